@@ -1,0 +1,128 @@
+// Package arn reads the Amazon Resource Names and names of ECS.
+//
+// Two forms of task and container instance ARNs live side by side: the short one, …:task/<id>, and since 2021
+// the long one, …:task/<cluster>/<id>. Every partition is accepted. Source: "Amazon Resource Names (ARNs) and IDs"
+// in the Amazon ECS Developer Guide.
+package arn
+
+import (
+	"errors"
+	"fmt"
+	"regexp"
+	"strings"
+)
+
+// Kind is the resource type of an ECS ARN, spelled as in the ARN itself.
+type Kind string
+
+// The kinds that Blox reads.
+const (
+	Cluster           Kind = "cluster"
+	Task              Kind = "task"
+	ContainerInstance Kind = "container-instance"
+	TaskDefinition    Kind = "task-definition"
+)
+
+// ErrMalformed is wrapped by every error of this package.
+var ErrMalformed = errors.New("malformed")
+
+// ARN is one parsed ECS ARN.
+type ARN struct {
+	Partition string // aws, aws-cn, aws-us-gov, …
+	Region    string // eu-west-1
+	Account   string // twelve digits
+	Kind      Kind
+	// Cluster is the cluster's name; empty in short task and container instance ARNs and in task definitions.
+	Cluster string
+	// ID is the last part: a task's or container instance's id, a cluster's name, or <family>:<revision>.
+	ID string
+}
+
+// The classes stay inside what a path segment or an etcd key carries unharmed: no slash, no space, no control character.
+var (
+	partition   = regexp.MustCompile(`^aws[-a-z]*$`)
+	region      = regexp.MustCompile(`^[a-z]{2,}(-[a-z0-9]+)+$`)
+	account     = regexp.MustCompile(`^[0-9]{12}$`)
+	id          = regexp.MustCompile(`^[a-zA-Z0-9_-]{1,255}$`)
+	clusterName = regexp.MustCompile(`^[a-zA-Z0-9_-]{1,255}$`)
+	revisioned  = regexp.MustCompile(`^[a-zA-Z0-9_-]{1,255}:[1-9][0-9]{0,9}$`)
+)
+
+// Parse reads an ARN of any Kind above.
+func Parse(s string) (ARN, error) {
+	malformed := func(what string) (ARN, error) {
+		return ARN{}, fmt.Errorf("%w ARN %.300q: %s", ErrMalformed, s, what)
+	}
+	fields := strings.SplitN(s, ":", 6)
+	if len(fields) != 6 || fields[0] != "arn" {
+		return malformed("not arn:<partition>:ecs:<region>:<account>:<resource>")
+	}
+	if !partition.MatchString(fields[1]) {
+		return malformed("unknown partition")
+	}
+	if fields[2] != "ecs" {
+		return malformed("not of the service ecs")
+	}
+	if !region.MatchString(fields[3]) {
+		return malformed("bad region")
+	}
+	if !account.MatchString(fields[4]) {
+		return malformed("the account is not twelve digits")
+	}
+	kind, rest, _ := strings.Cut(fields[5], "/")
+	a := ARN{Partition: fields[1], Region: fields[3], Account: fields[4], Kind: Kind(kind)}
+	switch a.Kind {
+	case Cluster:
+		a.Cluster, a.ID = rest, rest
+	case TaskDefinition:
+		if !revisioned.MatchString(rest) {
+			return malformed("not <family>:<revision>")
+		}
+		a.ID = rest
+		return a, nil
+	case Task, ContainerInstance:
+		var long bool
+		if a.Cluster, a.ID, long = strings.Cut(rest, "/"); !long {
+			a.Cluster, a.ID = "", rest
+		} else if !IsClusterName(a.Cluster) {
+			return malformed("bad cluster name")
+		}
+	default:
+		return malformed("unknown resource type")
+	}
+	if !id.MatchString(a.ID) {
+		return malformed("bad id")
+	}
+	return a, nil
+}
+
+// ParseKind is Parse for callers that accept one kind only.
+func ParseKind(s string, kind Kind) (ARN, error) {
+	a, err := Parse(s)
+	if err == nil && a.Kind != kind {
+		return ARN{}, fmt.Errorf("%w ARN %.300q: not a %s", ErrMalformed, s, kind)
+	}
+	return a, err
+}
+
+// IsClusterName tells whether ECS allows s as the name of a cluster.
+func IsClusterName(s string) bool { return clusterName.MatchString(s) }
+
+// String is the ARN as ECS writes it: Parse(s).String() == s.
+func (a ARN) String() string {
+	prefix := "arn:" + a.Partition + ":ecs:" + a.Region + ":" + a.Account + ":" + string(a.Kind) + "/"
+	if a.Cluster != "" && a.Kind != Cluster {
+		prefix += a.Cluster + "/"
+	}
+	return prefix + a.ID
+}
+
+// SameRegion tells whether both belong to one partition, region and account.
+func (a ARN) SameRegion(b ARN) bool {
+	return a.Partition == b.Partition && a.Region == b.Region && a.Account == b.Account
+}
+
+// ClusterARN is the ARN of the named cluster in a's partition, region and account.
+func (a ARN) ClusterARN(name string) ARN {
+	return ARN{Partition: a.Partition, Region: a.Region, Account: a.Account, Kind: Cluster, Cluster: name, ID: name}
+}
