@@ -1,0 +1,37 @@
+# The tools are pinned in go.mod (`tool`) and run through `go tool`; nothing is installed by hand.
+SHELL   := bash
+.SHELLFLAGS := -eu -o pipefail -c
+MODULE  := github.com/blox/blox
+VERSION ?= $(shell git describe --tags --always --dirty 2>/dev/null || echo dev)
+LDFLAGS := -s -w -X $(MODULE)/internal/version.Version=$(VERSION)
+APIS    := cluster-state-service daemon-scheduler
+OURS    := $(shell git ls-files '*.go' ':!swagger/*/v1/client/*' ':!swagger/*/v1/models/*')
+
+help: ## list the targets
+	@grep -hE '^[a-z-]+:.*##' $(MAKEFILE_LIST) | sed -E 's/^([a-z-]+):.*## /  \1\t/' | expand -t 14
+
+build: ## build every command into bin/
+	CGO_ENABLED=0 go build -trimpath -ldflags '$(LDFLAGS)' -o bin/ ./cmd/...
+
+generate: ## make the API clients and models from the swagger files
+	@for api in $(APIS); do \
+	  rm -rf swagger/$$api/v1/client swagger/$$api/v1/models; \
+	  go tool swagger generate client --quiet --name=$$api --spec=swagger/$$api/v1/swagger.json --target=swagger/$$api/v1; \
+	done
+
+test: ## every test, with the race detector
+	go test -race -timeout 15m ./...
+
+lint: ## gofmt, go vet, staticcheck, and that the generated code is what the swagger files say
+	@unformatted="$$(gofmt -l $(OURS))"; [ -z "$$unformatted" ] || { echo "gofmt these: $$unformatted"; exit 1; }
+	go vet ./...
+	go tool staticcheck ./...
+
+local: ## run the whole of Blox on this machine, with a simulated ECS and no AWS account
+	go run ./cmd/blox-local
+
+clean: ## remove what the targets above made
+	rm -rf bin tmp
+
+.DEFAULT_GOAL := help
+.PHONY: help build generate test lint local clean
