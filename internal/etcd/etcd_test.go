@@ -1,0 +1,54 @@
+package etcd
+
+import (
+	"testing"
+
+	"github.com/stretchr/testify/assert"
+	"github.com/stretchr/testify/require"
+	"go.uber.org/goleak"
+)
+
+func TestMain(m *testing.M) { goleak.VerifyTestMain(m) }
+
+func TestValidate(t *testing.T) {
+	for _, good := range [][]string{
+		{"localhost:2379"},
+		{"http://etcd:2379"},
+		{"https://etcd.example.com:2379", "https://10.0.0.1:2379"},
+		{"10.0.0.1:2379", "http://[::1]:2379"},
+	} {
+		assert.NoError(t, Validate(good), "%q", good)
+	}
+	for want, bad := range map[string][]string{
+		"no etcd endpoint is given":                            nil,
+		`"": not host:port`:                                    {""},
+		`"etcd": not host:port`:                                {"etcd"},
+		`"::1:2379": not host:port`:                            {"::1:2379"},
+		`":2379": "" is not a host`:                            {":2379"},
+		`"a b:2379": "a b" is not a host`:                      {"a b:2379"},
+		`"me@etcd:2379": "me@etcd" is not a host`:              {"me@etcd:2379"},
+		`"etcd/x:2379": "etcd/x" is not a host`:                {"etcd/x:2379"},
+		`"etcd:client": the port is not 1 to 65535`:            {"etcd:client"},
+		`"http://etcd:0": the port is not 1 to 65535`:          {"http://etcd:0"},
+		`"http://etcd:2379/": the port is not 1 to 65535`:      {"http://etcd:2379/"},
+		`"etcd:65536": the port is not 1 to 65535`:             {"etcd:65536"},
+		`"unix:///run/etcd": the scheme is neither`:            {"unix:///run/etcd"},
+		"some are https and some are not":                      {"https://a:2379", "http://b:2379"},
+		"etcd endpoint \"b\": not host:port":                   {"a", "b"},
+		"etcd endpoint \"a\": not host:port\netcd endpoint \"": {"a", "b"},
+	} {
+		assert.ErrorContains(t, Validate(bad), want, "%q", bad)
+	}
+}
+
+func TestNewDoesNotConnect(t *testing.T) {
+	client, err := New([]string{"192.0.2.1:2379"}) // an address that nobody has
+	require.NoError(t, err)
+	assert.Equal(t, []string{"192.0.2.1:2379"}, client.Endpoints())
+	assert.NoError(t, client.Close())
+}
+
+func TestNewRefusesWhatValidateRefuses(t *testing.T) {
+	_, err := New(nil)
+	assert.EqualError(t, err, "no etcd endpoint is given")
+}
