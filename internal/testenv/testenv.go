@@ -1,0 +1,50 @@
+package testenv
+
+import (
+	"flag"
+	"os"
+	"path/filepath"
+	"testing"
+	"time"
+
+	"github.com/sirupsen/logrus"
+	"github.com/stretchr/testify/assert"
+	"github.com/stretchr/testify/require"
+)
+
+var update = flag.Bool("update", false, "rewrite the golden files in testdata")
+
+// Eventually returns once done answers true, which it asks every 5 ms on the test's own goroutine. After 30 s the
+// test fails with message, a format and its arguments.
+func Eventually(tb testing.TB, done func() bool, message ...any) {
+	tb.Helper()
+	for deadline := time.Now().Add(patience); !done(); time.Sleep(5 * time.Millisecond) {
+		if time.Now().After(deadline) {
+			require.FailNow(tb, "did not come about within "+patience.String(), message...)
+		}
+	}
+}
+
+// Golden fails the test unless got is what testdata/<name> holds. With go test -update it writes the file instead.
+func Golden(tb testing.TB, name string, got []byte) {
+	tb.Helper()
+	path := filepath.Join("testdata", name)
+	if *update {
+		require.NoError(tb, os.MkdirAll(filepath.Dir(path), 0o755))
+		require.NoError(tb, os.WriteFile(path, got, 0o644))
+		return
+	}
+	want, err := os.ReadFile(path)
+	require.NoError(tb, err, "go test -update writes it")
+	assert.Equal(tb, string(want), string(got), path)
+}
+
+// Logger writes to the test's own log, from debug up. Whoever logs after the end of the test panics: nothing that a
+// test started may outlive it.
+func Logger(tb testing.TB) *logrus.Logger {
+	log := logrus.New()
+	log.SetLevel(logrus.DebugLevel)
+	log.SetFormatter(&logrus.TextFormatter{DisableColors: true, FullTimestamp: true, TimestampFormat: "15:04:05.000"})
+	log.SetOutput(tb.Output())
+	return log
+}
