@@ -1,0 +1,156 @@
+package httpserver
+
+import (
+	"errors"
+	"io"
+	"net/http"
+	"os"
+	"runtime/debug"
+	"time"
+
+	"github.com/sirupsen/logrus"
+)
+
+// guard keeps next, the server and its other clients unharmed by one request: bodies are bounded in size and time,
+// answers in how slowly they may be taken, a panic ends only its own request, and every request is logged.
+func guard(next http.Handler, log logrus.FieldLogger, s settings) http.Handler {
+	return http.HandlerFunc(func(w http.ResponseWriter, r *http.Request) {
+		started := time.Now()
+		answer := &answer{ResponseWriter: w, controller: http.NewResponseController(w), slowest: s.write}
+		answer.extend() // an earlier request on this connection has left its own
+		defer answer.extend()
+		defer func() { logRequest(log, r, answer, time.Since(started)) }()
+		defer contain(log, r, answer, s.failure)
+
+		if r.ContentLength > maxBody {
+			w.Header().Set("Connection", "close") // rather than read all of it
+			Error(answer, http.StatusRequestEntityTooLarge, bodyTooLarge)
+			return
+		}
+		if r.Body != http.NoBody {
+			limited := *r
+			limited.Body = limitBody(w, r.Body, answer.controller, s.body)
+			next.ServeHTTP(answer, &limited)
+			return
+		}
+		next.ServeHTTP(answer, r)
+	})
+}
+
+// contain ends a request whose handler panicked: with 500 when nothing is sent yet, else by cutting the connection.
+func contain(log logrus.FieldLogger, r *http.Request, answer *answer, text string) {
+	failure := recover()
+	if failure == nil {
+		return
+	}
+	if failure == http.ErrAbortHandler { // the handler's own wish
+		answer.aborted = true
+		panic(failure)
+	}
+	log.WithFields(logrus.Fields{
+		"method": r.Method, "path": r.URL.Path, "panic": failure, "stack": string(debug.Stack()),
+	}).Error("request panicked")
+	if answer.status != 0 {
+		answer.aborted = true
+		panic(http.ErrAbortHandler)
+	}
+	Error(answer, http.StatusInternalServerError, text)
+}
+
+func logRequest(log logrus.FieldLogger, r *http.Request, answer *answer, took time.Duration) {
+	entry := log.WithFields(logrus.Fields{
+		"method": r.Method, "path": r.URL.Path, "status": answer.sent(), "bytes": answer.bytes, "duration": took,
+		"client": r.RemoteAddr,
+	})
+	switch {
+	case answer.aborted:
+		entry.Debug("request aborted")
+	case answer.sent() >= http.StatusInternalServerError:
+		entry.Warn("request failed")
+	default:
+		entry.Debug("request")
+	}
+}
+
+// answer is a http.ResponseWriter that knows what was sent and does not wait for ever on a client that does not read.
+type answer struct {
+	http.ResponseWriter
+	controller *http.ResponseController
+	slowest    time.Duration
+	status     int // 0 until the header is sent
+	bytes      int
+	aborted    bool
+}
+
+// sent is the status that the client sees: a handler that sends nothing answers 200.
+func (a *answer) sent() int {
+	if a.status == 0 {
+		return http.StatusOK
+	}
+	return a.status
+}
+
+func (a *answer) extend() { _ = a.controller.SetWriteDeadline(time.Now().Add(a.slowest)) }
+
+// Unwrap is for http.ResponseController.
+func (a *answer) Unwrap() http.ResponseWriter { return a.ResponseWriter }
+
+func (a *answer) WriteHeader(status int) {
+	if a.status == 0 && status >= http.StatusOK { // below are interim ones
+		a.status = status
+	}
+	a.ResponseWriter.WriteHeader(status)
+}
+
+// Write hands p over in pieces, so that a client has the time for each of them.
+func (a *answer) Write(p []byte) (written int, err error) {
+	const piece = 64 << 10
+	if a.status == 0 {
+		a.status = http.StatusOK
+	}
+	for {
+		a.extend()
+		n, err := a.ResponseWriter.Write(p[:min(len(p), piece)])
+		written, a.bytes, p = written+n, a.bytes+n, p[n:]
+		if err != nil || len(p) == 0 {
+			return written, err
+		}
+	}
+}
+
+// FlushError is what http.ResponseController's Flush calls.
+func (a *answer) FlushError() error {
+	if a.status == 0 {
+		a.status = http.StatusOK
+	}
+	a.extend()
+	return a.controller.Flush()
+}
+
+// Flush is for those who know http.Flusher only.
+func (a *answer) Flush() { _ = a.FlushError() }
+
+var errBodyTooSlow = errors.New("the body did not arrive in time")
+
+// limitedBody is a request's body with a limit for its size and one for the time that it takes as a whole.
+type limitedBody struct {
+	io.ReadCloser
+	controller *http.ResponseController
+}
+
+func limitBody(w http.ResponseWriter, body io.ReadCloser, c *http.ResponseController, within time.Duration) io.ReadCloser {
+	_ = c.SetReadDeadline(time.Now().Add(within))
+	return &limitedBody{http.MaxBytesReader(w, body, maxBody), c}
+}
+
+func (b *limitedBody) Read(p []byte) (int, error) {
+	n, err := b.ReadCloser.Read(p)
+	switch {
+	case errors.Is(err, io.EOF):
+		// net/http now reads on to see the client leave, and a deadline would look like that.
+		_ = b.controller.SetReadDeadline(time.Time{})
+	case errors.Is(err, os.ErrDeadlineExceeded):
+		err = errBodyTooSlow
+	}
+	return n, err
+}

@@ -1,0 +1,133 @@
+// Package httpserver serves the APIs of Blox: limits for every client, clean paths, a log of requests, a graceful end,
+// and the ways in which both services answer.
+package httpserver
+
+import (
+	"context"
+	"errors"
+	"fmt"
+	"log"
+	"net"
+	"net/http"
+	"strings"
+	"sync"
+	"time"
+
+	"github.com/sirupsen/logrus"
+)
+
+// settings are the same for both services, but for failure; tests have shorter times.
+type settings struct {
+	header time.Duration // to send a request's header in
+	body   time.Duration // to send a request's body in
+	write  time.Duration // to take 64 KiB of an answer in; there is none for the answer as a whole
+	idle   time.Duration // between two requests on one connection
+	drain  time.Duration // for requests under way when the server stops
+
+	failure string // what clients are told when a handler panics
+}
+
+var production = settings{
+	header: 10 * time.Second,
+	body:   30 * time.Second,
+	write:  10 * time.Second,
+	idle:   2 * time.Minute,
+	drain:  5 * time.Second,
+
+	failure: http.StatusText(http.StatusInternalServerError),
+}
+
+// Option changes how Serve serves.
+type Option func(*settings)
+
+// Failure sets the text of the 500 that clients get when a handler panics.
+func Failure(text string) Option { return func(s *settings) { s.failure = text } }
+
+const (
+	maxHeader = 64 << 10 // bytes, of a request's line and header
+	maxBody   = 1 << 20  // bytes
+)
+
+// Serve answers requests on listener until ctx ends. Then it accepts no more, streams end (see Streaming), and
+// requests under way have 5 s to finish before their contexts and connections are cut. It returns nil when the last
+// handler has returned, and an error, with every connection cut, when listener fails. It closes listener.
+func Serve(ctx context.Context, listener net.Listener, handler http.Handler, log logrus.FieldLogger, options ...Option) error {
+	s := production
+	for _, set := range options {
+		set(&s)
+	}
+	return serve(ctx, listener, handler, log, s)
+}
+
+func serve(ctx context.Context, listener net.Listener, handler http.Handler, log logrus.FieldLogger, s settings) error {
+	requests, cut := context.WithCancel(context.WithValue(context.WithoutCancel(ctx), stoppingKey{}, ctx))
+	defer cut()
+	connections := &connections{}
+	server := &http.Server{
+		Handler:           guard(handler, log, s),
+		BaseContext:       func(net.Listener) context.Context { return requests },
+		ConnState:         connections.track,
+		ReadHeaderTimeout: s.header, // ReadTimeout would cut long streams, so guard sets one for each body
+		IdleTimeout:       s.idle,
+		MaxHeaderBytes:    maxHeader,
+		ErrorLog:          debugLog(log),
+	}
+	stopped := make(chan struct{})
+	end := context.AfterFunc(ctx, func() {
+		defer close(stopped)
+		inTime, cancel := context.WithTimeout(requests, s.drain)
+		defer cancel()
+		if err := server.Shutdown(inTime); err != nil {
+			log.WithError(err).Warn("requests are cut off")
+		}
+	})
+	err := server.Serve(listener)
+	if !end() {
+		<-stopped
+	}
+	cut()
+	_ = server.Close() // what is left after the drain time
+	connections.Wait()
+	if ctx.Err() != nil && errors.Is(err, http.ErrServerClosed) {
+		return nil
+	}
+	return fmt.Errorf("serve %s: %w", listener.Addr(), err)
+}
+
+// connections waits for the goroutine of every connection, and so for every handler.
+type connections struct{ sync.WaitGroup }
+
+func (c *connections) track(_ net.Conn, state http.ConnState) {
+	switch state {
+	case http.StateNew: // called before server.Serve can return
+		c.Add(1)
+	case http.StateClosed, http.StateHijacked:
+		c.Done()
+	}
+}
+
+type stoppingKey struct{}
+
+// Streaming is the context for an answer that has no end of its own: it ends when the client leaves and also when the
+// server begins to stop, while r.Context() lets a request that is under way finish. The caller calls cancel.
+func Streaming(r *http.Request) (ctx context.Context, cancel context.CancelFunc) {
+	ctx, cancel = context.WithCancel(r.Context())
+	stopping, served := ctx.Value(stoppingKey{}).(context.Context)
+	if !served { // by httptest
+		return ctx, cancel
+	}
+	forget := context.AfterFunc(stopping, cancel)
+	return ctx, func() { forget(); cancel() }
+}
+
+// debugLog is where net/http tells of broken connections, which are their clients' matter.
+func debugLog(to logrus.FieldLogger) *log.Logger {
+	return log.New(writerFunc(func(line []byte) (int, error) {
+		to.WithField("detail", strings.TrimSpace(string(line))).Debug("connection")
+		return len(line), nil
+	}), "", 0)
+}
+
+type writerFunc func([]byte) (int, error)
+
+func (f writerFunc) Write(p []byte) (int, error) { return f(p) }
