@@ -1,0 +1,96 @@
+// Package logging makes the log of a service: text on stderr and, where one is named, in a file that is rotated.
+package logging
+
+import (
+	"errors"
+	"fmt"
+	"io"
+	"os"
+	"path/filepath"
+	"strings"
+
+	"github.com/sirupsen/logrus"
+	"gopkg.in/natefinch/lumberjack.v2"
+)
+
+// A file is rotated at this size, and this many earlier ones are kept beside it as <name>-<UTC time>.<extension>.
+const (
+	maxMegabytes = 100
+	maxBackups   = 5
+)
+
+// levels are v0.3's names for them.
+var levels = map[string]logrus.Level{
+	"":      logrus.InfoLevel,
+	"debug": logrus.DebugLevel,
+	"info":  logrus.InfoLevel,
+	"warn":  logrus.WarnLevel,
+	"error": logrus.ErrorLevel,
+	"crit":  logrus.FatalLevel, // what ends the process
+	"none":  logrus.PanicLevel, // and nowhere to write to
+}
+
+// Logger is a log with the file that it writes to, if any.
+type Logger struct {
+	*logrus.Logger
+	file io.Closer
+}
+
+// New opens the log of the service whose variables begin with prefix, such as CSS for CSS_LOG_FILE and CSS_LOG_LEVEL.
+// File is a path, or empty for stderr alone; level is debug, info, warn, error, crit or none, and info when empty.
+// An error names the variable that is wrong. The caller closes the Logger.
+//
+// With a file, the first line starts a goroutine of lumberjack's, which lasts as long as the process.
+func New(prefix, file, level string) (*Logger, error) {
+	return newLogger(os.Stderr, prefix, file, level)
+}
+
+func newLogger(console io.Writer, prefix, file, level string) (*Logger, error) {
+	l := &Logger{Logger: logrus.New(), file: io.NopCloser(nil)}
+	l.SetFormatter(&utc{logrus.TextFormatter{
+		DisableColors: true, FullTimestamp: true, TimestampFormat: "2006-01-02T15:04:05.000Z07:00",
+	}})
+	parsed, known := levels[strings.ToLower(level)]
+	if !known {
+		return nil, fmt.Errorf("%s_LOG_LEVEL: %q is none of debug, info, warn, error, crit, none", prefix, level)
+	}
+	l.SetLevel(parsed)
+	l.SetOutput(console)
+	switch {
+	case strings.EqualFold(level, "none"):
+		l.SetOutput(io.Discard)
+	case file != "":
+		if err := tryOpen(file); err != nil {
+			return nil, fmt.Errorf("%s_LOG_FILE: %w", prefix, err)
+		}
+		rotated := &lumberjack.Logger{Filename: file, MaxSize: maxMegabytes, MaxBackups: maxBackups}
+		l.file = rotated
+		l.SetOutput(io.MultiWriter(console, rotated))
+	}
+	return l, nil
+}
+
+// tryOpen tells at start what lumberjack would tell at the first line only.
+func tryOpen(file string) error {
+	if err := os.MkdirAll(filepath.Dir(file), 0o755); err != nil {
+		return err
+	}
+	f, err := os.OpenFile(file, os.O_APPEND|os.O_CREATE|os.O_WRONLY, 0o600)
+	if err != nil {
+		return err
+	}
+	return f.Close()
+}
+
+// Close closes the file. What is logged after that goes to stderr alone.
+func (l *Logger) Close() error {
+	return l.file.Close()
+}
+
+// utc writes times as 2026-01-02T15:04:05.678Z, wherever the machine stands.
+type utc struct{ logrus.TextFormatter }
+
+func (f *utc) Format(e *logrus.Entry) ([]byte, error) {
+	e.Time = e.Time.UTC()
+	return f.TextFormatter.Format(e)
+}
