@@ -2,7 +2,6 @@
 package logging
 
 import (
-	"errors"
 	"fmt"
 	"io"
 	"os"
@@ -33,7 +32,8 @@ var levels = map[string]logrus.Level{
 // Logger is a log with the file that it writes to, if any.
 type Logger struct {
 	*logrus.Logger
-	file io.Closer
+	console io.Writer
+	file    io.Closer // nil when none is named
 }
 
 // New opens the log of the service whose variables begin with prefix, such as CSS for CSS_LOG_FILE and CSS_LOG_LEVEL.
@@ -46,7 +46,7 @@ func New(prefix, file, level string) (*Logger, error) {
 }
 
 func newLogger(console io.Writer, prefix, file, level string) (*Logger, error) {
-	l := &Logger{Logger: logrus.New(), file: io.NopCloser(nil)}
+	l := &Logger{Logger: logrus.New(), console: console}
 	l.SetFormatter(&utc{logrus.TextFormatter{
 		DisableColors: true, FullTimestamp: true, TimestampFormat: "2006-01-02T15:04:05.000Z07:00",
 	}})
@@ -84,6 +84,10 @@ func tryOpen(file string) error {
 
 // Close closes the file. What is logged after that goes to stderr alone.
 func (l *Logger) Close() error {
+	if l.file == nil {
+		return nil
+	}
+	l.SetOutput(l.console) // lumberjack would open the file again
 	return l.file.Close()
 }
 

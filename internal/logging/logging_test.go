@@ -1,0 +1,79 @@
+package logging
+
+import (
+	"bytes"
+	"os"
+	"path/filepath"
+	"testing"
+
+	"github.com/sirupsen/logrus"
+	"github.com/stretchr/testify/assert"
+	"github.com/stretchr/testify/require"
+	"go.uber.org/goleak"
+)
+
+func TestMain(m *testing.M) {
+	goleak.VerifyTestMain(m, goleak.IgnoreTopFunction("gopkg.in/natefinch/lumberjack%2ev2.(*Logger).millRun"))
+}
+
+func TestLevels(t *testing.T) {
+	for level, want := range map[string][]string{
+		"debug": {"debug", "info", "warning", "error", "fatal"},
+		"":      {"info", "warning", "error", "fatal"},
+		"info":  {"info", "warning", "error", "fatal"},
+		"warn":  {"warning", "error", "fatal"},
+		"Error": {"error", "fatal"},
+		"crit":  {"fatal"},
+		"none":  nil,
+	} {
+		t.Run(level, func(t *testing.T) {
+			var console bytes.Buffer
+			log, err := newLogger(&console, "CSS", "", level)
+			require.NoError(t, err)
+			log.ExitFunc = func(int) {}
+			var shown []string
+			for _, l := range []logrus.Level{
+				logrus.DebugLevel, logrus.InfoLevel, logrus.WarnLevel, logrus.ErrorLevel, logrus.FatalLevel,
+			} {
+				console.Reset()
+				log.Log(l, "hello")
+				if bytes.Contains(console.Bytes(), []byte("level="+l.String()+" msg=hello")) {
+					shown = append(shown, l.String())
+				}
+			}
+			assert.Equal(t, want, shown)
+			assert.NoError(t, log.Close())
+		})
+	}
+}
+
+func TestFileGetsWhatTheConsoleGets(t *testing.T) {
+	t.Setenv("TZ", "Asia/Kolkata")
+	file := filepath.Join(t.TempDir(), "made", "css.log")
+	var console bytes.Buffer
+	log, err := newLogger(&console, "CSS", file, "info")
+	require.NoError(t, err)
+	log.WithField("environment", "agent").Info("start task")
+	require.NoError(t, log.Close())
+
+	written, err := os.ReadFile(file)
+	require.NoError(t, err)
+	assert.Equal(t, console.String(), string(written))
+	assert.Regexp(t, `^time="20\d\d-\d\d-\d\dT\d\d:\d\d:\d\d\.\d{3}Z" level=info msg="start task" environment=agent\n$`, string(written))
+
+	log.Info("after Close")
+	again, err := os.ReadFile(file)
+	require.NoError(t, err)
+	assert.Equal(t, written, again)
+	assert.Contains(t, console.String(), "after Close")
+}
+
+func TestNewNamesTheVariableThatIsWrong(t *testing.T) {
+	_, err := New("CSS", "", "loud")
+	assert.EqualError(t, err, `CSS_LOG_LEVEL: "loud" is none of debug, info, warn, error, crit, none`)
+
+	file := filepath.Join(t.TempDir(), "file")
+	require.NoError(t, os.WriteFile(file, nil, 0o600))
+	_, err = New("DS", filepath.Join(file, "ds.log"), "")
+	assert.ErrorContains(t, err, "DS_LOG_FILE: ")
+}
