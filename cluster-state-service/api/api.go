@@ -1,0 +1,124 @@
+// Package api answers the requests under /v1 that swagger/cluster-state-service/v1/swagger.json describes.
+package api
+
+import (
+	"context"
+	"iter"
+	"net/http"
+	"strconv"
+	"time"
+
+	"github.com/sirupsen/logrus"
+
+	"github.com/blox/blox/cluster-state-service/state"
+	"github.com/blox/blox/internal/httpserver"
+	v1 "github.com/blox/blox/swagger/cluster-state-service/v1"
+	"github.com/blox/blox/swagger/cluster-state-service/v1/models"
+)
+
+// View is what the handlers need of the copy in memory; view.View is the one in production.
+type View interface {
+	// Fresh is the state with every write that finished before the call; an error may wrap state.ErrStoreSilent.
+	Fresh(ctx context.Context) (*state.Snapshot, error)
+	// Snapshot is the latest state at hand; nil before etcd was first read.
+	Snapshot() *state.Snapshot
+	// Changes streams what happens to a kind from revision from on, or from now on when it is 0, until ctx ends.
+	Changes(ctx context.Context, kind state.Kind, from int64, heartbeat time.Duration) (iter.Seq2[state.Change, error], error)
+}
+
+// api is what the handlers share.
+type api struct {
+	view   View
+	region string
+	fail   func(http.ResponseWriter, *http.Request, error)
+}
+
+// New serves the API from the view. region is the one whose comparison with ECS makes the service ready.
+func New(v View, region string, log logrus.FieldLogger) http.Handler {
+	a := &api{view: v, region: region, fail: answers(log).Fail}
+	tasks := kind[state.Task]{a, state.KindTask, state.ErrTaskNotFound,
+		func(s *state.Snapshot) state.Index[state.Task] { return s.Tasks }, state.Filter.MatchesTask, []string{"status", "cluster", "startedBy"}}
+	instances := kind[state.Instance]{a, state.KindInstance, state.ErrInstanceNotFound,
+		func(s *state.Snapshot) state.Index[state.Instance] { return s.Instances }, state.Filter.MatchesInstance, []string{"status", "cluster"}}
+
+	mux := http.NewServeMux()
+	mux.HandleFunc("GET /v1/tasks", tasks.list)
+	mux.HandleFunc("GET /v1/tasks/{cluster}/{arn...}", tasks.get)
+	mux.HandleFunc("GET /v1/stream/tasks", tasks.stream)
+	mux.HandleFunc("GET /v1/instances", instances.list)
+	mux.HandleFunc("GET /v1/instances/{cluster}/{arn...}", instances.get)
+	mux.HandleFunc("GET /v1/stream/instances", instances.stream)
+	mux.HandleFunc("GET /v1/ping", ping)
+	mux.HandleFunc("GET /v1/ready", a.ready)
+	mux.Handle("GET /v1/swagger.json", httpserver.SpecHandler(v1.JSON))
+	return httpserver.Clean(mux)
+}
+
+// kind is the handlers of one kind of entity.
+type kind[T any] struct {
+	*api
+	kind     state.Kind
+	notFound error
+	index    func(*state.Snapshot) state.Index[T]
+	matches  func(state.Filter, *T) bool
+	filters  []string // the query parameters of list
+}
+
+// comparedState is the state as of this request, once it is worth showing: an answer from before the first comparison
+// with ECS could lack everything.
+func (a *api) comparedState(ctx context.Context) (*state.Snapshot, error) {
+	s, err := a.view.Fresh(ctx)
+	if err != nil {
+		return nil, err
+	}
+	if s.Compared(a.region).FinishedAt.IsZero() {
+		return nil, state.ErrNotCompared
+	}
+	return s, nil
+}
+
+// tellFreshness sets the headers that say how fresh an answer is; s may be nil.
+func (a *api) tellFreshness(h http.Header, s *state.Snapshot) {
+	if s == nil {
+		return
+	}
+	h.Set("Blox-Entity-Version", strconv.FormatInt(s.Revision, 10))
+	if at := s.Compared(a.region).FinishedAt; !at.IsZero() {
+		h.Set("Blox-Compared-At", timestamp(at))
+	}
+}
+
+// timestamp is RFC 3339 in UTC with milliseconds.
+func timestamp(at time.Time) string { return at.UTC().Format("2006-01-02T15:04:05.000Z") }
+
+func ping(w http.ResponseWriter, _ *http.Request) {
+	w.Header().Set("Content-Type", httpserver.TypeJSON)
+}
+
+// ready waits for etcd only briefly: whoever asks wants to know now.
+func (a *api) ready(w http.ResponseWriter, r *http.Request) {
+	ctx, cancel := context.WithTimeout(r.Context(), time.Second)
+	defer cancel()
+	s, err := a.view.Fresh(ctx)
+	reasons := []string{}
+	if err != nil {
+		reasons = append(reasons, "etcd does not answer")
+		s = a.view.Snapshot()
+	}
+	answer := models.Readiness{Leader: new(string), Ready: new(bool)}
+	if s == nil {
+		reasons = append(reasons, "the state is not loaded from etcd yet")
+	} else {
+		*answer.Leader = s.Leader()
+		if s.Compared(a.region).FinishedAt.IsZero() {
+			reasons = append(reasons, "not yet compared with ECS")
+		}
+	}
+	*answer.Ready, answer.Reasons = len(reasons) == 0, reasons
+	status := http.StatusOK
+	if !*answer.Ready {
+		status = http.StatusServiceUnavailable
+		w.Header().Set("Retry-After", "1")
+	}
+	httpserver.JSON(w, status, answer)
+}

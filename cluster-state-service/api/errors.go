@@ -1,0 +1,31 @@
+package api
+
+import (
+	"net/http"
+
+	"github.com/sirupsen/logrus"
+
+	"github.com/blox/blox/cluster-state-service/state"
+	"github.com/blox/blox/internal/httpserver"
+)
+
+// answers is all that clients are ever told of an error; the texts are v0.3's.
+func answers(log logrus.FieldLogger) httpserver.Answers {
+	return httpserver.Answers{
+		Known: []httpserver.Answer{
+			{Err: state.ErrUnsupportedFilter, Status: http.StatusBadRequest, Text: "At least one of the filters provided is unsupported"},
+			{Err: state.ErrRepeatedFilter, Status: http.StatusBadRequest, Text: "At least one of the filters provided is specified multiple times"},
+			{Err: state.ErrInvalidStatus, Status: http.StatusBadRequest, Text: "Invalid status"},
+			{Err: state.ErrInvalidCluster, Status: http.StatusBadRequest, Text: "Invalid cluster ARN or name"},
+			{Err: state.ErrInstanceNotFound, Status: http.StatusNotFound, Text: "Instance not found"},
+			{Err: state.ErrTaskNotFound, Status: http.StatusNotFound, Text: "Task not found"},
+			{Err: state.ErrInvalidVersion, Status: http.StatusBadRequest, Text: "Invalid entity version"},
+			{Err: state.ErrVersionOutOfRange, Status: http.StatusBadRequest, Text: "Entity version is out of range"},
+			{Err: state.ErrInvalidStreamParam, Status: http.StatusBadRequest}, // says which and what it may be
+			{Err: state.ErrNotCompared, Status: http.StatusServiceUnavailable, Text: "Not yet compared with ECS"},
+			{Err: state.ErrStoreSilent, Status: http.StatusServiceUnavailable, Text: "etcd does not answer"},
+		},
+		Unexpected: "Unexpected internal server error",
+		Log:        log,
+	}
+}

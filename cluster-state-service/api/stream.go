@@ -1,0 +1,126 @@
+package api
+
+import (
+	"fmt"
+	"net/http"
+	"net/url"
+	"strconv"
+	"time"
+
+	"github.com/blox/blox/cluster-state-service/state"
+	"github.com/blox/blox/internal/httpserver"
+	"github.com/blox/blox/swagger/cluster-state-service/v1/models"
+)
+
+// streamOptions are a stream's known query parameters; all others are ignored, as v0.3 does.
+type streamOptions struct {
+	from      int64
+	cluster   state.ClusterFilter
+	deleted   bool
+	heartbeat time.Duration
+}
+
+// toldWhy tells whether the client knows of lines that are no changes, and so of one that says why the stream ends.
+func (o streamOptions) toldWhy() bool { return o.deleted || o.heartbeat > 0 }
+
+func parseStreamOptions(query url.Values) (o streamOptions, err error) {
+	if given := query.Get("entityVersion"); given != "" {
+		if o.from, err = parseVersion(given); err != nil {
+			return o, err
+		}
+	}
+	if o.cluster, err = state.ParseClusterFilter(query.Get("cluster")); err != nil {
+		return o, err
+	}
+	switch given := query.Get("deleted"); given {
+	case "", "false":
+	case "true":
+		o.deleted = true
+	default:
+		return o, fmt.Errorf("%w: deleted must be true or false", state.ErrInvalidStreamParam)
+	}
+	if given := query.Get("heartbeat"); given != "" {
+		seconds, err := strconv.Atoi(given)
+		if err != nil || seconds < 1 || seconds > 300 {
+			return o, fmt.Errorf("%w: heartbeat must be 1 to 300 seconds", state.ErrInvalidStreamParam)
+		}
+		o.heartbeat = time.Duration(seconds) * time.Second
+	}
+	return o, nil
+}
+
+// parseVersion reads digits only. A number too large for etcd is in the future, not malformed.
+func parseVersion(s string) (int64, error) {
+	for _, c := range []byte(s) {
+		if c < '0' || c > '9' {
+			return 0, fmt.Errorf("%w: %.100q", state.ErrInvalidVersion, s)
+		}
+	}
+	version, err := strconv.ParseInt(s, 10, 64)
+	if err != nil {
+		return 0, fmt.Errorf("%w: %.100q", state.ErrVersionOutOfRange, s)
+	}
+	return version, nil
+}
+
+// stream sends a line for every change until the client leaves or the service stops.
+func (k kind[T]) stream(w http.ResponseWriter, r *http.Request) {
+	options, err := parseStreamOptions(r.URL.Query())
+	if err != nil {
+		k.fail(w, r, err)
+		return
+	}
+	ctx, cancel := httpserver.Streaming(r)
+	defer cancel()
+	changes, err := k.view.Changes(ctx, k.kind, options.from, options.heartbeat)
+	if err != nil {
+		k.fail(w, r, err)
+		return
+	}
+	w.Header().Set("Content-Type", "application/octet-stream")
+	w.Header().Set("Cache-Control", "no-store")
+	k.tellFreshness(w.Header(), k.view.Snapshot())
+	w.WriteHeader(http.StatusOK)
+	flush := http.NewResponseController(w).Flush
+	if err := flush(); err != nil || r.Method == http.MethodHead {
+		return
+	}
+	seen := options.from
+	for change, err := range changes {
+		if err != nil {
+			endEarly(w, options, seen, err)
+			return
+		}
+		seen = max(seen, change.Revision)
+		line := change.Line
+		if change.Heartbeat {
+			line = encode(streamMessage{Metadata: metadata(change.Revision, false)}, '\n')
+		} else if !options.wants(change) {
+			continue
+		}
+		if _, err := w.Write(line); err != nil || flush() != nil {
+			return
+		}
+	}
+}
+
+// streamMessage is a line of a stream that is about the stream itself.
+type streamMessage struct {
+	Metadata *models.Metadata `json:"metadata"`
+	Error    string           `json:"error,omitempty"`
+}
+
+func (o streamOptions) wants(c state.Change) bool {
+	return (!c.Deleted || o.deleted) &&
+		(o.cluster.Name == "" || o.cluster.Name == c.Key.Cluster) &&
+		(o.cluster.ARN == "" || o.cluster.ARN == c.Key.ClusterARN())
+}
+
+// endEarly tells the client that more has happened than it was shown. A client of v0.3's knows changes only, so it sees
+// its connection cut: a clean end would say that all is well.
+func endEarly(w http.ResponseWriter, options streamOptions, seen int64, why error) {
+	if !options.toldWhy() {
+		panic(http.ErrAbortHandler)
+	}
+	_, _ = w.Write(encode(streamMessage{metadata(seen, false), why.Error()}, '\n')) // the last line, or the client has left
+}

@@ -1,0 +1,43 @@
+package state
+
+import (
+	"bytes"
+	"cmp"
+	"encoding/json"
+	"errors"
+	"fmt"
+	"slices"
+	"time"
+)
+
+// decodeDetail reads the detail of an envelope into a record. encoding/json matches keys in any case.
+func decodeDetail(value []byte, into any) error {
+	envelope := struct{ Detail any }{into}
+	if err := json.Unmarshal(value, &envelope); err != nil {
+		return fmt.Errorf("decode: %w", err)
+	}
+	if envelope.Detail == nil { // {"detail":null}
+		return errors.New("decode: no detail")
+	}
+	return nil
+}
+
+// same compares by JSON form, to which nil and empty slices would differ; omitting both makes them one.
+func same(a, b any) bool {
+	left, errLeft := json.Marshal(a)
+	right, errRight := json.Marshal(b)
+	return errLeft == nil && errRight == nil &&
+		bytes.Equal(bytes.ReplaceAll(left, []byte("null"), []byte("[]")), bytes.ReplaceAll(right, []byte("null"), []byte("[]")))
+}
+
+func sortBy[T any](items []T, by func(T) string) {
+	slices.SortStableFunc(items, func(a, b T) int { return cmp.Compare(by(a), by(b)) })
+}
+
+// instant is one spelling for all spellings of a time, to the millisecond; what is no time stays as it is.
+func instant(s string) string {
+	if at, err := time.Parse(time.RFC3339Nano, s); err == nil {
+		return at.UTC().Truncate(time.Millisecond).Format(time.RFC3339Nano)
+	}
+	return s
+}

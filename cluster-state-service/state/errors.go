@@ -1,0 +1,18 @@
+package state
+
+import "errors"
+
+// What can be wrong with a question about the state; the API's texts for them are in api/errors.go.
+var (
+	ErrTaskNotFound       = errors.New("task not found")
+	ErrInstanceNotFound   = errors.New("instance not found")
+	ErrUnsupportedFilter  = errors.New("unsupported filter")
+	ErrRepeatedFilter     = errors.New("repeated filter")
+	ErrInvalidStatus      = errors.New("invalid status")
+	ErrInvalidCluster     = errors.New("invalid cluster")
+	ErrInvalidVersion     = errors.New("invalid entity version")
+	ErrVersionOutOfRange  = errors.New("entity version compacted or in the future")
+	ErrInvalidStreamParam = errors.New("invalid stream parameter")
+	ErrNotCompared        = errors.New("not yet compared with ECS")
+	ErrStoreSilent        = errors.New("etcd does not answer")
+)

@@ -1,0 +1,135 @@
+package store
+
+import (
+	"context"
+	"encoding/json"
+	"fmt"
+	"slices"
+	"time"
+
+	"go.etcd.io/etcd/api/v3/mvccpb"
+	clientv3 "go.etcd.io/etcd/client/v3"
+
+	"github.com/blox/blox/cluster-state-service/state"
+)
+
+// tombstoneLife is how long a removed entity's late events are turned away. EventBridge tries for 24 hours, and a queue
+// may hold an event for days; ECS itself forgets stopped tasks within hours. Source: design, "Keys in etcd".
+const tombstoneLife = 48 * time.Hour
+
+// guard fails a transaction once another replica holds the lock.
+func guard(h state.Holder) clientv3.Cmp {
+	return clientv3.Compare(clientv3.CreateRevision(h.Key), "=", h.Revision)
+}
+
+// maxCorrections goes into one transaction: two operations each, and etcd takes 128.
+const maxCorrections = 60
+
+// Correct carries out corrections, each on its own terms: one whose record has changed meanwhile is left alone, as what
+// arrived since is newer. It returns how many were done. An error means that the lock is lost or etcd failed.
+func (s *Store) Correct(ctx context.Context, holder state.Holder, corrections []state.Correction) (int, error) {
+	var lease clientv3.LeaseID
+	if slices.ContainsFunc(corrections, state.Correction.Removes) {
+		var err error
+		if lease, err = s.grant(ctx); err != nil {
+			return 0, err
+		}
+	}
+	done := 0
+	for len(corrections) > 0 {
+		n := fitCorrections(corrections)
+		some, err := s.correct(ctx, holder, corrections[:n], lease)
+		done += some
+		if err != nil {
+			return done, fmt.Errorf("correct %s and %d more: %w", corrections[0].Key, n-1, err)
+		}
+		corrections = corrections[n:]
+	}
+	return done, nil
+}
+
+func fitCorrections(corrections []state.Correction) int {
+	bytes := 0
+	for n, c := range corrections {
+		bytes += len(c.Value)
+		if n > 0 && (n == maxCorrections || bytes > maxBytes) {
+			return n
+		}
+	}
+	return len(corrections)
+}
+
+// grant makes the one lease for all tombstones of a call.
+func (s *Store) grant(ctx context.Context) (clientv3.LeaseID, error) {
+	ctx, cancel := context.WithTimeout(ctx, opTimeout)
+	defer cancel()
+	grant, err := s.client.Grant(ctx, int64(tombstoneLife/time.Second))
+	if err != nil {
+		return 0, fmt.Errorf("lease for tombstones: %w", err)
+	}
+	return grant.ID, nil
+}
+
+// correct tries all in one transaction and, when one of them has lost its race, each by itself.
+func (s *Store) correct(ctx context.Context, holder state.Holder, corrections []state.Correction, lease clientv3.LeaseID) (int, error) {
+	guards := []clientv3.Cmp{guard(holder)}
+	var changes []clientv3.Op
+	for _, c := range corrections {
+		key := c.Key.String()
+		guards = append(guards, clientv3.Compare(clientv3.ModRevision(key), "=", c.Revision))
+		if c.Removes() {
+			changes = append(changes, clientv3.OpDelete(key), clientv3.OpPut(c.Key.Tombstone(), "{}", clientv3.WithLease(lease)))
+		} else {
+			changes = append(changes, clientv3.OpPut(key, string(c.Value)), clientv3.OpDelete(c.Key.Tombstone()))
+		}
+	}
+	once, cancel := context.WithTimeout(ctx, opTimeout)
+	defer cancel()
+	answer, err := s.client.Txn(once).If(guards...).Then(changes...).
+		Else(clientv3.OpGet(holder.Key, clientv3.WithKeysOnly())).Commit()
+	switch {
+	case err != nil:
+		return 0, fmt.Errorf("etcd transaction: %w", err)
+	case answer.Succeeded:
+		return len(corrections), nil
+	}
+	if err := check(holder, answer.Responses[0].GetResponseRange().GetKvs()); err != nil || len(corrections) == 1 {
+		return 0, err
+	}
+	done := 0
+	for i := range corrections {
+		n, err := s.correct(ctx, holder, corrections[i:i+1], lease)
+		done += n
+		if err != nil {
+			return done, err
+		}
+	}
+	return done, nil
+}
+
+// check tells a lost lock from a lost race about one record.
+func check(h state.Holder, found []*mvccpb.KeyValue) error {
+	if len(found) == 0 || found[0].CreateRevision != h.Revision {
+		return state.ErrLockLost
+	}
+	return nil
+}
+
+// Compared tells everybody that a comparison with ECS is complete.
+func (s *Store) Compared(ctx context.Context, holder state.Holder, account, region string, c state.Comparison) error {
+	value, err := json.Marshal(c)
+	if err != nil {
+		return fmt.Errorf("encode comparison: %w", err)
+	}
+	ctx, cancel := context.WithTimeout(ctx, opTimeout)
+	defer cancel()
+	answer, err := s.client.Txn(ctx).If(guard(holder)).
+		Then(clientv3.OpPut(state.ComparisonPrefix+account+"/"+region, string(value))).Commit()
+	if err != nil {
+		return fmt.Errorf("note comparison: %w", err)
+	}
+	if !answer.Succeeded {
+		return state.ErrLockLost
+	}
+	return nil
+}

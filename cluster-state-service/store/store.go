@@ -1,0 +1,151 @@
+// Package store keeps the records of container instances and tasks in etcd.
+package store
+
+import (
+	"context"
+	"fmt"
+	"time"
+
+	"go.etcd.io/etcd/api/v3/etcdserverpb"
+	clientv3 "go.etcd.io/etcd/client/v3"
+
+	"github.com/blox/blox/cluster-state-service/state"
+)
+
+// What one transaction may carry. etcd's own limits are 128 comparisons, 128 operations and 1.5 MiB.
+const (
+	maxCompares = 120
+	maxRecords  = 100
+	maxBytes    = 512 << 10
+	opTimeout   = 5 * time.Second
+)
+
+// Store writes records. It never puts an older version over a newer one.
+type Store struct {
+	client *clientv3.Client
+	known  func(state.Key) state.Known
+}
+
+// New makes a Store. known says what is believed to be stored under a key; it may lag behind etcd, since every write is
+// guarded by what it says: a wrong belief costs a second look, nothing else.
+func New(client *clientv3.Client, known func(state.Key) state.Known) *Store {
+	return &Store{client: client, known: known}
+}
+
+// Record keeps each record whose version is higher than the stored one: all of them, or an error, and then some may be
+// kept and Record may be called again with all. Records of entities that reconcile removed are dropped: such an event
+// came late. No key may come twice.
+func (s *Store) Record(ctx context.Context, records []state.Record) error {
+	writes := make([]write, 0, len(records))
+	for _, r := range records {
+		known := s.known(r.Key)
+		if known.Revision == 0 || known.Version < r.Version {
+			writes = append(writes, write{r, r.Key.String(), known.Revision})
+		}
+	}
+	for len(writes) > 0 {
+		n := fit(writes)
+		lost, err := s.commit(ctx, writes[:n])
+		if err != nil {
+			return fmt.Errorf("record %d of %d: %w", n, len(records), err)
+		}
+		writes = append(lost, writes[n:]...)
+	}
+	return nil
+}
+
+// write is a record and the mod revision that it is to replace; 0 for none.
+type write struct {
+	state.Record
+	key      string
+	revision int64
+}
+
+// fit tells how many of writes go into one transaction, at least one.
+func fit(writes []write) int {
+	compares, bytes := 0, 0
+	for n, w := range writes {
+		compares++
+		if w.revision == 0 {
+			compares++ // the tombstone
+		}
+		bytes += len(w.key) + len(w.Value)
+		if n > 0 && (compares > maxCompares || bytes > maxBytes || n >= maxRecords) {
+			return n
+		}
+	}
+	return len(writes)
+}
+
+// commit tries all writes in one transaction. When one of them lost a race, none is done, and what is still to be written
+// is returned, with the revisions that are right now.
+func (s *Store) commit(ctx context.Context, writes []write) ([]write, error) {
+	ctx, cancel := context.WithTimeout(ctx, opTimeout)
+	defer cancel()
+	var guards []clientv3.Cmp
+	var puts, looks []clientv3.Op
+	for _, w := range writes {
+		guards = append(guards, clientv3.Compare(clientv3.ModRevision(w.key), "=", w.revision))
+		looks = append(looks, clientv3.OpGet(w.key, clientv3.WithKeysOnly()))
+		if w.revision == 0 {
+			guards = append(guards, clientv3.Compare(clientv3.CreateRevision(w.Key.Tombstone()), "=", 0))
+		}
+		puts = append(puts, clientv3.OpPut(w.key, string(w.Value)))
+	}
+	answer, err := s.client.Txn(ctx).If(guards...).Then(puts...).Else(looks...).Commit()
+	if err != nil {
+		return nil, fmt.Errorf("etcd transaction: %w", err)
+	}
+	if answer.Succeeded {
+		return nil, nil
+	}
+	var again []write
+	for i, w := range writes {
+		revision := modRevision(answer.Responses[i].GetResponseRange())
+		if revision == w.revision && revision != 0 {
+			again = append(again, w) // lost to none itself, only to its company
+			continue
+		}
+		current, wanted, err := s.lookAgain(ctx, w)
+		if err != nil {
+			return nil, err
+		}
+		if wanted {
+			again = append(again, current)
+		}
+	}
+	return again, nil
+}
+
+func modRevision(found *etcdserverpb.RangeResponse) int64 {
+	if len(found.GetKvs()) == 0 {
+		return 0
+	}
+	return found.Kvs[0].ModRevision
+}
+
+// lookAgain reads what is stored in place of what was believed, and tells whether the write is wanted all the same.
+func (s *Store) lookAgain(ctx context.Context, w write) (write, bool, error) {
+	answer, err := s.client.Txn(ctx).Then(
+		clientv3.OpGet(w.key), clientv3.OpGet(w.Key.Tombstone(), clientv3.WithKeysOnly())).Commit()
+	if err != nil {
+		return write{}, false, fmt.Errorf("read %s again: %w", w.key, err)
+	}
+	stored := answer.Responses[0].GetResponseRange()
+	w.revision = modRevision(stored)
+	if w.revision == 0 {
+		return w, modRevision(answer.Responses[1].GetResponseRange()) == 0, nil
+	}
+	version, err := Version(w.Key.Kind, stored.Kvs[0].Value)
+	return w, err != nil || version < w.Version, nil // a record that cannot be read is replaced
+}
+
+// Version is ECS's version of a stored record.
+func Version(kind state.Kind, value []byte) (int64, error) {
+	if kind == state.KindInstance {
+		instance, err := state.DecodeInstance(value)
+		return instance.Version, err
+	}
+	task, err := state.DecodeTask(value)
+	return task.Version, err
+}

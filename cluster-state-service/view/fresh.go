@@ -1,0 +1,131 @@
+package view
+
+import (
+	"context"
+	"fmt"
+	"sync"
+	"time"
+
+	clientv3 "go.etcd.io/etcd/client/v3"
+
+	"github.com/blox/blox/cluster-state-service/state"
+)
+
+// patience is how long a read waits for etcd before it says so.
+const patience = 5 * time.Second
+
+// Fresh returns the state with every write that finished before the call: reads through it are linearizable. It learns
+// etcd's revision, by one small read that all who wait at that moment share, and waits until the view has reached it.
+// An error wraps state.ErrStoreSilent, or is ctx's own.
+func (v *View) Fresh(ctx context.Context) (*state.Snapshot, error) {
+	limited, cancel := context.WithTimeoutCause(ctx, patience, state.ErrStoreSilent)
+	defer cancel()
+	revision, err := v.reading.next(limited)
+	if err != nil {
+		return nil, blame(ctx, err)
+	}
+	s, err := v.await(limited, revision)
+	if err != nil {
+		return nil, blame(ctx, err)
+	}
+	return s, nil
+}
+
+// blame tells a client that left from an etcd that does not answer.
+func blame(ctx context.Context, err error) error {
+	if ctx.Err() != nil {
+		return ctx.Err()
+	}
+	return fmt.Errorf("%w: %w", state.ErrStoreSilent, err)
+}
+
+// readRevision asks etcd for its revision, linearizably.
+func (v *View) readRevision(ctx context.Context) (int64, error) {
+	answer, err := v.client.Get(ctx, state.ComparisonPrefix, clientv3.WithCountOnly())
+	if err != nil {
+		return 0, fmt.Errorf("read etcd's revision: %w", err)
+	}
+	return answer.Header.Revision, nil
+}
+
+// await returns a snapshot of the revision or a later one.
+func (v *View) await(ctx context.Context, revision int64) (*state.Snapshot, error) {
+	for {
+		if s := v.current.Load(); s != nil && s.Revision >= revision {
+			return s, nil
+		}
+		v.mu.Lock()
+		if s := v.current.Load(); s != nil && s.Revision >= revision {
+			v.mu.Unlock()
+			return s, nil
+		}
+		advanced := v.advanced
+		v.wanted = max(v.wanted, revision)
+		v.mu.Unlock()
+		select { // whoever asks etcd for progress, asks for all who wait
+		case v.wake <- struct{}{}:
+		default:
+		}
+		select {
+		case <-advanced:
+		case <-ctx.Done():
+			return nil, fmt.Errorf("wait for revision %d: %w", revision, context.Cause(ctx))
+		}
+	}
+}
+
+// revisionReads lets all who come while a read is under way share the next one: a read that began earlier might not know
+// of a write that finished just before they came.
+type revisionReads struct {
+	mu     sync.Mutex
+	queued *revisionRead
+	wake   chan struct{}
+}
+
+type revisionRead struct {
+	done     chan struct{}
+	revision int64
+	err      error
+}
+
+func (q *revisionReads) next(ctx context.Context) (int64, error) {
+	q.mu.Lock()
+	if q.queued == nil {
+		q.queued = &revisionRead{done: make(chan struct{})}
+	}
+	mine := q.queued
+	q.mu.Unlock()
+	select {
+	case q.wake <- struct{}{}:
+	default:
+	}
+	select {
+	case <-mine.done:
+		return mine.revision, mine.err
+	case <-ctx.Done():
+		return 0, context.Cause(ctx)
+	}
+}
+
+// run reads whenever somebody is queued, until ctx ends. Each read has a deadline of its own, as no single waiter's fits
+// the others.
+func (q *revisionReads) run(ctx context.Context, read func(context.Context) (int64, error)) {
+	for {
+		select {
+		case <-q.wake:
+		case <-ctx.Done():
+			return
+		}
+		q.mu.Lock()
+		r := q.queued
+		q.queued = nil
+		q.mu.Unlock()
+		if r == nil {
+			continue
+		}
+		limited, cancel := context.WithTimeout(ctx, patience)
+		r.revision, r.err = read(limited)
+		cancel()
+		close(r.done)
+	}
+}

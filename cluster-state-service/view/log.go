@@ -1,0 +1,37 @@
+package view
+
+import (
+	"sync/atomic"
+
+	"github.com/blox/blox/cluster-state-service/state"
+)
+
+// page is what one answer of etcd's watch changed. Pages are a linked list: subscribers hold the page that they have
+// read last and wait for its successor, so that a thousand of them cost one list, and the collector takes what nobody
+// needs any more.
+type page struct {
+	number   uint64 // counts changes, up to and including this page
+	revision int64  // the highest of the changes; of an empty page, where the log begins
+	changes  []state.Change
+
+	next atomic.Pointer[page]
+	// turned is closed once next is set, or the log has ended.
+	turned chan struct{}
+	ended  error // set before turned is closed; why there is no next page and never will be
+}
+
+func newPage(number uint64, revision int64, changes []state.Change) *page {
+	return &page{number: number + uint64(len(changes)), revision: revision, changes: changes, turned: make(chan struct{})}
+}
+
+// turn appends next.
+func (p *page) turn(next *page) {
+	p.next.Store(next)
+	close(p.turned)
+}
+
+// end tells everybody who waits for the next page that there is none.
+func (p *page) end(err error) {
+	p.ended = err
+	close(p.turned)
+}
