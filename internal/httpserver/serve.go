@@ -110,8 +110,8 @@ type stoppingKey struct{}
 
 // Streaming is the context for an answer that has no end of its own: it ends when the client leaves and also when the
 // server begins to stop, while r.Context() lets a request that is under way finish. The caller calls cancel.
-func Streaming(r *http.Request) (ctx context.Context, cancel context.CancelFunc) {
-	ctx, cancel = context.WithCancel(r.Context())
+func Streaming(r *http.Request) (context.Context, context.CancelFunc) {
+	ctx, cancel := context.WithCancel(r.Context())
 	stopping, served := ctx.Value(stoppingKey{}).(context.Context)
 	if !served { // by httptest
 		return ctx, cancel

@@ -1,0 +1,184 @@
+package httpserver
+
+import (
+	"bufio"
+	"context"
+	"errors"
+	"io"
+	"net"
+	"net/http"
+	"testing"
+	"time"
+
+	"github.com/sirupsen/logrus"
+	"github.com/stretchr/testify/assert"
+	"github.com/stretchr/testify/require"
+
+	"github.com/blox/blox/internal/testenv"
+)
+
+// served is a server with a client of its own.
+type served struct {
+	url    string
+	client *http.Client
+	stop   context.CancelFunc
+	ended  chan error // Serve's
+}
+
+func start(t *testing.T, handler http.HandlerFunc, log logrus.FieldLogger, s settings) *served {
+	t.Helper()
+	listener, err := net.Listen("tcp", "127.0.0.1:0")
+	require.NoError(t, err)
+	ctx, stop := context.WithCancel(t.Context())
+	transport := &http.Transport{}
+	server := &served{
+		url:    "http://" + listener.Addr().String(),
+		client: &http.Client{Transport: transport, Timeout: time.Minute},
+		stop:   stop,
+		ended:  make(chan error, 1),
+	}
+	go func() { server.ended <- serve(ctx, listener, handler, log, s) }()
+	t.Cleanup(func() {
+		stop()
+		transport.CloseIdleConnections()
+		if err, open := <-server.ended; open {
+			assert.NoError(t, err)
+		}
+	})
+	return server
+}
+
+func (s *served) get(t *testing.T, path string) (int, string) {
+	t.Helper()
+	answer, err := s.client.Get(s.url + path)
+	require.NoError(t, err)
+	defer answer.Body.Close()
+	body, err := io.ReadAll(answer.Body)
+	require.NoError(t, err)
+	return answer.StatusCode, string(body)
+}
+
+// wait returns what Serve has returned.
+func (s *served) wait() error {
+	err := <-s.ended
+	close(s.ended)
+	return err
+}
+
+func (s *served) refuses() bool {
+	connection, err := net.Dial("tcp", s.url[len("http://"):])
+	if err == nil {
+		connection.Close()
+	}
+	return err != nil
+}
+
+func TestServeLetsRequestsUnderWayFinish(t *testing.T) {
+	under, release := make(chan struct{}), make(chan struct{})
+	server := start(t, func(w http.ResponseWriter, r *http.Request) {
+		close(under)
+		<-release
+		assert.NoError(t, r.Context().Err())
+		_, _ = io.WriteString(w, "done")
+	}, testenv.Logger(t), production)
+
+	answered := make(chan string, 1)
+	go func() {
+		_, body := server.get(t, "/")
+		answered <- body
+	}()
+	<-under
+	server.stop()
+	testenv.Eventually(t, server.refuses)
+	close(release)
+	assert.Equal(t, "done", <-answered)
+	assert.NoError(t, server.wait())
+}
+
+func TestServeEndsStreams(t *testing.T) {
+	server := start(t, func(w http.ResponseWriter, r *http.Request) {
+		ctx, cancel := Streaming(r)
+		defer cancel()
+		_, _ = io.WriteString(w, "line\n")
+		assert.NoError(t, http.NewResponseController(w).Flush())
+		<-ctx.Done()
+	}, testenv.Logger(t), production)
+
+	answer, err := server.client.Get(server.url)
+	require.NoError(t, err)
+	defer answer.Body.Close()
+	body := bufio.NewReader(answer.Body)
+	line, err := body.ReadString('\n')
+	require.NoError(t, err)
+	assert.Equal(t, "line\n", line)
+
+	server.stop()
+	_, err = body.ReadByte()
+	assert.ErrorIs(t, err, io.EOF)
+	assert.NoError(t, server.wait())
+}
+
+func TestStreamingEndsWhenTheClientLeaves(t *testing.T) {
+	left := make(chan struct{})
+	server := start(t, func(w http.ResponseWriter, r *http.Request) {
+		ctx, cancel := Streaming(r)
+		defer cancel()
+		assert.NoError(t, http.NewResponseController(w).Flush())
+		<-ctx.Done()
+		close(left)
+	}, testenv.Logger(t), production)
+	answer, err := server.client.Get(server.url)
+	require.NoError(t, err)
+	answer.Body.Close()
+	<-left
+}
+
+func TestServeCutsWhatTakesTooLong(t *testing.T) {
+	quick := production
+	quick.drain = 20 * time.Millisecond
+	under, ended := make(chan struct{}), false
+	server := start(t, func(w http.ResponseWriter, r *http.Request) {
+		close(under)
+		<-r.Context().Done()
+		ended = true
+	}, testenv.Logger(t), quick)
+
+	failed := make(chan error, 1)
+	go func() {
+		answer, err := server.client.Get(server.url)
+		if err == nil {
+			answer.Body.Close()
+		}
+		failed <- err
+	}()
+	<-under
+	server.stop()
+	assert.NoError(t, server.wait())
+	assert.True(t, ended, "Serve returned before the handler")
+	assert.Error(t, <-failed)
+}
+
+func TestServeReturnsNilWhenItsContextHasEnded(t *testing.T) {
+	ctx, cancel := context.WithCancel(t.Context())
+	cancel()
+	listener, err := net.Listen("tcp", "127.0.0.1:0")
+	require.NoError(t, err)
+	require.NoError(t, Serve(ctx, listener, http.NotFoundHandler(), testenv.Logger(t)))
+	_, err = listener.Accept()
+	assert.ErrorIs(t, err, net.ErrClosed)
+}
+
+// broken is a listener that fails at once.
+type broken struct{ net.Listener }
+
+var errBroken = errors.New("too many open files")
+
+func (broken) Accept() (net.Conn, error) { return nil, errBroken }
+
+func TestServeReturnsWhyItsListenerFailed(t *testing.T) {
+	listener, err := net.Listen("tcp", "127.0.0.1:0")
+	require.NoError(t, err)
+	err = Serve(t.Context(), broken{listener}, http.NotFoundHandler(), testenv.Logger(t))
+	assert.ErrorIs(t, err, errBroken)
+	assert.ErrorContains(t, err, listener.Addr().String())
+}
