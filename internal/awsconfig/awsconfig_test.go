@@ -1,0 +1,135 @@
+package awsconfig
+
+import (
+	"net/http"
+	"net/http/httptest"
+	"sync/atomic"
+	"testing"
+	"time"
+
+	"github.com/aws/aws-sdk-go-v2/aws"
+	awshttp "github.com/aws/aws-sdk-go-v2/aws/transport/http"
+	"github.com/aws/aws-sdk-go-v2/service/ecs"
+	"github.com/aws/aws-sdk-go-v2/service/sqs"
+	"github.com/stretchr/testify/assert"
+	"github.com/stretchr/testify/require"
+	"go.uber.org/goleak"
+)
+
+func TestMain(m *testing.M) { goleak.VerifyTestMain(m) }
+
+// cleanEnv takes away what the machine has set for AWS.
+func cleanEnv(t *testing.T) {
+	for _, name := range []string{
+		"AWS_REGION", "AWS_DEFAULT_REGION", "AWS_PROFILE", "AWS_DEFAULT_PROFILE", "AWS_ENDPOINT_URL", "AWS_ENDPOINT_URL_ECS",
+		"AWS_ENDPOINT_URL_SQS", "AWS_ACCESS_KEY_ID", "AWS_SECRET_ACCESS_KEY", "AWS_SESSION_TOKEN", "AWS_MAX_ATTEMPTS",
+	} {
+		t.Setenv(name, "")
+	}
+	t.Setenv("AWS_CONFIG_FILE", t.TempDir()+"/config")
+	t.Setenv("AWS_SHARED_CREDENTIALS_FILE", t.TempDir()+"/credentials")
+}
+
+func env(of map[string]string) func(string) string {
+	return func(name string) string { return of[name] }
+}
+
+// with is a complete environment whose AWS is at url.
+func with(url string) map[string]string {
+	return map[string]string{
+		"AWS_REGION": "eu-west-1", "AWS_ENDPOINT_URL": url, "AWS_ACCESS_KEY_ID": "id", "AWS_SECRET_ACCESS_KEY": "secret",
+	}
+}
+
+func load(t *testing.T, of map[string]string) aws.Config {
+	t.Helper()
+	cfg, err := Load(t.Context(), env(of))
+	require.NoError(t, err)
+	return cfg
+}
+
+// fakeAWS answers every call with status, and keeps no connection. It counts calls and keeps the last user agent.
+func fakeAWS(t *testing.T, status int) (url string, calls *atomic.Int64, agent *atomic.Value) {
+	calls, agent = new(atomic.Int64), new(atomic.Value)
+	server := httptest.NewServer(http.HandlerFunc(func(w http.ResponseWriter, r *http.Request) {
+		calls.Add(1)
+		agent.Store(r.Header.Get("User-Agent"))
+		w.Header().Set("Connection", "close")
+		w.WriteHeader(status)
+		_, _ = w.Write([]byte("{}"))
+	}))
+	t.Cleanup(server.Close)
+	return server.URL, calls, agent
+}
+
+func TestLoadNeedsARegion(t *testing.T) {
+	cleanEnv(t)
+	_, err := Load(t.Context(), env(nil))
+	assert.EqualError(t, err, "no AWS region: set AWS_REGION, or AWS_PROFILE to a profile that has one")
+	assert.Equal(t, "eu-west-1", load(t, with("")).Region)
+}
+
+func TestEveryAttemptEnds(t *testing.T) {
+	cleanEnv(t)
+	client := load(t, with("")).HTTPClient.(*awshttp.BuildableClient)
+	longPoll := 20 * time.Second
+	assert.Greater(t, client.GetTimeout(), longPoll)
+	assert.Greater(t, client.GetTransport().ResponseHeaderTimeout, longPoll)
+	assert.Positive(t, client.GetDialer().Timeout)
+	assert.Positive(t, client.GetTransport().TLSHandshakeTimeout)
+}
+
+func TestCallsNameBlox(t *testing.T) {
+	cleanEnv(t)
+	url, calls, agent := fakeAWS(t, http.StatusOK)
+	client, err := ECS(load(t, with(url)), env(nil))
+	require.NoError(t, err)
+	_, err = client.ListClusters(t.Context(), &ecs.ListClustersInput{})
+	require.NoError(t, err)
+	assert.EqualValues(t, 1, calls.Load())
+	assert.Contains(t, agent.Load(), "Blox/dev")
+
+	queue, queueCalls, agent := fakeAWS(t, http.StatusOK)
+	_, err = SQS(load(t, with(queue))).ListQueues(t.Context(), &sqs.ListQueuesInput{})
+	require.NoError(t, err)
+	assert.EqualValues(t, 1, queueCalls.Load())
+	assert.Contains(t, agent.Load(), "Blox/dev")
+}
+
+func TestNoRetryCallsOnce(t *testing.T) {
+	cleanEnv(t)
+	t.Setenv("AWS_MAX_ATTEMPTS", "2")
+	url, calls, _ := fakeAWS(t, http.StatusInternalServerError)
+	client, err := ECS(load(t, with(url)), env(nil))
+	require.NoError(t, err)
+	start := &ecs.StartTaskInput{TaskDefinition: aws.String("agent"), ContainerInstances: []string{"i1"}}
+
+	_, err = client.StartTask(t.Context(), start, NoRetry)
+	require.Error(t, err)
+	assert.EqualValues(t, 1, calls.Load())
+	_, err = client.StartTask(t.Context(), start)
+	require.Error(t, err)
+	assert.EqualValues(t, 1+2, calls.Load(), "without NoRetry the SDK tries again")
+}
+
+func TestECSEndpoint(t *testing.T) {
+	cleanEnv(t)
+	wrong, wrongCalls, _ := fakeAWS(t, http.StatusOK)
+	right, rightCalls, _ := fakeAWS(t, http.StatusOK)
+	t.Setenv("AWS_ENDPOINT_URL_ECS", wrong)
+	client, err := ECS(load(t, with(wrong)), env(map[string]string{"ECS_ENDPOINT": right}))
+	require.NoError(t, err)
+	_, err = client.ListClusters(t.Context(), &ecs.ListClustersInput{})
+	require.NoError(t, err)
+	assert.EqualValues(t, 1, rightCalls.Load())
+	assert.Zero(t, wrongCalls.Load())
+
+	client, err = ECS(load(t, with("")), env(map[string]string{"ECS_ENDPOINT": "ecs.example.com"}))
+	require.NoError(t, err)
+	assert.Equal(t, "https://ecs.example.com", *client.Options().BaseEndpoint)
+
+	for _, bad := range []string{"http://", "ftp://ecs", "https://:443", "http://a b", "://x"} {
+		_, err := ECS(load(t, with("")), env(map[string]string{"ECS_ENDPOINT": bad}))
+		assert.ErrorContains(t, err, "ECS_ENDPOINT: ", bad)
+	}
+}
