@@ -10,16 +10,20 @@ import (
 	"time"
 )
 
-// decodeDetail reads the detail of an envelope into a record. encoding/json matches keys in any case.
-func decodeDetail(value []byte, into any) error {
-	envelope := struct{ Detail any }{into}
+// decodeDetail reads the detail of an envelope into a record and returns the envelope's time, empty where there is none.
+// encoding/json matches keys in any case.
+func decodeDetail(value []byte, into any) (at string, err error) {
+	envelope := struct {
+		Time   *string
+		Detail any
+	}{&at, into}
 	if err := json.Unmarshal(value, &envelope); err != nil {
-		return fmt.Errorf("decode: %w", err)
+		return "", fmt.Errorf("decode: %w", err)
 	}
 	if envelope.Detail == nil { // {"detail":null}
-		return errors.New("decode: no detail")
+		return "", errors.New("decode: no detail")
 	}
-	return nil
+	return at, nil
 }
 
 // same compares by JSON form, to which nil and empty slices would differ; omitting both makes them one.
@@ -40,4 +44,14 @@ func instant(s string) string {
 		return at.UTC().Truncate(time.Millisecond).Format(time.RFC3339Nano)
 	}
 	return s
+}
+
+// latest is the later of two times in RFC 3339; what is no time does not count, and zero is returned when neither is one.
+func latest(a, b string) time.Time {
+	first, _ := time.Parse(time.RFC3339Nano, a)
+	second, _ := time.Parse(time.RFC3339Nano, b)
+	if second.After(first) {
+		return second
+	}
+	return first
 }

@@ -5,6 +5,7 @@ import (
 	"slices"
 	"strconv"
 	"strings"
+	"time"
 )
 
 // Instance is one ECS container instance as the last event, or Describe call, told of it.
@@ -24,6 +25,8 @@ type Instance struct {
 	UpdatedAt           string      `json:"updatedAt"`
 	// Version counts ECS's changes to the instance that send events, from 1; the higher is the newer.
 	Version int64 `json:"version"`
+	// RecordedAt is the envelope's time: when the event was sent, or Describe asked.
+	RecordedAt string `json:"-"`
 }
 
 // Attribute is one of an instance's attributes; most have no value.
@@ -68,7 +71,8 @@ func (r Resource) Value() string {
 // DecodeInstance reads a container instance as DecodeTask reads a task.
 func DecodeInstance(value []byte) (Instance, error) {
 	var i Instance
-	if err := decodeDetail(value, &i); err != nil {
+	var err error
+	if i.RecordedAt, err = decodeDetail(value, &i); err != nil {
 		return Instance{}, fmt.Errorf("container instance: %w", err)
 	}
 	if _, err := i.Key(); err != nil {
@@ -80,8 +84,8 @@ func DecodeInstance(value []byte) (Instance, error) {
 // Key names the instance; an error wraps arn.ErrMalformed.
 func (i Instance) Key() (Key, error) { return NewKey(KindInstance, i.ClusterARN, i.ARN) }
 
-// Changed is when ECS last changed the instance, in ECS's own words; empty when the record does not say.
-func (i Instance) Changed() string { return i.UpdatedAt }
+// Changed is when the instance last changed as far as the record says; zero when it does not say.
+func (i Instance) Changed() time.Time { return latest(i.UpdatedAt, i.RecordedAt) }
 
 // Same tells whether both say the same of an instance, in whatever order.
 func (i Instance) Same(other Instance) bool { return same(i.canonical(), other.canonical()) }

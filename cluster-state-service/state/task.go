@@ -3,6 +3,7 @@ package state
 import (
 	"fmt"
 	"slices"
+	"time"
 )
 
 // Task is one ECS task as the last event, or Describe call, told of it.
@@ -28,6 +29,8 @@ type Task struct {
 	Overrides     Overrides   `json:"overrides"`
 	// Version counts ECS's changes to the task, from 1; the higher is the newer.
 	Version int64 `json:"version"`
+	// RecordedAt is the envelope's time: when the event was sent, or Describe asked.
+	RecordedAt string `json:"-"`
 }
 
 // Container is one container of a task.
@@ -73,7 +76,8 @@ type Environment struct {
 // An error says what is wrong with the task's identity or JSON; the version is not judged.
 func DecodeTask(value []byte) (Task, error) {
 	var t Task
-	if err := decodeDetail(value, &t); err != nil {
+	var err error
+	if t.RecordedAt, err = decodeDetail(value, &t); err != nil {
 		return Task{}, fmt.Errorf("task: %w", err)
 	}
 	if _, err := t.Key(); err != nil {
@@ -85,8 +89,8 @@ func DecodeTask(value []byte) (Task, error) {
 // Key names the task; an error wraps arn.ErrMalformed.
 func (t Task) Key() (Key, error) { return NewKey(KindTask, t.ClusterARN, t.ARN) }
 
-// Changed is when ECS last changed the task, in ECS's own words; empty when the record does not say.
-func (t Task) Changed() string { return t.UpdatedAt }
+// Changed is when the task last changed as far as the record says; zero when it does not say.
+func (t Task) Changed() time.Time { return latest(t.UpdatedAt, t.RecordedAt) }
 
 // Same tells whether both say the same of a task, however they are spelled: in order of containers, in precision of times.
 func (t Task) Same(other Task) bool { return same(t.canonical(), other.canonical()) }

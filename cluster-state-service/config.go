@@ -1,0 +1,110 @@
+package clusterstate
+
+import (
+	"cmp"
+	"errors"
+	"flag"
+	"fmt"
+	"io"
+	"net"
+	"strings"
+	"time"
+
+	"github.com/blox/blox/cluster-state-service/event"
+	"github.com/blox/blox/internal/etcd"
+)
+
+// Config is all that can be set. A flag wins over the environment, and that over the default.
+type Config struct {
+	Bind              string        // --bind, CSS_BIND: host:port to serve on
+	EtcdEndpoints     []string      // --etcd-endpoint, once for each; CSS_ETCD_ENDPOINTS, with commas
+	Queue             string        // --queue, CSS_QUEUE: a queue's name, or sqs://name
+	ReconcileInterval time.Duration // --reconcile-interval: between two comparisons with ECS, as in 20m
+	History           time.Duration // --history: how long etcd's history is kept, as in 5m; 0 leaves it to etcd
+	Pollers           int           // --pollers: how many receive from the queue at a time
+
+	LogFile  string // CSS_LOG_FILE: a path; rotated. Beside it, the log always goes to stderr
+	LogLevel string // CSS_LOG_LEVEL: debug, info, warn, error, crit or none
+
+	// Getenv serves the AWS SDK's variables and ECS_ENDPOINT.
+	Getenv func(string) string
+	// Listener, when it is set, is served on in place of Bind.
+	Listener net.Listener
+}
+
+// ErrVersion means that only the version was asked for.
+var ErrVersion = errors.New("the version was asked for")
+
+// ParseConfig reads flags and environment. An error names every setting that is missing or wrong at once; it is
+// flag.ErrHelp when only help was asked for, which is then written to help, or ErrVersion.
+func ParseConfig(args []string, getenv func(string) string, help io.Writer) (Config, error) {
+	c := Config{Getenv: getenv, LogFile: getenv("CSS_LOG_FILE"), LogLevel: getenv("CSS_LOG_LEVEL")}
+	flags := flag.NewFlagSet("cluster-state-service", flag.ContinueOnError)
+	flags.SetOutput(io.Discard)
+	flags.StringVar(&c.Bind, "bind", cmp.Or(getenv("CSS_BIND"), "0.0.0.0:3000"), "`host:port` to serve on")
+	flags.Func("etcd-endpoint", "`host:port` of etcd; once for each member", func(s string) error {
+		c.EtcdEndpoints = append(c.EtcdEndpoints, s)
+		return nil
+	})
+	flags.StringVar(&c.Queue, "queue", getenv("CSS_QUEUE"), "SQS queue that ECS's events arrive in: `name` or sqs://name")
+	flags.DurationVar(&c.ReconcileInterval, "reconcile-interval", 20*time.Minute, "`time` between two comparisons with ECS")
+	flags.DurationVar(&c.History, "history", 5*time.Minute, "`time` that etcd's history is kept for; 0 leaves it to etcd")
+	flags.IntVar(&c.Pollers, "pollers", 4, "`number` of receives from the queue at a time")
+	version := flags.Bool("version", false, "say the version and exit")
+	if err := flags.Parse(args); err != nil {
+		if errors.Is(err, flag.ErrHelp) {
+			usage(flags, help)
+		}
+		return c, err
+	}
+	if *version {
+		return c, ErrVersion
+	}
+	if len(c.EtcdEndpoints) == 0 && getenv("CSS_ETCD_ENDPOINTS") != "" {
+		c.EtcdEndpoints = strings.Split(getenv("CSS_ETCD_ENDPOINTS"), ",")
+	}
+	return c, c.check(flags.Args())
+}
+
+func usage(flags *flag.FlagSet, to io.Writer) {
+	fmt.Fprint(to, "cluster-state-service keeps a copy of ECS's container instances and tasks in etcd and serves it.\n\n"+
+		"AWS_REGION, AWS_PROFILE and the AWS SDK's other variables say where ECS and the queue are;\n"+
+		"CSS_LOG_FILE and CSS_LOG_LEVEL (debug, info, warn, error, crit, none) where the log goes.\n\n")
+	flags.SetOutput(to)
+	flags.PrintDefaults()
+}
+
+// check names every problem, on one line.
+func (c Config) check(rest []string) error {
+	var problems []string
+	problem := func(format string, args ...any) { problems = append(problems, fmt.Sprintf(format, args...)) }
+	if len(rest) > 0 {
+		problem("unknown argument %q", rest[0])
+	}
+	if _, _, err := net.SplitHostPort(c.Bind); err != nil {
+		problem("--bind %q: not host:port", c.Bind)
+	}
+	if len(c.EtcdEndpoints) == 0 {
+		problem("--etcd-endpoint is missing: host:port of etcd")
+	} else if err := etcd.Validate(c.EtcdEndpoints); err != nil {
+		problem("--etcd-endpoint: %s", strings.ReplaceAll(err.Error(), "\n", "; "))
+	}
+	if c.Queue == "" {
+		problem("--queue is missing: the name of the SQS queue that ECS's events arrive in")
+	} else if _, _, err := event.ParseQueue(c.Queue); err != nil {
+		problem("--queue: %s", err)
+	}
+	if c.ReconcileInterval <= 0 {
+		problem("--reconcile-interval %s: not above 0", c.ReconcileInterval)
+	}
+	if c.History < 0 {
+		problem("--history %s: below 0", c.History)
+	}
+	if c.Pollers < 1 || c.Pollers > 100 {
+		problem("--pollers %d: not 1 to 100", c.Pollers)
+	}
+	if len(problems) > 0 {
+		return errors.New(strings.Join(problems, "; "))
+	}
+	return nil
+}

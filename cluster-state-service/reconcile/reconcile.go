@@ -1,0 +1,135 @@
+// Package reconcile repairs the store by comparing it with ECS: events get lost, come late, or were sent before Blox was
+// listening.
+package reconcile
+
+import (
+	"context"
+	"math/rand/v2"
+	"sync"
+	"time"
+
+	"github.com/aws/aws-sdk-go-v2/service/ecs"
+	"github.com/sirupsen/logrus"
+	"golang.org/x/time/rate"
+
+	"github.com/blox/blox/cluster-state-service/state"
+)
+
+// Store is what reconcile needs to write; store.Store is the one in production.
+type Store interface {
+	// Lead works while this replica holds the reconcile lock. See store.Store.Lead.
+	Lead(ctx context.Context, name string, work func(context.Context, state.Holder) error) error
+	// Correct carries out what has not been overtaken, and returns how many that were.
+	Correct(ctx context.Context, holder state.Holder, corrections []state.Correction) (int, error)
+	// Compared tells everybody that a comparison is complete.
+	Compared(ctx context.Context, holder state.Holder, account, region string, c state.Comparison) error
+	// Compact forgets etcd's history before the revision.
+	Compact(ctx context.Context, revision int64) error
+}
+
+// Config is what New needs.
+type Config struct {
+	ECS    *ecs.Client
+	Store  Store
+	Fresh  func(context.Context) (*state.Snapshot, error)
+	Region string
+	// Name is this replica's among those that share the lock.
+	Name     string
+	Interval time.Duration // between two comparisons
+	History  time.Duration // how long etcd's history is kept; 0 leaves it to etcd
+	Log      logrus.FieldLogger
+}
+
+// What comparing may take of the account's budget for reading calls, 20 a second and bursts of 100, shared by everyone in it.
+// Source: "Request throttling for the Amazon ECS API" in the Amazon ECS API Reference.
+const (
+	callsPerSecond = 10
+	callBurst      = 50
+)
+
+// Reconciler compares, while it is this replica's turn.
+type Reconciler struct {
+	Config
+	reader reader
+	began  time.Time
+}
+
+// New only builds.
+func New(c Config) *Reconciler {
+	return &Reconciler{Config: c, reader: reader{c.ECS, rate.NewLimiter(callsPerSecond, callBurst), c.Log}, began: time.Now()}
+}
+
+// Run compares at once and then again and again, taking turns with the other replicas, until ctx ends. What fails is
+// logged and tried again.
+func (r *Reconciler) Run(ctx context.Context) error {
+	for wait := firstWait; ctx.Err() == nil; wait = min(2*wait, longestWait) {
+		led := time.Now()
+		err := r.Store.Lead(ctx, r.Name, r.lead)
+		if ctx.Err() != nil {
+			break
+		}
+		r.Log.WithError(err).Warn("reconcile stopped and begins again")
+		if time.Since(led) > longestWait {
+			wait = firstWait
+		}
+		pause(ctx, wait)
+	}
+	return nil
+}
+
+const (
+	firstWait   = 200 * time.Millisecond
+	longestWait = 30 * time.Second
+)
+
+// pause waits, with jitter; it ends with ctx.
+func pause(ctx context.Context, wait time.Duration) {
+	timer := time.NewTimer(wait/2 + rand.N(wait/2+1))
+	defer timer.Stop()
+	select {
+	case <-timer.C:
+	case <-ctx.Done():
+	}
+}
+
+// lead compares until the lock is lost. A replica that has just started compares at once, unless another has meanwhile.
+func (r *Reconciler) lead(ctx context.Context, holder state.Holder) error {
+	var history sync.WaitGroup
+	defer history.Wait()
+	ctx, cancel := context.WithCancel(ctx)
+	defer cancel()
+	history.Go(func() { r.keepHistory(ctx) })
+
+	snapshot, err := r.Fresh(ctx)
+	if err != nil {
+		return err
+	}
+	if last := snapshot.Compared(r.Region).FinishedAt; last.After(r.began) {
+		sleep(ctx, time.Until(last.Add(r.Interval)))
+	}
+	for wait := firstWait; ctx.Err() == nil; {
+		switch err := r.compare(ctx, holder); {
+		case ctx.Err() != nil:
+		case err != nil && wait >= longestWait: // perhaps the lock is the trouble
+			return err
+		case err != nil:
+			r.Log.WithError(err).Warn("compare with ECS")
+			pause(ctx, wait)
+			wait = min(2*wait, longestWait)
+		default:
+			wait = firstWait
+			sleep(ctx, r.Interval)
+		}
+	}
+	return ctx.Err()
+}
+
+// sleep waits; it ends with ctx.
+func sleep(ctx context.Context, d time.Duration) {
+	timer := time.NewTimer(d)
+	defer timer.Stop()
+	select {
+	case <-timer.C:
+	case <-ctx.Done():
+	}
+}

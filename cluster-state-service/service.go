@@ -1,0 +1,97 @@
+// Package clusterstate is the cluster-state-service: a near-real-time copy of ECS's container instances and tasks.
+package clusterstate
+
+import (
+	"context"
+	"fmt"
+	"net"
+	"os"
+
+	"github.com/google/uuid"
+	"github.com/sirupsen/logrus"
+	"golang.org/x/sync/errgroup"
+
+	"github.com/blox/blox/cluster-state-service/api"
+	"github.com/blox/blox/cluster-state-service/event"
+	"github.com/blox/blox/cluster-state-service/reconcile"
+	"github.com/blox/blox/cluster-state-service/state"
+	"github.com/blox/blox/cluster-state-service/store"
+	"github.com/blox/blox/cluster-state-service/view"
+	"github.com/blox/blox/internal/awsconfig"
+	"github.com/blox/blox/internal/etcd"
+	"github.com/blox/blox/internal/httpserver"
+	"github.com/blox/blox/internal/version"
+)
+
+// Run serves until ctx ends, and then returns nil once every part has stopped. An error means that it could not begin, or
+// lost its listener; etcd, SQS and ECS may come and go.
+func Run(ctx context.Context, cfg Config, log logrus.FieldLogger) error {
+	aws, err := awsconfig.Load(ctx, cfg.Getenv)
+	if err != nil {
+		return err
+	}
+	ecs, err := awsconfig.ECS(aws, cfg.Getenv)
+	if err != nil {
+		return err
+	}
+	_, queueName, err := event.ParseQueue(cfg.Queue)
+	if err != nil {
+		return err
+	}
+	client, err := etcd.New(cfg.EtcdEndpoints)
+	if err != nil {
+		return err
+	}
+	defer client.Close()
+	watching, err := etcd.New(cfg.EtcdEndpoints)
+	if err != nil {
+		return err
+	}
+	defer watching.Close()
+	listener := cfg.Listener
+	if listener == nil {
+		if listener, err = net.Listen("tcp", cfg.Bind); err != nil {
+			return fmt.Errorf("--bind: %w", err)
+		}
+	}
+
+	copied := view.New(view.Config{Watching: watching, Client: client, Tasks: tasks, Instances: instances, Log: log})
+	records := store.New(client, copied.Known)
+	queue := event.NewSQS(awsconfig.SQS(aws), queueName)
+	comparing := reconcile.New(reconcile.Config{
+		ECS: ecs, Store: records, Fresh: copied.Fresh, Region: aws.Region, Name: replica(),
+		Interval: cfg.ReconcileInterval, History: cfg.History, Log: log,
+	})
+
+	log.WithFields(logrus.Fields{
+		"version": version.String(), "address": listener.Addr().String(), "region": aws.Region, "queue": queueName,
+		"etcd": cfg.EtcdEndpoints,
+	}).Info("cluster-state-service is up")
+	parts, ctx := errgroup.WithContext(ctx)
+	parts.Go(func() error { return copied.Run(ctx) })
+	parts.Go(func() error { return event.Consume(ctx, queue, records, log, event.Options{Pollers: cfg.Pollers}) })
+	parts.Go(func() error { return comparing.Run(ctx) })
+	parts.Go(func() error { return httpserver.Serve(ctx, listener, api.New(copied, aws.Region, log), log) })
+	return parts.Wait()
+}
+
+// What the view is told about the two kinds.
+var (
+	tasks = view.Codec[state.Task]{
+		Decode: state.DecodeTask, Version: func(t state.Task) int64 { return t.Version },
+		Encode: api.EncodeTask, EncodeDeleted: api.EncodeDeleted,
+	}
+	instances = view.Codec[state.Instance]{
+		Decode: state.DecodeInstance, Version: func(i state.Instance) int64 { return i.Version },
+		Encode: api.EncodeInstance, EncodeDeleted: api.EncodeDeleted,
+	}
+)
+
+// replica names this process among those that share the reconcile lock.
+func replica() string {
+	host, err := os.Hostname()
+	if err != nil {
+		host = "unknown"
+	}
+	return host + "-" + uuid.NewString()[:8]
+}

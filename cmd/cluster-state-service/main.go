@@ -1,0 +1,42 @@
+// Command cluster-state-service keeps a copy of ECS's container instances and tasks in etcd and serves it.
+package main
+
+import (
+	"context"
+	"errors"
+	"flag"
+	"fmt"
+	"os"
+	"os/signal"
+	"syscall"
+
+	clusterstate "github.com/blox/blox/cluster-state-service"
+	"github.com/blox/blox/internal/logging"
+	"github.com/blox/blox/internal/version"
+)
+
+func main() {
+	ctx, stop := signal.NotifyContext(context.Background(), os.Interrupt, syscall.SIGTERM)
+	defer stop()
+	if err := run(ctx, os.Args[1:], os.Getenv); err != nil && !errors.Is(err, flag.ErrHelp) {
+		fmt.Fprintln(os.Stderr, "cluster-state-service:", err)
+		os.Exit(1)
+	}
+}
+
+func run(ctx context.Context, args []string, getenv func(string) string) error {
+	cfg, err := clusterstate.ParseConfig(args, getenv, os.Stdout)
+	if errors.Is(err, clusterstate.ErrVersion) {
+		fmt.Println(version.String())
+		return nil
+	}
+	if err != nil {
+		return err
+	}
+	log, err := logging.New("CSS", cfg.LogFile, cfg.LogLevel)
+	if err != nil {
+		return err
+	}
+	defer log.Close()
+	return clusterstate.Run(ctx, cfg, log)
+}
