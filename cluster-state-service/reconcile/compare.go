@@ -157,21 +157,16 @@ func compareKind[T entity[T]](ctx context.Context, kind state.Kind, cluster stri
 	list func(context.Context, string) ([]string, error),
 	describe func(context.Context, string, []string) ([]found[T], []string, error),
 ) ([]state.Correction, error) {
-	arns, err := list(ctx, cluster)
+	listed, err := list(ctx, cluster)
 	if err != nil {
 		return nil, err
 	}
+	// What is stored but not listed is asked for too: ECS must say itself that it is gone. Pages may repeat an ARN, as the
+	// world moves on between them.
 	keys := storedKeys(kind, cluster, stored, clusterOf)
-	listed := map[string]bool{}
-	for _, a := range arns {
-		listed[a] = true
-	}
-	for a := range keys { // what is stored but not listed: ECS must say itself that it is gone
-		if !listed[a] {
-			arns = append(arns, a)
-		}
-	}
-	present, missing, err := describe(ctx, cluster, arns)
+	arns := slices.AppendSeq(listed, maps.Keys(keys))
+	slices.Sort(arns)
+	present, missing, err := describe(ctx, cluster, slices.Compact(arns))
 	if err != nil {
 		return nil, err
 	}

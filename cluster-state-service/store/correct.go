@@ -27,6 +27,7 @@ const maxCorrections = 60
 
 // Correct carries out corrections, each on its own terms: one whose record has changed meanwhile is left alone, as what
 // arrived since is newer. It returns how many were done. An error means that the lock is lost or etcd failed.
+// No key may come twice.
 func (s *Store) Correct(ctx context.Context, holder state.Holder, corrections []state.Correction) (int, error) {
 	var lease clientv3.LeaseID
 	if slices.ContainsFunc(corrections, state.Correction.Removes) {

@@ -1,0 +1,218 @@
+package state
+
+import (
+	"strings"
+	"testing"
+	"time"
+
+	"github.com/stretchr/testify/assert"
+	"github.com/stretchr/testify/require"
+
+	"github.com/blox/blox/internal/testenv"
+)
+
+const prod = "arn:aws:ecs:eu-west-1:123456789012:cluster/prod"
+
+func TestDecodeTask(t *testing.T) {
+	task, err := DecodeTask(testenv.Event(t, "task-ec2-stopped.json"))
+	require.NoError(t, err)
+	assert.Equal(t, "arn:aws:ecs:eu-west-1:123456789012:task/prod/1a2b3c4d5e6f47889900aabbccddeeff", task.ARN)
+	assert.Equal(t, int64(6), task.Version)
+	assert.Equal(t, "STOPPED", task.LastStatus)
+	require.Len(t, task.Containers, 1)
+	require.NotNil(t, task.Containers[0].ExitCode, "0 is an exit code")
+	assert.Equal(t, int32(8125), task.Containers[0].NetworkBindings[0].HostPort)
+	assert.Equal(t, []Environment{{"TIER", "prod"}}, task.Overrides.ContainerOverrides[0].Environment)
+	assert.Equal(t, time.Date(2026, 3, 4, 11, 0, 2, 500e6, time.UTC), task.Changed())
+
+	running, err := DecodeTask(testenv.Event(t, "task-ec2-running.json"))
+	require.NoError(t, err)
+	assert.Nil(t, running.Containers[0].ExitCode, "none yet")
+
+	fargate, err := DecodeTask(testenv.Event(t, "task-fargate-running.json"))
+	require.NoError(t, err)
+	assert.Empty(t, fargate.ContainerInstanceARN)
+
+	short, err := DecodeTask(testenv.Event(t, "task-short-arn-2017.json"))
+	require.NoError(t, err)
+	key, err := short.Key()
+	require.NoError(t, err)
+	assert.Equal(t, "ecs/task/default/arn:aws:ecs:us-east-1:123456789012:task/b99d40b3-5176-4f71-9a52-9dbd6f1cebef", key.String())
+}
+
+// v0.3 wrote what it had read from ECS itself with keys of Go's own spelling, and null for the rest of the envelope.
+func TestDecodeReadsKeysInAnyCase(t *testing.T) {
+	body := `{"id":null,"account":null,"time":null,"Detail":{"clusterArn":"` + prod + `","containerInstanceArn":"x","taskArn":
+		"arn:aws:ecs:eu-west-1:123456789012:task/1","lastStatus":"RUNNING","version":7,"containers":[{"Name":"a","Reason":"why",
+		"networkBindings":[{"ContainerPort":80,"HostPort":8080,"Protocol":"tcp","bindIP":"0.0.0.0"}]}],
+		"overrides":{"containerOverrides":[{"Name":"a","Environment":[{"Name":"K","Value":"V"}]}]}}}`
+	task, err := DecodeTask([]byte(body))
+	require.NoError(t, err)
+	assert.Equal(t, int64(7), task.Version)
+	assert.Equal(t, "why", task.Containers[0].Reason)
+	assert.Equal(t, NetworkBinding{"0.0.0.0", 80, 8080, "tcp"}, task.Containers[0].NetworkBindings[0])
+	assert.Equal(t, []Environment{{"K", "V"}}, task.Overrides.ContainerOverrides[0].Environment)
+	assert.True(t, task.Changed().IsZero(), "such a record does not say when")
+}
+
+func TestDecodeRefusesWhatHasNoIdentity(t *testing.T) {
+	for name, body := range map[string]string{
+		"no JSON":            "x",
+		"no object":          "[]",
+		"empty":              "{}",
+		"null detail":        `{"detail":null}`,
+		"detail of a string": `{"detail":"x"}`,
+		"no task ARN":        `{"detail":{"clusterArn":"` + prod + `"}}`,
+		"no cluster":         `{"detail":{"taskArn":"arn:aws:ecs:eu-west-1:123456789012:task/1"}}`,
+		"an instance's ARN":  `{"detail":{"clusterArn":"` + prod + `","taskArn":"arn:aws:ecs:eu-west-1:123456789012:container-instance/1"}}`,
+		"another region":     `{"detail":{"clusterArn":"` + prod + `","taskArn":"arn:aws:ecs:us-east-1:123456789012:task/1"}}`,
+		"another cluster":    `{"detail":{"clusterArn":"` + prod + `","taskArn":"arn:aws:ecs:eu-west-1:123456789012:task/other/1"}}`,
+	} {
+		t.Run(name, func(t *testing.T) {
+			_, err := DecodeTask([]byte(body))
+			assert.Error(t, err)
+		})
+	}
+}
+
+func TestResourceValue(t *testing.T) {
+	for want, r := range map[string]Resource{
+		"2048":    {Type: "INTEGER", IntegerValue: 2048, LongValue: 1},
+		"9":       {Type: "LONG", LongValue: 9, IntegerValue: 1},
+		"1.50":    {Type: "DOUBLE", DoubleValue: 1.5},
+		"22,2375": {Type: "STRINGSET", StringSetValue: []string{"22", "2375"}},
+		"":        {Type: "STRINGSET"},
+	} {
+		assert.Equal(t, want, r.Value(), "%+v", r)
+	}
+	assert.Empty(t, Resource{Type: "NEW", IntegerValue: 1}.Value())
+}
+
+func TestSame(t *testing.T) {
+	instance, err := DecodeInstance(testenv.Event(t, "instance-active.json"))
+	require.NoError(t, err)
+	other, err := DecodeInstance(testenv.Event(t, "instance-active.json"))
+	require.NoError(t, err)
+	other.Attributes[0], other.Attributes[4] = other.Attributes[4], other.Attributes[0]
+	other.RemainingResources[0], other.RemainingResources[2] = other.RemainingResources[2], other.RemainingResources[0]
+	other.RegisteredResources[3].StringSetValue = nil
+	other.UpdatedAt, other.RecordedAt = "", ""
+	assert.True(t, instance.Same(other), "order and the empty set make no difference")
+	other.Attributes[0].Value = "test"
+	assert.False(t, instance.Same(other), "an attribute's value does")
+
+	task, err := DecodeTask(testenv.Event(t, "task-ec2-running.json"))
+	require.NoError(t, err)
+	read := task
+	read.StartedAt = "2026-03-04T10:15:29.440Z"
+	assert.True(t, task.Same(read), "a time may be spelled with more digits")
+	zero := int32(0)
+	read.Containers = []Container{task.Containers[0]}
+	read.Containers[0].ExitCode = &zero
+	assert.False(t, task.Same(read), "an exit code of 0 is not none")
+}
+
+func TestParseKey(t *testing.T) {
+	for _, s := range []string{
+		"ecs/task/prod/arn:aws:ecs:eu-west-1:123456789012:task/prod/1",
+		"ecs/instance/prod/arn:aws:ecs:eu-west-1:123456789012:container-instance/1",
+	} {
+		key, err := ParseKey(s)
+		require.NoError(t, err)
+		assert.Equal(t, s, key.String())
+		assert.Equal(t, prod, key.ClusterARN())
+	}
+	for _, s := range []string{"", "ecs/task/", "ecs/task/prod", "ecs/task/prod/", "ecs/task//x", "ecs/environment/x", "ecs/deleted/task/x"} {
+		_, err := ParseKey(s)
+		assert.Error(t, err, s)
+	}
+}
+
+func TestParseStatus(t *testing.T) {
+	for _, s := range []string{"running", "Stopped", "PENDING", "provisioning", "ACTIVATING", "deactivating", "stopping", "deprovisioning", "deleted"} {
+		status, err := ParseStatus(KindTask, s)
+		require.NoError(t, err)
+		assert.Equal(t, strings.ToUpper(s), status)
+	}
+	for _, s := range []string{"active", "INACTIVE", "draining", "registering", "REGISTRATION_FAILED", "deregistering"} {
+		_, err := ParseStatus(KindInstance, s)
+		require.NoError(t, err)
+		_, err = ParseStatus(KindTask, s)
+		assert.ErrorIs(t, err, ErrInvalidStatus, "%s is no task's", s)
+	}
+	status, err := ParseStatus(KindTask, "")
+	require.NoError(t, err)
+	assert.Empty(t, status)
+	for _, s := range []string{" ", "run", "running,stopped", "ACTIVE"} {
+		_, err := ParseStatus(KindTask, s)
+		assert.ErrorIs(t, err, ErrInvalidStatus, "%q", s)
+	}
+}
+
+func TestClusterFilter(t *testing.T) {
+	for name, tc := range map[string]struct {
+		given string
+		want  bool
+	}{
+		"none":            {"", true},
+		"name":            {"prod", true},
+		"another name":    {"test", false},
+		"ARN":             {prod, true},
+		"another region":  {"arn:aws:ecs:us-east-1:123456789012:cluster/prod", false},
+		"another account": {"arn:aws:ecs:eu-west-1:000000000000:cluster/prod", false},
+		"another case":    {"Prod", false},
+	} {
+		t.Run(name, func(t *testing.T) {
+			f, err := ParseClusterFilter(tc.given)
+			require.NoError(t, err)
+			assert.Equal(t, tc.want, f.Matches("prod", prod))
+		})
+	}
+	for _, bad := range []string{"a b", "arn:aws:ecs:eu-west-1:123456789012:task/1", "arn:aws:ecs", "a/b", strings.Repeat("x", 256)} {
+		_, err := ParseClusterFilter(bad)
+		assert.ErrorIs(t, err, ErrInvalidCluster, "%.20q", bad)
+	}
+}
+
+func TestIndexClonesDoNotDisturbEachOther(t *testing.T) {
+	one := NewIndex[int]()
+	for _, key := range []string{"b/2", "a/1", "b/1", "c"} {
+		one.Put(&Entry[int]{Key: key})
+	}
+	two := one.Clone()
+	two.Delete("b/1")
+	two.Put(&Entry[int]{Key: "b/3", Entity: 3})
+	keys := func(x Index[int], prefix string) (keys []string) {
+		for e := range x.Prefix(prefix) {
+			keys = append(keys, e.Key)
+		}
+		return keys
+	}
+	assert.Equal(t, []string{"b/1", "b/2"}, keys(one, "b/"))
+	assert.Equal(t, []string{"b/2", "b/3"}, keys(two, "b/"))
+	assert.Equal(t, 4, one.Len())
+	assert.Nil(t, one.Get("b/3"))
+	assert.Equal(t, 3, two.Get("b/3").Entity)
+	for e := range two.Prefix("") {
+		assert.Equal(t, "a/1", e.Key, "a walk can be left early")
+		break
+	}
+}
+
+func FuzzDecode(f *testing.F) {
+	f.Add([]byte(`{"detail":{"clusterArn":"` + prod + `","taskArn":"arn:aws:ecs:eu-west-1:123456789012:task/1"}}`))
+	f.Add([]byte(`{"detail":{"clusterArn":"` + prod + `","containerInstanceArn":"arn:aws:ecs:eu-west-1:123456789012:container-instance/prod/1"}}`))
+	f.Fuzz(func(t *testing.T, body []byte) {
+		if task, err := DecodeTask(body); err == nil {
+			if key, err := task.Key(); err != nil || key.ARN == "" || key.Cluster == "" {
+				t.Errorf("accepted a task without identity: %q", body)
+			}
+			if !task.Same(task) {
+				t.Errorf("a task differs from itself: %q", body)
+			}
+		}
+		if instance, err := DecodeInstance(body); err == nil && !instance.Same(instance) {
+			t.Errorf("an instance differs from itself: %q", body)
+		}
+	})
+}

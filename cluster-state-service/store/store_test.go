@@ -1,0 +1,234 @@
+package store
+
+import (
+	"context"
+	"fmt"
+	"math/rand/v2"
+	"strings"
+	"sync"
+	"testing"
+	"time"
+
+	"github.com/stretchr/testify/assert"
+	"github.com/stretchr/testify/require"
+	clientv3 "go.etcd.io/etcd/client/v3"
+	"go.uber.org/goleak"
+
+	"github.com/blox/blox/cluster-state-service/state"
+	"github.com/blox/blox/internal/testenv"
+)
+
+func TestMain(m *testing.M) { goleak.VerifyTestMain(m) }
+
+// blind knows nothing of what is stored: every write has to find out.
+func blind(state.Key) state.Known { return state.Known{} }
+
+func task(id string, version int64) state.Record {
+	arn := "arn:aws:ecs:eu-west-1:123456789012:task/prod/" + id
+	return state.Record{
+		Key: state.Key{Kind: state.KindTask, Cluster: "prod", ARN: arn}, Version: version,
+		Value: fmt.Appendf(nil, `{"detail":{"taskArn":%q,"clusterArn":"arn:aws:ecs:eu-west-1:123456789012:cluster/prod","version":%d}}`, arn, version),
+	}
+}
+
+func stored(t *testing.T, client *clientv3.Client, key string) (value string, revision int64) {
+	t.Helper()
+	answer, err := client.Get(t.Context(), key)
+	require.NoError(t, err)
+	if len(answer.Kvs) == 0 {
+		return "", 0
+	}
+	return string(answer.Kvs[0].Value), answer.Kvs[0].ModRevision
+}
+
+func TestRecordKeepsTheNewestVersion(t *testing.T) {
+	client := testenv.Etcd(t)
+	s := New(client, blind)
+	require.NoError(t, s.Record(t.Context(), []state.Record{task("a", 2)}))
+	_, first := stored(t, client, task("a", 2).Key.String())
+	for _, late := range []int64{1, 2} {
+		require.NoError(t, s.Record(t.Context(), []state.Record{task("a", late)}))
+		value, revision := stored(t, client, task("a", 2).Key.String())
+		assert.Equal(t, string(task("a", 2).Value), value, "version %d", late)
+		assert.Equal(t, first, revision, "nothing was written")
+	}
+	require.NoError(t, s.Record(t.Context(), []state.Record{task("a", 3)}))
+	value, _ := stored(t, client, task("a", 3).Key.String())
+	assert.Equal(t, string(task("a", 3).Value), value)
+}
+
+// Wrong beliefs of every sort, in one batch: whatever is believed, the newest version is what stays.
+func TestRecordDoesNotTrustWhatIsKnown(t *testing.T) {
+	client := testenv.Etcd(t)
+	require.NoError(t, New(client, blind).Record(t.Context(), []state.Record{task("a", 5), task("b", 5), task("c", 5)}))
+	beliefs := map[state.Key]state.Known{
+		task("a", 0).Key: {Version: 1, Revision: 1},  // stale
+		task("c", 0).Key: {Version: 1, Revision: 99}, // from another etcd
+		task("d", 0).Key: {Version: 1, Revision: 98}, // deleted meanwhile
+		task("e", 0).Key: {Version: 9, Revision: 97}, // newer: nothing to do
+	}
+	s := New(client, func(k state.Key) state.Known { return beliefs[k] })
+	require.NoError(t, s.Record(t.Context(), []state.Record{task("a", 6), task("b", 4), task("c", 7), task("d", 2), task("e", 8)}))
+	for id, version := range map[string]int64{"a": 6, "b": 5, "c": 7, "d": 2} {
+		value, _ := stored(t, client, task(id, 0).Key.String())
+		assert.Equal(t, string(task(id, version).Value), value)
+	}
+	value, _ := stored(t, client, task("e", 0).Key.String())
+	assert.Empty(t, value)
+}
+
+func TestRecordSplitsWhatDoesNotFitOneTransaction(t *testing.T) {
+	client := testenv.Etcd(t)
+	s := New(client, blind)
+	var records []state.Record
+	for i := range 350 {
+		records = append(records, task(fmt.Sprint("small", i), 1))
+	}
+	for i := range 5 { // together more than etcd takes at once
+		r := task(fmt.Sprint("large", i), 1)
+		r.Value = []byte(strings.Replace(string(r.Value), `{"detail"`, `{"x":"`+strings.Repeat("x", 400<<10)+`","detail"`, 1))
+		records = append(records, r)
+	}
+	require.NoError(t, s.Record(t.Context(), records))
+	answer, err := client.Get(t.Context(), "ecs/task/", clientv3.WithPrefix(), clientv3.WithCountOnly())
+	require.NoError(t, err)
+	assert.Equal(t, int64(355), answer.Count)
+}
+
+func TestRecordDropsEventsOfWhatReconcileRemoved(t *testing.T) {
+	client := testenv.Etcd(t)
+	s := New(client, blind)
+	require.NoError(t, s.Record(t.Context(), []state.Record{task("a", 1), task("b", 1)}))
+	_, revision := stored(t, client, task("a", 1).Key.String())
+	lead(t, s, func(ctx context.Context, h state.Holder) {
+		done, err := s.Correct(ctx, h, []state.Correction{{Key: task("a", 0).Key, Revision: revision}})
+		require.NoError(t, err)
+		assert.Equal(t, 1, done)
+	})
+	require.NoError(t, s.Record(t.Context(), []state.Record{task("a", 2), task("b", 2)}))
+	value, _ := stored(t, client, task("a", 0).Key.String())
+	assert.Empty(t, value, "a late event brought it back")
+	value, _ = stored(t, client, task("b", 0).Key.String())
+	assert.Equal(t, string(task("b", 2).Value), value, "its company is recorded")
+
+	tombstone, err := client.Get(t.Context(), task("a", 0).Key.Tombstone())
+	require.NoError(t, err)
+	require.Len(t, tombstone.Kvs, 1)
+	lease, err := client.TimeToLive(t.Context(), clientv3.LeaseID(tombstone.Kvs[0].Lease))
+	require.NoError(t, err)
+	assert.Equal(t, int64((48 * time.Hour).Seconds()), lease.GrantedTTL)
+}
+
+func TestCorrectLeavesAloneWhatChangedMeanwhile(t *testing.T) {
+	client := testenv.Etcd(t)
+	s := New(client, blind)
+	require.NoError(t, s.Record(t.Context(), []state.Record{task("a", 1), task("b", 1)}))
+	_, a := stored(t, client, task("a", 0).Key.String())
+	_, b := stored(t, client, task("b", 0).Key.String())
+	require.NoError(t, s.Record(t.Context(), []state.Record{task("a", 2)})) // an event arrives
+	lead(t, s, func(ctx context.Context, h state.Holder) {
+		done, err := s.Correct(ctx, h, []state.Correction{
+			{Key: task("a", 0).Key, Revision: a},
+			{Key: task("b", 0).Key, Value: task("b", 3).Value, Revision: b},
+			{Key: task("c", 0).Key, Value: task("c", 1).Value},
+		})
+		require.NoError(t, err)
+		assert.Equal(t, 2, done)
+		done, err = s.Correct(ctx, h, []state.Correction{{Key: task("a", 0).Key, Value: task("a", 1).Value}})
+		require.NoError(t, err)
+		assert.Zero(t, done, "it was believed absent")
+	})
+	for id, version := range map[string]int64{"a": 2, "b": 3, "c": 1} {
+		value, _ := stored(t, client, task(id, 0).Key.String())
+		assert.Equal(t, string(task(id, version).Value), value)
+	}
+}
+
+func TestAReplicaThatLostTheLockWritesNothing(t *testing.T) {
+	client := testenv.Etcd(t)
+	s := New(client, blind)
+	var old state.Holder
+	lead(t, s, func(_ context.Context, h state.Holder) { old = h })
+	lead(t, s, func(ctx context.Context, _ state.Holder) {
+		_, err := s.Correct(ctx, old, []state.Correction{{Key: task("a", 0).Key, Value: task("a", 1).Value}})
+		assert.ErrorIs(t, err, state.ErrLockLost)
+		assert.ErrorIs(t, s.Compared(ctx, old, "123456789012", "eu-west-1", state.Comparison{}), state.ErrLockLost)
+	})
+	value, _ := stored(t, client, task("a", 0).Key.String())
+	assert.Empty(t, value)
+}
+
+func TestOnlyOneLeadsAtATimeAndTheNextFollowsAtOnce(t *testing.T) {
+	client := testenv.Etcd(t)
+	s := New(client, blind)
+	var mu sync.Mutex
+	var order []string
+	leading := 0
+	var replicas sync.WaitGroup
+	for i := range 5 {
+		replicas.Go(func() {
+			assert.NoError(t, s.Lead(t.Context(), fmt.Sprint("replica", i), func(context.Context, state.Holder) error {
+				mu.Lock()
+				leading++
+				assert.Equal(t, 1, leading)
+				mu.Unlock()
+				mu.Lock()
+				leading--
+				order = append(order, fmt.Sprint("replica", i))
+				mu.Unlock()
+				return nil
+			}))
+		})
+	}
+	replicas.Wait() // well within the lease of one of them
+	assert.Len(t, order, 5)
+}
+
+// Many replicas record the same events in any order, twice; what stays is the newest of each.
+func TestReplicasThatRaceLoseNothing(t *testing.T) {
+	client := testenv.Etcd(t)
+	const tasks, versions = 20, 10
+	var replicas sync.WaitGroup
+	for r := range 4 {
+		replicas.Go(func() {
+			random := rand.New(rand.NewPCG(uint64(r), 1))
+			s := New(client, blind)
+			for range versions {
+				var batch []state.Record
+				for _, n := range random.Perm(tasks)[:10] {
+					batch = append(batch, task(fmt.Sprint(n), 1+random.Int64N(versions)))
+				}
+				assert.NoError(t, s.Record(t.Context(), batch))
+			}
+		})
+	}
+	replicas.Go(func() {
+		s := New(client, blind)
+		for n := range tasks {
+			assert.NoError(t, s.Record(t.Context(), []state.Record{task(fmt.Sprint(n), versions)}))
+		}
+	})
+	replicas.Wait()
+	for n := range tasks {
+		value, _ := stored(t, client, task(fmt.Sprint(n), 0).Key.String())
+		assert.Equal(t, string(task(fmt.Sprint(n), versions).Value), value)
+	}
+}
+
+func TestCompact(t *testing.T) {
+	client := testenv.Etcd(t)
+	s := New(client, blind)
+	require.NoError(t, s.Record(t.Context(), []state.Record{task("a", 1)}))
+	require.NoError(t, s.Record(t.Context(), []state.Record{task("a", 2)}))
+	_, now := stored(t, client, task("a", 0).Key.String())
+	require.NoError(t, s.Compact(t.Context(), now))
+	require.NoError(t, s.Compact(t.Context(), now), "again")
+	_, err := client.Get(t.Context(), "x", clientv3.WithRev(now-1))
+	assert.Error(t, err)
+}
+
+// lead works as the holder of the lock.
+func lead(t *testing.T, s *Store, work func(context.Context, state.Holder)) {
+	t.Helper()
+	require.NoError(t, s.Lead(t.Context(), "test", func(ctx context.Context, h state.Holder) error { work(ctx, h); return nil }))
+}
