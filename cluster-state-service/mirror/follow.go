@@ -64,11 +64,13 @@ func (f *follower[R]) base() string { return f.endpoints[f.endpoint%len(f.endpoi
 // CSS; and at least as long as the CSS asks for.
 func (f *follower[R]) wait(err error) time.Duration {
 	wait := min(f.backoff<<min(f.failures, 10), slowest)
+	wait -= rand.N(wait/2 + 1)
 	var refused *refusal
-	if errors.As(err, &refused) {
-		wait = max(wait, min(refused.retryAfter, slowest))
+	if errors.As(err, &refused) && refused.retryAfter > 0 {
+		asked := min(refused.retryAfter, slowest)
+		wait = max(wait, asked+rand.N(asked/2))
 	}
-	return wait - rand.N(wait/2+1)
+	return wait
 }
 
 // once lists unless what there is can be resumed, and then streams. It returns why that has ended.
@@ -121,6 +123,7 @@ func (f *follower[R]) stream(ctx context.Context) error {
 	defer answer.Close()
 	lines := bufio.NewScanner(answer)
 	lines.Buffer(nil, longest)
+	lines.Split(wholeLines)
 	for lines.Scan() {
 		if err := f.line(lines.Bytes()); err != nil {
 			return fmt.Errorf("%w: %w", err, errRelist)
@@ -133,6 +136,14 @@ func (f *follower[R]) stream(ctx context.Context) error {
 		return err
 	}
 	return io.EOF
+}
+
+// wholeLines is bufio.ScanLines, but for a last line that a broken connection has cut: the next stream tells it again.
+func wholeLines(data []byte, _ bool) (advance int, token []byte, err error) {
+	if end := bytes.IndexByte(data, '\n'); end >= 0 {
+		return end + 1, data[:end], nil
+	}
+	return 0, nil, nil
 }
 
 // line takes one line of a stream over: a change, a heartbeat, or the word that the stream cannot go on.

@@ -161,7 +161,9 @@ func (m *Mirror) Instances(clusterARN string) []*models.ContainerInstance {
 
 // Tasks are the cluster's tasks, ordered by ARN, also those that have stopped. The slice is the caller's; the tasks are
 // shared, so nobody may change them.
-func (m *Mirror) Tasks(clusterARN string) []*models.Task { return slices.Collect(m.tasks.of(clusterARN)) }
+func (m *Mirror) Tasks(clusterARN string) []*models.Task {
+	return slices.Collect(m.tasks.of(clusterARN))
+}
 
 // Instance is the container instance with that ARN, which nobody may change; nil when there is none.
 func (m *Mirror) Instance(arn string) *models.ContainerInstance { return m.instances.get(arn) }
