@@ -1,0 +1,45 @@
+package main
+
+import (
+	"context"
+	"errors"
+	"fmt"
+	"io"
+	"net"
+	"net/http"
+	"time"
+
+	"github.com/blox/blox/internal/ecssim"
+)
+
+// drain is how long calls under way have to end; long polls end at once.
+const drain = 500 * time.Millisecond
+
+// serve answers on the listener until ctx ends.
+func serve(ctx context.Context, listener net.Listener, cfg config, out io.Writer) error {
+	sim := ecssim.New(cfg.sim)
+	defer sim.Close()
+	for _, name := range cfg.clusters {
+		sim.CreateCluster(name)
+		sim.AddInstances(name, cfg.instances)
+	}
+	server := &http.Server{Handler: sim, ReadHeaderTimeout: 10 * time.Second, ReadTimeout: time.Minute, IdleTimeout: 2 * time.Minute}
+	stopped := make(chan error, 1)
+	defer context.AfterFunc(ctx, func() { stopped <- shutdown(server, sim) })()
+	fmt.Fprintln(out, cfg.exports(listener.Addr().String()))
+	if err := server.Serve(listener); !errors.Is(err, http.ErrServerClosed) {
+		return fmt.Errorf("serve %s: %w", listener.Addr(), err)
+	}
+	return <-stopped
+}
+
+func shutdown(server *http.Server, sim *ecssim.Sim) error {
+	sim.Close()
+	ctx, cancel := context.WithTimeout(context.Background(), drain)
+	defer cancel()
+	if err := server.Shutdown(ctx); errors.Is(err, context.DeadlineExceeded) {
+		return server.Close()
+	} else {
+		return err
+	}
+}

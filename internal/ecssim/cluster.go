@@ -1,0 +1,108 @@
+package ecssim
+
+import (
+	"slices"
+	"strings"
+
+	"github.com/blox/blox/internal/arn"
+)
+
+// cluster is one ECS cluster with its instances and tasks in the order of their creation.
+type cluster struct {
+	seq       int64
+	name, arn string
+	active    bool
+	instances []*instance
+	tasks     []*task
+	tags      []tag
+	settings  []nameValue
+}
+
+// CreateCluster returns the ARN of the named cluster, which is created when there is none.
+// A name that ECS does not allow gives "".
+func (s *Sim) CreateCluster(name string) string {
+	s.lock()
+	defer s.unlock()
+	c, err := s.ensureCluster(name)
+	if err != nil {
+		return ""
+	}
+	return c.arn
+}
+
+func (s *Sim) ensureCluster(name string) (*cluster, error) {
+	if !arn.IsClusterName(name) {
+		return nil, invalid("Invalid cluster name: it is 1 to 255 letters, digits, hyphens and underscores.")
+	}
+	c := s.clusters[name]
+	if c == nil {
+		c = &cluster{seq: s.seq(), name: name, arn: s.arn(arn.Cluster, "", name)}
+		s.clusters[name] = c
+	}
+	c.active = true
+	return c, nil
+}
+
+// cluster finds an ACTIVE cluster by its name or ARN; "" is "default", as everywhere in ECS.
+func (s *Sim) cluster(ref string) (*cluster, error) {
+	c, err := s.anyCluster(ref)
+	if err != nil {
+		return nil, err
+	}
+	if c == nil {
+		return nil, &apiError{code: "ClusterNotFoundException", message: "Cluster not found."}
+	}
+	if !c.active {
+		return nil, &apiError{code: "ClusterNotFoundException", message: "The referenced cluster was inactive."}
+	}
+	return c, nil
+}
+
+// anyCluster is cluster for callers that also want INACTIVE ones; nil when there is none of that name.
+func (s *Sim) anyCluster(ref string) (*cluster, error) {
+	if ref == "" {
+		ref = "default"
+	}
+	name := ref
+	if strings.HasPrefix(ref, "arn:") {
+		a, err := arn.ParseKind(ref, arn.Cluster)
+		if err != nil {
+			return nil, invalid("Invalid cluster identifier: %v", err)
+		}
+		if a.ClusterARN(a.ID).String() != s.arn(arn.Cluster, "", a.ID) {
+			return nil, invalid("Identifier is for %s/%s. Yours are %s/%s.", a.Account, a.Region, s.cfg.Account, s.cfg.Region)
+		}
+		name = a.ID
+	}
+	if !arn.IsClusterName(name) {
+		return nil, invalid("Invalid identifier: %.300q", ref)
+	}
+	return s.clusters[name], nil
+}
+
+// sortedClusters are all clusters in the order of their creation.
+func (s *Sim) sortedClusters() []*cluster {
+	all := make([]*cluster, 0, len(s.clusters))
+	for _, c := range s.clusters {
+		all = append(all, c)
+	}
+	slices.SortFunc(all, func(a, b *cluster) int { return int(a.seq - b.seq) })
+	return all
+}
+
+// deactivate makes an empty cluster INACTIVE.
+func (c *cluster) deactivate() error {
+	for _, i := range c.instances {
+		if i.status != statusInactive {
+			return &apiError{code: "ClusterContainsContainerInstancesException",
+				message: "The Cluster cannot be deleted while Container Instances are active or draining."}
+		}
+	}
+	for _, t := range c.tasks {
+		if t.live() {
+			return &apiError{code: "ClusterContainsTasksException", message: "The Cluster cannot be deleted while Tasks are active."}
+		}
+	}
+	c.active = false
+	return nil
+}

@@ -1,0 +1,218 @@
+package ecssim
+
+import (
+	"encoding/json"
+	"fmt"
+	"net/http"
+	"net/url"
+	"slices"
+	"strconv"
+)
+
+// State is all that the simulator holds, as GET /_sim/state shows it.
+type State struct {
+	Clusters  []string       `json:"clusters"` // ARNs of the ACTIVE ones
+	Instances []Instance     `json:"instances"`
+	Tasks     []Task         `json:"tasks"`
+	Queues    map[string]int `json:"queues"` // messages, those in flight and delayed included
+	Down      []string       `json:"down"`   // services that answer 503
+}
+
+// controlAPI is the API below /_sim/; the README lists it.
+func (s *Sim) controlAPI() http.Handler {
+	mux := http.NewServeMux()
+	handle := func(pattern string, do func(url.Values, *http.Request) (any, error), parameters ...string) {
+		mux.HandleFunc(pattern, func(w http.ResponseWriter, r *http.Request) {
+			query, err := readQuery(r, parameters)
+			var out any
+			if err == nil {
+				out, err = do(query, r)
+			}
+			if err != nil {
+				reply(w, http.StatusBadRequest, map[string]string{"error": err.Error()})
+				return
+			}
+			reply(w, http.StatusOK, out)
+		})
+	}
+	onInstance := func(do func(arn string) error) func(url.Values, *http.Request) (any, error) {
+		return func(q url.Values, _ *http.Request) (any, error) {
+			return map[string]string{"instance": q.Get("instance")}, do(q.Get("instance"))
+		}
+	}
+	handle("GET /_sim/ping", func(url.Values, *http.Request) (any, error) { return map[string]bool{"alive": true}, nil })
+	handle("GET /_sim/state", func(q url.Values, _ *http.Request) (any, error) { return s.state(q.Get("cluster")), nil }, "cluster")
+	handle("GET /_sim/counters", func(url.Values, *http.Request) (any, error) { return s.Counters(), nil })
+	handle("DELETE /_sim/counters", func(url.Values, *http.Request) (any, error) {
+		s.ResetCounters()
+		return s.Counters(), nil
+	})
+	handle("GET /_sim/faults", func(url.Values, *http.Request) (any, error) { return s.Faults(), nil })
+	handle("PUT /_sim/faults", s.putFaults)
+	handle("POST /_sim/clusters", s.postCluster, "name")
+	handle("POST /_sim/instances", s.postInstances, "cluster", "count")
+	handle("DELETE /_sim/instances", onInstance(s.RemoveInstance), "instance")
+	handle("POST /_sim/instances/drain", onInstance(s.DrainInstance), "instance")
+	handle("POST /_sim/instances/activate", onInstance(s.ActivateInstance), "instance")
+	handle("POST /_sim/instances/agent", s.postAgent, "instance", "connected")
+	handle("POST /_sim/task-definitions", s.postDefinition, "family", "cpu", "memory", "hostPort")
+	handle("POST /_sim/tasks/kill", s.postKill, "task", "exitCode")
+	handle("POST /_sim/tasks/fargate", s.postFargate, "cluster", "family")
+	handle("POST /_sim/services", s.postService, "service", "down")
+	return mux
+}
+
+func reply(w http.ResponseWriter, status int, body any) {
+	w.Header().Set("Content-Type", "application/json; charset=UTF-8")
+	w.WriteHeader(status)
+	encoder := json.NewEncoder(w)
+	encoder.SetIndent("", "  ")
+	_ = encoder.Encode(body)
+}
+
+// readQuery reads the parameters, each of which is known and given once at most.
+func readQuery(r *http.Request, known []string) (url.Values, error) {
+	query, err := url.ParseQuery(r.URL.RawQuery)
+	if err != nil {
+		return nil, fmt.Errorf("query: %w", err)
+	}
+	for name, values := range query {
+		if !slices.Contains(known, name) {
+			return nil, fmt.Errorf("unknown parameter %.100q; known are %q", name, known)
+		}
+		if len(values) > 1 {
+			return nil, fmt.Errorf("parameter %s is given %d times", name, len(values))
+		}
+	}
+	return query, nil
+}
+
+// whole reads a whole number from low to high; fallback when it is not given.
+func whole(q url.Values, name string, fallback, low, high int) (int, error) {
+	if !q.Has(name) {
+		return fallback, nil
+	}
+	n, err := strconv.Atoi(q.Get(name))
+	if err != nil || n < low || n > high {
+		return 0, fmt.Errorf("%s is not a whole number from %d to %d", name, low, high)
+	}
+	return n, nil
+}
+
+func (s *Sim) state(cluster string) State {
+	state := State{Clusters: []string{}, Instances: s.Instances(cluster), Tasks: s.Tasks(cluster), Queues: map[string]int{}, Down: []string{}}
+	for _, name := range s.queues.names("") {
+		if q, err := s.queues.named(name); err == nil {
+			visible, inFlight, delayed := q.counts()
+			state.Queues[name] = visible + inFlight + delayed
+		}
+	}
+	s.lock()
+	defer s.unlock()
+	for _, c := range s.sortedClusters() {
+		if c.active {
+			state.Clusters = append(state.Clusters, c.arn)
+		}
+	}
+	for _, service := range []string{serviceECS, serviceSQS} {
+		if s.down[service] {
+			state.Down = append(state.Down, service)
+		}
+	}
+	return state
+}
+
+func (s *Sim) putFaults(_ url.Values, r *http.Request) (any, error) {
+	decoder := json.NewDecoder(http.MaxBytesReader(nil, r.Body, 1<<20))
+	decoder.DisallowUnknownFields()
+	var faults Faults
+	if err := decoder.Decode(&faults); err != nil {
+		return nil, fmt.Errorf("body: %w", err)
+	}
+	if err := faults.check(); err != nil {
+		return nil, err
+	}
+	s.SetFaults(faults)
+	return s.Faults(), nil
+}
+
+func (s *Sim) postCluster(q url.Values, _ *http.Request) (any, error) {
+	arn := s.CreateCluster(q.Get("name"))
+	if arn == "" {
+		return nil, fmt.Errorf("name %.100q is not 1 to 255 letters, digits, hyphens and underscores", q.Get("name"))
+	}
+	return map[string]string{"cluster": arn}, nil
+}
+
+// maxNew is the most instances that one request makes: as many as ECS allows in a cluster.
+const maxNew = 5000
+
+func (s *Sim) postInstances(q url.Values, _ *http.Request) (any, error) {
+	count, err := whole(q, "count", 1, 1, maxNew)
+	if err != nil {
+		return nil, err
+	}
+	cluster := q.Get("cluster")
+	if cluster == "" {
+		cluster = "default"
+	}
+	arns := s.AddInstances(cluster, count)
+	if arns == nil {
+		return nil, fmt.Errorf("cluster %.100q is not a name or ARN of this account", cluster)
+	}
+	return map[string][]string{"instances": arns}, nil
+}
+
+func (s *Sim) postAgent(q url.Values, _ *http.Request) (any, error) {
+	connected, err := strconv.ParseBool(q.Get("connected"))
+	if err != nil {
+		return nil, fmt.Errorf("connected is not true or false")
+	}
+	return map[string]any{"instance": q.Get("instance"), "connected": connected}, s.SetAgentConnected(q.Get("instance"), connected)
+}
+
+func (s *Sim) postDefinition(q url.Values, _ *http.Request) (any, error) {
+	cpu, cpuErr := whole(q, "cpu", 128, 0, 1<<20)
+	memory, memoryErr := whole(q, "memory", 256, 4, 1<<24)
+	port, portErr := whole(q, "hostPort", 0, 1, 65535)
+	for _, err := range []error{cpuErr, memoryErr, portErr} {
+		if err != nil {
+			return nil, err
+		}
+	}
+	opts := []DefinitionOption{WithCPU(cpu), WithMemory(memory)}
+	if port > 0 {
+		opts = append(opts, WithHostPort(port, "tcp"))
+	}
+	arn := s.RegisterTaskDefinition(q.Get("family"), opts...)
+	if arn == "" {
+		return nil, fmt.Errorf("family %.100q is not 1 to 255 letters, digits, hyphens and underscores", q.Get("family"))
+	}
+	return map[string]string{"taskDefinition": arn}, nil
+}
+
+func (s *Sim) postKill(q url.Values, _ *http.Request) (any, error) {
+	code, err := whole(q, "exitCode", 1, 0, 255)
+	if err != nil {
+		return nil, err
+	}
+	return map[string]any{"task": q.Get("task"), "exitCode": code}, s.KillTask(q.Get("task"), code)
+}
+
+func (s *Sim) postFargate(q url.Values, _ *http.Request) (any, error) {
+	arn := s.StartFargateTask(q.Get("cluster"), q.Get("family"))
+	if arn == "" {
+		return nil, fmt.Errorf("cluster %.100q or family %.100q is not one that ECS allows", q.Get("cluster"), q.Get("family"))
+	}
+	return map[string]string{"task": arn}, nil
+}
+
+func (s *Sim) postService(q url.Values, _ *http.Request) (any, error) {
+	service := q.Get("service")
+	down, err := strconv.ParseBool(q.Get("down"))
+	if err != nil || service != serviceECS && service != serviceSQS {
+		return nil, fmt.Errorf("service is not ecs or sqs, or down is not true or false")
+	}
+	s.SetDown(service, down)
+	return map[string]any{"service": service, "down": down}, nil
+}

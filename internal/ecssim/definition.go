@@ -1,0 +1,309 @@
+package ecssim
+
+import (
+	"encoding/json"
+	"fmt"
+	"regexp"
+	"slices"
+	"strconv"
+	"strings"
+	"time"
+
+	"github.com/blox/blox/internal/arn"
+)
+
+// definition is one revision of a task definition.
+type definition struct {
+	family       string
+	revision     int
+	arn          string
+	status       string // ACTIVE or INACTIVE
+	input        definitionInput
+	raw          map[string]json.RawMessage // as registered, with ECS's defaults; what Describe shows
+	requires     []string                   // attributes that an instance must have
+	registeredAt time.Time
+	deregistered time.Time
+	tags         []tag
+}
+
+// definitionInput is what the simulator itself needs of a task definition.
+type definitionInput struct {
+	Family                  string           `json:"family"`
+	NetworkMode             string           `json:"networkMode"`
+	CPU                     string           `json:"cpu"`
+	Memory                  string           `json:"memory"`
+	TaskRoleARN             string           `json:"taskRoleArn"`
+	RequiresCompatibilities []string         `json:"requiresCompatibilities"`
+	ContainerDefinitions    []containerInput `json:"containerDefinitions"`
+	Tags                    []tag            `json:"tags"`
+}
+
+type containerInput struct {
+	Name              string `json:"name"`
+	Image             string `json:"image"`
+	CPU               int    `json:"cpu"`
+	Memory            int    `json:"memory"`
+	MemoryReservation int    `json:"memoryReservation"`
+	Essential         *bool  `json:"essential"`
+	Privileged        bool   `json:"privileged"`
+	PortMappings      []struct {
+		ContainerPort int    `json:"containerPort"`
+		HostPort      int    `json:"hostPort"`
+		Protocol      string `json:"protocol"`
+	} `json:"portMappings"`
+	LogConfiguration *struct {
+		LogDriver string `json:"logDriver"`
+	} `json:"logConfiguration"`
+}
+
+var (
+	familyName    = regexp.MustCompile(`^[a-zA-Z0-9_-]{1,255}$`)
+	containerName = familyName
+)
+
+// definitionFields are those of a request that belong to the task definition itself.
+var definitionFields = []string{
+	"family", "taskRoleArn", "executionRoleArn", "networkMode", "containerDefinitions", "volumes", "placementConstraints",
+	"requiresCompatibilities", "cpu", "memory", "pidMode", "ipcMode", "proxyConfiguration", "inferenceAccelerators",
+	"ephemeralStorage", "runtimePlatform", "enableFaultInjection",
+}
+
+// DefinitionOption changes the task definition that RegisterTaskDefinition makes.
+type DefinitionOption func(definition map[string]any, container map[string]any)
+
+// WithCPU sets the container's CPU units; 128 without it.
+func WithCPU(units int) DefinitionOption {
+	return func(_, container map[string]any) { container["cpu"] = units }
+}
+
+// WithMemory sets the container's memory in MiB; 256 without it.
+func WithMemory(mib int) DefinitionOption {
+	return func(_, container map[string]any) { container["memory"] = mib }
+}
+
+// WithHostPort adds a static host port, "tcp" or "udp"; two tasks with it do not fit on one instance.
+func WithHostPort(port int, protocol string) DefinitionOption {
+	return func(_, container map[string]any) {
+		ports, _ := container["portMappings"].([]any)
+		container["portMappings"] = append(ports, map[string]any{"containerPort": port, "hostPort": port, "protocol": protocol})
+	}
+}
+
+// WithNetworkMode sets bridge, host, awsvpc or none; bridge without it.
+func WithNetworkMode(mode string) DefinitionOption {
+	return func(definition, _ map[string]any) { definition["networkMode"] = mode }
+}
+
+// WithLogDriver makes the container need an instance that registered the log driver's capability.
+func WithLogDriver(driver string) DefinitionOption {
+	return func(_, container map[string]any) {
+		container["logConfiguration"] = map[string]any{"logDriver": driver}
+	}
+}
+
+// RegisterTaskDefinition registers the next revision of a family with one essential container, named as the family, and
+// returns its ARN. What ECS would refuse gives "".
+func (s *Sim) RegisterTaskDefinition(family string, opts ...DefinitionOption) string {
+	container := map[string]any{"name": family, "image": "public.ecr.aws/example/" + family + ":latest", "cpu": 128, "memory": 256}
+	input := map[string]any{"family": family}
+	for _, opt := range opts {
+		opt(input, container)
+	}
+	input["containerDefinitions"] = []any{container}
+	body, err := json.Marshal(input)
+	if err != nil {
+		return ""
+	}
+	s.lock()
+	defer s.unlock()
+	d, err := s.registerDefinition(body)
+	if err != nil {
+		return ""
+	}
+	return d.arn
+}
+
+func (s *Sim) registerDefinition(body []byte) (*definition, error) {
+	d := &definition{status: statusActive, registeredAt: now()}
+	if json.Unmarshal(body, &d.input) != nil || json.Unmarshal(body, &d.raw) != nil {
+		return nil, errSerialization
+	}
+	if err := d.input.check(); err != nil {
+		return nil, err
+	}
+	d.tags, d.family = d.input.Tags, d.input.Family
+	if d.input.NetworkMode == "" {
+		d.input.NetworkMode = "bridge"
+		if slices.Contains(d.input.RequiresCompatibilities, "FARGATE") {
+			d.input.NetworkMode = "awsvpc"
+		}
+	}
+	d.fillRaw(body)
+	d.requires = d.input.requiredAttributes()
+	d.revision = len(s.definitions[d.family]) + 1
+	d.arn = s.arn(arn.TaskDefinition, "", fmt.Sprintf("%s:%d", d.family, d.revision))
+	s.definitions[d.family] = append(s.definitions[d.family], d)
+	return d, nil
+}
+
+func (in *definitionInput) check() error {
+	if !familyName.MatchString(in.Family) {
+		return clientError("Family should not be null or empty, and contain only letters, digits, hyphens and underscores.")
+	}
+	if !slices.Contains([]string{"", "bridge", "host", "awsvpc", "none"}, in.NetworkMode) {
+		return clientError("Network mode %.300q is not one of bridge, host, awsvpc, none.", in.NetworkMode)
+	}
+	if len(in.ContainerDefinitions) == 0 {
+		return clientError("Container definitions should not be null or empty.")
+	}
+	if _, ok := number(in.CPU); !ok {
+		return clientError("Invalid 'cpu' setting for task.")
+	}
+	if _, ok := number(in.Memory); !ok {
+		return clientError("Invalid 'memory' setting for task.")
+	}
+	names := map[string]bool{}
+	for _, c := range in.ContainerDefinitions {
+		if !containerName.MatchString(c.Name) || c.Image == "" || names[c.Name] {
+			return clientError("Container.name and Container.image should not be null or empty, and names be distinct.")
+		}
+		names[c.Name] = true
+		if c.Memory == 0 && c.MemoryReservation == 0 && in.Memory == "" {
+			return clientError("Invalid setting for container '%s'. At least one of 'memory' or 'memoryReservation' must be specified.", c.Name)
+		}
+		if c.Memory < 0 || c.MemoryReservation < 0 || c.CPU < 0 {
+			return clientError("Invalid setting for container '%s'. CPU and memory are not negative.", c.Name)
+		}
+		for _, p := range c.PortMappings {
+			if p.ContainerPort < 0 || p.ContainerPort > 65535 || p.HostPort < 0 || p.HostPort > 65535 || !slices.Contains([]string{"", "tcp", "udp"}, p.Protocol) {
+				return clientError("Invalid port mapping for container '%s'.", c.Name)
+			}
+			if p.HostPort != 0 && p.HostPort != p.ContainerPort && (in.NetworkMode == "awsvpc" || in.NetworkMode == "host") {
+				return clientError("When networkMode=%s, the host ports and container ports in port mappings must match.", in.NetworkMode)
+			}
+		}
+	}
+	return nil
+}
+
+// number reads a task-level cpu or memory, which ECS has as strings; "" is 0.
+func number(text string) (int, bool) {
+	if text == "" {
+		return 0, true
+	}
+	n, err := strconv.Atoi(text)
+	return n, err == nil && n >= 0
+}
+
+// fillRaw keeps the task definition's own fields and adds what ECS fills in.
+func (d *definition) fillRaw(body []byte) {
+	for name, value := range d.raw {
+		if !slices.Contains(definitionFields, name) || string(value) == "null" {
+			delete(d.raw, name)
+		}
+	}
+	for _, name := range []string{"volumes", "placementConstraints"} {
+		if d.raw[name] == nil {
+			d.raw[name] = json.RawMessage("[]")
+		}
+	}
+	d.raw["networkMode"], _ = json.Marshal(d.input.NetworkMode)
+	var containers struct {
+		ContainerDefinitions []map[string]any `json:"containerDefinitions"`
+	}
+	_ = json.Unmarshal(body, &containers) // its shape was checked before
+	defaults := map[string]any{"cpu": 0, "essential": true, "environment": []any{}, "mountPoints": []any{}, "volumesFrom": []any{}, "portMappings": []any{}}
+	for _, c := range containers.ContainerDefinitions {
+		for name, value := range defaults {
+			if c[name] == nil {
+				c[name] = value
+			}
+		}
+		for name, value := range c {
+			if value == nil {
+				delete(c, name)
+			}
+		}
+	}
+	d.raw["containerDefinitions"], _ = json.Marshal(containers.ContainerDefinitions)
+}
+
+func (in *definitionInput) requiredAttributes() []string {
+	needs := map[string]bool{
+		"ecs.capability.task-eni":                           in.NetworkMode == "awsvpc",
+		"com.amazonaws.ecs.capability.task-iam-role":        in.TaskRoleARN != "",
+		"com.amazonaws.ecs.capability.privileged-container": slices.ContainsFunc(in.ContainerDefinitions, func(c containerInput) bool { return c.Privileged }),
+	}
+	for _, c := range in.ContainerDefinitions {
+		if c.LogConfiguration != nil && c.LogConfiguration.LogDriver != "" {
+			needs["com.amazonaws.ecs.capability.logging-driver."+c.LogConfiguration.LogDriver] = true
+		}
+	}
+	var names []string
+	for name, needed := range needs {
+		if needed {
+			names = append(names, name)
+		}
+	}
+	slices.Sort(names)
+	return names
+}
+
+// needs are the resources that a task of the definition takes: the task's own figures where they are given, else the containers'.
+func (d *definition) needs() resources {
+	need := resources{tcp: map[int]bool{}, udp: map[int]bool{}}
+	for _, c := range d.input.ContainerDefinitions {
+		need.cpu += c.CPU
+		if c.MemoryReservation > 0 {
+			need.memory += c.MemoryReservation
+		} else {
+			need.memory += c.Memory
+		}
+		for _, p := range c.PortMappings {
+			port := p.HostPort
+			if d.input.NetworkMode == "host" {
+				port = p.ContainerPort
+			}
+			switch {
+			case port == 0 || d.input.NetworkMode == "awsvpc" || d.input.NetworkMode == "none":
+			case p.Protocol == "udp":
+				need.udp[port] = true
+			default:
+				need.tcp[port] = true
+			}
+		}
+	}
+	if cpu, _ := number(d.input.CPU); cpu > 0 {
+		need.cpu = cpu
+	}
+	if memory, _ := number(d.input.Memory); memory > 0 {
+		need.memory = memory
+	}
+	return need
+}
+
+// definition finds a task definition by family (its latest ACTIVE revision), family:revision or ARN; nil when there is none.
+func (s *Sim) definition(ref string) *definition {
+	if strings.HasPrefix(ref, "arn:") {
+		a, err := arn.ParseKind(ref, arn.TaskDefinition)
+		if err != nil || s.arn(arn.TaskDefinition, "", a.ID) != ref {
+			return nil
+		}
+		ref = a.ID
+	}
+	family, revision, exact := strings.Cut(ref, ":")
+	all := s.definitions[family]
+	if exact {
+		n, err := strconv.Atoi(revision)
+		if err != nil || n < 1 || n > len(all) {
+			return nil
+		}
+		return all[n-1]
+	}
+	for _, d := range slices.Backward(all) {
+		if d.status == statusActive {
+			return d
+		}
+	}
+	return nil
+}

@@ -1,0 +1,121 @@
+package ecssim
+
+import (
+	"cmp"
+	"slices"
+
+	"github.com/blox/blox/internal/arn"
+)
+
+type clusterShape struct {
+	ClusterARN                        string      `json:"clusterArn"`
+	ClusterName                       string      `json:"clusterName"`
+	Status                            string      `json:"status"`
+	RegisteredContainerInstancesCount int         `json:"registeredContainerInstancesCount"`
+	RunningTasksCount                 int         `json:"runningTasksCount"`
+	PendingTasksCount                 int         `json:"pendingTasksCount"`
+	ActiveServicesCount               int         `json:"activeServicesCount"`
+	Statistics                        []nameValue `json:"statistics"`
+	Tags                              []tag       `json:"tags"`
+	Settings                          []nameValue `json:"settings"`
+	CapacityProviders                 []string    `json:"capacityProviders"`
+	DefaultCapacityProviderStrategy   []string    `json:"defaultCapacityProviderStrategy"`
+}
+
+func shapeCluster(c *cluster) clusterShape {
+	shape := clusterShape{
+		ClusterARN: c.arn, ClusterName: c.name, Status: statusActive, Statistics: []nameValue{}, Tags: slices.Concat([]tag{}, c.tags),
+		Settings: slices.Concat([]nameValue{}, c.settings), CapacityProviders: []string{}, DefaultCapacityProviderStrategy: []string{},
+	}
+	if !c.active {
+		shape.Status = statusInactive
+	}
+	for _, i := range c.instances {
+		if i.status != statusInactive {
+			shape.RegisteredContainerInstancesCount++
+		}
+	}
+	for _, t := range c.tasks {
+		switch t.lastStatus {
+		case statusRunning:
+			shape.RunningTasksCount++
+		case statusPending, statusProvisioning:
+			shape.PendingTasksCount++
+		}
+	}
+	return shape
+}
+
+type createClusterInput struct {
+	ClusterName string      `json:"clusterName"`
+	Tags        []tag       `json:"tags"`
+	Settings    []nameValue `json:"settings"`
+}
+
+func (s *Sim) createCluster(in createClusterInput) (any, error) {
+	c, err := s.ensureCluster(cmp.Or(in.ClusterName, "default"))
+	if err != nil {
+		return nil, err
+	}
+	c.tags, c.settings = cmpSlice(in.Tags, c.tags), cmpSlice(in.Settings, c.settings)
+	return map[string]any{"cluster": shapeCluster(c)}, nil
+}
+
+// cmpSlice is the first that has entries.
+func cmpSlice[T any](a, b []T) []T {
+	if len(a) > 0 {
+		return a
+	}
+	return b
+}
+
+type clusterInput struct {
+	Cluster string `json:"cluster"`
+}
+
+func (s *Sim) deleteCluster(in clusterInput) (any, error) {
+	if in.Cluster == "" {
+		return nil, invalid("Cluster name should not be null or empty.")
+	}
+	c, err := s.cluster(in.Cluster)
+	if err != nil {
+		return nil, err
+	}
+	if err := c.deactivate(); err != nil {
+		return nil, err
+	}
+	return map[string]any{"cluster": shapeCluster(c)}, nil
+}
+
+type describeClustersInput struct {
+	Clusters []string `json:"clusters"`
+}
+
+// maxDescribe is the most that a Describe call can be asked for.
+const maxDescribe = 100
+
+func (s *Sim) describeClusters(in describeClustersInput) (any, error) {
+	if len(in.Clusters) > maxDescribe {
+		return nil, invalid("Clusters cannot have more than %d elements.", maxDescribe)
+	}
+	if len(in.Clusters) == 0 {
+		in.Clusters = []string{"default"}
+	}
+	found, failures := []clusterShape{}, []failure{}
+	for _, ref := range in.Clusters {
+		c, err := s.anyCluster(ref)
+		switch {
+		case err != nil:
+			return nil, err
+		case c != nil:
+			found = append(found, shapeCluster(c))
+		default:
+			failures = append(failures, s.missing(arn.Cluster, &cluster{}, ref))
+		}
+	}
+	return map[string]any{"clusters": found, "failures": failures}, nil
+}
+
+func (s *Sim) listClusters(in page) (any, error) {
+	return listed("clusterArns", in, s.sortedClusters(), func(c *cluster) int64 { return c.seq }, func(c *cluster) (string, bool) { return c.arn, c.active })
+}

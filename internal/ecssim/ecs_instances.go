@@ -1,0 +1,266 @@
+package ecssim
+
+import (
+	"encoding/json"
+	"slices"
+	"strconv"
+	"strings"
+
+	"github.com/blox/blox/internal/arn"
+)
+
+type listInstancesInput struct {
+	clusterInput
+	page
+	Filter string `json:"filter"`
+	Status string `json:"status"`
+}
+
+func (s *Sim) listContainerInstances(in listInstancesInput) (any, error) {
+	c, err := s.cluster(in.Cluster)
+	if err != nil {
+		return nil, err
+	}
+	if in.Filter != "" {
+		return nil, invalid("The simulator has no cluster query language: leave the filter empty.")
+	}
+	if !slices.Contains([]string{"", statusActive, statusDraining, "REGISTERING", "DEREGISTERING", "REGISTRATION_FAILED"}, in.Status) {
+		return nil, invalid("Invalid status: %.100q", in.Status)
+	}
+	return listed("containerInstanceArns", in.page, c.instances, func(i *instance) int64 { return i.seq }, func(i *instance) (string, bool) {
+		return i.arn, i.status != statusInactive && (in.Status == "" || in.Status == i.status) && !s.tooFresh(i.registeredAt)
+	})
+}
+
+type instancesInput struct {
+	clusterInput
+	ContainerInstances []string `json:"containerInstances"`
+	Status             string   `json:"status"` // of UpdateContainerInstancesState
+}
+
+func (s *Sim) describeContainerInstances(in instancesInput) (any, error) {
+	return s.eachInstance(in, maxDescribe, func(i *instance) string { return "" })
+}
+
+// maxChange is the most instances that one call can change, or start a task on.
+const maxChange = 10
+
+func (s *Sim) updateContainerInstancesState(in instancesInput) (any, error) {
+	if in.Status != statusActive && in.Status != statusDraining {
+		return nil, invalid("Container instance status should be one of [ACTIVE,DRAINING].")
+	}
+	return s.eachInstance(in, maxChange, func(i *instance) string {
+		if i.status == statusInactive {
+			return statusInactive
+		}
+		s.setStatus(i, in.Status)
+		return ""
+	})
+}
+
+// eachInstance does something to each instance and answers with them, and with failures for which do gives the reason.
+func (s *Sim) eachInstance(in instancesInput, most int, do func(*instance) string) (any, error) {
+	c, err := s.cluster(in.Cluster)
+	if err != nil {
+		return nil, err
+	}
+	if len(in.ContainerInstances) == 0 || len(in.ContainerInstances) > most {
+		return nil, invalid("Container instances must have 1 to %d elements.", most)
+	}
+	found, failures := []instanceAnswer{}, []failure{}
+	for _, ref := range in.ContainerInstances {
+		i := s.instanceIn(c, ref)
+		if i == nil {
+			failures = append(failures, s.missing(arn.ContainerInstance, c, ref))
+		} else if reason := do(i); reason != "" {
+			failures = append(failures, failure{ARN: i.arn, Reason: reason})
+		} else {
+			found = append(found, answerInstance(i))
+		}
+	}
+	return map[string]any{"containerInstances": found, "failures": failures}, nil
+}
+
+type registerInput struct {
+	clusterInput
+	ContainerInstanceARN     string      `json:"containerInstanceArn"`
+	InstanceIdentityDocument string      `json:"instanceIdentityDocument"`
+	TotalResources           []resource  `json:"totalResources"`
+	Attributes               []attribute `json:"attributes"`
+	VersionInfo              versionInfo `json:"versionInfo"`
+	Tags                     []tag       `json:"tags"`
+}
+
+func (s *Sim) registerContainerInstance(in registerInput) (any, error) {
+	c, err := s.cluster(in.Cluster)
+	if err != nil {
+		return nil, err
+	}
+	if in.ContainerInstanceARN != "" { // an agent that has come back
+		i := s.instanceIn(c, in.ContainerInstanceARN)
+		if i == nil || i.status == statusInactive {
+			return nil, clientError("The container instance %.300q is not registered.", in.ContainerInstanceARN)
+		}
+		s.setConnected(i, true)
+		return map[string]any{"containerInstance": answerInstance(i)}, nil
+	}
+	var document struct {
+		InstanceID string `json:"instanceId"`
+	}
+	if in.InstanceIdentityDocument != "" && json.Unmarshal([]byte(in.InstanceIdentityDocument), &document) != nil {
+		return nil, clientError("Unable to parse the instance identity document.")
+	}
+	r := registration{ec2ID: document.InstanceID, attributes: in.Attributes, versions: in.VersionInfo, tags: in.Tags}
+	if len(in.TotalResources) > 0 {
+		if r.capacity, err = readResources(in.TotalResources); err != nil {
+			return nil, err
+		}
+	}
+	return map[string]any{"containerInstance": answerInstance(s.register(c, r))}, nil
+}
+
+// readResources reads what an agent registers.
+func readResources(all []resource) (resources, error) {
+	r := resources{tcp: map[int]bool{}, udp: map[int]bool{}}
+	for _, one := range all {
+		ports := map[int]bool{}
+		for _, text := range deref(one.StringSetValue) {
+			port, err := strconv.Atoi(text)
+			if err != nil || port < 1 || port > 65535 {
+				return r, clientError("Invalid port %.100q in the resource %.100q.", text, one.Name)
+			}
+			ports[port] = true
+		}
+		switch one.Name {
+		case "CPU":
+			r.cpu = one.IntegerValue
+		case "MEMORY":
+			r.memory = one.IntegerValue
+		case "PORTS":
+			r.tcp = ports
+		case "PORTS_UDP":
+			r.udp = ports
+		}
+	}
+	return r, nil
+}
+
+type deregisterInput struct {
+	clusterInput
+	ContainerInstance string `json:"containerInstance"`
+	Force             bool   `json:"force"`
+}
+
+func (s *Sim) deregisterContainerInstance(in deregisterInput) (any, error) {
+	c, err := s.cluster(in.Cluster)
+	if err != nil {
+		return nil, err
+	}
+	i := s.instanceIn(c, in.ContainerInstance)
+	if i == nil || i.status == statusInactive {
+		return nil, invalid("Referenced container instance %.300s not found.", in.ContainerInstance)
+	}
+	if len(i.tasks) > 0 && !in.Force {
+		return nil, invalid("Found running tasks on the instance.")
+	}
+	s.deregister(i, "The container instance was deregistered by force.")
+	return map[string]any{"containerInstance": answerInstance(i)}, nil
+}
+
+type attributesInput struct {
+	clusterInput
+	Attributes []attribute `json:"attributes"`
+}
+
+// maxAttributes is how many custom attributes an instance can have.
+const maxAttributes = 50
+
+// putAttributes changes attributes without a new version and without an event, as in ECS.
+func (s *Sim) putAttributes(in attributesInput) (any, error) {
+	return s.eachAttribute(in, func(i *instance, a attribute) error {
+		if len(a.Name) > 128 || len(deref(a.Value)) > 128 {
+			return invalid("Attribute names and values have at most 128 characters.")
+		}
+		custom := 0
+		for _, present := range i.attributes {
+			if !strings.HasPrefix(present.Name, "ecs.") && !strings.HasPrefix(present.Name, "com.amazonaws.ecs.") {
+				custom++
+			}
+		}
+		if custom >= maxAttributes && !i.has(a.Name) {
+			return &apiError{code: "AttributeLimitExceededException", message: "The container instance has too many attributes."}
+		}
+		i.setAttribute(a)
+		return nil
+	})
+}
+
+func (s *Sim) deleteAttributes(in attributesInput) (any, error) {
+	return s.eachAttribute(in, func(i *instance, a attribute) error {
+		i.attributes = slices.DeleteFunc(slices.Clone(i.attributes), func(b attribute) bool {
+			return a.Name == b.Name && (a.Value == nil || deref(a.Value) == deref(b.Value))
+		})
+		return nil
+	})
+}
+
+// eachAttribute does something for each attribute on its target, once all targets are found.
+func (s *Sim) eachAttribute(in attributesInput, do func(*instance, attribute) error) (any, error) {
+	c, err := s.cluster(in.Cluster)
+	if err != nil {
+		return nil, err
+	}
+	if len(in.Attributes) == 0 || len(in.Attributes) > maxChange {
+		return nil, invalid("Attributes must have 1 to %d elements.", maxChange)
+	}
+	targets := make([]*instance, len(in.Attributes))
+	for at, a := range in.Attributes {
+		if a.Name == "" {
+			return nil, invalid("Attribute name should not be null or empty.")
+		}
+		if a.TargetType != "" && a.TargetType != "container-instance" {
+			return nil, invalid("Unsupported target type %.100q.", a.TargetType)
+		}
+		if targets[at] = s.instanceIn(c, a.TargetID); targets[at] == nil || targets[at].status == statusInactive {
+			return nil, &apiError{code: "TargetNotFoundException", message: "The specified target wasn't found."}
+		}
+	}
+	for at, a := range in.Attributes {
+		if err := do(targets[at], a); err != nil {
+			return nil, err
+		}
+		in.Attributes[at].TargetID, in.Attributes[at].TargetType = targets[at].arn, "container-instance"
+	}
+	return map[string]any{"attributes": in.Attributes}, nil
+}
+
+type listAttributesInput struct {
+	clusterInput
+	page
+	TargetType     string `json:"targetType"`
+	AttributeName  string `json:"attributeName"`
+	AttributeValue string `json:"attributeValue"`
+}
+
+func (s *Sim) listAttributes(in listAttributesInput) (any, error) {
+	c, err := s.cluster(in.Cluster)
+	if err != nil {
+		return nil, err
+	}
+	if in.TargetType != "container-instance" {
+		return nil, invalid("Unsupported target type %.100q.", in.TargetType)
+	}
+	var all []attribute
+	for _, i := range c.instances {
+		if i.status == statusInactive {
+			continue
+		}
+		for _, a := range i.attributes {
+			a.TargetID, a.TargetType = i.arn, "container-instance"
+			all = append(all, a)
+		}
+	}
+	return listedInOrder("attributes", in.page, all, func(a attribute) (attribute, bool) {
+		return a, (in.AttributeName == "" || in.AttributeName == a.Name) && (in.AttributeValue == "" || in.AttributeValue == deref(a.Value))
+	})
+}

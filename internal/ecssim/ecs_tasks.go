@@ -1,0 +1,275 @@
+package ecssim
+
+import (
+	"cmp"
+	"encoding/json"
+	"regexp"
+	"slices"
+	"strings"
+	"time"
+
+	"github.com/blox/blox/internal/arn"
+)
+
+// taskInput is what StartTask and RunTask have in common.
+type taskInput struct {
+	clusterInput
+	TaskDefinition       string          `json:"taskDefinition"`
+	StartedBy            string          `json:"startedBy"`
+	Group                string          `json:"group"`
+	Overrides            overrides       `json:"overrides"`
+	NetworkConfiguration json.RawMessage `json:"networkConfiguration"`
+	EnableExecuteCommand bool            `json:"enableExecuteCommand"`
+	PropagateTags        string          `json:"propagateTags"`
+	Tags                 []tag           `json:"tags"`
+}
+
+// maxStartedBy is the length of a startedBy, in characters.
+const maxStartedBy = 36
+
+var startedByForm = regexp.MustCompile(`^[a-zA-Z0-9_/-]*$`)
+
+// launch checks what does not depend on an instance.
+func (s *Sim) launch(in taskInput) (launch, error) {
+	c, err := s.cluster(in.Cluster)
+	if err != nil {
+		return launch{}, err
+	}
+	if in.TaskDefinition == "" {
+		return launch{}, clientError("TaskDefinition can not be blank.")
+	}
+	d := s.definition(in.TaskDefinition)
+	if d == nil {
+		return launch{}, clientError("TaskDefinition not found.")
+	}
+	if d.status != statusActive {
+		return launch{}, clientError("TaskDefinition is inactive")
+	}
+	if len(in.StartedBy) > maxStartedBy || !startedByForm.MatchString(in.StartedBy) {
+		return launch{}, invalid("startedBy has at most %d characters: letters, digits, hyphens, slashes and underscores.", maxStartedBy)
+	}
+	given, wanted := len(in.NetworkConfiguration) > 0 && string(in.NetworkConfiguration) != "null", d.input.NetworkMode == "awsvpc"
+	if wanted && !given {
+		return launch{}, invalid("Network Configuration must be provided when networkMode 'awsvpc' is specified.")
+	}
+	if given && !wanted {
+		return launch{}, invalid("Network Configuration is not valid for the given networkMode of this task definition.")
+	}
+	if len(in.Tags) > 0 && s.cfg.ShortARNs {
+		return launch{}, invalid("Long arn format must be used for tagging operations")
+	}
+	if err := in.Overrides.check(d); err != nil {
+		return launch{}, err
+	}
+	tags := in.Tags
+	if in.PropagateTags == "TASK_DEFINITION" {
+		tags = slices.Concat(tags, d.tags)
+	}
+	return launch{
+		cluster: c, definition: d, startedBy: in.StartedBy, group: in.Group, exec: in.EnableExecuteCommand, overrides: in.Overrides,
+		needs: in.Overrides.apply(d.needs()), tags: tags,
+	}, nil
+}
+
+type startTaskInput struct {
+	taskInput
+	ContainerInstances []string `json:"containerInstances"`
+}
+
+func (s *Sim) startTask(in startTaskInput) (any, error) {
+	if len(in.ContainerInstances) == 0 {
+		return nil, invalid("Container Instances cannot be empty.")
+	}
+	if len(in.ContainerInstances) > maxChange {
+		return nil, invalid("Container Instances cannot have more than %d elements.", maxChange)
+	}
+	l, err := s.launch(in.taskInput)
+	if err != nil {
+		return nil, err
+	}
+	started, failures := []taskAnswer{}, []failure{}
+	for _, ref := range in.ContainerInstances {
+		i := s.instanceIn(l.cluster, ref)
+		if i == nil {
+			failures = append(failures, s.missing(arn.ContainerInstance, l.cluster, ref))
+			continue
+		}
+		if reason := s.refusal(i, l); reason != "" {
+			failures = append(failures, failure{ARN: i.arn, Reason: reason})
+			continue
+		}
+		l.instance = i
+		started = append(started, s.answerTask(s.start(l), true))
+	}
+	return map[string]any{"tasks": started, "failures": failures}, nil
+}
+
+// refusal is the reason why a task cannot start on an instance, or "". What an instance should not have been asked for is counted.
+func (s *Sim) refusal(i *instance, l launch) string {
+	switch {
+	case i.status == statusInactive:
+		return "INACTIVE"
+	case i.status == statusDraining: // what ECS does here is not documented
+		s.counters.onDraining++
+		return "INACTIVE"
+	case !i.connected:
+		s.counters.onUnplugged++
+		return "AGENT"
+	case slices.ContainsFunc(l.definition.requires, func(name string) bool { return !i.has(name) }):
+		return "ATTRIBUTE"
+	}
+	if s.dice.roll("start", "", s.faults.StartFailures) {
+		return cmp.Or(s.faults.StartFailureReason, "RESOURCE:MEMORY")
+	}
+	return i.remaining.lack(l.needs)
+}
+
+type runTaskInput struct {
+	taskInput
+	Count      *int   `json:"count"`
+	LaunchType string `json:"launchType"`
+}
+
+// runTask places tasks where the fewest are.
+func (s *Sim) runTask(in runTaskInput) (any, error) {
+	count := 1
+	if in.Count != nil {
+		count = *in.Count
+	}
+	if count < 1 || count > maxChange {
+		return nil, invalid("Task count must be between 1 and %d.", maxChange)
+	}
+	l, err := s.launch(in.taskInput)
+	if err != nil {
+		return nil, err
+	}
+	started, failures := []taskAnswer{}, []failure{}
+	for range count {
+		if in.LaunchType != launchFargate {
+			var reason failure
+			if l.instance, reason = s.place(l); l.instance == nil {
+				failures = append(failures, reason)
+				continue
+			}
+		}
+		started = append(started, s.answerTask(s.start(l), true))
+	}
+	return map[string]any{"tasks": started, "failures": failures}, nil
+}
+
+// place picks the instance for a task, or gives a failure for the last instance that would not take it.
+func (s *Sim) place(l launch) (*instance, failure) {
+	var best *instance
+	why := failure{ARN: l.cluster.arn, Reason: "RESOURCE:CPU", Detail: "No Container Instances were found in your cluster."}
+	for _, i := range l.cluster.instances {
+		if i.status != statusActive || !i.connected {
+			continue
+		}
+		if reason := s.refusal(i, l); reason != "" {
+			why = failure{ARN: i.arn, Reason: reason}
+		} else if best == nil || len(i.tasks) < len(best.tasks) {
+			best = i
+		}
+	}
+	return best, why
+}
+
+type stopTaskInput struct {
+	clusterInput
+	Task   string `json:"task"`
+	Reason string `json:"reason"`
+}
+
+func (s *Sim) stopTask(in stopTaskInput) (any, error) {
+	c, err := s.cluster(in.Cluster)
+	if err != nil {
+		return nil, err
+	}
+	t := s.taskIn(c, in.Task)
+	if t == nil {
+		return nil, invalid("The referenced task was not found.")
+	}
+	s.stop(t, "UserInitiated", cmp.Or(in.Reason, "Task stopped by user"))
+	return map[string]any{"task": s.answerTask(t, true)}, nil
+}
+
+type listTasksInput struct {
+	clusterInput
+	page
+	ContainerInstance string `json:"containerInstance"`
+	Family            string `json:"family"`
+	StartedBy         string `json:"startedBy"`
+	ServiceName       string `json:"serviceName"`
+	DesiredStatus     string `json:"desiredStatus"`
+	LaunchType        string `json:"launchType"`
+}
+
+func (s *Sim) listTasks(in listTasksInput) (any, error) {
+	c, err := s.cluster(in.Cluster)
+	if err != nil {
+		return nil, err
+	}
+	if in.StartedBy != "" && (in.ContainerInstance != "" || in.Family != "" || in.ServiceName != "" || in.DesiredStatus != "") {
+		return nil, invalid("startedBy must be the only filter beside the cluster and the launch type.")
+	}
+	desired := cmp.Or(in.DesiredStatus, statusRunning)
+	if !slices.Contains([]string{statusRunning, statusPending, statusStopped}, desired) {
+		return nil, invalid("Invalid desiredStatus: %.100q", in.DesiredStatus)
+	}
+	if in.ServiceName != "" {
+		return nil, &apiError{code: "ServiceNotFoundException", message: "Service not found."}
+	}
+	var on *instance
+	if in.ContainerInstance != "" {
+		if on = s.instanceIn(c, in.ContainerInstance); on == nil {
+			return nil, invalid("Container instance %.300s not found.", in.ContainerInstance)
+		}
+	}
+	return listed("taskArns", in.page, c.tasks, func(t *task) int64 { return t.seq }, func(t *task) (string, bool) {
+		return t.arn, !s.tooFresh(t.createdAt) && desired == s.listedAs(t) && (on == nil || on == t.instance) &&
+			(in.Family == "" || in.Family == t.definition.family) && (in.StartedBy == "" || in.StartedBy == t.startedBy) &&
+			(in.LaunchType == "" || in.LaunchType == t.launchType)
+	})
+}
+
+// tooFresh tells whether something of that time is not seen yet, for reads are eventually consistent.
+func (s *Sim) tooFresh(at time.Time) bool {
+	lag := time.Duration(s.faults.ConsistencyLag)
+	return lag > 0 && time.Since(at) < lag
+}
+
+// listedAs is the desired status by which a list knows a task.
+func (s *Sim) listedAs(t *task) string {
+	if t.desiredStatus == statusStopped && s.tooFresh(t.listedAt) {
+		return statusRunning
+	}
+	return t.desiredStatus
+}
+
+type describeTasksInput struct {
+	clusterInput
+	Tasks   []string `json:"tasks"`
+	Include []string `json:"include"`
+}
+
+func (s *Sim) describeTasks(in describeTasksInput) (any, error) {
+	c, err := s.cluster(in.Cluster)
+	if err != nil {
+		return nil, err
+	}
+	if len(in.Tasks) == 0 {
+		return nil, invalid("Tasks cannot be empty.")
+	}
+	if len(in.Tasks) > maxDescribe {
+		return nil, invalid("Tasks cannot have more than %d elements.", maxDescribe)
+	}
+	found, failures := []taskAnswer{}, []failure{}
+	for _, ref := range in.Tasks {
+		if t := s.taskIn(c, ref); t == nil || s.tooFresh(t.createdAt) {
+			failures = append(failures, s.missing(arn.Task, c, ref))
+		} else {
+			found = append(found, s.answerTask(t, slices.ContainsFunc(in.Include, func(what string) bool { return strings.EqualFold(what, "TAGS") })))
+		}
+	}
+	return map[string]any{"tasks": found, "failures": failures}, nil
+}

@@ -1,0 +1,115 @@
+package ecssim
+
+import (
+	"context"
+	"encoding/json"
+	"net/http/httptest"
+	"testing"
+	"time"
+
+	"github.com/aws/aws-sdk-go-v2/aws"
+	"github.com/aws/aws-sdk-go-v2/credentials"
+	"github.com/aws/aws-sdk-go-v2/service/ecs"
+	"github.com/aws/aws-sdk-go-v2/service/sqs"
+	sqstypes "github.com/aws/aws-sdk-go-v2/service/sqs/types"
+	"github.com/stretchr/testify/require"
+	"go.uber.org/goleak"
+)
+
+func TestMain(m *testing.M) { goleak.VerifyTestMain(m) }
+
+// world is a simulator that listens, with the real SDK's clients for it.
+type world struct {
+	*Sim
+	t     *testing.T
+	ctx   context.Context
+	url   string
+	ecs   *ecs.Client
+	sqs   *sqs.Client
+	queue *string // the event queue's URL
+}
+
+// newWorld serves a simulator until the test ends. Without a retryer of its own the clients call once.
+func newWorld(t *testing.T, cfg Config, opts ...func(*aws.Config)) *world {
+	t.Helper()
+	cfg = cfg.withDefaults()
+	s := New(cfg)
+	server := httptest.NewServer(s)
+	t.Cleanup(func() {
+		s.Close()
+		server.Close()
+	})
+	sdk := aws.Config{
+		Region: cfg.Region, BaseEndpoint: &server.URL, Credentials: credentials.NewStaticCredentialsProvider("any", "thing", ""),
+		Retryer: func() aws.Retryer { return aws.NopRetryer{} }, HTTPClient: server.Client(),
+	}
+	for _, opt := range opts {
+		opt(&sdk)
+	}
+	w := &world{Sim: s, t: t, ctx: t.Context(), url: server.URL, ecs: ecs.NewFromConfig(sdk), sqs: sqs.NewFromConfig(sdk)}
+	url, err := w.sqs.GetQueueUrl(w.ctx, &sqs.GetQueueUrlInput{QueueName: aws.String(s.cfg.QueueName)})
+	require.NoError(t, err)
+	w.queue = url.QueueUrl
+	return w
+}
+
+// event is an event as its readers decode it.
+type event struct {
+	DetailType string         `json:"detail-type"`
+	Resources  []string       `json:"resources"`
+	Detail     map[string]any `json:"detail"`
+	raw        string
+}
+
+// events takes all events that are in the queue.
+func (w *world) events() []event {
+	w.t.Helper()
+	var all []event
+	for {
+		out, err := w.sqs.ReceiveMessage(w.ctx, &sqs.ReceiveMessageInput{QueueUrl: w.queue, MaxNumberOfMessages: 10})
+		require.NoError(w.t, err)
+		if len(out.Messages) == 0 {
+			return all
+		}
+		var entries []sqstypes.DeleteMessageBatchRequestEntry
+		for _, m := range out.Messages {
+			e := event{raw: *m.Body}
+			require.NoError(w.t, json.Unmarshal([]byte(*m.Body), &e))
+			all = append(all, e)
+			entries = append(entries, sqstypes.DeleteMessageBatchRequestEntry{Id: m.MessageId, ReceiptHandle: m.ReceiptHandle})
+		}
+		deleted, err := w.sqs.DeleteMessageBatch(w.ctx, &sqs.DeleteMessageBatchInput{QueueUrl: w.queue, Entries: entries})
+		require.NoError(w.t, err)
+		require.Empty(w.t, deleted.Failed)
+	}
+}
+
+// start starts a task of a definition on each instance, and returns the ARNs.
+func (w *world) start(definition, startedBy string, instances ...string) []string {
+	w.t.Helper()
+	out, err := w.ecs.StartTask(w.ctx, &ecs.StartTaskInput{TaskDefinition: &definition, ContainerInstances: instances, StartedBy: aws.String(startedBy)})
+	require.NoError(w.t, err)
+	require.Empty(w.t, out.Failures)
+	var arns []string
+	for _, task := range out.Tasks {
+		arns = append(arns, *task.TaskArn)
+	}
+	return arns
+}
+
+// task is the truth about one task.
+func (w *world) task(arn string) Task {
+	w.t.Helper()
+	for _, task := range w.Tasks("") {
+		if task.ARN == arn {
+			return task
+		}
+	}
+	w.t.Fatalf("no task %s", arn)
+	return Task{}
+}
+
+func (w *world) eventually(condition func() bool, what string) {
+	w.t.Helper()
+	require.Eventually(w.t, condition, 10*time.Second, 2*time.Millisecond, what)
+}

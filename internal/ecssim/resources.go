@@ -1,0 +1,87 @@
+package ecssim
+
+import (
+	"maps"
+	"slices"
+	"strconv"
+)
+
+// resources is what an instance has, or what a task takes of it.
+type resources struct {
+	cpu, memory int // CPU units and MiB
+	tcp, udp    map[int]bool
+}
+
+// reservedPorts are those that ECS keeps for ssh, Docker and its agent.
+func reservedPorts() map[int]bool {
+	return map[int]bool{22: true, 2375: true, 2376: true, 51678: true, 51679: true}
+}
+
+// lack returns why need does not fit into what remains, in ECS's order, or "" when it fits.
+// Ports are listed while they are in use, so need must not have one of them.
+func (r resources) lack(need resources) string {
+	if need.cpu > r.cpu {
+		return "RESOURCE:CPU"
+	}
+	if need.memory > r.memory {
+		return "RESOURCE:MEMORY"
+	}
+	for _, pair := range [][2]map[int]bool{{need.tcp, r.tcp}, {need.udp, r.udp}} {
+		for port := range pair[0] {
+			if pair[1][port] {
+				return "RESOURCE:PORTS"
+			}
+		}
+	}
+	return ""
+}
+
+func (r *resources) take(need resources) {
+	r.cpu -= need.cpu
+	r.memory -= need.memory
+	maps.Copy(r.tcp, need.tcp)
+	maps.Copy(r.udp, need.udp)
+}
+
+func (r *resources) giveBack(taken resources) {
+	r.cpu += taken.cpu
+	r.memory += taken.memory
+	for port := range taken.tcp {
+		delete(r.tcp, port)
+	}
+	for port := range taken.udp {
+		delete(r.udp, port)
+	}
+}
+
+func (r resources) clone() resources {
+	r.tcp, r.udp = maps.Clone(r.tcp), maps.Clone(r.udp)
+	return r
+}
+
+// resource is ECS's shape: all number fields are there whatever the type is, in calls and in events.
+type resource struct {
+	Name           string    `json:"name"`
+	Type           string    `json:"type"`
+	IntegerValue   int       `json:"integerValue"`
+	DoubleValue    float64   `json:"doubleValue"`
+	LongValue      int64     `json:"longValue"`
+	StringSetValue *[]string `json:"stringSetValue,omitempty"` // nil when it is no set
+}
+
+func (r resources) shape() []resource {
+	return []resource{
+		{Name: "CPU", Type: "INTEGER", IntegerValue: r.cpu},
+		{Name: "MEMORY", Type: "INTEGER", IntegerValue: r.memory},
+		{Name: "PORTS", Type: "STRINGSET", StringSetValue: portSet(r.tcp)},
+		{Name: "PORTS_UDP", Type: "STRINGSET", StringSetValue: portSet(r.udp)},
+	}
+}
+
+func portSet(ports map[int]bool) *[]string {
+	set := make([]string, 0, len(ports))
+	for _, port := range slices.Sorted(maps.Keys(ports)) {
+		set = append(set, strconv.Itoa(port))
+	}
+	return &set
+}

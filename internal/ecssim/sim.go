@@ -1,0 +1,158 @@
+// Package ecssim simulates Amazon ECS and Amazon SQS behind one HTTP handler, for those who build schedulers on ECS.
+//
+// It speaks the wire protocols of the AWS SDKs (AWS JSON 1.1 for ECS, 1.0 for SQS), keeps clusters, container instances,
+// task definitions and tasks with ECS's life cycle, versions, limits and errors, and puts an EventBridge event for every
+// change into a queue of its own. Faults can be asked for while it runs, and what was called is counted.
+// The README beside this file shows its use from a shell.
+package ecssim
+
+import (
+	"cmp"
+	"net/http"
+	"sync"
+	"time"
+
+	"github.com/blox/blox/internal/arn"
+)
+
+// Config is all that can be set. The zero value is usable: names have defaults, and delays of 0 mean "at once".
+type Config struct {
+	Region    string // of every ARN; "us-east-1" when empty
+	Account   string // of every ARN, twelve digits; "123456789012" when empty
+	Partition string // of every ARN; "aws" when empty
+	// ShortARNs gives tasks and container instances the ARNs from before 2021, …:task/<uuid>, without the cluster's name.
+	ShortARNs bool
+	// QueueName is the queue that receives the events; it exists from the start. "blox_queue" when empty.
+	QueueName string
+	// PendingDelay passes between a task's start and RUNNING, StopDelay between its stop and STOPPED.
+	PendingDelay, StopDelay time.Duration
+	// EventDelay passes between a change and its event's arrival in the queue.
+	EventDelay time.Duration
+	// StoppedTaskRetention is how long STOPPED tasks and INACTIVE container instances can be described; 1h when 0.
+	StoppedTaskRetention time.Duration
+	// Seed makes the draws of the faults repeat from run to run. Identifiers are always new, as a
+	// restarted simulator must not hand out the ARNs, with lower versions, that its users remember.
+	Seed uint64
+	// Faults are those at the start; SetFaults changes them.
+	Faults Faults
+}
+
+// Defaults are the settings for a laptop: delays that can be watched, and no faults.
+func Defaults() Config {
+	return Config{PendingDelay: 300 * time.Millisecond, StopDelay: 200 * time.Millisecond}.withDefaults()
+}
+
+func (c Config) withDefaults() Config {
+	c.Region = cmp.Or(c.Region, "us-east-1")
+	c.Account = cmp.Or(c.Account, "123456789012")
+	c.Partition = cmp.Or(c.Partition, "aws")
+	c.QueueName = cmp.Or(c.QueueName, "blox_queue")
+	c.StoppedTaskRetention = cmp.Or(c.StoppedTaskRetention, time.Hour)
+	return c
+}
+
+// Sim is one account's ECS and SQS in one region. Its methods may be called from any goroutine.
+type Sim struct {
+	cfg     Config
+	control http.Handler
+	queues  *queues // has locks of its own, so that receiving does not wait for ECS
+	events  *queue
+	done    chan struct{} // closed by Close
+	wg      sync.WaitGroup
+	wake    chan struct{} // the agenda has a new first entry
+
+	mu          sync.Mutex // guards all below; taken by lock, given back by unlock
+	closed      bool
+	agenda      agenda
+	soon        []func() // to be done before mu is given back
+	lastSeq     int64
+	clusters    map[string]*cluster
+	instances   map[string]*instance
+	tasks       map[string]*task
+	definitions map[string][]*definition // by family; revision n is at n-1
+	faults      Faults
+	dice        dice
+	counters    counters
+	down        map[string]bool // by service
+	held        []func()        // events that wait to be overtaken
+}
+
+// New returns a simulator with the cluster "default" and the event queue. It is ready to serve, and has to be closed.
+func New(cfg Config) *Sim {
+	cfg = cfg.withDefaults()
+	s := &Sim{
+		cfg:         cfg,
+		queues:      newQueues(cfg),
+		done:        make(chan struct{}),
+		wake:        make(chan struct{}, 1),
+		clusters:    map[string]*cluster{},
+		instances:   map[string]*instance{},
+		tasks:       map[string]*task{},
+		definitions: map[string][]*definition{},
+		faults:      cfg.Faults.clone(),
+		dice:        newDice(cfg.Seed),
+		counters:    newCounters(),
+		down:        map[string]bool{},
+	}
+	s.control = s.controlAPI()
+	s.events, _ = s.queues.create(cfg.QueueName, nil)
+	s.CreateCluster("default")
+	s.wg.Go(s.keepTime)
+	return s
+}
+
+// Close ends the simulator: pending changes never happen, long polls and delayed answers end. It returns once every
+// goroutine of the simulator has ended; calls of ServeHTTP end soon after. Closing again does nothing.
+func (s *Sim) Close() {
+	s.lock()
+	if !s.closed {
+		s.closed = true
+		close(s.done)
+	}
+	s.agenda, s.soon, s.held = nil, nil, nil
+	s.unlock()
+	s.queues.interrupt(true)
+	s.wg.Wait()
+}
+
+// SetDown lets a service, "ecs" or "sqs", answer 503 to every call until it is set up again. Long polls that wait
+// end with 503 too. Tasks live on and events are queued meanwhile.
+func (s *Sim) SetDown(service string, down bool) {
+	s.lock()
+	defer s.unlock()
+	s.down[service] = down
+	if service == serviceSQS && down {
+		s.queues.interrupt(false)
+	}
+}
+
+func (s *Sim) isDown(service string) bool {
+	s.lock()
+	defer s.unlock()
+	return s.down[service]
+}
+
+func (s *Sim) lock() { s.mu.Lock() }
+
+// unlock does what was put off until now, and gives mu back.
+func (s *Sim) unlock() {
+	s.doSoon()
+	s.mu.Unlock()
+}
+
+// now is the one clock of everything the simulator tells: UTC, to the millisecond as AWS has it.
+func now() time.Time { return time.Now().UTC().Truncate(time.Millisecond) }
+
+// seq numbers clusters, instances and tasks in the order of their creation, which is the order of lists.
+func (s *Sim) seq() int64 {
+	s.lastSeq++
+	return s.lastSeq
+}
+
+// arn is the ARN of a resource of the simulated account; cluster is "" where the ARN has none.
+func (s *Sim) arn(kind arn.Kind, cluster, id string) string {
+	if s.cfg.ShortARNs || kind == arn.Cluster || kind == arn.TaskDefinition {
+		cluster = ""
+	}
+	return arn.ARN{Partition: s.cfg.Partition, Region: s.cfg.Region, Account: s.cfg.Account, Kind: kind, Cluster: cluster, ID: id}.String()
+}

@@ -1,0 +1,222 @@
+package ecssim
+
+import (
+	"cmp"
+	"fmt"
+	"slices"
+	"strings"
+	"time"
+
+	"github.com/google/uuid"
+
+	"github.com/blox/blox/internal/arn"
+)
+
+const (
+	statusProvisioning   = "PROVISIONING"
+	statusPending        = "PENDING"
+	statusRunning        = "RUNNING"
+	statusStopping       = "STOPPING"
+	statusDeprovisioning = "DEPROVISIONING"
+	statusStopped        = "STOPPED"
+
+	launchEC2     = "EC2"
+	launchFargate = "FARGATE"
+)
+
+// task is one ECS task.
+type task struct {
+	seq                       int64
+	id, arn                   string
+	cluster                   *cluster
+	instance                  *instance // nil on Fargate
+	definition                *definition
+	launchType                string
+	startedBy, group          string
+	exec                      bool
+	overrides                 overrides
+	taken                     resources
+	lastStatus, desiredStatus string
+	version                   int64
+	containers                []*container
+	eni                       *networkInterface // nil unless awsvpc
+	zone                      string
+	createdAt, pullStartedAt  time.Time
+	pullStoppedAt, startedAt  time.Time
+	stoppingAt, executionEnd  time.Time
+	stoppedAt, updatedAt      time.Time
+	listedAt                  time.Time // when it last moved between the lists of running and stopped tasks
+	stopCode, stoppedReason   string
+	tags                      []tag
+}
+
+type container struct {
+	id       string
+	input    containerInput
+	status   string
+	runtime  string
+	exitCode *int
+	reason   string
+	bindings []networkBinding
+}
+
+// live is what is counted of an instance's live tasks: one of the two is set.
+type live struct{ startedBy, family string }
+
+// Task is a snapshot of a task.
+type Task struct {
+	ARN               string `json:"arn"`
+	ClusterARN        string `json:"clusterArn"`
+	InstanceARN       string `json:"instanceArn"` // "" on Fargate
+	TaskDefinitionARN string `json:"taskDefinitionArn"`
+	Family            string `json:"family"`
+	StartedBy         string `json:"startedBy"`
+	Group             string `json:"group"`
+	LaunchType        string `json:"launchType"`
+	LastStatus        string `json:"lastStatus"`
+	DesiredStatus     string `json:"desiredStatus"`
+	Version           int64  `json:"version"`
+	StopCode          string `json:"stopCode"`
+	StoppedReason     string `json:"stoppedReason"`
+	// ExitCode is the first container's; nil until it has ended.
+	ExitCode  *int      `json:"exitCode"`
+	CreatedAt time.Time `json:"createdAt"`
+	StartedAt time.Time `json:"startedAt"` // zero until it is RUNNING
+	StoppedAt time.Time `json:"stoppedAt"` // zero until it is STOPPED
+}
+
+// Live tells whether the task is neither STOPPED nor DELETED; one that is stopping is still live.
+func (t Task) Live() bool { return t.LastStatus != statusStopped && t.LastStatus != "DELETED" }
+
+func (t *task) live() bool { return t.lastStatus != statusStopped }
+
+// Tasks returns the tasks of a cluster, given by name or ARN, in the order of their creation, STOPPED ones that can still be
+// described included. It is the truth, whatever the faults are. "" means those of every cluster.
+func (s *Sim) Tasks(cluster string) []Task {
+	s.lock()
+	defer s.unlock()
+	all := []Task{}
+	for _, c := range s.chosenClusters(cluster) {
+		for _, t := range c.tasks {
+			all = append(all, t.snapshot())
+		}
+	}
+	return all
+}
+
+func (t *task) snapshot() Task {
+	snapshot := Task{
+		ARN: t.arn, ClusterARN: t.cluster.arn, TaskDefinitionARN: t.definition.arn, Family: t.definition.family,
+		StartedBy: t.startedBy, Group: t.group, LaunchType: t.launchType, LastStatus: t.lastStatus, DesiredStatus: t.desiredStatus, Version: t.version,
+		StopCode: t.stopCode, StoppedReason: t.stoppedReason, CreatedAt: t.createdAt, StartedAt: t.startedAt, StoppedAt: t.stoppedAt,
+	}
+	if t.instance != nil {
+		snapshot.InstanceARN = t.instance.arn
+	}
+	if code := t.containers[0].exitCode; code != nil {
+		snapshot.ExitCode = new(*code)
+	}
+	return snapshot
+}
+
+// StartFargateTask starts a task that has no container instance, and returns its ARN. The cluster and the family
+// are created when they are unknown; what ECS would refuse gives "".
+func (s *Sim) StartFargateTask(cluster, family string) string {
+	s.lock()
+	known := s.definition(family) != nil
+	s.unlock()
+	if !known && s.RegisterTaskDefinition(family, WithNetworkMode("awsvpc")) == "" {
+		return ""
+	}
+	s.lock()
+	defer s.unlock()
+	c, err := s.clusterToFill(cluster)
+	d := s.definition(family)
+	if err != nil || d == nil {
+		return ""
+	}
+	return s.start(launch{cluster: c, definition: d, startedBy: "ecs-svc/1234567890123456789", group: "service:" + d.family}).arn
+}
+
+// KillTask lets a task's containers end by themselves with an exit code; the task, given by its ARN or id, becomes
+// STOPPED with EssentialContainerExited. An unknown or STOPPED task is an error.
+func (s *Sim) KillTask(arn string, exitCode int) error {
+	s.lock()
+	defer s.unlock()
+	t := s.findTask(arn)
+	if t == nil || !t.live() {
+		return fmt.Errorf("no live task %.300q", arn)
+	}
+	s.whenConnected(t, func() { s.exit(t, exitCode) })
+	return nil
+}
+
+// findTask finds a task of any cluster by its ARN or id.
+func (s *Sim) findTask(ref string) *task {
+	t := s.tasks[ref[strings.LastIndexByte(ref, '/')+1:]]
+	if t == nil || ref != t.id && ref != t.arn {
+		return nil
+	}
+	return t
+}
+
+// taskIn is findTask for one cluster's tasks.
+func (s *Sim) taskIn(c *cluster, ref string) *task {
+	if t := s.findTask(ref); t != nil && t.cluster == c {
+		return t
+	}
+	return nil
+}
+
+// launch is what start needs; instance is nil on Fargate.
+type launch struct {
+	cluster          *cluster
+	instance         *instance
+	definition       *definition
+	startedBy, group string
+	exec             bool
+	overrides        overrides
+	needs            resources
+	tags             []tag
+}
+
+// start makes a task, takes its resources, and lets it go its way.
+func (s *Sim) start(l launch) *task {
+	id := s.newID()
+	t := &task{
+		seq: s.seq(), id: id, arn: s.arn(arn.Task, l.cluster.name, id), cluster: l.cluster, instance: l.instance, definition: l.definition,
+		launchType: launchFargate, startedBy: l.startedBy, group: cmp.Or(l.group, "family:"+l.definition.family), exec: l.exec,
+		overrides: l.overrides.filled(l.definition), taken: l.needs, lastStatus: statusPending, desiredStatus: statusRunning,
+		createdAt: now(), zone: s.cfg.Region + "a", tags: l.tags,
+	}
+	for _, c := range l.definition.input.ContainerDefinitions {
+		t.containers = append(t.containers, &container{id: uuid.NewString(), input: c, status: statusPending})
+	}
+	if l.definition.input.NetworkMode == "awsvpc" {
+		t.lastStatus = statusProvisioning
+		t.eni = newNetworkInterface()
+	}
+	t.listedAt = t.createdAt
+	l.cluster.tasks = append(l.cluster.tasks, t)
+	s.tasks[id] = t
+	if i := t.instance; i != nil {
+		t.launchType, t.zone = launchEC2, i.zone
+		i.remaining.take(t.taken)
+		i.tasks[t] = true
+		i.pending++
+		s.countLive(t, +1)
+		s.instanceChanged(i)
+	}
+	s.taskChanged(t)
+	s.later(s.cfg.PendingDelay, func() { s.proceed(t) })
+	return t
+}
+
+// forget drops a task that nobody can describe any more.
+func (s *Sim) forget(t *task) {
+	delete(s.tasks, t.id)
+	all := t.cluster.tasks
+	if at, found := slices.BinarySearchFunc(all, t.seq, func(t *task, seq int64) int { return cmp.Compare(t.seq, seq) }); found {
+		t.cluster.tasks = slices.Delete(all, at, at+1)
+	}
+}

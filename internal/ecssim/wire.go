@@ -1,0 +1,272 @@
+package ecssim
+
+import (
+	"context"
+	"encoding/json"
+	"errors"
+	"fmt"
+	"io"
+	"net/http"
+	"strconv"
+	"strings"
+	"time"
+
+	"github.com/google/uuid"
+)
+
+const (
+	serviceECS = "ecs"
+	serviceSQS = "sqs"
+
+	ecsTarget = "AmazonEC2ContainerServiceV20141113."
+	sqsTarget = "AmazonSQS."
+
+	// maxBody has room for SQS's largest batch with every byte of it escaped.
+	maxBody = 8 << 20
+)
+
+// request is one call, as far as its handler needs it.
+type request struct {
+	ctx         context.Context
+	body        []byte
+	baseURL     string          // by which the client reached the simulator
+	interrupted <-chan struct{} // closed when a long poll has to end
+}
+
+// call answers a request with the body of a success, or with an error, which had better be an *apiError.
+type call func(*Sim, request) ([]byte, error)
+
+// apiError is an error in AWS's form.
+type apiError struct {
+	code    string // the shape's name
+	status  int    // 400 when 0
+	message string
+	query   string // SQS: the code of the protocol before JSON, by which SDKs know the error
+}
+
+func (e *apiError) Error() string { return e.code + ": " + e.message }
+
+func invalid(format string, args ...any) error {
+	return &apiError{code: "InvalidParameterException", message: fmt.Sprintf(format, args...)}
+}
+
+func clientError(format string, args ...any) error {
+	return &apiError{code: "ClientException", message: fmt.Sprintf(format, args...)}
+}
+
+func sqsInvalid(format string, args ...any) error {
+	return &apiError{code: "InvalidParameterValue", query: "InvalidParameterValue", message: fmt.Sprintf(format, args...)}
+}
+
+var (
+	errSerialization = &apiError{code: "SerializationException", message: "The body is not JSON, or a field has the wrong type."}
+	errLost          = errors.New("answer lost")
+)
+
+// ServeHTTP answers ECS and SQS calls on every path, and the control API below /_sim/.
+func (s *Sim) ServeHTTP(w http.ResponseWriter, r *http.Request) {
+	if r.URL.Path == "/_sim" || strings.HasPrefix(r.URL.Path, "/_sim/") {
+		s.control.ServeHTTP(w, r)
+		return
+	}
+	if r.Method != http.MethodPost {
+		w.Header().Set("Allow", http.MethodPost)
+		http.Error(w, "AWS calls are POST requests with X-Amz-Target; the control API is below /_sim/", http.StatusMethodNotAllowed)
+		return
+	}
+	service, action := serviceECS, ""
+	var known call
+	switch target := r.Header.Get("X-Amz-Target"); {
+	case strings.HasPrefix(target, ecsTarget):
+		action = strings.TrimPrefix(target, ecsTarget)
+		known = ecsActions[action]
+	case strings.HasPrefix(target, sqsTarget):
+		service, action = serviceSQS, strings.TrimPrefix(target, sqsTarget)
+		known = sqsActions[action]
+	}
+	if known == nil {
+		s.countCall("unknown", "UnknownOperationException")
+		answer(w, service, nil, &apiError{code: "UnknownOperationException", query: "InvalidAction",
+			message: fmt.Sprintf("The simulator has no operation %.100q.", r.Header.Get("X-Amz-Target"))})
+		return
+	}
+	body, err := io.ReadAll(http.MaxBytesReader(w, r.Body, maxBody))
+	if err != nil {
+		err = &apiError{code: "RequestEntityTooLarge", status: http.StatusRequestEntityTooLarge, message: "The body could not be read: " + err.Error()}
+	} else {
+		in := request{ctx: r.Context(), body: body, baseURL: baseURL(r), interrupted: s.queues.interruption()}
+		body, err = s.withFaults(service, action, in, known)
+	}
+	s.countCall(action, outcome(err))
+	if errors.Is(err, errLost) {
+		cutOff(w)
+		return
+	}
+	answer(w, service, body, err)
+}
+
+// withFaults does a call as the faults of the moment let it be done.
+func (s *Sim) withFaults(service, action string, in request, do call) ([]byte, error) {
+	s.lock()
+	faults := s.faults // its maps are replaced and never changed
+	s.unlock()
+	if !s.pause(time.Duration(forAction(faults.Latency, service, action))) {
+		return nil, errUnavailable
+	}
+	hit := func(kind string, fractions map[string]float64) bool {
+		s.lock()
+		defer s.unlock()
+		return s.dice.roll(kind, action, forAction(fractions, service, action))
+	}
+	switch {
+	case s.isDown(service):
+		return nil, errUnavailable
+	case hit("throttle", faults.Throttle):
+		return nil, errThrottled[service]
+	case hit("server error", faults.ServerErrors):
+		return nil, errServer
+	}
+	body, err := do(s, in)
+	switch {
+	case hit("lost answer", faults.LostAnswers):
+		return nil, errLost
+	case hit("late server error", faults.LateServerErrors):
+		return nil, errServer
+	}
+	return body, err
+}
+
+var (
+	errUnavailable = &apiError{code: "ServiceUnavailable", status: http.StatusServiceUnavailable, query: "ServiceUnavailable",
+		message: "The service is temporarily unavailable."}
+	errServer = &apiError{code: "ServerException", status: http.StatusInternalServerError, query: "InternalError",
+		message: "Service Unavailable. Please try again later."}
+	errThrottled = map[string]error{
+		serviceECS: &apiError{code: "ThrottlingException", message: "Rate exceeded"},
+		serviceSQS: &apiError{code: "RequestThrottled", query: "RequestThrottled", message: "Rate exceeded"},
+	}
+)
+
+// pause waits, and tells whether the simulator is still open.
+func (s *Sim) pause(d time.Duration) bool {
+	timer := time.NewTimer(d)
+	defer timer.Stop()
+	select {
+	case <-s.done:
+		return false
+	case <-timer.C:
+	}
+	select {
+	case <-s.done: // with both ready, select takes either
+		return false
+	default:
+		return true
+	}
+}
+
+func outcome(err error) string {
+	var known *apiError
+	switch {
+	case err == nil:
+		return "ok"
+	case errors.As(err, &known):
+		return known.code
+	case errors.Is(err, errLost):
+		return "lost"
+	}
+	return "ServerException"
+}
+
+// answer writes a success or an error as the service's protocol has it.
+func answer(w http.ResponseWriter, service string, body []byte, err error) {
+	status := http.StatusOK
+	if err != nil {
+		e := errServer
+		errors.As(err, &e)
+		if status = e.status; status == 0 {
+			status = http.StatusBadRequest
+		}
+		shape := e.code
+		if service == serviceSQS {
+			shape = "com.amazonaws.sqs#" + e.code
+			fault := "Sender"
+			if status >= http.StatusInternalServerError {
+				fault = "Receiver"
+			}
+			if e.query == "" {
+				e = &apiError{code: e.code, message: e.message, query: e.code}
+			}
+			w.Header().Set("x-amzn-query-error", e.query+";"+fault)
+		}
+		body, _ = json.Marshal(map[string]string{"__type": shape, "message": e.message})
+	}
+	version := "1.1"
+	if service == serviceSQS {
+		version = "1.0"
+	}
+	w.Header().Set("Content-Type", "application/x-amz-json-"+version)
+	w.Header().Set("Content-Length", strconv.Itoa(len(body)))
+	w.Header().Set("x-amzn-RequestId", uuid.NewString())
+	w.WriteHeader(status)
+	_, _ = w.Write(body)
+}
+
+// cutOff closes the connection without an answer.
+func cutOff(w http.ResponseWriter) {
+	conn, _, err := http.NewResponseController(w).Hijack()
+	if err != nil {
+		panic(http.ErrAbortHandler) // net/http's own way; it logs nothing
+	}
+	_ = conn.Close()
+}
+
+func baseURL(r *http.Request) string {
+	if r.TLS != nil {
+		return "https://" + r.Host
+	}
+	return "http://" + r.Host
+}
+
+// decode reads a call's input, which SDKs leave empty when there are no parameters.
+func decode[In any](body []byte) (in In, err error) {
+	if len(body) > 0 && json.Unmarshal(body, &in) != nil {
+		return in, errSerialization
+	}
+	return in, nil
+}
+
+// ecsCall makes a call of an ECS action. It runs, and its answer is encoded, under the lock.
+func ecsCall[In any](do func(*Sim, In) (any, error)) call {
+	return func(s *Sim, r request) ([]byte, error) {
+		in, err := decode[In](r.body)
+		if err != nil {
+			return nil, err
+		}
+		s.lock()
+		defer s.unlock()
+		out, err := do(s, in)
+		if err != nil {
+			return nil, err
+		}
+		return json.Marshal(out)
+	}
+}
+
+// sqsCall makes a call of an SQS action, which needs no lock of the simulator's.
+func sqsCall[In any](do func(*Sim, request, In) (any, error)) call {
+	return func(s *Sim, r request) ([]byte, error) {
+		in, err := decode[In](r.body)
+		if err != nil {
+			return nil, err
+		}
+		out, err := do(s, r, in)
+		if err != nil {
+			return nil, err
+		}
+		return json.Marshal(out)
+	}
+}
+
+func knownAction(name string) bool {
+	return name == serviceECS || name == serviceSQS || ecsActions[name] != nil || sqsActions[name] != nil
+}
