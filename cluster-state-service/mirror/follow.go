@@ -60,10 +60,10 @@ func follow[R any](ctx context.Context, m *Mirror, path string, copy *records[R]
 
 func (f *follower[R]) base() string { return f.endpoints[f.endpoint%len(f.endpoints)] }
 
-// wait is how long to wait after err: longer each time, up to slowest, by chance up to half less, as many may follow one
-// CSS; and at least as long as the CSS asks for.
+// wait is how long to wait after err: longer each time that all endpoints have failed, up to slowest; by chance up to half
+// less, as many may follow one CSS; and at least as long as the CSS asks for.
 func (f *follower[R]) wait(err error) time.Duration {
-	wait := min(f.backoff<<min(f.failures, 10), slowest)
+	wait := min(f.backoff<<min(f.failures/len(f.endpoints), 10), slowest)
 	wait -= rand.N(wait/2 + 1)
 	var refused *refusal
 	if errors.As(err, &refused) && refused.retryAfter > 0 {
@@ -169,6 +169,7 @@ func (f *follower[R]) line(line []byte) error {
 		f.failures = 0
 	} else if change, is := f.copy.apply(r); is {
 		f.listeners.tell(change)
+		f.failures = 0
 	}
 	f.version = max(f.version, r.version)
 	return nil

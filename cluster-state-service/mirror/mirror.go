@@ -86,7 +86,7 @@ func New(cfg Config) (*Mirror, error) {
 		m.endpoints = append(m.endpoints, endpoint)
 	}
 	if m.client == nil {
-		m.client = &http.Client{Transport: http.DefaultTransport.(*http.Transport).Clone()}
+		m.client = &http.Client{Transport: &http.Transport{Proxy: http.ProxyFromEnvironment}}
 	}
 	if m.log == nil {
 		silent := logrus.New()
@@ -130,6 +130,17 @@ func (m *Mirror) Age(now time.Time) time.Duration {
 		return math.MaxInt64
 	}
 	return max(now.Sub(m.instances.currentAt()), now.Sub(m.tasks.currentAt()))
+}
+
+// ListedAt is when the copy, or a part of it, was last made by a list; zero before the first. A stream that cannot be
+// resumed, because it is too old or etcd was restored from a backup, leads to another list: changes in between may not
+// have been told one by one, and deletions not at all if what was deleted had not been seen.
+func (m *Mirror) ListedAt() time.Time {
+	instances, tasks := m.instances.listedAt(), m.tasks.listedAt()
+	if instances.After(tasks) {
+		return instances
+	}
+	return tasks
 }
 
 // ComparedAt is when the CSS had last compared all that it has with ECS, as it said with its latest list or when its

@@ -38,6 +38,7 @@ type records[R any] struct {
 	byARN   map[string]*record[R]
 	ordered *btree.BTreeG[*record[R]] // by cluster, then ARN
 	current time.Time                 // when the copy was last known to be complete; zero before the first list
+	listed  time.Time                 // when it was last made by a list
 }
 
 func newRecords[R any](kind Kind, read func(*R) (*record[R], error)) *records[R] {
@@ -70,6 +71,12 @@ func (c *records[R]) currentAt() time.Time {
 	c.mu.RLock()
 	defer c.mu.RUnlock()
 	return c.current
+}
+
+func (c *records[R]) listedAt() time.Time {
+	c.mu.RLock()
+	defer c.mu.RUnlock()
+	return c.listed
 }
 
 // confirm notes that the copy was complete at that time.
@@ -109,7 +116,7 @@ func (c *records[R]) replace(list []*record[R], at time.Time) (changes []Change)
 	}
 	c.mu.Lock()
 	old := c.byARN
-	c.byARN, c.ordered, c.current = byARN, ordered, at
+	c.byARN, c.ordered, c.current, c.listed = byARN, ordered, at, at
 	c.mu.Unlock()
 
 	for arn, r := range old {
