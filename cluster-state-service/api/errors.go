@@ -21,7 +21,8 @@ func answers(log logrus.FieldLogger) httpserver.Answers {
 			{Err: state.ErrTaskNotFound, Status: http.StatusNotFound, Text: "Task not found"},
 			{Err: state.ErrInvalidVersion, Status: http.StatusBadRequest, Text: "Invalid entity version"},
 			{Err: state.ErrVersionOutOfRange, Status: http.StatusBadRequest, Text: "Entity version is out of range"},
-			{Err: state.ErrInvalidStreamParam, Status: http.StatusBadRequest}, // says which and what it may be
+			{Err: state.ErrInvalidDeleted, Status: http.StatusBadRequest, Text: "Invalid deleted, want true or false"},
+			{Err: state.ErrInvalidHeartbeat, Status: http.StatusBadRequest, Text: "Invalid heartbeat, want 1 to 300 seconds"},
 			{Err: state.ErrNotCompared, Status: http.StatusServiceUnavailable, Text: "Not yet compared with ECS"},
 			{Err: state.ErrStoreSilent, Status: http.StatusServiceUnavailable, Text: "etcd does not answer"},
 		},

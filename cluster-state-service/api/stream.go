@@ -37,12 +37,12 @@ func parseStreamOptions(query url.Values) (o streamOptions, err error) {
 	case "true":
 		o.deleted = true
 	default:
-		return o, fmt.Errorf("%w: deleted must be true or false", state.ErrInvalidStreamParam)
+		return o, fmt.Errorf("%w: %.100q", state.ErrInvalidDeleted, given)
 	}
 	if given := query.Get("heartbeat"); given != "" {
 		seconds, err := strconv.Atoi(given)
 		if err != nil || seconds < 1 || seconds > 300 {
-			return o, fmt.Errorf("%w: heartbeat must be 1 to 300 seconds", state.ErrInvalidStreamParam)
+			return o, fmt.Errorf("%w: %.100q", state.ErrInvalidHeartbeat, given)
 		}
 		o.heartbeat = time.Duration(seconds) * time.Second
 	}

@@ -35,7 +35,7 @@ type TaskContainer struct {
 	Name *string `json:"name"`
 
 	// The container's ports on its host.
-	NetworkBindings []*TaskNetworkBinding `json:"networkBindings"`
+	NetworkBindings []*TaskNetworkBinding `json:"networkBindings,omitempty"`
 
 	// Why the container is in its status.
 	Reason string `json:"reason,omitempty"`

@@ -20,10 +20,10 @@ import (
 type TaskContainerOverride struct {
 
 	// command
-	Command []string `json:"command"`
+	Command []string `json:"command,omitempty"`
 
 	// Environment variables.
-	Environment []*TaskEnvironment `json:"environment"`
+	Environment []*TaskEnvironment `json:"environment,omitempty"`
 
 	// The container's name.
 	// Required: true

@@ -1,0 +1,121 @@
+package testenv
+
+import (
+	"encoding/json"
+	"mime"
+	"net/http"
+	"regexp"
+	"strings"
+	"testing"
+
+	"github.com/go-openapi/loads"
+	"github.com/go-openapi/spec"
+	"github.com/go-openapi/strfmt"
+	"github.com/go-openapi/validate"
+	"github.com/stretchr/testify/assert"
+	"github.com/stretchr/testify/require"
+)
+
+// Spec is a swagger file that answers are held against.
+type Spec struct {
+	swagger *spec.Swagger
+	// Seen is every operation and status that Check has been shown, such as "GetTask Not Found".
+	Seen map[string]bool
+}
+
+// NewSpec reads a swagger file; an error says what is not valid in it. It takes seconds: once for all tests of a package
+// is enough.
+func NewSpec(raw []byte) (*Spec, error) {
+	document, err := loads.Analyzed(raw, "2.0")
+	if err != nil {
+		return nil, err
+	}
+	if err := validate.Spec(document, strfmt.Default); err != nil {
+		return nil, err
+	}
+	expanded, err := document.Expanded()
+	if err != nil {
+		return nil, err
+	}
+	return &Spec{swagger: expanded.Spec(), Seen: map[string]bool{}}, nil
+}
+
+// Operations is the ids of all operations.
+func (s *Spec) Operations() []string {
+	var ids []string
+	for _, item := range s.swagger.Paths.Paths {
+		for _, operation := range operations(item) {
+			if operation != nil {
+				ids = append(ids, operation.ID)
+			}
+		}
+	}
+	return ids
+}
+
+func operations(item spec.PathItem) map[string]*spec.Operation {
+	return map[string]*spec.Operation{
+		http.MethodGet: item.Get, http.MethodPost: item.Post, http.MethodPatch: item.Patch, http.MethodPut: item.Put, http.MethodDelete: item.Delete,
+	}
+}
+
+// Check fails the test unless the specification has the operation that the request was for, a response of this status,
+// and the body is what it says.
+func (s *Spec) Check(tb testing.TB, answer *http.Response, body []byte) {
+	tb.Helper()
+	operation := s.find(tb, answer.Request)
+	response, found := operation.Responses.StatusCodeResponses[answer.StatusCode]
+	if !assert.True(tb, found, "%s does not say that it answers %d", operation.ID, answer.StatusCode) {
+		return
+	}
+	s.Seen[operation.ID+" "+http.StatusText(answer.StatusCode)] = true
+	if response.Schema == nil {
+		assert.Empty(tb, string(body), "%s answers no body", operation.ID)
+		return
+	}
+	if response.Schema.Type.Contains("string") { // plain text, or a stream
+		return
+	}
+	media, _, err := mime.ParseMediaType(answer.Header.Get("Content-Type"))
+	assert.NoError(tb, err)
+	assert.Equal(tb, "application/json", media)
+	var value any
+	require.NoError(tb, json.Unmarshal(body, &value), "%s", body)
+	assert.NoError(tb, validate.AgainstSchema(response.Schema, value, strfmt.Default), "%s %d: %s", operation.ID, answer.StatusCode, body)
+}
+
+// Model fails the test unless the JSON text is a definition of the specification.
+func (s *Spec) Model(tb testing.TB, definition string, text []byte) {
+	tb.Helper()
+	schema, found := s.swagger.Definitions[definition]
+	require.True(tb, found, definition)
+	var value any
+	require.NoError(tb, json.Unmarshal(text, &value), "%s", text)
+	assert.NoError(tb, validate.AgainstSchema(&schema, value, strfmt.Default), "%s: %s", definition, text)
+}
+
+var parameter = regexp.MustCompile(`\{[^}]+\}`)
+
+// find prefers the path with the fewest parameters; the last one takes slashes, as ARNs have them.
+func (s *Spec) find(tb testing.TB, r *http.Request) *spec.Operation {
+	tb.Helper()
+	var best *spec.Operation
+	fewest := len(r.URL.Path)
+	for path, item := range s.swagger.Paths.Paths {
+		pattern := strings.ReplaceAll(parameter.ReplaceAllString(path, "\x00"), "\x00", "[^/]+")
+		if rest, arn := strings.CutSuffix(path, "{arn}"); arn {
+			pattern = parameter.ReplaceAllString(rest, "[^/]+") + ".+"
+		}
+		method := r.Method
+		if method == http.MethodHead {
+			method = http.MethodGet
+		}
+		parameters := strings.Count(path, "{")
+		operation := operations(item)[method]
+		if operation != nil && parameters < fewest && regexp.MustCompile("^"+s.swagger.BasePath+pattern+"$").MatchString(r.URL.Path) {
+			best, fewest = operation, parameters
+		}
+	}
+	require.NotNil(tb, best, "no operation for %s %s", r.Method, r.URL.Path)
+	return best
+}
