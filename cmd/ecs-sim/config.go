@@ -64,6 +64,6 @@ func parseConfig(args []string, getenv func(string) string, out io.Writer) (conf
 // exports are the lines of shell that point SDKs and the AWS command line at the simulator.
 func (c config) exports(address string) string {
 	return strings.Join([]string{
-		"export AWS_ENDPOINT_URL=http://" + address, "AWS_REGION=" + c.sim.Region, "AWS_ACCESS_KEY_ID=any", "AWS_SECRET_ACCESS_KEY=any",
+		"export AWS_ENDPOINT_URL=http://" + address, "AWS_REGION=" + c.sim.Region, "AWS_DEFAULT_REGION=" + c.sim.Region, "AWS_ACCESS_KEY_ID=any", "AWS_SECRET_ACCESS_KEY=any",
 	}, " ")
 }

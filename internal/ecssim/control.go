@@ -2,6 +2,7 @@ package ecssim
 
 import (
 	"encoding/json"
+	"errors"
 	"fmt"
 	"net/http"
 	"net/url"
@@ -18,6 +19,9 @@ type State struct {
 	Down      []string       `json:"down"`   // services that answer 503
 }
 
+// errNone is wrapped by the errors about something that there is not.
+var errNone = errors.New("not found")
+
 // controlAPI is the API below /_sim/; the README lists it.
 func (s *Sim) controlAPI() http.Handler {
 	mux := http.NewServeMux()
@@ -28,11 +32,14 @@ func (s *Sim) controlAPI() http.Handler {
 			if err == nil {
 				out, err = do(query, r)
 			}
-			if err != nil {
+			switch {
+			case errors.Is(err, errNone):
+				reply(w, http.StatusNotFound, map[string]string{"error": err.Error()})
+			case err != nil:
 				reply(w, http.StatusBadRequest, map[string]string{"error": err.Error()})
-				return
+			default:
+				reply(w, http.StatusOK, out)
 			}
-			reply(w, http.StatusOK, out)
 		})
 	}
 	onInstance := func(do func(arn string) error) func(url.Values, *http.Request) (any, error) {

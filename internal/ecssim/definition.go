@@ -20,7 +20,8 @@ type definition struct {
 	status       string // ACTIVE or INACTIVE
 	input        definitionInput
 	raw          map[string]json.RawMessage // as registered, with ECS's defaults; what Describe shows
-	requires     []string                   // attributes that an instance must have
+	registeredBy string
+	requires     []string // attributes that an instance must have
 	registeredAt time.Time
 	deregistered time.Time
 	tags         []tag
@@ -139,6 +140,7 @@ func (s *Sim) registerDefinition(body []byte) (*definition, error) {
 		}
 	}
 	d.fillRaw(body)
+	d.registeredBy = "arn:" + s.cfg.Partition + ":iam::" + s.cfg.Account + ":user/simulated"
 	d.requires = d.input.requiredAttributes()
 	d.revision = len(s.definitions[d.family]) + 1
 	d.arn = s.arn(arn.TaskDefinition, "", fmt.Sprintf("%s:%d", d.family, d.revision))

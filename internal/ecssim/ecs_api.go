@@ -8,53 +8,33 @@ import (
 	"github.com/blox/blox/internal/arn"
 )
 
-// ecsActions are ECS's actions that are simulated. They are filled in init, as faults.go asks them for names.
-var ecsActions map[string]call
+// ecsActions are ECS's actions that are simulated.
+var ecsActions = map[string]call{
+	"CreateCluster":    ecsCall((*Sim).createCluster),
+	"DeleteCluster":    ecsCall((*Sim).deleteCluster),
+	"DescribeClusters": ecsCall((*Sim).describeClusters),
+	"ListClusters":     ecsCall((*Sim).listClusters),
 
-func init() {
-	ecsActions = map[string]call{
-		"CreateCluster":    ecsCall((*Sim).createCluster),
-		"DeleteCluster":    ecsCall((*Sim).deleteCluster),
-		"DescribeClusters": ecsCall((*Sim).describeClusters),
-		"ListClusters":     ecsCall((*Sim).listClusters),
+	"RegisterTaskDefinition":     registerTaskDefinition,
+	"DescribeTaskDefinition":     ecsCall((*Sim).describeTaskDefinition),
+	"DeregisterTaskDefinition":   ecsCall((*Sim).deregisterTaskDefinition),
+	"ListTaskDefinitions":        ecsCall((*Sim).listTaskDefinitions),
+	"ListTaskDefinitionFamilies": ecsCall((*Sim).listTaskDefinitionFamilies),
 
-		"RegisterTaskDefinition":     registerTaskDefinition,
-		"DescribeTaskDefinition":     ecsCall((*Sim).describeTaskDefinition),
-		"DeregisterTaskDefinition":   ecsCall((*Sim).deregisterTaskDefinition),
-		"ListTaskDefinitions":        ecsCall((*Sim).listTaskDefinitions),
-		"ListTaskDefinitionFamilies": ecsCall((*Sim).listTaskDefinitionFamilies),
+	"ListContainerInstances":        ecsCall((*Sim).listContainerInstances),
+	"DescribeContainerInstances":    ecsCall((*Sim).describeContainerInstances),
+	"UpdateContainerInstancesState": ecsCall((*Sim).updateContainerInstancesState),
+	"RegisterContainerInstance":     ecsCall((*Sim).registerContainerInstance),
+	"DeregisterContainerInstance":   ecsCall((*Sim).deregisterContainerInstance),
+	"PutAttributes":                 ecsCall((*Sim).putAttributes),
+	"DeleteAttributes":              ecsCall((*Sim).deleteAttributes),
+	"ListAttributes":                ecsCall((*Sim).listAttributes),
 
-		"ListContainerInstances":        ecsCall((*Sim).listContainerInstances),
-		"DescribeContainerInstances":    ecsCall((*Sim).describeContainerInstances),
-		"UpdateContainerInstancesState": ecsCall((*Sim).updateContainerInstancesState),
-		"RegisterContainerInstance":     ecsCall((*Sim).registerContainerInstance),
-		"DeregisterContainerInstance":   ecsCall((*Sim).deregisterContainerInstance),
-		"PutAttributes":                 ecsCall((*Sim).putAttributes),
-		"DeleteAttributes":              ecsCall((*Sim).deleteAttributes),
-		"ListAttributes":                ecsCall((*Sim).listAttributes),
-
-		"StartTask":     ecsCall((*Sim).startTask),
-		"RunTask":       ecsCall((*Sim).runTask),
-		"StopTask":      ecsCall((*Sim).stopTask),
-		"ListTasks":     ecsCall((*Sim).listTasks),
-		"DescribeTasks": ecsCall((*Sim).describeTasks),
-	}
-	sqsActions = map[string]call{
-		"CreateQueue":        sqsCall((*Sim).createQueue),
-		"GetQueueUrl":        sqsCall((*Sim).getQueueURL),
-		"ListQueues":         sqsCall((*Sim).listQueues),
-		"GetQueueAttributes": sqsCall((*Sim).getQueueAttributes),
-		"SetQueueAttributes": sqsCall((*Sim).setQueueAttributes),
-		"PurgeQueue":         sqsCall((*Sim).purgeQueue),
-
-		"SendMessage":                  sqsCall((*Sim).sendMessage),
-		"SendMessageBatch":             sqsCall((*Sim).sendMessageBatch),
-		"ReceiveMessage":               sqsCall((*Sim).receiveMessage),
-		"DeleteMessage":                sqsCall((*Sim).deleteMessage),
-		"DeleteMessageBatch":           sqsCall((*Sim).deleteMessageBatch),
-		"ChangeMessageVisibility":      sqsCall((*Sim).changeMessageVisibility),
-		"ChangeMessageVisibilityBatch": sqsCall((*Sim).changeMessageVisibilityBatch),
-	}
+	"StartTask":     ecsCall((*Sim).startTask),
+	"RunTask":       ecsCall((*Sim).runTask),
+	"StopTask":      ecsCall((*Sim).stopTask),
+	"ListTasks":     ecsCall((*Sim).listTasks),
+	"DescribeTasks": ecsCall((*Sim).describeTasks),
 }
 
 // page are the parameters by which every list is read.
@@ -98,7 +78,8 @@ func listed[T, Shown any](name string, p page, all []T, seq func(T) int64, show 
 	return out, nil
 }
 
-// listedInOrder is listed for entries that are numbered as they stand.
+// listedInOrder is listed for entries that have no seq and are numbered as they stand, so that one more among the
+// earlier ones makes the next page begin with one that was seen already.
 func listedInOrder[T, Shown any](name string, p page, all []T, show func(T) (Shown, bool)) (any, error) {
 	places := make([]int, len(all))
 	for i := range places {

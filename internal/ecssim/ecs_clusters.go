@@ -2,7 +2,6 @@ package ecssim
 
 import (
 	"cmp"
-	"slices"
 
 	"github.com/blox/blox/internal/arn"
 )
@@ -24,8 +23,8 @@ type clusterShape struct {
 
 func shapeCluster(c *cluster) clusterShape {
 	shape := clusterShape{
-		ClusterARN: c.arn, ClusterName: c.name, Status: statusActive, Statistics: []nameValue{}, Tags: slices.Concat([]tag{}, c.tags),
-		Settings: slices.Concat([]nameValue{}, c.settings), CapacityProviders: []string{}, DefaultCapacityProviderStrategy: []string{},
+		ClusterARN: c.arn, ClusterName: c.name, Status: statusActive, Statistics: []nameValue{}, Tags: listOf(c.tags),
+		Settings: listOf(c.settings), CapacityProviders: []string{}, DefaultCapacityProviderStrategy: []string{},
 	}
 	if !c.active {
 		shape.Status = statusInactive

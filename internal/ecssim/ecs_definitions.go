@@ -16,7 +16,7 @@ func (d *definition) shape() map[string]any {
 	}
 	shape := map[string]any{
 		"taskDefinitionArn": d.arn, "revision": d.revision, "status": d.status, "requiresAttributes": requires, "compatibilities": []string{"EXTERNAL", "EC2"},
-		"registeredAt": epoch(d.registeredAt), "registeredBy": "arn:aws:iam::123456789012:user/simulated",
+		"registeredAt": epoch(d.registeredAt), "registeredBy": d.registeredBy,
 	}
 	if d.input.NetworkMode == "awsvpc" {
 		shape["compatibilities"] = []string{"EC2", "FARGATE"}
@@ -27,6 +27,7 @@ func (d *definition) shape() map[string]any {
 	for name, value := range d.raw {
 		shape[name] = value
 	}
+	shape["family"] = d.family
 	return shape
 }
 
@@ -37,7 +38,7 @@ func registerTaskDefinition(s *Sim, r request) ([]byte, error) {
 	if err != nil {
 		return nil, err
 	}
-	return json.Marshal(map[string]any{"taskDefinition": d.shape(), "tags": slices.Concat([]tag{}, d.tags)})
+	return json.Marshal(map[string]any{"taskDefinition": d.shape(), "tags": listOf(d.tags)})
 }
 
 type definitionRef struct {
@@ -52,7 +53,7 @@ func (s *Sim) describeTaskDefinition(in definitionRef) (any, error) {
 	}
 	out := map[string]any{"taskDefinition": d.shape()}
 	if slices.Contains(in.Include, "TAGS") {
-		out["tags"] = slices.Concat([]tag{}, d.tags)
+		out["tags"] = listOf(d.tags)
 	}
 	return out, nil
 }

@@ -198,7 +198,7 @@ func (s *Sim) onInstance(ref string, change func(*instance)) error {
 	defer s.unlock()
 	i := s.findInstance(ref)
 	if i == nil || i.status == statusInactive {
-		return fmt.Errorf("no container instance %.300q", ref)
+		return fmt.Errorf("%w: container instance %.300q", errNone, ref)
 	}
 	change(i)
 	return nil

@@ -40,6 +40,9 @@ func (qs *queues) create(name string, attributes map[string]string) (*queue, err
 	if !queueName.MatchString(name) {
 		return nil, sqsInvalid("Can only include alphanumeric characters, hyphens, or underscores. 1 to 80 in length")
 	}
+	if err := qs.checkRedrive(attributes); err != nil {
+		return nil, err
+	}
 	fresh := newQueue(name, qs.arnPrefix+name)
 	if err := fresh.set(attributes); err != nil {
 		return nil, err
@@ -58,6 +61,15 @@ func (qs *queues) create(name string, attributes map[string]string) (*queue, err
 	}
 	qs.byName[name] = fresh
 	return fresh, nil
+}
+
+// checkRedrive refuses a redrive policy whose dead-letter queue there is not. No queue is ever deleted, so it stays.
+func (qs *queues) checkRedrive(attributes map[string]string) error {
+	deadLetterARN, _, err := redrive(attributes["RedrivePolicy"])
+	if err == nil && deadLetterARN != "" && qs.byARN(deadLetterARN) == nil {
+		err = sqsInvalid("Value %.300s for parameter RedrivePolicy is invalid. Reason: Dead letter target does not exist.", attributes["RedrivePolicy"])
+	}
+	return err
 }
 
 // byURL finds a queue by its URL, whatever host its client knows the simulator by.

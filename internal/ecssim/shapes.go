@@ -37,6 +37,9 @@ func at[T stamp](t time.Time) *T {
 	return &stamped
 }
 
+// listOf is a copy of all for JSON, where it is an empty list and never null.
+func listOf[T any](all []T) []T { return append([]T{}, all...) }
+
 type tag struct {
 	Key   string `json:"key"`
 	Value string `json:"value"`
@@ -90,14 +93,14 @@ type instanceAnswer struct {
 
 func shapeInstance[T stamp](i *instance) instanceShape[T] {
 	return instanceShape[T]{
-		AgentConnected: i.connected, Attributes: i.attributes, ClusterARN: i.cluster.arn, ContainerInstanceARN: i.arn, EC2InstanceID: i.ec2ID,
+		AgentConnected: i.connected, Attributes: listOf(i.attributes), ClusterARN: i.cluster.arn, ContainerInstanceARN: i.arn, EC2InstanceID: i.ec2ID,
 		RegisteredResources: i.registered.shape(), RemainingResources: i.remaining.shape(), Status: i.status, Version: i.version,
 		VersionInfo: i.versions, RegisteredAt: at[T](i.registeredAt),
 	}
 }
 
 func answerInstance(i *instance) instanceAnswer {
-	a := instanceAnswer{shapeInstance[epoch](i), i.running, i.pending, []json.RawMessage{}, slices.Concat([]tag{}, i.tags)}
+	a := instanceAnswer{shapeInstance[epoch](i), i.running, i.pending, []json.RawMessage{}, listOf(i.tags)}
 	a.ClusterARN = ""
 	return a
 }
@@ -258,7 +261,7 @@ func (c *container) shape(t *task, health bool) containerShape {
 	}
 	shape := containerShape{
 		ContainerARN: prefix + ":container/" + id, TaskARN: t.arn, Name: c.input.Name, Image: c.input.Image, RuntimeID: c.runtime,
-		LastStatus: c.status, ExitCode: c.exitCode, Reason: c.reason, NetworkBindings: slices.Concat([]networkBinding{}, c.bindings),
+		LastStatus: c.status, ExitCode: c.exitCode, Reason: c.reason, NetworkBindings: listOf(c.bindings),
 		NetworkInterfaces: []interfaceShape{}, CPU: strconv.Itoa(c.input.CPU),
 	}
 	if c.runtime != "" {

@@ -10,7 +10,22 @@ import (
 )
 
 // sqsActions are SQS's actions that are simulated.
-var sqsActions map[string]call
+var sqsActions = map[string]call{
+	"CreateQueue":        sqsCall((*Sim).createQueue),
+	"GetQueueUrl":        sqsCall((*Sim).getQueueURL),
+	"ListQueues":         sqsCall((*Sim).listQueues),
+	"GetQueueAttributes": sqsCall((*Sim).getQueueAttributes),
+	"SetQueueAttributes": sqsCall((*Sim).setQueueAttributes),
+	"PurgeQueue":         sqsCall((*Sim).purgeQueue),
+
+	"SendMessage":                  sqsCall((*Sim).sendMessage),
+	"SendMessageBatch":             sqsCall((*Sim).sendMessageBatch),
+	"ReceiveMessage":               sqsCall((*Sim).receiveMessage),
+	"DeleteMessage":                sqsCall((*Sim).deleteMessage),
+	"DeleteMessageBatch":           sqsCall((*Sim).deleteMessageBatch),
+	"ChangeMessageVisibility":      sqsCall((*Sim).changeMessageVisibility),
+	"ChangeMessageVisibilityBatch": sqsCall((*Sim).changeMessageVisibilityBatch),
+}
 
 type queueInput struct {
 	QueueURL       string            `json:"QueueUrl"`
@@ -92,6 +107,9 @@ func (s *Sim) getQueueAttributes(_ request, in queueInput) (any, error) {
 func (s *Sim) setQueueAttributes(_ request, in queueInput) (any, error) {
 	q, err := s.queues.byURL(in.QueueURL)
 	if err != nil {
+		return nil, err
+	}
+	if err := s.queues.checkRedrive(in.Attributes); err != nil {
 		return nil, err
 	}
 	return struct{}{}, q.set(in.Attributes)
@@ -211,7 +229,8 @@ func batch[Entry, Done any](entries []Entry, id func(Entry) string, do func(Entr
 	successful, failed := []Done{}, []batchFailure{}
 	for _, entry := range entries {
 		if done, err := do(entry); err != nil {
-			failed = append(failed, batchFailure{ID: id(entry), Code: outcome(err), Message: err.Error(), SenderFault: true})
+			_, message, _ := strings.Cut(err.Error(), ": ")
+			failed = append(failed, batchFailure{ID: id(entry), Code: outcome(err), Message: message, SenderFault: true})
 		} else {
 			successful = append(successful, done)
 		}
@@ -300,10 +319,10 @@ func (s *Sim) bury(q *queue, dead []*message) {
 		return
 	}
 	to := s.queues.byARN(q.deadLetters())
+	if to == nil {
+		to = q // the policy was taken away meanwhile
+	}
 	for _, m := range dead {
-		if to == nil {
-			continue // as in SQS, a policy can name a queue that is gone
-		}
 		moved := newMessage(m.body, m.attributes)
 		moved.id, moved.sentAt = m.id, m.sentAt
 		to.put(moved, 0)

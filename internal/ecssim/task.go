@@ -81,8 +81,8 @@ type Task struct {
 	// ExitCode is the first container's; nil until it has ended.
 	ExitCode  *int      `json:"exitCode"`
 	CreatedAt time.Time `json:"createdAt"`
-	StartedAt time.Time `json:"startedAt"` // zero until it is RUNNING
-	StoppedAt time.Time `json:"stoppedAt"` // zero until it is STOPPED
+	StartedAt time.Time `json:"startedAt,omitzero"` // zero until it is RUNNING
+	StoppedAt time.Time `json:"stoppedAt,omitzero"` // zero until it is STOPPED
 }
 
 // Live tells whether the task is neither STOPPED nor DELETED; one that is stopping is still live.
@@ -145,7 +145,7 @@ func (s *Sim) KillTask(arn string, exitCode int) error {
 	defer s.unlock()
 	t := s.findTask(arn)
 	if t == nil || !t.live() {
-		return fmt.Errorf("no live task %.300q", arn)
+		return fmt.Errorf("%w: live task %.300q", errNone, arn)
 	}
 	s.whenConnected(t, func() { s.exit(t, exitCode) })
 	return nil

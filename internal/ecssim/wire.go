@@ -149,15 +149,16 @@ var (
 
 // pause waits, and tells whether the simulator is still open.
 func (s *Sim) pause(d time.Duration) bool {
-	timer := time.NewTimer(d)
-	defer timer.Stop()
-	select {
-	case <-s.done:
-		return false
-	case <-timer.C:
+	if d > 0 {
+		timer := time.NewTimer(d)
+		defer timer.Stop()
+		select {
+		case <-s.done:
+		case <-timer.C:
+		}
 	}
 	select {
-	case <-s.done: // with both ready, select takes either
+	case <-s.done:
 		return false
 	default:
 		return true
