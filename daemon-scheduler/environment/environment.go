@@ -1,0 +1,156 @@
+// Package environment holds what daemon-scheduler schedules, and the rules of how that may change.
+//
+// An Environment says which task definition runs on every container instance of a cluster; a Deployment puts it into
+// effect; a Launch is one try to start its task on one instance. Nothing here does I/O or reads a clock.
+package environment
+
+import (
+	"cmp"
+	"regexp"
+	"slices"
+	"time"
+)
+
+// Health is how an environment or deployment is doing; the numbers are those of v0.3's records.
+type Health int
+
+// Healthy and Unhealthy: the latter while there are failed instances.
+const (
+	Healthy   Health = 0
+	Unhealthy Health = 1
+)
+
+// String is the word that the API shows.
+func (h Health) String() string {
+	if h == Healthy {
+		return "healthy"
+	}
+	return "unhealthy"
+}
+
+// Status is how far a deployment is; the numbers are those of v0.3's records.
+type Status int
+
+// A deployment is created Pending, Running once taken up, and Completed when its tasks run.
+const (
+	Pending   Status = 0
+	Running   Status = 1
+	Completed Status = 2
+)
+
+// String is the word that the API shows.
+func (s Status) String() string {
+	switch s {
+	case Pending:
+		return "pending"
+	case Running:
+		return "running"
+	default:
+		return "completed"
+	}
+}
+
+// Environment is one task definition kept on every container instance of one cluster.
+// Its JSON is the record at ecs/environment/<name>, in v0.3's shape.
+type Environment struct {
+	Name                  string
+	Token                 string // what creates the next deployment, a lower-case uuid
+	DesiredTaskDefinition string // ARN with revision
+	DesiredTaskCount      int    // instances that should have a task, as last counted
+	Cluster               string // ARN
+	Health                Health
+	// PendingDeploymentID names the deployment that is not taken up yet, InProgressDeploymentID the last one that was:
+	// v0.3 never clears it, so that it may name a completed one.
+	PendingDeploymentID    string
+	InProgressDeploymentID string
+	Deployments            map[string]Deployment // by id
+
+	Revision int64 `json:"-"` // etcd's mod revision of the record as read; 0: not stored
+	Created  int64 `json:"-"` // etcd's create revision of the record as read; 0: not stored
+	unknown  fields
+}
+
+// Deployment is one decision to put an environment into effect. Its tasks carry its id as startedBy.
+type Deployment struct {
+	ID               string // uuid
+	Status           Status
+	Health           Health
+	TaskDefinition   string // ARN with revision
+	DesiredTaskCount int
+	Token            string // what it was created with
+	// FailedInstances is only read: v0.3 left it. What fails today is in the Launches, and this is written null once
+	// they have taken over.
+	FailedInstances []FailedInstance
+	StartTime       time.Time // when it was created
+	EndTime         time.Time // when it was completed; zero before
+
+	unknown fields
+}
+
+// FailedInstance is a container instance without its task, and why.
+type FailedInstance struct {
+	Arn    string
+	Reason string
+}
+
+var (
+	token = regexp.MustCompile(`^[0-9a-f]{8}-[0-9a-f]{4}-[0-9a-f]{4}-[0-9a-f]{4}-[0-9a-f]{12}$`)
+	name  = regexp.MustCompile(`^[a-zA-Z0-9_-]{1,30}$`)
+)
+
+// IsToken tells whether s has the form of a deployment token.
+func IsToken(s string) bool { return token.MatchString(s) }
+
+// IsName tells whether s may name an environment.
+func IsName(s string) bool { return name.MatchString(s) }
+
+// New is an environment that nothing is deployed of yet.
+func New(name, cluster, taskDefinition, token string) Environment {
+	return Environment{
+		Name: name, Token: token, Cluster: cluster, DesiredTaskDefinition: taskDefinition,
+		Deployments: map[string]Deployment{},
+	}
+}
+
+// InProgress is the deployment that is not completed yet.
+func (e Environment) InProgress() (Deployment, bool) {
+	for _, id := range []string{e.InProgressDeploymentID, e.PendingDeploymentID} {
+		if d, ok := e.Deployments[id]; ok && d.Status != Completed {
+			return d, true
+		}
+	}
+	for _, d := range e.History() {
+		if d.Status != Completed {
+			return d, true
+		}
+	}
+	return Deployment{}, false
+}
+
+// Current is the deployment that is kept up: the one in progress, else the newest completed one.
+func (e Environment) Current() (Deployment, bool) {
+	if d, ok := e.InProgress(); ok {
+		return d, true
+	}
+	if history := e.History(); len(history) > 0 {
+		return history[0], true
+	}
+	return Deployment{}, false
+}
+
+// History is every deployment, newest first: what is not completed before what is, then by time of creation.
+func (e Environment) History() []Deployment {
+	history := make([]Deployment, 0, len(e.Deployments))
+	for _, d := range e.Deployments {
+		history = append(history, d)
+	}
+	slices.SortFunc(history, func(a, b Deployment) int {
+		return cmp.Or(
+			cmp.Compare(a.Status/Completed, b.Status/Completed),
+			b.StartTime.Compare(a.StartTime),
+			b.EndTime.Compare(a.EndTime),
+			cmp.Compare(b.ID, a.ID),
+		)
+	})
+	return history
+}

@@ -1,0 +1,63 @@
+package environment
+
+import "errors"
+
+// What can be wrong with a request, or with the world at that time.
+var (
+	ErrExists             = errors.New("environment exists")    // as Exists says
+	ErrNotFound           = errors.New("environment not found") // as NotFound says
+	ErrDeploymentNotFound = errors.New("deployment not found")  // as DeploymentNotFound says
+
+	ErrTokenMissing   = errors.New("the deploymentToken is missing")
+	ErrTokenMalformed = errors.New("the deploymentToken is not a lower-case uuid")
+	ErrTokenOutdated  = errors.New("deployment token outdated") // with the token
+	ErrTokenUsed      = errors.New("deployment token used")     // with the token
+	ErrInProgress     = errors.New("deployment in progress")    // with the deployment's id
+
+	ErrClusterNotFound        = errors.New("cluster not found")
+	ErrClusterInactive        = errors.New("cluster inactive")
+	ErrTaskDefinitionNotFound = errors.New("task definition not found")
+	ErrTaskDefinitionInactive = errors.New("task definition inactive")
+	ErrUnavailable            = errors.New("ECS unavailable") // throttled, or out of order; worth another try
+
+	// ErrConflict means that a record was changed by someone else since it was read: read it again.
+	ErrConflict = errors.New("record changed meanwhile")
+	// ErrDeposed means that another replica leads.
+	ErrDeposed = errors.New("no longer the leader")
+)
+
+// problem is an error of a kind, in v0.3's words, which name what it is about.
+type problem struct {
+	kind error
+	text string
+}
+
+func (p *problem) Error() string        { return p.text }
+func (p *problem) Is(target error) bool { return target == p.kind }
+
+// Exists is the ErrExists of the named environment.
+func Exists(name string) error {
+	return &problem{ErrExists, "Error saving environment " + name + " to store: An environment with name " + name + " already exists"}
+}
+
+// NotFound is the ErrNotFound of the named environment.
+func NotFound(name string) error {
+	return &problem{ErrNotFound, "Environment " + name + " does not exist"}
+}
+
+// DeploymentNotFound is the ErrDeploymentNotFound of the id in the named environment.
+func DeploymentNotFound(id, name string) error {
+	return &problem{ErrDeploymentNotFound, "Deployment " + id + " does not exist for environment " + name}
+}
+
+func tokenOutdated(token string) error {
+	return &problem{ErrTokenOutdated, "Token '" + token + "' is outdated"}
+}
+
+func tokenUsed(token string) error {
+	return &problem{ErrTokenUsed, "Deployment with token '" + token + "' already exists"}
+}
+
+func inProgress(id string) error {
+	return &problem{ErrInProgress, "There is already a deployment in progress: " + id}
+}

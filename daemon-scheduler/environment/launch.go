@@ -1,0 +1,53 @@
+package environment
+
+import "time"
+
+// LaunchState is what is known of a launch.
+type LaunchState string
+
+// A launch is open from before StartTask is called until its outcome is known.
+const (
+	Open    LaunchState = "open"
+	Started LaunchState = "started"
+	Failed  LaunchState = "failed"
+)
+
+// LaunchWindow is how long after its record is written a launch may still call StartTask.
+const LaunchWindow = 10 * time.Second
+
+// Launch is the latest try to start an environment's task on one container instance, and so the reason why no other
+// one is made. Its JSON is the record at ecs/launch/<environment>/<instance ARN>.
+type Launch struct {
+	Instance string `json:"-"` // ARN; in the key
+
+	Deployment     string // id, the task's startedBy
+	TaskDefinition string // ARN with revision
+	State          LaunchState
+	NotAfter       time.Time // StartTask may be called until then
+	Task           string    // ARN, once it is known
+	Attempts       int       // tries in a row of this deployment on this instance, this one included; from 1
+	// NextTry is the earliest time of the next try after a failure; of a started task that the copy of the cluster does
+	// not show, when ECS is asked about it.
+	NextTry time.Time
+	Reason  string // why the instance counts as failed: ECS's word or "STOPPED"; empty when it does not
+	Detail  string // the same in a sentence
+
+	Revision int64 `json:"-"` // etcd's mod revision of the record as read; 0: not stored
+	unknown  fields
+}
+
+// Term is one replica's time as leader: what it writes is guarded by the election key it holds.
+type Term struct {
+	Key      string // in etcd
+	Revision int64  // the key's create revision
+}
+
+// Changes are written together, and only while the writer leads and every record is as it was read.
+type Changes struct {
+	Name    string // the environment's
+	Created int64  // its record's create revision: nothing is written once it is gone or another one; 0: it need not exist
+	// Environment replaces the environment's record; nil leaves it.
+	Environment *Environment
+	Put         []Launch
+	Delete      []Launch
+}

@@ -1,0 +1,85 @@
+package planner
+
+import (
+	"slices"
+	"time"
+
+	"github.com/blox/blox/daemon-scheduler/environment"
+)
+
+const (
+	firstBackoff = 10 * time.Second // doubled with every failure in a row
+	mostBackoff  = 5 * time.Minute
+	stable       = 5 * time.Minute // a task that ran for so long has not failed when it ends
+
+	// ECS is eventually consistent: MISSING, soon after StartTask answered with the task, proves nothing.
+	believeMissing = 5 * time.Minute
+	lookAgain      = 30 * time.Second
+)
+
+// Failure is launch, not started at now for an instance's own reason: it is retried later and later.
+func Failure(launch environment.Launch, reason, detail string, now time.Time) environment.Launch {
+	launch.State, launch.Task, launch.Reason, launch.Detail = environment.Failed, "", reason, detail
+	launch.NextTry = now.Add(backoff(launch.Attempts))
+	return launch
+}
+
+// Started is launch, whose task ECS has named.
+func Started(launch environment.Launch, task string) environment.Launch {
+	launch.State, launch.Task, launch.Reason, launch.Detail = environment.Started, task, "", ""
+	launch.NextTry = time.Time{}
+	return launch
+}
+
+// Settle is launch, after ECS was asked at now what became of it. Found are the tasks of its deployment that ECS has
+// on its instance; of a started launch, its own task only.
+func Settle(launch environment.Launch, found []environment.Task, now time.Time) environment.Launch {
+	slices.SortFunc(found, better)
+	for _, task := range found {
+		if task.Live() { // the copy of the cluster lags; ask again in a while if it goes on
+			launch = Started(launch, task.ARN)
+			launch.NextTry = now.Add(min(max(now.Sub(launch.NotAfter), lookAgain), mostBackoff))
+			return launch
+		}
+	}
+	switch {
+	case launch.State == environment.Open: // no task of it lives: it never was, or is dead already
+		launch.State, launch.NextTry = environment.Failed, now
+	case len(found) > 0:
+		launch = stopped(launch, found[0])
+	case now.Before(launch.NotAfter.Add(believeMissing)):
+		launch.NextTry = now.Add(lookAgain)
+	default:
+		launch.State, launch.NextTry = environment.Failed, now
+	}
+	return launch
+}
+
+// stopped is launch, whose task died.
+func stopped(launch environment.Launch, task environment.Task) environment.Launch {
+	failures, _ := deaths(launch, task)
+	launch.State, launch.NextTry = environment.Failed, launch.NotAfter.Add(backoff(failures))
+	launch.Reason, launch.Detail = "STOPPED", task.StoppedReason
+	return launch
+}
+
+// deaths tells how many failures in a row the death of the launch's task makes, and which attempt the next launch is.
+// The first task that dies after it ran is none: somebody may just have stopped it.
+func deaths(launch environment.Launch, task environment.Task) (failures, nextAttempt int) {
+	switch ran := !task.StartedAt.IsZero(); {
+	case ran && task.StoppedAt.Sub(task.StartedAt) >= stable:
+		return 0, 1
+	case ran:
+		return launch.Attempts - 1, launch.Attempts + 1
+	default:
+		return launch.Attempts, launch.Attempts + 1
+	}
+}
+
+// backoff is how long to wait after so many failures in a row.
+func backoff(failures int) time.Duration {
+	if failures <= 0 {
+		return 0
+	}
+	return min(firstBackoff<<min(failures-1, 10), mostBackoff)
+}
