@@ -29,9 +29,8 @@ func guard(next http.Handler, log logrus.FieldLogger, s settings) http.Handler {
 		}
 		if r.Body != http.NoBody {
 			limited := *r
-			limited.Body = limitBody(w, r.Body, answer.controller, s.body)
-			next.ServeHTTP(answer, &limited)
-			return
+			limited.Body = limitedBody{http.MaxBytesReader(w, r.Body, maxBody)}
+			r = &limited
 		}
 		next.ServeHTTP(answer, r)
 	})
@@ -132,24 +131,12 @@ func (a *answer) Flush() { _ = a.FlushError() }
 
 var errBodyTooSlow = errors.New("the body did not arrive in time")
 
-// limitedBody is a request's body with a limit for its size and one for the time that it takes as a whole.
-type limitedBody struct {
-	io.ReadCloser
-	controller *http.ResponseController
-}
+// limitedBody is a request's body that tells its reader when it is the server that has lost patience.
+type limitedBody struct{ io.ReadCloser }
 
-func limitBody(w http.ResponseWriter, body io.ReadCloser, c *http.ResponseController, within time.Duration) io.ReadCloser {
-	_ = c.SetReadDeadline(time.Now().Add(within))
-	return &limitedBody{http.MaxBytesReader(w, body, maxBody), c}
-}
-
-func (b *limitedBody) Read(p []byte) (int, error) {
+func (b limitedBody) Read(p []byte) (int, error) {
 	n, err := b.ReadCloser.Read(p)
-	switch {
-	case errors.Is(err, io.EOF):
-		// net/http now reads on to see the client leave, and a deadline would look like that.
-		_ = b.controller.SetReadDeadline(time.Time{})
-	case errors.Is(err, os.ErrDeadlineExceeded):
+	if errors.Is(err, os.ErrDeadlineExceeded) {
 		err = errBodyTooSlow
 	}
 	return n, err

@@ -113,7 +113,7 @@ func readBody(log logrus.FieldLogger) http.HandlerFunc {
 func TestBodiesAreLimited(t *testing.T) {
 	log, _ := logged()
 	hasty := production
-	hasty.body = 50 * time.Millisecond
+	hasty.body = 200 * time.Millisecond
 	for name, tc := range map[string]struct {
 		settings settings
 		body     io.Reader // a strings.Reader is sent with its length, others are chunked
@@ -152,20 +152,29 @@ func stalled(t *testing.T) io.Reader {
 
 func TestTheLimitOfABodyEndsWithTheBody(t *testing.T) {
 	hasty := production
-	hasty.body = 20 * time.Millisecond
+	hasty.body = 200 * time.Millisecond
 	server := start(t, func(w http.ResponseWriter, r *http.Request) {
-		_, err := io.ReadAll(r.Body)
-		assert.NoError(t, err)
+		if r.Method == http.MethodPost {
+			_, err := io.ReadAll(r.Body)
+			assert.NoError(t, err)
+		}
+		assert.NoError(t, http.NewResponseController(w).Flush())
 		select {
 		case <-r.Context().Done():
 			t.Error("the client seems to have left")
-		case <-time.After(5 * hasty.body):
+		case <-time.After(2 * hasty.body):
 		}
 	}, testenv.Logger(t), hasty)
-	answer, err := server.client.Post(server.url, "", strings.NewReader("{}"))
-	require.NoError(t, err)
-	answer.Body.Close()
-	assert.Equal(t, http.StatusOK, answer.StatusCode)
+	for _, method := range []string{http.MethodPost, http.MethodGet} {
+		request, err := http.NewRequestWithContext(t.Context(), method, server.url, strings.NewReader("{}"))
+		require.NoError(t, err)
+		answer, err := server.client.Do(request)
+		require.NoError(t, err)
+		_, err = io.Copy(io.Discard, answer.Body)
+		assert.NoError(t, err)
+		answer.Body.Close()
+		assert.Equal(t, http.StatusOK, answer.StatusCode)
+	}
 }
 
 func TestAClientThatDoesNotReadIsCut(t *testing.T) {

@@ -19,7 +19,7 @@ import (
 // settings are the same for both services, but for failure; tests have shorter times.
 type settings struct {
 	header time.Duration // to send a request's header in
-	body   time.Duration // to send a request's body in
+	body   time.Duration // to send a request's header and body in
 	write  time.Duration // to take 64 KiB of an answer in; there is none for the answer as a whole
 	idle   time.Duration // between two requests on one connection
 	drain  time.Duration // for requests under way when the server stops
@@ -48,9 +48,13 @@ const (
 	maxBody   = 1 << 20  // bytes
 )
 
-// Serve answers requests on listener until ctx ends. Then it accepts no more, streams end (see Streaming), and
-// requests under way have 5 s to finish before their contexts and connections are cut. It returns nil when the last
-// handler has returned, and an error, with every connection cut, when listener fails. It closes listener.
+// Serve answers requests on listener until ctx ends, within limits that no handler has to think of: 10 s and 64 KiB for a
+// header, 1 MiB for a body and 30 s for both, 10 s for the client to take each 64 KiB of the answer, which may be endless. A
+// handler that panics answers 500. Every request is logged, at debug when all is well.
+//
+// When ctx ends Serve accepts no more, streams end (see Streaming), and requests under way have 5 s to finish before their
+// contexts and connections are cut. It returns nil when the last handler has returned, and an error, with every
+// connection cut, when listener fails. It closes listener.
 func Serve(ctx context.Context, listener net.Listener, handler http.Handler, log logrus.FieldLogger, options ...Option) error {
 	s := production
 	for _, set := range options {
@@ -67,7 +71,8 @@ func serve(ctx context.Context, listener net.Listener, handler http.Handler, log
 		Handler:           guard(handler, log, s),
 		BaseContext:       func(net.Listener) context.Context { return requests },
 		ConnState:         connections.track,
-		ReadHeaderTimeout: s.header, // ReadTimeout would cut long streams, so guard sets one for each body
+		ReadHeaderTimeout: s.header,
+		ReadTimeout:       s.body, // which net/http lifts once the body is read, so streams may last
 		IdleTimeout:       s.idle,
 		MaxHeaderBytes:    maxHeader,
 		ErrorLog:          debugLog(log),
