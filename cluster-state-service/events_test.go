@@ -4,6 +4,7 @@ import (
 	"encoding/json"
 	"io"
 	"net/http"
+	"strconv"
 	"strings"
 	"testing"
 
@@ -37,6 +38,21 @@ func (w *world) send(body string) {
 	client, queue := w.sqs()
 	_, err := client.SendMessage(w.t.Context(), &sqs.SendMessageInput{QueueUrl: queue, MessageBody: &body})
 	require.NoError(w.t, err)
+}
+
+// queued is how many messages are in the queue, received or not.
+func (w *world) queued() int {
+	w.t.Helper()
+	client, queue := w.sqs()
+	out, err := client.GetQueueAttributes(w.t.Context(), &sqs.GetQueueAttributesInput{QueueUrl: queue, AttributeNames: []sqstypes.QueueAttributeName{"All"}})
+	require.NoError(w.t, err)
+	sum := 0
+	for _, name := range []string{"ApproximateNumberOfMessages", "ApproximateNumberOfMessagesNotVisible"} {
+		n, err := strconv.Atoi(out.Attributes[name])
+		require.NoError(w.t, err)
+		sum += n
+	}
+	return sum
 }
 
 // startTasks starts a task on each instance, as a scheduler would.
@@ -137,12 +153,7 @@ func TestOddMessagesHarmNobody(t *testing.T) {
 	assert.Equal(t, "STOPPED", c.served()[runningTask], "the newer version, in whatever order")
 	assert.Equal(t, "DRAINING", c.served()[instance])
 	// What was recorded or is of no interest is deleted; what cannot be read stays for the redrive policy.
-	client, queue := w.sqs()
-	testenv.Eventually(t, func() bool {
-		out, err := client.GetQueueAttributes(t.Context(), &sqs.GetQueueAttributesInput{QueueUrl: queue, AttributeNames: []sqstypes.QueueAttributeName{"All"}})
-		require.NoError(t, err)
-		return out.Attributes["ApproximateNumberOfMessagesNotVisible"] == "2" && out.Attributes["ApproximateNumberOfMessages"] == "0"
-	})
+	testenv.Eventually(t, func() bool { return w.queued() == 2 })
 }
 
 // An event that changes nothing leaves the entity version alone.
@@ -156,12 +167,7 @@ func TestRepeatedEventChangesNothing(t *testing.T) {
 	w.send(string(testenv.Event(t, "task-ec2-stopped.json", `"stoppedReason": "`, `"stoppedReason": "another `)))
 	w.send(string(testenv.Event(t, "instance-active.json")))
 	testenv.Eventually(t, func() bool { return c.served()[instance] == "ACTIVE" })
-	client, queue := w.sqs()
-	testenv.Eventually(t, func() bool {
-		out, err := client.GetQueueAttributes(t.Context(), &sqs.GetQueueAttributesInput{QueueUrl: queue, AttributeNames: []sqstypes.QueueAttributeName{"All"}})
-		require.NoError(t, err)
-		return out.Attributes["ApproximateNumberOfMessagesNotVisible"] == "0" && out.Attributes["ApproximateNumberOfMessages"] == "0"
-	})
+	testenv.Eventually(t, func() bool { return w.queued() == 0 })
 	_, after := c.get("/v1/tasks/prod/" + runningTask)
 	assert.Equal(t, before, after)
 }
@@ -327,4 +333,18 @@ func TestStopEndsStreamsCleanly(t *testing.T) {
 	assert.NoError(t, err, "a clean end")
 	assert.Empty(t, rest)
 	http.DefaultClient.CloseIdleConnections()
+}
+
+// The end of the service leaves in the queue what is not committed.
+func TestNothingIsDeletedThatIsNotCommitted(t *testing.T) {
+	w := newWorld(t, ecssim.Config{})
+	c := w.start().ready()
+	w.etcd.Stop()
+	received := w.sim.Calls("ReceiveMessage")
+	for range 5 {
+		w.send(string(testenv.Event(t, "task-ec2-running.json")))
+	}
+	testenv.Eventually(t, func() bool { return w.sim.Calls("ReceiveMessage") > received }, "nothing was received")
+	c.stop()
+	assert.Equal(t, 5, w.queued())
 }

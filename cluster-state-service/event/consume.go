@@ -5,6 +5,7 @@ import (
 	"errors"
 	"hash/maphash"
 	"math/rand/v2"
+	"sync"
 	"time"
 
 	"github.com/sirupsen/logrus"
@@ -38,19 +39,48 @@ type pending struct {
 func Consume(ctx context.Context, queue Queue, to Recorder, log logrus.FieldLogger, o Options) error {
 	o.Pollers, o.Lanes, o.Batch = orDefault(o.Pollers, 4), orDefault(o.Lanes, 2), orDefault(o.Batch, 100)
 	parts, ctx := errgroup.WithContext(ctx)
-	lanes := make([]chan pending, o.Lanes)
-	for i := range lanes {
-		lanes[i] = make(chan pending, o.Batch)
-		parts.Go(func() error { commit(ctx, lanes[i], to, log, o.Batch); return nil })
-	}
-	seed := maphash.MakeSeed()
-	lane := func(key state.Key) chan<- pending {
-		return lanes[maphash.String(seed, key.ARN)%uint64(len(lanes))]
+	c := &consumer{queue: queue, log: log, lanes: make([]chan pending, o.Lanes), seed: maphash.MakeSeed()}
+	for i := range c.lanes {
+		c.lanes[i] = make(chan pending, o.Batch)
+		parts.Go(func() error { commit(ctx, c.lanes[i], to.Record, log, o.Batch); return nil })
 	}
 	for range o.Pollers {
-		parts.Go(func() error { poll(ctx, queue, lane, log); return nil })
+		parts.Go(func() error { c.poll(ctx); return nil })
 	}
 	return parts.Wait()
+}
+
+// consumer is what the pollers share.
+type consumer struct {
+	queue Queue
+	log   logrus.FieldLogger
+	lanes []chan pending
+	seed  maphash.Seed
+	odd   onceEach
+}
+
+// lane is where all records of an entity go.
+func (c *consumer) lane(key state.Key) chan<- pending {
+	return c.lanes[maphash.String(c.seed, key.ARN)%uint64(len(c.lanes))]
+}
+
+// onceEach tells the first time of a message from the times that the queue delivers it again. It remembers a thousand.
+type onceEach struct {
+	mu   sync.Mutex
+	seen map[string]bool
+}
+
+func (o *onceEach) first(id string) bool {
+	o.mu.Lock()
+	defer o.mu.Unlock()
+	if o.seen[id] {
+		return false
+	}
+	if o.seen == nil || len(o.seen) >= 1000 {
+		o.seen = map[string]bool{}
+	}
+	o.seen[id] = true
+	return true
 }
 
 func orDefault(n, otherwise int) int {
@@ -61,29 +91,29 @@ func orDefault(n, otherwise int) int {
 }
 
 // poll receives, hands on, waits for the commits and deletes, until ctx ends.
-func poll(ctx context.Context, queue Queue, lane func(state.Key) chan<- pending, log logrus.FieldLogger) {
+func (c *consumer) poll(ctx context.Context) {
 	for wait := newBackoff(); ctx.Err() == nil; {
-		messages, err := queue.Receive(ctx)
+		messages, err := c.queue.Receive(ctx)
 		if err != nil {
 			if ctx.Err() == nil {
-				log.WithError(err).Warn("receive events")
+				c.log.WithError(err).Warn("receive events")
 				wait.sleep(ctx)
 			}
 			continue
 		}
 		wait.reset()
-		done := process(ctx, messages, lane, log)
+		done := c.process(ctx, messages)
 		if ctx.Err() != nil || len(done) == 0 {
 			continue
 		}
-		if err := queue.Delete(ctx, done); err != nil && ctx.Err() == nil {
-			log.WithError(err).Warn("delete events") // they come again, and change nothing
+		if err := c.queue.Delete(ctx, done); err != nil && ctx.Err() == nil {
+			c.log.WithError(err).Warn("delete events") // they come again, and change nothing
 		}
 	}
 }
 
 // process returns the messages that are dealt with: recorded, or of no interest. Those of ctx's end are not.
-func process(ctx context.Context, messages []Message, lane func(state.Key) chan<- pending, log logrus.FieldLogger) []Message {
+func (c *consumer) process(ctx context.Context, messages []Message) []Message {
 	var done []Message
 	committed := make(chan Message, len(messages))
 	waiting := 0
@@ -91,15 +121,17 @@ func process(ctx context.Context, messages []Message, lane func(state.Key) chan<
 		record, err := Decode(m.Body)
 		switch {
 		case errors.Is(err, ErrNotStored):
-			log.WithError(err).WithField("message", m.ID).Debug("skip event")
+			c.log.WithError(err).WithField("message", m.ID).Debug("skip event")
 			done = append(done, m)
 			continue
 		case err != nil: // left to the queue's redrive policy
-			log.WithError(err).WithField("message", m.ID).Error("event cannot be decoded")
+			if c.odd.first(m.ID) {
+				c.log.WithError(err).WithField("message", m.ID).Error("event cannot be decoded")
+			}
 			continue
 		}
 		select {
-		case lane(record.Key) <- pending{record, func() { committed <- m }}:
+		case c.lane(record.Key) <- pending{record, func() { committed <- m }}:
 			waiting++
 		case <-ctx.Done():
 			return nil
@@ -118,7 +150,9 @@ func process(ctx context.Context, messages []Message, lane func(state.Key) chan<
 
 // commit gathers what waits into batches without repeated keys and records them, until ctx ends. It tries a batch again
 // for as long as it takes: the messages are kept in the queue, and receiving stops meanwhile.
-func commit(ctx context.Context, lane <-chan pending, to Recorder, log logrus.FieldLogger, most int) {
+func commit(ctx context.Context, lane <-chan pending, record func(context.Context, []state.Record) error,
+	log logrus.FieldLogger, most int,
+) {
 	wait := newBackoff()
 	var held *pending // its key was in the batch before
 	for ctx.Err() == nil {
@@ -137,7 +171,7 @@ func commit(ctx context.Context, lane <-chan pending, to Recorder, log logrus.Fi
 			records[i] = group[i].record
 		}
 		for ctx.Err() == nil {
-			err := to.Record(ctx, records)
+			err := record(ctx, records)
 			if err == nil {
 				wait.reset()
 				for i := range group {

@@ -1,0 +1,71 @@
+package clusterstate_test
+
+import (
+	"flag"
+	"io"
+	"strings"
+	"testing"
+	"time"
+
+	"github.com/stretchr/testify/assert"
+	"github.com/stretchr/testify/require"
+
+	clusterstate "github.com/blox/blox/cluster-state-service"
+)
+
+func parse(environment map[string]string, args ...string) (clusterstate.Config, error) {
+	return clusterstate.ParseConfig(args, func(name string) string { return environment[name] }, io.Discard)
+}
+
+func TestParseConfig(t *testing.T) {
+	// v0.3's command line.
+	c, err := parse(map[string]string{"CSS_LOG_FILE": "/var/log/css.log", "CSS_LOG_LEVEL": "debug"},
+		"--bind", "0.0.0.0:3000", "--etcd-endpoint", "etcd1:2379", "--etcd-endpoint", "etcd2:2379", "--queue", "sqs://blox_queue")
+	require.NoError(t, err)
+	assert.Equal(t, []string{"etcd1:2379", "etcd2:2379"}, c.EtcdEndpoints)
+	assert.Equal(t, "sqs://blox_queue", c.Queue)
+	assert.Equal(t, 20*time.Minute, c.ReconcileInterval)
+	assert.Equal(t, "/var/log/css.log", c.LogFile)
+	assert.Equal(t, "debug", c.LogLevel)
+
+	c, err = parse(map[string]string{"CSS_BIND": "127.0.0.1:1", "CSS_ETCD_ENDPOINTS": "a:1,b:2", "CSS_QUEUE": "q"}, "--bind", "127.0.0.1:2")
+	require.NoError(t, err)
+	assert.Equal(t, "127.0.0.1:2", c.Bind, "a flag wins")
+	assert.Equal(t, []string{"a:1", "b:2"}, c.EtcdEndpoints)
+	assert.Equal(t, "q", c.Queue)
+}
+
+func TestParseConfigNamesEveryProblemOnOneLine(t *testing.T) {
+	for name, tc := range map[string]struct {
+		args []string
+		want []string
+	}{
+		"nothing":       {nil, []string{"--etcd-endpoint is missing", "--queue is missing"}},
+		"all wrong":     {[]string{"--bind", "x", "--etcd-endpoint", "y", "--queue", "http://z", "--pollers", "0"}, []string{"--bind", "--etcd-endpoint", "--queue", "--pollers"}},
+		"two bad etcds": {[]string{"--etcd-endpoint", "y", "--etcd-endpoint", "z", "--queue", "q"}, []string{`"y"`, `"z"`}},
+		"unknown flag":  {[]string{"--colour"}, []string{"-colour"}},
+		"an argument":   {[]string{"--queue", "q", "--etcd-endpoint", "a:1", "more"}, []string{`"more"`}},
+		"a stream":      {[]string{"--queue", "kinesis://s", "--etcd-endpoint", "a:1"}, []string{"--queue", "Kinesis"}},
+		"an interval":   {[]string{"--queue", "q", "--etcd-endpoint", "a:1", "--reconcile-interval", "soon"}, []string{"-reconcile-interval"}},
+	} {
+		t.Run(name, func(t *testing.T) {
+			_, err := parse(nil, tc.args...)
+			require.Error(t, err)
+			for _, want := range tc.want {
+				assert.ErrorContains(t, err, want)
+			}
+			assert.NotContains(t, err.Error(), "\n")
+		})
+	}
+}
+
+func TestHelpAndVersion(t *testing.T) {
+	var help strings.Builder
+	_, err := clusterstate.ParseConfig([]string{"--help"}, func(string) string { return "" }, &help)
+	assert.ErrorIs(t, err, flag.ErrHelp)
+	for _, want := range []string{"-bind", "-etcd-endpoint", "-queue", "AWS_REGION", "CSS_LOG_LEVEL"} {
+		assert.Contains(t, help.String(), want)
+	}
+	_, err = parse(nil, "--version")
+	assert.ErrorIs(t, err, clusterstate.ErrVersion)
+}
