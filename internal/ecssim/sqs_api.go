@@ -306,11 +306,13 @@ func (s *Sim) receiveMessage(r request, in receiveInput) (any, error) {
 	if len(got) == 0 && s.isDown(serviceSQS) {
 		return nil, errUnavailable // it went down during the long poll
 	}
-	messages := make([]receivedShape, 0, len(got))
-	for _, m := range got {
-		messages = append(messages, in.show(m))
+	var out struct {
+		Messages []receivedShape `json:"Messages,omitempty"` // none are left out, as in SQS
 	}
-	return map[string]any{"Messages": messages}, nil
+	for _, m := range got {
+		out.Messages = append(out.Messages, in.show(m))
+	}
+	return out, nil
 }
 
 // bury moves messages that were received too often into the dead-letter queue.
