@@ -71,7 +71,9 @@ func Run(ctx context.Context, cfg Config, log logrus.FieldLogger) error {
 	parts.Go(func() error { return copied.Run(ctx) })
 	parts.Go(func() error { return event.Consume(ctx, queue, records, log, event.Options{Pollers: cfg.Pollers}) })
 	parts.Go(func() error { return comparing.Run(ctx) })
-	parts.Go(func() error { return httpserver.Serve(ctx, listener, api.New(copied, aws.Region, log), log) })
+	parts.Go(func() error {
+		return httpserver.Serve(ctx, listener, api.New(copied, aws.Region, log), log, httpserver.Failure(api.Unexpected))
+	})
 	return parts.Wait()
 }
 

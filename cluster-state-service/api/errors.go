@@ -9,6 +9,9 @@ import (
 	"github.com/blox/blox/internal/httpserver"
 )
 
+// Unexpected is what clients are told when something went wrong that is not in the table; the log says more.
+const Unexpected = "Unexpected internal server error"
+
 // answers is all that clients are ever told of an error; the texts are v0.3's.
 func answers(log logrus.FieldLogger) httpserver.Answers {
 	return httpserver.Answers{
@@ -26,7 +29,7 @@ func answers(log logrus.FieldLogger) httpserver.Answers {
 			{Err: state.ErrNotCompared, Status: http.StatusServiceUnavailable, Text: "Not yet compared with ECS"},
 			{Err: state.ErrStoreSilent, Status: http.StatusServiceUnavailable, Text: "etcd does not answer"},
 		},
-		Unexpected: "Unexpected internal server error",
+		Unexpected: Unexpected,
 		Log:        log,
 	}
 }

@@ -13,7 +13,8 @@ import (
 	"github.com/stretchr/testify/assert"
 	"github.com/stretchr/testify/require"
 
-	"github.com/blox/blox/cluster-state-service/state")
+	"github.com/blox/blox/cluster-state-service/state"
+)
 
 func record(id string, version int64) state.Record {
 	return state.Record{Key: state.Key{Kind: state.KindTask, Cluster: "prod", ARN: id}, Version: version}

@@ -127,8 +127,9 @@ func (s *subscription) read(ctx context.Context, heartbeat time.Duration, yield 
 				}
 				return
 			}
-		case <-beat:
-			due = true
+		case <-beat: // it says that nothing is missing, which only etcd can know
+			_, err := s.view.Fresh(ctx)
+			due = err == nil
 		case <-ctx.Done():
 			return
 		}

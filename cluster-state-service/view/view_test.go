@@ -311,6 +311,43 @@ func TestHeartbeatsAreSafeToResumeFrom(t *testing.T) {
 	}
 }
 
+// While etcd is away, nobody may believe that nothing happens.
+func TestNoHeartbeatsWhileEtcdIsSilent(t *testing.T) {
+	server := testenv.EtcdServer(t)
+	v := start(t, server, 0)
+	_, err := v.Fresh(t.Context())
+	require.NoError(t, err)
+	server.Stop()
+	ctx, cancel := context.WithTimeout(t.Context(), 300*time.Millisecond)
+	defer cancel()
+	changes, err := v.Changes(ctx, state.KindTask, 0, time.Millisecond)
+	require.NoError(t, err)
+	for c, err := range changes {
+		require.NoError(t, err)
+		assert.Fail(t, "a heartbeat without etcd", "%+v", c)
+	}
+
+	server.Start()
+	ctx, cancel = context.WithTimeout(t.Context(), 30*time.Second)
+	defer cancel()
+	testenv.Eventually(t, func() bool {
+		changes, err := v.Changes(ctx, state.KindTask, 0, time.Millisecond)
+		require.NoError(t, err)
+		for c, err := range changes { // or the log has ended with the old watch
+			return err == nil && c.Heartbeat
+		}
+		return false
+	})
+}
+
+func TestProgressOvertakesEvents(t *testing.T) {
+	for version, want := range map[string]bool{
+		"3.0.15": true, "3.4.23": true, "3.4.25": false, "3.4.30": false, "3.5.0": true, "3.5.7": true, "3.5.8": false, "3.6.0": false, "3.7.3": false,
+	} {
+		assert.Equal(t, want, progressOvertakesEvents(version), version)
+	}
+}
+
 func TestAReaderThatIsTooSlowIsTold(t *testing.T) {
 	server := testenv.EtcdServer(t)
 	client := server.Client()

@@ -27,6 +27,12 @@ func (v *View) Run(ctx context.Context) error {
 	parts.Go(func() error { v.reading.run(ctx, v.readRevision); return nil })
 	parts.Go(func() error { v.ask(ctx); return nil })
 	parts.Go(func() error {
+		if _, err := v.await(ctx, 1); err == nil {
+			v.warnOfOldServers(ctx)
+		}
+		return nil
+	})
+	parts.Go(func() error {
 		defer v.finish()
 		for wait := 50 * time.Millisecond; ctx.Err() == nil; {
 			loaded, err := v.follow(ctx)
