@@ -1,0 +1,42 @@
+// Command daemon-scheduler keeps one task of each environment on every container instance of its cluster.
+package main
+
+import (
+	"context"
+	"errors"
+	"flag"
+	"fmt"
+	"os"
+	"os/signal"
+	"syscall"
+
+	daemonscheduler "github.com/blox/blox/daemon-scheduler"
+	"github.com/blox/blox/internal/logging"
+	"github.com/blox/blox/internal/version"
+)
+
+func main() {
+	ctx, stop := signal.NotifyContext(context.Background(), os.Interrupt, syscall.SIGTERM)
+	defer stop()
+	if err := run(ctx, os.Args[1:], os.Getenv); err != nil && !errors.Is(err, flag.ErrHelp) {
+		fmt.Fprintln(os.Stderr, "daemon-scheduler:", err)
+		os.Exit(1)
+	}
+}
+
+func run(ctx context.Context, args []string, getenv func(string) string) error {
+	cfg, err := daemonscheduler.ParseConfig(args, getenv, os.Stdout)
+	if errors.Is(err, daemonscheduler.ErrVersion) {
+		fmt.Println(version.String())
+		return nil
+	}
+	if err != nil {
+		return err
+	}
+	log, err := logging.New("DS", cfg.LogFile, cfg.LogLevel)
+	if err != nil {
+		return err
+	}
+	defer log.Close()
+	return daemonscheduler.Run(ctx, cfg, log)
+}

@@ -1,0 +1,88 @@
+// Package api answers daemon-scheduler's /v1 requests, in v0.3's words.
+package api
+
+import (
+	"context"
+	"net/http"
+	"time"
+
+	"github.com/sirupsen/logrus"
+
+	"github.com/blox/blox/daemon-scheduler/environment"
+	"github.com/blox/blox/internal/httpserver"
+	v1 "github.com/blox/blox/swagger/daemon-scheduler/v1"
+)
+
+// Store is what the API needs of a store. Reads see every write that finished before they began.
+type Store interface {
+	Get(ctx context.Context, name string) (environment.Environment, error)
+	List(ctx context.Context) ([]environment.Environment, error)
+	Create(ctx context.Context, e environment.Environment) error
+	// Update may call change more than once; what change refuses is returned as it is.
+	Update(ctx context.Context, name string, change func(environment.Environment) (environment.Environment, error)) (environment.Environment, error)
+	Delete(ctx context.Context, name string) error
+	Launches(ctx context.Context, name string) ([]environment.Launch, error)
+	Leader(ctx context.Context) (string, error)
+}
+
+// Resolver asks ECS for what users name: ARNs of what exists and is active, or the errors of package environment.
+type Resolver interface {
+	Cluster(ctx context.Context, given string) (arn string, err error)
+	TaskDefinition(ctx context.Context, given string) (arn string, err error)
+}
+
+// Config is what the API works with.
+type Config struct {
+	Store    Store
+	Resolver Resolver
+	// NotReady says, in a sentence each, why the copy of the clusters cannot be relied on; nothing when it can.
+	NotReady func() []string
+	Log      logrus.FieldLogger
+}
+
+const (
+	storeTimeout = 5 * time.Second // for a request's reads and writes in etcd
+	readyTimeout = time.Second     // for etcd, when asked whether all is ready
+)
+
+type handler struct {
+	Config
+	answers httpserver.Answers
+}
+
+// New is the handler of every path of the API.
+func New(cfg Config) http.Handler {
+	h := &handler{cfg, httpserver.Answers{Known: answers, Unexpected: unexpected, Log: cfg.Log}}
+	mux := http.NewServeMux()
+	for pattern, serve := range map[string]func(http.ResponseWriter, *http.Request) error{
+		"POST /v1/environments":                        h.createEnvironment,
+		"GET /v1/environments":                         h.listEnvironments,
+		"GET /v1/environments/{name}":                  h.getEnvironment,
+		"DELETE /v1/environments/{name}":               h.deleteEnvironment,
+		"POST /v1/environments/{name}/deployments":     h.createDeployment,
+		"GET /v1/environments/{name}/deployments":      h.listDeployments,
+		"GET /v1/environments/{name}/deployments/{id}": h.getDeployment,
+		"GET /v1/ping":                                 h.ping,
+		"GET /v1/ready":                                h.ready,
+	} {
+		mux.HandleFunc(pattern, func(w http.ResponseWriter, r *http.Request) {
+			if err := serve(w, r); err != nil {
+				h.answers.Fail(w, r, err)
+			}
+		})
+	}
+	mux.Handle("GET /v1/swagger.json", httpserver.SpecHandler(v1.JSON))
+	return httpserver.Clean(mux)
+}
+
+// nothing answers 200 without a body.
+func nothing(w http.ResponseWriter) {
+	w.Header().Set("Content-Type", httpserver.TypeJSON)
+	w.Header().Set("Content-Length", "0")
+	w.WriteHeader(http.StatusOK)
+}
+
+// inTime is the context for a request's reads and writes in etcd.
+func inTime(r *http.Request) (context.Context, context.CancelFunc) {
+	return context.WithTimeout(r.Context(), storeTimeout)
+}

@@ -1,0 +1,192 @@
+package api
+
+import (
+	"context"
+	"encoding/json"
+	"errors"
+	"fmt"
+	"io"
+	"net/http"
+	"net/url"
+	"time"
+
+	"github.com/go-openapi/strfmt"
+	"github.com/google/uuid"
+	"github.com/sirupsen/logrus"
+
+	"github.com/blox/blox/daemon-scheduler/environment"
+	"github.com/blox/blox/internal/arn"
+	"github.com/blox/blox/internal/httpserver"
+	"github.com/blox/blox/swagger/daemon-scheduler/v1/models"
+)
+
+func (h *handler) createEnvironment(w http.ResponseWriter, r *http.Request) error {
+	asked, err := readRequest(r.Body)
+	if err != nil {
+		return err
+	}
+	clusterARN, err := h.Resolver.Cluster(r.Context(), *asked.InstanceGroup.Cluster)
+	if err != nil {
+		return fmt.Errorf("resolve the cluster: %w", err)
+	}
+	taskDefinition, err := h.Resolver.TaskDefinition(r.Context(), *asked.TaskDefinition)
+	if err != nil {
+		return fmt.Errorf("resolve the task definition: %w", err)
+	}
+	e := environment.New(*asked.Name, clusterARN, taskDefinition, uuid.NewString())
+	ctx, cancel := inTime(r)
+	defer cancel()
+	if err := h.Store.Create(ctx, e); err != nil {
+		return err
+	}
+	h.Log.WithFields(logrus.Fields{"environment": e.Name, "cluster": clusterARN, "taskDefinition": taskDefinition}).
+		Info("environment created")
+	httpserver.JSON(w, http.StatusOK, showEnvironment(e))
+	return nil
+}
+
+// readRequest reads and validates a body, whatever its Content-Type says.
+func readRequest(body io.Reader) (models.CreateEnvironmentRequest, error) {
+	var asked models.CreateEnvironmentRequest
+	data, err := io.ReadAll(body)
+	if err != nil {
+		return asked, fmt.Errorf("read the body: %w", err)
+	}
+	if len(data) == 0 {
+		return asked, &invalid{"The body is empty: an environment in JSON is required"}
+	}
+	if err := json.Unmarshal(data, &asked); err != nil {
+		var wrong *json.UnmarshalTypeError
+		if errors.As(err, &wrong) {
+			return asked, &invalid{fmt.Sprintf("The body is not an environment: %s cannot be a %s", wrong.Field, wrong.Value)}
+		}
+		return asked, &invalid{"The body is not JSON: " + err.Error()}
+	}
+	if err := asked.Validate(strfmt.Default); err != nil {
+		return asked, &invalid{err.Error()}
+	}
+	return asked, nil
+}
+
+func (h *handler) listEnvironments(w http.ResponseWriter, r *http.Request) error {
+	matches, err := filter(r.URL.Query())
+	if err != nil {
+		return err
+	}
+	ctx, cancel := inTime(r)
+	defer cancel()
+	all, err := h.Store.List(ctx)
+	if err != nil {
+		return err
+	}
+	list := models.Environments{Items: []*models.Environment{}}
+	for _, e := range all {
+		if matches(e) {
+			list.Items = append(list.Items, showEnvironment(e))
+		}
+	}
+	httpserver.JSON(w, http.StatusOK, list)
+	return nil
+}
+
+// filter reads the filters of a list. The checks run in v0.3's order.
+func filter(query url.Values) (matches func(environment.Environment) bool, err error) {
+	for key := range query {
+		if key != "cluster" && key != "nextToken" {
+			return nil, errUnsupported
+		}
+	}
+	for _, values := range query {
+		if len(values) > 1 {
+			return nil, errRepeated
+		}
+	}
+	switch given := query.Get("cluster"); {
+	case given == "":
+		return func(environment.Environment) bool { return true }, nil
+	case arn.IsClusterName(given):
+		return func(e environment.Environment) bool {
+			a, err := arn.ParseKind(e.Cluster, arn.Cluster)
+			return err == nil && a.Cluster == given
+		}, nil
+	default:
+		if _, err := arn.ParseKind(given, arn.Cluster); err != nil {
+			return nil, errCluster
+		}
+		return func(e environment.Environment) bool { return e.Cluster == given }, nil
+	}
+}
+
+func (h *handler) getEnvironment(w http.ResponseWriter, r *http.Request) error {
+	ctx, cancel := inTime(r)
+	defer cancel()
+	e, err := h.get(ctx, r.PathValue("name"))
+	if err != nil {
+		return err
+	}
+	httpserver.JSON(w, http.StatusOK, showEnvironment(e))
+	return nil
+}
+
+// get does not ask for what cannot be.
+func (h *handler) get(ctx context.Context, name string) (environment.Environment, error) {
+	if !environment.IsName(name) {
+		return environment.Environment{}, environment.NotFound(name)
+	}
+	return h.Store.Get(ctx, name)
+}
+
+// deleteEnvironment answers when no task can be started for the environment any more.
+func (h *handler) deleteEnvironment(w http.ResponseWriter, r *http.Request) error {
+	name := r.PathValue("name")
+	if !environment.IsName(name) {
+		nothing(w)
+		return nil
+	}
+	ctx, cancel := inTime(r)
+	defer cancel()
+	if err := h.Store.Delete(ctx, name); err != nil {
+		return err
+	}
+	if err := h.settled(r.Context(), name); err != nil {
+		return fmt.Errorf("wait for launches of environment %s: %w", name, err)
+	}
+	h.Log.WithField("environment", name).Info("environment deleted")
+	nothing(w)
+	return nil
+}
+
+const settleLook = 20 * time.Millisecond
+
+// settled waits until no call of StartTask can be under way for a deleted environment: no launch is announced any more,
+// and an open one may call until its NotAfter.
+func (h *handler) settled(ctx context.Context, name string) error {
+	for {
+		reading, cancel := context.WithTimeout(ctx, storeTimeout)
+		launches, err := h.Store.Launches(reading, name)
+		cancel()
+		if err != nil {
+			return err
+		}
+		open := false
+		for _, l := range launches {
+			open = open || l.State == environment.Open && time.Now().Before(l.NotAfter)
+		}
+		if !open {
+			return nil
+		}
+		select {
+		case <-ctx.Done():
+			return ctx.Err()
+		case <-time.After(settleLook):
+		}
+	}
+}
+
+func showEnvironment(e environment.Environment) *models.Environment {
+	token, health := strfmt.UUID(e.Token), e.Health.String()
+	return &models.Environment{
+		Name: &e.Name, DeploymentToken: &token, Health: &health,
+		InstanceGroup: &models.InstanceGroup{Cluster: &e.Cluster}, TaskDefinition: &e.DesiredTaskDefinition,
+	}
+}

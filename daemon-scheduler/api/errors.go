@@ -1,0 +1,52 @@
+package api
+
+import (
+	"errors"
+	"net/http"
+
+	"github.com/blox/blox/daemon-scheduler/environment"
+	"github.com/blox/blox/internal/httpserver"
+)
+
+// What can be wrong with a request's form.
+var (
+	errInvalid     = errors.New("invalid body") // every *invalid is one
+	errUnsupported = errors.New("At least one of the filters provided is not supported")
+	errRepeated    = errors.New("At least one of the filters provided is specified multiple times")
+	errCluster     = errors.New("Invalid cluster ARN or name")
+)
+
+// invalid is an error of a request's body, in words for its sender.
+type invalid struct{ text string }
+
+func (i *invalid) Error() string        { return i.text }
+func (i *invalid) Is(target error) bool { return target == errInvalid }
+
+// unexpected is what clients are told of every error that is not in answers.
+const unexpected = "Server Error"
+
+// answers is all that a client is ever told of errors; the texts are v0.3's. Those without a text bring their own,
+// as they name what they are about.
+var answers = []httpserver.Answer{
+	{Err: errInvalid, Status: http.StatusBadRequest},
+	{Err: errUnsupported, Status: http.StatusBadRequest},
+	{Err: errRepeated, Status: http.StatusBadRequest},
+	{Err: errCluster, Status: http.StatusBadRequest},
+
+	{Err: environment.ErrTokenMissing, Status: http.StatusBadRequest},
+	{Err: environment.ErrTokenMalformed, Status: http.StatusBadRequest},
+	{Err: environment.ErrTokenOutdated, Status: http.StatusBadRequest},
+	{Err: environment.ErrTokenUsed, Status: http.StatusBadRequest},
+	{Err: environment.ErrInProgress, Status: http.StatusBadRequest},
+	{Err: environment.ErrExists, Status: http.StatusBadRequest},
+
+	{Err: environment.ErrNotFound, Status: http.StatusNotFound},
+	{Err: environment.ErrDeploymentNotFound, Status: http.StatusNotFound},
+	{Err: environment.ErrClusterNotFound, Status: http.StatusNotFound, Text: "Cluster does not exist"},
+	{Err: environment.ErrClusterInactive, Status: http.StatusNotFound, Text: "Cluster is inactive"},
+	{Err: environment.ErrTaskDefinitionNotFound, Status: http.StatusNotFound, Text: "TaskDefinition does not exist"},
+	{Err: environment.ErrTaskDefinitionInactive, Status: http.StatusNotFound, Text: "TaskDefinition is inactive"},
+
+	{Err: environment.ErrUnavailable, Status: http.StatusServiceUnavailable, Text: "ECS does not answer"},
+	{Err: environment.ErrStoreSilent, Status: http.StatusServiceUnavailable, Text: "etcd does not answer"},
+}

@@ -1,0 +1,63 @@
+// Package cluster is what daemon-scheduler sees of ECS: the copy that a cluster-state-service provides, and what ECS
+// itself knows of clusters and task definitions by name.
+package cluster
+
+import (
+	"time"
+
+	"github.com/blox/blox/cluster-state-service/mirror"
+	"github.com/blox/blox/daemon-scheduler/environment"
+)
+
+// MostStale is how old the copy may be for anything to be started or stopped because of it.
+const MostStale = 30 * time.Second
+
+// Cluster is the copy, in the words of the domain.
+type Cluster struct{ *mirror.Mirror }
+
+// Fresh tells whether the copy is complete and no older than MostStale.
+func (c Cluster) Fresh(now time.Time) bool { return c.Synced() && c.Age(now) <= MostStale }
+
+// Instances are the container instances of the cluster with that ARN.
+func (c Cluster) Instances(clusterARN string) []environment.Instance {
+	copied := c.Mirror.Instances(clusterARN)
+	instances := make([]environment.Instance, 0, len(copied))
+	for _, i := range copied {
+		instances = append(instances, environment.Instance{
+			ARN: value(i.Entity.ContainerInstanceARN), Status: value(i.Entity.Status),
+			AgentConnected: value(i.Entity.AgentConnected),
+		})
+	}
+	return instances
+}
+
+// Tasks are the tasks of the cluster with that ARN, of everyone.
+func (c Cluster) Tasks(clusterARN string) []environment.Task {
+	copied := c.Mirror.Tasks(clusterARN)
+	tasks := make([]environment.Task, 0, len(copied))
+	for _, t := range copied {
+		e := t.Entity
+		tasks = append(tasks, environment.Task{
+			ARN: value(e.TaskARN), Instance: value(e.ContainerInstanceARN), StartedBy: e.StartedBy,
+			LastStatus: value(e.LastStatus), DesiredStatus: value(e.DesiredStatus), StoppedReason: e.StoppedReason,
+			CreatedAt: at(value(e.CreatedAt)), StartedAt: at(e.StartedAt), StoppedAt: at(e.StoppedAt),
+		})
+	}
+	return tasks
+}
+
+func value[V any](p *V) (v V) {
+	if p != nil {
+		v = *p
+	}
+	return v
+}
+
+// at reads a time as events and CSS write it; zero when there is none.
+func at(s string) time.Time {
+	t, err := time.Parse(time.RFC3339Nano, s)
+	if err != nil {
+		return time.Time{}
+	}
+	return t
+}

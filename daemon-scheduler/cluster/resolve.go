@@ -1,0 +1,83 @@
+package cluster
+
+import (
+	"context"
+	"errors"
+	"fmt"
+	"net/http"
+	"time"
+
+	"github.com/aws/aws-sdk-go-v2/aws"
+	"github.com/aws/aws-sdk-go-v2/aws/retry"
+	"github.com/aws/aws-sdk-go-v2/service/ecs"
+	"github.com/aws/aws-sdk-go-v2/service/ecs/types"
+	"github.com/aws/smithy-go"
+	smithyhttp "github.com/aws/smithy-go/transport/http"
+
+	"github.com/blox/blox/daemon-scheduler/environment"
+)
+
+// resolveTimeout is for one question to ECS, with its retries.
+const resolveTimeout = 10 * time.Second
+
+// Resolver finds what users name.
+type Resolver struct{ ECS *ecs.Client }
+
+// Cluster is the ARN of an ACTIVE cluster, given by name or ARN. Errors are environment.ErrClusterNotFound,
+// ErrClusterInactive and ErrUnavailable.
+func (r Resolver) Cluster(ctx context.Context, given string) (string, error) {
+	ctx, cancel := context.WithTimeout(ctx, resolveTimeout)
+	defer cancel()
+	out, err := r.ECS.DescribeClusters(ctx, &ecs.DescribeClustersInput{Clusters: []string{given}})
+	if err != nil {
+		return "", fmt.Errorf("describe cluster %.300q: %w", given, classify(err, environment.ErrClusterNotFound))
+	}
+	for _, c := range out.Clusters {
+		switch aws.ToString(c.Status) {
+		case "INACTIVE", "DEPROVISIONING", "FAILED":
+			return "", environment.ErrClusterInactive
+		}
+		return aws.ToString(c.ClusterArn), nil
+	}
+	return "", environment.ErrClusterNotFound
+}
+
+// TaskDefinition is the ARN, with revision, of an ACTIVE task definition, given by family, family:revision or ARN. Errors
+// are environment.ErrTaskDefinitionNotFound, ErrTaskDefinitionInactive and ErrUnavailable.
+func (r Resolver) TaskDefinition(ctx context.Context, given string) (string, error) {
+	ctx, cancel := context.WithTimeout(ctx, resolveTimeout)
+	defer cancel()
+	out, err := r.ECS.DescribeTaskDefinition(ctx, &ecs.DescribeTaskDefinitionInput{TaskDefinition: &given})
+	if err != nil {
+		return "", fmt.Errorf("describe task definition %.300q: %w", given, classify(err, environment.ErrTaskDefinitionNotFound))
+	}
+	if out.TaskDefinition == nil {
+		return "", environment.ErrTaskDefinitionNotFound
+	}
+	if out.TaskDefinition.Status != types.TaskDefinitionStatusActive {
+		return "", environment.ErrTaskDefinitionInactive
+	}
+	return aws.ToString(out.TaskDefinition.TaskDefinitionArn), nil
+}
+
+var throttles = retry.ThrottleErrorCode{Codes: retry.DefaultThrottleErrorCodes}
+
+// classify adds to ECS's error what it means: unknown, for what ECS calls the client's mistake; ErrUnavailable, for
+// throttling and outages; or nothing, for what only an operator can put right.
+func classify(err, unknown error) error {
+	var response *smithyhttp.ResponseError
+	var api smithy.APIError
+	switch {
+	case throttles.IsErrorThrottle(err) == aws.TrueTernary:
+		return errors.Join(environment.ErrUnavailable, err)
+	case errors.As(err, &api):
+		switch api.ErrorCode() {
+		case "ClientException", "InvalidParameterException", "ClusterNotFoundException":
+			return errors.Join(unknown, err)
+		}
+	}
+	if errors.As(err, &response) && response.HTTPStatusCode() < http.StatusInternalServerError {
+		return err
+	}
+	return errors.Join(environment.ErrUnavailable, err)
+}

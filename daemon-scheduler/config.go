@@ -1,0 +1,120 @@
+package daemonscheduler
+
+import (
+	"cmp"
+	"errors"
+	"flag"
+	"fmt"
+	"io"
+	"net"
+	"strings"
+	"time"
+
+	"github.com/blox/blox/internal/etcd"
+)
+
+// Config is all that can be set. A flag wins over the environment, and that over the default.
+type Config struct {
+	Bind          string   // --bind, DS_BIND: host:port to serve on
+	CSSEndpoints  []string // --css-endpoint, once for each replica of one CSS; DS_CSS_ENDPOINTS, with commas
+	EtcdEndpoints []string // --etcd-endpoint, once for each member; DS_ETCD_ENDPOINTS, with commas
+
+	LaunchSettle      time.Duration // --launch-settle: after which ECS is believed about a StartTask without an answer
+	Lease             time.Duration // --leader-lease: after which another replica takes over from one that died
+	DeploymentHistory int           // --deployment-history: deployments kept of each environment
+	Workers           int           // --workers: environments looked at at a time
+	StartTaskRate     float64       // --start-task-rate: calls of StartTask a second; 50 may come at once
+	StopTaskRate      float64       // --stop-task-rate: calls of StopTask a second; 50 may come at once
+
+	LogFile  string // DS_LOG_FILE: a path; rotated. Beside it, the log always goes to stderr
+	LogLevel string // DS_LOG_LEVEL: debug, info, warn, error, crit or none
+
+	// Getenv serves the AWS SDK's variables and ECS_ENDPOINT.
+	Getenv func(string) string
+	// Listener, when it is set, is served on in place of Bind.
+	Listener net.Listener
+}
+
+// ErrVersion means that only the version was asked for.
+var ErrVersion = errors.New("the version was asked for")
+
+// ParseConfig reads flags and environment. An error names every setting that is missing or wrong at once; it is
+// flag.ErrHelp when only help was asked for, which is then written to help, or ErrVersion.
+func ParseConfig(args []string, getenv func(string) string, help io.Writer) (Config, error) {
+	c := Config{Getenv: getenv, LogFile: getenv("DS_LOG_FILE"), LogLevel: getenv("DS_LOG_LEVEL")}
+	flags := flag.NewFlagSet("daemon-scheduler", flag.ContinueOnError)
+	flags.SetOutput(io.Discard)
+	flags.StringVar(&c.Bind, "bind", cmp.Or(getenv("DS_BIND"), "0.0.0.0:2000"), "`host:port` to serve on")
+	list := func(to *[]string) func(string) error {
+		return func(s string) error { *to = append(*to, s); return nil }
+	}
+	flags.Func("css-endpoint", "`host:port` of the cluster-state-service; once for each replica", list(&c.CSSEndpoints))
+	flags.Func("etcd-endpoint", "`host:port` of etcd; once for each member", list(&c.EtcdEndpoints))
+	flags.DurationVar(&c.LaunchSettle, "launch-settle", 30*time.Second, "`time` after which ECS is believed about a StartTask that was not answered")
+	flags.DurationVar(&c.Lease, "leader-lease", 10*time.Second, "`time` after which another replica takes over from one that died")
+	flags.IntVar(&c.DeploymentHistory, "deployment-history", 100, "`number` of deployments kept of each environment")
+	flags.IntVar(&c.Workers, "workers", 4, "`number` of environments looked at at a time")
+	flags.Float64Var(&c.StartTaskRate, "start-task-rate", 20, "`calls` of StartTask a second")
+	flags.Float64Var(&c.StopTaskRate, "stop-task-rate", 20, "`calls` of StopTask a second")
+	version := flags.Bool("version", false, "say the version and exit")
+	if err := flags.Parse(args); err != nil {
+		if errors.Is(err, flag.ErrHelp) {
+			usage(flags, help)
+		}
+		return c, err
+	}
+	if *version {
+		return c, ErrVersion
+	}
+	c.CSSEndpoints = orCommas(c.CSSEndpoints, getenv("DS_CSS_ENDPOINTS"))
+	c.EtcdEndpoints = orCommas(c.EtcdEndpoints, getenv("DS_ETCD_ENDPOINTS"))
+	return c, c.check(flags.Args())
+}
+
+func orCommas(given []string, variable string) []string {
+	if len(given) > 0 || variable == "" {
+		return given
+	}
+	return strings.Split(variable, ",")
+}
+
+func usage(flags *flag.FlagSet, to io.Writer) {
+	fmt.Fprint(to, "daemon-scheduler keeps one task of each environment on every container instance of its cluster.\n\n"+
+		"AWS_REGION, AWS_PROFILE and the AWS SDK's other variables say where ECS is;\n"+
+		"DS_LOG_FILE and DS_LOG_LEVEL (debug, info, warn, error, crit, none) where the log goes.\n\n")
+	flags.SetOutput(to)
+	flags.PrintDefaults()
+}
+
+// check names every problem, on one line.
+func (c Config) check(rest []string) error {
+	var problems []string
+	problem := func(wrong bool, format string, args ...any) {
+		if wrong {
+			problems = append(problems, fmt.Sprintf(format, args...))
+		}
+	}
+	problem(len(rest) > 0, "unknown argument %q", strings.Join(rest, " "))
+	_, _, err := net.SplitHostPort(c.Bind)
+	problem(err != nil, "--bind %q: not host:port", c.Bind)
+	problem(len(c.CSSEndpoints) == 0, "--css-endpoint is missing: host:port of the cluster-state-service")
+	if err := checkCSS(c.CSSEndpoints); err != nil {
+		problem(true, "--css-endpoint: %s", err)
+	}
+	if len(c.EtcdEndpoints) == 0 {
+		problem(true, "--etcd-endpoint is missing: host:port of etcd")
+	} else if err := etcd.Validate(c.EtcdEndpoints); err != nil {
+		problem(true, "--etcd-endpoint: %s", strings.ReplaceAll(err.Error(), "\n", "; "))
+	}
+	problem(c.LaunchSettle < 0, "--launch-settle %s: below 0", c.LaunchSettle)
+	problem(c.Lease < 2*time.Second, "--leader-lease %s: below 2s", c.Lease)
+	problem(c.Lease%time.Second != 0, "--leader-lease %s: not whole seconds", c.Lease)
+	problem(c.DeploymentHistory < 1, "--deployment-history %d: below 1", c.DeploymentHistory)
+	problem(c.Workers < 1 || c.Workers > 100, "--workers %d: not 1 to 100", c.Workers)
+	problem(!(c.StartTaskRate > 0), "--start-task-rate %v: not above 0", c.StartTaskRate)
+	problem(!(c.StopTaskRate > 0), "--stop-task-rate %v: not above 0", c.StopTaskRate)
+	if len(problems) > 0 {
+		return errors.New(strings.Join(problems, "; "))
+	}
+	return nil
+}

@@ -1,0 +1,106 @@
+package engine
+
+import (
+	"context"
+	"fmt"
+	"slices"
+	"time"
+
+	"github.com/aws/aws-sdk-go-v2/aws"
+	"github.com/aws/aws-sdk-go-v2/service/ecs"
+	"github.com/aws/aws-sdk-go-v2/service/ecs/types"
+	"github.com/sirupsen/logrus"
+
+	"github.com/blox/blox/daemon-scheduler/environment"
+	"github.com/blox/blox/daemon-scheduler/planner"
+)
+
+const (
+	checkTimeout = time.Minute // of all questions of one check
+	describable  = 100         // tasks of one DescribeTasks
+)
+
+// check asks ECS what became of launches and writes it down: of open ones by listing what their deployments have
+// started, of started ones by their tasks.
+func (w *work) check(ctx context.Context, checks []planner.Action) error {
+	if len(checks) == 0 {
+		return nil
+	}
+	asking, cancel := context.WithTimeout(ctx, checkTimeout)
+	defer cancel()
+	listed := map[string]bool{} // deployments
+	var arns []string
+	for _, a := range checks {
+		switch l := a.Launch; {
+		case l.State == environment.Started:
+			arns = append(arns, l.Task)
+		case l.Deployment != "" && !listed[l.Deployment]:
+			listed[l.Deployment] = true
+			of, err := w.list(asking, l.Deployment)
+			if err != nil {
+				return fmt.Errorf("list tasks of deployment %s: %w", l.Deployment, err)
+			}
+			arns = append(arns, of...)
+		}
+	}
+	tasks, err := w.describe(asking, arns)
+	if err != nil {
+		return fmt.Errorf("describe %d tasks: %w", len(arns), err)
+	}
+	var settled []environment.Launch
+	for _, a := range checks {
+		l := planner.Settle(a.Launch, found(a.Launch, tasks), time.Now().UTC())
+		w.log.WithFields(logrus.Fields{
+			"instance": a.Instance, "task": l.Task, "reason": a.Reason, "state": string(l.State),
+		}).Info("launch settled")
+		settled = append(settled, l)
+	}
+	return w.commit(ctx, settled, nil)
+}
+
+// found are the tasks that may be the launch's.
+func found(l environment.Launch, tasks []environment.Task) (of []environment.Task) {
+	for _, t := range tasks {
+		if l.State == environment.Started && t.ARN == l.Task ||
+			l.State == environment.Open && t.StartedBy == l.Deployment && t.Instance == l.Instance {
+			of = append(of, t)
+		}
+	}
+	return of
+}
+
+// list is the ARNs of a deployment's tasks, those that are to stop too.
+func (w *work) list(ctx context.Context, deployment string) (arns []string, err error) {
+	for _, desired := range []types.DesiredStatus{types.DesiredStatusRunning, types.DesiredStatusStopped} {
+		pages := ecs.NewListTasksPaginator(w.ECS, &ecs.ListTasksInput{
+			Cluster: &w.env.Cluster, StartedBy: &deployment, DesiredStatus: desired,
+		})
+		for pages.HasMorePages() {
+			page, err := pages.NextPage(ctx)
+			if err != nil {
+				return nil, err
+			}
+			arns = append(arns, page.TaskArns...)
+		}
+	}
+	return arns, nil
+}
+
+func (w *work) describe(ctx context.Context, arns []string) (tasks []environment.Task, err error) {
+	slices.Sort(arns)
+	for some := range slices.Chunk(slices.Compact(arns), describable) {
+		out, err := w.ECS.DescribeTasks(ctx, &ecs.DescribeTasksInput{Cluster: &w.env.Cluster, Tasks: some})
+		if err != nil {
+			return nil, err
+		}
+		for _, t := range out.Tasks {
+			tasks = append(tasks, environment.Task{
+				ARN: aws.ToString(t.TaskArn), Instance: aws.ToString(t.ContainerInstanceArn),
+				StartedBy: aws.ToString(t.StartedBy), LastStatus: aws.ToString(t.LastStatus),
+				DesiredStatus: aws.ToString(t.DesiredStatus), StoppedReason: aws.ToString(t.StoppedReason),
+				CreatedAt: aws.ToTime(t.CreatedAt), StartedAt: aws.ToTime(t.StartedAt), StoppedAt: aws.ToTime(t.StoppedAt),
+			})
+		}
+	}
+	return tasks, nil
+}

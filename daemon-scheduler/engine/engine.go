@@ -1,0 +1,294 @@
+// Package engine brings the world to what the environments want: it looks at the whole present state of one environment at
+// a time, has the planner decide, and carries the plan out.
+package engine
+
+import (
+	"context"
+	"errors"
+	"fmt"
+	"sync"
+	"time"
+
+	"github.com/sirupsen/logrus"
+	"golang.org/x/sync/errgroup"
+	"golang.org/x/time/rate"
+
+	"github.com/blox/blox/daemon-scheduler/environment"
+	"github.com/blox/blox/daemon-scheduler/planner"
+)
+
+// Store is what the engine needs of a store.
+type Store interface {
+	Synced() bool
+	Names() []string
+	NamesOf(clusterARN string) []string
+	Copied(name string) (environment.Environment, map[string]environment.Launch, error)
+	// Commit writes all of the changes or none of them; environment.ErrConflict and ErrDeposed mean none.
+	Commit(ctx context.Context, term environment.Term, c environment.Changes) (revision int64, err error)
+}
+
+// Cluster is what the engine sees of ECS's clusters; it may lag, and says so.
+type Cluster interface {
+	Fresh(now time.Time) bool
+	Instances(clusterARN string) []environment.Instance
+	Tasks(clusterARN string) []environment.Task
+}
+
+// Config is what an Engine works with.
+type Config struct {
+	Store   Store
+	Cluster Cluster
+	ECS     ECS
+	Log     logrus.FieldLogger
+	Settle  time.Duration // after a launch's NotAfter, until ECS is believed about it
+	History int           // deployments kept of an environment
+	Workers int           // environments looked at at a time
+	// Starts and Stops limit the calls of StartTask and StopTask.
+	Starts, Stops *rate.Limiter
+}
+
+const (
+	commitTimeout = 5 * time.Second
+	batch         = 10  // instances of one StartTask; ECS takes no more
+	atOnce        = 8   // calls under way for one environment
+	atMost        = 100 // starts, and stops, of one look; the next look follows at once
+	syncWait      = 50 * time.Millisecond
+)
+
+// Engine acts for all environments while its replica leads.
+type Engine struct {
+	Config
+	mu    sync.Mutex
+	queue *queue                          // nil while another leads
+	asked map[string]map[string]time.Time // environment to task to the last StopTask
+}
+
+// New only builds.
+func New(cfg Config) *Engine {
+	return &Engine{Config: cfg, asked: map[string]map[string]time.Time{}}
+}
+
+// Changed has an environment looked at.
+func (e *Engine) Changed(name string) {
+	e.mu.Lock()
+	defer e.mu.Unlock()
+	if e.queue != nil {
+		e.queue.Add(name)
+	}
+}
+
+// ClusterChanged has every environment of a cluster looked at.
+func (e *Engine) ClusterChanged(clusterARN string) {
+	for _, name := range e.Store.NamesOf(clusterARN) {
+		e.Changed(name)
+	}
+}
+
+// Run acts as the leader of term until ctx ends, and then returns nil.
+func (e *Engine) Run(ctx context.Context, term environment.Term) error {
+	q := newQueue()
+	defer q.Close()
+	e.lead(q)
+	defer e.lead(nil)
+	for !e.Store.Synced() {
+		select {
+		case <-ctx.Done():
+			return nil
+		case <-time.After(syncWait):
+		}
+	}
+	for _, name := range e.Store.Names() {
+		q.Add(name)
+	}
+	workers, ctx := errgroup.WithContext(ctx)
+	for range e.Workers {
+		workers.Go(func() error {
+			for {
+				name, ok := q.Next(ctx)
+				if !ok {
+					return nil
+				}
+				e.look(ctx, term, q, name)
+			}
+		})
+	}
+	return workers.Wait()
+}
+
+func (e *Engine) lead(q *queue) {
+	e.mu.Lock()
+	defer e.mu.Unlock()
+	e.queue, e.asked = q, map[string]map[string]time.Time{}
+}
+
+// look reconciles one environment and decides when to look at it again.
+func (e *Engine) look(ctx context.Context, term environment.Term, q *queue, name string) {
+	until, more, err := e.reconcile(ctx, term, name)
+	if err != nil && ctx.Err() == nil {
+		log := e.Log.WithError(err).WithField("environment", name)
+		if errors.Is(err, environment.ErrConflict) {
+			log.Debug("looking again")
+		} else {
+			log.Warn("not there yet")
+		}
+	}
+	if more && err == nil {
+		q.Add(name)
+	}
+	q.Done(name, until, err != nil)
+}
+
+// reconcile plans and carries the plan out. The next look is due at until, unless that is zero, or at once when there
+// is more to do.
+func (e *Engine) reconcile(ctx context.Context, term environment.Term, name string) (until time.Time, more bool, err error) {
+	env, launches, err := e.Store.Copied(name)
+	if errors.Is(err, environment.ErrNotFound) {
+		return e.forget(ctx, term, name, launches)
+	}
+	if err != nil {
+		return time.Time{}, false, err
+	}
+	now := time.Now()
+	plan := planner.Make(planner.State{
+		Environment: env, Launches: launches, Fresh: e.Cluster.Fresh(now), Instances: e.Cluster.Instances(env.Cluster),
+		Tasks: e.Cluster.Tasks(env.Cluster), Asked: e.stopped(name, now), Now: now, Settle: e.Settle,
+	})
+	log := e.Log.WithFields(logrus.Fields{"environment": name, "deployment": plan.Deployment})
+	for _, w := range plan.Waits {
+		log.WithFields(logrus.Fields{"instance": w.Instance, "reason": w.Reason}).Debug("wait")
+	}
+	w := &work{Engine: e, term: term, env: env, launches: launches, log: log}
+	by := map[planner.Kind][]planner.Action{}
+	for _, a := range plan.Actions {
+		by[a.Kind] = append(by[a.Kind], a)
+	}
+	err = errors.Join(
+		w.progress(ctx, plan, now),
+		w.write(ctx, by[planner.Note], by[planner.Forget]),
+		w.check(ctx, by[planner.Check]),
+		w.both(
+			func() error { return w.stop(ctx, by[planner.Stop]) },
+			func() error { return w.start(ctx, by[planner.Start]) },
+		),
+	)
+	return plan.Until, len(plan.Actions) > 0, err
+}
+
+// forget removes the launches of an environment that is gone, once none is open.
+func (e *Engine) forget(ctx context.Context, term environment.Term, name string, launches map[string]environment.Launch) (until time.Time, more bool, err error) {
+	var all []environment.Launch
+	for _, l := range launches {
+		if due := l.NotAfter.Add(e.Settle); l.State == environment.Open && time.Now().Before(due) && due.After(until) {
+			until = due
+		}
+		all = append(all, l)
+	}
+	if !until.IsZero() || len(all) == 0 {
+		return until, false, nil
+	}
+	w := &work{Engine: e, term: term, env: environment.Environment{Name: name}}
+	return time.Time{}, false, w.commit(ctx, nil, all)
+}
+
+// stopped is when StopTask was last called for the environment's tasks; what is long ago is forgotten.
+func (e *Engine) stopped(name string, now time.Time) map[string]time.Time {
+	e.mu.Lock()
+	defer e.mu.Unlock()
+	lately := map[string]time.Time{}
+	for task, at := range e.asked[name] {
+		if now.Sub(at) < 2*time.Minute {
+			lately[task] = at
+		}
+	}
+	delete(e.asked, name)
+	if len(lately) > 0 {
+		e.asked[name] = lately
+	}
+	copied := make(map[string]time.Time, len(lately))
+	for task, at := range lately {
+		copied[task] = at
+	}
+	return copied
+}
+
+func (e *Engine) noteStop(name, task string) {
+	e.mu.Lock()
+	defer e.mu.Unlock()
+	if e.asked[name] == nil {
+		e.asked[name] = map[string]time.Time{}
+	}
+	e.asked[name][task] = time.Now()
+}
+
+// work is the carrying out of one plan.
+type work struct {
+	*Engine
+	term     environment.Term
+	env      environment.Environment
+	launches map[string]environment.Launch
+	log      logrus.FieldLogger
+}
+
+// progress notes how the deployment is doing, where that is news.
+func (w *work) progress(ctx context.Context, plan planner.Plan, now time.Time) error {
+	next, changed := w.env.Observe(plan.Deployment, plan.Progress, now)
+	if !changed {
+		return nil
+	}
+	d := next.Deployments[plan.Deployment]
+	if d.Status == environment.Completed && w.env.Deployments[d.ID].Status != environment.Completed {
+		next = next.Trim(w.History, func(id string) bool { return plan.InUse[id] })
+	}
+	ctx, cancel := context.WithTimeout(ctx, commitTimeout)
+	defer cancel()
+	_, err := w.Store.Commit(ctx, w.term, environment.Changes{Name: w.env.Name, Created: w.env.Created, Environment: &next})
+	if err != nil {
+		return fmt.Errorf("note progress: %w", err)
+	}
+	w.log.WithFields(logrus.Fields{
+		"status": d.Status.String(), "health": d.Health.String(), "failed": len(plan.Failed),
+	}).Info("deployment progress")
+	return nil
+}
+
+// write carries out what concerns launch records alone.
+func (w *work) write(ctx context.Context, notes, forgets []planner.Action) error {
+	var put, drop []environment.Launch
+	for _, a := range notes {
+		w.log.WithFields(logrus.Fields{
+			"instance": a.Instance, "task": a.Launch.Task, "reason": a.Reason, "state": string(a.Launch.State),
+			"detail": a.Launch.Detail,
+		}).Info("note launch")
+		put = append(put, a.Launch)
+	}
+	for _, a := range forgets {
+		drop = append(drop, a.Launch)
+	}
+	return w.commit(ctx, put, drop)
+}
+
+const launchesAtOnce = 100 // in one transaction
+
+func (w *work) commit(ctx context.Context, put, drop []environment.Launch) error {
+	ctx, cancel := context.WithTimeout(ctx, commitTimeout)
+	defer cancel()
+	for len(put)+len(drop) > 0 {
+		c := environment.Changes{Name: w.env.Name, Created: w.env.Created}
+		c.Put, put = put[:min(len(put), launchesAtOnce)], put[min(len(put), launchesAtOnce):]
+		room := launchesAtOnce - len(c.Put)
+		c.Delete, drop = drop[:min(len(drop), room)], drop[min(len(drop), room):]
+		if _, err := w.Store.Commit(ctx, w.term, c); err != nil {
+			return fmt.Errorf("write launches: %w", err)
+		}
+	}
+	return nil
+}
+
+func (w *work) both(a, b func() error) error {
+	var errA, errB error
+	var group sync.WaitGroup
+	group.Go(func() { errA = a() })
+	group.Go(func() { errB = b() })
+	group.Wait()
+	return errors.Join(errA, errB)
+}

@@ -1,0 +1,118 @@
+package engine
+
+import (
+	"context"
+	"math/rand/v2"
+	"sync"
+	"time"
+)
+
+const (
+	retryFirst = 100 * time.Millisecond // doubled with every failure in a row
+	retryMost  = 30 * time.Second
+)
+
+// queue holds the names of what has to be looked at. A waiting name is there once, however often it was added, and a
+// name that is being looked at is handed out again only when that is done.
+type queue struct {
+	mu       sync.Mutex
+	ready    []string
+	waiting  map[string]bool // in ready, or to be put there when done
+	working  map[string]bool
+	timers   map[string]*time.Timer
+	failures map[string]int
+	wake     chan struct{} // closed, and replaced, when ready grows
+	closed   bool
+}
+
+func newQueue() *queue {
+	return &queue{
+		waiting: map[string]bool{}, working: map[string]bool{}, timers: map[string]*time.Timer{},
+		failures: map[string]int{}, wake: make(chan struct{}),
+	}
+}
+
+// Add has name looked at as soon as a worker is free.
+func (q *queue) Add(name string) {
+	q.mu.Lock()
+	defer q.mu.Unlock()
+	if q.closed || q.waiting[name] {
+		return
+	}
+	q.waiting[name] = true
+	if !q.working[name] {
+		q.push(name)
+	}
+}
+
+func (q *queue) push(name string) {
+	q.ready = append(q.ready, name)
+	close(q.wake)
+	q.wake = make(chan struct{})
+}
+
+// Next is the name that waits longest; false when ctx has ended. Done has to follow.
+func (q *queue) Next(ctx context.Context) (string, bool) {
+	for {
+		q.mu.Lock()
+		if ctx.Err() != nil {
+			q.mu.Unlock()
+			return "", false
+		}
+		if len(q.ready) > 0 {
+			name := q.ready[0]
+			q.ready = q.ready[1:]
+			delete(q.waiting, name)
+			q.working[name] = true
+			q.mu.Unlock()
+			return name, true
+		}
+		wake := q.wake
+		q.mu.Unlock()
+		select {
+		case <-ctx.Done():
+		case <-wake:
+		}
+	}
+}
+
+// Done ends the look at name. It is looked at again at until, unless that is zero, or, when the look failed, after a
+// delay that grows with every failure in a row.
+func (q *queue) Done(name string, until time.Time, failed bool) {
+	q.mu.Lock()
+	defer q.mu.Unlock()
+	delete(q.working, name)
+	if q.closed {
+		return
+	}
+	if failed {
+		wait := min(retryFirst<<min(q.failures[name], 20), retryMost)
+		wait -= rand.N(wait / 2)
+		q.failures[name]++
+		if retry := time.Now().Add(wait); until.IsZero() || retry.Before(until) {
+			until = retry
+		}
+	} else {
+		delete(q.failures, name)
+	}
+	if timer := q.timers[name]; timer != nil {
+		timer.Stop()
+		delete(q.timers, name)
+	}
+	if !until.IsZero() {
+		q.timers[name] = time.AfterFunc(time.Until(until), func() { q.Add(name) })
+	}
+	if q.waiting[name] {
+		q.push(name)
+	}
+}
+
+// Close forgets everything; what is added later too.
+func (q *queue) Close() {
+	q.mu.Lock()
+	defer q.mu.Unlock()
+	q.closed, q.ready = true, nil
+	for _, timer := range q.timers {
+		timer.Stop()
+	}
+}

@@ -1,0 +1,146 @@
+package engine
+
+import (
+	"context"
+	"errors"
+	"fmt"
+	"slices"
+	"time"
+
+	"github.com/aws/aws-sdk-go-v2/aws"
+	"github.com/aws/aws-sdk-go-v2/service/ecs"
+	"github.com/sirupsen/logrus"
+	"golang.org/x/sync/errgroup"
+
+	"github.com/blox/blox/daemon-scheduler/environment"
+	"github.com/blox/blox/daemon-scheduler/planner"
+	"github.com/blox/blox/internal/awsconfig"
+)
+
+// grace is how long a StartTask under way may go on when this replica is no longer to act.
+const grace = 2 * time.Second
+
+// start carries out starts, all of one deployment, ten instances a call.
+func (w *work) start(ctx context.Context, starts []planner.Action) error {
+	var calls errgroup.Group
+	calls.SetLimit(atOnce)
+	for ten := range slices.Chunk(starts[:min(len(starts), atMost)], batch) {
+		calls.Go(func() error { return w.startBatch(ctx, ten) })
+	}
+	return calls.Wait()
+}
+
+// startBatch announces the launches, calls StartTask, and writes down what became of them. StartTask cannot be
+// repeated safely, so whatever leaves its outcome open leaves the launches open: the planner has them settled later.
+func (w *work) startBatch(ctx context.Context, starts []planner.Action) error {
+	if err := w.Starts.Wait(ctx); err != nil {
+		return fmt.Errorf("wait for a StartTask: %w", err)
+	}
+	notAfter := time.Now().Add(environment.LaunchWindow)
+	calling, cancel := deadline(ctx, notAfter)
+	defer cancel()
+	announced, err := w.announce(calling, starts, notAfter)
+	if err != nil {
+		return fmt.Errorf("announce %d launches: %w", len(starts), err)
+	}
+	input := &ecs.StartTaskInput{
+		Cluster: &w.env.Cluster, TaskDefinition: &announced[0].TaskDefinition, StartedBy: &announced[0].Deployment,
+	}
+	for _, l := range announced {
+		input.ContainerInstances = append(input.ContainerInstances, l.Instance)
+	}
+	var out *ecs.StartTaskOutput
+	traced, sent := watchSending(calling)
+	if err = ctx.Err(); err == nil {
+		out, err = w.ECS.StartTask(traced, input, awsconfig.NoRetry)
+	}
+	settled, dropped, err := w.settled(announced, out, err, sent())
+	ending, cancelEnding := deadline(ctx, time.Now().Add(commitTimeout))
+	defer cancelEnding()
+	return errors.Join(err, w.commit(ending, settled, dropped))
+}
+
+// deadline is a context that outlives ctx by grace, so that what is under way can end well, but ends at t.
+func deadline(ctx context.Context, t time.Time) (context.Context, context.CancelFunc) {
+	outliving, cancel := context.WithDeadline(context.WithoutCancel(ctx), t)
+	stop := context.AfterFunc(ctx, func() {
+		select {
+		case <-time.After(grace):
+			cancel()
+		case <-outliving.Done():
+		}
+	})
+	return outliving, func() { stop(); cancel() }
+}
+
+// announce writes the launches as open, which reserves their instances for this call.
+func (w *work) announce(ctx context.Context, starts []planner.Action, notAfter time.Time) ([]environment.Launch, error) {
+	c := environment.Changes{Name: w.env.Name, Created: w.env.Created}
+	for _, a := range starts {
+		a.Launch.NotAfter = notAfter.UTC().Round(0)
+		c.Put = append(c.Put, a.Launch)
+		w.log.WithFields(logrus.Fields{"instance": a.Instance, "reason": a.Reason, "attempt": a.Launch.Attempts}).Info("start task")
+	}
+	revision, err := w.Store.Commit(ctx, w.term, c)
+	for i := range c.Put {
+		c.Put[i].Revision = revision
+	}
+	return c.Put, err
+}
+
+// settled is what is known of the announced launches after the call: records to write, and records to drop. An error
+// means that another try soon is worth it.
+func (w *work) settled(announced []environment.Launch, out *ecs.StartTaskOutput, err error, sent bool) (put, drop []environment.Launch, _ error) {
+	switch is, code, message := classify(err, sent); is {
+	case undone:
+		put, drop = w.restored(announced)
+		return put, drop, fmt.Errorf("StartTask: %w", err)
+	case refused:
+		for _, l := range announced {
+			put = append(put, w.failure(l, code, message))
+		}
+	case unknown:
+		w.log.WithError(err).WithField("instances", len(announced)).Warn("StartTask without an answer")
+	case succeeded:
+		byInstance := map[string]environment.Launch{}
+		for _, l := range announced {
+			byInstance[l.Instance] = l
+		}
+		for _, task := range out.Tasks {
+			if l, ok := byInstance[aws.ToString(task.ContainerInstanceArn)]; ok {
+				put = append(put, planner.Started(l, aws.ToString(task.TaskArn)))
+				w.log.WithFields(logrus.Fields{"instance": l.Instance, "task": aws.ToString(task.TaskArn)}).Info("task started")
+			}
+		}
+		for _, f := range out.Failures {
+			if l, ok := byInstance[aws.ToString(f.Arn)]; ok {
+				put = append(put, w.failure(l, aws.ToString(f.Reason), aws.ToString(f.Detail)))
+			}
+		}
+	}
+	return put, drop, nil
+}
+
+func (w *work) failure(l environment.Launch, reason, detail string) environment.Launch {
+	if reason == "" {
+		reason = "UNKNOWN"
+	}
+	l = planner.Failure(l, reason, detail, time.Now().UTC())
+	w.log.WithFields(logrus.Fields{
+		"instance": l.Instance, "reason": reason, "detail": detail, "attempt": l.Attempts, "next": l.NextTry,
+	}).Warn("task not started")
+	return l
+}
+
+// restored is what there was before the launches were announced.
+func (w *work) restored(announced []environment.Launch) (put, drop []environment.Launch) {
+	for _, l := range announced {
+		if before, ok := w.launches[l.Instance]; ok {
+			before.Revision = l.Revision
+			put = append(put, before)
+		} else {
+			drop = append(drop, l)
+		}
+	}
+	return put, drop
+}

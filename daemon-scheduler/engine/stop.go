@@ -1,0 +1,43 @@
+package engine
+
+import (
+	"context"
+	"fmt"
+	"time"
+
+	"github.com/aws/aws-sdk-go-v2/service/ecs"
+	"github.com/sirupsen/logrus"
+	"golang.org/x/sync/errgroup"
+
+	"github.com/blox/blox/daemon-scheduler/planner"
+)
+
+const stopTimeout = 15 * time.Second // of one StopTask with its retries
+
+// stop carries out stops. StopTask may safely be repeated.
+func (w *work) stop(ctx context.Context, stops []planner.Action) error {
+	var calls errgroup.Group
+	calls.SetLimit(atOnce)
+	for _, a := range stops[:min(len(stops), atMost)] {
+		calls.Go(func() error { return w.stopTask(ctx, a) })
+	}
+	return calls.Wait()
+}
+
+func (w *work) stopTask(ctx context.Context, a planner.Action) error {
+	if err := w.Stops.Wait(ctx); err != nil {
+		return fmt.Errorf("wait for a StopTask: %w", err)
+	}
+	log := w.log.WithFields(logrus.Fields{"instance": a.Instance, "task": a.Task, "reason": a.Reason})
+	log.Info("stop task")
+	calling, cancel := context.WithTimeout(ctx, stopTimeout)
+	defer cancel()
+	_, err := w.ECS.StopTask(calling, &ecs.StopTaskInput{Cluster: &w.env.Cluster, Task: &a.Task, Reason: &a.Reason})
+	if is, code, _ := classify(err, true); is == refused {
+		log.WithError(err).WithField("code", code).Warn("task not stopped")
+	} else if err != nil {
+		return fmt.Errorf("StopTask: %w", err)
+	}
+	w.noteStop(w.env.Name, a.Task) // shown by the copy soon; asked again later if it is not
+	return nil
+}

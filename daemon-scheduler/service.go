@@ -1,0 +1,111 @@
+// Package daemonscheduler is the daemon-scheduler: it keeps one task of each environment on every container instance of
+// the environment's cluster.
+package daemonscheduler
+
+import (
+	"context"
+	"fmt"
+	"net"
+	"os"
+	"time"
+
+	"github.com/google/uuid"
+	"github.com/sirupsen/logrus"
+	"golang.org/x/sync/errgroup"
+	"golang.org/x/time/rate"
+
+	"github.com/blox/blox/cluster-state-service/mirror"
+	"github.com/blox/blox/daemon-scheduler/api"
+	"github.com/blox/blox/daemon-scheduler/cluster"
+	"github.com/blox/blox/daemon-scheduler/engine"
+	"github.com/blox/blox/daemon-scheduler/store"
+	"github.com/blox/blox/internal/awsconfig"
+	"github.com/blox/blox/internal/etcd"
+	"github.com/blox/blox/internal/httpserver"
+	"github.com/blox/blox/internal/version"
+)
+
+// burst is how many calls of a kind may go to ECS at once.
+const burst = 50
+
+// Run serves until ctx ends, and then returns nil once every part has stopped. An error means that it could not begin, or
+// lost its listener; etcd, the cluster-state-service and ECS may come and go. Every replica serves the API, one acts.
+func Run(ctx context.Context, cfg Config, log logrus.FieldLogger) error {
+	aws, err := awsconfig.Load(ctx, cfg.Getenv)
+	if err != nil {
+		return err
+	}
+	ecs, err := awsconfig.ECS(aws, cfg.Getenv)
+	if err != nil {
+		return err
+	}
+	copied, err := mirror.New(mirror.Config{Endpoints: cfg.CSSEndpoints, Log: log})
+	if err != nil {
+		return fmt.Errorf("--css-endpoint: %w", err)
+	}
+	client, err := etcd.New(cfg.EtcdEndpoints)
+	if err != nil {
+		return err
+	}
+	defer client.Close()
+	listener := cfg.Listener
+	if listener == nil {
+		if listener, err = net.Listen("tcp", cfg.Bind); err != nil {
+			return fmt.Errorf("--bind: %w", err)
+		}
+	}
+
+	records, clusters := store.New(client, log), cluster.Cluster{Mirror: copied}
+	acting := engine.New(engine.Config{
+		Store: records, Cluster: clusters, ECS: ecs, Log: log,
+		Settle: cfg.LaunchSettle, History: cfg.DeploymentHistory, Workers: cfg.Workers,
+		Starts: rate.NewLimiter(rate.Limit(cfg.StartTaskRate), burst),
+		Stops:  rate.NewLimiter(rate.Limit(cfg.StopTaskRate), burst),
+	})
+	defer copied.Subscribe(func(c mirror.Change) { acting.ClusterChanged(c.ClusterARN) })()
+	handler := api.New(api.Config{
+		Store: records, Resolver: cluster.Resolver{ECS: ecs}, NotReady: func() []string { return notReady(clusters) }, Log: log,
+	})
+
+	name := replica(listener.Addr())
+	log.WithFields(logrus.Fields{
+		"version": version.String(), "address": listener.Addr().String(), "region": aws.Region, "replica": name,
+		"css": cfg.CSSEndpoints, "etcd": cfg.EtcdEndpoints,
+	}).Info("daemon-scheduler is up")
+	parts, ctx := errgroup.WithContext(ctx)
+	parts.Go(func() error { return copied.Run(ctx) })
+	parts.Go(func() error { return records.Run(ctx, acting.Changed) })
+	parts.Go(func() error { return records.Lead(ctx, name, cfg.Lease, acting.Run) })
+	parts.Go(func() error { return httpserver.Serve(ctx, listener, handler, log, httpserver.Failure("Server Error")) })
+	return parts.Wait()
+}
+
+// checkCSS tells what mirror would refuse about endpoints.
+func checkCSS(endpoints []string) error {
+	if len(endpoints) == 0 {
+		return nil // said in other words
+	}
+	_, err := mirror.New(mirror.Config{Endpoints: endpoints})
+	return err
+}
+
+// notReady says why the copy of the clusters cannot be relied on.
+func notReady(c cluster.Cluster) []string {
+	switch now := time.Now(); {
+	case !c.Synced():
+		return []string{"the cluster-state-service has not been read yet"}
+	case !c.Fresh(now):
+		return []string{"the cluster-state-service has not been heard of for " + c.Age(now).Round(time.Second).String()}
+	}
+	return nil
+}
+
+// replica names this process among those that may lead.
+func replica(address net.Addr) string {
+	host, err := os.Hostname()
+	if err != nil {
+		host = "unknown"
+	}
+	_, port, _ := net.SplitHostPort(address.String())
+	return host + ":" + port + "-" + uuid.NewString()[:8]
+}

@@ -1,0 +1,70 @@
+package store
+
+import "github.com/blox/blox/daemon-scheduler/environment"
+
+// copied is what etcd holds, as far as it is known. Higher revisions win, as own writes are known before the watch
+// tells of them.
+type copied struct {
+	listed       int // bits of kinds
+	environments map[string]environment.Environment
+	unreadable   map[string]error // environments
+	launches     map[string]map[string]environment.Launch
+	byCluster    map[string]map[string]bool // cluster ARN to names
+}
+
+func newCopied() copied {
+	return copied{
+		environments: map[string]environment.Environment{}, unreadable: map[string]error{},
+		launches: map[string]map[string]environment.Launch{}, byCluster: map[string]map[string]bool{},
+	}
+}
+
+// setEnvironment tells whether e was news.
+func (c *copied) setEnvironment(e environment.Environment) bool {
+	old, ok := c.environments[e.Name]
+	if ok && old.Revision >= e.Revision {
+		return false
+	}
+	c.dropEnvironment(e.Name, e.Revision)
+	c.environments[e.Name] = e
+	if c.byCluster[e.Cluster] == nil {
+		c.byCluster[e.Cluster] = map[string]bool{}
+	}
+	c.byCluster[e.Cluster][e.Name] = true
+	return true
+}
+
+func (c *copied) dropEnvironment(name string, revision int64) {
+	delete(c.unreadable, name)
+	old, ok := c.environments[name]
+	if !ok || old.Revision > revision {
+		return
+	}
+	delete(c.environments, name)
+	delete(c.byCluster[old.Cluster], name)
+	if len(c.byCluster[old.Cluster]) == 0 {
+		delete(c.byCluster, old.Cluster)
+	}
+}
+
+// setLaunch tells whether l was news.
+func (c *copied) setLaunch(name string, l environment.Launch) bool {
+	if c.launches[name] == nil {
+		c.launches[name] = map[string]environment.Launch{}
+	}
+	if c.launches[name][l.Instance].Revision >= l.Revision {
+		return false
+	}
+	c.launches[name][l.Instance] = l
+	return true
+}
+
+func (c *copied) dropLaunch(name, instance string, revision int64) {
+	if c.launches[name][instance].Revision > revision {
+		return
+	}
+	delete(c.launches[name], instance)
+	if len(c.launches[name]) == 0 {
+		delete(c.launches, name)
+	}
+}

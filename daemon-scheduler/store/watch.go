@@ -1,0 +1,232 @@
+package store
+
+import (
+	"context"
+	"fmt"
+	"maps"
+	"math/rand/v2"
+	"slices"
+	"strings"
+	"time"
+
+	"go.etcd.io/etcd/api/v3/mvccpb"
+	clientv3 "go.etcd.io/etcd/client/v3"
+	"golang.org/x/sync/errgroup"
+
+	"github.com/blox/blox/daemon-scheduler/environment"
+)
+
+const (
+	listTimeout = 30 * time.Second
+	retryFirst  = 100 * time.Millisecond
+	retryMost   = 5 * time.Second
+)
+
+// kind is one of the two prefixes that are copied.
+type kind struct {
+	prefix string
+	bit    int
+	put    func(*Store, *mvccpb.KeyValue) bool // tells whether it was news
+	drop   func(*Store, *mvccpb.KeyValue)
+	name   func(key string) string // the environment that it is about
+	reset  func(*Store, map[string]bool)
+}
+
+var kinds = []kind{
+	{
+		prefix: environments, bit: 1,
+		name: func(key string) string { return strings.TrimPrefix(key, environments) },
+		put:  (*Store).putEnvironment,
+		drop: func(s *Store, kv *mvccpb.KeyValue) {
+			s.copied.dropEnvironment(strings.TrimPrefix(string(kv.Key), environments), kv.ModRevision)
+		},
+		reset: func(s *Store, listed map[string]bool) {
+			for name, e := range s.copied.environments {
+				if !listed[environmentKey(name)] {
+					s.copied.dropEnvironment(name, e.Revision)
+				}
+			}
+		},
+	},
+	{
+		prefix: launches, bit: 2,
+		name: func(key string) string { name, _, _ := launchOf(key); return name },
+		put:  (*Store).putLaunch,
+		drop: func(s *Store, kv *mvccpb.KeyValue) {
+			if name, instance, ok := launchOf(string(kv.Key)); ok {
+				s.copied.dropLaunch(name, instance, kv.ModRevision)
+			}
+		},
+		reset: func(s *Store, listed map[string]bool) {
+			for name, of := range s.copied.launches {
+				for instance, l := range of {
+					if !listed[launchKey(name, instance)] {
+						s.copied.dropLaunch(name, instance, l.Revision)
+					}
+				}
+			}
+		},
+	},
+}
+
+// Run keeps the copy up to date until ctx ends, and then returns nil. After every change that is not a Commit of this
+// Store, told is called with the environment's name; it only notes what there is to do.
+func (s *Store) Run(ctx context.Context, told func(name string)) error {
+	s.mu.Lock()
+	s.told = told
+	s.mu.Unlock()
+	group, ctx := errgroup.WithContext(ctx)
+	for _, k := range kinds {
+		group.Go(func() error { s.follow(ctx, k); return nil })
+	}
+	return group.Wait()
+}
+
+// follow lists and watches a kind, again and again, until ctx ends.
+func (s *Store) follow(ctx context.Context, k kind) {
+	for failures := 0; ctx.Err() == nil; failures++ {
+		begun := time.Now()
+		err := s.once(ctx, k)
+		if ctx.Err() != nil {
+			return
+		}
+		if time.Since(begun) > time.Minute {
+			failures = 0
+		}
+		wait := min(retryFirst<<min(failures, 10), retryMost)
+		wait -= rand.N(wait / 2)
+		s.log.WithError(err).WithField("prefix", k.prefix).Warn("not following etcd")
+		select {
+		case <-ctx.Done():
+		case <-time.After(wait):
+		}
+	}
+}
+
+// once lists a kind and follows its changes until that fails.
+func (s *Store) once(ctx context.Context, k kind) error {
+	listing, cancel := context.WithTimeout(ctx, listTimeout)
+	kvs, revision, err := s.all(listing, k.prefix)
+	cancel()
+	if err != nil {
+		return err
+	}
+	s.listed(k, kvs)
+	watching, cancel := context.WithCancel(clientv3.WithRequireLeader(ctx))
+	defer cancel()
+	for changes := range s.client.Watch(watching, k.prefix, clientv3.WithPrefix(), clientv3.WithRev(revision+1)) {
+		if err := changes.Err(); err != nil {
+			return fmt.Errorf("watch %s: %w", k.prefix, err)
+		}
+		s.changed(k, changes.Events)
+	}
+	return fmt.Errorf("watch %s: ended", k.prefix)
+}
+
+func (s *Store) listed(k kind, kvs []*mvccpb.KeyValue) {
+	s.mu.Lock()
+	there, names := map[string]bool{}, map[string]bool{}
+	for _, kv := range kvs {
+		there[string(kv.Key)] = true
+		k.put(s, kv)
+	}
+	k.reset(s, there)
+	s.copied.listed |= k.bit
+	for name := range s.copied.environments {
+		names[name] = true
+	}
+	for name := range s.copied.launches {
+		names[name] = true
+	}
+	s.mu.Unlock()
+	for name := range names {
+		s.told(name)
+	}
+}
+
+func (s *Store) changed(k kind, events []*clientv3.Event) {
+	names := map[string]bool{}
+	s.mu.Lock()
+	for _, event := range events {
+		if event.Type == clientv3.EventTypeDelete {
+			k.drop(s, event.Kv)
+		} else if !k.put(s, event.Kv) {
+			continue // a Commit of our own
+		}
+		names[k.name(string(event.Kv.Key))] = true
+	}
+	s.mu.Unlock()
+	for name := range names {
+		s.told(name)
+	}
+}
+
+func (s *Store) putEnvironment(kv *mvccpb.KeyValue) bool {
+	e, err := decodeEnvironment(kv)
+	if err != nil {
+		s.log.WithError(err).WithField("key", string(kv.Key)).Error("environment unreadable")
+		name := strings.TrimPrefix(string(kv.Key), environments)
+		s.copied.dropEnvironment(name, kv.ModRevision)
+		s.copied.unreadable[name] = err
+		return true
+	}
+	return s.copied.setEnvironment(e)
+}
+
+// putLaunch takes a launch that cannot be read for one that is open since it was written: nobody knows.
+func (s *Store) putLaunch(kv *mvccpb.KeyValue) bool {
+	name, instance, ok := launchOf(string(kv.Key))
+	if !ok {
+		return false
+	}
+	l, err := decodeLaunch(kv)
+	if err != nil {
+		s.log.WithError(err).WithField("key", string(kv.Key)).Error("launch unreadable")
+		l = environment.Launch{Instance: instance, State: environment.Open, Revision: kv.ModRevision}
+	}
+	return s.copied.setLaunch(name, l)
+}
+
+// Synced tells whether the copy is complete: both kinds have been listed.
+func (s *Store) Synced() bool {
+	s.mu.Lock()
+	defer s.mu.Unlock()
+	return s.copied.listed == 3
+}
+
+// Copied is the copy's environment, with its launches by instance, which are also there when it is gone:
+// environment.ErrNotFound.
+func (s *Store) Copied(name string) (environment.Environment, map[string]environment.Launch, error) {
+	s.mu.Lock()
+	defer s.mu.Unlock()
+	launches := maps.Clone(s.copied.launches[name])
+	if err, unreadable := s.copied.unreadable[name]; unreadable {
+		return environment.Environment{}, launches, err
+	}
+	e, ok := s.copied.environments[name]
+	if !ok {
+		return e, launches, environment.NotFound(name)
+	}
+	return e, launches, nil
+}
+
+// Names are the copy's environments, and those that left launches behind.
+func (s *Store) Names() []string {
+	s.mu.Lock()
+	defer s.mu.Unlock()
+	names := map[string]bool{}
+	for name := range s.copied.environments {
+		names[name] = true
+	}
+	for name := range s.copied.launches {
+		names[name] = true
+	}
+	return slices.Sorted(maps.Keys(names))
+}
+
+// NamesOf are the copy's environments of a cluster.
+func (s *Store) NamesOf(clusterARN string) []string {
+	s.mu.Lock()
+	defer s.mu.Unlock()
+	return slices.Sorted(maps.Keys(s.copied.byCluster[clusterARN]))
+}
