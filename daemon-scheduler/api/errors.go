@@ -11,9 +11,9 @@ import (
 // What can be wrong with a request's form.
 var (
 	errInvalid     = errors.New("invalid body") // every *invalid is one
-	errUnsupported = errors.New("At least one of the filters provided is not supported")
-	errRepeated    = errors.New("At least one of the filters provided is specified multiple times")
-	errCluster     = errors.New("Invalid cluster ARN or name")
+	errUnsupported = errors.New("unsupported filter")
+	errRepeated    = errors.New("repeated filter")
+	errCluster     = errors.New("invalid cluster")
 )
 
 // invalid is an error of a request's body, in words for its sender.
@@ -29,9 +29,9 @@ const unexpected = "Server Error"
 // as they name what they are about.
 var answers = []httpserver.Answer{
 	{Err: errInvalid, Status: http.StatusBadRequest},
-	{Err: errUnsupported, Status: http.StatusBadRequest},
-	{Err: errRepeated, Status: http.StatusBadRequest},
-	{Err: errCluster, Status: http.StatusBadRequest},
+	{Err: errUnsupported, Status: http.StatusBadRequest, Text: "At least one of the filters provided is not supported"},
+	{Err: errRepeated, Status: http.StatusBadRequest, Text: "At least one of the filters provided is specified multiple times"},
+	{Err: errCluster, Status: http.StatusBadRequest, Text: "Invalid cluster ARN or name"},
 
 	{Err: environment.ErrTokenMissing, Status: http.StatusBadRequest},
 	{Err: environment.ErrTokenMalformed, Status: http.StatusBadRequest},

@@ -32,14 +32,14 @@ func (r Resolver) Cluster(ctx context.Context, given string) (string, error) {
 	if err != nil {
 		return "", fmt.Errorf("describe cluster %.300q: %w", given, classify(err, environment.ErrClusterNotFound))
 	}
-	for _, c := range out.Clusters {
-		switch aws.ToString(c.Status) {
-		case "INACTIVE", "DEPROVISIONING", "FAILED":
-			return "", environment.ErrClusterInactive
-		}
-		return aws.ToString(c.ClusterArn), nil
+	if len(out.Clusters) == 0 {
+		return "", environment.ErrClusterNotFound
 	}
-	return "", environment.ErrClusterNotFound
+	switch aws.ToString(out.Clusters[0].Status) {
+	case "INACTIVE", "DEPROVISIONING", "FAILED":
+		return "", environment.ErrClusterInactive
+	}
+	return aws.ToString(out.Clusters[0].ClusterArn), nil
 }
 
 // TaskDefinition is the ARN, with revision, of an ACTIVE task definition, given by family, family:revision or ARN. Errors

@@ -20,7 +20,7 @@ var (
 	ErrTaskDefinitionInactive = errors.New("task definition inactive")
 	ErrUnavailable            = errors.New("ECS unavailable") // throttled, or out of order; worth another try
 
-	ErrStoreSilent            = errors.New("the store does not answer")
+	ErrStoreSilent = errors.New("the store does not answer")
 
 	// ErrConflict means that a record was changed by someone else since it was read: read it again.
 	ErrConflict = errors.New("record changed meanwhile")

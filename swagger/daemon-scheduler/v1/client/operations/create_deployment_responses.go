@@ -45,6 +45,12 @@ func (o *CreateDeploymentReader) ReadResponse(response runtime.ClientResponse, c
 			return nil, err
 		}
 		return nil, result
+	case 503:
+		result := NewCreateDeploymentServiceUnavailable()
+		if err := result.readResponse(response, consumer, o.formats); err != nil {
+			return nil, err
+		}
+		return nil, result
 	default:
 		return nil, runtime.NewAPIError("[POST /environments/{name}/deployments] CreateDeployment", response, response.Code())
 	}
@@ -307,6 +313,72 @@ func (o *CreateDeploymentInternalServerError) GetPayload() string {
 }
 
 func (o *CreateDeploymentInternalServerError) readResponse(response runtime.ClientResponse, consumer runtime.Consumer, formats strfmt.Registry) error {
+
+	// response payload
+	if err := consumer.Consume(response.Body(), &o.Payload); err != nil && !stderrors.Is(err, io.EOF) {
+		return err
+	}
+
+	return nil
+}
+
+// NewCreateDeploymentServiceUnavailable creates a CreateDeploymentServiceUnavailable with default headers values
+func NewCreateDeploymentServiceUnavailable() *CreateDeploymentServiceUnavailable {
+	return &CreateDeploymentServiceUnavailable{}
+}
+
+// CreateDeploymentServiceUnavailable describes a response with status code 503, with default header values.
+//
+// etcd does not answer; another try is worth it.
+type CreateDeploymentServiceUnavailable struct {
+	Payload string
+}
+
+// IsSuccess returns true when this create deployment service unavailable response has a 2xx status code
+func (o *CreateDeploymentServiceUnavailable) IsSuccess() bool {
+	return false
+}
+
+// IsRedirect returns true when this create deployment service unavailable response has a 3xx status code
+func (o *CreateDeploymentServiceUnavailable) IsRedirect() bool {
+	return false
+}
+
+// IsClientError returns true when this create deployment service unavailable response has a 4xx status code
+func (o *CreateDeploymentServiceUnavailable) IsClientError() bool {
+	return false
+}
+
+// IsServerError returns true when this create deployment service unavailable response has a 5xx status code
+func (o *CreateDeploymentServiceUnavailable) IsServerError() bool {
+	return true
+}
+
+// IsCode returns true when this create deployment service unavailable response a status code equal to that given
+func (o *CreateDeploymentServiceUnavailable) IsCode(code int) bool {
+	return code == 503
+}
+
+// Code gets the status code for the create deployment service unavailable response
+func (o *CreateDeploymentServiceUnavailable) Code() int {
+	return 503
+}
+
+func (o *CreateDeploymentServiceUnavailable) Error() string {
+	payload, _ := json.Marshal(o.Payload)
+	return fmt.Sprintf("[POST /environments/{name}/deployments][%d] createDeploymentServiceUnavailable %s", 503, payload)
+}
+
+func (o *CreateDeploymentServiceUnavailable) String() string {
+	payload, _ := json.Marshal(o.Payload)
+	return fmt.Sprintf("[POST /environments/{name}/deployments][%d] createDeploymentServiceUnavailable %s", 503, payload)
+}
+
+func (o *CreateDeploymentServiceUnavailable) GetPayload() string {
+	return o.Payload
+}
+
+func (o *CreateDeploymentServiceUnavailable) readResponse(response runtime.ClientResponse, consumer runtime.Consumer, formats strfmt.Registry) error {
 
 	// response payload
 	if err := consumer.Consume(response.Body(), &o.Payload); err != nil && !stderrors.Is(err, io.EOF) {

@@ -45,6 +45,12 @@ func (o *CreateEnvironmentReader) ReadResponse(response runtime.ClientResponse, 
 			return nil, err
 		}
 		return nil, result
+	case 503:
+		result := NewCreateEnvironmentServiceUnavailable()
+		if err := result.readResponse(response, consumer, o.formats); err != nil {
+			return nil, err
+		}
+		return nil, result
 	default:
 		return nil, runtime.NewAPIError("[POST /environments] CreateEnvironment", response, response.Code())
 	}
@@ -307,6 +313,72 @@ func (o *CreateEnvironmentInternalServerError) GetPayload() string {
 }
 
 func (o *CreateEnvironmentInternalServerError) readResponse(response runtime.ClientResponse, consumer runtime.Consumer, formats strfmt.Registry) error {
+
+	// response payload
+	if err := consumer.Consume(response.Body(), &o.Payload); err != nil && !stderrors.Is(err, io.EOF) {
+		return err
+	}
+
+	return nil
+}
+
+// NewCreateEnvironmentServiceUnavailable creates a CreateEnvironmentServiceUnavailable with default headers values
+func NewCreateEnvironmentServiceUnavailable() *CreateEnvironmentServiceUnavailable {
+	return &CreateEnvironmentServiceUnavailable{}
+}
+
+// CreateEnvironmentServiceUnavailable describes a response with status code 503, with default header values.
+//
+// etcd or ECS does not answer; another try is worth it.
+type CreateEnvironmentServiceUnavailable struct {
+	Payload string
+}
+
+// IsSuccess returns true when this create environment service unavailable response has a 2xx status code
+func (o *CreateEnvironmentServiceUnavailable) IsSuccess() bool {
+	return false
+}
+
+// IsRedirect returns true when this create environment service unavailable response has a 3xx status code
+func (o *CreateEnvironmentServiceUnavailable) IsRedirect() bool {
+	return false
+}
+
+// IsClientError returns true when this create environment service unavailable response has a 4xx status code
+func (o *CreateEnvironmentServiceUnavailable) IsClientError() bool {
+	return false
+}
+
+// IsServerError returns true when this create environment service unavailable response has a 5xx status code
+func (o *CreateEnvironmentServiceUnavailable) IsServerError() bool {
+	return true
+}
+
+// IsCode returns true when this create environment service unavailable response a status code equal to that given
+func (o *CreateEnvironmentServiceUnavailable) IsCode(code int) bool {
+	return code == 503
+}
+
+// Code gets the status code for the create environment service unavailable response
+func (o *CreateEnvironmentServiceUnavailable) Code() int {
+	return 503
+}
+
+func (o *CreateEnvironmentServiceUnavailable) Error() string {
+	payload, _ := json.Marshal(o.Payload)
+	return fmt.Sprintf("[POST /environments][%d] createEnvironmentServiceUnavailable %s", 503, payload)
+}
+
+func (o *CreateEnvironmentServiceUnavailable) String() string {
+	payload, _ := json.Marshal(o.Payload)
+	return fmt.Sprintf("[POST /environments][%d] createEnvironmentServiceUnavailable %s", 503, payload)
+}
+
+func (o *CreateEnvironmentServiceUnavailable) GetPayload() string {
+	return o.Payload
+}
+
+func (o *CreateEnvironmentServiceUnavailable) readResponse(response runtime.ClientResponse, consumer runtime.Consumer, formats strfmt.Registry) error {
 
 	// response payload
 	if err := consumer.Consume(response.Body(), &o.Payload); err != nil && !stderrors.Is(err, io.EOF) {

@@ -32,6 +32,12 @@ func (o *DeleteEnvironmentReader) ReadResponse(response runtime.ClientResponse, 
 			return nil, err
 		}
 		return nil, result
+	case 503:
+		result := NewDeleteEnvironmentServiceUnavailable()
+		if err := result.readResponse(response, consumer, o.formats); err != nil {
+			return nil, err
+		}
+		return nil, result
 	default:
 		return nil, runtime.NewAPIError("[DELETE /environments/{name}] DeleteEnvironment", response, response.Code())
 	}
@@ -148,6 +154,72 @@ func (o *DeleteEnvironmentInternalServerError) GetPayload() string {
 }
 
 func (o *DeleteEnvironmentInternalServerError) readResponse(response runtime.ClientResponse, consumer runtime.Consumer, formats strfmt.Registry) error {
+
+	// response payload
+	if err := consumer.Consume(response.Body(), &o.Payload); err != nil && !stderrors.Is(err, io.EOF) {
+		return err
+	}
+
+	return nil
+}
+
+// NewDeleteEnvironmentServiceUnavailable creates a DeleteEnvironmentServiceUnavailable with default headers values
+func NewDeleteEnvironmentServiceUnavailable() *DeleteEnvironmentServiceUnavailable {
+	return &DeleteEnvironmentServiceUnavailable{}
+}
+
+// DeleteEnvironmentServiceUnavailable describes a response with status code 503, with default header values.
+//
+// etcd does not answer; another try is worth it.
+type DeleteEnvironmentServiceUnavailable struct {
+	Payload string
+}
+
+// IsSuccess returns true when this delete environment service unavailable response has a 2xx status code
+func (o *DeleteEnvironmentServiceUnavailable) IsSuccess() bool {
+	return false
+}
+
+// IsRedirect returns true when this delete environment service unavailable response has a 3xx status code
+func (o *DeleteEnvironmentServiceUnavailable) IsRedirect() bool {
+	return false
+}
+
+// IsClientError returns true when this delete environment service unavailable response has a 4xx status code
+func (o *DeleteEnvironmentServiceUnavailable) IsClientError() bool {
+	return false
+}
+
+// IsServerError returns true when this delete environment service unavailable response has a 5xx status code
+func (o *DeleteEnvironmentServiceUnavailable) IsServerError() bool {
+	return true
+}
+
+// IsCode returns true when this delete environment service unavailable response a status code equal to that given
+func (o *DeleteEnvironmentServiceUnavailable) IsCode(code int) bool {
+	return code == 503
+}
+
+// Code gets the status code for the delete environment service unavailable response
+func (o *DeleteEnvironmentServiceUnavailable) Code() int {
+	return 503
+}
+
+func (o *DeleteEnvironmentServiceUnavailable) Error() string {
+	payload, _ := json.Marshal(o.Payload)
+	return fmt.Sprintf("[DELETE /environments/{name}][%d] deleteEnvironmentServiceUnavailable %s", 503, payload)
+}
+
+func (o *DeleteEnvironmentServiceUnavailable) String() string {
+	payload, _ := json.Marshal(o.Payload)
+	return fmt.Sprintf("[DELETE /environments/{name}][%d] deleteEnvironmentServiceUnavailable %s", 503, payload)
+}
+
+func (o *DeleteEnvironmentServiceUnavailable) GetPayload() string {
+	return o.Payload
+}
+
+func (o *DeleteEnvironmentServiceUnavailable) readResponse(response runtime.ClientResponse, consumer runtime.Consumer, formats strfmt.Registry) error {
 
 	// response payload
 	if err := consumer.Consume(response.Body(), &o.Payload); err != nil && !stderrors.Is(err, io.EOF) {

@@ -39,6 +39,12 @@ func (o *GetDeploymentReader) ReadResponse(response runtime.ClientResponse, cons
 			return nil, err
 		}
 		return nil, result
+	case 503:
+		result := NewGetDeploymentServiceUnavailable()
+		if err := result.readResponse(response, consumer, o.formats); err != nil {
+			return nil, err
+		}
+		return nil, result
 	default:
 		return nil, runtime.NewAPIError("[GET /environments/{name}/deployments/{id}] GetDeployment", response, response.Code())
 	}
@@ -235,6 +241,72 @@ func (o *GetDeploymentInternalServerError) GetPayload() string {
 }
 
 func (o *GetDeploymentInternalServerError) readResponse(response runtime.ClientResponse, consumer runtime.Consumer, formats strfmt.Registry) error {
+
+	// response payload
+	if err := consumer.Consume(response.Body(), &o.Payload); err != nil && !stderrors.Is(err, io.EOF) {
+		return err
+	}
+
+	return nil
+}
+
+// NewGetDeploymentServiceUnavailable creates a GetDeploymentServiceUnavailable with default headers values
+func NewGetDeploymentServiceUnavailable() *GetDeploymentServiceUnavailable {
+	return &GetDeploymentServiceUnavailable{}
+}
+
+// GetDeploymentServiceUnavailable describes a response with status code 503, with default header values.
+//
+// etcd does not answer; another try is worth it.
+type GetDeploymentServiceUnavailable struct {
+	Payload string
+}
+
+// IsSuccess returns true when this get deployment service unavailable response has a 2xx status code
+func (o *GetDeploymentServiceUnavailable) IsSuccess() bool {
+	return false
+}
+
+// IsRedirect returns true when this get deployment service unavailable response has a 3xx status code
+func (o *GetDeploymentServiceUnavailable) IsRedirect() bool {
+	return false
+}
+
+// IsClientError returns true when this get deployment service unavailable response has a 4xx status code
+func (o *GetDeploymentServiceUnavailable) IsClientError() bool {
+	return false
+}
+
+// IsServerError returns true when this get deployment service unavailable response has a 5xx status code
+func (o *GetDeploymentServiceUnavailable) IsServerError() bool {
+	return true
+}
+
+// IsCode returns true when this get deployment service unavailable response a status code equal to that given
+func (o *GetDeploymentServiceUnavailable) IsCode(code int) bool {
+	return code == 503
+}
+
+// Code gets the status code for the get deployment service unavailable response
+func (o *GetDeploymentServiceUnavailable) Code() int {
+	return 503
+}
+
+func (o *GetDeploymentServiceUnavailable) Error() string {
+	payload, _ := json.Marshal(o.Payload)
+	return fmt.Sprintf("[GET /environments/{name}/deployments/{id}][%d] getDeploymentServiceUnavailable %s", 503, payload)
+}
+
+func (o *GetDeploymentServiceUnavailable) String() string {
+	payload, _ := json.Marshal(o.Payload)
+	return fmt.Sprintf("[GET /environments/{name}/deployments/{id}][%d] getDeploymentServiceUnavailable %s", 503, payload)
+}
+
+func (o *GetDeploymentServiceUnavailable) GetPayload() string {
+	return o.Payload
+}
+
+func (o *GetDeploymentServiceUnavailable) readResponse(response runtime.ClientResponse, consumer runtime.Consumer, formats strfmt.Registry) error {
 
 	// response payload
 	if err := consumer.Consume(response.Body(), &o.Payload); err != nil && !stderrors.Is(err, io.EOF) {

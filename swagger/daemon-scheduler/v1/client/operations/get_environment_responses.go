@@ -39,6 +39,12 @@ func (o *GetEnvironmentReader) ReadResponse(response runtime.ClientResponse, con
 			return nil, err
 		}
 		return nil, result
+	case 503:
+		result := NewGetEnvironmentServiceUnavailable()
+		if err := result.readResponse(response, consumer, o.formats); err != nil {
+			return nil, err
+		}
+		return nil, result
 	default:
 		return nil, runtime.NewAPIError("[GET /environments/{name}] GetEnvironment", response, response.Code())
 	}
@@ -235,6 +241,72 @@ func (o *GetEnvironmentInternalServerError) GetPayload() string {
 }
 
 func (o *GetEnvironmentInternalServerError) readResponse(response runtime.ClientResponse, consumer runtime.Consumer, formats strfmt.Registry) error {
+
+	// response payload
+	if err := consumer.Consume(response.Body(), &o.Payload); err != nil && !stderrors.Is(err, io.EOF) {
+		return err
+	}
+
+	return nil
+}
+
+// NewGetEnvironmentServiceUnavailable creates a GetEnvironmentServiceUnavailable with default headers values
+func NewGetEnvironmentServiceUnavailable() *GetEnvironmentServiceUnavailable {
+	return &GetEnvironmentServiceUnavailable{}
+}
+
+// GetEnvironmentServiceUnavailable describes a response with status code 503, with default header values.
+//
+// etcd does not answer; another try is worth it.
+type GetEnvironmentServiceUnavailable struct {
+	Payload string
+}
+
+// IsSuccess returns true when this get environment service unavailable response has a 2xx status code
+func (o *GetEnvironmentServiceUnavailable) IsSuccess() bool {
+	return false
+}
+
+// IsRedirect returns true when this get environment service unavailable response has a 3xx status code
+func (o *GetEnvironmentServiceUnavailable) IsRedirect() bool {
+	return false
+}
+
+// IsClientError returns true when this get environment service unavailable response has a 4xx status code
+func (o *GetEnvironmentServiceUnavailable) IsClientError() bool {
+	return false
+}
+
+// IsServerError returns true when this get environment service unavailable response has a 5xx status code
+func (o *GetEnvironmentServiceUnavailable) IsServerError() bool {
+	return true
+}
+
+// IsCode returns true when this get environment service unavailable response a status code equal to that given
+func (o *GetEnvironmentServiceUnavailable) IsCode(code int) bool {
+	return code == 503
+}
+
+// Code gets the status code for the get environment service unavailable response
+func (o *GetEnvironmentServiceUnavailable) Code() int {
+	return 503
+}
+
+func (o *GetEnvironmentServiceUnavailable) Error() string {
+	payload, _ := json.Marshal(o.Payload)
+	return fmt.Sprintf("[GET /environments/{name}][%d] getEnvironmentServiceUnavailable %s", 503, payload)
+}
+
+func (o *GetEnvironmentServiceUnavailable) String() string {
+	payload, _ := json.Marshal(o.Payload)
+	return fmt.Sprintf("[GET /environments/{name}][%d] getEnvironmentServiceUnavailable %s", 503, payload)
+}
+
+func (o *GetEnvironmentServiceUnavailable) GetPayload() string {
+	return o.Payload
+}
+
+func (o *GetEnvironmentServiceUnavailable) readResponse(response runtime.ClientResponse, consumer runtime.Consumer, formats strfmt.Registry) error {
 
 	// response payload
 	if err := consumer.Consume(response.Body(), &o.Payload); err != nil && !stderrors.Is(err, io.EOF) {

@@ -39,6 +39,12 @@ func (o *ListDeploymentsReader) ReadResponse(response runtime.ClientResponse, co
 			return nil, err
 		}
 		return nil, result
+	case 503:
+		result := NewListDeploymentsServiceUnavailable()
+		if err := result.readResponse(response, consumer, o.formats); err != nil {
+			return nil, err
+		}
+		return nil, result
 	default:
 		return nil, runtime.NewAPIError("[GET /environments/{name}/deployments] ListDeployments", response, response.Code())
 	}
@@ -235,6 +241,72 @@ func (o *ListDeploymentsInternalServerError) GetPayload() string {
 }
 
 func (o *ListDeploymentsInternalServerError) readResponse(response runtime.ClientResponse, consumer runtime.Consumer, formats strfmt.Registry) error {
+
+	// response payload
+	if err := consumer.Consume(response.Body(), &o.Payload); err != nil && !stderrors.Is(err, io.EOF) {
+		return err
+	}
+
+	return nil
+}
+
+// NewListDeploymentsServiceUnavailable creates a ListDeploymentsServiceUnavailable with default headers values
+func NewListDeploymentsServiceUnavailable() *ListDeploymentsServiceUnavailable {
+	return &ListDeploymentsServiceUnavailable{}
+}
+
+// ListDeploymentsServiceUnavailable describes a response with status code 503, with default header values.
+//
+// etcd does not answer; another try is worth it.
+type ListDeploymentsServiceUnavailable struct {
+	Payload string
+}
+
+// IsSuccess returns true when this list deployments service unavailable response has a 2xx status code
+func (o *ListDeploymentsServiceUnavailable) IsSuccess() bool {
+	return false
+}
+
+// IsRedirect returns true when this list deployments service unavailable response has a 3xx status code
+func (o *ListDeploymentsServiceUnavailable) IsRedirect() bool {
+	return false
+}
+
+// IsClientError returns true when this list deployments service unavailable response has a 4xx status code
+func (o *ListDeploymentsServiceUnavailable) IsClientError() bool {
+	return false
+}
+
+// IsServerError returns true when this list deployments service unavailable response has a 5xx status code
+func (o *ListDeploymentsServiceUnavailable) IsServerError() bool {
+	return true
+}
+
+// IsCode returns true when this list deployments service unavailable response a status code equal to that given
+func (o *ListDeploymentsServiceUnavailable) IsCode(code int) bool {
+	return code == 503
+}
+
+// Code gets the status code for the list deployments service unavailable response
+func (o *ListDeploymentsServiceUnavailable) Code() int {
+	return 503
+}
+
+func (o *ListDeploymentsServiceUnavailable) Error() string {
+	payload, _ := json.Marshal(o.Payload)
+	return fmt.Sprintf("[GET /environments/{name}/deployments][%d] listDeploymentsServiceUnavailable %s", 503, payload)
+}
+
+func (o *ListDeploymentsServiceUnavailable) String() string {
+	payload, _ := json.Marshal(o.Payload)
+	return fmt.Sprintf("[GET /environments/{name}/deployments][%d] listDeploymentsServiceUnavailable %s", 503, payload)
+}
+
+func (o *ListDeploymentsServiceUnavailable) GetPayload() string {
+	return o.Payload
+}
+
+func (o *ListDeploymentsServiceUnavailable) readResponse(response runtime.ClientResponse, consumer runtime.Consumer, formats strfmt.Registry) error {
 
 	// response payload
 	if err := consumer.Consume(response.Body(), &o.Payload); err != nil && !stderrors.Is(err, io.EOF) {

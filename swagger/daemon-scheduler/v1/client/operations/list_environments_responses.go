@@ -39,6 +39,12 @@ func (o *ListEnvironmentsReader) ReadResponse(response runtime.ClientResponse, c
 			return nil, err
 		}
 		return nil, result
+	case 503:
+		result := NewListEnvironmentsServiceUnavailable()
+		if err := result.readResponse(response, consumer, o.formats); err != nil {
+			return nil, err
+		}
+		return nil, result
 	default:
 		return nil, runtime.NewAPIError("[GET /environments] ListEnvironments", response, response.Code())
 	}
@@ -235,6 +241,72 @@ func (o *ListEnvironmentsInternalServerError) GetPayload() string {
 }
 
 func (o *ListEnvironmentsInternalServerError) readResponse(response runtime.ClientResponse, consumer runtime.Consumer, formats strfmt.Registry) error {
+
+	// response payload
+	if err := consumer.Consume(response.Body(), &o.Payload); err != nil && !stderrors.Is(err, io.EOF) {
+		return err
+	}
+
+	return nil
+}
+
+// NewListEnvironmentsServiceUnavailable creates a ListEnvironmentsServiceUnavailable with default headers values
+func NewListEnvironmentsServiceUnavailable() *ListEnvironmentsServiceUnavailable {
+	return &ListEnvironmentsServiceUnavailable{}
+}
+
+// ListEnvironmentsServiceUnavailable describes a response with status code 503, with default header values.
+//
+// etcd does not answer; another try is worth it.
+type ListEnvironmentsServiceUnavailable struct {
+	Payload string
+}
+
+// IsSuccess returns true when this list environments service unavailable response has a 2xx status code
+func (o *ListEnvironmentsServiceUnavailable) IsSuccess() bool {
+	return false
+}
+
+// IsRedirect returns true when this list environments service unavailable response has a 3xx status code
+func (o *ListEnvironmentsServiceUnavailable) IsRedirect() bool {
+	return false
+}
+
+// IsClientError returns true when this list environments service unavailable response has a 4xx status code
+func (o *ListEnvironmentsServiceUnavailable) IsClientError() bool {
+	return false
+}
+
+// IsServerError returns true when this list environments service unavailable response has a 5xx status code
+func (o *ListEnvironmentsServiceUnavailable) IsServerError() bool {
+	return true
+}
+
+// IsCode returns true when this list environments service unavailable response a status code equal to that given
+func (o *ListEnvironmentsServiceUnavailable) IsCode(code int) bool {
+	return code == 503
+}
+
+// Code gets the status code for the list environments service unavailable response
+func (o *ListEnvironmentsServiceUnavailable) Code() int {
+	return 503
+}
+
+func (o *ListEnvironmentsServiceUnavailable) Error() string {
+	payload, _ := json.Marshal(o.Payload)
+	return fmt.Sprintf("[GET /environments][%d] listEnvironmentsServiceUnavailable %s", 503, payload)
+}
+
+func (o *ListEnvironmentsServiceUnavailable) String() string {
+	payload, _ := json.Marshal(o.Payload)
+	return fmt.Sprintf("[GET /environments][%d] listEnvironmentsServiceUnavailable %s", 503, payload)
+}
+
+func (o *ListEnvironmentsServiceUnavailable) GetPayload() string {
+	return o.Payload
+}
+
+func (o *ListEnvironmentsServiceUnavailable) readResponse(response runtime.ClientResponse, consumer runtime.Consumer, formats strfmt.Registry) error {
 
 	// response payload
 	if err := consumer.Consume(response.Body(), &o.Payload); err != nil && !stderrors.Is(err, io.EOF) {
