@@ -1,0 +1,255 @@
+package daemonscheduler_test
+
+import (
+	"fmt"
+	"net/http"
+	"strings"
+	"testing"
+
+	"github.com/aws/aws-sdk-go-v2/aws"
+	"github.com/aws/aws-sdk-go-v2/service/ecs"
+	"github.com/stretchr/testify/assert"
+	"github.com/stretchr/testify/require"
+
+	"github.com/blox/blox/internal/awsconfig"
+	"github.com/blox/blox/internal/ecssim"
+	"github.com/blox/blox/internal/testenv"
+	v1 "github.com/blox/blox/swagger/daemon-scheduler/v1"
+	"github.com/blox/blox/swagger/daemon-scheduler/v1/models"
+)
+
+const (
+	asJSON = "application/json; charset=UTF-8"
+	plain  = "text/plain; charset=utf-8"
+	used   = "aaaaaaaa-aaaa-4aaa-8aaa-aaaaaaaaaaaa"
+	unused = "bbbbbbbb-bbbb-4bbb-8bbb-bbbbbbbbbbbb"
+	newer  = "22222222-2222-4222-8222-222222222222"
+	older  = "11111111-1111-4111-8111-111111111111"
+)
+
+// old is a record of v0.3 with a completed deployment, which InProgressDeploymentID still names, on the cluster of that name.
+func old(name, cluster, agent string) string {
+	return `{"Token":"` + used + `","Name":"` + name + `","DesiredTaskDefinition":"` + agent + `","DesiredTaskCount":1,
+		"Cluster":"arn:aws:ecs:us-east-1:123456789012:cluster/` + cluster + `","Health":1,"PendingDeploymentID":"",
+		"InProgressDeploymentID":"` + older + `","Later":{"kept":true},"Deployments":{"` + older + `":{"ID":"` + older + `","Status":2,
+		"Health":1,"TaskDefinition":"` + agent + `","DesiredTaskCount":1,"Token":"` + used + `",
+		"FailedInstances":[{"Arn":"arn:i2","Reason":"AGENT"},{"Arn":"arn:i1","Reason":"RESOURCE:CPU"}],
+		"StartTime":"2017-05-01T10:00:00Z","EndTime":"2017-05-01T10:01:00Z"}}}`
+}
+
+// inProgress is a record whose deployment newer runs, made with another token than the environment's.
+func inProgress(agent string) string {
+	return `{"Token":"` + unused + `","Name":"busy","DesiredTaskDefinition":"` + agent + `","DesiredTaskCount":0,"Cluster":"` + prod + `",
+		"Health":0,"PendingDeploymentID":"","InProgressDeploymentID":"` + newer + `","Deployments":{
+		"` + older + `":{"ID":"` + older + `","Status":2,"Health":0,"TaskDefinition":"` + agent + `","DesiredTaskCount":0,"Token":"x",
+		"FailedInstances":null,"StartTime":"2017-05-01T10:00:00Z","EndTime":"0001-01-01T00:00:00Z"},
+		"` + newer + `":{"ID":"` + newer + `","Status":1,"Health":0,"TaskDefinition":"` + agent + `","DesiredTaskCount":0,"Token":"` + used + `",
+		"FailedInstances":null,"StartTime":"2017-05-02T10:00:00Z","EndTime":"0001-01-01T00:00:00Z"}}}`
+}
+
+// TestContract holds every row of the contract against a daemon-scheduler without a cluster-state-service: nothing is
+// scheduled meanwhile.
+func TestContract(t *testing.T) {
+	w := newWorld(t)
+	goneCluster, retired := w.retire()
+	w.put("ecs/environment/old", old("old", "elsewhere", w.agent))
+	w.put("ecs/environment/busy", inProgress(w.agent))
+	d := w.ds(nobody)
+	made := d.create("made")
+	const created = `{"name":"x","instanceGroup":{"cluster":"prod"},"taskDefinition":"agent"}`
+	failed := "validation failure list:\n"
+
+	for name, tc := range map[string]struct {
+		method, path, body string
+		status             int
+		want               string // the body; its beginning when it ends in …
+		kind               string // Content-Type; json for 200 and plain for others when empty
+	}{
+		"ping":   {"GET", "/v1/ping", "", 200, "", ""},
+		"a spec": {"GET", "/v1/swagger.json", "", 200, string(v1.JSON), ""},
+
+		"list, by name": {"GET", "/v1/environments", "", 200, `{"items":[{"deploymentToken":"` + unused + `","health":"healthy","instanceGroup":{"cluster":"` + prod + `"},"name":"busy",…`, ""},
+		"list, cluster by name": {"GET", "/v1/environments?cluster=elsewhere", "", 200,
+			`{"items":[{"deploymentToken":"` + used + `","health":"unhealthy","instanceGroup":{"cluster":"arn:aws:ecs:us-east-1:123456789012:cluster/elsewhere"},"name":"old","taskDefinition":"` + w.agent + "\"}]}\n", ""},
+		"list, cluster by ARN": {"GET", "/v1/environments?cluster=arn:aws:ecs:us-east-1:123456789012:cluster/elsewhere&nextToken=", "", 200,
+			`{"items":[{"deploymentToken":"` + used + `",…`, ""},
+		"list, cluster of another region": {"GET", "/v1/environments?cluster=arn:aws:ecs:us-east-2:123456789012:cluster/elsewhere", "", 200, "{\"items\":[]}\n", ""},
+		"list, empty filter":              {"GET", "/v1/environments?cluster=", "", 200, `{"items":[{…`, ""},
+		"list, unknown filter":            {"GET", "/v1/environments?colour=red", "", 400, "At least one of the filters provided is not supported\n", ""},
+		"list, filter in upper case":      {"GET", "/v1/environments?Cluster=prod&cluster=a&cluster=b", "", 400, "At least one of the filters provided is not supported\n", ""},
+		"list, repeated filter":           {"GET", "/v1/environments?cluster=!&cluster=b", "", 400, "At least one of the filters provided is specified multiple times\n", ""},
+		"list, bad cluster":               {"GET", "/v1/environments?cluster=a!", "", 400, "Invalid cluster ARN or name\n", ""},
+		"list, no cluster's ARN":          {"GET", "/v1/environments?cluster=" + w.agent, "", 400, "Invalid cluster ARN or name\n", ""},
+
+		"get":         {"GET", "/v1/environments/made", "", 200, `{"deploymentToken":"` + made.DeploymentToken.String() + `","health":"healthy","instanceGroup":{"cluster":"` + prod + `"},"name":"made","taskDefinition":"` + w.agent + "\"}\n", ""},
+		"get none":    {"GET", "/v1/environments/none", "", 404, "Environment none does not exist\n", ""},
+		"get no name": {"GET", "/v1/environments/a%2Fb", "", 404, "Environment a/b does not exist\n", ""},
+		"delete none": {"DELETE", "/v1/environments/none", "", 200, "", ""},
+
+		"create, name taken":          {"POST", "/v1/environments", strings.Replace(created, `"x"`, `"made"`, 1), 400, "Error saving environment made to store: An environment with name made already exists\n", ""},
+		"create, nothing":             {"POST", "/v1/environments", "{}", 400, failed + "instanceGroup in body is required\nname in body is required\ntaskDefinition in body is required\n", ""},
+		"create, null":                {"POST", "/v1/environments", "null", 400, failed + "instanceGroup in body is required\nname in body is required\ntaskDefinition in body is required\n", ""},
+		"create, no name":             {"POST", "/v1/environments", `{"instanceGroup":{"cluster":"prod"},"taskDefinition":"agent"}`, 400, failed + "name in body is required\n", ""},
+		"create, empty name":          {"POST", "/v1/environments", strings.Replace(created, `"x"`, `""`, 1), 400, failed + "name in body should match '^[a-zA-Z0-9-_]{1,30}$'\n", ""},
+		"create, bad name":            {"POST", "/v1/environments", strings.Replace(created, `"x"`, `"a b"`, 1), 400, failed + "name in body should match '^[a-zA-Z0-9-_]{1,30}$'\n", ""},
+		"create, long name":           {"POST", "/v1/environments", strings.Replace(created, `"x"`, `"`+strings.Repeat("x", 31)+`"`, 1), 400, failed + "name in body should match '^[a-zA-Z0-9-_]{1,30}$'\n", ""},
+		"create, empty task":          {"POST", "/v1/environments", strings.Replace(created, `"agent"`, `""`, 1), 400, failed + "taskDefinition in body should be at least 1 chars long\n", ""},
+		"create, empty cluster":       {"POST", "/v1/environments", strings.Replace(created, `"prod"`, `""`, 1), 400, failed + "…", ""},
+		"create, no cluster":          {"POST", "/v1/environments", strings.Replace(created, `"cluster":"prod"`, ``, 1), 400, failed + "…", ""},
+		"create, null group":          {"POST", "/v1/environments", strings.Replace(created, `{"cluster":"prod"}`, `null`, 1), 400, failed + "instanceGroup in body is required\n", ""},
+		"create, no body":             {"POST", "/v1/environments", "", 400, "The body is empty: an environment in JSON is required\n", ""},
+		"create, broken JSON":         {"POST", "/v1/environments", "{", 400, "The body is not JSON: unexpected end of JSON input\n", ""},
+		"create, two values":          {"POST", "/v1/environments", created + created, 400, "The body is not JSON: …", ""},
+		"create, wrong type":          {"POST", "/v1/environments", strings.Replace(created, `"x"`, `7`, 1), 400, "The body is not an environment: name cannot be a number\n", ""},
+		"create, unknown cluster":     {"POST", "/v1/environments", strings.Replace(created, `"prod"`, `"none"`, 1), 404, "Cluster does not exist\n", ""},
+		"create, inactive cluster":    {"POST", "/v1/environments", strings.Replace(created, `"prod"`, `"`+goneCluster+`"`, 1), 404, "Cluster is inactive\n", ""},
+		"create, unknown definition":  {"POST", "/v1/environments", strings.Replace(created, `"agent"`, `"none"`, 1), 404, "TaskDefinition does not exist\n", ""},
+		"create, inactive definition": {"POST", "/v1/environments", strings.Replace(created, `"agent"`, `"`+retired+`"`, 1), 404, "TaskDefinition is inactive\n", ""},
+
+		"deploy, no token":        {"POST", "/v1/environments/made/deployments", "", 400, "the deploymentToken is missing\n", ""},
+		"deploy, no uuid":         {"POST", "/v1/environments/made/deployments?deploymentToken=x", "", 400, "the deploymentToken is not a lower-case uuid\n", ""},
+		"deploy, upper case":      {"POST", "/v1/environments/made/deployments?deploymentToken=" + strings.ToUpper(used), "", 400, "the deploymentToken is not a lower-case uuid\n", ""},
+		"deploy, outdated":        {"POST", "/v1/environments/made/deployments?deploymentToken=" + unused, "", 400, "Token '" + unused + "' is outdated\n", ""},
+		"deploy, used":            {"POST", "/v1/environments/old/deployments?deploymentToken=" + used, "", 400, "Deployment with token '" + used + "' already exists\n", ""},
+		"deploy, in progress":     {"POST", "/v1/environments/busy/deployments?deploymentToken=" + unused, "", 400, "There is already a deployment in progress: " + newer + "\n", ""},
+		"deploy, no environment":  {"POST", "/v1/environments/none/deployments?deploymentToken=" + unused, "", 404, "Environment none does not exist\n", ""},
+		"deployments, none there": {"GET", "/v1/environments/none/deployments", "", 404, "Environment none does not exist\n", ""},
+		"deployments, none yet":   {"GET", "/v1/environments/made/deployments?nextToken=x&colour=red", "", 200, "{\"items\":[]}\n", ""},
+		"deployments, v0.3's": {"GET", "/v1/environments/old/deployments", "", 200,
+			`{"items":[{"environmentName":"old","failedInstances":["arn:i1","arn:i2"],"id":"` + older + `","status":"completed","taskDefinition":"` + w.agent + "\"}]}\n", ""},
+		"deployments, newest first": {"GET", "/v1/environments/busy/deployments", "", 200,
+			`{"items":[{"environmentName":"busy","failedInstances":[],"id":"` + newer + `","status":"running","taskDefinition":"` + w.agent + `"},{"environmentName":"busy","failedInstances":[],"id":"` + older + `",…`, ""},
+		"deployment": {"GET", "/v1/environments/busy/deployments/" + newer, "", 200,
+			`{"environmentName":"busy","failedInstances":[],"id":"` + newer + `","status":"running","taskDefinition":"` + w.agent + "\"}\n", ""},
+		"deployment, none":        {"GET", "/v1/environments/busy/deployments/x", "", 404, "Deployment x does not exist for environment busy\n", ""},
+		"deployment, no environ.": {"GET", "/v1/environments/none/deployments/" + newer, "", 404, "Environment none does not exist\n", ""},
+
+		"unknown path":    {"GET", "/v1/nothing", "", 404, "404 page not found\n", ""},
+		"unknown method":  {"PUT", "/v1/environments", "", 405, "Method Not Allowed\n", ""},
+		"trailing slash":  {"GET", "/v1/environments/?cluster=a", "", 301, "…", "text/html; charset=utf-8"},
+		"doubled slashes": {"GET", "/v1//environments", "", 301, "…", "text/html; charset=utf-8"},
+	} {
+		t.Run(name, func(t *testing.T) {
+			on := *d
+			w := *d.world
+			w.t = t
+			on.world = &w
+			var answer *http.Response
+			var body string
+			if tc.status == 405 || tc.status == 301 || tc.path == "/v1/nothing" || strings.Contains(tc.path, "%2F") {
+				answer, body = on.do(tc.method, tc.path, tc.body)
+			} else {
+				answer, body = on.call(tc.method, tc.path, tc.body)
+			}
+			assert.Equal(t, tc.status, answer.StatusCode, body)
+			if begin, cut := strings.CutSuffix(tc.want, "…"); cut {
+				assert.Equal(t, begin, body[:min(len(begin), len(body))])
+			} else {
+				assert.Equal(t, tc.want, body)
+			}
+			kind := tc.kind
+			if kind == "" {
+				kind = map[bool]string{true: asJSON, false: plain}[tc.status == 200]
+			}
+			assert.Equal(t, kind, answer.Header.Get("Content-Type"))
+		})
+	}
+
+	answer, _ := d.do("PUT", "/v1/environments", "")
+	assert.Equal(t, "GET, HEAD, POST", answer.Header.Get("Allow"))
+	answer, body := d.do("HEAD", "/v1/environments/made", "")
+	assert.Equal(t, 200, answer.StatusCode)
+	assert.Empty(t, body)
+	answer, _ = d.do("GET", "/v1/environments/?cluster=a", "")
+	assert.Equal(t, "/v1/environments?cluster=a", answer.Header.Get("Location"))
+
+	answer, body = d.call("GET", "/v1/ready", "")
+	assert.Equal(t, 503, answer.StatusCode)
+	assert.Contains(t, body, "the cluster-state-service has not been read yet")
+}
+
+// retire leaves an INACTIVE cluster and an INACTIVE task definition behind.
+func (w *world) retire() (cluster, definition string) {
+	w.t.Helper()
+	cfg, err := awsconfig.Load(w.t.Context(), w.getenv)
+	require.NoError(w.t, err)
+	client := ecs.NewFromConfig(cfg, func(o *ecs.Options) { o.HTTPClient = &http.Client{Transport: &http.Transport{DisableKeepAlives: true}} })
+	gone, retired := w.sim.CreateCluster("gone"), w.sim.RegisterTaskDefinition("retired")
+	_, err = client.DeleteCluster(w.t.Context(), &ecs.DeleteClusterInput{Cluster: &gone})
+	require.NoError(w.t, err)
+	_, err = client.DeregisterTaskDefinition(w.t.Context(), &ecs.DeregisterTaskDefinitionInput{TaskDefinition: &retired})
+	require.NoError(w.t, err)
+	return "gone", aws.ToString(&retired)
+}
+
+func TestAnyFormOfNameIsResolved(t *testing.T) {
+	w := newWorld(t)
+	d := w.ds(nobody)
+	second := w.sim.RegisterTaskDefinition("agent")
+	for i, tc := range []struct{ cluster, definition, want string }{
+		{"prod", "agent", second}, {prod, "agent:1", w.agent}, {"prod", w.agent, w.agent},
+	} {
+		var e models.Environment
+		d.ok("POST", "/v1/environments", fmt.Sprintf(`{"name":"e%d","instanceGroup":{"cluster":%q},"taskDefinition":%q}`, i, tc.cluster, tc.definition), &e)
+		assert.Equal(t, prod, *e.InstanceGroup.Cluster)
+		assert.Equal(t, tc.want, *e.TaskDefinition)
+		assert.Equal(t, e, d.environment(*e.Name))
+	}
+}
+
+func TestOutagesAreNotTheClientsMistake(t *testing.T) {
+	t.Parallel()
+	w := newWorld(t)
+	d := w.ds(nobody)
+	const body = `{"name":"x","instanceGroup":{"cluster":"prod"},"taskDefinition":"agent"}`
+	for name, faults := range map[string]ecssim.Faults{
+		"throttled": {Throttle: map[string]float64{"ecs": 1}},
+		"broken":    {ServerErrors: map[string]float64{"DescribeTaskDefinition": 1}},
+	} {
+		w.sim.SetFaults(faults)
+		answer, text := d.call("POST", "/v1/environments", body)
+		assert.Equal(t, 503, answer.StatusCode, name)
+		assert.Equal(t, "ECS does not answer\n", text, name)
+	}
+	w.sim.SetFaults(ecssim.Faults{})
+	e := d.create("x")
+
+	w.etcd.Stop()
+	for _, path := range []string{"/v1/environments", "/v1/environments/x", "/v1/environments/x/deployments"} {
+		answer, text := d.call("GET", path, "")
+		assert.Equal(t, 503, answer.StatusCode, path)
+		assert.Equal(t, "etcd does not answer\n", text, path)
+	}
+	answer, _ := d.call("GET", "/v1/ping", "")
+	assert.Equal(t, 200, answer.StatusCode)
+	answer, text := d.call("GET", "/v1/ready", "")
+	assert.Equal(t, 503, answer.StatusCode)
+	assert.Contains(t, text, "etcd does not answer")
+
+	w.etcd.Start()
+	testenv.Eventually(t, func() bool { answer, _ := d.do("GET", "/v1/environments/x", ""); return answer.StatusCode == 200 })
+	assert.Equal(t, e, d.environment("x"))
+}
+
+func TestDeploymentIsCreatedPendingAndItsTokenIsGoodForOne(t *testing.T) {
+	d := newWorld(t).ds(nobody)
+	e := d.create("logs")
+	var made models.Deployment
+	path := "/v1/environments/logs/deployments"
+	d.ok("POST", path+"?deploymentToken="+e.DeploymentToken.String()+"&colour=red", "no JSON", &made)
+	assert.Equal(t, "pending", *made.Status)
+	assert.Equal(t, "logs", *made.EnvironmentName)
+	assert.Equal(t, d.agent, *made.TaskDefinition)
+	assert.Empty(t, made.FailedInstances)
+	assert.Equal(t, made, d.deployment("logs", made.ID.String()))
+	answer, text := d.call("POST", path+"?deploymentToken="+e.DeploymentToken.String(), "")
+	assert.Equal(t, 400, answer.StatusCode)
+	assert.Equal(t, "Deployment with token '"+e.DeploymentToken.String()+"' already exists\n", text)
+	assert.Equal(t, e, d.environment("logs"), "the environment keeps its token")
+
+	answer, text = d.call("DELETE", "/v1/environments/logs", "")
+	assert.Equal(t, 200, answer.StatusCode)
+	assert.Empty(t, text)
+	answer, _ = d.call("GET", path, "")
+	assert.Equal(t, 404, answer.StatusCode)
+}
