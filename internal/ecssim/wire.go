@@ -178,6 +178,14 @@ func outcome(err error) string {
 	return "ServerException"
 }
 
+// An answer in less time than AWS ever needs can reach a client that has not quite finished sending: aws-sdk-go-v2 then
+// closes the request's body under net/http, which drops the connection, and with it what has not been read of the answer.
+// Answers that a client does not get with its first read therefore wait a breath.
+const (
+	breath    = 100 * time.Microsecond
+	atOneRead = 2048 // bytes
+)
+
 // answer writes a success or an error as the service's protocol has it.
 func answer(w http.ResponseWriter, service string, body []byte, err error) {
 	status := http.StatusOK
@@ -200,6 +208,9 @@ func answer(w http.ResponseWriter, service string, body []byte, err error) {
 			w.Header().Set("x-amzn-query-error", e.query+";"+fault)
 		}
 		body, _ = json.Marshal(map[string]string{"__type": shape, "message": e.message})
+	}
+	if len(body) > atOneRead {
+		time.Sleep(breath)
 	}
 	version := "1.1"
 	if service == serviceSQS {

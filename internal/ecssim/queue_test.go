@@ -1,0 +1,353 @@
+package ecssim
+
+import (
+	"context"
+	"errors"
+	"fmt"
+	"strings"
+	"testing"
+	"testing/synctest"
+	"time"
+
+	"github.com/aws/aws-sdk-go-v2/aws"
+	"github.com/aws/aws-sdk-go-v2/service/sqs"
+	"github.com/aws/aws-sdk-go-v2/service/sqs/types"
+	"github.com/aws/smithy-go"
+	"github.com/stretchr/testify/assert"
+	"github.com/stretchr/testify/require"
+)
+
+func (w *world) newQueue(name string, attributes map[string]string) *string {
+	w.t.Helper()
+	out, err := w.sqs.CreateQueue(w.ctx, &sqs.CreateQueueInput{QueueName: &name, Attributes: attributes})
+	require.NoError(w.t, err)
+	return out.QueueUrl
+}
+
+func (w *world) send(queue *string, bodies ...string) {
+	w.t.Helper()
+	for _, body := range bodies {
+		_, err := w.sqs.SendMessage(w.ctx, &sqs.SendMessageInput{QueueUrl: queue, MessageBody: &body})
+		require.NoError(w.t, err)
+	}
+}
+
+func (w *world) receive(queue *string, most int32) []types.Message {
+	w.t.Helper()
+	out, err := w.sqs.ReceiveMessage(w.ctx, &sqs.ReceiveMessageInput{QueueUrl: queue, MaxNumberOfMessages: most, MessageSystemAttributeNames: []types.MessageSystemAttributeName{"All"}})
+	require.NoError(w.t, err)
+	return out.Messages
+}
+
+func (w *world) attribute(queue *string, name types.QueueAttributeName) string {
+	w.t.Helper()
+	out, err := w.sqs.GetQueueAttributes(w.ctx, &sqs.GetQueueAttributesInput{QueueUrl: queue, AttributeNames: []types.QueueAttributeName{name}})
+	require.NoError(w.t, err)
+	return out.Attributes[string(name)]
+}
+
+func code(err error) string {
+	var known smithy.APIError
+	if errors.As(err, &known) {
+		return known.ErrorCode()
+	}
+	return fmt.Sprint(err)
+}
+
+func TestQueues(t *testing.T) {
+	w := newWorld(t, Config{})
+	url := w.newQueue("q", map[string]string{"VisibilityTimeout": "5", "ReceiveMessageWaitTimeSeconds": "1"})
+	assert.Equal(t, w.url+"/123456789012/q", *url)
+	assert.Equal(t, url, w.newQueue("q", map[string]string{"VisibilityTimeout": "5"}), "again, with the same attributes")
+	_, err := w.sqs.CreateQueue(w.ctx, &sqs.CreateQueueInput{QueueName: aws.String("q"), Attributes: map[string]string{"VisibilityTimeout": "6"}})
+	assert.ErrorAs(t, err, new(*types.QueueNameExists))
+	list, err := w.sqs.ListQueues(w.ctx, &sqs.ListQueuesInput{MaxResults: aws.Int32(1)})
+	require.NoError(t, err)
+	assert.Equal(t, []string{*w.queue}, list.QueueUrls)
+	list, err = w.sqs.ListQueues(w.ctx, &sqs.ListQueuesInput{MaxResults: aws.Int32(1), NextToken: list.NextToken})
+	require.NoError(t, err)
+	assert.Equal(t, []string{*url}, list.QueueUrls)
+	assert.Nil(t, list.NextToken)
+	_, err = w.sqs.SetQueueAttributes(w.ctx, &sqs.SetQueueAttributesInput{QueueUrl: url, Attributes: map[string]string{"VisibilityTimeout": "7", "Policy": "{}"}})
+	require.NoError(t, err)
+	assert.Equal(t, "7", w.attribute(url, "VisibilityTimeout"))
+	assert.Equal(t, "{}", w.attribute(url, "Policy"))
+	assert.Equal(t, "arn:aws:sqs:us-east-1:123456789012:q", w.attribute(url, "QueueArn"))
+
+	for name, attributes := range map[string]map[string]string{
+		"an unknown attribute":                          {"Nope": "1"},
+		"a timeout out of range":                        {"VisibilityTimeout": "43201"},
+		"a delay that is no number":                     {"DelaySeconds": "x"},
+		"a redrive policy in words":                     {"RedrivePolicy": "please"},
+		"a redrive policy to a queue that there is not": {"RedrivePolicy": `{"deadLetterTargetArn":"arn:aws:sqs:us-east-1:123456789012:nope","maxReceiveCount":1}`},
+	} {
+		_, err := w.sqs.SetQueueAttributes(w.ctx, &sqs.SetQueueAttributesInput{QueueUrl: url, Attributes: attributes})
+		assert.Error(t, err, name)
+	}
+	for _, name := range []string{"a.fifo", "a b", strings.Repeat("a", 81)} {
+		_, err := w.sqs.CreateQueue(w.ctx, &sqs.CreateQueueInput{QueueName: &name})
+		assert.Error(t, err, name)
+	}
+	_, err = w.sqs.GetQueueUrl(w.ctx, &sqs.GetQueueUrlInput{QueueName: aws.String("nope")})
+	assert.ErrorAs(t, err, new(*types.QueueDoesNotExist))
+	_, err = w.sqs.ReceiveMessage(w.ctx, &sqs.ReceiveMessageInput{QueueUrl: aws.String(w.url + "/123456789012/nope")})
+	assert.ErrorAs(t, err, new(*types.QueueDoesNotExist))
+}
+
+func TestMessagesComeAndAreDeleted(t *testing.T) {
+	w := newWorld(t, Config{})
+	q := w.newQueue("q", nil)
+	sent, err := w.sqs.SendMessageBatch(w.ctx, &sqs.SendMessageBatchInput{QueueUrl: q, Entries: []types.SendMessageBatchRequestEntry{
+		{Id: aws.String("a"), MessageBody: aws.String("héllo")},
+		{Id: aws.String("b"), MessageBody: aws.String("\x01")},
+		{Id: aws.String("c"), MessageBody: aws.String("c"), MessageAttributes: map[string]types.MessageAttributeValue{
+			"n.1": {DataType: aws.String("Number"), StringValue: aws.String("3")}, "bin": {DataType: aws.String("Binary"), BinaryValue: []byte{0, 1}},
+		}},
+	}})
+	require.NoError(t, err)
+	assert.Len(t, sent.Successful, 2)
+	require.Len(t, sent.Failed, 1)
+	assert.Equal(t, "InvalidMessageContents", *sent.Failed[0].Code)
+
+	assert.Len(t, w.receive(q, 0), 1, "one is the default")
+	out, err := w.sqs.ReceiveMessage(w.ctx, &sqs.ReceiveMessageInput{QueueUrl: q, MaxNumberOfMessages: 10, MessageAttributeNames: []string{"n.*", "bin"}})
+	require.NoError(t, err)
+	require.Len(t, out.Messages, 1, "the other one is in flight")
+	m := out.Messages[0]
+	assert.Equal(t, "c", *m.Body)
+	assert.Equal(t, "3", *m.MessageAttributes["n.1"].StringValue)
+	assert.Equal(t, []byte{0, 1}, m.MessageAttributes["bin"].BinaryValue)
+	assert.Equal(t, sent.Successful[1].MD5OfMessageAttributes, m.MD5OfMessageAttributes)
+	assert.Empty(t, m.Attributes, "only when asked for")
+	assert.Empty(t, w.receive(q, 10))
+	assert.Equal(t, "2", w.attribute(q, "ApproximateNumberOfMessagesNotVisible"))
+
+	deleted, err := w.sqs.DeleteMessageBatch(w.ctx, &sqs.DeleteMessageBatchInput{QueueUrl: q, Entries: []types.DeleteMessageBatchRequestEntry{
+		{Id: aws.String("1"), ReceiptHandle: m.ReceiptHandle}, {Id: aws.String("2"), ReceiptHandle: aws.String("rubbish")}, {Id: aws.String("3"), ReceiptHandle: m.ReceiptHandle},
+	}})
+	require.NoError(t, err)
+	assert.Len(t, deleted.Successful, 2, "what is deleted can be deleted again")
+	require.Len(t, deleted.Failed, 1)
+	assert.Equal(t, "ReceiptHandleIsInvalid", *deleted.Failed[0].Code)
+	assert.True(t, deleted.Failed[0].SenderFault)
+	assert.Equal(t, "The input receipt handle is invalid.", *deleted.Failed[0].Message)
+	assert.Equal(t, "1", w.attribute(q, "ApproximateNumberOfMessagesNotVisible"))
+
+	w.send(q, "more")
+	_, err = w.sqs.PurgeQueue(w.ctx, &sqs.PurgeQueueInput{QueueUrl: q})
+	require.NoError(t, err)
+	assert.Equal(t, "0", w.attribute(q, "ApproximateNumberOfMessages"))
+	assert.Empty(t, w.receive(q, 10))
+}
+
+// The sums are AWS's for these attributes.
+func TestAttributesMD5(t *testing.T) {
+	assert.Equal(t, "235c5c510d26fb653d073faed50ae77c", attributesMD5(map[string]messageAttribute{"timestamp": {DataType: "Number", StringValue: "1493147359900"}}))
+	assert.Empty(t, attributesMD5(nil))
+}
+
+func TestSQSRefuses(t *testing.T) {
+	w := newWorld(t, Config{})
+	q := w.newQueue("q", map[string]string{"MaximumMessageSize": "1024"})
+	entries := func(ids ...string) (all []types.DeleteMessageBatchRequestEntry) {
+		for _, id := range ids {
+			all = append(all, types.DeleteMessageBatchRequestEntry{Id: &id, ReceiptHandle: aws.String("x")})
+		}
+		return all
+	}
+	remove := func(ids ...string) error {
+		_, err := w.sqs.DeleteMessageBatch(w.ctx, &sqs.DeleteMessageBatchInput{QueueUrl: q, Entries: append([]types.DeleteMessageBatchRequestEntry{}, entries(ids...)...)})
+		return err
+	}
+	assert.ErrorAs(t, remove(), new(*types.EmptyBatchRequest))
+	assert.ErrorAs(t, remove("1", "2", "3", "4", "5", "6", "7", "8", "9", "10", "11"), new(*types.TooManyEntriesInBatchRequest))
+	assert.ErrorAs(t, remove("1", "1"), new(*types.BatchEntryIdsNotDistinct))
+	assert.ErrorAs(t, remove("a b"), new(*types.InvalidBatchEntryId))
+	_, err := w.sqs.DeleteMessage(w.ctx, &sqs.DeleteMessageInput{QueueUrl: q, ReceiptHandle: aws.String("x")})
+	assert.ErrorAs(t, err, new(*types.ReceiptHandleIsInvalid))
+	_, err = w.sqs.SendMessageBatch(w.ctx, &sqs.SendMessageBatchInput{QueueUrl: w.queue, Entries: []types.SendMessageBatchRequestEntry{
+		{Id: aws.String("1"), MessageBody: aws.String(strings.Repeat("a", maxMessage))}, {Id: aws.String("2"), MessageBody: aws.String("a")},
+	}})
+	assert.ErrorAs(t, err, new(*types.BatchRequestTooLong))
+
+	for name, in := range map[string]*sqs.SendMessageInput{
+		"an empty body":       {MessageBody: aws.String("")},
+		"a body too long":     {MessageBody: aws.String(strings.Repeat("a", 1025))},
+		"a control character": {MessageBody: aws.String("\x00")},
+		"a delay too long":    {MessageBody: aws.String("a"), DelaySeconds: 901},
+	} {
+		in.QueueUrl = q
+		_, err := w.sqs.SendMessage(w.ctx, in)
+		assert.Error(t, err, name)
+	}
+	for name, in := range map[string]*sqs.ReceiveMessageInput{
+		"eleven messages": {MaxNumberOfMessages: 11}, "a wait of 21 s": {WaitTimeSeconds: 21}, "a negative timeout": {VisibilityTimeout: -1},
+	} {
+		in.QueueUrl = q
+		_, err := w.sqs.ReceiveMessage(w.ctx, in)
+		assert.Equal(t, "InvalidParameterValue", code(err), name)
+	}
+	w.send(q, "a")
+	handle := w.receive(q, 1)[0].ReceiptHandle
+	for _, seconds := range []int32{-1, 43_201} {
+		_, err := w.sqs.ChangeMessageVisibility(w.ctx, &sqs.ChangeMessageVisibilityInput{QueueUrl: q, ReceiptHandle: handle, VisibilityTimeout: seconds})
+		assert.Equal(t, "InvalidParameterValue", code(err))
+	}
+}
+
+func TestLongPollWakesOnSend(t *testing.T) {
+	w := newWorld(t, Config{})
+	q := w.newQueue("q", nil)
+	got := make(chan []types.Message)
+	for range 3 {
+		go func() {
+			out, err := w.sqs.ReceiveMessage(w.ctx, &sqs.ReceiveMessageInput{QueueUrl: q, MaxNumberOfMessages: 1, WaitTimeSeconds: 20})
+			assert.NoError(t, err)
+			got <- out.Messages
+		}()
+	}
+	for _, body := range []string{"a", "b", "c"} {
+		w.send(q, body)
+		assert.Equal(t, body, *(<-got)[0].Body)
+	}
+}
+
+func TestMessagesComeAgain(t *testing.T) {
+	w := newWorld(t, Config{})
+	q := w.newQueue("q", nil)
+	w.send(q, "a")
+	first := w.receive(q, 1)[0]
+	assert.Equal(t, "1", first.Attributes["ApproximateReceiveCount"])
+	assert.NotEmpty(t, first.Attributes["SentTimestamp"])
+	hide := func(handle *string, seconds int32) error {
+		out, err := w.sqs.ChangeMessageVisibilityBatch(w.ctx, &sqs.ChangeMessageVisibilityBatchInput{QueueUrl: q, Entries: []types.ChangeMessageVisibilityBatchRequestEntry{
+			{Id: aws.String("1"), ReceiptHandle: handle, VisibilityTimeout: seconds},
+		}})
+		if err == nil && len(out.Failed) > 0 {
+			err = fmt.Errorf("%s", *out.Failed[0].Code)
+		}
+		return err
+	}
+	require.NoError(t, hide(first.ReceiptHandle, 60))
+	assert.Empty(t, w.receive(q, 1))
+	_, err := w.sqs.ChangeMessageVisibility(w.ctx, &sqs.ChangeMessageVisibilityInput{QueueUrl: q, ReceiptHandle: first.ReceiptHandle, VisibilityTimeout: 0})
+	require.NoError(t, err)
+	assert.EqualError(t, hide(first.ReceiptHandle, 0), "MessageNotInflight")
+	second := w.receive(q, 1)[0]
+	assert.Equal(t, first.MessageId, second.MessageId)
+	assert.Equal(t, "2", second.Attributes["ApproximateReceiveCount"])
+	_, err = w.sqs.DeleteMessage(w.ctx, &sqs.DeleteMessageInput{QueueUrl: q, ReceiptHandle: first.ReceiptHandle})
+	require.NoError(t, err)
+	assert.Equal(t, "1", w.attribute(q, "ApproximateNumberOfMessagesNotVisible"), "an outdated handle deletes nothing")
+	_, err = w.sqs.DeleteMessage(w.ctx, &sqs.DeleteMessageInput{QueueUrl: q, ReceiptHandle: second.ReceiptHandle})
+	require.NoError(t, err)
+	assert.Equal(t, "0", w.attribute(q, "ApproximateNumberOfMessagesNotVisible"))
+}
+
+func TestRedrive(t *testing.T) {
+	w := newWorld(t, Config{})
+	dead := w.newQueue("dead", nil)
+	q := w.newQueue("q", map[string]string{"RedrivePolicy": `{"deadLetterTargetArn":"arn:aws:sqs:us-east-1:123456789012:dead","maxReceiveCount":"2"}`})
+	assert.JSONEq(t, `{"deadLetterTargetArn":"arn:aws:sqs:us-east-1:123456789012:dead","maxReceiveCount":2}`, w.attribute(q, "RedrivePolicy"))
+	w.send(q, "poison")
+	var id *string
+	for range 2 {
+		m := w.receive(q, 1)[0]
+		id = m.MessageId
+		_, err := w.sqs.ChangeMessageVisibility(w.ctx, &sqs.ChangeMessageVisibilityInput{QueueUrl: q, ReceiptHandle: m.ReceiptHandle, VisibilityTimeout: 0})
+		require.NoError(t, err)
+	}
+	w.send(q, "fine")
+	got := w.receive(q, 10)
+	require.Len(t, got, 1)
+	assert.Equal(t, "fine", *got[0].Body)
+	moved := w.receive(dead, 10)
+	require.Len(t, moved, 1)
+	assert.Equal(t, id, moved[0].MessageId)
+	assert.Equal(t, "poison", *moved[0].Body)
+	assert.Equal(t, "0", w.attribute(q, "ApproximateNumberOfMessages"))
+}
+
+// What takes time in a queue, in no time.
+func TestQueueTimes(t *testing.T) {
+	receive := func(t *testing.T, q *queue, wait time.Duration) []string {
+		got, _, err := q.receive(t.Context(), 10, -1, wait, nil)
+		require.NoError(t, err)
+		var bodies []string
+		for _, m := range got {
+			bodies = append(bodies, fmt.Sprintf("%s %d", m.body, m.receives))
+		}
+		return bodies
+	}
+	synctest.Test(t, func(t *testing.T) {
+		q := newQueue("q", "arn")
+		q.send("a")
+		assert.Equal(t, []string{"a 1"}, receive(t, q, 0))
+		time.Sleep(29 * time.Second)
+		assert.Empty(t, receive(t, q, 0), "in flight for 30 s")
+		start := time.Now()
+		assert.Equal(t, []string{"a 2"}, receive(t, q, 20*time.Second), "a long poll sees it come back")
+		assert.InDelta(t, time.Second, time.Since(start), float64(10*time.Millisecond))
+
+		q.put(newMessage("late", nil), 5*time.Second)
+		assert.Empty(t, receive(t, q, 0))
+		visible, inFlight, delayed := q.counts()
+		assert.Equal(t, []int{0, 1, 1}, []int{visible, inFlight, delayed})
+		assert.Equal(t, []string{"late 1"}, receive(t, q, 20*time.Second))
+		start = time.Now()
+		assert.Empty(t, receive(t, q, 3*time.Second))
+		assert.Equal(t, 3*time.Second, time.Since(start).Truncate(100*time.Millisecond))
+
+		time.Sleep(4 * 24 * time.Hour)
+		assert.Empty(t, receive(t, q, 0), "older than the retention")
+		visible, inFlight, delayed = q.counts()
+		assert.Equal(t, []int{0, 0, 0}, []int{visible, inFlight, delayed})
+	})
+}
+
+func TestReceiveWithoutHidingGivesAMessageOnce(t *testing.T) {
+	q := newQueue("q", "arn")
+	q.send("a")
+	for range 3 {
+		got, _, err := q.receive(t.Context(), 10, 0, 0, nil)
+		require.NoError(t, err)
+		assert.Len(t, got, 1)
+	}
+	require.NoError(t, q.remove(handle(q.line[q.first])))
+	got, _, err := q.receive(t.Context(), 10, 0, 0, nil)
+	require.NoError(t, err)
+	assert.Empty(t, got, "deleted while it stood in line")
+}
+
+func TestReceiveEndsWithItsClient(t *testing.T) {
+	q := newQueue("q", "arn")
+	ctx, cancel := context.WithCancel(t.Context())
+	cancel()
+	got, _, err := q.receive(ctx, 1, -1, 20*time.Second, nil)
+	require.NoError(t, err)
+	assert.Empty(t, got)
+}
+
+// A receive costs the same whatever is in the queue.
+func BenchmarkReceiveAndDelete(b *testing.B) {
+	for _, n := range []int{100, 50_000} {
+		b.Run(fmt.Sprintf("messages=%d", n), func(b *testing.B) {
+			q := newQueue("q", "arn")
+			for range n {
+				q.send("body")
+			}
+			for b.Loop() {
+				got, _, err := q.receive(b.Context(), 10, -1, 0, nil)
+				if err != nil || len(got) != 10 {
+					b.Fatal(len(got), err)
+				}
+				for _, m := range got {
+					if err := q.remove(m.handle); err != nil {
+						b.Fatal(err)
+					}
+					q.send("body")
+				}
+			}
+		})
+	}
+}
