@@ -64,6 +64,8 @@ func logRequest(log logrus.FieldLogger, r *http.Request, answer *answer, took ti
 	switch {
 	case answer.aborted:
 		entry.Debug("request aborted")
+	case answer.sent() == http.StatusServiceUnavailable: // what is away is logged by those who miss it
+		entry.Info("request refused")
 	case answer.sent() >= http.StatusInternalServerError:
 		entry.Warn("request failed")
 	default:
