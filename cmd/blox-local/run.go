@@ -67,9 +67,14 @@ func run(ctx context.Context, args []string, out io.Writer) error {
 	parts, ctx := errgroup.WithContext(ctx)
 	parts.Go(func() error { return httpserver.Serve(ctx, listeners.ecs, sim, log.WithField("part", "simulator")) })
 	parts.Go(func() error { return clusterstate.Run(ctx, css, log.WithField("part", "cluster-state-service")) })
-	parts.Go(func() error { return daemonscheduler.Run(ctx, ds, log.WithField("part", "daemon-scheduler")) })
+	parts.Go(func() error { // after its source is ready, or its first lines would be complaints
+		if err := awaitReady(ctx, listeners.css.Addr()); err != nil {
+			return errors.Join(err, listeners.ds.Close())
+		}
+		return daemonscheduler.Run(ctx, ds, log.WithField("part", "daemon-scheduler"))
+	})
 	parts.Go(func() error {
-		if err := awaitReady(ctx, listeners); err != nil || ctx.Err() != nil {
+		if err := awaitReady(ctx, listeners.ds.Addr()); err != nil || ctx.Err() != nil {
 			return err
 		}
 		fmt.Fprint(out, welcome(listeners, store.Address()))
@@ -137,20 +142,18 @@ func simulated(ecs net.Addr) func(string) string {
 	return func(name string) string { return environment[name] }
 }
 
-// awaitReady returns nil once both services are ready, or ctx has ended.
-func awaitReady(ctx context.Context, a addresses) error {
+// awaitReady returns nil once the service is ready, or ctx has ended.
+func awaitReady(ctx context.Context, service net.Addr) error {
 	limited, cancel := context.WithTimeout(ctx, startWithin)
 	defer cancel()
-	for _, service := range []net.Listener{a.css, a.ds} {
-		for !ready(limited, service.Addr()) {
-			select {
-			case <-time.After(20 * time.Millisecond):
-			case <-limited.Done():
-				if ctx.Err() != nil {
-					return nil
-				}
-				return fmt.Errorf("the service on %s is not ready after %s", service.Addr(), startWithin)
+	for !ready(limited, service) {
+		select {
+		case <-time.After(20 * time.Millisecond):
+		case <-limited.Done():
+			if ctx.Err() != nil {
+				return nil
 			}
+			return fmt.Errorf("the service on %s is not ready after %s", service, startWithin)
 		}
 	}
 	return nil

@@ -38,8 +38,12 @@ func line(t *testing.T, lines *test.Hook, message string) (found *logrus.Entry) 
 func TestRequestsAreLogged(t *testing.T) {
 	log, lines := logged()
 	server := start(t, func(w http.ResponseWriter, r *http.Request) {
-		if r.URL.Path == "/down" {
+		switch r.URL.Path {
+		case "/down":
 			Error(w, http.StatusServiceUnavailable, "etcd does not answer")
+			return
+		case "/broken":
+			Error(w, http.StatusInternalServerError, "Server Error")
 			return
 		}
 		_, _ = io.WriteString(w, "hello")
@@ -55,9 +59,14 @@ func TestRequestsAreLogged(t *testing.T) {
 	assert.Positive(t, entry.Data["duration"])
 
 	server.get(t, "/down")
+	entry = line(t, lines, "request refused")
+	assert.Equal(t, logrus.InfoLevel, entry.Level)
+	assert.Equal(t, 503, entry.Data["status"])
+
+	server.get(t, "/broken")
 	entry = line(t, lines, "request failed")
 	assert.Equal(t, logrus.WarnLevel, entry.Level)
-	assert.Equal(t, 503, entry.Data["status"])
+	assert.Equal(t, 500, entry.Data["status"])
 }
 
 func TestAPanicEndsItsRequestOnly(t *testing.T) {
