@@ -1,0 +1,99 @@
+package main
+
+import (
+	"bufio"
+	"context"
+	"flag"
+	"io"
+	"regexp"
+	"strings"
+	"testing"
+	"time"
+
+	"github.com/aws/aws-sdk-go-v2/aws"
+	awsconfig "github.com/aws/aws-sdk-go-v2/config"
+	"github.com/aws/aws-sdk-go-v2/service/ecs"
+	"github.com/aws/aws-sdk-go-v2/service/sqs"
+	"github.com/stretchr/testify/assert"
+	"github.com/stretchr/testify/require"
+	"go.uber.org/goleak"
+)
+
+func TestMain(m *testing.M) { goleak.VerifyTestMain(m) }
+
+func noEnv(string) string { return "" }
+
+// The line that is printed is all that an SDK needs, and a stop does not wait for long polls.
+func TestServesAndStops(t *testing.T) {
+	ctx, stop := context.WithCancel(t.Context())
+	defer stop()
+	reader, writer := io.Pipe()
+	done := make(chan error, 1)
+	go func() {
+		done <- run(ctx, []string{"--bind", "127.0.0.1:0", "--cluster", "prod", "--cluster", "test", "--instances", "2", "--short-arns", "--region", "eu-west-1"}, noEnv, writer)
+		writer.Close()
+	}()
+	line, err := bufio.NewReader(reader).ReadString('\n')
+	require.NoError(t, err)
+	for _, pair := range regexp.MustCompile(`(AWS_\w+)=(\S+)`).FindAllStringSubmatch(line, -1) {
+		t.Setenv(pair[1], pair[2])
+	}
+	sdk, err := awsconfig.LoadDefaultConfig(ctx)
+	require.NoError(t, err)
+	client := ecs.NewFromConfig(sdk)
+	for _, cluster := range []string{"prod", "test"} {
+		out, err := client.ListContainerInstances(ctx, &ecs.ListContainerInstancesInput{Cluster: &cluster})
+		require.NoError(t, err)
+		assert.Len(t, out.ContainerInstanceArns, 2)
+		assert.Regexp(t, `^arn:aws:ecs:eu-west-1:123456789012:container-instance/[0-9a-f-]{36}$`, out.ContainerInstanceArns[0])
+	}
+	queue, err := sqs.NewFromConfig(sdk).GetQueueUrl(ctx, &sqs.GetQueueUrlInput{QueueName: aws.String("blox_queue")})
+	require.NoError(t, err)
+	polled := make(chan struct{})
+	go func() {
+		defer close(polled)
+		for {
+			out, err := sqs.NewFromConfig(sdk).ReceiveMessage(context.Background(), &sqs.ReceiveMessageInput{QueueUrl: queue.QueueUrl, MaxNumberOfMessages: 10, WaitTimeSeconds: 20},
+				func(o *sqs.Options) { o.RetryMaxAttempts = 1 })
+			if err != nil || len(out.Messages) == 0 {
+				return
+			}
+		}
+	}()
+	stop()
+	select {
+	case err := <-done:
+		require.NoError(t, err)
+	case <-time.After(5 * time.Second):
+		t.Fatal("it does not stop")
+	}
+	<-polled
+}
+
+func TestSettings(t *testing.T) {
+	c, err := parseConfig(nil, func(name string) string {
+		return map[string]string{"AWS_REGION": "eu-west-1", "ECS_SIM_BIND": "0.0.0.0:1"}[name]
+	}, io.Discard)
+	require.NoError(t, err)
+	assert.Equal(t, "eu-west-1", c.sim.Region)
+	assert.Equal(t, "0.0.0.0:1", c.bind)
+	assert.Equal(t, []string{"default"}, c.clusters)
+	assert.Equal(t, 300*time.Millisecond, c.sim.PendingDelay)
+
+	for name, args := range map[string][]string{
+		"an argument":          {"serve"},
+		"an unknown flag":      {"--nope"},
+		"a cluster's bad name": {"--cluster", "a b"},
+		"a bad account":        {"--account", "12"},
+		"a bad region":         {"--region", "moon"},
+		"a negative number":    {"--instances", "-1"},
+		"a delay without unit": {"--stop-delay", "5"},
+	} {
+		_, err := parseConfig(args, noEnv, io.Discard)
+		assert.Error(t, err, name)
+	}
+	var help strings.Builder
+	assert.ErrorIs(t, run(t.Context(), []string{"--help"}, noEnv, &help), flag.ErrHelp)
+	assert.Contains(t, help.String(), "-short-arns")
+	assert.Error(t, run(t.Context(), []string{"--bind", "256.0.0.1:0"}, noEnv, io.Discard))
+}
