@@ -34,11 +34,11 @@ type Violation struct {
 const maxViolations = 1000
 
 type counters struct {
-	calls                   map[string]map[string]int
-	peakBy                  map[live]int
-	onDraining, onUnplugged int
-	violations              []Violation
-	events                  EventCounters
+	calls                      map[string]map[string]int
+	peakBy                     map[live]int
+	onDraining, onDisconnected int
+	violations                 []Violation
+	events                     EventCounters
 }
 
 func newCounters() counters {
@@ -51,7 +51,7 @@ func (s *Sim) Counters() Counters {
 	defer s.unlock()
 	c := Counters{
 		Calls: map[string]map[string]int{}, PeakByStartedBy: map[string]int{}, PeakByFamily: map[string]int{},
-		StartsOnDraining: s.counters.onDraining, StartsOnDisconnected: s.counters.onUnplugged,
+		StartsOnDraining: s.counters.onDraining, StartsOnDisconnected: s.counters.onDisconnected,
 		Violations: append([]Violation{}, s.counters.violations...), Events: s.counters.events,
 	}
 	for action, outcomes := range s.counters.calls {

@@ -21,20 +21,20 @@ var ecsActions = map[string]call{
 	"ListTaskDefinitions":        ecsCall((*Sim).listTaskDefinitions),
 	"ListTaskDefinitionFamilies": ecsCall((*Sim).listTaskDefinitionFamilies),
 
-	"ListContainerInstances":        ecsCall((*Sim).listContainerInstances),
-	"DescribeContainerInstances":    ecsCall((*Sim).describeContainerInstances),
-	"UpdateContainerInstancesState": ecsCall((*Sim).updateContainerInstancesState),
-	"RegisterContainerInstance":     ecsCall((*Sim).registerContainerInstance),
-	"DeregisterContainerInstance":   ecsCall((*Sim).deregisterContainerInstance),
-	"PutAttributes":                 ecsCall((*Sim).putAttributes),
-	"DeleteAttributes":              ecsCall((*Sim).deleteAttributes),
-	"ListAttributes":                ecsCall((*Sim).listAttributes),
+	"ListContainerInstances":        inCluster((*Sim).listContainerInstances),
+	"DescribeContainerInstances":    inCluster((*Sim).describeContainerInstances),
+	"UpdateContainerInstancesState": inCluster((*Sim).updateContainerInstancesState),
+	"RegisterContainerInstance":     inCluster((*Sim).registerContainerInstance),
+	"DeregisterContainerInstance":   inCluster((*Sim).deregisterContainerInstance),
+	"PutAttributes":                 inCluster((*Sim).putAttributes),
+	"DeleteAttributes":              inCluster((*Sim).deleteAttributes),
+	"ListAttributes":                inCluster((*Sim).listAttributes),
 
-	"StartTask":     ecsCall((*Sim).startTask),
-	"RunTask":       ecsCall((*Sim).runTask),
-	"StopTask":      ecsCall((*Sim).stopTask),
-	"ListTasks":     ecsCall((*Sim).listTasks),
-	"DescribeTasks": ecsCall((*Sim).describeTasks),
+	"StartTask":     inCluster((*Sim).startTask),
+	"RunTask":       inCluster((*Sim).runTask),
+	"StopTask":      inCluster((*Sim).stopTask),
+	"ListTasks":     inCluster((*Sim).listTasks),
+	"DescribeTasks": inCluster((*Sim).describeTasks),
 }
 
 // page are the parameters by which every list is read.

@@ -72,6 +72,8 @@ type clusterInput struct {
 	Cluster string `json:"cluster"`
 }
 
+func (in clusterInput) cluster() string { return in.Cluster }
+
 func (s *Sim) deleteCluster(in clusterInput) (any, error) {
 	if in.Cluster == "" {
 		return nil, invalid("Cluster name should not be null or empty.")

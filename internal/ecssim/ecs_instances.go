@@ -16,11 +16,7 @@ type listInstancesInput struct {
 	Status string `json:"status"`
 }
 
-func (s *Sim) listContainerInstances(in listInstancesInput) (any, error) {
-	c, err := s.cluster(in.Cluster)
-	if err != nil {
-		return nil, err
-	}
+func (s *Sim) listContainerInstances(c *cluster, in listInstancesInput) (any, error) {
 	if in.Filter != "" {
 		return nil, invalid("The simulator has no cluster query language: leave the filter empty.")
 	}
@@ -38,18 +34,18 @@ type instancesInput struct {
 	Status             string   `json:"status"` // of UpdateContainerInstancesState
 }
 
-func (s *Sim) describeContainerInstances(in instancesInput) (any, error) {
-	return s.eachInstance(in, maxDescribe, func(i *instance) string { return "" })
+func (s *Sim) describeContainerInstances(c *cluster, in instancesInput) (any, error) {
+	return s.eachInstance(c, in, maxDescribe, func(i *instance) string { return "" })
 }
 
 // maxChange is the most instances that one call can change, or start a task on.
 const maxChange = 10
 
-func (s *Sim) updateContainerInstancesState(in instancesInput) (any, error) {
+func (s *Sim) updateContainerInstancesState(c *cluster, in instancesInput) (any, error) {
 	if in.Status != statusActive && in.Status != statusDraining {
 		return nil, invalid("Container instance status should be one of [ACTIVE,DRAINING].")
 	}
-	return s.eachInstance(in, maxChange, func(i *instance) string {
+	return s.eachInstance(c, in, maxChange, func(i *instance) string {
 		if i.status == statusInactive {
 			return statusInactive
 		}
@@ -59,11 +55,7 @@ func (s *Sim) updateContainerInstancesState(in instancesInput) (any, error) {
 }
 
 // eachInstance does something to each instance and answers with them, and with failures for which do gives the reason.
-func (s *Sim) eachInstance(in instancesInput, most int, do func(*instance) string) (any, error) {
-	c, err := s.cluster(in.Cluster)
-	if err != nil {
-		return nil, err
-	}
+func (s *Sim) eachInstance(c *cluster, in instancesInput, most int, do func(*instance) string) (any, error) {
 	if len(in.ContainerInstances) == 0 || len(in.ContainerInstances) > most {
 		return nil, invalid("Container instances must have 1 to %d elements.", most)
 	}
@@ -91,11 +83,7 @@ type registerInput struct {
 	Tags                     []tag       `json:"tags"`
 }
 
-func (s *Sim) registerContainerInstance(in registerInput) (any, error) {
-	c, err := s.cluster(in.Cluster)
-	if err != nil {
-		return nil, err
-	}
+func (s *Sim) registerContainerInstance(c *cluster, in registerInput) (any, error) {
 	if in.ContainerInstanceARN != "" { // an agent that has come back
 		i := s.instanceIn(c, in.ContainerInstanceARN)
 		if i == nil || i.status == statusInactive {
@@ -112,9 +100,11 @@ func (s *Sim) registerContainerInstance(in registerInput) (any, error) {
 	}
 	r := registration{ec2ID: document.InstanceID, attributes: in.Attributes, versions: in.VersionInfo, tags: in.Tags}
 	if len(in.TotalResources) > 0 {
-		if r.capacity, err = readResources(in.TotalResources); err != nil {
+		capacity, err := readResources(in.TotalResources)
+		if err != nil {
 			return nil, err
 		}
+		r.capacity = capacity
 	}
 	return map[string]any{"containerInstance": answerInstance(s.register(c, r))}, nil
 }
@@ -151,11 +141,7 @@ type deregisterInput struct {
 	Force             bool   `json:"force"`
 }
 
-func (s *Sim) deregisterContainerInstance(in deregisterInput) (any, error) {
-	c, err := s.cluster(in.Cluster)
-	if err != nil {
-		return nil, err
-	}
+func (s *Sim) deregisterContainerInstance(c *cluster, in deregisterInput) (any, error) {
 	i := s.instanceIn(c, in.ContainerInstance)
 	if i == nil || i.status == statusInactive {
 		return nil, invalid("Referenced container instance %.300s not found.", in.ContainerInstance)
@@ -176,8 +162,8 @@ type attributesInput struct {
 const maxAttributes = 50
 
 // putAttributes changes attributes without a new version and without an event, as in ECS.
-func (s *Sim) putAttributes(in attributesInput) (any, error) {
-	return s.eachAttribute(in, func(i *instance, a attribute) error {
+func (s *Sim) putAttributes(c *cluster, in attributesInput) (any, error) {
+	return s.eachAttribute(c, in, func(i *instance, a attribute) error {
 		if len(a.Name) > 128 || len(deref(a.Value)) > 128 {
 			return invalid("Attribute names and values have at most 128 characters.")
 		}
@@ -195,8 +181,8 @@ func (s *Sim) putAttributes(in attributesInput) (any, error) {
 	})
 }
 
-func (s *Sim) deleteAttributes(in attributesInput) (any, error) {
-	return s.eachAttribute(in, func(i *instance, a attribute) error {
+func (s *Sim) deleteAttributes(c *cluster, in attributesInput) (any, error) {
+	return s.eachAttribute(c, in, func(i *instance, a attribute) error {
 		i.attributes = slices.DeleteFunc(slices.Clone(i.attributes), func(b attribute) bool {
 			return a.Name == b.Name && (a.Value == nil || deref(a.Value) == deref(b.Value))
 		})
@@ -205,11 +191,7 @@ func (s *Sim) deleteAttributes(in attributesInput) (any, error) {
 }
 
 // eachAttribute does something for each attribute on its target, once all targets are found.
-func (s *Sim) eachAttribute(in attributesInput, do func(*instance, attribute) error) (any, error) {
-	c, err := s.cluster(in.Cluster)
-	if err != nil {
-		return nil, err
-	}
+func (s *Sim) eachAttribute(c *cluster, in attributesInput, do func(*instance, attribute) error) (any, error) {
 	if len(in.Attributes) == 0 || len(in.Attributes) > maxChange {
 		return nil, invalid("Attributes must have 1 to %d elements.", maxChange)
 	}
@@ -242,11 +224,7 @@ type listAttributesInput struct {
 	AttributeValue string `json:"attributeValue"`
 }
 
-func (s *Sim) listAttributes(in listAttributesInput) (any, error) {
-	c, err := s.cluster(in.Cluster)
-	if err != nil {
-		return nil, err
-	}
+func (s *Sim) listAttributes(c *cluster, in listAttributesInput) (any, error) {
 	if in.TargetType != "container-instance" {
 		return nil, invalid("Unsupported target type %.100q.", in.TargetType)
 	}

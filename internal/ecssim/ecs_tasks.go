@@ -30,11 +30,7 @@ const maxStartedBy = 36
 var startedByForm = regexp.MustCompile(`^[a-zA-Z0-9_/-]*$`)
 
 // launch checks what does not depend on an instance.
-func (s *Sim) launch(in taskInput) (launch, error) {
-	c, err := s.cluster(in.Cluster)
-	if err != nil {
-		return launch{}, err
-	}
+func (s *Sim) launch(c *cluster, in taskInput) (launch, error) {
 	if in.TaskDefinition == "" {
 		return launch{}, clientError("TaskDefinition can not be blank.")
 	}
@@ -76,22 +72,22 @@ type startTaskInput struct {
 	ContainerInstances []string `json:"containerInstances"`
 }
 
-func (s *Sim) startTask(in startTaskInput) (any, error) {
+func (s *Sim) startTask(c *cluster, in startTaskInput) (any, error) {
 	if len(in.ContainerInstances) == 0 {
 		return nil, invalid("Container Instances cannot be empty.")
 	}
 	if len(in.ContainerInstances) > maxChange {
 		return nil, invalid("Container Instances cannot have more than %d elements.", maxChange)
 	}
-	l, err := s.launch(in.taskInput)
+	l, err := s.launch(c, in.taskInput)
 	if err != nil {
 		return nil, err
 	}
 	started, failures := []taskAnswer{}, []failure{}
 	for _, ref := range in.ContainerInstances {
-		i := s.instanceIn(l.cluster, ref)
+		i := s.instanceIn(c, ref)
 		if i == nil {
-			failures = append(failures, s.missing(arn.ContainerInstance, l.cluster, ref))
+			failures = append(failures, s.missing(arn.ContainerInstance, c, ref))
 			continue
 		}
 		if reason := s.refusal(i, l); reason != "" {
@@ -99,7 +95,7 @@ func (s *Sim) startTask(in startTaskInput) (any, error) {
 			continue
 		}
 		l.instance = i
-		started = append(started, s.answerTask(s.start(l), true))
+		started = append(started, answerTask(s.start(l), true))
 	}
 	return map[string]any{"tasks": started, "failures": failures}, nil
 }
@@ -113,7 +109,7 @@ func (s *Sim) refusal(i *instance, l launch) string {
 		s.counters.onDraining++
 		return "INACTIVE"
 	case !i.connected:
-		s.counters.onUnplugged++
+		s.counters.onDisconnected++
 		return "AGENT"
 	case slices.ContainsFunc(l.definition.requires, func(name string) bool { return !i.has(name) }):
 		return "ATTRIBUTE"
@@ -131,7 +127,7 @@ type runTaskInput struct {
 }
 
 // runTask places tasks where the fewest are.
-func (s *Sim) runTask(in runTaskInput) (any, error) {
+func (s *Sim) runTask(c *cluster, in runTaskInput) (any, error) {
 	count := 1
 	if in.Count != nil {
 		count = *in.Count
@@ -139,7 +135,7 @@ func (s *Sim) runTask(in runTaskInput) (any, error) {
 	if count < 1 || count > maxChange {
 		return nil, invalid("Task count must be between 1 and %d.", maxChange)
 	}
-	l, err := s.launch(in.taskInput)
+	l, err := s.launch(c, in.taskInput)
 	if err != nil {
 		return nil, err
 	}
@@ -152,7 +148,7 @@ func (s *Sim) runTask(in runTaskInput) (any, error) {
 				continue
 			}
 		}
-		started = append(started, s.answerTask(s.start(l), true))
+		started = append(started, answerTask(s.start(l), true))
 	}
 	return map[string]any{"tasks": started, "failures": failures}, nil
 }
@@ -180,17 +176,13 @@ type stopTaskInput struct {
 	Reason string `json:"reason"`
 }
 
-func (s *Sim) stopTask(in stopTaskInput) (any, error) {
-	c, err := s.cluster(in.Cluster)
-	if err != nil {
-		return nil, err
-	}
+func (s *Sim) stopTask(c *cluster, in stopTaskInput) (any, error) {
 	t := s.taskIn(c, in.Task)
 	if t == nil {
 		return nil, invalid("The referenced task was not found.")
 	}
 	s.stop(t, "UserInitiated", cmp.Or(in.Reason, "Task stopped by user"))
-	return map[string]any{"task": s.answerTask(t, true)}, nil
+	return map[string]any{"task": answerTask(t, true)}, nil
 }
 
 type listTasksInput struct {
@@ -204,11 +196,7 @@ type listTasksInput struct {
 	LaunchType        string `json:"launchType"`
 }
 
-func (s *Sim) listTasks(in listTasksInput) (any, error) {
-	c, err := s.cluster(in.Cluster)
-	if err != nil {
-		return nil, err
-	}
+func (s *Sim) listTasks(c *cluster, in listTasksInput) (any, error) {
 	if in.StartedBy != "" && (in.ContainerInstance != "" || in.Family != "" || in.ServiceName != "" || in.DesiredStatus != "") {
 		return nil, invalid("startedBy must be the only filter beside the cluster and the launch type.")
 	}
@@ -252,11 +240,7 @@ type describeTasksInput struct {
 	Include []string `json:"include"`
 }
 
-func (s *Sim) describeTasks(in describeTasksInput) (any, error) {
-	c, err := s.cluster(in.Cluster)
-	if err != nil {
-		return nil, err
-	}
+func (s *Sim) describeTasks(c *cluster, in describeTasksInput) (any, error) {
 	if len(in.Tasks) == 0 {
 		return nil, invalid("Tasks cannot be empty.")
 	}
@@ -268,7 +252,7 @@ func (s *Sim) describeTasks(in describeTasksInput) (any, error) {
 		if t := s.taskIn(c, ref); t == nil || s.tooFresh(t.createdAt) {
 			failures = append(failures, s.missing(arn.Task, c, ref))
 		} else {
-			found = append(found, s.answerTask(t, slices.ContainsFunc(in.Include, func(what string) bool { return strings.EqualFold(what, "TAGS") })))
+			found = append(found, answerTask(t, slices.ContainsFunc(in.Include, func(what string) bool { return strings.EqualFold(what, "TAGS") })))
 		}
 	}
 	return map[string]any{"tasks": found, "failures": failures}, nil

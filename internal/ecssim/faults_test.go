@@ -86,7 +86,7 @@ func TestServerErrorsBeforeAndAfterTheDeed(t *testing.T) {
 
 // A client that gave up does not know whether it was done: it is.
 func TestLatencyOutlivesTheClient(t *testing.T) {
-	w := newWorld(t, Config{Faults: Faults{Latency: map[string]Duration{"StartTask": Duration(50 * time.Millisecond)}}})
+	w := newWorld(t, Config{Faults: Faults{Latency: map[string]Duration{"StartTask": Duration(300 * time.Millisecond)}}})
 	w.RegisterTaskDefinition("agent")
 	ctx, cancel := context.WithTimeout(w.ctx, 10*time.Millisecond)
 	defer cancel()

@@ -177,12 +177,15 @@ func (i *instance) has(attributeName string) bool {
 
 // findInstance finds an instance of any cluster by its ARN or id.
 func (s *Sim) findInstance(ref string) *instance {
-	i := s.instances[ref[strings.LastIndexByte(ref, '/')+1:]]
+	i := s.instances[lastPart(ref)]
 	if i == nil || ref != i.id && ref != i.arn {
 		return nil
 	}
 	return i
 }
+
+// lastPart is the id in an ARN, the name in a queue's URL, or all of what has no slash.
+func lastPart(ref string) string { return ref[strings.LastIndexByte(ref, '/')+1:] }
 
 // instanceIn is findInstance for one cluster's instances.
 func (s *Sim) instanceIn(c *cluster, ref string) *instance {

@@ -74,7 +74,7 @@ func (qs *queues) checkRedrive(attributes map[string]string) error {
 
 // byURL finds a queue by its URL, whatever host its client knows the simulator by.
 func (qs *queues) byURL(url string) (*queue, error) {
-	return qs.named(url[strings.LastIndexByte(url, '/')+1:])
+	return qs.named(lastPart(url))
 }
 
 func (qs *queues) byARN(arn string) *queue {

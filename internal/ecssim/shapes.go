@@ -207,7 +207,7 @@ type taskAnswer struct {
 	Tags                  []tag             `json:"tags"`
 }
 
-func (s *Sim) answerTask(t *task, withTags bool) taskAnswer {
+func answerTask(t *task, withTags bool) taskAnswer {
 	a := taskAnswer{shapeTask[epoch](t, true), "UNKNOWN", []json.RawMessage{}, []tag{}}
 	if withTags {
 		a.Tags = append(a.Tags, t.tags...)

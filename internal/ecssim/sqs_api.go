@@ -14,27 +14,34 @@ var sqsActions = map[string]call{
 	"CreateQueue":        sqsCall((*Sim).createQueue),
 	"GetQueueUrl":        sqsCall((*Sim).getQueueURL),
 	"ListQueues":         sqsCall((*Sim).listQueues),
-	"GetQueueAttributes": sqsCall((*Sim).getQueueAttributes),
-	"SetQueueAttributes": sqsCall((*Sim).setQueueAttributes),
-	"PurgeQueue":         sqsCall((*Sim).purgeQueue),
+	"GetQueueAttributes": onQueue((*Sim).getQueueAttributes),
+	"SetQueueAttributes": onQueue((*Sim).setQueueAttributes),
+	"PurgeQueue":         onQueue((*Sim).purgeQueue),
 
-	"SendMessage":                  sqsCall((*Sim).sendMessage),
-	"SendMessageBatch":             sqsCall((*Sim).sendMessageBatch),
-	"ReceiveMessage":               sqsCall((*Sim).receiveMessage),
-	"DeleteMessage":                sqsCall((*Sim).deleteMessage),
-	"DeleteMessageBatch":           sqsCall((*Sim).deleteMessageBatch),
-	"ChangeMessageVisibility":      sqsCall((*Sim).changeMessageVisibility),
-	"ChangeMessageVisibilityBatch": sqsCall((*Sim).changeMessageVisibilityBatch),
+	"SendMessage":                  onQueue((*Sim).sendMessage),
+	"SendMessageBatch":             onQueue((*Sim).sendMessageBatch),
+	"ReceiveMessage":               onQueue((*Sim).receiveMessage),
+	"DeleteMessage":                onQueue((*Sim).deleteMessage),
+	"DeleteMessageBatch":           onQueue((*Sim).deleteMessageBatch),
+	"ChangeMessageVisibility":      onQueue((*Sim).changeMessageVisibility),
+	"ChangeMessageVisibilityBatch": onQueue((*Sim).changeMessageVisibilityBatch),
 }
 
+// queueURL names the queue that a call is about.
+type queueURL struct {
+	QueueURL string `json:"QueueUrl"`
+}
+
+func (in queueURL) url() string { return in.QueueURL }
+
 type queueInput struct {
-	QueueURL       string            `json:"QueueUrl"`
+	queueURL
 	QueueName      string            `json:"QueueName"`
 	Attributes     map[string]string `json:"Attributes"`
 	AttributeNames []string          `json:"AttributeNames"`
 }
 
-func (s *Sim) queueURL(r request, name string) string {
+func (s *Sim) urlOf(r request, name string) string {
 	return r.baseURL + "/" + s.cfg.Account + "/" + name
 }
 
@@ -43,7 +50,7 @@ func (s *Sim) createQueue(r request, in queueInput) (any, error) {
 	if err != nil {
 		return nil, err
 	}
-	return map[string]string{"QueueUrl": s.queueURL(r, q.name)}, nil
+	return map[string]string{"QueueUrl": s.urlOf(r, q.name)}, nil
 }
 
 func (s *Sim) getQueueURL(r request, in queueInput) (any, error) {
@@ -51,7 +58,7 @@ func (s *Sim) getQueueURL(r request, in queueInput) (any, error) {
 	if err != nil {
 		return nil, err
 	}
-	return map[string]string{"QueueUrl": s.queueURL(r, q.name)}, nil
+	return map[string]string{"QueueUrl": s.urlOf(r, q.name)}, nil
 }
 
 type listQueuesInput struct {
@@ -81,17 +88,13 @@ func (s *Sim) listQueues(r request, in listQueuesInput) (any, error) {
 	}
 	urls := []string{}
 	for _, name := range names {
-		urls = append(urls, s.queueURL(r, name))
+		urls = append(urls, s.urlOf(r, name))
 	}
 	out["QueueUrls"] = urls
 	return out, nil
 }
 
-func (s *Sim) getQueueAttributes(_ request, in queueInput) (any, error) {
-	q, err := s.queues.byURL(in.QueueURL)
-	if err != nil {
-		return nil, err
-	}
+func (s *Sim) getQueueAttributes(_ request, q *queue, in queueInput) (any, error) {
 	all := q.attributes()
 	wanted := map[string]string{}
 	for _, name := range in.AttributeNames {
@@ -104,28 +107,20 @@ func (s *Sim) getQueueAttributes(_ request, in queueInput) (any, error) {
 	return map[string]any{"Attributes": wanted}, nil
 }
 
-func (s *Sim) setQueueAttributes(_ request, in queueInput) (any, error) {
-	q, err := s.queues.byURL(in.QueueURL)
-	if err != nil {
-		return nil, err
-	}
+func (s *Sim) setQueueAttributes(_ request, q *queue, in queueInput) (any, error) {
 	if err := s.queues.checkRedrive(in.Attributes); err != nil {
 		return nil, err
 	}
 	return struct{}{}, q.set(in.Attributes)
 }
 
-func (s *Sim) purgeQueue(_ request, in queueInput) (any, error) {
-	q, err := s.queues.byURL(in.QueueURL)
-	if err != nil {
-		return nil, err
-	}
+func (s *Sim) purgeQueue(_ request, q *queue, in queueInput) (any, error) {
 	q.purge()
 	return struct{}{}, nil
 }
 
 type sendInput struct {
-	QueueURL          string                      `json:"QueueUrl"`
+	queueURL
 	ID                string                      `json:"Id"` // in a batch
 	MessageBody       string                      `json:"MessageBody"`
 	DelaySeconds      *int                        `json:"DelaySeconds"`
@@ -139,11 +134,7 @@ type sent struct {
 	MD5OfMessageAttributes string `json:"MD5OfMessageAttributes,omitempty"`
 }
 
-func (s *Sim) sendMessage(_ request, in sendInput) (any, error) {
-	q, err := s.queues.byURL(in.QueueURL)
-	if err != nil {
-		return nil, err
-	}
+func (s *Sim) sendMessage(_ request, q *queue, in sendInput) (any, error) {
 	return in.sendTo(q)
 }
 
@@ -190,8 +181,8 @@ func validText(text string) bool {
 }
 
 type batchInput[Entry any] struct {
-	QueueURL string  `json:"QueueUrl"`
-	Entries  []Entry `json:"Entries"`
+	queueURL
+	Entries []Entry `json:"Entries"`
 }
 
 type batchFailure struct {
@@ -238,11 +229,7 @@ func batch[Entry, Done any](entries []Entry, id func(Entry) string, do func(Entr
 	return map[string]any{"Successful": successful, "Failed": failed}, nil
 }
 
-func (s *Sim) sendMessageBatch(_ request, in batchInput[sendInput]) (any, error) {
-	q, err := s.queues.byURL(in.QueueURL)
-	if err != nil {
-		return nil, err
-	}
+func (s *Sim) sendMessageBatch(_ request, q *queue, in batchInput[sendInput]) (any, error) {
 	total := 0
 	for _, entry := range in.Entries {
 		total += entry.size()
@@ -255,7 +242,7 @@ func (s *Sim) sendMessageBatch(_ request, in batchInput[sendInput]) (any, error)
 }
 
 type receiveInput struct {
-	QueueURL                    string   `json:"QueueUrl"`
+	queueURL
 	MaxNumberOfMessages         *int     `json:"MaxNumberOfMessages"`
 	VisibilityTimeout           *int     `json:"VisibilityTimeout"`
 	WaitTimeSeconds             *int     `json:"WaitTimeSeconds"`
@@ -274,11 +261,7 @@ type receivedShape struct {
 	MessageAttributes      map[string]messageAttribute `json:"MessageAttributes,omitempty"`
 }
 
-func (s *Sim) receiveMessage(r request, in receiveInput) (any, error) {
-	q, err := s.queues.byURL(in.QueueURL)
-	if err != nil {
-		return nil, err
-	}
+func (s *Sim) receiveMessage(r request, q *queue, in receiveInput) (any, error) {
 	most := 1
 	if in.MaxNumberOfMessages != nil {
 		most = *in.MaxNumberOfMessages
@@ -358,7 +341,7 @@ func (in receiveInput) show(m received) receivedShape {
 }
 
 type handleInput struct {
-	QueueURL          string `json:"QueueUrl"`
+	queueURL
 	ID                string `json:"Id"` // in a batch
 	ReceiptHandle     string `json:"ReceiptHandle"`
 	VisibilityTimeout *int   `json:"VisibilityTimeout"`
@@ -368,37 +351,21 @@ type doneID struct {
 	ID string `json:"Id"`
 }
 
-func (s *Sim) deleteMessage(_ request, in handleInput) (any, error) {
-	q, err := s.queues.byURL(in.QueueURL)
-	if err != nil {
-		return nil, err
-	}
+func (s *Sim) deleteMessage(_ request, q *queue, in handleInput) (any, error) {
 	return struct{}{}, q.remove(in.ReceiptHandle)
 }
 
-func (s *Sim) deleteMessageBatch(_ request, in batchInput[handleInput]) (any, error) {
-	q, err := s.queues.byURL(in.QueueURL)
-	if err != nil {
-		return nil, err
-	}
+func (s *Sim) deleteMessageBatch(_ request, q *queue, in batchInput[handleInput]) (any, error) {
 	return batch(in.Entries, handleInput.id, func(e handleInput) (doneID, error) { return doneID{e.ID}, q.remove(e.ReceiptHandle) })
 }
 
 func (in handleInput) id() string { return in.ID }
 
-func (s *Sim) changeMessageVisibility(_ request, in handleInput) (any, error) {
-	q, err := s.queues.byURL(in.QueueURL)
-	if err != nil {
-		return nil, err
-	}
+func (s *Sim) changeMessageVisibility(_ request, q *queue, in handleInput) (any, error) {
 	return struct{}{}, in.hideIn(q)
 }
 
-func (s *Sim) changeMessageVisibilityBatch(_ request, in batchInput[handleInput]) (any, error) {
-	q, err := s.queues.byURL(in.QueueURL)
-	if err != nil {
-		return nil, err
-	}
+func (s *Sim) changeMessageVisibilityBatch(_ request, q *queue, in batchInput[handleInput]) (any, error) {
 	return batch(in.Entries, handleInput.id, func(e handleInput) (doneID, error) { return doneID{e.ID}, e.hideIn(q) })
 }
 

@@ -4,7 +4,6 @@ import (
 	"cmp"
 	"fmt"
 	"slices"
-	"strings"
 	"time"
 
 	"github.com/google/uuid"
@@ -153,7 +152,7 @@ func (s *Sim) KillTask(arn string, exitCode int) error {
 
 // findTask finds a task of any cluster by its ARN or id.
 func (s *Sim) findTask(ref string) *task {
-	t := s.tasks[ref[strings.LastIndexByte(ref, '/')+1:]]
+	t := s.tasks[lastPart(ref)]
 	if t == nil || ref != t.id && ref != t.arn {
 		return nil
 	}

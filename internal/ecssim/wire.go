@@ -264,6 +264,28 @@ func ecsCall[In any](do func(*Sim, In) (any, error)) call {
 	}
 }
 
+// inCluster makes a call of an ECS action that is about one ACTIVE cluster.
+func inCluster[In interface{ cluster() string }](do func(*Sim, *cluster, In) (any, error)) call {
+	return ecsCall(func(s *Sim, in In) (any, error) {
+		c, err := s.cluster(in.cluster())
+		if err != nil {
+			return nil, err
+		}
+		return do(s, c, in)
+	})
+}
+
+// onQueue makes a call of an SQS action that is about one queue.
+func onQueue[In interface{ url() string }](do func(*Sim, request, *queue, In) (any, error)) call {
+	return sqsCall(func(s *Sim, r request, in In) (any, error) {
+		q, err := s.queues.byURL(in.url())
+		if err != nil {
+			return nil, err
+		}
+		return do(s, r, q, in)
+	})
+}
+
 // sqsCall makes a call of an SQS action, which needs no lock of the simulator's.
 func sqsCall[In any](do func(*Sim, request, In) (any, error)) call {
 	return func(s *Sim, r request) ([]byte, error) {
