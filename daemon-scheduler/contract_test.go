@@ -11,7 +11,6 @@ import (
 	"github.com/stretchr/testify/assert"
 	"github.com/stretchr/testify/require"
 
-	"github.com/blox/blox/internal/awsconfig"
 	"github.com/blox/blox/internal/ecssim"
 	"github.com/blox/blox/internal/testenv"
 	v1 "github.com/blox/blox/swagger/daemon-scheduler/v1"
@@ -171,11 +170,9 @@ func TestContract(t *testing.T) {
 // retire leaves an INACTIVE cluster and an INACTIVE task definition behind.
 func (w *world) retire() (cluster, definition string) {
 	w.t.Helper()
-	cfg, err := awsconfig.Load(w.t.Context(), w.getenv)
-	require.NoError(w.t, err)
-	client := ecs.NewFromConfig(cfg, func(o *ecs.Options) { o.HTTPClient = &http.Client{Transport: &http.Transport{DisableKeepAlives: true}} })
+	client := w.ecs()
 	gone, retired := w.sim.CreateCluster("gone"), w.sim.RegisterTaskDefinition("retired")
-	_, err = client.DeleteCluster(w.t.Context(), &ecs.DeleteClusterInput{Cluster: &gone})
+	_, err := client.DeleteCluster(w.t.Context(), &ecs.DeleteClusterInput{Cluster: &gone})
 	require.NoError(w.t, err)
 	_, err = client.DeregisterTaskDefinition(w.t.Context(), &ecs.DeregisterTaskDefinitionInput{TaskDefinition: &retired})
 	require.NoError(w.t, err)

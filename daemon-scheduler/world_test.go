@@ -12,6 +12,8 @@ import (
 	"testing"
 	"time"
 
+	"github.com/aws/aws-sdk-go-v2/aws"
+	"github.com/aws/aws-sdk-go-v2/service/ecs"
 	"github.com/sirupsen/logrus"
 	"github.com/stretchr/testify/assert"
 	"github.com/stretchr/testify/require"
@@ -20,6 +22,7 @@ import (
 
 	clusterstate "github.com/blox/blox/cluster-state-service"
 	daemonscheduler "github.com/blox/blox/daemon-scheduler"
+	"github.com/blox/blox/internal/awsconfig"
 	"github.com/blox/blox/internal/ecssim"
 	"github.com/blox/blox/internal/testenv"
 	v1 "github.com/blox/blox/swagger/daemon-scheduler/v1"
@@ -237,4 +240,25 @@ func (w *world) put(key, value string) {
 	w.t.Helper()
 	_, err := w.client.Put(w.t.Context(), key, value)
 	require.NoError(w.t, err)
+}
+
+// ecs is a client of the simulator for what its Go API has no word for.
+func (w *world) ecs() *ecs.Client {
+	w.t.Helper()
+	cfg, err := awsconfig.Load(w.t.Context(), w.getenv)
+	require.NoError(w.t, err)
+	return ecs.NewFromConfig(cfg, func(o *ecs.Options) {
+		o.HTTPClient = &http.Client{Transport: &http.Transport{DisableKeepAlives: true}}
+	})
+}
+
+// startTask starts a task of the agent as somebody else than Blox would, and returns its ARN.
+func (w *world) startTask(instance, startedBy string) string {
+	w.t.Helper()
+	out, err := w.ecs().StartTask(w.t.Context(), &ecs.StartTaskInput{
+		Cluster: aws.String("prod"), TaskDefinition: &w.agent, ContainerInstances: []string{instance}, StartedBy: &startedBy,
+	})
+	require.NoError(w.t, err)
+	require.Len(w.t, out.Tasks, 1)
+	return *out.Tasks[0].TaskArn
 }

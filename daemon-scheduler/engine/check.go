@@ -20,28 +20,17 @@ const (
 	describable  = 100         // tasks of one DescribeTasks
 )
 
-// check asks ECS what became of launches and writes it down: of open ones by listing what their deployments have
-// started, of started ones by their tasks.
+// check asks ECS what became of launches and writes it down.
 func (w *work) check(ctx context.Context, checks []planner.Action) error {
+	checks = checks[:min(len(checks), atMost)]
 	if len(checks) == 0 {
 		return nil
 	}
 	asking, cancel := context.WithTimeout(ctx, checkTimeout)
 	defer cancel()
-	listed := map[string]bool{} // deployments
-	var arns []string
-	for _, a := range checks {
-		switch l := a.Launch; {
-		case l.State == environment.Started:
-			arns = append(arns, l.Task)
-		case l.Deployment != "" && !listed[l.Deployment]:
-			listed[l.Deployment] = true
-			of, err := w.list(asking, l.Deployment)
-			if err != nil {
-				return fmt.Errorf("list tasks of deployment %s: %w", l.Deployment, err)
-			}
-			arns = append(arns, of...)
-		}
+	arns, err := w.candidates(asking, checks)
+	if err != nil {
+		return err
 	}
 	tasks, err := w.describe(asking, arns)
 	if err != nil {
@@ -58,6 +47,40 @@ func (w *work) check(ctx context.Context, checks []planner.Action) error {
 	return w.commit(ctx, settled, nil)
 }
 
+// candidates are the tasks that may be the launches': of a started one its own; of an open one those that its deployment
+// started, and those of its instance that are to stop, as ECS lists the running ones alone by startedBy.
+func (w *work) candidates(ctx context.Context, checks []planner.Action) (arns []string, err error) {
+	listed := map[string]bool{} // deployments
+	list := func(input *ecs.ListTasksInput) error {
+		input.Cluster = &w.env.Cluster
+		for pages := ecs.NewListTasksPaginator(w.ECS, input); pages.HasMorePages(); {
+			page, err := pages.NextPage(ctx)
+			if err != nil {
+				return err
+			}
+			arns = append(arns, page.TaskArns...)
+		}
+		return nil
+	}
+	for _, a := range checks {
+		l := a.Launch
+		if l.State == environment.Started {
+			arns = append(arns, l.Task)
+			continue
+		}
+		if l.Deployment != "" && !listed[l.Deployment] {
+			listed[l.Deployment] = true
+			if err := list(&ecs.ListTasksInput{StartedBy: &l.Deployment}); err != nil {
+				return nil, fmt.Errorf("list tasks of deployment %s: %w", l.Deployment, err)
+			}
+		}
+		if err := list(&ecs.ListTasksInput{ContainerInstance: &l.Instance, DesiredStatus: types.DesiredStatusStopped}); err != nil {
+			return nil, fmt.Errorf("list stopped tasks of instance %s: %w", l.Instance, err)
+		}
+	}
+	return arns, nil
+}
+
 // found are the tasks that may be the launch's.
 func found(l environment.Launch, tasks []environment.Task) (of []environment.Task) {
 	for _, t := range tasks {
@@ -67,23 +90,6 @@ func found(l environment.Launch, tasks []environment.Task) (of []environment.Tas
 		}
 	}
 	return of
-}
-
-// list is the ARNs of a deployment's tasks, those that are to stop too.
-func (w *work) list(ctx context.Context, deployment string) (arns []string, err error) {
-	for _, desired := range []types.DesiredStatus{types.DesiredStatusRunning, types.DesiredStatusStopped} {
-		pages := ecs.NewListTasksPaginator(w.ECS, &ecs.ListTasksInput{
-			Cluster: &w.env.Cluster, StartedBy: &deployment, DesiredStatus: desired,
-		})
-		for pages.HasMorePages() {
-			page, err := pages.NextPage(ctx)
-			if err != nil {
-				return nil, err
-			}
-			arns = append(arns, page.TaskArns...)
-		}
-	}
-	return arns, nil
 }
 
 func (w *work) describe(ctx context.Context, arns []string) (tasks []environment.Task, err error) {

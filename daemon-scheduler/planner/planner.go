@@ -96,6 +96,9 @@ func Make(s State) Plan {
 			p.plan.InUse[task.StartedBy] = true
 		}
 	}
+	if p.deployed && !s.Fresh {
+		p.until(s.Now.Add(stale))
+	}
 	here := map[string]bool{}
 	for _, instance := range slices.SortedFunc(slices.Values(s.Instances), byARN) {
 		if !instance.Gone() {
@@ -148,7 +151,6 @@ func (p *planning) instance(i environment.Instance) {
 		}
 	case !p.Fresh:
 		p.wait(i.ARN, "the copy of the cluster is not current")
-		p.until(p.Now.Add(stale))
 	case p.stop(i.ARN, others):
 	case lives:
 		p.there(launch, kept)

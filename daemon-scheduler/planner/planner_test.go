@@ -275,6 +275,10 @@ func TestMake(t *testing.T) {
 			waits: []string{"i1: the copy of the cluster is not current"}, until: time.Second, shows: environment.Pending,
 		},
 
+		"an empty copy that is stale does not complete": {
+			stale: true, instances: []environment.Instance{}, until: time.Second, shows: environment.Pending,
+		},
+
 		"an open launch occupies the instance": {
 			launches: []environment.Launch{launch(environment.Open, 0)},
 			waits:    []string{"i1: a launch is open"}, until: 40 * time.Second, shows: environment.Running,

@@ -1,0 +1,370 @@
+package daemonscheduler_test
+
+import (
+	"context"
+	stdjson "encoding/json"
+	"slices"
+	"strings"
+	"testing"
+	"time"
+
+	"github.com/stretchr/testify/assert"
+	"github.com/stretchr/testify/require"
+	"go.etcd.io/etcd/api/v3/mvccpb"
+	clientv3 "go.etcd.io/etcd/client/v3"
+
+	"github.com/blox/blox/internal/ecssim"
+	"github.com/blox/blox/internal/testenv"
+)
+
+func TestLifeOfAnEnvironment(t *testing.T) {
+	t.Parallel()
+	w := newWorld(t)
+	instances := w.sim.AddInstances("prod", 3)
+	require.NoError(t, w.sim.DrainInstance(instances[2]))
+	elsewhere := w.sim.AddInstances("other", 1)
+	d := w.blox()
+	e := d.create("logs")
+	id := d.deploy(e)
+
+	d.completed("logs", id)
+	w.oneEach(id, instances[:2]...)
+	assert.Equal(t, 1, w.sim.Calls("StartTask"), "one call for all instances")
+	assert.Equal(t, "healthy", *d.environment("logs").Health)
+
+	added := w.sim.AddInstances("prod", 1)[0]
+	w.oneEach(id, instances[0], instances[1], added)
+
+	killed := w.live(id)[instances[0]][0]
+	require.NoError(t, w.sim.KillTask(killed.ARN, 1))
+	w.oneEach(id, instances[0], instances[1], added)
+	assert.NotEqual(t, killed.ARN, w.live(id)[instances[0]][0].ARN)
+
+	require.NoError(t, w.sim.RemoveInstance(instances[1]))
+	w.oneEach(id, instances[0], added)
+	testenv.Eventually(t, func() bool { return len(w.launches("logs")) == 2 }, "the launch of an instance that left stays")
+
+	require.NoError(t, w.sim.ActivateInstance(instances[2]))
+	w.oneEach(id, instances[0], instances[2], added)
+
+	d.ok("DELETE", "/v1/environments/logs", "", nil)
+	testenv.Eventually(t, func() bool { return len(w.launches("logs")) == 0 }, "launches stay behind")
+	w.oneEach(id, instances[0], instances[2], added)
+	for _, task := range w.sim.Tasks("other") {
+		assert.NotEqual(t, elsewhere[0], task.InstanceARN)
+	}
+	w.neverTwo()
+}
+
+// launches is the keys of an environment's launch records.
+func (w *world) launches(name string) (keys []string) {
+	w.t.Helper()
+	got, err := w.client.Get(w.t.Context(), "ecs/launch/"+name+"/", clientv3.WithPrefix())
+	require.NoError(w.t, err)
+	for _, kv := range got.Kvs {
+		keys = append(keys, string(kv.Key))
+	}
+	return keys
+}
+
+func TestEnvironmentsDoNotSeeEachOther(t *testing.T) {
+	t.Parallel()
+	w := newWorld(t)
+	d := w.blox()
+	instances := w.sim.AddInstances("prod", 2)
+	logs, metrics := d.create("logs"), d.create("metrics")
+	logsID, metricsID := d.deploy(logs), d.deploy(metrics)
+	w.oneEach(logsID, instances...)
+	w.oneEach(metricsID, instances...)
+	w.neverTwo()
+}
+
+func TestAnEmptyClusterCompletes(t *testing.T) {
+	t.Parallel()
+	w := newWorld(t)
+	d := w.blox()
+	d.completed("logs", d.deploy(d.create("logs")))
+	assert.Zero(t, w.sim.Calls("StartTask"))
+}
+
+func TestDisconnectedInstancesAreWaitedFor(t *testing.T) {
+	t.Parallel()
+	w := newWorld(t)
+	instances := w.sim.AddInstances("prod", 2)
+	require.NoError(t, w.sim.SetAgentConnected(instances[1], false))
+	d := w.blox()
+	id := d.deploy(d.create("logs"))
+	d.completed("logs", id)
+	w.oneEach(id, instances[0])
+	assert.Empty(t, d.deployment("logs", id).FailedInstances)
+	require.NoError(t, w.sim.SetAgentConnected(instances[1], true))
+	w.oneEach(id, instances...)
+	w.neverTwo()
+}
+
+func TestSurplusAndForeignTasks(t *testing.T) {
+	t.Parallel()
+	w := newWorld(t)
+	instance := w.sim.AddInstances("prod", 1)[0]
+	d := w.blox()
+	id := d.deploy(d.create("logs"))
+	d.completed("logs", id)
+	kept := w.live(id)[instance][0]
+
+	w.startTask(instance, "somebody")
+	surplus := w.startTask(instance, id)
+	w.oneEach(id, instance)
+	assert.Equal(t, kept.ARN, w.live(id)[instance][0].ARN, "the oldest one is kept")
+	assert.Len(t, w.live("somebody"), 1, "tasks of others are left alone")
+	testenv.Eventually(t, func() bool {
+		return slices.ContainsFunc(w.sim.Tasks("prod"), func(task ecssim.Task) bool {
+			return task.ARN == surplus && task.StoppedReason == "blox: one task too many of environment logs"
+		})
+	}, "the reason is not told")
+}
+
+func TestAnEarlierDeploymentIsReplacedAndV03RecordsWork(t *testing.T) {
+	t.Parallel()
+	w := newWorld(t)
+	instances := w.sim.AddInstances("prod", 2)
+	second := w.sim.RegisterTaskDefinition("agent")
+	for _, instance := range instances {
+		w.startTask(instance, older)
+	}
+	record := strings.ReplaceAll(old("logs", "prod", w.agent), "arn:i1", instances[0])
+	w.put("ecs/environment/logs", record)
+	d := w.blox()
+	testenv.Eventually(t, func() bool { return *d.environment("logs").Health == "healthy" }, "what v0.3 noted as failed is not over")
+	assert.Empty(t, d.deployment("logs", older).FailedInstances)
+	w.oneEach(older, instances...)
+	assert.Zero(t, w.sim.Calls("StopTask"))
+
+	// What an update will do: a new task definition, and a token for the next deployment.
+	got, err := w.client.Get(t.Context(), "ecs/environment/logs")
+	require.NoError(t, err)
+	assert.Contains(t, string(got.Kvs[0].Value), `"Later":{"kept":true}`)
+	changed := strings.Replace(string(got.Kvs[0].Value), `"Token":"`+used, `"Token":"`+unused, 1)
+	changed = strings.Replace(changed, `"DesiredTaskDefinition":"`+w.agent, `"DesiredTaskDefinition":"`+second, 1)
+	require.True(t, stdjson.Valid([]byte(changed)))
+	w.put("ecs/environment/logs", changed)
+	id := d.deploy(d.environment("logs"))
+	d.completed("logs", id)
+	w.oneEach(id, instances...)
+	assert.Empty(t, w.live(older))
+	for _, task := range w.sim.Tasks("prod") {
+		if task.StartedBy == older {
+			assert.Equal(t, "blox: earlier deployment of environment logs", task.StoppedReason)
+		} else {
+			assert.Equal(t, second, task.TaskDefinitionARN)
+		}
+	}
+	assert.Equal(t, 1, w.sim.Counters().PeakByFamily["agent"], "old and new lived together")
+	w.neverTwo()
+}
+
+func TestFailingStartsAreListedAndRetried(t *testing.T) {
+	t.Parallel()
+	w := newWorld(t)
+	instance := w.sim.AddInstances("prod", 1)[0]
+	w.sim.SetFaults(ecssim.Faults{StartFailures: 1, StartFailureReason: "RESOURCE:PORTS"})
+	d := w.blox()
+	id := d.deploy(d.create("logs"))
+	testenv.Eventually(t, func() bool { return *d.environment("logs").Health == "unhealthy" })
+	shown := d.deployment("logs", id)
+	assert.Equal(t, []string{instance}, shown.FailedInstances)
+	assert.Equal(t, "running", *shown.Status, "nothing runs")
+
+	w.sim.SetFaults(ecssim.Faults{})
+	d.completed("logs", id)
+	w.oneEach(id, instance)
+	testenv.Eventually(t, func() bool { return *d.environment("logs").Health == "healthy" })
+	assert.Empty(t, d.deployment("logs", id).FailedInstances)
+	assert.Equal(t, 2, w.sim.Calls("StartTask"))
+}
+
+func TestThrottledStartsAreNotFailures(t *testing.T) {
+	t.Parallel()
+	w := newWorld(t)
+	instances := w.sim.AddInstances("prod", 2)
+	w.sim.SetFaults(ecssim.Faults{Throttle: map[string]float64{"StartTask": 1}})
+	d := w.blox()
+	id := d.deploy(d.create("logs"))
+	testenv.Eventually(t, func() bool { return w.sim.Calls("StartTask") >= 3 })
+	assert.Empty(t, d.deployment("logs", id).FailedInstances)
+	w.sim.SetFaults(ecssim.Faults{})
+	w.oneEach(id, instances...)
+	w.neverTwo()
+}
+
+// TestLostAnswersNeverGiveTwoTasks loses answers after the deed and before it. The instance is occupied until it is
+// certain what happened.
+func TestLostAnswersNeverGiveTwoTasks(t *testing.T) {
+	t.Parallel()
+	for name, faults := range map[string]ecssim.Faults{
+		"after the deed":   {LostAnswers: map[string]float64{"StartTask": 1}, Events: ecssim.EventFaults{Delay: 1, DelayBy: ecssim.Duration(3 * time.Second)}},
+		"before the deed":  {ServerErrors: map[string]float64{"StartTask": 1}},
+		"500 for the deed": {LateServerErrors: map[string]float64{"StartTask": 1}},
+	} {
+		t.Run(name, func(t *testing.T) {
+			t.Parallel()
+			w := newWorld(t)
+			instances := w.sim.AddInstances("prod", 3)
+			d := w.blox("--launch-settle", "1s")
+			e := d.create("logs")
+			testenv.Eventually(t, func() bool { answer, _ := d.do("GET", "/v1/ready", ""); return answer.StatusCode == 200 })
+			w.sim.SetFaults(faults)
+			id := d.deploy(e)
+			testenv.Eventually(t, func() bool { return w.sim.Calls("StartTask") == 1 })
+			w.sim.SetFaults(ecssim.Faults{})
+			w.oneEach(id, instances...)
+			d.completed("logs", id)
+			assert.Empty(t, d.deployment("logs", id).FailedInstances)
+			testenv.Eventually(t, func() bool { return !w.openLaunches("logs") }, "launches stay open")
+			w.oneEach(id, instances...)
+			w.neverTwo()
+		})
+	}
+}
+
+func (w *world) openLaunches(name string) bool {
+	got, err := w.client.Get(w.t.Context(), "ecs/launch/"+name+"/", clientv3.WithPrefix())
+	require.NoError(w.t, err)
+	return slices.ContainsFunc(got.Kvs, func(kv *mvccpb.KeyValue) bool { return strings.Contains(string(kv.Value), `"State":"open"`) })
+}
+
+func TestCrashLoopsBackOff(t *testing.T) {
+	t.Parallel()
+	w := newWorld(t)
+	instance := w.sim.AddInstances("prod", 1)[0]
+	w.sim.SetFaults(ecssim.Faults{FailToRun: map[string]float64{"agent": 1}})
+	d := w.blox()
+	id := d.deploy(d.create("logs"))
+	testenv.Eventually(t, func() bool { return len(d.deployment("logs", id).FailedInstances) == 1 })
+	assert.Equal(t, []string{instance}, d.deployment("logs", id).FailedInstances)
+	assert.Equal(t, "running", *d.deployment("logs", id).Status)
+	assert.Equal(t, 1, w.sim.Calls("StartTask"), "it is not tried again at once")
+	w.sim.SetFaults(ecssim.Faults{})
+	w.oneEach(id, instance)
+	d.completed("logs", id)
+	testenv.Eventually(t, func() bool { return *d.environment("logs").Health == "healthy" })
+	w.neverTwo()
+}
+
+func TestOutagesAreRecoveredFrom(t *testing.T) {
+	t.Parallel()
+	w := newWorld(t)
+	instances := w.sim.AddInstances("prod", 2)
+	w.sim.SetDown("ecs", true)
+	address, stopCSS := w.css("127.0.0.1:0")
+	d := w.ds(address, "--launch-settle", "1s")
+	w.sim.SetDown("ecs", false)
+	id := d.deploy(d.create("logs"))
+	w.oneEach(id, instances...)
+
+	t.Log("the cluster-state-service goes, and returns at the same address")
+	stopCSS()
+	instances = append(instances, w.sim.AddInstances("prod", 1)...)
+	w.css(address)
+	w.oneEach(id, instances...)
+
+	t.Log("etcd goes and returns")
+	w.etcd.Stop()
+	instances = append(instances, w.sim.AddInstances("prod", 1)...)
+	w.etcd.Start()
+	w.oneEach(id, instances...)
+
+	t.Log("ECS goes and returns")
+	w.sim.SetFaults(ecssim.Faults{Throttle: map[string]float64{"ecs": 1}})
+	instances = append(instances, w.sim.AddInstances("prod", 1)...)
+	calls := w.sim.Calls("StartTask")
+	testenv.Eventually(t, func() bool { return w.sim.Calls("StartTask") > calls })
+	w.sim.SetFaults(ecssim.Faults{})
+	w.oneEach(id, instances...)
+	w.neverTwo()
+}
+
+func TestAnotherReplicaTakesOver(t *testing.T) {
+	t.Parallel()
+	w := newWorld(t)
+	instances := w.sim.AddInstances("prod", 1)
+	css, _ := w.css("127.0.0.1:0")
+	first := w.ds(css)
+	testenv.Eventually(t, func() bool { return first.leader() != "" })
+	second := w.ds(css)
+	testenv.Eventually(t, func() bool { return second.leader() == first.leader() })
+	id := second.deploy(second.create("logs"))
+	w.oneEach(id, instances...)
+
+	leader := first.leader()
+	first.stop()
+	instances = append(instances, w.sim.AddInstances("prod", 1)...)
+	w.oneEach(id, instances...)
+	testenv.Eventually(t, func() bool { return second.leader() != "" && second.leader() != leader })
+	w.neverTwo()
+}
+
+func (d *ds) leader() string {
+	_, body := d.call("GET", "/v1/ready", "")
+	var ready struct{ Leader string }
+	require.NoError(d.t, stdjson.Unmarshal([]byte(body), &ready))
+	return ready.Leader
+}
+
+// TestAtRestNothingIsAsked puts a mark in etcd's revision and ECS's counters, lets another environment come about, and
+// sees that the first one caused nothing.
+func TestAtRestNothingIsAsked(t *testing.T) {
+	t.Parallel()
+	w := newWorld(t)
+	instances := w.sim.AddInstances("prod", 2)
+	d := w.blox()
+	id := d.deploy(d.create("logs"))
+	d.completed("logs", id)
+	testenv.Eventually(t, func() bool { return !w.openLaunches("logs") })
+	calls := func() (n int) {
+		for _, action := range []string{"StartTask", "StopTask", "ListTasks", "DescribeTasks", "DescribeClusters", "DescribeTaskDefinition"} {
+			n += w.sim.Calls(action)
+		}
+		return n
+	}
+	before := calls()
+	events := w.sim.Counters().Events
+	for range 20 { // the agent drops by design; nothing is to be done about it
+		require.NoError(t, w.sim.SetAgentConnected(instances[0], false))
+		require.NoError(t, w.sim.SetAgentConnected(instances[0], true))
+	}
+	testenv.Eventually(t, func() bool { return w.sim.Counters().Events != events && d.seen(instances[0]) })
+	assert.Equal(t, before, calls())
+	w.oneEach(id, instances...)
+}
+
+// seen tells whether a change of the instance has come through: its record in etcd is the simulator's.
+func (d *ds) seen(instance string) bool {
+	id := instance[strings.LastIndex(instance, "/")+1:]
+	ctx, cancel := context.WithTimeout(d.t.Context(), 5*time.Second)
+	defer cancel()
+	got, err := d.client.Get(ctx, "ecs/instance/prod/", clientv3.WithPrefix())
+	require.NoError(d.t, err)
+	for _, i := range d.sim.Instances("prod") {
+		if i.ARN != instance {
+			continue
+		}
+		for _, kv := range got.Kvs {
+			var record struct{ Detail struct{ Version int64 } }
+			if strings.Contains(string(kv.Key), id) && stdjson.Unmarshal(kv.Value, &record) == nil && record.Detail.Version == i.Version {
+				return true
+			}
+		}
+	}
+	return false
+}
+
+func TestDeploymentHistoryIsBounded(t *testing.T) {
+	t.Parallel()
+	w := newWorld(t)
+	w.put("ecs/environment/logs", strings.Replace(inProgress(w.agent), `"busy"`, `"logs"`, 1))
+	d := w.blox("--deployment-history", "1")
+	testenv.Eventually(t, func() bool {
+		_, body := d.call("GET", "/v1/environments/logs/deployments", "")
+		return strings.Contains(body, `"completed"`) && !strings.Contains(body, older)
+	})
+}
