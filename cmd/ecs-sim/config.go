@@ -41,7 +41,8 @@ func parseConfig(args []string, getenv func(string) string, out io.Writer) (conf
 	flags.DurationVar(&c.sim.PendingDelay, "pending-delay", c.sim.PendingDelay, "`time` from a task's start to RUNNING")
 	flags.DurationVar(&c.sim.StopDelay, "stop-delay", c.sim.StopDelay, "`time` from a task's stop to STOPPED")
 	flags.DurationVar(&c.sim.EventDelay, "event-delay", c.sim.EventDelay, "`time` from a change to its event's arrival")
-	flags.DurationVar(&c.sim.StoppedTaskRetention, "stopped-task-retention", c.sim.StoppedTaskRetention, "`time` for which STOPPED tasks can be described")
+	flags.DurationVar(&c.sim.StoppedTaskRetention, "stopped-task-retention", c.sim.StoppedTaskRetention,
+		"`time` for which STOPPED tasks can be described")
 	if err := flags.Parse(args); err != nil {
 		return config{}, err
 	}
@@ -64,6 +65,7 @@ func parseConfig(args []string, getenv func(string) string, out io.Writer) (conf
 // exports are the lines of shell that point SDKs and the AWS command line at the simulator.
 func (c config) exports(address string) string {
 	return strings.Join([]string{
-		"export AWS_ENDPOINT_URL=http://" + address, "AWS_REGION=" + c.sim.Region, "AWS_DEFAULT_REGION=" + c.sim.Region, "AWS_ACCESS_KEY_ID=any", "AWS_SECRET_ACCESS_KEY=any",
+		"export AWS_ENDPOINT_URL=http://" + address, "AWS_REGION=" + c.sim.Region, "AWS_DEFAULT_REGION=" + c.sim.Region,
+		"AWS_ACCESS_KEY_ID=any", "AWS_SECRET_ACCESS_KEY=any",
 	}, " ")
 }

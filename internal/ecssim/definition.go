@@ -177,7 +177,8 @@ func (in *definitionInput) check() error {
 			return clientError("Invalid setting for container '%s'. CPU and memory are not negative.", c.Name)
 		}
 		for _, p := range c.PortMappings {
-			if p.ContainerPort < 0 || p.ContainerPort > 65535 || p.HostPort < 0 || p.HostPort > 65535 || !slices.Contains([]string{"", "tcp", "udp"}, p.Protocol) {
+			inRange := p.ContainerPort >= 0 && p.ContainerPort <= 65535 && p.HostPort >= 0 && p.HostPort <= 65535
+			if !inRange || !slices.Contains([]string{"", "tcp", "udp"}, p.Protocol) {
 				return clientError("Invalid port mapping for container '%s'.", c.Name)
 			}
 			if p.HostPort != 0 && p.HostPort != p.ContainerPort && (in.NetworkMode == "awsvpc" || in.NetworkMode == "host") {
@@ -214,7 +215,10 @@ func (d *definition) fillRaw(body []byte) {
 		ContainerDefinitions []map[string]any `json:"containerDefinitions"`
 	}
 	_ = json.Unmarshal(body, &containers) // its shape was checked before
-	defaults := map[string]any{"cpu": 0, "essential": true, "environment": []any{}, "mountPoints": []any{}, "volumesFrom": []any{}, "portMappings": []any{}}
+	none := []any{}
+	defaults := map[string]any{
+		"cpu": 0, "essential": true, "environment": none, "mountPoints": none, "volumesFrom": none, "portMappings": none,
+	}
 	for _, c := range containers.ContainerDefinitions {
 		for name, value := range defaults {
 			if c[name] == nil {
@@ -231,10 +235,11 @@ func (d *definition) fillRaw(body []byte) {
 }
 
 func (in *definitionInput) requiredAttributes() []string {
+	privileged := func(c containerInput) bool { return c.Privileged }
 	needs := map[string]bool{
 		"ecs.capability.task-eni":                           in.NetworkMode == "awsvpc",
 		"com.amazonaws.ecs.capability.task-iam-role":        in.TaskRoleARN != "",
-		"com.amazonaws.ecs.capability.privileged-container": slices.ContainsFunc(in.ContainerDefinitions, func(c containerInput) bool { return c.Privileged }),
+		"com.amazonaws.ecs.capability.privileged-container": slices.ContainsFunc(in.ContainerDefinitions, privileged),
 	}
 	for _, c := range in.ContainerDefinitions {
 		if c.LogConfiguration != nil && c.LogConfiguration.LogDriver != "" {

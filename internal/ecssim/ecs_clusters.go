@@ -68,6 +68,7 @@ func cmpSlice[T any](a, b []T) []T {
 	return b
 }
 
+// clusterInput names the cluster that a call is about.
 type clusterInput struct {
 	Cluster string `json:"cluster"`
 }
@@ -118,5 +119,6 @@ func (s *Sim) describeClusters(in describeClustersInput) (any, error) {
 }
 
 func (s *Sim) listClusters(in page) (any, error) {
-	return listed("clusterArns", in, s.sortedClusters(), func(c *cluster) int64 { return c.seq }, func(c *cluster) (string, bool) { return c.arn, c.active })
+	seq := func(c *cluster) int64 { return c.seq }
+	return listed("clusterArns", in, s.sortedClusters(), seq, func(c *cluster) (string, bool) { return c.arn, c.active })
 }

@@ -15,8 +15,8 @@ func (d *definition) shape() map[string]any {
 		requires = append(requires, attribute{Name: name})
 	}
 	shape := map[string]any{
-		"taskDefinitionArn": d.arn, "revision": d.revision, "status": d.status, "requiresAttributes": requires, "compatibilities": []string{"EXTERNAL", "EC2"},
-		"registeredAt": epoch(d.registeredAt), "registeredBy": d.registeredBy,
+		"taskDefinitionArn": d.arn, "revision": d.revision, "status": d.status, "requiresAttributes": requires,
+		"compatibilities": []string{"EXTERNAL", "EC2"}, "registeredAt": epoch(d.registeredAt), "registeredBy": d.registeredBy,
 	}
 	if d.input.NetworkMode == "awsvpc" {
 		shape["compatibilities"] = []string{"EC2", "FARGATE"}
@@ -97,7 +97,8 @@ func (s *Sim) listTaskDefinitions(in listDefinitionsInput) (any, error) {
 }
 
 func (s *Sim) listTaskDefinitionFamilies(in listDefinitionsInput) (any, error) {
-	families := slices.DeleteFunc(slices.Sorted(maps.Keys(s.definitions)), func(family string) bool { return !strings.HasPrefix(family, in.FamilyPrefix) })
+	families := slices.Sorted(maps.Keys(s.definitions))
+	families = slices.DeleteFunc(families, func(family string) bool { return !strings.HasPrefix(family, in.FamilyPrefix) })
 	return listedInOrder("families", in.page, families, func(family string) (string, bool) {
 		active := slices.ContainsFunc(s.definitions[family], func(d *definition) bool { return d.status == statusActive })
 		return family, in.Status == "ALL" || active == (in.Status != statusInactive)

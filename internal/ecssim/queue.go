@@ -117,9 +117,9 @@ type received struct {
 	first    time.Time
 }
 
-// receive takes up to most messages and hides them for the visibility time; without one the queue's is taken when it
-// is negative. It waits for the first message until wait is over or ctx ends.
-// Messages that were received too often already are given to dead instead of to the caller.
+// receive takes up to most messages and hides them for the visibility time; the queue's own when that is negative. It waits
+// for the first message until wait is over, ctx ends, or interrupted is closed. Messages that were received
+// too often already are returned apart: they belong in the dead-letter queue.
 func (q *queue) receive(ctx context.Context, most int, visibility, wait time.Duration, interrupted <-chan struct{}) ([]received, []*message, error) {
 	deadline := time.Now().Add(wait)
 	for {
