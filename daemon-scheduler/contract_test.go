@@ -49,6 +49,7 @@ func inProgress(agent string) string {
 // TestContract holds every row of the contract against a daemon-scheduler without a cluster-state-service: nothing is
 // scheduled meanwhile.
 func TestContract(t *testing.T) {
+	t.Parallel()
 	w := newWorld(t)
 	goneCluster, retired := w.retire()
 	w.put("ecs/environment/old", old("old", "elsewhere", w.agent))
@@ -180,6 +181,7 @@ func (w *world) retire() (cluster, definition string) {
 }
 
 func TestAnyFormOfNameIsResolved(t *testing.T) {
+	t.Parallel()
 	w := newWorld(t)
 	d := w.ds(nobody)
 	second := w.sim.RegisterTaskDefinition("agent")
@@ -229,6 +231,7 @@ func TestOutagesAreNotTheClientsMistake(t *testing.T) {
 }
 
 func TestDeploymentIsCreatedPendingAndItsTokenIsGoodForOne(t *testing.T) {
+	t.Parallel()
 	d := newWorld(t).ds(nobody)
 	e := d.create("logs")
 	var made models.Deployment

@@ -1,0 +1,71 @@
+package daemonscheduler_test
+
+import (
+	"bytes"
+	"flag"
+	"io"
+	"testing"
+	"time"
+
+	"github.com/stretchr/testify/assert"
+	"github.com/stretchr/testify/require"
+
+	daemonscheduler "github.com/blox/blox/daemon-scheduler"
+)
+
+func parse(variables map[string]string, args ...string) (daemonscheduler.Config, error) {
+	return daemonscheduler.ParseConfig(args, func(name string) string { return variables[name] }, io.Discard)
+}
+
+func TestConfigDefaultsVariablesAndFlags(t *testing.T) {
+	c, err := parse(nil, "--css-endpoint", "css:3000", "--etcd-endpoint", "etcd:2379")
+	require.NoError(t, err)
+	assert.Equal(t, "0.0.0.0:2000", c.Bind)
+	assert.Equal(t, []string{"css:3000"}, c.CSSEndpoints)
+	assert.Equal(t, []string{"etcd:2379"}, c.EtcdEndpoints)
+	assert.Equal(t, 30*time.Second, c.LaunchSettle)
+	assert.Equal(t, 100, c.DeploymentHistory)
+
+	variables := map[string]string{
+		"DS_BIND": "[::]:1", "DS_CSS_ENDPOINTS": "a:1,b:2", "DS_ETCD_ENDPOINTS": "c:3,d:4", "DS_LOG_LEVEL": "debug", "DS_LOG_FILE": "/x",
+	}
+	c, err = parse(variables)
+	require.NoError(t, err)
+	assert.Equal(t, "[::]:1", c.Bind)
+	assert.Equal(t, []string{"a:1", "b:2"}, c.CSSEndpoints)
+	assert.Equal(t, []string{"c:3", "d:4"}, c.EtcdEndpoints)
+	assert.Equal(t, "debug", c.LogLevel)
+	assert.Equal(t, "/x", c.LogFile)
+
+	c, err = parse(variables, "--bind", ":2", "--css-endpoint", "e:5", "--css-endpoint", "f:6", "--etcd-endpoint", "g:7")
+	require.NoError(t, err)
+	assert.Equal(t, ":2", c.Bind)
+	assert.Equal(t, []string{"e:5", "f:6"}, c.CSSEndpoints)
+	assert.Equal(t, []string{"g:7"}, c.EtcdEndpoints)
+}
+
+func TestConfigNamesEveryProblemAtOnce(t *testing.T) {
+	_, err := parse(nil)
+	assert.EqualError(t, err, "--css-endpoint is missing: host:port of the cluster-state-service; --etcd-endpoint is missing: host:port of etcd")
+	_, err = parse(nil, "--bind", "x", "--css-endpoint", "ftp://x", "--etcd-endpoint", "y", "--launch-settle", "-1s",
+		"--leader-lease", "1s", "--deployment-history", "0", "--workers", "0", "--start-task-rate", "0", "--stop-task-rate", "NaN", "more")
+	for _, part := range []string{
+		`unknown argument "more"; `, `--bind "x": not host:port; `, `--css-endpoint: endpoint "ftp://x"`, `--etcd-endpoint: etcd endpoint "y": not host:port; `,
+		"--launch-settle -1s: below 0; ", "--leader-lease 1s: below 2s; ", "--deployment-history 0: below 1; ",
+		"--workers 0: not 1 to 100; ", "--start-task-rate 0: not above 0; ", "--stop-task-rate NaN: not above 0",
+	} {
+		assert.ErrorContains(t, err, part)
+	}
+	assert.NotContains(t, err.Error(), "\n")
+	_, err = parse(nil, "--colour")
+	assert.ErrorContains(t, err, "-colour")
+}
+
+func TestHelpAndVersion(t *testing.T) {
+	var help bytes.Buffer
+	_, err := daemonscheduler.ParseConfig([]string{"--help"}, func(string) string { return "" }, &help)
+	assert.ErrorIs(t, err, flag.ErrHelp)
+	assert.Contains(t, help.String(), "-css-endpoint host:port")
+	_, err = parse(nil, "--version")
+	assert.ErrorIs(t, err, daemonscheduler.ErrVersion)
+}

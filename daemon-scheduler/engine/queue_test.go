@@ -1,0 +1,127 @@
+package engine
+
+import (
+	"context"
+	"testing"
+	"testing/synctest"
+	"time"
+
+	"github.com/stretchr/testify/assert"
+	"go.uber.org/goleak"
+)
+
+func TestMain(m *testing.M) { goleak.VerifyTestMain(m) }
+
+// names takes what is ready, without waiting for more.
+func names(t *testing.T, q *queue) (all []string) {
+	t.Helper()
+	ctx, cancel := context.WithCancel(t.Context())
+	taken := make(chan string)
+	go func() {
+		defer close(taken)
+		for {
+			name, ok := q.Next(ctx)
+			if !ok {
+				return
+			}
+			taken <- name
+		}
+	}()
+	for {
+		synctest.Wait()
+		select {
+		case name := <-taken:
+			all = append(all, name)
+		default:
+			cancel()
+			synctest.Wait()
+			_, open := <-taken
+			assert.False(t, open)
+			return all
+		}
+	}
+}
+
+func TestQueueHandsOutANameOnce(t *testing.T) {
+	synctest.Test(t, func(t *testing.T) {
+		q := newQueue()
+		defer q.Close()
+		q.Add("a")
+		q.Add("b")
+		q.Add("a")
+		assert.Equal(t, []string{"a", "b"}, names(t, q))
+
+		q.Add("a")
+		q.Add("a")
+		assert.Empty(t, names(t, q), "a is being looked at")
+		q.Done("a", time.Time{}, false)
+		assert.Equal(t, []string{"a"}, names(t, q))
+		q.Done("a", time.Time{}, false)
+		assert.Empty(t, names(t, q))
+	})
+}
+
+func TestQueueLooksAgain(t *testing.T) {
+	synctest.Test(t, func(t *testing.T) {
+		q := newQueue()
+		defer q.Close()
+		look := func(until time.Time, failed bool) {
+			q.Add("a")
+			assert.Equal(t, []string{"a"}, names(t, q))
+			q.Done("a", until, failed)
+		}
+		look(time.Now().Add(time.Minute), false)
+		time.Sleep(time.Minute - 1)
+		assert.Empty(t, names(t, q))
+		time.Sleep(1)
+		assert.Equal(t, []string{"a"}, names(t, q))
+		q.Done("a", time.Time{}, false)
+
+		look(time.Now().Add(time.Minute), false)
+		look(time.Time{}, false) // the latest look decides
+		time.Sleep(time.Hour)
+		assert.Empty(t, names(t, q))
+
+		look(time.Now().Add(50*time.Millisecond), true)
+		time.Sleep(50 * time.Millisecond)
+		assert.Equal(t, []string{"a"}, names(t, q), "what is due comes before the retry")
+		q.Done("a", time.Time{}, false)
+	})
+}
+
+func TestQueueRetriesLaterAndLater(t *testing.T) {
+	synctest.Test(t, func(t *testing.T) {
+		q := newQueue()
+		defer q.Close()
+		retry := func() time.Duration {
+			begun := time.Now()
+			q.Done("a", time.Time{}, true)
+			_, ok := q.Next(t.Context())
+			assert.True(t, ok)
+			return time.Since(begun)
+		}
+		q.Add("a")
+		assert.Equal(t, []string{"a"}, names(t, q))
+		for want := retryFirst; want < time.Hour; want *= 2 {
+			got, most := retry(), min(want, retryMost)
+			assert.LessOrEqual(t, got, most)
+			assert.Greater(t, got, most/2)
+		}
+		q.Done("a", time.Time{}, false)
+		q.Add("a")
+		_, ok := q.Next(t.Context())
+		assert.True(t, ok)
+		assert.LessOrEqual(t, retry(), retryFirst, "a success begins anew")
+	})
+}
+
+func TestClosedQueueForgets(t *testing.T) {
+	synctest.Test(t, func(t *testing.T) {
+		q := newQueue()
+		q.Add("a")
+		q.Close()
+		q.Add("b")
+		time.Sleep(time.Hour)
+		assert.Empty(t, names(t, q))
+	})
+}

@@ -1,0 +1,237 @@
+package store
+
+import (
+	"context"
+	"errors"
+	"fmt"
+	"sync"
+	"testing"
+	"time"
+
+	"github.com/stretchr/testify/assert"
+	"github.com/stretchr/testify/require"
+	clientv3 "go.etcd.io/etcd/client/v3"
+	"go.uber.org/goleak"
+
+	"github.com/blox/blox/daemon-scheduler/environment"
+	"github.com/blox/blox/internal/testenv"
+)
+
+func TestMain(m *testing.M) { goleak.VerifyTestMain(m) }
+
+func env(name string) environment.Environment {
+	return environment.New(name, "arn:cluster/prod", "arn:td:1", "token of "+name)
+}
+
+// running is a store whose copy is kept until the end of the test.
+func running(t *testing.T, client *clientv3.Client) *Store {
+	s := New(client, testenv.Logger(t))
+	ctx, cancel := context.WithCancel(context.Background())
+	var group sync.WaitGroup
+	group.Go(func() { assert.NoError(t, s.Run(ctx, func(string) {})) })
+	t.Cleanup(func() { cancel(); group.Wait() })
+	testenv.Eventually(t, s.Synced)
+	return s
+}
+
+// lead lets a replica lead until the end of the test or stop is called.
+func lead(t *testing.T, s *Store, name string) (term environment.Term, stop func()) {
+	ctx, cancel := context.WithCancel(context.Background())
+	terms := make(chan environment.Term)
+	var group sync.WaitGroup
+	group.Go(func() {
+		assert.NoError(t, s.Lead(ctx, name, 2*time.Second, func(ctx context.Context, term environment.Term) error {
+			terms <- term
+			<-ctx.Done()
+			return nil
+		}))
+	})
+	stop = sync.OnceFunc(func() { cancel(); group.Wait() })
+	t.Cleanup(stop)
+	return <-terms, stop
+}
+
+func TestEnvironmentsAreCreatedOnce(t *testing.T) {
+	s := New(testenv.Etcd(t), testenv.Logger(t))
+	require.NoError(t, s.Create(t.Context(), env("logs")))
+	other := env("logs")
+	other.Token = "another"
+	assert.ErrorIs(t, s.Create(t.Context(), other), environment.ErrExists)
+	stored, err := s.Get(t.Context(), "logs")
+	require.NoError(t, err)
+	assert.Equal(t, "token of logs", stored.Token)
+	assert.NotZero(t, stored.Revision)
+
+	require.NoError(t, s.Create(t.Context(), env("a")))
+	list, err := s.List(t.Context())
+	require.NoError(t, err)
+	require.Len(t, list, 2)
+	assert.Equal(t, "a", list[0].Name)
+
+	require.NoError(t, s.Delete(t.Context(), "logs"))
+	require.NoError(t, s.Delete(t.Context(), "logs"), "none there is no error")
+	_, err = s.Get(t.Context(), "logs")
+	assert.ErrorIs(t, err, environment.ErrNotFound)
+}
+
+func TestListGoesOverPagesAndPastWhatCannotBeRead(t *testing.T) {
+	client := testenv.Etcd(t)
+	s := New(client, testenv.Logger(t))
+	for i := range page + 10 {
+		_, err := client.Put(t.Context(), fmt.Sprintf("ecs/environment/e%04d", i), `{"Name":"x"}`)
+		require.NoError(t, err)
+	}
+	_, err := client.Put(t.Context(), "ecs/environment/broken", "{")
+	require.NoError(t, err)
+	list, err := s.List(t.Context())
+	require.NoError(t, err)
+	assert.Len(t, list, page+10)
+	assert.Equal(t, "e0000", list[0].Name, "what it is found by is its name")
+	_, err = s.Get(t.Context(), "broken")
+	assert.ErrorContains(t, err, "decode ecs/environment/broken")
+}
+
+func TestUpdatesAreNotLost(t *testing.T) {
+	s := New(testenv.Etcd(t), testenv.Logger(t))
+	require.NoError(t, s.Create(t.Context(), env("logs")))
+	var group sync.WaitGroup
+	for range 10 {
+		group.Go(func() {
+			_, err := s.Update(t.Context(), "logs", func(e environment.Environment) (environment.Environment, error) {
+				e.DesiredTaskCount++
+				return e, nil
+			})
+			assert.NoError(t, err)
+		})
+	}
+	group.Wait()
+	stored, err := s.Get(t.Context(), "logs")
+	require.NoError(t, err)
+	assert.Equal(t, 10, stored.DesiredTaskCount)
+
+	refusal := errors.New("no")
+	_, err = s.Update(t.Context(), "logs", func(e environment.Environment) (environment.Environment, error) { return e, refusal })
+	assert.ErrorIs(t, err, refusal)
+	_, err = s.Update(t.Context(), "none", func(e environment.Environment) (environment.Environment, error) { return e, nil })
+	assert.ErrorIs(t, err, environment.ErrNotFound)
+}
+
+func TestCommitIsGuarded(t *testing.T) {
+	client := testenv.Etcd(t)
+	s := running(t, client)
+	term, _ := lead(t, s, "one")
+	require.NoError(t, s.Create(t.Context(), env("logs")))
+	stored, err := s.Get(t.Context(), "logs")
+	require.NoError(t, err)
+	launch := environment.Launch{Instance: "arn:i/1", Deployment: "d", State: environment.Open}
+	change := environment.Changes{Name: "logs", Created: stored.Created, Put: []environment.Launch{launch}}
+
+	revision, err := s.Commit(t.Context(), term, change)
+	require.NoError(t, err)
+	_, copied, _ := s.Copied("logs")
+	assert.Equal(t, revision, copied["arn:i/1"].Revision, "own writes are seen at once")
+
+	_, err = s.Commit(t.Context(), term, change)
+	assert.ErrorIs(t, err, environment.ErrConflict, "the launch is there already")
+	change.Put[0].Revision = revision
+	_, err = s.Commit(t.Context(), environment.Term{Key: term.Key, Revision: term.Revision + 1}, change)
+	assert.ErrorIs(t, err, environment.ErrDeposed)
+	_, err = s.Commit(t.Context(), environment.Term{Key: "ecs/leader/daemon-scheduler/none", Revision: 1}, change)
+	assert.ErrorIs(t, err, environment.ErrDeposed)
+
+	stale := stored
+	stale.Revision--
+	_, err = s.Commit(t.Context(), term, environment.Changes{Name: "logs", Created: stored.Created, Environment: &stale})
+	assert.ErrorIs(t, err, environment.ErrConflict)
+
+	require.NoError(t, s.Delete(t.Context(), "logs"))
+	_, err = s.Commit(t.Context(), term, change)
+	assert.ErrorIs(t, err, environment.ErrConflict, "nothing is announced for an environment that is gone")
+	require.NoError(t, s.Create(t.Context(), env("logs")))
+	_, err = s.Commit(t.Context(), term, change)
+	assert.ErrorIs(t, err, environment.ErrConflict, "nor for another one of its name")
+
+	listed, err := s.Launches(t.Context(), "logs")
+	require.NoError(t, err)
+	require.Len(t, listed, 1)
+	assert.Equal(t, "arn:i/1", listed[0].Instance)
+	_, err = s.Commit(t.Context(), term, environment.Changes{Name: "logs", Delete: listed})
+	require.NoError(t, err)
+	listed, err = s.Launches(t.Context(), "logs")
+	require.NoError(t, err)
+	assert.Empty(t, listed)
+}
+
+func TestCopyFollowsOthersAndOutages(t *testing.T) {
+	server := testenv.EtcdServer(t)
+	s := running(t, server.Client())
+	other := New(server.Client(), testenv.Logger(t))
+	require.NoError(t, other.Create(t.Context(), env("logs")))
+	testenv.Eventually(t, func() bool { return len(s.NamesOf("arn:cluster/prod")) == 1 })
+
+	server.Stop()
+	server.Start()
+	ctx, cancel := context.WithTimeout(t.Context(), 30*time.Second)
+	defer cancel()
+	require.NoError(t, other.Create(ctx, env("metrics")))
+	testenv.Eventually(t, func() bool { return len(s.Names()) == 2 })
+	require.NoError(t, other.Delete(ctx, "logs"))
+	testenv.Eventually(t, func() bool { return len(s.NamesOf("arn:cluster/prod")) == 1 })
+	_, _, err := s.Copied("logs")
+	assert.ErrorIs(t, err, environment.ErrNotFound)
+}
+
+func TestCopyKeepsAwayFromWhatCannotBeRead(t *testing.T) {
+	client := testenv.Etcd(t)
+	s := running(t, client)
+	_, err := client.Put(t.Context(), "ecs/environment/broken", "{")
+	require.NoError(t, err)
+	_, err = client.Put(t.Context(), "ecs/launch/broken/arn:i/1", "{")
+	require.NoError(t, err)
+	testenv.Eventually(t, func() bool {
+		_, launches, err := s.Copied("broken")
+		return err != nil && !errors.Is(err, environment.ErrNotFound) && launches["arn:i/1"].State == environment.Open
+	})
+}
+
+func TestOneLeads(t *testing.T) {
+	client := testenv.Etcd(t)
+	s := New(client, testenv.Logger(t))
+	first, stop := lead(t, s, "one")
+	named, err := s.Leader(t.Context())
+	require.NoError(t, err)
+	assert.Equal(t, "one", named)
+
+	stop()
+	second, _ := lead(t, s, "two")
+	assert.Greater(t, second.Revision, first.Revision)
+	named, err = s.Leader(t.Context())
+	require.NoError(t, err)
+	assert.Equal(t, "two", named)
+}
+
+func TestALostLeaseEndsTheLeadership(t *testing.T) {
+	client := testenv.Etcd(t)
+	s := New(client, testenv.Logger(t))
+	ctx, cancel := context.WithCancel(t.Context())
+	terms, ended := make(chan environment.Term, 9), make(chan struct{}, 9)
+	var group sync.WaitGroup
+	group.Go(func() {
+		assert.NoError(t, s.Lead(ctx, "one", 2*time.Second, func(ctx context.Context, term environment.Term) error {
+			terms <- term
+			<-ctx.Done()
+			ended <- struct{}{}
+			return nil
+		}))
+	})
+	first := <-terms
+	leases, err := client.Leases(ctx)
+	require.NoError(t, err)
+	require.Len(t, leases.Leases, 1)
+	_, err = client.Revoke(ctx, leases.Leases[0].ID)
+	require.NoError(t, err)
+	<-ended
+	assert.Greater(t, (<-terms).Revision, first.Revision, "it may win again")
+	cancel()
+	group.Wait()
+}
