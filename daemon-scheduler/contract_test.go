@@ -4,6 +4,7 @@ import (
 	"fmt"
 	"net/http"
 	"strings"
+	"sync"
 	"testing"
 
 	"github.com/aws/aws-sdk-go-v2/aws"
@@ -214,11 +215,16 @@ func TestOutagesAreNotTheClientsMistake(t *testing.T) {
 	e := d.create("x")
 
 	w.etcd.Stop()
+	var asking sync.WaitGroup
 	for _, path := range []string{"/v1/environments", "/v1/environments/x", "/v1/environments/x/deployments"} {
-		answer, text := d.call("GET", path, "")
-		assert.Equal(t, 503, answer.StatusCode, path)
-		assert.Equal(t, "etcd does not answer\n", text, path)
+		asking.Go(func() {
+			answer, text := d.call("GET", path, "")
+			assert.Equal(t, 503, answer.StatusCode, path)
+			assert.Equal(t, "etcd does not answer\n", text, path)
+			assert.Equal(t, "1", answer.Header.Get("Retry-After"))
+		})
 	}
+	asking.Wait()
 	answer, _ := d.call("GET", "/v1/ping", "")
 	assert.Equal(t, 200, answer.StatusCode)
 	answer, text := d.call("GET", "/v1/ready", "")

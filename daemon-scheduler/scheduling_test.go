@@ -197,32 +197,38 @@ func TestThrottledStartsAreNotFailures(t *testing.T) {
 }
 
 // TestLostAnswersNeverGiveTwoTasks loses answers after the deed and before it. The instance is occupied until it is
-// certain what happened.
+// certain what happened, in every case's own world at the same time.
 func TestLostAnswersNeverGiveTwoTasks(t *testing.T) {
 	t.Parallel()
+	type lost struct {
+		*ds
+		name, id  string
+		instances []string
+	}
+	var all []lost
 	for name, faults := range map[string]ecssim.Faults{
 		"after the deed":   {LostAnswers: map[string]float64{"StartTask": 1}, Events: ecssim.EventFaults{Delay: 1, DelayBy: ecssim.Duration(3 * time.Second)}},
 		"before the deed":  {ServerErrors: map[string]float64{"StartTask": 1}},
 		"500 for the deed": {LateServerErrors: map[string]float64{"StartTask": 1}},
 	} {
-		t.Run(name, func(t *testing.T) {
-			t.Parallel()
-			w := newWorld(t)
-			instances := w.sim.AddInstances("prod", 3)
-			d := w.blox("--launch-settle", "1s")
-			e := d.create("logs")
-			testenv.Eventually(t, func() bool { answer, _ := d.do("GET", "/v1/ready", ""); return answer.StatusCode == 200 })
-			w.sim.SetFaults(faults)
-			id := d.deploy(e)
-			testenv.Eventually(t, func() bool { return w.sim.Calls("StartTask") == 1 })
-			w.sim.SetFaults(ecssim.Faults{})
-			w.oneEach(id, instances...)
-			d.completed("logs", id)
-			assert.Empty(t, d.deployment("logs", id).FailedInstances)
-			testenv.Eventually(t, func() bool { return !w.openLaunches("logs") }, "launches stay open")
-			w.oneEach(id, instances...)
-			w.neverTwo()
-		})
+		w := newWorld(t)
+		c := lost{name: name, instances: w.sim.AddInstances("prod", 3), ds: w.blox("--launch-settle", "1s")}
+		e := c.create("logs")
+		testenv.Eventually(t, func() bool { answer, _ := c.do("GET", "/v1/ready", ""); return answer.StatusCode == 200 })
+		w.sim.SetFaults(faults)
+		c.id = c.deploy(e)
+		testenv.Eventually(t, func() bool { return w.sim.Calls("StartTask") == 1 })
+		w.sim.SetFaults(ecssim.Faults{})
+		all = append(all, c)
+	}
+	for _, c := range all {
+		t.Log(c.name)
+		c.oneEach(c.id, c.instances...)
+		c.completed("logs", c.id)
+		assert.Empty(t, c.deployment("logs", c.id).FailedInstances)
+		testenv.Eventually(t, func() bool { return !c.openLaunches("logs") }, "launches stay open")
+		c.oneEach(c.id, c.instances...)
+		c.neverTwo()
 	}
 }
 
@@ -242,12 +248,18 @@ func TestCrashLoopsBackOff(t *testing.T) {
 	testenv.Eventually(t, func() bool { return len(d.deployment("logs", id).FailedInstances) == 1 })
 	assert.Equal(t, []string{instance}, d.deployment("logs", id).FailedInstances)
 	assert.Equal(t, "running", *d.deployment("logs", id).Status)
+	assert.Equal(t, "unhealthy", *d.environment("logs").Health)
 	assert.Equal(t, 1, w.sim.Calls("StartTask"), "it is not tried again at once")
-	w.sim.SetFaults(ecssim.Faults{})
-	w.oneEach(id, instance)
-	d.completed("logs", id)
-	testenv.Eventually(t, func() bool { return *d.environment("logs").Health == "healthy" })
-	w.neverTwo()
+	got, err := w.client.Get(t.Context(), "ecs/launch/logs/"+instance)
+	require.NoError(t, err)
+	var launch struct {
+		State, Reason     string
+		NotAfter, NextTry time.Time
+	}
+	require.NoError(t, stdjson.Unmarshal(got.Kvs[0].Value, &launch))
+	assert.Equal(t, "failed", launch.State)
+	assert.Equal(t, "STOPPED", launch.Reason)
+	assert.Equal(t, 10*time.Second, launch.NextTry.Sub(launch.NotAfter))
 }
 
 func TestOutagesAreRecoveredFrom(t *testing.T) {
@@ -367,4 +379,36 @@ func TestDeploymentHistoryIsBounded(t *testing.T) {
 		_, body := d.call("GET", "/v1/environments/logs/deployments", "")
 		return strings.Contains(body, `"completed"`) && !strings.Contains(body, older)
 	})
+}
+
+// TestDeleteWaitsForLaunchesUnderWay leaves a launch open as a replica would that calls StartTask at this moment.
+func TestDeleteWaitsForLaunchesUnderWay(t *testing.T) {
+	t.Parallel()
+	w := newWorld(t)
+	instance := w.sim.AddInstances("prod", 1)[0]
+	d := w.ds(nobody)
+	d.create("logs")
+	notAfter := time.Now().Add(time.Second)
+	w.put("ecs/launch/logs/"+instance, `{"Deployment":"`+newer+`","State":"open","NotAfter":"`+notAfter.Format(time.RFC3339Nano)+`"}`)
+	d.ok("DELETE", "/v1/environments/logs", "", nil)
+	assert.False(t, time.Now().Before(notAfter), "a task may still be started")
+}
+
+// TestALaunchLeftOpenByACrashIsSettled finds what a process leaves behind that dies right after its StartTask.
+func TestALaunchLeftOpenByACrashIsSettled(t *testing.T) {
+	t.Parallel()
+	w := newWorld(t)
+	instances := w.sim.AddInstances("prod", 2)
+	w.put("ecs/environment/logs", strings.Replace(inProgress(w.agent), `"busy"`, `"logs"`, 1))
+	for _, instance := range instances {
+		w.put("ecs/launch/logs/"+instance, `{"Deployment":"`+newer+`","State":"open","Attempts":1,"NotAfter":"`+
+			time.Now().Add(time.Second).Format(time.RFC3339Nano)+`","Later":1}`)
+	}
+	task := w.startTask(instances[0], newer)
+	d := w.blox("--launch-settle", "1s")
+	d.completed("logs", newer)
+	w.oneEach(newer, instances...)
+	assert.Equal(t, task, w.live(newer)[instances[0]][0].ARN)
+	testenv.Eventually(t, func() bool { return !w.openLaunches("logs") })
+	w.neverTwo()
 }
