@@ -1,0 +1,65 @@
+package daemonscheduler_test
+
+import (
+	"fmt"
+	"testing"
+	"time"
+
+	"github.com/stretchr/testify/assert"
+	"github.com/stretchr/testify/require"
+
+	"github.com/blox/blox/internal/ecssim"
+	"github.com/blox/blox/internal/testenv"
+)
+
+// TestExactlyOneWhileMuchGoesWrong has ECS throttle, fail and lose answers, events come twice and out of order, and the
+// leader go again and again, while environments are deployed, instances join and tasks die. The simulator itself
+// counts whether an instance ever had two live tasks of one deployment.
+func TestExactlyOneWhileMuchGoesWrong(t *testing.T) {
+	t.Parallel()
+	w := newWorld(t)
+	instances := w.sim.AddInstances("prod", 10)
+	css, _ := w.css("127.0.0.1:0")
+	api := w.ds(css, "--launch-settle", "1s")
+	replicas := []*ds{w.ds(css, "--launch-settle", "1s")}
+	var ids []string
+	names := []string{"a", "b", "c", "d"}
+	for _, name := range names {
+		ids = append(ids, "")
+		api.create(name)
+	}
+	testenv.Eventually(t, func() bool { answer, _ := api.do("GET", "/v1/ready", ""); return answer.StatusCode == 200 })
+	w.sim.SetFaults(ecssim.Faults{
+		Throttle: map[string]float64{"ecs": 0.1}, ServerErrors: map[string]float64{"ecs": 0.05},
+		LostAnswers: map[string]float64{"StartTask": 0.1}, LateServerErrors: map[string]float64{"StopTask": 0.1},
+		StartFailures: 0.03, ConsistencyLag: ecssim.Duration(500 * time.Millisecond),
+		Events: ecssim.EventFaults{Duplicate: 0.1, Reorder: 0.1, Delay: 0.1, DelayBy: ecssim.Duration(300 * time.Millisecond)},
+	})
+	for i, name := range names {
+		ids[i] = api.deploy(api.environment(name))
+	}
+	for round := range 4 {
+		testenv.Eventually(t, func() bool { return len(w.live(ids[round])) > 0 }, "%s has no task at all", names[round])
+		for _, tasks := range w.live(ids[round]) {
+			_ = w.sim.KillTask(tasks[0].ARN, 1) // or it is dead already
+			break
+		}
+		instances = append(instances, w.sim.AddInstances("prod", 1)...)
+		replicas = append(replicas, w.ds(css, "--launch-settle", "1s"))
+		replicas[round].stop()
+	}
+	require.NoError(t, w.sim.RemoveInstance(instances[0]))
+	w.sim.SetFaults(ecssim.Faults{})
+	for i, name := range names {
+		w.oneEach(ids[i], instances[1:]...)
+		api.completed(name, ids[i])
+	}
+	for _, name := range names {
+		testenv.Eventually(t, func() bool { return !w.openLaunches(name) && *api.environment(name).Health == "healthy" })
+	}
+	for i := range names {
+		w.oneEach(ids[i], instances[1:]...)
+	}
+	w.neverTwo()
+	assert.Equal(t, fmt.Sprint(map[string]int{ids[0]: 1, ids[1]: 1, ids[2]: 1, ids[3]: 1}), fmt.Sprint(w.sim.Counters().PeakByStartedBy))
+}
