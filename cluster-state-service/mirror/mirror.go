@@ -98,12 +98,12 @@ func New(cfg Config) (*Mirror, error) {
 
 // baseURL is what the paths of the API are added to.
 func baseURL(endpoint string) (string, error) {
-	base := endpoint
-	if !strings.Contains(base, "://") {
+	base, bare := endpoint, !strings.Contains(endpoint, "://")
+	if bare {
 		base = "http://" + base
 	}
 	u, err := url.Parse(base)
-	if err != nil || u.Hostname() == "" || u.Scheme != "http" && u.Scheme != "https" || u.RawQuery != "" || u.Fragment != "" {
+	if err != nil || bare && u.Port() == "" || u.Hostname() == "" || u.Scheme != "http" && u.Scheme != "https" || u.RawQuery != "" || u.Fragment != "" {
 		return "", fmt.Errorf("endpoint %q of a cluster-state-service: neither host:port nor a URL", endpoint)
 	}
 	return strings.TrimRight(base, "/"), nil

@@ -6,6 +6,7 @@ import (
 	"encoding/json"
 	"io"
 	"net/http"
+	"os"
 	"regexp"
 	"strings"
 	"sync"
@@ -24,7 +25,14 @@ import (
 	dsmodels "github.com/blox/blox/swagger/daemon-scheduler/v1/models"
 )
 
-func TestMain(m *testing.M) { goleak.VerifyTestMain(m) }
+func TestMain(m *testing.M) {
+	goleak.VerifyTestMain(m, goleak.Cleanup(func(code int) {
+		if dir, err := programs(); err == nil {
+			_ = os.RemoveAll(dir)
+		}
+		os.Exit(code)
+	}))
+}
 
 // local is a running blox-local.
 type local struct {
@@ -68,11 +76,16 @@ func startLocal(t *testing.T, args ...string) *local {
 	})
 	l.stop = sync.OnceFunc(func() { l.client.CloseIdleConnections(); cancel(); running.Wait(); rest.Wait() })
 	t.Cleanup(l.stop)
+	l.connect()
+	return l
+}
+
+// connect makes the generated clients.
+func (l *local) connect() {
 	transport := func(url string) *httptransport.Runtime {
 		return httptransport.NewWithClient(strings.TrimPrefix(url, "http://"), "/v1", []string{"http"}, l.client)
 	}
 	l.cssAPI, l.dsAPI = css.New(transport(l.css), nil), ds.New(transport(l.ds), nil)
-	return l
 }
 
 // tasks is the running tasks, by container instance.

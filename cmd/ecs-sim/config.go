@@ -2,6 +2,7 @@ package main
 
 import (
 	"cmp"
+	"errors"
 	"flag"
 	"fmt"
 	"io"
@@ -23,7 +24,7 @@ type config struct {
 func parseConfig(args []string, getenv func(string) string, out io.Writer) (config, error) {
 	c := config{sim: ecssim.Defaults()}
 	flags := flag.NewFlagSet("ecs-sim", flag.ContinueOnError)
-	flags.SetOutput(out)
+	flags.SetOutput(io.Discard)
 	flags.StringVar(&c.bind, "bind", cmp.Or(getenv("ECS_SIM_BIND"), "127.0.0.1:4566"), "`host:port` to serve on")
 	flags.Func("cluster", "`name` of a cluster to create; once for each (default \"default\")", func(name string) error {
 		if !arn.IsClusterName(name) {
@@ -44,6 +45,10 @@ func parseConfig(args []string, getenv func(string) string, out io.Writer) (conf
 	flags.DurationVar(&c.sim.StoppedTaskRetention, "stopped-task-retention", c.sim.StoppedTaskRetention,
 		"`time` for which STOPPED tasks can be described")
 	if err := flags.Parse(args); err != nil {
+		if errors.Is(err, flag.ErrHelp) {
+			flags.SetOutput(out)
+			flags.Usage()
+		}
 		return config{}, err
 	}
 	if flags.NArg() > 0 {
