@@ -2,6 +2,7 @@ package daemonscheduler_test
 
 import (
 	"fmt"
+	"strings"
 	"testing"
 	"time"
 
@@ -20,17 +21,18 @@ func TestExactlyOneWhileMuchGoesWrong(t *testing.T) {
 	w := newWorld(t)
 	instances := w.sim.AddInstances("prod", 10)
 	css, _ := w.css("127.0.0.1:0")
-	api := w.ds(css, "--launch-settle", "1s")
-	replicas := []*ds{w.ds(css, "--launch-settle", "1s")}
+	api, next := w.ds(css, "--launch-settle", "1s"), w.ds(css, "--launch-settle", "1s")
 	var ids []string
 	names := []string{"a", "b", "c", "d"}
 	for _, name := range names {
 		ids = append(ids, "")
 		api.create(name)
 	}
-	testenv.Eventually(t, func() bool { answer, _ := api.do("GET", "/v1/ready", ""); return answer.StatusCode == 200 })
+	for _, replica := range []*ds{api, next} {
+		testenv.Eventually(t, func() bool { answer, _ := replica.do("GET", "/v1/ready", ""); return answer.StatusCode == 200 })
+	}
 	w.sim.SetFaults(ecssim.Faults{
-		Throttle: map[string]float64{"ecs": 0.1}, ServerErrors: map[string]float64{"ecs": 0.05},
+		Throttle: map[string]float64{"ecs": 0.1, "StartTask": 0.3}, ServerErrors: map[string]float64{"ecs": 0.05},
 		LostAnswers: map[string]float64{"StartTask": 0.1}, LateServerErrors: map[string]float64{"StopTask": 0.1},
 		StartFailures: 0.03, ConsistencyLag: ecssim.Duration(500 * time.Millisecond),
 		Events: ecssim.EventFaults{Duplicate: 0.1, Reorder: 0.1, Delay: 0.1, DelayBy: ecssim.Duration(300 * time.Millisecond)},
@@ -45,8 +47,14 @@ func TestExactlyOneWhileMuchGoesWrong(t *testing.T) {
 			break
 		}
 		instances = append(instances, w.sim.AddInstances("prod", 1)...)
-		replicas = append(replicas, w.ds(css, "--launch-settle", "1s"))
-		replicas[round].stop()
+		// The one that leads goes, and another one comes.
+		leader := api.leader()
+		if strings.Contains(leader, strings.TrimPrefix(api.url, "http://127.0.0.1")+"-") {
+			api, next = next, api
+		}
+		next.stop()
+		testenv.Eventually(t, func() bool { now := api.leader(); return now != "" && now != leader })
+		next = w.ds(css, "--launch-settle", "1s")
 	}
 	require.NoError(t, w.sim.RemoveInstance(instances[0]))
 	w.sim.SetFaults(ecssim.Faults{})
