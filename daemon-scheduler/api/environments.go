@@ -1,6 +1,7 @@
 package api
 
 import (
+	"cmp"
 	"context"
 	"encoding/json"
 	"errors"
@@ -58,7 +59,7 @@ func readRequest(body io.Reader) (models.CreateEnvironmentRequest, error) {
 	if err := json.Unmarshal(data, &asked); err != nil {
 		var wrong *json.UnmarshalTypeError
 		if errors.As(err, &wrong) {
-			return asked, &invalid{fmt.Sprintf("The body is not an environment: %s cannot be a %s", wrong.Field, wrong.Value)}
+			return asked, &invalid{fmt.Sprintf("The body is not an environment: %s must not be of type %s", cmp.Or(wrong.Field, "it"), wrong.Value)}
 		}
 		return asked, &invalid{"The body is not JSON: " + err.Error()}
 	}

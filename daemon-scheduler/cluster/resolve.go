@@ -4,7 +4,6 @@ import (
 	"context"
 	"errors"
 	"fmt"
-	"net/http"
 	"time"
 
 	"github.com/aws/aws-sdk-go-v2/aws"
@@ -76,7 +75,7 @@ func classify(err, unknown error) error {
 			return errors.Join(unknown, err)
 		}
 	}
-	if errors.As(err, &response) && response.HTTPStatusCode() < http.StatusInternalServerError {
+	if errors.As(err, &response) && response.HTTPStatusCode()/100 == 4 { // 0 without an answer
 		return err
 	}
 	return errors.Join(environment.ErrUnavailable, err)

@@ -5,7 +5,6 @@ package engine
 import (
 	"context"
 	"errors"
-	"fmt"
 	"sync"
 	"time"
 
@@ -51,7 +50,7 @@ const (
 	commitTimeout = 5 * time.Second
 	batch         = 10  // instances of one StartTask; ECS takes no more
 	atOnce        = 8   // calls under way for one environment
-	atMost        = 100 // starts, and stops, of one look; the next look follows at once
+	atMost        = 100 // starts, stops and checks of one look; the next look follows at once
 	syncWait      = 50 * time.Millisecond
 )
 
@@ -218,77 +217,4 @@ func (e *Engine) noteStop(name, task string) {
 		e.asked[name] = map[string]time.Time{}
 	}
 	e.asked[name][task] = time.Now()
-}
-
-// work is the carrying out of one plan.
-type work struct {
-	*Engine
-	term     environment.Term
-	env      environment.Environment
-	launches map[string]environment.Launch
-	log      logrus.FieldLogger
-}
-
-// progress notes how the deployment is doing, where that is news.
-func (w *work) progress(ctx context.Context, plan planner.Plan, now time.Time) error {
-	next, changed := w.env.Observe(plan.Deployment, plan.Progress, now)
-	if !changed {
-		return nil
-	}
-	d := next.Deployments[plan.Deployment]
-	if d.Status == environment.Completed && w.env.Deployments[d.ID].Status != environment.Completed {
-		next = next.Trim(w.History, func(id string) bool { return plan.InUse[id] })
-	}
-	ctx, cancel := context.WithTimeout(ctx, commitTimeout)
-	defer cancel()
-	_, err := w.Store.Commit(ctx, w.term, environment.Changes{Name: w.env.Name, Created: w.env.Created, Environment: &next})
-	if err != nil {
-		return fmt.Errorf("note progress: %w", err)
-	}
-	w.log.WithFields(logrus.Fields{
-		"status": d.Status.String(), "health": d.Health.String(), "failed": len(plan.Failed),
-	}).Info("deployment progress")
-	return nil
-}
-
-// write carries out what concerns launch records alone.
-func (w *work) write(ctx context.Context, notes, forgets []planner.Action) error {
-	var put, drop []environment.Launch
-	for _, a := range notes {
-		w.log.WithFields(logrus.Fields{
-			"instance": a.Instance, "task": a.Launch.Task, "reason": a.Reason, "state": string(a.Launch.State),
-			"detail": a.Launch.Detail,
-		}).Info("note launch")
-		put = append(put, a.Launch)
-	}
-	for _, a := range forgets {
-		drop = append(drop, a.Launch)
-	}
-	return w.commit(ctx, put, drop)
-}
-
-const launchesAtOnce = 100 // in one transaction
-
-func (w *work) commit(ctx context.Context, put, drop []environment.Launch) error {
-	ctx, cancel := context.WithTimeout(ctx, commitTimeout)
-	defer cancel()
-	for len(put)+len(drop) > 0 {
-		c := environment.Changes{Name: w.env.Name, Created: w.env.Created}
-		c.Put, put = put[:min(len(put), launchesAtOnce)], put[min(len(put), launchesAtOnce):]
-		room := launchesAtOnce - len(c.Put)
-		c.Delete, drop = drop[:min(len(drop), room)], drop[min(len(drop), room):]
-		if _, err := w.Store.Commit(ctx, w.term, c); err != nil {
-			return fmt.Errorf("write launches: %w", err)
-		}
-	}
-	return nil
-}
-
-func (w *work) both(a, b func() error) error {
-	var errA, errB error
-	var group sync.WaitGroup
-	group.Go(func() { errA = a() })
-	group.Go(func() { errB = b() })
-	group.Wait()
-	return errors.Join(errA, errB)
 }
