@@ -208,9 +208,11 @@ func TestPathsAndMethods(t *testing.T) {
 		assert.Equal(t, want, answer.Header.Get("Location"), path)
 	}
 	for _, path := range []string{"/", "/v1", "/v1/nothing", "/v2/tasks", "/v1/tasks/prod", "/v1/stream", "/v1/stream/x", "/v1/TASKS"} {
-		answer, _ := c.do(http.MethodGet, path)
-		assert.Equal(t, http.StatusNotFound, answer.StatusCode, path)
-		assert.Equal(t, "text/plain; charset=utf-8", answer.Header.Get("Content-Type"), path)
+		for _, method := range []string{http.MethodGet, http.MethodPost} {
+			answer, _ := c.do(method, path)
+			assert.Equal(t, http.StatusNotFound, answer.StatusCode, "%s %s", method, path)
+			assert.Equal(t, "text/plain; charset=utf-8", answer.Header.Get("Content-Type"), path)
+		}
 	}
 	for _, path := range []string{"/v1/tasks", "/v1/tasks/prod/" + runningTask, "/v1/instances", "/v1/stream/tasks", "/v1/ping"} {
 		for _, method := range []string{http.MethodPost, http.MethodPut, http.MethodDelete, http.MethodPatch} {
@@ -332,6 +334,8 @@ func TestStreamErrors(t *testing.T) {
 		"entityVersion=-1":                      "Invalid entity version",
 		"entityVersion=%2B1":                    "Invalid entity version",
 		"entityVersion=1.5":                     "Invalid entity version",
+		"entityVersion=%zz":                     "Invalid entity version",
+		"entityVersion=1;x=2":                   "Invalid entity version",
 		"entityVersion=%201":                    "Invalid entity version",
 		"entityVersion=0x10":                    "Invalid entity version",
 		"entityVersion=1":                       "Entity version is out of range",

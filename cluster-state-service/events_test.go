@@ -6,6 +6,8 @@ import (
 	"net/http"
 	"strconv"
 	"strings"
+	"sync"
+	"sync/atomic"
 	"testing"
 
 	"github.com/aws/aws-sdk-go-v2/aws"
@@ -18,6 +20,7 @@ import (
 	clientv3 "go.etcd.io/etcd/client/v3"
 
 	"github.com/blox/blox/internal/ecssim"
+	"github.com/blox/blox/internal/etcd/embedded"
 	"github.com/blox/blox/internal/testenv"
 )
 
@@ -347,4 +350,80 @@ func TestNothingIsDeletedThatIsNotCommitted(t *testing.T) {
 	testenv.Eventually(t, func() bool { return w.sim.Calls("ReceiveMessage") > received }, "nothing was received")
 	c.stop()
 	assert.Equal(t, 5, w.queued())
+}
+
+// An etcd without space takes no records: the events wait in the queue, reads go on, and ready says so.
+func TestAFullEtcdIsTold(t *testing.T) {
+	w := newWorld(t, ecssim.Config{}, embedded.Options{Quota: 4 << 20})
+	c := w.start().ready()
+	var err error
+	for n := 0; err == nil; n++ {
+		_, err = w.client.Put(t.Context(), "filler/"+strconv.Itoa(n), strings.Repeat("x", 1<<20))
+	}
+	require.ErrorContains(t, err, "space")
+	w.send(string(testenv.Event(t, "task-ec2-running.json")))
+	testenv.Eventually(t, func() bool {
+		answer, body := c.get("/v1/ready")
+		return answer.StatusCode == http.StatusServiceUnavailable && strings.Contains(body, "etcd is out of space")
+	})
+	answer, _ := c.get("/v1/tasks")
+	assert.Equal(t, http.StatusOK, answer.StatusCode)
+	assert.Equal(t, 1, w.queued())
+
+	// The documented way out: delete, compact, defragment, disarm.
+	_, err = w.client.Delete(t.Context(), "filler/", clientv3.WithPrefix())
+	require.NoError(t, err)
+	now, err := w.client.Get(t.Context(), "x")
+	require.NoError(t, err)
+	_, err = w.client.Compact(t.Context(), now.Header.Revision, clientv3.WithCompactPhysical())
+	require.NoError(t, err)
+	_, err = w.client.Defragment(t.Context(), w.etcd.Endpoints()[0])
+	require.NoError(t, err)
+	_, err = w.client.AlarmDisarm(t.Context(), &clientv3.AlarmMember{})
+	require.NoError(t, err)
+	c.ready()
+	testenv.Eventually(t, func() bool { return c.served()[runningTask] == "RUNNING" })
+}
+
+// When not one cluster can be compared, nothing is known, however often it was tried.
+func TestNotReadyWhenNoClusterCouldBeCompared(t *testing.T) {
+	w := newWorld(t, ecssim.Config{Faults: ecssim.Faults{
+		Events: ecssim.EventFaults{Drop: 1}, ServerErrors: map[string]float64{"ListTasks": 1},
+	}})
+	w.sim.AddInstances("default", 3)
+	c := w.start()
+	testenv.Eventually(t, func() bool { return w.sim.Calls("ListTasks") >= 9 }, "tried three times, thrice each")
+	answer, body := c.get("/v1/instances")
+	assert.Equal(t, http.StatusServiceUnavailable, answer.StatusCode, body)
+	w.sim.SetFaults(ecssim.Faults{})
+	assert.Len(t, c.ready().served(), 3)
+}
+
+// Requests under way when the service stops are answered as ever.
+func TestStopUnderLoad(t *testing.T) {
+	w := newWorld(t, ecssim.Config{})
+	c := w.start().ready()
+	var clients sync.WaitGroup
+	var answered atomic.Int64
+	for range 8 {
+		clients.Go(func() {
+			transport := &http.Transport{}
+			defer transport.CloseIdleConnections()
+			for {
+				request, err := http.NewRequest(http.MethodGet, c.url+"/v1/tasks", nil)
+				assert.NoError(t, err)
+				answer, err := transport.RoundTrip(request)
+				if err != nil { // nobody listens any more
+					return
+				}
+				body, _ := io.ReadAll(answer.Body)
+				answer.Body.Close()
+				assert.Equal(t, http.StatusOK, answer.StatusCode, "%s", body)
+				answered.Add(1)
+			}
+		})
+	}
+	testenv.Eventually(t, func() bool { return answered.Load() > 100 })
+	c.stop()
+	clients.Wait()
 }

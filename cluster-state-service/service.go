@@ -68,11 +68,14 @@ func Run(ctx context.Context, cfg Config, log logrus.FieldLogger) error {
 		"etcd": cfg.EtcdEndpoints,
 	}).Info("cluster-state-service is up")
 	parts, ctx := errgroup.WithContext(ctx)
-	parts.Go(func() error { return copied.Run(ctx) })
+	reads, ended := context.WithCancel(context.WithoutCancel(ctx)) // requests under way when ctx ends still need the view
+	defer ended()
+	parts.Go(func() error { return copied.Run(reads) })
 	parts.Go(func() error { return event.Consume(ctx, queue, records, log, event.Options{Pollers: cfg.Pollers}) })
 	parts.Go(func() error { return comparing.Run(ctx) })
 	parts.Go(func() error {
-		return httpserver.Serve(ctx, listener, api.New(copied, aws.Region, log), log, httpserver.Failure(api.Unexpected))
+		defer ended()
+		return httpserver.Serve(ctx, listener, api.New(copied, aws.Region, records.Full, log), log, httpserver.Failure(api.Unexpected))
 	})
 	return parts.Wait()
 }

@@ -19,6 +19,7 @@ import (
 
 	clusterstate "github.com/blox/blox/cluster-state-service"
 	"github.com/blox/blox/internal/ecssim"
+	"github.com/blox/blox/internal/etcd/embedded"
 	"github.com/blox/blox/internal/testenv"
 	v1 "github.com/blox/blox/swagger/cluster-state-service/v1"
 )
@@ -37,11 +38,11 @@ type world struct {
 	spec   *testenv.Spec
 }
 
-func newWorld(t *testing.T, cfg ecssim.Config) *world {
+func newWorld(t *testing.T, cfg ecssim.Config, etcd ...embedded.Options) *world {
 	t.Helper()
 	spec, err := theSpec()
 	require.NoError(t, err)
-	w := &world{t: t, sim: ecssim.New(cfg), etcd: testenv.EtcdServer(t), spec: spec}
+	w := &world{t: t, sim: ecssim.New(cfg), etcd: testenv.EtcdServer(t, etcd...), spec: spec}
 	w.client = w.etcd.Client()
 	w.aws = httptest.NewServer(w.sim)
 	t.Cleanup(func() { w.sim.Close(); w.aws.Close() })

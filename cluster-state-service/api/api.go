@@ -30,12 +30,14 @@ type View interface {
 type api struct {
 	view   View
 	region string
+	full   func() bool
 	fail   func(http.ResponseWriter, *http.Request, error)
 }
 
-// New serves the API from the view. region is the one whose comparison with ECS makes the service ready.
-func New(v View, region string, log logrus.FieldLogger) http.Handler {
-	a := &api{view: v, region: region, fail: answers(log).Fail}
+// New serves the API from the view. region is the one whose comparison with ECS makes the service ready, unless full says
+// that etcd has no space left.
+func New(v View, region string, full func() bool, log logrus.FieldLogger) http.Handler {
+	a := &api{view: v, region: region, full: full, fail: answers(log).Fail}
 	tasks := kind[state.Task]{a, state.KindTask, state.ErrTaskNotFound,
 		func(s *state.Snapshot) state.Index[state.Task] { return s.Tasks }, state.Filter.MatchesTask, []string{"status", "cluster", "startedBy"}}
 	instances := kind[state.Instance]{a, state.KindInstance, state.ErrInstanceNotFound,
@@ -77,11 +79,8 @@ func (a *api) comparedState(ctx context.Context) (*state.Snapshot, error) {
 	return s, nil
 }
 
-// tellFreshness sets the headers that say how fresh an answer is; s may be nil.
+// tellFreshness sets the headers that say how fresh an answer is.
 func (a *api) tellFreshness(h http.Header, s *state.Snapshot) {
-	if s == nil {
-		return
-	}
 	h.Set("Blox-Entity-Version", strconv.FormatInt(s.Revision, 10))
 	if at := s.Compared(a.region).FinishedAt; !at.IsZero() {
 		h.Set("Blox-Compared-At", timestamp(at))
@@ -113,6 +112,9 @@ func (a *api) ready(w http.ResponseWriter, r *http.Request) {
 		if s.Compared(a.region).FinishedAt.IsZero() {
 			reasons = append(reasons, "not yet compared with ECS")
 		}
+	}
+	if a.full() {
+		reasons = append(reasons, "etcd is out of space: events wait in the queue until there is some")
 	}
 	*answer.Ready, answer.Reasons = len(reasons) == 0, reasons
 	status := http.StatusOK

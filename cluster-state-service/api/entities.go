@@ -1,6 +1,7 @@
 package api
 
 import (
+	"bufio"
 	"fmt"
 	"net/http"
 	"net/url"
@@ -31,29 +32,31 @@ func (k kind[T]) list(w http.ResponseWriter, r *http.Request) {
 	if filter.Cluster.Name != "" {
 		prefix += filter.Cluster.Name + "/"
 	}
-	items := make([][]byte, 0, k.index(s).Len())
-	size := 0
-	for record := range k.index(s).Prefix(prefix) {
-		if k.matches(filter, &record.Entity) {
-			items = append(items, record.JSON)
-			size += len(record.JSON) + 1
-		}
-	}
-	tail := encode(models.ListMetadata{
+	head, tail := []byte(`{"items":[`), encode(models.ListMetadata{
 		EntityVersion: conv.Pointer(strconv.FormatInt(s.Revision, 10)), ComparedAt: timestamp(s.Compared(k.region).FinishedAt),
 	}, []byte("}\n")...)
+	tail = append([]byte(`],"metadata":`), tail...)
+	var items [][]byte
+	size := len(head) + len(tail)
+	for entry := range k.index(s).Prefix(prefix) {
+		if k.matches(filter, &entry.Entity) {
+			items = append(items, entry.JSON)
+			size += len(entry.JSON) + 1
+		}
+	}
 	k.tellFreshness(w.Header(), s)
-	body := make([]byte, 0, size+len(tail)+32)
-	body = append(body, `{"items":[`...)
+	w.Header().Set("Content-Type", httpserver.TypeJSON)
+	w.Header().Set("Content-Length", strconv.Itoa(size-min(len(items), 1))) // a comma less than items
+	body := bufio.NewWriterSize(w, 64<<10)                                  // whatever fails to be written: the client has left
+	_, _ = body.Write(head)
 	for i, item := range items {
 		if i > 0 {
-			body = append(body, ',')
+			_ = body.WriteByte(',')
 		}
-		body = append(body, item...)
+		_, _ = body.Write(item)
 	}
-	body = append(body, `],"metadata":`...)
-	body = append(body, tail...)
-	answerJSON(w, body)
+	_, _ = body.Write(tail)
+	_ = body.Flush()
 }
 
 // get answers one entity. A malformed cluster or ARN names nothing, so it is not found.

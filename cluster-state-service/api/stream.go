@@ -23,7 +23,11 @@ type streamOptions struct {
 // toldWhy tells whether the client knows of lines that are no changes, and so of one that says why the stream ends.
 func (o streamOptions) toldWhy() bool { return o.deleted || o.heartbeat > 0 }
 
-func parseStreamOptions(query url.Values) (o streamOptions, err error) {
+func parseStreamOptions(rawQuery string) (o streamOptions, err error) {
+	query, err := url.ParseQuery(rawQuery)
+	if err != nil { // what cannot be read may be the version, and must not pass for none
+		return o, fmt.Errorf("%w: %w", state.ErrInvalidVersion, err)
+	}
 	if given := query.Get("entityVersion"); given != "" {
 		if o.from, err = parseVersion(given); err != nil {
 			return o, err
@@ -65,7 +69,7 @@ func parseVersion(s string) (int64, error) {
 
 // stream sends a line for every change until the client leaves or the service stops.
 func (k kind[T]) stream(w http.ResponseWriter, r *http.Request) {
-	options, err := parseStreamOptions(r.URL.Query())
+	options, err := parseStreamOptions(r.URL.RawQuery)
 	if err != nil {
 		k.fail(w, r, err)
 		return
@@ -79,13 +83,18 @@ func (k kind[T]) stream(w http.ResponseWriter, r *http.Request) {
 	}
 	w.Header().Set("Content-Type", "application/octet-stream")
 	w.Header().Set("Cache-Control", "no-store")
-	k.tellFreshness(w.Header(), k.view.Snapshot())
+	seen := options.from
+	if s := k.view.Snapshot(); s != nil {
+		k.tellFreshness(w.Header(), s)
+		if seen == 0 {
+			seen = s.Revision
+		}
+	}
 	w.WriteHeader(http.StatusOK)
 	flush := http.NewResponseController(w).Flush
 	if err := flush(); err != nil || r.Method == http.MethodHead {
 		return
 	}
-	seen := options.from
 	for change, err := range changes {
 		if err != nil {
 			endEarly(w, options, seen, err)

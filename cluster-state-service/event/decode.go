@@ -17,7 +17,6 @@ var ErrNotStored = errors.New("an event of a kind that is not stored")
 func Decode(body []byte) (state.Record, error) {
 	var envelope struct {
 		DetailType *string `json:"detail-type"`
-		Source     string  `json:"source"`
 	}
 	if err := json.Unmarshal(body, &envelope); err != nil {
 		return state.Record{}, fmt.Errorf("event: %w", err)

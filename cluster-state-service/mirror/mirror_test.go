@@ -144,7 +144,9 @@ func (r *replica) start() {
 	ctx, cancel := context.WithCancel(context.Background())
 	parts, ctx := errgroup.WithContext(ctx)
 	parts.Go(func() error { return v.Run(ctx) })
-	parts.Go(func() error { return httpserver.Serve(ctx, listener, api.New(v, "eu-west-1", r.log), r.log) })
+	parts.Go(func() error {
+		return httpserver.Serve(ctx, listener, api.New(v, "eu-west-1", func() bool { return false }, r.log), r.log)
+	})
 	r.stop = func() {
 		cancel()
 		assert.NoError(r, parts.Wait())

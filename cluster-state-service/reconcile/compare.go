@@ -21,12 +21,12 @@ const (
 )
 
 // compare goes through every cluster that ECS or the store knows. It fails when ECS does not say which clusters there are,
-// or the lock is lost; a single cluster that cannot be compared is reported, and the others go on.
-func (r *Reconciler) compare(ctx context.Context, holder state.Holder) error {
+// or the lock is lost, or not one cluster could be compared; a single one is reported and counted, and the others go on.
+func (r *Reconciler) compare(ctx context.Context, holder state.Holder) (failures int, err error) {
 	started := time.Now()
 	clusters, gone, err := r.clusters(ctx)
 	if err != nil {
-		return err
+		return 0, err
 	}
 	corrected, failed := new(atomic.Int64), new(atomic.Int64)
 	work, workCtx := errgroup.WithContext(ctx)
@@ -50,7 +50,11 @@ func (r *Reconciler) compare(ctx context.Context, holder state.Holder) error {
 		each(cluster, r.goneCluster)
 	}
 	if err := work.Wait(); err != nil {
-		return err
+		return 0, err
+	}
+	failures = int(failed.Load())
+	if total := len(clusters) + len(gone); total > 0 && failures == total {
+		return failures, errors.New("no cluster could be compared")
 	}
 	account := "unknown"
 	if all := slices.Concat(clusters, gone); len(all) > 0 {
@@ -60,11 +64,11 @@ func (r *Reconciler) compare(ctx context.Context, holder state.Holder) error {
 	}
 	finished := time.Now()
 	if err := r.Store.Compared(ctx, holder, account, r.Region, state.Comparison{StartedAt: started.UTC(), FinishedAt: finished.UTC()}); err != nil {
-		return err
+		return failures, err
 	}
-	r.Log.WithField("clusters", len(clusters)).WithField("corrected", corrected.Load()).WithField("failed", failed.Load()).
+	r.Log.WithField("clusters", len(clusters)).WithField("corrected", corrected.Load()).WithField("failed", failures).
 		WithField("duration", finished.Sub(started).Round(time.Millisecond)).Info("compared with ECS")
-	return nil
+	return failures, nil
 }
 
 // clusters returns the ARNs of the clusters to compare, and of those that are stored but that ECS says are gone. Records of

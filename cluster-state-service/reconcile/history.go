@@ -9,16 +9,16 @@ import (
 // minutes at full rate. Streams can be resumed as far back as it goes.
 const (
 	historySample = 10 * time.Second
-	historyMost   = 300_000 // revisions, at about 4 kB each
+	historyMost   = 300_000 // records, at about 4 kB each
 )
 
-// sample is etcd's revision at a time.
+// sample is etcd's revision at a time, and how many records had been written by then.
 type sample struct {
-	at       time.Time
-	revision int64
+	at                time.Time
+	revision, changes int64
 }
 
-// keepHistory compacts etcd to History ago, sooner when more than historyMost was written since, for as long as this
+// keepHistory compacts etcd to History ago, sooner when more than historyMost records were written since, for as long as this
 // replica holds the lock. With a History of 0 it is left to etcd.
 func (r *Reconciler) keepHistory(ctx context.Context) {
 	if r.History <= 0 {
@@ -31,7 +31,7 @@ func (r *Reconciler) keepHistory(ctx context.Context) {
 		if err != nil {
 			continue // etcd is away; the reads say so
 		}
-		samples = append(samples, sample{time.Now(), snapshot.Revision})
+		samples = append(samples, sample{time.Now(), snapshot.Revision, snapshot.Changes})
 		var until int64
 		until, samples = horizon(samples, r.History)
 		if until <= compacted {
@@ -48,14 +48,15 @@ func (r *Reconciler) keepHistory(ctx context.Context) {
 // horizon is the revision to compact to, 0 for none yet, and the samples that are still needed.
 func horizon(samples []sample, history time.Duration) (int64, []sample) {
 	newest := samples[len(samples)-1]
-	old := 0
-	for old < len(samples) && newest.at.Sub(samples[old].at) >= history {
-		old++
+	dispensable := func(s sample) bool {
+		return newest.at.Sub(s.at) >= history || newest.changes-s.changes >= historyMost
 	}
-	until := newest.revision - historyMost
-	if old > 0 {
-		until = max(until, samples[old-1].revision)
-		samples = samples[old-1:]
+	last := -1
+	for last+1 < len(samples) && dispensable(samples[last+1]) {
+		last++
 	}
-	return max(until, 0), samples
+	if last < 0 {
+		return 0, samples
+	}
+	return samples[last].revision, samples[last:]
 }

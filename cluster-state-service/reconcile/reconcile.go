@@ -80,6 +80,7 @@ func (r *Reconciler) Run(ctx context.Context) error {
 const (
 	firstWait   = 200 * time.Millisecond
 	longestWait = 30 * time.Second
+	soon        = time.Minute // until clusters that could not be compared are tried again
 )
 
 // pause waits, with jitter; it ends with ctx.
@@ -108,7 +109,7 @@ func (r *Reconciler) lead(ctx context.Context, holder state.Holder) error {
 		sleep(ctx, time.Until(last.Add(r.Interval)))
 	}
 	for wait := firstWait; ctx.Err() == nil; {
-		switch err := r.compare(ctx, holder); {
+		switch failures, err := r.compare(ctx, holder); {
 		case ctx.Err() != nil:
 		case err != nil && wait >= longestWait: // perhaps the lock is the trouble
 			return err
@@ -118,7 +119,11 @@ func (r *Reconciler) lead(ctx context.Context, holder state.Holder) error {
 			wait = min(2*wait, longestWait)
 		default:
 			wait = firstWait
-			sleep(ctx, r.Interval)
+			if failures > 0 {
+				sleep(ctx, min(r.Interval, soon))
+			} else {
+				sleep(ctx, r.Interval)
+			}
 		}
 	}
 	return ctx.Err()

@@ -139,18 +139,19 @@ func TestPages(t *testing.T) {
 }
 
 func TestHorizon(t *testing.T) {
-	at := func(minutes int, revision int64) sample {
-		return sample{now.Add(time.Duration(minutes) * time.Minute), revision}
+	at := func(minutes int, revision, changes int64) sample {
+		return sample{now.Add(time.Duration(minutes) * time.Minute), revision, changes}
 	}
 	for name, tc := range map[string]struct {
 		samples []sample
 		want    int64
 		left    int
 	}{
-		"too early":            {[]sample{at(0, 10), at(4, 20)}, 0, 2},
-		"five minutes later":   {[]sample{at(0, 10), at(4, 20), at(5, 30)}, 10, 3},
-		"ten minutes later":    {[]sample{at(0, 10), at(4, 20), at(10, 30)}, 20, 2},
-		"much in a short time": {[]sample{at(0, 10), at(1, 400_010)}, 100_010, 2},
+		"too early":            {[]sample{at(0, 10, 0), at(4, 20, 10)}, 0, 2},
+		"five minutes later":   {[]sample{at(0, 10, 0), at(4, 20, 10), at(5, 30, 20)}, 10, 3},
+		"ten minutes later":    {[]sample{at(0, 10, 0), at(4, 20, 10), at(10, 30, 20)}, 20, 2},
+		"much in a short time": {[]sample{at(0, 10, 0), at(1, 20, 200_000), at(2, 30, 400_000)}, 10, 3},
+		"more than that":       {[]sample{at(0, 10, 0), at(1, 20, 50_000), at(2, 30, 400_000)}, 20, 2},
 	} {
 		t.Run(name, func(t *testing.T) {
 			until, left := horizon(tc.samples, 5*time.Minute)

@@ -23,7 +23,17 @@ type Comparison struct {
 // Fact is the value of one of those keys.
 type Fact struct {
 	Value    string
-	Revision int64 // etcd's create revision
+	Revision int64      // etcd's create revision
+	Compared Comparison // what Value says under ComparisonPrefix
+}
+
+// NewFact reads a value; one that cannot be read says nothing.
+func NewFact(key, value string, revision int64) Fact {
+	f := Fact{Value: value, Revision: revision}
+	if strings.HasPrefix(key, ComparisonPrefix) && json.Unmarshal([]byte(value), &f.Compared) != nil {
+		f.Compared = Comparison{}
+	}
+	return f
 }
 
 // IsFact tells whether a key of etcd is that of a Fact.
@@ -38,6 +48,8 @@ type Snapshot struct {
 	Tasks     Index[Task]
 	Instances Index[Instance]
 	Facts     map[string]Fact // by key
+	// Changes counts the keys of Blox's that were written since the service began to watch.
+	Changes int64
 }
 
 // Compared is the last complete comparison with ECS in the region; zero when none ever was.
@@ -47,9 +59,8 @@ func (s *Snapshot) Compared(region string) Comparison {
 		if !strings.HasPrefix(key, ComparisonPrefix) || !strings.HasSuffix(key, "/"+region) {
 			continue
 		}
-		var c Comparison
-		if json.Unmarshal([]byte(fact.Value), &c) == nil && c.FinishedAt.After(latest.FinishedAt) {
-			latest = c
+		if fact.Compared.FinishedAt.After(latest.FinishedAt) {
+			latest = fact.Compared
 		}
 	}
 	return latest

@@ -3,19 +3,16 @@ package store
 import (
 	"context"
 	"encoding/json"
+	"errors"
 	"fmt"
 	"slices"
-	"time"
 
 	"go.etcd.io/etcd/api/v3/mvccpb"
+	"go.etcd.io/etcd/api/v3/v3rpc/rpctypes"
 	clientv3 "go.etcd.io/etcd/client/v3"
 
 	"github.com/blox/blox/cluster-state-service/state"
 )
-
-// tombstoneLife is how long a removed entity's late events are turned away. EventBridge tries for 24 hours, and a queue
-// may hold an event for days; ECS itself forgets stopped tasks within hours. Source: design, "Keys in etcd".
-const tombstoneLife = 48 * time.Hour
 
 // guard fails a transaction once another replica holds the lock.
 func guard(h state.Holder) clientv3.Cmp {
@@ -32,7 +29,7 @@ func (s *Store) Correct(ctx context.Context, holder state.Holder, corrections []
 	var lease clientv3.LeaseID
 	if slices.ContainsFunc(corrections, state.Correction.Removes) {
 		var err error
-		if lease, err = s.grant(ctx); err != nil {
+		if lease, err = s.tombstones.lease(ctx, s.client); err != nil {
 			return 0, err
 		}
 	}
@@ -60,17 +57,6 @@ func fitCorrections(corrections []state.Correction) int {
 	return len(corrections)
 }
 
-// grant makes the one lease for all tombstones of a call.
-func (s *Store) grant(ctx context.Context) (clientv3.LeaseID, error) {
-	ctx, cancel := context.WithTimeout(ctx, opTimeout)
-	defer cancel()
-	grant, err := s.client.Grant(ctx, int64(tombstoneLife/time.Second))
-	if err != nil {
-		return 0, fmt.Errorf("lease for tombstones: %w", err)
-	}
-	return grant.ID, nil
-}
-
 // correct tries all in one transaction and, when one of them has lost its race, each by itself.
 func (s *Store) correct(ctx context.Context, holder state.Holder, corrections []state.Correction, lease clientv3.LeaseID) (int, error) {
 	guards := []clientv3.Cmp{guard(holder)}
@@ -90,6 +76,9 @@ func (s *Store) correct(ctx context.Context, holder state.Holder, corrections []
 		Else(clientv3.OpGet(holder.Key, clientv3.WithKeysOnly())).Commit()
 	switch {
 	case err != nil:
+		if errors.Is(err, rpctypes.ErrLeaseNotFound) {
+			s.tombstones.forget()
+		}
 		return 0, fmt.Errorf("etcd transaction: %w", err)
 	case answer.Succeeded:
 		return len(corrections), nil

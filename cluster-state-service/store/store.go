@@ -3,10 +3,13 @@ package store
 
 import (
 	"context"
+	"errors"
 	"fmt"
+	"sync/atomic"
 	"time"
 
 	"go.etcd.io/etcd/api/v3/etcdserverpb"
+	"go.etcd.io/etcd/api/v3/v3rpc/rpctypes"
 	clientv3 "go.etcd.io/etcd/client/v3"
 
 	"github.com/blox/blox/cluster-state-service/state"
@@ -24,10 +27,16 @@ const (
 type Store struct {
 	client *clientv3.Client
 	known  func(state.Key) state.Known
+
+	full       atomic.Bool // the last transaction was refused for want of space
+	tombstones tombstones
 }
 
+// Full tells whether etcd has no space left: nothing is recorded until somebody makes some.
+func (s *Store) Full() bool { return s.full.Load() }
+
 // New makes a Store. known says what is believed to be stored under a key; it may lag behind etcd, since every write is
-// guarded by what it says: a wrong belief costs a second look, nothing else.
+// guarded by what it says: a belief in too old a version costs a second look, nothing else.
 func New(client *clientv3.Client, known func(state.Key) state.Known) *Store {
 	return &Store{client: client, known: known}
 }
@@ -93,6 +102,9 @@ func (s *Store) commit(ctx context.Context, writes []write) ([]write, error) {
 		puts = append(puts, clientv3.OpPut(w.key, string(w.Value)))
 	}
 	answer, err := s.client.Txn(ctx).If(guards...).Then(puts...).Else(looks...).Commit()
+	if full := errors.Is(err, rpctypes.ErrNoSpace); full || err == nil {
+		s.full.Store(full)
+	}
 	if err != nil {
 		return nil, fmt.Errorf("etcd transaction: %w", err)
 	}

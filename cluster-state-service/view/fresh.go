@@ -41,9 +41,14 @@ func blame(ctx context.Context, err error) error {
 
 // readRevision asks etcd for its revision, linearizably.
 func (v *View) readRevision(ctx context.Context) (int64, error) {
+	before := v.Snapshot()
 	answer, err := v.client.Get(ctx, state.ComparisonPrefix, clientv3.WithCountOnly())
 	if err != nil {
 		return 0, fmt.Errorf("read etcd's revision: %w", err)
+	}
+	if before != nil && answer.Header.Revision < before.Revision { // it was restored, or is another one
+		v.reload()
+		return 0, fmt.Errorf("etcd went back from revision %d to %d", before.Revision, answer.Header.Revision)
 	}
 	return answer.Header.Revision, nil
 }

@@ -11,6 +11,7 @@ import (
 // needs any more.
 type page struct {
 	number   uint64 // counts changes, up to and including this page
+	bytes    uint64 // of their lines, alike
 	revision int64  // the highest of the changes; of an empty page, where the log begins
 	changes  []state.Change
 
@@ -20,14 +21,29 @@ type page struct {
 	ended  error // set before turned is closed; why there is no next page and never will be
 }
 
-func newPage(number uint64, revision int64, changes []state.Change) *page {
-	return &page{number: number + uint64(len(changes)), revision: revision, changes: changes, turned: make(chan struct{})}
+// newPage is what comes after last.
+func newPage(last *page, revision int64, changes []state.Change) *page {
+	p := &page{number: last.number + uint64(len(changes)), bytes: last.bytes, revision: revision, changes: changes, turned: make(chan struct{})}
+	for _, c := range changes {
+		p.bytes += uint64(len(c.Line))
+	}
+	return p
 }
 
 // turn appends next.
 func (p *page) turn(next *page) {
 	p.next.Store(next)
 	close(p.turned)
+}
+
+// isTurned tells whether there is a next page, or never will be.
+func (p *page) isTurned() bool {
+	select {
+	case <-p.turned:
+		return true
+	default:
+		return false
+	}
 }
 
 // end tells everybody who waits for the next page that there is none.

@@ -23,6 +23,9 @@ var (
 	errStopped     = errors.New("the service is stopping")
 )
 
+// replayAtOnce is how many changes are enough for one turn of a replay.
+const replayAtOnce = 1000
+
 // subscription reads the changes of one kind from one revision on, at its own pace. It belongs to one goroutine.
 type subscription struct {
 	view *View
@@ -47,11 +50,16 @@ func (v *View) Changes(ctx context.Context, kind state.Kind, from int64, heartbe
 	}
 	return func(yield func(state.Change, error) bool) {
 		for s.from > 0 && s.from <= s.floor {
-			goOn, err := s.replay(ctx, yield)
-			if err != nil {
+			changes, err := s.replay(ctx)
+			for _, c := range changes {
+				if !yield(c, nil) {
+					return
+				}
+			}
+			if err != nil && ctx.Err() == nil {
 				yield(state.Change{}, err)
 			}
-			if !goOn || err != nil {
+			if err != nil {
 				return
 			}
 			s.catchUp()
@@ -113,7 +121,7 @@ func (s *subscription) read(ctx context.Context, heartbeat time.Duration, yield 
 			}
 			continue
 		}
-		if due {
+		if due && !s.at.isTurned() { // else reached may be of a log that this one does not lead to
 			if !yield(state.Change{Heartbeat: true, Revision: max(reached, s.at.revision)}, nil) {
 				return
 			}
@@ -155,51 +163,52 @@ func (s *subscription) tooFarBehind() error {
 	return nil
 }
 
-// replay yields what etcd still knows of the time before the log. It tells whether the subscriber wants more.
-func (s *subscription) replay(ctx context.Context, yield func(state.Change, error) bool) (goOn bool, err error) {
+// replay asks etcd for what it still knows of the time before the log, from s.from on: all of it, or the first whole
+// revisions of it. The subscriber gets them once etcd is left alone again, so that one who reads slowly keeps neither the
+// history in memory nor the others waiting.
+func (s *subscription) replay(ctx context.Context) (changes []state.Change, err error) {
 	select { // a replay costs etcd a scan of its history: two at a time
 	case s.view.replayed <- struct{}{}:
 		defer func() { <-s.view.replayed }()
 	case <-ctx.Done():
-		return false, nil
+		return nil, ctx.Err()
 	}
 	// A stream of its own, on which nobody else's lag keeps progress back.
 	ctx, cancel := context.WithCancel(metadata.AppendToOutgoingContext(clientv3.WithRequireLeader(ctx),
-		"blox-replay", fmt.Sprintf("%p", s)))
+		"blox-replay", fmt.Sprintf("%p-%d", s, s.from)))
 	defer cancel()
 	watch := s.view.client.Watch(ctx, s.kind.Prefix(), clientv3.WithPrefix(), clientv3.WithRev(s.from),
 		clientv3.WithFragment(), clientv3.WithProgressNotify())
 	ask := time.NewTicker(20 * time.Millisecond)
 	defer ask.Stop()
-	for {
+	for len(changes) < replayAtOnce {
 		select {
 		case <-ctx.Done():
-			return false, nil
+			return nil, ctx.Err()
 		case <-ask.C:
 			_ = s.view.client.RequestProgress(ctx) // only the watch's answers count
 		case answer, open := <-watch:
-			if ctx.Err() != nil {
-				return false, nil
-			}
 			if err := answer.Err(); err != nil || !open {
-				return false, fmt.Errorf("replay from revision %d: %w", s.from, errors.Join(err, errInterrupted))
+				return changes, fmt.Errorf("replay from revision %d: %w", s.from, errors.Join(err, errInterrupted))
 			}
 			if answer.IsProgressNotify() && answer.Header.Revision >= s.floor {
 				s.from = max(s.from, s.floor+1)
-				return true, nil
+				return changes, nil
 			}
 			for _, e := range answer.Events {
-				if e.Kv.ModRevision > s.floor { // the log has it
-					s.from = s.floor + 1
-					return true, nil
+				if s.from = e.Kv.ModRevision; s.from > s.floor { // the log has it
+					return changes, nil
 				}
-				change := s.view.change(e)
-				if change != nil && !yield(*change, nil) {
-					return false, nil
+				if change := s.view.change(e); change != nil {
+					changes = append(changes, *change)
 				}
+			}
+			if len(answer.Events) > 0 {
+				s.from++ // an answer is whole revisions
 			}
 		}
 	}
+	return changes, nil
 }
 
 // change encodes an event of etcd for a subscriber; nil when it cannot be read.

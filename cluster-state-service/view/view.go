@@ -13,6 +13,9 @@ import (
 	"github.com/blox/blox/cluster-state-service/state"
 )
 
+// retainedBytes bounds the lines in the log, however many they are.
+const retainedBytes = 64 << 20
+
 // View is the copy and those who watch it. Make it with New; it is empty until Run has read etcd.
 type View struct {
 	watching  *clientv3.Client // the watch's own, for progress
@@ -28,6 +31,7 @@ type View struct {
 	advanced chan struct{} // closed, and made anew, at each publication
 	wanted   int64         // the highest revision that somebody waits for
 	wake     chan struct{} // tells the asker that wanted has risen
+	cut      func()        // ends the watch under way, so that everything is loaded anew
 	first    *page         // the oldest page kept; it is read only for where the log begins
 	last     *page
 
@@ -52,11 +56,11 @@ type Config struct {
 
 // New only builds; Run does the work.
 func New(c Config) *View {
-	start := newPage(0, 0, nil)
+	start := newPage(&page{}, 0, nil)
 	return &View{
 		watching: c.Watching, client: c.Client, tasks: c.Tasks, instances: c.Instances, log: c.Log,
 		retained: cmp.Or(c.Retained, 20_000),
-		advanced: make(chan struct{}), wake: make(chan struct{}, 1),
+		advanced: make(chan struct{}), wake: make(chan struct{}, 1), cut: func() {},
 		first: start, last: start,
 		reading:  revisionReads{wake: make(chan struct{}, 1)},
 		replayed: make(chan struct{}, 2),
@@ -80,11 +84,12 @@ func (v *View) publish(s *state.Snapshot, changes []state.Change) {
 	v.mu.Lock()
 	defer v.mu.Unlock()
 	if len(changes) > 0 {
-		next := newPage(v.last.number, changes[len(changes)-1].Revision, changes)
+		next := newPage(v.last, changes[len(changes)-1].Revision, changes)
 		v.last.turn(next)
 		v.last = next
-		for v.first.number+uint64(v.retained) < v.last.number {
-			v.first = v.first.next.Load()
+		// The last page always follows one that is kept: however much it holds, who had read all before it is not slow.
+		for next := v.first.next.Load(); next != v.last && v.tooMuch(); next = next.next.Load() {
+			v.first = next
 		}
 	}
 	v.current.Store(s)
@@ -92,18 +97,25 @@ func (v *View) publish(s *state.Snapshot, changes []state.Change) {
 	v.advanced = make(chan struct{})
 }
 
-// restart begins the log anew at a freshly loaded snapshot. Those who read the old log are told that it has ended, unless
-// it has not begun: before the first load nothing was missed.
+// tooMuch tells whether the log holds more than it should.
+func (v *View) tooMuch() bool {
+	return v.last.number-v.first.number > uint64(v.retained) || v.last.bytes-v.first.bytes > retainedBytes
+}
+
+// restart begins the log anew at a freshly loaded snapshot. Those who read the old log are told that it has ended, also
+// those who came before the first load: what was written since they came is in the snapshot, not in the log.
 func (v *View) restart(s *state.Snapshot) {
 	v.mu.Lock()
-	begun := v.current.Load() != nil
-	start := newPage(v.last.number, s.Revision, nil)
-	if begun {
-		v.last.end(errInterrupted)
-	} else {
-		v.last.turn(start)
-	}
-	v.first, v.last = start, start
+	start := newPage(v.last, s.Revision, nil)
+	v.last.end(errInterrupted)
+	v.first, v.last, v.wanted = start, start, 0
 	v.mu.Unlock()
 	v.publish(s, nil)
+}
+
+// reload has everything read anew.
+func (v *View) reload() {
+	v.mu.Lock()
+	defer v.mu.Unlock()
+	v.cut()
 }

@@ -23,14 +23,35 @@ func TestMain(m *testing.M) { goleak.VerifyTestMain(m) }
 // start runs a view of the etcd until the test ends.
 func start(t *testing.T, server *testenv.Server, retained int) *View {
 	t.Helper()
+	return startWith(t, server, server.Client(), retained)
+}
+
+// startWith is start with another connection for the watch.
+func startWith(t *testing.T, server *testenv.Server, watching *clientv3.Client, retained int) *View {
+	t.Helper()
+	v := build(t, server, watching, retained)
+	runView(t, v)
+	return v
+}
+
+func runView(t *testing.T, v *View) {
+	t.Helper()
+	ctx, cancel := context.WithCancel(t.Context())
+	var running sync.WaitGroup
+	running.Go(func() { assert.NoError(t, v.Run(ctx)) })
+	t.Cleanup(func() { cancel(); running.Wait() })
+}
+
+func build(t *testing.T, server *testenv.Server, watching *clientv3.Client, retained int) *View {
+	t.Helper()
 	encode := func(key string, version, revision int64) []byte {
 		return fmt.Appendf(nil, "%s v%d @%d", key, version, revision)
 	}
 	deleted := func(key state.Key, revision int64) []byte {
 		return fmt.Appendf(nil, "%s deleted @%d", key.ARN, revision)
 	}
-	v := New(Config{
-		Watching: server.Client(), Client: server.Client(), Log: testenv.Logger(t), Retained: retained,
+	return New(Config{
+		Watching: watching, Client: server.Client(), Log: testenv.Logger(t), Retained: retained,
 		Tasks: Codec[state.Task]{
 			Decode: state.DecodeTask, Version: func(t state.Task) int64 { return t.Version },
 			Encode: func(t state.Task, revision int64) []byte { return encode(t.ARN, t.Version, revision) }, EncodeDeleted: deleted,
@@ -40,11 +61,6 @@ func start(t *testing.T, server *testenv.Server, retained int) *View {
 			Encode: func(i state.Instance, revision int64) []byte { return encode(i.ARN, i.Version, revision) }, EncodeDeleted: deleted,
 		},
 	})
-	ctx, cancel := context.WithCancel(t.Context())
-	var running sync.WaitGroup
-	running.Go(func() { assert.NoError(t, v.Run(ctx)) })
-	t.Cleanup(func() { cancel(); running.Wait() })
-	return v
 }
 
 func arnOf(id string) string { return "arn:aws:ecs:eu-west-1:123456789012:task/prod/" + id }
@@ -358,9 +374,9 @@ func TestAReaderThatIsTooSlowIsTold(t *testing.T) {
 	require.NoError(t, err)
 	for n := range 10 {
 		write(t, client, "a", n)
+		_, err = v.Fresh(t.Context()) // so that each is a page of its own
+		require.NoError(t, err)
 	}
-	_, err = v.Fresh(t.Context())
-	require.NoError(t, err)
 	for _, err := range changes {
 		assert.ErrorIs(t, err, ErrSlow)
 	}
@@ -421,10 +437,12 @@ func TestInterruptedLogIsTold(t *testing.T) {
 
 func TestStreamsEndWithTheService(t *testing.T) {
 	server := testenv.EtcdServer(t)
-	v := New(Config{Watching: server.Client(), Client: server.Client(), Log: testenv.Logger(t)})
+	v := build(t, server, server.Client(), 0)
 	ctx, cancel := context.WithCancel(t.Context())
 	var running sync.WaitGroup
 	running.Go(func() { assert.NoError(t, v.Run(ctx)) })
+	_, err := v.Fresh(t.Context())
+	require.NoError(t, err)
 	changes, err := v.Changes(t.Context(), state.KindTask, 0, 0)
 	require.NoError(t, err)
 	cancel()

@@ -39,7 +39,7 @@ func (v *View) Run(ctx context.Context) error {
 			if ctx.Err() != nil {
 				break
 			}
-			v.log.WithError(err).Warn("the view has lost etcd and is loaded anew")
+			v.log.WithError(err).WithField("etcd", v.client.Endpoints()).Warn("the view cannot follow etcd and is loaded anew")
 			if loaded {
 				wait = 50 * time.Millisecond
 			}
@@ -65,11 +65,20 @@ func (v *View) finish() {
 func (v *View) follow(ctx context.Context) (loaded bool, err error) {
 	ctx, cancel := context.WithCancel(clientv3.WithRequireLeader(ctx))
 	defer cancel()
+	limited, stop := context.WithTimeout(ctx, patience) // pages take longer: this tells soon that etcd is away
+	_, err = v.client.Get(limited, state.ComparisonPrefix, clientv3.WithCountOnly())
+	stop()
+	if err != nil {
+		return false, fmt.Errorf("reach etcd: %w", err)
+	}
 	s, err := v.load(ctx)
 	if err != nil {
 		return false, err
 	}
 	v.restart(s)
+	v.mu.Lock()
+	v.cut = cancel
+	v.mu.Unlock()
 	v.log.WithField("revision", s.Revision).WithField("tasks", s.Tasks.Len()).WithField("instances", s.Instances.Len()).
 		Info("the view is loaded")
 
@@ -91,6 +100,9 @@ func (v *View) follow(ctx context.Context) (loaded bool, err error) {
 // load reads all that the view holds, at one revision.
 func (v *View) load(ctx context.Context) (*state.Snapshot, error) {
 	s := &state.Snapshot{Tasks: state.NewIndex[state.Task](), Instances: state.NewIndex[state.Instance](), Facts: map[string]state.Fact{}}
+	if before := v.Snapshot(); before != nil {
+		s.Changes = before.Changes
+	}
 	for _, prefix := range []string{state.KindTask.Prefix(), state.KindInstance.Prefix(), state.ComparisonPrefix, state.LockPrefix} {
 		err := v.loadPrefix(ctx, prefix, &s.Revision, func(kv *mvccpb.KeyValue) { v.put(s, kv) })
 		if err != nil {
@@ -137,7 +149,7 @@ func (v *View) apply(events []*clientv3.Event) {
 	next := &state.Snapshot{
 		Revision: events[len(events)-1].Kv.ModRevision,
 		Tasks:    old.Tasks.Clone(), Instances: old.Instances.Clone(),
-		Facts: old.Facts,
+		Facts: old.Facts, Changes: old.Changes + int64(len(events)),
 	}
 	if slices.ContainsFunc(events, func(e *clientv3.Event) bool { return state.IsFact(string(e.Kv.Key)) }) {
 		next.Facts = maps.Clone(old.Facts)
@@ -162,7 +174,7 @@ func (v *View) apply(events []*clientv3.Event) {
 func (v *View) put(s *state.Snapshot, kv *mvccpb.KeyValue) *state.Change {
 	name := string(kv.Key)
 	if state.IsFact(name) {
-		s.Facts[name] = state.Fact{Value: string(kv.Value), Revision: kv.CreateRevision}
+		s.Facts[name] = state.NewFact(name, string(kv.Value), kv.CreateRevision)
 		return nil
 	}
 	key, err := state.ParseKey(name)

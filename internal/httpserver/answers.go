@@ -74,6 +74,8 @@ func (a Answers) Fail(w http.ResponseWriter, r *http.Request, err error) {
 		} else {
 			log.Error("request failed")
 		}
+	} else if status >= http.StatusInternalServerError && r.Context().Err() == nil {
+		a.Log.WithError(err).WithFields(logrus.Fields{"method": r.Method, "path": r.URL.Path}).Info("cannot answer")
 	}
 	Error(w, status, text)
 }

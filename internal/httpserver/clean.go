@@ -23,7 +23,8 @@ func Clean(mux *http.ServeMux) http.Handler {
 			redirect(w, r, clean)
 			return
 		}
-		if _, pattern := mux.Handler(r); strings.Count(pattern, "/") > strings.Count(given, "/") {
+		get := &http.Request{Method: http.MethodGet, URL: r.URL, Host: r.Host} // a path that is none is none by any method
+		if _, pattern := mux.Handler(get); strings.Count(pattern, "/") > strings.Count(given, "/") {
 			http.NotFound(w, r)
 			return
 		}

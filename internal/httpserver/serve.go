@@ -77,6 +77,7 @@ func serve(ctx context.Context, listener net.Listener, handler http.Handler, log
 		MaxHeaderBytes:    maxHeader,
 		ErrorLog:          debugLog(log),
 	}
+	server.RegisterOnShutdown(connections.closeSilent)
 	stopped := make(chan struct{})
 	end := context.AfterFunc(ctx, func() {
 		defer close(stopped)
@@ -100,15 +101,26 @@ func serve(ctx context.Context, listener net.Listener, handler http.Handler, log
 }
 
 // connections waits for the goroutine of every connection, and so for every handler.
-type connections struct{ sync.WaitGroup }
+type connections struct {
+	sync.WaitGroup
+	silent sync.Map // those that have not sent a byte yet, which Shutdown alone would wait for
+}
 
-func (c *connections) track(_ net.Conn, state http.ConnState) {
+func (c *connections) track(conn net.Conn, state http.ConnState) {
 	switch state {
 	case http.StateNew: // called before server.Serve can return
 		c.Add(1)
+		c.silent.Store(conn, nil)
+	case http.StateActive:
+		c.silent.Delete(conn)
 	case http.StateClosed, http.StateHijacked:
+		c.silent.Delete(conn)
 		c.Done()
 	}
+}
+
+func (c *connections) closeSilent() {
+	c.silent.Range(func(conn, _ any) bool { _ = conn.(net.Conn).Close(); return true })
 }
 
 type stoppingKey struct{}

@@ -7,6 +7,7 @@ import (
 	"io"
 	"net"
 	"net/http"
+	"strings"
 	"testing"
 	"time"
 
@@ -181,4 +182,18 @@ func TestServeReturnsWhyItsListenerFailed(t *testing.T) {
 	err = Serve(t.Context(), broken{listener}, http.NotFoundHandler(), testenv.Logger(t))
 	assert.ErrorIs(t, err, errBroken)
 	assert.ErrorContains(t, err, listener.Addr().String())
+}
+
+// A connection that has sent nothing, such as a browser's or a health check's, is nothing to wait for.
+func TestASilentConnectionDoesNotHoldUpTheEnd(t *testing.T) {
+	log, _ := logged()
+	patient := production
+	patient.drain = time.Hour
+	server := start(t, func(w http.ResponseWriter, _ *http.Request) { _, _ = io.WriteString(w, "hello") }, log, patient)
+	silent, err := net.Dial("tcp", strings.TrimPrefix(server.url, "http://"))
+	require.NoError(t, err)
+	defer silent.Close()
+	server.get(t, "/") // accepted after the silent one
+	server.stop()
+	assert.NoError(t, server.wait())
 }

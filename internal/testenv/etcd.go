@@ -45,6 +45,12 @@ func EtcdServer(tb testing.TB, options ...embedded.Options) *Server {
 	return s
 }
 
+// EtcdServerAt is a fresh etcd at the address of one that was stopped.
+func EtcdServerAt(tb testing.TB, address string) *Server {
+	tb.Helper()
+	return EtcdServer(tb, embedded.Options{Address: address})
+}
+
 // Start brings a stopped etcd back with its data and at its address; on a running one it does nothing.
 func (s *Server) Start() {
 	s.tb.Helper()

@@ -39,6 +39,12 @@ func (o *StreamInstancesReader) ReadResponse(response runtime.ClientResponse, co
 			return nil, err
 		}
 		return nil, result
+	case 503:
+		result := NewStreamInstancesServiceUnavailable()
+		if err := result.readResponse(response, consumer, o.formats); err != nil {
+			return nil, err
+		}
+		return nil, result
 	default:
 		return nil, runtime.NewAPIError("[GET /stream/instances] StreamInstances", response, response.Code())
 	}
@@ -255,6 +261,72 @@ func (o *StreamInstancesInternalServerError) GetPayload() string {
 }
 
 func (o *StreamInstancesInternalServerError) readResponse(response runtime.ClientResponse, consumer runtime.Consumer, formats strfmt.Registry) error {
+
+	// response payload
+	if err := consumer.Consume(response.Body(), &o.Payload); err != nil && !stderrors.Is(err, io.EOF) {
+		return err
+	}
+
+	return nil
+}
+
+// NewStreamInstancesServiceUnavailable creates a StreamInstancesServiceUnavailable with default headers values
+func NewStreamInstancesServiceUnavailable() *StreamInstancesServiceUnavailable {
+	return &StreamInstancesServiceUnavailable{}
+}
+
+// StreamInstancesServiceUnavailable describes a response with status code 503, with default header values.
+//
+// Not yet compared with ECS, or etcd does not answer. Retry-After says in how many seconds to ask again.
+type StreamInstancesServiceUnavailable struct {
+	Payload string
+}
+
+// IsSuccess returns true when this stream instances service unavailable response has a 2xx status code
+func (o *StreamInstancesServiceUnavailable) IsSuccess() bool {
+	return false
+}
+
+// IsRedirect returns true when this stream instances service unavailable response has a 3xx status code
+func (o *StreamInstancesServiceUnavailable) IsRedirect() bool {
+	return false
+}
+
+// IsClientError returns true when this stream instances service unavailable response has a 4xx status code
+func (o *StreamInstancesServiceUnavailable) IsClientError() bool {
+	return false
+}
+
+// IsServerError returns true when this stream instances service unavailable response has a 5xx status code
+func (o *StreamInstancesServiceUnavailable) IsServerError() bool {
+	return true
+}
+
+// IsCode returns true when this stream instances service unavailable response a status code equal to that given
+func (o *StreamInstancesServiceUnavailable) IsCode(code int) bool {
+	return code == 503
+}
+
+// Code gets the status code for the stream instances service unavailable response
+func (o *StreamInstancesServiceUnavailable) Code() int {
+	return 503
+}
+
+func (o *StreamInstancesServiceUnavailable) Error() string {
+	payload, _ := json.Marshal(o.Payload)
+	return fmt.Sprintf("[GET /stream/instances][%d] streamInstancesServiceUnavailable %s", 503, payload)
+}
+
+func (o *StreamInstancesServiceUnavailable) String() string {
+	payload, _ := json.Marshal(o.Payload)
+	return fmt.Sprintf("[GET /stream/instances][%d] streamInstancesServiceUnavailable %s", 503, payload)
+}
+
+func (o *StreamInstancesServiceUnavailable) GetPayload() string {
+	return o.Payload
+}
+
+func (o *StreamInstancesServiceUnavailable) readResponse(response runtime.ClientResponse, consumer runtime.Consumer, formats strfmt.Registry) error {
 
 	// response payload
 	if err := consumer.Consume(response.Body(), &o.Payload); err != nil && !stderrors.Is(err, io.EOF) {

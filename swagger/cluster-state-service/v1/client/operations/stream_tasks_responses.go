@@ -39,6 +39,12 @@ func (o *StreamTasksReader) ReadResponse(response runtime.ClientResponse, consum
 			return nil, err
 		}
 		return nil, result
+	case 503:
+		result := NewStreamTasksServiceUnavailable()
+		if err := result.readResponse(response, consumer, o.formats); err != nil {
+			return nil, err
+		}
+		return nil, result
 	default:
 		return nil, runtime.NewAPIError("[GET /stream/tasks] StreamTasks", response, response.Code())
 	}
@@ -255,6 +261,72 @@ func (o *StreamTasksInternalServerError) GetPayload() string {
 }
 
 func (o *StreamTasksInternalServerError) readResponse(response runtime.ClientResponse, consumer runtime.Consumer, formats strfmt.Registry) error {
+
+	// response payload
+	if err := consumer.Consume(response.Body(), &o.Payload); err != nil && !stderrors.Is(err, io.EOF) {
+		return err
+	}
+
+	return nil
+}
+
+// NewStreamTasksServiceUnavailable creates a StreamTasksServiceUnavailable with default headers values
+func NewStreamTasksServiceUnavailable() *StreamTasksServiceUnavailable {
+	return &StreamTasksServiceUnavailable{}
+}
+
+// StreamTasksServiceUnavailable describes a response with status code 503, with default header values.
+//
+// Not yet compared with ECS, or etcd does not answer. Retry-After says in how many seconds to ask again.
+type StreamTasksServiceUnavailable struct {
+	Payload string
+}
+
+// IsSuccess returns true when this stream tasks service unavailable response has a 2xx status code
+func (o *StreamTasksServiceUnavailable) IsSuccess() bool {
+	return false
+}
+
+// IsRedirect returns true when this stream tasks service unavailable response has a 3xx status code
+func (o *StreamTasksServiceUnavailable) IsRedirect() bool {
+	return false
+}
+
+// IsClientError returns true when this stream tasks service unavailable response has a 4xx status code
+func (o *StreamTasksServiceUnavailable) IsClientError() bool {
+	return false
+}
+
+// IsServerError returns true when this stream tasks service unavailable response has a 5xx status code
+func (o *StreamTasksServiceUnavailable) IsServerError() bool {
+	return true
+}
+
+// IsCode returns true when this stream tasks service unavailable response a status code equal to that given
+func (o *StreamTasksServiceUnavailable) IsCode(code int) bool {
+	return code == 503
+}
+
+// Code gets the status code for the stream tasks service unavailable response
+func (o *StreamTasksServiceUnavailable) Code() int {
+	return 503
+}
+
+func (o *StreamTasksServiceUnavailable) Error() string {
+	payload, _ := json.Marshal(o.Payload)
+	return fmt.Sprintf("[GET /stream/tasks][%d] streamTasksServiceUnavailable %s", 503, payload)
+}
+
+func (o *StreamTasksServiceUnavailable) String() string {
+	payload, _ := json.Marshal(o.Payload)
+	return fmt.Sprintf("[GET /stream/tasks][%d] streamTasksServiceUnavailable %s", 503, payload)
+}
+
+func (o *StreamTasksServiceUnavailable) GetPayload() string {
+	return o.Payload
+}
+
+func (o *StreamTasksServiceUnavailable) readResponse(response runtime.ClientResponse, consumer runtime.Consumer, formats strfmt.Registry) error {
 
 	// response payload
 	if err := consumer.Consume(response.Body(), &o.Payload); err != nil && !stderrors.Is(err, io.EOF) {
