@@ -1,8 +1,10 @@
 package clusterstate_test
 
 import (
+	"compress/gzip"
 	"encoding/json"
 	"fmt"
+	"io"
 	"net/http"
 	"net/url"
 	"strconv"
@@ -91,6 +93,26 @@ func TestLists(t *testing.T) {
 		"/v1/instances?status=inactive":                                                        {},
 		"/v1/instances?cluster=other":                                                          {draining},
 		"/v1/instances?cluster=" + account + "cluster/other&status=active":                     {},
+		// Beyond v0.3.
+		"/v1/tasks?desiredStatus=stopped":                               {shortTask},
+		"/v1/tasks?desiredStatus=":                                      {shortTask, runningTask, fargateTask},
+		"/v1/tasks?family=agent":                                        {runningTask},
+		"/v1/tasks?family=agen":                                         {},
+		"/v1/tasks?taskDefinition=agent:12":                             {runningTask},
+		"/v1/tasks?taskDefinition=gent:12":                              {},
+		"/v1/tasks?taskDefinition=" + account + "task-definition/web:3": {fargateTask},
+		"/v1/tasks?containerInstance=" + instance:                       {runningTask},
+		"/v1/tasks?containerInstance=0f3c1b2a9d8e4f7685940a1b2c3d4e5f":  {runningTask},
+		"/v1/tasks?launchType=fargate":                                  {fargateTask},
+		"/v1/tasks?launchType=FARGATE&family=agent":                     {},
+		"/v1/instances?attribute=stack:prod":                            {draining, instance},
+		"/v1/instances?attribute=stack:test":                            {},
+		"/v1/instances?attribute=ecs.instance-type":                     {draining, instance},
+		"/v1/instances?attribute=nothing":                               {},
+		"/v1/instances?ec2InstanceId=i-0a1b2c3d4e5f60718&status=active": {instance},
+		"/v1/instances?ec2InstanceId=i-0":                               {},
+		"/v1/instances?agentConnected=true":                             {draining, instance},
+		"/v1/instances?agentConnected=false":                            {},
 	} {
 		t.Run(path, func(t *testing.T) {
 			answer, body := c.get(path)
@@ -132,6 +154,19 @@ func TestListErrors(t *testing.T) {
 		"/v1/tasks?cluster=" + strings.Repeat("x", 256):      "Invalid cluster ARN or name",
 		"/v1/instances?cluster=" + runningTask:               "Invalid cluster ARN or name",
 		"/v1/instances?cluster=arn:aws:ecs:x":                "Invalid cluster ARN or name",
+		"/v1/tasks?desiredStatus=pending":                    "Invalid desired status",
+		"/v1/tasks?launchType=ec3":                           "Invalid launch type",
+		"/v1/instances?attribute=:x":                         "Invalid attribute, want name:value or name",
+		"/v1/instances?agentConnected=yes":                   "Invalid agentConnected, want true or false",
+		"/v1/instances?family=x":                             unsupported,
+		"/v1/tasks?attribute=x":                              unsupported,
+		"/v1/tasks?limit=0":                                  "Invalid limit",
+		"/v1/tasks?limit=1001":                               "Invalid limit",
+		"/v1/tasks?limit=x":                                  "Invalid limit",
+		"/v1/tasks?limit=1&limit=1":                          repeated,
+		"/v1/tasks?nextToken=x":                              "Invalid next token",
+		"/v1/tasks?nextToken=e30":                            "Invalid next token",
+		"/v1/clusters?status=active":                         unsupported,
 	} {
 		t.Run(path, func(t *testing.T) {
 			answer, body := c.get(path)
@@ -355,4 +390,85 @@ func TestStreamErrors(t *testing.T) {
 		assert.Equal(t, http.StatusBadRequest, answer.StatusCode)
 		assert.Contains(t, body, strings.Split(query, "=")[0])
 	}
+}
+
+// Pages hold each item once, in order, and know the list that they are of.
+func TestPages(t *testing.T) {
+	c := stocked(t)
+	page := func(query string) (items []string, next string) {
+		t.Helper()
+		answer, body := c.get("/v1/tasks?" + query)
+		require.Equal(t, http.StatusOK, answer.StatusCode, body)
+		var list struct{ NextToken string }
+		require.NoError(t, json.Unmarshal([]byte(body), &list))
+		return arns(t, body), list.NextToken
+	}
+	first, next := page("limit=2")
+	assert.Equal(t, []string{shortTask, runningTask}, first)
+	require.NotEmpty(t, next)
+	second, end := page("limit=2&nextToken=" + next)
+	assert.Equal(t, []string{fargateTask}, second)
+	assert.Empty(t, end, "the last page")
+	rest, end := page("nextToken=" + next)
+	assert.Equal(t, second, rest, "without a limit: all that is left")
+	assert.Empty(t, end)
+	all, end := page("limit=3")
+	assert.Len(t, all, 3)
+	assert.Empty(t, end, "nothing follows")
+
+	one, next := page("cluster=prod&limit=1")
+	assert.Equal(t, []string{runningTask}, one)
+	two, _ := page("cluster=prod&limit=1&nextToken=" + next)
+	assert.Equal(t, []string{fargateTask}, two)
+	for _, query := range []string{"", "cluster=default&", "cluster=prod&status=running&"} {
+		answer, body := c.get("/v1/tasks?" + query + "nextToken=" + next)
+		assert.Equal(t, http.StatusBadRequest, answer.StatusCode)
+		assert.Equal(t, "Invalid next token\n", body, "a token of another list")
+	}
+	answer, body := c.get("/v1/instances?cluster=prod&nextToken=" + next)
+	assert.Equal(t, http.StatusBadRequest, answer.StatusCode, body)
+
+	// What the token names may be gone meanwhile.
+	_, err := c.client.Delete(t.Context(), "ecs/task/prod/"+runningTask)
+	require.NoError(t, err)
+	two, _ = page("cluster=prod&limit=1&nextToken=" + next)
+	assert.Equal(t, []string{fargateTask}, two)
+}
+
+func TestClusters(t *testing.T) {
+	c := stocked(t)
+	answer, body := c.get("/v1/clusters")
+	assert.Equal(t, http.StatusOK, answer.StatusCode)
+	var list struct{ Items json.RawMessage }
+	require.NoError(t, json.Unmarshal([]byte(body), &list))
+	assert.JSONEq(t, `[
+		{"clusterARN":"`+account+`cluster/default","name":"default","agentsConnected":0,"instances":{},"tasks":{"STOPPED":1}},
+		{"clusterARN":"`+account+`cluster/other","name":"other","agentsConnected":1,"instances":{"DRAINING":1},"tasks":{}},
+		{"clusterARN":"`+account+`cluster/prod","name":"prod","agentsConnected":1,"instances":{"ACTIVE":1},"tasks":{"RUNNING":2}}]`, string(list.Items))
+}
+
+// Lists come in gzip for those who accept it, and say the same.
+func TestGzip(t *testing.T) {
+	c := stocked(t)
+	for n := range 30 { // enough for it to pay
+		id := fmt.Sprintf("%032x", n)
+		c.put("ecs/task/prod/"+account+"task/prod/"+id, string(testenv.Event(t, "task-ec2-running.json", "1a2b3c4d5e6f47889900aabbccddeeff", id)))
+	}
+	_, plain := c.get("/v1/tasks")
+	request, err := http.NewRequestWithContext(t.Context(), http.MethodGet, c.url+"/v1/tasks", nil)
+	require.NoError(t, err)
+	request.Header.Set("Accept-Encoding", "gzip")
+	transport := &http.Transport{}
+	defer transport.CloseIdleConnections()
+	answer, err := transport.RoundTrip(request)
+	require.NoError(t, err)
+	defer answer.Body.Close()
+	assert.Equal(t, "gzip", answer.Header.Get("Content-Encoding"))
+	assert.Equal(t, "Accept-Encoding", answer.Header.Get("Vary"))
+	assert.Equal(t, "application/json; charset=UTF-8", answer.Header.Get("Content-Type"))
+	unzip, err := gzip.NewReader(answer.Body)
+	require.NoError(t, err)
+	body, err := io.ReadAll(unzip)
+	require.NoError(t, err)
+	assert.Equal(t, plain, string(body))
 }

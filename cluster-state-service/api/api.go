@@ -39,17 +39,18 @@ type api struct {
 func New(v View, region string, full func() bool, log logrus.FieldLogger) http.Handler {
 	a := &api{view: v, region: region, full: full, fail: answers(log).Fail}
 	tasks := kind[state.Task]{a, state.KindTask, state.ErrTaskNotFound,
-		func(s *state.Snapshot) state.Index[state.Task] { return s.Tasks }, state.Filter.MatchesTask, []string{"status", "cluster", "startedBy"}}
+		func(s *state.Snapshot) state.Index[state.Task] { return s.Tasks }, state.Filter.MatchesTask, state.TaskFilters}
 	instances := kind[state.Instance]{a, state.KindInstance, state.ErrInstanceNotFound,
-		func(s *state.Snapshot) state.Index[state.Instance] { return s.Instances }, state.Filter.MatchesInstance, []string{"status", "cluster"}}
+		func(s *state.Snapshot) state.Index[state.Instance] { return s.Instances }, state.Filter.MatchesInstance, state.InstanceFilters}
 
 	mux := http.NewServeMux()
-	mux.HandleFunc("GET /v1/tasks", tasks.list)
+	mux.Handle("GET /v1/tasks", compressed(tasks.list))
 	mux.HandleFunc("GET /v1/tasks/{cluster}/{arn...}", tasks.get)
 	mux.HandleFunc("GET /v1/stream/tasks", tasks.stream)
-	mux.HandleFunc("GET /v1/instances", instances.list)
+	mux.Handle("GET /v1/instances", compressed(instances.list))
 	mux.HandleFunc("GET /v1/instances/{cluster}/{arn...}", instances.get)
 	mux.HandleFunc("GET /v1/stream/instances", instances.stream)
+	mux.HandleFunc("GET /v1/clusters", a.clusters)
 	mux.HandleFunc("GET /v1/ping", ping)
 	mux.HandleFunc("GET /v1/ready", a.ready)
 	mux.Handle("GET /v1/swagger.json", httpserver.SpecHandler(v1.JSON))
@@ -63,7 +64,7 @@ type kind[T any] struct {
 	notFound error
 	index    func(*state.Snapshot) state.Index[T]
 	matches  func(state.Filter, *T) bool
-	filters  []string // the query parameters of list
+	filters  []string // the query parameters of list, beside limit and nextToken
 }
 
 // comparedState is the state as of this request, once it is worth showing: an answer from before the first comparison

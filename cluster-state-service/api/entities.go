@@ -2,9 +2,7 @@ package api
 
 import (
 	"bufio"
-	"fmt"
 	"net/http"
-	"net/url"
 	"slices"
 	"strconv"
 
@@ -16,9 +14,10 @@ import (
 	"github.com/blox/blox/swagger/cluster-state-service/v1/models"
 )
 
-// list answers {"items":[…],"metadata":{…}}: a walk over the index that joins what is encoded already.
+// list answers {"items":[…],"metadata":{…}}: a walk over the index that joins what is encoded already. With a limit, the
+// page is followed by "nextToken" unless it is the last.
 func (k kind[T]) list(w http.ResponseWriter, r *http.Request) {
-	filter, err := k.parseFilter(r.URL.RawQuery)
+	q, err := k.parseListQuery(r.URL.RawQuery)
 	if err != nil {
 		k.fail(w, r, err)
 		return
@@ -29,26 +28,46 @@ func (k kind[T]) list(w http.ResponseWriter, r *http.Request) {
 		return
 	}
 	prefix := k.kind.Prefix()
-	if filter.Cluster.Name != "" {
-		prefix += filter.Cluster.Name + "/"
+	if q.filter.Cluster.Name != "" {
+		prefix += q.filter.Cluster.Name + "/"
 	}
-	head, tail := []byte(`{"items":[`), encode(models.ListMetadata{
-		EntityVersion: conv.Pointer(strconv.FormatInt(s.Revision, 10)), ComparedAt: timestamp(s.Compared(k.region).FinishedAt),
-	}, []byte("}\n")...)
-	tail = append([]byte(`],"metadata":`), tail...)
 	var items [][]byte
-	size := len(head) + len(tail)
-	for entry := range k.index(s).Prefix(prefix) {
-		if k.matches(filter, &entry.Entity) {
-			items = append(items, entry.JSON)
-			size += len(entry.JSON) + 1
+	var last, next string
+	size := 0
+	for entry := range k.index(s).After(q.after, prefix) {
+		if !k.matches(q.filter, &entry.Entity) {
+			continue
 		}
+		if q.limit > 0 && len(items) == q.limit {
+			next = q.token(k.kind, last)
+			break
+		}
+		items, last = append(items, entry.JSON), entry.Key
+		size += len(entry.JSON) + 1
 	}
 	k.tellFreshness(w.Header(), s)
+	writeList(w, items, size, k.listTail(s, next))
+}
+
+// listTail is what follows the items of a list.
+func (a *api) listTail(s *state.Snapshot, next string) []byte {
+	metadata := encode(models.ListMetadata{
+		EntityVersion: conv.Pointer(strconv.FormatInt(s.Revision, 10)), ComparedAt: timestamp(s.Compared(a.region).FinishedAt),
+	})
+	tail := append([]byte(`],"metadata":`), metadata...)
+	if next != "" {
+		tail = append(append(tail, `,"nextToken":`...), encode(next)...)
+	}
+	return append(tail, "}\n"...)
+}
+
+// writeList sends items, of size bytes with a comma each, without copying them into one body first.
+func writeList(w http.ResponseWriter, items [][]byte, size int, tail []byte) {
+	const head = `{"items":[`
 	w.Header().Set("Content-Type", httpserver.TypeJSON)
-	w.Header().Set("Content-Length", strconv.Itoa(size-min(len(items), 1))) // a comma less than items
-	body := bufio.NewWriterSize(w, 64<<10)                                  // whatever fails to be written: the client has left
-	_, _ = body.Write(head)
+	w.Header().Set("Content-Length", strconv.Itoa(len(head)+size-min(len(items), 1)+len(tail))) // a comma less than items
+	body := bufio.NewWriterSize(w, 64<<10)
+	_, _ = body.WriteString(head) // whatever fails to be written: the client has left
 	for i, item := range items {
 		if i > 0 {
 			_ = body.WriteByte(',')
@@ -84,28 +103,4 @@ func answerJSON(w http.ResponseWriter, body []byte) {
 	w.Header().Set("Content-Type", httpserver.TypeJSON)
 	w.Header().Set("Content-Length", strconv.Itoa(len(body)))
 	_, _ = w.Write(body) // a client that has left
-}
-
-// parseFilter judges the query in v0.3's order: unsupported, repeated, status, cluster.
-func (k kind[T]) parseFilter(rawQuery string) (state.Filter, error) {
-	query, err := url.ParseQuery(rawQuery)
-	if err != nil {
-		return state.Filter{}, fmt.Errorf("%w: %w", state.ErrUnsupportedFilter, err)
-	}
-	for name := range query {
-		if !slices.Contains(k.filters, name) {
-			return state.Filter{}, fmt.Errorf("%w: %.100q", state.ErrUnsupportedFilter, name)
-		}
-	}
-	for name, values := range query {
-		if len(values) > 1 {
-			return state.Filter{}, fmt.Errorf("%w: %s", state.ErrRepeatedFilter, name)
-		}
-	}
-	status, err := state.ParseStatus(k.kind, query.Get("status"))
-	if err != nil {
-		return state.Filter{}, err
-	}
-	cluster, err := state.ParseClusterFilter(query.Get("cluster"))
-	return state.Filter{Cluster: cluster, Status: status, StartedBy: query.Get("startedBy")}, err
 }

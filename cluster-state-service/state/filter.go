@@ -48,32 +48,104 @@ type Filter struct {
 	Cluster ClusterFilter
 	// Status is in upper case: a task's last status, an instance's status.
 	Status string
-	// StartedBy is for tasks only, and exact.
-	StartedBy string
+
+	// Of tasks, all exact but for the case of what ECS writes in upper case.
+	StartedBy, DesiredStatus, LaunchType string
+	Family                               string // the task definition's name without its revision
+	TaskDefinition                       string // <family>:<revision>, or the ARN
+	ContainerInstance                    string // the ARN, or its id
+
+	// Of container instances.
+	Attribute      string // <name>:<value>, or <name> alone for any value
+	EC2InstanceID  string
+	AgentConnected string // "true" or "false"
+}
+
+// The names of the filters in queries, by kind; Filter's fields have the same names.
+var (
+	TaskFilters     = []string{"status", "cluster", "startedBy", "desiredStatus", "family", "taskDefinition", "containerInstance", "launchType"}
+	InstanceFilters = []string{"status", "cluster", "attribute", "ec2InstanceId", "agentConnected"}
+)
+
+// What desiredStatus and launchType can be. Source: Task in the Amazon ECS API Reference.
+var (
+	desiredStatuses = []string{"RUNNING", "STOPPED"}
+	launchTypes     = []string{"EC2", "FARGATE", "EXTERNAL", "MANAGED_INSTANCES"}
+)
+
+// ParseFilter reads the filters of a kind from their values by name; an empty value is no filter. The status is judged
+// first, then the cluster, then the others; an error wraps one of this package's.
+func ParseFilter(kind Kind, value func(name string) string) (f Filter, err error) {
+	if f.Status, err = ParseStatus(kind, value("status")); err != nil {
+		return f, err
+	}
+	if f.Cluster, err = ParseClusterFilter(value("cluster")); err != nil {
+		return f, err
+	}
+	f.StartedBy, f.Family = value("startedBy"), value("family")
+	f.TaskDefinition, f.ContainerInstance = value("taskDefinition"), value("containerInstance")
+	f.EC2InstanceID, f.Attribute, f.AgentConnected = value("ec2InstanceId"), value("attribute"), value("agentConnected")
+	if f.DesiredStatus, err = oneOf(desiredStatuses, value("desiredStatus"), ErrInvalidDesiredStatus); err != nil {
+		return f, err
+	}
+	if f.LaunchType, err = oneOf(launchTypes, value("launchType"), ErrInvalidLaunchType); err != nil {
+		return f, err
+	}
+	if !slices.Contains([]string{"", "true", "false"}, f.AgentConnected) {
+		return f, fmt.Errorf("%w: %.100q", ErrInvalidAgentConnected, f.AgentConnected)
+	}
+	if strings.HasPrefix(f.Attribute, ":") {
+		return f, fmt.Errorf("%w: %.100q", ErrInvalidAttribute, f.Attribute)
+	}
+	return f, nil
 }
 
 // ParseStatus reads a status of the kind, in any case; an empty one is no filter. Errors wrap ErrInvalidStatus.
 func ParseStatus(kind Kind, s string) (string, error) {
-	known := taskStatuses
 	if kind == KindInstance {
-		known = instanceStatuses
+		return oneOf(instanceStatuses, s, ErrInvalidStatus)
 	}
-	status := strings.ToUpper(s)
-	if s != "" && !slices.Contains(known, status) {
-		return "", fmt.Errorf("%w: %.100q", ErrInvalidStatus, s)
+	return oneOf(taskStatuses, s, ErrInvalidStatus)
+}
+
+// oneOf reads one of the known words, in any case; an empty one is no filter.
+func oneOf(known []string, s string, otherwise error) (string, error) {
+	word := strings.ToUpper(s)
+	if s != "" && !slices.Contains(known, word) {
+		return "", fmt.Errorf("%w: %.100q", otherwise, s)
 	}
-	return status, nil
+	return word, nil
+}
+
+// is tells whether the filter is none, or the very value.
+func is(filter, value string) bool { return filter == "" || filter == value }
+
+// last tells whether the filter is none, the whole ARN, or what follows its last slash.
+func last(filter, arn string) bool {
+	return is(filter, arn) || strings.HasSuffix(arn, "/"+filter)
 }
 
 // MatchesTask leaves the cluster's name to the caller, who walks one cluster's keys only.
 func (f Filter) MatchesTask(t *Task) bool {
-	return (f.Cluster.ARN == "" || f.Cluster.ARN == t.ClusterARN) &&
+	return is(f.Cluster.ARN, t.ClusterARN) &&
 		(f.Status == "" || strings.EqualFold(f.Status, t.LastStatus)) &&
-		(f.StartedBy == "" || f.StartedBy == t.StartedBy)
+		is(f.StartedBy, t.StartedBy) && is(f.DesiredStatus, t.DesiredStatus) && is(f.LaunchType, t.LaunchType) &&
+		(f.Family == "" || strings.Contains(t.TaskDefinitionARN, ":task-definition/"+f.Family+":")) &&
+		last(f.TaskDefinition, t.TaskDefinitionARN) && last(f.ContainerInstance, t.ContainerInstanceARN)
 }
 
 // MatchesInstance leaves the cluster's name to the caller, as MatchesTask does.
 func (f Filter) MatchesInstance(i *Instance) bool {
-	return (f.Cluster.ARN == "" || f.Cluster.ARN == i.ClusterARN) &&
-		(f.Status == "" || strings.EqualFold(f.Status, i.Status))
+	return is(f.Cluster.ARN, i.ClusterARN) &&
+		(f.Status == "" || strings.EqualFold(f.Status, i.Status)) &&
+		is(f.EC2InstanceID, i.EC2InstanceID) && (f.AgentConnected == "" || (f.AgentConnected == "true") == i.AgentConnected) &&
+		(f.Attribute == "" || i.has(f.Attribute))
+}
+
+// has tells whether the instance has the attribute, <name>:<value>, or <name> with whatever value.
+func (i *Instance) has(attribute string) bool {
+	name, value, valued := strings.Cut(attribute, ":")
+	return slices.ContainsFunc(i.Attributes, func(a Attribute) bool {
+		return a.Name == name && (!valued || a.Value == value)
+	})
 }

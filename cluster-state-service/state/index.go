@@ -35,9 +35,16 @@ func (x Index[T]) Get(key string) *Entry[T] {
 }
 
 // Prefix yields the entries whose keys begin with prefix, in order.
-func (x Index[T]) Prefix(prefix string) iter.Seq[*Entry[T]] {
+func (x Index[T]) Prefix(prefix string) iter.Seq[*Entry[T]] { return x.After("", prefix) }
+
+// After yields those entries of Prefix whose keys come after key.
+func (x Index[T]) After(key, prefix string) iter.Seq[*Entry[T]] {
+	from := prefix
+	if key >= from && key != "" {
+		from = key + "\x00"
+	}
 	return func(yield func(*Entry[T]) bool) {
-		x.tree.AscendGreaterOrEqual(&Entry[T]{Key: prefix}, func(e *Entry[T]) bool {
+		x.tree.AscendGreaterOrEqual(&Entry[T]{Key: from}, func(e *Entry[T]) bool {
 			return strings.HasPrefix(e.Key, prefix) && yield(e)
 		})
 	}

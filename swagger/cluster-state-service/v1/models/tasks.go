@@ -25,6 +25,9 @@ type Tasks struct {
 
 	// metadata
 	Metadata *ListMetadata `json:"metadata,omitempty"`
+
+	// Where the next page begins; left out on the last.
+	NextToken string `json:"nextToken,omitempty"`
 }
 
 // Validate validates this tasks

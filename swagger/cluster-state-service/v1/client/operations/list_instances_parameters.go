@@ -11,6 +11,7 @@ import (
 	"github.com/go-openapi/runtime"
 	cr "github.com/go-openapi/runtime/client"
 	"github.com/go-openapi/strfmt"
+	"github.com/go-openapi/swag/conv"
 )
 
 // NewListInstancesParams creates a new ListInstancesParams object,
@@ -62,10 +63,37 @@ ListInstancesParams contains all the parameters to send to the API endpoint
 */
 type ListInstancesParams struct {
 
+	// AgentConnected.
+	//
+	// Whether the ECS agent is connected: true or false.
+	AgentConnected *string
+
+	// Attribute.
+	//
+	// An attribute, name:value, or name alone for any value.
+	Attribute *string
+
 	// Cluster.
 	//
 	// The cluster, a name or an ARN.
 	Cluster *string
+
+	// Ec2InstanceID.
+	//
+	// The EC2 instance's id, or the mi-… id on ECS Anywhere.
+	Ec2InstanceID *string
+
+	// Limit.
+	//
+	// The most items to answer, 1 to 1000; all when it is left out.
+	//
+	// Format: int32
+	Limit *int32
+
+	// NextToken.
+	//
+	// Where the page begins: the nextToken of the page before, with the same filters.
+	NextToken *string
 
 	// Status.
 	//
@@ -129,6 +157,28 @@ func (o *ListInstancesParams) SetHTTPClient(client *http.Client) {
 	o.HTTPClient = client
 }
 
+// WithAgentConnected adds the agentConnected to the list instances params.
+func (o *ListInstancesParams) WithAgentConnected(agentConnected *string) *ListInstancesParams {
+	o.SetAgentConnected(agentConnected)
+	return o
+}
+
+// SetAgentConnected adds the agentConnected to the list instances params.
+func (o *ListInstancesParams) SetAgentConnected(agentConnected *string) {
+	o.AgentConnected = agentConnected
+}
+
+// WithAttribute adds the attribute to the list instances params.
+func (o *ListInstancesParams) WithAttribute(attribute *string) *ListInstancesParams {
+	o.SetAttribute(attribute)
+	return o
+}
+
+// SetAttribute adds the attribute to the list instances params.
+func (o *ListInstancesParams) SetAttribute(attribute *string) {
+	o.Attribute = attribute
+}
+
 // WithCluster adds the cluster to the list instances params.
 func (o *ListInstancesParams) WithCluster(cluster *string) *ListInstancesParams {
 	o.SetCluster(cluster)
@@ -138,6 +188,39 @@ func (o *ListInstancesParams) WithCluster(cluster *string) *ListInstancesParams 
 // SetCluster adds the cluster to the list instances params.
 func (o *ListInstancesParams) SetCluster(cluster *string) {
 	o.Cluster = cluster
+}
+
+// WithEc2InstanceID adds the ec2InstanceID to the list instances params.
+func (o *ListInstancesParams) WithEc2InstanceID(ec2InstanceID *string) *ListInstancesParams {
+	o.SetEc2InstanceID(ec2InstanceID)
+	return o
+}
+
+// SetEc2InstanceID adds the ec2InstanceId to the list instances params.
+func (o *ListInstancesParams) SetEc2InstanceID(ec2InstanceID *string) {
+	o.Ec2InstanceID = ec2InstanceID
+}
+
+// WithLimit adds the limit to the list instances params.
+func (o *ListInstancesParams) WithLimit(limit *int32) *ListInstancesParams {
+	o.SetLimit(limit)
+	return o
+}
+
+// SetLimit adds the limit to the list instances params.
+func (o *ListInstancesParams) SetLimit(limit *int32) {
+	o.Limit = limit
+}
+
+// WithNextToken adds the nextToken to the list instances params.
+func (o *ListInstancesParams) WithNextToken(nextToken *string) *ListInstancesParams {
+	o.SetNextToken(nextToken)
+	return o
+}
+
+// SetNextToken adds the nextToken to the list instances params.
+func (o *ListInstancesParams) SetNextToken(nextToken *string) {
+	o.NextToken = nextToken
 }
 
 // WithStatus adds the status to the list instances params.
@@ -158,6 +241,40 @@ func (o *ListInstancesParams) WriteToRequest(r runtime.ClientRequest, reg strfmt
 	}
 	var res []error
 
+	if o.AgentConnected != nil {
+
+		// query param agentConnected
+		var qrAgentConnected string
+
+		if o.AgentConnected != nil {
+			qrAgentConnected = *o.AgentConnected
+		}
+		qAgentConnected := qrAgentConnected
+		if qAgentConnected != "" {
+
+			if err := r.SetQueryParam("agentConnected", qAgentConnected); err != nil {
+				return err
+			}
+		}
+	}
+
+	if o.Attribute != nil {
+
+		// query param attribute
+		var qrAttribute string
+
+		if o.Attribute != nil {
+			qrAttribute = *o.Attribute
+		}
+		qAttribute := qrAttribute
+		if qAttribute != "" {
+
+			if err := r.SetQueryParam("attribute", qAttribute); err != nil {
+				return err
+			}
+		}
+	}
+
 	if o.Cluster != nil {
 
 		// query param cluster
@@ -170,6 +287,57 @@ func (o *ListInstancesParams) WriteToRequest(r runtime.ClientRequest, reg strfmt
 		if qCluster != "" {
 
 			if err := r.SetQueryParam("cluster", qCluster); err != nil {
+				return err
+			}
+		}
+	}
+
+	if o.Ec2InstanceID != nil {
+
+		// query param ec2InstanceId
+		var qrEc2InstanceID string
+
+		if o.Ec2InstanceID != nil {
+			qrEc2InstanceID = *o.Ec2InstanceID
+		}
+		qEc2InstanceID := qrEc2InstanceID
+		if qEc2InstanceID != "" {
+
+			if err := r.SetQueryParam("ec2InstanceId", qEc2InstanceID); err != nil {
+				return err
+			}
+		}
+	}
+
+	if o.Limit != nil {
+
+		// query param limit
+		var qrLimit int32
+
+		if o.Limit != nil {
+			qrLimit = *o.Limit
+		}
+		qLimit := conv.FormatInteger(qrLimit)
+		if qLimit != "" {
+
+			if err := r.SetQueryParam("limit", qLimit); err != nil {
+				return err
+			}
+		}
+	}
+
+	if o.NextToken != nil {
+
+		// query param nextToken
+		var qrNextToken string
+
+		if o.NextToken != nil {
+			qrNextToken = *o.NextToken
+		}
+		qNextToken := qrNextToken
+		if qNextToken != "" {
+
+			if err := r.SetQueryParam("nextToken", qNextToken); err != nil {
 				return err
 			}
 		}

@@ -11,6 +11,7 @@ import (
 	"github.com/go-openapi/runtime"
 	cr "github.com/go-openapi/runtime/client"
 	"github.com/go-openapi/strfmt"
+	"github.com/go-openapi/swag/conv"
 )
 
 // NewListTasksParams creates a new ListTasksParams object,
@@ -67,6 +68,38 @@ type ListTasksParams struct {
 	// The cluster, a name or an ARN.
 	Cluster *string
 
+	// ContainerInstance.
+	//
+	// The container instance, its ARN or the id in it.
+	ContainerInstance *string
+
+	// DesiredStatus.
+	//
+	// Where ECS wants the task to go, in any case: RUNNING or STOPPED.
+	DesiredStatus *string
+
+	// Family.
+	//
+	// The task definition's name, without its revision.
+	Family *string
+
+	// LaunchType.
+	//
+	// The launch type, in any case: EC2, FARGATE, EXTERNAL or MANAGED_INSTANCES.
+	LaunchType *string
+
+	// Limit.
+	//
+	// The most items to answer, 1 to 1000; all when it is left out.
+	//
+	// Format: int32
+	Limit *int32
+
+	// NextToken.
+	//
+	// Where the page begins: the nextToken of the page before, with the same filters.
+	NextToken *string
+
 	// StartedBy.
 	//
 	// Exactly what the task was started by.
@@ -76,6 +109,11 @@ type ListTasksParams struct {
 	//
 	// The task's last status, in any case: PROVISIONING, PENDING, ACTIVATING, RUNNING, DEACTIVATING, STOPPING, DEPROVISIONING, STOPPED or DELETED.
 	Status *string
+
+	// TaskDefinition.
+	//
+	// The task definition, family:revision or ARN.
+	TaskDefinition *string
 
 	HTTPClient *http.Client
 
@@ -145,6 +183,72 @@ func (o *ListTasksParams) SetCluster(cluster *string) {
 	o.Cluster = cluster
 }
 
+// WithContainerInstance adds the containerInstance to the list tasks params.
+func (o *ListTasksParams) WithContainerInstance(containerInstance *string) *ListTasksParams {
+	o.SetContainerInstance(containerInstance)
+	return o
+}
+
+// SetContainerInstance adds the containerInstance to the list tasks params.
+func (o *ListTasksParams) SetContainerInstance(containerInstance *string) {
+	o.ContainerInstance = containerInstance
+}
+
+// WithDesiredStatus adds the desiredStatus to the list tasks params.
+func (o *ListTasksParams) WithDesiredStatus(desiredStatus *string) *ListTasksParams {
+	o.SetDesiredStatus(desiredStatus)
+	return o
+}
+
+// SetDesiredStatus adds the desiredStatus to the list tasks params.
+func (o *ListTasksParams) SetDesiredStatus(desiredStatus *string) {
+	o.DesiredStatus = desiredStatus
+}
+
+// WithFamily adds the family to the list tasks params.
+func (o *ListTasksParams) WithFamily(family *string) *ListTasksParams {
+	o.SetFamily(family)
+	return o
+}
+
+// SetFamily adds the family to the list tasks params.
+func (o *ListTasksParams) SetFamily(family *string) {
+	o.Family = family
+}
+
+// WithLaunchType adds the launchType to the list tasks params.
+func (o *ListTasksParams) WithLaunchType(launchType *string) *ListTasksParams {
+	o.SetLaunchType(launchType)
+	return o
+}
+
+// SetLaunchType adds the launchType to the list tasks params.
+func (o *ListTasksParams) SetLaunchType(launchType *string) {
+	o.LaunchType = launchType
+}
+
+// WithLimit adds the limit to the list tasks params.
+func (o *ListTasksParams) WithLimit(limit *int32) *ListTasksParams {
+	o.SetLimit(limit)
+	return o
+}
+
+// SetLimit adds the limit to the list tasks params.
+func (o *ListTasksParams) SetLimit(limit *int32) {
+	o.Limit = limit
+}
+
+// WithNextToken adds the nextToken to the list tasks params.
+func (o *ListTasksParams) WithNextToken(nextToken *string) *ListTasksParams {
+	o.SetNextToken(nextToken)
+	return o
+}
+
+// SetNextToken adds the nextToken to the list tasks params.
+func (o *ListTasksParams) SetNextToken(nextToken *string) {
+	o.NextToken = nextToken
+}
+
 // WithStartedBy adds the startedBy to the list tasks params.
 func (o *ListTasksParams) WithStartedBy(startedBy *string) *ListTasksParams {
 	o.SetStartedBy(startedBy)
@@ -167,6 +271,17 @@ func (o *ListTasksParams) SetStatus(status *string) {
 	o.Status = status
 }
 
+// WithTaskDefinition adds the taskDefinition to the list tasks params.
+func (o *ListTasksParams) WithTaskDefinition(taskDefinition *string) *ListTasksParams {
+	o.SetTaskDefinition(taskDefinition)
+	return o
+}
+
+// SetTaskDefinition adds the taskDefinition to the list tasks params.
+func (o *ListTasksParams) SetTaskDefinition(taskDefinition *string) {
+	o.TaskDefinition = taskDefinition
+}
+
 // WriteToRequest writes these params to a [runtime.ClientRequest].
 func (o *ListTasksParams) WriteToRequest(r runtime.ClientRequest, reg strfmt.Registry) error {
 	if err := r.SetTimeout(o.inner.timeout); err != nil {
@@ -186,6 +301,108 @@ func (o *ListTasksParams) WriteToRequest(r runtime.ClientRequest, reg strfmt.Reg
 		if qCluster != "" {
 
 			if err := r.SetQueryParam("cluster", qCluster); err != nil {
+				return err
+			}
+		}
+	}
+
+	if o.ContainerInstance != nil {
+
+		// query param containerInstance
+		var qrContainerInstance string
+
+		if o.ContainerInstance != nil {
+			qrContainerInstance = *o.ContainerInstance
+		}
+		qContainerInstance := qrContainerInstance
+		if qContainerInstance != "" {
+
+			if err := r.SetQueryParam("containerInstance", qContainerInstance); err != nil {
+				return err
+			}
+		}
+	}
+
+	if o.DesiredStatus != nil {
+
+		// query param desiredStatus
+		var qrDesiredStatus string
+
+		if o.DesiredStatus != nil {
+			qrDesiredStatus = *o.DesiredStatus
+		}
+		qDesiredStatus := qrDesiredStatus
+		if qDesiredStatus != "" {
+
+			if err := r.SetQueryParam("desiredStatus", qDesiredStatus); err != nil {
+				return err
+			}
+		}
+	}
+
+	if o.Family != nil {
+
+		// query param family
+		var qrFamily string
+
+		if o.Family != nil {
+			qrFamily = *o.Family
+		}
+		qFamily := qrFamily
+		if qFamily != "" {
+
+			if err := r.SetQueryParam("family", qFamily); err != nil {
+				return err
+			}
+		}
+	}
+
+	if o.LaunchType != nil {
+
+		// query param launchType
+		var qrLaunchType string
+
+		if o.LaunchType != nil {
+			qrLaunchType = *o.LaunchType
+		}
+		qLaunchType := qrLaunchType
+		if qLaunchType != "" {
+
+			if err := r.SetQueryParam("launchType", qLaunchType); err != nil {
+				return err
+			}
+		}
+	}
+
+	if o.Limit != nil {
+
+		// query param limit
+		var qrLimit int32
+
+		if o.Limit != nil {
+			qrLimit = *o.Limit
+		}
+		qLimit := conv.FormatInteger(qrLimit)
+		if qLimit != "" {
+
+			if err := r.SetQueryParam("limit", qLimit); err != nil {
+				return err
+			}
+		}
+	}
+
+	if o.NextToken != nil {
+
+		// query param nextToken
+		var qrNextToken string
+
+		if o.NextToken != nil {
+			qrNextToken = *o.NextToken
+		}
+		qNextToken := qrNextToken
+		if qNextToken != "" {
+
+			if err := r.SetQueryParam("nextToken", qNextToken); err != nil {
 				return err
 			}
 		}
@@ -220,6 +437,23 @@ func (o *ListTasksParams) WriteToRequest(r runtime.ClientRequest, reg strfmt.Reg
 		if qStatus != "" {
 
 			if err := r.SetQueryParam("status", qStatus); err != nil {
+				return err
+			}
+		}
+	}
+
+	if o.TaskDefinition != nil {
+
+		// query param taskDefinition
+		var qrTaskDefinition string
+
+		if o.TaskDefinition != nil {
+			qrTaskDefinition = *o.TaskDefinition
+		}
+		qTaskDefinition := qrTaskDefinition
+		if qTaskDefinition != "" {
+
+			if err := r.SetQueryParam("taskDefinition", qTaskDefinition); err != nil {
 				return err
 			}
 		}

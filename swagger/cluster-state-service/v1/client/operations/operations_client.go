@@ -99,6 +99,12 @@ type ClientService interface {
 	// GetTaskContext get a task.
 	GetTaskContext(ctx context.Context, params *GetTaskParams, opts ...ClientOption) (*GetTaskOK, error)
 
+	// ListClusters list clusters.
+	ListClusters(params *ListClustersParams, opts ...ClientOption) (*ListClustersOK, error)
+
+	// ListClustersContext list clusters.
+	ListClustersContext(ctx context.Context, params *ListClustersParams, opts ...ClientOption) (*ListClustersOK, error)
+
 	// ListInstances list container instances.
 	ListInstances(params *ListInstancesParams, opts ...ClientOption) (*ListInstancesOK, error)
 
@@ -321,6 +327,72 @@ func (a *Client) GetTaskContext(ctx context.Context, params *GetTaskParams, opts
 	//
 	// safeguard: normally, in the absence of a default response, unknown success responses return an error above: so this is a codegen issue
 	msg := fmt.Sprintf("unexpected success response for GetTask: API contract not enforced by server. Client expected to get an error, but got: %T", result)
+	panic(msg)
+}
+
+// ListClusters lists clusters.
+//
+// Every cluster that a container instance or task is known of, with how many there are by status, ordered by ARN..
+//
+// This method does not support injected context.
+// However, timeout and opentracing contexts are honored whenever enabled.
+//
+// If you need to pass a specific context, use [Client.ListClustersContext] instead.
+func (a *Client) ListClusters(params *ListClustersParams, opts ...ClientOption) (*ListClustersOK, error) {
+	var ctx context.Context
+	if params.inner.ctx != nil {
+		ctx = params.inner.ctx
+	} else {
+		ctx = context.Background()
+	}
+
+	return a.ListClustersContext(ctx, params, opts...)
+}
+
+// ListClustersContext lists clusters.
+//
+// Every cluster that a container instance or task is known of, with how many there are by status, ordered by ARN..
+//
+// Do not use the deprecated [ListClustersParams.Context] with this method: it would be ignored.
+func (a *Client) ListClustersContext(ctx context.Context, params *ListClustersParams, opts ...ClientOption) (*ListClustersOK, error) {
+	// NOTE: parameters are not validated before sending
+	if params == nil {
+		params = NewListClustersParams()
+	}
+
+	op := &runtime.ClientOperation{
+		ID:                 "ListClusters",
+		Method:             "GET",
+		PathPattern:        "/clusters",
+		ProducesMediaTypes: []string{"application/json"},
+		ConsumesMediaTypes: []string{"application/json"},
+		Schemes:            []string{"http"},
+		Params:             params,
+		Reader:             &ListClustersReader{formats: a.formats},
+		Client:             params.HTTPClient,
+	}
+
+	for _, opt := range opts {
+		opt(op)
+	}
+
+	result, err := a.transport.SubmitContext(ctx, op)
+	if err != nil {
+		return nil, err
+	}
+
+	// only one success response has to be checked
+	success, ok := result.(*ListClustersOK)
+	if ok {
+		return success, nil
+	}
+
+	// unexpected success response.
+
+	// no default response is defined.
+	//
+	// safeguard: normally, in the absence of a default response, unknown success responses return an error above: so this is a codegen issue
+	msg := fmt.Sprintf("unexpected success response for ListClusters: API contract not enforced by server. Client expected to get an error, but got: %T", result)
 	panic(msg)
 }
 
