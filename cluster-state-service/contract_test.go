@@ -472,3 +472,34 @@ func TestGzip(t *testing.T) {
 	require.NoError(t, err)
 	assert.Equal(t, plain, string(body))
 }
+
+// What an operator watches is there, under names that stay.
+func TestMetrics(t *testing.T) {
+	c := stocked(t)
+	_, _, end := c.stream("/v1/stream/tasks")
+	defer end()
+	c.get("/v1/tasks/prod/" + runningTask)
+	c.do(http.MethodGet, "/v1/nothing/at/all")
+	c.do("BREW", "/v1/tasks")
+	c.send(string(testenv.Event(t, "task-ec2-stopped.json")))
+	testenv.Eventually(t, func() bool { return c.served()[runningTask] == "STOPPED" })
+	answer, body := c.do(http.MethodGet, "/metrics")
+	assert.Equal(t, http.StatusOK, answer.StatusCode)
+	for _, line := range []string{
+		`blox_http_requests_total{code="200",method="GET",route="/v1/tasks/{cluster}/{arn...}"} 1`,
+		`blox_http_requests_total{code="404",method="GET",route="none"} 1`,
+		`blox_http_requests_total{code="405",method="other",route="none"} 1`,
+		`blox_stream_subscribers{kind="task"} 1`,
+		`blox_store_records_total{outcome="written"} 1`,
+		`blox_view_tasks 3`, `blox_view_instances 2`, `blox_view_loads_total 1`,
+		`blox_reconcile_cluster_failures_total 0`,
+	} {
+		assert.Contains(t, body, line+"\n")
+	}
+	for _, name := range []string{
+		"blox_http_request_duration_seconds_bucket", "blox_store_transaction_duration_seconds_count", "blox_view_revision",
+		"blox_view_fresh_seconds_count", "blox_reconcile_duration_seconds_count", "blox_reconcile_ecs_calls_total", "go_goroutines",
+	} {
+		assert.Contains(t, body, "\n"+name)
+	}
+}

@@ -8,6 +8,8 @@ import (
 	"os"
 
 	"github.com/google/uuid"
+	"github.com/prometheus/client_golang/prometheus"
+	"github.com/prometheus/client_golang/prometheus/collectors"
 	"github.com/sirupsen/logrus"
 	"golang.org/x/sync/errgroup"
 
@@ -55,12 +57,14 @@ func Run(ctx context.Context, cfg Config, log logrus.FieldLogger) error {
 		}
 	}
 
-	copied := view.New(view.Config{Watching: watching, Client: client, Tasks: tasks, Instances: instances, Log: log})
-	records := store.New(client, copied.Known)
+	registry := prometheus.NewRegistry()
+	registry.MustRegister(collectors.NewGoCollector(), collectors.NewProcessCollector(collectors.ProcessCollectorOpts{}))
+	copied := view.New(view.Config{Watching: watching, Client: client, Tasks: tasks, Instances: instances, Log: log, Metrics: registry})
+	records := store.New(client, copied.Known, registry)
 	queue := event.NewSQS(awsconfig.SQS(aws), queueName)
 	comparing := reconcile.New(reconcile.Config{
 		ECS: ecs, Store: records, Fresh: copied.Fresh, Region: aws.Region, Name: replica(),
-		Interval: cfg.ReconcileInterval, History: cfg.History, Log: log,
+		Interval: cfg.ReconcileInterval, History: cfg.History, Log: log, Metrics: registry,
 	})
 
 	log.WithFields(logrus.Fields{
@@ -75,7 +79,10 @@ func Run(ctx context.Context, cfg Config, log logrus.FieldLogger) error {
 	parts.Go(func() error { return comparing.Run(ctx) })
 	parts.Go(func() error {
 		defer ended()
-		return httpserver.Serve(ctx, listener, api.New(copied, aws.Region, records.Full, log), log, httpserver.Failure(api.Unexpected))
+		handler := api.New(api.Config{
+			View: copied, Region: aws.Region, Full: records.Full, Metrics: httpserver.MetricsHandler(registry), Log: log,
+		})
+		return httpserver.Serve(ctx, listener, handler, log, httpserver.Failure(api.Unexpected), httpserver.Metrics(registry))
 	})
 	return parts.Wait()
 }

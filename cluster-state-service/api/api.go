@@ -26,6 +26,15 @@ type View interface {
 	Changes(ctx context.Context, kind state.Kind, from int64, heartbeat time.Duration) (iter.Seq2[state.Change, error], error)
 }
 
+// Config is what New needs.
+type Config struct {
+	View    View
+	Region  string       // whose comparison with ECS makes the service ready
+	Full    func() bool  // tells that etcd has no space left, so that the service is not ready
+	Metrics http.Handler // served at /metrics; nil for none
+	Log     logrus.FieldLogger
+}
+
 // api is what the handlers share.
 type api struct {
 	view   View
@@ -34,10 +43,9 @@ type api struct {
 	fail   func(http.ResponseWriter, *http.Request, error)
 }
 
-// New serves the API from the view. region is the one whose comparison with ECS makes the service ready, unless full says
-// that etcd has no space left.
-func New(v View, region string, full func() bool, log logrus.FieldLogger) http.Handler {
-	a := &api{view: v, region: region, full: full, fail: answers(log).Fail}
+// New serves the API from the view.
+func New(c Config) http.Handler {
+	a := &api{view: c.View, region: c.Region, full: c.Full, fail: answers(c.Log).Fail}
 	tasks := kind[state.Task]{a, state.KindTask, state.ErrTaskNotFound,
 		func(s *state.Snapshot) state.Index[state.Task] { return s.Tasks }, state.Filter.MatchesTask, state.TaskFilters}
 	instances := kind[state.Instance]{a, state.KindInstance, state.ErrInstanceNotFound,
@@ -54,6 +62,9 @@ func New(v View, region string, full func() bool, log logrus.FieldLogger) http.H
 	mux.HandleFunc("GET /v1/ping", ping)
 	mux.HandleFunc("GET /v1/ready", a.ready)
 	mux.Handle("GET /v1/swagger.json", httpserver.SpecHandler(v1.JSON))
+	if c.Metrics != nil {
+		mux.Handle("GET /metrics", c.Metrics)
+	}
 	return httpserver.Clean(mux)
 }
 

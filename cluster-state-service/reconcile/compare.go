@@ -39,6 +39,7 @@ func (r *Reconciler) compare(ctx context.Context, holder state.Holder) (failures
 				return err
 			}
 			failed.Add(1)
+			r.metrics.failures.Inc()
 			r.Log.WithError(err).WithField("cluster", cluster).Error("a cluster could not be compared with ECS")
 			return nil
 		})
@@ -66,6 +67,8 @@ func (r *Reconciler) compare(ctx context.Context, holder state.Holder) (failures
 	if err := r.Store.Compared(ctx, holder, account, r.Region, state.Comparison{StartedAt: started.UTC(), FinishedAt: finished.UTC()}); err != nil {
 		return failures, err
 	}
+	r.metrics.seconds.Observe(finished.Sub(started).Seconds())
+	r.metrics.finished.Set(float64(finished.Unix()))
 	r.Log.WithField("clusters", len(clusters)).WithField("corrected", corrected.Load()).WithField("failed", failures).
 		WithField("duration", finished.Sub(started).Round(time.Millisecond)).Info("compared with ECS")
 	return failures, nil

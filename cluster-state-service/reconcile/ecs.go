@@ -10,6 +10,7 @@ import (
 	"github.com/aws/aws-sdk-go-v2/aws"
 	"github.com/aws/aws-sdk-go-v2/service/ecs"
 	"github.com/aws/aws-sdk-go-v2/service/ecs/types"
+	"github.com/prometheus/client_golang/prometheus"
 	"github.com/sirupsen/logrus"
 	"golang.org/x/time/rate"
 
@@ -26,6 +27,7 @@ type reader struct {
 	client *ecs.Client
 	budget *rate.Limiter
 	log    logrus.FieldLogger
+	calls  prometheus.Counter
 }
 
 // call waits for the budget and gives the call its deadline.
@@ -33,6 +35,7 @@ func call[In, Out any](ctx context.Context, r reader, api func(context.Context, 
 	if err := r.budget.Wait(ctx); err != nil {
 		return nil, err
 	}
+	r.calls.Inc()
 	ctx, cancel := context.WithTimeout(ctx, callTimeout)
 	defer cancel()
 	return api(ctx, in)

@@ -9,6 +9,7 @@ import (
 	"time"
 
 	"github.com/aws/aws-sdk-go-v2/service/ecs"
+	"github.com/prometheus/client_golang/prometheus"
 	"github.com/sirupsen/logrus"
 	"golang.org/x/time/rate"
 
@@ -38,6 +39,7 @@ type Config struct {
 	Interval time.Duration // between two comparisons
 	History  time.Duration // how long etcd's history is kept; 0 leaves it to etcd
 	Log      logrus.FieldLogger
+	Metrics  prometheus.Registerer // nil for nobody
 }
 
 // What comparing may take of the account's budget for reading calls, 20 a second and bursts of 100, shared by everyone in it.
@@ -50,13 +52,18 @@ const (
 // Reconciler compares, while it is this replica's turn.
 type Reconciler struct {
 	Config
-	reader reader
-	began  time.Time
+	reader  reader
+	metrics metrics
+	began   time.Time
 }
 
 // New only builds.
 func New(c Config) *Reconciler {
-	return &Reconciler{Config: c, reader: reader{c.ECS, rate.NewLimiter(callsPerSecond, callBurst), c.Log}, began: time.Now()}
+	m := newMetrics(c.Metrics)
+	return &Reconciler{
+		Config: c, metrics: m, began: time.Now(),
+		reader: reader{c.ECS, rate.NewLimiter(callsPerSecond, callBurst), c.Log, m.calls},
+	}
 }
 
 // Run compares at once and then again and again, taking turns with the other replicas, until ctx ends. What fails is

@@ -81,6 +81,9 @@ func (s *Store) correct(ctx context.Context, holder state.Holder, corrections []
 		}
 		return 0, fmt.Errorf("etcd transaction: %w", err)
 	case answer.Succeeded:
+		for _, c := range corrections {
+			s.metrics.corrections.WithLabelValues(change(c)).Inc()
+		}
 		return len(corrections), nil
 	}
 	if err := check(holder, answer.Responses[0].GetResponseRange().GetKvs()); err != nil || len(corrections) == 1 {
@@ -122,4 +125,11 @@ func (s *Store) Compared(ctx context.Context, holder state.Holder, account, regi
 		return state.ErrLockLost
 	}
 	return nil
+}
+
+func change(c state.Correction) string {
+	if c.Removes() {
+		return "remove"
+	}
+	return "put"
 }

@@ -8,6 +8,7 @@ import (
 	"sync/atomic"
 	"time"
 
+	"github.com/prometheus/client_golang/prometheus"
 	"go.etcd.io/etcd/api/v3/etcdserverpb"
 	"go.etcd.io/etcd/api/v3/v3rpc/rpctypes"
 	clientv3 "go.etcd.io/etcd/client/v3"
@@ -30,6 +31,7 @@ type Store struct {
 
 	full       atomic.Bool // the last transaction was refused for want of space
 	tombstones tombstones
+	metrics    metrics
 }
 
 // Full tells whether etcd has no space left: nothing is recorded until somebody makes some.
@@ -37,8 +39,10 @@ func (s *Store) Full() bool { return s.full.Load() }
 
 // New makes a Store. known says what is believed to be stored under a key; it may lag behind etcd, since every write is
 // guarded by what it says: a belief in too old a version costs a second look, nothing else.
-func New(client *clientv3.Client, known func(state.Key) state.Known) *Store {
-	return &Store{client: client, known: known}
+//
+// metrics gets what the store tells of itself; nil for nobody.
+func New(client *clientv3.Client, known func(state.Key) state.Known, metrics prometheus.Registerer) *Store {
+	return &Store{client: client, known: known, metrics: newMetrics(metrics)}
 }
 
 // Record keeps each record whose version is higher than the stored one: all of them, or an error, and then some may be
@@ -50,6 +54,8 @@ func (s *Store) Record(ctx context.Context, records []state.Record) error {
 		known := s.known(r.Key)
 		if known.Revision == 0 || known.Version < r.Version {
 			writes = append(writes, write{r, r.Key.String(), known.Revision})
+		} else {
+			s.metrics.records.WithLabelValues(older).Inc()
 		}
 	}
 	for len(writes) > 0 {
@@ -101,7 +107,9 @@ func (s *Store) commit(ctx context.Context, writes []write) ([]write, error) {
 		}
 		puts = append(puts, clientv3.OpPut(w.key, string(w.Value)))
 	}
+	started := time.Now()
 	answer, err := s.client.Txn(ctx).If(guards...).Then(puts...).Else(looks...).Commit()
+	s.metrics.seconds.Observe(time.Since(started).Seconds())
 	if full := errors.Is(err, rpctypes.ErrNoSpace); full || err == nil {
 		s.full.Store(full)
 	}
@@ -109,6 +117,8 @@ func (s *Store) commit(ctx context.Context, writes []write) ([]write, error) {
 		return nil, fmt.Errorf("etcd transaction: %w", err)
 	}
 	if answer.Succeeded {
+		s.metrics.batch.Observe(float64(len(writes)))
+		s.metrics.records.WithLabelValues(written).Add(float64(len(writes)))
 		return nil, nil
 	}
 	var again []write
@@ -146,10 +156,18 @@ func (s *Store) lookAgain(ctx context.Context, w write) (write, bool, error) {
 	stored := answer.Responses[0].GetResponseRange()
 	w.revision = modRevision(stored)
 	if w.revision == 0 {
-		return w, modRevision(answer.Responses[1].GetResponseRange()) == 0, nil
+		if modRevision(answer.Responses[1].GetResponseRange()) == 0 {
+			return w, true, nil
+		}
+		s.metrics.records.WithLabelValues(removed).Inc()
+		return w, false, nil
 	}
 	version, err := Version(w.Key.Kind, stored.Kvs[0].Value)
-	return w, err != nil || version < w.Version, nil // a record that cannot be read is replaced
+	if err == nil && version >= w.Version { // a record that cannot be read is replaced
+		s.metrics.records.WithLabelValues(older).Inc()
+		return w, false, nil
+	}
+	return w, true, nil
 }
 
 // Version is ECS's version of a stored record.

@@ -43,7 +43,7 @@ func stored(t *testing.T, client *clientv3.Client, key string) (value string, re
 
 func TestRecordKeepsTheNewestVersion(t *testing.T) {
 	client := testenv.Etcd(t)
-	s := New(client, blind)
+	s := New(client, blind, nil)
 	require.NoError(t, s.Record(t.Context(), []state.Record{task("a", 2)}))
 	_, first := stored(t, client, task("a", 2).Key.String())
 	for _, late := range []int64{1, 2} {
@@ -60,14 +60,14 @@ func TestRecordKeepsTheNewestVersion(t *testing.T) {
 // Wrong beliefs of every sort, in one batch: whatever is believed, the newest version is what stays.
 func TestRecordDoesNotTrustWhatIsKnown(t *testing.T) {
 	client := testenv.Etcd(t)
-	require.NoError(t, New(client, blind).Record(t.Context(), []state.Record{task("a", 5), task("b", 5), task("c", 5)}))
+	require.NoError(t, New(client, blind, nil).Record(t.Context(), []state.Record{task("a", 5), task("b", 5), task("c", 5)}))
 	beliefs := map[state.Key]state.Known{
 		task("a", 0).Key: {Version: 1, Revision: 1},  // stale
 		task("c", 0).Key: {Version: 1, Revision: 99}, // from another etcd
 		task("d", 0).Key: {Version: 1, Revision: 98}, // deleted meanwhile
 		task("e", 0).Key: {Version: 9, Revision: 97}, // newer: nothing to do
 	}
-	s := New(client, func(k state.Key) state.Known { return beliefs[k] })
+	s := New(client, func(k state.Key) state.Known { return beliefs[k] }, nil)
 	require.NoError(t, s.Record(t.Context(), []state.Record{task("a", 6), task("b", 4), task("c", 7), task("d", 2), task("e", 8)}))
 	for id, version := range map[string]int64{"a": 6, "b": 5, "c": 7, "d": 2} {
 		value, _ := stored(t, client, task(id, 0).Key.String())
@@ -79,7 +79,7 @@ func TestRecordDoesNotTrustWhatIsKnown(t *testing.T) {
 
 func TestRecordSplitsWhatDoesNotFitOneTransaction(t *testing.T) {
 	client := testenv.Etcd(t)
-	s := New(client, blind)
+	s := New(client, blind, nil)
 	var records []state.Record
 	for i := range 350 {
 		records = append(records, task(fmt.Sprint("small", i), 1))
@@ -97,7 +97,7 @@ func TestRecordSplitsWhatDoesNotFitOneTransaction(t *testing.T) {
 
 func TestRecordDropsEventsOfWhatReconcileRemoved(t *testing.T) {
 	client := testenv.Etcd(t)
-	s := New(client, blind)
+	s := New(client, blind, nil)
 	require.NoError(t, s.Record(t.Context(), []state.Record{task("a", 1), task("b", 1)}))
 	_, revision := stored(t, client, task("a", 1).Key.String())
 	lead(t, s, func(ctx context.Context, h state.Holder) {
@@ -121,7 +121,7 @@ func TestRecordDropsEventsOfWhatReconcileRemoved(t *testing.T) {
 
 func TestCorrectLeavesAloneWhatChangedMeanwhile(t *testing.T) {
 	client := testenv.Etcd(t)
-	s := New(client, blind)
+	s := New(client, blind, nil)
 	require.NoError(t, s.Record(t.Context(), []state.Record{task("a", 1), task("b", 1)}))
 	_, a := stored(t, client, task("a", 0).Key.String())
 	_, b := stored(t, client, task("b", 0).Key.String())
@@ -146,7 +146,7 @@ func TestCorrectLeavesAloneWhatChangedMeanwhile(t *testing.T) {
 
 func TestAReplicaThatLostTheLockWritesNothing(t *testing.T) {
 	client := testenv.Etcd(t)
-	s := New(client, blind)
+	s := New(client, blind, nil)
 	var old state.Holder
 	lead(t, s, func(_ context.Context, h state.Holder) { old = h })
 	lead(t, s, func(ctx context.Context, _ state.Holder) {
@@ -160,7 +160,7 @@ func TestAReplicaThatLostTheLockWritesNothing(t *testing.T) {
 
 func TestOnlyOneLeadsAtATimeAndTheNextFollowsAtOnce(t *testing.T) {
 	client := testenv.Etcd(t)
-	s := New(client, blind)
+	s := New(client, blind, nil)
 	var mu sync.Mutex
 	var order []string
 	leading := 0
@@ -192,7 +192,7 @@ func TestReplicasThatRaceLoseNothing(t *testing.T) {
 	for r := range 4 {
 		replicas.Go(func() {
 			random := rand.New(rand.NewPCG(uint64(r), 1))
-			s := New(client, blind)
+			s := New(client, blind, nil)
 			for range versions {
 				var batch []state.Record
 				for _, n := range random.Perm(tasks)[:10] {
@@ -203,7 +203,7 @@ func TestReplicasThatRaceLoseNothing(t *testing.T) {
 		})
 	}
 	replicas.Go(func() {
-		s := New(client, blind)
+		s := New(client, blind, nil)
 		for n := range tasks {
 			assert.NoError(t, s.Record(t.Context(), []state.Record{task(fmt.Sprint(n), versions)}))
 		}
@@ -217,7 +217,7 @@ func TestReplicasThatRaceLoseNothing(t *testing.T) {
 
 func TestCompact(t *testing.T) {
 	client := testenv.Etcd(t)
-	s := New(client, blind)
+	s := New(client, blind, nil)
 	require.NoError(t, s.Record(t.Context(), []state.Record{task("a", 1)}))
 	require.NoError(t, s.Record(t.Context(), []state.Record{task("a", 2)}))
 	_, now := stored(t, client, task("a", 0).Key.String())

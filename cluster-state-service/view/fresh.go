@@ -18,6 +18,7 @@ const patience = 5 * time.Second
 // etcd's revision, by one small read that all who wait at that moment share, and waits until the view has reached it.
 // An error wraps state.ErrStoreSilent, or is ctx's own.
 func (v *View) Fresh(ctx context.Context) (*state.Snapshot, error) {
+	started := time.Now()
 	limited, cancel := context.WithTimeoutCause(ctx, patience, state.ErrStoreSilent)
 	defer cancel()
 	revision, err := v.reading.next(limited)
@@ -28,6 +29,7 @@ func (v *View) Fresh(ctx context.Context) (*state.Snapshot, error) {
 	if err != nil {
 		return nil, blame(ctx, err)
 	}
+	v.metrics.waits.Observe(time.Since(started).Seconds())
 	return s, nil
 }
 

@@ -49,6 +49,9 @@ func (v *View) Changes(ctx context.Context, kind state.Kind, from int64, heartbe
 		return nil, err
 	}
 	return func(yield func(state.Change, error) bool) {
+		open := v.metrics.subscribers.WithLabelValues(string(kind))
+		open.Inc()
+		defer open.Dec()
 		for s.from > 0 && s.from <= s.floor {
 			changes, err := s.replay(ctx)
 			for _, c := range changes {
@@ -57,6 +60,7 @@ func (v *View) Changes(ctx context.Context, kind state.Kind, from int64, heartbe
 				}
 			}
 			if err != nil && ctx.Err() == nil {
+				v.metrics.cut.WithLabelValues("replay").Inc()
 				yield(state.Change{}, err)
 			}
 			if err != nil {
@@ -104,6 +108,7 @@ func (s *subscription) read(ctx context.Context, heartbeat time.Duration, yield 
 	}
 	for due := false; ; {
 		if err := s.tooFarBehind(); err != nil {
+			s.view.metrics.cut.WithLabelValues("slow").Inc()
 			yield(state.Change{}, err)
 			return
 		}
@@ -131,6 +136,7 @@ func (s *subscription) read(ctx context.Context, heartbeat time.Duration, yield 
 		case <-s.at.turned:
 			if err := s.at.ended; err != nil {
 				if !errors.Is(err, errStopped) { // the stop is the service's own wish, and ends a stream cleanly
+					s.view.metrics.cut.WithLabelValues("interrupted").Inc()
 					yield(state.Change{}, err)
 				}
 				return

@@ -7,6 +7,7 @@ import (
 	"sync"
 	"sync/atomic"
 
+	"github.com/prometheus/client_golang/prometheus"
 	"github.com/sirupsen/logrus"
 	clientv3 "go.etcd.io/etcd/client/v3"
 
@@ -35,6 +36,7 @@ type View struct {
 	first    *page         // the oldest page kept; it is read only for where the log begins
 	last     *page
 
+	metrics  metrics
 	reading  revisionReads
 	replayed chan struct{} // holds a token for each replay under way
 }
@@ -52,12 +54,14 @@ type Config struct {
 	// Retained is how many changes are kept for streams that begin in the past; 20,000 by default. Older ones are
 	// replayed from etcd.
 	Retained int
+	// Metrics gets what the view tells of itself; nil for nobody.
+	Metrics prometheus.Registerer
 }
 
 // New only builds; Run does the work.
 func New(c Config) *View {
 	start := newPage(&page{}, 0, nil)
-	return &View{
+	v := &View{
 		watching: c.Watching, client: c.Client, tasks: c.Tasks, instances: c.Instances, log: c.Log,
 		retained: cmp.Or(c.Retained, 20_000),
 		advanced: make(chan struct{}), wake: make(chan struct{}, 1), cut: func() {},
@@ -65,6 +69,8 @@ func New(c Config) *View {
 		reading:  revisionReads{wake: make(chan struct{}, 1)},
 		replayed: make(chan struct{}, 2),
 	}
+	v.metrics = newMetrics(v, c.Metrics)
+	return v
 }
 
 // Snapshot is the latest state, which may lag behind etcd; nil before the first load. See Fresh.

@@ -76,6 +76,7 @@ func (v *View) follow(ctx context.Context) (loaded bool, err error) {
 		return false, err
 	}
 	v.restart(s)
+	v.metrics.loads.Inc()
 	v.mu.Lock()
 	v.cut = cancel
 	v.mu.Unlock()

@@ -19,7 +19,11 @@ func guard(next http.Handler, log logrus.FieldLogger, s settings) http.Handler {
 		answer := &answer{ResponseWriter: w, controller: http.NewResponseController(w), slowest: s.write}
 		answer.extend() // an earlier request on this connection has left its own
 		defer answer.extend()
-		defer func() { logRequest(log, r, answer, time.Since(started)) }()
+		defer func() {
+			took := time.Since(started)
+			s.observe(r, answer.sent(), took)
+			logRequest(log, r, answer, took)
+		}()
 		defer contain(log, r, answer, s.failure)
 
 		if r.ContentLength > maxBody {

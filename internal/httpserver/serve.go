@@ -25,6 +25,7 @@ type settings struct {
 	drain  time.Duration // for requests under way when the server stops
 
 	failure string // what clients are told when a handler panics
+	observe func(r *http.Request, code int, took time.Duration)
 }
 
 var production = settings{
@@ -35,6 +36,7 @@ var production = settings{
 	drain:  5 * time.Second,
 
 	failure: http.StatusText(http.StatusInternalServerError),
+	observe: func(*http.Request, int, time.Duration) {},
 }
 
 // Option changes how Serve serves.
