@@ -15,8 +15,9 @@ type State struct {
 	Clusters  []string       `json:"clusters"` // ARNs of the ACTIVE ones
 	Instances []Instance     `json:"instances"`
 	Tasks     []Task         `json:"tasks"`
-	Queues    map[string]int `json:"queues"` // messages, those in flight and delayed included
-	Down      []string       `json:"down"`   // services that answer 503
+	Queues    map[string]int `json:"queues"`  // messages, those in flight and delayed included
+	Streams   map[string]int `json:"streams"` // records
+	Down      []string       `json:"down"`    // services that answer 503
 }
 
 // errNone is wrapped by the errors about something that there is not.
@@ -65,6 +66,9 @@ func (s *Sim) controlAPI() http.Handler {
 	handle("POST /_sim/task-definitions", s.postDefinition, "family", "cpu", "memory", "hostPort")
 	handle("POST /_sim/tasks/kill", s.postKill, "task", "exitCode")
 	handle("POST /_sim/tasks/fargate", s.postFargate, "cluster", "family")
+	handle("POST /_sim/streams/expire", func(q url.Values, _ *http.Request) (any, error) {
+		return map[string]string{"stream": q.Get("stream")}, s.ExpireIterators(q.Get("stream"))
+	}, "stream")
 	handle("POST /_sim/services", s.postService, "service", "down")
 	return mux
 }
@@ -107,11 +111,16 @@ func whole(q url.Values, name string, fallback, low, high int) (int, error) {
 }
 
 func (s *Sim) state(cluster string) State {
-	state := State{Clusters: []string{}, Instances: s.Instances(cluster), Tasks: s.Tasks(cluster), Queues: map[string]int{}, Down: []string{}}
+	state := State{Clusters: []string{}, Instances: s.Instances(cluster), Tasks: s.Tasks(cluster), Queues: map[string]int{}, Streams: map[string]int{}, Down: []string{}}
 	for _, name := range s.queues.names("") {
 		if q, err := s.queues.named(name); err == nil {
 			visible, inFlight, delayed := q.counts()
 			state.Queues[name] = visible + inFlight + delayed
+		}
+	}
+	for _, name := range s.streams.names() {
+		if st, err := s.streams.named(name); err == nil {
+			state.Streams[name] = st.records()
 		}
 	}
 	s.lock()
@@ -121,7 +130,7 @@ func (s *Sim) state(cluster string) State {
 			state.Clusters = append(state.Clusters, c.arn)
 		}
 	}
-	for _, service := range []string{serviceECS, serviceSQS} {
+	for _, service := range services {
 		if s.down[service] {
 			state.Down = append(state.Down, service)
 		}
@@ -217,8 +226,8 @@ func (s *Sim) postFargate(q url.Values, _ *http.Request) (any, error) {
 func (s *Sim) postService(q url.Values, _ *http.Request) (any, error) {
 	service := q.Get("service")
 	down, err := strconv.ParseBool(q.Get("down"))
-	if err != nil || service != serviceECS && service != serviceSQS {
-		return nil, fmt.Errorf("service is not ecs or sqs, or down is not true or false")
+	if err != nil || !slices.Contains(services, service) {
+		return nil, fmt.Errorf("service is not ecs, sqs or kinesis, or down is not true or false")
 	}
 	s.SetDown(service, down)
 	return map[string]any{"service": service, "down": down}, nil

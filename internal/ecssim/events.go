@@ -23,7 +23,7 @@ type envelope struct {
 // EventCounters count events by what happened to them on their way.
 type EventCounters struct {
 	Emitted    int `json:"emitted"` // changes that made an event
-	Sent       int `json:"sent"`    // messages put into the queue, second copies included
+	Sent       int `json:"sent"`    // messages put into the queue (and the stream), second copies included
 	Dropped    int `json:"dropped"`
 	Duplicated int `json:"duplicated"`
 	Reordered  int `json:"reordered"` // held back until a later one had been sent
@@ -33,7 +33,7 @@ type EventCounters struct {
 // overtakeLimit is how long a reordered event waits for one that overtakes it.
 const overtakeLimit = 250 * time.Millisecond
 
-// emit puts the event of a change on its way. The detail is encoded at once, so it shows the state of now.
+// emit puts the event of a change of resource, an ARN, on its way. The detail is encoded at once, so it shows the state of now.
 func (s *Sim) emit(detailType, resource string, detail any) {
 	if s.closed {
 		return
@@ -64,6 +64,9 @@ func (s *Sim) emit(detailType, resource string, detail any) {
 		for range copies {
 			count.Sent++
 			s.events.send(string(body))
+			if s.stream != nil {
+				s.stream.put(resource, nil, body)
+			}
 		}
 	}
 	if s.dice.roll("event", "reorder", faults.Reorder) {

@@ -10,10 +10,11 @@ import (
 
 // Faults are what goes wrong. The zero value is a faultless AWS. All fractions are from 0 to 1.
 //
-// The maps by action have ECS's and SQS's action names as keys, "StartTask", or a service, "ecs" or "sqs", for
+// The maps by action have the services' action names as keys, "StartTask", or a service, "ecs", "sqs" or "kinesis", for
 // all its actions that are not named.
 type Faults struct {
-	// Throttle is the fraction of calls refused with ThrottlingException (RequestThrottled by SQS).
+	// Throttle is the fraction of calls refused with ThrottlingException (RequestThrottled by SQS,
+	// ProvisionedThroughputExceededException by Kinesis).
 	Throttle map[string]float64 `json:"throttle,omitempty"`
 	// ServerErrors is the fraction of calls answered 500 without having been done, LateServerErrors after having been done.
 	ServerErrors     map[string]float64 `json:"serverErrors,omitempty"`
@@ -103,13 +104,13 @@ func (f Faults) check() error {
 		for action, fraction := range m {
 			fractions[name+"."+action] = fraction
 			if !knownAction(action) {
-				return fmt.Errorf("%s: %.100q is no action, and not ecs or sqs", name, action)
+				return fmt.Errorf("%s: %.100q is no action, and not ecs, sqs or kinesis", name, action)
 			}
 		}
 	}
 	for action := range f.Latency {
 		if !knownAction(action) {
-			return fmt.Errorf("latency: %.100q is no action, and not ecs or sqs", action)
+			return fmt.Errorf("latency: %.100q is no action, and not ecs, sqs or kinesis", action)
 		}
 	}
 	for family, fraction := range f.FailToRun {

@@ -1,8 +1,9 @@
-// Package ecssim simulates Amazon ECS and Amazon SQS behind one HTTP handler, for those who build schedulers on ECS.
+// Package ecssim simulates Amazon ECS, Amazon SQS and Amazon Kinesis behind one HTTP handler, for those who build schedulers
+// on ECS.
 //
-// It speaks the wire protocols of the AWS SDKs (AWS JSON 1.1 for ECS, 1.0 for SQS), keeps clusters, container instances,
+// It speaks the wire protocols of the AWS SDKs (AWS JSON 1.1 for ECS and Kinesis, 1.0 for SQS), keeps clusters, container instances,
 // task definitions and tasks with ECS's life cycle, versions, limits and errors, and puts an EventBridge event for every
-// change into a queue of its own. Faults can be asked for while it runs, and what was called is counted.
+// change into a queue of its own, and into a stream where that is wanted. Faults can be asked for while it runs, and what was called is counted.
 // The README beside this file shows its use from a shell.
 package ecssim
 
@@ -24,6 +25,12 @@ type Config struct {
 	ShortARNs bool
 	// QueueName is the queue that receives the events; it exists from the start. "blox_queue" when empty.
 	QueueName string
+	// StreamName is a Kinesis stream that receives the events as well as the queue, each under the ARN of its task or container
+	// instance as partition key; it exists from the start, with StreamShards shards. No stream when empty.
+	StreamName   string
+	StreamShards int // 1 when 0
+	// IteratorLife is how long a shard iterator can be used; 5m when 0.
+	IteratorLife time.Duration
 	// PendingDelay passes between a task's start and RUNNING, StopDelay between its stop and STOPPED.
 	PendingDelay, StopDelay time.Duration
 	// EventDelay passes between a change and its event's arrival in the queue.
@@ -47,16 +54,20 @@ func (c Config) withDefaults() Config {
 	c.Account = cmp.Or(c.Account, "123456789012")
 	c.Partition = cmp.Or(c.Partition, "aws")
 	c.QueueName = cmp.Or(c.QueueName, "blox_queue")
+	c.StreamShards = cmp.Or(c.StreamShards, 1)
+	c.IteratorLife = cmp.Or(c.IteratorLife, 5*time.Minute)
 	c.StoppedTaskRetention = cmp.Or(c.StoppedTaskRetention, time.Hour)
 	return c
 }
 
-// Sim is one account's ECS and SQS in one region. Its methods may be called from any goroutine.
+// Sim is one account's ECS, SQS and Kinesis in one region. Its methods may be called from any goroutine.
 type Sim struct {
 	cfg     Config
 	control http.Handler
-	queues  *queues // has locks of its own, so that receiving does not wait for ECS
+	queues  *queues  // have locks of their own, so that receiving does not wait for ECS
+	streams *streams // the same
 	events  *queue
+	stream  *stream       // of the events; nil when none is wanted
 	done    chan struct{} // closed by Close
 	wg      sync.WaitGroup
 	wake    chan struct{} // the agenda has a new first entry
@@ -83,6 +94,7 @@ func New(cfg Config) *Sim {
 	s := &Sim{
 		cfg:         cfg,
 		queues:      newQueues(cfg),
+		streams:     newStreams(cfg),
 		done:        make(chan struct{}),
 		wake:        make(chan struct{}, 1),
 		clusters:    map[string]*cluster{},
@@ -96,6 +108,9 @@ func New(cfg Config) *Sim {
 	}
 	s.control = s.controlAPI()
 	s.events, _ = s.queues.create(cfg.QueueName, nil)
+	if cfg.StreamName != "" {
+		s.stream, _ = s.streams.create(cfg.StreamName, cfg.StreamShards)
+	}
 	s.CreateCluster("default")
 	s.wg.Go(s.keepTime)
 	return s
@@ -115,7 +130,7 @@ func (s *Sim) Close() {
 	s.wg.Wait()
 }
 
-// SetDown lets a service, "ecs" or "sqs", answer 503 to every call until it is set up again. Long polls that wait
+// SetDown lets a service, "ecs", "sqs" or "kinesis", answer 503 to every call until it is set up again. Long polls that wait
 // end with 503 too. Tasks live on and events are queued meanwhile.
 func (s *Sim) SetDown(service string, down bool) {
 	s.lock()

@@ -11,9 +11,9 @@ import (
 
 // sqsActions are SQS's actions that are simulated.
 var sqsActions = map[string]call{
-	"CreateQueue":        sqsCall((*Sim).createQueue),
-	"GetQueueUrl":        sqsCall((*Sim).getQueueURL),
-	"ListQueues":         sqsCall((*Sim).listQueues),
+	"CreateQueue":        lockless((*Sim).createQueue),
+	"GetQueueUrl":        lockless((*Sim).getQueueURL),
+	"ListQueues":         lockless((*Sim).listQueues),
 	"GetQueueAttributes": onQueue((*Sim).getQueueAttributes),
 	"SetQueueAttributes": onQueue((*Sim).setQueueAttributes),
 	"PurgeQueue":         onQueue((*Sim).purgeQueue),

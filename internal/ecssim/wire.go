@@ -7,6 +7,7 @@ import (
 	"fmt"
 	"io"
 	"net/http"
+	"slices"
 	"strconv"
 	"strings"
 	"time"
@@ -15,15 +16,20 @@ import (
 )
 
 const (
-	serviceECS = "ecs"
-	serviceSQS = "sqs"
+	serviceECS     = "ecs"
+	serviceSQS     = "sqs"
+	serviceKinesis = "kinesis"
 
-	ecsTarget = "AmazonEC2ContainerServiceV20141113."
-	sqsTarget = "AmazonSQS."
+	ecsTarget     = "AmazonEC2ContainerServiceV20141113."
+	sqsTarget     = "AmazonSQS."
+	kinesisTarget = "Kinesis_20131202."
 
 	// maxBody has room for SQS's largest batch with every byte of it escaped.
 	maxBody = 8 << 20
 )
+
+// services are all that is simulated.
+var services = []string{serviceECS, serviceSQS, serviceKinesis}
 
 // request is one call, as far as its handler needs it.
 type request struct {
@@ -63,7 +69,7 @@ var (
 	errLost          = errors.New("answer lost")
 )
 
-// ServeHTTP answers ECS and SQS calls on every path, and the control API below /_sim/.
+// ServeHTTP answers ECS, SQS and Kinesis calls on every path, and the control API below /_sim/.
 func (s *Sim) ServeHTTP(w http.ResponseWriter, r *http.Request) {
 	if r.URL.Path == "/_sim" || strings.HasPrefix(r.URL.Path, "/_sim/") {
 		s.control.ServeHTTP(w, r)
@@ -83,6 +89,9 @@ func (s *Sim) ServeHTTP(w http.ResponseWriter, r *http.Request) {
 	case strings.HasPrefix(target, sqsTarget):
 		service, action = serviceSQS, strings.TrimPrefix(target, sqsTarget)
 		known = sqsActions[action]
+	case strings.HasPrefix(target, kinesisTarget):
+		service, action = serviceKinesis, strings.TrimPrefix(target, kinesisTarget)
+		known = kinesisActions[action]
 	}
 	if known == nil {
 		s.countCall("unknown", "UnknownOperationException")
@@ -142,8 +151,9 @@ var (
 	errServer = &apiError{code: "ServerException", status: http.StatusInternalServerError, query: "InternalError",
 		message: "Service Unavailable. Please try again later."}
 	errThrottled = map[string]error{
-		serviceECS: &apiError{code: "ThrottlingException", message: "Rate exceeded"},
-		serviceSQS: &apiError{code: "RequestThrottled", query: "RequestThrottled", message: "Rate exceeded"},
+		serviceECS:     &apiError{code: "ThrottlingException", message: "Rate exceeded"},
+		serviceSQS:     &apiError{code: "RequestThrottled", query: "RequestThrottled", message: "Rate exceeded"},
+		serviceKinesis: &apiError{code: "ProvisionedThroughputExceededException", message: "Rate exceeded for shard"},
 	}
 )
 
@@ -277,7 +287,7 @@ func inCluster[In interface{ cluster() string }](do func(*Sim, *cluster, In) (an
 
 // onQueue makes a call of an SQS action that is about one queue.
 func onQueue[In interface{ url() string }](do func(*Sim, request, *queue, In) (any, error)) call {
-	return sqsCall(func(s *Sim, r request, in In) (any, error) {
+	return lockless(func(s *Sim, r request, in In) (any, error) {
 		q, err := s.queues.byURL(in.url())
 		if err != nil {
 			return nil, err
@@ -286,8 +296,19 @@ func onQueue[In interface{ url() string }](do func(*Sim, request, *queue, In) (a
 	})
 }
 
-// sqsCall makes a call of an SQS action, which needs no lock of the simulator's.
-func sqsCall[In any](do func(*Sim, request, In) (any, error)) call {
+// onStream makes a call of a Kinesis action that is about one stream.
+func onStream[In interface{ stream() string }](do func(*Sim, request, *stream, In) (any, error)) call {
+	return lockless(func(s *Sim, r request, in In) (any, error) {
+		st, err := s.streams.named(in.stream())
+		if err != nil {
+			return nil, err
+		}
+		return do(s, r, st, in)
+	})
+}
+
+// lockless makes a call of an SQS or Kinesis action, which needs no lock of the simulator's.
+func lockless[In any](do func(*Sim, request, In) (any, error)) call {
 	return func(s *Sim, r request) ([]byte, error) {
 		in, err := decode[In](r.body)
 		if err != nil {
@@ -302,5 +323,5 @@ func sqsCall[In any](do func(*Sim, request, In) (any, error)) call {
 }
 
 func knownAction(name string) bool {
-	return name == serviceECS || name == serviceSQS || ecsActions[name] != nil || sqsActions[name] != nil
+	return slices.Contains(services, name) || ecsActions[name] != nil || sqsActions[name] != nil || kinesisActions[name] != nil
 }

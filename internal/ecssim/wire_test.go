@@ -103,6 +103,9 @@ func FuzzServeHTTP(f *testing.F) {
 	for action := range sqsActions {
 		f.Add(sqsTarget+action, `{"QueueUrl":"x/blox_queue","QueueName":"q","MessageBody":"a","Entries":[{"Id":"1","MessageBody":"a","ReceiptHandle":"YSAx","VisibilityTimeout":0}],"ReceiptHandle":"YSAx","Attributes":{"RedrivePolicy":"{}"},"MaxNumberOfMessages":10}`)
 	}
+	for action := range kinesisActions {
+		f.Add(kinesisTarget+action, `{"StreamName":"s","ShardCount":1,"ShardId":"shardId-000000000000","ShardIteratorType":"LATEST","ShardIterator":"e30=","PartitionKey":"k","Data":"YQ==","Records":[{"PartitionKey":"k"}],"ShardToSplit":"shardId-000000000000","NewStartingHashKey":"5","Limit":1}`)
+	}
 	f.Add("", "null")
 	f.Fuzz(func(t *testing.T, target, body string) {
 		if strings.Contains(body, "Wait") || strings.Contains(strings.ToLower(body), "wait") {

@@ -1,0 +1,134 @@
+package ecssim
+
+import (
+	"encoding/base64"
+	"encoding/json"
+	"fmt"
+	"maps"
+	"regexp"
+	"slices"
+	"strings"
+	"sync"
+	"time"
+)
+
+// streams are the account's Kinesis data streams.
+type streams struct {
+	arnPrefix    string
+	iteratorLife time.Duration
+
+	mu     sync.Mutex
+	byName map[string]*stream
+}
+
+func newStreams(cfg Config) *streams {
+	return &streams{
+		arnPrefix: "arn:" + cfg.Partition + ":kinesis:" + cfg.Region + ":" + cfg.Account + ":stream/", iteratorLife: cfg.IteratorLife,
+		byName: map[string]*stream{},
+	}
+}
+
+var streamName = regexp.MustCompile(`^[a-zA-Z0-9_.-]{1,128}$`)
+
+// maxShards is the most shards that a stream is made with.
+const maxShards = 10_000
+
+func (all *streams) create(name string, shards int) (*stream, error) {
+	if !streamName.MatchString(name) {
+		return nil, kinesisError("ValidationException", "streamName failed to satisfy constraint: Member must satisfy regular expression pattern: [a-zA-Z0-9_.-]+")
+	}
+	if shards < 1 || shards > maxShards {
+		return nil, kinesisError("InvalidArgumentException", "ShardCount %d is not from 1 to %d.", shards, maxShards)
+	}
+	all.mu.Lock()
+	defer all.mu.Unlock()
+	if all.byName[name] != nil {
+		return nil, kinesisError("ResourceInUseException", "Stream %s already exists.", name)
+	}
+	st := newStream(name, all.arnPrefix+name, shards)
+	all.byName[name] = st
+	return st, nil
+}
+
+func (all *streams) remove(name string) {
+	all.mu.Lock()
+	defer all.mu.Unlock()
+	delete(all.byName, name)
+}
+
+// named finds a stream by its name or its ARN.
+func (all *streams) named(ref string) (*stream, error) {
+	name := strings.TrimPrefix(ref, all.arnPrefix)
+	all.mu.Lock()
+	defer all.mu.Unlock()
+	if st := all.byName[name]; st != nil {
+		return st, nil
+	}
+	return nil, kinesisError("ResourceNotFoundException", "Stream %.128s not found.", name)
+}
+
+func (all *streams) names() []string {
+	all.mu.Lock()
+	defer all.mu.Unlock()
+	return slices.Sorted(maps.Keys(all.byName))
+}
+
+// iterator is a place in a shard. Clients know it as a string without meaning.
+type iterator struct {
+	Stream  string
+	Created time.Time // of the stream: another one may have the name now
+	Shard   string
+	Next    int64 // the sequence number to read from
+	Issued  time.Time
+	Expired int // the stream's count when it was issued
+}
+
+func (it iterator) String() string {
+	text, _ := json.Marshal(it)
+	return base64.StdEncoding.EncodeToString(text)
+}
+
+// at makes an iterator of the stream, whose lock is held.
+func (st *stream) at(sh *shard, next int64) iterator {
+	return iterator{st.name, st.created, sh.id, next, time.Now(), st.expired}
+}
+
+// resolve finds what an iterator stands for. The stream is returned with its lock held, unless there is an error.
+func (all *streams) resolve(text string) (*stream, *shard, iterator, error) {
+	var it iterator
+	raw, err := base64.StdEncoding.DecodeString(text)
+	if err != nil || json.Unmarshal(raw, &it) != nil {
+		return nil, nil, it, errIterator
+	}
+	st, err := all.named(it.Stream)
+	if err != nil {
+		return nil, nil, it, err
+	}
+	if !st.created.Equal(it.Created) {
+		return nil, nil, it, errIterator
+	}
+	st.mu.Lock()
+	st.trim()
+	sh, err := st.find(it.Shard)
+	if age := time.Since(it.Issued); err == nil && (it.Expired < st.expired || age > all.iteratorLife) {
+		err = kinesisError("ExpiredIteratorException", "Iterator expired. The iterator was created at time %s while right now it is %s which is further in the future than the tolerated delay of %d milliseconds.",
+			it.Issued.UTC().Format(time.UnixDate), now().Format(time.UnixDate), all.iteratorLife.Milliseconds())
+	}
+	if err != nil {
+		st.mu.Unlock()
+		return nil, nil, it, err
+	}
+	return st, sh, it, nil
+}
+
+// ExpireIterators makes every iterator that was given out for a stream an expired one.
+func (s *Sim) ExpireIterators(stream string) error {
+	st, err := s.streams.named(stream)
+	if err != nil {
+		return fmt.Errorf("stream %.128q: %w", stream, errNone)
+	}
+	st.mu.Lock()
+	defer st.mu.Unlock()
+	st.expired++
+	return nil
+}
