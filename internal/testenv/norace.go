@@ -1,0 +1,6 @@
+//go:build !race
+
+package testenv
+
+// Race tells whether the race detector is on, which makes everything some ten times slower.
+const Race = false
