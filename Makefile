@@ -4,6 +4,7 @@ SHELL   := bash
 MODULE  := github.com/blox/blox
 VERSION ?= $(shell git describe --tags --always --dirty 2>/dev/null || echo dev)
 LDFLAGS := -s -w -X $(MODULE)/internal/version.Version=$(VERSION)
+RUN     ?=
 APIS    := cluster-state-service daemon-scheduler
 OURS    := $(shell git ls-files '*.go' ':!swagger/*/v1/client/*' ':!swagger/*/v1/models/*')
 
@@ -22,6 +23,9 @@ generate: ## make the API clients and models from the swagger files
 test: ## every test, with the race detector
 	go test -race -timeout 15m ./...
 
+bench: build ## measure the cluster-state-service beside its floors, in about five minutes; RUN=<regexp> for some sections
+	bin/blox-bench --run '$(RUN)'
+
 lint: ## gofmt, go vet, staticcheck, and that the generated code is what the swagger files say
 	@unformatted="$$(gofmt -l $(OURS))"; [ -z "$$unformatted" ] || { echo "gofmt these: $$unformatted"; exit 1; }
 	go vet ./...
@@ -34,4 +38,4 @@ clean: ## remove what the targets above made
 	rm -rf bin tmp
 
 .DEFAULT_GOAL := help
-.PHONY: help build generate test lint local clean
+.PHONY: help build generate test bench lint local clean
