@@ -1,10 +1,13 @@
 package api
 
 import (
+	"bytes"
 	"fmt"
+	"io"
 	"net/http"
 	"net/url"
 	"strconv"
+	"sync"
 	"time"
 
 	"github.com/blox/blox/cluster-state-service/state"
@@ -95,6 +98,8 @@ func (k kind[T]) stream(w http.ResponseWriter, r *http.Request) {
 	if err := flush(); err != nil || r.Method == http.MethodHead {
 		return
 	}
+	lines := lineWriter{to: w, flush: flush}
+	defer lines.free()
 	for change, err := range changes {
 		if err != nil {
 			endEarly(w, options, seen, err)
@@ -102,14 +107,57 @@ func (k kind[T]) stream(w http.ResponseWriter, r *http.Request) {
 		}
 		seen = max(seen, change.Revision)
 		line := change.Line
-		if change.Heartbeat {
+		switch {
+		case change.Heartbeat:
 			line = encode(streamMessage{Metadata: metadata(change.Revision, false)}, '\n')
-		} else if !options.wants(change) {
-			continue
+		case !options.wants(change):
+			line = nil
 		}
-		if _, err := w.Write(line); err != nil || flush() != nil {
+		if lines.write(line, change.More) != nil {
 			return
 		}
+	}
+}
+
+// lineWriter sends what comes at once together: a system call for each line would leave a thousand clients behind.
+type lineWriter struct {
+	to    io.Writer
+	flush func() error
+	held  *bytes.Buffer // lines that are not sent yet; nil when there are none
+}
+
+// held buffers are few, though there may be thousands of streams.
+var held = sync.Pool{New: func() any { return new(bytes.Buffer) }}
+
+const maxHeld = 64 << 10
+
+// write sends a line, which may be empty, and those held before it, unless more will follow at once.
+func (l *lineWriter) write(line []byte, more bool) error {
+	if more && len(line) > 0 || l.held != nil {
+		if l.held == nil {
+			l.held = held.Get().(*bytes.Buffer)
+		}
+		l.held.Write(line)
+		if more && l.held.Len() < maxHeld {
+			return nil
+		}
+		line = l.held.Bytes()
+	}
+	if len(line) == 0 {
+		return nil
+	}
+	defer l.free()
+	if _, err := l.to.Write(line); err != nil {
+		return err
+	}
+	return l.flush()
+}
+
+func (l *lineWriter) free() {
+	if l.held != nil {
+		l.held.Reset()
+		held.Put(l.held)
+		l.held = nil
 	}
 }
 

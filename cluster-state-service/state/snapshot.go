@@ -98,6 +98,8 @@ type Change struct {
 	Revision int64  // etcd's; several changes may share one
 	Line     []byte // one JSON value and a newline, shared by all who read it: not to be changed
 	Deleted  bool
+	// More says that another follows at once, so that this one's line need not be sent by itself.
+	More bool
 	// Heartbeat changes tell only that all up to Revision has been shown; Line is nil.
 	Heartbeat bool
 }

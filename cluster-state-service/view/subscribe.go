@@ -23,8 +23,10 @@ var (
 	errStopped     = errors.New("the service is stopping")
 )
 
-// replayAtOnce is how many changes are enough for one turn of a replay.
-const replayAtOnce = 1000
+const (
+	replayAtOnce = 1000 // changes are enough for one turn of a replay
+	readAtOnce   = 100  // changes are enough for one look at the log
+)
 
 // subscription reads the changes of one kind from one revision on, at its own pace. It belongs to one goroutine.
 type subscription struct {
@@ -34,6 +36,7 @@ type subscription struct {
 	at   *page // the last page read
 	// floor is where the log began when the subscription did: what is older comes from etcd.
 	floor int64
+	batch []state.Change // what the last look at the log found
 }
 
 // Changes begins with the changes of a kind at revision from, those included; 0 stands for what happens from now on.
@@ -54,10 +57,8 @@ func (v *View) Changes(ctx context.Context, kind state.Kind, from int64, heartbe
 		defer open.Dec()
 		for s.from > 0 && s.from <= s.floor {
 			changes, err := s.replay(ctx)
-			for _, c := range changes {
-				if !yield(c, nil) {
-					return
-				}
+			if !yieldAll(changes, yield) {
+				return
 			}
 			if err != nil && ctx.Err() == nil {
 				v.metrics.cut.WithLabelValues("replay").Inc()
@@ -117,13 +118,11 @@ func (s *subscription) read(ctx context.Context, heartbeat time.Duration, yield 
 		if snapshot := s.view.Snapshot(); snapshot != nil {
 			reached = snapshot.Revision
 		}
-		if next := s.at.next.Load(); next != nil {
-			s.at = next
-			for _, c := range next.changes {
-				if c.Key.Kind == s.kind && c.Revision >= s.from && !yield(c, nil) {
-					return
-				}
+		if s.look() {
+			if !yieldAll(s.batch, yield) {
+				return
 			}
+			clear(s.batch) // or an idle subscriber would keep it
 			continue
 		}
 		if due && !s.at.isTurned() { // else reached may be of a log that this one does not lead to
@@ -148,6 +147,33 @@ func (s *subscription) read(ctx context.Context, heartbeat time.Duration, yield 
 			return
 		}
 	}
+}
+
+// look moves over the pages that are there, until it has seen enough, and gathers what the subscriber is to be shown: one who
+// is behind is shown much at a time, and so catches up. It is false when there was no page.
+func (s *subscription) look() bool {
+	began := s.at
+	s.batch = s.batch[:0]
+	for next := s.at.next.Load(); next != nil && len(s.batch) < readAtOnce; next = s.at.next.Load() {
+		s.at = next
+		for _, c := range next.changes {
+			if c.Key.Kind == s.kind && c.Revision >= s.from {
+				s.batch = append(s.batch, c)
+			}
+		}
+	}
+	return s.at != began
+}
+
+// yieldAll is false when the subscriber has had enough.
+func yieldAll(changes []state.Change, yield func(state.Change, error) bool) bool {
+	for i, c := range changes {
+		c.More = i < len(changes)-1
+		if !yield(c, nil) {
+			return false
+		}
+	}
+	return true
 }
 
 // catchUp moves to the end of the log when the log has moved on during a long replay; what lies between is replayed next.
