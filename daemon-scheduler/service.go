@@ -25,8 +25,12 @@ import (
 	"github.com/blox/blox/internal/version"
 )
 
-// burst is how many calls of a kind may go to ECS at once.
-const burst = 50
+// readRate is how many reading calls a second may go to ECS, half of what an account has; burst is how many of any kind at
+// once. Source: "Request throttling for the Amazon ECS API" in the Amazon ECS API Reference.
+const (
+	readRate = 10
+	burst    = 50
+)
 
 // Run serves until ctx ends, and then returns nil once every part has stopped. An error means that it could not begin, or
 // lost its listener; etcd, the cluster-state-service and ECS may come and go. Every replica serves the API, one acts.
@@ -61,6 +65,7 @@ func Run(ctx context.Context, cfg Config, log logrus.FieldLogger) error {
 		Settle: cfg.LaunchSettle, History: cfg.DeploymentHistory, Workers: cfg.Workers,
 		Starts: rate.NewLimiter(rate.Limit(cfg.StartTaskRate), burst),
 		Stops:  rate.NewLimiter(rate.Limit(cfg.StopTaskRate), burst),
+		Reads:  rate.NewLimiter(readRate, burst),
 	})
 	defer copied.Subscribe(func(c mirror.Change) { acting.ClusterChanged(c.ClusterARN) })()
 	handler := api.New(api.Config{

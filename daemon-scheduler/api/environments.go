@@ -157,12 +157,12 @@ func (h *handler) deleteEnvironment(w http.ResponseWriter, r *http.Request) erro
 	return nil
 }
 
-const settleLook = 20 * time.Millisecond
+const settleLook = 250 * time.Millisecond
 
 // settled waits until no call of StartTask can be under way for a deleted environment: no launch is announced any more,
-// and an open one may call until its NotAfter.
+// and an open one may call until its NotAfter; one that is further ahead than any can be is a wrong clock's.
 func (h *handler) settled(ctx context.Context, name string) error {
-	for {
+	for limit := time.Now().Add(environment.LaunchWindow); ; {
 		reading, cancel := context.WithTimeout(ctx, storeTimeout)
 		launches, err := h.Store.Launches(reading, name)
 		cancel()
@@ -171,7 +171,7 @@ func (h *handler) settled(ctx context.Context, name string) error {
 		}
 		open := false
 		for _, l := range launches {
-			open = open || l.State == environment.Open && time.Now().Before(l.NotAfter)
+			open = open || l.State == environment.Open && time.Now().Before(l.NotAfter) && time.Now().Before(limit)
 		}
 		if !open {
 			return nil

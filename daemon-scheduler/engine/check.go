@@ -18,11 +18,12 @@ import (
 const (
 	checkTimeout = time.Minute // of all questions of one check
 	describable  = 100         // tasks of one DescribeTasks
+	checkAtMost  = 10          // launches of one look: when one question fails, little is asked again
 )
 
 // check asks ECS what became of launches and writes it down.
 func (w *work) check(ctx context.Context, checks []planner.Action) error {
-	checks = checks[:min(len(checks), atMost)]
+	checks = checks[:min(len(checks), checkAtMost)]
 	if len(checks) == 0 {
 		return nil
 	}
@@ -53,6 +54,9 @@ func (w *work) candidates(ctx context.Context, checks []planner.Action) (arns []
 	listed := map[string]bool{} // deployments
 	list := func(input *ecs.ListTasksInput) error {
 		input.Cluster = &w.env.Cluster
+		if err := w.Reads.Wait(ctx); err != nil {
+			return err
+		}
 		for pages := ecs.NewListTasksPaginator(w.ECS, input); pages.HasMorePages(); {
 			page, err := pages.NextPage(ctx)
 			if err != nil {
@@ -75,6 +79,9 @@ func (w *work) candidates(ctx context.Context, checks []planner.Action) (arns []
 			}
 		}
 		if err := list(&ecs.ListTasksInput{ContainerInstance: &l.Instance, DesiredStatus: types.DesiredStatusStopped}); err != nil {
+			if is, _, _ := classify(err, true); is == refused {
+				continue // ECS does not know the instance any more
+			}
 			return nil, fmt.Errorf("list stopped tasks of instance %s: %w", l.Instance, err)
 		}
 	}
@@ -95,6 +102,9 @@ func found(l environment.Launch, tasks []environment.Task) (of []environment.Tas
 func (w *work) describe(ctx context.Context, arns []string) (tasks []environment.Task, err error) {
 	slices.Sort(arns)
 	for some := range slices.Chunk(slices.Compact(arns), describable) {
+		if err := w.Reads.Wait(ctx); err != nil {
+			return nil, err
+		}
 		out, err := w.ECS.DescribeTasks(ctx, &ecs.DescribeTasksInput{Cluster: &w.env.Cluster, Tasks: some})
 		if err != nil {
 			return nil, err

@@ -44,13 +44,14 @@ type Config struct {
 	Workers int           // environments looked at at a time
 	// Starts and Stops limit the calls of StartTask and StopTask.
 	Starts, Stops *rate.Limiter
+	Reads         *rate.Limiter // of ListTasks and DescribeTasks
 }
 
 const (
 	commitTimeout = 5 * time.Second
 	batch         = 10  // instances of one StartTask; ECS takes no more
 	atOnce        = 8   // calls under way for one environment
-	atMost        = 100 // starts, stops and checks of one look; the next look follows at once
+	atMost        = 100 // starts and stops of one look; the next look follows at once
 	syncWait      = 50 * time.Millisecond
 )
 
@@ -107,7 +108,9 @@ func (e *Engine) Run(ctx context.Context, term environment.Term) error {
 				if !ok {
 					return nil
 				}
-				e.look(ctx, term, q, name)
+				if err := e.look(ctx, term, q, name); errors.Is(err, environment.ErrDeposed) {
+					return err // the election key is another's, whatever the lease says
+				}
 			}
 		})
 	}
@@ -121,7 +124,7 @@ func (e *Engine) lead(q *queue) {
 }
 
 // look reconciles one environment and decides when to look at it again.
-func (e *Engine) look(ctx context.Context, term environment.Term, q *queue, name string) {
+func (e *Engine) look(ctx context.Context, term environment.Term, q *queue, name string) error {
 	until, more, err := e.reconcile(ctx, term, name)
 	if err != nil && ctx.Err() == nil {
 		log := e.Log.WithError(err).WithField("environment", name)
@@ -135,6 +138,7 @@ func (e *Engine) look(ctx context.Context, term environment.Term, q *queue, name
 		q.Add(name)
 	}
 	q.Done(name, until, err != nil)
+	return err
 }
 
 // reconcile plans and carries the plan out. The next look is due at until, unless that is zero, or at once when there
@@ -148,8 +152,9 @@ func (e *Engine) reconcile(ctx context.Context, term environment.Term, name stri
 		return time.Time{}, false, err
 	}
 	now := time.Now()
+	fresh := e.Cluster.Fresh(now)
 	plan := planner.Make(planner.State{
-		Environment: env, Launches: launches, Fresh: e.Cluster.Fresh(now), Instances: e.Cluster.Instances(env.Cluster),
+		Environment: env, Launches: launches, Fresh: fresh, Instances: e.Cluster.Instances(env.Cluster),
 		Tasks: e.Cluster.Tasks(env.Cluster), Asked: e.stopped(name, now), Now: now, Settle: e.Settle,
 	})
 	log := e.Log.WithFields(logrus.Fields{"environment": name, "deployment": plan.Deployment})
@@ -161,8 +166,11 @@ func (e *Engine) reconcile(ctx context.Context, term environment.Term, name stri
 	for _, a := range plan.Actions {
 		by[a.Kind] = append(by[a.Kind], a)
 	}
+	if fresh { // an old copy tells nothing new
+		err = w.progress(ctx, plan, now)
+	}
 	err = errors.Join(
-		w.progress(ctx, plan, now),
+		err,
 		w.write(ctx, by[planner.Note], by[planner.Forget]),
 		w.check(ctx, by[planner.Check]),
 		w.both(

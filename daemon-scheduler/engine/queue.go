@@ -9,7 +9,7 @@ import (
 
 const (
 	retryFirst = 100 * time.Millisecond // doubled with every failure in a row
-	retryMost  = 30 * time.Second
+	retryMost  = 5 * time.Second        // changes wait as long, those of users too
 )
 
 // queue holds the names of what has to be looked at. A waiting name is there once, however often it was added, and a
@@ -21,14 +21,15 @@ type queue struct {
 	working  map[string]bool
 	timers   map[string]*time.Timer
 	failures map[string]int
-	wake     chan struct{} // closed, and replaced, when ready grows
+	held     map[string]bool // failed, and not looked at before their retry, whatever changes
+	wake     chan struct{}   // closed, and replaced, when ready grows
 	closed   bool
 }
 
 func newQueue() *queue {
 	return &queue{
 		waiting: map[string]bool{}, working: map[string]bool{}, timers: map[string]*time.Timer{},
-		failures: map[string]int{}, wake: make(chan struct{}),
+		failures: map[string]int{}, held: map[string]bool{}, wake: make(chan struct{}),
 	}
 }
 
@@ -36,7 +37,7 @@ func newQueue() *queue {
 func (q *queue) Add(name string) {
 	q.mu.Lock()
 	defer q.mu.Unlock()
-	if q.closed || q.waiting[name] {
+	if q.closed || q.waiting[name] || q.held[name] {
 		return
 	}
 	q.waiting[name] = true
@@ -89,6 +90,8 @@ func (q *queue) Done(name string, until time.Time, failed bool) {
 		wait := min(retryFirst<<min(q.failures[name], 20), retryMost)
 		wait -= rand.N(wait / 2)
 		q.failures[name]++
+		q.held[name] = true
+		delete(q.waiting, name)
 		if retry := time.Now().Add(wait); until.IsZero() || retry.Before(until) {
 			until = retry
 		}
@@ -100,11 +103,17 @@ func (q *queue) Done(name string, until time.Time, failed bool) {
 		delete(q.timers, name)
 	}
 	if !until.IsZero() {
-		q.timers[name] = time.AfterFunc(time.Until(until), func() { q.Add(name) })
+		q.timers[name] = time.AfterFunc(time.Until(until), func() { q.release(name); q.Add(name) })
 	}
 	if q.waiting[name] {
 		q.push(name)
 	}
+}
+
+func (q *queue) release(name string) {
+	q.mu.Lock()
+	defer q.mu.Unlock()
+	delete(q.held, name)
 }
 
 // Close forgets everything; what is added later too.

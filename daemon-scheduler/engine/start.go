@@ -57,7 +57,9 @@ func (w *work) startBatch(ctx context.Context, starts []planner.Action) error {
 	settled, dropped, err := w.settled(announced, out, err, sent())
 	ending, cancelEnding := deadline(ctx, time.Now().Add(commitTimeout))
 	defer cancelEnding()
-	return errors.Join(err, w.commit(ending, settled, dropped))
+	result := *w
+	result.env.Created = 0 // also for an environment deleted meanwhile: the launches' own revisions guard them
+	return errors.Join(err, result.commit(ending, settled, dropped))
 }
 
 // deadline is a context that outlives ctx by grace, so that what is under way can end well, but ends at t.

@@ -96,6 +96,11 @@ func Make(s State) Plan {
 			p.plan.InUse[task.StartedBy] = true
 		}
 	}
+	for _, l := range s.Launches {
+		if _, seen := p.byARN[l.Task]; l.State == environment.Open || l.State == environment.Started && !seen {
+			p.plan.InUse[l.Deployment] = true // its task may live, and nobody sees it yet
+		}
+	}
 	if p.deployed && !s.Fresh {
 		p.until(s.Now.Add(stale))
 	}
@@ -146,6 +151,7 @@ func (p *planning) instance(i environment.Instance) {
 	switch {
 	case !p.deployed:
 	case !able:
+		p.stop(i.ARN, surplus(others, p.current.ID)) // two of one deployment are one too many wherever they are
 		if !lives {
 			p.wait(i.ARN, "the instance is "+i.Status+" or its agent is disconnected")
 		}
@@ -156,7 +162,7 @@ func (p *planning) instance(i environment.Instance) {
 		p.there(launch, kept)
 	case len(others) > 0:
 		p.wait(i.ARN, "its earlier task has not stopped yet")
-	case p.known(launch.Deployment):
+	case launched && p.known(launch.Deployment):
 		p.again(launch)
 	default:
 		p.start(launch, i.ARN, 1, "no task of the deployment")
@@ -174,6 +180,16 @@ func (p *planning) sort(instance string) (kept environment.Task, lives bool, oth
 		others = append(others, task)
 	}
 	return kept, lives, others
+}
+
+// surplus are those tasks that the deployment started.
+func surplus(tasks []environment.Task, deployment string) (of []environment.Task) {
+	for _, task := range tasks {
+		if task.StartedBy == deployment {
+			of = append(of, task)
+		}
+	}
+	return of
 }
 
 // better orders tasks by how much they deserve to be kept: those not being stopped first, then RUNNING ones, then the
@@ -224,7 +240,7 @@ func (p *planning) settle(launch environment.Launch, kept environment.Task, live
 	case p.Now.Before(due):
 		p.wait(launch.Instance, "a launch is open")
 		p.until(due)
-	case lives && launch.Deployment == p.current.ID:
+	case lives && p.Fresh && launch.Deployment == p.current.ID:
 		p.do(Action{Kind: Note, Instance: launch.Instance, Launch: Started(launch, kept.ARN), Reason: "its task is there"})
 	default:
 		p.do(Action{Kind: Check, Instance: launch.Instance, Launch: launch, Reason: "a launch was left open"})
@@ -274,8 +290,15 @@ func (p *planning) died(launch environment.Launch, task environment.Task) {
 
 // there puts right the record of an instance that has its task.
 func (p *planning) there(launch environment.Launch, kept environment.Task) {
-	if launch.Deployment == p.current.ID && launch.State == environment.Failed {
-		p.do(Action{Kind: Note, Instance: launch.Instance, Launch: Started(launch, kept.ARN), Reason: "its task is there"})
+	next := launch
+	if launch.State == environment.Failed {
+		next = Started(launch, kept.ARN)
+	}
+	if kept.Running() {
+		next.Reason, next.Detail = "", ""
+	}
+	if launch.Deployment == p.current.ID && (next.State != launch.State || next.Reason != launch.Reason) {
+		p.do(Action{Kind: Note, Instance: launch.Instance, Launch: next, Reason: "its task is there"})
 	}
 }
 

@@ -15,7 +15,7 @@ func (p *planning) count(instance string, able bool, kept environment.Task, live
 	case lives && able && kept.Running():
 		p.running++
 		p.settled++
-	case lives:
+	case lives && !(ours && launch.Reason != ""):
 	case ours && launch.Reason != "":
 		p.fail(instance, launch.Reason, able)
 	case !ours:

@@ -24,9 +24,9 @@ func Failure(launch environment.Launch, reason, detail string, now time.Time) en
 	return launch
 }
 
-// Started is launch, whose task ECS has named.
+// Started is launch, whose task ECS has named. An instance that failed before stays so until the task runs.
 func Started(launch environment.Launch, task string) environment.Launch {
-	launch.State, launch.Task, launch.Reason, launch.Detail = environment.Started, task, "", ""
+	launch.State, launch.Task = environment.Started, task
 	launch.NextTry = time.Time{}
 	return launch
 }

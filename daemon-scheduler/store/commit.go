@@ -68,7 +68,7 @@ func (s *Store) Commit(ctx context.Context, term environment.Term, c environment
 func (s *Store) written(c environment.Changes, revision int64) {
 	s.mu.Lock()
 	defer s.mu.Unlock()
-	if c.Environment != nil {
+	if held, ok := s.copied.environments[c.Name]; ok && held.Created == c.Created && c.Environment != nil {
 		e := *c.Environment
 		e.Revision = revision
 		s.copied.setEnvironment(e)

@@ -59,12 +59,14 @@ func (c *copied) setLaunch(name string, l environment.Launch) bool {
 	return true
 }
 
-func (c *copied) dropLaunch(name, instance string, revision int64) {
-	if c.launches[name][instance].Revision > revision {
-		return
+func (c *copied) dropLaunch(name, instance string, revision int64) bool {
+	held, ok := c.launches[name][instance]
+	if !ok || held.Revision > revision {
+		return false
 	}
 	delete(c.launches[name], instance)
 	if len(c.launches[name]) == 0 {
 		delete(c.launches, name)
 	}
+	return true
 }

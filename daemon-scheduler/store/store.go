@@ -12,6 +12,7 @@ import (
 
 	"github.com/sirupsen/logrus"
 	"go.etcd.io/etcd/api/v3/mvccpb"
+	"go.etcd.io/etcd/api/v3/v3rpc/rpctypes"
 	clientv3 "go.etcd.io/etcd/client/v3"
 	"google.golang.org/grpc/codes"
 	"google.golang.org/grpc/status"
@@ -180,6 +181,9 @@ func (s *Store) all(ctx context.Context, prefix string) (kvs []*mvccpb.KeyValue,
 // silent makes err an environment.ErrStoreSilent when etcd gave no answer.
 func silent(err error) error {
 	code := status.Code(err)
+	if told := (rpctypes.EtcdError{}); errors.As(err, &told) { // which gRPC does not know for a status
+		code = told.Code()
+	}
 	if errors.Is(err, context.DeadlineExceeded) || code == codes.DeadlineExceeded || code == codes.Unavailable {
 		return errors.Join(environment.ErrStoreSilent, err)
 	}

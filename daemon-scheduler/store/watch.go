@@ -27,7 +27,7 @@ type kind struct {
 	prefix string
 	bit    int
 	put    func(*Store, *mvccpb.KeyValue) bool // tells whether it was news
-	drop   func(*Store, *mvccpb.KeyValue)
+	drop   func(*Store, *mvccpb.KeyValue) bool
 	name   func(key string) string // the environment that it is about
 	reset  func(*Store, map[string]bool)
 }
@@ -37,13 +37,19 @@ var kinds = []kind{
 		prefix: environments, bit: 1,
 		name: func(key string) string { return strings.TrimPrefix(key, environments) },
 		put:  (*Store).putEnvironment,
-		drop: func(s *Store, kv *mvccpb.KeyValue) {
+		drop: func(s *Store, kv *mvccpb.KeyValue) bool {
 			s.copied.dropEnvironment(strings.TrimPrefix(string(kv.Key), environments), kv.ModRevision)
+			return true
 		},
 		reset: func(s *Store, listed map[string]bool) {
 			for name, e := range s.copied.environments {
 				if !listed[environmentKey(name)] {
 					s.copied.dropEnvironment(name, e.Revision)
+				}
+			}
+			for name := range s.copied.unreadable {
+				if !listed[environmentKey(name)] {
+					delete(s.copied.unreadable, name)
 				}
 			}
 		},
@@ -52,10 +58,9 @@ var kinds = []kind{
 		prefix: launches, bit: 2,
 		name: func(key string) string { name, _, _ := launchOf(key); return name },
 		put:  (*Store).putLaunch,
-		drop: func(s *Store, kv *mvccpb.KeyValue) {
-			if name, instance, ok := launchOf(string(kv.Key)); ok {
-				s.copied.dropLaunch(name, instance, kv.ModRevision)
-			}
+		drop: func(s *Store, kv *mvccpb.KeyValue) bool {
+			name, instance, ok := launchOf(string(kv.Key))
+			return ok && s.copied.dropLaunch(name, instance, kv.ModRevision)
 		},
 		reset: func(s *Store, listed map[string]bool) {
 			for name, of := range s.copied.launches {
@@ -148,9 +153,11 @@ func (s *Store) changed(k kind, events []*clientv3.Event) {
 	names := map[string]bool{}
 	s.mu.Lock()
 	for _, event := range events {
+		is := k.put
 		if event.Type == clientv3.EventTypeDelete {
-			k.drop(s, event.Kv)
-		} else if !k.put(s, event.Kv) {
+			is = k.drop
+		}
+		if !is(s, event.Kv) {
 			continue // a Commit of our own
 		}
 		names[k.name(string(event.Kv.Key))] = true
@@ -182,7 +189,9 @@ func (s *Store) putLaunch(kv *mvccpb.KeyValue) bool {
 	l, err := decodeLaunch(kv)
 	if err != nil {
 		s.log.WithError(err).WithField("key", string(kv.Key)).Error("launch unreadable")
-		l = environment.Launch{Instance: instance, State: environment.Open, Revision: kv.ModRevision}
+		l = environment.Launch{
+			Instance: instance, State: environment.Open, Revision: kv.ModRevision, NotAfter: time.Now().Add(environment.LaunchWindow),
+		}
 	}
 	return s.copied.setLaunch(name, l)
 }

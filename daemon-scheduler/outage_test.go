@@ -1,0 +1,135 @@
+package daemonscheduler_test
+
+import (
+	"net/http"
+	"strings"
+	"testing"
+	"time"
+
+	"github.com/stretchr/testify/assert"
+	"github.com/stretchr/testify/require"
+	clientv3 "go.etcd.io/etcd/client/v3"
+
+	"github.com/blox/blox/internal/ecssim"
+	"github.com/blox/blox/internal/testenv"
+)
+
+func (d *ds) ready() {
+	d.t.Helper()
+	testenv.Eventually(d.t, func() bool {
+		answer, _ := d.do(http.MethodGet, "/v1/ready", "")
+		return answer.StatusCode == http.StatusOK
+	})
+}
+
+// However much happens in the cluster meanwhile, a StartTask that is throttled is asked for later and later.
+func TestThrottledStartsBackOff(t *testing.T) {
+	t.Parallel()
+	w := newWorld(t)
+	instances := w.sim.AddInstances("prod", 3)
+	d := w.blox()
+	d.ready()
+	w.sim.SetFaults(ecssim.Faults{Throttle: map[string]float64{"StartTask": 1}})
+	id := d.deploy(d.create("logs"))
+	testenv.Eventually(t, func() bool { return w.sim.Calls("StartTask") >= 3 })
+	const changes = 400
+	before := w.sim.Calls("StartTask")
+	for range changes {
+		require.NoError(t, w.sim.SetAgentConnected(instances[0], false))
+		require.NoError(t, w.sim.SetAgentConnected(instances[0], true))
+		testenv.Eventually(t, func() bool { return d.connected(instances[0]) })
+	}
+	assert.Less(t, w.sim.Calls("StartTask")-before, changes/4, "a call for each change is no back-off")
+	w.sim.SetFaults(ecssim.Faults{})
+	w.oneEach(id, instances...)
+}
+
+// connected tells whether the scheduler's source shows the instance as connected.
+func (d *ds) connected(instance string) bool {
+	for _, i := range d.sim.Instances("prod") {
+		if i.ARN == instance {
+			return i.AgentConnected
+		}
+	}
+	return false
+}
+
+// The election key goes while the lease lives: who led stands for election again.
+func TestALeaderWhoseKeyIsGoneStepsDown(t *testing.T) {
+	t.Parallel()
+	w := newWorld(t)
+	w.sim.AddInstances("prod", 1)
+	d := w.blox()
+	d.ready()
+	id := d.deploy(d.create("logs"))
+	d.completed("logs", id)
+	_, err := w.client.Delete(t.Context(), "ecs/leader/", clientv3.WithPrefix())
+	require.NoError(t, err)
+	w.sim.AddInstances("prod", 1)
+	testenv.Eventually(t, func() bool { return len(w.live(id)) == 2 && d.leader() != "" })
+}
+
+// An instance that ECS does not know, and that the copy still shows, keeps no other's launch from being settled.
+func TestAnUnknownInstanceHoldsUpNoOther(t *testing.T) {
+	t.Parallel()
+	w := newWorld(t)
+	instances := w.sim.AddInstances("prod", 3)
+	css, _ := w.css("127.0.0.1:0")
+	d := w.ds(css, "--launch-settle", "1s")
+	d.ready()
+	e := d.create("logs")
+	testenv.Eventually(t, func() bool { return d.seen(instances[0]) && d.seen(instances[1]) && d.seen(instances[2]) })
+	const gone = "arn:aws:ecs:us-east-1:123456789012:container-instance/prod/00000000000000000000000000000000"
+	known, err := w.client.Get(t.Context(), "ecs/instance/prod/"+instances[0])
+	require.NoError(t, err)
+	w.put("ecs/instance/prod/"+gone, strings.ReplaceAll(string(known.Kvs[0].Value), instances[0], gone))
+	testenv.Eventually(t, func() bool {
+		answer, err := http.Get("http://" + css + "/v1/instances/prod/" + gone)
+		require.NoError(t, err)
+		defer answer.Body.Close()
+		return answer.StatusCode == http.StatusOK
+	})
+	http.DefaultClient.CloseIdleConnections()
+	w.sim.SetFaults(ecssim.Faults{ServerErrors: map[string]float64{"StartTask": 1}})
+	id := d.deploy(e)
+	testenv.Eventually(t, func() bool { return w.sim.Calls("StartTask") >= 1 })
+	w.sim.SetFaults(ecssim.Faults{})
+	testenv.Eventually(t, func() bool { return len(w.live(id)) == 3 })
+	w.neverTwo()
+}
+
+// DELETE returns once no call of StartTask can be under way: when the last one was answered, or after its window, whatever
+// a wrong clock wrote.
+func TestDeleteWaitsForWhatIsUnderWayAndNoLonger(t *testing.T) {
+	t.Parallel()
+	w := newWorld(t)
+	w.sim.AddInstances("prod", 1)
+	d := w.blox()
+	d.ready()
+	e := d.create("logs")
+	w.sim.SetFaults(ecssim.Faults{Latency: map[string]ecssim.Duration{"StartTask": ecssim.Duration(500 * time.Millisecond)}})
+	d.deploy(e)
+	testenv.Eventually(t, func() bool { return w.openLaunches("logs") })
+	d.ok(http.MethodDelete, "/v1/environments/logs", "", nil)
+	assert.Equal(t, 1, w.sim.Calls("StartTask"), "answered")
+	assert.False(t, w.openLaunches("logs"), "its outcome is noted, though the environment is gone")
+
+	d.create("ahead")
+	w.put("ecs/launch/ahead/arn:aws:ecs:us-east-1:123456789012:container-instance/prod/00000000000000000000000000000000",
+		`{"Deployment":"`+newer+`","State":"open","NotAfter":"2099-01-01T00:00:00Z"}`)
+	d.ok(http.MethodDelete, "/v1/environments/ahead", "", nil)
+}
+
+// Replicas end in time although etcd is away, the one that leads and the one that waits.
+func TestReplicasStopWithoutEtcd(t *testing.T) {
+	t.Parallel()
+	w := newWorld(t)
+	css, _ := w.css("127.0.0.1:0")
+	first := w.ds(css)
+	testenv.Eventually(t, func() bool { return first.leader() != "" })
+	second := w.ds(css)
+	second.ready()
+	w.etcd.Stop()
+	second.stop()
+	first.stop()
+}
