@@ -18,10 +18,10 @@ import (
 type Config struct {
 	Bind              string        // --bind, CSS_BIND: host:port to serve on
 	EtcdEndpoints     []string      // --etcd-endpoint, once for each; CSS_ETCD_ENDPOINTS, with commas
-	Queue             string        // --queue, CSS_QUEUE: a queue's name, or sqs://name
+	Queue             string        // --queue, CSS_QUEUE: a queue's name, or sqs://name, or kinesis://name of a stream
 	ReconcileInterval time.Duration // --reconcile-interval: between two comparisons with ECS, as in 20m
 	History           time.Duration // --history: how long etcd's history is kept, as in 5m; 0 leaves it to etcd
-	Pollers           int           // --pollers: how many receive from the queue at a time
+	Pollers           int           // --pollers: how many receive from an SQS queue at a time
 
 	LogFile  string // CSS_LOG_FILE: a path; rotated. Beside it, the log always goes to stderr
 	LogLevel string // CSS_LOG_LEVEL: debug, info, warn, error, crit or none
@@ -46,10 +46,10 @@ func ParseConfig(args []string, getenv func(string) string, help io.Writer) (Con
 		c.EtcdEndpoints = append(c.EtcdEndpoints, s)
 		return nil
 	})
-	flags.StringVar(&c.Queue, "queue", getenv("CSS_QUEUE"), "SQS queue that ECS's events arrive in: `name` or sqs://name")
+	flags.StringVar(&c.Queue, "queue", getenv("CSS_QUEUE"), "where ECS's events arrive: an SQS queue, `name` or sqs://name, or a Kinesis stream, kinesis://name")
 	flags.DurationVar(&c.ReconcileInterval, "reconcile-interval", 20*time.Minute, "`time` between two comparisons with ECS")
 	flags.DurationVar(&c.History, "history", 5*time.Minute, "`time` that etcd's history is kept for; 0 leaves it to etcd")
-	flags.IntVar(&c.Pollers, "pollers", 4, "`number` of receives from the queue at a time")
+	flags.IntVar(&c.Pollers, "pollers", 4, "`number` of receives from an SQS queue at a time")
 	version := flags.Bool("version", false, "say the version and exit")
 	if err := flags.Parse(args); err != nil {
 		if errors.Is(err, flag.ErrHelp) {
@@ -90,7 +90,7 @@ func (c Config) check(rest []string) error {
 		problem("--etcd-endpoint: %s", strings.ReplaceAll(err.Error(), "\n", "; "))
 	}
 	if c.Queue == "" {
-		problem("--queue is missing: the name of the SQS queue that ECS's events arrive in")
+		problem("--queue is missing: the SQS queue or Kinesis stream that ECS's events arrive in")
 	} else if _, _, err := event.ParseQueue(c.Queue); err != nil {
 		problem("--queue: %s", err)
 	}

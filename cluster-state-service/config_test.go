@@ -33,6 +33,10 @@ func TestParseConfig(t *testing.T) {
 	assert.Equal(t, "127.0.0.1:2", c.Bind, "a flag wins")
 	assert.Equal(t, []string{"a:1", "b:2"}, c.EtcdEndpoints)
 	assert.Equal(t, "q", c.Queue)
+
+	c, err = parse(nil, "--etcd-endpoint", "a:1", "--queue", "kinesis://events")
+	require.NoError(t, err)
+	assert.Equal(t, "kinesis://events", c.Queue)
 }
 
 func TestParseConfigNamesEveryProblemOnOneLine(t *testing.T) {
@@ -45,7 +49,7 @@ func TestParseConfigNamesEveryProblemOnOneLine(t *testing.T) {
 		"two bad etcds": {[]string{"--etcd-endpoint", "y", "--etcd-endpoint", "z", "--queue", "q"}, []string{`"y"`, `"z"`}},
 		"unknown flag":  {[]string{"--colour"}, []string{"-colour"}},
 		"an argument":   {[]string{"--queue", "q", "--etcd-endpoint", "a:1", "more"}, []string{`"more"`}},
-		"a stream":      {[]string{"--queue", "kinesis://s", "--etcd-endpoint", "a:1"}, []string{"--queue", "Kinesis"}},
+		"no stream":     {[]string{"--queue", "kinesis://a:b", "--etcd-endpoint", "a:1"}, []string{"--queue", "Kinesis"}},
 		"an interval":   {[]string{"--queue", "q", "--etcd-endpoint", "a:1", "--reconcile-interval", "soon"}, []string{"-reconcile-interval"}},
 	} {
 		t.Run(name, func(t *testing.T) {

@@ -7,6 +7,7 @@ import (
 	"net"
 	"os"
 
+	"github.com/aws/aws-sdk-go-v2/service/kinesis"
 	"github.com/google/uuid"
 	"github.com/prometheus/client_golang/prometheus"
 	"github.com/prometheus/client_golang/prometheus/collectors"
@@ -26,7 +27,7 @@ import (
 )
 
 // Run serves until ctx ends, and then returns nil once every part has stopped. An error means that it could not begin, or
-// lost its listener; etcd, SQS and ECS may come and go.
+// lost its listener; etcd, the queue and ECS may come and go.
 func Run(ctx context.Context, cfg Config, log logrus.FieldLogger) error {
 	aws, err := awsconfig.Load(ctx, cfg.Getenv)
 	if err != nil {
@@ -36,7 +37,7 @@ func Run(ctx context.Context, cfg Config, log logrus.FieldLogger) error {
 	if err != nil {
 		return err
 	}
-	_, queueName, err := event.ParseQueue(cfg.Queue)
+	service, queueName, err := event.ParseQueue(cfg.Queue)
 	if err != nil {
 		return err
 	}
@@ -61,21 +62,26 @@ func Run(ctx context.Context, cfg Config, log logrus.FieldLogger) error {
 	registry.MustRegister(collectors.NewGoCollector(), collectors.NewProcessCollector(collectors.ProcessCollectorOpts{}))
 	copied := view.New(view.Config{Watching: watching, Client: client, Tasks: tasks, Instances: instances, Log: log, Metrics: registry})
 	records := store.New(client, copied.Known, registry)
-	queue := event.NewSQS(awsconfig.SQS(aws), queueName)
+	name := replica()
 	comparing := reconcile.New(reconcile.Config{
-		ECS: ecs, Store: records, Fresh: copied.Fresh, Region: aws.Region, Name: replica(),
+		ECS: ecs, Store: records, Fresh: copied.Fresh, Region: aws.Region, Name: name,
 		Interval: cfg.ReconcileInterval, History: cfg.History, Log: log, Metrics: registry,
 	})
 
 	log.WithFields(logrus.Fields{
-		"version": version.String(), "address": listener.Addr().String(), "region": aws.Region, "queue": queueName,
+		"version": version.String(), "address": listener.Addr().String(), "region": aws.Region, "queue": cfg.Queue,
 		"etcd": cfg.EtcdEndpoints,
 	}).Info("cluster-state-service is up")
 	parts, ctx := errgroup.WithContext(ctx)
 	reads, ended := context.WithCancel(context.WithoutCancel(ctx)) // requests under way when ctx ends still need the view
 	defer ended()
 	parts.Go(func() error { return copied.Run(reads) })
-	parts.Go(func() error { return event.Consume(ctx, queue, records, log, event.Options{Pollers: cfg.Pollers}) })
+	parts.Go(func() error {
+		if service == event.ServiceKinesis {
+			return event.ConsumeStream(ctx, stream(awsconfig.Kinesis(aws), queueName, name, records), records, log, event.Options{Metrics: registry})
+		}
+		return event.Consume(ctx, event.NewSQS(awsconfig.SQS(aws), queueName), records, log, event.Options{Pollers: cfg.Pollers, Metrics: registry})
+	})
 	parts.Go(func() error { return comparing.Run(ctx) })
 	parts.Go(func() error {
 		defer ended()
@@ -99,7 +105,17 @@ var (
 	}
 )
 
-// replica names this process among those that share the reconcile lock.
+// stream is a Kinesis stream whose shards the replicas share by way of etcd.
+func stream(client *kinesis.Client, name, replica string, records *store.Store) event.Stream {
+	return event.Stream{
+		Client: client, Name: name, Replica: replica,
+		Join: func(ctx context.Context, work func(context.Context, event.Shards) error) error {
+			return records.ReadShards(ctx, name, replica, func(ctx context.Context, r *store.ShardReader) error { return work(ctx, r) })
+		},
+	}
+}
+
+// replica names this process among those that share etcd.
 func replica() string {
 	host, err := os.Hostname()
 	if err != nil {

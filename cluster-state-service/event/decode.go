@@ -1,4 +1,4 @@
-// Package event takes ECS's events from a queue, decodes them and has them recorded.
+// Package event takes ECS's events from a queue or a stream, decodes them and has them recorded.
 package event
 
 import (

@@ -60,13 +60,14 @@ func TestDecodeTellsUnstoredKindsFromBrokenOnes(t *testing.T) {
 }
 
 func TestParseQueue(t *testing.T) {
-	for given, want := range map[string]string{"blox_queue": "blox_queue", "sqs://q.fifo": "q.fifo"} {
+	for given, want := range map[string][]string{
+		"blox_queue": {"sqs", "blox_queue"}, "sqs://q.fifo": {"sqs", "q.fifo"}, "kinesis://events.v1": {"kinesis", "events.v1"},
+	} {
 		service, name, err := ParseQueue(given)
 		require.NoError(t, err)
-		assert.Equal(t, "sqs", service)
-		assert.Equal(t, want, name)
+		assert.Equal(t, want, []string{service, name})
 	}
-	for _, bad := range []string{"", "sqs://", "kinesis://stream", "http://queue", "a/b", "a b"} {
+	for _, bad := range []string{"", "sqs://", "kinesis://", "kinesis://a:b", "kinesis://a/b", "http://queue", "a/b", "a b"} {
 		_, _, err := ParseQueue(bad)
 		assert.Error(t, err, bad)
 	}

@@ -86,7 +86,7 @@ func (s stream) read(ctx context.Context, iterator *string) (messages []Message,
 	}
 	messages = make([]Message, len(answer.Records))
 	for i, r := range answer.Records {
-		messages[i] = Message{ID: aws.ToString(r.SequenceNumber), Body: r.Data}
+		messages[i] = Message{ID: aws.ToString(r.SequenceNumber), Body: r.Data, Sent: aws.ToTime(r.ApproximateArrivalTimestamp)}
 	}
 	return messages, answer.NextShardIterator, nil
 }

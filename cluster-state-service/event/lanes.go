@@ -19,6 +19,7 @@ type lanes struct {
 	seed maphash.Seed
 	odd  onceEach
 	log  logrus.FieldLogger
+	metrics
 }
 
 // pending is one record on its way to the store.
@@ -28,7 +29,7 @@ type pending struct {
 }
 
 func newLanes(o Options, log logrus.FieldLogger) *lanes {
-	l := &lanes{each: make([]chan pending, o.Lanes), most: o.Batch, seed: maphash.MakeSeed(), log: log}
+	l := &lanes{each: make([]chan pending, o.Lanes), most: o.Batch, seed: maphash.MakeSeed(), log: log, metrics: newMetrics(o.Metrics)}
 	for i := range l.each {
 		l.each[i] = make(chan pending, o.Batch)
 	}
@@ -50,25 +51,27 @@ func (l *lanes) of(key state.Key) chan<- pending {
 }
 
 // process waits until all messages are dealt with, and returns those that are recorded or of no interest. Those that cannot
-// be decoded are logged, once each, and not returned. An error means that ctx ended before.
+// be decoded are logged and counted, once each, and not returned. An error means that ctx ended before.
 func (l *lanes) process(ctx context.Context, messages []Message) (done []Message, err error) {
-	committed := make(chan Message, len(messages))
+	committed := make(chan Message, len(messages)) // room for all, so that commit never waits
 	waiting := 0
 	for _, m := range messages {
 		record, err := Decode(m.Body)
 		switch {
 		case errors.Is(err, ErrNotStored):
 			l.log.WithError(err).WithField("message", m.ID).Debug("skip event")
+			l.skipped()
 			done = append(done, m)
 			continue
 		case err != nil:
 			if l.odd.first(m.ID) {
+				l.undecodable()
 				l.log.WithError(err).WithField("message", m.ID).Error("event cannot be decoded")
 			}
 			continue
 		}
 		select {
-		case l.of(record.Key) <- pending{record, func() { committed <- m }}:
+		case l.of(record.Key) <- pending{record, func() { l.recorded(record.Key.Kind, m.Sent); committed <- m }}:
 			waiting++
 		case <-ctx.Done():
 			return nil, ctx.Err()

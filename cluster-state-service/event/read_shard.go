@@ -68,6 +68,7 @@ func (r *shardReader) begin(ctx context.Context) (*string, error) {
 	if isInvalid(err) && r.last.SequenceNumber != "" {
 		r.log.WithError(err).Error("the checkpoint is not of this shard, which is read from its beginning")
 		r.last.SequenceNumber = ""
+		return r.stream.iterator(ctx, r.shard, "")
 	}
 	return iterator, err
 }

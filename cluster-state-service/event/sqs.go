@@ -65,6 +65,7 @@ func (q *SQS) Receive(ctx context.Context) ([]Message, error) {
 	defer cancel()
 	answer, err := q.client.ReceiveMessage(ctx, &sqs.ReceiveMessageInput{
 		QueueUrl: url, MaxNumberOfMessages: batch, WaitTimeSeconds: int32(longPoll / time.Second),
+		MessageSystemAttributeNames: []types.MessageSystemAttributeName{sentTimestamp},
 	})
 	if err != nil {
 		q.forget(err)
@@ -72,9 +73,23 @@ func (q *SQS) Receive(ctx context.Context) ([]Message, error) {
 	}
 	messages := make([]Message, len(answer.Messages))
 	for i, m := range answer.Messages {
-		messages[i] = Message{ID: aws.ToString(m.MessageId), Body: []byte(aws.ToString(m.Body)), Handle: aws.ToString(m.ReceiptHandle)}
+		messages[i] = Message{
+			ID: aws.ToString(m.MessageId), Body: []byte(aws.ToString(m.Body)), Handle: aws.ToString(m.ReceiptHandle),
+			Sent: sent(m.Attributes[string(sentTimestamp)]),
+		}
 	}
 	return messages, nil
+}
+
+const sentTimestamp = types.MessageSystemAttributeNameSentTimestamp
+
+// sent reads milliseconds since 1970; what is none is the zero time.
+func sent(timestamp string) time.Time {
+	milliseconds, err := strconv.ParseInt(timestamp, 10, 64)
+	if err != nil {
+		return time.Time{}
+	}
+	return time.UnixMilli(milliseconds)
 }
 
 // Delete deletes in one call. What stays undeleted comes again, which does no harm, and is part of the error.

@@ -17,6 +17,7 @@ import (
 	"github.com/aws/aws-sdk-go-v2/config"
 	"github.com/aws/aws-sdk-go-v2/credentials"
 	"github.com/aws/aws-sdk-go-v2/service/ecs"
+	"github.com/aws/aws-sdk-go-v2/service/kinesis"
 	"github.com/aws/aws-sdk-go-v2/service/sqs"
 	smithy "github.com/aws/smithy-go/middleware"
 
@@ -89,3 +90,6 @@ func NoRetry(o *ecs.Options) { o.Retryer = aws.NopRetryer{} }
 
 // SQS is a client of SQS where cfg says.
 func SQS(cfg aws.Config) *sqs.Client { return sqs.NewFromConfig(cfg) }
+
+// Kinesis is a client of Kinesis where cfg says.
+func Kinesis(cfg aws.Config) *kinesis.Client { return kinesis.NewFromConfig(cfg) }

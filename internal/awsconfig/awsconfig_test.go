@@ -10,6 +10,7 @@ import (
 	"github.com/aws/aws-sdk-go-v2/aws"
 	awshttp "github.com/aws/aws-sdk-go-v2/aws/transport/http"
 	"github.com/aws/aws-sdk-go-v2/service/ecs"
+	"github.com/aws/aws-sdk-go-v2/service/kinesis"
 	"github.com/aws/aws-sdk-go-v2/service/sqs"
 	"github.com/stretchr/testify/assert"
 	"github.com/stretchr/testify/require"
@@ -93,6 +94,12 @@ func TestCallsNameBlox(t *testing.T) {
 	_, err = SQS(load(t, with(queue))).ListQueues(t.Context(), &sqs.ListQueuesInput{})
 	require.NoError(t, err)
 	assert.EqualValues(t, 1, queueCalls.Load())
+	assert.Contains(t, agent.Load(), "Blox/dev")
+
+	stream, streamCalls, agent := fakeAWS(t, http.StatusOK)
+	_, err = Kinesis(load(t, with(stream))).ListStreams(t.Context(), &kinesis.ListStreamsInput{})
+	require.NoError(t, err)
+	assert.EqualValues(t, 1, streamCalls.Load())
 	assert.Contains(t, agent.Load(), "Blox/dev")
 }
 
