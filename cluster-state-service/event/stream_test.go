@@ -35,6 +35,7 @@ type streamWorld struct {
 	kinesis *kinesis.Client
 	server  *testenv.Server
 	etcd    *clientv3.Client
+	first   seen // each version, the first time that any replica sent it to the store
 }
 
 func newStreamWorld(t *testing.T, shards int) *streamWorld {
@@ -51,34 +52,50 @@ func (w *streamWorld) client() *kinesis.Client {
 	return kinesis.New(kinesis.Options{Region: "us-east-1", BaseEndpoint: &w.url, Credentials: aws.AnonymousCredentials{}})
 }
 
-// replica is one reader of the stream; it notes the versions of each entity as it sends them to the store.
-type replica struct {
-	*store.Store
-	etcd    *clientv3.Client
-	metrics *prometheus.Registry
-	stop    func()
-
-	mu   sync.Mutex
-	seen map[string][]int64
+// seen notes the versions of each entity on their way to the store.
+type seen struct {
+	mu    sync.Mutex
+	of    map[string][]int64
+	again bool // a version that was there before is noted again
 }
 
-func (r *replica) Record(ctx context.Context, records []state.Record) error {
-	r.mu.Lock()
-	for _, record := range records {
-		r.seen[record.Key.ARN] = append(r.seen[record.Key.ARN], record.Version)
+func (s *seen) note(records []state.Record) {
+	s.mu.Lock()
+	defer s.mu.Unlock()
+	for _, r := range records {
+		if s.of == nil {
+			s.of = map[string][]int64{}
+		}
+		if s.again || !slices.Contains(s.of[r.Key.ARN], r.Version) {
+			s.of[r.Key.ARN] = append(s.of[r.Key.ARN], r.Version)
+		}
 	}
-	r.mu.Unlock()
-	return r.Store.Record(ctx, records)
 }
 
-func (r *replica) versions() map[string][]int64 {
-	r.mu.Lock()
-	defer r.mu.Unlock()
+func (s *seen) versions() map[string][]int64 {
+	s.mu.Lock()
+	defer s.mu.Unlock()
 	versions := map[string][]int64{}
-	for arn, all := range r.seen {
+	for arn, all := range s.of {
 		versions[arn] = slices.Clone(all)
 	}
 	return versions
+}
+
+// replica is one reader of the stream, and what it has sent to the store.
+type replica struct {
+	*store.Store
+	seen
+	first   *seen // of all replicas
+	etcd    *clientv3.Client
+	metrics *prometheus.Registry
+	stop    func()
+}
+
+func (r *replica) Record(ctx context.Context, records []state.Record) error {
+	r.note(records)
+	r.first.note(records)
+	return r.Store.Record(ctx, records)
 }
 
 // start runs a replica until the test ends or it is stopped.
@@ -86,8 +103,8 @@ func (w *streamWorld) start(name string, log ...logrus.FieldLogger) *replica {
 	w.t.Helper()
 	client := w.server.Client()
 	r := &replica{
-		Store: store.New(client, func(state.Key) state.Known { return state.Known{} }, nil), etcd: client, seen: map[string][]int64{},
-		metrics: prometheus.NewRegistry(),
+		Store: store.New(client, func(state.Key) state.Known { return state.Known{} }, nil), seen: seen{again: true}, first: &w.first,
+		etcd: client, metrics: prometheus.NewRegistry(),
 	}
 	from := Stream{
 		Client: w.client(), Name: "events", Replica: name,
@@ -268,8 +285,9 @@ func TestReshardingKeepsTheOrderAndLosesNothing(t *testing.T) {
 			}
 			w.stored(versions, tasks)
 			w.settled()
+			assert.Equal(t, upTo(1, versions, tasks), w.first.versions(), "each in order")
 			if replicas == 1 {
-				assert.Equal(t, upTo(1, versions, tasks), running[0].versions())
+				assert.Equal(t, upTo(1, versions, tasks), running[0].versions(), "each once")
 			}
 			for _, s := range w.shards() {
 				assert.Equal(t, s.SequenceNumberRange.EndingSequenceNumber != nil, w.checkpoint(*s.ShardId).Ended)
