@@ -49,7 +49,7 @@ func ParseConfig(args []string, getenv func(string) string, help io.Writer) (Con
 	flags.StringVar(&c.Queue, "queue", getenv("CSS_QUEUE"), "where ECS's events arrive: an SQS queue, `name` or sqs://name, or a Kinesis stream, kinesis://name")
 	flags.DurationVar(&c.ReconcileInterval, "reconcile-interval", 20*time.Minute, "`time` between two comparisons with ECS")
 	flags.DurationVar(&c.History, "history", 5*time.Minute, "`time` that etcd's history is kept for; 0 leaves it to etcd")
-	flags.IntVar(&c.Pollers, "pollers", 4, "`number` of receives from an SQS queue at a time")
+	flags.IntVar(&c.Pollers, "pollers", 16, "`number` of receives from an SQS queue at a time")
 	version := flags.Bool("version", false, "say the version and exit")
 	if err := flags.Parse(args); err != nil {
 		if errors.Is(err, flag.ErrHelp) {

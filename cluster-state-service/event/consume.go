@@ -20,7 +20,7 @@ type Recorder interface {
 
 // Options are the dials of Consume and ConsumeStream; the zero value gives the defaults.
 type Options struct {
-	Pollers int           // how many receive from a queue at a time; 4 by default
+	Pollers int           // how many receive from a queue at a time; 16 by default
 	Lanes   int           // how many commit at a time; an entity keeps to one; 2 by default
 	Batch   int           // the most records in one commit; 100 by default
 	Pace    time.Duration // between two reads of a shard; 200ms by default, for Kinesis allows five a second
@@ -31,7 +31,7 @@ type Options struct {
 
 func (o Options) withDefaults() Options {
 	return Options{
-		Pollers: cmp.Or(o.Pollers, 4), Lanes: cmp.Or(o.Lanes, 2), Batch: cmp.Or(o.Batch, 100),
+		Pollers: cmp.Or(o.Pollers, 16), Lanes: cmp.Or(o.Lanes, 2), Batch: cmp.Or(o.Batch, 100),
 		Pace: cmp.Or(o.Pace, 200*time.Millisecond), Look: cmp.Or(o.Look, 2*time.Second),
 		Metrics: o.Metrics,
 	}
