@@ -42,7 +42,7 @@ func parseConfig(args []string, help io.Writer) (config, error) {
 	only := flags.String("run", "", "`regexp` of the sections to measure: ingest, reads-10k, reads-100k, streams, startup, reconcile")
 	flags.IntVar(&c.runs, "runs", 3, "`number` of runs of each pair; the table has the medians")
 	flags.DurationVar(&c.time, "time", time.Second, "`time` of one run of reads and streams")
-	flags.IntVar(&c.pollers, "pollers", 4, "`number` of receives from the queue at a time, of the service and of its floor")
+	flags.IntVar(&c.pollers, "pollers", 16, "`number` of receives from the queue at a time, of the service and of its floor")
 	flags.StringVar(&c.profiles, "profiles", "", "`directory` for CPU and heap profiles of the service")
 	flags.StringVar(&c.bin, "bin", "", "`directory` of cluster-state-service and ecs-sim; this program's own by default")
 	if err := flags.Parse(args); err != nil {

@@ -40,7 +40,12 @@ func serveEtcd(ctx context.Context, args []string) error {
 // serveFloor answers every request with what the URL given answers now, over the same server as the service. It says
 // where it listens.
 func serveFloor(ctx context.Context, args []string) error {
-	answer, err := http.Get(args[0])
+	request, err := http.NewRequestWithContext(ctx, http.MethodGet, args[0], nil)
+	if err != nil {
+		return err
+	}
+	request.Header.Set("Accept-Encoding", "identity") // as the load does
+	answer, err := http.DefaultClient.Do(request)
 	if err != nil {
 		return err
 	}

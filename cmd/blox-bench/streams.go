@@ -83,9 +83,9 @@ func streams(ctx context.Context, cfg config, t *table) error {
 				p50, p99, rate = append(p50, half), append(p99, most), min(rate, sent)
 			}
 		}
-		what := fmt.Sprintf("event to line, %d subscribers, %s", c.subscribers, c.pace.name)
+		what := fmt.Sprintf("event to line, %s, %s", subscribers(c.subscribers), c.pace.name)
 		if c.narrow {
-			what = fmt.Sprintf("event to line, %d subscribers of one of 100 clusters each, %s", c.subscribers, c.pace.name)
+			what = fmt.Sprintf("event to line, %s of one of 100 clusters each, %s", subscribers(c.subscribers), c.pace.name)
 		}
 		if c.pace == busy && rate < 950 {
 			what += fmt.Sprintf(" (only %.0f were sent)", rate)
@@ -120,17 +120,11 @@ func since(line []byte, now time.Time) (time.Duration, bool) {
 func (m *streamMeter) beat(p pace, send func(context.Context, int) error) (float64, error) {
 	work, ctx := errgroup.WithContext(m.ctx)
 	work.SetLimit(8)
-	ticker := time.NewTicker(p.every)
-	defer ticker.Stop()
 	began, beats := time.Now(), 0
-	for ; time.Since(began) < m.cfg.time; beats++ {
-		select {
-		case <-ticker.C:
-			number := beats
-			work.Go(func() error { return send(ctx, number) })
-		case <-ctx.Done():
-			return 0, errors.Join(work.Wait(), ctx.Err())
-		}
+	for ; time.Since(began) < m.cfg.time && ctx.Err() == nil; beats++ {
+		time.Sleep(time.Until(began.Add(time.Duration(beats) * p.every))) // a late one is followed by the next at once
+		number := beats
+		work.Go(func() error { return send(ctx, number) })
 	}
 	return float64(beats*p.batch) / time.Since(began).Seconds(), work.Wait()
 }
@@ -265,4 +259,11 @@ func (m *streamMeter) lines(subscribers int, narrow bool, p pace) (took []time.D
 		err = fmt.Errorf("%w: %s", err, strings.TrimSpace(m.service.output.String()))
 	}
 	return took, rate, err
+}
+
+func subscribers(n int) string {
+	if n == 1 {
+		return "1 subscriber"
+	}
+	return strconv.Itoa(n) + " subscribers"
 }
