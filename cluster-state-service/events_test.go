@@ -19,18 +19,19 @@ import (
 	"github.com/stretchr/testify/require"
 	clientv3 "go.etcd.io/etcd/client/v3"
 
+	"github.com/blox/blox/internal/awsconfig"
 	"github.com/blox/blox/internal/ecssim"
 	"github.com/blox/blox/internal/etcd/embedded"
 	"github.com/blox/blox/internal/testenv"
 )
 
 func (w *world) ecs() *ecs.Client {
-	return ecs.New(ecs.Options{Region: "us-east-1", BaseEndpoint: &w.aws.URL, Credentials: aws.AnonymousCredentials{}})
+	return ecs.New(ecs.Options{Region: "us-east-1", BaseEndpoint: &w.aws.URL, Credentials: aws.AnonymousCredentials{}, HTTPClient: awsconfig.InMemory(w.aws.Client())})
 }
 
 func (w *world) sqs() (*sqs.Client, *string) {
 	w.t.Helper()
-	client := sqs.New(sqs.Options{Region: "us-east-1", BaseEndpoint: &w.aws.URL, Credentials: aws.AnonymousCredentials{}})
+	client := sqs.New(sqs.Options{Region: "us-east-1", BaseEndpoint: &w.aws.URL, Credentials: aws.AnonymousCredentials{}, HTTPClient: awsconfig.InMemory(w.aws.Client())})
 	found, err := client.GetQueueUrl(w.t.Context(), &sqs.GetQueueUrlInput{QueueName: aws.String("blox_queue")})
 	require.NoError(w.t, err)
 	return client, found.QueueUrl

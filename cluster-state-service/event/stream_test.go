@@ -4,6 +4,7 @@ import (
 	"context"
 	"encoding/json"
 	"fmt"
+	"net/http"
 	"net/http/httptest"
 	"slices"
 	"strings"
@@ -23,6 +24,7 @@ import (
 
 	"github.com/blox/blox/cluster-state-service/state"
 	"github.com/blox/blox/cluster-state-service/store"
+	"github.com/blox/blox/internal/awsconfig"
 	"github.com/blox/blox/internal/ecssim"
 	"github.com/blox/blox/internal/testenv"
 )
@@ -49,7 +51,7 @@ func newStreamWorld(t *testing.T, shards int) *streamWorld {
 }
 
 func (w *streamWorld) client() *kinesis.Client {
-	return kinesis.New(kinesis.Options{Region: "us-east-1", BaseEndpoint: &w.url, Credentials: aws.AnonymousCredentials{}})
+	return kinesis.New(kinesis.Options{Region: "us-east-1", BaseEndpoint: &w.url, Credentials: aws.AnonymousCredentials{}, HTTPClient: awsconfig.InMemory(http.DefaultClient)})
 }
 
 // seen notes the versions of each entity on their way to the store.

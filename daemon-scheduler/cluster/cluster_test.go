@@ -16,6 +16,7 @@ import (
 
 	"github.com/blox/blox/cluster-state-service/mirror"
 	"github.com/blox/blox/daemon-scheduler/environment"
+	"github.com/blox/blox/internal/awsconfig"
 	"github.com/blox/blox/internal/testenv"
 )
 
@@ -105,6 +106,6 @@ func TestResolveTellsMistakesFromOutages(t *testing.T) {
 func client(url string) *ecs.Client {
 	return ecs.New(ecs.Options{
 		Region: "us-east-1", BaseEndpoint: &url, Credentials: credentials.NewStaticCredentialsProvider("a", "b", ""), RetryMaxAttempts: 1,
-		HTTPClient: &http.Client{Transport: &http.Transport{DisableKeepAlives: true}},
+		HTTPClient: awsconfig.InMemory(&http.Client{Transport: &http.Transport{DisableKeepAlives: true}}),
 	})
 }

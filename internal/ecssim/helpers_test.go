@@ -13,6 +13,8 @@ import (
 	"github.com/aws/aws-sdk-go-v2/service/sqs"
 	sqstypes "github.com/aws/aws-sdk-go-v2/service/sqs/types"
 	"github.com/stretchr/testify/require"
+
+	"github.com/blox/blox/internal/awsconfig"
 	"go.uber.org/goleak"
 )
 
@@ -41,7 +43,7 @@ func newWorld(t *testing.T, cfg Config, opts ...func(*aws.Config)) *world {
 	})
 	sdk := aws.Config{
 		Region: cfg.Region, BaseEndpoint: &server.URL, Credentials: credentials.NewStaticCredentialsProvider("any", "thing", ""),
-		Retryer: func() aws.Retryer { return aws.NopRetryer{} }, HTTPClient: server.Client(),
+		Retryer: func() aws.Retryer { return aws.NopRetryer{} }, HTTPClient: awsconfig.InMemory(server.Client()),
 	}
 	for _, opt := range opts {
 		opt(&sdk)
