@@ -50,8 +50,12 @@ func newProxy(t *testing.T, to string) *proxy {
 func (p *proxy) connect(client net.Conn, to string) {
 	p.mu.Lock()
 	defer p.mu.Unlock()
+	if p.down {
+		client.Close()
+		return
+	}
 	server, err := net.Dial("tcp", to)
-	if err != nil || p.down {
+	if err != nil {
 		client.Close()
 		return
 	}
