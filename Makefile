@@ -32,7 +32,8 @@ lint: ## gofmt, go vet, staticcheck
 	go tool staticcheck ./...
 
 local: ## run the whole of Blox on this machine, with a simulated ECS and no AWS account
-	go run ./cmd/blox-local
+	@go build -o bin/ ./cmd/blox-local
+	@bin/blox-local
 
 clean: ## remove what the targets above made
 	rm -rf bin tmp
