@@ -503,3 +503,23 @@ func TestMetrics(t *testing.T) {
 		assert.Contains(t, body, "\n"+name)
 	}
 }
+
+// Every operation of the specification is there, and answers as it says.
+func TestEveryOperation(t *testing.T) {
+	c := stocked(t)
+	var answered []string
+	for _, path := range []string{
+		"/v1/instances", "/v1/instances/prod/" + instance, "/v1/tasks", "/v1/tasks/prod/" + runningTask, "/v1/clusters",
+		"/v1/ping", "/v1/ready", "/v1/swagger.json",
+	} {
+		answer, body := c.do(http.MethodGet, path)
+		assert.Equal(t, http.StatusOK, answer.StatusCode, path)
+		answered = append(answered, c.spec.Check(t, answer, []byte(body)))
+	}
+	for _, path := range []string{"/v1/stream/instances", "/v1/stream/tasks"} { // without an end, but for HEAD
+		answer, body := c.do(http.MethodHead, path)
+		assert.Equal(t, http.StatusOK, answer.StatusCode, path)
+		answered = append(answered, c.spec.Check(t, answer, []byte(body)))
+	}
+	assert.ElementsMatch(t, c.spec.Operations(), answered)
+}

@@ -260,3 +260,31 @@ func TestDeploymentIsCreatedPendingAndItsTokenIsGoodForOne(t *testing.T) {
 	answer, _ = d.call("GET", path, "")
 	assert.Equal(t, 404, answer.StatusCode)
 }
+
+// Every operation of the specification is there, and answers as it says.
+func TestEveryOperation(t *testing.T) {
+	t.Parallel()
+	w := newWorld(t)
+	d := w.blox()
+	d.ready()
+	made := d.create("logs")
+	id := d.deploy(made)
+	spec, err := theSpec()
+	require.NoError(t, err)
+	var answered []string
+	for _, request := range [][3]string{
+		{"POST", "/v1/environments", `{"name":"metrics","instanceGroup":{"cluster":"prod"},"taskDefinition":"agent"}`},
+		{"GET", "/v1/environments", ""}, {"GET", "/v1/environments/logs", ""},
+		{"GET", "/v1/environments/logs/deployments", ""}, {"GET", "/v1/environments/logs/deployments/" + id, ""},
+		{"DELETE", "/v1/environments/logs", ""},
+		{"GET", "/v1/ping", ""}, {"GET", "/v1/ready", ""}, {"GET", "/v1/swagger.json", ""},
+	} {
+		answer, body := d.do(request[0], request[1], request[2])
+		assert.Equal(t, http.StatusOK, answer.StatusCode, "%s: %s", request, body)
+		specMu.Lock()
+		answered = append(answered, spec.Check(t, answer, []byte(body)))
+		specMu.Unlock()
+	}
+	answered = append(answered, "CreateDeployment") // by deploy above, which holds its answer against the specification
+	assert.ElementsMatch(t, spec.Operations(), answered)
+}
