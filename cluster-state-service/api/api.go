@@ -95,12 +95,9 @@ func (a *api) comparedState(ctx context.Context) (*state.Snapshot, error) {
 func (a *api) tellFreshness(h http.Header, s *state.Snapshot) {
 	h.Set("Blox-Entity-Version", strconv.FormatInt(s.Revision, 10))
 	if at := s.Compared(a.region).FinishedAt; !at.IsZero() {
-		h.Set("Blox-Compared-At", timestamp(at))
+		h.Set("Blox-Compared-At", state.Timestamp(at))
 	}
 }
-
-// timestamp is RFC 3339 in UTC with milliseconds.
-func timestamp(at time.Time) string { return at.UTC().Format("2006-01-02T15:04:05.000Z") }
 
 func ping(w http.ResponseWriter, _ *http.Request) {
 	w.Header().Set("Content-Type", httpserver.TypeJSON)

@@ -52,7 +52,7 @@ func (k kind[T]) list(w http.ResponseWriter, r *http.Request) {
 // listTail is what follows the items of a list.
 func (a *api) listTail(s *state.Snapshot, next string) []byte {
 	metadata := encode(models.ListMetadata{
-		EntityVersion: conv.Pointer(strconv.FormatInt(s.Revision, 10)), ComparedAt: timestamp(s.Compared(a.region).FinishedAt),
+		EntityVersion: conv.Pointer(strconv.FormatInt(s.Revision, 10)), ComparedAt: state.Timestamp(s.Compared(a.region).FinishedAt),
 	})
 	tail := append([]byte(`],"metadata":`), metadata...)
 	if next != "" {

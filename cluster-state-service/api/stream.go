@@ -168,9 +168,7 @@ type streamMessage struct {
 }
 
 func (o streamOptions) wants(c state.Change) bool {
-	return (!c.Deleted || o.deleted) &&
-		(o.cluster.Name == "" || o.cluster.Name == c.Key.Cluster) &&
-		(o.cluster.ARN == "" || o.cluster.ARN == c.Key.ClusterARN())
+	return (!c.Deleted || o.deleted) && o.cluster.Matches(c.Key)
 }
 
 // endEarly tells the client that more has happened than it was shown. A client of v0.3's knows changes only, so it sees

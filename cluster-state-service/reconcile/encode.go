@@ -7,6 +7,7 @@ import (
 	"strings"
 	"time"
 
+	"github.com/blox/blox/cluster-state-service/state"
 	"github.com/blox/blox/internal/arn"
 )
 
@@ -34,7 +35,7 @@ func encode(detailType, entityARN string, detail any, extra map[string]any, now 
 		members[name] = value
 	}
 	body, err := json.Marshal(envelope{
-		Version: "0", DetailType: detailType, Source: "aws.ecs", Account: a.Account, Time: timestamp(now), Region: a.Region,
+		Version: "0", DetailType: detailType, Source: "aws.ecs", Account: a.Account, Time: state.Timestamp(now), Region: a.Region,
 		Resources: []string{entityARN}, Detail: members,
 	})
 	if err != nil {
@@ -42,8 +43,6 @@ func encode(detailType, entityARN string, detail any, extra map[string]any, now 
 	}
 	return body, nil
 }
-
-func timestamp(at time.Time) string { return at.UTC().Format("2006-01-02T15:04:05.000Z") }
 
 // plain makes of the SDK's structs what the API's JSON holds: the SDK's field names are the API's members with a capital
 // first letter. Nothing is left out that the API knows, as its members grow. Absent members are left out; times are
@@ -55,7 +54,7 @@ func plain(v reflect.Value) any {
 			return nil
 		}
 		if at, ok := v.Interface().(*time.Time); ok {
-			return timestamp(*at)
+			return state.Timestamp(*at)
 		}
 		return plain(v.Elem())
 	case reflect.Struct:

@@ -92,12 +92,7 @@ const (
 
 // pause waits, with jitter; it ends with ctx.
 func pause(ctx context.Context, wait time.Duration) {
-	timer := time.NewTimer(wait/2 + rand.N(wait/2+1))
-	defer timer.Stop()
-	select {
-	case <-timer.C:
-	case <-ctx.Done():
-	}
+	sleep(ctx, wait/2+rand.N(wait/2+1))
 }
 
 // lead compares until the lock is lost. A replica that has just started compares at once, unless another has meanwhile.

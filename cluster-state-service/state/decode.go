@@ -46,6 +46,9 @@ func instant(s string) string {
 	return s
 }
 
+// Timestamp is how Blox writes a time: RFC 3339 in UTC with milliseconds.
+func Timestamp(at time.Time) string { return at.UTC().Format("2006-01-02T15:04:05.000Z") }
+
 // latest is the later of two times in RFC 3339; what is no time does not count, and zero is returned when neither is one.
 func latest(a, b string) time.Time {
 	first, _ := time.Parse(time.RFC3339Nano, a)

@@ -37,10 +37,10 @@ func ParseClusterFilter(s string) (ClusterFilter, error) {
 	return ClusterFilter{Name: a.Cluster, ARN: s}, nil
 }
 
-// Matches tells whether a cluster passes. The name is that in the key: it decides unless the filter is an ARN, which
-// the same name in another region or account does not match.
-func (f ClusterFilter) Matches(name, clusterARN string) bool {
-	return (f.Name == "" || f.Name == name) && (f.ARN == "" || f.ARN == clusterARN)
+// Matches tells whether the key's cluster passes. Its name decides unless the filter is an ARN, which the same name in
+// another region or account does not match.
+func (f ClusterFilter) Matches(key Key) bool {
+	return is(f.Name, key.Cluster) && (f.ARN == "" || f.ARN == key.ClusterARN())
 }
 
 // Filter is what a list is narrowed to: all that is set must match.

@@ -165,7 +165,7 @@ func TestClusterFilter(t *testing.T) {
 		t.Run(name, func(t *testing.T) {
 			f, err := ParseClusterFilter(tc.given)
 			require.NoError(t, err)
-			assert.Equal(t, tc.want, f.Matches("prod", prod))
+			assert.Equal(t, tc.want, f.Matches(Key{Kind: KindTask, Cluster: "prod", ARN: "arn:aws:ecs:eu-west-1:123456789012:task/1"}))
 		})
 	}
 	for _, bad := range []string{"a b", "arn:aws:ecs:eu-west-1:123456789012:task/1", "arn:aws:ecs", "a/b", strings.Repeat("x", 256)} {

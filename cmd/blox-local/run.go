@@ -43,7 +43,8 @@ func run(ctx context.Context, args []string, out io.Writer) error {
 	}
 	store, removeData, err := startEtcd(ctx, cfg)
 	if err != nil {
-		return errors.Join(err, listeners.close())
+		listeners.close()
+		return err
 	}
 	defer removeData()
 	defer store.Close()
@@ -56,11 +57,13 @@ func run(ctx context.Context, args []string, out io.Writer) error {
 	getenv := simulated(listeners.ecs.Addr())
 	css, err := clusterstate.ParseConfig([]string{"--etcd-endpoint", store.Address(), "--queue", "blox_queue"}, getenv, out)
 	if err != nil {
-		return errors.Join(err, listeners.close())
+		listeners.close()
+		return err
 	}
 	ds, err := daemonscheduler.ParseConfig([]string{"--etcd-endpoint", store.Address(), "--css-endpoint", listeners.css.Addr().String()}, getenv, out)
 	if err != nil {
-		return errors.Join(err, listeners.close())
+		listeners.close()
+		return err
 	}
 	css.Listener, ds.Listener = listeners.css, listeners.ds
 
@@ -98,19 +101,19 @@ func listen(cfg config) (a addresses, err error) {
 		flag, address string
 	}{{&a.css, "css", cfg.css}, {&a.ds, "ds", cfg.ds}, {&a.ecs, "ecs", cfg.ecs}} {
 		if *l.to, err = net.Listen("tcp", l.address); err != nil {
-			return a, errors.Join(fmt.Errorf("--%s-bind: %w", l.flag, err), a.close())
+			a.close()
+			return a, fmt.Errorf("--%s-bind: %w", l.flag, err)
 		}
 	}
 	return a, nil
 }
 
-func (a addresses) close() error {
+func (a addresses) close() {
 	for _, l := range []net.Listener{a.css, a.ds, a.ecs} {
 		if l != nil {
 			_ = l.Close() // nothing was served yet
 		}
 	}
-	return nil
 }
 
 // startEtcd keeps its data in the folder that was asked for, or in one that remove takes away.
