@@ -9,6 +9,7 @@ import (
 	"github.com/go-openapi/errors"
 	"github.com/go-openapi/strfmt"
 	"github.com/go-openapi/swag/jsonutils"
+	"github.com/go-openapi/swag/typeutils"
 	"github.com/go-openapi/validate"
 )
 
@@ -16,6 +17,14 @@ import (
 //
 // swagger:model CreateEnvironmentRequest
 type CreateEnvironmentRequest struct {
+
+	// deployment configuration
+	DeploymentConfiguration *DeploymentConfiguration `json:"deploymentConfiguration,omitempty"`
+
+	// On a DRAINING instance, environments of a lower number stop first; 0 by default.
+	// Maximum: 1000
+	// Minimum: -1000
+	DrainOrder *int64 `json:"drainOrder,omitempty"`
 
 	// instance group
 	// Required: true
@@ -26,15 +35,36 @@ type CreateEnvironmentRequest struct {
 	// Pattern: ^[a-zA-Z0-9-_]{1,30}$
 	Name *string `json:"name"`
 
+	// A custom attribute that instances have while the tasks of all environments that name it run there.
+	// Max Length: 128
+	// Pattern: ^[a-zA-Z0-9_.\\/-]*$
+	ReadinessAttribute string `json:"readinessAttribute,omitempty"`
+
 	// The task definition: a family, a family:revision or an ARN.
 	// Required: true
 	// Min Length: 1
 	TaskDefinition *string `json:"taskDefinition"`
+
+	// task settings
+	TaskSettings *TaskSettings `json:"taskSettings,omitempty"`
+
+	// After so many minutes with nothing but daemons on it, an instance may be given up; 0: never.
+	// Maximum: 525600
+	// Minimum: 0
+	YieldAfterMinutes *int64 `json:"yieldAfterMinutes,omitempty"`
 }
 
 // Validate validates this create environment request
 func (m *CreateEnvironmentRequest) Validate(formats strfmt.Registry) error {
 	var res []error
+
+	if err := m.validateDeploymentConfiguration(formats); err != nil {
+		res = append(res, err)
+	}
+
+	if err := m.validateDrainOrder(formats); err != nil {
+		res = append(res, err)
+	}
 
 	if err := m.validateInstanceGroup(formats); err != nil {
 		res = append(res, err)
@@ -44,13 +74,64 @@ func (m *CreateEnvironmentRequest) Validate(formats strfmt.Registry) error {
 		res = append(res, err)
 	}
 
+	if err := m.validateReadinessAttribute(formats); err != nil {
+		res = append(res, err)
+	}
+
 	if err := m.validateTaskDefinition(formats); err != nil {
+		res = append(res, err)
+	}
+
+	if err := m.validateTaskSettings(formats); err != nil {
+		res = append(res, err)
+	}
+
+	if err := m.validateYieldAfterMinutes(formats); err != nil {
 		res = append(res, err)
 	}
 
 	if len(res) > 0 {
 		return errors.CompositeValidationError(res...)
 	}
+	return nil
+}
+
+func (m *CreateEnvironmentRequest) validateDeploymentConfiguration(formats strfmt.Registry) error {
+	if typeutils.IsZero(m.DeploymentConfiguration) { // not required
+		return nil
+	}
+
+	if m.DeploymentConfiguration != nil {
+		if err := m.DeploymentConfiguration.Validate(formats); err != nil {
+			ve := new(errors.Validation)
+			if stderrors.As(err, &ve) {
+				return ve.ValidateName("deploymentConfiguration")
+			}
+			ce := new(errors.CompositeError)
+			if stderrors.As(err, &ce) {
+				return ce.ValidateName("deploymentConfiguration")
+			}
+
+			return err
+		}
+	}
+
+	return nil
+}
+
+func (m *CreateEnvironmentRequest) validateDrainOrder(formats strfmt.Registry) error {
+	if typeutils.IsZero(m.DrainOrder) { // not required
+		return nil
+	}
+
+	if err := validate.MinimumInt("drainOrder", "body", *m.DrainOrder, -1000, false); err != nil {
+		return err
+	}
+
+	if err := validate.MaximumInt("drainOrder", "body", *m.DrainOrder, 1000, false); err != nil {
+		return err
+	}
+
 	return nil
 }
 
@@ -91,6 +172,22 @@ func (m *CreateEnvironmentRequest) validateName(formats strfmt.Registry) error {
 	return nil
 }
 
+func (m *CreateEnvironmentRequest) validateReadinessAttribute(formats strfmt.Registry) error {
+	if typeutils.IsZero(m.ReadinessAttribute) { // not required
+		return nil
+	}
+
+	if err := validate.MaxLength("readinessAttribute", "body", m.ReadinessAttribute, 128); err != nil {
+		return err
+	}
+
+	if err := validate.Pattern("readinessAttribute", "body", m.ReadinessAttribute, `^[a-zA-Z0-9_.\\/-]*$`); err != nil {
+		return err
+	}
+
+	return nil
+}
+
 func (m *CreateEnvironmentRequest) validateTaskDefinition(formats strfmt.Registry) error {
 
 	if err := validate.Required("taskDefinition", "body", m.TaskDefinition); err != nil {
@@ -104,17 +201,89 @@ func (m *CreateEnvironmentRequest) validateTaskDefinition(formats strfmt.Registr
 	return nil
 }
 
+func (m *CreateEnvironmentRequest) validateTaskSettings(formats strfmt.Registry) error {
+	if typeutils.IsZero(m.TaskSettings) { // not required
+		return nil
+	}
+
+	if m.TaskSettings != nil {
+		if err := m.TaskSettings.Validate(formats); err != nil {
+			ve := new(errors.Validation)
+			if stderrors.As(err, &ve) {
+				return ve.ValidateName("taskSettings")
+			}
+			ce := new(errors.CompositeError)
+			if stderrors.As(err, &ce) {
+				return ce.ValidateName("taskSettings")
+			}
+
+			return err
+		}
+	}
+
+	return nil
+}
+
+func (m *CreateEnvironmentRequest) validateYieldAfterMinutes(formats strfmt.Registry) error {
+	if typeutils.IsZero(m.YieldAfterMinutes) { // not required
+		return nil
+	}
+
+	if err := validate.MinimumInt("yieldAfterMinutes", "body", *m.YieldAfterMinutes, 0, false); err != nil {
+		return err
+	}
+
+	if err := validate.MaximumInt("yieldAfterMinutes", "body", *m.YieldAfterMinutes, 525600, false); err != nil {
+		return err
+	}
+
+	return nil
+}
+
 // ContextValidate validate this create environment request based on the context it is used
 func (m *CreateEnvironmentRequest) ContextValidate(ctx context.Context, formats strfmt.Registry) error {
 	var res []error
 
+	if err := m.contextValidateDeploymentConfiguration(ctx, formats); err != nil {
+		res = append(res, err)
+	}
+
 	if err := m.contextValidateInstanceGroup(ctx, formats); err != nil {
+		res = append(res, err)
+	}
+
+	if err := m.contextValidateTaskSettings(ctx, formats); err != nil {
 		res = append(res, err)
 	}
 
 	if len(res) > 0 {
 		return errors.CompositeValidationError(res...)
 	}
+	return nil
+}
+
+func (m *CreateEnvironmentRequest) contextValidateDeploymentConfiguration(ctx context.Context, formats strfmt.Registry) error {
+
+	if m.DeploymentConfiguration != nil {
+
+		if typeutils.IsZero(m.DeploymentConfiguration) { // not required
+			return nil
+		}
+
+		if err := m.DeploymentConfiguration.ContextValidate(ctx, formats); err != nil {
+			ve := new(errors.Validation)
+			if stderrors.As(err, &ve) {
+				return ve.ValidateName("deploymentConfiguration")
+			}
+			ce := new(errors.CompositeError)
+			if stderrors.As(err, &ce) {
+				return ce.ValidateName("deploymentConfiguration")
+			}
+
+			return err
+		}
+	}
+
 	return nil
 }
 
@@ -130,6 +299,31 @@ func (m *CreateEnvironmentRequest) contextValidateInstanceGroup(ctx context.Cont
 			ce := new(errors.CompositeError)
 			if stderrors.As(err, &ce) {
 				return ce.ValidateName("instanceGroup")
+			}
+
+			return err
+		}
+	}
+
+	return nil
+}
+
+func (m *CreateEnvironmentRequest) contextValidateTaskSettings(ctx context.Context, formats strfmt.Registry) error {
+
+	if m.TaskSettings != nil {
+
+		if typeutils.IsZero(m.TaskSettings) { // not required
+			return nil
+		}
+
+		if err := m.TaskSettings.ContextValidate(ctx, formats); err != nil {
+			ve := new(errors.Validation)
+			if stderrors.As(err, &ve) {
+				return ve.ValidateName("taskSettings")
+			}
+			ce := new(errors.CompositeError)
+			if stderrors.As(err, &ce) {
+				return ce.ValidateName("taskSettings")
 			}
 
 			return err

@@ -5,10 +5,13 @@ package models
 import (
 	"context"
 	"encoding/json"
+	stderrors "errors"
+	"strconv"
 
 	"github.com/go-openapi/errors"
 	"github.com/go-openapi/strfmt"
 	"github.com/go-openapi/swag/jsonutils"
+	"github.com/go-openapi/swag/typeutils"
 	"github.com/go-openapi/validate"
 )
 
@@ -17,18 +20,72 @@ import (
 // swagger:model Deployment
 type Deployment struct {
 
+	// When all of its tasks ran, and the bake time began.
+	// Format: date-time
+	BakingSince *strfmt.DateTime `json:"bakingSince,omitempty"`
+
+	// When it was created.
+	// Format: date-time
+	CreatedAt *strfmt.DateTime `json:"createdAt,omitempty"`
+
+	// Instances that should have a task.
+	DesiredCount *int64 `json:"desiredCount,omitempty"`
+
 	// The environment's name.
 	// Required: true
 	EnvironmentName *string `json:"environmentName"`
+
+	// Instances on which the task could not be started or keeps stopping.
+	FailedCount *int64 `json:"failedCount,omitempty"`
 
 	// ARNs of the container instances on which the task could not be started.
 	// Required: true
 	FailedInstances []string `json:"failedInstances"`
 
+	// Starts and tasks that have failed, as the circuit breaker counts.
+	FailedTasks int64 `json:"failedTasks,omitempty"`
+
+	// Why, of each of the failed instances.
+	Failures []*InstanceFailure `json:"failures"`
+
+	// When it was completed, failed or stopped.
+	// Format: date-time
+	FinishedAt *strfmt.DateTime `json:"finishedAt,omitempty"`
+
 	// The deployment's id; its tasks have it as startedBy.
 	// Required: true
 	// Format: uuid
 	ID *strfmt.UUID `json:"id"`
+
+	// Tasks of the deployment that live and do not run yet, or no more.
+	PendingCount *int64 `json:"pendingCount,omitempty"`
+
+	// With dryRun: what would be done, in its order.
+	Plan []*PlanStep `json:"plan"`
+
+	// Whether it has gone on after its canary.
+	Promoted bool `json:"promoted,omitempty"`
+
+	// The environment's revision that it puts into effect.
+	// Minimum: 1
+	Revision int64 `json:"revision,omitempty"`
+
+	// The id of the deployment that it was made to undo; left out when it is no rollback.
+	RollbackOf string `json:"rollbackOf,omitempty"`
+
+	// What became of it.
+	// Enum: ["IN_PROGRESS","COMPLETED","FAILED","STOPPED"]
+	RolloutState string `json:"rolloutState,omitempty"`
+
+	// Why, in a sentence.
+	RolloutStateReason string `json:"rolloutStateReason,omitempty"`
+
+	// Tasks of the deployment that run.
+	RunningCount *int64 `json:"runningCount,omitempty"`
+
+	// When it was taken up.
+	// Format: date-time
+	StartedAt *strfmt.DateTime `json:"startedAt,omitempty"`
 
 	// How far the deployment is.
 	// Required: true
@@ -44,6 +101,14 @@ type Deployment struct {
 func (m *Deployment) Validate(formats strfmt.Registry) error {
 	var res []error
 
+	if err := m.validateBakingSince(formats); err != nil {
+		res = append(res, err)
+	}
+
+	if err := m.validateCreatedAt(formats); err != nil {
+		res = append(res, err)
+	}
+
 	if err := m.validateEnvironmentName(formats); err != nil {
 		res = append(res, err)
 	}
@@ -52,7 +117,31 @@ func (m *Deployment) Validate(formats strfmt.Registry) error {
 		res = append(res, err)
 	}
 
+	if err := m.validateFailures(formats); err != nil {
+		res = append(res, err)
+	}
+
+	if err := m.validateFinishedAt(formats); err != nil {
+		res = append(res, err)
+	}
+
 	if err := m.validateID(formats); err != nil {
+		res = append(res, err)
+	}
+
+	if err := m.validatePlan(formats); err != nil {
+		res = append(res, err)
+	}
+
+	if err := m.validateRevision(formats); err != nil {
+		res = append(res, err)
+	}
+
+	if err := m.validateRolloutState(formats); err != nil {
+		res = append(res, err)
+	}
+
+	if err := m.validateStartedAt(formats); err != nil {
 		res = append(res, err)
 	}
 
@@ -67,6 +156,30 @@ func (m *Deployment) Validate(formats strfmt.Registry) error {
 	if len(res) > 0 {
 		return errors.CompositeValidationError(res...)
 	}
+	return nil
+}
+
+func (m *Deployment) validateBakingSince(formats strfmt.Registry) error {
+	if typeutils.IsZero(m.BakingSince) { // not required
+		return nil
+	}
+
+	if err := validate.FormatOf("bakingSince", "body", "date-time", m.BakingSince.String(), formats); err != nil {
+		return err
+	}
+
+	return nil
+}
+
+func (m *Deployment) validateCreatedAt(formats strfmt.Registry) error {
+	if typeutils.IsZero(m.CreatedAt) { // not required
+		return nil
+	}
+
+	if err := validate.FormatOf("createdAt", "body", "date-time", m.CreatedAt.String(), formats); err != nil {
+		return err
+	}
+
 	return nil
 }
 
@@ -88,6 +201,48 @@ func (m *Deployment) validateFailedInstances(formats strfmt.Registry) error {
 	return nil
 }
 
+func (m *Deployment) validateFailures(formats strfmt.Registry) error {
+	if typeutils.IsZero(m.Failures) { // not required
+		return nil
+	}
+
+	for i := 0; i < len(m.Failures); i++ {
+		if typeutils.IsZero(m.Failures[i]) { // not required
+			continue
+		}
+
+		if m.Failures[i] != nil {
+			if err := m.Failures[i].Validate(formats); err != nil {
+				ve := new(errors.Validation)
+				if stderrors.As(err, &ve) {
+					return ve.ValidateName("failures" + "." + strconv.Itoa(i))
+				}
+				ce := new(errors.CompositeError)
+				if stderrors.As(err, &ce) {
+					return ce.ValidateName("failures" + "." + strconv.Itoa(i))
+				}
+
+				return err
+			}
+		}
+
+	}
+
+	return nil
+}
+
+func (m *Deployment) validateFinishedAt(formats strfmt.Registry) error {
+	if typeutils.IsZero(m.FinishedAt) { // not required
+		return nil
+	}
+
+	if err := validate.FormatOf("finishedAt", "body", "date-time", m.FinishedAt.String(), formats); err != nil {
+		return err
+	}
+
+	return nil
+}
+
 func (m *Deployment) validateID(formats strfmt.Registry) error {
 
 	if err := validate.Required("id", "body", m.ID); err != nil {
@@ -95,6 +250,108 @@ func (m *Deployment) validateID(formats strfmt.Registry) error {
 	}
 
 	if err := validate.FormatOf("id", "body", "uuid", m.ID.String(), formats); err != nil {
+		return err
+	}
+
+	return nil
+}
+
+func (m *Deployment) validatePlan(formats strfmt.Registry) error {
+	if typeutils.IsZero(m.Plan) { // not required
+		return nil
+	}
+
+	for i := 0; i < len(m.Plan); i++ {
+		if typeutils.IsZero(m.Plan[i]) { // not required
+			continue
+		}
+
+		if m.Plan[i] != nil {
+			if err := m.Plan[i].Validate(formats); err != nil {
+				ve := new(errors.Validation)
+				if stderrors.As(err, &ve) {
+					return ve.ValidateName("plan" + "." + strconv.Itoa(i))
+				}
+				ce := new(errors.CompositeError)
+				if stderrors.As(err, &ce) {
+					return ce.ValidateName("plan" + "." + strconv.Itoa(i))
+				}
+
+				return err
+			}
+		}
+
+	}
+
+	return nil
+}
+
+func (m *Deployment) validateRevision(formats strfmt.Registry) error {
+	if typeutils.IsZero(m.Revision) { // not required
+		return nil
+	}
+
+	if err := validate.MinimumInt("revision", "body", m.Revision, 1, false); err != nil {
+		return err
+	}
+
+	return nil
+}
+
+var deploymentTypeRolloutStatePropEnum []any
+
+func init() {
+	var res []string
+	if err := json.Unmarshal([]byte(`["IN_PROGRESS","COMPLETED","FAILED","STOPPED"]`), &res); err != nil {
+		panic(err)
+	}
+	for _, v := range res {
+		deploymentTypeRolloutStatePropEnum = append(deploymentTypeRolloutStatePropEnum, v)
+	}
+}
+
+const (
+
+	// DeploymentRolloutStateINPROGRESS captures enum value "IN_PROGRESS"
+	DeploymentRolloutStateINPROGRESS string = "IN_PROGRESS"
+
+	// DeploymentRolloutStateCOMPLETED captures enum value "COMPLETED"
+	DeploymentRolloutStateCOMPLETED string = "COMPLETED"
+
+	// DeploymentRolloutStateFAILED captures enum value "FAILED"
+	DeploymentRolloutStateFAILED string = "FAILED"
+
+	// DeploymentRolloutStateSTOPPED captures enum value "STOPPED"
+	DeploymentRolloutStateSTOPPED string = "STOPPED"
+)
+
+// prop value enum
+func (m *Deployment) validateRolloutStateEnum(path, location string, value string) error {
+	if err := validate.EnumCase(path, location, value, deploymentTypeRolloutStatePropEnum, true); err != nil {
+		return err
+	}
+	return nil
+}
+
+func (m *Deployment) validateRolloutState(formats strfmt.Registry) error {
+	if typeutils.IsZero(m.RolloutState) { // not required
+		return nil
+	}
+
+	// value enum
+	if err := m.validateRolloutStateEnum("rolloutState", "body", m.RolloutState); err != nil {
+		return err
+	}
+
+	return nil
+}
+
+func (m *Deployment) validateStartedAt(formats strfmt.Registry) error {
+	if typeutils.IsZero(m.StartedAt) { // not required
+		return nil
+	}
+
+	if err := validate.FormatOf("startedAt", "body", "date-time", m.StartedAt.String(), formats); err != nil {
 		return err
 	}
 
@@ -156,8 +413,79 @@ func (m *Deployment) validateTaskDefinition(formats strfmt.Registry) error {
 	return nil
 }
 
-// ContextValidate validates this deployment based on context it is used
+// ContextValidate validate this deployment based on the context it is used
 func (m *Deployment) ContextValidate(ctx context.Context, formats strfmt.Registry) error {
+	var res []error
+
+	if err := m.contextValidateFailures(ctx, formats); err != nil {
+		res = append(res, err)
+	}
+
+	if err := m.contextValidatePlan(ctx, formats); err != nil {
+		res = append(res, err)
+	}
+
+	if len(res) > 0 {
+		return errors.CompositeValidationError(res...)
+	}
+	return nil
+}
+
+func (m *Deployment) contextValidateFailures(ctx context.Context, formats strfmt.Registry) error {
+
+	for i := 0; i < len(m.Failures); i++ {
+
+		if m.Failures[i] != nil {
+
+			if typeutils.IsZero(m.Failures[i]) { // not required
+				return nil
+			}
+
+			if err := m.Failures[i].ContextValidate(ctx, formats); err != nil {
+				ve := new(errors.Validation)
+				if stderrors.As(err, &ve) {
+					return ve.ValidateName("failures" + "." + strconv.Itoa(i))
+				}
+				ce := new(errors.CompositeError)
+				if stderrors.As(err, &ce) {
+					return ce.ValidateName("failures" + "." + strconv.Itoa(i))
+				}
+
+				return err
+			}
+		}
+
+	}
+
+	return nil
+}
+
+func (m *Deployment) contextValidatePlan(ctx context.Context, formats strfmt.Registry) error {
+
+	for i := 0; i < len(m.Plan); i++ {
+
+		if m.Plan[i] != nil {
+
+			if typeutils.IsZero(m.Plan[i]) { // not required
+				return nil
+			}
+
+			if err := m.Plan[i].ContextValidate(ctx, formats); err != nil {
+				ve := new(errors.Validation)
+				if stderrors.As(err, &ve) {
+					return ve.ValidateName("plan" + "." + strconv.Itoa(i))
+				}
+				ce := new(errors.CompositeError)
+				if stderrors.As(err, &ce) {
+					return ce.ValidateName("plan" + "." + strconv.Itoa(i))
+				}
+
+				return err
+			}
+		}
+
+	}
+
 	return nil
 }
 

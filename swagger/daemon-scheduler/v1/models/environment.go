@@ -10,6 +10,7 @@ import (
 	"github.com/go-openapi/errors"
 	"github.com/go-openapi/strfmt"
 	"github.com/go-openapi/swag/jsonutils"
+	"github.com/go-openapi/swag/typeutils"
 	"github.com/go-openapi/validate"
 )
 
@@ -18,10 +19,28 @@ import (
 // swagger:model Environment
 type Environment struct {
 
+	// When it was created; not known of environments that v0.3 made.
+	// Format: date-time
+	CreatedAt *strfmt.DateTime `json:"createdAt,omitempty"`
+
+	// deployment configuration
+	DeploymentConfiguration *DeploymentConfiguration `json:"deploymentConfiguration,omitempty"`
+
 	// The token that creates the next deployment.
 	// Required: true
 	// Format: uuid
 	DeploymentToken *strfmt.UUID `json:"deploymentToken"`
+
+	// Instances that should have a task.
+	DesiredCount *int64 `json:"desiredCount,omitempty"`
+
+	// On a DRAINING instance, environments of a lower number stop first; 0 by default.
+	// Maximum: 1000
+	// Minimum: -1000
+	DrainOrder *int64 `json:"drainOrder,omitempty"`
+
+	// Instances on which the task could not be started or keeps stopping.
+	FailedCount *int64 `json:"failedCount,omitempty"`
 
 	// Whether the current deployment has every task it should have.
 	// Required: true
@@ -32,20 +51,75 @@ type Environment struct {
 	// Required: true
 	InstanceGroup *InstanceGroup `json:"instanceGroup"`
 
+	// metadata
+	Metadata *Metadata `json:"metadata,omitempty"`
+
 	// The environment's name.
 	// Required: true
 	Name *string `json:"name"`
 
+	// Instances on which a task of another deployment lives.
+	OutdatedCount *int64 `json:"outdatedCount,omitempty"`
+
+	// Whether nothing is started or stopped.
+	Paused bool `json:"paused,omitempty"`
+
+	// The deployment whose stop or failure has paused the environment; the next deployment resumes it.
+	PausedBy string `json:"pausedBy,omitempty"`
+
+	// Instances whose task of the current deployment is not RUNNING yet.
+	PendingCount *int64 `json:"pendingCount,omitempty"`
+
+	// A custom attribute that instances have while the tasks of all environments that name it run there.
+	// Max Length: 128
+	// Pattern: ^[a-zA-Z0-9_.\\/-]*$
+	ReadinessAttribute string `json:"readinessAttribute,omitempty"`
+
+	// The newest revision, from 1.
+	// Minimum: 1
+	Revision int64 `json:"revision,omitempty"`
+
+	// Instances on which the task of the current deployment runs. The counts are left out while the copy of the clusters is not current.
+	RunningCount *int64 `json:"runningCount,omitempty"`
+
+	// inactive: nothing is deployed; deploying; active: a completed deployment is kept up; paused: nothing is started or stopped; deleting: its tasks are being stopped.
+	// Enum: ["inactive","deploying","active","paused","deleting"]
+	Status string `json:"status,omitempty"`
+
 	// The task definition's ARN, with its revision.
 	// Required: true
 	TaskDefinition *string `json:"taskDefinition"`
+
+	// task settings
+	TaskSettings *TaskSettings `json:"taskSettings,omitempty"`
+
+	// When the newest revision was made.
+	// Format: date-time
+	UpdatedAt *strfmt.DateTime `json:"updatedAt,omitempty"`
+
+	// After so many minutes with nothing but daemons on it, an instance may be given up; 0: never.
+	// Maximum: 525600
+	// Minimum: 0
+	YieldAfterMinutes *int64 `json:"yieldAfterMinutes,omitempty"`
 }
 
 // Validate validates this environment
 func (m *Environment) Validate(formats strfmt.Registry) error {
 	var res []error
 
+	if err := m.validateCreatedAt(formats); err != nil {
+		res = append(res, err)
+	}
+
+	if err := m.validateDeploymentConfiguration(formats); err != nil {
+		res = append(res, err)
+	}
+
 	if err := m.validateDeploymentToken(formats); err != nil {
+		res = append(res, err)
+	}
+
+	if err := m.validateDrainOrder(formats); err != nil {
 		res = append(res, err)
 	}
 
@@ -57,7 +131,23 @@ func (m *Environment) Validate(formats strfmt.Registry) error {
 		res = append(res, err)
 	}
 
+	if err := m.validateMetadata(formats); err != nil {
+		res = append(res, err)
+	}
+
 	if err := m.validateName(formats); err != nil {
+		res = append(res, err)
+	}
+
+	if err := m.validateReadinessAttribute(formats); err != nil {
+		res = append(res, err)
+	}
+
+	if err := m.validateRevision(formats); err != nil {
+		res = append(res, err)
+	}
+
+	if err := m.validateStatus(formats); err != nil {
 		res = append(res, err)
 	}
 
@@ -65,9 +155,56 @@ func (m *Environment) Validate(formats strfmt.Registry) error {
 		res = append(res, err)
 	}
 
+	if err := m.validateTaskSettings(formats); err != nil {
+		res = append(res, err)
+	}
+
+	if err := m.validateUpdatedAt(formats); err != nil {
+		res = append(res, err)
+	}
+
+	if err := m.validateYieldAfterMinutes(formats); err != nil {
+		res = append(res, err)
+	}
+
 	if len(res) > 0 {
 		return errors.CompositeValidationError(res...)
 	}
+	return nil
+}
+
+func (m *Environment) validateCreatedAt(formats strfmt.Registry) error {
+	if typeutils.IsZero(m.CreatedAt) { // not required
+		return nil
+	}
+
+	if err := validate.FormatOf("createdAt", "body", "date-time", m.CreatedAt.String(), formats); err != nil {
+		return err
+	}
+
+	return nil
+}
+
+func (m *Environment) validateDeploymentConfiguration(formats strfmt.Registry) error {
+	if typeutils.IsZero(m.DeploymentConfiguration) { // not required
+		return nil
+	}
+
+	if m.DeploymentConfiguration != nil {
+		if err := m.DeploymentConfiguration.Validate(formats); err != nil {
+			ve := new(errors.Validation)
+			if stderrors.As(err, &ve) {
+				return ve.ValidateName("deploymentConfiguration")
+			}
+			ce := new(errors.CompositeError)
+			if stderrors.As(err, &ce) {
+				return ce.ValidateName("deploymentConfiguration")
+			}
+
+			return err
+		}
+	}
+
 	return nil
 }
 
@@ -78,6 +215,22 @@ func (m *Environment) validateDeploymentToken(formats strfmt.Registry) error {
 	}
 
 	if err := validate.FormatOf("deploymentToken", "body", "uuid", m.DeploymentToken.String(), formats); err != nil {
+		return err
+	}
+
+	return nil
+}
+
+func (m *Environment) validateDrainOrder(formats strfmt.Registry) error {
+	if typeutils.IsZero(m.DrainOrder) { // not required
+		return nil
+	}
+
+	if err := validate.MinimumInt("drainOrder", "body", *m.DrainOrder, -1000, false); err != nil {
+		return err
+	}
+
+	if err := validate.MaximumInt("drainOrder", "body", *m.DrainOrder, 1000, false); err != nil {
 		return err
 	}
 
@@ -151,9 +304,111 @@ func (m *Environment) validateInstanceGroup(formats strfmt.Registry) error {
 	return nil
 }
 
+func (m *Environment) validateMetadata(formats strfmt.Registry) error {
+	if typeutils.IsZero(m.Metadata) { // not required
+		return nil
+	}
+
+	if m.Metadata != nil {
+		if err := m.Metadata.Validate(formats); err != nil {
+			ve := new(errors.Validation)
+			if stderrors.As(err, &ve) {
+				return ve.ValidateName("metadata")
+			}
+			ce := new(errors.CompositeError)
+			if stderrors.As(err, &ce) {
+				return ce.ValidateName("metadata")
+			}
+
+			return err
+		}
+	}
+
+	return nil
+}
+
 func (m *Environment) validateName(formats strfmt.Registry) error {
 
 	if err := validate.Required("name", "body", m.Name); err != nil {
+		return err
+	}
+
+	return nil
+}
+
+func (m *Environment) validateReadinessAttribute(formats strfmt.Registry) error {
+	if typeutils.IsZero(m.ReadinessAttribute) { // not required
+		return nil
+	}
+
+	if err := validate.MaxLength("readinessAttribute", "body", m.ReadinessAttribute, 128); err != nil {
+		return err
+	}
+
+	if err := validate.Pattern("readinessAttribute", "body", m.ReadinessAttribute, `^[a-zA-Z0-9_.\\/-]*$`); err != nil {
+		return err
+	}
+
+	return nil
+}
+
+func (m *Environment) validateRevision(formats strfmt.Registry) error {
+	if typeutils.IsZero(m.Revision) { // not required
+		return nil
+	}
+
+	if err := validate.MinimumInt("revision", "body", m.Revision, 1, false); err != nil {
+		return err
+	}
+
+	return nil
+}
+
+var environmentTypeStatusPropEnum []any
+
+func init() {
+	var res []string
+	if err := json.Unmarshal([]byte(`["inactive","deploying","active","paused","deleting"]`), &res); err != nil {
+		panic(err)
+	}
+	for _, v := range res {
+		environmentTypeStatusPropEnum = append(environmentTypeStatusPropEnum, v)
+	}
+}
+
+const (
+
+	// EnvironmentStatusInactive captures enum value "inactive"
+	EnvironmentStatusInactive string = "inactive"
+
+	// EnvironmentStatusDeploying captures enum value "deploying"
+	EnvironmentStatusDeploying string = "deploying"
+
+	// EnvironmentStatusActive captures enum value "active"
+	EnvironmentStatusActive string = "active"
+
+	// EnvironmentStatusPaused captures enum value "paused"
+	EnvironmentStatusPaused string = "paused"
+
+	// EnvironmentStatusDeleting captures enum value "deleting"
+	EnvironmentStatusDeleting string = "deleting"
+)
+
+// prop value enum
+func (m *Environment) validateStatusEnum(path, location string, value string) error {
+	if err := validate.EnumCase(path, location, value, environmentTypeStatusPropEnum, true); err != nil {
+		return err
+	}
+	return nil
+}
+
+func (m *Environment) validateStatus(formats strfmt.Registry) error {
+	if typeutils.IsZero(m.Status) { // not required
+		return nil
+	}
+
+	// value enum
+	if err := m.validateStatusEnum("status", "body", m.Status); err != nil {
 		return err
 	}
 
@@ -169,17 +424,105 @@ func (m *Environment) validateTaskDefinition(formats strfmt.Registry) error {
 	return nil
 }
 
+func (m *Environment) validateTaskSettings(formats strfmt.Registry) error {
+	if typeutils.IsZero(m.TaskSettings) { // not required
+		return nil
+	}
+
+	if m.TaskSettings != nil {
+		if err := m.TaskSettings.Validate(formats); err != nil {
+			ve := new(errors.Validation)
+			if stderrors.As(err, &ve) {
+				return ve.ValidateName("taskSettings")
+			}
+			ce := new(errors.CompositeError)
+			if stderrors.As(err, &ce) {
+				return ce.ValidateName("taskSettings")
+			}
+
+			return err
+		}
+	}
+
+	return nil
+}
+
+func (m *Environment) validateUpdatedAt(formats strfmt.Registry) error {
+	if typeutils.IsZero(m.UpdatedAt) { // not required
+		return nil
+	}
+
+	if err := validate.FormatOf("updatedAt", "body", "date-time", m.UpdatedAt.String(), formats); err != nil {
+		return err
+	}
+
+	return nil
+}
+
+func (m *Environment) validateYieldAfterMinutes(formats strfmt.Registry) error {
+	if typeutils.IsZero(m.YieldAfterMinutes) { // not required
+		return nil
+	}
+
+	if err := validate.MinimumInt("yieldAfterMinutes", "body", *m.YieldAfterMinutes, 0, false); err != nil {
+		return err
+	}
+
+	if err := validate.MaximumInt("yieldAfterMinutes", "body", *m.YieldAfterMinutes, 525600, false); err != nil {
+		return err
+	}
+
+	return nil
+}
+
 // ContextValidate validate this environment based on the context it is used
 func (m *Environment) ContextValidate(ctx context.Context, formats strfmt.Registry) error {
 	var res []error
 
+	if err := m.contextValidateDeploymentConfiguration(ctx, formats); err != nil {
+		res = append(res, err)
+	}
+
 	if err := m.contextValidateInstanceGroup(ctx, formats); err != nil {
+		res = append(res, err)
+	}
+
+	if err := m.contextValidateMetadata(ctx, formats); err != nil {
+		res = append(res, err)
+	}
+
+	if err := m.contextValidateTaskSettings(ctx, formats); err != nil {
 		res = append(res, err)
 	}
 
 	if len(res) > 0 {
 		return errors.CompositeValidationError(res...)
 	}
+	return nil
+}
+
+func (m *Environment) contextValidateDeploymentConfiguration(ctx context.Context, formats strfmt.Registry) error {
+
+	if m.DeploymentConfiguration != nil {
+
+		if typeutils.IsZero(m.DeploymentConfiguration) { // not required
+			return nil
+		}
+
+		if err := m.DeploymentConfiguration.ContextValidate(ctx, formats); err != nil {
+			ve := new(errors.Validation)
+			if stderrors.As(err, &ve) {
+				return ve.ValidateName("deploymentConfiguration")
+			}
+			ce := new(errors.CompositeError)
+			if stderrors.As(err, &ce) {
+				return ce.ValidateName("deploymentConfiguration")
+			}
+
+			return err
+		}
+	}
+
 	return nil
 }
 
@@ -195,6 +538,56 @@ func (m *Environment) contextValidateInstanceGroup(ctx context.Context, formats 
 			ce := new(errors.CompositeError)
 			if stderrors.As(err, &ce) {
 				return ce.ValidateName("instanceGroup")
+			}
+
+			return err
+		}
+	}
+
+	return nil
+}
+
+func (m *Environment) contextValidateMetadata(ctx context.Context, formats strfmt.Registry) error {
+
+	if m.Metadata != nil {
+
+		if typeutils.IsZero(m.Metadata) { // not required
+			return nil
+		}
+
+		if err := m.Metadata.ContextValidate(ctx, formats); err != nil {
+			ve := new(errors.Validation)
+			if stderrors.As(err, &ve) {
+				return ve.ValidateName("metadata")
+			}
+			ce := new(errors.CompositeError)
+			if stderrors.As(err, &ce) {
+				return ce.ValidateName("metadata")
+			}
+
+			return err
+		}
+	}
+
+	return nil
+}
+
+func (m *Environment) contextValidateTaskSettings(ctx context.Context, formats strfmt.Registry) error {
+
+	if m.TaskSettings != nil {
+
+		if typeutils.IsZero(m.TaskSettings) { // not required
+			return nil
+		}
+
+		if err := m.TaskSettings.ContextValidate(ctx, formats); err != nil {
+			ve := new(errors.Validation)
+			if stderrors.As(err, &ve) {
+				return ve.ValidateName("taskSettings")
+			}
+			ce := new(errors.CompositeError)
+			if stderrors.As(err, &ce) {
+				return ce.ValidateName("taskSettings")
 			}
 
 			return err

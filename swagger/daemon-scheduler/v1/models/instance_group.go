@@ -4,10 +4,13 @@ package models
 
 import (
 	"context"
+	stderrors "errors"
+	"strconv"
 
 	"github.com/go-openapi/errors"
 	"github.com/go-openapi/strfmt"
 	"github.com/go-openapi/swag/jsonutils"
+	"github.com/go-openapi/swag/typeutils"
 	"github.com/go-openapi/validate"
 )
 
@@ -16,23 +19,75 @@ import (
 // swagger:model InstanceGroup
 type InstanceGroup struct {
 
+	// Attributes that an instance must have, all of them.
+	// Max Items: 50
+	Attributes []*Attribute `json:"attributes"`
+
 	// The cluster; a name or an ARN in requests, the ARN in answers.
 	// Required: true
 	// Min Length: 1
 	Cluster *string `json:"cluster"`
+
+	// Which container instances, in ECS's cluster query language; all when empty. The README says what of it is known.
+	// Max Length: 4096
+	Query string `json:"query,omitempty"`
 }
 
 // Validate validates this instance group
 func (m *InstanceGroup) Validate(formats strfmt.Registry) error {
 	var res []error
 
+	if err := m.validateAttributes(formats); err != nil {
+		res = append(res, err)
+	}
+
 	if err := m.validateCluster(formats); err != nil {
+		res = append(res, err)
+	}
+
+	if err := m.validateQuery(formats); err != nil {
 		res = append(res, err)
 	}
 
 	if len(res) > 0 {
 		return errors.CompositeValidationError(res...)
 	}
+	return nil
+}
+
+func (m *InstanceGroup) validateAttributes(formats strfmt.Registry) error {
+	if typeutils.IsZero(m.Attributes) { // not required
+		return nil
+	}
+
+	iAttributesSize := int64(len(m.Attributes))
+
+	if err := validate.MaxItems("attributes", "body", iAttributesSize, 50); err != nil {
+		return err
+	}
+
+	for i := 0; i < len(m.Attributes); i++ {
+		if typeutils.IsZero(m.Attributes[i]) { // not required
+			continue
+		}
+
+		if m.Attributes[i] != nil {
+			if err := m.Attributes[i].Validate(formats); err != nil {
+				ve := new(errors.Validation)
+				if stderrors.As(err, &ve) {
+					return ve.ValidateName("attributes" + "." + strconv.Itoa(i))
+				}
+				ce := new(errors.CompositeError)
+				if stderrors.As(err, &ce) {
+					return ce.ValidateName("attributes" + "." + strconv.Itoa(i))
+				}
+
+				return err
+			}
+		}
+
+	}
+
 	return nil
 }
 
@@ -49,8 +104,58 @@ func (m *InstanceGroup) validateCluster(formats strfmt.Registry) error {
 	return nil
 }
 
-// ContextValidate validates this instance group based on context it is used
+func (m *InstanceGroup) validateQuery(formats strfmt.Registry) error {
+	if typeutils.IsZero(m.Query) { // not required
+		return nil
+	}
+
+	if err := validate.MaxLength("query", "body", m.Query, 4096); err != nil {
+		return err
+	}
+
+	return nil
+}
+
+// ContextValidate validate this instance group based on the context it is used
 func (m *InstanceGroup) ContextValidate(ctx context.Context, formats strfmt.Registry) error {
+	var res []error
+
+	if err := m.contextValidateAttributes(ctx, formats); err != nil {
+		res = append(res, err)
+	}
+
+	if len(res) > 0 {
+		return errors.CompositeValidationError(res...)
+	}
+	return nil
+}
+
+func (m *InstanceGroup) contextValidateAttributes(ctx context.Context, formats strfmt.Registry) error {
+
+	for i := 0; i < len(m.Attributes); i++ {
+
+		if m.Attributes[i] != nil {
+
+			if typeutils.IsZero(m.Attributes[i]) { // not required
+				return nil
+			}
+
+			if err := m.Attributes[i].ContextValidate(ctx, formats); err != nil {
+				ve := new(errors.Validation)
+				if stderrors.As(err, &ve) {
+					return ve.ValidateName("attributes" + "." + strconv.Itoa(i))
+				}
+				ce := new(errors.CompositeError)
+				if stderrors.As(err, &ce) {
+					return ce.ValidateName("attributes" + "." + strconv.Itoa(i))
+				}
+
+				return err
+			}
+		}
+
+	}
+
 	return nil
 }
 

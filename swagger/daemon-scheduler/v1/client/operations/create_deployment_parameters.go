@@ -11,6 +11,7 @@ import (
 	"github.com/go-openapi/runtime"
 	cr "github.com/go-openapi/runtime/client"
 	"github.com/go-openapi/strfmt"
+	"github.com/go-openapi/swag/conv"
 )
 
 // NewCreateDeploymentParams creates a new CreateDeploymentParams object,
@@ -66,6 +67,11 @@ type CreateDeploymentParams struct {
 	//
 	// The environment's deployment token, a lower-case uuid; good for one deployment.
 	DeploymentToken string
+
+	// DryRun.
+	//
+	// With true nothing is created, and the answer's plan says what would be started and stopped where, and why.
+	DryRun *bool
 
 	// Name.
 	//
@@ -140,6 +146,17 @@ func (o *CreateDeploymentParams) SetDeploymentToken(deploymentToken string) {
 	o.DeploymentToken = deploymentToken
 }
 
+// WithDryRun adds the dryRun to the create deployment params.
+func (o *CreateDeploymentParams) WithDryRun(dryRun *bool) *CreateDeploymentParams {
+	o.SetDryRun(dryRun)
+	return o
+}
+
+// SetDryRun adds the dryRun to the create deployment params.
+func (o *CreateDeploymentParams) SetDryRun(dryRun *bool) {
+	o.DryRun = dryRun
+}
+
 // WithName adds the name to the create deployment params.
 func (o *CreateDeploymentParams) WithName(name string) *CreateDeploymentParams {
 	o.SetName(name)
@@ -165,6 +182,23 @@ func (o *CreateDeploymentParams) WriteToRequest(r runtime.ClientRequest, reg str
 
 		if err := r.SetQueryParam("deploymentToken", qDeploymentToken); err != nil {
 			return err
+		}
+	}
+
+	if o.DryRun != nil {
+
+		// query param dryRun
+		var qrDryRun bool
+
+		if o.DryRun != nil {
+			qrDryRun = *o.DryRun
+		}
+		qDryRun := conv.FormatBool(qrDryRun)
+		if qDryRun != "" {
+
+			if err := r.SetQueryParam("dryRun", qDryRun); err != nil {
+				return err
+			}
 		}
 	}
 

@@ -39,6 +39,12 @@ func (o *CreateDeploymentReader) ReadResponse(response runtime.ClientResponse, c
 			return nil, err
 		}
 		return nil, result
+	case 409:
+		result := NewCreateDeploymentConflict()
+		if err := result.readResponse(response, consumer, o.formats); err != nil {
+			return nil, err
+		}
+		return nil, result
 	case 500:
 		result := NewCreateDeploymentInternalServerError()
 		if err := result.readResponse(response, consumer, o.formats); err != nil {
@@ -131,7 +137,7 @@ func NewCreateDeploymentBadRequest() *CreateDeploymentBadRequest {
 
 // CreateDeploymentBadRequest describes a response with status code 400, with default header values.
 //
-// The token is missing, malformed, outdated or used, or a deployment is in progress.
+// The token is missing, malformed, outdated or used, a deployment is in progress, or dryRun is neither true nor false.
 type CreateDeploymentBadRequest struct {
 	Payload string
 }
@@ -256,6 +262,72 @@ func (o *CreateDeploymentNotFound) readResponse(response runtime.ClientResponse,
 	return nil
 }
 
+// NewCreateDeploymentConflict creates a CreateDeploymentConflict with default headers values
+func NewCreateDeploymentConflict() *CreateDeploymentConflict {
+	return &CreateDeploymentConflict{}
+}
+
+// CreateDeploymentConflict describes a response with status code 409, with default header values.
+//
+// The environment is being deleted.
+type CreateDeploymentConflict struct {
+	Payload string
+}
+
+// IsSuccess returns true when this create deployment conflict response has a 2xx status code
+func (o *CreateDeploymentConflict) IsSuccess() bool {
+	return false
+}
+
+// IsRedirect returns true when this create deployment conflict response has a 3xx status code
+func (o *CreateDeploymentConflict) IsRedirect() bool {
+	return false
+}
+
+// IsClientError returns true when this create deployment conflict response has a 4xx status code
+func (o *CreateDeploymentConflict) IsClientError() bool {
+	return true
+}
+
+// IsServerError returns true when this create deployment conflict response has a 5xx status code
+func (o *CreateDeploymentConflict) IsServerError() bool {
+	return false
+}
+
+// IsCode returns true when this create deployment conflict response a status code equal to that given
+func (o *CreateDeploymentConflict) IsCode(code int) bool {
+	return code == 409
+}
+
+// Code gets the status code for the create deployment conflict response
+func (o *CreateDeploymentConflict) Code() int {
+	return 409
+}
+
+func (o *CreateDeploymentConflict) Error() string {
+	payload, _ := json.Marshal(o.Payload)
+	return fmt.Sprintf("[POST /environments/{name}/deployments][%d] createDeploymentConflict %s", 409, payload)
+}
+
+func (o *CreateDeploymentConflict) String() string {
+	payload, _ := json.Marshal(o.Payload)
+	return fmt.Sprintf("[POST /environments/{name}/deployments][%d] createDeploymentConflict %s", 409, payload)
+}
+
+func (o *CreateDeploymentConflict) GetPayload() string {
+	return o.Payload
+}
+
+func (o *CreateDeploymentConflict) readResponse(response runtime.ClientResponse, consumer runtime.Consumer, formats strfmt.Registry) error {
+
+	// response payload
+	if err := consumer.Consume(response.Body(), &o.Payload); err != nil && !stderrors.Is(err, io.EOF) {
+		return err
+	}
+
+	return nil
+}
+
 // NewCreateDeploymentInternalServerError creates a CreateDeploymentInternalServerError with default headers values
 func NewCreateDeploymentInternalServerError() *CreateDeploymentInternalServerError {
 	return &CreateDeploymentInternalServerError{}
@@ -329,7 +401,7 @@ func NewCreateDeploymentServiceUnavailable() *CreateDeploymentServiceUnavailable
 
 // CreateDeploymentServiceUnavailable describes a response with status code 503, with default header values.
 //
-// etcd does not answer; another try is worth it.
+// etcd does not answer, or dryRun was asked for while the copy of the clusters is not current; another try is worth it.
 type CreateDeploymentServiceUnavailable struct {
 	Payload string
 }

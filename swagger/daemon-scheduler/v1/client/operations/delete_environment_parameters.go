@@ -11,6 +11,7 @@ import (
 	"github.com/go-openapi/runtime"
 	cr "github.com/go-openapi/runtime/client"
 	"github.com/go-openapi/strfmt"
+	"github.com/go-openapi/swag/conv"
 )
 
 // NewDeleteEnvironmentParams creates a new DeleteEnvironmentParams object,
@@ -66,6 +67,11 @@ type DeleteEnvironmentParams struct {
 	//
 	// The environment's name.
 	Name string
+
+	// StopTasks.
+	//
+	// Whether its tasks are stopped; false by default.
+	StopTasks *bool
 
 	HTTPClient *http.Client
 
@@ -135,6 +141,17 @@ func (o *DeleteEnvironmentParams) SetName(name string) {
 	o.Name = name
 }
 
+// WithStopTasks adds the stopTasks to the delete environment params.
+func (o *DeleteEnvironmentParams) WithStopTasks(stopTasks *bool) *DeleteEnvironmentParams {
+	o.SetStopTasks(stopTasks)
+	return o
+}
+
+// SetStopTasks adds the stopTasks to the delete environment params.
+func (o *DeleteEnvironmentParams) SetStopTasks(stopTasks *bool) {
+	o.StopTasks = stopTasks
+}
+
 // WriteToRequest writes these params to a [runtime.ClientRequest].
 func (o *DeleteEnvironmentParams) WriteToRequest(r runtime.ClientRequest, reg strfmt.Registry) error {
 	if err := r.SetTimeout(o.inner.timeout); err != nil {
@@ -145,6 +162,23 @@ func (o *DeleteEnvironmentParams) WriteToRequest(r runtime.ClientRequest, reg st
 	// path param name
 	if err := r.SetPathParam("name", o.Name); err != nil {
 		return err
+	}
+
+	if o.StopTasks != nil {
+
+		// query param stopTasks
+		var qrStopTasks bool
+
+		if o.StopTasks != nil {
+			qrStopTasks = *o.StopTasks
+		}
+		qStopTasks := conv.FormatBool(qrStopTasks)
+		if qStopTasks != "" {
+
+			if err := r.SetQueryParam("stopTasks", qStopTasks); err != nil {
+				return err
+			}
+		}
 	}
 
 	if len(res) > 0 {

@@ -26,6 +26,12 @@ func (o *DeleteEnvironmentReader) ReadResponse(response runtime.ClientResponse, 
 			return nil, err
 		}
 		return result, nil
+	case 400:
+		result := NewDeleteEnvironmentBadRequest()
+		if err := result.readResponse(response, consumer, o.formats); err != nil {
+			return nil, err
+		}
+		return nil, result
 	case 500:
 		result := NewDeleteEnvironmentInternalServerError()
 		if err := result.readResponse(response, consumer, o.formats); err != nil {
@@ -50,7 +56,7 @@ func NewDeleteEnvironmentOK() *DeleteEnvironmentOK {
 
 // DeleteEnvironmentOK describes a response with status code 200, with default header values.
 //
-// There is no such environment any more.
+// There is no such environment any more, or it is being deleted.
 type DeleteEnvironmentOK struct {
 }
 
@@ -93,6 +99,72 @@ func (o *DeleteEnvironmentOK) String() string {
 }
 
 func (o *DeleteEnvironmentOK) readResponse(response runtime.ClientResponse, consumer runtime.Consumer, formats strfmt.Registry) error {
+
+	return nil
+}
+
+// NewDeleteEnvironmentBadRequest creates a DeleteEnvironmentBadRequest with default headers values
+func NewDeleteEnvironmentBadRequest() *DeleteEnvironmentBadRequest {
+	return &DeleteEnvironmentBadRequest{}
+}
+
+// DeleteEnvironmentBadRequest describes a response with status code 400, with default header values.
+//
+// stopTasks is neither true nor false.
+type DeleteEnvironmentBadRequest struct {
+	Payload string
+}
+
+// IsSuccess returns true when this delete environment bad request response has a 2xx status code
+func (o *DeleteEnvironmentBadRequest) IsSuccess() bool {
+	return false
+}
+
+// IsRedirect returns true when this delete environment bad request response has a 3xx status code
+func (o *DeleteEnvironmentBadRequest) IsRedirect() bool {
+	return false
+}
+
+// IsClientError returns true when this delete environment bad request response has a 4xx status code
+func (o *DeleteEnvironmentBadRequest) IsClientError() bool {
+	return true
+}
+
+// IsServerError returns true when this delete environment bad request response has a 5xx status code
+func (o *DeleteEnvironmentBadRequest) IsServerError() bool {
+	return false
+}
+
+// IsCode returns true when this delete environment bad request response a status code equal to that given
+func (o *DeleteEnvironmentBadRequest) IsCode(code int) bool {
+	return code == 400
+}
+
+// Code gets the status code for the delete environment bad request response
+func (o *DeleteEnvironmentBadRequest) Code() int {
+	return 400
+}
+
+func (o *DeleteEnvironmentBadRequest) Error() string {
+	payload, _ := json.Marshal(o.Payload)
+	return fmt.Sprintf("[DELETE /environments/{name}][%d] deleteEnvironmentBadRequest %s", 400, payload)
+}
+
+func (o *DeleteEnvironmentBadRequest) String() string {
+	payload, _ := json.Marshal(o.Payload)
+	return fmt.Sprintf("[DELETE /environments/{name}][%d] deleteEnvironmentBadRequest %s", 400, payload)
+}
+
+func (o *DeleteEnvironmentBadRequest) GetPayload() string {
+	return o.Payload
+}
+
+func (o *DeleteEnvironmentBadRequest) readResponse(response runtime.ClientResponse, consumer runtime.Consumer, formats strfmt.Registry) error {
+
+	// response payload
+	if err := consumer.Consume(response.Body(), &o.Payload); err != nil && !stderrors.Is(err, io.EOF) {
+		return err
+	}
 
 	return nil
 }

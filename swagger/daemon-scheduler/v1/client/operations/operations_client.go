@@ -53,6 +53,50 @@ type Client struct {
 // ClientOption may be used to customize the behavior of Client methods.
 type ClientOption func(*runtime.ClientOperation)
 
+// This client is generated with a few options you might find useful for your swagger spec.
+//
+// Feel free to add you own set of options.
+
+// WithContentType allows the client to force the Content-Type header
+// to negotiate a specific Consumer from the server.
+//
+// You may use this option to set arbitrary extensions to your MIME media type.
+func WithContentType(mime string) ClientOption {
+	return func(r *runtime.ClientOperation) {
+		r.ConsumesMediaTypes = []string{mime}
+	}
+}
+
+// WithContentTypeApplicationJSON sets the Content-Type header to "application/json".
+func WithContentTypeApplicationJSON(r *runtime.ClientOperation) {
+	r.ConsumesMediaTypes = []string{"application/json"}
+}
+
+// WithContentTypeApplicationMergePatchJSON sets the Content-Type header to "application/merge-patch+json".
+func WithContentTypeApplicationMergePatchJSON(r *runtime.ClientOperation) {
+	r.ConsumesMediaTypes = []string{"application/merge-patch+json"}
+}
+
+// WithAccept allows the client to force the Accept header
+// to negotiate a specific Producer from the server.
+//
+// You may use this option to set arbitrary extensions to your MIME media type.
+func WithAccept(mime string) ClientOption {
+	return func(r *runtime.ClientOperation) {
+		r.ProducesMediaTypes = []string{mime}
+	}
+}
+
+// WithAcceptApplicationJSON sets the Accept header to "application/json".
+func WithAcceptApplicationJSON(r *runtime.ClientOperation) {
+	r.ProducesMediaTypes = []string{"application/json"}
+}
+
+// WithAcceptApplicationOctetStream sets the Accept header to "application/octet-stream".
+func WithAcceptApplicationOctetStream(r *runtime.ClientOperation) {
+	r.ProducesMediaTypes = []string{"application/octet-stream"}
+}
+
 // ClientService is the interface for Client methods.
 type ClientService interface {
 
@@ -104,17 +148,71 @@ type ClientService interface {
 	// ListEnvironmentsContext list environments.
 	ListEnvironmentsContext(ctx context.Context, params *ListEnvironmentsParams, opts ...ClientOption) (*ListEnvironmentsOK, error)
 
+	// ListInstances list what the container instances of an environment s cluster do for it.
+	ListInstances(params *ListInstancesParams, opts ...ClientOption) (*ListInstancesOK, error)
+
+	// ListInstancesContext list what the container instances of an environment s cluster do for it.
+	ListInstancesContext(ctx context.Context, params *ListInstancesParams, opts ...ClientOption) (*ListInstancesOK, error)
+
+	// ListRevisions list an environment s revisions.
+	ListRevisions(params *ListRevisionsParams, opts ...ClientOption) (*ListRevisionsOK, error)
+
+	// ListRevisionsContext list an environment s revisions.
+	ListRevisionsContext(ctx context.Context, params *ListRevisionsParams, opts ...ClientOption) (*ListRevisionsOK, error)
+
+	// PauseEnvironment pause an environment.
+	PauseEnvironment(params *PauseEnvironmentParams, opts ...ClientOption) (*PauseEnvironmentOK, error)
+
+	// PauseEnvironmentContext pause an environment.
+	PauseEnvironmentContext(ctx context.Context, params *PauseEnvironmentParams, opts ...ClientOption) (*PauseEnvironmentOK, error)
+
 	// Ping is the service alive.
 	Ping(params *PingParams, opts ...ClientOption) (*PingOK, error)
 
 	// PingContext is the service alive.
 	PingContext(ctx context.Context, params *PingParams, opts ...ClientOption) (*PingOK, error)
 
+	// PromoteDeployment let a deployment go on after its canary.
+	PromoteDeployment(params *PromoteDeploymentParams, opts ...ClientOption) (*PromoteDeploymentOK, error)
+
+	// PromoteDeploymentContext let a deployment go on after its canary.
+	PromoteDeploymentContext(ctx context.Context, params *PromoteDeploymentParams, opts ...ClientOption) (*PromoteDeploymentOK, error)
+
 	// Ready can the service do its work.
 	Ready(params *ReadyParams, opts ...ClientOption) (*ReadyOK, error)
 
 	// ReadyContext can the service do its work.
 	ReadyContext(ctx context.Context, params *ReadyParams, opts ...ClientOption) (*ReadyOK, error)
+
+	// ResumeEnvironment resume a paused environment.
+	ResumeEnvironment(params *ResumeEnvironmentParams, opts ...ClientOption) (*ResumeEnvironmentOK, error)
+
+	// ResumeEnvironmentContext resume a paused environment.
+	ResumeEnvironmentContext(ctx context.Context, params *ResumeEnvironmentParams, opts ...ClientOption) (*ResumeEnvironmentOK, error)
+
+	// RollbackEnvironment go back to the last deployment that was completed.
+	RollbackEnvironment(params *RollbackEnvironmentParams, opts ...ClientOption) (*RollbackEnvironmentOK, error)
+
+	// RollbackEnvironmentContext go back to the last deployment that was completed.
+	RollbackEnvironmentContext(ctx context.Context, params *RollbackEnvironmentParams, opts ...ClientOption) (*RollbackEnvironmentOK, error)
+
+	// StopDeployment stop a deployment in progress.
+	StopDeployment(params *StopDeploymentParams, opts ...ClientOption) (*StopDeploymentOK, error)
+
+	// StopDeploymentContext stop a deployment in progress.
+	StopDeploymentContext(ctx context.Context, params *StopDeploymentParams, opts ...ClientOption) (*StopDeploymentOK, error)
+
+	// StreamEnvironments follow the changes of environments.
+	StreamEnvironments(params *StreamEnvironmentsParams, opts ...ClientOption) (*StreamEnvironmentsOK, error)
+
+	// StreamEnvironmentsContext follow the changes of environments.
+	StreamEnvironmentsContext(ctx context.Context, params *StreamEnvironmentsParams, opts ...ClientOption) (*StreamEnvironmentsOK, error)
+
+	// UpdateEnvironment update an environment.
+	UpdateEnvironment(params *UpdateEnvironmentParams, opts ...ClientOption) (*UpdateEnvironmentOK, error)
+
+	// UpdateEnvironmentContext update an environment.
+	UpdateEnvironmentContext(ctx context.Context, params *UpdateEnvironmentParams, opts ...ClientOption) (*UpdateEnvironmentOK, error)
 
 	SetTransport(transport runtime.ContextualTransport)
 }
@@ -253,7 +351,7 @@ func (a *Client) CreateEnvironmentContext(ctx context.Context, params *CreateEnv
 
 // DeleteEnvironment deletes an environment.
 //
-// Its tasks go on running. Deleting what is not there succeeds..
+// Its tasks go on running, unless stopTasks is true: then they are stopped, and until they have, the environment has the status deleting and its name is taken. Deleting what is not there succeeds..
 //
 // This method does not support injected context.
 // However, timeout and opentracing contexts are honored whenever enabled.
@@ -272,7 +370,7 @@ func (a *Client) DeleteEnvironment(params *DeleteEnvironmentParams, opts ...Clie
 
 // DeleteEnvironmentContext deletes an environment.
 //
-// Its tasks go on running. Deleting what is not there succeeds..
+// Its tasks go on running, unless stopTasks is true: then they are stopped, and until they have, the environment has the status deleting and its name is taken. Deleting what is not there succeeds..
 //
 // Do not use the deprecated [DeleteEnvironmentParams.Context] with this method: it would be ignored.
 func (a *Client) DeleteEnvironmentContext(ctx context.Context, params *DeleteEnvironmentParams, opts ...ClientOption) (*DeleteEnvironmentOK, error) {
@@ -627,6 +725,204 @@ func (a *Client) ListEnvironmentsContext(ctx context.Context, params *ListEnviro
 	panic(msg)
 }
 
+// ListInstances lists what the container instances of an environment s cluster do for it.
+//
+// What each instance runs, lacks or waits for, and why..
+//
+// This method does not support injected context.
+// However, timeout and opentracing contexts are honored whenever enabled.
+//
+// If you need to pass a specific context, use [Client.ListInstancesContext] instead.
+func (a *Client) ListInstances(params *ListInstancesParams, opts ...ClientOption) (*ListInstancesOK, error) {
+	var ctx context.Context
+	if params.inner.ctx != nil {
+		ctx = params.inner.ctx
+	} else {
+		ctx = context.Background()
+	}
+
+	return a.ListInstancesContext(ctx, params, opts...)
+}
+
+// ListInstancesContext lists what the container instances of an environment s cluster do for it.
+//
+// What each instance runs, lacks or waits for, and why..
+//
+// Do not use the deprecated [ListInstancesParams.Context] with this method: it would be ignored.
+func (a *Client) ListInstancesContext(ctx context.Context, params *ListInstancesParams, opts ...ClientOption) (*ListInstancesOK, error) {
+	// NOTE: parameters are not validated before sending
+	if params == nil {
+		params = NewListInstancesParams()
+	}
+
+	op := &runtime.ClientOperation{
+		ID:                 "ListInstances",
+		Method:             "GET",
+		PathPattern:        "/environments/{name}/instances",
+		ProducesMediaTypes: []string{"application/json"},
+		ConsumesMediaTypes: []string{"application/json"},
+		Schemes:            []string{"http"},
+		Params:             params,
+		Reader:             &ListInstancesReader{formats: a.formats},
+		Client:             params.HTTPClient,
+	}
+
+	for _, opt := range opts {
+		opt(op)
+	}
+
+	result, err := a.transport.SubmitContext(ctx, op)
+	if err != nil {
+		return nil, err
+	}
+
+	// only one success response has to be checked
+	success, ok := result.(*ListInstancesOK)
+	if ok {
+		return success, nil
+	}
+
+	// unexpected success response.
+
+	// no default response is defined.
+	//
+	// safeguard: normally, in the absence of a default response, unknown success responses return an error above: so this is a codegen issue
+	msg := fmt.Sprintf("unexpected success response for ListInstances: API contract not enforced by server. Client expected to get an error, but got: %T", result)
+	panic(msg)
+}
+
+// ListRevisions lists an environment s revisions.
+//
+// Creating an environment makes its first revision, every update another one. Old ones that no deployment needs are forgotten..
+//
+// This method does not support injected context.
+// However, timeout and opentracing contexts are honored whenever enabled.
+//
+// If you need to pass a specific context, use [Client.ListRevisionsContext] instead.
+func (a *Client) ListRevisions(params *ListRevisionsParams, opts ...ClientOption) (*ListRevisionsOK, error) {
+	var ctx context.Context
+	if params.inner.ctx != nil {
+		ctx = params.inner.ctx
+	} else {
+		ctx = context.Background()
+	}
+
+	return a.ListRevisionsContext(ctx, params, opts...)
+}
+
+// ListRevisionsContext lists an environment s revisions.
+//
+// Creating an environment makes its first revision, every update another one. Old ones that no deployment needs are forgotten..
+//
+// Do not use the deprecated [ListRevisionsParams.Context] with this method: it would be ignored.
+func (a *Client) ListRevisionsContext(ctx context.Context, params *ListRevisionsParams, opts ...ClientOption) (*ListRevisionsOK, error) {
+	// NOTE: parameters are not validated before sending
+	if params == nil {
+		params = NewListRevisionsParams()
+	}
+
+	op := &runtime.ClientOperation{
+		ID:                 "ListRevisions",
+		Method:             "GET",
+		PathPattern:        "/environments/{name}/revisions",
+		ProducesMediaTypes: []string{"application/json"},
+		ConsumesMediaTypes: []string{"application/json"},
+		Schemes:            []string{"http"},
+		Params:             params,
+		Reader:             &ListRevisionsReader{formats: a.formats},
+		Client:             params.HTTPClient,
+	}
+
+	for _, opt := range opts {
+		opt(op)
+	}
+
+	result, err := a.transport.SubmitContext(ctx, op)
+	if err != nil {
+		return nil, err
+	}
+
+	// only one success response has to be checked
+	success, ok := result.(*ListRevisionsOK)
+	if ok {
+		return success, nil
+	}
+
+	// unexpected success response.
+
+	// no default response is defined.
+	//
+	// safeguard: normally, in the absence of a default response, unknown success responses return an error above: so this is a codegen issue
+	msg := fmt.Sprintf("unexpected success response for ListRevisions: API contract not enforced by server. Client expected to get an error, but got: %T", result)
+	panic(msg)
+}
+
+// PauseEnvironment pauses an environment.
+//
+// Nothing is started or stopped for it until it is resumed. Pausing a paused one succeeds..
+//
+// This method does not support injected context.
+// However, timeout and opentracing contexts are honored whenever enabled.
+//
+// If you need to pass a specific context, use [Client.PauseEnvironmentContext] instead.
+func (a *Client) PauseEnvironment(params *PauseEnvironmentParams, opts ...ClientOption) (*PauseEnvironmentOK, error) {
+	var ctx context.Context
+	if params.inner.ctx != nil {
+		ctx = params.inner.ctx
+	} else {
+		ctx = context.Background()
+	}
+
+	return a.PauseEnvironmentContext(ctx, params, opts...)
+}
+
+// PauseEnvironmentContext pauses an environment.
+//
+// Nothing is started or stopped for it until it is resumed. Pausing a paused one succeeds..
+//
+// Do not use the deprecated [PauseEnvironmentParams.Context] with this method: it would be ignored.
+func (a *Client) PauseEnvironmentContext(ctx context.Context, params *PauseEnvironmentParams, opts ...ClientOption) (*PauseEnvironmentOK, error) {
+	// NOTE: parameters are not validated before sending
+	if params == nil {
+		params = NewPauseEnvironmentParams()
+	}
+
+	op := &runtime.ClientOperation{
+		ID:                 "PauseEnvironment",
+		Method:             "POST",
+		PathPattern:        "/environments/{name}/pause",
+		ProducesMediaTypes: []string{"application/json"},
+		ConsumesMediaTypes: []string{"application/json"},
+		Schemes:            []string{"http"},
+		Params:             params,
+		Reader:             &PauseEnvironmentReader{formats: a.formats},
+		Client:             params.HTTPClient,
+	}
+
+	for _, opt := range opts {
+		opt(op)
+	}
+
+	result, err := a.transport.SubmitContext(ctx, op)
+	if err != nil {
+		return nil, err
+	}
+
+	// only one success response has to be checked
+	success, ok := result.(*PauseEnvironmentOK)
+	if ok {
+		return success, nil
+	}
+
+	// unexpected success response.
+
+	// no default response is defined.
+	//
+	// safeguard: normally, in the absence of a default response, unknown success responses return an error above: so this is a codegen issue
+	msg := fmt.Sprintf("unexpected success response for PauseEnvironment: API contract not enforced by server. Client expected to get an error, but got: %T", result)
+	panic(msg)
+}
+
 // Ping is the service alive.
 //
 // Always answers 200 with no body while the process serves..
@@ -693,6 +989,72 @@ func (a *Client) PingContext(ctx context.Context, params *PingParams, opts ...Cl
 	panic(msg)
 }
 
+// PromoteDeployment lets a deployment go on after its canary.
+//
+// Promoting twice succeeds..
+//
+// This method does not support injected context.
+// However, timeout and opentracing contexts are honored whenever enabled.
+//
+// If you need to pass a specific context, use [Client.PromoteDeploymentContext] instead.
+func (a *Client) PromoteDeployment(params *PromoteDeploymentParams, opts ...ClientOption) (*PromoteDeploymentOK, error) {
+	var ctx context.Context
+	if params.inner.ctx != nil {
+		ctx = params.inner.ctx
+	} else {
+		ctx = context.Background()
+	}
+
+	return a.PromoteDeploymentContext(ctx, params, opts...)
+}
+
+// PromoteDeploymentContext lets a deployment go on after its canary.
+//
+// Promoting twice succeeds..
+//
+// Do not use the deprecated [PromoteDeploymentParams.Context] with this method: it would be ignored.
+func (a *Client) PromoteDeploymentContext(ctx context.Context, params *PromoteDeploymentParams, opts ...ClientOption) (*PromoteDeploymentOK, error) {
+	// NOTE: parameters are not validated before sending
+	if params == nil {
+		params = NewPromoteDeploymentParams()
+	}
+
+	op := &runtime.ClientOperation{
+		ID:                 "PromoteDeployment",
+		Method:             "POST",
+		PathPattern:        "/environments/{name}/deployments/{id}/promote",
+		ProducesMediaTypes: []string{"application/json"},
+		ConsumesMediaTypes: []string{"application/json"},
+		Schemes:            []string{"http"},
+		Params:             params,
+		Reader:             &PromoteDeploymentReader{formats: a.formats},
+		Client:             params.HTTPClient,
+	}
+
+	for _, opt := range opts {
+		opt(op)
+	}
+
+	result, err := a.transport.SubmitContext(ctx, op)
+	if err != nil {
+		return nil, err
+	}
+
+	// only one success response has to be checked
+	success, ok := result.(*PromoteDeploymentOK)
+	if ok {
+		return success, nil
+	}
+
+	// unexpected success response.
+
+	// no default response is defined.
+	//
+	// safeguard: normally, in the absence of a default response, unknown success responses return an error above: so this is a codegen issue
+	msg := fmt.Sprintf("unexpected success response for PromoteDeployment: API contract not enforced by server. Client expected to get an error, but got: %T", result)
+	panic(msg)
+}
+
 // Ready cans the service do its work.
 //
 // Ready while etcd answers and the copy of the clusters is complete and current. A replica that does not lead is ready too..
@@ -756,6 +1118,336 @@ func (a *Client) ReadyContext(ctx context.Context, params *ReadyParams, opts ...
 	//
 	// safeguard: normally, in the absence of a default response, unknown success responses return an error above: so this is a codegen issue
 	msg := fmt.Sprintf("unexpected success response for Ready: API contract not enforced by server. Client expected to get an error, but got: %T", result)
+	panic(msg)
+}
+
+// ResumeEnvironment resumes a paused environment.
+//
+// Resuming one that is not paused succeeds..
+//
+// This method does not support injected context.
+// However, timeout and opentracing contexts are honored whenever enabled.
+//
+// If you need to pass a specific context, use [Client.ResumeEnvironmentContext] instead.
+func (a *Client) ResumeEnvironment(params *ResumeEnvironmentParams, opts ...ClientOption) (*ResumeEnvironmentOK, error) {
+	var ctx context.Context
+	if params.inner.ctx != nil {
+		ctx = params.inner.ctx
+	} else {
+		ctx = context.Background()
+	}
+
+	return a.ResumeEnvironmentContext(ctx, params, opts...)
+}
+
+// ResumeEnvironmentContext resumes a paused environment.
+//
+// Resuming one that is not paused succeeds..
+//
+// Do not use the deprecated [ResumeEnvironmentParams.Context] with this method: it would be ignored.
+func (a *Client) ResumeEnvironmentContext(ctx context.Context, params *ResumeEnvironmentParams, opts ...ClientOption) (*ResumeEnvironmentOK, error) {
+	// NOTE: parameters are not validated before sending
+	if params == nil {
+		params = NewResumeEnvironmentParams()
+	}
+
+	op := &runtime.ClientOperation{
+		ID:                 "ResumeEnvironment",
+		Method:             "POST",
+		PathPattern:        "/environments/{name}/resume",
+		ProducesMediaTypes: []string{"application/json"},
+		ConsumesMediaTypes: []string{"application/json"},
+		Schemes:            []string{"http"},
+		Params:             params,
+		Reader:             &ResumeEnvironmentReader{formats: a.formats},
+		Client:             params.HTTPClient,
+	}
+
+	for _, opt := range opts {
+		opt(op)
+	}
+
+	result, err := a.transport.SubmitContext(ctx, op)
+	if err != nil {
+		return nil, err
+	}
+
+	// only one success response has to be checked
+	success, ok := result.(*ResumeEnvironmentOK)
+	if ok {
+		return success, nil
+	}
+
+	// unexpected success response.
+
+	// no default response is defined.
+	//
+	// safeguard: normally, in the absence of a default response, unknown success responses return an error above: so this is a codegen issue
+	msg := fmt.Sprintf("unexpected success response for ResumeEnvironment: API contract not enforced by server. Client expected to get an error, but got: %T", result)
+	panic(msg)
+}
+
+// RollbackEnvironment gos back to the last deployment that was completed.
+//
+// What is in progress is stopped, and the revision of the newest completed deployment is deployed; when nothing is in progress, that of the newest completed one of another revision. No token is needed..
+//
+// This method does not support injected context.
+// However, timeout and opentracing contexts are honored whenever enabled.
+//
+// If you need to pass a specific context, use [Client.RollbackEnvironmentContext] instead.
+func (a *Client) RollbackEnvironment(params *RollbackEnvironmentParams, opts ...ClientOption) (*RollbackEnvironmentOK, error) {
+	var ctx context.Context
+	if params.inner.ctx != nil {
+		ctx = params.inner.ctx
+	} else {
+		ctx = context.Background()
+	}
+
+	return a.RollbackEnvironmentContext(ctx, params, opts...)
+}
+
+// RollbackEnvironmentContext gos back to the last deployment that was completed.
+//
+// What is in progress is stopped, and the revision of the newest completed deployment is deployed; when nothing is in progress, that of the newest completed one of another revision. No token is needed..
+//
+// Do not use the deprecated [RollbackEnvironmentParams.Context] with this method: it would be ignored.
+func (a *Client) RollbackEnvironmentContext(ctx context.Context, params *RollbackEnvironmentParams, opts ...ClientOption) (*RollbackEnvironmentOK, error) {
+	// NOTE: parameters are not validated before sending
+	if params == nil {
+		params = NewRollbackEnvironmentParams()
+	}
+
+	op := &runtime.ClientOperation{
+		ID:                 "RollbackEnvironment",
+		Method:             "POST",
+		PathPattern:        "/environments/{name}/rollback",
+		ProducesMediaTypes: []string{"application/json"},
+		ConsumesMediaTypes: []string{"application/json"},
+		Schemes:            []string{"http"},
+		Params:             params,
+		Reader:             &RollbackEnvironmentReader{formats: a.formats},
+		Client:             params.HTTPClient,
+	}
+
+	for _, opt := range opts {
+		opt(op)
+	}
+
+	result, err := a.transport.SubmitContext(ctx, op)
+	if err != nil {
+		return nil, err
+	}
+
+	// only one success response has to be checked
+	success, ok := result.(*RollbackEnvironmentOK)
+	if ok {
+		return success, nil
+	}
+
+	// unexpected success response.
+
+	// no default response is defined.
+	//
+	// safeguard: normally, in the absence of a default response, unknown success responses return an error above: so this is a codegen issue
+	msg := fmt.Sprintf("unexpected success response for RollbackEnvironment: API contract not enforced by server. Client expected to get an error, but got: %T", result)
+	panic(msg)
+}
+
+// StopDeployment stops a deployment in progress.
+//
+// Stopping one that is over changes nothing and succeeds..
+//
+// This method does not support injected context.
+// However, timeout and opentracing contexts are honored whenever enabled.
+//
+// If you need to pass a specific context, use [Client.StopDeploymentContext] instead.
+func (a *Client) StopDeployment(params *StopDeploymentParams, opts ...ClientOption) (*StopDeploymentOK, error) {
+	var ctx context.Context
+	if params.inner.ctx != nil {
+		ctx = params.inner.ctx
+	} else {
+		ctx = context.Background()
+	}
+
+	return a.StopDeploymentContext(ctx, params, opts...)
+}
+
+// StopDeploymentContext stops a deployment in progress.
+//
+// Stopping one that is over changes nothing and succeeds..
+//
+// Do not use the deprecated [StopDeploymentParams.Context] with this method: it would be ignored.
+func (a *Client) StopDeploymentContext(ctx context.Context, params *StopDeploymentParams, opts ...ClientOption) (*StopDeploymentOK, error) {
+	// NOTE: parameters are not validated before sending
+	if params == nil {
+		params = NewStopDeploymentParams()
+	}
+
+	op := &runtime.ClientOperation{
+		ID:                 "StopDeployment",
+		Method:             "POST",
+		PathPattern:        "/environments/{name}/deployments/{id}/stop",
+		ProducesMediaTypes: []string{"application/json"},
+		ConsumesMediaTypes: []string{"application/json"},
+		Schemes:            []string{"http"},
+		Params:             params,
+		Reader:             &StopDeploymentReader{formats: a.formats},
+		Client:             params.HTTPClient,
+	}
+
+	for _, opt := range opts {
+		opt(op)
+	}
+
+	result, err := a.transport.SubmitContext(ctx, op)
+	if err != nil {
+		return nil, err
+	}
+
+	// only one success response has to be checked
+	success, ok := result.(*StopDeploymentOK)
+	if ok {
+		return success, nil
+	}
+
+	// unexpected success response.
+
+	// no default response is defined.
+	//
+	// safeguard: normally, in the absence of a default response, unknown success responses return an error above: so this is a codegen issue
+	msg := fmt.Sprintf("unexpected success response for StopDeployment: API contract not enforced by server. Client expected to get an error, but got: %T", result)
+	panic(msg)
+}
+
+// StreamEnvironments follows the changes of environments.
+//
+// One JSON object a line for every change of an environment from now on: an Environment with metadata, as long as the client stays. Open the stream first and list then, and nothing is missed. A client that is too slow is cut off..
+//
+// This method does not support injected context.
+// However, timeout and opentracing contexts are honored whenever enabled.
+//
+// If you need to pass a specific context, use [Client.StreamEnvironmentsContext] instead.
+func (a *Client) StreamEnvironments(params *StreamEnvironmentsParams, opts ...ClientOption) (*StreamEnvironmentsOK, error) {
+	var ctx context.Context
+	if params.inner.ctx != nil {
+		ctx = params.inner.ctx
+	} else {
+		ctx = context.Background()
+	}
+
+	return a.StreamEnvironmentsContext(ctx, params, opts...)
+}
+
+// StreamEnvironmentsContext follows the changes of environments.
+//
+// One JSON object a line for every change of an environment from now on: an Environment with metadata, as long as the client stays. Open the stream first and list then, and nothing is missed. A client that is too slow is cut off..
+//
+// Do not use the deprecated [StreamEnvironmentsParams.Context] with this method: it would be ignored.
+func (a *Client) StreamEnvironmentsContext(ctx context.Context, params *StreamEnvironmentsParams, opts ...ClientOption) (*StreamEnvironmentsOK, error) {
+	// NOTE: parameters are not validated before sending
+	if params == nil {
+		params = NewStreamEnvironmentsParams()
+	}
+
+	op := &runtime.ClientOperation{
+		ID:                 "StreamEnvironments",
+		Method:             "GET",
+		PathPattern:        "/stream/environments",
+		ProducesMediaTypes: []string{"application/octet-stream"},
+		ConsumesMediaTypes: []string{"application/json"},
+		Schemes:            []string{"http"},
+		Params:             params,
+		Reader:             &StreamEnvironmentsReader{formats: a.formats},
+		Client:             params.HTTPClient,
+	}
+
+	for _, opt := range opts {
+		opt(op)
+	}
+
+	result, err := a.transport.SubmitContext(ctx, op)
+	if err != nil {
+		return nil, err
+	}
+
+	// only one success response has to be checked
+	success, ok := result.(*StreamEnvironmentsOK)
+	if ok {
+		return success, nil
+	}
+
+	// unexpected success response.
+
+	// no default response is defined.
+	//
+	// safeguard: normally, in the absence of a default response, unknown success responses return an error above: so this is a codegen issue
+	msg := fmt.Sprintf("unexpected success response for StreamEnvironments: API contract not enforced by server. Client expected to get an error, but got: %T", result)
+	panic(msg)
+}
+
+// UpdateEnvironment updates an environment.
+//
+// A JSON merge patch: what is left out stays, what is null goes back to its default. It makes a new revision and a new deployment token; nothing is started or stopped before a deployment is created with that..
+//
+// This method does not support injected context.
+// However, timeout and opentracing contexts are honored whenever enabled.
+//
+// If you need to pass a specific context, use [Client.UpdateEnvironmentContext] instead.
+func (a *Client) UpdateEnvironment(params *UpdateEnvironmentParams, opts ...ClientOption) (*UpdateEnvironmentOK, error) {
+	var ctx context.Context
+	if params.inner.ctx != nil {
+		ctx = params.inner.ctx
+	} else {
+		ctx = context.Background()
+	}
+
+	return a.UpdateEnvironmentContext(ctx, params, opts...)
+}
+
+// UpdateEnvironmentContext updates an environment.
+//
+// A JSON merge patch: what is left out stays, what is null goes back to its default. It makes a new revision and a new deployment token; nothing is started or stopped before a deployment is created with that..
+//
+// Do not use the deprecated [UpdateEnvironmentParams.Context] with this method: it would be ignored.
+func (a *Client) UpdateEnvironmentContext(ctx context.Context, params *UpdateEnvironmentParams, opts ...ClientOption) (*UpdateEnvironmentOK, error) {
+	// NOTE: parameters are not validated before sending
+	if params == nil {
+		params = NewUpdateEnvironmentParams()
+	}
+
+	op := &runtime.ClientOperation{
+		ID:                 "UpdateEnvironment",
+		Method:             "PATCH",
+		PathPattern:        "/environments/{name}",
+		ProducesMediaTypes: []string{"application/json"},
+		ConsumesMediaTypes: []string{"application/json", "application/merge-patch+json"},
+		Schemes:            []string{"http"},
+		Params:             params,
+		Reader:             &UpdateEnvironmentReader{formats: a.formats},
+		Client:             params.HTTPClient,
+	}
+
+	for _, opt := range opts {
+		opt(op)
+	}
+
+	result, err := a.transport.SubmitContext(ctx, op)
+	if err != nil {
+		return nil, err
+	}
+
+	// only one success response has to be checked
+	success, ok := result.(*UpdateEnvironmentOK)
+	if ok {
+		return success, nil
+	}
+
+	// unexpected success response.
+
+	// no default response is defined.
+	//
+	// safeguard: normally, in the absence of a default response, unknown success responses return an error above: so this is a codegen issue
+	msg := fmt.Sprintf("unexpected success response for UpdateEnvironment: API contract not enforced by server. Client expected to get an error, but got: %T", result)
 	panic(msg)
 }
 
