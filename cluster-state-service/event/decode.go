@@ -2,9 +2,12 @@
 package event
 
 import (
-	"encoding/json"
+	"bytes"
 	"errors"
 	"fmt"
+	"strings"
+
+	"github.com/go-json-experiment/json/jsontext"
 
 	"github.com/blox/blox/cluster-state-service/state"
 )
@@ -15,17 +18,12 @@ var ErrNotStored = errors.New("an event of a kind that is not stored")
 // Decode reads one EventBridge event. Source: "Amazon ECS events" in the Amazon ECS Developer Guide.
 // An error other than ErrNotStored means that the body is no event that ECS would send.
 func Decode(body []byte) (state.Record, error) {
-	var envelope struct {
-		DetailType *string `json:"detail-type"`
-	}
-	if err := json.Unmarshal(body, &envelope); err != nil {
+	kind, err := detailType(body)
+	if err != nil {
 		return state.Record{}, fmt.Errorf("event: %w", err)
 	}
-	if envelope.DetailType == nil {
-		return state.Record{}, errors.New("event: no detail-type")
-	}
 	record := state.Record{Value: body}
-	switch *envelope.DetailType {
+	switch kind {
 	case "ECS Task State Change":
 		task, err := state.DecodeTask(body)
 		if err != nil {
@@ -43,7 +41,41 @@ func Decode(body []byte) (state.Record, error) {
 		record.Version = instance.Version
 		return checked(record, instance.Status, err)
 	}
-	return state.Record{}, fmt.Errorf("%w: %.100q", ErrNotStored, *envelope.DetailType)
+	if !jsontext.Value(body).IsValid(jsontext.AllowDuplicateNames(true), jsontext.AllowInvalidUTF8(true)) {
+		return state.Record{}, errors.New("event: cut off")
+	}
+	return state.Record{}, fmt.Errorf("%w: %.100q", ErrNotStored, kind)
+}
+
+// detailType reads an event as far as its detail-type, which ECS sends before the detail.
+func detailType(body []byte) (string, error) {
+	fields := jsontext.NewDecoder(bytes.NewBuffer(body), jsontext.AllowDuplicateNames(true), jsontext.AllowInvalidUTF8(true))
+	if begin, err := fields.ReadToken(); err != nil {
+		return "", err
+	} else if begin.Kind() != '{' {
+		return "", errors.New("not an object")
+	}
+	for fields.PeekKind() != '}' {
+		name, err := fields.ReadToken()
+		if err != nil {
+			return "", err
+		}
+		if !strings.EqualFold(name.String(), "detail-type") {
+			if err := fields.SkipValue(); err != nil {
+				return "", err
+			}
+			continue
+		}
+		kind, err := fields.ReadToken()
+		if err != nil {
+			return "", err
+		}
+		if kind.Kind() != '"' {
+			return "", errors.New("the detail-type is no string")
+		}
+		return kind.String(), nil
+	}
+	return "", errors.New("no detail-type")
 }
 
 // checked refuses what could not be ordered or filtered later.

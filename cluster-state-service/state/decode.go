@@ -8,22 +8,27 @@ import (
 	"fmt"
 	"slices"
 	"time"
+
+	jsonv2 "github.com/go-json-experiment/json"
+	jsonv1 "github.com/go-json-experiment/json/v1"
 )
 
+// asBefore is encoding/json's way with JSON, at a third of its cost: among others, keys match in any case.
+var asBefore = jsonv1.DefaultOptionsV1()
+
 // decodeDetail reads the detail of an envelope into a record and returns the envelope's time, empty where there is none.
-// encoding/json matches keys in any case.
-func decodeDetail(value []byte, into any) (at string, err error) {
+func decodeDetail[T any](value []byte, into *T) (at string, err error) {
 	envelope := struct {
-		Time   *string
-		Detail any
-	}{&at, into}
-	if err := json.Unmarshal(value, &envelope); err != nil {
+		Time   string
+		Detail *T
+	}{Detail: into}
+	if err := jsonv2.Unmarshal(value, &envelope, asBefore); err != nil {
 		return "", fmt.Errorf("decode: %w", err)
 	}
 	if envelope.Detail == nil { // {"detail":null}
 		return "", errors.New("decode: no detail")
 	}
-	return at, nil
+	return envelope.Time, nil
 }
 
 // same compares by JSON form, to which nil and empty slices would differ; omitting both makes them one.

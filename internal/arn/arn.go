@@ -8,7 +8,6 @@ package arn
 import (
 	"errors"
 	"fmt"
-	"regexp"
 	"strings"
 )
 
@@ -39,14 +38,66 @@ type ARN struct {
 }
 
 // The classes stay inside what a path segment or an etcd key carries unharmed: no slash, no space, no control character.
-var (
-	partition   = regexp.MustCompile(`^aws[-a-z]*$`)
-	region      = regexp.MustCompile(`^[a-z]{2,}(-[a-z0-9]+)+$`)
-	account     = regexp.MustCompile(`^[0-9]{12}$`)
-	id          = regexp.MustCompile(`^[a-zA-Z0-9_-]{1,255}$`)
-	clusterName = regexp.MustCompile(`^[a-zA-Z0-9_-]{1,255}$`)
-	revisioned  = regexp.MustCompile(`^[a-zA-Z0-9_-]{1,255}:[1-9][0-9]{0,9}$`)
+const (
+	lower = 1 << iota
+	upper
+	digit
+	dash
+	underscore
+
+	word = lower | upper | digit | dash | underscore
 )
+
+// only tells whether s has one character at least, and none of another class.
+func only(s string, classes int) bool {
+	for i := range len(s) {
+		class := 0
+		switch c := s[i]; {
+		case 'a' <= c && c <= 'z':
+			class = lower
+		case 'A' <= c && c <= 'Z':
+			class = upper
+		case '0' <= c && c <= '9':
+			class = digit
+		case c == '-':
+			class = dash
+		case c == '_':
+			class = underscore
+		}
+		if class&classes == 0 {
+			return false
+		}
+	}
+	return s != ""
+}
+
+func isPartition(s string) bool {
+	rest, aws := strings.CutPrefix(s, "aws")
+	return aws && (rest == "" || only(rest, lower|dash))
+}
+
+// isRegion wants letters, then one part at least of letters and digits: eu-west-1.
+func isRegion(s string) bool {
+	first, rest, more := strings.Cut(s, "-")
+	if !more || len(first) < 2 || !only(first, lower) {
+		return false
+	}
+	for more {
+		var part string
+		if part, rest, more = strings.Cut(rest, "-"); !only(part, lower|digit) {
+			return false
+		}
+	}
+	return true
+}
+
+func isName(s string) bool { return len(s) <= 255 && only(s, word) }
+
+// isRevisioned wants <family>:<revision>; the revision counts from 1.
+func isRevisioned(s string) bool {
+	family, revision, _ := strings.Cut(s, ":")
+	return isName(family) && len(revision) <= 10 && only(revision, digit) && revision[0] != '0'
+}
 
 // Parse reads an ARN of any Kind above.
 func Parse(s string) (ARN, error) {
@@ -57,16 +108,16 @@ func Parse(s string) (ARN, error) {
 	if len(fields) != 6 || fields[0] != "arn" {
 		return malformed("not arn:<partition>:ecs:<region>:<account>:<resource>")
 	}
-	if !partition.MatchString(fields[1]) {
+	if !isPartition(fields[1]) {
 		return malformed("unknown partition")
 	}
 	if fields[2] != "ecs" {
 		return malformed("not of the service ecs")
 	}
-	if !region.MatchString(fields[3]) {
+	if !isRegion(fields[3]) {
 		return malformed("bad region")
 	}
-	if !account.MatchString(fields[4]) {
+	if len(fields[4]) != 12 || !only(fields[4], digit) {
 		return malformed("the account is not twelve digits")
 	}
 	kind, rest, _ := strings.Cut(fields[5], "/")
@@ -75,7 +126,7 @@ func Parse(s string) (ARN, error) {
 	case Cluster:
 		a.Cluster, a.ID = rest, rest
 	case TaskDefinition:
-		if !revisioned.MatchString(rest) {
+		if !isRevisioned(rest) {
 			return malformed("not <family>:<revision>")
 		}
 		a.ID = rest
@@ -90,7 +141,7 @@ func Parse(s string) (ARN, error) {
 	default:
 		return malformed("unknown resource type")
 	}
-	if !id.MatchString(a.ID) {
+	if !isName(a.ID) {
 		return malformed("bad id")
 	}
 	return a, nil
@@ -106,7 +157,7 @@ func ParseKind(s string, kind Kind) (ARN, error) {
 }
 
 // IsClusterName tells whether ECS allows s as the name of a cluster.
-func IsClusterName(s string) bool { return clusterName.MatchString(s) }
+func IsClusterName(s string) bool { return isName(s) }
 
 // String is the ARN as ECS writes it: Parse(s).String() == s.
 func (a ARN) String() string {
