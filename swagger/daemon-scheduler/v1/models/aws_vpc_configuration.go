@@ -25,7 +25,7 @@ type AwsVpcConfiguration struct {
 
 	// The security groups; the VPC's default one when empty.
 	// Max Items: 5
-	SecurityGroups []string `json:"securityGroups"`
+	SecurityGroups []string `json:"securityGroups,omitempty"`
 
 	// The subnets.
 	// Required: true

@@ -20,18 +20,18 @@ import (
 type ContainerOverride struct {
 
 	// The command.
-	Command []string `json:"command"`
+	Command []string `json:"command,omitempty"`
 
 	// CPU units.
 	// Minimum: 0
 	CPU *int64 `json:"cpu,omitempty"`
 
 	// Variables that are added or replaced.
-	Environment []*KeyValuePair `json:"environment"`
+	Environment []*KeyValuePair `json:"environment,omitempty"`
 
 	// Files of variables.
 	// Max Items: 10
-	EnvironmentFiles []*EnvironmentFile `json:"environmentFiles"`
+	EnvironmentFiles []*EnvironmentFile `json:"environmentFiles,omitempty"`
 
 	// The hard limit of memory, in MiB.
 	// Minimum: 4
@@ -47,7 +47,7 @@ type ContainerOverride struct {
 	Name *string `json:"name"`
 
 	// GPUs and the like.
-	ResourceRequirements []*ResourceRequirement `json:"resourceRequirements"`
+	ResourceRequirements []*ResourceRequirement `json:"resourceRequirements,omitempty"`
 }
 
 // Validate validates this container override

@@ -46,7 +46,7 @@ type Deployment struct {
 	FailedTasks int64 `json:"failedTasks,omitempty"`
 
 	// Why, of each of the failed instances.
-	Failures []*InstanceFailure `json:"failures"`
+	Failures []*InstanceFailure `json:"failures,omitempty"`
 
 	// When it was completed, failed or stopped.
 	// Format: date-time
@@ -61,7 +61,7 @@ type Deployment struct {
 	PendingCount *int64 `json:"pendingCount,omitempty"`
 
 	// With dryRun: what would be done, in its order.
-	Plan []*PlanStep `json:"plan"`
+	Plan []*PlanStep `json:"plan,omitempty"`
 
 	// Whether it has gone on after its canary.
 	Promoted bool `json:"promoted,omitempty"`

@@ -21,7 +21,7 @@ type InstanceGroup struct {
 
 	// Attributes that an instance must have, all of them.
 	// Max Items: 50
-	Attributes []*Attribute `json:"attributes"`
+	Attributes []*Attribute `json:"attributes,omitempty"`
 
 	// The cluster; a name or an ARN in requests, the ARN in answers.
 	// Required: true

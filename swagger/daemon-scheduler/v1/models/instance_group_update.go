@@ -21,7 +21,7 @@ type InstanceGroupUpdate struct {
 
 	// Attributes that an instance must have, all of them.
 	// Max Items: 50
-	Attributes []*Attribute `json:"attributes"`
+	Attributes []*Attribute `json:"attributes,omitempty"`
 
 	// The cluster's ARN; it cannot be changed.
 	Cluster string `json:"cluster,omitempty"`

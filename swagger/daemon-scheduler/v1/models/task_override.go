@@ -19,7 +19,7 @@ import (
 type TaskOverride struct {
 
 	// Containers.
-	ContainerOverrides []*ContainerOverride `json:"containerOverrides"`
+	ContainerOverrides []*ContainerOverride `json:"containerOverrides,omitempty"`
 
 	// The task's CPU units.
 	CPU string `json:"cpu,omitempty"`

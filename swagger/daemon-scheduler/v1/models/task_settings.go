@@ -42,7 +42,7 @@ type TaskSettings struct {
 
 	// Tags of the tasks.
 	// Max Items: 50
-	Tags []*Tag `json:"tags"`
+	Tags []*Tag `json:"tags,omitempty"`
 }
 
 // Validate validates this task settings
