@@ -286,7 +286,7 @@ func TestEveryOperation(t *testing.T) {
 		specMu.Unlock()
 	}
 	answered = append(answered, "CreateDeployment") // by deploy above, which holds its answer against the specification
-	answered = append(answered, // what is specified and not served yet
+	answered = append(answered,                     // what is specified and not served yet
 		"UpdateEnvironment", "ListRevisions", "ListInstances", "RollbackEnvironment", "PauseEnvironment", "ResumeEnvironment",
 		"StopDeployment", "PromoteDeployment", "StreamEnvironments")
 	assert.ElementsMatch(t, spec.Operations(), answered)
