@@ -3,8 +3,8 @@ package api
 import (
 	"bufio"
 	"net/http"
-	"slices"
 	"strconv"
+	"sync"
 
 	"github.com/go-openapi/swag/conv"
 
@@ -27,11 +27,17 @@ func (k kind[T]) list(w http.ResponseWriter, r *http.Request) {
 		k.fail(w, r, err)
 		return
 	}
-	prefix := k.kind.Prefix()
+	prefix := "" // the index has no other kind
 	if q.filter.Cluster.Name != "" {
-		prefix += q.filter.Cluster.Name + "/"
+		prefix = k.kind.Prefix() + q.filter.Cluster.Name + "/"
 	}
-	var items [][]byte
+	room := itemsRoom.Get().(*[][]byte)
+	items := (*room)[:0]
+	defer func() {
+		clear(items) // or they would be kept from the garbage
+		*room = items
+		itemsRoom.Put(room)
+	}()
 	var last, next string
 	size := 0
 	for entry := range k.index(s).After(q.after, prefix) {
@@ -42,12 +48,18 @@ func (k kind[T]) list(w http.ResponseWriter, r *http.Request) {
 			next = q.token(k.kind, last)
 			break
 		}
-		items, last = append(items, entry.JSON), entry.Key
-		size += len(entry.JSON) + 1
+		items, last = append(items, entry.JSON()), entry.Key
+		size += len(entry.Line)
 	}
 	k.tellFreshness(w.Header(), s)
 	writeList(w, items, size, k.listTail(s, next))
 }
+
+// What a list needs while it is made: for all of 100,000 tasks, 2 MiB of items.
+var (
+	itemsRoom = sync.Pool{New: func() any { return new([][]byte) }}
+	bodyRoom  = sync.Pool{New: func() any { return bufio.NewWriterSize(nil, 64<<10) }}
+)
 
 // listTail is what follows the items of a list.
 func (a *api) listTail(s *state.Snapshot, next string) []byte {
@@ -66,7 +78,9 @@ func writeList(w http.ResponseWriter, items [][]byte, size int, tail []byte) {
 	const head = `{"items":[`
 	w.Header().Set("Content-Type", httpserver.TypeJSON)
 	w.Header().Set("Content-Length", strconv.Itoa(len(head)+size-min(len(items), 1)+len(tail))) // a comma less than items
-	body := bufio.NewWriterSize(w, 64<<10)
+	body := bodyRoom.Get().(*bufio.Writer)
+	body.Reset(w)
+	defer func() { body.Reset(nil); bodyRoom.Put(body) }()
 	_, _ = body.WriteString(head) // whatever fails to be written: the client has left
 	for i, item := range items {
 		if i > 0 {
@@ -96,7 +110,7 @@ func (k kind[T]) get(w http.ResponseWriter, r *http.Request) {
 		return
 	}
 	k.tellFreshness(w.Header(), s)
-	answerJSON(w, append(slices.Clip(record.JSON), '\n'))
+	answerJSON(w, record.Line)
 }
 
 func answerJSON(w http.ResponseWriter, body []byte) {

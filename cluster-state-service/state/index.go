@@ -13,8 +13,11 @@ type Entry[T any] struct {
 	Entity   T
 	Version  int64  // ECS's count of changes
 	Revision int64  // etcd's mod revision
-	JSON     []byte // what clients see, without a newline
+	Line     []byte // what clients see, in JSON, and a newline
 }
+
+// JSON is the line without its newline.
+func (e *Entry[T]) JSON() []byte { return e.Line[: len(e.Line)-1 : len(e.Line)-1] }
 
 // Index is the entries of a kind, ordered by key. Clones share what neither has changed since, so that one of them can go
 // on changing while the other is read.

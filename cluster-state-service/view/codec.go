@@ -21,6 +21,6 @@ func (c Codec[T]) entry(key string, value []byte, revision int64) (*state.Entry[
 	line := append(c.Encode(entity, revision), '\n')
 	return &state.Entry[T]{
 		Key: key, Entity: entity, Version: c.Version(entity), Revision: revision,
-		JSON: line[: len(line)-1 : len(line)-1], // one copy serves lists and streams
+		Line: line, // one copy serves lists and streams
 	}, line, nil
 }

@@ -19,15 +19,17 @@ const patience = 5 * time.Second
 // An error wraps state.ErrStoreSilent, or is ctx's own.
 func (v *View) Fresh(ctx context.Context) (*state.Snapshot, error) {
 	started := time.Now()
-	limited, cancel := context.WithTimeoutCause(ctx, patience, state.ErrStoreSilent)
-	defer cancel()
-	revision, err := v.reading.next(limited)
+	revision, err := v.reading.next(ctx)
 	if err != nil {
 		return nil, blame(ctx, err)
 	}
-	s, err := v.await(limited, revision)
-	if err != nil {
-		return nil, blame(ctx, err)
+	s := v.current.Load()
+	if s == nil || s.Revision < revision {
+		limited, cancel := context.WithTimeoutCause(ctx, patience, state.ErrStoreSilent)
+		defer cancel()
+		if s, err = v.await(limited, revision); err != nil {
+			return nil, blame(ctx, err)
+		}
 	}
 	v.metrics.waits.Observe(time.Since(started).Seconds())
 	return s, nil
@@ -86,6 +88,7 @@ func (v *View) await(ctx context.Context, revision int64) (*state.Snapshot, erro
 type revisionReads struct {
 	mu     sync.Mutex
 	queued *revisionRead
+	ended  bool
 	wake   chan struct{}
 }
 
@@ -95,8 +98,14 @@ type revisionRead struct {
 	err      error
 }
 
+// next waits for a read that begins after the call: for as long as the one under way and its own are given, and no longer
+// than that one when etcd is silent.
 func (q *revisionReads) next(ctx context.Context) (int64, error) {
 	q.mu.Lock()
+	if q.ended {
+		q.mu.Unlock()
+		return 0, errStopped
+	}
 	if q.queued == nil {
 		q.queued = &revisionRead{done: make(chan struct{})}
 	}
@@ -114,25 +123,49 @@ func (q *revisionReads) next(ctx context.Context) (int64, error) {
 	}
 }
 
+// take leaves the queue to those who come later.
+func (q *revisionReads) take() *revisionRead {
+	q.mu.Lock()
+	defer q.mu.Unlock()
+	r := q.queued
+	q.queued = nil
+	return r
+}
+
+// answer tells all who wait for r, which may be nobody.
+func (r *revisionRead) answer(revision int64, err error) {
+	if r != nil {
+		r.revision, r.err = revision, err
+		close(r.done)
+	}
+}
+
 // run reads whenever somebody is queued, until ctx ends. Each read has a deadline of its own, as no single waiter's fits
 // the others.
 func (q *revisionReads) run(ctx context.Context, read func(context.Context) (int64, error)) {
+	defer func() {
+		q.mu.Lock()
+		q.ended = true
+		q.mu.Unlock()
+		q.take().answer(0, errStopped)
+	}()
 	for {
 		select {
 		case <-q.wake:
 		case <-ctx.Done():
 			return
 		}
-		q.mu.Lock()
-		r := q.queued
-		q.queued = nil
-		q.mu.Unlock()
+		r := q.take()
 		if r == nil {
 			continue
 		}
-		limited, cancel := context.WithTimeout(ctx, patience)
-		r.revision, r.err = read(limited)
+		limited, cancel := context.WithTimeoutCause(ctx, patience, state.ErrStoreSilent)
+		revision, err := read(limited)
+		silent := limited.Err() != nil
 		cancel()
-		close(r.done)
+		r.answer(revision, err)
+		if silent { // nor does it answer those who came meanwhile
+			q.take().answer(0, err)
+		}
 	}
 }

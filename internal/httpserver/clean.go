@@ -10,8 +10,8 @@ import (
 // clean one on this server, with their query: GET and HEAD by 301, what has a body by 308. Encoded slashes and
 // dots belong to a segment and stay as they are.
 //
-// A path that lacks all of a pattern's last wildcard is not found: GET /tasks/prod, where the mux serves
-// GET /tasks/{cluster}/{arn...}. The mux alone would redirect it to an empty ARN.
+// A mux that serves GET /tasks/{cluster}/{arn...} should say that it has no /tasks/{cluster}: left to itself it redirects
+// that to an empty ARN.
 func Clean(mux *http.ServeMux) http.Handler {
 	return http.HandlerFunc(func(w http.ResponseWriter, r *http.Request) {
 		given := r.URL.EscapedPath()
@@ -21,11 +21,6 @@ func Clean(mux *http.ServeMux) http.Handler {
 		}
 		if clean := path.Clean(given); clean != given {
 			redirect(w, r, clean)
-			return
-		}
-		get := &http.Request{Method: http.MethodGet, URL: r.URL, Host: r.Host} // a path that is none is none by any method
-		if _, pattern := mux.Handler(get); strings.Count(pattern, "/") > strings.Count(given, "/") {
-			http.NotFound(w, r)
 			return
 		}
 		mux.ServeHTTP(w, r)

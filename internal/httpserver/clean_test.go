@@ -24,6 +24,7 @@ func api() http.Handler {
 	mux.HandleFunc("GET /v1/tasks/{cluster}/{arn...}", func(w http.ResponseWriter, r *http.Request) {
 		fmt.Fprintf(w, "%s %s", r.PathValue("cluster"), r.PathValue("arn"))
 	})
+	mux.HandleFunc("/v1/tasks/{cluster}", http.NotFound)
 	mux.HandleFunc("POST /v1/environments", func(http.ResponseWriter, *http.Request) {})
 	return Clean(mux)
 }

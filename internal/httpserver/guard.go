@@ -17,12 +17,13 @@ func guard(next http.Handler, log logrus.FieldLogger, s settings) http.Handler {
 	return http.HandlerFunc(func(w http.ResponseWriter, r *http.Request) {
 		started := time.Now()
 		answer := &answer{ResponseWriter: w, controller: http.NewResponseController(w), slowest: s.write}
-		answer.extend() // an earlier request on this connection has left its own
-		defer answer.extend()
+		defer answer.extend() // for what net/http sends after the handler; the next request finds a deadline long past
 		defer func() {
 			took := time.Since(started)
 			s.observe(r, answer.sent(), took)
-			logRequest(log, r, answer, took)
+			if answer.sent() >= http.StatusInternalServerError || debugs(log) {
+				logRequest(log, r, answer, took)
+			}
 		}()
 		defer contain(log, r, answer, s.failure)
 
@@ -32,6 +33,7 @@ func guard(next http.Handler, log logrus.FieldLogger, s settings) http.Handler {
 			return
 		}
 		if r.Body != http.NoBody {
+			answer.extend() // for 100 Continue
 			limited := *r
 			limited.Body = limitedBody{http.MaxBytesReader(w, r.Body, maxBody)}
 			r = &limited
@@ -58,6 +60,15 @@ func contain(log logrus.FieldLogger, r *http.Request, answer *answer, text strin
 		panic(http.ErrAbortHandler)
 	}
 	Error(answer, http.StatusInternalServerError, text)
+}
+
+// debugs tells whether what goes well is logged: to gather the words for nobody is half of what a small answer costs.
+func debugs(log logrus.FieldLogger) bool {
+	if entry, is := log.(*logrus.Entry); is {
+		log = entry.Logger
+	}
+	leveled, is := log.(interface{ IsLevelEnabled(logrus.Level) bool })
+	return !is || leveled.IsLevelEnabled(logrus.DebugLevel)
 }
 
 func logRequest(log logrus.FieldLogger, r *http.Request, answer *answer, took time.Duration) {
