@@ -31,7 +31,8 @@ func (h Health) String() string {
 // Status is how far a deployment is; the numbers are those of v0.3's records.
 type Status int
 
-// A deployment is created Pending, Running once taken up, and Completed when its tasks run.
+// A deployment is created Pending, Running once taken up, and Completed when its tasks run, or it has failed or was stopped:
+// Rollout tells these apart.
 const (
 	Pending   Status = 0
 	Running   Status = 1
@@ -65,6 +66,13 @@ type Environment struct {
 	InProgressDeploymentID string
 	Deployments            map[string]Deployment // by id
 
+	Revisions []Revision `json:",omitempty"` // oldest first; v0.3 had none: see Wants, Known and Of
+	CreatedAt time.Time  `json:",omitzero"`  // zero of what v0.3 made
+	Paused    bool       `json:",omitempty"` // nothing is started or stopped
+	// PausedBy is the deployment whose abortion or failure has paused the environment, which the next deployment ends.
+	PausedBy      string    `json:",omitempty"`
+	DeletingSince time.Time `json:",omitzero"` // zero while it is not being deleted with its tasks
+
 	Revision int64 `json:"-"` // etcd's mod revision of the record as read; 0: not stored
 	Created  int64 `json:"-"` // etcd's create revision of the record as read; 0: not stored
 	unknown  fields
@@ -82,7 +90,16 @@ type Deployment struct {
 	// they have taken over.
 	FailedInstances []FailedInstance
 	StartTime       time.Time // when it was created
-	EndTime         time.Time // when it was completed; zero before
+	EndTime         time.Time // when it was completed, failed or stopped; zero before
+
+	Revision           int          `json:",omitempty"` // of the environment; 0 of what v0.3 made: see RevisionNumber
+	RolloutState       RolloutState `json:",omitempty"` // see Rollout
+	RolloutStateReason string       `json:",omitempty"`
+	RollbackOf         string       `json:",omitempty"` // the deployment that it undoes; empty when it is no rollback
+	Promoted           bool         `json:",omitempty"` // it has gone on after its canary
+	TakenUp            time.Time    `json:",omitzero"`  // when it was first seen to be Running
+	BakingSince        time.Time    `json:",omitzero"`  // when all its tasks ran
+	FailedTasks        int          `json:",omitempty"` // starts and tasks that failed, as the circuit breaker counts
 
 	unknown fields
 }
@@ -112,7 +129,7 @@ func New(name, cluster, taskDefinition, token string) Environment {
 	}
 }
 
-// InProgress is the deployment that is not completed yet.
+// InProgress is the deployment that has not ended yet.
 func (e Environment) InProgress() (Deployment, bool) {
 	for _, id := range []string{e.InProgressDeploymentID, e.PendingDeploymentID} {
 		if d, ok := e.Deployments[id]; ok && d.Status != Completed {
@@ -132,13 +149,10 @@ func (e Environment) Current() (Deployment, bool) {
 	if d, ok := e.InProgress(); ok {
 		return d, true
 	}
-	if history := e.History(); len(history) > 0 {
-		return history[0], true
-	}
-	return Deployment{}, false
+	return e.newestCompleted(func(Deployment) bool { return true })
 }
 
-// History is every deployment, newest first: what is not completed before what is, then by time of creation.
+// History is every deployment, newest first: what has not ended before what has, then by time of creation.
 func (e Environment) History() []Deployment {
 	history := make([]Deployment, 0, len(e.Deployments))
 	for _, d := range e.Deployments {

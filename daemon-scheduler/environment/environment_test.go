@@ -74,7 +74,7 @@ func TestRecordHasV03sShape(t *testing.T) {
 	assert.JSONEq(t, `{"Name":"logs","Token":"`+token1+`","DesiredTaskDefinition":"arn:td:1","DesiredTaskCount":0,"Cluster":"arn:cluster",
 		"Health":0,"PendingDeploymentID":"`+first+`","InProgressDeploymentID":"","Deployments":{"`+first+`":{"ID":"`+first+`","Status":0,
 		"Health":0,"TaskDefinition":"arn:td:1","DesiredTaskCount":0,"Token":"`+token1+`","FailedInstances":null,
-		"StartTime":"2026-01-02T03:04:05Z","EndTime":"0001-01-01T00:00:00Z"}}}`, string(written))
+		"StartTime":"2026-01-02T03:04:05Z","EndTime":"0001-01-01T00:00:00Z","Revision":1,"RolloutState":"IN_PROGRESS"}}}`, string(written))
 }
 
 func TestDeploy(t *testing.T) {
@@ -169,7 +169,8 @@ func TestHistory(t *testing.T) {
 	assert.Len(t, e.Deployments, 5)
 	assert.Contains(t, trimmed.Deployments, "pending", "the current one stays")
 	assert.Contains(t, trimmed.Deployments, "old", "its tasks live")
-	assert.Len(t, trimmed.Deployments, 2)
+	assert.Contains(t, trimmed.Deployments, "new", "it may be gone back to")
+	assert.Len(t, trimmed.Deployments, 3)
 	assert.Equal(t, e, e.Trim(5, func(string) bool { return false }))
 }
 

@@ -14,6 +14,11 @@ var (
 	ErrTokenUsed      = errors.New("deployment token used")     // with the token
 	ErrInProgress     = errors.New("deployment in progress")    // with the deployment's id
 
+	ErrTokenStale     = errors.New("token not the environment's")   // of an update, with the token
+	ErrBeingDeleted   = errors.New("environment is being deleted")  // with its name
+	ErrNothingEarlier = errors.New("no deployment to go back to")   // with the environment's name
+	ErrNoCanary       = errors.New("no canary waits for promotion") // with the deployment's id
+
 	ErrClusterNotFound        = errors.New("cluster not found")
 	ErrClusterInactive        = errors.New("cluster inactive")
 	ErrTaskDefinitionNotFound = errors.New("task definition not found")
@@ -62,4 +67,20 @@ func tokenUsed(token string) error {
 
 func inProgress(id string) error {
 	return &problem{ErrInProgress, "There is already a deployment in progress: " + id}
+}
+
+func tokenStale(token string) error {
+	return &problem{ErrTokenStale, "Token '" + token + "' is outdated"}
+}
+
+func beingDeleted(name string) error {
+	return &problem{ErrBeingDeleted, "Environment " + name + " is being deleted"}
+}
+
+func nothingEarlier(name string) error {
+	return &problem{ErrNothingEarlier, "Environment " + name + " has no earlier completed deployment to go back to"}
+}
+
+func nothingToPromote(id string) error {
+	return &problem{ErrNoCanary, "Deployment " + id + " has no canary that waits for promotion"}
 }

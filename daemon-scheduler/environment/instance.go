@@ -7,6 +7,8 @@ type Instance struct {
 	ARN            string
 	Status         string // ACTIVE, DRAINING, REGISTERING, …
 	AgentConnected bool
+	EC2InstanceID  string            // mi-… in ECS Anywhere; empty when unknown
+	Attributes     map[string]string // value by name; most have none
 }
 
 // Gone tells whether the instance has left its cluster.

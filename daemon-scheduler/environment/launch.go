@@ -48,6 +48,8 @@ type Changes struct {
 	Created int64  // its record's create revision: nothing is written once it is gone or another one; 0: it need not exist
 	// Environment replaces the environment's record; nil leaves it.
 	Environment *Environment
-	Put         []Launch
-	Delete      []Launch
+	// Remove deletes the environment's record, which has to be as it was read; nil leaves it.
+	Remove *Environment
+	Put    []Launch
+	Delete []Launch
 }

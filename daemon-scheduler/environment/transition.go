@@ -2,11 +2,13 @@ package environment
 
 import (
 	"maps"
+	"strconv"
 	"time"
 )
 
 // Deploy adds a pending deployment of what the environment wants, created with the environment's token at now.
-// A token is good for one deployment.
+// A token is good for one deployment. What is in progress holds it back, unless it is of an earlier revision: that is
+// stopped.
 func (e Environment) Deploy(id, token string, now time.Time) (Environment, error) {
 	if err := CheckToken(token); err != nil {
 		return e, err
@@ -19,12 +21,20 @@ func (e Environment) Deploy(id, token string, now time.Time) (Environment, error
 			return e, tokenUsed(token)
 		}
 	}
+	if err := e.notDeleting(); err != nil {
+		return e, err
+	}
+	wants := e.Wants()
 	if d, ok := e.InProgress(); ok {
-		return e, inProgress(d.ID)
+		if d.RevisionNumber() == wants.Number {
+			return e, inProgress(d.ID)
+		}
+		e = e.end(d, Stopped, "A deployment of revision "+strconv.Itoa(wants.Number)+" has taken its place.", now)
 	}
 	e.PendingDeploymentID = id
-	return e.with(Deployment{
-		ID: id, Status: Pending, TaskDefinition: e.DesiredTaskDefinition, Token: token, StartTime: now.UTC(),
+	return e.resumedAfterFailure().with(Deployment{
+		ID: id, Status: Pending, TaskDefinition: wants.Spec.TaskDefinition, Token: token, StartTime: now.UTC(),
+		Revision: wants.Number, RolloutState: InRollout,
 	}), nil
 }
 
@@ -45,13 +55,16 @@ type Progress struct {
 	Health  Health
 	Desired int              // instances that should have a task
 	Carried []FailedInstance // what still stands of the list that v0.3 left
+	// FailedTasks is what the circuit breaker has counted; it is noted when it has grown. Baking is noted once.
+	FailedTasks int
+	Baking      bool
 }
 
 // Observe notes the progress of the deployment, which has to be the current one, at now. The environment comes back as
 // it was when nothing is new.
 func (e Environment) Observe(id string, p Progress, now time.Time) (next Environment, changed bool) {
 	d, ok := e.Deployments[id]
-	if !ok {
+	if !ok || d.Rollout() == RolloutFailed || d.Rollout() == Stopped {
 		return e, false
 	}
 	next, was := e, d.Status
@@ -60,13 +73,22 @@ func (e Environment) Observe(id string, p Progress, now time.Time) (next Environ
 		d.FailedInstances = p.Carried
 		changed = true
 	}
+	if d.Rollout() == InRollout && p.FailedTasks > d.FailedTasks {
+		d.FailedTasks, changed = p.FailedTasks, true
+	}
+	if d.Rollout() == InRollout && p.Baking && d.BakingSince.IsZero() {
+		d.BakingSince, changed = now.UTC(), true
+	}
 	if d.Status != was {
+		if d.TakenUp.IsZero() {
+			d.TakenUp = now.UTC()
+		}
 		d.DesiredTaskCount, next.DesiredTaskCount = p.Desired, p.Desired
 		if d.StartTime.IsZero() {
 			d.StartTime = now.UTC()
 		}
 		if d.Status == Completed {
-			d.EndTime = now.UTC()
+			d.EndTime, d.RolloutState = now.UTC(), RolledOut
 		}
 		next.InProgressDeploymentID = id
 		if next.PendingDeploymentID == id {
@@ -80,15 +102,26 @@ func (e Environment) Observe(id string, p Progress, now time.Time) (next Environ
 	return next.with(d), true
 }
 
-// Trim forgets the oldest completed deployments beyond keep, the current one and those that inUse tells of excepted.
+// Trim forgets the oldest deployments beyond keep that have ended, those excepted that are current, would be gone back to,
+// or that inUse tells of.
 func (e Environment) Trim(keep int, inUse func(id string) bool) Environment {
 	history := e.History()
 	if len(history) <= keep {
 		return e
 	}
+	needed := map[string]bool{history[0].ID: true}
+	if d, ok := e.Current(); ok {
+		needed[d.ID] = true
+	}
+	if d, ok := e.newestCompleted(func(Deployment) bool { return true }); ok {
+		needed[d.ID] = true
+	}
+	if to, from, err := e.target(); err == nil {
+		needed[to.ID], needed[from.ID] = true, true
+	}
 	e.Deployments = maps.Clone(e.Deployments)
 	for i := len(history) - 1; i > 0 && len(e.Deployments) > keep; i-- {
-		if d := history[i]; d.Status == Completed && !inUse(d.ID) {
+		if d := history[i]; d.Status == Completed && !needed[d.ID] && !inUse(d.ID) {
 			delete(e.Deployments, d.ID)
 		}
 	}

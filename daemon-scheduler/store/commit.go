@@ -39,6 +39,11 @@ func (s *Store) Commit(ctx context.Context, term environment.Term, c environment
 			return 0, err
 		}
 	}
+	if c.Remove != nil {
+		key := environmentKey(c.Name)
+		compares = append(compares, clientv3.Compare(clientv3.ModRevision(key), "=", c.Remove.Revision))
+		ops = append(ops, clientv3.OpDelete(key))
+	}
 	for _, l := range c.Put {
 		if err := put(launchKey(c.Name, l.Instance), l.Revision, l); err != nil {
 			return 0, err
@@ -72,6 +77,9 @@ func (s *Store) written(c environment.Changes, revision int64) {
 		e := *c.Environment
 		e.Revision = revision
 		s.copied.setEnvironment(e)
+	}
+	if c.Remove != nil {
+		s.copied.dropEnvironment(c.Name, revision)
 	}
 	for _, l := range c.Put {
 		l.Revision = revision

@@ -162,6 +162,24 @@ func TestCommitIsGuarded(t *testing.T) {
 	assert.Empty(t, listed)
 }
 
+func TestCommitRemovesWhatIsAsItWasRead(t *testing.T) {
+	s := running(t, testenv.Etcd(t))
+	term, _ := lead(t, s, "one")
+	require.NoError(t, s.Create(t.Context(), env("logs")))
+	old, err := s.Get(t.Context(), "logs")
+	require.NoError(t, err)
+	stored, err := s.Update(t.Context(), "logs", func(e environment.Environment) (environment.Environment, error) { return e.Pause() })
+	require.NoError(t, err)
+	_, err = s.Commit(t.Context(), term, environment.Changes{Name: "logs", Created: old.Created, Remove: &old})
+	assert.ErrorIs(t, err, environment.ErrConflict)
+	_, err = s.Commit(t.Context(), term, environment.Changes{Name: "logs", Created: stored.Created, Remove: &stored})
+	require.NoError(t, err)
+	_, err = s.Get(t.Context(), "logs")
+	assert.ErrorIs(t, err, environment.ErrNotFound)
+	_, _, err = s.Copied("logs")
+	assert.ErrorIs(t, err, environment.ErrNotFound, "own writes are seen at once")
+}
+
 func TestCopyFollowsOthersAndOutages(t *testing.T) {
 	server := testenv.EtcdServer(t)
 	s := running(t, server.Client())

@@ -1,0 +1,159 @@
+package environment
+
+import "time"
+
+// RolloutState is what became of a deployment, beside its Status, which has v0.3's three words only.
+type RolloutState string
+
+// A deployment is InRollout until it ends in one of the other three. Of those, only RolledOut ones are kept up.
+const (
+	InRollout     RolloutState = "IN_PROGRESS"
+	RolledOut     RolloutState = "COMPLETED"
+	RolloutFailed RolloutState = "FAILED"
+	Stopped       RolloutState = "STOPPED"
+)
+
+// Rollout is what became of the deployment. Versions of Blox that do not know of it write Status alone.
+func (d Deployment) Rollout() RolloutState {
+	switch {
+	case d.Status != Completed:
+		return InRollout
+	case d.RolloutState == RolloutFailed, d.RolloutState == Stopped:
+		return d.RolloutState
+	}
+	return RolledOut
+}
+
+// StopKind is what is to follow a stopped deployment; the words are ECS's.
+type StopKind string
+
+// StopRollback goes back to the newest completed deployment; StopAbort leaves things as they are and pauses.
+const (
+	StopRollback StopKind = "ROLLBACK"
+	StopAbort    StopKind = "ABORT"
+)
+
+// Stop ends the deployment if it is in progress. With StopRollback a deployment with the id next goes back.
+func (e Environment) Stop(id string, kind StopKind, next string, now time.Time) (Environment, error) {
+	if err := e.notDeleting(); err != nil {
+		return e, err
+	}
+	d, ok := e.Deployments[id]
+	if !ok {
+		return e, DeploymentNotFound(id, e.Name)
+	}
+	if d.Status == Completed {
+		return e, nil
+	}
+	if kind == StopAbort {
+		return e.end(d, Stopped, "It was aborted.", now).pausedBy(id), nil
+	}
+	to, ok := e.newestCompleted(func(Deployment) bool { return true })
+	if !ok {
+		return e, nothingEarlier(e.Name)
+	}
+	return e.end(d, Stopped, "It was stopped.", now).goBack(to, id, next, now), nil
+}
+
+// Fail ends the deployment, which has to be in progress, as failed. When its circuit breaker says so and there is a
+// completed deployment, one with the id next goes back to it; else things stay as they are and the environment is paused.
+func (e Environment) Fail(id, reason, next string, now time.Time) Environment {
+	d, ok := e.Deployments[id]
+	if !ok || d.Status == Completed {
+		return e
+	}
+	to, earlier := e.newestCompleted(func(Deployment) bool { return true })
+	rollback := earlier && e.Of(d).Spec.DeploymentConfiguration.CircuitBreaker.Rollback
+	e = e.end(d, RolloutFailed, reason, now)
+	if !rollback {
+		return e.pausedBy(id)
+	}
+	return e.goBack(to, id, next, now)
+}
+
+// Rollback adds a deployment with the id next that goes back: from what is in progress, or has failed or was aborted last,
+// to the newest completed deployment; else to the newest completed one of another revision.
+func (e Environment) Rollback(next string, now time.Time) (Environment, error) {
+	if err := e.notDeleting(); err != nil {
+		return e, err
+	}
+	to, from, err := e.target()
+	if err != nil {
+		return e, err
+	}
+	if from.Status != Completed {
+		e = e.end(from, Stopped, "It was rolled back.", now)
+	}
+	return e.goBack(to, from.ID, next, now), nil
+}
+
+// target is the deployment that Rollback goes back to, and which one from.
+func (e Environment) target() (to, from Deployment, err error) {
+	from, ok := e.InProgress()
+	if !ok && e.PausedBy != "" {
+		from, ok = e.Deployments[e.PausedBy]
+	}
+	wanted := func(Deployment) bool { return true }
+	if !ok {
+		from, ok = e.Current()
+		wanted = func(d Deployment) bool { return d.RevisionNumber() != from.RevisionNumber() }
+	}
+	if ok {
+		to, ok = e.newestCompleted(wanted)
+	}
+	if !ok {
+		return to, from, nothingEarlier(e.Name)
+	}
+	return to, from, nil
+}
+
+// Promote lets the deployment go on after its canary.
+func (e Environment) Promote(id string) (Environment, error) {
+	if err := e.notDeleting(); err != nil {
+		return e, err
+	}
+	d, ok := e.Deployments[id]
+	switch {
+	case !ok:
+		return e, DeploymentNotFound(id, e.Name)
+	case d.Promoted:
+		return e, nil
+	case d.Status == Completed, !e.HasCanary(d):
+		return e, nothingToPromote(id)
+	}
+	d.Promoted = true
+	return e.with(d), nil
+}
+
+// HasCanary tells whether the deployment begins with a canary, promoted or not. What goes back does not.
+func (e Environment) HasCanary(d Deployment) bool {
+	return d.RollbackOf == "" && e.Of(d).Spec.DeploymentConfiguration.Canary != nil
+}
+
+// newestCompleted is the newest deployment that was completed, neither failed nor stopped, and is wanted.
+func (e Environment) newestCompleted(wanted func(Deployment) bool) (Deployment, bool) {
+	for _, d := range e.History() {
+		if d.Rollout() == RolledOut && wanted(d) {
+			return d, true
+		}
+	}
+	return Deployment{}, false
+}
+
+// end is e, whose deployment d has ended in state.
+func (e Environment) end(d Deployment, state RolloutState, reason string, now time.Time) Environment {
+	d.Status, d.RolloutState, d.RolloutStateReason, d.EndTime = Completed, state, reason, now.UTC()
+	if e.PendingDeploymentID == d.ID {
+		e.PendingDeploymentID = ""
+	}
+	return e.with(d)
+}
+
+// goBack adds a deployment with the id next of what to was of, which undoes the one with the id from.
+func (e Environment) goBack(to Deployment, from, next string, now time.Time) Environment {
+	e.PendingDeploymentID = next
+	return e.resumedAfterFailure().with(Deployment{
+		ID: next, Status: Pending, TaskDefinition: to.TaskDefinition, StartTime: now.UTC(),
+		Revision: to.RevisionNumber(), RolloutState: InRollout, RollbackOf: from,
+	})
+}

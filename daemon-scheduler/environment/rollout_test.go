@@ -1,0 +1,290 @@
+package environment
+
+import (
+	"encoding/json"
+	"strings"
+	"testing"
+	"time"
+
+	"github.com/stretchr/testify/assert"
+	"github.com/stretchr/testify/require"
+)
+
+const (
+	third  = "33333333-3333-4333-8333-333333333333"
+	token3 = "cccccccc-cccc-4ccc-8ccc-cccccccccccc"
+)
+
+// must is what a transition that may not be refused leaves.
+func must(t *testing.T) func(Environment, error) Environment {
+	return func(e Environment, err error) Environment {
+		t.Helper()
+		require.NoError(t, err)
+		return e
+	}
+}
+
+func completed(e Environment, id string, at time.Time) Environment {
+	e, _ = e.Observe(id, Progress{Status: Completed}, at)
+	return e
+}
+
+// updated has first, of revision 1, completed, and second, of revision 2 and of that spec, pending.
+func updated(t *testing.T, spec Spec) Environment {
+	t.Helper()
+	ok := must(t)
+	e := Create("logs", "arn:cluster", token1, Spec{TaskDefinition: "arn:td:1"}, now)
+	e = completed(ok(e.Deploy(first, token1, now)), first, now)
+	spec.TaskDefinition = "arn:td:2"
+	e = ok(e.Update(spec, token1, token2, now.Add(time.Minute)))
+	return ok(e.Deploy(second, token2, now.Add(2*time.Minute)))
+}
+
+func breaker(rollback bool) Spec {
+	return Spec{DeploymentConfiguration: DeploymentConfiguration{CircuitBreaker: CircuitBreaker{Enable: true, Rollback: rollback}}}
+}
+
+func TestAnUpdateMakesARevisionAndAToken(t *testing.T) {
+	e := updated(t, Spec{Query: "attribute:zone == a"})
+	assert.Equal(t, token2, e.Token)
+	assert.Equal(t, "arn:td:2", e.DesiredTaskDefinition)
+	assert.Equal(t, Revision{Number: 2, CreatedAt: now.Add(time.Minute), Spec: Spec{TaskDefinition: "arn:td:2", Query: "attribute:zone == a"}}, e.Wants())
+	assert.Len(t, e.Known(), 2)
+	assert.Equal(t, "arn:td:1", e.Of(e.Deployments[first]).Spec.TaskDefinition)
+	assert.Equal(t, "attribute:zone == a", e.Of(e.Deployments[second]).Spec.Query)
+
+	same, err := e.Update(Spec{}, token1, token3, now)
+	assert.ErrorIs(t, err, ErrTokenStale)
+	assert.EqualError(t, err, "Token '"+token1+"' is outdated")
+	assert.Equal(t, e, same)
+	_, err = e.Update(Spec{}, "", token3, now)
+	assert.ErrorIs(t, err, ErrTokenMissing)
+	_, err = e.Delete(now).Update(Spec{}, token2, token3, now)
+	assert.ErrorIs(t, err, ErrBeingDeleted)
+}
+
+func TestAV03RecordHasOneRevision(t *testing.T) {
+	e := read(t, v03)
+	assert.Equal(t, []Revision{{Number: 1, Spec: Spec{TaskDefinition: "arn:td:1"}}}, e.Known())
+	assert.Equal(t, RolledOut, e.Deployments[first].Rollout())
+	assert.Equal(t, 1, e.Of(e.Deployments[first]).Number)
+	assert.Equal(t, Active, e.Phase())
+	_, err := e.Rollback(third, now)
+	assert.ErrorIs(t, err, ErrNothingEarlier, "both deployments are of the one revision")
+
+	e = must(t)(e.Update(Spec{TaskDefinition: "arn:td:2"}, token1, token2, now))
+	assert.Len(t, e.Revisions, 2, "what v0.3 wanted is kept")
+	assert.Equal(t, "arn:td:1", e.Revisions[0].Spec.TaskDefinition)
+}
+
+func TestANewerRevisionTakesThePlaceOfWhatIsInProgress(t *testing.T) {
+	e := must(t)(updated(t, Spec{}).Update(Spec{TaskDefinition: "arn:td:3"}, token2, token3, now))
+	e = must(t)(e.Deploy(third, token3, now.Add(time.Hour)))
+	assert.Equal(t, Stopped, e.Deployments[second].Rollout())
+	assert.Equal(t, "A deployment of revision 3 has taken its place.", e.Deployments[second].RolloutStateReason)
+	current, _ := e.Current()
+	assert.Equal(t, third, current.ID)
+	assert.Equal(t, 3, current.Revision)
+	assert.Equal(t, Deploying, e.Phase())
+}
+
+func TestStop(t *testing.T) {
+	t.Run("ROLLBACK goes back", func(t *testing.T) {
+		e := must(t)(updated(t, Spec{}).Stop(second, StopRollback, third, now.Add(time.Hour)))
+		assert.Equal(t, Stopped, e.Deployments[second].Rollout())
+		assert.Equal(t, now.Add(time.Hour), e.Deployments[second].EndTime)
+		current, _ := e.Current()
+		assert.Equal(t, Deployment{
+			ID: third, TaskDefinition: "arn:td:1", StartTime: now.Add(time.Hour), Revision: 1, RolloutState: InRollout, RollbackOf: second,
+		}, current)
+		assert.True(t, e.Adopts(current, first), "the tasks are of the same revision")
+		assert.False(t, e.Adopts(current, second))
+		assert.False(t, e.Adopts(current, third), "its own are no adopted ones")
+		assert.Equal(t, third, e.PendingDeploymentID)
+	})
+	t.Run("ABORT leaves things and pauses", func(t *testing.T) {
+		e := must(t)(updated(t, Spec{}).Stop(second, StopAbort, third, now))
+		assert.Equal(t, OnPause, e.Phase())
+		assert.Equal(t, second, e.PausedBy)
+		assert.NotContains(t, e.Deployments, third)
+		current, _ := e.Current()
+		assert.Equal(t, first, current.ID, "kept up is the newest completed one, once resumed")
+		again := must(t)(e.Stop(second, StopRollback, third, now))
+		assert.Equal(t, e, again, "stopping what is over changes nothing")
+
+		back := must(t)(e.Rollback(third, now))
+		assert.False(t, back.Paused)
+		assert.Equal(t, second, back.Deployments[third].RollbackOf)
+		assert.Equal(t, 1, back.Deployments[third].Revision)
+
+		on := must(t)(must(t)(e.Update(Spec{TaskDefinition: "arn:td:3"}, token2, token3, now)).Deploy(third, token3, now))
+		assert.False(t, on.Paused, "the next deployment ends the pause")
+		on = must(t)(must(t)(must(t)(e.Pause()).Update(Spec{TaskDefinition: "arn:td:3"}, token2, token3, now)).Deploy(third, token3, now))
+		assert.True(t, on.Paused, "but not the user's own")
+	})
+	t.Run("nothing to go back to", func(t *testing.T) {
+		e := must(t)(New("logs", "", "arn:td:1", token1).Deploy(first, token1, now))
+		same, err := e.Stop(first, StopRollback, third, now)
+		assert.ErrorIs(t, err, ErrNothingEarlier)
+		assert.Equal(t, e, same)
+		e = must(t)(e.Stop(first, StopAbort, third, now))
+		_, deployed := e.Current()
+		assert.False(t, deployed)
+		_, err = e.Rollback(third, now)
+		assert.ErrorIs(t, err, ErrNothingEarlier)
+		assert.Equal(t, Inactive, must(t)(e.Resume()).Phase())
+	})
+	_, err := updated(t, Spec{}).Stop("none", StopAbort, third, now)
+	assert.ErrorIs(t, err, ErrDeploymentNotFound)
+}
+
+func TestFail(t *testing.T) {
+	e := updated(t, breaker(true)).Fail(second, "3 tasks failed.", third, now.Add(time.Hour))
+	assert.Equal(t, RolloutFailed, e.Deployments[second].Rollout())
+	assert.Equal(t, "3 tasks failed.", e.Deployments[second].RolloutStateReason)
+	assert.Equal(t, second, e.Deployments[third].RollbackOf)
+	assert.False(t, e.Paused)
+	same, changed := e.Observe(second, Progress{Status: Completed}, now)
+	assert.False(t, changed, "failed is the end")
+	assert.Equal(t, e, same)
+	assert.Equal(t, e, e.Fail(second, "again", "x", now))
+
+	e = updated(t, breaker(false)).Fail(second, "3 tasks failed.", third, now)
+	assert.Equal(t, second, e.PausedBy)
+	assert.NotContains(t, e.Deployments, third)
+
+	alone := must(t)(Create("logs", "", token1, breaker(true), now).Deploy(first, token1, now))
+	assert.True(t, alone.Fail(first, "", third, now).Paused, "there is nothing to go back to")
+}
+
+func TestRollback(t *testing.T) {
+	e := updated(t, Spec{})
+	while := must(t)(e.Rollback(third, now.Add(time.Hour)))
+	assert.Equal(t, Stopped, while.Deployments[second].Rollout())
+	assert.Equal(t, second, while.Deployments[third].RollbackOf)
+	assert.Equal(t, token2, while.Token, "it needs no token and uses none up")
+
+	e = completed(e, second, now.Add(time.Hour))
+	e = must(t)(e.Rollback(third, now.Add(2*time.Hour)))
+	assert.Equal(t, RolledOut, e.Deployments[second].Rollout())
+	assert.Equal(t, 1, e.Deployments[third].Revision)
+	again := must(t)(e.Rollback("x", now.Add(3*time.Hour)))
+	assert.Equal(t, 2, again.Deployments["x"].Revision, "a rollback that is rolled back")
+	assert.Equal(t, third, again.Deployments["x"].RollbackOf)
+	e = completed(e, third, now.Add(3*time.Hour))
+	assert.Equal(t, 2, must(t)(e.Rollback("x", now.Add(4*time.Hour))).Deployments["x"].Revision)
+	_, err := e.Delete(now).Rollback("x", now)
+	assert.ErrorIs(t, err, ErrBeingDeleted)
+}
+
+func TestPromote(t *testing.T) {
+	e := updated(t, Spec{DeploymentConfiguration: DeploymentConfiguration{Canary: &Canary{Percent: 10}}})
+	assert.True(t, e.HasCanary(e.Deployments[second]))
+	assert.False(t, e.HasCanary(e.Deployments[first]))
+	on := must(t)(e.Promote(second))
+	assert.True(t, on.Deployments[second].Promoted)
+	assert.False(t, e.Deployments[second].Promoted, "environments are values")
+	assert.Equal(t, on, must(t)(on.Promote(second)))
+	for id, want := range map[string]error{first: ErrNoCanary, "none": ErrDeploymentNotFound} {
+		_, err := e.Promote(id)
+		assert.ErrorIs(t, err, want)
+	}
+	_, err := must(t)(e.Stop(second, StopAbort, "", now)).Promote(second)
+	assert.ErrorIs(t, err, ErrNoCanary)
+}
+
+func TestPauseAndDelete(t *testing.T) {
+	e := updated(t, Spec{})
+	paused := must(t)(e.Pause())
+	assert.Equal(t, OnPause, paused.Phase())
+	assert.Equal(t, paused, must(t)(paused.Pause()))
+	assert.Equal(t, e, must(t)(paused.Resume()))
+	assert.Equal(t, e, must(t)(e.Resume()))
+
+	gone := paused.Delete(now)
+	assert.Equal(t, Deleting, gone.Phase())
+	assert.Equal(t, Stopped, gone.Deployments[second].Rollout())
+	assert.False(t, gone.Paused)
+	assert.Equal(t, gone, gone.Delete(now.Add(time.Hour)))
+	_, err := gone.Pause()
+	assert.ErrorIs(t, err, ErrBeingDeleted)
+	_, err = gone.Deploy(third, token2, now)
+	assert.ErrorIs(t, err, ErrTokenUsed)
+	_, err = gone.Stop(second, StopAbort, third, now)
+	assert.EqualError(t, err, "Environment logs is being deleted")
+}
+
+func TestObserveNotesWhatTheBreakerCountsAndTheBake(t *testing.T) {
+	e, changed := updated(t, Spec{}).Observe(second, Progress{Status: Running, FailedTasks: 2}, now)
+	assert.True(t, changed)
+	assert.Equal(t, now, e.Deployments[second].TakenUp)
+	_, changed = e.Observe(second, Progress{Status: Running, FailedTasks: 1}, now)
+	assert.False(t, changed)
+	e, changed = e.Observe(second, Progress{Status: Running, Baking: true}, now.Add(time.Minute))
+	assert.True(t, changed)
+	assert.Equal(t, now.Add(time.Minute), e.Deployments[second].BakingSince)
+	_, changed = e.Observe(second, Progress{Status: Running, Baking: true}, now.Add(time.Hour))
+	assert.False(t, changed)
+	e = completed(e, second, now.Add(time.Hour))
+	assert.Equal(t, RolledOut, e.Deployments[second].RolloutState)
+	assert.Equal(t, 2, e.Deployments[second].FailedTasks)
+}
+
+func TestRevisionsAreBounded(t *testing.T) {
+	e := updated(t, Spec{Query: "in effect"})
+	e = completed(e, second, now.Add(time.Hour))
+	for range 2 * mostRevisions {
+		e = must(t)(e.Update(Spec{TaskDefinition: "arn:td:3"}, e.Token, token3, now))
+	}
+	assert.Len(t, e.Revisions, mostRevisions+2)
+	assert.Equal(t, "in effect", e.Of(e.Deployments[second]).Spec.Query)
+	assert.Equal(t, 1, e.Revisions[0].Number, "it would be gone back to")
+	for range 20 {
+		e = must(t)(e.Update(Spec{TaskDefinition: "arn:td:3", Query: strings.Repeat("x", 60<<10)}, e.Token, token3, now))
+	}
+	written, err := json.Marshal(e)
+	require.NoError(t, err)
+	assert.Less(t, len(written), mostRevisionBytes+64<<10)
+	assert.Equal(t, "in effect", e.Of(e.Deployments[second]).Spec.Query)
+}
+
+func TestRevisionsSurviveARewrite(t *testing.T) {
+	e := Create("logs", "arn:cluster", token1, Spec{TaskDefinition: "arn:td:1", DrainOrder: 3}, now)
+	written, err := json.Marshal(e)
+	require.NoError(t, err)
+	assert.Contains(t, string(written), `"Revisions":[{"Number":1,"CreatedAt":"2026-01-02T03:04:05Z","Spec":{"TaskDefinition":"arn:td:1","DrainOrder":3}}]`)
+	later := strings.Replace(string(written), `"DrainOrder":3`, `"DrainOrder":3,"Later":{"a":1}`, 1)
+	again, err := json.Marshal(read(t, later))
+	require.NoError(t, err)
+	assert.JSONEq(t, later, string(again))
+}
+
+func TestRolloutOfWhatOthersWrote(t *testing.T) {
+	assert.Equal(t, RolledOut, Deployment{Status: Completed, RolloutState: InRollout}.Rollout(), "an earlier version completed it")
+	assert.Equal(t, InRollout, Deployment{Status: Running}.Rollout())
+}
+
+func TestDefaultsAndShares(t *testing.T) {
+	zero, full, double := 0, 100, 200
+	for name, tc := range map[string]struct {
+		c                     DeploymentConfiguration
+		desired, lack, double int
+	}{
+		"by default a tenth":        {DeploymentConfiguration{}, 200, 20, 0},
+		"rounded to be healthy":     {DeploymentConfiguration{}, 19, 1, 0},
+		"one may always lack":       {DeploymentConfiguration{MinimumHealthyPercent: &full}, 5, 1, 0},
+		"all at once":               {DeploymentConfiguration{MinimumHealthyPercent: &zero}, 5, 5, 0},
+		"start first, all at once":  {DeploymentConfiguration{MaximumPercent: &double}, 5, 1, 5},
+		"of no instance there is 1": {DeploymentConfiguration{}, 0, 1, 0},
+	} {
+		assert.Equal(t, tc.lack, tc.c.MayLack(tc.desired), name)
+		assert.Equal(t, tc.double, tc.c.MayDouble(tc.desired), name)
+	}
+	for desired, want := range map[int]int{0: 3, 5: 3, 7: 4, 50: 25, 5000: 200} {
+		assert.Equal(t, want, CircuitBreaker{}.MayFail(desired))
+	}
+	assert.Equal(t, 7, CircuitBreaker{Threshold: 7}.MayFail(1))
+	assert.Equal(t, 1, Canary{Percent: 1}.Share(5))
+	assert.Equal(t, 0, Canary{Percent: 50}.Share(0))
+	assert.Equal(t, 5, Canary{Percent: 10}.Share(50))
+}
