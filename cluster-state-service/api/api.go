@@ -6,6 +6,7 @@ import (
 	"iter"
 	"net/http"
 	"strconv"
+	"sync/atomic"
 	"time"
 
 	"github.com/sirupsen/logrus"
@@ -41,6 +42,7 @@ type api struct {
 	region string
 	full   func() bool
 	fail   func(http.ResponseWriter, *http.Request, error)
+	told   atomic.Pointer[freshness] // of the latest snapshot that was shown
 }
 
 // New serves the API from the view.
@@ -87,17 +89,37 @@ func (a *api) comparedState(ctx context.Context) (*state.Snapshot, error) {
 	if err != nil {
 		return nil, err
 	}
-	if s.Compared(a.region).FinishedAt.IsZero() {
+	if a.freshness(s).comparedAt == nil {
 		return nil, state.ErrNotCompared
 	}
 	return s, nil
 }
 
+// freshness is what the headers say of a snapshot.
+type freshness struct {
+	of                  *state.Snapshot
+	version, comparedAt []string // header values; the latter nil when there never was a comparison
+}
+
+// freshness is worked out once a snapshot: many answers are made of each.
+func (a *api) freshness(s *state.Snapshot) *freshness {
+	if f := a.told.Load(); f != nil && f.of == s {
+		return f
+	}
+	f := &freshness{of: s, version: []string{strconv.FormatInt(s.Revision, 10)}}
+	if at := s.Compared(a.region).FinishedAt; !at.IsZero() {
+		f.comparedAt = []string{state.Timestamp(at)}
+	}
+	a.told.Store(f)
+	return f
+}
+
 // tellFreshness sets the headers that say how fresh an answer is.
 func (a *api) tellFreshness(h http.Header, s *state.Snapshot) {
-	h.Set("Blox-Entity-Version", strconv.FormatInt(s.Revision, 10))
-	if at := s.Compared(a.region).FinishedAt; !at.IsZero() {
-		h.Set("Blox-Compared-At", state.Timestamp(at))
+	f := a.freshness(s)
+	h["Blox-Entity-Version"] = f.version
+	if f.comparedAt != nil {
+		h["Blox-Compared-At"] = f.comparedAt
 	}
 }
 

@@ -6,7 +6,6 @@ import (
 	"strconv"
 	"sync"
 
-	"github.com/go-openapi/swag/conv"
 
 	"github.com/blox/blox/cluster-state-service/state"
 	"github.com/blox/blox/internal/arn"
@@ -63,9 +62,8 @@ var (
 
 // listTail is what follows the items of a list.
 func (a *api) listTail(s *state.Snapshot, next string) []byte {
-	metadata := encode(models.ListMetadata{
-		EntityVersion: conv.Pointer(strconv.FormatInt(s.Revision, 10)), ComparedAt: state.Timestamp(s.Compared(a.region).FinishedAt),
-	})
+	f := a.freshness(s)
+	metadata := encode(models.ListMetadata{EntityVersion: &f.version[0], ComparedAt: f.comparedAt[0]})
 	tail := append([]byte(`],"metadata":`), metadata...)
 	if next != "" {
 		tail = append(append(tail, `,"nextToken":`...), encode(next)...)

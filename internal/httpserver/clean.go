@@ -19,9 +19,11 @@ func Clean(mux *http.ServeMux) http.Handler {
 			mux.ServeHTTP(w, r)
 			return
 		}
-		if clean := path.Clean(given); clean != given {
-			redirect(w, r, clean)
-			return
+		if strings.Contains(given, "//") || strings.Contains(given, "/.") || strings.HasSuffix(given, "/") {
+			if clean := path.Clean(given); clean != given {
+				redirect(w, r, clean)
+				return
+			}
 		}
 		mux.ServeHTTP(w, r)
 	})

@@ -4,6 +4,7 @@ import (
 	"net/http"
 	"strconv"
 	"strings"
+	"sync"
 	"time"
 
 	"github.com/prometheus/client_golang/prometheus"
@@ -21,12 +22,31 @@ func Metrics(registerer prometheus.Registerer) Option {
 		Name: "blox_http_request_duration_seconds", Help: "Time to answer a request, by route; without streams.",
 		Buckets: []float64{.0005, .001, .0025, .005, .01, .025, .05, .1, .25, .5, 1, 2.5, 5, 10},
 	}, []string{"route"})
+	type kind struct {
+		pattern, method string
+		code            int
+	}
+	type series struct {
+		requests prometheus.Counter
+		seconds  prometheus.Observer // nil for streams
+	}
+	var known sync.Map // of kind to series: looking labels up costs more than counting
 	return func(s *settings) {
 		s.observe = func(r *http.Request, code int, took time.Duration) {
-			route := route(r)
-			requests.WithLabelValues(route, method(r.Method), strconv.Itoa(code)).Inc()
-			if !strings.Contains(route, "/stream/") {
-				seconds.WithLabelValues(route).Observe(took.Seconds())
+			of := kind{r.Pattern, method(r.Method), code}
+			found, is := known.Load(of)
+			if !is {
+				route := route(r)
+				its := series{requests: requests.WithLabelValues(route, of.method, strconv.Itoa(code))}
+				if !strings.Contains(route, "/stream/") {
+					its.seconds = seconds.WithLabelValues(route)
+				}
+				found, _ = known.LoadOrStore(of, its)
+			}
+			its := found.(series)
+			its.requests.Inc()
+			if its.seconds != nil {
+				its.seconds.Observe(took.Seconds())
 			}
 		}
 	}
