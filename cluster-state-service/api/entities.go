@@ -6,7 +6,6 @@ import (
 	"strconv"
 	"sync"
 
-
 	"github.com/blox/blox/cluster-state-service/state"
 	"github.com/blox/blox/internal/arn"
 	"github.com/blox/blox/internal/httpserver"
