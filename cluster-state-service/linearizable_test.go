@@ -147,7 +147,9 @@ func (h *history) get(transport *http.Transport, url string, key state.Key) bool
 		stored = committed.Kvs[0].ModRevision
 	}
 	status, header, body, ok := h.ask(transport, url+path)
-	var got struct{ Metadata struct{ EntityVersion string } }
+	var got struct {
+		Metadata struct{ EntityVersion string }
+	}
 	record := int64(0)
 	switch {
 	case !ok:

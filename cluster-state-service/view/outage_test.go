@@ -3,10 +3,7 @@ package view
 import (
 	"context"
 	"fmt"
-	"io"
 	"iter"
-	"net"
-	"sync"
 	"testing"
 	"time"
 
@@ -19,69 +16,13 @@ import (
 	"github.com/blox/blox/internal/testenv"
 )
 
-// proxy is a connection to etcd that can be cut.
-type proxy struct {
-	listener net.Listener
-	running  sync.WaitGroup
-
-	mu   sync.Mutex
-	down bool
-	open []net.Conn
-}
-
-func newProxy(t *testing.T, to string) *proxy {
-	t.Helper()
-	listener, err := net.Listen("tcp", "127.0.0.1:0")
-	require.NoError(t, err)
-	p := &proxy{listener: listener}
-	p.running.Go(func() {
-		for {
-			client, err := listener.Accept()
-			if err != nil {
-				return
-			}
-			p.connect(client, to)
-		}
-	})
-	t.Cleanup(func() { listener.Close(); p.cut(true); p.running.Wait() })
-	return p
-}
-
-func (p *proxy) connect(client net.Conn, to string) {
-	p.mu.Lock()
-	defer p.mu.Unlock()
-	if p.down {
-		client.Close()
-		return
-	}
-	server, err := net.Dial("tcp", to)
-	if err != nil {
-		client.Close()
-		return
-	}
-	p.open = append(p.open, client, server)
-	p.running.Go(func() { _, _ = io.Copy(client, server); client.Close() })
-	p.running.Go(func() { _, _ = io.Copy(server, client); server.Close() })
-}
-
-// cut ends what is connected and, for as long as it is down, whatever comes.
-func (p *proxy) cut(down bool) {
-	p.mu.Lock()
-	defer p.mu.Unlock()
-	p.down = down
-	for _, c := range p.open {
-		c.Close()
-	}
-	p.open = nil
-}
-
 // A heartbeat says that all up to its revision has been shown: never one of a log that its reader does not follow.
 func TestAHeartbeatNeverClaimsWhatWasNotShown(t *testing.T) {
 	server := testenv.EtcdServer(t)
 	client := server.Client()
 	write(t, client, "a", 1)
-	p := newProxy(t, server.Endpoints()[0])
-	watching, err := etcd.New([]string{p.listener.Addr().String()})
+	p := testenv.NewProxy(t, server.Endpoints()[0])
+	watching, err := etcd.New([]string{p.Address()})
 	require.NoError(t, err)
 	t.Cleanup(func() { watching.Close() })
 	v := startWith(t, server, watching, 0)
@@ -101,11 +42,11 @@ func TestAHeartbeatNeverClaimsWhatWasNotShown(t *testing.T) {
 		require.True(t, c.Heartbeat, "%s", c.Line)
 		beat = c.Revision
 		if missed == 0 { // the watch is cut, and what it would have told is compacted
-			p.cut(true)
+			p.Cut(true)
 			missed = write(t, client, "a", 2)
 			_, err := client.Compact(t.Context(), write(t, client, "b", 1))
 			require.NoError(t, err)
-			p.cut(false)
+			p.Cut(false)
 		}
 	}
 	assert.NotZero(t, missed)
