@@ -7,6 +7,7 @@ import (
 
 	"github.com/blox/blox/cluster-state-service/mirror"
 	"github.com/blox/blox/daemon-scheduler/environment"
+	"github.com/blox/blox/swagger/cluster-state-service/v1/models"
 )
 
 // MostStale is how old the copy may be for anything to be started or stopped because of it.
@@ -25,10 +26,24 @@ func (c Cluster) Instances(clusterARN string) []environment.Instance {
 	for _, i := range copied {
 		instances = append(instances, environment.Instance{
 			ARN: value(i.Entity.ContainerInstanceARN), Status: value(i.Entity.Status),
-			AgentConnected: value(i.Entity.AgentConnected),
+			AgentConnected: value(i.Entity.AgentConnected), EC2InstanceID: i.Entity.EC2InstanceID,
+			Attributes: attributes(i.Entity.Attributes),
 		})
 	}
 	return instances
+}
+
+func attributes(of []*models.ContainerInstanceAttribute) map[string]string {
+	if len(of) == 0 {
+		return nil
+	}
+	byName := make(map[string]string, len(of))
+	for _, a := range of {
+		if a != nil {
+			byName[value(a.Name)] = value(a.Value)
+		}
+	}
+	return byName
 }
 
 // Tasks are the tasks of the cluster with that ARN, of everyone.

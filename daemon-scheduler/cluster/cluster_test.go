@@ -26,7 +26,7 @@ func TestMain(m *testing.M) { goleak.VerifyTestMain(m) }
 const (
 	instances = `{"items":[{"metadata":{"entityVersion":"2"},"entity":{"clusterARN":"arn:aws:ecs:us-east-1:123456789012:cluster/prod",
 		"containerInstanceARN":"arn:aws:ecs:us-east-1:123456789012:container-instance/prod/i1","status":"ACTIVE","agentConnected":true,
-		"attributes":[],"registeredResources":[],"remainingResources":[],"versionInfo":{}}}],"metadata":{"entityVersion":"3"}}`
+		"attributes":[{"name":"zone","value":"a"},{"name":"gpu","value":""}],"EC2InstanceID":"i-1","registeredResources":[],"remainingResources":[],"versionInfo":{}}}],"metadata":{"entityVersion":"3"}}`
 	tasks = `{"items":[{"metadata":{"entityVersion":"3"},"entity":{"clusterARN":"arn:aws:ecs:us-east-1:123456789012:cluster/prod",
 		"containerInstanceARN":"arn:aws:ecs:us-east-1:123456789012:container-instance/prod/i1","containers":[],"startedBy":"me",
 		"createdAt":"2026-01-02T03:04:05.678Z","startedAt":"2026-01-02T03:04:06Z","stoppedAt":"not a time","stoppedReason":"why",
@@ -60,7 +60,9 @@ func TestTheCopyInTheWordsOfTheDomain(t *testing.T) {
 
 	const prod = "arn:aws:ecs:us-east-1:123456789012:cluster/prod"
 	i1 := "arn:aws:ecs:us-east-1:123456789012:container-instance/prod/i1"
-	assert.Equal(t, []environment.Instance{{ARN: i1, Status: "ACTIVE", AgentConnected: true}}, c.Instances(prod))
+	assert.Equal(t, []environment.Instance{{
+		ARN: i1, Status: "ACTIVE", AgentConnected: true, EC2InstanceID: "i-1", Attributes: map[string]string{"zone": "a", "gpu": ""},
+	}}, c.Instances(prod))
 	assert.Equal(t, []environment.Task{{
 		ARN: "arn:aws:ecs:us-east-1:123456789012:task/prod/t1", Instance: i1, StartedBy: "me",
 		LastStatus: "RUNNING", DesiredStatus: "STOPPED", StoppedReason: "why",

@@ -162,6 +162,9 @@ func (e *Engine) reconcile(ctx context.Context, term environment.Term, name stri
 		log.WithFields(logrus.Fields{"instance": w.Instance, "reason": w.Reason}).Debug("wait")
 	}
 	w := &work{Engine: e, term: term, env: env, launches: launches, log: log}
+	if plan.Gone {
+		return time.Time{}, false, w.remove(ctx)
+	}
 	by := map[planner.Kind][]planner.Action{}
 	for _, a := range plan.Actions {
 		by[a.Kind] = append(by[a.Kind], a)

@@ -46,6 +46,7 @@ func (w *work) startBatch(ctx context.Context, starts []planner.Action) error {
 	input := &ecs.StartTaskInput{
 		Cluster: &w.env.Cluster, TaskDefinition: &announced[0].TaskDefinition, StartedBy: &announced[0].Deployment,
 	}
+	settings(input, w.env.Of(w.env.Deployments[announced[0].Deployment]).Spec.TaskSettings)
 	for _, l := range announced {
 		input.ContainerInstances = append(input.ContainerInstances, l.Instance)
 	}

@@ -29,9 +29,7 @@ func (w *work) progress(ctx context.Context, plan planner.Plan, now time.Time) e
 		return nil
 	}
 	d := next.Deployments[plan.Deployment]
-	if d.Status == environment.Completed && w.env.Deployments[d.ID].Status != environment.Completed {
-		next = next.Trim(w.History, func(id string) bool { return plan.InUse[id] })
-	}
+	next = next.Trim(w.History, func(id string) bool { return plan.InUse[id] })
 	ctx, cancel := context.WithTimeout(ctx, commitTimeout)
 	defer cancel()
 	_, err := w.Store.Commit(ctx, w.term, environment.Changes{Name: w.env.Name, Created: w.env.Created, Environment: &next})
@@ -41,6 +39,17 @@ func (w *work) progress(ctx context.Context, plan planner.Plan, now time.Time) e
 	w.log.WithFields(logrus.Fields{
 		"status": d.Status.String(), "health": d.Health.String(), "failed": len(plan.Failed),
 	}).Info("deployment progress")
+	return nil
+}
+
+// remove ends the deletion of an environment. Its launches go after it.
+func (w *work) remove(ctx context.Context) error {
+	ctx, cancel := context.WithTimeout(ctx, commitTimeout)
+	defer cancel()
+	if _, err := w.Store.Commit(ctx, w.term, environment.Changes{Name: w.env.Name, Created: w.env.Created, Remove: &w.env}); err != nil {
+		return fmt.Errorf("remove the environment: %w", err)
+	}
+	w.log.Info("environment deleted")
 	return nil
 }
 

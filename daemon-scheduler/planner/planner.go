@@ -65,8 +65,11 @@ type Plan struct {
 	Deployment string
 	Progress   environment.Progress
 	Failed     []environment.FailedInstance // by ARN
+	Counts     environment.Counts
 	// InUse has the deployments that live tasks belong to.
 	InUse map[string]bool
+	// Gone tells that the environment is being deleted, and that nothing of it is left but its records.
+	Gone bool
 }
 
 const (
@@ -78,6 +81,8 @@ const (
 const (
 	EarlierDeployment = "blox: earlier deployment of environment "
 	OneTooMany        = "blox: one task too many of environment "
+	NotMatching       = "blox: the instance does not match environment "
+	Deleted           = "blox: deleted environment "
 )
 
 // Make returns the plan for s. With nothing deployed it is empty but for launches that have to be settled.
@@ -86,6 +91,7 @@ func Make(s State) Plan {
 	p.plan.InUse = map[string]bool{}
 	p.current, p.deployed = s.Environment.Current()
 	p.plan.Deployment = p.current.ID
+	p.rules()
 	for _, task := range s.Tasks {
 		if _, ours := s.Environment.Deployments[task.StartedBy]; !ours {
 			continue // not Blox's, or another environment's
@@ -100,6 +106,10 @@ func Make(s State) Plan {
 		if _, seen := p.byARN[l.Task]; l.State == environment.Open || l.State == environment.Started && !seen {
 			p.plan.InUse[l.Deployment] = true // its task may live, and nobody sees it yet
 		}
+	}
+	if s.Environment.IsDeleting() {
+		p.delete()
+		return p.plan
 	}
 	if p.deployed && !s.Fresh {
 		p.until(s.Now.Add(stale))
@@ -130,6 +140,8 @@ type planning struct {
 	deployed   bool // whether there is a current deployment
 	onInstance map[string][]environment.Task
 	byARN      map[string]environment.Task // the environment's, dead ones too
+	group      environment.Group           // the instances that the current deployment is for
+	held       string                      // why nothing may be started or stopped; empty when it may
 
 	desired, running, settled int // instances: able to run the task, with it RUNNING, and with it RUNNING or failed
 }
@@ -138,8 +150,11 @@ type planning struct {
 func (p *planning) instance(i environment.Instance) {
 	launch, launched := p.Launches[i.ARN]
 	kept, lives, others := p.sort(i.ARN)
-	able := i.Status == "ACTIVE" && i.AgentConnected
-	p.count(i.ARN, able, kept, lives)
+	matches := p.group.Has(i)
+	able := i.Status == "ACTIVE" && i.AgentConnected && matches
+	if matches {
+		p.count(i.ARN, able, kept, lives, others)
+	}
 
 	if launched && launch.State == environment.Open {
 		p.settle(launch, kept, lives)
@@ -150,6 +165,12 @@ func (p *planning) instance(i environment.Instance) {
 	}
 	switch {
 	case !p.deployed:
+	case p.held != "":
+		if !lives {
+			p.wait(i.ARN, p.held)
+		}
+	case !matches:
+		p.exclude(i, launch)
 	case !able:
 		p.stop(i.ARN, surplus(others, p.current.ID)) // two of one deployment are one too many wherever they are
 		if !lives {
@@ -211,7 +232,16 @@ func better(a, b environment.Task) int {
 
 // stop asks for the end of tasks that are not being stopped already, and tells whether it had to.
 func (p *planning) stop(instance string, tasks []environment.Task) (some bool) {
-	if !p.Fresh {
+	return p.stopBecause(instance, tasks, func(task environment.Task) string {
+		if task.StartedBy == p.current.ID {
+			return OneTooMany
+		}
+		return EarlierDeployment
+	})
+}
+
+func (p *planning) stopBecause(instance string, tasks []environment.Task, reason func(environment.Task) string) (some bool) {
+	if !p.Fresh || p.held != "" {
 		return false
 	}
 	for _, task := range tasks {
@@ -222,11 +252,7 @@ func (p *planning) stop(instance string, tasks []environment.Task) (some bool) {
 			p.until(asked.Add(askAgain))
 			continue
 		}
-		reason := EarlierDeployment
-		if task.StartedBy == p.current.ID {
-			reason = OneTooMany
-		}
-		p.do(Action{Kind: Stop, Instance: instance, Task: task.ARN, Reason: reason + p.Environment.Name})
+		p.do(Action{Kind: Stop, Instance: instance, Task: task.ARN, Reason: reason(task) + p.Environment.Name})
 		p.until(p.Now.Add(askAgain))
 		some = true
 	}
@@ -252,16 +278,7 @@ func (p *planning) again(launch environment.Launch) {
 	task, seen := p.byARN[launch.Task]
 	switch current := launch.Deployment == p.current.ID; {
 	case launch.State == environment.Started && !seen:
-		due := launch.NotAfter.Add(p.Settle)
-		if launch.NextTry.After(due) {
-			due = launch.NextTry
-		}
-		if p.Now.Before(due) {
-			p.wait(launch.Instance, "its task is not seen yet")
-			p.until(due)
-			return
-		}
-		p.do(Action{Kind: Check, Instance: launch.Instance, Launch: launch, Reason: "its task was never seen"})
+		p.unseen(launch)
 	case !current:
 		p.start(launch, launch.Instance, 1, "no task of the deployment")
 	case launch.State == environment.Started:
@@ -272,6 +289,20 @@ func (p *planning) again(launch environment.Launch) {
 	default:
 		p.start(launch, launch.Instance, launch.Attempts+1, "another try")
 	}
+}
+
+// unseen waits for the task of a launch to be shown by the copy of the cluster, and has ECS asked when that takes long.
+func (p *planning) unseen(launch environment.Launch) {
+	due := launch.NotAfter.Add(p.Settle)
+	if launch.NextTry.After(due) {
+		due = launch.NextTry
+	}
+	if p.Now.Before(due) {
+		p.wait(launch.Instance, "its task is not seen yet")
+		p.until(due)
+		return
+	}
+	p.do(Action{Kind: Check, Instance: launch.Instance, Launch: launch, Reason: "its task was never seen"})
 }
 
 // died replaces a task that stopped: at once when it had run and none had died before it, else after a growing delay.

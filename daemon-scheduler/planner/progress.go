@@ -3,12 +3,22 @@ package planner
 import "github.com/blox/blox/daemon-scheduler/environment"
 
 // count takes an instance into the deployment's progress.
-func (p *planning) count(instance string, able bool, kept environment.Task, lives bool) {
+func (p *planning) count(instance string, able bool, kept environment.Task, lives bool, others []environment.Task) {
 	if !p.deployed {
 		return
 	}
 	if able {
 		p.desired++
+	}
+	counts := &p.plan.Counts
+	switch {
+	case lives && kept.Running():
+		counts.Running++
+	case lives:
+		counts.Pending++
+	}
+	if len(others) > len(surplus(others, p.current.ID)) {
+		counts.Outdated++
 	}
 	launch := p.Launches[instance]
 	switch ours := launch.Deployment == p.current.ID; {
@@ -45,6 +55,7 @@ func (p *planning) fail(instance, reason string, able bool) {
 // progress sums up. A deployment is completed when every instance that can run its task has it RUNNING or failed, and
 // one at least is RUNNING, or there is none. From a copy that is not current nothing is concluded.
 func (p *planning) progress() {
+	p.plan.Counts.Desired, p.plan.Counts.Failed = p.desired, len(p.plan.Failed)
 	progress := &p.plan.Progress
 	if !p.Fresh || !p.deployed {
 		*progress = environment.Progress{

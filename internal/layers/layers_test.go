@@ -42,7 +42,8 @@ var allowed = map[string]string{
 	"daemon-scheduler/planner":     "daemon-scheduler/environment",
 	"daemon-scheduler/cluster":     "daemon-scheduler/environment cluster-state-service/mirror swagger/cluster-state-service/v1/...",
 	"daemon-scheduler/store":       "daemon-scheduler/environment",
-	"daemon-scheduler/environment": "",
+	"daemon-scheduler/environment": "daemon-scheduler/query",
+	"daemon-scheduler/query":       "",
 
 	"swagger":                              "",
 	"swagger/cluster-state-service/v1":     "",

@@ -1,0 +1,57 @@
+package engine
+
+import (
+	"github.com/aws/aws-sdk-go-v2/service/ecs"
+	"github.com/aws/aws-sdk-go-v2/service/ecs/types"
+
+	"github.com/blox/blox/daemon-scheduler/environment"
+)
+
+// settings puts s into a call of StartTask. What is not set is left to ECS's defaults.
+func settings(input *ecs.StartTaskInput, s environment.TaskSettings) {
+	if n := s.Network; n != nil {
+		input.NetworkConfiguration = &types.NetworkConfiguration{AwsvpcConfiguration: &types.AwsVpcConfiguration{
+			Subnets: n.Subnets, SecurityGroups: n.SecurityGroups, AssignPublicIp: types.AssignPublicIp(n.AssignPublicIP),
+		}}
+	}
+	input.Overrides = overrides(s.Overrides)
+	for _, tag := range s.Tags {
+		input.Tags = append(input.Tags, types.Tag{Key: &tag.Key, Value: &tag.Value})
+	}
+	input.PropagateTags = types.PropagateTags(s.PropagateTags)
+	input.EnableECSManagedTags, input.EnableExecuteCommand = s.EnableECSManagedTags, s.EnableExecuteCommand
+	input.Group = given(s.Group)
+}
+
+func overrides(o *environment.TaskOverride) *types.TaskOverride {
+	if o == nil {
+		return nil
+	}
+	task := &types.TaskOverride{
+		Cpu: given(o.CPU), Memory: given(o.Memory), ExecutionRoleArn: given(o.ExecutionRoleARN), TaskRoleArn: given(o.TaskRoleARN),
+	}
+	for _, c := range o.ContainerOverrides {
+		container := types.ContainerOverride{
+			Name: &c.Name, Command: c.Command, Cpu: c.CPU, Memory: c.Memory, MemoryReservation: c.MemoryReservation,
+		}
+		for _, v := range c.Environment {
+			container.Environment = append(container.Environment, types.KeyValuePair{Name: &v.Name, Value: &v.Value})
+		}
+		for _, f := range c.EnvironmentFiles {
+			container.EnvironmentFiles = append(container.EnvironmentFiles, types.EnvironmentFile{Type: types.EnvironmentFileType(f.Type), Value: &f.Value})
+		}
+		for _, r := range c.ResourceRequirements {
+			container.ResourceRequirements = append(container.ResourceRequirements, types.ResourceRequirement{Type: types.ResourceType(r.Type), Value: &r.Value})
+		}
+		task.ContainerOverrides = append(task.ContainerOverrides, container)
+	}
+	return task
+}
+
+// given is nil for what is empty.
+func given(s string) *string {
+	if s == "" {
+		return nil
+	}
+	return &s
+}

@@ -1,0 +1,41 @@
+package engine
+
+import (
+	"encoding/json"
+	"testing"
+
+	"github.com/aws/aws-sdk-go-v2/service/ecs"
+	"github.com/stretchr/testify/assert"
+	"github.com/stretchr/testify/require"
+
+	"github.com/blox/blox/daemon-scheduler/environment"
+)
+
+func TestSettingsReachStartTask(t *testing.T) {
+	cpu := int32(128)
+	var input ecs.StartTaskInput
+	settings(&input, environment.TaskSettings{
+		Network: &environment.AwsVpcConfiguration{Subnets: []string{"s"}, SecurityGroups: []string{"g"}, AssignPublicIP: "DISABLED"},
+		Overrides: &environment.TaskOverride{CPU: "256", Memory: "512", ExecutionRoleARN: "e", TaskRoleARN: "t",
+			ContainerOverrides: []environment.ContainerOverride{{
+				Name: "main", Command: []string{"run"}, CPU: &cpu, Memory: &cpu, MemoryReservation: &cpu,
+				Environment:          []environment.KeyValue{{Name: "a", Value: "b"}},
+				EnvironmentFiles:     []environment.EnvironmentFile{{Type: "s3", Value: "f"}},
+				ResourceRequirements: []environment.ResourceRequirement{{Type: "GPU", Value: "1"}},
+			}}},
+		Tags: []environment.Tag{{Key: "k", Value: "v"}, {Key: "l"}}, PropagateTags: "TASK_DEFINITION",
+		EnableECSManagedTags: true, EnableExecuteCommand: true, Group: "daemons",
+	})
+	var want ecs.StartTaskInput
+	require.NoError(t, json.Unmarshal([]byte(`{"EnableECSManagedTags":true,"EnableExecuteCommand":true,"Group":"daemons",
+		"NetworkConfiguration":{"AwsvpcConfiguration":{"Subnets":["s"],"AssignPublicIp":"DISABLED","SecurityGroups":["g"]}},
+		"Overrides":{"ContainerOverrides":[{"Command":["run"],"Cpu":128,"Environment":[{"Name":"a","Value":"b"}],
+		"EnvironmentFiles":[{"Type":"s3","Value":"f"}],"Memory":128,"MemoryReservation":128,"Name":"main",
+		"ResourceRequirements":[{"Type":"GPU","Value":"1"}]}],"Cpu":"256","ExecutionRoleArn":"e","Memory":"512","TaskRoleArn":"t"},
+		"PropagateTags":"TASK_DEFINITION","Tags":[{"Key":"k","Value":"v"},{"Key":"l","Value":""}]}`), &want))
+	assert.Equal(t, want, input)
+
+	var none ecs.StartTaskInput
+	settings(&none, environment.TaskSettings{})
+	assert.Equal(t, ecs.StartTaskInput{}, none)
+}

@@ -1,0 +1,34 @@
+package environment
+
+import (
+	"testing"
+
+	"github.com/stretchr/testify/assert"
+	"github.com/stretchr/testify/require"
+)
+
+func TestGroup(t *testing.T) {
+	i := Instance{EC2InstanceID: "i-1", Attributes: map[string]string{"zone": "a", "gpu": ""}}
+	for name, tc := range map[string]struct {
+		spec Spec
+		want bool
+	}{
+		"everything":              {Spec{}, true},
+		"all attributes":          {Spec{Attributes: []Attribute{{"zone", "a"}, {"gpu", ""}}}, true},
+		"one attribute of two":    {Spec{Attributes: []Attribute{{"zone", "a"}, {"disk", ""}}}, false},
+		"another value":           {Spec{Attributes: []Attribute{{"zone", "b"}}}, false},
+		"any value":               {Spec{Attributes: []Attribute{{"zone", ""}}}, true},
+		"a query":                 {Spec{Query: "ec2InstanceId == i-1"}, true},
+		"a query, not attributes": {Spec{Query: "ec2InstanceId == i-1", Attributes: []Attribute{{"zone", "b"}}}, false},
+		"attributes, not a query": {Spec{Query: "agentConnected == true", Attributes: []Attribute{{"zone", "a"}}}, false},
+	} {
+		group, err := tc.spec.Group()
+		require.NoError(t, err, name)
+		assert.Equal(t, tc.want, group.Has(i), name)
+	}
+	_, err := Spec{Query: "zone"}.Group()
+	assert.ErrorContains(t, err, "query: column 1: ")
+	picked, err := Canary{Query: "attribute:zone == a"}.Picks()
+	require.NoError(t, err)
+	assert.True(t, picked.Has(i))
+}

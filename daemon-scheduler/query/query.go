@@ -1,0 +1,119 @@
+// Package query selects container instances by a subset of ECS's cluster query language:
+//
+//	expression = subject operator argument | subject "exists" | subject "!exists"
+//	           | expression "and" expression | expression "or" expression | "not" expression | "(" expression ")"
+//	subject    = "attribute:" name | "ec2InstanceId" | "agentConnected"
+//	operator   = "==" | "!=" | "=~" | "!~" | "in" | "not_in"
+//	argument   = word | 'text' | "text" | for in and not_in a list of them: [a, b] or (a, b)
+//
+// And binds closer than or, and not closest. ECS's other spellings are known too: equals, not_equals, matches, not_matches,
+// !in, not_exists, &&, || and !. A pattern, in RE2's syntax, has to match the whole value. The negative operators are the exact
+// opposites of the others: an instance without the attribute matches them. What contains other characters than letters,
+// digits and _-./:*+?^$@%\ has to be in quotes, within which no character is special.
+//
+//	attribute:ecs.instance-type =~ "(c5|c6g)[.].*" and attribute:ecs.os-type == linux and not attribute:gpu exists
+package query
+
+import (
+	"fmt"
+	"regexp"
+	"slices"
+)
+
+// What a query may be at most.
+const (
+	MostBytes   = 4096
+	mostNesting = 32
+	mostList    = 100  // items
+	mostPattern = 256  // bytes
+	mostTerms   = 1000 // comparisons
+)
+
+// Instance is what queries know of a container instance.
+type Instance struct {
+	EC2InstanceID  string
+	AgentConnected bool
+	Attributes     map[string]string // value by name; many have none
+}
+
+// Query is a parsed query. The zero Query matches every instance.
+type Query struct{ matches predicate }
+
+type predicate func(Instance) bool
+
+// Matches tells whether the query selects the instance.
+func (q Query) Matches(i Instance) bool { return q.matches == nil || q.matches(i) }
+
+// Error is what is wrong with a query, and where.
+type Error struct {
+	Column int // of the character, from 1
+	Text   string
+}
+
+func (e *Error) Error() string { return fmt.Sprintf("column %d: %s", e.Column, e.Text) }
+
+// Parse reads a query. One without any word is the zero Query. An error is an *Error.
+func Parse(text string) (Query, error) {
+	if len(text) > MostBytes {
+		return Query{}, &Error{1, fmt.Sprintf("the query is longer than %d bytes", MostBytes)}
+	}
+	tokens, err := scan(text)
+	if err != nil {
+		return Query{}, err
+	}
+	p := &parser{tokens: tokens}
+	if p.next().kind == end {
+		return Query{}, nil
+	}
+	matches, err := p.or()
+	if err == nil && p.next().kind != end {
+		err = p.wrong("and, or or the end of the query")
+	}
+	if err != nil {
+		return Query{}, err
+	}
+	return Query{matches}, nil
+}
+
+// subject is what a comparison is about: its value, and whether there is one.
+type subject func(Instance) (value string, exists bool)
+
+func attribute(name string) subject {
+	return func(i Instance) (string, bool) {
+		value, exists := i.Attributes[name]
+		return value, exists
+	}
+}
+
+func ec2InstanceID(i Instance) (string, bool) { return i.EC2InstanceID, i.EC2InstanceID != "" }
+
+func agentConnected(i Instance) (string, bool) {
+	if i.AgentConnected {
+		return "true", true
+	}
+	return "false", true
+}
+
+func (s subject) exists() predicate {
+	return func(i Instance) bool { _, exists := s(i); return exists }
+}
+
+func (s subject) oneOf(values []string) predicate {
+	return func(i Instance) bool {
+		value, exists := s(i)
+		return exists && slices.Contains(values, value)
+	}
+}
+
+func (s subject) like(pattern *regexp.Regexp) predicate {
+	return func(i Instance) bool {
+		value, exists := s(i)
+		return exists && pattern.MatchString(value)
+	}
+}
+
+func not(p predicate) predicate { return func(i Instance) bool { return !p(i) } }
+
+func both(a, b predicate) predicate { return func(i Instance) bool { return a(i) && b(i) } }
+
+func either(a, b predicate) predicate { return func(i Instance) bool { return a(i) || b(i) } }

@@ -1,0 +1,150 @@
+package query
+
+import (
+	"errors"
+	"strings"
+	"testing"
+
+	"github.com/stretchr/testify/assert"
+	"github.com/stretchr/testify/require"
+)
+
+var (
+	small = Instance{EC2InstanceID: "i-small", AgentConnected: true, Attributes: map[string]string{
+		"ecs.instance-type": "t3.small", "ecs.os-type": "linux", "zone": "a", "gpu": "", "team": "web shop",
+	}}
+	large  = Instance{EC2InstanceID: "i-large", AgentConnected: true, Attributes: map[string]string{"ecs.instance-type": "m5.large", "zone": "b"}}
+	remote = Instance{EC2InstanceID: "mi-1", Attributes: map[string]string{"ecs.os-type": "windows"}}
+)
+
+func TestQueries(t *testing.T) {
+	all := map[string]Instance{"small": small, "large": large, "remote": remote}
+	for query, want := range map[string]string{
+		"":                                                       "large remote small",
+		" \t\n":                                                  "large remote small",
+		"attribute:zone == a":                                    "small",
+		"attribute:zone==a":                                      "small",
+		"attribute:zone equals 'a'":                              "small",
+		"attribute:zone == A":                                    "",
+		"attribute:zone != a":                                    "large remote",
+		"attribute:zone not_equals a":                            "large remote",
+		`attribute:team == "web shop"`:                           "small",
+		"attribute:gpu == ''":                                    "small",
+		"attribute:gpu exists":                                   "small",
+		"attribute:gpu !exists":                                  "large remote",
+		"attribute:gpu not_exists":                               "large remote",
+		"attribute:zone in [a, b]":                               "large small",
+		"attribute:zone in [ a ]":                                "small",
+		"attribute:zone in (a,'b')":                              "large small",
+		"attribute:zone not_in [a]":                              "large remote",
+		"attribute:zone !in [a]":                                 "large remote",
+		"attribute:ecs.instance-type =~ t3.*":                    "small",
+		"attribute:ecs.instance-type =~ t3":                      "",
+		"attribute:ecs.instance-type matches 't3|m5.large'":      "large",
+		"attribute:ecs.instance-type !~ '(t3|m5)[.].*'":          "remote",
+		"attribute:ecs.instance-type not_matches '(t3|m5)[.].*'": "remote",
+		"ec2InstanceId in [i-small, mi-1]":                       "remote small",
+		"ec2InstanceId =~ i-.*":                                  "large small",
+		"agentConnected == true":                                 "large small",
+		"agentConnected != true":                                 "remote",
+		"agentConnected in [false]":                              "remote",
+		"attribute:zone == a or attribute:zone == b":             "large small",
+		"attribute:zone == a || attribute:zone == b":             "large small",
+		"agentConnected == true and attribute:zone == b":         "large",
+		"agentConnected == true && attribute:zone == b":          "large",
+		"not attribute:zone == a":                                "large remote",
+		"!attribute:zone == a":                                   "large remote",
+		"not not attribute:zone == a":                            "small",
+		"not attribute:zone == a and agentConnected == true":     "large",
+		"not (attribute:zone == a and agentConnected == true)":   "large remote",
+		"attribute:zone == a or attribute:zone == b and ec2InstanceId == none":   "small",
+		"(attribute:zone == a or attribute:zone == b) and ec2InstanceId == none": "",
+		"(attribute:zone in [a] or (agentConnected == false))":                   "remote small",
+	} {
+		q, err := Parse(query)
+		require.NoError(t, err, query)
+		var got []string
+		for _, name := range []string{"large", "remote", "small"} {
+			if q.Matches(all[name]) {
+				got = append(got, name)
+			}
+		}
+		assert.Equal(t, want, strings.Join(got, " "), query)
+	}
+}
+
+func TestErrorsPointAtTheColumn(t *testing.T) {
+	deep := strings.Repeat("(", mostNesting) + "attribute:a exists" + strings.Repeat(")", mostNesting)
+	for query, want := range map[string]string{
+		"zone == a":                      `column 1: "zone" is not a subject: attribute:<name>, ec2InstanceId or agentConnected`,
+		"attribute: == a":                `column 1: "attribute:" is not a subject: attribute:<name>, ec2InstanceId or agentConnected`,
+		"'attribute:a' == a":             `column 1: "attribute:a" is not a subject: attribute:<name>, ec2InstanceId or agentConnected`,
+		"attribute:zone = a":             `column 16: '=' has to be in quotes`,
+		"attribute:zone":                 `column 15: the query ends where an operator: ==, !=, =~, !~, in, not_in, exists or !exists is expected`,
+		"attribute:zone > 5":             `column 16: '>' has to be in quotes`,
+		"attribute:zone near a":          `column 16: "near" is not an operator: ==, !=, =~, !~, in, not_in, exists or !exists`,
+		"attribute:zone ==":              `column 18: the query ends where a value is expected`,
+		"attribute:zone == (a)":          `column 19: "(" is not a value`,
+		"attribute:zone == 'a":           `column 19: the quotation has no end`,
+		"attribute:zone == 'äö' ü":       `column 24: 'ü' has to be in quotes`,
+		"attribute:zone == a b":          `column 21: "b" is not and, or or the end of the query`,
+		"attribute:zone == a and":        `column 24: the query ends where a subject: attribute:<name>, ec2InstanceId or agentConnected is expected`,
+		"(attribute:zone == a":           `column 21: the query ends where a closing parenthesis, and or or is expected`,
+		"attribute:zone == a)":           `column 20: ")" is not and, or or the end of the query`,
+		"attribute:zone in a":            `column 19: "a" is not a list: [a, b]`,
+		"attribute:zone in []":           `column 20: "]" is not a value`,
+		"attribute:zone in [a b]":        `column 22: "b" is not a comma or ]`,
+		"attribute:zone in [a)":          `column 21: ")" is not a comma or ]`,
+		"attribute:zone =~ '('":          "column 19: not a pattern: missing closing ): `(`",
+		"attribute:zone =~ 'a)|(b'":      "column 19: not a pattern: unexpected ): `a)|(b`",
+		"agentConnected == yes":          `column 19: "yes" is not true or false`,
+		"attribute:zone ! a":             `column 16: "!" is not an operator: ==, !=, =~, !~, in, not_in, exists or !exists`,
+		"(" + deep + ")":                 `column 33: nested deeper than 32`,
+		strings.Repeat("x", MostBytes+1): `column 1: the query is longer than 4096 bytes`,
+		"attribute:a =~ " + strings.Repeat("a", mostPattern+1):     `column 16: the pattern is longer than 256 bytes`,
+		"attribute:a in [" + strings.Repeat("a,", mostList) + "a]": `column 217: more than 100 values`,
+	} {
+		_, err := Parse(query)
+		var told *Error
+		if assert.True(t, errors.As(err, &told), query) {
+			assert.EqualError(t, err, want, query)
+		}
+	}
+}
+
+func FuzzParse(f *testing.F) {
+	for _, seed := range []string{
+		"", "attribute:zone == a", "attribute:ecs.instance-type =~ t3.* and not attribute:gpu exists", "ec2InstanceId in [i-1, 'i 2']",
+		"(agentConnected == true or attribute:a !exists) && !(attribute:b not_in (x))", "attribute:a == 'ä", "attribute:a =~ '('", "((((", "not not",
+		`attribute:a !~ "[" or`, "agentConnected == maybe", "attribute:a ! in [b]", "attribute:a !", "!", "attribute:a in [",
+	} {
+		f.Add(seed)
+	}
+	f.Fuzz(func(t *testing.T, text string) {
+		q, err := Parse(text)
+		if err != nil {
+			var told *Error
+			if !errors.As(err, &told) || told.Column < 1 || told.Column > len(text)+1 {
+				t.Fatalf("%q: %v", text, err)
+			}
+			return
+		}
+		matches := q.Matches(small)
+		if strings.TrimSpace(text) == "" {
+			return
+		}
+		if len(text) > MostBytes-10 {
+			return
+		}
+		opposite, err := Parse("not (" + text + ")")
+		if err != nil { // deeper by one
+			if !strings.Contains(err.Error(), "nested deeper") {
+				t.Fatalf("%q: %v", text, err)
+			}
+			return
+		}
+		if opposite.Matches(small) == matches {
+			t.Fatalf("%q and its opposite", text)
+		}
+	})
+}

@@ -1,0 +1,78 @@
+package query
+
+import (
+	"fmt"
+	"strings"
+	"unicode/utf8"
+)
+
+type kind int
+
+const (
+	end    kind = iota
+	word        // letters, digits and the like; the words of the language are words too
+	quoted      // text in quotes, without them
+	symbol      // an operator or a bracket
+)
+
+type token struct {
+	kind   kind
+	text   string
+	column int // from 1, in characters
+}
+
+// symbols are tried in this order: longer ones come first.
+var symbols = []string{"==", "!=", "=~", "!~", "&&", "||", "!", "(", ")", "[", "]", ","}
+
+func isWord(c byte) bool {
+	return c >= 'a' && c <= 'z' || c >= 'A' && c <= 'Z' || c >= '0' && c <= '9' || strings.IndexByte(`_-./:*+?^$@%\`, c) >= 0
+}
+
+// scan divides text into tokens, the last of which is the end.
+func scan(text string) (tokens []token, err error) {
+	for at, column := 0, 1; ; {
+		for at < len(text) && strings.IndexByte(" \t\r\n", text[at]) >= 0 {
+			at, column = at+1, column+1
+		}
+		if at == len(text) {
+			return append(tokens, token{end, "", column}), nil
+		}
+		t := token{symbol, "", column}
+		switch length := wordAt(text[at:]); {
+		case length > 0:
+			t.kind, t.text = word, text[at:at+length]
+			at, column = at+length, column+length
+		case text[at] == '"' || text[at] == '\'':
+			closing := strings.IndexByte(text[at+1:], text[at])
+			if closing < 0 {
+				return nil, &Error{column, "the quotation has no end"}
+			}
+			t.kind, t.text = quoted, text[at+1:at+1+closing]
+			at, column = at+closing+2, column+utf8.RuneCountInString(t.text)+2
+		default:
+			t.text = symbolAt(text[at:])
+			if t.text == "" {
+				c, _ := utf8.DecodeRuneInString(text[at:])
+				return nil, &Error{column, fmt.Sprintf("%q has to be in quotes", c)}
+			}
+			at, column = at+len(t.text), column+len(t.text)
+		}
+		tokens = append(tokens, t)
+	}
+}
+
+func wordAt(text string) (length int) {
+	for length < len(text) && isWord(text[length]) {
+		length++
+	}
+	return length
+}
+
+func symbolAt(text string) string {
+	for _, s := range symbols {
+		if strings.HasPrefix(text, s) {
+			return s
+		}
+	}
+	return ""
+}
