@@ -22,6 +22,7 @@ type Config struct {
 	ReconcileInterval time.Duration // --reconcile-interval: between two comparisons with ECS, as in 20m
 	History           time.Duration // --history: how long etcd's history is kept, as in 5m; 0 leaves it to etcd
 	Pollers           int           // --pollers: how many receive from an SQS queue at a time
+	Batch             int           // --batch: the most records in one transaction of etcd
 
 	LogFile  string // CSS_LOG_FILE: a path; rotated. Beside it, the log always goes to stderr
 	LogLevel string // CSS_LOG_LEVEL: debug, info, warn, error, crit or none
@@ -50,6 +51,7 @@ func ParseConfig(args []string, getenv func(string) string, help io.Writer) (Con
 	flags.DurationVar(&c.ReconcileInterval, "reconcile-interval", 20*time.Minute, "`time` between two comparisons with ECS")
 	flags.DurationVar(&c.History, "history", 5*time.Minute, "`time` that etcd's history is kept for; 0 leaves it to etcd")
 	flags.IntVar(&c.Pollers, "pollers", 16, "`number` of receives from an SQS queue at a time")
+	flags.IntVar(&c.Batch, "batch", 100, "the most `records` in one transaction of etcd, 1 to 100")
 	version := flags.Bool("version", false, "say the version and exit")
 	if err := flags.Parse(args); err != nil {
 		if errors.Is(err, flag.ErrHelp) {
@@ -102,6 +104,9 @@ func (c Config) check(rest []string) error {
 	}
 	if c.Pollers < 1 || c.Pollers > 100 {
 		problem("--pollers %d: not 1 to 100", c.Pollers)
+	}
+	if c.Batch < 1 || c.Batch > 100 {
+		problem("--batch %d: not 1 to 100", c.Batch)
 	}
 	if len(problems) > 0 {
 		return errors.New(strings.Join(problems, "; "))

@@ -76,11 +76,12 @@ func Run(ctx context.Context, cfg Config, log logrus.FieldLogger) error {
 	reads, ended := context.WithCancel(context.WithoutCancel(ctx)) // requests under way when ctx ends still need the view
 	defer ended()
 	parts.Go(func() error { return copied.Run(reads) })
+	dials := event.Options{Pollers: cfg.Pollers, Batch: cfg.Batch, Metrics: registry}
 	parts.Go(func() error {
 		if service == event.ServiceKinesis {
-			return event.ConsumeStream(ctx, stream(awsconfig.Kinesis(aws), queueName, name, records), records, log, event.Options{Metrics: registry})
+			return event.ConsumeStream(ctx, stream(awsconfig.Kinesis(aws), queueName, name, records), records, log, dials)
 		}
-		return event.Consume(ctx, event.NewSQS(awsconfig.SQS(aws), queueName), records, log, event.Options{Pollers: cfg.Pollers, Metrics: registry})
+		return event.Consume(ctx, event.NewSQS(awsconfig.SQS(aws), queueName), records, log, dials)
 	})
 	parts.Go(func() error { return comparing.Run(ctx) })
 	parts.Go(func() error {
