@@ -7,6 +7,8 @@ import (
 	"io"
 	"net/http"
 	"net/url"
+	"os"
+	"regexp"
 	"strconv"
 	"strings"
 	"testing"
@@ -498,9 +500,15 @@ func TestMetrics(t *testing.T) {
 	}
 	for _, name := range []string{
 		"blox_http_request_duration_seconds_bucket", "blox_store_transaction_duration_seconds_count", "blox_view_revision",
-		"blox_view_fresh_seconds_count", "blox_reconcile_duration_seconds_count", "blox_reconcile_ecs_calls_total", "go_goroutines",
+		"blox_view_fresh_seconds_count", "blox_view_revision_read_seconds_count", "blox_view_lag 0", "blox_event_age_seconds_count", "blox_reconcile_duration_seconds_count", "blox_reconcile_ecs_calls_total", "go_goroutines",
 	} {
 		assert.Contains(t, body, "\n"+name)
+	}
+	assert.Regexp(t, `blox_http_request_duration_seconds_count\{code="200",route="/v1/tasks/\{cluster\}/\{arn...\}"\} 1\n`, body)
+	readme, err := os.ReadFile("../README.md")
+	require.NoError(t, err)
+	for _, name := range regexp.MustCompile(`# TYPE (blox_\w+)`).FindAllStringSubmatch(body, -1) {
+		assert.Contains(t, string(readme), "`"+name[1], "the README tells of every metric")
 	}
 }
 

@@ -4,6 +4,7 @@ import (
 	"context"
 	"fmt"
 	"sync"
+	"sync/atomic"
 	"time"
 
 	clientv3 "go.etcd.io/etcd/client/v3"
@@ -45,11 +46,13 @@ func blame(ctx context.Context, err error) error {
 
 // readRevision asks etcd for its revision, linearizably.
 func (v *View) readRevision(ctx context.Context) (int64, error) {
-	before := v.Snapshot()
+	before, began := v.Snapshot(), time.Now()
 	answer, err := v.client.Get(ctx, state.ComparisonPrefix, clientv3.WithCountOnly())
 	if err != nil {
 		return 0, fmt.Errorf("read etcd's revision: %w", err)
 	}
+	v.metrics.reads.Observe(time.Since(began).Seconds())
+	v.reading.told.Store(answer.Header.Revision)
 	if before != nil && answer.Header.Revision < before.Revision { // it was restored, or is another one
 		v.reload()
 		return 0, fmt.Errorf("etcd went back from revision %d to %d", before.Revision, answer.Header.Revision)
@@ -90,6 +93,7 @@ type revisionReads struct {
 	queued *revisionRead
 	ended  bool
 	wake   chan struct{}
+	told   atomic.Int64 // etcd's revision, as the latest read found it
 }
 
 type revisionRead struct {

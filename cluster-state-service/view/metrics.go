@@ -13,7 +13,10 @@ type metrics struct {
 	subscribers *prometheus.GaugeVec
 	cut         *prometheus.CounterVec
 	waits       prometheus.Histogram
+	reads       prometheus.Histogram
 }
+
+var latencies = []float64{.0005, .001, .0025, .005, .01, .025, .05, .1, .25, .5, 1, 2.5, 5}
 
 func newMetrics(v *View, registerer prometheus.Registerer) metrics {
 	with := promauto.With(registerer)
@@ -27,6 +30,8 @@ func newMetrics(v *View, registerer prometheus.Registerer) metrics {
 	}
 	with.NewGaugeFunc(prometheus.GaugeOpts{Name: "blox_view_revision", Help: "Revision of etcd that the view has reached."},
 		of(func(s *state.Snapshot) int64 { return s.Revision }))
+	with.NewGaugeFunc(prometheus.GaugeOpts{Name: "blox_view_lag", Help: "Revisions that etcd had at the latest read of its revision and the view has yet to reach."},
+		of(func(s *state.Snapshot) int64 { return max(0, v.reading.told.Load()-s.Revision) }))
 	with.NewGaugeFunc(prometheus.GaugeOpts{Name: "blox_view_tasks", Help: "Tasks in the view."},
 		of(func(s *state.Snapshot) int64 { return int64(s.Tasks.Len()) }))
 	with.NewGaugeFunc(prometheus.GaugeOpts{Name: "blox_view_instances", Help: "Container instances in the view."},
@@ -41,7 +46,11 @@ func newMetrics(v *View, registerer prometheus.Registerer) metrics {
 		}, []string{"reason"}),
 		waits: with.NewHistogram(prometheus.HistogramOpts{
 			Name: "blox_view_fresh_seconds", Help: "Time for the view to catch up with etcd for a linearizable read.",
-			Buckets: []float64{.0005, .001, .0025, .005, .01, .025, .05, .1, .25, .5, 1, 2.5, 5},
+			Buckets: latencies,
+		}),
+		reads: with.NewHistogram(prometheus.HistogramOpts{
+			Name: "blox_view_revision_read_seconds", Help: "Time of the small read of etcd that linearizable reads share.",
+			Buckets: latencies,
 		}),
 	}
 }

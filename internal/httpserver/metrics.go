@@ -19,9 +19,9 @@ func Metrics(registerer prometheus.Registerer) Option {
 		Name: "blox_http_requests_total", Help: "Requests answered, by route, method and code.",
 	}, []string{"route", "method", "code"})
 	seconds := with.NewHistogramVec(prometheus.HistogramOpts{
-		Name: "blox_http_request_duration_seconds", Help: "Time to answer a request, by route; without streams.",
+		Name: "blox_http_request_duration_seconds", Help: "Time to answer a request, by route and code; without streams.",
 		Buckets: []float64{.0005, .001, .0025, .005, .01, .025, .05, .1, .25, .5, 1, 2.5, 5, 10},
-	}, []string{"route"})
+	}, []string{"route", "code"})
 	type kind struct {
 		pattern, method string
 		code            int
@@ -37,9 +37,10 @@ func Metrics(registerer prometheus.Registerer) Option {
 			found, is := known.Load(of)
 			if !is {
 				route := route(r)
-				its := series{requests: requests.WithLabelValues(route, of.method, strconv.Itoa(code))}
+				code := strconv.Itoa(code)
+				its := series{requests: requests.WithLabelValues(route, of.method, code)}
 				if !strings.Contains(route, "/stream/") {
-					its.seconds = seconds.WithLabelValues(route)
+					its.seconds = seconds.WithLabelValues(route, code)
 				}
 				found, _ = known.LoadOrStore(of, its)
 			}
