@@ -28,6 +28,7 @@ type Store struct {
 	mu     sync.Mutex
 	copied copied
 	told   func(name string)
+	feed   feed
 }
 
 // New returns a store on client, which stays its caller's.
@@ -90,7 +91,7 @@ func (s *Store) Create(ctx context.Context, e environment.Environment) error {
 }
 
 // Update changes an environment by change, which may run again when someone else was faster, and returns what is
-// stored then. What change refuses is returned as it is.
+// stored then. What changes nothing is not written. What change refuses is returned as it is.
 func (s *Store) Update(ctx context.Context, name string, change func(environment.Environment) (environment.Environment, error)) (environment.Environment, error) {
 	for {
 		e, err := s.Get(ctx, name)
@@ -104,6 +105,9 @@ func (s *Store) Update(ctx context.Context, name string, change func(environment
 		value, err := json.Marshal(next)
 		if err != nil {
 			return e, fmt.Errorf("encode environment %s: %w", name, err)
+		}
+		if as, err := json.Marshal(e); err == nil && string(as) == string(value) {
+			return e, nil // there is nothing to write
 		}
 		done, err := s.client.Txn(ctx).
 			If(clientv3.Compare(clientv3.ModRevision(environmentKey(name)), "=", e.Revision)).

@@ -30,11 +30,12 @@ type kind struct {
 	drop   func(*Store, *mvccpb.KeyValue) bool
 	name   func(key string) string // the environment that it is about
 	reset  func(*Store, map[string]bool)
+	feeds  bool // whether readers are told of its changes
 }
 
 var kinds = []kind{
 	{
-		prefix: environments, bit: 1,
+		prefix: environments, bit: 1, feeds: true,
 		name: func(key string) string { return strings.TrimPrefix(key, environments) },
 		put:  (*Store).putEnvironment,
 		drop: func(s *Store, kv *mvccpb.KeyValue) bool {
@@ -117,6 +118,10 @@ func (s *Store) once(ctx context.Context, k kind) error {
 		return err
 	}
 	s.listed(k, kvs)
+	if k.feeds {
+		s.feedList(kvs, revision)
+		defer s.feed.interrupted()
+	}
 	watching, cancel := context.WithCancel(clientv3.WithRequireLeader(ctx))
 	defer cancel()
 	for changes := range s.client.Watch(watching, k.prefix, clientv3.WithPrefix(), clientv3.WithRev(revision+1)) {
@@ -124,6 +129,9 @@ func (s *Store) once(ctx context.Context, k kind) error {
 			return fmt.Errorf("watch %s: %w", k.prefix, err)
 		}
 		s.changed(k, changes.Events)
+		if k.feeds {
+			s.feed.changed(changes.Events)
+		}
 	}
 	return fmt.Errorf("watch %s: ended", k.prefix)
 }

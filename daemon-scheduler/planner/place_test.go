@@ -1,0 +1,84 @@
+package planner
+
+import (
+	"fmt"
+	"testing"
+	"time"
+
+	"github.com/stretchr/testify/assert"
+
+	"github.com/blox/blox/daemon-scheduler/environment"
+)
+
+// at is the task on another instance than i1.
+func at(instance string, t environment.Task) environment.Task {
+	t.Instance = instance
+	return t
+}
+
+func TestPlace(t *testing.T) {
+	failing := launch(environment.Failed, time.Minute, because("RESOURCE:CPU", time.Minute), attempt(3))
+	failing.Instance, failing.Detail = "i4", "too little CPU"
+	s := only(row{
+		instances: []environment.Instance{
+			in("a", active("i1")), in("a", active("i2")), in("a", active("i3")), in("a", active("i4")), in("a", active("i5")), in("b", active("i6")),
+			in("a", environment.Instance{ARN: "i7", Status: "DRAINING", AgentConnected: true}), in("a", environment.Instance{ARN: "i8", Status: "ACTIVE"}),
+			in("a", environment.Instance{ARN: "i9", Status: "INACTIVE"}),
+		},
+		tasks: []environment.Task{
+			task("t1", current, "RUNNING"), at("i2", task("t2", current, "PENDING")), at("i3", task("t3", earlier, "RUNNING")),
+			at("i6", task("t6", current, "RUNNING")), at("i1", task("x", foreign, "RUNNING")),
+		},
+		launches: []environment.Launch{failing},
+	}, "attribute:zone == a")
+	var got []string
+	for _, p := range Place(s) {
+		got = append(got, fmt.Sprintf("%s %s %s%s: %s", p.Instance.ARN, p.State, p.Task, p.TaskStatus, p.Reason))
+	}
+	assert.Equal(t, []string{
+		"i1 running t1RUNNING: ",
+		"i2 pending t2PENDING: ",
+		"i3 outdated t3RUNNING: blox: earlier deployment of environment logs",
+		"i4 failed : backing off after a failure: RESOURCE:CPU (too little CPU)",
+		"i5 missing : no task of the deployment",
+		"i6 excluded t6RUNNING: blox: the instance does not match environment logs",
+		"i7 excluded : the instance is DRAINING or its agent is disconnected",
+		"i8 missing : the instance is ACTIVE or its agent is disconnected",
+	}, got)
+	assert.Equal(t, 3, Place(s)[3].Attempts)
+	assert.Equal(t, now.Add(time.Minute), Place(s)[3].NextTry)
+	assert.Equal(t, environment.PlacedNowhere, Place(row{noneYet: true}.state())[0].State)
+	assert.Equal(t, "nothing is deployed", Place(row{noneYet: true}.state())[0].Reason)
+}
+
+func TestForesee(t *testing.T) {
+	waiting := launch(environment.Failed, time.Minute, because("AGENT", time.Minute))
+	waiting.Instance = "i4"
+	s := row{
+		instances: []environment.Instance{active("i1"), active("i2"), active("i3"), active("i4")},
+		tasks: []environment.Task{
+			task("t1", earlier, "RUNNING"), at("i2", task("t2", current, "PENDING")), at("i1", with(task("t0", current, "RUNNING"), stopping)),
+		},
+		launches: []environment.Launch{waiting, launch(environment.Started, time.Hour, of(earlier), named("t1"))},
+	}.state()
+	before := len(s.Tasks)
+	var got []string
+	for _, step := range Foresee(s) {
+		got = append(got, fmt.Sprintf("%d %s %s%s: %s", step.Wave, step.Action, step.Instance, step.Task, step.Reason))
+	}
+	assert.Equal(t, []string{
+		"1 stop i1t1: blox: earlier deployment of environment logs",
+		"1 start i3: no task of the deployment",
+		"2 start i1: no task of the deployment",
+		"3 wait i4: backing off after a failure: AGENT",
+	}, got)
+	assert.Len(t, s.Tasks, before, "the present is not changed")
+	assert.Len(t, s.Launches, 2)
+	assert.Equal(t, "PENDING", s.Tasks[1].LastStatus)
+
+	assert.Empty(t, Foresee(row{tasks: []environment.Task{task("t1", current, "RUNNING")}}.state()))
+	paused := row{}.state()
+	paused.Environment.Paused = true
+	assert.Equal(t, []environment.Step{{Wave: 1, Action: "wait", Instance: "i1", Reason: "the environment is paused"}}, Foresee(paused))
+	assert.Equal(t, "the copy of the cluster is not current", Foresee(row{stale: true}.state())[0].Reason)
+}
