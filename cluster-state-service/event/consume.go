@@ -25,6 +25,7 @@ type Options struct {
 	Batch   int           // the most records in one commit; 100 by default
 	Pace    time.Duration // between two reads of a shard; 200ms by default, for Kinesis allows five a second
 	Look    time.Duration // between two looks at a stream's shards and who reads them; 2s by default
+	Reach   time.Duration // how long reads of a stream fail before its shards are left to other replicas; 30s by default
 
 	Metrics prometheus.Registerer // gets what consuming tells of itself; nil for nobody
 }
@@ -33,7 +34,7 @@ func (o Options) withDefaults() Options {
 	return Options{
 		Pollers: cmp.Or(o.Pollers, 16), Lanes: cmp.Or(o.Lanes, 2), Batch: cmp.Or(o.Batch, 100),
 		Pace: cmp.Or(o.Pace, 200*time.Millisecond), Look: cmp.Or(o.Look, 2*time.Second),
-		Metrics: o.Metrics,
+		Reach: cmp.Or(o.Reach, 30*time.Second), Metrics: o.Metrics,
 	}
 }
 

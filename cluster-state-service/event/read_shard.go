@@ -15,9 +15,10 @@ type shardReader struct {
 	last   checkpoint
 	lanes  *lanes
 	// save keeps a checkpoint; it is false when the shard is held no more.
-	save func(ctx context.Context, checkpoint []byte) (held bool, err error)
-	pace *rate.Limiter // of the calls about this shard
-	log  logrus.FieldLogger
+	save  func(ctx context.Context, checkpoint []byte) (held bool, err error)
+	pace  *rate.Limiter // of the calls about this shard
+	reach *reach        // is told how each read went
+	log   logrus.FieldLogger
 }
 
 // run reads, waits for the commits and saves a checkpoint, until the shard has ended, is another replica's, or ctx ends.
@@ -36,9 +37,11 @@ func (r *shardReader) run(ctx context.Context) {
 		} else {
 			messages, next, err = r.stream.read(ctx, iterator)
 		}
-		switch {
-		case ctx.Err() != nil:
+		if ctx.Err() != nil {
 			return
+		}
+		r.reach.note(err)
+		switch {
 		case isExpired(err): // we were held up for minutes
 			iterator = nil
 			continue

@@ -65,12 +65,15 @@ func ConsumeStream(ctx context.Context, from Stream, to Recorder, log logrus.Fie
 	return parts.Wait()
 }
 
-// follow reads the stream as one of its replicas until ctx ends, the replica's membership is lost, or the stream is gone:
-// another one may come in its place. It calls well whenever all went well.
+// follow reads the stream as one of its replicas until ctx ends, the replica's membership is lost, the stream is out of
+// reach for long, or it is gone: another one may come in its place. It calls well whenever all went well.
 func follow(ctx context.Context, from Stream, lanes *lanes, o Options, log logrus.FieldLogger, well func()) error {
 	of := stream{from.Client, from.Name}
 	created, err := of.created(ctx)
 	if err != nil {
+		return err
+	}
+	if err := of.probe(ctx); err != nil {
 		return err
 	}
 	return from.Join(ctx, func(ctx context.Context, shards Shards) error {
@@ -87,6 +90,9 @@ func follow(ctx context.Context, from Stream, lanes *lanes, o Options, log logru
 				return err
 			case ctx.Err() == nil:
 				log.WithError(err).Warn("look at the stream's shards")
+			}
+			if f.reach.lost(o.Reach) {
+				return errOutOfReach
 			}
 			f.rest(ctx)
 		}
@@ -106,6 +112,7 @@ type follower struct {
 	log     logrus.FieldLogger
 	reading map[string]*reading // by shard
 	ended   chan struct{}       // one reader or more came to its end
+	reach   reach
 }
 
 // reading is a shardReader at work.
@@ -131,6 +138,9 @@ func (f *follower) look(ctx context.Context) error {
 		return err
 	}
 	listed, err := f.stream.shards(ctx)
+	if len(f.reading) == 0 { // else the readers know better
+		f.reach.note(err)
+	}
 	if err != nil {
 		return err
 	}
@@ -228,7 +238,7 @@ func (f *follower) start(ctx context.Context, id string, last checkpoint) {
 	r := &reading{cancel, make(chan struct{})}
 	f.reading[id] = r
 	reader := &shardReader{
-		stream: f.stream, shard: id, last: last, lanes: f.lanes, log: log, pace: rate.NewLimiter(rate.Every(f.options.Pace), 1),
+		stream: f.stream, shard: id, last: last, lanes: f.lanes, log: log, reach: &f.reach, pace: rate.NewLimiter(rate.Every(f.options.Pace), 1),
 		save: func(ctx context.Context, value []byte) (bool, error) { return f.shards.Save(ctx, id, value) },
 	}
 	go func() { // ends with the shard or with cancel; give and stop wait for it

@@ -50,8 +50,10 @@ func newStreamWorld(t *testing.T, shards int) *streamWorld {
 	return w
 }
 
-func (w *streamWorld) client() *kinesis.Client {
-	return kinesis.New(kinesis.Options{Region: "us-east-1", BaseEndpoint: &w.url, Credentials: aws.AnonymousCredentials{}, HTTPClient: awsconfig.InMemory(http.DefaultClient)})
+func (w *streamWorld) client() *kinesis.Client { return clientOf(w.url) }
+
+func clientOf(url string) *kinesis.Client {
+	return kinesis.New(kinesis.Options{Region: "us-east-1", BaseEndpoint: &url, Credentials: aws.AnonymousCredentials{}, HTTPClient: awsconfig.InMemory(http.DefaultClient)})
 }
 
 // seen notes the versions of each entity on their way to the store.
@@ -103,23 +105,29 @@ func (r *replica) Record(ctx context.Context, records []state.Record) error {
 // start runs a replica until the test ends or it is stopped.
 func (w *streamWorld) start(name string, log ...logrus.FieldLogger) *replica {
 	w.t.Helper()
+	log = append(log, testenv.Logger(w.t).WithField("replica", name))
+	return w.startWith(name, w.client(), Options{}, log[0])
+}
+
+// startWith is start with a client of Kinesis, and some options, of its own.
+func (w *streamWorld) startWith(name string, kinesis *kinesis.Client, options Options, log logrus.FieldLogger) *replica {
+	w.t.Helper()
 	client := w.server.Client()
 	r := &replica{
 		Store: store.New(client, func(state.Key) state.Known { return state.Known{} }, nil), seen: seen{again: true}, first: &w.first,
 		etcd: client, metrics: prometheus.NewRegistry(),
 	}
 	from := Stream{
-		Client: w.client(), Name: "events", Replica: name,
+		Client: kinesis, Name: "events", Replica: name,
 		Join: func(ctx context.Context, work func(context.Context, Shards) error) error {
 			return r.ReadShards(ctx, "events", name, func(ctx context.Context, s *store.ShardReader) error { return work(ctx, s) })
 		},
 	}
 	ctx, cancel := context.WithCancel(context.Background())
 	var running sync.WaitGroup
-	log = append(log, testenv.Logger(w.t).WithField("replica", name))
+	options.Pace, options.Look, options.Metrics = 5*time.Millisecond, 30*time.Millisecond, r.metrics
 	running.Go(func() {
-		options := Options{Pace: 5 * time.Millisecond, Look: 30 * time.Millisecond, Metrics: r.metrics}
-		assert.NoError(w.t, ConsumeStream(ctx, from, r, log[0], options))
+		assert.NoError(w.t, ConsumeStream(ctx, from, r, log, options))
 	})
 	r.stop = sync.OnceFunc(func() { cancel(); running.Wait() })
 	w.t.Cleanup(r.stop)
@@ -447,4 +455,49 @@ func TestAStreamOutlivesOutages(t *testing.T) {
 	w.sim.SetDown("kinesis", false)
 	w.put(3, 5)
 	w.stored(3, 5)
+}
+
+// A replica that reaches etcd but not Kinesis leaves its shards to those that do, and has its share again when it can read.
+func TestShardsThatCannotBeReadAreGivenUp(t *testing.T) {
+	w := newStreamWorld(t, 4)
+	way := testenv.NewProxy(t, strings.TrimPrefix(w.url, "http://"))
+	log := testenv.Logger(t).WithField("replica", "one")
+	one := w.startWith("one", clientOf("http://"+way.Address()), Options{Reach: 300 * time.Millisecond}, log)
+	w.held(map[string]int{"one": 4})
+	w.start("two")
+	w.held(map[string]int{"one": 2, "two": 2})
+	w.put(1, 20)
+	w.stored(1, 20)
+
+	way.Cut(true)
+	w.put(2, 20)
+	w.stored(2, 20)
+	w.held(map[string]int{"two": 4})
+	replicas, err := w.etcd.Get(t.Context(), "ecs/lock/kinesis/events/replica/", clientv3.WithPrefix(), clientv3.WithCountOnly())
+	require.NoError(t, err)
+	assert.Equal(t, int64(1), replicas.Count, "who cannot read has no share")
+
+	way.Cut(false)
+	w.held(map[string]int{"one": 2, "two": 2})
+	w.put(3, 20)
+	w.stored(3, 20)
+	assert.Equal(t, upTo(1, 3, 20), w.first.versions(), "each in order")
+	one.stop()
+}
+
+// A replica that can list the shards but not read them, as for want of a permission, has no share either.
+func TestWhoMayNotReadHasNoShare(t *testing.T) {
+	w := newStreamWorld(t, 2)
+	w.sim.SetFaults(ecssim.Faults{ServerErrors: map[string]float64{"GetRecords": 1}})
+	w.startWith("one", w.client(), Options{Reach: 100 * time.Millisecond}, testenv.Logger(t))
+	testenv.Eventually(t, func() bool { return w.sim.Calls("GetRecords") > 3 })
+	assert.Empty(t, w.holders())
+	w.sim.SetFaults(ecssim.Faults{})
+	w.held(map[string]int{"one": 2})
+
+	w.sim.SetFaults(ecssim.Faults{ServerErrors: map[string]float64{"GetRecords": 1}})
+	w.held(map[string]int{})
+	w.put(1, 5)
+	w.sim.SetFaults(ecssim.Faults{})
+	w.stored(1, 5)
 }
