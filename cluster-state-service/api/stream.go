@@ -3,7 +3,6 @@ package api
 import (
 	"bytes"
 	"fmt"
-	"io"
 	"net/http"
 	"net/url"
 	"strconv"
@@ -94,11 +93,10 @@ func (k kind[T]) stream(w http.ResponseWriter, r *http.Request) {
 		}
 	}
 	w.WriteHeader(http.StatusOK)
-	flush := http.NewResponseController(w).Flush
-	if err := flush(); err != nil || r.Method == http.MethodHead {
+	if err := http.NewResponseController(w).Flush(); err != nil || r.Method == http.MethodHead {
 		return
 	}
-	lines := lineWriter{to: w, flush: flush}
+	lines := lineWriter{send: func(p []byte) error { return httpserver.Send(w, p) }}
 	defer lines.free()
 	for change, err := range changes {
 		if err != nil {
@@ -121,9 +119,8 @@ func (k kind[T]) stream(w http.ResponseWriter, r *http.Request) {
 
 // lineWriter sends what comes at once together: a system call for each line would leave a thousand clients behind.
 type lineWriter struct {
-	to    io.Writer
-	flush func() error
-	held  *bytes.Buffer // lines that are not sent yet; nil when there are none
+	send func([]byte) error
+	held *bytes.Buffer // lines that are not sent yet; nil when there are none
 }
 
 // held buffers are few, though there may be thousands of streams.
@@ -147,10 +144,7 @@ func (l *lineWriter) write(line []byte, more bool) error {
 		return nil
 	}
 	defer l.free()
-	if _, err := l.to.Write(line); err != nil {
-		return err
-	}
-	return l.flush()
+	return l.send(line)
 }
 
 func (l *lineWriter) free() {

@@ -1,7 +1,6 @@
 package api
 
 import (
-	"bytes"
 	"strings"
 	"testing"
 
@@ -23,11 +22,9 @@ func TestLinesThatComeAtOnceAreSentTogether(t *testing.T) {
 		"then one":           {"Abc", []string{"Ab", "c"}},
 	} {
 		t.Run(name, func(t *testing.T) {
-			var out bytes.Buffer
 			var sent []string
-			lines := lineWriter{to: &out, flush: func() error {
-				sent = append(sent, out.String())
-				out.Reset()
+			lines := lineWriter{send: func(p []byte) error {
+				sent = append(sent, string(p))
 				return nil
 			}}
 			for _, c := range tc.lines {
@@ -41,11 +38,10 @@ func TestLinesThatComeAtOnceAreSentTogether(t *testing.T) {
 			assert.Nil(t, lines.held)
 		})
 	}
-	var out bytes.Buffer
-	flushed := 0
-	lines := lineWriter{to: &out, flush: func() error { flushed++; return nil }}
+	sent := 0
+	lines := lineWriter{send: func([]byte) error { sent++; return nil }}
 	for range 10 {
 		require.NoError(t, lines.write([]byte(strings.Repeat("x", maxHeld/2)), true))
 	}
-	assert.Equal(t, 5, flushed, "what is held is bounded")
+	assert.Equal(t, 5, sent, "what is held is bounded")
 }

@@ -16,7 +16,7 @@ type page struct {
 	changes  []state.Change
 
 	next atomic.Pointer[page]
-	// turned is closed once next is set, or the log has ended.
+	// turned is closed soon after next is set (see rounds), or the log has ended.
 	turned chan struct{}
 	ended  error // set before turned is closed; why there is no next page and never will be
 }
@@ -30,13 +30,7 @@ func newPage(last *page, revision int64, changes []state.Change) *page {
 	return p
 }
 
-// turn appends next.
-func (p *page) turn(next *page) {
-	p.next.Store(next)
-	close(p.turned)
-}
-
-// isTurned tells whether there is a next page, or never will be.
+// isTurned tells whether those who wait for the next page have been told of it, or that there never will be one.
 func (p *page) isTurned() bool {
 	select {
 	case <-p.turned:

@@ -55,6 +55,8 @@ func (v *View) Changes(ctx context.Context, kind state.Kind, from int64, heartbe
 		open := v.metrics.subscribers.WithLabelValues(string(kind))
 		open.Inc()
 		defer open.Dec()
+		v.subscribers.Add(1)
+		defer v.subscribers.Add(-1)
 		for s.from > 0 && s.from <= s.floor {
 			changes, err := s.replay(ctx)
 			if !yieldAll(changes, yield) {

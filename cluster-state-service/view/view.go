@@ -35,6 +35,9 @@ type View struct {
 	cut      func()        // ends the watch under way, so that everything is loaded anew
 	first    *page         // the oldest page kept; it is read only for where the log begins
 	last     *page
+	rounds   rounds
+
+	subscribers atomic.Int64
 
 	metrics  metrics
 	reading  revisionReads
@@ -69,6 +72,7 @@ func New(c Config) *View {
 		reading:  revisionReads{wake: make(chan struct{}, 1)},
 		replayed: make(chan struct{}, 2),
 	}
+	v.rounds = rounds{lock: &v.mu, callees: v.subscribers.Load}
 	v.metrics = newMetrics(v, c.Metrics)
 	return v
 }
@@ -91,7 +95,8 @@ func (v *View) publish(s *state.Snapshot, changes []state.Change) {
 	defer v.mu.Unlock()
 	if len(changes) > 0 {
 		next := newPage(v.last, changes[len(changes)-1].Revision, changes)
-		v.last.turn(next)
+		v.last.next.Store(next)
+		v.rounds.turn(v.last)
 		v.last = next
 		// The last page always follows one that is kept: however much it holds, who had read all before it is not slow.
 		for next := v.first.next.Load(); next != v.last && v.tooMuch(); next = next.next.Load() {
@@ -113,6 +118,7 @@ func (v *View) tooMuch() bool {
 func (v *View) restart(s *state.Snapshot) {
 	v.mu.Lock()
 	start := newPage(v.last, s.Revision, nil)
+	v.rounds.call()
 	v.last.end(errInterrupted)
 	v.first, v.last, v.wanted = start, start, 0
 	v.mu.Unlock()

@@ -58,6 +58,7 @@ func (v *View) Run(ctx context.Context) error {
 func (v *View) finish() {
 	v.mu.Lock()
 	defer v.mu.Unlock()
+	v.rounds.call()
 	v.last.end(errStopped)
 }
 

@@ -6,7 +6,6 @@ import (
 	"context"
 	"errors"
 	"fmt"
-	"io"
 	"math"
 	"net/http/httputil"
 	"strconv"
@@ -204,7 +203,7 @@ func (m *streamMeter) lines(subscribers int, narrow bool, p pace) (took []time.D
 			return nil, 0, err
 		}
 		if n >= probes {
-			reading.Go(func() { _, _ = io.Copy(io.Discard, c.Conn) })
+			reading.Go(func() { discard(c.Conn) })
 			continue
 		}
 		reading.Go(func() {

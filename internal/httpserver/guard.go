@@ -17,6 +17,7 @@ func guard(next http.Handler, log logrus.FieldLogger, s settings) http.Handler {
 	return http.HandlerFunc(func(w http.ResponseWriter, r *http.Request) {
 		started := time.Now()
 		answer := &answer{ResponseWriter: w, controller: http.NewResponseController(w), slowest: s.write}
+		answer.conn, _ = r.Context().Value(connectionKey{}).(*gathering)
 		defer answer.extend() // for what net/http sends after the handler; the next request finds a deadline long past
 		defer func() {
 			took := time.Since(started)
@@ -92,7 +93,9 @@ func logRequest(log logrus.FieldLogger, r *http.Request, answer *answer, took ti
 type answer struct {
 	http.ResponseWriter
 	controller *http.ResponseController
+	conn       *gathering // nil when it is not Serve's
 	slowest    time.Duration
+	extended   time.Time
 	status     int // 0 until the header is sent
 	bytes      int
 	aborted    bool
@@ -106,7 +109,14 @@ func (a *answer) sent() int {
 	return a.status
 }
 
-func (a *answer) extend() { _ = a.controller.SetWriteDeadline(time.Now().Add(a.slowest)) }
+// extend gives the client its time anew. It costs as much as a small write, so a client that was given it just before
+// goes without.
+func (a *answer) extend() {
+	if now := time.Now(); now.Sub(a.extended) > a.slowest/32 {
+		a.extended = now
+		_ = a.controller.SetWriteDeadline(now.Add(a.slowest))
+	}
+}
 
 // Unwrap is for http.ResponseController.
 func (a *answer) Unwrap() http.ResponseWriter { return a.ResponseWriter }

@@ -72,6 +72,7 @@ func serve(ctx context.Context, listener net.Listener, handler http.Handler, log
 	server := &http.Server{
 		Handler:           guard(handler, log, s),
 		BaseContext:       func(net.Listener) context.Context { return requests },
+		ConnContext:       withConnection,
 		ConnState:         connections.track,
 		ReadHeaderTimeout: s.header,
 		ReadTimeout:       s.body, // which net/http lifts once the body is read, so streams may last
@@ -89,7 +90,7 @@ func serve(ctx context.Context, listener net.Listener, handler http.Handler, log
 			log.WithError(err).Warn("requests are cut off")
 		}
 	})
-	err := server.Serve(listener)
+	err := server.Serve(gatheringListener{listener})
 	if !end() {
 		<-stopped
 	}

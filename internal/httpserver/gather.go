@@ -1,0 +1,106 @@
+package httpserver
+
+import (
+	"context"
+	"errors"
+	"net"
+	"net/http"
+	"sync"
+)
+
+// Send writes p and flushes it, in one system call where w is Serve's own: left to itself, net/http sends a piece of an
+// answer without an end in up to four, and a thousand clients that follow the same events cost as many more.
+func Send(w http.ResponseWriter, p []byte) error {
+	a, served := w.(*answer)
+	if !served || a.conn == nil {
+		if _, err := w.Write(p); err != nil {
+			return err
+		}
+		return http.NewResponseController(w).Flush()
+	}
+	a.conn.hold()
+	_, err := a.Write(p)
+	if err == nil {
+		err = a.controller.Flush() // its deadline is a.Write's
+	}
+	return errors.Join(err, a.conn.release())
+}
+
+// gathering is a connection that can hold back what is written to it.
+type gathering struct {
+	net.Conn
+
+	mu   sync.Mutex
+	held *[]byte // nil when nothing is to be held back
+	err  error   // the first of Write's: what comes after a gap must not be sent
+}
+
+// mostHeld is what is held back of one answer, in bytes; what is more is sent before.
+const mostHeld = 128 << 10
+
+// buffers are few, though there may be thousands of streams.
+var buffers = sync.Pool{New: func() any { return new([]byte) }}
+
+func (g *gathering) hold() {
+	g.mu.Lock()
+	defer g.mu.Unlock()
+	if g.held == nil {
+		g.held = buffers.Get().(*[]byte)
+	}
+}
+
+// release sends what is held back.
+func (g *gathering) release() error {
+	g.mu.Lock()
+	defer g.mu.Unlock()
+	if g.held == nil {
+		return g.err
+	}
+	g.send(*g.held)
+	*g.held = (*g.held)[:0]
+	buffers.Put(g.held)
+	g.held = nil
+	return g.err
+}
+
+func (g *gathering) Write(p []byte) (int, error) {
+	g.mu.Lock()
+	defer g.mu.Unlock()
+	if g.held == nil {
+		return g.send(p)
+	}
+	if len(*g.held)+len(p) > mostHeld {
+		g.send(*g.held)
+		*g.held = (*g.held)[:0]
+		if len(p) > mostHeld {
+			return g.send(p)
+		}
+	}
+	*g.held = append(*g.held, p...)
+	return len(p), g.err
+}
+
+func (g *gathering) send(p []byte) (n int, err error) {
+	if g.err == nil && len(p) > 0 {
+		n, g.err = g.Conn.Write(p)
+	}
+	return n, g.err
+}
+
+// gatheringListener makes connections that can gather.
+type gatheringListener struct{ net.Listener }
+
+func (l gatheringListener) Accept() (net.Conn, error) {
+	conn, err := l.Listener.Accept()
+	if err != nil {
+		return nil, err
+	}
+	return &gathering{Conn: conn}, nil
+}
+
+type connectionKey struct{}
+
+// withConnection lets guard find the connection of a request.
+func withConnection(ctx context.Context, conn net.Conn) context.Context {
+	return context.WithValue(ctx, connectionKey{}, conn)
+}

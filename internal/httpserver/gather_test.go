@@ -1,0 +1,98 @@
+package httpserver
+
+import (
+	"bytes"
+	"context"
+	"io"
+	"net"
+	"net/http"
+	"net/http/httptest"
+	"sync/atomic"
+	"testing"
+
+	"github.com/stretchr/testify/assert"
+	"github.com/stretchr/testify/require"
+
+	"github.com/blox/blox/internal/testenv"
+)
+
+// countingListener counts what its connections' Write is called for.
+type countingListener struct {
+	net.Listener
+	writes atomic.Int64
+}
+
+type countingConn struct {
+	net.Conn
+	writes *atomic.Int64
+}
+
+func (l *countingListener) Accept() (net.Conn, error) {
+	conn, err := l.Listener.Accept()
+	return countingConn{conn, &l.writes}, err
+}
+
+func (c countingConn) Write(p []byte) (int, error) {
+	c.writes.Add(1)
+	return c.Conn.Write(p)
+}
+
+func TestSendNeedsOneWrite(t *testing.T) {
+	inner, err := net.Listen("tcp", "127.0.0.1:0")
+	require.NoError(t, err)
+	listener := &countingListener{Listener: inner}
+	sizes := []int{1, 1000, 3000, 12_000, 100_000}
+	ctx, stop := context.WithCancel(t.Context())
+	ended := make(chan error, 1)
+	go func() {
+		ended <- Serve(ctx, listener, http.HandlerFunc(func(w http.ResponseWriter, _ *http.Request) {
+			assert.NoError(t, http.NewResponseController(w).Flush())
+			for _, size := range sizes {
+				before := listener.writes.Load()
+				assert.NoError(t, Send(w, bytes.Repeat([]byte("x"), size)))
+				assert.EqualValues(t, 1, listener.writes.Load()-before, "writes of %d bytes", size)
+			}
+			assert.NoError(t, Send(w, bytes.Repeat([]byte("y"), 10*mostHeld)))
+		}), testenv.Logger(t))
+	}()
+	client := &http.Client{Transport: &http.Transport{}}
+	answer, err := client.Get("http://" + inner.Addr().String())
+	require.NoError(t, err)
+	body, err := io.ReadAll(answer.Body)
+	require.NoError(t, err)
+	require.NoError(t, answer.Body.Close())
+	assert.Equal(t, 1+1000+3000+12_000+100_000, bytes.Count(body, []byte("x")))
+	assert.Equal(t, 10*mostHeld, bytes.Count(body, []byte("y")))
+	client.CloseIdleConnections()
+	stop()
+	assert.NoError(t, <-ended)
+}
+
+func TestSendTellsOfAClientThatHasLeft(t *testing.T) {
+	failed := make(chan error, 1)
+	server := start(t, func(w http.ResponseWriter, r *http.Request) {
+		assert.NoError(t, http.NewResponseController(w).Flush())
+		<-r.Context().Done()
+		for {
+			if err := Send(w, []byte("line\n")); err != nil {
+				failed <- Send(w, []byte("line\n"))
+				return
+			}
+		}
+	}, testenv.Logger(t), production)
+	ctx, leave := context.WithCancel(t.Context())
+	r, err := http.NewRequestWithContext(ctx, http.MethodGet, server.url, nil)
+	require.NoError(t, err)
+	answer, err := server.client.Do(r)
+	require.NoError(t, err)
+	defer answer.Body.Close()
+	leave()
+	assert.Error(t, <-failed, "once lost, always lost")
+}
+
+func TestSendIsForEveryServer(t *testing.T) {
+	w := httptest.NewRecorder()
+	require.NoError(t, Send(w, []byte("line\n")))
+	assert.Equal(t, "line\n", w.Body.String())
+	assert.True(t, w.Flushed)
+}
