@@ -6,6 +6,7 @@ import (
 	"flag"
 	"fmt"
 	"io"
+	"strconv"
 	"strings"
 
 	"github.com/blox/blox/internal/arn"
@@ -17,7 +18,7 @@ type config struct {
 	bind      string        // --bind, ECS_SIM_BIND: host:port to serve on; port 0 takes a free one
 	clusters  []string      // --cluster, once for each; "default" is always there
 	instances int           // --instances: registered in each cluster at the start
-	sim       ecssim.Config // --region, --account, --queue, --short-arns, --seed and the delays
+	sim       ecssim.Config // --region, --account, --queue, --stream, --short-arns, --seed and the delays
 }
 
 // parseConfig reads the flags; with --help it writes them to out and returns flag.ErrHelp.
@@ -37,6 +38,10 @@ func parseConfig(args []string, getenv func(string) string, out io.Writer) (conf
 	flags.StringVar(&c.sim.Region, "region", cmp.Or(getenv("AWS_REGION"), c.sim.Region), "`region` in the ARNs")
 	flags.StringVar(&c.sim.Account, "account", c.sim.Account, "`account` in the ARNs, twelve digits")
 	flags.StringVar(&c.sim.QueueName, "queue", c.sim.QueueName, "`name` of the queue that receives the events")
+	flags.Func("stream", "`name[:shards]` of a Kinesis stream that receives the events too; one shard by default", func(s string) (err error) {
+		c.sim.StreamName, c.sim.StreamShards, err = parseStream(s)
+		return err
+	})
 	flags.BoolVar(&c.sim.ShortARNs, "short-arns", false, "task and container instance ARNs without the cluster's name")
 	flags.Uint64Var(&c.sim.Seed, "seed", 0, "`number` that makes the draws of the faults repeat")
 	flags.DurationVar(&c.sim.PendingDelay, "pending-delay", c.sim.PendingDelay, "`time` from a task's start to RUNNING")
@@ -65,6 +70,19 @@ func parseConfig(args []string, getenv func(string) string, out io.Writer) (conf
 		c.clusters = []string{"default"}
 	}
 	return c, nil
+}
+
+// parseStream reads name[:shards].
+func parseStream(s string) (name string, shards int, err error) {
+	name, number, given := strings.Cut(s, ":")
+	shards = 1
+	if given {
+		shards, err = strconv.Atoi(number)
+	}
+	if err != nil || shards < 1 || shards > ecssim.MaxShards || !ecssim.IsStreamName(name) {
+		return "", 0, fmt.Errorf("not the name of a stream, and 1 to %d shards", ecssim.MaxShards)
+	}
+	return name, shards, nil
 }
 
 // exports are the lines of shell that point SDKs and the AWS command line at the simulator.

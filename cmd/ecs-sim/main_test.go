@@ -13,6 +13,7 @@ import (
 	"github.com/aws/aws-sdk-go-v2/aws"
 	awsconfig "github.com/aws/aws-sdk-go-v2/config"
 	"github.com/aws/aws-sdk-go-v2/service/ecs"
+	"github.com/aws/aws-sdk-go-v2/service/kinesis"
 	"github.com/aws/aws-sdk-go-v2/service/sqs"
 	"github.com/stretchr/testify/assert"
 	"github.com/stretchr/testify/require"
@@ -30,7 +31,7 @@ func TestServesAndStops(t *testing.T) {
 	reader, writer := io.Pipe()
 	done := make(chan error, 1)
 	go func() {
-		done <- run(ctx, []string{"--bind", "127.0.0.1:0", "--cluster", "prod", "--cluster", "test", "--instances", "2", "--short-arns", "--region", "eu-west-1"}, noEnv, writer)
+		done <- run(ctx, []string{"--bind", "127.0.0.1:0", "--cluster", "prod", "--cluster", "test", "--instances", "2", "--short-arns", "--region", "eu-west-1", "--stream", "events:3"}, noEnv, writer)
 		writer.Close()
 	}()
 	line, err := bufio.NewReader(reader).ReadString('\n')
@@ -49,6 +50,9 @@ func TestServesAndStops(t *testing.T) {
 	}
 	queue, err := sqs.NewFromConfig(sdk).GetQueueUrl(ctx, &sqs.GetQueueUrlInput{QueueName: aws.String("blox_queue")})
 	require.NoError(t, err)
+	shards, err := kinesis.NewFromConfig(sdk).ListShards(ctx, &kinesis.ListShardsInput{StreamName: aws.String("events")})
+	require.NoError(t, err)
+	assert.Len(t, shards.Shards, 3)
 	polled := make(chan struct{})
 	go func() {
 		defer close(polled)
@@ -84,6 +88,9 @@ func TestSettings(t *testing.T) {
 		"an argument":          {"serve"},
 		"an unknown flag":      {"--nope"},
 		"a cluster's bad name": {"--cluster", "a b"},
+		"a stream's bad name":  {"--stream", "a b"},
+		"no stream":            {"--stream", ":2"},
+		"a stream of nothing":  {"--stream", "events:0"},
 		"a bad account":        {"--account", "12"},
 		"a bad region":         {"--region", "moon"},
 		"a negative number":    {"--instances", "-1"},

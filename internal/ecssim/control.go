@@ -66,6 +66,7 @@ func (s *Sim) controlAPI() http.Handler {
 	handle("POST /_sim/task-definitions", s.postDefinition, "family", "cpu", "memory", "hostPort")
 	handle("POST /_sim/tasks/kill", s.postKill, "task", "exitCode")
 	handle("POST /_sim/tasks/fargate", s.postFargate, "cluster", "family")
+	handle("POST /_sim/streams", s.postStream, "stream", "shards")
 	handle("POST /_sim/streams/expire", func(q url.Values, _ *http.Request) (any, error) {
 		return map[string]string{"stream": q.Get("stream")}, s.ExpireIterators(q.Get("stream"))
 	}, "stream")
@@ -221,6 +222,14 @@ func (s *Sim) postFargate(q url.Values, _ *http.Request) (any, error) {
 		return nil, fmt.Errorf("cluster %.100q or family %.100q is not one that ECS allows", q.Get("cluster"), q.Get("family"))
 	}
 	return map[string]string{"task": arn}, nil
+}
+
+func (s *Sim) postStream(q url.Values, _ *http.Request) (any, error) {
+	shards, err := whole(q, "shards", 1, 1, MaxShards)
+	if err != nil {
+		return nil, err
+	}
+	return map[string]any{"stream": q.Get("stream"), "shards": shards}, s.SendEventsTo(q.Get("stream"), shards)
 }
 
 func (s *Sim) postService(q url.Values, _ *http.Request) (any, error) {

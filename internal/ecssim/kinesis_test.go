@@ -4,6 +4,7 @@ import (
 	"bytes"
 	"encoding/json"
 	"fmt"
+	"net/http"
 	"strings"
 	"testing"
 	"testing/synctest"
@@ -337,4 +338,19 @@ func TestStreamTimes(t *testing.T) {
 		assert.Zero(t, st.records())
 		assert.Len(t, st.shards, 1, "the open one stays")
 	})
+}
+
+func TestStreamFromTheControlAPI(t *testing.T) {
+	w := newWorld(t, Config{})
+	t.Cleanup(http.DefaultClient.CloseIdleConnections)
+	for path, want := range map[string]int{"stream=a%20b": 400, "stream=events&shards=0": 400, "": 400} {
+		assert.Equal(t, want, w.curl("POST", "/_sim/streams?"+path, "", nil), path)
+	}
+	w.AddInstances("default", 1) // before there is a stream
+	require.Equal(t, http.StatusOK, w.curl("POST", "/_sim/streams?stream=events&shards=2", "", nil))
+	assert.Equal(t, http.StatusBadRequest, w.curl("POST", "/_sim/streams?stream=events", "", nil), "there is one of that name")
+	w.AddInstances("default", 3)
+	var state State
+	require.Equal(t, http.StatusOK, w.curl("GET", "/_sim/state", "", &state))
+	assert.Equal(t, map[string]int{"events": 3}, state.Streams)
 }

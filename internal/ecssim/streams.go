@@ -30,15 +30,18 @@ func newStreams(cfg Config) *streams {
 
 var streamName = regexp.MustCompile(`^[a-zA-Z0-9_.-]{1,128}$`)
 
-// maxShards is the most shards that a stream is made with.
-const maxShards = 10_000
+// IsStreamName tells whether Kinesis allows s as the name of a stream.
+func IsStreamName(s string) bool { return streamName.MatchString(s) }
+
+// MaxShards is the most shards that a stream is made with.
+const MaxShards = 10_000
 
 func (all *streams) create(name string, shards int) (*stream, error) {
 	if !streamName.MatchString(name) {
 		return nil, kinesisError("ValidationException", "streamName failed to satisfy constraint: Member must satisfy regular expression pattern: [a-zA-Z0-9_.-]+")
 	}
-	if shards < 1 || shards > maxShards {
-		return nil, kinesisError("InvalidArgumentException", "ShardCount %d is not from 1 to %d.", shards, maxShards)
+	if shards < 1 || shards > MaxShards {
+		return nil, kinesisError("InvalidArgumentException", "ShardCount %d is not from 1 to %d.", shards, MaxShards)
 	}
 	all.mu.Lock()
 	defer all.mu.Unlock()
@@ -119,6 +122,18 @@ func (all *streams) resolve(text string) (*stream, *shard, iterator, error) {
 		return nil, nil, it, err
 	}
 	return st, sh, it, nil
+}
+
+// SendEventsTo makes a stream and has events go to it from now on, as well as to the queue; not to an earlier one any more.
+func (s *Sim) SendEventsTo(stream string, shards int) error {
+	st, err := s.streams.create(stream, shards)
+	if err != nil {
+		return err
+	}
+	s.lock()
+	defer s.unlock()
+	s.stream = st
+	return nil
 }
 
 // ExpireIterators makes every iterator that was given out for a stream an expired one.
