@@ -1,6 +1,10 @@
 package mirror
 
-import "sync"
+import (
+	"sync"
+
+	"github.com/blox/blox/swagger/cluster-state-service/v1/models"
+)
 
 // Kind is what a Change is about.
 type Kind string
@@ -18,6 +22,9 @@ type Change struct {
 	ARN        string // of the instance or task
 	Deleted    bool   // it is gone
 	Relisted   bool   // a list has shown it, so changes in between may not have been told
+	// OldTask or OldInstance is what the copy held before, which nobody may change; nil when it is new.
+	OldTask     *models.Task
+	OldInstance *models.ContainerInstance
 }
 
 // listeners are told of changes, one call at a time.

@@ -93,7 +93,7 @@ func (f *follower[R]) list(ctx context.Context) error {
 		return err
 	}
 	defer answer.Close()
-	list, version, err := decodeList(answer, f.copy.read)
+	list, version, err := decodeList(answer, f.copy.read, f.leaveOut)
 	if err != nil {
 		return err
 	}
@@ -152,12 +152,18 @@ func (f *follower[R]) line(line []byte) error {
 		return nil
 	}
 	value := new(R)
-	if err := json.Unmarshal(line, value); err != nil {
+	err := json.Unmarshal(line, value)
+	if err != nil && !isOdd(err) {
 		return err
 	}
-	r, err := f.copy.read(value)
+	r, wrong := f.copy.read(value)
+	if err = errors.Join(err, wrong); err != nil && (r.arn == "" || r.version == 0) {
+		return err // whatever it was about, a list shows
+	}
 	if err != nil {
-		return err
+		f.leaveOut(r, err)
+		f.version = max(f.version, r.version)
+		return nil
 	}
 	if r.arn == "" {
 		var last struct{ Error string }
@@ -173,4 +179,14 @@ func (f *follower[R]) line(line []byte) error {
 	}
 	f.version = max(f.version, r.version)
 	return nil
+}
+
+// leaveOut does without an odd record, of which r is what could be read.
+func (f *follower[R]) leaveOut(r *record[R], err error) {
+	f.log.WithError(err).WithFields(logrus.Fields{
+		"endpoint": f.base(), "kind": string(f.copy.kind), "arn": r.arn, "version": r.version,
+	}).Error("an odd record is left out")
+	if change, is := f.copy.leaveOut(r); is {
+		f.listeners.tell(change)
+	}
 }

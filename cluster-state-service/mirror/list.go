@@ -2,6 +2,7 @@ package mirror
 
 import (
 	"encoding/json"
+	"errors"
 	"fmt"
 	"io"
 
@@ -9,8 +10,8 @@ import (
 )
 
 // decodeList reads {"items":[…],"metadata":{"entityVersion":"…"}} item by item: with 100,000 tasks the whole of it would
-// be in memory twice.
-func decodeList[R any](from io.Reader, read func(*R) (*record[R], error)) (list []*record[R], version int64, err error) {
+// be in memory twice. An odd record is left out of the list, and told of: one must not hide all others.
+func decodeList[R any](from io.Reader, read func(*R) (*record[R], error), odd func(*record[R], error)) (list []*record[R], version int64, err error) {
 	decoder := json.NewDecoder(from)
 	var about models.ListMetadata
 	err = object(decoder, func(field string) error {
@@ -18,15 +19,20 @@ func decodeList[R any](from io.Reader, read func(*R) (*record[R], error)) (list 
 		case "items":
 			return array(decoder, func() error {
 				value := new(R)
-				if err := decoder.Decode(value); err != nil {
+				err := decoder.Decode(value)
+				if err != nil && !isOdd(err) {
 					return err
 				}
-				r, err := read(value)
-				if err == nil && r.arn == "" {
+				r, wrong := read(value)
+				if err = errors.Join(err, wrong); err == nil && r.arn == "" {
 					err = errNoIdentity
 				}
+				if err != nil {
+					odd(r, err)
+					return nil
+				}
 				list = append(list, r)
-				return err
+				return nil
 			})
 		case "metadata":
 			return decoder.Decode(&about)
@@ -39,6 +45,12 @@ func decodeList[R any](from io.Reader, read func(*R) (*record[R], error)) (list 
 	}
 	version, err = parseVersion(text(about.EntityVersion))
 	return list, version, err
+}
+
+// isOdd tells whether err is about one JSON value that has been read as a whole: what follows it can be read.
+func isOdd(err error) bool {
+	var wrongType *json.UnmarshalTypeError
+	return errors.As(err, &wrongType)
 }
 
 // object calls member for each field, which must read its value.

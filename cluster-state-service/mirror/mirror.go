@@ -75,8 +75,8 @@ func New(cfg Config) (*Mirror, error) {
 		heartbeat: cfg.Heartbeat,
 		silence:   3 * cfg.Heartbeat,
 		backoff:   100 * time.Millisecond,
-		instances: newRecords(KindInstance, readInstance),
-		tasks:     newRecords(KindTask, readTask),
+		instances: newRecords(KindInstance, readInstance, nobody),
+		tasks:     newRecords(KindTask, readTask, taskStarter),
 	}
 	for _, given := range cfg.Endpoints {
 		endpoint, err := baseURL(given)
@@ -174,6 +174,21 @@ func (m *Mirror) Instances(clusterARN string) []*models.ContainerInstance {
 // shared, so nobody may change them.
 func (m *Mirror) Tasks(clusterARN string) []*models.Task {
 	return slices.Collect(m.tasks.of(clusterARN))
+}
+
+// TasksStartedBy are the tasks with that startedBy, of all clusters, in no order, also those that have stopped. The slice is
+// the caller's; the tasks are shared, so nobody may change them.
+func (m *Mirror) TasksStartedBy(startedBy string) []*models.Task { return m.tasks.startedBy(startedBy) }
+
+// LeftOut is how many odd records, such as ones that lack a required field, the copy has done without since it began, and
+// when the last of them came; each is logged.
+func (m *Mirror) LeftOut() (n int, last time.Time) {
+	n, last = m.tasks.leftOut()
+	instances, at := m.instances.leftOut()
+	if at.After(last) {
+		last = at
+	}
+	return n + instances, last
 }
 
 // Instance is the container instance with that ARN, which nobody may change; nil when there is none.

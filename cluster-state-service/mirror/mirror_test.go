@@ -259,9 +259,12 @@ func TestWhatVanishedUnseenIsTold(t *testing.T) {
 	w.commit(deleteTask("test", "c"))
 	r.start()
 	_, arn := key("prod", "task", "a")
+	change := <-changes
+	assert.Equal(t, arn, *change.OldTask.Entity.TaskARN)
+	change.OldTask = nil
 	assert.Equal(t, mirror.Change{
 		ClusterARN: account + "cluster/prod", Kind: mirror.KindTask, ARN: arn, Deleted: true, Relisted: true,
-	}, <-changes)
+	}, change)
 	assert.Nil(t, m.Task(arn))
 	assert.True(t, m.ListedAt().After(listed))
 }

@@ -31,19 +31,53 @@ func before[R any](a, b *record[R]) bool {
 // records is the copy of one kind.
 type records[R any] struct {
 	kind Kind
-	// read checks value and finds out what identifies it; a value without entity, a heartbeat, has a version only.
+	// read checks value and finds out what identifies it; a value without entity, a heartbeat, has a version only. With an
+	// error it returns as much of that as there is.
 	read func(value *R) (*record[R], error)
+	// starter is the record's startedBy, by which it can be found as well; "" where there is none.
+	starter func(value *R) string
 
 	mu      sync.RWMutex
 	byARN   map[string]*record[R]
-	ordered *btree.BTreeG[*record[R]] // by cluster, then ARN
-	current time.Time                 // when the copy was last known to be complete; zero before the first list
-	listed  time.Time                 // when it was last made by a list
+	ordered *btree.BTreeG[*record[R]]        // by cluster, then ARN
+	started map[string]map[string]*record[R] // by starter, then ARN
+	current time.Time                        // when the copy was last known to be complete; zero before the first list
+	listed  time.Time                        // when it was last made by a list
+	odd     int                              // records left out since the start
+	oddAt   time.Time                        // when that last happened
 }
 
-func newRecords[R any](kind Kind, read func(*R) (*record[R], error)) *records[R] {
-	return &records[R]{
-		kind: kind, read: read, byARN: map[string]*record[R]{}, ordered: btree.NewG(32, before[R]),
+func newRecords[R any](kind Kind, read func(*R) (*record[R], error), starter func(*R) string) *records[R] {
+	c := &records[R]{kind: kind, read: read, starter: starter}
+	c.clear()
+	return c
+}
+
+func (c *records[R]) clear() {
+	c.byARN, c.ordered, c.started = map[string]*record[R]{}, btree.NewG(32, before[R]), map[string]map[string]*record[R]{}
+}
+
+func (c *records[R]) add(r *record[R]) {
+	c.byARN[r.arn] = r
+	c.ordered.ReplaceOrInsert(r)
+	by := c.starter(r.value)
+	if by == "" {
+		return
+	}
+	if c.started[by] == nil {
+		c.started[by] = map[string]*record[R]{}
+	}
+	c.started[by][r.arn] = r
+}
+
+func (c *records[R]) remove(r *record[R]) {
+	delete(c.byARN, r.arn)
+	c.ordered.Delete(r)
+	if by := c.starter(r.value); by != "" {
+		delete(c.started[by], r.arn)
+		if len(c.started[by]) == 0 {
+			delete(c.started, by)
+		}
 	}
 }
 
@@ -65,6 +99,17 @@ func (c *records[R]) of(cluster string) iter.Seq[*R] {
 			return r.cluster == cluster && yield(r.value)
 		})
 	}
+}
+
+// startedBy is what has this starter, in no order.
+func (c *records[R]) startedBy(starter string) []*R {
+	c.mu.RLock()
+	defer c.mu.RUnlock()
+	values := make([]*R, 0, len(c.started[starter]))
+	for _, r := range c.started[starter] {
+		values = append(values, r.value)
+	}
+	return values
 }
 
 func (c *records[R]) currentAt() time.Time {
@@ -91,49 +136,79 @@ func (c *records[R]) apply(line *record[R]) (Change, bool) {
 	c.mu.Lock()
 	defer c.mu.Unlock()
 	held := c.byARN[line.arn]
-	switch {
-	case held == nil && line.deleted, held != nil && held.version >= line.version:
+	if held == nil && line.deleted || held != nil && held.version >= line.version {
 		return Change{}, false // a resumed stream begins with lines that were seen before
-	case line.deleted:
-		c.ordered.Delete(held)
-		delete(c.byARN, line.arn)
-	default:
-		if held != nil {
-			c.ordered.Delete(held) // of another cluster, if its id was given again
-		}
-		c.byARN[line.arn] = line
-		c.ordered.ReplaceOrInsert(line)
 	}
-	return c.change(line, line.deleted, false), true
+	if held != nil {
+		c.remove(held) // of another cluster, if its id was given again
+	}
+	if !line.deleted {
+		c.add(line)
+	}
+	return c.change(line, held, false), true
 }
 
 // replace makes list, current at that time, the copy, and returns how it differs from what was there.
 func (c *records[R]) replace(list []*record[R], at time.Time) (changes []Change) {
-	byARN, ordered := make(map[string]*record[R], len(list)), btree.NewG(32, before[R])
-	for _, r := range list {
-		byARN[r.arn] = r
-		ordered.ReplaceOrInsert(r)
-	}
 	c.mu.Lock()
 	old := c.byARN
-	c.byARN, c.ordered, c.current, c.listed = byARN, ordered, at, at
+	c.clear()
+	for _, r := range list {
+		if twice := c.byARN[r.arn]; twice != nil {
+			c.remove(twice)
+		}
+		c.add(r)
+	}
+	c.current, c.listed = at, at
+	byARN := c.byARN // which only the caller changes
 	c.mu.Unlock()
 
 	for arn, r := range old {
 		if byARN[arn] == nil {
-			changes = append(changes, c.change(r, true, true))
+			changes = append(changes, c.change(&record[R]{cluster: r.cluster, arn: arn, deleted: true}, r, true))
 		}
 	}
 	for _, r := range list {
 		if was := old[r.arn]; was == nil || was.version != r.version {
-			changes = append(changes, c.change(r, false, true))
+			changes = append(changes, c.change(r, was, true))
 		}
 	}
 	return changes
 }
 
-func (c *records[R]) change(r *record[R], deleted, relisted bool) Change {
-	return Change{ClusterARN: r.cluster, Kind: c.kind, ARN: r.arn, Deleted: deleted, Relisted: relisted}
+// change is from was, nil for none, to is.
+func (c *records[R]) change(is, was *record[R], relisted bool) Change {
+	change := Change{ClusterARN: is.cluster, Kind: c.kind, ARN: is.arn, Deleted: is.deleted, Relisted: relisted}
+	if was == nil {
+		return change
+	}
+	switch value := any(was.value).(type) {
+	case *models.Task:
+		change.OldTask = value
+	case *models.ContainerInstance:
+		change.OldInstance = value
+	}
+	return change
+}
+
+// leaveOut counts an odd record, of which the copy has nothing from then on: what it held before is not true any more.
+func (c *records[R]) leaveOut(r *record[R]) (Change, bool) {
+	c.mu.Lock()
+	defer c.mu.Unlock()
+	c.odd++
+	c.oddAt = time.Now()
+	held := c.byARN[r.arn]
+	if held == nil || held.version >= r.version {
+		return Change{}, false
+	}
+	c.remove(held)
+	return c.change(&record[R]{cluster: held.cluster, arn: held.arn, deleted: true}, held, false), true
+}
+
+func (c *records[R]) leftOut() (n int, last time.Time) {
+	c.mu.RLock()
+	defer c.mu.RUnlock()
+	return c.odd, c.oddAt
 }
 
 var errNoIdentity = errors.New("a record without ARN, cluster or version")
@@ -171,6 +246,16 @@ func check[R any](r *record[R], m *models.Metadata, entity bool, validate func(s
 	}
 	return nil
 }
+
+func taskStarter(t *models.Task) string {
+	if t.Entity == nil {
+		return ""
+	}
+	return t.Entity.StartedBy
+}
+
+// nobody is the starter of what is not started.
+func nobody(*models.ContainerInstance) string { return "" }
 
 func parseVersion(s string) (int64, error) {
 	version, err := strconv.ParseInt(s, 10, 64)

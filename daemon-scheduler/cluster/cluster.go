@@ -46,19 +46,25 @@ func attributes(of []*models.ContainerInstanceAttribute) map[string]string {
 	return byName
 }
 
-// Tasks are the tasks of the cluster with that ARN, of everyone.
-func (c Cluster) Tasks(clusterARN string) []environment.Task {
-	copied := c.Mirror.Tasks(clusterARN)
-	tasks := make([]environment.Task, 0, len(copied))
-	for _, t := range copied {
-		e := t.Entity
-		tasks = append(tasks, environment.Task{
-			ARN: value(e.TaskARN), Instance: value(e.ContainerInstanceARN), StartedBy: e.StartedBy,
-			LastStatus: value(e.LastStatus), DesiredStatus: value(e.DesiredStatus), StoppedReason: e.StoppedReason,
-			CreatedAt: at(value(e.CreatedAt)), StartedAt: at(e.StartedAt), StoppedAt: at(e.StoppedAt),
-		})
+// Tasks are the tasks of the cluster with that ARN that were started by these, in no order.
+func (c Cluster) Tasks(clusterARN string, startedBy ...string) []environment.Task {
+	var tasks []environment.Task
+	for _, by := range startedBy {
+		for _, t := range c.TasksStartedBy(by) {
+			if value(t.Entity.ClusterARN) == clusterARN {
+				tasks = append(tasks, task(t.Entity))
+			}
+		}
 	}
 	return tasks
+}
+
+func task(e *models.TaskDetail) environment.Task {
+	return environment.Task{
+		ARN: value(e.TaskARN), Instance: value(e.ContainerInstanceARN), StartedBy: e.StartedBy,
+		LastStatus: value(e.LastStatus), DesiredStatus: value(e.DesiredStatus), StoppedReason: e.StoppedReason,
+		CreatedAt: at(value(e.CreatedAt)), StartedAt: at(e.StartedAt), StoppedAt: at(e.StoppedAt),
+	}
 }
 
 func value[V any](p *V) (v V) {

@@ -67,8 +67,8 @@ func TestTheCopyInTheWordsOfTheDomain(t *testing.T) {
 		ARN: "arn:aws:ecs:us-east-1:123456789012:task/prod/t1", Instance: i1, StartedBy: "me",
 		LastStatus: "RUNNING", DesiredStatus: "STOPPED", StoppedReason: "why",
 		CreatedAt: time.Date(2026, 1, 2, 3, 4, 5, 678e6, time.UTC), StartedAt: time.Date(2026, 1, 2, 3, 4, 6, 0, time.UTC),
-	}}, c.Tasks(prod))
-	assert.Empty(t, c.Tasks("arn:aws:ecs:us-east-1:123456789012:cluster/other"))
+	}}, c.Tasks(prod, "me"))
+	assert.Empty(t, c.Tasks("arn:aws:ecs:us-east-1:123456789012:cluster/other", "me"))
 	assert.False(t, c.Fresh(time.Now().Add(MostStale+time.Second)), "it was not heard of for too long")
 }
 
