@@ -20,11 +20,14 @@ type Config struct {
 	EtcdEndpoints []string // --etcd-endpoint, once for each member; DS_ETCD_ENDPOINTS, with commas
 
 	LaunchSettle      time.Duration // --launch-settle: after which ECS is believed about a StartTask without an answer
+	LeaderElect       bool          // --leader-elect: wait for the election; without it, act at once, and whoever led does no more
 	Lease             time.Duration // --leader-lease: after which another replica takes over from one that died
 	DeploymentHistory int           // --deployment-history: deployments kept of each environment
 	Workers           int           // --workers: environments looked at at a time
-	StartTaskRate     float64       // --start-task-rate: calls of StartTask a second; 50 may come at once
-	StopTaskRate      float64       // --stop-task-rate: calls of StopTask a second; 50 may come at once
+	// Calls of ECS a second, by the classes that ECS throttles.
+	ChangeRate float64 // --change-rate: of StartTask and StopTask; 50 may come at once
+	ReadRate   float64 // --read-rate: of ListTasks and DescribeTasks; 50 may come at once
+	LookupRate float64 // --lookup-rate: of DescribeClusters, and of DescribeTaskDefinition; 25 may come at once
 
 	LogFile  string // DS_LOG_FILE: a path; rotated. Beside it, the log always goes to stderr
 	LogLevel string // DS_LOG_LEVEL: debug, info, warn, error, crit or none
@@ -51,11 +54,13 @@ func ParseConfig(args []string, getenv func(string) string, help io.Writer) (Con
 	flags.Func("css-endpoint", "`host:port` of the cluster-state-service; once for each replica", list(&c.CSSEndpoints))
 	flags.Func("etcd-endpoint", "`host:port` of etcd; once for each member", list(&c.EtcdEndpoints))
 	flags.DurationVar(&c.LaunchSettle, "launch-settle", 30*time.Second, "`time` after which ECS is believed about a StartTask that was not answered")
+	flags.BoolVar(&c.LeaderElect, "leader-elect", true, "wait to be elected before acting; =false, for a single replica alone, acts at once after a restart")
 	flags.DurationVar(&c.Lease, "leader-lease", 10*time.Second, "`time` after which another replica takes over from one that died")
 	flags.IntVar(&c.DeploymentHistory, "deployment-history", 100, "`number` of deployments kept of each environment")
 	flags.IntVar(&c.Workers, "workers", 4, "`number` of environments looked at at a time")
-	flags.Float64Var(&c.StartTaskRate, "start-task-rate", 20, "`calls` of StartTask a second")
-	flags.Float64Var(&c.StopTaskRate, "stop-task-rate", 20, "`calls` of StopTask a second")
+	flags.Float64Var(&c.ChangeRate, "change-rate", 20, "`calls` of StartTask and StopTask a second; ECS grants an account 40")
+	flags.Float64Var(&c.ReadRate, "read-rate", 10, "`calls` of ListTasks and DescribeTasks a second; ECS grants an account 20")
+	flags.Float64Var(&c.LookupRate, "lookup-rate", 10, "`calls` of DescribeClusters, and of DescribeTaskDefinition, a second; ECS grants an account 20 of each")
 	version := flags.Bool("version", false, "say the version and exit")
 	if err := flags.Parse(args); err != nil {
 		if errors.Is(err, flag.ErrHelp) {
@@ -111,8 +116,12 @@ func (c Config) check(rest []string) error {
 	problem(c.Lease%time.Second != 0, "--leader-lease %s: not whole seconds", c.Lease)
 	problem(c.DeploymentHistory < 1, "--deployment-history %d: below 1", c.DeploymentHistory)
 	problem(c.Workers < 1 || c.Workers > 100, "--workers %d: not 1 to 100", c.Workers)
-	problem(!(c.StartTaskRate > 0), "--start-task-rate %v: not above 0", c.StartTaskRate)
-	problem(!(c.StopTaskRate > 0), "--stop-task-rate %v: not above 0", c.StopTaskRate)
+	for _, limit := range []struct {
+		flag string
+		rate float64
+	}{{"change", c.ChangeRate}, {"read", c.ReadRate}, {"lookup", c.LookupRate}} {
+		problem(!(limit.rate > 0), "--%s-rate %v: not above 0", limit.flag, limit.rate)
+	}
 	if len(problems) > 0 {
 		return errors.New(strings.Join(problems, "; "))
 	}

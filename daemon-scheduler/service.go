@@ -10,6 +10,8 @@ import (
 	"time"
 
 	"github.com/google/uuid"
+	"github.com/prometheus/client_golang/prometheus"
+	"github.com/prometheus/client_golang/prometheus/collectors"
 	"github.com/sirupsen/logrus"
 	"golang.org/x/sync/errgroup"
 	"golang.org/x/time/rate"
@@ -25,11 +27,11 @@ import (
 	"github.com/blox/blox/internal/version"
 )
 
-// readRate is how many reading calls a second may go to ECS, half of what an account has; burst is how many of any kind at
-// once. Source: "Request throttling for the Amazon ECS API" in the Amazon ECS API Reference.
+// How many calls of a class may go to ECS at once: half of what an account has, as the rates by default. Source: "Request
+// throttling for the Amazon ECS API" in the Amazon ECS API Reference.
 const (
-	readRate = 10
-	burst    = 50
+	burst       = 50
+	lookupBurst = 25
 )
 
 // Run serves until ctx ends, and then returns nil once every part has stopped. An error means that it could not begin, or
@@ -39,7 +41,9 @@ func Run(ctx context.Context, cfg Config, log logrus.FieldLogger) error {
 	if err != nil {
 		return err
 	}
-	ecs, err := awsconfig.ECS(aws, cfg.Getenv)
+	registry := prometheus.NewRegistry()
+	registry.MustRegister(collectors.NewGoCollector(), collectors.NewProcessCollector(collectors.ProcessCollectorOpts{}))
+	ecs, err := awsconfig.ECS(awsconfig.Metrics(aws, registry), cfg.Getenv)
 	if err != nil {
 		return err
 	}
@@ -59,18 +63,26 @@ func Run(ctx context.Context, cfg Config, log logrus.FieldLogger) error {
 		}
 	}
 
+	limit := func(perSecond float64, burst int) *rate.Limiter { return rate.NewLimiter(rate.Limit(perSecond), burst) }
 	records, clusters := store.New(client, log), cluster.Cluster{Mirror: copied}
+	clusters.Register(registry)
 	acting := engine.New(engine.Config{
-		Store: records, Cluster: clusters, ECS: ecs, Log: log,
+		Store: records, Cluster: clusters, ECS: ecs, Log: log, Metrics: registry,
 		Settle: cfg.LaunchSettle, History: cfg.DeploymentHistory, Workers: cfg.Workers,
-		Starts: rate.NewLimiter(rate.Limit(cfg.StartTaskRate), burst),
-		Stops:  rate.NewLimiter(rate.Limit(cfg.StopTaskRate), burst),
-		Reads:  rate.NewLimiter(readRate, burst),
+		Changes: limit(cfg.ChangeRate, burst), Reads: limit(cfg.ReadRate, burst),
 	})
-	defer copied.Subscribe(func(c mirror.Change) { acting.ClusterChanged(c.ClusterARN) })()
+	defer clusters.Follow(acting)()
 	handler := api.New(api.Config{
-		Store: records, Resolver: cluster.Resolver{ECS: ecs}, NotReady: func() []string { return notReady(clusters) }, Log: log,
+		Store: records, Log: log, Metrics: httpserver.MetricsHandler(registry),
+		Resolver: cluster.Resolver{
+			ECS: ecs, Clusters: limit(cfg.LookupRate, lookupBurst), Definitions: limit(cfg.LookupRate, lookupBurst),
+		},
+		NotReady: func() []string { return notReady(clusters) },
 	})
+	lead := records.Lead
+	if !cfg.LeaderElect {
+		lead = records.Seize
+	}
 
 	name := replica(listener.Addr())
 	log.WithFields(logrus.Fields{
@@ -80,8 +92,10 @@ func Run(ctx context.Context, cfg Config, log logrus.FieldLogger) error {
 	parts, ctx := errgroup.WithContext(ctx)
 	parts.Go(func() error { return copied.Run(ctx) })
 	parts.Go(func() error { return records.Run(ctx, acting.Changed) })
-	parts.Go(func() error { return records.Lead(ctx, name, cfg.Lease, acting.Run) })
-	parts.Go(func() error { return httpserver.Serve(ctx, listener, handler, log, httpserver.Failure("Server Error")) })
+	parts.Go(func() error { return lead(ctx, name, cfg.Lease, acting.Run) })
+	parts.Go(func() error {
+		return httpserver.Serve(ctx, listener, handler, log, httpserver.Failure("Server Error"), httpserver.Metrics(registry))
+	})
 	return parts.Wait()
 }
 

@@ -20,8 +20,8 @@ const lockLease = 15 * time.Second
 // lock is lost; what work has in hand by then is refused by its guard. Lead returns what work does, or etcd's error.
 func (s *Store) Lead(ctx context.Context, name string, work func(context.Context, state.Holder) error) error {
 	return etcd.Lead(ctx, s.client, strings.TrimSuffix(state.LockPrefix, "/"), name, lockLease,
-		func(ctx context.Context, key string, revision int64) error {
-			return work(ctx, state.Holder{Key: key, Revision: revision})
+		func(ctx context.Context, term etcd.Term) error {
+			return work(ctx, state.Holder{Key: term.Key, Revision: term.Revision})
 		})
 }
 

@@ -37,6 +37,7 @@ type Config struct {
 	Resolver Resolver
 	// NotReady says, in a sentence each, why the copy of the clusters cannot be relied on; nothing when it can.
 	NotReady func() []string
+	Metrics  http.Handler // served at /metrics; nil for none
 	Log      logrus.FieldLogger
 }
 
@@ -72,6 +73,9 @@ func New(cfg Config) http.Handler {
 		})
 	}
 	mux.Handle("GET /v1/swagger.json", httpserver.SpecHandler(v1.JSON))
+	if cfg.Metrics != nil {
+		mux.Handle("GET /metrics", cfg.Metrics)
+	}
 	return httpserver.Clean(mux)
 }
 

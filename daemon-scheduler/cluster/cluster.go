@@ -19,6 +19,16 @@ type Cluster struct{ *mirror.Mirror }
 // Fresh tells whether the copy is complete and no older than MostStale.
 func (c Cluster) Fresh(now time.Time) bool { return c.Synced() && c.Age(now) <= MostStale }
 
+// DoubtedAt is when the copy, or a part of it, was last not what a stream of changes makes of it: it was listed, or lacks a
+// record that could not be read.
+func (c Cluster) DoubtedAt() time.Time {
+	at := c.ListedAt()
+	if _, odd := c.LeftOut(); odd.After(at) {
+		return odd
+	}
+	return at
+}
+
 // Instances are the container instances of the cluster with that ARN.
 func (c Cluster) Instances(clusterARN string) []environment.Instance {
 	copied := c.Mirror.Instances(clusterARN)

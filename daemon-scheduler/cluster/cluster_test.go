@@ -93,14 +93,14 @@ func TestResolveTellsMistakesFromOutages(t *testing.T) {
 				_, _ = w.Write([]byte(tc.body))
 			}))
 			defer server.Close()
-			_, err := Resolver{client(server.URL)}.TaskDefinition(t.Context(), "agent")
+			_, err := Resolver{ECS: client(server.URL)}.TaskDefinition(t.Context(), "agent")
 			require.Error(t, err)
 			for _, of := range []error{environment.ErrTaskDefinitionNotFound, environment.ErrTaskDefinitionInactive, environment.ErrUnavailable} {
 				assert.Equal(t, of == tc.want, errors.Is(err, of), "%v: %v", of, err)
 			}
 		})
 	}
-	_, err := Resolver{client("http://127.0.0.1:1")}.Cluster(t.Context(), "prod")
+	_, err := Resolver{ECS: client("http://127.0.0.1:1")}.Cluster(t.Context(), "prod")
 	assert.ErrorIs(t, err, environment.ErrUnavailable)
 }
 

@@ -12,6 +12,7 @@ import (
 	"github.com/aws/aws-sdk-go-v2/service/ecs/types"
 	"github.com/aws/smithy-go"
 	smithyhttp "github.com/aws/smithy-go/transport/http"
+	"golang.org/x/time/rate"
 
 	"github.com/blox/blox/daemon-scheduler/environment"
 )
@@ -20,13 +21,31 @@ import (
 const resolveTimeout = 10 * time.Second
 
 // Resolver finds what users name.
-type Resolver struct{ ECS *ecs.Client }
+type Resolver struct {
+	ECS *ecs.Client
+	// Clusters and Definitions limit the calls of DescribeClusters and DescribeTaskDefinition; nil does not.
+	Clusters, Definitions *rate.Limiter
+}
+
+// wait takes its turn among the calls that limiter allows; environment.ErrUnavailable when that takes too long.
+func wait(ctx context.Context, limiter *rate.Limiter) error {
+	if limiter == nil {
+		return nil
+	}
+	if err := limiter.Wait(ctx); err != nil {
+		return errors.Join(environment.ErrUnavailable, err)
+	}
+	return nil
+}
 
 // Cluster is the ARN of an ACTIVE cluster, given by name or ARN. Errors are environment.ErrClusterNotFound,
 // ErrClusterInactive and ErrUnavailable.
 func (r Resolver) Cluster(ctx context.Context, given string) (string, error) {
 	ctx, cancel := context.WithTimeout(ctx, resolveTimeout)
 	defer cancel()
+	if err := wait(ctx, r.Clusters); err != nil {
+		return "", fmt.Errorf("describe cluster %.300q: %w", given, err)
+	}
 	out, err := r.ECS.DescribeClusters(ctx, &ecs.DescribeClustersInput{Clusters: []string{given}})
 	if err != nil {
 		return "", fmt.Errorf("describe cluster %.300q: %w", given, classify(err, environment.ErrClusterNotFound))
@@ -46,6 +65,9 @@ func (r Resolver) Cluster(ctx context.Context, given string) (string, error) {
 func (r Resolver) TaskDefinition(ctx context.Context, given string) (string, error) {
 	ctx, cancel := context.WithTimeout(ctx, resolveTimeout)
 	defer cancel()
+	if err := wait(ctx, r.Definitions); err != nil {
+		return "", fmt.Errorf("describe task definition %.300q: %w", given, err)
+	}
 	out, err := r.ECS.DescribeTaskDefinition(ctx, &ecs.DescribeTaskDefinitionInput{TaskDefinition: &given})
 	if err != nil {
 		return "", fmt.Errorf("describe task definition %.300q: %w", given, classify(err, environment.ErrTaskDefinitionNotFound))

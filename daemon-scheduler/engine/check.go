@@ -44,6 +44,9 @@ func (w *work) check(ctx context.Context, checks []planner.Action) error {
 			"instance": a.Instance, "task": l.Task, "reason": a.Reason, "state": string(l.State),
 		}).Info("launch settled")
 		settled = append(settled, l)
+		if a.Launch.State == environment.Open {
+			w.metrics.launches.WithLabelValues(map[bool]string{true: "found", false: "lost"}[l.State == environment.Started]).Inc()
+		}
 	}
 	return w.commit(ctx, settled, nil)
 }
@@ -52,20 +55,6 @@ func (w *work) check(ctx context.Context, checks []planner.Action) error {
 // started, and those of its instance that are to stop, as ECS lists the running ones alone by startedBy.
 func (w *work) candidates(ctx context.Context, checks []planner.Action) (arns []string, err error) {
 	listed := map[string]bool{} // deployments
-	list := func(input *ecs.ListTasksInput) error {
-		input.Cluster = &w.env.Cluster
-		if err := w.Reads.Wait(ctx); err != nil {
-			return err
-		}
-		for pages := ecs.NewListTasksPaginator(w.ECS, input); pages.HasMorePages(); {
-			page, err := pages.NextPage(ctx)
-			if err != nil {
-				return err
-			}
-			arns = append(arns, page.TaskArns...)
-		}
-		return nil
-	}
 	for _, a := range checks {
 		l := a.Launch
 		if l.State == environment.Started {
@@ -74,16 +63,36 @@ func (w *work) candidates(ctx context.Context, checks []planner.Action) (arns []
 		}
 		if l.Deployment != "" && !listed[l.Deployment] {
 			listed[l.Deployment] = true
-			if err := list(&ecs.ListTasksInput{StartedBy: &l.Deployment}); err != nil {
+			of, err := w.list(ctx, &ecs.ListTasksInput{StartedBy: &l.Deployment})
+			if err != nil {
 				return nil, fmt.Errorf("list tasks of deployment %s: %w", l.Deployment, err)
 			}
+			arns = append(arns, of...)
 		}
-		if err := list(&ecs.ListTasksInput{ContainerInstance: &l.Instance, DesiredStatus: types.DesiredStatusStopped}); err != nil {
+		on, err := w.list(ctx, &ecs.ListTasksInput{ContainerInstance: &l.Instance, DesiredStatus: types.DesiredStatusStopped})
+		if err != nil {
 			if is, _, _ := classify(err, true); is == refused {
 				continue // ECS does not know the instance any more
 			}
 			return nil, fmt.Errorf("list stopped tasks of instance %s: %w", l.Instance, err)
 		}
+		arns = append(arns, on...)
+	}
+	return arns, nil
+}
+
+// list is the ARNs of the cluster's tasks that input, but for the cluster, asks for.
+func (w *work) list(ctx context.Context, input *ecs.ListTasksInput) (arns []string, err error) {
+	input.Cluster = &w.env.Cluster
+	for pages := ecs.NewListTasksPaginator(w.ECS, input); pages.HasMorePages(); {
+		if err := w.Reads.Wait(ctx); err != nil {
+			return nil, err
+		}
+		page, err := pages.NextPage(ctx)
+		if err != nil {
+			return nil, err
+		}
+		arns = append(arns, page.TaskArns...)
 	}
 	return arns, nil
 }

@@ -5,9 +5,12 @@ package engine
 import (
 	"context"
 	"errors"
+	"maps"
+	"slices"
 	"sync"
 	"time"
 
+	"github.com/prometheus/client_golang/prometheus"
 	"github.com/sirupsen/logrus"
 	"golang.org/x/sync/errgroup"
 	"golang.org/x/time/rate"
@@ -21,6 +24,9 @@ type Store interface {
 	Synced() bool
 	Names() []string
 	NamesOf(clusterARN string) []string
+	NameOf(deployment string) (name string, ok bool)
+	// FailedOn are the environments of a cluster whose last launch on the instance has failed.
+	FailedOn(clusterARN, instance string) []string
 	Copied(name string) (environment.Environment, map[string]environment.Launch, error)
 	// Commit writes all of the changes or none of them; environment.ErrConflict and ErrDeposed mean none.
 	Commit(ctx context.Context, term environment.Term, c environment.Changes) (revision int64, err error)
@@ -30,7 +36,9 @@ type Store interface {
 type Cluster interface {
 	Fresh(now time.Time) bool
 	Instances(clusterARN string) []environment.Instance
-	Tasks(clusterARN string) []environment.Task
+	Tasks(clusterARN string, startedBy ...string) []environment.Task
+	ComparedAt() time.Time // when what is copied was last compared with ECS
+	DoubtedAt() time.Time  // when the copy was last not what a stream of changes makes of it
 }
 
 // Config is what an Engine works with.
@@ -42,9 +50,9 @@ type Config struct {
 	Settle  time.Duration // after a launch's NotAfter, until ECS is believed about it
 	History int           // deployments kept of an environment
 	Workers int           // environments looked at at a time
-	// Starts and Stops limit the calls of StartTask and StopTask.
-	Starts, Stops *rate.Limiter
-	Reads         *rate.Limiter // of ListTasks and DescribeTasks
+	Changes *rate.Limiter // of StartTask and StopTask
+	Reads   *rate.Limiter // of ListTasks and DescribeTasks
+	Metrics prometheus.Registerer
 }
 
 const (
@@ -58,14 +66,20 @@ const (
 // Engine acts for all environments while its replica leads.
 type Engine struct {
 	Config
+	metrics  metrics
+	arrivals *arrivals
+
 	mu    sync.Mutex
 	queue *queue                          // nil while another leads
+	term  *tenure                         // nil while another leads
 	asked map[string]map[string]time.Time // environment to task to the last StopTask
 }
 
 // New only builds.
 func New(cfg Config) *Engine {
-	return &Engine{Config: cfg, asked: map[string]map[string]time.Time{}}
+	e := &Engine{Config: cfg, arrivals: newArrivals(), asked: map[string]map[string]time.Time{}}
+	e.metrics = newMetrics(e, cfg.Metrics)
+	return e
 }
 
 // Changed has an environment looked at.
@@ -77,19 +91,12 @@ func (e *Engine) Changed(name string) {
 	}
 }
 
-// ClusterChanged has every environment of a cluster looked at.
-func (e *Engine) ClusterChanged(clusterARN string) {
-	for _, name := range e.Store.NamesOf(clusterARN) {
-		e.Changed(name)
-	}
-}
-
 // Run acts as the leader of term until ctx ends, and then returns nil.
 func (e *Engine) Run(ctx context.Context, term environment.Term) error {
 	q := newQueue()
 	defer q.Close()
-	e.lead(q)
-	defer e.lead(nil)
+	e.lead(q, newTenure(term))
+	defer e.lead(nil, nil)
 	for !e.Store.Synced() {
 		select {
 		case <-ctx.Done():
@@ -108,7 +115,7 @@ func (e *Engine) Run(ctx context.Context, term environment.Term) error {
 				if !ok {
 					return nil
 				}
-				if err := e.look(ctx, term, q, name); errors.Is(err, environment.ErrDeposed) {
+				if err := e.look(ctx, q, name); errors.Is(err, environment.ErrDeposed) {
 					return err // the election key is another's, whatever the lease says
 				}
 			}
@@ -117,15 +124,28 @@ func (e *Engine) Run(ctx context.Context, term environment.Term) error {
 	return workers.Wait()
 }
 
-func (e *Engine) lead(q *queue) {
+func (e *Engine) lead(q *queue, t *tenure) {
 	e.mu.Lock()
 	defer e.mu.Unlock()
-	e.queue, e.asked = q, map[string]map[string]time.Time{}
+	e.queue, e.term, e.asked = q, t, map[string]map[string]time.Time{}
+	e.metrics.led(t != nil)
+}
+
+// depth is how many environments wait to be looked at.
+func (e *Engine) depth() int {
+	e.mu.Lock()
+	defer e.mu.Unlock()
+	if e.queue == nil {
+		return 0
+	}
+	return e.queue.Len()
 }
 
 // look reconciles one environment and decides when to look at it again.
-func (e *Engine) look(ctx context.Context, term environment.Term, q *queue, name string) error {
-	until, more, err := e.reconcile(ctx, term, name)
+func (e *Engine) look(ctx context.Context, q *queue, name string) error {
+	began := time.Now()
+	until, more, err := e.reconcile(ctx, name)
+	e.metrics.looked(began, err)
 	if err != nil && ctx.Err() == nil {
 		log := e.Log.WithError(err).WithField("environment", name)
 		if errors.Is(err, environment.ErrConflict) {
@@ -143,25 +163,27 @@ func (e *Engine) look(ctx context.Context, term environment.Term, q *queue, name
 
 // reconcile plans and carries the plan out. The next look is due at until, unless that is zero, or at once when there
 // is more to do.
-func (e *Engine) reconcile(ctx context.Context, term environment.Term, name string) (until time.Time, more bool, err error) {
+func (e *Engine) reconcile(ctx context.Context, name string) (until time.Time, more bool, err error) {
 	env, launches, err := e.Store.Copied(name)
 	if errors.Is(err, environment.ErrNotFound) {
-		return e.forget(ctx, term, name, launches)
+		return e.forget(ctx, name, launches)
 	}
 	if err != nil {
 		return time.Time{}, false, err
 	}
 	now := time.Now()
 	fresh := e.Cluster.Fresh(now)
+	tasks := e.Cluster.Tasks(env.Cluster, slices.Collect(maps.Keys(env.Deployments))...)
 	plan := planner.Make(planner.State{
-		Environment: env, Launches: launches, Fresh: fresh, Instances: e.Cluster.Instances(env.Cluster),
-		Tasks: e.Cluster.Tasks(env.Cluster), Asked: e.stopped(name, now), Now: now, Settle: e.Settle,
+		Environment: env, Launches: launches, Fresh: fresh, Instances: e.Cluster.Instances(env.Cluster), Tasks: tasks,
+		Asked: e.stopped(name, now), Better: e.term.betterFor(name, now), Now: now, Settle: e.Settle,
 	})
+	e.metrics.planTime.Observe(time.Since(now).Seconds())
 	log := e.Log.WithFields(logrus.Fields{"environment": name, "deployment": plan.Deployment})
 	for _, w := range plan.Waits {
 		log.WithFields(logrus.Fields{"instance": w.Instance, "reason": w.Reason}).Debug("wait")
 	}
-	w := &work{Engine: e, term: term, env: env, launches: launches, log: log}
+	w := &work{Engine: e, term: e.term.Term, env: env, launches: launches, tasks: tasks, log: log}
 	if plan.Gone {
 		return time.Time{}, false, w.remove(ctx)
 	}
@@ -170,6 +192,7 @@ func (e *Engine) reconcile(ctx context.Context, term environment.Term, name stri
 		by[a.Kind] = append(by[a.Kind], a)
 	}
 	if fresh { // an old copy tells nothing new
+		e.metrics.census(name, plan, tasks)
 		err = w.progress(ctx, plan, now)
 	}
 	err = errors.Join(
@@ -185,7 +208,8 @@ func (e *Engine) reconcile(ctx context.Context, term environment.Term, name stri
 }
 
 // forget removes the launches of an environment that is gone, once none is open.
-func (e *Engine) forget(ctx context.Context, term environment.Term, name string, launches map[string]environment.Launch) (until time.Time, more bool, err error) {
+func (e *Engine) forget(ctx context.Context, name string, launches map[string]environment.Launch) (until time.Time, more bool, err error) {
+	e.metrics.forget(name)
 	var all []environment.Launch
 	for _, l := range launches {
 		if due := l.NotAfter.Add(e.Settle); l.State == environment.Open && time.Now().Before(due) && due.After(until) {
@@ -196,7 +220,7 @@ func (e *Engine) forget(ctx context.Context, term environment.Term, name string,
 	if !until.IsZero() || len(all) == 0 {
 		return until, false, nil
 	}
-	w := &work{Engine: e, term: term, env: environment.Environment{Name: name}}
+	w := &work{Engine: e, term: e.term.Term, env: environment.Environment{Name: name}}
 	return time.Time{}, false, w.commit(ctx, nil, all)
 }
 

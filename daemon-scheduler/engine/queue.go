@@ -10,6 +10,10 @@ import (
 const (
 	retryFirst = 100 * time.Millisecond // doubled with every failure in a row
 	retryMost  = 5 * time.Second        // changes wait as long, those of users too
+
+	// apart is the least time between the beginnings of two looks at one environment: a flood of changes costs twenty
+	// looks a second, and the first change is looked at at once.
+	apart = 50 * time.Millisecond
 )
 
 // queue holds the names of what has to be looked at. A waiting name is there once, however often it was added, and a
@@ -20,6 +24,7 @@ type queue struct {
 	waiting  map[string]bool // in ready, or to be put there when done
 	working  map[string]bool
 	timers   map[string]*time.Timer
+	resting  map[string]*time.Timer // looked at less than apart ago
 	failures map[string]int
 	held     map[string]bool // failed, and not looked at before their retry, whatever changes
 	wake     chan struct{}   // closed, and replaced, when ready grows
@@ -29,7 +34,7 @@ type queue struct {
 func newQueue() *queue {
 	return &queue{
 		waiting: map[string]bool{}, working: map[string]bool{}, timers: map[string]*time.Timer{},
-		failures: map[string]int{}, held: map[string]bool{}, wake: make(chan struct{}),
+		resting: map[string]*time.Timer{}, failures: map[string]int{}, held: map[string]bool{}, wake: make(chan struct{}),
 	}
 }
 
@@ -41,12 +46,14 @@ func (q *queue) Add(name string) {
 		return
 	}
 	q.waiting[name] = true
-	if !q.working[name] {
-		q.push(name)
-	}
+	q.push(name)
 }
 
+// push makes a waiting name ready, unless its time has yet to come.
 func (q *queue) push(name string) {
+	if q.closed || !q.waiting[name] || q.working[name] || q.resting[name] != nil {
+		return
+	}
 	q.ready = append(q.ready, name)
 	close(q.wake)
 	q.wake = make(chan struct{})
@@ -65,6 +72,7 @@ func (q *queue) Next(ctx context.Context) (string, bool) {
 			q.ready = q.ready[1:]
 			delete(q.waiting, name)
 			q.working[name] = true
+			q.resting[name] = time.AfterFunc(apart, func() { q.rested(name) })
 			q.mu.Unlock()
 			return name, true
 		}
@@ -105,9 +113,21 @@ func (q *queue) Done(name string, until time.Time, failed bool) {
 	if !until.IsZero() {
 		q.timers[name] = time.AfterFunc(time.Until(until), func() { q.release(name); q.Add(name) })
 	}
-	if q.waiting[name] {
-		q.push(name)
-	}
+	q.push(name)
+}
+
+func (q *queue) rested(name string) {
+	q.mu.Lock()
+	defer q.mu.Unlock()
+	delete(q.resting, name)
+	q.push(name)
+}
+
+// Len is how many names wait, the resting ones included.
+func (q *queue) Len() int {
+	q.mu.Lock()
+	defer q.mu.Unlock()
+	return len(q.waiting)
 }
 
 func (q *queue) release(name string) {
@@ -121,7 +141,9 @@ func (q *queue) Close() {
 	q.mu.Lock()
 	defer q.mu.Unlock()
 	q.closed, q.ready = true, nil
-	for _, timer := range q.timers {
-		timer.Stop()
+	for _, timers := range []map[string]*time.Timer{q.timers, q.resting} {
+		for _, timer := range timers {
+			timer.Stop()
+		}
 	}
 }

@@ -51,6 +51,7 @@ func TestQueueHandsOutANameOnce(t *testing.T) {
 		q.Add("a")
 		assert.Equal(t, []string{"a", "b"}, names(t, q))
 
+		time.Sleep(apart)
 		q.Add("a")
 		q.Add("a")
 		assert.Empty(t, names(t, q), "a is being looked at")
@@ -61,29 +62,58 @@ func TestQueueHandsOutANameOnce(t *testing.T) {
 	})
 }
 
+// A flood of changes of one name has it looked at once in a while, the first time at once, and holds up no other.
+func TestQueueKeepsLooksApart(t *testing.T) {
+	synctest.Test(t, func(t *testing.T) {
+		q := newQueue()
+		defer q.Close()
+		begun, looks := time.Now(), 0
+		for time.Since(begun) < time.Second {
+			q.Add("a")
+			for _, name := range names(t, q) {
+				if looks == 0 {
+					assert.Zero(t, time.Since(begun), "the first change is looked at at once")
+				}
+				looks++
+				q.Done(name, time.Time{}, false)
+			}
+			time.Sleep(time.Millisecond)
+		}
+		assert.Equal(t, int(time.Second/apart), looks)
+		assert.LessOrEqual(t, q.Len(), 1)
+		q.Add("b")
+		assert.Contains(t, names(t, q), "b")
+	})
+}
+
 func TestQueueLooksAgain(t *testing.T) {
 	synctest.Test(t, func(t *testing.T) {
 		q := newQueue()
 		defer q.Close()
-		look := func(until time.Time, failed bool) {
+		look := func(in time.Duration, failed bool) {
+			time.Sleep(apart)
 			q.Add("a")
 			assert.Equal(t, []string{"a"}, names(t, q))
+			until := time.Now().Add(in)
+			if in == 0 {
+				until = time.Time{}
+			}
 			q.Done("a", until, failed)
 		}
-		look(time.Now().Add(time.Minute), false)
+		look(time.Minute, false)
 		time.Sleep(time.Minute - time.Millisecond)
 		assert.Empty(t, names(t, q))
 		time.Sleep(time.Millisecond)
 		assert.Equal(t, []string{"a"}, names(t, q))
 		q.Done("a", time.Time{}, false)
 
-		look(time.Now().Add(time.Minute), false)
-		look(time.Time{}, false) // the latest look decides
+		look(time.Minute, false)
+		look(0, false) // the latest look decides
 		time.Sleep(time.Hour)
 		assert.Empty(t, names(t, q))
 
-		look(time.Now().Add(50*time.Millisecond), true)
-		time.Sleep(50 * time.Millisecond)
+		look(apart, true)
+		time.Sleep(apart)
 		assert.Equal(t, []string{"a"}, names(t, q), "what is due comes before the retry")
 		q.Done("a", time.Time{}, false)
 	})

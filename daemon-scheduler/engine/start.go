@@ -20,8 +20,19 @@ import (
 // grace is how long a StartTask under way may go on when this replica is no longer to act.
 const grace = 2 * time.Second
 
+var (
+	errTooLate = errors.New("the launch was announced too long ago")
+	errNoLease = errors.New("the lease has no time left")
+)
+
 // start carries out starts, all of one deployment, ten instances a call.
 func (w *work) start(ctx context.Context, starts []planner.Action) error {
+	if len(starts) == 0 {
+		return nil
+	}
+	if void, err := w.vouch(ctx); void || err != nil {
+		return err
+	}
 	var calls errgroup.Group
 	calls.SetLimit(atOnce)
 	for ten := range slices.Chunk(starts[:min(len(starts), atMost)], batch) {
@@ -33,7 +44,7 @@ func (w *work) start(ctx context.Context, starts []planner.Action) error {
 // startBatch announces the launches, calls StartTask, and writes down what became of them. StartTask cannot be
 // repeated safely, so whatever leaves its outcome open leaves the launches open: the planner has them settled later.
 func (w *work) startBatch(ctx context.Context, starts []planner.Action) error {
-	if err := w.Starts.Wait(ctx); err != nil {
+	if err := w.Changes.Wait(ctx); err != nil {
 		return fmt.Errorf("wait for a StartTask: %w", err)
 	}
 	notAfter := time.Now().Add(environment.LaunchWindow)
@@ -52,7 +63,15 @@ func (w *work) startBatch(ctx context.Context, starts []planner.Action) error {
 	}
 	var out *ecs.StartTaskOutput
 	traced, sent := watchSending(calling)
-	if err = ctx.Err(); err == nil {
+	// The contexts end by timers, which may come late to a process that was stopped for a while; clocks do not.
+	switch now := time.Now(); {
+	case ctx.Err() != nil:
+		err = ctx.Err()
+	case !now.Before(notAfter):
+		err = errTooLate
+	case !w.term.Lasts(now):
+		err = errNoLease
+	default:
 		out, err = w.ECS.StartTask(traced, input, awsconfig.NoRetry)
 	}
 	settled, dropped, err := w.settled(announced, out, err, sent())
@@ -96,13 +115,16 @@ func (w *work) announce(ctx context.Context, starts []planner.Action, notAfter t
 func (w *work) settled(announced []environment.Launch, out *ecs.StartTaskOutput, err error, sent bool) (put, drop []environment.Launch, _ error) {
 	switch is, code, message := classify(err, sent); is {
 	case undone:
+		w.count("undone", len(announced))
 		put, drop = w.restored(announced)
 		return put, drop, fmt.Errorf("StartTask: %w", err)
 	case refused:
+		w.count("failed", len(announced))
 		for _, l := range announced {
 			put = append(put, w.failure(l, code, message))
 		}
 	case unknown:
+		w.count("unknown", len(announced))
 		w.log.WithError(err).WithField("instances", len(announced)).Warn("StartTask without an answer")
 	case succeeded:
 		byInstance := map[string]environment.Launch{}
@@ -112,16 +134,33 @@ func (w *work) settled(announced []environment.Launch, out *ecs.StartTaskOutput,
 		for _, task := range out.Tasks {
 			if l, ok := byInstance[aws.ToString(task.ContainerInstanceArn)]; ok {
 				put = append(put, planner.Started(l, aws.ToString(task.TaskArn)))
+				w.count("started", 1)
+				w.arrived(l, aws.ToString(task.TaskArn))
 				w.log.WithFields(logrus.Fields{"instance": l.Instance, "task": aws.ToString(task.TaskArn)}).Info("task started")
 			}
 		}
 		for _, f := range out.Failures {
 			if l, ok := byInstance[aws.ToString(f.Arn)]; ok {
 				put = append(put, w.failure(l, aws.ToString(f.Reason), aws.ToString(f.Detail)))
+				w.count("failed", 1)
 			}
 		}
 	}
 	return put, drop, nil
+}
+
+func (w *work) count(outcome string, n int) {
+	w.metrics.launches.WithLabelValues(outcome).Add(float64(n))
+}
+
+// arrived notes how long an instance waited for its first task of the environment.
+func (w *work) arrived(l environment.Launch, task string) {
+	if _, again := w.launches[l.Instance]; again {
+		return
+	}
+	if waited, known := w.arrivals.start(l.Instance, task); known {
+		w.metrics.seenToStart.Observe(waited.Seconds())
+	}
 }
 
 func (w *work) failure(l environment.Launch, reason, detail string) environment.Launch {

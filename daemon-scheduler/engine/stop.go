@@ -25,7 +25,7 @@ func (w *work) stop(ctx context.Context, stops []planner.Action) error {
 }
 
 func (w *work) stopTask(ctx context.Context, a planner.Action) error {
-	if err := w.Stops.Wait(ctx); err != nil {
+	if err := w.Changes.Wait(ctx); err != nil {
 		return fmt.Errorf("wait for a StopTask: %w", err)
 	}
 	log := w.log.WithFields(logrus.Fields{"instance": a.Instance, "task": a.Task, "reason": a.Reason})
@@ -33,7 +33,13 @@ func (w *work) stopTask(ctx context.Context, a planner.Action) error {
 	calling, cancel := context.WithTimeout(ctx, stopTimeout)
 	defer cancel()
 	_, err := w.ECS.StopTask(calling, &ecs.StopTaskInput{Cluster: &w.env.Cluster, Task: &a.Task, Reason: &a.Reason})
-	if is, code, _ := classify(err, true); is == refused {
+	is, code, _ := classify(err, true)
+	outcome := map[bool]string{true: "ok", false: "failed"}[err == nil]
+	if is == refused {
+		outcome = "refused"
+	}
+	w.metrics.stops.WithLabelValues(cause(a.Reason, w.env.Name), outcome).Inc()
+	if is == refused {
 		log.WithError(err).WithField("code", code).Warn("task not stopped")
 	} else if err != nil {
 		return fmt.Errorf("StopTask: %w", err)

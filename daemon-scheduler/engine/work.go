@@ -19,6 +19,7 @@ type work struct {
 	term     environment.Term
 	env      environment.Environment
 	launches map[string]environment.Launch
+	tasks    []environment.Task // as the copy has them
 	log      logrus.FieldLogger
 }
 

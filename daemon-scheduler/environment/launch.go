@@ -40,7 +40,12 @@ type Launch struct {
 type Term struct {
 	Key      string // in etcd
 	Revision int64  // the key's create revision
+	// Until is how long it lasts in any case, by the monotonic clock; it moves on. Nil: for ever.
+	Until func() time.Time
 }
+
+// Lasts tells whether the term goes on at now.
+func (t Term) Lasts(now time.Time) bool { return t.Until == nil || now.Before(t.Until()) }
 
 // Changes are written together, and only while the writer leads and every record is as it was read.
 type Changes struct {

@@ -23,7 +23,9 @@ type State struct {
 	Tasks     []environment.Task // of everyone
 
 	Asked map[string]time.Time // when StopTask was last called, by task ARN
-	Now   time.Time
+	// Better is when an instance last changed so that a start that failed may succeed, by ARN.
+	Better map[string]time.Time
+	Now    time.Time
 	// Settle is how long after a launch's NotAfter ECS may be believed about it.
 	Settle time.Duration
 }
@@ -283,6 +285,8 @@ func (p *planning) again(launch environment.Launch) {
 		p.start(launch, launch.Instance, 1, "no task of the deployment")
 	case launch.State == environment.Started:
 		p.died(launch, task)
+	case p.Now.Before(launch.NextTry) && p.better(launch):
+		p.start(launch, launch.Instance, launch.Attempts+1, "the instance has changed")
 	case p.Now.Before(launch.NextTry):
 		p.wait(launch.Instance, "backing off after a failure: "+launch.Reason)
 		p.until(launch.NextTry)
@@ -303,6 +307,21 @@ func (p *planning) unseen(launch environment.Launch) {
 		return
 	}
 	p.do(Action{Kind: Check, Instance: launch.Instance, Launch: launch, Reason: "its task was never seen"})
+}
+
+// better tells whether the instance of a failed start has changed since, so that the delay is cut short to a tenth: what keeps
+// changing must not take all the calls that ECS grants. A daemon that keeps dying frees what it had, and so changes it itself.
+func (p *planning) better(launch environment.Launch) bool {
+	announced := launch.NotAfter.Add(-environment.LaunchWindow)
+	if changed, ok := p.Better[launch.Instance]; !ok || changed.Before(announced) || launch.Reason == "STOPPED" {
+		return false
+	}
+	soon := announced.Add(backoff(launch.Attempts) / 10)
+	if p.Now.Before(soon) {
+		p.until(soon)
+		return false
+	}
+	return true
 }
 
 // died replaces a task that stopped: at once when it had run and none had died before it, else after a growing delay.

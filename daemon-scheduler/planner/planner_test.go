@@ -27,6 +27,7 @@ type row struct {
 	tasks     []environment.Task
 	launches  []environment.Launch
 	asked     map[string]time.Time
+	better    time.Duration // how long ago i1 changed for the better; 0: never
 	stale     bool
 	status    environment.Status // of the current deployment; Running when nothing is said
 	noneYet   bool               // nothing is deployed
@@ -49,6 +50,9 @@ func (r row) state() State {
 	}
 	if s.Instances == nil {
 		s.Instances = []environment.Instance{active("i1")}
+	}
+	if r.better != 0 {
+		s.Better = map[string]time.Time{"i1": now.Add(-r.better)}
 	}
 	for _, l := range r.launches {
 		s.Launches[l.Instance] = l
@@ -124,6 +128,46 @@ func attempt(n int) func(*environment.Launch) {
 
 func because(reason string, next time.Duration) func(*environment.Launch) {
 	return func(l *environment.Launch) { l.Reason, l.NextTry = reason, now.Add(next) }
+}
+
+// failedLaunch was announced ago and failed for the reason, for the n-th time.
+func failedLaunch(reason string, n int, ago time.Duration) environment.Launch {
+	l := environment.Launch{
+		Instance: "i1", Deployment: current, TaskDefinition: agent2, State: environment.Open, Attempts: n, Revision: 7,
+		NotAfter: now.Add(environment.LaunchWindow - ago),
+	}
+	return Failure(l, reason, "", now.Add(-ago))
+}
+
+// A failed start is tried again at once when its instance has changed since; one that keeps failing so, a little later each time.
+func TestAFailedStartIsTriedAgainWhenItsInstanceChanges(t *testing.T) {
+	for name, tc := range map[string]struct {
+		launch environment.Launch
+		better time.Duration // ago
+		want   string
+		until  time.Duration
+	}{
+		"nothing has changed":            {failedLaunch("RESOURCE:MEMORY", 1, 2*time.Second), 0, "", 8 * time.Second},
+		"it has changed since":           {failedLaunch("RESOURCE:MEMORY", 1, 2*time.Second), time.Second, "start i1: the instance has changed", 0},
+		"it had changed before the try":  {failedLaunch("RESOURCE:MEMORY", 1, 2*time.Second), 3 * time.Second, "", 8 * time.Second},
+		"it has changed at once":         {failedLaunch("AGENT", 1, 400*time.Millisecond), 100 * time.Millisecond, "", 600 * time.Millisecond},
+		"it keeps changing":              {failedLaunch("RESOURCE:PORTS", 4, 2*time.Second), time.Second, "", 6 * time.Second},
+		"what keeps dying is no failure": {failedLaunch("STOPPED", 1, 2*time.Second), time.Second, "", 8 * time.Second},
+	} {
+		t.Run(name, func(t *testing.T) {
+			plan := Make(row{launches: []environment.Launch{tc.launch}, better: tc.better}.state())
+			if tc.want == "" {
+				assert.Empty(t, plan.Actions)
+				assert.Equal(t, now.Add(tc.until), plan.Until)
+				return
+			}
+			if assert.Len(t, plan.Actions, 1) {
+				a := plan.Actions[0]
+				assert.Equal(t, tc.want, string(a.Kind)+" "+a.Instance+": "+a.Reason)
+				assert.Equal(t, tc.launch.Attempts+1, a.Launch.Attempts)
+			}
+		})
+	}
 }
 
 func TestMake(t *testing.T) {

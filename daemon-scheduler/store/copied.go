@@ -10,12 +10,14 @@ type copied struct {
 	unreadable   map[string]error // environments
 	launches     map[string]map[string]environment.Launch
 	byCluster    map[string]map[string]bool // cluster ARN to names
+	byDeployment map[string]string          // deployment id to name
 }
 
 func newCopied() copied {
 	return copied{
 		environments: map[string]environment.Environment{}, unreadable: map[string]error{},
 		launches: map[string]map[string]environment.Launch{}, byCluster: map[string]map[string]bool{},
+		byDeployment: map[string]string{},
 	}
 }
 
@@ -31,6 +33,9 @@ func (c *copied) setEnvironment(e environment.Environment) bool {
 		c.byCluster[e.Cluster] = map[string]bool{}
 	}
 	c.byCluster[e.Cluster][e.Name] = true
+	for id := range e.Deployments {
+		c.byDeployment[id] = e.Name
+	}
 	return true
 }
 
@@ -41,6 +46,9 @@ func (c *copied) dropEnvironment(name string, revision int64) {
 		return
 	}
 	delete(c.environments, name)
+	for id := range old.Deployments {
+		delete(c.byDeployment, id)
+	}
 	delete(c.byCluster[old.Cluster], name)
 	if len(c.byCluster[old.Cluster]) == 0 {
 		delete(c.byCluster, old.Cluster)

@@ -6,6 +6,7 @@ import (
 	"time"
 
 	"github.com/sirupsen/logrus"
+	clientv3 "go.etcd.io/etcd/client/v3"
 
 	"github.com/blox/blox/daemon-scheduler/environment"
 	"github.com/blox/blox/internal/etcd"
@@ -15,8 +16,26 @@ import (
 // leadership, which lasts while its lease of ttl is kept alive. It returns nil when ctx ends, and gives up the
 // leadership first. While etcd is away it tries again and again.
 func (s *Store) Lead(ctx context.Context, name string, ttl time.Duration, act func(context.Context, environment.Term) error) error {
+	return s.lead(ctx, etcd.Lead, name, ttl, act)
+}
+
+// Seize is Lead without an election: whoever leads does so no more. It is for a replica without others.
+func (s *Store) Seize(ctx context.Context, name string, ttl time.Duration, act func(context.Context, environment.Term) error) error {
+	return s.lead(ctx, etcd.Seize, name, ttl, act)
+}
+
+// way is how a replica comes to lead: etcd.Lead or etcd.Seize.
+type way func(ctx context.Context, client *clientv3.Client, prefix, name string, ttl time.Duration, work func(context.Context, etcd.Term) error) error
+
+func (s *Store) lead(ctx context.Context, by way, name string, ttl time.Duration, act func(context.Context, environment.Term) error) error {
 	for ctx.Err() == nil {
-		if err := s.leadOnce(ctx, name, ttl, act); err != nil && ctx.Err() == nil {
+		err := by(ctx, s.client, leader, name, ttl, func(ctx context.Context, term etcd.Term) error {
+			log := s.log.WithFields(logrus.Fields{"replica": name, "revision": term.Revision})
+			log.Info("leading")
+			defer log.Info("no longer leading")
+			return act(ctx, environment.Term(term))
+		})
+		if err != nil && ctx.Err() == nil {
 			s.log.WithError(err).Warn("not in the election")
 			select {
 			case <-ctx.Done():
@@ -25,13 +44,4 @@ func (s *Store) Lead(ctx context.Context, name string, ttl time.Duration, act fu
 		}
 	}
 	return nil
-}
-
-func (s *Store) leadOnce(ctx context.Context, name string, ttl time.Duration, act func(context.Context, environment.Term) error) error {
-	return etcd.Lead(ctx, s.client, leader, name, ttl, func(ctx context.Context, key string, revision int64) error {
-		log := s.log.WithFields(logrus.Fields{"replica": name, "revision": revision})
-		log.Info("leading")
-		defer log.Info("no longer leading")
-		return act(ctx, environment.Term{Key: key, Revision: revision})
-	})
 }

@@ -247,3 +247,23 @@ func (s *Store) NamesOf(clusterARN string) []string {
 	defer s.mu.Unlock()
 	return slices.Sorted(maps.Keys(s.copied.byCluster[clusterARN]))
 }
+
+// NameOf is the copy's environment that has the deployment with that id.
+func (s *Store) NameOf(deployment string) (name string, ok bool) {
+	s.mu.Lock()
+	defer s.mu.Unlock()
+	name, ok = s.copied.byDeployment[deployment]
+	return name, ok
+}
+
+// FailedOn are the copy's environments of a cluster whose last launch on the instance has failed.
+func (s *Store) FailedOn(clusterARN, instance string) (names []string) {
+	s.mu.Lock()
+	defer s.mu.Unlock()
+	for name := range s.copied.byCluster[clusterARN] {
+		if s.copied.launches[name][instance].State == environment.Failed {
+			names = append(names, name)
+		}
+	}
+	return names
+}

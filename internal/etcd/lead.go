@@ -5,6 +5,7 @@ import (
 	"context"
 	"errors"
 	"fmt"
+	"sync"
 	"time"
 
 	clientv3 "go.etcd.io/etcd/client/v3"
@@ -22,7 +23,12 @@ const (
 // Leased works with a lease of ttl, whole seconds, that is kept alive meanwhile and given back afterwards, and with it whatever
 // hangs on it. The context of work ends when the lease is lost. Leased returns what work did, or why there is no lease.
 func Leased(ctx context.Context, client *clientv3.Client, ttl time.Duration, work func(context.Context, *concurrency.Session) error) error {
+	return leased(ctx, client, ttl, func(ctx context.Context, session *concurrency.Session, _ *proof) error { return work(ctx, session) })
+}
+
+func leased(ctx context.Context, client *clientv3.Client, ttl time.Duration, work func(context.Context, *concurrency.Session, *proof) error) error {
 	granting, cancel := context.WithTimeout(ctx, grantTimeout)
+	proven := &proof{until: time.Now().Add(ttl)}
 	lease, err := client.Grant(granting, int64(ttl/time.Second))
 	cancel()
 	if err != nil {
@@ -37,17 +43,21 @@ func Leased(ctx context.Context, client *clientv3.Client, ttl time.Duration, wor
 	defer giveBack(client, session)
 
 	leased, lost := context.WithCancelCause(ctx)
-	watched := make(chan struct{})
-	go func() {
-		defer close(watched)
+	var watching sync.WaitGroup
+	watching.Go(func() {
 		select {
 		case <-session.Done():
 			lost(ErrLeaseLost)
 		case <-leased.Done():
 		}
-	}()
-	defer func() { lost(nil); <-watched }()
-	err = work(leased, session)
+	})
+	watching.Go(func() {
+		if proven.renew(leased, client, lease.ID, ttl) {
+			lost(ErrLeaseLost)
+		}
+	})
+	defer func() { lost(nil); watching.Wait() }()
+	err = work(leased, session, proven)
 	if cause := context.Cause(leased); err != nil && errors.Is(cause, ErrLeaseLost) {
 		return fmt.Errorf("%w: %w", cause, err)
 	}
@@ -62,13 +72,19 @@ func giveBack(client *clientv3.Client, session *concurrency.Session) {
 	_, _ = client.Revoke(ctx, session.Lease())
 }
 
-// Lead waits until this process, called name, wins the election whose keys begin with prefix, and then works: with a
-// context that ends when the lease of ttl is lost, and with the key that it holds and that key's create revision, by which
-// it guards its writes, as a lease alone fences nothing. When work returns the next one may lead at once.
-func Lead(ctx context.Context, client *clientv3.Client, prefix, name string, ttl time.Duration,
-	work func(ctx context.Context, key string, revision int64) error,
-) error {
-	return Leased(ctx, client, ttl, func(ctx context.Context, session *concurrency.Session) error {
+// Term is the time for which a process leads.
+type Term struct {
+	Key      string // held in etcd
+	Revision int64  // the key's create revision; writes are guarded by both, as a lease alone fences nothing
+	// Until is how long the lease lasts in any case, by the monotonic clock of this machine: etcd has answered a request
+	// that was sent a lease's time before. It moves on while etcd answers.
+	Until func() time.Time
+}
+
+// Lead waits until this process, called name, wins the election whose keys begin with prefix, and then works, with a
+// context that ends when the lease of ttl is lost. When work returns the next one may lead at once.
+func Lead(ctx context.Context, client *clientv3.Client, prefix, name string, ttl time.Duration, work func(context.Context, Term) error) error {
+	return leased(ctx, client, ttl, func(ctx context.Context, session *concurrency.Session, proven *proof) error {
 		election := concurrency.NewElection(session, prefix)
 		won := make(chan error, 1)
 		// At its context's end it resigns, for which it takes all the time in the world; closing the client ends that.
@@ -82,6 +98,28 @@ func Lead(ctx context.Context, client *clientv3.Client, prefix, name string, ttl
 		if err != nil {
 			return fmt.Errorf("election %s: %w", prefix, cmp.Or(context.Cause(ctx), err))
 		}
-		return work(ctx, election.Key(), election.Rev())
+		return work(ctx, Term{election.Key(), election.Rev(), proven.lasts})
+	})
+}
+
+// Seize leads at once, whoever led before: their keys are gone, and so are they. It is for a process that has no others
+// beside it, which need not wait for the lease of the one that it follows.
+func Seize(ctx context.Context, client *clientv3.Client, prefix, name string, ttl time.Duration, work func(context.Context, Term) error) error {
+	return leased(ctx, client, ttl, func(ctx context.Context, session *concurrency.Session, proven *proof) error {
+		key := fmt.Sprintf("%s/%x", prefix, session.Lease())
+		seizing, cancel := context.WithTimeout(ctx, grantTimeout)
+		defer cancel()
+		put, err := client.Put(seizing, key, name, clientv3.WithLease(session.Lease()))
+		if err != nil {
+			return fmt.Errorf("election %s: %w", prefix, err)
+		}
+		_, err = client.Txn(seizing).Then(
+			clientv3.OpDelete(prefix+"/", clientv3.WithRange(key)),
+			clientv3.OpDelete(key+"\x00", clientv3.WithRange(clientv3.GetPrefixRangeEnd(prefix+"/"))),
+		).Commit()
+		if err != nil {
+			return fmt.Errorf("election %s: %w", prefix, err)
+		}
+		return work(ctx, Term{key, put.Header.Revision, proven.lasts})
 	})
 }

@@ -7,6 +7,7 @@ import (
 	"time"
 
 	"github.com/stretchr/testify/assert"
+	clientv3 "go.etcd.io/etcd/client/v3"
 
 	"github.com/blox/blox/internal/etcd"
 	"github.com/blox/blox/internal/testenv"
@@ -22,9 +23,10 @@ func lead(t *testing.T, server *testenv.Server, name string) (led chan struct{},
 	led = make(chan struct{})
 	ended := make(chan error, 1)
 	go func() {
-		ended <- etcd.Lead(ctx, client, "ecs/lock/test", name, lease, func(ctx context.Context, key string, revision int64) error {
-			assert.NotEmpty(t, key)
-			assert.Positive(t, revision)
+		ended <- etcd.Lead(ctx, client, "ecs/lock/test", name, lease, func(ctx context.Context, term etcd.Term) error {
+			assert.NotEmpty(t, term.Key)
+			assert.Positive(t, term.Revision)
+			assert.True(t, term.Until().After(time.Now()))
 			close(led)
 			<-ctx.Done()
 			return nil
@@ -63,4 +65,43 @@ func TestLeadEndsWithoutEtcd(t *testing.T) {
 	server.Stop()
 	assert.ErrorIs(t, stopSecond(), context.Canceled)
 	assert.NoError(t, stopFirst())
+}
+
+// The lease's end, by this machine's clock, moves on while etcd answers, and when it does not the work's context ends then.
+func TestALeaseLastsAsLongAsEtcdHasShown(t *testing.T) {
+	server := testenv.EtcdServer(t)
+	client := server.Client()
+	terms := make(chan etcd.Term, 1)
+	done := make(chan error, 1)
+	go func() {
+		done <- etcd.Lead(t.Context(), client, "ecs/lock/test", "only", 2*time.Second, func(ctx context.Context, term etcd.Term) error {
+			terms <- term
+			<-ctx.Done()
+			return ctx.Err()
+		})
+	}()
+	term := <-terms
+	first := term.Until()
+	testenv.Eventually(t, func() bool { return term.Until().After(first) })
+	server.Stop()
+	assert.ErrorIs(t, <-done, etcd.ErrLeaseLost)
+	testenv.Eventually(t, func() bool { return !time.Now().Before(term.Until()) }, "it goes on without etcd")
+}
+
+// Who seizes the lead has it at once, and whoever led is out.
+func TestSeize(t *testing.T) {
+	server := testenv.EtcdServer(t)
+	first, _ := lead(t, server, "first")
+	<-first
+	client := server.Client()
+	err := etcd.Seize(t.Context(), client, "ecs/lock/test", "second", lease, func(ctx context.Context, term etcd.Term) error {
+		held, err := client.Get(ctx, "ecs/lock/test/", clientv3.WithPrefix())
+		if assert.NoError(t, err) && assert.Len(t, held.Kvs, 1) {
+			assert.Equal(t, "second", string(held.Kvs[0].Value))
+			assert.Equal(t, term.Key, string(held.Kvs[0].Key))
+			assert.Equal(t, term.Revision, held.Kvs[0].CreateRevision)
+		}
+		return err
+	})
+	assert.NoError(t, err)
 }

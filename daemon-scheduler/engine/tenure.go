@@ -1,0 +1,60 @@
+package engine
+
+import (
+	"maps"
+	"sync"
+	"time"
+
+	"github.com/blox/blox/daemon-scheduler/environment"
+)
+
+// betterKept is how long it is remembered that an instance has changed: the longest that a failed start waits.
+const betterKept = 5 * time.Minute
+
+// tenure is what is known during one term alone.
+type tenure struct {
+	environment.Term
+	began time.Time
+
+	mu      sync.Mutex
+	vouched map[string]time.Time            // by environment: when ECS was asked for tasks that the copy lacks
+	better  map[string]map[string]time.Time // by environment and instance: when it last changed for the better
+}
+
+func newTenure(term environment.Term) *tenure {
+	return &tenure{Term: term, began: time.Now(), vouched: map[string]time.Time{}, better: map[string]map[string]time.Time{}}
+}
+
+// improved notes that a start that failed on the instance may succeed now.
+func (t *tenure) improved(name, instance string) {
+	t.mu.Lock()
+	defer t.mu.Unlock()
+	if t.better[name] == nil {
+		t.better[name] = map[string]time.Time{}
+	}
+	t.better[name][instance] = time.Now()
+}
+
+// betterFor is when instances last changed for the better, for an environment; what is long ago is forgotten.
+func (t *tenure) betterFor(name string, now time.Time) map[string]time.Time {
+	t.mu.Lock()
+	defer t.mu.Unlock()
+	maps.DeleteFunc(t.better[name], func(_ string, at time.Time) bool { return now.Sub(at) > betterKept })
+	if len(t.better[name]) == 0 {
+		delete(t.better, name)
+	}
+	return maps.Clone(t.better[name])
+}
+
+// vouchedFor tells whether ECS was asked for the environment's tasks later than that.
+func (t *tenure) vouchedFor(name string, later time.Time) bool {
+	t.mu.Lock()
+	defer t.mu.Unlock()
+	return t.vouched[name].After(later)
+}
+
+func (t *tenure) vouch(name string, at time.Time) {
+	t.mu.Lock()
+	defer t.mu.Unlock()
+	t.vouched[name] = at
+}

@@ -1,0 +1,61 @@
+package awsconfig
+
+import (
+	"context"
+	"errors"
+	"net/http"
+	"time"
+
+	"github.com/aws/aws-sdk-go-v2/aws"
+	awsmiddleware "github.com/aws/aws-sdk-go-v2/aws/middleware"
+	"github.com/aws/aws-sdk-go-v2/aws/retry"
+	"github.com/aws/smithy-go/middleware"
+	smithyhttp "github.com/aws/smithy-go/transport/http"
+	"github.com/prometheus/client_golang/prometheus"
+	"github.com/prometheus/client_golang/prometheus/promauto"
+)
+
+// Metrics is cfg whose clients count and time every attempt of a call, the SDK's own retries included.
+func Metrics(cfg aws.Config, registerer prometheus.Registerer) aws.Config {
+	with := promauto.With(registerer)
+	calls := with.NewCounterVec(prometheus.CounterOpts{
+		Name: "blox_aws_calls_total",
+		Help: "Attempts of calls to AWS, by service, action and outcome: ok, throttled, refused (4xx), failed (5xx) or lost (no answer).",
+	}, []string{"service", "action", "outcome"})
+	seconds := with.NewHistogramVec(prometheus.HistogramOpts{
+		Name: "blox_aws_call_duration_seconds", Help: "Time of an attempt of a call to AWS, by service and action.",
+		Buckets: []float64{.005, .01, .025, .05, .1, .25, .5, 1, 2.5, 5, 10},
+	}, []string{"service", "action"})
+	observe := middleware.DeserializeMiddlewareFunc("BloxMetrics", func(
+		ctx context.Context, in middleware.DeserializeInput, next middleware.DeserializeHandler,
+	) (middleware.DeserializeOutput, middleware.Metadata, error) {
+		began := time.Now()
+		out, metadata, err := next.HandleDeserialize(ctx, in)
+		service, action := awsmiddleware.GetServiceID(ctx), awsmiddleware.GetOperationName(ctx)
+		calls.WithLabelValues(service, action, outcome(err)).Inc()
+		seconds.WithLabelValues(service, action).Observe(time.Since(began).Seconds())
+		return out, metadata, err
+	})
+	cfg = cfg.Copy()
+	cfg.APIOptions = append(cfg.APIOptions, func(stack *middleware.Stack) error {
+		return stack.Deserialize.Add(observe, middleware.Before) // outermost of what one attempt goes through
+	})
+	return cfg
+}
+
+var throttles = retry.ThrottleErrorCode{Codes: retry.DefaultThrottleErrorCodes}
+
+func outcome(err error) string {
+	var response *smithyhttp.ResponseError
+	switch {
+	case err == nil:
+		return "ok"
+	case throttles.IsErrorThrottle(err) == aws.TrueTernary:
+		return "throttled"
+	case !errors.As(err, &response) || response.HTTPStatusCode() == 0:
+		return "lost"
+	case response.HTTPStatusCode() >= http.StatusInternalServerError:
+		return "failed"
+	}
+	return "refused"
+}
