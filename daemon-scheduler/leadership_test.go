@@ -1,0 +1,142 @@
+package daemonscheduler_test
+
+import (
+	"context"
+	"strings"
+	"sync/atomic"
+	"testing"
+	"time"
+
+	"github.com/prometheus/client_golang/prometheus"
+	"github.com/sirupsen/logrus"
+	"github.com/stretchr/testify/assert"
+	"github.com/stretchr/testify/require"
+	clientv3 "go.etcd.io/etcd/client/v3"
+	"golang.org/x/sync/errgroup"
+	"golang.org/x/time/rate"
+
+	"github.com/blox/blox/cluster-state-service/mirror"
+	"github.com/blox/blox/daemon-scheduler/cluster"
+	"github.com/blox/blox/daemon-scheduler/engine"
+	"github.com/blox/blox/daemon-scheduler/environment"
+	"github.com/blox/blox/daemon-scheduler/store"
+	"github.com/blox/blox/internal/ecssim"
+	"github.com/blox/blox/internal/testenv"
+)
+
+// A leader whose lease has no time left by its own clock announces launches, which etcd allows, and starts nothing. Its
+// contexts go on here, as those of a process do that was stopped and goes on before its timers.
+func TestNothingIsStartedWithoutTimeLeftOnTheLease(t *testing.T) {
+	t.Parallel()
+	w := newWorld(t)
+	instances := w.sim.AddInstances("prod", 2)
+	css, _ := w.css("127.0.0.1:0")
+	log := quiet(t, logrus.ErrorLevel)
+	copied, err := mirror.New(mirror.Config{Endpoints: []string{css}, Log: log})
+	require.NoError(t, err)
+	records, clusters := store.New(w.client, log), cluster.Cluster{Mirror: copied}
+	unlimited := rate.NewLimiter(rate.Inf, 1)
+	acting := engine.New(engine.Config{
+		Store: records, Cluster: clusters, ECS: w.ecs(), Log: log, History: 10, Workers: 1, Changes: unlimited, Reads: unlimited,
+		Metrics: prometheus.NewRegistry(),
+	})
+	t.Cleanup(clusters.Follow(acting))
+	var lasts atomic.Bool
+	w.run(func(ctx context.Context) error {
+		parts, ctx := errgroup.WithContext(ctx)
+		parts.Go(func() error { return copied.Run(ctx) })
+		parts.Go(func() error { return records.Run(ctx, acting.Changed) })
+		parts.Go(func() error {
+			return records.Lead(ctx, "stopped for a while", 2*time.Second, func(ctx context.Context, term environment.Term) error {
+				until := term.Until
+				term.Until = func() time.Time {
+					if lasts.Load() {
+						return until()
+					}
+					return time.Time{}
+				}
+				return acting.Run(ctx, term)
+			})
+		})
+		return parts.Wait()
+	})
+	w.put("ecs/environment/logs", strings.Replace(inProgress(w.agent), `"busy"`, `"logs"`, 1))
+	watching, cancel := context.WithCancel(t.Context())
+	defer cancel()
+	announced := 0
+	for changes := range w.client.Watch(watching, "ecs/launch/logs/", clientv3.WithPrefix()) {
+		for _, e := range changes.Events {
+			if strings.Contains(string(e.Kv.Value), `"open"`) {
+				announced++
+			}
+		}
+		if announced > 4 {
+			break
+		}
+	}
+	assert.Zero(t, w.sim.Calls("StartTask"))
+	lasts.Store(true)
+	w.oneEach(newer, instances...)
+	w.neverTwo()
+}
+
+// Without an election a replica acts at once, though the key of one that died is still there.
+func TestWithoutElectionThereIsNoWait(t *testing.T) {
+	t.Parallel()
+	w := newWorld(t)
+	instances := w.sim.AddInstances("prod", 1)
+	w.put("ecs/leader/daemon-scheduler/1", "died a moment ago")
+	d := w.blox("--leader-elect=false")
+	d.ready()
+	id := d.deploy(d.create("logs"))
+	w.oneEach(id, instances...)
+	assert.NotEqual(t, "died a moment ago", d.leader())
+}
+
+// An etcd that was restored from a backup lacks what was started since, the tasks and the launches. Here the
+// cluster-state-service cannot compare with ECS yet and serves what it has.
+func TestNothingIsStartedTwiceAfterARestore(t *testing.T) {
+	t.Parallel()
+	for name, restore := range map[string]func(w *world, css func(), d *ds) (restart func(css string)){
+		"a new leader": func(w *world, css func(), d *ds) func(string) {
+			d.stop()
+			css()
+			return func(css string) { w.ds(css, "--launch-settle", "1s") }
+		},
+		"a leader whose copy is listed again": func(_ *world, css func(), _ *ds) func(string) {
+			css()
+			return func(string) {}
+		},
+	} {
+		t.Run(name, func(t *testing.T) {
+			t.Parallel()
+			w := newWorld(t)
+			instances := w.sim.AddInstances("prod", 3)
+			address, stop := w.css("127.0.0.1:0")
+			d := w.ds(address, "--launch-settle", "1s")
+			d.ready()
+			id := d.deploy(d.create("logs"))
+			d.completed("logs", id)
+			w.oneEach(id, instances...)
+			testenv.Eventually(t, func() bool { return !w.openLaunches("logs") })
+			restart := restore(w, stop, d)
+
+			w.sim.SetFaults(ecssim.Faults{ServerErrors: map[string]float64{"ListClusters": 1}})
+			for _, prefix := range []string{"ecs/task/", "ecs/launch/"} {
+				_, err := w.client.Delete(t.Context(), prefix, clientv3.WithPrefix())
+				require.NoError(t, err)
+			}
+			got, err := w.client.Get(t.Context(), "x")
+			require.NoError(t, err)
+			_, err = w.client.Compact(t.Context(), got.Header.Revision)
+			require.NoError(t, err)
+			w.css(address)
+			restart(address)
+			testenv.Eventually(t, func() bool { return len(w.launches("logs")) == 3 }, "what ECS runs is not noted")
+			added := w.sim.AddInstances("prod", 1)
+			w.oneEach(id, append(instances, added...)...)
+			w.neverTwo()
+			w.sim.SetFaults(ecssim.Faults{})
+		})
+	}
+}

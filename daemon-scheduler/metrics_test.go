@@ -1,0 +1,161 @@
+package daemonscheduler_test
+
+import (
+	"bufio"
+	"net/http"
+	"strconv"
+	"strings"
+	"testing"
+
+	"github.com/aws/aws-sdk-go-v2/aws"
+	"github.com/aws/aws-sdk-go-v2/service/ecs"
+	"github.com/stretchr/testify/assert"
+	"github.com/stretchr/testify/require"
+
+	"github.com/blox/blox/internal/ecssim"
+	"github.com/blox/blox/internal/testenv"
+)
+
+// metric is the sum of a metric's values whose labels have all of these, as label="value".
+func (d *ds) metric(name string, labels ...string) (sum float64) {
+	d.t.Helper()
+	answer, text := d.do(http.MethodGet, "/metrics", "")
+	require.Equal(d.t, http.StatusOK, answer.StatusCode)
+lines:
+	for lines := bufio.NewScanner(strings.NewReader(text)); lines.Scan(); {
+		line := lines.Text()
+		if rest := strings.TrimPrefix(line, name); rest == line || rest[0] != ' ' && rest[0] != '{' {
+			continue
+		}
+		for _, label := range labels {
+			if !strings.Contains(line, label) {
+				continue lines
+			}
+		}
+		value, err := strconv.ParseFloat(line[strings.LastIndex(line, " ")+1:], 64)
+		require.NoError(d.t, err, line)
+		sum += value
+	}
+	return sum
+}
+
+func TestMetrics(t *testing.T) {
+	t.Parallel()
+	w := newWorld(t)
+	instances := w.sim.AddInstances("prod", 2)
+	d := w.blox()
+	d.ready()
+	id := d.deploy(d.create("logs"))
+	d.completed("logs", id)
+	testenv.Eventually(t, func() bool { return d.metric("blox_instance_to_running_seconds_count") == 2 })
+	assert.Equal(t, 2.0, d.metric("blox_instance_to_start_seconds_count"))
+	assert.Equal(t, 2.0, d.metric("blox_launches_total", `outcome="started"`))
+	assert.Equal(t, 1.0, d.metric("blox_leading"))
+	assert.Equal(t, 1.0, d.metric("blox_terms_total"))
+	assert.Equal(t, float64(w.sim.Calls("StartTask")), d.metric("blox_aws_calls_total", `service="ECS"`, `action="StartTask"`, `outcome="ok"`))
+	assert.Equal(t, 1.0, d.metric("blox_aws_calls_total", `action="DescribeClusters"`))
+	assert.Positive(t, d.metric("blox_reconciles_total", `outcome="ok"`))
+	assert.Equal(t, d.metric("blox_reconciles_total"), d.metric("blox_reconcile_duration_seconds_count"))
+	assert.Positive(t, d.metric("blox_http_requests_total", `route="/v1/environments"`, `method="POST"`, `code="200"`))
+	assert.GreaterOrEqual(t, d.metric("blox_mirror_age_seconds"), 0.0)
+	testenv.Eventually(t, func() bool { return d.metric("blox_daemons_missing", `environment="logs"`) == 0 })
+
+	w.sim.SetFaults(ecssim.Faults{Throttle: map[string]float64{"StartTask": 1}})
+	require.NoError(t, w.sim.KillTask(w.live(id)[instances[0]][0].ARN, 1))
+	testenv.Eventually(t, func() bool { return d.metric("blox_aws_calls_total", `action="StartTask"`, `outcome="throttled"`) > 1 })
+	assert.Positive(t, d.metric("blox_launches_total", `outcome="undone"`))
+	assert.Equal(t, 1.0, d.metric("blox_daemons_missing", `environment="logs"`))
+	w.sim.SetFaults(ecssim.Faults{})
+	w.oneEach(id, instances...)
+
+	w.startTask(instances[1], id)
+	w.oneEach(id, instances...)
+	testenv.Eventually(t, func() bool { return d.metric("blox_stops_total", `reason="one task too many"`, `outcome="ok"`) == 1 })
+	d.ok(http.MethodDelete, "/v1/environments/logs", "", nil)
+	testenv.Eventually(t, func() bool { _, text := d.do(http.MethodGet, "/metrics", ""); return !strings.Contains(text, `environment="logs"`) })
+}
+
+// Tasks of others, however many, cause no look at an environment.
+func TestOthersTasksCauseNoLook(t *testing.T) {
+	t.Parallel()
+	w := newWorld(t)
+	instances := w.sim.AddInstances("prod", 2)
+	d := w.blox()
+	d.ready()
+	id := d.deploy(d.create("logs"))
+	d.completed("logs", id)
+	w.oneEach(id, instances...)
+	testenv.Eventually(t, func() bool { return d.metric("blox_instance_to_running_seconds_count") == 2 })
+	before := d.metric("blox_reconciles_total")
+	const others = 24
+	last := ""
+	for range others {
+		last = w.startTask(instances[0], "somebody")
+	}
+	require.NoError(t, w.sim.KillTask(last, 1))
+	killed := w.live(id)[instances[1]][0].ARN
+	require.NoError(t, w.sim.KillTask(killed, 1)) // whose event comes after theirs
+	testenv.Eventually(t, func() bool { on := w.live(id)[instances[1]]; return len(on) == 1 && on[0].ARN != killed })
+	assert.Less(t, d.metric("blox_reconciles_total")-before, float64(others/2), "one look for each task of somebody else")
+}
+
+// A quiet scheduler asks ECS nothing, however often it looks: here because the cluster and the records change in ways that
+// ask for no deed.
+func TestLooksAtRestAskNothing(t *testing.T) {
+	t.Parallel()
+	w := newWorld(t)
+	instances := w.sim.AddInstances("prod", 3)
+	d := w.blox()
+	d.ready()
+	id := d.deploy(d.create("logs"))
+	d.completed("logs", id)
+	testenv.Eventually(t, func() bool { return !w.openLaunches("logs") })
+	w.oneEach(id, instances...)
+	calls, looks := d.metric("blox_aws_calls_total"), d.metric("blox_reconciles_total")
+	record, err := w.client.Get(t.Context(), "ecs/environment/logs")
+	require.NoError(t, err)
+	testenv.Eventually(t, func() bool {
+		require.NoError(t, w.sim.SetAgentConnected(instances[0], false))
+		require.NoError(t, w.sim.SetAgentConnected(instances[0], true))
+		w.put("ecs/environment/logs", string(record.Kvs[0].Value))
+		return d.metric("blox_reconciles_total") > looks+20
+	})
+	assert.Equal(t, calls, d.metric("blox_aws_calls_total"))
+	w.oneEach(id, instances...)
+	w.neverTwo()
+}
+
+// A start that failed for want of memory is tried again as soon as there is more, long before its delay ends.
+func TestAFailedStartIsTriedAgainAtOnceWhenItsInstanceChanges(t *testing.T) {
+	t.Parallel()
+	for name, change := range map[string]func(w *world, instance, hog string){
+		"more is free": func(w *world, _, hog string) { require.NoError(w.t, w.sim.KillTask(hog, 0)) },
+		"its agent returns": func(w *world, instance, _ string) {
+			require.NoError(w.t, w.sim.SetAgentConnected(instance, false))
+			require.NoError(w.t, w.sim.SetAgentConnected(instance, true))
+		},
+	} {
+		t.Run(name, func(t *testing.T) {
+			t.Parallel()
+			w := newWorld(t)
+			w.sim.RegisterTaskDefinition("hog", ecssim.WithMemory(7000))
+			instance := w.sim.AddInstances("prod", 1)[0]
+			d := w.blox()
+			d.ready()
+			out, err := w.ecs().StartTask(t.Context(), &ecs.StartTaskInput{
+				Cluster: aws.String("prod"), TaskDefinition: aws.String("hog"), ContainerInstances: []string{instance},
+			})
+			require.NoError(t, err)
+			testenv.Eventually(t, func() bool { return d.seen(instance) })
+			w.put("ecs/environment/logs", strings.Replace(inProgress(w.agent), `"busy"`, `"logs"`, 1))
+			w.put("ecs/launch/logs/"+instance, `{"Deployment":"`+newer+`","State":"failed","Attempts":1,"Reason":"RESOURCE:MEMORY",`+
+				`"NotAfter":"2026-01-02T03:04:05Z","NextTry":"2099-01-01T00:00:00Z"}`)
+			looks := d.metric("blox_reconciles_total")
+			w.put("ecs/launch/logs/x", "")
+			testenv.Eventually(t, func() bool { return d.metric("blox_reconciles_total") > looks })
+			assert.Empty(t, w.live(newer))
+			change(w, instance, *out.Tasks[0].TaskArn)
+			w.oneEach(newer, instance)
+		})
+	}
+}
