@@ -28,6 +28,7 @@ var sections = []struct {
 	measure func(context.Context, config, *table) error
 }{
 	{"ingest", ingest},
+	{"kinesis", kinesis},
 	{"reads-10k", func(ctx context.Context, c config, t *table) error { return reads(ctx, c, t, 10_000) }},
 	{"reads-100k", func(ctx context.Context, c config, t *table) error { return reads(ctx, c, t, 100_000) }},
 	{"streams", streams},
@@ -39,7 +40,7 @@ func parseConfig(args []string, help io.Writer) (config, error) {
 	c := config{}
 	flags := flag.NewFlagSet("blox-bench", flag.ContinueOnError)
 	flags.SetOutput(help)
-	only := flags.String("run", "", "`regexp` of the sections to measure: ingest, reads-10k, reads-100k, streams, startup, reconcile")
+	only := flags.String("run", "", "`regexp` of the sections to measure: ingest, kinesis, reads-10k, reads-100k, streams, startup, reconcile")
 	flags.IntVar(&c.runs, "runs", 3, "`number` of runs of each pair; the table has the medians")
 	flags.DurationVar(&c.time, "time", time.Second, "`time` of one run of reads and streams")
 	flags.IntVar(&c.pollers, "pollers", 16, "`number` of receives from the queue at a time, of the service and of its floor")

@@ -39,11 +39,12 @@ type world struct {
 	awsURL      string
 	sqs         *sqs.Client
 	queueURL    *string
+	queue       string // --queue of the service
 }
 
 // newWorld starts etcd, with its files on disk as in production, and the simulator. The caller closes it.
 func newWorld(ctx context.Context, cfg config, simArgs ...string) (_ *world, err error) {
-	w := &world{ctx: ctx, cfg: cfg}
+	w := &world{ctx: ctx, cfg: cfg, queue: queueName}
 	defer func() {
 		if err != nil {
 			w.close()
@@ -194,7 +195,7 @@ func (w *world) serviceSoon() (*service, error) {
 		return nil, err
 	}
 	program, args := filepath.Join(w.cfg.bin, "cluster-state-service"), []string{
-		"--bind", address, "--etcd-endpoint", w.etcdAddress, "--queue", queueName, "--pollers", strconv.Itoa(w.cfg.pollers)}
+		"--bind", address, "--etcd-endpoint", w.etcdAddress, "--queue", w.queue, "--pollers", strconv.Itoa(w.cfg.pollers)}
 	if w.cfg.profiles != "" {
 		if program, err = os.Executable(); err != nil {
 			return nil, err

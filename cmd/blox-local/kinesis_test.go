@@ -60,7 +60,7 @@ func TestAKilledReaderOfAStreamLosesNothing(t *testing.T) {
 	s.progress(200)
 	s.merge(0)
 	two.end(syscall.SIGKILL) // not the one that compares with ECS: who takes that over does so at once
-	s.split(1) // while nobody reads what was the dead one's
+	s.split(1)               // while nobody reads what was the dead one's
 	s.merge(2)
 	testenv.Eventually(t, func() bool { return len(s.held()) == 1 }, "the dead one's shards are the other's")
 	s.progress(200)
