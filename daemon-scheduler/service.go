@@ -77,6 +77,7 @@ func Run(ctx context.Context, cfg Config, log logrus.FieldLogger) error {
 		Resolver: cluster.Resolver{
 			ECS: ecs, Clusters: limit(cfg.LookupRate, lookupBurst), Definitions: limit(cfg.LookupRate, lookupBurst),
 		},
+		Outlook:  outlook{records, clusters, cfg.LaunchSettle},
 		NotReady: func() []string { return notReady(clusters) },
 	})
 	lead := records.Lead

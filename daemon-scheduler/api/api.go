@@ -3,6 +3,7 @@ package api
 
 import (
 	"context"
+	"iter"
 	"net/http"
 	"time"
 
@@ -23,18 +24,30 @@ type Store interface {
 	Delete(ctx context.Context, name string) error
 	Launches(ctx context.Context, name string) ([]environment.Launch, error)
 	Leader(ctx context.Context) (string, error)
+	// Changes are those of all environments from now on, until ctx ends or an error is yielded, which is the last.
+	Changes(ctx context.Context, heartbeat time.Duration) (iter.Seq2[environment.Change, error], error)
+}
+
+// Outlook is what follows from the present state of an environment's cluster, which every replica can tell. The last result
+// is false while the copy of the clusters is not current.
+type Outlook interface {
+	// Counts are the environment's and, of its deployments by id, how many of their tasks are running and pending.
+	Counts(e environment.Environment) (environment.Counts, map[string]environment.Counts, bool)
+	Place(e environment.Environment) ([]environment.Placement, bool)
+	Foresee(e environment.Environment) ([]environment.Step, bool)
 }
 
 // Resolver asks ECS for what users name: ARNs of what exists and is active, or the errors of package environment.
 type Resolver interface {
 	Cluster(ctx context.Context, given string) (arn string, err error)
-	TaskDefinition(ctx context.Context, given string) (arn string, err error)
+	TaskDefinition(ctx context.Context, given string) (environment.Definition, error)
 }
 
 // Config is what the API works with.
 type Config struct {
 	Store    Store
 	Resolver Resolver
+	Outlook  Outlook
 	// NotReady says, in a sentence each, why the copy of the clusters cannot be relied on; nothing when it can.
 	NotReady func() []string
 	Metrics  http.Handler // served at /metrics; nil for none
@@ -56,15 +69,24 @@ func New(cfg Config) http.Handler {
 	h := &handler{cfg, httpserver.Answers{Known: answers, Unexpected: unexpected, Log: cfg.Log}}
 	mux := http.NewServeMux()
 	for pattern, serve := range map[string]func(http.ResponseWriter, *http.Request) error{
-		"POST /v1/environments":                        h.createEnvironment,
-		"GET /v1/environments":                         h.listEnvironments,
-		"GET /v1/environments/{name}":                  h.getEnvironment,
-		"DELETE /v1/environments/{name}":               h.deleteEnvironment,
-		"POST /v1/environments/{name}/deployments":     h.createDeployment,
-		"GET /v1/environments/{name}/deployments":      h.listDeployments,
-		"GET /v1/environments/{name}/deployments/{id}": h.getDeployment,
-		"GET /v1/ping":                                 h.ping,
-		"GET /v1/ready":                                h.ready,
+		"POST /v1/environments":                                 h.createEnvironment,
+		"GET /v1/environments":                                  h.listEnvironments,
+		"GET /v1/environments/{name}":                           h.getEnvironment,
+		"DELETE /v1/environments/{name}":                        h.deleteEnvironment,
+		"POST /v1/environments/{name}/deployments":              h.createDeployment,
+		"GET /v1/environments/{name}/deployments":               h.listDeployments,
+		"GET /v1/environments/{name}/deployments/{id}":          h.getDeployment,
+		"PATCH /v1/environments/{name}":                         h.updateEnvironment,
+		"GET /v1/environments/{name}/revisions":                 h.listRevisions,
+		"GET /v1/environments/{name}/instances":                 h.listInstances,
+		"POST /v1/environments/{name}/rollback":                 h.rollback,
+		"POST /v1/environments/{name}/pause":                    h.pause,
+		"POST /v1/environments/{name}/resume":                   h.resume,
+		"POST /v1/environments/{name}/deployments/{id}/stop":    h.stopDeployment,
+		"POST /v1/environments/{name}/deployments/{id}/promote": h.promoteDeployment,
+		"GET /v1/stream/environments":                           h.stream,
+		"GET /v1/ping":                                          h.ping,
+		"GET /v1/ready":                                         h.ready,
 	} {
 		mux.HandleFunc(pattern, func(w http.ResponseWriter, r *http.Request) {
 			if err := serve(w, r); err != nil {

@@ -1,6 +1,8 @@
 package api
 
 import (
+	"context"
+	"maps"
 	"net/http"
 	"slices"
 	"time"
@@ -22,9 +24,18 @@ func (h *handler) createDeployment(w http.ResponseWriter, r *http.Request) error
 	if !environment.IsName(name) {
 		return environment.NotFound(name)
 	}
+	dryRun, err := flag(r, "dryRun")
+	if err != nil {
+		return err
+	}
 	ctx, cancel := inTime(r)
 	defer cancel()
 	id, now := uuid.NewString(), time.Now()
+	if dryRun {
+		return h.foresee(ctx, w, name, func(e environment.Environment) (environment.Environment, error) {
+			return e.Deploy(id, token, now)
+		})
+	}
 	e, err := h.Store.Update(ctx, name, func(e environment.Environment) (environment.Environment, error) {
 		return e.Deploy(id, token, now)
 	})
@@ -32,7 +43,7 @@ func (h *handler) createDeployment(w http.ResponseWriter, r *http.Request) error
 		return err
 	}
 	h.Log.WithFields(logrus.Fields{"environment": name, "deployment": id}).Info("deployment created")
-	httpserver.JSON(w, http.StatusOK, showDeployment(e, e.Deployments[id], nil))
+	httpserver.JSON(w, http.StatusOK, showDeployment(e, e.Deployments[id], nil, h.counted(e)))
 	return nil
 }
 
@@ -42,8 +53,9 @@ func (h *handler) listDeployments(w http.ResponseWriter, r *http.Request) error 
 		return err
 	}
 	list := models.Deployments{Items: []*models.Deployment{}}
+	counts := h.counted(e)
 	for _, d := range e.History() {
-		list.Items = append(list.Items, showDeployment(e, d, launches))
+		list.Items = append(list.Items, showDeployment(e, d, launches, counts))
 	}
 	httpserver.JSON(w, http.StatusOK, list)
 	return nil
@@ -58,7 +70,7 @@ func (h *handler) getDeployment(w http.ResponseWriter, r *http.Request) error {
 	if !ok {
 		return environment.DeploymentNotFound(r.PathValue("id"), e.Name)
 	}
-	httpserver.JSON(w, http.StatusOK, showDeployment(e, d, launches))
+	httpserver.JSON(w, http.StatusOK, showDeployment(e, d, launches, h.counted(e)))
 	return nil
 }
 
@@ -74,23 +86,75 @@ func (h *handler) deployments(r *http.Request) (environment.Environment, []envir
 	return e, launches, err
 }
 
+// foresee answers what deploying would do, which is not done.
+func (h *handler) foresee(ctx context.Context, w http.ResponseWriter, name string, deploy func(environment.Environment) (environment.Environment, error)) error {
+	e, err := h.Store.Get(ctx, name)
+	if err != nil {
+		return err
+	}
+	if e, err = deploy(e); err != nil {
+		return err
+	}
+	steps, ok := h.Outlook.Foresee(e)
+	if !ok {
+		return environment.ErrNotCurrent
+	}
+	shown := showDeployment(e, e.Deployments[e.PendingDeploymentID], nil, h.counted(e))
+	shown.Plan = []*models.PlanStep{}
+	for _, s := range steps {
+		shown.Plan = append(shown.Plan, &models.PlanStep{
+			Wave: count(s.Wave), Action: &s.Action, ContainerInstance: &s.Instance, Task: s.Task, Reason: &s.Reason,
+		})
+	}
+	httpserver.JSON(w, http.StatusOK, shown)
+	return nil
+}
+
+// counted is an environment's counts and its deployments', by id.
+type counted struct {
+	whole environment.Counts
+	of    map[string]environment.Counts
+}
+
+// counted is nil while the copy of the clusters is not current.
+func (h *handler) counted(e environment.Environment) *counted {
+	whole, of, ok := h.Outlook.Counts(e)
+	if !ok {
+		return nil
+	}
+	return &counted{whole, of}
+}
+
 // showDeployment lists as failed what the launches say, and what v0.3 noted where it still stands.
-func showDeployment(e environment.Environment, d environment.Deployment, launches []environment.Launch) *models.Deployment {
-	failed := []string{}
+func showDeployment(e environment.Environment, d environment.Deployment, launches []environment.Launch, counts *counted) *models.Deployment {
+	failed := map[string]*models.InstanceFailure{}
 	for _, f := range d.FailedInstances {
 		if f.Arn != "" {
-			failed = append(failed, f.Arn)
+			failed[f.Arn] = &models.InstanceFailure{ContainerInstance: &f.Arn, Reason: &f.Reason}
 		}
 	}
 	for _, l := range launches {
 		if l.Deployment == d.ID && l.Reason != "" {
-			failed = append(failed, l.Instance)
+			failed[l.Instance] = &models.InstanceFailure{ContainerInstance: &l.Instance, Reason: &l.Reason, Detail: l.Detail}
 		}
 	}
-	slices.Sort(failed)
 	id, status := strfmt.UUID(d.ID), d.Status.String()
-	return &models.Deployment{
-		ID: &id, Status: &status, TaskDefinition: &d.TaskDefinition, EnvironmentName: &e.Name,
-		FailedInstances: slices.Compact(failed),
+	m := &models.Deployment{
+		ID: &id, Status: &status, TaskDefinition: &d.TaskDefinition, EnvironmentName: &e.Name, FailedInstances: []string{},
+		Revision: int64(d.RevisionNumber()), RolloutState: string(d.Rollout()), RolloutStateReason: d.RolloutStateReason,
+		RollbackOf: d.RollbackOf, Promoted: d.Promoted, FailedTasks: int64(d.FailedTasks), FailedCount: count(len(failed)),
+		CreatedAt: when(d.StartTime), StartedAt: when(d.TakenUp), BakingSince: when(d.BakingSince), FinishedAt: when(d.EndTime),
 	}
+	for _, instance := range slices.Sorted(maps.Keys(failed)) {
+		m.FailedInstances = append(m.FailedInstances, instance)
+		m.Failures = append(m.Failures, failed[instance])
+	}
+	if counts != nil {
+		of := counts.of[d.ID]
+		m.RunningCount, m.PendingCount, m.DesiredCount = count(of.Running), count(of.Pending), count(d.DesiredTaskCount)
+		if current, deployed := e.Current(); deployed && current.ID == d.ID {
+			m.DesiredCount = count(counts.whole.Desired)
+		}
+	}
+	return m
 }

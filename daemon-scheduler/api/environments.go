@@ -1,12 +1,9 @@
 package api
 
 import (
-	"cmp"
 	"context"
-	"encoding/json"
 	"errors"
 	"fmt"
-	"io"
 	"net/http"
 	"net/url"
 	"time"
@@ -30,43 +27,25 @@ func (h *handler) createEnvironment(w http.ResponseWriter, r *http.Request) erro
 	if err != nil {
 		return fmt.Errorf("resolve the cluster: %w", err)
 	}
-	taskDefinition, err := h.Resolver.TaskDefinition(r.Context(), *asked.TaskDefinition)
+	spec, err := h.resolved(r.Context(), &models.UpdateEnvironmentRequest{
+		TaskDefinition:     *asked.TaskDefinition,
+		InstanceGroup:      &models.InstanceGroupUpdate{Attributes: asked.InstanceGroup.Attributes, Query: asked.InstanceGroup.Query},
+		ReadinessAttribute: asked.ReadinessAttribute, DrainOrder: asked.DrainOrder, YieldAfterMinutes: asked.YieldAfterMinutes,
+		DeploymentConfiguration: asked.DeploymentConfiguration, TaskSettings: asked.TaskSettings,
+	})
 	if err != nil {
-		return fmt.Errorf("resolve the task definition: %w", err)
+		return err
 	}
-	e := environment.New(*asked.Name, clusterARN, taskDefinition, uuid.NewString())
+	e := environment.Create(*asked.Name, clusterARN, uuid.NewString(), spec, time.Now())
 	ctx, cancel := inTime(r)
 	defer cancel()
 	if err := h.Store.Create(ctx, e); err != nil {
 		return err
 	}
-	h.Log.WithFields(logrus.Fields{"environment": e.Name, "cluster": clusterARN, "taskDefinition": taskDefinition}).
+	h.Log.WithFields(logrus.Fields{"environment": e.Name, "cluster": clusterARN, "taskDefinition": spec.TaskDefinition}).
 		Info("environment created")
-	httpserver.JSON(w, http.StatusOK, showEnvironment(e))
+	httpserver.JSON(w, http.StatusOK, h.showEnvironment(e))
 	return nil
-}
-
-// readRequest reads and validates a body, whatever its Content-Type says.
-func readRequest(body io.Reader) (models.CreateEnvironmentRequest, error) {
-	var asked models.CreateEnvironmentRequest
-	data, err := io.ReadAll(body)
-	if err != nil {
-		return asked, fmt.Errorf("read the body: %w", err)
-	}
-	if len(data) == 0 {
-		return asked, &invalid{"The body is empty: an environment in JSON is required"}
-	}
-	if err := json.Unmarshal(data, &asked); err != nil {
-		var wrong *json.UnmarshalTypeError
-		if errors.As(err, &wrong) {
-			return asked, &invalid{fmt.Sprintf("The body is not an environment: %s must not be of type %s", cmp.Or(wrong.Field, "it"), wrong.Value)}
-		}
-		return asked, &invalid{"The body is not JSON: " + err.Error()}
-	}
-	if err := asked.Validate(strfmt.Default); err != nil {
-		return asked, &invalid{err.Error()}
-	}
-	return asked, nil
 }
 
 func (h *handler) listEnvironments(w http.ResponseWriter, r *http.Request) error {
@@ -83,7 +62,7 @@ func (h *handler) listEnvironments(w http.ResponseWriter, r *http.Request) error
 	list := models.Environments{Items: []*models.Environment{}}
 	for _, e := range all {
 		if matches(e) {
-			list.Items = append(list.Items, showEnvironment(e))
+			list.Items = append(list.Items, h.showEnvironment(e))
 		}
 	}
 	httpserver.JSON(w, http.StatusOK, list)
@@ -125,7 +104,7 @@ func (h *handler) getEnvironment(w http.ResponseWriter, r *http.Request) error {
 	if err != nil {
 		return err
 	}
-	httpserver.JSON(w, http.StatusOK, showEnvironment(e))
+	httpserver.JSON(w, http.StatusOK, h.showEnvironment(e))
 	return nil
 }
 
@@ -144,8 +123,15 @@ func (h *handler) deleteEnvironment(w http.ResponseWriter, r *http.Request) erro
 		nothing(w)
 		return nil
 	}
+	stop, err := flag(r, "stopTasks")
+	if err != nil {
+		return err
+	}
 	ctx, cancel := inTime(r)
 	defer cancel()
+	if stop {
+		return h.deleteWithTasks(ctx, w, name)
+	}
 	if err := h.Store.Delete(ctx, name); err != nil {
 		return err
 	}
@@ -153,6 +139,19 @@ func (h *handler) deleteEnvironment(w http.ResponseWriter, r *http.Request) erro
 		return fmt.Errorf("wait for launches of environment %s: %w", name, err)
 	}
 	h.Log.WithField("environment", name).Info("environment deleted")
+	nothing(w)
+	return nil
+}
+
+// deleteWithTasks leaves the rest to the engine.
+func (h *handler) deleteWithTasks(ctx context.Context, w http.ResponseWriter, name string) error {
+	_, err := h.Store.Update(ctx, name, func(e environment.Environment) (environment.Environment, error) {
+		return e.Delete(time.Now()), nil
+	})
+	if err != nil && !errors.Is(err, environment.ErrNotFound) {
+		return err
+	}
+	h.Log.WithField("environment", name).Info("environment is being deleted with its tasks")
 	nothing(w)
 	return nil
 }
@@ -184,10 +183,20 @@ func (h *handler) settled(ctx context.Context, name string) error {
 	}
 }
 
-func showEnvironment(e environment.Environment) *models.Environment {
-	token, health := strfmt.UUID(e.Token), e.Health.String()
-	return &models.Environment{
-		Name: &e.Name, DeploymentToken: &token, Health: &health,
-		InstanceGroup: &models.InstanceGroup{Cluster: &e.Cluster}, TaskDefinition: &e.DesiredTaskDefinition,
+// showEnvironment leaves the counts out while the copy of the clusters is not current.
+func (h *handler) showEnvironment(e environment.Environment) *models.Environment {
+	token, health, wants := strfmt.UUID(e.Token), e.Health.String(), e.Wants()
+	m := &models.Environment{
+		Name: &e.Name, DeploymentToken: &token, Health: &health, Status: string(e.Phase()), Paused: e.Paused, PausedBy: e.PausedBy,
+		InstanceGroup: showGroup(e.Cluster, wants.Spec), TaskDefinition: &e.DesiredTaskDefinition, Revision: int64(wants.Number),
+		CreatedAt: when(e.CreatedAt), UpdatedAt: when(wants.CreatedAt),
+		DeploymentConfiguration: showConfiguration(wants.Spec.DeploymentConfiguration), TaskSettings: shownSettings(wants.Spec.TaskSettings),
+		ReadinessAttribute: wants.Spec.ReadinessAttribute,
+		DrainOrder:         notZero(wants.Spec.DrainOrder), YieldAfterMinutes: notZero(wants.Spec.YieldAfterMinutes),
 	}
+	if c, _, ok := h.Outlook.Counts(e); ok {
+		m.DesiredCount, m.RunningCount, m.PendingCount = count(c.Desired), count(c.Running), count(c.Pending)
+		m.OutdatedCount, m.FailedCount = count(c.Outdated), count(c.Failed)
+	}
+	return m
 }

@@ -14,6 +14,9 @@ var (
 	errUnsupported = errors.New("unsupported filter")
 	errRepeated    = errors.New("repeated filter")
 	errCluster     = errors.New("invalid cluster")
+	errFlag        = errors.New("neither true nor false")
+	errStopType    = errors.New("invalid type of stop")
+	errHeartbeat   = errors.New("invalid heartbeat")
 )
 
 // invalid is an error of a request's body, in words for its sender.
@@ -33,12 +36,21 @@ var answers = []httpserver.Answer{
 	{Err: errRepeated, Status: http.StatusBadRequest, Text: "At least one of the filters provided is specified multiple times"},
 	{Err: errCluster, Status: http.StatusBadRequest, Text: "Invalid cluster ARN or name"},
 
+	{Err: errFlag, Status: http.StatusBadRequest, Text: "dryRun, stopTasks and deleted are true or false"},
+	{Err: errStopType, Status: http.StatusBadRequest, Text: "type is ROLLBACK or ABORT"},
+	{Err: errHeartbeat, Status: http.StatusBadRequest, Text: "Invalid heartbeat"},
+
 	{Err: environment.ErrTokenMissing, Status: http.StatusBadRequest},
 	{Err: environment.ErrTokenMalformed, Status: http.StatusBadRequest},
 	{Err: environment.ErrTokenOutdated, Status: http.StatusBadRequest},
 	{Err: environment.ErrTokenUsed, Status: http.StatusBadRequest},
 	{Err: environment.ErrInProgress, Status: http.StatusBadRequest},
 	{Err: environment.ErrExists, Status: http.StatusBadRequest},
+
+	{Err: environment.ErrTokenStale, Status: http.StatusConflict},
+	{Err: environment.ErrBeingDeleted, Status: http.StatusConflict},
+	{Err: environment.ErrNothingEarlier, Status: http.StatusConflict},
+	{Err: environment.ErrNoCanary, Status: http.StatusConflict},
 
 	{Err: environment.ErrNotFound, Status: http.StatusNotFound},
 	{Err: environment.ErrDeploymentNotFound, Status: http.StatusNotFound},
@@ -48,5 +60,6 @@ var answers = []httpserver.Answer{
 	{Err: environment.ErrTaskDefinitionInactive, Status: http.StatusNotFound, Text: "TaskDefinition is inactive"},
 
 	{Err: environment.ErrUnavailable, Status: http.StatusServiceUnavailable, Text: "ECS does not answer"},
+	{Err: environment.ErrNotCurrent, Status: http.StatusServiceUnavailable, Text: "The copy of the clusters is not current"},
 	{Err: environment.ErrStoreSilent, Status: http.StatusServiceUnavailable, Text: "etcd does not answer"},
 }

@@ -60,25 +60,36 @@ func (r Resolver) Cluster(ctx context.Context, given string) (string, error) {
 	return aws.ToString(out.Clusters[0].ClusterArn), nil
 }
 
-// TaskDefinition is the ARN, with revision, of an ACTIVE task definition, given by family, family:revision or ARN. Errors
-// are environment.ErrTaskDefinitionNotFound, ErrTaskDefinitionInactive and ErrUnavailable.
-func (r Resolver) TaskDefinition(ctx context.Context, given string) (string, error) {
+// TaskDefinition is an ACTIVE task definition, given by family, family:revision or ARN. Errors are environment.ErrTaskDefinitionNotFound, ErrTaskDefinitionInactive and ErrUnavailable.
+func (r Resolver) TaskDefinition(ctx context.Context, given string) (environment.Definition, error) {
 	ctx, cancel := context.WithTimeout(ctx, resolveTimeout)
 	defer cancel()
 	if err := wait(ctx, r.Definitions); err != nil {
-		return "", fmt.Errorf("describe task definition %.300q: %w", given, err)
+		return environment.Definition{}, fmt.Errorf("describe task definition %.300q: %w", given, err)
 	}
 	out, err := r.ECS.DescribeTaskDefinition(ctx, &ecs.DescribeTaskDefinitionInput{TaskDefinition: &given})
 	if err != nil {
-		return "", fmt.Errorf("describe task definition %.300q: %w", given, classify(err, environment.ErrTaskDefinitionNotFound))
+		return environment.Definition{}, fmt.Errorf("describe task definition %.300q: %w", given, classify(err, environment.ErrTaskDefinitionNotFound))
 	}
 	if out.TaskDefinition == nil {
-		return "", environment.ErrTaskDefinitionNotFound
+		return environment.Definition{}, environment.ErrTaskDefinitionNotFound
 	}
 	if out.TaskDefinition.Status != types.TaskDefinitionStatusActive {
-		return "", environment.ErrTaskDefinitionInactive
+		return environment.Definition{}, environment.ErrTaskDefinitionInactive
 	}
-	return aws.ToString(out.TaskDefinition.TaskDefinitionArn), nil
+	return definition(out.TaskDefinition), nil
+}
+
+func definition(t *types.TaskDefinition) environment.Definition {
+	d := environment.Definition{ARN: aws.ToString(t.TaskDefinitionArn), NetworkMode: string(t.NetworkMode)}
+	for _, c := range t.ContainerDefinitions {
+		d.Containers = append(d.Containers, aws.ToString(c.Name))
+		for _, port := range c.PortMappings {
+			onHost := t.NetworkMode == types.NetworkModeHost || aws.ToInt32(port.HostPort) != 0
+			d.StaticPorts = d.StaticPorts || onHost && t.NetworkMode != types.NetworkModeAwsvpc // there each task has its own address
+		}
+	}
+	return d
 }
 
 var throttles = retry.ThrottleErrorCode{Codes: retry.DefaultThrottleErrorCodes}

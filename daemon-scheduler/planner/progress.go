@@ -53,11 +53,12 @@ func (p *planning) fail(instance, reason string, able bool) {
 }
 
 // progress sums up. A deployment is completed when every instance that can run its task has it RUNNING or failed, and
-// one at least is RUNNING, or there is none. From a copy that is not current nothing is concluded.
+// one at least is RUNNING, or there is none. From a copy that is not current nothing is concluded, nor while
+// nothing may be done.
 func (p *planning) progress() {
 	p.plan.Counts.Desired, p.plan.Counts.Failed = p.desired, len(p.plan.Failed)
 	progress := &p.plan.Progress
-	if !p.Fresh || !p.deployed {
+	if !p.Fresh || !p.deployed || p.held != "" {
 		*progress = environment.Progress{
 			Status: p.current.Status, Health: p.current.Health, Desired: p.current.DesiredTaskCount,
 			Carried: p.current.FailedInstances,

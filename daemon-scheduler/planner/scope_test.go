@@ -115,6 +115,7 @@ func TestAPausedEnvironmentIsLeftAsItIs(t *testing.T) {
 	assert.Equal(t, []Wait{{"i2", "the environment is paused"}, {"i3", "the environment is paused"}}, plan.Waits)
 	assert.Equal(t, environment.Counts{Desired: 3, Running: 1, Outdated: 1}, plan.Counts)
 	assert.Zero(t, plan.Until)
+	assert.Equal(t, environment.Pending, plan.Progress.Status, "what is paused does not go on")
 
 	s.Launches["i3"] = environment.Launch{Instance: "i3", Deployment: current, State: environment.Open, NotAfter: now.Add(-time.Hour)}
 	assert.Equal(t, []string{"check i3: a launch was left open"}, texts(Make(s).Actions), "what is under way is settled")

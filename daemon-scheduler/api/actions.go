@@ -1,0 +1,102 @@
+package api
+
+import (
+	"net/http"
+	"time"
+
+	"github.com/google/uuid"
+	"github.com/sirupsen/logrus"
+
+	"github.com/blox/blox/daemon-scheduler/environment"
+	"github.com/blox/blox/internal/httpserver"
+)
+
+// flag reads a query parameter that is true or false; false when it is not given.
+func flag(r *http.Request, name string) (bool, error) {
+	switch r.URL.Query().Get(name) {
+	case "", "false":
+		return false, nil
+	case "true":
+		return true, nil
+	}
+	return false, errFlag
+}
+
+// change makes one of the environment in the path.
+func (h *handler) change(r *http.Request, how func(environment.Environment) (environment.Environment, error)) (environment.Environment, error) {
+	name := r.PathValue("name")
+	if !environment.IsName(name) {
+		return environment.Environment{}, environment.NotFound(name)
+	}
+	ctx, cancel := inTime(r)
+	defer cancel()
+	return h.Store.Update(ctx, name, how)
+}
+
+func (h *handler) pause(w http.ResponseWriter, r *http.Request) error {
+	return h.changed(w, r, "environment paused", environment.Environment.Pause)
+}
+
+func (h *handler) resume(w http.ResponseWriter, r *http.Request) error {
+	return h.changed(w, r, "environment resumed", environment.Environment.Resume)
+}
+
+// changed answers with the environment as it has become.
+func (h *handler) changed(w http.ResponseWriter, r *http.Request, message string, how func(environment.Environment) (environment.Environment, error)) error {
+	e, err := h.change(r, how)
+	if err != nil {
+		return err
+	}
+	h.Log.WithField("environment", e.Name).Info(message)
+	httpserver.JSON(w, http.StatusOK, h.showEnvironment(e))
+	return nil
+}
+
+// rollback answers with the new deployment.
+func (h *handler) rollback(w http.ResponseWriter, r *http.Request) error {
+	id, now := uuid.NewString(), time.Now()
+	e, err := h.change(r, func(e environment.Environment) (environment.Environment, error) { return e.Rollback(id, now) })
+	if err != nil {
+		return err
+	}
+	h.Log.WithFields(logrus.Fields{"environment": e.Name, "deployment": id}).Info("environment rolled back")
+	httpserver.JSON(w, http.StatusOK, showDeployment(e, e.Deployments[id], nil, h.counted(e)))
+	return nil
+}
+
+func (h *handler) stopDeployment(w http.ResponseWriter, r *http.Request) error {
+	kind := environment.StopRollback
+	switch given := r.URL.Query().Get("type"); given {
+	case "", string(environment.StopRollback):
+	case string(environment.StopAbort):
+		kind = environment.StopAbort
+	default:
+		return errStopType
+	}
+	next, now := uuid.NewString(), time.Now()
+	return h.changedDeployment(w, r, "deployment stopped", func(e environment.Environment, id string) (environment.Environment, error) {
+		return e.Stop(id, kind, next, now)
+	})
+}
+
+func (h *handler) promoteDeployment(w http.ResponseWriter, r *http.Request) error {
+	return h.changedDeployment(w, r, "deployment promoted", environment.Environment.Promote)
+}
+
+// changedDeployment answers with the deployment in the path as it has become.
+func (h *handler) changedDeployment(w http.ResponseWriter, r *http.Request, message string, how func(environment.Environment, string) (environment.Environment, error)) error {
+	id := r.PathValue("id")
+	e, err := h.change(r, func(e environment.Environment) (environment.Environment, error) { return how(e, id) })
+	if err != nil {
+		return err
+	}
+	ctx, cancel := inTime(r)
+	defer cancel()
+	launches, err := h.Store.Launches(ctx, e.Name)
+	if err != nil {
+		return err
+	}
+	h.Log.WithFields(logrus.Fields{"environment": e.Name, "deployment": id}).Info(message)
+	httpserver.JSON(w, http.StatusOK, showDeployment(e, e.Deployments[id], launches, h.counted(e)))
+	return nil
+}

@@ -1,0 +1,71 @@
+package daemonscheduler
+
+import (
+	"maps"
+	"slices"
+	"time"
+
+	"github.com/blox/blox/daemon-scheduler/cluster"
+	"github.com/blox/blox/daemon-scheduler/environment"
+	"github.com/blox/blox/daemon-scheduler/planner"
+	"github.com/blox/blox/daemon-scheduler/store"
+)
+
+// outlook is what the planner makes of the copies of etcd and of the clusters, which every replica has.
+type outlook struct {
+	records  *store.Store
+	clusters cluster.Cluster
+	settle   time.Duration
+}
+
+func (o outlook) state(e environment.Environment) (planner.State, bool) {
+	now := time.Now()
+	if !o.records.Synced() || !o.clusters.Fresh(now) {
+		return planner.State{}, false
+	}
+	_, launches, _ := o.records.Copied(e.Name) // those of an environment that is not there yet are none
+	return planner.State{
+		Environment: e, Launches: launches, Fresh: true, Instances: o.clusters.Instances(e.Cluster), Tasks: o.clusters.Tasks(e.Cluster, slices.Collect(maps.Keys(e.Deployments))...),
+		Now: now, Settle: o.settle,
+	}, true
+}
+
+// Counts are the environment's and, by id, its deployments'.
+func (o outlook) Counts(e environment.Environment) (environment.Counts, map[string]environment.Counts, bool) {
+	s, ok := o.state(e)
+	if !ok {
+		return environment.Counts{}, nil, false
+	}
+	of := map[string]environment.Counts{}
+	for _, task := range s.Tasks {
+		if !task.Live() {
+			continue
+		}
+		c := of[task.StartedBy]
+		if task.Running() {
+			c.Running++
+		} else {
+			c.Pending++
+		}
+		of[task.StartedBy] = c
+	}
+	return planner.Make(s).Counts, of, true
+}
+
+// Place tells what each instance does for the environment.
+func (o outlook) Place(e environment.Environment) ([]environment.Placement, bool) {
+	s, ok := o.state(e)
+	if !ok {
+		return nil, false
+	}
+	return planner.Place(s), true
+}
+
+// Foresee tells what would be done if the environment were e.
+func (o outlook) Foresee(e environment.Environment) ([]environment.Step, bool) {
+	s, ok := o.state(e)
+	if !ok {
+		return nil, false
+	}
+	return planner.Foresee(s), true
+}
