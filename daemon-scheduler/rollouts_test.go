@@ -1,0 +1,426 @@
+package daemonscheduler_test
+
+import (
+	"bufio"
+	"context"
+	stdjson "encoding/json"
+	"net/http"
+	"strings"
+	"sync"
+	"testing"
+	"time"
+
+	"github.com/aws/aws-sdk-go-v2/service/ecs"
+	"github.com/aws/aws-sdk-go-v2/service/ecs/types"
+	"github.com/stretchr/testify/assert"
+	"github.com/stretchr/testify/require"
+
+	"github.com/blox/blox/internal/ecssim"
+	"github.com/blox/blox/internal/testenv"
+	"github.com/blox/blox/swagger/daemon-scheduler/v1/models"
+)
+
+// refused is call for what has to fail with that status and text.
+func (d *ds) refused(status int, text, method, path, body string) {
+	d.t.Helper()
+	answer, read := d.call(method, path, body)
+	assert.Equal(d.t, status, answer.StatusCode, "%s %s", method, path)
+	assert.Equal(d.t, text+"\n", read, "%s %s", method, path)
+}
+
+// patch updates an environment with its present token.
+func (d *ds) patch(name, body string) (e models.Environment) {
+	d.t.Helper()
+	d.ok("PATCH", "/v1/environments/"+name+"?deploymentToken="+d.environment(name).DeploymentToken.String(), body, &e)
+	return e
+}
+
+func TestUpdateAndRollback(t *testing.T) {
+	t.Parallel()
+	w := newWorld(t)
+	instances := w.sim.AddInstances("prod", 3)
+	second := w.sim.RegisterTaskDefinition("agent", ecssim.WithCPU(32), ecssim.WithMemory(64))
+	d := w.blox()
+	d.ok("POST", "/v1/environments", `{"name":"logs","instanceGroup":{"cluster":"prod"},"taskDefinition":"agent:1"}`, nil)
+	first := d.deploy(d.environment("logs"))
+	d.completed("logs", first)
+	before := d.environment("logs")
+	assert.Equal(t, "active", before.Status)
+	testenv.Eventually(t, func() bool {
+		e := d.environment("logs")
+		return *e.RunningCount == 3 && *e.DesiredCount == 3 && *e.PendingCount == 0
+	})
+
+	updated := d.patch("logs", `{"taskDefinition":"agent:2"}`)
+	assert.Equal(t, second, *updated.TaskDefinition)
+	assert.EqualValues(t, 2, updated.Revision)
+	assert.NotEqual(t, before.DeploymentToken, updated.DeploymentToken)
+	assert.Equal(t, first, d.deployments("logs")[0].ID.String(), "nothing is deployed by it")
+	w.oneEach(first, instances...)
+
+	dry := d.dryRun(updated)
+	assert.Len(t, dry, 6, "a stop and a start for each instance")
+	for i, step := range dry {
+		assert.Equal(t, map[bool]string{true: "stop", false: "start"}[step.Task != ""], *step.Action, "step %d", i)
+	}
+	assert.Len(t, d.deployments("logs"), 1, "a dry run creates nothing")
+	assert.Zero(t, w.sim.Calls("StopTask"))
+
+	id := d.deploy(updated)
+	d.completed("logs", id)
+	w.oneEach(id, instances...)
+	shown := d.deployment("logs", id)
+	assert.Equal(t, "COMPLETED", shown.RolloutState)
+	assert.EqualValues(t, 2, shown.Revision)
+	assert.EqualValues(t, 3, *shown.RunningCount)
+	assert.NotNil(t, shown.StartedAt)
+	assert.Empty(t, d.dryRunOf("logs", 400), "the token is used")
+
+	var back models.Deployment
+	d.ok("POST", "/v1/environments/logs/rollback", "", &back)
+	assert.Equal(t, id, back.RollbackOf)
+	assert.EqualValues(t, 1, back.Revision)
+	d.completed("logs", back.ID.String())
+	w.oneEach(back.ID.String(), instances...)
+	for _, tasks := range w.live(back.ID.String()) {
+		assert.Equal(t, w.agent, tasks[0].TaskDefinitionARN)
+	}
+	var revisions models.Revisions
+	d.ok("GET", "/v1/environments/logs/revisions", "", &revisions)
+	require.Len(t, revisions.Items, 2)
+	assert.EqualValues(t, 2, *revisions.Items[0].Revision)
+	assert.Equal(t, w.agent, *revisions.Items[1].TaskDefinition)
+	w.neverTwo()
+}
+
+func (d *ds) deployments(name string) []*models.Deployment {
+	d.t.Helper()
+	var list models.Deployments
+	d.ok("GET", "/v1/environments/"+name+"/deployments", "", &list)
+	return list.Items
+}
+
+func (d *ds) dryRun(e models.Environment) []*models.PlanStep {
+	d.t.Helper()
+	var would models.Deployment
+	d.ok("POST", "/v1/environments/"+*e.Name+"/deployments?dryRun=true&deploymentToken="+e.DeploymentToken.String(), "", &would)
+	return would.Plan
+}
+
+// dryRunOf is one that is refused with that status.
+func (d *ds) dryRunOf(name string, status int) []*models.PlanStep {
+	d.t.Helper()
+	answer, text := d.call("POST", "/v1/environments/"+name+"/deployments?dryRun=true&deploymentToken="+d.environment(name).DeploymentToken.String(), "")
+	assert.Equal(d.t, status, answer.StatusCode, text)
+	return nil
+}
+
+// What a deployment in progress can meet. Nothing is carried out here, so that it stays in progress.
+func TestADeploymentInProgressMeets(t *testing.T) {
+	t.Parallel()
+	w := newWorld(t)
+	w.sim.RegisterTaskDefinition("agent")
+	d := w.ds(nobody)
+	begin := func(name string) (path, id string) {
+		w.put("ecs/environment/"+name, strings.Replace(old(name, "prod", w.agent), `"Token":"`+used+`","Name"`, `"Token":"`+unused+`","Name"`, 1))
+		e := d.patch(name, `{"taskDefinition":"agent"}`)
+		return "/v1/environments/" + name, d.deploy(e)
+	}
+	t.Run("a PATCH, whose deployment takes its place", func(t *testing.T) {
+		path, id := begin("patched")
+		e := d.patch("patched", `{"drainOrder":3}`)
+		assert.EqualValues(t, 3, e.Revision)
+		assert.Equal(t, "IN_PROGRESS", d.deployment("patched", id).RolloutState)
+		newest := d.deploy(e)
+		stopped := d.deployment("patched", id)
+		assert.Equal(t, "STOPPED", stopped.RolloutState)
+		assert.Equal(t, "A deployment of revision 3 has taken its place.", stopped.RolloutStateReason)
+		assert.Equal(t, "completed", *stopped.Status, "v0.3 knows three words")
+		assert.Equal(t, newest, d.deployments("patched")[0].ID.String())
+		d.refused(400, "Deployment with token '"+e.DeploymentToken.String()+"' already exists", "POST", path+"/deployments?deploymentToken="+e.DeploymentToken.String(), "")
+	})
+	t.Run("a rollback", func(t *testing.T) {
+		path, id := begin("back")
+		var back models.Deployment
+		d.ok("POST", path+"/rollback", "", &back)
+		assert.Equal(t, id, back.RollbackOf)
+		assert.Equal(t, w.agent, *back.TaskDefinition)
+		assert.Equal(t, "IN_PROGRESS", back.RolloutState)
+		assert.Equal(t, "STOPPED", d.deployment("back", id).RolloutState)
+		var again models.Deployment
+		d.ok("POST", path+"/rollback", "", &again)
+		assert.Equal(t, back.ID.String(), again.RollbackOf)
+	})
+	t.Run("stops", func(t *testing.T) {
+		path, id := begin("stopped")
+		d.refused(400, "type is ROLLBACK or ABORT", "POST", path+"/deployments/"+id+"/stop?type=NO", "")
+		d.refused(404, "Deployment x does not exist for environment stopped", "POST", path+"/deployments/x/stop", "")
+		var stopped models.Deployment
+		for range 2 { // it is idempotent
+			d.ok("POST", path+"/deployments/"+id+"/stop?type=ABORT", "", &stopped)
+			assert.Equal(t, "STOPPED", stopped.RolloutState)
+		}
+		e := d.environment("stopped")
+		assert.Equal(t, "paused", e.Status)
+		assert.Equal(t, id, e.PausedBy)
+		assert.Len(t, d.deployments("stopped"), 2)
+		d.ok("POST", path+"/resume", "", &e)
+		assert.Equal(t, "active", e.Status)
+
+		path, id = begin("undone")
+		d.ok("POST", path+"/deployments/"+id+"/stop", "", &stopped)
+		assert.Equal(t, id, d.deployments("undone")[0].RollbackOf)
+		path, id = "/v1/environments/single", d.deploy(d.create("single"))
+		d.refused(409, "Environment single has no earlier completed deployment to go back to", "POST", path+"/deployments/"+id+"/stop", "")
+		d.refused(409, "Environment single has no earlier completed deployment to go back to", "POST", path+"/rollback", "")
+		d.refused(409, "Deployment "+id+" has no canary that waits for promotion", "POST", path+"/deployments/"+id+"/promote", "")
+	})
+	t.Run("a DELETE with stopTasks", func(t *testing.T) {
+		path, id := begin("gone")
+		for range 2 { // it is idempotent
+			d.ok("DELETE", path+"?stopTasks=true", "", nil)
+		}
+		e := d.environment("gone")
+		assert.Equal(t, "deleting", e.Status)
+		assert.Equal(t, "STOPPED", d.deployment("gone", id).RolloutState)
+		const told = "Environment gone is being deleted"
+		for _, action := range []string{"/pause", "/resume", "/rollback", "/deployments/" + id + "/stop", "/deployments/" + id + "/promote"} {
+			d.refused(409, told, "POST", path+action, "")
+		}
+		d.refused(409, told, "PATCH", path+"?deploymentToken="+e.DeploymentToken.String(), "{}")
+		d.refused(400, "Error saving environment gone to store: An environment with name gone already exists", "POST", "/v1/environments",
+			`{"name":"gone","instanceGroup":{"cluster":"prod"},"taskDefinition":"agent"}`)
+		d.refused(400, "dryRun, stopTasks and deleted are true or false", "DELETE", path+"?stopTasks=yes", "")
+		d.ok("DELETE", path, "", nil)
+		d.refused(404, "Environment gone does not exist", "GET", path, "")
+		d.ok("DELETE", path+"?stopTasks=true", "", nil)
+	})
+}
+
+func TestOfTwoUpdatesWithOneTokenOneIsMade(t *testing.T) {
+	t.Parallel()
+	d := newWorld(t).ds(nobody)
+	e := d.create("logs")
+	path := "/v1/environments/logs?deploymentToken=" + e.DeploymentToken.String()
+	statuses := make(chan int, 4)
+	var patching sync.WaitGroup
+	for range cap(statuses) {
+		patching.Go(func() {
+			answer, _ := d.do("PATCH", path, `{"drainOrder":1}`)
+			statuses <- answer.StatusCode
+		})
+	}
+	patching.Wait()
+	close(statuses)
+	counts := map[int]int{}
+	for status := range statuses {
+		counts[status]++
+	}
+	assert.Equal(t, map[int]int{200: 1, 409: 3}, counts)
+	assert.EqualValues(t, 2, d.environment("logs").Revision)
+	d.refused(409, "Token '"+e.DeploymentToken.String()+"' is outdated", "PATCH", path, `{"drainOrder":2}`)
+	d.refused(400, "Token '"+e.DeploymentToken.String()+"' is outdated", "POST", "/v1/environments/logs/deployments?deploymentToken="+e.DeploymentToken.String(), "")
+}
+
+func TestPauseHoldsAndResumeGoesOn(t *testing.T) {
+	t.Parallel()
+	w := newWorld(t)
+	instances := w.sim.AddInstances("prod", 1)
+	d := w.blox()
+	id := d.deploy(d.create("logs"))
+	w.oneEach(id, instances...)
+	d.completed("logs", id)
+	for range 2 {
+		var e models.Environment
+		d.ok("POST", "/v1/environments/logs/pause", "", &e)
+		assert.True(t, e.Paused)
+		assert.Equal(t, "paused", e.Status)
+	}
+	calls := w.sim.Calls("StartTask")
+	instances = append(instances, w.sim.AddInstances("prod", 1)...)
+	testenv.Eventually(t, func() bool { return len(d.placed("logs")) == 2 })
+	assert.Equal(t, "missing: the environment is paused", d.placed("logs")[instances[1]])
+	assert.Equal(t, calls, w.sim.Calls("StartTask"))
+	d.ok("POST", "/v1/environments/logs/resume", "", nil)
+	w.oneEach(id, instances...)
+}
+
+// placed is the state and reason of each instance.
+func (d *ds) placed(name string) map[string]string {
+	d.t.Helper()
+	var list models.EnvironmentInstances
+	d.ok("GET", "/v1/environments/"+name+"/instances", "", &list)
+	placed := map[string]string{}
+	for _, i := range list.Items {
+		placed[*i.ContainerInstance] = strings.TrimSuffix(*i.State+": "+i.Reason, ": ")
+	}
+	return placed
+}
+
+func TestDeletingStopsTheTasksAndEnds(t *testing.T) {
+	t.Parallel()
+	w := newWorld(t)
+	instances := w.sim.AddInstances("prod", 3)
+	d := w.blox("--launch-settle", "1s")
+	e := d.create("logs")
+	id := d.deploy(e)
+	testenv.Eventually(t, func() bool { return len(w.live(id)) > 0 }, "nothing is started") // the rollout may be under way
+	foreign := w.startTask(instances[0], "somebody")
+	d.ok("DELETE", "/v1/environments/logs?stopTasks=true", "", nil)
+	testenv.Eventually(t, func() bool {
+		answer, _ := d.do("GET", "/v1/environments/logs", "")
+		return answer.StatusCode == http.StatusNotFound
+	})
+	assert.Empty(t, w.live(id))
+	testenv.Eventually(t, func() bool { return len(w.launches("logs")) == 0 }, "launches stay behind")
+	for _, task := range w.sim.Tasks("prod") {
+		if task.ARN == foreign {
+			assert.True(t, task.Live())
+		} else {
+			assert.Equal(t, "blox: deleted environment logs", task.StoppedReason)
+		}
+	}
+	d.create("logs") // the name is free
+}
+
+func (w *world) attribute(instance, name, value string) {
+	w.t.Helper()
+	_, err := w.ecs().PutAttributes(w.t.Context(), &ecs.PutAttributesInput{Cluster: ptr("prod"), Attributes: []types.Attribute{
+		{Name: &name, Value: &value, TargetId: &instance, TargetType: types.TargetTypeContainerInstance},
+	}})
+	require.NoError(w.t, err)
+}
+
+func ptr[V any](v V) *V { return &v }
+
+func TestInstancesThatStopMatchingLoseTheirTask(t *testing.T) {
+	t.Parallel()
+	w := newWorld(t)
+	instances := w.sim.AddInstances("prod", 3)
+	w.attribute(instances[0], "zone", "a")
+	w.attribute(instances[1], "zone", "b")
+	d := w.blox()
+	var e models.Environment
+	d.ok("POST", "/v1/environments", `{"name":"logs","taskDefinition":"agent","instanceGroup":{"cluster":"prod","query":"attribute:zone in [a, b]"}}`, &e)
+	assert.Equal(t, "attribute:zone in [a, b]", e.InstanceGroup.Query)
+	id := d.deploy(e)
+	w.oneEach(id, instances[:2]...)
+	d.completed("logs", id)
+	assert.Equal(t, "excluded: the instance does not match the instance group", d.placed("logs")[instances[2]])
+	assert.EqualValues(t, 2, *d.environment("logs").DesiredCount)
+
+	id = d.deploy(d.patch("logs", `{"instanceGroup":{"query":null,"attributes":[{"name":"zone","value":"b"}]}}`))
+	w.oneEach(id, instances[1])
+	d.completed("logs", id)
+	testenv.Eventually(t, func() bool { return len(w.sim.Tasks("prod")) > 0 && len(w.liveOn(instances[0])) == 0 }, "the instance keeps its task")
+	reasons := map[string]bool{}
+	for _, task := range w.sim.Tasks("prod") {
+		if task.InstanceARN == instances[0] {
+			reasons[task.StoppedReason] = true
+		}
+	}
+	assert.Contains(t, reasons, "blox: the instance does not match environment logs")
+	w.neverTwo()
+}
+
+func (w *world) liveOn(instance string) (live []ecssim.Task) {
+	for _, task := range w.sim.Tasks("prod") {
+		if task.InstanceARN == instance && task.Live() {
+			live = append(live, task)
+		}
+	}
+	return live
+}
+
+func TestTaskSettingsReachTheTasks(t *testing.T) {
+	t.Parallel()
+	w := newWorld(t)
+	instance := w.sim.AddInstances("prod", 1)[0]
+	d := w.blox()
+	id := d.deploy(func() (e models.Environment) {
+		d.ok("POST", "/v1/environments", `{"name":"logs","taskDefinition":"agent","instanceGroup":{"cluster":"prod"},
+			"taskSettings":{"group":"daemons","enableExecuteCommand":true,"tags":[{"key":"team","value":"a"}],"overrides":{"containerOverrides":[
+			{"name":"agent","environment":[{"name":"LEVEL","value":"debug"}]}]}}}`, &e)
+		assert.Equal(t, "debug", e.TaskSettings.Overrides.ContainerOverrides[0].Environment[0].Value)
+		return e
+	}())
+	w.oneEach(id, instance)
+	arn := w.live(id)[instance][0].ARN
+	out, err := w.ecs().DescribeTasks(t.Context(), &ecs.DescribeTasksInput{Cluster: ptr("prod"), Tasks: []string{arn}, Include: []types.TaskField{types.TaskFieldTags}})
+	require.NoError(t, err)
+	require.Len(t, out.Tasks, 1)
+	assert.Equal(t, "daemons", *out.Tasks[0].Group)
+	assert.True(t, out.Tasks[0].EnableExecuteCommand)
+	assert.Equal(t, "team", *out.Tasks[0].Tags[0].Key)
+	assert.Equal(t, "debug", *out.Tasks[0].Overrides.ContainerOverrides[0].Environment[0].Value)
+}
+
+// lines are those of the stream of environments.
+func (d *ds) lines(query string) <-chan string {
+	d.t.Helper()
+	ctx, cancel := context.WithCancel(context.Background())
+	request, err := http.NewRequestWithContext(ctx, "GET", d.url+"/v1/stream/environments"+query, nil)
+	require.NoError(d.t, err)
+	client := http.Client{Transport: &http.Transport{}}
+	answer, err := client.Do(request)
+	require.NoError(d.t, err)
+	assert.Equal(d.t, http.StatusOK, answer.StatusCode)
+	assert.Equal(d.t, "application/octet-stream", answer.Header.Get("Content-Type"))
+	lines, ended := make(chan string, 1000), make(chan struct{})
+	go func() {
+		defer close(ended)
+		for scanner := bufio.NewScanner(answer.Body); scanner.Scan(); {
+			lines <- scanner.Text()
+		}
+	}()
+	d.t.Cleanup(func() { cancel(); <-ended; answer.Body.Close(); client.CloseIdleConnections() })
+	return lines
+}
+
+func TestStreamOfEnvironments(t *testing.T) {
+	t.Parallel()
+	d := newWorld(t).ds(nobody)
+	testenv.Eventually(t, func() bool { answer, _ := d.do("HEAD", "/v1/stream/environments", ""); return answer.StatusCode == 200 })
+	all, beats, elsewhere := d.lines("?deleted=true"), d.lines("?heartbeat=1"), d.lines("?cluster=elsewhere&deleted=true")
+	made := d.create("logs")
+	spec, err := theSpec()
+	require.NoError(t, err)
+	next := func(of <-chan string) (e models.Environment) {
+		t.Helper()
+		select {
+		case line := <-of:
+			require.NoError(t, stdjson.Unmarshal([]byte(line), &e))
+		case <-time.After(30 * time.Second):
+			require.Fail(t, "no line")
+		}
+		return e
+	}
+	line := next(all)
+	assert.NotEmpty(t, *line.Metadata.EntityVersion)
+	line.Metadata = nil
+	assert.Equal(t, made, line, "a line is what GET answers")
+	text, err := stdjson.Marshal(line)
+	require.NoError(t, err)
+	specMu.Lock()
+	spec.Model(t, "Environment", text)
+	specMu.Unlock()
+
+	d.ok("POST", "/v1/environments/logs/pause", "", nil)
+	assert.Equal(t, "paused", next(all).Status)
+	d.ok("DELETE", "/v1/environments/logs", "", nil)
+	gone := next(all)
+	assert.True(t, gone.Metadata.Deleted)
+	assert.Equal(t, "logs", *gone.Name)
+
+	for range 2 {
+		assert.Equal(t, "logs", *next(beats).Name)
+	}
+	beat := next(beats)
+	assert.Nil(t, beat.Name, "deletions are shown to those who ask")
+	assert.NotEmpty(t, *beat.Metadata.EntityVersion)
+	assert.Empty(t, elsewhere)
+	for _, query := range []string{"?deleted=yes", "?heartbeat=0", "?heartbeat=301", "?heartbeat=x", "?cluster=!"} {
+		answer, _ := d.call("GET", "/v1/stream/environments"+query, "")
+		assert.Equal(t, 400, answer.StatusCode, query)
+	}
+}

@@ -1,0 +1,132 @@
+package daemonscheduler_test
+
+import (
+	"strings"
+	"testing"
+
+	"github.com/stretchr/testify/assert"
+
+	"github.com/blox/blox/internal/ecssim"
+	"github.com/blox/blox/swagger/daemon-scheduler/v1/models"
+)
+
+// What is refused, the same on create and on update.
+func TestSettingsAreValidated(t *testing.T) {
+	t.Parallel()
+	w := newWorld(t)
+	w.sim.RegisterTaskDefinition("host", ecssim.WithHostPort(8080, "tcp"))
+	d := w.ds(nobody)
+	d.create("made")
+	token := d.environment("made").DeploymentToken.String()
+	list := func(n int, item string) string {
+		return "[" + strings.TrimSuffix(strings.Repeat(item+",", n), ",") + "]"
+	}
+	network := func(vpc string) string {
+		return `"taskSettings":{"networkConfiguration":{"awsvpcConfiguration":` + vpc + `}}`
+	}
+	const onlyVPC = "taskSettings.networkConfiguration in body is only for task definitions with the network mode awsvpc"
+	for name, tc := range map[string]struct{ field, want string }{
+		"minimum below 0":      {`"deploymentConfiguration":{"minimumHealthyPercent":-1}`, "deploymentConfiguration.minimumHealthyPercent in body should be greater than or equal to 0"},
+		"minimum above 100":    {`"deploymentConfiguration":{"minimumHealthyPercent":101}`, "deploymentConfiguration.minimumHealthyPercent in body should be less than or equal to 100"},
+		"maximum below 100":    {`"deploymentConfiguration":{"maximumPercent":99}`, "deploymentConfiguration.maximumPercent in body should be greater than or equal to 100"},
+		"maximum above 200":    {`"deploymentConfiguration":{"maximumPercent":201}`, "deploymentConfiguration.maximumPercent in body should be less than or equal to 200"},
+		"static ports":         {`"taskDefinition":"host","deploymentConfiguration":{"maximumPercent":150}`, "deploymentConfiguration.maximumPercent in body should be 100, as tasks with static host ports cannot run side by side"},
+		"bake of a week":       {`"deploymentConfiguration":{"bakeTimeInMinutes":1441}`, "deploymentConfiguration.bakeTimeInMinutes in body should be less than or equal to 1440"},
+		"threshold 0":          {`"deploymentConfiguration":{"deploymentCircuitBreaker":{"enable":true,"threshold":0}}`, "deploymentConfiguration.deploymentCircuitBreaker.threshold in body should be greater than or equal to 1"},
+		"canary of all":        {`"deploymentConfiguration":{"canary":{"percent":100}}`, "deploymentConfiguration.canary.percent in body should be less than or equal to 99"},
+		"canary of nothing":    {`"deploymentConfiguration":{"canary":{}}`, "deploymentConfiguration.canary in body should have either percent or query"},
+		"canary's query":       {`"deploymentConfiguration":{"canary":{"query":"x"}}`, `deploymentConfiguration.canary.query in body is no query: column 1: "x" is not a subject: attribute:<name>, ec2InstanceId or agentConnected`},
+		"query":                {`"instanceGroup":{"cluster":"` + prod + `","query":"attribute:a == b c"}`, `instanceGroup.query in body is no query: column 18: "c" is not and, or or the end of the query`},
+		"attribute's name":     {`"instanceGroup":{"cluster":"` + prod + `","attributes":[{"name":"a b"}]}`, `instanceGroup.attributes.0.name in body should match '^[a-zA-Z0-9_.\\/-]+$'`},
+		"attribute null":       {`"instanceGroup":{"cluster":"` + prod + `","attributes":[null]}`, "instanceGroup.attributes.0 in body must not be null"},
+		"17 subnets":           {network(`{"subnets":` + list(17, `"s"`) + `}`), "taskSettings.networkConfiguration.awsvpcConfiguration.subnets in body should have at most 16 items"},
+		"no subnets":           {network(`{"subnets":[]}`), "taskSettings.networkConfiguration.awsvpcConfiguration.subnets in body should have at least 1 items"},
+		"6 security groups":    {network(`{"subnets":["s"],"securityGroups":` + list(6, `"g"`) + `}`), "taskSettings.networkConfiguration.awsvpcConfiguration.securityGroups in body should have at most 5 items"},
+		"a public address":     {network(`{"subnets":["s"],"assignPublicIp":"ENABLED"}`), "taskSettings.networkConfiguration.awsvpcConfiguration.assignPublicIp in body should be one of [DISABLED]"},
+		"no awsvpc":            {network(`{"subnets":["s"]}`), onlyVPC},
+		"awsvpcConfiguration":  {network(`null`), "taskSettings.networkConfiguration.awsvpcConfiguration in body is required"},
+		"51 tags":              {`"taskSettings":{"tags":` + list(51, `{"key":"a"}`) + `}`, "taskSettings.tags in body should have at most 50 items"},
+		"a tag without key":    {`"taskSettings":{"tags":[{"value":"a"}]}`, "taskSettings.tags.0.key in body is required"},
+		"a long key":           {`"taskSettings":{"tags":[{"key":"` + strings.Repeat("k", 129) + `"}]}`, "taskSettings.tags.0.key in body should be at most 128 chars long"},
+		"a long value":         {`"taskSettings":{"tags":[{"key":"k","value":"` + strings.Repeat("v", 257) + `"}]}`, "taskSettings.tags.0.value in body should be at most 256 chars long"},
+		"tags null":            {`"taskSettings":{"tags":[null]}`, "taskSettings.tags.0 in body must not be null"},
+		"tags of a service":    {`"taskSettings":{"propagateTags":"SERVICE"}`, "taskSettings.propagateTags in body should be one of [TASK_DEFINITION NONE]"},
+		"overrides of nothing": {`"taskSettings":{"overrides":{"containerOverrides":[{"name":"x"}]}}`, "taskSettings.overrides.containerOverrides.0.name in body is no container of the task definition"},
+		"readiness":            {`"readinessAttribute":"a b"`, `readinessAttribute in body should match '^[a-zA-Z0-9_.\\/-]*$'`},
+		"ECS's readiness":      {`"readinessAttribute":"ecs.ready"`, "readinessAttribute in body should not begin with ecs. or com.amazonaws., which are ECS's own"},
+		"drain order":          {`"drainOrder":1001`, "drainOrder in body should be less than or equal to 1000"},
+		"yield":                {`"yieldAfterMinutes":-1`, "yieldAfterMinutes in body should be greater than or equal to 0"},
+	} {
+		t.Run(name, func(t *testing.T) {
+			on := *d
+			w := *d.world
+			w.t = t
+			on.world = &w
+			want := "validation failure list:\n" + tc.want
+			on.refused(400, want, "PATCH", "/v1/environments/made?deploymentToken="+token, "{"+tc.field+"}")
+			body := `"name":"x",` + tc.field
+			for _, required := range []string{`"taskDefinition":"agent"`, `"instanceGroup":{"cluster":"prod"}`} {
+				if key, _, _ := strings.Cut(required, ":"); !strings.Contains(body, key) {
+					body += "," + required
+				}
+			}
+			on.refused(400, want, "POST", "/v1/environments", "{"+body+"}")
+		})
+	}
+	assert.EqualValues(t, 1, d.environment("made").Revision, "what was refused changed nothing")
+}
+
+func TestPatch(t *testing.T) {
+	t.Parallel()
+	w := newWorld(t)
+	_, retired := w.retire()
+	d := w.ds(nobody)
+	d.ok("POST", "/v1/environments", `{"name":"logs","instanceGroup":{"cluster":"prod","query":"attribute:a exists"},"taskDefinition":"agent",
+		"ignored":"as v0.3 does","deploymentConfiguration":{"minimumHealthyPercent":0,"canary":{"percent":10}},"drainOrder":2,
+		"taskSettings":{"group":"g","tags":[{"key":"a"}]}}`, nil)
+	path := "/v1/environments/logs?deploymentToken="
+	token := path + d.environment("logs").DeploymentToken.String()
+	failed := "validation failure list:\n"
+	for body, want := range map[string]string{
+		"":                                      "The body is empty: an environment in JSON is required",
+		"{":                                     "The body is not JSON: unexpected EOF",
+		"{}{}":                                  "The body is not JSON: there is something after the first value",
+		"[]":                                    "The body is not an environment: it must be an object",
+		`{"drainOrder":"x"}`:                    "The body is not an environment: drainOrder must not be of type string",
+		`{"colour":"red","name":"x"}`:           failed + "colour in body is a forbidden property\nname in body is a forbidden property",
+		`{"DrainOrder":3}`:                      failed + "DrainOrder in body is a forbidden property",
+		`{"colour":null}`:                       failed + "colour in body is a forbidden property",
+		`{"taskSettings":{"tags":[{"k":1}]}}`:   failed + "taskSettings.tags.0.k in body is a forbidden property",
+		`{"taskDefinition":null}`:               failed + "taskDefinition in body is required",
+		`{"instanceGroup":{"cluster":"other"}}`: failed + "instanceGroup.cluster in body cannot be changed",
+	} {
+		d.refused(400, want, "PATCH", token, body)
+	}
+	d.refused(404, "TaskDefinition does not exist", "PATCH", token, `{"taskDefinition":"none"}`)
+	d.refused(404, "TaskDefinition is inactive", "PATCH", token, `{"taskDefinition":"`+retired+`"}`)
+	d.refused(400, "the deploymentToken is missing", "PATCH", "/v1/environments/logs", "{}")
+	d.refused(400, "the deploymentToken is not a lower-case uuid", "PATCH", path+"x", "{}")
+	d.refused(409, "Token '"+unused+"' is outdated", "PATCH", path+unused, "{}")
+	d.refused(404, "Environment none does not exist", "PATCH", "/v1/environments/none?deploymentToken="+unused, "{}")
+
+	same := d.patch("logs", "{}")
+	assert.EqualValues(t, 2, same.Revision, "what changes nothing is a revision too, to deploy anew")
+	assert.Equal(t, "attribute:a exists", same.InstanceGroup.Query)
+	assert.EqualValues(t, 0, *same.DeploymentConfiguration.MinimumHealthyPercent)
+	e := d.patch("logs", `{"instanceGroup":{"cluster":"`+prod+`","query":null},"deploymentConfiguration":{"minimumHealthyPercent":null,"bakeTimeInMinutes":5},
+		"drainOrder":null,"taskSettings":{"tags":[{"key":"b","value":"c"}]}}`)
+	assert.Empty(t, e.InstanceGroup.Query)
+	assert.EqualValues(t, 90, *e.DeploymentConfiguration.MinimumHealthyPercent, "the default again")
+	assert.EqualValues(t, 5, *e.DeploymentConfiguration.BakeTimeInMinutes)
+	assert.EqualValues(t, 10, *e.DeploymentConfiguration.Canary.Percent, "what is left out stays")
+	assert.Nil(t, e.DrainOrder)
+	assert.Equal(t, "g", e.TaskSettings.Group)
+	assert.Len(t, e.TaskSettings.Tags, 1)
+	e = d.patch("logs", `{"taskSettings":null,"deploymentConfiguration":null}`)
+	assert.Nil(t, e.TaskSettings)
+	assert.Nil(t, e.DeploymentConfiguration.Canary)
+	assert.Equal(t, e, d.environment("logs"))
+	var revisions models.Revisions
+	d.ok("GET", "/v1/environments/logs/revisions", "", &revisions)
+	assert.Len(t, revisions.Items, 4)
+}
