@@ -10,16 +10,7 @@ func (p *planning) count(instance string, able bool, kept environment.Task, live
 	if able {
 		p.desired++
 	}
-	counts := &p.plan.Counts
-	switch {
-	case lives && kept.Running():
-		counts.Running++
-	case lives:
-		counts.Pending++
-	}
-	if len(others) > len(surplus(others, p.current.ID)) {
-		counts.Outdated++
-	}
+	p.tally(kept, lives, others)
 	launch := p.Launches[instance]
 	switch ours := launch.Deployment == p.current.ID; {
 	case lives && able && kept.Running():
@@ -30,6 +21,20 @@ func (p *planning) count(instance string, able bool, kept environment.Task, live
 		p.fail(instance, launch.Reason, able)
 	case !ours:
 		p.carry(instance, able)
+	}
+}
+
+// tally counts what lives on an instance.
+func (p *planning) tally(kept environment.Task, lives bool, others []environment.Task) {
+	counts := &p.plan.Counts
+	switch {
+	case lives && kept.Running():
+		counts.Running++
+	case lives:
+		counts.Pending++
+	}
+	if len(others) > len(surplus(others, p.current.ID)) {
+		counts.Outdated++
 	}
 }
 

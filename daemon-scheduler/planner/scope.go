@@ -47,6 +47,7 @@ func (p *planning) delete() {
 	left := false
 	for _, arn := range slices.Sorted(maps.Keys(p.onInstance)) {
 		left = true
+		p.tally(p.sort(arn))
 		p.stopBecause(arn, p.onInstance[arn], func(environment.Task) string { return Deleted })
 	}
 	for _, arn := range slices.Sorted(maps.Keys(p.Launches)) {

@@ -139,6 +139,7 @@ func TestADeletedEnvironmentStopsItsTasks(t *testing.T) {
 			"stop t1: blox: deleted environment logs", "stop t2: blox: deleted environment logs", "stop t4: blox: deleted environment logs",
 		}, texts(plan.Actions))
 		assert.False(t, plan.Gone)
+		assert.Equal(t, environment.Counts{Pending: 1, Outdated: 2}, plan.Counts, "what is still to stop")
 	})
 	for name, tc := range map[string]struct {
 		row
