@@ -130,3 +130,24 @@ func TestPatch(t *testing.T) {
 	d.ok("GET", "/v1/environments/logs/revisions", "", &revisions)
 	assert.Len(t, revisions.Items, 4)
 }
+
+// Without a copy of the clusters nothing is told of them, and everything else works.
+func TestWhatNeedsACurrentCopySaysSo(t *testing.T) {
+	t.Parallel()
+	d := newWorld(t).ds(nobody)
+	e := d.create("logs")
+	assert.Nil(t, e.DesiredCount)
+	const told = "The copy of the clusters is not current"
+	d.refused(503, told, "GET", "/v1/environments/logs/instances", "")
+	path := "/v1/environments/logs/deployments?deploymentToken=" + e.DeploymentToken.String()
+	d.refused(503, told, "POST", path+"&dryRun=true", "")
+	d.refused(400, "dryRun, stopTasks and deleted are true or false", "POST", path+"&dryRun=yes", "")
+	assert.Empty(t, d.deployments("logs"))
+	assert.Nil(t, d.deployment("logs", d.deploy(e)).RunningCount)
+	for _, path := range []string{"/revisions", "/instances"} {
+		d.refused(404, "Environment none does not exist", "GET", "/v1/environments/none"+path, "")
+	}
+	for _, path := range []string{"/pause", "/resume", "/rollback", "/deployments/x/stop", "/deployments/x/promote"} {
+		d.refused(404, "Environment none does not exist", "POST", "/v1/environments/none"+path, "")
+	}
+}

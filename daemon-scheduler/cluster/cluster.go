@@ -43,17 +43,16 @@ func (c Cluster) Instances(clusterARN string) []environment.Instance {
 	return instances
 }
 
-func attributes(of []*models.ContainerInstanceAttribute) map[string]string {
-	if len(of) == 0 {
-		return nil
-	}
-	byName := make(map[string]string, len(of))
-	for _, a := range of {
-		if a != nil {
-			byName[value(a.Name)] = value(a.Value)
+// attributes are as the copy has them: to look through them is cheaper than to index all of them for every look.
+type attributes []*models.ContainerInstanceAttribute
+
+func (a attributes) Attribute(name string) (string, bool) {
+	for _, one := range a {
+		if one != nil && value(one.Name) == name {
+			return value(one.Value), true
 		}
 	}
-	return byName
+	return "", false
 }
 
 // Tasks are the tasks of the cluster with that ARN that were started by these, in no order.

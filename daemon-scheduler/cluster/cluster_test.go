@@ -60,9 +60,17 @@ func TestTheCopyInTheWordsOfTheDomain(t *testing.T) {
 
 	const prod = "arn:aws:ecs:us-east-1:123456789012:cluster/prod"
 	i1 := "arn:aws:ecs:us-east-1:123456789012:container-instance/prod/i1"
-	assert.Equal(t, []environment.Instance{{
-		ARN: i1, Status: "ACTIVE", AgentConnected: true, EC2InstanceID: "i-1", Attributes: map[string]string{"zone": "a", "gpu": ""},
-	}}, c.Instances(prod))
+	seen := c.Instances(prod)
+	require.Len(t, seen, 1)
+	zone, exists := seen[0].Attribute("zone")
+	assert.True(t, exists)
+	assert.Equal(t, "a", zone)
+	_, exists = seen[0].Attribute("gpu")
+	assert.True(t, exists)
+	_, exists = seen[0].Attribute("other")
+	assert.False(t, exists)
+	seen[0].Attributes = nil
+	assert.Equal(t, environment.Instance{ARN: i1, Status: "ACTIVE", AgentConnected: true, EC2InstanceID: "i-1"}, seen[0])
 	assert.Equal(t, []environment.Task{{
 		ARN: "arn:aws:ecs:us-east-1:123456789012:task/prod/t1", Instance: i1, StartedBy: "me",
 		LastStatus: "RUNNING", DesiredStatus: "STOPPED", StoppedReason: "why",

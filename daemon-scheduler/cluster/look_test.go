@@ -55,11 +55,14 @@ func taskARN(i, n int) string {
 
 // filled is the copy of a cluster in which every instance runs some tasks, the first of them the deployment's.
 func filled(b *testing.B, instances, each int, deployment string) cluster.Cluster {
-	var listed, tasks []string
+	var listed, tasks, attributes []string
+	for i := range 20 { // about as many as ECS's agent registers
+		attributes = append(attributes, fmt.Sprintf(`{"name":"ecs.capability.docker-remote-api.%d","value":""}`, i))
+	}
 	for i := range instances {
 		listed = append(listed, fmt.Sprintf(`{"metadata":{"entityVersion":"2"},"entity":{"clusterARN":%q,"containerInstanceARN":%q,`+
-			`"status":"ACTIVE","agentConnected":true,"attributes":[],"registeredResources":[],"remainingResources":[],"versionInfo":{}}}`,
-			prod, instanceARN(i)))
+			`"status":"ACTIVE","agentConnected":true,"attributes":[%s],"registeredResources":[],"remainingResources":[],"versionInfo":{}}}`,
+			prod, instanceARN(i), strings.Join(attributes, ",")))
 		for n := range each {
 			by := "somebody"
 			if n == 0 {

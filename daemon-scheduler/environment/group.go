@@ -24,7 +24,7 @@ func (s Spec) Group() (Group, error) {
 // Has tells whether the instance has all of the attributes, and the query selects it.
 func (g Group) Has(i Instance) bool {
 	for _, a := range g.attributes {
-		if value, ok := i.Attributes[a.Name]; !ok || a.Value != "" && a.Value != value {
+		if value, ok := i.Attribute(a.Name); !ok || a.Value != "" && a.Value != value {
 			return false
 		}
 	}

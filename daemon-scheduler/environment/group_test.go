@@ -5,10 +5,12 @@ import (
 
 	"github.com/stretchr/testify/assert"
 	"github.com/stretchr/testify/require"
+
+	"github.com/blox/blox/daemon-scheduler/query"
 )
 
 func TestGroup(t *testing.T) {
-	i := Instance{EC2InstanceID: "i-1", Attributes: map[string]string{"zone": "a", "gpu": ""}}
+	i := Instance{EC2InstanceID: "i-1", Attributes: query.Map{"zone": "a", "gpu": ""}}
 	for name, tc := range map[string]struct {
 		spec Spec
 		want bool

@@ -1,14 +1,26 @@
 package environment
 
-import "time"
+import (
+	"time"
+
+	"github.com/blox/blox/daemon-scheduler/query"
+)
 
 // Instance is a container instance of ECS.
 type Instance struct {
 	ARN            string
 	Status         string // ACTIVE, DRAINING, REGISTERING, …
 	AgentConnected bool
-	EC2InstanceID  string            // mi-… in ECS Anywhere; empty when unknown
-	Attributes     map[string]string // value by name; most have none
+	EC2InstanceID  string           // mi-… in ECS Anywhere; empty when unknown
+	Attributes     query.Attributes // nil for none; query.Map is one
+}
+
+// Attribute is the value of the attribute of that name, and whether there is one.
+func (i Instance) Attribute(name string) (value string, exists bool) {
+	if i.Attributes == nil {
+		return "", false
+	}
+	return i.Attributes.Attribute(name)
 }
 
 // Gone tells whether the instance has left its cluster.

@@ -8,6 +8,7 @@ import (
 	"github.com/stretchr/testify/require"
 
 	"github.com/blox/blox/daemon-scheduler/environment"
+	"github.com/blox/blox/daemon-scheduler/query"
 )
 
 // only is the row's state, with the current deployment for the instances that the query selects.
@@ -24,7 +25,7 @@ func only(r row, query string) State {
 }
 
 func in(zone string, i environment.Instance) environment.Instance {
-	i.Attributes = map[string]string{"zone": zone}
+	i.Attributes = query.Map{"zone": zone}
 	return i
 }
 

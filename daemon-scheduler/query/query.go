@@ -33,7 +33,21 @@ const (
 type Instance struct {
 	EC2InstanceID  string
 	AgentConnected bool
-	Attributes     map[string]string // value by name; many have none
+	Attributes     Attributes // nil for none
+}
+
+// Attributes are those of an instance. Many have an empty value.
+type Attributes interface {
+	Attribute(name string) (value string, exists bool)
+}
+
+// Map is Attributes by name.
+type Map map[string]string
+
+// Attribute is the one of that name.
+func (m Map) Attribute(name string) (value string, exists bool) {
+	value, exists = m[name]
+	return value, exists
 }
 
 // Query is a parsed query. The zero Query matches every instance.
@@ -80,8 +94,10 @@ type subject func(Instance) (value string, exists bool)
 
 func attribute(name string) subject {
 	return func(i Instance) (string, bool) {
-		value, exists := i.Attributes[name]
-		return value, exists
+		if i.Attributes == nil {
+			return "", false
+		}
+		return i.Attributes.Attribute(name)
 	}
 }
 

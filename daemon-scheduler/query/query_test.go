@@ -10,11 +10,11 @@ import (
 )
 
 var (
-	small = Instance{EC2InstanceID: "i-small", AgentConnected: true, Attributes: map[string]string{
+	small = Instance{EC2InstanceID: "i-small", AgentConnected: true, Attributes: Map{
 		"ecs.instance-type": "t3.small", "ecs.os-type": "linux", "zone": "a", "gpu": "", "team": "web shop",
 	}}
-	large  = Instance{EC2InstanceID: "i-large", AgentConnected: true, Attributes: map[string]string{"ecs.instance-type": "m5.large", "zone": "b"}}
-	remote = Instance{EC2InstanceID: "mi-1", Attributes: map[string]string{"ecs.os-type": "windows"}}
+	large  = Instance{EC2InstanceID: "i-large", AgentConnected: true, Attributes: Map{"ecs.instance-type": "m5.large", "zone": "b"}}
+	remote = Instance{EC2InstanceID: "mi-1", Attributes: Map{"ecs.os-type": "windows"}}
 )
 
 func TestQueries(t *testing.T) {
@@ -71,6 +71,12 @@ func TestQueries(t *testing.T) {
 		}
 		assert.Equal(t, want, strings.Join(got, " "), query)
 	}
+}
+
+func TestAnInstanceMayHaveNoAttributes(t *testing.T) {
+	q, err := Parse("attribute:a !exists")
+	require.NoError(t, err)
+	assert.True(t, q.Matches(Instance{}))
 }
 
 func TestErrorsPointAtTheColumn(t *testing.T) {
