@@ -32,7 +32,7 @@ func TestReplicasAnswerAsOne(t *testing.T) {
 	h := newHistory(w)
 	h.know(state.KindInstance, "default", instances...)
 
-	const readers, enough = 6, 1500
+	const readers, enough = 6, 1000
 	stop := make(chan struct{})
 	ended := sync.OnceFunc(func() { close(stop) })
 	var reading sync.WaitGroup

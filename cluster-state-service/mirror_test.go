@@ -30,7 +30,8 @@ func TestMirrorEqualsTheStore(t *testing.T) {
 	require.NoError(t, err)
 	instances := append(w.sim.AddInstances("default", 5), w.sim.AddInstances("other", 2)...)
 	c := w.start().ready()
-	line := testenv.NewProxy(t, strings.TrimPrefix(c.url, "http://"))
+	address := strings.TrimPrefix(c.url, "http://")
+	line := testenv.NewProxy(t, address)
 	f := w.follow(line.Address())
 	calm := w.churn(instances)
 	defer calm()
@@ -52,7 +53,7 @@ func TestMirrorEqualsTheStore(t *testing.T) {
 
 	for range 2 {
 		c.stop()
-		c = w.startAt(strings.TrimPrefix(c.url, "http://")).ready()
+		c = w.startAt(address).ready()
 		f.arrives()
 	}
 	assert.Equal(t, listed, f.ListedAt(), "another service resumes the stream of the first")
@@ -60,7 +61,7 @@ func TestMirrorEqualsTheStore(t *testing.T) {
 	line.Cut(true) // at last all at once
 	f.passes()
 	c.stop()
-	c = w.startAt(strings.TrimPrefix(c.url, "http://")).ready()
+	w.startAt(address).ready()
 	line.Cut(false)
 	f.arrives()
 
