@@ -29,44 +29,54 @@ func TestMirrorEqualsTheStore(t *testing.T) {
 	_, err := queue.SetQueueAttributes(t.Context(), &sqs.SetQueueAttributesInput{QueueUrl: url, Attributes: map[string]string{"VisibilityTimeout": "2"}})
 	require.NoError(t, err)
 	instances := append(w.sim.AddInstances("default", 5), w.sim.AddInstances("other", 2)...)
+	w.start().ready() // stores events also while the one that is followed is away
 	c := w.start().ready()
 	address := strings.TrimPrefix(c.url, "http://")
 	line := testenv.NewProxy(t, address)
 	f := w.follow(line.Address())
-	calm := w.churn(instances)
-	defer calm()
+	during := func(what string, do func()) {
+		calm := w.churn(instances)
+		defer calm()
+		f.arrives()
+		do()
+		f.arrives()
+		calm()
+		f.equalsTheStore(what)
+	}
 
-	f.arrives()
-	listed := f.ListedAt()
-	for range 10 {
+	var listed time.Time
+	during("connections are cut", func() {
+		listed = f.ListedAt()
+		for range 10 {
+			line.Cut(false)
+			f.arrives()
+		}
+		assert.Equal(t, listed, f.ListedAt(), "a broken stream is resumed, not listed again")
+	})
+	during("what it would resume from is compacted", func() {
+		line.Cut(true)
+		f.forgets()
 		line.Cut(false)
 		f.arrives()
-	}
-	assert.Equal(t, listed, f.ListedAt(), "a broken stream is resumed, not listed again")
-
-	line.Cut(true)
-	f.passes()
-	line.Cut(false)
-	f.arrives()
-	require.True(t, f.ListedAt().After(listed), "what is compacted is listed again")
-	listed = f.ListedAt()
-
-	for range 2 {
+		require.True(t, f.ListedAt().After(listed), "it is listed again")
+		listed = f.ListedAt()
+	})
+	during("the service is restarted", func() {
+		for range 2 {
+			c.stop()
+			w.passes(50)
+			c = w.startAt(address).ready()
+			f.arrives()
+		}
+		assert.Equal(t, listed, f.ListedAt(), "another service resumes the stream of the first")
+	})
+	during("all of it happens at once", func() {
+		line.Cut(true)
+		f.forgets()
 		c.stop()
-		c = w.startAt(address).ready()
-		f.arrives()
-	}
-	assert.Equal(t, listed, f.ListedAt(), "another service resumes the stream of the first")
-
-	line.Cut(true) // at last all at once
-	f.passes()
-	c.stop()
-	w.startAt(address).ready()
-	line.Cut(false)
-	f.arrives()
-
-	calm()
-	f.equalsTheStore()
+		w.startAt(address).ready()
+		line.Cut(false)
+	})
 }
 
 // follower is a mirror, and what its subscriber makes of the changes that it is told.
@@ -126,9 +136,26 @@ func (f *follower) arrives() {
 	testenv.Eventually(f.t, func() bool { return f.Task(task) != nil && f.Instance(instance) != nil }, "the mirror does not follow")
 }
 
-// passes waits until etcd has changes of both kinds that the mirror cannot have seen, and has etcd forget them.
-func (f *follower) passes() {
+// passes waits until etcd is so many revisions further.
+func (w *world) passes(revisions int64) {
+	w.t.Helper()
+	now := func() int64 {
+		answer, err := w.client.Get(w.t.Context(), "x")
+		require.NoError(w.t, err)
+		return answer.Header.Revision
+	}
+	from := now()
+	testenv.Eventually(w.t, func() bool { return now() >= from+revisions }, "no events are stored")
+}
+
+// forgets waits until etcd has changes of both kinds that the mirror cannot have seen, among them a deletion, and has etcd
+// forget them.
+func (f *follower) forgets() {
 	f.t.Helper()
+	for _, gone := range f.Tasks("arn:aws:ecs:us-east-1:123456789012:cluster/other")[:3] {
+		_, err := f.client.Delete(f.t.Context(), "ecs/task/other/"+*gone.Entity.TaskARN)
+		require.NoError(f.t, err)
+	}
 	task, instance := f.sim.StartFargateTask("other", "marker"), f.sim.AddInstances("other", 1)[0]
 	var stored *clientv3.TxnResponse
 	testenv.Eventually(f.t, func() bool {
@@ -143,14 +170,14 @@ func (f *follower) passes() {
 }
 
 // equalsTheStore waits until the queue is empty, the mirror is what etcd holds, and its subscriber was told so.
-func (f *follower) equalsTheStore() {
+func (f *follower) equalsTheStore(when string) {
 	f.t.Helper()
 	testenv.Eventually(f.t, func() bool { return f.queued() == 0 })
 	want := f.stored()
-	testenv.Eventually(f.t, func() bool { return maps.Equal(want, f.copied()) }, "the mirror is not the store")
+	testenv.Eventually(f.t, func() bool { return maps.Equal(want, f.copied()) }, "the mirror is not the store when %s", when)
 	f.mu.Lock()
 	defer f.mu.Unlock()
-	assert.Equal(f.t, want, f.told)
+	assert.Equal(f.t, want, f.told, when)
 }
 
 // stored is what etcd holds: entity version by ARN.
@@ -178,7 +205,10 @@ func (w *world) churn(instances []string) (calm func()) {
 		var tasks []string
 		for n := 0; ctx.Err() == nil; n++ {
 			cluster := []string{"default", "other"}[n%2]
-			tasks = append(tasks, w.sim.StartFargateTask(cluster, "web"+strconv.Itoa(n%3)))
+			task := w.sim.StartFargateTask(cluster, "web"+strconv.Itoa(n%3))
+			if n%3 > 0 { // a third stays as it is: what is missed of one is missed for good
+				tasks = append(tasks, task)
+			}
 			assert.NoError(w.t, w.sim.SetAgentConnected(instances[chance.IntN(len(instances))], n%4 == 0))
 			if len(tasks) > 30 { // the oldest ends, and later goes, as if reconcile had found it gone
 				assert.NoError(w.t, w.sim.KillTask(tasks[0], 0))
