@@ -72,7 +72,10 @@ func TestMetrics(t *testing.T) {
 	w.oneEach(id, instances...)
 	testenv.Eventually(t, func() bool { return d.metric("blox_stops_total", `reason="one task too many"`, `outcome="ok"`) == 1 })
 	d.ok(http.MethodDelete, "/v1/environments/logs", "", nil)
-	testenv.Eventually(t, func() bool { _, text := d.do(http.MethodGet, "/metrics", ""); return !strings.Contains(text, `environment="logs"`) })
+	testenv.Eventually(t, func() bool {
+		_, text := d.do(http.MethodGet, "/metrics", "")
+		return !strings.Contains(text, `environment="logs"`)
+	})
 }
 
 // Tasks of others, however many, cause no look at an environment.
