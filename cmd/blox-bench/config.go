@@ -19,7 +19,7 @@ type config struct {
 	time     time.Duration  // --time: of one run, where a run is not given by its work
 	pollers  int            // --pollers: of the service, and of its floor
 	profiles string         // --profiles: a directory for CPU and heap profiles of the service; "" for none
-	bin      string         // --bin: where cluster-state-service and ecs-sim are; beside this program by default
+	bin      string         // --bin: where the two services and ecs-sim are; beside this program by default
 }
 
 // sections are what can be measured, in the table's order.
@@ -34,18 +34,24 @@ var sections = []struct {
 	{"streams", streams},
 	{"startup", startup},
 	{"reconcile", reconcile},
+	{"scheduler-start", schedulerStart},
+	{"scheduler-deploy-200", func(ctx context.Context, c config, t *table) error { return schedulerDeploy(ctx, c, t, 200) }},
+	{"scheduler-deploy-5000", func(ctx context.Context, c config, t *table) error { return schedulerDeploy(ctx, c, t, 5_000) }},
+	{"scheduler-rest", schedulerRest},
+	{"planner", plans},
 }
 
 func parseConfig(args []string, help io.Writer) (config, error) {
 	c := config{}
 	flags := flag.NewFlagSet("blox-bench", flag.ContinueOnError)
 	flags.SetOutput(help)
-	only := flags.String("run", "", "`regexp` of the sections to measure: ingest, kinesis, reads-10k, reads-100k, streams, startup, reconcile")
+	only := flags.String("run", "", "`regexp` of the sections to measure: ingest, kinesis, reads-10k, reads-100k, streams, startup, reconcile, "+
+		"scheduler-start, scheduler-deploy-200, scheduler-deploy-5000, scheduler-rest, planner")
 	flags.IntVar(&c.runs, "runs", 3, "`number` of runs of each pair; the table has the medians")
 	flags.DurationVar(&c.time, "time", time.Second, "`time` of one run of reads and streams")
 	flags.IntVar(&c.pollers, "pollers", 16, "`number` of receives from the queue at a time, of the service and of its floor")
 	flags.StringVar(&c.profiles, "profiles", "", "`directory` for CPU and heap profiles of the service")
-	flags.StringVar(&c.bin, "bin", "", "`directory` of cluster-state-service and ecs-sim; this program's own by default")
+	flags.StringVar(&c.bin, "bin", "", "`directory` of the two services and ecs-sim; this program's own by default")
 	if err := flags.Parse(args); err != nil {
 		return c, err
 	}

@@ -1,4 +1,4 @@
-// Command blox-bench measures the cluster-state-service, each figure beside the least that it could cost, and prints one
+// Command blox-bench measures the two services, each figure beside the least that it could cost, and prints one
 // table. "make bench" builds and runs it; all it starts are processes on 127.0.0.1 that end with it.
 package main
 

@@ -99,7 +99,7 @@ func (w *world) close() {
 
 func (w *world) environment() map[string]string {
 	return map[string]string{
-		"AWS_REGION": region, "AWS_ENDPOINT_URL": w.awsURL, "AWS_ACCESS_KEY_ID": "any", "AWS_SECRET_ACCESS_KEY": "any", "CSS_LOG_LEVEL": "warn",
+		"AWS_REGION": region, "AWS_ENDPOINT_URL": w.awsURL, "AWS_ACCESS_KEY_ID": "any", "AWS_SECRET_ACCESS_KEY": "any", "CSS_LOG_LEVEL": "warn", "DS_LOG_LEVEL": "error",
 	}
 }
 

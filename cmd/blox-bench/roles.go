@@ -16,13 +16,14 @@ import (
 	"github.com/sirupsen/logrus"
 
 	clusterstate "github.com/blox/blox/cluster-state-service"
+	daemonscheduler "github.com/blox/blox/daemon-scheduler"
 	"github.com/blox/blox/internal/etcd/embedded"
 	"github.com/blox/blox/internal/httpserver"
 )
 
 // roles are what this program does as a process beside the one that measures.
 var roles = map[string]func(context.Context, []string) error{
-	"etcd": serveEtcd, "floor": serveFloor, "service": serveProfiled,
+	"etcd": serveEtcd, "floor": serveFloor, "service": serveProfiled, "scheduler": scheduleProfiled,
 }
 
 // serveEtcd is an etcd on the files in the directory given, which says where it listens.
@@ -70,14 +71,27 @@ func serveFloor(ctx context.Context, args []string) error {
 	}), log)
 }
 
-// serveProfiled is the cluster-state-service with a CPU profile of its life, and a heap profile of its end.
-func serveProfiled(ctx context.Context, args []string) (err error) {
-	directory := args[0]
+// serveProfiled is the cluster-state-service, profiled.
+func serveProfiled(ctx context.Context, args []string) error {
 	cfg, err := clusterstate.ParseConfig(args[1:], os.Getenv, io.Discard)
 	if err != nil {
 		return err
 	}
-	name := filepath.Join(directory, time.Now().Format("150405.000"))
+	return profiled(ctx, args[0], "", func(log logrus.FieldLogger) error { return clusterstate.Run(ctx, cfg, log) })
+}
+
+// scheduleProfiled is the daemon-scheduler, profiled.
+func scheduleProfiled(ctx context.Context, args []string) error {
+	cfg, err := daemonscheduler.ParseConfig(args[1:], os.Getenv, io.Discard)
+	if err != nil {
+		return err
+	}
+	return profiled(ctx, args[0], ".scheduler", func(log logrus.FieldLogger) error { return daemonscheduler.Run(ctx, cfg, log) })
+}
+
+// profiled writes a CPU profile of the life of run, and a heap profile of its end, to the directory.
+func profiled(ctx context.Context, directory, suffix string, run func(logrus.FieldLogger) error) (err error) {
+	name := filepath.Join(directory, time.Now().Format("150405.000")+suffix)
 	cpu, err := os.Create(name + ".cpu.prof")
 	if err != nil {
 		return err
@@ -95,5 +109,5 @@ func serveProfiled(ctx context.Context, args []string) (err error) {
 	defer context.AfterFunc(ctx, func() { runtime.GC(); _ = pprof.WriteHeapProfile(heap) })()
 	log := logrus.New()
 	log.SetLevel(logrus.WarnLevel)
-	return clusterstate.Run(ctx, cfg, log)
+	return run(log)
 }

@@ -24,7 +24,7 @@ var allowed = map[string]string{
 	"cmd/daemon-scheduler":      "daemon-scheduler",
 	"cmd/blox":                  "swagger/...",
 	"cmd/blox-local":            "cluster-state-service daemon-scheduler",
-	"cmd/blox-bench":            "cluster-state-service",
+	"cmd/blox-bench":            "cluster-state-service daemon-scheduler daemon-scheduler/environment daemon-scheduler/planner",
 	"cmd/ecs-sim":               "",
 
 	"cluster-state-service":           "cluster-state-service/... swagger/cluster-state-service/v1/...",
