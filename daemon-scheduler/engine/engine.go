@@ -144,7 +144,7 @@ func (e *Engine) depth() int {
 // look reconciles one environment and decides when to look at it again.
 func (e *Engine) look(ctx context.Context, q *queue, name string) error {
 	began := time.Now()
-	until, more, err := e.reconcile(ctx, name)
+	until, more, planned, err := e.reconcile(ctx, name)
 	e.metrics.looked(began, err)
 	if err != nil && ctx.Err() == nil {
 		log := e.Log.WithError(err).WithField("environment", name)
@@ -157,19 +157,20 @@ func (e *Engine) look(ctx context.Context, q *queue, name string) error {
 	if more && err == nil {
 		q.Add(name)
 	}
-	q.Done(name, until, err != nil)
+	q.Done(name, until, err != nil, planned)
 	return err
 }
 
 // reconcile plans and carries the plan out. The next look is due at until, unless that is zero, or at once when there
 // is more to do.
-func (e *Engine) reconcile(ctx context.Context, name string) (until time.Time, more bool, err error) {
+func (e *Engine) reconcile(ctx context.Context, name string) (until time.Time, more bool, planned time.Duration, err error) {
 	env, launches, err := e.Store.Copied(name)
 	if errors.Is(err, environment.ErrNotFound) {
-		return e.forget(ctx, name, launches)
+		until, err = e.forget(ctx, name, launches)
+		return until, false, 0, err
 	}
 	if err != nil {
-		return time.Time{}, false, err
+		return time.Time{}, false, 0, err
 	}
 	now := time.Now()
 	fresh := e.Cluster.Fresh(now)
@@ -178,14 +179,15 @@ func (e *Engine) reconcile(ctx context.Context, name string) (until time.Time, m
 		Environment: env, Launches: launches, Fresh: fresh, Instances: e.Cluster.Instances(env.Cluster), Tasks: tasks,
 		Asked: e.stopped(name, now), Better: e.term.betterFor(name, now), Now: now, Settle: e.Settle,
 	})
-	e.metrics.planTime.Observe(time.Since(now).Seconds())
+	planned = time.Since(now)
+	e.metrics.planTime.Observe(planned.Seconds())
 	log := e.Log.WithFields(logrus.Fields{"environment": name, "deployment": plan.Deployment})
 	for _, w := range plan.Waits {
 		log.WithFields(logrus.Fields{"instance": w.Instance, "reason": w.Reason}).Debug("wait")
 	}
 	w := &work{Engine: e, term: e.term.Term, env: env, launches: launches, tasks: tasks, log: log}
 	if plan.Gone {
-		return time.Time{}, false, w.remove(ctx)
+		return time.Time{}, false, planned, w.remove(ctx)
 	}
 	by := map[planner.Kind][]planner.Action{}
 	for _, a := range plan.Actions {
@@ -204,11 +206,11 @@ func (e *Engine) reconcile(ctx context.Context, name string) (until time.Time, m
 			func() error { return w.start(ctx, by[planner.Start]) },
 		),
 	)
-	return plan.Until, len(plan.Actions) > 0, err
+	return plan.Until, len(plan.Actions) > 0, planned, err
 }
 
 // forget removes the launches of an environment that is gone, once none is open.
-func (e *Engine) forget(ctx context.Context, name string, launches map[string]environment.Launch) (until time.Time, more bool, err error) {
+func (e *Engine) forget(ctx context.Context, name string, launches map[string]environment.Launch) (until time.Time, err error) {
 	e.metrics.forget(name)
 	var all []environment.Launch
 	for _, l := range launches {
@@ -218,10 +220,10 @@ func (e *Engine) forget(ctx context.Context, name string, launches map[string]en
 		all = append(all, l)
 	}
 	if !until.IsZero() || len(all) == 0 {
-		return until, false, nil
+		return until, nil
 	}
 	w := &work{Engine: e, term: e.term.Term, env: environment.Environment{Name: name}}
-	return time.Time{}, false, w.commit(ctx, nil, all)
+	return time.Time{}, w.commit(ctx, nil, all)
 }
 
 // stopped is when StopTask was last called for the environment's tasks; what is long ago is forgotten.

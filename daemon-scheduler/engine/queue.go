@@ -11,9 +11,11 @@ const (
 	retryFirst = 100 * time.Millisecond // doubled with every failure in a row
 	retryMost  = 5 * time.Second        // changes wait as long, those of users too
 
-	// apart is the least time between the beginnings of two looks at one environment: a flood of changes costs twenty
-	// looks a second, and the first change is looked at at once.
-	apart = 50 * time.Millisecond
+	// After a look an environment rests for four times what it took to plan, so that a flood of changes costs a fifth of one
+	// processor at most, and the first change is looked at at once.
+	restTimes = 4
+	restLeast = 10 * time.Millisecond
+	restMost  = 500 * time.Millisecond
 )
 
 // queue holds the names of what has to be looked at. A waiting name is there once, however often it was added, and a
@@ -24,7 +26,7 @@ type queue struct {
 	waiting  map[string]bool // in ready, or to be put there when done
 	working  map[string]bool
 	timers   map[string]*time.Timer
-	resting  map[string]*time.Timer // looked at less than apart ago
+	resting  map[string]*time.Timer // looked at a moment ago
 	failures map[string]int
 	held     map[string]bool // failed, and not looked at before their retry, whatever changes
 	wake     chan struct{}   // closed, and replaced, when ready grows
@@ -72,7 +74,6 @@ func (q *queue) Next(ctx context.Context) (string, bool) {
 			q.ready = q.ready[1:]
 			delete(q.waiting, name)
 			q.working[name] = true
-			q.resting[name] = time.AfterFunc(apart, func() { q.rested(name) })
 			q.mu.Unlock()
 			return name, true
 		}
@@ -85,9 +86,9 @@ func (q *queue) Next(ctx context.Context) (string, bool) {
 	}
 }
 
-// Done ends the look at name. It is looked at again at until, unless that is zero, or, when the look failed, after a
+// Done ends the look at name, which took so long to plan. It is looked at again at until, unless that is zero, or, when the look failed, after a
 // delay that grows with every failure in a row.
-func (q *queue) Done(name string, until time.Time, failed bool) {
+func (q *queue) Done(name string, until time.Time, failed bool, planned time.Duration) {
 	q.mu.Lock()
 	defer q.mu.Unlock()
 	delete(q.working, name)
@@ -113,7 +114,7 @@ func (q *queue) Done(name string, until time.Time, failed bool) {
 	if !until.IsZero() {
 		q.timers[name] = time.AfterFunc(time.Until(until), func() { q.release(name); q.Add(name) })
 	}
-	q.push(name)
+	q.resting[name] = time.AfterFunc(min(max(restTimes*planned, restLeast), restMost), func() { q.rested(name) })
 }
 
 func (q *queue) rested(name string) {

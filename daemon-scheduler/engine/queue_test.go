@@ -51,13 +51,14 @@ func TestQueueHandsOutANameOnce(t *testing.T) {
 		q.Add("a")
 		assert.Equal(t, []string{"a", "b"}, names(t, q))
 
-		time.Sleep(apart)
 		q.Add("a")
 		q.Add("a")
 		assert.Empty(t, names(t, q), "a is being looked at")
-		q.Done("a", time.Time{}, false)
+		q.Done("a", time.Time{}, false, 0)
+		assert.Empty(t, names(t, q), "a rests")
+		time.Sleep(restLeast)
 		assert.Equal(t, []string{"a"}, names(t, q))
-		q.Done("a", time.Time{}, false)
+		q.Done("a", time.Time{}, false, 0)
 		assert.Empty(t, names(t, q))
 	})
 }
@@ -67,6 +68,7 @@ func TestQueueKeepsLooksApart(t *testing.T) {
 	synctest.Test(t, func(t *testing.T) {
 		q := newQueue()
 		defer q.Close()
+		const planned = 20 * time.Millisecond
 		begun, looks := time.Now(), 0
 		for time.Since(begun) < time.Second {
 			q.Add("a")
@@ -75,11 +77,11 @@ func TestQueueKeepsLooksApart(t *testing.T) {
 					assert.Zero(t, time.Since(begun), "the first change is looked at at once")
 				}
 				looks++
-				q.Done(name, time.Time{}, false)
+				q.Done(name, time.Time{}, false, planned)
 			}
 			time.Sleep(time.Millisecond)
 		}
-		assert.Equal(t, int(time.Second/apart), looks)
+		assert.Equal(t, int(time.Second/(restTimes*planned))+1, looks)
 		assert.LessOrEqual(t, q.Len(), 1)
 		q.Add("b")
 		assert.Contains(t, names(t, q), "b")
@@ -91,31 +93,31 @@ func TestQueueLooksAgain(t *testing.T) {
 		q := newQueue()
 		defer q.Close()
 		look := func(in time.Duration, failed bool) {
-			time.Sleep(apart)
+			time.Sleep(restLeast)
 			q.Add("a")
 			assert.Equal(t, []string{"a"}, names(t, q))
 			until := time.Now().Add(in)
 			if in == 0 {
 				until = time.Time{}
 			}
-			q.Done("a", until, failed)
+			q.Done("a", until, failed, 0)
 		}
 		look(time.Minute, false)
 		time.Sleep(time.Minute - time.Millisecond)
 		assert.Empty(t, names(t, q))
 		time.Sleep(time.Millisecond)
 		assert.Equal(t, []string{"a"}, names(t, q))
-		q.Done("a", time.Time{}, false)
+		q.Done("a", time.Time{}, false, 0)
 
 		look(time.Minute, false)
 		look(0, false) // the latest look decides
 		time.Sleep(time.Hour)
 		assert.Empty(t, names(t, q))
 
-		look(apart, true)
-		time.Sleep(apart)
+		look(restLeast, true)
+		time.Sleep(restLeast)
 		assert.Equal(t, []string{"a"}, names(t, q), "what is due comes before the retry")
-		q.Done("a", time.Time{}, false)
+		q.Done("a", time.Time{}, false, 0)
 	})
 }
 
@@ -125,7 +127,7 @@ func TestQueueRetriesLaterAndLater(t *testing.T) {
 		defer q.Close()
 		retry := func() time.Duration {
 			begun := time.Now()
-			q.Done("a", time.Time{}, true)
+			q.Done("a", time.Time{}, true, 0)
 			_, ok := q.Next(t.Context())
 			assert.True(t, ok)
 			return time.Since(begun)
@@ -137,7 +139,7 @@ func TestQueueRetriesLaterAndLater(t *testing.T) {
 			assert.LessOrEqual(t, got, most)
 			assert.Greater(t, got, most/2)
 		}
-		q.Done("a", time.Time{}, false)
+		q.Done("a", time.Time{}, false, 0)
 		q.Add("a")
 		_, ok := q.Next(t.Context())
 		assert.True(t, ok)
