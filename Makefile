@@ -23,7 +23,7 @@ generate: ## make the API clients and models from the swagger files
 test: ## every test, with the race detector
 	go test -race -timeout 15m ./...
 
-bench: build ## measure the cluster-state-service beside its floors, in about five minutes; RUN=<regexp> for some sections
+bench: build ## measure the services beside their floors, in about eight minutes; RUN=<regexp> for some sections
 	bin/blox-bench --run '$(RUN)'
 
 lint: ## gofmt, go vet, staticcheck
