@@ -86,7 +86,7 @@ type Environment struct {
 	// Enum: ["inactive","deploying","active","paused","deleting"]
 	Status string `json:"status,omitempty"`
 
-	// The task definition's ARN, with its revision.
+	// The newest revision's task definition: an ARN, with its revision. After a rollback an earlier one runs, as the newest deployment says.
 	// Required: true
 	TaskDefinition *string `json:"taskDefinition"`
 

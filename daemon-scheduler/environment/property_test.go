@@ -1,0 +1,124 @@
+package environment
+
+import (
+	"encoding/json"
+	"fmt"
+	"math/rand/v2"
+	"testing"
+	"time"
+
+	"github.com/stretchr/testify/require"
+)
+
+// Whatever is asked for in whatever order, refused or not: one deployment at most is in progress, what has ended stays as it
+// ended, what is kept up was completed or is in progress, its revision is known, and the record comes back as it was written.
+func TestAnyOrderOfTransitions(t *testing.T) {
+	seen := map[string]int{}
+	for seed := range uint64(50) {
+		r := rand.New(rand.NewPCG(seed, 2))
+		spec := breaker(seed%2 == 0)
+		spec.TaskDefinition = "arn:td:1"
+		e, at := Create("logs", "arn:cluster", token1, spec, now), now
+		ids := 0
+		id := func() string { ids++; return fmt.Sprintf("%08d-0000-4000-8000-000000000000", ids) }
+		for range 60 {
+			before, d := e, e.any(r)
+			at = at.Add(time.Duration(r.IntN(100)) * time.Second)
+			switch r.IntN(14) {
+			case 0, 1:
+				spec := Spec{TaskDefinition: fmt.Sprintf("arn:td:%d", 1+r.IntN(5)), Query: "attribute:a exists"}
+				if r.IntN(2) == 0 {
+					spec.DeploymentConfiguration.Canary = &Canary{Percent: 10}
+				}
+				e, _ = e.Update(spec, e.Token, id(), at)
+			case 2, 3, 4:
+				e, _ = e.Deploy(id(), e.Token, at)
+			case 5:
+				e, _ = e.Stop(d.ID, StopRollback, id(), at)
+			case 6:
+				e, _ = e.Stop(d.ID, StopAbort, id(), at)
+			case 7:
+				e = e.Fail(d.ID, "it failed", id(), at)
+			case 8:
+				e, _ = e.Rollback(id(), at)
+			case 9:
+				e, _ = e.Promote(d.ID)
+			case 10:
+				if next, err := e.Pause(); err == nil && r.IntN(2) == 0 {
+					e = next
+				} else if next, err := e.Resume(); err == nil {
+					e = next
+				}
+			case 11:
+				e = e.Trim(3, func(string) bool { return false })
+			case 12:
+				if r.IntN(10) == 0 {
+					e = e.Delete(at)
+				}
+			default:
+				if current, ok := e.Current(); ok {
+					e, _ = e.Observe(current.ID, Progress{Status: Status(1 + r.IntN(2)), FailedTasks: r.IntN(3), Baking: r.IntN(2) == 0}, at)
+				}
+			}
+			e.holds(t, before, seed)
+			for _, d := range e.Deployments {
+				seen[string(d.Rollout())]++
+				if d.RollbackOf != "" {
+					seen["rollback"]++
+				}
+			}
+			seen[string(e.Phase())]++
+		}
+	}
+	for _, what := range []string{"IN_PROGRESS", "COMPLETED", "FAILED", "STOPPED", "rollback", "inactive", "active", "deploying", "paused", "deleting"} {
+		require.Greater(t, seen[what], 100, what)
+	}
+}
+
+// any is one of the deployments; none of them before the first.
+func (e Environment) any(r *rand.Rand) Deployment {
+	history := e.History()
+	if len(history) == 0 {
+		return Deployment{}
+	}
+	return history[r.IntN(len(history))]
+}
+
+func (e Environment) holds(t *testing.T, before Environment, seed uint64) {
+	t.Helper()
+	inProgress := 0
+	for id, d := range e.Deployments {
+		if d.Status != Completed {
+			inProgress++
+		}
+		if was, ok := before.Deployments[id]; ok && was.Status == Completed {
+			require.Equal(t, was.Rollout(), d.Rollout(), "seed %d: %s", seed, id)
+			require.Equal(t, was.EndTime, d.EndTime, "seed %d: %s", seed, id)
+		}
+	}
+	require.LessOrEqual(t, inProgress, 1, "seed %d", seed)
+	if e.IsDeleting() {
+		require.Zero(t, inProgress, "seed %d", seed)
+		require.True(t, before.IsDeleting() || before.DeletingSince.IsZero())
+	}
+	current, deployed := e.Current()
+	if deployed {
+		require.Contains(t, []RolloutState{InRollout, RolledOut}, current.Rollout(), "seed %d", seed)
+		require.Equal(t, "arn:td", e.Of(current).Spec.TaskDefinition[:6], "seed %d", seed)
+	}
+	if was, ok := before.newestCompleted(func(Deployment) bool { return true }); ok {
+		_, kept := e.newestCompleted(func(Deployment) bool { return true })
+		require.True(t, kept, "seed %d: %s is not there to go back to", seed, was.ID)
+	}
+	require.GreaterOrEqual(t, e.Wants().Number, before.Wants().Number, "seed %d", seed)
+	require.Equal(t, e.DesiredTaskDefinition, e.Wants().Spec.TaskDefinition, "seed %d", seed)
+
+	written, err := json.Marshal(e)
+	require.NoError(t, err)
+	var read Environment
+	require.NoError(t, json.Unmarshal(written, &read))
+	again, err := json.Marshal(read)
+	require.NoError(t, err)
+	require.JSONEq(t, string(written), string(again), "seed %d", seed)
+	require.Equal(t, e.Phase(), read.Phase(), "seed %d", seed)
+}
