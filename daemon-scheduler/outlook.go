@@ -1,11 +1,10 @@
 package daemonscheduler
 
 import (
-	"maps"
-	"slices"
 	"time"
 
 	"github.com/blox/blox/daemon-scheduler/cluster"
+	"github.com/blox/blox/daemon-scheduler/engine"
 	"github.com/blox/blox/daemon-scheduler/environment"
 	"github.com/blox/blox/daemon-scheduler/planner"
 	"github.com/blox/blox/daemon-scheduler/store"
@@ -24,10 +23,9 @@ func (o outlook) state(e environment.Environment) (planner.State, bool) {
 		return planner.State{}, false
 	}
 	_, launches, _ := o.records.Copied(e.Name) // those of an environment that is not there yet are none
-	return planner.State{
-		Environment: e, Launches: launches, Fresh: true, Instances: o.clusters.Instances(e.Cluster), Tasks: o.clusters.Tasks(e.Cluster, slices.Collect(maps.Keys(e.Deployments))...),
-		Now: now, Settle: o.settle,
-	}, true
+	s, _ := engine.Situation(o.records, o.clusters, e)
+	s.Launches, s.Fresh, s.Now, s.Settle = launches, true, now, o.settle
+	return s, true
 }
 
 // Counts are the environment's and, by id, its deployments'.

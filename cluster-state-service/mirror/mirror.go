@@ -75,8 +75,8 @@ func New(cfg Config) (*Mirror, error) {
 		heartbeat: cfg.Heartbeat,
 		silence:   3 * cfg.Heartbeat,
 		backoff:   100 * time.Millisecond,
-		instances: newRecords(KindInstance, readInstance, nobody),
-		tasks:     newRecords(KindTask, readTask, taskStarter),
+		instances: newRecords(KindInstance, readInstance, instanceMarks),
+		tasks:     newRecords(KindTask, readTask, taskMarks),
 	}
 	for _, given := range cfg.Endpoints {
 		endpoint, err := baseURL(given)
@@ -178,7 +178,13 @@ func (m *Mirror) Tasks(clusterARN string) []*models.Task {
 
 // TasksStartedBy are the tasks with that startedBy, of all clusters, in no order, also those that have stopped. The slice is
 // the caller's; the tasks are shared, so nobody may change them.
-func (m *Mirror) TasksStartedBy(startedBy string) []*models.Task { return m.tasks.startedBy(startedBy) }
+func (m *Mirror) TasksStartedBy(by string) []*models.Task { return m.tasks.with(mark{startedBy, by}) }
+
+// TasksOn are the tasks on the container instance with that ARN, in no order, also those that have stopped. The slice is the
+// caller's; the tasks are shared, so nobody may change them.
+func (m *Mirror) TasksOn(containerInstanceARN string) []*models.Task {
+	return m.tasks.with(mark{located, containerInstanceARN})
+}
 
 // LeftOut is how many odd records, such as ones that lack a required field, the copy has done without since it began, and
 // when the last of them came; each is logged.

@@ -34,49 +34,47 @@ type records[R any] struct {
 	// read checks value and finds out what identifies it; a value without entity, a heartbeat, has a version only. With an
 	// error it returns as much of that as there is.
 	read func(value *R) (*record[R], error)
-	// starter is the record's startedBy, by which it can be found as well; "" where there is none.
-	starter func(value *R) string
+	// marks are what the record can be found by as well.
+	marks func(value *R) []mark
 
 	mu      sync.RWMutex
 	byARN   map[string]*record[R]
-	ordered *btree.BTreeG[*record[R]]        // by cluster, then ARN
-	started map[string]map[string]*record[R] // by starter, then ARN
-	current time.Time                        // when the copy was last known to be complete; zero before the first list
-	listed  time.Time                        // when it was last made by a list
-	odd     int                              // records left out since the start
-	oddAt   time.Time                        // when that last happened
+	ordered *btree.BTreeG[*record[R]]      // by cluster, then ARN
+	marked  map[mark]map[string]*record[R] // then by ARN
+	current time.Time                      // when the copy was last known to be complete; zero before the first list
+	listed  time.Time                      // when it was last made by a list
+	odd     int                            // records left out since the start
+	oddAt   time.Time                      // when that last happened
 }
 
-func newRecords[R any](kind Kind, read func(*R) (*record[R], error), starter func(*R) string) *records[R] {
-	c := &records[R]{kind: kind, read: read, starter: starter}
+func newRecords[R any](kind Kind, read func(*R) (*record[R], error), marks func(*R) []mark) *records[R] {
+	c := &records[R]{kind: kind, read: read, marks: marks}
 	c.clear()
 	return c
 }
 
 func (c *records[R]) clear() {
-	c.byARN, c.ordered, c.started = map[string]*record[R]{}, btree.NewG(32, before[R]), map[string]map[string]*record[R]{}
+	c.byARN, c.ordered, c.marked = map[string]*record[R]{}, btree.NewG(32, before[R]), map[mark]map[string]*record[R]{}
 }
 
 func (c *records[R]) add(r *record[R]) {
 	c.byARN[r.arn] = r
 	c.ordered.ReplaceOrInsert(r)
-	by := c.starter(r.value)
-	if by == "" {
-		return
+	for _, m := range c.marks(r.value) {
+		if c.marked[m] == nil {
+			c.marked[m] = map[string]*record[R]{}
+		}
+		c.marked[m][r.arn] = r
 	}
-	if c.started[by] == nil {
-		c.started[by] = map[string]*record[R]{}
-	}
-	c.started[by][r.arn] = r
 }
 
 func (c *records[R]) remove(r *record[R]) {
 	delete(c.byARN, r.arn)
 	c.ordered.Delete(r)
-	if by := c.starter(r.value); by != "" {
-		delete(c.started[by], r.arn)
-		if len(c.started[by]) == 0 {
-			delete(c.started, by)
+	for _, m := range c.marks(r.value) {
+		delete(c.marked[m], r.arn)
+		if len(c.marked[m]) == 0 {
+			delete(c.marked, m)
 		}
 	}
 }
@@ -101,12 +99,12 @@ func (c *records[R]) of(cluster string) iter.Seq[*R] {
 	}
 }
 
-// startedBy is what has this starter, in no order.
-func (c *records[R]) startedBy(starter string) []*R {
+// with is what has the mark, in no order.
+func (c *records[R]) with(m mark) []*R {
 	c.mu.RLock()
 	defer c.mu.RUnlock()
-	values := make([]*R, 0, len(c.started[starter]))
-	for _, r := range c.started[starter] {
+	values := make([]*R, 0, len(c.marked[m]))
+	for _, r := range c.marked[m] {
 		values = append(values, r.value)
 	}
 	return values
@@ -247,15 +245,28 @@ func check[R any](r *record[R], m *models.Metadata, entity bool, validate func(s
 	return nil
 }
 
-func taskStarter(t *models.Task) string {
+// mark is a property by which records can be found, and its value.
+type mark struct{ property, value string }
+
+const (
+	startedBy = "startedBy"
+	located   = "containerInstanceARN"
+)
+
+func taskMarks(t *models.Task) (marks []mark) {
 	if t.Entity == nil {
-		return ""
+		return nil
 	}
-	return t.Entity.StartedBy
+	if by := t.Entity.StartedBy; by != "" {
+		marks = append(marks, mark{startedBy, by})
+	}
+	if on := text(t.Entity.ContainerInstanceARN); on != "" {
+		marks = append(marks, mark{located, on})
+	}
+	return marks
 }
 
-// nobody is the starter of what is not started.
-func nobody(*models.ContainerInstance) string { return "" }
+func instanceMarks(*models.ContainerInstance) []mark { return nil }
 
 func parseVersion(s string) (int64, error) {
 	version, err := strconv.ParseInt(s, 10, 64)

@@ -13,7 +13,7 @@ import (
 // Listener is told what a change of the copy means; it only notes what there is to do.
 type Listener interface {
 	// TaskChanged tells of a task as it is now or, once it is gone, as it was.
-	TaskChanged(environment.Task)
+	TaskChanged(clusterARN string, t environment.Task)
 	InstanceChanged(environment.InstanceChange)
 }
 
@@ -38,7 +38,7 @@ func (c Cluster) Follow(to Listener) (stop func()) {
 		if t == nil {
 			return
 		}
-		to.TaskChanged(task(t.Entity))
+		to.TaskChanged(change.ClusterARN, task(t.Entity))
 		on := value(t.Entity.ContainerInstanceARN)
 		if i := c.Instance(on); i != nil && value(i.Entity.Status) == "DRAINING" { // daemons there wait for the last of the others
 			to.InstanceChanged(environment.InstanceChange{ClusterARN: change.ClusterARN, Instance: on, Altered: true})

@@ -68,6 +68,16 @@ func (c Cluster) Tasks(clusterARN string, startedBy ...string) []environment.Tas
 	return tasks
 }
 
+// TasksOn are the tasks on the instance with that ARN, of everyone, in no order.
+func (c Cluster) TasksOn(instanceARN string) []environment.Task {
+	on := c.Mirror.TasksOn(instanceARN)
+	tasks := make([]environment.Task, 0, len(on))
+	for _, t := range on {
+		tasks = append(tasks, task(t.Entity))
+	}
+	return tasks
+}
+
 func task(e *models.TaskDetail) environment.Task {
 	return environment.Task{
 		ARN: value(e.TaskARN), Instance: value(e.ContainerInstanceARN), StartedBy: e.StartedBy,

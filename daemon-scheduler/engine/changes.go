@@ -2,13 +2,13 @@ package engine
 
 import "github.com/blox/blox/daemon-scheduler/environment"
 
-// TaskChanged has the environment looked at whose task it is; others' tasks are none of ours.
-func (e *Engine) TaskChanged(t environment.Task) {
-	if t.StartedBy == "" {
-		return
-	}
+// TaskChanged has the environment looked at whose task it is; others' tasks matter only to those that yield to them.
+func (e *Engine) TaskChanged(clusterARN string, t environment.Task) {
 	name, ours := e.Store.NameOf(t.StartedBy)
 	if !ours {
+		for _, name := range e.Store.Yielding(clusterARN) {
+			e.Changed(name)
+		}
 		return
 	}
 	if t.Running() {

@@ -5,8 +5,6 @@ package engine
 import (
 	"context"
 	"errors"
-	"maps"
-	"slices"
 	"sync"
 	"time"
 
@@ -27,6 +25,10 @@ type Store interface {
 	NameOf(deployment string) (name string, ok bool)
 	// FailedOn are the environments of a cluster whose last launch on the instance has failed.
 	FailedOn(clusterARN, instance string) []string
+	// Yielding are the environments of a cluster that give instances up which have nothing but daemons.
+	Yielding(clusterARN string) []string
+	// Daemons are the drain orders of a cluster's environments by the ids of their deployments.
+	Daemons(clusterARN string) map[string]int
 	Copied(name string) (environment.Environment, map[string]environment.Launch, error)
 	// Commit writes all of the changes or none of them; environment.ErrConflict and ErrDeposed mean none.
 	Commit(ctx context.Context, term environment.Term, c environment.Changes) (revision int64, err error)
@@ -37,8 +39,9 @@ type Cluster interface {
 	Fresh(now time.Time) bool
 	Instances(clusterARN string) []environment.Instance
 	Tasks(clusterARN string, startedBy ...string) []environment.Task
-	ComparedAt() time.Time // when what is copied was last compared with ECS
-	DoubtedAt() time.Time  // when the copy was last not what a stream of changes makes of it
+	TasksOn(instanceARN string) []environment.Task // of everyone
+	ComparedAt() time.Time                         // when what is copied was last compared with ECS
+	DoubtedAt() time.Time                          // when the copy was last not what a stream of changes makes of it
 }
 
 // Config is what an Engine works with.
@@ -174,11 +177,10 @@ func (e *Engine) reconcile(ctx context.Context, name string) (until time.Time, m
 	}
 	now := time.Now()
 	fresh := e.Cluster.Fresh(now)
-	tasks := e.Cluster.Tasks(env.Cluster, slices.Collect(maps.Keys(env.Deployments))...)
-	plan := planner.Make(planner.State{
-		Environment: env, Launches: launches, Fresh: fresh, Instances: e.Cluster.Instances(env.Cluster), Tasks: tasks,
-		Asked: e.stopped(name, now), Better: e.term.betterFor(name, now), Now: now, Settle: e.Settle,
-	})
+	s, tasks := Situation(e.Store, e.Cluster, env)
+	s.Launches, s.Fresh, s.Now, s.Settle = launches, fresh, now, e.Settle
+	s.Asked, s.Better = e.stopped(name, now), e.term.betterFor(name, now)
+	plan := planner.Make(s)
 	planned = time.Since(now)
 	e.metrics.planTime.Observe(planned.Seconds())
 	log := e.Log.WithFields(logrus.Fields{"environment": name, "deployment": plan.Deployment})

@@ -7,6 +7,7 @@ import (
 	"sync"
 	"time"
 
+	"github.com/google/uuid"
 	"github.com/sirupsen/logrus"
 
 	"github.com/blox/blox/daemon-scheduler/environment"
@@ -26,6 +27,10 @@ type work struct {
 // progress notes how the deployment is doing, where that is news.
 func (w *work) progress(ctx context.Context, plan planner.Plan, now time.Time) error {
 	next, changed := w.env.Observe(plan.Deployment, plan.Progress, now)
+	if plan.Fail != "" {
+		next, changed = next.Fail(plan.Deployment, plan.Fail, uuid.NewString(), now), true
+		w.log.WithField("reason", plan.Fail).Warn("deployment failed")
+	}
 	if !changed {
 		return nil
 	}

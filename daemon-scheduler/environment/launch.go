@@ -31,6 +31,11 @@ type Launch struct {
 	NextTry time.Time
 	Reason  string // why the instance counts as failed: ECS's word or "STOPPED"; empty when it does not
 	Detail  string // the same in a sentence
+	// Vacant tells that the instance had no running task of the environment before this deployment: its failures are not
+	// the deployment's.
+	Vacant     bool      `json:",omitempty"`
+	AloneSince time.Time `json:",omitzero"` // since when only daemons are on the instance, where that matters
+	YieldedAt  time.Time `json:",omitzero"` // when the instance was given up, as that was long
 
 	Revision int64 `json:"-"` // etcd's mod revision of the record as read; 0: not stored
 	unknown  fields

@@ -56,6 +56,14 @@ func (e Environment) Of(d Deployment) Revision {
 	return Revision{Number: d.RevisionNumber(), Spec: Spec{TaskDefinition: d.TaskDefinition}}
 }
 
+// InEffect is what the current deployment puts into effect; without one, what the environment wants.
+func (e Environment) InEffect() Spec {
+	if d, ok := e.Current(); ok {
+		return e.Of(d).Spec
+	}
+	return e.Wants().Spec
+}
+
 // RevisionNumber is the number of the revision that the deployment puts into effect; v0.3 had one.
 func (d Deployment) RevisionNumber() int { return max(1, d.Revision) }
 

@@ -9,15 +9,8 @@ import (
 
 // Place tells what each instance of the cluster does for the environment, ordered by ARN, and why.
 func Place(s State) []environment.Placement {
-	plan := Make(s)
-	p := &planning{State: s, onInstance: map[string][]environment.Task{}}
-	p.current, p.deployed = s.Environment.Current()
-	p.rules()
-	for _, task := range s.Tasks {
-		if _, ours := s.Environment.Deployments[task.StartedBy]; ours && task.Live() {
-			p.onInstance[task.Instance] = append(p.onInstance[task.Instance], task)
-		}
-	}
+	p, sites := plan(s)
+	plan := p.plan
 	why := map[string]string{}
 	for _, a := range plan.Actions {
 		why[a.Instance] = a.Reason
@@ -30,45 +23,45 @@ func Place(s State) []environment.Placement {
 		failed[f.Arn] = true
 	}
 	var placements []environment.Placement
-	for _, i := range slices.SortedFunc(slices.Values(s.Instances), byARN) {
-		if !i.Gone() {
-			placements = append(placements, p.place(i, why[i.ARN], failed[i.ARN]))
-		}
+	for _, at := range sites {
+		placements = append(placements, p.place(at, why[at.ARN], failed[at.ARN]))
 	}
 	return placements
 }
 
-func (p *planning) place(i environment.Instance, reason string, failed bool) environment.Placement {
-	at := environment.Placement{Instance: i, Reason: reason}
-	kept, lives, others := p.sort(i.ARN)
-	launch, launched := p.Launches[i.ARN]
-	if launched && launch.Deployment == p.current.ID {
-		at.Attempts, at.NextTry = launch.Attempts, launch.NextTry
+func (p *planning) place(on *site, reason string, failed bool) environment.Placement {
+	at := environment.Placement{Instance: on.Instance, Reason: reason}
+	if on.launched && on.launch.Deployment == on.target.ID {
+		at.Attempts, at.NextTry = on.launch.Attempts, on.launch.NextTry
 	}
+	shown, lives, others := on.kept, on.lives, on.others
 	if !lives && len(others) > 0 {
-		kept = others[0]
+		shown = others[0]
 	}
-	at.Task, at.TaskStatus, at.Deployment = kept.ARN, kept.LastStatus, kept.StartedBy
-	able := i.Status == "ACTIVE" && i.AgentConnected
+	at.Task, at.TaskStatus, at.Deployment = shown.ARN, shown.LastStatus, shown.StartedBy
 	switch {
 	case !p.deployed:
 		say(&at, environment.PlacedNowhere, "nothing is deployed")
 	case p.Environment.IsDeleting():
 		say(&at, environment.PlacedNowhere, "the environment is being deleted")
-	case !p.group.Has(i):
+	case !on.matches:
 		say(&at, environment.PlacedNowhere, "the instance does not match the instance group")
-	case lives && kept.Running():
+	case on.yields:
+		say(&at, environment.PlacedNowhere, "only daemons were on the instance for long: it may be taken away")
+	case lives && on.target.ID != p.current.ID:
+		say(&at, environment.PlacedOutdated, "the deployment waits to be promoted")
+	case lives && shown.Running():
 		at.State = environment.PlacedRunning
 	case failed:
-		say(&at, environment.PlacedFailed, launch.Reason)
-		if launch.Detail != "" {
-			at.Reason += " (" + launch.Detail + ")"
+		say(&at, environment.PlacedFailed, on.launch.Reason)
+		if on.launch.Detail != "" {
+			at.Reason += " (" + on.launch.Detail + ")"
 		}
 	case lives:
 		at.State = environment.PlacedPending
 	case len(others) > 0:
 		at.State = environment.PlacedOutdated
-	case able || i.Status == "ACTIVE":
+	case on.Status == "ACTIVE":
 		at.State = environment.PlacedMissing
 	default:
 		at.State = environment.PlacedNowhere

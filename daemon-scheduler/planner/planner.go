@@ -22,6 +22,10 @@ type State struct {
 	Instances []environment.Instance
 	Tasks     []environment.Task // of everyone
 
+	// Daemons are the drain orders of all environments of the cluster, by the ids of their deployments: tasks started by
+	// them are daemons, all others are what daemons are for.
+	Daemons map[string]int
+
 	Asked map[string]time.Time // when StopTask was last called, by task ARN
 	// Better is when an instance last changed so that a start that failed may succeed, by ARN.
 	Better map[string]time.Time
@@ -68,6 +72,8 @@ type Plan struct {
 	Progress   environment.Progress
 	Failed     []environment.FailedInstance // by ARN
 	Counts     environment.Counts
+	// Fail is why the deployment has failed; empty when it has not. Nothing is started or stopped then.
+	Fail string
 	// InUse has the deployments that live tasks belong to.
 	InUse map[string]bool
 	// Gone tells that the environment is being deleted, and that nothing of it is left but its records.
@@ -84,21 +90,29 @@ const (
 	EarlierDeployment = "blox: earlier deployment of environment "
 	OneTooMany        = "blox: one task too many of environment "
 	NotMatching       = "blox: the instance does not match environment "
+	Drained           = "blox: last on a draining instance, environment "
+	Yielded           = "blox: alone on the instance for too long, environment "
 	Deleted           = "blox: deleted environment "
 )
 
 // Make returns the plan for s. With nothing deployed it is empty but for launches that have to be settled.
 func Make(s State) Plan {
-	p := &planning{State: s, onInstance: map[string][]environment.Task{}, byARN: map[string]environment.Task{}}
-	p.plan.InUse = map[string]bool{}
-	p.current, p.deployed = s.Environment.Current()
-	p.plan.Deployment = p.current.ID
+	p, _ := plan(s)
+	return p.plan
+}
+
+func plan(s State) (*planning, []*site) {
+	p := newPlanning(s)
 	p.rules()
 	for _, task := range s.Tasks {
 		if _, ours := s.Environment.Deployments[task.StartedBy]; !ours {
-			continue // not Blox's, or another environment's
+			p.meet(task)
+			continue
 		}
 		p.byARN[task.ARN] = task
+		if !task.Live() && task.StoppedAt.After(p.lastStopped[task.Instance]) {
+			p.lastStopped[task.Instance] = task.StoppedAt
+		}
 		if task.Live() {
 			p.onInstance[task.Instance] = append(p.onInstance[task.Instance], task)
 			p.plan.InUse[task.StartedBy] = true
@@ -109,19 +123,18 @@ func Make(s State) Plan {
 			p.plan.InUse[l.Deployment] = true // its task may live, and nobody sees it yet
 		}
 	}
+	sites := p.survey()
 	if s.Environment.IsDeleting() {
 		p.delete()
-		return p.plan
+		return p, sites
 	}
 	if p.deployed && !s.Fresh {
 		p.until(s.Now.Add(stale))
 	}
 	here := map[string]bool{}
-	for _, instance := range slices.SortedFunc(slices.Values(s.Instances), byARN) {
-		if !instance.Gone() {
-			here[instance.ARN] = true
-			p.instance(instance)
-		}
+	for _, at := range sites {
+		here[at.ARN] = true
+		p.site(at)
 	}
 	for _, arn := range slices.Sorted(maps.Keys(s.Launches)) {
 		if !here[arn] {
@@ -129,7 +142,34 @@ func Make(s State) Plan {
 		}
 	}
 	p.progress()
-	return p.plan
+	p.judge()
+	return p, sites
+}
+
+func newPlanning(s State) *planning {
+	p := &planning{
+		State: s, onInstance: map[string][]environment.Task{}, byARN: map[string]environment.Task{},
+		lastStopped: map[string]time.Time{}, company: map[string]int{}, firstDaemon: map[string]int{},
+	}
+	p.plan.InUse = map[string]bool{}
+	p.current, p.deployed = s.Environment.Current()
+	p.plan.Deployment = p.current.ID
+	return p
+}
+
+// meet notes a live task that is not the environment's.
+func (p *planning) meet(task environment.Task) {
+	if !task.Live() {
+		return
+	}
+	order, daemon := p.Daemons[task.StartedBy]
+	if !daemon {
+		p.company[task.Instance]++
+		return
+	}
+	if first, met := p.firstDaemon[task.Instance]; !met || order < first {
+		p.firstDaemon[task.Instance] = order
+	}
 }
 
 func byARN(a, b environment.Instance) int { return cmp.Compare(a.ARN, b.ARN) }
@@ -142,239 +182,21 @@ type planning struct {
 	deployed   bool // whether there is a current deployment
 	onInstance map[string][]environment.Task
 	byARN      map[string]environment.Task // the environment's, dead ones too
-	group      environment.Group           // the instances that the current deployment is for
-	held       string                      // why nothing may be started or stopped; empty when it may
+	// By instance: when the environment's last task there stopped, how many live tasks are of no environment, and the
+	// lowest drain order of other environments' live tasks.
+	lastStopped map[string]time.Time
+	company     map[string]int
+	firstDaemon map[string]int
+
+	spec  environment.Spec  // what the current deployment puts into effect
+	group environment.Group // the instances that it is for
+	held  string            // why nothing may be started or stopped; empty when it may
+
+	previous environment.Deployment // what instances keep that a canary is not for; without an id, nothing
+	canary   bool                   // whether the current deployment waits for its promotion
 
 	desired, running, settled int // instances: able to run the task, with it RUNNING, and with it RUNNING or failed
-}
-
-// instance plans for one instance of the cluster. Whatever comes first holds back what would follow.
-func (p *planning) instance(i environment.Instance) {
-	launch, launched := p.Launches[i.ARN]
-	kept, lives, others := p.sort(i.ARN)
-	matches := p.group.Has(i)
-	able := i.Status == "ACTIVE" && i.AgentConnected && matches
-	if matches {
-		p.count(i.ARN, able, kept, lives, others)
-	}
-
-	if launched && launch.State == environment.Open {
-		p.settle(launch, kept, lives)
-		if p.deployed && able {
-			p.stop(i.ARN, others)
-		}
-		return
-	}
-	switch {
-	case !p.deployed:
-	case p.held != "":
-		if !lives {
-			p.wait(i.ARN, p.held)
-		}
-	case !matches:
-		p.exclude(i, launch)
-	case !able:
-		p.stop(i.ARN, surplus(others, p.current.ID)) // two of one deployment are one too many wherever they are
-		if !lives {
-			p.wait(i.ARN, "the instance is "+i.Status+" or its agent is disconnected")
-		}
-	case !p.Fresh:
-		p.wait(i.ARN, "the copy of the cluster is not current")
-	case p.stop(i.ARN, others):
-	case lives:
-		p.there(launch, kept)
-	case len(others) > 0:
-		p.wait(i.ARN, "its earlier task has not stopped yet")
-	case launched && p.known(launch.Deployment):
-		p.again(launch)
-	default:
-		p.start(launch, i.ARN, 1, "no task of the deployment")
-	}
-}
-
-// sort divides the environment's live tasks on an instance into the one to keep, if any, and the others.
-func (p *planning) sort(instance string) (kept environment.Task, lives bool, others []environment.Task) {
-	tasks := slices.SortedFunc(slices.Values(p.onInstance[instance]), better)
-	for _, task := range tasks {
-		if !lives && task.StartedBy == p.current.ID {
-			kept, lives = task, true
-			continue
-		}
-		others = append(others, task)
-	}
-	return kept, lives, others
-}
-
-// surplus are those tasks that the deployment started.
-func surplus(tasks []environment.Task, deployment string) (of []environment.Task) {
-	for _, task := range tasks {
-		if task.StartedBy == deployment {
-			of = append(of, task)
-		}
-	}
-	return of
-}
-
-// better orders tasks by how much they deserve to be kept: those not being stopped first, then RUNNING ones, then the
-// oldest.
-func better(a, b environment.Task) int {
-	no := func(is bool) int {
-		if is {
-			return 0
-		}
-		return 1
-	}
-	return cmp.Or(
-		cmp.Compare(no(!a.Stopping()), no(!b.Stopping())),
-		cmp.Compare(no(a.Running()), no(b.Running())),
-		a.CreatedAt.Compare(b.CreatedAt),
-		cmp.Compare(a.ARN, b.ARN),
-	)
-}
-
-// stop asks for the end of tasks that are not being stopped already, and tells whether it had to.
-func (p *planning) stop(instance string, tasks []environment.Task) (some bool) {
-	return p.stopBecause(instance, tasks, func(task environment.Task) string {
-		if task.StartedBy == p.current.ID {
-			return OneTooMany
-		}
-		return EarlierDeployment
-	})
-}
-
-func (p *planning) stopBecause(instance string, tasks []environment.Task, reason func(environment.Task) string) (some bool) {
-	if !p.Fresh || p.held != "" {
-		return false
-	}
-	for _, task := range tasks {
-		if task.Stopping() {
-			continue
-		}
-		if asked, ok := p.Asked[task.ARN]; ok && p.Now.Before(asked.Add(askAgain)) {
-			p.until(asked.Add(askAgain))
-			continue
-		}
-		p.do(Action{Kind: Stop, Instance: instance, Task: task.ARN, Reason: reason(task) + p.Environment.Name})
-		p.until(p.Now.Add(askAgain))
-		some = true
-	}
-	return some
-}
-
-// settle waits until ECS may be believed about an open launch. The instance is occupied until then.
-func (p *planning) settle(launch environment.Launch, kept environment.Task, lives bool) {
-	due := launch.NotAfter.Add(p.Settle)
-	switch {
-	case p.Now.Before(due):
-		p.wait(launch.Instance, "a launch is open")
-		p.until(due)
-	case lives && p.Fresh && launch.Deployment == p.current.ID:
-		p.do(Action{Kind: Note, Instance: launch.Instance, Launch: Started(launch, kept.ARN), Reason: "its task is there"})
-	default:
-		p.do(Action{Kind: Check, Instance: launch.Instance, Launch: launch, Reason: "a launch was left open"})
-	}
-}
-
-// again plans for an instance without a live task whose last launch is settled.
-func (p *planning) again(launch environment.Launch) {
-	task, seen := p.byARN[launch.Task]
-	switch current := launch.Deployment == p.current.ID; {
-	case launch.State == environment.Started && !seen:
-		p.unseen(launch)
-	case !current:
-		p.start(launch, launch.Instance, 1, "no task of the deployment")
-	case launch.State == environment.Started:
-		p.died(launch, task)
-	case p.Now.Before(launch.NextTry) && p.better(launch):
-		p.start(launch, launch.Instance, launch.Attempts+1, "the instance has changed")
-	case p.Now.Before(launch.NextTry):
-		p.wait(launch.Instance, "backing off after a failure: "+launch.Reason)
-		p.until(launch.NextTry)
-	default:
-		p.start(launch, launch.Instance, launch.Attempts+1, "another try")
-	}
-}
-
-// unseen waits for the task of a launch to be shown by the copy of the cluster, and has ECS asked when that takes long.
-func (p *planning) unseen(launch environment.Launch) {
-	due := launch.NotAfter.Add(p.Settle)
-	if launch.NextTry.After(due) {
-		due = launch.NextTry
-	}
-	if p.Now.Before(due) {
-		p.wait(launch.Instance, "its task is not seen yet")
-		p.until(due)
-		return
-	}
-	p.do(Action{Kind: Check, Instance: launch.Instance, Launch: launch, Reason: "its task was never seen"})
-}
-
-// better tells whether the instance of a failed start has changed since, so that the delay is cut short to a tenth: what keeps
-// changing must not take all the calls that ECS grants. A daemon that keeps dying frees what it had, and so changes it itself.
-func (p *planning) better(launch environment.Launch) bool {
-	announced := launch.NotAfter.Add(-environment.LaunchWindow)
-	if changed, ok := p.Better[launch.Instance]; !ok || changed.Before(announced) || launch.Reason == "STOPPED" {
-		return false
-	}
-	soon := announced.Add(backoff(launch.Attempts) / 10)
-	if p.Now.Before(soon) {
-		p.until(soon)
-		return false
-	}
-	return true
-}
-
-// died replaces a task that stopped: at once when it had run and none had died before it, else after a growing delay.
-func (p *planning) died(launch environment.Launch, task environment.Task) {
-	deaths, attempts := deaths(launch, task)
-	next := launch.NotAfter.Add(backoff(deaths))
-	if deaths == 0 || !p.Now.Before(next) {
-		p.start(launch, launch.Instance, attempts, "its task stopped")
-		return
-	}
-	launch = stopped(launch, task)
-	p.do(Action{Kind: Note, Instance: launch.Instance, Launch: launch, Reason: "its task keeps stopping"})
-	p.until(launch.NextTry)
-	p.fail(launch.Instance, launch.Reason, true)
-}
-
-// there puts right the record of an instance that has its task.
-func (p *planning) there(launch environment.Launch, kept environment.Task) {
-	next := launch
-	if launch.State == environment.Failed {
-		next = Started(launch, kept.ARN)
-	}
-	if kept.Running() {
-		next.Reason, next.Detail = "", ""
-	}
-	if launch.Deployment == p.current.ID && (next.State != launch.State || next.Reason != launch.Reason) {
-		p.do(Action{Kind: Note, Instance: launch.Instance, Launch: next, Reason: "its task is there"})
-	}
-}
-
-// start plans a launch in place of the last one, which may be none.
-func (p *planning) start(last environment.Launch, instance string, attempts int, reason string) {
-	next := environment.Launch{
-		Instance: instance, Deployment: p.current.ID, TaskDefinition: p.current.TaskDefinition,
-		State: environment.Open, Attempts: attempts, Revision: last.Revision,
-	}
-	if last.Deployment == p.current.ID {
-		next.Reason, next.Detail = last.Reason, last.Detail // it stays failed until it has its task
-	}
-	p.do(Action{Kind: Start, Instance: instance, Launch: next, Reason: reason})
-}
-
-// left forgets the launch of an instance that left, once it is settled.
-func (p *planning) left(launch environment.Launch) {
-	due := launch.NotAfter.Add(p.Settle)
-	switch {
-	case launch.State == environment.Open && p.Now.Before(due):
-		p.until(due)
-	case !p.Fresh:
-		p.until(p.Now.Add(stale))
-	default:
-		p.do(Action{Kind: Forget, Instance: launch.Instance, Launch: launch, Reason: "the instance left"})
-	}
+	room                      room
 }
 
 func (p *planning) known(deployment string) bool {

@@ -194,12 +194,17 @@ func TestMake(t *testing.T) {
 			waits:     []string{"i1: the instance is REGISTERING or its agent is disconnected"}, shows: environment.Completed,
 		},
 		"an INACTIVE instance has left": {instances: on("INACTIVE", "i1"), shows: environment.Completed},
-		"the task on a DRAINING instance stays": {
-			instances: on("DRAINING", "i1"), tasks: []environment.Task{running}, shows: environment.Completed,
+		"the task on a DRAINING instance stays while there are others": {
+			instances: on("DRAINING", "i1"), tasks: []environment.Task{running, task("t2", foreign, "RUNNING")}, shows: environment.Completed,
+			waits: []string{"i1: the instance is draining and has other tasks"},
 		},
-		"an earlier task on a DRAINING instance stays, as nothing could replace it": {
-			instances: on("DRAINING", "i1"), tasks: []environment.Task{task("t1", earlier, "RUNNING")},
-			waits: []string{"i1: the instance is DRAINING or its agent is disconnected"}, shows: environment.Completed,
+		"it stops when it is the last, for the drain to end": {
+			instances: on("DRAINING", "i1"), tasks: []environment.Task{running, task("t2", foreign, "STOPPED")},
+			want: []string{"stop t1: blox: last on a draining instance, environment logs"}, until: time.Minute, shows: environment.Completed,
+		},
+		"an earlier task on a DRAINING instance stays like its own, as nothing could replace it": {
+			instances: on("DRAINING", "i1"), tasks: []environment.Task{task("t1", earlier, "RUNNING"), task("t2", foreign, "PENDING")},
+			waits: []string{"i1: the instance is draining and has other tasks"}, shows: environment.Completed,
 		},
 		"an empty cluster completes": {instances: []environment.Instance{}, shows: environment.Completed},
 		"completed when RUNNING":     {tasks: []environment.Task{running}, shows: environment.Completed},
@@ -278,7 +283,7 @@ func TestMake(t *testing.T) {
 		"an earlier deployment's task beside the current one is stopped": {
 			tasks: []environment.Task{running, task("t2", earlier, "PENDING")},
 			want:  []string{"stop t2: blox: earlier deployment of environment logs"},
-			until: time.Minute, shows: environment.Completed,
+			until: time.Minute, shows: environment.Running,
 		},
 		"of two tasks the RUNNING one is kept": {
 			tasks: []environment.Task{with(task("t0", current, "PENDING"), func(t *environment.Task) { t.CreatedAt = now.Add(-time.Hour) }), running},

@@ -1,31 +1,45 @@
 package planner
 
-import "github.com/blox/blox/daemon-scheduler/environment"
+import (
+	"slices"
+
+	"github.com/blox/blox/daemon-scheduler/environment"
+)
 
 // count takes an instance into the deployment's progress.
-func (p *planning) count(instance string, able bool, kept environment.Task, lives bool, others []environment.Task) {
+func (p *planning) count(at *site) {
 	if !p.deployed {
 		return
 	}
-	if able {
+	if at.able {
 		p.desired++
 	}
-	p.tally(kept, lives, others)
-	launch := p.Launches[instance]
-	switch ours := launch.Deployment == p.current.ID; {
-	case lives && able && kept.Running():
+	if at.target.ID != p.current.ID { // it is to stay as it was
+		if at.lives || len(at.others) > 0 {
+			p.plan.Counts.Outdated++
+		}
+		return
+	}
+	_, outdated := p.own(at)
+	p.tally(at.kept, at.lives, outdated)
+	replaced := !slices.ContainsFunc(outdated, func(t environment.Task) bool { return !t.Stopping() })
+	switch ours := at.launch.Deployment == p.current.ID; {
+	case at.lives && at.able && at.kept.Running():
 		p.running++
-		p.settled++
-	case lives && !(ours && launch.Reason != ""):
-	case ours && launch.Reason != "":
-		p.fail(instance, launch.Reason, able)
+		if replaced {
+			p.settled++
+		}
+	case at.lives && !(ours && at.launch.Reason != ""):
+	case at.yields:
+	case ours && at.launch.Reason != "":
+		p.fail(at.ARN, at.launch.Reason, at.able)
 	case !ours:
-		p.carry(instance, able)
+		p.carry(at.ARN, at.able)
 	}
 }
 
 // tally counts what lives on an instance.
-func (p *planning) tally(kept environment.Task, lives bool, others []environment.Task) {
+func (p *planning) tally(kept environment.Task, lives bool, outdated []environment.Task) {
 	counts := &p.plan.Counts
 	switch {
 	case lives && kept.Running():
@@ -33,7 +47,7 @@ func (p *planning) tally(kept environment.Task, lives bool, others []environment
 	case lives:
 		counts.Pending++
 	}
-	if len(others) > len(surplus(others, p.current.ID)) {
+	if len(outdated) > 0 {
 		counts.Outdated++
 	}
 }
@@ -71,7 +85,7 @@ func (p *planning) progress() {
 		return
 	}
 	progress.Status, progress.Desired = environment.Running, p.desired
-	if p.settled == p.desired && (p.running > 0 || p.desired == 0) {
+	if !p.canary && p.settled == p.desired && (p.running > 0 || p.desired == 0) && p.bake() {
 		progress.Status = environment.Completed
 	}
 	if len(p.plan.Failed) > 0 {

@@ -13,7 +13,8 @@ func (p *planning) rules() {
 	if !p.deployed {
 		return
 	}
-	group, err := p.Environment.Of(p.current).Spec.Group()
+	p.spec = p.Environment.Of(p.current).Spec
+	group, err := p.spec.Group()
 	if err != nil {
 		p.held = "the instance group cannot be read: " + err.Error()
 	}
@@ -47,7 +48,7 @@ func (p *planning) delete() {
 	left := false
 	for _, arn := range slices.Sorted(maps.Keys(p.onInstance)) {
 		left = true
-		p.tally(p.sort(arn))
+		p.tally(p.sort(arn, p.current))
 		p.stopBecause(arn, p.onInstance[arn], func(environment.Task) string { return Deleted })
 	}
 	for _, arn := range slices.Sorted(maps.Keys(p.Launches)) {
@@ -56,7 +57,7 @@ func (p *planning) delete() {
 		switch {
 		case launch.State == environment.Open:
 			left = true
-			p.settle(launch, environment.Task{}, false)
+			p.settle(&site{Instance: environment.Instance{ARN: arn}, launch: launch})
 		case launch.State == environment.Started && !seen && p.known(launch.Deployment):
 			left = true
 			p.unseen(launch)

@@ -11,13 +11,14 @@ type copied struct {
 	launches     map[string]map[string]environment.Launch
 	byCluster    map[string]map[string]bool // cluster ARN to names
 	byDeployment map[string]string          // deployment id to name
+	yielding     map[string]map[string]bool // of byCluster, those that yield
 }
 
 func newCopied() copied {
 	return copied{
 		environments: map[string]environment.Environment{}, unreadable: map[string]error{},
 		launches: map[string]map[string]environment.Launch{}, byCluster: map[string]map[string]bool{},
-		byDeployment: map[string]string{},
+		byDeployment: map[string]string{}, yielding: map[string]map[string]bool{},
 	}
 }
 
@@ -33,6 +34,12 @@ func (c *copied) setEnvironment(e environment.Environment) bool {
 		c.byCluster[e.Cluster] = map[string]bool{}
 	}
 	c.byCluster[e.Cluster][e.Name] = true
+	if e.InEffect().YieldAfterMinutes > 0 {
+		if c.yielding[e.Cluster] == nil {
+			c.yielding[e.Cluster] = map[string]bool{}
+		}
+		c.yielding[e.Cluster][e.Name] = true
+	}
 	for id := range e.Deployments {
 		c.byDeployment[id] = e.Name
 	}
@@ -48,6 +55,10 @@ func (c *copied) dropEnvironment(name string, revision int64) {
 	delete(c.environments, name)
 	for id := range old.Deployments {
 		delete(c.byDeployment, id)
+	}
+	delete(c.yielding[old.Cluster], name)
+	if len(c.yielding[old.Cluster]) == 0 {
+		delete(c.yielding, old.Cluster)
 	}
 	delete(c.byCluster[old.Cluster], name)
 	if len(c.byCluster[old.Cluster]) == 0 {
