@@ -262,6 +262,32 @@ func TestCrashLoopsBackOff(t *testing.T) {
 	assert.Equal(t, 10*time.Second, launch.NextTry.Sub(launch.NotAfter))
 }
 
+// A daemon that runs for a moment and dies is replaced at once the first time, as somebody may have stopped it, and then
+// later and later; that it runs in between does not count.
+func TestCrashLoopsAfterRunningBackOff(t *testing.T) {
+	t.Parallel()
+	w := newWorld(t)
+	instance := w.sim.AddInstances("prod", 1)[0]
+	w.sim.SetFaults(ecssim.Faults{Deaths: map[string]ecssim.Death{"agent": {Fraction: 1, After: ecssim.Duration(50 * time.Millisecond), ExitCode: 1}}})
+	d := w.blox()
+	id := d.deploy(d.create("logs"))
+	var launch struct {
+		State, Reason     string
+		Attempts          int
+		NotAfter, NextTry time.Time
+	}
+	testenv.Eventually(t, func() bool {
+		got, err := w.client.Get(t.Context(), "ecs/launch/logs/"+instance)
+		require.NoError(t, err)
+		return len(got.Kvs) == 1 && stdjson.Unmarshal(got.Kvs[0].Value, &launch) == nil && launch.State == "failed" && launch.Attempts == 2
+	})
+	assert.Equal(t, 2, w.sim.Calls("StartTask"), "it is not tried a third time at once")
+	assert.Equal(t, "STOPPED", launch.Reason)
+	assert.Equal(t, 10*time.Second, launch.NextTry.Sub(launch.NotAfter))
+	testenv.Eventually(t, func() bool { return *d.environment("logs").Health == "unhealthy" })
+	assert.Equal(t, []string{instance}, d.deployment("logs", id).FailedInstances)
+}
+
 func TestOutagesAreRecoveredFrom(t *testing.T) {
 	t.Parallel()
 	w := newWorld(t)
@@ -291,6 +317,27 @@ func TestOutagesAreRecoveredFrom(t *testing.T) {
 	calls := w.sim.Calls("StartTask")
 	testenv.Eventually(t, func() bool { return w.sim.Calls("StartTask") > calls })
 	w.sim.SetFaults(ecssim.Faults{})
+	w.oneEach(id, instances...)
+	w.neverTwo()
+}
+
+// Of two cluster-state-services one is not there, and then the other one goes: whichever answers is followed.
+func TestEachReplicaOfItsSourceWillDo(t *testing.T) {
+	t.Parallel()
+	w := newWorld(t)
+	instances := w.sim.AddInstances("prod", 1)
+	first, stop := w.css("127.0.0.1:0")
+	d := w.ds(nobody, "--css-endpoint", first)
+	d.ready()
+	id := d.deploy(d.create("logs"))
+	w.oneEach(id, instances...)
+
+	second, _ := w.css("127.0.0.1:0")
+	e := w.ds(first, "--css-endpoint", second)
+	e.ready()
+	d.stop()
+	stop()
+	instances = append(instances, w.sim.AddInstances("prod", 1)...)
 	w.oneEach(id, instances...)
 	w.neverTwo()
 }

@@ -189,7 +189,11 @@ func (e *Engine) reconcile(ctx context.Context, name string) (until time.Time, m
 	}
 	w := &work{Engine: e, term: e.term.Term, env: env, launches: launches, tasks: tasks, log: log}
 	if plan.Gone {
-		return time.Time{}, false, planned, w.remove(ctx)
+		more, err = w.vouch(ctx) // a task that the copy lacks is stopped first
+		if !more && err == nil {
+			err = w.remove(ctx)
+		}
+		return time.Time{}, more, planned, err
 	}
 	by := map[planner.Kind][]planner.Action{}
 	for _, a := range plan.Actions {

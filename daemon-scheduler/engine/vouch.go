@@ -15,7 +15,7 @@ import (
 // copy lacks: older ones ended before any backup that is worth restoring.
 const mostVouched = 3
 
-// vouch makes sure, before anything is started, that the copy lacks no task of the environment, unless it was compared with
+// vouch makes sure, before anything is started and before the environment's records go, that the copy lacks no task of the environment, unless it was compared with
 // ECS during this term. A copy of an etcd that was restored from a backup lacks what was started since. What it lacks is
 // written down as a launch, which occupies its instance; more tells that there was any, so that the plan is void.
 func (w *work) vouch(ctx context.Context) (more bool, err error) {
