@@ -38,7 +38,11 @@ func (k kind[T]) list(w http.ResponseWriter, r *http.Request) {
 	}()
 	var last, next string
 	size := 0
-	for entry := range k.index(s).After(q.after, prefix) {
+	found := k.index(s).After(q.after, prefix)
+	if k.kind == state.KindTask && q.filter.StartedBy != "" { // which they are marked by
+		found = k.index(s).Marked(q.filter.StartedBy, q.after, prefix)
+	}
+	for entry := range found {
 		if !k.matches(q.filter, &entry.Entity) {
 			continue
 		}

@@ -54,7 +54,7 @@ func TestDiff(t *testing.T) {
 		"inactive and unknown to the store": {nil, present(4, "", true), nil, nil},
 	} {
 		t.Run(name, func(t *testing.T) {
-			stored := state.NewIndex[state.Instance]()
+			stored := state.NewInstances()
 			if tc.stored != nil {
 				stored.Put(&state.Entry[state.Instance]{Key: key.String(), Entity: *tc.stored, Version: tc.stored.Version, Revision: revision})
 			}

@@ -1,6 +1,7 @@
 package state
 
 import (
+	"cmp"
 	"iter"
 	"strings"
 
@@ -21,11 +22,28 @@ func (e *Entry[T]) JSON() []byte { return e.Line[: len(e.Line)-1 : len(e.Line)-1
 
 // Index is the entries of a kind, ordered by key. Clones share what neither has changed since, so that one of them can go
 // on changing while the other is read.
-type Index[T any] struct{ tree *btree.BTreeG[*Entry[T]] }
+type Index[T any] struct {
+	tree *btree.BTreeG[*Entry[T]]
 
-// NewIndex is an empty one.
-func NewIndex[T any]() Index[T] {
-	return Index[T]{btree.NewG(32, func(a, b *Entry[T]) bool { return a.Key < b.Key })}
+	mark   func(*T) string           // nil for an index without marks
+	marked *btree.BTreeG[marking[T]] // by mark, then key; entries whose mark is empty are not in it
+}
+
+type marking[T any] struct {
+	mark string
+	*Entry[T]
+}
+
+// NewIndex is an empty one. Entries can be found by what mark says of them too, unless mark is nil; it is for what few of
+// many entries share.
+func NewIndex[T any](mark func(*T) string) Index[T] {
+	x := Index[T]{tree: btree.NewG(32, func(a, b *Entry[T]) bool { return a.Key < b.Key }), mark: mark}
+	if mark != nil {
+		x.marked = btree.NewG(32, func(a, b marking[T]) bool {
+			return cmp.Or(cmp.Compare(a.mark, b.mark), cmp.Compare(a.Key, b.Key)) < 0
+		})
+	}
+	return x
 }
 
 // Len is how many entries there are.
@@ -42,10 +60,7 @@ func (x Index[T]) Prefix(prefix string) iter.Seq[*Entry[T]] { return x.After("",
 
 // After yields those entries of Prefix whose keys come after key.
 func (x Index[T]) After(key, prefix string) iter.Seq[*Entry[T]] {
-	from := prefix
-	if key >= from && key != "" {
-		from = key + "\x00"
-	}
+	from := following(key, prefix)
 	return func(yield func(*Entry[T]) bool) {
 		x.tree.AscendGreaterOrEqual(&Entry[T]{Key: from}, func(e *Entry[T]) bool {
 			return strings.HasPrefix(e.Key, prefix) && yield(e)
@@ -53,11 +68,58 @@ func (x Index[T]) After(key, prefix string) iter.Seq[*Entry[T]] {
 	}
 }
 
+// Marked yields those entries of After whose mark is the given one, which is not empty. The index has marks.
+func (x Index[T]) Marked(mark, key, prefix string) iter.Seq[*Entry[T]] {
+	from := following(key, prefix)
+	return func(yield func(*Entry[T]) bool) {
+		x.marked.AscendGreaterOrEqual(marking[T]{mark, &Entry[T]{Key: from}}, func(m marking[T]) bool {
+			return m.mark == mark && strings.HasPrefix(m.Key, prefix) && yield(m.Entry)
+		})
+	}
+}
+
+// following is where the walk over the keys that begin with prefix and come after key begins.
+func following(key, prefix string) string {
+	if key >= prefix && key != "" {
+		return key + "\x00"
+	}
+	return prefix
+}
+
 // Clone is for the one who changes indexes; it takes the same time however many entries there are.
-func (x Index[T]) Clone() Index[T] { return Index[T]{x.tree.Clone()} }
+func (x Index[T]) Clone() Index[T] {
+	x.tree = x.tree.Clone()
+	if x.marked != nil {
+		x.marked = x.marked.Clone()
+	}
+	return x
+}
 
 // Put adds an entry, or replaces the one of its key.
-func (x Index[T]) Put(e *Entry[T]) { x.tree.ReplaceOrInsert(e) }
+func (x Index[T]) Put(e *Entry[T]) {
+	old, replaced := x.tree.ReplaceOrInsert(e)
+	if x.mark == nil {
+		return
+	}
+	mark := x.mark(&e.Entity)
+	if replaced && x.mark(&old.Entity) != mark {
+		x.marked.Delete(marking[T]{x.mark(&old.Entity), old})
+	}
+	if mark != "" {
+		x.marked.ReplaceOrInsert(marking[T]{mark, e})
+	}
+}
 
 // Delete removes the entry under the key, if there is one.
-func (x Index[T]) Delete(key string) { x.tree.Delete(&Entry[T]{Key: key}) }
+func (x Index[T]) Delete(key string) {
+	old, had := x.tree.Delete(&Entry[T]{Key: key})
+	if had && x.mark != nil {
+		x.marked.Delete(marking[T]{x.mark(&old.Entity), old})
+	}
+}
+
+// NewTasks is an empty index of tasks, marked by who has started them: a scheduler asks for its own.
+func NewTasks() Index[Task] { return NewIndex(func(t *Task) string { return t.StartedBy }) }
+
+// NewInstances is an empty index of container instances.
+func NewInstances() Index[Instance] { return NewIndex[Instance](nil) }

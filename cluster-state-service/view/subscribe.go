@@ -247,7 +247,7 @@ func (s *subscription) replay(ctx context.Context) (changes []state.Change, err 
 
 // change encodes an event of etcd for a subscriber; nil when it cannot be read.
 func (v *View) change(e *clientv3.Event) *state.Change {
-	scratch := &state.Snapshot{Tasks: state.NewIndex[state.Task](), Instances: state.NewIndex[state.Instance]()}
+	scratch := &state.Snapshot{Tasks: state.NewTasks(), Instances: state.NewInstances()}
 	if e.Type == clientv3.EventTypeDelete {
 		return v.remove(scratch, e.Kv)
 	}

@@ -101,7 +101,7 @@ func (v *View) follow(ctx context.Context) (loaded bool, err error) {
 
 // load reads all that the view holds, at one revision.
 func (v *View) load(ctx context.Context) (*state.Snapshot, error) {
-	s := &state.Snapshot{Tasks: state.NewIndex[state.Task](), Instances: state.NewIndex[state.Instance](), Facts: map[string]state.Fact{}}
+	s := &state.Snapshot{Tasks: state.NewTasks(), Instances: state.NewInstances(), Facts: map[string]state.Fact{}}
 	if before := v.Snapshot(); before != nil {
 		s.Changes = before.Changes
 	}

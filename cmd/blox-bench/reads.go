@@ -29,6 +29,7 @@ func reads(ctx context.Context, cfg config, t *table, tasks int) error {
 	}{
 		{"get", "/v1/tasks/" + strings.TrimPrefix(taskKey(tasks/2, tasks/2%(tasks/10)), "ecs/task/"), 64},
 		{"list, cluster=", "/v1/tasks?" + url.Values{"cluster": {clusterName(0)}}.Encode(), 8},
+		{"list, startedBy=", "/v1/tasks?startedBy=bench-7", 8},
 		{"list of all", "/v1/tasks", 2},
 	} {
 		if err := readsOf(w, s, t, tasks, read.name, read.path, read.connections); err != nil {

@@ -27,6 +27,9 @@ const elsewhere = "999999999999"
 
 const inCluster = 100 // container instances in one cluster
 
+// starters is how many have started the tasks.
+const starters = 100
+
 func clusterName(n int) string { return "cluster-" + strconv.Itoa(n) }
 
 // task is the event of a task on an instance, both given by number.
@@ -65,7 +68,7 @@ func seed(ctx context.Context, etcd *clientv3.Client, tasks, instances int) (byt
 	}
 	for n := range tasks {
 		instance := n % instances
-		if err := put(taskKey(n, instance), task(n, instance, 3, "RUNNING", "bench")); err != nil {
+		if err := put(taskKey(n, instance), task(n, instance, 3, "RUNNING", fmt.Sprintf("bench-%d", n%starters))); err != nil {
 			return 0, err
 		}
 	}
