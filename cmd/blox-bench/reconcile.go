@@ -59,7 +59,12 @@ func reconcile(ctx context.Context, cfg config, t *table) error {
 
 // control uses the simulator's own API.
 func (w *world) control(method, path, body string, into any) error {
-	request, err := http.NewRequestWithContext(w.ctx, method, w.awsURL+"/_sim/"+path, strings.NewReader(body))
+	return w.ask(method, w.awsURL+"/_sim/"+path, body, into)
+}
+
+// ask sends a request and reads the JSON of its answer, which has to be 200, into a value, unless that is nil.
+func (w *world) ask(method, url, body string, into any) error {
+	request, err := http.NewRequestWithContext(w.ctx, method, url, strings.NewReader(body))
 	if err != nil {
 		return err
 	}
@@ -73,7 +78,7 @@ func (w *world) control(method, path, body string, into any) error {
 		return err
 	}
 	if answer.StatusCode != http.StatusOK {
-		return fmt.Errorf("%s /_sim/%s: %s", method, path, text)
+		return fmt.Errorf("%s %s: %s", method, url, text)
 	}
 	if into == nil {
 		return nil

@@ -5,7 +5,6 @@ import (
 	"encoding/json"
 	"errors"
 	"fmt"
-	"io"
 	"math"
 	"net/http"
 	"net/url"
@@ -68,26 +67,7 @@ func (s *scheduler) close() {
 }
 
 func (s *scheduler) call(method, path, body string, into any) error {
-	request, err := http.NewRequestWithContext(s.w.ctx, method, s.url+path, strings.NewReader(body))
-	if err != nil {
-		return err
-	}
-	answer, err := http.DefaultClient.Do(request)
-	if err != nil {
-		return err
-	}
-	defer answer.Body.Close()
-	text, err := io.ReadAll(answer.Body)
-	if err != nil {
-		return err
-	}
-	if answer.StatusCode != http.StatusOK {
-		return fmt.Errorf("%s %s: %s", method, path, text)
-	}
-	if into == nil {
-		return nil
-	}
-	return json.Unmarshal(text, into)
+	return s.w.ask(method, s.url+path, body, into)
 }
 
 // deploy makes an environment of the agent and deploys it. It returns the deployment's path and when it was asked for.
