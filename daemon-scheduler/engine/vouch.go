@@ -11,10 +11,6 @@ import (
 	"github.com/blox/blox/daemon-scheduler/environment"
 )
 
-// mostVouched is for how many deployments of an environment, the newest ones, ECS is asked whether they have tasks that the
-// copy lacks: older ones ended before any backup that is worth restoring.
-const mostVouched = 3
-
 // vouch makes sure, before anything is started and before the environment's records go, that the copy lacks no task of the environment, unless it was compared with
 // ECS during this term. A copy of an etcd that was restored from a backup lacks what was started since. What it lacks is
 // written down as a launch, which occupies its instance; more tells that there was any, so that the plan is void.
@@ -31,13 +27,17 @@ func (w *work) vouch(ctx context.Context) (more bool, err error) {
 	asked := time.Now()
 	asking, cancel := context.WithTimeout(ctx, checkTimeout)
 	defer cancel()
-	copied := map[string]bool{}
+	copied, live := map[string]bool{}, map[string]bool{}
 	for _, t := range w.tasks {
 		copied[t.ARN] = true
+		live[t.StartedBy] = live[t.StartedBy] || t.Live()
 	}
 	var missed []string
-	history := w.env.History()
-	for _, d := range history[:min(len(history), mostVouched)] {
+	current, _ := w.env.Current()
+	for i, d := range w.env.History() {
+		if i > 0 && d.ID != current.ID && d.Status == environment.Completed && !live[d.ID] {
+			continue // a later one has taken its place, before the backup as well
+		}
 		arns, err := w.list(asking, &ecs.ListTasksInput{StartedBy: &d.ID})
 		if err != nil {
 			return false, fmt.Errorf("list tasks of deployment %s: %w", d.ID, err)
