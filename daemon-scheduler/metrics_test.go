@@ -94,6 +94,11 @@ func TestOthersTasksCauseNoLook(t *testing.T) {
 	last := ""
 	for range others {
 		last = w.startTask(instances[0], "somebody")
+		testenv.Eventually(t, func() bool { // one after the other, or one look would do for many
+			got, err := w.client.Get(t.Context(), "ecs/task/prod/"+last)
+			require.NoError(t, err)
+			return len(got.Kvs) == 1 && strings.Contains(string(got.Kvs[0].Value), `"RUNNING"`)
+		})
 	}
 	require.NoError(t, w.sim.KillTask(last, 1))
 	killed := w.live(id)[instances[1]][0].ARN
