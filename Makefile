@@ -3,6 +3,8 @@ SHELL   := bash
 .SHELLFLAGS := -eu -o pipefail -c
 MODULE  := github.com/blox/blox
 VERSION ?= $(shell git describe --tags --always --dirty 2>/dev/null || echo dev)
+COMMIT  ?= $(shell git rev-parse --short HEAD 2>/dev/null)
+IMAGES  := cluster-state-service daemon-scheduler ecs-sim
 LDFLAGS := -s -w -X $(MODULE)/internal/version.Version=$(VERSION)
 RUN     ?=
 APIS    := cluster-state-service daemon-scheduler
@@ -35,8 +37,17 @@ local: ## run the whole of Blox on this machine, with a simulated ECS and no AWS
 	@go build -o bin/ ./cmd/blox-local
 	@bin/blox-local
 
+docker: ## build the images, as bloxoss/<name>:$(VERSION) and :local
+	@for image in $(IMAGES); do \
+	  docker build --file deploy/docker/Dockerfile --target $$image --build-arg VERSION=$(VERSION) --build-arg COMMIT=$(COMMIT) \
+	    --tag bloxoss/$$image:$(VERSION) --tag bloxoss/$$image:local . ; \
+	done
+
+deploy-test: ## compose, images, backup and templates, as deploy/README.md has them; needs docker and docker-compose
+	deploy/test/run
+
 clean: ## remove what the targets above made
 	rm -rf bin tmp
 
 .DEFAULT_GOAL := help
-.PHONY: help build generate test bench lint local clean
+.PHONY: help build generate test bench lint local docker deploy-test clean

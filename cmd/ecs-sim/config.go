@@ -18,6 +18,7 @@ type config struct {
 	bind      string        // --bind, ECS_SIM_BIND: host:port to serve on; port 0 takes a free one
 	clusters  []string      // --cluster, once for each; "default" is always there
 	instances int           // --instances: registered in each cluster at the start
+	check     bool          // --check: only ask the simulator at bind whether it serves
 	sim       ecssim.Config // --region, --account, --queue, --stream, --short-arns, --seed and the delays
 }
 
@@ -35,6 +36,7 @@ func parseConfig(args []string, getenv func(string) string, out io.Writer) (conf
 		return nil
 	})
 	flags.IntVar(&c.instances, "instances", 0, "`number` of container instances to register in each cluster")
+	flags.BoolVar(&c.check, "check", false, "ask the simulator that serves on --bind, or ECS_SIM_BIND, whether it is alive, and exit with 0 or 1")
 	flags.StringVar(&c.sim.Region, "region", cmp.Or(getenv("AWS_REGION"), c.sim.Region), "`region` in the ARNs")
 	flags.StringVar(&c.sim.Account, "account", c.sim.Account, "`account` in the ARNs, twelve digits")
 	flags.StringVar(&c.sim.QueueName, "queue", c.sim.QueueName, "`name` of the queue that receives the events")

@@ -27,6 +27,9 @@ func run(ctx context.Context, args []string, getenv func(string) string, out io.
 	if err != nil {
 		return err
 	}
+	if cfg.check {
+		return check(ctx, cfg.bind)
+	}
 	listener, err := net.Listen("tcp", cfg.bind)
 	if err != nil {
 		return err

@@ -1,0 +1,30 @@
+package main
+
+import (
+	"io"
+	"net"
+	"net/http/httptest"
+	"testing"
+
+	"github.com/stretchr/testify/assert"
+	"github.com/stretchr/testify/require"
+
+	"github.com/blox/blox/internal/ecssim"
+)
+
+func TestCheckTellsWhetherTheSimulatorServes(t *testing.T) {
+	sim := ecssim.New(ecssim.Config{})
+	server := httptest.NewServer(sim)
+	t.Cleanup(func() { sim.Close(); server.Close() })
+	_, port, err := net.SplitHostPort(server.Listener.Addr().String())
+	require.NoError(t, err)
+
+	assert.NoError(t, run(t.Context(), []string{"--check", "--bind", "127.0.0.1:" + port}, noEnv, io.Discard))
+	assert.NoError(t, run(t.Context(), []string{"--check"}, func(name string) string {
+		return map[string]string{"ECS_SIM_BIND": "0.0.0.0:" + port}[name]
+	}, io.Discard), "every address is this one too")
+
+	server.Close()
+	assert.Error(t, run(t.Context(), []string{"--check", "--bind", "127.0.0.1:" + port}, noEnv, io.Discard))
+	assert.Error(t, run(t.Context(), []string{"--check", "--bind", "nowhere"}, noEnv, io.Discard))
+}

@@ -1,0 +1,44 @@
+#!/usr/bin/env bash
+# Stands in for the images that Blox is built from and runs with, where no registry of images can be reached: golang and
+# etcd, made of this machine's Go and of etcd's Go modules. An image that is here already is left as it is.
+# Only the tests use this. `standins.sh remove` takes away what it made.
+set -euo pipefail
+cd "$(dirname "$0")/../.."
+golang=$(sed -n 's/^FROM \(golang:[^ ]*\).*/\1/p' deploy/docker/Dockerfile)
+etcd=$(sed -n 's/^ *image: \(.*etcd:.*\)/\1/p' docker-compose.yml | head -1)
+label=blox.stand-in
+
+if [ "${1:-}" = remove ]; then
+  for image in $(docker image ls --quiet --filter "label=$label"); do docker image rm --force "$image" >/dev/null; done
+  exit
+fi
+
+missing() { ! docker image inspect "$1" >/dev/null 2>&1; }
+root=$(mktemp -d)
+trap 'chmod -R u+w "$root"; rm -rf "$root"' EXIT
+
+if missing "$golang"; then
+  command -v busybox >/dev/null || { echo "busybox (static) is needed for the stand-in of $golang" >&2; exit 1; }
+  mkdir -p "$root"/go/{bin,tmp,root,etc/ssl/certs,usr/local}
+  cp -L "$(command -v busybox)" "$root/go/bin/busybox"
+  for applet in sh mkdir cp echo cat ls; do ln -s busybox "$root/go/bin/$applet"; done
+  cp -a "$(go env GOROOT)" "$root/go/usr/local/go"
+  cp -L /etc/ssl/certs/ca-certificates.crt "$root/go/etc/ssl/certs/"
+  GOMODCACHE="$root/modules" GOPROXY="file://$(go env GOMODCACHE)/cache/download,$(go env GOPROXY)" GOFLAGS=-modcacherw go mod download
+  mv "$root/modules/cache/download" "$root/go/modules" # the build asks no proxy
+  tar -C "$root/go" -c . | docker import --change "LABEL $label=true" \
+    --change 'ENV PATH=/usr/local/go/bin:/bin GOPROXY=file:///modules GOSUMDB=off' - "$golang" >/dev/null
+  echo "stand-in: $golang ($(go version))"
+fi
+
+if missing "$etcd"; then
+  mkdir -p "$root"/etcd/{usr/local/bin,var/lib/etcd,tmp}
+  for program in server:etcd etcdctl:etcdctl etcdutl:etcdutl; do
+    CGO_ENABLED=0 go build -C deploy/test/tools -trimpath -o "$root/etcd/usr/local/bin/${program#*:}" "go.etcd.io/etcd/${program%:*}/v3"
+  done
+  version=$("$root/etcd/usr/local/bin/etcd" --version | sed -n 's/^etcd Version: //p')
+  [ "${etcd##*:}" = "v$version" ] || { echo "$etcd is wanted, deploy/test/tools has $version" >&2; exit 1; }
+  tar -C "$root/etcd" -c . | docker import --change "LABEL $label=true" \
+    --change 'ENV PATH=/usr/local/bin' --change 'WORKDIR /var/lib/etcd' --change 'CMD ["/usr/local/bin/etcd"]' - "$etcd" >/dev/null
+  echo "stand-in: $etcd"
+fi
