@@ -25,7 +25,7 @@ type Config struct {
 	DeploymentHistory int           // --deployment-history: deployments kept of each environment
 	Workers           int           // --workers: environments looked at at a time
 	// Calls of ECS a second, by the classes that ECS throttles.
-	ChangeRate float64 // --change-rate: of StartTask and StopTask; 50 may come at once
+	ChangeRate float64 // --change-rate: of StartTask, StopTask, PutAttributes and DeleteAttributes; 50 may come at once
 	ReadRate   float64 // --read-rate: of ListTasks and DescribeTasks; 50 may come at once
 	LookupRate float64 // --lookup-rate: of DescribeClusters, and of DescribeTaskDefinition; 25 may come at once
 
@@ -58,7 +58,7 @@ func ParseConfig(args []string, getenv func(string) string, help io.Writer) (Con
 	flags.DurationVar(&c.Lease, "leader-lease", 10*time.Second, "`time` after which another replica takes over from one that died")
 	flags.IntVar(&c.DeploymentHistory, "deployment-history", 100, "`number` of deployments kept of each environment")
 	flags.IntVar(&c.Workers, "workers", 4, "`number` of environments looked at at a time")
-	flags.Float64Var(&c.ChangeRate, "change-rate", 20, "`calls` of StartTask and StopTask a second; ECS grants an account 40")
+	flags.Float64Var(&c.ChangeRate, "change-rate", 20, "`calls` of StartTask, StopTask, PutAttributes and DeleteAttributes a second; ECS grants an account 40")
 	flags.Float64Var(&c.ReadRate, "read-rate", 10, "`calls` of ListTasks and DescribeTasks a second; ECS grants an account 20")
 	flags.Float64Var(&c.LookupRate, "lookup-rate", 10, "`calls` of DescribeClusters, and of DescribeTaskDefinition, a second; ECS grants an account 20 of each")
 	version := flags.Bool("version", false, "say the version and exit")

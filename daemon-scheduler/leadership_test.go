@@ -45,7 +45,7 @@ func TestNothingIsStartedWithoutTimeLeftOnTheLease(t *testing.T) {
 	w.run(func(ctx context.Context) error {
 		parts, ctx := errgroup.WithContext(ctx)
 		parts.Go(func() error { return copied.Run(ctx) })
-		parts.Go(func() error { return records.Run(ctx, acting.Changed) })
+		parts.Go(func() error { return records.Run(ctx, acting.Changed, acting.Marked) })
 		parts.Go(func() error {
 			return records.Lead(ctx, "stopped for a while", 2*time.Second, func(ctx context.Context, term environment.Term) error {
 				until := term.Until

@@ -92,7 +92,7 @@ func Run(ctx context.Context, cfg Config, log logrus.FieldLogger) error {
 	}).Info("daemon-scheduler is up")
 	parts, ctx := errgroup.WithContext(ctx)
 	parts.Go(func() error { return copied.Run(ctx) })
-	parts.Go(func() error { return records.Run(ctx, acting.Changed) })
+	parts.Go(func() error { return records.Run(ctx, acting.Changed, acting.Marked) })
 	parts.Go(func() error { return lead(ctx, name, cfg.Lease, acting.Run) })
 	parts.Go(func() error {
 		return httpserver.Serve(ctx, listener, handler, log, httpserver.Failure("Server Error"), httpserver.Metrics(registry))

@@ -7,7 +7,7 @@ func (e *Engine) TaskChanged(clusterARN string, t environment.Task) {
 	name, ours := e.Store.NameOf(t.StartedBy)
 	if !ours {
 		for _, name := range e.Store.Yielding(clusterARN) {
-			e.Changed(name)
+			e.add(name)
 		}
 		return
 	}
@@ -16,7 +16,8 @@ func (e *Engine) TaskChanged(clusterARN string, t environment.Task) {
 			e.metrics.seenToRunning.Observe(waited.Seconds())
 		}
 	}
-	e.Changed(name)
+	e.add(name)
+	e.Marked(clusterARN)
 }
 
 // InstanceChanged has the environments looked at to which it matters.
@@ -40,5 +41,32 @@ func (e *Engine) InstanceChanged(c environment.InstanceChange) {
 		for _, name := range e.Store.NamesOf(c.ClusterARN) {
 			q.Add(name)
 		}
+		e.Marked(c.ClusterARN)
+	}
+}
+
+// Marked has the readiness attributes of a cluster looked at, if there are any.
+func (e *Engine) Marked(clusterARN string) {
+	e.mu.Lock()
+	ready := e.ready
+	e.mu.Unlock()
+	if ready != nil && e.Store.Attests(clusterARN) {
+		ready.Add(clusterARN)
+	}
+}
+
+// moved has the readiness attributes looked at of the cluster that the environment is of, and of the one that it was of when
+// this was called last.
+func (e *Engine) moved(name string) {
+	e.mu.Lock()
+	term := e.term
+	e.mu.Unlock()
+	if term == nil {
+		return
+	}
+	was, is := term.moved(name, e.Store.ClusterOf)
+	e.Marked(was)
+	if is != was {
+		e.Marked(is)
 	}
 }

@@ -30,8 +30,18 @@ type Store interface {
 	// Daemons are the drain orders of a cluster's environments by the ids of their deployments.
 	Daemons(clusterARN string) map[string]int
 	Copied(name string) (environment.Environment, map[string]environment.Launch, error)
+	// ClusterOf is an environment's cluster.
+	ClusterOf(name string) (clusterARN string, ok bool)
+	// Attests tells whether readiness attributes may be, or have been, set on instances of the cluster.
+	Attests(clusterARN string) bool
+	// Marked are the clusters that there are marks of.
+	Marked() []string
+	// Attested are the environments of a cluster that name readiness attributes, and the marks on its instances.
+	Attested(clusterARN string) ([]environment.Environment, []environment.Mark)
 	// Commit writes all of the changes or none of them; environment.ErrConflict and ErrDeposed mean none.
 	Commit(ctx context.Context, term environment.Term, c environment.Changes) (revision int64, err error)
+	// Mark is Commit for marks.
+	Mark(ctx context.Context, term environment.Term, put, drop []environment.Mark) (revision int64, err error)
 }
 
 // Cluster is what the engine sees of ECS's clusters; it may lag, and says so.
@@ -53,16 +63,16 @@ type Config struct {
 	Settle  time.Duration // after a launch's NotAfter, until ECS is believed about it
 	History int           // deployments kept of an environment
 	Workers int           // environments looked at at a time
-	Changes *rate.Limiter // of StartTask and StopTask
+	Changes *rate.Limiter // of StartTask, StopTask, PutAttributes and DeleteAttributes
 	Reads   *rate.Limiter // of ListTasks and DescribeTasks
 	Metrics prometheus.Registerer
 }
 
 const (
 	commitTimeout = 5 * time.Second
-	batch         = 10  // instances of one StartTask; ECS takes no more
-	atOnce        = 8   // calls under way for one environment
-	atMost        = 100 // starts and stops of one look; the next look follows at once
+	batch         = 10  // instances of one StartTask, attributes of one call; ECS takes no more
+	atOnce        = 8   // calls under way for one environment, or for one cluster's attributes
+	atMost        = 100 // starts and stops, or attributes, of one look; the next look follows at once
 	syncWait      = 50 * time.Millisecond
 )
 
@@ -74,6 +84,7 @@ type Engine struct {
 
 	mu    sync.Mutex
 	queue *queue                          // nil while another leads
+	ready *queue                          // of clusters whose readiness attributes are looked at; nil while another leads
 	term  *tenure                         // nil while another leads
 	asked map[string]map[string]time.Time // environment to task to the last StopTask
 }
@@ -85,8 +96,14 @@ func New(cfg Config) *Engine {
 	return e
 }
 
-// Changed has an environment looked at.
+// Changed has an environment looked at, as its record or launches have changed.
 func (e *Engine) Changed(name string) {
+	e.add(name)
+	e.moved(name)
+}
+
+// add has an environment looked at.
+func (e *Engine) add(name string) {
 	e.mu.Lock()
 	defer e.mu.Unlock()
 	if e.queue != nil {
@@ -96,10 +113,11 @@ func (e *Engine) Changed(name string) {
 
 // Run acts as the leader of term until ctx ends, and then returns nil.
 func (e *Engine) Run(ctx context.Context, term environment.Term) error {
-	q := newQueue()
+	q, ready := newQueue(), newQueue()
 	defer q.Close()
-	e.lead(q, newTenure(term))
-	defer e.lead(nil, nil)
+	defer ready.Close()
+	e.lead(q, ready, newTenure(term))
+	defer e.lead(nil, nil, nil)
 	for !e.Store.Synced() {
 		select {
 		case <-ctx.Done():
@@ -108,29 +126,36 @@ func (e *Engine) Run(ctx context.Context, term environment.Term) error {
 		}
 	}
 	for _, name := range e.Store.Names() {
-		q.Add(name)
+		e.Changed(name)
+	}
+	for _, clusterARN := range e.Store.Marked() {
+		ready.Add(clusterARN)
 	}
 	workers, ctx := errgroup.WithContext(ctx)
-	for range e.Workers {
-		workers.Go(func() error {
+	work := func(q *queue, look func(context.Context, *queue, string) error) func() error {
+		return func() error {
 			for {
 				name, ok := q.Next(ctx)
 				if !ok {
 					return nil
 				}
-				if err := e.look(ctx, q, name); errors.Is(err, environment.ErrDeposed) {
+				if err := look(ctx, q, name); errors.Is(err, environment.ErrDeposed) {
 					return err // the election key is another's, whatever the lease says
 				}
 			}
-		})
+		}
+	}
+	for range e.Workers {
+		workers.Go(work(q, e.look))
+		workers.Go(work(ready, e.lookAtReadiness))
 	}
 	return workers.Wait()
 }
 
-func (e *Engine) lead(q *queue, t *tenure) {
+func (e *Engine) lead(q, ready *queue, t *tenure) {
 	e.mu.Lock()
 	defer e.mu.Unlock()
-	e.queue, e.term, e.asked = q, t, map[string]map[string]time.Time{}
+	e.queue, e.ready, e.term, e.asked = q, ready, t, map[string]map[string]time.Time{}
 	e.metrics.led(t != nil)
 }
 

@@ -16,6 +16,7 @@ type metrics struct {
 	looks              *prometheus.CounterVec
 	lookTime, planTime prometheus.Histogram
 	launches, stops    *prometheus.CounterVec
+	readiness          *prometheus.CounterVec
 	seenToStart        prometheus.Histogram
 	seenToRunning      prometheus.Histogram
 	missing, surplus   *prometheus.GaugeVec
@@ -47,6 +48,11 @@ func newMetrics(e *Engine, registerer prometheus.Registerer) metrics {
 		stops: with.NewCounterVec(prometheus.CounterOpts{
 			Name: "blox_stops_total", Help: "Calls of StopTask by reason and outcome: ok, refused or failed.",
 		}, []string{"reason", "outcome"}),
+		readiness: with.NewCounterVec(prometheus.CounterOpts{
+			Name: "blox_readiness_attributes_total",
+			Help: "Readiness attributes of instances, by change, set or removed, and outcome: ok, gone (ECS does not know the instance), " +
+				"refused (ECS says why), undone (throttled or not sent) or unknown (no answer).",
+		}, []string{"change", "outcome"}),
 		seenToStart: with.NewHistogram(prometheus.HistogramOpts{
 			Name: "blox_instance_to_start_seconds", Help: "Time from seeing an instance that can be given tasks to the answer of StartTask.", Buckets: seconds,
 		}),

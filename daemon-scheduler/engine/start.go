@@ -21,7 +21,7 @@ import (
 const grace = 2 * time.Second
 
 var (
-	errTooLate = errors.New("the launch was announced too long ago")
+	errTooLate = errors.New("the call was announced too long ago")
 	errNoLease = errors.New("the lease has no time left")
 )
 
@@ -63,15 +63,7 @@ func (w *work) startBatch(ctx context.Context, starts []planner.Action) error {
 	}
 	var out *ecs.StartTaskOutput
 	traced, sent := watchSending(calling)
-	// The contexts end by timers, which may come late to a process that was stopped for a while; clocks do not.
-	switch now := time.Now(); {
-	case ctx.Err() != nil:
-		err = ctx.Err()
-	case !now.Before(notAfter):
-		err = errTooLate
-	case !w.term.Lasts(now):
-		err = errNoLease
-	default:
+	if err = mayCall(ctx, w.term, notAfter); err == nil {
 		out, err = w.ECS.StartTask(traced, input, awsconfig.NoRetry)
 	}
 	settled, dropped, err := w.settled(announced, out, err, sent())
@@ -80,6 +72,20 @@ func (w *work) startBatch(ctx context.Context, starts []planner.Action) error {
 	result := *w
 	result.env.Created = 0 // also for an environment deleted meanwhile: the launches' own revisions guard them
 	return errors.Join(err, result.commit(ending, settled, dropped))
+}
+
+// mayCall is why a call that was announced until notAfter must not be made now; nil when it may. Contexts end by timers,
+// which may come late to a process that was stopped for a while; clocks do not.
+func mayCall(ctx context.Context, term environment.Term, notAfter time.Time) error {
+	switch now := time.Now(); {
+	case ctx.Err() != nil:
+		return ctx.Err()
+	case !now.Before(notAfter):
+		return errTooLate
+	case !term.Lasts(now):
+		return errNoLease
+	}
+	return nil
 }
 
 // deadline is a context that outlives ctx by grace, so that what is under way can end well, but ends at t.

@@ -19,10 +19,15 @@ type tenure struct {
 	mu      sync.Mutex
 	vouched map[string]time.Time            // by environment: when ECS was asked for tasks that the copy lacks
 	better  map[string]map[string]time.Time // by environment and instance: when it last changed for the better
+	homes   map[string]string               // environment to cluster ARN
+	aside   map[environment.MarkKey]time.Time
 }
 
 func newTenure(term environment.Term) *tenure {
-	return &tenure{Term: term, began: time.Now(), vouched: map[string]time.Time{}, better: map[string]map[string]time.Time{}}
+	return &tenure{
+		Term: term, began: time.Now(), vouched: map[string]time.Time{}, better: map[string]map[string]time.Time{},
+		homes: map[string]string{}, aside: map[environment.MarkKey]time.Time{},
+	}
 }
 
 // improved notes that a start that failed on the instance may succeed now.
@@ -57,4 +62,34 @@ func (t *tenure) vouch(name string, at time.Time) {
 	t.mu.Lock()
 	defer t.mu.Unlock()
 	t.vouched[name] = at
+}
+
+// moved notes which cluster an environment is of, if there is one, and tells which one it was of before.
+func (t *tenure) moved(name string, clusterOf func(name string) (string, bool)) (was, is string) {
+	t.mu.Lock()
+	defer t.mu.Unlock()
+	was = t.homes[name]
+	is, there := clusterOf(name)
+	t.homes[name] = is
+	if !there {
+		delete(t.homes, name)
+	}
+	return was, is
+}
+
+// putAside has readiness attributes left alone that ECS has refused to set.
+func (t *tenure) putAside(marks []environment.Mark, until time.Time) {
+	t.mu.Lock()
+	defer t.mu.Unlock()
+	for _, m := range marks {
+		t.aside[m.Key()] = until
+	}
+}
+
+// putAsideAt are those left alone at now, and until when; what is over is forgotten.
+func (t *tenure) putAsideAt(now time.Time) map[environment.MarkKey]time.Time {
+	t.mu.Lock()
+	defer t.mu.Unlock()
+	maps.DeleteFunc(t.aside, func(_ environment.MarkKey, until time.Time) bool { return !now.Before(until) })
+	return maps.Clone(t.aside)
 }

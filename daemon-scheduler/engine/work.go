@@ -42,6 +42,7 @@ func (w *work) progress(ctx context.Context, plan planner.Plan, now time.Time) e
 	if err != nil {
 		return fmt.Errorf("note progress: %w", err)
 	}
+	w.moved(w.env.Name) // what is in effect may be another revision
 	w.log.WithFields(logrus.Fields{
 		"status": d.Status.String(), "health": d.Health.String(), "failed": len(plan.Failed),
 	}).Info("deployment progress")
@@ -55,6 +56,7 @@ func (w *work) remove(ctx context.Context) error {
 	if _, err := w.Store.Commit(ctx, w.term, environment.Changes{Name: w.env.Name, Created: w.env.Created, Remove: &w.env}); err != nil {
 		return fmt.Errorf("remove the environment: %w", err)
 	}
+	w.moved(w.env.Name)
 	w.log.Info("environment deleted")
 	return nil
 }

@@ -125,3 +125,22 @@ func (l *Launch) UnmarshalJSON(data []byte) error {
 	l.unknown = unknown
 	return nil
 }
+
+// MarshalJSON writes the record.
+func (m Mark) MarshalJSON() ([]byte, error) {
+	type record Mark
+	return m.unknown.encode(record(m))
+}
+
+// UnmarshalJSON reads a record.
+func (m *Mark) UnmarshalJSON(data []byte) error {
+	type record Mark
+	var r record
+	unknown, err := decode(data, &r)
+	if err != nil {
+		return err
+	}
+	*m = Mark(r)
+	m.unknown = unknown
+	return nil
+}

@@ -3,6 +3,7 @@ package store
 import (
 	"context"
 	"encoding/json"
+	"errors"
 	"fmt"
 
 	clientv3 "go.etcd.io/etcd/client/v3"
@@ -10,7 +11,7 @@ import (
 	"github.com/blox/blox/daemon-scheduler/environment"
 )
 
-// MostLaunches is how many launches one Commit may change: etcd allows 128 operations a transaction.
+// MostLaunches is how many launches one Commit, or marks one Mark, may change: etcd allows 128 operations a transaction.
 const MostLaunches = 100
 
 // Commit writes changes in one transaction and returns its revision, which the written records have from then on.
@@ -20,52 +21,68 @@ func (s *Store) Commit(ctx context.Context, term environment.Term, c environment
 	if n := len(c.Put) + len(c.Delete); n > MostLaunches {
 		return 0, fmt.Errorf("commit of environment %s: %d launches at once", c.Name, n)
 	}
-	compares := []clientv3.Cmp{clientv3.Compare(clientv3.CreateRevision(term.Key), "=", term.Revision)}
+	t := transaction{what: "environment " + c.Name}
 	if c.Created != 0 {
-		compares = append(compares, clientv3.Compare(clientv3.CreateRevision(environmentKey(c.Name)), "=", c.Created))
-	}
-	var ops []clientv3.Op
-	put := func(key string, revision int64, record any) error {
-		value, err := json.Marshal(record)
-		if err != nil {
-			return fmt.Errorf("encode %s: %w", key, err)
-		}
-		compares = append(compares, clientv3.Compare(clientv3.ModRevision(key), "=", revision))
-		ops = append(ops, clientv3.OpPut(key, string(value)))
-		return nil
+		t.compares = append(t.compares, clientv3.Compare(clientv3.CreateRevision(environmentKey(c.Name)), "=", c.Created))
 	}
 	if c.Environment != nil {
-		if err := put(environmentKey(c.Name), c.Environment.Revision, c.Environment); err != nil {
-			return 0, err
-		}
+		t.put(environmentKey(c.Name), c.Environment.Revision, c.Environment)
 	}
 	if c.Remove != nil {
-		key := environmentKey(c.Name)
-		compares = append(compares, clientv3.Compare(clientv3.ModRevision(key), "=", c.Remove.Revision))
-		ops = append(ops, clientv3.OpDelete(key))
+		t.drop(environmentKey(c.Name), c.Remove.Revision)
 	}
 	for _, l := range c.Put {
-		if err := put(launchKey(c.Name, l.Instance), l.Revision, l); err != nil {
-			return 0, err
-		}
+		t.put(launchKey(c.Name, l.Instance), l.Revision, l)
 	}
 	for _, l := range c.Delete {
-		key := launchKey(c.Name, l.Instance)
-		compares = append(compares, clientv3.Compare(clientv3.ModRevision(key), "=", l.Revision))
-		ops = append(ops, clientv3.OpDelete(key))
+		t.drop(launchKey(c.Name, l.Instance), l.Revision)
 	}
-	done, err := s.client.Txn(ctx).If(compares...).Then(ops...).Else(clientv3.OpGet(term.Key)).Commit()
+	revision, err := s.transact(ctx, term, t)
+	if err == nil {
+		s.written(c, revision)
+	}
+	return revision, err
+}
+
+// transaction is what is written together, while every record is as it was read.
+type transaction struct {
+	what     string
+	compares []clientv3.Cmp
+	ops      []clientv3.Op
+	err      error
+}
+
+func (t *transaction) put(key string, revision int64, record any) {
+	value, err := json.Marshal(record)
 	if err != nil {
-		return 0, fmt.Errorf("commit of environment %s: %w", c.Name, silent(err))
+		t.err = errors.Join(t.err, fmt.Errorf("encode %s: %w", key, err))
+	}
+	t.compares = append(t.compares, clientv3.Compare(clientv3.ModRevision(key), "=", revision))
+	t.ops = append(t.ops, clientv3.OpPut(key, string(value)))
+}
+
+func (t *transaction) drop(key string, revision int64) {
+	t.compares = append(t.compares, clientv3.Compare(clientv3.ModRevision(key), "=", revision))
+	t.ops = append(t.ops, clientv3.OpDelete(key))
+}
+
+// transact writes t while the term lasts, as Commit says.
+func (s *Store) transact(ctx context.Context, term environment.Term, t transaction) (revision int64, err error) {
+	if t.err != nil {
+		return 0, t.err
+	}
+	leads := clientv3.Compare(clientv3.CreateRevision(term.Key), "=", term.Revision)
+	done, err := s.client.Txn(ctx).If(append(t.compares, leads)...).Then(t.ops...).Else(clientv3.OpGet(term.Key)).Commit()
+	if err != nil {
+		return 0, fmt.Errorf("commit of %s: %w", t.what, silent(err))
 	}
 	if !done.Succeeded {
 		held := done.Responses[0].GetResponseRange().Kvs
 		if len(held) == 0 || held[0].CreateRevision != term.Revision {
 			return 0, environment.ErrDeposed
 		}
-		return 0, fmt.Errorf("commit of environment %s: %w", c.Name, environment.ErrConflict)
+		return 0, fmt.Errorf("commit of %s: %w", t.what, environment.ErrConflict)
 	}
-	s.written(c, done.Header.Revision)
 	return done.Header.Revision, nil
 }
 

@@ -9,9 +9,12 @@ type copied struct {
 	environments map[string]environment.Environment
 	unreadable   map[string]error // environments
 	launches     map[string]map[string]environment.Launch
-	byCluster    map[string]map[string]bool // cluster ARN to names
-	byDeployment map[string]string          // deployment id to name
-	yielding     map[string]map[string]bool // of byCluster, those that yield
+	byCluster    map[string]map[string]bool                          // cluster ARN to names
+	byDeployment map[string]string                                   // deployment id to name
+	yielding     map[string]map[string]bool                          // of byCluster, those that yield
+	naming       map[string]map[string]bool                          // of byCluster, those that name a readiness attribute
+	marks        map[string]map[environment.MarkKey]environment.Mark // by cluster ARN
+	marked       map[environment.MarkKey]string                      // to cluster ARN
 }
 
 func newCopied() copied {
@@ -19,6 +22,7 @@ func newCopied() copied {
 		environments: map[string]environment.Environment{}, unreadable: map[string]error{},
 		launches: map[string]map[string]environment.Launch{}, byCluster: map[string]map[string]bool{},
 		byDeployment: map[string]string{}, yielding: map[string]map[string]bool{},
+		naming: map[string]map[string]bool{}, marks: map[string]map[environment.MarkKey]environment.Mark{}, marked: map[environment.MarkKey]string{},
 	}
 }
 
@@ -30,15 +34,13 @@ func (c *copied) setEnvironment(e environment.Environment) bool {
 	}
 	c.dropEnvironment(e.Name, e.Revision)
 	c.environments[e.Name] = e
-	if c.byCluster[e.Cluster] == nil {
-		c.byCluster[e.Cluster] = map[string]bool{}
+	add(c.byCluster, e.Cluster, e.Name, true)
+	spec := e.InEffect()
+	if spec.YieldAfterMinutes > 0 {
+		add(c.yielding, e.Cluster, e.Name, true)
 	}
-	c.byCluster[e.Cluster][e.Name] = true
-	if e.InEffect().YieldAfterMinutes > 0 {
-		if c.yielding[e.Cluster] == nil {
-			c.yielding[e.Cluster] = map[string]bool{}
-		}
-		c.yielding[e.Cluster][e.Name] = true
+	if spec.ReadinessAttribute != "" {
+		add(c.naming, e.Cluster, e.Name, true)
 	}
 	for id := range e.Deployments {
 		c.byDeployment[id] = e.Name
@@ -56,25 +58,17 @@ func (c *copied) dropEnvironment(name string, revision int64) {
 	for id := range old.Deployments {
 		delete(c.byDeployment, id)
 	}
-	delete(c.yielding[old.Cluster], name)
-	if len(c.yielding[old.Cluster]) == 0 {
-		delete(c.yielding, old.Cluster)
-	}
-	delete(c.byCluster[old.Cluster], name)
-	if len(c.byCluster[old.Cluster]) == 0 {
-		delete(c.byCluster, old.Cluster)
+	for _, of := range []map[string]map[string]bool{c.byCluster, c.yielding, c.naming} {
+		remove(of, old.Cluster, name)
 	}
 }
 
 // setLaunch tells whether l was news.
 func (c *copied) setLaunch(name string, l environment.Launch) bool {
-	if c.launches[name] == nil {
-		c.launches[name] = map[string]environment.Launch{}
-	}
 	if c.launches[name][l.Instance].Revision >= l.Revision {
 		return false
 	}
-	c.launches[name][l.Instance] = l
+	add(c.launches, name, l.Instance, l)
 	return true
 }
 
@@ -83,9 +77,22 @@ func (c *copied) dropLaunch(name, instance string, revision int64) bool {
 	if !ok || held.Revision > revision {
 		return false
 	}
-	delete(c.launches[name], instance)
-	if len(c.launches[name]) == 0 {
-		delete(c.launches, name)
-	}
+	remove(c.launches, name, instance)
 	return true
+}
+
+// add puts a value into one of several maps, which is made when there is none.
+func add[K, L comparable, V any](to map[K]map[L]V, which K, key L, value V) {
+	if to[which] == nil {
+		to[which] = map[L]V{}
+	}
+	to[which][key] = value
+}
+
+// remove is the reverse of add.
+func remove[K, L comparable, V any](from map[K]map[L]V, which K, key L) {
+	delete(from[which], key)
+	if len(from[which]) == 0 {
+		delete(from, which)
+	}
 }

@@ -1,10 +1,16 @@
 package store
 
-import "strings"
+import (
+	"net/url"
+	"strings"
+
+	"github.com/blox/blox/daemon-scheduler/environment"
+)
 
 const (
 	environments = "ecs/environment/"
 	launches     = "ecs/launch/"
+	marks        = "ecs/readiness/"
 	leader       = "ecs/leader/daemon-scheduler"
 )
 
@@ -18,4 +24,16 @@ func launchKey(name, instance string) string { return launchPrefix(name) + insta
 // launchOf is the reverse of launchKey.
 func launchOf(key string) (name, instance string, ok bool) {
 	return strings.Cut(strings.TrimPrefix(key, launches), "/")
+}
+
+// markKey has the attribute's name escaped, as slashes may be in it.
+func markKey(k environment.MarkKey) string {
+	return marks + url.PathEscape(k.Attribute) + "/" + k.Instance
+}
+
+// markOf is the reverse of markKey.
+func markOf(key string) (k environment.MarkKey, ok bool) {
+	name, instance, ok := strings.Cut(strings.TrimPrefix(key, marks), "/")
+	attribute, err := url.PathUnescape(name)
+	return environment.MarkKey{Attribute: attribute, Instance: instance}, ok && err == nil
 }

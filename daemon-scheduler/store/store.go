@@ -1,4 +1,9 @@
-// Package store keeps environments and launches in etcd: one key for each, every write guarded by what was read.
+// Package store keeps what daemon-scheduler knows in etcd, every write guarded by what was read:
+//
+//	ecs/environment/<name>                        an environment, with its revisions and deployments
+//	ecs/launch/<environment>/<instance ARN>       the latest try to start its task there
+//	ecs/readiness/<attribute>/<instance ARN>      a readiness attribute that Blox has set there, its name escaped as in a URL
+//	ecs/leader/daemon-scheduler/…                 the election; launches, readiness and progress are the leader's alone to write
 package store
 
 import (
@@ -28,6 +33,7 @@ type Store struct {
 	mu     sync.Mutex
 	copied copied
 	told   func(name string)
+	marked func(clusterARN string)
 	feed   feed
 }
 
@@ -215,4 +221,17 @@ func decodeLaunch(kv *mvccpb.KeyValue) (environment.Launch, error) {
 	}
 	l.Instance, l.Revision = instance, kv.ModRevision
 	return l, nil
+}
+
+func decodeMark(kv *mvccpb.KeyValue) (environment.Mark, error) {
+	var m environment.Mark
+	if err := json.Unmarshal(kv.Value, &m); err != nil {
+		return m, fmt.Errorf("decode %s: %w", kv.Key, err)
+	}
+	key, ok := markOf(string(kv.Key))
+	if !ok || m.Cluster == "" {
+		return m, fmt.Errorf("decode %s: not a readiness attribute", kv.Key)
+	}
+	m.Attribute, m.Instance, m.Revision = key.Attribute, key.Instance, kv.ModRevision
+	return m, nil
 }

@@ -28,7 +28,7 @@ func running(t *testing.T, client *clientv3.Client) *Store {
 	s := New(client, testenv.Logger(t))
 	ctx, cancel := context.WithCancel(context.Background())
 	var group sync.WaitGroup
-	group.Go(func() { assert.NoError(t, s.Run(ctx, func(string) {})) })
+	group.Go(func() { assert.NoError(t, s.Run(ctx, func(string) {}, func(string) {})) })
 	t.Cleanup(func() { cancel(); group.Wait() })
 	testenv.Eventually(t, s.Synced)
 	return s

@@ -22,25 +22,26 @@ const (
 	retryMost   = 5 * time.Second
 )
 
-// kind is one of the two prefixes that are copied.
+// kind is one of the prefixes that are copied.
 type kind struct {
 	prefix string
 	bit    int
-	put    func(*Store, *mvccpb.KeyValue) bool // tells whether it was news
-	drop   func(*Store, *mvccpb.KeyValue) bool
-	name   func(key string) string // the environment that it is about
-	reset  func(*Store, map[string]bool)
-	feeds  bool // whether readers are told of its changes
+	// put and drop tell which environment a record is about or, of marks, which cluster, and whether it was news.
+	put   func(*Store, *mvccpb.KeyValue) (about string, news bool)
+	drop  func(*Store, *mvccpb.KeyValue) (about string, news bool)
+	reset func(*Store, map[string]bool)
+	feeds bool // whether readers are told of its changes
+	marks bool
 }
 
 var kinds = []kind{
 	{
 		prefix: environments, bit: 1, feeds: true,
-		name: func(key string) string { return strings.TrimPrefix(key, environments) },
-		put:  (*Store).putEnvironment,
-		drop: func(s *Store, kv *mvccpb.KeyValue) bool {
-			s.copied.dropEnvironment(strings.TrimPrefix(string(kv.Key), environments), kv.ModRevision)
-			return true
+		put: (*Store).putEnvironment,
+		drop: func(s *Store, kv *mvccpb.KeyValue) (string, bool) {
+			name := strings.TrimPrefix(string(kv.Key), environments)
+			s.copied.dropEnvironment(name, kv.ModRevision)
+			return name, true
 		},
 		reset: func(s *Store, listed map[string]bool) {
 			for name, e := range s.copied.environments {
@@ -57,11 +58,10 @@ var kinds = []kind{
 	},
 	{
 		prefix: launches, bit: 2,
-		name: func(key string) string { name, _, _ := launchOf(key); return name },
-		put:  (*Store).putLaunch,
-		drop: func(s *Store, kv *mvccpb.KeyValue) bool {
+		put: (*Store).putLaunch,
+		drop: func(s *Store, kv *mvccpb.KeyValue) (string, bool) {
 			name, instance, ok := launchOf(string(kv.Key))
-			return ok && s.copied.dropLaunch(name, instance, kv.ModRevision)
+			return name, ok && s.copied.dropLaunch(name, instance, kv.ModRevision)
 		},
 		reset: func(s *Store, listed map[string]bool) {
 			for name, of := range s.copied.launches {
@@ -73,13 +73,31 @@ var kinds = []kind{
 			}
 		},
 	},
+	{
+		prefix: marks, bit: 4, marks: true,
+		put: (*Store).putMark,
+		drop: func(s *Store, kv *mvccpb.KeyValue) (string, bool) {
+			key, _ := markOf(string(kv.Key))
+			return s.copied.dropMark(key, kv.ModRevision)
+		},
+		reset: func(s *Store, listed map[string]bool) {
+			for key, clusterARN := range s.copied.marked {
+				if !listed[markKey(key)] {
+					s.copied.dropMark(key, s.copied.marks[clusterARN][key].Revision)
+				}
+			}
+		},
+	},
 }
 
+const allListed = 1 | 2 | 4 // the bits of all kinds
+
 // Run keeps the copy up to date until ctx ends, and then returns nil. After every change that is not a Commit of this
-// Store, told is called with the environment's name; it only notes what there is to do.
-func (s *Store) Run(ctx context.Context, told func(name string)) error {
+// Store, told is called with the environment's name or, of a mark, marked with its cluster's ARN; they only note what
+// there is to do.
+func (s *Store) Run(ctx context.Context, told, marked func(string)) error {
 	s.mu.Lock()
-	s.told = told
+	s.told, s.marked = told, marked
 	s.mu.Unlock()
 	group, ctx := errgroup.WithContext(ctx)
 	for _, k := range kinds {
@@ -145,15 +163,32 @@ func (s *Store) listed(k kind, kvs []*mvccpb.KeyValue) {
 	}
 	k.reset(s, there)
 	s.copied.listed |= k.bit
-	for name := range s.copied.environments {
-		names[name] = true
-	}
-	for name := range s.copied.launches {
-		names[name] = true
+	if k.marks {
+		maps.Copy(names, trues(s.copied.marks))
+	} else {
+		maps.Copy(names, trues(s.copied.environments))
+		maps.Copy(names, trues(s.copied.launches))
 	}
 	s.mu.Unlock()
+	s.tell(k, names)
+}
+
+// trues has the keys of m.
+func trues[V any](m map[string]V) map[string]bool {
+	keys := make(map[string]bool, len(m))
+	for key := range m {
+		keys[key] = true
+	}
+	return keys
+}
+
+func (s *Store) tell(k kind, names map[string]bool) {
+	to := s.told
+	if k.marks {
+		to = s.marked
+	}
 	for name := range names {
-		s.told(name)
+		to(name)
 	}
 }
 
@@ -165,34 +200,31 @@ func (s *Store) changed(k kind, events []*clientv3.Event) {
 		if event.Type == clientv3.EventTypeDelete {
 			is = k.drop
 		}
-		if !is(s, event.Kv) {
-			continue // a Commit of our own
+		if about, news := is(s, event.Kv); news { // else it is a Commit of our own
+			names[about] = true
 		}
-		names[k.name(string(event.Kv.Key))] = true
 	}
 	s.mu.Unlock()
-	for name := range names {
-		s.told(name)
-	}
+	s.tell(k, names)
 }
 
-func (s *Store) putEnvironment(kv *mvccpb.KeyValue) bool {
+func (s *Store) putEnvironment(kv *mvccpb.KeyValue) (about string, news bool) {
+	name := strings.TrimPrefix(string(kv.Key), environments)
 	e, err := decodeEnvironment(kv)
 	if err != nil {
 		s.log.WithError(err).WithField("key", string(kv.Key)).Error("environment unreadable")
-		name := strings.TrimPrefix(string(kv.Key), environments)
 		s.copied.dropEnvironment(name, kv.ModRevision)
 		s.copied.unreadable[name] = err
-		return true
+		return name, true
 	}
-	return s.copied.setEnvironment(e)
+	return name, s.copied.setEnvironment(e)
 }
 
 // putLaunch takes a launch that cannot be read for one that is open since it was written: nobody knows.
-func (s *Store) putLaunch(kv *mvccpb.KeyValue) bool {
+func (s *Store) putLaunch(kv *mvccpb.KeyValue) (about string, news bool) {
 	name, instance, ok := launchOf(string(kv.Key))
 	if !ok {
-		return false
+		return "", false
 	}
 	l, err := decodeLaunch(kv)
 	if err != nil {
@@ -201,14 +233,14 @@ func (s *Store) putLaunch(kv *mvccpb.KeyValue) bool {
 			Instance: instance, State: environment.Open, Revision: kv.ModRevision, NotAfter: time.Now().Add(environment.LaunchWindow),
 		}
 	}
-	return s.copied.setLaunch(name, l)
+	return name, s.copied.setLaunch(name, l)
 }
 
-// Synced tells whether the copy is complete: both kinds have been listed.
+// Synced tells whether the copy is complete: every kind has been listed.
 func (s *Store) Synced() bool {
 	s.mu.Lock()
 	defer s.mu.Unlock()
-	return s.copied.listed == 3
+	return s.copied.listed == allListed
 }
 
 // Copied is the copy's environment, with its launches by instance, which are also there when it is gone:
@@ -288,4 +320,12 @@ func (s *Store) FailedOn(clusterARN, instance string) (names []string) {
 		}
 	}
 	return names
+}
+
+// ClusterOf is the cluster of the copy's environment.
+func (s *Store) ClusterOf(name string) (clusterARN string, ok bool) {
+	s.mu.Lock()
+	defer s.mu.Unlock()
+	e, ok := s.copied.environments[name]
+	return e.Cluster, ok
 }

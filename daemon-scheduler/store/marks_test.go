@@ -1,0 +1,93 @@
+package store
+
+import (
+	"context"
+	"sync"
+	"testing"
+
+	"github.com/stretchr/testify/assert"
+	"github.com/stretchr/testify/require"
+
+	"github.com/blox/blox/daemon-scheduler/environment"
+	"github.com/blox/blox/internal/testenv"
+)
+
+func mark(attribute string) environment.Mark {
+	return environment.Mark{Attribute: attribute, Instance: "arn:i/prod/1", Cluster: "arn:cluster/prod", State: environment.MarkOpen}
+}
+
+func TestMarksAreGuardedAndCopied(t *testing.T) {
+	client := testenv.Etcd(t)
+	s := running(t, client)
+	term, _ := lead(t, s, "one")
+	odd := mark(`a/b\c%2F.d`)
+	assert.False(t, s.Attests(odd.Cluster))
+	revision, err := s.Mark(t.Context(), term, []environment.Mark{odd}, nil)
+	require.NoError(t, err)
+	odd.Revision = revision
+	_, held := s.Attested(odd.Cluster)
+	assert.Equal(t, []environment.Mark{odd}, held, "own writes are seen at once")
+	assert.True(t, s.Attests(odd.Cluster))
+	assert.Equal(t, []string{odd.Cluster}, s.Marked())
+	_, held = running(t, client).Attested(odd.Cluster)
+	assert.Equal(t, []environment.Mark{odd}, held, "it is read as it was written")
+
+	_, err = s.Mark(t.Context(), term, []environment.Mark{mark(odd.Attribute)}, nil)
+	assert.ErrorIs(t, err, environment.ErrConflict)
+	_, err = s.Mark(t.Context(), environment.Term{Key: term.Key, Revision: term.Revision + 1}, []environment.Mark{odd}, nil)
+	assert.ErrorIs(t, err, environment.ErrDeposed)
+	_, err = s.Mark(t.Context(), term, make([]environment.Mark, MostLaunches+1), nil)
+	assert.Error(t, err)
+	_, err = s.Mark(t.Context(), term, nil, []environment.Mark{odd})
+	require.NoError(t, err)
+	assert.False(t, s.Attests(odd.Cluster))
+	assert.Empty(t, s.Marked())
+}
+
+// What others write and drop is followed, and told with its cluster; what cannot be read is left out.
+func TestMarksOfOthersAreFollowed(t *testing.T) {
+	client := testenv.Etcd(t)
+	s := New(client, testenv.Logger(t))
+	marked := make(chan string, 100)
+	ctx, cancel := context.WithCancel(t.Context())
+	var group sync.WaitGroup
+	defer group.Wait()
+	defer cancel()
+	group.Go(func() {
+		assert.NoError(t, s.Run(ctx, func(string) {}, func(clusterARN string) { marked <- clusterARN }))
+	})
+	testenv.Eventually(t, s.Synced)
+	for _, broken := range []string{"x/arn:i/2", "x", "%/arn:i/2"} {
+		_, err := client.Put(ctx, "ecs/readiness/"+broken, `{"State":"set"}`)
+		require.NoError(t, err)
+	}
+	_, err := client.Put(ctx, "ecs/readiness/x/arn:i/1", `{"Cluster":"arn:cluster/a","State":"set"}`)
+	require.NoError(t, err)
+	assert.Equal(t, "arn:cluster/a", <-marked)
+	_, held := s.Attested("arn:cluster/a")
+	require.Len(t, held, 1)
+	assert.Equal(t, environment.MarkKey{Attribute: "x", Instance: "arn:i/1"}, held[0].Key())
+	_, err = client.Delete(ctx, "ecs/readiness/x/arn:i/1")
+	require.NoError(t, err)
+	assert.Equal(t, "arn:cluster/a", <-marked)
+	assert.False(t, s.Attests("arn:cluster/a"))
+}
+
+func TestWhoNamesAnAttributeIsKnown(t *testing.T) {
+	s := running(t, testenv.Etcd(t))
+	e := env("logs")
+	e.Revisions = []environment.Revision{{Number: 1, Spec: environment.Spec{TaskDefinition: e.DesiredTaskDefinition, ReadinessAttribute: "ready"}}}
+	require.NoError(t, s.Create(t.Context(), env("metrics")))
+	require.NoError(t, s.Create(t.Context(), e))
+	testenv.Eventually(t, func() bool { return s.Attests(e.Cluster) })
+	named, _ := s.Attested(e.Cluster)
+	require.Len(t, named, 1)
+	assert.Equal(t, "logs", named[0].Name)
+	of, ok := s.ClusterOf("logs")
+	assert.True(t, ok)
+	assert.Equal(t, e.Cluster, of)
+	require.NoError(t, s.Delete(t.Context(), "logs"))
+	testenv.Eventually(t, func() bool { return !s.Attests(e.Cluster) })
+	_, ok = s.ClusterOf("logs")
+	assert.False(t, ok)
+}
