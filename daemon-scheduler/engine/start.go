@@ -25,7 +25,7 @@ var (
 	errNoLease = errors.New("the lease has no time left")
 )
 
-// start carries out starts, all of one deployment, ten instances a call.
+// start carries out starts, ten instances a call. They are of one deployment, or of two while one of them is a canary.
 func (w *work) start(ctx context.Context, starts []planner.Action) error {
 	if len(starts) == 0 {
 		return nil
@@ -35,13 +35,19 @@ func (w *work) start(ctx context.Context, starts []planner.Action) error {
 	}
 	var calls errgroup.Group
 	calls.SetLimit(atOnce)
-	for ten := range slices.Chunk(starts[:min(len(starts), atMost)], batch) {
-		calls.Go(func() error { return w.startBatch(ctx, ten) })
+	of := map[string][]planner.Action{}
+	for _, a := range starts[:min(len(starts), atMost)] {
+		of[a.Launch.Deployment] = append(of[a.Launch.Deployment], a)
+	}
+	for _, starts := range of {
+		for ten := range slices.Chunk(starts, batch) {
+			calls.Go(func() error { return w.startBatch(ctx, ten) })
+		}
 	}
 	return calls.Wait()
 }
 
-// startBatch announces the launches, calls StartTask, and writes down what became of them. StartTask cannot be
+// startBatch, of one deployment, announces the launches, calls StartTask, and writes down what became of them. StartTask cannot be
 // repeated safely, so whatever leaves its outcome open leaves the launches open: the planner has them settled later.
 func (w *work) startBatch(ctx context.Context, starts []planner.Action) error {
 	if err := w.Changes.Wait(ctx); err != nil {

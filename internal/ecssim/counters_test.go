@@ -37,6 +37,29 @@ func TestPeaksAndViolations(t *testing.T) {
 	assert.Empty(t, w.Counters().Violations)
 }
 
+func TestFewestRunningAndMostDoubled(t *testing.T) {
+	w := newWorld(t, Config{StopDelay: 1 << 40})
+	w.RegisterTaskDefinition("agent")
+	instances := w.AddInstances("default", 3)
+	first := w.start("agent", "old", instances...)
+	assert.Zero(t, w.Counters().FewestRunning["agent"], "there was a beginning")
+	w.ResetCounters()
+	assert.Equal(t, 3, w.Counters().FewestRunning["agent"])
+	second := w.start("agent", "new", instances[0], instances[1])
+	require.NoError(t, w.KillTask(first[0], 0)) // beside another one
+	assert.Equal(t, 3, w.Counters().FewestRunning["agent"])
+	assert.Equal(t, 2, w.Counters().MostDoubled["agent"])
+	require.NoError(t, w.KillTask(second[0], 0))
+	_, err := w.ecs.StopTask(w.ctx, &ecs.StopTaskInput{Task: &first[2]})
+	require.NoError(t, err)
+	assert.Equal(t, 1, w.Counters().FewestRunning["agent"], "a task that is told to stop does not count")
+	w.start("agent", "new", instances[0])
+	assert.Equal(t, 1, w.Counters().FewestRunning["agent"], "the worst moment is kept")
+	w.ResetCounters()
+	assert.Equal(t, 2, w.Counters().FewestRunning["agent"])
+	assert.Equal(t, 1, w.Counters().MostDoubled["agent"])
+}
+
 func TestTasksWithoutStartedByAreNoViolation(t *testing.T) {
 	w := newWorld(t, Config{})
 	w.RegisterTaskDefinition("web")

@@ -35,6 +35,7 @@ type instance struct {
 	versions         versionInfo
 	running, pending int              // its live tasks
 	live             map[live]int     // the same by who started them and of what
+	up               map[string]int   // by family, those that run and are to go on running
 	tasks            map[*task]bool   // those not STOPPED
 	parked           map[*task]func() // what its tasks do once the agent is connected again
 	nextPort         int              // the next dynamic host port
@@ -109,7 +110,7 @@ func (s *Sim) register(c *cluster, r registration) *instance {
 	i := &instance{
 		seq: s.seq(), id: id, arn: s.arn(arn.ContainerInstance, c.name, id), cluster: c, ec2ID: r.ec2ID, status: statusActive, connected: true,
 		registered: r.capacity, registeredAt: now(), tags: r.tags, versions: r.versions,
-		live: map[live]int{}, tasks: map[*task]bool{}, parked: map[*task]func(){}, nextPort: 32768,
+		live: map[live]int{}, up: map[string]int{}, tasks: map[*task]bool{}, parked: map[*task]func(){}, nextPort: 32768,
 	}
 	if i.ec2ID == "" {
 		i.ec2ID = "i-0" + strings.ReplaceAll(uuid.NewString(), "-", "")[:16]

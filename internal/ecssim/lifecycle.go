@@ -168,5 +168,6 @@ func (s *Sim) stopped(t *task, code, reason string, exitCode *int) {
 func (s *Sim) taskChanged(t *task) {
 	t.version++
 	t.updatedAt = now()
+	s.countRunning(t)
 	s.emit("ECS Task State Change", t.arn, taskDetail{shapeTask[iso](t, false), iso(t.updatedAt)})
 }

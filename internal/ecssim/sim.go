@@ -84,6 +84,8 @@ type Sim struct {
 	faults      Faults
 	dice        dice
 	counters    counters
+	running     map[string]int  // by family: instances on which a task of it runs and is to go on
+	doubled     map[string]int  // by family: instances with two live tasks of it or more
 	down        map[string]bool // by service
 	held        []func()        // events that wait to be overtaken
 }
@@ -104,6 +106,8 @@ func New(cfg Config) *Sim {
 		faults:      cfg.Faults.clone(),
 		dice:        newDice(cfg.Seed),
 		counters:    newCounters(),
+		running:     map[string]int{},
+		doubled:     map[string]int{},
 		down:        map[string]bool{},
 	}
 	s.control = s.controlAPI()

@@ -47,6 +47,7 @@ type task struct {
 	listedAt                  time.Time // when it last moved between the lists of running and stopped tasks
 	stopCode, stoppedReason   string
 	tags                      []tag
+	counted                   bool // among those that run and are to go on running
 }
 
 type container struct {
