@@ -2,6 +2,7 @@ package planner
 
 import (
 	"cmp"
+	"slices"
 
 	"github.com/blox/blox/daemon-scheduler/environment"
 )
@@ -64,26 +65,28 @@ func (p *planning) unable(at *site) {
 func (p *planning) retire(at *site) (holds bool) {
 	own, outdated := p.own(at)
 	stopped := p.stopAll(at.ARN, own)
-	running := false
-	for _, task := range outdated {
-		running = running || task.Running() && !p.askedToStop(task)
-	}
+	running := slices.IndexFunc(outdated, p.runs)
 	switch {
 	case len(outdated) == 0:
 		return stopped
 	case !p.Fresh:
 		return true
-	case at.lives && at.kept.Running(), !running:
+	case running >= 0 && p.room.startFirst && p.unproven(at):
+		p.wait(at.ARN, "its new task has not run for long enough to stop the earlier one")
+		p.untilProven()
+		return stopped
+	case at.lives && p.runs(at.kept), running < 0:
 		now := p.stopAll(at.ARN, outdated)
 		if !at.lives && !now {
 			p.wait(at.ARN, "its earlier task has not stopped yet")
 		}
 		return !at.lives || stopped || now
-	case at.lives || at.launch.State == environment.Open:
-		if !p.room.startFirst { // two of one environment live only where that is asked for
-			p.stopAll(at.ARN, outdated)
-			return true
+	case len(outdated) > 1: // one that runs is enough until its turn comes
+		if !p.stopAll(at.ARN, slices.Delete(slices.Clone(outdated), running, running+1)) {
+			p.wait(at.ARN, "one of its earlier tasks has not stopped yet")
 		}
+		return true
+	case at.lives || at.launch.State == environment.Open: // what was begun beside the task that runs may yet run, or end
 		return stopped
 	}
 	return !p.replace(at, outdated) || stopped
@@ -165,6 +168,8 @@ func (p *planning) again(at *site) {
 	case p.backsOff(at):
 		p.wait(launch.Instance, "backing off after a failure: "+launch.Reason)
 		p.until(launch.NextTry)
+	case launch.Reason == "": // nobody refused it: its answer was lost, and ECS knows nothing of it
+		p.start(at, launch.Attempts, "another try")
 	default:
 		p.start(at, launch.Attempts+1, "another try")
 	}
@@ -248,7 +253,6 @@ func (p *planning) start(at *site, attempts int, reason string) {
 	}
 	if last.Deployment == at.target.ID && at.launched {
 		next.Reason, next.Detail = last.Reason, last.Detail // it stays failed until it has its task
-		next.Vacant = last.Vacant && p.byARN[last.Task].StartedAt.IsZero()
 	}
 	p.do(Action{Kind: Start, Instance: at.ARN, Launch: next, Reason: reason})
 }

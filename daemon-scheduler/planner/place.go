@@ -1,6 +1,7 @@
 package planner
 
 import (
+	"cmp"
 	"maps"
 	"slices"
 
@@ -122,7 +123,7 @@ func (s State) underWay() bool {
 // ideally is s after the plan was carried out and everything went well.
 func (s State) ideally(plan Plan) State {
 	s.Environment, _ = s.Environment.Observe(plan.Deployment, plan.Progress, s.Now)
-	stopped := map[string]bool{}
+	stopped := map[string]string{} // reasons, by task
 	for _, a := range plan.Actions {
 		switch a.Kind {
 		case Start:
@@ -130,10 +131,10 @@ func (s State) ideally(plan Plan) State {
 			s.Launches[a.Instance] = Started(a.Launch, task)
 			s.Tasks = append(s.Tasks, environment.Task{
 				ARN: task, Instance: a.Instance, StartedBy: a.Launch.Deployment, LastStatus: "PENDING", DesiredStatus: "RUNNING",
-				CreatedAt: s.Now, StartedAt: s.Now,
+				CreatedAt: s.Now, StartedAt: s.Now.Add(-mostProof),
 			})
 		case Stop:
-			stopped[a.Task] = true
+			stopped[a.Task] = a.Reason
 		case Check:
 			s.Launches[a.Instance] = Settle(a.Launch, nil, s.Now)
 		case Note:
@@ -145,8 +146,9 @@ func (s State) ideally(plan Plan) State {
 	for i, t := range s.Tasks {
 		switch {
 		case !t.Live():
-		case t.Stopping() || stopped[t.ARN]:
+		case t.Stopping() || stopped[t.ARN] != "":
 			s.Tasks[i].LastStatus, s.Tasks[i].DesiredStatus, s.Tasks[i].StoppedAt = "STOPPED", "STOPPED", s.Now
+			s.Tasks[i].StoppedReason = cmp.Or(t.StoppedReason, stopped[t.ARN])
 		default:
 			s.Tasks[i].LastStatus = "RUNNING"
 		}

@@ -53,7 +53,7 @@ func TestPlace(t *testing.T) {
 
 func TestForesee(t *testing.T) {
 	waiting := launch(environment.Failed, time.Minute, because("AGENT", time.Minute))
-	waiting.Instance = "i4"
+	waiting.Instance, waiting.Vacant = "i4", true
 	s := row{
 		instances: []environment.Instance{active("i1"), active("i2"), active("i3"), active("i4")},
 		tasks: []environment.Task{
@@ -67,10 +67,10 @@ func TestForesee(t *testing.T) {
 		got = append(got, fmt.Sprintf("%d %s %s%s: %s", step.Wave, step.Action, step.Instance, step.Task, step.Reason))
 	}
 	assert.Equal(t, []string{
-		"1 stop i1t1: blox: earlier deployment of environment logs",
 		"1 start i3: no task of the deployment",
-		"2 start i1: no task of the deployment",
-		"3 wait i4: backing off after a failure: AGENT",
+		"2 stop i1t1: blox: earlier deployment of environment logs",
+		"3 start i1: no task of the deployment",
+		"4 wait i4: backing off after a failure: AGENT",
 	}, got)
 	assert.Len(t, s.Tasks, before, "the present is not changed")
 	assert.Len(t, s.Launches, 2)

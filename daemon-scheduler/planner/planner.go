@@ -110,10 +110,9 @@ func plan(s State) (*planning, []*site) {
 			continue
 		}
 		p.byARN[task.ARN] = task
-		if !task.Live() && task.StoppedAt.After(p.lastStopped[task.Instance]) {
-			p.lastStopped[task.Instance] = task.StoppedAt
-		}
-		if task.Live() {
+		if !task.Live() {
+			p.lose(task)
+		} else {
 			p.onInstance[task.Instance] = append(p.onInstance[task.Instance], task)
 			p.plan.InUse[task.StartedBy] = true
 		}
@@ -149,11 +148,13 @@ func plan(s State) (*planning, []*site) {
 func newPlanning(s State) *planning {
 	p := &planning{
 		State: s, onInstance: map[string][]environment.Task{}, byARN: map[string]environment.Task{},
-		lastStopped: map[string]time.Time{}, company: map[string]int{}, firstDaemon: map[string]int{},
+		lost: map[string]bool{}, company: map[string]int{}, firstDaemon: map[string]int{},
 	}
 	p.plan.InUse = map[string]bool{}
 	p.current, p.deployed = s.Environment.Current()
 	p.plan.Deployment = p.current.ID
+	p.begin()
+	p.countFailures()
 	return p
 }
 
@@ -182,9 +183,9 @@ type planning struct {
 	deployed   bool // whether there is a current deployment
 	onInstance map[string][]environment.Task
 	byARN      map[string]environment.Task // the environment's, dead ones too
-	// By instance: when the environment's last task there stopped, how many live tasks are of no environment, and the
+	// By instance: whether a running task of the environment was lost there, how many live tasks are of no environment, and the
 	// lowest drain order of other environments' live tasks.
-	lastStopped map[string]time.Time
+	lost        map[string]bool
 	company     map[string]int
 	firstDaemon map[string]int
 
@@ -194,6 +195,14 @@ type planning struct {
 
 	previous environment.Deployment // what instances keep that a canary is not for; without an id, nothing
 	canary   bool                   // whether the current deployment waits for its promotion
+
+	since   time.Time       // when the rollout began, with those that it has taken the place of
+	unended map[string]bool // the deployments since then
+	first   bool            // whether no other was completed before
+
+	proven   time.Time // when the first of the new tasks is that is not yet; zero when all are
+	failures int       // of the current deployment
+	failure  string    // one of them; may be empty
 
 	desired, running, settled int // instances: able to run the task, with it RUNNING, and with it RUNNING or failed
 	room                      room

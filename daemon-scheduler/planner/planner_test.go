@@ -448,7 +448,8 @@ func TestAttemptsAreCounted(t *testing.T) {
 	attempts := func(r row) int { return Make(r.state()).Actions[0].Launch.Attempts }
 	dead := task("t1", current, "STOPPED")
 	assert.Equal(t, 1, attempts(row{}))
-	assert.Equal(t, 5, attempts(row{launches: []environment.Launch{launch(environment.Failed, time.Minute, attempt(4))}}))
+	assert.Equal(t, 5, attempts(row{launches: []environment.Launch{launch(environment.Failed, time.Minute, attempt(4), because("AGENT", -time.Second))}}))
+	assert.Equal(t, 4, attempts(row{launches: []environment.Launch{launch(environment.Failed, time.Minute, attempt(4))}}), "ECS knows nothing of it")
 	assert.Equal(t, 1, attempts(row{launches: []environment.Launch{launch(environment.Failed, time.Minute, of(earlier), attempt(4))}}))
 	assert.Equal(t, 2, attempts(row{
 		launches: []environment.Launch{launch(environment.Started, time.Minute, named("t1"))},

@@ -162,7 +162,7 @@ func (w *world) calm(seed uint64) {
 		for arn, task := range w.tasks {
 			if task.Stopping() {
 				w.die(arn)
-			} else if task.Live() {
+			} else if task.LastStatus == "PENDING" {
 				task.LastStatus, task.StartedAt = "RUNNING", w.state.Now
 				w.tasks[arn] = task
 			}

@@ -5,6 +5,8 @@ import (
 	"fmt"
 	"maps"
 	"slices"
+	"strings"
+	"time"
 
 	"github.com/blox/blox/daemon-scheduler/environment"
 )
@@ -13,7 +15,7 @@ import (
 type room struct {
 	startFirst bool // the new task is started beside the old one, which stops when the new one runs
 	left       int  // instances that may lose their running task or, with startFirst, get a second one
-	most       int  // of all
+	why        string
 }
 
 // aim says what each instance is to run: the current deployment; but while that is a canary, for all other instances what
@@ -86,27 +88,92 @@ func (p *planning) pick(canary environment.Canary, sites []*site) map[string]boo
 	return picked
 }
 
-// lacks tells whether the instance counts among those that are without a running task because of the rollout: where the
-// current one has taken an earlier task away, or one was lost since the rollout began. An instance that had none before
-// holds nothing up.
-func (p *planning) lacks(at *site) bool {
-	touched := at.launched && at.target.ID != "" && p.of(at.target, at.launch.Deployment) && !at.launch.Vacant
-	switch {
-	case !at.matches || at.Status != "ACTIVE" || at.target.ID == "":
-		return false
-	case !at.AgentConnected:
-		return touched // nobody knows how its task does
-	case at.up:
-		return false
-	case touched:
-		return true
-	}
-	for _, task := range p.onInstance[at.ARN] {
-		if task.Stopping() || p.askedToStop(task) {
-			return true
+// begin finds out since when the rollout disturbs instances: what a deployment has begun that was stopped or has failed, the
+// one that takes its place goes on with.
+func (p *planning) begin() {
+	p.unended = map[string]bool{p.current.ID: true}
+	p.since = p.current.StartTime
+	p.first = true
+	for _, d := range p.Environment.History() {
+		if d.Rollout() == environment.RolledOut {
+			p.first = d.ID == p.current.ID
+			break
+		}
+		p.unended[d.ID] = true
+		if d.StartTime.Before(p.since) {
+			p.since = d.StartTime
 		}
 	}
-	return p.lastStopped[at.ARN].After(at.target.StartTime)
+}
+
+// skew is by how much the clocks of ECS and of those who create deployments may differ.
+const skew = 5 * time.Minute
+
+// lose notes that a running task has ended, where that is to count: the rollout has stopped it and tried nothing in its place
+// yet, or it was lost since the current deployment began.
+func (p *planning) lose(task environment.Task) {
+	last, launched := p.Launches[task.Instance]
+	ours := strings.HasPrefix(task.StoppedReason, EarlierDeployment) && task.StoppedAt.After(p.since.Add(-skew)) &&
+		(!launched || last.Deployment == task.StartedBy)
+	if !task.StartedAt.IsZero() && (ours || task.StoppedAt.After(p.current.StartTime)) {
+		p.lost[task.Instance] = true
+	}
+}
+
+// lacks tells whether the instance counts among those that are without a running task because of the rollout: where it has
+// taken an earlier task away, or one was lost since it began. An instance that had none before holds nothing up.
+func (p *planning) lacks(at *site) bool {
+	if !at.matches || at.Status != "ACTIVE" || at.target.ID == "" || at.yields {
+		return false
+	}
+	last, seen := p.byARN[at.launch.Task]
+	had := at.launched && (!at.launch.Vacant || !last.StartedAt.IsZero())
+	announced := at.launch.NotAfter.Add(-environment.LaunchWindow)
+	touched := had && (p.unended[at.launch.Deployment] || announced.After(p.since)) // what a canary is not for goes back meanwhile
+	switch {
+	case !at.AgentConnected && touched:
+		return true // nobody knows how its task does
+	case at.up:
+		return touched && !at.launch.Vacant && p.unproven(at) && !slices.ContainsFunc(at.others, p.runs)
+	case touched, had && at.launch.State == environment.Started && !seen, p.lost[at.ARN]:
+		return true
+	}
+	return slices.ContainsFunc(p.onInstance[at.ARN], func(t environment.Task) bool {
+		return t.LastStatus != "PENDING" && (t.Stopping() || p.askedToStop(t))
+	})
+}
+
+// A new task has to run for so long before the next instance may lose its own, or its own instance the one beside it: without
+// that, tasks that die soon after they began to run would take all others with them. It doubles with every failure.
+const (
+	firstProof = time.Second
+	mostProof  = time.Minute
+)
+
+// unproven tells whether the instance's task, which the current rollout has started, has not run for long enough yet.
+func (p *planning) unproven(at *site) bool {
+	since := at.kept.StartedAt
+	if p.current.Status == environment.Completed || !at.lives || !p.runs(at.kept) || since.IsZero() || at.launch.Task != at.kept.ARN || at.launch.Deployment != p.current.ID {
+		return false
+	}
+	if since.After(p.Now) { // by ECS's clock
+		since = at.launch.NotAfter.Add(-environment.LaunchWindow)
+	}
+	due := since.Add(min(firstProof<<min(p.failures, 10), mostProof))
+	if !p.Now.Before(due) {
+		return false
+	}
+	if p.proven.IsZero() || due.Before(p.proven) {
+		p.proven = due
+	}
+	return true
+}
+
+// untilProven has a look taken when the first task is proven that is not yet.
+func (p *planning) untilProven() {
+	if !p.proven.IsZero() {
+		p.until(p.proven)
+	}
 }
 
 // measure says how many instances may be changed beside those that are being changed.
@@ -124,17 +191,24 @@ func (p *planning) measure(sites []*site) room {
 		}
 	}
 	rules := p.spec.DeploymentConfiguration
-	if most := rules.MayDouble(desired); most > 0 {
-		return room{startFirst: true, left: most - doubled, most: most}
+	lack, double := rules.MayLack(desired), rules.MayDouble(desired)
+	may := room{startFirst: double > 0, left: lack - lacking, why: fmt.Sprintf("%d instances may be without a running task", lack)}
+	if may.startFirst && may.left > 0 { // else tasks that die after they ran would take the old ones with them
+		may.left, may.why = double-doubled, fmt.Sprintf("%d instances may have two tasks", double)
 	}
-	most := rules.MayLack(desired)
-	return room{left: most - lacking, most: most}
+	return may
 }
 
-// doubles tells whether the instance has, or may be getting, a second task beside a running one of before.
+// doubles tells whether the instance has, or may be getting, a second live task.
 func (p *planning) doubles(at *site) bool {
-	starting := at.launched && at.launch.State == environment.Open || at.lives
-	return starting && slices.ContainsFunc(at.others, func(t environment.Task) bool { return !p.of(at.target, t.StartedBy) })
+	live := p.onInstance[at.ARN]
+	_, seen := p.byARN[at.launch.Task]
+	coming := at.launched && (at.launch.State == environment.Open ||
+		at.launch.State == environment.Started && !seen && p.known(at.launch.Deployment))
+	if coming && !slices.ContainsFunc(live, func(t environment.Task) bool { return t.StartedBy == at.launch.Deployment }) {
+		return len(live) > 0
+	}
+	return len(live) > 1
 }
 
 // take reserves room for one more instance, if there is some.
@@ -146,21 +220,20 @@ func (p *planning) take() bool {
 	return true
 }
 
-// replace deals with an instance whose live tasks are all of earlier deployments, one of them running. It is true when its
-// new task may be started now, beside them.
-func (p *planning) replace(at *site, outdated []environment.Task) (start bool) {
+// replace deals with an instance whose one live task, which runs, is of an earlier deployment. It is true when there is
+// nothing to be stopped before what follows.
+func (p *planning) replace(at *site, outdated []environment.Task) bool {
 	switch {
-	case p.backsOff(at) && !p.better(at.launch): // which takes no room
+	case p.doubles(at), p.backsOff(at) && !p.better(at.launch): // which take no more room
 		return true
-	case p.room.startFirst && p.take():
-		return true
-	case p.room.startFirst:
-		p.wait(at.ARN, fmt.Sprintf("its turn has not come: %d instances may have two tasks", p.room.most))
 	case !p.take():
-		p.wait(at.ARN, fmt.Sprintf("its turn has not come: %d instances may be without a running task", p.room.most))
-	default:
-		p.stopAll(at.ARN, outdated)
+		p.wait(at.ARN, "its turn has not come: "+p.room.why)
+		p.untilProven()
+		return false
+	case p.room.startFirst:
+		return true
 	}
+	p.stopAll(at.ARN, outdated)
 	return false
 }
 
@@ -171,36 +244,39 @@ func (p *planning) judge() {
 	if !p.deployed || !p.Fresh || p.held != "" || p.current.Rollout() != environment.InRollout || p.current.RollbackOf != "" {
 		return
 	}
-	failures, first := 0, ""
-	for _, arn := range slices.Sorted(maps.Keys(p.Launches)) {
-		l := p.Launches[arn]
-		if l.Deployment != p.current.ID || l.Vacant {
-			continue
-		}
-		if n := failed(l); n > 0 {
-			failures += n
-			if first == "" && l.Reason != "" {
-				first = l.Reason + " on " + arn
-				if l.Detail != "" {
-					first += ": " + l.Detail
-				}
-			}
-		}
-	}
-	failures = max(failures, p.current.FailedTasks)
-	p.plan.Progress.FailedTasks = failures
-	if most := breaker.MayFail(max(p.desired, 1)); breaker.Enable && failures >= most {
-		p.plan.Fail = fmt.Sprintf("%d starts and tasks failed, of which %d are allowed", failures, most-1)
-		if first != "" {
-			p.plan.Fail += "; " + first
+	p.plan.Progress.FailedTasks = p.failures
+	if most := breaker.MayFail(max(p.desired, 1)); breaker.Enable && p.failures >= most {
+		p.plan.Fail = fmt.Sprintf("%d starts and tasks failed, of which %d are allowed", p.failures, most-1)
+		if p.failure != "" {
+			p.plan.Fail += "; " + p.failure
 		}
 		p.plan.Actions = slices.DeleteFunc(p.plan.Actions, func(a Action) bool { return a.Kind == Start || a.Kind == Stop })
 	}
 }
 
-// failed is how many tries of the launch's deployment have failed on its instance.
+// countFailures counts the starts and tasks of the deployment that have failed, but for those on instances that had none before.
+func (p *planning) countFailures() {
+	for _, arn := range slices.Sorted(maps.Keys(p.Launches)) {
+		l := p.Launches[arn]
+		n := failed(l)
+		if l.Deployment != p.current.ID || l.Vacant && !p.first || n == 0 {
+			continue
+		}
+		p.failures += n
+		if p.failure == "" && l.Reason != "" {
+			p.failure = l.Reason + " on " + arn
+			if l.Detail != "" {
+				p.failure += ": " + l.Detail
+			}
+		}
+	}
+	p.failures = max(p.failures, p.current.FailedTasks)
+}
+
+// failed is how many tries of the launch's deployment have failed on its instance. One that ECS never answered, and knows
+// nothing of, has not.
 func failed(l environment.Launch) int {
-	if l.State == environment.Failed {
+	if l.State == environment.Failed && l.Reason != "" {
 		return l.Attempts
 	}
 	return max(l.Attempts-1, 0)

@@ -74,7 +74,10 @@ func (f *fleet) run(arn string) {
 
 func (f *fleet) die(arn string) {
 	task := f.tasks[arn]
-	task.LastStatus, task.DesiredStatus, task.StoppedAt, task.StoppedReason = "STOPPED", "STOPPED", f.state.Now, "it crashed"
+	if !task.Stopping() {
+		task.StoppedReason = "it crashed"
+	}
+	task.LastStatus, task.DesiredStatus, task.StoppedAt = "STOPPED", "STOPPED", f.state.Now
 	f.tasks[arn] = task
 }
 
@@ -124,8 +127,8 @@ func (f *fleet) step() Plan {
 func (f *fleet) do(a Action) {
 	switch a.Kind {
 	case Stop:
-		if task := f.tasks[a.Task]; task.Live() {
-			task.DesiredStatus = "STOPPED"
+		if task := f.tasks[a.Task]; task.Live() && !task.Stopping() {
+			task.DesiredStatus, task.StoppedReason = "STOPPED", a.Reason
 			f.tasks[a.Task] = task
 		}
 		f.state.Asked[a.Task] = f.state.Now

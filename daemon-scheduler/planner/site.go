@@ -42,12 +42,12 @@ func (p *planning) survey() []*site {
 	for _, at := range sites {
 		at.kept, at.lives, at.others = p.sort(at.ARN, at.target)
 		for _, task := range p.onInstance[at.ARN] {
-			at.up = at.up || task.Running() && !p.askedToStop(task)
+			at.up = at.up || p.runs(task)
 		}
-		at.lacks = p.lacks(at)
 		at.alone = !p.inCompany(at.ARN)
 		at.yields = at.able && p.givenUp(at)
 		at.able = at.able && !at.yields
+		at.lacks = p.lacks(at)
 	}
 	p.room = p.measure(sites)
 	return sites
@@ -81,6 +81,9 @@ func (p *planning) own(at *site) (own, outdated []environment.Task) {
 	}
 	return own, outdated
 }
+
+// runs tells whether the task runs and, as far as is known, goes on running.
+func (p *planning) runs(task environment.Task) bool { return task.Running() && !p.askedToStop(task) }
 
 // askedToStop tells whether StopTask was called for the task so lately that the copy may not show it yet.
 func (p *planning) askedToStop(task environment.Task) bool {

@@ -1,0 +1,377 @@
+package planner
+
+import (
+	"fmt"
+	"maps"
+	"math/rand/v2"
+	"slices"
+	"strings"
+	"testing"
+	"time"
+
+	"github.com/stretchr/testify/require"
+
+	"github.com/blox/blox/daemon-scheduler/environment"
+	"github.com/blox/blox/daemon-scheduler/query"
+	"github.com/blox/blox/internal/testenv"
+)
+
+// unrest is a fleet in which instances come, go and lose their agents, tasks die, copies lag, answers of StartTask are lost,
+// leaders die, and users change their minds.
+type unrest struct {
+	*fleet
+	seed    uint64
+	robbed  map[string]bool // instances whose running task a rollout has stopped, and that have had none since
+	serial  int
+	refuses bool // whether starts fail and deployments are bad now and then
+	story   []string
+}
+
+func newUnrest(t *testing.T, seed uint64) *unrest {
+	u := &unrest{fleet: &fleet{Rand: rand.New(rand.NewPCG(seed, 3))}, seed: seed, robbed: map[string]bool{}, refuses: true}
+	f := newFleet(t, seed, 12+int(seed%13), u.spec())
+	f.Rand = u.Rand
+	u.fleet = f
+	broken := map[string]int{} // by deployment: 0 undecided, 1 good, 2 never runs, 3 dies after it ran
+	f.bad = func(deployment, instance string) bool {
+		if !u.refuses || deployment == earlier {
+			return false
+		}
+		if broken[deployment] == 0 {
+			broken[deployment] = 1 + f.IntN(6)
+		}
+		task := f.liveOf(deployment, instance)
+		switch broken[deployment] {
+		case 2:
+			return true
+		case 3:
+			return task.LastStatus == "RUNNING" && f.IntN(3) == 0
+		}
+		return false
+	}
+	return u
+}
+
+func (f *fleet) liveOf(deployment, instance string) environment.Task {
+	for _, task := range f.tasks {
+		if task.Live() && task.StartedBy == deployment && task.Instance == instance {
+			return task
+		}
+	}
+	return environment.Task{}
+}
+
+// spec has rules of deployment drawn at random.
+func (u *unrest) spec() environment.Spec {
+	u.serial++
+	spec := environment.Spec{TaskDefinition: fmt.Sprintf("arn:td:%d", 2+u.serial)}
+	least := []int{0, 50, 75, 90, 100}[u.IntN(5)]
+	most := []int{100, 100, 101, 125, 150, 200}[u.IntN(6)]
+	c := percent(least, most)
+	if u.IntN(3) == 0 {
+		c.CircuitBreaker = environment.CircuitBreaker{Enable: true, Rollback: u.IntN(2) == 0, Threshold: 1 + u.IntN(8)}
+	}
+	switch u.IntN(6) {
+	case 0:
+		c.Canary = &environment.Canary{Percent: 10 + u.IntN(60)}
+	case 1:
+		c.Canary = &environment.Canary{Query: "attribute:zone == b"}
+	}
+	if u.IntN(5) == 0 {
+		c.BakeTimeInMinutes = 1
+	}
+	spec.DeploymentConfiguration = c
+	return spec
+}
+
+func (u *unrest) id() string {
+	u.serial++
+	return fmt.Sprintf("%08d-3333-4333-8333-333333333333", u.serial)
+}
+
+func (u *unrest) tell(format string, args ...any) {
+	u.story = append(u.story, u.state.Now.Format("04:05 ")+fmt.Sprintf(format, args...))
+}
+
+// decide has the user do something.
+func (u *unrest) decide() {
+	e, now := u.state.Environment, u.state.Now
+	d, inProgress := e.InProgress()
+	var next environment.Environment
+	var err error
+	what := u.IntN(7)
+	switch what {
+	case 0:
+		token, id := u.id(), u.id()
+		if next, err = e.Update(u.spec(), e.Token, token, now); err == nil {
+			next, err = next.Deploy(id, token, now)
+		}
+	case 1:
+		next, err = e.Rollback(u.id(), now)
+	case 2:
+		next, err = e.Promote(d.ID)
+	case 3:
+		next, err = e.Pause()
+	case 4:
+		next, err = e.Resume()
+	default:
+		kind := environment.StopRollback
+		if what == 5 {
+			kind = environment.StopAbort
+		}
+		if !inProgress {
+			return
+		}
+		next, err = e.Stop(d.ID, kind, u.id(), now)
+	}
+	if err == nil {
+		u.state.Environment = next
+		c, _ := next.Current()
+		rules := next.Of(c).Spec.DeploymentConfiguration
+		u.tell("user %d: now %s least %d most %d canary %v", what, c.ID[:8], rules.MinimumHealthy(), rules.Maximum(), rules.Canary)
+	}
+}
+
+// disturb has something happen to the fleet.
+func (u *unrest) disturb() {
+	pick := func() *environment.Instance { return &u.state.Instances[u.IntN(len(u.state.Instances))] }
+	switch u.IntN(12) {
+	case 0:
+		u.serial++
+		arn := fmt.Sprintf("h%03d", u.serial)
+		u.tell("%s joins", arn)
+		u.state.Instances = append(u.state.Instances, environment.Instance{
+			ARN: arn, Status: "ACTIVE", AgentConnected: true, Attributes: query.Map{"zone": string(rune('a' + u.serial%3))},
+		})
+	case 1:
+		if len(u.state.Instances) < 8 {
+			return
+		}
+		i := u.IntN(len(u.state.Instances))
+		left := u.state.Instances[i].ARN
+		u.tell("%s leaves", left)
+		u.state.Instances = slices.Delete(slices.Clone(u.state.Instances), i, i+1)
+		delete(u.robbed, left)
+		for arn, task := range u.tasks {
+			if task.Instance == left && task.Live() {
+				u.die(arn)
+			}
+		}
+	case 2, 3, 4:
+		at := pick()
+		at.AgentConnected = u.IntN(2) == 0
+		u.tell("%s connected %v", at.ARN, at.AgentConnected)
+	case 5, 6:
+		for _, arn := range slices.Sorted(maps.Keys(u.tasks)) {
+			if u.tasks[arn].Live() && u.IntN(20) == 0 {
+				u.tell("%s dies on %s", arn, u.tasks[arn].Instance)
+				u.die(arn)
+				break
+			}
+		}
+	case 7:
+		u.state.Fresh = !u.state.Fresh
+	case 8:
+		u.full[pick().ARN] = u.IntN(2) == 0 && u.refuses
+	case 9: // a new leader begins when the copy has long caught up
+		u.observe(1)
+		u.state.Asked = map[string]time.Time{}
+		u.tell("new leader")
+	case 10:
+		u.decide()
+	}
+}
+
+func (u *unrest) connected(instance string) bool {
+	return slices.ContainsFunc(u.state.Instances, func(i environment.Instance) bool { return i.ARN == instance && i.AgentConnected })
+}
+
+// live has tasks go on where an agent tells them to.
+func (u *unrest) live() {
+	for _, arn := range slices.Sorted(maps.Keys(u.tasks)) {
+		task := u.tasks[arn]
+		switch {
+		case !task.Live() || u.IntN(3) == 0 || !u.connected(task.Instance):
+		case task.Stopping(), u.bad(task.StartedBy, task.Instance):
+			u.die(arn)
+		case task.LastStatus == "PENDING":
+			u.run(arn)
+		}
+	}
+	u.settleRobbed()
+}
+
+func (u *unrest) settleRobbed() {
+	for _, task := range u.tasks {
+		if task.Running() {
+			delete(u.robbed, task.Instance)
+		}
+	}
+}
+
+// turn has some time pass, and a part of a plan carried out.
+func (u *unrest) turn(calm bool) Plan {
+	u.state.Now = u.state.Now.Add(time.Duration(1+u.IntN(5)) * time.Second)
+	u.live()
+	u.observe(map[bool]int{true: 1, false: 2}[calm])
+	plan := Make(u.state)
+	if plan.Fail != "" {
+		u.tell("%s failed: %s", plan.Deployment[:8], plan.Fail)
+		u.state.Environment = u.state.Environment.Fail(plan.Deployment, plan.Fail, u.id(), u.state.Now)
+		return plan
+	}
+	u.state.Environment, _ = u.state.Environment.Observe(plan.Deployment, plan.Progress, u.state.Now)
+	if plan.Progress.Status == environment.Completed {
+		clear(u.robbed) // what has failed by then holds up nothing that comes after
+	}
+	actions := slices.Clone(plan.Actions)
+	if !calm {
+		u.Shuffle(len(actions), func(i, j int) { actions[i], actions[j] = actions[j], actions[i] })
+		actions = actions[:u.IntN(len(actions)+1)]
+	}
+	for _, a := range actions {
+		u.carryOut(a, calm)
+	}
+	u.running() // never two live tasks of one deployment, nor three in all
+	return plan
+}
+
+func (u *unrest) carryOut(a Action, calm bool) {
+	e := u.state.Environment
+	d, _ := e.Current()
+	rules := e.Of(d).Spec.DeploymentConfiguration
+	u.tell("%s %s %s: %s", a.Kind, a.Instance, a.Task, a.Reason)
+	switch a.Kind {
+	case Stop:
+		u.rob(a, rules)
+		u.fleet.do(a)
+	case Start:
+		require.True(u.t, u.state.Fresh && !e.Paused, "started from a copy that is not current, or on pause")
+		for _, task := range u.tasks {
+			if task.Live() && task.Instance == a.Instance {
+				_, doubled, _ := u.running()
+				require.Less(u.t, doubled, rules.MayDouble(len(u.state.Instances)), "seed %d: two live tasks on %s\n%s", u.seed, a.Instance, u.told(""))
+			}
+		}
+		if !u.connected(a.Instance) {
+			require.Fail(u.t, "started on a disconnected instance")
+		}
+		a.Launch.NotAfter = u.state.Now.Add(environment.LaunchWindow)
+		switch outcome := u.IntN(8); {
+		case !calm && outcome == 0: // the answer is lost
+			u.state.Launches[a.Instance] = a.Launch
+			u.start(a.Instance, a.Launch.Deployment)
+		case !calm && outcome == 1: // so is the question
+			u.state.Launches[a.Instance] = a.Launch
+		default:
+			u.fleet.do(a)
+		}
+	case Check:
+		var found []environment.Task
+		for _, task := range u.tasks {
+			if a.Launch.State == environment.Started && task.ARN == a.Launch.Task ||
+				a.Launch.State == environment.Open && task.StartedBy == a.Launch.Deployment && task.Instance == a.Instance {
+				found = append(found, task)
+			}
+		}
+		u.state.Launches[a.Instance] = Settle(a.Launch, found, u.state.Now)
+	default:
+		u.fleet.do(a)
+	}
+}
+
+// rob notes whether a stop takes the last running task of an instance, which no more of them than may lack one can bear.
+// What the copy showed otherwise cannot be known.
+func (u *unrest) rob(a Action, rules environment.DeploymentConfiguration) {
+	if !strings.HasPrefix(a.Reason, EarlierDeployment) || !u.tasks[a.Task].Running() {
+		return
+	}
+	for _, task := range u.state.Tasks {
+		_, asked := u.state.Asked[task.ARN]
+		if task.Instance != a.Instance {
+			continue
+		}
+		if task.ARN == a.Task && !task.Running() || task.ARN != a.Task && task.Running() && !asked {
+			return
+		}
+	}
+	u.robbed[a.Instance] = true
+	require.LessOrEqual(u.t, len(u.robbed), rules.MayLack(len(u.state.Instances)), "seed %d: %v have lost their running task\n%s",
+		u.seed, slices.Sorted(maps.Keys(u.robbed)), u.told(""))
+}
+
+// told is what has happened lately, on one instance or on all.
+func (u *unrest) told(on string) string {
+	lines := u.story
+	if on != "" {
+		lines = slices.DeleteFunc(slices.Clone(lines), func(l string) bool { return !strings.Contains(l, on) && !strings.Contains(l, "user") })
+	}
+	return strings.Join(lines[max(0, len(lines)-60):], "\n")
+}
+
+// calm lets the world be: what is deployed has to come to its end, and until then there is something to do, to look at again
+// at a certain time, or on its way.
+func (u *unrest) calm() {
+	u.refuses = false
+	clear(u.full)
+	u.state.Fresh = true
+	for i := range u.state.Instances {
+		u.state.Instances[i].AgentConnected = true
+	}
+	u.state.Environment, _ = u.state.Environment.Resume()
+	if d, ok := u.state.Environment.InProgress(); ok {
+		if promoted, err := u.state.Environment.Promote(d.ID); err == nil {
+			u.state.Environment = promoted
+		}
+	}
+	for n := 0; ; n++ {
+		require.Less(u.t, n, 400, "seed %d: no end: %v\n%s", u.seed, Make(u.state).Waits, u.told(""))
+		plan := u.turn(true)
+		if plan.Fail != "" { // for what failed before
+			u.state.Environment, _ = u.state.Environment.Resume()
+		}
+		moving := false
+		for _, task := range u.tasks {
+			moving = moving || task.Live() && !task.Running()
+		}
+		if len(plan.Actions) > 0 || plan.Fail != "" || moving {
+			continue
+		}
+		if plan.Until.After(u.state.Now) {
+			u.state.Now = plan.Until
+		}
+		if plan.Progress.Status == environment.Completed && len(plan.Waits) == 0 {
+			break
+		}
+		require.False(u.t, plan.Until.IsZero(), "seed %d: forgotten: %v, %v\n%s", u.seed, plan.Progress, plan.Waits, u.told(""))
+	}
+	d, _ := u.state.Environment.Current()
+	on := map[string]int{}
+	for _, task := range u.tasks {
+		if task.Live() {
+			require.True(u.t, task.StartedBy == d.ID || u.state.Environment.Adopts(d, task.StartedBy), "seed %d", u.seed)
+			on[task.Instance]++
+		}
+	}
+	for _, i := range u.state.Instances {
+		require.Equal(u.t, 1, on[i.ARN], "seed %d: %s\n%s", u.seed, i.ARN, u.told(i.ARN))
+	}
+	require.Len(u.t, on, len(u.state.Instances))
+}
+
+func TestARolloutKeepsItsRulesInUnrest(t *testing.T) {
+	seeds := uint64(400)
+	if testenv.Race {
+		seeds = 60
+	}
+	for seed := range seeds {
+		u := newUnrest(t, seed)
+		for range 120 {
+			for range u.IntN(3) {
+				u.disturb()
+			}
+			u.turn(false)
+		}
+		u.calm()
+	}
+}
