@@ -53,7 +53,12 @@ type world struct {
 
 func newWorld(t *testing.T) *world {
 	t.Helper()
-	w := &world{t: t, sim: ecssim.New(ecssim.Config{}), etcd: testenv.EtcdServer(t)}
+	return newWorldOf(t, ecssim.Config{}) // tasks run and stop at once
+}
+
+func newWorldOf(t *testing.T, simulated ecssim.Config) *world {
+	t.Helper()
+	w := &world{t: t, sim: ecssim.New(simulated), etcd: testenv.EtcdServer(t)}
 	w.client = w.etcd.Client()
 	w.aws = httptest.NewServer(w.sim)
 	t.Cleanup(func() { w.sim.Close(); w.aws.Close() })
