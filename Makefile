@@ -7,6 +7,7 @@ COMMIT  ?= $(shell git rev-parse --short HEAD 2>/dev/null)
 IMAGES  := cluster-state-service daemon-scheduler ecs-sim
 LDFLAGS := -s -w -X $(MODULE)/internal/version.Version=$(VERSION)
 RUN     ?=
+VULNDB  ?= https://vuln.go.dev
 APIS    := cluster-state-service daemon-scheduler
 OURS    := $(shell git ls-files '*.go' ':!swagger/*/v1/client/*' ':!swagger/*/v1/models/*')
 
@@ -28,10 +29,17 @@ test: ## every test, with the race detector
 bench: build ## measure the services beside their floors, in about eight minutes; RUN=<regexp> for some sections
 	bin/blox-bench --run '$(RUN)'
 
-lint: ## gofmt, go vet, staticcheck
+lint: ## gofmt, go vet, staticcheck, and govulncheck where its database answers
 	@unformatted="$$(gofmt -l $(OURS))"; [ -z "$$unformatted" ] || { echo "gofmt these: $$unformatted"; exit 1; }
 	go vet ./...
 	go tool staticcheck ./...
+	@report="$$(go tool govulncheck -db '$(VULNDB)' ./... 2>&1)" || case "$$report" in \
+	  *"fetching vulnerabilities"*) echo "govulncheck is left out: $(VULNDB) does not answer";; \
+	  *) echo "$$report"; exit 1;; \
+	esac
+
+vuln: ## known vulnerabilities that our code can reach; VULNDB=file:///path for a copy of the database
+	go tool govulncheck -db '$(VULNDB)' ./...
 
 local: ## run the whole of Blox on this machine, with a simulated ECS and no AWS account
 	@go build -o bin/ ./cmd/blox-local
@@ -50,4 +58,4 @@ clean: ## remove what the targets above made
 	rm -rf bin tmp
 
 .DEFAULT_GOAL := help
-.PHONY: help build generate test bench lint local docker deploy-test clean
+.PHONY: help build generate test bench lint vuln local docker deploy-test clean

@@ -12,17 +12,21 @@ import (
 
 	"github.com/blox/blox/cluster-state-service/event"
 	"github.com/blox/blox/internal/etcd"
+	"github.com/blox/blox/internal/httpserver"
+	"github.com/blox/blox/internal/tlsconfig"
 )
 
 // Config is all that can be set. A flag wins over the environment, and that over the default.
 type Config struct {
-	Bind              string        // --bind, CSS_BIND: host:port to serve on
-	EtcdEndpoints     []string      // --etcd-endpoint, once for each; CSS_ETCD_ENDPOINTS, with commas
-	Queue             string        // --queue, CSS_QUEUE: a queue's name, or sqs://name, or kinesis://name of a stream
-	ReconcileInterval time.Duration // --reconcile-interval: between two comparisons with ECS, as in 20m
-	History           time.Duration // --history: how long etcd's history is kept, as in 5m; 0 leaves it to etcd
-	Pollers           int           // --pollers: how many receive from an SQS queue at a time
-	Batch             int           // --batch: the most records in one transaction of etcd
+	Bind              string          // --bind, CSS_BIND: host:port to serve on
+	TLS               tlsconfig.Files // --tls-cert, --tls-key, --client-ca; CSS_TLS_CERT, CSS_TLS_KEY, CSS_CLIENT_CA
+	Check             bool            // --check: ask the service at Bind whether it is ready, rather than be it
+	Etcd              etcd.Config     // --etcd-endpoint and the other --etcd-…; CSS_ETCD_ENDPOINTS, with commas, and the other CSS_ETCD_…
+	Queue             string          // --queue, CSS_QUEUE: a queue's name, or sqs://name, or kinesis://name of a stream
+	ReconcileInterval time.Duration   // --reconcile-interval: between two comparisons with ECS, as in 20m
+	History           time.Duration   // --history: how long etcd's history is kept, as in 5m; 0 leaves it to etcd
+	Pollers           int             // --pollers: how many receive from an SQS queue at a time
+	Batch             int             // --batch: the most records in one transaction of etcd
 
 	LogFile  string // CSS_LOG_FILE: a path; rotated. Beside it, the log always goes to stderr
 	LogLevel string // CSS_LOG_LEVEL: debug, info, warn, error, crit or none
@@ -43,15 +47,14 @@ func ParseConfig(args []string, getenv func(string) string, help io.Writer) (Con
 	flags := flag.NewFlagSet("cluster-state-service", flag.ContinueOnError)
 	flags.SetOutput(io.Discard)
 	flags.StringVar(&c.Bind, "bind", cmp.Or(getenv("CSS_BIND"), "0.0.0.0:3000"), "`host:port` to serve on")
-	flags.Func("etcd-endpoint", "`host:port` of etcd; once for each member", func(s string) error {
-		c.EtcdEndpoints = append(c.EtcdEndpoints, s)
-		return nil
-	})
+	c.TLS.ListenerFlags(flags, "CSS", getenv)
+	c.Etcd.Flags(flags, "CSS", getenv)
 	flags.StringVar(&c.Queue, "queue", getenv("CSS_QUEUE"), "where ECS's events arrive: an SQS queue, `name` or sqs://name, or a Kinesis stream, kinesis://name")
 	flags.DurationVar(&c.ReconcileInterval, "reconcile-interval", 20*time.Minute, "`time` between two comparisons with ECS")
 	flags.DurationVar(&c.History, "history", 5*time.Minute, "`time` that etcd's history is kept for; 0 leaves it to etcd")
 	flags.IntVar(&c.Pollers, "pollers", 16, "`number` of receives from an SQS queue at a time")
 	flags.IntVar(&c.Batch, "batch", 100, "the most `records` in one transaction of etcd, 1 to 100")
+	flags.BoolVar(&c.Check, "check", false, httpserver.CheckUsage)
 	version := flags.Bool("version", false, "say the version and exit")
 	if err := flags.Parse(args); err != nil {
 		if errors.Is(err, flag.ErrHelp) {
@@ -62,16 +65,15 @@ func ParseConfig(args []string, getenv func(string) string, help io.Writer) (Con
 	if *version {
 		return c, ErrVersion
 	}
-	if len(c.EtcdEndpoints) == 0 && getenv("CSS_ETCD_ENDPOINTS") != "" {
-		c.EtcdEndpoints = strings.Split(getenv("CSS_ETCD_ENDPOINTS"), ",")
-	}
 	return c, c.check(flags.Args())
 }
 
 func usage(flags *flag.FlagSet, to io.Writer) {
 	fmt.Fprint(to, "cluster-state-service keeps a copy of ECS's container instances and tasks in etcd and serves it.\n\n"+
 		"AWS_REGION, AWS_PROFILE and the AWS SDK's other variables say where ECS and the queue are;\n"+
-		"CSS_LOG_FILE and CSS_LOG_LEVEL (debug, info, warn, error, crit, none) where the log goes.\n\n")
+		"CSS_LOG_FILE and CSS_LOG_LEVEL (debug, info, warn, error, crit, none) where the log goes.\n"+
+		"Files of certificates and keys are read again when they have changed. The variables of the flags for TLS and etcd are\n"+
+		"CSS_TLS_CERT, CSS_TLS_KEY, CSS_CLIENT_CA, CSS_ETCD_CA and so on.\n\n")
 	flags.SetOutput(to)
 	flags.PrintDefaults()
 }
@@ -86,11 +88,13 @@ func (c Config) check(rest []string) error {
 	if _, _, err := net.SplitHostPort(c.Bind); err != nil {
 		problem("--bind %q: not host:port", c.Bind)
 	}
-	if len(c.EtcdEndpoints) == 0 {
-		problem("--etcd-endpoint is missing: host:port of etcd")
-	} else if err := etcd.Validate(c.EtcdEndpoints); err != nil {
-		problem("--etcd-endpoint: %s", strings.ReplaceAll(err.Error(), "\n", "; "))
+	if wrong := c.TLS.ListenerProblem(); wrong != "" {
+		problem("%s", wrong)
 	}
+	if c.Check { // which needs no more
+		return joined(problems)
+	}
+	problems = append(problems, c.Etcd.Problems()...)
 	if c.Queue == "" {
 		problem("--queue is missing: the SQS queue or Kinesis stream that ECS's events arrive in")
 	} else if _, _, err := event.ParseQueue(c.Queue); err != nil {
@@ -108,6 +112,10 @@ func (c Config) check(rest []string) error {
 	if c.Batch < 1 || c.Batch > 100 {
 		problem("--batch %d: not 1 to 100", c.Batch)
 	}
+	return joined(problems)
+}
+
+func joined(problems []string) error {
 	if len(problems) > 0 {
 		return errors.New(strings.Join(problems, "; "))
 	}

@@ -22,7 +22,7 @@ func TestParseConfig(t *testing.T) {
 	c, err := parse(map[string]string{"CSS_LOG_FILE": "/var/log/css.log", "CSS_LOG_LEVEL": "debug"},
 		"--bind", "0.0.0.0:3000", "--etcd-endpoint", "etcd1:2379", "--etcd-endpoint", "etcd2:2379", "--queue", "sqs://blox_queue")
 	require.NoError(t, err)
-	assert.Equal(t, []string{"etcd1:2379", "etcd2:2379"}, c.EtcdEndpoints)
+	assert.Equal(t, []string{"etcd1:2379", "etcd2:2379"}, c.Etcd.Endpoints)
 	assert.Equal(t, "sqs://blox_queue", c.Queue)
 	assert.Equal(t, 20*time.Minute, c.ReconcileInterval)
 	assert.Equal(t, "/var/log/css.log", c.LogFile)
@@ -31,7 +31,7 @@ func TestParseConfig(t *testing.T) {
 	c, err = parse(map[string]string{"CSS_BIND": "127.0.0.1:1", "CSS_ETCD_ENDPOINTS": "a:1,b:2", "CSS_QUEUE": "q"}, "--bind", "127.0.0.1:2")
 	require.NoError(t, err)
 	assert.Equal(t, "127.0.0.1:2", c.Bind, "a flag wins")
-	assert.Equal(t, []string{"a:1", "b:2"}, c.EtcdEndpoints)
+	assert.Equal(t, []string{"a:1", "b:2"}, c.Etcd.Endpoints)
 	assert.Equal(t, "q", c.Queue)
 
 	c, err = parse(nil, "--etcd-endpoint", "a:1", "--queue", "kinesis://events")

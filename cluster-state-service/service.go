@@ -41,12 +41,16 @@ func Run(ctx context.Context, cfg Config, log logrus.FieldLogger) error {
 	if err != nil {
 		return err
 	}
-	client, err := etcd.New(cfg.EtcdEndpoints)
+	serving, err := httpserver.Files(cfg.TLS, log)
+	if err != nil {
+		return err
+	}
+	client, err := etcd.New(cfg.Etcd, log)
 	if err != nil {
 		return err
 	}
 	defer client.Close()
-	watching, err := etcd.New(cfg.EtcdEndpoints)
+	watching, err := etcd.New(cfg.Etcd, log)
 	if err != nil {
 		return err
 	}
@@ -70,7 +74,7 @@ func Run(ctx context.Context, cfg Config, log logrus.FieldLogger) error {
 
 	log.WithFields(logrus.Fields{
 		"version": version.String(), "address": listener.Addr().String(), "region": aws.Region, "queue": cfg.Queue,
-		"etcd": cfg.EtcdEndpoints,
+		"etcd": cfg.Etcd.Endpoints, "tls": cfg.TLS.Cert != "",
 	}).Info("cluster-state-service is up")
 	parts, ctx := errgroup.WithContext(ctx)
 	reads, ended := context.WithCancel(context.WithoutCancel(ctx)) // requests under way when ctx ends still need the view
@@ -89,7 +93,7 @@ func Run(ctx context.Context, cfg Config, log logrus.FieldLogger) error {
 		handler := api.New(api.Config{
 			View: copied, Region: aws.Region, Full: records.Full, Metrics: httpserver.MetricsHandler(registry), Log: log,
 		})
-		return httpserver.Serve(ctx, listener, handler, log, httpserver.Failure(api.Unexpected), httpserver.Metrics(registry))
+		return httpserver.Serve(ctx, listener, handler, log, httpserver.Failure(api.Unexpected), httpserver.Metrics(registry), serving)
 	})
 	return parts.Wait()
 }

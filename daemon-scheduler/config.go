@@ -7,17 +7,23 @@ import (
 	"fmt"
 	"io"
 	"net"
+	"slices"
 	"strings"
 	"time"
 
 	"github.com/blox/blox/internal/etcd"
+	"github.com/blox/blox/internal/httpserver"
+	"github.com/blox/blox/internal/tlsconfig"
 )
 
 // Config is all that can be set. A flag wins over the environment, and that over the default.
 type Config struct {
-	Bind          string   // --bind, DS_BIND: host:port to serve on
-	CSSEndpoints  []string // --css-endpoint, once for each replica of one CSS; DS_CSS_ENDPOINTS, with commas
-	EtcdEndpoints []string // --etcd-endpoint, once for each member; DS_ETCD_ENDPOINTS, with commas
+	Bind         string          // --bind, DS_BIND: host:port to serve on
+	CSSEndpoints []string        // --css-endpoint, once for each replica of one CSS; DS_CSS_ENDPOINTS, with commas
+	Etcd         etcd.Config     // --etcd-endpoint and the other --etcd-…; DS_ETCD_ENDPOINTS, with commas, and the other DS_ETCD_…
+	TLS          tlsconfig.Files // --tls-cert, --tls-key, --client-ca; DS_TLS_CERT, DS_TLS_KEY, DS_CLIENT_CA
+	CSSTLS       tlsconfig.Files // --css-ca, --css-cert, --css-key; DS_CSS_CA, DS_CSS_CERT, DS_CSS_KEY
+	Check        bool            // --check: ask the service at Bind whether it is ready, rather than be it
 
 	LaunchSettle      time.Duration // --launch-settle: after which ECS is believed about a StartTask without an answer
 	LeaderElect       bool          // --leader-elect: wait for the election; without it, act at once, and whoever led does no more
@@ -51,8 +57,10 @@ func ParseConfig(args []string, getenv func(string) string, help io.Writer) (Con
 	list := func(to *[]string) func(string) error {
 		return func(s string) error { *to = append(*to, s); return nil }
 	}
-	flags.Func("css-endpoint", "`host:port` of the cluster-state-service; once for each replica", list(&c.CSSEndpoints))
-	flags.Func("etcd-endpoint", "`host:port` of etcd; once for each member", list(&c.EtcdEndpoints))
+	flags.Func("css-endpoint", "`host:port` of the cluster-state-service, or https://host:port; once for each replica", list(&c.CSSEndpoints))
+	c.CSSTLS.ClientFlags(flags, "css", "DS_CSS", getenv)
+	c.TLS.ListenerFlags(flags, "DS", getenv)
+	c.Etcd.Flags(flags, "DS", getenv)
 	flags.DurationVar(&c.LaunchSettle, "launch-settle", 30*time.Second, "`time` after which ECS is believed about a StartTask that was not answered")
 	flags.BoolVar(&c.LeaderElect, "leader-elect", true, "wait to be elected before acting; =false, for a single replica alone, acts at once after a restart")
 	flags.DurationVar(&c.Lease, "leader-lease", 10*time.Second, "`time` after which another replica takes over from one that died")
@@ -61,6 +69,7 @@ func ParseConfig(args []string, getenv func(string) string, help io.Writer) (Con
 	flags.Float64Var(&c.ChangeRate, "change-rate", 20, "`calls` of StartTask, StopTask, PutAttributes and DeleteAttributes a second; ECS grants an account 40")
 	flags.Float64Var(&c.ReadRate, "read-rate", 10, "`calls` of ListTasks and DescribeTasks a second; ECS grants an account 20")
 	flags.Float64Var(&c.LookupRate, "lookup-rate", 10, "`calls` of DescribeClusters, and of DescribeTaskDefinition, a second; ECS grants an account 20 of each")
+	flags.BoolVar(&c.Check, "check", false, httpserver.CheckUsage)
 	version := flags.Bool("version", false, "say the version and exit")
 	if err := flags.Parse(args); err != nil {
 		if errors.Is(err, flag.ErrHelp) {
@@ -72,7 +81,6 @@ func ParseConfig(args []string, getenv func(string) string, help io.Writer) (Con
 		return c, ErrVersion
 	}
 	c.CSSEndpoints = orCommas(c.CSSEndpoints, getenv("DS_CSS_ENDPOINTS"))
-	c.EtcdEndpoints = orCommas(c.EtcdEndpoints, getenv("DS_ETCD_ENDPOINTS"))
 	return c, c.check(flags.Args())
 }
 
@@ -86,7 +94,9 @@ func orCommas(given []string, variable string) []string {
 func usage(flags *flag.FlagSet, to io.Writer) {
 	fmt.Fprint(to, "daemon-scheduler keeps one task of each environment on every container instance of its cluster.\n\n"+
 		"AWS_REGION, AWS_PROFILE and the AWS SDK's other variables say where ECS is;\n"+
-		"DS_LOG_FILE and DS_LOG_LEVEL (debug, info, warn, error, crit, none) where the log goes.\n\n")
+		"DS_LOG_FILE and DS_LOG_LEVEL (debug, info, warn, error, crit, none) where the log goes.\n"+
+		"Files of certificates and keys are read again when they have changed. The variables of the flags for TLS and etcd are\n"+
+		"DS_TLS_CERT, DS_TLS_KEY, DS_CLIENT_CA, DS_CSS_CA, DS_ETCD_CA and so on.\n\n")
 	flags.SetOutput(to)
 	flags.PrintDefaults()
 }
@@ -102,15 +112,18 @@ func (c Config) check(rest []string) error {
 	problem(len(rest) > 0, "unknown argument %q", strings.Join(rest, " "))
 	_, _, err := net.SplitHostPort(c.Bind)
 	problem(err != nil, "--bind %q: not host:port", c.Bind)
+	wrong := c.TLS.ListenerProblem()
+	problem(wrong != "", "%s", wrong)
+	if c.Check { // which needs no more
+		return joined(problems)
+	}
 	problem(len(c.CSSEndpoints) == 0, "--css-endpoint is missing: host:port of the cluster-state-service")
 	if err := checkCSS(c.CSSEndpoints); err != nil {
 		problem(true, "--css-endpoint: %s", err)
 	}
-	if len(c.EtcdEndpoints) == 0 {
-		problem(true, "--etcd-endpoint is missing: host:port of etcd")
-	} else if err := etcd.Validate(c.EtcdEndpoints); err != nil {
-		problem(true, "--etcd-endpoint: %s", strings.ReplaceAll(err.Error(), "\n", "; "))
-	}
+	wrong = c.CSSTLS.ClientProblem("css", slices.ContainsFunc(c.CSSEndpoints, isHTTPS))
+	problem(wrong != "", "%s", wrong)
+	problems = append(problems, c.Etcd.Problems()...)
 	problem(c.LaunchSettle < 0, "--launch-settle %s: below 0", c.LaunchSettle)
 	problem(c.Lease < 2*time.Second, "--leader-lease %s: below 2s", c.Lease)
 	problem(c.Lease%time.Second != 0, "--leader-lease %s: not whole seconds", c.Lease)
@@ -122,8 +135,14 @@ func (c Config) check(rest []string) error {
 	}{{"change", c.ChangeRate}, {"read", c.ReadRate}, {"lookup", c.LookupRate}} {
 		problem(!(limit.rate > 0), "--%s-rate %v: not above 0", limit.flag, limit.rate)
 	}
+	return joined(problems)
+}
+
+func joined(problems []string) error {
 	if len(problems) > 0 {
 		return errors.New(strings.Join(problems, "; "))
 	}
 	return nil
 }
+
+func isHTTPS(endpoint string) bool { return strings.HasPrefix(endpoint, "https://") }

@@ -22,7 +22,7 @@ func TestConfigDefaultsVariablesAndFlags(t *testing.T) {
 	require.NoError(t, err)
 	assert.Equal(t, "0.0.0.0:2000", c.Bind)
 	assert.Equal(t, []string{"css:3000"}, c.CSSEndpoints)
-	assert.Equal(t, []string{"etcd:2379"}, c.EtcdEndpoints)
+	assert.Equal(t, []string{"etcd:2379"}, c.Etcd.Endpoints)
 	assert.Equal(t, 30*time.Second, c.LaunchSettle)
 	assert.Equal(t, 100, c.DeploymentHistory)
 
@@ -33,7 +33,7 @@ func TestConfigDefaultsVariablesAndFlags(t *testing.T) {
 	require.NoError(t, err)
 	assert.Equal(t, "[::]:1", c.Bind)
 	assert.Equal(t, []string{"a:1", "b:2"}, c.CSSEndpoints)
-	assert.Equal(t, []string{"c:3", "d:4"}, c.EtcdEndpoints)
+	assert.Equal(t, []string{"c:3", "d:4"}, c.Etcd.Endpoints)
 	assert.Equal(t, "debug", c.LogLevel)
 	assert.Equal(t, "/x", c.LogFile)
 
@@ -41,7 +41,7 @@ func TestConfigDefaultsVariablesAndFlags(t *testing.T) {
 	require.NoError(t, err)
 	assert.Equal(t, ":2", c.Bind)
 	assert.Equal(t, []string{"e:5", "f:6"}, c.CSSEndpoints)
-	assert.Equal(t, []string{"g:7"}, c.EtcdEndpoints)
+	assert.Equal(t, []string{"g:7"}, c.Etcd.Endpoints)
 }
 
 func TestConfigNamesEveryProblemAtOnce(t *testing.T) {

@@ -6,6 +6,7 @@ import (
 	"context"
 	"fmt"
 	"net"
+	"net/http"
 	"os"
 	"time"
 
@@ -24,6 +25,8 @@ import (
 	"github.com/blox/blox/internal/awsconfig"
 	"github.com/blox/blox/internal/etcd"
 	"github.com/blox/blox/internal/httpserver"
+	"github.com/blox/blox/internal/redact"
+	"github.com/blox/blox/internal/tlsconfig"
 	"github.com/blox/blox/internal/version"
 )
 
@@ -47,11 +50,21 @@ func Run(ctx context.Context, cfg Config, log logrus.FieldLogger) error {
 	if err != nil {
 		return err
 	}
-	copied, err := mirror.New(mirror.Config{Endpoints: cfg.CSSEndpoints, Log: log})
+	serving, err := httpserver.Files(cfg.TLS, log)
+	if err != nil {
+		return err
+	}
+	following, err := tlsconfig.Load(cfg.CSSTLS, log)
+	if err != nil {
+		return fmt.Errorf("--css-ca, --css-cert, --css-key: %w", err)
+	}
+	copied, err := mirror.New(mirror.Config{
+		Endpoints: cfg.CSSEndpoints, HTTPClient: &http.Client{Transport: following.Transport()}, Log: log,
+	})
 	if err != nil {
 		return fmt.Errorf("--css-endpoint: %w", err)
 	}
-	client, err := etcd.New(cfg.EtcdEndpoints)
+	client, err := etcd.New(cfg.Etcd, log)
 	if err != nil {
 		return err
 	}
@@ -88,14 +101,14 @@ func Run(ctx context.Context, cfg Config, log logrus.FieldLogger) error {
 	name := replica(listener.Addr())
 	log.WithFields(logrus.Fields{
 		"version": version.String(), "address": listener.Addr().String(), "region": aws.Region, "replica": name,
-		"css": cfg.CSSEndpoints, "etcd": cfg.EtcdEndpoints,
+		"css": redact.URLs(cfg.CSSEndpoints), "etcd": cfg.Etcd.Endpoints, "tls": cfg.TLS.Cert != "",
 	}).Info("daemon-scheduler is up")
 	parts, ctx := errgroup.WithContext(ctx)
 	parts.Go(func() error { return copied.Run(ctx) })
 	parts.Go(func() error { return records.Run(ctx, acting.Changed, acting.Marked) })
 	parts.Go(func() error { return lead(ctx, name, cfg.Lease, acting.Run) })
 	parts.Go(func() error {
-		return httpserver.Serve(ctx, listener, handler, log, httpserver.Failure("Server Error"), httpserver.Metrics(registry))
+		return httpserver.Serve(ctx, listener, handler, log, httpserver.Failure("Server Error"), httpserver.Metrics(registry), serving)
 	})
 	return parts.Wait()
 }

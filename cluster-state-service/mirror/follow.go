@@ -15,6 +15,8 @@ import (
 	"time"
 
 	"github.com/sirupsen/logrus"
+
+	"github.com/blox/blox/internal/redact"
 )
 
 const (
@@ -44,7 +46,7 @@ func follow[R any](ctx context.Context, m *Mirror, path string, copy *records[R]
 			return nil
 		}
 		wait := f.wait(err)
-		f.log.WithError(err).WithFields(logrus.Fields{"endpoint": f.base(), "kind": string(copy.kind), "wait": wait}).
+		f.log.WithError(err).WithFields(logrus.Fields{"endpoint": redact.URL(f.base()), "kind": string(copy.kind), "wait": wait}).
 			Warn("not following the cluster-state-service")
 		if errors.Is(err, errRelist) {
 			f.version = 0
@@ -100,7 +102,7 @@ func (f *follower[R]) list(ctx context.Context) error {
 	changes := f.copy.replace(list, asked)
 	f.version = version
 	f.listeners.tell(changes...)
-	f.log.WithFields(logrus.Fields{"endpoint": f.base(), "kind": string(f.copy.kind), "records": len(list), "changes": len(changes)}).
+	f.log.WithFields(logrus.Fields{"endpoint": redact.URL(f.base()), "kind": string(f.copy.kind), "records": len(list), "changes": len(changes)}).
 		Info("listed the cluster-state-service")
 	return nil
 }
@@ -184,7 +186,7 @@ func (f *follower[R]) line(line []byte) error {
 // leaveOut does without an odd record, of which r is what could be read.
 func (f *follower[R]) leaveOut(r *record[R], err error) {
 	f.log.WithError(err).WithFields(logrus.Fields{
-		"endpoint": f.base(), "kind": string(f.copy.kind), "arn": r.arn, "version": r.version,
+		"endpoint": redact.URL(f.base()), "kind": string(f.copy.kind), "arn": r.arn, "version": r.version,
 	}).Error("an odd record is left out")
 	if change, is := f.copy.leaveOut(r); is {
 		f.listeners.tell(change)

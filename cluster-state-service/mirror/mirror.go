@@ -26,6 +26,7 @@ import (
 	"github.com/sirupsen/logrus"
 	"golang.org/x/sync/errgroup"
 
+	"github.com/blox/blox/internal/redact"
 	"github.com/blox/blox/swagger/cluster-state-service/v1/models"
 )
 
@@ -33,7 +34,8 @@ import (
 type Config struct {
 	// Endpoints are the replicas of one CSS, which share an etcd: host:port or a URL. One is used at a time.
 	Endpoints []string
-	// HTTPClient must not have a Timeout, which would end streams; nil is one of the Mirror's own.
+	// HTTPClient must not have a Timeout, which would end streams; its Transport knows the certificates for https. Nil is one
+	// of the Mirror's own, which trusts the machine's authorities.
 	HTTPClient *http.Client
 	// Log is told of broken connections; nil is told nothing.
 	Log logrus.FieldLogger
@@ -104,7 +106,7 @@ func baseURL(endpoint string) (string, error) {
 	}
 	u, err := url.Parse(base)
 	if err != nil || bare && u.Port() == "" || u.Hostname() == "" || u.Scheme != "http" && u.Scheme != "https" || u.RawQuery != "" || u.Fragment != "" {
-		return "", fmt.Errorf("endpoint %q of a cluster-state-service: neither host:port nor a URL", endpoint)
+		return "", fmt.Errorf("endpoint %q of a cluster-state-service: neither host:port nor a URL", redact.URL(endpoint))
 	}
 	return strings.TrimRight(base, "/"), nil
 }

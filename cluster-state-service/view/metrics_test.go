@@ -18,7 +18,7 @@ func TestLag(t *testing.T) {
 	server := testenv.EtcdServer(t)
 	client := server.Client()
 	way := testenv.NewProxy(t, server.Endpoints()[0])
-	watching, err := etcd.New([]string{way.Address()})
+	watching, err := etcd.New(etcd.Config{Endpoints: []string{way.Address()}}, nil)
 	require.NoError(t, err)
 	t.Cleanup(func() { watching.Close() })
 	v, metrics := build(t, server, watching, 0), prometheus.NewRegistry()

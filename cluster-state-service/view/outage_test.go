@@ -22,7 +22,7 @@ func TestAHeartbeatNeverClaimsWhatWasNotShown(t *testing.T) {
 	client := server.Client()
 	write(t, client, "a", 1)
 	p := testenv.NewProxy(t, server.Endpoints()[0])
-	watching, err := etcd.New([]string{p.Address()})
+	watching, err := etcd.New(etcd.Config{Endpoints: []string{p.Address()}}, nil)
 	require.NoError(t, err)
 	t.Cleanup(func() { watching.Close() })
 	v := startWith(t, server, watching, 0)

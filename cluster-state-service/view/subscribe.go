@@ -9,9 +9,9 @@ import (
 
 	"go.etcd.io/etcd/api/v3/v3rpc/rpctypes"
 	clientv3 "go.etcd.io/etcd/client/v3"
-	"google.golang.org/grpc/metadata"
 
 	"github.com/blox/blox/cluster-state-service/state"
+	"github.com/blox/blox/internal/etcd"
 )
 
 // What ends a subscription before its subscriber does.
@@ -207,9 +207,7 @@ func (s *subscription) replay(ctx context.Context) (changes []state.Change, err 
 	case <-ctx.Done():
 		return nil, ctx.Err()
 	}
-	// A stream of its own, on which nobody else's lag keeps progress back.
-	ctx, cancel := context.WithCancel(metadata.AppendToOutgoingContext(clientv3.WithRequireLeader(ctx),
-		"blox-replay", fmt.Sprintf("%p-%d", s, s.from)))
+	ctx, cancel := context.WithCancel(etcd.OwnStream(clientv3.WithRequireLeader(ctx), fmt.Sprintf("replay-%p-%d", s, s.from)))
 	defer cancel()
 	watch := s.view.client.Watch(ctx, s.kind.Prefix(), clientv3.WithPrefix(), clientv3.WithRev(s.from),
 		clientv3.WithFragment(), clientv3.WithProgressNotify())

@@ -13,6 +13,7 @@ import (
 	"golang.org/x/sync/errgroup"
 
 	"github.com/blox/blox/cluster-state-service/state"
+	"github.com/blox/blox/internal/etcd"
 )
 
 const (
@@ -64,7 +65,7 @@ func (v *View) finish() {
 
 // follow loads everything and applies what etcd's watch tells, until that fails.
 func (v *View) follow(ctx context.Context) (loaded bool, err error) {
-	ctx, cancel := context.WithCancel(clientv3.WithRequireLeader(ctx))
+	ctx, cancel := context.WithCancel(ownStream(ctx))
 	defer cancel()
 	limited, stop := context.WithTimeout(ctx, patience) // pages take longer: this tells soon that etcd is away
 	_, err = v.client.Get(limited, state.ComparisonPrefix, clientv3.WithCountOnly())
@@ -97,6 +98,11 @@ func (v *View) follow(ctx context.Context) (loaded bool, err error) {
 		}
 	}
 	return true, fmt.Errorf("watch %s: ended", state.Root)
+}
+
+// ownStream is for the watch and the requests for its progress, which have to be the same to etcd.
+func ownStream(ctx context.Context) context.Context {
+	return etcd.OwnStream(clientv3.WithRequireLeader(ctx), "view")
 }
 
 // load reads all that the view holds, at one revision.
@@ -237,7 +243,7 @@ func (v *View) ask(ctx context.Context) {
 		}
 		for wait := 10 * time.Millisecond; v.awaited(); wait = min(2*wait, 100*time.Millisecond) {
 			// Only the watch's own answers count; what this call says is of no interest.
-			_ = v.watching.RequestProgress(clientv3.WithRequireLeader(ctx))
+			_ = v.watching.RequestProgress(ownStream(ctx))
 			select {
 			case <-v.advance():
 			case <-time.After(wait):

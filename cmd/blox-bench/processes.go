@@ -64,7 +64,7 @@ func newWorld(ctx context.Context, cfg config, simArgs ...string) (_ *world, err
 	}
 	w.ended = append(w.ended, server.stop)
 	w.etcdAddress = line
-	if w.etcd, err = etcd.New([]string{w.etcdAddress}); err != nil {
+	if w.etcd, err = etcd.New(etcd.Config{Endpoints: []string{w.etcdAddress}}, nil); err != nil {
 		return nil, err
 	}
 	w.ended = append(w.ended, func() { _ = w.etcd.Close() })

@@ -11,6 +11,7 @@ import (
 	"syscall"
 
 	clusterstate "github.com/blox/blox/cluster-state-service"
+	"github.com/blox/blox/internal/httpserver"
 	"github.com/blox/blox/internal/logging"
 	"github.com/blox/blox/internal/version"
 )
@@ -32,6 +33,9 @@ func run(ctx context.Context, args []string, getenv func(string) string) error {
 	}
 	if err != nil {
 		return err
+	}
+	if cfg.Check {
+		return httpserver.Check(ctx, cfg.Bind, "/v1/ready", cfg.TLS)
 	}
 	log, err := logging.New("CSS", cfg.LogFile, cfg.LogLevel)
 	if err != nil {

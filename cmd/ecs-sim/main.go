@@ -11,6 +11,9 @@ import (
 	"os"
 	"os/signal"
 	"syscall"
+
+	"github.com/blox/blox/internal/httpserver"
+	"github.com/blox/blox/internal/tlsconfig"
 )
 
 func main() {
@@ -28,7 +31,7 @@ func run(ctx context.Context, args []string, getenv func(string) string, out io.
 		return err
 	}
 	if cfg.check {
-		return check(ctx, cfg.bind)
+		return httpserver.Check(ctx, cfg.bind, "/_sim/ping", tlsconfig.Files{})
 	}
 	listener, err := net.Listen("tcp", cfg.bind)
 	if err != nil {

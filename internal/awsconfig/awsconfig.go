@@ -21,6 +21,7 @@ import (
 	"github.com/aws/aws-sdk-go-v2/service/sqs"
 	smithy "github.com/aws/smithy-go/middleware"
 
+	"github.com/blox/blox/internal/redact"
 	"github.com/blox/blox/internal/version"
 )
 
@@ -81,7 +82,7 @@ func ECS(cfg aws.Config, getenv func(string) string) (*ecs.Client, error) {
 	}
 	u, err := url.Parse(endpoint)
 	if err != nil || u.Hostname() == "" || u.Scheme != "http" && u.Scheme != "https" {
-		return nil, fmt.Errorf("ECS_ENDPOINT: %q is not a URL such as https://ecs.eu-west-1.amazonaws.com", given)
+		return nil, fmt.Errorf("ECS_ENDPOINT: %q is not a URL such as https://ecs.eu-west-1.amazonaws.com", redact.URL(given))
 	}
 	return ecs.NewFromConfig(cfg, func(o *ecs.Options) { o.BaseEndpoint = &endpoint }), nil
 }

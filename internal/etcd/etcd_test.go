@@ -26,7 +26,7 @@ func TestValidate(t *testing.T) {
 		`"::1:2379": not host:port`:                            {"::1:2379"},
 		`":2379": "" is not a host`:                            {":2379"},
 		`"a b:2379": "a b" is not a host`:                      {"a b:2379"},
-		`"me@etcd:2379": "me@etcd" is not a host`:              {"me@etcd:2379"},
+		`"xxxxx@etcd:2379": "xxxxx@etcd" is not a host`:        {"me@etcd:2379"},
 		`"etcd/x:2379": "etcd/x" is not a host`:                {"etcd/x:2379"},
 		`"etcd:client": the port is not 1 to 65535`:            {"etcd:client"},
 		`"http://etcd:0": the port is not 1 to 65535`:          {"http://etcd:0"},
@@ -42,13 +42,13 @@ func TestValidate(t *testing.T) {
 }
 
 func TestNewDoesNotConnect(t *testing.T) {
-	client, err := New([]string{"192.0.2.1:2379"}) // an address that nobody has
+	client, err := New(Config{Endpoints: []string{"192.0.2.1:2379"}}, nil) // an address that nobody has
 	require.NoError(t, err)
 	assert.Equal(t, []string{"192.0.2.1:2379"}, client.Endpoints())
 	assert.NoError(t, client.Close())
 }
 
 func TestNewRefusesWhatValidateRefuses(t *testing.T) {
-	_, err := New(nil)
+	_, err := New(Config{}, nil)
 	assert.EqualError(t, err, "no etcd endpoint is given")
 }

@@ -16,8 +16,10 @@ import (
 func guard(next http.Handler, log logrus.FieldLogger, s settings) http.Handler {
 	return http.HandlerFunc(func(w http.ResponseWriter, r *http.Request) {
 		started := time.Now()
-		answer := &answer{ResponseWriter: w, controller: http.NewResponseController(w), slowest: s.write}
-		answer.conn, _ = r.Context().Value(connectionKey{}).(*gathering)
+		answer := &answer{ResponseWriter: w, controller: http.NewResponseController(w), slowest: s.write, patient: r.TLS != nil}
+		if r.ProtoMajor == 1 {
+			answer.conn, _ = r.Context().Value(connectionKey{}).(*gathering)
+		}
 		defer answer.extend() // for what net/http sends after the handler; the next request finds a deadline long past
 		defer func() {
 			took := time.Since(started)
@@ -29,7 +31,9 @@ func guard(next http.Handler, log logrus.FieldLogger, s settings) http.Handler {
 		defer contain(log, r, answer, s.failure)
 
 		if r.ContentLength > maxBody {
-			w.Header().Set("Connection", "close") // rather than read all of it
+			if r.ProtoMajor == 1 {
+				w.Header().Set("Connection", "close") // rather than read all of it
+			}
 			Error(answer, http.StatusRequestEntityTooLarge, bodyTooLarge)
 			return
 		}
@@ -93,7 +97,9 @@ func logRequest(log logrus.FieldLogger, r *http.Request, answer *answer, took ti
 type answer struct {
 	http.ResponseWriter
 	controller *http.ResponseController
-	conn       *gathering // nil when it is not Serve's
+	conn       *gathering // nil when it is not Serve's, or shared with others
+	patient    bool       // the deadline counts only while something is written
+	sending    bool       // what is written goes out later, under the same deadline
 	slowest    time.Duration
 	extended   time.Time
 	status     int // 0 until the header is sent
@@ -118,6 +124,15 @@ func (a *answer) extend() {
 	}
 }
 
+// relax takes the deadline away where it would do harm before the next write: HTTP/2 ends a stream at its deadline even
+// when nothing waits to be sent, and over TLS to read may be to write.
+func (a *answer) relax() {
+	if a.patient && !a.sending {
+		a.extended = time.Time{}
+		_ = a.controller.SetWriteDeadline(time.Time{})
+	}
+}
+
 // Unwrap is for http.ResponseController.
 func (a *answer) Unwrap() http.ResponseWriter { return a.ResponseWriter }
 
@@ -128,14 +143,13 @@ func (a *answer) WriteHeader(status int) {
 	a.ResponseWriter.WriteHeader(status)
 }
 
-// piece is how much of an answer a client is given its time for, in bytes.
-const piece = 64 << 10
-
 // Write hands p over in pieces, so that a client has the time for each of them.
 func (a *answer) Write(p []byte) (written int, err error) {
+	const piece = 64 << 10
 	if a.status == 0 {
 		a.status = http.StatusOK
 	}
+	defer a.relax()
 	for {
 		a.extend()
 		n, err := a.ResponseWriter.Write(p[:min(len(p), piece)])
@@ -152,6 +166,7 @@ func (a *answer) FlushError() error {
 		a.status = http.StatusOK
 	}
 	a.extend()
+	defer a.relax()
 	return a.controller.Flush()
 }
 

@@ -4,6 +4,7 @@ package httpserver
 
 import (
 	"context"
+	"crypto/tls"
 	"errors"
 	"fmt"
 	"log"
@@ -26,6 +27,7 @@ type settings struct {
 
 	failure string // what clients are told when a handler panics
 	observe func(r *http.Request, code int, took time.Duration)
+	tls     *tls.Config // nil for plain http
 }
 
 var production = settings{
@@ -44,6 +46,9 @@ type Option func(*settings)
 
 // Failure sets the text of the 500 that clients get when a handler panics.
 func Failure(text string) Option { return func(s *settings) { s.failure = text } }
+
+// TLS serves https with cfg, which says whether it is HTTP/2 too.
+func TLS(cfg *tls.Config) Option { return func(s *settings) { s.tls = cfg } }
 
 const (
 	maxHeader = 64 << 10 // bytes, of a request's line and header
@@ -68,9 +73,9 @@ func Serve(ctx context.Context, listener net.Listener, handler http.Handler, log
 func serve(ctx context.Context, listener net.Listener, handler http.Handler, log logrus.FieldLogger, s settings) error {
 	requests, cut := context.WithCancel(context.WithValue(context.WithoutCancel(ctx), stoppingKey{}, ctx))
 	defer cut()
-	connections := &connections{}
+	connections, running := &connections{}, &gate{}
 	server := &http.Server{
-		Handler:           guard(handler, log, s),
+		Handler:           running.pass(guard(handler, log, s)),
 		BaseContext:       func(net.Listener) context.Context { return requests },
 		ConnContext:       withConnection,
 		ConnState:         connections.track,
@@ -79,6 +84,8 @@ func serve(ctx context.Context, listener net.Listener, handler http.Handler, log
 		IdleTimeout:       s.idle,
 		MaxHeaderBytes:    maxHeader,
 		ErrorLog:          debugLog(log),
+		// Over HTTP/2 a client that takes nothing at all would keep even the end of a stream from being sent.
+		HTTP2: &http.HTTP2Config{WriteByteTimeout: s.write},
 	}
 	server.RegisterOnShutdown(connections.closeSilent)
 	stopped := make(chan struct{})
@@ -90,20 +97,49 @@ func serve(ctx context.Context, listener net.Listener, handler http.Handler, log
 			log.WithError(err).Warn("requests are cut off")
 		}
 	})
-	err := server.Serve(gatheringListener{listener})
+	// TLS is above what gathers, so that records that belong together are sent together; and net/http takes nothing
+	// but a *tls.Conn for HTTP/2.
+	inner := net.Listener(gatheringListener{listener})
+	if s.tls != nil {
+		inner = tls.NewListener(inner, s.tls)
+	}
+	err := server.Serve(inner)
 	if !end() {
 		<-stopped
 	}
 	cut()
 	_ = server.Close() // what is left after the drain time
 	connections.Wait()
+	running.close()
 	if ctx.Err() != nil && errors.Is(err, http.ErrServerClosed) {
 		return nil
 	}
 	return fmt.Errorf("serve %s: %w", listener.Addr(), err)
 }
 
-// connections waits for the goroutine of every connection, and so for every handler.
+// gate waits for handlers. Over HTTP/2 they may outlive their connection, and begin after it has ended.
+type gate struct {
+	sync.RWMutex
+	closed bool
+}
+
+func (g *gate) pass(next http.Handler) http.Handler {
+	return http.HandlerFunc(func(w http.ResponseWriter, r *http.Request) {
+		g.RLock()
+		defer g.RUnlock()
+		if !g.closed {
+			next.ServeHTTP(w, r)
+		}
+	})
+}
+
+func (g *gate) close() {
+	g.Lock()
+	defer g.Unlock()
+	g.closed = true
+}
+
+// connections waits for the goroutine of every connection, and so for every handler of HTTP/1.1.
 type connections struct {
 	sync.WaitGroup
 	silent sync.Map // those that have not sent a byte yet, which Shutdown alone would wait for

@@ -11,6 +11,7 @@ import (
 	clientv3 "go.etcd.io/etcd/client/v3"
 
 	"github.com/blox/blox/internal/etcd/embedded"
+	"github.com/blox/blox/internal/tlsconfig"
 )
 
 // patience is how long a test waits for what must come about: long, as only a failing test waits to its end.
@@ -80,6 +81,9 @@ func (s *Server) Stop() {
 func (s *Server) Endpoints() []string {
 	s.mu.Lock()
 	defer s.mu.Unlock()
+	if s.options.TLS != (tlsconfig.Files{}) {
+		return []string{"https://" + s.options.Address}
+	}
 	return []string{s.options.Address}
 }
 

@@ -6,10 +6,13 @@ import (
 	"context"
 	"errors"
 	"fmt"
+	"io"
 	"net/url"
 	"sync"
 	"time"
 
+	"github.com/sirupsen/logrus"
+	"go.etcd.io/etcd/client/pkg/v3/transport"
 	clientv3 "go.etcd.io/etcd/client/v3"
 	"go.etcd.io/etcd/server/v3/embed"
 	"go.uber.org/zap"
@@ -18,19 +21,24 @@ import (
 	"google.golang.org/grpc/status"
 
 	"github.com/blox/blox/internal/etcd"
+	"github.com/blox/blox/internal/tlsconfig"
 )
 
 // Options are what may differ from one etcd to the next; the zero value is a durable one on a free port.
 type Options struct {
-	Address       string        // host:port to listen on; 127.0.0.1:0, a free port, by default
-	Quota         int64         // bytes its database may grow to; 0 is etcd's default of 2 GiB
-	Compaction    time.Duration // how much history is kept; 0 keeps all of it
+	Address    string        // host:port to listen on; 127.0.0.1:0, a free port, by default
+	Quota      int64         // bytes its database may grow to; 0 is etcd's default of 2 GiB
+	Compaction time.Duration // how much history is kept; 0 keeps all of it
+	// TLS makes it serve https; with a CA, clients must have a certificate of its.
+	TLS           tlsconfig.Files
+	TokenTTL      time.Duration // of users' tokens, whole seconds; 0 is etcd's default of five minutes
 	UnsafeNoFsync bool          // quicker, and a crash of the machine may lose what was written: for tests
 }
 
 // Embedded is a running etcd. Its owner ends it with Close.
 type Embedded struct {
 	server *embed.Etcd
+	tls    tlsconfig.Files
 	stop   context.CancelFunc // ends watches and other open streams
 	close  sync.Once
 }
@@ -44,7 +52,7 @@ func Start(ctx context.Context, dir string, options Options) (*Embedded, error) 
 		stop()
 		return nil, fmt.Errorf("embedded etcd in %s: %w", dir, err)
 	}
-	e := &Embedded{server: server, stop: stop}
+	e := &Embedded{server: server, tls: options.TLS, stop: stop}
 	select {
 	case <-server.Server.ReadyNotify():
 		return e, nil
@@ -64,6 +72,16 @@ func config(dir string, options Options, stopping context.Context) *embed.Config
 		clients.Host = options.Address
 	}
 	c := embed.NewConfig()
+	if options.TLS != (tlsconfig.Files{}) {
+		clients.Scheme = "https"
+		c.ClientTLSInfo = transport.TLSInfo{
+			CertFile: options.TLS.Cert, KeyFile: options.TLS.Key,
+			TrustedCAFile: options.TLS.CA, ClientCertAuth: options.TLS.CA != "",
+		}
+	}
+	if options.TokenTTL > 0 {
+		c.AuthTokenTTL = uint(options.TokenTTL / time.Second)
+	}
 	c.Dir = dir
 	c.ListenClientUrls, c.AdvertiseClientUrls = []url.URL{clients}, []url.URL{clients}
 	c.ListenPeerUrls, c.AdvertisePeerUrls = []url.URL{free}, []url.URL{free}
@@ -101,10 +119,20 @@ func (s *stoppable) Context() context.Context { return s.ctx }
 func (e *Embedded) Address() string { return e.server.Clients[0].Addr().String() }
 
 // Endpoints is what --etcd-endpoint and etcd.New take.
-func (e *Embedded) Endpoints() []string { return []string{e.Address()} }
+func (e *Embedded) Endpoints() []string {
+	if e.tls != (tlsconfig.Files{}) {
+		return []string{"https://" + e.Address()}
+	}
+	return []string{e.Address()}
+}
 
-// Client returns a new client of this etcd. The caller closes it.
-func (e *Embedded) Client() (*clientv3.Client, error) { return etcd.New(e.Endpoints()) }
+// Client returns a new client of this etcd, which shows etcd's own certificate where it must have one. The caller closes it.
+func (e *Embedded) Client() (*clientv3.Client, error) {
+	return etcd.New(etcd.Config{Endpoints: e.Endpoints(), TLS: e.tls}, silent)
+}
+
+// silent is for what only the owner of the files wants to know.
+var silent = &logrus.Logger{Out: io.Discard, Formatter: &logrus.TextFormatter{}, Hooks: logrus.LevelHooks{}, Level: logrus.PanicLevel}
 
 // Close stops the etcd and returns when everything of it has ended. Its files stay, for another Start.
 // A second Close does nothing.

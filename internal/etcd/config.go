@@ -1,0 +1,88 @@
+package etcd
+
+import (
+	"errors"
+	"flag"
+	"fmt"
+	"io"
+	"os"
+	"strings"
+
+	"github.com/blox/blox/internal/tlsconfig"
+)
+
+// Config is where the etcd is, and how it knows us.
+type Config struct {
+	Endpoints    []string        // --etcd-endpoint, once for each: host:port, http://host:port or https://host:port, all of one scheme
+	TLS          tlsconfig.Files // --etcd-ca, --etcd-cert, --etcd-key
+	User         string          // --etcd-user
+	Password     Secret          // only a variable, as everyone on the machine sees a process's flags
+	PasswordFile string          // --etcd-password-file, in place of Password; read whenever etcd asks
+}
+
+// Secret is a text that no log and no message shows.
+type Secret string
+
+// Format is fmt.Formatter's, for every verb.
+func (Secret) Format(to fmt.State, _ rune) { _, _ = io.WriteString(to, "(secret)") }
+
+// MarshalText is encoding.TextMarshaler's.
+func (Secret) MarshalText() ([]byte, error) { return []byte("(secret)"), nil }
+
+// Flags adds what Config says. The variables begin with prefix, such as CSS for CSS_ETCD_ENDPOINTS, CSS_ETCD_CA and so on.
+func (c *Config) Flags(flags *flag.FlagSet, prefix string, getenv func(string) string) {
+	variables := prefix + "_ETCD"
+	if all := getenv(variables + "_ENDPOINTS"); all != "" {
+		c.Endpoints = strings.Split(all, ",")
+	}
+	given := false
+	flags.Func("etcd-endpoint", "`host:port` of etcd, or https://host:port; once for each member", func(s string) error {
+		if !given {
+			c.Endpoints, given = nil, true
+		}
+		c.Endpoints = append(c.Endpoints, s)
+		return nil
+	})
+	c.TLS.ClientFlags(flags, "etcd", variables, getenv)
+	flags.StringVar(&c.User, "etcd-user", getenv(variables+"_USER"), "`name` of etcd's user; the password is in "+variables+"_PASSWORD, or in a file")
+	flags.StringVar(&c.PasswordFile, "etcd-password-file", getenv(variables+"_PASSWORD_FILE"), "`file` with the password of --etcd-user")
+	c.Password = Secret(getenv(variables + "_PASSWORD"))
+}
+
+// Problems are what is missing or wrong, by flag.
+func (c Config) Problems() (problems []string) {
+	if len(c.Endpoints) == 0 {
+		problems = append(problems, "--etcd-endpoint is missing: host:port of etcd")
+	} else if err := Validate(c.Endpoints); err != nil {
+		problems = append(problems, "--etcd-endpoint: "+strings.ReplaceAll(err.Error(), "\n", "; "))
+	} else if problem := c.TLS.ClientProblem("etcd", c.https()); problem != "" {
+		problems = append(problems, problem)
+	}
+	switch {
+	case c.Password != "" && c.PasswordFile != "":
+		problems = append(problems, "--etcd-password-file is given, and a password in the environment too")
+	case (c.User == "") != (c.Password == "" && c.PasswordFile == ""):
+		problems = append(problems, "--etcd-user and a password, in --etcd-password-file or the environment, need each other")
+	}
+	return problems
+}
+
+func (c Config) https() bool {
+	return len(c.Endpoints) > 0 && strings.HasPrefix(c.Endpoints[0], "https://")
+}
+
+// password is read anew each time, as files with secrets are replaced.
+func (c Config) password() (string, error) {
+	if c.PasswordFile == "" {
+		return string(c.Password), nil
+	}
+	read, err := os.ReadFile(c.PasswordFile)
+	if err != nil {
+		return "", fmt.Errorf("etcd's password: %w", err)
+	}
+	password := strings.TrimRight(string(read), "\r\n")
+	if password == "" {
+		return "", errors.New("etcd's password: the file is empty")
+	}
+	return password, nil
+}
