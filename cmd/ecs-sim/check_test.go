@@ -28,3 +28,7 @@ func TestCheckTellsWhetherTheSimulatorServes(t *testing.T) {
 	assert.Error(t, run(t.Context(), []string{"--check", "--bind", "127.0.0.1:" + port}, noEnv, io.Discard))
 	assert.Error(t, run(t.Context(), []string{"--check", "--bind", "nowhere"}, noEnv, io.Discard))
 }
+
+func TestATaskDefinitionThatECSRefusesIsAnError(t *testing.T) {
+	assert.ErrorContains(t, run(t.Context(), []string{"--bind", "127.0.0.1:0", "--task-definition", "a b"}, noEnv, io.Discard), "a b")
+}

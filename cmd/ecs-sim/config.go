@@ -18,6 +18,7 @@ type config struct {
 	bind      string        // --bind, ECS_SIM_BIND: host:port to serve on; port 0 takes a free one
 	clusters  []string      // --cluster, once for each; "default" is always there
 	instances int           // --instances: registered in each cluster at the start
+	families  []string      // --task-definition, once for each: families with a first revision
 	check     bool          // --check: only ask the simulator at bind whether it serves
 	sim       ecssim.Config // --region, --account, --queue, --stream, --short-arns, --seed and the delays
 }
@@ -36,6 +37,10 @@ func parseConfig(args []string, getenv func(string) string, out io.Writer) (conf
 		return nil
 	})
 	flags.IntVar(&c.instances, "instances", 0, "`number` of container instances to register in each cluster")
+	flags.Func("task-definition", "`family` to register a task definition of; once for each", func(family string) error {
+		c.families = append(c.families, family)
+		return nil
+	})
 	flags.BoolVar(&c.check, "check", false, "ask the simulator that serves on --bind, or ECS_SIM_BIND, whether it is alive, and exit with 0 or 1")
 	flags.StringVar(&c.sim.Region, "region", cmp.Or(getenv("AWS_REGION"), c.sim.Region), "`region` in the ARNs")
 	flags.StringVar(&c.sim.Account, "account", c.sim.Account, "`account` in the ARNs, twelve digits")

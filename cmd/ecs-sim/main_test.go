@@ -31,7 +31,7 @@ func TestServesAndStops(t *testing.T) {
 	reader, writer := io.Pipe()
 	done := make(chan error, 1)
 	go func() {
-		done <- run(ctx, []string{"--bind", "127.0.0.1:0", "--cluster", "prod", "--cluster", "test", "--instances", "2", "--short-arns", "--region", "eu-west-1", "--stream", "events:3"}, noEnv, writer)
+		done <- run(ctx, []string{"--bind", "127.0.0.1:0", "--cluster", "prod", "--cluster", "test", "--instances", "2", "--short-arns", "--task-definition", "agent", "--region", "eu-west-1", "--stream", "events:3"}, noEnv, writer)
 		writer.Close()
 	}()
 	line, err := bufio.NewReader(reader).ReadString('\n')
@@ -48,6 +48,9 @@ func TestServesAndStops(t *testing.T) {
 		assert.Len(t, out.ContainerInstanceArns, 2)
 		assert.Regexp(t, `^arn:aws:ecs:eu-west-1:123456789012:container-instance/[0-9a-f-]{36}$`, out.ContainerInstanceArns[0])
 	}
+	families, err := client.ListTaskDefinitionFamilies(ctx, &ecs.ListTaskDefinitionFamiliesInput{})
+	require.NoError(t, err)
+	assert.Equal(t, []string{"agent"}, families.Families)
 	queue, err := sqs.NewFromConfig(sdk).GetQueueUrl(ctx, &sqs.GetQueueUrlInput{QueueName: aws.String("blox_queue")})
 	require.NoError(t, err)
 	shards, err := kinesis.NewFromConfig(sdk).ListShards(ctx, &kinesis.ListShardsInput{StreamName: aws.String("events")})

@@ -23,6 +23,11 @@ func serve(ctx context.Context, listener net.Listener, cfg config, out io.Writer
 		sim.CreateCluster(name)
 		sim.AddInstances(name, cfg.instances)
 	}
+	for _, family := range cfg.families {
+		if sim.RegisterTaskDefinition(family) == "" {
+			return fmt.Errorf("--task-definition %q: not 1 to 255 letters, digits, hyphens and underscores", family)
+		}
+	}
 	server := &http.Server{Handler: sim, ReadHeaderTimeout: 10 * time.Second, ReadTimeout: time.Minute, IdleTimeout: 2 * time.Minute}
 	stopped := make(chan error, 1)
 	defer context.AfterFunc(ctx, func() { stopped <- shutdown(server, sim) })()

@@ -1,0 +1,41 @@
+# What the parts of deploy/test/run share. Sourced, not run.
+
+say() { printf '== %s\n' "$*"; }
+fail() { printf 'FAILED: %s\n' "$*" >&2; exit 1; }
+
+# await tries a command until it succeeds, for at most two minutes; the first word says what is awaited.
+await() {
+  local what=$1 until=$((SECONDS + 120))
+  shift
+  until "$@"; do
+    [ $SECONDS -lt $until ] || fail "not within two minutes: $what"
+    sleep 0.3
+  done
+}
+
+# The services on the address of this run, and the simulator's own truth.
+css() { curl -s --fail-with-body "http://$ADDRESS:3000/v1/$1"; }
+css2() { curl -s --fail-with-body "http://$ADDRESS:3001/v1/$1"; }
+ds() { curl -s --fail-with-body "http://$ADDRESS:2000/v1/$1" "${@:2}"; }
+sim() { curl -s --fail-with-body "http://$ADDRESS:4566/_sim/$1" "${@:2}"; }
+
+# What lives, a line each: of the simulator, and of cluster-state-service by the function that asks it.
+truth() { sim state | jq -r '.tasks[] | select(.lastStatus != "STOPPED") | .arn + " " + .lastStatus' | sort; }
+copy() { "$1" tasks | jq -r '.items[].entity | select(.lastStatus != "STOPPED") | .taskARN + " " + .lastStatus' | sort; }
+agree() { local t; t=$(truth) && [ -n "$t" ] && [ "$t" = "$(copy "$1")" ]; }
+
+# one_each: every ACTIVE instance has one RUNNING task for each of so many environments, and nothing else lives.
+one_each() {
+  sim state | jq -e --argjson n "$1" '
+    [.instances[] | select(.status == "ACTIVE") | .arn] as $instances
+    | [.tasks[] | select(.lastStatus != "STOPPED")] as $live
+    | ($instances | length > 0) and ($live | length == ($instances | length) * $n) and ($live | all(.lastStatus == "RUNNING"))
+      and ($instances | all(. as $i | [$live[] | select(.instanceArn == $i)] | length == $n))' >/dev/null
+}
+no_violation() { sim counters | jq -e '(.violations // []) | length == 0' >/dev/null || fail "two tasks of one deployment lived on one instance"; }
+settled() { ds "environments/$1/deployments" | jq -e '.items | length > 0 and all(.status == "completed")' >/dev/null; }
+
+compose() { docker-compose --project-name "$PROJECT" "$@"; }
+
+# ready: the address answers /v1/ready with 200.
+ready() { curl -sf -o /dev/null "http://$ADDRESS:$1/v1/ready"; }
