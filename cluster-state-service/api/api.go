@@ -97,17 +97,19 @@ func (a *api) comparedState(ctx context.Context) (*state.Snapshot, error) {
 
 // freshness is what the headers say of a snapshot.
 type freshness struct {
-	of                  *state.Snapshot
+	revision            int64
+	compared            time.Time
 	version, comparedAt []string // header values; the latter nil when there never was a comparison
 }
 
-// freshness is worked out once a snapshot: many answers are made of each.
+// freshness is worked out once a revision, of which many answers are made. It does not keep the snapshot itself.
 func (a *api) freshness(s *state.Snapshot) *freshness {
-	if f := a.told.Load(); f != nil && f.of == s {
+	at := s.Compared(a.region).FinishedAt
+	if f := a.told.Load(); f != nil && f.revision == s.Revision && f.compared.Equal(at) {
 		return f
 	}
-	f := &freshness{of: s, version: []string{strconv.FormatInt(s.Revision, 10)}}
-	if at := s.Compared(a.region).FinishedAt; !at.IsZero() {
+	f := &freshness{revision: s.Revision, compared: at, version: []string{strconv.FormatInt(s.Revision, 10)}}
+	if !at.IsZero() {
 		f.comparedAt = []string{state.Timestamp(at)}
 	}
 	a.told.Store(f)

@@ -135,6 +135,9 @@ func (f *follower) rest(ctx context.Context) {
 // look compares what there is with what is read here, and sees to the difference.
 func (f *follower) look(ctx context.Context) error {
 	if err := f.check(ctx); err != nil {
+		if len(f.reading) == 0 && !errors.Is(err, errReplaced) {
+			f.reach.note(err)
+		}
 		return err
 	}
 	listed, err := f.stream.shards(ctx)

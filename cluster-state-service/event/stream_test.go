@@ -501,3 +501,14 @@ func TestWhoMayNotReadHasNoShare(t *testing.T) {
 	w.sim.SetFaults(ecssim.Faults{})
 	w.stored(1, 5)
 }
+
+// Also one that has no shard, and was just about to look whether the stream is still the same.
+func TestAnIdleReplicaNoticesThatItIsCutOff(t *testing.T) {
+	for name, checked := range map[string]time.Time{
+		"about to list": time.Now(), "about to describe": time.Now().Add(-describeEvery),
+	} {
+		f := &follower{stream: stream{clientOf("http://127.0.0.1:1"), "events"}, checked: checked, log: testenv.Logger(t)}
+		require.Error(t, f.look(t.Context()), name)
+		testenv.Eventually(t, func() bool { return f.reach.lost(0) })
+	}
+}

@@ -26,7 +26,7 @@ func (v *View) Fresh(ctx context.Context) (*state.Snapshot, error) {
 	}
 	s := v.current.Load()
 	if s == nil || s.Revision < revision {
-		limited, cancel := context.WithTimeoutCause(ctx, patience, state.ErrStoreSilent)
+		limited, cancel := context.WithTimeoutCause(ctx, max(patience-time.Since(started), time.Second), state.ErrStoreSilent)
 		defer cancel()
 		if s, err = v.await(limited, revision); err != nil {
 			return nil, blame(ctx, err)
@@ -168,7 +168,7 @@ func (q *revisionReads) run(ctx context.Context, read func(context.Context) (int
 		silent := limited.Err() != nil
 		cancel()
 		r.answer(revision, err)
-		if silent { // nor does it answer those who came meanwhile
+		if silent && err != nil { // nor does it answer those who came meanwhile
 			q.take().answer(0, err)
 		}
 	}

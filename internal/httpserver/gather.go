@@ -20,7 +20,7 @@ func Send(w http.ResponseWriter, p []byte) error {
 		}
 		return http.NewResponseController(w).Flush()
 	}
-	a.conn.hold()
+	a.conn.hold(a.extend)
 	a.sending = true
 	_, err := a.Write(p)
 	if err == nil {
@@ -36,9 +36,10 @@ func Send(w http.ResponseWriter, p []byte) error {
 type gathering struct {
 	net.Conn
 
-	mu   sync.Mutex
-	held *[]byte // nil when nothing is to be held back
-	err  error   // the first of Write's: what comes after a gap must not be sent
+	mu     sync.Mutex
+	held   *[]byte // nil when nothing is to be held back
+	extend func()  // gives the client its time for one more piece
+	err    error   // the first of Write's: what comes after a gap must not be sent
 }
 
 // mostHeld is what is held back of one answer, in bytes; what is more is sent before.
@@ -47,9 +48,10 @@ const mostHeld = 128 << 10
 // buffers are few, though there may be thousands of streams.
 var buffers = sync.Pool{New: func() any { return new([]byte) }}
 
-func (g *gathering) hold() {
+func (g *gathering) hold(extend func()) {
 	g.mu.Lock()
 	defer g.mu.Unlock()
+	g.extend = extend
 	if g.held == nil {
 		g.held = buffers.Get().(*[]byte)
 	}
@@ -86,11 +88,25 @@ func (g *gathering) Write(p []byte) (int, error) {
 	return len(p), g.err
 }
 
-func (g *gathering) send(p []byte) (n int, err error) {
-	if g.err == nil && len(p) > 0 {
-		n, g.err = g.Conn.Write(p)
+// send writes p in pieces, so that a client has the time for each of them.
+func (g *gathering) send(p []byte) (sent int, err error) {
+	for first := true; g.err == nil && len(p) > 0; first = false {
+		if !first && g.extend != nil {
+			g.extend()
+		}
+		var n int
+		n, g.err = g.Conn.Write(p[:min(len(p), piece)])
+		sent, p = sent+n, p[n:]
 	}
-	return n, g.err
+	return sent, g.err
+}
+
+// CloseWrite is what net/http looks for, to end a connection without a reset.
+func (g *gathering) CloseWrite() error {
+	if conn, can := g.Conn.(interface{ CloseWrite() error }); can {
+		return conn.CloseWrite()
+	}
+	return nil
 }
 
 // gatheringListener makes connections that can gather.

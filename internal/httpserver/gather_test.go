@@ -1,12 +1,15 @@
 package httpserver
 
 import (
+	"bufio"
 	"bytes"
 	"context"
+	"fmt"
 	"io"
 	"net"
 	"net/http"
 	"net/http/httptest"
+	"strings"
 	"sync/atomic"
 	"testing"
 
@@ -50,7 +53,7 @@ func TestSendNeedsOneWrite(t *testing.T) {
 			for _, size := range sizes {
 				before := listener.writes.Load()
 				assert.NoError(t, Send(w, bytes.Repeat([]byte("x"), size)))
-				assert.EqualValues(t, 1, listener.writes.Load()-before, "writes of %d bytes", size)
+				assert.EqualValues(t, 1+size/piece, listener.writes.Load()-before, "writes of %d bytes", size)
 			}
 			assert.NoError(t, Send(w, bytes.Repeat([]byte("y"), 10*mostHeld)))
 		}), testenv.Logger(t))
@@ -66,6 +69,52 @@ func TestSendNeedsOneWrite(t *testing.T) {
 	client.CloseIdleConnections()
 	stop()
 	assert.NoError(t, <-ended)
+}
+
+// piecewise notes what is written to it, and when a client is given more time.
+type piecewise struct {
+	net.Conn
+	did []string
+}
+
+func (c *piecewise) Write(p []byte) (int, error) {
+	c.did = append(c.did, fmt.Sprintf("%d KiB", len(p)>>10))
+	return len(p), nil
+}
+
+func TestAClientHasItsTimeForEachPiece(t *testing.T) {
+	conn := &piecewise{}
+	g := &gathering{Conn: conn}
+	g.hold(func() { conn.did = append(conn.did, "more time") })
+	for _, size := range []int{120 << 10, 300 << 10} {
+		n, err := g.Write(make([]byte, size))
+		require.NoError(t, err)
+		assert.Equal(t, size, n)
+	}
+	require.NoError(t, g.release())
+	assert.Equal(t, []string{
+		"64 KiB", "more time", "56 KiB", "64 KiB", "more time", "64 KiB", "more time", "64 KiB", "more time", "64 KiB", "more time", "44 KiB",
+	}, conn.did)
+}
+
+// A refusal by net/http itself has an end, not a reset.
+func TestATooLongHeaderIsRefusedCleanly(t *testing.T) {
+	server := start(t, func(http.ResponseWriter, *http.Request) {}, testenv.Logger(t), production)
+	conn, err := net.Dial("tcp", server.url[len("http://"):])
+	require.NoError(t, err)
+	defer conn.Close()
+	sent := make(chan struct{})
+	go func() { // of which the server does not read all
+		defer close(sent)
+		_, _ = fmt.Fprintf(conn, "GET / HTTP/1.1\r\nHost: x\r\nX: %s\r\n\r\n", strings.Repeat("x", 4*maxHeader))
+	}()
+	answer, err := http.ReadResponse(bufio.NewReader(conn), nil)
+	require.NoError(t, err)
+	_, err = io.ReadAll(answer.Body)
+	assert.NoError(t, err)
+	assert.Equal(t, http.StatusRequestHeaderFieldsTooLarge, answer.StatusCode)
+	require.NoError(t, conn.Close())
+	<-sent
 }
 
 func TestSendTellsOfAClientThatHasLeft(t *testing.T) {

@@ -143,9 +143,11 @@ func (a *answer) WriteHeader(status int) {
 	a.ResponseWriter.WriteHeader(status)
 }
 
+// piece is how much of an answer a client is given its time for, in bytes.
+const piece = 64 << 10
+
 // Write hands p over in pieces, so that a client has the time for each of them.
 func (a *answer) Write(p []byte) (written int, err error) {
-	const piece = 64 << 10
 	if a.status == 0 {
 		a.status = http.StatusOK
 	}
