@@ -199,6 +199,18 @@ func TestABadTaskDefinition(t *testing.T) {
 		assert.Equal(t, "unhealthy", *f.environment("logs").Health)
 		f.kept(n-lack, 0)
 	})
+	t.Run("beside the old tasks it takes none with it", func(t *testing.T) {
+		t.Parallel()
+		f := newFleet(t, n, `{"maximumPercent":200}`)
+		f.sim.SetFaults(faults)
+		require.NotEmpty(t, f.sim.RegisterTaskDefinition("dies"))
+		before := f.of(f.first)
+		id := f.update(`{"taskDefinition":"dies"}`)
+		testenv.Eventually(t, func() bool { return f.deployment("logs", id).FailedTasks >= n })
+		assert.Equal(t, before, f.of(f.first))
+		f.kept(n, 0)
+		assert.Equal(t, "IN_PROGRESS", f.deployment("logs", id).RolloutState)
+	})
 	t.Run("without rollback the environment is paused", func(t *testing.T) {
 		t.Parallel()
 		f, id, _ := bad(t, "never-runs", `{"enable":true,"threshold":5}`)

@@ -1,10 +1,14 @@
 package daemonscheduler_test
 
 import (
+	"fmt"
 	"strings"
 	"testing"
 
+	"github.com/aws/aws-sdk-go-v2/service/ecs"
+	"github.com/aws/aws-sdk-go-v2/service/ecs/types"
 	"github.com/stretchr/testify/assert"
+	"github.com/stretchr/testify/require"
 
 	"github.com/blox/blox/internal/ecssim"
 	"github.com/blox/blox/swagger/daemon-scheduler/v1/models"
@@ -149,5 +153,61 @@ func TestWhatNeedsACurrentCopySaysSo(t *testing.T) {
 	}
 	for _, path := range []string{"/pause", "/resume", "/rollback", "/deployments/x/stop", "/deployments/x/promote"} {
 		d.refused(404, "Environment none does not exist", "POST", "/v1/environments/none"+path, "")
+	}
+}
+
+// Two tasks that need the same port of an instance cannot run side by side, however their task definition says so.
+func TestMaximumPercentAndStaticPorts(t *testing.T) {
+	t.Parallel()
+	w := newWorld(t)
+	d := w.ds(nobody)
+	d.create("made")
+	d.patch("made", `{"deploymentConfiguration":{"maximumPercent":150}}`)
+	const refused = "validation failure list:\ndeploymentConfiguration.maximumPercent in body should be 100, as tasks with static host ports cannot run side by side\n"
+	for name, tc := range map[string]struct {
+		mode      types.NetworkMode
+		container int32
+		host      *int32
+		static    bool
+	}{
+		"bridge, a port of the host":       {types.NetworkModeBridge, 80, ptr[int32](8080), true},
+		"bridge, whatever port is free":    {types.NetworkModeBridge, 80, ptr[int32](0), false},
+		"bridge, no port of the host":      {types.NetworkModeBridge, 80, nil, false},
+		"host, the container's port is it": {types.NetworkModeHost, 80, nil, true},
+		"host, both":                       {types.NetworkModeHost, 80, ptr[int32](80), true},
+		"host, no ports":                   {types.NetworkModeHost, 0, nil, false},
+		"awsvpc":                           {types.NetworkModeAwsvpc, 80, ptr[int32](80), false},
+		"by default, a port of the host":   {"", 80, ptr[int32](80), true},
+	} {
+		t.Run(name, func(t *testing.T) {
+			container := types.ContainerDefinition{Name: ptr("c"), Image: ptr("image"), Memory: ptr[int32](64)}
+			if tc.container != 0 {
+				container.PortMappings = []types.PortMapping{{ContainerPort: &tc.container, HostPort: tc.host}}
+			}
+			made, err := w.ecs().RegisterTaskDefinition(t.Context(), &ecs.RegisterTaskDefinitionInput{
+				Family: ptr("ports"), NetworkMode: tc.mode, ContainerDefinitions: []types.ContainerDefinition{container},
+			})
+			require.NoError(t, err)
+			settings := "{}"
+			if tc.mode == types.NetworkModeAwsvpc {
+				settings = `{"networkConfiguration":{"awsvpcConfiguration":{"subnets":["s"]}}}`
+			}
+			wanted := fmt.Sprintf(`"taskDefinition":%q,"taskSettings":%s`, *made.TaskDefinition.TaskDefinitionArn, settings)
+			create := func(percent int) (int, string) {
+				id := fmt.Sprintf("%x", len(name)*1000+percent)
+				answer, text := d.call("POST", "/v1/environments", fmt.Sprintf(
+					`{"name":%q,"instanceGroup":{"cluster":"prod"},"deploymentConfiguration":{"maximumPercent":%d},%s}`, id+string(tc.mode), percent, wanted))
+				return answer.StatusCode, text
+			}
+			status, _ := create(100)
+			assert.Equal(t, 200, status)
+			status, text := create(101)
+			patched, patchText := d.call("PATCH", "/v1/environments/made?deploymentToken="+d.environment("made").DeploymentToken.String(), "{"+wanted+"}")
+			if tc.static {
+				assert.Equal(t, []any{400, refused, 400, refused}, []any{status, text, patched.StatusCode, patchText})
+				return
+			}
+			assert.Equal(t, []any{200, 200}, []any{status, patched.StatusCode}, text+patchText)
+		})
 	}
 }
