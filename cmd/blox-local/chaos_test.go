@@ -81,12 +81,9 @@ func (r *replicas) call(method, address, path, body string, into any) {
 	}
 }
 
-// While ECS throttles, fails and loses answers, events come twice and out of order and starts fail, the leading
-// daemon-scheduler of three is killed, or stopped until another leads, again and again; instances join and tasks die meanwhile.
-// No instance ever has two live tasks of one environment, and in the end each has one of each.
-func TestOneTaskEachWhileLeadersDie(t *testing.T) {
-	size := chaosOfThisRun()
-	sim := ecssim.New(ecssim.Config{})
+// startReplicas runs a cluster-state-service and three daemon-schedulers on sim, and returns once they are ready.
+func startReplicas(t *testing.T, sim *ecssim.Sim, flags []string) *replicas {
+	t.Helper()
 	aws := httptest.NewServer(sim)
 	t.Cleanup(func() { sim.Close(); aws.Close() })
 	etcd := testenv.EtcdServer(t)
@@ -96,12 +93,11 @@ func TestOneTaskEachWhileLeadersDie(t *testing.T) {
 	}
 	css := freeAddress(t)
 	execute(t, environment, "cluster-state-service", "--bind", css, "--etcd-endpoint", etcd.Endpoints()[0], "--queue", "blox_queue")
-	instances := sim.AddInstances("default", size.instances)
 	r := &replicas{t: t, client: &http.Client{}, running: map[string]*process{}}
 	t.Cleanup(r.client.CloseIdleConnections)
 	r.start = func(address string) *process {
 		return execute(t, environment, "daemon-scheduler", append([]string{"--bind", address, "--css-endpoint", css,
-			"--etcd-endpoint", etcd.Endpoints()[0]}, size.flags...)...)
+			"--etcd-endpoint", etcd.Endpoints()[0]}, flags...)...)
 	}
 	for range 3 {
 		address := freeAddress(t)
@@ -117,6 +113,17 @@ func TestOneTaskEachWhileLeadersDie(t *testing.T) {
 			return err == nil && answer.StatusCode == http.StatusOK
 		})
 	}
+	return r
+}
+
+// While ECS throttles, fails and loses answers, events come twice and out of order and starts fail, the leading
+// daemon-scheduler of three is killed, or stopped until another leads, again and again; instances join and tasks die meanwhile.
+// No instance ever has two live tasks of one environment, and in the end each has one of each.
+func TestOneTaskEachWhileLeadersDie(t *testing.T) {
+	size := chaosOfThisRun()
+	sim := ecssim.New(ecssim.Config{})
+	instances := sim.AddInstances("default", size.instances)
+	r := startReplicas(t, sim, size.flags)
 	ids := map[string]string{} // deployment to family
 	for n := range size.environments {
 		family := fmt.Sprintf("agent-%d", n)
@@ -176,6 +183,63 @@ func TestOneTaskEachWhileLeadersDie(t *testing.T) {
 		assert.Equal(t, 1, peak, "live tasks of %s at once on one instance", family)
 	}
 	t.Log(counters.Calls["StartTask"])
+}
+
+// A leader that is killed in the middle of a rollout leaves it to another one, and at no moment have fewer instances a running
+// task than are to keep one.
+func TestARolloutGoesOnWhenItsLeaderIsKilled(t *testing.T) {
+	const n, least = 20, 16
+	sim := ecssim.New(ecssim.Config{PendingDelay: 20 * time.Millisecond, StopDelay: 20 * time.Millisecond})
+	instances := sim.AddInstances("default", n)
+	r := startReplicas(t, sim, []string{"--launch-settle", "1s", "--leader-lease", "3s"})
+	sim.RegisterTaskDefinition("agent", ecssim.WithCPU(64), ecssim.WithMemory(64))
+	var made struct{ DeploymentToken, ID string }
+	r.call(http.MethodPost, r.addresses[0], "/v1/environments",
+		`{"name":"logs","instanceGroup":{"cluster":"default"},"taskDefinition":"agent","deploymentConfiguration":{"minimumHealthyPercent":80}}`, &made)
+	path := "/v1/environments/logs"
+	r.call(http.MethodPost, r.addresses[0], path+"/deployments?deploymentToken="+made.DeploymentToken, "", &made)
+	completed := func(id string) bool {
+		var shown struct{ Status string }
+		r.call(http.MethodGet, r.api(), path+"/deployments/"+id, "", &shown)
+		return shown.Status == "completed"
+	}
+	testenv.Eventually(t, func() bool { return completed(made.ID) && oneEach(sim, map[string]string{made.ID: "agent"}, n) })
+	sim.ResetCounters()
+
+	sim.RegisterTaskDefinition("agent", ecssim.WithCPU(32), ecssim.WithMemory(64))
+	r.call(http.MethodPatch, r.addresses[0], path+"?deploymentToken="+made.DeploymentToken, `{"taskDefinition":"agent:2"}`, &made)
+	r.call(http.MethodPost, r.addresses[0], path+"/deployments?deploymentToken="+made.DeploymentToken, "", &made)
+	for kill := range 2 {
+		testenv.Eventually(t, func() bool { return started(sim, made.ID) > kill*4 && r.leader() != "" })
+		leader := r.leader()
+		r.running[leader].end(syscall.SIGKILL)
+		delete(r.running, leader)
+		testenv.Eventually(t, func() bool { now := r.leader(); return now != "" && now != leader })
+	}
+	testenv.Eventually(t, func() bool { return completed(made.ID) }, "the rollout does not end")
+	testenv.Eventually(t, func() bool { return oneEach(sim, map[string]string{made.ID: "agent"}, len(instances)) })
+	counters := sim.Counters()
+	assert.Empty(t, counters.Violations)
+	assert.GreaterOrEqual(t, counters.FewestRunning["agent"], least)
+	assert.Zero(t, counters.MostDoubled["agent"])
+}
+
+// api is the address of a replica that was not killed.
+func (r *replicas) api() string {
+	for address := range r.running {
+		return address
+	}
+	return ""
+}
+
+// started is how many live tasks the deployment has.
+func started(sim *ecssim.Sim, deployment string) (n int) {
+	for _, task := range sim.Tasks("") {
+		if task.StartedBy == deployment && task.Live() {
+			n++
+		}
+	}
+	return n
 }
 
 // patiently is testenv.Eventually for what takes minutes when it is large.
