@@ -3,6 +3,7 @@ package planner
 import (
 	"cmp"
 	"slices"
+	"time"
 
 	"github.com/blox/blox/daemon-scheduler/environment"
 )
@@ -183,16 +184,20 @@ func (p *planning) backsOff(at *site) bool {
 // better tells whether the instance of a failed start has changed since, so that the delay is cut short to a tenth: what keeps
 // changing must not take all the calls that ECS grants. A daemon that keeps dying frees what it had, and so changes it itself.
 func (p *planning) better(launch environment.Launch) bool {
-	announced := launch.NotAfter.Add(-environment.LaunchWindow)
-	if changed, ok := p.Better[launch.Instance]; !ok || changed.Before(announced) || launch.Reason == "STOPPED" {
+	if changed, ok := p.Better[launch.Instance]; !ok || changed.Before(announced(launch)) || launch.Reason == "STOPPED" {
 		return false
 	}
-	soon := announced.Add(backoff(launch.Attempts) / 10)
+	soon := announced(launch).Add(backoff(launch.Attempts) / 10)
 	if p.Now.Before(soon) {
 		p.until(soon)
 		return false
 	}
 	return true
+}
+
+// announced is when the launch was written, before StartTask was called.
+func announced(launch environment.Launch) time.Time {
+	return launch.NotAfter.Add(-environment.LaunchWindow)
 }
 
 // unseen waits for the task of a launch to be shown by the copy of the cluster, and has ECS asked when that takes long.

@@ -112,9 +112,8 @@ const skew = 5 * time.Minute
 // lose notes that a running task has ended, where that is to count: the rollout has stopped it and tried nothing in its place
 // yet, or it was lost since the current deployment began.
 func (p *planning) lose(task environment.Task) {
-	last, launched := p.Launches[task.Instance]
 	ours := strings.HasPrefix(task.StoppedReason, EarlierDeployment) && task.StoppedAt.After(p.since.Add(-skew)) &&
-		(!launched || last.Deployment == task.StartedBy)
+		!announced(p.Launches[task.Instance]).After(task.StoppedAt)
 	if !task.StartedAt.IsZero() && (ours || task.StoppedAt.After(p.current.StartTime)) {
 		p.lost[task.Instance] = true
 	}
@@ -128,8 +127,7 @@ func (p *planning) lacks(at *site) bool {
 	}
 	last, seen := p.byARN[at.launch.Task]
 	had := at.launched && (!at.launch.Vacant || !last.StartedAt.IsZero())
-	announced := at.launch.NotAfter.Add(-environment.LaunchWindow)
-	touched := had && (p.unended[at.launch.Deployment] || announced.After(p.since)) // what a canary is not for goes back meanwhile
+	touched := had && (p.unended[at.launch.Deployment] || announced(at.launch).After(p.since)) // what a canary is not for goes back meanwhile
 	switch {
 	case !at.AgentConnected && touched:
 		return true // nobody knows how its task does
@@ -157,7 +155,7 @@ func (p *planning) unproven(at *site) bool {
 		return false
 	}
 	if since.After(p.Now) { // by ECS's clock
-		since = at.launch.NotAfter.Add(-environment.LaunchWindow)
+		since = announced(at.launch)
 	}
 	due := since.Add(min(firstProof<<min(p.failures, 10), mostProof))
 	if !p.Now.Before(due) {
