@@ -101,6 +101,7 @@ func (f *fleet) of(id string) map[string]string {
 }
 
 func TestARolloutOf200InstancesKeepsToItsPercentages(t *testing.T) {
+	t.Parallel()
 	n := 200
 	if testenv.Race {
 		n = 40
@@ -117,6 +118,7 @@ func TestARolloutOf200InstancesKeepsToItsPercentages(t *testing.T) {
 		"the new tasks at once": {`{"maximumPercent":200}`, 0, 100, n / 2, true},
 	} {
 		t.Run(name, func(t *testing.T) {
+			t.Parallel()
 			f := newFleet(t, n, tc.configuration)
 			id := f.update(`{"taskDefinition":"agent:2"}`)
 			f.ends(id, "COMPLETED")
@@ -266,7 +268,7 @@ func TestACanaryGoesFirst(t *testing.T) {
 				require.NoError(t, f.sim.SetAgentConnected(i, true))
 			}
 			before := f.of(f.first)
-			id := f.update(`{"taskDefinition":"agent:2","deploymentConfiguration":{"minimumHealthyPercent":80,"canary":` + tc.canary + `}}`)
+			id := f.update(`{"taskDefinition":"agent:2","deploymentConfiguration":{"minimumHealthyPercent":50,"canary":` + tc.canary + `}}`)
 			testenv.Eventually(t, func() bool { return f.runningOf(id) == 2 && f.runningOf(f.first) == n-2 }, "the canary does not run")
 			picked := tc.picked(f)
 			f.oneEach(id, picked...)
@@ -312,7 +314,7 @@ func TestACanaryGoesFirst(t *testing.T) {
 			}
 			f.ends(id, "COMPLETED")
 			f.oneEach(id, f.instances...)
-			f.kept(n-2, 0)
+			f.kept(n-n/2, 0)
 		})
 	}
 }
@@ -320,10 +322,10 @@ func TestACanaryGoesFirst(t *testing.T) {
 // What users do in the middle of a rollout.
 func TestInTheMiddleOfARollout(t *testing.T) {
 	t.Parallel()
-	const n, lack = 30, 6
+	const n, lack = 20, 6
 	begin := func(t *testing.T) (f *fleet, id, path string) {
 		t.Helper()
-		f = newFleet(t, n, `{"minimumHealthyPercent":80}`)
+		f = newFleet(t, n, `{"minimumHealthyPercent":70}`)
 		id = f.update(`{"taskDefinition":"agent:2"}`)
 		f.middle(id)
 		return f, id, "/v1/environments/logs"
@@ -374,7 +376,7 @@ func TestInTheMiddleOfARollout(t *testing.T) {
 	})
 	t.Run("from the new tasks first to the old ones", func(t *testing.T) {
 		t.Parallel()
-		f := newFleet(t, n, `{"minimumHealthyPercent":80,"maximumPercent":200}`)
+		f := newFleet(t, n, `{"minimumHealthyPercent":70,"maximumPercent":200}`)
 		id := f.update(`{"taskDefinition":"agent:2"}`)
 		testenv.Eventually(t, func() bool { return len(f.live(id)) > n/3 })
 		next := f.update(`{"deploymentConfiguration":{"maximumPercent":null}}`)
@@ -384,7 +386,7 @@ func TestInTheMiddleOfARollout(t *testing.T) {
 	})
 	t.Run("the leader goes", func(t *testing.T) {
 		t.Parallel()
-		f := newFleet(t, n, `{"minimumHealthyPercent":80}`)
+		f := newFleet(t, n, `{"minimumHealthyPercent":70}`)
 		second := f.replica(f.world)
 		id := f.update(`{"taskDefinition":"agent:2"}`)
 		f.middle(id)

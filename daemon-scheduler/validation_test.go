@@ -188,7 +188,7 @@ func TestMaximumPercentAndStaticPorts(t *testing.T) {
 				Family: ptr("ports"), NetworkMode: tc.mode, ContainerDefinitions: []types.ContainerDefinition{container},
 			})
 			require.NoError(t, err)
-			settings := "{}"
+			settings := "null"
 			if tc.mode == types.NetworkModeAwsvpc {
 				settings = `{"networkConfiguration":{"awsvpcConfiguration":{"subnets":["s"]}}}`
 			}
