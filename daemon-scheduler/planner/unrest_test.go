@@ -360,9 +360,9 @@ func (u *unrest) calm() {
 }
 
 func TestARolloutKeepsItsRulesInUnrest(t *testing.T) {
-	seeds := uint64(400)
+	seeds := uint64(150)
 	if testenv.Race {
-		seeds = 60
+		seeds = 40
 	}
 	for seed := range seeds {
 		u := newUnrest(t, seed)
