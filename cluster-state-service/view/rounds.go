@@ -5,15 +5,15 @@ import (
 	"time"
 )
 
-// How long one round of calls is given before the next: to wake a subscriber, and to send what it waits for, costs about
-// perCallee, so that half of two cores are left for other work however many there are, up to longestRound.
+// How long one round of calls is given before the next. To wake a subscriber that wants little costs about perCallee, so
+// there is time for other work in between; who is sent much is late for the next round by itself.
 const (
-	perCallee    = 10 * time.Microsecond
+	perCallee    = 3 * time.Microsecond
 	longestRound = 20 * time.Millisecond
 )
 
 // rounds call those who wait for pages of the log: at once when the last call is long enough ago, else at the end of its
-// round, so that a thousand subscribers of a thousand changes a second are called a hundred times, and not a thousand.
+// round, so that a thousand subscribers are called three hundred times a second at the most, however many changes there are.
 type rounds struct {
 	lock    sync.Locker
 	callees func() int64
