@@ -2,6 +2,7 @@ package daemonscheduler_test
 
 import (
 	"context"
+	"crypto/tls"
 	"encoding/json"
 	"io"
 	"net"
@@ -110,6 +111,7 @@ func (w *world) css(at string) (address string, stop func()) {
 type ds struct {
 	*world
 	url  string
+	tls  *tls.Config // nil for http
 	stop func()
 }
 
@@ -141,7 +143,7 @@ func (d *ds) do(method, path, body string) (*http.Response, string) {
 	request, err := http.NewRequestWithContext(ctx, method, d.url+path, strings.NewReader(body))
 	require.NoError(d.t, err)
 	client := http.Client{
-		Transport:     &http.Transport{},
+		Transport:     &http.Transport{TLSClientConfig: d.tls},
 		CheckRedirect: func(*http.Request, []*http.Request) error { return http.ErrUseLastResponse },
 	}
 	defer client.CloseIdleConnections()

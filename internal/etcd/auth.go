@@ -3,9 +3,11 @@ package etcd
 import (
 	"context"
 	"crypto/tls"
+	"errors"
 	"net"
 	"strconv"
 	"sync/atomic"
+	"time"
 
 	pb "go.etcd.io/etcd/api/v3/etcdserverpb"
 	"go.etcd.io/etcd/api/v3/v3rpc/rpctypes"
@@ -37,32 +39,69 @@ func (c transportCredentials) Clone() credentials.TransportCredentials { return 
 func (c transportCredentials) OverrideServerName(string) error         { return nil } // deprecated, and asked by nobody
 
 // authenticated is clientv3.New for a client that is c.User. clientv3 gets a token when a call is told that it needs one,
-// and so again when it has expired; what it lacks is added here.
+// and again when that has expired; what it lacks is added by signIn.
 func (c Config) authenticated(options clientv3.Config) (*clientv3.Client, error) {
-	var made atomic.Bool
-	signIn := func(ctx context.Context, method string, request, answer any, conn *grpc.ClientConn, next grpc.UnaryInvoker, calls ...grpc.CallOption) error {
-		ask, is := request.(*pb.AuthenticateRequest)
-		switch {
-		case !is:
-			return next(ctx, method, request, answer, conn, calls...)
-		case !made.Load(): // clientv3.New would fail while etcd is away
-			return rpctypes.ErrGRPCAuthNotEnabled
-		}
-		password, err := c.password()
-		if err != nil {
-			return status.Error(codes.FailedPrecondition, err.Error())
-		}
-		return next(ctx, method, &pb.AuthenticateRequest{Name: ask.Name, Password: password}, answer, conn, calls...)
-	}
+	s := &signIn{cfg: c, turn: make(chan struct{}, 1)}
 	options.Username, options.Password = c.User, "signIn knows it"
-	options.DialOptions = append(options.DialOptions, grpc.WithChainUnaryInterceptor(signIn))
+	options.DialOptions = append(options.DialOptions, grpc.WithChainUnaryInterceptor(s.intercept))
 	client, err := clientv3.New(options)
 	if err != nil {
 		return nil, err
 	}
 	client.Watcher = &watcher{Watcher: client.Watcher}
-	made.Store(true)
+	s.made.Store(true)
 	return client, nil
+}
+
+// signIn has the password, and etcd's answer to it.
+type signIn struct {
+	cfg  Config
+	made atomic.Bool // the client is
+	done atomic.Bool // once at least
+
+	turn   chan struct{} // held by who asks, and for what follows
+	answer string        // the latest token
+	at     time.Time
+}
+
+// tokenShared is how long a token is given to all who ask for one: when etcd knows the old one no more, dozens of calls do
+// so at once, and checking a password takes etcd a tenth of a second on purpose.
+const tokenShared = 500 * time.Millisecond
+
+func (s *signIn) intercept(ctx context.Context, method string, request, answer any, conn *grpc.ClientConn, next grpc.UnaryInvoker, options ...grpc.CallOption) error {
+	ask, is := request.(*pb.AuthenticateRequest)
+	switch {
+	case !is && s.done.Load():
+		return next(ctx, method, request, answer, conn, options...)
+	case !is: // etcd would take who has a certificate but no token for a user with the certificate's name
+		return rpctypes.ErrGRPCUserEmpty
+	case !s.made.Load(): // clientv3.New would fail while etcd is away
+		return rpctypes.ErrGRPCAuthNotEnabled
+	}
+	select {
+	case s.turn <- struct{}{}:
+		defer func() { <-s.turn }()
+	case <-ctx.Done():
+		return status.FromContextError(ctx.Err()).Err()
+	}
+	told := answer.(*pb.AuthenticateResponse)
+	if time.Since(s.at) < tokenShared {
+		told.Token = s.answer
+		return nil
+	}
+	password, err := s.cfg.password()
+	if err != nil {
+		return status.Error(codes.FailedPrecondition, err.Error())
+	}
+	err = next(ctx, method, &pb.AuthenticateRequest{Name: ask.Name, Password: password}, told, conn, options...)
+	switch {
+	case err == nil:
+		s.answer, s.at = told.Token, time.Now()
+		s.done.Store(true)
+	case errors.Is(rpctypes.Error(err), rpctypes.ErrAuthNotEnabled):
+		s.done.Store(true)
+	}
+	return err
 }
 
 // watcher has a gRPC stream for each watch. clientv3 alone puts all watches on one, whose token is that of its first: once

@@ -87,9 +87,13 @@ func TestTLSFilesAreReplaced(t *testing.T) {
 }
 
 // withAuth is an etcd whose user blox may use what is below ecs/ and nothing else. Tokens last a second.
-func withAuth(t *testing.T, password string) *testenv.Server {
+func withAuth(t *testing.T, password string, files ...tlsconfig.Files) *testenv.Server {
 	t.Helper()
-	server := testenv.EtcdServer(t, embedded.Options{TokenTTL: time.Second})
+	options := embedded.Options{TokenTTL: time.Second}
+	if len(files) > 0 {
+		options.TLS = files[0]
+	}
+	server := testenv.EtcdServer(t, options)
 	root, ctx := server.Client(), limited(t)
 	for _, do := range []func() error{
 		func() error { _, err := root.UserAdd(ctx, "root", "root's"); return err },
@@ -127,6 +131,27 @@ func TestPasswords(t *testing.T) {
 	server.Stop()
 	server.Start() // which knows no tokens
 	assert.ErrorContains(t, put(t, client, 30*time.Second), "no such file")
+}
+
+// To etcd, who has a certificate but no token is the user whose name the certificate bears.
+func TestAPasswordBesideACertificate(t *testing.T) {
+	ca := testenv.NewCA(t)
+	server := withAuth(t, "secret", ca.Files("etcd"))
+	cfg := etcd.Config{Endpoints: server.Endpoints(), TLS: ca.Files("someone"), User: "blox", Password: "secret"}
+	client := open(t, cfg)
+	require.NoError(t, put(t, client, 30*time.Second))
+	server.Stop()
+	server.Start()
+	assert.NoError(t, put(t, client, 30*time.Second))
+
+	named := open(t, etcd.Config{Endpoints: server.Endpoints(), TLS: ca.Files("blox")})
+	assert.NoError(t, put(t, named, 30*time.Second), "a certificate may do without a password")
+}
+
+func TestAPasswordThatIsNotNeeded(t *testing.T) {
+	server := testenv.EtcdServer(t)
+	client := open(t, etcd.Config{Endpoints: server.Endpoints(), User: "blox", Password: "secret"})
+	assert.NoError(t, put(t, client, 30*time.Second))
 }
 
 func TestNewDoesNotConnectForAPassword(t *testing.T) {

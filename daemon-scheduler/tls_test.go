@@ -1,0 +1,229 @@
+package daemonscheduler_test
+
+import (
+	"bytes"
+	"context"
+	"crypto/tls"
+	"io"
+	"net/http"
+	"net/http/httptest"
+	"os"
+	"path/filepath"
+	"strings"
+	"sync"
+	"testing"
+	"time"
+
+	"github.com/sirupsen/logrus"
+	"github.com/stretchr/testify/assert"
+	"github.com/stretchr/testify/require"
+	clientv3 "go.etcd.io/etcd/client/v3"
+
+	clusterstate "github.com/blox/blox/cluster-state-service"
+	daemonscheduler "github.com/blox/blox/daemon-scheduler"
+	"github.com/blox/blox/internal/ecssim"
+	"github.com/blox/blox/internal/etcd/embedded"
+	"github.com/blox/blox/internal/httpserver"
+	"github.com/blox/blox/internal/testenv"
+	"github.com/blox/blox/internal/tlsconfig"
+)
+
+// What no log may show.
+const (
+	etcdPassword = "etcd-hush"
+	cssPassword  = "css-hush"
+	awsSecret    = "aws-hush"
+	awsPassword  = "proxy-hush"
+)
+
+// secured is a world in which everything of Blox speaks TLS with certificates on both sides, and etcd wants a password too.
+type secured struct {
+	*world
+	ca     *testenv.CA
+	log    *logrus.Logger
+	logged *lines
+	cssURL string
+}
+
+// lines keep what is logged, and show it to the test.
+type lines struct {
+	mu   sync.Mutex
+	text bytes.Buffer
+	to   io.Writer
+}
+
+func (l *lines) Write(p []byte) (int, error) {
+	l.mu.Lock()
+	defer l.mu.Unlock()
+	l.text.Write(p)
+	return l.to.Write(p)
+}
+
+func (l *lines) all() string {
+	l.mu.Lock()
+	defer l.mu.Unlock()
+	return l.text.String()
+}
+
+func (s *secured) getenv(name string) string {
+	return map[string]string{
+		"AWS_REGION": "us-east-1", "AWS_ENDPOINT_URL": strings.Replace(s.aws.URL, "://", "://me:"+awsPassword+"@", 1),
+		"AWS_ACCESS_KEY_ID": "test", "AWS_SECRET_ACCESS_KEY": awsSecret,
+		"CSS_ETCD_PASSWORD": etcdPassword, "DS_ETCD_PASSWORD": etcdPassword,
+		"CSS_ETCD_USER": "blox", "DS_ETCD_USER": "blox",
+	}[name]
+}
+
+func newSecured(t *testing.T) *secured {
+	t.Helper()
+	ca := testenv.NewCA(t)
+	w := &world{t: t, sim: ecssim.New(ecssim.Config{}), etcd: testenv.EtcdServer(t, embedded.Options{TLS: ca.Files("etcd"), TokenTTL: time.Second})}
+	w.client = w.etcd.Client()
+	w.aws = httptest.NewServer(w.sim)
+	t.Cleanup(func() { w.sim.Close(); w.aws.Close() })
+	require.Equal(t, prod, w.sim.CreateCluster("prod"))
+	w.agent = w.sim.RegisterTaskDefinition("agent", ecssim.WithCPU(64), ecssim.WithMemory(64))
+	for _, do := range []func(context.Context) error{
+		func(ctx context.Context) error { _, err := w.client.UserAdd(ctx, "root", "root's"); return err },
+		func(ctx context.Context) error { _, err := w.client.UserGrantRole(ctx, "root", "root"); return err },
+		func(ctx context.Context) error { _, err := w.client.RoleAdd(ctx, "blox"); return err },
+		func(ctx context.Context) error {
+			_, err := w.client.RoleGrantPermission(ctx, "blox", "ecs/", clientv3.GetPrefixRangeEnd("ecs/"), clientv3.PermissionType(clientv3.PermReadWrite))
+			return err
+		},
+		func(ctx context.Context) error { _, err := w.client.UserAdd(ctx, "blox", etcdPassword); return err },
+		func(ctx context.Context) error { _, err := w.client.UserGrantRole(ctx, "blox", "blox"); return err },
+		func(ctx context.Context) error { _, err := w.client.AuthEnable(ctx); return err },
+	} {
+		require.NoError(t, do(t.Context()))
+	}
+	s := &secured{world: w, ca: ca, log: testenv.Logger(t), logged: &lines{to: t.Output()}}
+	s.log.SetOutput(s.logged)
+	return s
+}
+
+// flags are those of a service called name.
+func (s *secured) flags(name string) []string {
+	own, etcd := s.ca.Files(name), s.ca.Files(name+"-at-etcd")
+	return []string{
+		"--tls-cert", own.Cert, "--tls-key", own.Key, "--client-ca", own.CA,
+		"--etcd-endpoint", s.etcd.Endpoints()[0], "--etcd-ca", etcd.CA, "--etcd-cert", etcd.Cert, "--etcd-key", etcd.Key,
+	}
+}
+
+func (s *secured) css() {
+	s.t.Helper()
+	cfg, err := clusterstate.ParseConfig(append(s.flags("css"), "--queue", "blox_queue"), s.getenv, io.Discard)
+	require.NoError(s.t, err)
+	cfg.Listener = listen(s.t, "127.0.0.1:0")
+	s.cssURL = "https://me:" + cssPassword + "@" + cfg.Listener.Addr().String()
+	s.run(func(ctx context.Context) error { return clusterstate.Run(ctx, cfg, s.log) })
+}
+
+func (s *secured) ds() (*ds, daemonscheduler.Config) {
+	s.t.Helper()
+	own := s.ca.Files("ds-at-css")
+	cfg, err := daemonscheduler.ParseConfig(append(s.flags("ds"), "--leader-lease", "2s",
+		"--css-endpoint", s.cssURL, "--css-ca", own.CA, "--css-cert", own.Cert, "--css-key", own.Key), s.getenv, io.Discard)
+	require.NoError(s.t, err)
+	cfg.Listener = listen(s.t, "127.0.0.1:0")
+	cfg.Bind = cfg.Listener.Addr().String()
+	client, err := tlsconfig.Load(s.ca.Files("client"), s.log)
+	require.NoError(s.t, err)
+	d := &ds{world: s.world, url: "https://" + cfg.Bind, tls: client.Client()}
+	d.stop = s.run(func(ctx context.Context) error { return daemonscheduler.Run(ctx, cfg, s.log) })
+	return d, cfg
+}
+
+func TestEverythingOverTLS(t *testing.T) {
+	t.Parallel()
+	s := newSecured(t)
+	instances := s.sim.AddInstances("prod", 2)
+	s.css()
+	d, cfg := s.ds()
+	testenv.Eventually(t, func() bool {
+		return httpserver.Check(t.Context(), cfg.Bind, "/v1/ready", cfg.TLS) == nil
+	}, "--check: not ready")
+	made := d.create("logs")
+	id := d.deploy(made)
+	s.oneEach(id, instances...)
+	d.completed("logs", id)
+
+	// Who has no certificate of ours is not let in.
+	nobody := *d
+	for _, nobody.tls = range []*tls.Config{
+		{RootCAs: d.tls.RootCAs},
+		{RootCAs: d.tls.RootCAs, Certificates: mustLoad(t, testenv.NewCA(t).Files("client")).Certificates},
+	} {
+		_, err := nobody.get("/v1/environments")
+		assert.ErrorContains(t, err, "tls:")
+	}
+
+	// Every certificate is replaced by one of another authority, for which those of before are strangers; both services
+	// go on, with new connections as the old ones are lost with an etcd that knows no tokens.
+	replaceAll(t, s.ca)
+	s.etcd.Stop()
+	s.etcd.Start()
+	later := mustLoad(t, tlsconfig.Files{CA: s.ca.File, Cert: clientOf(s.ca, ".pem"), Key: clientOf(s.ca, ".key")})
+	testenv.Eventually(t, func() bool {
+		fresh := *d
+		fresh.tls = later
+		answer, err := fresh.get("/v1/environments/logs")
+		return err == nil && answer == http.StatusOK
+	}, "the new certificates are not served")
+	d.tls = later
+	instances = append(instances, s.sim.AddInstances("prod", 1)...)
+	s.oneEach(id, instances...)
+	s.neverTwo()
+
+	// SQS is away, so that errors are logged that name its endpoint.
+	s.sim.Close() // ends long polls
+	s.aws.Close()
+	testenv.Eventually(t, func() bool { return strings.Contains(s.logged.all(), "receive events") })
+	logged := s.logged.all()
+	for _, want := range []string{"certificates are replaced", "daemon-scheduler is up", "cluster-state-service is up"} {
+		assert.Contains(t, logged, want)
+	}
+	for _, hidden := range []string{etcdPassword, cssPassword, awsSecret, awsPassword, made.DeploymentToken.String(), "PRIVATE KEY"} {
+		assert.NotContains(t, logged, hidden)
+	}
+}
+
+// get asks as do does, and expects no answer.
+func (d *ds) get(path string) (status int, err error) {
+	client := http.Client{Transport: &http.Transport{TLSClientConfig: d.tls, DisableKeepAlives: true}, Timeout: 30 * time.Second}
+	answer, err := client.Get(d.url + path)
+	if err != nil {
+		return 0, err
+	}
+	return answer.StatusCode, answer.Body.Close()
+}
+
+func mustLoad(t *testing.T, files tlsconfig.Files) *tls.Config {
+	t.Helper()
+	certificates, err := tlsconfig.Load(files, testenv.Logger(t))
+	require.NoError(t, err)
+	return certificates.Client()
+}
+
+// replaceAll issues all certificates of ca anew from another authority, which takes its place.
+func replaceAll(t *testing.T, ca *testenv.CA) {
+	t.Helper()
+	next := testenv.NewCA(t)
+	dir := filepath.Dir(ca.File)
+	names, err := filepath.Glob(filepath.Join(dir, "*.key"))
+	require.NoError(t, err)
+	for _, key := range names {
+		base := strings.TrimSuffix(key, ".key")
+		cert, secret := next.Issue(filepath.Base(base))
+		require.NoError(t, os.WriteFile(base+".pem", cert, 0o600))
+		require.NoError(t, os.WriteFile(key, secret, 0o600))
+	}
+	authority, err := os.ReadFile(next.File)
+	require.NoError(t, err)
+	require.NoError(t, os.WriteFile(ca.File, authority, 0o600))
+}
+
+func clientOf(ca *testenv.CA, kind string) string {
+	return filepath.Join(filepath.Dir(ca.File), "client"+kind)
+}
