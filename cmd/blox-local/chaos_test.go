@@ -24,13 +24,14 @@ import (
 
 // chaos is how much goes on in TestOneTaskEachWhileLeadersDie. BLOX_CHAOS=long is the promise's own size, and takes some minutes.
 type chaos struct {
-	environments, instances, kills int
-	flags                          []string // of daemon-scheduler
+	environments, instances int
+	strikes                 int      // a third of the strikes stop the leader for a while; the others kill it
+	flags                   []string // of daemon-scheduler
 }
 
 func chaosOfThisRun() chaos {
 	if os.Getenv("BLOX_CHAOS") == "long" {
-		return chaos{20, 200, 10, []string{"--launch-settle", "5s"}}
+		return chaos{20, 200, 15, []string{"--launch-settle", "5s"}}
 	}
 	return chaos{4, 20, 3, []string{"--launch-settle", "1s", "--leader-lease", "3s"}}
 }
@@ -140,7 +141,7 @@ func TestOneTaskEachWhileLeadersDie(t *testing.T) {
 		Events: ecssim.EventFaults{Duplicate: 0.1, Reorder: 0.1, Delay: 0.1, DelayBy: ecssim.Duration(300 * time.Millisecond)},
 	})
 
-	for kill := range size.kills {
+	for kill := range size.strikes {
 		calls := sim.Calls("StartTask")
 		testenv.Eventually(t, func() bool { return sim.Calls("StartTask") >= calls+rand.IntN(5) && r.leader() != "" })
 		leader := r.leader()
