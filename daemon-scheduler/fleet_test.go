@@ -185,7 +185,7 @@ func TestABadTaskDefinition(t *testing.T) {
 		f, id, before := bad(t, "dies", `{}`)
 		waiting := func() (turn int) {
 			for _, told := range f.placed("logs") {
-				if told == "outdated: its turn has not come: 10 instances may be without a running task" {
+				if told == "outdated: its turn has not come: at most 10 of the instances may be without a running task" {
 					turn++
 				}
 			}
@@ -463,7 +463,7 @@ func TestARolloutTellsWhatItWillDoAndWhereItIs(t *testing.T) {
 	}
 
 	id := f.deploy(e)
-	turn := fmt.Sprintf("outdated: its turn has not come: %d instances may be without a running task", lack)
+	turn := fmt.Sprintf("outdated: its turn has not come: at most %d of the instances may be without a running task", lack)
 	testenv.Eventually(t, func() bool {
 		for _, told := range f.placed("logs") {
 			if told == turn {

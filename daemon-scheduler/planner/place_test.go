@@ -38,7 +38,7 @@ func TestPlace(t *testing.T) {
 	assert.Equal(t, []string{
 		"i1 running t1RUNNING: ",
 		"i2 pending t2PENDING: ",
-		"i3 outdated t3RUNNING: its turn has not come: 1 instances may be without a running task",
+		"i3 outdated t3RUNNING: its turn has not come: at most 1 of the instances may be without a running task",
 		"i4 failed : backing off after a failure: RESOURCE:CPU (too little CPU)",
 		"i5 missing : no task of the deployment",
 		"i6 excluded t6RUNNING: blox: the instance does not match environment logs",

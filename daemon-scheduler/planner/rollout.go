@@ -190,9 +190,9 @@ func (p *planning) measure(sites []*site) room {
 	}
 	rules := p.spec.DeploymentConfiguration
 	lack, double := rules.MayLack(desired), rules.MayDouble(desired)
-	may := room{startFirst: double > 0, left: lack - lacking, why: fmt.Sprintf("%d instances may be without a running task", lack)}
+	may := room{startFirst: double > 0, left: lack - lacking, why: fmt.Sprintf("at most %d of the instances may be without a running task", lack)}
 	if may.startFirst && may.left > 0 { // else tasks that die after they ran would take the old ones with them
-		may.left, may.why = double-doubled, fmt.Sprintf("%d instances may have two tasks", double)
+		may.left, may.why = double-doubled, fmt.Sprintf("at most %d of the instances may have two tasks", double)
 	}
 	return may
 }
