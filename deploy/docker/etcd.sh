@@ -24,7 +24,7 @@ compose() {
   if command -v docker-compose >/dev/null; then docker-compose "$@"; else docker compose "$@"; fi
 }
 etcdctl() { compose exec -T etcd etcdctl "$@"; }
-services() { compose config --services | grep "$@"; }
+services() { compose config --services | grep "^$1"; }
 
 # tool runs a program of etcd's image beside what runs: MEMBER, how the folder of backups is mounted, and what to run.
 tool() {
@@ -44,7 +44,7 @@ backup() {
 # has compared again, for which it must not find the record of an earlier comparison.
 restore() {
   local members cluster='' member data
-  members=$(services '^etcd')
+  members=$(services etcd)
   data=restored-$(date -u +%Y%m%dT%H%M%SZ)
   for member in $members; do cluster+="${cluster:+,}$member=http://$member:2380"; done
   for member in $members; do
@@ -52,7 +52,7 @@ restore() {
       --bump-revision 1000000000 --mark-compacted \
       --name "$member" --initial-cluster "$cluster" --initial-advertise-peer-urls "http://$member:2380"
   done
-  compose stop $(services -v '^etcd')
+  compose stop $(services daemon-scheduler) $(services cluster-state-service)
   remember BLOX_ETCD_DATA "$data"
   compose up -d $members
   for _ in $(seq 60); do
