@@ -7,13 +7,19 @@ cd "$(dirname "$0")/../.."
 golang=$(sed -n 's/^FROM \(golang:[^ ]*\).*/\1/p' deploy/docker/Dockerfile)
 etcd=$(sed -n 's/^ *image: \(.*etcd:.*\)/\1/p' docker-compose.yml | head -1)
 label=blox.stand-in
+made_of=$(cat go.mod go.sum deploy/test/tools/go.sum deploy/test/standins.sh | sha256sum | cut -d' ' -f1)
 
 if [ "${1:-}" = remove ]; then
   for image in $(docker image ls --quiet --filter "label=$label"); do docker image rm --force "$image" >/dev/null; done
   exit
 fi
 
-missing() { ! docker image inspect "$1" >/dev/null 2>&1; }
+# missing: the image is not here, or it is a stand-in made of something else than today's.
+missing() {
+  local found
+  found=$(docker image inspect --format "here {{index .Config.Labels \"$label\"}}" "$1" 2>/dev/null) || return 0
+  [ "$found" != "here " ] && [ "$found" != "here $made_of" ]
+}
 root=$(mktemp -d)
 trap 'chmod -R u+w "$root"; rm -rf "$root"' EXIT
 
@@ -26,7 +32,7 @@ if missing "$golang"; then
   cp -L /etc/ssl/certs/ca-certificates.crt "$root/go/etc/ssl/certs/"
   GOMODCACHE="$root/modules" GOPROXY="file://$(go env GOMODCACHE)/cache/download,$(go env GOPROXY)" GOFLAGS=-modcacherw go mod download
   mv "$root/modules/cache/download" "$root/go/modules" # the build asks no proxy
-  tar -C "$root/go" -c . | docker import --change "LABEL $label=true" \
+  tar -C "$root/go" -c . | docker import --change "LABEL $label=$made_of" \
     --change 'ENV PATH=/usr/local/go/bin:/bin GOPROXY=file:///modules GOSUMDB=off' - "$golang" >/dev/null
   echo "stand-in: $golang ($(go version))"
 fi
@@ -38,7 +44,7 @@ if missing "$etcd"; then
   done
   version=$("$root/etcd/usr/local/bin/etcd" --version | sed -n 's/^etcd Version: //p')
   [ "${etcd##*:}" = "v$version" ] || { echo "$etcd is wanted, deploy/test/tools has $version" >&2; exit 1; }
-  tar -C "$root/etcd" -c . | docker import --change "LABEL $label=true" \
+  tar -C "$root/etcd" -c . | docker import --change "LABEL $label=$made_of" \
     --change 'ENV PATH=/usr/local/bin' --change 'WORKDIR /var/lib/etcd' --change 'CMD ["/usr/local/bin/etcd"]' - "$etcd" >/dev/null
   echo "stand-in: $etcd"
 fi
