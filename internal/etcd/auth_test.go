@@ -127,6 +127,12 @@ func TestPasswords(t *testing.T) {
 	assert.NoError(t, put(t, client, 30*time.Second), "the file is read again")
 	_, err := client.Put(limited(t), "others", "1")
 	assert.ErrorIs(t, err, rpctypes.ErrPermissionDenied)
+	now, err := client.Get(limited(t), "ecs/task/a")
+	require.NoError(t, err)
+	_, err = client.Compact(limited(t), now.Header.Revision)
+	assert.ErrorIs(t, err, rpctypes.ErrPermissionDenied, "only root may, as the README says")
+	_, err = client.Status(limited(t), client.Endpoints()[0])
+	assert.NoError(t, err)
 	require.NoError(t, os.Remove(file))
 	server.Stop()
 	server.Start() // which knows no tokens
