@@ -6,6 +6,7 @@ import (
 	"maps"
 	"net/http"
 	"strings"
+	"sync/atomic"
 	"testing"
 	"time"
 
@@ -104,7 +105,7 @@ func TestInstancesAreReadyWhileAllDaemonsRun(t *testing.T) {
 
 	t.Log("a second environment is to run too, and has no room on one instance")
 	metrics := d.naming("metrics", "large", "")
-	w.isReady()
+	w.isReady(instances...) // it is only created
 	metricsID := d.deploy(metrics)
 	w.oneEach(metricsID, instances[:2]...)
 	w.isReady(instances[:2]...)
@@ -291,6 +292,35 @@ func TestReadinessOfAFullInstance(t *testing.T) {
 	require.NoError(t, w.sim.DrainInstance(instances[0]))
 	w.isReady(instances[2])
 	assert.Equal(t, calls, w.sim.Calls("PutAttributes"))
+}
+
+// Who is not allowed to set attributes does not try again and again.
+func TestReadinessThatIsRefused(t *testing.T) {
+	t.Parallel()
+	w := newWorld(t)
+	var puts atomic.Int64
+	w.intercept(func(action string, answer http.ResponseWriter) bool {
+		if action != "PutAttributes" {
+			return false
+		}
+		puts.Add(1)
+		answer.Header().Set("Content-Type", "application/x-amz-json-1.1")
+		answer.WriteHeader(http.StatusBadRequest)
+		_, _ = answer.Write([]byte(`{"__type":"AccessDeniedException","message":"not authorized to perform: ecs:PutAttributes"}`))
+		return true
+	})
+	instances := w.sim.AddInstances("prod", 2)
+	d := w.blox()
+	d.ready()
+	d.completed("logs", d.deploy(d.naming("logs", "agent", "")))
+	testenv.Eventually(t, func() bool { return d.metric("blox_readiness_attributes_total", `outcome="refused"`) >= 2 })
+	before, looks := puts.Load(), d.metric("blox_reconciles_total")
+	testenv.Eventually(t, func() bool {
+		require.NoError(t, w.sim.SetAgentConnected(instances[0], false))
+		require.NoError(t, w.sim.SetAgentConnected(instances[0], true))
+		return d.metric("blox_reconciles_total") > looks+20
+	})
+	assert.Equal(t, before, puts.Load())
 }
 
 // full puts one more attribute on the instance, and tells when that is refused.

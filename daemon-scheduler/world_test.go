@@ -68,6 +68,16 @@ func newWorldOf(t *testing.T, simulated ecssim.Config) *world {
 	return w
 }
 
+// intercept lets answer do what the simulator would, when it is true.
+func (w *world) intercept(answer func(action string, to http.ResponseWriter) bool) {
+	w.aws.Config.Handler = http.HandlerFunc(func(to http.ResponseWriter, r *http.Request) {
+		target := r.Header.Get("X-Amz-Target")
+		if !answer(target[strings.LastIndex(target, ".")+1:], to) {
+			w.sim.ServeHTTP(to, r)
+		}
+	})
+}
+
 func (w *world) getenv(name string) string {
 	return map[string]string{
 		"AWS_REGION": "us-east-1", "AWS_ENDPOINT_URL": w.aws.URL, "AWS_ACCESS_KEY_ID": "test", "AWS_SECRET_ACCESS_KEY": "test",

@@ -18,7 +18,7 @@ import (
 // readyValue is the value of a readiness attribute.
 const readyValue = "true"
 
-// asideFor is how long ECS is not asked again to set an attribute that it refused for its instance alone.
+// asideFor is how long ECS is not asked again to change an attribute that it refused to change.
 const asideFor = 5 * time.Minute
 
 // change is what becomes of readiness attributes.
@@ -107,7 +107,7 @@ func (w *attestation) call(ctx, calling context.Context, r *result, marks []envi
 			r.note(after, over)
 		}
 		return nil
-	case gone || aboutOne:
+	case gone || aboutOne || is == refused: // the next try would be refused as well
 		log.WithError(err).WithField("change", string(r.to)).Warn("readiness attributes refused")
 		w.Engine.term.putAside(marks, time.Now().Add(asideFor))
 		for _, m := range marks {

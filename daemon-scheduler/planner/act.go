@@ -21,6 +21,8 @@ func (p *planning) site(at *site) {
 		return
 	}
 	switch {
+	case !p.deployed && at.Status == "DRAINING" && len(at.others) > 0: // whatever became of who started them
+		p.drain(at)
 	case !p.deployed:
 	case p.held != "":
 		if !at.lives {

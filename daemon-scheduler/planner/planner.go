@@ -204,6 +204,8 @@ type planning struct {
 	failures int       // of the current deployment
 	failure  string    // one of them; may be empty
 
+	restarted time.Time // when the youngest of the tasks that are not the first ones on their instances began to run
+
 	desired, running, settled int // instances: able to run the task, with it RUNNING, and with it RUNNING or failed
 	room                      room
 }

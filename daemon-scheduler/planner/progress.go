@@ -29,6 +29,9 @@ func (p *planning) count(at *site) {
 		if replaced {
 			p.settled++
 		}
+		if ours && at.launch.Attempts > 1 && at.kept.StartedAt.After(p.restarted) {
+			p.restarted = at.kept.StartedAt
+		}
 	case at.lives && !(ours && at.launch.Reason != ""):
 	case at.yields:
 	case ours && at.launch.Reason != "":

@@ -65,6 +65,7 @@ type attesting struct {
 type daemon struct {
 	group   environment.Group // of a query that a later version has written, all instances
 	running map[string]bool   // by instance ARN
+	only    map[string]bool   // the instances that it has begun on, where it is for no others yet; else nil
 }
 
 // read finds out which environments name which attribute, and where their tasks run.
@@ -72,21 +73,37 @@ func (a *attesting) read() {
 	by := map[string]daemon{} // deployment id
 	for _, e := range a.Environments {
 		spec := e.InEffect()
-		if spec.ReadinessAttribute == "" || e.IsDeleting() {
-			continue
+		if _, deployed := e.Current(); !deployed || spec.ReadinessAttribute == "" || e.IsDeleting() {
+			continue // what is only created is nobody's business yet
 		}
 		group, _ := spec.Group()
-		d := daemon{group, map[string]bool{}}
+		d := daemon{group: group, running: map[string]bool{}}
+		if firstCanary(e) {
+			d.only = map[string]bool{}
+		}
 		a.naming[spec.ReadinessAttribute] = append(a.naming[spec.ReadinessAttribute], d)
 		for id := range e.Deployments {
 			by[id] = d
 		}
 	}
 	for _, t := range a.Tasks {
-		if d, ours := by[t.StartedBy]; ours && t.Running() {
+		d, ours := by[t.StartedBy]
+		if ours && d.only != nil {
+			d.only[t.Instance] = true
+		}
+		if ours && t.Running() {
 			d.running[t.Instance] = true
 		}
 	}
+}
+
+// firstCanary tells whether the environment's first deployment waits for its promotion: all but its canary's instances have
+// never had a task.
+func firstCanary(e environment.Environment) bool {
+	d, inProgress := e.InProgress()
+	return inProgress && e.HasCanary(d) && !d.Promoted && !slices.ContainsFunc(e.History(), func(d environment.Deployment) bool {
+		return d.Rollout() == environment.RolledOut
+	})
 }
 
 // instances decides for each instance and attribute, in the order of their names.
@@ -124,6 +141,8 @@ func (a *attesting) one(i environment.Instance, attribute string) {
 	case !a.ready(i, attribute):
 		switch {
 		case !marked:
+		case a.Now.Before(aside):
+			a.until(aside)
 		case is == environment.MarkRemoved && !settled:
 			a.until(mark.NotAfter.Add(a.Settle))
 		default:
@@ -143,7 +162,7 @@ func (a *attesting) one(i environment.Instance, attribute string) {
 // ready tells whether all daemons run on the instance that are for it, and there is one.
 func (a *attesting) ready(i environment.Instance, attribute string) (some bool) {
 	for _, d := range a.naming[attribute] {
-		if !d.group.Has(i) {
+		if !d.group.Has(i) || d.only != nil && !d.only[i.ARN] {
 			continue
 		}
 		if !d.running[i.ARN] {

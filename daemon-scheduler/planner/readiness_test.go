@@ -28,6 +28,18 @@ func naming(name, attribute string, more ...func(*environment.Environment)) envi
 
 func deleting(e *environment.Environment) { e.DeletingSince = now }
 
+func created(e *environment.Environment) { e.Deployments = nil }
+
+func begun(e *environment.Environment) {
+	d := e.Deployments[e.Name]
+	d.Status = environment.Running
+	e.Deployments[e.Name] = d
+}
+
+func canary(e *environment.Environment) {
+	e.Revisions[0].Spec.DeploymentConfiguration.Canary = &environment.Canary{Percent: 1}
+}
+
 func querying(text string) func(*environment.Environment) {
 	return func(e *environment.Environment) { e.Revisions[0].Spec.Query = text }
 }
@@ -57,6 +69,21 @@ func TestAttest(t *testing.T) {
 		want      []string
 		until     time.Duration
 	}{
+		"what is only created is nobody's business": {
+			envs: []environment.Environment{logs, naming("new", "ready", created)}, tasks: oneRuns, marks: []environment.Mark{mark(environment.MarkSet)},
+		},
+		"a first deployment is, once it begins": {
+			envs: []environment.Environment{logs, naming("new", "ready", begun)}, tasks: oneRuns, marks: []environment.Mark{mark(environment.MarkSet)},
+			want: []string{remove},
+		},
+		"but its canary only where it has begun": {
+			envs: []environment.Environment{logs, naming("new", "ready", begun, canary)}, tasks: oneRuns, marks: []environment.Mark{mark(environment.MarkSet)},
+		},
+		"and there it has to run": {
+			envs:  []environment.Environment{logs, naming("new", "ready", begun, canary)},
+			tasks: append(slices.Clip(oneRuns), task("t3", "new", "PENDING")), marks: []environment.Mark{mark(environment.MarkSet)},
+			want: []string{remove},
+		},
 		"nobody names one":                        {envs: []environment.Environment{naming("logs", "")}, tasks: oneRuns, stale: true},
 		"no daemon runs":                          {envs: both},
 		"one of two runs":                         {envs: both, tasks: oneRuns},

@@ -291,6 +291,9 @@ func (p *planning) bake() bool {
 	if since.IsZero() {
 		since = p.Now // it is noted now
 	}
+	if p.restarted.After(since) {
+		since = p.restarted
+	}
 	if p.Now.Before(since.Add(due)) {
 		p.until(since.Add(due))
 		return false

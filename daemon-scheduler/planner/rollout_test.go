@@ -389,6 +389,39 @@ func TestDaemonsLeaveADrainingInstanceInTheirOrder(t *testing.T) {
 	assert.Empty(t, Make(s).Actions, "who is a daemon is not known")
 }
 
+// Whoever has started what is the last on a draining instance: it must not hold the drain up for ever.
+func TestTasksOfAnEnvironmentWithoutADeploymentLeaveToo(t *testing.T) {
+	s := row{instances: on("DRAINING", "i1"), tasks: []environment.Task{task("t1", current, "RUNNING")}}.state()
+	for id, d := range s.Environment.Deployments {
+		d.Status, d.RolloutState = environment.Completed, environment.Stopped
+		s.Environment.Deployments[id] = d
+	}
+	assert.Equal(t, []string{"stop t1: blox: last on a draining instance, environment logs"}, texts(Make(s).Actions))
+	s.Environment.Paused = true
+	assert.Empty(t, Make(s).Actions)
+	s.Environment.Paused, s.Instances = false, []environment.Instance{active("i1")}
+	assert.Empty(t, Make(s).Actions, "elsewhere it stays")
+}
+
+// A task that took the place of one that died has to run for the bake time, too; one on an instance that joined has not.
+func TestTheBakeTimeBeginsAnewWithATaskThatIsReplaced(t *testing.T) {
+	for attempts, want := range map[int]environment.Status{1: environment.Completed, 2: environment.Running} {
+		young := with(task("t1", current, "RUNNING"), func(t *environment.Task) { t.StartedAt = now.Add(-time.Minute) })
+		s := row{tasks: []environment.Task{young}, launches: []environment.Launch{launch(environment.Started, 2*time.Minute, named("t1"), attempt(attempts))}}.state()
+		s.Environment.Revisions = []environment.Revision{{Number: 1, Spec: environment.Spec{
+			TaskDefinition: agent2, DeploymentConfiguration: environment.DeploymentConfiguration{BakeTimeInMinutes: 10},
+		}}}
+		d := s.Environment.Deployments[current]
+		d.Status, d.BakingSince = environment.Running, now.Add(-10*time.Minute)
+		s.Environment.Deployments[current] = d
+		plan := Make(s)
+		assert.Equal(t, want, plan.Progress.Status, "attempt %d", attempts)
+		if want == environment.Running {
+			assert.Equal(t, now.Add(9*time.Minute), plan.Until)
+		}
+	}
+}
+
 func TestAnInstanceWithNothingButDaemonsIsGivenUp(t *testing.T) {
 	l := launch(environment.Started, time.Hour, named("t1"))
 	s := row{tasks: []environment.Task{task("t1", current, "RUNNING"), task("t2", "another", "RUNNING")}, launches: []environment.Launch{l}}.state()

@@ -1,25 +1,28 @@
 package planner
 
 import (
+	"cmp"
 	"maps"
 	"slices"
 
 	"github.com/blox/blox/daemon-scheduler/environment"
 )
 
+const paused = "the environment is paused"
+
 // rules reads what the current deployment's revision says of where its tasks are to be. What cannot be read, as a later
 // version may have written it, holds everything as it is.
 func (p *planning) rules() {
+	p.spec = p.Environment.InEffect()
+	if p.Environment.Paused {
+		p.held = paused
+	}
 	if !p.deployed {
 		return
 	}
-	p.spec = p.Environment.Of(p.current).Spec
 	group, err := p.spec.Group()
 	if err != nil {
-		p.held = "the instance group cannot be read: " + err.Error()
-	}
-	if p.Environment.Paused {
-		p.held = "the environment is paused"
+		p.held = cmp.Or(p.held, "the instance group cannot be read: "+err.Error())
 	}
 	p.group = group
 }
