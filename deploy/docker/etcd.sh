@@ -20,9 +20,8 @@ esac
 name=$(basename "${2:-}")
 cd "$(dirname "$0")/../.."
 
-compose() {
-  if command -v docker-compose >/dev/null; then docker-compose "$@"; else docker compose "$@"; fi
-}
+COMPOSE=${COMPOSE:-$(command -v docker-compose || echo docker compose)}
+compose() { $COMPOSE "$@"; }
 etcdctl() { compose exec -T etcd etcdctl "$@"; }
 services() { compose config --services | grep "^$1"; }
 
@@ -39,9 +38,10 @@ backup() {
   tool etcd ro etcdutl snapshot status "/backup/$name" --write-out table
 }
 
-# Revisions must never go backwards, for clients resume with them: they jump over all that were given out after the
-# backup, and the older ones count as compacted. What was known of ECS is old: cluster-state-service answers only once it
-# has compared again, for which it must not find the record of an earlier comparison.
+# A member with old data must never meet one with restored data, or old records are mixed into the restored ones: all stop
+# first, and the token makes them another cluster. Revisions must never go backwards, for clients resume with them: they
+# jump over all that were given out after the backup, and the older ones count as compacted. What was known of ECS is old:
+# cluster-state-service answers only once it has compared again, so it must not find the record of an earlier comparison.
 restore() {
   local members cluster='' member data
   members=$(services etcd)
@@ -50,20 +50,20 @@ restore() {
   for member in $members; do
     tool "$member" ro etcdutl snapshot restore "/backup/$name" --data-dir "/var/lib/etcd/$data" \
       --bump-revision 1000000000 --mark-compacted \
-      --name "$member" --initial-cluster "$cluster" --initial-advertise-peer-urls "http://$member:2380"
+      --initial-cluster-token "$data" --name "$member" --initial-cluster "$cluster" --initial-advertise-peer-urls "http://$member:2380"
   done
-  compose stop $(services daemon-scheduler) $(services cluster-state-service)
+  compose stop $(services daemon-scheduler) $(services cluster-state-service) $members
   remember BLOX_ETCD_DATA "$data"
   compose up -d $members
   for _ in $(seq 60); do
-    if etcdctl endpoint health --cluster; then
+    if etcdctl endpoint health --cluster 2>/dev/null; then
       etcdctl del --prefix ecs/reconciled/
       compose up -d
       echo "restored; .env says so. What etcd had before is still in its volumes."
       return
     fi
     sleep 1
-  done 2>/dev/null
+  done
   echo "etcd does not come up with what was restored; without BLOX_ETCD_DATA in .env it has what it had before" >&2
   exit 1
 }

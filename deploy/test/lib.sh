@@ -35,7 +35,8 @@ one_each() {
 no_violation() { sim counters | jq -e '(.violations // []) | length == 0' >/dev/null || fail "two tasks of one deployment lived on one instance"; }
 settled() { ds "environments/$1/deployments" | jq -e '.items | length > 0 and all(.status == "completed")' >/dev/null; }
 
-compose() { docker-compose --project-name "$PROJECT" "$@"; }
+export COMPOSE=${COMPOSE:-$(command -v docker-compose || echo docker compose)} # one may be chosen, of version 1 or 2
+compose() { $COMPOSE --project-name "$PROJECT" "$@"; }
 
 # ready: the address answers /v1/ready with 200.
 ready() { curl -sf -o /dev/null "http://$ADDRESS:$1/v1/ready"; }
