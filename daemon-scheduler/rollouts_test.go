@@ -149,7 +149,8 @@ func TestADeploymentInProgressMeets(t *testing.T) {
 		assert.Equal(t, "STOPPED", d.deployment("back", id).RolloutState)
 		var again models.Deployment
 		d.ok("POST", path+"/rollback", "", &again)
-		assert.Equal(t, back.ID.String(), again.RollbackOf)
+		assert.Equal(t, back, again, "it is idempotent")
+		assert.Equal(t, back.ID.String(), d.deployments("back")[0].ID.String())
 	})
 	t.Run("stops", func(t *testing.T) {
 		path, id := begin("stopped")

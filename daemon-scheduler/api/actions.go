@@ -52,16 +52,17 @@ func (h *handler) changed(w http.ResponseWriter, r *http.Request, message string
 	return nil
 }
 
-// rollback answers with the new deployment.
+// rollback answers with the deployment that goes back: a new one, unless one is in progress already.
 func (h *handler) rollback(w http.ResponseWriter, r *http.Request) error {
 	id, now := uuid.NewString(), time.Now()
 	e, err := h.change(r, func(e environment.Environment) (environment.Environment, error) { return e.Rollback(id, now) })
 	if err != nil {
 		return err
 	}
-	h.Log.WithFields(logrus.Fields{"environment": e.Name, "deployment": id}).Info("environment rolled back")
-	httpserver.JSON(w, http.StatusOK, showDeployment(e, e.Deployments[id], nil, h.counted(e)))
-	return nil
+	if d, ok := e.InProgress(); ok {
+		id = d.ID
+	}
+	return h.changedOne(w, r, e, id, "environment rolled back")
 }
 
 func (h *handler) stopDeployment(w http.ResponseWriter, r *http.Request) error {
@@ -90,6 +91,11 @@ func (h *handler) changedDeployment(w http.ResponseWriter, r *http.Request, mess
 	if err != nil {
 		return err
 	}
+	return h.changedOne(w, r, e, id, message)
+}
+
+// changedOne answers with one deployment of an environment as it has become.
+func (h *handler) changedOne(w http.ResponseWriter, r *http.Request, e environment.Environment, id, message string) error {
 	ctx, cancel := inTime(r)
 	defer cancel()
 	launches, err := h.Store.Launches(ctx, e.Name)

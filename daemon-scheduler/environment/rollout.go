@@ -71,11 +71,15 @@ func (e Environment) Fail(id, reason, next string, now time.Time) Environment {
 	return e.goBack(to, id, next, now)
 }
 
-// Rollback adds a deployment with the id next that goes back: from what is in progress, or has failed or was aborted last,
-// to the newest completed deployment; else to the newest completed one of another revision.
+// Rollback adds a deployment with the id next that goes back: from what is in progress, or has failed or was stopped since
+// the newest completed deployment, to that one; else to the newest completed one of another revision. While one that goes
+// back is in progress there is nothing to do: who asks again means the same, not what was left.
 func (e Environment) Rollback(next string, now time.Time) (Environment, error) {
 	if err := e.notDeleting(); err != nil {
 		return e, err
+	}
+	if d, ok := e.InProgress(); ok && d.RollbackOf != "" {
+		return e, nil
 	}
 	to, from, err := e.target()
 	if err != nil {
@@ -90,8 +94,8 @@ func (e Environment) Rollback(next string, now time.Time) (Environment, error) {
 // target is the deployment that Rollback goes back to, and which one from.
 func (e Environment) target() (to, from Deployment, err error) {
 	from, ok := e.InProgress()
-	if !ok && e.PausedBy != "" {
-		from, ok = e.Deployments[e.PausedBy]
+	if !ok {
+		from, ok = e.cutShort()
 	}
 	wanted := func(Deployment) bool { return true }
 	if !ok {
@@ -105,6 +109,16 @@ func (e Environment) target() (to, from Deployment, err error) {
 		return to, from, nothingEarlier(e.Name)
 	}
 	return to, from, nil
+}
+
+// cutShort is the newest deployment if it has failed or was stopped. Nothing else is to be asked of it: a pause may be
+// anybody's.
+func (e Environment) cutShort() (Deployment, bool) {
+	history := e.History()
+	if len(history) == 0 || history[0].Status != Completed || history[0].Rollout() == RolledOut {
+		return Deployment{}, false
+	}
+	return history[0], true
 }
 
 // Promote lets the deployment go on after its canary.

@@ -168,13 +168,42 @@ func TestRollback(t *testing.T) {
 	e = must(t)(e.Rollback(third, now.Add(2*time.Hour)))
 	assert.Equal(t, RolledOut, e.Deployments[second].Rollout())
 	assert.Equal(t, 1, e.Deployments[third].Revision)
-	again := must(t)(e.Rollback("x", now.Add(3*time.Hour)))
-	assert.Equal(t, 2, again.Deployments["x"].Revision, "a rollback that is rolled back")
-	assert.Equal(t, third, again.Deployments["x"].RollbackOf)
+	assert.Equal(t, e, must(t)(e.Rollback("x", now.Add(3*time.Hour))), "who asks again does not want the bad one")
+	undone := must(t)(e.Stop(third, StopRollback, "x", now.Add(3*time.Hour)))
+	assert.Equal(t, 2, undone.Deployments["x"].Revision, "a rollback that is stopped")
 	e = completed(e, third, now.Add(3*time.Hour))
 	assert.Equal(t, 2, must(t)(e.Rollback("x", now.Add(4*time.Hour))).Deployments["x"].Revision)
 	_, err := e.Delete(now).Rollback("x", now)
 	assert.ErrorIs(t, err, ErrBeingDeleted)
+}
+
+// Whoever has paused or resumed, and when, what was cut short is gone back from.
+func TestRollbackOfWhatWasCutShort(t *testing.T) {
+	e := completed(updated(t, breaker(false)), second, now.Add(time.Hour))
+	e = must(t)(e.Update(Spec{TaskDefinition: "arn:td:3"}, token2, token3, now.Add(2*time.Hour)))
+	e = must(t)(e.Deploy(third, token3, now.Add(3*time.Hour)))
+	abort := func(e Environment) (Environment, error) { return e.Stop(third, StopAbort, "", now.Add(4*time.Hour)) }
+	fail := func(e Environment) (Environment, error) {
+		return e.Fail(third, "3 tasks failed.", "", now.Add(4*time.Hour)), nil
+	}
+	type step = func(Environment) (Environment, error)
+	for name, steps := range map[string][]step{
+		"aborted":                  {abort},
+		"paused, aborted":          {Environment.Pause, abort},
+		"aborted, paused":          {abort, Environment.Pause},
+		"aborted, paused, resumed": {abort, Environment.Pause, Environment.Resume},
+		"failed, paused":           {fail, Environment.Pause},
+	} {
+		t.Run(name, func(t *testing.T) {
+			e := e
+			for _, step := range steps {
+				e = must(t)(step(e))
+			}
+			back := must(t)(e.Rollback("back", now.Add(5*time.Hour))).Deployments["back"]
+			assert.Equal(t, 2, back.Revision, "the newest completed one")
+			assert.Equal(t, third, back.RollbackOf)
+		})
+	}
 }
 
 func TestPromote(t *testing.T) {

@@ -1189,7 +1189,7 @@ func (a *Client) ResumeEnvironmentContext(ctx context.Context, params *ResumeEnv
 
 // RollbackEnvironment gos back to the last deployment that was completed.
 //
-// What is in progress is stopped, and the revision of the newest completed deployment is deployed; when nothing is in progress, that of the newest completed one of another revision. No token is needed..
+// What is in progress is stopped, and the revision of the newest completed deployment is deployed; so it is when the newest deployment has failed or was stopped. Else it is that of the newest completed one of another revision. While a deployment that goes back is in progress, that is the answer and nothing changes, so that a request may be repeated; to end it, stop it. No token is needed..
 //
 // This method does not support injected context.
 // However, timeout and opentracing contexts are honored whenever enabled.
@@ -1208,7 +1208,7 @@ func (a *Client) RollbackEnvironment(params *RollbackEnvironmentParams, opts ...
 
 // RollbackEnvironmentContext gos back to the last deployment that was completed.
 //
-// What is in progress is stopped, and the revision of the newest completed deployment is deployed; when nothing is in progress, that of the newest completed one of another revision. No token is needed..
+// What is in progress is stopped, and the revision of the newest completed deployment is deployed; so it is when the newest deployment has failed or was stopped. Else it is that of the newest completed one of another revision. While a deployment that goes back is in progress, that is the answer and nothing changes, so that a request may be repeated; to end it, stop it. No token is needed..
 //
 // Do not use the deprecated [RollbackEnvironmentParams.Context] with this method: it would be ignored.
 func (a *Client) RollbackEnvironmentContext(ctx context.Context, params *RollbackEnvironmentParams, opts ...ClientOption) (*RollbackEnvironmentOK, error) {

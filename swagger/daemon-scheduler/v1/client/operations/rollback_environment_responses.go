@@ -63,7 +63,7 @@ func NewRollbackEnvironmentOK() *RollbackEnvironmentOK {
 
 // RollbackEnvironmentOK describes a response with status code 200, with default header values.
 //
-// The new deployment.
+// The deployment that goes back.
 type RollbackEnvironmentOK struct {
 	Payload *models.Deployment
 }
