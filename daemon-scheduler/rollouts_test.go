@@ -193,8 +193,10 @@ func TestADeploymentInProgressMeets(t *testing.T) {
 			`{"name":"gone","instanceGroup":{"cluster":"prod"},"taskDefinition":"agent"}`)
 		d.refused(400, "dryRun, stopTasks and deleted are true or false", "DELETE", path+"?stopTasks=yes", "")
 		d.ok("DELETE", path, "", nil)
-		d.refused(404, "Environment gone does not exist", "GET", path, "")
-		d.ok("DELETE", path+"?stopTasks=true", "", nil)
+		assert.Equal(t, "deleting", d.environment("gone").Status, "that its tasks are stopped was promised")
+		d.ok("DELETE", "/v1/environments/patched", "", nil)
+		d.refused(404, "Environment patched does not exist", "GET", "/v1/environments/patched", "")
+		d.ok("DELETE", "/v1/environments/patched?stopTasks=true", "", nil)
 	})
 }
 

@@ -21,6 +21,7 @@ type Store interface {
 	Create(ctx context.Context, e environment.Environment) error
 	// Update may call change more than once; what change refuses is returned as it is.
 	Update(ctx context.Context, name string, change func(environment.Environment) (environment.Environment, error)) (environment.Environment, error)
+	// Delete leaves one that is being deleted with its tasks to that.
 	Delete(ctx context.Context, name string) error
 	Launches(ctx context.Context, name string) ([]environment.Launch, error)
 	Leader(ctx context.Context) (string, error)

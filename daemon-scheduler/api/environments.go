@@ -138,7 +138,7 @@ func (h *handler) deleteEnvironment(w http.ResponseWriter, r *http.Request) erro
 	if err := h.settled(r.Context(), name); err != nil {
 		return fmt.Errorf("wait for launches of environment %s: %w", name, err)
 	}
-	h.Log.WithField("environment", name).Info("environment deleted")
+	h.Log.WithField("environment", name).Info("environment deleted, or being deleted with its tasks already")
 	nothing(w)
 	return nil
 }

@@ -128,13 +128,32 @@ func (s *Store) Update(ctx context.Context, name string, change func(environment
 	}
 }
 
-// Delete removes an environment; from then on no launch is announced for it. None there is no error. The records of
-// its launches are the engine's to remove, once they are settled.
+// Delete removes an environment; from then on no launch is announced for it. None there is no error. One that is being
+// deleted with its tasks stays until they have stopped, as was promised to whoever asked for that. The records of its
+// launches are the engine's to remove, once they are settled.
 func (s *Store) Delete(ctx context.Context, name string) error {
-	if _, err := s.client.Delete(ctx, environmentKey(name)); err != nil {
-		return fmt.Errorf("delete environment %s: %w", name, silent(err))
+	for {
+		got, err := s.client.Get(ctx, environmentKey(name))
+		if err != nil {
+			return fmt.Errorf("delete environment %s: %w", name, silent(err))
+		}
+		if len(got.Kvs) == 0 {
+			return nil
+		}
+		// What cannot be read may still be deleted.
+		if e, err := decodeEnvironment(got.Kvs[0]); err == nil && e.IsDeleting() {
+			return nil
+		}
+		done, err := s.client.Txn(ctx).
+			If(clientv3.Compare(clientv3.ModRevision(environmentKey(name)), "=", got.Kvs[0].ModRevision)).
+			Then(clientv3.OpDelete(environmentKey(name))).Commit()
+		if err != nil {
+			return fmt.Errorf("delete environment %s: %w", name, silent(err))
+		}
+		if done.Succeeded {
+			return nil
+		}
 	}
-	return nil
 }
 
 // Launches reads an environment's launches as they are now, ordered by instance.

@@ -72,6 +72,16 @@ func TestEnvironmentsAreCreatedOnce(t *testing.T) {
 	require.NoError(t, s.Delete(t.Context(), "logs"), "none there is no error")
 	_, err = s.Get(t.Context(), "logs")
 	assert.ErrorIs(t, err, environment.ErrNotFound)
+
+	require.NoError(t, s.Create(t.Context(), env("logs")))
+	deleting, err := s.Update(t.Context(), "logs", func(e environment.Environment) (environment.Environment, error) {
+		return e.Delete(time.Now()), nil
+	})
+	require.NoError(t, err)
+	require.NoError(t, s.Delete(t.Context(), "logs"))
+	stays, err := s.Get(t.Context(), "logs")
+	require.NoError(t, err)
+	assert.Equal(t, deleting.Revision, stays.Revision, "it goes once its tasks have stopped")
 }
 
 func TestListGoesOverPagesAndPastWhatCannotBeRead(t *testing.T) {

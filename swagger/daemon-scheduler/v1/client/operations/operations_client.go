@@ -351,7 +351,7 @@ func (a *Client) CreateEnvironmentContext(ctx context.Context, params *CreateEnv
 
 // DeleteEnvironment deletes an environment.
 //
-// Its tasks go on running, unless stopTasks is true: then they are stopped, and until they have, the environment has the status deleting and its name is taken. Deleting what is not there succeeds..
+// Its tasks go on running, unless stopTasks is true: then they are stopped, and until they have, the environment has the status deleting and its name is taken, whatever DELETE is sent meanwhile. Deleting what is not there succeeds..
 //
 // This method does not support injected context.
 // However, timeout and opentracing contexts are honored whenever enabled.
@@ -370,7 +370,7 @@ func (a *Client) DeleteEnvironment(params *DeleteEnvironmentParams, opts ...Clie
 
 // DeleteEnvironmentContext deletes an environment.
 //
-// Its tasks go on running, unless stopTasks is true: then they are stopped, and until they have, the environment has the status deleting and its name is taken. Deleting what is not there succeeds..
+// Its tasks go on running, unless stopTasks is true: then they are stopped, and until they have, the environment has the status deleting and its name is taken, whatever DELETE is sent meanwhile. Deleting what is not there succeeds..
 //
 // Do not use the deprecated [DeleteEnvironmentParams.Context] with this method: it would be ignored.
 func (a *Client) DeleteEnvironmentContext(ctx context.Context, params *DeleteEnvironmentParams, opts ...ClientOption) (*DeleteEnvironmentOK, error) {
