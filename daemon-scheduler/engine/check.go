@@ -2,6 +2,7 @@ package engine
 
 import (
 	"context"
+	"errors"
 	"fmt"
 	"slices"
 	"time"
@@ -29,17 +30,24 @@ func (w *work) check(ctx context.Context, checks []planner.Action) error {
 	}
 	asking, cancel := context.WithTimeout(ctx, checkTimeout)
 	defer cancel()
-	arns, err := w.candidates(asking, checks)
+	arns, listed, err := w.candidates(asking, checks)
 	if err != nil {
 		return err
 	}
-	tasks, err := w.describe(asking, arns)
+	tasks, missing, err := w.describe(asking, arns)
 	if err != nil {
 		return fmt.Errorf("describe %d tasks: %w", len(arns), err)
 	}
 	var settled []environment.Launch
+	undecided := 0
 	for _, a := range checks {
-		l := planner.Settle(a.Launch, found(a.Launch, tasks), time.Now().UTC())
+		of := found(a.Launch, tasks)
+		if a.Launch.State == environment.Open && !slices.ContainsFunc(of, environment.Task.Live) &&
+			slices.ContainsFunc(listed[a.Instance], func(arn string) bool { return missing[arn] }) {
+			undecided++ // one of those that ECS names, and says nothing of yet, may be the launch's
+			continue
+		}
+		l := planner.Settle(a.Launch, of, time.Now().UTC())
 		w.log.WithFields(logrus.Fields{
 			"instance": a.Instance, "task": l.Task, "reason": a.Reason, "state": string(l.State),
 		}).Info("launch settled")
@@ -48,37 +56,47 @@ func (w *work) check(ctx context.Context, checks []planner.Action) error {
 			w.metrics.launches.WithLabelValues(map[bool]string{true: "found", false: "lost"}[l.State == environment.Started]).Inc()
 		}
 	}
-	return w.commit(ctx, settled, nil)
+	if err := w.commit(ctx, settled, nil); err != nil || undecided == 0 {
+		return err
+	}
+	return fmt.Errorf("settle %d launches: %w", undecided, errListedButMissing)
 }
 
+// errListedButMissing tells that ECS, which is eventually consistent, lists a task that it does not describe.
+var errListedButMissing = errors.New("ECS lists tasks and calls them MISSING")
+
 // candidates are the tasks that may be the launches': of a started one its own; of an open one those that its deployment
-// started, and those of its instance that are to stop, as ECS lists the running ones alone by startedBy.
-func (w *work) candidates(ctx context.Context, checks []planner.Action) (arns []string, err error) {
-	listed := map[string]bool{} // deployments
+// started, and those of its instance that are to stop, as ECS lists the running ones alone by startedBy. Those of open
+// launches are also told by instance.
+func (w *work) candidates(ctx context.Context, checks []planner.Action) (arns []string, listed map[string][]string, err error) {
+	listed = map[string][]string{}
+	byDeployment := map[string][]string{}
 	for _, a := range checks {
 		l := a.Launch
 		if l.State == environment.Started {
 			arns = append(arns, l.Task)
 			continue
 		}
-		if l.Deployment != "" && !listed[l.Deployment] {
-			listed[l.Deployment] = true
+		if _, asked := byDeployment[l.Deployment]; l.Deployment != "" && !asked {
 			of, err := w.list(ctx, &ecs.ListTasksInput{StartedBy: &l.Deployment})
 			if err != nil {
-				return nil, fmt.Errorf("list tasks of deployment %s: %w", l.Deployment, err)
+				return nil, nil, fmt.Errorf("list tasks of deployment %s: %w", l.Deployment, err)
 			}
+			byDeployment[l.Deployment] = of
 			arns = append(arns, of...)
 		}
+		listed[l.Instance] = append(listed[l.Instance], byDeployment[l.Deployment]...)
 		on, err := w.list(ctx, &ecs.ListTasksInput{ContainerInstance: &l.Instance, DesiredStatus: types.DesiredStatusStopped})
 		if err != nil {
 			if is, _, _ := classify(err, true); is == refused {
 				continue // ECS does not know the instance any more
 			}
-			return nil, fmt.Errorf("list stopped tasks of instance %s: %w", l.Instance, err)
+			return nil, nil, fmt.Errorf("list stopped tasks of instance %s: %w", l.Instance, err)
 		}
 		arns = append(arns, on...)
+		listed[l.Instance] = append(listed[l.Instance], on...)
 	}
-	return arns, nil
+	return arns, listed, nil
 }
 
 // list is the ARNs of the cluster's tasks that input, but for the cluster, asks for.
@@ -108,17 +126,23 @@ func found(l environment.Launch, tasks []environment.Task) (of []environment.Tas
 	return of
 }
 
-func (w *work) describe(ctx context.Context, arns []string) (tasks []environment.Task, err error) {
+// describe is what ECS says of tasks; missing are those that it says nothing of.
+func (w *work) describe(ctx context.Context, arns []string) (tasks []environment.Task, missing map[string]bool, err error) {
+	missing = map[string]bool{}
 	slices.Sort(arns)
 	for some := range slices.Chunk(slices.Compact(arns), describable) {
 		if err := w.Reads.Wait(ctx); err != nil {
-			return nil, err
+			return nil, nil, err
 		}
 		out, err := w.ECS.DescribeTasks(ctx, &ecs.DescribeTasksInput{Cluster: &w.env.Cluster, Tasks: some})
 		if err != nil {
-			return nil, err
+			return nil, nil, err
+		}
+		for _, arn := range some {
+			missing[arn] = true
 		}
 		for _, t := range out.Tasks {
+			delete(missing, aws.ToString(t.TaskArn))
 			tasks = append(tasks, environment.Task{
 				ARN: aws.ToString(t.TaskArn), Instance: aws.ToString(t.ContainerInstanceArn),
 				StartedBy: aws.ToString(t.StartedBy), LastStatus: aws.ToString(t.LastStatus),
@@ -127,5 +151,5 @@ func (w *work) describe(ctx context.Context, arns []string) (tasks []environment
 			})
 		}
 	}
-	return tasks, nil
+	return tasks, missing, nil
 }

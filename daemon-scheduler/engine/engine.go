@@ -240,9 +240,13 @@ func (e *Engine) reconcile(ctx context.Context, name string) (until time.Time, m
 	return plan.Until, len(plan.Actions) > 0, planned, err
 }
 
-// forget removes the launches of an environment that is gone, once none is open.
+// forget removes what is known of an environment that is gone, and its launches once none is open.
 func (e *Engine) forget(ctx context.Context, name string, launches map[string]environment.Launch) (until time.Time, err error) {
 	e.metrics.forget(name)
+	e.term.forget(name)
+	e.mu.Lock()
+	delete(e.asked, name)
+	e.mu.Unlock()
 	var all []environment.Launch
 	for _, l := range launches {
 		if due := l.NotAfter.Add(e.Settle); l.State == environment.Open && time.Now().Before(due) && due.After(until) {

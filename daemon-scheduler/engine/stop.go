@@ -28,6 +28,9 @@ func (w *work) stopTask(ctx context.Context, a planner.Action) error {
 	if err := w.Changes.Wait(ctx); err != nil {
 		return fmt.Errorf("wait for a StopTask: %w", err)
 	}
+	if err := mayCall(ctx, w.term, time.Now().Add(stopTimeout)); err != nil {
+		return fmt.Errorf("StopTask: %w", err)
+	}
 	log := w.log.WithFields(logrus.Fields{"instance": a.Instance, "task": a.Task, "reason": a.Reason})
 	log.Info("stop task")
 	calling, cancel := context.WithTimeout(ctx, stopTimeout)
@@ -42,6 +45,9 @@ func (w *work) stopTask(ctx context.Context, a planner.Action) error {
 	if is == refused {
 		log.WithError(err).WithField("code", code).Warn("task not stopped")
 	} else if err != nil {
+		if is == unknown {
+			w.noteStop(w.env.Name, a.Task) // it may have been done
+		}
 		return fmt.Errorf("StopTask: %w", err)
 	}
 	w.noteStop(w.env.Name, a.Task) // shown by the copy soon; asked again later if it is not

@@ -64,6 +64,13 @@ func (t *tenure) vouch(name string, at time.Time) {
 	t.vouched[name] = at
 }
 
+// forget drops what is known of an environment that is gone.
+func (t *tenure) forget(name string) {
+	t.mu.Lock()
+	defer t.mu.Unlock()
+	delete(t.vouched, name)
+}
+
 // moved notes which cluster an environment is of, if there is one, and tells which one it was of before.
 func (t *tenure) moved(name string, clusterOf func(name string) (string, bool)) (was, is string) {
 	t.mu.Lock()

@@ -48,7 +48,7 @@ func (w *work) vouch(ctx context.Context) (more bool, err error) {
 			}
 		}
 	}
-	tasks, err := w.describe(asking, missed)
+	tasks, missing, err := w.describe(asking, missed)
 	if err != nil {
 		return false, fmt.Errorf("describe %d tasks: %w", len(missed), err)
 	}
@@ -68,6 +68,9 @@ func (w *work) vouch(ctx context.Context) (more bool, err error) {
 	}
 	if err := w.commit(ctx, found, nil); err != nil {
 		return false, err
+	}
+	if len(missing) > 0 {
+		return false, fmt.Errorf("look for tasks that the copy lacks, %d: %w", len(missing), errListedButMissing)
 	}
 	w.Engine.term.vouch(w.env.Name, asked)
 	return len(found) > 0, nil
