@@ -212,7 +212,7 @@ func (e *Engine) reconcile(ctx context.Context, name string) (until time.Time, m
 	for _, w := range plan.Waits {
 		log.WithFields(logrus.Fields{"instance": w.Instance, "reason": w.Reason}).Debug("wait")
 	}
-	w := &work{Engine: e, term: e.term.Term, env: env, launches: launches, tasks: tasks, log: log}
+	w := &work{Engine: e, term: e.term.Term, env: env, launches: launches, tasks: tasks, log: log, revision: env.Revision}
 	if plan.Gone {
 		more, err = w.vouch(ctx) // a task that the copy lacks is stopped first
 		if !more && err == nil {
@@ -226,7 +226,9 @@ func (e *Engine) reconcile(ctx context.Context, name string) (until time.Time, m
 	}
 	if fresh { // an old copy tells nothing new
 		e.metrics.census(name, plan, tasks)
-		err = w.progress(ctx, plan, now)
+		if err = w.progress(ctx, plan, now); errors.Is(err, environment.ErrConflict) {
+			return plan.Until, true, planned, err // the plan is void
+		}
 	}
 	err = errors.Join(
 		err,

@@ -53,6 +53,9 @@ func (w *work) startBatch(ctx context.Context, starts []planner.Action) error {
 	if err := w.Changes.Wait(ctx); err != nil {
 		return fmt.Errorf("wait for a StartTask: %w", err)
 	}
+	if w.outdated() {
+		return nil // the next look follows at once
+	}
 	notAfter := time.Now().Add(environment.LaunchWindow)
 	calling, cancel := deadline(ctx, notAfter)
 	defer cancel()

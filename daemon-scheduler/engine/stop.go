@@ -28,6 +28,9 @@ func (w *work) stopTask(ctx context.Context, a planner.Action) error {
 	if err := w.Changes.Wait(ctx); err != nil {
 		return fmt.Errorf("wait for a StopTask: %w", err)
 	}
+	if w.outdated() {
+		return nil // the next look follows at once
+	}
 	if err := mayCall(ctx, w.term, time.Now().Add(stopTimeout)); err != nil {
 		return fmt.Errorf("StopTask: %w", err)
 	}

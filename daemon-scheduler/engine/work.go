@@ -22,6 +22,14 @@ type work struct {
 	launches map[string]environment.Launch
 	tasks    []environment.Task // as the copy has them
 	log      logrus.FieldLogger
+	revision int64 // of the environment's record as planned with, or as this look has written it
+}
+
+// outdated tells whether the environment's record has changed since the plan was made, so that the rest of it is void: an
+// answer to whoever changed it is kept from then on.
+func (w *work) outdated() bool {
+	env, _, err := w.Store.Copied(w.env.Name)
+	return err != nil || env.Created != w.env.Created || env.Revision != w.revision
 }
 
 // progress notes how the deployment is doing, where that is news.
@@ -38,10 +46,11 @@ func (w *work) progress(ctx context.Context, plan planner.Plan, now time.Time) e
 	next = next.Trim(w.History, func(id string) bool { return plan.InUse[id] })
 	ctx, cancel := context.WithTimeout(ctx, commitTimeout)
 	defer cancel()
-	_, err := w.Store.Commit(ctx, w.term, environment.Changes{Name: w.env.Name, Created: w.env.Created, Environment: &next})
+	revision, err := w.Store.Commit(ctx, w.term, environment.Changes{Name: w.env.Name, Created: w.env.Created, Environment: &next})
 	if err != nil {
 		return fmt.Errorf("note progress: %w", err)
 	}
+	w.revision = revision
 	w.moved(w.env.Name) // what is in effect may be another revision
 	w.log.WithFields(logrus.Fields{
 		"status": d.Status.String(), "health": d.Health.String(), "failed": len(plan.Failed),

@@ -32,17 +32,23 @@ func (split) DescribeTasks(_ context.Context, in *ecs.DescribeTasksInput, _ ...f
 	return &ecs.DescribeTasksOutput{Failures: []types.Failure{{Arn: &in.Tasks[0], Reason: &reason}}}, nil
 }
 
-// gone is a store without environments. It is not asked for anything else.
-type gone struct{ Store }
+// one is a store with one environment, or, at revision 0, none. It is not asked for anything else.
+type one struct {
+	Store
+	revision int64
+}
 
-func (gone) Copied(name string) (environment.Environment, map[string]environment.Launch, error) {
-	return environment.Environment{}, nil, environment.NotFound(name)
+func (s *one) Copied(name string) (environment.Environment, map[string]environment.Launch, error) {
+	if s.revision == 0 {
+		return environment.Environment{}, nil, environment.NotFound(name)
+	}
+	return environment.Environment{Name: name, Cluster: "c", Revision: s.revision}, nil, nil
 }
 
 func newWork(t *testing.T, term environment.Term) *work {
 	unlimited := rate.NewLimiter(rate.Inf, 1)
 	e := New(Config{
-		ECS: split{}, Store: gone{}, Log: testenv.Logger(t), Metrics: prometheus.NewRegistry(), Changes: unlimited, Reads: unlimited,
+		ECS: split{}, Store: &one{}, Log: testenv.Logger(t), Metrics: prometheus.NewRegistry(), Changes: unlimited, Reads: unlimited,
 	})
 	e.lead(newQueue(), newQueue(), newTenure(term))
 	return &work{Engine: e, term: term, env: environment.Environment{Name: "logs", Cluster: "c"}, log: e.Log}
@@ -56,7 +62,18 @@ func TestALaunchStaysOpenWhileATaskIsListedAndNotDescribed(t *testing.T) {
 
 func TestNothingIsStoppedAfterTheTerm(t *testing.T) {
 	w := newWork(t, environment.Term{Until: func() time.Time { return time.Time{} }})
+	w.Store, w.revision = &one{revision: 1}, 1
 	require.ErrorIs(t, w.stop(t.Context(), []planner.Action{{Kind: planner.Stop, Instance: "i1", Task: "t1"}}), errNoLease)
+}
+
+// Nothing that is called for here exists: a call would panic.
+func TestTheRestOfAPlanIsVoidOnceItsEnvironmentHasChanged(t *testing.T) {
+	w := newWork(t, environment.Term{})
+	for name, now := range map[string]int64{"changed": 2, "deleted": 0} {
+		w.Store, w.revision = &one{revision: now}, 1
+		require.NoError(t, w.stop(t.Context(), []planner.Action{{Kind: planner.Stop, Instance: "i1", Task: "t1"}}), name)
+		require.NoError(t, w.startBatch(t.Context(), []planner.Action{{Kind: planner.Start, Instance: "i1"}}), name)
+	}
 }
 
 func TestAnEnvironmentThatIsGoneIsForgotten(t *testing.T) {
