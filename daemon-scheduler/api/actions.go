@@ -1,7 +1,9 @@
 package api
 
 import (
+	"context"
 	"net/http"
+	"sync"
 	"time"
 
 	"github.com/google/uuid"
@@ -30,7 +32,31 @@ func (h *handler) change(r *http.Request, how func(environment.Environment) (env
 	}
 	ctx, cancel := inTime(r)
 	defer cancel()
-	return h.Store.Update(ctx, name, how)
+	return h.update(ctx, name, how)
+}
+
+// update has how change the environment, which forgets what was never started: the engine, which trims the history, may
+// not come to write for long.
+func (h *handler) update(ctx context.Context, name string, how func(environment.Environment) (environment.Environment, error)) (environment.Environment, error) {
+	launches, err := h.Store.Launches(ctx, name)
+	if err != nil {
+		return environment.Environment{}, err
+	}
+	launched := map[string]bool{} // deployments
+	for _, l := range launches {
+		launched[l.Deployment] = true
+	}
+	return h.Store.Update(ctx, name, func(e environment.Environment) (environment.Environment, error) {
+		next, err := how(e)
+		if err != nil {
+			return e, err
+		}
+		tasks := sync.OnceValue(func() *counted { return h.counted(e) }) // seldom asked for
+		return next.TrimUnstarted(func(id string) bool {
+			counts := tasks()
+			return counts == nil || launched[id] || counts.of[id].Running+counts.of[id].Pending > 0
+		}), nil
+	})
 }
 
 func (h *handler) pause(w http.ResponseWriter, r *http.Request) error {

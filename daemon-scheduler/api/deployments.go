@@ -36,7 +36,7 @@ func (h *handler) createDeployment(w http.ResponseWriter, r *http.Request) error
 			return e.Deploy(id, token, now)
 		})
 	}
-	e, err := h.Store.Update(ctx, name, func(e environment.Environment) (environment.Environment, error) {
+	e, err := h.update(ctx, name, func(e environment.Environment) (environment.Environment, error) {
 		return e.Deploy(id, token, now)
 	})
 	if err != nil {

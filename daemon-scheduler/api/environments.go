@@ -145,7 +145,7 @@ func (h *handler) deleteEnvironment(w http.ResponseWriter, r *http.Request) erro
 
 // deleteWithTasks leaves the rest to the engine.
 func (h *handler) deleteWithTasks(ctx context.Context, w http.ResponseWriter, name string) error {
-	_, err := h.Store.Update(ctx, name, func(e environment.Environment) (environment.Environment, error) {
+	_, err := h.update(ctx, name, func(e environment.Environment) (environment.Environment, error) {
 		return e.Delete(time.Now()), nil
 	})
 	if err != nil && !errors.Is(err, environment.ErrNotFound) {

@@ -50,7 +50,7 @@ func TestAnyOrderOfTransitions(t *testing.T) {
 					e = next
 				}
 			case 11:
-				e = e.Trim(3, func(string) bool { return false })
+				e = e.Trim(3, func(string) bool { return false }).TrimUnstarted(func(string) bool { return false })
 			case 12:
 				if r.IntN(10) == 0 {
 					e = e.Delete(at)

@@ -2,6 +2,7 @@ package environment
 
 import (
 	"encoding/json"
+	"fmt"
 	"strings"
 	"testing"
 	"time"
@@ -204,6 +205,21 @@ func TestRollbackOfWhatWasCutShort(t *testing.T) {
 			assert.Equal(t, third, back.RollbackOf)
 		})
 	}
+}
+
+func TestWhatWasNeverStartedIsForgotten(t *testing.T) {
+	e := must(t)(completed(updated(t, Spec{}), second, now.Add(time.Hour)).Pause())
+	for n := range 10 * mostUnstarted {
+		at, id := now.Add(time.Duration(2+n)*time.Hour), fmt.Sprint("back", n)
+		e = must(t)(e.Rollback(id, at))
+		e = must(t)(e.Stop(id, StopAbort, "", at.Add(time.Minute))).TrimUnstarted(func(id string) bool { return id == "back3" })
+	}
+	assert.Len(t, e.Deployments, 2+mostUnstarted+1)
+	for _, id := range []string{first, second, "back3", fmt.Sprint("back", 10*mostUnstarted-1)} {
+		assert.Contains(t, e.Deployments, id)
+	}
+	_, err := e.Deploy("x", token2, now)
+	assert.ErrorIs(t, err, ErrTokenUsed)
 }
 
 func TestPromote(t *testing.T) {

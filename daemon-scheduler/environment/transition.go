@@ -128,6 +128,36 @@ func (e Environment) Trim(keep int, inUse func(id string) bool) Environment {
 	return e
 }
 
+// mostUnstarted bounds how many deployments are kept that ended before anything was started for them.
+const mostUnstarted = 20
+
+// TrimUnstarted forgets the oldest deployments beyond a few that ended before they were taken up, as all do while the
+// environment is paused or nobody leads; those excepted that may be gone back from, are named elsewhere, or
+// that inUse tells of.
+func (e Environment) TrimUnstarted(inUse func(id string) bool) Environment {
+	needed := map[string]bool{e.PausedBy: true}
+	if _, from, err := e.target(); err == nil {
+		needed[from.ID] = true
+	}
+	if d, ok := e.InProgress(); ok {
+		needed[d.RollbackOf] = true
+	}
+	seen, kept := 0, maps.Clone(e.Deployments)
+	for _, d := range e.History() {
+		if r := d.Rollout(); r != Stopped && r != RolloutFailed || !d.TakenUp.IsZero() {
+			continue
+		}
+		used := d.Token != "" && d.Token == e.Token // it is what shows that the token is used up
+		if seen++; seen > mostUnstarted && !used && !needed[d.ID] && !inUse(d.ID) {
+			delete(kept, d.ID)
+		}
+	}
+	if len(kept) < len(e.Deployments) {
+		e.Deployments = kept
+	}
+	return e
+}
+
 // with is e with d put into a map of its own: environments are values.
 func (e Environment) with(d Deployment) Environment {
 	deployments := maps.Clone(e.Deployments)
