@@ -8,6 +8,7 @@ type copied struct {
 	listed       int // bits of kinds
 	environments map[string]environment.Environment
 	unreadable   map[string]error // environments
+	daemons      daemons
 	launches     map[string]map[string]environment.Launch
 	byCluster    map[string]map[string]bool                          // cluster ARN to names
 	byDeployment map[string]string                                   // deployment id to name
@@ -19,7 +20,7 @@ type copied struct {
 
 func newCopied() copied {
 	return copied{
-		environments: map[string]environment.Environment{}, unreadable: map[string]error{},
+		environments: map[string]environment.Environment{}, unreadable: map[string]error{}, daemons: daemons{},
 		launches: map[string]map[string]environment.Launch{}, byCluster: map[string]map[string]bool{},
 		byDeployment: map[string]string{}, yielding: map[string]map[string]bool{},
 		naming: map[string]map[string]bool{}, marks: map[string]map[environment.MarkKey]environment.Mark{}, marked: map[environment.MarkKey]string{},
@@ -32,10 +33,11 @@ func (c *copied) setEnvironment(e environment.Environment) bool {
 	if ok && old.Revision >= e.Revision {
 		return false
 	}
-	c.dropEnvironment(e.Name, e.Revision)
+	c.unindex(e.Name, old)
 	c.environments[e.Name] = e
 	add(c.byCluster, e.Cluster, e.Name, true)
 	spec := e.InEffect()
+	c.daemons.replace(old, e, spec.DrainOrder)
 	if spec.YieldAfterMinutes > 0 {
 		add(c.yielding, e.Cluster, e.Name, true)
 	}
@@ -49,11 +51,18 @@ func (c *copied) setEnvironment(e environment.Environment) bool {
 }
 
 func (c *copied) dropEnvironment(name string, revision int64) {
-	delete(c.unreadable, name)
 	old, ok := c.environments[name]
 	if !ok || old.Revision > revision {
+		delete(c.unreadable, name)
 		return
 	}
+	c.unindex(name, old)
+	c.daemons.replace(old, environment.Environment{}, 0)
+}
+
+// unindex takes an environment out of everything but daemons.
+func (c *copied) unindex(name string, old environment.Environment) {
+	delete(c.unreadable, name)
 	delete(c.environments, name)
 	for id := range old.Deployments {
 		delete(c.byDeployment, id)

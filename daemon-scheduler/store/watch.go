@@ -295,21 +295,6 @@ func (s *Store) Yielding(clusterARN string) []string {
 	return slices.Collect(maps.Keys(s.copied.yielding[clusterARN]))
 }
 
-// Daemons are the drain orders of the copy's environments of a cluster by the ids of their deployments.
-func (s *Store) Daemons(clusterARN string) map[string]int {
-	s.mu.Lock()
-	defer s.mu.Unlock()
-	orders := map[string]int{}
-	for name := range s.copied.byCluster[clusterARN] {
-		e := s.copied.environments[name]
-		order := e.InEffect().DrainOrder
-		for id := range e.Deployments {
-			orders[id] = order
-		}
-	}
-	return orders
-}
-
 // FailedOn are the copy's environments of a cluster whose last launch on the instance has failed.
 func (s *Store) FailedOn(clusterARN, instance string) (names []string) {
 	s.mu.Lock()
