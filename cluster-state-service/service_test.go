@@ -59,7 +59,7 @@ type css struct {
 // start runs a cluster-state-service until the test ends or stop is called.
 func (w *world) start() *css {
 	w.t.Helper()
-	return w.startAt("127.0.0.1:0")
+	return w.startAt(testenv.Address(w.t))
 }
 
 func (w *world) startAt(address string) *css {

@@ -65,7 +65,7 @@ func ParseConfig(args []string, getenv func(string) string, help io.Writer) (Con
 	flags.BoolVar(&c.LeaderElect, "leader-elect", true, "wait to be elected before acting; =false, for a single replica alone, acts at once after a restart")
 	flags.DurationVar(&c.Lease, "leader-lease", 10*time.Second, "`time` after which another replica takes over from one that died")
 	flags.IntVar(&c.DeploymentHistory, "deployment-history", 100, "`number` of deployments kept of each environment")
-	flags.IntVar(&c.Workers, "workers", 4, "`number` of environments looked at at a time")
+	flags.IntVar(&c.Workers, "workers", 16, "`number` of environments looked at at a time")
 	flags.Float64Var(&c.ChangeRate, "change-rate", 20, "`calls` of StartTask, StopTask, PutAttributes and DeleteAttributes a second; ECS grants an account 40")
 	flags.Float64Var(&c.ReadRate, "read-rate", 10, "`calls` of ListTasks and DescribeTasks a second; ECS grants an account 20")
 	flags.Float64Var(&c.LookupRate, "lookup-rate", 10, "`calls` of DescribeClusters, and of DescribeTaskDefinition, a second; ECS grants an account 20 of each")

@@ -92,7 +92,7 @@ func startReplicas(t *testing.T, sim *ecssim.Sim, flags []string) *replicas {
 		"AWS_REGION=us-east-1", "AWS_ENDPOINT_URL=" + aws.URL, "AWS_ACCESS_KEY_ID=x", "AWS_SECRET_ACCESS_KEY=x",
 		"CSS_LOG_LEVEL=error", "DS_LOG_LEVEL=error",
 	}
-	css := freeAddress(t)
+	css := testenv.Address(t)
 	execute(t, environment, "cluster-state-service", "--bind", css, "--etcd-endpoint", etcd.Endpoints()[0], "--queue", "blox_queue")
 	r := &replicas{t: t, client: &http.Client{}, running: map[string]*process{}}
 	t.Cleanup(r.client.CloseIdleConnections)
@@ -101,7 +101,7 @@ func startReplicas(t *testing.T, sim *ecssim.Sim, flags []string) *replicas {
 			"--etcd-endpoint", etcd.Endpoints()[0]}, flags...)...)
 	}
 	for range 3 {
-		address := freeAddress(t)
+		address := testenv.Address(t)
 		r.addresses = append(r.addresses, address)
 		r.running[address] = r.start(address)
 	}

@@ -3,7 +3,6 @@ package main
 import (
 	"bytes"
 	"fmt"
-	"net"
 	"net/http"
 	"os"
 	"os/exec"
@@ -66,15 +65,6 @@ func (p *process) end(signal os.Signal) int {
 	return p.cmd.ProcessState.ExitCode()
 }
 
-// freeAddress is one that nobody listens on; a process that is killed and started again has to keep its own.
-func freeAddress(t *testing.T) string {
-	t.Helper()
-	listener, err := net.Listen("tcp", "127.0.0.1:0")
-	require.NoError(t, err)
-	defer listener.Close()
-	return listener.Addr().String()
-}
-
 // The services as v0.3 is run: two binaries with its flags and variables, an etcd with its records, an ECS elsewhere.
 func TestServicesApartWithRecordsOfV03(t *testing.T) {
 	const (
@@ -98,7 +88,7 @@ func TestServicesApartWithRecordsOfV03(t *testing.T) {
 		`"createdAt":"2017-02-06T16:41:06.991Z","desiredStatus":"RUNNING","lastStatus":"RUNNING","overrides":{"containerOverrides":[{"Name":"a","Environment":[{"Name":"K","Value":"V"}]}]},`+
 		`"taskArn":"`+other+`","taskDefinitionArn":"arn:aws:ecs:eu-west-1:123456789012:task-definition/x:1","version":2}}`)
 
-	addresses := struct{ css, ds, ecs string }{freeAddress(t), freeAddress(t), freeAddress(t)}
+	addresses := struct{ css, ds, ecs string }{testenv.Address(t), testenv.Address(t), testenv.Address(t)}
 	environment := []string{
 		"AWS_REGION=us-east-1", "AWS_ENDPOINT_URL=http://" + addresses.ecs, "AWS_ACCESS_KEY_ID=x", "AWS_SECRET_ACCESS_KEY=x",
 		"CSS_LOG_LEVEL=warn", "DS_LOG_LEVEL=warn", "CSS_LOG_FILE=" + filepath.Join(t.TempDir(), "css.log"),

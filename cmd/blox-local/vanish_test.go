@@ -30,7 +30,7 @@ type state struct {
 // startState runs cluster-state-service on an etcd and a simulated AWS until the test ends, or it is ended.
 func startState(t *testing.T, etcd *testenv.Server, aws, queue string) *state {
 	t.Helper()
-	address := freeAddress(t)
+	address := testenv.Address(t)
 	environment := []string{"AWS_REGION=us-east-1", "AWS_ENDPOINT_URL=" + aws, "AWS_ACCESS_KEY_ID=x", "AWS_SECRET_ACCESS_KEY=x", "CSS_LOG_LEVEL=warn"}
 	s := &state{url: "http://" + address, process: execute(t, environment, "cluster-state-service",
 		"--bind", address, "--etcd-endpoint", etcd.Endpoints()[0], "--queue", queue)}

@@ -72,7 +72,8 @@ const (
 	commitTimeout = 5 * time.Second
 	batch         = 10  // instances of one StartTask, attributes of one call; ECS takes no more
 	atOnce        = 8   // calls under way for one environment, or for one cluster's attributes
-	atMost        = 100 // starts and stops, or attributes, of one look; the next look follows at once
+	atMost        = 100 // starts, or attributes, of one look; the next look follows at once
+	mostStops     = 10  // of one look, each a call of its own: others want to call ECS as well
 	syncWait      = 50 * time.Millisecond
 )
 

@@ -18,7 +18,7 @@ const stopTimeout = 15 * time.Second // of one StopTask with its retries
 func (w *work) stop(ctx context.Context, stops []planner.Action) error {
 	var calls errgroup.Group
 	calls.SetLimit(atOnce)
-	for _, a := range stops[:min(len(stops), atMost)] {
+	for _, a := range stops[:min(len(stops), mostStops)] {
 		calls.Go(func() error { return w.stopTask(ctx, a) })
 	}
 	return calls.Wait()

@@ -40,6 +40,9 @@ func EtcdServer(tb testing.TB, options ...embedded.Options) *Server {
 	if len(options) > 0 {
 		s.options = options[0]
 	}
+	if s.options.Address == "" {
+		s.options.Address = Address(tb)
+	}
 	s.options.UnsafeNoFsync = true
 	s.Start()
 	tb.Cleanup(s.Stop)
