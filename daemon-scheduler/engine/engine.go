@@ -73,7 +73,7 @@ const (
 	batch         = 10  // instances of one StartTask, attributes of one call; ECS takes no more
 	atOnce        = 8   // calls under way for one environment, or for one cluster's attributes
 	atMost        = 100 // starts, or attributes, of one look; the next look follows at once
-	mostStops     = 10  // of one look, each a call of its own: others want to call ECS as well
+	someStops     = 10  // of one look at least; more only while there are calls to spare
 	syncWait      = 50 * time.Millisecond
 )
 

@@ -8,6 +8,7 @@ import (
 	"github.com/aws/aws-sdk-go-v2/service/ecs"
 	"github.com/sirupsen/logrus"
 	"golang.org/x/sync/errgroup"
+	"golang.org/x/time/rate"
 
 	"github.com/blox/blox/daemon-scheduler/planner"
 )
@@ -18,7 +19,7 @@ const stopTimeout = 15 * time.Second // of one StopTask with its retries
 func (w *work) stop(ctx context.Context, stops []planner.Action) error {
 	var calls errgroup.Group
 	calls.SetLimit(atOnce)
-	for _, a := range stops[:min(len(stops), mostStops)] {
+	for _, a := range stops[:min(len(stops), w.mayStop())] {
 		calls.Go(func() error { return w.stopTask(ctx, a) })
 	}
 	return calls.Wait()
@@ -55,4 +56,13 @@ func (w *work) stopTask(ctx context.Context, a planner.Action) error {
 	}
 	w.noteStop(w.env.Name, a.Task) // shown by the copy soon; asked again later if it is not
 	return nil
+}
+
+// mayStop is how many tasks one look may stop, each by a call of its own: who waits for calls within a look keeps others
+// waiting, too.
+func (w *work) mayStop() int {
+	if w.Changes.Limit() == rate.Inf {
+		return atMost
+	}
+	return min(max(int(w.Changes.Tokens()), someStops), atMost)
 }
