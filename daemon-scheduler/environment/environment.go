@@ -149,7 +149,7 @@ func (e Environment) Current() (Deployment, bool) {
 	if d, ok := e.InProgress(); ok {
 		return d, true
 	}
-	return e.newestCompleted(func(Deployment) bool { return true })
+	return e.NewestCompleted()
 }
 
 // History is every deployment, newest first: what has not ended before what has, then by time of creation.

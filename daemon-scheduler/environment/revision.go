@@ -104,7 +104,7 @@ func (e Environment) trimRevisions() Environment {
 	if d, ok := e.Current(); ok {
 		needed[d.RevisionNumber()] = true
 	}
-	if d, ok := e.newestCompleted(func(Deployment) bool { return true }); ok {
+	if d, ok := e.NewestCompleted(); ok {
 		needed[d.RevisionNumber()] = true
 	}
 	if d, _, err := e.target(); err == nil {

@@ -48,7 +48,7 @@ func (e Environment) Stop(id string, kind StopKind, next string, now time.Time) 
 	if kind == StopAbort {
 		return e.end(d, Stopped, "It was aborted.", now).pausedBy(id), nil
 	}
-	to, ok := e.newestCompleted(func(Deployment) bool { return true })
+	to, ok := e.NewestCompleted()
 	if !ok {
 		return e, nothingEarlier(e.Name)
 	}
@@ -62,7 +62,7 @@ func (e Environment) Fail(id, reason, next string, now time.Time) Environment {
 	if !ok || d.Status == Completed {
 		return e
 	}
-	to, earlier := e.newestCompleted(func(Deployment) bool { return true })
+	to, earlier := e.NewestCompleted()
 	rollback := earlier && e.Of(d).Spec.DeploymentConfiguration.CircuitBreaker.Rollback
 	e = e.end(d, RolloutFailed, reason, now)
 	if !rollback {
@@ -144,7 +144,11 @@ func (e Environment) HasCanary(d Deployment) bool {
 	return d.RollbackOf == "" && e.Of(d).Spec.DeploymentConfiguration.Canary != nil
 }
 
-// newestCompleted is the newest deployment that was completed, neither failed nor stopped, and is wanted.
+// NewestCompleted is the newest deployment that was completed, neither failed nor stopped.
+func (e Environment) NewestCompleted() (Deployment, bool) {
+	return e.newestCompleted(func(Deployment) bool { return true })
+}
+
 func (e Environment) newestCompleted(wanted func(Deployment) bool) (Deployment, bool) {
 	for _, d := range e.History() {
 		if d.Rollout() == RolledOut && wanted(d) {

@@ -113,7 +113,7 @@ func (e Environment) Trim(keep int, inUse func(id string) bool) Environment {
 	if d, ok := e.Current(); ok {
 		needed[d.ID] = true
 	}
-	if d, ok := e.newestCompleted(func(Deployment) bool { return true }); ok {
+	if d, ok := e.NewestCompleted(); ok {
 		needed[d.ID] = true
 	}
 	if to, from, err := e.target(); err == nil {

@@ -193,7 +193,7 @@ type planning struct {
 	group environment.Group // the instances that it is for
 	held  string            // why nothing may be started or stopped; empty when it may
 
-	previous environment.Deployment // what instances keep that a canary is not for; without an id, nothing
+	previous environment.Deployment // the newest that was completed, which instances keep that a canary is not for; may be none
 	canary   bool                   // whether the current deployment waits for its promotion
 
 	since   time.Time       // when the rollout began, with those that it has taken the place of

@@ -101,9 +101,8 @@ func (a *attesting) read() {
 // never had a task.
 func firstCanary(e environment.Environment) bool {
 	d, inProgress := e.InProgress()
-	return inProgress && e.HasCanary(d) && !d.Promoted && !slices.ContainsFunc(e.History(), func(d environment.Deployment) bool {
-		return d.Rollout() == environment.RolledOut
-	})
+	_, completed := e.NewestCompleted()
+	return inProgress && e.HasCanary(d) && !d.Promoted && !completed
 }
 
 // instances decides for each instance and attribute, in the order of their names.

@@ -1,7 +1,6 @@
 package planner
 
 import (
-	"cmp"
 	"fmt"
 	"maps"
 	"slices"
@@ -29,12 +28,6 @@ func (p *planning) aim(sites []*site) {
 		return
 	}
 	p.canary = true
-	for _, d := range p.Environment.History() {
-		if d.Rollout() == environment.RolledOut {
-			p.previous = d
-			break
-		}
-	}
 	picked := p.pick(*canary, sites)
 	for _, at := range sites {
 		if !picked[at.ARN] {
@@ -58,34 +51,27 @@ func (p *planning) pick(canary environment.Canary, sites []*site) map[string]boo
 		}
 		return picked
 	}
-	began := func(at *site) bool {
-		return at.launched && at.launch.Deployment == p.current.ID ||
-			slices.ContainsFunc(p.onInstance[at.ARN], func(t environment.Task) bool { return t.StartedBy == p.current.ID })
-	}
-	desired := 0
-	var candidates []*site
+	desired, more := 0, []*site{}
 	for _, at := range sites {
 		if at.able {
 			desired++
 		}
-		if at.able || began(at) {
-			candidates = append(candidates, at)
+		if p.begun(at) {
+			picked[at.ARN] = true
+		} else if at.able {
+			more = append(more, at)
 		}
 	}
-	slices.SortStableFunc(candidates, func(a, b *site) int {
-		if x, y := began(a), began(b); x != y {
-			if x {
-				return -1
-			}
-			return 1
-		}
-		return cmp.Compare(a.ARN, b.ARN)
-	})
-	share := canary.Share(desired)
-	for i, at := range candidates {
-		picked[at.ARN] = i < share || began(at)
+	for _, at := range more[:min(len(more), max(0, canary.Share(desired)-len(picked)))] {
+		picked[at.ARN] = true
 	}
 	return picked
+}
+
+// begun tells whether the current deployment has begun on the instance.
+func (p *planning) begun(at *site) bool {
+	return at.launched && at.launch.Deployment == p.current.ID ||
+		slices.ContainsFunc(p.onInstance[at.ARN], func(t environment.Task) bool { return t.StartedBy == p.current.ID })
 }
 
 // begin finds out since when the rollout disturbs instances: what a deployment has begun that was stopped or has failed, the
@@ -93,10 +79,11 @@ func (p *planning) pick(canary environment.Canary, sites []*site) map[string]boo
 func (p *planning) begin() {
 	p.unended = map[string]bool{p.current.ID: true}
 	p.since = p.current.StartTime
-	p.first = true
+	var completed bool
+	p.previous, completed = p.Environment.NewestCompleted()
+	p.first = !completed || p.previous.ID == p.current.ID
 	for _, d := range p.Environment.History() {
-		if d.Rollout() == environment.RolledOut {
-			p.first = d.ID == p.current.ID
+		if completed && d.ID == p.previous.ID {
 			break
 		}
 		p.unended[d.ID] = true
