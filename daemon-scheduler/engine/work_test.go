@@ -2,11 +2,16 @@ package engine
 
 import (
 	"context"
+	"net/http"
+	"net/http/httptest"
+	"strings"
+	"sync"
+	"sync/atomic"
 	"testing"
 	"time"
 
+	"github.com/aws/aws-sdk-go-v2/credentials"
 	"github.com/aws/aws-sdk-go-v2/service/ecs"
-	"github.com/aws/aws-sdk-go-v2/service/ecs/types"
 	"github.com/prometheus/client_golang/prometheus"
 	"github.com/stretchr/testify/assert"
 	"github.com/stretchr/testify/require"
@@ -14,70 +19,110 @@ import (
 
 	"github.com/blox/blox/daemon-scheduler/environment"
 	"github.com/blox/blox/daemon-scheduler/planner"
+	"github.com/blox/blox/daemon-scheduler/store"
+	"github.com/blox/blox/internal/awsconfig"
 	"github.com/blox/blox/internal/testenv"
 )
 
-// split is an ECS that lists a task which it does not describe yet. It is not called for anything else.
-type split struct{ ECS }
+// split is an ECS that lists a task which it does not describe yet, as ECS may for a moment; the simulator is consistent.
+// Calls of anything else are counted and refused.
+type split struct{ others atomic.Int64 }
 
-func (split) ListTasks(_ context.Context, in *ecs.ListTasksInput, _ ...func(*ecs.Options)) (*ecs.ListTasksOutput, error) {
-	if in.StartedBy == nil {
-		return &ecs.ListTasksOutput{}, nil
+func (s *split) ServeHTTP(w http.ResponseWriter, r *http.Request) {
+	w.Header().Set("Content-Type", "application/x-amz-json-1.1")
+	answer := `{"__type":"AccessDeniedException","message":"not here"}`
+	switch _, action, _ := strings.Cut(r.Header.Get("X-Amz-Target"), "."); action {
+	case "ListTasks":
+		answer = `{"taskArns":["t1"]}`
+	case "DescribeTasks":
+		answer = `{"tasks":[],"failures":[{"arn":"t1","reason":"MISSING"}]}`
+	default:
+		s.others.Add(1)
+		w.WriteHeader(http.StatusForbidden)
 	}
-	return &ecs.ListTasksOutput{TaskArns: []string{"t1"}}, nil
+	_, _ = w.Write([]byte(answer))
 }
 
-func (split) DescribeTasks(_ context.Context, in *ecs.DescribeTasksInput, _ ...func(*ecs.Options)) (*ecs.DescribeTasksOutput, error) {
-	reason := "MISSING"
-	return &ecs.DescribeTasksOutput{Failures: []types.Failure{{Arn: &in.Tasks[0], Reason: &reason}}}, nil
-}
+// newWork is a look at the environment "logs", which is in etcd.
+func newWork(t *testing.T, term environment.Term) (*work, *store.Store, *split) {
+	answers := &split{}
+	server := httptest.NewServer(answers)
+	t.Cleanup(server.Close)
+	client := ecs.New(ecs.Options{
+		Region: "us-east-1", BaseEndpoint: &server.URL, Credentials: credentials.NewStaticCredentialsProvider("a", "b", ""),
+		HTTPClient: awsconfig.InMemory(&http.Client{Transport: &http.Transport{DisableKeepAlives: true}}),
+	})
+	kept := store.New(testenv.Etcd(t), testenv.Logger(t))
+	ctx, cancel := context.WithCancel(context.Background())
+	var group sync.WaitGroup
+	group.Go(func() { assert.NoError(t, kept.Run(ctx, func(string) {}, func(string) {})) })
+	t.Cleanup(func() { cancel(); group.Wait() })
+	require.NoError(t, kept.Create(t.Context(), environment.New("logs", "c", "agent:1", "token")))
+	copied(t, kept, func(_ environment.Environment, err error) bool { return err == nil })
+	env, _, err := kept.Copied("logs")
+	require.NoError(t, err)
 
-// one is a store with one environment, or, at revision 0, none. It is not asked for anything else.
-type one struct {
-	Store
-	revision int64
-}
-
-func (s *one) Copied(name string) (environment.Environment, map[string]environment.Launch, error) {
-	if s.revision == 0 {
-		return environment.Environment{}, nil, environment.NotFound(name)
-	}
-	return environment.Environment{Name: name, Cluster: "c", Revision: s.revision}, nil, nil
-}
-
-func newWork(t *testing.T, term environment.Term) *work {
 	unlimited := rate.NewLimiter(rate.Inf, 1)
 	e := New(Config{
-		ECS: split{}, Store: &one{}, Log: testenv.Logger(t), Metrics: prometheus.NewRegistry(), Changes: unlimited, Reads: unlimited,
+		ECS: client, Store: kept, Log: testenv.Logger(t), Metrics: prometheus.NewRegistry(), Changes: unlimited, Reads: unlimited,
 	})
 	e.lead(newQueue(), newQueue(), newTenure(term))
-	return &work{Engine: e, term: term, env: environment.Environment{Name: "logs", Cluster: "c"}, log: e.Log}
+	return &work{Engine: e, term: term, env: env, revision: env.Revision, log: e.Log}, kept, answers
+}
+
+// copied waits until the store's copy of the environment is as it is to be.
+func copied(t *testing.T, kept *store.Store, as func(environment.Environment, error) bool) {
+	testenv.Eventually(t, func() bool {
+		e, _, err := kept.Copied("logs")
+		return kept.Synced() && as(e, err)
+	})
 }
 
 func TestALaunchStaysOpenWhileATaskIsListedAndNotDescribed(t *testing.T) {
+	w, kept, _ := newWork(t, environment.Term{})
 	open := environment.Launch{Instance: "i1", Deployment: "d", State: environment.Open, Attempts: 1}
-	err := newWork(t, environment.Term{}).check(t.Context(), []planner.Action{{Kind: planner.Check, Instance: "i1", Launch: open}})
-	require.ErrorIs(t, err, errListedButMissing) // nothing is committed: there is nothing to commit to
+	err := w.check(t.Context(), []planner.Action{{Kind: planner.Check, Instance: "i1", Launch: open}})
+	require.ErrorIs(t, err, errListedButMissing)
+	_, launches, err := kept.Copied("logs")
+	require.NoError(t, err)
+	assert.Empty(t, launches, "nothing is written")
 }
 
 func TestNothingIsStoppedAfterTheTerm(t *testing.T) {
-	w := newWork(t, environment.Term{Until: func() time.Time { return time.Time{} }})
-	w.Store, w.revision = &one{revision: 1}, 1
+	w, _, ecs := newWork(t, environment.Term{Until: func() time.Time { return time.Time{} }})
 	require.ErrorIs(t, w.stop(t.Context(), []planner.Action{{Kind: planner.Stop, Instance: "i1", Task: "t1"}}), errNoLease)
+	assert.Zero(t, ecs.others.Load())
 }
 
-// Nothing that is called for here exists: a call would panic.
 func TestTheRestOfAPlanIsVoidOnceItsEnvironmentHasChanged(t *testing.T) {
-	w := newWork(t, environment.Term{})
-	for name, now := range map[string]int64{"changed": 2, "deleted": 0} {
-		w.Store, w.revision = &one{revision: now}, 1
-		require.NoError(t, w.stop(t.Context(), []planner.Action{{Kind: planner.Stop, Instance: "i1", Task: "t1"}}), name)
-		require.NoError(t, w.startBatch(t.Context(), []planner.Action{{Kind: planner.Start, Instance: "i1"}}), name)
+	for name, change := range map[string]func(*testing.T, *store.Store){
+		"changed": func(t *testing.T, kept *store.Store) {
+			paused, err := kept.Update(t.Context(), "logs", func(e environment.Environment) (environment.Environment, error) {
+				e.Paused = true
+				return e, nil
+			})
+			require.NoError(t, err)
+			copied(t, kept, func(e environment.Environment, _ error) bool { return e.Revision == paused.Revision })
+		},
+		"deleted": func(t *testing.T, kept *store.Store) {
+			require.NoError(t, kept.Delete(t.Context(), "logs"))
+			copied(t, kept, func(_ environment.Environment, err error) bool { return err != nil })
+		},
+	} {
+		t.Run(name, func(t *testing.T) {
+			w, kept, ecs := newWork(t, environment.Term{})
+			change(t, kept)
+			require.NoError(t, w.stop(t.Context(), []planner.Action{{Kind: planner.Stop, Instance: "i1", Task: "t1"}}))
+			require.NoError(t, w.startBatch(t.Context(), []planner.Action{{Kind: planner.Start, Instance: "i1"}}))
+			assert.Zero(t, ecs.others.Load(), "ECS is not called")
+		})
 	}
 }
 
 func TestAnEnvironmentThatIsGoneIsForgotten(t *testing.T) {
-	w := newWork(t, environment.Term{})
+	w, kept, _ := newWork(t, environment.Term{})
+	require.NoError(t, kept.Delete(t.Context(), "logs"))
+	copied(t, kept, func(_ environment.Environment, err error) bool { return err != nil })
 	w.noteStop("logs", "t1")
 	w.Engine.term.vouch("logs", time.Now())
 	_, _, _, err := w.reconcile(t.Context(), "logs")
