@@ -1,0 +1,31 @@
+package testenv
+
+import (
+	"net/http"
+	"net/http/httptest"
+	"strings"
+	"testing"
+
+	"github.com/chromedp/chromedp"
+	"github.com/stretchr/testify/assert"
+)
+
+func TestBrowserTellsWhatAPageDoes(t *testing.T) {
+	server := httptest.NewServer(http.HandlerFunc(func(w http.ResponseWriter, r *http.Request) {
+		if r.URL.Path != "/" {
+			http.NotFound(w, r)
+			return
+		}
+		w.Header().Set("Content-Security-Policy", "default-src 'self'")
+		_, _ = w.Write([]byte(`<h1>A page</h1><script>alert(1)</script><img src="missing.png">`))
+	}))
+	defer server.Close()
+
+	browser := Browser(t)
+	browser.Do(chromedp.Navigate(server.URL))
+	assert.Equal(t, "A page", Read(browser, chromedp.Text(chromedp.CSS("h1"))))
+	Eventually(t, func() bool { return len(browser.Complaints()) >= 2 })
+	assert.Subset(t, browser.Requests(), []string{server.URL + "/", server.URL + "/missing.png"})
+	assert.Contains(t, strings.Join(browser.Complaints(), "\n"), "Content Security Policy", "the inline script is refused")
+	assert.Contains(t, strings.Join(browser.Complaints(), "\n"), "404", "the picture is missing")
+}
