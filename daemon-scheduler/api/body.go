@@ -46,7 +46,7 @@ func readRequest(body io.Reader) (models.CreateEnvironmentRequest, error) {
 	if err != nil {
 		return asked, notAnEnvironment(err)
 	}
-	return asked, validate(asked.Validate(strfmt.Default), nulls(whole, "")...)
+	return asked, validate(asked.Validate(strfmt.Default), nulls(whole)...)
 }
 
 // notAnEnvironment says what is wrong with a body that cannot be decoded.
@@ -79,7 +79,7 @@ func readPatch(body io.Reader, e environment.Environment) (*models.UpdateEnviron
 	if err != nil {
 		return nil, fmt.Errorf("decode environment %s: %w", e.Name, err)
 	}
-	if unknown := strangers(patch, reflect.TypeFor[models.UpdateEnvironmentRequest](), ""); len(unknown) > 0 {
+	if unknown := strangers(patch, reflect.TypeFor[models.UpdateEnvironmentRequest]()); len(unknown) > 0 {
 		return nil, &invalid{failures(unknown)}
 	}
 	merged, err := json.Marshal(merge(present, patch))
@@ -90,7 +90,7 @@ func readPatch(body io.Reader, e environment.Environment) (*models.UpdateEnviron
 	if err := json.Unmarshal(merged, &asked); err != nil {
 		return nil, notAnEnvironment(err)
 	}
-	more := nulls(patch, "")
+	more := nulls(patch)
 	if asked.TaskDefinition == "" {
 		more = append(more, "taskDefinition in body is required")
 	}
@@ -112,8 +112,41 @@ func generic(data []byte) (v any, err error) {
 	return v, nil
 }
 
+// mostFailures is how many lines a refusal has: a body of 1 MiB could have a hundred thousand, each as long as itself.
+const mostFailures = 20
+
+// walk looks for what is wrong with the parts of a body.
+type walk struct {
+	path  []string // to where it is
+	lines []string // a line each of what was found, and one more than told at most
+}
+
+// within goes one step down.
+func (w *walk) within(step string, look func()) {
+	if len(w.lines) > mostFailures {
+		return
+	}
+	w.path = append(w.path, step)
+	look()
+	w.path = w.path[:len(w.path)-1]
+}
+
+func (w *walk) found(what string) {
+	steps := make([]string, len(w.path))
+	for i, step := range w.path {
+		steps[i] = fmt.Sprintf("%.100s", step)
+	}
+	w.lines = append(w.lines, fmt.Sprintf("%.1000s in body %s", strings.Join(steps, "."), what))
+}
+
 // strangers are the fields of v that a model of that type has not: JSON would ignore them, and the case of the others.
-func strangers(v any, of reflect.Type, path string) (lines []string) {
+func strangers(v any, of reflect.Type) []string {
+	var w walk
+	w.strangers(v, of)
+	return w.lines
+}
+
+func (w *walk) strangers(v any, of reflect.Type) {
 	for of.Kind() == reflect.Pointer {
 		of = of.Elem()
 	}
@@ -121,12 +154,12 @@ func strangers(v any, of reflect.Type, path string) (lines []string) {
 	case []any:
 		for i, item := range v {
 			if of.Kind() == reflect.Slice {
-				lines = append(lines, strangers(item, of.Elem(), path+strconv.Itoa(i)+".")...)
+				w.within(strconv.Itoa(i), func() { w.strangers(item, of.Elem()) })
 			}
 		}
 	case map[string]any:
 		if of.Kind() != reflect.Struct {
-			return nil // of a wrong type, which is told in other words
+			return // of a wrong type, which is told in other words
 		}
 		fields := map[string]reflect.Type{}
 		for _, field := range reflect.VisibleFields(of) {
@@ -134,32 +167,40 @@ func strangers(v any, of reflect.Type, path string) (lines []string) {
 			fields[name] = field.Type
 		}
 		for _, key := range slices.Sorted(maps.Keys(v)) {
-			if field, known := fields[key]; known {
-				lines = append(lines, strangers(v[key], field, path+key+".")...)
-			} else {
-				lines = append(lines, fmt.Sprintf("%s%.100s in body is a forbidden property", path, key))
-			}
+			w.within(key, func() {
+				if field, known := fields[key]; known {
+					w.strangers(v[key], field)
+				} else {
+					w.found("is a forbidden property")
+				}
+			})
 		}
 	}
-	return lines
 }
 
 // nulls are the items of lists in v that are null, which a model takes for nothing wrong.
-func nulls(v any, path string) (lines []string) {
+func nulls(v any) []string {
+	var w walk
+	w.nulls(v)
+	return w.lines
+}
+
+func (w *walk) nulls(v any) {
 	switch v := v.(type) {
 	case []any:
 		for i, item := range v {
-			if item == nil {
-				lines = append(lines, fmt.Sprintf("%s%d in body must not be null", path, i))
-			}
-			lines = append(lines, nulls(item, path+strconv.Itoa(i)+".")...)
+			w.within(strconv.Itoa(i), func() {
+				if item == nil {
+					w.found("must not be null")
+				}
+				w.nulls(item)
+			})
 		}
 	case map[string]any:
 		for _, key := range slices.Sorted(maps.Keys(v)) {
-			lines = append(lines, nulls(v[key], fmt.Sprintf("%s%.100s.", path, key))...)
+			w.within(key, func() { w.nulls(v[key]) })
 		}
 	}
-	return lines
 }
 
 // merge applies a JSON merge patch, RFC 7396.
@@ -191,6 +232,9 @@ func validate(err error, more ...string) error {
 }
 
 func failures(lines []string) string {
+	if len(lines) > mostFailures {
+		lines = append(lines[:mostFailures:mostFailures], "and more")
+	}
 	return "validation failure list:\n" + strings.Join(lines, "\n")
 }
 

@@ -3,7 +3,6 @@ package api
 import (
 	"encoding/json"
 	"reflect"
-	"strings"
 	"testing"
 	"time"
 
@@ -48,26 +47,4 @@ func TestSettingsSurvive(t *testing.T) {
 	require.NoError(t, json.Unmarshal(data, again))
 	assert.Equal(t, spec, wants(again))
 	assert.Equal(t, environment.Spec{}, wants(edit(environment.Environment{})))
-}
-
-func FuzzReadPatch(f *testing.F) {
-	for _, seed := range []string{
-		`{}`, `{"taskDefinition":"agent:2"}`, `{"instanceGroup":{"query":null,"attributes":[{"name":"a"}]}}`, `{"taskSettings":{"tags":[null]}}`,
-		`{"deploymentConfiguration":{"canary":{"percent":5}}}`, `{"TaskDefinition":"x"}`, `[]`, `null`, `{"drainOrder":1e400}`, `{"a":{"b":[{}]}}`,
-		`{"taskSettings":{"networkConfiguration":{"awsvpcConfiguration":{"subnets":[null]}}}}`, `{"taskSettings":{"overrides":{"containerOverrides":[{"cpu":1e99}]}}}`,
-	} {
-		f.Add(seed)
-	}
-	e := environment.New("logs", "arn:cluster", "arn:td:1", "token")
-	f.Fuzz(func(t *testing.T, body string) {
-		asked, err := readPatch(strings.NewReader(body), e)
-		if err != nil {
-			return
-		}
-		spec := wants(asked)
-		if spec.TaskDefinition == "" {
-			t.Fatalf("%q: no task definition", body)
-		}
-		_ = spec.Problems(environment.Definition{})
-	})
 }
