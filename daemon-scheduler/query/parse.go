@@ -3,6 +3,7 @@ package query
 import (
 	"fmt"
 	"regexp"
+	"regexp/syntax"
 	"strings"
 )
 
@@ -11,6 +12,7 @@ type parser struct {
 	tokens  []token
 	nesting int
 	terms   int
+	states  int // of all patterns
 }
 
 func (p *parser) next() token { return p.tokens[0] }
@@ -180,11 +182,28 @@ func (p *parser) pattern(of subject) (predicate, error) {
 	if _, err := regexp.Compile(text); err != nil { // by itself: it must not reach out of the group below
 		return nil, &Error{at.column, "not a pattern: " + strings.TrimPrefix(err.Error(), "error parsing regexp: ")}
 	}
-	pattern, err := regexp.Compile("^(?:" + text + ")$")
+	whole := "^(?:" + text + ")$"
+	if p.states += states(whole); p.states > mostStates {
+		return nil, &Error{at.column, "the patterns repeat too much"}
+	}
+	pattern, err := regexp.Compile(whole)
 	if err != nil {
 		return nil, &Error{at.column, "not a pattern: " + err.Error()}
 	}
 	return of.like(pattern), nil
+}
+
+// states is how large a pattern, which is one, is as a machine: .{1000} is short, and takes a thousand times as long as a dot to match.
+func states(pattern string) int {
+	parsed, err := syntax.Parse(pattern, syntax.Perl)
+	if err != nil {
+		return 0 // as Compile tells
+	}
+	machine, err := syntax.Compile(parsed.Simplify())
+	if err != nil {
+		return 0
+	}
+	return len(machine.Inst)
 }
 
 func (p *parser) list(of subject, boolean bool) (predicate, error) {

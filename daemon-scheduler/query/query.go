@@ -27,6 +27,7 @@ const (
 	mostList    = 100  // items
 	mostPattern = 256  // bytes
 	mostTerms   = 1000 // comparisons
+	mostStates  = 5000 // of the machines that all patterns make
 )
 
 // Instance is what queries know of a container instance.

@@ -108,6 +108,8 @@ func TestErrorsPointAtTheColumn(t *testing.T) {
 		"(" + deep + ")":                 `column 33: nested deeper than 32`,
 		strings.Repeat("x", MostBytes+1): `column 1: the query is longer than 4096 bytes`,
 		"attribute:a =~ " + strings.Repeat("a", mostPattern+1):     `column 16: the pattern is longer than 256 bytes`,
+		"attribute:a =~ '" + strings.Repeat(".{1000}", 5) + "'":    `column 16: the patterns repeat too much`,
+		strings.Repeat("attribute:a =~ '.{1000}' or ", 5) + "a":    `column 128: the patterns repeat too much`,
 		"attribute:a in [" + strings.Repeat("a,", mostList) + "a]": `column 217: more than 100 values`,
 	} {
 		_, err := Parse(query)
@@ -121,6 +123,7 @@ func TestErrorsPointAtTheColumn(t *testing.T) {
 func FuzzParse(f *testing.F) {
 	for _, seed := range []string{
 		"", "attribute:zone == a", "attribute:ecs.instance-type =~ t3.* and not attribute:gpu exists", "ec2InstanceId in [i-1, 'i 2']",
+		"attribute:a =~ '.{1000}.{1000}' and not attribute:a !~ '(a|b)*c'",
 		"(agentConnected == true or attribute:a !exists) && !(attribute:b not_in (x))", "attribute:a == 'ä", "attribute:a =~ '('", "((((", "not not",
 		`attribute:a !~ "[" or`, "agentConnected == maybe", "attribute:a ! in [b]", "attribute:a !", "!", "attribute:a in [",
 	} {
@@ -136,6 +139,12 @@ func FuzzParse(f *testing.F) {
 			return
 		}
 		matches := q.Matches(small)
+		for _, same := range []string{"(" + text + ")", "not not (" + text + ")", "(" + text + ") and (" + text + ")", text + " or (" + text + ")"} {
+			again, err := Parse(same)
+			if err == nil && strings.TrimSpace(text) != "" && again.Matches(small) != matches {
+				t.Fatalf("%q is %t, and %q is not", text, matches, same)
+			}
+		}
 		if strings.TrimSpace(text) == "" {
 			return
 		}
