@@ -10,10 +10,15 @@ func URL(endpoint string) string {
 		return endpoint
 	}
 	scheme, _, found := strings.Cut(endpoint[:at], "://")
-	if !found {
+	if !found || strings.ContainsFunc(scheme, notOfScheme) { // which is then a part of the password
 		return "xxxxx" + endpoint[at:]
 	}
 	return scheme + "://xxxxx" + endpoint[at:]
+}
+
+// notOfScheme tells whether a URL's scheme cannot have the character. Source: RFC 3986, 3.1.
+func notOfScheme(c rune) bool {
+	return !('a' <= c && c <= 'z' || 'A' <= c && c <= 'Z' || '0' <= c && c <= '9' || strings.ContainsRune("+-.", c))
 }
 
 // URLs is URL for each of endpoints.
