@@ -7,6 +7,7 @@ COMMIT  ?= $(shell git rev-parse --short HEAD 2>/dev/null)
 IMAGES  := cluster-state-service daemon-scheduler ecs-sim
 LDFLAGS := -s -w -X $(MODULE)/internal/version.Version=$(VERSION)
 RUN     ?=
+FUZZTIME ?= 2m
 VULNDB  ?= https://vuln.go.dev
 APIS    := cluster-state-service daemon-scheduler
 OURS    := $(shell git ls-files '*.go' ':!swagger/*/v1/client/*' ':!swagger/*/v1/models/*')
@@ -25,6 +26,14 @@ generate: ## make the API clients and models from the swagger files
 
 test: ## every test, with the race detector
 	go test -race -timeout 15m ./...
+
+fuzz: ## every fuzz target in turn, each for FUZZTIME (2m); RUN=<regexp> for some; what fails is kept in testdata/fuzz
+	@grep -rn --include='*_test.go' -oE '^func Fuzz[A-Za-z0-9_]*' . | sort | while IFS=: read -r file _ target; do \
+	  target="$${target#func }"; package="$$(dirname "$$file")"; \
+	  [[ "$$package/$$target" =~ $(or $(RUN),.) ]] || continue; \
+	  echo "== $$package $$target"; \
+	  go test -run '^$$' -fuzz "^$$target\$$" -fuzztime $(FUZZTIME) -parallel 2 "$$package" < /dev/null; \
+	done
 
 bench: build ## measure the services beside their floors, in about eight minutes; RUN=<regexp> for some sections
 	bin/blox-bench --run '$(RUN)'
@@ -58,4 +67,4 @@ clean: ## remove what the targets above made
 	rm -rf bin tmp
 
 .DEFAULT_GOAL := help
-.PHONY: help build generate test bench lint vuln local docker deploy-test clean
+.PHONY: help build generate test fuzz bench lint vuln local docker deploy-test clean

@@ -1,6 +1,10 @@
 package event
 
 import (
+	"bytes"
+	"encoding/json"
+	"errors"
+	"strings"
 	"testing"
 
 	"github.com/stretchr/testify/assert"
@@ -73,15 +77,41 @@ func TestParseQueue(t *testing.T) {
 	}
 }
 
+func FuzzParseQueue(f *testing.F) {
+	for _, seed := range []string{"blox_queue", "sqs://q.fifo", "kinesis://events.v1", "kinesis://a/b", "://", "sqs://a\n"} {
+		f.Add(seed)
+	}
+	f.Fuzz(func(t *testing.T, given string) {
+		service, name, err := ParseQueue(given)
+		if err != nil {
+			return
+		}
+		if again, same, err := ParseQueue(service + "://" + name); err != nil || again != service || same != name || name == "" {
+			t.Errorf("%q is %q, %q, and that %q, %q, %v", given, service, name, again, same, err)
+		}
+		if !strings.HasSuffix(given, name) {
+			t.Errorf("%q names %q", given, name)
+		}
+	})
+}
+
 func FuzzDecode(f *testing.F) {
 	for _, body := range testenv.Events(f) {
 		f.Add(body)
 	}
 	f.Add([]byte(`{"detail-type":"ECS Task State Change","detail":null}`))
+	f.Add([]byte(`{"detail-type":"ECS Something New","detail":{"a":1,"a":"\xff"}}`))
+	f.Add([]byte(`{"Detail-Type":"ECS Task State Change","detail":{}} {}`))
 	f.Fuzz(func(t *testing.T, body []byte) {
 		record, err := Decode(body)
+		if (err == nil || errors.Is(err, ErrNotStored)) && !json.Valid(body) {
+			t.Errorf("passed for JSON: %q", body)
+		}
 		if err != nil {
 			return
+		}
+		if !bytes.Equal(record.Value, body) {
+			t.Errorf("%q is stored as %q", body, record.Value)
 		}
 		if record.Version < 1 || record.Key.ARN == "" || record.Key.Cluster == "" {
 			t.Errorf("accepted an event without identity or version: %q", body)

@@ -1,6 +1,7 @@
 package event
 
 import (
+	"encoding/json"
 	"fmt"
 	"math/rand/v2"
 	"testing"
@@ -117,4 +118,28 @@ func TestShareComesToRest(t *testing.T) {
 			assert.InDelta(t, float64(len(shards))/float64(len(replicas)), count[r], 0.999, "seed %d", seed)
 		}
 	}
+}
+
+func FuzzReadCheckpoint(f *testing.F) {
+	for _, seed := range []string{
+		`{"sequenceNumber":"49","streamCreated":"2026-01-02T03:04:05Z"}`, `{"ended":true,"streamCreated":"2026-01-02T04:04:05+01:00"}`,
+		`{"sequenceNumber":"1","streamCreated":"2026-01-02T03:04:06Z"}`, `{"sequenceNumber":7}`, `null`, ``, `[]`,
+	} {
+		f.Add([]byte(seed))
+	}
+	created := time.Date(2026, 1, 2, 3, 4, 5, 0, time.UTC)
+	f.Fuzz(func(t *testing.T, value []byte) {
+		c := readCheckpoint(value, created)
+		if !c.StreamCreated.Equal(created) {
+			t.Fatalf("%q: of another stream: %+v", value, c)
+		}
+		written, err := json.Marshal(c)
+		if err != nil {
+			t.Fatalf("%q: %v", value, err)
+		}
+		again := readCheckpoint(written, created)
+		if again.SequenceNumber != c.SequenceNumber || again.Ended != c.Ended {
+			t.Fatalf("%q: %+v is read again as %+v", value, c, again)
+		}
+	})
 }

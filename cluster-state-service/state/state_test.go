@@ -1,6 +1,10 @@
 package state
 
 import (
+	"cmp"
+	"encoding/json"
+	"net/url"
+	"reflect"
 	"strings"
 	"testing"
 	"time"
@@ -228,20 +232,98 @@ func TestIndexFindsByMark(t *testing.T) {
 	assert.Equal(t, 5, x.Len())
 }
 
+// FuzzDecode holds the decoders against encoding/json, whose way with JSON they have.
 func FuzzDecode(f *testing.F) {
+	for _, body := range testenv.Events(f) {
+		f.Add(body)
+	}
 	f.Add([]byte(`{"detail":{"clusterArn":"` + prod + `","taskArn":"arn:aws:ecs:eu-west-1:123456789012:task/1"}}`))
 	f.Add([]byte(`{"detail":{"clusterArn":"` + prod + `","containerInstanceArn":"arn:aws:ecs:eu-west-1:123456789012:container-instance/prod/1"}}`))
+	f.Add([]byte(`{"Detail":{"clusterARN":"` + prod + `","TaskArn":"arn:aws:ecs:eu-west-1:123456789012:task/1","containers":[{"Reason":"\xff","ExitCode":null,` +
+		`"NetworkBindings":[{"ContainerPort":80,"HostPort":0,"Protocol":null}]}],"overrides":{"containerOverrides":[{"Environment":[{"Name":"a","Value":"b"}]}]}},"time":null}`))
+	f.Add([]byte(`{"detail":{"version":1e3}}`))
+	f.Add([]byte(`{"detail":{"version":1},"detail":{"status":"ACTIVE"}}`))
 	f.Fuzz(func(t *testing.T, body []byte) {
-		if task, err := DecodeTask(body); err == nil {
-			if key, err := task.Key(); err != nil || key.ARN == "" || key.Cluster == "" {
-				t.Errorf("accepted a task without identity: %q", body)
-			}
-			if !task.Same(task) {
-				t.Errorf("a task differs from itself: %q", body)
-			}
+		decodesAsBefore(t, body, DecodeTask, Task.Key, Task.Same, func(task *Task, at string) { task.RecordedAt = at })
+		decodesAsBefore(t, body, DecodeInstance, Instance.Key, Instance.Same, func(i *Instance, at string) { i.RecordedAt = at })
+	})
+}
+
+func decodesAsBefore[T any](t *testing.T, body []byte, decode func([]byte) (T, error), key func(T) (Key, error), same func(a, b T) bool, recorded func(*T, string)) {
+	t.Helper()
+	var want struct {
+		Time   string
+		Detail *T
+	}
+	wrong := json.Unmarshal(body, &want)
+	got, err := decode(body)
+	if err != nil {
+		if wrong != nil || want.Detail == nil {
+			return
 		}
-		if instance, err := DecodeInstance(body); err == nil && !instance.Same(instance) {
-			t.Errorf("an instance differs from itself: %q", body)
+		if _, nameless := key(*want.Detail); nameless == nil {
+			t.Fatalf("refused, unlike encoding/json: %v: %q", err, body)
+		}
+		return
+	}
+	if wrong != nil || want.Detail == nil {
+		t.Fatalf("accepted, unlike encoding/json: %v: %q", wrong, body)
+	}
+	recorded(want.Detail, want.Time)
+	if !reflect.DeepEqual(*want.Detail, got) {
+		t.Fatalf("%+v, and by encoding/json %+v: %q", got, *want.Detail, body)
+	}
+	k, err := key(got)
+	if err != nil || k.ARN == "" || k.Cluster == "" {
+		t.Fatalf("accepted without identity: %q", body)
+	}
+	if parsed, err := ParseKey(k.String()); err != nil || parsed != k || k.ClusterARN() == "" {
+		t.Fatalf("key %q is read as %+v, %v", k, parsed, err)
+	}
+	if !same(got, got) {
+		t.Fatalf("differs from itself: %q", body)
+	}
+	again, err := json.Marshal(map[string]any{"time": want.Time, "detail": got})
+	if err != nil {
+		t.Fatal(err)
+	}
+	if back, err := decode(again); err != nil || !reflect.DeepEqual(back, got) {
+		t.Fatalf("%s comes back as %+v, %v", again, back, err)
+	}
+}
+
+func FuzzParseFilter(f *testing.F) {
+	for _, seed := range []string{
+		"", "status=running&cluster=prod&startedBy=x", "cluster=" + prod, "desiredStatus=Stopped&launchType=fargate&family=agent", "taskDefinition=agent:12",
+		"attribute=stack:prod&agentConnected=true&ec2InstanceId=i-1", "attribute=:", "agentConnected=yes", "status=\xff", "status=ſtopped", "containerInstance=/",
+	} {
+		f.Add(seed)
+	}
+	task, err := DecodeTask(testenv.Event(f, "task-ec2-running.json"))
+	require.NoError(f, err)
+	instance, err := DecodeInstance(testenv.Event(f, "instance-active.json"))
+	require.NoError(f, err)
+	f.Fuzz(func(t *testing.T, raw string) {
+		query, err := url.ParseQuery(raw)
+		if err != nil {
+			return
+		}
+		for _, kind := range []Kind{KindTask, KindInstance} {
+			filter, err := ParseFilter(kind, query.Get)
+			if err != nil {
+				continue
+			}
+			_ = filter.MatchesTask(&task)
+			_ = filter.MatchesInstance(&instance)
+			read := map[string]string{
+				"status": filter.Status, "cluster": cmp.Or(filter.Cluster.ARN, filter.Cluster.Name), "startedBy": filter.StartedBy, "desiredStatus": filter.DesiredStatus,
+				"family": filter.Family, "taskDefinition": filter.TaskDefinition, "containerInstance": filter.ContainerInstance, "launchType": filter.LaunchType,
+				"attribute": filter.Attribute, "ec2InstanceId": filter.EC2InstanceID, "agentConnected": filter.AgentConnected,
+			}
+			again, err := ParseFilter(kind, func(name string) string { return read[name] })
+			if err != nil || again != filter {
+				t.Errorf("%q: %+v, read again %+v, %v", raw, filter, again, err)
+			}
 		}
 	})
 }

@@ -1,7 +1,11 @@
 package environment
 
 import (
+	"bytes"
 	"encoding/json"
+	"reflect"
+	"slices"
+	"strings"
 	"testing"
 )
 
@@ -11,6 +15,110 @@ func BenchmarkDecodeLaunch(b *testing.B) {
 		var l Launch
 		if err := json.Unmarshal(data, &l); err != nil {
 			b.Fatal(err)
+		}
+	}
+}
+
+// FuzzRecords reads records as any version may have left them: they come back from a rewrite as they were, with what this
+// version does not know, and no rule trips over them.
+func FuzzRecords(f *testing.F) {
+	for _, seed := range []string{
+		v03, `null`, `{}`, `{"deployments":{"x":null,"":{}},"Revisions":[{},{"Number":-1,"Later":{"a":[1e400]}}]}`, `{"Health":7,"Deployments":{"a":{"Status":9,"StartTime":"9999-12-31T23:59:59-12:00"}}}`,
+		`{"Deployment":"d","State":"open","NotAfter":"2026-01-02T03:04:05Z","Later":"<\u2028>"}`, `{"Cluster":"c","State":"set","later":{"é":1,"é":2}}`,
+		`{"Token":"` + token1 + `","Revisions":[{"Number":2,"Spec":{"TaskDefinition":"arn:td:1","DeploymentConfiguration":{"Canary":{"Percent":5}}}}],"InProgressDeploymentID":"` + first +
+			`","Deployments":{"` + first + `":{"Status":1,"Revision":2,"TaskDefinition":"arn:td:1","RolloutState":"IN_PROGRESS"},"` + second + `":{"Status":2,"RolloutState":"COMPLETED"}}}`,
+	} {
+		f.Add([]byte(seed))
+	}
+	f.Fuzz(func(t *testing.T, data []byte) {
+		var e Environment
+		if survives(t, data, &e, &Environment{}) {
+			keepsRules(t, e)
+		}
+		survives(t, data, &Deployment{}, &Deployment{})
+		survives(t, data, &Launch{}, &Launch{})
+		survives(t, data, &Mark{}, &Mark{})
+	})
+}
+
+// survives reads data into record, writes it, reads that into again, and tells whether it could be read at all.
+func survives(t *testing.T, data []byte, record, again any) bool {
+	t.Helper()
+	if json.Unmarshal(data, record) != nil {
+		return false
+	}
+	written, err := json.Marshal(record)
+	if err != nil {
+		t.Fatalf("%T cannot be written: %v: %q", record, err, data)
+	}
+	if err := json.Unmarshal(written, again); err != nil {
+		t.Fatalf("%T: %s cannot be read: %v", record, written, err)
+	}
+	twice, err := json.Marshal(again)
+	if err != nil || !bytes.Equal(written, twice) {
+		t.Fatalf("%T: %s, and then %s, %v", record, written, twice, err)
+	}
+	var had, has map[string]json.RawMessage
+	if json.Unmarshal(data, &had) != nil || json.Unmarshal(written, &has) != nil {
+		return true // it is null
+	}
+	of := reflect.TypeOf(record).Elem()
+	for key, value := range had {
+		known := slices.ContainsFunc(reflect.VisibleFields(of), func(field reflect.StructField) bool {
+			return field.IsExported() && field.Tag.Get("json") != "-" && strings.EqualFold(field.Name, key)
+		})
+		if known {
+			continue
+		}
+		var want, got any
+		if json.Unmarshal(value, &want) == nil && (json.Unmarshal(has[key], &got) != nil || !reflect.DeepEqual(want, got)) {
+			t.Fatalf("%T: %q was %s and is %s", record, key, value, has[key])
+		}
+	}
+	return true
+}
+
+// keepsRules has every rule look at e and change it.
+func keepsRules(t *testing.T, e Environment) {
+	t.Helper()
+	_, _ = e.Phase(), e.InEffect()
+	if n := len(e.Known()); n < 1 {
+		t.Fatal("no revision is known")
+	}
+	if len(e.History()) != len(e.Deployments) {
+		t.Fatal("the history is not complete")
+	}
+	_ = e.Health.String()
+	for _, d := range e.History() {
+		_, _, _, _ = d.Status.String(), d.Rollout(), e.Of(d), e.HasCanary(d)
+	}
+	const next = "99999999-9999-4999-8999-999999999999"
+	inUse := func(string) bool { return false }
+	changed := []Environment{e.Trim(1, inUse), e.TrimUnstarted(inUse), e.Delete(now), e.Fail(first, "x", next, now)}
+	add := func(c Environment, err error) {
+		if err == nil {
+			changed = append(changed, c)
+		}
+	}
+	add(e.Deploy(next, e.Token, now))
+	add(e.Update(e.Wants().Spec, e.Token, next, now))
+	add(e.Rollback(next, now))
+	add(e.Stop(first, StopRollback, next, now))
+	add(e.Stop(first, StopAbort, next, now))
+	add(e.Promote(first))
+	add(e.Pause())
+	add(e.Resume())
+	for _, c := range changed {
+		data, err := json.Marshal(c)
+		if err != nil {
+			t.Fatalf("cannot be written: %v: %+v", err, c)
+		}
+		var again Environment
+		if err := json.Unmarshal(data, &again); err != nil {
+			t.Fatalf("cannot be read: %v: %s", err, data)
+		}
+		if len(again.unknown) != len(e.unknown) {
+			t.Fatalf("unknown fields are lost: %s", data)
 		}
 	}
 }

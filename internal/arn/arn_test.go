@@ -1,6 +1,7 @@
 package arn
 
 import (
+	"regexp"
 	"testing"
 
 	"github.com/stretchr/testify/assert"
@@ -97,6 +98,12 @@ func make256() []byte {
 	return b
 }
 
+// oracle is what Parse accepts, in the words of a regular expression.
+var oracle = regexp.MustCompile(`\Aarn:aws[a-z-]*:ecs:[a-z]{2,}(-[a-z0-9]+)+:[0-9]{12}:(` +
+	`cluster/[a-zA-Z0-9_-]{1,255}|` +
+	`(task|container-instance)/([a-zA-Z0-9_-]{1,255}/)?[a-zA-Z0-9_-]{1,255}|` +
+	`task-definition/[a-zA-Z0-9_-]{1,255}:[1-9][0-9]{0,9})\z`)
+
 func FuzzParse(f *testing.F) {
 	for _, seed := range []string{
 		"arn:aws:ecs:us-east-1:123456789012:task/b99d40b3-5176-4f71-9a52-9dbd6f1cebef",
@@ -104,12 +111,17 @@ func FuzzParse(f *testing.F) {
 		"arn:aws-us-gov:ecs:us-gov-west-1:123456789012:container-instance/edge/77aa66bb55cc44dd33ee22ff11001122",
 		"arn:aws:ecs:us-east-1:123456789012:cluster/default",
 		"arn:aws:ecs:us-east-1:123456789012:task-definition/xray:2",
+		"arn:aws:ecs:us-east-1:123456789012:task-definition/xray:10000000000", "arn:awsiso-:ecs:us-1-a:123456789012:cluster/a",
+		"arn:aws:ecs:us-east-1:123456789012:cluster/" + string(make256()), "arn:aws:ecs:us--east:123456789012:task/a/b/c",
 		"arn:aws:ecs:us-east-1:123456789012:task//", "arn:::::", "",
 	} {
 		f.Add(seed)
 	}
 	f.Fuzz(func(t *testing.T, in string) {
 		a, err := Parse(in)
+		if accepted := err == nil; accepted != oracle.MatchString(in) {
+			t.Fatalf("%q: %+v, %v", in, a, err)
+		}
 		if err != nil {
 			return
 		}

@@ -1,6 +1,7 @@
 package etcd
 
 import (
+	"strings"
 	"testing"
 
 	"github.com/stretchr/testify/assert"
@@ -51,4 +52,33 @@ func TestNewDoesNotConnect(t *testing.T) {
 func TestNewRefusesWhatValidateRefuses(t *testing.T) {
 	_, err := New(Config{}, nil)
 	assert.EqualError(t, err, "no etcd endpoint is given")
+}
+
+// FuzzValidate has every accepted list of endpoints taken by etcd's own client, and no message show a password.
+func FuzzValidate(f *testing.F) {
+	for _, seed := range []string{"localhost:2379", "http://etcd:2379,10.0.0.1:1", "https://[::1]:2379", "[fe80::1%25eth0]:1", "unix:///x", "a:1,b:x", "é:1", "a\x00:1", ",", "127.1:1"} {
+		f.Add(seed)
+	}
+	f.Fuzz(func(t *testing.T, list string) {
+		const password = "Hunter:2"
+		if err := Validate([]string{"me:" + password + "@" + list}); err != nil && strings.Contains(err.Error(), password) {
+			t.Errorf("%q: %v", list, err)
+		}
+		endpoints := strings.Split(list, ",")
+		if Validate(endpoints) != nil {
+			return
+		}
+		if strings.HasPrefix(endpoints[0], "https://") {
+			for i, e := range endpoints { // the rest of New reads files
+				endpoints[i] = "http" + strings.TrimPrefix(e, "https")
+			}
+		}
+		client, err := New(Config{Endpoints: endpoints}, nil)
+		if err != nil {
+			t.Fatalf("%q: accepted, and then %v", list, err)
+		}
+		if err := client.Close(); err != nil {
+			t.Errorf("%q: %v", list, err)
+		}
+	})
 }
