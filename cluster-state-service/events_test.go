@@ -269,6 +269,8 @@ func TestNotReadyBeforeTheFirstComparison(t *testing.T) {
 	assert.Contains(t, body, "not yet compared with ECS")
 	answer, _ = c.get("/v1/ping")
 	assert.Equal(t, http.StatusOK, answer.StatusCode)
+	answer, _ = c.do(http.MethodGet, "/docs")
+	assert.Equal(t, http.StatusOK, answer.StatusCode)
 	_, _, end := c.stream("/v1/stream/tasks") // answers at once
 	end()
 

@@ -57,6 +57,8 @@ func TestContract(t *testing.T) {
 	w.put("ecs/environment/old", old("old", "elsewhere", w.agent))
 	w.put("ecs/environment/busy", inProgress(w.agent))
 	d := w.ds(nobody)
+	docs, _ := d.do("GET", "/docs", "")
+	assert.Equal(t, http.StatusOK, docs.StatusCode)
 	made := d.create("made")
 	const created = `{"name":"x","instanceGroup":{"cluster":"prod"},"taskDefinition":"agent"}`
 	failed := "validation failure list:\n"

@@ -12,6 +12,7 @@ import (
 	"github.com/sirupsen/logrus"
 
 	"github.com/blox/blox/cluster-state-service/state"
+	"github.com/blox/blox/internal/apidocs"
 	"github.com/blox/blox/internal/httpserver"
 	v1 "github.com/blox/blox/swagger/cluster-state-service/v1"
 	"github.com/blox/blox/swagger/cluster-state-service/v1/models"
@@ -66,6 +67,7 @@ func New(c Config) http.Handler {
 	mux.HandleFunc("GET /v1/ping", ping)
 	mux.HandleFunc("GET /v1/ready", a.ready)
 	mux.Handle("GET /v1/swagger.json", httpserver.SpecHandler(v1.JSON))
+	apidocs.Register(mux)
 	if c.Metrics != nil {
 		mux.Handle("GET /metrics", c.Metrics)
 	}

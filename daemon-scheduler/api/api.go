@@ -10,6 +10,7 @@ import (
 	"github.com/sirupsen/logrus"
 
 	"github.com/blox/blox/daemon-scheduler/environment"
+	"github.com/blox/blox/internal/apidocs"
 	"github.com/blox/blox/internal/httpserver"
 	v1 "github.com/blox/blox/swagger/daemon-scheduler/v1"
 )
@@ -96,6 +97,7 @@ func New(cfg Config) http.Handler {
 		})
 	}
 	mux.Handle("GET /v1/swagger.json", httpserver.SpecHandler(v1.JSON))
+	apidocs.Register(mux)
 	if cfg.Metrics != nil {
 		mux.Handle("GET /metrics", cfg.Metrics)
 	}

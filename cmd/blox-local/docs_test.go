@@ -1,0 +1,98 @@
+package main
+
+import (
+	"encoding/json"
+	"net/http"
+	"net/http/httptest"
+	"net/http/httputil"
+	"net/url"
+	"strings"
+	"testing"
+
+	"github.com/chromedp/chromedp"
+	"github.com/stretchr/testify/assert"
+	"github.com/stretchr/testify/require"
+
+	"github.com/blox/blox/internal/testenv"
+	cssv1 "github.com/blox/blox/swagger/cluster-state-service/v1"
+	dsv1 "github.com/blox/blox/swagger/daemon-scheduler/v1"
+)
+
+// The page at /docs, in a browser, also where a proxy has put a path before it.
+func TestDocsShowEveryOperationAndTryIt(t *testing.T) {
+	l := startLocal(t)
+	l.deploy("web-agent")
+	l.oneEach(3)
+	for name, service := range map[string]struct {
+		url, get string
+		spec     []byte
+		want     string // in what trying get shows
+	}{
+		"cluster-state-service": {l.css, "ListInstances", cssv1.JSON, "container-instance/"},
+		"daemon-scheduler":      {l.ds, "ListEnvironments", dsv1.JSON, "web-agent"},
+	} {
+		for under, base := range map[string]string{"": service.url, " below a path": below(t, service.url, "/team/blox")} {
+			t.Run(name+under, func(t *testing.T) {
+				browser := testenv.Browser(t)
+				browser.Do(chromedp.Navigate(base+"/docs"), chromedp.WaitVisible(chromedp.CSS(".opblock")))
+				assert.Equal(t, name, testenv.Read(browser, chromedp.Title()))
+				want, streams := operations(t, service.spec)
+				shown := testenv.Read(browser, chromedp.Evaluate[[]string](
+					`[...document.querySelectorAll(".opblock")].map(e => e.id.replace("operations-default-", ""))`))
+				assert.ElementsMatch(t, want, shown)
+
+				operation := "#operations-default-" + service.get
+				browser.Do(chromedp.Click(chromedp.CSS(operation+" .opblock-summary-control")),
+					chromedp.Click(chromedp.CSS(operation+" .try-out__btn")),
+					chromedp.Click(chromedp.CSS(operation+" .execute")),
+					chromedp.WaitVisible(chromedp.CSS(operation+" .live-responses-table .highlight-code")))
+				assert.Contains(t, testenv.Read(browser, chromedp.Text(chromedp.CSS(operation+" .live-responses-table tbody .response-col_status"))), "200")
+				assert.Contains(t, testenv.Read(browser, chromedp.Text(chromedp.CSS(operation+" .live-responses-table .highlight-code"))), service.want)
+
+				for _, stream := range streams { // has no end to wait for
+					operation := "#operations-default-" + stream
+					browser.Do(chromedp.Click(chromedp.CSS(operation+" .opblock-summary-control")),
+						chromedp.WaitVisible(chromedp.CSS(operation+" .opblock-section-header")),
+						chromedp.WaitNotPresent(chromedp.CSS(operation+" .try-out__btn")))
+				}
+
+				assert.Empty(t, browser.Complaints())
+				for _, asked := range browser.Requests() {
+					assert.True(t, strings.HasPrefix(asked, base+"/") || strings.HasPrefix(asked, "data:"), asked)
+				}
+			})
+		}
+	}
+}
+
+// below serves what is at target under a path, as a proxy with several services behind it does, and returns the URL.
+func below(t *testing.T, target, path string) string {
+	t.Helper()
+	parsed, err := url.Parse(target)
+	require.NoError(t, err)
+	proxy := httputil.NewSingleHostReverseProxy(parsed)
+	transport := &http.Transport{}
+	proxy.Transport = transport
+	server := httptest.NewServer(http.StripPrefix(path, proxy))
+	t.Cleanup(func() { server.Close(); transport.CloseIdleConnections() })
+	return server.URL + path
+}
+
+// operations is the ids of all operations, and of those that are streams.
+func operations(t *testing.T, spec []byte) (all, streams []string) {
+	t.Helper()
+	var described struct {
+		Paths map[string]map[string]struct{ OperationID string }
+	}
+	require.NoError(t, json.Unmarshal(spec, &described))
+	for path, methods := range described.Paths {
+		for _, operation := range methods {
+			all = append(all, operation.OperationID)
+			if strings.HasPrefix(path, "/stream/") {
+				streams = append(streams, operation.OperationID)
+			}
+		}
+	}
+	return all, streams
+}
+
