@@ -5,6 +5,7 @@ package operations
 import (
 	"context"
 	"fmt"
+	"io"
 	"time"
 
 	"github.com/go-openapi/runtime"
@@ -203,10 +204,10 @@ type ClientService interface {
 	StopDeploymentContext(ctx context.Context, params *StopDeploymentParams, opts ...ClientOption) (*StopDeploymentOK, error)
 
 	// StreamEnvironments follow the changes of environments.
-	StreamEnvironments(params *StreamEnvironmentsParams, opts ...ClientOption) (*StreamEnvironmentsOK, error)
+	StreamEnvironments(params *StreamEnvironmentsParams, writer io.Writer, opts ...ClientOption) (*StreamEnvironmentsOK, error)
 
 	// StreamEnvironmentsContext follow the changes of environments.
-	StreamEnvironmentsContext(ctx context.Context, params *StreamEnvironmentsParams, opts ...ClientOption) (*StreamEnvironmentsOK, error)
+	StreamEnvironmentsContext(ctx context.Context, params *StreamEnvironmentsParams, writer io.Writer, opts ...ClientOption) (*StreamEnvironmentsOK, error)
 
 	// UpdateEnvironment update an environment.
 	UpdateEnvironment(params *UpdateEnvironmentParams, opts ...ClientOption) (*UpdateEnvironmentOK, error)
@@ -1327,7 +1328,7 @@ func (a *Client) StopDeploymentContext(ctx context.Context, params *StopDeployme
 // However, timeout and opentracing contexts are honored whenever enabled.
 //
 // If you need to pass a specific context, use [Client.StreamEnvironmentsContext] instead.
-func (a *Client) StreamEnvironments(params *StreamEnvironmentsParams, opts ...ClientOption) (*StreamEnvironmentsOK, error) {
+func (a *Client) StreamEnvironments(params *StreamEnvironmentsParams, writer io.Writer, opts ...ClientOption) (*StreamEnvironmentsOK, error) {
 	var ctx context.Context
 	if params.inner.ctx != nil {
 		ctx = params.inner.ctx
@@ -1335,7 +1336,7 @@ func (a *Client) StreamEnvironments(params *StreamEnvironmentsParams, opts ...Cl
 		ctx = context.Background()
 	}
 
-	return a.StreamEnvironmentsContext(ctx, params, opts...)
+	return a.StreamEnvironmentsContext(ctx, params, writer, opts...)
 }
 
 // StreamEnvironmentsContext follows the changes of environments.
@@ -1343,7 +1344,7 @@ func (a *Client) StreamEnvironments(params *StreamEnvironmentsParams, opts ...Cl
 // One JSON object a line for every change of an environment from now on: an Environment with metadata, as long as the client stays. Open the stream first and list then, and nothing is missed. A client that is too slow is cut off..
 //
 // Do not use the deprecated [StreamEnvironmentsParams.Context] with this method: it would be ignored.
-func (a *Client) StreamEnvironmentsContext(ctx context.Context, params *StreamEnvironmentsParams, opts ...ClientOption) (*StreamEnvironmentsOK, error) {
+func (a *Client) StreamEnvironmentsContext(ctx context.Context, params *StreamEnvironmentsParams, writer io.Writer, opts ...ClientOption) (*StreamEnvironmentsOK, error) {
 	// NOTE: parameters are not validated before sending
 	if params == nil {
 		params = NewStreamEnvironmentsParams()
@@ -1357,7 +1358,7 @@ func (a *Client) StreamEnvironmentsContext(ctx context.Context, params *StreamEn
 		ConsumesMediaTypes: []string{"application/json"},
 		Schemes:            []string{"http"},
 		Params:             params,
-		Reader:             &StreamEnvironmentsReader{formats: a.formats},
+		Reader:             &StreamEnvironmentsReader{formats: a.formats, writer: writer},
 		Client:             params.HTTPClient,
 	}
 

@@ -15,13 +15,14 @@ import (
 // StreamEnvironmentsReader is a Reader for the StreamEnvironments structure.
 type StreamEnvironmentsReader struct {
 	formats strfmt.Registry
+	writer  io.Writer
 }
 
 // ReadResponse reads a server response into the received o.
 func (o *StreamEnvironmentsReader) ReadResponse(response runtime.ClientResponse, consumer runtime.Consumer) (any, error) {
 	switch response.Code() {
 	case 200:
-		result := NewStreamEnvironmentsOK()
+		result := NewStreamEnvironmentsOK(o.writer)
 		if err := result.readResponse(response, consumer, o.formats); err != nil {
 			return nil, err
 		}
@@ -50,15 +51,18 @@ func (o *StreamEnvironmentsReader) ReadResponse(response runtime.ClientResponse,
 }
 
 // NewStreamEnvironmentsOK creates a StreamEnvironmentsOK with default headers values
-func NewStreamEnvironmentsOK() *StreamEnvironmentsOK {
-	return &StreamEnvironmentsOK{}
+func NewStreamEnvironmentsOK(writer io.Writer) *StreamEnvironmentsOK {
+	return &StreamEnvironmentsOK{
+
+		Payload: writer,
+	}
 }
 
 // StreamEnvironmentsOK describes a response with status code 200, with default header values.
 //
 // Lines of JSON, without an end.
 type StreamEnvironmentsOK struct {
-	Payload string
+	Payload io.Writer
 }
 
 // IsSuccess returns true when this stream environments o k response has a 2xx status code
@@ -92,23 +96,21 @@ func (o *StreamEnvironmentsOK) Code() int {
 }
 
 func (o *StreamEnvironmentsOK) Error() string {
-	payload, _ := json.Marshal(o.Payload)
-	return fmt.Sprintf("[GET /stream/environments][%d] streamEnvironmentsOK %s", 200, payload)
+	return fmt.Sprintf("[GET /stream/environments][%d] streamEnvironmentsOK", 200)
 }
 
 func (o *StreamEnvironmentsOK) String() string {
-	payload, _ := json.Marshal(o.Payload)
-	return fmt.Sprintf("[GET /stream/environments][%d] streamEnvironmentsOK %s", 200, payload)
+	return fmt.Sprintf("[GET /stream/environments][%d] streamEnvironmentsOK", 200)
 }
 
-func (o *StreamEnvironmentsOK) GetPayload() string {
+func (o *StreamEnvironmentsOK) GetPayload() io.Writer {
 	return o.Payload
 }
 
 func (o *StreamEnvironmentsOK) readResponse(response runtime.ClientResponse, consumer runtime.Consumer, formats strfmt.Registry) error {
 
 	// response payload
-	if err := consumer.Consume(response.Body(), &o.Payload); err != nil && !stderrors.Is(err, io.EOF) {
+	if err := consumer.Consume(response.Body(), o.Payload); err != nil && !stderrors.Is(err, io.EOF) {
 		return err
 	}
 
