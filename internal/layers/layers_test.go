@@ -22,7 +22,10 @@ const module = "github.com/blox/blox/"
 var allowed = map[string]string{
 	"cmd/cluster-state-service": "cluster-state-service",
 	"cmd/daemon-scheduler":      "daemon-scheduler",
-	"cmd/blox":                  "swagger/...",
+	"cmd/blox":                  "cmd/blox/command",
+	"cmd/blox/command":          "cmd/blox/connect cmd/blox/show swagger/...",
+	"cmd/blox/connect":          "swagger/...",
+	"cmd/blox/show":             "",
 	"cmd/blox-local":            "cluster-state-service daemon-scheduler",
 	"cmd/blox-bench":            "cluster-state-service daemon-scheduler daemon-scheduler/environment daemon-scheduler/planner",
 	"cmd/ecs-sim":               "",

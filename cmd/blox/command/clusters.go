@@ -1,0 +1,115 @@
+package command
+
+import (
+	"context"
+	"fmt"
+	"maps"
+	"slices"
+	"strings"
+
+	"github.com/spf13/cobra"
+
+	"github.com/blox/blox/cmd/blox/connect"
+	"github.com/blox/blox/cmd/blox/show"
+	css "github.com/blox/blox/swagger/cluster-state-service/v1/client/operations"
+	"github.com/blox/blox/swagger/cluster-state-service/v1/models"
+)
+
+func newClustersCommand(a *app) *cobra.Command {
+	cmd := &cobra.Command{
+		Use: "clusters", Aliases: []string{"cluster"}, Short: "See which ECS clusters there are, and how much is in them",
+		Long: `See which ECS clusters there are. cluster-state-service knows those in which there is, or has been lately, a
+container instance or a task.`,
+	}
+	cmd.AddCommand(newClustersList(a), newClustersDescribe(a))
+	return cmd
+}
+
+func newClustersList(a *app) *cobra.Command {
+	return &cobra.Command{
+		Use: "list", Aliases: []string{"ls"}, Short: "List the clusters",
+		Args: names(), ValidArgsFunction: noFiles,
+		RunE: a.run(func(ctx context.Context, c *connect.Clients, _ []string) error {
+			list, err := c.State.ListClustersContext(ctx, css.NewListClustersParams())
+			if err != nil {
+				return err
+			}
+			return a.list(list.Payload, "There are no clusters with instances or tasks.", func(s show.Style) *show.Rows {
+				rows := &show.Rows{Columns: show.Columns("CLUSTER", "INSTANCES", "AGENTS CONNECTED", "TASKS", "RUNNING", "ARN+")}
+				for _, cluster := range list.Payload.Items {
+					rows.Add(text(cluster.Name), number(sum(cluster.Instances)), show.Count(cluster.AgentsConnected), number(sum(cluster.Tasks)),
+						number(cluster.Tasks["RUNNING"]), text(cluster.ClusterARN))
+				}
+				return rows
+			})
+		}),
+	}
+}
+
+func newClustersDescribe(a *app) *cobra.Command {
+	return &cobra.Command{
+		Use: "describe CLUSTER", Aliases: []string{"get", "show"}, Short: "Count the instances and tasks of a cluster by status",
+		Args: names("CLUSTER"), ValidArgsFunction: a.clusterNames,
+		RunE: a.run(func(ctx context.Context, c *connect.Clients, args []string) error {
+			list, err := c.State.ListClustersContext(ctx, css.NewListClustersParams())
+			if err != nil {
+				return err
+			}
+			i := slices.IndexFunc(list.Payload.Items, func(cluster *models.Cluster) bool {
+				return text(cluster.Name) == args[0] || text(cluster.ClusterARN) == args[0]
+			})
+			if i < 0 {
+				return fmt.Errorf("no instance or task is known of a cluster %q\n\"blox clusters list\" shows which there are.", args[0])
+			}
+			cluster := list.Payload.Items[i]
+			return a.print(cluster, func(show.Style) written {
+				f := &show.Fields{}
+				f.Add("Cluster", text(cluster.Name))
+				f.Add("ARN", text(cluster.ClusterARN))
+				f.Add("Instances", byStatus(cluster.Instances))
+				f.Add("Agents connected", show.Count(cluster.AgentsConnected))
+				f.Add("Tasks", byStatus(cluster.Tasks))
+				return f
+			})
+		}),
+	}
+}
+
+func sum(counts map[string]int64) (n int64) {
+	for _, count := range counts {
+		n += count
+	}
+	return n
+}
+
+// byStatus is "5: 4 ACTIVE, 1 DRAINING".
+func byStatus(counts map[string]int64) string {
+	var each []string
+	for _, status := range slices.Sorted(maps.Keys(counts)) {
+		each = append(each, fmt.Sprintf("%d %s", counts[status], status))
+	}
+	if len(each) == 0 {
+		return "0"
+	}
+	return number(sum(counts)) + ": " + strings.Join(each, ", ")
+}
+
+// clusterNames completes the names of clusters.
+func (a *app) clusterNames(cmd *cobra.Command, args []string, _ string) ([]string, cobra.ShellCompDirective) {
+	ctx, cancel := context.WithTimeout(cmd.Context(), completeWithin)
+	defer cancel()
+	c, err := connect.Open(ctx, a.cfg, a.Getenv)
+	if err != nil {
+		return nil, cobra.ShellCompDirectiveNoFileComp // there is nobody to tell
+	}
+	defer c.Close()
+	list, err := c.State.ListClustersContext(ctx, css.NewListClustersParams())
+	if err != nil {
+		return nil, cobra.ShellCompDirectiveNoFileComp
+	}
+	var found []string
+	for _, cluster := range list.Payload.Items {
+		found = append(found, text(cluster.Name))
+	}
+	return found, cobra.ShellCompDirectiveNoFileComp
+}

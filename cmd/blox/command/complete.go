@@ -1,0 +1,66 @@
+package command
+
+import (
+	"context"
+	"time"
+
+	"github.com/spf13/cobra"
+
+	"github.com/blox/blox/cmd/blox/connect"
+	ds "github.com/blox/blox/swagger/daemon-scheduler/v1/client/operations"
+)
+
+// completeWithin is how long somebody who presses the tab key waits at most.
+const completeWithin = time.Second
+
+// environmentNames completes an environment's name as the first argument, and as the second what second says, if anything.
+func (a *app) environmentNames(second ...func(context.Context, *connect.Clients, string) []string) cobra.CompletionFunc {
+	return func(cmd *cobra.Command, args []string, _ string) ([]string, cobra.ShellCompDirective) {
+		ctx, cancel := context.WithTimeout(cmd.Context(), completeWithin)
+		defer cancel()
+		if len(args) > len(second) {
+			return nil, cobra.ShellCompDirectiveNoFileComp
+		}
+		c, err := connect.Open(ctx, a.cfg, a.Getenv)
+		if err != nil {
+			return nil, cobra.ShellCompDirectiveNoFileComp // there is nobody to tell
+		}
+		defer c.Close()
+		if len(args) == 1 {
+			return second[0](ctx, c, args[0]), cobra.ShellCompDirectiveNoFileComp
+		}
+		list, err := c.Scheduler.ListEnvironmentsContext(ctx, ds.NewListEnvironmentsParams())
+		if err != nil {
+			return nil, cobra.ShellCompDirectiveNoFileComp
+		}
+		var names []string
+		for _, environment := range list.Payload.Items {
+			names = append(names, text(environment.Name)+"\t"+environment.Status)
+		}
+		return names, cobra.ShellCompDirectiveNoFileComp
+	}
+}
+
+// deploymentIDs are those of an environment, the newest first.
+func deploymentIDs(ctx context.Context, c *connect.Clients, environment string) []string {
+	list, err := c.Scheduler.ListDeploymentsContext(ctx, ds.NewListDeploymentsParams().WithName(environment))
+	if err != nil {
+		return nil
+	}
+	var ids []string
+	for _, d := range list.Payload.Items {
+		ids = append(ids, idOf(d)+"\t"+stateOf(d))
+	}
+	return ids
+}
+
+// noFiles is for flags and arguments that are no files.
+var noFiles = cobra.NoFileCompletions
+
+// text is what s points at; empty when it is nil.
+func text(s *string) string {
+	if s == nil {
+		return ""
+	}
+	return *s
+}

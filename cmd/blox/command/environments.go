@@ -1,0 +1,364 @@
+package command
+
+import (
+	"context"
+	"fmt"
+	"net/http"
+	"strconv"
+	"strings"
+	"time"
+
+	"github.com/spf13/cobra"
+
+	"github.com/blox/blox/cmd/blox/connect"
+	"github.com/blox/blox/cmd/blox/show"
+	ds "github.com/blox/blox/swagger/daemon-scheduler/v1/client/operations"
+	"github.com/blox/blox/swagger/daemon-scheduler/v1/models"
+)
+
+func newEnvironmentsCommand(a *app) *cobra.Command {
+	cmd := &cobra.Command{
+		Use: "environments", Aliases: []string{"environment", "env", "envs"},
+		Short: "Say which task is to run on every instance of a cluster",
+		Long: `An environment says which task definition is to run once on each container instance of a cluster, on which of
+them, and how a new revision takes the place of an old one. Creating or updating one starts nothing: that
+is what "blox deployments create" does.`,
+		Example: `  blox environments create web-agent --cluster default --task-definition agent:1
+  blox environments update web-agent --task-definition agent:2
+  blox environments instances web-agent`,
+	}
+	cmd.AddCommand(
+		newEnvironmentsCreate(a), newEnvironmentsUpdate(a), newEnvironmentsList(a), newEnvironmentsDescribe(a), newEnvironmentsDelete(a),
+		newEnvironmentsPause(a), newEnvironmentsResume(a), newEnvironmentsRollback(a), newEnvironmentsRevisions(a), newEnvironmentsInstances(a),
+	)
+	return cmd
+}
+
+func newEnvironmentsList(a *app) *cobra.Command {
+	var cluster string
+	cmd := &cobra.Command{
+		Use: "list", Aliases: []string{"ls"}, Short: "List environments",
+		Long: `List environments. RUNNING is on how many of the DESIRED instances the task of the current deployment runs;
+OUTDATED, on how many an earlier one still lives; FAILED, where it could not be started or keeps stopping.`,
+		Args: names(), ValidArgsFunction: noFiles,
+		RunE: a.run(func(ctx context.Context, c *connect.Clients, _ []string) error {
+			list, err := c.Scheduler.ListEnvironmentsContext(ctx, ds.NewListEnvironmentsParams().WithCluster(optional(cluster)))
+			if err != nil {
+				return err
+			}
+			return a.list(list.Payload, "There are no environments. \"blox environments create\" makes one.", func(s show.Style) *show.Rows {
+				return environmentRows(s, list.Payload.Items)
+			})
+		}),
+	}
+	cmd.Flags().StringVar(&cluster, "cluster", "", "only those of this cluster, a `name` or an ARN")
+	return cmd
+}
+
+func environmentRows(s show.Style, list []*models.Environment) *show.Rows {
+	rows := &show.Rows{Columns: show.Columns("NAME", "STATUS", "HEALTH", "CLUSTER~", "TASK DEFINITION~", "REVISION", "DESIRED", "RUNNING", "PENDING",
+		"OUTDATED", "FAILED", "UPDATED+", "TOKEN+")}
+	for _, e := range list {
+		rows.Add(text(e.Name), e.Status, text(e.Health), s.ID(clusterOf(e)), s.ID(text(e.TaskDefinition)), number(e.Revision), show.Count(e.DesiredCount),
+			show.Count(e.RunningCount), show.Count(e.PendingCount), show.Count(e.OutdatedCount), show.Count(e.FailedCount),
+			show.Time(when(e.UpdatedAt)), tokenOf(e))
+	}
+	return rows
+}
+
+func newEnvironmentsDescribe(a *app) *cobra.Command {
+	return &cobra.Command{
+		Use: "describe NAME", Aliases: []string{"get", "show"}, Short: "Show one environment with all of its settings",
+		Args: names("NAME"), ValidArgsFunction: a.environmentNames(),
+		RunE: a.run(func(ctx context.Context, c *connect.Clients, args []string) error {
+			got, err := c.Scheduler.GetEnvironmentContext(ctx, ds.NewGetEnvironmentParams().WithName(args[0]))
+			if err != nil {
+				return err
+			}
+			return a.printEnvironment(got.Payload)
+		}),
+	}
+}
+
+func (a *app) printEnvironment(e *models.Environment) error {
+	return a.print(e, func(s show.Style) written { return environmentFields(s, e) })
+}
+
+func environmentFields(s show.Style, e *models.Environment) *show.Fields {
+	f := &show.Fields{}
+	f.Add("Name", text(e.Name))
+	f.Add("Status", e.Status)
+	f.Add("Paused by", e.PausedBy)
+	f.Add("Health", text(e.Health))
+	f.Add("Cluster", s.ID(clusterOf(e)))
+	f.Add("Task definition", s.ID(text(e.TaskDefinition)))
+	f.Add("Revision", number(e.Revision))
+	if e.DesiredCount != nil {
+		f.Add("Instances", fmt.Sprintf("%d desired, %s running, %s pending, %s outdated, %s failed", *e.DesiredCount,
+			show.Count(e.RunningCount), show.Count(e.PendingCount), show.Count(e.OutdatedCount), show.Count(e.FailedCount)))
+	}
+	if e.InstanceGroup != nil {
+		f.Add("Attributes", attributesOf(e.InstanceGroup.Attributes))
+		f.Add("Query", e.InstanceGroup.Query)
+	}
+	addConfiguration(f, e.DeploymentConfiguration)
+	f.Add("Readiness attribute", e.ReadinessAttribute)
+	f.Add("Drain order", show.Count(e.DrainOrder))
+	if e.YieldAfterMinutes != nil && *e.YieldAfterMinutes > 0 {
+		f.Add("Yields after", fmt.Sprintf("%d min", *e.YieldAfterMinutes))
+	}
+	if e.TaskSettings != nil {
+		f.Add("Task settings", asJSON(e.TaskSettings))
+	}
+	f.Add("Created", show.Time(when(e.CreatedAt)))
+	f.Add("Updated", show.Time(when(e.UpdatedAt)))
+	f.Add("Deployment token", tokenOf(e))
+	return f
+}
+
+func addConfiguration(f *show.Fields, c *models.DeploymentConfiguration) {
+	if c == nil {
+		return
+	}
+	if c.MinimumHealthyPercent != nil {
+		f.Add("Minimum healthy", show.Count(c.MinimumHealthyPercent)+"%")
+	}
+	if c.MaximumPercent != nil {
+		f.Add("Maximum", show.Count(c.MaximumPercent)+"%")
+	}
+	f.Add("Circuit breaker", breakerOf(c.DeploymentCircuitBreaker))
+	if c.BakeTimeInMinutes != nil && *c.BakeTimeInMinutes > 0 {
+		f.Add("Bake time", fmt.Sprintf("%d min", *c.BakeTimeInMinutes))
+	}
+	if c.Canary != nil {
+		f.Add("Canary", canaryOf(c.Canary))
+	}
+}
+
+func newEnvironmentsDelete(a *app) *cobra.Command {
+	var stopTasks, wait bool
+	cmd := &cobra.Command{
+		Use: "delete NAME", Aliases: []string{"rm"}, Short: "Delete an environment",
+		Long: `Delete an environment. Its tasks go on running, and nobody looks after them any more; with --stop-tasks they are
+stopped first, and the environment goes once they have. Deleting what is not there succeeds.`,
+		Example: `  blox environments delete web-agent --stop-tasks --wait`,
+		Args:    names("NAME"), ValidArgsFunction: a.environmentNames(),
+		RunE: a.run(func(ctx context.Context, c *connect.Clients, args []string) error {
+			params := ds.NewDeleteEnvironmentParams().WithName(args[0])
+			if stopTasks {
+				params.SetStopTasks(&stopTasks)
+			}
+			if _, err := c.Scheduler.DeleteEnvironmentContext(ctx, params); err != nil {
+				return err
+			}
+			if wait {
+				if err := awaitGone(ctx, c, args[0]); err != nil {
+					return err
+				}
+			}
+			if stopTasks && !wait {
+				a.note("Environment %s is being deleted: its tasks are being stopped.", args[0])
+			} else {
+				a.note("Environment %s is deleted.", args[0])
+			}
+			return nil
+		}),
+	}
+	cmd.Flags().BoolVar(&stopTasks, "stop-tasks", false, "stop its tasks first")
+	cmd.Flags().BoolVar(&wait, "wait", false, "wait until it is gone")
+	return cmd
+}
+
+// awaitGone returns once there is no such environment any more.
+func awaitGone(ctx context.Context, c *connect.Clients, name string) error {
+	return poll(ctx, func() (bool, error) {
+		_, err := c.Scheduler.GetEnvironmentContext(ctx, ds.NewGetEnvironmentParams().WithName(name))
+		if connect.IsStatus(err, http.StatusNotFound) {
+			return true, nil
+		}
+		return false, err
+	})
+}
+
+func newEnvironmentsPause(a *app) *cobra.Command {
+	return &cobra.Command{
+		Use: "pause NAME", Short: "Start and stop nothing for an environment until it is resumed",
+		Long: `Start and stop nothing for an environment until it is resumed. What runs goes on running; an instance that joins
+gets no task, and a task that dies is not replaced.`,
+		Args: names("NAME"), ValidArgsFunction: a.environmentNames(),
+		RunE: a.run(func(ctx context.Context, c *connect.Clients, args []string) error {
+			got, err := c.Scheduler.PauseEnvironmentContext(ctx, ds.NewPauseEnvironmentParams().WithName(args[0]))
+			if err != nil {
+				return err
+			}
+			return a.printEnvironment(got.Payload)
+		}),
+	}
+}
+
+func newEnvironmentsResume(a *app) *cobra.Command {
+	return &cobra.Command{
+		Use: "resume NAME", Short: "End the pause of an environment",
+		Args: names("NAME"), ValidArgsFunction: a.environmentNames(),
+		RunE: a.run(func(ctx context.Context, c *connect.Clients, args []string) error {
+			got, err := c.Scheduler.ResumeEnvironmentContext(ctx, ds.NewResumeEnvironmentParams().WithName(args[0]))
+			if err != nil {
+				return err
+			}
+			return a.printEnvironment(got.Payload)
+		}),
+	}
+}
+
+func newEnvironmentsRollback(a *app) *cobra.Command {
+	var watch watchFlags
+	cmd := &cobra.Command{
+		Use: "rollback NAME", Short: "Go back to the last deployment that was completed",
+		Long: `Go back to the last deployment that was completed: what is in progress is stopped, and a new deployment brings the
+earlier revision back. While one that goes back is in progress this changes nothing, so it may be repeated.`,
+		Example: `  blox environments rollback web-agent --watch`,
+		Args:    names("NAME"), ValidArgsFunction: a.environmentNames(),
+		RunE: a.run(func(ctx context.Context, c *connect.Clients, args []string) error {
+			made, err := c.Scheduler.RollbackEnvironmentContext(ctx, ds.NewRollbackEnvironmentParams().WithName(args[0]))
+			if err != nil {
+				return err
+			}
+			return a.watchOrPrint(ctx, c, made.Payload, watch)
+		}),
+	}
+	watch.add(cmd)
+	return cmd
+}
+
+func newEnvironmentsRevisions(a *app) *cobra.Command {
+	return &cobra.Command{
+		Use: "revisions NAME", Short: "List what an environment has wanted, newest first",
+		Long: `List the revisions of an environment, newest first. Creating it made the first one, and every update made another;
+old ones that no deployment needs are forgotten.`,
+		Args: names("NAME"), ValidArgsFunction: a.environmentNames(),
+		RunE: a.run(func(ctx context.Context, c *connect.Clients, args []string) error {
+			list, err := c.Scheduler.ListRevisionsContext(ctx, ds.NewListRevisionsParams().WithName(args[0]))
+			if err != nil {
+				return err
+			}
+			return a.list(list.Payload, "There are no revisions.", func(s show.Style) *show.Rows {
+				rows := &show.Rows{Columns: show.Columns("REVISION", "TASK DEFINITION~", "CREATED", "INSTANCES~", "MINIMUM", "MAXIMUM", "BREAKER", "CANARY~", "SETTINGS+")}
+				for _, r := range list.Payload.Items {
+					config, instances := r.DeploymentConfiguration, "all"
+					if config == nil {
+						config = &models.DeploymentConfiguration{}
+					}
+					if g := r.InstanceGroup; g != nil && (g.Query != "" || len(g.Attributes) > 0) {
+						instances = joined(attributesOf(g.Attributes), g.Query)
+					}
+					var settings string
+					if r.TaskSettings != nil {
+						settings = asJSON(r.TaskSettings)
+					}
+					rows.Add(show.Count(r.Revision), s.ID(text(r.TaskDefinition)), show.Time(when(r.CreatedAt)), instances,
+						percent(config.MinimumHealthyPercent), percent(config.MaximumPercent), breakerOf(config.DeploymentCircuitBreaker), canaryOf(config.Canary), settings)
+				}
+				return rows
+			})
+		}),
+	}
+}
+
+func newEnvironmentsInstances(a *app) *cobra.Command {
+	var states []string
+	cmd := &cobra.Command{
+		Use: "instances NAME", Short: "Tell what each container instance does for an environment, and why",
+		Long: `Tell what each container instance of an environment's cluster does for it, and why:
+
+  running    it has its task
+  pending    its task is to run soon
+  outdated   it has a task of another deployment
+  missing    it has none yet
+  failed     it has none, as it could not be started or keeps stopping
+  excluded   it is to have none`,
+		Example: `  blox environments instances web-agent
+  blox environments instances web-agent --state failed --state missing`,
+		Args: names("NAME"), ValidArgsFunction: a.environmentNames(),
+		RunE: a.run(func(ctx context.Context, c *connect.Clients, args []string) error {
+			list, err := c.Scheduler.ListInstancesContext(ctx, ds.NewListInstancesParams().WithName(args[0]))
+			if err != nil {
+				return err
+			}
+			list.Payload.Items = only(list.Payload.Items, states, func(i *models.EnvironmentInstance) string { return text(i.State) })
+			return a.list(list.Payload, "There are no such instances.", func(s show.Style) *show.Rows {
+				return environmentInstanceRows(s, list.Payload.Items)
+			})
+		}),
+	}
+	cmd.Flags().StringSliceVar(&states, "state", nil, "only those in this `state`; may be repeated")
+	_ = cmd.RegisterFlagCompletionFunc("state", cobra.FixedCompletions([]string{"running", "pending", "outdated", "missing", "failed", "excluded"}, cobra.ShellCompDirectiveNoFileComp))
+	return cmd
+}
+
+func environmentInstanceRows(s show.Style, list []*models.EnvironmentInstance) *show.Rows {
+	rows := &show.Rows{Columns: show.Columns("INSTANCE~", "EC2 INSTANCE", "STATUS", "AGENT", "STATE", "TASK~", "TASK STATUS", "REASON~", "ATTEMPTS+", "NEXT TRY", "DEPLOYMENT+")}
+	for _, i := range list {
+		var attempts string
+		if i.Attempts > 0 {
+			attempts = number(i.Attempts)
+		}
+		agent := "connected"
+		if i.AgentConnected != nil && !*i.AgentConnected {
+			agent = "disconnected"
+		}
+		rows.Add(s.ID(text(i.ContainerInstance)), i.Ec2InstanceID, text(i.Status), agent, text(i.State), s.ID(i.Task), i.TaskStatus, i.Reason, attempts,
+			show.Time(when(i.NextTry)), i.Deployment)
+	}
+	return rows
+}
+
+// only is those of list whose property is one of wanted; all of list when nothing is.
+func only[T any](list []T, wanted []string, property func(T) string) []T {
+	if len(wanted) == 0 {
+		return list
+	}
+	kept := []T{}
+	for _, item := range list {
+		for _, want := range wanted {
+			if strings.EqualFold(want, property(item)) {
+				kept = append(kept, item)
+				break
+			}
+		}
+	}
+	return kept
+}
+
+// pollEvery is the time between two looks at what is waited for.
+const pollEvery = 300 * time.Millisecond
+
+// poll asks done until it is true, has failed for good, or ctx has ended. What may pass is waited for, a minute at most.
+func poll(ctx context.Context, done func() (bool, error)) error {
+	var failing time.Time
+	for {
+		ok, err := done()
+		switch {
+		case ctx.Err() != nil:
+			return ctx.Err()
+		case err == nil && ok:
+			return nil
+		case err == nil:
+			failing = time.Time{}
+		case !connect.Temporary(err):
+			return err
+		case failing.IsZero():
+			failing = time.Now()
+		case time.Since(failing) > patience:
+			return err
+		}
+		select {
+		case <-ctx.Done():
+		case <-time.After(pollEvery):
+		}
+	}
+}
+
+// patience is how long a service may be away while something is watched.
+const patience = time.Minute
+
+func number(n int64) string { return strconv.FormatInt(n, 10) }

@@ -1,0 +1,103 @@
+package command
+
+import (
+	"encoding/json"
+	"fmt"
+	"strings"
+	"time"
+
+	"github.com/go-openapi/strfmt"
+
+	"github.com/blox/blox/swagger/daemon-scheduler/v1/models"
+)
+
+// when is *t, or the zero time.
+func when(t *strfmt.DateTime) time.Time {
+	if t == nil {
+		return time.Time{}
+	}
+	return time.Time(*t)
+}
+
+// optional is a parameter that is left out when it is empty.
+func optional(s string) *string {
+	if s == "" {
+		return nil
+	}
+	return &s
+}
+
+func clusterOf(e *models.Environment) string {
+	if e.InstanceGroup == nil {
+		return ""
+	}
+	return text(e.InstanceGroup.Cluster)
+}
+
+func tokenOf(e *models.Environment) string {
+	if e.DeploymentToken == nil {
+		return ""
+	}
+	return e.DeploymentToken.String()
+}
+
+func attributesOf(list []*models.Attribute) string {
+	var each []string
+	for _, a := range list {
+		if a.Value == "" {
+			each = append(each, text(a.Name))
+		} else {
+			each = append(each, text(a.Name)+"="+a.Value)
+		}
+	}
+	return strings.Join(each, ", ")
+}
+
+func breakerOf(b *models.CircuitBreaker) string {
+	if b == nil || !b.Enable {
+		return breakerOff
+	}
+	kind := breakerPause
+	if b.Rollback {
+		kind = breakerRollback
+	}
+	if b.Threshold != nil {
+		return fmt.Sprintf("%s after %d failures", kind, *b.Threshold)
+	}
+	return kind
+}
+
+func canaryOf(c *models.Canary) string {
+	switch {
+	case c == nil:
+		return ""
+	case c.Query != "":
+		return c.Query
+	}
+	return percent(c.Percent)
+}
+
+func percent(n *int64) string {
+	if n == nil {
+		return ""
+	}
+	return number(*n) + "%"
+}
+
+func joined(parts ...string) string {
+	var given []string
+	for _, p := range parts {
+		if p != "" {
+			given = append(given, p)
+		}
+	}
+	return strings.Join(given, ", ")
+}
+
+func asJSON(v any) string {
+	out, err := json.Marshal(v)
+	if err != nil {
+		return err.Error()
+	}
+	return string(out)
+}

@@ -1,0 +1,101 @@
+package connect
+
+import (
+	"context"
+	"fmt"
+	"io"
+	"net"
+	"net/http"
+	"time"
+
+	"github.com/aws/aws-sdk-go-v2/aws"
+	v4 "github.com/aws/aws-sdk-go-v2/aws/signer/v4"
+	httptransport "github.com/go-openapi/runtime/client"
+
+	goruntime "github.com/go-openapi/runtime"
+	"github.com/sirupsen/logrus"
+
+	"github.com/blox/blox/internal/awsconfig"
+	"github.com/blox/blox/internal/tlsconfig"
+	css "github.com/blox/blox/swagger/cluster-state-service/v1/client/operations"
+	ds "github.com/blox/blox/swagger/daemon-scheduler/v1/client/operations"
+)
+
+// Clients are those of the two services and of the simulator. Every error of theirs is, or wraps, a *CallError.
+type Clients struct {
+	Scheduler ds.ClientService
+	State     css.ClientService
+	Simulator *Simulator
+
+	http *http.Client
+}
+
+// Open makes the clients; nothing is sent yet. With SigV4 it looks for credentials as every AWS tool does.
+func Open(ctx context.Context, cfg Config, getenv func(string) string) (*Clients, error) {
+	if err := cfg.Problem(); err != nil {
+		return nil, err
+	}
+	base, err := newTransport(cfg)
+	if err != nil {
+		return nil, err
+	}
+	plain := &http.Client{Transport: base}
+	signed := &http.Client{Transport: base}
+	if cfg.SigV4 {
+		aws, err := loadAWS(ctx, cfg.Region, getenv)
+		if err != nil {
+			return nil, fmt.Errorf("--sigv4: %w", err)
+		}
+		signed.Transport = &signer{next: base, region: aws.Region, credentials: aws.Credentials, sign: v4.NewSigner(), now: time.Now}
+	}
+	scheduler, state := service{"daemon-scheduler", "--endpoint", "BLOX_ENDPOINT", cfg.Endpoint, cfg}, service{"cluster-state-service", "--css-endpoint", "BLOX_CSS_ENDPOINT", cfg.cssEndpoint(), cfg}
+	sim := service{"the simulator", "--sim-endpoint", "BLOX_SIM_ENDPOINT", cfg.SimEndpoint, cfg}
+	return &Clients{
+		Scheduler: ds.New(scheduler.transport(signed), nil),
+		State:     css.New(state.transport(signed), nil),
+		Simulator: &Simulator{service: sim, client: plain},
+		http:      plain,
+	}, nil
+}
+
+// Close ends the connections that are idle.
+func (c *Clients) Close() { c.http.CloseIdleConnections() }
+
+func newTransport(cfg Config) (*http.Transport, error) {
+	silent := logrus.New() // as the files are read once
+	silent.SetOutput(io.Discard)
+	certificates, err := tlsconfig.Load(cfg.TLS, silent)
+	if err != nil {
+		return nil, fmt.Errorf("--ca, --cert, --key: %w", err)
+	}
+	return &http.Transport{
+		Proxy:                 http.ProxyFromEnvironment,
+		DialContext:           (&net.Dialer{Timeout: cfg.Timeout}).DialContext,
+		TLSClientConfig:       certificates.Client(),
+		TLSHandshakeTimeout:   cfg.Timeout,
+		ResponseHeaderTimeout: cfg.Timeout,
+		ForceAttemptHTTP2:     true,
+	}, nil
+}
+
+func loadAWS(ctx context.Context, region string, getenv func(string) string) (aws.Config, error) {
+	return awsconfig.Load(ctx, func(name string) string {
+		if name == "AWS_REGION" && region != "" {
+			return region
+		}
+		return getenv(name)
+	})
+}
+
+// service is one that is called, and how its user says where it is.
+type service struct {
+	name, flag, variable, endpoint string
+	cfg                            Config
+}
+
+func (s service) transport(client *http.Client) goruntime.ContextualTransport {
+	u, _ := parseEndpoint(s.endpoint) // as Problem has seen to
+	inner := httptransport.NewWithClient(u.Host, u.Path+"/v1", []string{u.Scheme}, client)
+	inner.Consumers["*/*"] = goruntime.ByteStreamConsumer() // what is between us and the service may answer in its own way
+	return &transport{service: s, inner: inner}
+}
