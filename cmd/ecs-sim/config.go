@@ -20,7 +20,7 @@ type config struct {
 	instances int           // --instances: registered in each cluster at the start
 	families  []string      // --task-definition, once for each: families with a first revision
 	check     bool          // --check: only ask the simulator at bind whether it serves
-	sim       ecssim.Config // --region, --account, --queue, --stream, --short-arns, --seed and the delays
+	sim       ecssim.Config // --region, --account, --queue, --stream, --short-arns, --seed, --acknowledged and the delays
 }
 
 // parseConfig reads the flags; with --help it writes them to out and returns flag.ErrHelp.
@@ -56,6 +56,7 @@ func parseConfig(args []string, getenv func(string) string, out io.Writer) (conf
 	flags.DurationVar(&c.sim.EventDelay, "event-delay", c.sim.EventDelay, "`time` from a change to its event's arrival")
 	flags.DurationVar(&c.sim.StoppedTaskRetention, "stopped-task-retention", c.sim.StoppedTaskRetention,
 		"`time` for which STOPPED tasks can be described")
+	flags.IntVar(&c.sim.Acknowledged, "acknowledged", 0, "`number` of the latest deleted events to remember, for GET /_sim/acknowledged")
 	if err := flags.Parse(args); err != nil {
 		if errors.Is(err, flag.ErrHelp) {
 			flags.SetOutput(out)

@@ -44,6 +44,8 @@ type queue struct {
 	arrived  chan struct{} // closed, and made anew, when messages can be received
 	created  time.Time
 	modified time.Time
+
+	acknowledged *acknowledgements // nil unless they are wanted; does not change
 }
 
 type hiddenMessages []*message
@@ -237,6 +239,9 @@ func (q *queue) remove(handle string) error {
 	}
 	delete(q.byID, m.id)
 	m.deleted = true
+	if q.acknowledged != nil {
+		q.acknowledged.note(m.body)
+	}
 	if m.at >= 0 {
 		heap.Remove(&q.hidden, m.at)
 		q.inFlight--

@@ -40,6 +40,8 @@ type Config struct {
 	// Seed makes the draws of the faults repeat from run to run. Identifiers are always new, as a
 	// restarted simulator must not hand out the ARNs, with lower versions, that its users remember.
 	Seed uint64
+	// Acknowledged is how many of the latest deleted events are remembered, at least; none when 0.
+	Acknowledged int
 	// Faults are those at the start; SetFaults changes them.
 	Faults Faults
 }
@@ -112,6 +114,9 @@ func New(cfg Config) *Sim {
 	}
 	s.control = s.controlAPI()
 	s.events, _ = s.queues.create(cfg.QueueName, nil)
+	if cfg.Acknowledged > 0 {
+		s.events.acknowledged = &acknowledgements{most: cfg.Acknowledged}
+	}
 	if cfg.StreamName != "" {
 		s.stream, _ = s.streams.create(cfg.StreamName, cfg.StreamShards)
 	}

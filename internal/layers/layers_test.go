@@ -28,6 +28,7 @@ var allowed = map[string]string{
 	"cmd/blox/show":             "",
 	"cmd/blox-local":            "cluster-state-service daemon-scheduler",
 	"cmd/blox-bench":            "cluster-state-service daemon-scheduler daemon-scheduler/environment daemon-scheduler/planner",
+	"cmd/blox-torture":          "cluster-state-service/mirror",
 	"cmd/ecs-sim":               "",
 
 	"cluster-state-service":           "cluster-state-service/... swagger/cluster-state-service/v1/...",
