@@ -32,7 +32,7 @@ fuzz: ## every fuzz target in turn, each for FUZZTIME (2m); RUN=<regexp> for som
 	  target="$${target#func }"; package="$$(dirname "$$file")"; \
 	  [[ "$$package/$$target" =~ $(or $(RUN),.) ]] || continue; \
 	  echo "== $$package $$target"; \
-	  go test -run '^$$' -fuzz "^$$target\$$" -fuzztime $(FUZZTIME) -parallel 2 "$$package" < /dev/null; \
+	  go test -run '^$$' -fuzz "^$$target\$$" -fuzztime $(FUZZTIME) -parallel 2 -fuzzminimizetime 200x "$$package" < /dev/null; \
 	done
 
 bench: build ## measure the services beside their floors, in about eight minutes; RUN=<regexp> for some sections

@@ -31,7 +31,7 @@ const (
 )
 
 // stocked is a service whose etcd holds one of each.
-func stocked(t *testing.T) *css {
+func stocked(t testing.TB) *css {
 	t.Helper()
 	w := newWorld(t, ecssim.Config{})
 	w.put("ecs/task/prod/"+runningTask, string(testenv.Event(t, "task-ec2-running.json")))

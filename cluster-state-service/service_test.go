@@ -30,7 +30,7 @@ var theSpec = sync.OnceValues(func() (*testenv.Spec, error) { return testenv.New
 
 // world is a simulated ECS with its queue, a real etcd, and cluster-state-services between them.
 type world struct {
-	t      *testing.T
+	t      testing.TB
 	sim    *ecssim.Sim
 	aws    *httptest.Server
 	etcd   *testenv.Server
@@ -38,7 +38,7 @@ type world struct {
 	spec   *testenv.Spec
 }
 
-func newWorld(t *testing.T, cfg ecssim.Config, etcd ...embedded.Options) *world {
+func newWorld(t testing.TB, cfg ecssim.Config, etcd ...embedded.Options) *world {
 	t.Helper()
 	spec, err := theSpec()
 	require.NoError(t, err)
@@ -82,7 +82,7 @@ func (w *world) startAt(address string) *css {
 }
 
 // quiet leaves out what is logged for every request.
-func quiet(t *testing.T) logrus.FieldLogger {
+func quiet(t testing.TB) logrus.FieldLogger {
 	log := testenv.Logger(t)
 	log.SetLevel(logrus.InfoLevel)
 	return log

@@ -44,7 +44,7 @@ var (
 
 // world is a simulated ECS with the cluster prod, a real etcd, and services of Blox between them.
 type world struct {
-	t      *testing.T
+	t      testing.TB
 	sim    *ecssim.Sim
 	aws    *httptest.Server
 	etcd   *testenv.Server
@@ -52,12 +52,12 @@ type world struct {
 	agent  string // ARN of the task definition agent:1
 }
 
-func newWorld(t *testing.T) *world {
+func newWorld(t testing.TB) *world {
 	t.Helper()
 	return newWorldOf(t, ecssim.Config{}) // tasks run and stop at once
 }
 
-func newWorldOf(t *testing.T, simulated ecssim.Config) *world {
+func newWorldOf(t testing.TB, simulated ecssim.Config) *world {
 	t.Helper()
 	w := &world{t: t, sim: ecssim.New(simulated), etcd: testenv.EtcdServer(t)}
 	w.client = w.etcd.Client()
@@ -84,7 +84,7 @@ func (w *world) getenv(name string) string {
 	}[name]
 }
 
-func listen(t *testing.T, address string) net.Listener {
+func listen(t testing.TB, address string) net.Listener {
 	t.Helper()
 	listener, err := net.Listen("tcp", address)
 	require.NoError(t, err)
@@ -101,7 +101,7 @@ func (w *world) run(service func(context.Context) error) (stop func()) {
 	return stop
 }
 
-func quiet(t *testing.T, level logrus.Level) logrus.FieldLogger {
+func quiet(t testing.TB, level logrus.Level) logrus.FieldLogger {
 	log := testenv.Logger(t)
 	log.SetLevel(level)
 	return log

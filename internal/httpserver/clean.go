@@ -15,8 +15,8 @@ import (
 func Clean(mux *http.ServeMux) http.Handler {
 	return http.HandlerFunc(func(w http.ResponseWriter, r *http.Request) {
 		given := r.URL.EscapedPath()
-		if !strings.HasPrefix(given, "/") { // OPTIONS *
-			mux.ServeHTTP(w, r)
+		if !strings.HasPrefix(given, "/") { // GET *, which the mux would answer without a word
+			http.NotFound(w, r)
 			return
 		}
 		if strings.Contains(given, "//") || strings.Contains(given, "/.") || strings.HasSuffix(given, "/") {

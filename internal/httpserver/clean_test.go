@@ -101,7 +101,7 @@ func TestCleanServes(t *testing.T) {
 func TestCleanRefuses(t *testing.T) {
 	server := httptest.NewServer(api())
 	defer server.Close()
-	for _, path := range []string{"/", "/v1", "/v1/task", "/v1/tasks/prod", "/v1/tasks%2F", "/V1/tasks"} {
+	for _, path := range []string{"/", "/v1", "/v1/task", "/v1/tasks/prod", "/v1/tasks%2F", "/V1/tasks", "*"} {
 		answer, body := ask(t, server, "GET", path)
 		assert.Equal(t, http.StatusNotFound, answer.StatusCode, path)
 		assert.Equal(t, "404 page not found\n", body)

@@ -80,6 +80,9 @@ func (s *Spec) Check(tb testing.TB, answer *http.Response, body []byte) string {
 	return operation.ID
 }
 
+// Knows tells whether the specification has an operation for the request.
+func (s *Spec) Knows(r *http.Request) bool { return s.lookup(r) != nil }
+
 // Model fails the test unless the JSON text is a definition of the specification.
 func (s *Spec) Model(tb testing.TB, definition string, text []byte) {
 	tb.Helper()
@@ -92,9 +95,15 @@ func (s *Spec) Model(tb testing.TB, definition string, text []byte) {
 
 var parameter = regexp.MustCompile(`\{[^}]+\}`)
 
-// find prefers the path with the fewest parameters; the last one takes slashes, as ARNs have them.
 func (s *Spec) find(tb testing.TB, r *http.Request) *spec.Operation {
 	tb.Helper()
+	operation := s.lookup(r)
+	require.NotNil(tb, operation, "no operation for %s %s", r.Method, r.URL.Path)
+	return operation
+}
+
+// lookup prefers the path with the fewest parameters; the last one takes slashes, as ARNs have them.
+func (s *Spec) lookup(r *http.Request) *spec.Operation {
 	var best *spec.Operation
 	fewest := len(r.URL.Path)
 	for path, item := range s.swagger.Paths.Paths {
@@ -112,6 +121,5 @@ func (s *Spec) find(tb testing.TB, r *http.Request) *spec.Operation {
 			best, fewest = operation, parameters
 		}
 	}
-	require.NotNil(tb, best, "no operation for %s %s", r.Method, r.URL.Path)
 	return best
 }

@@ -1,0 +1,97 @@
+package clusterstate_test
+
+import (
+	"net/http"
+	"strings"
+	"testing"
+
+	"github.com/stretchr/testify/assert"
+	"github.com/stretchr/testify/require"
+
+	"github.com/blox/blox/cluster-state-service/state"
+	"github.com/blox/blox/internal/testenv"
+)
+
+// revision is etcd's.
+func (w *world) revision(t *testing.T) int64 {
+	t.Helper()
+	got, err := w.client.Get(t.Context(), "nothing")
+	require.NoError(t, err)
+	return got.Header.Revision
+}
+
+// FuzzRequests sends any request to a running service: it is answered, by what the specification says or by a refusal in
+// plain text, and etcd is as it was.
+func FuzzRequests(f *testing.F) {
+	for _, target := range []string{
+		"/v1/tasks", "/v1/tasks?status=running&cluster=prod&startedBy=x&limit=1", "/v1/tasks?nextToken=e30", "/v1/tasks/prod/" + runningTask, "/v1/tasks/prod/" + strings.ReplaceAll(runningTask, "/", "%2F"),
+		"/v1/tasks/prod", "/v1/tasks/prod/", "/v1/instances?attribute=stack:prod&agentConnected=true", "/v1/instances/prod/" + instance, "/v1/instances/other/" + draining, "/v1/clusters", "/v1/clusters?a=b",
+		"/v1/stream/tasks?entityVersion=1&cluster=prod&deleted=true&heartbeat=5", "/v1/stream/instances?entityVersion=99999999999999999999", "/v1/ping", "/v1/ready", "/v1/swagger.json", "/metrics", "*",
+		"//v1//tasks/?x=%zz", "/v1/tasks?a;b", "/v1/tasks/prod/%00", "http://other/v1/tasks", "/v1/../etc",
+	} {
+		f.Add("GET", target, "", "")
+	}
+	f.Add("POST", "/v1/tasks", "{}", "")
+	f.Add("HEAD", "/v1/stream/tasks", "", "")
+	f.Add("OPTIONS", "*", "", "")
+	f.Add("CONNECT", "/v1/tasks", "", "")
+	f.Add("GET", "/v1/tasks", "", "gzip")
+	f.Add("get", "/v1/tasks", "x", "gzip;q=0")
+	c := stocked(f)
+	requests := &testenv.Raw{Address: strings.TrimPrefix(c.url, "http://")}
+	f.Cleanup(requests.Close)
+	before := int64(0)
+	f.Fuzz(func(t *testing.T, method, target, body, encoding string) {
+		if before == 0 {
+			before = c.revision(t)
+		}
+		header := []string{"Accept: */*"}
+		if !strings.ContainsFunc(encoding, func(c rune) bool { return c < ' ' || c > '~' }) {
+			header = append(header, "Accept-Encoding: "+encoding)
+		}
+		answer, read, sent := requests.Send(t, method, target, body, header...)
+		if !sent {
+			return
+		}
+		switch status := answer.StatusCode; {
+		case status >= 500:
+			t.Errorf("%q %q: %d %s", method, target, status, read)
+		case status >= 400:
+			testenv.Refusal(t, answer, read)
+		case status >= 300:
+			location := answer.Header.Get("Location")
+			assert.True(t, strings.HasPrefix(location, "/") && !strings.HasPrefix(location, "//"), "%q leads to %q", target, location)
+		case method != http.MethodHead && answer.Header.Get("Content-Encoding") == "" && c.spec.Knows(answer.Request):
+			c.spec.Check(t, answer, read)
+		}
+		assert.Equal(t, before, c.revision(t), "%q %q %q", method, target, body)
+	})
+}
+
+// FuzzStoredRecords puts anything under the key of a task: the list has all the others, and that one if it is one.
+func FuzzStoredRecords(f *testing.F) {
+	for _, body := range testenv.Events(f) {
+		f.Add(body)
+	}
+	f.Add([]byte(`{"detail":{"clusterArn":"` + account + `cluster/prod","taskArn":"` + runningTask + `","containers":null,"lastStatus":"\xff"}}`))
+	c := stocked(f)
+	requests := &testenv.Raw{Address: strings.TrimPrefix(c.url, "http://")}
+	f.Cleanup(requests.Close)
+	key := "ecs/task/prod/" + runningTask
+	f.Fuzz(func(t *testing.T, value []byte) {
+		_, err := c.client.Put(t.Context(), key, string(value))
+		require.NoError(t, err)
+		want := []string{shortTask, fargateTask}
+		if task, err := state.DecodeTask(value); err == nil {
+			want = []string{shortTask, task.ARN, fargateTask}
+		}
+		answer, read, _ := requests.Send(t, "GET", "/v1/tasks", "")
+		require.Equal(t, 200, answer.StatusCode, "%s", read)
+		c.spec.Check(t, answer, read)
+		assert.Equal(t, want, arns(t, string(read)))
+		answer, read, _ = requests.Send(t, "GET", "/v1/tasks/prod/"+runningTask, "")
+		assert.Equal(t, map[bool]int{true: 200, false: 404}[len(want) == 3], answer.StatusCode, "%s", read)
+		answer, _, _ = requests.Send(t, "GET", "/v1/clusters", "")
+		assert.Equal(t, 200, answer.StatusCode)
+	})
+}

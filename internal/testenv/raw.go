@@ -1,0 +1,93 @@
+package testenv
+
+import (
+	"bufio"
+	"bytes"
+	"io"
+	"net"
+	"net/http"
+	"net/url"
+	"strconv"
+	"strings"
+	"testing"
+	"time"
+
+	"github.com/stretchr/testify/require"
+)
+
+// Raw sends requests whose parts are anything at all, which http.Client would tidy up or refuse, to a server at an address, one at
+// a time. The zero value with an address is ready; Close ends it.
+type Raw struct {
+	Address string
+
+	conn   net.Conn
+	reader *bufio.Reader
+}
+
+// Send returns the answer and its body. A stream's body is not waited for. An answer that does not come, or breaks off, fails
+// the test. It is false, and nothing is sent, when the parts would not make one request: a method that is no token, or a target
+// with spaces or control characters.
+func (r *Raw) Send(tb testing.TB, method, target, body string, header ...string) (answer *http.Response, read []byte, sent bool) {
+	tb.Helper()
+	if !isToken(method) || target == "" || strings.ContainsFunc(target, func(c rune) bool { return c <= ' ' || c == 0x7f }) {
+		return nil, nil, false
+	}
+	if r.conn == nil {
+		conn, err := (&net.Dialer{Timeout: patience}).Dial("tcp", r.Address)
+		require.NoError(tb, err)
+		r.conn, r.reader = conn, bufio.NewReader(conn)
+	}
+	require.NoError(tb, r.conn.SetDeadline(time.Now().Add(patience)))
+	var request bytes.Buffer
+	request.WriteString(method + " " + target + " HTTP/1.1\r\nHost: blox\r\nContent-Length: " + strconv.Itoa(len(body)) + "\r\n")
+	for _, line := range header {
+		request.WriteString(line + "\r\n")
+	}
+	request.WriteString("\r\n" + body)
+	_, err := r.conn.Write(request.Bytes())
+	require.NoError(tb, err, "%q %q", method, target)
+	about := &http.Request{Method: method, URL: &url.URL{Path: target}}
+	if parsed, err := url.ParseRequestURI(target); err == nil {
+		about.URL = parsed
+	}
+	answer, err = http.ReadResponse(r.reader, about)
+	require.NoError(tb, err, "%q %q %.1000q", method, target, body)
+	if answer.Header.Get("Content-Type") == "application/octet-stream" && method != http.MethodHead {
+		r.Close()
+		return answer, nil, true
+	}
+	read, err = io.ReadAll(answer.Body)
+	require.NoError(tb, err, "%q %q %.1000q", method, target, body)
+	require.NoError(tb, answer.Body.Close())
+	if answer.Close || method == http.MethodConnect {
+		r.Close()
+	}
+	return answer, read, true
+}
+
+// Close ends the connection, which the next request makes anew.
+func (r *Raw) Close() {
+	if r.conn != nil {
+		_ = r.conn.Close() // nothing is awaited of it
+		r.conn = nil
+	}
+}
+
+// isToken tells whether s may be a method. Source: RFC 9110, 5.6.2.
+func isToken(s string) bool {
+	return s != "" && !strings.ContainsFunc(s, func(c rune) bool {
+		return c <= ' ' || c >= 0x7f || strings.ContainsRune("\"(),/:;<=>?@[\\]{}", c)
+	})
+}
+
+// Refusal fails the test unless an answer of 4xx has the form that both services give theirs: plain text and a newline. What
+// net/http refuses before there is a request has a form of its own.
+func Refusal(tb testing.TB, answer *http.Response, body []byte) {
+	tb.Helper()
+	require.Equal(tb, "text/plain; charset=utf-8", answer.Header.Get("Content-Type"))
+	if answer.Request.Method == http.MethodHead || answer.Close && strings.HasPrefix(string(body), strconv.Itoa(answer.StatusCode)+" ") {
+		return
+	}
+	text, newline := strings.CutSuffix(string(body), "\n")
+	require.True(tb, newline && text != "", "%d %q", answer.StatusCode, body)
+}
