@@ -27,6 +27,9 @@ type Readiness struct {
 	// Why the service is not ready, a sentence each; empty when it is.
 	// Required: true
 	Reasons []string `json:"reasons"`
+
+	// The name of the replica that answers.
+	Replica string `json:"replica,omitempty"`
 }
 
 // Validate validates this readiness

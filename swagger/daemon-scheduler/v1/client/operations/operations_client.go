@@ -137,6 +137,12 @@ type ClientService interface {
 	// GetSwaggerContext this description.
 	GetSwaggerContext(ctx context.Context, params *GetSwaggerParams, opts ...ClientOption) (*GetSwaggerOK, error)
 
+	// ListDecisions list what was lately decided newest first.
+	ListDecisions(params *ListDecisionsParams, opts ...ClientOption) (*ListDecisionsOK, error)
+
+	// ListDecisionsContext list what was lately decided newest first.
+	ListDecisionsContext(ctx context.Context, params *ListDecisionsParams, opts ...ClientOption) (*ListDecisionsOK, error)
+
 	// ListDeployments list an environment s deployments.
 	ListDeployments(params *ListDeploymentsParams, opts ...ClientOption) (*ListDeploymentsOK, error)
 
@@ -208,6 +214,18 @@ type ClientService interface {
 
 	// StreamEnvironmentsContext follow the changes of environments.
 	StreamEnvironmentsContext(ctx context.Context, params *StreamEnvironmentsParams, writer io.Writer, opts ...ClientOption) (*StreamEnvironmentsOK, error)
+
+	// StreamInstances follow what the container instances of an environment s cluster do for it.
+	StreamInstances(params *StreamInstancesParams, opts ...ClientOption) (*StreamInstancesOK, error)
+
+	// StreamInstancesContext follow what the container instances of an environment s cluster do for it.
+	StreamInstancesContext(ctx context.Context, params *StreamInstancesParams, opts ...ClientOption) (*StreamInstancesOK, error)
+
+	// StreamOverview follow all environments with their counts what was decided and whether this replica is ready.
+	StreamOverview(params *StreamOverviewParams, opts ...ClientOption) (*StreamOverviewOK, error)
+
+	// StreamOverviewContext follow all environments with their counts what was decided and whether this replica is ready.
+	StreamOverviewContext(ctx context.Context, params *StreamOverviewParams, opts ...ClientOption) (*StreamOverviewOK, error)
 
 	// UpdateEnvironment update an environment.
 	UpdateEnvironment(params *UpdateEnvironmentParams, opts ...ClientOption) (*UpdateEnvironmentOK, error)
@@ -599,6 +617,72 @@ func (a *Client) GetSwaggerContext(ctx context.Context, params *GetSwaggerParams
 	//
 	// safeguard: normally, in the absence of a default response, unknown success responses return an error above: so this is a codegen issue
 	msg := fmt.Sprintf("unexpected success response for GetSwagger: API contract not enforced by server. Client expected to get an error, but got: %T", result)
+	panic(msg)
+}
+
+// ListDecisions lists what was lately decided newest first.
+//
+// What the leader started, stopped, and judged of deployments, where and why. Kept for an hour, and no more than 4,000 of them. What is alike and near in time is one decision with a count..
+//
+// This method does not support injected context.
+// However, timeout and opentracing contexts are honored whenever enabled.
+//
+// If you need to pass a specific context, use [Client.ListDecisionsContext] instead.
+func (a *Client) ListDecisions(params *ListDecisionsParams, opts ...ClientOption) (*ListDecisionsOK, error) {
+	var ctx context.Context
+	if params.inner.ctx != nil {
+		ctx = params.inner.ctx
+	} else {
+		ctx = context.Background()
+	}
+
+	return a.ListDecisionsContext(ctx, params, opts...)
+}
+
+// ListDecisionsContext lists what was lately decided newest first.
+//
+// What the leader started, stopped, and judged of deployments, where and why. Kept for an hour, and no more than 4,000 of them. What is alike and near in time is one decision with a count..
+//
+// Do not use the deprecated [ListDecisionsParams.Context] with this method: it would be ignored.
+func (a *Client) ListDecisionsContext(ctx context.Context, params *ListDecisionsParams, opts ...ClientOption) (*ListDecisionsOK, error) {
+	// NOTE: parameters are not validated before sending
+	if params == nil {
+		params = NewListDecisionsParams()
+	}
+
+	op := &runtime.ClientOperation{
+		ID:                 "ListDecisions",
+		Method:             "GET",
+		PathPattern:        "/decisions",
+		ProducesMediaTypes: []string{"application/json"},
+		ConsumesMediaTypes: []string{"application/json"},
+		Schemes:            []string{"http"},
+		Params:             params,
+		Reader:             &ListDecisionsReader{formats: a.formats},
+		Client:             params.HTTPClient,
+	}
+
+	for _, opt := range opts {
+		opt(op)
+	}
+
+	result, err := a.transport.SubmitContext(ctx, op)
+	if err != nil {
+		return nil, err
+	}
+
+	// only one success response has to be checked
+	success, ok := result.(*ListDecisionsOK)
+	if ok {
+		return success, nil
+	}
+
+	// unexpected success response.
+
+	// no default response is defined.
+	//
+	// safeguard: normally, in the absence of a default response, unknown success responses return an error above: so this is a codegen issue
+	msg := fmt.Sprintf("unexpected success response for ListDecisions: API contract not enforced by server. Client expected to get an error, but got: %T", result)
 	panic(msg)
 }
 
@@ -1383,6 +1467,138 @@ func (a *Client) StreamEnvironmentsContext(ctx context.Context, params *StreamEn
 	//
 	// safeguard: normally, in the absence of a default response, unknown success responses return an error above: so this is a codegen issue
 	msg := fmt.Sprintf("unexpected success response for StreamEnvironments: API contract not enforced by server. Client expected to get an error, but got: %T", result)
+	panic(msg)
+}
+
+// StreamInstances follows what the container instances of an environment s cluster do for it.
+//
+// One InstanceLine a line: first every instance, then a line with metadata, and from then on each instance that has changed, at most four times a second, as long as the client stays. A client that is slow misses what lay between, never the last. All replicas answer..
+//
+// This method does not support injected context.
+// However, timeout and opentracing contexts are honored whenever enabled.
+//
+// If you need to pass a specific context, use [Client.StreamInstancesContext] instead.
+func (a *Client) StreamInstances(params *StreamInstancesParams, opts ...ClientOption) (*StreamInstancesOK, error) {
+	var ctx context.Context
+	if params.inner.ctx != nil {
+		ctx = params.inner.ctx
+	} else {
+		ctx = context.Background()
+	}
+
+	return a.StreamInstancesContext(ctx, params, opts...)
+}
+
+// StreamInstancesContext follows what the container instances of an environment s cluster do for it.
+//
+// One InstanceLine a line: first every instance, then a line with metadata, and from then on each instance that has changed, at most four times a second, as long as the client stays. A client that is slow misses what lay between, never the last. All replicas answer..
+//
+// Do not use the deprecated [StreamInstancesParams.Context] with this method: it would be ignored.
+func (a *Client) StreamInstancesContext(ctx context.Context, params *StreamInstancesParams, opts ...ClientOption) (*StreamInstancesOK, error) {
+	// NOTE: parameters are not validated before sending
+	if params == nil {
+		params = NewStreamInstancesParams()
+	}
+
+	op := &runtime.ClientOperation{
+		ID:                 "StreamInstances",
+		Method:             "GET",
+		PathPattern:        "/stream/environments/{name}/instances",
+		ProducesMediaTypes: []string{"application/octet-stream"},
+		ConsumesMediaTypes: []string{"application/json"},
+		Schemes:            []string{"http"},
+		Params:             params,
+		Reader:             &StreamInstancesReader{formats: a.formats},
+		Client:             params.HTTPClient,
+	}
+
+	for _, opt := range opts {
+		opt(op)
+	}
+
+	result, err := a.transport.SubmitContext(ctx, op)
+	if err != nil {
+		return nil, err
+	}
+
+	// only one success response has to be checked
+	success, ok := result.(*StreamInstancesOK)
+	if ok {
+		return success, nil
+	}
+
+	// unexpected success response.
+
+	// no default response is defined.
+	//
+	// safeguard: normally, in the absence of a default response, unknown success responses return an error above: so this is a codegen issue
+	msg := fmt.Sprintf("unexpected success response for StreamInstances: API contract not enforced by server. Client expected to get an error, but got: %T", result)
+	panic(msg)
+}
+
+// StreamOverview follows all environments with their counts what was decided and whether this replica is ready.
+//
+// One OverviewLine a line: first what there is, then a line with metadata, and from then on what has changed, at most four times a second, as long as the client stays. A client that is slow misses what lay between, never the last. All replicas answer..
+//
+// This method does not support injected context.
+// However, timeout and opentracing contexts are honored whenever enabled.
+//
+// If you need to pass a specific context, use [Client.StreamOverviewContext] instead.
+func (a *Client) StreamOverview(params *StreamOverviewParams, opts ...ClientOption) (*StreamOverviewOK, error) {
+	var ctx context.Context
+	if params.inner.ctx != nil {
+		ctx = params.inner.ctx
+	} else {
+		ctx = context.Background()
+	}
+
+	return a.StreamOverviewContext(ctx, params, opts...)
+}
+
+// StreamOverviewContext follows all environments with their counts what was decided and whether this replica is ready.
+//
+// One OverviewLine a line: first what there is, then a line with metadata, and from then on what has changed, at most four times a second, as long as the client stays. A client that is slow misses what lay between, never the last. All replicas answer..
+//
+// Do not use the deprecated [StreamOverviewParams.Context] with this method: it would be ignored.
+func (a *Client) StreamOverviewContext(ctx context.Context, params *StreamOverviewParams, opts ...ClientOption) (*StreamOverviewOK, error) {
+	// NOTE: parameters are not validated before sending
+	if params == nil {
+		params = NewStreamOverviewParams()
+	}
+
+	op := &runtime.ClientOperation{
+		ID:                 "StreamOverview",
+		Method:             "GET",
+		PathPattern:        "/stream/overview",
+		ProducesMediaTypes: []string{"application/octet-stream"},
+		ConsumesMediaTypes: []string{"application/json"},
+		Schemes:            []string{"http"},
+		Params:             params,
+		Reader:             &StreamOverviewReader{formats: a.formats},
+		Client:             params.HTTPClient,
+	}
+
+	for _, opt := range opts {
+		opt(op)
+	}
+
+	result, err := a.transport.SubmitContext(ctx, op)
+	if err != nil {
+		return nil, err
+	}
+
+	// only one success response has to be checked
+	success, ok := result.(*StreamOverviewOK)
+	if ok {
+		return success, nil
+	}
+
+	// unexpected success response.
+
+	// no default response is defined.
+	//
+	// safeguard: normally, in the absence of a default response, unknown success responses return an error above: so this is a codegen issue
+	msg := fmt.Sprintf("unexpected success response for StreamOverview: API contract not enforced by server. Client expected to get an error, but got: %T", result)
 	panic(msg)
 }
 
