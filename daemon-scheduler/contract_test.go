@@ -291,7 +291,10 @@ func TestEveryOperation(t *testing.T) {
 	for _, path := range []string{"", "/logs", "/logs/deployments", "/logs/deployments/" + id, "/logs/revisions", "/logs/instances"} {
 		ask("GET", "/v1/environments"+path, "")
 	}
-	ask("HEAD", "/v1/stream/environments", "")
+	for _, stream := range []string{"environments", "environments/logs/instances", "overview"} {
+		ask("HEAD", "/v1/stream/"+stream, "")
+	}
+	ask("GET", "/v1/decisions?environment=logs&limit=10", "")
 	ask("PATCH", "/v1/environments/logs?deploymentToken="+made.DeploymentToken.String(), `{"deploymentConfiguration":{"canary":{"percent":50}}}`)
 	ask("POST", "/v1/environments/logs/pause", "")
 	id = d.deploy(d.environment("logs"))

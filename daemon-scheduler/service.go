@@ -21,6 +21,8 @@ import (
 	"github.com/blox/blox/daemon-scheduler/api"
 	"github.com/blox/blox/daemon-scheduler/cluster"
 	"github.com/blox/blox/daemon-scheduler/engine"
+	"github.com/blox/blox/daemon-scheduler/journal"
+	"github.com/blox/blox/daemon-scheduler/page"
 	"github.com/blox/blox/daemon-scheduler/store"
 	"github.com/blox/blox/internal/awsconfig"
 	"github.com/blox/blox/internal/etcd"
@@ -79,18 +81,23 @@ func Run(ctx context.Context, cfg Config, log logrus.FieldLogger) error {
 	limit := func(perSecond float64, burst int) *rate.Limiter { return rate.NewLimiter(rate.Limit(perSecond), burst) }
 	records, clusters := store.New(client, log), cluster.Cluster{Mirror: copied}
 	clusters.Register(registry)
+	notes := journal.New(records, log)
 	acting := engine.New(engine.Config{
-		Store: records, Cluster: clusters, ECS: ecs, Log: log, Metrics: registry,
+		Journal: notes.Note,
+		Store:   records, Cluster: clusters, ECS: ecs, Log: log, Metrics: registry,
 		Settle: cfg.LaunchSettle, History: cfg.DeploymentHistory, Workers: cfg.Workers,
 		Changes: limit(cfg.ChangeRate, burst), Reads: limit(cfg.ReadRate, burst),
 	})
 	defer clusters.Follow(acting)()
+	name, seen := replica(listener.Addr()), outlook{records, clusters, cfg.LaunchSettle}
+	followed, stop := newBoards(seen, name)
+	defer stop()
 	handler := api.New(api.Config{
 		Store: records, Log: log, Metrics: httpserver.MetricsHandler(registry),
 		Resolver: cluster.Resolver{
 			ECS: ecs, Clusters: limit(cfg.LookupRate, lookupBurst), Definitions: limit(cfg.LookupRate, lookupBurst),
 		},
-		Outlook:  outlook{records, clusters, cfg.LaunchSettle},
+		Outlook: seen, Boards: followed, Replica: name, Page: page.Handler(),
 		NotReady: func() []string { return notReady(clusters) },
 	})
 	lead := records.Lead
@@ -98,7 +105,6 @@ func Run(ctx context.Context, cfg Config, log logrus.FieldLogger) error {
 		lead = records.Seize
 	}
 
-	name := replica(listener.Addr())
 	log.WithFields(logrus.Fields{
 		"version": version.String(), "address": listener.Addr().String(), "region": aws.Region, "replica": name,
 		"css": redact.URLs(cfg.CSSEndpoints), "etcd": cfg.Etcd.Endpoints, "tls": cfg.TLS.Cert != "",
@@ -106,6 +112,7 @@ func Run(ctx context.Context, cfg Config, log logrus.FieldLogger) error {
 	parts, ctx := errgroup.WithContext(ctx)
 	parts.Go(func() error { return copied.Run(ctx) })
 	parts.Go(func() error { return records.Run(ctx, acting.Changed, acting.Marked) })
+	parts.Go(func() error { return notes.Run(ctx) })
 	parts.Go(func() error { return lead(ctx, name, cfg.Lease, acting.Run) })
 	parts.Go(func() error {
 		return httpserver.Serve(ctx, listener, handler, log, httpserver.Failure("Server Error"), httpserver.Metrics(registry), serving)

@@ -28,6 +28,17 @@ type Store interface {
 	Leader(ctx context.Context) (string, error)
 	// Changes are those of all environments from now on, until ctx ends or an error is yielded, which is the last.
 	Changes(ctx context.Context, heartbeat time.Duration) (iter.Seq2[environment.Change, error], error)
+	// Decisions are those that are kept, oldest first.
+	Decisions() ([]environment.Decision, error)
+}
+
+// Boards are what many clients follow at once: lines of what there is, then of what has changed, until ctx ends or an error is
+// yielded, which is the last. One look serves all of them.
+type Boards interface {
+	// Instances are InstanceLines of what the instances of an environment do.
+	Instances(ctx context.Context, name string, heartbeat time.Duration) iter.Seq2[[]byte, error]
+	// Overview are OverviewLines.
+	Overview(ctx context.Context, heartbeat time.Duration) iter.Seq2[[]byte, error]
 }
 
 // Outlook is what follows from the present state of an environment's cluster, which every replica can tell. The last result
@@ -50,9 +61,12 @@ type Config struct {
 	Store    Store
 	Resolver Resolver
 	Outlook  Outlook
+	Boards   Boards
+	Replica  string // its name
 	// NotReady says, in a sentence each, why the copy of the clusters cannot be relied on; nothing when it can.
 	NotReady func() []string
 	Metrics  http.Handler // served at /metrics; nil for none
+	Page     http.Handler // served at / and below /page/; nil for none
 	Log      logrus.FieldLogger
 }
 
@@ -87,6 +101,9 @@ func New(cfg Config) http.Handler {
 		"POST /v1/environments/{name}/deployments/{id}/stop":    h.stopDeployment,
 		"POST /v1/environments/{name}/deployments/{id}/promote": h.promoteDeployment,
 		"GET /v1/stream/environments":                           h.stream,
+		"GET /v1/stream/environments/{name}/instances":          h.streamInstances,
+		"GET /v1/stream/overview":                               h.streamOverview,
+		"GET /v1/decisions":                                     h.listDecisions,
 		"GET /v1/ping":                                          h.ping,
 		"GET /v1/ready":                                         h.ready,
 	} {
@@ -100,6 +117,10 @@ func New(cfg Config) http.Handler {
 	apidocs.Register(mux)
 	if cfg.Metrics != nil {
 		mux.Handle("GET /metrics", cfg.Metrics)
+	}
+	if cfg.Page != nil {
+		mux.Handle("GET /{$}", cfg.Page)
+		mux.Handle("GET /page/{file}", cfg.Page)
 	}
 	return httpserver.Clean(mux)
 }

@@ -116,9 +116,11 @@ type counted struct {
 	of    map[string]environment.Counts
 }
 
-// counted is nil while the copy of the clusters is not current.
-func (h *handler) counted(e environment.Environment) *counted {
-	whole, of, ok := h.Outlook.Counts(e)
+func (h *handler) counted(e environment.Environment) *counted { return countsOf(h.Outlook, e) }
+
+// countsOf is nil while the copy of the clusters is not current.
+func countsOf(outlook Outlook, e environment.Environment) *counted {
+	whole, of, ok := outlook.Counts(e)
 	if !ok {
 		return nil
 	}

@@ -183,8 +183,12 @@ func (h *handler) settled(ctx context.Context, name string) error {
 	}
 }
 
-// showEnvironment leaves the counts out while the copy of the clusters is not current.
 func (h *handler) showEnvironment(e environment.Environment) *models.Environment {
+	return showEnvironment(e, h.counted(e))
+}
+
+// showEnvironment leaves the counts out where there are none.
+func showEnvironment(e environment.Environment, counts *counted) *models.Environment {
 	token, health, wants := strfmt.UUID(e.Token), e.Health.String(), e.Wants()
 	m := &models.Environment{
 		Name: &e.Name, DeploymentToken: &token, Health: &health, Status: string(e.Phase()), Paused: e.Paused, PausedBy: e.PausedBy,
@@ -194,7 +198,8 @@ func (h *handler) showEnvironment(e environment.Environment) *models.Environment
 		ReadinessAttribute: wants.Spec.ReadinessAttribute,
 		DrainOrder:         notZero(wants.Spec.DrainOrder), YieldAfterMinutes: notZero(wants.Spec.YieldAfterMinutes),
 	}
-	if c, _, ok := h.Outlook.Counts(e); ok {
+	if counts != nil {
+		c := counts.whole
 		m.DesiredCount, m.RunningCount, m.PendingCount = count(c.Desired), count(c.Running), count(c.Pending)
 		m.OutdatedCount, m.FailedCount = count(c.Outdated), count(c.Failed)
 	}

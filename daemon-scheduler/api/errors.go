@@ -17,6 +17,8 @@ var (
 	errFlag        = errors.New("neither true nor false")
 	errStopType    = errors.New("invalid type of stop")
 	errHeartbeat   = errors.New("invalid heartbeat")
+	errLimit       = errors.New("invalid limit")
+	errEnvironment = errors.New("invalid environment")
 )
 
 // invalid is an error of a request's body, in words for its sender.
@@ -39,6 +41,8 @@ var answers = []httpserver.Answer{
 	{Err: errFlag, Status: http.StatusBadRequest, Text: "dryRun, stopTasks and deleted are true or false"},
 	{Err: errStopType, Status: http.StatusBadRequest, Text: "type is ROLLBACK or ABORT"},
 	{Err: errHeartbeat, Status: http.StatusBadRequest, Text: "Invalid heartbeat"},
+	{Err: errLimit, Status: http.StatusBadRequest, Text: "Invalid limit"},
+	{Err: errEnvironment, Status: http.StatusBadRequest, Text: "Invalid environment name"},
 
 	{Err: environment.ErrTokenMissing, Status: http.StatusBadRequest},
 	{Err: environment.ErrTokenMalformed, Status: http.StatusBadRequest},

@@ -5,7 +5,6 @@ import (
 	"net/http"
 
 	"github.com/blox/blox/internal/httpserver"
-	"github.com/blox/blox/swagger/daemon-scheduler/v1/models"
 )
 
 func (h *handler) ping(w http.ResponseWriter, _ *http.Request) error {
@@ -15,17 +14,26 @@ func (h *handler) ping(w http.ResponseWriter, _ *http.Request) error {
 
 // ready tells whether etcd answers and the copy of the clusters can be relied on. Who leads does not matter for it.
 func (h *handler) ready(w http.ResponseWriter, r *http.Request) error {
-	ctx, cancel := context.WithTimeout(r.Context(), readyTimeout)
+	leader, reasons := Ready(r.Context(), h.Store, h.NotReady)
+	status := http.StatusOK
+	if len(reasons) > 0 {
+		status = http.StatusServiceUnavailable
+	}
+	httpserver.JSON(w, status, showReadiness(h.Replica, leader, reasons))
+	return nil
+}
+
+// Ready tells who leads, and why this replica cannot be relied on; no reasons when it can.
+func Ready(ctx context.Context, store interface {
+	Leader(context.Context) (string, error)
+}, notReady func() []string,
+) (leader string, reasons []string) {
+	ctx, cancel := context.WithTimeout(ctx, readyTimeout)
 	defer cancel()
-	reasons := append([]string{}, h.NotReady()...)
-	leader, err := h.Store.Leader(ctx)
+	reasons = append(reasons, notReady()...)
+	leader, err := store.Leader(ctx)
 	if err != nil {
 		reasons = append(reasons, "etcd does not answer")
 	}
-	ready, status := len(reasons) == 0, http.StatusOK
-	if !ready {
-		status = http.StatusServiceUnavailable
-	}
-	httpserver.JSON(w, status, models.Readiness{Ready: &ready, Leader: &leader, Reasons: reasons})
-	return nil
+	return leader, reasons
 }

@@ -2,7 +2,10 @@ package api
 
 import (
 	"bytes"
+	"context"
 	"encoding/json"
+	"errors"
+	"iter"
 	"net/http"
 	"net/url"
 	"strconv"
@@ -59,6 +62,54 @@ func (h *handler) stream(w http.ResponseWriter, r *http.Request) error {
 			line = encode(shown)
 		}
 		if _, err := w.Write(line); err != nil || flush() != nil {
+			return nil
+		}
+	}
+	return nil
+}
+
+func (h *handler) streamInstances(w http.ResponseWriter, r *http.Request) error {
+	ctx, cancel := inTime(r)
+	e, err := h.get(ctx, r.PathValue("name"))
+	cancel()
+	if err != nil {
+		return err
+	}
+	return h.follow(w, r, func(ctx context.Context, heartbeat time.Duration) iter.Seq2[[]byte, error] {
+		return h.Boards.Instances(ctx, e.Name, heartbeat)
+	})
+}
+
+func (h *handler) streamOverview(w http.ResponseWriter, r *http.Request) error {
+	return h.follow(w, r, h.Boards.Overview)
+}
+
+// follow sends what a board shows until the client leaves or the service stops. It may take long until there is something
+// new, so that the headers go first.
+func (h *handler) follow(w http.ResponseWriter, r *http.Request, read func(context.Context, time.Duration) iter.Seq2[[]byte, error]) error {
+	heartbeat, err := heartbeat(r)
+	if err != nil {
+		return err
+	}
+	ctx, cancel := httpserver.Streaming(r)
+	defer cancel()
+	w.Header().Set("Content-Type", "application/octet-stream")
+	w.Header().Set("Cache-Control", "no-store")
+	w.WriteHeader(http.StatusOK)
+	if err := http.NewResponseController(w).Flush(); err != nil || r.Method == http.MethodHead {
+		return nil
+	}
+	for lines, err := range read(ctx, heartbeat) {
+		if err != nil {
+			text := unexpected
+			if errors.Is(err, environment.ErrNotFound) {
+				text = err.Error()
+			} else {
+				h.Log.WithError(err).WithField("path", r.URL.Path).Warn("stream ended")
+			}
+			lines = encode(streamMessage{Error: text}) // the last one
+		}
+		if httpserver.Send(w, lines) != nil || err != nil {
 			return nil
 		}
 	}

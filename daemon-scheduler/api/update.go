@@ -98,12 +98,7 @@ func (h *handler) listInstances(w http.ResponseWriter, r *http.Request) error {
 	}
 	list := models.EnvironmentInstances{Items: []*models.EnvironmentInstance{}}
 	for _, p := range placements {
-		state := string(p.State)
-		list.Items = append(list.Items, &models.EnvironmentInstance{
-			ContainerInstance: &p.Instance.ARN, Ec2InstanceID: p.Instance.EC2InstanceID, Status: &p.Instance.Status,
-			AgentConnected: &p.Instance.AgentConnected, State: &state, Reason: p.Reason, Task: p.Task, TaskStatus: p.TaskStatus,
-			Deployment: p.Deployment, Attempts: int64(p.Attempts), NextTry: when(p.NextTry),
-		})
+		list.Items = append(list.Items, showPlacement(p))
 	}
 	httpserver.JSON(w, http.StatusOK, list)
 	return nil

@@ -66,6 +66,8 @@ type Config struct {
 	Changes *rate.Limiter // of StartTask, StopTask, PutAttributes and DeleteAttributes
 	Reads   *rate.Limiter // of ListTasks and DescribeTasks
 	Metrics prometheus.Registerer
+	// Journal takes down what is done, for people to read, and does not wait; nil for none.
+	Journal func(environment.Decision)
 }
 
 const (

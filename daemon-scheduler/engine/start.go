@@ -76,6 +76,9 @@ func (w *work) startBatch(ctx context.Context, starts []planner.Action) error {
 		out, err = w.ECS.StartTask(traced, input, awsconfig.NoRetry)
 	}
 	settled, dropped, err := w.settled(announced, out, err, sent())
+	if err == nil {
+		w.noteStarts(starts, settled)
+	}
 	ending, cancelEnding := deadline(ctx, time.Now().Add(commitTimeout))
 	defer cancelEnding()
 	result := *w

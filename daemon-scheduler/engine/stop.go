@@ -10,6 +10,7 @@ import (
 	"golang.org/x/sync/errgroup"
 	"golang.org/x/time/rate"
 
+	"github.com/blox/blox/daemon-scheduler/environment"
 	"github.com/blox/blox/daemon-scheduler/planner"
 )
 
@@ -54,8 +55,24 @@ func (w *work) stopTask(ctx context.Context, a planner.Action) error {
 		}
 		return fmt.Errorf("StopTask: %w", err)
 	}
+	if err == nil {
+		w.note(environment.Decision{
+			Action: environment.DecidedStop, Deployment: w.startedBy(a.Task), Reason: a.Reason, Count: 1,
+			On: []environment.DecidedOn{{Instance: a.Instance, Task: a.Task}},
+		})
+	}
 	w.noteStop(w.env.Name, a.Task) // shown by the copy soon; asked again later if it is not
 	return nil
+}
+
+// startedBy is the deployment that a task is of; empty when the copy does not show it.
+func (w *work) startedBy(task string) string {
+	for _, t := range w.tasks {
+		if t.ARN == task {
+			return t.StartedBy
+		}
+	}
+	return ""
 }
 
 // mayStop is how many tasks one look may stop, each by a call of its own: who waits for calls within a look keeps others

@@ -42,7 +42,7 @@ func (w *work) progress(ctx context.Context, plan planner.Plan, now time.Time) e
 	if !changed {
 		return nil
 	}
-	d := next.Deployments[plan.Deployment]
+	d, untrimmed := next.Deployments[plan.Deployment], next
 	next = next.Trim(w.History, func(id string) bool { return plan.InUse[id] })
 	ctx, cancel := context.WithTimeout(ctx, commitTimeout)
 	defer cancel()
@@ -52,6 +52,7 @@ func (w *work) progress(ctx context.Context, plan planner.Plan, now time.Time) e
 	}
 	w.revision = revision
 	w.moved(w.env.Name) // what is in effect may be another revision
+	w.noteProgress(w.env.Deployments[plan.Deployment], d, untrimmed)
 	w.log.WithFields(logrus.Fields{
 		"status": d.Status.String(), "health": d.Health.String(), "failed": len(plan.Failed),
 	}).Info("deployment progress")
@@ -66,6 +67,7 @@ func (w *work) remove(ctx context.Context) error {
 		return fmt.Errorf("remove the environment: %w", err)
 	}
 	w.moved(w.env.Name)
+	w.note(environment.Decision{Action: environment.DecidedDeleted})
 	w.log.Info("environment deleted")
 	return nil
 }

@@ -88,6 +88,7 @@ func (s *Store) transact(ctx context.Context, term environment.Term, t transacti
 
 // written takes what was committed into the copy, so that the writer's next look is not behind its own writes.
 func (s *Store) written(c environment.Changes, revision int64) {
+	defer s.followers.tell(c.Name)
 	s.mu.Lock()
 	defer s.mu.Unlock()
 	if held, ok := s.copied.environments[c.Name]; ok && held.Created == c.Created && c.Environment != nil {

@@ -16,6 +16,7 @@ type copied struct {
 	naming       map[string]map[string]bool                          // of byCluster, those that name a readiness attribute
 	marks        map[string]map[environment.MarkKey]environment.Mark // by cluster ARN
 	marked       map[environment.MarkKey]string                      // to cluster ARN
+	decisions    map[string]decided                                  // by batch id
 }
 
 func newCopied() copied {
@@ -24,6 +25,7 @@ func newCopied() copied {
 		launches: map[string]map[string]environment.Launch{}, byCluster: map[string]map[string]bool{},
 		byDeployment: map[string]string{}, yielding: map[string]map[string]bool{},
 		naming: map[string]map[string]bool{}, marks: map[string]map[environment.MarkKey]environment.Mark{}, marked: map[environment.MarkKey]string{},
+		decisions: map[string]decided{},
 	}
 }
 

@@ -11,6 +11,7 @@ const (
 	environments = "ecs/environment/"
 	launches     = "ecs/launch/"
 	marks        = "ecs/readiness/"
+	decisions    = "ecs/decision/"
 	leader       = "ecs/leader/daemon-scheduler"
 )
 

@@ -3,6 +3,7 @@
 //	ecs/environment/<name>                        an environment, with its revisions and deployments
 //	ecs/launch/<environment>/<instance ARN>       the latest try to start its task there
 //	ecs/readiness/<attribute>/<instance ARN>      a readiness attribute that Blox has set there, its name escaped as in a URL
+//	ecs/decision/<time>-<a few of a uuid>         what was lately decided, for an hour; for people to read
 //	ecs/leader/daemon-scheduler/…                 the election; launches, readiness and progress are the leader's alone to write
 package store
 
@@ -35,6 +36,9 @@ type Store struct {
 	told   func(name string)
 	marked func(clusterARN string)
 	feed   feed
+	lent   leased
+
+	followers followers
 }
 
 // New returns a store on client, which stays its caller's.

@@ -32,6 +32,7 @@ type kind struct {
 	reset func(*Store, map[string]bool)
 	feeds bool // whether readers are told of its changes
 	marks bool
+	aside bool // for people to read: the engine is not told, and does without
 }
 
 var kinds = []kind{
@@ -88,9 +89,24 @@ var kinds = []kind{
 			}
 		},
 	},
+	{
+		prefix: decisions, bit: 8, aside: true,
+		put: (*Store).putDecisions,
+		drop: func(s *Store, kv *mvccpb.KeyValue) (string, bool) {
+			delete(s.copied.decisions, batchOf(kv))
+			return "", true
+		},
+		reset: func(s *Store, listed map[string]bool) {
+			for id := range s.copied.decisions {
+				if !listed[decisions+id] {
+					delete(s.copied.decisions, id)
+				}
+			}
+		},
+	},
 }
 
-const allListed = 1 | 2 | 4 // the bits of all kinds
+const allListed = 1 | 2 | 4 // the bits of all kinds that the engine needs
 
 // Run keeps the copy up to date until ctx ends, and then returns nil. After every change that is not a Commit of this
 // Store, told is called with the environment's name or, of a mark, marked with its cluster's ARN; they only note what
@@ -163,9 +179,12 @@ func (s *Store) listed(k kind, kvs []*mvccpb.KeyValue) {
 	}
 	k.reset(s, there)
 	s.copied.listed |= k.bit
-	if k.marks {
+	switch {
+	case k.aside:
+		names[""] = true
+	case k.marks:
 		maps.Copy(names, trues(s.copied.marks))
-	} else {
+	default:
 		maps.Copy(names, trues(s.copied.environments))
 		maps.Copy(names, trues(s.copied.launches))
 	}
@@ -188,7 +207,12 @@ func (s *Store) tell(k kind, names map[string]bool) {
 		to = s.marked
 	}
 	for name := range names {
-		to(name)
+		if !k.marks {
+			s.followers.tell(name)
+		}
+		if !k.aside {
+			to(name)
+		}
 	}
 }
 
@@ -240,7 +264,7 @@ func (s *Store) putLaunch(kv *mvccpb.KeyValue) (about string, news bool) {
 func (s *Store) Synced() bool {
 	s.mu.Lock()
 	defer s.mu.Unlock()
-	return s.copied.listed == allListed
+	return s.copied.listed&allListed == allListed
 }
 
 // Copied is the copy's environment, with its launches by instance, which are also there when it is gone:

@@ -46,6 +46,9 @@ var allowed = map[string]string{
 	"daemon-scheduler/planner":     "daemon-scheduler/environment",
 	"daemon-scheduler/cluster":     "daemon-scheduler/environment cluster-state-service/mirror swagger/cluster-state-service/v1/...",
 	"daemon-scheduler/store":       "daemon-scheduler/environment",
+	"daemon-scheduler/journal":     "daemon-scheduler/environment",
+	"daemon-scheduler/board":       "",
+	"daemon-scheduler/page":        "",
 	"daemon-scheduler/environment": "daemon-scheduler/query",
 	"daemon-scheduler/query":       "",
 

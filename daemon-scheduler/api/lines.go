@@ -1,0 +1,76 @@
+package api
+
+import (
+	"slices"
+
+	"github.com/go-openapi/strfmt"
+
+	"github.com/blox/blox/daemon-scheduler/environment"
+	"github.com/blox/blox/swagger/daemon-scheduler/v1/models"
+)
+
+// The lines of the streams that boards write.
+
+// InstanceLine is an instance as it is.
+func InstanceLine(p environment.Placement) []byte {
+	return encode(models.InstanceLine{Instance: showPlacement(p)})
+}
+
+// InstanceGone is an instance that has left.
+func InstanceGone(arn string) []byte { return encode(models.InstanceLine{Gone: arn}) }
+
+// StateLine tells how much a stream is about, and whether that is current.
+func StateLine(n int, current bool) []byte {
+	instances := int64(n)
+	return encode(models.InstanceLine{Metadata: &models.StreamState{Count: &instances, Current: &current}})
+}
+
+// EnvironmentLine is an environment with its newest deployment.
+func EnvironmentLine(e environment.Environment, outlook Outlook) []byte {
+	counts := countsOf(outlook, e)
+	line := models.OverviewLine{Environment: showEnvironment(e, counts)}
+	if history := e.History(); len(history) > 0 {
+		line.Deployment = showDeployment(e, history[0], nil, counts)
+		line.Deployment.FailedInstances, line.Deployment.FailedCount = []string{}, nil // the instances' stream tells of those
+	}
+	return encode(line)
+}
+
+// EnvironmentGone is an environment that is no more.
+func EnvironmentGone(name string) []byte { return encode(models.OverviewLine{Gone: name}) }
+
+// DecisionLine is a decision as it is.
+func DecisionLine(d environment.Decision) []byte {
+	return encode(models.OverviewLine{Decision: showDecision(d)})
+}
+
+// ReadinessLine tells what GET /v1/ready does.
+func ReadinessLine(replica, leader string, reasons []string) []byte {
+	return encode(models.OverviewLine{Readiness: showReadiness(replica, leader, reasons)})
+}
+
+func showPlacement(p environment.Placement) *models.EnvironmentInstance {
+	state := string(p.State)
+	return &models.EnvironmentInstance{
+		ContainerInstance: &p.Instance.ARN, Ec2InstanceID: p.Instance.EC2InstanceID, Status: &p.Instance.Status,
+		AgentConnected: &p.Instance.AgentConnected, State: &state, Reason: p.Reason, Task: p.Task, TaskStatus: p.TaskStatus,
+		Deployment: p.Deployment, Attempts: int64(p.Attempts), NextTry: when(p.NextTry),
+	}
+}
+
+func showDecision(d environment.Decision) *models.Decision {
+	action, at, n := string(d.Action), strfmt.DateTime(d.At), int64(d.Count)
+	m := &models.Decision{
+		ID: &d.ID, At: &at, Since: when(d.Since), Action: &action, Environment: &d.Environment, Deployment: d.Deployment,
+		TaskDefinition: d.TaskDefinition, Reason: d.Reason, Detail: d.Detail, Count: &n, Instances: []*models.DecisionInstance{},
+	}
+	for _, on := range slices.Backward(d.On) {
+		m.Instances = append(m.Instances, &models.DecisionInstance{ContainerInstance: &on.Instance, Task: on.Task})
+	}
+	return m
+}
+
+func showReadiness(replica, leader string, reasons []string) *models.Readiness {
+	ready := len(reasons) == 0
+	return &models.Readiness{Ready: &ready, Leader: &leader, Reasons: append([]string{}, reasons...), Replica: replica}
+}

@@ -1,0 +1,219 @@
+package daemonscheduler
+
+import (
+	"context"
+	"errors"
+	"iter"
+	"strings"
+	"sync"
+	"time"
+
+	"github.com/blox/blox/daemon-scheduler/api"
+	"github.com/blox/blox/daemon-scheduler/board"
+	"github.com/blox/blox/daemon-scheduler/environment"
+)
+
+// Sections of the overview; an environment's is its name behind named.
+const (
+	decisions = "decisions"
+	readiness = "readiness"
+	named     = "environment/"
+)
+
+const (
+	lookAgain  = 5 * time.Second // at what time alone may change
+	readyAgain = 2 * time.Second
+)
+
+// boards are the overview, and one for each environment whose instances somebody follows.
+type boards struct {
+	outlook
+	replica  string
+	overview *board.Board
+
+	mu   sync.Mutex
+	open map[string]*opened // by environment
+}
+
+type opened struct {
+	*board.Board
+	readers int
+}
+
+// newBoards has boards touched by every change of the copies, until stop is called.
+func newBoards(o outlook, replica string) (b *boards, stop func()) {
+	b = &boards{outlook: o, replica: replica, open: map[string]*opened{}}
+	b.overview = board.New(b.overviewSource())
+	o.records.Follow(b.touch)
+	return b, o.clusters.Follow(b)
+}
+
+// touch notes that something about an environment has changed; with an empty name it is the decisions.
+func (b *boards) touch(name string) {
+	if name == "" {
+		b.overview.Touch(decisions)
+		return
+	}
+	b.overview.Touch(named + name)
+	b.mu.Lock()
+	defer b.mu.Unlock()
+	if o, ok := b.open[name]; ok {
+		o.Touch("")
+	}
+}
+
+// TaskChanged is told by the cluster. Others' tasks show where an instance is draining, of which the cluster tells as well.
+func (b *boards) TaskChanged(_ string, t environment.Task) {
+	if name, ours := b.records.NameOf(t.StartedBy); ours {
+		b.touch(name)
+	}
+}
+
+// InstanceChanged is told by the cluster.
+func (b *boards) InstanceChanged(c environment.InstanceChange) {
+	for _, name := range b.records.NamesOf(c.ClusterARN) {
+		b.touch(name)
+	}
+}
+
+// Instances is what api.Boards says.
+func (b *boards) Instances(ctx context.Context, name string, heartbeat time.Duration) iter.Seq2[[]byte, error] {
+	return func(yield func([]byte, error) bool) {
+		o := b.join(name)
+		defer b.leave(name, o)
+		o.Read(ctx, heartbeat)(yield)
+	}
+}
+
+// Overview is what api.Boards says.
+func (b *boards) Overview(ctx context.Context, heartbeat time.Duration) iter.Seq2[[]byte, error] {
+	return b.overview.Read(ctx, heartbeat)
+}
+
+func (b *boards) join(name string) *opened {
+	b.mu.Lock()
+	defer b.mu.Unlock()
+	o, ok := b.open[name]
+	if !ok {
+		o = &opened{Board: board.New(b.instancesSource(name))}
+		b.open[name] = o
+	}
+	o.readers++
+	return o
+}
+
+func (b *boards) leave(name string, o *opened) {
+	b.mu.Lock()
+	defer b.mu.Unlock()
+	if o.readers--; o.readers == 0 {
+		delete(b.open, name)
+	}
+}
+
+func (b *boards) instancesSource(name string) board.Source {
+	whole := func() []string { return []string{""} }
+	return board.Source{
+		Sections: whole, Idle: whole, Every: lookAgain,
+		Rows:    func(string) ([]board.Row, bool, error) { return b.instances(name) },
+		Gone:    func(_, arn string) []byte { return api.InstanceGone(arn) },
+		State:   api.StateLine,
+		Current: b.current,
+		Counted: func(string) bool { return true },
+	}
+}
+
+// instances are what the planner makes of an environment's instances.
+func (b *boards) instances(name string) ([]board.Row, bool, error) {
+	if !b.records.Synced() {
+		return nil, false, nil
+	}
+	e, _, err := b.records.Copied(name)
+	if err != nil {
+		return nil, false, err
+	}
+	placements, ok := b.Place(e)
+	rows := make([]board.Row, 0, len(placements))
+	for _, p := range placements {
+		p.Instance.Attributes = nil // are not shown, and cannot be compared
+		rows = append(rows, board.Row{Key: p.Instance.ARN, Value: p, Line: func() []byte { return api.InstanceLine(p) }})
+	}
+	return rows, ok, nil
+}
+
+func (b *boards) current() bool {
+	return b.records.Synced() && b.clusters.Fresh(time.Now())
+}
+
+func (b *boards) overviewSource() board.Source {
+	was := false
+	return board.Source{
+		Sections: func() []string { return append(b.sections(), decisions, readiness) },
+		Rows: func(section string) ([]board.Row, bool, error) {
+			switch section {
+			case decisions:
+				return b.decided()
+			case readiness:
+				return b.readiness(), true, nil
+			}
+			return b.environment(strings.TrimPrefix(section, named))
+		},
+		Gone: func(section, _ string) []byte {
+			if name, is := strings.CutPrefix(section, named); is {
+				return api.EnvironmentGone(name)
+			}
+			return nil
+		},
+		State: api.StateLine, Current: b.current, Every: readyAgain,
+		Counted: func(section string) bool { return strings.HasPrefix(section, named) },
+		Idle: func() []string {
+			if is := b.current(); is != was { // counts come or go
+				was = is
+				return append(b.sections(), readiness)
+			}
+			return []string{readiness}
+		},
+	}
+}
+
+// sections are those of all environments.
+func (b *boards) sections() (sections []string) {
+	for _, name := range b.records.Names() {
+		sections = append(sections, named+name)
+	}
+	return sections
+}
+
+func (b *boards) environment(name string) ([]board.Row, bool, error) {
+	e, _, err := b.records.Copied(name)
+	if errors.Is(err, environment.ErrNotFound) {
+		return nil, true, nil
+	}
+	if err != nil {
+		return nil, false, nil // unreadable, as the log says
+	}
+	return []board.Row{{Line: func() []byte { return api.EnvironmentLine(e, b) }}}, true, nil
+}
+
+func (b *boards) decided() ([]board.Row, bool, error) {
+	list, err := b.records.Decisions()
+	if err != nil {
+		return nil, false, nil // not read yet
+	}
+	rows := make([]board.Row, 0, len(list))
+	for _, d := range list {
+		rows = append(rows, board.Row{Key: d.ID, Value: told{d.At, d.Count}, Line: func() []byte { return api.DecisionLine(d) }})
+	}
+	return rows, true, nil
+}
+
+// told is what may become different of a decision.
+type told struct {
+	at    time.Time
+	count int
+}
+
+// readiness asks etcd who leads, which may take a second when it does not answer.
+func (b *boards) readiness() []board.Row {
+	leader, reasons := api.Ready(context.Background(), b.records, func() []string { return notReady(b.clusters) })
+	return []board.Row{{Line: func() []byte { return api.ReadinessLine(b.replica, leader, reasons) }}}
+}
