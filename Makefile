@@ -28,12 +28,13 @@ test: ## every test, with the race detector
 	go test -race -timeout 15m ./...
 
 fuzz: ## every fuzz target in turn, each for FUZZTIME (2m); RUN=<regexp> for some; what fails is kept in testdata/fuzz
-	@grep -rn --include='*_test.go' -oE '^func Fuzz[A-Za-z0-9_]*' . | sort | while IFS=: read -r file _ target; do \
+	@failed=""; while IFS=: read -r file _ target; do \
 	  target="$${target#func }"; package="$$(dirname "$$file")"; \
 	  [[ "$$package/$$target" =~ $(or $(RUN),.) ]] || continue; \
 	  echo "== $$package $$target"; \
-	  go test -run '^$$' -fuzz "^$$target\$$" -fuzztime $(FUZZTIME) -parallel 2 -fuzzminimizetime 200x "$$package" < /dev/null; \
-	done
+	  go test -run '^$$' -fuzz "^$$target\$$" -fuzztime $(FUZZTIME) -parallel 2 -fuzzminimizetime 200x "$$package" < /dev/null || failed="$$failed $$package/$$target"; \
+	done < <(grep -rn --include='*_test.go' -oE '^func Fuzz[A-Za-z0-9_]*' . | sort); \
+	[ -z "$$failed" ] || { echo "failed:$$failed"; exit 1; }
 
 bench: build ## measure the services beside their floors, in about eight minutes; RUN=<regexp> for some sections
 	bin/blox-bench --run '$(RUN)'

@@ -12,7 +12,8 @@ import (
 )
 
 // guard keeps next, the server and its other clients unharmed by one request: bodies are bounded in size and time,
-// answers in how slowly they may be taken, a panic ends only its own request, and every request is logged.
+// answers in how slowly they may be taken, a panic ends only its own request, pages of other sites change nothing, and every
+// request is logged.
 func guard(next http.Handler, log logrus.FieldLogger, s settings) http.Handler {
 	return http.HandlerFunc(func(w http.ResponseWriter, r *http.Request) {
 		started := time.Now()
@@ -30,6 +31,10 @@ func guard(next http.Handler, log logrus.FieldLogger, s settings) http.Handler {
 		}()
 		defer contain(log, r, answer, s.failure)
 
+		if foreign(r) {
+			Error(answer, http.StatusForbidden, foreignPage)
+			return
+		}
 		if r.ContentLength > maxBody {
 			if r.ProtoMajor == 1 {
 				w.Header().Set("Connection", "close") // rather than read all of it

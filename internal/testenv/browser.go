@@ -30,7 +30,7 @@ type Chromium struct {
 
 // Browser is a fresh headless Chromium, with a profile of its own, which ends with the test. Where there is none the test is
 // skipped; with CI=true it fails.
-func Browser(tb testing.TB) *Chromium {
+func Browser(tb testing.TB, more ...chromedp.ExecAllocatorOption) *Chromium {
 	tb.Helper()
 	path := chromium()
 	if path == "" {
@@ -44,7 +44,7 @@ func Browser(tb testing.TB) *Chromium {
 	options := append(slices.Clone(chromedp.DefaultExecAllocatorOptions[:]), chromedp.ExecPath(path), // --no-sandbox for root is chromedp's
 		chromedp.Env("HOME="+home, "XDG_CONFIG_HOME="+home, "XDG_CACHE_HOME="+home), chromedp.Flag("no-proxy-server", true),
 		chromedp.WindowSize(1280, 1024))
-	process, kill := chromedp.NewExecAllocator(context.Background(), options...)
+	process, kill := chromedp.NewExecAllocator(context.Background(), append(options, more...)...)
 	tab, _ := chromedp.NewContext(process)
 	tb.Cleanup(func() {
 		inTime, cancel := context.WithTimeout(tab, patience)
