@@ -14,7 +14,7 @@ import (
 
 // A scheduler that keeps ten tasks of a task definition in a cluster, each new one on the instance that has the fewest. It
 // runs against a CSS on this machine until it is interrupted. What it lacks: more than one change a look, back-off, and a
-// way to know of what it has started before the CSS does; daemon-scheduler shows how that is done.
+// way to know of what it has started before the CSS does; ../examples/spread shows how that is done.
 func Example() {
 	const cluster, definition, want = "arn:aws:ecs:eu-west-1:123456789012:cluster/prod", "web:3", 10
 	ctx, stop := signal.NotifyContext(context.Background(), os.Interrupt)

@@ -95,4 +95,3 @@ func operations(t *testing.T, spec []byte) (all, streams []string) {
 	}
 	return all, streams
 }
-
