@@ -2,6 +2,7 @@ package daemonscheduler_test
 
 import (
 	"net/http"
+	"strconv"
 	"strings"
 	"testing"
 	"time"
@@ -11,6 +12,7 @@ import (
 	clientv3 "go.etcd.io/etcd/client/v3"
 
 	"github.com/blox/blox/internal/ecssim"
+	"github.com/blox/blox/internal/etcd/embedded"
 	"github.com/blox/blox/internal/testenv"
 )
 
@@ -132,4 +134,30 @@ func TestReplicasStopWithoutEtcd(t *testing.T) {
 	w.etcd.Stop()
 	second.stop()
 	first.stop()
+}
+
+// While etcd has no room left, changes are refused with the reason, and reads are answered.
+func TestAFullEtcdIsTold(t *testing.T) {
+	t.Parallel()
+	w := newWorld(t)
+	full := testenv.EtcdServer(t, embedded.Options{Quota: 4 << 20})
+	w.etcd, w.client = full, full.Client()
+	d := w.blox()
+	d.ready()
+	e := d.create("logs")
+	var err error
+	for n := 0; err == nil; n++ {
+		_, err = w.client.Put(t.Context(), "filler/"+strconv.Itoa(n), strings.Repeat("x", 1<<20))
+	}
+	require.ErrorContains(t, err, "space")
+	for path, body := range map[string]string{
+		"/v1/environments": `{"name":"more","instanceGroup":{"cluster":"prod"},"taskDefinition":"agent"}`,
+		"/v1/environments/logs/deployments?deploymentToken=" + e.DeploymentToken.String(): "",
+		"/v1/environments/logs/pause": "",
+	} {
+		answer, text := d.call(http.MethodPost, path, body)
+		assert.Equal(t, http.StatusServiceUnavailable, answer.StatusCode, path)
+		assert.Equal(t, "etcd is out of space\n", text, path)
+	}
+	assert.Equal(t, e.DeploymentToken, d.environment("logs").DeploymentToken)
 }

@@ -66,4 +66,5 @@ var answers = []httpserver.Answer{
 	{Err: environment.ErrUnavailable, Status: http.StatusServiceUnavailable, Text: "ECS does not answer"},
 	{Err: environment.ErrNotCurrent, Status: http.StatusServiceUnavailable, Text: "The copy of the clusters is not current"},
 	{Err: environment.ErrStoreSilent, Status: http.StatusServiceUnavailable, Text: "etcd does not answer"},
+	{Err: environment.ErrStoreFull, Status: http.StatusServiceUnavailable, Text: "etcd is out of space"},
 }

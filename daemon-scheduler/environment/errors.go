@@ -26,6 +26,7 @@ var (
 	ErrUnavailable            = errors.New("ECS unavailable") // throttled, or out of order; worth another try
 
 	ErrStoreSilent = errors.New("the store does not answer")
+	ErrStoreFull   = errors.New("the store has no room left") // reads go on
 	ErrNotCurrent  = errors.New("the copy of the clusters is not current")
 
 	// ErrConflict means that a record was changed by someone else since it was read: read it again.

@@ -211,7 +211,7 @@ func (s *Store) all(ctx context.Context, prefix string) (kvs []*mvccpb.KeyValue,
 	}
 }
 
-// silent makes err an environment.ErrStoreSilent when etcd gave no answer.
+// silent makes err an environment.ErrStoreSilent when etcd gave no answer, and an environment.ErrStoreFull when it takes no more.
 func silent(err error) error {
 	code := status.Code(err)
 	if told := (rpctypes.EtcdError{}); errors.As(err, &told) { // which gRPC does not know for a status
@@ -219,6 +219,9 @@ func silent(err error) error {
 	}
 	if errors.Is(err, context.DeadlineExceeded) || code == codes.DeadlineExceeded || code == codes.Unavailable {
 		return errors.Join(environment.ErrStoreSilent, err)
+	}
+	if errors.Is(err, rpctypes.ErrNoSpace) {
+		return errors.Join(environment.ErrStoreFull, err)
 	}
 	return err
 }
