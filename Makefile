@@ -8,6 +8,8 @@ IMAGES  := cluster-state-service daemon-scheduler ecs-sim
 LDFLAGS := -s -w -X $(MODULE)/internal/version.Version=$(VERSION)
 RUN     ?=
 FUZZTIME ?= 2m
+SEED    ?=
+DURATION ?= 5m
 VULNDB  ?= https://vuln.go.dev
 APIS    := cluster-state-service daemon-scheduler
 OURS    := $(shell git ls-files '*.go' ':!swagger/*/v1/client/*' ':!swagger/*/v1/models/*')
@@ -39,6 +41,9 @@ fuzz: ## every fuzz target in turn, each for FUZZTIME (2m); RUN=<regexp> for som
 bench: build ## measure the services beside their floors, in about eight minutes; RUN=<regexp> for some sections
 	bin/blox-bench --run '$(RUN)'
 
+torture: build ## kill, pause and cut off every process of Blox, and check its promises; SEED=, DURATION=5m
+	bin/blox-torture --duration $(DURATION) $(if $(SEED),--seed $(SEED))
+
 lint: ## gofmt, go vet, staticcheck, and govulncheck where its database answers
 	@unformatted="$$(gofmt -l $(OURS))"; [ -z "$$unformatted" ] || { echo "gofmt these: $$unformatted"; exit 1; }
 	go vet ./...
@@ -68,4 +73,4 @@ clean: ## remove what the targets above made
 	rm -rf bin tmp
 
 .DEFAULT_GOAL := help
-.PHONY: help build generate test fuzz bench lint vuln local docker deploy-test clean
+.PHONY: help build generate test fuzz bench torture lint vuln local docker deploy-test clean

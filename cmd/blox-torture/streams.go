@@ -134,14 +134,14 @@ func (s *streamClient) stream(ctx context.Context, address string) error {
 	}
 }
 
-// take notes a line: lines that are not newer than what is held of their entity are to be ignored.
+// take notes a line: lines that are not newer than what is held of their entity, or of the list, are to be ignored.
 func (s *streamClient) take(g *segment, item shownTask) {
 	version, _ := strconv.ParseInt(item.Metadata.EntityVersion, 10, 64)
 	s.mu.Lock()
 	defer s.mu.Unlock()
 	defer func() { g.to = max(g.to, version) }()
 	arn := s.arn(item)
-	if arn == "" || version <= g.held[arn] {
+	if arn == "" || version <= max(g.from, g.held[arn]) { // the list has shown it
 		return
 	}
 	g.held[arn] = version
