@@ -71,17 +71,18 @@ restore() {
 # remember sets a variable in .env, which docker-compose reads.
 remember() {
   touch .env
-  grep -v "^$1=" .env > .env.new || true
-  echo "$1=$2" >> .env.new
-  mv .env.new .env
+  local others
+  others=$(grep -v "^$1=" .env || true)
+  printf '%s\n' ${others:+"$others"} "$1=$2" > .env # in place, as who may read it stays so
   unset "$1"
 }
 
 room() {
   local revision
   revision=$(etcdctl endpoint status --write-out json | grep -o '"revision":[0-9]*' | head -1 | cut -d: -f2)
-  etcdctl compact --physical "$revision"
-  etcdctl defrag --cluster
+  # A full etcd takes minutes for what etcdctl waits five seconds for.
+  etcdctl --command-timeout 30m compact --physical "$revision" || echo "not compacted; it goes on with what was before" >&2
+  etcdctl --command-timeout 30m defrag --cluster
   etcdctl alarm disarm
 }
 

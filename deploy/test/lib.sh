@@ -13,10 +13,25 @@ await() {
   done
 }
 
-# The services on the address of this run, and the simulator's own truth.
-css() { curl -s --fail-with-body "http://$ADDRESS:3000/v1/$1"; }
-css2() { curl -s --fail-with-body "http://$ADDRESS:3001/v1/$1"; }
-ds() { curl -s --fail-with-body "http://$ADDRESS:2000/v1/$1" "${@:2}"; }
+# needs installs programs that are missing, where it may and can, or says how: PROGRAM PACKAGE...
+needs() {
+  local missing=() install
+  while [ $# -gt 0 ]; do
+    command -v "$1" >/dev/null || missing+=("$2")
+    shift 2
+  done
+  [ ${#missing[@]} -gt 0 ] || return 0
+  install="apt-get install -y --no-install-recommends ${missing[*]}"
+  [ "$(id -u)" = 0 ] && command -v apt-get >/dev/null || fail "needed: $install"
+  say "needed: $install"
+  { apt-get update && DEBIAN_FRONTEND=noninteractive $install; } >/dev/null || fail "needed: $install"
+}
+
+# The services on the address of this run, and the simulator's own truth. TLS has curl's options for https.
+service() { curl -s ${TLS:-} "${@:2}" "http${TLS:+s}://$ADDRESS:$1"; }
+css() { service "3000/v1/$1" --fail-with-body; }
+css2() { service "3001/v1/$1" --fail-with-body; }
+ds() { service "2000/v1/$1" --fail-with-body "${@:2}"; }
 sim() { curl -s --fail-with-body "http://$ADDRESS:4566/_sim/$1" "${@:2}"; }
 
 # What lives, a line each: of the simulator, and of cluster-state-service by the function that asks it.
@@ -39,4 +54,4 @@ export COMPOSE=${COMPOSE:-$(command -v docker-compose || echo docker compose)} #
 compose() { $COMPOSE --project-name "$PROJECT" "$@"; }
 
 # ready: the address answers /v1/ready with 200.
-ready() { curl -sf -o /dev/null "http://$ADDRESS:$1/v1/ready"; }
+ready() { service "$1/v1/ready" -f -o /dev/null; }

@@ -4,6 +4,7 @@
 # Only the tests use this. `standins.sh remove` takes away what it made.
 set -euo pipefail
 cd "$(dirname "$0")/../.."
+. deploy/test/lib.sh
 golang=$(sed -n 's/^FROM \(golang:[^ ]*\).*/\1/p' deploy/docker/Dockerfile)
 etcd=$(sed -n 's/^ *image: \(.*etcd:.*\)/\1/p' docker-compose.yml | head -1)
 label=blox.stand-in
@@ -24,7 +25,8 @@ root=$(mktemp -d)
 trap 'chmod -R u+w "$root"; rm -rf "$root"' EXIT
 
 if missing "$golang"; then
-  command -v busybox >/dev/null || { echo "busybox (static) is needed for the stand-in of $golang" >&2; exit 1; }
+  static() { [[ $(ldd "$(command -v busybox)" 2>&1 || true) =~ not\ a\ dynamic|statically\ linked ]]; } # it is alone in the image
+  if command -v busybox >/dev/null && ! static; then needs busybox-static busybox-static; else needs busybox busybox-static; fi
   mkdir -p "$root"/go/{bin,tmp,root,etc/ssl/certs,usr/local}
   cp -L "$(command -v busybox)" "$root/go/bin/busybox"
   for applet in sh mkdir cp echo cat ls; do ln -s busybox "$root/go/bin/$applet"; done
