@@ -10,8 +10,8 @@ export const LABELS = Object.fromEntries(STATES);
 // stateOf is what is shown of an instance: what its daemon is doing or, before that, that it leaves or is out of reach.
 export function stateOf(i) {
   if (i.state === "failed") return "failing";
-  if (i.state === "excluded") return "excluded";
   if (i.status === "DRAINING") return "draining";
+  if (i.state === "excluded") return "excluded";
   if (!i.agentConnected) return "disconnected";
   return i.state === "pending" ? "starting" : i.state;
 }
@@ -33,7 +33,7 @@ function draw(c, state, side, colours) {
       box(0, r); c.fill();
       c.fillStyle = hole; c.beginPath(); c.arc(side / 2, side / 2, side * 0.24, 0, 7); c.fill(); break;
     case "outdated":
-      outline(); c.beginPath(); c.moveTo(w, w); c.lineTo(side - w, side - w); c.lineTo(w, side - w); c.closePath(); c.fill(); break;
+      outline(); c.globalAlpha = 0.6; c.beginPath(); c.moveTo(w, w); c.lineTo(side - w, side - w); c.lineTo(w, side - w); c.closePath(); c.fill(); c.globalAlpha = 1; break;
     case "missing": outline(); break;
     case "failing": {
       box(0, r); c.fill();
@@ -157,16 +157,17 @@ export class Grid {
   paint() {
     const began = performance.now();
     if (this.lay) this.layout();
+    if (!this.side) return; // not shown yet; layout comes back to it
     const c = this.canvas.getContext("2d"), device = this.side * this.scale;
     const gap = Math.max(1, Math.round(this.side / 8)) * this.scale, size = Math.max(1, Math.round(device - gap));
-    this.sprites ??= this.prepare(size);
+    const { sheet, at } = this.sprites ??= this.prepare(size);
     const one = (i) => {
       const x = Math.round(i % this.columns * device), y = Math.round(Math.floor(i / this.columns) * device);
       c.clearRect(x, y, size, size);
       const item = this.items[i];
       if (!item) return;
       c.globalAlpha = this.wanted && !this.wanted(item) ? 0.16 : 1;
-      c.drawImage(this.sprites[stateOf(item)] ?? this.sprites.excluded, x, y);
+      c.drawImage(sheet, at[stateOf(item)] ?? at.excluded, 0, size, size, x, y, size, size);
     };
     if (this.all) {
       c.clearRect(0, 0, this.canvas.width, this.canvas.height);
@@ -182,14 +183,16 @@ export class Grid {
     this.frames.count++; this.frames.total += took; this.frames.worst = Math.max(this.frames.worst, took);
   }
 
+  // prepare draws each state's sign once, side by side in one picture that does not change: the browser need not look again.
   prepare(size) {
-    const sprites = {};
-    for (const [state] of STATES) {
-      const canvas = sprites[state] = document.createElement("canvas");
-      canvas.width = canvas.height = size;
-      draw(canvas.getContext("2d"), state, size, this.colours);
-    }
-    return sprites;
+    const sheet = new OffscreenCanvas(size * STATES.length, size), at = {};
+    const one = new OffscreenCanvas(size, size), c = sheet.getContext("2d");
+    STATES.forEach(([state], n) => {
+      draw(one.getContext("2d"), state, size, this.colours);
+      c.drawImage(one, n * size, 0);
+      at[state] = n * size;
+    });
+    return { sheet: sheet.transferToImageBitmap(), at };
   }
 
   find(e) {

@@ -122,13 +122,18 @@ function announce(text) { $("announce").textContent = text; }
 
 const items = new Map(); // name to its elements
 
+// onCanary tells whether the deployment waits for its promotion. The configuration shown is that of the newest revision.
+function onCanary(e, d) {
+  return Boolean(d && d.rolloutState === "IN_PROGRESS" && d.revision === e.revision && e.deploymentConfiguration?.canary && !d.rollbackOf && !d.promoted);
+}
+
 // verdict is the one thing to know of an environment.
 function verdict({ environment: e, deployment: d }) {
   if (e.status === "deleting") return ["warn", "deleting"];
   if (d?.rolloutState === "FAILED") return ["bad", "rollout failed"];
   if (e.paused) return ["warn", "paused"];
   if (e.health !== "healthy") return ["bad", e.status === "deploying" ? "deploying, unhealthy" : "unhealthy"];
-  if (e.status === "deploying") return ["busy", d?.rollbackOf ? "rolling back" : "deploying"];
+  if (e.status === "deploying") return ["busy", d?.rollbackOf ? "rolling back" : d?.bakingSince ? "baking" : onCanary(e, d) ? "canary" : "deploying"];
   if (e.status === "inactive") return ["plain", "not deployed"];
   return ["good", "healthy"];
 }
@@ -203,9 +208,9 @@ function head() {
   if (!one) return;
   const { environment: e } = one, [kind, word] = verdict(one);
   setText($("name"), e.name);
-  const badges = [[kind, word]];
-  if (e.status !== word) badges.push(["", e.status]);
-  if (e.health !== word && e.status !== "inactive") badges.push([e.health === "healthy" ? "good" : "bad", e.health]);
+  const badges = [[e.status === "active" ? "good" : e.status === "deploying" ? "busy" : "warn", e.status]];
+  if (e.status !== "inactive") badges.push([e.health === "healthy" ? "good" : "bad", e.health]);
+  if (!word.includes(e.status) && !word.includes(e.health)) badges.push([kind, word]);
   $("badges").replaceChildren(...badges.map(([kind, word]) => make("span", { className: "badge " + kind, textContent: word })));
   const group = e.instanceGroup ?? {}, which = [...(group.attributes ?? []).map((a) => a.name + "=" + a.value), group.query].filter(Boolean);
   const facts = [
@@ -220,7 +225,7 @@ function rollout() {
   if (!one) return;
   const { environment: e, deployment: d } = one;
   const notes = [], configured = d && d.revision === e.revision ? e.deploymentConfiguration ?? {} : {};
-  const of = shares(e), desired = e.desiredCount ?? 0, percent = desired ? Math.floor(100 * of.running / desired) : 100;
+  const of = shares(e), desired = e.desiredCount ?? 0, percent = desired ? Math.min(100, Math.floor(100 * of.running / desired)) : 100;
   let text = "Nothing is deployed yet.";
   const steps = [];
   if (d) {
@@ -424,7 +429,7 @@ function decision(d) {
   const [kind, words] = ACTIONS[d.action] ?? ["", () => d.action];
   const body = make("div", {}, make("strong", { className: kind, textContent: words(d) }));
   if (world.everyones && d.environment) body.append(make("span", { className: "muted", textContent: " · " + d.environment }));
-  const reason = [d.reason, d.detail && "(" + d.detail + ")"].filter(Boolean).join(" ");
+  const reason = [d.reason?.replace(/^blox: /, ""), d.detail && "(" + d.detail + ")"].filter(Boolean).join(" ");
   if (reason) body.append(make("p", { className: "why", textContent: reason }));
   if (d.instances?.length) {
     const where = make("ul", {}, ...d.instances.map((on) => {
