@@ -52,6 +52,7 @@ func TestPagesOfOtherSitesChangeNothing(t *testing.T) {
 				require.NoError(t, err)
 				answer.Body.Close()
 				assert.Equal(t, want, answer.StatusCode, method)
+				assert.Empty(t, answer.Header.Get("Access-Control-Allow-Origin"), "or other sites could read")
 			}
 		})
 	}

@@ -59,6 +59,7 @@ var allowed = map[string]string{
 	"swagger/daemon-scheduler/v1":          "",
 	"swagger/daemon-scheduler/v1/...":      "swagger/daemon-scheduler/v1/...",
 
+	"deploy":       "",
 	"internal/...": "",
 }
 

@@ -2,8 +2,10 @@ package logging
 
 import (
 	"bytes"
+	"errors"
 	"os"
 	"path/filepath"
+	"strings"
 	"testing"
 	"time"
 
@@ -67,6 +69,18 @@ func TestFileGetsWhatTheConsoleGets(t *testing.T) {
 	require.NoError(t, err)
 	assert.Equal(t, written, again)
 	assert.Contains(t, console.String(), "after Close")
+}
+
+// What a client sends can be in a log's fields; it cannot make lines of its own.
+func TestALineIsALine(t *testing.T) {
+	var console bytes.Buffer
+	log, err := newLogger(&console, "CSS", "", "info")
+	require.NoError(t, err)
+	log.WithFields(logrus.Fields{"path": "/v1\n level=error msg=forged", "name": "\r\x1b[2J\u2028"}).WithError(errors.New("a\nb")).Info("request\nfailed")
+	require.NoError(t, log.Close())
+	assert.Equal(t, 1, strings.Count(console.String(), "\n"), console.String())
+	assert.NotContains(t, console.String(), "\x1b")
+	assert.NotContains(t, console.String(), "\r")
 }
 
 func TestNewNamesTheVariableThatIsWrong(t *testing.T) {
