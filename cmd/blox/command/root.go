@@ -72,6 +72,7 @@ var newCommands = []func(*app) *cobra.Command{
 	newTasksCommand,
 	newStreamCommand,
 	newStatusCommand,
+	newCanaryCommand,
 	newSimCommand,
 }
 
