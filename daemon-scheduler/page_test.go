@@ -126,7 +126,10 @@ func TestThePageShowsWhatHappens(t *testing.T) {
 	d.ok("DELETE", "/v1/environments/logs", "", nil)
 	p.until(`document.getElementById("name").textContent === "metrics" && !` + contains("environments", "logs"))
 
-	assert.Empty(t, p.said(), "nothing was refused by the policy, and nothing went wrong")
+	assert.Empty(t, p.Complaints(), "nothing was refused by the policy, and nothing went wrong")
+	for _, asked := range p.Requests() {
+		assert.True(t, strings.HasPrefix(asked, d.url+"/"), "%s is not the server's own", asked)
+	}
 	d.neverTwo()
 }
 
@@ -143,27 +146,27 @@ func TestThePageIsForEveryone(t *testing.T) {
 			if value[string](p, `document.activeElement.id`) == "grid" {
 				break
 			}
-			p.do(chromedp.KeyEvent(kb.Tab))
+			p.Do(chromedp.KeyEvent(kb.Tab))
 			assert.True(t, value[bool](p, `document.activeElement === document.body || document.activeElement.matches(":focus-visible")`))
 		}
 		require.Equal(t, "grid", value[string](p, `document.activeElement.id`), "it is reached by the tab key")
 		assert.Equal(t, 1, value[int](p, at))
-		p.do(chromedp.KeyEvent(kb.ArrowRight), chromedp.KeyEvent(kb.ArrowRight))
+		p.Do(chromedp.KeyEvent(kb.ArrowRight), chromedp.KeyEvent(kb.ArrowRight))
 		assert.Equal(t, 3, value[int](p, at))
-		p.do(chromedp.KeyEvent(kb.ArrowDown))
+		p.Do(chromedp.KeyEvent(kb.ArrowDown))
 		assert.Equal(t, 3+value[int](p, `blox.grid.columns`), value[int](p, at))
-		p.do(chromedp.KeyEvent(kb.End), chromedp.KeyEvent(kb.ArrowRight))
+		p.Do(chromedp.KeyEvent(kb.End), chromedp.KeyEvent(kb.ArrowRight))
 		assert.Equal(t, 40, value[int](p, at))
-		p.do(chromedp.KeyEvent(kb.Home))
+		p.Do(chromedp.KeyEvent(kb.Home))
 		assert.Equal(t, 1, value[int](p, at))
 		assert.Contains(t, value[string](p, label), "Running")
 		p.until(contains("detail", "Running"))
 		assert.Equal(t, 1, value[int](p, `document.querySelectorAll(".cell:not([hidden])").length`))
 	})
 	t.Run("with a pointer", func(t *testing.T) {
-		p.do(chromedp.Evaluate[chromedp.Void](`document.getElementById("canvas").scrollIntoView({ block: "center" })`))
+		p.Do(chromedp.Evaluate[chromedp.Void](`document.getElementById("canvas").scrollIntoView({ block: "center" })`))
 		box := value[[]float64](p, `(() => { const b = document.getElementById("canvas").getBoundingClientRect(); return [b.left, b.top, blox.grid.side]; })()`)
-		p.do(chromedp.MouseClickXY(box[0]+4.5*box[2], box[1]+box[2]/2))
+		p.Do(chromedp.MouseClickXY(box[0]+4.5*box[2], box[1]+box[2]/2))
 		assert.Equal(t, 4, value[int](p, `blox.grid.at`))
 		name := value[string](p, `blox.grid.items[4].containerInstance.split("/").at(-1)`)
 		p.until(contains("detail", name))
@@ -203,7 +206,7 @@ func TestThePageIsForEveryone(t *testing.T) {
 		}
 		assert.Len(t, grounds, 2)
 	})
-	assert.Empty(t, p.said())
+	assert.Empty(t, p.Complaints())
 }
 
 // contrast is that of two of the page's colours, from 1 to 21, as WCAG 2 reckons.
@@ -236,10 +239,10 @@ func TestThePageShowsTextAsText(t *testing.T) {
 	p.until(contains("environments", "<b>bold<script>"))
 	p.until(contains("why-rows", attack))
 	p.until(contains("decisions", attack))
-	p.do(chromedp.Evaluate[chromedp.Void](`blox.grid.goTo(blox.grid.items[0].containerInstance)`))
+	p.Do(chromedp.Evaluate[chromedp.Void](`blox.grid.goTo(blox.grid.items[0].containerInstance)`))
 	p.until(contains("detail", attack))
 	assert.True(t, value[bool](p, `window.hacked === undefined && !document.querySelector("main img, main script, .side b, .side script")`))
-	assert.Empty(t, p.said())
+	assert.Empty(t, p.Complaints())
 }
 
 func TestThePageSaysWhenItIsNotLiveAndRecovers(t *testing.T) {
@@ -261,7 +264,7 @@ func TestThePageSaysWhenItIsNotLiveAndRecovers(t *testing.T) {
 	way.Cut(true) // and a user who does not wait
 	p.until(`!document.getElementById("retry").hidden`)
 	way.Cut(false)
-	p.do(chromedp.Evaluate[chromedp.Void](`document.getElementById("retry").click()`))
+	p.Do(chromedp.Evaluate[chromedp.Void](`document.getElementById("retry").click()`))
 	p.until(`document.getElementById("live").textContent === "Live"`)
 }
 
@@ -277,7 +280,7 @@ func TestThePageWorksBelowAPrefix(t *testing.T) {
 	t.Cleanup(front.Close)
 	p := browse(t, front.URL+"/stage/")
 	p.agrees(d, "logs", map[string]int{"running": 2})
-	assert.Empty(t, p.said())
+	assert.Empty(t, p.Complaints())
 	d.stop() // which ends the streams, or the server would wait for them
 }
 

@@ -1,0 +1,224 @@
+package daemonscheduler_test
+
+import (
+	"bufio"
+	"context"
+	"encoding/json"
+	"net/http"
+	"sync"
+	"testing"
+
+	"github.com/stretchr/testify/assert"
+	"github.com/stretchr/testify/require"
+
+	"github.com/blox/blox/internal/testenv"
+	"github.com/blox/blox/swagger/daemon-scheduler/v1/models"
+)
+
+// followed is what a client has of a stream: the last of each instance or environment, and all decisions.
+type followed struct {
+	mu           sync.Mutex
+	instances    map[string]*models.EnvironmentInstance
+	environments map[string]*models.OverviewLine
+	decisions    map[string]*models.Decision
+	readiness    *models.Readiness
+	states       []models.StreamState
+	lines        int
+	err          string
+	ended        bool
+	answer       *http.Response
+}
+
+// follow reads a stream until the test ends. Every line has to be what the specification says.
+func (d *ds) follow(path string) *followed {
+	d.t.Helper()
+	f := &followed{
+		instances: map[string]*models.EnvironmentInstance{}, environments: map[string]*models.OverviewLine{}, decisions: map[string]*models.Decision{},
+	}
+	ctx, cancel := context.WithCancel(context.Background())
+	request, err := http.NewRequestWithContext(ctx, http.MethodGet, d.url+path, nil)
+	require.NoError(d.t, err)
+	client := http.Client{Transport: &http.Transport{DisableKeepAlives: true}}
+	f.answer, err = client.Do(request)
+	require.NoError(d.t, err)
+	definition := "OverviewLine"
+	if path != "/v1/stream/overview" && path != "/v1/stream/overview?heartbeat=1" {
+		definition = "InstanceLine"
+	}
+	spec, err := theSpec()
+	require.NoError(d.t, err)
+	var reading sync.WaitGroup
+	reading.Go(func() {
+		defer f.answer.Body.Close()
+		lines := bufio.NewScanner(f.answer.Body)
+		lines.Buffer(nil, 1<<20)
+		for lines.Scan() {
+			specMu.Lock()
+			spec.Model(d.t, definition, lines.Bytes())
+			specMu.Unlock()
+			f.take(d.t, lines.Bytes())
+		}
+		f.mu.Lock()
+		f.ended = true
+		f.mu.Unlock()
+	})
+	d.t.Cleanup(func() { cancel(); reading.Wait() })
+	return f
+}
+
+func (f *followed) take(t testing.TB, text []byte) {
+	var line struct {
+		models.OverviewLine
+		Instance *models.EnvironmentInstance
+	}
+	if !assert.NoError(t, json.Unmarshal(text, &line)) {
+		return
+	}
+	f.mu.Lock()
+	defer f.mu.Unlock()
+	f.lines++
+	switch {
+	case line.Instance != nil:
+		f.instances[*line.Instance.ContainerInstance] = line.Instance
+	case line.Environment != nil:
+		f.environments[*line.Environment.Name] = &line.OverviewLine
+	case line.Gone != "":
+		delete(f.instances, line.Gone)
+		delete(f.environments, line.Gone)
+	case line.Decision != nil:
+		f.decisions[*line.Decision.ID] = line.Decision
+	case line.Readiness != nil:
+		f.readiness = line.Readiness
+	case line.Metadata != nil:
+		f.states = append(f.states, *line.Metadata)
+	case line.Error != "":
+		f.err = line.Error
+	}
+}
+
+// until waits for what is followed to be so.
+func (f *followed) until(t testing.TB, so func() bool, message ...any) {
+	t.Helper()
+	testenv.Eventually(t, func() bool { f.mu.Lock(); defer f.mu.Unlock(); return so() }, message...)
+}
+
+// equals waits until the stream has told what the list says.
+func (f *followed) equals(d *ds, name string) {
+	d.t.Helper()
+	f.until(d.t, func() bool {
+		var list models.EnvironmentInstances
+		d.ok("GET", "/v1/environments/"+name+"/instances", "", &list)
+		listed := map[string]*models.EnvironmentInstance{}
+		for _, i := range list.Items {
+			listed[*i.ContainerInstance] = i
+		}
+		return assert.ObjectsAreEqual(listed, f.instances)
+	}, "the stream and the list of the instances differ")
+}
+
+func TestInstancesAreStreamedByAllReplicas(t *testing.T) {
+	t.Parallel()
+	w := newWorld(t)
+	instances := w.sim.AddInstances("prod", 30)
+	css, _ := w.css("127.0.0.1:0")
+	one, other := w.ds(css), w.ds(css)
+	one.ready()
+	other.ready()
+	id := one.deploy(one.create("logs"))
+	replicas := []*ds{one, other}
+	var streams []*followed
+	for _, d := range replicas {
+		streams = append(streams, d.follow("/v1/stream/environments/logs/instances"), d.follow("/v1/stream/environments/logs/instances?heartbeat=1"))
+	}
+	agree := func() {
+		t.Helper()
+		for n, f := range streams {
+			f.equals(replicas[n/2], "logs")
+		}
+	}
+	one.completed("logs", id)
+	agree()
+	for _, f := range streams {
+		f.until(t, func() bool { return len(f.states) > 0 && *f.states[0].Current && *f.states[0].Count == 30 })
+	}
+	quiet := streams[0].lines
+	joined := w.sim.AddInstances("prod", 1)[0]
+	require.NoError(t, w.sim.DrainInstance(instances[0]))
+	w.oneEach(id, append(instances[1:], joined)...)
+	agree()
+	assert.Less(t, streams[0].lines-quiet, 10, "only what has changed travels")
+
+	streams[1].until(t, func() bool { return len(streams[1].states) > 2 }, "no heartbeat")
+	one.ok("DELETE", "/v1/environments/logs", "", nil)
+	for _, f := range streams {
+		f.until(t, func() bool { return f.ended && f.err == "Environment logs does not exist" })
+	}
+}
+
+func TestTheOverviewAndTheDecisionsAreToldByAllReplicas(t *testing.T) {
+	t.Parallel()
+	w := newWorld(t)
+	w.sim.AddInstances("prod", 4)
+	css, _ := w.css("127.0.0.1:0")
+	one, other := w.ds(css), w.ds(css)
+	one.ready()
+	other.ready()
+	streams := []*followed{one.follow("/v1/stream/overview"), other.follow("/v1/stream/overview?heartbeat=1")}
+	one.create("metrics")
+	id := other.deploy(other.create("logs"))
+	for _, f := range streams {
+		f.until(t, func() bool {
+			e := f.environments["logs"]
+			return e != nil && e.Environment.RunningCount != nil && *e.Environment.RunningCount == 4 && e.Deployment.RolloutState == "COMPLETED" &&
+				f.environments["metrics"] != nil && f.environments["metrics"].Deployment == nil
+		})
+		f.until(t, func() bool {
+			said := map[string]int64{}
+			for _, d := range f.decisions {
+				if *d.Environment == "logs" && d.Deployment == id {
+					said[*d.Action] += *d.Count
+				}
+			}
+			return assert.ObjectsAreEqual(map[string]int64{"takenUp": 0, "start": 4, "completed": 0}, said)
+		})
+		f.until(t, func() bool { return f.readiness != nil && *f.readiness.Ready && *f.readiness.Leader != "" })
+	}
+	assert.NotEqual(t, streams[0].readiness.Replica, streams[1].readiness.Replica)
+
+	for _, d := range []*ds{one, other} {
+		var list models.Decisions
+		d.ok("GET", "/v1/decisions?environment=logs", "", &list)
+		require.Len(t, list.Items, 3)
+		assert.Equal(t, "completed", *list.Items[0].Action, "newest first")
+		d.ok("GET", "/v1/decisions?limit=1", "", &list)
+		assert.Len(t, list.Items, 1)
+		d.ok("GET", "/v1/decisions?environment=metrics", "", &list)
+		assert.Empty(t, list.Items)
+		for query, text := range map[string]string{
+			"limit=0": "Invalid limit\n", "limit=1001": "Invalid limit\n", "limit=x": "Invalid limit\n", "environment=a%2Fb": "Invalid environment name\n",
+		} {
+			answer, body := d.call("GET", "/v1/decisions?"+query, "")
+			assert.Equal(t, http.StatusBadRequest, answer.StatusCode, query)
+			assert.Equal(t, text, body)
+		}
+		for path, status := range map[string]int{
+			"/v1/stream/overview?heartbeat=0": 400, "/v1/stream/environments/logs/instances?heartbeat=301": 400, "/v1/stream/environments/nobody/instances": 404,
+		} {
+			answer, _ := d.call("GET", path, "")
+			assert.Equal(t, status, answer.StatusCode, path)
+		}
+	}
+	other.ok("DELETE", "/v1/environments/metrics", "", nil)
+	for _, f := range streams {
+		f.until(t, func() bool { return f.environments["metrics"] == nil })
+	}
+
+	// Nothing is written while nothing is decided.
+	before, err := w.client.Get(t.Context(), "ecs/", nil...)
+	require.NoError(t, err)
+	count := len(streams[1].states)
+	streams[1].until(t, func() bool { return len(streams[1].states) > count+2 }) // seconds
+	after, err := w.client.Get(t.Context(), "ecs/", nil...)
+	require.NoError(t, err)
+	assert.Equal(t, before.Header.Revision, after.Header.Revision)
+}
