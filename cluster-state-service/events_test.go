@@ -359,11 +359,7 @@ func TestNothingIsDeletedThatIsNotCommitted(t *testing.T) {
 func TestAFullEtcdIsTold(t *testing.T) {
 	w := newWorld(t, ecssim.Config{}, embedded.Options{Quota: 4 << 20})
 	c := w.start().ready()
-	var err error
-	for n := 0; err == nil; n++ {
-		_, err = w.client.Put(t.Context(), "filler/"+strconv.Itoa(n), strings.Repeat("x", 1<<20))
-	}
-	require.ErrorContains(t, err, "space")
+	w.fill()
 	w.send(string(testenv.Event(t, "task-ec2-running.json")))
 	testenv.Eventually(t, func() bool {
 		answer, body := c.get("/v1/ready")
@@ -372,20 +368,34 @@ func TestAFullEtcdIsTold(t *testing.T) {
 	answer, _ := c.get("/v1/tasks")
 	assert.Equal(t, http.StatusOK, answer.StatusCode)
 	assert.Equal(t, 1, w.queued())
-
-	// The documented way out: delete, compact, defragment, disarm.
-	_, err = w.client.Delete(t.Context(), "filler/", clientv3.WithPrefix())
-	require.NoError(t, err)
-	now, err := w.client.Get(t.Context(), "x")
-	require.NoError(t, err)
-	_, err = w.client.Compact(t.Context(), now.Header.Revision, clientv3.WithCompactPhysical())
-	require.NoError(t, err)
-	_, err = w.client.Defragment(t.Context(), w.etcd.Endpoints()[0])
-	require.NoError(t, err)
-	_, err = w.client.AlarmDisarm(t.Context(), &clientv3.AlarmMember{})
-	require.NoError(t, err)
+	w.makeRoom()
 	c.ready()
 	testenv.Eventually(t, func() bool { return c.served()[runningTask] == "RUNNING" })
+}
+
+// fill uses up the quota of etcd.
+func (w *world) fill() {
+	w.t.Helper()
+	var err error
+	for n := 0; err == nil; n++ {
+		_, err = w.client.Put(w.t.Context(), "filler/"+strconv.Itoa(n), strings.Repeat("x", 1<<20))
+	}
+	require.ErrorContains(w.t, err, "space")
+}
+
+// makeRoom is the documented way out: delete, compact, defragment, disarm.
+func (w *world) makeRoom() {
+	w.t.Helper()
+	_, err := w.client.Delete(w.t.Context(), "filler/", clientv3.WithPrefix())
+	require.NoError(w.t, err)
+	now, err := w.client.Get(w.t.Context(), "x")
+	require.NoError(w.t, err)
+	_, err = w.client.Compact(w.t.Context(), now.Header.Revision, clientv3.WithCompactPhysical())
+	require.NoError(w.t, err)
+	_, err = w.client.Defragment(w.t.Context(), w.etcd.Endpoints()[0])
+	require.NoError(w.t, err)
+	_, err = w.client.AlarmDisarm(w.t.Context(), &clientv3.AlarmMember{})
+	require.NoError(w.t, err)
 }
 
 // When not one cluster can be compared, nothing is known, however often it was tried.

@@ -31,9 +31,9 @@ type View interface {
 // Config is what New needs.
 type Config struct {
 	View    View
-	Region  string       // whose comparison with ECS makes the service ready
-	Full    func() bool  // tells that etcd has no space left, so that the service is not ready
-	Metrics http.Handler // served at /metrics; nil for none
+	Region  string                     // whose comparison with ECS makes the service ready
+	Full    func(context.Context) bool // tells that etcd has no space left, so that the service is not ready
+	Metrics http.Handler               // served at /metrics; nil for none
 	Log     logrus.FieldLogger
 }
 
@@ -41,7 +41,7 @@ type Config struct {
 type api struct {
 	view   View
 	region string
-	full   func() bool
+	full   func(context.Context) bool
 	fail   func(http.ResponseWriter, *http.Request, error)
 	told   atomic.Pointer[freshness] // of the latest snapshot that was shown
 }
@@ -150,7 +150,7 @@ func (a *api) ready(w http.ResponseWriter, r *http.Request) {
 			reasons = append(reasons, "not yet compared with ECS")
 		}
 	}
-	if a.full() {
+	if a.full(ctx) {
 		reasons = append(reasons, "etcd is out of space: events wait in the queue until there is some")
 	}
 	*answer.Ready, answer.Reasons = len(reasons) == 0, reasons

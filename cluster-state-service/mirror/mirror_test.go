@@ -145,7 +145,7 @@ func (r *replica) start() {
 	parts, ctx := errgroup.WithContext(ctx)
 	parts.Go(func() error { return v.Run(ctx) })
 	parts.Go(func() error {
-		return httpserver.Serve(ctx, listener, api.New(api.Config{View: v, Region: "eu-west-1", Full: func() bool { return false }, Log: r.log}), r.log)
+		return httpserver.Serve(ctx, listener, api.New(api.Config{View: v, Region: "eu-west-1", Full: func(context.Context) bool { return false }, Log: r.log}), r.log)
 	})
 	r.stop = func() {
 		cancel()

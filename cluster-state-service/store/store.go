@@ -34,8 +34,18 @@ type Store struct {
 	metrics    metrics
 }
 
-// Full tells whether etcd has no space left: nothing is recorded until somebody makes some.
-func (s *Store) Full() bool { return s.full.Load() }
+// Full tells whether etcd has no space left: nothing is recorded until somebody makes some. After a refusal it asks etcd again,
+// as no event may come for long that would tell; without an answer it is as it was.
+func (s *Store) Full(ctx context.Context) bool {
+	if !s.full.Load() {
+		return false
+	}
+	never := clientv3.Compare(clientv3.CreateRevision(state.ComparisonPrefix), "<", 0) // a full etcd refuses all that could write
+	if _, err := s.client.Txn(ctx).If(never).Then(clientv3.OpPut(state.ComparisonPrefix, "")).Commit(); err == nil {
+		s.full.Store(false)
+	}
+	return s.full.Load()
+}
 
 // New makes a Store. known says what is believed to be stored under a key; it may lag behind etcd, since every write is
 // guarded by what it says: a belief in too old a version costs a second look, nothing else.

@@ -15,6 +15,7 @@ import (
 	"go.uber.org/goleak"
 
 	"github.com/blox/blox/cluster-state-service/state"
+	"github.com/blox/blox/internal/etcd/embedded"
 	"github.com/blox/blox/internal/testenv"
 )
 
@@ -231,4 +232,32 @@ func TestCompact(t *testing.T) {
 func lead(t *testing.T, s *Store, work func(context.Context, state.Holder)) {
 	t.Helper()
 	require.NoError(t, s.Lead(t.Context(), "test", func(ctx context.Context, h state.Holder) error { work(ctx, h); return nil }))
+}
+
+// That etcd has room again is seen without a write: the event that was refused may be another replica's by now.
+func TestRoomInEtcdIsSeenWithoutEvents(t *testing.T) {
+	etcd := testenv.EtcdServer(t, embedded.Options{Quota: 4 << 20})
+	client := etcd.Client()
+	s := New(client, blind, nil)
+	assert.False(t, s.Full(t.Context()))
+	var err error
+	for n := 0; err == nil; n++ {
+		_, err = client.Put(t.Context(), fmt.Sprintf("filler/%d", n), strings.Repeat("x", 1<<20))
+	}
+	require.ErrorContains(t, err, "space")
+	require.ErrorContains(t, s.Record(t.Context(), []state.Record{task("a", 1)}), "space")
+	assert.True(t, s.Full(t.Context()))
+
+	deleted, err := client.Delete(t.Context(), "filler/", clientv3.WithPrefix())
+	require.NoError(t, err)
+	_, err = client.Compact(t.Context(), deleted.Header.Revision, clientv3.WithCompactPhysical())
+	require.NoError(t, err)
+	_, err = client.Defragment(t.Context(), etcd.Endpoints()[0])
+	require.NoError(t, err)
+	assert.True(t, s.Full(t.Context()), "the alarm stands")
+	_, err = client.AlarmDisarm(t.Context(), &clientv3.AlarmMember{})
+	require.NoError(t, err)
+	assert.False(t, s.Full(t.Context()))
+	_, revision := stored(t, client, state.ComparisonPrefix)
+	assert.Zero(t, revision, "asking writes nothing")
 }

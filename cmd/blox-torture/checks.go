@@ -177,22 +177,22 @@ func differences(want, got map[string]int64) string {
 // daemon checks that an environment is what its user was told, at each replica, and that its tasks are where they have to be.
 func (c *checker) daemon(ctx context.Context, f *findings, d daemon, state ecssim.State) {
 	const there, placed = "every acknowledged write is there", "one running task on each instance"
-	live := map[string]map[string]string{} // lastStatus by startedBy and instance
+	live := map[string]map[string][]string{} // lastStatus by instance and startedBy
 	for _, t := range state.Tasks {
 		if t.Family != d.name {
 			continue
 		}
 		if t.Live() {
-			if live[t.StartedBy] == nil {
-				live[t.StartedBy] = map[string]string{}
+			if live[t.InstanceARN] == nil {
+				live[t.InstanceARN] = map[string][]string{}
 			}
-			live[t.StartedBy][t.InstanceARN] = t.LastStatus
+			live[t.InstanceARN][t.StartedBy] = append(live[t.InstanceARN][t.StartedBy], t.LastStatus)
 		}
 		if d.endKnown && t.CreatedAt.After(d.endedAt.Add(launchSettle)) {
 			f.add("nothing starts after a DELETE", "%s was deleted at %s; %s was started at %s", d.name, d.endedAt, t.ARN, t.CreatedAt)
 		}
 	}
-	path, current := "/v1/environments/"+d.name, ""
+	path, good := "/v1/environments/"+d.name, map[string]bool{} // deployments of the revision that is kept up
 	for n, address := range c.ds {
 		status, text, err := c.get(ctx, address, path)
 		var e shownEnvironment
@@ -216,18 +216,24 @@ func (c *checker) daemon(ctx context.Context, f *findings, d daemon, state ecssi
 		}
 		status, text, err = c.get(ctx, address, path+"/deployments")
 		var list struct {
-			Items []struct{ ID, RolloutState string }
+			Items []struct {
+				ID, RolloutState string
+				Revision         int
+			}
 		}
 		if err != nil || status != http.StatusOK || json.Unmarshal(text, &list) != nil {
 			f.add(there, "ds-%d: %s: deployments: %d: %v", n, d.name, status, err)
 			return
 		}
-		ids := map[string]bool{}
-		for i := len(list.Items) - 1; i >= 0; i-- {
-			ids[list.Items[i].ID] = true
-			if list.Items[i].RolloutState == "COMPLETED" {
-				current = list.Items[i].ID
+		ids, kept := map[string]bool{}, 0
+		for _, one := range list.Items { // newest first
+			ids[one.ID] = true
+			if kept == 0 && one.RolloutState == "COMPLETED" {
+				kept = one.Revision
 			}
+		}
+		for _, one := range list.Items { // of the same revision, one deployment leaves the tasks of another
+			good[one.ID] = good[one.ID] || one.Revision == kept
 		}
 		for _, id := range d.deployments {
 			if !ids[id] {
@@ -245,14 +251,18 @@ func (c *checker) daemon(ctx context.Context, f *findings, d daemon, state ecssi
 		if i.ClusterARN != clusterARN(d.cluster) || i.Status != "ACTIVE" {
 			continue
 		}
-		if got := live[current][i.ARN]; got != "RUNNING" {
-			f.add(placed, "%s: its task on %s is %q; %s", d.name, i.ARN, got, c.why(ctx, d.name, i.ARN))
+		on := live[i.ARN]
+		delete(live, i.ARN)
+		right := len(on) == 1
+		for by, statuses := range on {
+			right = right && good[by] && slices.Equal(statuses, []string{"RUNNING"})
+		}
+		if !right {
+			f.add(placed, "%s: on %s there is %v; %s", d.name, i.ARN, on, c.why(ctx, d.name, i.ARN))
 		}
 	}
-	for by := range live {
-		if by != current {
-			f.add(placed, "%s: tasks of %s live, and current is %s", d.name, by, current)
-		}
+	for arn, on := range live {
+		f.add(placed, "%s: on %s, which is not one of its instances, there is %v", d.name, arn, on)
 	}
 }
 

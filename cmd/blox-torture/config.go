@@ -31,7 +31,7 @@ func parseConfig(args []string, help io.Writer) (config, error) {
 	flags.DurationVar(&c.duration, "duration", 5*time.Minute, "`time` for which there are faults")
 	faults := flags.String("faults", strings.Join(faultKinds, ","), "`kinds` of faults, with commas")
 	flags.DurationVar(&c.bound, "bound", 2*time.Minute, "`time` within which all has to be well after the last fault")
-	flags.StringVar(&c.keep, "keep", "", "`directory` for logs, schedule and history; by default a temporary one, which is removed when all is well")
+	flags.StringVar(&c.keep, "keep", "", "`directory` for logs, schedule and history; new or empty; by default a temporary one, which is removed when all is well")
 	flags.StringVar(&c.bin, "bin", "", "`directory` of the two services, ecs-sim and blox-torture; this program's own by default")
 	flags.BoolVar(&c.plan, "plan", false, "print the schedule and do nothing")
 	if err := flags.Parse(args); err != nil {

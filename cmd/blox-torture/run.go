@@ -52,6 +52,9 @@ func directory(cfg config) (string, error) {
 	if err != nil {
 		return "", err
 	}
+	if held, err := os.ReadDir(dir); err == nil && len(held) > 0 {
+		return "", fmt.Errorf("--keep %s: not empty, and an earlier run's etcd must not be taken over", cfg.keep)
+	}
 	return dir, os.MkdirAll(dir, 0o755)
 }
 
@@ -143,6 +146,13 @@ func (w *world) suffer(ctx context.Context, cfg config, dir string, steps []step
 	for n := range 4 {
 		working.Go(func() { registers.client(work, n, cfg.seed) })
 		working.Go(func() { probes.reader(work, n, cfg.seed) })
+	}
+	bad := &nuisances{w, registers}
+	working.Go(func() { bad.sender(work, cfg.seed) })
+	for n := range 12 {
+		for _, service := range []string{"css-0", "css-1"} {
+			working.Go(func() { bad.stalled(work, service, n) })
+		}
 	}
 	for n := range probesAtATime {
 		working.Go(func() { probes.writer(work, n, cfg.seed) })
