@@ -98,11 +98,6 @@ together; a later one waits until the tasks of those before it run.`,
 			if err != nil {
 				return err
 			}
-			count, waves := map[string]int{}, int64(0)
-			for _, step := range planned.Plan {
-				count[text(step.Action)]++
-				waves = max(waves, *step.Wave)
-			}
 			err = a.list(planned, "There is nothing to do.", func(s show.Style) *show.Rows {
 				rows := &show.Rows{Columns: show.Columns("WAVE", "ACTION", "INSTANCE~", "TASK~", "REASON~")}
 				for _, step := range planned.Plan {
@@ -111,14 +106,35 @@ together; a later one waits until the tasks of those before it run.`,
 				return rows
 			})
 			if err == nil && len(planned.Plan) > 0 && a.format == string(show.Table) {
-				fmt.Fprintf(a.Err, "%s on %s, in %d waves: %d to start, %d to stop, %d to wait for.\n", (show.Style{}).ID(text(planned.TaskDefinition)), args[0],
-					waves, count["start"], count["stop"], count["wait"])
+				fmt.Fprintln(a.Err, summaryOf(planned))
 			}
 			return err
 		}),
 	}
 	cmd.Flags().StringVar(&token, "token", "", "the deployment `token` as it was read before (default the present one)")
 	return cmd
+}
+
+// summaryOf is "agent:2 on web-agent, in 8 waves: 4 to start, 4 to stop".
+func summaryOf(planned *models.Deployment) string {
+	count, waves := map[string]int{}, int64(0)
+	for _, step := range planned.Plan {
+		count[text(step.Action)]++
+		if step.Wave != nil {
+			waves = max(waves, *step.Wave)
+		}
+	}
+	var steps []string
+	for _, action := range []struct{ name, say string }{{"start", "to start"}, {"stop", "to stop"}, {"wait", "to wait for"}} {
+		if n := count[action.name]; n > 0 {
+			steps = append(steps, fmt.Sprintf("%d %s", n, action.say))
+		}
+	}
+	in := "waves"
+	if waves == 1 {
+		in = "wave"
+	}
+	return fmt.Sprintf("%s on %s, in %d %s: %s.", (show.Style{}).ID(text(planned.TaskDefinition)), text(planned.EnvironmentName), waves, in, strings.Join(steps, ", "))
 }
 
 func newDeploymentsList(a *app) *cobra.Command {
@@ -310,6 +326,7 @@ func findDeployment(ctx context.Context, c *connect.Clients, args []string, othe
 
 // findByID is the one of list whose id is, or begins with, wanted.
 func findByID[T any](wanted, what string, list []T, idOf func(T) string) (found T, err error) {
+	wanted = strings.TrimSuffix(wanted, "…") // as it stands in a table that was cut
 	n := 0
 	for _, one := range list {
 		switch id := idOf(one); {

@@ -296,17 +296,17 @@ func newEnvironmentsInstances(a *app) *cobra.Command {
 }
 
 func environmentInstanceRows(s show.Style, list []*models.EnvironmentInstance) *show.Rows {
-	rows := &show.Rows{Columns: show.Columns("INSTANCE~", "EC2 INSTANCE", "STATUS", "AGENT", "STATE", "TASK~", "TASK STATUS", "REASON~", "ATTEMPTS+", "NEXT TRY", "DEPLOYMENT+")}
+	rows := &show.Rows{Columns: show.Columns("INSTANCE~", "EC2 INSTANCE", "STATUS", "STATE", "TASK~", "TASK STATUS", "REASON~", "ATTEMPTS+", "NEXT TRY+", "DEPLOYMENT+")}
 	for _, i := range list {
 		var attempts string
 		if i.Attempts > 0 {
 			attempts = number(i.Attempts)
 		}
-		agent := "connected"
+		status := text(i.Status)
 		if i.AgentConnected != nil && !*i.AgentConnected {
-			agent = "disconnected"
+			status += ", no agent"
 		}
-		rows.Add(s.ID(text(i.ContainerInstance)), i.Ec2InstanceID, text(i.Status), agent, text(i.State), s.ID(i.Task), i.TaskStatus, i.Reason, attempts,
+		rows.Add(s.ID(text(i.ContainerInstance)), i.Ec2InstanceID, status, text(i.State), s.ID(i.Task), i.TaskStatus, i.Reason, attempts,
 			show.Time(when(i.NextTry)), i.Deployment)
 	}
 	return rows

@@ -68,5 +68,5 @@ func whyNotReady(err error) []string {
 	if errors.As(err, &refused) && refused.Status == http.StatusServiceUnavailable && json.Unmarshal([]byte(refused.Text), &told) == nil && len(told.Reasons) > 0 {
 		return told.Reasons
 	}
-	return strings.Split(err.Error(), "\n")
+	return []string{strings.ReplaceAll(err.Error(), "\n", ". ")}
 }

@@ -123,12 +123,8 @@ func (w *watcher) follow(ctx context.Context, d *models.Deployment) (*models.Dep
 				w.progress.Warn("  failed on %s", line)
 			}
 		}
-		w.step(d, time.Since(began))
-		if stateOf(d) == inProgress {
-			w.tellPause(ctx)
-			return false, nil
-		}
-		return true, nil
+		w.step(d, w.environment(ctx), time.Since(began))
+		return stateOf(d) != inProgress, nil
 	})
 	if err != nil {
 		return d, err
@@ -145,21 +141,43 @@ func (w *watcher) follow(ctx context.Context, d *models.Deployment) (*models.Dep
 	return d, nil
 }
 
-func (w *watcher) step(d *models.Deployment, elapsed time.Duration) {
-	if d.DesiredCount == nil || d.RunningCount == nil {
+// step shows the counts of the environment, which know of tasks that a rollback takes over, as long as they are about d; else
+// those of d itself.
+func (w *watcher) step(d *models.Deployment, e *models.Environment, elapsed time.Duration) {
+	desired, running, pending, failed := d.DesiredCount, d.RunningCount, d.PendingCount, d.FailedCount
+	if e != nil && (stateOf(d) == inProgress || stateOf(d) == completed && e.Status == "active") {
+		desired, running, pending, failed = e.DesiredCount, e.RunningCount, e.PendingCount, e.FailedCount
+	}
+	if desired == nil || running == nil {
 		return // while the copy of the clusters is not current
 	}
 	news := "running"
-	if d.PendingCount != nil && *d.PendingCount > 0 {
-		news += fmt.Sprintf(", %d pending", *d.PendingCount)
+	if pending != nil && *pending > 0 {
+		news += fmt.Sprintf(", %d pending", *pending)
 	}
-	if d.FailedCount != nil && *d.FailedCount > 0 {
-		news += fmt.Sprintf(", %d failed", *d.FailedCount)
+	if failed != nil && *failed > 0 {
+		news += fmt.Sprintf(", %d failed", *failed)
 	}
 	if d.BakingSince != nil && stateOf(d) == inProgress {
 		news += ", baking"
 	}
-	w.progress.Step(*d.RunningCount, *d.DesiredCount, news, show.Duration(elapsed.Truncate(time.Second)))
+	w.progress.Step(*running, *desired, news, show.Duration(elapsed.Truncate(time.Second)))
+}
+
+// environment is what is so of the environment, nil when that is not known; a pause is told, as nothing happens then.
+func (w *watcher) environment(ctx context.Context) *models.Environment {
+	got, err := w.clients.Scheduler.GetEnvironmentContext(ctx, ds.NewGetEnvironmentParams().WithName(w.name))
+	if err != nil {
+		return nil // the next look at the deployment will tell
+	}
+	if e := got.Payload; e.Paused != w.paused && e.PausedBy == "" {
+		if w.paused = e.Paused; w.paused {
+			w.progress.Warn("  the environment is paused: nothing happens until \"blox environments resume %s\"", w.name)
+		} else {
+			w.progress.Say("  the environment is no longer paused")
+		}
+	}
+	return got.Payload
 }
 
 // tellCanary says that somebody has to let the deployment go on. Not knowing is no reason to stop watching.
@@ -175,20 +193,6 @@ func (w *watcher) tellCanary(ctx context.Context, d *models.Deployment) {
 		if r.Revision != nil && *r.Revision == d.Revision && r.DeploymentConfiguration != nil && r.DeploymentConfiguration.Canary != nil {
 			w.progress.Say("It begins with a canary (%s) and then waits for: blox deployments promote %s", canaryOf(r.DeploymentConfiguration.Canary), w.name)
 		}
-	}
-}
-
-// tellPause says that nothing happens because the environment is paused.
-func (w *watcher) tellPause(ctx context.Context) {
-	got, err := w.clients.Scheduler.GetEnvironmentContext(ctx, ds.NewGetEnvironmentParams().WithName(w.name))
-	if err != nil || got.Payload.Paused == w.paused {
-		return
-	}
-	w.paused = got.Payload.Paused
-	if w.paused {
-		w.progress.Warn("  the environment is paused: nothing happens until \"blox environments resume %s\"", w.name)
-	} else {
-		w.progress.Say("  the environment is no longer paused")
 	}
 }
 
