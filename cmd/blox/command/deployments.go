@@ -42,18 +42,26 @@ ID is a deployment's id, or so much of its beginning that it is no other's.`,
 
 func newDeploymentsCreate(a *app) *cobra.Command {
 	var token string
+	var force bool
 	var watch watchFlags
 	cmd := &cobra.Command{
 		Use: "create ENVIRONMENT", Short: "Deploy the newest revision of an environment",
 		Long: `Deploy the newest revision of an environment. With --watch, follow it to its end; the exit code then tells of that:
 0 completed, 3 failed, 4 stopped, 5 the deployment before it is back, 6 not over after --watch-for, 130 interrupted.
 
-Each deployment is made with the environment's deployment token, which changes with every update and deployment. It is
-looked up unless --token says one: then nothing is deployed if the environment has changed since that was read.`,
+Each deployment is made with the environment's deployment token, which changes with every update and is good for one
+deployment. It is looked up unless --token says one: then nothing is deployed if the environment has changed since that was read.
+What has been deployed already is deployed once more with --force-new-deployment: every task is replaced.`,
 		Example: `  blox deployments create web-agent --watch
   blox deployments create web-agent --watch --watch-for 15m && echo all well`,
 		Args: names("ENVIRONMENT"), ValidArgsFunction: a.environmentNames(),
 		RunE: a.run(func(ctx context.Context, c *connect.Clients, args []string) error {
+			if force {
+				var err error
+				if token, err = renew(ctx, c, args[0], token); err != nil {
+					return err
+				}
+			}
 			made, err := createDeployment(ctx, c, args[0], token, false)
 			if err != nil {
 				return err
@@ -62,8 +70,26 @@ looked up unless --token says one: then nothing is deployed if the environment h
 		}),
 	}
 	cmd.Flags().StringVar(&token, "token", "", "the deployment `token` as it was read before (default the present one)")
+	cmd.Flags().BoolVar(&force, "force-new-deployment", false, "deploy also when nothing has changed since the last time")
 	watch.add(cmd)
 	return cmd
+}
+
+// renew makes a new revision of the environment that wants the same, and returns the token of that.
+func renew(ctx context.Context, c *connect.Clients, name, token string) (string, error) {
+	got, err := c.Scheduler.GetEnvironmentContext(ctx, ds.NewGetEnvironmentParams().WithName(name))
+	if err != nil {
+		return "", err
+	}
+	if token == "" {
+		token = tokenOf(got.Payload)
+	}
+	renewed, err := c.Scheduler.UpdateEnvironmentContext(ctx, ds.NewUpdateEnvironmentParams().WithName(name).WithDeploymentToken(token).
+		WithBody(&models.UpdateEnvironmentRequest{TaskDefinition: text(got.Payload.TaskDefinition)}))
+	if err != nil {
+		return "", err
+	}
+	return tokenOf(renewed.Payload), nil
 }
 
 // createDeployment deploys the environment, or only tells what that would do; an empty token is looked up.

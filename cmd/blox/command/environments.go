@@ -4,9 +4,7 @@ import (
 	"context"
 	"fmt"
 	"net/http"
-	"strconv"
 	"strings"
-	"time"
 
 	"github.com/spf13/cobra"
 
@@ -328,37 +326,3 @@ func only[T any](list []T, wanted []string, property func(T) string) []T {
 	}
 	return kept
 }
-
-// pollEvery is the time between two looks at what is waited for.
-const pollEvery = 300 * time.Millisecond
-
-// poll asks done until it is true, has failed for good, or ctx has ended. What may pass is waited for, a minute at most.
-func poll(ctx context.Context, done func() (bool, error)) error {
-	var failing time.Time
-	for {
-		ok, err := done()
-		switch {
-		case ctx.Err() != nil:
-			return ctx.Err()
-		case err == nil && ok:
-			return nil
-		case err == nil:
-			failing = time.Time{}
-		case !connect.Temporary(err):
-			return err
-		case failing.IsZero():
-			failing = time.Now()
-		case time.Since(failing) > patience:
-			return err
-		}
-		select {
-		case <-ctx.Done():
-		case <-time.After(pollEvery):
-		}
-	}
-}
-
-// patience is how long a service may be away while something is watched.
-const patience = time.Minute
-
-func number(n int64) string { return strconv.FormatInt(n, 10) }

@@ -63,17 +63,27 @@ What a script can rely on, besides -o json and -o yaml, are the exit codes:
     6  a watched deployment had not ended when --watch-for was over
   130  interrupted`
 
+// The groups that the root command's help shows.
+const (
+	groupDeploy = "deploy"
+	groupSee    = "see"
+	groupMore   = "more"
+)
+
 // newCommands are the words that may follow "blox"; a new one is added here.
-var newCommands = []func(*app) *cobra.Command{
-	newEnvironmentsCommand,
-	newDeploymentsCommand,
-	newClustersCommand,
-	newInstancesCommand,
-	newTasksCommand,
-	newStreamCommand,
-	newStatusCommand,
-	newCanaryCommand,
-	newSimCommand,
+var newCommands = []struct {
+	group string
+	new   func(*app) *cobra.Command
+}{
+	{groupDeploy, newEnvironmentsCommand},
+	{groupDeploy, newDeploymentsCommand},
+	{groupSee, newClustersCommand},
+	{groupSee, newInstancesCommand},
+	{groupSee, newTasksCommand},
+	{groupSee, newStreamCommand},
+	{groupMore, newStatusCommand},
+	{groupMore, newCanaryCommand},
+	{groupMore, newSimCommand},
 }
 
 // New is the root command. It reads flags and variables, and nothing else before a command runs.
@@ -93,13 +103,31 @@ func New(p Program) *cobra.Command {
 	root.SetFlagErrorFunc(func(cmd *cobra.Command, err error) error { return &usageError{cmd, err} })
 	root.SetVersionTemplate("blox {{.Version}}\n")
 	a.globalFlags(root)
-	for _, newCommand := range newCommands {
-		root.AddCommand(newCommand(a))
+	root.AddGroup(&cobra.Group{ID: groupDeploy, Title: "Have a task on every instance:"}, &cobra.Group{ID: groupSee, Title: "See what is in the clusters:"},
+		&cobra.Group{ID: groupMore, Title: "More:"})
+	for _, one := range newCommands {
+		cmd := one.new(a)
+		cmd.GroupID = one.group
+		root.AddCommand(cmd)
 	}
+	root.SetHelpCommandGroupID(groupMore)
+	root.SetCompletionCommandGroupID(groupMore)
+	root.SetUsageTemplate(usageTemplate(root.UsageTemplate()))
 	root.PersistentPreRunE = func(cmd *cobra.Command, _ []string) error { return a.check(cmd) }
 	group(root)
 	return root
 }
+
+// usageTemplate is cobra's, but that it wraps what is told of flags, and knows that a group of commands is not to be run itself.
+func usageTemplate(cobras string) string {
+	return strings.NewReplacer(
+		"{{if .Runnable}}", "{{if and .Runnable (not .HasAvailableSubCommands)}}",
+		"Flags.FlagUsages ", fmt.Sprintf("Flags.FlagUsagesWrapped %d ", helpWidth),
+	).Replace(cobras)
+}
+
+// helpWidth is how many columns the help on flags has.
+const helpWidth = 120
 
 func (a *app) globalFlags(root *cobra.Command) {
 	flags, env := root.PersistentFlags(), a.Getenv

@@ -83,7 +83,6 @@ func (s *specification) flags(cmd *cobra.Command, create bool) {
 	flags.Int64Var(&s.drainOrder, "drain-order", 0, "on a DRAINING instance, environments of a lower `number` stop first")
 	flags.Int64Var(&s.yield, "yield-after-minutes", 0, "an instance with nothing but daemons for so many `minutes` may be given up; 0 for never")
 	flags.StringArrayVar(&s.tags, "tag", nil, "tag of the tasks, `key=value`; may be repeated")
-	cmd.MarkFlagsMutuallyExclusive("canary-percent", "canary-query")
 	_ = cmd.RegisterFlagCompletionFunc("circuit-breaker", cobra.FixedCompletions([]string{breakerOff, breakerPause, breakerRollback}, cobra.ShellCompDirectiveNoFileComp))
 }
 
@@ -102,6 +101,9 @@ func (s *specification) document(cmd *cobra.Command, in io.Reader) (map[string]a
 			return nil, &usageError{cmd, fmt.Errorf("--reset %q: not one of %s", name, strings.Join(sortedKeys(resets), ", "))}
 		}
 		put(document, place, nil)
+	}
+	if cmd.Flags().Changed("canary-percent") && cmd.Flags().Changed("canary-query") {
+		return nil, &usageError{cmd, errors.New("give one of --canary-percent and --canary-query")}
 	}
 	attributes, err := pairs(s.attributes, "name")
 	if err != nil {

@@ -3,6 +3,7 @@ package command
 import (
 	"encoding/json"
 	"fmt"
+	"strconv"
 	"strings"
 	"time"
 
@@ -101,3 +102,5 @@ func asJSON(v any) string {
 	}
 	return string(out)
 }
+
+func number(n int64) string { return strconv.FormatInt(n, 10) }

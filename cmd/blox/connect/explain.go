@@ -145,8 +145,10 @@ func (s service) explainRefusal(r *Refused) (what, hint string) {
 		switch {
 		case strings.Contains(lower, "http request to an https server"):
 			return s.name + " at " + s.endpoint + " speaks https, not http", "Write https:// instead of http:// in " + s.flag + "."
-		case strings.Contains(lower, "token") && strings.Contains(lower, "deployment"):
-			return text, "The token is out of date: run the command again; without --token it fetches the present one."
+		case strings.HasPrefix(lower, "deployment with token"):
+			return text, "This revision has been deployed already. \"blox environments update\" makes a new one; --force-new-deployment deploys it once more."
+		case strings.HasSuffix(lower, "is outdated"):
+			return text, outdated
 		case strings.Contains(lower, "already exists"):
 			return text, "\"blox environments update\" changes what there is."
 		case strings.Contains(lower, "in progress"):
@@ -174,8 +176,8 @@ func (s service) explainRefusal(r *Refused) (what, hint string) {
 		}
 		return text, ""
 	case http.StatusConflict:
-		if strings.Contains(lower, "token") {
-			return text, "Somebody else has changed the environment meanwhile. See what it is now, and run the command again."
+		if strings.HasSuffix(lower, "is outdated") {
+			return text, outdated
 		}
 		return text, ""
 	case http.StatusServiceUnavailable:
@@ -194,6 +196,9 @@ func (s service) explainRefusal(r *Refused) (what, hint string) {
 	}
 	return fmt.Sprintf("%s answers %d: %s", s.name, r.Status, text), ""
 }
+
+// outdated is about a deployment token that is no longer, or was never, the environment's.
+const outdated = "Somebody has changed the environment meanwhile. See what it is now, and run the command again, without --token or with the new one."
 
 // messageOf is the text of a refusal; API Gateway puts its own into JSON.
 func messageOf(text string) string {

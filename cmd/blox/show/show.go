@@ -107,11 +107,12 @@ func jsonToYAML(body []byte) ([]byte, error) {
 	return out.Bytes(), encoder.Close()
 }
 
-// block takes JSON's braces and quotes away; what YAML would take for something else keeps its quotes.
+// block takes JSON's braces and quotes away; what YAML, old or new, would take for something else keeps its quotes.
 func block(node *yaml.Node) {
-	var plain any
-	if node.Kind == yaml.ScalarNode && node.Tag == "!!str" && (yaml.Unmarshal([]byte(node.Value), &plain) != nil || plain != node.Value) {
-		return
+	if node.Kind == yaml.ScalarNode && node.Tag == "!!str" {
+		if alone, err := yaml.Marshal(node.Value); err != nil || string(alone) != node.Value+"\n" {
+			return
+		}
 	}
 	if len(node.Content) > 0 || node.Kind == yaml.ScalarNode { // empty ones stay {} and []
 		node.Style = 0

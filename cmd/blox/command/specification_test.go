@@ -1,0 +1,100 @@
+package command_test
+
+import (
+	"testing"
+
+	"github.com/stretchr/testify/assert"
+	"github.com/stretchr/testify/require"
+
+	"github.com/blox/blox/swagger/daemon-scheduler/v1/models"
+)
+
+func TestWhatAnEnvironmentIsMadeOf(t *testing.T) {
+	w := newWorld(t)
+	get := func(name string) models.Environment {
+		t.Helper()
+		var e models.Environment
+		w.json(&e, "environments", "describe", name)
+		return e
+	}
+	w.ok("environments", "create", "flags", "--cluster", "default", "--task-definition", "agent", "--attribute", "gpu=true", "--attribute", "zone",
+		"--query", "attribute:ecs.os-type == linux", "--minimum-healthy-percent", "80", "--maximum-percent", "150", "--circuit-breaker", "rollback",
+		"--circuit-breaker-threshold", "7", "--bake-minutes", "2", "--canary-percent", "10", "--readiness-attribute", "blox.ready",
+		"--drain-order", "-3", "--yield-after-minutes", "30", "--tag", "team=ops", "--tag", "plain")
+	asYAML := file(t, "environment.yml", `
+name: file
+instanceGroup:
+  cluster: default
+  attributes: [{name: gpu, value: "true"}, {name: zone}]
+  query: "attribute:ecs.os-type == linux"
+taskDefinition: agent
+deploymentConfiguration:
+  minimumHealthyPercent: 80
+  maximumPercent: 150
+  deploymentCircuitBreaker: {enable: true, rollback: true, threshold: 7}
+  bakeTimeInMinutes: 2
+  canary: {percent: 10}
+readinessAttribute: blox.ready
+drainOrder: -3
+yieldAfterMinutes: 30
+taskSettings: {tags: [{key: team, value: ops}, {key: plain}]}
+`)
+	w.ok("environments", "create", "--file", asYAML)
+	alike := func(e models.Environment) models.Environment {
+		e.Name, e.DeploymentToken, e.CreatedAt, e.UpdatedAt = nil, nil, nil, nil
+		return e
+	}
+	assert.Equal(t, alike(get("flags")), alike(get("file")))
+	assert.Equal(t, "ops", get("flags").TaskSettings.Tags[0].Value)
+	described := w.ok("environments", "describe", "flags")
+	for _, line := range []string{"Attributes:           gpu=true, zone\n", "Circuit breaker:      rollback after 7 failures\n", "Canary:               10%\n", "Yields after:         30 min\n"} {
+		assert.Contains(t, described, line)
+	}
+
+	// A flag comes before the file, JSON may have tabs, and - is stdin.
+	r := w.bloxWith("{\n\t\"name\": \"other\", \"instanceGroup\": {\"cluster\": \"default\"}, \"taskDefinition\": \"agent\", \"drainOrder\": 5}", "environments", "create", "stdin", "--file", "-", "--drain-order", "6")
+	require.Equal(t, 0, r.code, r.err)
+	assert.EqualValues(t, 6, *get("stdin").DrainOrder)
+
+	// An update changes what it says, and no more; what is reset is as if it had never been said.
+	w.ok("environments", "update", "flags", "--minimum-healthy-percent", "70", "--canary-query", "attribute:a exists", "--reset", "attributes,readiness-attribute", "--circuit-breaker", "pause")
+	now := get("flags")
+	assert.EqualValues(t, 70, *now.DeploymentConfiguration.MinimumHealthyPercent)
+	assert.EqualValues(t, 150, *now.DeploymentConfiguration.MaximumPercent)
+	assert.Equal(t, &models.Canary{Query: "attribute:a exists"}, now.DeploymentConfiguration.Canary)
+	assert.False(t, now.DeploymentConfiguration.DeploymentCircuitBreaker.Rollback)
+	assert.EqualValues(t, 7, *now.DeploymentConfiguration.DeploymentCircuitBreaker.Threshold)
+	assert.Empty(t, now.InstanceGroup.Attributes)
+	assert.Equal(t, "attribute:ecs.os-type == linux", now.InstanceGroup.Query)
+	assert.Empty(t, now.ReadinessAttribute)
+	w.ok("environments", "update", "flags", "--reset", "deployment-configuration", "--reset", "task-settings")
+	assert.Nil(t, get("flags").DeploymentConfiguration.Canary)
+	assert.Nil(t, get("flags").TaskSettings)
+
+	// The file that an environment was made with can be used to change it, by its cluster's name or ARN.
+	w.ok("environments", "update", "file", "--file", asYAML, "--drain-order", "4")
+	assert.EqualValues(t, 4, *get("file").DrainOrder)
+	r = w.bloxWith("instanceGroup: {cluster: '"+*now.InstanceGroup.Cluster+"', query: null}", "environments", "update", "file", "--file", "-")
+	require.Equal(t, 0, r.code, r.err)
+	assert.Empty(t, get("file").InstanceGroup.Query)
+
+	// What is wrong in a file is told, also what the API would ignore.
+	for name, tc := range map[string]struct{ content, says string }{
+		"a typo":          {"name: a\ninstanceGroup: {clutser: default}\ntaskDefinition: agent", `unknown field "clutser"`},
+		"a wrong type":    {"name: a\ninstanceGroup: {cluster: default}\ntaskDefinition: agent\ndrainOrder: first", "drainOrder is a string, where int64 should be"},
+		"not an object":   {"- a\n- b", "neither JSON nor YAML of an object"},
+		"broken":          {"{", "neither JSON nor YAML of an object"},
+		"nothing":         {"", "is empty"},
+		"without cluster": {"name: a\ntaskDefinition: agent", "--cluster is missing (in --file: instanceGroup.cluster)"},
+	} {
+		r := w.bloxWith(tc.content, "environments", "create", "--file", "-")
+		assert.Equal(t, 2, r.code, name)
+		assert.Contains(t, r.err, tc.says, name)
+	}
+	other := w.blox("environments", "update", "flags", "--file", asYAML)
+	assert.Equal(t, 2, other.code)
+	assert.Contains(t, other.err, "--file is of an environment named file, and not flags")
+	unknown := w.bloxWith("typo: 1", "environments", "update", "flags", "--file", "-")
+	assert.Equal(t, 1, unknown.code)
+	assert.Contains(t, unknown.err, "typo")
+}
