@@ -59,7 +59,7 @@ func newClustersDescribe(a *app) *cobra.Command {
 				return text(cluster.Name) == args[0] || text(cluster.ClusterARN) == args[0]
 			})
 			if i < 0 {
-				return fmt.Errorf("no instance or task is known of a cluster %q\n\"blox clusters list\" shows which there are.", args[0])
+				return fmt.Errorf("no instance or task is known of a cluster %q\n\"blox clusters list\" shows which there are", args[0])
 			}
 			cluster := list.Payload.Items[i]
 			return a.print(cluster, func(show.Style) written {

@@ -86,7 +86,9 @@ func TestProgress(t *testing.T) {
 	p.Step(3, 3, "running", "4s")
 	p.End()
 	p.End()
-	bar := func(n int) string { return "\r\x1b[K[" + strings.Repeat("█", n) + strings.Repeat("░", barWidth-n) + "] " }
+	bar := func(n int) string {
+		return "\r\x1b[K[" + strings.Repeat("█", n) + strings.Repeat("░", barWidth-n) + "] "
+	}
 	assert.Equal(t, bar(8)+"1/3 running  2s"+bar(16)+"2/3 running  3s"+"\r\x1b[Knews\n"+bar(24)+"3/3 running  4s\n", out.String())
 	p.Step(0, 0, "running", "")
 	out.Reset()
