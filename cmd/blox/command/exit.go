@@ -7,6 +7,8 @@ import (
 	"strings"
 
 	"github.com/spf13/cobra"
+
+	"github.com/blox/blox/cmd/blox/show"
 )
 
 // The exit codes, which the root command's help explains.
@@ -45,12 +47,12 @@ func (p Program) conclude(ctx context.Context, err error) int {
 	case errors.As(err, &told):
 		return told.code
 	case errors.As(err, &usage):
-		fmt.Fprintf(p.Err, "blox: %s\nSee \"%s --help\".\n", indent(err.Error()), usage.cmd.CommandPath())
+		fmt.Fprintf(p.Err, "blox: %s\nSee \"%s --help\".\n", indent(show.Plain(err.Error())), usage.cmd.CommandPath())
 		return exitUsage
 	case ctx.Err() != nil:
 		return exitInterrupted
 	}
-	fmt.Fprintln(p.Err, "blox:", indent(err.Error()))
+	fmt.Fprintln(p.Err, "blox:", indent(show.Plain(err.Error())))
 	return exitError
 }
 

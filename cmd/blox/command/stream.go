@@ -73,7 +73,7 @@ func newStreamTasks(a *app) *cobra.Command {
 				}
 				e := t.Entity
 				return fmt.Sprintf("%-14s %s  %s on %s in %s%s", s.Word(text(e.LastStatus)), s.ID(text(e.TaskARN)), s.ID(text(e.TaskDefinitionARN)),
-					orNone(s.ID(text(e.ContainerInstanceARN))), s.ID(text(e.ClusterARN)), labelled("  ", e.StoppedReason)), nil
+					orNone(s.ID(text(e.ContainerInstanceARN))), s.ID(text(e.ClusterARN)), labelled("  ", show.OneLine(e.StoppedReason))), nil
 			})
 			params := css.NewStreamTasksParams().WithCluster(optional(flags.cluster)).WithEntityVersion(optional(flags.from)).WithHeartbeat(flags.every())
 			if flags.deleted {
@@ -107,7 +107,7 @@ func newStreamInstances(a *app) *cobra.Command {
 					agent = "agent connected"
 				}
 				return fmt.Sprintf("%-14s %s  %s in %s, %s, CPU %s, memory %s", s.Word(text(e.Status)), s.ID(text(e.ContainerInstanceARN)),
-					orNone(e.EC2InstanceID), s.ID(text(e.ClusterARN)), agent, freeOf(e, "CPU"), freeOf(e, "MEMORY")), nil
+					orNone(show.OneLine(e.EC2InstanceID)), s.ID(text(e.ClusterARN)), agent, freeOf(e, "CPU"), freeOf(e, "MEMORY")), nil
 			})
 			params := css.NewStreamInstancesParams().WithCluster(optional(flags.cluster)).WithEntityVersion(optional(flags.from)).WithHeartbeat(flags.every())
 			if flags.deleted {

@@ -30,7 +30,7 @@ func (w *world) withBad(instances int) {
 func TestAWatchedDeploymentThatFails(t *testing.T) {
 	w := newWorld(t)
 	w.withBad(4)
-	w.ok(append([]string{"environments", "create", "web-agent", "--task-definition", "bad", "--circuit-breaker", "pause", "--circuit-breaker-threshold", "3"}, atOnce...)...)
+	w.ok(append([]string{"environments", "create", "web-agent", "--task-definition", "bad", "--circuit-breaker", "pause", "--circuit-breaker-threshold", "1"}, atOnce...)...)
 	r := w.blox("deployments", "create", "web-agent", "--watch")
 	assert.Equal(t, 3, r.code, r.err)
 	assert.Regexp(t, `\n  failed on [0-9a-f]{32}: STOPPED: Task failed to start\n`, r.err)
@@ -43,7 +43,7 @@ func TestAWatchedDeploymentThatFails(t *testing.T) {
 func TestAWatchedDeploymentThatIsRolledBack(t *testing.T) {
 	w := newWorld(t)
 	w.withBad(4)
-	w.ok(append([]string{"environments", "create", "web-agent", "--task-definition", "agent", "--circuit-breaker", "rollback", "--circuit-breaker-threshold", "3"}, atOnce...)...)
+	w.ok(append([]string{"environments", "create", "web-agent", "--task-definition", "agent", "--circuit-breaker", "rollback", "--circuit-breaker-threshold", "1"}, atOnce...)...)
 	require.Equal(t, 0, w.blox("deployments", "create", "web-agent", "--watch").code)
 	w.ok("environments", "update", "web-agent", "--task-definition", "bad")
 	r := w.blox("deployments", "create", "web-agent", "--watch", "-o", "json")

@@ -24,8 +24,8 @@ type CallError struct {
 
 func (c *CallError) Unwrap() error { return c.err }
 
-// Interrupted tells whether err is no more than that ctx has ended.
-func Interrupted(ctx context.Context, err error) bool {
+// interrupted tells whether err is no more than that ctx has ended.
+func interrupted(ctx context.Context, err error) bool {
 	return ctx.Err() != nil && errors.Is(err, context.Canceled)
 }
 
@@ -53,8 +53,13 @@ func isTLS(err error) bool {
 
 func (s service) failed(ctx context.Context, err error) error {
 	var already *CallError
-	if errors.As(err, &already) || Interrupted(ctx, err) {
+	if errors.As(err, &already) || interrupted(ctx, err) {
 		return err
+	}
+	if mayHideAlert(err) {
+		if alert := s.alert(ctx); alert != nil {
+			err = alert
+		}
 	}
 	return &CallError{s, err}
 }

@@ -9,6 +9,8 @@ import (
 
 	"github.com/go-openapi/runtime"
 	"github.com/go-openapi/strfmt"
+
+	"github.com/blox/blox/internal/version"
 )
 
 // Refused is an answer that is no success.
@@ -50,6 +52,9 @@ func (t *transport) SubmitContext(ctx context.Context, op *runtime.ClientOperati
 	params, reader := op.Params, op.Reader
 	op.Params = runtime.ClientRequestWriterFunc(func(r runtime.ClientRequest, formats strfmt.Registry) error {
 		if err := params.WriteToRequest(r, formats); err != nil {
+			return err
+		}
+		if err := r.SetHeaderParam("User-Agent", version.UserAgent()); err != nil {
 			return err
 		}
 		return r.SetTimeout(0) // the client's own, which knows no streams

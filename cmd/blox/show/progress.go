@@ -40,13 +40,13 @@ func (p *Progress) Step(done, all int64, news, note string) {
 // Say writes a line above the bar.
 func (p *Progress) Say(format string, args ...any) {
 	p.clear()
-	fmt.Fprintln(p.Out, oneLine(fmt.Sprintf(format, args...)))
+	fmt.Fprintln(p.Out, OneLine(fmt.Sprintf(format, args...)))
 }
 
 // Warn is Say for what went wrong.
 func (p *Progress) Warn(format string, args ...any) {
 	p.clear()
-	fmt.Fprintln(p.Out, p.Style.paint(red, oneLine(fmt.Sprintf(format, args...))))
+	fmt.Fprintln(p.Out, p.Style.paint(red, OneLine(fmt.Sprintf(format, args...))))
 }
 
 // End leaves the bar as it is and goes to the next line.

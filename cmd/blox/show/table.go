@@ -36,7 +36,7 @@ func Columns(names ...string) []Column {
 // Add appends a row. What is empty is shown as "-", so that every row has all its fields.
 func (r *Rows) Add(cells ...string) {
 	for i := range cells {
-		cells[i] = oneLine(cells[i])
+		cells[i] = OneLine(cells[i])
 		if cells[i] == "" {
 			cells[i] = "-"
 		}
@@ -116,16 +116,6 @@ func cut(text string, width int) string {
 	return string(runes[:width-1]) + "…"
 }
 
-// oneLine keeps what others have written from breaking a table or steering the terminal.
-func oneLine(text string) string {
-	return strings.Map(func(r rune) rune {
-		if r < ' ' || r == 0x7f || r >= 0x80 && r < 0xa0 {
-			return ' '
-		}
-		return r
-	}, text)
-}
-
 // Fields are names and values, a line each.
 type Fields struct {
 	names, values []string
@@ -134,7 +124,7 @@ type Fields struct {
 // Add appends a field; one without a value is left out.
 func (f *Fields) Add(name, value string) {
 	if value != "" {
-		f.names, f.values = append(f.names, name), append(f.values, oneLine(value))
+		f.names, f.values = append(f.names, name), append(f.values, OneLine(value))
 	}
 }
 

@@ -48,3 +48,16 @@ func YesNo(b bool) string {
 	}
 	return "no"
 }
+
+// OneLine keeps what others have written from breaking a line or steering the terminal.
+func OneLine(text string) string { return strings.ReplaceAll(Plain(text), "\n", " ") }
+
+// Plain is text without what steers a terminal.
+func Plain(text string) string {
+	return strings.Map(func(r rune) rune {
+		if r < ' ' && r != '\n' || r == 0x7f || r >= 0x80 && r < 0xa0 {
+			return ' '
+		}
+		return r
+	}, text)
+}
