@@ -35,10 +35,10 @@ func newCanaryCommand(a *app) *cobra.Command {
 		Use: "canary", Short: "Check Blox from end to end, again and again, and show the outcome as metrics",
 		Long: `Check a running Blox from end to end, at an interval, and show the outcome as Prometheus metrics.
 
-A run asks both services whether they are well and what they know, creates an environment of its own, deploys it, waits until
-its task runs on every instance that --query selects, sees the tasks in lists and in the stream, and deletes the environment and its
-tasks. What an interrupted run has left, the next one deletes. It never touches an environment that it has not made. With
---read-only it asks and starts nothing.
+A run asks both services whether they are well and what they know, creates an environment of its own, deploys it,
+waits until its task runs on every instance that --query selects, sees the tasks in lists and in the stream, and
+deletes the environment and its tasks. What an interrupted run has left, the next one deletes. It never touches an
+environment that it has not made. With --read-only it asks and starts nothing.
 
 With --once the exit code tells the outcome: 0, or 1 when a step has failed.`,
 		Example: `  blox canary --once --cluster default --task-definition agent:1

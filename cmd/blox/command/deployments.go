@@ -50,8 +50,9 @@ func newDeploymentsCreate(a *app) *cobra.Command {
 0 completed, 3 failed, 4 stopped, 5 the deployment before it is back, 6 not over after --watch-for, 130 interrupted.
 
 Each deployment is made with the environment's deployment token, which changes with every update and is good for one
-deployment. It is looked up unless --token says one: then nothing is deployed if the environment has changed since that was read.
-What has been deployed already is deployed once more with --force-new-deployment: every task is replaced.`,
+deployment. It is looked up unless --token says one: then nothing is deployed if the environment has changed since
+that was read. What has been deployed already is deployed once more with --force-new-deployment: every task is
+replaced.`,
 		Example: `  blox deployments create web-agent --watch
   blox deployments create web-agent --watch --watch-for 15m && echo all well`,
 		Args: names("ENVIRONMENT"), ValidArgsFunction: a.environmentNames(),
@@ -244,8 +245,9 @@ func newDeploymentsWatch(a *app) *cobra.Command {
 	cmd := &cobra.Command{
 		Use: "watch ENVIRONMENT [ID]", Short: "Follow a deployment to its end, the newest unless an id is given",
 		Long: `Follow a deployment to its end, the newest one unless an id is given. Where it fails is told as it happens. If it is
-rolled back, that is followed too. The exit code tells how it ended: 0 completed, 3 failed, 4 stopped, 5 the deployment before it
-is back, 6 not over after --watch-for, 130 interrupted; the deployment itself goes on in the last two cases.`,
+rolled back, that is followed too. The exit code tells how it ended: 0 completed, 3 failed, 4 stopped, 5 the
+deployment before it is back, 6 not over after --watch-for, 130 interrupted; the deployment itself goes on in the
+last two cases.`,
 		Args: names("ENVIRONMENT", "[ID]"), ValidArgsFunction: a.environmentNames(deploymentIDs),
 		RunE: a.run(func(ctx context.Context, c *connect.Clients, args []string) error {
 			d, err := findDeployment(ctx, c, args, newest)
@@ -265,8 +267,8 @@ func newDeploymentsStop(a *app) *cobra.Command {
 	cmd := &cobra.Command{
 		Use: "stop ENVIRONMENT [ID]", Short: "Stop the deployment in progress, and go back or leave things as they are",
 		Long: `Stop the deployment that is in progress, or the one with that id. With --type ROLLBACK the last completed deployment
-comes back, and that new deployment is what --watch follows; with ABORT things are left as they are, and the environment is paused
-until it is resumed or deployed again.`,
+comes back, and that new deployment is what --watch follows; with ABORT things are left as they are, and the
+environment is paused until it is resumed or deployed again.`,
 		Example: `  blox deployments stop web-agent --watch
   blox deployments stop web-agent --type ABORT`,
 		Args: names("ENVIRONMENT", "[ID]"), ValidArgsFunction: a.environmentNames(deploymentIDs),

@@ -20,8 +20,8 @@ func newEnvironmentsCreate(a *app) *cobra.Command {
 		Use: "create [NAME]", Short: "Create an environment; nothing is started yet",
 		Long: `Create an environment. Nothing is started yet: "blox deployments create NAME" does that.
 
-What flags do not cover, such as networkConfiguration and overrides, can be said in a file. It has the fields of the API,
-which "blox environments describe NAME -o yaml" shows too:
+What flags do not cover, such as networkConfiguration and overrides, can be said in a file. It has the fields of the
+API, which "blox environments describe NAME -o yaml" shows too:
 
   name: web-agent
   instanceGroup: {cluster: default, query: "attribute:ecs.os-type == linux"}
@@ -85,8 +85,8 @@ func newEnvironmentsUpdate(a *app) *cobra.Command {
 		Long: `Change an environment: what is not mentioned stays as it is. It gets a new revision; nothing is started or stopped
 before "blox deployments create NAME", and "blox deployments plan NAME" tells what that would do.
 
---attribute and --tag replace all that there were. --file has the fields of "blox environments create --file"; what is null
-in it goes back to its default. With --token, the environment's deployment token as it was read before, a
+--attribute and --tag replace all that there were. --file has the fields of "blox environments create --file"; what
+is null in it goes back to its default. With --token, the environment's deployment token as it was read before, a
 change that somebody else made meanwhile is not overwritten: the exit code is 1.`,
 		Example: `  blox environments update web-agent --task-definition agent:2
   blox environments update web-agent --minimum-healthy-percent 80 --reset canary,query`,

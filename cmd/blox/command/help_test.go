@@ -67,7 +67,7 @@ func TestHelp(t *testing.T) {
 		assert.NotEmpty(t, cmd.Short, name)
 		assert.False(t, strings.HasSuffix(cmd.Short, "."), name)
 		for _, line := range strings.Split(cmd.Long+"\n"+cmd.Example, "\n") {
-			assert.LessOrEqual(t, utf8.RuneCountInString(line), 130, "%s: %s", name, line)
+			assert.LessOrEqual(t, utf8.RuneCountInString(line), 120, "%s: %s", name, line)
 		}
 		cmd.LocalFlags().VisitAll(func(f *pflag.Flag) { assert.NotEmpty(t, f.Usage, "%s --%s", name, f.Name) })
 		if cmd.RunE != nil && !cmd.HasSubCommands() {

@@ -26,8 +26,8 @@ func newInstancesList(a *app) *cobra.Command {
 	var cluster, status, attribute, ec2, agent string
 	cmd := &cobra.Command{
 		Use: "list", Aliases: []string{"ls"}, Short: "List container instances",
-		Long: `List container instances: all that match every flag that is given. CPU and MEMORY are what no task has taken, of what there is
-in all, in CPU units and MiB.`,
+		Long: `List container instances: all that match every flag that is given. CPU and MEMORY are what no task has taken, of
+what there is in all, in CPU units and MiB.`,
 		Example: `  blox instances list --cluster default --status ACTIVE
   blox instances list --attribute ecs.instance-type:m6i.large --agent-connected false`,
 		Args: names(), ValidArgsFunction: noFiles,
@@ -133,8 +133,8 @@ func newInstancesDescribe(a *app) *cobra.Command {
 	var cluster string
 	cmd := &cobra.Command{
 		Use: "describe INSTANCE", Aliases: []string{"get", "show"}, Short: "Show one container instance",
-		Long: `Show one container instance. INSTANCE is its ARN, its id or so much of the id's beginning that it is no other's, or its id in EC2.
--o yaml shows all that there is.`,
+		Long: `Show one container instance. INSTANCE is its ARN, its id or so much of the id's beginning that it is no other's, or
+its id in EC2. -o yaml shows all that there is.`,
 		Args: names("INSTANCE"), ValidArgsFunction: noFiles,
 		RunE: a.run(func(ctx context.Context, c *connect.Clients, args []string) error {
 			i, err := findInstance(ctx, c, args[0], cluster)

@@ -336,8 +336,8 @@ func newSimClusters(a *app) *cobra.Command {
 func newSimFaults(a *app) *cobra.Command {
 	cmd := &cobra.Command{
 		Use: "faults", Aliases: []string{"fault"}, Short: "Have things fail as they do at AWS",
-		Long: `Have things fail as they do at AWS: throttled calls, lost answers, late and repeated events, starts that fail, tasks that
-die. The fields are described in internal/ecssim/README.md; fractions are from 0 to 1.`,
+		Long: `Have things fail as they do at AWS: throttled calls, lost answers, late and repeated events, starts that fail, tasks
+that die. The fields are described in internal/ecssim/README.md; fractions are from 0 to 1.`,
 		Example: `  blox sim faults set '{"throttle": {"ecs": 0.1}, "lostAnswers": {"StartTask": 0.05}}'
   blox sim faults set '{"startFailures": 0.2, "startFailureReason": "RESOURCE:MEMORY"}'
   blox sim faults clear`,

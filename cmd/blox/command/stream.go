@@ -21,8 +21,8 @@ import (
 func newStreamCommand(a *app) *cobra.Command {
 	cmd := &cobra.Command{
 		Use: "stream", Short: "See changes as they happen, until Ctrl-C",
-		Long: `See changes as they happen, a line for each, until Ctrl-C. With -o json every line is what the API sends; it can be piped
-into other programs.
+		Long: `See changes as they happen, a line for each, until Ctrl-C. With -o json every line is what the API sends; it can be
+piped into other programs.
 
 API Gateway ends every stream after 30 seconds: with Blox on AWS, take streams inside its network.`,
 		Example: `  blox stream tasks --cluster default
