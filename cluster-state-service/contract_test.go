@@ -505,7 +505,7 @@ func TestMetrics(t *testing.T) {
 		assert.Contains(t, body, "\n"+name)
 	}
 	assert.Regexp(t, `blox_http_request_duration_seconds_count\{code="200",route="/v1/tasks/\{cluster\}/\{arn...\}"\} 1\n`, body)
-	readme, err := os.ReadFile("../README.md")
+	readme, err := os.ReadFile("README.md")
 	require.NoError(t, err)
 	for _, name := range regexp.MustCompile(`# TYPE (blox_\w+)`).FindAllStringSubmatch(body, -1) {
 		assert.Contains(t, string(readme), "`"+name[1], "the README tells of every metric")

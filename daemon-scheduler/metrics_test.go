@@ -3,6 +3,8 @@ package daemonscheduler_test
 import (
 	"bufio"
 	"net/http"
+	"os"
+	"regexp"
 	"strconv"
 	"strings"
 	"testing"
@@ -76,6 +78,12 @@ func TestMetrics(t *testing.T) {
 		_, text := d.do(http.MethodGet, "/metrics", "")
 		return !strings.Contains(text, `environment="logs"`)
 	})
+	readme, err := os.ReadFile("README.md")
+	require.NoError(t, err)
+	_, text := d.do(http.MethodGet, "/metrics", "")
+	for _, name := range regexp.MustCompile(`# TYPE (blox_\w+)`).FindAllStringSubmatch(text, -1) {
+		assert.Contains(t, string(readme), "`"+name[1], "the README tells of every metric")
+	}
 }
 
 // Tasks of others, however many, cause no look at an environment.
