@@ -8,6 +8,7 @@ IMAGES  := cluster-state-service daemon-scheduler ecs-sim
 LDFLAGS := -s -w -X $(MODULE)/internal/version.Version=$(VERSION)
 RUN     ?=
 FUZZTIME ?= 2m
+LOAD    ?= 10m
 SEED    ?=
 DURATION ?= 5m
 VULNDB  ?= https://vuln.go.dev
@@ -46,6 +47,9 @@ bench: build ## measure the services beside their floors, in about eight minutes
 
 torture: build ## kill, pause and cut off every process of Blox, and check its promises; SEED=, DURATION=5m
 	bin/blox-torture --duration $(DURATION) $(if $(SEED),--seed $(SEED))
+
+load: build ## put the services under load and attack for LOAD (10m): memory, streams, slow and bad clients; RUN=<regexp> for some sections
+	bin/blox-bench --load $(LOAD) --run '$(RUN)'
 
 lint: ## gofmt, go vet, staticcheck, and govulncheck where its database answers
 	@unformatted="$$(gofmt -l $(OURS))"; [ -z "$$unformatted" ] || { echo "gofmt these: $$unformatted"; exit 1; }

@@ -17,16 +17,19 @@ type config struct {
 	sections *regexp.Regexp // --run: which sections to measure
 	runs     int            // --runs: of each pair; the table has the medians
 	time     time.Duration  // --time: of one run, where a run is not given by its work
+	load     time.Duration  // --load: of the sections about load, in place of all others; 0 for the others
 	pollers  int            // --pollers: of the service, and of its floor
 	profiles string         // --profiles: a directory for CPU and heap profiles of the service; "" for none
 	bin      string         // --bin: where the two services and ecs-sim are; beside this program by default
 }
 
-// sections are what can be measured, in the table's order.
-var sections = []struct {
+type section struct {
 	name    string
 	measure func(context.Context, config, *table) error
-}{
+}
+
+// sections are what can be measured, in the table's order.
+var sections = []section{
 	{"ingest", ingest},
 	{"kinesis", kinesis},
 	{"reads-10k", func(ctx context.Context, c config, t *table) error { return reads(ctx, c, t, 10_000) }},
@@ -41,12 +44,16 @@ var sections = []struct {
 	{"planner", plans},
 }
 
+// loads are measured with --load.
+var loads = []section{{"load-events", endure}, {"load-streams", crowd}, {"load-siege", siege}}
+
 func parseConfig(args []string, help io.Writer) (config, error) {
 	c := config{}
 	flags := flag.NewFlagSet("blox-bench", flag.ContinueOnError)
 	flags.SetOutput(help)
 	only := flags.String("run", "", "`regexp` of the sections to measure: ingest, kinesis, reads-10k, reads-100k, streams, startup, reconcile, "+
-		"scheduler-start, scheduler-deploy-200, scheduler-deploy-5000, scheduler-rest, planner")
+		"scheduler-start, scheduler-deploy-200, scheduler-deploy-5000, scheduler-rest, planner; with --load: load-events, load-streams, load-siege")
+	flags.DurationVar(&c.load, "load", 0, "`time` to put the services under load for, in place of all other sections: 10m")
 	flags.IntVar(&c.runs, "runs", 3, "`number` of runs of each pair; the table has the medians")
 	flags.DurationVar(&c.time, "time", time.Second, "`time` of one run of reads and streams")
 	flags.IntVar(&c.pollers, "pollers", 16, "`number` of receives from the queue at a time, of the service and of its floor")
@@ -62,6 +69,9 @@ func parseConfig(args []string, help io.Writer) (config, error) {
 	if flags.NArg() > 0 || c.runs < 1 || c.runs > 100 || c.pollers < 1 || c.pollers > 100 || c.time <= 0 || c.time > time.Minute {
 		return c, errors.New("--runs and --pollers are 1 to 100, --time is above 0 and up to 1m, and there are no arguments")
 	}
+	if c.load < 0 || c.load > 0 && c.load < 10*time.Second {
+		return c, errors.New("--load is 10s at least")
+	}
 	if c.bin == "" {
 		self, err := os.Executable()
 		if err != nil {
@@ -74,8 +84,11 @@ func parseConfig(args []string, help io.Writer) (config, error) {
 
 // measure goes through the sections and prints the table.
 func measure(ctx context.Context, c config, out io.Writer) error {
-	t := &table{}
-	for _, s := range sections {
+	t, asked := &table{}, sections
+	if c.load > 0 {
+		asked = loads
+	}
+	for _, s := range asked {
 		if !c.sections.MatchString(s.name) {
 			continue
 		}
