@@ -24,6 +24,7 @@ type settings struct {
 	write  time.Duration // to take 64 KiB of an answer in; there is none for the answer as a whole
 	idle   time.Duration // between two requests on one connection
 	drain  time.Duration // for requests under way when the server stops
+	most   int64         // connections at a time; 0 for any number
 
 	failure string // what clients are told when a handler panics
 	observe func(r *http.Request, code int, took time.Duration)
@@ -36,6 +37,7 @@ var production = settings{
 	write:  10 * time.Second,
 	idle:   2 * time.Minute,
 	drain:  5 * time.Second,
+	most:   mostConnections(),
 
 	failure: http.StatusText(http.StatusInternalServerError),
 	observe: func(*http.Request, int, time.Duration) {},
@@ -57,7 +59,8 @@ const (
 
 // Serve answers requests on listener until ctx ends, within limits that no handler has to think of: 10 s and 64 KiB for a
 // header, 1 MiB for a body and 30 s for both, 10 s for the client to take each 64 KiB of the answer, which may be endless. A
-// handler that panics answers 500. Every request is logged, at debug when all is well.
+// handler that panics answers 500. Connections beyond what the process has descriptors for are closed at once. Every request is
+// logged, at debug when all is well.
 //
 // When ctx ends Serve accepts no more, streams end (see Streaming), and requests under way have 5 s to finish before their
 // contexts and connections are cut. It returns nil when the last handler has returned, and an error, with every
@@ -73,7 +76,7 @@ func Serve(ctx context.Context, listener net.Listener, handler http.Handler, log
 func serve(ctx context.Context, listener net.Listener, handler http.Handler, log logrus.FieldLogger, s settings) error {
 	requests, cut := context.WithCancel(context.WithValue(context.WithoutCancel(ctx), stoppingKey{}, ctx))
 	defer cut()
-	connections, running := &connections{}, &gate{}
+	connections, running := &connections{crowd: crowd{most: s.most, log: log}}, &gate{}
 	server := &http.Server{
 		Handler:           running.pass(guard(handler, log, s)),
 		BaseContext:       func(net.Listener) context.Context { return requests },
@@ -142,6 +145,7 @@ func (g *gate) close() {
 // connections waits for the goroutine of every connection, and so for every handler of HTTP/1.1.
 type connections struct {
 	sync.WaitGroup
+	crowd  crowd
 	silent sync.Map // those that have not sent a byte yet, which Shutdown alone would wait for
 }
 
@@ -150,10 +154,14 @@ func (c *connections) track(conn net.Conn, state http.ConnState) {
 	case http.StateNew: // called before server.Serve can return
 		c.Add(1)
 		c.silent.Store(conn, nil)
+		if !c.crowd.come() {
+			_ = conn.Close()
+		}
 	case http.StateActive:
 		c.silent.Delete(conn)
 	case http.StateClosed, http.StateHijacked:
 		c.silent.Delete(conn)
+		c.crowd.leave()
 		c.Done()
 	}
 }
