@@ -105,7 +105,7 @@ func baseURL(endpoint string) (string, error) {
 		base = "http://" + base
 	}
 	u, err := url.Parse(base)
-	if err != nil || bare && u.Port() == "" || u.Hostname() == "" || u.Scheme != "http" && u.Scheme != "https" || u.RawQuery != "" || u.Fragment != "" {
+	if err != nil || bare && u.Port() == "" || u.Hostname() == "" || u.Scheme != "http" && u.Scheme != "https" || strings.ContainsAny(endpoint, "?#") {
 		return "", fmt.Errorf("endpoint %q of a cluster-state-service: neither host:port nor a URL", redact.URL(endpoint))
 	}
 	return strings.TrimRight(base, "/"), nil
