@@ -231,6 +231,7 @@ export class Grid {
 
   // go moves to an instance. Two elements take turns, as screen readers tell of an element when it becomes the active one.
   go(i) {
+    if (!this.items[i]) return;
     this.at = i;
     this.hover = -1;
     this.turn = 1 - this.turn;
