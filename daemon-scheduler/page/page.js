@@ -189,7 +189,8 @@ function environmentList() {
     shown.mark.className = "mark " + kind;
     setText(shown.mark, word);
     setText(shown.counts, e.desiredCount === undefined || e.desiredCount === null ? "counts are not current"
-      : `${number.format(e.runningCount ?? 0)} of ${number.format(e.desiredCount)} running`);
+      : e.runningCount > e.desiredCount ? `${number.format(e.runningCount)} running, ${number.format(e.desiredCount)} wanted`
+        : `${number.format(e.runningCount ?? 0)} of ${number.format(e.desiredCount)} running`);
     setText(shown.more, e.failedCount ? number.format(e.failedCount) + " failing" : "rev " + e.revision);
     fill(shown.line, e);
     if (name === world.selected) shown.button.setAttribute("aria-current", "true");
