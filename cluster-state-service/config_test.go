@@ -2,6 +2,7 @@ package clusterstate_test
 
 import (
 	"flag"
+	"fmt"
 	"io"
 	"strings"
 	"testing"
@@ -74,4 +75,23 @@ func TestHelpAndVersion(t *testing.T) {
 	}
 	_, err = parse(nil, "--version")
 	assert.ErrorIs(t, err, clusterstate.ErrVersion)
+}
+
+// FuzzParseConfig gives any values: what is wrong with them is told on one line, and nothing shows a password.
+func FuzzParseConfig(f *testing.F) {
+	f.Add("0.0.0.0:3000", "etcd:2379", "blox_queue", "20m")
+	f.Add(":1", "https://a:1", "kinesis://events", "0")
+	f.Add("x\ny", "me@b:2\n", "sqs://\x00", "-1ns")
+	f.Fuzz(func(t *testing.T, bind, endpoint, queue, interval string) {
+		const password = "Hunter:2"
+		c, err := parse(map[string]string{"CSS_ETCD_USER": "me", "CSS_ETCD_PASSWORD": password},
+			"--bind="+bind, "--etcd-endpoint="+endpoint, "--etcd-endpoint=me:"+password+"@etcd:1", "--queue="+queue, "--reconcile-interval="+interval)
+		if err == nil || strings.Contains(err.Error(), "\n") || strings.Contains(err.Error(), password) {
+			t.Errorf("%q %q %q %q: %v", bind, endpoint, queue, interval, err)
+		}
+		c.Etcd.Endpoints = nil // the one with the password is refused
+		if shown := fmt.Sprintf("%+v", c); strings.Contains(shown, password) && !strings.Contains(bind+queue, password) {
+			t.Errorf("shown: %s", shown)
+		}
+	})
 }

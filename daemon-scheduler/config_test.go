@@ -3,7 +3,11 @@ package daemonscheduler_test
 import (
 	"bytes"
 	"flag"
+	"fmt"
 	"io"
+	"math"
+	"strconv"
+	"strings"
 	"testing"
 	"time"
 
@@ -68,4 +72,25 @@ func TestHelpAndVersion(t *testing.T) {
 	assert.Contains(t, help.String(), "-css-endpoint host:port")
 	_, err = parse(nil, "--version")
 	assert.ErrorIs(t, err, daemonscheduler.ErrVersion)
+}
+
+// FuzzParseConfig gives any values: what is wrong with them is told on one line, without passwords, and what is right can be run with.
+func FuzzParseConfig(f *testing.F) {
+	f.Add("0.0.0.0:2000", "etcd:2379", "css:3000", "10s", 20.0)
+	f.Add(":1", "https://a:1", "https://css/blox", "2s", 0.0)
+	f.Add("x\ny", "me@b:2\n", "http://me:Hunter:2@css:3000/\n", "2500ms", math.NaN())
+	f.Fuzz(func(t *testing.T, bind, endpoint, css, lease string, rate float64) {
+		const password = "Hunter:2"
+		c, err := parse(map[string]string{"DS_ETCD_USER": "me", "DS_ETCD_PASSWORD": password}, "--bind="+bind, "--etcd-endpoint="+endpoint,
+			"--css-endpoint="+css, "--leader-lease="+lease, "--change-rate="+strconv.FormatFloat(rate, 'g', -1, 64))
+		if err != nil && (strings.Contains(err.Error(), "\n") || strings.Contains(err.Error(), password)) {
+			t.Errorf("%q %q %q %q %g: %v", bind, endpoint, css, lease, rate, err)
+		}
+		if err == nil && !(c.ChangeRate > 0 && c.Lease >= 2*time.Second) {
+			t.Errorf("accepted: %+v", c)
+		}
+		if shown := fmt.Sprintf("%+v", c.Etcd); strings.Contains(shown, password) && !strings.Contains(endpoint, password) {
+			t.Errorf("shown: %s", shown)
+		}
+	})
 }
