@@ -24,6 +24,7 @@ func newInstancesCommand(a *app) *cobra.Command {
 
 func newInstancesList(a *app) *cobra.Command {
 	var cluster, status, attribute, ec2, agent string
+	var page pageSize
 	cmd := &cobra.Command{
 		Use: "list", Aliases: []string{"ls"}, Short: "List container instances",
 		Long: `List container instances: all that match every flag that is given. CPU and MEMORY are what no task has taken, of
@@ -33,7 +34,7 @@ what there is in all, in CPU units and MiB.`,
 		Args: names(), ValidArgsFunction: noFiles,
 		RunE: a.run(func(ctx context.Context, c *connect.Clients, _ []string) error {
 			list, err := allInstances(ctx, c, css.NewListInstancesParams().WithCluster(optional(cluster)).WithStatus(optional(status)).
-				WithAttribute(optional(attribute)).WithEc2InstanceID(optional(ec2)).WithAgentConnected(optional(agent)))
+				WithAttribute(optional(attribute)).WithEc2InstanceID(optional(ec2)).WithAgentConnected(optional(agent)), page)
 			if err != nil {
 				return err
 			}
@@ -52,36 +53,41 @@ what there is in all, in CPU units and MiB.`,
 	flags.StringVar(&attribute, "attribute", "", "only those with this attribute, `name:value`, or name for any value")
 	flags.StringVar(&ec2, "ec2-instance-id", "", "only the one with this `id` in EC2, or mi-… on ECS Anywhere")
 	flags.StringVar(&agent, "agent-connected", "", "only those whose ECS agent is connected (`true`), or is not (false)")
+	page.add(cmd)
 	_ = cmd.RegisterFlagCompletionFunc("cluster", a.clusterNames)
 	_ = cmd.RegisterFlagCompletionFunc("status", fixed("REGISTERING", "REGISTRATION_FAILED", "ACTIVE", "DRAINING", "DEREGISTERING", "INACTIVE"))
 	_ = cmd.RegisterFlagCompletionFunc("agent-connected", fixed("true", "false"))
 	return cmd
 }
 
-// pageSize is how many items are asked for at once: API Gateway passes 10 MB at most.
-const pageSize = int32(500)
+// pageSize is how many items are asked for at once.
+type pageSize int32
 
-// allInstances is every page of a list. Each page is exact at its own version; the metadata is the first one's, with which a
+const usualPage pageSize = 500
+
+func (p *pageSize) add(cmd *cobra.Command) {
+	cmd.Flags().Int32Var((*int32)(p), "page-size", int32(usualPage), "how many items are asked for at once, 1 to 1000, until there are no more; API Gateway passes 10 MB at most")
+}
+
+// allInstances is every page of a list, of so many items each. Each page is exact at its own version; the metadata is the first one's, with which a
 // stream misses nothing.
-func allInstances(ctx context.Context, c *connect.Clients, params *css.ListInstancesParams) (*models.ContainerInstances, error) {
+func allInstances(ctx context.Context, c *connect.Clients, params *css.ListInstancesParams, page pageSize) (*models.ContainerInstances, error) {
 	all := &models.ContainerInstances{Items: []*models.ContainerInstance{}}
-	for params.SetLimit(size()); ; {
-		page, err := c.State.ListInstancesContext(ctx, params)
+	for params.SetLimit((*int32)(&page)); ; {
+		got, err := c.State.ListInstancesContext(ctx, params)
 		if err != nil {
 			return nil, err
 		}
 		if all.Metadata == nil {
-			all.Metadata = page.Payload.Metadata
+			all.Metadata = got.Payload.Metadata
 		}
-		all.Items = append(all.Items, page.Payload.Items...)
-		if page.Payload.NextToken == "" {
+		all.Items = append(all.Items, got.Payload.Items...)
+		if got.Payload.NextToken == "" {
 			return all, nil
 		}
-		params.SetNextToken(&page.Payload.NextToken)
+		params.SetNextToken(&got.Payload.NextToken)
 	}
 }
-
-func size() *int32 { n := pageSize; return &n }
 
 func fixed(choices ...string) cobra.CompletionFunc {
 	return cobra.FixedCompletions(choices, cobra.ShellCompDirectiveNoFileComp)
@@ -166,7 +172,7 @@ func findInstance(ctx context.Context, c *connect.Clients, wanted, cluster strin
 	if ec2 {
 		params.SetEc2InstanceID(&wanted)
 	}
-	list, err := allInstances(ctx, c, params)
+	list, err := allInstances(ctx, c, params, usualPage)
 	if err != nil {
 		return nil, err
 	}

@@ -91,18 +91,18 @@ func TestSession(t *testing.T) {
 
 func TestWhatIsInTheClusters(t *testing.T) {
 	w := newAWS(t)
-	many := w.sim.AddInstances("prod", 503) // more than a page has
-	w.sim.AddInstances("default", 2)
-	require.NoError(t, w.sim.DrainInstance(many[1]))
-	require.NoError(t, w.sim.SetAgentConnected(many[2], false))
+	w.sim.AddInstances("prod", 7)
+	few := w.sim.AddInstances("default", 3)
+	require.NoError(t, w.sim.DrainInstance(few[1]))
+	require.NoError(t, w.sim.SetAgentConnected(few[2], false))
 	fargate := w.sim.StartFargateTask("prod", "agent")
 	w.serve(tlsconfig.Files{})
 
-	assert.Equal(t, [][]string{{"default", "2", "2", "0", "0"}, {"prod", "503", "502", "1", "1"}}, table(w.ok("clusters", "list")))
-	assert.Contains(t, w.ok("clusters", "describe", "prod"), "Instances:         503: 502 ACTIVE, 1 DRAINING\n")
+	assert.Equal(t, [][]string{{"default", "3", "2", "0", "0"}, {"prod", "7", "7", "1", "1"}}, table(w.ok("clusters", "list")))
+	assert.Contains(t, w.ok("clusters", "describe", "default"), "Instances:         3: 2 ACTIVE, 1 DRAINING\n")
 	var list cssmodels.ContainerInstances
-	w.json(&list, "instances", "list", "--cluster", "prod")
-	assert.Len(t, list.Items, 503, "all pages")
+	w.json(&list, "instances", "list", "--cluster", "prod", "--page-size", "3")
+	assert.Len(t, list.Items, 7, "all pages")
 	assert.Empty(t, list.NextToken)
 	require.NotNil(t, list.Metadata)
 	for name, tc := range map[string]struct {
@@ -111,7 +111,7 @@ func TestWhatIsInTheClusters(t *testing.T) {
 	}{
 		"status":    {[]string{"--status", "draining"}, 1},
 		"agent":     {[]string{"--agent-connected", "false"}, 1},
-		"attribute": {[]string{"--attribute", "ecs.os-type:linux"}, 505},
+		"attribute": {[]string{"--attribute", "ecs.os-type:linux", "--cluster", "default"}, 3},
 		"none":      {[]string{"--attribute", "ecs.os-type:windows"}, 0},
 		"two":       {[]string{"--cluster", "default", "--agent-connected", "true"}, 2},
 	} {
@@ -119,19 +119,21 @@ func TestWhatIsInTheClusters(t *testing.T) {
 		w.json(&list, append([]string{"instances", "list"}, tc.args...)...)
 		assert.Len(t, list.Items, tc.want, name)
 	}
-	id := many[1][strings.LastIndex(many[1], "/")+1:]
-	for _, args := range [][]string{{many[1]}, {id}, {id[:16]}, {id[:11] + "…"}, {id, "--cluster", "prod"}, {many[1], "--cluster", "prod"}} {
+	id := few[1][strings.LastIndex(few[1], "/")+1:]
+	for _, args := range [][]string{{few[1]}, {id}, {id[:16], "--cluster", "default"}, {id[:11] + "…", "--cluster", "default"}, {few[1], "--cluster", "default"}} {
 		out := w.ok(append([]string{"instances", "describe"}, args...)...)
 		assert.Contains(t, out, "Instance:         "+id+"\n", args)
 		assert.Contains(t, out, "Status:           DRAINING\n", args)
 	}
 	var ec2 cssmodels.ContainerInstance
-	w.json(&ec2, "instances", "describe", id)
+	w.json(&ec2, "instances", "describe", few[1])
 	assert.Contains(t, w.ok("instances", "describe", ec2.Entity.EC2InstanceID), id)
-	assert.Contains(t, w.blox("instances", "describe", "zzz").err, "no container instance with the id zzz")
-	assert.Contains(t, w.blox("instances", "describe", "", "--cluster", "prod").err, "INSTANCE is empty")
+	assert.Contains(t, w.blox("instances", "describe", "zzz", "--cluster", "default").err, "no container instance with the id zzz")
+	assert.Contains(t, w.blox("instances", "describe", "", "--cluster", "default").err, "INSTANCE is empty")
 
-	row := table(w.ok("tasks", "list", "--launch-type", "fargate"))
+	assert.Contains(t, w.blox("instances", "list", "--page-size", "0").err, "Invalid limit")
+
+	row := table(w.ok("tasks", "list", "--launch-type", "fargate", "--page-size", "1"))
 	require.Len(t, row, 1)
 	assert.Equal(t, []string{"prod", "agent:1", "RUNNING", "RUNNING", "-"}, row[0][1:6])
 	assert.Contains(t, w.ok("tasks", "list", "--wide", "--family", "agent"), fargate)

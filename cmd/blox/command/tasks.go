@@ -25,6 +25,7 @@ deployment's id in STARTED BY.`,
 
 func newTasksList(a *app) *cobra.Command {
 	var cluster, status, desired, startedBy, family, definition, instance, launch string
+	var page pageSize
 	cmd := &cobra.Command{
 		Use: "list", Aliases: []string{"ls"}, Short: "List tasks",
 		Long: `List tasks: all that match every flag that is given. Tasks that have stopped are there too for as long as ECS knows
@@ -35,7 +36,7 @@ of them; --status RUNNING leaves them out.`,
 		RunE: a.run(func(ctx context.Context, c *connect.Clients, _ []string) error {
 			list, err := allTasks(ctx, c, css.NewListTasksParams().WithCluster(optional(cluster)).WithStatus(optional(status)).
 				WithDesiredStatus(optional(desired)).WithStartedBy(optional(startedBy)).WithFamily(optional(family)).
-				WithTaskDefinition(optional(definition)).WithContainerInstance(optional(instance)).WithLaunchType(optional(launch)))
+				WithTaskDefinition(optional(definition)).WithContainerInstance(optional(instance)).WithLaunchType(optional(launch)), page)
 			if err != nil {
 				return err
 			}
@@ -58,6 +59,7 @@ of them; --status RUNNING leaves them out.`,
 	flags.StringVar(&definition, "task-definition", "", "only those of this task definition: `family:revision` or an ARN")
 	flags.StringVar(&instance, "instance", "", "only those on this container instance: an `id` or an ARN")
 	flags.StringVar(&launch, "launch-type", "", "only those of this launch `type`: EC2, FARGATE, EXTERNAL or MANAGED_INSTANCES")
+	page.add(cmd)
 	_ = cmd.RegisterFlagCompletionFunc("cluster", a.clusterNames)
 	_ = cmd.RegisterFlagCompletionFunc("status", fixed(statuses...))
 	_ = cmd.RegisterFlagCompletionFunc("desired-status", fixed("RUNNING", "STOPPED"))
@@ -66,21 +68,21 @@ of them; --status RUNNING leaves them out.`,
 }
 
 // allTasks is every page of a list, as allInstances is.
-func allTasks(ctx context.Context, c *connect.Clients, params *css.ListTasksParams) (*models.Tasks, error) {
+func allTasks(ctx context.Context, c *connect.Clients, params *css.ListTasksParams, page pageSize) (*models.Tasks, error) {
 	all := &models.Tasks{Items: []*models.Task{}}
-	for params.SetLimit(size()); ; {
-		page, err := c.State.ListTasksContext(ctx, params)
+	for params.SetLimit((*int32)(&page)); ; {
+		got, err := c.State.ListTasksContext(ctx, params)
 		if err != nil {
 			return nil, err
 		}
 		if all.Metadata == nil {
-			all.Metadata = page.Payload.Metadata
+			all.Metadata = got.Payload.Metadata
 		}
-		all.Items = append(all.Items, page.Payload.Items...)
-		if page.Payload.NextToken == "" {
+		all.Items = append(all.Items, got.Payload.Items...)
+		if got.Payload.NextToken == "" {
 			return all, nil
 		}
-		params.SetNextToken(&page.Payload.NextToken)
+		params.SetNextToken(&got.Payload.NextToken)
 	}
 }
 
@@ -126,7 +128,7 @@ func findTask(ctx context.Context, c *connect.Clients, wanted, cluster string) (
 		}
 		return got.Payload, nil
 	}
-	list, err := allTasks(ctx, c, css.NewListTasksParams().WithCluster(optional(cluster)))
+	list, err := allTasks(ctx, c, css.NewListTasksParams().WithCluster(optional(cluster)), usualPage)
 	if err != nil {
 		return nil, err
 	}
