@@ -42,7 +42,7 @@ func Browser(tb testing.TB, more ...chromedp.ExecAllocatorOption) *Chromium {
 	}
 	home := tb.TempDir()                                                                              // where it would leave files of its own
 	options := append(slices.Clone(chromedp.DefaultExecAllocatorOptions[:]), chromedp.ExecPath(path), // --no-sandbox for root is chromedp's
-		chromedp.Env("HOME="+home, "XDG_CONFIG_HOME="+home, "XDG_CACHE_HOME="+home), chromedp.Flag("no-proxy-server", true),
+		chromedp.Env("HOME="+home, "XDG_CONFIG_HOME="+home, "XDG_CACHE_HOME="+home, "TMPDIR="+home), chromedp.Flag("no-proxy-server", true),
 		chromedp.WindowSize(1280, 1024))
 	process, kill := chromedp.NewExecAllocator(context.Background(), append(options, more...)...)
 	tab, _ := chromedp.NewContext(process)
@@ -51,6 +51,7 @@ func Browser(tb testing.TB, more ...chromedp.ExecAllocatorOption) *Chromium {
 		defer cancel()
 		_ = chromedp.Cancel(inTime) // what does not close is killed
 		kill()
+		Eventually(tb, func() bool { return os.RemoveAll(home) == nil }, "the browser still writes to %s", home)
 	})
 
 	b := &Chromium{Context: tab, tb: tb}
