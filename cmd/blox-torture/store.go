@@ -118,8 +118,13 @@ func entityOf(key string) (arn string, ok bool) {
 
 // caughtUp returns once everything that was written before it was called has been seen.
 func (s *storeWatch) caughtUp(ctx context.Context) error {
-	var written int64
-	return s.await(ctx, time.Minute, "the watch of etcd", func() error {
+	_, err := s.marked(ctx)
+	return err
+}
+
+// marked is caughtUp, and returns a revision: what was written before the call has a lower one.
+func (s *storeWatch) marked(ctx context.Context) (written int64, err error) {
+	err = s.await(ctx, time.Minute, "the watch of etcd", func() error {
 		if written == 0 {
 			short, cancel := context.WithTimeout(ctx, callTimeout)
 			defer cancel()
@@ -136,6 +141,7 @@ func (s *storeWatch) caughtUp(ctx context.Context) error {
 		}
 		return nil
 	})
+	return written, err
 }
 
 // compact has etcd forget its history up to somewhere between its half and the present, as far as this watch has seen it.
@@ -190,20 +196,34 @@ func (s *storeWatch) has(e ecssim.Acknowledged) bool {
 	return known && (now.deleted || now.version >= e.Version)
 }
 
-// mustHave asks etcd itself until it answers: whatever was acknowledged is there by now.
+// since is the first revision at which the event's version or a newer one was there, or its deletion.
+func (s *storeWatch) since(e ecssim.Acknowledged) int64 {
+	s.mu.Lock()
+	defer s.mu.Unlock()
+	for key, changes := range s.changes {
+		if arn, _ := entityOf(key); arn == e.ARN {
+			for _, c := range changes {
+				if c.deleted || c.version >= e.Version {
+					return c.revision
+				}
+			}
+		}
+	}
+	return 0
+}
+
+// mustHave asks etcd itself until it answers: whatever was acknowledged has been there since before.
 func (s *storeWatch) mustHave(ctx context.Context, e ecssim.Acknowledged) {
 	for ctx.Err() == nil {
-		if err := s.caughtUp(ctx); err != nil {
+		mark, err := s.marked(ctx)
+		if err != nil {
 			continue
 		}
-		if s.mu.Lock(); s.began > 1 {
-			s.mu.Unlock()
-			return // it may have been deleted in what is not known
-		}
-		now := s.newest[e.ARN]
+		s.mu.Lock()
+		now, known := s.newest[e.ARN], s.began == 1 // else it may have been deleted in what is not known
 		s.mu.Unlock()
-		if !s.has(e) {
-			s.report.violated("no acknowledged event is lost", "%s version %d was deleted from the queue; etcd has version %d, of revision %d", e.ARN, e.Version, now.version, now.revision)
+		if known && (!s.has(e) || s.since(e) > mark) {
+			s.report.violated("no acknowledged event is lost", "%s version %d was deleted from the queue; etcd has version %d, of revision %d; what was there then is below %d", e.ARN, e.Version, now.version, now.revision, mark)
 		}
 		return
 	}
