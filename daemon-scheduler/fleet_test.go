@@ -339,6 +339,10 @@ func TestInTheMiddleOfARollout(t *testing.T) {
 		assert.Equal(t, id, f.ends(back, "COMPLETED").RollbackOf)
 		testenv.Eventually(t, func() bool { return f.runningOf(f.first)+f.runningOf(back) == n && len(f.live(id)) == 0 })
 		assert.Positive(t, f.runningOf(f.first), "some were never touched")
+		testenv.Eventually(t, func() bool { // it counts those as its own
+			shown, first := f.deployment("logs", back).RunningCount, f.deployment("logs", f.first).RunningCount
+			return shown != nil && *shown == n && first != nil && *first == 0
+		})
 		f.kept(n-lack, 0)
 	})
 	t.Run("abort, and resume", func(t *testing.T) {

@@ -28,24 +28,29 @@ func (o outlook) state(e environment.Environment) (planner.State, bool) {
 	return s, true
 }
 
-// Counts are the environment's and, by id, its deployments'.
+// Counts are the environment's and, by id, its deployments'. A task that the current one has taken over counts as its own.
 func (o outlook) Counts(e environment.Environment) (environment.Counts, map[string]environment.Counts, bool) {
 	s, ok := o.state(e)
 	if !ok {
 		return environment.Counts{}, nil, false
 	}
+	current, _ := e.Current()
 	of := map[string]environment.Counts{}
 	for _, task := range s.Tasks {
 		if !task.Live() {
 			continue
 		}
-		c := of[task.StartedBy]
+		by := task.StartedBy
+		if e.Adopts(current, by) {
+			by = current.ID
+		}
+		c := of[by]
 		if task.Running() {
 			c.Running++
 		} else {
 			c.Pending++
 		}
-		of[task.StartedBy] = c
+		of[by] = c
 	}
 	return planner.Make(s).Counts, of, true
 }

@@ -80,7 +80,7 @@ type Deployment struct {
 	// Why, in a sentence.
 	RolloutStateReason string `json:"rolloutStateReason,omitempty"`
 
-	// Tasks of the deployment that run.
+	// Tasks of the deployment that run, with those that it has taken over.
 	RunningCount *int64 `json:"runningCount,omitempty"`
 
 	// When it was taken up.
