@@ -84,13 +84,16 @@ func FuzzParseConfig(f *testing.F) {
 	f.Add("x\ny", "me@b:2\n", "sqs://\x00", "-1ns")
 	f.Fuzz(func(t *testing.T, bind, endpoint, queue, interval string) {
 		const password = "Hunter:2"
+		if strings.Contains(bind+endpoint+queue+interval, password) {
+			return // then it is theirs
+		}
 		c, err := parse(map[string]string{"CSS_ETCD_USER": "me", "CSS_ETCD_PASSWORD": password},
 			"--bind="+bind, "--etcd-endpoint="+endpoint, "--etcd-endpoint=me:"+password+"@etcd:1", "--queue="+queue, "--reconcile-interval="+interval)
 		if err == nil || strings.Contains(err.Error(), "\n") || strings.Contains(err.Error(), password) {
 			t.Errorf("%q %q %q %q: %v", bind, endpoint, queue, interval, err)
 		}
 		c.Etcd.Endpoints = nil // the one with the password is refused
-		if shown := fmt.Sprintf("%+v", c); strings.Contains(shown, password) && !strings.Contains(bind+queue, password) {
+		if shown := fmt.Sprintf("%+v", c); strings.Contains(shown, password) {
 			t.Errorf("shown: %s", shown)
 		}
 	})
