@@ -15,14 +15,14 @@ import (
 	"github.com/go-openapi/validate"
 )
 
-// Decision Something that the leader has done, or judged, and why.
+// Decision Something that the leader has done or judged, or a user has done through the API, and why.
 //
 // swagger:model Decision
 type Decision struct {
 
-	// start: tasks were started; startFailed: ECS refused to start them; stop: tasks were told to stop; takenUp, completed, failed, rolledBack: what became of a deployment; deleted: the environment is gone; leftOut: there was more than is kept.
+	// start: tasks were started; startFailed: ECS refused to start them; stop: tasks were told to stop; takenUp, completed, failed, rolledBack: what became of a deployment; deleted: the environment is gone; leftOut: there was more than is kept. And what users have done: paused, resumed; rollback: to go back; stopped, promoted: of a deployment; deleting: to delete the environment and its tasks.
 	// Required: true
-	// Enum: ["start","startFailed","stop","takenUp","completed","failed","rolledBack","deleted","leftOut"]
+	// Enum: ["start","startFailed","stop","takenUp","completed","failed","rolledBack","deleted","leftOut","paused","resumed","rollback","stopped","promoted","deleting"]
 	Action *string `json:"action"`
 
 	// When it was made; of several in one, the last.
@@ -105,7 +105,7 @@ var decisionTypeActionPropEnum []any
 
 func init() {
 	var res []string
-	if err := json.Unmarshal([]byte(`["start","startFailed","stop","takenUp","completed","failed","rolledBack","deleted","leftOut"]`), &res); err != nil {
+	if err := json.Unmarshal([]byte(`["start","startFailed","stop","takenUp","completed","failed","rolledBack","deleted","leftOut","paused","resumed","rollback","stopped","promoted","deleting"]`), &res); err != nil {
 		panic(err)
 	}
 	for _, v := range res {
@@ -141,6 +141,24 @@ const (
 
 	// DecisionActionLeftOut captures enum value "leftOut"
 	DecisionActionLeftOut string = "leftOut"
+
+	// DecisionActionPaused captures enum value "paused"
+	DecisionActionPaused string = "paused"
+
+	// DecisionActionResumed captures enum value "resumed"
+	DecisionActionResumed string = "resumed"
+
+	// DecisionActionRollback captures enum value "rollback"
+	DecisionActionRollback string = "rollback"
+
+	// DecisionActionStopped captures enum value "stopped"
+	DecisionActionStopped string = "stopped"
+
+	// DecisionActionPromoted captures enum value "promoted"
+	DecisionActionPromoted string = "promoted"
+
+	// DecisionActionDeleting captures enum value "deleting"
+	DecisionActionDeleting string = "deleting"
 )
 
 // prop value enum

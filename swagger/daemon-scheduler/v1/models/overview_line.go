@@ -24,7 +24,7 @@ type OverviewLine struct {
 	Deployment *Deployment `json:"deployment,omitempty"`
 
 	// environment
-	Environment *Environment `json:"environment,omitempty"`
+	Environment *OverviewEnvironment `json:"environment,omitempty"`
 
 	// Why the stream ends; the last line.
 	Error string `json:"error,omitempty"`

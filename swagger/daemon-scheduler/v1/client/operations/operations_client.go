@@ -622,7 +622,7 @@ func (a *Client) GetSwaggerContext(ctx context.Context, params *GetSwaggerParams
 
 // ListDecisions lists what was lately decided newest first.
 //
-// What the leader started, stopped, and judged of deployments, where and why. Kept for an hour, and no more than 4,000 of them. What is alike and near in time is one decision with a count..
+// What the leader started, stopped, and judged of deployments, where and why, and what users had done. Kept for an hour, and no more than 4,000 of them. What is alike and near in time is one decision with a count..
 //
 // This method does not support injected context.
 // However, timeout and opentracing contexts are honored whenever enabled.
@@ -641,7 +641,7 @@ func (a *Client) ListDecisions(params *ListDecisionsParams, opts ...ClientOption
 
 // ListDecisionsContext lists what was lately decided newest first.
 //
-// What the leader started, stopped, and judged of deployments, where and why. Kept for an hour, and no more than 4,000 of them. What is alike and near in time is one decision with a count..
+// What the leader started, stopped, and judged of deployments, where and why, and what users had done. Kept for an hour, and no more than 4,000 of them. What is alike and near in time is one decision with a count..
 //
 // Do not use the deprecated [ListDecisionsParams.Context] with this method: it would be ignored.
 func (a *Client) ListDecisionsContext(ctx context.Context, params *ListDecisionsParams, opts ...ClientOption) (*ListDecisionsOK, error) {
