@@ -7,6 +7,7 @@ import (
 	"container/list"
 	"context"
 	"iter"
+	"slices"
 	"sync"
 	"time"
 )
@@ -15,6 +16,7 @@ const (
 	pace     = 250 * time.Millisecond // between two looks at what has changed
 	spared   = 10                     // a look that took long is followed by a pause of so many times that,
 	mostPace = 5 * time.Second        // but of no more
+	piece    = 64 << 10               // bytes of lines that are joined for one reader
 )
 
 // Row is one thing that is shown, on a line of its own.
@@ -112,9 +114,9 @@ func (b *Board) Read(ctx context.Context, heartbeat time.Duration) iter.Seq2[[]b
 				yield(nil, err)
 				return
 			}
-			if len(lines) > 0 {
+			for some := range pieces(lines) {
 				last = time.Now()
-				if !yield(lines, nil) {
+				if !yield(some, nil) {
 					return
 				}
 			}
@@ -124,6 +126,23 @@ func (b *Board) Read(ctx context.Context, heartbeat time.Duration) iter.Seq2[[]b
 			if !b.wait(ctx, touched, due) {
 				return
 			}
+		}
+	}
+}
+
+// pieces are lines joined, not too many at once: a thousand readers that take their time would hold as many copies of all rows.
+func pieces(lines [][]byte) iter.Seq[[]byte] {
+	return func(yield func([]byte) bool) {
+		for len(lines) > 0 {
+			n, size := 1, len(lines[0])
+			for n < len(lines) && size+len(lines[n]) <= piece {
+				size += len(lines[n])
+				n++
+			}
+			if size > 0 && !yield(slices.Concat(lines[:n]...)) {
+				return
+			}
+			lines = lines[n:]
 		}
 	}
 }
@@ -295,8 +314,8 @@ func (b *Board) forget() {
 	}
 }
 
-// news is what the reader does not know yet, and the state where that is due.
-func (b *Board) news(r *reader, beat bool) (lines []byte, err error) {
+// news is what the reader does not know yet, and the state where that is due. Lines are shared by readers, and never changed.
+func (b *Board) news(r *reader, beat bool) (lines [][]byte, err error) {
 	b.making.Lock()
 	defer b.making.Unlock()
 	if b.failed != nil {
@@ -311,21 +330,20 @@ func (b *Board) news(r *reader, beat bool) (lines []byte, err error) {
 	} else {
 		from = from.Next()
 	}
-	var out bytes.Buffer
 	for ; from != nil; from = from.Next() {
 		switch row := from.Value.(*shown); {
 		case row.line != nil:
-			out.Write(row.line)
+			lines = append(lines, row.line)
 		case r.begun:
-			out.Write(b.source.Gone(row.section, row.key))
+			lines = append(lines, b.source.Gone(row.section, row.key))
 		}
 	}
 	r.seen = b.version
 	if !r.begun || r.current != b.current || beat {
-		out.Write(b.source.State(b.count(), b.current))
+		lines = append(lines, b.source.State(b.count(), b.current))
 	}
 	r.begun, r.current = true, b.current
-	return out.Bytes(), nil
+	return lines, nil
 }
 
 func (b *Board) count() (n int) {

@@ -275,3 +275,24 @@ func TestAnErrorEndsIt(t *testing.T) {
 		assert.ErrorContains(t, c.err, "gone")
 	})
 }
+
+// A client that takes its time holds what it was given: that may not be all rows.
+func TestWhatThereIsComesInPieces(t *testing.T) {
+	inBubble(t, func(t *testing.T, ctx context.Context) {
+		w, want := newWorld(), ""
+		for i := range 3000 {
+			key := fmt.Sprintf("%0100d", i)
+			w.set(key, "1")
+			want += key + "=1\n"
+		}
+		got := ""
+		for lines, err := range w.Read(ctx, 0) {
+			assert.NoError(t, err)
+			assert.LessOrEqual(t, len(lines), 64<<10)
+			if got += string(lines); strings.HasSuffix(got, "3000 true\n") {
+				break
+			}
+		}
+		assert.Equal(t, want+"3000 true\n", got)
+	})
+}
