@@ -1,10 +1,14 @@
 package canary_test
 
 import (
+	"bytes"
 	"context"
 	"io"
 	"net"
+	"net/http"
 	"net/http/httptest"
+	"net/http/httputil"
+	"net/url"
 	"sync"
 	"testing"
 	"time"
@@ -256,4 +260,35 @@ func TestMetrics(t *testing.T) {
 	} {
 		assert.Contains(t, shown(), line+"\n")
 	}
+}
+
+// Another canary of the same name that was a moment faster keeps its environment.
+func TestAnothersEnvironmentIsNotCleanedUp(t *testing.T) {
+	t.Parallel()
+	b := newBlox(t)
+	to, err := url.Parse("http://" + b.dsAt)
+	require.NoError(t, err)
+	way := &httputil.ReverseProxy{Rewrite: func(r *httputil.ProxyRequest) { r.SetURL(to) }, Transport: &http.Transport{DisableKeepAlives: true}}
+	front := httptest.NewServer(http.HandlerFunc(func(w http.ResponseWriter, r *http.Request) {
+		if r.Method == http.MethodPost && r.URL.Path == "/v1/environments" {
+			body, err := io.ReadAll(r.Body)
+			assert.NoError(t, err)
+			first := r.Clone(r.Context())
+			first.Body, r.Body = io.NopCloser(bytes.NewReader(body)), io.NopCloser(bytes.NewReader(body))
+			way.ServeHTTP(httptest.NewRecorder(), first)
+		}
+		way.ServeHTTP(w, r)
+	}))
+	t.Cleanup(front.Close)
+	own := b.canary.Clients
+	clients, err := connect.Open(t.Context(), connect.Config{
+		Endpoint: front.URL, CSSEndpoint: b.cssAt, SimEndpoint: connect.DefaultSimEndpoint, Timeout: 10 * time.Second,
+	}, func(string) string { return "" })
+	require.NoError(t, err)
+	t.Cleanup(clients.Close)
+	b.canary.Clients = clients
+	assert.Contains(t, b.fails(canary.Create), "already exists")
+	got, err := own.Scheduler.GetEnvironmentContext(t.Context(), ds.NewGetEnvironmentParams().WithName("canary"))
+	require.NoError(t, err)
+	assert.NotEqual(t, "deleting", got.Payload.Status)
 }

@@ -41,6 +41,7 @@ func (r *run) deployment(ctx context.Context) {
 				TaskSettings:            &models.TaskSettings{Group: mark},
 			}))
 			if err != nil {
+				made = !connect.IsStatus(err, http.StatusBadRequest) // then it is another canary's, if there is one
 				return err
 			}
 			token = environment.Payload.DeploymentToken.String()

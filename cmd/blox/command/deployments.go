@@ -95,22 +95,51 @@ func renew(ctx context.Context, c *connect.Clients, name, token string) (string,
 
 // createDeployment deploys the environment, or only tells what that would do; an empty token is looked up.
 func createDeployment(ctx context.Context, c *connect.Clients, name, token string, dryRun bool) (*models.Deployment, error) {
+	var present *models.Environment
 	if token == "" {
 		got, err := c.Scheduler.GetEnvironmentContext(ctx, ds.NewGetEnvironmentParams().WithName(name))
 		if err != nil {
 			return nil, err
 		}
-		token = tokenOf(got.Payload)
+		present = got.Payload
+		token = tokenOf(present)
 	}
 	params := ds.NewCreateDeploymentParams().WithName(name).WithDeploymentToken(token)
 	if dryRun {
 		params.SetDryRun(&dryRun)
 	}
 	made, err := c.Scheduler.CreateDeploymentContext(ctx, params)
+	if present != nil && connect.IsTokenUsed(err) {
+		return nil, nothingNew(ctx, c, present, err)
+	}
 	if err != nil {
 		return nil, err
 	}
 	return made.Payload, nil
+}
+
+// nothingNew is err, that the token was used, for somebody who knows nothing of tokens.
+func nothingNew(ctx context.Context, c *connect.Clients, e *models.Environment, err error) error {
+	list, listing := c.Scheduler.ListDeploymentsContext(ctx, ds.NewListDeploymentsParams().WithName(text(e.Name)))
+	if listing != nil {
+		return err
+	}
+	for _, d := range list.Payload.Items {
+		if d.Revision != e.Revision || d.RollbackOf != "" {
+			continue
+		}
+		name, change := text(e.Name), fmt.Sprintf("\n\"blox environments update %s\" changes it", text(e.Name))
+		force := fmt.Sprintf("; \"blox deployments create %s --force-new-deployment\" replaces every task though nothing has changed.", name)
+		switch {
+		case stateOf(d) == inProgress:
+			return fmt.Errorf("environment %s is being put into effect as it is, by deployment %s\n\"blox deployments watch %s\" follows that.", name, idOf(d), name)
+		case d == list.Payload.Items[0] && stateOf(d) == completed:
+			return fmt.Errorf("there is nothing new: environment %s is in effect as it is, by deployment %s%s%s", name, idOf(d), change, force)
+		}
+		return fmt.Errorf("there is nothing new: revision %d of environment %s was deployed already, and deployment %s is %s%s%s", e.Revision, name,
+			idOf(d), stateOf(d), change, "; \"blox deployments create "+name+" --force-new-deployment\" tries it once more.")
+	}
+	return err
 }
 
 func newDeploymentsPlan(a *app) *cobra.Command {

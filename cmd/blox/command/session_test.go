@@ -2,6 +2,7 @@ package command_test
 
 import (
 	"encoding/json"
+	"regexp"
 	"strings"
 	"testing"
 
@@ -38,6 +39,20 @@ func TestSession(t *testing.T) {
 	assert.Regexp(t, `^Deployment [0-9a-f-]{36} of web-agent: agent:1\n(  \d/3 .*\n)*  3/3 running\nCompleted in [0-9.a-z]+\.\n$`, made.err)
 	assert.Regexp(t, `^ID +STATE +TASK DEFINITION +REVISION +DESIRED +RUNNING +PENDING +FAILED +CREATED +TOOK +WHY\n[0-9a-f-]{36}  COMPLETED  agent:1 +1 +3 +3 +0 +0 `, made.out)
 	assert.Equal(t, [][]string{{"web-agent", "active", "healthy", "default", "agent:1", "1", "3", "3", "0", "0", "0"}}, table(w.ok("environments", "list")))
+
+	// Who knows nothing of tokens is not told of them.
+	id := table(made.out)[0][0]
+	for _, verb := range []string{"create", "plan"} {
+		r := w.blox("deployments", verb, "web-agent", "-o", "json")
+		assert.Equal(t, 1, r.code)
+		assert.Empty(t, r.out)
+		assert.Contains(t, r.err, "blox: there is nothing new: environment web-agent is in effect as it is, by deployment "+id+"\n")
+		assert.Contains(t, r.err, "\"blox environments update web-agent\" changes it; \"blox deployments create web-agent --force-new-deployment\" replaces every task")
+		assert.NotContains(t, r.err, "oken")
+	}
+	token := w.ok("environments", "describe", "web-agent", "-o", "json")
+	token = regexp.MustCompile(`"deploymentToken": ?"([^"]+)"`).FindStringSubmatch(token)[1]
+	assert.Contains(t, w.blox("deployments", "create", "web-agent", "--token", token).err, "Deployment with token")
 
 	// Every form shows the same.
 	var environment models.Environment

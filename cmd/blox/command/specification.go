@@ -216,9 +216,16 @@ func readDocument(name string, in io.Reader) (map[string]any, error) {
 	if bytes.HasPrefix(bytes.TrimSpace(body), []byte("{")) { // YAML knows no tabs between JSON's tokens
 		decoder := json.NewDecoder(bytes.NewReader(body))
 		decoder.UseNumber()
-		err = decoder.Decode(&document)
+		if err = decoder.Decode(&document); err == nil {
+			err = alone(decoder.Decode(new(any)))
+		}
 	} else {
-		err = yaml.Unmarshal(body, &document)
+		decoder := yaml.NewDecoder(bytes.NewReader(body))
+		if err = decoder.Decode(&document); err == nil {
+			err = alone(decoder.Decode(new(yaml.Node)))
+		} else if errors.Is(err, io.EOF) {
+			err = nil // there is nothing, as is told below
+		}
 	}
 	switch {
 	case err != nil:
@@ -227,6 +234,17 @@ func readDocument(name string, in io.Reader) (map[string]any, error) {
 		return nil, fmt.Errorf("%s is empty", name)
 	}
 	return document, nil
+}
+
+// alone is nil when next, the reading of what comes after a document, says that there is nothing.
+func alone(next error) error {
+	switch {
+	case next == nil:
+		return errors.New("there is more than one")
+	case errors.Is(next, io.EOF):
+		return nil
+	}
+	return next
 }
 
 // strictly tells what in the body of a new environment the API does not know, and would ignore.

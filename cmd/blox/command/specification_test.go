@@ -80,12 +80,15 @@ taskSettings: {tags: [{key: team, value: ops}, {key: plain}]}
 
 	// What is wrong in a file is told, also what the API would ignore.
 	for name, tc := range map[string]struct{ content, says string }{
-		"a typo":          {"name: a\ninstanceGroup: {clutser: default}\ntaskDefinition: agent", `unknown field "clutser"`},
-		"a wrong type":    {"name: a\ninstanceGroup: {cluster: default}\ntaskDefinition: agent\ndrainOrder: first", "drainOrder is a string, where int64 should be"},
-		"not an object":   {"- a\n- b", "neither JSON nor YAML of an object"},
-		"broken":          {"{", "neither JSON nor YAML of an object"},
-		"nothing":         {"", "is empty"},
-		"without cluster": {"name: a\ntaskDefinition: agent", "--cluster is missing (in --file: instanceGroup.cluster)"},
+		"a typo":             {"name: a\ninstanceGroup: {clutser: default}\ntaskDefinition: agent", `unknown field "clutser"`},
+		"a wrong type":       {"name: a\ninstanceGroup: {cluster: default}\ntaskDefinition: agent\ndrainOrder: first", "drainOrder is a string, where int64 should be"},
+		"not an object":      {"- a\n- b", "neither JSON nor YAML of an object"},
+		"broken":             {"{", "neither JSON nor YAML of an object"},
+		"nothing":            {"", "is empty"},
+		"an object and more": {`{"name":"a","instanceGroup":{"cluster":"default"},"taskDefinition":"agent"} {"drainOrder":1}`, "there is more than one"},
+		"two documents":      {"name: a\ninstanceGroup: {cluster: default}\ntaskDefinition: agent\n---\nname: b", "there is more than one"},
+		"comments alone":     {"# nothing yet\n", "is empty"},
+		"without cluster":    {"name: a\ntaskDefinition: agent", "--cluster is missing (in --file: instanceGroup.cluster)"},
 	} {
 		r := w.bloxWith(tc.content, "environments", "create", "--file", "-")
 		assert.Equal(t, 2, r.code, name)

@@ -79,7 +79,9 @@ func TestAWatchedDeploymentThatIsStopped(t *testing.T) {
 
 	used := w.blox("deployments", "create", "web-agent")
 	assert.Equal(t, 1, used.code)
-	assert.Contains(t, used.err, "--force-new-deployment deploys it once more")
+	assert.Contains(t, used.err, "there is nothing new: revision 2 of environment web-agent was deployed already, and deployment ")
+	assert.Contains(t, used.err, " is STOPPED\n")
+	assert.Contains(t, used.err, "--force-new-deployment\" tries it once more")
 	w.ok("deployments", "create", "web-agent", "--force-new-deployment")
 	stopped := w.start("deployments", "watch", "web-agent")
 	stopped.says("failed on ")

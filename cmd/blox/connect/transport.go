@@ -27,6 +27,12 @@ func IsStatus(err error, status int) bool {
 	return errors.As(err, &refused) && refused.Status == status
 }
 
+// IsTokenUsed tells whether err is that there is a deployment already that was made with the token.
+func IsTokenUsed(err error) bool {
+	var refused *Refused
+	return errors.As(err, &refused) && refused.Status == http.StatusBadRequest && strings.HasPrefix(refused.Text, "Deployment with token")
+}
+
 // longestRefusal is how much of an answer that is no success is read, in bytes.
 const longestRefusal = 64 << 10
 
