@@ -38,6 +38,8 @@ type boards struct {
 type opened struct {
 	*board.Board
 	readers int
+	since   time.Time
+	known   bool // whether the copy has had the environment; for the board alone
 }
 
 // newBoards has boards touched by every change of the copies, until stop is called.
@@ -95,7 +97,8 @@ func (b *boards) join(name string) *opened {
 	defer b.mu.Unlock()
 	o, ok := b.open[name]
 	if !ok {
-		o = &opened{Board: board.New(b.instancesSource(name))}
+		o = &opened{since: time.Now()}
+		o.Board = board.New(b.instancesSource(name, o))
 		b.open[name] = o
 	}
 	o.readers++
@@ -106,20 +109,42 @@ func (b *boards) leave(name string, o *opened) {
 	b.mu.Lock()
 	defer b.mu.Unlock()
 	if o.readers--; o.readers == 0 {
+		b.forget(name, o)
+	}
+}
+
+// forget has the next reader open another board. Its caller holds the lock.
+func (b *boards) forget(name string, o *opened) {
+	if b.open[name] == o {
 		delete(b.open, name)
 	}
 }
 
-func (b *boards) instancesSource(name string) board.Source {
+func (b *boards) instancesSource(name string, o *opened) board.Source {
 	whole := func() []string { return []string{""} }
 	return board.Source{
 		Sections: whole, Idle: whole, Every: lookAgain,
-		Rows:    func(string) ([]board.Row, bool, error) { return b.instances(name) },
+		Rows:    func(string) ([]board.Row, bool, error) { return b.instancesOf(name, o) },
 		Gone:    func(_, arn string) []byte { return api.InstanceGone(arn) },
 		State:   api.StateLine,
-		Current: b.current,
+		Current: func() bool { return o.known && b.current() },
 		Counted: func(string) bool { return true },
 	}
+}
+
+// instancesOf is instances for a board. Who follows an environment has just seen it in etcd, which the copy may be behind.
+func (b *boards) instancesOf(name string, o *opened) ([]board.Row, bool, error) {
+	rows, ok, err := b.instances(name)
+	if errors.Is(err, environment.ErrNotFound) && !o.known && time.Since(o.since) < lookAgain {
+		return nil, false, nil
+	}
+	o.known = true
+	if err != nil { // the environment may be created anew while some still read that it is gone
+		b.mu.Lock()
+		defer b.mu.Unlock()
+		b.forget(name, o)
+	}
+	return rows, ok, err
 }
 
 // instances are what the planner makes of an environment's instances.

@@ -314,3 +314,37 @@ func TestThePageIsServedStrictly(t *testing.T) {
 	answer, _ := d.do("POST", "/", "")
 	assert.Equal(t, http.StatusMethodNotAllowed, answer.StatusCode)
 }
+
+// A name with a slash cannot be asked for, and what stands after # is anybody's.
+func TestThePageDoesNotWaitForWhatCannotCome(t *testing.T) {
+	t.Parallel()
+	w := newWorld(t)
+	w.sim.AddInstances("prod", 2)
+	d := w.blox()
+	d.ready()
+	d.deploy(d.create("logs"))
+	p := browse(t, d.url+"/#env=%zz")
+	p.until(`document.getElementById("live").textContent === "Live"`)
+	w.put("ecs/environment/a/b", `{"Token":"0b0a9e39-5d7b-4fd7-9b3e-0d2d2b4e5a11","DesiredTaskDefinition":"`+w.agent+
+		`","Cluster":"`+prod+`","Deployments":{}}`)
+	p.until(contains("environments", "a/b"))
+	const press = `[...document.querySelectorAll("#environments button")].find((b) => b.innerText.includes(%q)).click()`
+	p.Do(chromedp.Evaluate[chromedp.Void](fmt.Sprintf(press, "a/b")))
+	p.until(contains("banner", "Environment a/b does not exist"))
+	assert.Equal(t, "Not live", p.text("live"))
+	p.Do(chromedp.Evaluate[chromedp.Void](fmt.Sprintf(press, "logs")))
+	p.until(`document.getElementById("live").textContent === "Live"`)
+	p.agrees(d, "logs", map[string]int{"running": 2})
+
+	// One that goes and comes again is followed again.
+	d.ok("DELETE", "/v1/environments/logs", "", nil)
+	d.deploy(d.create("logs"))
+	d.sim.AddInstances("prod", 1)
+	p.Do(chromedp.Evaluate[chromedp.Void](`location.hash = "#env=logs"`))
+	p.until(`document.getElementById("name").textContent === "logs" && document.getElementById("live").textContent === "Live"`)
+	p.agrees(d, "logs", map[string]int{"running": 3})
+
+	// What cannot be seen in etcd is not called live.
+	d.etcd.Stop()
+	p.until(`document.getElementById("live").textContent === "Not ready" && ` + contains("banner", "etcd does not answer"))
+}

@@ -97,7 +97,7 @@ func Run(ctx context.Context, cfg Config, log logrus.FieldLogger) error {
 		Resolver: cluster.Resolver{
 			ECS: ecs, Clusters: limit(cfg.LookupRate, lookupBurst), Definitions: limit(cfg.LookupRate, lookupBurst),
 		},
-		Outlook: seen, Boards: followed, Replica: name, Page: page.Handler(),
+		Outlook: seen, Boards: followed, Replica: name, Journal: notes.Note, Page: page.Handler(),
 		NotReady: func() []string { return notReady(clusters) },
 	})
 	lead := records.Lead

@@ -4,13 +4,18 @@ import (
 	"bufio"
 	"context"
 	"encoding/json"
+	"fmt"
 	"net/http"
+	"net/url"
+	"slices"
+	"strings"
 	"sync"
 	"testing"
 
 	"github.com/stretchr/testify/assert"
 	"github.com/stretchr/testify/require"
 
+	"github.com/blox/blox/internal/ecssim"
 	"github.com/blox/blox/internal/testenv"
 	"github.com/blox/blox/swagger/daemon-scheduler/v1/models"
 )
@@ -211,6 +216,14 @@ func TestTheOverviewAndTheDecisionsAreToldByAllReplicas(t *testing.T) {
 	other.ok("DELETE", "/v1/environments/metrics", "", nil)
 	for _, f := range streams {
 		f.until(t, func() bool { return f.environments["metrics"] == nil })
+		f.until(t, func() bool {
+			for _, d := range f.decisions {
+				if *d.Environment == "metrics" && *d.Action == "deleted" {
+					return true
+				}
+			}
+			return false
+		})
 	}
 
 	// Nothing is written while nothing is decided.
@@ -221,4 +234,134 @@ func TestTheOverviewAndTheDecisionsAreToldByAllReplicas(t *testing.T) {
 	after, err := w.client.Get(t.Context(), "ecs/", nil...)
 	require.NoError(t, err)
 	assert.Equal(t, before.Header.Revision, after.Header.Revision)
+}
+
+// Who has just created an environment may follow it at any replica, whatever that has heard from etcd.
+func TestAnEnvironmentIsFollowedAsSoonAsItIsThere(t *testing.T) {
+	t.Parallel()
+	w := newWorld(t)
+	w.sim.AddInstances("prod", 2)
+	css, _ := w.css("127.0.0.1:0")
+	one, other := w.ds(css), w.ds(css)
+	one.ready()
+	other.ready()
+	for n := range 20 {
+		name := fmt.Sprint("logs-", n)
+		one.create(name)
+		f := other.follow("/v1/stream/environments/" + name + "/instances")
+		f.until(t, func() bool { return len(f.states) > 0 && *f.states[len(f.states)-1].Current || f.ended })
+		require.Empty(t, f.err)
+		assert.Len(t, f.instances, 2)
+	}
+
+	// One of the same name is another one, also while some read that the first is gone.
+	one.ok("DELETE", "/v1/environments/logs-0", "", nil)
+	one.create("logs-0")
+	testenv.Eventually(t, func() bool {
+		f := one.follow("/v1/stream/environments/logs-0/instances")
+		f.until(t, func() bool { return len(f.states) > 0 || f.ended })
+		return f.err == ""
+	})
+}
+
+// Others than Blox may have written to etcd: what the engine works on can be looked at and deleted.
+func TestANameThatIsNotAllowedCanBeSeenAndDeleted(t *testing.T) {
+	t.Parallel()
+	w := newWorld(t)
+	w.sim.AddInstances("prod", 1)
+	name := "a name with spaces, and longer than thirty characters"
+	w.put("ecs/environment/"+name, `{"Token":"0b0a9e39-5d7b-4fd7-9b3e-0d2d2b4e5a11","DesiredTaskDefinition":"`+w.agent+`","Cluster":"`+prod+`","Deployments":{}}`)
+	d := w.blox()
+	d.ready()
+	path := "/v1/environments/" + url.PathEscape(name)
+	for _, read := range []string{path, path + "/deployments", path + "/revisions", path + "/instances"} {
+		d.ok("GET", read, "", nil)
+	}
+	f := d.follow("/v1/stream" + strings.TrimPrefix(path, "/v1") + "/instances")
+	f.until(t, func() bool { return len(f.instances) == 1 && len(f.states) > 0 })
+	d.ok("DELETE", path, "", nil)
+	answer, _ := d.call("GET", path, "")
+	assert.Equal(t, http.StatusNotFound, answer.StatusCode)
+	answer, body := d.call("POST", "/v1/environments", `{"name":"`+name+`","instanceGroup":{"cluster":"prod"},"taskDefinition":"agent"}`)
+	assert.Equal(t, http.StatusBadRequest, answer.StatusCode, body)
+}
+
+// The overview is for those who look on: what is needed to deploy, and what tasks are given, is not in it.
+func TestTheOverviewHasNoTokensAndNoTaskSettings(t *testing.T) {
+	t.Parallel()
+	d := newWorld(t).blox()
+	d.ready()
+	var e models.Environment
+	d.ok("POST", "/v1/environments", `{"name":"logs","instanceGroup":{"cluster":"prod"},"taskDefinition":"agent","taskSettings":{"group":"secret-group"}}`, &e)
+	ctx, cancel := context.WithCancel(t.Context())
+	defer cancel()
+	request, err := http.NewRequestWithContext(ctx, http.MethodGet, d.url+"/v1/stream/overview?heartbeat=1", nil)
+	require.NoError(t, err)
+	client := http.Client{Transport: &http.Transport{DisableKeepAlives: true}}
+	answer, err := client.Do(request)
+	require.NoError(t, err)
+	defer answer.Body.Close()
+	lines, seen := bufio.NewScanner(answer.Body), false
+	for !seen && lines.Scan() {
+		assert.NotContains(t, lines.Text(), e.DeploymentToken.String())
+		assert.NotContains(t, lines.Text(), "secret-group")
+		seen = strings.Contains(lines.Text(), `"name":"logs"`)
+	}
+	assert.True(t, seen)
+}
+
+func TestWhatUsersDoIsAmongTheDecisions(t *testing.T) {
+	t.Parallel()
+	w := newWorld(t)
+	w.sim.AddInstances("prod", 2)
+	css, _ := w.css("127.0.0.1:0")
+	one, other := w.ds(css), w.ds(css)
+	one.ready()
+	other.ready()
+	first := one.deploy(one.create("logs"))
+	one.completed("logs", first)
+	one.ok("POST", "/v1/environments/logs/resume", "", nil) // is no change
+	one.ok("POST", "/v1/environments/logs/pause", "", nil)
+	other.ok("POST", "/v1/environments/logs/pause", "", nil) // is none either
+	other.ok("POST", "/v1/environments/logs/resume", "", nil)
+	w.sim.RegisterTaskDefinition("agent", ecssim.WithCPU(64), ecssim.WithMemory(64))
+	var e models.Environment
+	one.ok("PATCH", "/v1/environments/logs?deploymentToken="+one.environment("logs").DeploymentToken.String(),
+		`{"taskDefinition":"agent:2","deploymentConfiguration":{"canary":{"percent":50},"bakeTimeInMinutes":60}}`, &e)
+	second := one.deploy(e)
+	one.ok("POST", "/v1/environments/logs/deployments/"+second+"/promote", "", nil)
+	other.ok("POST", "/v1/environments/logs/deployments/"+second+"/stop?type=ABORT", "", nil)
+	var back models.Deployment
+	one.ok("POST", "/v1/environments/logs/rollback", "", &back)
+	one.ok("DELETE", "/v1/environments/logs?stopTasks=true", "", nil)
+	one.ok("DELETE", "/v1/environments/logs?stopTasks=true", "", nil) // nor this
+	one.create("metrics")
+	one.ok("DELETE", "/v1/environments/metrics", "", nil)
+	one.ok("DELETE", "/v1/environments/metrics", "", nil) // nor this
+
+	want := []string{
+		"deleted metrics  ", "deleting logs  ", "paused logs  ", "promoted logs " + second + " agent:2", "resumed logs  ",
+		"rollback logs " + back.ID.String() + " agent:1", "stopped logs " + second + " agent:2",
+	}
+	for _, d := range []*ds{one, other} {
+		testenv.Eventually(t, func() bool {
+			var list models.Decisions
+			d.ok("GET", "/v1/decisions?limit=1000", "", &list)
+			var said []string
+			for _, one := range list.Items {
+				switch *one.Action {
+				case "paused", "resumed", "promoted", "stopped", "rollback", "deleting":
+				case "deleted":
+					if *one.Environment == "logs" {
+						continue // as the leader says once the tasks have stopped
+					}
+				default:
+					continue
+				}
+				said = append(said, fmt.Sprint(*one.Action, " ", *one.Environment, " ", one.Deployment, " ", one.TaskDefinition[strings.LastIndex(one.TaskDefinition, "/")+1:]))
+			}
+			slices.Sort(said)
+			return assert.ObjectsAreEqual(want, said)
+		}, "not %v", want)
+	}
 }

@@ -24,15 +24,36 @@ func flag(r *http.Request, name string) (bool, error) {
 	return false, errFlag
 }
 
-// change makes one of the environment in the path.
-func (h *handler) change(r *http.Request, how func(environment.Environment) (environment.Environment, error)) (environment.Environment, error) {
+// note takes down what a user has done.
+func (h *handler) note(d environment.Decision) {
+	if h.Journal != nil {
+		d.At = time.Now()
+		h.Journal(d)
+	}
+}
+
+// change makes one of the environment in the path, and takes it down as a decision when it was not so before.
+func (h *handler) change(r *http.Request, as environment.Decision, how func(environment.Environment) (environment.Environment, error)) (environment.Environment, error) {
 	name := r.PathValue("name")
-	if !environment.IsName(name) {
+	if !environment.MayBeName(name) {
 		return environment.Environment{}, environment.NotFound(name)
 	}
 	ctx, cancel := inTime(r)
 	defer cancel()
-	return h.update(ctx, name, how)
+	before := int64(0)
+	e, err := h.update(ctx, name, func(e environment.Environment) (environment.Environment, error) {
+		before = e.Revision
+		return how(e)
+	})
+	if err == nil && e.Revision != before {
+		as.Environment = name
+		if d, is := e.InProgress(); is && as.Deployment == "" {
+			as.Deployment = d.ID
+		}
+		as.TaskDefinition = e.Deployments[as.Deployment].TaskDefinition
+		h.note(as)
+	}
+	return e, err
 }
 
 // update has how change the environment, which forgets what was never started: the engine, which trims the history, may
@@ -60,20 +81,20 @@ func (h *handler) update(ctx context.Context, name string, how func(environment.
 }
 
 func (h *handler) pause(w http.ResponseWriter, r *http.Request) error {
-	return h.changed(w, r, "environment paused", environment.Environment.Pause)
+	return h.changed(w, r, environment.DecidedPaused, environment.Environment.Pause)
 }
 
 func (h *handler) resume(w http.ResponseWriter, r *http.Request) error {
-	return h.changed(w, r, "environment resumed", environment.Environment.Resume)
+	return h.changed(w, r, environment.DecidedResumed, environment.Environment.Resume)
 }
 
 // changed answers with the environment as it has become.
-func (h *handler) changed(w http.ResponseWriter, r *http.Request, message string, how func(environment.Environment) (environment.Environment, error)) error {
-	e, err := h.change(r, how)
+func (h *handler) changed(w http.ResponseWriter, r *http.Request, as environment.DecisionAction, how func(environment.Environment) (environment.Environment, error)) error {
+	e, err := h.change(r, environment.Decision{Action: as}, how)
 	if err != nil {
 		return err
 	}
-	h.Log.WithField("environment", e.Name).Info(message)
+	h.Log.WithField("environment", e.Name).Infof("environment %s", as)
 	httpserver.JSON(w, http.StatusOK, h.showEnvironment(e))
 	return nil
 }
@@ -81,7 +102,9 @@ func (h *handler) changed(w http.ResponseWriter, r *http.Request, message string
 // rollback answers with the deployment that goes back: a new one, unless one is in progress already.
 func (h *handler) rollback(w http.ResponseWriter, r *http.Request) error {
 	id, now := uuid.NewString(), time.Now()
-	e, err := h.change(r, func(e environment.Environment) (environment.Environment, error) { return e.Rollback(id, now) })
+	e, err := h.change(r, environment.Decision{Action: environment.DecidedRollback}, func(e environment.Environment) (environment.Environment, error) {
+		return e.Rollback(id, now)
+	})
 	if err != nil {
 		return err
 	}
@@ -101,23 +124,25 @@ func (h *handler) stopDeployment(w http.ResponseWriter, r *http.Request) error {
 		return errStopType
 	}
 	next, now := uuid.NewString(), time.Now()
-	return h.changedDeployment(w, r, "deployment stopped", func(e environment.Environment, id string) (environment.Environment, error) {
+	return h.changedDeployment(w, r, environment.DecidedStopped, func(e environment.Environment, id string) (environment.Environment, error) {
 		return e.Stop(id, kind, next, now)
 	})
 }
 
 func (h *handler) promoteDeployment(w http.ResponseWriter, r *http.Request) error {
-	return h.changedDeployment(w, r, "deployment promoted", environment.Environment.Promote)
+	return h.changedDeployment(w, r, environment.DecidedPromoted, environment.Environment.Promote)
 }
 
 // changedDeployment answers with the deployment in the path as it has become.
-func (h *handler) changedDeployment(w http.ResponseWriter, r *http.Request, message string, how func(environment.Environment, string) (environment.Environment, error)) error {
+func (h *handler) changedDeployment(w http.ResponseWriter, r *http.Request, as environment.DecisionAction, how func(environment.Environment, string) (environment.Environment, error)) error {
 	id := r.PathValue("id")
-	e, err := h.change(r, func(e environment.Environment) (environment.Environment, error) { return how(e, id) })
+	e, err := h.change(r, environment.Decision{Action: as, Deployment: id}, func(e environment.Environment) (environment.Environment, error) {
+		return how(e, id)
+	})
 	if err != nil {
 		return err
 	}
-	return h.changedOne(w, r, e, id, message)
+	return h.changedOne(w, r, e, id, "deployment "+string(as))
 }
 
 // changedOne answers with one deployment of an environment as it has become.

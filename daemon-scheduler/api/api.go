@@ -63,6 +63,8 @@ type Config struct {
 	Outlook  Outlook
 	Boards   Boards
 	Replica  string // its name
+	// Journal takes down what users have done, for people to read, and does not wait; nil for none.
+	Journal func(environment.Decision)
 	// NotReady says, in a sentence each, why the copy of the clusters cannot be relied on; nothing when it can.
 	NotReady func() []string
 	Metrics  http.Handler // served at /metrics; nil for none

@@ -21,7 +21,7 @@ func (h *handler) createDeployment(w http.ResponseWriter, r *http.Request) error
 	if err := environment.CheckToken(token); err != nil {
 		return err
 	}
-	if !environment.IsName(name) {
+	if !environment.MayBeName(name) {
 		return environment.NotFound(name)
 	}
 	dryRun, err := flag(r, "dryRun")

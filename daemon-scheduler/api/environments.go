@@ -110,7 +110,7 @@ func (h *handler) getEnvironment(w http.ResponseWriter, r *http.Request) error {
 
 // get does not ask for what cannot be.
 func (h *handler) get(ctx context.Context, name string) (environment.Environment, error) {
-	if !environment.IsName(name) {
+	if !environment.MayBeName(name) {
 		return environment.Environment{}, environment.NotFound(name)
 	}
 	return h.Store.Get(ctx, name)
@@ -119,7 +119,7 @@ func (h *handler) get(ctx context.Context, name string) (environment.Environment
 // deleteEnvironment answers when no task can be started for the environment any more.
 func (h *handler) deleteEnvironment(w http.ResponseWriter, r *http.Request) error {
 	name := r.PathValue("name")
-	if !environment.IsName(name) {
+	if !environment.MayBeName(name) {
 		nothing(w)
 		return nil
 	}
@@ -132,8 +132,12 @@ func (h *handler) deleteEnvironment(w http.ResponseWriter, r *http.Request) erro
 	if stop {
 		return h.deleteWithTasks(ctx, w, name)
 	}
+	e, getting := h.Store.Get(ctx, name)
 	if err := h.Store.Delete(ctx, name); err != nil {
 		return err
+	}
+	if getting == nil && !e.IsDeleting() {
+		h.note(environment.Decision{Action: environment.DecidedDeleted, Environment: name})
 	}
 	if err := h.settled(r.Context(), name); err != nil {
 		return fmt.Errorf("wait for launches of environment %s: %w", name, err)
@@ -145,11 +149,16 @@ func (h *handler) deleteEnvironment(w http.ResponseWriter, r *http.Request) erro
 
 // deleteWithTasks leaves the rest to the engine.
 func (h *handler) deleteWithTasks(ctx context.Context, w http.ResponseWriter, name string) error {
+	begun := false
 	_, err := h.update(ctx, name, func(e environment.Environment) (environment.Environment, error) {
+		begun = !e.IsDeleting()
 		return e.Delete(time.Now()), nil
 	})
 	if err != nil && !errors.Is(err, environment.ErrNotFound) {
 		return err
+	}
+	if err == nil && begun {
+		h.note(environment.Decision{Action: environment.DecidedDeleting, Environment: name})
 	}
 	h.Log.WithField("environment", name).Info("environment is being deleted with its tasks")
 	nothing(w)

@@ -28,12 +28,22 @@ func StateLine(n int, current bool) []byte {
 // EnvironmentLine is an environment with its newest deployment.
 func EnvironmentLine(e environment.Environment, outlook Outlook) []byte {
 	counts := countsOf(outlook, e)
-	line := models.OverviewLine{Environment: showEnvironment(e, counts)}
+	line := models.OverviewLine{Environment: showOverview(showEnvironment(e, counts))}
 	if history := e.History(); len(history) > 0 {
 		line.Deployment = showDeployment(e, history[0], nil, counts)
 		line.Deployment.FailedInstances, line.Deployment.FailedCount = []string{}, nil // the instances' stream tells of those
 	}
 	return encode(line)
+}
+
+// showOverview leaves out what nobody who looks on needs: settings may be long.
+func showOverview(e *models.Environment) *models.OverviewEnvironment {
+	return &models.OverviewEnvironment{
+		Name: e.Name, InstanceGroup: e.InstanceGroup, TaskDefinition: e.TaskDefinition, Health: e.Health, Status: e.Status, Revision: e.Revision,
+		Paused: e.Paused, PausedBy: e.PausedBy, DesiredCount: e.DesiredCount, RunningCount: e.RunningCount, PendingCount: e.PendingCount,
+		OutdatedCount: e.OutdatedCount, FailedCount: e.FailedCount, CreatedAt: e.CreatedAt, UpdatedAt: e.UpdatedAt,
+		DeploymentConfiguration: e.DeploymentConfiguration, ReadinessAttribute: e.ReadinessAttribute,
+	}
 }
 
 // EnvironmentGone is an environment that is no more.

@@ -16,9 +16,17 @@ const (
 	DecidedRolledBack  DecisionAction = "rolledBack"  // a failed deployment is followed by one that goes back
 	DecidedDeleted     DecisionAction = "deleted"     // an environment is
 	DecidedLeftOut     DecisionAction = "leftOut"     // more was decided than is kept
+
+	// By users.
+	DecidedPaused   DecisionAction = "paused"
+	DecidedResumed  DecisionAction = "resumed"
+	DecidedRollback DecisionAction = "rollback" // to go back
+	DecidedStopped  DecisionAction = "stopped"  // a deployment
+	DecidedPromoted DecisionAction = "promoted" // a deployment
+	DecidedDeleting DecisionAction = "deleting" // to delete an environment and its tasks
 )
 
-// Decision is something that the leader has done or judged, and why. It is for people to read: nothing depends on it.
+// Decision is something that the leader has done or judged, or a user through any replica's API, and why. It is for people to read: nothing depends on it.
 type Decision struct {
 	ID             string `json:"-"` // that of its batch and its place there
 	At             time.Time

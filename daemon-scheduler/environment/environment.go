@@ -8,6 +8,7 @@ import (
 	"cmp"
 	"regexp"
 	"slices"
+	"strings"
 	"time"
 )
 
@@ -118,8 +119,12 @@ var (
 // IsToken tells whether s has the form of a deployment token.
 func IsToken(s string) bool { return token.MatchString(s) }
 
-// IsName tells whether s may name an environment.
+// IsName tells whether s may name a new environment.
 func IsName(s string) bool { return name.MatchString(s) }
+
+// MayBeName tells whether an environment in etcd may have s for its name: others than Blox may have written it, and it has
+// to be possible to look at it and to delete it. With a slash its launches would be another's.
+func MayBeName(s string) bool { return s != "" && !strings.Contains(s, "/") }
 
 // New is an environment that nothing is deployed of yet.
 func New(name, cluster, taskDefinition, token string) Environment {

@@ -74,6 +74,7 @@ function liveness() {
   if (followed.some((s) => s.state === "asleep")) return { state: "asleep" };
   if (followed.some((s) => s.state === "connecting")) return { state: "connecting" };
   if (followed.some((s) => !s.current)) return { state: "old" };
+  if (world.readiness && !world.readiness.ready) return { state: "unready" };
   return { state: "live" };
 }
 
@@ -82,8 +83,8 @@ let announcedLive = "";
 function header() {
   const { state, broken } = liveness(), r = world.readiness;
   const pill = $("live"), banner = $("banner");
-  pill.dataset.live = state === "old" ? "stale" : state;
-  setText(pill, { live: "Live", stale: "Not live", old: "Not current", connecting: "Connecting…", asleep: "Paused" }[state]);
+  pill.dataset.live = state === "old" || state === "unready" ? "stale" : state;
+  setText(pill, { live: "Live", stale: "Not live", old: "Not current", unready: "Not ready", connecting: "Connecting…", asleep: "Paused" }[state]);
   document.body.classList.toggle("stale", state === "stale");
   let title = "", text = "", kind = "bad";
   if (state === "stale") {
@@ -94,7 +95,7 @@ function header() {
     kind = "warn";
     title = "Not current.";
     text = "The copy of the clusters is old: " + (r?.reasons?.join("; ") || "the cluster-state-service is not heard") + ".";
-  } else if (r && !r.ready) {
+  } else if (state === "unready") {
     kind = "warn";
     title = "This replica is not ready.";
     text = (r.reasons ?? []).join("; ") + ".";
@@ -393,6 +394,12 @@ const ACTIONS = {
   failed: ["bad", (d) => `Rollout of ${family(d.taskDefinition)} failed`],
   rolledBack: ["bad", (d) => `Rolling back to ${family(d.taskDefinition)}`],
   deleted: ["", () => "Environment deleted"],
+  paused: ["warn", () => "Paused by a user"],
+  resumed: ["", () => "Resumed by a user"],
+  rollback: ["warn", (d) => `A user has it go back to ${family(d.taskDefinition)}`],
+  stopped: ["warn", (d) => `A user stopped the rollout of ${family(d.taskDefinition)}`],
+  promoted: ["good", (d) => `A user promoted ${family(d.taskDefinition)}`],
+  deleting: ["warn", () => "A user has the environment and its tasks deleted"],
   leftOut: ["", (d) => `${n(d.count, "more decision")} left out`],
 };
 const MOST_DECISIONS = 60;
@@ -515,7 +522,7 @@ function followOverview() {
     },
     changed(lines) { takeOverview(lines); if (!world.selected) choose(); },
     state: told("overview"),
-    ended() {},
+    ended: () => false,
   });
 }
 
@@ -542,7 +549,13 @@ function followInstances() {
       redraw("legend", "why", "header");
     },
     state: told("instances"),
-    ended() { if (world.selected === name && !world.environments.has(name)) select(null); },
+    // The overview may not know yet that the environment is gone, or knows that it is there anew.
+    ended() {
+      if (world.selected !== name) return true;
+      if (world.environments.has(name)) return false;
+      select(null);
+      return true;
+    },
   });
 }
 
@@ -577,7 +590,7 @@ function select(name, byUser = false) {
 
 // choose selects the environment that the address names or, without one, the first that needs somebody to look at it.
 function choose() {
-  const named = location.hash.startsWith("#env=") ? decodeURIComponent(location.hash.slice(5)) : "";
+  const named = new URLSearchParams(location.hash.slice(1).replaceAll("+", "%2B")).get("env") ?? ""; // which takes anything
   const names = [...world.environments.keys()].sort((a, b) => a.localeCompare(b));
   const worth = (name) => ["bad", "warn", "busy"].indexOf(verdict(world.environments.get(name))[0]) + 1 || 9;
   select(world.environments.has(named) ? named : names.sort((a, b) => worth(a) - worth(b))[0] ?? null);

@@ -4,9 +4,11 @@ const HEARTBEAT = 5; // seconds
 const SILENCE = 12_000; // after which the stream counts as broken
 const FIRST_WAIT = 500, MOST_WAIT = 15_000;
 
+class Nothing extends Error {}
+
 // follow reads path until stop is called. What there is in the beginning is given to whole at once, as a list of lines, and what
 // changes to changed. State is told of "connecting", "live" and "stale"; of the last with why, and when the next try is due.
-// Ended is called, and nothing more is tried, when the server says that there is nothing to follow.
+// Ended is asked, when the server says that there is nothing to follow, whether that is the end; otherwise it is tried again.
 export function follow(path, { whole, changed, state, ended }) {
   let stopped = false, failures = 0, timer = 0, request = null;
 
@@ -25,7 +27,7 @@ export function follow(path, { whole, changed, state, ended }) {
       const answer = await fetch(path + "?heartbeat=" + HEARTBEAT, { signal: own.signal, cache: "no-store", headers: { Accept: "application/octet-stream" } });
       if (!answer.ok) {
         const text = (await answer.text()).trim().slice(0, 200);
-        if (answer.status === 404) return finish(text);
+        if (answer.status === 404) throw new Nothing(text);
         throw new Error("the server answers " + answer.status + (text ? ": " + text : ""));
       }
       const reader = answer.body.getReader(), decoder = new TextDecoder();
@@ -38,7 +40,7 @@ export function follow(path, { whole, changed, state, ended }) {
         rest = lines.pop();
         const parsed = lines.map((line) => JSON.parse(line));
         const last = parsed.at(-1);
-        if (last?.error) return finish(last.error);
+        if (last?.error) throw new Nothing(last.error);
         if (beginning) {
           beginning.push(...parsed);
           if (!last?.metadata) continue;
@@ -51,6 +53,7 @@ export function follow(path, { whole, changed, state, ended }) {
         }
       }
     } catch (error) {
+      if (error instanceof Nothing && own === request && !stopped && ended(error.message)) return stop();
       why = own.signal.aborted && own.signal.reason instanceof Error && own.signal.reason.name !== "AbortError" ? own.signal.reason.message : error.message;
     } finally {
       clearTimeout(silence);
@@ -60,12 +63,6 @@ export function follow(path, { whole, changed, state, ended }) {
     const wait = most / 2 + Math.random() * most / 2;
     state("stale", why, Date.now() + wait);
     timer = setTimeout(read, wait);
-  }
-
-  function finish(text) {
-    if (stopped) return;
-    stop();
-    ended(text);
   }
 
   function stop() {
