@@ -33,7 +33,7 @@ type told struct {
 }
 
 type reader struct {
-	changes chan environment.Change // closed when the reader was too slow
+	changes chan *environment.Change // shared by readers; closed when this one was too slow
 }
 
 // Changes are those of all environments from now on, oldest first, until ctx ends or an error is yielded, which is the last.
@@ -46,7 +46,7 @@ func (s *Store) Changes(ctx context.Context, heartbeat time.Duration) (iter.Seq2
 	if f.told == nil {
 		return nil, environment.ErrStoreSilent
 	}
-	r := &reader{make(chan environment.Change, mostWaiting)}
+	r := &reader{make(chan *environment.Change, mostWaiting)}
 	if f.readers == nil {
 		f.readers = map[*reader]bool{}
 	}
@@ -69,7 +69,7 @@ func (s *Store) Changes(ctx context.Context, heartbeat time.Duration) (iter.Seq2
 					yield(environment.Change{}, ErrSlow)
 					return
 				}
-				if !yield(c, nil) {
+				if !yield(*c, nil) {
 					return
 				}
 			case <-beat:
@@ -155,7 +155,7 @@ func (f *feed) drop(name string, revision int64) {
 func (f *feed) tell(c environment.Change) {
 	for r := range f.readers {
 		select {
-		case r.changes <- c:
+		case r.changes <- &c:
 		default:
 			close(r.changes)
 			delete(f.readers, r)

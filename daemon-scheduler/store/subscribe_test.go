@@ -3,6 +3,7 @@ package store
 import (
 	"context"
 	"fmt"
+	"runtime"
 	"testing"
 	"time"
 
@@ -77,7 +78,7 @@ func TestReadersAreToldOfEveryChange(t *testing.T) {
 
 func TestAListTellsWhatWasMissed(t *testing.T) {
 	var f feed
-	changes := make(chan environment.Change, 10)
+	changes := make(chan *environment.Change, 10)
 	f.readers = map[*reader]bool{{changes}: true}
 	at := func(name string, revision int64) environment.Environment {
 		e := env(name)
@@ -115,4 +116,19 @@ func TestASlowReaderIsCutAndHarmsNobody(t *testing.T) {
 	}
 	assert.ErrorIs(t, err, ErrSlow)
 	assert.Equal(t, mostWaiting+1, told)
+}
+
+// A thousand clients may follow at once: what each of them costs before anything has happened is no more than a few pages.
+func TestAReaderIsCheap(t *testing.T) {
+	s := New(nil, testenv.Logger(t))
+	s.feed.listed(nil, nil, 1)
+	const readers = 100
+	var before, after runtime.MemStats
+	runtime.ReadMemStats(&before)
+	for range readers {
+		_, err := s.Changes(t.Context(), 0)
+		require.NoError(t, err)
+	}
+	runtime.ReadMemStats(&after)
+	assert.Less(t, (after.TotalAlloc-before.TotalAlloc)/readers, uint64(32<<10), "bytes")
 }
