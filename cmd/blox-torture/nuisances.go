@@ -105,5 +105,10 @@ func (n *nuisances) stall(ctx context.Context, address string, number int) {
 		}
 	}
 	n.report.count("clients that do not read", 1)
-	sleep(ctx, 20*time.Second)
+	for sleep(ctx, 500*time.Millisecond) { // until the service has cut it
+		_ = c.SetWriteDeadline(time.Now().Add(callTimeout))
+		if _, err := io.WriteString(c, "\r\n"); err != nil {
+			return
+		}
+	}
 }

@@ -182,6 +182,11 @@ func (w *world) suffer(ctx context.Context, cfg config, dir string, steps []step
 	if err := check.converges(ctx, cfg.bound); err != nil {
 		return err
 	}
+	if slices.Contains(cfg.faults, "stall") {
+		if err := check.stall(ctx, bad, streams); err != nil {
+			w.report.say("clients that stall: %s", err)
+		}
+	}
 	stopCounting()
 	counting.Wait()
 	if slices.Contains(cfg.faults, "late") {

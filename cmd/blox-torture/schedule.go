@@ -18,7 +18,7 @@ type step struct {
 }
 
 // faultKinds are what --faults selects among.
-var faultKinds = []string{"kill", "pause", "cut", "hold", "delay", "quorum", "compact", "nospace", "events", "calls", "outage", "late"}
+var faultKinds = []string{"kill", "pause", "cut", "hold", "delay", "quorum", "compact", "nospace", "events", "calls", "outage", "stall", "late"}
 
 // The longest that a StartTask may be delayed by each of the faults; together they stay below launchSettle, and the lists of
 // ECS may lag.
@@ -63,7 +63,7 @@ func faultSteps(chance *rand.Rand, duration time.Duration, faults []string) (ste
 	weights, total := map[string]float64{}, 0.0
 	for _, kind := range faultKinds { // in this order, whatever the order of the selection
 		weight := chance.ExpFloat64()
-		if kind != "nospace" && kind != "late" && slices.Contains(faults, kind) {
+		if kind != "nospace" && kind != "stall" && kind != "late" && slices.Contains(faults, kind) {
 			kinds = append(kinds, kind)
 			weights[kind] = weight
 			total += weight

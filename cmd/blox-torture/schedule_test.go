@@ -40,7 +40,7 @@ func TestScheduleLaws(t *testing.T) {
 		}
 	}
 	for _, kind := range faultKinds {
-		assert.True(t, seen[kind] || kind == "late", kind)
+		assert.True(t, seen[kind] || kind == "late" || kind == "stall", kind)
 	}
 	for _, s := range schedule(1, time.Minute, []string{"kill"}) {
 		assert.NotContains(t, faultKinds[1:], s.Do, "only what was selected")
