@@ -109,7 +109,11 @@ func (w *world) suffer(ctx context.Context, cfg config, dir string, steps []step
 	store, users, fleet := newStoreWatch(w), newUsers(w), &fleet{world: w}
 	registers, probes := newRegisters(w), newProbes(w)
 	check := &checker{world: w, store: store, users: users}
-	streams := []*streamClient{{world: w, kind: "tasks"}, {world: w, kind: "tasks", first: 1}, {world: w, kind: "instances"}, {world: w, kind: "instances", first: 1}}
+	var streams []*streamClient
+	for n := range w.css {
+		streams = append(streams, &streamClient{world: w, kind: "tasks", first: n}, &streamClient{world: w, kind: "tasks", first: n, loyal: true},
+			&streamClient{world: w, kind: "instances", first: n})
+	}
 	for n := range w.css {
 		m, err := mirror.New(mirror.Config{Endpoints: []string{w.css[n], w.css[(n+1)%len(w.css)]}, Heartbeat: time.Second})
 		if err != nil {

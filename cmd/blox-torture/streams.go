@@ -21,6 +21,7 @@ type streamClient struct {
 	*world
 	kind  string // tasks or instances
 	first int    // the replica it begins with
+	loyal bool   // it knows no other: after a restart there it asks for what was before
 
 	mu       sync.Mutex
 	segments []*segment
@@ -44,7 +45,7 @@ var errStream = errors.New("the stream is out of range")
 // run follows until ctx ends.
 func (s *streamClient) run(ctx context.Context) {
 	listing := true
-	for replica := s.first; ctx.Err() == nil; replica++ {
+	for replica := s.first; ctx.Err() == nil; {
 		address := s.css[replica%len(s.css)]
 		if listing {
 			listing = s.list(ctx, address) != nil
@@ -53,6 +54,9 @@ func (s *streamClient) run(ctx context.Context) {
 			listing = errors.Is(s.stream(ctx, address), errStream)
 		}
 		sleep(ctx, 200*time.Millisecond)
+		if !s.loyal {
+			replica++
+		}
 	}
 }
 
@@ -166,7 +170,7 @@ func (s *streamClient) check(wrote map[string][]change, began int64) {
 		// One transaction gives many lines one version, so of the last one some may be missing: it is told again when the
 		// stream is resumed.
 		last := g.to - 1
-		name := fmt.Sprintf("%s, client %d, list %d", s.kind, s.first, n)
+		name := fmt.Sprintf("%s, client %d (loyal: %t), list %d", s.kind, s.first, s.loyal, n)
 		for key, changes := range wrote {
 			arn, _ := entityOf(key)
 			if len(key) < len(prefix) || key[:len(prefix)] != prefix {
