@@ -1,0 +1,29 @@
+package ecssim
+
+import (
+	"testing"
+
+	"github.com/aws/aws-sdk-go-v2/service/sqs"
+	"github.com/stretchr/testify/assert"
+	"github.com/stretchr/testify/require"
+)
+
+func TestDeletedEventsAreRemembered(t *testing.T) {
+	w := newWorld(t, Config{Acknowledged: 2})
+	instances := w.AddInstances("default", 5)
+	assert.Empty(t, w.Acknowledged(0), "nobody has deleted one")
+	got, err := w.sqs.ReceiveMessage(w.ctx, &sqs.ReceiveMessageInput{QueueUrl: w.queue, MaxNumberOfMessages: 10})
+	require.NoError(t, err)
+	require.Len(t, got.Messages, 5)
+	for _, m := range got.Messages {
+		for range 2 { // the second changes nothing
+			_, err = w.sqs.DeleteMessage(w.ctx, &sqs.DeleteMessageInput{QueueUrl: w.queue, ReceiptHandle: m.ReceiptHandle})
+			require.NoError(t, err)
+		}
+	}
+	assert.Equal(t, []Acknowledged{{4, instances[3], 1}, {5, instances[4], 1}}, w.Acknowledged(3))
+	assert.GreaterOrEqual(t, len(w.Acknowledged(0)), 2, "as many as were asked for")
+	assert.Less(t, len(w.Acknowledged(0)), 5, "and not all")
+	assert.Empty(t, w.Acknowledged(5))
+	assert.Empty(t, newWorld(t, Config{}).Acknowledged(0))
+}
