@@ -81,8 +81,11 @@ func (j *Journal) Run(ctx context.Context) error {
 		case <-ctx.Done():
 			ending, cancel := context.WithTimeout(context.WithoutCancel(ctx), endTimeout)
 			defer cancel()
-			if err := j.write(ending, &b); err != nil {
-				j.log.WithError(err).Debug("last decisions not written")
+			for j.waits(&b) {
+				if err := j.write(ending, &b); err != nil {
+					j.log.WithError(err).Debug("last decisions not written")
+					break
+				}
 			}
 			return nil
 		case <-j.noted:
@@ -152,6 +155,13 @@ func (j *Journal) fill(b *batch, now time.Time) bool {
 		j.leftOut = 0
 	}
 	return true
+}
+
+// waits tells whether there is anything to write.
+func (j *Journal) waits(b *batch) bool {
+	j.mu.Lock()
+	defer j.mu.Unlock()
+	return len(j.waiting) > 0 || j.leftOut > 0 || !b.written && len(b.decisions) > 0
 }
 
 // again has Run come back.

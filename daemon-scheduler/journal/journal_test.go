@@ -28,11 +28,11 @@ type paper struct {
 	down    bool
 }
 
-func (p *paper) Record(_ context.Context, id string, list []environment.Decision) error {
+func (p *paper) Record(ctx context.Context, id string, list []environment.Decision) error {
 	p.mu.Lock()
 	defer p.mu.Unlock()
 	p.writes++
-	if p.down {
+	if p.down || ctx.Err() != nil {
 		return errors.New("down")
 	}
 	p.batches[id] = append([]environment.Decision{}, list...)
@@ -178,5 +178,22 @@ func TestLongTextsAreCut(t *testing.T) {
 			assert.Less(t, len(of[0].Detail), 310)
 			assert.True(t, strings.HasSuffix(of[0].Detail, "ä…"))
 		}
+	})
+}
+
+func TestAllThatWaitsIsWrittenAtTheEnd(t *testing.T) {
+	synctest.Test(t, func(t *testing.T) {
+		p := &paper{batches: map[string][]environment.Decision{}}
+		log := logrus.New()
+		log.SetOutput(io.Discard)
+		j := journal.New(p, log)
+		for n := range 50 {
+			j.Note(started(fmt.Sprint("d", n), "i"))
+		}
+		ctx, cancel := context.WithCancel(t.Context())
+		cancel()
+		assert.NoError(t, j.Run(ctx))
+		instances, decisions := p.sum(environment.DecidedStart)
+		assert.Equal(t, []int{50, 50}, []int{instances, decisions})
 	})
 }
