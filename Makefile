@@ -80,4 +80,4 @@ clean: ## remove what the targets above made
 	rm -rf bin tmp
 
 .DEFAULT_GOAL := help
-.PHONY: help build generate test fuzz bench torture lint vuln local docker deploy-test clean
+.PHONY: help build generate test fuzz bench torture load lint vuln local docker deploy-test clean
