@@ -340,7 +340,6 @@ func TestThePageDoesNotWaitForWhatCannotCome(t *testing.T) {
 	d.ok("DELETE", "/v1/environments/logs", "", nil)
 	d.deploy(d.create("logs"))
 	d.sim.AddInstances("prod", 1)
-	p.Do(chromedp.Evaluate[chromedp.Void](`location.hash = "#env=logs"`))
 	p.until(`document.getElementById("name").textContent === "logs" && document.getElementById("live").textContent === "Live"`)
 	p.agrees(d, "logs", map[string]int{"running": 3})
 

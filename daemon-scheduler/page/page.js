@@ -32,6 +32,7 @@ const world = {
   decisions: new Map(), // id to decision
   readiness: null,
   selected: null, // name
+  wanted: null, // the name that the user or the address has asked for, whether or not it is there
   deployments: [], // of the selected one
   everyones: false, // decisions of all environments are shown
   picked: new Set(), // states that are picked out
@@ -262,7 +263,8 @@ function rollout() {
     if (undone?.rolloutStateReason) notes.push([undone.rolloutState === "FAILED" ? "bad" : "warn", `Deployment ${shorten(undone.id)} of ${family(undone.taskDefinition)} ${undone.rolloutState === "FAILED" ? "failed" : "was stopped"}: ${undone.rolloutStateReason}`]);
     const breaker = configured.deploymentCircuitBreaker;
     if (breaker?.enable && going) {
-      notes.push([d.failedTasks ? "warn" : "", `Circuit breaker: ${n(d.failedTasks ?? 0, "failure")} so far` + (breaker.threshold ? ` of ${breaker.threshold.value ?? breaker.threshold}` : "") + (breaker.rollback ? "; then it rolls back." : ".")]);
+      const most = breaker.threshold?.value ?? breaker.threshold;
+      notes.push([d.failedTasks ? "warn" : "", `Circuit breaker: ${n(d.failedTasks ?? 0, "failure")} so far; the deployment ${breaker.rollback ? "goes back" : "ends"} ${most ? "at " + most : "when they are too many"}.`]);
     }
   }
   if (e.paused) notes.unshift(["warn", "Paused" + (e.pausedBy ? " by deployment " + shorten(e.pausedBy) + ", until the next one" : "") + ": nothing is started or stopped."]);
@@ -520,7 +522,11 @@ function followOverview() {
       if (!world.environments.has(was)) choose();
       else readDeployments();
     },
-    changed(lines) { takeOverview(lines); if (!world.selected) choose(); },
+    changed(lines) {
+      takeOverview(lines);
+      if (world.environments.has(world.wanted)) select(world.wanted);
+      else if (!world.selected) choose();
+    },
     state: told("overview"),
     ended: () => false,
   });
@@ -575,6 +581,7 @@ function told(which) {
 // ---- What the user does.
 
 function select(name, byUser = false) {
+  if (byUser) world.wanted = name;
   if (name === world.selected) return;
   world.selected = name;
   world.deployments = [];
@@ -592,6 +599,7 @@ function select(name, byUser = false) {
 function choose() {
   const named = new URLSearchParams(location.hash.slice(1).replaceAll("+", "%2B")).get("env") ?? ""; // which takes anything
   const names = [...world.environments.keys()].sort((a, b) => a.localeCompare(b));
+  if (named) world.wanted = named; // selected as soon as it is there, again too
   const worth = (name) => ["bad", "warn", "busy"].indexOf(verdict(world.environments.get(name))[0]) + 1 || 9;
   select(world.environments.has(named) ? named : names.sort((a, b) => worth(a) - worth(b))[0] ?? null);
 }
