@@ -132,7 +132,7 @@ func nothingNew(ctx context.Context, c *connect.Clients, e *models.Environment, 
 		force := fmt.Sprintf("; \"blox deployments create %s --force-new-deployment\" replaces every task though nothing has changed.", name)
 		switch {
 		case stateOf(d) == inProgress:
-			return fmt.Errorf("environment %s is being put into effect as it is, by deployment %s\n\"blox deployments watch %s\" follows that.", name, idOf(d), name)
+			return fmt.Errorf("environment %s is being put into effect as it is, by deployment %s\n\"blox deployments watch %s\" follows that", name, idOf(d), name)
 		case d == list.Payload.Items[0] && stateOf(d) == completed:
 			return fmt.Errorf("there is nothing new: environment %s is in effect as it is, by deployment %s%s%s", name, idOf(d), change, force)
 		}
