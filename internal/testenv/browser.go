@@ -40,7 +40,8 @@ func Browser(tb testing.TB, more ...chromedp.ExecAllocatorOption) *Chromium {
 		}
 		tb.Skip(missing)
 	}
-	home := tb.TempDir()                                                                              // where it would leave files of its own
+	home, err := os.MkdirTemp("", "chromium") // where it would leave files of its own; its socket's path must be short
+	require.NoError(tb, err)
 	options := append(slices.Clone(chromedp.DefaultExecAllocatorOptions[:]), chromedp.ExecPath(path), // --no-sandbox for root is chromedp's
 		chromedp.Env("HOME="+home, "XDG_CONFIG_HOME="+home, "XDG_CACHE_HOME="+home, "TMPDIR="+home), chromedp.Flag("no-proxy-server", true),
 		chromedp.WindowSize(1280, 1024))
