@@ -32,7 +32,7 @@ type Faults struct {
 	FailToRun map[string]float64 `json:"failToRun,omitempty"`
 	// Deaths says, by task definition family, which tasks end by themselves after they were RUNNING.
 	Deaths map[string]Death `json:"deaths,omitempty"`
-	// ConsistencyLag is how long List calls do not see, and DescribeTasks calls MISSING, a new task,
+	// ConsistencyLag is how long List calls do not see a new container instance or task, and DescribeTasks calls it MISSING,
 	// and how long ListTasks shows a task that was stopped among the running ones.
 	ConsistencyLag Duration `json:"consistencyLag,omitempty"`
 }

@@ -176,6 +176,7 @@ func TestAStartWithoutAnAnswerIsNotMadeAgain(t *testing.T) {
 	w.sim.SetDown("sqs", true)
 	w.sim.AddInstances("prod", 3)
 	w.css()
+	w.ready() // it has listed the instances, which the lag would hide
 	w.sim.SetFaults(ecssim.Faults{LostAnswers: map[string]float64{"StartTask": 1}, ConsistencyLag: ecssim.Duration(500 * time.Millisecond)})
 	copied, _ := w.spread(3)
 	testenv.Eventually(t, func() bool { return w.sim.Calls("DescribeTasks") >= 2 }, "it does not ask what has become of it")
