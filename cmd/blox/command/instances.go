@@ -1,6 +1,7 @@
 package command
 
 import (
+	"cmp"
 	"context"
 	"strings"
 
@@ -150,17 +151,12 @@ its id in EC2. -o yaml shows all that there is.`,
 			return a.print(i, func(s show.Style) written { return instanceFields(s, i) })
 		}),
 	}
-	cmd.Flags().StringVar(&cluster, "cluster", "", "look in this cluster only, a `name` or an ARN")
-	_ = cmd.RegisterFlagCompletionFunc("cluster", a.clusterNames)
+	a.lookIn(cmd, &cluster)
 	return cmd
 }
 
 func findInstance(ctx context.Context, c *connect.Clients, wanted, cluster string) (*models.ContainerInstance, error) {
-	if named, err := arn.ParseKind(wanted, arn.ContainerInstance); err == nil && (named.Cluster != "" || cluster != "") {
-		in := named.Cluster
-		if in == "" {
-			in = clusterName(cluster)
-		}
+	if in, ok := clusterToAsk(wanted, arn.ContainerInstance, cluster); ok {
 		got, err := c.State.GetInstanceContext(ctx, css.NewGetInstanceParams().WithCluster(in).WithArn(wanted))
 		if err != nil {
 			return nil, err
@@ -190,6 +186,20 @@ func entityID(of, wanted string) string {
 		return of
 	}
 	return (show.Style{}).ID(of)
+}
+
+// lookIn adds the flag that names the cluster to look in.
+func (a *app) lookIn(cmd *cobra.Command, cluster *string) {
+	cmd.Flags().StringVar(cluster, "cluster", "", "look in this cluster only, a `name` or an ARN")
+	_ = cmd.RegisterFlagCompletionFunc("cluster", a.clusterNames)
+}
+
+// clusterToAsk is the name of the cluster in which to get what has the ARN wanted: the ARN's own, or for one of the short form the
+// one given. It is not ok when wanted is no ARN of that kind, or there is neither.
+func clusterToAsk(wanted string, kind arn.Kind, given string) (name string, ok bool) {
+	named, err := arn.ParseKind(wanted, kind)
+	name = cmp.Or(named.Cluster, clusterName(given))
+	return name, err == nil && name != ""
 }
 
 // clusterName is the name in a cluster's ARN, or what is a name already.

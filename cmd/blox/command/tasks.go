@@ -111,17 +111,12 @@ that there is.`,
 			return a.print(t, func(s show.Style) written { return taskFields(s, t) })
 		}),
 	}
-	cmd.Flags().StringVar(&cluster, "cluster", "", "look in this cluster only, a `name` or an ARN")
-	_ = cmd.RegisterFlagCompletionFunc("cluster", a.clusterNames)
+	a.lookIn(cmd, &cluster)
 	return cmd
 }
 
 func findTask(ctx context.Context, c *connect.Clients, wanted, cluster string) (*models.Task, error) {
-	if named, err := arn.ParseKind(wanted, arn.Task); err == nil && (named.Cluster != "" || cluster != "") {
-		in := named.Cluster
-		if in == "" {
-			in = clusterName(cluster)
-		}
+	if in, ok := clusterToAsk(wanted, arn.Task, cluster); ok {
 		got, err := c.State.GetTaskContext(ctx, css.NewGetTaskParams().WithCluster(in).WithArn(wanted))
 		if err != nil {
 			return nil, err
