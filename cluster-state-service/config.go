@@ -10,7 +10,7 @@ import (
 	"strings"
 	"time"
 
-	"github.com/blox/blox/cluster-state-service/event"
+	"github.com/blox/blox/cluster-state-service/ingest"
 	"github.com/blox/blox/internal/etcd"
 	"github.com/blox/blox/internal/httpserver"
 	"github.com/blox/blox/internal/tlsconfig"
@@ -97,7 +97,7 @@ func (c Config) check(rest []string) error {
 	problems = append(problems, c.Etcd.Problems()...)
 	if c.Queue == "" {
 		problem("--queue is missing: the SQS queue or Kinesis stream that ECS's events arrive in")
-	} else if _, _, err := event.ParseQueue(c.Queue); err != nil {
+	} else if _, _, err := ingest.ParseQueue(c.Queue); err != nil {
 		problem("--queue: %s", err)
 	}
 	if c.ReconcileInterval <= 0 {

@@ -15,11 +15,11 @@ import (
 	"golang.org/x/sync/errgroup"
 
 	"github.com/blox/blox/cluster-state-service/api"
-	"github.com/blox/blox/cluster-state-service/event"
+	"github.com/blox/blox/cluster-state-service/cache"
+	"github.com/blox/blox/cluster-state-service/ingest"
 	"github.com/blox/blox/cluster-state-service/reconcile"
 	"github.com/blox/blox/cluster-state-service/state"
 	"github.com/blox/blox/cluster-state-service/store"
-	"github.com/blox/blox/cluster-state-service/view"
 	"github.com/blox/blox/internal/awsconfig"
 	"github.com/blox/blox/internal/etcd"
 	"github.com/blox/blox/internal/httpserver"
@@ -37,7 +37,7 @@ func Run(ctx context.Context, cfg Config, log logrus.FieldLogger) error {
 	if err != nil {
 		return err
 	}
-	service, queueName, err := event.ParseQueue(cfg.Queue)
+	service, queueName, err := ingest.ParseQueue(cfg.Queue)
 	if err != nil {
 		return err
 	}
@@ -64,7 +64,7 @@ func Run(ctx context.Context, cfg Config, log logrus.FieldLogger) error {
 
 	registry := prometheus.NewRegistry()
 	registry.MustRegister(collectors.NewGoCollector(), collectors.NewProcessCollector(collectors.ProcessCollectorOpts{}))
-	copied := view.New(view.Config{Watching: watching, Client: client, Tasks: tasks, Instances: instances, Log: log, Metrics: registry})
+	copied := cache.New(cache.Config{Watching: watching, Client: client, Tasks: tasks, Instances: instances, Log: log, Metrics: registry})
 	records := store.New(client, copied.Known, registry)
 	name := replica()
 	comparing := reconcile.New(reconcile.Config{
@@ -80,12 +80,12 @@ func Run(ctx context.Context, cfg Config, log logrus.FieldLogger) error {
 	reads, ended := context.WithCancel(context.WithoutCancel(ctx)) // requests under way when ctx ends still need the view
 	defer ended()
 	parts.Go(func() error { return copied.Run(reads) })
-	dials := event.Options{Pollers: cfg.Pollers, Batch: cfg.Batch, Metrics: registry}
+	dials := ingest.Options{Pollers: cfg.Pollers, Batch: cfg.Batch, Metrics: registry}
 	parts.Go(func() error {
-		if service == event.ServiceKinesis {
-			return event.ConsumeStream(ctx, stream(awsconfig.Kinesis(aws), queueName, name, records), records, log, dials)
+		if service == ingest.ServiceKinesis {
+			return ingest.ConsumeStream(ctx, stream(awsconfig.Kinesis(aws), queueName, name, records), records, log, dials)
 		}
-		return event.Consume(ctx, event.NewSQS(awsconfig.SQS(aws), queueName), records, log, dials)
+		return ingest.Consume(ctx, ingest.NewSQS(awsconfig.SQS(aws), queueName), records, log, dials)
 	})
 	parts.Go(func() error { return comparing.Run(ctx) })
 	parts.Go(func() error {
@@ -100,21 +100,21 @@ func Run(ctx context.Context, cfg Config, log logrus.FieldLogger) error {
 
 // What the view is told about the two kinds.
 var (
-	tasks = view.Codec[state.Task]{
+	tasks = cache.Codec[state.Task]{
 		Decode: state.DecodeTask, Version: func(t state.Task) int64 { return t.Version },
 		Encode: api.EncodeTask, EncodeDeleted: api.EncodeDeleted,
 	}
-	instances = view.Codec[state.Instance]{
+	instances = cache.Codec[state.Instance]{
 		Decode: state.DecodeInstance, Version: func(i state.Instance) int64 { return i.Version },
 		Encode: api.EncodeInstance, EncodeDeleted: api.EncodeDeleted,
 	}
 )
 
 // stream is a Kinesis stream whose shards the replicas share by way of etcd.
-func stream(client *kinesis.Client, name, replica string, records *store.Store) event.Stream {
-	return event.Stream{
+func stream(client *kinesis.Client, name, replica string, records *store.Store) ingest.Stream {
+	return ingest.Stream{
 		Client: client, Name: name, Replica: replica,
-		Join: func(ctx context.Context, work func(context.Context, event.Shards) error) error {
+		Join: func(ctx context.Context, work func(context.Context, ingest.Shards) error) error {
 			return records.ReadShards(ctx, name, replica, func(ctx context.Context, r *store.ShardReader) error { return work(ctx, r) })
 		},
 	}

@@ -9,8 +9,8 @@ import (
 	"time"
 
 	"github.com/blox/blox/daemon-scheduler/api"
-	"github.com/blox/blox/daemon-scheduler/board"
 	"github.com/blox/blox/daemon-scheduler/environment"
+	"github.com/blox/blox/daemon-scheduler/status"
 )
 
 // Sections of the overview; an environment's is its name behind named.
@@ -29,14 +29,14 @@ const (
 type boards struct {
 	outlook
 	replica  string
-	overview *board.Board
+	overview *status.Board
 
 	mu   sync.Mutex
 	open map[string]*opened // by environment
 }
 
 type opened struct {
-	*board.Board
+	*status.Board
 	readers int
 	since   time.Time
 	known   bool // whether the copy has had the environment; for the board alone
@@ -45,7 +45,7 @@ type opened struct {
 // newBoards has boards touched by every change of the copies, until stop is called.
 func newBoards(o outlook, replica string) (b *boards, stop func()) {
 	b = &boards{outlook: o, replica: replica, open: map[string]*opened{}}
-	b.overview = board.New(b.overviewSource())
+	b.overview = status.New(b.overviewSource())
 	o.records.Follow(b.touch)
 	return b, o.clusters.Follow(b)
 }
@@ -98,7 +98,7 @@ func (b *boards) join(name string) *opened {
 	o, ok := b.open[name]
 	if !ok {
 		o = &opened{since: time.Now()}
-		o.Board = board.New(b.instancesSource(name, o))
+		o.Board = status.New(b.instancesSource(name, o))
 		b.open[name] = o
 	}
 	o.readers++
@@ -120,11 +120,11 @@ func (b *boards) forget(name string, o *opened) {
 	}
 }
 
-func (b *boards) instancesSource(name string, o *opened) board.Source {
+func (b *boards) instancesSource(name string, o *opened) status.Source {
 	whole := func() []string { return []string{""} }
-	return board.Source{
+	return status.Source{
 		Sections: whole, Idle: whole, Every: lookAgain,
-		Rows:    func(string) ([]board.Row, bool, error) { return b.instancesOf(name, o) },
+		Rows:    func(string) ([]status.Row, bool, error) { return b.instancesOf(name, o) },
 		Gone:    func(_, arn string) []byte { return api.InstanceGone(arn) },
 		State:   api.StateLine,
 		Current: func() bool { return o.known && b.current() },
@@ -133,7 +133,7 @@ func (b *boards) instancesSource(name string, o *opened) board.Source {
 }
 
 // instancesOf is instances for a board. Who follows an environment has just seen it in etcd, which the copy may be behind.
-func (b *boards) instancesOf(name string, o *opened) ([]board.Row, bool, error) {
+func (b *boards) instancesOf(name string, o *opened) ([]status.Row, bool, error) {
 	rows, ok, err := b.instances(name)
 	if errors.Is(err, environment.ErrNotFound) && !o.known && time.Since(o.since) < lookAgain {
 		return nil, false, nil
@@ -148,7 +148,7 @@ func (b *boards) instancesOf(name string, o *opened) ([]board.Row, bool, error) 
 }
 
 // instances are what the planner makes of an environment's instances.
-func (b *boards) instances(name string) ([]board.Row, bool, error) {
+func (b *boards) instances(name string) ([]status.Row, bool, error) {
 	if !b.records.Synced() {
 		return nil, false, nil
 	}
@@ -157,10 +157,10 @@ func (b *boards) instances(name string) ([]board.Row, bool, error) {
 		return nil, false, err
 	}
 	placements, ok := b.Place(e)
-	rows := make([]board.Row, 0, len(placements))
+	rows := make([]status.Row, 0, len(placements))
 	for _, p := range placements {
 		p.Instance.Attributes = nil // are not shown, and cannot be compared
-		rows = append(rows, board.Row{Key: p.Instance.ARN, Value: p, Line: func() []byte { return api.InstanceLine(p) }})
+		rows = append(rows, status.Row{Key: p.Instance.ARN, Value: p, Line: func() []byte { return api.InstanceLine(p) }})
 	}
 	return rows, ok, nil
 }
@@ -169,11 +169,11 @@ func (b *boards) current() bool {
 	return b.records.Synced() && b.clusters.Fresh(time.Now())
 }
 
-func (b *boards) overviewSource() board.Source {
+func (b *boards) overviewSource() status.Source {
 	was := false
-	return board.Source{
+	return status.Source{
 		Sections: func() []string { return append(b.sections(), decisions, readiness) },
-		Rows: func(section string) ([]board.Row, bool, error) {
+		Rows: func(section string) ([]status.Row, bool, error) {
 			switch section {
 			case decisions:
 				return b.decided()
@@ -208,7 +208,7 @@ func (b *boards) sections() (sections []string) {
 	return sections
 }
 
-func (b *boards) environment(name string) ([]board.Row, bool, error) {
+func (b *boards) environment(name string) ([]status.Row, bool, error) {
 	e, _, err := b.records.Copied(name)
 	if errors.Is(err, environment.ErrNotFound) {
 		return nil, true, nil
@@ -216,17 +216,17 @@ func (b *boards) environment(name string) ([]board.Row, bool, error) {
 	if err != nil {
 		return nil, false, nil // unreadable, as the log says
 	}
-	return []board.Row{{Line: func() []byte { return api.EnvironmentLine(e, b) }}}, true, nil
+	return []status.Row{{Line: func() []byte { return api.EnvironmentLine(e, b) }}}, true, nil
 }
 
-func (b *boards) decided() ([]board.Row, bool, error) {
+func (b *boards) decided() ([]status.Row, bool, error) {
 	list, err := b.records.Decisions()
 	if err != nil {
 		return nil, false, nil // not read yet
 	}
-	rows := make([]board.Row, 0, len(list))
+	rows := make([]status.Row, 0, len(list))
 	for _, d := range list {
-		rows = append(rows, board.Row{Key: d.ID, Value: told{d.At, d.Count}, Line: func() []byte { return api.DecisionLine(d) }})
+		rows = append(rows, status.Row{Key: d.ID, Value: told{d.At, d.Count}, Line: func() []byte { return api.DecisionLine(d) }})
 	}
 	return rows, true, nil
 }
@@ -238,7 +238,7 @@ type told struct {
 }
 
 // readiness asks etcd who leads, which may take a second when it does not answer.
-func (b *boards) readiness() []board.Row {
+func (b *boards) readiness() []status.Row {
 	leader, reasons := api.Ready(context.Background(), b.records, func() []string { return notReady(b.clusters) })
-	return []board.Row{{Line: func() []byte { return api.ReadinessLine(b.replica, leader, reasons) }}}
+	return []status.Row{{Line: func() []byte { return api.ReadinessLine(b.replica, leader, reasons) }}}
 }

@@ -9,8 +9,8 @@ import (
 	"github.com/stretchr/testify/assert"
 	"github.com/stretchr/testify/require"
 
-	"github.com/blox/blox/cluster-state-service/mirror"
-	"github.com/blox/blox/daemon-scheduler/cluster"
+	"github.com/blox/blox/cluster-state-service/informer"
+	"github.com/blox/blox/daemon-scheduler/clusterstate"
 	"github.com/blox/blox/daemon-scheduler/environment"
 	"github.com/blox/blox/daemon-scheduler/store"
 	"github.com/blox/blox/internal/testenv"
@@ -44,9 +44,9 @@ func TestAnEnvironmentThatTheCopyLacksIsWaitedFor(t *testing.T) {
 	<-stuck
 	create("logs")
 
-	copied, err := mirror.New(mirror.Config{Endpoints: []string{"localhost:1"}})
+	copied, err := informer.New(informer.Config{Endpoints: []string{"localhost:1"}})
 	require.NoError(t, err)
-	b, stop := newBoards(outlook{records, cluster.Cluster{Mirror: copied}, time.Second}, "one")
+	b, stop := newBoards(outlook{records, clusterstate.Cluster{Informer: copied}, time.Second}, "one")
 	defer stop()
 	for lines, err := range b.Instances(ctx, "logs", 0) {
 		assert.NoError(t, err)

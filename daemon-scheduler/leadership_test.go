@@ -15,8 +15,8 @@ import (
 	"golang.org/x/sync/errgroup"
 	"golang.org/x/time/rate"
 
-	"github.com/blox/blox/cluster-state-service/mirror"
-	"github.com/blox/blox/daemon-scheduler/cluster"
+	"github.com/blox/blox/cluster-state-service/informer"
+	"github.com/blox/blox/daemon-scheduler/clusterstate"
 	"github.com/blox/blox/daemon-scheduler/engine"
 	"github.com/blox/blox/daemon-scheduler/environment"
 	"github.com/blox/blox/daemon-scheduler/store"
@@ -32,9 +32,9 @@ func TestNothingIsStartedWithoutTimeLeftOnTheLease(t *testing.T) {
 	instances := w.sim.AddInstances("prod", 2)
 	css, _ := w.css("127.0.0.1:0")
 	log := quiet(t, logrus.ErrorLevel)
-	copied, err := mirror.New(mirror.Config{Endpoints: []string{css}, Log: log})
+	copied, err := informer.New(informer.Config{Endpoints: []string{css}, Log: log})
 	require.NoError(t, err)
-	records, clusters := store.New(w.client, log), cluster.Cluster{Mirror: copied}
+	records, clusters := store.New(w.client, log), clusterstate.Cluster{Informer: copied}
 	unlimited := rate.NewLimiter(rate.Inf, 1)
 	acting := engine.New(engine.Config{
 		Store: records, Cluster: clusters, ECS: w.ecs(), Log: log, History: 10, Workers: 1, Changes: unlimited, Reads: unlimited,

@@ -3,7 +3,7 @@ package daemonscheduler
 import (
 	"time"
 
-	"github.com/blox/blox/daemon-scheduler/cluster"
+	"github.com/blox/blox/daemon-scheduler/clusterstate"
 	"github.com/blox/blox/daemon-scheduler/engine"
 	"github.com/blox/blox/daemon-scheduler/environment"
 	"github.com/blox/blox/daemon-scheduler/planner"
@@ -13,7 +13,7 @@ import (
 // outlook is what the planner makes of the copies of etcd and of the clusters, which every replica has.
 type outlook struct {
 	records  *store.Store
-	clusters cluster.Cluster
+	clusters clusterstate.Cluster
 	settle   time.Duration
 }
 

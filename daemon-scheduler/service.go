@@ -17,13 +17,13 @@ import (
 	"golang.org/x/sync/errgroup"
 	"golang.org/x/time/rate"
 
-	"github.com/blox/blox/cluster-state-service/mirror"
+	"github.com/blox/blox/cluster-state-service/informer"
 	"github.com/blox/blox/daemon-scheduler/api"
-	"github.com/blox/blox/daemon-scheduler/cluster"
+	"github.com/blox/blox/daemon-scheduler/clusterstate"
 	"github.com/blox/blox/daemon-scheduler/engine"
-	"github.com/blox/blox/daemon-scheduler/journal"
-	"github.com/blox/blox/daemon-scheduler/page"
+	"github.com/blox/blox/daemon-scheduler/events"
 	"github.com/blox/blox/daemon-scheduler/store"
+	"github.com/blox/blox/daemon-scheduler/ui"
 	"github.com/blox/blox/internal/awsconfig"
 	"github.com/blox/blox/internal/etcd"
 	"github.com/blox/blox/internal/httpserver"
@@ -60,7 +60,7 @@ func Run(ctx context.Context, cfg Config, log logrus.FieldLogger) error {
 	if err != nil {
 		return fmt.Errorf("--css-ca, --css-cert, --css-key: %w", err)
 	}
-	copied, err := mirror.New(mirror.Config{
+	copied, err := informer.New(informer.Config{
 		Endpoints: cfg.CSSEndpoints, HTTPClient: &http.Client{Transport: following.Transport()}, Log: log,
 	})
 	if err != nil {
@@ -79,9 +79,9 @@ func Run(ctx context.Context, cfg Config, log logrus.FieldLogger) error {
 	}
 
 	limit := func(perSecond float64, burst int) *rate.Limiter { return rate.NewLimiter(rate.Limit(perSecond), burst) }
-	records, clusters := store.New(client, log), cluster.Cluster{Mirror: copied}
+	records, clusters := store.New(client, log), clusterstate.Cluster{Informer: copied}
 	clusters.Register(registry)
-	notes := journal.New(records, log)
+	notes := events.New(records, log)
 	acting := engine.New(engine.Config{
 		Journal: notes.Note,
 		Store:   records, Cluster: clusters, ECS: ecs, Log: log, Metrics: registry,
@@ -94,10 +94,10 @@ func Run(ctx context.Context, cfg Config, log logrus.FieldLogger) error {
 	defer stop()
 	handler := api.New(api.Config{
 		Store: records, Log: log, Metrics: httpserver.MetricsHandler(registry),
-		Resolver: cluster.Resolver{
+		Resolver: clusterstate.Resolver{
 			ECS: ecs, Clusters: limit(cfg.LookupRate, lookupBurst), Definitions: limit(cfg.LookupRate, lookupBurst),
 		},
-		Outlook: seen, Boards: followed, Replica: name, Journal: notes.Note, Page: page.Handler(),
+		Outlook: seen, Boards: followed, Replica: name, Journal: notes.Note, Page: ui.Handler(),
 		NotReady: func() []string { return notReady(clusters) },
 	})
 	lead := records.Lead
@@ -125,12 +125,12 @@ func checkCSS(endpoints []string) error {
 	if len(endpoints) == 0 {
 		return nil // said in other words
 	}
-	_, err := mirror.New(mirror.Config{Endpoints: endpoints})
+	_, err := informer.New(informer.Config{Endpoints: endpoints})
 	return err
 }
 
 // notReady says why the copy of the clusters cannot be relied on.
-func notReady(c cluster.Cluster) []string {
+func notReady(c clusterstate.Cluster) []string {
 	switch now := time.Now(); {
 	case !c.Synced():
 		return []string{"the cluster-state-service has not been read yet"}

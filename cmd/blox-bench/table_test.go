@@ -10,7 +10,7 @@ import (
 	"github.com/stretchr/testify/assert"
 	"github.com/stretchr/testify/require"
 
-	"github.com/blox/blox/cluster-state-service/event"
+	queue "github.com/blox/blox/cluster-state-service/ingest"
 )
 
 func TestTable(t *testing.T) {
@@ -36,7 +36,7 @@ func TestPercentiles(t *testing.T) {
 // What is measured with must be what the service takes, or the figures are about something else.
 func TestEventsAreECSs(t *testing.T) {
 	for _, body := range lives(0, 8) {
-		record, err := event.Decode([]byte(body))
+		record, err := queue.Decode([]byte(body))
 		require.NoError(t, err)
 		assert.Contains(t, []string{taskKey(0, 0), taskKey(1, 1)}, record.Key.String())
 	}

@@ -11,7 +11,7 @@ import (
 	"strings"
 	"time"
 
-	"github.com/blox/blox/cluster-state-service/mirror"
+	"github.com/blox/blox/cluster-state-service/informer"
 	"github.com/blox/blox/internal/ecssim"
 )
 
@@ -29,7 +29,7 @@ type checker struct {
 	*world
 	store   *storeWatch
 	users   *users
-	mirrors []*mirror.Mirror
+	mirrors []*informer.Informer
 }
 
 // all is what is not as it has to be.

@@ -13,7 +13,7 @@ import (
 	"sync"
 	"time"
 
-	"github.com/blox/blox/cluster-state-service/mirror"
+	"github.com/blox/blox/cluster-state-service/informer"
 )
 
 // run is one run, or one of its processes.
@@ -115,7 +115,7 @@ func (w *world) suffer(ctx context.Context, cfg config, dir string, steps []step
 			&streamClient{world: w, kind: "instances", first: n})
 	}
 	for n := range w.css {
-		m, err := mirror.New(mirror.Config{Endpoints: []string{w.css[n], w.css[(n+1)%len(w.css)]}, Heartbeat: time.Second})
+		m, err := informer.New(informer.Config{Endpoints: []string{w.css[n], w.css[(n+1)%len(w.css)]}, Heartbeat: time.Second})
 		if err != nil {
 			return err
 		}

@@ -17,7 +17,7 @@ import (
 	"github.com/aws/aws-sdk-go-v2/config"
 	"github.com/aws/aws-sdk-go-v2/service/ecs"
 
-	"github.com/blox/blox/cluster-state-service/mirror"
+	"github.com/blox/blox/cluster-state-service/informer"
 )
 
 func main() {
@@ -37,7 +37,7 @@ func main() {
 		log.Fatal(err)
 	}
 	s.ECS = ecs.NewFromConfig(aws)
-	if s.Mirror, err = mirror.New(mirror.Config{Endpoints: []string{*css}}); err != nil {
+	if s.Mirror, err = informer.New(informer.Config{Endpoints: []string{*css}}); err != nil {
 		log.Fatal(err)
 	}
 	var following sync.WaitGroup

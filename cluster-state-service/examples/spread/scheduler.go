@@ -12,7 +12,7 @@ import (
 	smithyhttp "github.com/aws/smithy-go/transport/http"
 	"golang.org/x/time/rate"
 
-	"github.com/blox/blox/cluster-state-service/mirror"
+	"github.com/blox/blox/cluster-state-service/informer"
 )
 
 const (
@@ -23,7 +23,7 @@ const (
 
 // Scheduler keeps Count tasks spread. Only one process with its StartedBy may run at a time.
 type Scheduler struct {
-	Mirror                             *mirror.Mirror // somebody else runs it
+	Mirror                             *informer.Informer // somebody else runs it
 	ECS                                *ecs.Client
 	Cluster, TaskDefinition, StartedBy string
 	Count                              int
@@ -47,7 +47,7 @@ func (s *Scheduler) Run(ctx context.Context) {
 	s.unseen, s.stopping, s.closed = map[string]begun{}, map[string]time.Time{}, map[string]time.Time{}
 	s.askAt = time.Now().Add(s.Settle) // whoever ran before may have started what nobody has seen yet
 	wake := make(chan struct{}, 1)     // however much changes, one look is enough
-	defer s.Mirror.Subscribe(func(mirror.Change) {
+	defer s.Mirror.Subscribe(func(informer.Change) {
 		select {
 		case wake <- struct{}{}:
 		default:

@@ -17,7 +17,7 @@ import (
 	"go.uber.org/goleak"
 
 	clusterstate "github.com/blox/blox/cluster-state-service"
-	"github.com/blox/blox/cluster-state-service/mirror"
+	"github.com/blox/blox/cluster-state-service/informer"
 	"github.com/blox/blox/internal/ecssim"
 	"github.com/blox/blox/internal/testenv"
 )
@@ -75,9 +75,9 @@ func (w *world) ecs() *ecs.Client {
 }
 
 // spread runs the scheduler, and returns the mirror that it looks at.
-func (w *world) spread(count int) (copied *mirror.Mirror, stop func()) {
+func (w *world) spread(count int) (copied *informer.Informer, stop func()) {
 	w.t.Helper()
-	copied, err := mirror.New(mirror.Config{Endpoints: []string{w.address}, Heartbeat: time.Second})
+	copied, err := informer.New(informer.Config{Endpoints: []string{w.address}, Heartbeat: time.Second})
 	require.NoError(w.t, err)
 	s := &Scheduler{
 		Mirror: copied, ECS: w.ecs(), Cluster: w.cluster, TaskDefinition: w.web, StartedBy: "spread", Count: count,

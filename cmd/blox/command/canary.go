@@ -15,15 +15,15 @@ import (
 	"github.com/spf13/cobra"
 	"golang.org/x/sync/errgroup"
 
-	"github.com/blox/blox/cmd/blox/canary"
 	"github.com/blox/blox/cmd/blox/connect"
+	"github.com/blox/blox/cmd/blox/probe"
 	"github.com/blox/blox/cmd/blox/show"
 	"github.com/blox/blox/internal/httpserver"
 )
 
 // canaryFlags are those of canary.
 type canaryFlags struct {
-	canary.Config
+	probe.Config
 	once        bool
 	interval    time.Duration
 	metricsBind string
@@ -90,7 +90,7 @@ func (f canaryFlags) problem() error {
 // canary runs once, or until ctx ends.
 func (a *app) canary(ctx context.Context, f canaryFlags) error {
 	if f.once {
-		report, err := canary.Run(ctx, f.Config)
+		report, err := probe.Run(ctx, f.Config)
 		if err != nil {
 			return err
 		}
@@ -103,7 +103,7 @@ func (a *app) canary(ctx context.Context, f canaryFlags) error {
 		return nil
 	}
 	registry := prometheus.NewRegistry()
-	metrics := canary.NewMetrics(registry, f.ReadOnly)
+	metrics := probe.NewMetrics(registry, f.ReadOnly)
 	parts, ctx := errgroup.WithContext(ctx)
 	if f.metricsBind != "" {
 		listener, err := (&net.ListenConfig{}).Listen(ctx, "tcp", f.metricsBind)
@@ -122,7 +122,7 @@ func (a *app) canary(ctx context.Context, f canaryFlags) error {
 		next := time.NewTicker(f.interval)
 		defer next.Stop()
 		for {
-			report, err := canary.Run(ctx, f.Config)
+			report, err := probe.Run(ctx, f.Config)
 			if err != nil {
 				return nil // ctx has ended
 			}
@@ -141,7 +141,7 @@ func (a *app) canary(ctx context.Context, f canaryFlags) error {
 }
 
 // tell says how a run went, in a line, and one for each step that failed.
-func (a *app) tell(report canary.Report) error {
+func (a *app) tell(report probe.Report) error {
 	style := a.style(a.Out)
 	if style.Format != show.Table {
 		line, err := json.Marshal(report)
@@ -158,7 +158,7 @@ func (a *app) tell(report canary.Report) error {
 	return err
 }
 
-func steps(report canary.Report) *show.Rows {
+func steps(report probe.Report) *show.Rows {
 	rows := &show.Rows{Columns: show.Columns("STEP", "OK", "SECONDS", "WHAT WAS WRONG~")}
 	for _, s := range report.Steps {
 		rows.Add(s.Name, show.YesNo(s.Error == ""), fmt.Sprintf("%.3f", s.Seconds), s.Error)

@@ -1,0 +1,429 @@
+package informer
+
+import (
+	"context"
+	"errors"
+	"fmt"
+	"io"
+	"math"
+	"net/http"
+	"net/http/httptest"
+	"strings"
+	"sync"
+	"testing"
+	"time"
+
+	"github.com/stretchr/testify/assert"
+	"github.com/stretchr/testify/require"
+	"go.uber.org/goleak"
+
+	"github.com/blox/blox/internal/testenv"
+)
+
+func TestMain(m *testing.M) { goleak.VerifyTestMain(m) }
+
+const prod = "arn:aws:ecs:eu-west-1:123456789012:cluster/prod"
+
+func taskARN(id string) string { return "arn:aws:ecs:eu-west-1:123456789012:task/prod/" + id }
+
+// task is a task as the API shows it.
+func task(id string, version int) string {
+	return fmt.Sprintf(`{"metadata":{"entityVersion":"%d"},"entity":{"clusterARN":%q,"taskARN":%q,"containerInstanceARN":"",`+
+		`"containers":[],"createdAt":"","desiredStatus":"RUNNING","lastStatus":"RUNNING","overrides":{"containerOverrides":[]},`+
+		`"taskDefinitionARN":""}}`, version, prod, taskARN(id))
+}
+
+func deleted(id string, version int) string {
+	return fmt.Sprintf(`{"metadata":{"entityVersion":"%d","deleted":true},"entity":{"clusterARN":%q,"taskARN":%q}}`, version, prod, taskARN(id))
+}
+
+func heartbeat(version int) string {
+	return fmt.Sprintf(`{"metadata":{"entityVersion":"%d"}}`, version)
+}
+
+func listed(version int, tasks ...string) string {
+	return fmt.Sprintf(`{"items":[%s],"metadata":{"entityVersion":"%d","comparedAt":""}}`, strings.Join(tasks, ","), version)
+}
+
+// css is a cluster-state-service that goes wrong as the test wishes: what it answers comes from the test. It knows
+// no instances. Each answer serves one request; the last one also all others.
+type css struct {
+	*httptest.Server
+	mu      sync.Mutex
+	lists   []string         // bodies
+	streams []func(s stream) // until one returns, its stream is open
+	seen    []string         // path and query of the requests about tasks
+}
+
+// stream is an open stream.
+type stream struct {
+	w    http.ResponseWriter
+	left context.Context // ends when the client leaves
+}
+
+func (s stream) send(lines ...string) {
+	for _, line := range lines {
+		_, _ = io.WriteString(s.w, line+"\n")
+	}
+	_ = http.NewResponseController(s.w).Flush()
+}
+
+// beats sends heartbeats until the client leaves.
+func (s stream) beats(version int) {
+	for s.left.Err() == nil {
+		s.send(heartbeat(version))
+		select {
+		case <-s.left.Done():
+		case <-time.After(10 * time.Millisecond):
+		}
+	}
+}
+
+func newCSS(t *testing.T, lists []string, streams ...func(stream)) *css {
+	c := &css{lists: lists, streams: streams}
+	mux := http.NewServeMux()
+	mux.HandleFunc("GET /v1/instances", func(w http.ResponseWriter, _ *http.Request) { _, _ = io.WriteString(w, listed(1)) })
+	mux.HandleFunc("GET /v1/stream/instances", func(w http.ResponseWriter, r *http.Request) { stream{w, r.Context()}.beats(1) })
+	mux.HandleFunc("GET /v1/tasks", func(w http.ResponseWriter, r *http.Request) { _, _ = io.WriteString(w, next(c, r, &c.lists)) })
+	mux.HandleFunc("GET /v1/stream/tasks", func(w http.ResponseWriter, r *http.Request) {
+		next(c, r, &c.streams)(stream{w, r.Context()})
+	})
+	c.Server = httptest.NewServer(mux)
+	t.Cleanup(c.Close)
+	return c
+}
+
+func next[A any](c *css, r *http.Request, answers *[]A) A {
+	c.mu.Lock()
+	defer c.mu.Unlock()
+	c.seen = append(c.seen, r.URL.String())
+	answer := (*answers)[0]
+	if len(*answers) > 1 {
+		*answers = (*answers)[1:]
+	}
+	return answer
+}
+
+func (c *css) requests() []string {
+	c.mu.Lock()
+	defer c.mu.Unlock()
+	return append([]string(nil), c.seen...)
+}
+
+// requestsAre waits for exactly these requests about tasks; a number stands for a stream resumed with that version.
+func (c *css) requestsAre(t *testing.T, want ...string) {
+	t.Helper()
+	for i, request := range want {
+		if request != "list" {
+			want[i] = "/v1/stream/tasks?deleted=true&entityVersion=" + request + "&heartbeat=5"
+		} else {
+			want[i] = "/v1/tasks"
+		}
+	}
+	testenv.Eventually(t, func() bool { return len(c.requests()) >= len(want) })
+	assert.Equal(t, want, c.requests())
+}
+
+// run follows the services until the end of the test.
+func run(t *testing.T, services ...*css) (*Informer, *changeLog) {
+	t.Helper()
+	cfg := Config{Log: testenv.Logger(t)}
+	for _, s := range services {
+		cfg.Endpoints = append(cfg.Endpoints, s.URL)
+	}
+	m, err := New(cfg)
+	require.NoError(t, err)
+	m.backoff = time.Millisecond
+	changes := &changeLog{}
+	t.Cleanup(m.Subscribe(changes.add))
+	ctx, cancel := context.WithCancel(t.Context())
+	ended := make(chan error, 1)
+	go func() { ended <- m.Run(ctx) }()
+	t.Cleanup(func() {
+		cancel()
+		assert.NoError(t, <-ended)
+	})
+	return m, changes
+}
+
+// changeLog is what a subscriber was told.
+type changeLog struct {
+	mu  sync.Mutex
+	all []Change
+}
+
+func (l *changeLog) add(c Change) {
+	if c.OldTask != nil && *c.OldTask.Entity.TaskARN != c.ARN {
+		panic("what was there before is another task")
+	}
+	c.OldTask = nil
+	l.mu.Lock()
+	defer l.mu.Unlock()
+	l.all = append(l.all, c)
+}
+
+func (l *changeLog) are(t *testing.T, want ...Change) {
+	t.Helper()
+	for i := range want {
+		want[i].ClusterARN, want[i].Kind, want[i].ARN = prod, KindTask, taskARN(want[i].ARN)
+	}
+	testenv.Eventually(t, func() bool {
+		l.mu.Lock()
+		defer l.mu.Unlock()
+		return len(l.all) >= len(want)
+	})
+	l.mu.Lock()
+	defer l.mu.Unlock()
+	assert.Equal(t, want, l.all)
+}
+
+func TestLinesThatAreNotNewerAreIgnored(t *testing.T) {
+	service := newCSS(t, []string{listed(10, task("a", 9), task("b", 10))}, func(s stream) {
+		s.send(task("b", 10), task("a", 8), deleted("a", 9), deleted("c", 10)) // as one transaction's, or late
+		s.send(task("c", 11), task("a", 11), task("c", 11))
+		s.send(deleted("b", 12), deleted("b", 12), heartbeat(15))
+		s.beats(15)
+	})
+	m, changes := run(t, service)
+	changes.are(t,
+		Change{ARN: "a", Relisted: true}, Change{ARN: "b", Relisted: true},
+		Change{ARN: "c"}, Change{ARN: "a"}, Change{ARN: "b", Deleted: true})
+	assert.Len(t, m.Tasks(prod), 2)
+	assert.Nil(t, m.Task(taskARN("b")))
+	assert.Equal(t, "11", *m.Task(taskARN("a")).Metadata.EntityVersion)
+	assert.Empty(t, m.Tasks(prod+"uction"))
+}
+
+func TestABrokenStreamIsResumedWithTheLastVersion(t *testing.T) {
+	service := newCSS(t, []string{listed(10)},
+		func(s stream) { s.send(task("a", 12)) }, // and ends
+		func(s stream) {
+			s.send(task("a", 12), task("b", 12))
+			_, _ = io.WriteString(s.w, task("c", 13)[:50]) // cut within a line
+			_ = http.NewResponseController(s.w).Flush()
+			panic(http.ErrAbortHandler)
+		},
+		func(s stream) { s.send(heartbeat(20)) },
+		func(s stream) { s.beats(20) },
+	)
+	_, changes := run(t, service)
+	service.requestsAre(t, "list", "10", "12", "12", "20")
+	changes.are(t, Change{ARN: "a"}, Change{ARN: "b"})
+}
+
+func TestWhatCannotBeResumedIsListedAgain(t *testing.T) {
+	for name, end := range map[string]func(stream){
+		"out of range":    func(s stream) { http.Error(s.w, "Entity version is out of range", http.StatusBadRequest) },
+		"an error line":   func(s stream) { s.send(`{"metadata":{"entityVersion":"10"},"error":"the reader is too slow"}`) },
+		"no JSON":         func(s stream) { s.send(`{"metadata":`) },
+		"no version":      func(s stream) { s.send(`{"metadata":{}}`) },
+		"no ARN":          func(s stream) { s.send(`{"metadata":{"entityVersion":"12"},"entity":{}}`) },
+		"an endless line": func(s stream) { s.send(strings.Repeat("x", longest+1)) },
+	} {
+		t.Run(name, func(t *testing.T) {
+			service := newCSS(t, []string{
+				listed(10, task("a", 9), task("b", 9), task("c", 9)), listed(20, task("a", 11), task("c", 9), task("d", 18)),
+			}, end, func(s stream) { s.beats(20) })
+			m, changes := run(t, service)
+			service.requestsAre(t, "list", "10", "list", "20")
+			changes.are(t,
+				Change{ARN: "a", Relisted: true}, Change{ARN: "b", Relisted: true}, Change{ARN: "c", Relisted: true},
+				Change{ARN: "b", Deleted: true, Relisted: true}, Change{ARN: "a", Relisted: true}, Change{ARN: "d", Relisted: true})
+			assert.Len(t, m.Tasks(prod), 3)
+		})
+	}
+}
+
+func TestASilentServiceIsLeftForTheNext(t *testing.T) {
+	silent := newCSS(t, []string{listed(10, task("a", 9))}, func(s stream) {
+		s.send(task("b", 11))
+		<-s.left.Done()
+	})
+	other := newCSS(t, []string{"never asked"}, func(s stream) { s.beats(11) })
+	cfg := Config{Endpoints: []string{silent.URL, other.URL}, Log: testenv.Logger(t)}
+	m, err := New(cfg)
+	require.NoError(t, err)
+	m.silence, m.backoff = 100*time.Millisecond, time.Millisecond
+	ctx, cancel := context.WithCancel(t.Context())
+	ended := make(chan error, 1)
+	go func() { ended <- m.Run(ctx) }()
+	other.requestsAre(t, "11")
+	cancel()
+	assert.NoError(t, <-ended)
+	silent.requestsAre(t, "list", "10")
+}
+
+func TestABadListIsNoList(t *testing.T) {
+	for name, bad := range map[string]string{
+		"cut":        listed(10, task("a", 9))[:200],
+		"no version": `{"items":[]}`,
+		"null":       `null`,
+		"not JSON":   "Not yet compared with ECS",
+	} {
+		t.Run(name, func(t *testing.T) {
+			service := newCSS(t, []string{bad, listed(10, task("b", 9))}, func(s stream) { s.beats(10) })
+			_, changes := run(t, service)
+			changes.are(t, Change{ARN: "b", Relisted: true})
+			service.requestsAre(t, "list", "list", "10")
+		})
+	}
+}
+
+// One record that a CSS should not have sent, in a list or a stream, is left out, counted, and hides no other.
+func TestOddRecordsAreLeftOut(t *testing.T) {
+	lacking := func(id string, version int) string {
+		return strings.Replace(task(id, version), `"lastStatus":"RUNNING",`, "", 1)
+	}
+	mistyped := strings.Replace(task("e", 9), `"createdAt":""`, `"createdAt":7`, 1)
+	service := newCSS(t, []string{listed(10, task("a", 9), `{"metadata":{"entityVersion":"9"}}`, lacking("b", 9), mistyped, task("c", 9))},
+		func(s stream) {
+			s.send(task("d", 11), lacking("a", 12), mistyped, task("f", 13))
+		},
+		func(s stream) { s.beats(13) })
+	m, changes := run(t, service)
+	changes.are(t, Change{ARN: "a", Relisted: true}, Change{ARN: "c", Relisted: true},
+		Change{ARN: "d"}, Change{ARN: "a", Deleted: true}, Change{ARN: "f"})
+	service.requestsAre(t, "list", "10", "13")
+	n, last := m.LeftOut()
+	assert.Equal(t, 5, n)
+	assert.WithinDuration(t, time.Now(), last, time.Minute)
+	assert.Len(t, m.Tasks(prod), 3)
+	assert.Nil(t, m.Task(taskARN("a")), "what it was is not true any more")
+}
+
+func TestTasksByWhoStartedThem(t *testing.T) {
+	by := func(who, task string) string {
+		return strings.Replace(task, `"containers":[]`, `"containers":[],"startedBy":"`+who+`"`, 1)
+	}
+	service := newCSS(t, []string{listed(10, by("me", task("a", 9)), by("you", task("b", 9)), task("c", 9))}, func(s stream) {
+		s.send(by("me", task("d", 11)), by("you", task("a", 12)), deleted("b", 13), by("me", task("e", 14)), deleted("e", 15), heartbeat(15))
+		s.beats(15)
+	})
+	m, _ := run(t, service)
+	of := func(who string) (arns []string) {
+		for _, task := range m.TasksStartedBy(who) {
+			arns = append(arns, *task.Entity.TaskARN)
+		}
+		return arns
+	}
+	testenv.Eventually(t, func() bool { return len(of("me")) == 1 && of("me")[0] == taskARN("d") })
+	assert.Equal(t, []string{taskARN("a")}, of("you"))
+	assert.Empty(t, of(""))
+	assert.Empty(t, of("nobody"))
+}
+
+func TestALineOfTwoMebibytes(t *testing.T) {
+	large := strings.Replace(task("a", 11), `"RUNNING"`, `"`+strings.Repeat("x", 2<<20)+`"`, 1)
+	service := newCSS(t, []string{listed(10)}, func(s stream) { s.send(large); s.beats(11) })
+	m, changes := run(t, service)
+	changes.are(t, Change{ARN: "a"})
+	assert.Len(t, *m.Task(taskARN("a")).Entity.DesiredStatus, 2<<20)
+}
+
+func TestAge(t *testing.T) {
+	beat := make(chan struct{})
+	service := newCSS(t, []string{listed(10)}, func(s stream) {
+		s.send(task("a", 11)) // which says nothing of what is still to come
+		<-beat
+		s.send(heartbeat(11))
+		<-s.left.Done()
+	})
+	m, changes := run(t, service)
+	changes.are(t, Change{ARN: "a"})
+	testenv.Eventually(t, m.Synced)
+	atList := m.tasks.currentAt()
+	assert.GreaterOrEqual(t, m.Age(atList.Add(time.Minute)), time.Minute)
+	close(beat)
+	testenv.Eventually(t, func() bool { return m.Age(atList.Add(time.Minute)) < time.Minute })
+
+	empty, err := New(Config{Endpoints: []string{"localhost:3000"}})
+	require.NoError(t, err)
+	assert.False(t, empty.Synced())
+	assert.Equal(t, time.Duration(math.MaxInt64), empty.Age(time.Now()))
+	assert.Zero(t, empty.ComparedAt())
+}
+
+func TestWaitGrowsAndHeedsTheService(t *testing.T) {
+	f := &follower[struct{}]{Informer: &Informer{backoff: 100 * time.Millisecond, endpoints: []string{"a", "b"}}}
+	for failures, longest := range []time.Duration{100, 100, 200, 200, 400, 400, 800, 800, 1600} {
+		f.failures = failures
+		wait := f.wait(io.EOF)
+		assert.LessOrEqual(t, wait, longest*time.Millisecond)
+		assert.GreaterOrEqual(t, wait, longest*time.Millisecond/2)
+	}
+	f.failures = 1000
+	assert.GreaterOrEqual(t, f.wait(io.EOF), slowest/2)
+	assert.LessOrEqual(t, f.wait(io.EOF), slowest)
+	f.failures = 0
+	asked := fmt.Errorf("list: %w", &refusal{status: 503, retryAfter: time.Second})
+	assert.GreaterOrEqual(t, f.wait(asked), time.Second)
+	assert.LessOrEqual(t, f.wait(fmt.Errorf("list: %w", &refusal{status: 503, retryAfter: time.Hour})), 2*slowest)
+}
+
+func BenchmarkDecodeList(b *testing.B) {
+	for _, n := range []int{100, 10_000} {
+		tasks := make([]string, n)
+		for i := range tasks {
+			tasks[i] = task(fmt.Sprintf("%032d", i), i+1)
+		}
+		body := listed(n, tasks...)
+		b.Run(fmt.Sprintf("tasks=%d", n), func(b *testing.B) {
+			for b.Loop() {
+				if list, _, err := decodeList(strings.NewReader(body), readTask, nil); err != nil || len(list) != n {
+					b.Fatal(len(list), err)
+				}
+			}
+			b.ReportMetric(float64(n*b.N)/b.Elapsed().Seconds(), "tasks/s")
+		})
+	}
+}
+
+func TestNewRefuses(t *testing.T) {
+	for want, cfg := range map[string]Config{
+		"no endpoint": {},
+		`endpoint "": neither host:port nor a URL`:                   {Endpoints: []string{""}},
+		`endpoint "ftp://a": neither host:port nor a URL`:            {Endpoints: []string{"a:3000", "ftp://a"}},
+		`endpoint "http://a/?cluster=b": neither host:port nor a UR`: {Endpoints: []string{"http://a/?cluster=b"}},
+		"heartbeat 1.5s": {Endpoints: []string{"a:3000"}, Heartbeat: 1500 * time.Millisecond},
+		"heartbeat 10m":  {Endpoints: []string{"a:3000"}, Heartbeat: 10 * time.Minute},
+	} {
+		_, err := New(cfg)
+		want = strings.Replace(want, `": n`, `" of a cluster-state-service: n`, 1)
+		assert.ErrorContains(t, err, want)
+	}
+	m, err := New(Config{Endpoints: []string{"css:3000", "https://css.example.com/prod/"}})
+	require.NoError(t, err)
+	assert.Equal(t, []string{"http://css:3000", "https://css.example.com/prod"}, m.endpoints)
+}
+
+func TestStopEndsASubscription(t *testing.T) {
+	m, err := New(Config{Endpoints: []string{"localhost:3000"}})
+	require.NoError(t, err)
+	var a, b []string
+	stopA := m.Subscribe(func(c Change) { a = append(a, c.ARN) })
+	stopB := m.Subscribe(func(c Change) { b = append(b, c.ARN) })
+	m.listeners.tell(Change{ARN: "1"})
+	stopA()
+	m.listeners.tell(Change{ARN: "2"})
+	stopB()
+	stopB()
+	m.listeners.tell(Change{ARN: "3"})
+	assert.Equal(t, []string{"1"}, a)
+	assert.Equal(t, []string{"1", "2"}, b)
+}
+
+func TestRefusalSaysWhatTheServiceSaid(t *testing.T) {
+	server := httptest.NewServer(http.HandlerFunc(func(w http.ResponseWriter, _ *http.Request) {
+		w.Header().Set("Retry-After", "1")
+		http.Error(w, "Not yet compared with ECS", http.StatusServiceUnavailable)
+	}))
+	defer server.Close()
+	m, err := New(Config{Endpoints: []string{server.URL}})
+	require.NoError(t, err)
+	defer m.client.CloseIdleConnections()
+	_, err = m.get(t.Context(), server.URL+"/v1/tasks")
+	var refused *refusal
+	require.True(t, errors.As(err, &refused))
+	assert.Equal(t, refusal{503, "Not yet compared with ECS", time.Second}, *refused)
+	assert.EqualError(t, err, "answer 503: Not yet compared with ECS")
+}

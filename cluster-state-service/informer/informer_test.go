@@ -1,0 +1,306 @@
+package informer_test
+
+import (
+	"context"
+	"fmt"
+	"maps"
+	"math/rand/v2"
+	"net"
+	"slices"
+	"strconv"
+	"sync"
+	"testing"
+	"time"
+
+	"github.com/sirupsen/logrus"
+	"github.com/stretchr/testify/assert"
+	"github.com/stretchr/testify/require"
+	clientv3 "go.etcd.io/etcd/client/v3"
+	"golang.org/x/sync/errgroup"
+
+	"github.com/blox/blox/cluster-state-service/api"
+	"github.com/blox/blox/cluster-state-service/cache"
+	"github.com/blox/blox/cluster-state-service/informer"
+	"github.com/blox/blox/cluster-state-service/state"
+	"github.com/blox/blox/internal/httpserver"
+	"github.com/blox/blox/internal/testenv"
+)
+
+const account = "arn:aws:ecs:eu-west-1:123456789012:"
+
+// world is an etcd, as the cluster-state-services that share it fill it.
+type world struct {
+	*testing.T
+	server *testenv.Server
+	client *clientv3.Client
+	log    *logrus.Logger
+}
+
+func newWorld(t *testing.T) *world {
+	log := testenv.Logger(t)
+	log.SetLevel(logrus.WarnLevel)
+	server := testenv.EtcdServer(t)
+	return &world{t, server, server.Client(), log}
+}
+
+// commit makes one transaction of ops and returns its revision.
+func (w *world) commit(ops ...clientv3.Op) int64 {
+	ctx, cancel := context.WithTimeout(w.Context(), time.Minute)
+	defer cancel()
+	answer, err := w.client.Txn(ctx).Then(ops...).Commit()
+	require.NoError(w, err)
+	return answer.Header.Revision
+}
+
+// compared notes a comparison with ECS, without which a cluster-state-service does not answer.
+func (w *world) compared(at string) {
+	w.commit(clientv3.OpPut("ecs/reconciled/123456789012/eu-west-1", fmt.Sprintf(`{"startedAt":%q,"finishedAt":%q}`, at, at)))
+}
+
+// key is where the record of an ARN is; kind is task or container-instance.
+func key(cluster, kind, id string) (key, arn string) {
+	arn = account + kind + "/" + cluster + "/" + id
+	folder := map[string]string{"task": "task", "container-instance": "instance"}[kind]
+	return "ecs/" + folder + "/" + cluster + "/" + arn, arn
+}
+
+func putTask(cluster, id string, version int) clientv3.Op {
+	key, arn := key(cluster, "task", id)
+	return clientv3.OpPut(key, fmt.Sprintf(`{"detail":{"taskArn":%q,"clusterArn":%q,"lastStatus":"RUNNING","desiredStatus":"RUNNING",`+
+		`"version":%d}}`, arn, account+"cluster/"+cluster, version))
+}
+
+func putInstance(cluster, id string, version int) clientv3.Op {
+	key, arn := key(cluster, "container-instance", id)
+	return clientv3.OpPut(key, fmt.Sprintf(`{"detail":{"containerInstanceArn":%q,"clusterArn":%q,"status":"ACTIVE","agentConnected":true,`+
+		`"version":%d}}`, arn, account+"cluster/"+cluster, version))
+}
+
+func deleteTask(cluster, id string) clientv3.Op {
+	key, _ := key(cluster, "task", id)
+	return clientv3.OpDelete(key)
+}
+
+// stored is what etcd holds: by ARN, the revision that last changed it.
+func (w *world) stored() map[string]string {
+	ctx, cancel := context.WithTimeout(w.Context(), time.Minute)
+	defer cancel()
+	found := map[string]string{}
+	for _, prefix := range []string{state.KindTask.Prefix(), state.KindInstance.Prefix()} {
+		answer, err := w.client.Get(ctx, prefix, clientv3.WithPrefix(), clientv3.WithKeysOnly())
+		require.NoError(w, err)
+		for _, kv := range answer.Kvs {
+			key, err := state.ParseKey(string(kv.Key))
+			require.NoError(w, err)
+			found[key.ARN] = strconv.FormatInt(kv.ModRevision, 10)
+		}
+	}
+	return found
+}
+
+// mirrored is what m holds of the clusters, in stored's form.
+func mirrored(m *informer.Informer, clusters ...string) map[string]string {
+	found := map[string]string{}
+	for _, cluster := range clusters {
+		for _, task := range m.Tasks(account + "cluster/" + cluster) {
+			found[*task.Entity.TaskARN] = *task.Metadata.EntityVersion
+		}
+		for _, instance := range m.Instances(account + "cluster/" + cluster) {
+			found[*instance.Entity.ContainerInstanceARN] = *instance.Metadata.EntityVersion
+		}
+	}
+	return found
+}
+
+// replica is a cluster-state-service that may be stopped and started.
+type replica struct {
+	*world
+	address string
+	stop    func() // nil while stopped
+}
+
+func (w *world) replica() *replica {
+	r := &replica{world: w, address: testenv.Address(w.T)}
+	r.start()
+	w.Cleanup(func() { r.down() })
+	return r
+}
+
+func (r *replica) start() {
+	listener, err := net.Listen("tcp", r.address)
+	require.NoError(r, err)
+	r.address = listener.Addr().String()
+	v := cache.New(cache.Config{
+		Watching: r.server.Client(), Client: r.client, Log: r.log, Retained: 20,
+		Tasks: cache.Codec[state.Task]{
+			Decode: state.DecodeTask, Version: func(t state.Task) int64 { return t.Version },
+			Encode: api.EncodeTask, EncodeDeleted: api.EncodeDeleted,
+		},
+		Instances: cache.Codec[state.Instance]{
+			Decode: state.DecodeInstance, Version: func(i state.Instance) int64 { return i.Version },
+			Encode: api.EncodeInstance, EncodeDeleted: api.EncodeDeleted,
+		},
+	})
+	ctx, cancel := context.WithCancel(context.Background())
+	parts, ctx := errgroup.WithContext(ctx)
+	parts.Go(func() error { return v.Run(ctx) })
+	parts.Go(func() error {
+		return httpserver.Serve(ctx, listener, api.New(api.Config{View: v, Region: "eu-west-1", Full: func(context.Context) bool { return false }, Log: r.log}), r.log)
+	})
+	r.stop = func() {
+		cancel()
+		assert.NoError(r, parts.Wait())
+	}
+}
+
+// down stops the replica and tells whether it was up.
+func (r *replica) down() bool {
+	if r.stop == nil {
+		return false
+	}
+	r.stop()
+	r.stop = nil
+	return true
+}
+
+// mirror starts a Mirror of the replicas, which ends with the test.
+func (w *world) mirror(subscriber func(*informer.Informer, informer.Change), replicas ...*replica) *informer.Informer {
+	cfg := informer.Config{Log: w.log, Heartbeat: time.Second}
+	for _, r := range replicas {
+		cfg.Endpoints = append(cfg.Endpoints, r.address)
+	}
+	m, err := informer.New(cfg)
+	require.NoError(w, err)
+	w.Cleanup(m.Subscribe(func(c informer.Change) { subscriber(m, c) }))
+	ctx, cancel := context.WithCancel(context.Background())
+	ended := make(chan error, 1)
+	go func() { ended <- m.Run(ctx) }()
+	w.Cleanup(func() {
+		cancel()
+		assert.NoError(w, <-ended)
+	})
+	return m
+}
+
+func ignore(*informer.Informer, informer.Change) {}
+
+// The promise of design.md: list and stream miss nothing, and a subscriber can tell what there is from changes alone.
+func TestMirrorEqualsTheStore(t *testing.T) {
+	w := newWorld(t)
+	w.compared("2026-01-02T03:04:05Z")
+	replicas := []*replica{w.replica(), w.replica()}
+	var mu sync.Mutex
+	told := map[string]string{} // as a subscriber sees the copy when it is told
+	m := w.mirror(func(m *informer.Informer, c informer.Change) {
+		mu.Lock()
+		defer mu.Unlock()
+		delete(told, c.ARN)
+		if task := m.Task(c.ARN); c.Kind == informer.KindTask && task != nil {
+			told[c.ARN] = *task.Metadata.EntityVersion
+		}
+		if instance := m.Instance(c.ARN); c.Kind == informer.KindInstance && instance != nil {
+			told[c.ARN] = *instance.Metadata.EntityVersion
+		}
+	}, replicas...)
+
+	chance := rand.New(rand.NewPCG(1, 2))
+	cluster := func() string { return []string{"prod", "test"}[chance.IntN(2)] }
+	id := func() string { return fmt.Sprintf("%032d", chance.IntN(50)) }
+	for step := range 1000 {
+		switch n := chance.IntN(100); {
+		case n < 2: // a replica leaves, or returns
+			if r := replicas[chance.IntN(2)]; !r.down() {
+				r.start()
+			}
+		case n < 3: // who is too far behind must list again
+			revision := w.commit(putTask(cluster(), id(), step))
+			_, err := w.client.Compact(t.Context(), revision)
+			require.NoError(t, err)
+		case n < 4: // one transaction, one version
+			ops := map[string]clientv3.Op{}
+			for range 50 {
+				op := putTask(cluster(), id(), step)
+				ops[string(op.KeyBytes())] = op
+			}
+			w.commit(slices.Collect(maps.Values(ops))...)
+		case n < 20:
+			w.commit(deleteTask(cluster(), id()))
+		case n < 30:
+			w.commit(putInstance(cluster(), id(), step))
+		default:
+			w.commit(putTask(cluster(), id(), step))
+		}
+	}
+	if replicas[0].stop == nil {
+		replicas[0].start()
+	}
+	want := w.stored()
+	testenv.Eventually(t, func() bool { return maps.Equal(want, mirrored(m, "prod", "test")) })
+	mu.Lock()
+	defer mu.Unlock()
+	assert.Equal(t, want, told)
+}
+
+func TestWhatVanishedUnseenIsTold(t *testing.T) {
+	w := newWorld(t)
+	w.compared("2026-01-02T03:04:05Z")
+	w.commit(putTask("prod", "a", 1), putTask("prod", "b", 1))
+	r := w.replica()
+	changes := make(chan informer.Change, 100)
+	m := w.mirror(func(_ *informer.Informer, c informer.Change) { changes <- c }, r)
+	testenv.Eventually(t, func() bool { return len(m.Tasks(account+"cluster/prod")) == 2 })
+	<-changes
+	<-changes
+	listed := m.ListedAt()
+
+	r.down()
+	_, err := w.client.Compact(t.Context(), w.commit(deleteTask("prod", "a")))
+	require.NoError(t, err)
+	w.commit(deleteTask("test", "c"))
+	r.start()
+	_, arn := key("prod", "task", "a")
+	change := <-changes
+	assert.Equal(t, arn, *change.OldTask.Entity.TaskARN)
+	change.OldTask = nil
+	assert.Equal(t, informer.Change{
+		ClusterARN: account + "cluster/prod", Kind: informer.KindTask, ARN: arn, Deleted: true, Relisted: true,
+	}, change)
+	assert.Nil(t, m.Task(arn))
+	assert.True(t, m.ListedAt().After(listed))
+}
+
+func TestMirrorWaitsForTheFirstComparison(t *testing.T) {
+	w := newWorld(t)
+	w.commit(putTask("prod", "b", 1), putTask("prod", "a", 1), putTask("prod2", "c", 1), putInstance("prod", "i", 1))
+	m := w.mirror(ignore, w.replica())
+	assert.False(t, m.Synced())
+	assert.Zero(t, m.ComparedAt())
+
+	w.compared("2026-01-02T03:04:05Z")
+	testenv.Eventually(t, m.Synced)
+	assert.Equal(t, "2026-01-02T03:04:05Z", m.ComparedAt().Format(time.RFC3339))
+	assert.Less(t, m.Age(time.Now()), time.Hour)
+
+	var ordered []string
+	for _, task := range m.Tasks(account + "cluster/prod") {
+		ordered = append(ordered, *task.Entity.TaskARN)
+	}
+	assert.Equal(t, []string{account + "task/prod/a", account + "task/prod/b"}, ordered)
+	_, instance := key("prod", "container-instance", "i")
+	require.NotNil(t, m.Instance(instance))
+	assert.True(t, *m.Instance(instance).Entity.AgentConnected)
+}
+
+func TestAgeGrowsWhileTheServiceIsAway(t *testing.T) {
+	w := newWorld(t)
+	w.compared("2026-01-02T03:04:05Z")
+	r := w.replica()
+	m := w.mirror(ignore, r)
+	testenv.Eventually(t, m.Synced)
+
+	r.down()
+	since := time.Now()
+	assert.GreaterOrEqual(t, m.Age(since.Add(time.Minute)), time.Minute, "current after its source had gone")
+	r.start()
+	testenv.Eventually(t, func() bool { return m.Age(since.Add(time.Minute)) < time.Minute })
+}

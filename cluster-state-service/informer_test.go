@@ -1,0 +1,226 @@
+package clusterstate_test
+
+import (
+	"context"
+	"maps"
+	"math/rand/v2"
+	"strconv"
+	"strings"
+	"sync"
+	"testing"
+	"time"
+
+	"github.com/aws/aws-sdk-go-v2/service/sqs"
+	"github.com/stretchr/testify/assert"
+	"github.com/stretchr/testify/require"
+	clientv3 "go.etcd.io/etcd/client/v3"
+
+	"github.com/blox/blox/cluster-state-service/informer"
+	"github.com/blox/blox/cluster-state-service/state"
+	"github.com/blox/blox/internal/ecssim"
+	"github.com/blox/blox/internal/testenv"
+)
+
+// What a scheduler sees of the whole service by list and stream is what etcd holds, with events all the while: across cut
+// connections, a compaction of what it would resume from, and a restart.
+func TestMirrorEqualsTheStore(t *testing.T) {
+	w := newWorld(t, ecssim.Config{Seed: 5, Faults: ecssim.Faults{Events: ecssim.EventFaults{Duplicate: 0.1, Reorder: 0.1}}})
+	queue, url := w.sqs() // what a service had in hand when it was stopped comes again soon
+	_, err := queue.SetQueueAttributes(t.Context(), &sqs.SetQueueAttributesInput{QueueUrl: url, Attributes: map[string]string{"VisibilityTimeout": "2"}})
+	require.NoError(t, err)
+	instances := append(w.sim.AddInstances("default", 5), w.sim.AddInstances("other", 2)...)
+	w.start().ready() // stores events also while the one that is followed is away
+	c := w.start().ready()
+	address := strings.TrimPrefix(c.url, "http://")
+	line := testenv.NewProxy(t, address)
+	f := w.follow(line.Address())
+	during := func(what string, do func()) {
+		calm := w.churn(instances)
+		defer calm()
+		f.arrives()
+		do()
+		f.arrives()
+		calm()
+		f.equalsTheStore(what)
+	}
+
+	var listed time.Time
+	during("connections are cut", func() {
+		listed = f.ListedAt()
+		for range 10 {
+			line.Cut(false)
+			f.arrives()
+		}
+		assert.Equal(t, listed, f.ListedAt(), "a broken stream is resumed, not listed again")
+	})
+	during("what it would resume from is compacted", func() {
+		line.Cut(true)
+		f.forgets()
+		line.Cut(false)
+		f.arrives()
+		require.True(t, f.ListedAt().After(listed), "it is listed again")
+		listed = f.ListedAt()
+	})
+	during("the service is restarted", func() {
+		for range 2 {
+			c.stop()
+			w.passes(50)
+			c = w.startAt(address).ready()
+			f.arrives()
+		}
+		assert.Equal(t, listed, f.ListedAt(), "another service resumes the stream of the first")
+	})
+	during("all of it happens at once", func() {
+		line.Cut(true)
+		f.forgets()
+		c.stop()
+		w.startAt(address).ready()
+		line.Cut(false)
+	})
+}
+
+// follower is a mirror, and what its subscriber makes of the changes that it is told.
+type follower struct {
+	*informer.Informer
+	*world
+	mu   sync.Mutex
+	told map[string]int64 // entity version by ARN
+}
+
+// follow runs a mirror of the service at the address until the test ends.
+func (w *world) follow(address string) *follower {
+	w.t.Helper()
+	m, err := informer.New(informer.Config{Endpoints: []string{address}, Heartbeat: time.Second, Log: quiet(w.t)})
+	require.NoError(w.t, err)
+	f := &follower{Informer: m, world: w, told: map[string]int64{}}
+	w.t.Cleanup(m.Subscribe(f.note))
+	ctx, cancel := context.WithCancel(context.Background())
+	var running sync.WaitGroup
+	running.Go(func() { assert.NoError(w.t, m.Run(ctx)) })
+	w.t.Cleanup(func() { cancel(); running.Wait() })
+	return f
+}
+
+func (f *follower) note(c informer.Change) {
+	f.mu.Lock()
+	defer f.mu.Unlock()
+	switch task, instance := f.Task(c.ARN), f.Instance(c.ARN); {
+	case task != nil:
+		f.told[c.ARN] = number(*task.Metadata.EntityVersion)
+	case instance != nil:
+		f.told[c.ARN] = number(*instance.Metadata.EntityVersion)
+	default:
+		delete(f.told, c.ARN)
+	}
+}
+
+// copied is what the mirror holds: entity version by ARN.
+func (f *follower) copied() map[string]int64 {
+	all := map[string]int64{}
+	for _, name := range []string{"default", "other"} {
+		cluster := "arn:aws:ecs:us-east-1:123456789012:cluster/" + name
+		for _, task := range f.Tasks(cluster) {
+			all[*task.Entity.TaskARN] = number(*task.Metadata.EntityVersion)
+		}
+		for _, instance := range f.Instances(cluster) {
+			all[*instance.Entity.ContainerInstanceARN] = number(*instance.Metadata.EntityVersion)
+		}
+	}
+	return all
+}
+
+// arrives waits until the mirror has a task and an instance that did not exist before.
+func (f *follower) arrives() {
+	f.t.Helper()
+	task, instance := f.sim.StartFargateTask("other", "marker"), f.sim.AddInstances("other", 1)[0]
+	testenv.Eventually(f.t, func() bool { return f.Task(task) != nil && f.Instance(instance) != nil }, "the mirror does not follow")
+}
+
+// passes waits until etcd is so many revisions further.
+func (w *world) passes(revisions int64) {
+	w.t.Helper()
+	now := func() int64 {
+		answer, err := w.client.Get(w.t.Context(), "x")
+		require.NoError(w.t, err)
+		return answer.Header.Revision
+	}
+	from := now()
+	testenv.Eventually(w.t, func() bool { return now() >= from+revisions }, "no events are stored")
+}
+
+// forgets waits until etcd has changes of both kinds that the mirror cannot have seen, among them a deletion, and has etcd
+// forget them.
+func (f *follower) forgets() {
+	f.t.Helper()
+	for _, gone := range f.Tasks("arn:aws:ecs:us-east-1:123456789012:cluster/other")[:3] {
+		_, err := f.client.Delete(f.t.Context(), "ecs/task/other/"+*gone.Entity.TaskARN)
+		require.NoError(f.t, err)
+	}
+	task, instance := f.sim.StartFargateTask("other", "marker"), f.sim.AddInstances("other", 1)[0]
+	var stored *clientv3.TxnResponse
+	testenv.Eventually(f.t, func() bool {
+		var err error
+		stored, err = f.client.Txn(f.t.Context()).Then(clientv3.OpGet("ecs/task/other/"+task, clientv3.WithCountOnly()),
+			clientv3.OpGet("ecs/instance/other/"+instance, clientv3.WithCountOnly())).Commit()
+		require.NoError(f.t, err)
+		return stored.Responses[0].GetResponseRange().Count+stored.Responses[1].GetResponseRange().Count == 2
+	})
+	_, err := f.client.Compact(f.t.Context(), stored.Header.Revision)
+	require.NoError(f.t, err)
+}
+
+// equalsTheStore waits until the queue is empty, the mirror is what etcd holds, and its subscriber was told so.
+func (f *follower) equalsTheStore(when string) {
+	f.t.Helper()
+	testenv.Eventually(f.t, func() bool { return f.queued() == 0 })
+	want := f.stored()
+	testenv.Eventually(f.t, func() bool { return maps.Equal(want, f.copied()) }, "the mirror is not the store when %s", when)
+	f.mu.Lock()
+	defer f.mu.Unlock()
+	assert.Equal(f.t, want, f.told, when)
+}
+
+// stored is what etcd holds: entity version by ARN.
+func (w *world) stored() map[string]int64 {
+	w.t.Helper()
+	all := map[string]int64{}
+	for _, kind := range []state.Kind{state.KindTask, state.KindInstance} {
+		answer, err := w.client.Get(w.t.Context(), kind.Prefix(), clientv3.WithPrefix(), clientv3.WithKeysOnly())
+		require.NoError(w.t, err)
+		for _, kv := range answer.Kvs {
+			key, err := state.ParseKey(string(kv.Key))
+			require.NoError(w.t, err)
+			all[key.ARN] = kv.ModRevision
+		}
+	}
+	return all
+}
+
+// churn has tasks come, end and be deleted, and instances change, until the function that it returns is called.
+func (w *world) churn(instances []string) (calm func()) {
+	ctx, cancel := context.WithCancel(context.Background())
+	var running sync.WaitGroup
+	running.Go(func() {
+		chance := rand.New(rand.NewPCG(1, 2))
+		var tasks []string
+		for n := 0; ctx.Err() == nil; n++ {
+			cluster := []string{"default", "other"}[n%2]
+			task := w.sim.StartFargateTask(cluster, "web"+strconv.Itoa(n%3))
+			if n%3 > 0 { // a third stays as it is: what is missed of one is missed for good
+				tasks = append(tasks, task)
+			}
+			assert.NoError(w.t, w.sim.SetAgentConnected(instances[chance.IntN(len(instances))], n%4 == 0))
+			if len(tasks) > 30 { // the oldest ends, and later goes, as if reconcile had found it gone
+				assert.NoError(w.t, w.sim.KillTask(tasks[0], 0))
+				_, err := w.client.Delete(context.Background(), "ecs/task/default/"+tasks[0])
+				assert.NoError(w.t, err)
+				tasks = tasks[1:]
+			}
+			select { // some 150 events a second
+			case <-time.After(20 * time.Millisecond):
+			case <-ctx.Done():
+			}
+		}
+	})
+	return func() { cancel(); running.Wait() }
+}

@@ -1,0 +1,123 @@
+package ingest
+
+import (
+	"bytes"
+	"encoding/json"
+	"errors"
+	"strings"
+	"testing"
+
+	"github.com/stretchr/testify/assert"
+	"github.com/stretchr/testify/require"
+	"go.uber.org/goleak"
+
+	"github.com/blox/blox/cluster-state-service/state"
+	"github.com/blox/blox/internal/testenv"
+)
+
+func TestMain(m *testing.M) { goleak.VerifyTestMain(m) }
+
+func TestDecodeSamples(t *testing.T) {
+	const task, instance = state.KindTask, state.KindInstance
+	for name, want := range map[string]state.Record{
+		"task-ec2-running.json":     {Key: state.Key{Kind: task, Cluster: "prod", ARN: "arn:aws:ecs:eu-west-1:123456789012:task/prod/1a2b3c4d5e6f47889900aabbccddeeff"}, Version: 3},
+		"task-ec2-stopped.json":     {Key: state.Key{Kind: task, Cluster: "prod", ARN: "arn:aws:ecs:eu-west-1:123456789012:task/prod/1a2b3c4d5e6f47889900aabbccddeeff"}, Version: 6},
+		"task-fargate-running.json": {Key: state.Key{Kind: task, Cluster: "prod", ARN: "arn:aws:ecs:eu-west-1:123456789012:task/prod/ffeeddccbbaa00998877665544332211"}, Version: 4},
+		"task-short-arn-2017.json":  {Key: state.Key{Kind: task, Cluster: "default", ARN: "arn:aws:ecs:us-east-1:123456789012:task/b99d40b3-5176-4f71-9a52-9dbd6f1cebef"}, Version: 4},
+		"instance-active.json":      {Key: state.Key{Kind: instance, Cluster: "prod", ARN: "arn:aws:ecs:eu-west-1:123456789012:container-instance/prod/0f3c1b2a9d8e4f7685940a1b2c3d4e5f"}, Version: 14},
+		"instance-draining.json":    {Key: state.Key{Kind: instance, Cluster: "prod", ARN: "arn:aws:ecs:eu-west-1:123456789012:container-instance/prod/0f3c1b2a9d8e4f7685940a1b2c3d4e5f"}, Version: 21},
+		"instance-external-gov.json": {Key: state.Key{Kind: instance, Cluster: "edge",
+			ARN: "arn:aws-us-gov:ecs:us-gov-west-1:123456789012:container-instance/edge/77aa66bb55cc44dd33ee22ff11001122"}, Version: 2},
+	} {
+		t.Run(name, func(t *testing.T) {
+			body := testenv.Event(t, name)
+			want.Value = body
+			got, err := Decode(body)
+			require.NoError(t, err)
+			assert.Equal(t, want, got)
+		})
+	}
+}
+
+func TestDecodeTellsUnstoredKindsFromBrokenOnes(t *testing.T) {
+	_, err := Decode(testenv.Event(t, "service-action.json"))
+	assert.ErrorIs(t, err, ErrNotStored)
+	_, err = Decode([]byte(`{"detail-type":"ECS Something New","detail":7}`))
+	assert.ErrorIs(t, err, ErrNotStored)
+
+	for name, body := range map[string][]byte{
+		"cut off":               testenv.Event(t, "broken.txt"),
+		"empty":                 nil,
+		"no kind":               []byte(`{"detail":{}}`),
+		"null":                  []byte(`null`),
+		"no version":            testenv.Event(t, "task-ec2-running.json", `"version": 3`, `"version": 0`),
+		"no status":             testenv.Event(t, "instance-active.json", `"status": "ACTIVE"`, `"status": ""`),
+		"no task":               testenv.Event(t, "task-ec2-running.json", `"taskArn"`, `"x"`),
+		"exit code of a string": testenv.Event(t, "task-ec2-stopped.json", `"exitCode": 0`, `"exitCode": "0"`),
+	} {
+		t.Run(name, func(t *testing.T) {
+			_, err := Decode(body)
+			require.Error(t, err)
+			assert.NotErrorIs(t, err, ErrNotStored)
+		})
+	}
+}
+
+func TestParseQueue(t *testing.T) {
+	for given, want := range map[string][]string{
+		"blox_queue": {"sqs", "blox_queue"}, "sqs://q.fifo": {"sqs", "q.fifo"}, "kinesis://events.v1": {"kinesis", "events.v1"},
+	} {
+		service, name, err := ParseQueue(given)
+		require.NoError(t, err)
+		assert.Equal(t, want, []string{service, name})
+	}
+	for _, bad := range []string{"", "sqs://", "kinesis://", "kinesis://a:b", "kinesis://a/b", "http://queue", "a/b", "a b"} {
+		_, _, err := ParseQueue(bad)
+		assert.Error(t, err, bad)
+	}
+}
+
+func FuzzParseQueue(f *testing.F) {
+	for _, seed := range []string{"blox_queue", "sqs://q.fifo", "kinesis://events.v1", "kinesis://a/b", "://", "sqs://a\n"} {
+		f.Add(seed)
+	}
+	f.Fuzz(func(t *testing.T, given string) {
+		service, name, err := ParseQueue(given)
+		if err != nil {
+			return
+		}
+		if again, same, err := ParseQueue(service + "://" + name); err != nil || again != service || same != name || name == "" {
+			t.Errorf("%q is %q, %q, and that %q, %q, %v", given, service, name, again, same, err)
+		}
+		if !strings.HasSuffix(given, name) {
+			t.Errorf("%q names %q", given, name)
+		}
+	})
+}
+
+func FuzzDecode(f *testing.F) {
+	for _, body := range testenv.Events(f) {
+		f.Add(body)
+	}
+	f.Add([]byte(`{"detail-type":"ECS Task State Change","detail":null}`))
+	f.Add([]byte(`{"detail-type":"ECS Something New","detail":{"a":1,"a":"\xff"}}`))
+	f.Add([]byte(`{"Detail-Type":"ECS Task State Change","detail":{}} {}`))
+	f.Fuzz(func(t *testing.T, body []byte) {
+		record, err := Decode(body)
+		if (err == nil || errors.Is(err, ErrNotStored)) && !json.Valid(body) {
+			t.Errorf("passed for JSON: %q", body)
+		}
+		if err != nil {
+			return
+		}
+		if !bytes.Equal(record.Value, body) {
+			t.Errorf("%q is stored as %q", body, record.Value)
+		}
+		if record.Version < 1 || record.Key.ARN == "" || record.Key.Cluster == "" {
+			t.Errorf("accepted an event without identity or version: %q", body)
+		}
+		if key, err := state.ParseKey(record.Key.String()); err != nil || key != record.Key {
+			t.Errorf("key %q is read as %+v, %v", record.Key, key, err)
+		}
+	})
+}

@@ -1,0 +1,121 @@
+package clusterstate
+
+import (
+	"context"
+	"errors"
+	"net/http"
+	"net/http/httptest"
+	"testing"
+	"time"
+
+	"github.com/aws/aws-sdk-go-v2/credentials"
+	"github.com/aws/aws-sdk-go-v2/service/ecs"
+	"github.com/stretchr/testify/assert"
+	"github.com/stretchr/testify/require"
+	"go.uber.org/goleak"
+
+	"github.com/blox/blox/cluster-state-service/informer"
+	"github.com/blox/blox/daemon-scheduler/environment"
+	"github.com/blox/blox/internal/awsconfig"
+	"github.com/blox/blox/internal/testenv"
+)
+
+func TestMain(m *testing.M) { goleak.VerifyTestMain(m) }
+
+// A cluster-state-service with one record of each kind, whose streams send one heartbeat and then nothing.
+const (
+	instances = `{"items":[{"metadata":{"entityVersion":"2"},"entity":{"clusterARN":"arn:aws:ecs:us-east-1:123456789012:cluster/prod",
+		"containerInstanceARN":"arn:aws:ecs:us-east-1:123456789012:container-instance/prod/i1","status":"ACTIVE","agentConnected":true,
+		"attributes":[{"name":"zone","value":"a"},{"name":"gpu","value":""}],"EC2InstanceID":"i-1","registeredResources":[],"remainingResources":[],"versionInfo":{}}}],"metadata":{"entityVersion":"3"}}`
+	tasks = `{"items":[{"metadata":{"entityVersion":"3"},"entity":{"clusterARN":"arn:aws:ecs:us-east-1:123456789012:cluster/prod",
+		"containerInstanceARN":"arn:aws:ecs:us-east-1:123456789012:container-instance/prod/i1","containers":[],"startedBy":"me",
+		"createdAt":"2026-01-02T03:04:05.678Z","startedAt":"2026-01-02T03:04:06Z","stoppedAt":"not a time","stoppedReason":"why",
+		"desiredStatus":"STOPPED","lastStatus":"RUNNING","overrides":{"containerOverrides":[]},
+		"taskARN":"arn:aws:ecs:us-east-1:123456789012:task/prod/t1","taskDefinitionARN":"td"}}],"metadata":{"entityVersion":"3"}}`
+)
+
+func TestTheCopyInTheWordsOfTheDomain(t *testing.T) {
+	mux := http.NewServeMux()
+	for path, body := range map[string]string{"GET /v1/instances": instances, "GET /v1/tasks": tasks} {
+		mux.HandleFunc(path, func(w http.ResponseWriter, _ *http.Request) { _, _ = w.Write([]byte(body)) })
+	}
+	mux.HandleFunc("GET /v1/stream/", func(w http.ResponseWriter, r *http.Request) {
+		_, _ = w.Write([]byte(`{"metadata":{"entityVersion":"3"}}` + "\n"))
+		_ = http.NewResponseController(w).Flush()
+		<-r.Context().Done()
+	})
+	css := httptest.NewServer(mux)
+	defer css.Close()
+	copied, err := informer.New(informer.Config{Endpoints: []string{css.URL}, Log: testenv.Logger(t)})
+	require.NoError(t, err)
+	c := Cluster{Informer: copied}
+	assert.False(t, c.Fresh(time.Now()), "nothing is known yet")
+
+	ctx, cancel := context.WithCancel(t.Context())
+	ended := make(chan error, 1)
+	go func() { ended <- copied.Run(ctx) }()
+	testenv.Eventually(t, func() bool { return c.Fresh(time.Now()) })
+	cancel()
+	require.NoError(t, <-ended)
+
+	const prod = "arn:aws:ecs:us-east-1:123456789012:cluster/prod"
+	i1 := "arn:aws:ecs:us-east-1:123456789012:container-instance/prod/i1"
+	seen := c.Instances(prod)
+	require.Len(t, seen, 1)
+	zone, exists := seen[0].Attribute("zone")
+	assert.True(t, exists)
+	assert.Equal(t, "a", zone)
+	_, exists = seen[0].Attribute("gpu")
+	assert.True(t, exists)
+	_, exists = seen[0].Attribute("other")
+	assert.False(t, exists)
+	seen[0].Attributes = nil
+	assert.Equal(t, environment.Instance{ARN: i1, Status: "ACTIVE", AgentConnected: true, EC2InstanceID: "i-1"}, seen[0])
+	assert.Equal(t, []environment.Task{{
+		ARN: "arn:aws:ecs:us-east-1:123456789012:task/prod/t1", Instance: i1, StartedBy: "me",
+		LastStatus: "RUNNING", DesiredStatus: "STOPPED", StoppedReason: "why",
+		CreatedAt: time.Date(2026, 1, 2, 3, 4, 5, 678e6, time.UTC), StartedAt: time.Date(2026, 1, 2, 3, 4, 6, 0, time.UTC),
+	}}, c.Tasks(prod, "me"))
+	assert.Empty(t, c.Tasks("arn:aws:ecs:us-east-1:123456789012:cluster/other", "me"))
+	assert.False(t, c.Fresh(time.Now().Add(MostStale+time.Second)), "it was not heard of for too long")
+}
+
+func TestResolveTellsMistakesFromOutages(t *testing.T) {
+	for name, tc := range map[string]struct {
+		status int
+		body   string
+		want   error // nil: none of the domain's
+	}{
+		"unknown":     {400, `{"__type":"ClientException","message":"Unable to describe task definition."}`, environment.ErrTaskDefinitionNotFound},
+		"malformed":   {400, `{"__type":"InvalidParameterException","message":"no"}`, environment.ErrTaskDefinitionNotFound},
+		"inactive":    {200, `{"taskDefinition":{"taskDefinitionArn":"arn","status":"INACTIVE"}}`, environment.ErrTaskDefinitionInactive},
+		"empty":       {200, `{}`, environment.ErrTaskDefinitionNotFound},
+		"throttled":   {400, `{"__type":"ThrottlingException","message":"Rate exceeded"}`, environment.ErrUnavailable},
+		"broken":      {500, `{"__type":"ServerException","message":"sorry"}`, environment.ErrUnavailable},
+		"not allowed": {400, `{"__type":"AccessDeniedException","message":"no"}`, nil},
+	} {
+		t.Run(name, func(t *testing.T) {
+			server := httptest.NewServer(http.HandlerFunc(func(w http.ResponseWriter, _ *http.Request) {
+				w.Header().Set("Content-Type", "application/x-amz-json-1.1")
+				w.WriteHeader(tc.status)
+				_, _ = w.Write([]byte(tc.body))
+			}))
+			defer server.Close()
+			_, err := Resolver{ECS: client(server.URL)}.TaskDefinition(t.Context(), "agent")
+			require.Error(t, err)
+			for _, of := range []error{environment.ErrTaskDefinitionNotFound, environment.ErrTaskDefinitionInactive, environment.ErrUnavailable} {
+				assert.Equal(t, of == tc.want, errors.Is(err, of), "%v: %v", of, err)
+			}
+		})
+	}
+	_, err := Resolver{ECS: client("http://127.0.0.1:1")}.Cluster(t.Context(), "prod")
+	assert.ErrorIs(t, err, environment.ErrUnavailable)
+}
+
+// client does not retry.
+func client(url string) *ecs.Client {
+	return ecs.New(ecs.Options{
+		Region: "us-east-1", BaseEndpoint: &url, Credentials: credentials.NewStaticCredentialsProvider("a", "b", ""), RetryMaxAttempts: 1,
+		HTTPClient: awsconfig.InMemory(&http.Client{Transport: &http.Transport{DisableKeepAlives: true}}),
+	})
+}
