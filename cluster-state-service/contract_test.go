@@ -127,12 +127,12 @@ func TestLists(t *testing.T) {
 	answer, body := c.get("/v1/tasks?status=pending")
 	assert.True(t, strings.HasPrefix(body, `{"items":[]`), body)
 	var list struct {
-		Metadata struct{ EntityVersion, ComparedAt string }
+		Metadata struct{ EntityVersion, ReconciledAt string }
 	}
 	require.NoError(t, json.Unmarshal([]byte(body), &list))
 	assert.Equal(t, list.Metadata.EntityVersion, answer.Header.Get("Blox-Entity-Version"))
-	assert.Equal(t, list.Metadata.ComparedAt, answer.Header.Get("Blox-Compared-At"))
-	assert.NotEmpty(t, list.Metadata.ComparedAt)
+	assert.Equal(t, list.Metadata.ReconciledAt, answer.Header.Get("Blox-Reconciled-At"))
+	assert.NotEmpty(t, list.Metadata.ReconciledAt)
 }
 
 func TestListErrors(t *testing.T) {

@@ -64,11 +64,11 @@ func Run(ctx context.Context, cfg Config, log logrus.FieldLogger) error {
 
 	registry := prometheus.NewRegistry()
 	registry.MustRegister(collectors.NewGoCollector(), collectors.NewProcessCollector(collectors.ProcessCollectorOpts{}))
-	copied := cache.New(cache.Config{Watching: watching, Client: client, Tasks: tasks, Instances: instances, Log: log, Metrics: registry})
-	records := store.New(client, copied.Known, registry)
+	copied := cache.New(cache.Config{WatchClient: watching, Client: client, Tasks: tasks, Instances: instances, Log: log, Metrics: registry})
+	records := store.New(client, copied.StoredVersion, registry)
 	name := replica()
 	comparing := reconcile.New(reconcile.Config{
-		ECS: ecs, Store: records, Fresh: copied.Fresh, Region: aws.Region, Name: name,
+		ECS: ecs, Store: records, WaitCurrent: copied.WaitCurrent, Region: aws.Region, Name: name,
 		Interval: cfg.ReconcileInterval, History: cfg.History, Log: log, Metrics: registry,
 	})
 
@@ -91,7 +91,7 @@ func Run(ctx context.Context, cfg Config, log logrus.FieldLogger) error {
 	parts.Go(func() error {
 		defer ended()
 		handler := api.New(api.Config{
-			View: copied, Region: aws.Region, Full: records.Full, Metrics: httpserver.MetricsHandler(registry), Log: log,
+			Cache: copied, Region: aws.Region, OutOfSpace: records.OutOfSpace, Metrics: httpserver.MetricsHandler(registry), Log: log,
 		})
 		return httpserver.Serve(ctx, listener, handler, log, httpserver.Failure(api.Unexpected), httpserver.Metrics(registry), serving)
 	})

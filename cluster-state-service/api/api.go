@@ -18,28 +18,28 @@ import (
 	"github.com/blox/blox/swagger/cluster-state-service/v1/models"
 )
 
-// View is what the handlers need of the copy in memory; view.View is the one in production.
-type View interface {
-	// Fresh is the state with every write that finished before the call; an error may wrap state.ErrStoreSilent.
-	Fresh(ctx context.Context) (*state.Snapshot, error)
+// Cache is what the handlers need of the copy in memory; cache.Cache is the one in production.
+type Cache interface {
+	// WaitCurrent is the state with every write that finished before the call; an error may wrap state.ErrStoreUnavailable.
+	WaitCurrent(ctx context.Context) (*state.Snapshot, error)
 	// Snapshot is the latest state at hand; nil before etcd was first read.
 	Snapshot() *state.Snapshot
-	// Changes streams what happens to a kind from revision from on, or from now on when it is 0, until ctx ends.
-	Changes(ctx context.Context, kind state.Kind, from int64, heartbeat time.Duration) (iter.Seq2[state.Change, error], error)
+	// Watch streams what happens to a kind from revision from on, or from now on when it is 0, until ctx ends.
+	Watch(ctx context.Context, kind state.Kind, from int64, heartbeat time.Duration) (iter.Seq2[state.Change, error], error)
 }
 
 // Config is what New needs.
 type Config struct {
-	View    View
-	Region  string                     // whose comparison with ECS makes the service ready
-	Full    func(context.Context) bool // tells that etcd has no space left, so that the service is not ready
-	Metrics http.Handler               // served at /metrics; nil for none
-	Log     logrus.FieldLogger
+	Cache      Cache
+	Region     string                     // whose comparison with ECS makes the service ready
+	OutOfSpace func(context.Context) bool // tells that etcd has no space left, so that the service is not ready
+	Metrics    http.Handler               // served at /metrics; nil for none
+	Log        logrus.FieldLogger
 }
 
 // api is what the handlers share.
 type api struct {
-	view   View
+	view   Cache
 	region string
 	full   func(context.Context) bool
 	fail   func(http.ResponseWriter, *http.Request, error)
@@ -48,7 +48,7 @@ type api struct {
 
 // New serves the API from the view.
 func New(c Config) http.Handler {
-	a := &api{view: c.View, region: c.Region, full: c.Full, fail: answers(c.Log).Fail}
+	a := &api{view: c.Cache, region: c.Region, full: c.OutOfSpace, fail: answers(c.Log).Fail}
 	tasks := kind[state.Task]{a, state.KindTask, state.ErrTaskNotFound,
 		func(s *state.Snapshot) state.Index[state.Task] { return s.Tasks }, state.Filter.MatchesTask, state.TaskFilters}
 	instances := kind[state.Instance]{a, state.KindInstance, state.ErrInstanceNotFound,
@@ -87,32 +87,32 @@ type kind[T any] struct {
 // comparedState is the state as of this request, once it is worth showing: an answer from before the first comparison
 // with ECS could lack everything.
 func (a *api) comparedState(ctx context.Context) (*state.Snapshot, error) {
-	s, err := a.view.Fresh(ctx)
+	s, err := a.view.WaitCurrent(ctx)
 	if err != nil {
 		return nil, err
 	}
-	if a.freshness(s).comparedAt == nil {
-		return nil, state.ErrNotCompared
+	if a.freshness(s).reconciledAt == nil {
+		return nil, state.ErrNotReconciled
 	}
 	return s, nil
 }
 
 // freshness is what the headers say of a snapshot.
 type freshness struct {
-	revision            int64
-	compared            time.Time
-	version, comparedAt []string // header values; the latter nil when there never was a comparison
+	revision              int64
+	compared              time.Time
+	version, reconciledAt []string // header values; the latter nil when there never was a comparison
 }
 
 // freshness is worked out once a revision, of which many answers are made. It does not keep the snapshot itself.
 func (a *api) freshness(s *state.Snapshot) *freshness {
-	at := s.Compared(a.region).FinishedAt
+	at := s.LastReconcile(a.region).FinishedAt
 	if f := a.told.Load(); f != nil && f.revision == s.Revision && f.compared.Equal(at) {
 		return f
 	}
 	f := &freshness{revision: s.Revision, compared: at, version: []string{strconv.FormatInt(s.Revision, 10)}}
 	if !at.IsZero() {
-		f.comparedAt = []string{state.Timestamp(at)}
+		f.reconciledAt = []string{state.Timestamp(at)}
 	}
 	a.told.Store(f)
 	return f
@@ -122,8 +122,8 @@ func (a *api) freshness(s *state.Snapshot) *freshness {
 func (a *api) tellFreshness(h http.Header, s *state.Snapshot) {
 	f := a.freshness(s)
 	h["Blox-Entity-Version"] = f.version
-	if f.comparedAt != nil {
-		h["Blox-Compared-At"] = f.comparedAt
+	if f.reconciledAt != nil {
+		h["Blox-Reconciled-At"] = f.reconciledAt
 	}
 }
 
@@ -135,7 +135,7 @@ func ping(w http.ResponseWriter, _ *http.Request) {
 func (a *api) ready(w http.ResponseWriter, r *http.Request) {
 	ctx, cancel := context.WithTimeout(r.Context(), time.Second)
 	defer cancel()
-	s, err := a.view.Fresh(ctx)
+	s, err := a.view.WaitCurrent(ctx)
 	reasons := []string{}
 	if err != nil {
 		reasons = append(reasons, "etcd does not answer")
@@ -146,7 +146,7 @@ func (a *api) ready(w http.ResponseWriter, r *http.Request) {
 		reasons = append(reasons, "the state is not loaded from etcd yet")
 	} else {
 		*answer.Leader = s.Leader()
-		if s.Compared(a.region).FinishedAt.IsZero() {
+		if s.LastReconcile(a.region).FinishedAt.IsZero() {
 			reasons = append(reasons, "not yet compared with ECS")
 		}
 	}

@@ -40,7 +40,7 @@ func (k kind[T]) list(w http.ResponseWriter, r *http.Request) {
 	size := 0
 	found := k.index(s).After(q.after, prefix)
 	if k.kind == state.KindTask && q.filter.StartedBy != "" { // which they are marked by
-		found = k.index(s).Marked(q.filter.StartedBy, q.after, prefix)
+		found = k.index(s).BySecondaryKey(q.filter.StartedBy, q.after, prefix)
 	}
 	for entry := range found {
 		if !k.matches(q.filter, &entry.Entity) {
@@ -66,7 +66,7 @@ var (
 // listTail is what follows the items of a list.
 func (a *api) listTail(s *state.Snapshot, next string) []byte {
 	f := a.freshness(s)
-	metadata := encode(models.ListMetadata{EntityVersion: &f.version[0], ComparedAt: f.comparedAt[0]})
+	metadata := encode(models.ListMetadata{EntityVersion: &f.version[0], ReconciledAt: f.reconciledAt[0]})
 	tail := append([]byte(`],"metadata":`), metadata...)
 	if next != "" {
 		tail = append(append(tail, `,"nextToken":`...), encode(next)...)

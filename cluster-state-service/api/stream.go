@@ -78,7 +78,7 @@ func (k kind[T]) stream(w http.ResponseWriter, r *http.Request) {
 	}
 	ctx, cancel := httpserver.Streaming(r)
 	defer cancel()
-	changes, err := k.view.Changes(ctx, k.kind, options.from, options.heartbeat)
+	changes, err := k.view.Watch(ctx, k.kind, options.from, options.heartbeat)
 	if err != nil {
 		k.fail(w, r, err)
 		return

@@ -46,17 +46,17 @@ type Cache struct {
 
 // Config is what New needs.
 type Config struct {
-	// Watching is used for the view's own watch and nothing else: etcd answers progress requests for all watches of a
+	// WatchClient is used for the view's own watch and nothing else: etcd answers progress requests for all watches of a
 	// connection together.
-	Watching *clientv3.Client
-	Client   *clientv3.Client
+	WatchClient *clientv3.Client
+	Client      *clientv3.Client
 	// Tasks and Instances tell how to read and show the records.
 	Tasks     Codec[state.Task]
 	Instances Codec[state.Instance]
 	Log       logrus.FieldLogger
-	// Retained is how many changes are kept for streams that begin in the past; 20,000 by default. Older ones are
+	// HistoryLimit is how many changes are kept for streams that begin in the past; 20,000 by default. Older ones are
 	// replayed from etcd.
-	Retained int
+	HistoryLimit int
 	// Metrics gets what the view tells of itself; nil for nobody.
 	Metrics prometheus.Registerer
 }
@@ -65,8 +65,8 @@ type Config struct {
 func New(c Config) *Cache {
 	start := newPage(&page{}, 0, nil)
 	v := &Cache{
-		watching: c.Watching, client: c.Client, tasks: c.Tasks, instances: c.Instances, log: c.Log,
-		retained: cmp.Or(c.Retained, 20_000),
+		watching: c.WatchClient, client: c.Client, tasks: c.Tasks, instances: c.Instances, log: c.Log,
+		retained: cmp.Or(c.HistoryLimit, 20_000),
 		advanced: make(chan struct{}), wake: make(chan struct{}, 1), cut: func() {},
 		first: start, last: start,
 		reading:  revisionReads{wake: make(chan struct{}, 1)},
@@ -77,15 +77,15 @@ func New(c Config) *Cache {
 	return v
 }
 
-// Snapshot is the latest state, which may lag behind etcd; nil before the first load. See Fresh.
+// Snapshot is the latest state, which may lag behind etcd; nil before the first load. See WaitCurrent.
 func (v *Cache) Snapshot() *state.Snapshot { return v.current.Load() }
 
-// Known is what the view believes is stored under a key; it serves store.New.
-func (v *Cache) Known(key state.Key) state.Known {
+// StoredVersion is what the view believes is stored under a key; it serves store.New.
+func (v *Cache) StoredVersion(key state.Key) state.StoredVersion {
 	if s := v.Snapshot(); s != nil {
-		return s.Known(key)
+		return s.StoredVersion(key)
 	}
-	return state.Known{}
+	return state.StoredVersion{}
 }
 
 // publish makes a snapshot the current one, after its changes are in the log: whoever sees a revision finds all changes

@@ -51,7 +51,7 @@ func build(t *testing.T, server *testenv.Server, watching *clientv3.Client, reta
 		return fmt.Appendf(nil, "%s deleted @%d", key.ARN, revision)
 	}
 	return New(Config{
-		Watching: watching, Client: server.Client(), Log: testenv.Logger(t), Retained: retained,
+		WatchClient: watching, Client: server.Client(), Log: testenv.Logger(t), HistoryLimit: retained,
 		Tasks: Codec[state.Task]{
 			Decode: state.DecodeTask, Version: func(t state.Task) int64 { return t.Version },
 			Encode: func(t state.Task, revision int64) []byte { return encode(t.ARN, t.Version, revision) }, EncodeDeleted: deleted,
@@ -83,7 +83,7 @@ func lines(t *testing.T, v *Cache, from int64, n int) []string {
 	t.Helper()
 	ctx, cancel := context.WithTimeout(t.Context(), 30*time.Second)
 	defer cancel()
-	changes, err := v.Changes(ctx, state.KindTask, from, 0)
+	changes, err := v.Watch(ctx, state.KindTask, from, 0)
 	require.NoError(t, err)
 	var got []string
 	for c, err := range changes {
@@ -104,7 +104,7 @@ func TestFreshSeesEveryWriteThatFinishedBefore(t *testing.T) {
 	for n := range 50 {
 		id := fmt.Sprint(n)
 		revision := write(t, client, id, 1)
-		s, err := v.Fresh(t.Context())
+		s, err := v.WaitCurrent(t.Context())
 		require.NoError(t, err)
 		assert.GreaterOrEqual(t, s.Revision, revision)
 		require.NotNil(t, s.Tasks.Get(keyOf(id)))
@@ -112,7 +112,7 @@ func TestFreshSeesEveryWriteThatFinishedBefore(t *testing.T) {
 	}
 	_, err := client.Delete(t.Context(), keyOf("before"))
 	require.NoError(t, err)
-	s, err := v.Fresh(t.Context())
+	s, err := v.WaitCurrent(t.Context())
 	require.NoError(t, err)
 	assert.Nil(t, s.Tasks.Get(keyOf("before")))
 }
@@ -125,7 +125,7 @@ func TestFreshIsNotHeldUpByWhatOthersWrite(t *testing.T) {
 	for n := range 20 {
 		answer, err := client.Put(t.Context(), "others/key", fmt.Sprint(n))
 		require.NoError(t, err)
-		s, err := v.Fresh(t.Context())
+		s, err := v.WaitCurrent(t.Context())
 		require.NoError(t, err)
 		assert.GreaterOrEqual(t, s.Revision, answer.Header.Revision)
 	}
@@ -136,11 +136,11 @@ func TestSnapshotsDoNotChange(t *testing.T) {
 	client := server.Client()
 	write(t, client, "a", 1)
 	v := start(t, server, 0)
-	old, err := v.Fresh(t.Context())
+	old, err := v.WaitCurrent(t.Context())
 	require.NoError(t, err)
 	write(t, client, "a", 2)
 	write(t, client, "b", 1)
-	_, err = v.Fresh(t.Context())
+	_, err = v.WaitCurrent(t.Context())
 	require.NoError(t, err)
 	assert.Equal(t, 1, old.Tasks.Len())
 	assert.Equal(t, int64(1), old.Tasks.Get(keyOf("a")).Version)
@@ -156,12 +156,12 @@ func TestOddRecordsAreLeftOut(t *testing.T) {
 		require.NoError(t, err)
 	}
 	v := start(t, server, 0)
-	s, err := v.Fresh(t.Context())
+	s, err := v.WaitCurrent(t.Context())
 	require.NoError(t, err)
 	assert.Equal(t, 1, s.Tasks.Len())
 	_, err = client.Put(t.Context(), keyOf("good"), "broken now")
 	require.NoError(t, err)
-	s, err = v.Fresh(t.Context())
+	s, err = v.WaitCurrent(t.Context())
 	require.NoError(t, err)
 	assert.Zero(t, s.Tasks.Len(), "what is not known any more is not shown")
 }
@@ -170,16 +170,16 @@ func TestSnapshotKnowsComparisonAndLeader(t *testing.T) {
 	server := testenv.EtcdServer(t)
 	client := server.Client()
 	v := start(t, server, 0)
-	s, err := v.Fresh(t.Context())
+	s, err := v.WaitCurrent(t.Context())
 	require.NoError(t, err)
-	assert.True(t, s.Compared("eu-west-1").FinishedAt.IsZero())
+	assert.True(t, s.LastReconcile("eu-west-1").FinishedAt.IsZero())
 	assert.Empty(t, s.Leader())
 
 	finished := time.Date(2026, 3, 4, 5, 6, 7, 0, time.UTC)
-	body, err := json.Marshal(state.Comparison{FinishedAt: finished})
+	body, err := json.Marshal(state.ReconcileRun{FinishedAt: finished})
 	require.NoError(t, err)
 	for key, value := range map[string]string{
-		state.ComparisonPrefix + "123456789012/eu-west-1": string(body), state.ComparisonPrefix + "123456789012/us-east-1": "odd",
+		state.ReconcilePrefix + "123456789012/eu-west-1": string(body), state.ReconcilePrefix + "123456789012/us-east-1": "odd",
 	} {
 		_, err := client.Put(t.Context(), key, value)
 		require.NoError(t, err)
@@ -188,14 +188,14 @@ func TestSnapshotKnowsComparisonAndLeader(t *testing.T) {
 		_, err := client.Put(t.Context(), state.LockPrefix+name, name)
 		require.NoError(t, err)
 	}
-	s, err = v.Fresh(t.Context())
+	s, err = v.WaitCurrent(t.Context())
 	require.NoError(t, err)
-	assert.Equal(t, finished, s.Compared("eu-west-1").FinishedAt)
-	assert.True(t, s.Compared("us-east-1").FinishedAt.IsZero())
+	assert.Equal(t, finished, s.LastReconcile("eu-west-1").FinishedAt)
+	assert.True(t, s.LastReconcile("us-east-1").FinishedAt.IsZero())
 	assert.Equal(t, "first", s.Leader())
 	_, err = client.Delete(t.Context(), state.LockPrefix+"first")
 	require.NoError(t, err)
-	s, err = v.Fresh(t.Context())
+	s, err = v.WaitCurrent(t.Context())
 	require.NoError(t, err)
 	assert.Equal(t, "second", s.Leader())
 }
@@ -205,12 +205,12 @@ func TestChangesFromNow(t *testing.T) {
 	client := server.Client()
 	write(t, client, "before", 1)
 	v := start(t, server, 0)
-	_, err := v.Fresh(t.Context())
+	_, err := v.WaitCurrent(t.Context())
 	require.NoError(t, err)
 
 	ctx, cancel := context.WithTimeout(t.Context(), 30*time.Second)
 	defer cancel()
-	changes, err := v.Changes(ctx, state.KindTask, 0, 0)
+	changes, err := v.Watch(ctx, state.KindTask, 0, 0)
 	require.NoError(t, err)
 	first := write(t, client, "a", 1)
 	second := write(t, client, "a", 2)
@@ -248,14 +248,14 @@ func TestChangesFromARevision(t *testing.T) {
 	all := start(t, server, 0)
 	few := start(t, server, 3)
 	for _, v := range []*Cache{all, few} {
-		_, err := v.Fresh(t.Context())
+		_, err := v.WaitCurrent(t.Context())
 		require.NoError(t, err)
 	}
 	for n := range 10 {
 		add(5 + n)
 	}
 	for _, v := range []*Cache{all, few} {
-		_, err := v.Fresh(t.Context())
+		_, err := v.WaitCurrent(t.Context())
 		require.NoError(t, err)
 		for i := range revisions {
 			assert.Equal(t, want[i:], lines(t, v, revisions[i], len(want)-i), "from %d", revisions[i])
@@ -270,11 +270,11 @@ func TestReplayEndsWithoutAnEventToEndIt(t *testing.T) {
 	_, err := client.Put(t.Context(), "ecs/instance/other", "x") // the last revision is none of tasks'
 	require.NoError(t, err)
 	v := start(t, server, 0)
-	_, err = v.Fresh(t.Context())
+	_, err = v.WaitCurrent(t.Context())
 	require.NoError(t, err)
 	ctx, cancel := context.WithTimeout(t.Context(), 30*time.Second)
 	defer cancel()
-	changes, err := v.Changes(ctx, state.KindTask, first, 0)
+	changes, err := v.Watch(ctx, state.KindTask, first, 0)
 	require.NoError(t, err)
 	seen := 0
 	for c, err := range changes {
@@ -294,11 +294,11 @@ func TestChangesOutOfRange(t *testing.T) {
 	first := write(t, client, "a", 1)
 	last := write(t, client, "a", 2)
 	v := start(t, server, 0)
-	_, err := v.Changes(t.Context(), state.KindTask, last+1, 0)
+	_, err := v.Watch(t.Context(), state.KindTask, last+1, 0)
 	assert.ErrorIs(t, err, state.ErrVersionOutOfRange, "in the future")
 	_, err = client.Compact(t.Context(), last)
 	require.NoError(t, err)
-	_, err = v.Changes(t.Context(), state.KindTask, first, 0)
+	_, err = v.Watch(t.Context(), state.KindTask, first, 0)
 	assert.ErrorIs(t, err, state.ErrVersionOutOfRange, "compacted")
 	assert.Len(t, lines(t, v, last, 1), 1)
 }
@@ -308,15 +308,15 @@ func TestHeartbeatsAreSafeToResumeFrom(t *testing.T) {
 	client := server.Client()
 	write(t, client, "a", 1)
 	v := start(t, server, 0)
-	_, err := v.Fresh(t.Context())
+	_, err := v.WaitCurrent(t.Context())
 	require.NoError(t, err)
 	answer, err := client.Put(t.Context(), "others/key", "x")
 	require.NoError(t, err)
-	s, err := v.Fresh(t.Context())
+	s, err := v.WaitCurrent(t.Context())
 	require.NoError(t, err)
 	ctx, cancel := context.WithTimeout(t.Context(), 30*time.Second)
 	defer cancel()
-	changes, err := v.Changes(ctx, state.KindTask, 0, 10*time.Millisecond)
+	changes, err := v.Watch(ctx, state.KindTask, 0, 10*time.Millisecond)
 	require.NoError(t, err)
 	for c, err := range changes {
 		require.NoError(t, err)
@@ -331,12 +331,12 @@ func TestHeartbeatsAreSafeToResumeFrom(t *testing.T) {
 func TestNoHeartbeatsWhileEtcdIsSilent(t *testing.T) {
 	server := testenv.EtcdServer(t)
 	v := start(t, server, 0)
-	_, err := v.Fresh(t.Context())
+	_, err := v.WaitCurrent(t.Context())
 	require.NoError(t, err)
 	server.Stop()
 	ctx, cancel := context.WithTimeout(t.Context(), 300*time.Millisecond)
 	defer cancel()
-	changes, err := v.Changes(ctx, state.KindTask, 0, time.Millisecond)
+	changes, err := v.Watch(ctx, state.KindTask, 0, time.Millisecond)
 	require.NoError(t, err)
 	for c, err := range changes {
 		require.NoError(t, err)
@@ -347,7 +347,7 @@ func TestNoHeartbeatsWhileEtcdIsSilent(t *testing.T) {
 	ctx, cancel = context.WithTimeout(t.Context(), 30*time.Second)
 	defer cancel()
 	testenv.Eventually(t, func() bool {
-		changes, err := v.Changes(ctx, state.KindTask, 0, time.Millisecond)
+		changes, err := v.Watch(ctx, state.KindTask, 0, time.Millisecond)
 		require.NoError(t, err)
 		for c, err := range changes { // or the log has ended with the old watch
 			return err == nil && c.Heartbeat
@@ -368,17 +368,17 @@ func TestAReaderThatIsTooSlowIsTold(t *testing.T) {
 	server := testenv.EtcdServer(t)
 	client := server.Client()
 	v := start(t, server, 2)
-	_, err := v.Fresh(t.Context())
+	_, err := v.WaitCurrent(t.Context())
 	require.NoError(t, err)
-	changes, err := v.Changes(t.Context(), state.KindTask, 0, 0)
+	changes, err := v.Watch(t.Context(), state.KindTask, 0, 0)
 	require.NoError(t, err)
 	for n := range 10 {
 		write(t, client, "a", n)
-		_, err = v.Fresh(t.Context()) // so that each is a page of its own
+		_, err = v.WaitCurrent(t.Context()) // so that each is a page of its own
 		require.NoError(t, err)
 	}
 	for _, err := range changes {
-		assert.ErrorIs(t, err, ErrSlow)
+		assert.ErrorIs(t, err, ErrSlowSubscriber)
 	}
 }
 
@@ -388,11 +388,11 @@ func TestEtcdAwayAndBack(t *testing.T) {
 	client := server.Client()
 	write(t, client, "a", 1)
 	v := start(t, server, 0)
-	_, err := v.Fresh(t.Context())
+	_, err := v.WaitCurrent(t.Context())
 	require.NoError(t, err)
 	server.Stop()
 	short, cancel := context.WithTimeout(t.Context(), 200*time.Millisecond)
-	_, err = v.Fresh(short)
+	_, err = v.WaitCurrent(short)
 	cancel()
 	require.Error(t, err)
 	server.Start()
@@ -407,7 +407,7 @@ func TestEtcdAwayAndBack(t *testing.T) {
 		return err == nil
 	})
 	testenv.Eventually(t, func() bool {
-		s, err := v.Fresh(t.Context())
+		s, err := v.WaitCurrent(t.Context())
 		return err == nil && s.Revision >= revision && s.Tasks.Get(keyOf("b")) != nil
 	})
 	assert.Len(t, lines(t, v, revision, 1), 1)
@@ -420,9 +420,9 @@ func TestInterruptedLogIsTold(t *testing.T) {
 	client := server.Client()
 	write(t, client, "a", 1)
 	v := start(t, server, 0)
-	s, err := v.Fresh(t.Context())
+	s, err := v.WaitCurrent(t.Context())
 	require.NoError(t, err)
-	changes, err := v.Changes(t.Context(), state.KindTask, 0, 0)
+	changes, err := v.Watch(t.Context(), state.KindTask, 0, 0)
 	require.NoError(t, err)
 	v.restart(s) // what follow does after a failed watch
 	ended := false
@@ -441,9 +441,9 @@ func TestStreamsEndWithTheService(t *testing.T) {
 	ctx, cancel := context.WithCancel(t.Context())
 	var running sync.WaitGroup
 	running.Go(func() { assert.NoError(t, v.Run(ctx)) })
-	_, err := v.Fresh(t.Context())
+	_, err := v.WaitCurrent(t.Context())
 	require.NoError(t, err)
-	changes, err := v.Changes(t.Context(), state.KindTask, 0, 0)
+	changes, err := v.Watch(t.Context(), state.KindTask, 0, 0)
 	require.NoError(t, err)
 	cancel()
 	for range changes {

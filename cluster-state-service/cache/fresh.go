@@ -15,10 +15,10 @@ import (
 // patience is how long a read waits for etcd before it says so.
 const patience = 5 * time.Second
 
-// Fresh returns the state with every write that finished before the call: reads through it are linearizable. It learns
+// WaitCurrent returns the state with every write that finished before the call: reads through it are linearizable. It learns
 // etcd's revision, by one small read that all who wait at that moment share, and waits until the view has reached it.
-// An error wraps state.ErrStoreSilent, or is ctx's own.
-func (v *Cache) Fresh(ctx context.Context) (*state.Snapshot, error) {
+// An error wraps state.ErrStoreUnavailable, or is ctx's own.
+func (v *Cache) WaitCurrent(ctx context.Context) (*state.Snapshot, error) {
 	started := time.Now()
 	revision, err := v.reading.next(ctx)
 	if err != nil {
@@ -26,7 +26,7 @@ func (v *Cache) Fresh(ctx context.Context) (*state.Snapshot, error) {
 	}
 	s := v.current.Load()
 	if s == nil || s.Revision < revision {
-		limited, cancel := context.WithTimeoutCause(ctx, max(patience-time.Since(started), time.Second), state.ErrStoreSilent)
+		limited, cancel := context.WithTimeoutCause(ctx, max(patience-time.Since(started), time.Second), state.ErrStoreUnavailable)
 		defer cancel()
 		if s, err = v.await(limited, revision); err != nil {
 			return nil, blame(ctx, err)
@@ -41,13 +41,13 @@ func blame(ctx context.Context, err error) error {
 	if ctx.Err() != nil {
 		return ctx.Err()
 	}
-	return fmt.Errorf("%w: %w", state.ErrStoreSilent, err)
+	return fmt.Errorf("%w: %w", state.ErrStoreUnavailable, err)
 }
 
 // readRevision asks etcd for its revision, linearizably.
 func (v *Cache) readRevision(ctx context.Context) (int64, error) {
 	before, began := v.Snapshot(), time.Now()
-	answer, err := v.client.Get(ctx, state.ComparisonPrefix, clientv3.WithCountOnly())
+	answer, err := v.client.Get(ctx, state.ReconcilePrefix, clientv3.WithCountOnly())
 	if err != nil {
 		return 0, fmt.Errorf("read etcd's revision: %w", err)
 	}
@@ -163,7 +163,7 @@ func (q *revisionReads) run(ctx context.Context, read func(context.Context) (int
 		if r == nil {
 			continue
 		}
-		limited, cancel := context.WithTimeoutCause(ctx, patience, state.ErrStoreSilent)
+		limited, cancel := context.WithTimeoutCause(ctx, patience, state.ErrStoreUnavailable)
 		revision, err := read(limited)
 		silent := limited.Err() != nil
 		cancel()

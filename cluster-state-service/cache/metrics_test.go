@@ -35,7 +35,7 @@ func TestLag(t *testing.T) {
 		t.Fatal(name)
 		return 0
 	}
-	_, err = v.Fresh(t.Context())
+	_, err = v.WaitCurrent(t.Context())
 	require.NoError(t, err)
 	assert.Zero(t, gauge("blox_view_lag"))
 
@@ -47,7 +47,7 @@ func TestLag(t *testing.T) {
 	testenv.Eventually(t, func() bool {
 		ctx, cancel := context.WithTimeout(t.Context(), 50*time.Millisecond)
 		defer cancel()
-		_, err := v.Fresh(ctx)
+		_, err := v.WaitCurrent(ctx)
 		assert.Error(t, err, "the view cannot get there")
 		return gauge("blox_view_lag") == 3
 	})

@@ -26,12 +26,12 @@ func TestAHeartbeatNeverClaimsWhatWasNotShown(t *testing.T) {
 	require.NoError(t, err)
 	t.Cleanup(func() { watching.Close() })
 	v := startWith(t, server, watching, 0)
-	_, err = v.Fresh(t.Context())
+	_, err = v.WaitCurrent(t.Context())
 	require.NoError(t, err)
 
 	ctx, cancel := context.WithTimeout(t.Context(), 30*time.Second)
 	defer cancel()
-	changes, err := v.Changes(ctx, state.KindTask, 0, 20*time.Millisecond)
+	changes, err := v.Watch(ctx, state.KindTask, 0, 20*time.Millisecond)
 	require.NoError(t, err)
 	var missed, beat int64
 	for c, err := range changes {
@@ -60,7 +60,7 @@ func TestAStreamOpenedBeforeTheFirstLoadMissesNothingInSilence(t *testing.T) {
 	v := build(t, server, server.Client(), 0)
 	ctx, cancel := context.WithTimeout(t.Context(), 30*time.Second)
 	defer cancel()
-	changes, err := v.Changes(ctx, state.KindTask, 0, 0)
+	changes, err := v.Watch(ctx, state.KindTask, 0, 0)
 	require.NoError(t, err)
 	write(t, client, "a", 1)
 	runView(t, v)
@@ -77,11 +77,11 @@ func TestOneLargeTransactionCutsNobody(t *testing.T) {
 	server := testenv.EtcdServer(t)
 	client := server.Client()
 	v := start(t, server, 3)
-	_, err := v.Fresh(t.Context())
+	_, err := v.WaitCurrent(t.Context())
 	require.NoError(t, err)
 	ctx, cancel := context.WithTimeout(t.Context(), 30*time.Second)
 	defer cancel()
-	changes, err := v.Changes(ctx, state.KindTask, 0, 0)
+	changes, err := v.Watch(ctx, state.KindTask, 0, 0)
 	require.NoError(t, err)
 	var puts []clientv3.Op
 	for n := range 50 {
@@ -108,10 +108,10 @@ func TestSlowReplaysHarmNobody(t *testing.T) {
 		write(t, client, "a", 2+n)
 	}
 	v := start(t, server, 0)
-	_, err := v.Fresh(t.Context())
+	_, err := v.WaitCurrent(t.Context())
 	require.NoError(t, err)
 	for range cap(v.replayed) {
-		changes, err := v.Changes(t.Context(), state.KindTask, first, 0)
+		changes, err := v.Watch(t.Context(), state.KindTask, first, 0)
 		require.NoError(t, err)
 		next, stop := iter.Pull2(changes)
 		defer stop()
@@ -140,7 +140,7 @@ func TestALongReplay(t *testing.T) {
 		}
 	}
 	v := start(t, server, 0)
-	_, err := v.Fresh(t.Context())
+	_, err := v.WaitCurrent(t.Context())
 	require.NoError(t, err)
 	live := write(t, client, "live", 1)
 	got := lines(t, v, first, 100*transactions+1)
@@ -158,15 +158,15 @@ func TestEtcdThatWentBackIsReadAnew(t *testing.T) {
 	for n := range 20 {
 		write(t, client, fmt.Sprint(n), 1)
 	}
-	s, err := v.Fresh(t.Context())
+	s, err := v.WaitCurrent(t.Context())
 	require.NoError(t, err)
 	require.Equal(t, 20, s.Tasks.Len())
 
 	server.Stop()
 	testenv.EtcdServerAt(t, server.Endpoints()[0]) // an empty one in its place
 	testenv.Eventually(t, func() bool {
-		s, err := v.Fresh(t.Context())
+		s, err := v.WaitCurrent(t.Context())
 		return err == nil && s.Tasks.Len() == 0
 	}, "what etcd does not have is still served")
-	assert.Zero(t, v.Known(state.Key{Kind: state.KindTask, Cluster: "prod", ARN: arnOf("1")}))
+	assert.Zero(t, v.StoredVersion(state.Key{Kind: state.KindTask, Cluster: "prod", ARN: arnOf("1")}))
 }

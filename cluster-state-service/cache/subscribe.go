@@ -16,8 +16,8 @@ import (
 
 // What ends a subscription before its subscriber does.
 var (
-	// ErrSlow means that more has changed than is kept while the subscriber did not read.
-	ErrSlow = errors.New("the reader is too slow")
+	// ErrSlowSubscriber means that more has changed than is kept while the subscriber did not read.
+	ErrSlowSubscriber = errors.New("the reader is too slow")
 	// errInterrupted ends the subscriptions of a log that could not be continued.
 	errInterrupted = errors.New("the watch of etcd was interrupted")
 	errStopped     = errors.New("the service is stopping")
@@ -39,14 +39,14 @@ type subscription struct {
 	batch []state.Change // what the last look at the log found
 }
 
-// Changes begins with the changes of a kind at revision from, those included; 0 stands for what happens from now on.
+// Watch begins with the changes of a kind at revision from, those included; 0 stands for what happens from now on.
 // An error wraps state.ErrVersionOutOfRange when etcd has compacted the revision or has not reached it, or
-// state.ErrStoreSilent.
+// state.ErrStoreUnavailable.
 //
 // The sequence yields every change once, oldest first, then waits for more, until ctx ends or an error is yielded, which is
 // the last. With a heartbeat above zero, a Heartbeat change comes once in each such time, when all else has been read.
 // It is for one goroutine, once.
-func (v *Cache) Changes(ctx context.Context, kind state.Kind, from int64, heartbeat time.Duration) (iter.Seq2[state.Change, error], error) {
+func (v *Cache) Watch(ctx context.Context, kind state.Kind, from int64, heartbeat time.Duration) (iter.Seq2[state.Change, error], error) {
 	s, err := v.subscribe(ctx, kind, from)
 	if err != nil {
 		return nil, err
@@ -81,10 +81,10 @@ func (v *Cache) subscribe(ctx context.Context, kind state.Kind, from int64) (*su
 		defer v.mu.Unlock()
 		return &subscription{view: v, kind: kind, at: v.last}, nil
 	}
-	limited, cancel := context.WithTimeoutCause(ctx, patience, state.ErrStoreSilent)
+	limited, cancel := context.WithTimeoutCause(ctx, patience, state.ErrStoreUnavailable)
 	defer cancel()
 	// Etcd is the judge of what is in range: another replica may have shown a revision that this one has yet to see.
-	_, err := v.client.Get(limited, state.ComparisonPrefix, clientv3.WithCountOnly(), clientv3.WithRev(from))
+	_, err := v.client.Get(limited, state.ReconcilePrefix, clientv3.WithCountOnly(), clientv3.WithRev(from))
 	switch {
 	case errors.Is(err, rpctypes.ErrCompacted), errors.Is(err, rpctypes.ErrFutureRev):
 		return nil, fmt.Errorf("%w: %w", state.ErrVersionOutOfRange, err)
@@ -143,7 +143,7 @@ func (s *subscription) read(ctx context.Context, heartbeat time.Duration, yield 
 				return
 			}
 		case <-beat: // it says that nothing is missing, which only etcd can know
-			_, err := s.view.Fresh(ctx)
+			_, err := s.view.WaitCurrent(ctx)
 			due = err == nil
 		case <-ctx.Done():
 			return
@@ -192,7 +192,7 @@ func (s *subscription) tooFarBehind() error {
 	s.view.mu.Lock()
 	defer s.view.mu.Unlock()
 	if s.at.number < s.view.first.number {
-		return ErrSlow
+		return ErrSlowSubscriber
 	}
 	return nil
 }

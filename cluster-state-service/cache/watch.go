@@ -22,7 +22,7 @@ const (
 )
 
 // Run keeps the view until ctx ends. When etcd cancels the watch or goes away, the view is loaded anew as soon as it can
-// be; until then it stays as it was, and Fresh says that etcd does not answer.
+// be; until then it stays as it was, and WaitCurrent says that etcd does not answer.
 func (v *Cache) Run(ctx context.Context) error {
 	parts, ctx := errgroup.WithContext(ctx)
 	parts.Go(func() error { v.reading.run(ctx, v.readRevision); return nil })
@@ -68,7 +68,7 @@ func (v *Cache) follow(ctx context.Context) (loaded bool, err error) {
 	ctx, cancel := context.WithCancel(ownStream(ctx))
 	defer cancel()
 	limited, stop := context.WithTimeout(ctx, patience) // pages take longer: this tells soon that etcd is away
-	_, err = v.client.Get(limited, state.ComparisonPrefix, clientv3.WithCountOnly())
+	_, err = v.client.Get(limited, state.ReconcilePrefix, clientv3.WithCountOnly())
 	stop()
 	if err != nil {
 		return false, fmt.Errorf("reach etcd: %w", err)
@@ -107,11 +107,11 @@ func ownStream(ctx context.Context) context.Context {
 
 // load reads all that the view holds, at one revision.
 func (v *Cache) load(ctx context.Context) (*state.Snapshot, error) {
-	s := &state.Snapshot{Tasks: state.NewTasks(), Instances: state.NewInstances(), Facts: map[string]state.Fact{}}
+	s := &state.Snapshot{Tasks: state.NewTasks(), Instances: state.NewInstances(), Metadata: map[string]state.MetadataKey{}}
 	if before := v.Snapshot(); before != nil {
 		s.Changes = before.Changes
 	}
-	for _, prefix := range []string{state.KindTask.Prefix(), state.KindInstance.Prefix(), state.ComparisonPrefix, state.LockPrefix} {
+	for _, prefix := range []string{state.KindTask.Prefix(), state.KindInstance.Prefix(), state.ReconcilePrefix, state.LockPrefix} {
 		err := v.loadPrefix(ctx, prefix, &s.Revision, func(kv *mvccpb.KeyValue) { v.put(s, kv) })
 		if err != nil {
 			return nil, fmt.Errorf("load %s: %w", prefix, err)
@@ -157,10 +157,10 @@ func (v *Cache) apply(events []*clientv3.Event) {
 	next := &state.Snapshot{
 		Revision: events[len(events)-1].Kv.ModRevision,
 		Tasks:    old.Tasks.Clone(), Instances: old.Instances.Clone(),
-		Facts: old.Facts, Changes: old.Changes + int64(len(events)),
+		Metadata: old.Metadata, Changes: old.Changes + int64(len(events)),
 	}
-	if slices.ContainsFunc(events, func(e *clientv3.Event) bool { return state.IsFact(string(e.Kv.Key)) }) {
-		next.Facts = maps.Clone(old.Facts)
+	if slices.ContainsFunc(events, func(e *clientv3.Event) bool { return state.IsMetadataKey(string(e.Kv.Key)) }) {
+		next.Metadata = maps.Clone(old.Metadata)
 	}
 	changes := make([]state.Change, 0, len(events))
 	for _, e := range events {
@@ -181,8 +181,8 @@ func (v *Cache) apply(events []*clientv3.Event) {
 // record must not spoil a list.
 func (v *Cache) put(s *state.Snapshot, kv *mvccpb.KeyValue) *state.Change {
 	name := string(kv.Key)
-	if state.IsFact(name) {
-		s.Facts[name] = state.NewFact(name, string(kv.Value), kv.CreateRevision)
+	if state.IsMetadataKey(name) {
+		s.Metadata[name] = state.ParseMetadataKey(name, string(kv.Value), kv.CreateRevision)
 		return nil
 	}
 	key, err := state.ParseKey(name)
@@ -214,8 +214,8 @@ func put[T any](index state.Index[T], codec Codec[T], kv *mvccpb.KeyValue) (line
 
 func (v *Cache) remove(s *state.Snapshot, kv *mvccpb.KeyValue) *state.Change {
 	name := string(kv.Key)
-	if state.IsFact(name) {
-		delete(s.Facts, name)
+	if state.IsMetadataKey(name) {
+		delete(s.Metadata, name)
 		return nil
 	}
 	key, err := state.ParseKey(name)

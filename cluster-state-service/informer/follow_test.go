@@ -42,7 +42,7 @@ func heartbeat(version int) string {
 }
 
 func listed(version int, tasks ...string) string {
-	return fmt.Sprintf(`{"items":[%s],"metadata":{"entityVersion":"%d","comparedAt":""}}`, strings.Join(tasks, ","), version)
+	return fmt.Sprintf(`{"items":[%s],"metadata":{"entityVersion":"%d","reconciledAt":""}}`, strings.Join(tasks, ","), version)
 }
 
 // css is a cluster-state-service that goes wrong as the test wishes: what it answers comes from the test. It knows
@@ -284,7 +284,7 @@ func TestOddRecordsAreLeftOut(t *testing.T) {
 	changes.are(t, Change{ARN: "a", Relisted: true}, Change{ARN: "c", Relisted: true},
 		Change{ARN: "d"}, Change{ARN: "a", Deleted: true}, Change{ARN: "f"})
 	service.requestsAre(t, "list", "10", "13")
-	n, last := m.LeftOut()
+	n, last := m.Skipped()
 	assert.Equal(t, 5, n)
 	assert.WithinDuration(t, time.Now(), last, time.Minute)
 	assert.Len(t, m.Tasks(prod), 3)
@@ -340,7 +340,7 @@ func TestAge(t *testing.T) {
 	require.NoError(t, err)
 	assert.False(t, empty.Synced())
 	assert.Equal(t, time.Duration(math.MaxInt64), empty.Age(time.Now()))
-	assert.Zero(t, empty.ComparedAt())
+	assert.Zero(t, empty.ReconciledAt())
 }
 
 func TestWaitGrowsAndHeedsTheService(t *testing.T) {

@@ -30,7 +30,7 @@ func FuzzLines(f *testing.F) {
 		copied := &follower[models.Task]{Informer: m, copy: m.tasks, version: 7}
 		list, _, err := decodeList(strings.NewReader(listed(7, task("a", 7))), copied.copy.read, copied.leaveOut)
 		require.NoError(t, err)
-		copied.copy.replace(list, m.comparedAt)
+		copied.copy.replace(list, m.reconciledAt)
 		var taken [][]byte
 		lines := bufio.NewScanner(strings.NewReader(string(body)))
 		lines.Split(wholeLines)

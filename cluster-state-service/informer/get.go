@@ -50,7 +50,7 @@ func (m *Informer) get(ctx context.Context, url string) (io.ReadCloser, error) {
 		seconds, _ := strconv.Atoi(answer.Header.Get("Retry-After"))
 		return nil, &refusal{answer.StatusCode, strings.TrimSpace(string(text)), time.Duration(seconds) * time.Second}
 	}
-	m.compared(answer.Header.Get("Blox-Compared-At"))
+	m.compared(answer.Header.Get("Blox-Reconciled-At"))
 	return b, nil
 }
 

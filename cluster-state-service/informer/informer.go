@@ -53,11 +53,11 @@ type Informer struct {
 	silence   time.Duration // after which a connection is given up
 	backoff   time.Duration // after a first failure, twice as long after the next; up to slowest
 
-	instances  *records[models.ContainerInstance]
-	tasks      *records[models.Task]
-	listeners  listeners
-	comparedMu sync.Mutex
-	comparedAt time.Time
+	instances    *records[models.ContainerInstance]
+	tasks        *records[models.Task]
+	listeners    listeners
+	reconciledMu sync.Mutex
+	reconciledAt time.Time
 }
 
 // New checks cfg. The Mirror is empty until Run has listed.
@@ -145,12 +145,12 @@ func (m *Informer) ListedAt() time.Time {
 	return tasks
 }
 
-// ComparedAt is when the CSS had last compared all that it has with ECS, as it said with its latest list or when its
+// ReconciledAt is when the CSS had last compared all that it has with ECS, as it said with its latest list or when its
 // latest stream began, so it may have done so since. Zero when it is not known.
-func (m *Informer) ComparedAt() time.Time {
-	m.comparedMu.Lock()
-	defer m.comparedMu.Unlock()
-	return m.comparedAt
+func (m *Informer) ReconciledAt() time.Time {
+	m.reconciledMu.Lock()
+	defer m.reconciledMu.Unlock()
+	return m.reconciledAt
 }
 
 // compared notes what a CSS says of its last comparison, in RFC 3339; the latest counts.
@@ -159,10 +159,10 @@ func (m *Informer) compared(header string) {
 	if err != nil { // it has not said
 		return
 	}
-	m.comparedMu.Lock()
-	defer m.comparedMu.Unlock()
-	if at.After(m.comparedAt) {
-		m.comparedAt = at
+	m.reconciledMu.Lock()
+	defer m.reconciledMu.Unlock()
+	if at.After(m.reconciledAt) {
+		m.reconciledAt = at
 	}
 }
 
@@ -188,9 +188,9 @@ func (m *Informer) TasksOn(containerInstanceARN string) []*models.Task {
 	return m.tasks.with(mark{located, containerInstanceARN})
 }
 
-// LeftOut is how many odd records, such as ones that lack a required field, the copy has done without since it began, and
+// Skipped is how many odd records, such as ones that lack a required field, the copy has done without since it began, and
 // when the last of them came; each is logged.
-func (m *Informer) LeftOut() (n int, last time.Time) {
+func (m *Informer) Skipped() (n int, last time.Time) {
 	n, last = m.tasks.leftOut()
 	instances, at := m.instances.leftOut()
 	if at.After(last) {

@@ -131,7 +131,7 @@ func (r *replica) start() {
 	require.NoError(r, err)
 	r.address = listener.Addr().String()
 	v := cache.New(cache.Config{
-		Watching: r.server.Client(), Client: r.client, Log: r.log, Retained: 20,
+		WatchClient: r.server.Client(), Client: r.client, Log: r.log, HistoryLimit: 20,
 		Tasks: cache.Codec[state.Task]{
 			Decode: state.DecodeTask, Version: func(t state.Task) int64 { return t.Version },
 			Encode: api.EncodeTask, EncodeDeleted: api.EncodeDeleted,
@@ -145,7 +145,7 @@ func (r *replica) start() {
 	parts, ctx := errgroup.WithContext(ctx)
 	parts.Go(func() error { return v.Run(ctx) })
 	parts.Go(func() error {
-		return httpserver.Serve(ctx, listener, api.New(api.Config{View: v, Region: "eu-west-1", Full: func(context.Context) bool { return false }, Log: r.log}), r.log)
+		return httpserver.Serve(ctx, listener, api.New(api.Config{Cache: v, Region: "eu-west-1", OutOfSpace: func(context.Context) bool { return false }, Log: r.log}), r.log)
 	})
 	r.stop = func() {
 		cancel()
@@ -274,11 +274,11 @@ func TestMirrorWaitsForTheFirstComparison(t *testing.T) {
 	w.commit(putTask("prod", "b", 1), putTask("prod", "a", 1), putTask("prod2", "c", 1), putInstance("prod", "i", 1))
 	m := w.mirror(ignore, w.replica())
 	assert.False(t, m.Synced())
-	assert.Zero(t, m.ComparedAt())
+	assert.Zero(t, m.ReconciledAt())
 
 	w.compared("2026-01-02T03:04:05Z")
 	testenv.Eventually(t, m.Synced)
-	assert.Equal(t, "2026-01-02T03:04:05Z", m.ComparedAt().Format(time.RFC3339))
+	assert.Equal(t, "2026-01-02T03:04:05Z", m.ReconciledAt().Format(time.RFC3339))
 	assert.Less(t, m.Age(time.Now()), time.Hour)
 
 	var ordered []string

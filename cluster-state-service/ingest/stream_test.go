@@ -114,7 +114,7 @@ func (w *streamWorld) startWith(name string, kinesis *kinesis.Client, options Op
 	w.t.Helper()
 	client := w.server.Client()
 	r := &replica{
-		Store: store.New(client, func(state.Key) state.Known { return state.Known{} }, nil), seen: seen{again: true}, first: &w.first,
+		Store: store.New(client, func(state.Key) state.StoredVersion { return state.StoredVersion{} }, nil), seen: seen{again: true}, first: &w.first,
 		etcd: client, metrics: prometheus.NewRegistry(),
 	}
 	from := Stream{

@@ -22,7 +22,7 @@ const (
 
 // compare goes through every cluster that ECS or the store knows. It fails when ECS does not say which clusters there are,
 // or the lock is lost, or not one cluster could be compared; a single one is reported and counted, and the others go on.
-func (r *Reconciler) compare(ctx context.Context, holder state.Holder) (failures int, err error) {
+func (r *Reconciler) compare(ctx context.Context, holder state.FencingToken) (failures int, err error) {
 	started := time.Now()
 	clusters, gone, err := r.clusters(ctx)
 	if err != nil {
@@ -64,7 +64,7 @@ func (r *Reconciler) compare(ctx context.Context, holder state.Holder) (failures
 		}
 	}
 	finished := time.Now()
-	if err := r.Store.Compared(ctx, holder, account, r.Region, state.Comparison{StartedAt: started.UTC(), FinishedAt: finished.UTC()}); err != nil {
+	if err := r.Store.RecordReconcile(ctx, holder, account, r.Region, state.ReconcileRun{StartedAt: started.UTC(), FinishedAt: finished.UTC()}); err != nil {
 		return failures, err
 	}
 	r.metrics.seconds.Observe(finished.Sub(started).Seconds())
@@ -93,7 +93,7 @@ func (r *Reconciler) clusters(ctx context.Context) (active, gone []string, err e
 	if err != nil {
 		return nil, nil, fmt.Errorf("what ECS calls a cluster: %w", err)
 	}
-	snapshot, err := r.Fresh(ctx)
+	snapshot, err := r.WaitCurrent(ctx)
 	if err != nil {
 		return nil, nil, err
 	}
@@ -126,7 +126,7 @@ func storedClusters(s *state.Snapshot) map[string]bool {
 }
 
 // attempt compares one cluster and carries the corrections out, up to three times.
-func (r *Reconciler) attempt(ctx context.Context, holder state.Holder, cluster string,
+func (r *Reconciler) attempt(ctx context.Context, holder state.FencingToken, cluster string,
 	compare func(context.Context, string) ([]state.Correction, error),
 ) (corrected int, err error) {
 	for wait, try := firstWait, 1; ; wait, try = 2*wait, try+1 {
@@ -146,7 +146,7 @@ func (r *Reconciler) attempt(ctx context.Context, holder state.Holder, cluster s
 // cluster compares one cluster. The store is looked at before ECS is asked: what an event brings meanwhile has another
 // revision, and its correction is refused.
 func (r *Reconciler) cluster(ctx context.Context, cluster string) ([]state.Correction, error) {
-	stored, err := r.Fresh(ctx)
+	stored, err := r.WaitCurrent(ctx)
 	if err != nil {
 		return nil, err
 	}
@@ -203,7 +203,7 @@ func storedKeys[T any](kind state.Kind, cluster string, stored state.Index[T], c
 
 // goneCluster removes what is stored of a cluster that does not exist any more.
 func (r *Reconciler) goneCluster(ctx context.Context, cluster string) ([]state.Correction, error) {
-	stored, err := r.Fresh(ctx)
+	stored, err := r.WaitCurrent(ctx)
 	if err != nil {
 		return nil, err
 	}

@@ -27,7 +27,7 @@ func (r *Reconciler) keepHistory(ctx context.Context) {
 	var samples []sample
 	var compacted int64
 	for sleep(ctx, historySample); ctx.Err() == nil; sleep(ctx, historySample) {
-		snapshot, err := r.Fresh(ctx)
+		snapshot, err := r.WaitCurrent(ctx)
 		if err != nil {
 			continue // etcd is away; the reads say so
 		}

@@ -19,21 +19,21 @@ import (
 // Store is what reconcile needs to write; store.Store is the one in production.
 type Store interface {
 	// Lead works while this replica holds the reconcile lock. See store.Store.Lead.
-	Lead(ctx context.Context, name string, work func(context.Context, state.Holder) error) error
+	Lead(ctx context.Context, name string, work func(context.Context, state.FencingToken) error) error
 	// Correct carries out what has not been overtaken, and returns how many that were.
-	Correct(ctx context.Context, holder state.Holder, corrections []state.Correction) (int, error)
-	// Compared tells everybody that a comparison is complete.
-	Compared(ctx context.Context, holder state.Holder, account, region string, c state.Comparison) error
+	Correct(ctx context.Context, holder state.FencingToken, corrections []state.Correction) (int, error)
+	// RecordReconcile tells everybody that a comparison is complete.
+	RecordReconcile(ctx context.Context, holder state.FencingToken, account, region string, c state.ReconcileRun) error
 	// Compact forgets etcd's history before the revision.
 	Compact(ctx context.Context, revision int64) error
 }
 
 // Config is what New needs.
 type Config struct {
-	ECS    *ecs.Client
-	Store  Store
-	Fresh  func(context.Context) (*state.Snapshot, error)
-	Region string
+	ECS         *ecs.Client
+	Store       Store
+	WaitCurrent func(context.Context) (*state.Snapshot, error)
+	Region      string
 	// Name is this replica's among those that share the lock.
 	Name     string
 	Interval time.Duration // between two comparisons
@@ -96,18 +96,18 @@ func pause(ctx context.Context, wait time.Duration) {
 }
 
 // lead compares until the lock is lost. A replica that has just started compares at once, unless another has meanwhile.
-func (r *Reconciler) lead(ctx context.Context, holder state.Holder) error {
+func (r *Reconciler) lead(ctx context.Context, holder state.FencingToken) error {
 	var history sync.WaitGroup
 	defer history.Wait()
 	ctx, cancel := context.WithCancel(ctx)
 	defer cancel()
 	history.Go(func() { r.keepHistory(ctx) })
 
-	snapshot, err := r.Fresh(ctx)
+	snapshot, err := r.WaitCurrent(ctx)
 	if err != nil {
 		return err
 	}
-	if last := snapshot.Compared(r.Region).FinishedAt; last.After(r.began) {
+	if last := snapshot.LastReconcile(r.Region).FinishedAt; last.After(r.began) {
 		sleep(ctx, time.Until(last.Add(r.Interval)))
 	}
 	for wait := firstWait; ctx.Err() == nil; {

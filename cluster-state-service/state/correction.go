@@ -17,8 +17,8 @@ type Correction struct {
 // Removes tells whether the correction takes the record away.
 func (c Correction) Removes() bool { return c.Value == nil }
 
-// Holder is a replica's claim to the reconcile lock: the key that it holds and that key's create revision.
-type Holder struct {
+// FencingToken is a replica's claim to the reconcile lock: the key that it holds and that key's create revision.
+type FencingToken struct {
 	Key      string
 	Revision int64
 }

@@ -20,6 +20,6 @@ var (
 	ErrVersionOutOfRange     = errors.New("entity version compacted or in the future")
 	ErrInvalidDeleted        = errors.New("invalid deleted")
 	ErrInvalidHeartbeat      = errors.New("invalid heartbeat")
-	ErrNotCompared           = errors.New("not yet compared with ECS")
-	ErrStoreSilent           = errors.New("etcd does not answer")
+	ErrNotReconciled         = errors.New("not yet compared with ECS")
+	ErrStoreUnavailable      = errors.New("etcd does not answer")
 )

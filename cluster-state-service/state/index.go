@@ -25,11 +25,11 @@ func (e *Entry[T]) JSON() []byte { return e.Line[: len(e.Line)-1 : len(e.Line)-1
 type Index[T any] struct {
 	tree *btree.BTreeG[*Entry[T]]
 
-	mark   func(*T) string           // nil for an index without marks
-	marked *btree.BTreeG[marking[T]] // by mark, then key; entries whose mark is empty are not in it
+	secondaryKey func(*T) string                  // nil for an index without marks
+	secondary    *btree.BTreeG[secondaryEntry[T]] // by mark, then key; entries whose mark is empty are not in it
 }
 
-type marking[T any] struct {
+type secondaryEntry[T any] struct {
 	mark string
 	*Entry[T]
 }
@@ -37,9 +37,9 @@ type marking[T any] struct {
 // NewIndex is an empty one. Entries can be found by what mark says of them too, unless mark is nil; it is for what few of
 // many entries share.
 func NewIndex[T any](mark func(*T) string) Index[T] {
-	x := Index[T]{tree: btree.NewG(32, func(a, b *Entry[T]) bool { return a.Key < b.Key }), mark: mark}
+	x := Index[T]{tree: btree.NewG(32, func(a, b *Entry[T]) bool { return a.Key < b.Key }), secondaryKey: mark}
 	if mark != nil {
-		x.marked = btree.NewG(32, func(a, b marking[T]) bool {
+		x.secondary = btree.NewG(32, func(a, b secondaryEntry[T]) bool {
 			return cmp.Or(cmp.Compare(a.mark, b.mark), cmp.Compare(a.Key, b.Key)) < 0
 		})
 	}
@@ -60,7 +60,7 @@ func (x Index[T]) Prefix(prefix string) iter.Seq[*Entry[T]] { return x.After("",
 
 // After yields those entries of Prefix whose keys come after key.
 func (x Index[T]) After(key, prefix string) iter.Seq[*Entry[T]] {
-	from := following(key, prefix)
+	from := seekKey(key, prefix)
 	return func(yield func(*Entry[T]) bool) {
 		x.tree.AscendGreaterOrEqual(&Entry[T]{Key: from}, func(e *Entry[T]) bool {
 			return strings.HasPrefix(e.Key, prefix) && yield(e)
@@ -68,18 +68,18 @@ func (x Index[T]) After(key, prefix string) iter.Seq[*Entry[T]] {
 	}
 }
 
-// Marked yields those entries of After whose mark is the given one, which is not empty. The index has marks.
-func (x Index[T]) Marked(mark, key, prefix string) iter.Seq[*Entry[T]] {
-	from := following(key, prefix)
+// BySecondaryKey yields those entries of After whose mark is the given one, which is not empty. The index has marks.
+func (x Index[T]) BySecondaryKey(mark, key, prefix string) iter.Seq[*Entry[T]] {
+	from := seekKey(key, prefix)
 	return func(yield func(*Entry[T]) bool) {
-		x.marked.AscendGreaterOrEqual(marking[T]{mark, &Entry[T]{Key: from}}, func(m marking[T]) bool {
+		x.secondary.AscendGreaterOrEqual(secondaryEntry[T]{mark, &Entry[T]{Key: from}}, func(m secondaryEntry[T]) bool {
 			return m.mark == mark && strings.HasPrefix(m.Key, prefix) && yield(m.Entry)
 		})
 	}
 }
 
-// following is where the walk over the keys that begin with prefix and come after key begins.
-func following(key, prefix string) string {
+// seekKey is where the walk over the keys that begin with prefix and come after key begins.
+func seekKey(key, prefix string) string {
 	if key >= prefix && key != "" {
 		return key + "\x00"
 	}
@@ -89,8 +89,8 @@ func following(key, prefix string) string {
 // Clone is for the one who changes indexes; it takes the same time however many entries there are.
 func (x Index[T]) Clone() Index[T] {
 	x.tree = x.tree.Clone()
-	if x.marked != nil {
-		x.marked = x.marked.Clone()
+	if x.secondary != nil {
+		x.secondary = x.secondary.Clone()
 	}
 	return x
 }
@@ -98,23 +98,23 @@ func (x Index[T]) Clone() Index[T] {
 // Put adds an entry, or replaces the one of its key.
 func (x Index[T]) Put(e *Entry[T]) {
 	old, replaced := x.tree.ReplaceOrInsert(e)
-	if x.mark == nil {
+	if x.secondaryKey == nil {
 		return
 	}
-	mark := x.mark(&e.Entity)
-	if replaced && x.mark(&old.Entity) != mark {
-		x.marked.Delete(marking[T]{x.mark(&old.Entity), old})
+	mark := x.secondaryKey(&e.Entity)
+	if replaced && x.secondaryKey(&old.Entity) != mark {
+		x.secondary.Delete(secondaryEntry[T]{x.secondaryKey(&old.Entity), old})
 	}
 	if mark != "" {
-		x.marked.ReplaceOrInsert(marking[T]{mark, e})
+		x.secondary.ReplaceOrInsert(secondaryEntry[T]{mark, e})
 	}
 }
 
 // Delete removes the entry under the key, if there is one.
 func (x Index[T]) Delete(key string) {
 	old, had := x.tree.Delete(&Entry[T]{Key: key})
-	if had && x.mark != nil {
-		x.marked.Delete(marking[T]{x.mark(&old.Entity), old})
+	if had && x.secondaryKey != nil {
+		x.secondary.Delete(secondaryEntry[T]{x.secondaryKey(&old.Entity), old})
 	}
 }
 

@@ -7,8 +7,8 @@ type Record struct {
 	Value   []byte // the event's JSON as received, or the same envelope around what Describe returned
 }
 
-// Known is what is believed stored under a key. The zero value means: nothing.
-type Known struct {
+// StoredVersion is what is believed stored under a key. The zero value means: nothing.
+type StoredVersion struct {
 	Version  int64 // detail.version of the stored record
 	Revision int64 // etcd's mod revision; 0 when the key is absent
 }

@@ -8,37 +8,37 @@ import (
 
 // Beside the entities, etcd holds a few facts about the service itself under these prefixes.
 const (
-	// ComparisonPrefix is followed by <account>/<region>; the value is a Comparison.
-	ComparisonPrefix = Root + "reconciled/"
+	// ReconcilePrefix is followed by <account>/<region>; the value is a ReconcileRun.
+	ReconcilePrefix = Root + "reconciled/"
 	// LockPrefix is that of the election of the replica that compares with ECS.
 	LockPrefix = Root + "lock/reconcile/"
 )
 
-// Comparison is the last complete comparison with ECS in an account and region.
-type Comparison struct {
+// ReconcileRun is the last complete comparison with ECS in an account and region.
+type ReconcileRun struct {
 	StartedAt  time.Time `json:"startedAt"`
 	FinishedAt time.Time `json:"finishedAt"`
 }
 
-// Fact is the value of one of those keys.
-type Fact struct {
-	Value    string
-	Revision int64      // etcd's create revision
-	Compared Comparison // what Value says under ComparisonPrefix
+// MetadataKey is the value of one of those keys.
+type MetadataKey struct {
+	Value      string
+	Revision   int64        // etcd's create revision
+	Reconciled ReconcileRun // what Value says under ReconcilePrefix
 }
 
-// NewFact reads a value; one that cannot be read says nothing.
-func NewFact(key, value string, revision int64) Fact {
-	f := Fact{Value: value, Revision: revision}
-	if strings.HasPrefix(key, ComparisonPrefix) && json.Unmarshal([]byte(value), &f.Compared) != nil {
-		f.Compared = Comparison{}
+// ParseMetadataKey reads a value; one that cannot be read says nothing.
+func ParseMetadataKey(key, value string, revision int64) MetadataKey {
+	f := MetadataKey{Value: value, Revision: revision}
+	if strings.HasPrefix(key, ReconcilePrefix) && json.Unmarshal([]byte(value), &f.Reconciled) != nil {
+		f.Reconciled = ReconcileRun{}
 	}
 	return f
 }
 
-// IsFact tells whether a key of etcd is that of a Fact.
-func IsFact(key string) bool {
-	return strings.HasPrefix(key, ComparisonPrefix) || strings.HasPrefix(key, LockPrefix)
+// IsMetadataKey tells whether a key of etcd is that of a MetadataKey.
+func IsMetadataKey(key string) bool {
+	return strings.HasPrefix(key, ReconcilePrefix) || strings.HasPrefix(key, LockPrefix)
 }
 
 // Snapshot is the state at one revision of etcd. It never changes.
@@ -47,20 +47,20 @@ type Snapshot struct {
 	Revision  int64
 	Tasks     Index[Task]
 	Instances Index[Instance]
-	Facts     map[string]Fact // by key
+	Metadata  map[string]MetadataKey // by key
 	// Changes counts the keys of Blox's that were written since the service began to watch.
 	Changes int64
 }
 
-// Compared is the last complete comparison with ECS in the region; zero when none ever was.
-func (s *Snapshot) Compared(region string) Comparison {
-	var latest Comparison
-	for key, fact := range s.Facts {
-		if !strings.HasPrefix(key, ComparisonPrefix) || !strings.HasSuffix(key, "/"+region) {
+// LastReconcile is the last complete comparison with ECS in the region; zero when none ever was.
+func (s *Snapshot) LastReconcile(region string) ReconcileRun {
+	var latest ReconcileRun
+	for key, fact := range s.Metadata {
+		if !strings.HasPrefix(key, ReconcilePrefix) || !strings.HasSuffix(key, "/"+region) {
 			continue
 		}
-		if fact.Compared.FinishedAt.After(latest.FinishedAt) {
-			latest = fact.Compared
+		if fact.Reconciled.FinishedAt.After(latest.FinishedAt) {
+			latest = fact.Reconciled
 		}
 	}
 	return latest
@@ -68,8 +68,8 @@ func (s *Snapshot) Compared(region string) Comparison {
 
 // Leader is the replica that compares with ECS, by the name it gave; empty when there is none.
 func (s *Snapshot) Leader() string {
-	var first Fact
-	for key, fact := range s.Facts {
+	var first MetadataKey
+	for key, fact := range s.Metadata {
 		if strings.HasPrefix(key, LockPrefix) && (first.Revision == 0 || fact.Revision < first.Revision) {
 			first = fact
 		}
@@ -77,19 +77,19 @@ func (s *Snapshot) Leader() string {
 	return first.Value
 }
 
-// Known is what is stored under a key, as of the snapshot.
-func (s *Snapshot) Known(key Key) Known {
+// StoredVersion is what is stored under a key, as of the snapshot.
+func (s *Snapshot) StoredVersion(key Key) StoredVersion {
 	if key.Kind == KindInstance {
-		return known(s.Instances.Get(key.String()))
+		return storedVersion(s.Instances.Get(key.String()))
 	}
-	return known(s.Tasks.Get(key.String()))
+	return storedVersion(s.Tasks.Get(key.String()))
 }
 
-func known[T any](e *Entry[T]) Known {
+func storedVersion[T any](e *Entry[T]) StoredVersion {
 	if e == nil {
-		return Known{}
+		return StoredVersion{}
 	}
-	return Known{Version: e.Version, Revision: e.Revision}
+	return StoredVersion{Version: e.Version, Revision: e.Revision}
 }
 
 // Change is one line of a stream.

@@ -212,7 +212,7 @@ func TestIndexFindsByMark(t *testing.T) {
 	put("b/4", "mine, too")
 	put("b/5", "")
 	keys := func(x Index[Task], mark, after, prefix string) (keys []string) {
-		for e := range x.Marked(mark, after, prefix) {
+		for e := range x.BySecondaryKey(mark, after, prefix) {
 			keys = append(keys, e.Key)
 		}
 		return keys

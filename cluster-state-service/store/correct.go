@@ -15,7 +15,7 @@ import (
 )
 
 // guard fails a transaction once another replica holds the lock.
-func guard(h state.Holder) clientv3.Cmp {
+func guard(h state.FencingToken) clientv3.Cmp {
 	return clientv3.Compare(clientv3.CreateRevision(h.Key), "=", h.Revision)
 }
 
@@ -25,7 +25,7 @@ const maxCorrections = 60
 // Correct carries out corrections, each on its own terms: one whose record has changed meanwhile is left alone, as what
 // arrived since is newer. It returns how many were done. An error means that the lock is lost or etcd failed.
 // No key may come twice.
-func (s *Store) Correct(ctx context.Context, holder state.Holder, corrections []state.Correction) (int, error) {
+func (s *Store) Correct(ctx context.Context, holder state.FencingToken, corrections []state.Correction) (int, error) {
 	var lease clientv3.LeaseID
 	if slices.ContainsFunc(corrections, state.Correction.Removes) {
 		var err error
@@ -58,7 +58,7 @@ func fitCorrections(corrections []state.Correction) int {
 }
 
 // correct tries all in one transaction and, when one of them has lost its race, each by itself.
-func (s *Store) correct(ctx context.Context, holder state.Holder, corrections []state.Correction, lease clientv3.LeaseID) (int, error) {
+func (s *Store) correct(ctx context.Context, holder state.FencingToken, corrections []state.Correction, lease clientv3.LeaseID) (int, error) {
 	guards := []clientv3.Cmp{guard(holder)}
 	var changes []clientv3.Op
 	for _, c := range corrections {
@@ -101,15 +101,15 @@ func (s *Store) correct(ctx context.Context, holder state.Holder, corrections []
 }
 
 // check tells a lost lock from a lost race about one record.
-func check(h state.Holder, found []*mvccpb.KeyValue) error {
+func check(h state.FencingToken, found []*mvccpb.KeyValue) error {
 	if len(found) == 0 || found[0].CreateRevision != h.Revision {
 		return state.ErrLockLost
 	}
 	return nil
 }
 
-// Compared tells everybody that a comparison with ECS is complete.
-func (s *Store) Compared(ctx context.Context, holder state.Holder, account, region string, c state.Comparison) error {
+// RecordReconcile tells everybody that a comparison with ECS is complete.
+func (s *Store) RecordReconcile(ctx context.Context, holder state.FencingToken, account, region string, c state.ReconcileRun) error {
 	value, err := json.Marshal(c)
 	if err != nil {
 		return fmt.Errorf("encode comparison: %w", err)
@@ -117,7 +117,7 @@ func (s *Store) Compared(ctx context.Context, holder state.Holder, account, regi
 	ctx, cancel := context.WithTimeout(ctx, opTimeout)
 	defer cancel()
 	answer, err := s.client.Txn(ctx).If(guard(holder)).
-		Then(clientv3.OpPut(state.ComparisonPrefix+account+"/"+region, string(value))).Commit()
+		Then(clientv3.OpPut(state.ReconcilePrefix+account+"/"+region, string(value))).Commit()
 	if err != nil {
 		return fmt.Errorf("note comparison: %w", err)
 	}

@@ -18,10 +18,10 @@ const lockLease = 15 * time.Second
 
 // Lead waits until this replica, called name, holds the reconcile lock, and then works. The context of work ends when the
 // lock is lost; what work has in hand by then is refused by its guard. Lead returns what work does, or etcd's error.
-func (s *Store) Lead(ctx context.Context, name string, work func(context.Context, state.Holder) error) error {
+func (s *Store) Lead(ctx context.Context, name string, work func(context.Context, state.FencingToken) error) error {
 	return etcd.Lead(ctx, s.client, strings.TrimSuffix(state.LockPrefix, "/"), name, lockLease,
 		func(ctx context.Context, term etcd.Term) error {
-			return work(ctx, state.Holder{Key: term.Key, Revision: term.Revision})
+			return work(ctx, state.FencingToken{Key: term.Key, Revision: term.Revision})
 		})
 }
 

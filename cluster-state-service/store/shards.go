@@ -31,14 +31,14 @@ type ShardReader struct {
 	stream, name string
 
 	mu    sync.Mutex
-	locks map[string]state.Holder // by shard
+	locks map[string]state.FencingToken // by shard
 }
 
 // ReadShards announces the replica called name as a reader of the stream, and works. The context of work ends when the lease
 // is lost; what work has in hand by then is refused. All that is held is free once ReadShards returns.
 func (s *Store) ReadShards(ctx context.Context, stream, name string, work func(context.Context, *ShardReader) error) error {
 	return s.leased(ctx, "reading stream "+stream, errReaderLost, func(ctx context.Context, session *concurrency.Session) error {
-		r := &ShardReader{client: s.client, lease: session.Lease(), stream: stream, name: name, locks: map[string]state.Holder{}}
+		r := &ShardReader{client: s.client, lease: session.Lease(), stream: stream, name: name, locks: map[string]state.FencingToken{}}
 		limited, cancel := context.WithTimeout(ctx, opTimeout)
 		_, err := s.client.Put(limited, shardLocks+stream+"/"+replicaPart+name, "", clientv3.WithLease(r.lease))
 		cancel()
@@ -95,7 +95,7 @@ func (r *ShardReader) Take(ctx context.Context, shard string) (checkpoint []byte
 		return nil, false, nil
 	}
 	r.mu.Lock()
-	r.locks[shard] = state.Holder{Key: key, Revision: lock.CreateRevision}
+	r.locks[shard] = state.FencingToken{Key: key, Revision: lock.CreateRevision}
 	r.mu.Unlock()
 	if kvs := found[1].GetResponseRange().GetKvs(); len(kvs) > 0 {
 		checkpoint = kvs[0].Value
@@ -104,7 +104,7 @@ func (r *ShardReader) Take(ctx context.Context, shard string) (checkpoint []byte
 }
 
 // holder is what was taken; a shard that was not has the zero Holder.
-func (r *ShardReader) holder(shard string) state.Holder {
+func (r *ShardReader) holder(shard string) state.FencingToken {
 	r.mu.Lock()
 	defer r.mu.Unlock()
 	return r.locks[shard]

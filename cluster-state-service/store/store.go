@@ -27,31 +27,31 @@ const (
 // Store writes records. It never puts an older version over a newer one.
 type Store struct {
 	client *clientv3.Client
-	known  func(state.Key) state.Known
+	known  func(state.Key) state.StoredVersion
 
-	full       atomic.Bool // the last transaction was refused for want of space
+	outOfSpace atomic.Bool // the last transaction was refused for want of space
 	tombstones tombstones
 	metrics    metrics
 }
 
-// Full tells whether etcd has no space left: nothing is recorded until somebody makes some. After a refusal it asks etcd again,
+// OutOfSpace tells whether etcd has no space left: nothing is recorded until somebody makes some. After a refusal it asks etcd again,
 // as no event may come for long that would tell; without an answer it is as it was.
-func (s *Store) Full(ctx context.Context) bool {
-	if !s.full.Load() {
+func (s *Store) OutOfSpace(ctx context.Context) bool {
+	if !s.outOfSpace.Load() {
 		return false
 	}
-	never := clientv3.Compare(clientv3.CreateRevision(state.ComparisonPrefix), "<", 0) // a full etcd refuses all that could write
-	if _, err := s.client.Txn(ctx).If(never).Then(clientv3.OpPut(state.ComparisonPrefix, "")).Commit(); err == nil {
-		s.full.Store(false)
+	never := clientv3.Compare(clientv3.CreateRevision(state.ReconcilePrefix), "<", 0) // a full etcd refuses all that could write
+	if _, err := s.client.Txn(ctx).If(never).Then(clientv3.OpPut(state.ReconcilePrefix, "")).Commit(); err == nil {
+		s.outOfSpace.Store(false)
 	}
-	return s.full.Load()
+	return s.outOfSpace.Load()
 }
 
 // New makes a Store. known says what is believed to be stored under a key; it may lag behind etcd, since every write is
 // guarded by what it says: a belief in too old a version costs a second look, nothing else.
 //
 // metrics gets what the store tells of itself; nil for nobody.
-func New(client *clientv3.Client, known func(state.Key) state.Known, metrics prometheus.Registerer) *Store {
+func New(client *clientv3.Client, known func(state.Key) state.StoredVersion, metrics prometheus.Registerer) *Store {
 	return &Store{client: client, known: known, metrics: newMetrics(metrics)}
 }
 
@@ -121,7 +121,7 @@ func (s *Store) commit(ctx context.Context, writes []write) ([]write, error) {
 	answer, err := s.client.Txn(ctx).If(guards...).Then(puts...).Else(looks...).Commit()
 	s.metrics.seconds.Observe(time.Since(started).Seconds())
 	if full := errors.Is(err, rpctypes.ErrNoSpace); full || err == nil {
-		s.full.Store(full)
+		s.outOfSpace.Store(full)
 	}
 	if err != nil {
 		return nil, fmt.Errorf("etcd transaction: %w", err)

@@ -22,7 +22,7 @@ import (
 func TestMain(m *testing.M) { goleak.VerifyTestMain(m) }
 
 // blind knows nothing of what is stored: every write has to find out.
-func blind(state.Key) state.Known { return state.Known{} }
+func blind(state.Key) state.StoredVersion { return state.StoredVersion{} }
 
 func task(id string, version int64) state.Record {
 	arn := "arn:aws:ecs:eu-west-1:123456789012:task/prod/" + id
@@ -62,13 +62,13 @@ func TestRecordKeepsTheNewestVersion(t *testing.T) {
 func TestRecordDoesNotTrustWhatIsKnown(t *testing.T) {
 	client := testenv.Etcd(t)
 	require.NoError(t, New(client, blind, nil).Record(t.Context(), []state.Record{task("a", 5), task("b", 5), task("c", 5)}))
-	beliefs := map[state.Key]state.Known{
+	beliefs := map[state.Key]state.StoredVersion{
 		task("a", 0).Key: {Version: 1, Revision: 1},  // stale
 		task("c", 0).Key: {Version: 1, Revision: 99}, // from another etcd
 		task("d", 0).Key: {Version: 1, Revision: 98}, // deleted meanwhile
 		task("e", 0).Key: {Version: 9, Revision: 97}, // newer: nothing to do
 	}
-	s := New(client, func(k state.Key) state.Known { return beliefs[k] }, nil)
+	s := New(client, func(k state.Key) state.StoredVersion { return beliefs[k] }, nil)
 	require.NoError(t, s.Record(t.Context(), []state.Record{task("a", 6), task("b", 4), task("c", 7), task("d", 2), task("e", 8)}))
 	for id, version := range map[string]int64{"a": 6, "b": 5, "c": 7, "d": 2} {
 		value, _ := stored(t, client, task(id, 0).Key.String())
@@ -101,7 +101,7 @@ func TestRecordDropsEventsOfWhatReconcileRemoved(t *testing.T) {
 	s := New(client, blind, nil)
 	require.NoError(t, s.Record(t.Context(), []state.Record{task("a", 1), task("b", 1)}))
 	_, revision := stored(t, client, task("a", 1).Key.String())
-	lead(t, s, func(ctx context.Context, h state.Holder) {
+	lead(t, s, func(ctx context.Context, h state.FencingToken) {
 		done, err := s.Correct(ctx, h, []state.Correction{{Key: task("a", 0).Key, Revision: revision}})
 		require.NoError(t, err)
 		assert.Equal(t, 1, done)
@@ -127,7 +127,7 @@ func TestCorrectLeavesAloneWhatChangedMeanwhile(t *testing.T) {
 	_, a := stored(t, client, task("a", 0).Key.String())
 	_, b := stored(t, client, task("b", 0).Key.String())
 	require.NoError(t, s.Record(t.Context(), []state.Record{task("a", 2)})) // an event arrives
-	lead(t, s, func(ctx context.Context, h state.Holder) {
+	lead(t, s, func(ctx context.Context, h state.FencingToken) {
 		done, err := s.Correct(ctx, h, []state.Correction{
 			{Key: task("a", 0).Key, Revision: a},
 			{Key: task("b", 0).Key, Value: task("b", 3).Value, Revision: b},
@@ -148,12 +148,12 @@ func TestCorrectLeavesAloneWhatChangedMeanwhile(t *testing.T) {
 func TestAReplicaThatLostTheLockWritesNothing(t *testing.T) {
 	client := testenv.Etcd(t)
 	s := New(client, blind, nil)
-	var old state.Holder
-	lead(t, s, func(_ context.Context, h state.Holder) { old = h })
-	lead(t, s, func(ctx context.Context, _ state.Holder) {
+	var old state.FencingToken
+	lead(t, s, func(_ context.Context, h state.FencingToken) { old = h })
+	lead(t, s, func(ctx context.Context, _ state.FencingToken) {
 		_, err := s.Correct(ctx, old, []state.Correction{{Key: task("a", 0).Key, Value: task("a", 1).Value}})
 		assert.ErrorIs(t, err, state.ErrLockLost)
-		assert.ErrorIs(t, s.Compared(ctx, old, "123456789012", "eu-west-1", state.Comparison{}), state.ErrLockLost)
+		assert.ErrorIs(t, s.RecordReconcile(ctx, old, "123456789012", "eu-west-1", state.ReconcileRun{}), state.ErrLockLost)
 	})
 	value, _ := stored(t, client, task("a", 0).Key.String())
 	assert.Empty(t, value)
@@ -168,7 +168,7 @@ func TestOnlyOneLeadsAtATimeAndTheNextFollowsAtOnce(t *testing.T) {
 	var replicas sync.WaitGroup
 	for i := range 5 {
 		replicas.Go(func() {
-			assert.NoError(t, s.Lead(t.Context(), fmt.Sprint("replica", i), func(context.Context, state.Holder) error {
+			assert.NoError(t, s.Lead(t.Context(), fmt.Sprint("replica", i), func(context.Context, state.FencingToken) error {
 				mu.Lock()
 				leading++
 				assert.Equal(t, 1, leading)
@@ -229,9 +229,9 @@ func TestCompact(t *testing.T) {
 }
 
 // lead works as the holder of the lock.
-func lead(t *testing.T, s *Store, work func(context.Context, state.Holder)) {
+func lead(t *testing.T, s *Store, work func(context.Context, state.FencingToken)) {
 	t.Helper()
-	require.NoError(t, s.Lead(t.Context(), "test", func(ctx context.Context, h state.Holder) error { work(ctx, h); return nil }))
+	require.NoError(t, s.Lead(t.Context(), "test", func(ctx context.Context, h state.FencingToken) error { work(ctx, h); return nil }))
 }
 
 // That etcd has room again is seen without a write: the event that was refused may be another replica's by now.
@@ -239,14 +239,14 @@ func TestRoomInEtcdIsSeenWithoutEvents(t *testing.T) {
 	etcd := testenv.EtcdServer(t, embedded.Options{Quota: 4 << 20})
 	client := etcd.Client()
 	s := New(client, blind, nil)
-	assert.False(t, s.Full(t.Context()))
+	assert.False(t, s.OutOfSpace(t.Context()))
 	var err error
 	for n := 0; err == nil; n++ {
 		_, err = client.Put(t.Context(), fmt.Sprintf("filler/%d", n), strings.Repeat("x", 1<<20))
 	}
 	require.ErrorContains(t, err, "space")
 	require.ErrorContains(t, s.Record(t.Context(), []state.Record{task("a", 1)}), "space")
-	assert.True(t, s.Full(t.Context()))
+	assert.True(t, s.OutOfSpace(t.Context()))
 
 	deleted, err := client.Delete(t.Context(), "filler/", clientv3.WithPrefix())
 	require.NoError(t, err)
@@ -254,10 +254,10 @@ func TestRoomInEtcdIsSeenWithoutEvents(t *testing.T) {
 	require.NoError(t, err)
 	_, err = client.Defragment(t.Context(), etcd.Endpoints()[0])
 	require.NoError(t, err)
-	assert.True(t, s.Full(t.Context()), "the alarm stands")
+	assert.True(t, s.OutOfSpace(t.Context()), "the alarm stands")
 	_, err = client.AlarmDisarm(t.Context(), &clientv3.AlarmMember{})
 	require.NoError(t, err)
-	assert.False(t, s.Full(t.Context()))
-	_, revision := stored(t, client, state.ComparisonPrefix)
+	assert.False(t, s.OutOfSpace(t.Context()))
+	_, revision := stored(t, client, state.ReconcilePrefix)
 	assert.Zero(t, revision, "asking writes nothing")
 }

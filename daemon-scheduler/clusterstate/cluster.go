@@ -23,7 +23,7 @@ func (c Cluster) Fresh(now time.Time) bool { return c.Synced() && c.Age(now) <= 
 // record that could not be read.
 func (c Cluster) DoubtedAt() time.Time {
 	at := c.ListedAt()
-	if _, odd := c.LeftOut(); odd.After(at) {
+	if _, odd := c.Skipped(); odd.After(at) {
 		return odd
 	}
 	return at

@@ -20,5 +20,5 @@ func (c Cluster) Register(registerer prometheus.Registerer) {
 	})
 	with.NewCounterFunc(prometheus.CounterOpts{
 		Name: "blox_mirror_left_out_total", Help: "Odd records that the copy of the clusters does without.",
-	}, func() float64 { n, _ := c.LeftOut(); return float64(n) })
+	}, func() float64 { n, _ := c.Skipped(); return float64(n) })
 }

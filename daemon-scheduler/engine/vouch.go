@@ -21,7 +21,7 @@ func (w *work) vouch(ctx context.Context) (more bool, err error) {
 	} else if w.env.Created > w.term.Revision {
 		return false, nil // the environment itself is newer than the term: nothing of it can have been missed
 	}
-	if w.Cluster.ComparedAt().After(since) || w.Engine.term.vouchedFor(w.env.Name, since) {
+	if w.Cluster.ReconciledAt().After(since) || w.Engine.term.vouchedFor(w.env.Name, since) {
 		return false, nil
 	}
 	asked := time.Now()

@@ -27,7 +27,7 @@ func main() {
 	flag.StringVar(&s.TaskDefinition, "task-definition", "", "`family:revision` or ARN")
 	flag.IntVar(&s.Count, "count", 1, "how many tasks")
 	flag.StringVar(&s.StartedBy, "name", "spread", "what the tasks are known by, as their startedBy; 36 characters at most")
-	flag.DurationVar(&s.Settle, "settle", 30*time.Second, "after which ECS shows, and cluster-state-service too, what was started")
+	flag.DurationVar(&s.StartConfirmTimeout, "settle", 30*time.Second, "after which ECS shows, and cluster-state-service too, what was started")
 	flag.Parse()
 
 	ctx, stop := signal.NotifyContext(context.Background(), os.Interrupt, syscall.SIGTERM)
@@ -37,11 +37,11 @@ func main() {
 		log.Fatal(err)
 	}
 	s.ECS = ecs.NewFromConfig(aws)
-	if s.Mirror, err = informer.New(informer.Config{Endpoints: []string{*css}}); err != nil {
+	if s.Informer, err = informer.New(informer.Config{Endpoints: []string{*css}}); err != nil {
 		log.Fatal(err)
 	}
 	var following sync.WaitGroup
-	following.Go(func() { _ = s.Mirror.Run(ctx) })
+	following.Go(func() { _ = s.Informer.Run(ctx) })
 	s.Run(ctx)
 	following.Wait()
 }

@@ -23,11 +23,11 @@ const (
 
 // Scheduler keeps Count tasks spread. Only one process with its StartedBy may run at a time.
 type Scheduler struct {
-	Mirror                             *informer.Informer // somebody else runs it
+	Informer                           *informer.Informer // somebody else runs it
 	ECS                                *ecs.Client
 	Cluster, TaskDefinition, StartedBy string
 	Count                              int
-	Settle                             time.Duration // after which ECS, and CSS too, usually show what was started
+	StartConfirmTimeout                time.Duration // after which ECS, and CSS too, usually show what was started
 	Log                                func(format string, args ...any)
 
 	unseen   map[string]begun     // by ARN: tasks that exist and that the mirror has not shown yet
@@ -45,9 +45,9 @@ type begun struct {
 // Run looks at the whole state after every change, and each second, until ctx ends. What woke it does not matter.
 func (s *Scheduler) Run(ctx context.Context) {
 	s.unseen, s.stopping, s.closed = map[string]begun{}, map[string]time.Time{}, map[string]time.Time{}
-	s.askAt = time.Now().Add(s.Settle) // whoever ran before may have started what nobody has seen yet
-	wake := make(chan struct{}, 1)     // however much changes, one look is enough
-	defer s.Mirror.Subscribe(func(informer.Change) {
+	s.askAt = time.Now().Add(s.StartConfirmTimeout) // whoever ran before may have started what nobody has seen yet
+	wake := make(chan struct{}, 1)                  // however much changes, one look is enough
+	defer s.Informer.Subscribe(func(informer.Change) {
 		select {
 		case wake <- struct{}{}:
 		default:
@@ -57,7 +57,7 @@ func (s *Scheduler) Run(ctx context.Context) {
 	defer tick.Stop()
 	pace := rate.NewLimiter(2, 10) // looks: tasks that die at once, and ECS's limits, are reasons not to hurry
 	for pace.Wait(ctx) == nil {
-		if s.Mirror.Synced() && s.Mirror.Age(time.Now()) < stale {
+		if s.Informer.Synced() && s.Informer.Age(time.Now()) < stale {
 			if err := s.look(ctx); err != nil && ctx.Err() == nil {
 				s.Log("not there yet: %v", err)
 			}
@@ -77,7 +77,7 @@ func (s *Scheduler) look(ctx context.Context) error {
 	maps.DeleteFunc(s.stopping, over)
 	maps.DeleteFunc(s.closed, over)
 	for arn, b := range s.unseen {
-		if s.Mirror.Task(arn) != nil {
+		if s.Informer.Task(arn) != nil {
 			delete(s.unseen, arn)
 		} else if now.After(b.until) && s.askAt.IsZero() {
 			s.askAt = now
@@ -101,7 +101,7 @@ func (s *Scheduler) look(ctx context.Context) error {
 }
 
 func (s *Scheduler) instances() (all []Instance) {
-	for _, i := range s.Mirror.Instances(s.Cluster) {
+	for _, i := range s.Informer.Instances(s.Cluster) {
 		instance := Instance{ARN: *i.Entity.ContainerInstanceARN, Leaving: *i.Entity.Status != "ACTIVE"}
 		_, refused := s.closed[instance.ARN]
 		instance.Closed = refused || !*i.Entity.AgentConnected
@@ -116,7 +116,7 @@ func (s *Scheduler) instances() (all []Instance) {
 }
 
 func (s *Scheduler) tasks() (all []Task) {
-	for _, t := range s.Mirror.TasksStartedBy(s.StartedBy) {
+	for _, t := range s.Informer.TasksStartedBy(s.StartedBy) {
 		_, stopping := s.stopping[*t.Entity.TaskARN]
 		if *t.Entity.ClusterARN == s.Cluster && *t.Entity.DesiredStatus == "RUNNING" && *t.Entity.LastStatus != "STOPPED" && !stopping {
 			all = append(all, Task{*t.Entity.TaskARN, *t.Entity.ContainerInstanceARN, *t.Entity.LastStatus == "RUNNING"})
@@ -148,19 +148,19 @@ func (s *Scheduler) start(ctx context.Context, on []string) error {
 	switch {
 	case errors.As(err, &told) && told.HTTPStatusCode()/100 == 4: // refused or throttled, so nothing was started
 		for _, instance := range on {
-			s.closed[instance] = now.Add(s.Settle)
+			s.closed[instance] = now.Add(s.StartConfirmTimeout)
 		}
 		return err
 	case err != nil: // it may have been done
-		s.askAt = now.Add(s.Settle)
+		s.askAt = now.Add(s.StartConfirmTimeout)
 		return err
 	}
 	for _, t := range out.Tasks {
-		s.unseen[*t.TaskArn] = begun{aws.ToString(t.ContainerInstanceArn), now.Add(s.Settle)}
+		s.unseen[*t.TaskArn] = begun{aws.ToString(t.ContainerInstanceArn), now.Add(s.StartConfirmTimeout)}
 		s.Log("started %s on %s", *t.TaskArn, aws.ToString(t.ContainerInstanceArn))
 	}
 	for _, f := range out.Failures { // RESOURCE:MEMORY, AGENT, MISSING …: others are as good, and this one later
-		s.closed[aws.ToString(f.Arn)] = now.Add(s.Settle)
+		s.closed[aws.ToString(f.Arn)] = now.Add(s.StartConfirmTimeout)
 		s.Log("not started on %s: %s", aws.ToString(f.Arn), aws.ToString(f.Reason))
 	}
 	return nil
@@ -173,7 +173,7 @@ func (s *Scheduler) stop(ctx context.Context, arn string) error {
 	if _, err := s.ECS.StopTask(inTime, &ecs.StopTaskInput{Cluster: &s.Cluster, Task: &arn, Reason: &reason}); err != nil {
 		return err
 	}
-	s.stopping[arn] = time.Now().Add(s.Settle)
+	s.stopping[arn] = time.Now().Add(s.StartConfirmTimeout)
 	s.Log("stopped %s", arn)
 	return nil
 }
@@ -197,8 +197,8 @@ func (s *Scheduler) ask(ctx context.Context) error {
 			return err
 		}
 		for _, t := range described.Tasks {
-			if s.Mirror.Task(*t.TaskArn) == nil && aws.ToString(t.DesiredStatus) != "STOPPED" {
-				found[*t.TaskArn] = begun{aws.ToString(t.ContainerInstanceArn), now.Add(s.Settle)}
+			if s.Informer.Task(*t.TaskArn) == nil && aws.ToString(t.DesiredStatus) != "STOPPED" {
+				found[*t.TaskArn] = begun{aws.ToString(t.ContainerInstanceArn), now.Add(s.StartConfirmTimeout)}
 			}
 		}
 	}

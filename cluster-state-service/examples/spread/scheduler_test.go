@@ -80,8 +80,8 @@ func (w *world) spread(count int) (copied *informer.Informer, stop func()) {
 	copied, err := informer.New(informer.Config{Endpoints: []string{w.address}, Heartbeat: time.Second})
 	require.NoError(w.t, err)
 	s := &Scheduler{
-		Mirror: copied, ECS: w.ecs(), Cluster: w.cluster, TaskDefinition: w.web, StartedBy: "spread", Count: count,
-		Settle: time.Second, Log: w.t.Logf,
+		Informer: copied, ECS: w.ecs(), Cluster: w.cluster, TaskDefinition: w.web, StartedBy: "spread", Count: count,
+		StartConfirmTimeout: time.Second, Log: w.t.Logf,
 	}
 	return copied, w.run(func(ctx context.Context) {
 		var following sync.WaitGroup

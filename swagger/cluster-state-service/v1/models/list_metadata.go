@@ -16,12 +16,12 @@ import (
 // swagger:model ListMetadata
 type ListMetadata struct {
 
-	// When a comparison with ECS was last complete, RFC 3339.
-	ComparedAt string `json:"comparedAt,omitempty"`
-
 	// The etcd revision that the list is exact at; a stream joined with it misses nothing.
 	// Required: true
 	EntityVersion *string `json:"entityVersion"`
+
+	// When a comparison with ECS was last complete, RFC 3339.
+	ReconciledAt string `json:"reconciledAt,omitempty"`
 }
 
 // Validate validates this list metadata

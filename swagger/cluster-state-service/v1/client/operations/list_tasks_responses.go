@@ -60,11 +60,11 @@ func NewListTasksOK() *ListTasksOK {
 // The tasks.
 type ListTasksOK struct {
 
-	// When a comparison with ECS was last complete, RFC 3339; left out before the first.
-	BloxComparedAt string
-
 	// The etcd revision that this answer is exact at.
 	BloxEntityVersion string
+
+	// When a comparison with ECS was last complete, RFC 3339; left out before the first.
+	BloxReconciledAt string
 
 	Payload *models.Tasks
 }
@@ -115,18 +115,18 @@ func (o *ListTasksOK) GetPayload() *models.Tasks {
 
 func (o *ListTasksOK) readResponse(response runtime.ClientResponse, consumer runtime.Consumer, formats strfmt.Registry) error {
 
-	// hydrates response header Blox-Compared-At
-	hdrBloxComparedAt := response.GetHeader("Blox-Compared-At")
-
-	if hdrBloxComparedAt != "" {
-		o.BloxComparedAt = hdrBloxComparedAt
-	}
-
 	// hydrates response header Blox-Entity-Version
 	hdrBloxEntityVersion := response.GetHeader("Blox-Entity-Version")
 
 	if hdrBloxEntityVersion != "" {
 		o.BloxEntityVersion = hdrBloxEntityVersion
+	}
+
+	// hydrates response header Blox-Reconciled-At
+	hdrBloxReconciledAt := response.GetHeader("Blox-Reconciled-At")
+
+	if hdrBloxReconciledAt != "" {
+		o.BloxReconciledAt = hdrBloxReconciledAt
 	}
 
 	o.Payload = new(models.Tasks)

@@ -63,11 +63,11 @@ func NewStreamInstancesOK(writer io.Writer) *StreamInstancesOK {
 // One JSON object and a newline for each change of a container instance, of the form that the list's items have.
 type StreamInstancesOK struct {
 
-	// When a comparison with ECS was last complete, RFC 3339; left out before the first.
-	BloxComparedAt string
-
 	// The etcd revision that this answer is exact at.
 	BloxEntityVersion string
+
+	// When a comparison with ECS was last complete, RFC 3339; left out before the first.
+	BloxReconciledAt string
 
 	Payload io.Writer
 }
@@ -116,18 +116,18 @@ func (o *StreamInstancesOK) GetPayload() io.Writer {
 
 func (o *StreamInstancesOK) readResponse(response runtime.ClientResponse, consumer runtime.Consumer, formats strfmt.Registry) error {
 
-	// hydrates response header Blox-Compared-At
-	hdrBloxComparedAt := response.GetHeader("Blox-Compared-At")
-
-	if hdrBloxComparedAt != "" {
-		o.BloxComparedAt = hdrBloxComparedAt
-	}
-
 	// hydrates response header Blox-Entity-Version
 	hdrBloxEntityVersion := response.GetHeader("Blox-Entity-Version")
 
 	if hdrBloxEntityVersion != "" {
 		o.BloxEntityVersion = hdrBloxEntityVersion
+	}
+
+	// hydrates response header Blox-Reconciled-At
+	hdrBloxReconciledAt := response.GetHeader("Blox-Reconciled-At")
+
+	if hdrBloxReconciledAt != "" {
+		o.BloxReconciledAt = hdrBloxReconciledAt
 	}
 
 	// response payload
