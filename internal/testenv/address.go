@@ -1,25 +1,17 @@
 package testenv
 
 import (
-	"math/rand/v2"
-	"net"
-	"strconv"
 	"testing"
 
 	"github.com/stretchr/testify/require"
+
+	"github.com/blox/blox/internal/harness"
 )
 
-// Address is a free address of this machine that stays free while nobody listens there, so that what is stopped can be started
-// again in its place: the ports that the system gives to connections begin above 32767.
+// Address returns a free host:port of this machine. It stays free while its owner restarts. See harness.FreeAddress.
 func Address(tb testing.TB) string {
 	tb.Helper()
-	for range 100 {
-		address := net.JoinHostPort("127.0.0.1", strconv.Itoa(10_000+rand.IntN(22_000)))
-		if listener, err := net.Listen("tcp", address); err == nil {
-			require.NoError(tb, listener.Close())
-			return address
-		}
-	}
-	require.Fail(tb, "no free port")
-	return ""
+	address, err := harness.FreeAddress()
+	require.NoError(tb, err)
+	return address
 }
