@@ -4,10 +4,8 @@ import (
 	"bytes"
 	"encoding/json"
 	"errors"
-	"fmt"
 	"io"
 	"os/exec"
-	"slices"
 	"strings"
 	"testing"
 
@@ -15,138 +13,128 @@ import (
 	"github.com/stretchr/testify/require"
 )
 
-const module = "github.com/blox/blox/"
-
-// allowed is the folder tree of Blox: what each package may import of it, besides what is below internal/, which all may.
-// "x/..." stands for x and everything below it. A package that is missing here fails the test.
-var allowed = map[string]string{
-	"cmd/cluster-state-service": "cluster-state-service",
-	"cmd/daemon-scheduler":      "daemon-scheduler",
-	"cmd/blox":                  "cmd/blox/command",
-	"cmd/blox/command":          "cmd/blox/probe cmd/blox/connect cmd/blox/show swagger/...",
-	"cmd/blox/probe":            "cmd/blox/connect swagger/...",
-	"cmd/blox/connect":          "swagger/...",
-	"cmd/blox/show":             "",
-	"cmd/blox-local":            "cluster-state-service daemon-scheduler",
-	"cmd/blox-bench":            "cluster-state-service daemon-scheduler daemon-scheduler/environment daemon-scheduler/planner",
-	"cmd/blox-torture":          "cluster-state-service/informer",
-	"cmd/ecs-sim":               "",
-
-	"cluster-state-service":                 "cluster-state-service/... swagger/cluster-state-service/v1/...",
-	"cluster-state-service/api":             "cluster-state-service/state swagger/cluster-state-service/v1/...",
-	"cluster-state-service/ingest":          "cluster-state-service/state",
-	"cluster-state-service/reconcile":       "cluster-state-service/state",
-	"cluster-state-service/cache":           "cluster-state-service/state",
-	"cluster-state-service/informer":        "swagger/cluster-state-service/v1/...",
-	"cluster-state-service/store":           "cluster-state-service/state",
-	"cluster-state-service/examples/spread": "cluster-state-service/informer",
-	"cluster-state-service/state":           "",
-
-	"daemon-scheduler":              "daemon-scheduler/... swagger/daemon-scheduler/v1/... cluster-state-service/informer",
-	"daemon-scheduler/api":          "daemon-scheduler/environment swagger/daemon-scheduler/v1/...",
-	"daemon-scheduler/engine":       "daemon-scheduler/environment daemon-scheduler/planner",
-	"daemon-scheduler/planner":      "daemon-scheduler/environment",
-	"daemon-scheduler/clusterstate": "daemon-scheduler/environment cluster-state-service/informer swagger/cluster-state-service/v1/...",
-	"daemon-scheduler/store":        "daemon-scheduler/environment",
-	"daemon-scheduler/events":       "daemon-scheduler/environment",
-	"daemon-scheduler/status":       "",
-	"daemon-scheduler/ui":           "",
-	"daemon-scheduler/environment":  "daemon-scheduler/query",
-	"daemon-scheduler/query":        "",
-
-	"swagger":                              "",
-	"swagger/cluster-state-service/v1":     "",
-	"swagger/cluster-state-service/v1/...": "swagger/cluster-state-service/v1/...",
-	"swagger/daemon-scheduler/v1":          "",
-	"swagger/daemon-scheduler/v1/...":      "swagger/daemon-scheduler/v1/...",
-
-	"deploy":       "",
-	"internal/...": "",
-}
-
-type goPackage struct {
-	ImportPath string
-	Imports    []string // of what is built, tests left out
-}
-
-func TestImportsPointDown(t *testing.T) {
+// With -v, the test prints the table beside the imports of every package.
+func TestLayers_HoldForEveryPackage(t *testing.T) {
+	table, err := ParseTable(layersText)
+	require.NoError(t, err)
 	packages := listPackages(t)
-	assert.NotEmpty(t, packages)
-	for _, p := range packages {
-		assert.NoError(t, check(p))
+	require.NotEmpty(t, packages)
+	assert.NoError(t, table.Check(packages))
+	if testing.Verbose() {
+		require.NoError(t, table.Print(t.Output(), packages))
 	}
 }
 
-func TestCheckRefuses(t *testing.T) {
-	for name, tc := range map[string]struct{ from, to, want string }{
-		"a sibling":             {"cluster-state-service/cache", "cluster-state-service/store", "may not import"},
-		"upwards":               {"daemon-scheduler/planner", "daemon-scheduler/engine", "may not import"},
-		"the other service":     {"daemon-scheduler/engine", "cluster-state-service/state", "may not import"},
-		"internal, of no layer": {"internal/etcd", "cluster-state-service/state", "may not import"},
-		"generated, of others":  {"swagger/daemon-scheduler/v1/client", "internal/arn", "may not import"},
-		"an unknown package":    {"cluster-state-service/misc", "internal/arn", "is in no row"},
+const exampleText = `
+# The example of the tests below.
+[services]
+cache -> state
+store -> state
+state -> !net/http !go.etcd.io/...
+[shared]
+internal/arn ->
+internal/etcd -> internal/tls
+internal/tls ->
+[generated]
+swagger/... -> swagger/...
+`
+
+func TestTable_RejectsImport(t *testing.T) {
+	for name, tc := range map[string]struct {
+		from, to, want string
+	}{
+		"of a package without a row":          {"misc", "internal/arn", "misc has no row"},
+		"of a sibling":                        {"cache", "store", "cache may not import store"},
+		"of a package above":                  {"state", "cache", "state may not import cache"},
+		"of a service by a shared package":    {"internal/arn", "state", "internal/arn may not import state"},
+		"of shared by shared without a row":   {"internal/tls", "internal/arn", "internal/tls may not import internal/arn"},
+		"of a shared package by generated":    {"swagger/client", "internal/arn", "swagger/client may not import internal/arn"},
+		"of an import path that is forbidden": {"state", "!net/http", "state may not reach net/http"},
+		"below a path that is forbidden":      {"state", "!go.etcd.io/etcd/client", "state may not reach go.etcd.io/etcd/client"},
 	} {
 		t.Run(name, func(t *testing.T) {
-			assert.ErrorContains(t, check(goPackage{module + tc.from, []string{module + tc.to}}), tc.want)
+			assert.ErrorContains(t, exampleTable(t).Check([]Package{importing(tc.from, tc.to)}), tc.want)
 		})
 	}
-	for from, to := range map[string]string{
-		"cluster-state-service/ingest":       "cluster-state-service/state",
-		"cmd/blox-local":                     "internal/ecssim",
-		"internal/testenv":                   "internal/etcd/embedded",
-		"swagger/daemon-scheduler/v1/client": "swagger/daemon-scheduler/v1/models",
+}
+
+func TestTable_RejectsIndirectImportOfForbiddenPath(t *testing.T) {
+	p := Package{ImportPath: module + "state", Imports: []string{"example.com/http"}, Deps: []string{"net/http"}}
+	assert.ErrorContains(t, exampleTable(t).Check([]Package{p}), "state may not reach net/http")
+}
+
+func TestTable_AcceptsImport(t *testing.T) {
+	for name, tc := range map[string]struct {
+		from, to string
+	}{
+		"that the row lists":                 {"cache", "state"},
+		"of a shared package":                {"state", "internal/arn"},
+		"of shared by shared, with a row":    {"internal/etcd", "internal/tls"},
+		"below a folder that the row lists":  {"swagger/client", "swagger/models"},
+		"of the standard library":            {"state", "!fmt"},
+		"of a path like one that is refused": {"state", "!go.etcd.io.example"},
 	} {
-		assert.NoError(t, check(goPackage{module + from, []string{"fmt", module + to}}))
+		t.Run(name, func(t *testing.T) {
+			err := exampleTable(t).Check(append(examplePackages(t, tc.from), importing(tc.from, tc.to)))
+			assert.NoError(t, err)
+		})
 	}
 }
 
-// check tells what p imports of the module that its row does not allow.
-func check(p goPackage) error {
-	name := strings.TrimPrefix(p.ImportPath, module)
-	may, known := row(name)
-	if !known {
-		return fmt.Errorf("%s is in no row of the table", name)
+func TestTable_RejectsRowWithoutPackage(t *testing.T) {
+	err := exampleTable(t).Check(examplePackages(t, "store"))
+	assert.EqualError(t, err, "the row of store in layers.txt matches no package")
+}
+
+func TestParseTable_RejectsMalformedLine(t *testing.T) {
+	for name, text := range map[string]string{
+		"no arrow":                     "[services]\ncache state",
+		"no package":                   "[services]\n-> state",
+		"no section":                   "cache -> state",
+		"a row in a different section": "[services]\ncache ->\n[shared]\ncache ->",
+	} {
+		t.Run(name, func(t *testing.T) {
+			_, err := ParseTable(text)
+			assert.ErrorContains(t, err, "line ")
+		})
 	}
-	if !strings.HasPrefix(name, "swagger/") {
-		may = append(may, "internal/...")
-	}
-	var wrong []error
-	for _, path := range p.Imports {
-		imported, own := strings.CutPrefix(path, module)
-		if own && !slices.ContainsFunc(may, func(pattern string) bool { return matches(pattern, imported) }) {
-			wrong = append(wrong, fmt.Errorf("%s may not import %s", name, imported))
+}
+
+func exampleTable(t *testing.T) Table {
+	table, err := ParseTable(exampleText)
+	require.NoError(t, err)
+	return table
+}
+
+// examplePackages returns a package for every row of the example but the one named.
+func examplePackages(t *testing.T, without string) []Package {
+	var packages []Package
+	for pattern := range exampleTable(t) {
+		if pattern != without {
+			packages = append(packages, Package{ImportPath: module + strings.TrimSuffix(pattern, "/...")})
 		}
 	}
-	return errors.Join(wrong...)
+	return packages
 }
 
-// row is what the table says of name: a row of its own comes before one that ends in "...".
-func row(name string) (may []string, known bool) {
-	if imports, found := allowed[name]; found {
-		return strings.Fields(imports), true
+// importing returns the package from with one import; "!" marks a path outside the module.
+func importing(from, to string) Package {
+	path, outside := strings.CutPrefix(to, "!")
+	if !outside {
+		path = module + to
 	}
-	for pattern, imports := range allowed {
-		if matches(pattern, name) {
-			return strings.Fields(imports), true
-		}
-	}
-	return nil, false
+	return Package{ImportPath: module + from, Imports: []string{path}, Deps: []string{path}}
 }
 
-func matches(pattern, name string) bool {
-	folder, all := strings.CutSuffix(pattern, "/...")
-	return name == folder || all && strings.HasPrefix(name, folder+"/")
-}
-
-func listPackages(t *testing.T) []goPackage {
+func listPackages(t *testing.T) []Package {
 	var stderr bytes.Buffer
-	list := exec.CommandContext(t.Context(), "go", "list", "-e", "-json=ImportPath,Imports", module+"...")
+	list := exec.CommandContext(t.Context(), "go", "list", "-e", "-json=ImportPath,Imports,Deps", module+"...")
 	list.Stderr = &stderr
 	out, err := list.Output()
 	require.NoError(t, err, stderr.String())
-	var packages []goPackage
+	var packages []Package
 	for decoder := json.NewDecoder(bytes.NewReader(out)); ; {
-		var p goPackage
+		var p Package
 		if err := decoder.Decode(&p); errors.Is(err, io.EOF) {
 			return packages
 		}

@@ -1,2 +1,0 @@
-// Package layers holds the test that keeps imports pointing down and siblings apart.
-package layers
