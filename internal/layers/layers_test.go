@@ -5,7 +5,9 @@ import (
 	"encoding/json"
 	"errors"
 	"io"
+	"io/fs"
 	"os/exec"
+	"path/filepath"
 	"strings"
 	"testing"
 
@@ -127,6 +129,7 @@ func importing(from, to string) Package {
 }
 
 func listPackages(t *testing.T) []Package {
+	readFolders(t)
 	var stderr bytes.Buffer
 	list := exec.CommandContext(t.Context(), "go", "list", "-e", "-json=ImportPath,Imports,Deps", module+"...")
 	list.Stderr = &stderr
@@ -141,4 +144,15 @@ func listPackages(t *testing.T) []Package {
 		require.NoError(t, err)
 		packages = append(packages, p)
 	}
+}
+
+// readFolders opens every folder of the module. go test keeps a result as long as the files that the test process
+// opened are unchanged, and does not see those that `go list` reads.
+func readFolders(t *testing.T) {
+	require.NoError(t, filepath.WalkDir("../..", func(path string, entry fs.DirEntry, err error) error {
+		if err == nil && entry.IsDir() && entry.Name() == ".git" {
+			return fs.SkipDir
+		}
+		return err
+	}))
 }
