@@ -24,7 +24,7 @@ func (o outlook) state(e environment.Environment) (planner.State, bool) {
 	}
 	_, launches, _ := o.records.Copied(e.Name) // those of an environment that is not there yet are none
 	s, _ := engine.Situation(o.records, o.clusters, e)
-	s.Launches, s.Fresh, s.Now, s.Settle = launches, true, now, o.settle
+	s.Launches, s.Fresh, s.Now, s.StartConfirmTimeout = launches, true, now, o.settle
 	return s, true
 }
 
@@ -56,12 +56,12 @@ func (o outlook) Counts(e environment.Environment) (environment.Counts, map[stri
 }
 
 // Place tells what each instance does for the environment.
-func (o outlook) Place(e environment.Environment) ([]environment.Placement, bool) {
+func (o outlook) Place(e environment.Environment) ([]environment.InstanceStatus, bool) {
 	s, ok := o.state(e)
 	if !ok {
 		return nil, false
 	}
-	return planner.Place(s), true
+	return planner.InstanceStatuses(s), true
 }
 
 // Foresee tells what would be done if the environment were e.
@@ -70,5 +70,5 @@ func (o outlook) Foresee(e environment.Environment) ([]environment.Step, bool) {
 	if !ok {
 		return nil, false
 	}
-	return planner.Foresee(s), true
+	return planner.DryRun(s), true
 }

@@ -369,7 +369,7 @@ func plans(_ context.Context, cfg config, t *table) error {
 		task := "arn:aws:ecs:us-east-1:123456789012:task/prod/" + id('a', n)
 		empty.Instances = append(empty.Instances, environment.Instance{ARN: arn, Status: "ACTIVE", AgentConnected: true})
 		full.Tasks = append(full.Tasks, environment.Task{ARN: task, Instance: arn, StartedBy: deployment, LastStatus: "RUNNING", DesiredStatus: "RUNNING"})
-		full.Launches[arn] = environment.Launch{Instance: arn, Deployment: deployment, State: environment.Started, Task: task, Attempts: 1}
+		full.Launches[arn] = environment.Launch{Instance: arn, Deployment: deployment, State: environment.LaunchStarted, Task: task, Attempts: 1}
 	}
 	full.Instances = empty.Instances
 	for _, of := range []struct {

@@ -25,7 +25,7 @@ func flag(r *http.Request, name string) (bool, error) {
 }
 
 // note takes down what a user has done.
-func (h *handler) note(d environment.Decision) {
+func (h *handler) note(d environment.Event) {
 	if h.Journal != nil {
 		d.At = time.Now()
 		h.Journal(d)
@@ -33,19 +33,19 @@ func (h *handler) note(d environment.Decision) {
 }
 
 // change makes one of the environment in the path, and takes it down as a decision when it was not so before.
-func (h *handler) change(r *http.Request, as environment.Decision, how func(environment.Environment) (environment.Environment, error)) (environment.Environment, error) {
+func (h *handler) change(r *http.Request, as environment.Event, how func(environment.Environment) (environment.Environment, error)) (environment.Environment, error) {
 	name := r.PathValue("name")
-	if !environment.MayBeName(name) {
+	if !environment.IsAddressableName(name) {
 		return environment.Environment{}, environment.NotFound(name)
 	}
 	ctx, cancel := inTime(r)
 	defer cancel()
 	before := int64(0)
 	e, err := h.update(ctx, name, func(e environment.Environment) (environment.Environment, error) {
-		before = e.Revision
+		before = e.StoredVersion
 		return how(e)
 	})
-	if err == nil && e.Revision != before {
+	if err == nil && e.StoredVersion != before {
 		as.Environment = name
 		if d, is := e.InProgress(); is && as.Deployment == "" {
 			as.Deployment = d.ID
@@ -81,16 +81,16 @@ func (h *handler) update(ctx context.Context, name string, how func(environment.
 }
 
 func (h *handler) pause(w http.ResponseWriter, r *http.Request) error {
-	return h.changed(w, r, environment.DecidedPaused, environment.Environment.Pause)
+	return h.changed(w, r, environment.EventPauseRequested, environment.Environment.Pause)
 }
 
 func (h *handler) resume(w http.ResponseWriter, r *http.Request) error {
-	return h.changed(w, r, environment.DecidedResumed, environment.Environment.Resume)
+	return h.changed(w, r, environment.EventResumeRequested, environment.Environment.Resume)
 }
 
 // changed answers with the environment as it has become.
-func (h *handler) changed(w http.ResponseWriter, r *http.Request, as environment.DecisionAction, how func(environment.Environment) (environment.Environment, error)) error {
-	e, err := h.change(r, environment.Decision{Action: as}, how)
+func (h *handler) changed(w http.ResponseWriter, r *http.Request, as environment.EventAction, how func(environment.Environment) (environment.Environment, error)) error {
+	e, err := h.change(r, environment.Event{Action: as}, how)
 	if err != nil {
 		return err
 	}
@@ -102,7 +102,7 @@ func (h *handler) changed(w http.ResponseWriter, r *http.Request, as environment
 // rollback answers with the deployment that goes back: a new one, unless one is in progress already.
 func (h *handler) rollback(w http.ResponseWriter, r *http.Request) error {
 	id, now := uuid.NewString(), time.Now()
-	e, err := h.change(r, environment.Decision{Action: environment.DecidedRollback}, func(e environment.Environment) (environment.Environment, error) {
+	e, err := h.change(r, environment.Event{Action: environment.EventRollbackRequested}, func(e environment.Environment) (environment.Environment, error) {
 		return e.Rollback(id, now)
 	})
 	if err != nil {
@@ -124,19 +124,19 @@ func (h *handler) stopDeployment(w http.ResponseWriter, r *http.Request) error {
 		return errStopType
 	}
 	next, now := uuid.NewString(), time.Now()
-	return h.changedDeployment(w, r, environment.DecidedStopped, func(e environment.Environment, id string) (environment.Environment, error) {
+	return h.changedDeployment(w, r, environment.EventStopRequested, func(e environment.Environment, id string) (environment.Environment, error) {
 		return e.Stop(id, kind, next, now)
 	})
 }
 
 func (h *handler) promoteDeployment(w http.ResponseWriter, r *http.Request) error {
-	return h.changedDeployment(w, r, environment.DecidedPromoted, environment.Environment.Promote)
+	return h.changedDeployment(w, r, environment.EventPromoteRequested, environment.Environment.Promote)
 }
 
 // changedDeployment answers with the deployment in the path as it has become.
-func (h *handler) changedDeployment(w http.ResponseWriter, r *http.Request, as environment.DecisionAction, how func(environment.Environment, string) (environment.Environment, error)) error {
+func (h *handler) changedDeployment(w http.ResponseWriter, r *http.Request, as environment.EventAction, how func(environment.Environment, string) (environment.Environment, error)) error {
 	id := r.PathValue("id")
-	e, err := h.change(r, environment.Decision{Action: as, Deployment: id}, func(e environment.Environment) (environment.Environment, error) {
+	e, err := h.change(r, environment.Event{Action: as, Deployment: id}, func(e environment.Environment) (environment.Environment, error) {
 		return how(e, id)
 	})
 	if err != nil {

@@ -29,7 +29,7 @@ type Store interface {
 	// Changes are those of all environments from now on, until ctx ends or an error is yielded, which is the last.
 	Changes(ctx context.Context, heartbeat time.Duration) (iter.Seq2[environment.Change, error], error)
 	// Decisions are those that are kept, oldest first.
-	Decisions() ([]environment.Decision, error)
+	Decisions() ([]environment.Event, error)
 }
 
 // Boards are what many clients follow at once: lines of what there is, then of what has changed, until ctx ends or an error is
@@ -46,14 +46,14 @@ type Boards interface {
 type Outlook interface {
 	// Counts are the environment's and, of its deployments by id, how many of their tasks are running and pending.
 	Counts(e environment.Environment) (environment.Counts, map[string]environment.Counts, bool)
-	Place(e environment.Environment) ([]environment.Placement, bool)
+	Place(e environment.Environment) ([]environment.InstanceStatus, bool)
 	Foresee(e environment.Environment) ([]environment.Step, bool)
 }
 
 // Resolver asks ECS for what users name: ARNs of what exists and is active, or the errors of package environment.
 type Resolver interface {
 	Cluster(ctx context.Context, given string) (arn string, err error)
-	TaskDefinition(ctx context.Context, given string) (environment.Definition, error)
+	TaskDefinition(ctx context.Context, given string) (environment.TaskDefinition, error)
 }
 
 // Config is what the API works with.
@@ -64,7 +64,7 @@ type Config struct {
 	Boards   Boards
 	Replica  string // its name
 	// Journal takes down what users have done, for people to read, and does not wait; nil for none.
-	Journal func(environment.Decision)
+	Journal func(environment.Event)
 	// NotReady says, in a sentence each, why the copy of the clusters cannot be relied on; nothing when it can.
 	NotReady func() []string
 	Metrics  http.Handler // served at /metrics; nil for none

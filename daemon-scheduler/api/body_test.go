@@ -71,7 +71,7 @@ func FuzzReadRequest(f *testing.F) {
 			TaskDefinition: *asked.TaskDefinition, DeploymentConfiguration: asked.DeploymentConfiguration, TaskSettings: asked.TaskSettings,
 			InstanceGroup: &models.InstanceGroupUpdate{Attributes: asked.InstanceGroup.Attributes, Query: asked.InstanceGroup.Query},
 		})
-		_ = spec.Problems(environment.Definition{})
+		_ = spec.Validate(environment.TaskDefinition{})
 		e := environment.Create(*asked.Name, "arn:cluster", "token", spec, time.Time{})
 		data, err := json.Marshal(e)
 		if err != nil {
@@ -104,7 +104,7 @@ func FuzzReadPatch(f *testing.F) {
 		if spec.TaskDefinition == "" {
 			t.Fatalf("%q: no task definition", body)
 		}
-		_ = spec.Problems(environment.Definition{})
+		_ = spec.Validate(environment.TaskDefinition{})
 		patched := environment.Create("logs", "arn:cluster", "token", spec, time.Time{})
 		again, err := readPatch(strings.NewReader(body), patched)
 		if err != nil {

@@ -21,7 +21,7 @@ func (h *handler) createDeployment(w http.ResponseWriter, r *http.Request) error
 	if err := environment.CheckToken(token); err != nil {
 		return err
 	}
-	if !environment.MayBeName(name) {
+	if !environment.IsAddressableName(name) {
 		return environment.NotFound(name)
 	}
 	dryRun, err := flag(r, "dryRun")
@@ -97,7 +97,7 @@ func (h *handler) foresee(ctx context.Context, w http.ResponseWriter, name strin
 	}
 	steps, ok := h.Outlook.Foresee(e)
 	if !ok {
-		return environment.ErrNotCurrent
+		return environment.ErrClusterStateStale
 	}
 	shown := showDeployment(e, e.Deployments[e.PendingDeploymentID], nil, h.counted(e))
 	shown.Plan = []*models.PlanStep{}
@@ -145,7 +145,7 @@ func showDeployment(e environment.Environment, d environment.Deployment, launche
 		ID: &id, Status: &status, TaskDefinition: &d.TaskDefinition, EnvironmentName: &e.Name, FailedInstances: []string{},
 		Revision: int64(d.RevisionNumber()), RolloutState: string(d.Rollout()), RolloutStateReason: d.RolloutStateReason,
 		RollbackOf: d.RollbackOf, Promoted: d.Promoted, FailedTasks: int64(d.FailedTasks), FailedCount: count(len(failed)),
-		CreatedAt: when(d.StartTime), StartedAt: when(d.TakenUp), BakingSince: when(d.BakingSince), FinishedAt: when(d.EndTime),
+		CreatedAt: when(d.StartTime), StartedAt: when(d.RolloutStartedAt), BakingSince: when(d.BakeStartedAt), FinishedAt: when(d.EndTime),
 	}
 	for _, instance := range slices.Sorted(maps.Keys(failed)) {
 		m.FailedInstances = append(m.FailedInstances, instance)

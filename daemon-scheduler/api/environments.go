@@ -110,7 +110,7 @@ func (h *handler) getEnvironment(w http.ResponseWriter, r *http.Request) error {
 
 // get does not ask for what cannot be.
 func (h *handler) get(ctx context.Context, name string) (environment.Environment, error) {
-	if !environment.MayBeName(name) {
+	if !environment.IsAddressableName(name) {
 		return environment.Environment{}, environment.NotFound(name)
 	}
 	return h.Store.Get(ctx, name)
@@ -119,7 +119,7 @@ func (h *handler) get(ctx context.Context, name string) (environment.Environment
 // deleteEnvironment answers when no task can be started for the environment any more.
 func (h *handler) deleteEnvironment(w http.ResponseWriter, r *http.Request) error {
 	name := r.PathValue("name")
-	if !environment.MayBeName(name) {
+	if !environment.IsAddressableName(name) {
 		nothing(w)
 		return nil
 	}
@@ -137,7 +137,7 @@ func (h *handler) deleteEnvironment(w http.ResponseWriter, r *http.Request) erro
 		return err
 	}
 	if getting == nil && !e.IsDeleting() {
-		h.note(environment.Decision{Action: environment.DecidedDeleted, Environment: name})
+		h.note(environment.Event{Action: environment.EventEnvironmentDeleted, Environment: name})
 	}
 	if err := h.settled(r.Context(), name); err != nil {
 		return fmt.Errorf("wait for launches of environment %s: %w", name, err)
@@ -158,7 +158,7 @@ func (h *handler) deleteWithTasks(ctx context.Context, w http.ResponseWriter, na
 		return err
 	}
 	if err == nil && begun {
-		h.note(environment.Decision{Action: environment.DecidedDeleting, Environment: name})
+		h.note(environment.Event{Action: environment.EventDeleteRequested, Environment: name})
 	}
 	h.Log.WithField("environment", name).Info("environment is being deleted with its tasks")
 	nothing(w)
@@ -179,7 +179,7 @@ func (h *handler) settled(ctx context.Context, name string) error {
 		}
 		open := false
 		for _, l := range launches {
-			open = open || l.State == environment.Open && time.Now().Before(l.NotAfter) && time.Now().Before(limit)
+			open = open || l.State == environment.LaunchOpen && time.Now().Before(l.NotAfter) && time.Now().Before(limit)
 		}
 		if !open {
 			return nil
@@ -198,14 +198,14 @@ func (h *handler) showEnvironment(e environment.Environment) *models.Environment
 
 // showEnvironment leaves the counts out where there are none.
 func showEnvironment(e environment.Environment, counts *counted) *models.Environment {
-	token, health, wants := strfmt.UUID(e.Token), e.Health.String(), e.Wants()
+	token, health, wants := strfmt.UUID(e.Token), e.Health.String(), e.LatestRevision()
 	m := &models.Environment{
 		Name: &e.Name, DeploymentToken: &token, Health: &health, Status: string(e.Phase()), Paused: e.Paused, PausedBy: e.PausedBy,
 		InstanceGroup: showGroup(e.Cluster, wants.Spec), TaskDefinition: &e.DesiredTaskDefinition, Revision: int64(wants.Number),
 		CreatedAt: when(e.CreatedAt), UpdatedAt: when(wants.CreatedAt),
 		DeploymentConfiguration: showConfiguration(wants.Spec.DeploymentConfiguration), TaskSettings: shownSettings(wants.Spec.TaskSettings),
 		ReadinessAttribute: wants.Spec.ReadinessAttribute,
-		DrainOrder:         notZero(wants.Spec.DrainOrder), YieldAfterMinutes: notZero(wants.Spec.YieldAfterMinutes),
+		DrainOrder:         notZero(wants.Spec.DrainOrder), YieldAfterMinutes: notZero(wants.Spec.ScaleInAfterMinutes),
 	}
 	if counts != nil {
 		c := counts.whole

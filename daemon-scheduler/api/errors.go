@@ -51,9 +51,9 @@ var answers = []httpserver.Answer{
 	{Err: environment.ErrInProgress, Status: http.StatusBadRequest},
 	{Err: environment.ErrExists, Status: http.StatusBadRequest},
 
-	{Err: environment.ErrTokenStale, Status: http.StatusConflict},
-	{Err: environment.ErrBeingDeleted, Status: http.StatusConflict},
-	{Err: environment.ErrNothingEarlier, Status: http.StatusConflict},
+	{Err: environment.ErrUpdateTokenOutdated, Status: http.StatusConflict},
+	{Err: environment.ErrDeleting, Status: http.StatusConflict},
+	{Err: environment.ErrNoRollbackTarget, Status: http.StatusConflict},
 	{Err: environment.ErrNoCanary, Status: http.StatusConflict},
 
 	{Err: environment.ErrNotFound, Status: http.StatusNotFound},
@@ -63,8 +63,8 @@ var answers = []httpserver.Answer{
 	{Err: environment.ErrTaskDefinitionNotFound, Status: http.StatusNotFound, Text: "TaskDefinition does not exist"},
 	{Err: environment.ErrTaskDefinitionInactive, Status: http.StatusNotFound, Text: "TaskDefinition is inactive"},
 
-	{Err: environment.ErrUnavailable, Status: http.StatusServiceUnavailable, Text: "ECS does not answer"},
-	{Err: environment.ErrNotCurrent, Status: http.StatusServiceUnavailable, Text: "The copy of the clusters is not current"},
-	{Err: environment.ErrStoreSilent, Status: http.StatusServiceUnavailable, Text: "etcd does not answer"},
-	{Err: environment.ErrStoreFull, Status: http.StatusServiceUnavailable, Text: "etcd is out of space"},
+	{Err: environment.ErrECSUnavailable, Status: http.StatusServiceUnavailable, Text: "ECS does not answer"},
+	{Err: environment.ErrClusterStateStale, Status: http.StatusServiceUnavailable, Text: "The copy of the clusters is not current"},
+	{Err: environment.ErrStoreUnavailable, Status: http.StatusServiceUnavailable, Text: "etcd does not answer"},
+	{Err: environment.ErrStoreOutOfSpace, Status: http.StatusServiceUnavailable, Text: "etcd is out of space"},
 }

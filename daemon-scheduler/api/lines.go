@@ -12,7 +12,7 @@ import (
 // The lines of the streams that boards write.
 
 // InstanceLine is an instance as it is.
-func InstanceLine(p environment.Placement) []byte {
+func InstanceLine(p environment.InstanceStatus) []byte {
 	return encode(models.InstanceLine{Instance: showPlacement(p)})
 }
 
@@ -50,7 +50,7 @@ func showOverview(e *models.Environment) *models.OverviewEnvironment {
 func EnvironmentGone(name string) []byte { return encode(models.OverviewLine{Gone: name}) }
 
 // DecisionLine is a decision as it is.
-func DecisionLine(d environment.Decision) []byte {
+func DecisionLine(d environment.Event) []byte {
 	return encode(models.OverviewLine{Decision: showDecision(d)})
 }
 
@@ -59,22 +59,22 @@ func ReadinessLine(replica, leader string, reasons []string) []byte {
 	return encode(models.OverviewLine{Readiness: showReadiness(replica, leader, reasons)})
 }
 
-func showPlacement(p environment.Placement) *models.EnvironmentInstance {
-	state := string(p.State)
+func showPlacement(p environment.InstanceStatus) *models.EnvironmentInstance {
+	state := string(p.Phase)
 	return &models.EnvironmentInstance{
 		ContainerInstance: &p.Instance.ARN, Ec2InstanceID: p.Instance.EC2InstanceID, Status: &p.Instance.Status,
 		AgentConnected: &p.Instance.AgentConnected, State: &state, Reason: p.Reason, Task: p.Task, TaskStatus: p.TaskStatus,
-		Deployment: p.Deployment, Attempts: int64(p.Attempts), NextTry: when(p.NextTry),
+		Deployment: p.Deployment, Attempts: int64(p.Attempts), NextTry: when(p.NextAttemptAt),
 	}
 }
 
-func showDecision(d environment.Decision) *models.Decision {
+func showDecision(d environment.Event) *models.Decision {
 	action, at, n := string(d.Action), strfmt.DateTime(d.At), int64(d.Count)
 	m := &models.Decision{
-		ID: &d.ID, At: &at, Since: when(d.Since), Action: &action, Environment: &d.Environment, Deployment: d.Deployment,
+		ID: &d.ID, At: &at, Since: when(d.FirstAt), Action: &action, Environment: &d.Environment, Deployment: d.Deployment,
 		TaskDefinition: d.TaskDefinition, Reason: d.Reason, Detail: d.Detail, Count: &n, Instances: []*models.DecisionInstance{},
 	}
-	for _, on := range slices.Backward(d.On) {
+	for _, on := range slices.Backward(d.Instances) {
 		m.Instances = append(m.Instances, &models.DecisionInstance{ContainerInstance: &on.Instance, Task: on.Task})
 	}
 	return m

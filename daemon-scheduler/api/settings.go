@@ -14,7 +14,7 @@ import (
 func wants(asked *models.UpdateEnvironmentRequest) environment.Spec {
 	s := environment.Spec{
 		TaskDefinition: asked.TaskDefinition, ReadinessAttribute: asked.ReadinessAttribute,
-		DrainOrder: int(value(asked.DrainOrder)), YieldAfterMinutes: int(value(asked.YieldAfterMinutes)),
+		DrainOrder: int(value(asked.DrainOrder)), ScaleInAfterMinutes: int(value(asked.YieldAfterMinutes)),
 		DeploymentConfiguration: readConfiguration(asked.DeploymentConfiguration), TaskSettings: readSettings(asked.TaskSettings),
 	}
 	if g := asked.InstanceGroup; g != nil {
@@ -100,11 +100,11 @@ func recast(from, to any) {
 
 // edit is e's newest revision as a client sees and edits it.
 func edit(e environment.Environment) *models.UpdateEnvironmentRequest {
-	spec := e.Wants().Spec
+	spec := e.LatestRevision().Spec
 	return &models.UpdateEnvironmentRequest{
 		TaskDefinition: spec.TaskDefinition, InstanceGroup: &models.InstanceGroupUpdate{Cluster: e.Cluster, Query: spec.Query, Attributes: showAttributes(spec)},
 		ReadinessAttribute: spec.ReadinessAttribute, DeploymentConfiguration: asGiven(spec.DeploymentConfiguration), TaskSettings: showSettings(spec.TaskSettings),
-		DrainOrder: notZero(spec.DrainOrder), YieldAfterMinutes: notZero(spec.YieldAfterMinutes),
+		DrainOrder: notZero(spec.DrainOrder), YieldAfterMinutes: notZero(spec.ScaleInAfterMinutes),
 	}
 }
 

@@ -124,7 +124,7 @@ type streamMessage struct {
 }
 
 func metadata(c environment.Change) *models.Metadata {
-	version := strconv.FormatInt(c.Revision, 10)
+	version := strconv.FormatInt(c.Version, 10)
 	return &models.Metadata{EntityVersion: &version, Deleted: c.Deleted}
 }
 

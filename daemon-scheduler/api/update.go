@@ -47,7 +47,7 @@ func (h *handler) updateEnvironment(w http.ResponseWriter, r *http.Request) erro
 	if err != nil {
 		return err
 	}
-	h.Log.WithFields(logrus.Fields{"environment": e.Name, "revision": e.Wants().Number, "taskDefinition": spec.TaskDefinition}).
+	h.Log.WithFields(logrus.Fields{"environment": e.Name, "revision": e.LatestRevision().Number, "taskDefinition": spec.TaskDefinition}).
 		Info("environment updated")
 	httpserver.JSON(w, http.StatusOK, h.showEnvironment(e))
 	return nil
@@ -61,7 +61,7 @@ func (h *handler) resolved(ctx context.Context, asked *models.UpdateEnvironmentR
 		return spec, fmt.Errorf("resolve the task definition: %w", err)
 	}
 	spec.TaskDefinition = definition.ARN
-	return spec, validate(nil, spec.Problems(definition)...)
+	return spec, validate(nil, spec.Validate(definition)...)
 }
 
 func (h *handler) listRevisions(w http.ResponseWriter, r *http.Request) error {
@@ -71,14 +71,14 @@ func (h *handler) listRevisions(w http.ResponseWriter, r *http.Request) error {
 	if err != nil {
 		return err
 	}
-	list, known := models.Revisions{Items: []*models.Revision{}}, e.Known()
+	list, known := models.Revisions{Items: []*models.Revision{}}, e.KeptRevisions()
 	for i := range known {
 		revision := known[len(known)-1-i]
 		s := revision.Spec
 		list.Items = append(list.Items, &models.Revision{
 			Revision: count(revision.Number), TaskDefinition: &s.TaskDefinition, InstanceGroup: showGroup(e.Cluster, s), CreatedAt: when(revision.CreatedAt),
 			DeploymentConfiguration: showConfiguration(s.DeploymentConfiguration), TaskSettings: shownSettings(s.TaskSettings),
-			ReadinessAttribute: s.ReadinessAttribute, DrainOrder: notZero(s.DrainOrder), YieldAfterMinutes: notZero(s.YieldAfterMinutes),
+			ReadinessAttribute: s.ReadinessAttribute, DrainOrder: notZero(s.DrainOrder), YieldAfterMinutes: notZero(s.ScaleInAfterMinutes),
 		})
 	}
 	httpserver.JSON(w, http.StatusOK, list)
@@ -94,7 +94,7 @@ func (h *handler) listInstances(w http.ResponseWriter, r *http.Request) error {
 	}
 	placements, ok := h.Outlook.Place(e)
 	if !ok {
-		return environment.ErrNotCurrent
+		return environment.ErrClusterStateStale
 	}
 	list := models.EnvironmentInstances{Items: []*models.EnvironmentInstance{}}
 	for _, p := range placements {

@@ -41,7 +41,7 @@ func (c Cluster) Follow(to Listener) (stop func()) {
 		to.TaskChanged(change.ClusterARN, task(t.Entity))
 		on := value(t.Entity.ContainerInstanceARN)
 		if i := c.Instance(on); i != nil && value(i.Entity.Status) == "DRAINING" { // daemons there wait for the last of the others
-			to.InstanceChanged(environment.InstanceChange{ClusterARN: change.ClusterARN, Instance: on, Altered: true})
+			to.InstanceChanged(environment.InstanceChange{ClusterARN: change.ClusterARN, Instance: on, Changed: true})
 		}
 	})
 }
@@ -53,18 +53,18 @@ func compare(was, is *models.ContainerInstance) (means environment.InstanceChang
 	case was == nil && is == nil:
 		return means, false
 	case is == nil:
-		means.Altered = true
+		means.Changed = true
 		return means, true
 	case was == nil:
-		means.Joined, means.Altered, means.Better = able(is.Entity), true, true
+		means.Joined, means.Changed, means.Improved = able(is.Entity), true, true
 		return means, true
 	}
 	before, now := was.Entity, is.Entity
 	attributes := !slices.Equal(sorted(before.Attributes), sorted(now.Attributes))
 	means.Joined = able(now) && !able(before)
-	means.Altered = attributes || value(before.Status) != value(now.Status) || value(before.AgentConnected) != value(now.AgentConnected)
-	means.Better = attributes || means.Joined || more(before.RemainingResources, now.RemainingResources)
-	return means, means.Altered || means.Better
+	means.Changed = attributes || value(before.Status) != value(now.Status) || value(before.AgentConnected) != value(now.AgentConnected)
+	means.Improved = attributes || means.Joined || more(before.RemainingResources, now.RemainingResources)
+	return means, means.Changed || means.Improved
 }
 
 func able(i *models.ContainerInstanceDetail) bool {

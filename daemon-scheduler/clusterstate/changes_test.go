@@ -64,7 +64,7 @@ func TestWhatAnInstancesChangeMeans(t *testing.T) {
 	} {
 		t.Run(name, func(t *testing.T) {
 			means, matters := compare(tc.was, tc.is)
-			assert.Equal(t, environment.InstanceChange{Joined: tc.joined, Altered: tc.altered, Better: tc.good}, means)
+			assert.Equal(t, environment.InstanceChange{Joined: tc.joined, Changed: tc.altered, Improved: tc.good}, means)
 			assert.Equal(t, tc.altered || tc.good, matters)
 		})
 	}

@@ -90,8 +90,8 @@ func TestResolveTellsMistakesFromOutages(t *testing.T) {
 		"malformed":   {400, `{"__type":"InvalidParameterException","message":"no"}`, environment.ErrTaskDefinitionNotFound},
 		"inactive":    {200, `{"taskDefinition":{"taskDefinitionArn":"arn","status":"INACTIVE"}}`, environment.ErrTaskDefinitionInactive},
 		"empty":       {200, `{}`, environment.ErrTaskDefinitionNotFound},
-		"throttled":   {400, `{"__type":"ThrottlingException","message":"Rate exceeded"}`, environment.ErrUnavailable},
-		"broken":      {500, `{"__type":"ServerException","message":"sorry"}`, environment.ErrUnavailable},
+		"throttled":   {400, `{"__type":"ThrottlingException","message":"Rate exceeded"}`, environment.ErrECSUnavailable},
+		"broken":      {500, `{"__type":"ServerException","message":"sorry"}`, environment.ErrECSUnavailable},
 		"not allowed": {400, `{"__type":"AccessDeniedException","message":"no"}`, nil},
 	} {
 		t.Run(name, func(t *testing.T) {
@@ -103,13 +103,13 @@ func TestResolveTellsMistakesFromOutages(t *testing.T) {
 			defer server.Close()
 			_, err := Resolver{ECS: client(server.URL)}.TaskDefinition(t.Context(), "agent")
 			require.Error(t, err)
-			for _, of := range []error{environment.ErrTaskDefinitionNotFound, environment.ErrTaskDefinitionInactive, environment.ErrUnavailable} {
+			for _, of := range []error{environment.ErrTaskDefinitionNotFound, environment.ErrTaskDefinitionInactive, environment.ErrECSUnavailable} {
 				assert.Equal(t, of == tc.want, errors.Is(err, of), "%v: %v", of, err)
 			}
 		})
 	}
 	_, err := Resolver{ECS: client("http://127.0.0.1:1")}.Cluster(t.Context(), "prod")
-	assert.ErrorIs(t, err, environment.ErrUnavailable)
+	assert.ErrorIs(t, err, environment.ErrECSUnavailable)
 }
 
 // client does not retry.

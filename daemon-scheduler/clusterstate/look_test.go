@@ -30,7 +30,7 @@ func BenchmarkLook(b *testing.B) {
 			launches := map[string]environment.Launch{}
 			for i := range n {
 				instance := instanceARN(i)
-				launches[instance] = environment.Launch{Instance: instance, Deployment: deployment, State: environment.Started, Task: taskARN(i, 0), Attempts: 1}
+				launches[instance] = environment.Launch{Instance: instance, Deployment: deployment, State: environment.LaunchStarted, Task: taskARN(i, 0), Attempts: 1}
 			}
 			for b.Loop() {
 				plan := planner.Make(planner.State{

@@ -27,13 +27,13 @@ type Resolver struct {
 	Clusters, Definitions *rate.Limiter
 }
 
-// wait takes its turn among the calls that limiter allows; environment.ErrUnavailable when that takes too long.
+// wait takes its turn among the calls that limiter allows; environment.ErrECSUnavailable when that takes too long.
 func wait(ctx context.Context, limiter *rate.Limiter) error {
 	if limiter == nil {
 		return nil
 	}
 	if err := limiter.Wait(ctx); err != nil {
-		return errors.Join(environment.ErrUnavailable, err)
+		return errors.Join(environment.ErrECSUnavailable, err)
 	}
 	return nil
 }
@@ -61,27 +61,27 @@ func (r Resolver) Cluster(ctx context.Context, given string) (string, error) {
 }
 
 // TaskDefinition is an ACTIVE task definition, given by family, family:revision or ARN. Errors are environment.ErrTaskDefinitionNotFound, ErrTaskDefinitionInactive and ErrUnavailable.
-func (r Resolver) TaskDefinition(ctx context.Context, given string) (environment.Definition, error) {
+func (r Resolver) TaskDefinition(ctx context.Context, given string) (environment.TaskDefinition, error) {
 	ctx, cancel := context.WithTimeout(ctx, resolveTimeout)
 	defer cancel()
 	if err := wait(ctx, r.Definitions); err != nil {
-		return environment.Definition{}, fmt.Errorf("describe task definition %.300q: %w", given, err)
+		return environment.TaskDefinition{}, fmt.Errorf("describe task definition %.300q: %w", given, err)
 	}
 	out, err := r.ECS.DescribeTaskDefinition(ctx, &ecs.DescribeTaskDefinitionInput{TaskDefinition: &given})
 	if err != nil {
-		return environment.Definition{}, fmt.Errorf("describe task definition %.300q: %w", given, classify(err, environment.ErrTaskDefinitionNotFound))
+		return environment.TaskDefinition{}, fmt.Errorf("describe task definition %.300q: %w", given, classify(err, environment.ErrTaskDefinitionNotFound))
 	}
 	if out.TaskDefinition == nil {
-		return environment.Definition{}, environment.ErrTaskDefinitionNotFound
+		return environment.TaskDefinition{}, environment.ErrTaskDefinitionNotFound
 	}
 	if out.TaskDefinition.Status != types.TaskDefinitionStatusActive {
-		return environment.Definition{}, environment.ErrTaskDefinitionInactive
+		return environment.TaskDefinition{}, environment.ErrTaskDefinitionInactive
 	}
 	return definition(out.TaskDefinition), nil
 }
 
-func definition(t *types.TaskDefinition) environment.Definition {
-	d := environment.Definition{ARN: aws.ToString(t.TaskDefinitionArn), NetworkMode: string(t.NetworkMode)}
+func definition(t *types.TaskDefinition) environment.TaskDefinition {
+	d := environment.TaskDefinition{ARN: aws.ToString(t.TaskDefinitionArn), NetworkMode: string(t.NetworkMode)}
 	for _, c := range t.ContainerDefinitions {
 		d.Containers = append(d.Containers, aws.ToString(c.Name))
 		for _, port := range c.PortMappings {
@@ -101,7 +101,7 @@ func classify(err, unknown error) error {
 	var api smithy.APIError
 	switch {
 	case throttles.IsErrorThrottle(err) == aws.TrueTernary:
-		return errors.Join(environment.ErrUnavailable, err)
+		return errors.Join(environment.ErrECSUnavailable, err)
 	case errors.As(err, &api):
 		switch api.ErrorCode() {
 		case "ClientException", "InvalidParameterException", "ClusterNotFoundException":
@@ -111,5 +111,5 @@ func classify(err, unknown error) error {
 	if errors.As(err, &response) && response.HTTPStatusCode()/100 == 4 { // 0 without an answer
 		return err
 	}
-	return errors.Join(environment.ErrUnavailable, err)
+	return errors.Join(environment.ErrECSUnavailable, err)
 }

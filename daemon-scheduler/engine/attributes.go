@@ -32,26 +32,26 @@ const (
 // change announces what is to become of up to ten attributes, calls ECS, and records what came of it. Calls may be
 // repeated, but one that is never answered might take effect after the one that follows it; so the SDK repeats none, and a
 // mark remembers until when that can be.
-func (w *attestation) change(ctx context.Context, to change, before []environment.Mark) error {
+func (w *attestation) change(ctx context.Context, to change, before []environment.ReadinessAttribute) error {
 	if err := w.Changes.Wait(ctx); err != nil {
 		return fmt.Errorf("wait to change attributes: %w", err)
 	}
 	now := time.Now()
-	notAfter := now.Add(environment.MarkWindow)
+	notAfter := now.Add(environment.AttributeWindow)
 	calling, cancel := deadline(ctx, notAfter)
 	defer cancel()
-	announced := make([]environment.Mark, 0, len(before))
+	announced := make([]environment.ReadinessAttribute, 0, len(before))
 	for _, m := range before {
-		announced = append(announced, planner.Announced(m, now))
+		announced = append(announced, planner.AnnouncedAttribute(m, now))
 	}
 	revision, err := w.Store.Mark(calling, w.term, announced, nil)
 	if err != nil {
 		return fmt.Errorf("announce %d readiness attributes: %w", len(before), err)
 	}
 	for i := range before {
-		before[i].Revision = revision
+		before[i].StoredVersion = revision
 	}
-	r := result{to: to, fresh: map[environment.MarkKey]bool{}}
+	r := result{to: to, fresh: map[environment.AttributeKey]bool{}}
 	for _, m := range before {
 		r.fresh[m.Key()] = m.State == ""
 	}
@@ -64,14 +64,14 @@ func (w *attestation) change(ctx context.Context, to change, before []environmen
 // result is what calls came to.
 type result struct {
 	to        change
-	fresh     map[environment.MarkKey]bool // those of which there was no record
-	partly    bool                         // a call was refused that may have been done in part
-	put, drop []environment.Mark           // to be recorded
+	fresh     map[environment.AttributeKey]bool // those of which there was no record
+	partly    bool                              // a call was refused that may have been done in part
+	put, drop []environment.ReadinessAttribute  // to be recorded
 }
 
 // call makes the change; marks are as they were before it was announced. When ECS refuses because of one of them, each half
 // is tried alone.
-func (w *attestation) call(ctx, calling context.Context, r *result, marks []environment.Mark, notAfter time.Time) error {
+func (w *attestation) call(ctx, calling context.Context, r *result, marks []environment.ReadinessAttribute, notAfter time.Time) error {
 	traced, sent := watchSending(calling)
 	err := mayCall(ctx, w.term, notAfter)
 	if err == nil {
@@ -82,7 +82,7 @@ func (w *attestation) call(ctx, calling context.Context, r *result, marks []envi
 	if aboutOne && len(marks) > 1 {
 		half := len(marks) / 2
 		r.partly = true
-		for _, some := range [][]environment.Mark{marks[:half], marks[half:]} {
+		for _, some := range [][]environment.ReadinessAttribute{marks[:half], marks[half:]} {
 			if err := w.Changes.Wait(calling); err != nil {
 				return fmt.Errorf("wait to change attributes: %w", err)
 			}
@@ -103,7 +103,7 @@ func (w *attestation) call(ctx, calling context.Context, r *result, marks []envi
 	case is == succeeded:
 		log.WithField("change", string(r.to)).Info("readiness attributes changed")
 		for _, m := range marks {
-			after, over := planner.Answered(m, r.to == setting, w.Settle, time.Now())
+			after, over := planner.AnsweredAttribute(m, r.to == setting, w.Settle, time.Now())
 			r.note(after, over)
 		}
 		return nil
@@ -125,7 +125,7 @@ func (w *attestation) call(ctx, calling context.Context, r *result, marks []envi
 }
 
 // note has a mark recorded, or its record dropped.
-func (r *result) note(m environment.Mark, over bool) {
+func (r *result) note(m environment.ReadinessAttribute, over bool) {
 	if over {
 		r.drop = append(r.drop, m)
 		return
@@ -134,10 +134,10 @@ func (r *result) note(m environment.Mark, over bool) {
 }
 
 // ask calls ECS.
-func (w *attestation) ask(ctx context.Context, to change, marks []environment.Mark) error {
+func (w *attestation) ask(ctx context.Context, to change, marks []environment.ReadinessAttribute) error {
 	attributes := make([]types.Attribute, 0, len(marks))
 	for _, m := range marks {
-		a := types.Attribute{Name: &m.Attribute, TargetId: &m.Instance, TargetType: types.TargetTypeContainerInstance}
+		a := types.Attribute{Name: &m.Name, TargetId: &m.Instance, TargetType: types.TargetTypeContainerInstance}
 		if to == setting {
 			a.Value = aws.String(readyValue)
 		}
@@ -153,9 +153,9 @@ func (w *attestation) ask(ctx context.Context, to change, marks []environment.Ma
 }
 
 // inWords are those of attributes and instances, for the log.
-func inWords(marks []environment.Mark) (list []string) {
+func inWords(marks []environment.ReadinessAttribute) (list []string) {
 	for _, m := range marks {
-		list = append(list, m.Attribute+" on "+m.Instance)
+		list = append(list, m.Name+" on "+m.Instance)
 	}
 	return list
 }

@@ -6,7 +6,7 @@ import "github.com/blox/blox/daemon-scheduler/environment"
 func (e *Engine) TaskChanged(clusterARN string, t environment.Task) {
 	name, ours := e.Store.NameOf(t.StartedBy)
 	if !ours {
-		for _, name := range e.Store.Yielding(clusterARN) {
+		for _, name := range e.Store.WithScaleInRelease(clusterARN) {
 			e.add(name)
 		}
 		return
@@ -31,13 +31,13 @@ func (e *Engine) InstanceChanged(c environment.InstanceChange) {
 	if c.Joined {
 		e.arrivals.join(c.Instance)
 	}
-	if c.Better {
+	if c.Improved {
 		for _, name := range e.Store.FailedOn(c.ClusterARN, c.Instance) {
 			term.improved(name, c.Instance)
 			q.Add(name)
 		}
 	}
-	if c.Altered {
+	if c.Changed {
 		for _, name := range e.Store.NamesOf(c.ClusterARN) {
 			q.Add(name)
 		}

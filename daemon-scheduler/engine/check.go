@@ -42,18 +42,18 @@ func (w *work) check(ctx context.Context, checks []planner.Action) error {
 	undecided := 0
 	for _, a := range checks {
 		of := found(a.Launch, tasks)
-		if a.Launch.State == environment.Open && !slices.ContainsFunc(of, environment.Task.Live) &&
+		if a.Launch.State == environment.LaunchOpen && !slices.ContainsFunc(of, environment.Task.Live) &&
 			slices.ContainsFunc(listed[a.Instance], func(arn string) bool { return missing[arn] }) {
 			undecided++ // one of those that ECS names, and says nothing of yet, may be the launch's
 			continue
 		}
-		l := planner.Settle(a.Launch, of, time.Now().UTC())
+		l := planner.ConfirmLaunch(a.Launch, of, time.Now().UTC())
 		w.log.WithFields(logrus.Fields{
 			"instance": a.Instance, "task": l.Task, "reason": a.Reason, "state": string(l.State),
 		}).Info("launch settled")
 		settled = append(settled, l)
-		if a.Launch.State == environment.Open {
-			w.metrics.launches.WithLabelValues(map[bool]string{true: "found", false: "lost"}[l.State == environment.Started]).Inc()
+		if a.Launch.State == environment.LaunchOpen {
+			w.metrics.launches.WithLabelValues(map[bool]string{true: "found", false: "lost"}[l.State == environment.LaunchStarted]).Inc()
 		}
 	}
 	if err := w.commit(ctx, settled, nil); err != nil || undecided == 0 {
@@ -73,7 +73,7 @@ func (w *work) candidates(ctx context.Context, checks []planner.Action) (arns []
 	byDeployment := map[string][]string{}
 	for _, a := range checks {
 		l := a.Launch
-		if l.State == environment.Started {
+		if l.State == environment.LaunchStarted {
 			arns = append(arns, l.Task)
 			continue
 		}
@@ -118,8 +118,8 @@ func (w *work) list(ctx context.Context, input *ecs.ListTasksInput) (arns []stri
 // found are the tasks that may be the launch's.
 func found(l environment.Launch, tasks []environment.Task) (of []environment.Task) {
 	for _, t := range tasks {
-		if l.State == environment.Started && t.ARN == l.Task ||
-			l.State == environment.Open && t.StartedBy == l.Deployment && t.Instance == l.Instance {
+		if l.State == environment.LaunchStarted && t.ARN == l.Task ||
+			l.State == environment.LaunchOpen && t.StartedBy == l.Deployment && t.Instance == l.Instance {
 			of = append(of, t)
 		}
 	}

@@ -25,8 +25,8 @@ type Store interface {
 	NameOf(deployment string) (name string, ok bool)
 	// FailedOn are the environments of a cluster whose last launch on the instance has failed.
 	FailedOn(clusterARN, instance string) []string
-	// Yielding are the environments of a cluster that give instances up which have nothing but daemons.
-	Yielding(clusterARN string) []string
+	// WithScaleInRelease are the environments of a cluster that give instances up which have nothing but daemons.
+	WithScaleInRelease(clusterARN string) []string
 	// Daemons are the drain orders of a cluster's environments by the ids of their deployments.
 	Daemons(clusterARN string) map[string]int
 	Copied(name string) (environment.Environment, map[string]environment.Launch, error)
@@ -37,11 +37,11 @@ type Store interface {
 	// Marked are the clusters that there are marks of.
 	Marked() []string
 	// Attested are the environments of a cluster that name readiness attributes, and the marks on its instances.
-	Attested(clusterARN string) ([]environment.Environment, []environment.Mark)
+	Attested(clusterARN string) ([]environment.Environment, []environment.ReadinessAttribute)
 	// Commit writes all of the changes or none of them; environment.ErrConflict and ErrDeposed mean none.
 	Commit(ctx context.Context, term environment.Term, c environment.Changes) (revision int64, err error)
 	// Mark is Commit for marks.
-	Mark(ctx context.Context, term environment.Term, put, drop []environment.Mark) (revision int64, err error)
+	Mark(ctx context.Context, term environment.Term, put, drop []environment.ReadinessAttribute) (revision int64, err error)
 }
 
 // Cluster is what the engine sees of ECS's clusters; it may lag, and says so.
@@ -67,7 +67,7 @@ type Config struct {
 	Reads   *rate.Limiter // of ListTasks and DescribeTasks
 	Metrics prometheus.Registerer
 	// Journal takes down what is done, for people to read, and does not wait; nil for none.
-	Journal func(environment.Decision)
+	Journal func(environment.Event)
 }
 
 const (
@@ -142,7 +142,7 @@ func (e *Engine) Run(ctx context.Context, term environment.Term) error {
 				if !ok {
 					return nil
 				}
-				if err := look(ctx, q, name); errors.Is(err, environment.ErrDeposed) {
+				if err := look(ctx, q, name); errors.Is(err, environment.ErrNotLeader) {
 					return err // the election key is another's, whatever the lease says
 				}
 			}
@@ -206,8 +206,8 @@ func (e *Engine) reconcile(ctx context.Context, name string) (until time.Time, m
 	now := time.Now()
 	fresh := e.Cluster.Fresh(now)
 	s, tasks := Situation(e.Store, e.Cluster, env)
-	s.Launches, s.Fresh, s.Now, s.Settle = launches, fresh, now, e.Settle
-	s.Asked, s.Better = e.stopped(name, now), e.term.betterFor(name, now)
+	s.Launches, s.Fresh, s.Now, s.StartConfirmTimeout = launches, fresh, now, e.Settle
+	s.StopRequestedAt, s.ImprovedAt = e.stopped(name, now), e.term.betterFor(name, now)
 	plan := planner.Make(s)
 	planned = time.Since(now)
 	e.metrics.planTime.Observe(planned.Seconds())
@@ -215,34 +215,34 @@ func (e *Engine) reconcile(ctx context.Context, name string) (until time.Time, m
 	for _, w := range plan.Waits {
 		log.WithFields(logrus.Fields{"instance": w.Instance, "reason": w.Reason}).Debug("wait")
 	}
-	w := &work{Engine: e, term: e.term.Term, env: env, launches: launches, tasks: tasks, log: log, revision: env.Revision}
-	if plan.Gone {
+	w := &work{Engine: e, term: e.term.Term, env: env, launches: launches, tasks: tasks, log: log, revision: env.StoredVersion}
+	if plan.DeletionComplete {
 		more, err = w.vouch(ctx) // a task that the copy lacks is stopped first
 		if !more && err == nil {
 			err = w.remove(ctx)
 		}
 		return time.Time{}, more, planned, err
 	}
-	by := map[planner.Kind][]planner.Action{}
+	by := map[planner.ActionKind][]planner.Action{}
 	for _, a := range plan.Actions {
 		by[a.Kind] = append(by[a.Kind], a)
 	}
 	if fresh { // an old copy tells nothing new
 		e.metrics.census(name, plan, tasks)
 		if err = w.progress(ctx, plan, now); errors.Is(err, environment.ErrConflict) {
-			return plan.Until, true, planned, err // the plan is void
+			return plan.RequeueAt, true, planned, err // the plan is void
 		}
 	}
 	err = errors.Join(
 		err,
-		w.write(ctx, by[planner.Note], by[planner.Forget]),
-		w.check(ctx, by[planner.Check]),
+		w.write(ctx, by[planner.Record], by[planner.Forget]),
+		w.check(ctx, by[planner.Confirm]),
 		w.both(
 			func() error { return w.stop(ctx, by[planner.Stop]) },
 			func() error { return w.start(ctx, by[planner.Start]) },
 		),
 	)
-	return plan.Until, len(plan.Actions) > 0, planned, err
+	return plan.RequeueAt, len(plan.Actions) > 0, planned, err
 }
 
 // forget removes what is known of an environment that is gone, and its launches once none is open.
@@ -254,7 +254,7 @@ func (e *Engine) forget(ctx context.Context, name string, launches map[string]en
 	e.mu.Unlock()
 	var all []environment.Launch
 	for _, l := range launches {
-		if due := l.NotAfter.Add(e.Settle); l.State == environment.Open && time.Now().Before(due) && due.After(until) {
+		if due := l.NotAfter.Add(e.Settle); l.State == environment.LaunchOpen && time.Now().Before(due) && due.After(until) {
 			until = due
 		}
 		all = append(all, l)

@@ -8,7 +8,7 @@ import (
 )
 
 // note has the journal, if there is one, take down what was decided about the environment.
-func (w *work) note(d environment.Decision) {
+func (w *work) note(d environment.Event) {
 	if w.Journal == nil {
 		return
 	}
@@ -23,12 +23,12 @@ func (w *work) noteStarts(starts []planner.Action, settled []environment.Launch)
 		why[a.Instance] = a.Reason
 	}
 	for _, l := range settled {
-		d := environment.Decision{
-			Action: environment.DecidedStart, Deployment: l.Deployment, TaskDefinition: l.TaskDefinition,
-			Reason: why[l.Instance], Count: 1, On: []environment.DecidedOn{{Instance: l.Instance, Task: l.Task}},
+		d := environment.Event{
+			Action: environment.EventTasksStarted, Deployment: l.Deployment, TaskDefinition: l.TaskDefinition,
+			Reason: why[l.Instance], Count: 1, Instances: []environment.EventInstance{{Instance: l.Instance, Task: l.Task}},
 		}
-		if l.State == environment.Failed {
-			d.Action, d.Reason, d.Detail = environment.DecidedStartFailed, l.Reason, l.Detail
+		if l.State == environment.LaunchFailed {
+			d.Action, d.Reason, d.Detail = environment.EventTaskStartFailed, l.Reason, l.Detail
 		}
 		w.note(d)
 	}
@@ -36,21 +36,21 @@ func (w *work) noteStarts(starts []planner.Action, settled []environment.Launch)
 
 // noteProgress tells of what has become of a deployment.
 func (w *work) noteProgress(was, is environment.Deployment, next environment.Environment) {
-	d := environment.Decision{Deployment: is.ID, TaskDefinition: is.TaskDefinition, Reason: is.RolloutStateReason}
+	d := environment.Event{Deployment: is.ID, TaskDefinition: is.TaskDefinition, Reason: is.RolloutStateReason}
 	switch {
 	case is.Status == was.Status:
 		return
 	case is.Status == environment.Running:
-		d.Action = environment.DecidedTakenUp
-	case is.Rollout() == environment.RolledOut:
-		d.Action = environment.DecidedCompleted
+		d.Action = environment.EventDeploymentStarted
+	case is.Rollout() == environment.RolloutCompleted:
+		d.Action = environment.EventDeploymentCompleted
 	default:
-		d.Action = environment.DecidedFailed
+		d.Action = environment.EventDeploymentFailed
 	}
 	w.note(d)
-	if back, ok := next.InProgress(); ok && d.Action == environment.DecidedFailed && back.RollbackOf != "" {
-		w.note(environment.Decision{
-			Action: environment.DecidedRolledBack, Deployment: back.ID, TaskDefinition: back.TaskDefinition,
+	if back, ok := next.InProgress(); ok && d.Action == environment.EventDeploymentFailed && back.RollbackOf != "" {
+		w.note(environment.Event{
+			Action: environment.EventRollbackStarted, Deployment: back.ID, TaskDefinition: back.TaskDefinition,
 			Reason: "deployment " + is.ID + " has failed",
 		})
 	}

@@ -19,7 +19,7 @@ import (
 // look at them again.
 func (e *Engine) lookAtReadiness(ctx context.Context, q *queue, clusterARN string) error {
 	began := time.Now()
-	plan := planner.Attest(e.readiness(clusterARN, began))
+	plan := planner.PlanReadiness(e.readiness(clusterARN, began))
 	planned := time.Since(began)
 	w := &attestation{Engine: e, term: e.term.Term, log: e.Log.WithField("cluster", clusterARN), cluster: clusterARN}
 	some, err := w.carryOut(ctx, plan)
@@ -33,16 +33,16 @@ func (e *Engine) lookAtReadiness(ctx context.Context, q *queue, clusterARN strin
 	if some && err == nil {
 		q.Add(clusterARN)
 	}
-	q.Done(clusterARN, plan.Until, err != nil, planned)
+	q.Done(clusterARN, plan.RequeueAt, err != nil, planned)
 	return err
 }
 
 // readiness is what the copies hold that the readiness attributes of a cluster depend on.
-func (e *Engine) readiness(clusterARN string, now time.Time) planner.Readiness {
-	s := planner.Readiness{
-		Cluster: clusterARN, Fresh: e.Cluster.Fresh(now), Aside: e.term.putAsideAt(now), Now: now, Settle: e.Settle,
+func (e *Engine) readiness(clusterARN string, now time.Time) planner.ReadinessState {
+	s := planner.ReadinessState{
+		Cluster: clusterARN, Fresh: e.Cluster.Fresh(now), SuppressedUntil: e.term.putAsideAt(now), Now: now, ConfirmTimeout: e.Settle,
 	}
-	if s.Environments, s.Marks = e.Store.Attested(clusterARN); !s.Fresh || len(s.Environments)+len(s.Marks) == 0 {
+	if s.Environments, s.Attributes = e.Store.Attested(clusterARN); !s.Fresh || len(s.Environments)+len(s.Attributes) == 0 {
 		return s
 	}
 	s.Instances = e.Cluster.Instances(clusterARN)
@@ -61,13 +61,13 @@ type attestation struct {
 }
 
 // carryOut removes before it sets, and tells whether there was anything to do.
-func (w *attestation) carryOut(ctx context.Context, plan planner.Attributes) (some bool, err error) {
+func (w *attestation) carryOut(ctx context.Context, plan planner.ReadinessPlan) (some bool, err error) {
 	var calls errgroup.Group
 	calls.SetLimit(atOnce)
 	room := atMost
 	for _, todo := range []struct {
 		change
-		marks []environment.Mark
+		marks []environment.ReadinessAttribute
 	}{{removal, plan.Remove}, {setting, plan.Set}} {
 		marks := todo.marks[:min(len(todo.marks), room)]
 		room -= len(marks)
@@ -86,7 +86,7 @@ func (w *attestation) carryOut(ctx context.Context, plan planner.Attributes) (so
 	return len(plan.Remove)+len(plan.Set)+len(plan.Forget) > 0, calls.Wait()
 }
 
-func (w *attestation) mark(ctx context.Context, put, drop []environment.Mark) error {
+func (w *attestation) mark(ctx context.Context, put, drop []environment.ReadinessAttribute) error {
 	if len(put)+len(drop) == 0 {
 		return nil
 	}

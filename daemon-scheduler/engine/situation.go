@@ -14,13 +14,13 @@ import (
 func Situation(records Store, clusters Cluster, e environment.Environment) (s planner.State, own []environment.Task) {
 	own = clusters.Tasks(e.Cluster, slices.Collect(maps.Keys(e.Deployments))...)
 	s = planner.State{Environment: e, Instances: clusters.Instances(e.Cluster), Tasks: slices.Clip(own)}
-	yields := e.InEffect().YieldAfterMinutes > 0
+	yields := e.CurrentSpec().ScaleInAfterMinutes > 0
 	for _, i := range s.Instances {
-		if i.Gone() || i.Status != "DRAINING" && !yields {
+		if i.Deregistered() || i.Status != "DRAINING" && !yields {
 			continue
 		}
-		if s.Daemons == nil {
-			s.Daemons = records.Daemons(e.Cluster)
+		if s.DrainOrders == nil {
+			s.DrainOrders = records.Daemons(e.Cluster)
 		}
 		for _, t := range clusters.TasksOn(i.ARN) {
 			if _, its := e.Deployments[t.StartedBy]; !its && t.Live() {

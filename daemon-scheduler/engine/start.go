@@ -66,7 +66,7 @@ func (w *work) startBatch(ctx context.Context, starts []planner.Action) error {
 	input := &ecs.StartTaskInput{
 		Cluster: &w.env.Cluster, TaskDefinition: &announced[0].TaskDefinition, StartedBy: &announced[0].Deployment,
 	}
-	settings(input, w.env.Of(w.env.Deployments[announced[0].Deployment]).Spec.TaskSettings)
+	settings(input, w.env.RevisionFor(w.env.Deployments[announced[0].Deployment]).Spec.TaskSettings)
 	for _, l := range announced {
 		input.ContainerInstances = append(input.ContainerInstances, l.Instance)
 	}
@@ -82,7 +82,7 @@ func (w *work) startBatch(ctx context.Context, starts []planner.Action) error {
 	ending, cancelEnding := deadline(ctx, time.Now().Add(commitTimeout))
 	defer cancelEnding()
 	result := *w
-	result.env.Created = 0 // also for an environment deleted meanwhile: the launches' own revisions guard them
+	result.env.Incarnation = 0 // also for an environment deleted meanwhile: the launches' own revisions guard them
 	return errors.Join(err, result.commit(ending, settled, dropped))
 }
 
@@ -115,7 +115,7 @@ func deadline(ctx context.Context, t time.Time) (context.Context, context.Cancel
 
 // announce writes the launches as open, which reserves their instances for this call.
 func (w *work) announce(ctx context.Context, starts []planner.Action, notAfter time.Time) ([]environment.Launch, error) {
-	c := environment.Changes{Name: w.env.Name, Created: w.env.Created}
+	c := environment.Changes{Name: w.env.Name, Created: w.env.Incarnation}
 	for _, a := range starts {
 		a.Launch.NotAfter = notAfter.UTC().Round(0)
 		c.Put = append(c.Put, a.Launch)
@@ -123,7 +123,7 @@ func (w *work) announce(ctx context.Context, starts []planner.Action, notAfter t
 	}
 	revision, err := w.Store.Commit(ctx, w.term, c)
 	for i := range c.Put {
-		c.Put[i].Revision = revision
+		c.Put[i].StoredVersion = revision
 	}
 	return c.Put, err
 }
@@ -151,7 +151,7 @@ func (w *work) settled(announced []environment.Launch, out *ecs.StartTaskOutput,
 		}
 		for _, task := range out.Tasks {
 			if l, ok := byInstance[aws.ToString(task.ContainerInstanceArn)]; ok {
-				put = append(put, planner.Started(l, aws.ToString(task.TaskArn)))
+				put = append(put, planner.StartedLaunch(l, aws.ToString(task.TaskArn)))
 				w.count("started", 1)
 				w.arrived(l, aws.ToString(task.TaskArn))
 				w.log.WithFields(logrus.Fields{"instance": l.Instance, "task": aws.ToString(task.TaskArn)}).Info("task started")
@@ -185,9 +185,9 @@ func (w *work) failure(l environment.Launch, reason, detail string) environment.
 	if reason == "" {
 		reason = "UNKNOWN"
 	}
-	l = planner.Failure(l, reason, detail, time.Now().UTC())
+	l = planner.FailedLaunch(l, reason, detail, time.Now().UTC())
 	w.log.WithFields(logrus.Fields{
-		"instance": l.Instance, "reason": reason, "detail": detail, "attempt": l.Attempts, "next": l.NextTry,
+		"instance": l.Instance, "reason": reason, "detail": detail, "attempt": l.Attempts, "next": l.NextAttemptAt,
 	}).Warn("task not started")
 	return l
 }
@@ -196,7 +196,7 @@ func (w *work) failure(l environment.Launch, reason, detail string) environment.
 func (w *work) restored(announced []environment.Launch) (put, drop []environment.Launch) {
 	for _, l := range announced {
 		if before, ok := w.launches[l.Instance]; ok {
-			before.Revision = l.Revision
+			before.StoredVersion = l.StoredVersion
 			put = append(put, before)
 		} else {
 			drop = append(drop, l)

@@ -56,9 +56,9 @@ func (w *work) stopTask(ctx context.Context, a planner.Action) error {
 		return fmt.Errorf("StopTask: %w", err)
 	}
 	if err == nil {
-		w.note(environment.Decision{
-			Action: environment.DecidedStop, Deployment: w.startedBy(a.Task), Reason: a.Reason, Count: 1,
-			On: []environment.DecidedOn{{Instance: a.Instance, Task: a.Task}},
+		w.note(environment.Event{
+			Action: environment.EventTasksStopped, Deployment: w.startedBy(a.Task), Reason: a.Reason, Count: 1,
+			Instances: []environment.EventInstance{{Instance: a.Instance, Task: a.Task}},
 		})
 	}
 	w.noteStop(w.env.Name, a.Task) // shown by the copy soon; asked again later if it is not

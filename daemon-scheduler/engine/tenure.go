@@ -20,13 +20,13 @@ type tenure struct {
 	vouched map[string]time.Time            // by environment: when ECS was asked for tasks that the copy lacks
 	better  map[string]map[string]time.Time // by environment and instance: when it last changed for the better
 	homes   map[string]string               // environment to cluster ARN
-	aside   map[environment.MarkKey]time.Time
+	aside   map[environment.AttributeKey]time.Time
 }
 
 func newTenure(term environment.Term) *tenure {
 	return &tenure{
 		Term: term, began: time.Now(), vouched: map[string]time.Time{}, better: map[string]map[string]time.Time{},
-		homes: map[string]string{}, aside: map[environment.MarkKey]time.Time{},
+		homes: map[string]string{}, aside: map[environment.AttributeKey]time.Time{},
 	}
 }
 
@@ -85,7 +85,7 @@ func (t *tenure) moved(name string, clusterOf func(name string) (string, bool)) 
 }
 
 // putAside has readiness attributes left alone that ECS has refused to set.
-func (t *tenure) putAside(marks []environment.Mark, until time.Time) {
+func (t *tenure) putAside(marks []environment.ReadinessAttribute, until time.Time) {
 	t.mu.Lock()
 	defer t.mu.Unlock()
 	for _, m := range marks {
@@ -94,9 +94,9 @@ func (t *tenure) putAside(marks []environment.Mark, until time.Time) {
 }
 
 // putAsideAt are those left alone at now, and until when; what is over is forgotten.
-func (t *tenure) putAsideAt(now time.Time) map[environment.MarkKey]time.Time {
+func (t *tenure) putAsideAt(now time.Time) map[environment.AttributeKey]time.Time {
 	t.mu.Lock()
 	defer t.mu.Unlock()
-	maps.DeleteFunc(t.aside, func(_ environment.MarkKey, until time.Time) bool { return !now.Before(until) })
+	maps.DeleteFunc(t.aside, func(_ environment.AttributeKey, until time.Time) bool { return !now.Before(until) })
 	return maps.Clone(t.aside)
 }

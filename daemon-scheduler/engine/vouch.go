@@ -18,7 +18,7 @@ func (w *work) vouch(ctx context.Context) (more bool, err error) {
 	since := w.Engine.term.began
 	if doubted := w.Cluster.DoubtedAt(); doubted.After(since) {
 		since = doubted
-	} else if w.env.Created > w.term.Revision {
+	} else if w.env.Incarnation > w.term.Revision {
 		return false, nil // the environment itself is newer than the term: nothing of it can have been missed
 	}
 	if w.Cluster.ReconciledAt().After(since) || w.Engine.term.vouchedFor(w.env.Name, since) {
@@ -56,14 +56,14 @@ func (w *work) vouch(ctx context.Context) (more bool, err error) {
 	noted := map[string]bool{} // instances
 	for _, t := range tasks {
 		l := w.launches[t.Instance]
-		if !t.Live() || noted[t.Instance] || l.State == environment.Open || l.State == environment.Started && l.Task == t.ARN {
+		if !t.Live() || noted[t.Instance] || l.State == environment.LaunchOpen || l.State == environment.LaunchStarted && l.Task == t.ARN {
 			continue
 		}
 		noted[t.Instance] = true
 		w.log.WithFields(logrus.Fields{"instance": t.Instance, "task": t.ARN}).Warn("a task that the copy of the cluster lacks")
 		found = append(found, environment.Launch{
 			Instance: t.Instance, Deployment: t.StartedBy, TaskDefinition: w.env.Deployments[t.StartedBy].TaskDefinition,
-			State: environment.Started, NotAfter: asked.UTC().Round(0), Task: t.ARN, Attempts: 1, Revision: l.Revision,
+			State: environment.LaunchStarted, NotAfter: asked.UTC().Round(0), Task: t.ARN, Attempts: 1, StoredVersion: l.StoredVersion,
 		})
 	}
 	if err := w.commit(ctx, found, nil); err != nil {

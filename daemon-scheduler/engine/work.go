@@ -29,24 +29,24 @@ type work struct {
 // answer to whoever changed it is kept from then on.
 func (w *work) outdated() bool {
 	env, _, err := w.Store.Copied(w.env.Name)
-	return err != nil || env.Created != w.env.Created || env.Revision != w.revision
+	return err != nil || env.Incarnation != w.env.Incarnation || env.StoredVersion != w.revision
 }
 
 // progress notes how the deployment is doing, where that is news.
 func (w *work) progress(ctx context.Context, plan planner.Plan, now time.Time) error {
-	next, changed := w.env.Observe(plan.Deployment, plan.Progress, now)
-	if plan.Fail != "" {
-		next, changed = next.Fail(plan.Deployment, plan.Fail, uuid.NewString(), now), true
-		w.log.WithField("reason", plan.Fail).Warn("deployment failed")
+	next, changed := w.env.RecordProgress(plan.Deployment, plan.Progress, now)
+	if plan.FailureReason != "" {
+		next, changed = next.Fail(plan.Deployment, plan.FailureReason, uuid.NewString(), now), true
+		w.log.WithField("reason", plan.FailureReason).Warn("deployment failed")
 	}
 	if !changed {
 		return nil
 	}
 	d, untrimmed := next.Deployments[plan.Deployment], next
-	next = next.Trim(w.History, func(id string) bool { return plan.InUse[id] })
+	next = next.TrimDeployments(w.History, func(id string) bool { return plan.InUse[id] })
 	ctx, cancel := context.WithTimeout(ctx, commitTimeout)
 	defer cancel()
-	revision, err := w.Store.Commit(ctx, w.term, environment.Changes{Name: w.env.Name, Created: w.env.Created, Environment: &next})
+	revision, err := w.Store.Commit(ctx, w.term, environment.Changes{Name: w.env.Name, Created: w.env.Incarnation, Environment: &next})
 	if err != nil {
 		return fmt.Errorf("note progress: %w", err)
 	}
@@ -63,11 +63,11 @@ func (w *work) progress(ctx context.Context, plan planner.Plan, now time.Time) e
 func (w *work) remove(ctx context.Context) error {
 	ctx, cancel := context.WithTimeout(ctx, commitTimeout)
 	defer cancel()
-	if _, err := w.Store.Commit(ctx, w.term, environment.Changes{Name: w.env.Name, Created: w.env.Created, Remove: &w.env}); err != nil {
+	if _, err := w.Store.Commit(ctx, w.term, environment.Changes{Name: w.env.Name, Created: w.env.Incarnation, Remove: &w.env}); err != nil {
 		return fmt.Errorf("remove the environment: %w", err)
 	}
 	w.moved(w.env.Name)
-	w.note(environment.Decision{Action: environment.DecidedDeleted})
+	w.note(environment.Event{Action: environment.EventEnvironmentDeleted})
 	w.log.Info("environment deleted")
 	return nil
 }
@@ -94,7 +94,7 @@ func (w *work) commit(ctx context.Context, put, drop []environment.Launch) error
 	ctx, cancel := context.WithTimeout(ctx, commitTimeout)
 	defer cancel()
 	for len(put)+len(drop) > 0 {
-		c := environment.Changes{Name: w.env.Name, Created: w.env.Created}
+		c := environment.Changes{Name: w.env.Name, Created: w.env.Incarnation}
 		c.Put, put = put[:min(len(put), launchesAtOnce)], put[min(len(put), launchesAtOnce):]
 		room := launchesAtOnce - len(c.Put)
 		c.Delete, drop = drop[:min(len(drop), room)], drop[min(len(drop), room):]

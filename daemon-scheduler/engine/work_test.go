@@ -67,7 +67,7 @@ func newWork(t *testing.T, term environment.Term) (*work, *store.Store, *split) 
 		ECS: client, Store: kept, Log: testenv.Logger(t), Metrics: prometheus.NewRegistry(), Changes: unlimited, Reads: unlimited,
 	})
 	e.lead(newQueue(), newQueue(), newTenure(term))
-	return &work{Engine: e, term: term, env: env, revision: env.Revision, log: e.Log}, kept, answers
+	return &work{Engine: e, term: term, env: env, revision: env.StoredVersion, log: e.Log}, kept, answers
 }
 
 // copied waits until the store's copy of the environment is as it is to be.
@@ -80,8 +80,8 @@ func copied(t *testing.T, kept *store.Store, as func(environment.Environment, er
 
 func TestALaunchStaysOpenWhileATaskIsListedAndNotDescribed(t *testing.T) {
 	w, kept, _ := newWork(t, environment.Term{})
-	open := environment.Launch{Instance: "i1", Deployment: "d", State: environment.Open, Attempts: 1}
-	err := w.check(t.Context(), []planner.Action{{Kind: planner.Check, Instance: "i1", Launch: open}})
+	open := environment.Launch{Instance: "i1", Deployment: "d", State: environment.LaunchOpen, Attempts: 1}
+	err := w.check(t.Context(), []planner.Action{{Kind: planner.Confirm, Instance: "i1", Launch: open}})
 	require.ErrorIs(t, err, errListedButMissing)
 	_, launches, err := kept.Copied("logs")
 	require.NoError(t, err)
@@ -102,7 +102,7 @@ func TestTheRestOfAPlanIsVoidOnceItsEnvironmentHasChanged(t *testing.T) {
 				return e, nil
 			})
 			require.NoError(t, err)
-			copied(t, kept, func(e environment.Environment, _ error) bool { return e.Revision == paused.Revision })
+			copied(t, kept, func(e environment.Environment, _ error) bool { return e.StoredVersion == paused.StoredVersion })
 		},
 		"deleted": func(t *testing.T, kept *store.Store) {
 			require.NoError(t, kept.Delete(t.Context(), "logs"))

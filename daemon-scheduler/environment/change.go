@@ -5,6 +5,6 @@ type InstanceChange struct {
 	ClusterARN string
 	Instance   string // ARN
 	Joined     bool   // it can be given tasks, and could not before
-	Altered    bool   // it came, left, or has another status, agent connection or attributes
-	Better     bool   // a start that failed on it may succeed now: its agent has returned, more is free, its attributes differ
+	Changed    bool   // it came, left, or has another status, agent connection or attributes
+	Improved   bool   // a start that failed on it may succeed now: its agent has returned, more is free, its attributes differ
 }

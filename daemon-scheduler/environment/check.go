@@ -9,8 +9,8 @@ import (
 	"unicode/utf8"
 )
 
-// Definition is what is known of a task definition.
-type Definition struct {
+// TaskDefinition is what is known of a task definition.
+type TaskDefinition struct {
 	ARN         string // with its revision
 	NetworkMode string // awsvpc, bridge, host, none or empty
 	StaticPorts bool   // two of its tasks cannot run on one instance, as both would need the same port
@@ -24,9 +24,9 @@ const (
 
 var tagText = regexp.MustCompile(`^[\p{L}\p{Z}\p{N}_.:/=+\-@]*$`)
 
-// Problems is what is wrong with spec beyond what the form of a request tells, a line for each: the field, "in body", and
+// Validate is what is wrong with spec beyond what the form of a request tells, a line for each: the field, "in body", and
 // what about it. D is its task definition.
-func (s Spec) Problems(d Definition) (problems []string) {
+func (s Spec) Validate(d TaskDefinition) (problems []string) {
 	add := func(wrong bool, format string, args ...any) {
 		if wrong {
 			problems = append(problems, fmt.Sprintf(format, args...))
@@ -35,11 +35,11 @@ func (s Spec) Problems(d Definition) (problems []string) {
 	c := s.DeploymentConfiguration
 	if c.Canary != nil {
 		add((c.Canary.Percent == 0) == (c.Canary.Query == ""), "deploymentConfiguration.canary in body should have either percent or query")
-		_, err := c.Canary.Picks()
+		_, err := c.Canary.Selector()
 		add(err != nil, "deploymentConfiguration.canary.%v", inBody(err))
 	}
 	add(c.Maximum() > 100 && d.StaticPorts, "deploymentConfiguration.maximumPercent in body should be 100, as tasks with static host ports cannot run side by side")
-	_, err := s.Group()
+	_, err := s.Selector()
 	add(err != nil, "instanceGroup.%v", inBody(err))
 	reserved := strings.HasPrefix(s.ReadinessAttribute, "ecs.") || strings.HasPrefix(s.ReadinessAttribute, "com.amazonaws.")
 	add(reserved, "readinessAttribute in body should not begin with ecs. or com.amazonaws., which are ECS's own")
@@ -57,7 +57,7 @@ func inBody(err error) string {
 	return strings.Replace(err.Error(), "query: ", "query in body is no query: ", 1)
 }
 
-func (s TaskSettings) problems(d Definition) (problems []string) {
+func (s TaskSettings) problems(d TaskDefinition) (problems []string) {
 	add := func(wrong bool, format string, args ...any) {
 		if wrong {
 			problems = append(problems, "taskSettings."+fmt.Sprintf(format, args...))

@@ -10,7 +10,7 @@ import (
 func TestProblems(t *testing.T) {
 	double := 200
 	vpc := &AwsVpcConfiguration{Subnets: []string{"s"}}
-	bridge, awsvpc := Definition{Containers: []string{"main"}}, Definition{NetworkMode: "awsvpc", Containers: []string{"main"}}
+	bridge, awsvpc := TaskDefinition{Containers: []string{"main"}}, TaskDefinition{NetworkMode: "awsvpc", Containers: []string{"main"}}
 	canary := func(c Canary) Spec { return Spec{DeploymentConfiguration: DeploymentConfiguration{Canary: &c}} }
 	tags := func(tags ...Tag) Spec { return Spec{TaskSettings: TaskSettings{Tags: tags}} }
 	named := func(name, value string) Spec {
@@ -18,7 +18,7 @@ func TestProblems(t *testing.T) {
 	}
 	for name, tc := range map[string]struct {
 		spec Spec
-		of   Definition
+		of   TaskDefinition
 		want string
 	}{
 		"nothing given":       {Spec{}, bridge, ""},
@@ -27,7 +27,7 @@ func TestProblems(t *testing.T) {
 		"a canary's query":    {canary(Canary{Query: "attribute:a"}), bridge, "deploymentConfiguration.canary.query in body is no query: column 12: the query ends where an operator: ==, !=, =~, !~, in, not_in, exists or !exists is expected"},
 		"an empty canary":     {canary(Canary{}), bridge, "deploymentConfiguration.canary in body should have either percent or query"},
 		"two canaries":        {canary(Canary{5, "attribute:a exists"}), bridge, "deploymentConfiguration.canary in body should have either percent or query"},
-		"ports":               {Spec{DeploymentConfiguration: DeploymentConfiguration{MaximumPercent: &double}}, Definition{StaticPorts: true}, "deploymentConfiguration.maximumPercent in body should be 100, as tasks with static host ports cannot run side by side"},
+		"ports":               {Spec{DeploymentConfiguration: DeploymentConfiguration{MaximumPercent: &double}}, TaskDefinition{StaticPorts: true}, "deploymentConfiguration.maximumPercent in body should be 100, as tasks with static host ports cannot run side by side"},
 		"no ports":            {Spec{DeploymentConfiguration: DeploymentConfiguration{MaximumPercent: &double}}, bridge, ""},
 		"ECS's attribute":     {Spec{ReadinessAttribute: "ecs.ready"}, bridge, "readinessAttribute in body should not begin with ecs. or com.amazonaws., which are ECS's own"},
 		"no network":          {Spec{}, awsvpc, "taskSettings.networkConfiguration in body is required by the task definition's network mode awsvpc"},
@@ -39,6 +39,6 @@ func TestProblems(t *testing.T) {
 		"a tag's key, value":  {tags(Tag{"a!", "b?"}), bridge, "taskSettings.tags.0.key in body should have letters, digits, spaces and _.:/=+-@ only\ntaskSettings.tags.0.value in body should have letters, digits, spaces and _.:/=+-@ only"},
 		"far too much of all": {Spec{Attributes: make([]Attribute, 6000)}, bridge, "the body as a whole should be at most 65536 bytes"},
 	} {
-		assert.Equal(t, tc.want, strings.Join(tc.spec.Problems(tc.of), "\n"), name)
+		assert.Equal(t, tc.want, strings.Join(tc.spec.Validate(tc.of), "\n"), name)
 	}
 }

@@ -74,9 +74,9 @@ type Environment struct {
 	PausedBy      string    `json:",omitempty"`
 	DeletingSince time.Time `json:",omitzero"` // zero while it is not being deleted with its tasks
 
-	Revision int64 `json:"-"` // etcd's mod revision of the record as read; 0: not stored
-	Created  int64 `json:"-"` // etcd's create revision of the record as read; 0: not stored
-	unknown  fields
+	StoredVersion int64 `json:"-"` // etcd's mod revision of the record as read; 0: not stored
+	Incarnation   int64 `json:"-"` // etcd's create revision of the record as read; 0: not stored
+	unknown       fields
 }
 
 // Deployment is one decision to put an environment into effect. Its tasks carry its id as startedBy.
@@ -98,8 +98,8 @@ type Deployment struct {
 	RolloutStateReason string       `json:",omitempty"`
 	RollbackOf         string       `json:",omitempty"` // the deployment that it undoes; empty when it is no rollback
 	Promoted           bool         `json:",omitempty"` // it has gone on after its canary
-	TakenUp            time.Time    `json:",omitzero"`  // when it was first seen to be Running
-	BakingSince        time.Time    `json:",omitzero"`  // when all its tasks ran
+	RolloutStartedAt   time.Time    `json:",omitzero"`  // when it was first seen to be Running
+	BakeStartedAt      time.Time    `json:",omitzero"`  // when all its tasks ran
 	FailedTasks        int          `json:",omitempty"` // starts and tasks that failed, as the circuit breaker counts
 
 	unknown fields
@@ -122,9 +122,9 @@ func IsToken(s string) bool { return token.MatchString(s) }
 // IsName tells whether s may name a new environment.
 func IsName(s string) bool { return name.MatchString(s) }
 
-// MayBeName tells whether an environment in etcd may have s for its name: others than Blox may have written it, and it has
+// IsAddressableName tells whether an environment in etcd may have s for its name: others than Blox may have written it, and it has
 // to be possible to look at it and to delete it. With a slash its launches would be another's.
-func MayBeName(s string) bool { return s != "" && !strings.Contains(s, "/") }
+func IsAddressableName(s string) bool { return s != "" && !strings.Contains(s, "/") }
 
 // New is an environment that nothing is deployed of yet.
 func New(name, cluster, taskDefinition, token string) Environment {

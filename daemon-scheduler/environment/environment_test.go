@@ -68,7 +68,7 @@ func TestUnknownFieldsSurvive(t *testing.T) {
 func TestRecordHasV03sShape(t *testing.T) {
 	e, err := New("logs", "arn:cluster", "arn:td:1", token1).Deploy(first, token1, now)
 	require.NoError(t, err)
-	e.Revision, e.Created = 5, 4
+	e.StoredVersion, e.Incarnation = 5, 4
 	written, err := json.Marshal(e)
 	require.NoError(t, err)
 	assert.JSONEq(t, `{"Name":"logs","Token":"`+token1+`","DesiredTaskDefinition":"arn:td:1","DesiredTaskCount":0,"Cluster":"arn:cluster",
@@ -111,39 +111,39 @@ func TestLifeOfADeployment(t *testing.T) {
 	e, err := New("logs", "arn:cluster", "arn:td:1", token1).Deploy(first, token1, now)
 	require.NoError(t, err)
 
-	e, changed := e.Observe(first, Progress{Status: Running, Desired: 3}, now.Add(time.Second))
+	e, changed := e.RecordProgress(first, Progress{Status: Running, Desired: 3}, now.Add(time.Second))
 	assert.True(t, changed)
 	assert.Equal(t, Running, e.Deployments[first].Status)
 	assert.Equal(t, first, e.InProgressDeploymentID)
 	assert.Empty(t, e.PendingDeploymentID)
 	assert.Equal(t, 3, e.DesiredTaskCount)
 
-	_, changed = e.Observe(first, Progress{Status: Running, Desired: 4}, now.Add(2*time.Second))
+	_, changed = e.RecordProgress(first, Progress{Status: Running, Desired: 4}, now.Add(2*time.Second))
 	assert.False(t, changed, "a count alone is not worth a write")
 
-	e, changed = e.Observe(first, Progress{Status: Running, Health: Unhealthy}, now)
+	e, changed = e.RecordProgress(first, Progress{Status: Running, Health: Unhealthy}, now)
 	assert.True(t, changed)
 	assert.Equal(t, Unhealthy, e.Health)
 	assert.Equal(t, Unhealthy, e.Deployments[first].Health)
 
-	e, changed = e.Observe(first, Progress{Status: Completed, Desired: 3}, now.Add(time.Minute))
+	e, changed = e.RecordProgress(first, Progress{Status: Completed, Desired: 3}, now.Add(time.Minute))
 	assert.True(t, changed)
 	assert.Equal(t, now.Add(time.Minute), e.Deployments[first].EndTime)
 	assert.Equal(t, Healthy, e.Health)
 
-	same, changed := e.Observe(first, Progress{Status: Running}, now)
+	same, changed := e.RecordProgress(first, Progress{Status: Running}, now)
 	assert.False(t, changed, "completed is the end")
 	assert.Equal(t, e, same)
-	_, changed = e.Observe(second, Progress{Status: Running}, now)
+	_, changed = e.RecordProgress(second, Progress{Status: Running}, now)
 	assert.False(t, changed, "no such deployment")
 }
 
 func TestObserveLetsGoOfWhatV03Noted(t *testing.T) {
 	e := read(t, v03)
-	e, changed := e.Observe(first, Progress{Status: Completed, Health: Unhealthy, Carried: []FailedInstance{{"arn:i1", "AGENT"}}}, now)
+	e, changed := e.RecordProgress(first, Progress{Status: Completed, Health: Unhealthy, LegacyFailures: []FailedInstance{{"arn:i1", "AGENT"}}}, now)
 	assert.True(t, changed)
 	assert.Len(t, e.Deployments[first].FailedInstances, 1)
-	e, changed = e.Observe(first, Progress{Status: Completed}, now)
+	e, changed = e.RecordProgress(first, Progress{Status: Completed}, now)
 	assert.True(t, changed)
 	assert.Nil(t, e.Deployments[first].FailedInstances)
 }
@@ -165,13 +165,13 @@ func TestHistory(t *testing.T) {
 	current, _ := e.Current()
 	assert.Equal(t, "pending", current.ID)
 
-	trimmed := e.Trim(2, func(id string) bool { return id == "old" })
+	trimmed := e.TrimDeployments(2, func(id string) bool { return id == "old" })
 	assert.Len(t, e.Deployments, 5)
 	assert.Contains(t, trimmed.Deployments, "pending", "the current one stays")
 	assert.Contains(t, trimmed.Deployments, "old", "its tasks live")
 	assert.Contains(t, trimmed.Deployments, "new", "it may be gone back to")
 	assert.Len(t, trimmed.Deployments, 3)
-	assert.Equal(t, e, e.Trim(5, func(string) bool { return false }))
+	assert.Equal(t, e, e.TrimDeployments(5, func(string) bool { return false }))
 }
 
 func TestNamesAndTokens(t *testing.T) {

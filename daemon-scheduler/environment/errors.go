@@ -14,25 +14,25 @@ var (
 	ErrTokenUsed      = errors.New("deployment token used")     // with the token
 	ErrInProgress     = errors.New("deployment in progress")    // with the deployment's id
 
-	ErrTokenStale     = errors.New("token not the environment's")   // of an update, with the token
-	ErrBeingDeleted   = errors.New("environment is being deleted")  // with its name
-	ErrNothingEarlier = errors.New("no deployment to go back to")   // with the environment's name
-	ErrNoCanary       = errors.New("no canary waits for promotion") // with the deployment's id
+	ErrUpdateTokenOutdated = errors.New("token not the environment's")   // of an update, with the token
+	ErrDeleting            = errors.New("environment is being deleted")  // with its name
+	ErrNoRollbackTarget    = errors.New("no deployment to go back to")   // with the environment's name
+	ErrNoCanary            = errors.New("no canary waits for promotion") // with the deployment's id
 
 	ErrClusterNotFound        = errors.New("cluster not found")
 	ErrClusterInactive        = errors.New("cluster inactive")
 	ErrTaskDefinitionNotFound = errors.New("task definition not found")
 	ErrTaskDefinitionInactive = errors.New("task definition inactive")
-	ErrUnavailable            = errors.New("ECS unavailable") // throttled, or out of order; worth another try
+	ErrECSUnavailable         = errors.New("ECS unavailable") // throttled, or out of order; worth another try
 
-	ErrStoreSilent = errors.New("the store does not answer")
-	ErrStoreFull   = errors.New("the store has no room left") // reads go on
-	ErrNotCurrent  = errors.New("the copy of the clusters is not current")
+	ErrStoreUnavailable  = errors.New("the store does not answer")
+	ErrStoreOutOfSpace   = errors.New("the store has no room left") // reads go on
+	ErrClusterStateStale = errors.New("the copy of the clusters is not current")
 
 	// ErrConflict means that a record was changed by someone else since it was read: read it again.
 	ErrConflict = errors.New("record changed meanwhile")
-	// ErrDeposed means that another replica leads.
-	ErrDeposed = errors.New("no longer the leader")
+	// ErrNotLeader means that another replica leads.
+	ErrNotLeader = errors.New("no longer the leader")
 )
 
 // problem is an error of a kind, in v0.3's words, which name what it is about.
@@ -72,15 +72,15 @@ func inProgress(id string) error {
 }
 
 func tokenStale(token string) error {
-	return &problem{ErrTokenStale, "Token '" + token + "' is outdated"}
+	return &problem{ErrUpdateTokenOutdated, "Token '" + token + "' is outdated"}
 }
 
 func beingDeleted(name string) error {
-	return &problem{ErrBeingDeleted, "Environment " + name + " is being deleted"}
+	return &problem{ErrDeleting, "Environment " + name + " is being deleted"}
 }
 
 func nothingEarlier(name string) error {
-	return &problem{ErrNothingEarlier, "Environment " + name + " has no earlier completed deployment to go back to"}
+	return &problem{ErrNoRollbackTarget, "Environment " + name + " has no earlier completed deployment to go back to"}
 }
 
 func nothingToPromote(id string) error {

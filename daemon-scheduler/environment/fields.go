@@ -127,20 +127,20 @@ func (l *Launch) UnmarshalJSON(data []byte) error {
 }
 
 // MarshalJSON writes the record.
-func (m Mark) MarshalJSON() ([]byte, error) {
-	type record Mark
+func (m ReadinessAttribute) MarshalJSON() ([]byte, error) {
+	type record ReadinessAttribute
 	return m.unknown.encode(record(m))
 }
 
 // UnmarshalJSON reads a record.
-func (m *Mark) UnmarshalJSON(data []byte) error {
-	type record Mark
+func (m *ReadinessAttribute) UnmarshalJSON(data []byte) error {
+	type record ReadinessAttribute
 	var r record
 	unknown, err := decode(data, &r)
 	if err != nil {
 		return err
 	}
-	*m = Mark(r)
+	*m = ReadinessAttribute(r)
 	m.unknown = unknown
 	return nil
 }

@@ -37,7 +37,7 @@ func FuzzRecords(f *testing.F) {
 		}
 		survives(t, data, &Deployment{}, &Deployment{})
 		survives(t, data, &Launch{}, &Launch{})
-		survives(t, data, &Mark{}, &Mark{})
+		survives(t, data, &ReadinessAttribute{}, &ReadinessAttribute{})
 	})
 }
 
@@ -81,8 +81,8 @@ func survives(t *testing.T, data []byte, record, again any) bool {
 // keepsRules has every rule look at e and change it.
 func keepsRules(t *testing.T, e Environment) {
 	t.Helper()
-	_, _ = e.Phase(), e.InEffect()
-	if n := len(e.Known()); n < 1 {
+	_, _ = e.Phase(), e.CurrentSpec()
+	if n := len(e.KeptRevisions()); n < 1 {
 		t.Fatal("no revision is known")
 	}
 	if len(e.History()) != len(e.Deployments) {
@@ -90,18 +90,18 @@ func keepsRules(t *testing.T, e Environment) {
 	}
 	_ = e.Health.String()
 	for _, d := range e.History() {
-		_, _, _, _ = d.Status.String(), d.Rollout(), e.Of(d), e.HasCanary(d)
+		_, _, _, _ = d.Status.String(), d.Rollout(), e.RevisionFor(d), e.HasCanary(d)
 	}
 	const next = "99999999-9999-4999-8999-999999999999"
 	inUse := func(string) bool { return false }
-	changed := []Environment{e.Trim(1, inUse), e.TrimUnstarted(inUse), e.Delete(now), e.Fail(first, "x", next, now)}
+	changed := []Environment{e.TrimDeployments(1, inUse), e.TrimUnstarted(inUse), e.Delete(now), e.Fail(first, "x", next, now)}
 	add := func(c Environment, err error) {
 		if err == nil {
 			changed = append(changed, c)
 		}
 	}
 	add(e.Deploy(next, e.Token, now))
-	add(e.Update(e.Wants().Spec, e.Token, next, now))
+	add(e.Update(e.LatestRevision().Spec, e.Token, next, now))
 	add(e.Rollback(next, now))
 	add(e.Stop(first, StopRollback, next, now))
 	add(e.Stop(first, StopAbort, next, now))

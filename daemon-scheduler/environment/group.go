@@ -6,23 +6,23 @@ import (
 	"github.com/blox/blox/daemon-scheduler/query"
 )
 
-// Group tells which container instances of its cluster an environment is for.
-type Group struct {
+// Selector tells which container instances of its cluster an environment is for.
+type Selector struct {
 	attributes []Attribute
 	query      query.Query
 }
 
-// Group is the instances that spec is for. An error is about Query.
-func (s Spec) Group() (Group, error) {
+// Selector is the instances that spec is for. An error is about Query.
+func (s Spec) Selector() (Selector, error) {
 	parsed, err := query.Parse(s.Query)
 	if err != nil {
-		return Group{}, fmt.Errorf("query: %w", err)
+		return Selector{}, fmt.Errorf("query: %w", err)
 	}
-	return Group{s.Attributes, parsed}, nil
+	return Selector{s.Attributes, parsed}, nil
 }
 
-// Has tells whether the instance has all of the attributes, and the query selects it.
-func (g Group) Has(i Instance) bool {
+// Matches tells whether the instance has all of the attributes, and the query selects it.
+func (g Selector) Matches(i Instance) bool {
 	for _, a := range g.attributes {
 		if value, ok := i.Attribute(a.Name); !ok || a.Value != "" && a.Value != value {
 			return false
@@ -31,8 +31,8 @@ func (g Group) Has(i Instance) bool {
 	return g.query.Matches(query.Instance{EC2InstanceID: i.EC2InstanceID, AgentConnected: i.AgentConnected, Attributes: i.Attributes})
 }
 
-// Picks tells which instances the canary runs on when it is given by a query; of one in percent it is all.
-func (c Canary) Picks() (Group, error) { return Spec{Query: c.Query}.Group() }
+// Selector tells which instances the canary runs on when it is given by a query; of one in percent it is all.
+func (c Canary) Selector() (Selector, error) { return Spec{Query: c.Query}.Selector() }
 
 // Counts is how many container instances an environment is for, and what they do.
 type Counts struct {

@@ -24,13 +24,13 @@ func TestGroup(t *testing.T) {
 		"a query, not attributes": {Spec{Query: "ec2InstanceId == i-1", Attributes: []Attribute{{"zone", "b"}}}, false},
 		"attributes, not a query": {Spec{Query: "agentConnected == true", Attributes: []Attribute{{"zone", "a"}}}, false},
 	} {
-		group, err := tc.spec.Group()
+		group, err := tc.spec.Selector()
 		require.NoError(t, err, name)
-		assert.Equal(t, tc.want, group.Has(i), name)
+		assert.Equal(t, tc.want, group.Matches(i), name)
 	}
-	_, err := Spec{Query: "zone"}.Group()
+	_, err := Spec{Query: "zone"}.Selector()
 	assert.ErrorContains(t, err, "query: column 1: ")
-	picked, err := Canary{Query: "attribute:zone == a"}.Picks()
+	picked, err := Canary{Query: "attribute:zone == a"}.Selector()
 	require.NoError(t, err)
-	assert.True(t, picked.Has(i))
+	assert.True(t, picked.Matches(i))
 }

@@ -23,8 +23,10 @@ func (i Instance) Attribute(name string) (value string, exists bool) {
 	return i.Attributes.Attribute(name)
 }
 
-// Gone tells whether the instance has left its cluster.
-func (i Instance) Gone() bool { return i.Status == "INACTIVE" || i.Status == "REGISTRATION_FAILED" }
+// Deregistered tells whether the instance has left its cluster.
+func (i Instance) Deregistered() bool {
+	return i.Status == "INACTIVE" || i.Status == "REGISTRATION_FAILED"
+}
 
 // Task is a task of ECS.
 type Task struct {

@@ -7,9 +7,9 @@ type LaunchState string
 
 // A launch is open from before StartTask is called until its outcome is known.
 const (
-	Open    LaunchState = "open"
-	Started LaunchState = "started"
-	Failed  LaunchState = "failed"
+	LaunchOpen    LaunchState = "open"
+	LaunchStarted LaunchState = "started"
+	LaunchFailed  LaunchState = "failed"
 )
 
 // LaunchWindow is how long after its record is written a launch may still call StartTask.
@@ -26,19 +26,19 @@ type Launch struct {
 	NotAfter       time.Time // StartTask may be called until then
 	Task           string    // ARN, once it is known
 	Attempts       int       // tries in a row of this deployment on this instance, this one included; from 1
-	// NextTry is the earliest time of the next try after a failure; of a started task that the copy of the cluster does
+	// NextAttemptAt is the earliest time of the next try after a failure; of a started task that the copy of the cluster does
 	// not show, when ECS is asked about it.
-	NextTry time.Time
-	Reason  string // why the instance counts as failed: ECS's word or "STOPPED"; empty when it does not
-	Detail  string // the same in a sentence
-	// Vacant tells that the instance had no running task of the environment before this deployment: its failures are not
+	NextAttemptAt time.Time
+	Reason        string // why the instance counts as failed: ECS's word or "STOPPED"; empty when it does not
+	Detail        string // the same in a sentence
+	// HadNoTask tells that the instance had no running task of the environment before this deployment: its failures are not
 	// the deployment's.
-	Vacant     bool      `json:",omitempty"`
-	AloneSince time.Time `json:",omitzero"` // since when only daemons are on the instance, where that matters
-	YieldedAt  time.Time `json:",omitzero"` // when the instance was given up, as that was long
+	HadNoTask        bool      `json:",omitempty"`
+	DaemonsOnlySince time.Time `json:",omitzero"` // since when only daemons are on the instance, where that matters
+	ReleasedAt       time.Time `json:",omitzero"` // when the instance was given up, as that was long
 
-	Revision int64 `json:"-"` // etcd's mod revision of the record as read; 0: not stored
-	unknown  fields
+	StoredVersion int64 `json:"-"` // etcd's mod revision of the record as read; 0: not stored
+	unknown       fields
 }
 
 // Term is one replica's time as leader: what it writes is guarded by the election key it holds.

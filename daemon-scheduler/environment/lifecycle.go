@@ -7,11 +7,11 @@ type Phase string
 
 // The first that is true, from below.
 const (
-	Inactive  Phase = "inactive"  // nothing is kept up
-	Active    Phase = "active"    // a completed deployment is kept up
-	Deploying Phase = "deploying" // a deployment is in progress
-	OnPause   Phase = "paused"    // nothing is started or stopped
-	Deleting  Phase = "deleting"  // its tasks are being stopped, and then it goes
+	PhaseInactive  Phase = "inactive"  // nothing is kept up
+	PhaseActive    Phase = "active"    // a completed deployment is kept up
+	PhaseDeploying Phase = "deploying" // a deployment is in progress
+	PhasePaused    Phase = "paused"    // nothing is started or stopped
+	PhaseDeleting  Phase = "deleting"  // its tasks are being stopped, and then it goes
 )
 
 // Phase is the environment's state.
@@ -20,15 +20,15 @@ func (e Environment) Phase() Phase {
 	_, deployed := e.Current()
 	switch {
 	case e.IsDeleting():
-		return Deleting
+		return PhaseDeleting
 	case e.Paused:
-		return OnPause
+		return PhasePaused
 	case inProgress:
-		return Deploying
+		return PhaseDeploying
 	case deployed:
-		return Active
+		return PhaseActive
 	}
-	return Inactive
+	return PhaseInactive
 }
 
 // Pause has nothing started or stopped until Resume. It is the user's own, which no deployment ends.
@@ -66,7 +66,7 @@ func (e Environment) Delete(now time.Time) Environment {
 	}
 	e.DeletingSince, e.Paused, e.PausedBy = now.UTC(), false, ""
 	for d, ok := e.InProgress(); ok; d, ok = e.InProgress() {
-		e = e.end(d, Stopped, "The environment is being deleted.", now)
+		e = e.end(d, RolloutStopped, "The environment is being deleted.", now)
 	}
 	return e
 }

@@ -2,29 +2,29 @@ package environment
 
 import "time"
 
-// PlacementState is what a container instance does for an environment, in a word.
-type PlacementState string
+// InstancePhase is what a container instance does for an environment, in a word.
+type InstancePhase string
 
 // The words.
 const (
-	PlacedRunning  PlacementState = "running"  // it has its task
-	PlacedPending  PlacementState = "pending"  // its task is to run soon
-	PlacedOutdated PlacementState = "outdated" // it has a task of another deployment
-	PlacedMissing  PlacementState = "missing"  // it has none yet
-	PlacedFailed   PlacementState = "failed"   // it has none, for a reason of its own
-	PlacedNowhere  PlacementState = "excluded" // it is to have none
+	InstanceRunning  InstancePhase = "running"  // it has its task
+	InstancePending  InstancePhase = "pending"  // its task is to run soon
+	InstanceOutdated InstancePhase = "outdated" // it has a task of another deployment
+	InstanceMissing  InstancePhase = "missing"  // it has none yet
+	InstanceFailed   InstancePhase = "failed"   // it has none, for a reason of its own
+	InstanceExcluded InstancePhase = "excluded" // it is to have none
 )
 
-// Placement is what one container instance does for an environment.
-type Placement struct {
-	Instance   Instance
-	State      PlacementState
-	Reason     string // why it is so, or what is being waited for; may be empty
-	Task       string // ARN; empty without one
-	TaskStatus string
-	Deployment string // the task's
-	Attempts   int    // tries in a row to start it
-	NextTry    time.Time
+// InstanceStatus is what one container instance does for an environment.
+type InstanceStatus struct {
+	Instance      Instance
+	Phase         InstancePhase
+	Reason        string // why it is so, or what is being waited for; may be empty
+	Task          string // ARN; empty without one
+	TaskStatus    string
+	Deployment    string // the task's
+	Attempts      int    // tries in a row to start it
+	NextAttemptAt time.Time
 }
 
 // Step is one thing that would be done: start, stop or wait.
@@ -40,6 +40,6 @@ type Step struct {
 type Change struct {
 	Environment Environment // as it is now; of one that is gone, its Name and Cluster only
 	Deleted     bool
-	Revision    int64 // etcd's
+	Version     int64 // etcd's
 	Heartbeat   bool  // nothing has changed
 }

@@ -50,14 +50,14 @@ func TestAnyOrderOfTransitions(t *testing.T) {
 					e = next
 				}
 			case 11:
-				e = e.Trim(3, func(string) bool { return false }).TrimUnstarted(func(string) bool { return false })
+				e = e.TrimDeployments(3, func(string) bool { return false }).TrimUnstarted(func(string) bool { return false })
 			case 12:
 				if r.IntN(10) == 0 {
 					e = e.Delete(at)
 				}
 			default:
 				if current, ok := e.Current(); ok {
-					e, _ = e.Observe(current.ID, Progress{Status: Status(1 + r.IntN(2)), FailedTasks: r.IntN(3), Baking: r.IntN(2) == 0}, at)
+					e, _ = e.RecordProgress(current.ID, Progress{Status: Status(1 + r.IntN(2)), FailedTasks: r.IntN(3), Baking: r.IntN(2) == 0}, at)
 				}
 			}
 			e.holds(t, before, seed)
@@ -103,15 +103,15 @@ func (e Environment) holds(t *testing.T, before Environment, seed uint64) {
 	}
 	current, deployed := e.Current()
 	if deployed {
-		require.Contains(t, []RolloutState{InRollout, RolledOut}, current.Rollout(), "seed %d", seed)
-		require.Equal(t, "arn:td", e.Of(current).Spec.TaskDefinition[:6], "seed %d", seed)
+		require.Contains(t, []RolloutState{RolloutInProgress, RolloutCompleted}, current.Rollout(), "seed %d", seed)
+		require.Equal(t, "arn:td", e.RevisionFor(current).Spec.TaskDefinition[:6], "seed %d", seed)
 	}
 	if was, ok := before.newestCompleted(func(Deployment) bool { return true }); ok {
 		_, kept := e.newestCompleted(func(Deployment) bool { return true })
 		require.True(t, kept, "seed %d: %s is not there to go back to", seed, was.ID)
 	}
-	require.GreaterOrEqual(t, e.Wants().Number, before.Wants().Number, "seed %d", seed)
-	require.Equal(t, e.DesiredTaskDefinition, e.Wants().Spec.TaskDefinition, "seed %d", seed)
+	require.GreaterOrEqual(t, e.LatestRevision().Number, before.LatestRevision().Number, "seed %d", seed)
+	require.Equal(t, e.DesiredTaskDefinition, e.LatestRevision().Spec.TaskDefinition, "seed %d", seed)
 
 	written, err := json.Marshal(e)
 	require.NoError(t, err)

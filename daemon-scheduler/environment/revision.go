@@ -29,25 +29,25 @@ func Create(name, cluster, token string, spec Spec, now time.Time) Environment {
 	return e
 }
 
-// Wants is the newest revision: what the next deployment puts into effect.
-func (e Environment) Wants() Revision {
+// LatestRevision is the newest revision: what the next deployment puts into effect.
+func (e Environment) LatestRevision() Revision {
 	if n := len(e.Revisions); n > 0 {
 		return e.Revisions[n-1]
 	}
 	return Revision{Number: 1, Spec: Spec{TaskDefinition: e.DesiredTaskDefinition}} // as v0.3 leaves it
 }
 
-// Known are the revisions that are kept, oldest first; there is always one.
-func (e Environment) Known() []Revision {
+// KeptRevisions are the revisions that are kept, oldest first; there is always one.
+func (e Environment) KeptRevisions() []Revision {
 	if len(e.Revisions) > 0 {
 		return slices.Clone(e.Revisions)
 	}
-	return []Revision{e.Wants()}
+	return []Revision{e.LatestRevision()}
 }
 
-// Of is the revision that the deployment puts into effect. Of one that v0.3 made, or whose revision is forgotten, the
+// RevisionFor is the revision that the deployment puts into effect. Of one that v0.3 made, or whose revision is forgotten, the
 // task definition is all that is known.
-func (e Environment) Of(d Deployment) Revision {
+func (e Environment) RevisionFor(d Deployment) Revision {
 	for _, r := range e.Revisions {
 		if r.Number == d.RevisionNumber() && r.Spec.TaskDefinition == d.TaskDefinition {
 			return r
@@ -56,12 +56,12 @@ func (e Environment) Of(d Deployment) Revision {
 	return Revision{Number: d.RevisionNumber(), Spec: Spec{TaskDefinition: d.TaskDefinition}}
 }
 
-// InEffect is what the current deployment puts into effect; without one, what the environment wants.
-func (e Environment) InEffect() Spec {
+// CurrentSpec is what the current deployment puts into effect; without one, what the environment wants.
+func (e Environment) CurrentSpec() Spec {
 	if d, ok := e.Current(); ok {
-		return e.Of(d).Spec
+		return e.RevisionFor(d).Spec
 	}
-	return e.Wants().Spec
+	return e.LatestRevision().Spec
 }
 
 // RevisionNumber is the number of the revision that the deployment puts into effect; v0.3 had one.
@@ -81,7 +81,7 @@ func (e Environment) Update(spec Spec, token, next string, now time.Time) (Envir
 	if err := e.CheckUpdate(token); err != nil {
 		return e, err
 	}
-	e.Revisions = append(e.Known(), Revision{Number: e.Wants().Number + 1, CreatedAt: now.UTC(), Spec: spec})
+	e.Revisions = append(e.KeptRevisions(), Revision{Number: e.LatestRevision().Number + 1, CreatedAt: now.UTC(), Spec: spec})
 	e.DesiredTaskDefinition, e.Token = spec.TaskDefinition, next
 	return e.trimRevisions(), nil
 }
@@ -100,14 +100,14 @@ func (e Environment) CheckUpdate(token string) error {
 // trimRevisions forgets the oldest revisions beyond what may be kept, those excepted that are wanted, in effect, or to be
 // gone back to.
 func (e Environment) trimRevisions() Environment {
-	needed := map[int]bool{e.Wants().Number: true}
+	needed := map[int]bool{e.LatestRevision().Number: true}
 	if d, ok := e.Current(); ok {
 		needed[d.RevisionNumber()] = true
 	}
 	if d, ok := e.NewestCompleted(); ok {
 		needed[d.RevisionNumber()] = true
 	}
-	if d, _, err := e.target(); err == nil {
+	if d, _, err := e.rollbackTarget(); err == nil {
 		needed[d.RevisionNumber()] = true
 	}
 	kept, bytes := make([]Revision, 0, len(e.Revisions)), 0

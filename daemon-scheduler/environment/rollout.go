@@ -5,23 +5,23 @@ import "time"
 // RolloutState is what became of a deployment, beside its Status, which has v0.3's three words only.
 type RolloutState string
 
-// A deployment is InRollout until it ends in one of the other three. Of those, only RolledOut ones are kept up.
+// A deployment is RolloutInProgress until it ends in one of the other three. Of those, only RolloutCompleted ones are kept up.
 const (
-	InRollout     RolloutState = "IN_PROGRESS"
-	RolledOut     RolloutState = "COMPLETED"
-	RolloutFailed RolloutState = "FAILED"
-	Stopped       RolloutState = "STOPPED"
+	RolloutInProgress RolloutState = "IN_PROGRESS"
+	RolloutCompleted  RolloutState = "COMPLETED"
+	RolloutFailed     RolloutState = "FAILED"
+	RolloutStopped    RolloutState = "STOPPED"
 )
 
 // Rollout is what became of the deployment. Versions of Blox that do not know of it write Status alone.
 func (d Deployment) Rollout() RolloutState {
 	switch {
 	case d.Status != Completed:
-		return InRollout
-	case d.RolloutState == RolloutFailed, d.RolloutState == Stopped:
+		return RolloutInProgress
+	case d.RolloutState == RolloutFailed, d.RolloutState == RolloutStopped:
 		return d.RolloutState
 	}
-	return RolledOut
+	return RolloutCompleted
 }
 
 // StopKind is what is to follow a stopped deployment; the words are ECS's.
@@ -46,13 +46,13 @@ func (e Environment) Stop(id string, kind StopKind, next string, now time.Time) 
 		return e, nil
 	}
 	if kind == StopAbort {
-		return e.end(d, Stopped, "It was aborted.", now).pausedBy(id), nil
+		return e.end(d, RolloutStopped, "It was aborted.", now).pausedBy(id), nil
 	}
 	to, ok := e.NewestCompleted()
 	if !ok {
 		return e, nothingEarlier(e.Name)
 	}
-	return e.end(d, Stopped, "It was stopped.", now).goBack(to, id, next, now), nil
+	return e.end(d, RolloutStopped, "It was stopped.", now).startRollback(to, id, next, now), nil
 }
 
 // Fail ends the deployment, which has to be in progress, as failed. When its circuit breaker says so and there is a
@@ -63,12 +63,12 @@ func (e Environment) Fail(id, reason, next string, now time.Time) Environment {
 		return e
 	}
 	to, earlier := e.NewestCompleted()
-	rollback := earlier && e.Of(d).Spec.DeploymentConfiguration.CircuitBreaker.Rollback
+	rollback := earlier && e.RevisionFor(d).Spec.DeploymentConfiguration.CircuitBreaker.Rollback
 	e = e.end(d, RolloutFailed, reason, now)
 	if !rollback {
 		return e.pausedBy(id)
 	}
-	return e.goBack(to, id, next, now)
+	return e.startRollback(to, id, next, now)
 }
 
 // Rollback adds a deployment with the id next that goes back: from what is in progress, or has failed or was stopped since
@@ -81,21 +81,21 @@ func (e Environment) Rollback(next string, now time.Time) (Environment, error) {
 	if d, ok := e.InProgress(); ok && d.RollbackOf != "" {
 		return e, nil
 	}
-	to, from, err := e.target()
+	to, from, err := e.rollbackTarget()
 	if err != nil {
 		return e, err
 	}
 	if from.Status != Completed {
-		e = e.end(from, Stopped, "It was rolled back.", now)
+		e = e.end(from, RolloutStopped, "It was rolled back.", now)
 	}
-	return e.goBack(to, from.ID, next, now), nil
+	return e.startRollback(to, from.ID, next, now), nil
 }
 
-// target is the deployment that Rollback goes back to, and which one from.
-func (e Environment) target() (to, from Deployment, err error) {
+// rollbackTarget is the deployment that Rollback goes back to, and which one from.
+func (e Environment) rollbackTarget() (to, from Deployment, err error) {
 	from, ok := e.InProgress()
 	if !ok {
-		from, ok = e.cutShort()
+		from, ok = e.latestUnsuccessful()
 	}
 	wanted := func(Deployment) bool { return true }
 	if !ok {
@@ -111,11 +111,11 @@ func (e Environment) target() (to, from Deployment, err error) {
 	return to, from, nil
 }
 
-// cutShort is the newest deployment if it has failed or was stopped. Nothing else is to be asked of it: a pause may be
+// latestUnsuccessful is the newest deployment if it has failed or was stopped. Nothing else is to be asked of it: a pause may be
 // anybody's.
-func (e Environment) cutShort() (Deployment, bool) {
+func (e Environment) latestUnsuccessful() (Deployment, bool) {
 	history := e.History()
-	if len(history) == 0 || history[0].Status != Completed || history[0].Rollout() == RolledOut {
+	if len(history) == 0 || history[0].Status != Completed || history[0].Rollout() == RolloutCompleted {
 		return Deployment{}, false
 	}
 	return history[0], true
@@ -141,7 +141,7 @@ func (e Environment) Promote(id string) (Environment, error) {
 
 // HasCanary tells whether the deployment begins with a canary, promoted or not. What goes back does not.
 func (e Environment) HasCanary(d Deployment) bool {
-	return d.RollbackOf == "" && e.Of(d).Spec.DeploymentConfiguration.Canary != nil
+	return d.RollbackOf == "" && e.RevisionFor(d).Spec.DeploymentConfiguration.Canary != nil
 }
 
 // NewestCompleted is the newest deployment that was completed, neither failed nor stopped.
@@ -151,7 +151,7 @@ func (e Environment) NewestCompleted() (Deployment, bool) {
 
 func (e Environment) newestCompleted(wanted func(Deployment) bool) (Deployment, bool) {
 	for _, d := range e.History() {
-		if d.Rollout() == RolledOut && wanted(d) {
+		if d.Rollout() == RolloutCompleted && wanted(d) {
 			return d, true
 		}
 	}
@@ -167,11 +167,11 @@ func (e Environment) end(d Deployment, state RolloutState, reason string, now ti
 	return e.with(d)
 }
 
-// goBack adds a deployment with the id next of what to was of, which undoes the one with the id from.
-func (e Environment) goBack(to Deployment, from, next string, now time.Time) Environment {
+// startRollback adds a deployment with the id next of what to was of, which undoes the one with the id from.
+func (e Environment) startRollback(to Deployment, from, next string, now time.Time) Environment {
 	e.PendingDeploymentID = next
 	return e.resumedAfterFailure().with(Deployment{
 		ID: next, Status: Pending, TaskDefinition: to.TaskDefinition, StartTime: now.UTC(),
-		Revision: to.RevisionNumber(), RolloutState: InRollout, RollbackOf: from,
+		Revision: to.RevisionNumber(), RolloutState: RolloutInProgress, RollbackOf: from,
 	})
 }

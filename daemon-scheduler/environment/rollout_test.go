@@ -26,7 +26,7 @@ func must(t *testing.T) func(Environment, error) Environment {
 }
 
 func completed(e Environment, id string, at time.Time) Environment {
-	e, _ = e.Observe(id, Progress{Status: Completed}, at)
+	e, _ = e.RecordProgress(id, Progress{Status: Completed}, at)
 	return e
 }
 
@@ -49,29 +49,29 @@ func TestAnUpdateMakesARevisionAndAToken(t *testing.T) {
 	e := updated(t, Spec{Query: "attribute:zone == a"})
 	assert.Equal(t, token2, e.Token)
 	assert.Equal(t, "arn:td:2", e.DesiredTaskDefinition)
-	assert.Equal(t, Revision{Number: 2, CreatedAt: now.Add(time.Minute), Spec: Spec{TaskDefinition: "arn:td:2", Query: "attribute:zone == a"}}, e.Wants())
-	assert.Len(t, e.Known(), 2)
-	assert.Equal(t, "arn:td:1", e.Of(e.Deployments[first]).Spec.TaskDefinition)
-	assert.Equal(t, "attribute:zone == a", e.Of(e.Deployments[second]).Spec.Query)
+	assert.Equal(t, Revision{Number: 2, CreatedAt: now.Add(time.Minute), Spec: Spec{TaskDefinition: "arn:td:2", Query: "attribute:zone == a"}}, e.LatestRevision())
+	assert.Len(t, e.KeptRevisions(), 2)
+	assert.Equal(t, "arn:td:1", e.RevisionFor(e.Deployments[first]).Spec.TaskDefinition)
+	assert.Equal(t, "attribute:zone == a", e.RevisionFor(e.Deployments[second]).Spec.Query)
 
 	same, err := e.Update(Spec{}, token1, token3, now)
-	assert.ErrorIs(t, err, ErrTokenStale)
+	assert.ErrorIs(t, err, ErrUpdateTokenOutdated)
 	assert.EqualError(t, err, "Token '"+token1+"' is outdated")
 	assert.Equal(t, e, same)
 	_, err = e.Update(Spec{}, "", token3, now)
 	assert.ErrorIs(t, err, ErrTokenMissing)
 	_, err = e.Delete(now).Update(Spec{}, token2, token3, now)
-	assert.ErrorIs(t, err, ErrBeingDeleted)
+	assert.ErrorIs(t, err, ErrDeleting)
 }
 
 func TestAV03RecordHasOneRevision(t *testing.T) {
 	e := read(t, v03)
-	assert.Equal(t, []Revision{{Number: 1, Spec: Spec{TaskDefinition: "arn:td:1"}}}, e.Known())
-	assert.Equal(t, RolledOut, e.Deployments[first].Rollout())
-	assert.Equal(t, 1, e.Of(e.Deployments[first]).Number)
-	assert.Equal(t, Active, e.Phase())
+	assert.Equal(t, []Revision{{Number: 1, Spec: Spec{TaskDefinition: "arn:td:1"}}}, e.KeptRevisions())
+	assert.Equal(t, RolloutCompleted, e.Deployments[first].Rollout())
+	assert.Equal(t, 1, e.RevisionFor(e.Deployments[first]).Number)
+	assert.Equal(t, PhaseActive, e.Phase())
 	_, err := e.Rollback(third, now)
-	assert.ErrorIs(t, err, ErrNothingEarlier, "both deployments are of the one revision")
+	assert.ErrorIs(t, err, ErrNoRollbackTarget, "both deployments are of the one revision")
 
 	e = must(t)(e.Update(Spec{TaskDefinition: "arn:td:2"}, token1, token2, now))
 	assert.Len(t, e.Revisions, 2, "what v0.3 wanted is kept")
@@ -81,22 +81,22 @@ func TestAV03RecordHasOneRevision(t *testing.T) {
 func TestANewerRevisionTakesThePlaceOfWhatIsInProgress(t *testing.T) {
 	e := must(t)(updated(t, Spec{}).Update(Spec{TaskDefinition: "arn:td:3"}, token2, token3, now))
 	e = must(t)(e.Deploy(third, token3, now.Add(time.Hour)))
-	assert.Equal(t, Stopped, e.Deployments[second].Rollout())
+	assert.Equal(t, RolloutStopped, e.Deployments[second].Rollout())
 	assert.Equal(t, "A deployment of revision 3 has taken its place.", e.Deployments[second].RolloutStateReason)
 	current, _ := e.Current()
 	assert.Equal(t, third, current.ID)
 	assert.Equal(t, 3, current.Revision)
-	assert.Equal(t, Deploying, e.Phase())
+	assert.Equal(t, PhaseDeploying, e.Phase())
 }
 
 func TestStop(t *testing.T) {
 	t.Run("ROLLBACK goes back", func(t *testing.T) {
 		e := must(t)(updated(t, Spec{}).Stop(second, StopRollback, third, now.Add(time.Hour)))
-		assert.Equal(t, Stopped, e.Deployments[second].Rollout())
+		assert.Equal(t, RolloutStopped, e.Deployments[second].Rollout())
 		assert.Equal(t, now.Add(time.Hour), e.Deployments[second].EndTime)
 		current, _ := e.Current()
 		assert.Equal(t, Deployment{
-			ID: third, TaskDefinition: "arn:td:1", StartTime: now.Add(time.Hour), Revision: 1, RolloutState: InRollout, RollbackOf: second,
+			ID: third, TaskDefinition: "arn:td:1", StartTime: now.Add(time.Hour), Revision: 1, RolloutState: RolloutInProgress, RollbackOf: second,
 		}, current)
 		assert.True(t, e.Adopts(current, first), "the tasks are of the same revision")
 		assert.False(t, e.Adopts(current, second))
@@ -105,7 +105,7 @@ func TestStop(t *testing.T) {
 	})
 	t.Run("ABORT leaves things and pauses", func(t *testing.T) {
 		e := must(t)(updated(t, Spec{}).Stop(second, StopAbort, third, now))
-		assert.Equal(t, OnPause, e.Phase())
+		assert.Equal(t, PhasePaused, e.Phase())
 		assert.Equal(t, second, e.PausedBy)
 		assert.NotContains(t, e.Deployments, third)
 		current, _ := e.Current()
@@ -126,14 +126,14 @@ func TestStop(t *testing.T) {
 	t.Run("nothing to go back to", func(t *testing.T) {
 		e := must(t)(New("logs", "", "arn:td:1", token1).Deploy(first, token1, now))
 		same, err := e.Stop(first, StopRollback, third, now)
-		assert.ErrorIs(t, err, ErrNothingEarlier)
+		assert.ErrorIs(t, err, ErrNoRollbackTarget)
 		assert.Equal(t, e, same)
 		e = must(t)(e.Stop(first, StopAbort, third, now))
 		_, deployed := e.Current()
 		assert.False(t, deployed)
 		_, err = e.Rollback(third, now)
-		assert.ErrorIs(t, err, ErrNothingEarlier)
-		assert.Equal(t, Inactive, must(t)(e.Resume()).Phase())
+		assert.ErrorIs(t, err, ErrNoRollbackTarget)
+		assert.Equal(t, PhaseInactive, must(t)(e.Resume()).Phase())
 	})
 	_, err := updated(t, Spec{}).Stop("none", StopAbort, third, now)
 	assert.ErrorIs(t, err, ErrDeploymentNotFound)
@@ -145,7 +145,7 @@ func TestFail(t *testing.T) {
 	assert.Equal(t, "3 tasks failed.", e.Deployments[second].RolloutStateReason)
 	assert.Equal(t, second, e.Deployments[third].RollbackOf)
 	assert.False(t, e.Paused)
-	same, changed := e.Observe(second, Progress{Status: Completed}, now)
+	same, changed := e.RecordProgress(second, Progress{Status: Completed}, now)
 	assert.False(t, changed, "failed is the end")
 	assert.Equal(t, e, same)
 	assert.Equal(t, e, e.Fail(second, "again", "x", now))
@@ -161,13 +161,13 @@ func TestFail(t *testing.T) {
 func TestRollback(t *testing.T) {
 	e := updated(t, Spec{})
 	while := must(t)(e.Rollback(third, now.Add(time.Hour)))
-	assert.Equal(t, Stopped, while.Deployments[second].Rollout())
+	assert.Equal(t, RolloutStopped, while.Deployments[second].Rollout())
 	assert.Equal(t, second, while.Deployments[third].RollbackOf)
 	assert.Equal(t, token2, while.Token, "it needs no token and uses none up")
 
 	e = completed(e, second, now.Add(time.Hour))
 	e = must(t)(e.Rollback(third, now.Add(2*time.Hour)))
-	assert.Equal(t, RolledOut, e.Deployments[second].Rollout())
+	assert.Equal(t, RolloutCompleted, e.Deployments[second].Rollout())
 	assert.Equal(t, 1, e.Deployments[third].Revision)
 	assert.Equal(t, e, must(t)(e.Rollback("x", now.Add(3*time.Hour))), "who asks again does not want the bad one")
 	undone := must(t)(e.Stop(third, StopRollback, "x", now.Add(3*time.Hour)))
@@ -175,7 +175,7 @@ func TestRollback(t *testing.T) {
 	e = completed(e, third, now.Add(3*time.Hour))
 	assert.Equal(t, 2, must(t)(e.Rollback("x", now.Add(4*time.Hour))).Deployments["x"].Revision)
 	_, err := e.Delete(now).Rollback("x", now)
-	assert.ErrorIs(t, err, ErrBeingDeleted)
+	assert.ErrorIs(t, err, ErrDeleting)
 }
 
 // Whoever has paused or resumed, and when, what was cut short is gone back from.
@@ -241,18 +241,18 @@ func TestPromote(t *testing.T) {
 func TestPauseAndDelete(t *testing.T) {
 	e := updated(t, Spec{})
 	paused := must(t)(e.Pause())
-	assert.Equal(t, OnPause, paused.Phase())
+	assert.Equal(t, PhasePaused, paused.Phase())
 	assert.Equal(t, paused, must(t)(paused.Pause()))
 	assert.Equal(t, e, must(t)(paused.Resume()))
 	assert.Equal(t, e, must(t)(e.Resume()))
 
 	gone := paused.Delete(now)
-	assert.Equal(t, Deleting, gone.Phase())
-	assert.Equal(t, Stopped, gone.Deployments[second].Rollout())
+	assert.Equal(t, PhaseDeleting, gone.Phase())
+	assert.Equal(t, RolloutStopped, gone.Deployments[second].Rollout())
 	assert.False(t, gone.Paused)
 	assert.Equal(t, gone, gone.Delete(now.Add(time.Hour)))
 	_, err := gone.Pause()
-	assert.ErrorIs(t, err, ErrBeingDeleted)
+	assert.ErrorIs(t, err, ErrDeleting)
 	_, err = gone.Deploy(third, token2, now)
 	assert.ErrorIs(t, err, ErrTokenUsed)
 	_, err = gone.Stop(second, StopAbort, third, now)
@@ -260,18 +260,18 @@ func TestPauseAndDelete(t *testing.T) {
 }
 
 func TestObserveNotesWhatTheBreakerCountsAndTheBake(t *testing.T) {
-	e, changed := updated(t, Spec{}).Observe(second, Progress{Status: Running, FailedTasks: 2}, now)
+	e, changed := updated(t, Spec{}).RecordProgress(second, Progress{Status: Running, FailedTasks: 2}, now)
 	assert.True(t, changed)
-	assert.Equal(t, now, e.Deployments[second].TakenUp)
-	_, changed = e.Observe(second, Progress{Status: Running, FailedTasks: 1}, now)
+	assert.Equal(t, now, e.Deployments[second].RolloutStartedAt)
+	_, changed = e.RecordProgress(second, Progress{Status: Running, FailedTasks: 1}, now)
 	assert.False(t, changed)
-	e, changed = e.Observe(second, Progress{Status: Running, Baking: true}, now.Add(time.Minute))
+	e, changed = e.RecordProgress(second, Progress{Status: Running, Baking: true}, now.Add(time.Minute))
 	assert.True(t, changed)
-	assert.Equal(t, now.Add(time.Minute), e.Deployments[second].BakingSince)
-	_, changed = e.Observe(second, Progress{Status: Running, Baking: true}, now.Add(time.Hour))
+	assert.Equal(t, now.Add(time.Minute), e.Deployments[second].BakeStartedAt)
+	_, changed = e.RecordProgress(second, Progress{Status: Running, Baking: true}, now.Add(time.Hour))
 	assert.False(t, changed)
 	e = completed(e, second, now.Add(time.Hour))
-	assert.Equal(t, RolledOut, e.Deployments[second].RolloutState)
+	assert.Equal(t, RolloutCompleted, e.Deployments[second].RolloutState)
 	assert.Equal(t, 2, e.Deployments[second].FailedTasks)
 }
 
@@ -282,7 +282,7 @@ func TestRevisionsAreBounded(t *testing.T) {
 		e = must(t)(e.Update(Spec{TaskDefinition: "arn:td:3"}, e.Token, token3, now))
 	}
 	assert.Len(t, e.Revisions, mostRevisions+2)
-	assert.Equal(t, "in effect", e.Of(e.Deployments[second]).Spec.Query)
+	assert.Equal(t, "in effect", e.RevisionFor(e.Deployments[second]).Spec.Query)
 	assert.Equal(t, 1, e.Revisions[0].Number, "it would be gone back to")
 	for range 20 {
 		e = must(t)(e.Update(Spec{TaskDefinition: "arn:td:3", Query: strings.Repeat("x", 60<<10)}, e.Token, token3, now))
@@ -290,7 +290,7 @@ func TestRevisionsAreBounded(t *testing.T) {
 	written, err := json.Marshal(e)
 	require.NoError(t, err)
 	assert.Less(t, len(written), mostRevisionBytes+64<<10)
-	assert.Equal(t, "in effect", e.Of(e.Deployments[second]).Spec.Query)
+	assert.Equal(t, "in effect", e.RevisionFor(e.Deployments[second]).Spec.Query)
 }
 
 func TestRevisionsSurviveARewrite(t *testing.T) {
@@ -305,8 +305,8 @@ func TestRevisionsSurviveARewrite(t *testing.T) {
 }
 
 func TestRolloutOfWhatOthersWrote(t *testing.T) {
-	assert.Equal(t, RolledOut, Deployment{Status: Completed, RolloutState: InRollout}.Rollout(), "an earlier version completed it")
-	assert.Equal(t, InRollout, Deployment{Status: Running}.Rollout())
+	assert.Equal(t, RolloutCompleted, Deployment{Status: Completed, RolloutState: RolloutInProgress}.Rollout(), "an earlier version completed it")
+	assert.Equal(t, RolloutInProgress, Deployment{Status: Running}.Rollout())
 }
 
 func TestDefaultsAndShares(t *testing.T) {
@@ -322,14 +322,14 @@ func TestDefaultsAndShares(t *testing.T) {
 		"start first, all at once":  {DeploymentConfiguration{MaximumPercent: &double}, 5, 1, 5},
 		"of no instance there is 1": {DeploymentConfiguration{}, 0, 1, 0},
 	} {
-		assert.Equal(t, tc.lack, tc.c.MayLack(tc.desired), name)
-		assert.Equal(t, tc.double, tc.c.MayDouble(tc.desired), name)
+		assert.Equal(t, tc.lack, tc.c.MaxUnavailable(tc.desired), name)
+		assert.Equal(t, tc.double, tc.c.MaxSurge(tc.desired), name)
 	}
 	for desired, want := range map[int]int{0: 3, 5: 3, 7: 4, 50: 25, 5000: 200} {
-		assert.Equal(t, want, CircuitBreaker{}.MayFail(desired))
+		assert.Equal(t, want, CircuitBreaker{}.FailureThreshold(desired))
 	}
-	assert.Equal(t, 7, CircuitBreaker{Threshold: 7}.MayFail(1))
-	assert.Equal(t, 1, Canary{Percent: 1}.Share(5))
-	assert.Equal(t, 0, Canary{Percent: 50}.Share(0))
-	assert.Equal(t, 5, Canary{Percent: 10}.Share(50))
+	assert.Equal(t, 7, CircuitBreaker{Threshold: 7}.FailureThreshold(1))
+	assert.Equal(t, 1, Canary{Percent: 1}.Size(5))
+	assert.Equal(t, 0, Canary{Percent: 50}.Size(0))
+	assert.Equal(t, 5, Canary{Percent: 10}.Size(50))
 }

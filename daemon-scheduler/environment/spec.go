@@ -13,9 +13,9 @@ type Spec struct {
 
 	// ReadinessAttribute is the custom attribute that instances have while the tasks of all environments that name it run
 	// there; none when empty.
-	ReadinessAttribute string `json:",omitempty"`
-	DrainOrder         int    `json:",omitempty"` // on a DRAINING instance, lower numbers stop first
-	YieldAfterMinutes  int    `json:",omitempty"` // of an instance with nothing but daemons, until it may be given up; 0: never
+	ReadinessAttribute  string `json:",omitempty"`
+	DrainOrder          int    `json:",omitempty"` // on a DRAINING instance, lower numbers stop first
+	ScaleInAfterMinutes int    `json:",omitempty"` // of an instance with nothing but daemons, until it may be given up; 0: never
 }
 
 // Attribute is one of a container instance: name and value, or a name that any value will do for.
@@ -72,13 +72,13 @@ func (c DeploymentConfiguration) Maximum() int {
 	return *c.MaximumPercent
 }
 
-// MayLack is how many of desired instances may be without a running task at a time: at least one, or nothing would move.
-func (c DeploymentConfiguration) MayLack(desired int) int {
+// MaxUnavailable is how many of desired instances may be without a running task at a time: at least one, or nothing would move.
+func (c DeploymentConfiguration) MaxUnavailable(desired int) int {
 	return max(1, desired-(desired*c.MinimumHealthy()+99)/100)
 }
 
-// MayDouble is how many of desired instances may have the old and the new task at a time; 0: stop first.
-func (c DeploymentConfiguration) MayDouble(desired int) int {
+// MaxSurge is how many of desired instances may have the old and the new task at a time; 0: stop first.
+func (c DeploymentConfiguration) MaxSurge(desired int) int {
 	if c.Maximum() <= defaultMaximum {
 		return 0
 	}
@@ -90,17 +90,17 @@ func (c DeploymentConfiguration) BakeTime() time.Duration {
 	return time.Duration(c.BakeTimeInMinutes) * time.Minute
 }
 
-// MayFail is how many starts and tasks may fail, on desired instances, before the deployment has failed; only where
+// FailureThreshold is how many starts and tasks may fail, on desired instances, before the deployment has failed; only where
 // Enable is set.
-func (b CircuitBreaker) MayFail(desired int) int {
+func (b CircuitBreaker) FailureThreshold(desired int) int {
 	if b.Threshold > 0 {
 		return b.Threshold
 	}
 	return min(max((desired+1)/2, leastThreshold), mostThreshold)
 }
 
-// Share is on how many of desired instances the canary runs when it is given in percent: at least one.
-func (c Canary) Share(desired int) int { return min(desired, max(1, desired*c.Percent/100)) }
+// Size is on how many of desired instances the canary runs when it is given in percent: at least one.
+func (c Canary) Size(desired int) int { return min(desired, max(1, desired*c.Percent/100)) }
 
 // TaskSettings are passed on to StartTask. The names are ECS's.
 type TaskSettings struct {

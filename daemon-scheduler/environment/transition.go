@@ -24,17 +24,17 @@ func (e Environment) Deploy(id, token string, now time.Time) (Environment, error
 	if err := e.notDeleting(); err != nil {
 		return e, err
 	}
-	wants := e.Wants()
+	wants := e.LatestRevision()
 	if d, ok := e.InProgress(); ok {
 		if d.RevisionNumber() == wants.Number {
 			return e, inProgress(d.ID)
 		}
-		e = e.end(d, Stopped, "A deployment of revision "+strconv.Itoa(wants.Number)+" has taken its place.", now)
+		e = e.end(d, RolloutStopped, "A deployment of revision "+strconv.Itoa(wants.Number)+" has taken its place.", now)
 	}
 	e.PendingDeploymentID = id
 	return e.resumedAfterFailure().with(Deployment{
 		ID: id, Status: Pending, TaskDefinition: wants.Spec.TaskDefinition, Token: token, StartTime: now.UTC(),
-		Revision: wants.Number, RolloutState: InRollout,
+		Revision: wants.Number, RolloutState: RolloutInProgress,
 	}), nil
 }
 
@@ -51,44 +51,44 @@ func CheckToken(token string) error {
 
 // Progress is what is found out about the current deployment.
 type Progress struct {
-	Status  Status
-	Health  Health
-	Desired int              // instances that should have a task
-	Carried []FailedInstance // what still stands of the list that v0.3 left
+	Status         Status
+	Health         Health
+	Desired        int              // instances that should have a task
+	LegacyFailures []FailedInstance // what still stands of the list that v0.3 left
 	// FailedTasks is what the circuit breaker has counted; it is noted when it has grown. Baking is noted once.
 	FailedTasks int
 	Baking      bool
 }
 
-// Observe notes the progress of the deployment, which has to be the current one, at now. The environment comes back as
+// RecordProgress notes the progress of the deployment, which has to be the current one, at now. The environment comes back as
 // it was when nothing is new.
-func (e Environment) Observe(id string, p Progress, now time.Time) (next Environment, changed bool) {
+func (e Environment) RecordProgress(id string, p Progress, now time.Time) (next Environment, changed bool) {
 	d, ok := e.Deployments[id]
-	if !ok || d.Rollout() == RolloutFailed || d.Rollout() == Stopped {
+	if !ok || d.Rollout() == RolloutFailed || d.Rollout() == RolloutStopped {
 		return e, false
 	}
 	next, was := e, d.Status
 	d.Status, d.Health, next.Health = max(p.Status, d.Status), p.Health, p.Health
-	if len(p.Carried) < len(d.FailedInstances) {
-		d.FailedInstances = p.Carried
+	if len(p.LegacyFailures) < len(d.FailedInstances) {
+		d.FailedInstances = p.LegacyFailures
 		changed = true
 	}
-	if d.Rollout() == InRollout && p.FailedTasks > d.FailedTasks {
+	if d.Rollout() == RolloutInProgress && p.FailedTasks > d.FailedTasks {
 		d.FailedTasks, changed = p.FailedTasks, true
 	}
-	if d.Rollout() == InRollout && p.Baking && d.BakingSince.IsZero() {
-		d.BakingSince, changed = now.UTC(), true
+	if d.Rollout() == RolloutInProgress && p.Baking && d.BakeStartedAt.IsZero() {
+		d.BakeStartedAt, changed = now.UTC(), true
 	}
 	if d.Status != was {
-		if d.TakenUp.IsZero() {
-			d.TakenUp = now.UTC()
+		if d.RolloutStartedAt.IsZero() {
+			d.RolloutStartedAt = now.UTC()
 		}
 		d.DesiredTaskCount, next.DesiredTaskCount = p.Desired, p.Desired
 		if d.StartTime.IsZero() {
 			d.StartTime = now.UTC()
 		}
 		if d.Status == Completed {
-			d.EndTime, d.RolloutState = now.UTC(), RolledOut
+			d.EndTime, d.RolloutState = now.UTC(), RolloutCompleted
 		}
 		next.InProgressDeploymentID = id
 		if next.PendingDeploymentID == id {
@@ -102,9 +102,9 @@ func (e Environment) Observe(id string, p Progress, now time.Time) (next Environ
 	return next.with(d), true
 }
 
-// Trim forgets the oldest deployments beyond keep that have ended, those excepted that are current, would be gone back to,
+// TrimDeployments forgets the oldest deployments beyond keep that have ended, those excepted that are current, would be gone back to,
 // or that inUse tells of.
-func (e Environment) Trim(keep int, inUse func(id string) bool) Environment {
+func (e Environment) TrimDeployments(keep int, inUse func(id string) bool) Environment {
 	history := e.History()
 	if len(history) <= keep {
 		return e
@@ -116,7 +116,7 @@ func (e Environment) Trim(keep int, inUse func(id string) bool) Environment {
 	if d, ok := e.NewestCompleted(); ok {
 		needed[d.ID] = true
 	}
-	if to, from, err := e.target(); err == nil {
+	if to, from, err := e.rollbackTarget(); err == nil {
 		needed[to.ID], needed[from.ID] = true, true
 	}
 	e.Deployments = maps.Clone(e.Deployments)
@@ -136,7 +136,7 @@ const mostUnstarted = 20
 // that inUse tells of.
 func (e Environment) TrimUnstarted(inUse func(id string) bool) Environment {
 	needed := map[string]bool{e.PausedBy: true}
-	if _, from, err := e.target(); err == nil {
+	if _, from, err := e.rollbackTarget(); err == nil {
 		needed[from.ID] = true
 	}
 	if d, ok := e.InProgress(); ok {
@@ -144,7 +144,7 @@ func (e Environment) TrimUnstarted(inUse func(id string) bool) Environment {
 	}
 	seen, kept := 0, maps.Clone(e.Deployments)
 	for _, d := range e.History() {
-		if r := d.Rollout(); r != Stopped && r != RolloutFailed || !d.TakenUp.IsZero() {
+		if r := d.Rollout(); r != RolloutStopped && r != RolloutFailed || !d.RolloutStartedAt.IsZero() {
 			continue
 		}
 		used := d.Token != "" && d.Token == e.Token // it is what shows that the token is used up

@@ -16,7 +16,7 @@ import (
 // Writer is what a Journal needs of a store.
 type Writer interface {
 	// Record keeps the decisions under id, in place of those that it has had; a higher id is a later one.
-	Record(ctx context.Context, id string, decisions []environment.Decision) error
+	Record(ctx context.Context, id string, decisions []environment.Event) error
 }
 
 const (
@@ -35,7 +35,7 @@ type Journal struct {
 	log logrus.FieldLogger
 
 	mu      sync.Mutex
-	waiting []environment.Decision
+	waiting []environment.Event
 	leftOut int // decisions for which there was no room
 	noted   chan struct{}
 }
@@ -46,10 +46,10 @@ func New(to Writer, log logrus.FieldLogger) *Journal {
 }
 
 // Note takes a decision down. It does not wait.
-func (j *Journal) Note(d environment.Decision) {
+func (j *Journal) Note(d environment.Event) {
 	j.mu.Lock()
 	defer j.mu.Unlock()
-	if left := add(&j.waiting, d.Bounded(), mostWaiting); left {
+	if left := add(&j.waiting, d.Truncated(), mostWaiting); left {
 		j.leftOut += max(1, d.Count)
 	}
 	select {
@@ -59,9 +59,9 @@ func (j *Journal) Note(d environment.Decision) {
 }
 
 // add joins d with one of list, or puts it last; it tells whether there was no room.
-func add(list *[]environment.Decision, d environment.Decision, room int) (leftOut bool) {
+func add(list *[]environment.Event, d environment.Event, room int) (leftOut bool) {
 	for i := len(*list) - 1; i >= 0; i-- {
-		if joined, alike := (*list)[i].Join(d); alike {
+		if joined, alike := (*list)[i].Merge(d); alike {
 			(*list)[i] = joined
 			return false
 		}
@@ -113,7 +113,7 @@ func (j *Journal) Run(ctx context.Context) error {
 type batch struct {
 	id        string
 	began     time.Time
-	decisions []environment.Decision
+	decisions []environment.Event
 	written   bool
 }
 
@@ -149,8 +149,8 @@ func (j *Journal) fill(b *batch, now time.Time) bool {
 	}
 	j.waiting = append(j.waiting[:0:0], j.waiting[n:]...)
 	if len(j.waiting) == 0 && j.leftOut > 0 && len(b.decisions) < mostInBatch {
-		b.decisions = append(b.decisions, environment.Decision{
-			At: now, Action: environment.DecidedLeftOut, Count: j.leftOut, Reason: "more was decided than is kept",
+		b.decisions = append(b.decisions, environment.Event{
+			At: now, Action: environment.EventsDropped, Count: j.leftOut, Reason: "more was decided than is kept",
 		})
 		j.leftOut = 0
 	}

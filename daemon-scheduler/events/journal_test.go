@@ -23,31 +23,31 @@ import (
 // paper is what is written to; the store is tested on etcd.
 type paper struct {
 	mu      sync.Mutex
-	batches map[string][]environment.Decision
+	batches map[string][]environment.Event
 	writes  int
 	down    bool
 }
 
-func (p *paper) Record(ctx context.Context, id string, list []environment.Decision) error {
+func (p *paper) Record(ctx context.Context, id string, list []environment.Event) error {
 	p.mu.Lock()
 	defer p.mu.Unlock()
 	p.writes++
 	if p.down || ctx.Err() != nil {
 		return errors.New("down")
 	}
-	p.batches[id] = append([]environment.Decision{}, list...)
+	p.batches[id] = append([]environment.Event{}, list...)
 	return nil
 }
 
 // seen is how often was written, and what there is.
-func (p *paper) seen() (writes int, batches [][]environment.Decision) {
+func (p *paper) seen() (writes int, batches [][]environment.Event) {
 	p.mu.Lock()
 	defer p.mu.Unlock()
 	return p.writes, slices.Collect(maps.Values(p.batches))
 }
 
 // sum is how many instances all the decisions of an action are about, and in how many decisions.
-func (p *paper) sum(action environment.DecisionAction) (instances, decisions int) {
+func (p *paper) sum(action environment.EventAction) (instances, decisions int) {
 	p.mu.Lock()
 	defer p.mu.Unlock()
 	for _, of := range p.batches {
@@ -66,7 +66,7 @@ func run(t *testing.T, test func(p *paper, j *events.Journal)) {
 	synctest.Test(t, func(t *testing.T) {
 		log := logrus.New()
 		log.SetOutput(io.Discard)
-		p := &paper{batches: map[string][]environment.Decision{}}
+		p := &paper{batches: map[string][]environment.Event{}}
 		j := events.New(p, log)
 		ctx, cancel := context.WithCancel(t.Context())
 		var running sync.WaitGroup
@@ -77,10 +77,10 @@ func run(t *testing.T, test func(p *paper, j *events.Journal)) {
 	})
 }
 
-func started(deployment, instance string) environment.Decision {
-	return environment.Decision{
-		At: time.Now(), Action: environment.DecidedStart, Environment: "logs", Deployment: deployment, Reason: "none there", Count: 1,
-		On: []environment.DecidedOn{{Instance: instance}},
+func started(deployment, instance string) environment.Event {
+	return environment.Event{
+		At: time.Now(), Action: environment.EventTasksStarted, Environment: "logs", Deployment: deployment, Reason: "none there", Count: 1,
+		Instances: []environment.EventInstance{{Instance: instance}},
 	}
 }
 
@@ -91,15 +91,15 @@ func TestWhatIsAlikeIsOneDecisionAndOneWriteASecond(t *testing.T) {
 			time.Sleep(5 * time.Millisecond)
 		}
 		time.Sleep(2 * time.Second)
-		instances, decisions := p.sum(environment.DecidedStart)
+		instances, decisions := p.sum(environment.EventTasksStarted)
 		assert.Equal(t, 5000, instances)
 		assert.Equal(t, 1, decisions)
 		writes, batches := p.seen()
 		assert.LessOrEqual(t, writes, 28)
 		for _, of := range batches {
-			assert.Len(t, of[0].On, 10)
-			assert.Equal(t, "i-4999", of[0].On[9].Instance)
-			assert.True(t, of[0].Since.Before(of[0].At))
+			assert.Len(t, of[0].Instances, 10)
+			assert.Equal(t, "i-4999", of[0].Instances[9].Instance)
+			assert.True(t, of[0].FirstAt.Before(of[0].At))
 		}
 	})
 }
@@ -148,8 +148,8 @@ func TestItIsBoundedWhileTheStoreIsAway(t *testing.T) {
 		p.down = false
 		p.mu.Unlock()
 		time.Sleep(10 * time.Minute)
-		kept, _ := p.sum(environment.DecidedStart)
-		left, _ := p.sum(environment.DecidedLeftOut)
+		kept, _ := p.sum(environment.EventTasksStarted)
+		left, _ := p.sum(environment.EventsDropped)
 		assert.Equal(t, 1000, kept+left)
 		assert.Less(t, kept, 250)
 	})
@@ -163,7 +163,7 @@ func TestTheLastIsWrittenAtTheEnd(t *testing.T) {
 		time.Sleep(100 * time.Millisecond)
 		j.Note(started("d1", "i-2")) // within the pause after the first
 	})
-	instances, _ := seen.sum(environment.DecidedStart)
+	instances, _ := seen.sum(environment.EventTasksStarted)
 	assert.Equal(t, 2, instances)
 }
 
@@ -183,7 +183,7 @@ func TestLongTextsAreCut(t *testing.T) {
 
 func TestAllThatWaitsIsWrittenAtTheEnd(t *testing.T) {
 	synctest.Test(t, func(t *testing.T) {
-		p := &paper{batches: map[string][]environment.Decision{}}
+		p := &paper{batches: map[string][]environment.Event{}}
 		log := logrus.New()
 		log.SetOutput(io.Discard)
 		j := events.New(p, log)
@@ -193,7 +193,7 @@ func TestAllThatWaitsIsWrittenAtTheEnd(t *testing.T) {
 		ctx, cancel := context.WithCancel(t.Context())
 		cancel()
 		assert.NoError(t, j.Run(ctx))
-		instances, decisions := p.sum(environment.DecidedStart)
+		instances, decisions := p.sum(environment.EventTasksStarted)
 		assert.Equal(t, []int{50, 50}, []int{instances, decisions})
 	})
 }

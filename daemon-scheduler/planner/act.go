@@ -13,7 +13,7 @@ func (p *planning) site(at *site) {
 	if at.matches {
 		p.count(at)
 	}
-	if at.launched && at.launch.State == environment.Open {
+	if at.launched && at.launch.State == environment.LaunchOpen {
 		p.settle(at)
 		if p.deployed && at.able {
 			p.retire(at)
@@ -52,7 +52,7 @@ func (p *planning) site(at *site) {
 // are.
 func (p *planning) unable(at *site) {
 	if at.yields {
-		if !p.stopBecause(at.ARN, p.onInstance[at.ARN], func(environment.Task) string { return Yielded }) {
+		if !p.stopBecause(at.ARN, p.onInstance[at.ARN], func(environment.Task) string { return ReasonScaleIn }) {
 			p.wait(at.ARN, "only daemons were on the instance for long: it may be taken away")
 		}
 		return
@@ -89,7 +89,7 @@ func (p *planning) retire(at *site) (holds bool) {
 			p.wait(at.ARN, "one of its earlier tasks has not stopped yet")
 		}
 		return true
-	case at.lives || at.launch.State == environment.Open: // what was begun beside the task that runs may yet run, or end
+	case at.lives || at.launch.State == environment.LaunchOpen: // what was begun beside the task that runs may yet run, or end
 		return stopped
 	}
 	return !p.replace(at, outdated) || stopped
@@ -116,9 +116,9 @@ func better(a, b environment.Task) int {
 func (p *planning) stopAll(instance string, tasks []environment.Task) (some bool) {
 	return p.stopBecause(instance, tasks, func(task environment.Task) string {
 		if task.StartedBy == p.current.ID {
-			return OneTooMany
+			return ReasonDuplicate
 		}
-		return EarlierDeployment
+		return ReasonSuperseded
 	})
 }
 
@@ -131,7 +131,7 @@ func (p *planning) stopBecause(instance string, tasks []environment.Task, reason
 			continue
 		}
 		if p.askedToStop(task) {
-			p.until(p.Asked[task.ARN].Add(askAgain))
+			p.until(p.StopRequestedAt[task.ARN].Add(askAgain))
 			continue
 		}
 		p.do(Action{Kind: Stop, Instance: instance, Task: task.ARN, Reason: reason(task) + p.Environment.Name})
@@ -143,15 +143,15 @@ func (p *planning) stopBecause(instance string, tasks []environment.Task, reason
 
 // settle waits until ECS may be believed about an open launch. The instance is occupied until then.
 func (p *planning) settle(at *site) {
-	due := at.launch.NotAfter.Add(p.Settle)
+	due := at.launch.NotAfter.Add(p.StartConfirmTimeout)
 	switch {
 	case p.Now.Before(due):
 		p.wait(at.ARN, "a launch is open")
 		p.until(due)
 	case at.lives && p.Fresh && at.launch.Deployment == at.kept.StartedBy:
-		p.do(Action{Kind: Note, Instance: at.ARN, Launch: Started(at.launch, at.kept.ARN), Reason: "its task is there"})
+		p.do(Action{Kind: Record, Instance: at.ARN, Launch: StartedLaunch(at.launch, at.kept.ARN), Reason: "its task is there"})
 	default:
-		p.do(Action{Kind: Check, Instance: at.ARN, Launch: at.launch, Reason: "a launch was left open"})
+		p.do(Action{Kind: Confirm, Instance: at.ARN, Launch: at.launch, Reason: "a launch was left open"})
 	}
 }
 
@@ -160,17 +160,17 @@ func (p *planning) again(at *site) {
 	launch := at.launch
 	task, seen := p.byARN[launch.Task]
 	switch {
-	case launch.State == environment.Started && !seen:
+	case launch.State == environment.LaunchStarted && !seen:
 		p.unseen(launch)
 	case launch.Deployment != at.target.ID:
 		p.start(at, 1, "no task of the deployment")
-	case launch.State == environment.Started:
+	case launch.State == environment.LaunchStarted:
 		p.died(at, task)
 	case p.backsOff(at) && p.better(launch):
 		p.start(at, launch.Attempts+1, "the instance has changed")
 	case p.backsOff(at):
 		p.wait(launch.Instance, "backing off after a failure: "+launch.Reason)
-		p.until(launch.NextTry)
+		p.until(launch.NextAttemptAt)
 	case launch.Reason == "": // nobody refused it: its answer was lost, and ECS knows nothing of it
 		p.start(at, launch.Attempts, "another try")
 	default:
@@ -180,13 +180,13 @@ func (p *planning) again(at *site) {
 
 // backsOff tells whether the target's last try on the instance failed too lately for another one.
 func (p *planning) backsOff(at *site) bool {
-	return at.launched && at.launch.State == environment.Failed && at.launch.Deployment == at.target.ID && p.Now.Before(at.launch.NextTry)
+	return at.launched && at.launch.State == environment.LaunchFailed && at.launch.Deployment == at.target.ID && p.Now.Before(at.launch.NextAttemptAt)
 }
 
 // better tells whether the instance of a failed start has changed since, so that the delay is cut short to a tenth: what keeps
 // changing must not take all the calls that ECS grants. A daemon that keeps dying frees what it had, and so changes it itself.
 func (p *planning) better(launch environment.Launch) bool {
-	if changed, ok := p.Better[launch.Instance]; !ok || changed.Before(announced(launch)) || launch.Reason == "STOPPED" {
+	if changed, ok := p.ImprovedAt[launch.Instance]; !ok || changed.Before(announced(launch)) || launch.Reason == "STOPPED" {
 		return false
 	}
 	soon := announced(launch).Add(backoff(launch.Attempts) / 10)
@@ -204,16 +204,16 @@ func announced(launch environment.Launch) time.Time {
 
 // unseen waits for the task of a launch to be shown by the copy of the cluster, and has ECS asked when that takes long.
 func (p *planning) unseen(launch environment.Launch) {
-	due := launch.NotAfter.Add(p.Settle)
-	if launch.NextTry.After(due) {
-		due = launch.NextTry
+	due := launch.NotAfter.Add(p.StartConfirmTimeout)
+	if launch.NextAttemptAt.After(due) {
+		due = launch.NextAttemptAt
 	}
 	if p.Now.Before(due) {
 		p.wait(launch.Instance, "its task is not seen yet")
 		p.until(due)
 		return
 	}
-	p.do(Action{Kind: Check, Instance: launch.Instance, Launch: launch, Reason: "its task was never seen"})
+	p.do(Action{Kind: Confirm, Instance: launch.Instance, Launch: launch, Reason: "its task was never seen"})
 }
 
 // died replaces a task that stopped: at once when it had run and none had died before it, else after a growing delay.
@@ -225,8 +225,8 @@ func (p *planning) died(at *site, task environment.Task) {
 		return
 	}
 	launch := stopped(at.launch, task)
-	p.do(Action{Kind: Note, Instance: launch.Instance, Launch: launch, Reason: "its task keeps stopping"})
-	p.until(launch.NextTry)
+	p.do(Action{Kind: Record, Instance: launch.Instance, Launch: launch, Reason: "its task keeps stopping"})
+	p.until(launch.NextAttemptAt)
 	if at.target.ID == p.current.ID {
 		p.fail(launch.Instance, launch.Reason, true)
 	}
@@ -238,14 +238,14 @@ func (p *planning) there(at *site) {
 		return
 	}
 	next, reason := at.launch, "its task is there"
-	if next.State == environment.Failed {
-		next = Started(next, at.kept.ARN)
+	if next.State == environment.LaunchFailed {
+		next = StartedLaunch(next, at.kept.ARN)
 	}
 	if at.kept.Running() {
 		next.Reason, next.Detail = "", ""
 	}
 	if next.State != at.launch.State || next.Reason != at.launch.Reason {
-		p.do(Action{Kind: Note, Instance: at.ARN, Launch: next, Reason: reason})
+		p.do(Action{Kind: Record, Instance: at.ARN, Launch: next, Reason: reason})
 		return
 	}
 	p.yield(at)
@@ -256,7 +256,7 @@ func (p *planning) start(at *site, attempts int, reason string) {
 	last := at.launch
 	next := environment.Launch{
 		Instance: at.ARN, Deployment: at.target.ID, TaskDefinition: at.target.TaskDefinition,
-		State: environment.Open, Attempts: attempts, Revision: last.Revision, Vacant: !at.up && !at.lacks,
+		State: environment.LaunchOpen, Attempts: attempts, StoredVersion: last.StoredVersion, HadNoTask: !at.up && !at.lacks,
 	}
 	if last.Deployment == at.target.ID && at.launched {
 		next.Reason, next.Detail = last.Reason, last.Detail // it stays failed until it has its task
@@ -266,9 +266,9 @@ func (p *planning) start(at *site, attempts int, reason string) {
 
 // left forgets the launch of an instance that left, once it is settled.
 func (p *planning) left(launch environment.Launch) {
-	due := launch.NotAfter.Add(p.Settle)
+	due := launch.NotAfter.Add(p.StartConfirmTimeout)
 	switch {
-	case launch.State == environment.Open && p.Now.Before(due):
+	case launch.State == environment.LaunchOpen && p.Now.Before(due):
 		p.until(due)
 	case !p.Fresh:
 		p.until(p.Now.Add(stale))

@@ -32,7 +32,7 @@ func (p *planning) drain(at *site) {
 	case !p.Fresh:
 		p.wait(at.ARN, "the copy of the cluster is not current")
 	default:
-		p.stopBecause(at.ARN, tasks, func(environment.Task) string { return Drained })
+		p.stopBecause(at.ARN, tasks, func(environment.Task) string { return ReasonDraining })
 	}
 }
 
@@ -44,30 +44,30 @@ func (p *planning) othersLeaveBefore(instance string) bool {
 
 // yield counts the time in which the task is alone with other daemons, and gives the instance up when that is long.
 func (p *planning) yield(at *site) {
-	after := time.Duration(p.spec.YieldAfterMinutes) * time.Minute
+	after := time.Duration(p.spec.ScaleInAfterMinutes) * time.Minute
 	next := at.launch
 	switch {
 	case after == 0 || !at.alone:
-		next.AloneSince, next.YieldedAt = time.Time{}, time.Time{}
-	case next.AloneSince.IsZero():
-		next.AloneSince = p.Now.UTC()
+		next.DaemonsOnlySince, next.ReleasedAt = time.Time{}, time.Time{}
+	case next.DaemonsOnlySince.IsZero():
+		next.DaemonsOnlySince = p.Now.UTC()
 		p.until(p.Now.Add(after))
-	case p.Now.Before(next.AloneSince.Add(after)):
-		p.until(next.AloneSince.Add(after))
-	case next.YieldedAt.IsZero():
-		next.YieldedAt = p.Now.UTC()
+	case p.Now.Before(next.DaemonsOnlySince.Add(after)):
+		p.until(next.DaemonsOnlySince.Add(after))
+	case next.ReleasedAt.IsZero():
+		next.ReleasedAt = p.Now.UTC()
 	default: // it was not taken away
-		next.AloneSince, next.YieldedAt = p.Now.UTC(), time.Time{}
+		next.DaemonsOnlySince, next.ReleasedAt = p.Now.UTC(), time.Time{}
 	}
-	if !next.AloneSince.Equal(at.launch.AloneSince) || !next.YieldedAt.Equal(at.launch.YieldedAt) {
-		p.do(Action{Kind: Note, Instance: at.ARN, Launch: next, Reason: "what it shares the instance with has changed"})
+	if !next.DaemonsOnlySince.Equal(at.launch.DaemonsOnlySince) || !next.ReleasedAt.Equal(at.launch.ReleasedAt) {
+		p.do(Action{Kind: Record, Instance: at.ARN, Launch: next, Reason: "what it shares the instance with has changed"})
 	}
 }
 
 // givenUp tells whether the instance is to be without the environment's tasks for now, as it had daemons only for too long.
 func (p *planning) givenUp(at *site) bool {
-	since := at.launch.YieldedAt
-	if !at.alone || since.IsZero() || p.spec.YieldAfterMinutes == 0 || at.launch.State == environment.Open {
+	since := at.launch.ReleasedAt
+	if !at.alone || since.IsZero() || p.spec.ScaleInAfterMinutes == 0 || at.launch.State == environment.LaunchOpen {
 		return false
 	}
 	back := since.Add(yieldFor)

@@ -8,8 +8,8 @@ import (
 	"github.com/blox/blox/daemon-scheduler/environment"
 )
 
-// Place tells what each instance of the cluster does for the environment, ordered by ARN, and why.
-func Place(s State) []environment.Placement {
+// InstanceStatuses tells what each instance of the cluster does for the environment, ordered by ARN, and why.
+func InstanceStatuses(s State) []environment.InstanceStatus {
 	p, sites := plan(s)
 	plan := p.plan
 	why := map[string]string{}
@@ -23,17 +23,17 @@ func Place(s State) []environment.Placement {
 	for _, f := range plan.Failed {
 		failed[f.Arn] = true
 	}
-	var placements []environment.Placement
+	var placements []environment.InstanceStatus
 	for _, at := range sites {
 		placements = append(placements, p.place(at, why[at.ARN], failed[at.ARN]))
 	}
 	return placements
 }
 
-func (p *planning) place(on *site, reason string, failed bool) environment.Placement {
-	at := environment.Placement{Instance: on.Instance, Reason: reason}
+func (p *planning) place(on *site, reason string, failed bool) environment.InstanceStatus {
+	at := environment.InstanceStatus{Instance: on.Instance, Reason: reason}
 	if on.launched && on.launch.Deployment == on.target.ID {
-		at.Attempts, at.NextTry = on.launch.Attempts, on.launch.NextTry
+		at.Attempts, at.NextAttemptAt = on.launch.Attempts, on.launch.NextAttemptAt
 	}
 	shown, lives, others := on.kept, on.lives, on.others
 	if !lives && len(others) > 0 {
@@ -42,37 +42,37 @@ func (p *planning) place(on *site, reason string, failed bool) environment.Place
 	at.Task, at.TaskStatus, at.Deployment = shown.ARN, shown.LastStatus, shown.StartedBy
 	switch {
 	case !p.deployed:
-		say(&at, environment.PlacedNowhere, "nothing is deployed")
+		say(&at, environment.InstanceExcluded, "nothing is deployed")
 	case p.Environment.IsDeleting():
-		say(&at, environment.PlacedNowhere, "the environment is being deleted")
+		say(&at, environment.InstanceExcluded, "the environment is being deleted")
 	case !on.matches:
-		say(&at, environment.PlacedNowhere, "the instance does not match the instance group")
+		say(&at, environment.InstanceExcluded, "the instance does not match the instance group")
 	case on.yields:
-		say(&at, environment.PlacedNowhere, "only daemons were on the instance for long: it may be taken away")
+		say(&at, environment.InstanceExcluded, "only daemons were on the instance for long: it may be taken away")
 	case lives && on.target.ID != p.current.ID:
-		say(&at, environment.PlacedOutdated, "the deployment waits to be promoted")
+		say(&at, environment.InstanceOutdated, "the deployment waits to be promoted")
 	case lives && shown.Running():
-		at.State = environment.PlacedRunning
+		at.Phase = environment.InstanceRunning
 	case failed:
-		say(&at, environment.PlacedFailed, on.launch.Reason)
+		say(&at, environment.InstanceFailed, on.launch.Reason)
 		if on.launch.Detail != "" {
 			at.Reason += " (" + on.launch.Detail + ")"
 		}
 	case lives:
-		at.State = environment.PlacedPending
+		at.Phase = environment.InstancePending
 	case len(others) > 0:
-		at.State = environment.PlacedOutdated
+		at.Phase = environment.InstanceOutdated
 	case on.Status == "ACTIVE":
-		at.State = environment.PlacedMissing
+		at.Phase = environment.InstanceMissing
 	default:
-		at.State = environment.PlacedNowhere
+		at.Phase = environment.InstanceExcluded
 	}
 	return at
 }
 
 // say sets the state, and the reason unless the plan has told a better one.
-func say(at *environment.Placement, state environment.PlacementState, reason string) {
-	at.State = state
+func say(at *environment.InstanceStatus, state environment.InstancePhase, reason string) {
+	at.Phase = state
 	if at.Reason == "" {
 		at.Reason = reason
 	}
@@ -80,10 +80,10 @@ func say(at *environment.Placement, state environment.PlacementState, reason str
 
 const mostWaves = 50 // of a foresight; what would come later is told as waiting
 
-// Foresee tells what would be done from now on if everything went well: every task that is started runs, and every task that
+// DryRun tells what would be done from now on if everything went well: every task that is started runs, and every task that
 // is stopped stops. What is not done within 50 waves, or waits for something else than tasks, is told as waiting.
-func Foresee(s State) (steps []environment.Step) {
-	s.Tasks, s.Launches, s.Asked = slices.Clone(s.Tasks), maps.Clone(s.Launches), nil
+func DryRun(s State) (steps []environment.Step) {
+	s.Tasks, s.Launches, s.StopRequestedAt = slices.Clone(s.Tasks), maps.Clone(s.Launches), nil
 	if s.Launches == nil {
 		s.Launches = map[string]environment.Launch{}
 	}
@@ -122,22 +122,22 @@ func (s State) underWay() bool {
 
 // ideally is s after the plan was carried out and everything went well.
 func (s State) ideally(plan Plan) State {
-	s.Environment, _ = s.Environment.Observe(plan.Deployment, plan.Progress, s.Now)
+	s.Environment, _ = s.Environment.RecordProgress(plan.Deployment, plan.Progress, s.Now)
 	stopped := map[string]string{} // reasons, by task
 	for _, a := range plan.Actions {
 		switch a.Kind {
 		case Start:
 			task := "start of " + a.Instance
-			s.Launches[a.Instance] = Started(a.Launch, task)
+			s.Launches[a.Instance] = StartedLaunch(a.Launch, task)
 			s.Tasks = append(s.Tasks, environment.Task{
 				ARN: task, Instance: a.Instance, StartedBy: a.Launch.Deployment, LastStatus: "PENDING", DesiredStatus: "RUNNING",
 				CreatedAt: s.Now, StartedAt: s.Now.Add(-mostProof),
 			})
 		case Stop:
 			stopped[a.Task] = a.Reason
-		case Check:
-			s.Launches[a.Instance] = Settle(a.Launch, nil, s.Now)
-		case Note:
+		case Confirm:
+			s.Launches[a.Instance] = ConfirmLaunch(a.Launch, nil, s.Now)
+		case Record:
 			s.Launches[a.Instance] = a.Launch
 		case Forget:
 			delete(s.Launches, a.Instance)

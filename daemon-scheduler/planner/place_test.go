@@ -17,7 +17,7 @@ func at(instance string, t environment.Task) environment.Task {
 }
 
 func TestPlace(t *testing.T) {
-	failing := launch(environment.Failed, time.Minute, because("RESOURCE:CPU", time.Minute), attempt(3))
+	failing := launch(environment.LaunchFailed, time.Minute, because("RESOURCE:CPU", time.Minute), attempt(3))
 	failing.Instance, failing.Detail = "i4", "too little CPU"
 	s := only(row{
 		instances: []environment.Instance{
@@ -32,8 +32,8 @@ func TestPlace(t *testing.T) {
 		launches: []environment.Launch{failing},
 	}, "attribute:zone == a")
 	var got []string
-	for _, p := range Place(s) {
-		got = append(got, fmt.Sprintf("%s %s %s%s: %s", p.Instance.ARN, p.State, p.Task, p.TaskStatus, p.Reason))
+	for _, p := range InstanceStatuses(s) {
+		got = append(got, fmt.Sprintf("%s %s %s%s: %s", p.Instance.ARN, p.Phase, p.Task, p.TaskStatus, p.Reason))
 	}
 	assert.Equal(t, []string{
 		"i1 running t1RUNNING: ",
@@ -45,25 +45,25 @@ func TestPlace(t *testing.T) {
 		"i7 excluded : the instance is DRAINING or its agent is disconnected",
 		"i8 missing : the instance is ACTIVE or its agent is disconnected",
 	}, got)
-	assert.Equal(t, 3, Place(s)[3].Attempts)
-	assert.Equal(t, now.Add(time.Minute), Place(s)[3].NextTry)
-	assert.Equal(t, environment.PlacedNowhere, Place(row{noneYet: true}.state())[0].State)
-	assert.Equal(t, "nothing is deployed", Place(row{noneYet: true}.state())[0].Reason)
+	assert.Equal(t, 3, InstanceStatuses(s)[3].Attempts)
+	assert.Equal(t, now.Add(time.Minute), InstanceStatuses(s)[3].NextAttemptAt)
+	assert.Equal(t, environment.InstanceExcluded, InstanceStatuses(row{noneYet: true}.state())[0].Phase)
+	assert.Equal(t, "nothing is deployed", InstanceStatuses(row{noneYet: true}.state())[0].Reason)
 }
 
 func TestForesee(t *testing.T) {
-	waiting := launch(environment.Failed, time.Minute, because("AGENT", time.Minute))
-	waiting.Instance, waiting.Vacant = "i4", true
+	waiting := launch(environment.LaunchFailed, time.Minute, because("AGENT", time.Minute))
+	waiting.Instance, waiting.HadNoTask = "i4", true
 	s := row{
 		instances: []environment.Instance{active("i1"), active("i2"), active("i3"), active("i4")},
 		tasks: []environment.Task{
 			task("t1", earlier, "RUNNING"), at("i2", task("t2", current, "PENDING")), at("i1", with(task("t0", current, "RUNNING"), stopping)),
 		},
-		launches: []environment.Launch{waiting, launch(environment.Started, time.Hour, of(earlier), named("t1"))},
+		launches: []environment.Launch{waiting, launch(environment.LaunchStarted, time.Hour, of(earlier), named("t1"))},
 	}.state()
 	before := len(s.Tasks)
 	var got []string
-	for _, step := range Foresee(s) {
+	for _, step := range DryRun(s) {
 		got = append(got, fmt.Sprintf("%d %s %s%s: %s", step.Wave, step.Action, step.Instance, step.Task, step.Reason))
 	}
 	assert.Equal(t, []string{
@@ -76,9 +76,9 @@ func TestForesee(t *testing.T) {
 	assert.Len(t, s.Launches, 2)
 	assert.Equal(t, "PENDING", s.Tasks[1].LastStatus)
 
-	assert.Empty(t, Foresee(row{tasks: []environment.Task{task("t1", current, "RUNNING")}}.state()))
+	assert.Empty(t, DryRun(row{tasks: []environment.Task{task("t1", current, "RUNNING")}}.state()))
 	paused := row{}.state()
 	paused.Environment.Paused = true
-	assert.Equal(t, []environment.Step{{Wave: 1, Action: "wait", Instance: "i1", Reason: "the environment is paused"}}, Foresee(paused))
-	assert.Equal(t, "the copy of the cluster is not current", Foresee(row{stale: true}.state())[0].Reason)
+	assert.Equal(t, []environment.Step{{Wave: 1, Action: "wait", Instance: "i1", Reason: "the environment is paused"}}, DryRun(paused))
+	assert.Equal(t, "the copy of the cluster is not current", DryRun(row{stale: true}.state())[0].Reason)
 }

@@ -22,33 +22,33 @@ type State struct {
 	Instances []environment.Instance
 	Tasks     []environment.Task // of everyone
 
-	// Daemons are the drain orders of all environments of the cluster, by the ids of their deployments: tasks started by
+	// DrainOrders are the drain orders of all environments of the cluster, by the ids of their deployments: tasks started by
 	// them are daemons, all others are what daemons are for.
-	Daemons map[string]int
+	DrainOrders map[string]int
 
-	Asked map[string]time.Time // when StopTask was last called, by task ARN
-	// Better is when an instance last changed so that a start that failed may succeed, by ARN.
-	Better map[string]time.Time
-	Now    time.Time
-	// Settle is how long after a launch's NotAfter ECS may be believed about it.
-	Settle time.Duration
+	StopRequestedAt map[string]time.Time // when StopTask was last called, by task ARN
+	// ImprovedAt is when an instance last changed so that a start that failed may succeed, by ARN.
+	ImprovedAt map[string]time.Time
+	Now        time.Time
+	// StartConfirmTimeout is how long after a launch's NotAfter ECS may be believed about it.
+	StartConfirmTimeout time.Duration
 }
 
-// Kind is what an Action does.
-type Kind string
+// ActionKind is what an Action does.
+type ActionKind string
 
 // The kinds of actions.
 const (
-	Start  Kind = "start"  // write Launch as open, then call StartTask
-	Stop   Kind = "stop"   // call StopTask for Task
-	Check  Kind = "check"  // ask ECS what became of Launch, then decide by Settle
-	Note   Kind = "note"   // write Launch
-	Forget Kind = "forget" // delete Launch's record
+	Start   ActionKind = "start"  // write Launch as open, then call StartTask
+	Stop    ActionKind = "stop"   // call StopTask for Task
+	Confirm ActionKind = "check"  // ask ECS what became of Launch, then decide by Settle
+	Record  ActionKind = "note"   // write Launch
+	Forget  ActionKind = "forget" // delete Launch's record
 )
 
 // Action is one thing to do on one container instance.
 type Action struct {
-	Kind     Kind
+	Kind     ActionKind
 	Instance string             // ARN
 	Task     string             // ARN, of Stop
 	Launch   environment.Launch // of all others; its Revision is that of the record it replaces
@@ -65,19 +65,19 @@ type Wait struct {
 type Plan struct {
 	Actions []Action
 	Waits   []Wait
-	// Until is when the plan may change with nothing else changing; zero when it does not.
-	Until time.Time
+	// RequeueAt is when the plan may change with nothing else changing; zero when it does not.
+	RequeueAt time.Time
 	// Deployment is the id of the deployment that is kept up, and Progress how it is doing; empty without one.
 	Deployment string
 	Progress   environment.Progress
 	Failed     []environment.FailedInstance // by ARN
 	Counts     environment.Counts
-	// Fail is why the deployment has failed; empty when it has not. Nothing is started or stopped then.
-	Fail string
+	// FailureReason is why the deployment has failed; empty when it has not. Nothing is started or stopped then.
+	FailureReason string
 	// InUse has the deployments that live tasks belong to.
 	InUse map[string]bool
-	// Gone tells that the environment is being deleted, and that nothing of it is left but its records.
-	Gone bool
+	// DeletionComplete tells that the environment is being deleted, and that nothing of it is left but its records.
+	DeletionComplete bool
 }
 
 const (
@@ -87,12 +87,12 @@ const (
 
 // Reasons that users see in ECS as a task's stoppedReason; the environment's name follows.
 const (
-	EarlierDeployment = "blox: earlier deployment of environment "
-	OneTooMany        = "blox: one task too many of environment "
-	NotMatching       = "blox: the instance does not match environment "
-	Drained           = "blox: last on a draining instance, environment "
-	Yielded           = "blox: alone on the instance for too long, environment "
-	Deleted           = "blox: deleted environment "
+	ReasonSuperseded  = "blox: earlier deployment of environment "
+	ReasonDuplicate   = "blox: one task too many of environment "
+	ReasonNotMatching = "blox: the instance does not match environment "
+	ReasonDraining    = "blox: last on a draining instance, environment "
+	ReasonScaleIn     = "blox: alone on the instance for too long, environment "
+	ReasonDeleted     = "blox: deleted environment "
 )
 
 // Make returns the plan for s. With nothing deployed it is empty but for launches that have to be settled.
@@ -118,7 +118,7 @@ func plan(s State) (*planning, []*site) {
 		}
 	}
 	for _, l := range s.Launches {
-		if _, seen := p.byARN[l.Task]; l.State == environment.Open || l.State == environment.Started && !seen {
+		if _, seen := p.byARN[l.Task]; l.State == environment.LaunchOpen || l.State == environment.LaunchStarted && !seen {
 			p.plan.InUse[l.Deployment] = true // its task may live, and nobody sees it yet
 		}
 	}
@@ -163,7 +163,7 @@ func (p *planning) meet(task environment.Task) {
 	if !task.Live() {
 		return
 	}
-	order, daemon := p.Daemons[task.StartedBy]
+	order, daemon := p.DrainOrders[task.StartedBy]
 	if !daemon {
 		p.company[task.Instance]++
 		return
@@ -189,9 +189,9 @@ type planning struct {
 	company     map[string]int
 	firstDaemon map[string]int
 
-	spec  environment.Spec  // what the current deployment puts into effect
-	group environment.Group // the instances that it is for
-	held  string            // why nothing may be started or stopped; empty when it may
+	spec  environment.Spec     // what the current deployment puts into effect
+	group environment.Selector // the instances that it is for
+	held  string               // why nothing may be started or stopped; empty when it may
 
 	previous environment.Deployment // the newest that was completed, which instances keep that a canary is not for; may be none
 	canary   bool                   // whether the current deployment waits for its promotion
@@ -223,7 +223,7 @@ func (p *planning) wait(instance, reason string) {
 
 // until brings the next look forward to t.
 func (p *planning) until(t time.Time) {
-	if p.plan.Until.IsZero() || t.Before(p.plan.Until) {
-		p.plan.Until = t
+	if p.plan.RequeueAt.IsZero() || t.Before(p.plan.RequeueAt) {
+		p.plan.RequeueAt = t
 	}
 }

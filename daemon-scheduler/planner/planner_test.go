@@ -46,13 +46,13 @@ func (r row) state() State {
 	s := State{
 		Environment: environment.New("logs", "arn:aws:ecs:us-east-1:123456789012:cluster/prod", agent2, "token"),
 		Launches:    map[string]environment.Launch{},
-		Fresh:       !r.stale, Instances: r.instances, Tasks: r.tasks, Asked: r.asked, Now: now, Settle: settle,
+		Fresh:       !r.stale, Instances: r.instances, Tasks: r.tasks, StopRequestedAt: r.asked, Now: now, StartConfirmTimeout: settle,
 	}
 	if s.Instances == nil {
 		s.Instances = []environment.Instance{active("i1")}
 	}
 	if r.better != 0 {
-		s.Better = map[string]time.Time{"i1": now.Add(-r.better)}
+		s.ImprovedAt = map[string]time.Time{"i1": now.Add(-r.better)}
 	}
 	for _, l := range r.launches {
 		s.Launches[l.Instance] = l
@@ -105,7 +105,7 @@ func ran(d time.Duration) func(*environment.Task) {
 // launch was announced ago, on i1, for the current deployment.
 func launch(state environment.LaunchState, ago time.Duration, changes ...func(*environment.Launch)) environment.Launch {
 	l := environment.Launch{
-		Instance: "i1", Deployment: current, TaskDefinition: agent2, State: state, Attempts: 1, Revision: 7,
+		Instance: "i1", Deployment: current, TaskDefinition: agent2, State: state, Attempts: 1, StoredVersion: 7,
 		NotAfter: now.Add(environment.LaunchWindow - ago),
 	}
 	for _, change := range changes {
@@ -127,16 +127,16 @@ func attempt(n int) func(*environment.Launch) {
 }
 
 func because(reason string, next time.Duration) func(*environment.Launch) {
-	return func(l *environment.Launch) { l.Reason, l.NextTry = reason, now.Add(next) }
+	return func(l *environment.Launch) { l.Reason, l.NextAttemptAt = reason, now.Add(next) }
 }
 
 // failedLaunch was announced ago and failed for the reason, for the n-th time.
 func failedLaunch(reason string, n int, ago time.Duration) environment.Launch {
 	l := environment.Launch{
-		Instance: "i1", Deployment: current, TaskDefinition: agent2, State: environment.Open, Attempts: n, Revision: 7,
+		Instance: "i1", Deployment: current, TaskDefinition: agent2, State: environment.LaunchOpen, Attempts: n, StoredVersion: 7,
 		NotAfter: now.Add(environment.LaunchWindow - ago),
 	}
-	return Failure(l, reason, "", now.Add(-ago))
+	return FailedLaunch(l, reason, "", now.Add(-ago))
 }
 
 // A failed start is tried again at once when its instance has changed since; one that keeps failing so, a little later each time.
@@ -158,7 +158,7 @@ func TestAFailedStartIsTriedAgainWhenItsInstanceChanges(t *testing.T) {
 			plan := Make(row{launches: []environment.Launch{tc.launch}, better: tc.better}.state())
 			if tc.want == "" {
 				assert.Empty(t, plan.Actions)
-				assert.Equal(t, now.Add(tc.until), plan.Until)
+				assert.Equal(t, now.Add(tc.until), plan.RequeueAt)
 				return
 			}
 			if assert.Len(t, plan.Actions, 1) {
@@ -217,27 +217,27 @@ func TestMake(t *testing.T) {
 		"completed with one RUNNING and one failed": {
 			instances: []environment.Instance{active("i1"), active("i2")},
 			tasks:     []environment.Task{with(running, func(t *environment.Task) { t.Instance = "i2" })},
-			launches:  []environment.Launch{launch(environment.Failed, time.Minute, because("RESOURCE:PORTS", time.Minute))},
+			launches:  []environment.Launch{launch(environment.LaunchFailed, time.Minute, because("RESOURCE:PORTS", time.Minute))},
 			waits:     []string{"i1: backing off after a failure: RESOURCE:PORTS"}, until: time.Minute,
 			shows: environment.Completed, health: environment.Unhealthy, failed: failedNow,
 		},
 		"with only failures it goes on running": {
-			launches: []environment.Launch{launch(environment.Failed, time.Minute, because("RESOURCE:PORTS", time.Minute))},
+			launches: []environment.Launch{launch(environment.LaunchFailed, time.Minute, because("RESOURCE:PORTS", time.Minute))},
 			waits:    []string{"i1: backing off after a failure: RESOURCE:PORTS"}, until: time.Minute,
 			shows: environment.Running, health: environment.Unhealthy, failed: failedNow,
 		},
 		"a failure is retried when its time has come, and stays listed": {
-			launches: []environment.Launch{launch(environment.Failed, time.Minute, because("RESOURCE:PORTS", 0))},
+			launches: []environment.Launch{launch(environment.LaunchFailed, time.Minute, because("RESOURCE:PORTS", 0))},
 			want:     []string{"start i1: another try"},
 			shows:    environment.Running, health: environment.Unhealthy, failed: failedNow,
 		},
 		"an instance that has its task has not failed": {
 			tasks:    []environment.Task{running},
-			launches: []environment.Launch{launch(environment.Failed, time.Minute, because("RESOURCE:PORTS", time.Minute))},
+			launches: []environment.Launch{launch(environment.LaunchFailed, time.Minute, because("RESOURCE:PORTS", time.Minute))},
 			want:     []string{"note i1: its task is there"}, shows: environment.Completed,
 		},
 		"a failure of an earlier deployment does not hold back the next": {
-			launches: []environment.Launch{launch(environment.Failed, time.Minute, of(earlier), because("AGENT", time.Minute))},
+			launches: []environment.Launch{launch(environment.LaunchFailed, time.Minute, of(earlier), because("AGENT", time.Minute))},
 			want:     []string{start}, shows: environment.Running,
 		},
 		"a failure that v0.3 noted stays listed until it is tried again": {
@@ -249,11 +249,11 @@ func TestMake(t *testing.T) {
 		},
 		"the record of an instance that left is forgotten": {
 			instances: []environment.Instance{},
-			launches:  []environment.Launch{launch(environment.Started, time.Hour, named("t1"))},
+			launches:  []environment.Launch{launch(environment.LaunchStarted, time.Hour, named("t1"))},
 			want:      []string{"forget i1: the instance left"}, shows: environment.Completed,
 		},
 		"but not while it is open": {
-			instances: []environment.Instance{}, launches: []environment.Launch{launch(environment.Open, 0)},
+			instances: []environment.Instance{}, launches: []environment.Launch{launch(environment.LaunchOpen, 0)},
 			until: 40 * time.Second, shows: environment.Completed,
 		},
 
@@ -329,78 +329,78 @@ func TestMake(t *testing.T) {
 		},
 
 		"an open launch occupies the instance": {
-			launches: []environment.Launch{launch(environment.Open, 0)},
+			launches: []environment.Launch{launch(environment.LaunchOpen, 0)},
 			waits:    []string{"i1: a launch is open"}, until: 40 * time.Second, shows: environment.Running,
 		},
 		"an open launch of an earlier deployment does so too": {
-			launches: []environment.Launch{launch(environment.Open, 39*time.Second, of(earlier))},
+			launches: []environment.Launch{launch(environment.LaunchOpen, 39*time.Second, of(earlier))},
 			waits:    []string{"i1: a launch is open"}, until: time.Second, shows: environment.Running,
 		},
 		"an open launch is checked once ECS may be believed": {
-			launches: []environment.Launch{launch(environment.Open, 40*time.Second)},
+			launches: []environment.Launch{launch(environment.LaunchOpen, 40*time.Second)},
 			want:     []string{"check i1: a launch was left open"}, shows: environment.Running,
 		},
 		"an open launch of a deleted environment is checked too": {
-			launches: []environment.Launch{launch(environment.Open, 40*time.Second, of(foreign))},
+			launches: []environment.Launch{launch(environment.LaunchOpen, 40*time.Second, of(foreign))},
 			want:     []string{"check i1: a launch was left open"}, shows: environment.Running, next: []string{start},
 		},
 		"an open launch stays open while its call may be on the way, though a task is there": {
-			launches: []environment.Launch{launch(environment.Open, 20*time.Second)}, tasks: []environment.Task{running},
+			launches: []environment.Launch{launch(environment.LaunchOpen, 20*time.Second)}, tasks: []environment.Task{running},
 			waits: []string{"i1: a launch is open"}, until: 20 * time.Second, shows: environment.Completed,
 		},
 		"an open launch whose task is there needs no check": {
-			launches: []environment.Launch{launch(environment.Open, 40*time.Second)}, tasks: []environment.Task{running},
+			launches: []environment.Launch{launch(environment.LaunchOpen, 40*time.Second)}, tasks: []environment.Task{running},
 			want: []string{"note i1: its task is there"}, shows: environment.Completed,
 		},
 		"a settled launch of a deleted environment is in nobody's way": {
-			launches: []environment.Launch{launch(environment.Started, time.Second, of(foreign), named("t9"))},
+			launches: []environment.Launch{launch(environment.LaunchStarted, time.Second, of(foreign), named("t9"))},
 			want:     []string{start}, shows: environment.Running,
 		},
 		"a started task that is not seen yet occupies the instance": {
-			launches: []environment.Launch{launch(environment.Started, 10*time.Second, named("t1"))},
+			launches: []environment.Launch{launch(environment.LaunchStarted, 10*time.Second, named("t1"))},
 			waits:    []string{"i1: its task is not seen yet"}, until: 30 * time.Second, shows: environment.Running,
 		},
 		"a started task that was never seen is asked for": {
-			launches: []environment.Launch{launch(environment.Started, 40*time.Second, named("t1"))},
+			launches: []environment.Launch{launch(environment.LaunchStarted, 40*time.Second, named("t1"))},
 			want:     []string{"check i1: its task was never seen"}, shows: environment.Running,
 		},
 		"but not again and again": {
-			launches: []environment.Launch{launch(environment.Started, time.Minute, named("t1"), because("", 12*time.Second))},
+			launches: []environment.Launch{launch(environment.LaunchStarted, time.Minute, named("t1"), because("", 12*time.Second))},
 			waits:    []string{"i1: its task is not seen yet"}, until: 12 * time.Second, shows: environment.Running,
 		},
 		"an earlier deployment's task that is not seen yet has to be stopped first": {
-			launches: []environment.Launch{launch(environment.Started, 10*time.Second, of(earlier), named("t1"))},
+			launches: []environment.Launch{launch(environment.LaunchStarted, 10*time.Second, of(earlier), named("t1"))},
 			waits:    []string{"i1: its task is not seen yet"}, until: 30 * time.Second, shows: environment.Running,
 		},
 
 		"the first task that ran and died is replaced at once": {
-			launches: []environment.Launch{launch(environment.Started, 15*time.Second, named("t1"))},
+			launches: []environment.Launch{launch(environment.LaunchStarted, 15*time.Second, named("t1"))},
 			tasks:    []environment.Task{with(task("t1", current, "STOPPED"), ran(3*time.Second))},
 			want:     []string{"start i1: its task stopped"}, shows: environment.Running,
 		},
 		"one that never ran is replaced after 10 s": {
-			launches: []environment.Launch{launch(environment.Started, 15*time.Second, named("t1"))},
+			launches: []environment.Launch{launch(environment.LaunchStarted, 15*time.Second, named("t1"))},
 			tasks:    []environment.Task{task("t1", current, "STOPPED")},
 			want:     []string{"note i1: its task keeps stopping"}, until: 5 * time.Second,
 			shows: environment.Running, health: environment.Unhealthy,
 			failed: []environment.FailedInstance{{Arn: "i1", Reason: "STOPPED"}},
 		},
 		"the third that ran and died is replaced after 20 s": {
-			launches: []environment.Launch{launch(environment.Started, 12*time.Second, named("t1"), attempt(3))},
+			launches: []environment.Launch{launch(environment.LaunchStarted, 12*time.Second, named("t1"), attempt(3))},
 			tasks:    []environment.Task{with(task("t1", current, "STOPPED"), ran(3*time.Second))},
 			want:     []string{"note i1: its task keeps stopping"}, until: 18 * time.Second,
 			shows: environment.Running, health: environment.Unhealthy,
 			failed: []environment.FailedInstance{{Arn: "i1", Reason: "STOPPED"}},
 		},
 		"the hundredth after 5 min": {
-			launches: []environment.Launch{launch(environment.Started, 10*time.Second, named("t1"), attempt(100))},
+			launches: []environment.Launch{launch(environment.LaunchStarted, 10*time.Second, named("t1"), attempt(100))},
 			tasks:    []environment.Task{with(task("t1", current, "STOPPED"), ran(3*time.Second))},
 			want:     []string{"note i1: its task keeps stopping"}, until: 5 * time.Minute,
 			shows: environment.Running, health: environment.Unhealthy,
 			failed: []environment.FailedInstance{{Arn: "i1", Reason: "STOPPED"}},
 		},
 		"one that ran for long is replaced at once, whatever was before": {
-			launches: []environment.Launch{launch(environment.Started, 6*time.Minute, named("t1"), attempt(100))},
+			launches: []environment.Launch{launch(environment.LaunchStarted, 6*time.Minute, named("t1"), attempt(100))},
 			tasks:    []environment.Task{with(task("t1", current, "STOPPED"), ran(5*time.Minute))},
 			want:     []string{"start i1: its task stopped"}, shows: environment.Running,
 		},
@@ -409,7 +409,7 @@ func TestMake(t *testing.T) {
 		},
 		"tasks that all died do not complete a deployment": {
 			tasks:    []environment.Task{task("t1", current, "STOPPED")},
-			launches: []environment.Launch{launch(environment.Failed, time.Minute, named("t1"), because("STOPPED", time.Minute))},
+			launches: []environment.Launch{launch(environment.LaunchFailed, time.Minute, named("t1"), because("STOPPED", time.Minute))},
 			waits:    []string{"i1: backing off after a failure: STOPPED"}, until: time.Minute,
 			shows: environment.Running, health: environment.Unhealthy,
 			failed: []environment.FailedInstance{{Arn: "i1", Reason: "STOPPED"}},
@@ -428,13 +428,13 @@ func TestMake(t *testing.T) {
 			if tc.until != 0 {
 				until = now.Add(tc.until)
 			}
-			assert.Equal(t, until, plan.Until)
+			assert.Equal(t, until, plan.RequeueAt)
 			assert.Equal(t, tc.shows, plan.Progress.Status, "status")
 			assert.Equal(t, tc.health, plan.Progress.Health, "health")
 			assert.Equal(t, tc.failed, plan.Failed)
 			for _, a := range plan.Actions {
 				if a.Kind != Stop {
-					assert.Equal(t, s.Launches[a.Instance].Revision, a.Launch.Revision, "replaces the record it was made from")
+					assert.Equal(t, s.Launches[a.Instance].StoredVersion, a.Launch.StoredVersion, "replaces the record it was made from")
 				}
 			}
 
@@ -448,15 +448,15 @@ func TestAttemptsAreCounted(t *testing.T) {
 	attempts := func(r row) int { return Make(r.state()).Actions[0].Launch.Attempts }
 	dead := task("t1", current, "STOPPED")
 	assert.Equal(t, 1, attempts(row{}))
-	assert.Equal(t, 5, attempts(row{launches: []environment.Launch{launch(environment.Failed, time.Minute, attempt(4), because("AGENT", -time.Second))}}))
-	assert.Equal(t, 4, attempts(row{launches: []environment.Launch{launch(environment.Failed, time.Minute, attempt(4))}}), "ECS knows nothing of it")
-	assert.Equal(t, 1, attempts(row{launches: []environment.Launch{launch(environment.Failed, time.Minute, of(earlier), attempt(4))}}))
+	assert.Equal(t, 5, attempts(row{launches: []environment.Launch{launch(environment.LaunchFailed, time.Minute, attempt(4), because("AGENT", -time.Second))}}))
+	assert.Equal(t, 4, attempts(row{launches: []environment.Launch{launch(environment.LaunchFailed, time.Minute, attempt(4))}}), "ECS knows nothing of it")
+	assert.Equal(t, 1, attempts(row{launches: []environment.Launch{launch(environment.LaunchFailed, time.Minute, of(earlier), attempt(4))}}))
 	assert.Equal(t, 2, attempts(row{
-		launches: []environment.Launch{launch(environment.Started, time.Minute, named("t1"))},
+		launches: []environment.Launch{launch(environment.LaunchStarted, time.Minute, named("t1"))},
 		tasks:    []environment.Task{with(dead, ran(time.Second))},
 	}))
 	assert.Equal(t, 1, attempts(row{
-		launches: []environment.Launch{launch(environment.Started, time.Hour, named("t1"), attempt(9))},
+		launches: []environment.Launch{launch(environment.LaunchStarted, time.Hour, named("t1"), attempt(9))},
 		tasks:    []environment.Task{with(dead, ran(6*time.Minute))},
 	}))
 }
@@ -464,11 +464,11 @@ func TestAttemptsAreCounted(t *testing.T) {
 func TestProgressKeepsWhatV03NotedOfInstancesNotTriedYet(t *testing.T) {
 	noted := []environment.FailedInstance{{Arn: "i1", Reason: "AGENT"}, {Arn: "i2", Reason: "AGENT"}, {Arn: "gone", Reason: "AGENT"}}
 	tc := row{carried: noted, instances: []environment.Instance{active("i1"), {ARN: "i2", Status: "ACTIVE"}}}
-	assert.Equal(t, noted[:2], Make(tc.state()).Progress.Carried)
-	tc.launches = []environment.Launch{launch(environment.Started, time.Second, named("t1"))}
-	assert.Equal(t, noted[1:2], Make(tc.state()).Progress.Carried)
+	assert.Equal(t, noted[:2], Make(tc.state()).Progress.LegacyFailures)
+	tc.launches = []environment.Launch{launch(environment.LaunchStarted, time.Second, named("t1"))}
+	assert.Equal(t, noted[1:2], Make(tc.state()).Progress.LegacyFailures)
 	tc.stale = true
-	assert.Equal(t, noted, Make(tc.state()).Progress.Carried)
+	assert.Equal(t, noted, Make(tc.state()).Progress.LegacyFailures)
 }
 
 func TestSettle(t *testing.T) {
@@ -481,30 +481,30 @@ func TestSettle(t *testing.T) {
 		reason string
 		next   time.Duration // from now
 	}{
-		"open, a task lives":                  {launch(environment.Open, 40*time.Second), []environment.Task{alive}, environment.Started, "t1", "", 30 * time.Second},
-		"open, nothing lives":                 {launch(environment.Open, 40*time.Second), nil, environment.Failed, "", "", 0},
-		"open, only dead ones":                {launch(environment.Open, 40*time.Second), []environment.Task{dead}, environment.Failed, "", "", 0},
-		"open after a failure, nothing lives": {launch(environment.Open, 40*time.Second, because("AGENT", 0)), nil, environment.Failed, "", "AGENT", 0},
-		"started, lives, long unseen":         {launch(environment.Started, 130*time.Second, named("t1")), []environment.Task{alive}, environment.Started, "t1", "", 2 * time.Minute},
-		"started, dead":                       {launch(environment.Started, 40*time.Second, named("t1"), attempt(4)), []environment.Task{dead}, environment.Failed, "t1", "STOPPED", 50 * time.Second},
-		"started, MISSING soon after":         {launch(environment.Started, 40*time.Second, named("t1")), nil, environment.Started, "t1", "", 30 * time.Second},
-		"started, MISSING after 5 min":        {launch(environment.Started, 311*time.Second, named("t1")), nil, environment.Failed, "t1", "", 0},
+		"open, a task lives":                  {launch(environment.LaunchOpen, 40*time.Second), []environment.Task{alive}, environment.LaunchStarted, "t1", "", 30 * time.Second},
+		"open, nothing lives":                 {launch(environment.LaunchOpen, 40*time.Second), nil, environment.LaunchFailed, "", "", 0},
+		"open, only dead ones":                {launch(environment.LaunchOpen, 40*time.Second), []environment.Task{dead}, environment.LaunchFailed, "", "", 0},
+		"open after a failure, nothing lives": {launch(environment.LaunchOpen, 40*time.Second, because("AGENT", 0)), nil, environment.LaunchFailed, "", "AGENT", 0},
+		"started, lives, long unseen":         {launch(environment.LaunchStarted, 130*time.Second, named("t1")), []environment.Task{alive}, environment.LaunchStarted, "t1", "", 2 * time.Minute},
+		"started, dead":                       {launch(environment.LaunchStarted, 40*time.Second, named("t1"), attempt(4)), []environment.Task{dead}, environment.LaunchFailed, "t1", "STOPPED", 50 * time.Second},
+		"started, MISSING soon after":         {launch(environment.LaunchStarted, 40*time.Second, named("t1")), nil, environment.LaunchStarted, "t1", "", 30 * time.Second},
+		"started, MISSING after 5 min":        {launch(environment.LaunchStarted, 311*time.Second, named("t1")), nil, environment.LaunchFailed, "t1", "", 0},
 	} {
 		t.Run(name, func(t *testing.T) {
-			got := Settle(tc.launch, tc.found, now)
+			got := ConfirmLaunch(tc.launch, tc.found, now)
 			assert.Equal(t, tc.want, got.State)
 			assert.Equal(t, tc.task, got.Task)
 			assert.Equal(t, tc.reason, got.Reason)
-			assert.Equal(t, now.Add(tc.next), got.NextTry)
+			assert.Equal(t, now.Add(tc.next), got.NextAttemptAt)
 		})
 	}
 }
 
 func TestFailureBacksOff(t *testing.T) {
 	for attempts, want := range map[int]time.Duration{1: 10 * time.Second, 2: 20 * time.Second, 5: 160 * time.Second, 6: 300 * time.Second, 1000: 300 * time.Second} {
-		got := Failure(launch(environment.Open, 0, attempt(attempts)), "AGENT", "the agent is away", now)
-		assert.Equal(t, now.Add(want), got.NextTry, "attempt %d", attempts)
-		assert.Equal(t, environment.Failed, got.State)
+		got := FailedLaunch(launch(environment.LaunchOpen, 0, attempt(attempts)), "AGENT", "the agent is away", now)
+		assert.Equal(t, now.Add(want), got.NextAttemptAt, "attempt %d", attempts)
+		assert.Equal(t, environment.LaunchFailed, got.State)
 		assert.Equal(t, "AGENT", got.Reason)
 	}
 }
@@ -512,21 +512,21 @@ func TestFailureBacksOff(t *testing.T) {
 // done is s after the plan was carried out and everything went well.
 func done(s State, plan Plan) State {
 	s.Tasks, s.Launches = slices.Clone(s.Tasks), maps.Clone(s.Launches)
-	s.Asked = maps.Clone(s.Asked)
-	if s.Asked == nil {
-		s.Asked = map[string]time.Time{}
+	s.StopRequestedAt = maps.Clone(s.StopRequestedAt)
+	if s.StopRequestedAt == nil {
+		s.StopRequestedAt = map[string]time.Time{}
 	}
-	s.Environment, _ = s.Environment.Observe(plan.Deployment, plan.Progress, s.Now)
+	s.Environment, _ = s.Environment.RecordProgress(plan.Deployment, plan.Progress, s.Now)
 	for _, a := range plan.Actions {
 		switch a.Kind {
 		case Start:
 			a.Launch.NotAfter = s.Now.Add(environment.LaunchWindow)
-			s.Launches[a.Instance] = Started(a.Launch, "new on "+a.Instance)
+			s.Launches[a.Instance] = StartedLaunch(a.Launch, "new on "+a.Instance)
 		case Stop:
-			s.Asked[a.Task] = s.Now
-		case Check:
-			s.Launches[a.Instance] = Settle(a.Launch, []environment.Task{{ARN: "found", LastStatus: "RUNNING"}}, s.Now)
-		case Note:
+			s.StopRequestedAt[a.Task] = s.Now
+		case Confirm:
+			s.Launches[a.Instance] = ConfirmLaunch(a.Launch, []environment.Task{{ARN: "found", LastStatus: "RUNNING"}}, s.Now)
+		case Record:
 			s.Launches[a.Instance] = a.Launch
 		case Forget:
 			delete(s.Launches, a.Instance)

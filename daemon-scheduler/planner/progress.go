@@ -59,7 +59,7 @@ func (p *planning) tally(kept environment.Task, lives bool, outdated []environme
 func (p *planning) carry(instance string, able bool) {
 	for _, f := range p.current.FailedInstances {
 		if f.Arn == instance {
-			p.plan.Progress.Carried = append(p.plan.Progress.Carried, f)
+			p.plan.Progress.LegacyFailures = append(p.plan.Progress.LegacyFailures, f)
 			p.fail(instance, f.Reason, able)
 			return
 		}
@@ -83,7 +83,7 @@ func (p *planning) progress() {
 	if !p.Fresh || !p.deployed || p.held != "" {
 		*progress = environment.Progress{
 			Status: p.current.Status, Health: p.current.Health, Desired: p.current.DesiredTaskCount,
-			Carried: p.current.FailedInstances,
+			LegacyFailures: p.current.FailedInstances,
 		}
 		return
 	}

@@ -27,7 +27,7 @@ func TestNeverTwoLiveTasksOfADeploymentOnAnInstance(t *testing.T) {
 	for seed := range uint64(300) {
 		w := &world{Rand: rand.New(rand.NewPCG(seed, 1)), t: t, tasks: map[string]environment.Task{}}
 		w.state = row{instances: []environment.Instance{active("i1"), active("i2"), active("i3")}}.state()
-		w.state.Asked = map[string]time.Time{}
+		w.state.StopRequestedAt = map[string]time.Time{}
 		w.start("i1", earlier)
 		w.start("i2", earlier)
 		w.observe(1)
@@ -90,7 +90,7 @@ func (w *world) do(a Action, ambiguous bool) {
 			task.DesiredStatus = "STOPPED"
 			w.tasks[a.Task] = task
 		}
-		w.state.Asked[a.Task] = w.state.Now
+		w.state.StopRequestedAt[a.Task] = w.state.Now
 	case Start:
 		require.True(w.t, w.state.Fresh, "started from a copy that is not current")
 		a.Launch.NotAfter = w.state.Now.Add(environment.LaunchWindow)
@@ -100,21 +100,21 @@ func (w *world) do(a Action, ambiguous bool) {
 			w.start(a.Instance, a.Launch.Deployment)
 		case ambiguous && outcome == 1: // so is the question
 		case ambiguous && outcome == 2:
-			w.state.Launches[a.Instance] = Failure(a.Launch, "RESOURCE:CPU", "", w.state.Now)
+			w.state.Launches[a.Instance] = FailedLaunch(a.Launch, "RESOURCE:CPU", "", w.state.Now)
 		default:
-			w.state.Launches[a.Instance] = Started(a.Launch, w.start(a.Instance, a.Launch.Deployment))
+			w.state.Launches[a.Instance] = StartedLaunch(a.Launch, w.start(a.Instance, a.Launch.Deployment))
 		}
-	case Check:
+	case Confirm:
 		var found []environment.Task
 		for _, task := range w.tasks {
-			named := a.Launch.State == environment.Started && task.ARN == a.Launch.Task
-			listed := a.Launch.State == environment.Open && task.StartedBy == a.Launch.Deployment && task.Instance == a.Instance
+			named := a.Launch.State == environment.LaunchStarted && task.ARN == a.Launch.Task
+			listed := a.Launch.State == environment.LaunchOpen && task.StartedBy == a.Launch.Deployment && task.Instance == a.Instance
 			if named || listed {
 				found = append(found, task)
 			}
 		}
-		w.state.Launches[a.Instance] = Settle(a.Launch, found, w.state.Now)
-	case Note:
+		w.state.Launches[a.Instance] = ConfirmLaunch(a.Launch, found, w.state.Now)
+	case Record:
 		w.state.Launches[a.Instance] = a.Launch
 	case Forget:
 		delete(w.state.Launches, a.Instance)
@@ -173,14 +173,14 @@ func (w *world) calm(seed uint64) {
 			w.do(a, false)
 		}
 		w.check(seed)
-		if len(plan.Actions) == 0 && plan.Until.IsZero() {
+		if len(plan.Actions) == 0 && plan.RequeueAt.IsZero() {
 			require.Equal(w.t, environment.Completed, plan.Progress.Status, "seed %d", seed)
 			require.Equal(w.t, environment.Healthy, plan.Progress.Health, "seed %d", seed)
 			return
 		}
 		w.state.Now = w.state.Now.Add(time.Second)
-		if plan.Until.After(w.state.Now) {
-			w.state.Now = plan.Until
+		if plan.RequeueAt.After(w.state.Now) {
+			w.state.Now = plan.RequeueAt
 		}
 	}
 	require.Fail(w.t, "no end", "seed %d: %+v", seed, Make(w.state))

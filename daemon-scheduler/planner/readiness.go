@@ -9,38 +9,38 @@ import (
 	"github.com/blox/blox/daemon-scheduler/environment"
 )
 
-// Readiness is everything that the readiness attributes on the instances of one cluster depend on.
-type Readiness struct {
+// ReadinessState is everything that the readiness attributes on the instances of one cluster depend on.
+type ReadinessState struct {
 	Cluster      string // ARN
 	Environments []environment.Environment
-	Marks        []environment.Mark
+	Attributes   []environment.ReadinessAttribute
 
 	// The copy of the cluster. While it is not Fresh nothing is set or removed.
 	Fresh     bool
 	Instances []environment.Instance
 	Tasks     []environment.Task // those of Environments at least
 
-	Aside  map[environment.MarkKey]time.Time // until when ECS is not asked again to set what it refused
-	Now    time.Time
-	Settle time.Duration // after a mark's NotAfter, until a call that was never answered has no effect any more
+	SuppressedUntil map[environment.AttributeKey]time.Time // until when ECS is not asked again to set what it refused
+	Now             time.Time
+	ConfirmTimeout  time.Duration // after a mark's NotAfter, until a call that was never answered has no effect any more
 }
 
-// Attributes is what to do about readiness attributes, each as the mark that there is, or would be.
-type Attributes struct {
-	Set    []environment.Mark
-	Remove []environment.Mark
-	Forget []environment.Mark // their instances have left
-	Until  time.Time          // when that may change with nothing else changing; zero when it does not
+// ReadinessPlan is what to do about readiness attributes, each as the mark that there is, or would be.
+type ReadinessPlan struct {
+	Set       []environment.ReadinessAttribute
+	Remove    []environment.ReadinessAttribute
+	Forget    []environment.ReadinessAttribute // their instances have left
+	RequeueAt time.Time                        // when that may change with nothing else changing; zero when it does not
 }
 
-// Attest decides which instances are to have which readiness attributes: an attribute is there while the tasks of all
+// PlanReadiness decides which instances are to have which readiness attributes: an attribute is there while the tasks of all
 // environments that name it, and are for the instance, run there, and there is one. It is removed wherever Blox has set
 // it, and set only on ACTIVE instances with a connected agent.
-func Attest(s Readiness) Attributes {
-	a := attesting{Readiness: s, marks: map[environment.MarkKey]environment.Mark{}, naming: map[string][]daemon{}}
-	for _, m := range s.Marks {
+func PlanReadiness(s ReadinessState) ReadinessPlan {
+	a := attesting{ReadinessState: s, marks: map[environment.AttributeKey]environment.ReadinessAttribute{}, naming: map[string][]daemon{}}
+	for _, m := range s.Attributes {
 		a.marks[m.Key()] = m
-		a.naming[m.Attribute] = nil
+		a.naming[m.Name] = nil
 	}
 	a.read()
 	switch {
@@ -55,28 +55,28 @@ func Attest(s Readiness) Attributes {
 
 // attesting are decisions in the making.
 type attesting struct {
-	Readiness
-	out    Attributes
-	marks  map[environment.MarkKey]environment.Mark
+	ReadinessState
+	out    ReadinessPlan
+	marks  map[environment.AttributeKey]environment.ReadinessAttribute
 	naming map[string][]daemon // by attribute
 }
 
 // daemon is an environment that names an attribute.
 type daemon struct {
-	group   environment.Group // of a query that a later version has written, all instances
-	running map[string]bool   // by instance ARN
-	only    map[string]bool   // the instances that it has begun on, where it is for no others yet; else nil
+	group   environment.Selector // of a query that a later version has written, all instances
+	running map[string]bool      // by instance ARN
+	only    map[string]bool      // the instances that it has begun on, where it is for no others yet; else nil
 }
 
 // read finds out which environments name which attribute, and where their tasks run.
 func (a *attesting) read() {
 	by := map[string]daemon{} // deployment id
 	for _, e := range a.Environments {
-		spec := e.InEffect()
+		spec := e.CurrentSpec()
 		if _, deployed := e.Current(); !deployed || spec.ReadinessAttribute == "" || e.IsDeleting() {
 			continue // what is only created is nobody's business yet
 		}
-		group, _ := spec.Group()
+		group, _ := spec.Selector()
 		d := daemon{group: group, running: map[string]bool{}}
 		if firstCanary(e) {
 			d.only = map[string]bool{}
@@ -109,7 +109,7 @@ func firstCanary(e environment.Environment) bool {
 func (a *attesting) instances() {
 	attributes, here := slices.Sorted(maps.Keys(a.naming)), map[string]bool{}
 	for _, instance := range slices.SortedFunc(slices.Values(a.Instances), byARN) {
-		if instance.Gone() {
+		if instance.Deregistered() {
 			continue
 		}
 		here[instance.ARN] = true
@@ -124,32 +124,32 @@ func (a *attesting) instances() {
 	}
 }
 
-func byKey(a, b environment.Mark) int {
-	return cmp.Or(cmp.Compare(a.Attribute, b.Attribute), cmp.Compare(a.Instance, b.Instance))
+func byKey(a, b environment.ReadinessAttribute) int {
+	return cmp.Or(cmp.Compare(a.Name, b.Name), cmp.Compare(a.Instance, b.Instance))
 }
 
 func (a *attesting) one(i environment.Instance, attribute string) {
-	key := environment.MarkKey{Attribute: attribute, Instance: i.ARN}
+	key := environment.AttributeKey{Name: attribute, Instance: i.ARN}
 	mark, marked := a.marks[key]
 	if !marked {
-		mark = environment.Mark{Attribute: attribute, Instance: i.ARN, Cluster: a.Cluster}
+		mark = environment.ReadinessAttribute{Name: attribute, Instance: i.ARN, Cluster: a.Cluster}
 	}
-	settled := !doubtful(mark, a.Settle, a.Now)
-	aside := a.Aside[key]
+	settled := !doubtful(mark, a.ConfirmTimeout, a.Now)
+	aside := a.SuppressedUntil[key]
 	switch is := mark.State; {
 	case !a.ready(i, attribute):
 		switch {
 		case !marked:
 		case a.Now.Before(aside):
 			a.until(aside)
-		case is == environment.MarkRemoved && !settled:
-			a.until(mark.NotAfter.Add(a.Settle))
+		case is == environment.AttributeRemoved && !settled:
+			a.until(mark.NotAfter.Add(a.ConfirmTimeout))
 		default:
 			a.out.Remove = append(a.out.Remove, mark)
 		}
-	case is == environment.MarkSet && mark.NotAfter.IsZero():
-	case is == environment.MarkSet && !settled:
-		a.until(mark.NotAfter.Add(a.Settle))
+	case is == environment.AttributeSet && mark.NotAfter.IsZero():
+	case is == environment.AttributeSet && !settled:
+		a.until(mark.NotAfter.Add(a.ConfirmTimeout))
 	case i.Status != "ACTIVE" || !i.AgentConnected:
 	case a.Now.Before(aside):
 		a.until(aside)
@@ -161,7 +161,7 @@ func (a *attesting) one(i environment.Instance, attribute string) {
 // ready tells whether all daemons run on the instance that are for it, and there is one.
 func (a *attesting) ready(i environment.Instance, attribute string) (some bool) {
 	for _, d := range a.naming[attribute] {
-		if !d.group.Has(i) || d.only != nil && !d.only[i.ARN] {
+		if !d.group.Matches(i) || d.only != nil && !d.only[i.ARN] {
 			continue
 		}
 		if !d.running[i.ARN] {
@@ -173,33 +173,33 @@ func (a *attesting) ready(i environment.Instance, attribute string) (some bool) 
 }
 
 func (a *attesting) until(t time.Time) {
-	if a.out.Until.IsZero() || t.Before(a.out.Until) {
-		a.out.Until = t
+	if a.out.RequeueAt.IsZero() || t.Before(a.out.RequeueAt) {
+		a.out.RequeueAt = t
 	}
 }
 
 // doubtful tells whether a call about the mark that was never answered may still take effect.
-func doubtful(m environment.Mark, settle time.Duration, now time.Time) bool {
+func doubtful(m environment.ReadinessAttribute, settle time.Duration, now time.Time) bool {
 	return !m.NotAfter.IsZero() && now.Before(m.NotAfter.Add(settle))
 }
 
-// Announced is the mark as it is recorded before a call about it.
-func Announced(m environment.Mark, now time.Time) environment.Mark {
-	m.State, m.NotAfter = environment.MarkOpen, now.Add(environment.MarkWindow).UTC().Round(0)
+// AnnouncedAttribute is the mark as it is recorded before a call about it.
+func AnnouncedAttribute(m environment.ReadinessAttribute, now time.Time) environment.ReadinessAttribute {
+	m.State, m.NotAfter = environment.AttributeOpen, now.Add(environment.AttributeWindow).UTC().Round(0)
 	return m
 }
 
-// Answered is what to record of a mark that was set or removed, before which it was as it is given; gone tells that its
+// AnsweredAttribute is what to record of a mark that was set or removed, before which it was as it is given; gone tells that its
 // record goes. While an earlier call may undo that, it is done once more later.
-func Answered(before environment.Mark, set bool, settle time.Duration, now time.Time) (after environment.Mark, gone bool) {
+func AnsweredAttribute(before environment.ReadinessAttribute, set bool, settle time.Duration, now time.Time) (after environment.ReadinessAttribute, gone bool) {
 	after = before
 	if !doubtful(before, settle, now) {
 		after.NotAfter = time.Time{}
 	}
 	if set {
-		after.State = environment.MarkSet
+		after.State = environment.AttributeSet
 		return after, false
 	}
-	after.State = environment.MarkRemoved
+	after.State = environment.AttributeRemoved
 	return after, after.NotAfter.IsZero()
 }

@@ -44,8 +44,8 @@ func querying(text string) func(*environment.Environment) {
 	return func(e *environment.Environment) { e.Revisions[0].Spec.Query = text }
 }
 
-func mark(state environment.MarkState, ago ...time.Duration) environment.Mark {
-	m := environment.Mark{Attribute: "ready", Instance: "i1", Cluster: "arn:cluster/prod", State: state, Revision: 7}
+func mark(state environment.AttributeState, ago ...time.Duration) environment.ReadinessAttribute {
+	m := environment.ReadinessAttribute{Name: "ready", Instance: "i1", Cluster: "arn:cluster/prod", State: state, StoredVersion: 7}
 	for _, t := range ago {
 		m.NotAfter = now.Add(-t)
 	}
@@ -62,7 +62,7 @@ func TestAttest(t *testing.T) {
 	for name, tc := range map[string]struct {
 		envs      []environment.Environment
 		tasks     []environment.Task
-		marks     []environment.Mark
+		marks     []environment.ReadinessAttribute
 		instances []environment.Instance // i1, ACTIVE and connected, when nil
 		stale     bool
 		aside     time.Duration
@@ -70,86 +70,86 @@ func TestAttest(t *testing.T) {
 		until     time.Duration
 	}{
 		"what is only created is nobody's business": {
-			envs: []environment.Environment{logs, naming("new", "ready", created)}, tasks: oneRuns, marks: []environment.Mark{mark(environment.MarkSet)},
+			envs: []environment.Environment{logs, naming("new", "ready", created)}, tasks: oneRuns, marks: []environment.ReadinessAttribute{mark(environment.AttributeSet)},
 		},
 		"a first deployment is, once it begins": {
-			envs: []environment.Environment{logs, naming("new", "ready", begun)}, tasks: oneRuns, marks: []environment.Mark{mark(environment.MarkSet)},
+			envs: []environment.Environment{logs, naming("new", "ready", begun)}, tasks: oneRuns, marks: []environment.ReadinessAttribute{mark(environment.AttributeSet)},
 			want: []string{remove},
 		},
 		"but its canary only where it has begun": {
-			envs: []environment.Environment{logs, naming("new", "ready", begun, canary)}, tasks: oneRuns, marks: []environment.Mark{mark(environment.MarkSet)},
+			envs: []environment.Environment{logs, naming("new", "ready", begun, canary)}, tasks: oneRuns, marks: []environment.ReadinessAttribute{mark(environment.AttributeSet)},
 		},
 		"and there it has to run": {
 			envs:  []environment.Environment{logs, naming("new", "ready", begun, canary)},
-			tasks: append(slices.Clip(oneRuns), task("t3", "new", "PENDING")), marks: []environment.Mark{mark(environment.MarkSet)},
+			tasks: append(slices.Clip(oneRuns), task("t3", "new", "PENDING")), marks: []environment.ReadinessAttribute{mark(environment.AttributeSet)},
 			want: []string{remove},
 		},
 		"nobody names one":                        {envs: []environment.Environment{naming("logs", "")}, tasks: oneRuns, stale: true},
 		"no daemon runs":                          {envs: both},
 		"one of two runs":                         {envs: both, tasks: oneRuns},
 		"both run":                                {envs: both, tasks: bothRun, want: []string{set}},
-		"both run, and it is set":                 {envs: both, tasks: bothRun, marks: []environment.Mark{mark(environment.MarkSet)}},
-		"one stopped":                             {envs: both, tasks: oneRuns, marks: []environment.Mark{mark(environment.MarkSet)}, want: []string{remove}},
-		"one is stopping":                         {envs: both, tasks: append(slices.Clip(oneRuns), with(task("t2", "metrics", "RUNNING"), stopping)), marks: []environment.Mark{mark(environment.MarkSet)}, want: []string{remove}},
-		"one is pending":                          {envs: both, tasks: append(slices.Clip(oneRuns), task("t2", "metrics", "PENDING")), marks: []environment.Mark{mark(environment.MarkSet)}, want: []string{remove}},
+		"both run, and it is set":                 {envs: both, tasks: bothRun, marks: []environment.ReadinessAttribute{mark(environment.AttributeSet)}},
+		"one stopped":                             {envs: both, tasks: oneRuns, marks: []environment.ReadinessAttribute{mark(environment.AttributeSet)}, want: []string{remove}},
+		"one is stopping":                         {envs: both, tasks: append(slices.Clip(oneRuns), with(task("t2", "metrics", "RUNNING"), stopping)), marks: []environment.ReadinessAttribute{mark(environment.AttributeSet)}, want: []string{remove}},
+		"one is pending":                          {envs: both, tasks: append(slices.Clip(oneRuns), task("t2", "metrics", "PENDING")), marks: []environment.ReadinessAttribute{mark(environment.AttributeSet)}, want: []string{remove}},
 		"another's task is no daemon":             {envs: both, tasks: append(slices.Clip(oneRuns), task("t2", foreign, "RUNNING"))},
 		"one of another attribute is not asked":   {envs: []environment.Environment{logs, naming("metrics", "warm")}, tasks: oneRuns, want: []string{set}},
 		"one being deleted is not asked":          {envs: []environment.Environment{logs, naming("metrics", "ready", deleting)}, tasks: oneRuns, want: []string{set}},
-		"the only one is being deleted":           {envs: []environment.Environment{naming("logs", "ready", deleting)}, tasks: oneRuns, marks: []environment.Mark{mark(environment.MarkSet)}, want: []string{remove}},
+		"the only one is being deleted":           {envs: []environment.Environment{naming("logs", "ready", deleting)}, tasks: oneRuns, marks: []environment.ReadinessAttribute{mark(environment.AttributeSet)}, want: []string{remove}},
 		"one for other instances is not asked":    {envs: []environment.Environment{logs, naming("metrics", "ready", querying("attribute:gpu exists"))}, tasks: oneRuns, want: []string{set}},
 		"one for such instances is asked":         {envs: []environment.Environment{logs, naming("metrics", "ready", querying("attribute:gpu exists"))}, tasks: oneRuns, instances: []environment.Instance{{ARN: "i1", Status: "ACTIVE", AgentConnected: true, Attributes: query.Map{"gpu": ""}}}},
 		"one with a query of the future is asked": {envs: []environment.Environment{logs, naming("metrics", "ready", querying("attribute:gpu beats 3"))}, tasks: oneRuns},
-		"the only one is for others":              {envs: []environment.Environment{naming("logs", "ready", querying("attribute:gpu exists"))}, tasks: oneRuns, marks: []environment.Mark{mark(environment.MarkSet)}, want: []string{remove}},
+		"the only one is for others":              {envs: []environment.Environment{naming("logs", "ready", querying("attribute:gpu exists"))}, tasks: oneRuns, marks: []environment.ReadinessAttribute{mark(environment.AttributeSet)}, want: []string{remove}},
 		"a paused one is asked":                   {envs: []environment.Environment{naming("logs", "ready", func(e *environment.Environment) { e.Paused = true })}, tasks: oneRuns, want: []string{set}},
 		"an older deployment's task will do": {envs: []environment.Environment{naming("logs", "ready", func(e *environment.Environment) {
 			e.Deployments[earlier] = environment.Deployment{ID: earlier, Status: environment.Completed}
 		})}, tasks: []environment.Task{task("t1", earlier, "RUNNING")}, want: []string{set}},
-		"nobody names it any more":           {marks: []environment.Mark{mark(environment.MarkSet)}, want: []string{remove}},
-		"another one is named now":           {envs: []environment.Environment{naming("logs", "warm")}, tasks: oneRuns, marks: []environment.Mark{mark(environment.MarkSet)}, want: []string{remove, "set warm on i1"}},
-		"the copy is old":                    {envs: both, tasks: oneRuns, marks: []environment.Mark{mark(environment.MarkSet)}, stale: true, until: stale},
-		"draining keeps it":                  {envs: []environment.Environment{logs}, tasks: oneRuns, marks: []environment.Mark{mark(environment.MarkSet)}, instances: on("DRAINING", "i1")},
+		"nobody names it any more":           {marks: []environment.ReadinessAttribute{mark(environment.AttributeSet)}, want: []string{remove}},
+		"another one is named now":           {envs: []environment.Environment{naming("logs", "warm")}, tasks: oneRuns, marks: []environment.ReadinessAttribute{mark(environment.AttributeSet)}, want: []string{remove, "set warm on i1"}},
+		"the copy is old":                    {envs: both, tasks: oneRuns, marks: []environment.ReadinessAttribute{mark(environment.AttributeSet)}, stale: true, until: stale},
+		"draining keeps it":                  {envs: []environment.Environment{logs}, tasks: oneRuns, marks: []environment.ReadinessAttribute{mark(environment.AttributeSet)}, instances: on("DRAINING", "i1")},
 		"draining does not get it":           {envs: []environment.Environment{logs}, tasks: oneRuns, instances: on("DRAINING", "i1")},
-		"draining loses it":                  {envs: []environment.Environment{logs}, marks: []environment.Mark{mark(environment.MarkSet)}, instances: on("DRAINING", "i1"), want: []string{remove}},
-		"disconnected keeps it":              {envs: []environment.Environment{logs}, tasks: oneRuns, marks: []environment.Mark{mark(environment.MarkSet)}, instances: away},
+		"draining loses it":                  {envs: []environment.Environment{logs}, marks: []environment.ReadinessAttribute{mark(environment.AttributeSet)}, instances: on("DRAINING", "i1"), want: []string{remove}},
+		"disconnected keeps it":              {envs: []environment.Environment{logs}, tasks: oneRuns, marks: []environment.ReadinessAttribute{mark(environment.AttributeSet)}, instances: away},
 		"disconnected does not get it":       {envs: []environment.Environment{logs}, tasks: oneRuns, instances: away},
-		"disconnected loses it":              {envs: []environment.Environment{logs}, marks: []environment.Mark{mark(environment.MarkSet)}, instances: away, want: []string{remove}},
-		"the instance left":                  {envs: []environment.Environment{logs}, marks: []environment.Mark{mark(environment.MarkSet)}, instances: on("INACTIVE", "i1"), want: []string{forget}},
-		"the instance is gone":               {marks: []environment.Mark{mark(environment.MarkOpen, 0)}, instances: on("ACTIVE", "i2"), want: []string{forget}},
-		"announced and then nothing":         {envs: []environment.Environment{logs}, tasks: oneRuns, marks: []environment.Mark{mark(environment.MarkOpen, -time.Second)}, want: []string{set}},
-		"announced and not wanted":           {envs: []environment.Environment{logs}, marks: []environment.Mark{mark(environment.MarkOpen, -time.Second)}, want: []string{remove}},
-		"removed, and it may come back":      {envs: []environment.Environment{logs}, marks: []environment.Mark{mark(environment.MarkRemoved, time.Second)}, until: settle - time.Second},
-		"removed, and it may have":           {envs: []environment.Environment{logs}, marks: []environment.Mark{mark(environment.MarkRemoved, settle)}, want: []string{remove}},
-		"removed, and wanted again":          {envs: []environment.Environment{logs}, tasks: oneRuns, marks: []environment.Mark{mark(environment.MarkRemoved, time.Second)}, want: []string{set}},
-		"set, and it may go":                 {envs: []environment.Environment{logs}, tasks: oneRuns, marks: []environment.Mark{mark(environment.MarkSet, time.Second)}, until: settle - time.Second},
-		"set, and it may have gone":          {envs: []environment.Environment{logs}, tasks: oneRuns, marks: []environment.Mark{mark(environment.MarkSet, settle)}, want: []string{set}},
-		"set, and not wanted in spite of it": {envs: []environment.Environment{logs}, marks: []environment.Mark{mark(environment.MarkSet, time.Second)}, want: []string{remove}},
+		"disconnected loses it":              {envs: []environment.Environment{logs}, marks: []environment.ReadinessAttribute{mark(environment.AttributeSet)}, instances: away, want: []string{remove}},
+		"the instance left":                  {envs: []environment.Environment{logs}, marks: []environment.ReadinessAttribute{mark(environment.AttributeSet)}, instances: on("INACTIVE", "i1"), want: []string{forget}},
+		"the instance is gone":               {marks: []environment.ReadinessAttribute{mark(environment.AttributeOpen, 0)}, instances: on("ACTIVE", "i2"), want: []string{forget}},
+		"announced and then nothing":         {envs: []environment.Environment{logs}, tasks: oneRuns, marks: []environment.ReadinessAttribute{mark(environment.AttributeOpen, -time.Second)}, want: []string{set}},
+		"announced and not wanted":           {envs: []environment.Environment{logs}, marks: []environment.ReadinessAttribute{mark(environment.AttributeOpen, -time.Second)}, want: []string{remove}},
+		"removed, and it may come back":      {envs: []environment.Environment{logs}, marks: []environment.ReadinessAttribute{mark(environment.AttributeRemoved, time.Second)}, until: settle - time.Second},
+		"removed, and it may have":           {envs: []environment.Environment{logs}, marks: []environment.ReadinessAttribute{mark(environment.AttributeRemoved, settle)}, want: []string{remove}},
+		"removed, and wanted again":          {envs: []environment.Environment{logs}, tasks: oneRuns, marks: []environment.ReadinessAttribute{mark(environment.AttributeRemoved, time.Second)}, want: []string{set}},
+		"set, and it may go":                 {envs: []environment.Environment{logs}, tasks: oneRuns, marks: []environment.ReadinessAttribute{mark(environment.AttributeSet, time.Second)}, until: settle - time.Second},
+		"set, and it may have gone":          {envs: []environment.Environment{logs}, tasks: oneRuns, marks: []environment.ReadinessAttribute{mark(environment.AttributeSet, settle)}, want: []string{set}},
+		"set, and not wanted in spite of it": {envs: []environment.Environment{logs}, marks: []environment.ReadinessAttribute{mark(environment.AttributeSet, time.Second)}, want: []string{remove}},
 		"refused a moment ago":               {envs: []environment.Environment{logs}, tasks: oneRuns, aside: time.Minute, until: time.Minute},
 	} {
 		t.Run(name, func(t *testing.T) {
-			s := Readiness{
-				Cluster: "arn:cluster/prod", Environments: tc.envs, Marks: tc.marks, Fresh: !tc.stale, Instances: tc.instances, Tasks: tc.tasks,
-				Now: now, Settle: settle,
+			s := ReadinessState{
+				Cluster: "arn:cluster/prod", Environments: tc.envs, Attributes: tc.marks, Fresh: !tc.stale, Instances: tc.instances, Tasks: tc.tasks,
+				Now: now, ConfirmTimeout: settle,
 			}
 			if s.Instances == nil {
 				s.Instances = []environment.Instance{active("i1")}
 			}
 			if tc.aside > 0 {
-				s.Aside = map[environment.MarkKey]time.Time{{Attribute: "ready", Instance: "i1"}: now.Add(tc.aside)}
+				s.SuppressedUntil = map[environment.AttributeKey]time.Time{{Name: "ready", Instance: "i1"}: now.Add(tc.aside)}
 			}
-			got := Attest(s)
+			got := PlanReadiness(s)
 			assert.Equal(t, tc.want, readinessInWords(got))
-			assert.Equal(t, tc.until, max(0, got.Until.Sub(now)))
+			assert.Equal(t, tc.until, max(0, got.RequeueAt.Sub(now)))
 		})
 	}
 }
 
-func readinessInWords(a Attributes) (list []string) {
+func readinessInWords(a ReadinessPlan) (list []string) {
 	for _, of := range []struct {
 		what  string
-		marks []environment.Mark
+		marks []environment.ReadinessAttribute
 	}{{"remove", a.Remove}, {"set", a.Set}, {"forget", a.Forget}} {
 		for _, m := range of.marks {
-			list = append(list, of.what+" "+m.Attribute+" on "+m.Instance)
+			list = append(list, of.what+" "+m.Name+" on "+m.Instance)
 		}
 	}
 	return list
@@ -159,10 +159,10 @@ func readinessInWords(a Attributes) (list []string) {
 // executor that dies now and then.
 type attributes struct {
 	*rand.Rand
-	s       Readiness
-	marks   map[environment.MarkKey]environment.Mark // etcd
-	present map[environment.MarkKey]bool             // ECS
-	late    []func()                                 // calls that are still under way, done at the latest when they are no more possible
+	s       ReadinessState
+	marks   map[environment.AttributeKey]environment.ReadinessAttribute // etcd
+	present map[environment.AttributeKey]bool                           // ECS
+	late    []func()                                                    // calls that are still under way, done at the latest when they are no more possible
 	due     []time.Time
 }
 
@@ -170,8 +170,8 @@ type attributes struct {
 // end; and in the end the attributes are where all daemons run, and nowhere else.
 func TestReadinessAttributesFollowTheDaemons(t *testing.T) {
 	for seed := range uint64(300) {
-		w := &attributes{Rand: rand.New(rand.NewPCG(seed, 2)), marks: map[environment.MarkKey]environment.Mark{}, present: map[environment.MarkKey]bool{}}
-		w.s = Readiness{Cluster: "arn:cluster/prod", Fresh: true, Now: now, Settle: settle}
+		w := &attributes{Rand: rand.New(rand.NewPCG(seed, 2)), marks: map[environment.AttributeKey]environment.ReadinessAttribute{}, present: map[environment.AttributeKey]bool{}}
+		w.s = ReadinessState{Cluster: "arn:cluster/prod", Fresh: true, Now: now, ConfirmTimeout: settle}
 		for range 100 {
 			w.happen()
 			w.act(true)
@@ -180,17 +180,17 @@ func TestReadinessAttributesFollowTheDaemons(t *testing.T) {
 			}
 		}
 		for range 10 {
-			w.s.Now = w.s.Now.Add(environment.MarkWindow + settle)
+			w.s.Now = w.s.Now.Add(environment.AttributeWindow + settle)
 			w.land(true)
 			w.act(false)
 		}
-		require.Empty(t, readinessInWords(Attest(w.s)), "seed %d: no end", seed)
-		want := map[environment.MarkKey]bool{}
+		require.Empty(t, readinessInWords(PlanReadiness(w.s)), "seed %d: no end", seed)
+		want := map[environment.AttributeKey]bool{}
 		for _, i := range w.s.Instances {
 			for _, attribute := range []string{"ready", "warm"} {
-				a := attesting{Readiness: w.s, naming: map[string][]daemon{}}
+				a := attesting{ReadinessState: w.s, naming: map[string][]daemon{}}
 				a.read()
-				key := environment.MarkKey{Attribute: attribute, Instance: i.ARN}
+				key := environment.AttributeKey{Name: attribute, Instance: i.ARN}
 				if a.ready(i, attribute) && (i.AgentConnected || w.present[key]) {
 					want[key] = true
 				}
@@ -237,8 +237,8 @@ func (w *attributes) land(all bool) {
 
 func (w *attributes) act(trouble bool) {
 	w.s.Fresh = w.s.Fresh || !trouble
-	w.s.Marks = slices.Collect(maps.Values(w.marks))
-	plan := Attest(w.s)
+	w.s.Attributes = slices.Collect(maps.Values(w.marks))
+	plan := PlanReadiness(w.s)
 	for _, m := range plan.Remove {
 		w.call(m, false, trouble)
 	}
@@ -248,10 +248,10 @@ func (w *attributes) act(trouble bool) {
 	for _, m := range plan.Forget {
 		delete(w.marks, m.Key())
 	}
-	w.s.Marks = slices.Collect(maps.Values(w.marks))
+	w.s.Attributes = slices.Collect(maps.Values(w.marks))
 }
 
-func (w *attributes) call(before environment.Mark, set, trouble bool) {
+func (w *attributes) call(before environment.ReadinessAttribute, set, trouble bool) {
 	key := before.Key()
 	do := func() {
 		if set {
@@ -260,7 +260,7 @@ func (w *attributes) call(before environment.Mark, set, trouble bool) {
 			delete(w.present, key)
 		}
 	}
-	w.marks[key] = Announced(before, w.s.Now)
+	w.marks[key] = AnnouncedAttribute(before, w.s.Now)
 	outcome := 9
 	if trouble {
 		outcome = w.IntN(10)
@@ -282,7 +282,7 @@ func (w *attributes) call(before environment.Mark, set, trouble bool) {
 		return
 	}
 	do()
-	after, gone := Answered(before, set, settle, w.s.Now)
+	after, gone := AnsweredAttribute(before, set, settle, w.s.Now)
 	if w.marks[key] = after; gone {
 		delete(w.marks, key)
 	}

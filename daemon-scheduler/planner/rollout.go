@@ -41,13 +41,13 @@ func (p *planning) aim(sites []*site) {
 func (p *planning) pick(canary environment.Canary, sites []*site) map[string]bool {
 	picked := map[string]bool{}
 	if canary.Query != "" {
-		group, err := canary.Picks()
+		group, err := canary.Selector()
 		if err != nil {
 			p.held = "the canary's query cannot be read: " + err.Error()
 			return picked
 		}
 		for _, at := range sites {
-			picked[at.ARN] = group.Has(at.Instance)
+			picked[at.ARN] = group.Matches(at.Instance)
 		}
 		return picked
 	}
@@ -62,7 +62,7 @@ func (p *planning) pick(canary environment.Canary, sites []*site) map[string]boo
 			more = append(more, at)
 		}
 	}
-	for _, at := range more[:min(len(more), max(0, canary.Share(desired)-len(picked)))] {
+	for _, at := range more[:min(len(more), max(0, canary.Size(desired)-len(picked)))] {
 		picked[at.ARN] = true
 	}
 	return picked
@@ -99,7 +99,7 @@ const skew = 5 * time.Minute
 // lose notes that a running task has ended, where that is to count: the rollout has stopped it and tried nothing in its place
 // yet, or it was lost since the current deployment began.
 func (p *planning) lose(task environment.Task) {
-	ours := strings.HasPrefix(task.StoppedReason, EarlierDeployment) && task.StoppedAt.After(p.since.Add(-skew)) &&
+	ours := strings.HasPrefix(task.StoppedReason, ReasonSuperseded) && task.StoppedAt.After(p.since.Add(-skew)) &&
 		!announced(p.Launches[task.Instance]).After(task.StoppedAt)
 	if !task.StartedAt.IsZero() && (ours || task.StoppedAt.After(p.current.StartTime)) {
 		p.lost[task.Instance] = true
@@ -113,14 +113,14 @@ func (p *planning) lacks(at *site) bool {
 		return false
 	}
 	last, seen := p.byARN[at.launch.Task]
-	had := at.launched && (!at.launch.Vacant || !last.StartedAt.IsZero())
+	had := at.launched && (!at.launch.HadNoTask || !last.StartedAt.IsZero())
 	touched := had && (p.unended[at.launch.Deployment] || announced(at.launch).After(p.since)) // what a canary is not for goes back meanwhile
 	switch {
 	case !at.AgentConnected && touched:
 		return true // nobody knows how its task does
 	case at.up:
-		return touched && !at.launch.Vacant && p.unproven(at) && !slices.ContainsFunc(at.others, p.runs)
-	case touched, had && at.launch.State == environment.Started && !seen, p.lost[at.ARN]:
+		return touched && !at.launch.HadNoTask && p.unproven(at) && !slices.ContainsFunc(at.others, p.runs)
+	case touched, had && at.launch.State == environment.LaunchStarted && !seen, p.lost[at.ARN]:
 		return true
 	}
 	return slices.ContainsFunc(p.onInstance[at.ARN], func(t environment.Task) bool {
@@ -176,7 +176,7 @@ func (p *planning) measure(sites []*site) room {
 		}
 	}
 	rules := p.spec.DeploymentConfiguration
-	lack, double := rules.MayLack(desired), rules.MayDouble(desired)
+	lack, double := rules.MaxUnavailable(desired), rules.MaxSurge(desired)
 	may := room{startFirst: double > 0, left: lack - lacking, why: fmt.Sprintf("at most %d of the instances may be without a running task", lack)}
 	if may.startFirst && may.left > 0 { // else tasks that die after they ran would take the old ones with them
 		may.left, may.why = double-doubled, fmt.Sprintf("at most %d of the instances may have two tasks", double)
@@ -188,8 +188,8 @@ func (p *planning) measure(sites []*site) room {
 func (p *planning) doubles(at *site) bool {
 	live := p.onInstance[at.ARN]
 	_, seen := p.byARN[at.launch.Task]
-	coming := at.launched && (at.launch.State == environment.Open ||
-		at.launch.State == environment.Started && !seen && p.known(at.launch.Deployment))
+	coming := at.launched && (at.launch.State == environment.LaunchOpen ||
+		at.launch.State == environment.LaunchStarted && !seen && p.known(at.launch.Deployment))
 	if coming && !slices.ContainsFunc(live, func(t environment.Task) bool { return t.StartedBy == at.launch.Deployment }) {
 		return len(live) > 0
 	}
@@ -226,14 +226,14 @@ func (p *planning) replace(at *site, outdated []environment.Task) bool {
 // nothing else to go back to.
 func (p *planning) judge() {
 	breaker := p.spec.DeploymentConfiguration.CircuitBreaker
-	if !p.deployed || !p.Fresh || p.held != "" || p.current.Rollout() != environment.InRollout || p.current.RollbackOf != "" {
+	if !p.deployed || !p.Fresh || p.held != "" || p.current.Rollout() != environment.RolloutInProgress || p.current.RollbackOf != "" {
 		return
 	}
 	p.plan.Progress.FailedTasks = p.failures
-	if most := breaker.MayFail(max(p.desired, 1)); breaker.Enable && p.failures >= most {
-		p.plan.Fail = fmt.Sprintf("%d starts and tasks failed, of which %d are allowed", p.failures, most-1)
+	if most := breaker.FailureThreshold(max(p.desired, 1)); breaker.Enable && p.failures >= most {
+		p.plan.FailureReason = fmt.Sprintf("%d starts and tasks failed, of which %d are allowed", p.failures, most-1)
 		if p.failure != "" {
-			p.plan.Fail += "; " + p.failure
+			p.plan.FailureReason += "; " + p.failure
 		}
 		p.plan.Actions = slices.DeleteFunc(p.plan.Actions, func(a Action) bool { return a.Kind == Start || a.Kind == Stop })
 	}
@@ -244,7 +244,7 @@ func (p *planning) countFailures() {
 	for _, arn := range slices.Sorted(maps.Keys(p.Launches)) {
 		l := p.Launches[arn]
 		n := failed(l)
-		if l.Deployment != p.current.ID || l.Vacant && !p.first || n == 0 {
+		if l.Deployment != p.current.ID || l.HadNoTask && !p.first || n == 0 {
 			continue
 		}
 		p.failures += n
@@ -261,7 +261,7 @@ func (p *planning) countFailures() {
 // failed is how many tries of the launch's deployment have failed on its instance. One that ECS never answered, and knows
 // nothing of, has not.
 func failed(l environment.Launch) int {
-	if l.State == environment.Failed && l.Reason != "" {
+	if l.State == environment.LaunchFailed && l.Reason != "" {
 		return l.Attempts
 	}
 	return max(l.Attempts-1, 0)
@@ -274,7 +274,7 @@ func (p *planning) bake() bool {
 		return true
 	}
 	p.plan.Progress.Baking = true
-	since := p.current.BakingSince
+	since := p.current.BakeStartedAt
 	if since.IsZero() {
 		since = p.Now // it is noted now
 	}

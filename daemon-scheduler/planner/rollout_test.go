@@ -40,13 +40,13 @@ func newFleet(t *testing.T, seed uint64, n int, spec environment.Spec) *fleet {
 	e := environment.Create("logs", "arn:cluster", token1, environment.Spec{TaskDefinition: "arn:td:1"}, now.Add(-time.Hour))
 	e, err := e.Deploy(earlier, token1, now.Add(-time.Hour))
 	require.NoError(t, err)
-	e, _ = e.Observe(earlier, environment.Progress{Status: environment.Completed}, now.Add(-time.Hour))
+	e, _ = e.RecordProgress(earlier, environment.Progress{Status: environment.Completed}, now.Add(-time.Hour))
 	spec.TaskDefinition = "arn:td:2"
 	e, err = e.Update(spec, token1, token2, now)
 	require.NoError(t, err)
 	e, err = e.Deploy(current, token2, now)
 	require.NoError(t, err)
-	f.state = State{Environment: e, Launches: map[string]environment.Launch{}, Fresh: true, Asked: map[string]time.Time{}, Now: now, Settle: settle}
+	f.state = State{Environment: e, Launches: map[string]environment.Launch{}, Fresh: true, StopRequestedAt: map[string]time.Time{}, Now: now, StartConfirmTimeout: settle}
 	for i := range n {
 		arn := fmt.Sprintf("i%03d", i)
 		f.state.Instances = append(f.state.Instances, environment.Instance{
@@ -111,11 +111,11 @@ func (f *fleet) step() Plan {
 	}
 	f.observe(2)
 	plan := Make(f.state)
-	if plan.Fail != "" {
-		f.state.Environment = f.state.Environment.Fail(plan.Deployment, plan.Fail, newest, f.state.Now)
+	if plan.FailureReason != "" {
+		f.state.Environment = f.state.Environment.Fail(plan.Deployment, plan.FailureReason, newest, f.state.Now)
 		return plan
 	}
-	f.state.Environment, _ = f.state.Environment.Observe(plan.Deployment, plan.Progress, f.state.Now)
+	f.state.Environment, _ = f.state.Environment.RecordProgress(plan.Deployment, plan.Progress, f.state.Now)
 	for _, a := range plan.Actions {
 		if f.IntN(4) > 0 {
 			f.do(a)
@@ -131,23 +131,23 @@ func (f *fleet) do(a Action) {
 			task.DesiredStatus, task.StoppedReason = "STOPPED", a.Reason
 			f.tasks[a.Task] = task
 		}
-		f.state.Asked[a.Task] = f.state.Now
+		f.state.StopRequestedAt[a.Task] = f.state.Now
 	case Start:
 		a.Launch.NotAfter = f.state.Now.Add(environment.LaunchWindow)
 		if f.full[a.Instance] {
-			f.state.Launches[a.Instance] = Failure(a.Launch, "RESOURCE:MEMORY", "", f.state.Now)
+			f.state.Launches[a.Instance] = FailedLaunch(a.Launch, "RESOURCE:MEMORY", "", f.state.Now)
 			return
 		}
-		f.state.Launches[a.Instance] = Started(a.Launch, f.start(a.Instance, a.Launch.Deployment))
-	case Check:
+		f.state.Launches[a.Instance] = StartedLaunch(a.Launch, f.start(a.Instance, a.Launch.Deployment))
+	case Confirm:
 		var found []environment.Task
 		for _, task := range f.tasks {
 			if task.ARN == a.Launch.Task {
 				found = append(found, task)
 			}
 		}
-		f.state.Launches[a.Instance] = Settle(a.Launch, found, f.state.Now)
-	case Note:
+		f.state.Launches[a.Instance] = ConfirmLaunch(a.Launch, found, f.state.Now)
+	case Record:
 		f.state.Launches[a.Instance] = a.Launch
 	case Forget:
 		delete(f.state.Launches, a.Instance)
@@ -250,7 +250,7 @@ func TestWhatWasLostBeforeHoldsNothingUp(t *testing.T) {
 		up, _, _ := f.running()
 		require.GreaterOrEqual(t, up, 40-10-4)
 	}
-	assert.Equal(t, environment.RolledOut, f.state.Environment.Deployments[current].Rollout())
+	assert.Equal(t, environment.RolloutCompleted, f.state.Environment.Deployments[current].Rollout())
 	_, _, of := f.running()
 	assert.Equal(t, map[string]int{current: 30}, of)
 }
@@ -262,7 +262,7 @@ func TestABadDeploymentIsStoppedAndRolledBack(t *testing.T) {
 			spec.DeploymentConfiguration.CircuitBreaker = environment.CircuitBreaker{Enable: true, Rollback: rollback, Threshold: 6}
 			f := newFleet(t, 3, 40, spec)
 			f.bad = func(deployment, _ string) bool { return deployment == current }
-			for n := 0; f.state.Environment.Deployments[current].Rollout() == environment.InRollout; n++ {
+			for n := 0; f.state.Environment.Deployments[current].Rollout() == environment.RolloutInProgress; n++ {
 				require.Less(t, n, 1000, "it does not end")
 				f.step()
 				up, _, _ := f.running()
@@ -348,23 +348,23 @@ func TestADeploymentBakes(t *testing.T) {
 	spec.DeploymentConfiguration.BakeTimeInMinutes = 10
 	spec.DeploymentConfiguration.CircuitBreaker = environment.CircuitBreaker{Enable: true, Rollback: true, Threshold: 3}
 	f := newFleet(t, 7, 10, spec)
-	for n := 0; f.state.Environment.Deployments[current].BakingSince.IsZero(); n++ {
+	for n := 0; f.state.Environment.Deployments[current].BakeStartedAt.IsZero(); n++ {
 		require.Less(t, n, 1000, "it does not begin to bake")
 		f.step()
 	}
 	_, _, of := f.running()
 	assert.Equal(t, map[string]int{current: 10}, of)
-	since := f.state.Environment.Deployments[current].BakingSince
+	since := f.state.Environment.Deployments[current].BakeStartedAt
 	f.observe(1)
 	plan := Make(f.state)
 	assert.Equal(t, environment.Running, plan.Progress.Status)
-	assert.Equal(t, since.Add(10*time.Minute), plan.Until)
+	assert.Equal(t, since.Add(10*time.Minute), plan.RequeueAt)
 	f.state.Now = since.Add(10 * time.Minute)
 	assert.Equal(t, environment.Completed, Make(f.state).Progress.Status)
 
 	f.state.Now = since.Add(time.Minute) // tasks that die while it bakes count
 	f.bad = func(deployment, _ string) bool { return deployment == current }
-	for n := 0; f.state.Environment.Deployments[current].Rollout() == environment.InRollout; n++ {
+	for n := 0; f.state.Environment.Deployments[current].Rollout() == environment.RolloutInProgress; n++ {
 		require.Less(t, n, 1000, "it does not fail")
 		f.step()
 	}
@@ -377,7 +377,7 @@ func TestDaemonsLeaveADrainingInstanceInTheirOrder(t *testing.T) {
 	}}
 	s := r.state()
 	s.Environment.Revisions = []environment.Revision{{Number: 1, Spec: environment.Spec{TaskDefinition: agent2, DrainOrder: 5}}}
-	s.Daemons = map[string]int{current: 5, "first-out": 4, "last-out": 6}
+	s.DrainOrders = map[string]int{current: 5, "first-out": 4, "last-out": 6}
 	plan := Make(s)
 	assert.Empty(t, plan.Actions)
 	assert.Equal(t, []Wait{{"i1", "the instance is draining and has daemons that leave before"}}, plan.Waits)
@@ -385,7 +385,7 @@ func TestDaemonsLeaveADrainingInstanceInTheirOrder(t *testing.T) {
 	assert.Equal(t, []string{"stop t1: blox: last on a draining instance, environment logs"}, texts(Make(s).Actions))
 	s.Environment.Paused = true
 	assert.Empty(t, Make(s).Actions)
-	s.Environment.Paused, s.Daemons = false, nil
+	s.Environment.Paused, s.DrainOrders = false, nil
 	assert.Empty(t, Make(s).Actions, "who is a daemon is not known")
 }
 
@@ -393,7 +393,7 @@ func TestDaemonsLeaveADrainingInstanceInTheirOrder(t *testing.T) {
 func TestTasksOfAnEnvironmentWithoutADeploymentLeaveToo(t *testing.T) {
 	s := row{instances: on("DRAINING", "i1"), tasks: []environment.Task{task("t1", current, "RUNNING")}}.state()
 	for id, d := range s.Environment.Deployments {
-		d.Status, d.RolloutState = environment.Completed, environment.Stopped
+		d.Status, d.RolloutState = environment.Completed, environment.RolloutStopped
 		s.Environment.Deployments[id] = d
 	}
 	assert.Equal(t, []string{"stop t1: blox: last on a draining instance, environment logs"}, texts(Make(s).Actions))
@@ -407,43 +407,43 @@ func TestTasksOfAnEnvironmentWithoutADeploymentLeaveToo(t *testing.T) {
 func TestTheBakeTimeBeginsAnewWithATaskThatIsReplaced(t *testing.T) {
 	for attempts, want := range map[int]environment.Status{1: environment.Completed, 2: environment.Running} {
 		young := with(task("t1", current, "RUNNING"), func(t *environment.Task) { t.StartedAt = now.Add(-time.Minute) })
-		s := row{tasks: []environment.Task{young}, launches: []environment.Launch{launch(environment.Started, 2*time.Minute, named("t1"), attempt(attempts))}}.state()
+		s := row{tasks: []environment.Task{young}, launches: []environment.Launch{launch(environment.LaunchStarted, 2*time.Minute, named("t1"), attempt(attempts))}}.state()
 		s.Environment.Revisions = []environment.Revision{{Number: 1, Spec: environment.Spec{
 			TaskDefinition: agent2, DeploymentConfiguration: environment.DeploymentConfiguration{BakeTimeInMinutes: 10},
 		}}}
 		d := s.Environment.Deployments[current]
-		d.Status, d.BakingSince = environment.Running, now.Add(-10*time.Minute)
+		d.Status, d.BakeStartedAt = environment.Running, now.Add(-10*time.Minute)
 		s.Environment.Deployments[current] = d
 		plan := Make(s)
 		assert.Equal(t, want, plan.Progress.Status, "attempt %d", attempts)
 		if want == environment.Running {
-			assert.Equal(t, now.Add(9*time.Minute), plan.Until)
+			assert.Equal(t, now.Add(9*time.Minute), plan.RequeueAt)
 		}
 	}
 }
 
 func TestAnInstanceWithNothingButDaemonsIsGivenUp(t *testing.T) {
-	l := launch(environment.Started, time.Hour, named("t1"))
+	l := launch(environment.LaunchStarted, time.Hour, named("t1"))
 	s := row{tasks: []environment.Task{task("t1", current, "RUNNING"), task("t2", "another", "RUNNING")}, launches: []environment.Launch{l}}.state()
-	s.Environment.Revisions = []environment.Revision{{Number: 1, Spec: environment.Spec{TaskDefinition: agent2, YieldAfterMinutes: 20}}}
-	s.Daemons = map[string]int{current: 0, "another": 0}
+	s.Environment.Revisions = []environment.Revision{{Number: 1, Spec: environment.Spec{TaskDefinition: agent2, ScaleInAfterMinutes: 20}}}
+	s.DrainOrders = map[string]int{current: 0, "another": 0}
 	step := func(after time.Duration) []string {
 		s.Now = s.Now.Add(after)
 		plan := Make(s)
 		for _, a := range plan.Actions {
 			switch a.Kind {
-			case Note:
+			case Record:
 				s.Launches["i1"] = a.Launch
 			case Start:
 				a.Launch.NotAfter = s.Now
-				s.Launches["i1"] = Started(a.Launch, "t9")
+				s.Launches["i1"] = StartedLaunch(a.Launch, "t9")
 				s.Tasks = append(s.Tasks, task("t9", current, "RUNNING"))
 			case Stop:
 				s.Tasks[0] = task(a.Task, current, "STOPPED")
 			}
 		}
 		if len(plan.Actions) == 0 {
-			assert.False(t, plan.Until.IsZero(), "it looks again in time")
+			assert.False(t, plan.RequeueAt.IsZero(), "it looks again in time")
 		}
 		return texts(plan.Actions)
 	}
@@ -454,15 +454,15 @@ func TestAnInstanceWithNothingButDaemonsIsGivenUp(t *testing.T) {
 	assert.Equal(t, []string{"stop t1: blox: alone on the instance for too long, environment logs"}, step(0))
 	assert.Empty(t, step(29*time.Minute), "it stays away")
 	assert.Equal(t, environment.Completed, Make(s).Progress.Status, "nothing is missing")
-	assert.Equal(t, environment.PlacedNowhere, Place(s)[0].State)
+	assert.Equal(t, environment.InstanceExcluded, InstanceStatuses(s)[0].Phase)
 	assert.Equal(t, []string{"start i1: its task stopped"}, step(time.Minute), "the instance is still there, so the task comes back")
 	assert.Equal(t, []string{note}, step(time.Second))
 
-	s.Launches["i1"] = with1(s.Launches["i1"], func(l *environment.Launch) { l.YieldedAt = s.Now })
+	s.Launches["i1"] = with1(s.Launches["i1"], func(l *environment.Launch) { l.ReleasedAt = s.Now })
 	s.Tasks = append(s.Tasks, task("t5", "", "PENDING"))
 	assert.Equal(t, []string{note}, step(0), "company ends it")
-	assert.True(t, s.Launches["i1"].AloneSince.IsZero())
-	assert.True(t, s.Launches["i1"].YieldedAt.IsZero())
+	assert.True(t, s.Launches["i1"].DaemonsOnlySince.IsZero())
+	assert.True(t, s.Launches["i1"].ReleasedAt.IsZero())
 }
 
 func with1(l environment.Launch, change func(*environment.Launch)) environment.Launch {
@@ -473,7 +473,7 @@ func with1(l environment.Launch, change func(*environment.Launch)) environment.L
 func TestForeseenWavesKeepToThePercentages(t *testing.T) {
 	f := newFleet(t, 9, 20, environment.Spec{})
 	stops := map[int]int{}
-	for _, s := range Foresee(f.state) {
+	for _, s := range DryRun(f.state) {
 		if s.Action == "stop" {
 			stops[s.Wave]++
 			assert.True(t, strings.HasPrefix(s.Reason, "blox: earlier deployment"))

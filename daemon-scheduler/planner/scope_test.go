@@ -50,19 +50,19 @@ func TestInstancesThatDoNotMatch(t *testing.T) {
 			tasks:     []environment.Task{task("t1", current, "RUNNING")},
 		},
 		"have not failed": {
-			instances: out, launches: []environment.Launch{launch(environment.Failed, time.Minute, because("AGENT", time.Minute))},
+			instances: out, launches: []environment.Launch{launch(environment.LaunchFailed, time.Minute, because("AGENT", time.Minute))},
 			want: []string{"forget i1: the instance does not match"},
 		},
 		"are occupied by an open launch": {
-			instances: out, launches: []environment.Launch{launch(environment.Open, time.Second)},
+			instances: out, launches: []environment.Launch{launch(environment.LaunchOpen, time.Second)},
 			waits: []string{"i1: a launch is open"}, until: 39 * time.Second,
 		},
 		"may still get a task that was started": {
-			instances: out, launches: []environment.Launch{launch(environment.Started, time.Second, named("t1"))},
+			instances: out, launches: []environment.Launch{launch(environment.LaunchStarted, time.Second, named("t1"))},
 			waits: []string{"i1: its task is not seen yet"}, until: 39 * time.Second,
 		},
 		"are forgotten once their task has stopped": {
-			instances: out, launches: []environment.Launch{launch(environment.Started, time.Hour, named("t1"))},
+			instances: out, launches: []environment.Launch{launch(environment.LaunchStarted, time.Hour, named("t1"))},
 			tasks: []environment.Task{task("t1", current, "STOPPED")}, want: []string{"forget i1: the instance does not match"},
 		},
 		"leave the others alone": {
@@ -79,9 +79,9 @@ func TestInstancesThatDoNotMatch(t *testing.T) {
 			}
 			assert.Equal(t, tc.waits, waits)
 			if tc.until != 0 {
-				assert.Equal(t, now.Add(tc.until), plan.Until)
+				assert.Equal(t, now.Add(tc.until), plan.RequeueAt)
 			} else {
-				assert.Zero(t, plan.Until)
+				assert.Zero(t, plan.RequeueAt)
 			}
 			assert.Empty(t, plan.Failed)
 			assert.LessOrEqual(t, plan.Counts.Desired, 1)
@@ -115,10 +115,10 @@ func TestAPausedEnvironmentIsLeftAsItIs(t *testing.T) {
 	assert.Empty(t, plan.Actions)
 	assert.Equal(t, []Wait{{"i2", "the environment is paused"}, {"i3", "the environment is paused"}}, plan.Waits)
 	assert.Equal(t, environment.Counts{Desired: 3, Running: 1, Outdated: 1}, plan.Counts)
-	assert.Zero(t, plan.Until)
+	assert.Zero(t, plan.RequeueAt)
 	assert.Equal(t, environment.Pending, plan.Progress.Status, "what is paused does not go on")
 
-	s.Launches["i3"] = environment.Launch{Instance: "i3", Deployment: current, State: environment.Open, NotAfter: now.Add(-time.Hour)}
+	s.Launches["i3"] = environment.Launch{Instance: "i3", Deployment: current, State: environment.LaunchOpen, NotAfter: now.Add(-time.Hour)}
 	assert.Equal(t, []string{"check i3: a launch was left open"}, texts(Make(s).Actions), "what is under way is settled")
 }
 
@@ -134,12 +134,12 @@ func TestADeletedEnvironmentStopsItsTasks(t *testing.T) {
 				task("t1", current, "RUNNING"), task("t2", earlier, "PENDING"), task("t3", foreign, "RUNNING"),
 				with(task("t4", current, "RUNNING"), func(t *environment.Task) { t.Instance = "i9" }),
 			},
-			launches: []environment.Launch{launch(environment.Failed, time.Minute)},
+			launches: []environment.Launch{launch(environment.LaunchFailed, time.Minute)},
 		}))
 		assert.Equal(t, []string{
 			"stop t1: blox: deleted environment logs", "stop t2: blox: deleted environment logs", "stop t4: blox: deleted environment logs",
 		}, texts(plan.Actions))
-		assert.False(t, plan.Gone)
+		assert.False(t, plan.DeletionComplete)
 		assert.Equal(t, environment.Counts{Pending: 1, Outdated: 2}, plan.Counts, "what is still to stop")
 	})
 	for name, tc := range map[string]struct {
@@ -147,24 +147,24 @@ func TestADeletedEnvironmentStopsItsTasks(t *testing.T) {
 		gone bool
 	}{
 		"nothing is left":                {row{}, true},
-		"nothing is started":             {row{tasks: []environment.Task{task("t1", current, "STOPPED")}, launches: []environment.Launch{launch(environment.Started, time.Hour, named("t1"))}}, true},
+		"nothing is started":             {row{tasks: []environment.Task{task("t1", current, "STOPPED")}, launches: []environment.Launch{launch(environment.LaunchStarted, time.Hour, named("t1"))}}, true},
 		"a task is stopping":             {row{tasks: []environment.Task{with(task("t1", current, "RUNNING"), stopping)}}, false},
-		"a launch is open":               {row{launches: []environment.Launch{launch(environment.Open, time.Second)}}, false},
-		"a task is not seen yet":         {row{launches: []environment.Launch{launch(environment.Started, time.Second, named("t1"))}}, false},
+		"a launch is open":               {row{launches: []environment.Launch{launch(environment.LaunchOpen, time.Second)}}, false},
+		"a task is not seen yet":         {row{launches: []environment.Launch{launch(environment.LaunchStarted, time.Second, named("t1"))}}, false},
 		"the copy is old":                {row{stale: true}, false},
 		"nothing was deployed":           {row{noneYet: true}, true},
-		"an unsuccessful launch is none": {row{launches: []environment.Launch{launch(environment.Failed, time.Second)}}, true},
+		"an unsuccessful launch is none": {row{launches: []environment.Launch{launch(environment.LaunchFailed, time.Second)}}, true},
 	} {
 		t.Run(name, func(t *testing.T) {
 			plan := Make(deleted(tc.row))
 			assert.Empty(t, plan.Actions)
-			assert.Equal(t, tc.gone, plan.Gone)
-			if !plan.Gone && len(tc.tasks) == 0 {
-				assert.NotZero(t, plan.Until)
+			assert.Equal(t, tc.gone, plan.DeletionComplete)
+			if !plan.DeletionComplete && len(tc.tasks) == 0 {
+				assert.NotZero(t, plan.RequeueAt)
 			}
 		})
 	}
-	plan := Make(deleted(row{launches: []environment.Launch{launch(environment.Open, time.Hour)}}))
+	plan := Make(deleted(row{launches: []environment.Launch{launch(environment.LaunchOpen, time.Hour)}}))
 	assert.Equal(t, []string{"check i1: a launch was left open"}, texts(plan.Actions))
-	assert.False(t, Make(row{}.state()).Gone)
+	assert.False(t, Make(row{}.state()).DeletionComplete)
 }

@@ -17,40 +17,40 @@ const (
 	lookAgain      = 30 * time.Second
 )
 
-// Failure is launch, not started at now for an instance's own reason: it is retried later and later.
-func Failure(launch environment.Launch, reason, detail string, now time.Time) environment.Launch {
-	launch.State, launch.Task, launch.Reason, launch.Detail = environment.Failed, "", reason, detail
-	launch.NextTry = now.Add(backoff(launch.Attempts))
+// FailedLaunch is launch, not started at now for an instance's own reason: it is retried later and later.
+func FailedLaunch(launch environment.Launch, reason, detail string, now time.Time) environment.Launch {
+	launch.State, launch.Task, launch.Reason, launch.Detail = environment.LaunchFailed, "", reason, detail
+	launch.NextAttemptAt = now.Add(backoff(launch.Attempts))
 	return launch
 }
 
-// Started is launch, whose task ECS has named. An instance that failed before stays so until the task runs.
-func Started(launch environment.Launch, task string) environment.Launch {
-	launch.State, launch.Task = environment.Started, task
-	launch.NextTry = time.Time{}
+// StartedLaunch is launch, whose task ECS has named. An instance that failed before stays so until the task runs.
+func StartedLaunch(launch environment.Launch, task string) environment.Launch {
+	launch.State, launch.Task = environment.LaunchStarted, task
+	launch.NextAttemptAt = time.Time{}
 	return launch
 }
 
-// Settle is launch, after ECS was asked at now what became of it. Found are the tasks of its deployment that ECS has
+// ConfirmLaunch is launch, after ECS was asked at now what became of it. Found are the tasks of its deployment that ECS has
 // on its instance; of a started launch, its own task only.
-func Settle(launch environment.Launch, found []environment.Task, now time.Time) environment.Launch {
+func ConfirmLaunch(launch environment.Launch, found []environment.Task, now time.Time) environment.Launch {
 	slices.SortFunc(found, better)
 	for _, task := range found {
 		if task.Live() { // the copy of the cluster lags; ask again in a while if it goes on
-			launch = Started(launch, task.ARN)
-			launch.NextTry = now.Add(min(max(now.Sub(launch.NotAfter), lookAgain), mostBackoff))
+			launch = StartedLaunch(launch, task.ARN)
+			launch.NextAttemptAt = now.Add(min(max(now.Sub(launch.NotAfter), lookAgain), mostBackoff))
 			return launch
 		}
 	}
 	switch {
-	case launch.State == environment.Open: // no task of it lives: it never was, or is dead already
-		launch.State, launch.NextTry = environment.Failed, now
+	case launch.State == environment.LaunchOpen: // no task of it lives: it never was, or is dead already
+		launch.State, launch.NextAttemptAt = environment.LaunchFailed, now
 	case len(found) > 0:
 		launch = stopped(launch, found[0])
 	case now.Before(launch.NotAfter.Add(believeMissing)):
-		launch.NextTry = now.Add(lookAgain)
+		launch.NextAttemptAt = now.Add(lookAgain)
 	default:
-		launch.State, launch.NextTry = environment.Failed, now
+		launch.State, launch.NextAttemptAt = environment.LaunchFailed, now
 	}
 	return launch
 }
@@ -58,7 +58,7 @@ func Settle(launch environment.Launch, found []environment.Task, now time.Time) 
 // stopped is launch, whose task died.
 func stopped(launch environment.Launch, task environment.Task) environment.Launch {
 	failures, _ := deaths(launch, task)
-	launch.State, launch.NextTry = environment.Failed, launch.NotAfter.Add(backoff(failures))
+	launch.State, launch.NextAttemptAt = environment.LaunchFailed, launch.NotAfter.Add(backoff(failures))
 	launch.Reason, launch.Detail = "STOPPED", task.StoppedReason
 	return launch
 }

@@ -29,12 +29,12 @@ type site struct {
 func (p *planning) survey() []*site {
 	var sites []*site
 	for _, instance := range slices.SortedFunc(slices.Values(p.Instances), byARN) {
-		if instance.Gone() {
+		if instance.Deregistered() {
 			continue
 		}
 		at := &site{Instance: instance}
 		at.launch, at.launched = p.Launches[instance.ARN]
-		at.matches = p.group.Has(instance)
+		at.matches = p.group.Matches(instance)
 		at.able = at.matches && instance.Status == "ACTIVE" && instance.AgentConnected
 		sites = append(sites, at)
 	}
@@ -87,7 +87,7 @@ func (p *planning) runs(task environment.Task) bool { return task.Running() && !
 
 // askedToStop tells whether StopTask was called for the task so lately that the copy may not show it yet.
 func (p *planning) askedToStop(task environment.Task) bool {
-	asked, ok := p.Asked[task.ARN]
+	asked, ok := p.StopRequestedAt[task.ARN]
 	return ok && p.Now.Before(asked.Add(askAgain))
 }
 

@@ -16,11 +16,11 @@ func TestAnOldCopySettlesNoOpenLaunch(t *testing.T) {
 	t0 := task("t0", current, "RUNNING")
 	s := row{
 		stale: true, tasks: []environment.Task{t0},
-		launches: []environment.Launch{launch(environment.Open, 41*time.Second, attempt(1))},
+		launches: []environment.Launch{launch(environment.LaunchOpen, 41*time.Second, attempt(1))},
 	}.state()
 	for _, a := range Make(s).Actions {
-		assert.NotEqual(t, Note, a.Kind)
-		if a.Kind == Note {
+		assert.NotEqual(t, Record, a.Kind)
+		if a.Kind == Record {
 			s.Launches["i1"] = a.Launch
 		}
 	}
@@ -37,8 +37,8 @@ func TestADeploymentWithAnUnsettledLaunchIsInUse(t *testing.T) {
 	other := task("t2", current, "RUNNING")
 	other.Instance = "i2"
 	for name, l := range map[string]environment.Launch{
-		"open":                 launch(environment.Open, 5*time.Second, of(earlier)),
-		"started and not seen": launch(environment.Started, 5*time.Second, of(earlier), named("t1")),
+		"open":                 launch(environment.LaunchOpen, 5*time.Second, of(earlier)),
+		"started and not seen": launch(environment.LaunchStarted, 5*time.Second, of(earlier), named("t1")),
 	} {
 		t.Run(name, func(t *testing.T) {
 			s := row{
@@ -84,7 +84,7 @@ func TestNoLaunchIsNoLaunchOfADeploymentWithoutAnID(t *testing.T) {
 
 // An instance that failed stays on the list until its task runs, so that health does not flicker with each try.
 func TestAFailedInstanceIsFailedUntilItsTaskRuns(t *testing.T) {
-	failing := launch(environment.Started, time.Second, attempt(3), named("t1"))
+	failing := launch(environment.LaunchStarted, time.Second, attempt(3), named("t1"))
 	failing.Reason, failing.Detail = "STOPPED", "it died"
 	s := row{tasks: []environment.Task{task("t1", current, "PENDING")}, launches: []environment.Launch{failing}}.state()
 	plan := Make(s)
@@ -97,7 +97,7 @@ func TestAFailedInstanceIsFailedUntilItsTaskRuns(t *testing.T) {
 	assert.Equal(t, environment.Healthy, plan.Progress.Health)
 	assert.Empty(t, plan.Failed)
 	if assert.Len(t, plan.Actions, 1) {
-		assert.Equal(t, Note, plan.Actions[0].Kind)
+		assert.Equal(t, Record, plan.Actions[0].Kind)
 		assert.Empty(t, plan.Actions[0].Launch.Reason)
 	}
 }
@@ -106,7 +106,7 @@ func TestAFailedInstanceIsFailedUntilItsTaskRuns(t *testing.T) {
 func TestEverySituation(t *testing.T) {
 	var launches [][]environment.Launch
 	launches = append(launches, nil)
-	for _, state := range []environment.LaunchState{environment.Open, environment.Started, environment.Failed} {
+	for _, state := range []environment.LaunchState{environment.LaunchOpen, environment.LaunchStarted, environment.LaunchFailed} {
 		for _, ago := range []time.Duration{0, 11 * time.Second, 41 * time.Second, time.Hour} {
 			for _, deployment := range []string{current, earlier, foreign, ""} {
 				for _, next := range []time.Duration{-time.Hour, 10 * time.Second} {
@@ -148,7 +148,7 @@ func checkSituation(t *testing.T, r row, status, by, other string) {
 	plan := Make(r.state())
 	in := r.instances[0]
 	able := in.Status == "ACTIVE" && in.AgentConnected
-	open := len(r.launches) > 0 && r.launches[0].State == environment.Open
+	open := len(r.launches) > 0 && r.launches[0].State == environment.LaunchOpen
 	starts := 0
 	for _, a := range plan.Actions {
 		if a.Kind == Start {
@@ -159,7 +159,7 @@ func checkSituation(t *testing.T, r row, status, by, other string) {
 	if starts > 1 || starts == 1 && (live || r.stale || !able || open) {
 		t.Fatalf("started: %s", situation)
 	}
-	if able && !live && len(plan.Actions) == 0 && plan.Until.IsZero() {
+	if able && !live && len(plan.Actions) == 0 && plan.RequeueAt.IsZero() {
 		t.Fatalf("forgotten: %s", situation)
 	}
 }

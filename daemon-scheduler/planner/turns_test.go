@@ -40,7 +40,7 @@ func TestWhatCountsAgainstARollout(t *testing.T) {
 		f.state.Launches["i000"] = l
 		return l
 	}
-	ours := EarlierDeployment + "logs"
+	ours := ReasonSuperseded + "logs"
 	for name, tc := range map[string]struct {
 		so   func(f *fleet)
 		want int
@@ -54,17 +54,17 @@ func TestWhatCountsAgainstARollout(t *testing.T) {
 		"stopped by it, where an older launch is noted": {func(f *fleet) {
 			stopped(f, now.Add(time.Second), ours)
 			another(f)
-			launched(f, foreign, environment.Failed, 2*time.Hour)
+			launched(f, foreign, environment.LaunchFailed, 2*time.Hour)
 		}, 1},
 		"being started by the one before": {func(f *fleet) {
 			delete(f.tasks, lost)
-			launched(f, current, environment.Open, time.Second)
+			launched(f, current, environment.LaunchOpen, time.Second)
 			another(f)
 		}, 1},
 		"never had one": {func(f *fleet) {
 			delete(f.tasks, lost)
-			l := launched(f, current, environment.Failed, time.Second)
-			l.Vacant = true
+			l := launched(f, current, environment.LaunchFailed, time.Second)
+			l.HadNoTask = true
 			f.state.Launches["i000"] = l
 		}, 2},
 		"stopping, while its agent is away": {func(f *fleet) {
@@ -75,14 +75,14 @@ func TestWhatCountsAgainstARollout(t *testing.T) {
 		}, 1},
 		"runs the new one for a moment": {func(f *fleet) {
 			delete(f.tasks, lost)
-			l := launched(f, current, environment.Started, time.Second)
+			l := launched(f, current, environment.LaunchStarted, time.Second)
 			l.Task = f.start("i000", current)
 			f.run(l.Task)
 			f.state.Launches["i000"] = l
 		}, 1},
 		"runs the new one for longer": {func(f *fleet) {
 			delete(f.tasks, lost)
-			l := launched(f, current, environment.Started, time.Second)
+			l := launched(f, current, environment.LaunchStarted, time.Second)
 			l.Task = f.start("i000", current)
 			f.run(l.Task)
 			f.state.Launches["i000"] = l
@@ -90,7 +90,7 @@ func TestWhatCountsAgainstARollout(t *testing.T) {
 		}, 2},
 		"runs the new one for longer, and some have failed": {func(f *fleet) {
 			delete(f.tasks, lost)
-			l := launched(f, current, environment.Started, time.Second)
+			l := launched(f, current, environment.LaunchStarted, time.Second)
 			l.Task = f.start("i000", current)
 			f.run(l.Task)
 			l.Attempts = 4
@@ -113,14 +113,14 @@ func TestUnansweredStartsFailNoDeployment(t *testing.T) {
 	spec.DeploymentConfiguration.CircuitBreaker = environment.CircuitBreaker{Enable: true, Threshold: 3}
 	f := newFleet(t, 1, 20, spec)
 	for i := range 10 {
-		l := environment.Launch{Instance: fmt.Sprintf("i%03d", i), Deployment: current, State: environment.Open, Attempts: 1, NotAfter: now.Add(-time.Hour)}
-		f.state.Launches[l.Instance] = Settle(l, nil, now)
+		l := environment.Launch{Instance: fmt.Sprintf("i%03d", i), Deployment: current, State: environment.LaunchOpen, Attempts: 1, NotAfter: now.Add(-time.Hour)}
+		f.state.Launches[l.Instance] = ConfirmLaunch(l, nil, now)
 	}
-	assert.Empty(t, Make(f.state).Fail)
+	assert.Empty(t, Make(f.state).FailureReason)
 	for arn, l := range f.state.Launches {
-		f.state.Launches[arn] = Failure(l, "RESOURCE:CPU", "", now)
+		f.state.Launches[arn] = FailedLaunch(l, "RESOURCE:CPU", "", now)
 	}
-	assert.Equal(t, "10 starts and tasks failed, of which 2 are allowed; RESOURCE:CPU on i000", Make(f.state).Fail)
+	assert.Equal(t, "10 starts and tasks failed, of which 2 are allowed; RESOURCE:CPU on i000", Make(f.state).FailureReason)
 }
 
 // While the first deployment of all is in progress no instance had a task before, so all that fails is its own.
@@ -130,7 +130,7 @@ func TestTheFirstDeploymentCanFail(t *testing.T) {
 	}}, now)
 	e, err := e.Deploy(current, token1, now)
 	assert.NoError(t, err)
-	l := Failure(environment.Launch{Instance: "i1", Deployment: current, Attempts: 2, Vacant: true}, "RESOURCE:CPU", "", now)
-	s := State{Environment: e, Launches: map[string]environment.Launch{"i1": l}, Fresh: true, Instances: []environment.Instance{active("i1")}, Now: now, Settle: settle}
-	assert.Equal(t, "2 starts and tasks failed, of which 1 are allowed; RESOURCE:CPU on i1", Make(s).Fail)
+	l := FailedLaunch(environment.Launch{Instance: "i1", Deployment: current, Attempts: 2, HadNoTask: true}, "RESOURCE:CPU", "", now)
+	s := State{Environment: e, Launches: map[string]environment.Launch{"i1": l}, Fresh: true, Instances: []environment.Instance{active("i1")}, Now: now, StartConfirmTimeout: settle}
+	assert.Equal(t, "2 starts and tasks failed, of which 1 are allowed; RESOURCE:CPU on i1", Make(s).FailureReason)
 }

@@ -127,7 +127,7 @@ func (u *unrest) decide() {
 	if err == nil {
 		u.state.Environment = next
 		c, _ := next.Current()
-		rules := next.Of(c).Spec.DeploymentConfiguration
+		rules := next.RevisionFor(c).Spec.DeploymentConfiguration
 		u.tell("user %d: now %s least %d most %d canary %v", what, c.ID[:8], rules.MinimumHealthy(), rules.Maximum(), rules.Canary)
 	}
 }
@@ -175,7 +175,7 @@ func (u *unrest) disturb() {
 		u.full[pick().ARN] = u.IntN(2) == 0 && u.refuses
 	case 9: // a new leader begins when the copy has long caught up
 		u.observe(1)
-		u.state.Asked = map[string]time.Time{}
+		u.state.StopRequestedAt = map[string]time.Time{}
 		u.tell("new leader")
 	case 10:
 		u.decide()
@@ -215,12 +215,12 @@ func (u *unrest) turn(calm bool) Plan {
 	u.live()
 	u.observe(map[bool]int{true: 1, false: 2}[calm])
 	plan := Make(u.state)
-	if plan.Fail != "" {
-		u.tell("%s failed: %s", plan.Deployment[:8], plan.Fail)
-		u.state.Environment = u.state.Environment.Fail(plan.Deployment, plan.Fail, u.id(), u.state.Now)
+	if plan.FailureReason != "" {
+		u.tell("%s failed: %s", plan.Deployment[:8], plan.FailureReason)
+		u.state.Environment = u.state.Environment.Fail(plan.Deployment, plan.FailureReason, u.id(), u.state.Now)
 		return plan
 	}
-	u.state.Environment, _ = u.state.Environment.Observe(plan.Deployment, plan.Progress, u.state.Now)
+	u.state.Environment, _ = u.state.Environment.RecordProgress(plan.Deployment, plan.Progress, u.state.Now)
 	if plan.Progress.Status == environment.Completed {
 		clear(u.robbed) // what has failed by then holds up nothing that comes after
 	}
@@ -239,7 +239,7 @@ func (u *unrest) turn(calm bool) Plan {
 func (u *unrest) carryOut(a Action, calm bool) {
 	e := u.state.Environment
 	d, _ := e.Current()
-	rules := e.Of(d).Spec.DeploymentConfiguration
+	rules := e.RevisionFor(d).Spec.DeploymentConfiguration
 	u.tell("%s %s %s: %s", a.Kind, a.Instance, a.Task, a.Reason)
 	switch a.Kind {
 	case Stop:
@@ -250,7 +250,7 @@ func (u *unrest) carryOut(a Action, calm bool) {
 		for _, task := range u.tasks {
 			if task.Live() && task.Instance == a.Instance {
 				_, doubled, _ := u.running()
-				require.Less(u.t, doubled, rules.MayDouble(len(u.state.Instances)), "seed %d: two live tasks on %s\n%s", u.seed, a.Instance, u.told(""))
+				require.Less(u.t, doubled, rules.MaxSurge(len(u.state.Instances)), "seed %d: two live tasks on %s\n%s", u.seed, a.Instance, u.told(""))
 			}
 		}
 		if !u.connected(a.Instance) {
@@ -266,15 +266,15 @@ func (u *unrest) carryOut(a Action, calm bool) {
 		default:
 			u.fleet.do(a)
 		}
-	case Check:
+	case Confirm:
 		var found []environment.Task
 		for _, task := range u.tasks {
-			if a.Launch.State == environment.Started && task.ARN == a.Launch.Task ||
-				a.Launch.State == environment.Open && task.StartedBy == a.Launch.Deployment && task.Instance == a.Instance {
+			if a.Launch.State == environment.LaunchStarted && task.ARN == a.Launch.Task ||
+				a.Launch.State == environment.LaunchOpen && task.StartedBy == a.Launch.Deployment && task.Instance == a.Instance {
 				found = append(found, task)
 			}
 		}
-		u.state.Launches[a.Instance] = Settle(a.Launch, found, u.state.Now)
+		u.state.Launches[a.Instance] = ConfirmLaunch(a.Launch, found, u.state.Now)
 	default:
 		u.fleet.do(a)
 	}
@@ -283,11 +283,11 @@ func (u *unrest) carryOut(a Action, calm bool) {
 // rob notes whether a stop takes the last running task of an instance, which no more of them than may lack one can bear.
 // What the copy showed otherwise cannot be known.
 func (u *unrest) rob(a Action, rules environment.DeploymentConfiguration) {
-	if !strings.HasPrefix(a.Reason, EarlierDeployment) || !u.tasks[a.Task].Running() {
+	if !strings.HasPrefix(a.Reason, ReasonSuperseded) || !u.tasks[a.Task].Running() {
 		return
 	}
 	for _, task := range u.state.Tasks {
-		_, asked := u.state.Asked[task.ARN]
+		_, asked := u.state.StopRequestedAt[task.ARN]
 		if task.Instance != a.Instance {
 			continue
 		}
@@ -296,7 +296,7 @@ func (u *unrest) rob(a Action, rules environment.DeploymentConfiguration) {
 		}
 	}
 	u.robbed[a.Instance] = true
-	require.LessOrEqual(u.t, len(u.robbed), rules.MayLack(len(u.state.Instances)), "seed %d: %v have lost their running task\n%s",
+	require.LessOrEqual(u.t, len(u.robbed), rules.MaxUnavailable(len(u.state.Instances)), "seed %d: %v have lost their running task\n%s",
 		u.seed, slices.Sorted(maps.Keys(u.robbed)), u.told(""))
 }
 
@@ -327,23 +327,23 @@ func (u *unrest) calm() {
 	for n := 0; ; n++ {
 		require.Less(u.t, n, 400, "seed %d: no end: %v\n%s", u.seed, Make(u.state).Waits, u.told(""))
 		plan := u.turn(true)
-		if plan.Fail != "" { // for what failed before
+		if plan.FailureReason != "" { // for what failed before
 			u.state.Environment, _ = u.state.Environment.Resume()
 		}
 		moving := false
 		for _, task := range u.tasks {
 			moving = moving || task.Live() && !task.Running()
 		}
-		if len(plan.Actions) > 0 || plan.Fail != "" || moving {
+		if len(plan.Actions) > 0 || plan.FailureReason != "" || moving {
 			continue
 		}
-		if plan.Until.After(u.state.Now) {
-			u.state.Now = plan.Until
+		if plan.RequeueAt.After(u.state.Now) {
+			u.state.Now = plan.RequeueAt
 		}
 		if plan.Progress.Status == environment.Completed && len(plan.Waits) == 0 {
 			break
 		}
-		require.False(u.t, plan.Until.IsZero(), "seed %d: forgotten: %v, %v\n%s", u.seed, plan.Progress, plan.Waits, u.told(""))
+		require.False(u.t, plan.RequeueAt.IsZero(), "seed %d: forgotten: %v, %v\n%s", u.seed, plan.Progress, plan.Waits, u.told(""))
 	}
 	d, _ := u.state.Environment.Current()
 	on := map[string]int{}

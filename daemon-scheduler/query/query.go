@@ -22,7 +22,7 @@ import (
 
 // What a query may be at most.
 const (
-	MostBytes   = 4096
+	MaxBytes    = 4096
 	mostNesting = 32
 	mostList    = 100  // items
 	mostPattern = 256  // bytes
@@ -69,8 +69,8 @@ func (e *Error) Error() string { return fmt.Sprintf("column %d: %s", e.Column, e
 
 // Parse reads a query. One without any word is the zero Query. An error is an *Error.
 func Parse(text string) (Query, error) {
-	if len(text) > MostBytes {
-		return Query{}, &Error{1, fmt.Sprintf("the query is longer than %d bytes", MostBytes)}
+	if len(text) > MaxBytes {
+		return Query{}, &Error{1, fmt.Sprintf("the query is longer than %d bytes", MaxBytes)}
 	}
 	tokens, err := scan(text)
 	if err != nil {

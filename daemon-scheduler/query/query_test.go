@@ -82,31 +82,31 @@ func TestAnInstanceMayHaveNoAttributes(t *testing.T) {
 func TestErrorsPointAtTheColumn(t *testing.T) {
 	deep := strings.Repeat("(", mostNesting) + "attribute:a exists" + strings.Repeat(")", mostNesting)
 	for query, want := range map[string]string{
-		"zone == a":                      `column 1: "zone" is not a subject: attribute:<name>, ec2InstanceId or agentConnected`,
-		"attribute: == a":                `column 1: "attribute:" is not a subject: attribute:<name>, ec2InstanceId or agentConnected`,
-		"'attribute:a' == a":             `column 1: "attribute:a" is not a subject: attribute:<name>, ec2InstanceId or agentConnected`,
-		"attribute:zone = a":             `column 16: '=' has to be in quotes`,
-		"attribute:zone":                 `column 15: the query ends where an operator: ==, !=, =~, !~, in, not_in, exists or !exists is expected`,
-		"attribute:zone > 5":             `column 16: '>' has to be in quotes`,
-		"attribute:zone near a":          `column 16: "near" is not an operator: ==, !=, =~, !~, in, not_in, exists or !exists`,
-		"attribute:zone ==":              `column 18: the query ends where a value is expected`,
-		"attribute:zone == (a)":          `column 19: "(" is not a value`,
-		"attribute:zone == 'a":           `column 19: the quotation has no end`,
-		"attribute:zone == 'äö' ü":       `column 24: 'ü' has to be in quotes`,
-		"attribute:zone == a b":          `column 21: "b" is not and, or or the end of the query`,
-		"attribute:zone == a and":        `column 24: the query ends where a subject: attribute:<name>, ec2InstanceId or agentConnected is expected`,
-		"(attribute:zone == a":           `column 21: the query ends where a closing parenthesis, and or or is expected`,
-		"attribute:zone == a)":           `column 20: ")" is not and, or or the end of the query`,
-		"attribute:zone in a":            `column 19: "a" is not a list: [a, b]`,
-		"attribute:zone in []":           `column 20: "]" is not a value`,
-		"attribute:zone in [a b]":        `column 22: "b" is not a comma or ]`,
-		"attribute:zone in [a)":          `column 21: ")" is not a comma or ]`,
-		"attribute:zone =~ '('":          "column 19: not a pattern: missing closing ): `(`",
-		"attribute:zone =~ 'a)|(b'":      "column 19: not a pattern: unexpected ): `a)|(b`",
-		"agentConnected == yes":          `column 19: "yes" is not true or false`,
-		"attribute:zone ! a":             `column 16: "!" is not an operator: ==, !=, =~, !~, in, not_in, exists or !exists`,
-		"(" + deep + ")":                 `column 33: nested deeper than 32`,
-		strings.Repeat("x", MostBytes+1): `column 1: the query is longer than 4096 bytes`,
+		"zone == a":                     `column 1: "zone" is not a subject: attribute:<name>, ec2InstanceId or agentConnected`,
+		"attribute: == a":               `column 1: "attribute:" is not a subject: attribute:<name>, ec2InstanceId or agentConnected`,
+		"'attribute:a' == a":            `column 1: "attribute:a" is not a subject: attribute:<name>, ec2InstanceId or agentConnected`,
+		"attribute:zone = a":            `column 16: '=' has to be in quotes`,
+		"attribute:zone":                `column 15: the query ends where an operator: ==, !=, =~, !~, in, not_in, exists or !exists is expected`,
+		"attribute:zone > 5":            `column 16: '>' has to be in quotes`,
+		"attribute:zone near a":         `column 16: "near" is not an operator: ==, !=, =~, !~, in, not_in, exists or !exists`,
+		"attribute:zone ==":             `column 18: the query ends where a value is expected`,
+		"attribute:zone == (a)":         `column 19: "(" is not a value`,
+		"attribute:zone == 'a":          `column 19: the quotation has no end`,
+		"attribute:zone == 'äö' ü":      `column 24: 'ü' has to be in quotes`,
+		"attribute:zone == a b":         `column 21: "b" is not and, or or the end of the query`,
+		"attribute:zone == a and":       `column 24: the query ends where a subject: attribute:<name>, ec2InstanceId or agentConnected is expected`,
+		"(attribute:zone == a":          `column 21: the query ends where a closing parenthesis, and or or is expected`,
+		"attribute:zone == a)":          `column 20: ")" is not and, or or the end of the query`,
+		"attribute:zone in a":           `column 19: "a" is not a list: [a, b]`,
+		"attribute:zone in []":          `column 20: "]" is not a value`,
+		"attribute:zone in [a b]":       `column 22: "b" is not a comma or ]`,
+		"attribute:zone in [a)":         `column 21: ")" is not a comma or ]`,
+		"attribute:zone =~ '('":         "column 19: not a pattern: missing closing ): `(`",
+		"attribute:zone =~ 'a)|(b'":     "column 19: not a pattern: unexpected ): `a)|(b`",
+		"agentConnected == yes":         `column 19: "yes" is not true or false`,
+		"attribute:zone ! a":            `column 16: "!" is not an operator: ==, !=, =~, !~, in, not_in, exists or !exists`,
+		"(" + deep + ")":                `column 33: nested deeper than 32`,
+		strings.Repeat("x", MaxBytes+1): `column 1: the query is longer than 4096 bytes`,
 		"attribute:a =~ " + strings.Repeat("a", mostPattern+1):     `column 16: the pattern is longer than 256 bytes`,
 		"attribute:a =~ '" + strings.Repeat(".{1000}", 5) + "'":    `column 16: the patterns repeat too much`,
 		strings.Repeat("attribute:a =~ '.{1000}' or ", 5) + "a":    `column 128: the patterns repeat too much`,
@@ -148,7 +148,7 @@ func FuzzParse(f *testing.F) {
 		if strings.TrimSpace(text) == "" {
 			return
 		}
-		if len(text) > MostBytes-10 {
+		if len(text) > MaxBytes-10 {
 			return
 		}
 		opposite, err := Parse("not (" + text + ")")

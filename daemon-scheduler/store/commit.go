@@ -15,7 +15,7 @@ import (
 const MostLaunches = 100
 
 // Commit writes changes in one transaction and returns its revision, which the written records have from then on.
-// Nothing is written, and environment.ErrDeposed or ErrConflict returned, when another replica leads or a record is
+// Nothing is written, and environment.ErrNotLeader or ErrConflict returned, when another replica leads or a record is
 // not as it was read. Any other error leaves open whether they were written.
 func (s *Store) Commit(ctx context.Context, term environment.Term, c environment.Changes) (int64, error) {
 	if n := len(c.Put) + len(c.Delete); n > MostLaunches {
@@ -26,16 +26,16 @@ func (s *Store) Commit(ctx context.Context, term environment.Term, c environment
 		t.compares = append(t.compares, clientv3.Compare(clientv3.CreateRevision(environmentKey(c.Name)), "=", c.Created))
 	}
 	if c.Environment != nil {
-		t.put(environmentKey(c.Name), c.Environment.Revision, c.Environment)
+		t.put(environmentKey(c.Name), c.Environment.StoredVersion, c.Environment)
 	}
 	if c.Remove != nil {
-		t.drop(environmentKey(c.Name), c.Remove.Revision)
+		t.drop(environmentKey(c.Name), c.Remove.StoredVersion)
 	}
 	for _, l := range c.Put {
-		t.put(launchKey(c.Name, l.Instance), l.Revision, l)
+		t.put(launchKey(c.Name, l.Instance), l.StoredVersion, l)
 	}
 	for _, l := range c.Delete {
-		t.drop(launchKey(c.Name, l.Instance), l.Revision)
+		t.drop(launchKey(c.Name, l.Instance), l.StoredVersion)
 	}
 	revision, err := s.transact(ctx, term, t)
 	if err == nil {
@@ -79,7 +79,7 @@ func (s *Store) transact(ctx context.Context, term environment.Term, t transacti
 	if !done.Succeeded {
 		held := done.Responses[0].GetResponseRange().Kvs
 		if len(held) == 0 || held[0].CreateRevision != term.Revision {
-			return 0, environment.ErrDeposed
+			return 0, environment.ErrNotLeader
 		}
 		return 0, fmt.Errorf("commit of %s: %w", t.what, environment.ErrConflict)
 	}
@@ -91,16 +91,16 @@ func (s *Store) written(c environment.Changes, revision int64) {
 	defer s.followers.tell(c.Name)
 	s.mu.Lock()
 	defer s.mu.Unlock()
-	if held, ok := s.copied.environments[c.Name]; ok && held.Created == c.Created && c.Environment != nil {
+	if held, ok := s.copied.environments[c.Name]; ok && held.Incarnation == c.Created && c.Environment != nil {
 		e := *c.Environment
-		e.Revision = revision
+		e.StoredVersion = revision
 		s.copied.setEnvironment(e)
 	}
 	if c.Remove != nil {
 		s.copied.dropEnvironment(c.Name, revision)
 	}
 	for _, l := range c.Put {
-		l.Revision = revision
+		l.StoredVersion = revision
 		s.copied.setLaunch(c.Name, l)
 	}
 	for _, l := range c.Delete {

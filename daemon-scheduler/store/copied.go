@@ -10,13 +10,13 @@ type copied struct {
 	unreadable   map[string]error // environments
 	daemons      daemons
 	launches     map[string]map[string]environment.Launch
-	byCluster    map[string]map[string]bool                          // cluster ARN to names
-	byDeployment map[string]string                                   // deployment id to name
-	yielding     map[string]map[string]bool                          // of byCluster, those that yield
-	naming       map[string]map[string]bool                          // of byCluster, those that name a readiness attribute
-	marks        map[string]map[environment.MarkKey]environment.Mark // by cluster ARN
-	marked       map[environment.MarkKey]string                      // to cluster ARN
-	decisions    map[string]decided                                  // by batch id
+	byCluster    map[string]map[string]bool                                             // cluster ARN to names
+	byDeployment map[string]string                                                      // deployment id to name
+	yielding     map[string]map[string]bool                                             // of byCluster, those that yield
+	naming       map[string]map[string]bool                                             // of byCluster, those that name a readiness attribute
+	marks        map[string]map[environment.AttributeKey]environment.ReadinessAttribute // by cluster ARN
+	marked       map[environment.AttributeKey]string                                    // to cluster ARN
+	decisions    map[string]decided                                                     // by batch id
 }
 
 func newCopied() copied {
@@ -24,7 +24,7 @@ func newCopied() copied {
 		environments: map[string]environment.Environment{}, unreadable: map[string]error{}, daemons: daemons{},
 		launches: map[string]map[string]environment.Launch{}, byCluster: map[string]map[string]bool{},
 		byDeployment: map[string]string{}, yielding: map[string]map[string]bool{},
-		naming: map[string]map[string]bool{}, marks: map[string]map[environment.MarkKey]environment.Mark{}, marked: map[environment.MarkKey]string{},
+		naming: map[string]map[string]bool{}, marks: map[string]map[environment.AttributeKey]environment.ReadinessAttribute{}, marked: map[environment.AttributeKey]string{},
 		decisions: map[string]decided{},
 	}
 }
@@ -32,15 +32,15 @@ func newCopied() copied {
 // setEnvironment tells whether e was news.
 func (c *copied) setEnvironment(e environment.Environment) bool {
 	old, ok := c.environments[e.Name]
-	if ok && old.Revision >= e.Revision {
+	if ok && old.StoredVersion >= e.StoredVersion {
 		return false
 	}
 	c.unindex(e.Name, old)
 	c.environments[e.Name] = e
 	add(c.byCluster, e.Cluster, e.Name, true)
-	spec := e.InEffect()
+	spec := e.CurrentSpec()
 	c.daemons.replace(old, e, spec.DrainOrder)
-	if spec.YieldAfterMinutes > 0 {
+	if spec.ScaleInAfterMinutes > 0 {
 		add(c.yielding, e.Cluster, e.Name, true)
 	}
 	if spec.ReadinessAttribute != "" {
@@ -54,7 +54,7 @@ func (c *copied) setEnvironment(e environment.Environment) bool {
 
 func (c *copied) dropEnvironment(name string, revision int64) {
 	old, ok := c.environments[name]
-	if !ok || old.Revision > revision {
+	if !ok || old.StoredVersion > revision {
 		delete(c.unreadable, name)
 		return
 	}
@@ -76,7 +76,7 @@ func (c *copied) unindex(name string, old environment.Environment) {
 
 // setLaunch tells whether l was news.
 func (c *copied) setLaunch(name string, l environment.Launch) bool {
-	if c.launches[name][l.Instance].Revision >= l.Revision {
+	if c.launches[name][l.Instance].StoredVersion >= l.StoredVersion {
 		return false
 	}
 	add(c.launches, name, l.Instance, l)
@@ -85,7 +85,7 @@ func (c *copied) setLaunch(name string, l environment.Launch) bool {
 
 func (c *copied) dropLaunch(name, instance string, revision int64) bool {
 	held, ok := c.launches[name][instance]
-	if !ok || held.Revision > revision {
+	if !ok || held.StoredVersion > revision {
 		return false
 	}
 	remove(c.launches, name, instance)

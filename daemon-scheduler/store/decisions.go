@@ -36,12 +36,12 @@ type leased struct {
 
 // decided is a batch of decisions, oldest first.
 type decided struct {
-	Decisions []environment.Decision
+	Decisions []environment.Event
 }
 
 // Record keeps decisions under a batch's id, in place of those that it has had; a higher id is a later one. What is an hour
 // old, and the oldest batches beyond 200, are forgotten.
-func (s *Store) Record(ctx context.Context, id string, list []environment.Decision) error {
+func (s *Store) Record(ctx context.Context, id string, list []environment.Event) error {
 	value, err := json.Marshal(decided{list})
 	if err != nil {
 		return fmt.Errorf("encode decisions: %w", err)
@@ -95,18 +95,18 @@ func (s *Store) surplus(more string) []string {
 	return ids[:min(n, len(ids), dropAtOnce)]
 }
 
-// Decisions are the copy's, oldest first; environment.ErrStoreSilent while it has not been read.
-func (s *Store) Decisions() ([]environment.Decision, error) {
+// Decisions are the copy's, oldest first; environment.ErrStoreUnavailable while it has not been read.
+func (s *Store) Decisions() ([]environment.Event, error) {
 	s.mu.Lock()
 	defer s.mu.Unlock()
 	if s.copied.listed&8 == 0 {
-		return nil, environment.ErrStoreSilent
+		return nil, environment.ErrStoreUnavailable
 	}
-	var list []environment.Decision
+	var list []environment.Event
 	for _, of := range s.copied.decisions {
 		list = append(list, of.Decisions...)
 	}
-	slices.SortFunc(list, func(a, b environment.Decision) int {
+	slices.SortFunc(list, func(a, b environment.Event) int {
 		return cmp.Or(a.At.Compare(b.At), cmp.Compare(a.ID, b.ID))
 	})
 	return list, nil

@@ -14,8 +14,8 @@ import (
 	"github.com/blox/blox/internal/testenv"
 )
 
-func decision(reason string, at int) environment.Decision {
-	return environment.Decision{At: time.Unix(int64(at), 0).UTC(), Action: environment.DecidedStop, Environment: "logs", Reason: reason, Count: 1}
+func decision(reason string, at int) environment.Event {
+	return environment.Event{At: time.Unix(int64(at), 0).UTC(), Action: environment.EventTasksStopped, Environment: "logs", Reason: reason, Count: 1}
 }
 
 // reasons are those of all decisions that the copy has.
@@ -38,12 +38,12 @@ func TestDecisionsAreFollowedByAllReplicas(t *testing.T) {
 			told.Add(1)
 		}
 	})
-	require.NoError(t, one.Record(t.Context(), "1", []environment.Decision{decision("b", 2), decision("a", 1)}))
-	require.NoError(t, one.Record(t.Context(), "2", []environment.Decision{decision("c", 3)}))
+	require.NoError(t, one.Record(t.Context(), "1", []environment.Event{decision("b", 2), decision("a", 1)}))
+	require.NoError(t, one.Record(t.Context(), "2", []environment.Event{decision("c", 3)}))
 	for _, s := range []*Store{one, other} {
 		testenv.Eventually(t, func() bool { return assert.ObjectsAreEqual([]string{"a", "b", "c"}, reasons(t, s)) })
 	}
-	require.NoError(t, one.Record(t.Context(), "1", []environment.Decision{decision("b", 2), decision("a", 4)}))
+	require.NoError(t, one.Record(t.Context(), "1", []environment.Event{decision("b", 2), decision("a", 4)}))
 	testenv.Eventually(t, func() bool { return assert.ObjectsAreEqual([]string{"b", "c", "a"}, reasons(t, other)) }, "a batch is replaced")
 	all, err := other.Decisions()
 	require.NoError(t, err)
@@ -63,7 +63,7 @@ func TestDecisionsGoByThemselves(t *testing.T) {
 	client := testenv.Etcd(t)
 	s := running(t, client)
 	for n := range 5 {
-		require.NoError(t, s.Record(t.Context(), fmt.Sprint(n), []environment.Decision{decision("a", n)}))
+		require.NoError(t, s.Record(t.Context(), fmt.Sprint(n), []environment.Event{decision("a", n)}))
 	}
 	leases, err := client.Leases(t.Context())
 	require.NoError(t, err)
@@ -78,14 +78,14 @@ func TestDecisionsGoByThemselves(t *testing.T) {
 	require.NoError(t, err)
 	testenv.Eventually(t, func() bool { return len(reasons(t, s)) == 0 }, "with their lease they are gone from the copy")
 	assert.Error(t, s.Record(t.Context(), "6", nil))
-	assert.NoError(t, s.Record(t.Context(), "6", []environment.Decision{decision("a", 1)}))
+	assert.NoError(t, s.Record(t.Context(), "6", []environment.Event{decision("a", 1)}))
 }
 
 func TestDecisionsAreBounded(t *testing.T) {
 	client := testenv.Etcd(t)
 	s := running(t, client)
 	for n := range mostBatches + 20 {
-		require.NoError(t, s.Record(t.Context(), fmt.Sprintf("%04d", n), []environment.Decision{decision(fmt.Sprint(n), n)}))
+		require.NoError(t, s.Record(t.Context(), fmt.Sprintf("%04d", n), []environment.Event{decision(fmt.Sprint(n), n)}))
 		if n >= mostBatches-1 { // the copy is what tells how many there are
 			testenv.Eventually(t, func() bool { list := reasons(t, s); return list[len(list)-1] == fmt.Sprint(n) })
 		}

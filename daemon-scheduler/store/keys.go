@@ -28,13 +28,13 @@ func launchOf(key string) (name, instance string, ok bool) {
 }
 
 // markKey has the attribute's name escaped, as slashes may be in it.
-func markKey(k environment.MarkKey) string {
-	return marks + url.PathEscape(k.Attribute) + "/" + k.Instance
+func markKey(k environment.AttributeKey) string {
+	return marks + url.PathEscape(k.Name) + "/" + k.Instance
 }
 
 // markOf is the reverse of markKey.
-func markOf(key string) (k environment.MarkKey, ok bool) {
+func markOf(key string) (k environment.AttributeKey, ok bool) {
 	name, instance, ok := strings.Cut(strings.TrimPrefix(key, marks), "/")
 	attribute, err := url.PathUnescape(name)
-	return environment.MarkKey{Attribute: attribute, Instance: instance}, ok && err == nil
+	return environment.AttributeKey{Name: attribute, Instance: instance}, ok && err == nil
 }

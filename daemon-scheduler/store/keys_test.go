@@ -23,12 +23,12 @@ func FuzzKeys(f *testing.F) {
 		}
 		if l, err := decodeLaunch(kv(launches)); err == nil {
 			name, instance, _ := launchOf(launches + rest)
-			if launchKey(name, l.Instance) != launches+rest || instance != l.Instance || l.Revision != 7 {
+			if launchKey(name, l.Instance) != launches+rest || instance != l.Instance || l.StoredVersion != 7 {
 				t.Errorf("launch %q is written under %q", rest, launchKey(name, l.Instance))
 			}
 		}
 		if m, err := decodeMark(kv(marks)); err == nil {
-			if key, ok := markOf(markKey(m.Key())); !ok || key != m.Key() || m.Revision != 7 {
+			if key, ok := markOf(markKey(m.Key())); !ok || key != m.Key() || m.StoredVersion != 7 {
 				t.Errorf("readiness attribute %q is %+v, and read again %+v", rest, m.Key(), key)
 			}
 		}

@@ -12,16 +12,16 @@ import (
 )
 
 // Mark is Commit for marks.
-func (s *Store) Mark(ctx context.Context, term environment.Term, put, drop []environment.Mark) (int64, error) {
+func (s *Store) Mark(ctx context.Context, term environment.Term, put, drop []environment.ReadinessAttribute) (int64, error) {
 	if n := len(put) + len(drop); n > MostLaunches {
 		return 0, fmt.Errorf("commit of %d readiness attributes at once", n)
 	}
 	t := transaction{what: "readiness attributes"}
 	for _, m := range put {
-		t.put(markKey(m.Key()), m.Revision, m)
+		t.put(markKey(m.Key()), m.StoredVersion, m)
 	}
 	for _, m := range drop {
-		t.drop(markKey(m.Key()), m.Revision)
+		t.drop(markKey(m.Key()), m.StoredVersion)
 	}
 	revision, err := s.transact(ctx, term, t)
 	if err != nil {
@@ -30,7 +30,7 @@ func (s *Store) Mark(ctx context.Context, term environment.Term, put, drop []env
 	s.mu.Lock()
 	defer s.mu.Unlock()
 	for _, m := range put {
-		m.Revision = revision
+		m.StoredVersion = revision
 		s.copied.setMark(m)
 	}
 	for _, m := range drop {
@@ -64,7 +64,7 @@ func (s *Store) Marked() []string {
 }
 
 // Attested are the copy's environments of a cluster that name readiness attributes, and the marks on its instances.
-func (s *Store) Attested(clusterARN string) (naming []environment.Environment, of []environment.Mark) {
+func (s *Store) Attested(clusterARN string) (naming []environment.Environment, of []environment.ReadinessAttribute) {
 	s.mu.Lock()
 	defer s.mu.Unlock()
 	for name := range s.copied.naming[clusterARN] {
@@ -74,9 +74,9 @@ func (s *Store) Attested(clusterARN string) (naming []environment.Environment, o
 }
 
 // setMark tells whether m was news.
-func (c *copied) setMark(m environment.Mark) bool {
+func (c *copied) setMark(m environment.ReadinessAttribute) bool {
 	was := c.marked[m.Key()]
-	if c.marks[was][m.Key()].Revision >= m.Revision {
+	if c.marks[was][m.Key()].StoredVersion >= m.StoredVersion {
 		return false
 	}
 	remove(c.marks, was, m.Key())
@@ -86,9 +86,9 @@ func (c *copied) setMark(m environment.Mark) bool {
 }
 
 // dropMark tells of which cluster the mark was, if that is news.
-func (c *copied) dropMark(key environment.MarkKey, revision int64) (clusterARN string, news bool) {
+func (c *copied) dropMark(key environment.AttributeKey, revision int64) (clusterARN string, news bool) {
 	clusterARN, held := c.marked[key]
-	if !held || c.marks[clusterARN][key].Revision > revision {
+	if !held || c.marks[clusterARN][key].StoredVersion > revision {
 		return "", false
 	}
 	remove(c.marks, clusterARN, key)

@@ -12,8 +12,8 @@ import (
 	"github.com/blox/blox/internal/testenv"
 )
 
-func mark(attribute string) environment.Mark {
-	return environment.Mark{Attribute: attribute, Instance: "arn:i/prod/1", Cluster: "arn:cluster/prod", State: environment.MarkOpen}
+func mark(attribute string) environment.ReadinessAttribute {
+	return environment.ReadinessAttribute{Name: attribute, Instance: "arn:i/prod/1", Cluster: "arn:cluster/prod", State: environment.AttributeOpen}
 }
 
 func TestMarksAreGuardedAndCopied(t *testing.T) {
@@ -22,23 +22,23 @@ func TestMarksAreGuardedAndCopied(t *testing.T) {
 	term, _ := lead(t, s, "one")
 	odd := mark(`a/b\c%2F.d`)
 	assert.False(t, s.Attests(odd.Cluster))
-	revision, err := s.Mark(t.Context(), term, []environment.Mark{odd}, nil)
+	revision, err := s.Mark(t.Context(), term, []environment.ReadinessAttribute{odd}, nil)
 	require.NoError(t, err)
-	odd.Revision = revision
+	odd.StoredVersion = revision
 	_, held := s.Attested(odd.Cluster)
-	assert.Equal(t, []environment.Mark{odd}, held, "own writes are seen at once")
+	assert.Equal(t, []environment.ReadinessAttribute{odd}, held, "own writes are seen at once")
 	assert.True(t, s.Attests(odd.Cluster))
 	assert.Equal(t, []string{odd.Cluster}, s.Marked())
 	_, held = running(t, client).Attested(odd.Cluster)
-	assert.Equal(t, []environment.Mark{odd}, held, "it is read as it was written")
+	assert.Equal(t, []environment.ReadinessAttribute{odd}, held, "it is read as it was written")
 
-	_, err = s.Mark(t.Context(), term, []environment.Mark{mark(odd.Attribute)}, nil)
+	_, err = s.Mark(t.Context(), term, []environment.ReadinessAttribute{mark(odd.Name)}, nil)
 	assert.ErrorIs(t, err, environment.ErrConflict)
-	_, err = s.Mark(t.Context(), environment.Term{Key: term.Key, Revision: term.Revision + 1}, []environment.Mark{odd}, nil)
-	assert.ErrorIs(t, err, environment.ErrDeposed)
-	_, err = s.Mark(t.Context(), term, make([]environment.Mark, MostLaunches+1), nil)
+	_, err = s.Mark(t.Context(), environment.Term{Key: term.Key, Revision: term.Revision + 1}, []environment.ReadinessAttribute{odd}, nil)
+	assert.ErrorIs(t, err, environment.ErrNotLeader)
+	_, err = s.Mark(t.Context(), term, make([]environment.ReadinessAttribute, MostLaunches+1), nil)
 	assert.Error(t, err)
-	_, err = s.Mark(t.Context(), term, nil, []environment.Mark{odd})
+	_, err = s.Mark(t.Context(), term, nil, []environment.ReadinessAttribute{odd})
 	require.NoError(t, err)
 	assert.False(t, s.Attests(odd.Cluster))
 	assert.Empty(t, s.Marked())
@@ -66,7 +66,7 @@ func TestMarksOfOthersAreFollowed(t *testing.T) {
 	assert.Equal(t, "arn:cluster/a", <-marked)
 	_, held := s.Attested("arn:cluster/a")
 	require.Len(t, held, 1)
-	assert.Equal(t, environment.MarkKey{Attribute: "x", Instance: "arn:i/1"}, held[0].Key())
+	assert.Equal(t, environment.AttributeKey{Name: "x", Instance: "arn:i/1"}, held[0].Key())
 	_, err = client.Delete(ctx, "ecs/readiness/x/arn:i/1")
 	require.NoError(t, err)
 	assert.Equal(t, "arn:cluster/a", <-marked)

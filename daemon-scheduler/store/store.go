@@ -120,13 +120,13 @@ func (s *Store) Update(ctx context.Context, name string, change func(environment
 			return e, nil // there is nothing to write
 		}
 		done, err := s.client.Txn(ctx).
-			If(clientv3.Compare(clientv3.ModRevision(environmentKey(name)), "=", e.Revision)).
+			If(clientv3.Compare(clientv3.ModRevision(environmentKey(name)), "=", e.StoredVersion)).
 			Then(clientv3.OpPut(environmentKey(name), string(value))).Commit()
 		if err != nil {
 			return e, fmt.Errorf("update environment %s: %w", name, silent(err))
 		}
 		if done.Succeeded {
-			next.Revision, next.Created = done.Header.Revision, e.Created
+			next.StoredVersion, next.Incarnation = done.Header.Revision, e.Incarnation
 			return next, nil
 		}
 	}
@@ -211,17 +211,17 @@ func (s *Store) all(ctx context.Context, prefix string) (kvs []*mvccpb.KeyValue,
 	}
 }
 
-// silent makes err an environment.ErrStoreSilent when etcd gave no answer, and an environment.ErrStoreFull when it takes no more.
+// silent makes err an environment.ErrStoreUnavailable when etcd gave no answer, and an environment.ErrStoreOutOfSpace when it takes no more.
 func silent(err error) error {
 	code := status.Code(err)
 	if told := (rpctypes.EtcdError{}); errors.As(err, &told) { // which gRPC does not know for a status
 		code = told.Code()
 	}
 	if errors.Is(err, context.DeadlineExceeded) || code == codes.DeadlineExceeded || code == codes.Unavailable {
-		return errors.Join(environment.ErrStoreSilent, err)
+		return errors.Join(environment.ErrStoreUnavailable, err)
 	}
 	if errors.Is(err, rpctypes.ErrNoSpace) {
-		return errors.Join(environment.ErrStoreFull, err)
+		return errors.Join(environment.ErrStoreOutOfSpace, err)
 	}
 	return err
 }
@@ -232,7 +232,7 @@ func decodeEnvironment(kv *mvccpb.KeyValue) (environment.Environment, error) {
 		return e, fmt.Errorf("decode %s: %w", kv.Key, err)
 	}
 	e.Name = strings.TrimPrefix(string(kv.Key), environments)
-	e.Revision, e.Created = kv.ModRevision, kv.CreateRevision
+	e.StoredVersion, e.Incarnation = kv.ModRevision, kv.CreateRevision
 	return e, nil
 }
 
@@ -242,15 +242,15 @@ func decodeLaunch(kv *mvccpb.KeyValue) (environment.Launch, error) {
 		return l, fmt.Errorf("decode %s: %w", kv.Key, err)
 	}
 	_, instance, ok := launchOf(string(kv.Key))
-	if !ok || !slices.Contains([]environment.LaunchState{environment.Open, environment.Started, environment.Failed}, l.State) {
+	if !ok || !slices.Contains([]environment.LaunchState{environment.LaunchOpen, environment.LaunchStarted, environment.LaunchFailed}, l.State) {
 		return l, fmt.Errorf("decode %s: not a launch", kv.Key)
 	}
-	l.Instance, l.Revision = instance, kv.ModRevision
+	l.Instance, l.StoredVersion = instance, kv.ModRevision
 	return l, nil
 }
 
-func decodeMark(kv *mvccpb.KeyValue) (environment.Mark, error) {
-	var m environment.Mark
+func decodeMark(kv *mvccpb.KeyValue) (environment.ReadinessAttribute, error) {
+	var m environment.ReadinessAttribute
 	if err := json.Unmarshal(kv.Value, &m); err != nil {
 		return m, fmt.Errorf("decode %s: %w", kv.Key, err)
 	}
@@ -258,6 +258,6 @@ func decodeMark(kv *mvccpb.KeyValue) (environment.Mark, error) {
 	if !ok || m.Cluster == "" {
 		return m, fmt.Errorf("decode %s: not a readiness attribute", kv.Key)
 	}
-	m.Attribute, m.Instance, m.Revision = key.Attribute, key.Instance, kv.ModRevision
+	m.Name, m.Instance, m.StoredVersion = key.Name, key.Instance, kv.ModRevision
 	return m, nil
 }

@@ -60,7 +60,7 @@ func TestEnvironmentsAreCreatedOnce(t *testing.T) {
 	stored, err := s.Get(t.Context(), "logs")
 	require.NoError(t, err)
 	assert.Equal(t, "token of logs", stored.Token)
-	assert.NotZero(t, stored.Revision)
+	assert.NotZero(t, stored.StoredVersion)
 
 	require.NoError(t, s.Create(t.Context(), env("a")))
 	list, err := s.List(t.Context())
@@ -81,7 +81,7 @@ func TestEnvironmentsAreCreatedOnce(t *testing.T) {
 	require.NoError(t, s.Delete(t.Context(), "logs"))
 	stays, err := s.Get(t.Context(), "logs")
 	require.NoError(t, err)
-	assert.Equal(t, deleting.Revision, stays.Revision, "it goes once its tasks have stopped")
+	assert.Equal(t, deleting.StoredVersion, stays.StoredVersion, "it goes once its tasks have stopped")
 }
 
 func TestListGoesOverPagesAndPastWhatCannotBeRead(t *testing.T) {
@@ -133,25 +133,25 @@ func TestCommitIsGuarded(t *testing.T) {
 	require.NoError(t, s.Create(t.Context(), env("logs")))
 	stored, err := s.Get(t.Context(), "logs")
 	require.NoError(t, err)
-	launch := environment.Launch{Instance: "arn:i/1", Deployment: "d", State: environment.Open}
-	change := environment.Changes{Name: "logs", Created: stored.Created, Put: []environment.Launch{launch}}
+	launch := environment.Launch{Instance: "arn:i/1", Deployment: "d", State: environment.LaunchOpen}
+	change := environment.Changes{Name: "logs", Created: stored.Incarnation, Put: []environment.Launch{launch}}
 
 	revision, err := s.Commit(t.Context(), term, change)
 	require.NoError(t, err)
 	_, copied, _ := s.Copied("logs")
-	assert.Equal(t, revision, copied["arn:i/1"].Revision, "own writes are seen at once")
+	assert.Equal(t, revision, copied["arn:i/1"].StoredVersion, "own writes are seen at once")
 
 	_, err = s.Commit(t.Context(), term, change)
 	assert.ErrorIs(t, err, environment.ErrConflict, "the launch is there already")
-	change.Put[0].Revision = revision
+	change.Put[0].StoredVersion = revision
 	_, err = s.Commit(t.Context(), environment.Term{Key: term.Key, Revision: term.Revision + 1}, change)
-	assert.ErrorIs(t, err, environment.ErrDeposed)
+	assert.ErrorIs(t, err, environment.ErrNotLeader)
 	_, err = s.Commit(t.Context(), environment.Term{Key: "ecs/leader/daemon-scheduler/none", Revision: 1}, change)
-	assert.ErrorIs(t, err, environment.ErrDeposed)
+	assert.ErrorIs(t, err, environment.ErrNotLeader)
 
 	stale := stored
-	stale.Revision--
-	_, err = s.Commit(t.Context(), term, environment.Changes{Name: "logs", Created: stored.Created, Environment: &stale})
+	stale.StoredVersion--
+	_, err = s.Commit(t.Context(), term, environment.Changes{Name: "logs", Created: stored.Incarnation, Environment: &stale})
 	assert.ErrorIs(t, err, environment.ErrConflict)
 
 	require.NoError(t, s.Delete(t.Context(), "logs"))
@@ -180,9 +180,9 @@ func TestCommitRemovesWhatIsAsItWasRead(t *testing.T) {
 	require.NoError(t, err)
 	stored, err := s.Update(t.Context(), "logs", func(e environment.Environment) (environment.Environment, error) { return e.Pause() })
 	require.NoError(t, err)
-	_, err = s.Commit(t.Context(), term, environment.Changes{Name: "logs", Created: old.Created, Remove: &old})
+	_, err = s.Commit(t.Context(), term, environment.Changes{Name: "logs", Created: old.Incarnation, Remove: &old})
 	assert.ErrorIs(t, err, environment.ErrConflict)
-	_, err = s.Commit(t.Context(), term, environment.Changes{Name: "logs", Created: stored.Created, Remove: &stored})
+	_, err = s.Commit(t.Context(), term, environment.Changes{Name: "logs", Created: stored.Incarnation, Remove: &stored})
 	require.NoError(t, err)
 	_, err = s.Get(t.Context(), "logs")
 	assert.ErrorIs(t, err, environment.ErrNotFound)
@@ -218,7 +218,7 @@ func TestCopyKeepsAwayFromWhatCannotBeRead(t *testing.T) {
 	require.NoError(t, err)
 	testenv.Eventually(t, func() bool {
 		_, launches, err := s.Copied("broken")
-		return err != nil && !errors.Is(err, environment.ErrNotFound) && launches["arn:i/1"].State == environment.Open
+		return err != nil && !errors.Is(err, environment.ErrNotFound) && launches["arn:i/1"].State == environment.LaunchOpen
 	})
 }
 

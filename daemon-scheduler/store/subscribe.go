@@ -38,13 +38,13 @@ type reader struct {
 
 // Changes are those of all environments from now on, oldest first, until ctx ends or an error is yielded, which is the last.
 // With a heartbeat above zero, a Heartbeat change comes once in each such time while etcd is followed. The sequence is for one
-// goroutine, once. An error is environment.ErrStoreSilent, when etcd has not been read yet.
+// goroutine, once. An error is environment.ErrStoreUnavailable, when etcd has not been read yet.
 func (s *Store) Changes(ctx context.Context, heartbeat time.Duration) (iter.Seq2[environment.Change, error], error) {
 	f := &s.feed
 	f.mu.Lock()
 	defer f.mu.Unlock()
 	if f.told == nil {
-		return nil, environment.ErrStoreSilent
+		return nil, environment.ErrStoreUnavailable
 	}
 	r := &reader{make(chan *environment.Change, mostWaiting)}
 	if f.readers == nil {
@@ -85,7 +85,7 @@ func (s *Store) Changes(ctx context.Context, heartbeat time.Duration) (iter.Seq2
 func (f *feed) heartbeat(r *reader) (environment.Change, bool) {
 	f.mu.Lock()
 	defer f.mu.Unlock()
-	return environment.Change{Heartbeat: true, Revision: f.reached}, f.current && len(r.changes) == 0
+	return environment.Change{Heartbeat: true, Version: f.reached}, f.current && len(r.changes) == 0
 }
 
 func (f *feed) leave(r *reader) {
@@ -136,11 +136,11 @@ func (f *feed) interrupted() {
 }
 
 func (f *feed) put(e environment.Environment) {
-	if f.told[e.Name].revision >= e.Revision {
+	if f.told[e.Name].revision >= e.StoredVersion {
 		return
 	}
-	f.told[e.Name] = told{e.Revision, e.Cluster}
-	f.tell(environment.Change{Environment: e, Revision: e.Revision})
+	f.told[e.Name] = told{e.StoredVersion, e.Cluster}
+	f.tell(environment.Change{Environment: e, Version: e.StoredVersion})
 }
 
 func (f *feed) drop(name string, revision int64) {
@@ -149,7 +149,7 @@ func (f *feed) drop(name string, revision int64) {
 		return
 	}
 	delete(f.told, name)
-	f.tell(environment.Change{Environment: environment.Environment{Name: name, Cluster: known.cluster}, Deleted: true, Revision: revision})
+	f.tell(environment.Change{Environment: environment.Environment{Name: name, Cluster: known.cluster}, Deleted: true, Version: revision})
 }
 
 func (f *feed) tell(c environment.Change) {

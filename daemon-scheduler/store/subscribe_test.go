@@ -40,7 +40,7 @@ func follow(t *testing.T, s *Store, heartbeat time.Duration) <-chan string {
 func TestReadersAreToldOfEveryChange(t *testing.T) {
 	server := testenv.EtcdServer(t)
 	_, err := New(server.Client(), testenv.Logger(t)).Changes(t.Context(), 0)
-	assert.ErrorIs(t, err, environment.ErrStoreSilent, "nothing is read yet")
+	assert.ErrorIs(t, err, environment.ErrStoreUnavailable, "nothing is read yet")
 	s := running(t, server.Client())
 	require.NoError(t, s.Create(t.Context(), env("old")))
 	testenv.Eventually(t, func() bool { return len(s.Names()) == 1 })
@@ -61,7 +61,7 @@ func TestReadersAreToldOfEveryChange(t *testing.T) {
 	stored, err := s.Get(t.Context(), "old")
 	require.NoError(t, err)
 	stored.Paused = true
-	_, err = s.Commit(t.Context(), term, environment.Changes{Name: "old", Created: stored.Created, Environment: &stored})
+	_, err = s.Commit(t.Context(), term, environment.Changes{Name: "old", Created: stored.Incarnation, Environment: &stored})
 	require.NoError(t, err)
 	assert.Equal(t, "old deleted=false paused=true in arn:cluster/prod", <-lines)
 	stop()
@@ -82,7 +82,7 @@ func TestAListTellsWhatWasMissed(t *testing.T) {
 	f.readers = map[*reader]bool{{changes}: true}
 	at := func(name string, revision int64) environment.Environment {
 		e := env(name)
-		e.Revision = revision
+		e.StoredVersion = revision
 		return e
 	}
 	f.listed([]environment.Environment{at("a", 1), at("b", 2), at("c", 3)}, nil, 5)
@@ -90,7 +90,7 @@ func TestAListTellsWhatWasMissed(t *testing.T) {
 		<-changes
 	}
 	f.listed([]environment.Environment{at("a", 1), at("b", 6)}, map[string]bool{"c": true}, 7)
-	assert.Equal(t, int64(6), (<-changes).Revision)
+	assert.Equal(t, int64(6), (<-changes).Version)
 	assert.Empty(t, changes, "nothing is told of what cannot be read")
 	f.listed([]environment.Environment{at("a", 1)}, nil, 9)
 	for range 2 {
@@ -106,8 +106,8 @@ func TestASlowReaderIsCutAndHarmsNobody(t *testing.T) {
 	require.NoError(t, err)
 	for i := range mostWaiting + 10 {
 		e := env("logs")
-		e.Revision = int64(i + 2)
-		s.feed.listed([]environment.Environment{e}, nil, e.Revision)
+		e.StoredVersion = int64(i + 2)
+		s.feed.listed([]environment.Environment{e}, nil, e.StoredVersion)
 	}
 	assert.Empty(t, s.feed.readers)
 	told := 0

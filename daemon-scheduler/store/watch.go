@@ -47,7 +47,7 @@ var kinds = []kind{
 		reset: func(s *Store, listed map[string]bool) {
 			for name, e := range s.copied.environments {
 				if !listed[environmentKey(name)] {
-					s.copied.dropEnvironment(name, e.Revision)
+					s.copied.dropEnvironment(name, e.StoredVersion)
 				}
 			}
 			for name := range s.copied.unreadable {
@@ -68,7 +68,7 @@ var kinds = []kind{
 			for name, of := range s.copied.launches {
 				for instance, l := range of {
 					if !listed[launchKey(name, instance)] {
-						s.copied.dropLaunch(name, instance, l.Revision)
+						s.copied.dropLaunch(name, instance, l.StoredVersion)
 					}
 				}
 			}
@@ -84,7 +84,7 @@ var kinds = []kind{
 		reset: func(s *Store, listed map[string]bool) {
 			for key, clusterARN := range s.copied.marked {
 				if !listed[markKey(key)] {
-					s.copied.dropMark(key, s.copied.marks[clusterARN][key].Revision)
+					s.copied.dropMark(key, s.copied.marks[clusterARN][key].StoredVersion)
 				}
 			}
 		},
@@ -254,7 +254,7 @@ func (s *Store) putLaunch(kv *mvccpb.KeyValue) (about string, news bool) {
 	if err != nil {
 		s.log.WithError(err).WithField("key", string(kv.Key)).Error("launch unreadable")
 		l = environment.Launch{
-			Instance: instance, State: environment.Open, Revision: kv.ModRevision, NotAfter: time.Now().Add(environment.LaunchWindow),
+			Instance: instance, State: environment.LaunchOpen, StoredVersion: kv.ModRevision, NotAfter: time.Now().Add(environment.LaunchWindow),
 		}
 	}
 	return name, s.copied.setLaunch(name, l)
@@ -312,8 +312,8 @@ func (s *Store) NameOf(deployment string) (name string, ok bool) {
 	return name, ok
 }
 
-// Yielding are the copy's environments of a cluster that give instances up which have nothing but daemons.
-func (s *Store) Yielding(clusterARN string) []string {
+// WithScaleInRelease are the copy's environments of a cluster that give instances up which have nothing but daemons.
+func (s *Store) WithScaleInRelease(clusterARN string) []string {
 	s.mu.Lock()
 	defer s.mu.Unlock()
 	return slices.Collect(maps.Keys(s.copied.yielding[clusterARN]))
@@ -324,7 +324,7 @@ func (s *Store) FailedOn(clusterARN, instance string) (names []string) {
 	s.mu.Lock()
 	defer s.mu.Unlock()
 	for name := range s.copied.byCluster[clusterARN] {
-		if s.copied.launches[name][instance].State == environment.Failed {
+		if s.copied.launches[name][instance].State == environment.LaunchFailed {
 			names = append(names, name)
 		}
 	}

@@ -46,7 +46,7 @@ func TestWhatCouldNotBeReadAndIsGoneIsForgotten(t *testing.T) {
 // An etcd that has no leader for the moment is away, not broken.
 func TestEtcdWithoutALeaderIsSilent(t *testing.T) {
 	for _, err := range []error{rpctypes.ErrLeaderChanged, rpctypes.ErrNoLeader, rpctypes.ErrTimeout, rpctypes.ErrTimeoutDueToLeaderFail} {
-		assert.ErrorIs(t, silent(fmt.Errorf("x: %w", err)), environment.ErrStoreSilent, err.Error())
+		assert.ErrorIs(t, silent(fmt.Errorf("x: %w", err)), environment.ErrStoreUnavailable, err.Error())
 	}
-	assert.NotErrorIs(t, silent(rpctypes.ErrTooManyRequests), environment.ErrStoreSilent)
+	assert.NotErrorIs(t, silent(rpctypes.ErrTooManyRequests), environment.ErrStoreUnavailable)
 }
