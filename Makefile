@@ -45,8 +45,8 @@ fuzz: ## every fuzz target in turn, each for FUZZTIME (2m); RUN=<regexp> for som
 bench: build ## measure the services beside their floors, in about eight minutes; RUN=<regexp> for some sections
 	bin/blox-bench --run '$(RUN)'
 
-torture: build ## kill, pause and cut off every process of Blox, and check its promises; SEED=, DURATION=5m
-	bin/blox-torture --duration $(DURATION) $(if $(SEED),--seed $(SEED))
+robustness: build ## inject faults into every process of Blox and check its promises; SEED=, DURATION=5m
+	bin/blox-robustness --duration $(DURATION) $(if $(SEED),--seed $(SEED))
 
 load: build ## put the services under load and attack for LOAD (10m): memory, streams, slow and bad clients; RUN=<regexp> for some sections
 	bin/blox-bench --load $(LOAD) --run '$(RUN)'
@@ -80,4 +80,4 @@ clean: ## remove what the targets above made
 	rm -rf bin tmp
 
 .DEFAULT_GOAL := help
-.PHONY: help build generate test fuzz bench torture load lint vuln local docker deploy-test clean
+.PHONY: help build generate test fuzz bench robustness load lint vuln local docker deploy-test clean

@@ -20,6 +20,8 @@ type EtcdConfig struct {
 	// Dir holds the members' files and logs.
 	Dir     string
 	Members int
+	// Path is the members' program, which has to call RunRole; the running executable by default.
+	Path string
 	// Quota limits each member's database, in bytes; 0 selects etcd's default of 2 GiB.
 	Quota int64
 	// Fsync makes writes survive a crash of the machine. Without it they survive only the crash of a process.
@@ -31,7 +33,7 @@ type EtcdConfig struct {
 	OnExit func(name, state string)
 }
 
-// Etcd is a cluster of etcd members, each a process of its own. The executable has to call RunRole.
+// Etcd is a cluster of etcd members, each a process of its own.
 type Etcd struct {
 	Members   []*Process // etcd-0, etcd-1, …
 	Endpoints []string   // host:port for clients, by member
@@ -68,7 +70,7 @@ func NewEtcd(cfg EtcdConfig) (*Etcd, error) {
 			return nil, err
 		}
 		e.Members = append(e.Members, NewProcess(Config{
-			Name: m.Name, Role: etcdRole, Args: []string{string(arg)}, Dir: cfg.Dir, OnExit: cfg.OnExit,
+			Name: m.Name, Path: cfg.Path, Role: etcdRole, Args: []string{string(arg)}, Dir: cfg.Dir, OnExit: cfg.OnExit,
 		}))
 		e.Endpoints = append(e.Endpoints, m.Client)
 	}

@@ -1,4 +1,4 @@
-package main
+package robustness
 
 import (
 	"errors"
@@ -25,14 +25,14 @@ type config struct {
 
 func parseConfig(args []string, help io.Writer) (config, error) {
 	c := config{}
-	flags := flag.NewFlagSet("blox-torture", flag.ContinueOnError)
+	flags := flag.NewFlagSet("blox-robustness", flag.ContinueOnError)
 	flags.SetOutput(help)
 	flags.Uint64Var(&c.seed, "seed", uint64(time.Now().Unix()%1_000_000), "`number` that the schedule is made of")
 	flags.DurationVar(&c.duration, "duration", 5*time.Minute, "`time` for which there are faults")
 	faults := flags.String("faults", strings.Join(faultKinds, ","), "`kinds` of faults, with commas")
 	flags.DurationVar(&c.bound, "bound", 2*time.Minute, "`time` within which all has to be well after the last fault")
 	flags.StringVar(&c.keep, "keep", "", "`directory` for logs, schedule and history; new or empty; by default a temporary one, which is removed when all is well")
-	flags.StringVar(&c.bin, "bin", "", "`directory` of the two services, ecs-sim and blox-torture; this program's own by default")
+	flags.StringVar(&c.bin, "bin", "", "`directory` of the two services, ecs-sim and blox-robustness; this program's own by default")
 	flags.BoolVar(&c.plan, "plan", false, "print the schedule and do nothing")
 	if err := flags.Parse(args); err != nil {
 		return c, err
@@ -60,5 +60,5 @@ func parseConfig(args []string, help io.Writer) (config, error) {
 
 // replay is the command that does the same again.
 func (c config) replay() string {
-	return fmt.Sprintf("bin/blox-torture --seed %d --duration %s --faults %s", c.seed, c.duration, strings.Join(c.faults, ","))
+	return fmt.Sprintf("bin/blox-robustness --seed %d --duration %s --faults %s", c.seed, c.duration, strings.Join(c.faults, ","))
 }

@@ -1,4 +1,4 @@
-package main
+package robustness
 
 import (
 	"bytes"
@@ -50,9 +50,9 @@ func TestScheduleLaws(t *testing.T) {
 
 func TestPlanIsPrinted(t *testing.T) {
 	var out bytes.Buffer
-	require.NoError(t, run(t.Context(), []string{"--plan", "--seed", "1", "--duration", "10s"}, &out))
+	require.NoError(t, Run(t.Context(), []string{"--plan", "--seed", "1", "--duration", "10s"}, &out))
 	assert.Contains(t, out.String(), `"do":"join"`)
 	for _, args := range [][]string{{"--faults", "weather"}, {"--duration", "0s"}, {"more"}, {"--nope"}} {
-		assert.Error(t, run(t.Context(), args, io.Discard), args)
+		assert.Error(t, Run(t.Context(), args, io.Discard), args)
 	}
 }

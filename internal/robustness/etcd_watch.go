@@ -1,4 +1,4 @@
-package main
+package robustness
 
 import (
 	"context"
@@ -35,7 +35,7 @@ type storeWatch struct {
 
 const (
 	watched = "ecs/"
-	markKey = "ecs/torture/mark" // written by this program alone
+	markKey = "ecs/robustness/mark" // written by this program alone
 )
 
 func newStoreWatch(w *world) *storeWatch {

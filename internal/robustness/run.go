@@ -1,4 +1,4 @@
-package main
+package robustness
 
 import (
 	"context"
@@ -16,11 +16,8 @@ import (
 	"github.com/blox/blox/cluster-state-service/informer"
 )
 
-// run is one run, or one of its processes.
-func run(ctx context.Context, args []string, out io.Writer) error {
-	if len(args) > 0 && args[0] == "etcd" {
-		return serveMember(ctx, args[1:])
-	}
+// Run parses the arguments, runs the scenario of the seed and reports each violated promise.
+func Run(ctx context.Context, args []string, out io.Writer) error {
 	cfg, err := parseConfig(args, out)
 	if err != nil {
 		return err
@@ -46,7 +43,7 @@ func run(ctx context.Context, args []string, out io.Writer) error {
 
 func directory(cfg config) (string, error) {
 	if cfg.keep == "" {
-		return os.MkdirTemp("", "blox-torture-")
+		return os.MkdirTemp("", "blox-robustness-")
 	}
 	dir, err := filepath.Abs(cfg.keep)
 	if err != nil {

@@ -1,4 +1,4 @@
-package main
+package robustness
 
 import (
 	"context"
@@ -64,8 +64,8 @@ func (c *checker) late(ctx context.Context) error {
 	for sleep(ctx, 300*time.Millisecond) && way.holds() != before { // until all of it is sent
 		before = way.holds()
 	}
-	c.processes[leader].kill()
-	defer func() { _ = c.processes[leader].start() }()
+	c.processes[leader].Kill()
+	defer func() { _ = c.processes[leader].Start() }()
 	live := func(want int) func() error {
 		return func() error {
 			state, err := c.sim.state(ctx)

@@ -1,4 +1,4 @@
-package main
+package robustness
 
 import (
 	"context"
@@ -6,7 +6,6 @@ import (
 	"errors"
 	"fmt"
 	"maps"
-	"math/rand/v2"
 	"net"
 	"net/http"
 	"os"
@@ -22,6 +21,7 @@ import (
 
 	"github.com/blox/blox/internal/awsconfig"
 	"github.com/blox/blox/internal/etcd"
+	"github.com/blox/blox/internal/harness"
 )
 
 const (
@@ -37,27 +37,27 @@ const (
 // world is all that runs: every process, and the links between them.
 type world struct {
 	report    *report
-	processes map[string]*process // etcd-0, …, css-0, css-1, ds-0, ds-1, sim
-	links     map[string][]*link  // by who>whom: css-0>etcd has one for each member
-	css, ds   []string            // addresses for clients, which are links
-	direct    map[string]string   // addresses of the services themselves
-	etcd      *clientv3.Client    // of every member, past all links
+	processes map[string]*harness.Process // etcd-0, …, css-0, css-1, ds-0, ds-1, sim
+	links     map[string][]*link          // by who>whom: css-0>etcd has one for each member
+	css, ds   []string                    // addresses for clients, which are links
+	direct    map[string]string           // addresses of the services themselves
+	etcd      *clientv3.Client            // of every member, past all links
 	sim       *simulator
 	http      *http.Client
 }
 
 // newWorld lays out the processes in dir; start runs them. The caller ends it with close.
 func newWorld(cfg config, dir string, r *report) (_ *world, err error) {
-	w := &world{report: r, processes: map[string]*process{}, links: map[string][]*link{}, direct: map[string]string{},
+	w := &world{report: r, processes: map[string]*harness.Process{}, links: map[string][]*link{}, direct: map[string]string{},
 		http: &http.Client{Transport: &http.Transport{DisableCompression: true, MaxIdleConnsPerHost: 16}}}
 	defer func() {
 		if err != nil {
 			w.close()
 		}
 	}()
+	exited := func(name, state string) { r.violated("processes live on", "%s has ended by itself: %s", name, state) }
 	add := func(name, program string, env []string, args ...string) {
-		w.processes[name] = &process{name: name, program: filepath.Join(cfg.bin, program), args: args, env: env, log: filepath.Join(dir, name+".log"),
-			died: func(how string) { r.violated("processes live on", "%s has ended by itself: %s", name, how) }}
+		w.processes[name] = harness.NewProcess(harness.Config{Name: name, Path: filepath.Join(cfg.bin, program), Args: args, Env: env, Dir: dir, OnExit: exited})
 	}
 	way := func(name, to string) string {
 		l, failed := newLink(to)
@@ -68,19 +68,23 @@ func newWorld(cfg config, dir string, r *report) (_ *world, err error) {
 		w.links[name] = append(w.links[name], l)
 		return l.address()
 	}
-	for _, name := range append(w.services(), "sim", "etcd-0", "etcd-1", "etcd-2", "peer-0", "peer-1", "peer-2") {
-		w.direct[name] = freeAddress()
+	for _, name := range append(w.services(), "sim") {
+		if w.direct[name], err = harness.FreeAddress(); err != nil {
+			return nil, err
+		}
 	}
 
-	var cluster, endpoints, advertised []string
-	for n := range members {
-		advertised = append(advertised, way(fmt.Sprintf("peers>etcd-%d", n), w.direct[fmt.Sprintf("peer-%d", n)]))
-		cluster = append(cluster, fmt.Sprintf("etcd-%d=http://%s", n, advertised[n]))
-		endpoints = append(endpoints, w.direct[fmt.Sprintf("etcd-%d", n)])
+	members, err := harness.NewEtcd(harness.EtcdConfig{
+		Dir: dir, Members: members, Quota: quota, Path: filepath.Join(cfg.bin, "blox-robustness"), OnExit: exited,
+		PeerAddress: func(n int, peer string) (string, error) { return way(fmt.Sprintf("peers>etcd-%d", n), peer), err },
+	})
+	if err != nil {
+		return nil, err
 	}
-	for n, name := range []string{"etcd-0", "etcd-1", "etcd-2"} {
-		add(name, "blox-torture", nil, "etcd", "--name", name, "--dir", filepath.Join(dir, name), "--client", w.direct[name],
-			"--peer", w.direct[fmt.Sprintf("peer-%d", n)], "--advertise", advertised[n], "--cluster", strings.Join(cluster, ","), "--quota", strconv.Itoa(quota))
+	endpoints := members.Endpoints
+	for n, member := range members.Members {
+		w.direct[member.Name()] = endpoints[n]
+		w.processes[member.Name()] = member
 	}
 	add("sim", "ecs-sim", nil, "--bind", w.direct["sim"], "--seed", strconv.FormatUint(cfg.seed, 10), "--pending-delay", "100ms", "--stop-delay", "100ms",
 		"--acknowledged", "20000")
@@ -123,7 +127,7 @@ func (w *world) services() []string { return []string{"css-0", "css-1", "ds-0", 
 // start runs everything and returns when the services are ready.
 func (w *world) start(ctx context.Context) error {
 	for _, name := range slices.Sorted(maps.Keys(w.processes)) {
-		if err := w.processes[name].start(); err != nil {
+		if err := w.processes[name].Start(); err != nil {
 			return err
 		}
 	}
@@ -210,8 +214,8 @@ func (w *world) heal() error {
 		}
 	}
 	for _, p := range w.processes {
-		p.resume()
-		failed = errors.Join(failed, p.start())
+		p.Resume()
+		failed = errors.Join(failed, p.Start())
 	}
 	return failed
 }
@@ -219,7 +223,7 @@ func (w *world) heal() error {
 // close ends all processes; the services are asked to end, and have to.
 func (w *world) close() {
 	for _, p := range w.processes {
-		p.kill()
+		p.Kill()
 	}
 	for _, links := range w.links {
 		for _, l := range links {
@@ -236,19 +240,8 @@ func (w *world) close() {
 func (w *world) stopServices() {
 	for _, name := range w.services() {
 		p := w.processes[name]
-		if code := p.endWithin(syscall.SIGTERM, 20*time.Second); code != 0 {
+		if code := p.Stop(syscall.SIGTERM, 20*time.Second); code != 0 {
 			w.report.violated("processes end when asked", "%s: exit code %d after SIGTERM (-1: a signal)", name, code)
-		}
-	}
-}
-
-// freeAddress is one that stays free while nobody listens there: the ports that the system gives to connections begin above 32767.
-func freeAddress() string {
-	for {
-		address := net.JoinHostPort("127.0.0.1", strconv.Itoa(10_000+rand.IntN(22_000)))
-		if listener, err := net.Listen("tcp", address); err == nil {
-			_ = listener.Close()
-			return address
 		}
 	}
 }
@@ -268,7 +261,7 @@ func sleep(ctx context.Context, d time.Duration) bool {
 // logs looks through what the processes have said for what must not be there.
 func (w *world) logs() {
 	for name, p := range w.processes {
-		text, err := os.ReadFile(p.log)
+		text, err := os.ReadFile(p.LogPath())
 		if err != nil {
 			continue
 		}

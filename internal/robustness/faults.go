@@ -1,4 +1,4 @@
-package main
+package robustness
 
 import (
 	"context"
@@ -56,13 +56,13 @@ func (d *doer) do(ctx context.Context, s step) error {
 	}
 	switch s.Do {
 	case "kill":
-		p.kill()
+		p.Kill()
 		wait()
-		return p.start()
+		return p.Start()
 	case "pause":
-		p.pause()
+		p.Pause()
 		wait()
-		p.resume()
+		p.Resume()
 	case "cut":
 		each(func(l *link) { l.cut(true) })
 		wait()
@@ -100,11 +100,11 @@ func (d *doer) loseQuorum(s step, wait func()) (failed error) {
 		gone = append(gone[:n], gone[n+1:]...)
 	}
 	for _, name := range gone {
-		d.processes[name].kill()
+		d.processes[name].Kill()
 	}
 	wait()
 	for _, name := range gone {
-		if err := d.processes[name].start(); err != nil {
+		if err := d.processes[name].Start(); err != nil {
 			failed = err
 		}
 	}
