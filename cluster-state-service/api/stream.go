@@ -1,16 +1,16 @@
 package api
 
 import (
-	"bytes"
+	"context"
 	"fmt"
+	"iter"
 	"net/http"
 	"net/url"
 	"strconv"
-	"sync"
 	"time"
 
 	"github.com/blox/blox/cluster-state-service/state"
-	"github.com/blox/blox/internal/httpserver"
+	"github.com/blox/blox/internal/httpstream"
 	"github.com/blox/blox/swagger/cluster-state-service/v1/models"
 )
 
@@ -22,8 +22,9 @@ type streamOptions struct {
 	heartbeat time.Duration
 }
 
-// toldWhy tells whether the client knows of lines that are no changes, and so of one that says why the stream ends.
-func (o streamOptions) toldWhy() bool { return o.deleted || o.heartbeat > 0 }
+// acceptsErrorLine reports whether the client knows lines that are no changes, such as a last one with an error.
+// Clients of v0.3 do not.
+func (o streamOptions) acceptsErrorLine() bool { return o.deleted || o.heartbeat > 0 }
 
 func parseStreamOptions(rawQuery string) (o streamOptions, err error) {
 	query, err := url.ParseQuery(rawQuery)
@@ -45,12 +46,9 @@ func parseStreamOptions(rawQuery string) (o streamOptions, err error) {
 	default:
 		return o, fmt.Errorf("%w: %.100q", state.ErrInvalidDeleted, given)
 	}
-	if given := query.Get("heartbeat"); given != "" {
-		seconds, err := strconv.Atoi(given)
-		if err != nil || seconds < 1 || seconds > 300 {
-			return o, fmt.Errorf("%w: %.100q", state.ErrInvalidHeartbeat, given)
-		}
-		o.heartbeat = time.Duration(seconds) * time.Second
+	var valid bool
+	if o.heartbeat, valid = httpstream.ParseHeartbeat(query.Get("heartbeat")); !valid {
+		return o, fmt.Errorf("%w: %.100q", state.ErrInvalidHeartbeat, query.Get("heartbeat"))
 	}
 	return o, nil
 }
@@ -76,82 +74,50 @@ func (k kind[T]) stream(w http.ResponseWriter, r *http.Request) {
 		k.fail(w, r, err)
 		return
 	}
-	ctx, cancel := httpserver.Streaming(r)
-	defer cancel()
-	changes, err := k.view.Watch(ctx, k.kind, options.from, options.heartbeat)
-	if err != nil {
-		k.fail(w, r, err)
-		return
-	}
-	w.Header().Set("Content-Type", "application/octet-stream")
-	w.Header().Set("Cache-Control", "no-store")
-	seen := options.from
-	if s := k.view.Snapshot(); s != nil {
-		k.tellFreshness(w.Header(), s)
-		if seen == 0 {
-			seen = s.Revision
-		}
-	}
-	w.WriteHeader(http.StatusOK)
-	if err := http.NewResponseController(w).Flush(); err != nil || r.Method == http.MethodHead {
-		return
-	}
-	lines := lineWriter{send: func(p []byte) error { return httpserver.Send(w, p) }}
-	defer lines.free()
-	for change, err := range changes {
+	sent := options.from // the newest revision that the client has seen
+	err = httpstream.Serve(w, r, func(ctx context.Context) (iter.Seq2[httpstream.Line, error], error) {
+		changes, err := k.view.Watch(ctx, k.kind, options.from, options.heartbeat)
 		if err != nil {
-			endEarly(w, options, seen, err)
-			return
+			return nil, err
 		}
-		seen = max(seen, change.Revision)
-		line := change.Line
-		switch {
-		case change.Heartbeat:
-			line = encode(streamMessage{Metadata: metadata(change.Revision, false)}, '\n')
-		case !options.wants(change):
-			line = nil
+		if s := k.view.Snapshot(); s != nil {
+			k.tellFreshness(w.Header(), s)
+			if sent == 0 {
+				sent = s.Revision
+			}
 		}
-		if lines.write(line, change.More) != nil {
-			return
-		}
-	}
-}
-
-// lineWriter sends what comes at once together: a system call for each line would leave a thousand clients behind.
-type lineWriter struct {
-	send func([]byte) error
-	held *bytes.Buffer // lines that are not sent yet; nil when there are none
-}
-
-// held buffers are few, though there may be thousands of streams.
-var held = sync.Pool{New: func() any { return new(bytes.Buffer) }}
-
-const maxHeld = 64 << 10
-
-// write sends a line, which may be empty, and those held before it, unless more will follow at once.
-func (l *lineWriter) write(line []byte, more bool) error {
-	if more && len(line) > 0 || l.held != nil {
-		if l.held == nil {
-			l.held = held.Get().(*bytes.Buffer)
-		}
-		l.held.Write(line)
-		if more && l.held.Len() < maxHeld {
+		return options.lines(changes, &sent), nil
+	}, func(err error) []byte {
+		if !options.acceptsErrorLine() {
 			return nil
 		}
-		line = l.held.Bytes()
+		return encode(streamMessage{metadata(sent, false), err.Error()}, '\n')
+	})
+	if err != nil {
+		k.fail(w, r, err)
 	}
-	if len(line) == 0 {
-		return nil
-	}
-	defer l.free()
-	return l.send(line)
 }
 
-func (l *lineWriter) free() {
-	if l.held != nil {
-		l.held.Reset()
-		held.Put(l.held)
-		l.held = nil
+// lines encodes changes for the client, and sets sent to the revision of each.
+func (o streamOptions) lines(changes iter.Seq2[state.Change, error], sent *int64) iter.Seq2[httpstream.Line, error] {
+	return func(yield func(httpstream.Line, error) bool) {
+		for change, err := range changes {
+			if err != nil {
+				yield(httpstream.Line{}, err)
+				return
+			}
+			*sent = max(*sent, change.Revision)
+			line := httpstream.Line{Text: change.Line, More: change.More}
+			switch {
+			case change.Heartbeat:
+				line.Text = encode(streamMessage{Metadata: metadata(change.Revision, false)}, '\n')
+			case !o.wants(change):
+				line.Text = nil
+			}
+			if !yield(line, nil) {
+				return
+			}
+		}
 	}
 }
 
@@ -163,13 +129,4 @@ type streamMessage struct {
 
 func (o streamOptions) wants(c state.Change) bool {
 	return (!c.Deleted || o.deleted) && o.cluster.Matches(c.Key)
-}
-
-// endEarly tells the client that more has happened than it was shown. A client of v0.3's knows changes only, so it sees
-// its connection cut: a clean end would say that all is well.
-func endEarly(w http.ResponseWriter, options streamOptions, seen int64, why error) {
-	if !options.toldWhy() {
-		panic(http.ErrAbortHandler)
-	}
-	_, _ = w.Write(encode(streamMessage{metadata(seen, false), why.Error()}, '\n')) // the last line, or the client has left
 }

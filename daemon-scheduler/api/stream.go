@@ -12,7 +12,7 @@ import (
 	"time"
 
 	"github.com/blox/blox/daemon-scheduler/environment"
-	"github.com/blox/blox/internal/httpserver"
+	"github.com/blox/blox/internal/httpstream"
 	"github.com/blox/blox/swagger/daemon-scheduler/v1/models"
 )
 
@@ -30,42 +30,44 @@ func (h *handler) stream(w http.ResponseWriter, r *http.Request) error {
 	if err != nil {
 		return err
 	}
-	ctx, cancel := httpserver.Streaming(r)
-	defer cancel()
-	changes, err := h.Store.Changes(ctx, heartbeat)
-	if err != nil {
-		return err
-	}
-	w.Header().Set("Content-Type", "application/octet-stream")
-	w.Header().Set("Cache-Control", "no-store")
-	w.WriteHeader(http.StatusOK)
-	flush := http.NewResponseController(w).Flush
-	if err := flush(); err != nil || r.Method == http.MethodHead {
-		return nil
-	}
-	for c, err := range changes {
-		var line []byte
-		switch {
-		case err != nil && !deleted && heartbeat == 0:
-			panic(http.ErrAbortHandler) // the client knows changes only; a clean end would say that all is well
-		case err != nil:
-			line = encode(streamMessage{Error: err.Error()}) // the last one
-		case c.Heartbeat:
-			line = encode(streamMessage{Metadata: metadata(c)})
-		case !matches(c.Environment) || c.Deleted && !deleted:
-			continue
-		case c.Deleted:
-			line = encode(streamMessage{Metadata: metadata(c), Name: c.Environment.Name})
-		default:
-			shown := h.showEnvironment(c.Environment)
-			shown.Metadata = metadata(c)
-			line = encode(shown)
+	return httpstream.Serve(w, r, func(ctx context.Context) (iter.Seq2[httpstream.Line, error], error) {
+		changes, err := h.Store.Changes(ctx, heartbeat)
+		if err != nil {
+			return nil, err
 		}
-		if _, err := w.Write(line); err != nil || flush() != nil {
+		return func(yield func(httpstream.Line, error) bool) {
+			for c, err := range changes {
+				if err != nil {
+					yield(httpstream.Line{}, err)
+					return
+				}
+				if !c.Heartbeat && (!matches(c.Environment) || c.Deleted && !deleted) {
+					continue
+				}
+				if !yield(httpstream.Line{Text: h.changeLine(c)}, nil) {
+					return
+				}
+			}
+		}, nil
+	}, func(err error) []byte {
+		if !deleted && heartbeat == 0 { // the client knows changes only
 			return nil
 		}
+		return encode(streamMessage{Error: err.Error()})
+	})
+}
+
+// changeLine encodes a change of an environment, or a heartbeat.
+func (h *handler) changeLine(c environment.Change) []byte {
+	switch {
+	case c.Heartbeat:
+		return encode(streamMessage{Metadata: metadata(c)})
+	case c.Deleted:
+		return encode(streamMessage{Metadata: metadata(c), Name: c.Environment.Name})
 	}
-	return nil
+	shown := h.showEnvironment(c.Environment)
+	shown.Metadata = metadata(c)
+	return encode(shown)
 }
 
 func (h *handler) streamInstances(w http.ResponseWriter, r *http.Request) error {
@@ -91,29 +93,21 @@ func (h *handler) follow(w http.ResponseWriter, r *http.Request, read func(conte
 	if err != nil {
 		return err
 	}
-	ctx, cancel := httpserver.Streaming(r)
-	defer cancel()
-	w.Header().Set("Content-Type", "application/octet-stream")
-	w.Header().Set("Cache-Control", "no-store")
-	w.WriteHeader(http.StatusOK)
-	if err := http.NewResponseController(w).Flush(); err != nil || r.Method == http.MethodHead {
-		return nil
-	}
-	for lines, err := range read(ctx, heartbeat) {
-		if err != nil {
-			text := unexpected
-			if errors.Is(err, environment.ErrNotFound) {
-				text = err.Error()
-			} else {
-				h.Log.WithError(err).WithField("path", r.URL.Path).Warn("stream ended")
+	return httpstream.Serve(w, r, func(ctx context.Context) (iter.Seq2[httpstream.Line, error], error) {
+		return func(yield func(httpstream.Line, error) bool) {
+			for lines, err := range read(ctx, heartbeat) {
+				if !yield(httpstream.Line{Text: lines}, err) {
+					return
+				}
 			}
-			lines = encode(streamMessage{Error: text}) // the last one
+		}, nil
+	}, func(err error) []byte {
+		if errors.Is(err, environment.ErrNotFound) {
+			return encode(streamMessage{Error: err.Error()})
 		}
-		if httpserver.Send(w, lines) != nil || err != nil {
-			return nil
-		}
-	}
-	return nil
+		h.Log.WithError(err).WithField("path", r.URL.Path).Warn("stream ended")
+		return encode(streamMessage{Error: unexpected})
+	})
 }
 
 // streamMessage is a line that shows no environment: one that is gone, a sign of life, or the end.
@@ -140,13 +134,9 @@ func encode(v any) []byte {
 
 // heartbeat reads the parameter of that name; 0 when it is not given.
 func heartbeat(r *http.Request) (time.Duration, error) {
-	given := r.URL.Query().Get("heartbeat")
-	if given == "" {
-		return 0, nil
-	}
-	seconds, err := strconv.Atoi(given)
-	if err != nil || seconds < 1 || seconds > 300 {
+	interval, ok := httpstream.ParseHeartbeat(r.URL.Query().Get("heartbeat"))
+	if !ok {
 		return 0, errHeartbeat
 	}
-	return time.Duration(seconds) * time.Second, nil
+	return interval, nil
 }
