@@ -18,7 +18,6 @@ import (
 	"github.com/blox/blox/cluster-state-service/informer"
 	"github.com/blox/blox/daemon-scheduler/clusterstate"
 	"github.com/blox/blox/daemon-scheduler/engine"
-	"github.com/blox/blox/daemon-scheduler/environment"
 	"github.com/blox/blox/daemon-scheduler/store"
 	"github.com/blox/blox/internal/ecssim"
 	"github.com/blox/blox/internal/testenv"
@@ -47,7 +46,7 @@ func TestNothingIsStartedWithoutTimeLeftOnTheLease(t *testing.T) {
 		parts.Go(func() error { return copied.Run(ctx) })
 		parts.Go(func() error { return records.Run(ctx, acting.Changed, acting.Marked) })
 		parts.Go(func() error {
-			return records.Lead(ctx, "stopped for a while", 2*time.Second, func(ctx context.Context, term environment.Term) error {
+			return records.Lead(ctx, "stopped for a while", 2*time.Second, func(ctx context.Context, term store.Term) error {
 				until := term.Until
 				term.Until = func() time.Time {
 					if lasts.Load() {

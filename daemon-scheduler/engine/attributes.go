@@ -44,7 +44,7 @@ func (w *attestation) change(ctx context.Context, to change, before []environmen
 	for _, m := range before {
 		announced = append(announced, planner.AnnouncedAttribute(m, now))
 	}
-	revision, err := w.Store.Mark(calling, w.term, announced, nil)
+	revision, err := w.Store.CommitAttributes(calling, w.term, announced, nil)
 	if err != nil {
 		return fmt.Errorf("announce %d readiness attributes: %w", len(before), err)
 	}

@@ -50,7 +50,7 @@ func (e *Engine) Marked(clusterARN string) {
 	e.mu.Lock()
 	ready := e.ready
 	e.mu.Unlock()
-	if ready != nil && e.Store.Attests(clusterARN) {
+	if ready != nil && e.Store.UsesReadiness(clusterARN) {
 		ready.Add(clusterARN)
 	}
 }

@@ -15,6 +15,7 @@ import (
 
 	"github.com/blox/blox/daemon-scheduler/environment"
 	"github.com/blox/blox/daemon-scheduler/planner"
+	"github.com/blox/blox/daemon-scheduler/store"
 )
 
 // Store is what the engine needs of a store.
@@ -32,16 +33,16 @@ type Store interface {
 	Copied(name string) (environment.Environment, map[string]environment.Launch, error)
 	// ClusterOf is an environment's cluster.
 	ClusterOf(name string) (clusterARN string, ok bool)
-	// Attests tells whether readiness attributes may be, or have been, set on instances of the cluster.
-	Attests(clusterARN string) bool
-	// Marked are the clusters that there are marks of.
-	Marked() []string
-	// Attested are the environments of a cluster that name readiness attributes, and the marks on its instances.
-	Attested(clusterARN string) ([]environment.Environment, []environment.ReadinessAttribute)
+	// UsesReadiness tells whether readiness attributes may be, or have been, set on instances of the cluster.
+	UsesReadiness(clusterARN string) bool
+	// ClustersWithAttributes are the clusters that there are marks of.
+	ClustersWithAttributes() []string
+	// ReadinessInputs are the environments of a cluster that name readiness attributes, and the marks on its instances.
+	ReadinessInputs(clusterARN string) ([]environment.Environment, []environment.ReadinessAttribute)
 	// Commit writes all of the changes or none of them; environment.ErrConflict and ErrDeposed mean none.
-	Commit(ctx context.Context, term environment.Term, c environment.Changes) (revision int64, err error)
-	// Mark is Commit for marks.
-	Mark(ctx context.Context, term environment.Term, put, drop []environment.ReadinessAttribute) (revision int64, err error)
+	Commit(ctx context.Context, term store.Term, c store.Changes) (revision int64, err error)
+	// CommitAttributes is Commit for marks.
+	CommitAttributes(ctx context.Context, term store.Term, put, drop []environment.ReadinessAttribute) (revision int64, err error)
 }
 
 // Cluster is what the engine sees of ECS's clusters; it may lag, and says so.
@@ -115,7 +116,7 @@ func (e *Engine) add(name string) {
 }
 
 // Run acts as the leader of term until ctx ends, and then returns nil.
-func (e *Engine) Run(ctx context.Context, term environment.Term) error {
+func (e *Engine) Run(ctx context.Context, term store.Term) error {
 	q, ready := newQueue(), newQueue()
 	defer q.Close()
 	defer ready.Close()
@@ -131,7 +132,7 @@ func (e *Engine) Run(ctx context.Context, term environment.Term) error {
 	for _, name := range e.Store.Names() {
 		e.Changed(name)
 	}
-	for _, clusterARN := range e.Store.Marked() {
+	for _, clusterARN := range e.Store.ClustersWithAttributes() {
 		ready.Add(clusterARN)
 	}
 	workers, ctx := errgroup.WithContext(ctx)

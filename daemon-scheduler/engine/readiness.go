@@ -13,6 +13,7 @@ import (
 
 	"github.com/blox/blox/daemon-scheduler/environment"
 	"github.com/blox/blox/daemon-scheduler/planner"
+	"github.com/blox/blox/daemon-scheduler/store"
 )
 
 // lookAtReadiness brings the readiness attributes of one cluster's instances to what they should be, and decides when to
@@ -42,7 +43,7 @@ func (e *Engine) readiness(clusterARN string, now time.Time) planner.ReadinessSt
 	s := planner.ReadinessState{
 		Cluster: clusterARN, Fresh: e.Cluster.Fresh(now), SuppressedUntil: e.term.putAsideAt(now), Now: now, ConfirmTimeout: e.Settle,
 	}
-	if s.Environments, s.Attributes = e.Store.Attested(clusterARN); !s.Fresh || len(s.Environments)+len(s.Attributes) == 0 {
+	if s.Environments, s.Attributes = e.Store.ReadinessInputs(clusterARN); !s.Fresh || len(s.Environments)+len(s.Attributes) == 0 {
 		return s
 	}
 	s.Instances = e.Cluster.Instances(clusterARN)
@@ -55,7 +56,7 @@ func (e *Engine) readiness(clusterARN string, now time.Time) planner.ReadinessSt
 // attestation is the carrying out of what was decided about one cluster.
 type attestation struct {
 	*Engine
-	term    environment.Term
+	term    store.Term
 	log     logrus.FieldLogger
 	cluster string // ARN
 }
@@ -92,7 +93,7 @@ func (w *attestation) mark(ctx context.Context, put, drop []environment.Readines
 	}
 	ctx, cancel := context.WithTimeout(ctx, commitTimeout)
 	defer cancel()
-	if _, err := w.Store.Mark(ctx, w.term, put, drop); err != nil {
+	if _, err := w.Store.CommitAttributes(ctx, w.term, put, drop); err != nil {
 		return fmt.Errorf("record %d readiness attributes: %w", len(put)+len(drop), err)
 	}
 	return nil

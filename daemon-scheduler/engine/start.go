@@ -14,6 +14,7 @@ import (
 
 	"github.com/blox/blox/daemon-scheduler/environment"
 	"github.com/blox/blox/daemon-scheduler/planner"
+	"github.com/blox/blox/daemon-scheduler/store"
 	"github.com/blox/blox/internal/awsconfig"
 )
 
@@ -88,7 +89,7 @@ func (w *work) startBatch(ctx context.Context, starts []planner.Action) error {
 
 // mayCall is why a call that was announced until notAfter must not be made now; nil when it may. Contexts end by timers,
 // which may come late to a process that was stopped for a while; clocks do not.
-func mayCall(ctx context.Context, term environment.Term, notAfter time.Time) error {
+func mayCall(ctx context.Context, term store.Term, notAfter time.Time) error {
 	switch now := time.Now(); {
 	case ctx.Err() != nil:
 		return ctx.Err()
@@ -115,7 +116,7 @@ func deadline(ctx context.Context, t time.Time) (context.Context, context.Cancel
 
 // announce writes the launches as open, which reserves their instances for this call.
 func (w *work) announce(ctx context.Context, starts []planner.Action, notAfter time.Time) ([]environment.Launch, error) {
-	c := environment.Changes{Name: w.env.Name, Created: w.env.Incarnation}
+	c := store.Changes{Name: w.env.Name, Incarnation: w.env.Incarnation}
 	for _, a := range starts {
 		a.Launch.NotAfter = notAfter.UTC().Round(0)
 		c.Put = append(c.Put, a.Launch)

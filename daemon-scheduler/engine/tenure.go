@@ -6,6 +6,7 @@ import (
 	"time"
 
 	"github.com/blox/blox/daemon-scheduler/environment"
+	"github.com/blox/blox/daemon-scheduler/store"
 )
 
 // betterKept is how long it is remembered that an instance has changed: the longest that a failed start waits.
@@ -13,7 +14,7 @@ const betterKept = 5 * time.Minute
 
 // tenure is what is known during one term alone.
 type tenure struct {
-	environment.Term
+	store.Term
 	began time.Time
 
 	mu      sync.Mutex
@@ -23,7 +24,7 @@ type tenure struct {
 	aside   map[environment.AttributeKey]time.Time
 }
 
-func newTenure(term environment.Term) *tenure {
+func newTenure(term store.Term) *tenure {
 	return &tenure{
 		Term: term, began: time.Now(), vouched: map[string]time.Time{}, better: map[string]map[string]time.Time{},
 		homes: map[string]string{}, aside: map[environment.AttributeKey]time.Time{},

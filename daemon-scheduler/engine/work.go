@@ -12,12 +12,13 @@ import (
 
 	"github.com/blox/blox/daemon-scheduler/environment"
 	"github.com/blox/blox/daemon-scheduler/planner"
+	"github.com/blox/blox/daemon-scheduler/store"
 )
 
 // work is the carrying out of one plan.
 type work struct {
 	*Engine
-	term     environment.Term
+	term     store.Term
 	env      environment.Environment
 	launches map[string]environment.Launch
 	tasks    []environment.Task // as the copy has them
@@ -46,7 +47,7 @@ func (w *work) progress(ctx context.Context, plan planner.Plan, now time.Time) e
 	next = next.TrimDeployments(w.History, func(id string) bool { return plan.InUse[id] })
 	ctx, cancel := context.WithTimeout(ctx, commitTimeout)
 	defer cancel()
-	revision, err := w.Store.Commit(ctx, w.term, environment.Changes{Name: w.env.Name, Created: w.env.Incarnation, Environment: &next})
+	revision, err := w.Store.Commit(ctx, w.term, store.Changes{Name: w.env.Name, Incarnation: w.env.Incarnation, Environment: &next})
 	if err != nil {
 		return fmt.Errorf("note progress: %w", err)
 	}
@@ -63,7 +64,7 @@ func (w *work) progress(ctx context.Context, plan planner.Plan, now time.Time) e
 func (w *work) remove(ctx context.Context) error {
 	ctx, cancel := context.WithTimeout(ctx, commitTimeout)
 	defer cancel()
-	if _, err := w.Store.Commit(ctx, w.term, environment.Changes{Name: w.env.Name, Created: w.env.Incarnation, Remove: &w.env}); err != nil {
+	if _, err := w.Store.Commit(ctx, w.term, store.Changes{Name: w.env.Name, Incarnation: w.env.Incarnation, Remove: &w.env}); err != nil {
 		return fmt.Errorf("remove the environment: %w", err)
 	}
 	w.moved(w.env.Name)
@@ -94,7 +95,7 @@ func (w *work) commit(ctx context.Context, put, drop []environment.Launch) error
 	ctx, cancel := context.WithTimeout(ctx, commitTimeout)
 	defer cancel()
 	for len(put)+len(drop) > 0 {
-		c := environment.Changes{Name: w.env.Name, Created: w.env.Incarnation}
+		c := store.Changes{Name: w.env.Name, Incarnation: w.env.Incarnation}
 		c.Put, put = put[:min(len(put), launchesAtOnce)], put[min(len(put), launchesAtOnce):]
 		room := launchesAtOnce - len(c.Put)
 		c.Delete, drop = drop[:min(len(drop), room)], drop[min(len(drop), room):]

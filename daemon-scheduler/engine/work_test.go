@@ -44,7 +44,7 @@ func (s *split) ServeHTTP(w http.ResponseWriter, r *http.Request) {
 }
 
 // newWork is a look at the environment "logs", which is in etcd.
-func newWork(t *testing.T, term environment.Term) (*work, *store.Store, *split) {
+func newWork(t *testing.T, term store.Term) (*work, *store.Store, *split) {
 	answers := &split{}
 	server := httptest.NewServer(answers)
 	t.Cleanup(server.Close)
@@ -79,7 +79,7 @@ func copied(t *testing.T, kept *store.Store, as func(environment.Environment, er
 }
 
 func TestALaunchStaysOpenWhileATaskIsListedAndNotDescribed(t *testing.T) {
-	w, kept, _ := newWork(t, environment.Term{})
+	w, kept, _ := newWork(t, store.Term{})
 	open := environment.Launch{Instance: "i1", Deployment: "d", State: environment.LaunchOpen, Attempts: 1}
 	err := w.check(t.Context(), []planner.Action{{Kind: planner.Confirm, Instance: "i1", Launch: open}})
 	require.ErrorIs(t, err, errListedButMissing)
@@ -89,7 +89,7 @@ func TestALaunchStaysOpenWhileATaskIsListedAndNotDescribed(t *testing.T) {
 }
 
 func TestNothingIsStoppedAfterTheTerm(t *testing.T) {
-	w, _, ecs := newWork(t, environment.Term{Until: func() time.Time { return time.Time{} }})
+	w, _, ecs := newWork(t, store.Term{Until: func() time.Time { return time.Time{} }})
 	require.ErrorIs(t, w.stop(t.Context(), []planner.Action{{Kind: planner.Stop, Instance: "i1", Task: "t1"}}), errNoLease)
 	assert.Zero(t, ecs.others.Load())
 }
@@ -110,7 +110,7 @@ func TestTheRestOfAPlanIsVoidOnceItsEnvironmentHasChanged(t *testing.T) {
 		},
 	} {
 		t.Run(name, func(t *testing.T) {
-			w, kept, ecs := newWork(t, environment.Term{})
+			w, kept, ecs := newWork(t, store.Term{})
 			change(t, kept)
 			require.NoError(t, w.stop(t.Context(), []planner.Action{{Kind: planner.Stop, Instance: "i1", Task: "t1"}}))
 			require.NoError(t, w.startBatch(t.Context(), []planner.Action{{Kind: planner.Start, Instance: "i1"}}))
@@ -120,7 +120,7 @@ func TestTheRestOfAPlanIsVoidOnceItsEnvironmentHasChanged(t *testing.T) {
 }
 
 func TestAnEnvironmentThatIsGoneIsForgotten(t *testing.T) {
-	w, kept, _ := newWork(t, environment.Term{})
+	w, kept, _ := newWork(t, store.Term{})
 	require.NoError(t, kept.Delete(t.Context(), "logs"))
 	copied(t, kept, func(_ environment.Environment, err error) bool { return err != nil })
 	w.noteStop("logs", "t1")

@@ -40,26 +40,3 @@ type Launch struct {
 	StoredVersion int64 `json:"-"` // etcd's mod revision of the record as read; 0: not stored
 	unknown       fields
 }
-
-// Term is one replica's time as leader: what it writes is guarded by the election key it holds.
-type Term struct {
-	Key      string // in etcd
-	Revision int64  // the key's create revision
-	// Until is how long it lasts in any case, by the monotonic clock; it moves on. Nil: for ever.
-	Until func() time.Time
-}
-
-// Lasts tells whether the term goes on at now.
-func (t Term) Lasts(now time.Time) bool { return t.Until == nil || now.Before(t.Until()) }
-
-// Changes are written together, and only while the writer leads and every record is as it was read.
-type Changes struct {
-	Name    string // the environment's
-	Created int64  // its record's create revision: nothing is written once it is gone or another one; 0: it need not exist
-	// Environment replaces the environment's record; nil leaves it.
-	Environment *Environment
-	// Remove deletes the environment's record, which has to be as it was read; nil leaves it.
-	Remove *Environment
-	Put    []Launch
-	Delete []Launch
-}

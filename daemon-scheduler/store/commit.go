@@ -17,13 +17,13 @@ const MostLaunches = 100
 // Commit writes changes in one transaction and returns its revision, which the written records have from then on.
 // Nothing is written, and environment.ErrNotLeader or ErrConflict returned, when another replica leads or a record is
 // not as it was read. Any other error leaves open whether they were written.
-func (s *Store) Commit(ctx context.Context, term environment.Term, c environment.Changes) (int64, error) {
+func (s *Store) Commit(ctx context.Context, term Term, c Changes) (int64, error) {
 	if n := len(c.Put) + len(c.Delete); n > MostLaunches {
 		return 0, fmt.Errorf("commit of environment %s: %d launches at once", c.Name, n)
 	}
 	t := transaction{what: "environment " + c.Name}
-	if c.Created != 0 {
-		t.compares = append(t.compares, clientv3.Compare(clientv3.CreateRevision(environmentKey(c.Name)), "=", c.Created))
+	if c.Incarnation != 0 {
+		t.compares = append(t.compares, clientv3.Compare(clientv3.CreateRevision(environmentKey(c.Name)), "=", c.Incarnation))
 	}
 	if c.Environment != nil {
 		t.put(environmentKey(c.Name), c.Environment.StoredVersion, c.Environment)
@@ -67,7 +67,7 @@ func (t *transaction) drop(key string, revision int64) {
 }
 
 // transact writes t while the term lasts, as Commit says.
-func (s *Store) transact(ctx context.Context, term environment.Term, t transaction) (revision int64, err error) {
+func (s *Store) transact(ctx context.Context, term Term, t transaction) (revision int64, err error) {
 	if t.err != nil {
 		return 0, t.err
 	}
@@ -87,11 +87,11 @@ func (s *Store) transact(ctx context.Context, term environment.Term, t transacti
 }
 
 // written takes what was committed into the copy, so that the writer's next look is not behind its own writes.
-func (s *Store) written(c environment.Changes, revision int64) {
+func (s *Store) written(c Changes, revision int64) {
 	defer s.followers.tell(c.Name)
 	s.mu.Lock()
 	defer s.mu.Unlock()
-	if held, ok := s.copied.environments[c.Name]; ok && held.Incarnation == c.Created && c.Environment != nil {
+	if held, ok := s.copied.environments[c.Name]; ok && held.Incarnation == c.Incarnation && c.Environment != nil {
 		e := *c.Environment
 		e.StoredVersion = revision
 		s.copied.setEnvironment(e)

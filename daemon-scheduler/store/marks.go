@@ -11,8 +11,8 @@ import (
 	"github.com/blox/blox/daemon-scheduler/environment"
 )
 
-// Mark is Commit for marks.
-func (s *Store) Mark(ctx context.Context, term environment.Term, put, drop []environment.ReadinessAttribute) (int64, error) {
+// CommitAttributes is Commit for marks.
+func (s *Store) CommitAttributes(ctx context.Context, term Term, put, drop []environment.ReadinessAttribute) (int64, error) {
 	if n := len(put) + len(drop); n > MostLaunches {
 		return 0, fmt.Errorf("commit of %d readiness attributes at once", n)
 	}
@@ -49,22 +49,22 @@ func (s *Store) putMark(kv *mvccpb.KeyValue) (about string, news bool) {
 	return m.Cluster, s.copied.setMark(m)
 }
 
-// Attests tells whether readiness attributes may be, or have been, set on instances of the cluster.
-func (s *Store) Attests(clusterARN string) bool {
+// UsesReadiness tells whether readiness attributes may be, or have been, set on instances of the cluster.
+func (s *Store) UsesReadiness(clusterARN string) bool {
 	s.mu.Lock()
 	defer s.mu.Unlock()
 	return len(s.copied.naming[clusterARN])+len(s.copied.marks[clusterARN]) > 0
 }
 
-// Marked are the clusters that the copy has marks of.
-func (s *Store) Marked() []string {
+// ClustersWithAttributes are the clusters that the copy has marks of.
+func (s *Store) ClustersWithAttributes() []string {
 	s.mu.Lock()
 	defer s.mu.Unlock()
 	return slices.Collect(maps.Keys(s.copied.marks))
 }
 
-// Attested are the copy's environments of a cluster that name readiness attributes, and the marks on its instances.
-func (s *Store) Attested(clusterARN string) (naming []environment.Environment, of []environment.ReadinessAttribute) {
+// ReadinessInputs are the copy's environments of a cluster that name readiness attributes, and the marks on its instances.
+func (s *Store) ReadinessInputs(clusterARN string) (naming []environment.Environment, of []environment.ReadinessAttribute) {
 	s.mu.Lock()
 	defer s.mu.Unlock()
 	for name := range s.copied.naming[clusterARN] {

@@ -35,12 +35,12 @@ func running(t *testing.T, client *clientv3.Client) *Store {
 }
 
 // lead lets a replica lead until the end of the test or stop is called.
-func lead(t *testing.T, s *Store, name string) (term environment.Term, stop func()) {
+func lead(t *testing.T, s *Store, name string) (term Term, stop func()) {
 	ctx, cancel := context.WithCancel(context.Background())
-	terms := make(chan environment.Term)
+	terms := make(chan Term)
 	var group sync.WaitGroup
 	group.Go(func() {
-		assert.NoError(t, s.Lead(ctx, name, 2*time.Second, func(ctx context.Context, term environment.Term) error {
+		assert.NoError(t, s.Lead(ctx, name, 2*time.Second, func(ctx context.Context, term Term) error {
 			terms <- term
 			<-ctx.Done()
 			return nil
@@ -134,7 +134,7 @@ func TestCommitIsGuarded(t *testing.T) {
 	stored, err := s.Get(t.Context(), "logs")
 	require.NoError(t, err)
 	launch := environment.Launch{Instance: "arn:i/1", Deployment: "d", State: environment.LaunchOpen}
-	change := environment.Changes{Name: "logs", Created: stored.Incarnation, Put: []environment.Launch{launch}}
+	change := Changes{Name: "logs", Incarnation: stored.Incarnation, Put: []environment.Launch{launch}}
 
 	revision, err := s.Commit(t.Context(), term, change)
 	require.NoError(t, err)
@@ -144,14 +144,14 @@ func TestCommitIsGuarded(t *testing.T) {
 	_, err = s.Commit(t.Context(), term, change)
 	assert.ErrorIs(t, err, environment.ErrConflict, "the launch is there already")
 	change.Put[0].StoredVersion = revision
-	_, err = s.Commit(t.Context(), environment.Term{Key: term.Key, Revision: term.Revision + 1}, change)
+	_, err = s.Commit(t.Context(), Term{Key: term.Key, Revision: term.Revision + 1}, change)
 	assert.ErrorIs(t, err, environment.ErrNotLeader)
-	_, err = s.Commit(t.Context(), environment.Term{Key: "ecs/leader/daemon-scheduler/none", Revision: 1}, change)
+	_, err = s.Commit(t.Context(), Term{Key: "ecs/leader/daemon-scheduler/none", Revision: 1}, change)
 	assert.ErrorIs(t, err, environment.ErrNotLeader)
 
 	stale := stored
 	stale.StoredVersion--
-	_, err = s.Commit(t.Context(), term, environment.Changes{Name: "logs", Created: stored.Incarnation, Environment: &stale})
+	_, err = s.Commit(t.Context(), term, Changes{Name: "logs", Incarnation: stored.Incarnation, Environment: &stale})
 	assert.ErrorIs(t, err, environment.ErrConflict)
 
 	require.NoError(t, s.Delete(t.Context(), "logs"))
@@ -165,7 +165,7 @@ func TestCommitIsGuarded(t *testing.T) {
 	require.NoError(t, err)
 	require.Len(t, listed, 1)
 	assert.Equal(t, "arn:i/1", listed[0].Instance)
-	_, err = s.Commit(t.Context(), term, environment.Changes{Name: "logs", Delete: listed})
+	_, err = s.Commit(t.Context(), term, Changes{Name: "logs", Delete: listed})
 	require.NoError(t, err)
 	listed, err = s.Launches(t.Context(), "logs")
 	require.NoError(t, err)
@@ -180,9 +180,9 @@ func TestCommitRemovesWhatIsAsItWasRead(t *testing.T) {
 	require.NoError(t, err)
 	stored, err := s.Update(t.Context(), "logs", func(e environment.Environment) (environment.Environment, error) { return e.Pause() })
 	require.NoError(t, err)
-	_, err = s.Commit(t.Context(), term, environment.Changes{Name: "logs", Created: old.Incarnation, Remove: &old})
+	_, err = s.Commit(t.Context(), term, Changes{Name: "logs", Incarnation: old.Incarnation, Remove: &old})
 	assert.ErrorIs(t, err, environment.ErrConflict)
-	_, err = s.Commit(t.Context(), term, environment.Changes{Name: "logs", Created: stored.Incarnation, Remove: &stored})
+	_, err = s.Commit(t.Context(), term, Changes{Name: "logs", Incarnation: stored.Incarnation, Remove: &stored})
 	require.NoError(t, err)
 	_, err = s.Get(t.Context(), "logs")
 	assert.ErrorIs(t, err, environment.ErrNotFound)
@@ -242,10 +242,10 @@ func TestALostLeaseEndsTheLeadership(t *testing.T) {
 	client := testenv.Etcd(t)
 	s := New(client, testenv.Logger(t))
 	ctx, cancel := context.WithCancel(t.Context())
-	terms, ended := make(chan environment.Term, 9), make(chan struct{}, 9)
+	terms, ended := make(chan Term, 9), make(chan struct{}, 9)
 	var group sync.WaitGroup
 	group.Go(func() {
-		assert.NoError(t, s.Lead(ctx, "one", 2*time.Second, func(ctx context.Context, term environment.Term) error {
+		assert.NoError(t, s.Lead(ctx, "one", 2*time.Second, func(ctx context.Context, term Term) error {
 			terms <- term
 			<-ctx.Done()
 			ended <- struct{}{}

@@ -61,7 +61,7 @@ func TestReadersAreToldOfEveryChange(t *testing.T) {
 	stored, err := s.Get(t.Context(), "old")
 	require.NoError(t, err)
 	stored.Paused = true
-	_, err = s.Commit(t.Context(), term, environment.Changes{Name: "old", Created: stored.Incarnation, Environment: &stored})
+	_, err = s.Commit(t.Context(), term, Changes{Name: "old", Incarnation: stored.Incarnation, Environment: &stored})
 	require.NoError(t, err)
 	assert.Equal(t, "old deleted=false paused=true in arn:cluster/prod", <-lines)
 	stop()

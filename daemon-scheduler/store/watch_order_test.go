@@ -29,7 +29,7 @@ func TestADeletedEnvironmentDoesNotRise(t *testing.T) {
 	e, _, err := s.Copied("logs")
 	require.NoError(t, err)
 	s.changed(kinds[0], []*clientv3.Event{put(6), {Type: clientv3.EventTypeDelete, Kv: &mvccpb.KeyValue{Key: key, ModRevision: 7}}})
-	s.written(environment.Changes{Name: "logs", Created: 5, Environment: &e}, 6)
+	s.written(Changes{Name: "logs", Incarnation: 5, Environment: &e}, 6)
 	_, _, err = s.Copied("logs")
 	assert.ErrorIs(t, err, environment.ErrNotFound)
 }

@@ -1,0 +1,32 @@
+package store
+
+import (
+	"time"
+
+	"github.com/blox/blox/daemon-scheduler/environment"
+)
+
+// Term is the time for which one replica leads. The election key guards everything that the leader writes.
+type Term struct {
+	Key      string // the election key in etcd
+	Revision int64  // the key's create revision
+	// Until returns the time until which the lease is valid, by the monotonic clock; renewals extend it. Nil: no limit.
+	Until func() time.Time
+}
+
+// Lasts reports whether the term is still valid at now.
+func (t Term) Lasts(now time.Time) bool { return t.Until == nil || now.Before(t.Until()) }
+
+// Changes are the records of one transaction. It commits only while the writer leads and no record has changed since it was
+// read.
+type Changes struct {
+	Name string // the environment's name
+	// Incarnation guards against an environment that was deleted or created anew since; 0: it need not exist.
+	Incarnation int64
+	// Environment replaces the environment's record; nil leaves it.
+	Environment *environment.Environment
+	// Remove deletes the environment's record unless it has changed since it was read; nil leaves it.
+	Remove *environment.Environment
+	Put    []environment.Launch
+	Delete []environment.Launch
+}
