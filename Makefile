@@ -12,6 +12,9 @@ LOAD    ?= 10m
 SEED    ?=
 DURATION ?= 5m
 VULNDB  ?= https://vuln.go.dev
+STRESS  ?=
+# Packages whose tests start processes, etcd clusters or the whole of a service, and generated code.
+NOT_UNIT := /(cmd|deploy|swagger)(/|$$)|/(cluster-state-service|daemon-scheduler)$$|/e2e$$|/internal/(bench|robustness)(/|$$)
 APIS    := cluster-state-service daemon-scheduler
 OURS    := $(shell git ls-files '*.go' ':!swagger/*/v1/client/*' ':!swagger/*/v1/models/*')
 
@@ -27,8 +30,15 @@ generate: ## make the API clients and models from the swagger files
 	  go tool swagger generate client --quiet --name=$$api --spec=swagger/$$api/v1/swagger.json --target=swagger/$$api/v1; \
 	done
 
-test: ## every test, with the race detector
-	go test -race -timeout 15m ./...
+unit: ## the tests that need no processes and no etcd cluster, with the race detector, in under 30 s
+	go test -short -race $$(go list ./... | grep -vE '$(NOT_UNIT)') ./cmd/blox/connect ./cmd/blox/show
+
+test: ## every test, with the race detector; STRESS=1 keeps all cores busy meanwhile
+	$(if $(STRESS),go build -o bin/ ./internal/testenv/stress)
+	$(if $(STRESS),bin/stress) go test -race -timeout $(if $(STRESS),30m,15m) ./...
+
+layers: ## which package may import which, and which it imports
+	go test -v -run TestLayers ./internal/layers
 
 # Go's fuzzing may end with nothing but "context deadline exceeded" when its time is over: that is no failure.
 fuzz: ## every fuzz target in turn, each for FUZZTIME (2m); RUN=<regexp> for some; what fails is kept in testdata/fuzz
@@ -80,4 +90,4 @@ clean: ## remove what the targets above made
 	rm -rf bin tmp
 
 .DEFAULT_GOAL := help
-.PHONY: help build generate test fuzz bench robustness load lint vuln local docker deploy-test clean
+.PHONY: help build generate unit test layers fuzz bench robustness load lint vuln local docker deploy-test clean
