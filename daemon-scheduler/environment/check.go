@@ -18,11 +18,11 @@ type TaskDefinition struct {
 }
 
 const (
-	mostSpecBytes     = 64 << 10
-	mostOverrideChars = 8192 // ECS's limit
+	maxSpecBytes     = 64 << 10
+	maxOverrideChars = 8192 // ECS's limit
 )
 
-var tagText = regexp.MustCompile(`^[\p{L}\p{Z}\p{N}_.:/=+\-@]*$`)
+var tagPattern = regexp.MustCompile(`^[\p{L}\p{Z}\p{N}_.:/=+\-@]*$`)
 
 // Validate is what is wrong with spec beyond what the form of a request tells, a line for each: the field, "in body", and
 // what about it. D is its task definition.
@@ -43,9 +43,9 @@ func (s Spec) Validate(d TaskDefinition) (problems []string) {
 	add(err != nil, "instanceGroup.%v", inBody(err))
 	reserved := strings.HasPrefix(s.ReadinessAttribute, "ecs.") || strings.HasPrefix(s.ReadinessAttribute, "com.amazonaws.")
 	add(reserved, "readinessAttribute in body should not begin with ecs. or com.amazonaws., which are ECS's own")
-	problems = append(problems, s.TaskSettings.problems(d)...)
+	problems = append(problems, s.TaskSettings.validate(d)...)
 	data, err := json.Marshal(s)
-	add(err != nil || len(data) > mostSpecBytes, "the body as a whole should be at most %d bytes", mostSpecBytes)
+	add(err != nil || len(data) > maxSpecBytes, "the body as a whole should be at most %d bytes", maxSpecBytes)
 	return problems
 }
 
@@ -57,7 +57,7 @@ func inBody(err error) string {
 	return strings.Replace(err.Error(), "query: ", "query in body is no query: ", 1)
 }
 
-func (s TaskSettings) problems(d TaskDefinition) (problems []string) {
+func (s TaskSettings) validate(d TaskDefinition) (problems []string) {
 	add := func(wrong bool, format string, args ...any) {
 		if wrong {
 			problems = append(problems, "taskSettings."+fmt.Sprintf(format, args...))
@@ -67,7 +67,7 @@ func (s TaskSettings) problems(d TaskDefinition) (problems []string) {
 	add(s.Network != nil && d.NetworkMode != "awsvpc", "networkConfiguration in body is only for task definitions with the network mode awsvpc")
 	if o := s.Overrides; o != nil {
 		data, err := json.Marshal(o)
-		add(err != nil || utf8.RuneCount(data) > mostOverrideChars, "overrides in body should be at most %d characters", mostOverrideChars)
+		add(err != nil || utf8.RuneCount(data) > maxOverrideChars, "overrides in body should be at most %d characters", maxOverrideChars)
 		for i, c := range o.ContainerOverrides {
 			add(!slices.Contains(d.Containers, c.Name), "overrides.containerOverrides.%d.name in body is no container of the task definition", i)
 		}
@@ -77,8 +77,8 @@ func (s TaskSettings) problems(d TaskDefinition) (problems []string) {
 		add(seen[tag.Key], "tags.%d.key in body is there twice", i)
 		seen[tag.Key] = true
 		add(strings.HasPrefix(strings.ToLower(tag.Key), "aws:"), "tags.%d.key in body should not begin with aws:", i)
-		add(!tagText.MatchString(tag.Key), "tags.%d.key in body should have letters, digits, spaces and _.:/=+-@ only", i)
-		add(!tagText.MatchString(tag.Value), "tags.%d.value in body should have letters, digits, spaces and _.:/=+-@ only", i)
+		add(!tagPattern.MatchString(tag.Key), "tags.%d.key in body should have letters, digits, spaces and _.:/=+-@ only", i)
+		add(!tagPattern.MatchString(tag.Value), "tags.%d.value in body should have letters, digits, spaces and _.:/=+-@ only", i)
 	}
 	return problems
 }

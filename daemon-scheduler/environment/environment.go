@@ -76,7 +76,7 @@ type Environment struct {
 
 	StoredVersion int64 `json:"-"` // etcd's mod revision of the record as read; 0: not stored
 	Incarnation   int64 `json:"-"` // etcd's create revision of the record as read; 0: not stored
-	unknown       fields
+	unknown       unknownFields
 }
 
 // Deployment is one decision to put an environment into effect. Its tasks carry its id as startedBy.
@@ -102,7 +102,7 @@ type Deployment struct {
 	BakeStartedAt      time.Time    `json:",omitzero"`  // when all its tasks ran
 	FailedTasks        int          `json:",omitempty"` // starts and tasks that failed, as the circuit breaker counts
 
-	unknown fields
+	unknown unknownFields
 }
 
 // FailedInstance is a container instance without its task, and why.
@@ -112,15 +112,15 @@ type FailedInstance struct {
 }
 
 var (
-	token = regexp.MustCompile(`^[0-9a-f]{8}-[0-9a-f]{4}-[0-9a-f]{4}-[0-9a-f]{4}-[0-9a-f]{12}$`)
-	name  = regexp.MustCompile(`^[a-zA-Z0-9_-]{1,30}$`)
+	tokenPattern = regexp.MustCompile(`^[0-9a-f]{8}-[0-9a-f]{4}-[0-9a-f]{4}-[0-9a-f]{4}-[0-9a-f]{12}$`)
+	namePattern  = regexp.MustCompile(`^[a-zA-Z0-9_-]{1,30}$`)
 )
 
 // IsToken tells whether s has the form of a deployment token.
-func IsToken(s string) bool { return token.MatchString(s) }
+func IsToken(s string) bool { return tokenPattern.MatchString(s) }
 
 // IsName tells whether s may name a new environment.
-func IsName(s string) bool { return name.MatchString(s) }
+func IsName(s string) bool { return namePattern.MatchString(s) }
 
 // IsAddressableName tells whether an environment in etcd may have s for its name: others than Blox may have written it, and it has
 // to be possible to look at it and to delete it. With a slash its launches would be another's.

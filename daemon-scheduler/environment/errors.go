@@ -35,54 +35,54 @@ var (
 	ErrNotLeader = errors.New("no longer the leader")
 )
 
-// problem is an error of a kind, in v0.3's words, which name what it is about.
-type problem struct {
+// domainError is an error of a kind, in v0.3's words, which name what it is about.
+type domainError struct {
 	kind error
 	text string
 }
 
-func (p *problem) Error() string        { return p.text }
-func (p *problem) Is(target error) bool { return target == p.kind }
+func (p *domainError) Error() string        { return p.text }
+func (p *domainError) Is(target error) bool { return target == p.kind }
 
 // Exists is the ErrExists of the named environment.
 func Exists(name string) error {
-	return &problem{ErrExists, "Error saving environment " + name + " to store: An environment with name " + name + " already exists"}
+	return &domainError{ErrExists, "Error saving environment " + name + " to store: An environment with name " + name + " already exists"}
 }
 
 // NotFound is the ErrNotFound of the named environment.
 func NotFound(name string) error {
-	return &problem{ErrNotFound, "Environment " + name + " does not exist"}
+	return &domainError{ErrNotFound, "Environment " + name + " does not exist"}
 }
 
 // DeploymentNotFound is the ErrDeploymentNotFound of the id in the named environment.
 func DeploymentNotFound(id, name string) error {
-	return &problem{ErrDeploymentNotFound, "Deployment " + id + " does not exist for environment " + name}
+	return &domainError{ErrDeploymentNotFound, "Deployment " + id + " does not exist for environment " + name}
 }
 
 func tokenOutdated(token string) error {
-	return &problem{ErrTokenOutdated, "Token '" + token + "' is outdated"}
+	return &domainError{ErrTokenOutdated, "Token '" + token + "' is outdated"}
 }
 
 func tokenUsed(token string) error {
-	return &problem{ErrTokenUsed, "Deployment with token '" + token + "' already exists"}
+	return &domainError{ErrTokenUsed, "Deployment with token '" + token + "' already exists"}
 }
 
 func inProgress(id string) error {
-	return &problem{ErrInProgress, "There is already a deployment in progress: " + id}
+	return &domainError{ErrInProgress, "There is already a deployment in progress: " + id}
 }
 
-func tokenStale(token string) error {
-	return &problem{ErrUpdateTokenOutdated, "Token '" + token + "' is outdated"}
+func updateTokenOutdated(token string) error {
+	return &domainError{ErrUpdateTokenOutdated, "Token '" + token + "' is outdated"}
 }
 
-func beingDeleted(name string) error {
-	return &problem{ErrDeleting, "Environment " + name + " is being deleted"}
+func deleting(name string) error {
+	return &domainError{ErrDeleting, "Environment " + name + " is being deleted"}
 }
 
-func nothingEarlier(name string) error {
-	return &problem{ErrNoRollbackTarget, "Environment " + name + " has no earlier completed deployment to go back to"}
+func noRollbackTarget(name string) error {
+	return &domainError{ErrNoRollbackTarget, "Environment " + name + " has no earlier completed deployment to go back to"}
 }
 
-func nothingToPromote(id string) error {
-	return &problem{ErrNoCanary, "Deployment " + id + " has no canary that waits for promotion"}
+func noCanary(id string) error {
+	return &domainError{ErrNoCanary, "Deployment " + id + " has no canary that waits for promotion"}
 }

@@ -8,12 +8,12 @@ import (
 	"strings"
 )
 
-// fields are the JSON fields of a record that this version of Blox does not know. They survive a rewrite, so that two
+// unknownFields are the JSON fields of a record that this version of Blox does not know. They survive a rewrite, so that two
 // versions may run side by side.
-type fields map[string]json.RawMessage
+type unknownFields map[string]json.RawMessage
 
-// decode fills record, a pointer to a struct, and returns what it has no field for.
-func decode(data []byte, record any) (fields, error) {
+// decodeRecord fills record, a pointer to a struct, and returns what it has no field for.
+func decodeRecord(data []byte, record any) (unknownFields, error) {
 	strict := json.NewDecoder(bytes.NewReader(data))
 	strict.DisallowUnknownFields()
 	if strict.Decode(record) == nil && strict.InputOffset() == int64(len(data)) {
@@ -23,7 +23,7 @@ func decode(data []byte, record any) (fields, error) {
 	if err := json.Unmarshal(data, record); err != nil {
 		return nil, err
 	}
-	var all fields
+	var all unknownFields
 	if err := json.Unmarshal(data, &all); err != nil {
 		return nil, err
 	}
@@ -41,7 +41,7 @@ func decode(data []byte, record any) (fields, error) {
 }
 
 // encode is record, a struct with at least one field, together with the unknown fields.
-func (f fields) encode(record any) ([]byte, error) {
+func (f unknownFields) encode(record any) ([]byte, error) {
 	data, err := json.Marshal(record)
 	if err != nil || len(f) == 0 {
 		return data, err
@@ -72,7 +72,7 @@ func (e Environment) MarshalJSON() ([]byte, error) {
 func (e *Environment) UnmarshalJSON(data []byte) error {
 	type record Environment
 	var r record
-	unknown, err := decode(data, &r)
+	unknown, err := decodeRecord(data, &r)
 	if err != nil {
 		return err
 	}
@@ -98,7 +98,7 @@ func (d Deployment) MarshalJSON() ([]byte, error) {
 func (d *Deployment) UnmarshalJSON(data []byte) error {
 	type record Deployment
 	var r record
-	unknown, err := decode(data, &r)
+	unknown, err := decodeRecord(data, &r)
 	if err != nil {
 		return err
 	}
@@ -117,7 +117,7 @@ func (l Launch) MarshalJSON() ([]byte, error) {
 func (l *Launch) UnmarshalJSON(data []byte) error {
 	type record Launch
 	var r record
-	unknown, err := decode(data, &r)
+	unknown, err := decodeRecord(data, &r)
 	if err != nil {
 		return err
 	}
@@ -136,7 +136,7 @@ func (m ReadinessAttribute) MarshalJSON() ([]byte, error) {
 func (m *ReadinessAttribute) UnmarshalJSON(data []byte) error {
 	type record ReadinessAttribute
 	var r record
-	unknown, err := decode(data, &r)
+	unknown, err := decodeRecord(data, &r)
 	if err != nil {
 		return err
 	}

@@ -38,5 +38,5 @@ type Launch struct {
 	ReleasedAt       time.Time `json:",omitzero"` // when the instance was given up, as that was long
 
 	StoredVersion int64 `json:"-"` // etcd's mod revision of the record as read; 0: not stored
-	unknown       fields
+	unknown       unknownFields
 }

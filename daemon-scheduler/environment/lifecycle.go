@@ -34,25 +34,25 @@ func (e Environment) Phase() Phase {
 // Pause has nothing started or stopped until Resume. It is the user's own, which no deployment ends.
 func (e Environment) Pause() (Environment, error) {
 	e.Paused, e.PausedBy = true, ""
-	return e, e.notDeleting()
+	return e, e.checkNotDeleting()
 }
 
 // Resume ends a pause.
 func (e Environment) Resume() (Environment, error) {
 	e.Paused, e.PausedBy = false, ""
-	return e, e.notDeleting()
+	return e, e.checkNotDeleting()
 }
 
-// pausedBy is e, paused because of a deployment that was aborted or failed, unless its user has paused it already.
-func (e Environment) pausedBy(id string) Environment {
+// pauseAfter is e, paused because of a deployment that was aborted or failed, unless its user has paused it already.
+func (e Environment) pauseAfter(id string) Environment {
 	if !e.Paused || e.PausedBy != "" {
 		e.Paused, e.PausedBy = true, id
 	}
 	return e
 }
 
-// resumedAfterFailure is e without a pause that a deployment has caused.
-func (e Environment) resumedAfterFailure() Environment {
+// clearAutomaticPause is e without a pause that a deployment has caused.
+func (e Environment) clearAutomaticPause() Environment {
 	if e.PausedBy != "" {
 		e.Paused, e.PausedBy = false, ""
 	}
@@ -66,7 +66,7 @@ func (e Environment) Delete(now time.Time) Environment {
 	}
 	e.DeletingSince, e.Paused, e.PausedBy = now.UTC(), false, ""
 	for d, ok := e.InProgress(); ok; d, ok = e.InProgress() {
-		e = e.end(d, RolloutStopped, "The environment is being deleted.", now)
+		e = e.endDeployment(d, RolloutStopped, "The environment is being deleted.", now)
 	}
 	return e
 }
@@ -74,9 +74,9 @@ func (e Environment) Delete(now time.Time) Environment {
 // IsDeleting tells whether the environment's tasks are being stopped, after which it goes.
 func (e Environment) IsDeleting() bool { return !e.DeletingSince.IsZero() }
 
-func (e Environment) notDeleting() error {
+func (e Environment) checkNotDeleting() error {
 	if e.IsDeleting() {
-		return beingDeleted(e.Name)
+		return deleting(e.Name)
 	}
 	return nil
 }

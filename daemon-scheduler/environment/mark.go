@@ -27,7 +27,7 @@ type ReadinessAttribute struct {
 	NotAfter time.Time `json:",omitzero"`
 
 	StoredVersion int64 `json:"-"` // etcd's mod revision of the record as read; 0: not stored
-	unknown       fields
+	unknown       unknownFields
 }
 
 // AttributeKey tells marks apart.

@@ -7,9 +7,9 @@ import (
 )
 
 const (
-	// mostRevisions and mostRevisionBytes bound what an environment's record keeps of its past.
-	mostRevisions     = 100
-	mostRevisionBytes = 256 << 10
+	// maxRevisions and maxRevisionBytes bound what an environment's record keeps of its past.
+	maxRevisions     = 100
+	maxRevisionBytes = 256 << 10
 )
 
 // Revision is what an environment wants from some time on. It does not change once it is made.
@@ -92,9 +92,9 @@ func (e Environment) CheckUpdate(token string) error {
 	case err != nil:
 		return err
 	case token != e.Token:
-		return tokenStale(token)
+		return updateTokenOutdated(token)
 	}
-	return e.notDeleting()
+	return e.checkNotDeleting()
 }
 
 // trimRevisions forgets the oldest revisions beyond what may be kept, those excepted that are wanted, in effect, or to be
@@ -113,7 +113,7 @@ func (e Environment) trimRevisions() Environment {
 	kept, bytes := make([]Revision, 0, len(e.Revisions)), 0
 	for _, r := range slices.Backward(e.Revisions) {
 		size := r.size()
-		if needed[r.Number] || len(kept) < mostRevisions && bytes+size <= mostRevisionBytes {
+		if needed[r.Number] || len(kept) < maxRevisions && bytes+size <= maxRevisionBytes {
 			kept, bytes = append(kept, r), bytes+size
 		}
 	}

@@ -35,7 +35,7 @@ const (
 
 // Stop ends the deployment if it is in progress. With StopRollback a deployment with the id next goes back.
 func (e Environment) Stop(id string, kind StopKind, next string, now time.Time) (Environment, error) {
-	if err := e.notDeleting(); err != nil {
+	if err := e.checkNotDeleting(); err != nil {
 		return e, err
 	}
 	d, ok := e.Deployments[id]
@@ -46,13 +46,13 @@ func (e Environment) Stop(id string, kind StopKind, next string, now time.Time) 
 		return e, nil
 	}
 	if kind == StopAbort {
-		return e.end(d, RolloutStopped, "It was aborted.", now).pausedBy(id), nil
+		return e.endDeployment(d, RolloutStopped, "It was aborted.", now).pauseAfter(id), nil
 	}
 	to, ok := e.NewestCompleted()
 	if !ok {
-		return e, nothingEarlier(e.Name)
+		return e, noRollbackTarget(e.Name)
 	}
-	return e.end(d, RolloutStopped, "It was stopped.", now).startRollback(to, id, next, now), nil
+	return e.endDeployment(d, RolloutStopped, "It was stopped.", now).startRollback(to, id, next, now), nil
 }
 
 // Fail ends the deployment, which has to be in progress, as failed. When its circuit breaker says so and there is a
@@ -64,9 +64,9 @@ func (e Environment) Fail(id, reason, next string, now time.Time) Environment {
 	}
 	to, earlier := e.NewestCompleted()
 	rollback := earlier && e.RevisionFor(d).Spec.DeploymentConfiguration.CircuitBreaker.Rollback
-	e = e.end(d, RolloutFailed, reason, now)
+	e = e.endDeployment(d, RolloutFailed, reason, now)
 	if !rollback {
-		return e.pausedBy(id)
+		return e.pauseAfter(id)
 	}
 	return e.startRollback(to, id, next, now)
 }
@@ -75,7 +75,7 @@ func (e Environment) Fail(id, reason, next string, now time.Time) Environment {
 // the newest completed deployment, to that one; else to the newest completed one of another revision. While one that goes
 // back is in progress there is nothing to do: who asks again means the same, not what was left.
 func (e Environment) Rollback(next string, now time.Time) (Environment, error) {
-	if err := e.notDeleting(); err != nil {
+	if err := e.checkNotDeleting(); err != nil {
 		return e, err
 	}
 	if d, ok := e.InProgress(); ok && d.RollbackOf != "" {
@@ -86,7 +86,7 @@ func (e Environment) Rollback(next string, now time.Time) (Environment, error) {
 		return e, err
 	}
 	if from.Status != Completed {
-		e = e.end(from, RolloutStopped, "It was rolled back.", now)
+		e = e.endDeployment(from, RolloutStopped, "It was rolled back.", now)
 	}
 	return e.startRollback(to, from.ID, next, now), nil
 }
@@ -106,7 +106,7 @@ func (e Environment) rollbackTarget() (to, from Deployment, err error) {
 		to, ok = e.newestCompleted(wanted)
 	}
 	if !ok {
-		return to, from, nothingEarlier(e.Name)
+		return to, from, noRollbackTarget(e.Name)
 	}
 	return to, from, nil
 }
@@ -123,7 +123,7 @@ func (e Environment) latestUnsuccessful() (Deployment, bool) {
 
 // Promote lets the deployment go on after its canary.
 func (e Environment) Promote(id string) (Environment, error) {
-	if err := e.notDeleting(); err != nil {
+	if err := e.checkNotDeleting(); err != nil {
 		return e, err
 	}
 	d, ok := e.Deployments[id]
@@ -133,10 +133,10 @@ func (e Environment) Promote(id string) (Environment, error) {
 	case d.Promoted:
 		return e, nil
 	case d.Status == Completed, !e.HasCanary(d):
-		return e, nothingToPromote(id)
+		return e, noCanary(id)
 	}
 	d.Promoted = true
-	return e.with(d), nil
+	return e.withDeployment(d), nil
 }
 
 // HasCanary tells whether the deployment begins with a canary, promoted or not. What goes back does not.
@@ -158,19 +158,19 @@ func (e Environment) newestCompleted(wanted func(Deployment) bool) (Deployment, 
 	return Deployment{}, false
 }
 
-// end is e, whose deployment d has ended in state.
-func (e Environment) end(d Deployment, state RolloutState, reason string, now time.Time) Environment {
+// endDeployment is e, whose deployment d has ended in state.
+func (e Environment) endDeployment(d Deployment, state RolloutState, reason string, now time.Time) Environment {
 	d.Status, d.RolloutState, d.RolloutStateReason, d.EndTime = Completed, state, reason, now.UTC()
 	if e.PendingDeploymentID == d.ID {
 		e.PendingDeploymentID = ""
 	}
-	return e.with(d)
+	return e.withDeployment(d)
 }
 
 // startRollback adds a deployment with the id next of what to was of, which undoes the one with the id from.
 func (e Environment) startRollback(to Deployment, from, next string, now time.Time) Environment {
 	e.PendingDeploymentID = next
-	return e.resumedAfterFailure().with(Deployment{
+	return e.clearAutomaticPause().withDeployment(Deployment{
 		ID: next, Status: Pending, TaskDefinition: to.TaskDefinition, StartTime: now.UTC(),
 		Revision: to.RevisionNumber(), RolloutState: RolloutInProgress, RollbackOf: from,
 	})

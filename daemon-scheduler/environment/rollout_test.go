@@ -209,13 +209,13 @@ func TestRollbackOfWhatWasCutShort(t *testing.T) {
 
 func TestWhatWasNeverStartedIsForgotten(t *testing.T) {
 	e := must(t)(completed(updated(t, Spec{}), second, now.Add(time.Hour)).Pause())
-	for n := range 10 * mostUnstarted {
+	for n := range 10 * maxUnstarted {
 		at, id := now.Add(time.Duration(2+n)*time.Hour), fmt.Sprint("back", n)
 		e = must(t)(e.Rollback(id, at))
 		e = must(t)(e.Stop(id, StopAbort, "", at.Add(time.Minute))).TrimUnstarted(func(id string) bool { return id == "back3" })
 	}
-	assert.Len(t, e.Deployments, 2+mostUnstarted+1)
-	for _, id := range []string{first, second, "back3", fmt.Sprint("back", 10*mostUnstarted-1)} {
+	assert.Len(t, e.Deployments, 2+maxUnstarted+1)
+	for _, id := range []string{first, second, "back3", fmt.Sprint("back", 10*maxUnstarted-1)} {
 		assert.Contains(t, e.Deployments, id)
 	}
 	_, err := e.Deploy("x", token2, now)
@@ -278,10 +278,10 @@ func TestObserveNotesWhatTheBreakerCountsAndTheBake(t *testing.T) {
 func TestRevisionsAreBounded(t *testing.T) {
 	e := updated(t, Spec{Query: "in effect"})
 	e = completed(e, second, now.Add(time.Hour))
-	for range 2 * mostRevisions {
+	for range 2 * maxRevisions {
 		e = must(t)(e.Update(Spec{TaskDefinition: "arn:td:3"}, e.Token, token3, now))
 	}
-	assert.Len(t, e.Revisions, mostRevisions+2)
+	assert.Len(t, e.Revisions, maxRevisions+2)
 	assert.Equal(t, "in effect", e.RevisionFor(e.Deployments[second]).Spec.Query)
 	assert.Equal(t, 1, e.Revisions[0].Number, "it would be gone back to")
 	for range 20 {
@@ -289,7 +289,7 @@ func TestRevisionsAreBounded(t *testing.T) {
 	}
 	written, err := json.Marshal(e)
 	require.NoError(t, err)
-	assert.Less(t, len(written), mostRevisionBytes+64<<10)
+	assert.Less(t, len(written), maxRevisionBytes+64<<10)
 	assert.Equal(t, "in effect", e.RevisionFor(e.Deployments[second]).Spec.Query)
 }
 

@@ -51,8 +51,8 @@ type Canary struct {
 const (
 	defaultMinimumHealthy = 90
 	defaultMaximum        = 100
-	leastThreshold        = 3
-	mostThreshold         = 200
+	minFailureThreshold   = 3
+	maxFailureThreshold   = 200
 )
 
 // MinimumHealthy is the percentage of the instances that keep a running task while the old ones are replaced.
@@ -96,7 +96,7 @@ func (b CircuitBreaker) FailureThreshold(desired int) int {
 	if b.Threshold > 0 {
 		return b.Threshold
 	}
-	return min(max((desired+1)/2, leastThreshold), mostThreshold)
+	return min(max((desired+1)/2, minFailureThreshold), maxFailureThreshold)
 }
 
 // Size is on how many of desired instances the canary runs when it is given in percent: at least one.

@@ -21,7 +21,7 @@ func (e Environment) Deploy(id, token string, now time.Time) (Environment, error
 			return e, tokenUsed(token)
 		}
 	}
-	if err := e.notDeleting(); err != nil {
+	if err := e.checkNotDeleting(); err != nil {
 		return e, err
 	}
 	wants := e.LatestRevision()
@@ -29,10 +29,10 @@ func (e Environment) Deploy(id, token string, now time.Time) (Environment, error
 		if d.RevisionNumber() == wants.Number {
 			return e, inProgress(d.ID)
 		}
-		e = e.end(d, RolloutStopped, "A deployment of revision "+strconv.Itoa(wants.Number)+" has taken its place.", now)
+		e = e.endDeployment(d, RolloutStopped, "A deployment of revision "+strconv.Itoa(wants.Number)+" has taken its place.", now)
 	}
 	e.PendingDeploymentID = id
-	return e.resumedAfterFailure().with(Deployment{
+	return e.clearAutomaticPause().withDeployment(Deployment{
 		ID: id, Status: Pending, TaskDefinition: wants.Spec.TaskDefinition, Token: token, StartTime: now.UTC(),
 		Revision: wants.Number, RolloutState: RolloutInProgress,
 	}), nil
@@ -99,7 +99,7 @@ func (e Environment) RecordProgress(id string, p Progress, now time.Time) (next 
 	if !changed && d.Health == e.Deployments[id].Health && next.Health == e.Health {
 		return e, false
 	}
-	return next.with(d), true
+	return next.withDeployment(d), true
 }
 
 // TrimDeployments forgets the oldest deployments beyond keep that have ended, those excepted that are current, would be gone back to,
@@ -128,8 +128,8 @@ func (e Environment) TrimDeployments(keep int, inUse func(id string) bool) Envir
 	return e
 }
 
-// mostUnstarted bounds how many deployments are kept that ended before anything was started for them.
-const mostUnstarted = 20
+// maxUnstarted bounds how many deployments are kept that ended before anything was started for them.
+const maxUnstarted = 20
 
 // TrimUnstarted forgets the oldest deployments beyond a few that ended before they were taken up, as all do while the
 // environment is paused or nobody leads; those excepted that may be gone back from, are named elsewhere, or
@@ -148,7 +148,7 @@ func (e Environment) TrimUnstarted(inUse func(id string) bool) Environment {
 			continue
 		}
 		used := d.Token != "" && d.Token == e.Token // it is what shows that the token is used up
-		if seen++; seen > mostUnstarted && !used && !needed[d.ID] && !inUse(d.ID) {
+		if seen++; seen > maxUnstarted && !used && !needed[d.ID] && !inUse(d.ID) {
 			delete(kept, d.ID)
 		}
 	}
@@ -158,8 +158,8 @@ func (e Environment) TrimUnstarted(inUse func(id string) bool) Environment {
 	return e
 }
 
-// with is e with d put into a map of its own: environments are values.
-func (e Environment) with(d Deployment) Environment {
+// withDeployment is e with d put into a map of its own: environments are values.
+func (e Environment) withDeployment(d Deployment) Environment {
 	deployments := maps.Clone(e.Deployments)
 	if deployments == nil {
 		deployments = map[string]Deployment{}

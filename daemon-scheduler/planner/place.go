@@ -10,7 +10,7 @@ import (
 
 // InstanceStatuses tells what each instance of the cluster does for the environment, ordered by ARN, and why.
 func InstanceStatuses(s State) []environment.InstanceStatus {
-	p, sites := plan(s)
+	p, sites := buildPlan(s)
 	plan := p.plan
 	why := map[string]string{}
 	for _, a := range plan.Actions {
@@ -25,36 +25,36 @@ func InstanceStatuses(s State) []environment.InstanceStatus {
 	}
 	var placements []environment.InstanceStatus
 	for _, at := range sites {
-		placements = append(placements, p.place(at, why[at.ARN], failed[at.ARN]))
+		placements = append(placements, p.instanceStatus(at, why[at.ARN], failed[at.ARN]))
 	}
 	return placements
 }
 
-func (p *planning) place(on *site, reason string, failed bool) environment.InstanceStatus {
+func (p *planBuilder) instanceStatus(on *instanceState, reason string, failed bool) environment.InstanceStatus {
 	at := environment.InstanceStatus{Instance: on.Instance, Reason: reason}
-	if on.launched && on.launch.Deployment == on.target.ID {
+	if on.hasLaunch && on.launch.Deployment == on.target.ID {
 		at.Attempts, at.NextAttemptAt = on.launch.Attempts, on.launch.NextAttemptAt
 	}
-	shown, lives, others := on.kept, on.lives, on.others
+	shown, lives, others := on.kept, on.hasKept, on.others
 	if !lives && len(others) > 0 {
 		shown = others[0]
 	}
 	at.Task, at.TaskStatus, at.Deployment = shown.ARN, shown.LastStatus, shown.StartedBy
 	switch {
 	case !p.deployed:
-		say(&at, environment.InstanceExcluded, "nothing is deployed")
+		setPhase(&at, environment.InstanceExcluded, "nothing is deployed")
 	case p.Environment.IsDeleting():
-		say(&at, environment.InstanceExcluded, "the environment is being deleted")
+		setPhase(&at, environment.InstanceExcluded, "the environment is being deleted")
 	case !on.matches:
-		say(&at, environment.InstanceExcluded, "the instance does not match the instance group")
-	case on.yields:
-		say(&at, environment.InstanceExcluded, "only daemons were on the instance for long: it may be taken away")
+		setPhase(&at, environment.InstanceExcluded, "the instance does not match the instance group")
+	case on.released:
+		setPhase(&at, environment.InstanceExcluded, "only daemons were on the instance for long: it may be taken away")
 	case lives && on.target.ID != p.current.ID:
-		say(&at, environment.InstanceOutdated, "the deployment waits to be promoted")
+		setPhase(&at, environment.InstanceOutdated, "the deployment waits to be promoted")
 	case lives && shown.Running():
 		at.Phase = environment.InstanceRunning
 	case failed:
-		say(&at, environment.InstanceFailed, on.launch.Reason)
+		setPhase(&at, environment.InstanceFailed, on.launch.Reason)
 		if on.launch.Detail != "" {
 			at.Reason += " (" + on.launch.Detail + ")"
 		}
@@ -70,15 +70,15 @@ func (p *planning) place(on *site, reason string, failed bool) environment.Insta
 	return at
 }
 
-// say sets the state, and the reason unless the plan has told a better one.
-func say(at *environment.InstanceStatus, state environment.InstancePhase, reason string) {
+// setPhase sets the state, and the reason unless the plan has told a better one.
+func setPhase(at *environment.InstanceStatus, state environment.InstancePhase, reason string) {
 	at.Phase = state
 	if at.Reason == "" {
 		at.Reason = reason
 	}
 }
 
-const mostWaves = 50 // of a foresight; what would come later is told as waiting
+const maxWaves = 50 // of a foresight; what would come later is told as waiting
 
 // DryRun tells what would be done from now on if everything went well: every task that is started runs, and every task that
 // is stopped stops. What is not done within 50 waves, or waits for something else than tasks, is told as waiting.
@@ -88,7 +88,7 @@ func DryRun(s State) (steps []environment.Step) {
 		s.Launches = map[string]environment.Launch{}
 	}
 	wave := 1
-	for range 2 * mostWaves {
+	for range 2 * maxWaves {
 		plan := Make(s)
 		did := false
 		for _, a := range plan.Actions {
@@ -100,28 +100,28 @@ func DryRun(s State) (steps []environment.Step) {
 		if did {
 			wave++
 		}
-		under := s.underWay()
-		if len(plan.Actions) == 0 && !under || wave > mostWaves {
+		under := s.tasksInTransition()
+		if len(plan.Actions) == 0 && !under || wave > maxWaves {
 			for _, w := range plan.Waits {
 				steps = append(steps, environment.Step{Wave: wave, Action: "wait", Instance: w.Instance, Reason: w.Reason})
 			}
 			break
 		}
-		s = s.ideally(plan)
+		s = s.afterSuccess(plan)
 	}
 	return steps
 }
 
-// underWay tells whether a task of the environment is on its way to run or to stop.
-func (s State) underWay() bool {
+// tasksInTransition tells whether a task of the environment is on its way to run or to stop.
+func (s State) tasksInTransition() bool {
 	return slices.ContainsFunc(s.Tasks, func(t environment.Task) bool {
 		_, ours := s.Environment.Deployments[t.StartedBy]
 		return ours && t.Live() && !t.Running()
 	})
 }
 
-// ideally is s after the plan was carried out and everything went well.
-func (s State) ideally(plan Plan) State {
+// afterSuccess is s after the plan was carried out and everything went well.
+func (s State) afterSuccess(plan Plan) State {
 	s.Environment, _ = s.Environment.RecordProgress(plan.Deployment, plan.Progress, s.Now)
 	stopped := map[string]string{} // reasons, by task
 	for _, a := range plan.Actions {
@@ -131,7 +131,7 @@ func (s State) ideally(plan Plan) State {
 			s.Launches[a.Instance] = StartedLaunch(a.Launch, task)
 			s.Tasks = append(s.Tasks, environment.Task{
 				ARN: task, Instance: a.Instance, StartedBy: a.Launch.Deployment, LastStatus: "PENDING", DesiredStatus: "RUNNING",
-				CreatedAt: s.Now, StartedAt: s.Now.Add(-mostProof),
+				CreatedAt: s.Now, StartedAt: s.Now.Add(-minReadyMax),
 			})
 		case Stop:
 			stopped[a.Task] = a.Reason

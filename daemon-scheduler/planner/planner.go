@@ -81,8 +81,8 @@ type Plan struct {
 }
 
 const (
-	stale    = time.Second      // between two looks at whether the copy is fresh again
-	askAgain = 60 * time.Second // after which a StopTask that shows no effect is repeated
+	staleRecheck      = time.Second      // between two looks at whether the copy is fresh again
+	stopRetryInterval = 60 * time.Second // after which a StopTask that shows no effect is repeated
 )
 
 // Reasons that users see in ECS as a task's stoppedReason; the environment's name follows.
@@ -97,132 +97,132 @@ const (
 
 // Make returns the plan for s. With nothing deployed it is empty but for launches that have to be settled.
 func Make(s State) Plan {
-	p, _ := plan(s)
+	p, _ := buildPlan(s)
 	return p.plan
 }
 
-func plan(s State) (*planning, []*site) {
-	p := newPlanning(s)
-	p.rules()
+func buildPlan(s State) (*planBuilder, []*instanceState) {
+	p := newPlanBuilder(s)
+	p.applySpec()
 	for _, task := range s.Tasks {
 		if _, ours := s.Environment.Deployments[task.StartedBy]; !ours {
-			p.meet(task)
+			p.countOtherTask(task)
 			continue
 		}
-		p.byARN[task.ARN] = task
+		p.tasksByARN[task.ARN] = task
 		if !task.Live() {
-			p.lose(task)
+			p.recordLostTask(task)
 		} else {
-			p.onInstance[task.Instance] = append(p.onInstance[task.Instance], task)
+			p.liveTasks[task.Instance] = append(p.liveTasks[task.Instance], task)
 			p.plan.InUse[task.StartedBy] = true
 		}
 	}
 	for _, l := range s.Launches {
-		if _, seen := p.byARN[l.Task]; l.State == environment.LaunchOpen || l.State == environment.LaunchStarted && !seen {
+		if _, seen := p.tasksByARN[l.Task]; l.State == environment.LaunchOpen || l.State == environment.LaunchStarted && !seen {
 			p.plan.InUse[l.Deployment] = true // its task may live, and nobody sees it yet
 		}
 	}
-	sites := p.survey()
+	sites := p.buildInstanceStates()
 	if s.Environment.IsDeleting() {
-		p.delete()
+		p.planDeletion()
 		return p, sites
 	}
 	if p.deployed && !s.Fresh {
-		p.until(s.Now.Add(stale))
+		p.requeueAt(s.Now.Add(staleRecheck))
 	}
 	here := map[string]bool{}
 	for _, at := range sites {
 		here[at.ARN] = true
-		p.site(at)
+		p.planInstance(at)
 	}
 	for _, arn := range slices.Sorted(maps.Keys(s.Launches)) {
 		if !here[arn] {
-			p.left(s.Launches[arn])
+			p.forgetDeparted(s.Launches[arn])
 		}
 	}
-	p.progress()
-	p.judge()
+	p.summarizeProgress()
+	p.checkCircuitBreaker()
 	return p, sites
 }
 
-func newPlanning(s State) *planning {
-	p := &planning{
-		State: s, onInstance: map[string][]environment.Task{}, byARN: map[string]environment.Task{},
-		lost: map[string]bool{}, company: map[string]int{}, firstDaemon: map[string]int{},
+func newPlanBuilder(s State) *planBuilder {
+	p := &planBuilder{
+		State: s, liveTasks: map[string][]environment.Task{}, tasksByARN: map[string]environment.Task{},
+		lostRunningTask: map[string]bool{}, workloadTasks: map[string]int{}, lowestDrainOrder: map[string]int{},
 	}
 	p.plan.InUse = map[string]bool{}
 	p.current, p.deployed = s.Environment.Current()
 	p.plan.Deployment = p.current.ID
-	p.begin()
+	p.findRolloutStart()
 	p.countFailures()
 	return p
 }
 
-// meet notes a live task that is not the environment's.
-func (p *planning) meet(task environment.Task) {
+// countOtherTask notes a live task that is not the environment's.
+func (p *planBuilder) countOtherTask(task environment.Task) {
 	if !task.Live() {
 		return
 	}
 	order, daemon := p.DrainOrders[task.StartedBy]
 	if !daemon {
-		p.company[task.Instance]++
+		p.workloadTasks[task.Instance]++
 		return
 	}
-	if first, met := p.firstDaemon[task.Instance]; !met || order < first {
-		p.firstDaemon[task.Instance] = order
+	if first, met := p.lowestDrainOrder[task.Instance]; !met || order < first {
+		p.lowestDrainOrder[task.Instance] = order
 	}
 }
 
-func byARN(a, b environment.Instance) int { return cmp.Compare(a.ARN, b.ARN) }
+func byInstanceARN(a, b environment.Instance) int { return cmp.Compare(a.ARN, b.ARN) }
 
-// planning is a plan in the making.
-type planning struct {
+// planBuilder is a plan in the making.
+type planBuilder struct {
 	State
 	plan       Plan
 	current    environment.Deployment
 	deployed   bool // whether there is a current deployment
-	onInstance map[string][]environment.Task
-	byARN      map[string]environment.Task // the environment's, dead ones too
+	liveTasks  map[string][]environment.Task
+	tasksByARN map[string]environment.Task // the environment's, dead ones too
 	// By instance: whether a running task of the environment was lost there, how many live tasks are of no environment, and the
 	// lowest drain order of other environments' live tasks.
-	lost        map[string]bool
-	company     map[string]int
-	firstDaemon map[string]int
+	lostRunningTask  map[string]bool
+	workloadTasks    map[string]int
+	lowestDrainOrder map[string]int
 
-	spec  environment.Spec     // what the current deployment puts into effect
-	group environment.Selector // the instances that it is for
-	held  string               // why nothing may be started or stopped; empty when it may
+	spec       environment.Spec     // what the current deployment puts into effect
+	selector   environment.Selector // the instances that it is for
+	holdReason string               // why nothing may be started or stopped; empty when it may
 
-	previous environment.Deployment // the newest that was completed, which instances keep that a canary is not for; may be none
-	canary   bool                   // whether the current deployment waits for its promotion
+	previous      environment.Deployment // the newest that was completed, which instances keep that a canary is not for; may be none
+	canaryPending bool                   // whether the current deployment waits for its promotion
 
-	since   time.Time       // when the rollout began, with those that it has taken the place of
-	unended map[string]bool // the deployments since then
-	first   bool            // whether no other was completed before
+	rolloutStart       time.Time       // when the rollout began, with those that it has taken the place of
+	rolloutDeployments map[string]bool // the deployments since then
+	firstRollout       bool            // whether no other was completed before
 
-	proven   time.Time // when the first of the new tasks is that is not yet; zero when all are
-	failures int       // of the current deployment
-	failure  string    // one of them; may be empty
+	minReadyAt     time.Time // when the first of the new tasks is that is not yet; zero when all are
+	failures       int       // of the current deployment
+	failureExample string    // one of them; may be empty
 
-	restarted time.Time // when the youngest of the tasks that are not the first ones on their instances began to run
+	lastRestart time.Time // when the youngest of the tasks that are not the first ones on their instances began to run
 
-	desired, running, settled int // instances: able to run the task, with it RUNNING, and with it RUNNING or failed
-	room                      room
+	desired, running, finished int // instances: able to run the task, with it RUNNING, and with it RUNNING or failed
+	budget                     rolloutBudget
 }
 
-func (p *planning) known(deployment string) bool {
+func (p *planBuilder) isKnown(deployment string) bool {
 	_, ok := p.Environment.Deployments[deployment]
 	return ok
 }
 
-func (p *planning) do(a Action) { p.plan.Actions = append(p.plan.Actions, a) }
+func (p *planBuilder) addAction(a Action) { p.plan.Actions = append(p.plan.Actions, a) }
 
-func (p *planning) wait(instance, reason string) {
+func (p *planBuilder) addWait(instance, reason string) {
 	p.plan.Waits = append(p.plan.Waits, Wait{instance, reason})
 }
 
-// until brings the next look forward to t.
-func (p *planning) until(t time.Time) {
+// requeueAt brings the next look forward to t.
+func (p *planBuilder) requeueAt(t time.Time) {
 	if p.plan.RequeueAt.IsZero() || t.Before(p.plan.RequeueAt) {
 		p.plan.RequeueAt = t
 	}

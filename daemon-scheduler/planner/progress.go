@@ -6,43 +6,43 @@ import (
 	"github.com/blox/blox/daemon-scheduler/environment"
 )
 
-// count takes an instance into the deployment's progress.
-func (p *planning) count(at *site) {
+// countInstance takes an instance into the deployment's progress.
+func (p *planBuilder) countInstance(at *instanceState) {
 	if !p.deployed {
 		return
 	}
-	if at.able {
+	if at.schedulable {
 		p.desired++
 	}
 	if at.target.ID != p.current.ID { // it is to stay as it was
-		if at.lives || len(at.others) > 0 {
+		if at.hasKept || len(at.others) > 0 {
 			p.plan.Counts.Outdated++
 		}
 		return
 	}
-	_, outdated := p.own(at)
-	p.tally(at.kept, at.lives, outdated)
+	_, outdated := p.splitOthers(at)
+	p.countTasks(at.kept, at.hasKept, outdated)
 	replaced := !slices.ContainsFunc(outdated, func(t environment.Task) bool { return !t.Stopping() })
 	switch ours := at.launch.Deployment == p.current.ID; {
-	case at.lives && at.able && at.kept.Running():
+	case at.hasKept && at.schedulable && at.kept.Running():
 		p.running++
 		if replaced {
-			p.settled++
+			p.finished++
 		}
-		if ours && at.launch.Attempts > 1 && at.kept.StartedAt.After(p.restarted) {
-			p.restarted = at.kept.StartedAt
+		if ours && at.launch.Attempts > 1 && at.kept.StartedAt.After(p.lastRestart) {
+			p.lastRestart = at.kept.StartedAt
 		}
-	case at.lives && !(ours && at.launch.Reason != ""):
-	case at.yields:
+	case at.hasKept && !(ours && at.launch.Reason != ""):
+	case at.released:
 	case ours && at.launch.Reason != "":
-		p.fail(at.ARN, at.launch.Reason, at.able)
+		p.addFailed(at.ARN, at.launch.Reason, at.schedulable)
 	case !ours:
-		p.carry(at.ARN, at.able)
+		p.carryLegacyFailure(at.ARN, at.schedulable)
 	}
 }
 
-// tally counts what lives on an instance.
-func (p *planning) tally(kept environment.Task, lives bool, outdated []environment.Task) {
+// countTasks counts what lives on an instance.
+func (p *planBuilder) countTasks(kept environment.Task, lives bool, outdated []environment.Task) {
 	counts := &p.plan.Counts
 	switch {
 	case lives && kept.Running():
@@ -55,32 +55,32 @@ func (p *planning) tally(kept environment.Task, lives bool, outdated []environme
 	}
 }
 
-// carry keeps what v0.3 noted of an instance that it could not start the task on, until the first try of our own.
-func (p *planning) carry(instance string, able bool) {
+// carryLegacyFailure keeps what v0.3 noted of an instance that it could not start the task on, until the first try of our own.
+func (p *planBuilder) carryLegacyFailure(instance string, able bool) {
 	for _, f := range p.current.FailedInstances {
 		if f.Arn == instance {
 			p.plan.Progress.LegacyFailures = append(p.plan.Progress.LegacyFailures, f)
-			p.fail(instance, f.Reason, able)
+			p.addFailed(instance, f.Reason, able)
 			return
 		}
 	}
 }
 
-// fail puts an instance on the list of the failed.
-func (p *planning) fail(instance, reason string, able bool) {
+// addFailed puts an instance on the list of the failed.
+func (p *planBuilder) addFailed(instance, reason string, able bool) {
 	p.plan.Failed = append(p.plan.Failed, environment.FailedInstance{Arn: instance, Reason: reason})
 	if able {
-		p.settled++
+		p.finished++
 	}
 }
 
-// progress sums up. A deployment is completed when every instance that can run its task has it RUNNING or failed, and
+// summarizeProgress sums up. A deployment is completed when every instance that can run its task has it RUNNING or failed, and
 // one at least is RUNNING, or there is none. From a copy that is not current nothing is concluded, nor while
 // nothing may be done.
-func (p *planning) progress() {
+func (p *planBuilder) summarizeProgress() {
 	p.plan.Counts.Desired, p.plan.Counts.Failed = p.desired, len(p.plan.Failed)
 	progress := &p.plan.Progress
-	if !p.Fresh || !p.deployed || p.held != "" {
+	if !p.Fresh || !p.deployed || p.holdReason != "" {
 		*progress = environment.Progress{
 			Status: p.current.Status, Health: p.current.Health, Desired: p.current.DesiredTaskCount,
 			LegacyFailures: p.current.FailedInstances,
@@ -88,7 +88,7 @@ func (p *planning) progress() {
 		return
 	}
 	progress.Status, progress.Desired = environment.Running, p.desired
-	if !p.canary && p.settled == p.desired && (p.running > 0 || p.desired == 0) && p.bake() {
+	if !p.canaryPending && p.finished == p.desired && (p.running > 0 || p.desired == 0) && p.bakeTimeElapsed() {
 		progress.Status = environment.Completed
 	}
 	if len(p.plan.Failed) > 0 {

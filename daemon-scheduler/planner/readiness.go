@@ -37,39 +37,39 @@ type ReadinessPlan struct {
 // environments that name it, and are for the instance, run there, and there is one. It is removed wherever Blox has set
 // it, and set only on ACTIVE instances with a connected agent.
 func PlanReadiness(s ReadinessState) ReadinessPlan {
-	a := attesting{ReadinessState: s, marks: map[environment.AttributeKey]environment.ReadinessAttribute{}, naming: map[string][]daemon{}}
+	a := readinessBuilder{ReadinessState: s, attributes: map[environment.AttributeKey]environment.ReadinessAttribute{}, daemons: map[string][]daemon{}}
 	for _, m := range s.Attributes {
-		a.marks[m.Key()] = m
-		a.naming[m.Name] = nil
+		a.attributes[m.Key()] = m
+		a.daemons[m.Name] = nil
 	}
-	a.read()
+	a.indexDaemons()
 	switch {
-	case len(a.naming) == 0:
+	case len(a.daemons) == 0:
 	case !s.Fresh:
-		a.until(s.Now.Add(stale))
+		a.requeueAt(s.Now.Add(staleRecheck))
 	default:
-		a.instances()
+		a.planInstances()
 	}
-	return a.out
+	return a.plan
 }
 
-// attesting are decisions in the making.
-type attesting struct {
+// readinessBuilder are decisions in the making.
+type readinessBuilder struct {
 	ReadinessState
-	out    ReadinessPlan
-	marks  map[environment.AttributeKey]environment.ReadinessAttribute
-	naming map[string][]daemon // by attribute
+	plan       ReadinessPlan
+	attributes map[environment.AttributeKey]environment.ReadinessAttribute
+	daemons    map[string][]daemon // by attribute
 }
 
 // daemon is an environment that names an attribute.
 type daemon struct {
-	group   environment.Selector // of a query that a later version has written, all instances
-	running map[string]bool      // by instance ARN
-	only    map[string]bool      // the instances that it has begun on, where it is for no others yet; else nil
+	selector  environment.Selector // of a query that a later version has written, all instances
+	running   map[string]bool      // by instance ARN
+	startedOn map[string]bool      // the instances that it has begun on, where it is for no others yet; else nil
 }
 
-// read finds out which environments name which attribute, and where their tasks run.
-func (a *attesting) read() {
+// indexDaemons finds out which environments name which attribute, and where their tasks run.
+func (a *readinessBuilder) indexDaemons() {
 	by := map[string]daemon{} // deployment id
 	for _, e := range a.Environments {
 		spec := e.CurrentSpec()
@@ -77,19 +77,19 @@ func (a *attesting) read() {
 			continue // what is only created is nobody's business yet
 		}
 		group, _ := spec.Selector()
-		d := daemon{group: group, running: map[string]bool{}}
-		if firstCanary(e) {
-			d.only = map[string]bool{}
+		d := daemon{selector: group, running: map[string]bool{}}
+		if awaitingFirstPromotion(e) {
+			d.startedOn = map[string]bool{}
 		}
-		a.naming[spec.ReadinessAttribute] = append(a.naming[spec.ReadinessAttribute], d)
+		a.daemons[spec.ReadinessAttribute] = append(a.daemons[spec.ReadinessAttribute], d)
 		for id := range e.Deployments {
 			by[id] = d
 		}
 	}
 	for _, t := range a.Tasks {
 		d, ours := by[t.StartedBy]
-		if ours && d.only != nil {
-			d.only[t.Instance] = true
+		if ours && d.startedOn != nil {
+			d.startedOn[t.Instance] = true
 		}
 		if ours && t.Running() {
 			d.running[t.Instance] = true
@@ -97,71 +97,71 @@ func (a *attesting) read() {
 	}
 }
 
-// firstCanary tells whether the environment's first deployment waits for its promotion: all but its canary's instances have
+// awaitingFirstPromotion tells whether the environment's first deployment waits for its promotion: all but its canary's instances have
 // never had a task.
-func firstCanary(e environment.Environment) bool {
+func awaitingFirstPromotion(e environment.Environment) bool {
 	d, inProgress := e.InProgress()
 	_, completed := e.NewestCompleted()
 	return inProgress && e.HasCanary(d) && !d.Promoted && !completed
 }
 
-// instances decides for each instance and attribute, in the order of their names.
-func (a *attesting) instances() {
-	attributes, here := slices.Sorted(maps.Keys(a.naming)), map[string]bool{}
-	for _, instance := range slices.SortedFunc(slices.Values(a.Instances), byARN) {
+// planInstances decides for each instance and attribute, in the order of their names.
+func (a *readinessBuilder) planInstances() {
+	attributes, here := slices.Sorted(maps.Keys(a.daemons)), map[string]bool{}
+	for _, instance := range slices.SortedFunc(slices.Values(a.Instances), byInstanceARN) {
 		if instance.Deregistered() {
 			continue
 		}
 		here[instance.ARN] = true
 		for _, attribute := range attributes {
-			a.one(instance, attribute)
+			a.planAttribute(instance, attribute)
 		}
 	}
-	for _, m := range slices.SortedFunc(maps.Values(a.marks), byKey) {
+	for _, m := range slices.SortedFunc(maps.Values(a.attributes), byAttributeKey) {
 		if !here[m.Instance] {
-			a.out.Forget = append(a.out.Forget, m)
+			a.plan.Forget = append(a.plan.Forget, m)
 		}
 	}
 }
 
-func byKey(a, b environment.ReadinessAttribute) int {
+func byAttributeKey(a, b environment.ReadinessAttribute) int {
 	return cmp.Or(cmp.Compare(a.Name, b.Name), cmp.Compare(a.Instance, b.Instance))
 }
 
-func (a *attesting) one(i environment.Instance, attribute string) {
+func (a *readinessBuilder) planAttribute(i environment.Instance, attribute string) {
 	key := environment.AttributeKey{Name: attribute, Instance: i.ARN}
-	mark, marked := a.marks[key]
+	mark, marked := a.attributes[key]
 	if !marked {
 		mark = environment.ReadinessAttribute{Name: attribute, Instance: i.ARN, Cluster: a.Cluster}
 	}
-	settled := !doubtful(mark, a.ConfirmTimeout, a.Now)
+	settled := !mayStillApply(mark, a.ConfirmTimeout, a.Now)
 	aside := a.SuppressedUntil[key]
 	switch is := mark.State; {
-	case !a.ready(i, attribute):
+	case !a.allRunning(i, attribute):
 		switch {
 		case !marked:
 		case a.Now.Before(aside):
-			a.until(aside)
+			a.requeueAt(aside)
 		case is == environment.AttributeRemoved && !settled:
-			a.until(mark.NotAfter.Add(a.ConfirmTimeout))
+			a.requeueAt(mark.NotAfter.Add(a.ConfirmTimeout))
 		default:
-			a.out.Remove = append(a.out.Remove, mark)
+			a.plan.Remove = append(a.plan.Remove, mark)
 		}
 	case is == environment.AttributeSet && mark.NotAfter.IsZero():
 	case is == environment.AttributeSet && !settled:
-		a.until(mark.NotAfter.Add(a.ConfirmTimeout))
+		a.requeueAt(mark.NotAfter.Add(a.ConfirmTimeout))
 	case i.Status != "ACTIVE" || !i.AgentConnected:
 	case a.Now.Before(aside):
-		a.until(aside)
+		a.requeueAt(aside)
 	default:
-		a.out.Set = append(a.out.Set, mark)
+		a.plan.Set = append(a.plan.Set, mark)
 	}
 }
 
-// ready tells whether all daemons run on the instance that are for it, and there is one.
-func (a *attesting) ready(i environment.Instance, attribute string) (some bool) {
-	for _, d := range a.naming[attribute] {
-		if !d.group.Matches(i) || d.only != nil && !d.only[i.ARN] {
+// allRunning tells whether all daemons run on the instance that are for it, and there is one.
+func (a *readinessBuilder) allRunning(i environment.Instance, attribute string) (some bool) {
+	for _, d := range a.daemons[attribute] {
+		if !d.selector.Matches(i) || d.startedOn != nil && !d.startedOn[i.ARN] {
 			continue
 		}
 		if !d.running[i.ARN] {
@@ -172,14 +172,14 @@ func (a *attesting) ready(i environment.Instance, attribute string) (some bool) 
 	return some
 }
 
-func (a *attesting) until(t time.Time) {
-	if a.out.RequeueAt.IsZero() || t.Before(a.out.RequeueAt) {
-		a.out.RequeueAt = t
+func (a *readinessBuilder) requeueAt(t time.Time) {
+	if a.plan.RequeueAt.IsZero() || t.Before(a.plan.RequeueAt) {
+		a.plan.RequeueAt = t
 	}
 }
 
-// doubtful tells whether a call about the mark that was never answered may still take effect.
-func doubtful(m environment.ReadinessAttribute, settle time.Duration, now time.Time) bool {
+// mayStillApply tells whether a call about the mark that was never answered may still take effect.
+func mayStillApply(m environment.ReadinessAttribute, settle time.Duration, now time.Time) bool {
 	return !m.NotAfter.IsZero() && now.Before(m.NotAfter.Add(settle))
 }
 
@@ -193,7 +193,7 @@ func AnnouncedAttribute(m environment.ReadinessAttribute, now time.Time) environ
 // record goes. While an earlier call may undo that, it is done once more later.
 func AnsweredAttribute(before environment.ReadinessAttribute, set bool, settle time.Duration, now time.Time) (after environment.ReadinessAttribute, gone bool) {
 	after = before
-	if !doubtful(before, settle, now) {
+	if !mayStillApply(before, settle, now) {
 		after.NotAfter = time.Time{}
 	}
 	if set {

@@ -106,7 +106,7 @@ func TestAttest(t *testing.T) {
 		})}, tasks: []environment.Task{task("t1", earlier, "RUNNING")}, want: []string{set}},
 		"nobody names it any more":           {marks: []environment.ReadinessAttribute{mark(environment.AttributeSet)}, want: []string{remove}},
 		"another one is named now":           {envs: []environment.Environment{naming("logs", "warm")}, tasks: oneRuns, marks: []environment.ReadinessAttribute{mark(environment.AttributeSet)}, want: []string{remove, "set warm on i1"}},
-		"the copy is old":                    {envs: both, tasks: oneRuns, marks: []environment.ReadinessAttribute{mark(environment.AttributeSet)}, stale: true, until: stale},
+		"the copy is old":                    {envs: both, tasks: oneRuns, marks: []environment.ReadinessAttribute{mark(environment.AttributeSet)}, stale: true, until: staleRecheck},
 		"draining keeps it":                  {envs: []environment.Environment{logs}, tasks: oneRuns, marks: []environment.ReadinessAttribute{mark(environment.AttributeSet)}, instances: on("DRAINING", "i1")},
 		"draining does not get it":           {envs: []environment.Environment{logs}, tasks: oneRuns, instances: on("DRAINING", "i1")},
 		"draining loses it":                  {envs: []environment.Environment{logs}, marks: []environment.ReadinessAttribute{mark(environment.AttributeSet)}, instances: on("DRAINING", "i1"), want: []string{remove}},
@@ -188,10 +188,10 @@ func TestReadinessAttributesFollowTheDaemons(t *testing.T) {
 		want := map[environment.AttributeKey]bool{}
 		for _, i := range w.s.Instances {
 			for _, attribute := range []string{"ready", "warm"} {
-				a := attesting{ReadinessState: w.s, naming: map[string][]daemon{}}
-				a.read()
+				a := readinessBuilder{ReadinessState: w.s, daemons: map[string][]daemon{}}
+				a.indexDaemons()
 				key := environment.AttributeKey{Name: attribute, Instance: i.ARN}
-				if a.ready(i, attribute) && (i.AgentConnected || w.present[key]) {
+				if a.allRunning(i, attribute) && (i.AgentConnected || w.present[key]) {
 					want[key] = true
 				}
 			}

@@ -8,66 +8,66 @@ import (
 	"github.com/blox/blox/daemon-scheduler/environment"
 )
 
-const paused = "the environment is paused"
+const reasonPaused = "the environment is paused"
 
-// rules reads what the current deployment's revision says of where its tasks are to be. What cannot be read, as a later
+// applySpec reads what the current deployment's revision says of where its tasks are to be. What cannot be read, as a later
 // version may have written it, holds everything as it is.
-func (p *planning) rules() {
+func (p *planBuilder) applySpec() {
 	p.spec = p.Environment.CurrentSpec()
 	if p.Environment.Paused {
-		p.held = paused
+		p.holdReason = reasonPaused
 	}
 	if !p.deployed {
 		return
 	}
 	group, err := p.spec.Selector()
 	if err != nil {
-		p.held = cmp.Or(p.held, "the instance group cannot be read: "+err.Error())
+		p.holdReason = cmp.Or(p.holdReason, "the instance group cannot be read: "+err.Error())
 	}
-	p.group = group
+	p.selector = group
 }
 
-// exclude sees to it that an instance that the deployment is not for has none of the environment's tasks. While its agent is
+// notMatching sees to it that an instance that the deployment is not for has none of the environment's tasks. While its agent is
 // disconnected, which happens by design for seconds, nothing is stopped: the query may be about just that.
-func (p *planning) exclude(i environment.Instance, launch environment.Launch) {
-	tasks := p.onInstance[i.ARN]
-	if i.AgentConnected && p.stopBecause(i.ARN, tasks, func(environment.Task) string { return ReasonNotMatching }) {
+func (p *planBuilder) notMatching(i environment.Instance, launch environment.Launch) {
+	tasks := p.liveTasks[i.ARN]
+	if i.AgentConnected && p.stopTasksFor(i.ARN, tasks, func(environment.Task) string { return ReasonNotMatching }) {
 		return
 	}
 	if len(tasks) > 0 || !p.Fresh || launch.Instance == "" {
 		return
 	}
-	if _, seen := p.byARN[launch.Task]; launch.State == environment.LaunchStarted && !seen && p.known(launch.Deployment) {
-		p.unseen(launch)
+	if _, seen := p.tasksByARN[launch.Task]; launch.State == environment.LaunchStarted && !seen && p.isKnown(launch.Deployment) {
+		p.awaitVisible(launch)
 		return
 	}
-	p.do(Action{Kind: Forget, Instance: i.ARN, Launch: launch, Reason: "the instance does not match"})
+	p.addAction(Action{Kind: Forget, Instance: i.ARN, Launch: launch, Reason: "the instance does not match"})
 }
 
-// delete has every task of the environment stopped and every launch settled, and tells when that is done.
-func (p *planning) delete() {
+// planDeletion has every task of the environment stopped and every launch settled, and tells when that is done.
+func (p *planBuilder) planDeletion() {
 	p.plan.Progress = environment.Progress{Status: p.current.Status, Health: p.current.Health, LegacyFailures: p.current.FailedInstances}
-	p.held = ""
+	p.holdReason = ""
 	left := false
-	for _, arn := range slices.Sorted(maps.Keys(p.onInstance)) {
+	for _, arn := range slices.Sorted(maps.Keys(p.liveTasks)) {
 		left = true
-		p.tally(p.sort(arn, p.current))
-		p.stopBecause(arn, p.onInstance[arn], func(environment.Task) string { return ReasonDeleted })
+		p.countTasks(p.selectKept(arn, p.current))
+		p.stopTasksFor(arn, p.liveTasks[arn], func(environment.Task) string { return ReasonDeleted })
 	}
 	for _, arn := range slices.Sorted(maps.Keys(p.Launches)) {
 		launch := p.Launches[arn]
-		_, seen := p.byARN[launch.Task]
+		_, seen := p.tasksByARN[launch.Task]
 		switch {
 		case launch.State == environment.LaunchOpen:
 			left = true
-			p.settle(&site{Instance: environment.Instance{ARN: arn}, launch: launch})
-		case launch.State == environment.LaunchStarted && !seen && p.known(launch.Deployment):
+			p.awaitConfirmation(&instanceState{Instance: environment.Instance{ARN: arn}, launch: launch})
+		case launch.State == environment.LaunchStarted && !seen && p.isKnown(launch.Deployment):
 			left = true
-			p.unseen(launch)
+			p.awaitVisible(launch)
 		}
 	}
 	if !p.Fresh {
-		p.until(p.Now.Add(stale))
+		p.requeueAt(p.Now.Add(staleRecheck))
 	}
 	p.plan.DeletionComplete = p.Fresh && !left
 }

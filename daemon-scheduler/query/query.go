@@ -22,12 +22,12 @@ import (
 
 // What a query may be at most.
 const (
-	MaxBytes    = 4096
-	mostNesting = 32
-	mostList    = 100  // items
-	mostPattern = 256  // bytes
-	mostTerms   = 1000 // comparisons
-	mostStates  = 5000 // of the machines that all patterns make
+	MaxBytes         = 4096
+	maxNesting       = 32
+	maxListItems     = 100  // items
+	maxPatternBytes  = 256  // bytes
+	maxComparisons   = 1000 // comparisons
+	maxPatternStates = 5000 // of the machines that all patterns make
 )
 
 // Instance is what queries know of a container instance.
@@ -72,17 +72,17 @@ func Parse(text string) (Query, error) {
 	if len(text) > MaxBytes {
 		return Query{}, &Error{1, fmt.Sprintf("the query is longer than %d bytes", MaxBytes)}
 	}
-	tokens, err := scan(text)
+	tokens, err := tokenize(text)
 	if err != nil {
 		return Query{}, err
 	}
 	p := &parser{tokens: tokens}
-	if p.next().kind == end {
+	if p.next().kind == tokenEnd {
 		return Query{}, nil
 	}
-	matches, err := p.or()
-	if err == nil && p.next().kind != end {
-		err = p.wrong("and, or or the end of the query")
+	matches, err := p.parseOr()
+	if err == nil && p.next().kind != tokenEnd {
+		err = p.errExpected("and, or or the end of the query")
 	}
 	if err != nil {
 		return Query{}, err
@@ -122,7 +122,7 @@ func (s subject) oneOf(values []string) predicate {
 	}
 }
 
-func (s subject) like(pattern *regexp.Regexp) predicate {
+func (s subject) matchesPattern(pattern *regexp.Regexp) predicate {
 	return func(i Instance) bool {
 		value, exists := s(i)
 		return exists && pattern.MatchString(value)
@@ -131,6 +131,6 @@ func (s subject) like(pattern *regexp.Regexp) predicate {
 
 func not(p predicate) predicate { return func(i Instance) bool { return !p(i) } }
 
-func both(a, b predicate) predicate { return func(i Instance) bool { return a(i) && b(i) } }
+func and(a, b predicate) predicate { return func(i Instance) bool { return a(i) && b(i) } }
 
-func either(a, b predicate) predicate { return func(i Instance) bool { return a(i) || b(i) } }
+func or(a, b predicate) predicate { return func(i Instance) bool { return a(i) || b(i) } }

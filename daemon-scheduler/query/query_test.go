@@ -80,7 +80,7 @@ func TestAnInstanceMayHaveNoAttributes(t *testing.T) {
 }
 
 func TestErrorsPointAtTheColumn(t *testing.T) {
-	deep := strings.Repeat("(", mostNesting) + "attribute:a exists" + strings.Repeat(")", mostNesting)
+	deep := strings.Repeat("(", maxNesting) + "attribute:a exists" + strings.Repeat(")", maxNesting)
 	for query, want := range map[string]string{
 		"zone == a":                     `column 1: "zone" is not a subject: attribute:<name>, ec2InstanceId or agentConnected`,
 		"attribute: == a":               `column 1: "attribute:" is not a subject: attribute:<name>, ec2InstanceId or agentConnected`,
@@ -107,10 +107,10 @@ func TestErrorsPointAtTheColumn(t *testing.T) {
 		"attribute:zone ! a":            `column 16: "!" is not an operator: ==, !=, =~, !~, in, not_in, exists or !exists`,
 		"(" + deep + ")":                `column 33: nested deeper than 32`,
 		strings.Repeat("x", MaxBytes+1): `column 1: the query is longer than 4096 bytes`,
-		"attribute:a =~ " + strings.Repeat("a", mostPattern+1):     `column 16: the pattern is longer than 256 bytes`,
-		"attribute:a =~ '" + strings.Repeat(".{1000}", 5) + "'":    `column 16: the patterns repeat too much`,
-		strings.Repeat("attribute:a =~ '.{1000}' or ", 5) + "a":    `column 128: the patterns repeat too much`,
-		"attribute:a in [" + strings.Repeat("a,", mostList) + "a]": `column 217: more than 100 values`,
+		"attribute:a =~ " + strings.Repeat("a", maxPatternBytes+1):     `column 16: the pattern is longer than 256 bytes`,
+		"attribute:a =~ '" + strings.Repeat(".{1000}", 5) + "'":        `column 16: the patterns repeat too much`,
+		strings.Repeat("attribute:a =~ '.{1000}' or ", 5) + "a":        `column 128: the patterns repeat too much`,
+		"attribute:a in [" + strings.Repeat("a,", maxListItems) + "a]": `column 217: more than 100 values`,
 	} {
 		_, err := Parse(query)
 		var told *Error

@@ -6,17 +6,17 @@ import (
 	"unicode/utf8"
 )
 
-type kind int
+type tokenKind int
 
 const (
-	end    kind = iota
-	word        // letters, digits and the like; the words of the language are words too
-	quoted      // text in quotes, without them
-	symbol      // an operator or a bracket
+	tokenEnd    tokenKind = iota
+	tokenWord             // letters, digits and the like; the words of the language are words too
+	tokenQuoted           // text in quotes, without them
+	tokenSymbol           // an operator or a bracket
 )
 
 type token struct {
-	kind   kind
+	kind   tokenKind
 	text   string
 	column int // from 1, in characters
 }
@@ -24,30 +24,30 @@ type token struct {
 // symbols are tried in this order: longer ones come first.
 var symbols = []string{"==", "!=", "=~", "!~", "&&", "||", "!", "(", ")", "[", "]", ","}
 
-func isWord(c byte) bool {
+func isWordByte(c byte) bool {
 	return c >= 'a' && c <= 'z' || c >= 'A' && c <= 'Z' || c >= '0' && c <= '9' || strings.IndexByte(`_-./:*+?^$@%\`, c) >= 0
 }
 
-// scan divides text into tokens, the last of which is the end.
-func scan(text string) (tokens []token, err error) {
+// tokenize divides text into tokens, the last of which is the end.
+func tokenize(text string) (tokens []token, err error) {
 	for at, column := 0, 1; ; {
 		for at < len(text) && strings.IndexByte(" \t\r\n", text[at]) >= 0 {
 			at, column = at+1, column+1
 		}
 		if at == len(text) {
-			return append(tokens, token{end, "", column}), nil
+			return append(tokens, token{tokenEnd, "", column}), nil
 		}
-		t := token{symbol, "", column}
-		switch length := wordAt(text[at:]); {
+		t := token{tokenSymbol, "", column}
+		switch length := wordLength(text[at:]); {
 		case length > 0:
-			t.kind, t.text = word, text[at:at+length]
+			t.kind, t.text = tokenWord, text[at:at+length]
 			at, column = at+length, column+length
 		case text[at] == '"' || text[at] == '\'':
 			closing := strings.IndexByte(text[at+1:], text[at])
 			if closing < 0 {
 				return nil, &Error{column, "the quotation has no end"}
 			}
-			t.kind, t.text = quoted, text[at+1:at+1+closing]
+			t.kind, t.text = tokenQuoted, text[at+1:at+1+closing]
 			at, column = at+closing+2, column+utf8.RuneCountInString(t.text)+2
 		default:
 			t.text = symbolAt(text[at:])
@@ -61,8 +61,8 @@ func scan(text string) (tokens []token, err error) {
 	}
 }
 
-func wordAt(text string) (length int) {
-	for length < len(text) && isWord(text[length]) {
+func wordLength(text string) (length int) {
+	for length < len(text) && isWordByte(text[length]) {
 		length++
 	}
 	return length
