@@ -40,6 +40,9 @@ test: ## every test, with the race detector; STRESS=1 keeps all cores busy meanw
 layers: ## which package may import which, and which it imports
 	go test -v -run TestLayers ./internal/layers
 
+names: ## fail if a name that the project has replaced is declared again
+	BLOX_NAMES=1 go test ./internal/names
+
 # Go's fuzzing may end with nothing but "context deadline exceeded" when its time is over: that is no failure.
 fuzz: ## every fuzz target in turn, each for FUZZTIME (2m); RUN=<regexp> for some; what fails is kept in testdata/fuzz
 	@failed=""; while IFS=: read -r file _ target; do \
@@ -90,4 +93,4 @@ clean: ## remove what the targets above made
 	rm -rf bin tmp
 
 .DEFAULT_GOAL := help
-.PHONY: help build generate unit test layers fuzz bench robustness load lint vuln local docker deploy-test clean
+.PHONY: help build generate unit test layers names fuzz bench robustness load lint vuln local docker deploy-test clean
