@@ -43,6 +43,7 @@ var (
 		"package": {Package},
 		"file":    {File},
 		"type":    {Type},
+		"func":    {Func},
 		"var":     {Var, Local},
 		"flag":    {Flag},
 		"command": {Command},
