@@ -491,16 +491,16 @@ func TestMetrics(t *testing.T) {
 		`blox_http_requests_total{code="200",method="GET",route="/v1/tasks/{cluster}/{arn...}"} 1`,
 		`blox_http_requests_total{code="404",method="GET",route="none"} 1`,
 		`blox_http_requests_total{code="405",method="other",route="none"} 1`,
-		`blox_stream_subscribers{kind="task"} 1`,
+		`blox_css_stream_subscribers{kind="task"} 1`,
 		`blox_store_records_total{outcome="written"} 1`,
-		`blox_view_tasks 3`, `blox_view_instances 2`, `blox_view_loads_total 1`,
+		`blox_css_cache_tasks 3`, `blox_css_cache_instances 2`, `blox_css_cache_loads_total 1`,
 		`blox_reconcile_cluster_failures_total 0`,
 	} {
 		assert.Contains(t, body, line+"\n")
 	}
 	for _, name := range []string{
-		"blox_http_request_duration_seconds_bucket", "blox_store_transaction_duration_seconds_count", "blox_view_revision",
-		"blox_view_fresh_seconds_count", "blox_view_revision_read_seconds_count", "blox_view_lag 0", "blox_event_age_seconds_count", "blox_reconcile_duration_seconds_count", "blox_reconcile_ecs_calls_total", "go_goroutines",
+		"blox_http_request_duration_seconds_bucket", "blox_store_transaction_duration_seconds_count", "blox_css_cache_revision",
+		"blox_css_cache_wait_current_seconds_count", "blox_css_cache_revision_read_seconds_count", "blox_css_cache_lag_revisions 0", "blox_event_age_seconds_count", "blox_reconcile_duration_seconds_count", "blox_reconcile_ecs_calls_total", "go_goroutines",
 	} {
 		assert.Contains(t, body, "\n"+name)
 	}

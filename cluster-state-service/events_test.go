@@ -258,7 +258,7 @@ func TestNotReadyBeforeTheFirstComparison(t *testing.T) {
 			answer, body := c.get(path)
 			assert.Equal(t, http.StatusServiceUnavailable, answer.StatusCode)
 			assert.Equal(t, "1", answer.Header.Get("Retry-After"))
-			return body == "Not yet compared with ECS\n"
+			return body == "Not yet reconciled with ECS\n"
 		})
 	}
 	answer, body := c.get("/v1/tasks?status=wrong")
@@ -266,7 +266,7 @@ func TestNotReadyBeforeTheFirstComparison(t *testing.T) {
 	assert.Equal(t, "Invalid status\n", body)
 	answer, body = c.get("/v1/ready")
 	assert.Equal(t, http.StatusServiceUnavailable, answer.StatusCode)
-	assert.Contains(t, body, "not yet compared with ECS")
+	assert.Contains(t, body, "not yet reconciled with ECS")
 	answer, _ = c.get("/v1/ping")
 	assert.Equal(t, http.StatusOK, answer.StatusCode)
 	answer, _ = c.do(http.MethodGet, "/docs")

@@ -132,6 +132,6 @@ func (c *css) subscribers(n int) {
 	c.t.Helper()
 	testenv.Eventually(c.t, func() bool {
 		_, body := c.do(http.MethodGet, "/metrics")
-		return strings.Contains(body, fmt.Sprintf("blox_stream_subscribers{kind=\"task\"} %d\n", n))
+		return strings.Contains(body, fmt.Sprintf("blox_css_stream_subscribers{kind=\"task\"} %d\n", n))
 	}, "not %d streams", n)
 }

@@ -3,7 +3,6 @@ package api
 
 import (
 	"context"
-	"iter"
 	"net/http"
 	"strconv"
 	"sync/atomic"
@@ -11,6 +10,7 @@ import (
 
 	"github.com/sirupsen/logrus"
 
+	"github.com/blox/blox/cluster-state-service/cache"
 	"github.com/blox/blox/cluster-state-service/state"
 	"github.com/blox/blox/internal/apidocs"
 	"github.com/blox/blox/internal/httpserver"
@@ -18,19 +18,9 @@ import (
 	"github.com/blox/blox/swagger/cluster-state-service/v1/models"
 )
 
-// Cache is what the handlers need of the copy in memory; cache.Cache is the one in production.
-type Cache interface {
-	// WaitCurrent is the state with every write that finished before the call; an error may wrap state.ErrStoreUnavailable.
-	WaitCurrent(ctx context.Context) (*state.Snapshot, error)
-	// Snapshot is the latest state at hand; nil before etcd was first read.
-	Snapshot() *state.Snapshot
-	// Watch streams what happens to a kind from revision from on, or from now on when it is 0, until ctx ends.
-	Watch(ctx context.Context, kind state.Kind, from int64, heartbeat time.Duration) (iter.Seq2[state.Change, error], error)
-}
-
 // Config is what New needs.
 type Config struct {
-	Cache      Cache
+	Cache      *cache.Cache
 	Region     string                     // whose comparison with ECS makes the service ready
 	OutOfSpace func(context.Context) bool // tells that etcd has no space left, so that the service is not ready
 	Metrics    http.Handler               // served at /metrics; nil for none
@@ -39,7 +29,7 @@ type Config struct {
 
 // api is what the handlers share.
 type api struct {
-	view   Cache
+	cache  *cache.Cache
 	region string
 	full   func(context.Context) bool
 	fail   func(http.ResponseWriter, *http.Request, error)
@@ -48,11 +38,11 @@ type api struct {
 
 // New serves the API from the view.
 func New(c Config) http.Handler {
-	a := &api{view: c.Cache, region: c.Region, full: c.OutOfSpace, fail: answers(c.Log).Fail}
+	a := &api{cache: c.Cache, region: c.Region, full: c.OutOfSpace, fail: answers(c.Log).Fail}
 	tasks := kind[state.Task]{a, state.KindTask, state.ErrTaskNotFound,
-		func(s *state.Snapshot) state.Index[state.Task] { return s.Tasks }, state.Filter.MatchesTask, state.TaskFilters}
+		func(s *cache.Snapshot) cache.Index[state.Task] { return s.Tasks }, state.Filter.MatchesTask, state.TaskFilters}
 	instances := kind[state.Instance]{a, state.KindInstance, state.ErrInstanceNotFound,
-		func(s *state.Snapshot) state.Index[state.Instance] { return s.Instances }, state.Filter.MatchesInstance, state.InstanceFilters}
+		func(s *cache.Snapshot) cache.Index[state.Instance] { return s.Instances }, state.Filter.MatchesInstance, state.InstanceFilters}
 
 	mux := http.NewServeMux()
 	mux.Handle("GET /v1/tasks", compressed(tasks.list))
@@ -79,15 +69,15 @@ type kind[T any] struct {
 	*api
 	kind     state.Kind
 	notFound error
-	index    func(*state.Snapshot) state.Index[T]
+	index    func(*cache.Snapshot) cache.Index[T]
 	matches  func(state.Filter, *T) bool
 	filters  []string // the query parameters of list, beside limit and nextToken
 }
 
 // comparedState is the state as of this request, once it is worth showing: an answer from before the first comparison
 // with ECS could lack everything.
-func (a *api) comparedState(ctx context.Context) (*state.Snapshot, error) {
-	s, err := a.view.WaitCurrent(ctx)
+func (a *api) comparedState(ctx context.Context) (*cache.Snapshot, error) {
+	s, err := a.cache.WaitCurrent(ctx)
 	if err != nil {
 		return nil, err
 	}
@@ -105,7 +95,7 @@ type freshness struct {
 }
 
 // freshness is worked out once a revision, of which many answers are made. It does not keep the snapshot itself.
-func (a *api) freshness(s *state.Snapshot) *freshness {
+func (a *api) freshness(s *cache.Snapshot) *freshness {
 	at := s.LastReconcile(a.region).FinishedAt
 	if f := a.told.Load(); f != nil && f.revision == s.Revision && f.compared.Equal(at) {
 		return f
@@ -119,7 +109,7 @@ func (a *api) freshness(s *state.Snapshot) *freshness {
 }
 
 // tellFreshness sets the headers that say how fresh an answer is.
-func (a *api) tellFreshness(h http.Header, s *state.Snapshot) {
+func (a *api) tellFreshness(h http.Header, s *cache.Snapshot) {
 	f := a.freshness(s)
 	h["Blox-Entity-Version"] = f.version
 	if f.reconciledAt != nil {
@@ -135,11 +125,11 @@ func ping(w http.ResponseWriter, _ *http.Request) {
 func (a *api) ready(w http.ResponseWriter, r *http.Request) {
 	ctx, cancel := context.WithTimeout(r.Context(), time.Second)
 	defer cancel()
-	s, err := a.view.WaitCurrent(ctx)
+	s, err := a.cache.WaitCurrent(ctx)
 	reasons := []string{}
 	if err != nil {
 		reasons = append(reasons, "etcd does not answer")
-		s = a.view.Snapshot()
+		s = a.cache.Snapshot()
 	}
 	answer := models.Readiness{Leader: new(string), Ready: new(bool)}
 	if s == nil {
@@ -147,7 +137,7 @@ func (a *api) ready(w http.ResponseWriter, r *http.Request) {
 	} else {
 		*answer.Leader = s.Leader()
 		if s.LastReconcile(a.region).FinishedAt.IsZero() {
-			reasons = append(reasons, "not yet compared with ECS")
+			reasons = append(reasons, "not yet reconciled with ECS")
 		}
 	}
 	if a.full(ctx) {

@@ -5,7 +5,7 @@ import (
 	"net/http"
 	"slices"
 
-	"github.com/blox/blox/cluster-state-service/state"
+	"github.com/blox/blox/cluster-state-service/cache"
 	"github.com/blox/blox/internal/arn"
 	"github.com/blox/blox/swagger/cluster-state-service/v1/models"
 )
@@ -32,7 +32,7 @@ func (a *api) clusters(w http.ResponseWriter, r *http.Request) {
 }
 
 // countClusters returns the counts by the cluster's ARN.
-func countClusters(s *state.Snapshot) map[string]*models.Cluster {
+func countClusters(s *cache.Snapshot) map[string]*models.Cluster {
 	found := map[string]*models.Cluster{}
 	of := func(clusterARN string) *models.Cluster {
 		c := found[clusterARN]

@@ -6,6 +6,7 @@ import (
 	"strconv"
 	"sync"
 
+	"github.com/blox/blox/cluster-state-service/cache"
 	"github.com/blox/blox/cluster-state-service/state"
 	"github.com/blox/blox/internal/arn"
 	"github.com/blox/blox/internal/httpserver"
@@ -64,7 +65,7 @@ var (
 )
 
 // listTail is what follows the items of a list.
-func (a *api) listTail(s *state.Snapshot, next string) []byte {
+func (a *api) listTail(s *cache.Snapshot, next string) []byte {
 	f := a.freshness(s)
 	metadata := encode(models.ListMetadata{EntityVersion: &f.version[0], ReconciledAt: f.reconciledAt[0]})
 	tail := append([]byte(`],"metadata":`), metadata...)

@@ -32,7 +32,7 @@ func answers(log logrus.FieldLogger) httpserver.Answers {
 			{Err: state.ErrVersionOutOfRange, Status: http.StatusBadRequest, Text: "Entity version is out of range"},
 			{Err: state.ErrInvalidDeleted, Status: http.StatusBadRequest, Text: "Invalid deleted, want true or false"},
 			{Err: state.ErrInvalidHeartbeat, Status: http.StatusBadRequest, Text: "Invalid heartbeat, want 1 to 300 seconds"},
-			{Err: state.ErrNotReconciled, Status: http.StatusServiceUnavailable, Text: "Not yet compared with ECS"},
+			{Err: state.ErrNotReconciled, Status: http.StatusServiceUnavailable, Text: "Not yet reconciled with ECS"},
 			{Err: state.ErrStoreUnavailable, Status: http.StatusServiceUnavailable, Text: "etcd does not answer"},
 		},
 		Unexpected: Unexpected,

@@ -9,6 +9,7 @@ import (
 	"strconv"
 	"time"
 
+	"github.com/blox/blox/cluster-state-service/cache"
 	"github.com/blox/blox/cluster-state-service/state"
 	"github.com/blox/blox/internal/httpstream"
 	"github.com/blox/blox/swagger/cluster-state-service/v1/models"
@@ -76,11 +77,11 @@ func (k kind[T]) stream(w http.ResponseWriter, r *http.Request) {
 	}
 	sent := options.from // the newest revision that the client has seen
 	err = httpstream.Serve(w, r, func(ctx context.Context) (iter.Seq2[httpstream.Line, error], error) {
-		changes, err := k.view.Watch(ctx, k.kind, options.from, options.heartbeat)
+		changes, err := k.cache.Watch(ctx, k.kind, options.from, options.heartbeat)
 		if err != nil {
 			return nil, err
 		}
-		if s := k.view.Snapshot(); s != nil {
+		if s := k.cache.Snapshot(); s != nil {
 			k.tellFreshness(w.Header(), s)
 			if sent == 0 {
 				sent = s.Revision
@@ -99,7 +100,7 @@ func (k kind[T]) stream(w http.ResponseWriter, r *http.Request) {
 }
 
 // lines encodes changes for the client, and sets sent to the revision of each.
-func (o streamOptions) lines(changes iter.Seq2[state.Change, error], sent *int64) iter.Seq2[httpstream.Line, error] {
+func (o streamOptions) lines(changes iter.Seq2[cache.Change, error], sent *int64) iter.Seq2[httpstream.Line, error] {
 	return func(yield func(httpstream.Line, error) bool) {
 		for change, err := range changes {
 			if err != nil {
@@ -127,6 +128,6 @@ type streamMessage struct {
 	Error    string           `json:"error,omitempty"`
 }
 
-func (o streamOptions) wants(c state.Change) bool {
+func (o streamOptions) wants(c cache.Change) bool {
 	return (!c.Deleted || o.deleted) && o.cluster.Matches(c.Key)
 }

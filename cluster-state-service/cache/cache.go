@@ -1,133 +1,157 @@
-// Package cache is the copy in memory of what etcd holds: every read of the API is answered from it, and every stream
-// fed by it. Etcd's watch alone keeps it, so replicas that share an etcd always agree.
+// Package cache keeps a copy in memory of the records in etcd. It answers every read of the API and feeds every stream.
+//
+// Only etcd's watch changes the cache, so replicas that share an etcd agree. Reads through WaitCurrent are linearizable.
 package cache
 
 import (
 	"cmp"
+	"context"
 	"sync"
 	"sync/atomic"
+	"time"
 
 	"github.com/prometheus/client_golang/prometheus"
 	"github.com/sirupsen/logrus"
 	clientv3 "go.etcd.io/etcd/client/v3"
+	"golang.org/x/sync/errgroup"
 
 	"github.com/blox/blox/cluster-state-service/state"
+	"github.com/blox/blox/internal/backoff"
 )
 
-// retainedBytes bounds the lines in the log, however many they are.
-const retainedBytes = 64 << 20
+const (
+	defaultHistoryLimit = 20_000
+	// maxReplays bounds concurrent replays: each makes etcd scan its history.
+	maxReplays = 2
+	// Delays before etcd is loaded again after the watch was lost.
+	minReloadDelay = 50 * time.Millisecond
+	maxReloadDelay = 5 * time.Second
+)
 
-// Cache is the copy and those who watch it. Make it with New; it is empty until Run has read etcd.
+// Cache is the copy and its subscribers. Construct it with New; it is empty until Run has loaded etcd.
 type Cache struct {
-	watching  *clientv3.Client // the watch's own, for progress
-	client    *clientv3.Client // everything else's
-	tasks     Codec[state.Task]
-	instances Codec[state.Instance]
-	log       logrus.FieldLogger
-	retained  int // how many changes the log keeps
+	watchClient *clientv3.Client
+	client      *clientv3.Client
+	tasks       Codec[state.Task]
+	instances   Codec[state.Instance]
+	log         logrus.FieldLogger
+	metrics     metrics
 
-	current atomic.Pointer[state.Snapshot] // nil until loaded
+	snapshot atomic.Pointer[Snapshot] // nil until the first load
 
-	mu       sync.Mutex
-	advanced chan struct{} // closed, and made anew, at each publication
-	wanted   int64         // the highest revision that somebody waits for
-	wake     chan struct{} // tells the asker that wanted has risen
-	cut      func()        // ends the watch under way, so that everything is loaded anew
-	first    *page         // the oldest page kept; it is read only for where the log begins
-	last     *page
-	rounds   rounds
+	mu          sync.Mutex
+	history     history
+	advanced    chan struct{} // closed and replaced whenever a snapshot is published
+	wanted      int64         // highest revision that a caller of WaitCurrent waits for
+	cancelWatch func()        // stops the current watch, which forces a reload
 
-	subscribers atomic.Int64
-
-	metrics  metrics
-	reading  revisionReads
-	replayed chan struct{} // holds a token for each replay under way
+	subscribers   atomic.Int64
+	progressWake  chan struct{} // signals that wanted has risen
+	revisionReads revisionReads
+	replaySlots   chan struct{} // holds a token for each running replay
 }
 
-// Config is what New needs.
+// Config holds New's inputs.
 type Config struct {
-	// WatchClient is used for the view's own watch and nothing else: etcd answers progress requests for all watches of a
-	// connection together.
+	// WatchClient serves only the cache's own watch: etcd answers progress requests for all watches of a connection at
+	// once.
 	WatchClient *clientv3.Client
 	Client      *clientv3.Client
-	// Tasks and Instances tell how to read and show the records.
+	// Tasks and Instances decode and encode the records.
 	Tasks     Codec[state.Task]
 	Instances Codec[state.Instance]
 	Log       logrus.FieldLogger
-	// HistoryLimit is how many changes are kept for streams that begin in the past; 20,000 by default. Older ones are
+	// HistoryLimit is the number of changes kept for streams that start in the past; 20,000 by default. Older changes are
 	// replayed from etcd.
 	HistoryLimit int
-	// Metrics gets what the view tells of itself; nil for nobody.
+	// Metrics registers the cache's metrics; nil registers none.
 	Metrics prometheus.Registerer
 }
 
-// New only builds; Run does the work.
-func New(c Config) *Cache {
-	start := newPage(&page{}, 0, nil)
-	v := &Cache{
-		watching: c.WatchClient, client: c.Client, tasks: c.Tasks, instances: c.Instances, log: c.Log,
-		retained: cmp.Or(c.HistoryLimit, 20_000),
-		advanced: make(chan struct{}), wake: make(chan struct{}, 1), cut: func() {},
-		first: start, last: start,
-		reading:  revisionReads{wake: make(chan struct{}, 1)},
-		replayed: make(chan struct{}, 2),
+// New constructs a Cache. Run fills it.
+func New(cfg Config) *Cache {
+	c := &Cache{
+		watchClient: cfg.WatchClient, client: cfg.Client,
+		tasks: cfg.Tasks, instances: cfg.Instances, log: cfg.Log,
+		advanced: make(chan struct{}), progressWake: make(chan struct{}, 1), cancelWatch: func() {},
+		revisionReads: revisionReads{wake: make(chan struct{}, 1)},
+		replaySlots:   make(chan struct{}, maxReplays),
 	}
-	v.rounds = rounds{lock: &v.mu, callees: v.subscribers.Load}
-	v.metrics = newMetrics(v, c.Metrics)
-	return v
+	c.history = newHistory(cmp.Or(cfg.HistoryLimit, defaultHistoryLimit), &c.mu, c.subscribers.Load)
+	c.metrics = newMetrics(c, cfg.Metrics)
+	return c
 }
 
-// Snapshot is the latest state, which may lag behind etcd; nil before the first load. See WaitCurrent.
-func (v *Cache) Snapshot() *state.Snapshot { return v.current.Load() }
+// Run keeps the cache current until ctx is cancelled, and then returns nil. If etcd cancels the watch or is unavailable,
+// Run reloads the cache as soon as etcd answers. Until then the cache keeps its last state, and WaitCurrent returns an
+// error.
+func (c *Cache) Run(ctx context.Context) error {
+	group, ctx := errgroup.WithContext(ctx)
+	group.Go(func() error { c.revisionReads.run(ctx, c.readRevision); return nil })
+	group.Go(func() error { c.requestProgress(ctx); return nil })
+	group.Go(func() error {
+		if _, err := c.await(ctx, 1); err == nil {
+			c.warnAboutOldServers(ctx)
+		}
+		return nil
+	})
+	group.Go(func() error {
+		defer c.endHistory()
+		for retry := backoff.New(minReloadDelay, maxReloadDelay); ctx.Err() == nil; retry.Wait(ctx) {
+			err := c.loadAndWatch(ctx, retry.Reset)
+			if ctx.Err() == nil {
+				c.log.WithError(err).WithField("etcd", c.client.Endpoints()).Warn("etcd watch lost; reloading the cache")
+			}
+		}
+		return nil
+	})
+	return group.Wait()
+}
 
-// StoredVersion is what the view believes is stored under a key; it serves store.New.
-func (v *Cache) StoredVersion(key state.Key) state.StoredVersion {
-	if s := v.Snapshot(); s != nil {
+// Snapshot returns the latest state, which may lag behind etcd; nil before the first load. See WaitCurrent.
+func (c *Cache) Snapshot() *Snapshot { return c.snapshot.Load() }
+
+// StoredVersion returns the version that the cache holds under a key. The store uses it as its guess of what it replaces.
+func (c *Cache) StoredVersion(key state.Key) state.StoredVersion {
+	if s := c.Snapshot(); s != nil {
 		return s.StoredVersion(key)
 	}
 	return state.StoredVersion{}
 }
 
-// publish makes a snapshot the current one, after its changes are in the log: whoever sees a revision finds all changes
-// up to it there.
-func (v *Cache) publish(s *state.Snapshot, changes []state.Change) {
-	v.mu.Lock()
-	defer v.mu.Unlock()
+// publish makes s the current snapshot after it has appended s's changes to the history. A reader that sees a revision
+// therefore finds every change up to it in the history.
+func (c *Cache) publish(s *Snapshot, changes []Change) {
+	c.mu.Lock()
+	defer c.mu.Unlock()
 	if len(changes) > 0 {
-		next := newPage(v.last, changes[len(changes)-1].Revision, changes)
-		v.last.next.Store(next)
-		v.rounds.turn(v.last)
-		v.last = next
-		// The last page always follows one that is kept: however much it holds, who had read all before it is not slow.
-		for next := v.first.next.Load(); next != v.last && v.tooMuch(); next = next.next.Load() {
-			v.first = next
-		}
+		c.history.append(changes)
 	}
-	v.current.Store(s)
-	close(v.advanced)
-	v.advanced = make(chan struct{})
+	c.snapshot.Store(s)
+	close(c.advanced)
+	c.advanced = make(chan struct{})
 }
 
-// tooMuch tells whether the log holds more than it should.
-func (v *Cache) tooMuch() bool {
-	return v.last.number-v.first.number > uint64(v.retained) || v.last.bytes-v.first.bytes > retainedBytes
+// restart begins a new history at a freshly loaded snapshot and ends all streams with errInterrupted. That includes
+// streams opened before the first load: changes made since are in the snapshot, but not in the history.
+func (c *Cache) restart(s *Snapshot) {
+	c.mu.Lock()
+	c.history.restart(s.Revision, errInterrupted)
+	c.wanted = 0
+	c.mu.Unlock()
+	c.publish(s, nil)
 }
 
-// restart begins the log anew at a freshly loaded snapshot. Those who read the old log are told that it has ended, also
-// those who came before the first load: what was written since they came is in the snapshot, not in the log.
-func (v *Cache) restart(s *state.Snapshot) {
-	v.mu.Lock()
-	start := newPage(v.last, s.Revision, nil)
-	v.rounds.call()
-	v.last.end(errInterrupted)
-	v.first, v.last, v.wanted = start, start, 0
-	v.mu.Unlock()
-	v.publish(s, nil)
+// reload stops the current watch, so that Run loads everything again.
+func (c *Cache) reload() {
+	c.mu.Lock()
+	defer c.mu.Unlock()
+	c.cancelWatch()
 }
 
-// reload has everything read anew.
-func (v *Cache) reload() {
-	v.mu.Lock()
-	defer v.mu.Unlock()
-	v.cut()
+// endHistory ends every subscription, because the service stops.
+func (c *Cache) endHistory() {
+	c.mu.Lock()
+	defer c.mu.Unlock()
+	c.history.end(errStopped)
 }

@@ -20,29 +20,29 @@ import (
 
 func TestMain(m *testing.M) { goleak.VerifyTestMain(m) }
 
-// start runs a view of the etcd until the test ends.
-func start(t *testing.T, server *testenv.Server, retained int) *Cache {
+// start runs a cache of the etcd until the test ends.
+func start(t *testing.T, server *testenv.Server, historyLimit int) *Cache {
 	t.Helper()
-	return startWith(t, server, server.Client(), retained)
+	return startWithWatch(t, server, server.Client(), historyLimit)
 }
 
-// startWith is start with another connection for the watch.
-func startWith(t *testing.T, server *testenv.Server, watching *clientv3.Client, retained int) *Cache {
+// startWithWatch is start with a client of its own for the watch.
+func startWithWatch(t *testing.T, server *testenv.Server, watchClient *clientv3.Client, historyLimit int) *Cache {
 	t.Helper()
-	v := build(t, server, watching, retained)
-	runView(t, v)
-	return v
+	cache := build(t, server, watchClient, historyLimit)
+	run(t, cache)
+	return cache
 }
 
-func runView(t *testing.T, v *Cache) {
+func run(t *testing.T, cache *Cache) {
 	t.Helper()
 	ctx, cancel := context.WithCancel(t.Context())
 	var running sync.WaitGroup
-	running.Go(func() { assert.NoError(t, v.Run(ctx)) })
+	running.Go(func() { assert.NoError(t, cache.Run(ctx)) })
 	t.Cleanup(func() { cancel(); running.Wait() })
 }
 
-func build(t *testing.T, server *testenv.Server, watching *clientv3.Client, retained int) *Cache {
+func build(t *testing.T, server *testenv.Server, watchClient *clientv3.Client, historyLimit int) *Cache {
 	t.Helper()
 	encode := func(key string, version, revision int64) []byte {
 		return fmt.Appendf(nil, "%s v%d @%d", key, version, revision)
@@ -51,7 +51,7 @@ func build(t *testing.T, server *testenv.Server, watching *clientv3.Client, reta
 		return fmt.Appendf(nil, "%s deleted @%d", key.ARN, revision)
 	}
 	return New(Config{
-		WatchClient: watching, Client: server.Client(), Log: testenv.Logger(t), HistoryLimit: retained,
+		WatchClient: watchClient, Client: server.Client(), Log: testenv.Logger(t), HistoryLimit: historyLimit,
 		Tasks: Codec[state.Task]{
 			Decode: state.DecodeTask, Version: func(t state.Task) int64 { return t.Version },
 			Encode: func(t state.Task, revision int64) []byte { return encode(t.ARN, t.Version, revision) }, EncodeDeleted: deleted,
@@ -79,11 +79,11 @@ func write(t *testing.T, client *clientv3.Client, id string, version int) int64 
 }
 
 // lines reads n changes and returns them as text.
-func lines(t *testing.T, v *Cache, from int64, n int) []string {
+func lines(t *testing.T, cache *Cache, from int64, n int) []string {
 	t.Helper()
 	ctx, cancel := context.WithTimeout(t.Context(), 30*time.Second)
 	defer cancel()
-	changes, err := v.Watch(ctx, state.KindTask, from, 0)
+	changes, err := cache.Watch(ctx, state.KindTask, from, 0)
 	require.NoError(t, err)
 	var got []string
 	for c, err := range changes {
@@ -96,15 +96,15 @@ func lines(t *testing.T, v *Cache, from int64, n int) []string {
 	return got
 }
 
-func TestFreshSeesEveryWriteThatFinishedBefore(t *testing.T) {
+func TestWaitCurrent_SeesEveryFinishedWrite(t *testing.T) {
 	server := testenv.EtcdServer(t)
 	client := server.Client()
 	write(t, client, "before", 1)
-	v := start(t, server, 0)
+	cache := start(t, server, 0)
 	for n := range 50 {
 		id := fmt.Sprint(n)
 		revision := write(t, client, id, 1)
-		s, err := v.WaitCurrent(t.Context())
+		s, err := cache.WaitCurrent(t.Context())
 		require.NoError(t, err)
 		assert.GreaterOrEqual(t, s.Revision, revision)
 		require.NotNil(t, s.Tasks.Get(keyOf(id)))
@@ -112,65 +112,65 @@ func TestFreshSeesEveryWriteThatFinishedBefore(t *testing.T) {
 	}
 	_, err := client.Delete(t.Context(), keyOf("before"))
 	require.NoError(t, err)
-	s, err := v.WaitCurrent(t.Context())
+	s, err := cache.WaitCurrent(t.Context())
 	require.NoError(t, err)
 	assert.Nil(t, s.Tasks.Get(keyOf("before")))
 }
 
-// Revisions that others make in a shared etcd bring no event; progress requests bridge them.
-func TestFreshIsNotHeldUpByWhatOthersWrite(t *testing.T) {
+// Other applications make revisions in a shared etcd that bring no event. Progress requests bridge them.
+func TestWaitCurrent_PassesForeignRevisions(t *testing.T) {
 	server := testenv.EtcdServer(t)
 	client := server.Client()
-	v := start(t, server, 0)
+	cache := start(t, server, 0)
 	for n := range 20 {
 		answer, err := client.Put(t.Context(), "others/key", fmt.Sprint(n))
 		require.NoError(t, err)
-		s, err := v.WaitCurrent(t.Context())
+		s, err := cache.WaitCurrent(t.Context())
 		require.NoError(t, err)
 		assert.GreaterOrEqual(t, s.Revision, answer.Header.Revision)
 	}
 }
 
-func TestSnapshotsDoNotChange(t *testing.T) {
+func TestSnapshot_IsImmutable(t *testing.T) {
 	server := testenv.EtcdServer(t)
 	client := server.Client()
 	write(t, client, "a", 1)
-	v := start(t, server, 0)
-	old, err := v.WaitCurrent(t.Context())
+	cache := start(t, server, 0)
+	old, err := cache.WaitCurrent(t.Context())
 	require.NoError(t, err)
 	write(t, client, "a", 2)
 	write(t, client, "b", 1)
-	_, err = v.WaitCurrent(t.Context())
+	_, err = cache.WaitCurrent(t.Context())
 	require.NoError(t, err)
 	assert.Equal(t, 1, old.Tasks.Len())
 	assert.Equal(t, int64(1), old.Tasks.Get(keyOf("a")).Version)
 }
 
-func TestOddRecordsAreLeftOut(t *testing.T) {
+func TestCache_SkipsMalformedRecords(t *testing.T) {
 	server := testenv.EtcdServer(t)
 	client := server.Client()
 	for key, value := range map[string]string{
-		keyOf("odd"): "no JSON", "ecs/task/x": valueOf("a", 1), "ecs/environment/web": "{}", "ecs/other": "", keyOf("good"): valueOf("good", 1),
+		keyOf("malformed"): "no JSON", "ecs/task/x": valueOf("a", 1), "ecs/environment/web": "{}", "ecs/other": "", keyOf("good"): valueOf("good", 1),
 	} {
 		_, err := client.Put(t.Context(), key, value)
 		require.NoError(t, err)
 	}
-	v := start(t, server, 0)
-	s, err := v.WaitCurrent(t.Context())
+	cache := start(t, server, 0)
+	s, err := cache.WaitCurrent(t.Context())
 	require.NoError(t, err)
 	assert.Equal(t, 1, s.Tasks.Len())
 	_, err = client.Put(t.Context(), keyOf("good"), "broken now")
 	require.NoError(t, err)
-	s, err = v.WaitCurrent(t.Context())
+	s, err = cache.WaitCurrent(t.Context())
 	require.NoError(t, err)
-	assert.Zero(t, s.Tasks.Len(), "what is not known any more is not shown")
+	assert.Zero(t, s.Tasks.Len(), "a key with a malformed value leaves the list")
 }
 
-func TestSnapshotKnowsComparisonAndLeader(t *testing.T) {
+func TestSnapshot_HoldsReconcileRunAndLeader(t *testing.T) {
 	server := testenv.EtcdServer(t)
 	client := server.Client()
-	v := start(t, server, 0)
-	s, err := v.WaitCurrent(t.Context())
+	cache := start(t, server, 0)
+	s, err := cache.WaitCurrent(t.Context())
 	require.NoError(t, err)
 	assert.True(t, s.LastReconcile("eu-west-1").FinishedAt.IsZero())
 	assert.Empty(t, s.Leader())
@@ -179,7 +179,7 @@ func TestSnapshotKnowsComparisonAndLeader(t *testing.T) {
 	body, err := json.Marshal(state.ReconcileRun{FinishedAt: finished})
 	require.NoError(t, err)
 	for key, value := range map[string]string{
-		state.ReconcilePrefix + "123456789012/eu-west-1": string(body), state.ReconcilePrefix + "123456789012/us-east-1": "odd",
+		state.ReconcilePrefix + "123456789012/eu-west-1": string(body), state.ReconcilePrefix + "123456789012/us-east-1": "malformed",
 	} {
 		_, err := client.Put(t.Context(), key, value)
 		require.NoError(t, err)
@@ -188,29 +188,29 @@ func TestSnapshotKnowsComparisonAndLeader(t *testing.T) {
 		_, err := client.Put(t.Context(), state.LockPrefix+name, name)
 		require.NoError(t, err)
 	}
-	s, err = v.WaitCurrent(t.Context())
+	s, err = cache.WaitCurrent(t.Context())
 	require.NoError(t, err)
 	assert.Equal(t, finished, s.LastReconcile("eu-west-1").FinishedAt)
 	assert.True(t, s.LastReconcile("us-east-1").FinishedAt.IsZero())
 	assert.Equal(t, "first", s.Leader())
 	_, err = client.Delete(t.Context(), state.LockPrefix+"first")
 	require.NoError(t, err)
-	s, err = v.WaitCurrent(t.Context())
+	s, err = cache.WaitCurrent(t.Context())
 	require.NoError(t, err)
 	assert.Equal(t, "second", s.Leader())
 }
 
-func TestChangesFromNow(t *testing.T) {
+func TestWatch_StartsNow(t *testing.T) {
 	server := testenv.EtcdServer(t)
 	client := server.Client()
 	write(t, client, "before", 1)
-	v := start(t, server, 0)
-	_, err := v.WaitCurrent(t.Context())
+	cache := start(t, server, 0)
+	_, err := cache.WaitCurrent(t.Context())
 	require.NoError(t, err)
 
 	ctx, cancel := context.WithTimeout(t.Context(), 30*time.Second)
 	defer cancel()
-	changes, err := v.Watch(ctx, state.KindTask, 0, 0)
+	changes, err := cache.Watch(ctx, state.KindTask, 0, 0)
 	require.NoError(t, err)
 	first := write(t, client, "a", 1)
 	second := write(t, client, "a", 2)
@@ -231,8 +231,8 @@ func TestChangesFromNow(t *testing.T) {
 	assert.Empty(t, want)
 }
 
-// The same changes are seen whether the log still has them or etcd is asked.
-func TestChangesFromARevision(t *testing.T) {
+// A stream shows the same changes whether the history holds them or etcd replays them.
+func TestWatch_StartsAtRevision(t *testing.T) {
 	server := testenv.EtcdServer(t)
 	client := server.Client()
 	var revisions []int64
@@ -242,39 +242,39 @@ func TestChangesFromARevision(t *testing.T) {
 		revisions = append(revisions, revision)
 		want = append(want, fmt.Sprintf("%s v%d @%d", arnOf("a"), n, revision))
 	}
-	for n := range 5 { // before the view
+	for n := range 5 { // before the cache is loaded
 		add(n)
 	}
 	all := start(t, server, 0)
 	few := start(t, server, 3)
-	for _, v := range []*Cache{all, few} {
-		_, err := v.WaitCurrent(t.Context())
+	for _, cache := range []*Cache{all, few} {
+		_, err := cache.WaitCurrent(t.Context())
 		require.NoError(t, err)
 	}
 	for n := range 10 {
 		add(5 + n)
 	}
-	for _, v := range []*Cache{all, few} {
-		_, err := v.WaitCurrent(t.Context())
+	for _, cache := range []*Cache{all, few} {
+		_, err := cache.WaitCurrent(t.Context())
 		require.NoError(t, err)
 		for i := range revisions {
-			assert.Equal(t, want[i:], lines(t, v, revisions[i], len(want)-i), "from %d", revisions[i])
+			assert.Equal(t, want[i:], lines(t, cache, revisions[i], len(want)-i), "from %d", revisions[i])
 		}
 	}
 }
 
-func TestReplayEndsWithoutAnEventToEndIt(t *testing.T) {
+func TestReplay_EndsWithoutFurtherEvent(t *testing.T) {
 	server := testenv.EtcdServer(t)
 	client := server.Client()
 	first := write(t, client, "a", 1)
-	_, err := client.Put(t.Context(), "ecs/instance/other", "x") // the last revision is none of tasks'
+	_, err := client.Put(t.Context(), "ecs/instance/other", "x") // the last revision changes no task
 	require.NoError(t, err)
-	v := start(t, server, 0)
-	_, err = v.WaitCurrent(t.Context())
+	cache := start(t, server, 0)
+	_, err = cache.WaitCurrent(t.Context())
 	require.NoError(t, err)
 	ctx, cancel := context.WithTimeout(t.Context(), 30*time.Second)
 	defer cancel()
-	changes, err := v.Watch(ctx, state.KindTask, first, 0)
+	changes, err := cache.Watch(ctx, state.KindTask, first, 0)
 	require.NoError(t, err)
 	seen := 0
 	for c, err := range changes {
@@ -288,35 +288,35 @@ func TestReplayEndsWithoutAnEventToEndIt(t *testing.T) {
 	assert.Equal(t, 2, seen)
 }
 
-func TestChangesOutOfRange(t *testing.T) {
+func TestWatch_RejectsRevisionOutOfRange(t *testing.T) {
 	server := testenv.EtcdServer(t)
 	client := server.Client()
 	first := write(t, client, "a", 1)
 	last := write(t, client, "a", 2)
-	v := start(t, server, 0)
-	_, err := v.Watch(t.Context(), state.KindTask, last+1, 0)
+	cache := start(t, server, 0)
+	_, err := cache.Watch(t.Context(), state.KindTask, last+1, 0)
 	assert.ErrorIs(t, err, state.ErrVersionOutOfRange, "in the future")
 	_, err = client.Compact(t.Context(), last)
 	require.NoError(t, err)
-	_, err = v.Watch(t.Context(), state.KindTask, first, 0)
+	_, err = cache.Watch(t.Context(), state.KindTask, first, 0)
 	assert.ErrorIs(t, err, state.ErrVersionOutOfRange, "compacted")
-	assert.Len(t, lines(t, v, last, 1), 1)
+	assert.Len(t, lines(t, cache, last, 1), 1)
 }
 
-func TestHeartbeatsAreSafeToResumeFrom(t *testing.T) {
+func TestHeartbeat_CarriesResumableRevision(t *testing.T) {
 	server := testenv.EtcdServer(t)
 	client := server.Client()
 	write(t, client, "a", 1)
-	v := start(t, server, 0)
-	_, err := v.WaitCurrent(t.Context())
+	cache := start(t, server, 0)
+	_, err := cache.WaitCurrent(t.Context())
 	require.NoError(t, err)
 	answer, err := client.Put(t.Context(), "others/key", "x")
 	require.NoError(t, err)
-	s, err := v.WaitCurrent(t.Context())
+	s, err := cache.WaitCurrent(t.Context())
 	require.NoError(t, err)
 	ctx, cancel := context.WithTimeout(t.Context(), 30*time.Second)
 	defer cancel()
-	changes, err := v.Watch(ctx, state.KindTask, 0, 10*time.Millisecond)
+	changes, err := cache.Watch(ctx, state.KindTask, 0, 10*time.Millisecond)
 	require.NoError(t, err)
 	for c, err := range changes {
 		require.NoError(t, err)
@@ -327,36 +327,36 @@ func TestHeartbeatsAreSafeToResumeFrom(t *testing.T) {
 	}
 }
 
-// While etcd is away, nobody may believe that nothing happens.
-func TestNoHeartbeatsWhileEtcdIsSilent(t *testing.T) {
+// A heartbeat promises completeness, so none is sent while etcd is unavailable.
+func TestHeartbeat_StopsWhileEtcdIsUnavailable(t *testing.T) {
 	server := testenv.EtcdServer(t)
-	v := start(t, server, 0)
-	_, err := v.WaitCurrent(t.Context())
+	cache := start(t, server, 0)
+	_, err := cache.WaitCurrent(t.Context())
 	require.NoError(t, err)
 	server.Stop()
 	ctx, cancel := context.WithTimeout(t.Context(), 300*time.Millisecond)
 	defer cancel()
-	changes, err := v.Watch(ctx, state.KindTask, 0, time.Millisecond)
+	changes, err := cache.Watch(ctx, state.KindTask, 0, time.Millisecond)
 	require.NoError(t, err)
 	for c, err := range changes {
 		require.NoError(t, err)
-		assert.Fail(t, "a heartbeat without etcd", "%+v", c)
+		assert.Fail(t, "heartbeat without etcd", "%+cache", c)
 	}
 
 	server.Start()
 	ctx, cancel = context.WithTimeout(t.Context(), 30*time.Second)
 	defer cancel()
 	testenv.Eventually(t, func() bool {
-		changes, err := v.Watch(ctx, state.KindTask, 0, time.Millisecond)
+		changes, err := cache.Watch(ctx, state.KindTask, 0, time.Millisecond)
 		require.NoError(t, err)
-		for c, err := range changes { // or the log has ended with the old watch
+		for c, err := range changes { // an error: the history ended with the old watch
 			return err == nil && c.Heartbeat
 		}
 		return false
 	})
 }
 
-func TestProgressOvertakesEvents(t *testing.T) {
+func TestProgressOvertakesEvents_ByVersion(t *testing.T) {
 	for version, want := range map[string]bool{
 		"3.0.15": true, "3.4.23": true, "3.4.25": false, "3.4.30": false, "3.5.0": true, "3.5.7": true, "3.5.8": false, "3.6.0": false, "3.7.3": false,
 	} {
@@ -364,17 +364,17 @@ func TestProgressOvertakesEvents(t *testing.T) {
 	}
 }
 
-func TestAReaderThatIsTooSlowIsTold(t *testing.T) {
+func TestWatch_TerminatesSlowSubscriber(t *testing.T) {
 	server := testenv.EtcdServer(t)
 	client := server.Client()
-	v := start(t, server, 2)
-	_, err := v.WaitCurrent(t.Context())
+	cache := start(t, server, 2)
+	_, err := cache.WaitCurrent(t.Context())
 	require.NoError(t, err)
-	changes, err := v.Watch(t.Context(), state.KindTask, 0, 0)
+	changes, err := cache.Watch(t.Context(), state.KindTask, 0, 0)
 	require.NoError(t, err)
 	for n := range 10 {
 		write(t, client, "a", n)
-		_, err = v.WaitCurrent(t.Context()) // so that each is a page of its own
+		_, err = cache.WaitCurrent(t.Context()) // so that each change is a segment of its own
 		require.NoError(t, err)
 	}
 	for _, err := range changes {
@@ -382,17 +382,17 @@ func TestAReaderThatIsTooSlowIsTold(t *testing.T) {
 	}
 }
 
-// An etcd that goes away is said to be silent; when it is back, so is the view, and nobody is left in silence.
-func TestEtcdAwayAndBack(t *testing.T) {
+// While etcd is down, reads fail. When it returns, the cache reloads and streams work again.
+func TestCache_RecoversFromEtcdOutage(t *testing.T) {
 	server := testenv.EtcdServer(t)
 	client := server.Client()
 	write(t, client, "a", 1)
-	v := start(t, server, 0)
-	_, err := v.WaitCurrent(t.Context())
+	cache := start(t, server, 0)
+	_, err := cache.WaitCurrent(t.Context())
 	require.NoError(t, err)
 	server.Stop()
 	short, cancel := context.WithTimeout(t.Context(), 200*time.Millisecond)
-	_, err = v.WaitCurrent(short)
+	_, err = cache.WaitCurrent(short)
 	cancel()
 	require.Error(t, err)
 	server.Start()
@@ -407,24 +407,24 @@ func TestEtcdAwayAndBack(t *testing.T) {
 		return err == nil
 	})
 	testenv.Eventually(t, func() bool {
-		s, err := v.WaitCurrent(t.Context())
+		s, err := cache.WaitCurrent(t.Context())
 		return err == nil && s.Revision >= revision && s.Tasks.Get(keyOf("b")) != nil
 	})
-	assert.Len(t, lines(t, v, revision, 1), 1)
+	assert.Len(t, lines(t, cache, revision, 1), 1)
 }
 
-// A watch that etcd cancels, as it does with one that fell behind compaction, leads to a new load, and the streams of the
-// old log end with an error.
-func TestInterruptedLogIsTold(t *testing.T) {
+// If etcd cancels the watch, for example after compaction, the cache reloads and ends the streams of the old history
+// with an error.
+func TestWatch_EndsWhenCacheReloads(t *testing.T) {
 	server := testenv.EtcdServer(t)
 	client := server.Client()
 	write(t, client, "a", 1)
-	v := start(t, server, 0)
-	s, err := v.WaitCurrent(t.Context())
+	cache := start(t, server, 0)
+	s, err := cache.WaitCurrent(t.Context())
 	require.NoError(t, err)
-	changes, err := v.Watch(t.Context(), state.KindTask, 0, 0)
+	changes, err := cache.Watch(t.Context(), state.KindTask, 0, 0)
 	require.NoError(t, err)
-	v.restart(s) // what follow does after a failed watch
+	cache.restart(s) // as loadAndWatch does after a failed watch
 	ended := false
 	for _, err := range changes {
 		assert.ErrorIs(t, err, errInterrupted)
@@ -432,22 +432,22 @@ func TestInterruptedLogIsTold(t *testing.T) {
 	}
 	assert.True(t, ended)
 	next := write(t, client, "a", 2)
-	assert.Len(t, lines(t, v, next, 1), 1)
+	assert.Len(t, lines(t, cache, next, 1), 1)
 }
 
-func TestStreamsEndWithTheService(t *testing.T) {
+func TestWatch_EndsCleanlyWithService(t *testing.T) {
 	server := testenv.EtcdServer(t)
-	v := build(t, server, server.Client(), 0)
+	cache := build(t, server, server.Client(), 0)
 	ctx, cancel := context.WithCancel(t.Context())
 	var running sync.WaitGroup
-	running.Go(func() { assert.NoError(t, v.Run(ctx)) })
-	_, err := v.WaitCurrent(t.Context())
+	running.Go(func() { assert.NoError(t, cache.Run(ctx)) })
+	_, err := cache.WaitCurrent(t.Context())
 	require.NoError(t, err)
-	changes, err := v.Watch(t.Context(), state.KindTask, 0, 0)
+	changes, err := cache.Watch(t.Context(), state.KindTask, 0, 0)
 	require.NoError(t, err)
 	cancel()
 	for range changes {
-		assert.Fail(t, "nothing happened")
+		assert.Fail(t, "no change was made")
 	}
 	running.Wait()
 }

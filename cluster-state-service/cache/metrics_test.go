@@ -13,17 +13,17 @@ import (
 	"github.com/blox/blox/internal/testenv"
 )
 
-// The lag shows what etcd has told a read of, and the watch has yet to bring.
-func TestLag(t *testing.T) {
+// The lag counts revisions that a read has seen and the watch has not delivered.
+func TestMetrics_ReportLag(t *testing.T) {
 	server := testenv.EtcdServer(t)
 	client := server.Client()
-	way := testenv.NewProxy(t, server.Endpoints()[0])
-	watching, err := etcd.New(etcd.Config{Endpoints: []string{way.Address()}}, nil)
+	proxy := testenv.NewProxy(t, server.Endpoints()[0])
+	watchClient, err := etcd.New(etcd.Config{Endpoints: []string{proxy.Address()}}, nil)
 	require.NoError(t, err)
-	t.Cleanup(func() { watching.Close() })
-	v, metrics := build(t, server, watching, 0), prometheus.NewRegistry()
-	v.metrics = newMetrics(v, metrics)
-	runView(t, v)
+	t.Cleanup(func() { watchClient.Close() })
+	cache, metrics := build(t, server, watchClient, 0), prometheus.NewRegistry()
+	cache.metrics = newMetrics(cache, metrics)
+	run(t, cache)
 	gauge := func(name string) float64 {
 		families, err := metrics.Gather()
 		require.NoError(t, err)
@@ -35,11 +35,11 @@ func TestLag(t *testing.T) {
 		t.Fatal(name)
 		return 0
 	}
-	_, err = v.WaitCurrent(t.Context())
+	_, err = cache.WaitCurrent(t.Context())
 	require.NoError(t, err)
-	assert.Zero(t, gauge("blox_view_lag"))
+	assert.Zero(t, gauge("blox_css_cache_lag_revisions"))
 
-	way.Cut(true)
+	proxy.Cut(true)
 	var last int64
 	for n := range 3 {
 		last = write(t, client, "a", n)
@@ -47,10 +47,12 @@ func TestLag(t *testing.T) {
 	testenv.Eventually(t, func() bool {
 		ctx, cancel := context.WithTimeout(t.Context(), 50*time.Millisecond)
 		defer cancel()
-		_, err := v.WaitCurrent(ctx)
-		assert.Error(t, err, "the view cannot get there")
-		return gauge("blox_view_lag") == 3
+		_, err := cache.WaitCurrent(ctx)
+		assert.Error(t, err, "the cache cannot reach that revision")
+		return gauge("blox_css_cache_lag_revisions") == 3
 	})
-	way.Cut(false)
-	testenv.Eventually(t, func() bool { return gauge("blox_view_revision") == float64(last) && gauge("blox_view_lag") == 0 })
+	proxy.Cut(false)
+	testenv.Eventually(t, func() bool {
+		return gauge("blox_css_cache_revision") == float64(last) && gauge("blox_css_cache_lag_revisions") == 0
+	})
 }

@@ -258,7 +258,7 @@ func TestABadListIsNoList(t *testing.T) {
 		"cut":        listed(10, task("a", 9))[:200],
 		"no version": `{"items":[]}`,
 		"null":       `null`,
-		"not JSON":   "Not yet compared with ECS",
+		"not JSON":   "Not yet reconciled with ECS",
 	} {
 		t.Run(name, func(t *testing.T) {
 			service := newCSS(t, []string{bad, listed(10, task("b", 9))}, func(s stream) { s.beats(10) })
@@ -415,7 +415,7 @@ func TestStopEndsASubscription(t *testing.T) {
 func TestRefusalSaysWhatTheServiceSaid(t *testing.T) {
 	server := httptest.NewServer(http.HandlerFunc(func(w http.ResponseWriter, _ *http.Request) {
 		w.Header().Set("Retry-After", "1")
-		http.Error(w, "Not yet compared with ECS", http.StatusServiceUnavailable)
+		http.Error(w, "Not yet reconciled with ECS", http.StatusServiceUnavailable)
 	}))
 	defer server.Close()
 	m, err := New(Config{Endpoints: []string{server.URL}})
@@ -424,6 +424,6 @@ func TestRefusalSaysWhatTheServiceSaid(t *testing.T) {
 	_, err = m.get(t.Context(), server.URL+"/v1/tasks")
 	var refused *refusal
 	require.True(t, errors.As(err, &refused))
-	assert.Equal(t, refusal{503, "Not yet compared with ECS", time.Second}, *refused)
-	assert.EqualError(t, err, "answer 503: Not yet compared with ECS")
+	assert.Equal(t, refusal{503, "Not yet reconciled with ECS", time.Second}, *refused)
+	assert.EqualError(t, err, "answer 503: Not yet reconciled with ECS")
 }

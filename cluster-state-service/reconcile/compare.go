@@ -11,6 +11,7 @@ import (
 
 	"golang.org/x/sync/errgroup"
 
+	"github.com/blox/blox/cluster-state-service/cache"
 	"github.com/blox/blox/cluster-state-service/state"
 	"github.com/blox/blox/internal/arn"
 )
@@ -114,7 +115,7 @@ func (r *Reconciler) clusters(ctx context.Context) (active, gone []string, err e
 }
 
 // storedClusters is the ARNs of all clusters that something is stored of.
-func storedClusters(s *state.Snapshot) map[string]bool {
+func storedClusters(s *cache.Snapshot) map[string]bool {
 	clusters := map[string]bool{}
 	for e := range s.Tasks.Prefix("") {
 		clusters[e.Entity.ClusterARN] = true
@@ -160,7 +161,7 @@ func (r *Reconciler) cluster(ctx context.Context, cluster string) ([]state.Corre
 	return append(instances, tasks...), err
 }
 
-func compareKind[T entity[T]](ctx context.Context, kind state.Kind, cluster string, stored state.Index[T], clusterOf func(T) string,
+func compareKind[T entity[T]](ctx context.Context, kind state.Kind, cluster string, stored cache.Index[T], clusterOf func(T) string,
 	list func(context.Context, string) ([]string, error),
 	describe func(context.Context, string, []string) ([]found[T], []string, error),
 ) ([]state.Correction, error) {
@@ -187,7 +188,7 @@ func compareKind[T entity[T]](ctx context.Context, kind state.Kind, cluster stri
 }
 
 // storedKeys is the stored keys of one cluster, by the entities' ARNs.
-func storedKeys[T any](kind state.Kind, cluster string, stored state.Index[T], clusterOf func(T) string) map[string]state.Key {
+func storedKeys[T any](kind state.Kind, cluster string, stored cache.Index[T], clusterOf func(T) string) map[string]state.Key {
 	keys := map[string]state.Key{}
 	a, err := arn.ParseKind(cluster, arn.Cluster)
 	if err != nil {

@@ -3,6 +3,7 @@ package reconcile
 import (
 	"time"
 
+	"github.com/blox/blox/cluster-state-service/cache"
 	"github.com/blox/blox/cluster-state-service/state"
 )
 
@@ -28,7 +29,7 @@ type found[T any] struct {
 
 // Diff returns what has to change in what is stored for it to say what ECS says. gone are stored keys that ECS calls missing.
 // An older version never replaces a newer one: the event was quicker than ECS's answer.
-func Diff[T entity[T]](stored state.Index[T], present []found[T], gone []state.Key, now time.Time) []state.Correction {
+func Diff[T entity[T]](stored cache.Index[T], present []found[T], gone []state.Key, now time.Time) []state.Correction {
 	var corrections []state.Correction
 	for _, f := range present {
 		have := stored.Get(f.key.String())

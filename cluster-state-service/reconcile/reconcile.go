@@ -13,6 +13,7 @@ import (
 	"github.com/sirupsen/logrus"
 	"golang.org/x/time/rate"
 
+	"github.com/blox/blox/cluster-state-service/cache"
 	"github.com/blox/blox/cluster-state-service/state"
 )
 
@@ -32,7 +33,7 @@ type Store interface {
 type Config struct {
 	ECS         *ecs.Client
 	Store       Store
-	WaitCurrent func(context.Context) (*state.Snapshot, error)
+	WaitCurrent func(context.Context) (*cache.Snapshot, error)
 	Region      string
 	// Name is this replica's among those that share the lock.
 	Name     string

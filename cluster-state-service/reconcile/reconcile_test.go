@@ -10,6 +10,7 @@ import (
 	"github.com/stretchr/testify/assert"
 	"github.com/stretchr/testify/require"
 
+	"github.com/blox/blox/cluster-state-service/cache"
 	"github.com/blox/blox/cluster-state-service/state"
 	"github.com/blox/blox/internal/testenv"
 )
@@ -54,9 +55,9 @@ func TestDiff(t *testing.T) {
 		"inactive and unknown to the store": {nil, present(4, "", true), nil, nil},
 	} {
 		t.Run(name, func(t *testing.T) {
-			stored := state.NewInstances()
+			stored := cache.NewInstances()
 			if tc.stored != nil {
-				stored.Put(&state.Entry[state.Instance]{Key: key.String(), Entity: *tc.stored, Version: tc.stored.Version, Revision: revision})
+				stored.Put(&cache.Entry[state.Instance]{Key: key.String(), Entity: *tc.stored, Version: tc.stored.Version, Revision: revision})
 			}
 			assert.Equal(t, tc.want, Diff(stored, tc.present, tc.gone, now))
 		})

@@ -20,6 +20,6 @@ var (
 	ErrVersionOutOfRange     = errors.New("entity version compacted or in the future")
 	ErrInvalidDeleted        = errors.New("invalid deleted")
 	ErrInvalidHeartbeat      = errors.New("invalid heartbeat")
-	ErrNotReconciled         = errors.New("not yet compared with ECS")
+	ErrNotReconciled         = errors.New("not yet reconciled with ECS")
 	ErrStoreUnavailable      = errors.New("etcd does not answer")
 )

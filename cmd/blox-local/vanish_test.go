@@ -74,7 +74,7 @@ func (s *state) metric(name string) int {
 
 func (s *state) streams() int {
 	s.t.Helper()
-	return s.metric(`blox_stream_subscribers{kind="task"}`) + s.metric(`blox_stream_subscribers{kind="instance"}`)
+	return s.metric(`blox_css_stream_subscribers{kind="task"}`) + s.metric(`blox_css_stream_subscribers{kind="instance"}`)
 }
 
 // Clients that are gone without a word, in the middle of whatever they were sent, leave nothing behind in a service that

@@ -51,7 +51,7 @@ type Cluster interface {
 	Instances(clusterARN string) []environment.Instance
 	Tasks(clusterARN string, startedBy ...string) []environment.Task
 	TasksOn(instanceARN string) []environment.Task // of everyone
-	ReconciledAt() time.Time                       // when what is copied was last compared with ECS
+	ReconciledAt() time.Time                       // when cluster-state-service last reconciled with ECS
 	DoubtedAt() time.Time                          // when the copy was last not what a stream of changes makes of it
 }
 

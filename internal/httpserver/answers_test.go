@@ -32,7 +32,7 @@ func TestError(t *testing.T) {
 	assert.Empty(t, w.Header().Get("Retry-After"))
 
 	w = httptest.NewRecorder()
-	Error(w, http.StatusServiceUnavailable, "Not yet compared with ECS")
+	Error(w, http.StatusServiceUnavailable, "Not yet reconciled with ECS")
 	assert.Equal(t, "1", w.Header().Get("Retry-After"))
 }
 

@@ -109,7 +109,7 @@ func TestNotYetCompared(t *testing.T) {
 	w.serveState(tlsconfig.Files{})
 	r := w.blox("tasks", "list")
 	assert.Equal(t, 1, r.code)
-	assert.Contains(t, r.err, "cluster-state-service: Not yet compared with ECS\n")
+	assert.Contains(t, r.err, "cluster-state-service: Not yet reconciled with ECS\n")
 	assert.Contains(t, r.err, `"blox status" tells`)
 	status := w.blox("status")
 	assert.Equal(t, 1, status.code)

@@ -278,7 +278,7 @@ func NewGetTaskServiceUnavailable() *GetTaskServiceUnavailable {
 
 // GetTaskServiceUnavailable describes a response with status code 503, with default header values.
 //
-// Not yet compared with ECS, or etcd does not answer. Retry-After says in how many seconds to ask again.
+// Not yet reconciled with ECS, or etcd does not answer. Retry-After says in how many seconds to ask again.
 type GetTaskServiceUnavailable struct {
 	Payload string
 }

@@ -277,7 +277,7 @@ func NewStreamInstancesServiceUnavailable() *StreamInstancesServiceUnavailable {
 
 // StreamInstancesServiceUnavailable describes a response with status code 503, with default header values.
 //
-// Not yet compared with ECS, or etcd does not answer. Retry-After says in how many seconds to ask again.
+// Not yet reconciled with ECS, or etcd does not answer. Retry-After says in how many seconds to ask again.
 type StreamInstancesServiceUnavailable struct {
 	Payload string
 }

@@ -10,8 +10,8 @@ import (
 	"github.com/blox/blox/internal/testenv"
 )
 
-// Etcd's answer comes at the very end of the time that it is given: who has come meanwhile needs a read that began later.
-func TestWhoWaitsBehindALateReadGetsItsOwn(t *testing.T) {
+// A read returns just as its deadline expires. A caller that arrived meanwhile gets a read that began later.
+func TestRevisionReads_GiveLateCallersTheirOwnRead(t *testing.T) {
 	t.Parallel()
 	q := &revisionReads{wake: make(chan struct{}, 1)}
 	ctx, stop := context.WithCancel(t.Context())

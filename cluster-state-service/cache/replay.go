@@ -1,0 +1,117 @@
+package cache
+
+import (
+	"context"
+	"errors"
+	"fmt"
+	"time"
+
+	clientv3 "go.etcd.io/etcd/client/v3"
+
+	"github.com/blox/blox/cluster-state-service/state"
+	"github.com/blox/blox/internal/etcd"
+)
+
+const (
+	maxReplayBatch         = 1000 // changes after which one replay releases its slot
+	replayProgressInterval = 20 * time.Millisecond
+)
+
+// replayAll yields the changes older than the history. It reports whether the subscription can follow the history now.
+func (s *subscription) replayAll(ctx context.Context, yield func(Change, error) bool) bool {
+	for s.from > 0 && s.from <= s.floor {
+		changes, err := s.replay(ctx)
+		if !yieldAll(changes, yield) {
+			return false
+		}
+		if err != nil {
+			if ctx.Err() == nil {
+				s.terminate(reasonReplay, err, yield)
+			}
+			return false
+		}
+		s.skipToRetained()
+	}
+	return true
+}
+
+// skipToRetained raises the floor if the history has dropped segments during a long replay. The next replay fills the
+// gap.
+func (s *subscription) skipToRetained() {
+	s.cache.mu.Lock()
+	defer s.cache.mu.Unlock()
+	if !s.cache.history.retains(s.at) {
+		s.at = s.cache.history.last
+		s.floor = s.at.revision
+	}
+}
+
+// replay reads changes from s.from up to the floor from etcd: all of them, or the first whole revisions. It returns before
+// the subscriber receives them, so that a slow subscriber occupies no replay slot.
+func (s *subscription) replay(ctx context.Context) (changes []Change, err error) {
+	select {
+	case s.cache.replaySlots <- struct{}{}:
+		defer func() { <-s.cache.replaySlots }()
+	case <-ctx.Done():
+		return nil, ctx.Err()
+	}
+	stream := fmt.Sprintf("replay-%p-%d", s, s.from)
+	ctx, cancel := context.WithCancel(etcd.OwnStream(clientv3.WithRequireLeader(ctx), stream))
+	defer cancel()
+	watch := s.cache.client.Watch(ctx, s.kind.Prefix(), clientv3.WithPrefix(), clientv3.WithRev(s.from),
+		clientv3.WithFragment(), clientv3.WithProgressNotify())
+	progress := time.NewTicker(replayProgressInterval)
+	defer progress.Stop()
+	for done := false; !done && len(changes) < maxReplayBatch; {
+		select {
+		case <-ctx.Done():
+			return nil, ctx.Err()
+		case <-progress.C:
+			_ = s.cache.client.RequestProgress(ctx) // the watch delivers the notification
+		case response, open := <-watch:
+			if err := response.Err(); err != nil || !open {
+				return changes, fmt.Errorf("replay from revision %d: %w", s.from, errors.Join(err, errInterrupted))
+			}
+			changes, done = s.collect(response, changes)
+		}
+	}
+	return changes, nil
+}
+
+// collect appends a response's changes and moves s.from past them. It reports whether the floor is reached: the history
+// holds every later change.
+func (s *subscription) collect(response clientv3.WatchResponse, changes []Change) ([]Change, bool) {
+	if response.IsProgressNotify() && response.Header.Revision >= s.floor {
+		s.from = max(s.from, s.floor+1)
+		return changes, true
+	}
+	for _, e := range response.Events {
+		if s.from = e.Kv.ModRevision; s.from > s.floor {
+			return changes, true
+		}
+		if change := s.cache.encodeEvent(e); change != nil {
+			changes = append(changes, *change)
+		}
+	}
+	if len(response.Events) > 0 {
+		s.from++ // a response holds whole revisions
+	}
+	return changes, false
+}
+
+// encodeEvent returns the change of an event without applying it to an index; nil if the record is malformed.
+func (c *Cache) encodeEvent(e *clientv3.Event) *Change {
+	key, err := state.ParseKey(string(e.Kv.Key))
+	if err != nil {
+		return nil
+	}
+	if e.Type == clientv3.EventTypeDelete {
+		return c.deleteChange(key, e.Kv.ModRevision)
+	}
+	encode := c.tasks.line
+	if key.Kind == state.KindInstance {
+		encode = c.instances.line
+	}
+	line, err := encode(e.Kv)
+	return c.putChange(key, e.Kv.ModRevision, line, err)
+}

@@ -1,0 +1,80 @@
+package cache
+
+import (
+	"encoding/json"
+	"strings"
+
+	"github.com/blox/blox/cluster-state-service/state"
+)
+
+// MetadataKey is the value of a key in etcd that describes the service itself rather than an entity.
+type MetadataKey struct {
+	Value      string
+	Revision   int64              // etcd's create revision
+	Reconciled state.ReconcileRun // Value, decoded, under state.ReconcilePrefix
+}
+
+// ParseMetadataKey reads a value. A malformed one leaves Reconciled zero.
+func ParseMetadataKey(key, value string, revision int64) MetadataKey {
+	m := MetadataKey{Value: value, Revision: revision}
+	if strings.HasPrefix(key, state.ReconcilePrefix) && json.Unmarshal([]byte(value), &m.Reconciled) != nil {
+		m.Reconciled = state.ReconcileRun{}
+	}
+	return m
+}
+
+// IsMetadataKey reports whether key belongs in Snapshot.Metadata.
+func IsMetadataKey(key string) bool {
+	return strings.HasPrefix(key, state.ReconcilePrefix) || strings.HasPrefix(key, state.LockPrefix)
+}
+
+// Snapshot is the state at one etcd revision. It is immutable.
+type Snapshot struct {
+	// Revision is etcd's. The snapshot includes every change up to it and none after it.
+	Revision  int64
+	Tasks     Index[state.Task]
+	Instances Index[state.Instance]
+	Metadata  map[string]MetadataKey // by key
+	// Changes counts the writes to Blox's keys since the service began to watch.
+	Changes int64
+}
+
+// LastReconcile returns the last complete reconcile run in the region; zero if there was none.
+func (s *Snapshot) LastReconcile(region string) state.ReconcileRun {
+	var latest state.ReconcileRun
+	for key, metadata := range s.Metadata {
+		if !strings.HasPrefix(key, state.ReconcilePrefix) || !strings.HasSuffix(key, "/"+region) {
+			continue
+		}
+		if metadata.Reconciled.FinishedAt.After(latest.FinishedAt) {
+			latest = metadata.Reconciled
+		}
+	}
+	return latest
+}
+
+// Leader returns the name of the replica that reconciles; empty if there is none.
+func (s *Snapshot) Leader() string {
+	var oldest MetadataKey
+	for key, metadata := range s.Metadata {
+		if strings.HasPrefix(key, state.LockPrefix) && (oldest.Revision == 0 || metadata.Revision < oldest.Revision) {
+			oldest = metadata
+		}
+	}
+	return oldest.Value
+}
+
+// StoredVersion returns the version stored under a key; zero if there is none.
+func (s *Snapshot) StoredVersion(key state.Key) state.StoredVersion {
+	if key.Kind == state.KindInstance {
+		return storedVersion(s.Instances.Get(key.String()))
+	}
+	return storedVersion(s.Tasks.Get(key.String()))
+}
+
+func storedVersion[T any](e *Entry[T]) state.StoredVersion {
+	if e == nil {
+		return state.StoredVersion{}
+	}
+	return state.StoredVersion{Version: e.Version, Revision: e.Revision}
+}

@@ -1,0 +1,17 @@
+package state
+
+import "time"
+
+// Prefixes of the keys in etcd that describe the service itself rather than an entity.
+const (
+	// ReconcilePrefix is followed by <account>/<region>; the value is a ReconcileRun.
+	ReconcilePrefix = Root + "reconciled/"
+	// LockPrefix is the election prefix of the replica that reconciles with ECS.
+	LockPrefix = Root + "lock/reconcile/"
+)
+
+// ReconcileRun is the last complete reconcile run of an account and region.
+type ReconcileRun struct {
+	StartedAt  time.Time `json:"startedAt"`
+	FinishedAt time.Time `json:"finishedAt"`
+}
