@@ -16,46 +16,53 @@ import (
 	"github.com/blox/blox/internal/tlsconfig"
 )
 
-// Config is all that can be set. A flag wins over the environment, and that over the default.
+// Config holds every setting. Flags override environment variables, which override defaults.
 type Config struct {
-	Bind              string          // --bind, CSS_BIND: host:port to serve on
-	TLS               tlsconfig.Files // --tls-cert, --tls-key, --client-ca; CSS_TLS_CERT, CSS_TLS_KEY, CSS_CLIENT_CA
-	Check             bool            // --check: ask the service at Bind whether it is ready, rather than be it
-	Etcd              etcd.Config     // --etcd-endpoint and the other --etcd-…; CSS_ETCD_ENDPOINTS, with commas, and the other CSS_ETCD_…
-	Queue             string          // --queue, CSS_QUEUE: a queue's name, or sqs://name, or kinesis://name of a stream
-	ReconcileInterval time.Duration   // --reconcile-interval: between two comparisons with ECS, as in 20m
-	History           time.Duration   // --history: how long etcd's history is kept, as in 5m; 0 leaves it to etcd
-	Pollers           int             // --pollers: how many receive from an SQS queue at a time
-	Batch             int             // --batch: the most records in one transaction of etcd
+	Bind string          // --bind, CSS_BIND: listen address, host:port
+	TLS  tlsconfig.Files // --tls-cert, --tls-key, --client-ca; CSS_TLS_CERT, CSS_TLS_KEY, CSS_CLIENT_CA
+	// Check, --check: query the readiness of the service at Bind instead of serving.
+	Check bool
+	// Etcd, --etcd-…, CSS_ETCD_…: endpoints, TLS and credentials of etcd. CSS_ETCD_ENDPOINTS is comma-separated.
+	Etcd etcd.Config
+	// Queue, --queue, CSS_QUEUE: an SQS queue, name or sqs://name, or a Kinesis stream, kinesis://name.
+	Queue             string
+	ReconcileInterval time.Duration // --reconcile-interval: time between full reconciliations with ECS
+	EtcdHistory       time.Duration // --etcd-history: age of the oldest etcd revision to keep; 0 disables compaction
+	Pollers           int           // --pollers: number of concurrent receives from an SQS queue
+	EtcdBatchSize     int           // --etcd-batch-size: maximum number of records in one etcd transaction
 
-	LogFile  string // CSS_LOG_FILE: a path; rotated. Beside it, the log always goes to stderr
+	LogFile  string // CSS_LOG_FILE: path of a rotated log file, written in addition to stderr
 	LogLevel string // CSS_LOG_LEVEL: debug, info, warn, error, crit or none
 
-	// Getenv serves the AWS SDK's variables and ECS_ENDPOINT.
+	// Getenv reads the AWS SDK's variables and ECS_ENDPOINT.
 	Getenv func(string) string
-	// Listener, when it is set, is served on in place of Bind.
+	// Listener replaces the listener on Bind if it is not nil.
 	Listener net.Listener
 }
 
-// ErrVersion means that only the version was asked for.
-var ErrVersion = errors.New("the version was asked for")
+// ErrVersion reports that the arguments contain --version.
+var ErrVersion = errors.New("version requested")
 
-// ParseConfig reads flags and environment. An error names every setting that is missing or wrong at once; it is
-// flag.ErrHelp when only help was asked for, which is then written to help, or ErrVersion.
+// ParseConfig reads flags and environment variables. An error reports every invalid setting at once. For --help,
+// ParseConfig writes the usage to help and returns flag.ErrHelp. For --version it returns ErrVersion.
 func ParseConfig(args []string, getenv func(string) string, help io.Writer) (Config, error) {
 	c := Config{Getenv: getenv, LogFile: getenv("CSS_LOG_FILE"), LogLevel: getenv("CSS_LOG_LEVEL")}
 	flags := flag.NewFlagSet("cluster-state-service", flag.ContinueOnError)
 	flags.SetOutput(io.Discard)
-	flags.StringVar(&c.Bind, "bind", cmp.Or(getenv("CSS_BIND"), "0.0.0.0:3000"), "`host:port` to serve on")
+	flags.StringVar(&c.Bind, "bind", cmp.Or(getenv("CSS_BIND"), "0.0.0.0:3000"), "listen address, `host:port`")
 	c.TLS.ListenerFlags(flags, "CSS", getenv)
 	c.Etcd.Flags(flags, "CSS", getenv)
-	flags.StringVar(&c.Queue, "queue", getenv("CSS_QUEUE"), "where ECS's events arrive: an SQS queue, `name` or sqs://name, or a Kinesis stream, kinesis://name")
-	flags.DurationVar(&c.ReconcileInterval, "reconcile-interval", 20*time.Minute, "`time` between two comparisons with ECS")
-	flags.DurationVar(&c.History, "history", 5*time.Minute, "`time` that etcd's history is kept for; 0 leaves it to etcd")
-	flags.IntVar(&c.Pollers, "pollers", 16, "`number` of receives from an SQS queue at a time")
-	flags.IntVar(&c.Batch, "batch", 100, "the most `records` in one transaction of etcd, 1 to 100")
+	flags.StringVar(&c.Queue, "queue", getenv("CSS_QUEUE"),
+		"source of ECS events: an SQS queue, `name` or sqs://name, or a Kinesis stream, kinesis://name")
+	flags.DurationVar(&c.ReconcileInterval, "reconcile-interval", 20*time.Minute,
+		"`time` between full reconciliations with ECS")
+	flags.DurationVar(&c.EtcdHistory, "etcd-history", 5*time.Minute,
+		"`age` of the oldest etcd revision to keep; 0 leaves compaction to etcd")
+	flags.IntVar(&c.Pollers, "pollers", 16, "`number` of concurrent receives from an SQS queue, 1 to 100")
+	flags.IntVar(&c.EtcdBatchSize, "etcd-batch-size", 100,
+		"maximum number of `records` in one etcd transaction, 1 to 100")
 	flags.BoolVar(&c.Check, "check", false, httpserver.CheckUsage)
-	version := flags.Bool("version", false, "say the version and exit")
+	version := flags.Bool("version", false, "print the version and exit")
 	if err := flags.Parse(args); err != nil {
 		if errors.Is(err, flag.ErrHelp) {
 			usage(flags, help)
@@ -69,16 +76,16 @@ func ParseConfig(args []string, getenv func(string) string, help io.Writer) (Con
 }
 
 func usage(flags *flag.FlagSet, to io.Writer) {
-	fmt.Fprint(to, "cluster-state-service keeps a copy of ECS's container instances and tasks in etcd and serves it.\n\n"+
-		"AWS_REGION, AWS_PROFILE and the AWS SDK's other variables say where ECS and the queue are;\n"+
-		"CSS_LOG_FILE and CSS_LOG_LEVEL (debug, info, warn, error, crit, none) where the log goes.\n"+
-		"Files of certificates and keys are read again when they have changed. The variables of the flags for TLS and etcd are\n"+
-		"CSS_TLS_CERT, CSS_TLS_KEY, CSS_CLIENT_CA, CSS_ETCD_CA and so on.\n\n")
+	fmt.Fprint(to, "cluster-state-service maintains a copy of ECS container instances and tasks in etcd and serves it.\n\n"+
+		"AWS_REGION, AWS_PROFILE and the AWS SDK's other variables select the account and region of ECS and the queue.\n"+
+		"CSS_LOG_FILE sets a log file, CSS_LOG_LEVEL the level: debug, info, warn, error, crit or none.\n"+
+		"Certificate and key files are reloaded when they change.\n"+
+		"Variables set the TLS and etcd flags, too: CSS_TLS_CERT, CSS_TLS_KEY, CSS_CLIENT_CA, CSS_ETCD_CA and so on.\n\n")
 	flags.SetOutput(to)
 	flags.PrintDefaults()
 }
 
-// check names every problem, on one line.
+// check reports every invalid setting, on one line.
 func (c Config) check(rest []string) error {
 	var problems []string
 	problem := func(format string, args ...any) { problems = append(problems, fmt.Sprintf(format, args...)) }
@@ -91,31 +98,31 @@ func (c Config) check(rest []string) error {
 	if wrong := c.TLS.ListenerProblem(); wrong != "" {
 		problem("%s", wrong)
 	}
-	if c.Check { // which needs no more
-		return joined(problems)
+	if c.Check { // a health check needs no other setting
+		return joinProblems(problems)
 	}
 	problems = append(problems, c.Etcd.Problems()...)
 	if c.Queue == "" {
-		problem("--queue is missing: the SQS queue or Kinesis stream that ECS's events arrive in")
+		problem("--queue is missing: set the SQS queue or Kinesis stream that receives ECS events")
 	} else if _, _, err := ingest.ParseQueue(c.Queue); err != nil {
 		problem("--queue: %s", err)
 	}
 	if c.ReconcileInterval <= 0 {
-		problem("--reconcile-interval %s: not above 0", c.ReconcileInterval)
+		problem("--reconcile-interval %s: must be above 0", c.ReconcileInterval)
 	}
-	if c.History < 0 {
-		problem("--history %s: below 0", c.History)
+	if c.EtcdHistory < 0 {
+		problem("--etcd-history %s: must be 0 or above", c.EtcdHistory)
 	}
 	if c.Pollers < 1 || c.Pollers > 100 {
-		problem("--pollers %d: not 1 to 100", c.Pollers)
+		problem("--pollers %d: must be 1 to 100", c.Pollers)
 	}
-	if c.Batch < 1 || c.Batch > 100 {
-		problem("--batch %d: not 1 to 100", c.Batch)
+	if c.EtcdBatchSize < 1 || c.EtcdBatchSize > 100 {
+		problem("--etcd-batch-size %d: must be 1 to 100", c.EtcdBatchSize)
 	}
-	return joined(problems)
+	return joinProblems(problems)
 }
 
-func joined(problems []string) error {
+func joinProblems(problems []string) error {
 	if len(problems) > 0 {
 		return errors.New(strings.Join(problems, "; "))
 	}

@@ -38,7 +38,7 @@ func TestParseConfig(t *testing.T) {
 	c, err = parse(nil, "--etcd-endpoint", "a:1", "--queue", "kinesis://events")
 	require.NoError(t, err)
 	assert.Equal(t, "kinesis://events", c.Queue)
-	assert.Equal(t, 100, c.Batch)
+	assert.Equal(t, 100, c.EtcdBatchSize)
 	assert.Equal(t, 16, c.Pollers)
 }
 
@@ -48,7 +48,7 @@ func TestParseConfigNamesEveryProblemOnOneLine(t *testing.T) {
 		want []string
 	}{
 		"nothing":       {nil, []string{"--etcd-endpoint is missing", "--queue is missing"}},
-		"all wrong":     {[]string{"--bind", "x", "--etcd-endpoint", "y", "--queue", "http://z", "--pollers", "0", "--batch", "101"}, []string{"--bind", "--etcd-endpoint", "--queue", "--pollers", "--batch"}},
+		"all wrong":     {[]string{"--bind", "x", "--etcd-endpoint", "y", "--queue", "http://z", "--pollers", "0", "--etcd-batch-size", "101"}, []string{"--bind", "--etcd-endpoint", "--queue", "--pollers", "--etcd-batch-size"}},
 		"two bad etcds": {[]string{"--etcd-endpoint", "y", "--etcd-endpoint", "z", "--queue", "q"}, []string{`"y"`, `"z"`}},
 		"unknown flag":  {[]string{"--colour"}, []string{"-colour"}},
 		"an argument":   {[]string{"--queue", "q", "--etcd-endpoint", "a:1", "more"}, []string{`"more"`}},
@@ -70,7 +70,7 @@ func TestHelpAndVersion(t *testing.T) {
 	var help strings.Builder
 	_, err := clusterstate.ParseConfig([]string{"--help"}, func(string) string { return "" }, &help)
 	assert.ErrorIs(t, err, flag.ErrHelp)
-	for _, want := range []string{"-bind", "-etcd-endpoint", "-queue", "-pollers", "-batch", "AWS_REGION", "CSS_LOG_LEVEL"} {
+	for _, want := range []string{"-bind", "-etcd-endpoint", "-queue", "-pollers", "-etcd-history", "-etcd-batch-size", "AWS_REGION", "CSS_LOG_LEVEL"} {
 		assert.Contains(t, help.String(), want)
 	}
 	_, err = parse(nil, "--version")

@@ -41,7 +41,7 @@ func Run(ctx context.Context, cfg Config, log logrus.FieldLogger) error {
 	if err != nil {
 		return err
 	}
-	serving, err := httpserver.Files(cfg.TLS, log)
+	tlsOption, err := httpserver.Files(cfg.TLS, log)
 	if err != nil {
 		return err
 	}
@@ -50,11 +50,11 @@ func Run(ctx context.Context, cfg Config, log logrus.FieldLogger) error {
 		return err
 	}
 	defer client.Close()
-	watching, err := etcd.New(cfg.Etcd, log)
+	watchClient, err := etcd.New(cfg.Etcd, log)
 	if err != nil {
 		return err
 	}
-	defer watching.Close()
+	defer watchClient.Close()
 	listener := cfg.Listener
 	if listener == nil {
 		if listener, err = net.Listen("tcp", cfg.Bind); err != nil {
@@ -64,47 +64,47 @@ func Run(ctx context.Context, cfg Config, log logrus.FieldLogger) error {
 
 	registry := prometheus.NewRegistry()
 	registry.MustRegister(collectors.NewGoCollector(), collectors.NewProcessCollector(collectors.ProcessCollectorOpts{}))
-	copied := cache.New(cache.Config{WatchClient: watching, Client: client, Tasks: tasks, Instances: instances, Log: log, Metrics: registry})
-	records := store.New(client, copied.StoredVersion, registry)
-	name := replica()
-	comparing := reconcile.New(reconcile.Config{
-		ECS: ecs, Store: records, WaitCurrent: copied.WaitCurrent, Region: aws.Region, Name: name,
-		Interval: cfg.ReconcileInterval, History: cfg.History, Log: log, Metrics: registry,
+	cache := cache.New(cache.Config{WatchClient: watchClient, Client: client, Tasks: taskCodec, Instances: instanceCodec, Log: log, Metrics: registry})
+	store := store.New(client, cache.StoredVersion, registry)
+	name := replicaName()
+	reconciler := reconcile.New(reconcile.Config{
+		ECS: ecs, Store: store, WaitCurrent: cache.WaitCurrent, Region: aws.Region, Name: name,
+		Interval: cfg.ReconcileInterval, EtcdHistory: cfg.EtcdHistory, Log: log, Metrics: registry,
 	})
 
 	log.WithFields(logrus.Fields{
 		"version": version.String(), "address": listener.Addr().String(), "region": aws.Region, "queue": cfg.Queue,
 		"etcd": cfg.Etcd.Endpoints, "tls": cfg.TLS.Cert != "",
 	}).Info("cluster-state-service is up")
-	parts, ctx := errgroup.WithContext(ctx)
-	reads, ended := context.WithCancel(context.WithoutCancel(ctx)) // requests under way when ctx ends still need the view
-	defer ended()
-	parts.Go(func() error { return copied.Run(reads) })
-	dials := ingest.Options{Pollers: cfg.Pollers, Batch: cfg.Batch, Metrics: registry}
-	parts.Go(func() error {
+	group, ctx := errgroup.WithContext(ctx)
+	readsCtx, stopReads := context.WithCancel(context.WithoutCancel(ctx)) // requests under way when ctx ends still need the view
+	defer stopReads()
+	group.Go(func() error { return cache.Run(readsCtx) })
+	options := ingest.Options{Pollers: cfg.Pollers, BatchSize: cfg.EtcdBatchSize, Metrics: registry}
+	group.Go(func() error {
 		if service == ingest.ServiceKinesis {
-			return ingest.ConsumeStream(ctx, stream(awsconfig.Kinesis(aws), queueName, name, records), records, log, dials)
+			return ingest.ConsumeStream(ctx, stream(awsconfig.Kinesis(aws), queueName, name, store), store, log, options)
 		}
-		return ingest.Consume(ctx, ingest.NewSQS(awsconfig.SQS(aws), queueName), records, log, dials)
+		return ingest.ConsumeQueue(ctx, ingest.NewSQS(awsconfig.SQS(aws), queueName), store, log, options)
 	})
-	parts.Go(func() error { return comparing.Run(ctx) })
-	parts.Go(func() error {
-		defer ended()
+	group.Go(func() error { return reconciler.Run(ctx) })
+	group.Go(func() error {
+		defer stopReads()
 		handler := api.New(api.Config{
-			Cache: copied, Region: aws.Region, OutOfSpace: records.OutOfSpace, Metrics: httpserver.MetricsHandler(registry), Log: log,
+			Cache: cache, Region: aws.Region, OutOfSpace: store.OutOfSpace, Metrics: httpserver.MetricsHandler(registry), Log: log,
 		})
-		return httpserver.Serve(ctx, listener, handler, log, httpserver.Failure(api.Unexpected), httpserver.Metrics(registry), serving)
+		return httpserver.Serve(ctx, listener, handler, log, httpserver.Failure(api.Unexpected), httpserver.Metrics(registry), tlsOption)
 	})
-	return parts.Wait()
+	return group.Wait()
 }
 
 // What the view is told about the two kinds.
 var (
-	tasks = cache.Codec[state.Task]{
+	taskCodec = cache.Codec[state.Task]{
 		Decode: state.DecodeTask, Version: func(t state.Task) int64 { return t.Version },
 		Encode: api.EncodeTask, EncodeDeleted: api.EncodeDeleted,
 	}
-	instances = cache.Codec[state.Instance]{
+	instanceCodec = cache.Codec[state.Instance]{
 		Decode: state.DecodeInstance, Version: func(i state.Instance) int64 { return i.Version },
 		Encode: api.EncodeInstance, EncodeDeleted: api.EncodeDeleted,
 	}
@@ -113,15 +113,15 @@ var (
 // stream is a Kinesis stream whose shards the replicas share by way of etcd.
 func stream(client *kinesis.Client, name, replica string, records *store.Store) ingest.Stream {
 	return ingest.Stream{
-		Client: client, Name: name, Replica: replica,
-		Join: func(ctx context.Context, work func(context.Context, ingest.Shards) error) error {
-			return records.ReadShards(ctx, name, replica, func(ctx context.Context, r *store.ShardReader) error { return work(ctx, r) })
+		Client: client, Name: name, Member: replica,
+		Join: func(ctx context.Context, work func(context.Context, ingest.Membership) error) error {
+			return records.JoinGroup(ctx, name, replica, func(ctx context.Context, r *store.GroupMember) error { return work(ctx, r) })
 		},
 	}
 }
 
-// replica names this process among those that share etcd.
-func replica() string {
+// replicaName names this process among those that share etcd.
+func replicaName() string {
 	host, err := os.Hostname()
 	if err != nil {
 		host = "unknown"

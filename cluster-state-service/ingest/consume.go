@@ -20,28 +20,28 @@ type Recorder interface {
 
 // Options are the dials of Consume and ConsumeStream; the zero value gives the defaults.
 type Options struct {
-	Pollers int           // how many receive from a queue at a time; 16 by default
-	Lanes   int           // how many commit at a time; an entity keeps to one; 2 by default
-	Batch   int           // the most records in one commit; 100 by default
-	Pace    time.Duration // between two reads of a shard; 200ms by default, for Kinesis allows five a second
-	Look    time.Duration // between two looks at a stream's shards and who reads them; 2s by default
-	Reach   time.Duration // how long reads of a stream fail before its shards are left to other replicas; 30s by default
+	Pollers           int           // how many receive from a queue at a time; 16 by default
+	Partitions        int           // how many commit at a time; an entity keeps to one; 2 by default
+	BatchSize         int           // the most records in one commit; 100 by default
+	ReadInterval      time.Duration // between two reads of a shard; 200ms by default, for Kinesis allows five a second
+	RebalanceInterval time.Duration // between two looks at a stream's shards and who reads them; 2s by default
+	ReadTimeout       time.Duration // how long reads of a stream fail before its shards are left to other replicas; 30s by default
 
 	Metrics prometheus.Registerer // gets what consuming tells of itself; nil for nobody
 }
 
 func (o Options) withDefaults() Options {
 	return Options{
-		Pollers: cmp.Or(o.Pollers, 16), Lanes: cmp.Or(o.Lanes, 2), Batch: cmp.Or(o.Batch, 100),
-		Pace: cmp.Or(o.Pace, 200*time.Millisecond), Look: cmp.Or(o.Look, 2*time.Second),
-		Reach: cmp.Or(o.Reach, 30*time.Second), Metrics: o.Metrics,
+		Pollers: cmp.Or(o.Pollers, 16), Partitions: cmp.Or(o.Partitions, 2), BatchSize: cmp.Or(o.BatchSize, 100),
+		ReadInterval: cmp.Or(o.ReadInterval, 200*time.Millisecond), RebalanceInterval: cmp.Or(o.RebalanceInterval, 2*time.Second),
+		ReadTimeout: cmp.Or(o.ReadTimeout, 30*time.Second), Metrics: o.Metrics,
 	}
 }
 
-// Consume records events until ctx ends. A message is deleted only after its record is committed, so an event may be
+// ConsumeQueue records events until ctx ends. A message is deleted only after its record is committed, so an event may be
 // recorded twice and is never lost. Memory is bounded by the pollers: each has at most ten messages in hand and
 // receives again when they are done. No failure ends it: it backs off and goes on.
-func Consume(ctx context.Context, queue Queue, to Recorder, log logrus.FieldLogger, o Options) error {
+func ConsumeQueue(ctx context.Context, queue Queue, to Recorder, log logrus.FieldLogger, o Options) error {
 	o = o.withDefaults()
 	parts, ctx := errgroup.WithContext(ctx)
 	lanes := newLanes(o, log)

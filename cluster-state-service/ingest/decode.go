@@ -12,11 +12,11 @@ import (
 	"github.com/blox/blox/cluster-state-service/state"
 )
 
-// ErrNotStored is what Decode returns for well-formed events of kinds that Blox does not keep, such as service actions.
-var ErrNotStored = errors.New("an event of a kind that is not stored")
+// ErrUnsupportedKind is what Decode returns for well-formed events of kinds that Blox does not keep, such as service actions.
+var ErrUnsupportedKind = errors.New("an event of a kind that is not stored")
 
 // Decode reads one EventBridge event. Source: "Amazon ECS events" in the Amazon ECS Developer Guide.
-// An error other than ErrNotStored means that the body is no event that ECS would send.
+// An error other than ErrUnsupportedKind means that the body is no event that ECS would send.
 func Decode(body []byte) (state.Record, error) {
 	kind, err := detailType(body)
 	if err != nil {
@@ -44,7 +44,7 @@ func Decode(body []byte) (state.Record, error) {
 	if !jsontext.Value(body).IsValid(jsontext.AllowDuplicateNames(true), jsontext.AllowInvalidUTF8(true)) {
 		return state.Record{}, errors.New("event: cut off")
 	}
-	return state.Record{}, fmt.Errorf("%w: %.100q", ErrNotStored, kind)
+	return state.Record{}, fmt.Errorf("%w: %.100q", ErrUnsupportedKind, kind)
 }
 
 // detailType reads an event as far as its detail-type, which ECS sends before the detail.

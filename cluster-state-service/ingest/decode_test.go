@@ -41,9 +41,9 @@ func TestDecodeSamples(t *testing.T) {
 
 func TestDecodeTellsUnstoredKindsFromBrokenOnes(t *testing.T) {
 	_, err := Decode(testenv.Event(t, "service-action.json"))
-	assert.ErrorIs(t, err, ErrNotStored)
+	assert.ErrorIs(t, err, ErrUnsupportedKind)
 	_, err = Decode([]byte(`{"detail-type":"ECS Something New","detail":7}`))
-	assert.ErrorIs(t, err, ErrNotStored)
+	assert.ErrorIs(t, err, ErrUnsupportedKind)
 
 	for name, body := range map[string][]byte{
 		"cut off":               testenv.Event(t, "broken.txt"),
@@ -58,7 +58,7 @@ func TestDecodeTellsUnstoredKindsFromBrokenOnes(t *testing.T) {
 		t.Run(name, func(t *testing.T) {
 			_, err := Decode(body)
 			require.Error(t, err)
-			assert.NotErrorIs(t, err, ErrNotStored)
+			assert.NotErrorIs(t, err, ErrUnsupportedKind)
 		})
 	}
 }
@@ -104,7 +104,7 @@ func FuzzDecode(f *testing.F) {
 	f.Add([]byte(`{"Detail-Type":"ECS Task State Change","detail":{}} {}`))
 	f.Fuzz(func(t *testing.T, body []byte) {
 		record, err := Decode(body)
-		if (err == nil || errors.Is(err, ErrNotStored)) && !json.Valid(body) {
+		if (err == nil || errors.Is(err, ErrUnsupportedKind)) && !json.Valid(body) {
 			t.Errorf("passed for JSON: %q", body)
 		}
 		if err != nil {

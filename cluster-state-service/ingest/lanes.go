@@ -29,9 +29,9 @@ type pending struct {
 }
 
 func newLanes(o Options, log logrus.FieldLogger) *lanes {
-	l := &lanes{each: make([]chan pending, o.Lanes), most: o.Batch, seed: maphash.MakeSeed(), log: log, metrics: newMetrics(o.Metrics)}
+	l := &lanes{each: make([]chan pending, o.Partitions), most: o.BatchSize, seed: maphash.MakeSeed(), log: log, metrics: newMetrics(o.Metrics)}
 	for i := range l.each {
-		l.each[i] = make(chan pending, o.Batch)
+		l.each[i] = make(chan pending, o.BatchSize)
 	}
 	return l
 }
@@ -58,7 +58,7 @@ func (l *lanes) process(ctx context.Context, messages []Message) (done []Message
 	for _, m := range messages {
 		record, err := Decode(m.Body)
 		switch {
-		case errors.Is(err, ErrNotStored):
+		case errors.Is(err, ErrUnsupportedKind):
 			l.log.WithError(err).WithField("message", m.ID).Debug("skip event")
 			l.skipped()
 			done = append(done, m)

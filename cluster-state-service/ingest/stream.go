@@ -18,29 +18,29 @@ import (
 type Stream struct {
 	Client *kinesis.Client
 	Name   string
-	// Replica names this process among those that read the stream.
-	Replica string
+	// Member names this process among those that read the stream.
+	Member string
 	// Join announces this replica as a reader for as long as work works; work's context ends when etcd was out of reach for so
 	// long that the others take its shards. In production it is store.Store.ReadShards.
-	Join func(ctx context.Context, work func(context.Context, Shards) error) error
+	Join func(ctx context.Context, work func(context.Context, Membership) error) error
 }
 
 const describeEvery = time.Minute
 
 var errReplaced = errors.New("there is another stream of the same name now")
 
-// Shards is what a reader of a stream needs of a store: who holds which shard, and how far each was read.
-type Shards interface {
-	// Look tells the checkpoints by shard, the replicas that hold shards by shard, and all replicas.
-	Look(ctx context.Context) (checkpoints map[string][]byte, holders map[string]string, replicas []string, err error)
-	// Take makes this replica the holder of a shard, unless another one is, and gives the shard's checkpoint, nil for none.
-	Take(ctx context.Context, shard string) (checkpoint []byte, taken bool, err error)
-	// Save keeps a checkpoint; it does not, and tells so, when this replica does not hold the shard any more.
-	Save(ctx context.Context, shard string, checkpoint []byte) (held bool, err error)
-	// Give lets others have a shard; one that is not held is none to give, and no error.
-	Give(ctx context.Context, shard string) error
-	// Forget deletes the checkpoints of shards that nobody holds.
-	Forget(ctx context.Context, shards []string) error
+// Membership is what a reader of a stream needs of a store: who holds which shard, and how far each was read.
+type Membership interface {
+	// Assignments tells the checkpoints by shard, the replicas that hold shards by shard, and all replicas.
+	Assignments(ctx context.Context) (checkpoints map[string][]byte, holders map[string]string, replicas []string, err error)
+	// AcquireShard makes this replica the holder of a shard, unless another one is, and gives the shard's checkpoint, nil for none.
+	AcquireShard(ctx context.Context, shard string) (checkpoint []byte, taken bool, err error)
+	// SaveCheckpoint keeps a checkpoint; it does not, and tells so, when this replica does not hold the shard any more.
+	SaveCheckpoint(ctx context.Context, shard string, checkpoint []byte) (held bool, err error)
+	// ReleaseShard lets others have a shard; one that is not held is none to give, and no error.
+	ReleaseShard(ctx context.Context, shard string) error
+	// DeleteCheckpoints deletes the checkpoints of shards that nobody holds.
+	DeleteCheckpoints(ctx context.Context, shards []string) error
 }
 
 // ConsumeStream records the events of a stream until ctx ends, sharing its shards with the other replicas. Records are
@@ -76,9 +76,9 @@ func follow(ctx context.Context, from Stream, lanes *lanes, o Options, log logru
 	if err := of.probe(ctx); err != nil {
 		return err
 	}
-	return from.Join(ctx, func(ctx context.Context, shards Shards) error {
+	return from.Join(ctx, func(ctx context.Context, shards Membership) error {
 		f := &follower{
-			stream: of, created: created, checked: time.Now(), me: from.Replica, shards: shards, lanes: lanes, options: o, log: log,
+			stream: of, created: created, checked: time.Now(), me: from.Member, shards: shards, lanes: lanes, options: o, log: log,
 			reading: map[string]*reading{}, ended: make(chan struct{}, 1),
 		}
 		defer f.stop()
@@ -91,7 +91,7 @@ func follow(ctx context.Context, from Stream, lanes *lanes, o Options, log logru
 			case ctx.Err() == nil:
 				log.WithError(err).Warn("look at the stream's shards")
 			}
-			if f.reach.lost(o.Reach) {
+			if f.reach.lost(o.ReadTimeout) {
 				return errOutOfReach
 			}
 			f.rest(ctx)
@@ -106,7 +106,7 @@ type follower struct {
 	created time.Time // of the stream
 	checked time.Time // when that was last seen
 	me      string
-	shards  Shards
+	shards  Membership
 	lanes   *lanes
 	options Options
 	log     logrus.FieldLogger
@@ -123,7 +123,7 @@ type reading struct {
 
 // rest waits until it is time to look again: in a while, with jitter, or when a reader has ended.
 func (f *follower) rest(ctx context.Context) {
-	timer := time.NewTimer(f.options.Look/2 + rand.N(f.options.Look))
+	timer := time.NewTimer(f.options.RebalanceInterval/2 + rand.N(f.options.RebalanceInterval))
 	defer timer.Stop()
 	select {
 	case <-timer.C:
@@ -150,7 +150,7 @@ func (f *follower) look(ctx context.Context) error {
 	if err := f.give(ctx, f.finished()); err != nil {
 		return err
 	}
-	values, holders, replicas, err := f.shards.Look(ctx)
+	values, holders, replicas, err := f.shards.Assignments(ctx)
 	if err != nil {
 		return err
 	}
@@ -213,7 +213,7 @@ func (f *follower) give(ctx context.Context, ids []string) error {
 			<-r.done
 			delete(f.reading, id)
 		}
-		if err := f.shards.Give(ctx, id); err != nil {
+		if err := f.shards.ReleaseShard(ctx, id); err != nil {
 			return fmt.Errorf("give shard %s: %w", id, err)
 		}
 	}
@@ -223,7 +223,7 @@ func (f *follower) give(ctx context.Context, ids []string) error {
 // take starts readers of the shards that no other replica was quicker to take.
 func (f *follower) take(ctx context.Context, ids []string) error {
 	for _, id := range ids {
-		value, taken, err := f.shards.Take(ctx, id)
+		value, taken, err := f.shards.AcquireShard(ctx, id)
 		if err != nil {
 			return fmt.Errorf("take shard %s: %w", id, err)
 		}
@@ -241,8 +241,8 @@ func (f *follower) start(ctx context.Context, id string, last checkpoint) {
 	r := &reading{cancel, make(chan struct{})}
 	f.reading[id] = r
 	reader := &shardReader{
-		stream: f.stream, shard: id, last: last, lanes: f.lanes, log: log, reach: &f.reach, pace: rate.NewLimiter(rate.Every(f.options.Pace), 1),
-		save: func(ctx context.Context, value []byte) (bool, error) { return f.shards.Save(ctx, id, value) },
+		stream: f.stream, shard: id, last: last, lanes: f.lanes, log: log, reach: &f.reach, pace: rate.NewLimiter(rate.Every(f.options.ReadInterval), 1),
+		save: func(ctx context.Context, value []byte) (bool, error) { return f.shards.SaveCheckpoint(ctx, id, value) },
 	}
 	go func() { // ends with the shard or with cancel; give and stop wait for it
 		defer func() {
@@ -277,7 +277,7 @@ func (f *follower) forget(ctx context.Context, listed []shard, checkpoints map[s
 	if len(ids) == 0 {
 		return nil
 	}
-	return f.shards.Forget(ctx, ids)
+	return f.shards.DeleteCheckpoints(ctx, ids)
 }
 
 // stop ends all readers and waits for them.

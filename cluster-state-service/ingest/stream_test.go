@@ -118,14 +118,14 @@ func (w *streamWorld) startWith(name string, kinesis *kinesis.Client, options Op
 		etcd: client, metrics: prometheus.NewRegistry(),
 	}
 	from := Stream{
-		Client: kinesis, Name: "events", Replica: name,
-		Join: func(ctx context.Context, work func(context.Context, Shards) error) error {
-			return r.ReadShards(ctx, "events", name, func(ctx context.Context, s *store.ShardReader) error { return work(ctx, s) })
+		Client: kinesis, Name: "events", Member: name,
+		Join: func(ctx context.Context, work func(context.Context, Membership) error) error {
+			return r.JoinGroup(ctx, "events", name, func(ctx context.Context, s *store.GroupMember) error { return work(ctx, s) })
 		},
 	}
 	ctx, cancel := context.WithCancel(context.Background())
 	var running sync.WaitGroup
-	options.Pace, options.Look, options.Metrics = 5*time.Millisecond, 30*time.Millisecond, r.metrics
+	options.ReadInterval, options.RebalanceInterval, options.Metrics = 5*time.Millisecond, 30*time.Millisecond, r.metrics
 	running.Go(func() {
 		assert.NoError(w.t, ConsumeStream(ctx, from, r, log, options))
 	})
@@ -462,7 +462,7 @@ func TestShardsThatCannotBeReadAreGivenUp(t *testing.T) {
 	w := newStreamWorld(t, 4)
 	way := testenv.NewProxy(t, strings.TrimPrefix(w.url, "http://"))
 	log := testenv.Logger(t).WithField("replica", "one")
-	one := w.startWith("one", clientOf("http://"+way.Address()), Options{Reach: 300 * time.Millisecond}, log)
+	one := w.startWith("one", clientOf("http://"+way.Address()), Options{ReadTimeout: 300 * time.Millisecond}, log)
 	w.held(map[string]int{"one": 4})
 	w.start("two")
 	w.held(map[string]int{"one": 2, "two": 2})
@@ -489,7 +489,7 @@ func TestShardsThatCannotBeReadAreGivenUp(t *testing.T) {
 func TestWhoMayNotReadHasNoShare(t *testing.T) {
 	w := newStreamWorld(t, 2)
 	w.sim.SetFaults(ecssim.Faults{ServerErrors: map[string]float64{"GetRecords": 1}})
-	w.startWith("one", w.client(), Options{Reach: 100 * time.Millisecond}, testenv.Logger(t))
+	w.startWith("one", w.client(), Options{ReadTimeout: 100 * time.Millisecond}, testenv.Logger(t))
 	testenv.Eventually(t, func() bool { return w.sim.Calls("GetRecords") > 3 })
 	assert.Empty(t, w.holders())
 	w.sim.SetFaults(ecssim.Faults{})

@@ -65,7 +65,7 @@ func (r *Reconciler) compare(ctx context.Context, holder state.FencingToken) (fa
 		}
 	}
 	finished := time.Now()
-	if err := r.Store.RecordReconcile(ctx, holder, account, r.Region, state.ReconcileRun{StartedAt: started.UTC(), FinishedAt: finished.UTC()}); err != nil {
+	if err := r.Store.SaveReconcileRun(ctx, holder, account, r.Region, state.ReconcileRun{StartedAt: started.UTC(), FinishedAt: finished.UTC()}); err != nil {
 		return failures, err
 	}
 	r.metrics.seconds.Observe(finished.Sub(started).Seconds())
@@ -134,7 +134,7 @@ func (r *Reconciler) attempt(ctx context.Context, holder state.FencingToken, clu
 		var corrections []state.Correction
 		if corrections, err = compare(ctx, cluster); err == nil {
 			var n int
-			n, err = r.Store.Correct(ctx, holder, corrections)
+			n, err = r.Store.ApplyCorrections(ctx, holder, corrections)
 			corrected += n
 		}
 		if err == nil || try == attempts || errors.Is(err, state.ErrLockLost) || ctx.Err() != nil {

@@ -13,8 +13,8 @@ const settled = 5 * time.Minute
 
 // entity is what Diff needs of a task or container instance.
 type entity[T any] interface {
-	Same(T) bool
-	Changed() time.Time
+	Equivalent(T) bool
+	LastChanged() time.Time
 }
 
 // found is an entity as ECS describes it now.
@@ -38,15 +38,15 @@ func Diff[T entity[T]](stored cache.Index[T], present []found[T], gone []state.K
 			if !f.inactive {
 				corrections = append(corrections, state.Correction{Key: f.key, Value: f.value})
 			}
-		case f.inactive && now.Sub(have.Entity.Changed()) > settled:
+		case f.inactive && now.Sub(have.Entity.LastChanged()) > settled:
 			corrections = append(corrections, state.Correction{Key: f.key, Revision: have.Revision})
-		case f.version > have.Version, f.version == have.Version && !f.entity.Same(have.Entity):
+		case f.version > have.Version, f.version == have.Version && !f.entity.Equivalent(have.Entity):
 			corrections = append(corrections, state.Correction{Key: f.key, Value: f.value, Revision: have.Revision})
 		}
 	}
 	for _, key := range gone {
 		have := stored.Get(key.String())
-		if have != nil && now.Sub(have.Entity.Changed()) > settled {
+		if have != nil && now.Sub(have.Entity.LastChanged()) > settled {
 			corrections = append(corrections, state.Correction{Key: key, Revision: have.Revision})
 		}
 	}

@@ -21,7 +21,7 @@ type sample struct {
 // keepHistory compacts etcd to History ago, sooner when more than historyMost records were written since, for as long as this
 // replica holds the lock. With a History of 0 it is left to etcd.
 func (r *Reconciler) keepHistory(ctx context.Context) {
-	if r.History <= 0 {
+	if r.EtcdHistory <= 0 {
 		return
 	}
 	var samples []sample
@@ -33,7 +33,7 @@ func (r *Reconciler) keepHistory(ctx context.Context) {
 		}
 		samples = append(samples, sample{time.Now(), snapshot.Revision, snapshot.Changes})
 		var until int64
-		until, samples = horizon(samples, r.History)
+		until, samples = horizon(samples, r.EtcdHistory)
 		if until <= compacted {
 			continue
 		}

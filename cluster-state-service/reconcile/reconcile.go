@@ -21,10 +21,10 @@ import (
 type Store interface {
 	// Lead works while this replica holds the reconcile lock. See store.Store.Lead.
 	Lead(ctx context.Context, name string, work func(context.Context, state.FencingToken) error) error
-	// Correct carries out what has not been overtaken, and returns how many that were.
-	Correct(ctx context.Context, holder state.FencingToken, corrections []state.Correction) (int, error)
-	// RecordReconcile tells everybody that a comparison is complete.
-	RecordReconcile(ctx context.Context, holder state.FencingToken, account, region string, c state.ReconcileRun) error
+	// ApplyCorrections carries out what has not been overtaken, and returns how many that were.
+	ApplyCorrections(ctx context.Context, holder state.FencingToken, corrections []state.Correction) (int, error)
+	// SaveReconcileRun tells everybody that a comparison is complete.
+	SaveReconcileRun(ctx context.Context, holder state.FencingToken, account, region string, c state.ReconcileRun) error
 	// Compact forgets etcd's history before the revision.
 	Compact(ctx context.Context, revision int64) error
 }
@@ -36,11 +36,11 @@ type Config struct {
 	WaitCurrent func(context.Context) (*cache.Snapshot, error)
 	Region      string
 	// Name is this replica's among those that share the lock.
-	Name     string
-	Interval time.Duration // between two comparisons
-	History  time.Duration // how long etcd's history is kept; 0 leaves it to etcd
-	Log      logrus.FieldLogger
-	Metrics  prometheus.Registerer // nil for nobody
+	Name        string
+	Interval    time.Duration // between two comparisons
+	EtcdHistory time.Duration // how long etcd's history is kept; 0 leaves it to etcd
+	Log         logrus.FieldLogger
+	Metrics     prometheus.Registerer // nil for nobody
 }
 
 // What comparing may take of the account's budget for reading calls, 20 a second and bursts of 100, shared by everyone in it.

@@ -14,8 +14,8 @@ type Correction struct {
 	Revision int64
 }
 
-// Removes tells whether the correction takes the record away.
-func (c Correction) Removes() bool { return c.Value == nil }
+// IsRemoval tells whether the correction takes the record away.
+func (c Correction) IsRemoval() bool { return c.Value == nil }
 
 // FencingToken is a replica's claim to the reconcile lock: the key that it holds and that key's create revision.
 type FencingToken struct {

@@ -13,8 +13,8 @@ import (
 	jsonv1 "github.com/go-json-experiment/json/v1"
 )
 
-// asBefore is encoding/json's way with JSON, at a third of its cost: among others, keys match in any case.
-var asBefore = jsonv1.DefaultOptionsV1()
+// jsonV1Semantics is encoding/json's way with JSON, at a third of its cost: among others, keys match in any case.
+var jsonV1Semantics = jsonv1.DefaultOptionsV1()
 
 // decodeDetail reads the detail of an envelope into a record and returns the envelope's time, empty where there is none.
 func decodeDetail[T any](value []byte, into *T) (at string, err error) {
@@ -22,7 +22,7 @@ func decodeDetail[T any](value []byte, into *T) (at string, err error) {
 		Time   string
 		Detail *T
 	}{Detail: into}
-	if err := jsonv2.Unmarshal(value, &envelope, asBefore); err != nil {
+	if err := jsonv2.Unmarshal(value, &envelope, jsonV1Semantics); err != nil {
 		return "", fmt.Errorf("decode: %w", err)
 	}
 	if envelope.Detail == nil { // {"detail":null}
@@ -31,8 +31,8 @@ func decodeDetail[T any](value []byte, into *T) (at string, err error) {
 	return envelope.Time, nil
 }
 
-// same compares by JSON form, to which nil and empty slices would differ; omitting both makes them one.
-func same(a, b any) bool {
+// equalJSON compares by JSON form, to which nil and empty slices would differ; omitting both makes them one.
+func equalJSON(a, b any) bool {
 	left, errLeft := json.Marshal(a)
 	right, errRight := json.Marshal(b)
 	return errLeft == nil && errRight == nil &&
@@ -43,8 +43,8 @@ func sortBy[T any](items []T, by func(T) string) {
 	slices.SortStableFunc(items, func(a, b T) int { return cmp.Compare(by(a), by(b)) })
 }
 
-// instant is one spelling for all spellings of a time, to the millisecond; what is no time stays as it is.
-func instant(s string) string {
+// normalizeTime is one spelling for all spellings of a time, to the millisecond; what is no time stays as it is.
+func normalizeTime(s string) string {
 	if at, err := time.Parse(time.RFC3339Nano, s); err == nil {
 		return at.UTC().Truncate(time.Millisecond).Format(time.RFC3339Nano)
 	}

@@ -40,7 +40,7 @@ func ParseClusterFilter(s string) (ClusterFilter, error) {
 // Matches tells whether the key's cluster passes. Its name decides unless the filter is an ARN, which the same name in
 // another region or account does not match.
 func (f ClusterFilter) Matches(key Key) bool {
-	return is(f.Name, key.Cluster) && (f.ARN == "" || f.ARN == key.ClusterARN())
+	return matchesValue(f.Name, key.Cluster) && (f.ARN == "" || f.ARN == key.ClusterARN())
 }
 
 // Filter is what a list is narrowed to: all that is set must match.
@@ -85,10 +85,10 @@ func ParseFilter(kind Kind, value func(name string) string) (f Filter, err error
 	f.StartedBy, f.Family = value("startedBy"), value("family")
 	f.TaskDefinition, f.ContainerInstance = value("taskDefinition"), value("containerInstance")
 	f.EC2InstanceID, f.Attribute, f.AgentConnected = value("ec2InstanceId"), value("attribute"), value("agentConnected")
-	if f.DesiredStatus, err = oneOf(desiredStatuses, value("desiredStatus"), ErrInvalidDesiredStatus); err != nil {
+	if f.DesiredStatus, err = parseEnum(desiredStatuses, value("desiredStatus"), ErrInvalidDesiredStatus); err != nil {
 		return f, err
 	}
-	if f.LaunchType, err = oneOf(launchTypes, value("launchType"), ErrInvalidLaunchType); err != nil {
+	if f.LaunchType, err = parseEnum(launchTypes, value("launchType"), ErrInvalidLaunchType); err != nil {
 		return f, err
 	}
 	if !slices.Contains([]string{"", "true", "false"}, f.AgentConnected) {
@@ -103,47 +103,47 @@ func ParseFilter(kind Kind, value func(name string) string) (f Filter, err error
 // ParseStatus reads a status of the kind, in any case; an empty one is no filter. Errors wrap ErrInvalidStatus.
 func ParseStatus(kind Kind, s string) (string, error) {
 	if kind == KindInstance {
-		return oneOf(instanceStatuses, s, ErrInvalidStatus)
+		return parseEnum(instanceStatuses, s, ErrInvalidStatus)
 	}
-	return oneOf(taskStatuses, s, ErrInvalidStatus)
+	return parseEnum(taskStatuses, s, ErrInvalidStatus)
 }
 
-// oneOf reads one of the known words, in any case; an empty one is no filter.
-func oneOf(known []string, s string, otherwise error) (string, error) {
-	word := strings.ToUpper(s)
-	if s != "" && !slices.Contains(known, word) {
-		return "", fmt.Errorf("%w: %.100q", otherwise, s)
+// parseEnum reads one of the known words, in any case; an empty one is no filter.
+func parseEnum(known []string, s string, invalid error) (string, error) {
+	upper := strings.ToUpper(s)
+	if s != "" && !slices.Contains(known, upper) {
+		return "", fmt.Errorf("%w: %.100q", invalid, s)
 	}
-	return word, nil
+	return upper, nil
 }
 
-// is tells whether the filter is none, or the very value.
-func is(filter, value string) bool { return filter == "" || filter == value }
+// matchesValue tells whether the filter is none, or the very value.
+func matchesValue(filter, value string) bool { return filter == "" || filter == value }
 
-// last tells whether the filter is none, the whole ARN, or what follows its last slash.
-func last(filter, arn string) bool {
-	return is(filter, arn) || strings.HasSuffix(arn, "/"+filter)
+// matchesARNOrID tells whether the filter is none, the whole ARN, or what follows its last slash.
+func matchesARNOrID(filter, arn string) bool {
+	return matchesValue(filter, arn) || strings.HasSuffix(arn, "/"+filter)
 }
 
 // MatchesTask leaves the cluster's name to the caller, who walks one cluster's keys only.
 func (f Filter) MatchesTask(t *Task) bool {
-	return is(f.Cluster.ARN, t.ClusterARN) &&
+	return matchesValue(f.Cluster.ARN, t.ClusterARN) &&
 		(f.Status == "" || strings.EqualFold(f.Status, t.LastStatus)) &&
-		is(f.StartedBy, t.StartedBy) && is(f.DesiredStatus, t.DesiredStatus) && is(f.LaunchType, t.LaunchType) &&
+		matchesValue(f.StartedBy, t.StartedBy) && matchesValue(f.DesiredStatus, t.DesiredStatus) && matchesValue(f.LaunchType, t.LaunchType) &&
 		(f.Family == "" || strings.Contains(t.TaskDefinitionARN, ":task-definition/"+f.Family+":")) &&
-		last(f.TaskDefinition, t.TaskDefinitionARN) && last(f.ContainerInstance, t.ContainerInstanceARN)
+		matchesARNOrID(f.TaskDefinition, t.TaskDefinitionARN) && matchesARNOrID(f.ContainerInstance, t.ContainerInstanceARN)
 }
 
 // MatchesInstance leaves the cluster's name to the caller, as MatchesTask does.
 func (f Filter) MatchesInstance(i *Instance) bool {
-	return is(f.Cluster.ARN, i.ClusterARN) &&
+	return matchesValue(f.Cluster.ARN, i.ClusterARN) &&
 		(f.Status == "" || strings.EqualFold(f.Status, i.Status)) &&
-		is(f.EC2InstanceID, i.EC2InstanceID) && (f.AgentConnected == "" || (f.AgentConnected == "true") == i.AgentConnected) &&
-		(f.Attribute == "" || i.has(f.Attribute))
+		matchesValue(f.EC2InstanceID, i.EC2InstanceID) && (f.AgentConnected == "" || (f.AgentConnected == "true") == i.AgentConnected) &&
+		(f.Attribute == "" || i.hasAttribute(f.Attribute))
 }
 
-// has tells whether the instance has the attribute, <name>:<value>, or <name> with whatever value.
-func (i *Instance) has(attribute string) bool {
+// hasAttribute tells whether the instance has the attribute, <name>:<value>, or <name> with whatever value.
+func (i *Instance) hasAttribute(attribute string) bool {
 	name, value, valued := strings.Cut(attribute, ":")
 	return slices.ContainsFunc(i.Attributes, func(a Attribute) bool {
 		return a.Name == name && (!valued || a.Value == value)

@@ -84,11 +84,11 @@ func DecodeInstance(value []byte) (Instance, error) {
 // Key names the instance; an error wraps arn.ErrMalformed.
 func (i Instance) Key() (Key, error) { return NewKey(KindInstance, i.ClusterARN, i.ARN) }
 
-// Changed is when the instance last changed as far as the record says; zero when it does not say.
-func (i Instance) Changed() time.Time { return latest(i.UpdatedAt, i.RecordedAt) }
+// LastChanged is when the instance last changed as far as the record says; zero when it does not say.
+func (i Instance) LastChanged() time.Time { return latest(i.UpdatedAt, i.RecordedAt) }
 
-// Same tells whether both say the same of an instance, in whatever order.
-func (i Instance) Same(other Instance) bool { return same(i.canonical(), other.canonical()) }
+// Equivalent tells whether both say the same of an instance, in whatever order.
+func (i Instance) Equivalent(other Instance) bool { return equalJSON(i.canonical(), other.canonical()) }
 
 func (i Instance) canonical() Instance {
 	i.UpdatedAt = "" // in events only

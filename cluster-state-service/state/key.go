@@ -31,8 +31,8 @@ type Key struct {
 // String is the key in etcd: ecs/task/<cluster>/<ARN> or ecs/instance/<cluster>/<ARN>.
 func (k Key) String() string { return k.Kind.Prefix() + k.Cluster + "/" + k.ARN }
 
-// Tombstone is the key in etcd that says that reconcile removed the entity: ecs/deleted/<kind>/<ARN>.
-func (k Key) Tombstone() string { return Root + "deleted/" + string(k.Kind) + "/" + k.ARN }
+// TombstoneKey is the key in etcd that says that reconcile removed the entity: ecs/deleted/<kind>/<ARN>.
+func (k Key) TombstoneKey() string { return Root + "deleted/" + string(k.Kind) + "/" + k.ARN }
 
 // ClusterARN is the ARN of the key's cluster; empty when the key's own ARN is malformed.
 func (k Key) ClusterARN() string {

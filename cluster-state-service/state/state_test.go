@@ -27,7 +27,7 @@ func TestDecodeTask(t *testing.T) {
 	require.NotNil(t, task.Containers[0].ExitCode, "0 is an exit code")
 	assert.Equal(t, int32(8125), task.Containers[0].NetworkBindings[0].HostPort)
 	assert.Equal(t, []Environment{{"TIER", "prod"}}, task.Overrides.ContainerOverrides[0].Environment)
-	assert.Equal(t, time.Date(2026, 3, 4, 11, 0, 2, 500e6, time.UTC), task.Changed())
+	assert.Equal(t, time.Date(2026, 3, 4, 11, 0, 2, 500e6, time.UTC), task.LastChanged())
 
 	running, err := DecodeTask(testenv.Event(t, "task-ec2-running.json"))
 	require.NoError(t, err)
@@ -56,7 +56,7 @@ func TestDecodeReadsKeysInAnyCase(t *testing.T) {
 	assert.Equal(t, "why", task.Containers[0].Reason)
 	assert.Equal(t, NetworkBinding{"0.0.0.0", 80, 8080, "tcp"}, task.Containers[0].NetworkBindings[0])
 	assert.Equal(t, []Environment{{"K", "V"}}, task.Overrides.ContainerOverrides[0].Environment)
-	assert.True(t, task.Changed().IsZero(), "such a record does not say when")
+	assert.True(t, task.LastChanged().IsZero(), "such a record does not say when")
 }
 
 func TestDecodeRefusesWhatHasNoIdentity(t *testing.T) {
@@ -101,19 +101,19 @@ func TestSame(t *testing.T) {
 	other.RemainingResources[0], other.RemainingResources[2] = other.RemainingResources[2], other.RemainingResources[0]
 	other.RegisteredResources[3].StringSetValue = nil
 	other.UpdatedAt, other.RecordedAt = "", ""
-	assert.True(t, instance.Same(other), "order and the empty set make no difference")
+	assert.True(t, instance.Equivalent(other), "order and the empty set make no difference")
 	other.Attributes[0].Value = "test"
-	assert.False(t, instance.Same(other), "an attribute's value does")
+	assert.False(t, instance.Equivalent(other), "an attribute's value does")
 
 	task, err := DecodeTask(testenv.Event(t, "task-ec2-running.json"))
 	require.NoError(t, err)
 	read := task
 	read.StartedAt = "2026-03-04T10:15:29.440Z"
-	assert.True(t, task.Same(read), "a time may be spelled with more digits")
+	assert.True(t, task.Equivalent(read), "a time may be spelled with more digits")
 	zero := int32(0)
 	read.Containers = []Container{task.Containers[0]}
 	read.Containers[0].ExitCode = &zero
-	assert.False(t, task.Same(read), "an exit code of 0 is not none")
+	assert.False(t, task.Equivalent(read), "an exit code of 0 is not none")
 }
 
 func TestParseKey(t *testing.T) {
@@ -190,8 +190,8 @@ func FuzzDecode(f *testing.F) {
 	f.Add([]byte(`{"detail":{"version":1e3}}`))
 	f.Add([]byte(`{"detail":{"version":1},"detail":{"status":"ACTIVE"}}`))
 	f.Fuzz(func(t *testing.T, body []byte) {
-		decodesAsBefore(t, body, DecodeTask, Task.Key, Task.Same, func(task *Task, at string) { task.RecordedAt = at })
-		decodesAsBefore(t, body, DecodeInstance, Instance.Key, Instance.Same, func(i *Instance, at string) { i.RecordedAt = at })
+		decodesAsBefore(t, body, DecodeTask, Task.Key, Task.Equivalent, func(task *Task, at string) { task.RecordedAt = at })
+		decodesAsBefore(t, body, DecodeInstance, Instance.Key, Instance.Equivalent, func(i *Instance, at string) { i.RecordedAt = at })
 	})
 }
 

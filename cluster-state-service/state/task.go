@@ -89,14 +89,14 @@ func DecodeTask(value []byte) (Task, error) {
 // Key names the task; an error wraps arn.ErrMalformed.
 func (t Task) Key() (Key, error) { return NewKey(KindTask, t.ClusterARN, t.ARN) }
 
-// Changed is when the task last changed as far as the record says; zero when it does not say.
-func (t Task) Changed() time.Time { return latest(t.UpdatedAt, t.RecordedAt) }
+// LastChanged is when the task last changed as far as the record says; zero when it does not say.
+func (t Task) LastChanged() time.Time { return latest(t.UpdatedAt, t.RecordedAt) }
 
-// Same tells whether both say the same of a task, however they are spelled: in order of containers, in precision of times.
-func (t Task) Same(other Task) bool { return same(t.canonical(), other.canonical()) }
+// Equivalent tells whether both say the same of a task, however they are spelled: in order of containers, in precision of times.
+func (t Task) Equivalent(other Task) bool { return equalJSON(t.canonical(), other.canonical()) }
 
 func (t Task) canonical() Task {
-	t.CreatedAt, t.StartedAt, t.StoppedAt = instant(t.CreatedAt), instant(t.StartedAt), instant(t.StoppedAt)
+	t.CreatedAt, t.StartedAt, t.StoppedAt = normalizeTime(t.CreatedAt), normalizeTime(t.StartedAt), normalizeTime(t.StoppedAt)
 	t.UpdatedAt = "" // in events only
 	t.Containers = slices.Clone(t.Containers)
 	sortBy(t.Containers, func(c Container) string { return c.ARN + c.Name })

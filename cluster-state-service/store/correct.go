@@ -22,12 +22,12 @@ func guard(h state.FencingToken) clientv3.Cmp {
 // maxCorrections goes into one transaction: two operations each, and etcd takes 128.
 const maxCorrections = 60
 
-// Correct carries out corrections, each on its own terms: one whose record has changed meanwhile is left alone, as what
+// ApplyCorrections carries out corrections, each on its own terms: one whose record has changed meanwhile is left alone, as what
 // arrived since is newer. It returns how many were done. An error means that the lock is lost or etcd failed.
 // No key may come twice.
-func (s *Store) Correct(ctx context.Context, holder state.FencingToken, corrections []state.Correction) (int, error) {
+func (s *Store) ApplyCorrections(ctx context.Context, holder state.FencingToken, corrections []state.Correction) (int, error) {
 	var lease clientv3.LeaseID
-	if slices.ContainsFunc(corrections, state.Correction.Removes) {
+	if slices.ContainsFunc(corrections, state.Correction.IsRemoval) {
 		var err error
 		if lease, err = s.tombstones.lease(ctx, s.client); err != nil {
 			return 0, err
@@ -35,7 +35,7 @@ func (s *Store) Correct(ctx context.Context, holder state.FencingToken, correcti
 	}
 	done := 0
 	for len(corrections) > 0 {
-		n := fitCorrections(corrections)
+		n := correctionsPerTransaction(corrections)
 		some, err := s.correct(ctx, holder, corrections[:n], lease)
 		done += some
 		if err != nil {
@@ -46,7 +46,7 @@ func (s *Store) Correct(ctx context.Context, holder state.FencingToken, correcti
 	return done, nil
 }
 
-func fitCorrections(corrections []state.Correction) int {
+func correctionsPerTransaction(corrections []state.Correction) int {
 	bytes := 0
 	for n, c := range corrections {
 		bytes += len(c.Value)
@@ -64,10 +64,10 @@ func (s *Store) correct(ctx context.Context, holder state.FencingToken, correcti
 	for _, c := range corrections {
 		key := c.Key.String()
 		guards = append(guards, clientv3.Compare(clientv3.ModRevision(key), "=", c.Revision))
-		if c.Removes() {
-			changes = append(changes, clientv3.OpDelete(key), clientv3.OpPut(c.Key.Tombstone(), "{}", clientv3.WithLease(lease)))
+		if c.IsRemoval() {
+			changes = append(changes, clientv3.OpDelete(key), clientv3.OpPut(c.Key.TombstoneKey(), "{}", clientv3.WithLease(lease)))
 		} else {
-			changes = append(changes, clientv3.OpPut(key, string(c.Value)), clientv3.OpDelete(c.Key.Tombstone()))
+			changes = append(changes, clientv3.OpPut(key, string(c.Value)), clientv3.OpDelete(c.Key.TombstoneKey()))
 		}
 	}
 	once, cancel := context.WithTimeout(ctx, opTimeout)
@@ -77,16 +77,16 @@ func (s *Store) correct(ctx context.Context, holder state.FencingToken, correcti
 	switch {
 	case err != nil:
 		if errors.Is(err, rpctypes.ErrLeaseNotFound) {
-			s.tombstones.forget()
+			s.tombstones.dropLease()
 		}
 		return 0, fmt.Errorf("etcd transaction: %w", err)
 	case answer.Succeeded:
 		for _, c := range corrections {
-			s.metrics.corrections.WithLabelValues(change(c)).Inc()
+			s.metrics.corrections.WithLabelValues(changeLabel(c)).Inc()
 		}
 		return len(corrections), nil
 	}
-	if err := check(holder, answer.Responses[0].GetResponseRange().GetKvs()); err != nil || len(corrections) == 1 {
+	if err := checkLock(holder, answer.Responses[0].GetResponseRange().GetKvs()); err != nil || len(corrections) == 1 {
 		return 0, err
 	}
 	done := 0
@@ -100,16 +100,16 @@ func (s *Store) correct(ctx context.Context, holder state.FencingToken, correcti
 	return done, nil
 }
 
-// check tells a lost lock from a lost race about one record.
-func check(h state.FencingToken, found []*mvccpb.KeyValue) error {
+// checkLock tells a lost lock from a lost race about one record.
+func checkLock(h state.FencingToken, found []*mvccpb.KeyValue) error {
 	if len(found) == 0 || found[0].CreateRevision != h.Revision {
 		return state.ErrLockLost
 	}
 	return nil
 }
 
-// RecordReconcile tells everybody that a comparison with ECS is complete.
-func (s *Store) RecordReconcile(ctx context.Context, holder state.FencingToken, account, region string, c state.ReconcileRun) error {
+// SaveReconcileRun tells everybody that a comparison with ECS is complete.
+func (s *Store) SaveReconcileRun(ctx context.Context, holder state.FencingToken, account, region string, c state.ReconcileRun) error {
 	value, err := json.Marshal(c)
 	if err != nil {
 		return fmt.Errorf("encode comparison: %w", err)
@@ -127,8 +127,8 @@ func (s *Store) RecordReconcile(ctx context.Context, holder state.FencingToken, 
 	return nil
 }
 
-func change(c state.Correction) string {
-	if c.Removes() {
+func changeLabel(c state.Correction) string {
+	if c.IsRemoval() {
 		return "remove"
 	}
 	return "put"

@@ -21,11 +21,11 @@ const (
 	replicaPart = "replica/"
 )
 
-var errReaderLost = errors.New("the lease of this reader of the stream is lost")
+var errMembershipLost = errors.New("the lease of this reader of the stream is lost")
 
-// ShardReader is one replica of those that share the shards of a Kinesis stream. One lease is behind all that it holds, so
+// GroupMember is one replica of those that share the shards of a Kinesis stream. One lease is behind all that it holds, so
 // that all of it goes to others at once when the replica dies.
-type ShardReader struct {
+type GroupMember struct {
 	client       *clientv3.Client
 	lease        clientv3.LeaseID
 	stream, name string
@@ -34,11 +34,11 @@ type ShardReader struct {
 	locks map[string]state.FencingToken // by shard
 }
 
-// ReadShards announces the replica called name as a reader of the stream, and works. The context of work ends when the lease
-// is lost; what work has in hand by then is refused. All that is held is free once ReadShards returns.
-func (s *Store) ReadShards(ctx context.Context, stream, name string, work func(context.Context, *ShardReader) error) error {
-	return s.leased(ctx, "reading stream "+stream, errReaderLost, func(ctx context.Context, session *concurrency.Session) error {
-		r := &ShardReader{client: s.client, lease: session.Lease(), stream: stream, name: name, locks: map[string]state.FencingToken{}}
+// JoinGroup announces the replica called name as a reader of the stream, and works. The context of work ends when the lease
+// is lost; what work has in hand by then is refused. All that is held is free once JoinGroup returns.
+func (s *Store) JoinGroup(ctx context.Context, stream, name string, work func(context.Context, *GroupMember) error) error {
+	return s.leased(ctx, "reading stream "+stream, errMembershipLost, func(ctx context.Context, session *concurrency.Session) error {
+		r := &GroupMember{client: s.client, lease: session.Lease(), stream: stream, name: name, locks: map[string]state.FencingToken{}}
 		limited, cancel := context.WithTimeout(ctx, opTimeout)
 		_, err := s.client.Put(limited, shardLocks+stream+"/"+replicaPart+name, "", clientv3.WithLease(r.lease))
 		cancel()
@@ -49,8 +49,8 @@ func (s *Store) ReadShards(ctx context.Context, stream, name string, work func(c
 	})
 }
 
-// Look tells the checkpoints by shard, the replicas that hold shards by shard, and all replicas, as of one moment.
-func (r *ShardReader) Look(ctx context.Context) (saved map[string][]byte, holders map[string]string, replicas []string, err error) {
+// Assignments tells the checkpoints by shard, the replicas that hold shards by shard, and all replicas, as of one moment.
+func (r *GroupMember) Assignments(ctx context.Context) (saved map[string][]byte, holders map[string]string, replicas []string, err error) {
 	ctx, cancel := context.WithTimeout(ctx, opTimeout)
 	defer cancel()
 	savedPrefix, locksPrefix := checkpoints+r.stream+"/", shardLocks+r.stream+"/"
@@ -74,12 +74,12 @@ func (r *ShardReader) Look(ctx context.Context) (saved map[string][]byte, holder
 	return saved, holders, replicas, nil
 }
 
-func (r *ShardReader) lockKey(shard string) string { return shardLocks + r.stream + "/" + shard }
+func (r *GroupMember) lockKey(shard string) string { return shardLocks + r.stream + "/" + shard }
 
-func (r *ShardReader) checkpointKey(shard string) string { return checkpoints + r.stream + "/" + shard }
+func (r *GroupMember) checkpointKey(shard string) string { return checkpoints + r.stream + "/" + shard }
 
-// Take makes this replica the holder of a shard, unless another one is, and gives the shard's checkpoint, nil for none.
-func (r *ShardReader) Take(ctx context.Context, shard string) (checkpoint []byte, taken bool, err error) {
+// AcquireShard makes this replica the holder of a shard, unless another one is, and gives the shard's checkpoint, nil for none.
+func (r *GroupMember) AcquireShard(ctx context.Context, shard string) (checkpoint []byte, taken bool, err error) {
 	ctx, cancel := context.WithTimeout(ctx, opTimeout)
 	defer cancel()
 	key := r.lockKey(shard)
@@ -103,16 +103,16 @@ func (r *ShardReader) Take(ctx context.Context, shard string) (checkpoint []byte
 	return checkpoint, true, nil
 }
 
-// holder is what was taken; a shard that was not has the zero Holder.
-func (r *ShardReader) holder(shard string) state.FencingToken {
+// fencingToken is what was taken; a shard that was not has the zero Holder.
+func (r *GroupMember) fencingToken(shard string) state.FencingToken {
 	r.mu.Lock()
 	defer r.mu.Unlock()
 	return r.locks[shard]
 }
 
-// Save keeps a checkpoint; it does not, and tells so, when this replica does not hold the shard any more.
-func (r *ShardReader) Save(ctx context.Context, shard string, checkpoint []byte) (held bool, err error) {
-	holder := r.holder(shard)
+// SaveCheckpoint keeps a checkpoint; it does not, and tells so, when this replica does not hold the shard any more.
+func (r *GroupMember) SaveCheckpoint(ctx context.Context, shard string, checkpoint []byte) (held bool, err error) {
+	holder := r.fencingToken(shard)
 	if holder.Revision == 0 {
 		return false, nil
 	}
@@ -125,8 +125,8 @@ func (r *ShardReader) Save(ctx context.Context, shard string, checkpoint []byte)
 	return answer.Succeeded, nil
 }
 
-// Give lets others have a shard; one that is not held is none to give, and no error.
-func (r *ShardReader) Give(ctx context.Context, shard string) error {
+// ReleaseShard lets others have a shard; one that is not held is none to give, and no error.
+func (r *GroupMember) ReleaseShard(ctx context.Context, shard string) error {
 	key := r.lockKey(shard)
 	ctx, cancel := context.WithTimeout(ctx, opTimeout)
 	defer cancel()
@@ -140,8 +140,8 @@ func (r *ShardReader) Give(ctx context.Context, shard string) error {
 	return nil
 }
 
-// Forget deletes the checkpoints of shards that nobody holds.
-func (r *ShardReader) Forget(ctx context.Context, shards []string) error {
+// DeleteCheckpoints deletes the checkpoints of shards that nobody holds.
+func (r *GroupMember) DeleteCheckpoints(ctx context.Context, shards []string) error {
 	for _, shard := range shards {
 		limited, cancel := context.WithTimeout(ctx, opTimeout)
 		_, err := r.client.Txn(limited).If(clientv3.Compare(clientv3.CreateRevision(r.lockKey(shard)), "=", 0)).

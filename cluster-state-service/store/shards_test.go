@@ -12,16 +12,16 @@ import (
 )
 
 // readers works as several readers of the stream "events" at a time.
-func readers(t *testing.T, s *Store, work func(ctx context.Context, of map[string]*ShardReader), names ...string) {
+func readers(t *testing.T, s *Store, work func(ctx context.Context, of map[string]*GroupMember), names ...string) {
 	t.Helper()
-	of := map[string]*ShardReader{}
+	of := map[string]*GroupMember{}
 	var join func(ctx context.Context, names []string) error
 	join = func(ctx context.Context, names []string) error {
 		if len(names) == 0 {
 			work(ctx, of)
 			return nil
 		}
-		return s.ReadShards(ctx, "events", names[0], func(ctx context.Context, r *ShardReader) error {
+		return s.JoinGroup(ctx, "events", names[0], func(ctx context.Context, r *GroupMember) error {
 			of[names[0]] = r
 			return join(ctx, names[1:])
 		})
@@ -31,42 +31,42 @@ func readers(t *testing.T, s *Store, work func(ctx context.Context, of map[strin
 
 func TestAShardHasOneHolderWhoAloneSavesItsCheckpoint(t *testing.T) {
 	client := testenv.Etcd(t)
-	s := New(client, blind, nil)
-	readers(t, s, func(ctx context.Context, of map[string]*ShardReader) {
+	s := New(client, nothingStored, nil)
+	readers(t, s, func(ctx context.Context, of map[string]*GroupMember) {
 		a, b := of["a"], of["b"]
-		saved, taken, err := a.Take(ctx, "s1")
+		saved, taken, err := a.AcquireShard(ctx, "s1")
 		require.NoError(t, err)
 		assert.True(t, taken)
 		assert.Nil(t, saved, "no checkpoint yet")
-		_, taken, err = b.Take(ctx, "s1")
+		_, taken, err = b.AcquireShard(ctx, "s1")
 		require.NoError(t, err)
 		assert.False(t, taken)
-		held, err := b.Save(ctx, "s1", []byte("b"))
+		held, err := b.SaveCheckpoint(ctx, "s1", []byte("b"))
 		require.NoError(t, err)
 		assert.False(t, held)
-		held, err = a.Save(ctx, "s1", []byte("a"))
+		held, err = a.SaveCheckpoint(ctx, "s1", []byte("a"))
 		require.NoError(t, err)
 		assert.True(t, held)
-		saved, taken, err = a.Take(ctx, "s1")
+		saved, taken, err = a.AcquireShard(ctx, "s1")
 		require.NoError(t, err)
 		assert.True(t, taken, "again, as when an answer was lost")
 		assert.Equal(t, "a", string(saved))
-		require.NoError(t, b.Give(ctx, "s1"), "what is not its own stays")
-		require.NoError(t, b.Forget(ctx, []string{"s1"}), "what is held stays")
-		_, _, err = b.Take(ctx, "s2")
+		require.NoError(t, b.ReleaseShard(ctx, "s1"), "what is not its own stays")
+		require.NoError(t, b.DeleteCheckpoints(ctx, []string{"s1"}), "what is held stays")
+		_, _, err = b.AcquireShard(ctx, "s2")
 		require.NoError(t, err)
 
-		checkpoints, holders, replicas, err := b.Look(ctx)
+		checkpoints, holders, replicas, err := b.Assignments(ctx)
 		require.NoError(t, err)
 		assert.Equal(t, map[string][]byte{"s1": []byte("a")}, checkpoints)
 		assert.Equal(t, map[string]string{"s1": "a", "s2": "b"}, holders)
 		assert.Equal(t, []string{"a", "b"}, replicas)
 
-		require.NoError(t, a.Give(ctx, "s1"))
-		held, err = a.Save(ctx, "s1", []byte("late"))
+		require.NoError(t, a.ReleaseShard(ctx, "s1"))
+		held, err = a.SaveCheckpoint(ctx, "s1", []byte("late"))
 		require.NoError(t, err)
 		assert.False(t, held)
-		saved, taken, err = b.Take(ctx, "s1")
+		saved, taken, err = b.AcquireShard(ctx, "s1")
 		require.NoError(t, err)
 		assert.True(t, taken)
 		assert.Equal(t, "a", string(saved))
@@ -76,8 +76,8 @@ func TestAShardHasOneHolderWhoAloneSavesItsCheckpoint(t *testing.T) {
 	require.NoError(t, err)
 	require.Len(t, left.Kvs, 1, "all locks are given back")
 	assert.Equal(t, "ecs/kinesis/events/s1", string(left.Kvs[0].Key))
-	readers(t, s, func(ctx context.Context, of map[string]*ShardReader) {
-		require.NoError(t, of["c"].Forget(ctx, []string{"s1"}))
+	readers(t, s, func(ctx context.Context, of map[string]*GroupMember) {
+		require.NoError(t, of["c"].DeleteCheckpoints(ctx, []string{"s1"}))
 	}, "c")
 	value, _ := stored(t, client, "ecs/kinesis/events/s1")
 	assert.Empty(t, value)
@@ -86,21 +86,21 @@ func TestAShardHasOneHolderWhoAloneSavesItsCheckpoint(t *testing.T) {
 // A reader whose lease has run out saves nothing, whatever it believes.
 func TestAReaderThatLostItsLeaseSavesNothing(t *testing.T) {
 	client := testenv.Etcd(t)
-	s := New(client, blind, nil)
-	readers(t, s, func(ctx context.Context, of map[string]*ShardReader) {
+	s := New(client, nothingStored, nil)
+	readers(t, s, func(ctx context.Context, of map[string]*GroupMember) {
 		a, b := of["a"], of["b"]
-		_, taken, err := a.Take(ctx, "s1")
+		_, taken, err := a.AcquireShard(ctx, "s1")
 		require.NoError(t, err)
 		require.True(t, taken)
 		_, err = client.Revoke(ctx, a.lease)
 		require.NoError(t, err)
-		_, taken, err = b.Take(ctx, "s1")
+		_, taken, err = b.AcquireShard(ctx, "s1")
 		require.NoError(t, err)
 		assert.True(t, taken)
-		held, err := a.Save(ctx, "s1", []byte("a"))
+		held, err := a.SaveCheckpoint(ctx, "s1", []byte("a"))
 		require.NoError(t, err)
 		assert.False(t, held)
-		_, _, err = a.Take(ctx, "s2")
+		_, _, err = a.AcquireShard(ctx, "s2")
 		assert.Error(t, err, "the lease is gone")
 	}, "a", "b")
 	value, _ := stored(t, client, "ecs/kinesis/events/s1")

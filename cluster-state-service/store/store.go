@@ -26,8 +26,8 @@ const (
 
 // Store writes records. It never puts an older version over a newer one.
 type Store struct {
-	client *clientv3.Client
-	known  func(state.Key) state.StoredVersion
+	client        *clientv3.Client
+	storedVersion func(state.Key) state.StoredVersion
 
 	outOfSpace atomic.Bool // the last transaction was refused for want of space
 	tombstones tombstones
@@ -51,8 +51,8 @@ func (s *Store) OutOfSpace(ctx context.Context) bool {
 // guarded by what it says: a belief in too old a version costs a second look, nothing else.
 //
 // metrics gets what the store tells of itself; nil for nobody.
-func New(client *clientv3.Client, known func(state.Key) state.StoredVersion, metrics prometheus.Registerer) *Store {
-	return &Store{client: client, known: known, metrics: newMetrics(metrics)}
+func New(client *clientv3.Client, storedVersion func(state.Key) state.StoredVersion, metrics prometheus.Registerer) *Store {
+	return &Store{client: client, storedVersion: storedVersion, metrics: newMetrics(metrics)}
 }
 
 // Record keeps each record whose version is higher than the stored one: all of them, or an error, and then some may be
@@ -61,7 +61,7 @@ func New(client *clientv3.Client, known func(state.Key) state.StoredVersion, met
 func (s *Store) Record(ctx context.Context, records []state.Record) error {
 	writes := make([]write, 0, len(records))
 	for _, r := range records {
-		known := s.known(r.Key)
+		known := s.storedVersion(r.Key)
 		if known.Revision == 0 || known.Version < r.Version {
 			writes = append(writes, write{r, r.Key.String(), known.Revision})
 		} else {
@@ -69,7 +69,7 @@ func (s *Store) Record(ctx context.Context, records []state.Record) error {
 		}
 	}
 	for len(writes) > 0 {
-		n := fit(writes)
+		n := transactionSize(writes)
 		lost, err := s.commit(ctx, writes[:n])
 		if err != nil {
 			return fmt.Errorf("record %d of %d: %w", n, len(records), err)
@@ -86,8 +86,8 @@ type write struct {
 	revision int64
 }
 
-// fit tells how many of writes go into one transaction, at least one.
-func fit(writes []write) int {
+// transactionSize tells how many of writes go into one transaction, at least one.
+func transactionSize(writes []write) int {
 	compares, bytes := 0, 0
 	for n, w := range writes {
 		compares++
@@ -113,7 +113,7 @@ func (s *Store) commit(ctx context.Context, writes []write) ([]write, error) {
 		guards = append(guards, clientv3.Compare(clientv3.ModRevision(w.key), "=", w.revision))
 		looks = append(looks, clientv3.OpGet(w.key, clientv3.WithKeysOnly()))
 		if w.revision == 0 {
-			guards = append(guards, clientv3.Compare(clientv3.CreateRevision(w.Key.Tombstone()), "=", 0))
+			guards = append(guards, clientv3.Compare(clientv3.CreateRevision(w.Key.TombstoneKey()), "=", 0))
 		}
 		puts = append(puts, clientv3.OpPut(w.key, string(w.Value)))
 	}
@@ -138,7 +138,7 @@ func (s *Store) commit(ctx context.Context, writes []write) ([]write, error) {
 			again = append(again, w) // lost to none itself, only to its company
 			continue
 		}
-		current, wanted, err := s.lookAgain(ctx, w)
+		current, wanted, err := s.reread(ctx, w)
 		if err != nil {
 			return nil, err
 		}
@@ -156,10 +156,10 @@ func modRevision(found *etcdserverpb.RangeResponse) int64 {
 	return found.Kvs[0].ModRevision
 }
 
-// lookAgain reads what is stored in place of what was believed, and tells whether the write is wanted all the same.
-func (s *Store) lookAgain(ctx context.Context, w write) (write, bool, error) {
+// reread reads what is stored in place of what was believed, and tells whether the write is wanted all the same.
+func (s *Store) reread(ctx context.Context, w write) (write, bool, error) {
 	answer, err := s.client.Txn(ctx).Then(
-		clientv3.OpGet(w.key), clientv3.OpGet(w.Key.Tombstone(), clientv3.WithKeysOnly())).Commit()
+		clientv3.OpGet(w.key), clientv3.OpGet(w.Key.TombstoneKey(), clientv3.WithKeysOnly())).Commit()
 	if err != nil {
 		return write{}, false, fmt.Errorf("read %s again: %w", w.key, err)
 	}

@@ -21,8 +21,8 @@ import (
 
 func TestMain(m *testing.M) { goleak.VerifyTestMain(m) }
 
-// blind knows nothing of what is stored: every write has to find out.
-func blind(state.Key) state.StoredVersion { return state.StoredVersion{} }
+// nothingStored knows nothing of what is stored: every write has to find out.
+func nothingStored(state.Key) state.StoredVersion { return state.StoredVersion{} }
 
 func task(id string, version int64) state.Record {
 	arn := "arn:aws:ecs:eu-west-1:123456789012:task/prod/" + id
@@ -44,7 +44,7 @@ func stored(t *testing.T, client *clientv3.Client, key string) (value string, re
 
 func TestRecordKeepsTheNewestVersion(t *testing.T) {
 	client := testenv.Etcd(t)
-	s := New(client, blind, nil)
+	s := New(client, nothingStored, nil)
 	require.NoError(t, s.Record(t.Context(), []state.Record{task("a", 2)}))
 	_, first := stored(t, client, task("a", 2).Key.String())
 	for _, late := range []int64{1, 2} {
@@ -61,7 +61,7 @@ func TestRecordKeepsTheNewestVersion(t *testing.T) {
 // Wrong beliefs of every sort, in one batch: whatever is believed, the newest version is what stays.
 func TestRecordDoesNotTrustWhatIsKnown(t *testing.T) {
 	client := testenv.Etcd(t)
-	require.NoError(t, New(client, blind, nil).Record(t.Context(), []state.Record{task("a", 5), task("b", 5), task("c", 5)}))
+	require.NoError(t, New(client, nothingStored, nil).Record(t.Context(), []state.Record{task("a", 5), task("b", 5), task("c", 5)}))
 	beliefs := map[state.Key]state.StoredVersion{
 		task("a", 0).Key: {Version: 1, Revision: 1},  // stale
 		task("c", 0).Key: {Version: 1, Revision: 99}, // from another etcd
@@ -80,7 +80,7 @@ func TestRecordDoesNotTrustWhatIsKnown(t *testing.T) {
 
 func TestRecordSplitsWhatDoesNotFitOneTransaction(t *testing.T) {
 	client := testenv.Etcd(t)
-	s := New(client, blind, nil)
+	s := New(client, nothingStored, nil)
 	var records []state.Record
 	for i := range 350 {
 		records = append(records, task(fmt.Sprint("small", i), 1))
@@ -98,11 +98,11 @@ func TestRecordSplitsWhatDoesNotFitOneTransaction(t *testing.T) {
 
 func TestRecordDropsEventsOfWhatReconcileRemoved(t *testing.T) {
 	client := testenv.Etcd(t)
-	s := New(client, blind, nil)
+	s := New(client, nothingStored, nil)
 	require.NoError(t, s.Record(t.Context(), []state.Record{task("a", 1), task("b", 1)}))
 	_, revision := stored(t, client, task("a", 1).Key.String())
 	lead(t, s, func(ctx context.Context, h state.FencingToken) {
-		done, err := s.Correct(ctx, h, []state.Correction{{Key: task("a", 0).Key, Revision: revision}})
+		done, err := s.ApplyCorrections(ctx, h, []state.Correction{{Key: task("a", 0).Key, Revision: revision}})
 		require.NoError(t, err)
 		assert.Equal(t, 1, done)
 	})
@@ -112,7 +112,7 @@ func TestRecordDropsEventsOfWhatReconcileRemoved(t *testing.T) {
 	value, _ = stored(t, client, task("b", 0).Key.String())
 	assert.Equal(t, string(task("b", 2).Value), value, "its company is recorded")
 
-	tombstone, err := client.Get(t.Context(), task("a", 0).Key.Tombstone())
+	tombstone, err := client.Get(t.Context(), task("a", 0).Key.TombstoneKey())
 	require.NoError(t, err)
 	require.Len(t, tombstone.Kvs, 1)
 	lease, err := client.TimeToLive(t.Context(), clientv3.LeaseID(tombstone.Kvs[0].Lease))
@@ -122,20 +122,20 @@ func TestRecordDropsEventsOfWhatReconcileRemoved(t *testing.T) {
 
 func TestCorrectLeavesAloneWhatChangedMeanwhile(t *testing.T) {
 	client := testenv.Etcd(t)
-	s := New(client, blind, nil)
+	s := New(client, nothingStored, nil)
 	require.NoError(t, s.Record(t.Context(), []state.Record{task("a", 1), task("b", 1)}))
 	_, a := stored(t, client, task("a", 0).Key.String())
 	_, b := stored(t, client, task("b", 0).Key.String())
 	require.NoError(t, s.Record(t.Context(), []state.Record{task("a", 2)})) // an event arrives
 	lead(t, s, func(ctx context.Context, h state.FencingToken) {
-		done, err := s.Correct(ctx, h, []state.Correction{
+		done, err := s.ApplyCorrections(ctx, h, []state.Correction{
 			{Key: task("a", 0).Key, Revision: a},
 			{Key: task("b", 0).Key, Value: task("b", 3).Value, Revision: b},
 			{Key: task("c", 0).Key, Value: task("c", 1).Value},
 		})
 		require.NoError(t, err)
 		assert.Equal(t, 2, done)
-		done, err = s.Correct(ctx, h, []state.Correction{{Key: task("a", 0).Key, Value: task("a", 1).Value}})
+		done, err = s.ApplyCorrections(ctx, h, []state.Correction{{Key: task("a", 0).Key, Value: task("a", 1).Value}})
 		require.NoError(t, err)
 		assert.Zero(t, done, "it was believed absent")
 	})
@@ -147,13 +147,13 @@ func TestCorrectLeavesAloneWhatChangedMeanwhile(t *testing.T) {
 
 func TestAReplicaThatLostTheLockWritesNothing(t *testing.T) {
 	client := testenv.Etcd(t)
-	s := New(client, blind, nil)
+	s := New(client, nothingStored, nil)
 	var old state.FencingToken
 	lead(t, s, func(_ context.Context, h state.FencingToken) { old = h })
 	lead(t, s, func(ctx context.Context, _ state.FencingToken) {
-		_, err := s.Correct(ctx, old, []state.Correction{{Key: task("a", 0).Key, Value: task("a", 1).Value}})
+		_, err := s.ApplyCorrections(ctx, old, []state.Correction{{Key: task("a", 0).Key, Value: task("a", 1).Value}})
 		assert.ErrorIs(t, err, state.ErrLockLost)
-		assert.ErrorIs(t, s.RecordReconcile(ctx, old, "123456789012", "eu-west-1", state.ReconcileRun{}), state.ErrLockLost)
+		assert.ErrorIs(t, s.SaveReconcileRun(ctx, old, "123456789012", "eu-west-1", state.ReconcileRun{}), state.ErrLockLost)
 	})
 	value, _ := stored(t, client, task("a", 0).Key.String())
 	assert.Empty(t, value)
@@ -161,7 +161,7 @@ func TestAReplicaThatLostTheLockWritesNothing(t *testing.T) {
 
 func TestOnlyOneLeadsAtATimeAndTheNextFollowsAtOnce(t *testing.T) {
 	client := testenv.Etcd(t)
-	s := New(client, blind, nil)
+	s := New(client, nothingStored, nil)
 	var mu sync.Mutex
 	var order []string
 	leading := 0
@@ -193,7 +193,7 @@ func TestReplicasThatRaceLoseNothing(t *testing.T) {
 	for r := range 4 {
 		replicas.Go(func() {
 			random := rand.New(rand.NewPCG(uint64(r), 1))
-			s := New(client, blind, nil)
+			s := New(client, nothingStored, nil)
 			for range versions {
 				var batch []state.Record
 				for _, n := range random.Perm(tasks)[:10] {
@@ -204,7 +204,7 @@ func TestReplicasThatRaceLoseNothing(t *testing.T) {
 		})
 	}
 	replicas.Go(func() {
-		s := New(client, blind, nil)
+		s := New(client, nothingStored, nil)
 		for n := range tasks {
 			assert.NoError(t, s.Record(t.Context(), []state.Record{task(fmt.Sprint(n), versions)}))
 		}
@@ -218,7 +218,7 @@ func TestReplicasThatRaceLoseNothing(t *testing.T) {
 
 func TestCompact(t *testing.T) {
 	client := testenv.Etcd(t)
-	s := New(client, blind, nil)
+	s := New(client, nothingStored, nil)
 	require.NoError(t, s.Record(t.Context(), []state.Record{task("a", 1)}))
 	require.NoError(t, s.Record(t.Context(), []state.Record{task("a", 2)}))
 	_, now := stored(t, client, task("a", 0).Key.String())
@@ -238,7 +238,7 @@ func lead(t *testing.T, s *Store, work func(context.Context, state.FencingToken)
 func TestRoomInEtcdIsSeenWithoutEvents(t *testing.T) {
 	etcd := testenv.EtcdServer(t, embedded.Options{Quota: 4 << 20})
 	client := etcd.Client()
-	s := New(client, blind, nil)
+	s := New(client, nothingStored, nil)
 	assert.False(t, s.OutOfSpace(t.Context()))
 	var err error
 	for n := 0; err == nil; n++ {

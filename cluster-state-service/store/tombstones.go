@@ -41,8 +41,8 @@ func (t *tombstones) lease(ctx context.Context, client *clientv3.Client) (client
 	return t.id, nil
 }
 
-// forget makes the next tombstone ask for a new lease: an etcd that was restored does not know the old one.
-func (t *tombstones) forget() {
+// dropLease makes the next tombstone ask for a new lease: an etcd that was restored does not know the old one.
+func (t *tombstones) dropLease() {
 	t.mu.Lock()
 	defer t.mu.Unlock()
 	t.id = 0

@@ -101,7 +101,7 @@ func newWorld(cfg config, dir string, r *report) (_ *world, err error) {
 	for n := range replicas {
 		name := fmt.Sprintf("css-%d", n)
 		add(name, "cluster-state-service", environment(name), append(ofEtcd(name), "--bind", w.direct[name], "--queue", queueName,
-			"--reconcile-interval", "7s", "--history", "30s")...)
+			"--reconcile-interval", "7s", "--etcd-history", "30s")...)
 		w.css = append(w.css, way("client>"+name, w.direct[name]))
 	}
 	for n := range replicas {
