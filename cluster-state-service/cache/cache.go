@@ -17,6 +17,7 @@ import (
 
 	"github.com/blox/blox/cluster-state-service/state"
 	"github.com/blox/blox/internal/backoff"
+	"github.com/blox/blox/internal/broadcast"
 )
 
 const (
@@ -37,15 +38,16 @@ type Cache struct {
 	log         logrus.FieldLogger
 	metrics     metrics
 
+	historyLimit int // number of changes
+
 	snapshot atomic.Pointer[Snapshot] // nil until the first load
 
 	mu          sync.Mutex
-	history     history
+	history     *broadcast.History[Change]
 	advanced    chan struct{} // closed and replaced whenever a snapshot is published
 	wanted      int64         // highest revision that a caller of WaitCurrent waits for
 	cancelWatch func()        // stops the current watch, which forces a reload
 
-	subscribers   atomic.Int64
 	progressWake  chan struct{} // signals that wanted has risen
 	revisionReads revisionReads
 	replaySlots   chan struct{} // holds a token for each running replay
@@ -73,11 +75,12 @@ func New(cfg Config) *Cache {
 	c := &Cache{
 		watchClient: cfg.WatchClient, client: cfg.Client,
 		tasks: cfg.Tasks, instances: cfg.Instances, log: cfg.Log,
-		advanced: make(chan struct{}), progressWake: make(chan struct{}, 1), cancelWatch: func() {},
+		historyLimit: cmp.Or(cfg.HistoryLimit, defaultHistoryLimit),
+		advanced:     make(chan struct{}), progressWake: make(chan struct{}, 1), cancelWatch: func() {},
 		revisionReads: revisionReads{wake: make(chan struct{}, 1)},
 		replaySlots:   make(chan struct{}, maxReplays),
 	}
-	c.history = newHistory(cmp.Or(cfg.HistoryLimit, defaultHistoryLimit), &c.mu, c.subscribers.Load)
+	c.history = c.newHistory(0)
 	c.metrics = newMetrics(c, cfg.Metrics)
 	return c
 }
@@ -96,7 +99,7 @@ func (c *Cache) Run(ctx context.Context) error {
 		return nil
 	})
 	group.Go(func() error {
-		defer c.endHistory()
+		defer func() { c.currentHistory().Close(errStopped) }()
 		for retry := backoff.New(minReloadDelay, maxReloadDelay); ctx.Err() == nil; retry.Wait(ctx) {
 			err := c.loadAndWatch(ctx, retry.Reset)
 			if ctx.Err() == nil {
@@ -125,7 +128,7 @@ func (c *Cache) publish(s *Snapshot, changes []Change) {
 	c.mu.Lock()
 	defer c.mu.Unlock()
 	if len(changes) > 0 {
-		c.history.append(changes)
+		c.history.Append(changes[len(changes)-1].Revision, changes...)
 	}
 	c.snapshot.Store(s)
 	close(c.advanced)
@@ -136,7 +139,8 @@ func (c *Cache) publish(s *Snapshot, changes []Change) {
 // streams opened before the first load: changes made since are in the snapshot, but not in the history.
 func (c *Cache) restart(s *Snapshot) {
 	c.mu.Lock()
-	c.history.restart(s.Revision, errInterrupted)
+	c.history.Close(errInterrupted)
+	c.history = c.newHistory(s.Revision)
 	c.wanted = 0
 	c.mu.Unlock()
 	c.publish(s, nil)
@@ -147,11 +151,4 @@ func (c *Cache) reload() {
 	c.mu.Lock()
 	defer c.mu.Unlock()
 	c.cancelWatch()
-}
-
-// endHistory ends every subscription, because the service stops.
-func (c *Cache) endHistory() {
-	c.mu.Lock()
-	defer c.mu.Unlock()
-	c.history.end(errStopped)
 }

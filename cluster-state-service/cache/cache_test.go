@@ -15,6 +15,7 @@ import (
 	"go.uber.org/goleak"
 
 	"github.com/blox/blox/cluster-state-service/state"
+	"github.com/blox/blox/internal/broadcast"
 	"github.com/blox/blox/internal/testenv"
 )
 
@@ -378,7 +379,7 @@ func TestWatch_TerminatesSlowSubscriber(t *testing.T) {
 		require.NoError(t, err)
 	}
 	for _, err := range changes {
-		assert.ErrorIs(t, err, ErrSlowSubscriber)
+		assert.ErrorIs(t, err, broadcast.ErrSlow)
 	}
 }
 

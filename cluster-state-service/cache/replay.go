@@ -30,20 +30,20 @@ func (s *subscription) replayAll(ctx context.Context, yield func(Change, error) 
 			}
 			return false
 		}
-		s.skipToRetained()
+		s.resubscribe(ctx)
 	}
 	return true
 }
 
-// skipToRetained raises the floor if the history has dropped segments during a long replay. The next replay fills the
-// gap.
-func (s *subscription) skipToRetained() {
-	s.cache.mu.Lock()
-	defer s.cache.mu.Unlock()
-	if !s.cache.history.retains(s.at) {
-		s.at = s.cache.history.last
-		s.floor = s.at.revision
+// resubscribe joins the current history if s's has ended or dropped changes during a long replay. The next replay fills
+// the gap.
+func (s *subscription) resubscribe(ctx context.Context) {
+	if s.Err() == nil {
+		return
 	}
+	s.Close()
+	s.attach(ctx, s.cache.currentHistory().Subscribe())
+	s.floor = s.Version()
 }
 
 // replay reads changes from s.from up to the floor from etcd: all of them, or the first whole revisions. It returns before

@@ -11,14 +11,13 @@ import (
 	clientv3 "go.etcd.io/etcd/client/v3"
 
 	"github.com/blox/blox/cluster-state-service/state"
+	"github.com/blox/blox/internal/broadcast"
 )
 
-// Reasons why the cache ends a subscription.
+// Reasons why the cache ends a subscription, beside broadcast.ErrSlow.
 var (
-	// ErrSlowSubscriber means that the history has dropped changes that the subscriber has not read.
-	ErrSlowSubscriber = errors.New("the reader is too slow")
-	errInterrupted    = errors.New("the watch of etcd was interrupted")
-	errStopped        = errors.New("the service is stopping")
+	errInterrupted = errors.New("the watch of etcd was interrupted")
+	errStopped     = errors.New("the service is stopping")
 )
 
 // Values of the label "reason" of blox_css_streams_terminated_total.
@@ -33,10 +32,10 @@ const maxBatch = 100
 
 // subscription reads the changes of one kind from a revision on, at its own pace. It belongs to one goroutine.
 type subscription struct {
+	*broadcast.Subscription[Change]
 	cache *Cache
 	kind  state.Kind
-	from  int64    // changes below this revision are skipped
-	at    *segment // last segment read
+	from  int64 // changes below this revision are skipped
 	// floor is the revision at which the history began when the subscription did: etcd replays older changes.
 	floor int64
 	batch []Change
@@ -60,40 +59,55 @@ func (c *Cache) Watch(
 		open := c.metrics.subscribers.WithLabelValues(string(kind))
 		open.Inc()
 		defer open.Dec()
-		c.subscribers.Add(1)
-		defer c.subscribers.Add(-1)
+		defer s.Close()
 		if s.replayAll(ctx, yield) {
 			s.follow(ctx, heartbeat, yield)
 		}
 	}, nil
 }
 
+// subscribe returns a subscription that ends with ctx.
 func (c *Cache) subscribe(ctx context.Context, kind state.Kind, from int64) (*subscription, error) {
-	if from == 0 {
-		c.mu.Lock()
-		defer c.mu.Unlock()
-		return &subscription{cache: c, kind: kind, at: c.history.last}, nil
+	s := &subscription{cache: c, kind: kind, from: from}
+	if from > 0 {
+		if err := c.checkRange(ctx, from); err != nil {
+			return nil, err
+		}
+		retained, complete := c.currentHistory().SubscribeFrom(from)
+		if complete {
+			s.attach(ctx, retained)
+			return s, nil
+		}
 	}
+	s.attach(ctx, c.currentHistory().Subscribe())
+	if from > 0 {
+		s.floor = s.Version()
+	}
+	return s, nil
+}
+
+// attach makes s read from. It closes that subscription with ctx, even if no goroutine ever ranges over the sequence.
+func (s *subscription) attach(ctx context.Context, from *broadcast.Subscription[Change]) {
+	s.Subscription = from
+	context.AfterFunc(ctx, from.Close)
+}
+
+// checkRange returns an error unless the cache can stream the changes from the revision on. etcd decides what is in range:
+// another replica may have shown a revision that this one has not reached yet.
+func (c *Cache) checkRange(ctx context.Context, revision int64) error {
 	limited, cancel := context.WithTimeoutCause(ctx, etcdTimeout, state.ErrStoreUnavailable)
 	defer cancel()
-	// etcd decides what is in range: another replica may have shown a revision that this one has not reached yet.
-	_, err := c.client.Get(limited, state.ReconcilePrefix, clientv3.WithCountOnly(), clientv3.WithRev(from))
+	_, err := c.client.Get(limited, state.ReconcilePrefix, clientv3.WithCountOnly(), clientv3.WithRev(revision))
 	switch {
 	case errors.Is(err, rpctypes.ErrCompacted), errors.Is(err, rpctypes.ErrFutureRev):
-		return nil, fmt.Errorf("%w: %w", state.ErrVersionOutOfRange, err)
+		return fmt.Errorf("%w: %w", state.ErrVersionOutOfRange, err)
 	case err != nil:
-		return nil, waitError(ctx, err)
+		return waitError(ctx, err)
 	}
-	if _, err := c.await(limited, 1); err != nil { // there is no history before the first load
-		return nil, waitError(ctx, err)
+	if _, err := c.await(limited, 1); err != nil { // the history before the first load is incomplete
+		return waitError(ctx, err)
 	}
-	c.mu.Lock()
-	defer c.mu.Unlock()
-	first, last := c.history.first, c.history.last
-	if from <= first.revision {
-		return &subscription{cache: c, kind: kind, from: from, at: last, floor: last.revision}, nil
-	}
-	return &subscription{cache: c, kind: kind, from: from, at: first}, nil
+	return nil
 }
 
 // follow yields the changes of the history until ctx is cancelled, the subscriber stops or the cache ends the stream.
@@ -105,11 +119,18 @@ func (s *subscription) follow(ctx context.Context, heartbeat time.Duration, yiel
 		tick = ticker.C
 	}
 	for due := false; ; {
-		if err := s.checkLag(); err != nil {
+		reached := s.cacheRevision() // before readBatch: the history already holds every change up to it
+		// After a reload, reached may belong to a newer history than s reads. Err then reports the end of the old one.
+		switch err := s.Err(); {
+		case errors.Is(err, errStopped): // a stop of the service ends streams cleanly
+			return
+		case errors.Is(err, broadcast.ErrSlow):
 			s.terminate(reasonSlow, err, yield)
 			return
+		case err != nil:
+			s.terminate(reasonInterrupted, err, yield)
+			return
 		}
-		reached := s.cacheRevision() // before readBatch: the history already holds every change up to it
 		if s.readBatch() {
 			if !yieldAll(s.batch, yield) {
 				return
@@ -117,21 +138,14 @@ func (s *subscription) follow(ctx context.Context, heartbeat time.Duration, yiel
 			clear(s.batch) // an idle subscriber must not keep the lines in memory
 			continue
 		}
-		if due && !s.at.isNotified() { // after a reload, reached may belong to a history that s.at does not lead to
+		if due {
 			due = false
-			if !yield(Change{Heartbeat: true, Revision: max(reached, s.at.revision)}, nil) {
+			if !yield(Change{Heartbeat: true, Revision: max(reached, s.Version())}, nil) {
 				return
 			}
 		}
 		select {
-		case <-s.at.notified:
-			switch err := s.at.err; {
-			case errors.Is(err, errStopped): // a stop of the service ends streams cleanly
-				return
-			case err != nil:
-				s.terminate(reasonInterrupted, err, yield)
-				return
-			}
+		case <-s.Ready():
 		case <-tick: // a heartbeat promises that no change is missing, which only etcd can confirm
 			_, err := s.cache.WaitCurrent(ctx)
 			due = err == nil
@@ -154,20 +168,24 @@ func (s *subscription) cacheRevision() int64 {
 	return 0
 }
 
-// readBatch moves over the available segments and collects the subscriber's changes in s.batch. It stops at the first
-// segment that completes the batch. Large batches let a subscriber that lags catch up. It reports whether s.at moved.
+// readBatch collects the subscriber's changes from the history in s.batch. It stops after the watch response that
+// completes the batch. Large batches let a subscriber that lags catch up. It reports whether there was anything to read.
 func (s *subscription) readBatch() bool {
-	start := s.at
 	s.batch = s.batch[:0]
-	for next := s.at.next.Load(); next != nil && len(s.batch) < maxBatch; next = s.at.next.Load() {
-		s.at = next
-		for _, change := range next.changes {
+	read := false
+	for len(s.batch) < maxBatch {
+		changes, more := s.Next()
+		if !more {
+			break
+		}
+		read = true
+		for _, change := range changes {
 			if change.Key.Kind == s.kind && change.Revision >= s.from {
 				s.batch = append(s.batch, change)
 			}
 		}
 	}
-	return s.at != start
+	return read
 }
 
 // yieldAll reports false if the subscriber has stopped.
@@ -179,14 +197,4 @@ func yieldAll(changes []Change, yield func(Change, error) bool) bool {
 		}
 	}
 	return true
-}
-
-// checkLag returns ErrSlowSubscriber if the history has dropped segments that the subscriber has not read.
-func (s *subscription) checkLag() error {
-	s.cache.mu.Lock()
-	defer s.cache.mu.Unlock()
-	if !s.cache.history.retains(s.at) {
-		return ErrSlowSubscriber
-	}
-	return nil
 }
