@@ -1,4 +1,4 @@
-# The tools are pinned in go.mod (`tool`) and run through `go tool`; nothing is installed by hand.
+# The tools are pinned in internal/tools/*/go.mod and run through `go tool`; nothing is installed by hand.
 SHELL   := bash
 .SHELLFLAGS := -eu -o pipefail -c
 MODULE  := github.com/blox/blox
@@ -13,10 +13,11 @@ SEED    ?=
 DURATION ?= 5m
 VULNDB  ?= https://vuln.go.dev
 STRESS  ?=
+LINTER  := go tool -modfile=internal/tools/lint/go.mod
+SWAGGER := go tool -modfile=internal/tools/swagger/go.mod swagger
 # Packages whose tests start processes, etcd clusters or the whole of a service, and generated code.
 NOT_UNIT := /(cmd|deploy|swagger)(/|$$)|/(cluster-state-service|daemon-scheduler)$$|/e2e$$|/internal/(bench|robustness)(/|$$)
 APIS    := cluster-state-service daemon-scheduler
-OURS    := $(shell git ls-files '*.go' ':!swagger/*/v1/client/*' ':!swagger/*/v1/models/*')
 
 help: ## list the targets
 	@grep -hE '^[a-z-]+:.*##' $(MAKEFILE_LIST) | sed -E 's/^([a-z-]+):.*## /  \1\t/' | expand -t 14
@@ -27,7 +28,7 @@ build: ## build every command into bin/
 generate: ## make the API clients and models from the swagger files
 	@for api in $(APIS); do \
 	  rm -rf swagger/$$api/v1/client swagger/$$api/v1/models; \
-	  go tool swagger generate client --quiet --name=$$api --spec=swagger/$$api/v1/swagger.json --target=swagger/$$api/v1; \
+	  $(SWAGGER) generate client --quiet --name=$$api --spec=swagger/$$api/v1/swagger.json --target=swagger/$$api/v1; \
 	done
 
 unit: ## the tests that need no processes and no etcd cluster, with the race detector, in under 30 s
@@ -64,17 +65,15 @@ robustness: build ## inject faults into every process of Blox and check its prom
 load: build ## put the services under load and attack for LOAD (10m): memory, streams, slow and bad clients; RUN=<regexp> for some sections
 	bin/blox-bench --load $(LOAD) --run '$(RUN)'
 
-lint: ## gofmt, go vet, staticcheck, and govulncheck where its database answers
-	@unformatted="$$(gofmt -l $(OURS))"; [ -z "$$unformatted" ] || { echo "gofmt these: $$unformatted"; exit 1; }
-	go vet ./...
-	go tool staticcheck ./...
-	@report="$$(go tool govulncheck -db '$(VULNDB)' ./... 2>&1)" || case "$$report" in \
+lint: ## golangci-lint with .golangci.yml, and govulncheck where its database answers
+	$(LINTER) golangci-lint run
+	@report="$$($(LINTER) govulncheck -db '$(VULNDB)' ./... 2>&1)" || case "$$report" in \
 	  *"fetching vulnerabilities"*) echo "govulncheck is left out: $(VULNDB) does not answer";; \
 	  *) echo "$$report"; exit 1;; \
 	esac
 
 vuln: ## known vulnerabilities that our code can reach; VULNDB=file:///path for a copy of the database
-	go tool govulncheck -db '$(VULNDB)' ./...
+	$(LINTER) govulncheck -db '$(VULNDB)' ./...
 
 local: ## run the whole of Blox on this machine, with a simulated ECS and no AWS account
 	@go build -o bin/ ./cmd/blox-local
