@@ -13,6 +13,8 @@ SEED    ?=
 DURATION ?= 5m
 VULNDB  ?= https://vuln.go.dev
 STRESS  ?=
+# Linters that run, of those in .golangci.yml; empty for all.
+LINTERS ?= govet,staticcheck,unused
 LINTER  := go tool -modfile=internal/tools/lint/go.mod
 SWAGGER := go tool -modfile=internal/tools/swagger/go.mod swagger
 # Packages whose tests start processes, etcd clusters or the whole of a service, and generated code.
@@ -66,7 +68,8 @@ load: build ## put the services under load and attack for LOAD (10m): memory, st
 	bin/blox-bench --load $(LOAD) --run '$(RUN)'
 
 lint: ## golangci-lint with .golangci.yml, and govulncheck where its database answers
-	$(LINTER) golangci-lint run
+	$(LINTER) golangci-lint fmt --diff
+	$(LINTER) golangci-lint run $(if $(LINTERS),--enable-only $(LINTERS))
 	@report="$$($(LINTER) govulncheck -db '$(VULNDB)' ./... 2>&1)" || case "$$report" in \
 	  *"fetching vulnerabilities"*) echo "govulncheck is left out: $(VULNDB) does not answer";; \
 	  *) echo "$$report"; exit 1;; \
