@@ -9,22 +9,30 @@ import (
 	"net/http"
 	"strings"
 	"time"
+
+	"github.com/blox/blox/internal/harness"
 )
 
-// nuisances are clients that send what is wrong, and clients that do not read what they have asked for. Nobody else is to notice.
-type nuisances struct {
-	*world
-	registers *registers
+const (
+	badReaders   = 12 // clients of each cluster-state-service that never read a response
+	badRequests  = 200
+	badReadBytes = 1024 // kernel's receive buffer of such a client
+)
+
+// badClients send invalid requests, or do not read the responses. No other client may be affected.
+type badClients struct {
+	*system
+	environments *environmentClient
 }
 
-// badCall is a request that has to be refused, with the status that tells why.
-type badCall struct {
+// invalidRequest is a request that has to be rejected with that status.
+type invalidRequest struct {
 	service, method, path, body string
 	status                      int
 }
 
-// badCalls name an environment where they have %s; a good token is where they have %t.
-var badCalls = []badCall{
+// invalidRequests contain %s in place of an environment's name, and %t in place of its valid token.
+var invalidRequests = []invalidRequest{
 	{"css", http.MethodGet, "/v1/tasks?colour=red", "", 400},
 	{"css", http.MethodGet, "/v1/tasks?status=running&status=stopped", "", 400},
 	{"css", http.MethodGet, "/v1/instances?status=sleepy", "", 400},
@@ -37,77 +45,86 @@ var badCalls = []badCall{
 	{"css", http.MethodDelete, "/v1/tasks", "", 405},
 	{"ds", http.MethodPost, "/v1/environments", "", 400},
 	{"ds", http.MethodPost, "/v1/environments", `{"name":"%s"`, 400},
-	{"ds", http.MethodPost, "/v1/environments", `{"name":"a b","instanceGroup":{"cluster":"default"},"taskDefinition":"register"}`, 400},
-	{"ds", http.MethodPost, "/v1/environments", `{"name":"bad","instanceGroup":{"cluster":"default"},"taskDefinition":7}`, 400},
+	{"ds", http.MethodPost, "/v1/environments",
+		`{"name":"a b","instanceGroup":{"cluster":"default"},"taskDefinition":"linearizable"}`, 400},
+	{"ds", http.MethodPost, "/v1/environments",
+		`{"name":"bad","instanceGroup":{"cluster":"default"},"taskDefinition":7}`, 400},
 	{"ds", http.MethodPatch, "/v1/environments/%s?deploymentToken=%t", `{"colour":"red"}`, 400},
-	{"ds", http.MethodPatch, "/v1/environments/%s?deploymentToken=%t", `{"deploymentConfiguration":{"minimumHealthyPercent":900}}`, 400},
-	{"ds", http.MethodPatch, "/v1/environments/%s?deploymentToken=%t", `{"taskSettings":{"tags":[{"key":"aws:x","value":"bad"}]}}`, 400},
+	{"ds", http.MethodPatch, "/v1/environments/%s?deploymentToken=%t",
+		`{"deploymentConfiguration":{"minimumHealthyPercent":900}}`, 400},
+	{"ds", http.MethodPatch, "/v1/environments/%s?deploymentToken=%t",
+		`{"taskSettings":{"tags":[{"key":"aws:x","value":"bad"}]}}`, 400},
 	{"ds", http.MethodPatch, "/v1/environments/%s", `{"taskSettings":{"tags":[{"key":"written","value":"bad"}]}}`, 400},
 	{"ds", http.MethodPost, "/v1/environments/%s/deployments?deploymentToken=x", "", 400},
 	{"ds", http.MethodDelete, "/v1/environments/%s?stopTasks=perhaps", "", 400},
 	{"ds", http.MethodGet, "/v1/environments?colour=red", "", 400},
 }
 
-// sender sends what is wrong until ctx ends. That it changes nothing shows in the histories of the registers.
-func (n *nuisances) sender(ctx context.Context, seed uint64) {
-	chance := rand.New(rand.NewPCG(seed, 400))
-	for sleep(ctx, between(chance, 20e6, 200e6)) {
-		c := badCalls[chance.IntN(len(badCalls))]
-		n.registers.mu.Lock()
-		at := n.registers.slots[chance.IntN(len(n.registers.slots))]
-		n.registers.mu.Unlock()
-		if at.token == "" {
+// sendInvalid sends invalid requests until ctx ends. That they change nothing follows from environmentModel.
+func (b *badClients) sendInvalid(ctx context.Context, seed uint64) {
+	random := rand.New(rand.NewPCG(seed, 400))
+	for harness.Sleep(ctx, between(random, 20*time.Millisecond, 200*time.Millisecond)) {
+		invalid := invalidRequests[random.IntN(len(invalidRequests))]
+		slot := b.environments.randomSlot(random)
+		if slot.token == "" {
 			continue
 		}
-		addresses := n.css
-		if c.service == "ds" {
-			addresses = n.ds
+		addresses := b.css
+		if invalid.service == "ds" {
+			addresses = b.ds
 		}
-		path, body := at.fill(c.path), at.fill(c.body)
-		status, _, text, err := n.call(ctx, c.method, addresses[chance.IntN(len(addresses))], path, body)
-		gone := status == http.StatusNotFound || status == http.StatusConflict // of an environment that is not there at present
+		path, body := slot.fill(invalid.path), slot.fill(invalid.body)
+		r, err := b.request(ctx, invalid.method, addresses[random.IntN(len(addresses))], path, body)
+		// The environment may not exist at present, or may be in deletion.
+		missing := path != invalid.path && (r.status == http.StatusNotFound || r.status == http.StatusConflict)
 		switch {
-		case err != nil || status == http.StatusServiceUnavailable:
-		case status == c.status || gone && c.path != at.fill(c.path):
-			n.report.count("bad requests that were refused", 1)
+		case err != nil || r.status == http.StatusServiceUnavailable:
+		case r.status == invalid.status || missing:
+			b.history.count("invalid requests rejected", 1)
 		default:
-			n.report.violated("bad input gets a clear 4xx", "%s %s %s: %d: %s", c.method, path, body, status, text)
+			b.history.violation("invalid requests return a 4xx that says why", "%s %s %s: %d: %s",
+				invalid.method, path, body, r.status, r.body)
 		}
 	}
 }
 
-// fill names the register where the text has %s, and its token where it has %t.
-func (r register) fill(text string) string {
-	return strings.NewReplacer("%s", r.name, "%t", r.token).Replace(text)
+// fill replaces %s by the environment's name and %t by its token.
+func (s environmentSlot) fill(text string) string {
+	return strings.NewReplacer("%s", s.name, "%t", s.token).Replace(text)
 }
 
-// stalled asks for everything again and again, as long as it gets anywhere, and reads nothing of it. It goes past the links, which would read.
-func (n *nuisances) stalled(ctx context.Context, service string, number int) {
+// neverRead sends requests and reads no response, until ctx ends. It uses no proxy, because a proxy would read.
+func (b *badClients) neverRead(ctx context.Context, service string, number int) {
 	for ctx.Err() == nil {
-		n.stall(ctx, n.direct[service], number)
-		sleep(ctx, 500*time.Millisecond)
+		b.neverReadOnce(ctx, b.addresses[service], number)
+		harness.Sleep(ctx, 500*time.Millisecond)
 	}
 }
 
-func (n *nuisances) stall(ctx context.Context, address string, number int) {
-	c, err := (&net.Dialer{Timeout: callTimeout}).DialContext(ctx, "tcp", address)
+// neverReadOnce returns when the service has closed the connection.
+func (b *badClients) neverReadOnce(ctx context.Context, address string, number int) {
+	c, err := (&net.Dialer{Timeout: requestTimeout}).DialContext(ctx, "tcp", address)
 	if err != nil {
 		return
 	}
 	defer c.Close()
 	defer context.AfterFunc(ctx, func() { c.Close() })()
-	_ = c.(*net.TCPConn).SetReadBuffer(1024)
-	path := []string{"/v1/stream/tasks", "/v1/stream/tasks?deleted=true&heartbeat=1", "/v1/tasks", "/v1/stream/instances"}[number%4]
-	for range 200 { // the answers to some, and the requests of the others, fill what the kernel holds
-		_ = c.SetWriteDeadline(time.Now().Add(callTimeout))
-		if _, err := io.WriteString(c, fmt.Sprintf("GET %s HTTP/1.1\r\nHost: %s\r\n\r\n", path, address)); err != nil {
+	_ = c.(*net.TCPConn).SetReadBuffer(badReadBytes)
+	paths := []string{"/v1/stream/tasks", "/v1/stream/tasks?deleted=true&heartbeat=1", "/v1/tasks", "/v1/stream/instances"}
+	request := fmt.Sprintf("GET %s HTTP/1.1\r\nHost: %s\r\n\r\n", paths[number%len(paths)], address)
+	write := func(text string) error {
+		_ = c.SetWriteDeadline(time.Now().Add(requestTimeout))
+		_, err := io.WriteString(c, text)
+		return err
+	}
+	for range badRequests { // the responses, or the requests themselves, fill the kernel's buffers
+		if write(request) != nil {
 			break
 		}
 	}
-	n.report.count("clients that do not read", 1)
-	for sleep(ctx, 500*time.Millisecond) { // until the service has cut it
-		_ = c.SetWriteDeadline(time.Now().Add(callTimeout))
-		if _, err := io.WriteString(c, "\r\n"); err != nil {
+	b.history.count("clients that do not read", 1)
+	for harness.Sleep(ctx, 500*time.Millisecond) {
+		if write("\r\n") != nil {
 			return
 		}
 	}

@@ -10,80 +10,89 @@ import (
 	clientv3 "go.etcd.io/etcd/client/v3"
 )
 
-func reported(t *testing.T) *report {
+func newTestHistory(t *testing.T) *history {
 	t.Helper()
-	r, err := newReport(t.TempDir(), io.Discard)
+	h, err := newHistory(t.TempDir(), io.Discard)
 	require.NoError(t, err)
-	t.Cleanup(func() { assert.NoError(t, r.close()) })
-	return r
+	t.Cleanup(func() { assert.NoError(t, h.close()) })
+	return h
 }
 
-func written(revision int64, version, key string) *clientv3.Event {
-	kv := &mvccpb.KeyValue{Key: []byte(key), ModRevision: revision, Value: []byte(`{"detail":{"version":` + version + `}}`)}
+// write returns the watch event of a put, or of a deletion if version is "".
+func write(revision int64, version, key string) *clientv3.Event {
+	value := `{"detail":{"version":` + version + `}}`
+	kv := &mvccpb.KeyValue{Key: []byte(key), ModRevision: revision, Value: []byte(value)}
 	if version == "" {
 		return &clientv3.Event{Type: clientv3.EventTypeDelete, Kv: kv}
 	}
 	return &clientv3.Event{Kv: kv}
 }
 
-func TestWritesToTheStoreAreJudged(t *testing.T) {
+func TestEtcdWatch_ReportsWritesInTheWrongOrder(t *testing.T) {
 	const key = "ecs/task/default/arn:aws:ecs:us-east-1:123456789012:task/default/a"
+	other, probe := "ecs/launch/x/y", "ecs/task/probe/"+probeARN(1, 1)
 	for name, tc := range map[string]struct {
-		events []*clientv3.Event
-		broken int
+		events     []*clientv3.Event
+		violations int
 	}{
-		"newer and newer":             {[]*clientv3.Event{written(1, "1", key), written(2, "3", key)}, 0},
-		"of the same version":         {[]*clientv3.Event{written(1, "2", key), written(2, "2", key)}, 0},
-		"an older one":                {[]*clientv3.Event{written(1, "2", key), written(2, "1", key)}, 1},
-		"back after it was deleted":   {[]*clientv3.Event{written(1, "2", key), written(2, "", key), written(3, "3", key)}, 1},
-		"a probe may do as it wishes": {[]*clientv3.Event{written(1, "2", "ecs/task/probe/"+probeARN(1, 1)), written(2, "1", "ecs/task/probe/"+probeARN(1, 1))}, 0},
-		"no record of an entity":      {[]*clientv3.Event{written(1, "2", "ecs/launch/x/y"), written(2, "1", "ecs/launch/x/y")}, 0},
+		"accepts a newer version":        {[]*clientv3.Event{write(1, "1", key), write(2, "3", key)}, 0},
+		"accepts the same version":       {[]*clientv3.Event{write(1, "2", key), write(2, "2", key)}, 0},
+		"reports an older version":       {[]*clientv3.Event{write(1, "2", key), write(2, "1", key)}, 1},
+		"reports a write after deletion": {[]*clientv3.Event{write(1, "2", key), write(2, "", key), write(3, "3", key)}, 1},
+		"ignores the order of probes":    {[]*clientv3.Event{write(1, "2", probe), write(2, "1", probe)}, 0},
+		"ignores other keys":             {[]*clientv3.Event{write(1, "2", other), write(2, "1", other)}, 0},
 	} {
 		t.Run(name, func(t *testing.T) {
-			s := newStoreWatch(&world{report: reported(t)})
+			w := newEtcdWatch(&system{history: newTestHistory(t)})
 			for _, e := range tc.events {
-				s.see(e)
+				w.receive(e)
 			}
-			assert.Equal(t, tc.broken, s.report.failed())
+			assert.Equal(t, tc.violations, w.history.violationCount())
 		})
 	}
 }
 
-func TestStreamsAreHeldAgainstTheStore(t *testing.T) {
+func TestStreamClient_ReportsDifferencesFromEtcd(t *testing.T) {
 	const key, arn = "ecs/task/default/a", "a"
-	wrote := map[string][]change{key: {{revision: 5, version: 1}, {revision: 7, version: 2}, {revision: 9, deleted: true}}}
-	line := func(version string, deleted bool) (item shownTask) {
+	written := map[string][]change{key: {
+		{revision: 5, version: 1}, {revision: 7, version: 2}, {revision: 9, deleted: true},
+	}}
+	line := func(version string, deleted bool) (item recordJSON) {
 		item.Metadata.EntityVersion, item.Metadata.Deleted, item.Entity.TaskARN = version, deleted, arn
 		return item
 	}
 	for name, tc := range map[string]struct {
-		listed int64
-		lines  []shownTask
-		broken int
+		listed     int64
+		lines      []recordJSON
+		violations int
 	}{
-		"all of it":                {5, []shownTask{line("7", false), line("9", true), {}}, 0},
-		"again what is held":       {5, []shownTask{line("5", false), line("7", false), line("7", false), line("9", true)}, 0},
-		"a change is missed":       {5, []shownTask{line("9", true)}, 1},
-		"a deletion is missed":     {5, []shownTask{line("7", false)}, 1},
-		"a deletion is not called": {5, []shownTask{line("7", false), line("9", false)}, 1},
-		"what was never written":   {5, []shownTask{line("7", false), line("8", false), line("9", true)}, 1},
-		"the list is not etcd's":   {0, []shownTask{line("7", false), line("9", true)}, 1},
+		"accepts every change": {5, []recordJSON{line("7", false), line("9", true), {}}, 0},
+		"ignores repeated lines": {5, []recordJSON{
+			line("5", false), line("7", false), line("7", false), line("9", true)}, 0},
+		"reports a missing change":              {5, []recordJSON{line("9", true)}, 1},
+		"reports a missing deletion":            {5, []recordJSON{line("7", false)}, 1},
+		"reports a deletion without its mark":   {5, []recordJSON{line("7", false), line("9", false)}, 1},
+		"reports a change that was not written": {5, []recordJSON{line("7", false), line("8", false), line("9", true)}, 1},
+		"reports a list that differs":           {0, []recordJSON{line("7", false), line("9", true)}, 1},
 	} {
 		t.Run(name, func(t *testing.T) {
-			s := &streamClient{world: &world{report: reported(t)}, kind: "tasks"}
-			g := &segment{from: 6, to: 6, listed: map[string]int64{}, held: map[string]int64{}, told: map[string][]change{}}
+			s := &streamClient{system: &system{history: newTestHistory(t)}, kind: "tasks"}
+			g := &segment{
+				from: 6, to: 6,
+				listed: map[string]int64{}, newest: map[string]int64{}, received: map[string][]change{},
+			}
 			if tc.listed > 0 {
-				g.listed[arn], g.held[arn] = tc.listed, tc.listed
+				g.listed[arn], g.newest[arn] = tc.listed, tc.listed
 			}
 			s.segments = append(s.segments, g)
 			for _, l := range tc.lines {
-				s.take(g, l)
+				s.receive(g, l)
 			}
-			var heartbeat shownTask
+			var heartbeat recordJSON
 			heartbeat.Metadata.EntityVersion = "12"
-			s.take(g, heartbeat)
-			s.check(wrote, 1)
-			assert.Equal(t, tc.broken, s.report.failed())
+			s.receive(g, heartbeat)
+			s.check(written, 1)
+			assert.Equal(t, tc.violations, s.history.violationCount())
 		})
 	}
 }

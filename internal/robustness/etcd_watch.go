@@ -4,6 +4,8 @@ import (
 	"context"
 	"encoding/json"
 	"fmt"
+	"net/http"
+	"net/url"
 	"strings"
 	"sync"
 	"time"
@@ -11,76 +13,81 @@ import (
 	clientv3 "go.etcd.io/etcd/client/v3"
 
 	"github.com/blox/blox/internal/ecssim"
+	"github.com/blox/blox/internal/harness"
 )
 
-// change is what one revision of etcd did to a key.
+// Keys of cluster-state-service's records.
+const (
+	recordPrefix   = "ecs/"
+	taskPrefix     = "ecs/task/"
+	instancePrefix = "ecs/instance/"
+	markerKey      = "ecs/robustness/marker" // written by this program alone
+)
+
+// change is the effect of one etcd revision on a key.
 type change struct {
 	revision int64
 	deleted  bool
-	version  int64 // detail.version of what was put
+	version  int64 // detail.version of the record; 0 if deleted
 }
 
-// storeWatch follows everything that is written to the records of tasks and container instances, and checks it as it comes.
-type storeWatch struct {
-	*world
+// etcdWatch watches every write to the records of tasks and container instances, and checks it.
+type etcdWatch struct {
+	*system
 
-	mu       sync.Mutex
-	changes  map[string][]change // by key, oldest first
-	newest   map[string]change   // by ARN
-	revision int64               // the latest seen
-	mark     int64               // mod revision of the latest mark seen
-	began    int64               // the first revision that is known
-	gaps     int                 // how often a part of the history was lost
+	mu            sync.Mutex
+	changes       map[string][]change // by key, oldest first
+	newest        map[string]change   // by ARN
+	revision      int64               // latest received
+	marker        int64               // mod revision of the latest marker received
+	firstRevision int64               // changes before it are unknown
 }
 
-const (
-	watched = "ecs/"
-	markKey = "ecs/robustness/mark" // written by this program alone
-)
-
-func newStoreWatch(w *world) *storeWatch {
-	return &storeWatch{world: w, changes: map[string][]change{}, newest: map[string]change{}, began: 1}
+func newEtcdWatch(s *system) *etcdWatch {
+	return &etcdWatch{system: s, changes: map[string][]change{}, newest: map[string]change{}, firstRevision: 1}
 }
 
-// run follows until ctx ends.
-func (s *storeWatch) run(ctx context.Context) {
+// run watches until ctx ends.
+func (w *etcdWatch) run(ctx context.Context) {
 	for ctx.Err() == nil {
-		s.mu.Lock()
-		from := s.revision + 1
-		s.mu.Unlock()
-		for answer := range s.etcd.Watch(clientv3.WithRequireLeader(ctx), watched, clientv3.WithPrefix(), clientv3.WithRev(from), clientv3.WithFragment()) {
-			if answer.CompactRevision > 0 {
-				s.skip(answer.CompactRevision)
+		w.mu.Lock()
+		next := w.revision + 1
+		w.mu.Unlock()
+		responses := w.etcd.Watch(clientv3.WithRequireLeader(ctx), recordPrefix,
+			clientv3.WithPrefix(), clientv3.WithRev(next), clientv3.WithFragment())
+		for response := range responses {
+			if response.CompactRevision > 0 {
+				w.skipTo(response.CompactRevision)
 			}
-			for _, event := range answer.Events {
-				s.see(event)
+			for _, event := range response.Events {
+				w.receive(event)
 			}
 		}
-		sleep(ctx, 100*time.Millisecond)
+		harness.Sleep(ctx, 100*time.Millisecond)
 	}
 }
 
-// skip goes on after a compaction that was quicker: what came before is not known, and not judged.
-func (s *storeWatch) skip(to int64) {
-	s.mu.Lock()
-	defer s.mu.Unlock()
-	s.gaps++
-	s.report.count("gaps in what is known of etcd's history", 1)
-	s.revision, s.began = to-1, to
-	clear(s.changes)
-	clear(s.newest)
+// skipTo continues after a compaction of revisions that were not received. They are unknown and not checked.
+func (w *etcdWatch) skipTo(compacted int64) {
+	w.mu.Lock()
+	defer w.mu.Unlock()
+	w.history.count("etcd compactions ahead of the watch", 1)
+	w.revision = compacted - 1
+	w.firstRevision = compacted
+	clear(w.changes)
+	clear(w.newest)
 }
 
-func (s *storeWatch) see(event *clientv3.Event) {
+func (w *etcdWatch) receive(event *clientv3.Event) {
 	key := string(event.Kv.Key)
-	s.mu.Lock()
-	defer s.mu.Unlock()
-	s.revision = max(s.revision, event.Kv.ModRevision)
-	if key == markKey {
-		s.mark = event.Kv.ModRevision
+	w.mu.Lock()
+	defer w.mu.Unlock()
+	w.revision = max(w.revision, event.Kv.ModRevision)
+	if key == markerKey {
+		w.marker = event.Kv.ModRevision
 		return
 	}
-	arn, ok := entityOf(key)
+	arn, ok := entityARN(key)
 	if !ok {
 		return
 	}
@@ -88,26 +95,33 @@ func (s *storeWatch) see(event *clientv3.Event) {
 	if !c.deleted {
 		var record struct{ Detail struct{ Version int64 } }
 		if err := json.Unmarshal(event.Kv.Value, &record); err != nil {
-			s.report.violated("records can be read", "%s at %d: %s", key, c.revision, err)
+			w.history.violation("records are valid JSON", "%s at %d: %s", key, c.revision, err)
 		}
 		c.version = record.Detail.Version
 	}
-	before, known := s.newest[arn]
+	w.checkOrder(key, arn, c)
+	w.newest[arn] = c
+	w.changes[key] = append(w.changes[key], c)
+	w.history.count("records written", 1)
+}
+
+// checkOrder checks that a record is not replaced by an older version, and not written again after its deletion.
+func (w *etcdWatch) checkOrder(key, arn string, c change) {
+	before, known := w.newest[arn]
 	switch {
 	case strings.Contains(arn, probeAccount) || !known || c.deleted:
 	case before.deleted:
-		s.report.violated("what was removed stays removed", "%s at %d: version %d, after it was deleted at %d", key, c.revision, c.version, before.revision)
+		w.history.violation("a deleted record stays deleted", "%s at %d: version %d, after its deletion at %d",
+			key, c.revision, c.version, before.revision)
 	case c.version < before.version:
-		s.report.violated("no older version replaces a newer one", "%s at %d: version %d in place of %d", key, c.revision, c.version, before.version)
+		w.history.violation("no older version replaces a newer one", "%s at %d: version %d replaces %d",
+			key, c.revision, c.version, before.version)
 	}
-	s.newest[arn] = c
-	s.changes[key] = append(s.changes[key], c)
-	s.report.count("records written", 1)
 }
 
-// entityOf is the ARN in the key of a task's or container instance's record.
-func entityOf(key string) (arn string, ok bool) {
-	for _, prefix := range []string{"ecs/task/", "ecs/instance/"} {
+// entityARN returns the ARN in the key of a task's or container instance's record.
+func entityARN(key string) (arn string, ok bool) {
+	for _, prefix := range []string{taskPrefix, instancePrefix} {
 		if rest, found := strings.CutPrefix(key, prefix); found {
 			_, arn, ok = strings.Cut(rest, "/")
 			return arn, ok
@@ -116,126 +130,126 @@ func entityOf(key string) (arn string, ok bool) {
 	return "", false
 }
 
-// caughtUp returns once everything that was written before it was called has been seen.
-func (s *storeWatch) caughtUp(ctx context.Context) error {
-	_, err := s.marked(ctx)
-	return err
-}
-
-// marked is caughtUp, and returns a revision: what was written before the call has a lower one.
-func (s *storeWatch) marked(ctx context.Context) (written int64, err error) {
-	err = s.await(ctx, time.Minute, "the watch of etcd", func() error {
-		if written == 0 {
-			short, cancel := context.WithTimeout(ctx, callTimeout)
+// awaitCurrent returns when every write that finished before the call has been received. Those writes have lower
+// revisions than the one it returns.
+func (w *etcdWatch) awaitCurrent(ctx context.Context) (revision int64, err error) {
+	err = harness.Await(ctx, time.Minute, "the etcd watch", func() error {
+		if revision == 0 {
+			short, cancel := context.WithTimeout(ctx, requestTimeout)
 			defer cancel()
-			put, err := s.etcd.Put(short, markKey, time.Now().String())
+			put, err := w.etcd.Put(short, markerKey, time.Now().String())
 			if err != nil {
 				return err
 			}
-			written = put.Header.Revision
+			revision = put.Header.Revision
 		}
-		s.mu.Lock()
-		defer s.mu.Unlock()
-		if s.mark < written {
-			return fmt.Errorf("it is at %d of %d", s.revision, written)
+		w.mu.Lock()
+		defer w.mu.Unlock()
+		if w.marker < revision {
+			return fmt.Errorf("revision %d received of %d", w.revision, revision)
 		}
 		return nil
 	})
-	return written, err
+	return revision, err
 }
 
-// compact has etcd forget its history up to somewhere between its half and the present, as far as this watch has seen it.
-func (s *storeWatch) compact(ctx context.Context, pick float64) error {
-	s.mu.Lock()
-	to := s.revision
-	s.mu.Unlock()
+// compact compacts etcd's history. Below 0.5, pick selects a revision shortly before the latest one received.
+func (w *etcdWatch) compact(ctx context.Context, pick float64) error {
+	w.mu.Lock()
+	revision := w.revision
+	w.mu.Unlock()
 	if pick < 0.5 {
-		to -= int64(pick * 200)
+		revision -= int64(pick * 200)
 	}
-	ctx, cancel := context.WithTimeout(ctx, callTimeout)
+	ctx, cancel := context.WithTimeout(ctx, requestTimeout)
 	defer cancel()
-	_, err := s.etcd.Compact(ctx, max(1, to))
+	_, err := w.etcd.Compact(ctx, max(1, revision))
 	if err != nil && strings.Contains(err.Error(), "compacted") {
 		return nil
 	}
 	return err
 }
 
-// acknowledgements checks, as they happen, that each event that was deleted from the queue is stored.
-func (s *storeWatch) acknowledgements(ctx context.Context) {
+// checkAcknowledged checks, while they happen, that each event deleted from the queue is stored.
+func (w *etcdWatch) checkAcknowledged(ctx context.Context) {
 	number := 0
-	for sleep(ctx, 300*time.Millisecond) {
-		number = s.acknowledged(ctx, number)
+	for harness.Sleep(ctx, 300*time.Millisecond) {
+		number = w.checkAcknowledgedAfter(ctx, number)
 	}
 }
 
-// acknowledged checks those after the number, and returns the last one's.
-func (s *storeWatch) acknowledged(ctx context.Context, after int) int {
-	var answer struct{ Events []ecssim.Acknowledged }
-	if err := s.sim.ask(ctx, "GET", "acknowledged", map[string][]string{"after": {fmt.Sprint(after)}}, nil, &answer); err != nil {
-		return after
+// checkAcknowledgedAfter checks the events after the number and returns the last one's number.
+func (w *etcdWatch) checkAcknowledgedAfter(ctx context.Context, number int) int {
+	var acknowledged struct{ Events []ecssim.Acknowledged }
+	query := url.Values{"after": {fmt.Sprint(number)}}
+	if err := w.sim.call(ctx, http.MethodGet, "acknowledged", query, nil, &acknowledged); err != nil {
+		return number
 	}
-	for _, e := range answer.Events {
-		if e.Number > after+1 {
-			s.report.count("acknowledged events that were not looked at", e.Number-after-1)
+	for _, e := range acknowledged.Events {
+		if e.Number > number+1 {
+			w.history.count("acknowledged events not checked", e.Number-number-1)
 		}
-		after = e.Number
-		if !s.has(e) {
-			s.mustHave(ctx, e)
+		number = e.Number
+		if !w.contains(e) {
+			w.checkStored(ctx, e)
 		}
 	}
-	s.report.count("acknowledged events that were looked for", len(answer.Events))
-	return after
+	w.history.count("acknowledged events checked", len(acknowledged.Events))
+	return number
 }
 
-// has tells whether the watch has seen the event's version, a newer one, or a deletion.
-func (s *storeWatch) has(e ecssim.Acknowledged) bool {
-	s.mu.Lock()
-	defer s.mu.Unlock()
-	now, known := s.newest[e.ARN]
-	return known && (now.deleted || now.version >= e.Version)
+// contains reports whether the watch has received the event's version, a newer one, or a deletion.
+func (w *etcdWatch) contains(e ecssim.Acknowledged) bool {
+	w.mu.Lock()
+	defer w.mu.Unlock()
+	newest, known := w.newest[e.ARN]
+	return known && (newest.deleted || newest.version >= e.Version)
 }
 
-// since is the first revision at which the event's version or a newer one was there, or its deletion.
-func (s *storeWatch) since(e ecssim.Acknowledged) int64 {
-	s.mu.Lock()
-	defer s.mu.Unlock()
-	for key, changes := range s.changes {
-		if arn, _ := entityOf(key); arn == e.ARN {
-			for _, c := range changes {
-				if c.deleted || c.version >= e.Version {
-					return c.revision
-				}
+// storedAt returns the first revision with the event's version, a newer one, or a deletion; 0 if there is none.
+func (w *etcdWatch) storedAt(e ecssim.Acknowledged) int64 {
+	w.mu.Lock()
+	defer w.mu.Unlock()
+	for key, changes := range w.changes {
+		if arn, _ := entityARN(key); arn != e.ARN {
+			continue
+		}
+		for _, c := range changes {
+			if c.deleted || c.version >= e.Version {
+				return c.revision
 			}
 		}
 	}
 	return 0
 }
 
-// mustHave asks etcd itself until it answers: whatever was acknowledged has been there since before.
-func (s *storeWatch) mustHave(ctx context.Context, e ecssim.Acknowledged) {
+// checkStored checks against etcd itself, and retries until etcd answers. An acknowledged event was stored before the
+// call.
+func (w *etcdWatch) checkStored(ctx context.Context, e ecssim.Acknowledged) {
 	for ctx.Err() == nil {
-		mark, err := s.marked(ctx)
+		now, err := w.awaitCurrent(ctx)
 		if err != nil {
 			continue
 		}
-		s.mu.Lock()
-		now, known := s.newest[e.ARN], s.began == 1 // else it may have been deleted in what is not known
-		s.mu.Unlock()
-		if known && (!s.has(e) || s.since(e) > mark) {
-			s.report.violated("no acknowledged event is lost", "%s version %d was deleted from the queue; etcd has version %d, of revision %d; what was there then is below %d", e.ARN, e.Version, now.version, now.revision, mark)
+		w.mu.Lock()
+		newest, complete := w.newest[e.ARN], w.firstRevision == 1 // else it may have been deleted unnoticed
+		w.mu.Unlock()
+		if complete && (!w.contains(e) || w.storedAt(e) > now) {
+			w.history.violation("no acknowledged event is lost",
+				"%s version %d was deleted from the queue before revision %d; etcd has version %d of revision %d",
+				e.ARN, e.Version, now, newest.version, newest.revision)
 		}
 		return
 	}
 }
 
-// stored is a copy of what the watch knows: the present record of every key, deleted ones included.
-func (s *storeWatch) stored() map[string]change {
-	s.mu.Lock()
-	defer s.mu.Unlock()
-	all := map[string]change{}
-	for key, changes := range s.changes {
-		all[key] = changes[len(changes)-1]
+// snapshot returns the latest change of every key, including deletions.
+func (w *etcdWatch) snapshot() map[string]change {
+	w.mu.Lock()
+	defer w.mu.Unlock()
+	latest := map[string]change{}
+	for key, changes := range w.changes {
+		latest[key] = changes[len(changes)-1]
 	}
-	return all
+	return latest
 }

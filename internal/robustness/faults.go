@@ -3,8 +3,7 @@ package robustness
 import (
 	"context"
 	"fmt"
-	"net/http"
-	"net/url"
+	"slices"
 	"strings"
 	"sync"
 	"time"
@@ -12,49 +11,53 @@ import (
 	clientv3 "go.etcd.io/etcd/client/v3"
 
 	"github.com/blox/blox/internal/ecssim"
+	"github.com/blox/blox/internal/harness"
 )
 
-// doer carries a schedule out.
-type doer struct {
-	*world
-	fleet *fleet
-	users *users
-	store *storeWatch
+// executor executes a scenario.
+type executor struct {
+	*system
+	instances *instances
+	users     *userClient
+	watch     *etcdWatch
 
 	mu     sync.Mutex
-	faults ecssim.Faults // at present
+	faults ecssim.Faults // present faults of the simulator
 }
 
-// carryOut does every step at its time, and returns when all of them are undone.
-func (d *doer) carryOut(ctx context.Context, steps []step) {
+// execute executes every action at its time and returns when all of them are undone.
+func (e *executor) execute(ctx context.Context, actions []action) {
 	began := time.Now()
-	var open sync.WaitGroup
-	defer open.Wait()
-	for _, s := range steps {
-		if !sleep(ctx, s.At-time.Since(began)) {
+	var running sync.WaitGroup
+	defer running.Wait()
+	for _, a := range actions {
+		if !harness.Sleep(ctx, a.At-time.Since(began)) {
 			return
 		}
-		open.Go(func() {
-			d.report.note("step", map[string]any{"do": s.Do, "target": s.Target, "for": s.For.Seconds(), "pick": s.Pick})
-			d.report.count("step: "+s.Do, 1)
-			if err := d.do(ctx, s); err != nil {
-				d.report.note("step failed", map[string]any{"do": s.Do, "target": s.Target, "error": err.Error()})
-				d.report.count("steps that failed", 1)
+		running.Go(func() {
+			e.history.event("action", map[string]any{
+				"action": a.Kind, "target": a.Target, "duration": a.Duration.Seconds(), "pick": a.Pick,
+			})
+			e.history.count("action: "+a.Kind, 1)
+			if err := e.apply(ctx, a); err != nil {
+				e.history.event("action failed", map[string]any{"action": a.Kind, "target": a.Target, "error": err.Error()})
+				e.history.count("failed actions", 1)
 			}
-			d.report.note("undone", map[string]any{"do": s.Do, "target": s.Target})
+			e.history.event("action undone", map[string]any{"action": a.Kind, "target": a.Target})
 		})
 	}
 }
 
-func (d *doer) do(ctx context.Context, s step) error {
-	wait := func() { sleep(ctx, s.For) }
-	p, links := d.processes[s.Target], d.links[s.Target]
-	each := func(what func(*link)) {
-		for _, l := range links {
-			what(l)
+// apply executes an action and undoes it after its duration.
+func (e *executor) apply(ctx context.Context, a action) error {
+	wait := func() { harness.Sleep(ctx, a.Duration) }
+	p, proxies := e.processes[a.Target], e.proxies[a.Target]
+	each := func(fn func(*proxy)) {
+		for _, p := range proxies {
+			fn(p)
 		}
 	}
-	switch s.Do {
+	switch a.Kind {
 	case "kill":
 		p.Kill()
 		wait()
@@ -63,153 +66,152 @@ func (d *doer) do(ctx context.Context, s step) error {
 		p.Pause()
 		wait()
 		p.Resume()
-	case "cut":
-		each(func(l *link) { l.cut(true) })
+	case "disconnect":
+		each(func(p *proxy) { p.setDisconnected(true) })
 		wait()
-		each(func(l *link) { l.cut(false) })
-	case "hold":
-		each((*link).hold)
+		each(func(p *proxy) { p.setDisconnected(false) })
+	case "blackhole":
+		each((*proxy).hold)
 		wait()
-		each(func(l *link) { l.cut(false) })
+		each(func(p *proxy) { p.setDisconnected(false) })
 	case "delay":
-		each(func(l *link) { l.slow(time.Duration(s.Pick * s.Pick * float64(slowest))) })
+		each(func(p *proxy) { p.setDelay(time.Duration(a.Pick * a.Pick * float64(maxProxyDelay))) })
 		wait()
-		each(func(l *link) { l.slow(0) })
-	case "quorum":
-		return d.loseQuorum(s, wait)
-	case "compact":
-		return d.store.compact(ctx, s.Pick)
+		each(func(p *proxy) { p.setDelay(0) })
+	case "quorum-loss":
+		return e.loseQuorum(a, wait)
+	case "compaction":
+		return e.watch.compact(ctx, a.Pick)
 	case "nospace":
-		return d.fill(ctx, wait)
-	case "events", "calls":
-		return d.misbehave(ctx, s, wait)
+		return e.fillEtcd(ctx, wait)
+	case "event-faults", "api-faults":
+		return e.injectSimulatorFaults(ctx, a, wait)
 	case "outage":
-		return d.outage(ctx, s.Target, wait)
+		if err := e.sim.setDown(ctx, a.Target, true); err != nil {
+			return err
+		}
+		wait()
+		return e.sim.setDown(ctx, a.Target, false)
 	case "user":
-		d.users.next(s)
+		e.users.enqueue(a)
 	default:
-		return d.fleet.happen(ctx, s)
+		return e.instances.apply(ctx, a)
 	}
 	return nil
 }
 
-// loseQuorum kills two members, or all three.
-func (d *doer) loseQuorum(s step, wait func()) (failed error) {
-	gone := []string{"etcd-0", "etcd-1", "etcd-2"}
-	if n := int(s.Pick * 4); n < members { // that one goes on
-		gone = append(gone[:n], gone[n+1:]...)
+// loseQuorum kills two of etcd's members, or all three.
+func (e *executor) loseQuorum(a action, wait func()) (failed error) {
+	killed := slices.Clone(etcdNames)
+	if survivor := int(a.Pick * 4); survivor < etcdMembers {
+		killed = slices.Delete(killed, survivor, survivor+1)
 	}
-	for _, name := range gone {
-		d.processes[name].Kill()
+	for _, name := range killed {
+		e.processes[name].Kill()
 	}
 	wait()
-	for _, name := range gone {
-		if err := d.processes[name].Start(); err != nil {
+	for _, name := range killed {
+		if err := e.processes[name].Start(); err != nil {
 			failed = err
 		}
 	}
 	return failed
 }
 
-// misbehave has the simulator do to events, or to calls, what AWS does at times.
-func (d *doer) misbehave(ctx context.Context, s step, wait func()) error {
+// injectSimulatorFaults makes the simulator treat events, or API calls, as AWS does at times.
+func (e *executor) injectSimulatorFaults(ctx context.Context, a action, wait func()) error {
 	set := func(change func(*ecssim.Faults)) error {
-		d.mu.Lock()
-		defer d.mu.Unlock()
-		change(&d.faults)
-		return d.sim.setFaults(ctx, d.faults)
+		e.mu.Lock()
+		defer e.mu.Unlock()
+		change(&e.faults)
+		return e.sim.setFaults(ctx, e.faults)
 	}
-	x := s.Pick
-	var err error
-	if s.Do == "events" {
-		err = set(func(f *ecssim.Faults) {
-			f.Events = ecssim.EventFaults{Drop: 0.1 * x, Duplicate: 0.3 * x, Reorder: 0.3 * (1 - x), Delay: 0.3 * x, DelayBy: ecssim.Duration(3 * time.Second)}
-		})
-	} else {
-		err = set(func(f *ecssim.Faults) {
-			f.Throttle = map[string]float64{"ecs": 0.3 * x, "sqs": 0.1 * x}
-			f.ServerErrors = map[string]float64{"ecs": 0.2 * (1 - x), "sqs": 0.1 * x}
-			f.LateServerErrors = map[string]float64{"StartTask": 0.1 * x, "sqs": 0.05}
-			f.LostAnswers = map[string]float64{"StartTask": 0.2 * (1 - x), "sqs": 0.05, "StopTask": 0.1}
-			f.Latency = map[string]ecssim.Duration{"ecs": ecssim.Duration(x * float64(longestLatency))}
-			f.ConsistencyLag = ecssim.Duration((1 - x) * float64(longestLag))
-			f.StartFailures = 0.03 * x
-		})
+	inject, clear := setEventFaults, clearEventFaults
+	if a.Kind == "api-faults" {
+		inject, clear = setAPIFaults, clearAPIFaults
 	}
-	if err != nil {
+	if err := set(func(f *ecssim.Faults) { inject(f, a.Pick) }); err != nil {
 		return err
 	}
 	wait()
-	return set(func(f *ecssim.Faults) {
-		if s.Do == "events" {
-			f.Events = ecssim.EventFaults{}
-		} else {
-			*f = ecssim.Faults{Events: f.Events}
-		}
-	})
+	return set(clear)
 }
 
-func (d *doer) outage(ctx context.Context, service string, wait func()) error {
-	down := func(is string) error {
-		return d.sim.post(ctx, "services", url.Values{"service": {service}, "down": {is}})
+func setEventFaults(f *ecssim.Faults, x float64) {
+	f.Events = ecssim.EventFaults{
+		Drop: 0.1 * x, Duplicate: 0.3 * x, Reorder: 0.3 * (1 - x),
+		Delay: 0.3 * x, DelayBy: ecssim.Duration(3 * time.Second),
 	}
-	if err := down("true"); err != nil {
-		return err
-	}
-	wait()
-	return down("false")
 }
 
-// fill has etcd's database reach its quota, with keys that are not Blox's, and later makes room again as etcd's manual says.
-func (d *doer) fill(ctx context.Context, wait func()) error {
-	junk, full := strings.Repeat("x", 1<<20), 0
-	for n := 0; n < 4*quota>>20 && full < 2 && ctx.Err() == nil; n++ {
-		short, cancel := context.WithTimeout(ctx, callTimeout)
-		_, err := d.etcd.Put(short, fmt.Sprintf("junk/%04d", n), junk)
+func clearEventFaults(f *ecssim.Faults) { f.Events = ecssim.EventFaults{} }
+
+func setAPIFaults(f *ecssim.Faults, x float64) {
+	f.Throttle = map[string]float64{"ecs": 0.3 * x, "sqs": 0.1 * x}
+	f.ServerErrors = map[string]float64{"ecs": 0.2 * (1 - x), "sqs": 0.1 * x}
+	f.LateServerErrors = map[string]float64{"StartTask": 0.1 * x, "sqs": 0.05}
+	f.LostAnswers = map[string]float64{"StartTask": 0.2 * (1 - x), "sqs": 0.05, "StopTask": 0.1}
+	f.Latency = map[string]ecssim.Duration{"ecs": ecssim.Duration(x * float64(maxAPILatency))}
+	f.ConsistencyLag = ecssim.Duration((1 - x) * float64(maxListLag))
+	f.StartFailures = 0.03 * x
+}
+
+func clearAPIFaults(f *ecssim.Faults) { *f = ecssim.Faults{Events: f.Events} }
+
+// fillerPrefix begins the keys that use up etcd's quota. They are not Blox's.
+const fillerPrefix = "filler/"
+
+// fillEtcd writes until etcd's quota is used up, waits, and frees the space as etcd's documentation describes.
+func (e *executor) fillEtcd(ctx context.Context, wait func()) error {
+	const size, maxWrites = 1 << 20, 4 * etcdQuota >> 20
+	value, refused := strings.Repeat("x", size), 0
+	for n := 0; n < maxWrites && refused < 2 && ctx.Err() == nil; n++ {
+		short, cancel := context.WithTimeout(ctx, requestTimeout)
+		_, err := e.etcd.Put(short, fmt.Sprintf("%s%04d", fillerPrefix, n), value)
 		cancel()
 		if err != nil && strings.Contains(err.Error(), "space exceeded") {
-			full++
+			refused++
 		}
 	}
-	if full > 0 {
-		d.report.count("etcd was full", 1)
+	if refused > 0 {
+		e.history.count("etcd out of space", 1)
 	}
 	wait()
-	return d.makeRoom(ctx)
+	return e.freeEtcd(ctx)
 }
 
-// makeRoom removes what fill has written, and ends the alarm; it tries until it has.
-func (d *doer) makeRoom(ctx context.Context) error {
-	return d.await(ctx, time.Minute, "etcd to have room", func() error {
-		ctx, cancel := context.WithTimeout(ctx, 2*callTimeout)
+// freeEtcd deletes the filler, compacts, defragments and clears the alarm. It retries until all of that succeeds.
+func (e *executor) freeEtcd(ctx context.Context) error {
+	return harness.Await(ctx, time.Minute, "space in etcd", func() error {
+		ctx, cancel := context.WithTimeout(ctx, 2*requestTimeout)
 		defer cancel()
-		if _, err := d.etcd.Delete(ctx, "junk/", clientv3.WithPrefix()); err != nil {
+		if _, err := e.etcd.Delete(ctx, fillerPrefix, clientv3.WithPrefix()); err != nil {
 			return err
 		}
-		if err := d.store.compact(ctx, 1); err != nil {
+		if err := e.watch.compact(ctx, 1); err != nil {
 			return err
 		}
-		for _, endpoint := range d.etcd.Endpoints() {
-			if _, err := d.etcd.Defragment(ctx, endpoint); err != nil {
+		for _, endpoint := range e.etcd.Endpoints() {
+			if _, err := e.etcd.Defragment(ctx, endpoint); err != nil {
 				return err
 			}
 		}
-		_, err := d.etcd.AlarmDisarm(ctx, &clientv3.AlarmMember{})
+		_, err := e.etcd.AlarmDisarm(ctx, &clientv3.AlarmMember{})
 		return err
 	})
 }
 
-// wellAgain undoes whatever is still wrong.
-func (d *doer) wellAgain(ctx context.Context) error {
-	if err := d.heal(); err != nil {
+// clearFaults ends every fault that is still present.
+func (e *executor) clearFaults(ctx context.Context) error {
+	if err := e.restore(); err != nil {
 		return err
 	}
-	return d.await(ctx, time.Minute, "the simulator to be well", func() error {
+	return harness.Await(ctx, time.Minute, "the simulator", func() error {
 		for _, service := range []string{"ecs", "sqs"} {
-			if err := d.sim.post(ctx, "services", url.Values{"service": {service}, "down": {"false"}}); err != nil {
+			if err := e.sim.setDown(ctx, service, false); err != nil {
 				return err
 			}
 		}
-		return d.sim.ask(ctx, http.MethodPut, "faults", nil, ecssim.Faults{}, nil)
+		return e.sim.setFaults(ctx, ecssim.Faults{})
 	})
 }

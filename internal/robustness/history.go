@@ -4,88 +4,91 @@ import (
 	"encoding/json"
 	"fmt"
 	"io"
+	"maps"
 	"os"
 	"path/filepath"
+	"slices"
 	"sync"
 	"time"
 )
 
-// report collects what a run finds, and writes its history: a JSON object a line.
-type report struct {
+// history records what a run does and finds: events, one JSON object a line, counters, and violations.
+type history struct {
 	began time.Time
 	out   io.Writer
 
 	mu         sync.Mutex
-	history    *os.File
-	violations []violation
-	counts     map[string]int // of violations, by check
-	facts      map[string]int // what was done and seen, by name
+	file       *os.File
+	violations map[string]int // number by promise
+	counters   map[string]int // by name
 }
 
-// violation is a promise that did not hold.
-type violation struct {
-	at    time.Duration // since the beginning
-	check string
-	what  string
-}
+// maxPrinted bounds the violations of one promise that are printed, because one cause may violate it many times.
+const maxPrinted = 10
 
-// mostOfACheck bounds what is printed of one check, as one fault may show a thousand times.
-const mostOfACheck = 10
-
-func newReport(dir string, out io.Writer) (*report, error) {
-	history, err := os.Create(filepath.Join(dir, "history.jsonl"))
+func newHistory(dir string, out io.Writer) (*history, error) {
+	file, err := os.Create(filepath.Join(dir, "history.jsonl"))
 	if err != nil {
 		return nil, err
 	}
-	return &report{began: time.Now(), out: out, history: history, counts: map[string]int{}, facts: map[string]int{}}, nil
+	return &history{began: time.Now(), out: out, file: file, violations: map[string]int{}, counters: map[string]int{}}, nil
 }
 
-// violated notes that a promise did not hold.
-func (r *report) violated(check, format string, args ...any) {
-	v := violation{time.Since(r.began), check, fmt.Sprintf(format, args...)}
-	r.note("violation", map[string]any{"check": check, "what": v.what})
-	r.mu.Lock()
-	defer r.mu.Unlock()
-	if r.counts[check]++; r.counts[check] <= mostOfACheck {
-		r.violations = append(r.violations, v)
-		fmt.Fprintf(r.out, "%9s VIOLATION %s: %s\n", v.at.Round(time.Millisecond), check, v.what)
+// violation records that a promise did not hold, and prints it.
+func (h *history) violation(promise, format string, args ...any) {
+	detail := fmt.Sprintf(format, args...)
+	h.event("violation", map[string]any{"promise": promise, "detail": detail})
+	h.mu.Lock()
+	defer h.mu.Unlock()
+	h.violations[promise]++
+	if h.violations[promise] <= maxPrinted {
+		fmt.Fprintf(h.out, "%9s VIOLATION %s: %s\n", time.Since(h.began).Round(time.Millisecond), promise, detail)
 	}
 }
 
-// note adds a line to the history.
-func (r *report) note(kind string, fields map[string]any) {
-	line := map[string]any{"at": time.Since(r.began).Seconds(), "kind": kind}
-	for name, value := range fields {
-		line[name] = value
-	}
+// event adds a line to the file.
+func (h *history) event(kind string, fields map[string]any) {
+	line := map[string]any{"at": time.Since(h.began).Seconds(), "kind": kind}
+	maps.Copy(line, fields)
 	text, err := json.Marshal(line)
 	if err != nil {
-		panic(err) // fields are strings and numbers
+		panic(err) // the fields are strings and numbers
 	}
-	r.mu.Lock()
-	defer r.mu.Unlock()
-	_, _ = r.history.Write(append(text, '\n'))
+	h.mu.Lock()
+	defer h.mu.Unlock()
+	_, _ = h.file.Write(append(text, '\n'))
 }
 
-// count adds to what was done or seen.
-func (r *report) count(fact string, n int) {
-	r.mu.Lock()
-	defer r.mu.Unlock()
-	r.facts[fact] += n
+// count adds n to a counter.
+func (h *history) count(name string, n int) {
+	h.mu.Lock()
+	defer h.mu.Unlock()
+	h.counters[name] += n
 }
 
-func (r *report) say(format string, args ...any) {
-	fmt.Fprintf(r.out, "%9s %s\n", time.Since(r.began).Round(time.Millisecond), fmt.Sprintf(format, args...))
+// printf prints a line with the time since the start.
+func (h *history) printf(format string, args ...any) {
+	fmt.Fprintf(h.out, "%9s %s\n", time.Since(h.began).Round(time.Millisecond), fmt.Sprintf(format, args...))
 }
 
-// failed is how many violations there were.
-func (r *report) failed() (n int) {
-	r.mu.Lock()
-	defer r.mu.Unlock()
-	for _, count := range r.counts {
+// printSummary prints every counter and the number of violations.
+func (h *history) printSummary() {
+	h.mu.Lock()
+	counters := maps.Clone(h.counters)
+	h.mu.Unlock()
+	for _, name := range slices.Sorted(maps.Keys(counters)) {
+		h.printf("  %-55s %8d", name, counters[name])
+	}
+	h.printf("%d violations", h.violationCount())
+}
+
+func (h *history) violationCount() (n int) {
+	h.mu.Lock()
+	defer h.mu.Unlock()
+	for _, count := range h.violations {
 		n += count
 	}
 	return n
 }
 
-func (r *report) close() error { return r.history.Close() }
+func (h *history) close() error { return h.file.Close() }

@@ -3,111 +3,137 @@ package robustness
 import (
 	"context"
 	"errors"
+	"net/http"
 	"net/url"
 	"strconv"
 	"sync"
 
 	"github.com/blox/blox/internal/ecssim"
+	"github.com/blox/blox/internal/harness"
 )
 
-// fleetClusters are where instances come and go; environments are spread over them.
-var fleetClusters = []string{"default", "other"}
+// clusterNames are the clusters whose instances change. Users' environments are spread over them.
+var clusterNames = []string{"default", "other"}
 
-const fewestInstances, mostInstances = 3, 9 // of a cluster
+const minInstances, maxInstances = 3, 9 // of a cluster
 
-// fleet is the container instances and what happens to them.
-type fleet struct {
-	*world
-	mu sync.Mutex // one thing happens at a time, so that numbers stay within their bounds
+// instances changes the container instances and tasks of the clusters.
+type instances struct {
+	*system
+	mu sync.Mutex // one change at a time, so that the number of instances stays within its bounds
 }
 
-func (f *fleet) begin(ctx context.Context) error {
-	for _, cluster := range fleetClusters {
-		if err := f.sim.post(ctx, "instances", url.Values{"cluster": {cluster}, "count": {strconv.Itoa(fewestInstances + 2)}}); err != nil {
+// register registers the first instances.
+func (i *instances) register(ctx context.Context) error {
+	for _, cluster := range clusterNames {
+		query := url.Values{"cluster": {cluster}, "count": {strconv.Itoa(minInstances + 2)}}
+		if err := i.sim.post(ctx, "instances", query); err != nil {
 			return err
 		}
 	}
 	return nil
 }
 
-// happen does a step of the fleet to one of those that there are.
-func (f *fleet) happen(ctx context.Context, s step) error {
-	f.mu.Lock()
-	locked := true
-	unlock := func() {
-		if locked {
-			locked = false
-			f.mu.Unlock()
+// clusterState lists the objects of one cluster that an action can select.
+type clusterState struct {
+	registered       int
+	active, draining []ecssim.Instance // active: with a connected agent
+	liveTasks        []ecssim.Task
+}
+
+func (i *instances) clusterState(ctx context.Context, cluster string) (c clusterState, err error) {
+	state, err := i.sim.state(ctx)
+	if err != nil {
+		return c, err
+	}
+	for _, instance := range state.Instances {
+		if instance.ClusterARN != clusterARN(cluster) || instance.Status == "INACTIVE" {
+			continue
+		}
+		c.registered++
+		switch {
+		case instance.Status == "DRAINING":
+			c.draining = append(c.draining, instance)
+		case instance.AgentConnected:
+			c.active = append(c.active, instance)
 		}
 	}
-	defer unlock()
-	state, err := f.sim.state(ctx)
+	for _, task := range state.Tasks {
+		if task.ClusterARN == clusterARN(cluster) && task.Live() {
+			c.liveTasks = append(c.liveTasks, task)
+		}
+	}
+	return c, nil
+}
+
+// apply executes one of instanceActions. It does nothing if no object is eligible.
+func (i *instances) apply(ctx context.Context, a action) error {
+	if a.Kind == "disconnect-agent" {
+		return i.disconnectAgent(ctx, a)
+	}
+	i.mu.Lock()
+	defer i.mu.Unlock()
+	cluster := clusterNames[int(a.Pick*1000)%len(clusterNames)]
+	c, err := i.clusterState(ctx, cluster)
 	if err != nil {
 		return err
 	}
-	cluster := fleetClusters[int(s.Pick*1000)%len(fleetClusters)]
-	there := 0
-	var active, draining []ecssim.Instance
-	for _, i := range state.Instances {
-		switch {
-		case i.Status == "INACTIVE" || i.ClusterARN != clusterARN(cluster):
-			continue
-		case i.Status == "DRAINING":
-			draining = append(draining, i)
-		case i.AgentConnected:
-			active = append(active, i)
-		}
-		there++
-	}
-	one := func(of []ecssim.Instance) url.Values {
-		return url.Values{"instance": {of[int(s.Pick*float64(len(of)))].ARN}}
-	}
 	switch {
-	case s.Do == "join" && there < mostInstances:
-		return f.sim.post(ctx, "instances", url.Values{"cluster": {cluster}})
-	case s.Do == "leave" && len(active) > fewestInstances:
-		return f.sim.ask(ctx, "DELETE", "instances", one(active), nil, nil)
-	case s.Do == "drain" && len(active) > fewestInstances:
-		return f.sim.post(ctx, "instances/drain", one(active))
-	case s.Do == "activate" && len(draining) > 0:
-		return f.sim.post(ctx, "instances/activate", one(draining))
-	case s.Do == "fargate":
-		return f.sim.post(ctx, "tasks/fargate", url.Values{"cluster": {cluster}, "family": {"web"}})
-	case s.Do == "die":
-		var live []string
-		for _, t := range state.Tasks {
-			if t.Live() && t.ClusterARN == clusterARN(cluster) {
-				live = append(live, t.ARN)
-			}
-		}
-		if len(live) > 0 {
-			return f.sim.post(ctx, "tasks/kill", url.Values{"task": {live[int(s.Pick*float64(len(live)))]}, "exitCode": {"1"}})
-		}
-	case s.Do == "disconnect" && len(active) > 0:
-		which := one(active)
-		unlock()
-		return f.disconnect(ctx, which, s)
+	case a.Kind == "register" && c.registered < maxInstances:
+		return i.sim.post(ctx, "instances", url.Values{"cluster": {cluster}})
+	case a.Kind == "deregister" && len(c.active) > minInstances:
+		return i.sim.call(ctx, http.MethodDelete, "instances", pickInstance(a, c.active), nil, nil)
+	case a.Kind == "drain" && len(c.active) > minInstances:
+		return i.sim.post(ctx, "instances/drain", pickInstance(a, c.active))
+	case a.Kind == "activate" && len(c.draining) > 0:
+		return i.sim.post(ctx, "instances/activate", pickInstance(a, c.draining))
+	case a.Kind == "run-fargate-task":
+		return i.sim.post(ctx, "tasks/fargate", url.Values{"cluster": {cluster}, "family": {"web"}})
+	case a.Kind == "kill-task" && len(c.liveTasks) > 0:
+		task := c.liveTasks[int(a.Pick*float64(len(c.liveTasks)))]
+		return i.sim.post(ctx, "tasks/kill", url.Values{"task": {task.ARN}, "exitCode": {"1"}})
 	}
 	return nil
 }
 
-func (f *fleet) disconnect(ctx context.Context, which url.Values, s step) error {
-	which.Set("connected", "false")
-	err := f.sim.post(ctx, "instances/agent", which)
-	sleep(ctx, s.For)
-	which.Set("connected", "true")
-	return errors.Join(err, f.sim.post(context.WithoutCancel(ctx), "instances/agent", which)) // 404 when it has left
+func pickInstance(a action, of []ecssim.Instance) url.Values {
+	return url.Values{"instance": {of[int(a.Pick*float64(len(of)))].ARN}}
 }
 
-// settle connects every agent, and leaves no instance draining.
-func (f *fleet) settle(ctx context.Context) error {
-	state, err := f.sim.state(ctx)
-	for _, i := range state.Instances {
+// disconnectAgent disconnects an agent for the duration of the action.
+func (i *instances) disconnectAgent(ctx context.Context, a action) error {
+	query, err := i.pickConnected(ctx, a)
+	if err != nil || query == nil {
+		return err
+	}
+	query.Set("connected", "false")
+	err = i.sim.post(ctx, "instances/agent", query)
+	harness.Sleep(ctx, a.Duration)
+	query.Set("connected", "true")
+	return errors.Join(err, i.sim.post(context.WithoutCancel(ctx), "instances/agent", query)) // 404 if it was deregistered
+}
+
+func (i *instances) pickConnected(ctx context.Context, a action) (url.Values, error) {
+	i.mu.Lock()
+	defer i.mu.Unlock()
+	c, err := i.clusterState(ctx, clusterNames[int(a.Pick*1000)%len(clusterNames)])
+	if err != nil || len(c.active) == 0 {
+		return nil, err
+	}
+	return pickInstance(a, c.active), nil
+}
+
+// restore connects every agent and activates every draining instance.
+func (i *instances) restore(ctx context.Context) error {
+	state, err := i.sim.state(ctx)
+	for _, instance := range state.Instances {
+		query := url.Values{"instance": {instance.ARN}}
 		switch {
-		case i.Status == "DRAINING":
-			err = errors.Join(err, f.sim.post(ctx, "instances/activate", url.Values{"instance": {i.ARN}}))
-		case i.Status == "ACTIVE" && !i.AgentConnected:
-			err = errors.Join(err, f.sim.post(ctx, "instances/agent", url.Values{"instance": {i.ARN}, "connected": {"true"}}))
+		case instance.Status == "DRAINING":
+			err = errors.Join(err, i.sim.post(ctx, "instances/activate", query))
+		case instance.Status == "ACTIVE" && !instance.AgentConnected:
+			query.Set("connected", "true")
+			err = errors.Join(err, i.sim.post(ctx, "instances/agent", query))
 		}
 	}
 	return err

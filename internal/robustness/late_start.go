@@ -10,99 +10,125 @@ import (
 	"time"
 
 	clientv3 "go.etcd.io/etcd/client/v3"
+
+	"github.com/blox/blox/internal/harness"
 )
 
-// late provokes the one case that the design leaves open: a StartTask that reaches ECS long after the settle time, when
-// another leader has started a task in its place. The surplus task has to be stopped. It is told apart, and no violation
-// unless it stays.
-func (c *checker) late(ctx context.Context) error {
-	if _, err := c.sim.definition(ctx, "late"); err != nil {
-		return err
-	}
-	join := func() error { return c.sim.post(ctx, "instances", url.Values{"cluster": {"late"}}) }
-	if err := join(); err != nil { // its task starts, after which the leader has nothing to ask ECS before the next one
-		return err
-	}
-	var e madeDeployment
-	if err := c.users.ask(ctx, 0, http.MethodPost, "/v1/environments", `{"name":"late","instanceGroup":{"cluster":"late"},"taskDefinition":"late"}`, &e); err != nil {
-		return err
-	}
-	if err := c.users.ask(ctx, 0, http.MethodPost, "/v1/environments/late/deployments?deploymentToken="+e.DeploymentToken, "", &e); err != nil {
-		return err
-	}
-	active := func() error {
-		_, text, err := c.get(ctx, c.ds[0], "/v1/environments/late")
-		var shown shownEnvironment
-		if err != nil || json.Unmarshal(text, &shown) != nil || shown.Status != "active" {
-			return fmt.Errorf("%s %w", text, err)
-		}
-		return nil
-	}
-	if err := c.await(ctx, time.Minute, "the environment late", active); err != nil {
+const lateName = "late" // of the cluster, the environment and the family
+
+// checkLateStart provokes a StartTask that reaches ECS after --launch-settle, when another leader has already started
+// a task in its place. That is the one case in which an instance can get two tasks. The scheduler has to stop the
+// surplus task; only one that stays is a violation.
+func (c *checker) checkLateStart(ctx context.Context) error {
+	if err := c.deployLate(ctx); err != nil {
 		return err
 	}
 	leader := c.leader(ctx)
 	if leader == "" {
-		return errors.New("nobody leads")
+		return errors.New("no leader")
 	}
-	way := c.links[leader+">sim"][0]
-	way.hold()
-	defer way.deliver()
-	if err := join(); err != nil {
+	link := c.proxies[leader+">sim"][0]
+	link.hold()
+	defer link.deliver()
+	if err := c.holdStartTask(ctx, link); err != nil {
 		return err
-	}
-	if err := c.await(ctx, time.Minute, "a StartTask on its way", func() error {
-		launches, err := c.etcd.Get(ctx, "ecs/launch/late/", clientv3.WithPrefix())
-		if err == nil && (len(launches.Kvs) != 2 || way.holds() == 0) {
-			err = fmt.Errorf("%d launches, %d bytes sent", len(launches.Kvs), way.holds())
-		}
-		return err
-	}); err != nil {
-		return err
-	}
-	before := way.holds()
-	for sleep(ctx, 300*time.Millisecond) && way.holds() != before { // until all of it is sent
-		before = way.holds()
 	}
 	c.processes[leader].Kill()
 	defer func() { _ = c.processes[leader].Start() }()
-	live := func(want int) func() error {
-		return func() error {
-			state, err := c.sim.state(ctx)
-			n := 0
-			for _, t := range state.Tasks {
-				if t.Family == "late" && t.Live() {
-					n++
-				}
-			}
-			if err == nil && n != want {
-				err = fmt.Errorf("%d live tasks", n)
-			}
-			return err
-		}
-	}
-	if err := c.await(ctx, 2*time.Minute, "the other leader's task", live(2)); err != nil {
+	if err := harness.Await(ctx, 2*time.Minute, "the other leader's task", c.lateTasks(ctx, 2)); err != nil {
 		return err
 	}
-	counted := func() int {
-		counters, _ := c.sim.counters(ctx)
-		return counters.PeakByFamily["late"]
-	}
-	way.deliver()
+	link.deliver()
 	began := time.Now()
-	if err := c.await(ctx, 10*time.Second, "the late StartTask", func() error {
-		if counted() < 2 {
-			return errors.New("it has not come")
+	if err := harness.Await(ctx, 10*time.Second, "the late StartTask", func() error {
+		counters, err := c.sim.counters(ctx)
+		if err == nil && counters.PeakByFamily[lateName] < 2 {
+			err = errors.New("no second task yet")
+		}
+		return err
+	}); err != nil {
+		c.history.printf("late StartTask: it did not start a second task (%s)", err)
+		return nil
+	}
+	if err := harness.Await(ctx, time.Minute, "the stop of the surplus task", c.lateTasks(ctx, 2)); err != nil {
+		c.history.violation("a surplus task is stopped", "%s", err)
+		return nil
+	}
+	c.history.printf("late StartTask: it started a second task, which was stopped within %s",
+		time.Since(began).Round(100*time.Millisecond))
+	return nil
+}
+
+// deployLate deploys an environment of its own to a cluster of one instance, and waits until it is active.
+func (c *checker) deployLate(ctx context.Context) error {
+	if _, err := c.sim.registerTaskDefinition(ctx, lateName); err != nil {
+		return err
+	}
+	if err := c.registerLateInstance(ctx); err != nil {
+		return err
+	}
+	var e environmentResponse
+	body := `{"name":"late","instanceGroup":{"cluster":"late"},"taskDefinition":"late"}`
+	if err := c.users.send(ctx, 0, http.MethodPost, "/v1/environments", body, &e); err != nil {
+		return err
+	}
+	path := "/v1/environments/late/deployments?deploymentToken=" + e.DeploymentToken
+	if err := c.users.send(ctx, 0, http.MethodPost, path, "", &e); err != nil {
+		return err
+	}
+	return harness.Await(ctx, time.Minute, "environment late", func() error {
+		r, err := c.get(ctx, c.ds[0], "/v1/environments/late")
+		if err != nil {
+			return err
+		}
+		var e environmentJSON
+		if json.Unmarshal(r.body, &e) != nil || e.Status != "active" {
+			return fmt.Errorf("not active: %s", r.body)
 		}
 		return nil
-	}); err != nil {
-		c.report.say("the open case: the late StartTask did not start a second task (%s)", err)
-		return nil
+	})
+}
+
+func (c *checker) registerLateInstance(ctx context.Context) error {
+	return c.sim.post(ctx, "instances", url.Values{"cluster": {lateName}})
+}
+
+// holdStartTask registers a second instance and returns when the leader's StartTask for it is held by the proxy. The
+// first instance has its task already, so StartTask is the leader's only call.
+func (c *checker) holdStartTask(ctx context.Context, link *proxy) error {
+	if err := c.registerLateInstance(ctx); err != nil {
+		return err
 	}
-	if err := c.await(ctx, time.Minute, "the surplus task to be stopped", live(2)); err != nil {
-		c.report.violated("a surplus task is stopped", "%s", err)
-		return nil
+	err := harness.Await(ctx, time.Minute, "a StartTask in flight", func() error {
+		launches, err := c.etcd.Get(ctx, "ecs/launch/late/", clientv3.WithPrefix())
+		if err == nil && (len(launches.Kvs) != 2 || link.heldBytes() == 0) {
+			err = fmt.Errorf("%d launches, %d bytes sent", len(launches.Kvs), link.heldBytes())
+		}
+		return err
+	})
+	if err != nil {
+		return err
 	}
-	c.report.say("the open case: a StartTask that came after the settle time started a second task, which was stopped within %s", time.Since(began).Round(100*time.Millisecond))
-	return nil
+	before := link.heldBytes()
+	for harness.Sleep(ctx, 300*time.Millisecond) && link.heldBytes() != before { // until the whole request is sent
+		before = link.heldBytes()
+	}
+	return ctx.Err()
+}
+
+// lateTasks returns a check for the number of live tasks.
+func (c *checker) lateTasks(ctx context.Context, want int) func() error {
+	return func() error {
+		state, err := c.sim.state(ctx)
+		n := 0
+		for _, t := range state.Tasks {
+			if t.Family == lateName && t.Live() {
+				n++
+			}
+		}
+		if err == nil && n != want {
+			err = fmt.Errorf("%d live tasks, want %d", n, want)
+		}
+		return err
+	}
 }

@@ -13,67 +13,77 @@ import (
 	"github.com/anishathalye/porcupine"
 )
 
-// operations are histories of calls, each history to be checked by itself.
+const maxCheckTime = time.Minute // for one object's operations
+
+// operations records the operations on several objects. Each object is checked by itself.
 type operations struct {
-	began time.Time
-	mu    sync.Mutex
-	of    map[string][]porcupine.Operation
+	began    time.Time
+	mu       sync.Mutex
+	byObject map[string][]porcupine.Operation
 }
 
 func newOperations() *operations {
-	return &operations{began: time.Now(), of: map[string][]porcupine.Operation{}}
+	return &operations{began: time.Now(), byObject: map[string][]porcupine.Operation{}}
 }
 
-// now is a time in histories.
+// now returns the time of an operation, in nanoseconds.
 func (o *operations) now() int64 { return time.Since(o.began).Nanoseconds() }
 
-// add notes a call that was answered just now.
-func (o *operations) add(history string, client int, called int64, input, output any) {
-	o.put(history, porcupine.Operation{ClientId: client, Input: input, Output: output, Call: called, Return: o.now()})
+// complete records an operation that began at the time called and has just returned.
+func (o *operations) complete(object string, client int, called int64, input, output any) {
+	o.add(object, porcupine.Operation{ClientId: client, Input: input, Output: output, Call: called, Return: o.now()})
 }
 
-// addUnknown notes a call of which nobody knows whether it was done: it may have effect at any later time, or never.
-func (o *operations) addUnknown(history string, client int, called int64, input, output any) {
-	o.put(history, porcupine.Operation{ClientId: client, Input: input, Output: output, Call: called, Return: math.MaxInt64})
+// indeterminate records an operation without a response. It may take effect at any later time, or never.
+func (o *operations) indeterminate(object string, client int, called int64, input, output any) {
+	o.add(object, porcupine.Operation{
+		ClientId: client, Input: input, Output: output, Call: called, Return: math.MaxInt64,
+	})
 }
 
-func (o *operations) put(history string, op porcupine.Operation) {
+func (o *operations) add(object string, op porcupine.Operation) {
 	o.mu.Lock()
 	defer o.mu.Unlock()
-	o.of[history] = append(o.of[history], op)
+	o.byObject[object] = append(o.byObject[object], op)
 }
 
-const longestProof = time.Minute // for one history
-
-// linearizable checks every history against the model; those that are not are written to dir.
-func (o *operations) linearizable(r *report, dir, what string, model porcupine.NondeterministicModel) {
+// checkLinearizable checks each object's operations against the model. It writes those that are not linearizable to
+// dir.
+func (o *operations) checkLinearizable(
+	h *history, dir, promise string, model porcupine.NondeterministicModel,
+) {
 	o.mu.Lock()
 	defer o.mu.Unlock()
-	whole := model.ToModel()
-	for name, history := range o.of {
-		r.count(what+": operations", len(history))
-		r.count(what+": histories", 1)
-		switch porcupine.CheckOperationsTimeout(whole, history, longestProof) {
+	deterministic := model.ToModel()
+	for object, ops := range o.byObject {
+		h.count(promise+": operations", len(ops))
+		h.count(promise+": objects", 1)
+		switch porcupine.CheckOperationsTimeout(deterministic, ops, maxCheckTime) {
 		case porcupine.Illegal:
-			r.violated(what, "%s: no order of its %d operations explains what was answered; see %s", name, len(history), write(dir, name, history))
+			h.violation(promise, "%s: no order of its %d operations explains the responses; see %s",
+				object, len(ops), writeOperations(dir, object, ops))
 		case porcupine.Unknown:
-			r.violated(what, "%s: not decided after %s, of %d operations; see %s", name, longestProof, len(history), write(dir, name, history))
+			h.violation(promise, "%s: not decided after %s, of %d operations; see %s",
+				object, maxCheckTime, len(ops), writeOperations(dir, object, ops))
 		}
 	}
 }
 
-// write puts a history into a file, oldest first.
-func write(dir, name string, history []porcupine.Operation) string {
-	path := filepath.Join(dir, fmt.Sprintf("history-%s.jsonl", name))
+// writeOperations writes operations to a file, oldest first, and returns its path.
+func writeOperations(dir, object string, ops []porcupine.Operation) string {
+	path := filepath.Join(dir, fmt.Sprintf("operations-%s.jsonl", object))
 	file, err := os.Create(path)
 	if err != nil {
 		return err.Error()
 	}
 	defer file.Close()
-	slices.SortFunc(history, func(a, b porcupine.Operation) int { return int(a.Call - b.Call) })
+	slices.SortFunc(ops, func(a, b porcupine.Operation) int { return int(a.Call - b.Call) })
 	encoder := json.NewEncoder(file)
-	for _, op := range history {
-		_ = encoder.Encode(map[string]any{"client": op.ClientId, "call": float64(op.Call) / 1e9, "return": float64(op.Return) / 1e9, "in": op.Input, "out": op.Output})
+	for _, op := range ops {
+		_ = encoder.Encode(map[string]any{
+			"client": op.ClientId, "call": float64(op.Call) / 1e9, "return": float64(op.Return) / 1e9,
+			"input": op.Input, "output": op.Output,
+		})
 	}
 	return path
 }

@@ -7,68 +7,88 @@ import (
 	"github.com/stretchr/testify/assert"
 )
 
-// op is a call from one time to another; to 0 is one that was not answered.
-func op(from, to int64, in, out any) porcupine.Operation {
+// operation returns an operation from one time to another; to 0 is one without a response.
+func operation(from, to int64, input, output any) porcupine.Operation {
 	if to == 0 {
 		to = 1 << 60
 	}
-	return porcupine.Operation{Input: in, Output: out, Call: from, Return: to}
+	return porcupine.Operation{Input: input, Output: output, Call: from, Return: to}
 }
 
-func TestWhatARegisterMayAnswer(t *testing.T) {
-	create := call{Do: "create", Value: "1"}
-	get := call{Do: "get"}
-	shows := func(value, token string) answer {
-		return answer{Status: 200, Value: value, Token: token, Phase: "inactive"}
+func TestEnvironmentModel_AcceptsLinearizableOperationsOnly(t *testing.T) {
+	create := environmentOp{Kind: opCreate, Value: "1"}
+	create2 := environmentOp{Kind: opCreate, Value: "2"}
+	get := environmentOp{Kind: opGet}
+	patch := func(value, token string) environmentOp { return environmentOp{opPatch, value, token} }
+	shows := func(value, token string) environmentResult {
+		return environmentResult{Status: 200, Value: value, Token: token, Phase: "inactive"}
 	}
-	missing := answer{Status: 404}
-	made := op(1, 2, create, shows("1", "a"))
+	deleting := environmentResult{Status: 200, Value: "1", Token: "a", Phase: "deleting"}
+	paused := environmentResult{Status: 200, Value: "1", Token: "a", Paused: true, Phase: "paused"}
+	ok, notFound := environmentResult{Status: 200}, environmentResult{Status: 404}
+	conflict, unknown := environmentResult{Status: 409}, environmentResult{}
+	op := operation
 	for name, tc := range map[string]struct {
-		legal   bool
-		history []porcupine.Operation
+		linearizable bool
+		after        []porcupine.Operation // the environment's creation
 	}{
-		"what was written is read":              {true, []porcupine.Operation{made, op(3, 4, get, shows("1", "a"))}},
-		"what was acknowledged is gone":         {false, []porcupine.Operation{made, op(3, 4, get, missing)}},
-		"an old value after the new":            {false, []porcupine.Operation{made, op(3, 4, call{"patch", "2", "a"}, shows("2", "b")), op(5, 6, get, shows("1", "a"))}},
-		"an old value beside the new":           {true, []porcupine.Operation{made, op(3, 6, call{"patch", "2", "a"}, shows("2", "b")), op(4, 5, get, shows("1", "a"))}},
-		"new, then old, beside the write":       {false, []porcupine.Operation{made, op(3, 9, call{"patch", "2", "a"}, shows("2", "b")), op(4, 5, get, shows("2", "b")), op(6, 7, get, shows("1", "a"))}},
-		"a stale token wins":                    {false, []porcupine.Operation{made, op(3, 4, call{"patch", "2", "a"}, shows("2", "b")), op(5, 6, call{"patch", "3", "a"}, shows("3", "c"))}},
-		"a good token is refused":               {false, []porcupine.Operation{made, op(3, 4, call{"patch", "2", "a"}, answer{Status: 409})}},
-		"a write without an answer is seen":     {true, []porcupine.Operation{made, op(3, 0, call{"patch", "2", "a"}, answer{}), op(5, 6, get, shows("2", "b"))}},
-		"a write without an answer is not seen": {true, []porcupine.Operation{made, op(3, 0, call{"patch", "2", "a"}, answer{}), op(5, 6, get, shows("1", "a"))}},
-		"it is seen, and then not":              {false, []porcupine.Operation{made, op(3, 0, call{"patch", "2", "a"}, answer{}), op(5, 6, get, shows("2", "b")), op(7, 8, get, shows("1", "a"))}},
-		"two are created":                       {false, []porcupine.Operation{made, op(3, 4, call{Do: "create", Value: "2"}, shows("2", "b"))}},
-		"deleted with tasks, it goes later": {true, []porcupine.Operation{made, op(3, 4, call{Do: "deleteTasks"}, answer{Status: 200}),
-			op(5, 6, get, answer{Status: 200, Value: "1", Token: "a", Phase: "deleting"}), op(7, 8, get, missing), op(9, 10, call{Do: "create", Value: "2"}, shows("2", "b"))}},
-		"deleted with tasks, it comes back": {false, []porcupine.Operation{made, op(3, 4, call{Do: "deleteTasks"}, answer{Status: 200}), op(5, 6, get, missing),
-			op(7, 8, get, answer{Status: 200, Value: "1", Token: "a", Phase: "deleting"})}},
-		"a pause is forgotten": {false, []porcupine.Operation{made, op(3, 4, call{Do: "pause"}, answer{Status: 200, Value: "1", Token: "a", Paused: true, Phase: "paused"}), op(5, 6, get, shows("1", "a"))}},
+		"a read returns the write":         {true, []porcupine.Operation{op(3, 4, get, shows("1", "a"))}},
+		"an acknowledged write is missing": {false, []porcupine.Operation{op(3, 4, get, notFound)}},
+		"an old value after the write": {false, []porcupine.Operation{
+			op(3, 4, patch("2", "a"), shows("2", "b")), op(5, 6, get, shows("1", "a"))}},
+		"an old value during the write": {true, []porcupine.Operation{
+			op(3, 6, patch("2", "a"), shows("2", "b")), op(4, 5, get, shows("1", "a"))}},
+		"the new and then the old value during the write": {false, []porcupine.Operation{
+			op(3, 9, patch("2", "a"), shows("2", "b")), op(4, 5, get, shows("2", "b")), op(6, 7, get, shows("1", "a"))}},
+		"a stale token is accepted": {false, []porcupine.Operation{
+			op(3, 4, patch("2", "a"), shows("2", "b")), op(5, 6, patch("3", "a"), shows("3", "c"))}},
+		"a valid token is rejected": {false, []porcupine.Operation{op(3, 4, patch("2", "a"), conflict)}},
+		"an indeterminate write took effect": {true, []porcupine.Operation{
+			op(3, 0, patch("2", "a"), unknown), op(5, 6, get, shows("2", "b"))}},
+		"an indeterminate write took no effect": {true, []porcupine.Operation{
+			op(3, 0, patch("2", "a"), unknown), op(5, 6, get, shows("1", "a"))}},
+		"an indeterminate write appears and disappears": {false, []porcupine.Operation{
+			op(3, 0, patch("2", "a"), unknown), op(5, 6, get, shows("2", "b")), op(7, 8, get, shows("1", "a"))}},
+		"a name is used twice": {false, []porcupine.Operation{op(3, 4, create2, shows("2", "b"))}},
+		"a deletion with tasks completes later": {true, []porcupine.Operation{
+			op(3, 4, environmentOp{Kind: opDeleteTasks}, ok), op(5, 6, get, deleting), op(7, 8, get, notFound),
+			op(9, 10, create2, shows("2", "b"))}},
+		"a deleted environment reappears": {false, []porcupine.Operation{
+			op(3, 4, environmentOp{Kind: opDeleteTasks}, ok), op(5, 6, get, notFound), op(7, 8, get, deleting)}},
+		"a pause is lost": {false, []porcupine.Operation{
+			op(3, 4, environmentOp{Kind: opPause}, paused), op(5, 6, get, shows("1", "a"))}},
 	} {
 		t.Run(name, func(t *testing.T) {
-			assert.Equal(t, tc.legal, porcupine.CheckOperations(registerModel.ToModel(), tc.history))
+			history := append([]porcupine.Operation{op(1, 2, create, shows("1", "a"))}, tc.after...)
+			assert.Equal(t, tc.linearizable, porcupine.CheckOperations(environmentModel.ToModel(), history))
 		})
 	}
 }
 
-func TestWhatProbesMayAnswer(t *testing.T) {
-	put := func(probe int, value string) probeCall { return probeCall{Do: "put", Probe: probe, Value: value} }
-	done, list := probeAnswer{Done: true}, probeCall{Do: "list"}
-	saw := func(values ...string) probeAnswer {
-		a := probeAnswer{Done: true}
-		copy(a.Values[:], values)
-		return a
+func TestProbeModel_AcceptsLinearizableOperationsOnly(t *testing.T) {
+	put := func(probe int, value string) probeOp { return probeOp{Kind: "put", Probe: probe, Value: value} }
+	done, get, list := probeResult{Done: true}, probeOp{Kind: "get"}, probeOp{Kind: "list"}
+	returned := func(values ...string) probeResult {
+		r := probeResult{Done: true}
+		copy(r.Values[:], values)
+		return r
 	}
+	op := operation
 	for name, tc := range map[string]struct {
-		legal   bool
-		history []porcupine.Operation
+		linearizable bool
+		operations   []porcupine.Operation
 	}{
-		"read after write":        {true, []porcupine.Operation{op(1, 2, put(0, "a"), done), op(3, 4, probeCall{Do: "get"}, saw("a"))}},
-		"not read after write":    {false, []porcupine.Operation{op(1, 2, put(0, "a"), done), op(3, 4, probeCall{Do: "get"}, saw(""))}},
-		"a list of two times":     {false, []porcupine.Operation{op(1, 2, put(0, "a"), done), op(3, 4, put(1, "b"), done), op(3, 6, put(0, "c"), done), op(7, 8, list, saw("a", "b"))}},
-		"a list beside the write": {true, []porcupine.Operation{op(1, 2, put(0, "a"), done), op(3, 6, put(0, "c"), done), op(4, 5, list, saw("a"))}},
+		"a read returns the write": {true, []porcupine.Operation{
+			op(1, 2, put(0, "a"), done), op(3, 4, get, returned("a"))}},
+		"a read misses an earlier write": {false, []porcupine.Operation{
+			op(1, 2, put(0, "a"), done), op(3, 4, get, returned(""))}},
+		"a list mixes two states": {false, []porcupine.Operation{op(1, 2, put(0, "a"), done), op(3, 4, put(1, "b"), done),
+			op(3, 6, put(0, "c"), done), op(7, 8, list, returned("a", "b"))}},
+		"a list during a write": {true, []porcupine.Operation{op(1, 2, put(0, "a"), done), op(3, 6, put(0, "c"), done),
+			op(4, 5, list, returned("a"))}},
 	} {
 		t.Run(name, func(t *testing.T) {
-			assert.Equal(t, tc.legal, porcupine.CheckOperations(probeModel.ToModel(), tc.history))
+			assert.Equal(t, tc.linearizable, porcupine.CheckOperations(probeModel.ToModel(), tc.operations))
 		})
 	}
 }

@@ -9,251 +9,261 @@ import (
 	"strconv"
 	"strings"
 	"sync"
+	"time"
 
 	"github.com/anishathalye/porcupine"
+
+	"github.com/blox/blox/internal/harness"
 )
-
-// probes are task records that this program itself writes to etcd, past every service, and reads through both replicas of
-// cluster-state-service. They are of another account, so that nobody compares them with ECS.
-type probes struct {
-	*world
-	*operations
-
-	mu         sync.Mutex
-	generation int
-	unknowns   int // writes without an answer
-	calls      int
-	written    int
-	newest     int64 // the highest version of etcd that anybody was told
-}
 
 const (
-	probesAtATime = 3
-	probeAccount  = ":999999999999:"
-	probeCluster  = "probe"
+	probeReaders = 4
+	probeCount   = 3 // probes of a generation; each has one writer
+	// Probes belong to an account of their own, so that no reconcile run compares them with ECS.
+	probeAccount = ":999999999999:"
+	probeCluster = "probe"
+	// After so many operations, or indeterminate ones, a new generation begins.
+	maxProbeOperations, maxProbeIndeterminate = 1000, 5
 )
 
-// probeCall is an operation on the probes of a generation.
-type probeCall struct {
-	Do    string `json:"do"` // put, delete, get, list
+// probeClient writes task records, the probes, to etcd itself and reads them at both replicas of
+// cluster-state-service. Its operations have to be linearizable.
+type probeClient struct {
+	*system
+	*operations
+
+	mu                 sync.Mutex
+	generation         int
+	operationCount     int // of the generation
+	indeterminateCount int // of the generation
+	value              int // of the latest write
+	newest             int64
+}
+
+// probeOp is an operation on the probes of a generation.
+type probeOp struct {
+	Kind  string `json:"kind"` // put, delete, get, list
 	Probe int    `json:"probe"`
 	Value string `json:"value,omitempty"`
 }
 
-// probeState is the value of each probe, "" of one that is not there.
-type probeState [probesAtATime]string
+// probeState holds the value of each probe, "" for one that does not exist.
+type probeState [probeCount]string
 
-// probeAnswer is what was read; of a get, in the place of its probe.
-type probeAnswer struct {
-	Done   bool       `json:"done"`
+// probeResult holds what a list returned, or a get at the index of its probe.
+type probeResult struct {
+	Done   bool       `json:"done"` // false if indeterminate
 	Values probeState `json:"values"`
 }
 
-func newProbes(w *world) *probes { return &probes{world: w, operations: newOperations()} }
+func newProbeClient(s *system) *probeClient {
+	return &probeClient{system: s, operations: newOperations()}
+}
+
+func probeClusterARN() string {
+	return "arn:aws:ecs:us-east-1" + probeAccount + "cluster/" + probeCluster
+}
 
 func probeARN(generation, n int) string {
 	return fmt.Sprintf("arn:aws:ecs:us-east-1%stask/%s/%024d%08d", probeAccount, probeCluster, generation, n)
 }
 
+// probeRecord returns the record of a probe, whose startedBy holds the value.
 func probeRecord(arn, value string, version int) string {
-	cluster := "arn:aws:ecs:us-east-1" + probeAccount + "cluster/" + probeCluster
+	instance := strings.Replace(probeClusterARN(), "cluster/", "container-instance/", 1) +
+		"/0123456789abcdef0123456789abcdef"
 	record, err := json.Marshal(map[string]any{
-		"version": "0", "id": "probe", "detail-type": "ECS Task State Change", "source": "aws.ecs", "account": strings.Trim(probeAccount, ":"),
-		"time": "2026-01-01T00:00:00Z", "region": "us-east-1", "resources": []string{arn},
+		"version": "0", "id": "probe", "detail-type": "ECS Task State Change", "source": "aws.ecs",
+		"account": strings.Trim(probeAccount, ":"), "time": "2026-01-01T00:00:00Z", "region": region,
+		"resources": []string{arn},
 		"detail": map[string]any{
-			"clusterArn": cluster, "containerInstanceArn": strings.Replace(cluster, "cluster/", "container-instance/", 1) + "/0123456789abcdef0123456789abcdef",
-			"containers": []any{}, "createdAt": "2026-01-01T00:00:00.000Z", "desiredStatus": "RUNNING", "lastStatus": "RUNNING",
+			"clusterArn": probeClusterARN(), "containerInstanceArn": instance, "containers": []any{},
+			"createdAt": "2026-01-01T00:00:00.000Z", "desiredStatus": "RUNNING", "lastStatus": "RUNNING",
 			"overrides": map[string]any{"containerOverrides": []any{}}, "startedBy": value, "taskArn": arn,
 			"taskDefinitionArn": "arn:aws:ecs:us-east-1" + probeAccount + "task-definition/probe:1", "version": version,
 		},
 	})
 	if err != nil {
-		panic(err) // strings and numbers
+		panic(err) // the record consists of strings and numbers
 	}
 	return string(record)
 }
 
-// now is which probes are in use; after so many calls, or writes without an answer, there are new ones.
-func (p *probes) current() (generation int, known int64) {
+func probeObject(generation int) string { return fmt.Sprintf("probes-%d", generation) }
+
+// current returns the generation in use, and the newest etcd revision that any operation has returned so far.
+func (p *probeClient) current() (generation int, newest int64) {
 	p.mu.Lock()
 	defer p.mu.Unlock()
-	if p.calls++; p.calls > 1000 || p.unknowns > 5 {
-		p.generation, p.calls, p.unknowns = p.generation+1, 0, 0
+	p.operationCount++
+	if p.operationCount > maxProbeOperations || p.indeterminateCount > maxProbeIndeterminate {
+		p.generation++
+		p.operationCount = 0
+		p.indeterminateCount = 0
 	}
 	return p.generation, p.newest
 }
 
-// told notes a version of etcd that somebody was told.
-func (p *probes) told(version int64) {
+// observe records an etcd revision that an operation returned.
+func (p *probeClient) observe(revision int64) {
 	p.mu.Lock()
 	defer p.mu.Unlock()
-	p.newest = max(p.newest, version)
+	p.newest = max(p.newest, revision)
 }
 
-// writer writes one of the probes until ctx ends.
-func (p *probes) writer(ctx context.Context, n int, seed uint64) {
-	chance := rand.New(rand.NewPCG(seed, uint64(200+n)))
-	for sleep(ctx, between(chance, 20e6, 250e6)) {
+// write writes probe n of the current generation until ctx ends.
+func (p *probeClient) write(ctx context.Context, n int, seed uint64) {
+	random := rand.New(rand.NewPCG(seed, uint64(200+n)))
+	for harness.Sleep(ctx, between(random, 20*time.Millisecond, 250*time.Millisecond)) {
 		generation, _ := p.current()
-		history, arn := fmt.Sprintf("probes-%d", generation), probeARN(generation, n)
-		key := "ecs/task/" + probeCluster + "/" + arn
-		c := probeCall{Do: "put", Probe: n}
-		if chance.IntN(8) == 0 {
-			c.Do = "delete"
+		op := probeOp{Kind: "put", Probe: n}
+		if random.IntN(8) == 0 {
+			op.Kind = "delete"
 		} else {
-			p.mu.Lock()
-			p.written++
-			c.Value = strconv.Itoa(p.written)
-			p.mu.Unlock()
+			op.Value = p.nextValue()
 		}
 		called := p.now()
-		short, cancel := context.WithTimeout(ctx, callTimeout)
-		var version int64
-		var err error
-		if c.Do == "put" {
-			answer, failed := p.etcd.Put(short, key, probeRecord(arn, c.Value, p.number(c.Value)))
-			if err = failed; err == nil {
-				version = answer.Header.Revision
-			}
-		} else {
-			answer, failed := p.etcd.Delete(short, key)
-			if err = failed; err == nil {
-				version = answer.Header.Revision
-			}
-		}
-		cancel()
+		revision, err := p.writeOnce(ctx, probeARN(generation, n), op)
 		if err == nil {
-			p.add(history, n, called, c, probeAnswer{Done: true})
-			p.told(version)
-		} else { // also for want of space: the write that meets the quota is refused, and done
-			p.addUnknown(history, n, called, c, probeAnswer{})
-			p.mu.Lock()
-			p.unknowns++
-			p.mu.Unlock()
+			p.complete(probeObject(generation), n, called, op, probeResult{Done: true})
+			p.observe(revision)
+			continue
 		}
+		// Also if etcd is out of space: the write that reaches the quota is refused, but takes effect.
+		p.indeterminate(probeObject(generation), n, called, op, probeResult{})
+		p.mu.Lock()
+		p.indeterminateCount++
+		p.mu.Unlock()
 	}
 }
 
-func (*probes) number(value string) int {
-	n, _ := strconv.Atoi(value)
-	return n
+func (p *probeClient) nextValue() string {
+	p.mu.Lock()
+	defer p.mu.Unlock()
+	p.value++
+	return strconv.Itoa(p.value)
 }
 
-// shownTask is a Task as far as it matters here, in a list or a stream.
-type shownTask struct {
-	Metadata struct {
-		EntityVersion string
-		Deleted       bool
+func (p *probeClient) writeOnce(ctx context.Context, arn string, op probeOp) (revision int64, err error) {
+	ctx, cancel := context.WithTimeout(ctx, requestTimeout)
+	defer cancel()
+	key := taskPrefix + probeCluster + "/" + arn
+	if op.Kind == "delete" {
+		response, err := p.etcd.Delete(ctx, key)
+		if err != nil {
+			return 0, err
+		}
+		return response.Header.Revision, nil
 	}
-	Entity struct {
-		TaskARN, ContainerInstanceARN, ClusterARN string
-		StartedBy, LastStatus, Status             string
+	version, err := strconv.Atoi(op.Value)
+	if err != nil {
+		return 0, err
 	}
-	Error string
+	response, err := p.etcd.Put(ctx, key, probeRecord(arn, op.Value, version))
+	if err != nil {
+		return 0, err
+	}
+	return response.Header.Revision, nil
 }
 
-type shownTasks struct {
-	Items    []shownTask
-	Metadata struct{ EntityVersion string }
-}
-
-// reader reads until ctx ends.
-func (p *probes) reader(ctx context.Context, n int, seed uint64) {
-	chance := rand.New(rand.NewPCG(seed, uint64(300+n)))
-	for sleep(ctx, between(chance, 5e6, 60e6)) {
-		address := p.css[chance.IntN(len(p.css))]
-		if chance.IntN(3) == 0 {
-			p.list(ctx, n, address)
+// read reads the probes of the current generation until ctx ends.
+func (p *probeClient) read(ctx context.Context, client int, seed uint64) {
+	random := rand.New(rand.NewPCG(seed, uint64(300+client)))
+	for harness.Sleep(ctx, between(random, 5*time.Millisecond, 60*time.Millisecond)) {
+		address := p.css[random.IntN(len(p.css))]
+		if random.IntN(3) == 0 {
+			p.listProbes(ctx, probeCount+client, address)
 		} else {
-			p.read(ctx, n, address, chance.IntN(probesAtATime))
+			p.getProbe(ctx, probeCount+client, address, random.IntN(probeCount))
 		}
 	}
 }
 
-func (p *probes) read(ctx context.Context, client int, address string, probe int) {
-	generation, known := p.current()
+func (p *probeClient) getProbe(ctx context.Context, client int, address string, probe int) {
+	generation, newest := p.current()
 	called := p.now()
-	status, header, text, err := p.world.call(ctx, http.MethodGet, address, "/v1/tasks/"+probeCluster+"/"+probeARN(generation, probe), "")
-	a := probeAnswer{Done: true}
-	var task shownTask
+	r, err := p.get(ctx, address, "/v1/tasks/"+probeCluster+"/"+probeARN(generation, probe))
+	result := probeResult{Done: true}
 	switch {
-	case err != nil || status != http.StatusOK && status != http.StatusNotFound:
-		p.refused(status, text, err)
+	case err != nil || r.status != http.StatusOK && r.status != http.StatusNotFound:
+		p.checkRejected(r, err)
 		return
-	case status == http.StatusOK:
-		if err := json.Unmarshal(text, &task); err != nil {
-			p.report.violated("answers are JSON", "GET a task: %s", err)
+	case r.status == http.StatusOK:
+		var task recordJSON
+		if err := json.Unmarshal(r.body, &task); err != nil {
+			p.history.violation("responses are valid JSON", "GET of a task: %s", err)
 			return
 		}
-		a.Values[probe] = task.Entity.StartedBy
+		result.Values[probe] = task.Entity.StartedBy
 	}
-	p.add(fmt.Sprintf("probes-%d", generation), 10+client, called, probeCall{Do: "get", Probe: probe}, a)
-	if status == http.StatusOK {
-		p.notBehind(header.Get("Blox-Entity-Version"), known, "a get")
+	p.complete(probeObject(generation), client, called, probeOp{Kind: "get", Probe: probe}, result)
+	if r.status == http.StatusOK {
+		p.checkNotStale(r.header.Get("Blox-Entity-Version"), newest, "a get")
 	}
 }
 
-func (p *probes) list(ctx context.Context, client int, address string) {
-	generation, known := p.current()
+func (p *probeClient) listProbes(ctx context.Context, client int, address string) {
+	generation, newest := p.current()
 	called := p.now()
-	status, text, err := p.world.get(ctx, address, "/v1/tasks?cluster="+probeCluster)
-	if err != nil || status != http.StatusOK {
-		p.refused(status, text, err)
+	r, err := p.get(ctx, address, "/v1/tasks?cluster="+probeCluster)
+	if err != nil || r.status != http.StatusOK {
+		p.checkRejected(r, err)
 		return
 	}
-	var list shownTasks
-	if err := json.Unmarshal(text, &list); err != nil {
-		p.report.violated("answers are JSON", "GET tasks: %s", err)
+	var list listJSON
+	if err := json.Unmarshal(r.body, &list); err != nil {
+		p.history.violation("responses are valid JSON", "GET of tasks: %s", err)
 		return
 	}
-	a := probeAnswer{Done: true}
-	for n := range a.Values {
+	result := probeResult{Done: true}
+	for n := range result.Values {
 		for _, task := range list.Items {
 			if task.Entity.TaskARN == probeARN(generation, n) {
-				a.Values[n] = task.Entity.StartedBy
+				result.Values[n] = task.Entity.StartedBy
 			}
 		}
 	}
-	p.add(fmt.Sprintf("probes-%d", generation), 10+client, called, probeCall{Do: "list"}, a)
-	p.notBehind(list.Metadata.EntityVersion, known, "a list")
+	p.complete(probeObject(generation), client, called, probeOp{Kind: "list"}, result)
+	p.checkNotStale(list.Metadata.EntityVersion, newest, "a list")
 }
 
-// refused notes a read without an answer: it must say why.
-func (p *probes) refused(status int, text []byte, err error) {
-	p.report.count(fmt.Sprintf("reads of cluster-state-service: %d", status), 1)
-	if err == nil && status != http.StatusServiceUnavailable {
-		p.report.violated("reads are answered", "%d: %s", status, text)
+// checkRejected checks that a read without a result was rejected with 503, or got no response at all.
+func (p *probeClient) checkRejected(r response, err error) {
+	p.history.count(fmt.Sprintf("reads of cluster-state-service: %d", r.status), 1)
+	if err == nil && r.status != http.StatusServiceUnavailable {
+		p.history.violation("a read succeeds or returns 503", "%d: %s", r.status, r.body)
 	}
 }
 
-// notBehind checks the version of an answer against what was known as the question was asked.
-func (p *probes) notBehind(told string, known int64, what string) {
-	version, err := strconv.ParseInt(told, 10, 64)
-	if err != nil || version < known {
-		p.report.violated("reads see what was written before", "%s is of version %q; %d was known when it was asked for", what, told, known)
+// checkNotStale checks that a response's revision is not older than the newest one known before the request.
+func (p *probeClient) checkNotStale(returned string, newest int64, what string) {
+	revision, err := strconv.ParseInt(returned, 10, 64)
+	if err != nil || revision < newest {
+		p.history.violation("a read sees every earlier write", "%s has version %q; %d was known before it",
+			what, returned, newest)
 	}
-	p.told(version)
+	p.observe(revision)
 }
 
-// probeModel is a register for each probe; a list reads all of them at once.
+// probeModel has a register for each probe; a list reads all of them at once.
 var probeModel = porcupine.NondeterministicModel{
 	Init: func() []any { return []any{probeState{}} },
 	Step: func(state, input, output any) []any {
-		s, c, a := state.(probeState), input.(probeCall), output.(probeAnswer)
-		switch c.Do {
+		s, op, result := state.(probeState), input.(probeOp), output.(probeResult)
+		switch op.Kind {
 		case "put", "delete":
 			after := s
-			after[c.Probe] = c.Value
-			if a.Done {
+			after[op.Probe] = op.Value
+			if result.Done {
 				return []any{after}
 			}
 			return []any{s, after}
 		case "get":
-			if s[c.Probe] != a.Values[c.Probe] {
+			if s[op.Probe] != result.Values[op.Probe] {
 				return nil
 			}
 		default:
-			if s != a.Values {
+			if s != result.Values {
 				return nil
 			}
 		}

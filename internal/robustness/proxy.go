@@ -1,104 +1,108 @@
 package robustness
 
 import (
+	"errors"
 	"io"
 	"net"
 	"sync"
 	"time"
 )
 
-// link is the way from one process to another: a TCP proxy that can be cut, delayed, or hold back what it is given.
-type link struct {
-	to       string // host:port
+const dialTimeout = 5 * time.Second
+
+// proxy is a TCP proxy between two processes that can be disconnected, slowed down, or hold back the data it receives.
+type proxy struct {
+	target   string // host:port
 	listener net.Listener
 	running  sync.WaitGroup
 
-	mu      sync.Mutex
-	down    bool
-	delay   time.Duration
-	holding chan struct{} // closed when what is held goes on; nil while nothing is held
-	held    int           // bytes
-	open    map[net.Conn]bool
+	mu           sync.Mutex
+	disconnected bool
+	delay        time.Duration
+	release      chan struct{} // closed when held data may continue; nil while nothing is held
+	held         int           // bytes held back since the latest hold
+	connections  map[net.Conn]bool
 }
 
-func newLink(to string) (*link, error) {
+func newProxy(target string) (*proxy, error) {
 	listener, err := net.Listen("tcp", "127.0.0.1:0")
 	if err != nil {
 		return nil, err
 	}
-	l := &link{to: to, listener: listener, open: map[net.Conn]bool{}}
-	l.running.Go(func() {
+	p := &proxy{target: target, listener: listener, connections: map[net.Conn]bool{}}
+	p.running.Go(func() {
 		for {
 			client, err := listener.Accept()
 			if err != nil {
 				return
 			}
-			l.running.Go(func() { l.connect(client) })
+			p.running.Go(func() { p.connect(client) })
 		}
 	})
-	return l, nil
+	return p, nil
 }
 
-// address is where the link listens.
-func (l *link) address() string { return l.listener.Addr().String() }
+// address returns where the proxy listens.
+func (p *proxy) address() string { return p.listener.Addr().String() }
 
-// close ends the link and all that goes over it.
-func (l *link) close() {
-	l.listener.Close()
-	l.cut(true)
-	l.running.Wait()
+// close ends the proxy and all of its connections.
+func (p *proxy) close() {
+	p.listener.Close()
+	p.setDisconnected(true)
+	p.running.Wait()
 }
 
-// connect carries one connection until both of its sides have ended.
-func (l *link) connect(client net.Conn) {
+// connect serves one connection until both sides have ended.
+func (p *proxy) connect(client net.Conn) {
 	defer client.Close()
-	if !l.keep(client) {
+	if !p.track(client) {
 		return
 	}
-	defer l.drop(client)
-	server, err := net.DialTimeout("tcp", l.to, 5*time.Second)
+	defer p.untrack(client)
+	server, err := net.DialTimeout("tcp", p.target, dialTimeout)
 	if err != nil {
 		return
 	}
 	defer server.Close()
-	if !l.keep(server) {
+	if !p.track(server) {
 		return
 	}
-	defer l.drop(server)
+	defer p.untrack(server)
 	var both sync.WaitGroup
-	both.Go(func() { l.carry(server, client) })
-	both.Go(func() { l.carry(client, server) })
+	both.Go(func() { p.forward(server, client) })
+	both.Go(func() { p.forward(client, server) })
 	both.Wait()
 }
 
-func (l *link) keep(c net.Conn) bool {
-	l.mu.Lock()
-	defer l.mu.Unlock()
-	if !l.down {
-		l.open[c] = true
+// track adds a connection. It returns false while the proxy is disconnected.
+func (p *proxy) track(c net.Conn) bool {
+	p.mu.Lock()
+	defer p.mu.Unlock()
+	if !p.disconnected {
+		p.connections[c] = true
 	}
-	return !l.down
+	return !p.disconnected
 }
 
-func (l *link) drop(c net.Conn) {
-	l.mu.Lock()
-	defer l.mu.Unlock()
-	delete(l.open, c)
+func (p *proxy) untrack(c net.Conn) {
+	p.mu.Lock()
+	defer p.mu.Unlock()
+	delete(p.connections, c)
 }
 
-// carry brings what comes from one side to the other, late or not at all.
-func (l *link) carry(to, from net.Conn) {
+// forward copies data from one side to the other until either ends.
+func (p *proxy) forward(to, from net.Conn) {
 	buffer := make([]byte, 32<<10)
 	for {
 		n, err := from.Read(buffer)
 		if n > 0 {
-			l.wait(n)
+			p.wait(n)
 			if _, err := to.Write(buffer[:n]); err != nil {
-				from.Close() // it has nobody to talk to
+				from.Close()
 				return
 			}
 		}
-		if err == io.EOF {
+		if errors.Is(err, io.EOF) {
 			_ = to.(*net.TCPConn).CloseWrite()
 			return
 		}
@@ -109,66 +113,67 @@ func (l *link) carry(to, from net.Conn) {
 	}
 }
 
-// wait returns when so many bytes may go on.
-func (l *link) wait(n int) {
-	l.mu.Lock()
-	delay, holding := l.delay, l.holding
-	if holding != nil {
-		l.held += n
+// wait returns when n bytes may continue.
+func (p *proxy) wait(n int) {
+	p.mu.Lock()
+	delay, release := p.delay, p.release
+	if release != nil {
+		p.held += n
 	}
-	l.mu.Unlock()
+	p.mu.Unlock()
 	if delay > 0 {
 		time.Sleep(delay)
 	}
-	if holding != nil {
-		<-holding
+	if release != nil {
+		<-release
 	}
 }
 
-// cut ends what is connected and, for as long as it is down, whatever comes. What was held is lost.
-func (l *link) cut(down bool) {
-	l.mu.Lock()
-	defer l.mu.Unlock()
-	l.down = down
-	for c := range l.open {
+// setDisconnected closes every connection, which loses held data, and refuses new ones while disconnected is true.
+func (p *proxy) setDisconnected(disconnected bool) {
+	p.mu.Lock()
+	defer p.mu.Unlock()
+	p.disconnected = disconnected
+	for c := range p.connections {
 		c.Close()
 	}
-	l.letGo()
+	p.releaseLocked()
 }
 
-// hold keeps back all that is sent from now on, while connections stay and can be made.
-func (l *link) hold() {
-	l.mu.Lock()
-	defer l.mu.Unlock()
-	if l.holding == nil {
-		l.holding, l.held = make(chan struct{}), 0
+// hold holds back all data from now on. Connections stay open, and new ones can be made.
+func (p *proxy) hold() {
+	p.mu.Lock()
+	defer p.mu.Unlock()
+	if p.release == nil {
+		p.release = make(chan struct{})
+		p.held = 0
 	}
 }
 
-// deliver lets go on what was held; cut loses it.
-func (l *link) deliver() {
-	l.mu.Lock()
-	defer l.mu.Unlock()
-	l.letGo()
+// deliver lets held data continue.
+func (p *proxy) deliver() {
+	p.mu.Lock()
+	defer p.mu.Unlock()
+	p.releaseLocked()
 }
 
-func (l *link) letGo() {
-	if l.holding != nil {
-		close(l.holding)
-		l.holding = nil
+func (p *proxy) releaseLocked() {
+	if p.release != nil {
+		close(p.release)
+		p.release = nil
 	}
 }
 
-// holds is how many bytes are held back.
-func (l *link) holds() int {
-	l.mu.Lock()
-	defer l.mu.Unlock()
-	return l.held
+// heldBytes returns the number of bytes held back since the latest hold.
+func (p *proxy) heldBytes() int {
+	p.mu.Lock()
+	defer p.mu.Unlock()
+	return p.held
 }
 
-// slow has every piece wait that long, in both directions; 0 for not at all.
-func (l *link) slow(delay time.Duration) {
-	l.mu.Lock()
-	defer l.mu.Unlock()
-	l.delay = delay
+// setDelay delays every piece of data, in both directions.
+func (p *proxy) setDelay(delay time.Duration) {
+	p.mu.Lock()
+	defer p.mu.Unlock()
+	p.delay = delay
 }

@@ -12,8 +12,8 @@ import (
 	"github.com/blox/blox/internal/testenv"
 )
 
-// echo answers every line with itself.
-func echo(t *testing.T) (address string) {
+// echoServer returns every line that it receives.
+func echoServer(t *testing.T) (address string) {
 	t.Helper()
 	listener, err := net.Listen("tcp", "127.0.0.1:0")
 	require.NoError(t, err)
@@ -36,11 +36,11 @@ func echo(t *testing.T) (address string) {
 	return listener.Addr().String()
 }
 
-func TestALinkCanBeCutAndHold(t *testing.T) {
-	l, err := newLink(echo(t))
+func TestProxy_DisconnectsHoldsAndDelays(t *testing.T) {
+	p, err := newProxy(echoServer(t))
 	require.NoError(t, err)
-	defer l.close()
-	ask := func(c net.Conn) error {
+	defer p.close()
+	echo := func(c net.Conn) error {
 		_, err := c.Write([]byte("hello\n"))
 		if err == nil {
 			_, err = bufio.NewReader(c).ReadString('\n')
@@ -48,34 +48,34 @@ func TestALinkCanBeCutAndHold(t *testing.T) {
 		return err
 	}
 	dial := func() net.Conn {
-		c, err := net.Dial("tcp", l.address())
+		c, err := net.Dial("tcp", p.address())
 		require.NoError(t, err)
 		t.Cleanup(func() { c.Close() })
 		require.NoError(t, c.SetDeadline(time.Now().Add(30*time.Second)))
 		return c
 	}
 	first := dial()
-	require.NoError(t, ask(first))
-	l.cut(true)
-	assert.Error(t, ask(first), "it is broken")
-	assert.Error(t, ask(dial()), "and nobody gets through")
-	l.cut(false)
+	require.NoError(t, echo(first))
+	p.setDisconnected(true)
+	assert.Error(t, echo(first), "an open connection is broken")
+	assert.Error(t, echo(dial()), "a new connection is refused")
+	p.setDisconnected(false)
 
 	second := dial()
-	require.NoError(t, ask(second))
-	l.hold()
+	require.NoError(t, echo(second))
+	p.hold()
 	answered := make(chan error, 1)
-	go func() { answered <- ask(second) }()
-	testenv.Eventually(t, func() bool { return l.holds() == len("hello\n") })
+	go func() { answered <- echo(second) }()
+	testenv.Eventually(t, func() bool { return p.heldBytes() == len("hello\n") })
 	assert.Empty(t, answered)
-	l.deliver()
+	p.deliver()
 	assert.NoError(t, <-answered)
 
-	l.hold()
-	go func() { answered <- ask(second) }()
-	testenv.Eventually(t, func() bool { return l.holds() > 0 })
-	l.cut(false)
-	assert.Error(t, <-answered, "what was held is lost")
-	l.slow(time.Millisecond)
-	assert.NoError(t, ask(dial()))
+	p.hold()
+	go func() { answered <- echo(second) }()
+	testenv.Eventually(t, func() bool { return p.heldBytes() > 0 })
+	p.setDisconnected(false)
+	assert.Error(t, <-answered, "held data is lost")
+	p.setDelay(time.Millisecond)
+	assert.NoError(t, echo(dial()))
 }

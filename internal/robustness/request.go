@@ -9,33 +9,41 @@ import (
 	"time"
 )
 
-// callTimeout is how long a client waits for an answer.
-const callTimeout = 5 * time.Second
+const (
+	requestTimeout = 5 * time.Second
+	maxBody        = 64 << 20 // bytes
+)
 
-var errLongAnswer = errors.New("the answer is too long")
+var errBodyTooLong = errors.New("response body too long")
 
-// call sends a request and reads the whole answer; an error leaves open whether it was done.
-func (w *world) call(ctx context.Context, method, address, path, body string) (status int, header http.Header, text []byte, err error) {
-	ctx, cancel := context.WithTimeout(ctx, callTimeout)
+// response is a complete HTTP response.
+type response struct {
+	status int
+	header http.Header
+	body   []byte
+}
+
+// request sends a request and reads the whole response. After an error it is unknown whether the request took effect.
+func (s *system) request(ctx context.Context, method, address, path, body string) (r response, err error) {
+	ctx, cancel := context.WithTimeout(ctx, requestTimeout)
 	defer cancel()
 	request, err := http.NewRequestWithContext(ctx, method, "http://"+address+path, strings.NewReader(body))
 	if err != nil {
-		return 0, nil, nil, err
+		return r, err
 	}
-	answer, err := w.http.Do(request)
+	got, err := s.http.Do(request)
 	if err != nil {
-		return 0, nil, nil, err
+		return r, err
 	}
-	defer answer.Body.Close()
-	const most = 64 << 20
-	text, err = io.ReadAll(io.LimitReader(answer.Body, most+1))
-	if len(text) > most {
-		err = errLongAnswer
+	defer got.Body.Close()
+	r.status, r.header = got.StatusCode, got.Header
+	r.body, err = io.ReadAll(io.LimitReader(got.Body, maxBody+1))
+	if len(r.body) > maxBody {
+		err = errBodyTooLong
 	}
-	return answer.StatusCode, answer.Header, text, err
+	return r, err
 }
 
-func (w *world) get(ctx context.Context, address, path string) (status int, text []byte, err error) {
-	status, _, text, err = w.call(ctx, http.MethodGet, address, path, "")
-	return status, text, err
+func (s *system) get(ctx context.Context, address, path string) (response, error) {
+	return s.request(ctx, http.MethodGet, address, path, "")
 }

@@ -1,15 +1,14 @@
+// Package robustness runs all of Blox as processes, injects the faults of a scenario, and checks Blox's promises.
+// Start with run.go; README.md in cmd/blox-robustness describes faults and checks.
 package robustness
 
 import (
 	"context"
-	"encoding/json"
 	"errors"
 	"fmt"
 	"io"
-	"maps"
 	"os"
 	"path/filepath"
-	"slices"
 	"sync"
 	"time"
 
@@ -22,26 +21,26 @@ func Run(ctx context.Context, args []string, out io.Writer) error {
 	if err != nil {
 		return err
 	}
-	steps := schedule(cfg.seed, cfg.duration, cfg.faults)
+	actions := newScenario(cfg.seed, cfg.duration, cfg.faults)
 	if cfg.plan {
-		return writeSteps(out, steps)
+		return writeScenario(out, actions)
 	}
-	dir, err := directory(cfg)
+	dir, err := runDirectory(cfg)
 	if err != nil {
 		return err
 	}
-	failed, err := torture(ctx, cfg, dir, steps, out)
-	if err == nil && failed == 0 && cfg.keep == "" {
+	violations, err := runInDirectory(ctx, cfg, dir, actions, out)
+	if err == nil && violations == 0 && cfg.keep == "" {
 		return os.RemoveAll(dir)
 	}
-	fmt.Fprintf(out, "logs, schedule and history: %s\nagain: %s\n", dir, cfg.replay())
-	if err == nil && failed > 0 {
-		err = fmt.Errorf("seed %d: %d violations", cfg.seed, failed)
+	fmt.Fprintf(out, "logs, scenario and history: %s\nreplay: %s\n", dir, cfg.replayCommand())
+	if err == nil && violations > 0 {
+		err = fmt.Errorf("seed %d: %d violations", cfg.seed, violations)
 	}
 	return err
 }
 
-func directory(cfg config) (string, error) {
+func runDirectory(cfg config) (string, error) {
 	if cfg.keep == "" {
 		return os.MkdirTemp("", "blox-robustness-")
 	}
@@ -49,183 +48,211 @@ func directory(cfg config) (string, error) {
 	if err != nil {
 		return "", err
 	}
-	if held, err := os.ReadDir(dir); err == nil && len(held) > 0 {
-		return "", fmt.Errorf("--keep %s: not empty, and an earlier run's etcd must not be taken over", cfg.keep)
+	if entries, err := os.ReadDir(dir); err == nil && len(entries) > 0 { // it may hold an earlier run's etcd
+		return "", fmt.Errorf("--keep %s: not empty", cfg.keep)
 	}
 	return dir, os.MkdirAll(dir, 0o755)
 }
 
-// writeSteps writes a JSON object a line.
-func writeSteps(to io.Writer, steps []step) error {
-	encoder := json.NewEncoder(to)
-	for _, s := range steps {
-		if err := encoder.Encode(s); err != nil {
-			return err
-		}
+// runInDirectory returns the number of violations. An error means that the run could not be completed.
+func runInDirectory(ctx context.Context, cfg config, dir string, actions []action, out io.Writer) (n int, err error) {
+	h, err := newHistory(dir, out)
+	if err != nil {
+		return 0, err
 	}
-	return nil
+	defer func() { err = errors.Join(err, h.close()) }()
+	file, err := os.Create(filepath.Join(dir, "scenario.jsonl"))
+	if err != nil {
+		return 0, err
+	}
+	if err := errors.Join(writeScenario(file, actions), file.Close()); err != nil {
+		return 0, err
+	}
+	s, err := newSystem(cfg, dir, h)
+	if err != nil {
+		return 0, err
+	}
+	defer s.close()
+	h.printf("seed %d, faults for %s (%d actions); starting", cfg.seed, cfg.duration, len(actions))
+	if err := s.start(ctx); err != nil {
+		return 0, err
+	}
+	r, err := newScenarioRun(s, cfg, dir)
+	if err != nil {
+		return 0, err
+	}
+	if err := r.run(ctx, actions); err != nil {
+		return 0, err
+	}
+	s.stopServices()
+	s.checkLogs()
+	h.printSummary()
+	return h.violationCount(), nil
 }
 
-// torture does the steps to a world in dir, and returns how many violations there were. An error says that it could not.
-func torture(ctx context.Context, cfg config, dir string, steps []step, out io.Writer) (failed int, err error) {
-	r, err := newReport(dir, out)
-	if err != nil {
-		return 0, err
-	}
-	defer func() { err = errors.Join(err, r.close()) }()
-	plan, err := os.Create(filepath.Join(dir, "schedule.jsonl"))
-	if err != nil {
-		return 0, err
-	}
-	if err := errors.Join(writeSteps(plan, steps), plan.Close()); err != nil {
-		return 0, err
-	}
-	w, err := newWorld(cfg, dir, r)
-	if err != nil {
-		return 0, err
-	}
-	defer w.close()
-	r.say("seed %d, %s of faults (%d steps); starting", cfg.seed, cfg.duration, len(steps))
-	if err := w.start(ctx); err != nil {
-		return 0, err
-	}
-	if err := w.suffer(ctx, cfg, dir, steps); err != nil {
-		return 0, err
-	}
-	w.stopServices()
-	w.logs()
-	for _, fact := range slices.Sorted(maps.Keys(r.facts)) {
-		r.say("  %-55s %8d", fact, r.facts[fact])
-	}
-	r.say("%d violations", r.failed())
-	return r.failed(), nil
+// scenarioRun holds the clients and checks of one run.
+type scenarioRun struct {
+	*system
+	cfg          config
+	dir          string
+	watch        *etcdWatch
+	users        *userClient
+	instances    *instances
+	environments *environmentClient
+	probes       *probeClient
+	streams      []*streamClient
+	bad          *badClients
+	checker      *checker
 }
 
-// suffer has everything run while the steps are done, and then checks what has to hold.
-func (w *world) suffer(ctx context.Context, cfg config, dir string, steps []step) error {
-	store, users, fleet := newStoreWatch(w), newUsers(w), &fleet{world: w}
-	registers, probes := newRegisters(w), newProbes(w)
-	check := &checker{world: w, store: store, users: users}
-	var streams []*streamClient
-	for n := range w.css {
-		streams = append(streams, &streamClient{world: w, kind: "tasks", first: n}, &streamClient{world: w, kind: "tasks", first: n, loyal: true},
-			&streamClient{world: w, kind: "instances", first: n})
+func newScenarioRun(s *system, cfg config, dir string) (*scenarioRun, error) {
+	r := &scenarioRun{
+		system: s, cfg: cfg, dir: dir,
+		watch: newEtcdWatch(s), users: newUserClient(s), instances: &instances{system: s},
+		environments: newEnvironmentClient(s), probes: newProbeClient(s),
 	}
-	for n := range w.css {
-		m, err := informer.New(informer.Config{Endpoints: []string{w.css[n], w.css[(n+1)%len(w.css)]}, Heartbeat: time.Second})
+	r.bad = &badClients{s, r.environments}
+	r.checker = &checker{system: s, watch: r.watch, users: r.users}
+	for n := range s.css {
+		r.streams = append(r.streams,
+			&streamClient{system: s, kind: "tasks", replica: n},
+			&streamClient{system: s, kind: "tasks", replica: n, singleReplica: true},
+			&streamClient{system: s, kind: "instances", replica: n})
+		i, err := informer.New(informer.Config{
+			Endpoints: []string{s.css[n], s.css[(n+1)%len(s.css)]},
+			Heartbeat: time.Second,
+		})
 		if err != nil {
-			return err
+			return nil, err
 		}
-		check.mirrors = append(check.mirrors, m)
+		r.checker.informers = append(r.checker.informers, i)
 	}
-	if err := errors.Join(fleet.begin(ctx), registers.begin(ctx)); err != nil {
+	return r, nil
+}
+
+// run executes the actions while clients work, awaits recovery, and checks what the clients received.
+func (r *scenarioRun) run(ctx context.Context, actions []action) error {
+	if err := errors.Join(r.instances.register(ctx), r.environments.setUp(ctx)); err != nil {
 		return err
 	}
+	readers := startGroup(ctx)
+	defer readers.stop()
+	r.startReaders(readers)
+	counts := startGroup(ctx)
+	defer counts.stop()
+	counts.add(r.checker.watchTaskCounts)
+	writers := startGroup(ctx)
+	defer writers.stop()
+	r.startWriters(writers)
 
-	var watching, working, counting sync.WaitGroup
-	watch, stopWatching := context.WithCancel(ctx)
-	work, stopWorking := context.WithCancel(ctx)
-	count, stopCounting := context.WithCancel(ctx)
-	defer watching.Wait()
-	defer stopWatching()
-	defer working.Wait()
-	defer stopWorking()
-	defer counting.Wait()
-	defer stopCounting()
-	watching.Go(func() { store.run(watch) })
-	watching.Go(func() { store.acknowledgements(watch) })
-	for _, s := range streams {
-		watching.Go(func() { s.run(watch) })
-	}
-	for _, m := range check.mirrors {
-		watching.Go(func() { _ = m.Run(watch) })
-	}
-	counting.Go(func() { check.counters(count) })
-	for n := range slots {
-		working.Go(func() { users.run(work, n) })
-	}
-	for n := range 4 {
-		working.Go(func() { registers.client(work, n, cfg.seed) })
-		working.Go(func() { probes.reader(work, n, cfg.seed) })
-	}
-	bad := &nuisances{w, registers}
-	working.Go(func() { bad.sender(work, cfg.seed) })
-	for n := range 12 {
-		for _, service := range []string{"css-0", "css-1"} {
-			working.Go(func() { bad.stalled(work, service, n) })
-		}
-	}
-	for n := range probesAtATime {
-		working.Go(func() { probes.writer(work, n, cfg.seed) })
-	}
-
-	d := &doer{world: w, fleet: fleet, users: users, store: store}
-	d.carryOut(ctx, steps)
+	e := &executor{system: r.system, instances: r.instances, users: r.users, watch: r.watch}
+	e.execute(ctx, actions)
 	if ctx.Err() != nil {
 		return ctx.Err()
 	}
-	w.report.say("the last fault is over")
-	if err := d.wellAgain(ctx); err != nil {
+	r.history.printf("last fault undone")
+	if err := r.recover(ctx, e, writers); err != nil {
 		return err
 	}
-	if slices.Contains(cfg.faults, "nospace") {
-		if err := d.makeRoom(ctx); err != nil {
-			return err
+	if r.cfg.has("slow-readers") {
+		if err := r.checker.checkSlowReaders(ctx, r.bad, r.streams); err != nil {
+			r.history.printf("slow readers: %s", err)
 		}
 	}
-	stopWorking()
-	working.Wait()
-	if err := fleet.settle(ctx); err != nil {
-		return err
-	}
-	users.settle(ctx)
-	registers.finish(ctx)
-	if err := check.converges(ctx, cfg.bound); err != nil {
-		return err
-	}
-	if slices.Contains(cfg.faults, "stall") {
-		if err := check.stall(ctx, bad, streams); err != nil {
-			w.report.say("clients that stall: %s", err)
+	counts.stop()
+	if r.cfg.has("late-start") {
+		if err := r.checker.checkLateStart(ctx); err != nil {
+			r.history.printf("late StartTask: it could not be provoked: %s", err)
 		}
 	}
-	stopCounting()
-	counting.Wait()
-	if slices.Contains(cfg.faults, "late") {
-		if err := check.late(ctx); err != nil {
-			w.report.say("the open case could not be provoked: %s", err)
-		}
-	}
-	if err := store.caughtUp(ctx); err != nil {
+	if _, err := r.watch.awaitCurrent(ctx); err != nil {
 		return err
 	}
-	stopWatching()
-	watching.Wait()
-	for _, s := range streams {
-		s.check(store.changes, store.began)
-	}
-	registers.linearizable(w.report, dir, "environments are linearizable", registerModel)
-	probes.linearizable(w.report, dir, "reads of cluster-state-service are linearizable", probeModel)
+	readers.stop()
+	r.checkOperations()
 	return ctx.Err()
 }
 
-// converges waits until nothing is wrong; what is after the bound is a violation.
-func (c *checker) converges(ctx context.Context, bound time.Duration) error {
-	for began := time.Now(); ; {
-		f := c.all(ctx)
-		if ctx.Err() != nil {
-			return ctx.Err()
-		}
-		if len(f.all) == 0 {
-			c.report.say("all is well %s after the last fault", time.Since(began).Round(100*time.Millisecond))
-			return nil
-		}
-		if time.Since(began) > bound {
-			for _, w := range f.all {
-				c.report.violated(w.check, "%s after the last fault: %s", bound, w.what)
-			}
-			return nil
-		}
-		c.report.note("not yet", map[string]any{"what": f.all[0].what, "findings": len(f.all)})
-		sleep(ctx, time.Second)
+// recover ends every fault, stops the writers and waits until the system has recovered.
+func (r *scenarioRun) recover(ctx context.Context, e *executor, writers *group) error {
+	if err := e.clearFaults(ctx); err != nil {
+		return err
 	}
+	if r.cfg.has("nospace") {
+		if err := e.freeEtcd(ctx); err != nil {
+			return err
+		}
+	}
+	writers.stop()
+	if err := r.instances.restore(ctx); err != nil {
+		return err
+	}
+	r.users.finish(ctx)
+	r.environments.readAll(ctx)
+	return r.checker.awaitRecovery(ctx, r.cfg.recovery)
+}
+
+// startReaders starts what follows the system until the end of the run.
+func (r *scenarioRun) startReaders(g *group) {
+	g.add(r.watch.run)
+	g.add(r.watch.checkAcknowledged)
+	for _, s := range r.streams {
+		g.add(s.run)
+	}
+	for _, i := range r.checker.informers {
+		g.add(func(ctx context.Context) { _ = i.Run(ctx) })
+	}
+}
+
+// startWriters starts the clients that work until the last fault is undone.
+func (r *scenarioRun) startWriters(g *group) {
+	seed := r.cfg.seed
+	for n := range userSlots {
+		g.add(func(ctx context.Context) { r.users.run(ctx, n) })
+	}
+	for n := range environmentClients {
+		g.add(func(ctx context.Context) { r.environments.run(ctx, n, seed) })
+	}
+	for n := range probeReaders {
+		g.add(func(ctx context.Context) { r.probes.read(ctx, n, seed) })
+	}
+	for n := range probeCount {
+		g.add(func(ctx context.Context) { r.probes.write(ctx, n, seed) })
+	}
+	g.add(func(ctx context.Context) { r.bad.sendInvalid(ctx, seed) })
+	for n := range badReaders {
+		for _, service := range []string{"css-0", "css-1"} {
+			g.add(func(ctx context.Context) { r.bad.neverRead(ctx, service, n) })
+		}
+	}
+}
+
+// checkOperations checks what the clients received in the whole run.
+func (r *scenarioRun) checkOperations() {
+	for _, s := range r.streams {
+		s.check(r.watch.changes, r.watch.firstRevision)
+	}
+	r.environments.checkLinearizable(r.history, r.dir, "environments are linearizable", environmentModel)
+	r.probes.checkLinearizable(r.history, r.dir, "reads of cluster-state-service are linearizable", probeModel)
+}
+
+// group is a set of goroutines that end together.
+type group struct {
+	ctx     context.Context
+	cancel  context.CancelFunc
+	running sync.WaitGroup
+}
+
+func startGroup(ctx context.Context) *group {
+	g := &group{}
+	g.ctx, g.cancel = context.WithCancel(ctx)
+	return g
+}
+
+func (g *group) add(run func(context.Context)) { g.running.Go(func() { run(g.ctx) }) }
+
+// stop cancels the goroutines and waits for them.
+func (g *group) stop() {
+	g.cancel()
+	g.running.Wait()
 }

@@ -2,155 +2,188 @@ package robustness
 
 import (
 	"cmp"
+	"encoding/json"
 	"fmt"
+	"io"
 	"math/rand/v2"
 	"slices"
+	"strings"
 	"time"
 )
 
-// step is one thing that is done to the world, or that happens in it.
-type step struct {
-	At     time.Duration `json:"at"`               // since the beginning
-	Do     string        `json:"do"`               // a kind of fault, or what happens
-	Target string        `json:"target,omitempty"` // a process, or a link's who>whom
-	For    time.Duration `json:"for,omitempty"`    // after which it is undone
-	Pick   float64       `json:"pick,omitempty"`   // 0 to 1: which of those that there are then, or how much
+// action is one step of a scenario: a fault, a change of the clusters, or a user's request.
+type action struct {
+	At       time.Duration `json:"at"`                 // since the start of the scenario
+	Kind     string        `json:"kind"`               // one of faultKinds, of instanceActions, or "user"
+	Target   string        `json:"target,omitempty"`   // a process, a proxy (source>target), or a user's slot
+	Duration time.Duration `json:"duration,omitempty"` // after which the action is undone
+	Pick     float64       `json:"pick,omitempty"`     // 0 to 1: selects among the objects that exist then, or a strength
 }
 
-// faultKinds are what --faults selects among.
-var faultKinds = []string{"kill", "pause", "cut", "hold", "delay", "quorum", "compact", "nospace", "events", "calls", "outage", "stall", "late"}
+// faultKinds are the values of --faults. Their order determines the scenario of a seed.
+var faultKinds = []string{
+	"kill", "pause", "disconnect", "blackhole", "delay", "quorum-loss", "compaction", "nospace",
+	"event-faults", "api-faults", "outage", "slow-readers", "late-start",
+}
 
-// The longest that a StartTask may be delayed by each of the faults; together they stay below launchSettle, and the lists of
-// ECS may lag.
+// scheduledOnce are the faults that have a fixed place in a run.
+var scheduledOnce = []string{"nospace", "slow-readers", "late-start"}
+
+// The longest times by which each fault delays a StartTask. Their sum stays below startConfirmTimeout.
 const (
-	longestPause    = 3 * time.Second        // of daemon-scheduler
-	longestPauseSim = 2 * time.Second        // of the simulator
-	slowest         = 400 * time.Millisecond // of a link, for a piece of a request
-	longestLag      = 500 * time.Millisecond // of ECS's lists
-	longestLatency  = 400 * time.Millisecond // of ECS's calls
+	maxSchedulerPause = 3 * time.Second
+	maxSimulatorPause = 2 * time.Second
+	maxProxyDelay     = 400 * time.Millisecond // for each piece of a request
+	maxListLag        = 500 * time.Millisecond // of ECS's lists
+	maxAPILatency     = 400 * time.Millisecond // of ECS's calls
 )
 
-var fleetSteps = []string{"join", "join", "join", "leave", "drain", "activate", "activate", "disconnect", "die", "die", "fargate", "fargate"}
+// Mean times between actions.
+const (
+	faultInterval    = 1800 * time.Millisecond
+	instanceInterval = 900 * time.Millisecond
+	userInterval     = 1200 * time.Millisecond
+)
 
-// schedule is what is done in a run: of the same seed, duration and kinds, it is the same.
-func schedule(seed uint64, duration time.Duration, faults []string) []step {
-	steps := faultSteps(rand.New(rand.NewPCG(seed, 1)), duration, faults)
-	lane := func(n uint64, every time.Duration, what func(*rand.Rand) step) {
-		chance := rand.New(rand.NewPCG(seed, n))
-		for at := gap(chance, every); at < duration; at += gap(chance, every) {
-			s := what(chance)
-			s.At = at
-			steps = append(steps, s)
-		}
-	}
-	lane(2, 900*time.Millisecond, func(chance *rand.Rand) step {
-		s := step{Do: fleetSteps[chance.IntN(len(fleetSteps))], Pick: chance.Float64()}
-		if s.Do == "disconnect" {
-			s.For = between(chance, 500*time.Millisecond, 6*time.Second)
-		}
-		return s
-	})
-	lane(3, 1200*time.Millisecond, func(chance *rand.Rand) step {
-		return step{Do: "user", Target: fmt.Sprint(chance.IntN(slots)), Pick: chance.Float64()}
-	})
-	slices.SortStableFunc(steps, func(a, b step) int { return cmp.Compare(a.At, b.At) })
-	return steps
+// instanceActions are changes of the clusters. Each name occurs as often as its weight.
+var instanceActions = []string{
+	"register", "register", "register", "deregister", "drain", "activate", "activate", "disconnect-agent",
+	"kill-task", "kill-task", "run-fargate-task", "run-fargate-task",
 }
 
-// faultSteps draws faults. Each seed has weights of its own, so that some runs are mostly of one kind.
-func faultSteps(chance *rand.Rand, duration time.Duration, faults []string) (steps []step) {
+// newScenario returns the actions of a run. It depends on the seed, the duration and the set of faults alone.
+func newScenario(seed uint64, duration time.Duration, faults []string) []action {
+	actions := faultActions(rand.New(rand.NewPCG(seed, 1)), duration, faults)
+	generate := func(stream uint64, interval time.Duration, next func(*rand.Rand) action) {
+		random := rand.New(rand.NewPCG(seed, stream))
+		for at := gap(random, interval); at < duration; at += gap(random, interval) {
+			a := next(random)
+			a.At = at
+			actions = append(actions, a)
+		}
+	}
+	generate(2, instanceInterval, func(random *rand.Rand) action {
+		a := action{Kind: instanceActions[random.IntN(len(instanceActions))], Pick: random.Float64()}
+		if a.Kind == "disconnect-agent" {
+			a.Duration = between(random, 500*time.Millisecond, 6*time.Second)
+		}
+		return a
+	})
+	generate(3, userInterval, func(random *rand.Rand) action {
+		return action{Kind: "user", Target: fmt.Sprint(random.IntN(userSlots)), Pick: random.Float64()}
+	})
+	slices.SortStableFunc(actions, func(a, b action) int { return cmp.Compare(a.At, b.At) })
+	return actions
+}
+
+// faultActions draws faults. Each seed has its own weights, so that some runs consist mostly of one kind.
+func faultActions(random *rand.Rand, duration time.Duration, faults []string) (actions []action) {
 	var kinds []string
 	weights, total := map[string]float64{}, 0.0
-	for _, kind := range faultKinds { // in this order, whatever the order of the selection
-		weight := chance.ExpFloat64()
-		if kind != "nospace" && kind != "stall" && kind != "late" && slices.Contains(faults, kind) {
+	for _, kind := range faultKinds { // not in the order of --faults, which must not matter
+		weight := random.ExpFloat64()
+		if slices.Contains(faults, kind) && !slices.Contains(scheduledOnce, kind) {
 			kinds = append(kinds, kind)
 			weights[kind] = weight
 			total += weight
 		}
 	}
-	busy := map[string]time.Duration{} // until when
 	if slices.Contains(faults, "nospace") && duration >= 20*time.Second {
-		s := step{Do: "nospace", At: duration * 2 / 5, For: between(chance, 2*time.Second, 6*time.Second)}
-		steps = append(steps, s)
+		a := action{Kind: "nospace", At: duration * 2 / 5, Duration: between(random, 2*time.Second, 6*time.Second)}
+		actions = append(actions, a)
 	}
 	if len(kinds) == 0 {
-		return steps
+		return actions
 	}
-	for at := gap(chance, 1800*time.Millisecond); at < duration; at += gap(chance, 1800*time.Millisecond) {
-		draw, kind := chance.Float64()*total, kinds[len(kinds)-1]
+	busy := map[string]time.Duration{}
+	for at := gap(random, faultInterval); at < duration; at += gap(random, faultInterval) {
+		draw, kind := random.Float64()*total, kinds[len(kinds)-1]
 		for _, k := range kinds {
 			if draw -= weights[k]; draw < 0 {
 				kind = k
 				break
 			}
 		}
-		s := fault(chance, kind)
-		s.At, s.For = at, min(s.For, duration-at)
-		if free(busy, s) {
-			steps = append(steps, s)
+		a := newFault(random, kind)
+		a.At, a.Duration = at, min(a.Duration, duration-at)
+		if reserve(busy, a) {
+			actions = append(actions, a)
 		}
 	}
-	return steps
+	return actions
 }
 
-// fault draws what one of that kind is.
-func fault(chance *rand.Rand, kind string) step {
-	s := step{Do: kind, Pick: chance.Float64(), For: between(chance, 300*time.Millisecond, 5*time.Second)}
-	pick := func(of ...string) string { return of[chance.IntN(len(of))] }
-	links := []string{"css-0>etcd", "css-1>etcd", "ds-0>etcd", "ds-1>etcd", "css-0>sim", "css-1>sim", "ds-0>sim", "ds-1>sim",
-		"ds-0>css-0", "ds-0>css-1", "ds-1>css-0", "ds-1>css-1", "client>css-0", "client>css-1", "client>ds-0", "client>ds-1",
-		"peers>etcd-0", "peers>etcd-1", "peers>etcd-2"}
+// newFault draws target and duration of a fault.
+func newFault(random *rand.Rand, kind string) action {
+	a := action{Kind: kind, Pick: random.Float64(), Duration: between(random, 300*time.Millisecond, 5*time.Second)}
+	pick := func(of ...string) string { return of[random.IntN(len(of))] }
+	proxies := []string{
+		"css-0>etcd", "css-1>etcd", "ds-0>etcd", "ds-1>etcd", "css-0>sim", "css-1>sim", "ds-0>sim", "ds-1>sim",
+		"ds-0>css-0", "ds-0>css-1", "ds-1>css-0", "ds-1>css-1", "client>css-0", "client>css-1", "client>ds-0",
+		"client>ds-1", "peers>etcd-0", "peers>etcd-1", "peers>etcd-2",
+	}
 	switch kind {
-	case "kill":
-		s.Target = pick("css-0", "css-1", "ds-0", "ds-1", "ds-0", "ds-1", "etcd-0", "etcd-1", "etcd-2")
+	case "kill": // never the simulator, which holds the truth
+		a.Target = pick("css-0", "css-1", "ds-0", "ds-1", "ds-0", "ds-1", "etcd-0", "etcd-1", "etcd-2")
 	case "pause":
-		s.Target = pick("css-0", "css-1", "ds-0", "ds-1", "sim", "etcd-0", "etcd-1", "etcd-2")
-		switch s.Target {
+		a.Target = pick("css-0", "css-1", "ds-0", "ds-1", "sim", "etcd-0", "etcd-1", "etcd-2")
+		switch a.Target {
 		case "ds-0", "ds-1":
-			s.For = min(s.For, longestPause)
+			a.Duration = min(a.Duration, maxSchedulerPause)
 		case "sim":
-			s.For = min(s.For, longestPauseSim)
+			a.Duration = min(a.Duration, maxSimulatorPause)
 		}
-	case "cut":
-		s.Target = pick(links...)
-		if chance.IntN(3) == 0 {
-			s.For = 0 // what is connected is broken, and that is all
+	case "disconnect":
+		a.Target = pick(proxies...)
+		if random.IntN(3) == 0 {
+			a.Duration = 0 // open connections break, and new ones work at once
 		}
-	case "hold":
-		s.Target, s.For = pick(links...), s.For*2
-	case "delay":
-		s.Target, s.For = pick(links...), s.For*2
+	case "blackhole", "delay":
+		a.Target = pick(proxies...)
+		a.Duration *= 2
 	case "outage":
-		s.Target = pick("ecs", "sqs")
-	case "compact":
-		s.For = 0
-	case "events", "calls":
-		s.For *= 3
+		a.Target = pick("ecs", "sqs")
+	case "compaction":
+		a.Duration = 0
+	case "event-faults", "api-faults":
+		a.Duration *= 3
 	}
-	return s
+	return a
 }
 
-// free tells whether the step's target is not in another fault, and makes it busy. Of etcd's members one at most is.
-func free(busy map[string]time.Duration, s step) bool {
-	target := s.Do
+// reserve returns false if the action's target has another fault at that time. Of etcd's members, one at most has one.
+func reserve(busy map[string]time.Duration, a action) bool {
+	target := a.Kind
 	switch {
-	case s.Do == "quorum", len(s.Target) > 5 && s.Target[:5] == "etcd-", len(s.Target) > 6 && s.Target[:6] == "peers>":
+	case a.Kind == "quorum-loss", strings.HasPrefix(a.Target, "etcd-"), strings.HasPrefix(a.Target, "peers>"):
 		target = "etcd"
-	case s.Target != "":
-		target = s.Target
+	case a.Target != "":
+		target = a.Target
 	}
-	if busy[target] > s.At {
+	if busy[target] > a.At {
 		return false
 	}
-	busy[target] = s.At + s.For + time.Second
+	busy[target] = a.At + a.Duration + time.Second
 	return true
 }
 
-func gap(chance *rand.Rand, mean time.Duration) time.Duration {
-	return time.Duration(chance.ExpFloat64() * float64(mean)).Round(time.Millisecond)
+// gap draws an exponentially distributed time.
+func gap(random *rand.Rand, mean time.Duration) time.Duration {
+	return time.Duration(random.ExpFloat64() * float64(mean)).Round(time.Millisecond)
 }
 
-func between(chance *rand.Rand, least, most time.Duration) time.Duration {
-	return (least + time.Duration(chance.Float64()*float64(most-least))).Round(time.Millisecond)
+// between draws a uniformly distributed time.
+func between(random *rand.Rand, least, most time.Duration) time.Duration {
+	return (least + time.Duration(random.Float64()*float64(most-least))).Round(time.Millisecond)
+}
+
+// writeScenario writes one JSON object a line.
+func writeScenario(to io.Writer, actions []action) error {
+	encoder := json.NewEncoder(to)
+	for _, a := range actions {
+		if err := encoder.Encode(a); err != nil {
+			return err
+		}
+	}
+	return nil
 }

@@ -3,6 +3,8 @@ package robustness
 import (
 	"bytes"
 	"io"
+	"slices"
+	"strings"
 	"testing"
 	"time"
 
@@ -10,49 +12,52 @@ import (
 	"github.com/stretchr/testify/require"
 )
 
-func TestASeedIsASchedule(t *testing.T) {
-	one, again, other := schedule(7, time.Minute, faultKinds), schedule(7, time.Minute, faultKinds), schedule(8, time.Minute, faultKinds)
-	assert.Equal(t, one, again)
-	assert.NotEqual(t, one, other)
-	turned := append(append([]string{}, faultKinds[3:]...), faultKinds[:3]...)
-	assert.Equal(t, one, schedule(7, time.Minute, turned), "the order of the selection does not matter")
+func TestScenario_DependsOnTheSeedAlone(t *testing.T) {
+	scenario := newScenario(7, time.Minute, faultKinds)
+	assert.Equal(t, scenario, newScenario(7, time.Minute, faultKinds))
+	assert.NotEqual(t, scenario, newScenario(8, time.Minute, faultKinds))
+	rotated := append(slices.Clone(faultKinds[3:]), faultKinds[:3]...)
+	assert.Equal(t, scenario, newScenario(7, time.Minute, rotated), "the order of --faults does not matter")
 }
 
-func TestScheduleLaws(t *testing.T) {
+func TestScenario_KeepsFaultsWithinTheirBounds(t *testing.T) {
 	seen := map[string]bool{}
 	for seed := range uint64(200) {
-		etcdUntil := time.Duration(0)
-		for _, s := range schedule(seed, 2*time.Minute, faultKinds) {
-			seen[s.Do] = true
-			assert.LessOrEqual(t, s.At, 2*time.Minute)
+		etcdBusyUntil := time.Duration(0)
+		for _, a := range newScenario(seed, 2*time.Minute, faultKinds) {
+			seen[a.Kind] = true
+			assert.LessOrEqual(t, a.At, 2*time.Minute)
 			switch {
-			case s.Do == "pause" && s.Target[:3] == "ds-":
-				assert.LessOrEqual(t, s.For, longestPause)
-			case s.Do == "pause" && s.Target == "sim":
-				assert.LessOrEqual(t, s.For, longestPauseSim)
-			case s.Do == "kill":
-				assert.NotEqual(t, "sim", s.Target, "it holds the truth")
+			case a.Kind == "pause" && strings.HasPrefix(a.Target, "ds-"):
+				assert.LessOrEqual(t, a.Duration, maxSchedulerPause)
+			case a.Kind == "pause" && a.Target == "sim":
+				assert.LessOrEqual(t, a.Duration, maxSimulatorPause)
+			case a.Kind == "kill":
+				assert.NotEqual(t, "sim", a.Target, "the simulator holds the truth")
 			}
-			if s.Do == "quorum" || len(s.Target) > 5 && s.Target[:5] == "etcd-" {
-				assert.GreaterOrEqual(t, s.At, etcdUntil, "of etcd's members one is away, unless quorum is lost on purpose")
-				etcdUntil = s.At + s.For
+			if a.Kind == "quorum-loss" || strings.HasPrefix(a.Target, "etcd-") {
+				assert.GreaterOrEqual(t, a.At, etcdBusyUntil, "one etcd member at most has a fault, except for quorum-loss")
+				etcdBusyUntil = a.At + a.Duration
 			}
 		}
 	}
 	for _, kind := range faultKinds {
-		assert.True(t, seen[kind] || kind == "late" || kind == "stall", kind)
+		assert.True(t, seen[kind] || kind == "late-start" || kind == "slow-readers", kind)
 	}
-	for _, s := range schedule(1, time.Minute, []string{"kill"}) {
-		assert.NotContains(t, faultKinds[1:], s.Do, "only what was selected")
+	for _, a := range newScenario(1, time.Minute, []string{"kill"}) {
+		assert.NotContains(t, faultKinds[1:], a.Kind, "only the selected kinds occur")
 	}
-	assert.Less(t, longestPause+longestPauseSim+4*slowest+longestLatency+longestLag, launchSettle, "together the faults delay a StartTask for less")
+	assert.Less(t, maxSchedulerPause+maxSimulatorPause+4*maxProxyDelay+maxAPILatency+maxListLag, startConfirmTimeout,
+		"together the faults delay a StartTask for less")
 }
 
-func TestPlanIsPrinted(t *testing.T) {
+func TestRun_PrintsThePlanAndRejectsInvalidFlags(t *testing.T) {
 	var out bytes.Buffer
 	require.NoError(t, Run(t.Context(), []string{"--plan", "--seed", "1", "--duration", "10s"}, &out))
-	assert.Contains(t, out.String(), `"do":"join"`)
-	for _, args := range [][]string{{"--faults", "weather"}, {"--duration", "0s"}, {"more"}, {"--nope"}} {
+	assert.Contains(t, out.String(), `"kind":"register"`)
+	for _, args := range [][]string{
+		{"--faults", "weather"}, {"--duration", "0s"}, {"more"}, {"--nope"}, {"--recovery-timeout", "0s"},
+	} {
 		assert.Error(t, Run(t.Context(), args, io.Discard), args)
 	}
 }

@@ -13,65 +13,77 @@ import (
 	"github.com/blox/blox/internal/ecssim"
 )
 
-// simulator is the control API of the ecs-sim process, which holds the truth.
+const simulatorTimeout = 20 * time.Second // long, because a fault may pause the process
+
+// simulator is a client of the control API of ecs-sim, whose state is the truth that the checks compare with.
 type simulator struct {
 	client *http.Client
 	url    string
 }
 
-// ask calls the control API; the answer is decoded into into unless that is nil.
-func (s *simulator) ask(ctx context.Context, method, path string, query url.Values, body, into any) error {
-	ctx, cancel := context.WithTimeout(ctx, 20*time.Second) // it may be paused
+// call sends a request to the control API and decodes the response into result unless that is nil.
+func (s *simulator) call(ctx context.Context, method, path string, query url.Values, body, result any) error {
+	ctx, cancel := context.WithTimeout(ctx, simulatorTimeout)
 	defer cancel()
-	var sent io.Reader
+	var reader io.Reader
 	if body != nil {
 		text, err := json.Marshal(body)
 		if err != nil {
 			return err
 		}
-		sent = bytes.NewReader(text)
+		reader = bytes.NewReader(text)
 	}
-	request, err := http.NewRequestWithContext(ctx, method, s.url+"/_sim/"+path+"?"+query.Encode(), sent)
+	request, err := http.NewRequestWithContext(ctx, method, s.url+"/_sim/"+path+"?"+query.Encode(), reader)
 	if err != nil {
 		return err
 	}
-	answer, err := s.client.Do(request)
+	response, err := s.client.Do(request)
 	if err != nil {
 		return err
 	}
-	defer answer.Body.Close()
-	text, err := io.ReadAll(answer.Body)
+	defer response.Body.Close()
+	text, err := io.ReadAll(response.Body)
 	if err != nil {
 		return err
 	}
-	if answer.StatusCode != http.StatusOK {
-		return fmt.Errorf("%s %s: %d: %s", method, path, answer.StatusCode, bytes.TrimSpace(text))
+	if response.StatusCode != http.StatusOK {
+		return fmt.Errorf("%s %s: %d: %s", method, path, response.StatusCode, bytes.TrimSpace(text))
 	}
-	if into == nil {
+	if result == nil {
 		return nil
 	}
-	return json.Unmarshal(text, into)
+	return json.Unmarshal(text, result)
+}
+
+func (s *simulator) ping(ctx context.Context) error {
+	return s.call(ctx, http.MethodGet, "ping", nil, nil, nil)
 }
 
 func (s *simulator) post(ctx context.Context, path string, query url.Values) error {
-	return s.ask(ctx, http.MethodPost, path, query, nil, nil)
+	return s.call(ctx, http.MethodPost, path, query, nil, nil)
 }
 
 func (s *simulator) state(ctx context.Context) (state ecssim.State, err error) {
-	return state, s.ask(ctx, http.MethodGet, "state", nil, nil, &state)
+	return state, s.call(ctx, http.MethodGet, "state", nil, nil, &state)
 }
 
 func (s *simulator) counters(ctx context.Context) (c ecssim.Counters, err error) {
-	return c, s.ask(ctx, http.MethodGet, "counters", nil, nil, &c)
+	return c, s.call(ctx, http.MethodGet, "counters", nil, nil, &c)
 }
 
 func (s *simulator) setFaults(ctx context.Context, f ecssim.Faults) error {
-	return s.ask(ctx, http.MethodPut, "faults", nil, f, nil)
+	return s.call(ctx, http.MethodPut, "faults", nil, f, nil)
 }
 
-// definition registers the next revision of a family and returns its ARN.
-func (s *simulator) definition(ctx context.Context, family string) (string, error) {
-	var made struct{ TaskDefinition string }
-	err := s.ask(ctx, http.MethodPost, "task-definitions", url.Values{"family": {family}, "cpu": {"16"}, "memory": {"16"}}, nil, &made)
-	return made.TaskDefinition, err
+// setDown makes a service, "ecs" or "sqs", answer 503 to every call, or ends that.
+func (s *simulator) setDown(ctx context.Context, service string, down bool) error {
+	return s.post(ctx, "services", url.Values{"service": {service}, "down": {fmt.Sprint(down)}})
+}
+
+// registerTaskDefinition registers the next revision of a family and returns its ARN.
+func (s *simulator) registerTaskDefinition(ctx context.Context, family string) (string, error) {
+	var registered struct{ TaskDefinition string }
+	query := url.Values{"family": {family}, "cpu": {"16"}, "memory": {"16"}}
+	err := s.call(ctx, http.MethodPost, "task-definitions", query, nil, &registered)
+	return registered.TaskDefinition, err
 }

@@ -7,50 +7,47 @@ import (
 	"strings"
 	"sync"
 	"time"
+
+	"github.com/blox/blox/internal/harness"
 )
 
 const (
-	stallFor    = 30 * time.Second
-	stallEvery  = 50 * time.Millisecond
-	stallRecord = 16 << 10 // bytes: what the kernel holds for a client that does not read is full within seconds
-	stallBehind = 6 * time.Second
+	slowReaderTime    = 30 * time.Second
+	slowReaders       = 8 // of each replica
+	slowWriteInterval = 50 * time.Millisecond
+	slowRecordSize    = 16 << 10 // bytes; fills the kernel's buffers for a client that does not read within seconds
+	maxInFlight       = 20       // writes of one second, by which a healthy client may be behind
+	maxLag            = 6 * time.Second
 )
 
-// stall has clients not read their streams while much is written, with nothing else wrong: nobody else may fall behind.
-func (c *checker) stall(ctx context.Context, bad *nuisances, streams []*streamClient) error {
-	ctx, cancel := context.WithTimeout(ctx, stallFor)
+// checkSlowReaders opens streams whose clients do not read and writes large records. No other client may fall behind.
+func (c *checker) checkSlowReaders(ctx context.Context, bad *badClients, streams []*streamClient) error {
+	ctx, cancel := context.WithTimeout(ctx, slowReaderTime)
 	defer cancel()
-	var stalled sync.WaitGroup
-	defer stalled.Wait()
+	var reading sync.WaitGroup
+	defer reading.Wait()
 	defer cancel()
-	for n := range 8 {
+	for n := range slowReaders {
 		for _, service := range []string{"css-0", "css-1"} {
-			stalled.Go(func() { bad.stalled(ctx, service, n) })
+			reading.Go(func() { bad.neverRead(ctx, service, n) })
 		}
 	}
 	arn := probeARN(999_999, 0)
-	padding := strings.Repeat("x", stallRecord)
-	behind := map[*streamClient]time.Time{} // since when
-	for version := 1; sleep(ctx, stallEvery); version++ {
-		short, cancel := context.WithTimeout(ctx, callTimeout)
-		put, err := c.etcd.Put(short, "ecs/task/"+probeCluster+"/"+arn, probeRecord(arn, strconv.Itoa(version)+padding, version))
+	padding := strings.Repeat("x", slowRecordSize)
+	behindSince := map[*streamClient]time.Time{}
+	for version := 1; harness.Sleep(ctx, slowWriteInterval); version++ {
+		short, cancel := context.WithTimeout(ctx, requestTimeout)
+		put, err := c.etcd.Put(short, taskPrefix+probeCluster+"/"+arn,
+			probeRecord(arn, strconv.Itoa(version)+padding, version))
 		cancel()
 		if ctx.Err() != nil {
 			return nil
 		}
 		if err != nil {
-			return fmt.Errorf("a write while clients stall: %w", err)
+			return fmt.Errorf("write while clients do not read: %w", err)
 		}
 		for _, s := range streams {
-			const writes = 20 // that may be on their way: a second's
-			if s.kind != "tasks" || s.reached() > put.Header.Revision-writes {
-				delete(behind, s)
-				continue
-			}
-			if behind[s].IsZero() {
-				behind[s] = time.Now()
-			} else if late := time.Since(behind[s]); late > stallBehind {
-				c.report.violated("a slow client harms no other", "stream client %d is behind since %s, at %d of %d", s.first, late.Round(time.Second), s.reached(), put.Header.Revision)
+			if c.isBehind(s, put.Header.Revision, behindSince) {
 				return nil
 			}
 		}
@@ -58,12 +55,20 @@ func (c *checker) stall(ctx context.Context, bad *nuisances, streams []*streamCl
 	return nil
 }
 
-// reached is the version up to which the client was told everything.
-func (s *streamClient) reached() int64 {
-	s.mu.Lock()
-	defer s.mu.Unlock()
-	if len(s.segments) == 0 {
-		return 0
+// isBehind reports a violation, and returns true, if the client has been behind for longer than maxLag.
+func (c *checker) isBehind(s *streamClient, revision int64, since map[*streamClient]time.Time) bool {
+	if s.kind != "tasks" || s.receivedVersion() > revision-maxInFlight {
+		delete(since, s)
+		return false
 	}
-	return s.segments[len(s.segments)-1].to
+	if since[s].IsZero() {
+		since[s] = time.Now()
+	}
+	lag := time.Since(since[s])
+	if lag <= maxLag {
+		return false
+	}
+	c.history.violation("slow clients do not affect others", "stream client %d is behind for %s, at %d of %d",
+		s.replica, lag.Round(time.Second), s.receivedVersion(), revision)
+	return true
 }

@@ -10,195 +10,218 @@ import (
 	"maps"
 	"net/http"
 	"slices"
-	"strconv"
+	"strings"
 	"sync"
 	"time"
+
+	"github.com/blox/blox/internal/harness"
 )
 
-// streamClient follows one kind by list and stream, at one replica and then the other, as the API says that one may: it
-// resumes with the last version that it was told, and lists again only when it is told to.
+const (
+	streamHeartbeat    = time.Second
+	streamIdleTimeout  = 5 * time.Second
+	streamRetryTimeout = 200 * time.Millisecond
+)
+
+var errOutOfRange = errors.New("stream version out of range")
+
+// streamClient copies one kind of records with list and stream. It resumes with the last version that it received,
+// and lists again only if the service rejects that version.
 type streamClient struct {
-	*world
-	kind  string // tasks or instances
-	first int    // the replica it begins with
-	loyal bool   // it knows no other: after a restart there it asks for what was before
+	*system
+	kind          string // tasks or instances
+	replica       int    // index of the replica that it uses first
+	singleReplica bool   // resumes at the same replica, also after a restart; others alternate
 
 	mu       sync.Mutex
 	segments []*segment
 }
 
-// segment is what a client was told from one list to the next.
+// segment is what a client received from one list to the next.
 type segment struct {
-	from, to int64            // every change after from, up to and including to, was told
-	listed   map[string]int64 // version by ARN
-	held     map[string]int64 // the newest version by ARN, of deletions too
-	told     map[string][]change
+	from, to int64               // the client received every change after from, up to and including to
+	listed   map[string]int64    // version by ARN
+	newest   map[string]int64    // newest version by ARN, including deletions
+	received map[string][]change // by ARN
 }
 
-const (
-	streamHeartbeat = time.Second
-	streamSilence   = 5 * time.Second // after which a connection is given up
-)
-
-var errStream = errors.New("the stream is out of range")
-
-// run follows until ctx ends.
+// run lists and streams until ctx ends.
 func (s *streamClient) run(ctx context.Context) {
-	listing := true
-	for replica := s.first; ctx.Err() == nil; {
+	mustList := true
+	for replica := s.replica; ctx.Err() == nil; {
 		address := s.css[replica%len(s.css)]
-		if listing {
-			listing = s.list(ctx, address) != nil
+		if mustList {
+			mustList = s.list(ctx, address) != nil
 		}
-		if !listing {
-			listing = errors.Is(s.stream(ctx, address), errStream)
+		if !mustList {
+			mustList = errors.Is(s.stream(ctx, address), errOutOfRange)
 		}
-		sleep(ctx, 200*time.Millisecond)
-		if !s.loyal {
+		harness.Sleep(ctx, streamRetryTimeout)
+		if !s.singleReplica {
 			replica++
 		}
 	}
 }
 
+// list begins a segment.
 func (s *streamClient) list(ctx context.Context, address string) error {
-	status, text, err := s.get(ctx, address, "/v1/"+s.kind)
-	if err != nil || status != http.StatusOK {
-		return fmt.Errorf("%d: %w", status, err)
-	}
-	var list shownTasks
-	if err := json.Unmarshal(text, &list); err != nil {
+	r, err := s.get(ctx, address, "/v1/"+s.kind)
+	if err != nil {
 		return err
 	}
-	g := &segment{listed: map[string]int64{}, told: map[string][]change{}}
-	g.from, _ = strconv.ParseInt(list.Metadata.EntityVersion, 10, 64)
-	g.to = g.from
-	for _, item := range list.Items {
-		version, _ := strconv.ParseInt(item.Metadata.EntityVersion, 10, 64)
-		g.listed[s.arn(item)] = version
+	if r.status != http.StatusOK {
+		return fmt.Errorf("list of %s: %d", s.kind, r.status)
 	}
-	g.held = maps.Clone(g.listed)
+	var list listJSON
+	if err := json.Unmarshal(r.body, &list); err != nil {
+		return err
+	}
+	version := parseVersion(list.Metadata.EntityVersion)
+	g := &segment{from: version, to: version, listed: map[string]int64{}, received: map[string][]change{}}
+	for _, item := range list.Items {
+		g.listed[s.arn(item)] = item.version()
+	}
+	g.newest = maps.Clone(g.listed)
 	s.mu.Lock()
 	defer s.mu.Unlock()
 	s.segments = append(s.segments, g)
-	s.report.count("stream clients: lists", 1)
+	s.history.count("stream clients: lists", 1)
 	return nil
 }
 
-func (s *streamClient) arn(item shownTask) string {
+func (s *streamClient) arn(item recordJSON) string {
 	if s.kind == "tasks" {
 		return item.Entity.TaskARN
 	}
 	return item.Entity.ContainerInstanceARN
 }
 
+// stream continues the latest segment until the stream ends.
 func (s *streamClient) stream(ctx context.Context, address string) error {
 	ctx, cancel := context.WithCancel(ctx)
 	defer cancel()
-	silent := time.AfterFunc(streamSilence, cancel)
-	defer silent.Stop()
+	idle := time.AfterFunc(streamIdleTimeout, cancel)
+	defer idle.Stop()
 	s.mu.Lock()
 	g := s.segments[len(s.segments)-1]
 	version := g.to
 	s.mu.Unlock()
-	path := fmt.Sprintf("http://%s/v1/stream/%s?entityVersion=%d&deleted=true&heartbeat=%d", address, s.kind, version, streamHeartbeat/time.Second)
-	request, err := http.NewRequestWithContext(ctx, http.MethodGet, path, nil)
+	url := fmt.Sprintf("http://%s/v1/stream/%s?entityVersion=%d&deleted=true&heartbeat=%d",
+		address, s.kind, version, streamHeartbeat/time.Second)
+	request, err := http.NewRequestWithContext(ctx, http.MethodGet, url, nil)
 	if err != nil {
 		return err
 	}
-	answer, err := s.http.Do(request)
+	response, err := s.http.Do(request)
 	if err != nil {
 		return err
 	}
-	defer answer.Body.Close()
-	switch answer.StatusCode {
+	defer response.Body.Close()
+	switch response.StatusCode {
 	case http.StatusOK:
 	case http.StatusBadRequest:
-		return errStream
+		return errOutOfRange
 	default:
-		return fmt.Errorf("%d", answer.StatusCode)
+		return fmt.Errorf("stream of %s: %d", s.kind, response.StatusCode)
 	}
-	s.report.count("stream clients: streams", 1)
-	lines := bufio.NewReader(answer.Body)
+	s.history.count("stream clients: streams", 1)
+	lines := bufio.NewReader(response.Body)
 	for {
 		line, err := lines.ReadBytes('\n')
-		if err != nil { // what is left of a line says nothing
+		if err != nil { // an incomplete line says nothing
 			return err
 		}
-		silent.Reset(streamSilence)
-		var item shownTask
+		idle.Reset(streamIdleTimeout)
+		var item recordJSON
 		if err := json.Unmarshal(line, &item); err != nil {
-			s.report.violated("streams are lines of JSON", "%s: %s: %.200q", s.kind, err, line)
-			return errStream
+			s.history.violation("streams are lines of JSON", "%s: %s: %.200q", s.kind, err, line)
+			return errOutOfRange
 		}
 		if item.Error != "" {
-			s.report.count("stream clients: last words", 1)
+			s.history.count("stream clients: error lines", 1)
 			return io.EOF
 		}
-		s.take(g, item)
+		s.receive(g, item)
 	}
 }
 
-// take notes a line: lines that are not newer than what is held of their entity, or of the list, are to be ignored.
-func (s *streamClient) take(g *segment, item shownTask) {
-	version, _ := strconv.ParseInt(item.Metadata.EntityVersion, 10, 64)
+// receive records a line. Clients ignore lines that are not newer than the list and the entity's latest version.
+func (s *streamClient) receive(g *segment, item recordJSON) {
+	version := item.version()
 	s.mu.Lock()
 	defer s.mu.Unlock()
 	defer func() { g.to = max(g.to, version) }()
 	arn := s.arn(item)
-	if arn == "" || version <= max(g.from, g.held[arn]) { // the list has shown it
+	if arn == "" || version <= max(g.from, g.newest[arn]) {
 		return
 	}
-	g.held[arn] = version
-	g.told[arn] = append(g.told[arn], change{revision: version, deleted: item.Metadata.Deleted})
-	s.report.count("stream clients: changes", 1)
+	g.newest[arn] = version
+	g.received[arn] = append(g.received[arn], change{revision: version, deleted: item.Metadata.Deleted})
+	s.history.count("stream clients: changes", 1)
 }
 
-// check compares what the client was told with all that was done to etcd, of which wrote knows since the revision began.
-func (s *streamClient) check(wrote map[string][]change, began int64) {
+// receivedVersion returns the version up to which the client has received every change.
+func (s *streamClient) receivedVersion() int64 {
 	s.mu.Lock()
 	defer s.mu.Unlock()
-	prefix := "ecs/" + s.kind[:len(s.kind)-1] + "/"
+	if len(s.segments) == 0 {
+		return 0
+	}
+	return s.segments[len(s.segments)-1].to
+}
+
+// check compares each segment with the changes in etcd, by key, which are known from firstRevision on.
+func (s *streamClient) check(changes map[string][]change, firstRevision int64) {
+	s.mu.Lock()
+	defer s.mu.Unlock()
 	known := map[string]bool{}
-	for key := range wrote {
-		arn, _ := entityOf(key)
+	for key := range changes {
+		arn, _ := entityARN(key)
 		known[arn] = true
 	}
 	for n, g := range s.segments {
-		if g.from < began {
+		if g.from < firstRevision {
 			continue
 		}
-		// One transaction gives many lines one version, so of the last one some may be missing: it is told again when the
-		// stream is resumed.
-		last := g.to - 1
-		name := fmt.Sprintf("%s, client %d (loyal: %t), list %d", s.kind, s.first, s.loyal, n)
-		for key, changes := range wrote {
-			arn, _ := entityOf(key)
-			if len(key) < len(prefix) || key[:len(prefix)] != prefix {
-				continue
-			}
-			var want []change
-			var held int64
-			for _, c := range changes {
-				if c.revision <= g.from && c.deleted {
-					held = 0
-				} else if c.revision <= g.from {
-					held = c.revision
-				} else if c.revision <= last {
-					want = append(want, change{revision: c.revision, deleted: c.deleted})
-				}
-			}
-			if g.listed[arn] != held {
-				s.report.violated("a list is etcd's state", "%s: of version %d it has %s at %d, and etcd had it at %d", name, g.from, key, g.listed[arn], held)
-			}
-			got := slices.DeleteFunc(slices.Clone(g.told[arn]), func(c change) bool { return c.revision > last })
-			if !slices.Equal(want, got) {
-				s.report.violated("streams miss nothing and repeat nothing", "%s: %s from %d to %d: told %v, written %v", name, key, g.from, last, got, want)
+		name := fmt.Sprintf("%s, client %d (single replica: %t), list %d", s.kind, s.replica, s.singleReplica, n)
+		for key, written := range changes {
+			if strings.HasPrefix(key, recordPrefix+strings.TrimSuffix(s.kind, "s")+"/") {
+				s.checkKey(g, name, key, written)
 			}
 		}
-		for arn := range g.told {
+		for arn := range g.received {
 			if !known[arn] {
-				s.report.violated("streams tell what was written", "%s: %s was told, and never written", name, arn)
+				s.history.violation("streams contain only written records", "%s: %s was never written", name, arn)
 			}
 		}
+	}
+}
+
+// checkKey compares what a client received of one record with the changes in etcd.
+func (s *streamClient) checkKey(g *segment, name, key string, written []change) {
+	// Several lines can have the version of one transaction, so some of the latest version may be missing. They come
+	// again when the client resumes.
+	last := g.to - 1
+	arn, _ := entityARN(key)
+	var want []change
+	var listed int64
+	for _, c := range written {
+		switch {
+		case c.revision <= g.from && c.deleted:
+			listed = 0
+		case c.revision <= g.from:
+			listed = c.revision
+		case c.revision <= last:
+			want = append(want, change{revision: c.revision, deleted: c.deleted})
+		}
+	}
+	if g.listed[arn] != listed {
+		s.history.violation("a list equals etcd's state", "%s: of version %d it has %s at %d; etcd had it at %d",
+			name, g.from, key, g.listed[arn], listed)
+	}
+	got := slices.DeleteFunc(slices.Clone(g.received[arn]), func(c change) bool { return c.revision > last })
+	if !slices.Equal(want, got) {
+		s.history.violation("streams miss nothing and repeat nothing",
+			"%s: %s from %d to %d: received %v, written %v", name, key, g.from, last, got, want)
 	}
 }

@@ -25,126 +25,188 @@ import (
 )
 
 const (
-	members, replicas = 3, 2
-	queueName         = "blox_queue"
-	quota             = 128 << 20 // bytes of etcd's database
-	// A StartTask that is on its way for longer than the settle time is the one case that the design leaves open. The longest
-	// that the schedule delays one is longestPause of daemon-scheduler and of the simulator, and slowest on the link between.
-	launchSettle = 10 * time.Second
-	lease        = 3 * time.Second
+	etcdMembers, replicas = 3, 2
+	region                = "us-east-1"
+	queueName             = "blox_queue"
+	etcdQuota             = 128 << 20 // bytes of each member's database
+	// startConfirmTimeout exceeds the time by which all faults together can delay a StartTask. Only the fault
+	// late-start delays one for longer.
+	startConfirmTimeout = 10 * time.Second
+	leaderLease         = 3 * time.Second
+	visibilityTimeout   = "5" // seconds; short, so that messages of a killed service soon become visible again
+	shutdownTimeout     = 20 * time.Second
 )
 
-// world is all that runs: every process, and the links between them.
-type world struct {
-	report    *report
+var (
+	serviceNames   = []string{"css-0", "css-1", "ds-0", "ds-1"}
+	schedulerNames = []string{"ds-0", "ds-1"}
+	etcdNames      = []string{"etcd-0", "etcd-1", "etcd-2"}
+)
+
+// system is the system under test: every process, and the proxies between them.
+type system struct {
+	history   *history
 	processes map[string]*harness.Process // etcd-0, …, css-0, css-1, ds-0, ds-1, sim
-	links     map[string][]*link          // by who>whom: css-0>etcd has one for each member
-	css, ds   []string                    // addresses for clients, which are links
-	direct    map[string]string           // addresses of the services themselves
-	etcd      *clientv3.Client            // of every member, past all links
+	proxies   map[string][]*proxy         // by source>target; css-0>etcd has one for each member
+	css, ds   []string                    // addresses for clients, by replica; these are proxies
+	addresses map[string]string           // of the processes themselves, by name
+	etcd      *clientv3.Client            // connects to every member, without proxies
 	sim       *simulator
 	http      *http.Client
 }
 
-// newWorld lays out the processes in dir; start runs them. The caller ends it with close.
-func newWorld(cfg config, dir string, r *report) (_ *world, err error) {
-	w := &world{report: r, processes: map[string]*harness.Process{}, links: map[string][]*link{}, direct: map[string]string{},
-		http: &http.Client{Transport: &http.Transport{DisableCompression: true, MaxIdleConnsPerHost: 16}}}
+// newSystem allocates addresses and proxies, and configures the processes, whose files are in dir. The caller closes it.
+func newSystem(cfg config, dir string, h *history) (_ *system, err error) {
+	s := &system{
+		history:   h,
+		processes: map[string]*harness.Process{},
+		proxies:   map[string][]*proxy{},
+		addresses: map[string]string{},
+		http:      &http.Client{Transport: &http.Transport{DisableCompression: true, MaxIdleConnsPerHost: 16}},
+	}
 	defer func() {
 		if err != nil {
-			w.close()
+			s.close()
 		}
 	}()
-	exited := func(name, state string) { r.violated("processes live on", "%s has ended by itself: %s", name, state) }
-	add := func(name, program string, env []string, args ...string) {
-		w.processes[name] = harness.NewProcess(harness.Config{Name: name, Path: filepath.Join(cfg.bin, program), Args: args, Env: env, Dir: dir, OnExit: exited})
-	}
-	way := func(name, to string) string {
-		l, failed := newLink(to)
-		if failed != nil {
-			err = errors.Join(err, failed)
-			return ""
-		}
-		w.links[name] = append(w.links[name], l)
-		return l.address()
-	}
-	for _, name := range append(w.services(), "sim") {
-		if w.direct[name], err = harness.FreeAddress(); err != nil {
+	for _, name := range append(slices.Clone(serviceNames), "sim") {
+		if s.addresses[name], err = harness.FreeAddress(); err != nil {
 			return nil, err
 		}
 	}
-
 	members, err := harness.NewEtcd(harness.EtcdConfig{
-		Dir: dir, Members: members, Quota: quota, Path: filepath.Join(cfg.bin, "blox-robustness"), OnExit: exited,
-		PeerAddress: func(n int, peer string) (string, error) { return way(fmt.Sprintf("peers>etcd-%d", n), peer), err },
+		Dir: dir, Path: filepath.Join(cfg.bin, "blox-robustness"), OnExit: s.exited,
+		Members: etcdMembers, Quota: etcdQuota,
+		PeerAddress: func(n int, peer string) (string, error) {
+			return s.addProxy(fmt.Sprintf("peers>etcd-%d", n), peer)
+		},
 	})
 	if err != nil {
 		return nil, err
 	}
-	endpoints := members.Endpoints
 	for n, member := range members.Members {
-		w.direct[member.Name()] = endpoints[n]
-		w.processes[member.Name()] = member
+		s.addresses[member.Name()] = members.Endpoints[n]
+		s.processes[member.Name()] = member
 	}
-	add("sim", "ecs-sim", nil, "--bind", w.direct["sim"], "--seed", strconv.FormatUint(cfg.seed, 10), "--pending-delay", "100ms", "--stop-delay", "100ms",
-		"--acknowledged", "20000")
-	environment := func(name string) []string {
-		return []string{"AWS_REGION=us-east-1", "AWS_ENDPOINT_URL=http://" + way(name+">sim", w.direct["sim"]),
-			"AWS_ACCESS_KEY_ID=x", "AWS_SECRET_ACCESS_KEY=x", "CSS_LOG_LEVEL=info", "DS_LOG_LEVEL=info"}
+	if err := s.addPrograms(cfg, dir); err != nil {
+		return nil, err
 	}
-	ofEtcd := func(name string) (flags []string) {
-		for _, endpoint := range endpoints {
-			flags = append(flags, "--etcd-endpoint", way(name+">etcd", endpoint))
-		}
-		return flags
+	s.sim = &simulator{s.http, "http://" + s.addresses["sim"]}
+	s.etcd, err = etcd.New(etcd.Config{Endpoints: members.Endpoints}, nil)
+	return s, err
+}
+
+// addPrograms configures the simulator and the services.
+func (s *system) addPrograms(cfg config, dir string) error {
+	add := func(name, program string, env []string, args ...string) {
+		s.processes[name] = harness.NewProcess(harness.Config{
+			Name: name, Path: filepath.Join(cfg.bin, program), Args: args, Env: env, Dir: dir, OnExit: s.exited,
+		})
 	}
+	add("sim", "ecs-sim", nil, "--bind", s.addresses["sim"], "--seed", strconv.FormatUint(cfg.seed, 10),
+		"--pending-delay", "100ms", "--stop-delay", "100ms", "--acknowledged", "20000")
 	for n := range replicas {
 		name := fmt.Sprintf("css-%d", n)
-		add(name, "cluster-state-service", environment(name), append(ofEtcd(name), "--bind", w.direct[name], "--queue", queueName,
-			"--reconcile-interval", "7s", "--etcd-history", "30s")...)
-		w.css = append(w.css, way("client>"+name, w.direct[name]))
+		env, args, err := s.serviceConfig(name)
+		if err != nil {
+			return err
+		}
+		add(name, "cluster-state-service", env,
+			append(args, "--queue", queueName, "--reconcile-interval", "7s", "--etcd-history", "30s")...)
+		address, err := s.addProxy("client>"+name, s.addresses[name])
+		if err != nil {
+			return err
+		}
+		s.css = append(s.css, address)
 	}
 	for n := range replicas {
 		name := fmt.Sprintf("ds-%d", n)
-		args := append(ofEtcd(name), "--bind", w.direct[name], "--launch-settle", launchSettle.String(), "--leader-lease", lease.String(),
-			"--change-rate", "40", "--read-rate", "20", "--lookup-rate", "200")
-		for to := range replicas {
-			args = append(args, "--css-endpoint", way(fmt.Sprintf("%s>css-%d", name, to), w.direct[fmt.Sprintf("css-%d", to)]))
+		env, args, err := s.serviceConfig(name)
+		if err != nil {
+			return err
 		}
-		add(name, "daemon-scheduler", environment(name), args...)
-		w.ds = append(w.ds, way("client>"+name, w.direct[name]))
+		for target := range replicas {
+			css := fmt.Sprintf("css-%d", target)
+			address, err := s.addProxy(name+">"+css, s.addresses[css])
+			if err != nil {
+				return err
+			}
+			args = append(args, "--css-endpoint", address)
+		}
+		add(name, "daemon-scheduler", env, append(args, "--launch-settle", startConfirmTimeout.String(),
+			"--leader-lease", leaderLease.String(), "--change-rate", "40", "--read-rate", "20", "--lookup-rate", "200")...)
+		address, err := s.addProxy("client>"+name, s.addresses[name])
+		if err != nil {
+			return err
+		}
+		s.ds = append(s.ds, address)
 	}
-	if err != nil {
-		return nil, err
-	}
-	w.sim = &simulator{w.http, "http://" + w.direct["sim"]}
-	w.etcd, err = etcd.New(etcd.Config{Endpoints: endpoints}, nil)
-	return w, err
+	return nil
 }
 
-func (w *world) services() []string { return []string{"css-0", "css-1", "ds-0", "ds-1"} }
+// serviceConfig returns the variables and flags that both services need. The service reaches AWS and each etcd member
+// through proxies of its own.
+func (s *system) serviceConfig(name string) (env, args []string, err error) {
+	aws, err := s.addProxy(name+">sim", s.addresses["sim"])
+	if err != nil {
+		return nil, nil, err
+	}
+	for variable, value := range awsVariables(aws) {
+		env = append(env, variable+"="+value)
+	}
+	env = append(env, "CSS_LOG_LEVEL=info", "DS_LOG_LEVEL=info")
+	args = []string{"--bind", s.addresses[name]}
+	for _, member := range etcdNames {
+		endpoint, err := s.addProxy(name+">etcd", s.addresses[member])
+		if err != nil {
+			return nil, nil, err
+		}
+		args = append(args, "--etcd-endpoint", endpoint)
+	}
+	return env, args, nil
+}
 
-// start runs everything and returns when the services are ready.
-func (w *world) start(ctx context.Context) error {
-	for _, name := range slices.Sorted(maps.Keys(w.processes)) {
-		if err := w.processes[name].Start(); err != nil {
+func awsVariables(address string) map[string]string {
+	return map[string]string{
+		"AWS_REGION": region, "AWS_ENDPOINT_URL": "http://" + address,
+		"AWS_ACCESS_KEY_ID": "x", "AWS_SECRET_ACCESS_KEY": "x",
+	}
+}
+
+// addProxy adds a proxy to the target address and returns the proxy's address.
+func (s *system) addProxy(name, target string) (string, error) {
+	p, err := newProxy(target)
+	if err != nil {
+		return "", fmt.Errorf("proxy %s: %w", name, err)
+	}
+	s.proxies[name] = append(s.proxies[name], p)
+	return p.address(), nil
+}
+
+// exited records that a process ended although no fault killed it.
+func (s *system) exited(name, state string) {
+	s.history.violation("processes keep running", "%s exited: %s", name, state)
+}
+
+// start starts every process and returns when the services are ready.
+func (s *system) start(ctx context.Context) error {
+	for _, name := range slices.Sorted(maps.Keys(s.processes)) {
+		if err := s.processes[name].Start(); err != nil {
 			return err
 		}
 	}
-	if err := w.await(ctx, time.Minute, "the simulator to serve", func() error { return w.sim.ask(ctx, http.MethodGet, "ping", nil, nil, nil) }); err != nil {
+	if err := harness.Await(ctx, time.Minute, "the simulator", func() error { return s.sim.ping(ctx) }); err != nil {
 		return err
 	}
-	if err := w.shortVisibility(ctx); err != nil {
+	if err := s.setVisibilityTimeout(ctx); err != nil {
 		return err
 	}
-	return w.await(ctx, 2*time.Minute, "the services to be ready", func() error { return w.ready(ctx) })
+	return harness.Await(ctx, 2*time.Minute, "the services' readiness", func() error { return s.checkReady(ctx) })
 }
 
-// shortVisibility has messages come again soon that a killed service had in hand.
-func (w *world) shortVisibility(ctx context.Context) error {
-	aws, err := awsconfig.Load(ctx, func(name string) string {
-		return map[string]string{"AWS_REGION": "us-east-1", "AWS_ENDPOINT_URL": "http://" + w.direct["sim"], "AWS_ACCESS_KEY_ID": "x", "AWS_SECRET_ACCESS_KEY": "x"}[name]
-	})
+func (s *system) setVisibilityTimeout(ctx context.Context) error {
+	variables := awsVariables(s.addresses["sim"])
+	aws, err := awsconfig.Load(ctx, func(name string) string { return variables[name] })
 	if err != nil {
 		return err
 	}
@@ -153,34 +215,37 @@ func (w *world) shortVisibility(ctx context.Context) error {
 	if err != nil {
 		return err
 	}
-	_, err = client.SetQueueAttributes(ctx, &sqs.SetQueueAttributesInput{QueueUrl: queue.QueueUrl, Attributes: map[string]string{"VisibilityTimeout": "5"}})
+	_, err = client.SetQueueAttributes(ctx, &sqs.SetQueueAttributesInput{
+		QueueUrl:   queue.QueueUrl,
+		Attributes: map[string]string{"VisibilityTimeout": visibilityTimeout},
+	})
 	return err
 }
 
-// ready is nil when every service says that it is.
-func (w *world) ready(ctx context.Context) (wrong error) {
-	for _, name := range w.services() {
-		status, body, err := w.get(ctx, w.direct[name], "/v1/ready")
-		if err == nil && status != http.StatusOK {
-			err = fmt.Errorf("%d: %s", status, body)
+// checkReady returns nil if every service is ready.
+func (s *system) checkReady(ctx context.Context) (problems error) {
+	for _, name := range serviceNames {
+		r, err := s.get(ctx, s.addresses[name], "/v1/ready")
+		if err == nil && r.status != http.StatusOK {
+			err = fmt.Errorf("%d: %s", r.status, r.body)
 		}
 		if err != nil {
-			wrong = errors.Join(wrong, fmt.Errorf("%s: %w", name, err))
+			problems = errors.Join(problems, fmt.Errorf("%s: %w", name, err))
 		}
 	}
-	return wrong
+	return problems
 }
 
-// leader is the daemon-scheduler that leads, by its name; "" when none is known to.
-func (w *world) leader(ctx context.Context) string {
-	for _, asked := range []string{"ds-0", "ds-1"} {
-		_, body, err := w.get(ctx, w.direct[asked], "/v1/ready")
+// leader returns the name of the leading daemon-scheduler, "" if none is known.
+func (s *system) leader(ctx context.Context) string {
+	for _, replica := range schedulerNames {
+		r, err := s.get(ctx, s.addresses[replica], "/v1/ready")
 		var ready struct{ Leader string }
-		if err != nil || json.Unmarshal(body, &ready) != nil {
+		if err != nil || json.Unmarshal(r.body, &ready) != nil {
 			continue
 		}
-		for _, name := range []string{"ds-0", "ds-1"} {
-			if _, port, _ := net.SplitHostPort(w.direct[name]); strings.Contains(ready.Leader, ":"+port+"-") {
+		for _, name := range schedulerNames {
+			if _, port, _ := net.SplitHostPort(s.addresses[name]); strings.Contains(ready.Leader, ":"+port+"-") {
 				return name
 			}
 		}
@@ -188,86 +253,56 @@ func (w *world) leader(ctx context.Context) string {
 	return ""
 }
 
-// await asks until all is well, every half second; what is wrong after that long is its error.
-func (w *world) await(ctx context.Context, within time.Duration, what string, wrong func() error) error {
-	for deadline := time.Now().Add(within); ; {
-		err := wrong()
-		if err == nil {
-			return nil
-		}
-		if time.Now().After(deadline) {
-			return fmt.Errorf("waited %s for %s: %w", within, what, err)
-		}
-		if !sleep(ctx, 500*time.Millisecond) {
-			return ctx.Err()
+// restore ends the faults of processes and proxies: every process runs, and every proxy forwards without delay.
+func (s *system) restore() (failed error) {
+	for _, proxies := range s.proxies {
+		for _, p := range proxies {
+			p.setDelay(0)
+			p.setDisconnected(false)
 		}
 	}
-}
-
-// heal ends every fault: all processes run, all links lead somewhere.
-func (w *world) heal() error {
-	var failed error
-	for _, links := range w.links {
-		for _, l := range links {
-			l.slow(0)
-			l.cut(false)
-		}
-	}
-	for _, p := range w.processes {
+	for _, p := range s.processes {
 		p.Resume()
 		failed = errors.Join(failed, p.Start())
 	}
 	return failed
 }
 
-// close ends all processes; the services are asked to end, and have to.
-func (w *world) close() {
-	for _, p := range w.processes {
+// close kills every process and closes every proxy.
+func (s *system) close() {
+	for _, p := range s.processes {
 		p.Kill()
 	}
-	for _, links := range w.links {
-		for _, l := range links {
-			l.close()
+	for _, proxies := range s.proxies {
+		for _, p := range proxies {
+			p.close()
 		}
 	}
-	if w.etcd != nil {
-		_ = w.etcd.Close()
+	if s.etcd != nil {
+		_ = s.etcd.Close()
 	}
-	w.http.CloseIdleConnections()
+	s.http.CloseIdleConnections()
 }
 
-// stopServices asks the services to end, as a system that is shut down does; how they end is checked.
-func (w *world) stopServices() {
-	for _, name := range w.services() {
-		p := w.processes[name]
-		if code := p.Stop(syscall.SIGTERM, 20*time.Second); code != 0 {
-			w.report.violated("processes end when asked", "%s: exit code %d after SIGTERM (-1: a signal)", name, code)
+// stopServices sends SIGTERM to each service and checks that it exits with 0.
+func (s *system) stopServices() {
+	for _, name := range serviceNames {
+		if code := s.processes[name].Stop(syscall.SIGTERM, shutdownTimeout); code != 0 {
+			s.history.violation("services shut down cleanly", "%s: exit code %d after SIGTERM (-1: a signal)", name, code)
 		}
 	}
 }
 
-// sleep is false when ctx has ended first.
-func sleep(ctx context.Context, d time.Duration) bool {
-	timer := time.NewTimer(d)
-	defer timer.Stop()
-	select {
-	case <-ctx.Done():
-		return false
-	case <-timer.C:
-		return true
-	}
-}
-
-// logs looks through what the processes have said for what must not be there.
-func (w *world) logs() {
-	for name, p := range w.processes {
+// checkLogs checks that no process logged a panic or a data race.
+func (s *system) checkLogs() {
+	for name, p := range s.processes {
 		text, err := os.ReadFile(p.LogPath())
 		if err != nil {
 			continue
 		}
-		for _, bad := range []string{"DATA RACE", "panic:", "fatal error:"} {
-			if strings.Contains(string(text), bad) {
-				w.report.violated("logs", "%s has logged %q", name, bad)
+		for _, pattern := range []string{"DATA RACE", "panic:", "fatal error:"} {
+			if strings.Contains(string(text), pattern) {
+				s.history.violation("no process panics", "%s logged %q", name, pattern)
 			}
 		}
 	}

@@ -7,242 +7,284 @@ import (
 	"fmt"
 	"net/http"
 	"slices"
-	"strings"
+	"strconv"
 	"sync"
 	"time"
+
+	"github.com/blox/blox/internal/harness"
 )
 
-// slots are how many environments there are at a time that are deployed, changed, rolled back and deleted.
-const slots = 5
+const (
+	userSlots      = 5    // environments that users deploy, change, roll back and delete at the same time
+	userBacklog    = 1000 // actions that may wait for a slot
+	stopTasksQuery = "?stopTasks=true"
+)
 
-// users have environments rolled out. Each slot does one thing after the other; what was acknowledged is remembered.
-type users struct {
-	*world
-	slots [slots]chan step
+// userClient deploys environments. Each slot executes one action after the other, and remembers what was acknowledged.
+type userClient struct {
+	*system
+	slots [userSlots]chan action
 
-	mu  sync.Mutex
-	all []*daemon
+	mu           sync.Mutex
+	environments []*userEnvironment
 }
 
-// daemon is an environment that is rolled out, and what its user was told.
-type daemon struct {
-	name, cluster string // the name is the family of its task definitions too
-	most          int    // live tasks of it on an instance at once
-	created       bool   // acknowledged
-	deployments   []string
-	definitions   []string // acknowledged by a PATCH
-	ended         string   // the query of a DELETE that was sent, "-" without one; "" when none was
-	endedAt       time.Time
-	endKnown      bool // the DELETE was acknowledged
+// userEnvironment is an environment, and what its user knows about it.
+type userEnvironment struct {
+	name            string // also the family of its task definitions
+	cluster         string
+	maxTasks        int      // live tasks on an instance at once
+	created         bool     // acknowledged
+	deployments     []string // acknowledged IDs
+	taskDefinitions []string // acknowledged by a PATCH
+	deleteSent      bool     // a DELETE was sent, or the environment was abandoned
+	stopTasks       bool     // of the DELETE
+	deleted         bool     // the DELETE was acknowledged
+	deletedAt       time.Time
 }
 
-func newUsers(w *world) *users {
-	u := &users{world: w}
+func (e *userEnvironment) path() string { return "/v1/environments/" + e.name }
+
+func newUserClient(s *system) *userClient {
+	u := &userClient{system: s}
 	for n := range u.slots {
-		u.slots[n] = make(chan step, 1000)
+		u.slots[n] = make(chan action, userBacklog)
 	}
 	return u
 }
 
-// next has a slot do something, when it is done with what it does.
-func (u *users) next(s step) {
-	var n int
-	_, _ = fmt.Sscan(s.Target, &n)
+// enqueue gives the action to its slot. It drops the action if the slot's backlog is full.
+func (u *userClient) enqueue(a action) {
+	n, err := strconv.Atoi(a.Target)
+	if err != nil {
+		panic(err) // newScenario formats the number
+	}
 	select {
-	case u.slots[n] <- s:
-	default: // it has enough to do
+	case u.slots[n] <- a:
+	default:
 	}
 }
 
-// run does what a slot has to do until ctx ends.
-func (u *users) run(ctx context.Context, n int) {
-	var now *daemon
-	for made := 0; ; {
-		var s step
+// run executes the actions of a slot until ctx ends.
+func (u *userClient) run(ctx context.Context, slot int) {
+	var current *userEnvironment
+	for generation := 0; ; {
+		var a action
 		select {
 		case <-ctx.Done():
 			return
-		case s = <-u.slots[n]:
+		case a = <-u.slots[slot]:
 		}
-		if now == nil || now.ended != "" {
-			made++
-			now = u.create(ctx, n, made, s)
+		if current == nil || current.deleteSent {
+			generation++
+			current = u.create(ctx, slot, generation, a)
 			continue
 		}
-		u.act(ctx, now, s)
+		u.change(ctx, current, a)
 	}
 }
 
-// ask calls one of the replicas; an answer of 200 is an acknowledgement. It decodes that into into.
-func (u *users) ask(ctx context.Context, pick float64, method, path, body string, into any) error {
+// send sends a request to one of the replicas and decodes the response into result. Status 200 is an acknowledgement;
+// every other response is an error.
+func (u *userClient) send(ctx context.Context, pick float64, method, path, body string, result any) error {
 	address := u.ds[int(pick*1e6)%len(u.ds)]
-	status, _, text, err := u.call(ctx, method, address, path, body)
-	u.report.note("user", map[string]any{"method": method, "path": path, "body": body, "status": status, "replica": address, "answer": string(text)})
-	u.report.count(fmt.Sprintf("users: %d", status), 1)
+	r, err := u.request(ctx, method, address, path, body)
+	u.history.event("user request", map[string]any{
+		"method": method, "path": path, "body": body, "status": r.status, "replica": address, "response": string(r.body),
+	})
+	u.history.count(fmt.Sprintf("user requests: %d", r.status), 1)
 	switch {
 	case err != nil:
 		return err
-	case status != http.StatusOK:
-		if status >= 500 && status != http.StatusServiceUnavailable {
-			u.report.violated("requests are answered", "%s %s: %d: %s", method, path, status, text)
+	case r.status != http.StatusOK:
+		if r.status >= 500 && r.status != http.StatusServiceUnavailable {
+			u.history.violation("a change never returns an internal error", "%s %s: %d: %s", method, path, r.status, r.body)
 		}
-		return fmt.Errorf("%d: %s", status, text)
-	case into == nil:
+		return fmt.Errorf("%d: %s", r.status, r.body)
+	case result == nil:
 		return nil
 	}
-	return json.Unmarshal(text, into)
+	return json.Unmarshal(r.body, result)
 }
 
-type madeDeployment struct{ DeploymentToken, ID, TaskDefinition string }
-
-func (u *users) create(ctx context.Context, slot, made int, s step) *daemon {
-	d := &daemon{name: fmt.Sprintf("daemon-%d-%d", slot, made), cluster: fleetClusters[(slot+made)%len(fleetClusters)], most: 1}
+func (u *userClient) create(ctx context.Context, slot, generation int, a action) *userEnvironment {
+	e := &userEnvironment{
+		name:     fmt.Sprintf("daemon-%d-%d", slot, generation),
+		cluster:  clusterNames[(slot+generation)%len(clusterNames)],
+		maxTasks: 1,
+	}
 	configuration := `{"minimumHealthyPercent":50}`
-	if s.Pick < 0.4 {
-		configuration, d.most = `{"minimumHealthyPercent":100,"maximumPercent":200}`, 2
+	if a.Pick < 0.4 {
+		configuration = `{"minimumHealthyPercent":100,"maximumPercent":200}`
+		e.maxTasks = 2
 	}
 	u.mu.Lock()
-	u.all = append(u.all, d)
+	u.environments = append(u.environments, e)
 	u.mu.Unlock()
-	if _, err := u.sim.definition(ctx, d.name); err != nil {
-		d.ended = "-"
-		return d
+	if _, err := u.sim.registerTaskDefinition(ctx, e.name); err != nil {
+		u.update(func() { e.deleteSent = true })
+		return e
 	}
-	var e madeDeployment
-	err := u.ask(ctx, s.Pick, http.MethodPost, "/v1/environments", fmt.Sprintf(
-		`{"name":%q,"instanceGroup":{"cluster":%q},"taskDefinition":%q,"deploymentConfiguration":%s}`, d.name, d.cluster, d.name, configuration), &e)
-	if err != nil {
-		return d
+	body := fmt.Sprintf(`{"name":%q,"instanceGroup":{"cluster":%q},"taskDefinition":%q,"deploymentConfiguration":%s}`,
+		e.name, e.cluster, e.name, configuration)
+	var created environmentResponse
+	if err := u.send(ctx, a.Pick, http.MethodPost, "/v1/environments", body, &created); err != nil {
+		return e
 	}
-	u.change(func() { d.created = true })
-	u.deploy(ctx, d, s.Pick)
-	return d
+	u.update(func() { e.created = true })
+	u.deploy(ctx, e, a.Pick)
+	return e
 }
 
-func (u *users) change(what func()) {
+// update changes environments under the lock.
+func (u *userClient) update(change func()) {
 	u.mu.Lock()
 	defer u.mu.Unlock()
-	what()
+	change()
 }
 
-// deploy deploys what the environment is now.
-func (u *users) deploy(ctx context.Context, d *daemon, pick float64) {
-	path := "/v1/environments/" + d.name
-	var e, made madeDeployment
-	if u.ask(ctx, pick, http.MethodGet, path, "", &e) != nil {
+// deploy deploys the environment's latest revision.
+func (u *userClient) deploy(ctx context.Context, e *userEnvironment, pick float64) {
+	var shown environmentResponse
+	if u.send(ctx, pick, http.MethodGet, e.path(), "", &shown) != nil {
 		return
 	}
-	u.deployment(d, u.ask(ctx, pick, http.MethodPost, path+"/deployments?deploymentToken="+e.DeploymentToken, "", &made), made)
+	u.startDeployment(ctx, e, pick, "/deployments?deploymentToken="+shown.DeploymentToken)
 }
 
-// deployment remembers one that was acknowledged.
-func (u *users) deployment(d *daemon, err error, made madeDeployment) {
-	if err == nil {
-		u.change(func() { d.deployments = append(d.deployments, made.ID) })
+// startDeployment sends a POST that creates a deployment, and remembers the deployment if it is acknowledged.
+func (u *userClient) startDeployment(ctx context.Context, e *userEnvironment, pick float64, suffix string) {
+	var created environmentResponse
+	if u.send(ctx, pick, http.MethodPost, e.path()+suffix, "", &created) == nil {
+		u.update(func() { e.deployments = append(e.deployments, created.ID) })
 	}
 }
 
-// act does one of the things that users do.
-func (u *users) act(ctx context.Context, d *daemon, s step) {
-	path := "/v1/environments/" + d.name
-	var e, made madeDeployment
-	switch pick := s.Pick; {
+// change executes one of the changes that users make.
+func (u *userClient) change(ctx context.Context, e *userEnvironment, a action) {
+	switch pick := a.Pick; {
 	case pick < 0.35:
-		definition, err := u.sim.definition(ctx, d.name)
-		if err != nil || u.ask(ctx, pick, http.MethodGet, path, "", &e) != nil {
-			return
-		}
-		if u.ask(ctx, pick, http.MethodPatch, path+"?deploymentToken="+e.DeploymentToken, fmt.Sprintf(`{"taskDefinition":%q}`, definition), &e) == nil {
-			u.change(func() { d.definitions = append(d.definitions, definition) })
-			u.deploy(ctx, d, pick)
-		}
+		u.changeTaskDefinition(ctx, e, pick)
 	case pick < 0.50:
-		u.deployment(d, u.ask(ctx, pick, http.MethodPost, path+"/rollback", "", &made), made)
+		u.startDeployment(ctx, e, pick, "/rollback")
 	case pick < 0.62:
-		var list struct {
-			Items []struct{ ID, RolloutState string }
-		}
-		if u.ask(ctx, pick, http.MethodGet, path+"/deployments", "", &list) != nil || len(list.Items) == 0 {
-			return
-		}
-		kind := []string{"ROLLBACK", "ABORT"}[int(pick*1000)%2]
-		_ = u.ask(ctx, pick, http.MethodPost, path+"/deployments/"+list.Items[0].ID+"/stop?type="+kind, "", nil)
+		u.stopDeployment(ctx, e, pick)
 	case pick < 0.68:
-		_ = u.ask(ctx, pick, http.MethodPost, path+"/pause", "", nil)
+		_ = u.send(ctx, pick, http.MethodPost, e.path()+"/pause", "", nil)
 	case pick < 0.80:
-		_ = u.ask(ctx, pick, http.MethodPost, path+"/resume", "", nil)
+		_ = u.send(ctx, pick, http.MethodPost, e.path()+"/resume", "", nil)
 	case pick < 0.90:
-		u.deploy(ctx, d, pick)
+		u.deploy(ctx, e, pick)
 	case pick < 0.96:
-		u.end(ctx, d, pick, "?stopTasks=true")
+		u.delete(ctx, e, pick, true)
 	default:
-		u.end(ctx, d, pick, "")
+		u.delete(ctx, e, pick, false)
 	}
 }
 
-func (u *users) end(ctx context.Context, d *daemon, pick float64, query string) {
-	u.change(func() { d.ended = "-" + query })
-	err := u.ask(ctx, pick, http.MethodDelete, "/v1/environments/"+d.name+query, "", nil)
-	u.change(func() { d.endKnown, d.endedAt = err == nil, time.Now() })
+func (u *userClient) changeTaskDefinition(ctx context.Context, e *userEnvironment, pick float64) {
+	definition, err := u.sim.registerTaskDefinition(ctx, e.name)
+	if err != nil {
+		return
+	}
+	var shown environmentResponse
+	if u.send(ctx, pick, http.MethodGet, e.path(), "", &shown) != nil {
+		return
+	}
+	path, body := e.path()+"?deploymentToken="+shown.DeploymentToken, fmt.Sprintf(`{"taskDefinition":%q}`, definition)
+	if u.send(ctx, pick, http.MethodPatch, path, body, &shown) == nil {
+		u.update(func() { e.taskDefinitions = append(e.taskDefinitions, definition) })
+		u.deploy(ctx, e, pick)
+	}
 }
 
-// settle ends every pause, and deploys what nobody has.
-func (u *users) settle(ctx context.Context) {
-	for _, d := range u.daemons() {
-		if d.ended != "" {
-			u.settleEnd(ctx, d)
+// stopDeployment stops the latest deployment.
+func (u *userClient) stopDeployment(ctx context.Context, e *userEnvironment, pick float64) {
+	var list deploymentsJSON
+	if u.send(ctx, pick, http.MethodGet, e.path()+"/deployments", "", &list) != nil || len(list.Items) == 0 {
+		return
+	}
+	kind := []string{"ROLLBACK", "ABORT"}[int(pick*1000)%2]
+	_ = u.send(ctx, pick, http.MethodPost, e.path()+"/deployments/"+list.Items[0].ID+"/stop?type="+kind, "", nil)
+}
+
+func (u *userClient) delete(ctx context.Context, e *userEnvironment, pick float64, stopTasks bool) {
+	path := e.path()
+	if stopTasks {
+		path += stopTasksQuery
+	}
+	u.update(func() {
+		e.deleteSent = true
+		e.stopTasks = stopTasks
+	})
+	err := u.send(ctx, pick, http.MethodDelete, path, "", nil)
+	u.update(func() {
+		e.deleted = err == nil
+		e.deletedAt = time.Now()
+	})
+}
+
+// finish completes every environment after the last fault: it is resumed and has a deployment, or is deleted.
+func (u *userClient) finish(ctx context.Context) {
+	for n, e := range u.snapshot() {
+		if e.deleteSent {
+			u.finishDeletion(ctx, u.environments[n])
 			continue
 		}
-		path := "/v1/environments/" + d.name
-		err := u.await(ctx, time.Minute, "environment "+d.name, func() error {
-			status, text, err := u.get(ctx, u.ds[0], path+"/deployments")
-			if err != nil || status == http.StatusNotFound && !d.created {
-				return err
-			}
-			var list struct{ Items []struct{ ID string } }
-			if status != http.StatusOK {
-				return fmt.Errorf("%d: %s", status, text)
-			}
-			if err := json.Unmarshal(text, &list); err != nil {
-				return err
-			}
-			if err := u.ask(ctx, 0, http.MethodPost, path+"/resume", "", nil); err != nil {
-				return err
-			}
-			if len(list.Items) == 0 {
-				u.deploy(ctx, &d, 0)
-				return errors.New("just deployed")
-			}
-			return nil
+		err := harness.Await(ctx, time.Minute, "environment "+e.name, func() error {
+			return u.finishDeployment(ctx, u.environments[n])
 		})
 		if err != nil {
-			u.report.violated("every acknowledged write is there", "%s: %s", d.name, err)
+			u.history.violation(promiseDurable, "%s: %s", e.name, err)
 		}
 	}
 }
 
-// settleEnd deletes again what may or may not have been deleted.
-func (u *users) settleEnd(ctx context.Context, ended daemon) {
-	for _, d := range u.all {
-		if d.name == ended.name && !d.endKnown {
-			_ = u.await(ctx, time.Minute, "the end of environment "+d.name, func() error {
-				u.end(ctx, d, 0, strings.TrimPrefix(ended.ended, "-"))
-				if !d.endKnown {
-					return errors.New("it was not acknowledged")
-				}
-				return nil
-			})
-		}
+// finishDeployment resumes the environment, and deploys it if it has no deployment.
+func (u *userClient) finishDeployment(ctx context.Context, e *userEnvironment) error {
+	r, err := u.get(ctx, u.ds[0], e.path()+"/deployments")
+	if err != nil || r.status == http.StatusNotFound && !e.created {
+		return err
 	}
+	if r.status != http.StatusOK {
+		return fmt.Errorf("%d: %s", r.status, r.body)
+	}
+	var list deploymentsJSON
+	if err := json.Unmarshal(r.body, &list); err != nil {
+		return err
+	}
+	if err := u.send(ctx, 0, http.MethodPost, e.path()+"/resume", "", nil); err != nil {
+		return err
+	}
+	if len(list.Items) == 0 {
+		u.deploy(ctx, e, 0)
+		return errors.New("deployed just now")
+	}
+	return nil
 }
 
-// daemons is a copy of all that there ever were.
-func (u *users) daemons() (all []daemon) {
+// finishDeletion repeats a DELETE that was not acknowledged.
+func (u *userClient) finishDeletion(ctx context.Context, e *userEnvironment) {
+	if e.deleted {
+		return
+	}
+	_ = harness.Await(ctx, time.Minute, "deletion of environment "+e.name, func() error {
+		u.delete(ctx, e, 0, e.stopTasks)
+		if !e.deleted {
+			return errors.New("not acknowledged")
+		}
+		return nil
+	})
+}
+
+// snapshot returns a copy of all environments so far, in the order of their creation.
+func (u *userClient) snapshot() (all []userEnvironment) {
 	u.mu.Lock()
 	defer u.mu.Unlock()
-	for _, d := range u.all {
-		c := *d
-		c.deployments, c.definitions = slices.Clone(d.deployments), slices.Clone(d.definitions)
+	for _, e := range u.environments {
+		c := *e
+		c.deployments = slices.Clone(e.deployments)
+		c.taskDefinitions = slices.Clone(e.taskDefinitions)
 		all = append(all, c)
 	}
 	return all
