@@ -20,6 +20,7 @@ import (
 	"github.com/blox/blox/cluster-state-service/informer"
 	"github.com/blox/blox/daemon-scheduler/api"
 	"github.com/blox/blox/daemon-scheduler/clusterstate"
+	"github.com/blox/blox/daemon-scheduler/ecsapi"
 	"github.com/blox/blox/daemon-scheduler/engine"
 	"github.com/blox/blox/daemon-scheduler/events"
 	"github.com/blox/blox/daemon-scheduler/store"
@@ -34,10 +35,7 @@ import (
 
 // How many calls of a class may go to ECS at once: half of what an account has, as the rates by default. Source: "Request
 // throttling for the Amazon ECS API" in the Amazon ECS API Reference.
-const (
-	burst       = 50
-	lookupBurst = 25
-)
+const burst = 50
 
 // Run serves until ctx ends, and then returns nil once every part has stopped. An error means that it could not begin, or
 // lost its listener; etcd, the cluster-state-service and ECS may come and go. Every replica serves the API, one acts.
@@ -79,6 +77,7 @@ func Run(ctx context.Context, cfg Config, log logrus.FieldLogger) error {
 	}
 
 	limit := func(perSecond float64, burst int) *rate.Limiter { return rate.NewLimiter(rate.Limit(perSecond), burst) }
+	ecsClient := ecsapi.New(ecs, ecsapi.NewLimits(cfg.ChangeRate, cfg.ReadRate, cfg.LookupRate))
 	records, clusters := store.New(client, log), clusterstate.Cluster{Informer: copied}
 	clusters.Register(registry)
 	notes := events.New(records, log)
@@ -94,10 +93,8 @@ func Run(ctx context.Context, cfg Config, log logrus.FieldLogger) error {
 	defer stop()
 	handler := api.New(api.Config{
 		Store: records, Log: log, Metrics: httpserver.MetricsHandler(registry),
-		Resolver: clusterstate.Resolver{
-			ECS: ecs, Clusters: limit(cfg.LookupRate, lookupBurst), Definitions: limit(cfg.LookupRate, lookupBurst),
-		},
-		Outlook: seen, Boards: followed, Replica: name, Journal: notes.Note, Page: ui.Handler(),
+		Resolver: ecsClient,
+		Outlook:  seen, Boards: followed, Replica: name, Journal: notes.Note, Page: ui.Handler(),
 		NotReady: func() []string { return notReady(clusters) },
 	})
 	lead := records.Lead

@@ -2,21 +2,17 @@ package clusterstate
 
 import (
 	"context"
-	"errors"
 	"net/http"
 	"net/http/httptest"
 	"testing"
 	"time"
 
-	"github.com/aws/aws-sdk-go-v2/credentials"
-	"github.com/aws/aws-sdk-go-v2/service/ecs"
 	"github.com/stretchr/testify/assert"
 	"github.com/stretchr/testify/require"
 	"go.uber.org/goleak"
 
 	"github.com/blox/blox/cluster-state-service/informer"
 	"github.com/blox/blox/daemon-scheduler/environment"
-	"github.com/blox/blox/internal/awsconfig"
 	"github.com/blox/blox/internal/testenv"
 )
 
@@ -78,44 +74,4 @@ func TestTheCopyInTheWordsOfTheDomain(t *testing.T) {
 	}}, c.Tasks(prod, "me"))
 	assert.Empty(t, c.Tasks("arn:aws:ecs:us-east-1:123456789012:cluster/other", "me"))
 	assert.False(t, c.Fresh(time.Now().Add(MostStale+time.Second)), "it was not heard of for too long")
-}
-
-func TestResolveTellsMistakesFromOutages(t *testing.T) {
-	for name, tc := range map[string]struct {
-		status int
-		body   string
-		want   error // nil: none of the domain's
-	}{
-		"unknown":     {400, `{"__type":"ClientException","message":"Unable to describe task definition."}`, environment.ErrTaskDefinitionNotFound},
-		"malformed":   {400, `{"__type":"InvalidParameterException","message":"no"}`, environment.ErrTaskDefinitionNotFound},
-		"inactive":    {200, `{"taskDefinition":{"taskDefinitionArn":"arn","status":"INACTIVE"}}`, environment.ErrTaskDefinitionInactive},
-		"empty":       {200, `{}`, environment.ErrTaskDefinitionNotFound},
-		"throttled":   {400, `{"__type":"ThrottlingException","message":"Rate exceeded"}`, environment.ErrECSUnavailable},
-		"broken":      {500, `{"__type":"ServerException","message":"sorry"}`, environment.ErrECSUnavailable},
-		"not allowed": {400, `{"__type":"AccessDeniedException","message":"no"}`, nil},
-	} {
-		t.Run(name, func(t *testing.T) {
-			server := httptest.NewServer(http.HandlerFunc(func(w http.ResponseWriter, _ *http.Request) {
-				w.Header().Set("Content-Type", "application/x-amz-json-1.1")
-				w.WriteHeader(tc.status)
-				_, _ = w.Write([]byte(tc.body))
-			}))
-			defer server.Close()
-			_, err := Resolver{ECS: client(server.URL)}.TaskDefinition(t.Context(), "agent")
-			require.Error(t, err)
-			for _, of := range []error{environment.ErrTaskDefinitionNotFound, environment.ErrTaskDefinitionInactive, environment.ErrECSUnavailable} {
-				assert.Equal(t, of == tc.want, errors.Is(err, of), "%v: %v", of, err)
-			}
-		})
-	}
-	_, err := Resolver{ECS: client("http://127.0.0.1:1")}.Cluster(t.Context(), "prod")
-	assert.ErrorIs(t, err, environment.ErrECSUnavailable)
-}
-
-// client does not retry.
-func client(url string) *ecs.Client {
-	return ecs.New(ecs.Options{
-		Region: "us-east-1", BaseEndpoint: &url, Credentials: credentials.NewStaticCredentialsProvider("a", "b", ""), RetryMaxAttempts: 1,
-		HTTPClient: awsconfig.InMemory(&http.Client{Transport: &http.Transport{DisableKeepAlives: true}}),
-	})
 }

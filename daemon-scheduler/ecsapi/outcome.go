@@ -1,0 +1,68 @@
+package ecsapi
+
+import (
+	"context"
+	"errors"
+	"net/http"
+	"net/http/httptrace"
+	"sync/atomic"
+
+	"github.com/aws/aws-sdk-go-v2/aws"
+	"github.com/aws/aws-sdk-go-v2/aws/retry"
+	"github.com/aws/smithy-go"
+	smithyhttp "github.com/aws/smithy-go/transport/http"
+)
+
+// Class says whether ECS executed a call.
+type Class int
+
+const (
+	Unknown   Class = iota // no usable answer: ECS may have executed the call
+	NotSent                // throttled, or never sent: ECS did not execute the call; retry soon
+	Rejected               // ECS did not execute the call and says why
+	Succeeded              // ECS executed the call
+)
+
+// Outcome is what the error of a call says about its effect.
+type Outcome struct {
+	Class   Class
+	Code    string // ECS's error code, of a Rejected call
+	Message string // ECS's explanation, of a Rejected call
+	Err     error  // nil if and only if the call succeeded
+}
+
+// Failed is the outcome of a call that the caller decided not to send, because of err.
+func Failed(err error) Outcome { return Outcome{Class: NotSent, Err: err} }
+
+// classify returns the Outcome of a call that ended with err. Sent is whether the request may have left this process.
+func classify(err error, sent bool) Outcome {
+	if err == nil {
+		return Outcome{Class: Succeeded}
+	}
+	var response *smithyhttp.ResponseError
+	answered := errors.As(err, &response)
+	switch {
+	case !sent, throttles.IsErrorThrottle(err) == aws.TrueTernary:
+		return Outcome{Class: NotSent, Err: err}
+	case !answered || response.HTTPStatusCode() >= http.StatusInternalServerError || response.HTTPStatusCode() < 400:
+		return Outcome{Class: Unknown, Err: err}
+	}
+	var api smithy.APIError
+	if errors.As(err, &api) {
+		return Outcome{Class: Rejected, Code: api.ErrorCode(), Message: api.ErrorMessage(), Err: err}
+	}
+	return Outcome{Class: Rejected, Code: http.StatusText(response.HTTPStatusCode()), Message: err.Error(), Err: err}
+}
+
+// IsRejected reports whether err of a read means that ECS understood the request and refused it.
+func IsRejected(err error) bool { return classify(err, true).Class == Rejected }
+
+var throttles = retry.ThrottleErrorCode{Codes: retry.DefaultThrottleErrorCodes}
+
+// traceSent returns a context for one call, and a function that reports whether the call got a connection to send on.
+func traceSent(ctx context.Context) (context.Context, func() bool) {
+	var sent atomic.Bool
+	return httptrace.WithClientTrace(ctx, &httptrace.ClientTrace{
+		GotConn: func(httptrace.GotConnInfo) { sent.Store(true) },
+	}), sent.Load
+}

@@ -1,0 +1,95 @@
+package ecsapi
+
+import (
+	"context"
+	"errors"
+	"fmt"
+	"time"
+
+	"github.com/aws/aws-sdk-go-v2/aws"
+	"github.com/aws/aws-sdk-go-v2/service/ecs"
+	"github.com/aws/aws-sdk-go-v2/service/ecs/types"
+
+	"github.com/blox/blox/daemon-scheduler/environment"
+)
+
+// resolveTimeout limits one lookup, its retries and its wait for a token included.
+const resolveTimeout = 10 * time.Second
+
+// Cluster returns the ARN of an ACTIVE cluster, given its name or ARN. Errors are environment.ErrClusterNotFound,
+// ErrClusterInactive and ErrECSUnavailable.
+func (c *Client) Cluster(ctx context.Context, given string) (string, error) {
+	ctx, cancel := context.WithTimeout(ctx, resolveTimeout)
+	defer cancel()
+	out, err := describe(ctx, c.Limits.ClusterReads, environment.ErrClusterNotFound,
+		func() (*ecs.DescribeClustersOutput, error) {
+			return c.ecs.DescribeClusters(ctx, &ecs.DescribeClustersInput{Clusters: []string{given}})
+		})
+	if err != nil {
+		return "", fmt.Errorf("describe cluster %.300q: %w", given, err)
+	}
+	if len(out.Clusters) == 0 {
+		return "", environment.ErrClusterNotFound
+	}
+	switch aws.ToString(out.Clusters[0].Status) {
+	case "INACTIVE", "DEPROVISIONING", "FAILED":
+		return "", environment.ErrClusterInactive
+	}
+	return aws.ToString(out.Clusters[0].ClusterArn), nil
+}
+
+// TaskDefinition returns an ACTIVE task definition, given its family, family:revision or ARN. Errors are
+// environment.ErrTaskDefinitionNotFound, ErrTaskDefinitionInactive and ErrECSUnavailable.
+func (c *Client) TaskDefinition(ctx context.Context, given string) (environment.TaskDefinition, error) {
+	ctx, cancel := context.WithTimeout(ctx, resolveTimeout)
+	defer cancel()
+	out, err := describe(ctx, c.Limits.TaskDefinitionReads, environment.ErrTaskDefinitionNotFound,
+		func() (*ecs.DescribeTaskDefinitionOutput, error) {
+			return c.ecs.DescribeTaskDefinition(ctx, &ecs.DescribeTaskDefinitionInput{TaskDefinition: &given})
+		})
+	if err != nil {
+		return environment.TaskDefinition{}, fmt.Errorf("describe task definition %.300q: %w", given, err)
+	}
+	if out.TaskDefinition == nil {
+		return environment.TaskDefinition{}, environment.ErrTaskDefinitionNotFound
+	}
+	if out.TaskDefinition.Status != types.TaskDefinitionStatusActive {
+		return environment.TaskDefinition{}, environment.ErrTaskDefinitionInactive
+	}
+	return definition(out.TaskDefinition), nil
+}
+
+// describe takes a token of limiter and makes a call. Its error is notFound if ECS blames the request,
+// environment.ErrECSUnavailable if ECS throttles or fails, and else ECS's own, which only an operator can resolve.
+func describe[Out any](ctx context.Context, limiter *Limiter, notFound error, call func() (Out, error)) (Out, error) {
+	var none Out
+	if err := limiter.Wait(ctx); err != nil {
+		return none, errors.Join(environment.ErrECSUnavailable, err)
+	}
+	out, err := call()
+	switch outcome := classify(err, true); outcome.Class {
+	case Succeeded:
+		return out, nil
+	case Rejected:
+		switch outcome.Code {
+		case "ClientException", "InvalidParameterException", "ClusterNotFoundException":
+			return none, errors.Join(notFound, err)
+		}
+		return none, err
+	default:
+		return none, errors.Join(environment.ErrECSUnavailable, err)
+	}
+}
+
+func definition(t *types.TaskDefinition) environment.TaskDefinition {
+	d := environment.TaskDefinition{ARN: aws.ToString(t.TaskDefinitionArn), NetworkMode: string(t.NetworkMode)}
+	for _, c := range t.ContainerDefinitions {
+		d.Containers = append(d.Containers, aws.ToString(c.Name))
+		for _, port := range c.PortMappings {
+			onHost := t.NetworkMode == types.NetworkModeHost || aws.ToInt32(port.HostPort) != 0
+			// With awsvpc, each task has its own address, so its ports never collide.
+			d.StaticPorts = d.StaticPorts || onHost && t.NetworkMode != types.NetworkModeAwsvpc
+		}
+	}
+	return d
+}
