@@ -15,9 +15,9 @@ import (
 
 // Sections of the overview; an environment's is its name behind named.
 const (
-	decisions = "decisions"
-	readiness = "readiness"
-	named     = "environment/"
+	eventSection = "events"
+	readiness    = "readiness"
+	named        = "environment/"
 )
 
 const (
@@ -50,10 +50,10 @@ func newBoards(o outlook, replica string) (b *boards, stop func()) {
 	return b, o.clusters.Follow(b)
 }
 
-// touch notes that something about an environment has changed; with an empty name it is the decisions.
+// touch notes that something about an environment has changed; with an empty name it is the events.
 func (b *boards) touch(name string) {
 	if name == "" {
-		b.overview.Touch(decisions)
+		b.overview.Touch(eventSection)
 		return
 	}
 	b.overview.Touch(named + name)
@@ -172,10 +172,10 @@ func (b *boards) current() bool {
 func (b *boards) overviewSource() status.Source {
 	was := false
 	return status.Source{
-		Sections: func() []string { return append(b.sections(), decisions, readiness) },
+		Sections: func() []string { return append(b.sections(), eventSection, readiness) },
 		Rows: func(section string) ([]status.Row, bool, error) {
 			switch section {
-			case decisions:
+			case eventSection:
 				return b.decided()
 			case readiness:
 				return b.readiness(), true, nil
@@ -220,18 +220,18 @@ func (b *boards) environment(name string) ([]status.Row, bool, error) {
 }
 
 func (b *boards) decided() ([]status.Row, bool, error) {
-	list, err := b.records.Decisions()
+	list, err := b.records.Events()
 	if err != nil {
 		return nil, false, nil // not read yet
 	}
 	rows := make([]status.Row, 0, len(list))
 	for _, d := range list {
-		rows = append(rows, status.Row{Key: d.ID, Value: told{d.At, d.Count}, Line: func() []byte { return api.DecisionLine(d) }})
+		rows = append(rows, status.Row{Key: d.ID, Value: told{d.LastSeenAt, d.Count}, Line: func() []byte { return api.EventLine(d) }})
 	}
 	return rows, true, nil
 }
 
-// told is what may become different of a decision.
+// told is what may become different of a event.
 type told struct {
 	at    time.Time
 	count int

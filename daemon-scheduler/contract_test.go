@@ -294,7 +294,7 @@ func TestEveryOperation(t *testing.T) {
 	for _, stream := range []string{"environments", "environments/logs/instances", "overview"} {
 		ask("HEAD", "/v1/stream/"+stream, "")
 	}
-	ask("GET", "/v1/decisions?environment=logs&limit=10", "")
+	ask("GET", "/v1/events?environment=logs&limit=10", "")
 	ask("PATCH", "/v1/environments/logs?deploymentToken="+made.DeploymentToken.String(), `{"deploymentConfiguration":{"canary":{"percent":50}}}`)
 	ask("POST", "/v1/environments/logs/pause", "")
 	id = d.deploy(d.environment("logs"))

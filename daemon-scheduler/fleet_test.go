@@ -420,7 +420,7 @@ func TestADeploymentBakesBeforeItIsCompleted(t *testing.T) {
 	f := newFleet(t, 3, `{"minimumHealthyPercent":0}`)
 	id := f.update(`{"taskDefinition":"agent:2","deploymentConfiguration":{"bakeTimeInMinutes":1}}`)
 	f.oneEach(id, f.instances...)
-	testenv.Eventually(t, func() bool { return f.deployment("logs", id).BakingSince != nil }, "it does not bake")
+	testenv.Eventually(t, func() bool { return f.deployment("logs", id).BakeStartedAt != nil }, "it does not bake")
 	shown := f.deployment("logs", id)
 	assert.Equal(t, "IN_PROGRESS", shown.RolloutState)
 	assert.Equal(t, "running", *shown.Status)
@@ -429,7 +429,7 @@ func TestADeploymentBakesBeforeItIsCompleted(t *testing.T) {
 	// A minute ago in its record is a minute later.
 	got, err := f.client.Get(t.Context(), "ecs/environment/logs")
 	require.NoError(t, err)
-	since, err := json.Marshal(shown.BakingSince)
+	since, err := json.Marshal(shown.BakeStartedAt)
 	require.NoError(t, err)
 	var record struct {
 		Deployments map[string]struct{ BakingSince string }

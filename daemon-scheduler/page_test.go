@@ -94,7 +94,7 @@ func TestThePageShowsWhatHappens(t *testing.T) {
 	p.until(contains("replica", "this replica leads"))
 	p.until(contains("rollout-text", "agent:1 is rolled out"))
 	p.agrees(d, "logs", map[string]int{"running": 6})
-	p.until(contains("decisions", "Started agent:1 on 6 instances"))
+	p.until(contains("events", "Started agent:1 on 6 instances"))
 	p.until(contains("deployments", "completed"))
 
 	// An instance joins, one is drained, one is out of reach, and a task is killed.
@@ -104,7 +104,7 @@ func TestThePageShowsWhatHappens(t *testing.T) {
 	p.agrees(d, "logs", map[string]int{"running": 5, "draining": 1, "disconnected": 1})
 	p.until(contains("why-rows", "agent is disconnected"))
 	require.NoError(t, d.sim.KillTask(d.live(id)[instances[2]][0].ARN, 1))
-	p.until(`[...document.querySelectorAll("#decisions strong")].filter((s) => s.textContent.startsWith("Started agent:1")).length > 1`)
+	p.until(`[...document.querySelectorAll("#events strong")].filter((s) => s.textContent.startsWith("Started agent:1")).length > 1`)
 	p.agrees(d, "logs", map[string]int{"running": 5, "draining": 1, "disconnected": 1})
 
 	// A rollout that fails says why.
@@ -115,10 +115,10 @@ func TestThePageShowsWhatHappens(t *testing.T) {
 		`{"taskDefinition":"agent:2","deploymentConfiguration":{"deploymentCircuitBreaker":{"enable":true,"threshold":1}}}`, nil)
 	p.until(contains("facts", "agent:2"))
 	id2 := d.deploy(d.environment("logs"))
-	p.until(contains("decisions", "Could not start agent:2") + " && " + contains("decisions", "RESOURCE:MEMORY"))
+	p.until(contains("events", "Could not start agent:2") + " && " + contains("events", "RESOURCE:MEMORY"))
 	p.until(contains("rollout-text", "has failed"))
 	p.until(`document.querySelector("#notes .bad")?.textContent === ` + fmt.Sprintf("%q", d.deployment("logs", id2).RolloutStateReason))
-	p.until(contains("decisions", "Rollout of agent:2 failed"))
+	p.until(contains("events", "Rollout of agent:2 failed"))
 	p.until(contains("badges", "rollout failed"))
 	p.agrees(d, "logs", d.states("logs"))
 
@@ -238,7 +238,7 @@ func TestThePageShowsTextAsText(t *testing.T) {
 	p := browse(t, d.url+"/#env=logs")
 	p.until(contains("environments", "<b>bold<script>"))
 	p.until(contains("why-rows", attack))
-	p.until(contains("decisions", attack))
+	p.until(contains("events", attack))
 	p.Do(chromedp.Evaluate[chromedp.Void](`blox.grid.goTo(blox.grid.items[0].containerInstance)`))
 	p.until(contains("detail", attack))
 	assert.True(t, value[bool](p, `window.hacked === undefined && !document.querySelector("main img, main script, .side b, .side script")`))

@@ -20,12 +20,12 @@ import (
 	"github.com/blox/blox/swagger/daemon-scheduler/v1/models"
 )
 
-// followed is what a client has of a stream: the last of each instance or environment, and all decisions.
+// followed is what a client has of a stream: the last of each instance or environment, and all events.
 type followed struct {
 	mu           sync.Mutex
 	instances    map[string]*models.EnvironmentInstance
 	environments map[string]*models.OverviewLine
-	decisions    map[string]*models.Decision
+	events       map[string]*models.Event
 	readiness    *models.Readiness
 	states       []models.StreamState
 	lines        int
@@ -38,7 +38,7 @@ type followed struct {
 func (d *ds) follow(path string) *followed {
 	d.t.Helper()
 	f := &followed{
-		instances: map[string]*models.EnvironmentInstance{}, environments: map[string]*models.OverviewLine{}, decisions: map[string]*models.Decision{},
+		instances: map[string]*models.EnvironmentInstance{}, environments: map[string]*models.OverviewLine{}, events: map[string]*models.Event{},
 	}
 	ctx, cancel := context.WithCancel(context.Background())
 	request, err := http.NewRequestWithContext(ctx, http.MethodGet, d.url+path, nil)
@@ -87,11 +87,11 @@ func (f *followed) take(t testing.TB, text []byte) {
 		f.instances[*line.Instance.ContainerInstance] = line.Instance
 	case line.Environment != nil:
 		f.environments[*line.Environment.Name] = &line.OverviewLine
-	case line.Gone != "":
-		delete(f.instances, line.Gone)
-		delete(f.environments, line.Gone)
-	case line.Decision != nil:
-		f.decisions[*line.Decision.ID] = line.Decision
+	case line.Deleted != "":
+		delete(f.instances, line.Deleted)
+		delete(f.environments, line.Deleted)
+	case line.Event != nil:
+		f.events[*line.Event.ID] = line.Event
 	case line.Readiness != nil:
 		f.readiness = line.Readiness
 	case line.Metadata != nil:
@@ -160,7 +160,7 @@ func TestInstancesAreStreamedByAllReplicas(t *testing.T) {
 	}
 }
 
-func TestTheOverviewAndTheDecisionsAreToldByAllReplicas(t *testing.T) {
+func TestTheOverviewAndTheEventsAreToldByAllReplicas(t *testing.T) {
 	t.Parallel()
 	w := newWorld(t)
 	w.sim.AddInstances("prod", 4)
@@ -179,30 +179,30 @@ func TestTheOverviewAndTheDecisionsAreToldByAllReplicas(t *testing.T) {
 		})
 		f.until(t, func() bool {
 			said := map[string]int64{}
-			for _, d := range f.decisions {
+			for _, d := range f.events {
 				if *d.Environment == "logs" && d.Deployment == id {
 					said[*d.Action] += *d.Count
 				}
 			}
-			return assert.ObjectsAreEqual(map[string]int64{"takenUp": 0, "start": 4, "completed": 0}, said)
+			return assert.ObjectsAreEqual(map[string]int64{"deploymentStarted": 0, "taskStarted": 4, "deploymentCompleted": 0}, said)
 		})
 		f.until(t, func() bool { return f.readiness != nil && *f.readiness.Ready && *f.readiness.Leader != "" })
 	}
 	assert.NotEqual(t, streams[0].readiness.Replica, streams[1].readiness.Replica)
 
 	for _, d := range []*ds{one, other} {
-		var list models.Decisions
-		d.ok("GET", "/v1/decisions?environment=logs", "", &list)
+		var list models.Events
+		d.ok("GET", "/v1/events?environment=logs", "", &list)
 		require.Len(t, list.Items, 3)
-		assert.Equal(t, "completed", *list.Items[0].Action, "newest first")
-		d.ok("GET", "/v1/decisions?limit=1", "", &list)
+		assert.Equal(t, "deploymentCompleted", *list.Items[0].Action, "newest first")
+		d.ok("GET", "/v1/events?limit=1", "", &list)
 		assert.Len(t, list.Items, 1)
-		d.ok("GET", "/v1/decisions?environment=metrics", "", &list)
+		d.ok("GET", "/v1/events?environment=metrics", "", &list)
 		assert.Empty(t, list.Items)
 		for query, text := range map[string]string{
 			"limit=0": "Invalid limit\n", "limit=1001": "Invalid limit\n", "limit=x": "Invalid limit\n", "environment=a%2Fb": "Invalid environment name\n",
 		} {
-			answer, body := d.call("GET", "/v1/decisions?"+query, "")
+			answer, body := d.call("GET", "/v1/events?"+query, "")
 			assert.Equal(t, http.StatusBadRequest, answer.StatusCode, query)
 			assert.Equal(t, text, body)
 		}
@@ -217,8 +217,8 @@ func TestTheOverviewAndTheDecisionsAreToldByAllReplicas(t *testing.T) {
 	for _, f := range streams {
 		f.until(t, func() bool { return f.environments["metrics"] == nil })
 		f.until(t, func() bool {
-			for _, d := range f.decisions {
-				if *d.Environment == "metrics" && *d.Action == "deleted" {
+			for _, d := range f.events {
+				if *d.Environment == "metrics" && *d.Action == "environmentDeleted" {
 					return true
 				}
 			}
@@ -310,7 +310,7 @@ func TestTheOverviewHasNoTokensAndNoTaskSettings(t *testing.T) {
 	assert.True(t, seen)
 }
 
-func TestWhatUsersDoIsAmongTheDecisions(t *testing.T) {
+func TestWhatUsersDoIsAmongTheEvents(t *testing.T) {
 	t.Parallel()
 	w := newWorld(t)
 	w.sim.AddInstances("prod", 2)
@@ -340,18 +340,19 @@ func TestWhatUsersDoIsAmongTheDecisions(t *testing.T) {
 	one.ok("DELETE", "/v1/environments/metrics", "", nil) // nor this
 
 	want := []string{
-		"deleted metrics  ", "deleting logs  ", "paused logs  ", "promoted logs " + second + " agent:2", "resumed logs  ",
-		"rollback logs " + back.ID.String() + " agent:1", "stopped logs " + second + " agent:2",
+		"deploymentPromoted logs " + second + " agent:2", "deploymentStopped logs " + second + " agent:2",
+		"environmentDeleted metrics  ", "environmentDeletionRequested logs  ", "environmentPaused logs  ", "environmentResumed logs  ",
+		"rollbackRequested logs " + back.ID.String() + " agent:1",
 	}
 	for _, d := range []*ds{one, other} {
 		testenv.Eventually(t, func() bool {
-			var list models.Decisions
-			d.ok("GET", "/v1/decisions?limit=1000", "", &list)
+			var list models.Events
+			d.ok("GET", "/v1/events?limit=1000", "", &list)
 			var said []string
 			for _, one := range list.Items {
 				switch *one.Action {
-				case "paused", "resumed", "promoted", "stopped", "rollback", "deleting":
-				case "deleted":
+				case "environmentPaused", "environmentResumed", "deploymentPromoted", "deploymentStopped", "rollbackRequested", "environmentDeletionRequested":
+				case "environmentDeleted":
 					if *one.Environment == "logs" {
 						continue // as the leader says once the tasks have stopped
 					}

@@ -59,7 +59,7 @@ func TestSettingsAreValidated(t *testing.T) {
 		"readiness":            {`"readinessAttribute":"a b"`, `readinessAttribute in body should match '^[a-zA-Z0-9_.\\/-]*$'`},
 		"ECS's readiness":      {`"readinessAttribute":"ecs.ready"`, "readinessAttribute in body should not begin with ecs. or com.amazonaws., which are ECS's own"},
 		"drain order":          {`"drainOrder":1001`, "drainOrder in body should be less than or equal to 1000"},
-		"yield":                {`"yieldAfterMinutes":-1`, "yieldAfterMinutes in body should be greater than or equal to 0"},
+		"yield":                {`"scaleInAfterMinutes":-1`, "scaleInAfterMinutes in body should be greater than or equal to 0"},
 	} {
 		t.Run(name, func(t *testing.T) {
 			on := *d

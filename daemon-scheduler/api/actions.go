@@ -27,12 +27,12 @@ func flag(r *http.Request, name string) (bool, error) {
 // note takes down what a user has done.
 func (h *handler) note(d environment.Event) {
 	if h.Journal != nil {
-		d.At = time.Now()
+		d.LastSeenAt = time.Now()
 		h.Journal(d)
 	}
 }
 
-// change makes one of the environment in the path, and takes it down as a decision when it was not so before.
+// change makes one of the environment in the path, and takes it down as a event when it was not so before.
 func (h *handler) change(r *http.Request, as environment.Event, how func(environment.Environment) (environment.Environment, error)) (environment.Environment, error) {
 	name := r.PathValue("name")
 	if !environment.IsAddressableName(name) {
@@ -81,11 +81,11 @@ func (h *handler) update(ctx context.Context, name string, how func(environment.
 }
 
 func (h *handler) pause(w http.ResponseWriter, r *http.Request) error {
-	return h.changed(w, r, environment.EventPauseRequested, environment.Environment.Pause)
+	return h.changed(w, r, environment.EventEnvironmentPaused, environment.Environment.Pause)
 }
 
 func (h *handler) resume(w http.ResponseWriter, r *http.Request) error {
-	return h.changed(w, r, environment.EventResumeRequested, environment.Environment.Resume)
+	return h.changed(w, r, environment.EventEnvironmentResumed, environment.Environment.Resume)
 }
 
 // changed answers with the environment as it has become.
@@ -124,13 +124,13 @@ func (h *handler) stopDeployment(w http.ResponseWriter, r *http.Request) error {
 		return errStopType
 	}
 	next, now := uuid.NewString(), time.Now()
-	return h.changedDeployment(w, r, environment.EventStopRequested, func(e environment.Environment, id string) (environment.Environment, error) {
+	return h.changedDeployment(w, r, environment.EventDeploymentStopped, func(e environment.Environment, id string) (environment.Environment, error) {
 		return e.Stop(id, kind, next, now)
 	})
 }
 
 func (h *handler) promoteDeployment(w http.ResponseWriter, r *http.Request) error {
-	return h.changedDeployment(w, r, environment.EventPromoteRequested, environment.Environment.Promote)
+	return h.changedDeployment(w, r, environment.EventDeploymentPromoted, environment.Environment.Promote)
 }
 
 // changedDeployment answers with the deployment in the path as it has become.

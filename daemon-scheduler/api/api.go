@@ -28,8 +28,8 @@ type Store interface {
 	Leader(ctx context.Context) (string, error)
 	// Changes are those of all environments from now on, until ctx ends or an error is yielded, which is the last.
 	Changes(ctx context.Context, heartbeat time.Duration) (iter.Seq2[environment.Change, error], error)
-	// Decisions are those that are kept, oldest first.
-	Decisions() ([]environment.Event, error)
+	// Events are those that are kept, oldest first.
+	Events() ([]environment.Event, error)
 }
 
 // Boards are what many clients follow at once: lines of what there is, then of what has changed, until ctx ends or an error is
@@ -105,7 +105,7 @@ func New(cfg Config) http.Handler {
 		"GET /v1/stream/environments":                           h.stream,
 		"GET /v1/stream/environments/{name}/instances":          h.streamInstances,
 		"GET /v1/stream/overview":                               h.streamOverview,
-		"GET /v1/decisions":                                     h.listDecisions,
+		"GET /v1/events":                                        h.listEvents,
 		"GET /v1/ping":                                          h.ping,
 		"GET /v1/ready":                                         h.ready,
 	} {

@@ -50,7 +50,7 @@ func refused(t *testing.T, body string, err error) {
 func FuzzReadRequest(f *testing.F) {
 	const named = `"name":"logs","instanceGroup":{"cluster":"prod"},"taskDefinition":"agent"`
 	for _, seed := range []string{
-		`{` + named + `}`, `{` + named + `,"drainOrder":7,"yieldAfterMinutes":5,"readinessAttribute":"blox.ready"}`, `{` + named + `}{}`, `{"NAME":"x"}`, `null`, `[]`, ``,
+		`{` + named + `}`, `{` + named + `,"drainOrder":7,"scaleInAfterMinutes":5,"readinessAttribute":"blox.ready"}`, `{` + named + `}{}`, `{"NAME":"x"}`, `null`, `[]`, ``,
 		`{` + named + `,"deploymentConfiguration":{"minimumHealthyPercent":0,"maximumPercent":150,"bakeTimeInMinutes":1,"canary":{"query":"agentConnected == true"},"deploymentCircuitBreaker":{"enable":true}}}`,
 		`{` + named + `,"taskSettings":{"networkConfiguration":{"awsvpcConfiguration":{"subnets":["s"],"securityGroups":[],"assignPublicIp":"DISABLED"}},"tags":[{"key":"a"}],` +
 			`"overrides":{"cpu":"1","containerOverrides":[{"name":"a","cpu":1,"command":["x"],"environment":[{"name":"A"}],"resourceRequirements":[{"type":"GPU","value":"1"}],"environmentFiles":[{"type":"s3","value":"arn"}]}]}}}`,
@@ -89,7 +89,7 @@ func FuzzReadPatch(f *testing.F) {
 		`{}`, `{"taskDefinition":"agent:2"}`, `{"instanceGroup":{"query":null,"attributes":[{"name":"a"}]}}`, `{"taskSettings":{"tags":[null]}}`,
 		`{"deploymentConfiguration":{"canary":{"percent":5}}}`, `{"TaskDefinition":"x"}`, `[]`, `null`, `{"drainOrder":1e400}`, `{"a":{"b":[{}]}}`,
 		`{"taskSettings":{"networkConfiguration":{"awsvpcConfiguration":{"subnets":[null]}}}}`, `{"taskSettings":{"overrides":{"containerOverrides":[{"cpu":1e99}]}}}`,
-		`{"deploymentConfiguration":null,"taskSettings":null}`, `{"instanceGroup":{"cluster":"arn:cluster"},"yieldAfterMinutes":1}`, `{"taskSettings":{"group":"a","overrides":{}}}`,
+		`{"deploymentConfiguration":null,"taskSettings":null}`, `{"instanceGroup":{"cluster":"arn:cluster"},"scaleInAfterMinutes":1}`, `{"taskSettings":{"group":"a","overrides":{}}}`,
 	} {
 		f.Add(seed)
 	}

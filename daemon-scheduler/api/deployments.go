@@ -145,7 +145,7 @@ func showDeployment(e environment.Environment, d environment.Deployment, launche
 		ID: &id, Status: &status, TaskDefinition: &d.TaskDefinition, EnvironmentName: &e.Name, FailedInstances: []string{},
 		Revision: int64(d.RevisionNumber()), RolloutState: string(d.Rollout()), RolloutStateReason: d.RolloutStateReason,
 		RollbackOf: d.RollbackOf, Promoted: d.Promoted, FailedTasks: int64(d.FailedTasks), FailedCount: count(len(failed)),
-		CreatedAt: when(d.StartTime), StartedAt: when(d.RolloutStartedAt), BakingSince: when(d.BakeStartedAt), FinishedAt: when(d.EndTime),
+		CreatedAt: when(d.StartTime), StartedAt: when(d.RolloutStartedAt), BakeStartedAt: when(d.BakeStartedAt), FinishedAt: when(d.EndTime),
 	}
 	for _, instance := range slices.Sorted(maps.Keys(failed)) {
 		m.FailedInstances = append(m.FailedInstances, instance)

@@ -30,7 +30,7 @@ func (h *handler) createEnvironment(w http.ResponseWriter, r *http.Request) erro
 	spec, err := h.resolved(r.Context(), &models.UpdateEnvironmentRequest{
 		TaskDefinition:     *asked.TaskDefinition,
 		InstanceGroup:      &models.InstanceGroupUpdate{Attributes: asked.InstanceGroup.Attributes, Query: asked.InstanceGroup.Query},
-		ReadinessAttribute: asked.ReadinessAttribute, DrainOrder: asked.DrainOrder, YieldAfterMinutes: asked.YieldAfterMinutes,
+		ReadinessAttribute: asked.ReadinessAttribute, DrainOrder: asked.DrainOrder, ScaleInAfterMinutes: asked.ScaleInAfterMinutes,
 		DeploymentConfiguration: asked.DeploymentConfiguration, TaskSettings: asked.TaskSettings,
 	})
 	if err != nil {
@@ -158,7 +158,7 @@ func (h *handler) deleteWithTasks(ctx context.Context, w http.ResponseWriter, na
 		return err
 	}
 	if err == nil && begun {
-		h.note(environment.Event{Action: environment.EventDeleteRequested, Environment: name})
+		h.note(environment.Event{Action: environment.EventEnvironmentDeletionRequested, Environment: name})
 	}
 	h.Log.WithField("environment", name).Info("environment is being deleted with its tasks")
 	nothing(w)
@@ -205,7 +205,7 @@ func showEnvironment(e environment.Environment, counts *counted) *models.Environ
 		CreatedAt: when(e.CreatedAt), UpdatedAt: when(wants.CreatedAt),
 		DeploymentConfiguration: showConfiguration(wants.Spec.DeploymentConfiguration), TaskSettings: shownSettings(wants.Spec.TaskSettings),
 		ReadinessAttribute: wants.Spec.ReadinessAttribute,
-		DrainOrder:         notZero(wants.Spec.DrainOrder), YieldAfterMinutes: notZero(wants.Spec.ScaleInAfterMinutes),
+		DrainOrder:         notZero(wants.Spec.DrainOrder), ScaleInAfterMinutes: notZero(wants.Spec.ScaleInAfterMinutes),
 	}
 	if counts != nil {
 		c := counts.whole

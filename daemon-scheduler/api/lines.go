@@ -17,7 +17,7 @@ func InstanceLine(p environment.InstanceStatus) []byte {
 }
 
 // InstanceGone is an instance that has left.
-func InstanceGone(arn string) []byte { return encode(models.InstanceLine{Gone: arn}) }
+func InstanceGone(arn string) []byte { return encode(models.InstanceLine{Deleted: arn}) }
 
 // StateLine tells how much a stream is about, and whether that is current.
 func StateLine(n int, current bool) []byte {
@@ -47,11 +47,11 @@ func showOverview(e *models.Environment) *models.OverviewEnvironment {
 }
 
 // EnvironmentGone is an environment that is no more.
-func EnvironmentGone(name string) []byte { return encode(models.OverviewLine{Gone: name}) }
+func EnvironmentGone(name string) []byte { return encode(models.OverviewLine{Deleted: name}) }
 
-// DecisionLine is a decision as it is.
-func DecisionLine(d environment.Event) []byte {
-	return encode(models.OverviewLine{Decision: showDecision(d)})
+// EventLine is a event as it is.
+func EventLine(d environment.Event) []byte {
+	return encode(models.OverviewLine{Event: showEvent(d)})
 }
 
 // ReadinessLine tells what GET /v1/ready does.
@@ -64,18 +64,18 @@ func showPlacement(p environment.InstanceStatus) *models.EnvironmentInstance {
 	return &models.EnvironmentInstance{
 		ContainerInstance: &p.Instance.ARN, Ec2InstanceID: p.Instance.EC2InstanceID, Status: &p.Instance.Status,
 		AgentConnected: &p.Instance.AgentConnected, State: &state, Reason: p.Reason, Task: p.Task, TaskStatus: p.TaskStatus,
-		Deployment: p.Deployment, Attempts: int64(p.Attempts), NextTry: when(p.NextAttemptAt),
+		Deployment: p.Deployment, Attempts: int64(p.Attempts), NextAttemptAt: when(p.NextAttemptAt),
 	}
 }
 
-func showDecision(d environment.Event) *models.Decision {
-	action, at, n := string(d.Action), strfmt.DateTime(d.At), int64(d.Count)
-	m := &models.Decision{
-		ID: &d.ID, At: &at, Since: when(d.FirstAt), Action: &action, Environment: &d.Environment, Deployment: d.Deployment,
-		TaskDefinition: d.TaskDefinition, Reason: d.Reason, Detail: d.Detail, Count: &n, Instances: []*models.DecisionInstance{},
+func showEvent(d environment.Event) *models.Event {
+	action, at, n := string(d.Action), strfmt.DateTime(d.LastSeenAt), int64(d.Count)
+	m := &models.Event{
+		ID: &d.ID, LastSeenAt: &at, FirstSeenAt: when(d.FirstSeenAt), Action: &action, Environment: &d.Environment, Deployment: d.Deployment,
+		TaskDefinition: d.TaskDefinition, Reason: d.Reason, Detail: d.Detail, Count: &n, Instances: []*models.EventInstance{},
 	}
 	for _, on := range slices.Backward(d.Instances) {
-		m.Instances = append(m.Instances, &models.DecisionInstance{ContainerInstance: &on.Instance, Task: on.Task})
+		m.Instances = append(m.Instances, &models.EventInstance{ContainerInstance: &on.Instance, Task: on.Task})
 	}
 	return m
 }

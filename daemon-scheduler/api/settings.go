@@ -14,7 +14,7 @@ import (
 func wants(asked *models.UpdateEnvironmentRequest) environment.Spec {
 	s := environment.Spec{
 		TaskDefinition: asked.TaskDefinition, ReadinessAttribute: asked.ReadinessAttribute,
-		DrainOrder: int(value(asked.DrainOrder)), ScaleInAfterMinutes: int(value(asked.YieldAfterMinutes)),
+		DrainOrder: int(value(asked.DrainOrder)), ScaleInAfterMinutes: int(value(asked.ScaleInAfterMinutes)),
 		DeploymentConfiguration: readConfiguration(asked.DeploymentConfiguration), TaskSettings: readSettings(asked.TaskSettings),
 	}
 	if g := asked.InstanceGroup; g != nil {
@@ -104,7 +104,7 @@ func edit(e environment.Environment) *models.UpdateEnvironmentRequest {
 	return &models.UpdateEnvironmentRequest{
 		TaskDefinition: spec.TaskDefinition, InstanceGroup: &models.InstanceGroupUpdate{Cluster: e.Cluster, Query: spec.Query, Attributes: showAttributes(spec)},
 		ReadinessAttribute: spec.ReadinessAttribute, DeploymentConfiguration: asGiven(spec.DeploymentConfiguration), TaskSettings: showSettings(spec.TaskSettings),
-		DrainOrder: notZero(spec.DrainOrder), YieldAfterMinutes: notZero(spec.ScaleInAfterMinutes),
+		DrainOrder: notZero(spec.DrainOrder), ScaleInAfterMinutes: notZero(spec.ScaleInAfterMinutes),
 	}
 }
 

@@ -78,7 +78,7 @@ func (h *handler) listRevisions(w http.ResponseWriter, r *http.Request) error {
 		list.Items = append(list.Items, &models.Revision{
 			Revision: count(revision.Number), TaskDefinition: &s.TaskDefinition, InstanceGroup: showGroup(e.Cluster, s), CreatedAt: when(revision.CreatedAt),
 			DeploymentConfiguration: showConfiguration(s.DeploymentConfiguration), TaskSettings: shownSettings(s.TaskSettings),
-			ReadinessAttribute: s.ReadinessAttribute, DrainOrder: notZero(s.DrainOrder), YieldAfterMinutes: notZero(s.ScaleInAfterMinutes),
+			ReadinessAttribute: s.ReadinessAttribute, DrainOrder: notZero(s.DrainOrder), ScaleInAfterMinutes: notZero(s.ScaleInAfterMinutes),
 		})
 	}
 	httpserver.JSON(w, http.StatusOK, list)

@@ -57,7 +57,7 @@ func (w *work) stopTask(ctx context.Context, a planner.Action) error {
 	}
 	if err == nil {
 		w.note(environment.Event{
-			Action: environment.EventTasksStopped, Deployment: w.startedBy(a.Task), Reason: a.Reason, Count: 1,
+			Action: environment.EventTaskStopped, Deployment: w.startedBy(a.Task), Reason: a.Reason, Count: 1,
 			Instances: []environment.EventInstance{{Instance: a.Instance, Task: a.Task}},
 		})
 	}

@@ -79,7 +79,7 @@ type Environment struct {
 	unknown       unknownFields
 }
 
-// Deployment is one decision to put an environment into effect. Its tasks carry its id as startedBy.
+// Deployment is one event to put an environment into effect. Its tasks carry its id as startedBy.
 type Deployment struct {
 	ID               string // uuid
 	Status           Status

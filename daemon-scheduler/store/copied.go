@@ -16,7 +16,7 @@ type copied struct {
 	naming       map[string]map[string]bool                                             // of byCluster, those that name a readiness attribute
 	marks        map[string]map[environment.AttributeKey]environment.ReadinessAttribute // by cluster ARN
 	marked       map[environment.AttributeKey]string                                    // to cluster ARN
-	decisions    map[string]decided                                                     // by batch id
+	events       map[string]decided                                                     // by batch id
 }
 
 func newCopied() copied {
@@ -25,7 +25,7 @@ func newCopied() copied {
 		launches: map[string]map[string]environment.Launch{}, byCluster: map[string]map[string]bool{},
 		byDeployment: map[string]string{}, yielding: map[string]map[string]bool{},
 		naming: map[string]map[string]bool{}, marks: map[string]map[environment.AttributeKey]environment.ReadinessAttribute{}, marked: map[environment.AttributeKey]string{},
-		decisions: map[string]decided{},
+		events: map[string]decided{},
 	}
 }
 

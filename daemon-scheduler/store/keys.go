@@ -11,7 +11,7 @@ const (
 	environments = "ecs/environment/"
 	launches     = "ecs/launch/"
 	marks        = "ecs/readiness/"
-	decisions    = "ecs/decision/"
+	events       = "ecs/event/"
 	leader       = "ecs/leader/daemon-scheduler"
 )
 

@@ -3,7 +3,7 @@
 //	ecs/environment/<name>                        an environment, with its revisions and deployments
 //	ecs/launch/<environment>/<instance ARN>       the latest try to start its task there
 //	ecs/readiness/<attribute>/<instance ARN>      a readiness attribute that Blox has set there, its name escaped as in a URL
-//	ecs/decision/<time>-<a few of a uuid>         what was lately decided, for an hour; for people to read
+//	ecs/event/<time>-<a few of a uuid>         what was lately decided, for an hour; for people to read
 //	ecs/leader/daemon-scheduler/…                 the election; launches, readiness and progress are the leader's alone to write
 package store
 

@@ -90,16 +90,16 @@ var kinds = []kind{
 		},
 	},
 	{
-		prefix: decisions, bit: 8, aside: true,
-		put: (*Store).putDecisions,
+		prefix: events, bit: 8, aside: true,
+		put: (*Store).putEvents,
 		drop: func(s *Store, kv *mvccpb.KeyValue) (string, bool) {
-			delete(s.copied.decisions, batchOf(kv))
+			delete(s.copied.events, batchOf(kv))
 			return "", true
 		},
 		reset: func(s *Store, listed map[string]bool) {
-			for id := range s.copied.decisions {
-				if !listed[decisions+id] {
-					delete(s.copied.decisions, id)
+			for id := range s.copied.events {
+				if !listed[events+id] {
+					delete(s.copied.events, id)
 				}
 			}
 		},

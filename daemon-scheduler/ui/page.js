@@ -29,12 +29,12 @@ function duration(ms) {
 
 const world = {
   environments: new Map(), // name to { environment, deployment }
-  decisions: new Map(), // id to decision
+  events: new Map(), // id to event
   readiness: null,
   selected: null, // name
   wanted: null, // the name that the user or the address has asked for, whether or not it is there
   deployments: [], // of the selected one
-  everyones: false, // decisions of all environments are shown
+  everyones: false, // events of all environments are shown
   picked: new Set(), // states that are picked out
   find: "", findInstance: "",
   streams: {
@@ -45,8 +45,8 @@ const world = {
 
 // ---- What is drawn, at most once a frame, and the slow parts a few times a second.
 
-const parts = { header, environments: environmentList, head, rollout, legend, why, decisions: decisionList, deployments: deploymentList };
-const due = new Set(), drawn = {}, EVERY = { why: 400, decisions: 300, environments: 200, legend: 100 };
+const parts = { header, environments: environmentList, head, rollout, legend, why, events: eventList, deployments: deploymentList };
+const due = new Set(), drawn = {}, EVERY = { why: 400, events: 300, environments: 200, legend: 100 };
 let planned = 0;
 
 function redraw(...names) {
@@ -135,7 +135,7 @@ function verdict({ environment: e, deployment: d }) {
   if (d?.rolloutState === "FAILED") return ["bad", "rollout failed"];
   if (e.paused) return ["warn", "paused"];
   if (e.health !== "healthy") return ["bad", e.status === "deploying" ? "deploying, unhealthy" : "unhealthy"];
-  if (e.status === "deploying") return ["busy", d?.rollbackOf ? "rolling back" : d?.bakingSince ? "baking" : onCanary(e, d) ? "canary" : "deploying"];
+  if (e.status === "deploying") return ["busy", d?.rollbackOf ? "rolling back" : d?.bakeStartedAt ? "baking" : onCanary(e, d) ? "canary" : "deploying"];
   if (e.status === "inactive") return ["plain", "not deployed"];
   return ["good", "healthy"];
 }
@@ -233,7 +233,7 @@ function rollout() {
   const steps = [];
   if (d) {
     const what = family(d.taskDefinition), back = d.rollbackOf ? "Going back to " : "";
-    const canary = configured.canary && !d.rollbackOf, baking = Boolean(d.bakingSince), going = d.rolloutState === "IN_PROGRESS";
+    const canary = configured.canary && !d.rollbackOf, baking = Boolean(d.bakeStartedAt), going = d.rolloutState === "IN_PROGRESS";
     const size = configured.canary?.percent ? configured.canary.percent + " %" : "its instances";
     const stages = [];
     if (canary) stages.push(["canary", "Canary"]);
@@ -252,7 +252,7 @@ function rollout() {
     if (d.status === "pending") text = `${back || "Waiting to begin with "}${what}.`;
     else if (now === "canary") text = `Canary: ${what} on ${size}; it waits to be promoted.`;
     else if (now === "bake") {
-      const until = new Date(d.bakingSince).getTime() + (configured.bakeTimeInMinutes ?? 0) * 60_000;
+      const until = new Date(d.bakeStartedAt).getTime() + (configured.bakeTimeInMinutes ?? 0) * 60_000;
       text = `Baking ${what}: all of its tasks run` + (configured.bakeTimeInMinutes ? `; completed in ${duration(until - Date.now())} if that stays so.` : ".");
     } else if (going) text = `${back || "Rolling out "}${what}: ${n(desired - of.running, "instance")} to go.`;
     else if (d.rolloutState === "COMPLETED") text = `${what} is rolled out and kept up.`;
@@ -332,7 +332,7 @@ function detail(i) {
   const state = stateOf(i), facts = [
     ["Instance", shortOf(i.containerInstance)], ["In ECS", i.status.toLowerCase() + (i.agentConnected ? "" : ", agent disconnected")],
     ["Task", i.task && shortOf(i.task)], ["Task is", i.taskStatus?.toLowerCase()], ["Deployment", i.deployment && shorten(i.deployment)],
-    ["Attempts", i.attempts ? String(i.attempts) : ""], ["Next try", i.nextTry && clock.format(new Date(i.nextTry))],
+    ["Attempts", i.attempts ? String(i.attempts) : ""], ["Next try", i.nextAttemptAt && clock.format(new Date(i.nextAttemptAt))],
   ].filter(([, value]) => value);
   to.replaceChildren(
     make("h3", { className: "mono", textContent: nameOf(i) }),
@@ -353,10 +353,10 @@ function why() {
     const state = stateOf(i);
     if (state === "running") continue;
     const key = state + "\n" + (i.reason ?? "");
-    const group = groups.get(key) ?? { state, reason: i.reason ?? "", instances: [], nextTry: "", count: 0 };
+    const group = groups.get(key) ?? { state, reason: i.reason ?? "", instances: [], nextAttemptAt: "", count: 0 };
     group.count++;
     if (group.instances.length < NAMED) group.instances.push(i);
-    if (i.nextTry && (!group.nextTry || i.nextTry < group.nextTry)) group.nextTry = i.nextTry;
+    if (i.nextAttemptAt && (!group.nextAttemptAt || i.nextAttemptAt < group.nextAttemptAt)) group.nextAttemptAt = i.nextAttemptAt;
     groups.set(key, group);
   }
   const sorted = [...groups.values()].sort((a, b) => ORDER.indexOf(a.state) - ORDER.indexOf(b.state) || b.count - a.count);
@@ -370,7 +370,7 @@ function why() {
   }
 }
 
-function reasonRow({ state, reason, instances, nextTry, count }) {
+function reasonRow({ state, reason, instances, nextAttemptAt, count }) {
   const which = make("td", { className: "which" });
   instances.forEach((i, at) => {
     const link = make("button", { type: "button", className: "link mono", textContent: nameOf(i).slice(0, 19) });
@@ -381,61 +381,61 @@ function reasonRow({ state, reason, instances, nextTry, count }) {
   return make("tr", {},
     make("td", {}, make("span", { className: "state-cell" }, sign(state), LABELS[state])),
     make("td", { className: "number", textContent: number.format(count) }),
-    make("td", { className: "reason" }, reason || "–", nextTry ? make("span", { className: "muted", textContent: " Next try at " + clock.format(new Date(nextTry)) + "." }) : null),
+    make("td", { className: "reason" }, reason || "–", nextAttemptAt ? make("span", { className: "muted", textContent: " Next try at " + clock.format(new Date(nextAttemptAt)) + "." }) : null),
     which);
 }
 
-// ---- What was decided, and the deployments.
+// ---- Events and deployments.
 
 const ACTIONS = {
-  start: ["", (d) => `Started ${family(d.taskDefinition)} on ${n(d.count, "instance")}`],
-  startFailed: ["bad", (d) => `Could not start ${family(d.taskDefinition)} on ${n(d.count, "instance")}`],
-  stop: ["", (d) => `Stopped ${n(d.count, "task")}`],
-  takenUp: ["", (d) => `Began to roll out ${family(d.taskDefinition)}`],
-  completed: ["good", (d) => `Rollout of ${family(d.taskDefinition)} completed`],
-  failed: ["bad", (d) => `Rollout of ${family(d.taskDefinition)} failed`],
-  rolledBack: ["bad", (d) => `Rolling back to ${family(d.taskDefinition)}`],
-  deleted: ["", () => "Environment deleted"],
-  paused: ["warn", () => "Paused by a user"],
-  resumed: ["", () => "Resumed by a user"],
-  rollback: ["warn", (d) => `A user has it go back to ${family(d.taskDefinition)}`],
-  stopped: ["warn", (d) => `A user stopped the rollout of ${family(d.taskDefinition)}`],
-  promoted: ["good", (d) => `A user promoted ${family(d.taskDefinition)}`],
-  deleting: ["warn", () => "A user has the environment and its tasks deleted"],
-  leftOut: ["", (d) => `${n(d.count, "more decision")} left out`],
+  taskStarted: ["", (d) => `Started ${family(d.taskDefinition)} on ${n(d.count, "instance")}`],
+  taskStartFailed: ["bad", (d) => `Could not start ${family(d.taskDefinition)} on ${n(d.count, "instance")}`],
+  taskStopped: ["", (d) => `Stopped ${n(d.count, "task")}`],
+  deploymentStarted: ["", (d) => `Rollout started: ${family(d.taskDefinition)}`],
+  deploymentCompleted: ["good", (d) => `Rollout of ${family(d.taskDefinition)} completed`],
+  deploymentFailed: ["bad", (d) => `Rollout of ${family(d.taskDefinition)} failed`],
+  deploymentRolledBack: ["bad", (d) => `Rolling back to ${family(d.taskDefinition)}`],
+  environmentDeleted: ["", () => "Environment deleted"],
+  environmentPaused: ["warn", () => "Paused by a user"],
+  environmentResumed: ["", () => "Resumed by a user"],
+  rollbackRequested: ["warn", (d) => `A user requested a rollback to ${family(d.taskDefinition)}`],
+  deploymentStopped: ["warn", (d) => `A user stopped the rollout of ${family(d.taskDefinition)}`],
+  deploymentPromoted: ["good", (d) => `A user promoted ${family(d.taskDefinition)}`],
+  environmentDeletionRequested: ["warn", () => "A user requested the deletion of the environment and its tasks"],
+  eventsDropped: ["", (d) => `${n(d.count, "more event")} dropped`],
 };
-const MOST_DECISIONS = 60;
-const shownDecisions = new Map(); // id to { element, as }
+const MAX_EVENTS = 60;
+const shownEvents = new Map(); // id to { element, as }
 
-function decisionList() {
-  const list = [...world.decisions.values()].filter((d) => world.everyones || d.environment === world.selected)
-    .sort((a, b) => (a.at < b.at ? 1 : a.at > b.at ? -1 : a.id < b.id ? 1 : -1)).slice(0, MOST_DECISIONS);
-  $("decisions-none").hidden = list.length > 0;
-  const wanted = new Set(list.map((d) => d.id)), to = $("decisions");
-  for (const [id, { element }] of shownDecisions) {
-    if (!wanted.has(id)) { element.remove(); shownDecisions.delete(id); }
+function eventList() {
+  const list = [...world.events.values()].filter((d) => world.everyones || d.environment === world.selected)
+    .sort((a, b) => (a.lastSeenAt < b.lastSeenAt ? 1 : a.lastSeenAt > b.lastSeenAt ? -1 : a.id < b.id ? 1 : -1)).slice(0, MAX_EVENTS);
+  $("events-none").hidden = list.length > 0;
+  const wanted = new Set(list.map((d) => d.id)), to = $("events");
+  for (const [id, { element }] of shownEvents) {
+    if (!wanted.has(id)) { element.remove(); shownEvents.delete(id); }
   }
   let before = to.firstElementChild;
   for (const d of list) {
-    const as = d.at + d.count + world.everyones;
-    let shown = shownDecisions.get(d.id);
+    const as = d.lastSeenAt + d.count + world.everyones;
+    let shown = shownEvents.get(d.id);
     if (shown && shown.as !== as) {
-      const open = shown.element.querySelector("details")?.open, fresh = decision(d);
+      const open = shown.element.querySelector("details")?.open, fresh = event(d);
       if (before === shown.element) before = fresh;
       shown.element.replaceWith(fresh);
       if (open) fresh.querySelector("details")?.setAttribute("open", "");
       shown = null;
-      shownDecisions.set(d.id, { element: fresh, as });
+      shownEvents.set(d.id, { element: fresh, as });
     } else if (!shown) {
-      shownDecisions.set(d.id, { element: decision(d), as });
+      shownEvents.set(d.id, { element: event(d), as });
     }
-    const { element } = shownDecisions.get(d.id);
+    const { element } = shownEvents.get(d.id);
     if (before === element) before = before.nextElementSibling;
     else to.insertBefore(element, before);
   }
 }
 
-function decision(d) {
+function event(d) {
   const [kind, words] = ACTIONS[d.action] ?? ["", () => d.action];
   const body = make("div", {}, make("strong", { className: kind, textContent: words(d) }));
   if (world.everyones && d.environment) body.append(make("span", { className: "muted", textContent: " · " + d.environment }));
@@ -449,7 +449,7 @@ function decision(d) {
     }));
     body.append(make("details", {}, make("summary", { textContent: d.count > d.instances.length ? `Where: the last ${d.instances.length} of ${number.format(d.count)}` : "Where" }), where));
   }
-  return make("li", {}, time(d.at), body);
+  return make("li", {}, time(d.lastSeenAt), body);
 }
 
 const ROLLOUTS = { IN_PROGRESS: ["busy", "in progress"], COMPLETED: ["good", "completed"], FAILED: ["bad", "failed"], STOPPED: ["warn", "stopped"] };
@@ -484,31 +484,31 @@ async function readDeployments() {
 
 // ---- The streams.
 
-const fingerprint = (d) => d ? d.id + d.status + d.rolloutState + (d.promoted ?? "") + (d.bakingSince ?? "") : "";
+const fingerprint = (d) => d ? d.id + d.status + d.rolloutState + (d.promoted ?? "") + (d.bakeStartedAt ?? "") : "";
 
 function takeOverview(lines) {
-  for (const { environment, deployment, gone, decision, readiness, metadata } of lines) {
+  for (const { environment, deployment, deleted, event, readiness, metadata } of lines) {
     if (environment) {
       const was = world.environments.get(environment.name);
       world.environments.set(environment.name, { environment, deployment });
       if (environment.name === world.selected && fingerprint(was?.deployment) !== fingerprint(deployment)) readDeployments();
-    } else if (gone) {
-      world.environments.delete(gone);
-      if (gone === world.selected) { announce(gone + " is gone."); select(null); }
-    } else if (decision) {
-      world.decisions.set(decision.id, decision);
+    } else if (deleted) {
+      world.environments.delete(deleted);
+      if (deleted === world.selected) { announce(deleted + " was deleted."); select(null); }
+    } else if (event) {
+      world.events.set(event.id, event);
     } else if (readiness) {
       world.readiness = readiness;
     } else if (metadata) {
       world.streams.overview.current = metadata.current;
     }
   }
-  if (world.decisions.size > 4000) {
-    const old = [...world.decisions.values()].sort((a, b) => (a.at < b.at ? -1 : 1)).slice(0, world.decisions.size - 3000);
-    for (const d of old) world.decisions.delete(d.id);
+  if (world.events.size > 4000) {
+    const old = [...world.events.values()].sort((a, b) => (a.lastSeenAt < b.lastSeenAt ? -1 : 1)).slice(0, world.events.size - 3000);
+    for (const d of old) world.events.delete(d.id);
   }
   world.streams.overview.heard = Date.now();
-  redraw("header", "environments", "head", "rollout", "decisions");
+  redraw("header", "environments", "head", "rollout", "events");
 }
 
 function followOverview() {
@@ -517,7 +517,7 @@ function followOverview() {
     whole(lines) {
       const was = world.selected;
       world.environments.clear();
-      world.decisions.clear();
+      world.events.clear();
       takeOverview(lines);
       if (!world.environments.has(was)) choose();
       else readDeployments();
@@ -545,12 +545,12 @@ function followInstances() {
       redraw("legend", "why", "header");
     },
     changed(lines) {
-      const gone = [];
+      const removed = [];
       for (const line of lines) {
         if (line.instance) grid.put(line.instance);
-        else if (line.gone) gone.push(line.gone);
+        else if (line.deleted) removed.push(line.deleted);
       }
-      if (gone.length) grid.drop(gone);
+      if (removed.length) grid.drop(removed);
       takeState("instances", lines);
       redraw("legend", "why", "header");
     },
@@ -588,7 +588,7 @@ function select(name, byUser = false) {
   grid.at = -1;
   grid.reset([]);
   if (name) history.replaceState(null, "", "#env=" + encodeURIComponent(name));
-  redraw("environments", "head", "rollout", "legend", "why", "decisions", "deployments", "header");
+  redraw("environments", "head", "rollout", "legend", "why", "events", "deployments", "header");
   followInstances();
   readDeployments();
   if (byUser && matchMedia("(max-width: 860px)").matches) $("main").scrollIntoView();
@@ -631,8 +631,8 @@ function visibility() {
 }
 
 $("retry").addEventListener("click", retry);
-$("ours").addEventListener("click", () => decisionsOf(false));
-$("everyones").addEventListener("click", () => decisionsOf(true));
+$("ours").addEventListener("click", () => eventsOf(false));
+$("everyones").addEventListener("click", () => eventsOf(true));
 $("find").addEventListener("input", (e) => { world.find = e.target.value.trim().toLowerCase(); redraw("environments"); });
 $("find-instance").addEventListener("input", (e) => { world.findInstance = e.target.value.trim().toLowerCase(); pick(); });
 $("find-instance").addEventListener("keydown", (e) => {
@@ -644,16 +644,16 @@ addEventListener("online", retry);
 document.addEventListener("visibilitychange", visibility);
 matchMedia("(prefers-color-scheme: dark)").addEventListener("change", recolour);
 
-function decisionsOf(everyones) {
+function eventsOf(everyones) {
   world.everyones = everyones;
   $("ours").setAttribute("aria-pressed", String(!everyones));
   $("everyones").setAttribute("aria-pressed", String(everyones));
-  redraw("decisions");
+  redraw("events");
 }
 
 setInterval(() => { // what changes with time alone
   const d = selected()?.deployment;
-  if (d?.bakingSince && d.rolloutState === "IN_PROGRESS") redraw("rollout");
+  if (d?.bakeStartedAt && d.rolloutState === "IN_PROGRESS") redraw("rollout");
   if (world.streams.overview.state === "stale" || world.streams.instances.state === "stale") redraw("header");
 }, 1000);
 

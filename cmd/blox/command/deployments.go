@@ -259,7 +259,7 @@ func (a *app) printDeployment(d *models.Deployment) error {
 			f.Add("Promoted", "yes")
 		}
 		f.Add("Created", show.Time(when(d.CreatedAt)))
-		f.Add("Baking since", show.Time(when(d.BakingSince)))
+		f.Add("Baking since", show.Time(when(d.BakeStartedAt)))
 		f.Add("Ended", show.Time(when(d.FinishedAt)))
 		f.Add("Took", tookOf(d))
 		for _, failure := range d.Failures {

@@ -102,8 +102,8 @@ func environmentFields(s show.Style, e *models.Environment) *show.Fields {
 	addConfiguration(f, e.DeploymentConfiguration)
 	f.Add("Readiness attribute", e.ReadinessAttribute)
 	f.Add("Drain order", show.Count(e.DrainOrder))
-	if e.YieldAfterMinutes != nil && *e.YieldAfterMinutes > 0 {
-		f.Add("Yields after", fmt.Sprintf("%d min", *e.YieldAfterMinutes))
+	if e.ScaleInAfterMinutes != nil && *e.ScaleInAfterMinutes > 0 {
+		f.Add("Yields after", fmt.Sprintf("%d min", *e.ScaleInAfterMinutes))
 	}
 	if e.TaskSettings != nil {
 		f.Add("Task settings", asJSON(e.TaskSettings))
@@ -305,7 +305,7 @@ func environmentInstanceRows(s show.Style, list []*models.EnvironmentInstance) *
 			status += ", no agent"
 		}
 		rows.Add(s.ID(text(i.ContainerInstance)), i.Ec2InstanceID, status, text(i.State), s.ID(i.Task), i.TaskStatus, i.Reason, attempts,
-			show.Time(when(i.NextTry)), i.Deployment)
+			show.Time(when(i.NextAttemptAt)), i.Deployment)
 	}
 	return rows
 }

@@ -47,7 +47,7 @@ var places = map[string]string{
 	"minimum-healthy-percent": "deploymentConfiguration.minimumHealthyPercent", "maximum-percent": "deploymentConfiguration.maximumPercent",
 	"circuit-breaker": "deploymentConfiguration.deploymentCircuitBreaker", "circuit-breaker-threshold": "deploymentConfiguration.deploymentCircuitBreaker.threshold",
 	"bake-minutes": "deploymentConfiguration.bakeTimeInMinutes", "canary-percent": "deploymentConfiguration.canary", "canary-query": "deploymentConfiguration.canary",
-	"readiness-attribute": "readinessAttribute", "drain-order": "drainOrder", "yield-after-minutes": "yieldAfterMinutes", "tag": "taskSettings.tags",
+	"readiness-attribute": "readinessAttribute", "drain-order": "drainOrder", "scale-in-after-minutes": "scaleInAfterMinutes", "tag": "taskSettings.tags",
 }
 
 // resets are what --reset can name: each is null in the merge patch.
@@ -55,7 +55,7 @@ var resets = map[string]string{
 	"attributes": "instanceGroup.attributes", "query": "instanceGroup.query", "minimum-healthy-percent": places["minimum-healthy-percent"],
 	"maximum-percent": places["maximum-percent"], "circuit-breaker": places["circuit-breaker"], "bake-minutes": places["bake-minutes"],
 	"canary": places["canary-percent"], "readiness-attribute": places["readiness-attribute"], "drain-order": places["drain-order"],
-	"yield-after-minutes": places["yield-after-minutes"], "tags": places["tag"], "task-settings": "taskSettings",
+	"scale-in-after-minutes": places["scale-in-after-minutes"], "tags": places["tag"], "task-settings": "taskSettings",
 	"deployment-configuration": "deploymentConfiguration",
 }
 
@@ -81,7 +81,7 @@ func (s *specification) flags(cmd *cobra.Command, create bool) {
 	flags.StringVar(&s.canaryQuery, "canary-query", "", "in place of --canary-percent, the instances that match this `query`")
 	flags.StringVar(&s.readiness, "readiness-attribute", "", "custom `attribute` that an instance has while its daemons run, for other tasks' placement constraints")
 	flags.Int64Var(&s.drainOrder, "drain-order", 0, "on a DRAINING instance, environments of a lower `number` stop first")
-	flags.Int64Var(&s.yield, "yield-after-minutes", 0, "an instance with nothing but daemons for so many `minutes` may be given up; 0 for never")
+	flags.Int64Var(&s.yield, "scale-in-after-minutes", 0, "an instance with nothing but daemons for so many `minutes` may be given up; 0 for never")
 	flags.StringArrayVar(&s.tags, "tag", nil, "tag of the tasks, `key=value`; may be repeated")
 	_ = cmd.RegisterFlagCompletionFunc("circuit-breaker", cobra.FixedCompletions([]string{breakerOff, breakerPause, breakerRollback}, cobra.ShellCompDirectiveNoFileComp))
 }
@@ -124,7 +124,7 @@ func (s *specification) document(cmd *cobra.Command, in io.Reader) (map[string]a
 	values := map[string]any{
 		"cluster": s.cluster, "task-definition": s.definition, "attribute": attributes, "query": s.query,
 		"minimum-healthy-percent": s.minimum, "maximum-percent": s.maximum, "bake-minutes": s.bake,
-		"readiness-attribute": s.readiness, "drain-order": s.drainOrder, "yield-after-minutes": s.yield, "tag": tags,
+		"readiness-attribute": s.readiness, "drain-order": s.drainOrder, "scale-in-after-minutes": s.yield, "tag": tags,
 		// A merge patch would keep the one that is not given.
 		"canary-percent": s.only("percent", s.canaryPercent, "query"), "canary-query": s.only("query", s.canaryQuery, "percent"),
 	}

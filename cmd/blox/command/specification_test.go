@@ -20,7 +20,7 @@ func TestWhatAnEnvironmentIsMadeOf(t *testing.T) {
 	w.ok("environments", "create", "flags", "--cluster", "default", "--task-definition", "agent", "--attribute", "gpu=true", "--attribute", "zone",
 		"--query", "attribute:ecs.os-type == linux", "--minimum-healthy-percent", "80", "--maximum-percent", "150", "--circuit-breaker", "rollback",
 		"--circuit-breaker-threshold", "7", "--bake-minutes", "2", "--canary-percent", "10", "--readiness-attribute", "blox.ready",
-		"--drain-order", "-3", "--yield-after-minutes", "30", "--tag", "team=ops", "--tag", "plain")
+		"--drain-order", "-3", "--scale-in-after-minutes", "30", "--tag", "team=ops", "--tag", "plain")
 	asYAML := file(t, "environment.yml", `
 name: file
 instanceGroup:
@@ -36,7 +36,7 @@ deploymentConfiguration:
   canary: {percent: 10}
 readinessAttribute: blox.ready
 drainOrder: -3
-yieldAfterMinutes: 30
+scaleInAfterMinutes: 30
 taskSettings: {tags: [{key: team, value: ops}, {key: plain}]}
 `)
 	w.ok("environments", "create", "--file", asYAML)

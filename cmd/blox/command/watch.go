@@ -158,7 +158,7 @@ func (w *watcher) step(d *models.Deployment, e *models.Environment, elapsed time
 	if failed != nil && *failed > 0 {
 		news += fmt.Sprintf(", %d failed", *failed)
 	}
-	if d.BakingSince != nil && stateOf(d) == inProgress {
+	if d.BakeStartedAt != nil && stateOf(d) == inProgress {
 		news += ", baking"
 	}
 	w.progress.Step(*running, *desired, news, show.Duration(elapsed.Truncate(time.Second)))

@@ -20,9 +20,9 @@ import (
 // swagger:model Deployment
 type Deployment struct {
 
-	// When all of its tasks ran, and the bake time began.
+	// When all of its tasks were running and the bake time began.
 	// Format: date-time
-	BakingSince *strfmt.DateTime `json:"bakingSince,omitempty"`
+	BakeStartedAt *strfmt.DateTime `json:"bakeStartedAt,omitempty"`
 
 	// When it was created.
 	// Format: date-time
@@ -101,7 +101,7 @@ type Deployment struct {
 func (m *Deployment) Validate(formats strfmt.Registry) error {
 	var res []error
 
-	if err := m.validateBakingSince(formats); err != nil {
+	if err := m.validateBakeStartedAt(formats); err != nil {
 		res = append(res, err)
 	}
 
@@ -159,12 +159,12 @@ func (m *Deployment) Validate(formats strfmt.Registry) error {
 	return nil
 }
 
-func (m *Deployment) validateBakingSince(formats strfmt.Registry) error {
-	if typeutils.IsZero(m.BakingSince) { // not required
+func (m *Deployment) validateBakeStartedAt(formats strfmt.Registry) error {
+	if typeutils.IsZero(m.BakeStartedAt) { // not required
 		return nil
 	}
 
-	if err := validate.FormatOf("bakingSince", "body", "date-time", m.BakingSince.String(), formats); err != nil {
+	if err := validate.FormatOf("bakeStartedAt", "body", "date-time", m.BakeStartedAt.String(), formats); err != nil {
 		return err
 	}
 

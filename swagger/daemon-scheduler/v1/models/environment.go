@@ -82,6 +82,11 @@ type Environment struct {
 	// Instances on which the task of the current deployment runs. The counts are left out while the copy of the clusters is not current.
 	RunningCount *int64 `json:"runningCount,omitempty"`
 
+	// How long an ACTIVE instance must run nothing but daemons before Blox stops them for scale-in, in minutes; 0: never.
+	// Maximum: 525600
+	// Minimum: 0
+	ScaleInAfterMinutes *int64 `json:"scaleInAfterMinutes,omitempty"`
+
 	// inactive: nothing is deployed; deploying; active: a completed deployment is kept up; paused: nothing is started or stopped; deleting: its tasks are being stopped.
 	// Enum: ["inactive","deploying","active","paused","deleting"]
 	Status string `json:"status,omitempty"`
@@ -96,11 +101,6 @@ type Environment struct {
 	// When the newest revision was made.
 	// Format: date-time
 	UpdatedAt *strfmt.DateTime `json:"updatedAt,omitempty"`
-
-	// After so many minutes with nothing but daemons on it, an instance may be given up; 0: never.
-	// Maximum: 525600
-	// Minimum: 0
-	YieldAfterMinutes *int64 `json:"yieldAfterMinutes,omitempty"`
 }
 
 // Validate validates this environment
@@ -147,6 +147,10 @@ func (m *Environment) Validate(formats strfmt.Registry) error {
 		res = append(res, err)
 	}
 
+	if err := m.validateScaleInAfterMinutes(formats); err != nil {
+		res = append(res, err)
+	}
+
 	if err := m.validateStatus(formats); err != nil {
 		res = append(res, err)
 	}
@@ -160,10 +164,6 @@ func (m *Environment) Validate(formats strfmt.Registry) error {
 	}
 
 	if err := m.validateUpdatedAt(formats); err != nil {
-		res = append(res, err)
-	}
-
-	if err := m.validateYieldAfterMinutes(formats); err != nil {
 		res = append(res, err)
 	}
 
@@ -364,6 +364,22 @@ func (m *Environment) validateRevision(formats strfmt.Registry) error {
 	return nil
 }
 
+func (m *Environment) validateScaleInAfterMinutes(formats strfmt.Registry) error {
+	if typeutils.IsZero(m.ScaleInAfterMinutes) { // not required
+		return nil
+	}
+
+	if err := validate.MinimumInt("scaleInAfterMinutes", "body", *m.ScaleInAfterMinutes, 0, false); err != nil {
+		return err
+	}
+
+	if err := validate.MaximumInt("scaleInAfterMinutes", "body", *m.ScaleInAfterMinutes, 525600, false); err != nil {
+		return err
+	}
+
+	return nil
+}
+
 var environmentTypeStatusPropEnum []any
 
 func init() {
@@ -453,22 +469,6 @@ func (m *Environment) validateUpdatedAt(formats strfmt.Registry) error {
 	}
 
 	if err := validate.FormatOf("updatedAt", "body", "date-time", m.UpdatedAt.String(), formats); err != nil {
-		return err
-	}
-
-	return nil
-}
-
-func (m *Environment) validateYieldAfterMinutes(formats strfmt.Registry) error {
-	if typeutils.IsZero(m.YieldAfterMinutes) { // not required
-		return nil
-	}
-
-	if err := validate.MinimumInt("yieldAfterMinutes", "body", *m.YieldAfterMinutes, 0, false); err != nil {
-		return err
-	}
-
-	if err := validate.MaximumInt("yieldAfterMinutes", "body", *m.YieldAfterMinutes, 525600, false); err != nil {
 		return err
 	}
 

@@ -22,7 +22,7 @@ type EnvironmentInstance struct {
 	// Required: true
 	AgentConnected *bool `json:"agentConnected"`
 
-	// Tries in a row to start the task.
+	// Consecutive attempts to start the task.
 	Attempts int64 `json:"attempts,omitempty"`
 
 	// The instance's ARN.
@@ -35,9 +35,9 @@ type EnvironmentInstance struct {
 	// The instance's id in EC2, or in ECS Anywhere.
 	Ec2InstanceID string `json:"ec2InstanceId,omitempty"`
 
-	// When the next try is due.
+	// When the next attempt is due.
 	// Format: date-time
-	NextTry *strfmt.DateTime `json:"nextTry,omitempty"`
+	NextAttemptAt *strfmt.DateTime `json:"nextAttemptAt,omitempty"`
 
 	// Why it is so, or what is being waited for.
 	Reason string `json:"reason,omitempty"`
@@ -70,7 +70,7 @@ func (m *EnvironmentInstance) Validate(formats strfmt.Registry) error {
 		res = append(res, err)
 	}
 
-	if err := m.validateNextTry(formats); err != nil {
+	if err := m.validateNextAttemptAt(formats); err != nil {
 		res = append(res, err)
 	}
 
@@ -106,12 +106,12 @@ func (m *EnvironmentInstance) validateContainerInstance(formats strfmt.Registry)
 	return nil
 }
 
-func (m *EnvironmentInstance) validateNextTry(formats strfmt.Registry) error {
-	if typeutils.IsZero(m.NextTry) { // not required
+func (m *EnvironmentInstance) validateNextAttemptAt(formats strfmt.Registry) error {
+	if typeutils.IsZero(m.NextAttemptAt) { // not required
 		return nil
 	}
 
-	if err := validate.FormatOf("nextTry", "body", "date-time", m.NextTry.String(), formats); err != nil {
+	if err := validate.FormatOf("nextAttemptAt", "body", "date-time", m.NextAttemptAt.String(), formats); err != nil {
 		return err
 	}
 

@@ -17,11 +17,11 @@ import (
 // swagger:model InstanceLine
 type InstanceLine struct {
 
+	// The ARN of an instance that left the environment.
+	Deleted string `json:"deleted,omitempty"`
+
 	// Why the stream ends; the last line.
 	Error string `json:"error,omitempty"`
-
-	// The ARN of an instance that has left.
-	Gone string `json:"gone,omitempty"`
 
 	// instance
 	Instance *EnvironmentInstance `json:"instance,omitempty"`

@@ -17,8 +17,8 @@ import (
 // swagger:model OverviewLine
 type OverviewLine struct {
 
-	// decision
-	Decision *Decision `json:"decision,omitempty"`
+	// The name of an environment that was deleted.
+	Deleted string `json:"deleted,omitempty"`
 
 	// deployment
 	Deployment *Deployment `json:"deployment,omitempty"`
@@ -29,8 +29,8 @@ type OverviewLine struct {
 	// Why the stream ends; the last line.
 	Error string `json:"error,omitempty"`
 
-	// The name of an environment that is no more.
-	Gone string `json:"gone,omitempty"`
+	// event
+	Event *Event `json:"event,omitempty"`
 
 	// metadata
 	Metadata *StreamState `json:"metadata,omitempty"`
@@ -43,15 +43,15 @@ type OverviewLine struct {
 func (m *OverviewLine) Validate(formats strfmt.Registry) error {
 	var res []error
 
-	if err := m.validateDecision(formats); err != nil {
-		res = append(res, err)
-	}
-
 	if err := m.validateDeployment(formats); err != nil {
 		res = append(res, err)
 	}
 
 	if err := m.validateEnvironment(formats); err != nil {
+		res = append(res, err)
+	}
+
+	if err := m.validateEvent(formats); err != nil {
 		res = append(res, err)
 	}
 
@@ -66,29 +66,6 @@ func (m *OverviewLine) Validate(formats strfmt.Registry) error {
 	if len(res) > 0 {
 		return errors.CompositeValidationError(res...)
 	}
-	return nil
-}
-
-func (m *OverviewLine) validateDecision(formats strfmt.Registry) error {
-	if typeutils.IsZero(m.Decision) { // not required
-		return nil
-	}
-
-	if m.Decision != nil {
-		if err := m.Decision.Validate(formats); err != nil {
-			ve := new(errors.Validation)
-			if stderrors.As(err, &ve) {
-				return ve.ValidateName("decision")
-			}
-			ce := new(errors.CompositeError)
-			if stderrors.As(err, &ce) {
-				return ce.ValidateName("decision")
-			}
-
-			return err
-		}
-	}
-
 	return nil
 }
 
@@ -129,6 +106,29 @@ func (m *OverviewLine) validateEnvironment(formats strfmt.Registry) error {
 			ce := new(errors.CompositeError)
 			if stderrors.As(err, &ce) {
 				return ce.ValidateName("environment")
+			}
+
+			return err
+		}
+	}
+
+	return nil
+}
+
+func (m *OverviewLine) validateEvent(formats strfmt.Registry) error {
+	if typeutils.IsZero(m.Event) { // not required
+		return nil
+	}
+
+	if m.Event != nil {
+		if err := m.Event.Validate(formats); err != nil {
+			ve := new(errors.Validation)
+			if stderrors.As(err, &ve) {
+				return ve.ValidateName("event")
+			}
+			ce := new(errors.CompositeError)
+			if stderrors.As(err, &ce) {
+				return ce.ValidateName("event")
 			}
 
 			return err
@@ -188,15 +188,15 @@ func (m *OverviewLine) validateReadiness(formats strfmt.Registry) error {
 func (m *OverviewLine) ContextValidate(ctx context.Context, formats strfmt.Registry) error {
 	var res []error
 
-	if err := m.contextValidateDecision(ctx, formats); err != nil {
-		res = append(res, err)
-	}
-
 	if err := m.contextValidateDeployment(ctx, formats); err != nil {
 		res = append(res, err)
 	}
 
 	if err := m.contextValidateEnvironment(ctx, formats); err != nil {
+		res = append(res, err)
+	}
+
+	if err := m.contextValidateEvent(ctx, formats); err != nil {
 		res = append(res, err)
 	}
 
@@ -211,31 +211,6 @@ func (m *OverviewLine) ContextValidate(ctx context.Context, formats strfmt.Regis
 	if len(res) > 0 {
 		return errors.CompositeValidationError(res...)
 	}
-	return nil
-}
-
-func (m *OverviewLine) contextValidateDecision(ctx context.Context, formats strfmt.Registry) error {
-
-	if m.Decision != nil {
-
-		if typeutils.IsZero(m.Decision) { // not required
-			return nil
-		}
-
-		if err := m.Decision.ContextValidate(ctx, formats); err != nil {
-			ve := new(errors.Validation)
-			if stderrors.As(err, &ve) {
-				return ve.ValidateName("decision")
-			}
-			ce := new(errors.CompositeError)
-			if stderrors.As(err, &ce) {
-				return ce.ValidateName("decision")
-			}
-
-			return err
-		}
-	}
-
 	return nil
 }
 
@@ -280,6 +255,31 @@ func (m *OverviewLine) contextValidateEnvironment(ctx context.Context, formats s
 			ce := new(errors.CompositeError)
 			if stderrors.As(err, &ce) {
 				return ce.ValidateName("environment")
+			}
+
+			return err
+		}
+	}
+
+	return nil
+}
+
+func (m *OverviewLine) contextValidateEvent(ctx context.Context, formats strfmt.Registry) error {
+
+	if m.Event != nil {
+
+		if typeutils.IsZero(m.Event) { // not required
+			return nil
+		}
+
+		if err := m.Event.ContextValidate(ctx, formats); err != nil {
+			ve := new(errors.Validation)
+			if stderrors.As(err, &ve) {
+				return ve.ValidateName("event")
+			}
+			ce := new(errors.CompositeError)
+			if stderrors.As(err, &ce) {
+				return ce.ValidateName("event")
 			}
 
 			return err

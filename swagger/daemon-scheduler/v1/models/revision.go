@@ -44,17 +44,17 @@ type Revision struct {
 	// Minimum: 1
 	Revision *int64 `json:"revision"`
 
+	// How long an ACTIVE instance must run nothing but daemons before Blox stops them for scale-in, in minutes; 0: never.
+	// Maximum: 525600
+	// Minimum: 0
+	ScaleInAfterMinutes *int64 `json:"scaleInAfterMinutes,omitempty"`
+
 	// The task definition's ARN, with its revision.
 	// Required: true
 	TaskDefinition *string `json:"taskDefinition"`
 
 	// task settings
 	TaskSettings *TaskSettings `json:"taskSettings,omitempty"`
-
-	// After so many minutes with nothing but daemons on it, an instance may be given up; 0: never.
-	// Maximum: 525600
-	// Minimum: 0
-	YieldAfterMinutes *int64 `json:"yieldAfterMinutes,omitempty"`
 }
 
 // Validate validates this revision
@@ -85,15 +85,15 @@ func (m *Revision) Validate(formats strfmt.Registry) error {
 		res = append(res, err)
 	}
 
+	if err := m.validateScaleInAfterMinutes(formats); err != nil {
+		res = append(res, err)
+	}
+
 	if err := m.validateTaskDefinition(formats); err != nil {
 		res = append(res, err)
 	}
 
 	if err := m.validateTaskSettings(formats); err != nil {
-		res = append(res, err)
-	}
-
-	if err := m.validateYieldAfterMinutes(formats); err != nil {
 		res = append(res, err)
 	}
 
@@ -207,6 +207,22 @@ func (m *Revision) validateRevision(formats strfmt.Registry) error {
 	return nil
 }
 
+func (m *Revision) validateScaleInAfterMinutes(formats strfmt.Registry) error {
+	if typeutils.IsZero(m.ScaleInAfterMinutes) { // not required
+		return nil
+	}
+
+	if err := validate.MinimumInt("scaleInAfterMinutes", "body", *m.ScaleInAfterMinutes, 0, false); err != nil {
+		return err
+	}
+
+	if err := validate.MaximumInt("scaleInAfterMinutes", "body", *m.ScaleInAfterMinutes, 525600, false); err != nil {
+		return err
+	}
+
+	return nil
+}
+
 func (m *Revision) validateTaskDefinition(formats strfmt.Registry) error {
 
 	if err := validate.Required("taskDefinition", "body", m.TaskDefinition); err != nil {
@@ -234,22 +250,6 @@ func (m *Revision) validateTaskSettings(formats strfmt.Registry) error {
 
 			return err
 		}
-	}
-
-	return nil
-}
-
-func (m *Revision) validateYieldAfterMinutes(formats strfmt.Registry) error {
-	if typeutils.IsZero(m.YieldAfterMinutes) { // not required
-		return nil
-	}
-
-	if err := validate.MinimumInt("yieldAfterMinutes", "body", *m.YieldAfterMinutes, 0, false); err != nil {
-		return err
-	}
-
-	if err := validate.MaximumInt("yieldAfterMinutes", "body", *m.YieldAfterMinutes, 525600, false); err != nil {
-		return err
 	}
 
 	return nil

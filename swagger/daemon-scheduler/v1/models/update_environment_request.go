@@ -34,17 +34,17 @@ type UpdateEnvironmentRequest struct {
 	// Pattern: ^[a-zA-Z0-9_.\\/-]*$
 	ReadinessAttribute string `json:"readinessAttribute,omitempty"`
 
+	// How long an ACTIVE instance must run nothing but daemons before Blox stops them for scale-in, in minutes; 0: never.
+	// Maximum: 525600
+	// Minimum: 0
+	ScaleInAfterMinutes *int64 `json:"scaleInAfterMinutes,omitempty"`
+
 	// The task definition: a family, a family:revision or an ARN.
 	// Min Length: 1
 	TaskDefinition string `json:"taskDefinition,omitempty"`
 
 	// task settings
 	TaskSettings *TaskSettings `json:"taskSettings,omitempty"`
-
-	// After so many minutes with nothing but daemons on it, an instance may be given up; 0: never.
-	// Maximum: 525600
-	// Minimum: 0
-	YieldAfterMinutes *int64 `json:"yieldAfterMinutes,omitempty"`
 }
 
 // Validate validates this update environment request
@@ -67,15 +67,15 @@ func (m *UpdateEnvironmentRequest) Validate(formats strfmt.Registry) error {
 		res = append(res, err)
 	}
 
+	if err := m.validateScaleInAfterMinutes(formats); err != nil {
+		res = append(res, err)
+	}
+
 	if err := m.validateTaskDefinition(formats); err != nil {
 		res = append(res, err)
 	}
 
 	if err := m.validateTaskSettings(formats); err != nil {
-		res = append(res, err)
-	}
-
-	if err := m.validateYieldAfterMinutes(formats); err != nil {
 		res = append(res, err)
 	}
 
@@ -163,6 +163,22 @@ func (m *UpdateEnvironmentRequest) validateReadinessAttribute(formats strfmt.Reg
 	return nil
 }
 
+func (m *UpdateEnvironmentRequest) validateScaleInAfterMinutes(formats strfmt.Registry) error {
+	if typeutils.IsZero(m.ScaleInAfterMinutes) { // not required
+		return nil
+	}
+
+	if err := validate.MinimumInt("scaleInAfterMinutes", "body", *m.ScaleInAfterMinutes, 0, false); err != nil {
+		return err
+	}
+
+	if err := validate.MaximumInt("scaleInAfterMinutes", "body", *m.ScaleInAfterMinutes, 525600, false); err != nil {
+		return err
+	}
+
+	return nil
+}
+
 func (m *UpdateEnvironmentRequest) validateTaskDefinition(formats strfmt.Registry) error {
 	if typeutils.IsZero(m.TaskDefinition) { // not required
 		return nil
@@ -193,22 +209,6 @@ func (m *UpdateEnvironmentRequest) validateTaskSettings(formats strfmt.Registry)
 
 			return err
 		}
-	}
-
-	return nil
-}
-
-func (m *UpdateEnvironmentRequest) validateYieldAfterMinutes(formats strfmt.Registry) error {
-	if typeutils.IsZero(m.YieldAfterMinutes) { // not required
-		return nil
-	}
-
-	if err := validate.MinimumInt("yieldAfterMinutes", "body", *m.YieldAfterMinutes, 0, false); err != nil {
-		return err
-	}
-
-	if err := validate.MaximumInt("yieldAfterMinutes", "body", *m.YieldAfterMinutes, 525600, false); err != nil {
-		return err
 	}
 
 	return nil

@@ -137,12 +137,6 @@ type ClientService interface {
 	// GetSwaggerContext this description.
 	GetSwaggerContext(ctx context.Context, params *GetSwaggerParams, opts ...ClientOption) (*GetSwaggerOK, error)
 
-	// ListDecisions list what was lately decided newest first.
-	ListDecisions(params *ListDecisionsParams, opts ...ClientOption) (*ListDecisionsOK, error)
-
-	// ListDecisionsContext list what was lately decided newest first.
-	ListDecisionsContext(ctx context.Context, params *ListDecisionsParams, opts ...ClientOption) (*ListDecisionsOK, error)
-
 	// ListDeployments list an environment s deployments.
 	ListDeployments(params *ListDeploymentsParams, opts ...ClientOption) (*ListDeploymentsOK, error)
 
@@ -154,6 +148,12 @@ type ClientService interface {
 
 	// ListEnvironmentsContext list environments.
 	ListEnvironmentsContext(ctx context.Context, params *ListEnvironmentsParams, opts ...ClientOption) (*ListEnvironmentsOK, error)
+
+	// ListEvents list service events newest first.
+	ListEvents(params *ListEventsParams, opts ...ClientOption) (*ListEventsOK, error)
+
+	// ListEventsContext list service events newest first.
+	ListEventsContext(ctx context.Context, params *ListEventsParams, opts ...ClientOption) (*ListEventsOK, error)
 
 	// ListInstances list what the container instances of an environment s cluster do for it.
 	ListInstances(params *ListInstancesParams, opts ...ClientOption) (*ListInstancesOK, error)
@@ -620,72 +620,6 @@ func (a *Client) GetSwaggerContext(ctx context.Context, params *GetSwaggerParams
 	panic(msg)
 }
 
-// ListDecisions lists what was lately decided newest first.
-//
-// What the leader started, stopped, and judged of deployments, where and why, and what users had done. Kept for an hour, and no more than 4,000 of them. What is alike and near in time is one decision with a count..
-//
-// This method does not support injected context.
-// However, timeout and opentracing contexts are honored whenever enabled.
-//
-// If you need to pass a specific context, use [Client.ListDecisionsContext] instead.
-func (a *Client) ListDecisions(params *ListDecisionsParams, opts ...ClientOption) (*ListDecisionsOK, error) {
-	var ctx context.Context
-	if params.inner.ctx != nil {
-		ctx = params.inner.ctx
-	} else {
-		ctx = context.Background()
-	}
-
-	return a.ListDecisionsContext(ctx, params, opts...)
-}
-
-// ListDecisionsContext lists what was lately decided newest first.
-//
-// What the leader started, stopped, and judged of deployments, where and why, and what users had done. Kept for an hour, and no more than 4,000 of them. What is alike and near in time is one decision with a count..
-//
-// Do not use the deprecated [ListDecisionsParams.Context] with this method: it would be ignored.
-func (a *Client) ListDecisionsContext(ctx context.Context, params *ListDecisionsParams, opts ...ClientOption) (*ListDecisionsOK, error) {
-	// NOTE: parameters are not validated before sending
-	if params == nil {
-		params = NewListDecisionsParams()
-	}
-
-	op := &runtime.ClientOperation{
-		ID:                 "ListDecisions",
-		Method:             "GET",
-		PathPattern:        "/decisions",
-		ProducesMediaTypes: []string{"application/json"},
-		ConsumesMediaTypes: []string{"application/json"},
-		Schemes:            []string{"http"},
-		Params:             params,
-		Reader:             &ListDecisionsReader{formats: a.formats},
-		Client:             params.HTTPClient,
-	}
-
-	for _, opt := range opts {
-		opt(op)
-	}
-
-	result, err := a.transport.SubmitContext(ctx, op)
-	if err != nil {
-		return nil, err
-	}
-
-	// only one success response has to be checked
-	success, ok := result.(*ListDecisionsOK)
-	if ok {
-		return success, nil
-	}
-
-	// unexpected success response.
-
-	// no default response is defined.
-	//
-	// safeguard: normally, in the absence of a default response, unknown success responses return an error above: so this is a codegen issue
-	msg := fmt.Sprintf("unexpected success response for ListDecisions: API contract not enforced by server. Client expected to get an error, but got: %T", result)
-	panic(msg)
-}
-
 // ListDeployments lists an environment s deployments.
 //
 // This method does not support injected context.
@@ -807,6 +741,72 @@ func (a *Client) ListEnvironmentsContext(ctx context.Context, params *ListEnviro
 	//
 	// safeguard: normally, in the absence of a default response, unknown success responses return an error above: so this is a codegen issue
 	msg := fmt.Sprintf("unexpected success response for ListEnvironments: API contract not enforced by server. Client expected to get an error, but got: %T", result)
+	panic(msg)
+}
+
+// ListEvents lists service events newest first.
+//
+// Lists what the leader did, what became of deployments, and what users requested. Similar events are merged. Blox keeps the last 4,000 events for one hour..
+//
+// This method does not support injected context.
+// However, timeout and opentracing contexts are honored whenever enabled.
+//
+// If you need to pass a specific context, use [Client.ListEventsContext] instead.
+func (a *Client) ListEvents(params *ListEventsParams, opts ...ClientOption) (*ListEventsOK, error) {
+	var ctx context.Context
+	if params.inner.ctx != nil {
+		ctx = params.inner.ctx
+	} else {
+		ctx = context.Background()
+	}
+
+	return a.ListEventsContext(ctx, params, opts...)
+}
+
+// ListEventsContext lists service events newest first.
+//
+// Lists what the leader did, what became of deployments, and what users requested. Similar events are merged. Blox keeps the last 4,000 events for one hour..
+//
+// Do not use the deprecated [ListEventsParams.Context] with this method: it would be ignored.
+func (a *Client) ListEventsContext(ctx context.Context, params *ListEventsParams, opts ...ClientOption) (*ListEventsOK, error) {
+	// NOTE: parameters are not validated before sending
+	if params == nil {
+		params = NewListEventsParams()
+	}
+
+	op := &runtime.ClientOperation{
+		ID:                 "ListEvents",
+		Method:             "GET",
+		PathPattern:        "/events",
+		ProducesMediaTypes: []string{"application/json"},
+		ConsumesMediaTypes: []string{"application/json"},
+		Schemes:            []string{"http"},
+		Params:             params,
+		Reader:             &ListEventsReader{formats: a.formats},
+		Client:             params.HTTPClient,
+	}
+
+	for _, opt := range opts {
+		opt(op)
+	}
+
+	result, err := a.transport.SubmitContext(ctx, op)
+	if err != nil {
+		return nil, err
+	}
+
+	// only one success response has to be checked
+	success, ok := result.(*ListEventsOK)
+	if ok {
+		return success, nil
+	}
+
+	// unexpected success response.
+
+	// no default response is defined.
+	//
+	// safeguard: normally, in the absence of a default response, unknown success responses return an error above: so this is a codegen issue
+	msg := fmt.Sprintf("unexpected success response for ListEvents: API contract not enforced by server. Client expected to get an error, but got: %T", result)
 	panic(msg)
 }
 

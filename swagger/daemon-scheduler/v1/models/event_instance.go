@@ -11,21 +11,21 @@ import (
 	"github.com/go-openapi/validate"
 )
 
-// DecisionInstance Where something was decided.
+// EventInstance A container instance that an event covers.
 //
-// swagger:model DecisionInstance
-type DecisionInstance struct {
+// swagger:model EventInstance
+type EventInstance struct {
 
 	// The instance's ARN.
 	// Required: true
 	ContainerInstance *string `json:"containerInstance"`
 
-	// The ARN of the task that was started or told to stop.
+	// The ARN of the task that was started or stopped.
 	Task string `json:"task,omitempty"`
 }
 
-// Validate validates this decision instance
-func (m *DecisionInstance) Validate(formats strfmt.Registry) error {
+// Validate validates this event instance
+func (m *EventInstance) Validate(formats strfmt.Registry) error {
 	var res []error
 
 	if err := m.validateContainerInstance(formats); err != nil {
@@ -38,7 +38,7 @@ func (m *DecisionInstance) Validate(formats strfmt.Registry) error {
 	return nil
 }
 
-func (m *DecisionInstance) validateContainerInstance(formats strfmt.Registry) error {
+func (m *EventInstance) validateContainerInstance(formats strfmt.Registry) error {
 
 	if err := validate.Required("containerInstance", "body", m.ContainerInstance); err != nil {
 		return err
@@ -47,13 +47,13 @@ func (m *DecisionInstance) validateContainerInstance(formats strfmt.Registry) er
 	return nil
 }
 
-// ContextValidate validates this decision instance based on context it is used
-func (m *DecisionInstance) ContextValidate(ctx context.Context, formats strfmt.Registry) error {
+// ContextValidate validates this event instance based on context it is used
+func (m *EventInstance) ContextValidate(ctx context.Context, formats strfmt.Registry) error {
 	return nil
 }
 
 // MarshalBinary interface implementation
-func (m *DecisionInstance) MarshalBinary() ([]byte, error) {
+func (m *EventInstance) MarshalBinary() ([]byte, error) {
 	if m == nil {
 		return nil, nil
 	}
@@ -61,8 +61,8 @@ func (m *DecisionInstance) MarshalBinary() ([]byte, error) {
 }
 
 // UnmarshalBinary interface implementation
-func (m *DecisionInstance) UnmarshalBinary(b []byte) error {
-	var res DecisionInstance
+func (m *EventInstance) UnmarshalBinary(b []byte) error {
+	var res EventInstance
 	if err := jsonutils.ReadJSON(b, &res); err != nil {
 		return err
 	}

@@ -14,18 +14,18 @@ import (
 	"github.com/go-openapi/validate"
 )
 
-// Decisions A list of decisions.
+// Events A list of events.
 //
-// swagger:model Decisions
-type Decisions struct {
+// swagger:model Events
+type Events struct {
 
-	// The decisions, newest first.
+	// The events, newest first.
 	// Required: true
-	Items []*Decision `json:"items"`
+	Items []*Event `json:"items"`
 }
 
-// Validate validates this decisions
-func (m *Decisions) Validate(formats strfmt.Registry) error {
+// Validate validates this events
+func (m *Events) Validate(formats strfmt.Registry) error {
 	var res []error
 
 	if err := m.validateItems(formats); err != nil {
@@ -38,7 +38,7 @@ func (m *Decisions) Validate(formats strfmt.Registry) error {
 	return nil
 }
 
-func (m *Decisions) validateItems(formats strfmt.Registry) error {
+func (m *Events) validateItems(formats strfmt.Registry) error {
 
 	if err := validate.Required("items", "body", m.Items); err != nil {
 		return err
@@ -69,8 +69,8 @@ func (m *Decisions) validateItems(formats strfmt.Registry) error {
 	return nil
 }
 
-// ContextValidate validate this decisions based on the context it is used
-func (m *Decisions) ContextValidate(ctx context.Context, formats strfmt.Registry) error {
+// ContextValidate validate this events based on the context it is used
+func (m *Events) ContextValidate(ctx context.Context, formats strfmt.Registry) error {
 	var res []error
 
 	if err := m.contextValidateItems(ctx, formats); err != nil {
@@ -83,7 +83,7 @@ func (m *Decisions) ContextValidate(ctx context.Context, formats strfmt.Registry
 	return nil
 }
 
-func (m *Decisions) contextValidateItems(ctx context.Context, formats strfmt.Registry) error {
+func (m *Events) contextValidateItems(ctx context.Context, formats strfmt.Registry) error {
 
 	for i := 0; i < len(m.Items); i++ {
 
@@ -113,7 +113,7 @@ func (m *Decisions) contextValidateItems(ctx context.Context, formats strfmt.Reg
 }
 
 // MarshalBinary interface implementation
-func (m *Decisions) MarshalBinary() ([]byte, error) {
+func (m *Events) MarshalBinary() ([]byte, error) {
 	if m == nil {
 		return nil, nil
 	}
@@ -121,8 +121,8 @@ func (m *Decisions) MarshalBinary() ([]byte, error) {
 }
 
 // UnmarshalBinary interface implementation
-func (m *Decisions) UnmarshalBinary(b []byte) error {
-	var res Decisions
+func (m *Events) UnmarshalBinary(b []byte) error {
+	var res Events
 	if err := jsonutils.ReadJSON(b, &res); err != nil {
 		return err
 	}

@@ -11,15 +11,15 @@ import (
 )
 
 const (
-	someDecisions = 100 // of a list that names no limit
-	mostDecisions = 1000
+	someEvents = 100 // of a list that names no limit
+	mostEvents = 1000
 )
 
-func (h *handler) listDecisions(w http.ResponseWriter, r *http.Request) error {
-	limit, name := someDecisions, r.URL.Query().Get("environment")
+func (h *handler) listEvents(w http.ResponseWriter, r *http.Request) error {
+	limit, name := someEvents, r.URL.Query().Get("environment")
 	if given := r.URL.Query().Get("limit"); given != "" {
 		n, err := strconv.Atoi(given)
-		if err != nil || n < 1 || n > mostDecisions {
+		if err != nil || n < 1 || n > mostEvents {
 			return errLimit
 		}
 		limit = n
@@ -27,17 +27,17 @@ func (h *handler) listDecisions(w http.ResponseWriter, r *http.Request) error {
 	if name != "" && !environment.IsName(name) {
 		return errEnvironment
 	}
-	all, err := h.Store.Decisions()
+	all, err := h.Store.Events()
 	if err != nil {
 		return err
 	}
-	list := models.Decisions{Items: []*models.Decision{}}
+	list := models.Events{Items: []*models.Event{}}
 	for _, d := range slices.Backward(all) {
 		if len(list.Items) == limit {
 			break
 		}
 		if name == "" || d.Environment == name {
-			list.Items = append(list.Items, showDecision(d))
+			list.Items = append(list.Items, showEvent(d))
 		}
 	}
 	httpserver.JSON(w, http.StatusOK, list)

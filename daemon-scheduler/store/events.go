@@ -21,38 +21,38 @@ import (
 )
 
 const (
-	decisionsKept = time.Hour       // or a little less: they share leases
-	leaseShared   = 5 * time.Minute // by what is written in that time
-	mostBatches   = 200
-	dropAtOnce    = 50 // batches too many that one write removes
+	eventsKept  = time.Hour       // or a little less: they share leases
+	leaseShared = 5 * time.Minute // by what is written in that time
+	mostBatches = 200
+	dropAtOnce  = 50 // batches too many that one write removes
 )
 
-// leased is the lease that decisions are written under.
+// leased is the lease that events are written under.
 type leased struct {
 	mu sync.Mutex
 	id clientv3.LeaseID
 	at time.Time
 }
 
-// decided is a batch of decisions, oldest first.
+// decided is a batch of events, oldest first.
 type decided struct {
-	Decisions []environment.Event
+	Events []environment.Event
 }
 
-// Record keeps decisions under a batch's id, in place of those that it has had; a higher id is a later one. What is an hour
+// Record keeps events under a batch's id, in place of those that it has had; a higher id is a later one. What is an hour
 // old, and the oldest batches beyond 200, are forgotten.
 func (s *Store) Record(ctx context.Context, id string, list []environment.Event) error {
 	value, err := json.Marshal(decided{list})
 	if err != nil {
-		return fmt.Errorf("encode decisions: %w", err)
+		return fmt.Errorf("encode events: %w", err)
 	}
 	lease, err := s.lease(ctx)
 	if err != nil {
 		return err
 	}
-	ops := []clientv3.Op{clientv3.OpPut(decisions+id, string(value), clientv3.WithLease(lease))}
+	ops := []clientv3.Op{clientv3.OpPut(events+id, string(value), clientv3.WithLease(lease))}
 	for _, old := range s.surplus(id) {
-		ops = append(ops, clientv3.OpDelete(decisions+old))
+		ops = append(ops, clientv3.OpDelete(events+old))
 	}
 	if _, err := s.client.Txn(ctx).Then(ops...).Commit(); err != nil {
 		if errors.Is(err, rpctypes.ErrLeaseNotFound) {
@@ -60,7 +60,7 @@ func (s *Store) Record(ctx context.Context, id string, list []environment.Event)
 			s.lent.id = 0
 			s.lent.mu.Unlock()
 		}
-		return fmt.Errorf("write decisions: %w", silent(err))
+		return fmt.Errorf("write events: %w", silent(err))
 	}
 	return nil
 }
@@ -72,9 +72,9 @@ func (s *Store) lease(ctx context.Context) (clientv3.LeaseID, error) {
 	if s.lent.id != 0 && time.Since(s.lent.at) < leaseShared {
 		return s.lent.id, nil
 	}
-	granted, err := s.client.Grant(ctx, int64(decisionsKept/time.Second))
+	granted, err := s.client.Grant(ctx, int64(eventsKept/time.Second))
 	if err != nil {
-		return 0, fmt.Errorf("a lease for decisions: %w", silent(err))
+		return 0, fmt.Errorf("a lease for events: %w", silent(err))
 	}
 	s.lent.id, s.lent.at = granted.ID, time.Now()
 	return granted.ID, nil
@@ -84,47 +84,47 @@ func (s *Store) lease(ctx context.Context) (clientv3.LeaseID, error) {
 func (s *Store) surplus(more string) []string {
 	s.mu.Lock()
 	defer s.mu.Unlock()
-	n := len(s.copied.decisions) + 1 - mostBatches
-	if _, there := s.copied.decisions[more]; there {
+	n := len(s.copied.events) + 1 - mostBatches
+	if _, there := s.copied.events[more]; there {
 		n--
 	}
 	if n <= 0 {
 		return nil
 	}
-	ids := slices.Sorted(maps.Keys(s.copied.decisions))
+	ids := slices.Sorted(maps.Keys(s.copied.events))
 	return ids[:min(n, len(ids), dropAtOnce)]
 }
 
-// Decisions are the copy's, oldest first; environment.ErrStoreUnavailable while it has not been read.
-func (s *Store) Decisions() ([]environment.Event, error) {
+// Events are the copy's, oldest first; environment.ErrStoreSilent while it has not been read.
+func (s *Store) Events() ([]environment.Event, error) {
 	s.mu.Lock()
 	defer s.mu.Unlock()
 	if s.copied.listed&8 == 0 {
 		return nil, environment.ErrStoreUnavailable
 	}
 	var list []environment.Event
-	for _, of := range s.copied.decisions {
-		list = append(list, of.Decisions...)
+	for _, of := range s.copied.events {
+		list = append(list, of.Events...)
 	}
 	slices.SortFunc(list, func(a, b environment.Event) int {
-		return cmp.Or(a.At.Compare(b.At), cmp.Compare(a.ID, b.ID))
+		return cmp.Or(a.LastSeenAt.Compare(b.LastSeenAt), cmp.Compare(a.ID, b.ID))
 	})
 	return list, nil
 }
 
-func batchOf(kv *mvccpb.KeyValue) string { return strings.TrimPrefix(string(kv.Key), decisions) }
+func batchOf(kv *mvccpb.KeyValue) string { return strings.TrimPrefix(string(kv.Key), events) }
 
-// putDecisions leaves out what cannot be read.
-func (s *Store) putDecisions(kv *mvccpb.KeyValue) (about string, news bool) {
+// putEvents leaves out what cannot be read.
+func (s *Store) putEvents(kv *mvccpb.KeyValue) (about string, news bool) {
 	var of decided
 	if err := json.Unmarshal(kv.Value, &of); err != nil {
-		s.log.WithError(err).WithField("key", string(kv.Key)).Error("decisions unreadable")
+		s.log.WithError(err).WithField("key", string(kv.Key)).Error("events unreadable")
 		return "", false
 	}
-	for i := range of.Decisions {
-		of.Decisions[i].ID = batchOf(kv) + "-" + strconv.Itoa(i)
+	for i := range of.Events {
+		of.Events[i].ID = batchOf(kv) + "-" + strconv.Itoa(i)
 	}
-	s.copied.decisions[batchOf(kv)] = of
+	s.copied.events[batchOf(kv)] = of
 	return "", true
 }
 
@@ -143,7 +143,7 @@ func (f *followers) tell(name string) {
 }
 
 // Follow has fn told of each environment whose record or launches have changed in the copy, and with an empty name when the
-// decisions have; it only notes that. Unlike what Run tells, own changes are among them.
+// events have; it only notes that. Unlike what Run tells, own changes are among them.
 func (s *Store) Follow(fn func(name string)) {
 	s.followers.mu.Lock()
 	defer s.followers.mu.Unlock()

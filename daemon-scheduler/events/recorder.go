@@ -15,28 +15,28 @@ import (
 
 // Writer is what a Journal needs of a store.
 type Writer interface {
-	// Record keeps the decisions under id, in place of those that it has had; a higher id is a later one.
-	Record(ctx context.Context, id string, decisions []environment.Event) error
+	// Record keeps the events under id, in place of those that it has had; a higher id is a later one.
+	Record(ctx context.Context, id string, events []environment.Event) error
 }
 
 const (
 	pace         = time.Second      // between two writes
 	grown        = 30 * time.Second // after which a batch is not added to any more
-	mostInBatch  = 20               // decisions; each may be about many instances
-	mostWaiting  = 200              // decisions not written yet
+	mostInBatch  = 20               // events; each may be about many instances
+	mostWaiting  = 200              // events not written yet
 	writeTimeout = 5 * time.Second
 	endTimeout   = time.Second
 	mostBackoff  = 30 * time.Second
 )
 
-// Journal gathers decisions: those that are alike become one.
+// Journal gathers events: those that are alike become one.
 type Journal struct {
 	to  Writer
 	log logrus.FieldLogger
 
 	mu      sync.Mutex
 	waiting []environment.Event
-	leftOut int // decisions for which there was no room
+	leftOut int // events for which there was no room
 	noted   chan struct{}
 }
 
@@ -45,7 +45,7 @@ func New(to Writer, log logrus.FieldLogger) *Journal {
 	return &Journal{to: to, log: log, noted: make(chan struct{}, 1)}
 }
 
-// Note takes a decision down. It does not wait.
+// Note takes a event down. It does not wait.
 func (j *Journal) Note(d environment.Event) {
 	j.mu.Lock()
 	defer j.mu.Unlock()
@@ -83,7 +83,7 @@ func (j *Journal) Run(ctx context.Context) error {
 			defer cancel()
 			for j.waits(&b) {
 				if err := j.write(ending, &b); err != nil {
-					j.log.WithError(err).Debug("last decisions not written")
+					j.log.WithError(err).Debug("last events not written")
 					break
 				}
 			}
@@ -96,7 +96,7 @@ func (j *Journal) Run(ctx context.Context) error {
 			failures++
 			wait = min(pace<<min(failures, 10), mostBackoff)
 			if failures == 1 {
-				j.log.WithError(err).Warn("decisions not written yet")
+				j.log.WithError(err).Warn("events not written yet")
 			}
 		} else {
 			failures = 0
@@ -111,10 +111,10 @@ func (j *Journal) Run(ctx context.Context) error {
 
 // batch is what is written together.
 type batch struct {
-	id        string
-	began     time.Time
-	decisions []environment.Event
-	written   bool
+	id      string
+	began   time.Time
+	events  []environment.Event
+	written bool
 }
 
 // write has what waits written, as far as it goes into one batch: the one that is open or a new one.
@@ -123,8 +123,8 @@ func (j *Journal) write(ctx context.Context, b *batch) error {
 		return nil
 	}
 	defer j.again() // there may be more
-	if err := j.to.Record(ctx, b.id, b.decisions); err != nil {
-		return fmt.Errorf("record %d decisions: %w", len(b.decisions), err)
+	if err := j.to.Record(ctx, b.id, b.events); err != nil {
+		return fmt.Errorf("record %d events: %w", len(b.events), err)
 	}
 	b.written = true
 	return nil
@@ -135,22 +135,22 @@ func (j *Journal) fill(b *batch, now time.Time) bool {
 	j.mu.Lock()
 	defer j.mu.Unlock()
 	if len(j.waiting) == 0 && j.leftOut == 0 {
-		return !b.written && len(b.decisions) > 0
+		return !b.written && len(b.events) > 0
 	}
-	if b.written && (now.Sub(b.began) > grown || len(b.decisions) >= mostInBatch) || b.id == "" {
+	if b.written && (now.Sub(b.began) > grown || len(b.events) >= mostInBatch) || b.id == "" {
 		*b = batch{id: fmt.Sprintf("%020d-%s", now.UnixNano(), uuid.NewString()[:8]), began: now}
 	}
 	b.written = false
 	n := 0
 	for ; n < len(j.waiting); n++ {
-		if full := add(&b.decisions, j.waiting[n], mostInBatch); full {
+		if full := add(&b.events, j.waiting[n], mostInBatch); full {
 			break
 		}
 	}
 	j.waiting = append(j.waiting[:0:0], j.waiting[n:]...)
-	if len(j.waiting) == 0 && j.leftOut > 0 && len(b.decisions) < mostInBatch {
-		b.decisions = append(b.decisions, environment.Event{
-			At: now, Action: environment.EventsDropped, Count: j.leftOut, Reason: "more was decided than is kept",
+	if len(j.waiting) == 0 && j.leftOut > 0 && len(b.events) < mostInBatch {
+		b.events = append(b.events, environment.Event{
+			LastSeenAt: now, Action: environment.EventsDropped, Count: j.leftOut, Reason: "more was decided than is kept",
 		})
 		j.leftOut = 0
 	}
@@ -161,7 +161,7 @@ func (j *Journal) fill(b *batch, now time.Time) bool {
 func (j *Journal) waits(b *batch) bool {
 	j.mu.Lock()
 	defer j.mu.Unlock()
-	return len(j.waiting) > 0 || j.leftOut > 0 || !b.written && len(b.decisions) > 0
+	return len(j.waiting) > 0 || j.leftOut > 0 || !b.written && len(b.events) > 0
 }
 
 // again has Run come back.

@@ -46,19 +46,19 @@ func (p *paper) seen() (writes int, batches [][]environment.Event) {
 	return p.writes, slices.Collect(maps.Values(p.batches))
 }
 
-// sum is how many instances all the decisions of an action are about, and in how many decisions.
-func (p *paper) sum(action environment.EventAction) (instances, decisions int) {
+// sum is how many instances all the events of an action are about, and in how many events.
+func (p *paper) sum(action environment.EventAction) (instances, events int) {
 	p.mu.Lock()
 	defer p.mu.Unlock()
 	for _, of := range p.batches {
 		for _, d := range of {
 			if d.Action == action {
 				instances += d.Count
-				decisions++
+				events++
 			}
 		}
 	}
-	return instances, decisions
+	return instances, events
 }
 
 func run(t *testing.T, test func(p *paper, j *events.Journal)) {
@@ -79,27 +79,27 @@ func run(t *testing.T, test func(p *paper, j *events.Journal)) {
 
 func started(deployment, instance string) environment.Event {
 	return environment.Event{
-		At: time.Now(), Action: environment.EventTasksStarted, Environment: "logs", Deployment: deployment, Reason: "none there", Count: 1,
+		LastSeenAt: time.Now(), Action: environment.EventTaskStarted, Environment: "logs", Deployment: deployment, Reason: "none there", Count: 1,
 		Instances: []environment.EventInstance{{Instance: instance}},
 	}
 }
 
-func TestWhatIsAlikeIsOneDecisionAndOneWriteASecond(t *testing.T) {
+func TestWhatIsAlikeIsOneEventAndOneWriteASecond(t *testing.T) {
 	run(t, func(p *paper, j *events.Journal) {
 		for n := range 5000 { // in 25 s
 			j.Note(started("d1", fmt.Sprint("i-", n)))
 			time.Sleep(5 * time.Millisecond)
 		}
 		time.Sleep(2 * time.Second)
-		instances, decisions := p.sum(environment.EventTasksStarted)
+		instances, events := p.sum(environment.EventTaskStarted)
 		assert.Equal(t, 5000, instances)
-		assert.Equal(t, 1, decisions)
+		assert.Equal(t, 1, events)
 		writes, batches := p.seen()
 		assert.LessOrEqual(t, writes, 28)
 		for _, of := range batches {
 			assert.Len(t, of[0].Instances, 10)
 			assert.Equal(t, "i-4999", of[0].Instances[9].Instance)
-			assert.True(t, of[0].FirstAt.Before(of[0].At))
+			assert.True(t, of[0].FirstSeenAt.Before(of[0].LastSeenAt))
 		}
 	})
 }
@@ -148,7 +148,7 @@ func TestItIsBoundedWhileTheStoreIsAway(t *testing.T) {
 		p.down = false
 		p.mu.Unlock()
 		time.Sleep(10 * time.Minute)
-		kept, _ := p.sum(environment.EventTasksStarted)
+		kept, _ := p.sum(environment.EventTaskStarted)
 		left, _ := p.sum(environment.EventsDropped)
 		assert.Equal(t, 1000, kept+left)
 		assert.Less(t, kept, 250)
@@ -163,7 +163,7 @@ func TestTheLastIsWrittenAtTheEnd(t *testing.T) {
 		time.Sleep(100 * time.Millisecond)
 		j.Note(started("d1", "i-2")) // within the pause after the first
 	})
-	instances, _ := seen.sum(environment.EventTasksStarted)
+	instances, _ := seen.sum(environment.EventTaskStarted)
 	assert.Equal(t, 2, instances)
 }
 
@@ -193,7 +193,7 @@ func TestAllThatWaitsIsWrittenAtTheEnd(t *testing.T) {
 		ctx, cancel := context.WithCancel(t.Context())
 		cancel()
 		assert.NoError(t, j.Run(ctx))
-		instances, decisions := p.sum(environment.EventTasksStarted)
-		assert.Equal(t, []int{50, 50}, []int{instances, decisions})
+		instances, events := p.sum(environment.EventTaskStarted)
+		assert.Equal(t, []int{50, 50}, []int{instances, events})
 	})
 }

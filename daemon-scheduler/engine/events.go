@@ -12,7 +12,7 @@ func (w *work) note(d environment.Event) {
 	if w.Journal == nil {
 		return
 	}
-	d.Environment, d.At = w.env.Name, time.Now().UTC()
+	d.Environment, d.LastSeenAt = w.env.Name, time.Now().UTC()
 	w.Journal(d)
 }
 
@@ -24,7 +24,7 @@ func (w *work) noteStarts(starts []planner.Action, settled []environment.Launch)
 	}
 	for _, l := range settled {
 		d := environment.Event{
-			Action: environment.EventTasksStarted, Deployment: l.Deployment, TaskDefinition: l.TaskDefinition,
+			Action: environment.EventTaskStarted, Deployment: l.Deployment, TaskDefinition: l.TaskDefinition,
 			Reason: why[l.Instance], Count: 1, Instances: []environment.EventInstance{{Instance: l.Instance, Task: l.Task}},
 		}
 		if l.State == environment.LaunchFailed {
@@ -50,7 +50,7 @@ func (w *work) noteProgress(was, is environment.Deployment, next environment.Env
 	w.note(d)
 	if back, ok := next.InProgress(); ok && d.Action == environment.EventDeploymentFailed && back.RollbackOf != "" {
 		w.note(environment.Event{
-			Action: environment.EventRollbackStarted, Deployment: back.ID, TaskDefinition: back.TaskDefinition,
+			Action: environment.EventDeploymentRolledBack, Deployment: back.ID, TaskDefinition: back.TaskDefinition,
 			Reason: "deployment " + is.ID + " has failed",
 		})
 	}
