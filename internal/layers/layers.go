@@ -141,7 +141,8 @@ func (t Table) Print(w io.Writer, packages []Package) error {
 				shared = append(shared, imported)
 			}
 		}
-		fmt.Fprintf(out, "%s\n  allowed\t%s\n  imports\t%s\n  shared\t%s\n", name, list(row.Imports), list(imports), list(shared))
+		fmt.Fprintf(out, "%s\n  allowed\t%s\n  imports\t%s\n  shared\t%s\n",
+			name, list(row.Imports), list(imports), list(shared))
 	}
 	return out.Flush()
 }

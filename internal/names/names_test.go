@@ -91,7 +91,8 @@ func TestRules_ForbidDeclaration(t *testing.T) {
 			"engine/a.go", "package engine\nvar leaderTenure int",
 			`engine/a.go:2: var leaderTenure: replace "tenure" by: leader state`},
 		"a flag": {
-			"cmd/a.go", `package a; var _ = flags.Int("batch", 1, "")`, `cmd/a.go:1: flag batch: replace "batch" by: batch-size`},
+			"cmd/a.go", `package a; var _ = flags.Int("batch", 1, "")`,
+			`cmd/a.go:1: flag batch: replace "batch" by: batch-size`},
 		"a flag with a variable": {
 			"cmd/a.go", `package a; func f() { flags.IntVarP(&n, "batch", "b", 1, "") }`,
 			`cmd/a.go:1: flag batch: replace "batch" by: batch-size`},

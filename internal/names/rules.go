@@ -61,6 +61,10 @@ type Declaration struct {
 	Line int
 }
 
+func (d Declaration) message(text string) string {
+	return fmt.Sprintf("%s:%d: %s %s: %s", d.Path, d.Line, d.Kind, d.Name, text)
+}
+
 // Rule forbids names of some kinds in some folders.
 type Rule struct {
 	Areas   []string // folders or files
@@ -148,7 +152,7 @@ func (r Rules) Check(declarations []Declaration) []string {
 				used[exception] = true
 				continue
 			}
-			messages = append(messages, fmt.Sprintf("%s:%d: %s %s: replace %q by: %s", d.Path, d.Line, d.Kind, d.Name, name, rule.Use))
+			messages = append(messages, d.message(fmt.Sprintf("replace %q by: %s", name, rule.Use)))
 		}
 		if message := checkMetricPrefix(d); message != "" {
 			messages = append(messages, message)
@@ -172,7 +176,8 @@ func (r Rules) exception(d Declaration) (Exception, bool) {
 
 // forbids returns the name of the rule that the declaration has.
 func (r Rule) forbids(d Declaration) (name string, forbidden bool) {
-	if !slices.Contains(r.Kinds, d.Kind) || !slices.ContainsFunc(r.Areas, func(area string) bool { return isBelow(d.Path, area) }) {
+	inArea := slices.ContainsFunc(r.Areas, func(area string) bool { return isBelow(d.Path, area) })
+	if !inArea || !slices.Contains(r.Kinds, d.Kind) {
 		return "", false
 	}
 	for _, name := range r.Names {
@@ -192,13 +197,15 @@ func checkMetricPrefix(d Declaration) string {
 	if d.Kind != Metric {
 		return ""
 	}
-	hasPrefix := slices.ContainsFunc(metricPrefixes, func(prefix string) bool { return strings.HasPrefix(d.Name, prefix) })
+	hasPrefix := slices.ContainsFunc(metricPrefixes, func(prefix string) bool {
+		return strings.HasPrefix(d.Name, prefix)
+	})
 	shared := slices.ContainsFunc(sharedMetrics, func(folder string) bool { return isBelow(d.Path, folder) })
 	switch {
 	case shared && strings.HasPrefix(d.Name, "blox_"):
-		return fmt.Sprintf("%s:%d: metric %s: a shared package's metric has no prefix of its own", d.Path, d.Line, d.Name)
+		return d.message("a shared package's metric has no prefix of its own")
 	case !shared && !hasPrefix:
-		return fmt.Sprintf("%s:%d: metric %s: want one of the prefixes %s", d.Path, d.Line, d.Name, strings.Join(metricPrefixes, " "))
+		return d.message("want one of the prefixes " + strings.Join(metricPrefixes, " "))
 	}
 	return ""
 }
@@ -228,13 +235,22 @@ func words(name string) []string {
 		case !unicode.IsLetter(r) && !unicode.IsDigit(r):
 			end()
 			continue
-		case unicode.IsUpper(r) && i > 0 && (!unicode.IsUpper(runes[i-1]) || i+1 < len(runes) && unicode.IsLower(runes[i+1])):
+		case startsWord(runes, i):
 			end()
 		}
 		word = append(word, r)
 	}
 	end()
 	return all
+}
+
+// startsWord reports whether a word begins at the letter i: an upper-case one after a lower-case one, as in camelCase,
+// or the last of an acronym, as in ECSCluster.
+func startsWord(runes []rune, i int) bool {
+	if i == 0 || !unicode.IsUpper(runes[i]) {
+		return false
+	}
+	return !unicode.IsUpper(runes[i-1]) || i+1 < len(runes) && unicode.IsLower(runes[i+1])
 }
 
 func containsWords(all, some []string) bool {
