@@ -153,7 +153,7 @@ func TestABadTaskDefinition(t *testing.T) {
 		return f, f.update(`{"taskDefinition":"` + family + `"}`), before
 	}
 	for family, reason := range map[string]string{
-		"never-runs": "Task failed to start", "dies": "failed, of which 4 are allowed", "does-not-fit": "RESOURCE:MEMORY on arn:",
+		"never-runs": "Task failed to start", "dies": "failures (threshold 5).", "does-not-fit": "RESOURCE:MEMORY on arn:",
 	} {
 		t.Run(family+", and goes back", func(t *testing.T) {
 			t.Parallel()
@@ -185,7 +185,7 @@ func TestABadTaskDefinition(t *testing.T) {
 		f, id, before := bad(t, "dies", `{}`)
 		waiting := func() (turn int) {
 			for _, told := range f.placed("logs") {
-				if told == "outdated: its turn has not come: at most 10 of the instances may be without a running task" {
+				if told == "outdated: Waiting for the rollout: at most 10 instances may be without a running task." {
 					turn++
 				}
 			}
@@ -276,7 +276,7 @@ func TestACanaryGoesFirst(t *testing.T) {
 			testenv.Eventually(t, func() bool {
 				waits = 0
 				for _, told := range f.placed("logs") {
-					if told == "outdated: the deployment waits to be promoted" {
+					if told == "outdated: The deployment is waiting for promotion." {
 						waits++
 					}
 				}
@@ -467,7 +467,7 @@ func TestARolloutTellsWhatItWillDoAndWhereItIs(t *testing.T) {
 	}
 
 	id := f.deploy(e)
-	turn := fmt.Sprintf("outdated: its turn has not come: at most %d of the instances may be without a running task", lack)
+	turn := fmt.Sprintf("outdated: Waiting for the rollout: at most %d instances may be without a running task.", lack)
 	testenv.Eventually(t, func() bool {
 		for _, told := range f.placed("logs") {
 			if told == turn {

@@ -102,7 +102,7 @@ func TestThePageShowsWhatHappens(t *testing.T) {
 	require.NoError(t, d.sim.DrainInstance(instances[0]))
 	require.NoError(t, d.sim.SetAgentConnected(instances[1], false))
 	p.agrees(d, "logs", map[string]int{"running": 5, "draining": 1, "disconnected": 1})
-	p.until(contains("why-rows", "agent is disconnected"))
+	p.until(contains("why-rows", "The ECS agent on this instance is disconnected."))
 	require.NoError(t, d.sim.KillTask(d.live(id)[instances[2]][0].ARN, 1))
 	p.until(`[...document.querySelectorAll("#events strong")].filter((s) => s.textContent.startsWith("Started agent:1")).length > 1`)
 	p.agrees(d, "logs", map[string]int{"running": 5, "draining": 1, "disconnected": 1})

@@ -384,7 +384,7 @@ func TestDaemonsAreLastOnADrainingInstance(t *testing.T) {
 	for _, task := range w.describe(instances[0]) {
 		stopped[aws.ToString(task.StartedBy)] = aws.ToTime(task.StoppedAt)
 		if by := aws.ToString(task.StartedBy); by != "somebody" {
-			assert.Equal(t, "blox: last on a draining instance, environment "+map[string]string{first: "first", last: "last"}[by], aws.ToString(task.StoppedReason))
+			assert.Equal(t, "blox: the instance is draining, environment "+map[string]string{first: "first", last: "last"}[by], aws.ToString(task.StoppedReason))
 		}
 	}
 	assert.False(t, stopped[first].Before(stopped["somebody"]), "a daemon left before the work was done")

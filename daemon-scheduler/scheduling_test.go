@@ -118,7 +118,7 @@ func TestSurplusAndForeignTasks(t *testing.T) {
 	assert.Len(t, w.live("somebody"), 1, "tasks of others are left alone")
 	testenv.Eventually(t, func() bool {
 		return slices.ContainsFunc(w.sim.Tasks("prod"), func(task ecssim.Task) bool {
-			return task.ARN == surplus && task.StoppedReason == "blox: one task too many of environment logs"
+			return task.ARN == surplus && task.StoppedReason == "blox: duplicate task of environment logs"
 		})
 	}, "the reason is not told")
 }
@@ -153,7 +153,7 @@ func TestAnEarlierDeploymentIsReplacedAndV03RecordsWork(t *testing.T) {
 	assert.Empty(t, w.live(older))
 	for _, task := range w.sim.Tasks("prod") {
 		if task.StartedBy == older {
-			assert.Equal(t, "blox: earlier deployment of environment logs", task.StoppedReason)
+			assert.Equal(t, "blox: superseded task of environment logs", task.StoppedReason)
 		} else {
 			assert.Equal(t, second, task.TaskDefinitionARN)
 		}

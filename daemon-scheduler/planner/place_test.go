@@ -38,17 +38,17 @@ func TestPlace(t *testing.T) {
 	assert.Equal(t, []string{
 		"i1 running t1RUNNING: ",
 		"i2 pending t2PENDING: ",
-		"i3 outdated t3RUNNING: its turn has not come: at most 1 of the instances may be without a running task",
-		"i4 failed : backing off after a failure: RESOURCE:CPU (too little CPU)",
-		"i5 missing : no task of the deployment",
+		"i3 outdated t3RUNNING: Waiting for the rollout: at most 1 instance may be without a running task.",
+		"i4 failed : Backing off after a failure: RESOURCE:CPU (too little CPU)",
+		"i5 missing : The instance has no task of the deployment.",
 		"i6 excluded t6RUNNING: blox: the instance does not match environment logs",
-		"i7 excluded : the instance is DRAINING or its agent is disconnected",
-		"i8 missing : the instance is ACTIVE or its agent is disconnected",
+		"i7 excluded : The instance is DRAINING.",
+		"i8 missing : The ECS agent on this instance is disconnected.",
 	}, got)
 	assert.Equal(t, 3, InstanceStatuses(s)[3].Attempts)
 	assert.Equal(t, now.Add(time.Minute), InstanceStatuses(s)[3].NextAttemptAt)
 	assert.Equal(t, environment.InstanceExcluded, InstanceStatuses(row{noneYet: true}.state())[0].Phase)
-	assert.Equal(t, "nothing is deployed", InstanceStatuses(row{noneYet: true}.state())[0].Reason)
+	assert.Equal(t, "Nothing is deployed.", InstanceStatuses(row{noneYet: true}.state())[0].Reason)
 }
 
 func TestForesee(t *testing.T) {
@@ -67,10 +67,10 @@ func TestForesee(t *testing.T) {
 		got = append(got, fmt.Sprintf("%d %s %s%s: %s", step.Wave, step.Action, step.Instance, step.Task, step.Reason))
 	}
 	assert.Equal(t, []string{
-		"1 start i3: no task of the deployment",
-		"2 stop i1t1: blox: earlier deployment of environment logs",
-		"3 start i1: no task of the deployment",
-		"4 wait i4: backing off after a failure: AGENT",
+		"1 start i3: The instance has no task of the deployment.",
+		"2 stop i1t1: blox: superseded task of environment logs",
+		"3 start i1: The instance has no task of the deployment.",
+		"4 wait i4: Backing off after a failure: AGENT",
 	}, got)
 	assert.Len(t, s.Tasks, before, "the present is not changed")
 	assert.Len(t, s.Launches, 2)
@@ -79,6 +79,6 @@ func TestForesee(t *testing.T) {
 	assert.Empty(t, DryRun(row{tasks: []environment.Task{task("t1", current, "RUNNING")}}.state()))
 	paused := row{}.state()
 	paused.Environment.Paused = true
-	assert.Equal(t, []environment.Step{{Wave: 1, Action: "wait", Instance: "i1", Reason: "the environment is paused"}}, DryRun(paused))
-	assert.Equal(t, "the copy of the cluster is not current", DryRun(row{stale: true}.state())[0].Reason)
+	assert.Equal(t, []environment.Step{{Wave: 1, Action: "wait", Instance: "i1", Reason: "The environment is paused."}}, DryRun(paused))
+	assert.Equal(t, "The cluster state is not up to date.", DryRun(row{stale: true}.state())[0].Reason)
 }

@@ -1,10 +1,9 @@
-// Package planner decides what has to happen so that an environment's current deployment has exactly one task on every
-// container instance that can run it. It is pure: the whole present state goes in, and what to do comes out, each
+// Package planner decides what has to happen so that an environment's current deployment has exactly one task on
+// every container instance that can run it. It is pure: the whole present state goes in, and actions come out, each
 // with its reason.
 package planner
 
 import (
-	"cmp"
 	"maps"
 	"slices"
 	"time"
@@ -15,215 +14,166 @@ import (
 // State is everything that a plan depends on.
 type State struct {
 	Environment environment.Environment
-	Launches    map[string]environment.Launch // the environment's, by container instance ARN
+	Launches    map[string]environment.Launch // the environment's launch records, by container instance ARN
 
-	// The copy of the environment's cluster. While it is not Fresh, incomplete or too old, nothing is started or stopped.
+	// Fresh reports that Instances and Tasks are complete and recent. Otherwise nothing is started or stopped.
 	Fresh     bool
-	Instances []environment.Instance
-	Tasks     []environment.Task // of everyone
+	Instances []environment.Instance // of the environment's cluster
+	Tasks     []environment.Task     // of the environment's cluster, whoever started them
 
-	// DrainOrders are the drain orders of all environments of the cluster, by the ids of their deployments: tasks started by
-	// them are daemons, all others are what daemons are for.
+	// DrainOrders has the drain order of every deployment of the cluster's environments, by deployment id. Tasks that
+	// these deployments started are daemons; all others are workload tasks, which daemons serve.
 	DrainOrders map[string]int
 
-	StopRequestedAt map[string]time.Time // when StopTask was last called, by task ARN
-	// ImprovedAt is when an instance last changed so that a start that failed may succeed, by ARN.
+	StopRequestedAt map[string]time.Time // time of the last StopTask call, by task ARN
+	// ImprovedAt is when an instance last changed so that a failed start may succeed now, by instance ARN.
 	ImprovedAt map[string]time.Time
 	Now        time.Time
-	// StartConfirmTimeout is how long after a launch's NotAfter ECS may be believed about it.
+	// StartConfirmTimeout is how long after a launch's NotAfter an unanswered StartTask counts as possibly started.
 	StartConfirmTimeout time.Duration
 }
 
-// ActionKind is what an Action does.
+// ActionKind is the kind of an Action.
 type ActionKind string
 
 // The kinds of actions.
 const (
-	Start   ActionKind = "start"  // write Launch as open, then call StartTask
-	Stop    ActionKind = "stop"   // call StopTask for Task
-	Confirm ActionKind = "check"  // ask ECS what became of Launch, then decide by Settle
-	Record  ActionKind = "note"   // write Launch
-	Forget  ActionKind = "forget" // delete Launch's record
+	Start   ActionKind = "start"   // write Launch as open, then call StartTask
+	Stop    ActionKind = "stop"    // call StopTask for Task
+	Confirm ActionKind = "confirm" // query ECS for the tasks of Launch, then record the result of ConfirmLaunch
+	Record  ActionKind = "record"  // write Launch
+	Forget  ActionKind = "forget"  // delete Launch's record
 )
 
-// Action is one thing to do on one container instance.
+// Action is one step on one container instance.
 type Action struct {
 	Kind     ActionKind
 	Instance string             // ARN
 	Task     string             // ARN, of Stop
-	Launch   environment.Launch // of all others; its Revision is that of the record it replaces
+	Launch   environment.Launch // of all others; its StoredVersion is that of the record it replaces
 	Reason   string
 }
 
-// Wait is an instance on which nothing is done now although something is missing.
+// Wait is an instance that lacks something, but on which nothing can be done now.
 type Wait struct {
 	Instance string
 	Reason   string
 }
 
-// Plan is what to do, in the order of the instances.
+// Plan lists the next steps, in the order of the instances.
 type Plan struct {
 	Actions []Action
 	Waits   []Wait
-	// RequeueAt is when the plan may change with nothing else changing; zero when it does not.
+	// RequeueAt is when the plan may change although the state has not; zero if it cannot.
 	RequeueAt time.Time
-	// Deployment is the id of the deployment that is kept up, and Progress how it is doing; empty without one.
+	// Deployment is the id of the current deployment, and Progress its progress; empty without one.
 	Deployment string
 	Progress   environment.Progress
 	Failed     []environment.FailedInstance // by ARN
 	Counts     environment.Counts
-	// FailureReason is why the deployment has failed; empty when it has not. Nothing is started or stopped then.
+	// FailureReason is why the circuit breaker tripped; empty if it did not. Such a plan starts and stops nothing.
 	FailureReason string
-	// InUse has the deployments that live tasks belong to.
+	// InUse has the ids of the deployments that have live tasks, or may have them.
 	InUse map[string]bool
-	// DeletionComplete tells that the environment is being deleted, and that nothing of it is left but its records.
+	// DeletionComplete reports that only records remain of an environment that is being deleted.
 	DeletionComplete bool
 }
 
 const (
-	staleRecheck      = time.Second      // between two looks at whether the copy is fresh again
-	stopRetryInterval = 60 * time.Second // after which a StopTask that shows no effect is repeated
+	staleRecheck      = time.Second      // between two checks whether the cluster state is fresh again
+	stopRetryInterval = 60 * time.Second // after which a StopTask call without effect is repeated
 )
 
-// Reasons that users see in ECS as a task's stoppedReason; the environment's name follows.
-const (
-	ReasonSuperseded  = "blox: earlier deployment of environment "
-	ReasonDuplicate   = "blox: one task too many of environment "
-	ReasonNotMatching = "blox: the instance does not match environment "
-	ReasonDraining    = "blox: last on a draining instance, environment "
-	ReasonScaleIn     = "blox: alone on the instance for too long, environment "
-	ReasonDeleted     = "blox: deleted environment "
-)
-
-// Make returns the plan for s. With nothing deployed it is empty but for launches that have to be settled.
+// Make returns the plan for s. The first row that applies to an instance decides:
+//
+//	instance                                         | decision
+//	-------------------------------------------------+----------------------------------------------------------
+//	its launch record is open                        | wait until ECS is consistent, then confirm the launch;
+//	                                                 | meanwhile stop superseded and duplicate tasks
+//	nothing is deployed, it is DRAINING with tasks   | drain: stop the tasks once only daemons remain
+//	nothing is deployed                              | none
+//	the environment is on hold (paused, unreadable)  | wait
+//	it does not match the instance group             | stop the tasks, then forget the launch record
+//	it is DRAINING                                   | drain: stop the tasks once only daemons remain
+//	it is not ACTIVE, disconnected, or released      | stop duplicates and wait; released: stop all tasks
+//	the cluster state is not fresh                   | wait
+//	it has no target before the canary is promoted   | wait
+//	it has superseded or duplicate tasks             | stop them as far as the rollout budget allows
+//	it has its task                                  | update the launch record, track scale-in
+//	its launch record is of a known deployment       | wait for the task to appear, back off, or start again
+//	otherwise                                        | start a task
+//
+// Then the plan covers the whole environment: it forgets the launch records of instances that left, sums up the
+// progress, and checks the circuit breaker. An environment that is being deleted has all its tasks stopped instead.
+// With nothing deployed, the plan only confirms open launches and drains.
 func Make(s State) Plan {
-	p, _ := buildPlan(s)
-	return p.plan
+	b, _ := buildPlan(s)
+	return b.plan
 }
 
 func buildPlan(s State) (*planBuilder, []*instanceState) {
-	p := newPlanBuilder(s)
-	p.applySpec()
-	for _, task := range s.Tasks {
-		if _, ours := s.Environment.Deployments[task.StartedBy]; !ours {
-			p.countOtherTask(task)
-			continue
-		}
-		p.tasksByARN[task.ARN] = task
-		if !task.Live() {
-			p.recordLostTask(task)
-		} else {
-			p.liveTasks[task.Instance] = append(p.liveTasks[task.Instance], task)
-			p.plan.InUse[task.StartedBy] = true
-		}
-	}
-	for _, l := range s.Launches {
-		if _, seen := p.tasksByARN[l.Task]; l.State == environment.LaunchOpen || l.State == environment.LaunchStarted && !seen {
-			p.plan.InUse[l.Deployment] = true // its task may live, and nobody sees it yet
-		}
-	}
-	sites := p.buildInstanceStates()
+	b := newPlanBuilder(s)
+	b.applySpec()
+	b.indexTasks()
+	instances := b.buildInstanceStates()
 	if s.Environment.IsDeleting() {
-		p.planDeletion()
-		return p, sites
+		b.planDeletion()
+		return b, instances
 	}
-	if p.deployed && !s.Fresh {
-		p.requeueAt(s.Now.Add(staleRecheck))
+	if b.deployed && !s.Fresh {
+		b.requeueAt(s.Now.Add(staleRecheck))
 	}
-	here := map[string]bool{}
-	for _, at := range sites {
-		here[at.ARN] = true
-		p.planInstance(at)
+	present := map[string]bool{}
+	for _, i := range instances {
+		present[i.ARN] = true
+		b.planInstance(i)
 	}
 	for _, arn := range slices.Sorted(maps.Keys(s.Launches)) {
-		if !here[arn] {
-			p.forgetDeparted(s.Launches[arn])
+		if !present[arn] {
+			b.forgetDeparted(s.Launches[arn])
 		}
 	}
-	p.summarizeProgress()
-	p.checkCircuitBreaker()
-	return p, sites
+	b.summarizeProgress()
+	b.checkCircuitBreaker()
+	return b, instances
 }
 
-func newPlanBuilder(s State) *planBuilder {
-	p := &planBuilder{
-		State: s, liveTasks: map[string][]environment.Task{}, tasksByARN: map[string]environment.Task{},
-		lostRunningTask: map[string]bool{}, workloadTasks: map[string]int{}, lowestDrainOrder: map[string]int{},
+// planInstance decides for one instance, by the rows above Make.
+func (b *planBuilder) planInstance(i *instanceState) {
+	if i.matches {
+		b.countInstance(i)
 	}
-	p.plan.InUse = map[string]bool{}
-	p.current, p.deployed = s.Environment.Current()
-	p.plan.Deployment = p.current.ID
-	p.findRolloutStart()
-	p.countFailures()
-	return p
-}
-
-// countOtherTask notes a live task that is not the environment's.
-func (p *planBuilder) countOtherTask(task environment.Task) {
-	if !task.Live() {
+	if i.isOpen() {
+		b.awaitConfirmation(i)
+		if b.deployed && i.schedulable {
+			b.stopSuperseded(i)
+		}
 		return
 	}
-	order, daemon := p.DrainOrders[task.StartedBy]
-	if !daemon {
-		p.workloadTasks[task.Instance]++
-		return
-	}
-	if first, met := p.lowestDrainOrder[task.Instance]; !met || order < first {
-		p.lowestDrainOrder[task.Instance] = order
-	}
-}
-
-func byInstanceARN(a, b environment.Instance) int { return cmp.Compare(a.ARN, b.ARN) }
-
-// planBuilder is a plan in the making.
-type planBuilder struct {
-	State
-	plan       Plan
-	current    environment.Deployment
-	deployed   bool // whether there is a current deployment
-	liveTasks  map[string][]environment.Task
-	tasksByARN map[string]environment.Task // the environment's, dead ones too
-	// By instance: whether a running task of the environment was lost there, how many live tasks are of no environment, and the
-	// lowest drain order of other environments' live tasks.
-	lostRunningTask  map[string]bool
-	workloadTasks    map[string]int
-	lowestDrainOrder map[string]int
-
-	spec       environment.Spec     // what the current deployment puts into effect
-	selector   environment.Selector // the instances that it is for
-	holdReason string               // why nothing may be started or stopped; empty when it may
-
-	previous      environment.Deployment // the newest that was completed, which instances keep that a canary is not for; may be none
-	canaryPending bool                   // whether the current deployment waits for its promotion
-
-	rolloutStart       time.Time       // when the rollout began, with those that it has taken the place of
-	rolloutDeployments map[string]bool // the deployments since then
-	firstRollout       bool            // whether no other was completed before
-
-	minReadyAt     time.Time // when the first of the new tasks is that is not yet; zero when all are
-	failures       int       // of the current deployment
-	failureExample string    // one of them; may be empty
-
-	lastRestart time.Time // when the youngest of the tasks that are not the first ones on their instances began to run
-
-	desired, running, finished int // instances: able to run the task, with it RUNNING, and with it RUNNING or failed
-	budget                     rolloutBudget
-}
-
-func (p *planBuilder) isKnown(deployment string) bool {
-	_, ok := p.Environment.Deployments[deployment]
-	return ok
-}
-
-func (p *planBuilder) addAction(a Action) { p.plan.Actions = append(p.plan.Actions, a) }
-
-func (p *planBuilder) addWait(instance, reason string) {
-	p.plan.Waits = append(p.plan.Waits, Wait{instance, reason})
-}
-
-// requeueAt brings the next look forward to t.
-func (p *planBuilder) requeueAt(t time.Time) {
-	if p.plan.RequeueAt.IsZero() || t.Before(p.plan.RequeueAt) {
-		p.plan.RequeueAt = t
+	switch {
+	case !b.deployed && i.Status == statusDraining && len(i.others) > 0: // whatever became of their deployments
+		b.drain(i)
+	case !b.deployed:
+	case b.holdReason != "":
+		if !i.hasKept {
+			b.addWait(i.ARN, b.holdReason)
+		}
+	case !i.matches:
+		b.notMatching(i.Instance, i.launch)
+	case i.Status == statusDraining:
+		b.drain(i)
+	case !i.schedulable:
+		b.unschedulable(i)
+	case !b.Fresh:
+		b.addWait(i.ARN, waitNotFresh)
+	case i.target.ID == "":
+		b.addWait(i.ARN, waitPromotion)
+	case b.stopSuperseded(i):
+	case i.hasKept:
+		b.recordRunning(i)
+	case i.hasLaunch && b.isKnown(i.launch.Deployment):
+		b.planRetry(i)
+	default:
+		b.start(i, 1, startMissing)
 	}
 }

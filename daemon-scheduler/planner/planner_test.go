@@ -148,7 +148,7 @@ func TestAFailedStartIsTriedAgainWhenItsInstanceChanges(t *testing.T) {
 		until  time.Duration
 	}{
 		"nothing has changed":            {failedLaunch("RESOURCE:MEMORY", 1, 2*time.Second), 0, "", 8 * time.Second},
-		"it has changed since":           {failedLaunch("RESOURCE:MEMORY", 1, 2*time.Second), time.Second, "start i1: the instance has changed", 0},
+		"it has changed since":           {failedLaunch("RESOURCE:MEMORY", 1, 2*time.Second), time.Second, "start i1: Retrying, as the instance has changed since the last failure.", 0},
 		"it had changed before the try":  {failedLaunch("RESOURCE:MEMORY", 1, 2*time.Second), 3 * time.Second, "", 8 * time.Second},
 		"it has changed at once":         {failedLaunch("AGENT", 1, 400*time.Millisecond), 100 * time.Millisecond, "", 600 * time.Millisecond},
 		"it keeps changing":              {failedLaunch("RESOURCE:PORTS", 4, 2*time.Second), time.Second, "", 6 * time.Second},
@@ -171,7 +171,7 @@ func TestAFailedStartIsTriedAgainWhenItsInstanceChanges(t *testing.T) {
 }
 
 func TestMake(t *testing.T) {
-	const start = "start i1: no task of the deployment"
+	const start = "start i1: The instance has no task of the deployment."
 	running, failedNow := task("t1", current, "RUNNING"), []environment.FailedInstance{{Arn: "i1", Reason: "RESOURCE:PORTS"}}
 	for name, tc := range map[string]row{
 		"nothing deployed: nothing is done": {noneYet: true},
@@ -179,32 +179,32 @@ func TestMake(t *testing.T) {
 		"a pending deployment is taken up":  {status: environment.Pending, want: []string{start}, shows: environment.Running},
 		"every able instance gets a task": {
 			instances: []environment.Instance{active("i2"), active("i1")},
-			want:      []string{start, "start i2: no task of the deployment"}, shows: environment.Running,
+			want:      []string{start, "start i2: The instance has no task of the deployment."}, shows: environment.Running,
 		},
 		"an instance whose agent is disconnected is waited for": {
 			instances: []environment.Instance{{ARN: "i1", Status: "ACTIVE"}},
-			waits:     []string{"i1: the instance is ACTIVE or its agent is disconnected"}, shows: environment.Completed,
+			waits:     []string{"i1: The ECS agent on this instance is disconnected."}, shows: environment.Completed,
 		},
 		"nothing is started on a DRAINING instance": {
 			instances: on("DRAINING", "i1"),
-			waits:     []string{"i1: the instance is DRAINING or its agent is disconnected"}, shows: environment.Completed,
+			waits:     []string{"i1: The instance is DRAINING."}, shows: environment.Completed,
 		},
 		"nothing is started on a REGISTERING instance": {
 			instances: on("REGISTERING", "i1"),
-			waits:     []string{"i1: the instance is REGISTERING or its agent is disconnected"}, shows: environment.Completed,
+			waits:     []string{"i1: The instance is REGISTERING."}, shows: environment.Completed,
 		},
 		"an INACTIVE instance has left": {instances: on("INACTIVE", "i1"), shows: environment.Completed},
 		"the task on a DRAINING instance stays while there are others": {
 			instances: on("DRAINING", "i1"), tasks: []environment.Task{running, task("t2", foreign, "RUNNING")}, shows: environment.Completed,
-			waits: []string{"i1: the instance is draining and has other tasks"},
+			waits: []string{"i1: The instance is draining; other tasks still run on it."},
 		},
 		"it stops when it is the last, for the drain to end": {
 			instances: on("DRAINING", "i1"), tasks: []environment.Task{running, task("t2", foreign, "STOPPED")},
-			want: []string{"stop t1: blox: last on a draining instance, environment logs"}, until: time.Minute, shows: environment.Completed,
+			want: []string{"stop t1: blox: the instance is draining, environment logs"}, until: time.Minute, shows: environment.Completed,
 		},
 		"an earlier task on a DRAINING instance stays like its own, as nothing could replace it": {
 			instances: on("DRAINING", "i1"), tasks: []environment.Task{task("t1", earlier, "RUNNING"), task("t2", foreign, "PENDING")},
-			waits: []string{"i1: the instance is draining and has other tasks"}, shows: environment.Completed,
+			waits: []string{"i1: The instance is draining; other tasks still run on it."}, shows: environment.Completed,
 		},
 		"an empty cluster completes": {instances: []environment.Instance{}, shows: environment.Completed},
 		"completed when RUNNING":     {tasks: []environment.Task{running}, shows: environment.Completed},
@@ -218,23 +218,23 @@ func TestMake(t *testing.T) {
 			instances: []environment.Instance{active("i1"), active("i2")},
 			tasks:     []environment.Task{with(running, func(t *environment.Task) { t.Instance = "i2" })},
 			launches:  []environment.Launch{launch(environment.LaunchFailed, time.Minute, because("RESOURCE:PORTS", time.Minute))},
-			waits:     []string{"i1: backing off after a failure: RESOURCE:PORTS"}, until: time.Minute,
+			waits:     []string{"i1: Backing off after a failure: RESOURCE:PORTS"}, until: time.Minute,
 			shows: environment.Completed, health: environment.Unhealthy, failed: failedNow,
 		},
 		"with only failures it goes on running": {
 			launches: []environment.Launch{launch(environment.LaunchFailed, time.Minute, because("RESOURCE:PORTS", time.Minute))},
-			waits:    []string{"i1: backing off after a failure: RESOURCE:PORTS"}, until: time.Minute,
+			waits:    []string{"i1: Backing off after a failure: RESOURCE:PORTS"}, until: time.Minute,
 			shows: environment.Running, health: environment.Unhealthy, failed: failedNow,
 		},
 		"a failure is retried when its time has come, and stays listed": {
 			launches: []environment.Launch{launch(environment.LaunchFailed, time.Minute, because("RESOURCE:PORTS", 0))},
-			want:     []string{"start i1: another try"},
+			want:     []string{"start i1: Retrying after a failed attempt."},
 			shows:    environment.Running, health: environment.Unhealthy, failed: failedNow,
 		},
 		"an instance that has its task has not failed": {
 			tasks:    []environment.Task{running},
 			launches: []environment.Launch{launch(environment.LaunchFailed, time.Minute, because("RESOURCE:PORTS", time.Minute))},
-			want:     []string{"note i1: its task is there"}, shows: environment.Completed,
+			want:     []string{"record i1: The task was found."}, shows: environment.Completed,
 		},
 		"a failure of an earlier deployment does not hold back the next": {
 			launches: []environment.Launch{launch(environment.LaunchFailed, time.Minute, of(earlier), because("AGENT", time.Minute))},
@@ -250,7 +250,7 @@ func TestMake(t *testing.T) {
 		"the record of an instance that left is forgotten": {
 			instances: []environment.Instance{},
 			launches:  []environment.Launch{launch(environment.LaunchStarted, time.Hour, named("t1"))},
-			want:      []string{"forget i1: the instance left"}, shows: environment.Completed,
+			want:      []string{"forget i1: The instance left the cluster."}, shows: environment.Completed,
 		},
 		"but not while it is open": {
 			instances: []environment.Instance{}, launches: []environment.Launch{launch(environment.LaunchOpen, 0)},
@@ -259,22 +259,22 @@ func TestMake(t *testing.T) {
 
 		"an earlier deployment's task is stopped first": {
 			tasks: []environment.Task{task("t1", earlier, "RUNNING")},
-			want:  []string{"stop t1: blox: earlier deployment of environment logs"},
+			want:  []string{"stop t1: blox: superseded task of environment logs"},
 			until: time.Minute, shows: environment.Running,
 		},
 		"and waited for": {
 			tasks: []environment.Task{with(task("t1", earlier, "RUNNING"), stopping)},
-			waits: []string{"i1: its earlier task has not stopped yet"}, shows: environment.Running,
+			waits: []string{"i1: The old task has not stopped yet."}, shows: environment.Running,
 		},
 		"and waited for before ECS shows it": {
 			tasks: []environment.Task{task("t1", earlier, "RUNNING")},
 			asked: map[string]time.Time{"t1": now.Add(-10 * time.Second)},
-			waits: []string{"i1: its earlier task has not stopped yet"}, until: 50 * time.Second, shows: environment.Running,
+			waits: []string{"i1: The old task has not stopped yet."}, until: 50 * time.Second, shows: environment.Running,
 		},
 		"and asked again after a minute": {
 			tasks: []environment.Task{task("t1", earlier, "RUNNING")},
 			asked: map[string]time.Time{"t1": now.Add(-time.Minute)},
-			want:  []string{"stop t1: blox: earlier deployment of environment logs"},
+			want:  []string{"stop t1: blox: superseded task of environment logs"},
 			until: time.Minute, shows: environment.Running,
 		},
 		"once it has STOPPED the new one starts": {
@@ -282,22 +282,22 @@ func TestMake(t *testing.T) {
 		},
 		"an earlier deployment's task beside the current one is stopped": {
 			tasks: []environment.Task{running, task("t2", earlier, "PENDING")},
-			want:  []string{"stop t2: blox: earlier deployment of environment logs"},
+			want:  []string{"stop t2: blox: superseded task of environment logs"},
 			until: time.Minute, shows: environment.Running,
 		},
 		"of two tasks the RUNNING one is kept": {
 			tasks: []environment.Task{with(task("t0", current, "PENDING"), func(t *environment.Task) { t.CreatedAt = now.Add(-time.Hour) }), running},
-			want:  []string{"stop t0: blox: one task too many of environment logs"},
+			want:  []string{"stop t0: blox: duplicate task of environment logs"},
 			until: time.Minute, shows: environment.Completed,
 		},
 		"of two RUNNING tasks the oldest is kept": {
 			tasks: []environment.Task{with(task("t0", current, "RUNNING"), func(t *environment.Task) { t.CreatedAt = now.Add(-time.Minute) }), running},
-			want:  []string{"stop t0: blox: one task too many of environment logs"},
+			want:  []string{"stop t0: blox: duplicate task of environment logs"},
 			until: time.Minute, shows: environment.Completed,
 		},
 		"of tasks of one age the first by ARN is kept": {
 			tasks: []environment.Task{task("t2", current, "RUNNING"), running},
-			want:  []string{"stop t2: blox: one task too many of environment logs"},
+			want:  []string{"stop t2: blox: duplicate task of environment logs"},
 			until: time.Minute, shows: environment.Completed,
 		},
 		"a task that is being stopped is not the one to keep": {
@@ -316,12 +316,12 @@ func TestMake(t *testing.T) {
 			shows: environment.Completed,
 		},
 		"nothing is started while the copy of the cluster is stale": {
-			stale: true, waits: []string{"i1: the copy of the cluster is not current"}, until: time.Second,
+			stale: true, waits: []string{"i1: The cluster state is not up to date."}, until: time.Second,
 			shows: environment.Pending,
 		},
 		"nothing is stopped while the copy of the cluster is stale": {
 			stale: true, tasks: []environment.Task{task("t1", earlier, "RUNNING"), running, task("t2", current, "RUNNING")},
-			waits: []string{"i1: the copy of the cluster is not current"}, until: time.Second, shows: environment.Pending,
+			waits: []string{"i1: The cluster state is not up to date."}, until: time.Second, shows: environment.Pending,
 		},
 
 		"an empty copy that is stale does not complete": {
@@ -330,27 +330,27 @@ func TestMake(t *testing.T) {
 
 		"an open launch occupies the instance": {
 			launches: []environment.Launch{launch(environment.LaunchOpen, 0)},
-			waits:    []string{"i1: a launch is open"}, until: 40 * time.Second, shows: environment.Running,
+			waits:    []string{"i1: StartTask was not answered yet."}, until: 40 * time.Second, shows: environment.Running,
 		},
 		"an open launch of an earlier deployment does so too": {
 			launches: []environment.Launch{launch(environment.LaunchOpen, 39*time.Second, of(earlier))},
-			waits:    []string{"i1: a launch is open"}, until: time.Second, shows: environment.Running,
+			waits:    []string{"i1: StartTask was not answered yet."}, until: time.Second, shows: environment.Running,
 		},
 		"an open launch is checked once ECS may be believed": {
 			launches: []environment.Launch{launch(environment.LaunchOpen, 40*time.Second)},
-			want:     []string{"check i1: a launch was left open"}, shows: environment.Running,
+			want:     []string{"confirm i1: StartTask was not answered; checking with ECS."}, shows: environment.Running,
 		},
 		"an open launch of a deleted environment is checked too": {
 			launches: []environment.Launch{launch(environment.LaunchOpen, 40*time.Second, of(foreign))},
-			want:     []string{"check i1: a launch was left open"}, shows: environment.Running, next: []string{start},
+			want:     []string{"confirm i1: StartTask was not answered; checking with ECS."}, shows: environment.Running, next: []string{start},
 		},
 		"an open launch stays open while its call may be on the way, though a task is there": {
 			launches: []environment.Launch{launch(environment.LaunchOpen, 20*time.Second)}, tasks: []environment.Task{running},
-			waits: []string{"i1: a launch is open"}, until: 20 * time.Second, shows: environment.Completed,
+			waits: []string{"i1: StartTask was not answered yet."}, until: 20 * time.Second, shows: environment.Completed,
 		},
 		"an open launch whose task is there needs no check": {
 			launches: []environment.Launch{launch(environment.LaunchOpen, 40*time.Second)}, tasks: []environment.Task{running},
-			want: []string{"note i1: its task is there"}, shows: environment.Completed,
+			want: []string{"record i1: The task was found."}, shows: environment.Completed,
 		},
 		"a settled launch of a deleted environment is in nobody's way": {
 			launches: []environment.Launch{launch(environment.LaunchStarted, time.Second, of(foreign), named("t9"))},
@@ -358,51 +358,51 @@ func TestMake(t *testing.T) {
 		},
 		"a started task that is not seen yet occupies the instance": {
 			launches: []environment.Launch{launch(environment.LaunchStarted, 10*time.Second, named("t1"))},
-			waits:    []string{"i1: its task is not seen yet"}, until: 30 * time.Second, shows: environment.Running,
+			waits:    []string{"i1: The task has not appeared in the cluster state yet."}, until: 30 * time.Second, shows: environment.Running,
 		},
 		"a started task that was never seen is asked for": {
 			launches: []environment.Launch{launch(environment.LaunchStarted, 40*time.Second, named("t1"))},
-			want:     []string{"check i1: its task was never seen"}, shows: environment.Running,
+			want:     []string{"confirm i1: The task has not appeared in the cluster state; checking with ECS."}, shows: environment.Running,
 		},
 		"but not again and again": {
 			launches: []environment.Launch{launch(environment.LaunchStarted, time.Minute, named("t1"), because("", 12*time.Second))},
-			waits:    []string{"i1: its task is not seen yet"}, until: 12 * time.Second, shows: environment.Running,
+			waits:    []string{"i1: The task has not appeared in the cluster state yet."}, until: 12 * time.Second, shows: environment.Running,
 		},
 		"an earlier deployment's task that is not seen yet has to be stopped first": {
 			launches: []environment.Launch{launch(environment.LaunchStarted, 10*time.Second, of(earlier), named("t1"))},
-			waits:    []string{"i1: its task is not seen yet"}, until: 30 * time.Second, shows: environment.Running,
+			waits:    []string{"i1: The task has not appeared in the cluster state yet."}, until: 30 * time.Second, shows: environment.Running,
 		},
 
 		"the first task that ran and died is replaced at once": {
 			launches: []environment.Launch{launch(environment.LaunchStarted, 15*time.Second, named("t1"))},
 			tasks:    []environment.Task{with(task("t1", current, "STOPPED"), ran(3*time.Second))},
-			want:     []string{"start i1: its task stopped"}, shows: environment.Running,
+			want:     []string{"start i1: Replacing a task that stopped."}, shows: environment.Running,
 		},
 		"one that never ran is replaced after 10 s": {
 			launches: []environment.Launch{launch(environment.LaunchStarted, 15*time.Second, named("t1"))},
 			tasks:    []environment.Task{task("t1", current, "STOPPED")},
-			want:     []string{"note i1: its task keeps stopping"}, until: 5 * time.Second,
+			want:     []string{"record i1: The task keeps stopping."}, until: 5 * time.Second,
 			shows: environment.Running, health: environment.Unhealthy,
 			failed: []environment.FailedInstance{{Arn: "i1", Reason: "STOPPED"}},
 		},
 		"the third that ran and died is replaced after 20 s": {
 			launches: []environment.Launch{launch(environment.LaunchStarted, 12*time.Second, named("t1"), attempt(3))},
 			tasks:    []environment.Task{with(task("t1", current, "STOPPED"), ran(3*time.Second))},
-			want:     []string{"note i1: its task keeps stopping"}, until: 18 * time.Second,
+			want:     []string{"record i1: The task keeps stopping."}, until: 18 * time.Second,
 			shows: environment.Running, health: environment.Unhealthy,
 			failed: []environment.FailedInstance{{Arn: "i1", Reason: "STOPPED"}},
 		},
 		"the hundredth after 5 min": {
 			launches: []environment.Launch{launch(environment.LaunchStarted, 10*time.Second, named("t1"), attempt(100))},
 			tasks:    []environment.Task{with(task("t1", current, "STOPPED"), ran(3*time.Second))},
-			want:     []string{"note i1: its task keeps stopping"}, until: 5 * time.Minute,
+			want:     []string{"record i1: The task keeps stopping."}, until: 5 * time.Minute,
 			shows: environment.Running, health: environment.Unhealthy,
 			failed: []environment.FailedInstance{{Arn: "i1", Reason: "STOPPED"}},
 		},
 		"one that ran for long is replaced at once, whatever was before": {
 			launches: []environment.Launch{launch(environment.LaunchStarted, 6*time.Minute, named("t1"), attempt(100))},
 			tasks:    []environment.Task{with(task("t1", current, "STOPPED"), ran(5*time.Minute))},
-			want:     []string{"start i1: its task stopped"}, shows: environment.Running,
+			want:     []string{"start i1: Replacing a task that stopped."}, shows: environment.Running,
 		},
 		"a task of which no launch is known is replaced at once": {
 			tasks: []environment.Task{task("t1", current, "STOPPED")}, want: []string{start}, shows: environment.Running,
@@ -410,7 +410,7 @@ func TestMake(t *testing.T) {
 		"tasks that all died do not complete a deployment": {
 			tasks:    []environment.Task{task("t1", current, "STOPPED")},
 			launches: []environment.Launch{launch(environment.LaunchFailed, time.Minute, named("t1"), because("STOPPED", time.Minute))},
-			waits:    []string{"i1: backing off after a failure: STOPPED"}, until: time.Minute,
+			waits:    []string{"i1: Backing off after a failure: STOPPED"}, until: time.Minute,
 			shows: environment.Running, health: environment.Unhealthy,
 			failed: []environment.FailedInstance{{Arn: "i1", Reason: "STOPPED"}},
 		},

@@ -6,92 +6,123 @@ import (
 	"github.com/blox/blox/daemon-scheduler/environment"
 )
 
-// countInstance takes an instance into the deployment's progress.
-func (p *planBuilder) countInstance(at *instanceState) {
-	if !p.deployed {
+// countInstance adds a matching instance to the deployment's progress.
+func (b *planBuilder) countInstance(i *instanceState) {
+	if !b.deployed {
 		return
 	}
-	if at.schedulable {
-		p.desired++
+	if i.schedulable {
+		b.desired++
 	}
-	if at.target.ID != p.current.ID { // it is to stay as it was
-		if at.hasKept || len(at.others) > 0 {
-			p.plan.Counts.Outdated++
+	if i.target.ID != b.current.ID { // it keeps the previous deployment
+		if i.hasKept || len(i.others) > 0 {
+			b.plan.Counts.Outdated++
 		}
 		return
 	}
-	_, outdated := p.splitOthers(at)
-	p.countTasks(at.kept, at.hasKept, outdated)
-	replaced := !slices.ContainsFunc(outdated, func(t environment.Task) bool { return !t.Stopping() })
-	switch ours := at.launch.Deployment == p.current.ID; {
-	case at.hasKept && at.schedulable && at.kept.Running():
-		p.running++
-		if replaced {
-			p.finished++
-		}
-		if ours && at.launch.Attempts > 1 && at.kept.StartedAt.After(p.lastRestart) {
-			p.lastRestart = at.kept.StartedAt
-		}
-	case at.hasKept && !(ours && at.launch.Reason != ""):
-	case at.released:
-	case ours && at.launch.Reason != "":
-		p.addFailed(at.ARN, at.launch.Reason, at.schedulable)
-	case !ours:
-		p.carryLegacyFailure(at.ARN, at.schedulable)
+	_, superseded := b.splitOthers(i)
+	b.countTasks(i.kept, i.hasKept, superseded)
+	failed := i.launch.Deployment == b.current.ID && i.launch.Reason != ""
+	switch {
+	case i.hasKept && i.schedulable && i.kept.Running():
+		b.countRunning(i, superseded)
+	case i.hasKept && !failed: // it is starting
+	case i.released:
+	case failed:
+		b.addFailed(i.ARN, i.launch.Reason, i.schedulable)
+	case i.launch.Deployment != b.current.ID:
+		b.carryLegacyFailure(i.ARN, i.schedulable)
 	}
 }
 
-// countTasks counts what lives on an instance.
-func (p *planBuilder) countTasks(kept environment.Task, lives bool, outdated []environment.Task) {
-	counts := &p.plan.Counts
+// countRunning adds an instance whose task is RUNNING. It is finished once no superseded task remains.
+func (b *planBuilder) countRunning(i *instanceState, superseded []environment.Task) {
+	b.running++
+	if !slices.ContainsFunc(superseded, func(t environment.Task) bool { return !t.Stopping() }) {
+		b.finished++
+	}
+	restarted := i.launch.Deployment == b.current.ID && i.launch.Attempts > 1
+	if restarted && i.kept.StartedAt.After(b.lastRestart) {
+		b.lastRestart = i.kept.StartedAt
+	}
+}
+
+// countTasks counts the live tasks on an instance.
+func (b *planBuilder) countTasks(kept environment.Task, hasKept bool, superseded []environment.Task) {
+	counts := &b.plan.Counts
 	switch {
-	case lives && kept.Running():
+	case hasKept && kept.Running():
 		counts.Running++
-	case lives:
+	case hasKept:
 		counts.Pending++
 	}
-	if len(outdated) > 0 {
+	if len(superseded) > 0 {
 		counts.Outdated++
 	}
 }
 
-// carryLegacyFailure keeps what v0.3 noted of an instance that it could not start the task on, until the first try of our own.
-func (p *planBuilder) carryLegacyFailure(instance string, able bool) {
-	for _, f := range p.current.FailedInstances {
+// carryLegacyFailure keeps a failure that v0.3 recorded until Blox first tries to start a task on the instance.
+func (b *planBuilder) carryLegacyFailure(instance string, schedulable bool) {
+	for _, f := range b.current.FailedInstances {
 		if f.Arn == instance {
-			p.plan.Progress.LegacyFailures = append(p.plan.Progress.LegacyFailures, f)
-			p.addFailed(instance, f.Reason, able)
+			b.plan.Progress.LegacyFailures = append(b.plan.Progress.LegacyFailures, f)
+			b.addFailed(instance, f.Reason, schedulable)
 			return
 		}
 	}
 }
 
-// addFailed puts an instance on the list of the failed.
-func (p *planBuilder) addFailed(instance, reason string, able bool) {
-	p.plan.Failed = append(p.plan.Failed, environment.FailedInstance{Arn: instance, Reason: reason})
-	if able {
-		p.finished++
+// addFailed adds an instance to the failed ones.
+func (b *planBuilder) addFailed(instance, reason string, schedulable bool) {
+	b.plan.Failed = append(b.plan.Failed, environment.FailedInstance{Arn: instance, Reason: reason})
+	if schedulable {
+		b.finished++
 	}
 }
 
-// summarizeProgress sums up. A deployment is completed when every instance that can run its task has it RUNNING or failed, and
-// one at least is RUNNING, or there is none. From a copy that is not current nothing is concluded, nor while
-// nothing may be done.
-func (p *planBuilder) summarizeProgress() {
-	p.plan.Counts.Desired, p.plan.Counts.Failed = p.desired, len(p.plan.Failed)
-	progress := &p.plan.Progress
-	if !p.Fresh || !p.deployed || p.holdReason != "" {
+// summarizeProgress sets the deployment's progress. A deployment is completed when every instance that can run its
+// task has it RUNNING or failed, and at least one has it RUNNING, or there is no such instance. On hold, or while the
+// cluster state is not fresh, the progress stays as it was.
+func (b *planBuilder) summarizeProgress() {
+	b.plan.Counts.Desired = b.desired
+	b.plan.Counts.Failed = len(b.plan.Failed)
+	progress := &b.plan.Progress
+	if !b.Fresh || !b.deployed || b.holdReason != "" {
 		*progress = environment.Progress{
-			Status: p.current.Status, Health: p.current.Health, Desired: p.current.DesiredTaskCount,
-			LegacyFailures: p.current.FailedInstances,
+			Status: b.current.Status, Health: b.current.Health, Desired: b.current.DesiredTaskCount,
+			LegacyFailures: b.current.FailedInstances,
 		}
 		return
 	}
-	progress.Status, progress.Desired = environment.Running, p.desired
-	if !p.canaryPending && p.finished == p.desired && (p.running > 0 || p.desired == 0) && p.bakeTimeElapsed() {
+	progress.Status = environment.Running
+	progress.Desired = b.desired
+	succeeded := b.running > 0 || b.desired == 0
+	if !b.canaryPending && b.finished == b.desired && succeeded && b.bakeTimeElapsed() {
 		progress.Status = environment.Completed
 	}
-	if len(p.plan.Failed) > 0 {
+	if len(b.plan.Failed) > 0 {
 		progress.Health = environment.Unhealthy
 	}
+}
+
+// bakeTimeElapsed reports whether all tasks of a finished deployment have run for the bake time. A task that replaced
+// one of its own deployment starts the bake time again. Rollbacks do not bake.
+func (b *planBuilder) bakeTimeElapsed() bool {
+	bakeTime := b.spec.DeploymentConfiguration.BakeTime()
+	if bakeTime == 0 || b.current.RollbackOf != "" || b.current.Status == environment.Completed {
+		return true
+	}
+	b.plan.Progress.Baking = true
+	since := b.current.BakeStartedAt
+	if since.IsZero() {
+		since = b.Now // RecordProgress records it
+	}
+	if b.lastRestart.After(since) {
+		since = b.lastRestart
+	}
+	if b.Now.Before(since.Add(bakeTime)) {
+		b.requeueAt(since.Add(bakeTime))
+		return false
+	}
+	return true
 }

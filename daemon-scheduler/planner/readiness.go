@@ -13,47 +13,51 @@ import (
 type ReadinessState struct {
 	Cluster      string // ARN
 	Environments []environment.Environment
-	Attributes   []environment.ReadinessAttribute
+	Attributes   []environment.ReadinessAttribute // the records
 
-	// The copy of the cluster. While it is not Fresh nothing is set or removed.
+	// Fresh reports that Instances and Tasks are complete and recent. Otherwise nothing is set or removed.
 	Fresh     bool
 	Instances []environment.Instance
 	Tasks     []environment.Task // those of Environments at least
 
-	SuppressedUntil map[environment.AttributeKey]time.Time // until when ECS is not asked again to set what it refused
+	SuppressedUntil map[environment.AttributeKey]time.Time // when ECS may be called again after it refused
 	Now             time.Time
-	ConfirmTimeout  time.Duration // after a mark's NotAfter, until a call that was never answered has no effect any more
+	ConfirmTimeout  time.Duration // how long after an attribute's NotAfter an unanswered call may still take effect
 }
 
-// ReadinessPlan is what to do about readiness attributes, each as the mark that there is, or would be.
+// ReadinessPlan lists the readiness attributes to change, each as its record is, or would be.
 type ReadinessPlan struct {
 	Set       []environment.ReadinessAttribute
 	Remove    []environment.ReadinessAttribute
 	Forget    []environment.ReadinessAttribute // their instances have left
-	RequeueAt time.Time                        // when that may change with nothing else changing; zero when it does not
+	RequeueAt time.Time                        // when the plan may change although the state has not; zero if it cannot
 }
 
-// PlanReadiness decides which instances are to have which readiness attributes: an attribute is there while the tasks of all
-// environments that name it, and are for the instance, run there, and there is one. It is removed wherever Blox has set
-// it, and set only on ACTIVE instances with a connected agent.
+// PlanReadiness decides which readiness attributes to set and to remove. An instance has an attribute while at least
+// one environment names it and includes the instance, and the tasks of all these environments run there. Blox removes
+// attributes wherever it has set them, and sets them on ACTIVE instances with a connected agent only.
 func PlanReadiness(s ReadinessState) ReadinessPlan {
-	a := readinessBuilder{ReadinessState: s, attributes: map[environment.AttributeKey]environment.ReadinessAttribute{}, daemons: map[string][]daemon{}}
-	for _, m := range s.Attributes {
-		a.attributes[m.Key()] = m
-		a.daemons[m.Name] = nil
+	b := readinessBuilder{
+		ReadinessState: s,
+		attributes:     map[environment.AttributeKey]environment.ReadinessAttribute{},
+		daemons:        map[string][]daemon{},
 	}
-	a.indexDaemons()
+	for _, a := range s.Attributes {
+		b.attributes[a.Key()] = a
+		b.daemons[a.Name] = nil
+	}
+	b.indexDaemons()
 	switch {
-	case len(a.daemons) == 0:
+	case len(b.daemons) == 0:
 	case !s.Fresh:
-		a.requeueAt(s.Now.Add(staleRecheck))
+		b.requeueAt(s.Now.Add(staleRecheck))
 	default:
-		a.planInstances()
+		b.planInstances()
 	}
-	return a.plan
+	return b.plan
 }
 
-// readinessBuilder are decisions in the making.
+// readinessBuilder is a ReadinessPlan under construction.
 type readinessBuilder struct {
 	ReadinessState
 	plan       ReadinessPlan
@@ -63,31 +67,31 @@ type readinessBuilder struct {
 
 // daemon is an environment that names an attribute.
 type daemon struct {
-	selector  environment.Selector // of a query that a later version has written, all instances
+	selector  environment.Selector // all instances if the query cannot be parsed, because a later version wrote it
 	running   map[string]bool      // by instance ARN
-	startedOn map[string]bool      // the instances that it has begun on, where it is for no others yet; else nil
+	startedOn map[string]bool      // the only instances included while the first deployment is a canary; otherwise nil
 }
 
-// indexDaemons finds out which environments name which attribute, and where their tasks run.
-func (a *readinessBuilder) indexDaemons() {
-	by := map[string]daemon{} // deployment id
-	for _, e := range a.Environments {
+// indexDaemons finds the environments that name each attribute, and where their tasks run.
+func (b *readinessBuilder) indexDaemons() {
+	byDeployment := map[string]daemon{}
+	for _, e := range b.Environments {
 		spec := e.CurrentSpec()
 		if _, deployed := e.Current(); !deployed || spec.ReadinessAttribute == "" || e.IsDeleting() {
-			continue // what is only created is nobody's business yet
+			continue // an environment without a deployment does not count yet
 		}
-		group, _ := spec.Selector()
-		d := daemon{selector: group, running: map[string]bool{}}
+		selector, _ := spec.Selector()
+		d := daemon{selector: selector, running: map[string]bool{}}
 		if awaitingFirstPromotion(e) {
 			d.startedOn = map[string]bool{}
 		}
-		a.daemons[spec.ReadinessAttribute] = append(a.daemons[spec.ReadinessAttribute], d)
+		b.daemons[spec.ReadinessAttribute] = append(b.daemons[spec.ReadinessAttribute], d)
 		for id := range e.Deployments {
-			by[id] = d
+			byDeployment[id] = d
 		}
 	}
-	for _, t := range a.Tasks {
-		d, ours := by[t.StartedBy]
+	for _, t := range b.Tasks {
+		d, ours := byDeployment[t.StartedBy]
 		if ours && d.startedOn != nil {
 			d.startedOn[t.Instance] = true
 		}
@@ -97,8 +101,8 @@ func (a *readinessBuilder) indexDaemons() {
 	}
 }
 
-// awaitingFirstPromotion tells whether the environment's first deployment waits for its promotion: all but its canary's instances have
-// never had a task.
+// awaitingFirstPromotion reports whether the environment's first deployment is a canary that waits for promotion.
+// Instances outside the canary have never had a task.
 func awaitingFirstPromotion(e environment.Environment) bool {
 	d, inProgress := e.InProgress()
 	_, completed := e.NewestCompleted()
@@ -106,20 +110,21 @@ func awaitingFirstPromotion(e environment.Environment) bool {
 }
 
 // planInstances decides for each instance and attribute, in the order of their names.
-func (a *readinessBuilder) planInstances() {
-	attributes, here := slices.Sorted(maps.Keys(a.daemons)), map[string]bool{}
-	for _, instance := range slices.SortedFunc(slices.Values(a.Instances), byInstanceARN) {
+func (b *readinessBuilder) planInstances() {
+	names := slices.Sorted(maps.Keys(b.daemons))
+	present := map[string]bool{}
+	for _, instance := range slices.SortedFunc(slices.Values(b.Instances), byInstanceARN) {
 		if instance.Deregistered() {
 			continue
 		}
-		here[instance.ARN] = true
-		for _, attribute := range attributes {
-			a.planAttribute(instance, attribute)
+		present[instance.ARN] = true
+		for _, name := range names {
+			b.planAttribute(instance, name)
 		}
 	}
-	for _, m := range slices.SortedFunc(maps.Values(a.attributes), byAttributeKey) {
-		if !here[m.Instance] {
-			a.plan.Forget = append(a.plan.Forget, m)
+	for _, a := range slices.SortedFunc(maps.Values(b.attributes), byAttributeKey) {
+		if !present[a.Instance] {
+			b.plan.Forget = append(b.plan.Forget, a)
 		}
 	}
 }
@@ -128,72 +133,81 @@ func byAttributeKey(a, b environment.ReadinessAttribute) int {
 	return cmp.Or(cmp.Compare(a.Name, b.Name), cmp.Compare(a.Instance, b.Instance))
 }
 
-func (a *readinessBuilder) planAttribute(i environment.Instance, attribute string) {
-	key := environment.AttributeKey{Name: attribute, Instance: i.ARN}
-	mark, marked := a.attributes[key]
-	if !marked {
-		mark = environment.ReadinessAttribute{Name: attribute, Instance: i.ARN, Cluster: a.Cluster}
+// planAttribute decides whether to set or to remove one attribute of one instance.
+func (b *readinessBuilder) planAttribute(i environment.Instance, name string) {
+	key := environment.AttributeKey{Name: name, Instance: i.ARN}
+	attribute, recorded := b.attributes[key]
+	if !recorded {
+		attribute = environment.ReadinessAttribute{Name: name, Instance: i.ARN, Cluster: b.Cluster}
 	}
-	settled := !mayStillApply(mark, a.ConfirmTimeout, a.Now)
-	aside := a.SuppressedUntil[key]
-	switch is := mark.State; {
-	case !a.allRunning(i, attribute):
+	uncertain := mayStillApply(attribute, b.ConfirmTimeout, b.Now)
+	suppressedUntil := b.SuppressedUntil[key]
+	state := attribute.State
+	if !b.allRunning(i, name) {
 		switch {
-		case !marked:
-		case a.Now.Before(aside):
-			a.requeueAt(aside)
-		case is == environment.AttributeRemoved && !settled:
-			a.requeueAt(mark.NotAfter.Add(a.ConfirmTimeout))
+		case !recorded:
+		case b.Now.Before(suppressedUntil):
+			b.requeueAt(suppressedUntil)
+		case state == environment.AttributeRemoved && uncertain: // a call may set it again: remove it once more then
+			b.requeueAt(attribute.NotAfter.Add(b.ConfirmTimeout))
 		default:
-			a.plan.Remove = append(a.plan.Remove, mark)
+			b.plan.Remove = append(b.plan.Remove, attribute)
 		}
-	case is == environment.AttributeSet && mark.NotAfter.IsZero():
-	case is == environment.AttributeSet && !settled:
-		a.requeueAt(mark.NotAfter.Add(a.ConfirmTimeout))
-	case i.Status != "ACTIVE" || !i.AgentConnected:
-	case a.Now.Before(aside):
-		a.requeueAt(aside)
+		return
+	}
+	switch {
+	case state == environment.AttributeSet && attribute.NotAfter.IsZero():
+	case state == environment.AttributeSet && uncertain: // a call may remove it: set it once more then
+		b.requeueAt(attribute.NotAfter.Add(b.ConfirmTimeout))
+	case i.Status != statusActive || !i.AgentConnected:
+	case b.Now.Before(suppressedUntil):
+		b.requeueAt(suppressedUntil)
 	default:
-		a.plan.Set = append(a.plan.Set, mark)
+		b.plan.Set = append(b.plan.Set, attribute)
 	}
 }
 
-// allRunning tells whether all daemons run on the instance that are for it, and there is one.
-func (a *readinessBuilder) allRunning(i environment.Instance, attribute string) (some bool) {
-	for _, d := range a.daemons[attribute] {
+// allRunning reports whether at least one daemon includes the instance, and all that do run there.
+func (b *readinessBuilder) allRunning(i environment.Instance, attribute string) bool {
+	found := false
+	for _, d := range b.daemons[attribute] {
 		if !d.selector.Matches(i) || d.startedOn != nil && !d.startedOn[i.ARN] {
 			continue
 		}
 		if !d.running[i.ARN] {
 			return false
 		}
-		some = true
+		found = true
 	}
-	return some
+	return found
 }
 
-func (a *readinessBuilder) requeueAt(t time.Time) {
-	if a.plan.RequeueAt.IsZero() || t.Before(a.plan.RequeueAt) {
-		a.plan.RequeueAt = t
+func (b *readinessBuilder) requeueAt(t time.Time) {
+	if b.plan.RequeueAt.IsZero() || t.Before(b.plan.RequeueAt) {
+		b.plan.RequeueAt = t
 	}
 }
 
-// mayStillApply tells whether a call about the mark that was never answered may still take effect.
-func mayStillApply(m environment.ReadinessAttribute, settle time.Duration, now time.Time) bool {
-	return !m.NotAfter.IsZero() && now.Before(m.NotAfter.Add(settle))
+// mayStillApply reports whether an unanswered call about the attribute may still take effect.
+func mayStillApply(a environment.ReadinessAttribute, confirmTimeout time.Duration, now time.Time) bool {
+	return !a.NotAfter.IsZero() && now.Before(a.NotAfter.Add(confirmTimeout))
 }
 
-// AnnouncedAttribute is the mark as it is recorded before a call about it.
-func AnnouncedAttribute(m environment.ReadinessAttribute, now time.Time) environment.ReadinessAttribute {
-	m.State, m.NotAfter = environment.AttributeOpen, now.Add(environment.AttributeWindow).UTC().Round(0)
-	return m
+// AnnouncedAttribute returns the attribute as it is recorded before a call about it.
+func AnnouncedAttribute(a environment.ReadinessAttribute, now time.Time) environment.ReadinessAttribute {
+	a.State = environment.AttributeOpen
+	a.NotAfter = now.Add(environment.AttributeWindow).UTC().Round(0)
+	return a
 }
 
-// AnsweredAttribute is what to record of a mark that was set or removed, before which it was as it is given; gone tells that its
-// record goes. While an earlier call may undo that, it is done once more later.
-func AnsweredAttribute(before environment.ReadinessAttribute, set bool, settle time.Duration, now time.Time) (after environment.ReadinessAttribute, gone bool) {
+// AnsweredAttribute returns the attribute to record after it was set or removed; before is its record before the
+// call. While an earlier call may undo the change, NotAfter stays, so that the change is made once more. Forget
+// reports that the record is to be deleted.
+func AnsweredAttribute(
+	before environment.ReadinessAttribute, set bool, confirmTimeout time.Duration, now time.Time,
+) (after environment.ReadinessAttribute, forget bool) {
 	after = before
-	if !mayStillApply(before, settle, now) {
+	if !mayStillApply(before, confirmTimeout, now) {
 		after.NotAfter = time.Time{}
 	}
 	if set {

@@ -270,7 +270,8 @@ func TestABadDeploymentIsStoppedAndRolledBack(t *testing.T) {
 			}
 			failed := f.state.Environment.Deployments[current]
 			assert.Equal(t, environment.RolloutFailed, failed.Rollout())
-			assert.Contains(t, failed.RolloutStateReason, " starts and tasks failed, of which 5 are allowed; STOPPED on i0")
+			assert.Contains(t, failed.RolloutStateReason, "Circuit breaker tripped: ")
+			assert.Contains(t, failed.RolloutStateReason, " failures (threshold 6). First: STOPPED on i0")
 			assert.GreaterOrEqual(t, failed.FailedTasks, 0)
 			if !rollback {
 				assert.True(t, f.state.Environment.Paused)
@@ -380,9 +381,9 @@ func TestDaemonsLeaveADrainingInstanceInTheirOrder(t *testing.T) {
 	s.DrainOrders = map[string]int{current: 5, "first-out": 4, "last-out": 6}
 	plan := Make(s)
 	assert.Empty(t, plan.Actions)
-	assert.Equal(t, []Wait{{"i1", "the instance is draining and has daemons that leave before"}}, plan.Waits)
+	assert.Equal(t, []Wait{{"i1", "The instance is draining; daemons with a lower drain order still run on it."}}, plan.Waits)
 	s.Tasks[1].LastStatus = "STOPPED"
-	assert.Equal(t, []string{"stop t1: blox: last on a draining instance, environment logs"}, texts(Make(s).Actions))
+	assert.Equal(t, []string{"stop t1: blox: the instance is draining, environment logs"}, texts(Make(s).Actions))
 	s.Environment.Paused = true
 	assert.Empty(t, Make(s).Actions)
 	s.Environment.Paused, s.DrainOrders = false, nil
@@ -396,7 +397,7 @@ func TestTasksOfAnEnvironmentWithoutADeploymentLeaveToo(t *testing.T) {
 		d.Status, d.RolloutState = environment.Completed, environment.RolloutStopped
 		s.Environment.Deployments[id] = d
 	}
-	assert.Equal(t, []string{"stop t1: blox: last on a draining instance, environment logs"}, texts(Make(s).Actions))
+	assert.Equal(t, []string{"stop t1: blox: the instance is draining, environment logs"}, texts(Make(s).Actions))
 	s.Environment.Paused = true
 	assert.Empty(t, Make(s).Actions)
 	s.Environment.Paused, s.Instances = false, []environment.Instance{active("i1")}
@@ -447,15 +448,15 @@ func TestAnInstanceWithNothingButDaemonsIsGivenUp(t *testing.T) {
 		}
 		return texts(plan.Actions)
 	}
-	const note = "note i1: what it shares the instance with has changed"
+	const note = "record i1: The scale-in state of the instance changed."
 	assert.Equal(t, []string{note}, step(0))
 	assert.Empty(t, step(19*time.Minute))
 	assert.Equal(t, []string{note}, step(time.Minute))
-	assert.Equal(t, []string{"stop t1: blox: alone on the instance for too long, environment logs"}, step(0))
+	assert.Equal(t, []string{"stop t1: blox: the instance is released for scale-in, environment logs"}, step(0))
 	assert.Empty(t, step(29*time.Minute), "it stays away")
 	assert.Equal(t, environment.Completed, Make(s).Progress.Status, "nothing is missing")
 	assert.Equal(t, environment.InstanceExcluded, InstanceStatuses(s)[0].Phase)
-	assert.Equal(t, []string{"start i1: its task stopped"}, step(time.Minute), "the instance is still there, so the task comes back")
+	assert.Equal(t, []string{"start i1: Replacing a task that stopped."}, step(time.Minute), "the instance is still there, so the task comes back")
 	assert.Equal(t, []string{note}, step(time.Second))
 
 	s.Launches["i1"] = with1(s.Launches["i1"], func(l *environment.Launch) { l.ReleasedAt = s.Now })
@@ -476,7 +477,7 @@ func TestForeseenWavesKeepToThePercentages(t *testing.T) {
 	for _, s := range DryRun(f.state) {
 		if s.Action == "stop" {
 			stops[s.Wave]++
-			assert.True(t, strings.HasPrefix(s.Reason, "blox: earlier deployment"))
+			assert.True(t, strings.HasPrefix(s.Reason, "blox: superseded task"))
 		}
 	}
 	total := 0

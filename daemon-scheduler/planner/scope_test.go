@@ -51,22 +51,22 @@ func TestInstancesThatDoNotMatch(t *testing.T) {
 		},
 		"have not failed": {
 			instances: out, launches: []environment.Launch{launch(environment.LaunchFailed, time.Minute, because("AGENT", time.Minute))},
-			want: []string{"forget i1: the instance does not match"},
+			want: []string{"forget i1: The instance does not match the instance group."},
 		},
 		"are occupied by an open launch": {
 			instances: out, launches: []environment.Launch{launch(environment.LaunchOpen, time.Second)},
-			waits: []string{"i1: a launch is open"}, until: 39 * time.Second,
+			waits: []string{"i1: StartTask was not answered yet."}, until: 39 * time.Second,
 		},
 		"may still get a task that was started": {
 			instances: out, launches: []environment.Launch{launch(environment.LaunchStarted, time.Second, named("t1"))},
-			waits: []string{"i1: its task is not seen yet"}, until: 39 * time.Second,
+			waits: []string{"i1: The task has not appeared in the cluster state yet."}, until: 39 * time.Second,
 		},
 		"are forgotten once their task has stopped": {
 			instances: out, launches: []environment.Launch{launch(environment.LaunchStarted, time.Hour, named("t1"))},
-			tasks: []environment.Task{task("t1", current, "STOPPED")}, want: []string{"forget i1: the instance does not match"},
+			tasks: []environment.Task{task("t1", current, "STOPPED")}, want: []string{"forget i1: The instance does not match the instance group."},
 		},
 		"leave the others alone": {
-			instances: append(on("ACTIVE", "i2")[:0:0], out[0], in("a", active("i2"))), want: []string{"start i2: no task of the deployment"},
+			instances: append(on("ACTIVE", "i2")[:0:0], out[0], in("a", active("i2"))), want: []string{"start i2: The instance has no task of the deployment."},
 		},
 	} {
 		t.Run(name, func(t *testing.T) {
@@ -98,7 +98,7 @@ func TestAnInstanceGroupThatCannotBeReadHoldsEverything(t *testing.T) {
 	plan := Make(s)
 	assert.Empty(t, plan.Actions)
 	require.Len(t, plan.Waits, 1)
-	assert.Contains(t, plan.Waits[0].Reason, "the instance group cannot be read: query: column 1: ")
+	assert.Contains(t, plan.Waits[0].Reason, "The instance group cannot be parsed: query: column 1: ")
 }
 
 func TestAPausedEnvironmentIsLeftAsItIs(t *testing.T) {
@@ -113,13 +113,13 @@ func TestAPausedEnvironmentIsLeftAsItIs(t *testing.T) {
 	s.Environment.Paused = true
 	plan := Make(s)
 	assert.Empty(t, plan.Actions)
-	assert.Equal(t, []Wait{{"i2", "the environment is paused"}, {"i3", "the environment is paused"}}, plan.Waits)
+	assert.Equal(t, []Wait{{"i2", "The environment is paused."}, {"i3", "The environment is paused."}}, plan.Waits)
 	assert.Equal(t, environment.Counts{Desired: 3, Running: 1, Outdated: 1}, plan.Counts)
 	assert.Zero(t, plan.RequeueAt)
 	assert.Equal(t, environment.Pending, plan.Progress.Status, "what is paused does not go on")
 
 	s.Launches["i3"] = environment.Launch{Instance: "i3", Deployment: current, State: environment.LaunchOpen, NotAfter: now.Add(-time.Hour)}
-	assert.Equal(t, []string{"check i3: a launch was left open"}, texts(Make(s).Actions), "what is under way is settled")
+	assert.Equal(t, []string{"confirm i3: StartTask was not answered; checking with ECS."}, texts(Make(s).Actions), "what is under way is settled")
 }
 
 func TestADeletedEnvironmentStopsItsTasks(t *testing.T) {
@@ -165,6 +165,6 @@ func TestADeletedEnvironmentStopsItsTasks(t *testing.T) {
 		})
 	}
 	plan := Make(deleted(row{launches: []environment.Launch{launch(environment.LaunchOpen, time.Hour)}}))
-	assert.Equal(t, []string{"check i1: a launch was left open"}, texts(plan.Actions))
+	assert.Equal(t, []string{"confirm i1: StartTask was not answered; checking with ECS."}, texts(plan.Actions))
 	assert.False(t, Make(row{}.state()).DeletionComplete)
 }

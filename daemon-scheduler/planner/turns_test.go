@@ -120,7 +120,7 @@ func TestUnansweredStartsFailNoDeployment(t *testing.T) {
 	for arn, l := range f.state.Launches {
 		f.state.Launches[arn] = FailedLaunch(l, "RESOURCE:CPU", "", now)
 	}
-	assert.Equal(t, "10 starts and tasks failed, of which 2 are allowed; RESOURCE:CPU on i000", Make(f.state).FailureReason)
+	assert.Equal(t, "Circuit breaker tripped: 10 failures (threshold 3). First: RESOURCE:CPU on i000", Make(f.state).FailureReason)
 }
 
 // While the first deployment of all is in progress no instance had a task before, so all that fails is its own.
@@ -132,5 +132,5 @@ func TestTheFirstDeploymentCanFail(t *testing.T) {
 	assert.NoError(t, err)
 	l := FailedLaunch(environment.Launch{Instance: "i1", Deployment: current, Attempts: 2, HadNoTask: true}, "RESOURCE:CPU", "", now)
 	s := State{Environment: e, Launches: map[string]environment.Launch{"i1": l}, Fresh: true, Instances: []environment.Instance{active("i1")}, Now: now, StartConfirmTimeout: settle}
-	assert.Equal(t, "2 starts and tasks failed, of which 1 are allowed; RESOURCE:CPU on i1", Make(s).FailureReason)
+	assert.Equal(t, "Circuit breaker tripped: 2 failures (threshold 2). First: RESOURCE:CPU on i1", Make(s).FailureReason)
 }

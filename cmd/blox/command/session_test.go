@@ -30,7 +30,7 @@ func TestSession(t *testing.T) {
 	assert.Equal(t, "agent:1 on web-agent, in 1 wave: 3 to start.\n", plan.err)
 	require.Len(t, table(plan.out), 3)
 	for _, row := range table(plan.out) {
-		assert.Equal(t, []string{"1", "start", row[2], "-", "no task of the deployment"}, row)
+		assert.Equal(t, []string{"1", "start", row[2], "-", "The instance has no task of the deployment."}, row)
 	}
 	assert.Contains(t, w.blox("deployments", "list", "web-agent").err, "no deployments", "a plan deploys nothing")
 

@@ -1,0 +1,70 @@
+package planner
+
+import "fmt"
+
+// Reasons of stops. ECS shows them as the task's stoppedReason. The environment's name follows.
+const (
+	ReasonSuperseded  = "blox: superseded task of environment "
+	ReasonDuplicate   = "blox: duplicate task of environment "
+	ReasonNotMatching = "blox: the instance does not match environment "
+	ReasonDraining    = "blox: the instance is draining, environment "
+	ReasonScaleIn     = "blox: the instance is released for scale-in, environment "
+	ReasonDeleted     = "blox: deleted environment "
+)
+
+// Reasons of starts.
+const (
+	startMissing  = "The instance has no task of the deployment."
+	startImproved = "Retrying, as the instance has changed since the last failure."
+	startRetry    = "Retrying after a failed attempt."
+	startStopped  = "Replacing a task that stopped."
+)
+
+// Reasons of changes to launch records.
+const (
+	recordTaskFound     = "The task was found."
+	recordKeepsStopping = "The task keeps stopping."
+	recordScaleIn       = "The scale-in state of the instance changed."
+	confirmUnanswered   = "StartTask was not answered; checking with ECS."
+	confirmInvisible    = "The task has not appeared in the cluster state; checking with ECS."
+	forgetInstanceLeft  = "The instance left the cluster."
+	forgetNotMatching   = statusNotMatching
+)
+
+// Reasons of waits.
+const (
+	waitPaused         = "The environment is paused."
+	waitNotFresh       = "The cluster state is not up to date."
+	waitPromotion      = "The deployment is waiting for promotion."
+	waitReleased       = "Only daemons run on the instance; it is released for scale-in."
+	waitDisconnected   = "The ECS agent on this instance is disconnected."
+	waitMinReady       = "The new task has not run long enough to stop the old one."
+	waitOldTask        = "The old task has not stopped yet."
+	waitOldTasks       = "One of the old tasks has not stopped yet."
+	waitConfirmation   = "StartTask was not answered yet."
+	waitInvisible      = "The task has not appeared in the cluster state yet."
+	waitWorkload       = "The instance is draining; other tasks still run on it."
+	waitDrainOrder     = "The instance is draining; daemons with a lower drain order still run on it."
+	waitGroupUnknown   = "The instance group cannot be parsed: "
+	waitCanaryUnknown  = "The canary's query cannot be parsed: "
+	waitBackingOff     = "Backing off after a failure: "
+	waitRollout        = "Waiting for the rollout: "
+	statusNothing      = "Nothing is deployed."
+	statusDeleting     = "The environment is being deleted."
+	statusNotMatching  = "The instance does not match the instance group."
+	limitUnavailable   = "at most %s may be without a running task."
+	limitSurge         = "at most %s may have two tasks."
+	breakerTripped     = "Circuit breaker tripped: %s (threshold %d)."
+	breakerFirstReason = " First: "
+)
+
+// waitStatus is the reason to wait on an instance that is not ACTIVE.
+func waitStatus(status string) string { return "The instance is " + status + "." }
+
+// quantity returns n with its noun, in the plural unless n is 1.
+func quantity(n int, noun string) string {
+	if n == 1 {
+		return "1 " + noun
+	}
+	return fmt.Sprintf("%d %ss", n, noun)
+}
