@@ -1,4 +1,4 @@
-package clusterstate_test
+package e2e
 
 import (
 	"net/http"
@@ -12,16 +12,8 @@ import (
 	"github.com/blox/blox/internal/testenv"
 )
 
-// revision is etcd's.
-func (w *world) revision(t *testing.T) int64 {
-	t.Helper()
-	got, err := w.client.Get(t.Context(), "nothing")
-	require.NoError(t, err)
-	return got.Header.Revision
-}
-
-// FuzzRequests sends any request to a running service: it is answered, by what the specification says or by a refusal in
-// plain text, and etcd is as it was.
+// FuzzRequests sends arbitrary requests to a running service. It answers as the specification says or with an error in
+// plain text, and etcd does not change.
 func FuzzRequests(f *testing.F) {
 	for _, target := range []string{
 		"/v1/tasks", "/v1/tasks?status=running&cluster=prod&startedBy=x&limit=1", "/v1/tasks?nextToken=e30", "/v1/tasks/prod/" + runningTask, "/v1/tasks/prod/" + strings.ReplaceAll(runningTask, "/", "%2F"),
@@ -37,7 +29,7 @@ func FuzzRequests(f *testing.F) {
 	f.Add("CONNECT", "/v1/tasks", "", "")
 	f.Add("GET", "/v1/tasks", "", "gzip")
 	f.Add("get", "/v1/tasks", "x", "gzip;q=0")
-	c := stocked(f)
+	c := newStockedService(f)
 	requests := &testenv.Raw{Address: strings.TrimPrefix(c.url, "http://")}
 	f.Cleanup(requests.Close)
 	before := int64(0)
@@ -68,13 +60,13 @@ func FuzzRequests(f *testing.F) {
 	})
 }
 
-// FuzzStoredRecords puts anything under the key of a task: the list has all the others, and that one if it is one.
+// FuzzStoredRecords stores arbitrary values under a task's key. The list holds all other tasks, and this one if it is valid.
 func FuzzStoredRecords(f *testing.F) {
 	for _, body := range testenv.Events(f) {
 		f.Add(body)
 	}
 	f.Add([]byte(`{"detail":{"clusterArn":"` + account + `cluster/prod","taskArn":"` + runningTask + `","containers":null,"lastStatus":"\xff"}}`))
-	c := stocked(f)
+	c := newStockedService(f)
 	requests := &testenv.Raw{Address: strings.TrimPrefix(c.url, "http://")}
 	f.Cleanup(requests.Close)
 	key := "ecs/task/prod/" + runningTask

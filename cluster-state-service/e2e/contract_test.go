@@ -1,15 +1,9 @@
-package clusterstate_test
+package e2e
 
 import (
-	"compress/gzip"
 	"encoding/json"
-	"fmt"
-	"io"
 	"net/http"
 	"net/url"
-	"os"
-	"regexp"
-	"strconv"
 	"strings"
 	"testing"
 
@@ -20,7 +14,7 @@ import (
 	"github.com/blox/blox/internal/testenv"
 )
 
-// What the tests of the contract store: records of another region than the simulator's, which reconcile leaves alone.
+// Records of a region other than the simulator's, which reconcile leaves alone.
 const (
 	account     = "arn:aws:ecs:eu-west-1:123456789012:"
 	runningTask = account + "task/prod/1a2b3c4d5e6f47889900aabbccddeeff"
@@ -30,8 +24,8 @@ const (
 	draining    = account + "container-instance/other/0f3c1b2a9d8e4f7685940a1b2c3d4e5f"
 )
 
-// stocked is a service whose etcd holds one of each.
-func stocked(t testing.TB) *css {
+// newStockedService starts a service whose etcd holds one record of each.
+func newStockedService(t testing.TB) *css {
 	t.Helper()
 	w := newWorld(t, ecssim.Config{})
 	w.put("ecs/task/prod/"+runningTask, string(testenv.Event(t, "task-ec2-running.json")))
@@ -39,11 +33,11 @@ func stocked(t testing.TB) *css {
 	w.put("ecs/task/default/"+shortTask, string(testenv.Event(t, "task-short-arn-2017.json", "us-east-1", "eu-west-1")))
 	w.put("ecs/instance/prod/"+instance, string(testenv.Event(t, "instance-active.json")))
 	w.put("ecs/instance/other/"+draining, string(testenv.Event(t, "instance-draining.json", "cluster/prod", "cluster/other", "instance/prod", "instance/other")))
-	w.put("ecs/task/prod/odd", "an odd record")
+	w.put("ecs/task/prod/malformed", "a malformed record")
 	return w.start().ready()
 }
 
-// arns is the ARNs of a list's items in order.
+// arns returns the ARNs of a list's items in order.
 func arns(t *testing.T, body string) []string {
 	t.Helper()
 	var list struct {
@@ -64,8 +58,8 @@ func arns(t *testing.T, body string) []string {
 	return found
 }
 
-func TestLists(t *testing.T) {
-	c := stocked(t)
+func TestContract_Lists(t *testing.T) {
+	c := newStockedService(t)
 	for path, want := range map[string][]string{
 		"/v1/tasks":                                     {shortTask, runningTask, fargateTask},
 		"/v1/tasks?":                                    {shortTask, runningTask, fargateTask},
@@ -135,8 +129,8 @@ func TestLists(t *testing.T) {
 	assert.NotEmpty(t, list.Metadata.ReconciledAt)
 }
 
-func TestListErrors(t *testing.T) {
-	c := stocked(t)
+func TestContract_ListErrors(t *testing.T) {
+	c := newStockedService(t)
 	const unsupported, repeated = "At least one of the filters provided is unsupported", "At least one of the filters provided is specified multiple times"
 	for path, want := range map[string]string{
 		"/v1/tasks?colour=red":                               unsupported,
@@ -179,8 +173,8 @@ func TestListErrors(t *testing.T) {
 	}
 }
 
-func TestGet(t *testing.T) {
-	c := stocked(t)
+func TestContract_Get(t *testing.T) {
+	c := newStockedService(t)
 	for name, path := range map[string]string{
 		"task-ec2-running":     "/v1/tasks/prod/" + runningTask,
 		"task-fargate-running": "/v1/tasks/prod/" + fargateTask,
@@ -208,8 +202,8 @@ func TestGet(t *testing.T) {
 	}
 }
 
-func TestGetErrors(t *testing.T) {
-	c := stocked(t)
+func TestContract_GetErrors(t *testing.T) {
+	c := newStockedService(t)
 	for path, want := range map[string]string{
 		"/v1/tasks/default/" + runningTask:    "Task not found",
 		"/v1/tasks/prod/" + runningTask + "0": "Task not found",
@@ -231,8 +225,8 @@ func TestGetErrors(t *testing.T) {
 	}
 }
 
-func TestPathsAndMethods(t *testing.T) {
-	c := stocked(t)
+func TestContract_PathsAndMethods(t *testing.T) {
+	c := newStockedService(t)
 	for path, want := range map[string]string{
 		"/v1/tasks/":                      "/v1/tasks",
 		"/v1//tasks?status=running&x=%2F": "/v1/tasks?status=running&x=%2F",
@@ -263,271 +257,4 @@ func TestPathsAndMethods(t *testing.T) {
 	}
 	answer, _ := c.do(http.MethodHead, "/v1/stream/tasks")
 	assert.Equal(t, "application/octet-stream", answer.Header.Get("Content-Type"))
-}
-
-func TestServiceEndpoints(t *testing.T) {
-	c := stocked(t)
-	answer, body := c.get("/v1/ping")
-	assert.Equal(t, http.StatusOK, answer.StatusCode)
-	assert.Empty(t, body)
-	assert.Equal(t, "application/json; charset=UTF-8", answer.Header.Get("Content-Type"))
-
-	_, body = c.get("/v1/ready")
-	var ready struct {
-		Ready   bool
-		Leader  string
-		Reasons []string
-	}
-	require.NoError(t, json.Unmarshal([]byte(body), &ready))
-	assert.True(t, ready.Ready)
-	assert.NotEmpty(t, ready.Leader)
-	assert.Empty(t, ready.Reasons)
-	assert.Contains(t, body, `"reasons":[]`)
-
-	answer, body = c.get("/v1/swagger.json")
-	assert.Equal(t, "application/json; charset=UTF-8", answer.Header.Get("Content-Type"))
-	assert.Contains(t, body, `"operationId": "StreamTasks"`)
-}
-
-func TestStream(t *testing.T) {
-	c := stocked(t)
-	header, next, _ := c.stream("/v1/stream/tasks?colour=red")
-	assert.Equal(t, "application/octet-stream", header.Get("Content-Type"))
-	assert.Empty(t, header.Get("Content-Length"))
-	_, nextZero, _ := c.stream("/v1/stream/tasks?entityVersion=0")
-
-	version := c.put("ecs/task/prod/"+runningTask, string(testenv.Event(t, "task-ec2-stopped.json")))
-	c.put("ecs/instance/prod/"+instance, string(testenv.Event(t, "instance-draining.json")))
-	_, err := c.client.Delete(t.Context(), "ecs/task/prod/"+fargateTask)
-	require.NoError(t, err)
-	last := c.put("ecs/task/default/"+shortTask, string(testenv.Event(t, "task-short-arn-2017.json", "us-east-1", "eu-west-1")))
-	for _, next := range []func() string{next, nextZero} {
-		for _, want := range []struct {
-			arn     string
-			version int64
-		}{{runningTask, version}, {shortTask, last}} { // no instance, no deletion
-			line := next()
-			c.spec.Model(t, "Task", []byte(line))
-			assert.Equal(t, fmt.Sprintf(`{"metadata":{"entityVersion":"%d"}`, want.version), metadataOf(t, line))
-			assert.Contains(t, line, `"taskARN":"`+want.arn+`"`)
-		}
-	}
-	_, body := c.get("/v1/tasks/prod/" + runningTask)
-	_, from, _ := c.stream("/v1/stream/tasks?entityVersion=" + strconv.FormatInt(version, 10))
-	assert.Equal(t, body, from()+"\n", "the version itself is included, and a line is what GET shows")
-	assert.Contains(t, from(), shortTask)
-
-	_, instances, _ := c.stream("/v1/stream/instances?entityVersion=" + strconv.FormatInt(version, 10))
-	line := instances()
-	c.spec.Model(t, "ContainerInstance", []byte(line))
-	assert.Contains(t, line, `"status":"DRAINING"`)
-}
-
-// metadataOf cuts a line after its metadata, made the first member.
-func metadataOf(t *testing.T, line string) string {
-	t.Helper()
-	var parsed struct {
-		Metadata json.RawMessage `json:"metadata"`
-	}
-	require.NoError(t, json.Unmarshal([]byte(line), &parsed))
-	return `{"metadata":` + string(parsed.Metadata)
-}
-
-func TestStreamOptions(t *testing.T) {
-	c := stocked(t)
-	_, byName, _ := c.stream("/v1/stream/tasks?cluster=prod&deleted=true")
-	_, byARN, _ := c.stream("/v1/stream/tasks?deleted=true&cluster=" + account + "cluster/prod")
-	_, elsewhere, _ := c.stream("/v1/stream/tasks?heartbeat=1&deleted=true&cluster=arn:aws:ecs:us-east-1:123456789012:cluster/prod")
-	c.put("ecs/task/default/"+shortTask, string(testenv.Event(t, "task-short-arn-2017.json", "us-east-1", "eu-west-1")))
-	_, err := c.client.Delete(t.Context(), "ecs/task/prod/"+fargateTask)
-	require.NoError(t, err)
-	last := c.put("ecs/task/prod/"+runningTask, string(testenv.Event(t, "task-ec2-stopped.json")))
-	for _, next := range []func() string{byName, byARN} {
-		assert.JSONEq(t, fmt.Sprintf(`{"metadata":{"entityVersion":"%d","deleted":true},"entity":{"clusterARN":"%scluster/prod","taskARN":"%s"}}`,
-			last-1, account, fargateTask), next())
-		assert.Contains(t, next(), runningTask)
-	}
-	// Heartbeats only: the same name in another region is another cluster.
-	testenv.Eventually(t, func() bool {
-		var beat struct {
-			Metadata struct{ EntityVersion string }
-			Entity   any
-		}
-		require.NoError(t, json.Unmarshal([]byte(elsewhere()), &beat))
-		assert.Nil(t, beat.Entity)
-		version, err := strconv.ParseInt(beat.Metadata.EntityVersion, 10, 64)
-		require.NoError(t, err)
-		return version >= last
-	})
-}
-
-func TestStreamErrors(t *testing.T) {
-	c := stocked(t)
-	version := c.put("ecs/task/prod/"+runningTask, string(testenv.Event(t, "task-ec2-stopped.json")))
-	_, err := c.client.Compact(t.Context(), version)
-	require.NoError(t, err)
-	for query, want := range map[string]string{
-		"entityVersion=x":                       "Invalid entity version",
-		"entityVersion=-1":                      "Invalid entity version",
-		"entityVersion=%2B1":                    "Invalid entity version",
-		"entityVersion=1.5":                     "Invalid entity version",
-		"entityVersion=%zz":                     "Invalid entity version",
-		"entityVersion=1;x=2":                   "Invalid entity version",
-		"entityVersion=%201":                    "Invalid entity version",
-		"entityVersion=0x10":                    "Invalid entity version",
-		"entityVersion=1":                       "Entity version is out of range",
-		"entityVersion=99999999":                "Entity version is out of range",
-		"entityVersion=9223372036854775807":     "Entity version is out of range",
-		"entityVersion=99999999999999999999999": "Entity version is out of range",
-		"cluster=a%20b":                         "Invalid cluster ARN or name",
-	} {
-		for _, path := range []string{"/v1/stream/tasks?", "/v1/stream/instances?"} {
-			answer, body := c.get(path + query)
-			assert.Equal(t, http.StatusBadRequest, answer.StatusCode, path+query)
-			assert.Equal(t, want+"\n", body, path+query)
-		}
-	}
-	for _, query := range []string{"heartbeat=0", "heartbeat=301", "heartbeat=x", "deleted=maybe"} {
-		answer, body := c.get("/v1/stream/tasks?" + query)
-		assert.Equal(t, http.StatusBadRequest, answer.StatusCode)
-		assert.Contains(t, body, strings.Split(query, "=")[0])
-	}
-}
-
-// Pages hold each item once, in order, and know the list that they are of.
-func TestPages(t *testing.T) {
-	c := stocked(t)
-	page := func(query string) (items []string, next string) {
-		t.Helper()
-		answer, body := c.get("/v1/tasks?" + query)
-		require.Equal(t, http.StatusOK, answer.StatusCode, body)
-		var list struct{ NextToken string }
-		require.NoError(t, json.Unmarshal([]byte(body), &list))
-		return arns(t, body), list.NextToken
-	}
-	first, next := page("limit=2")
-	assert.Equal(t, []string{shortTask, runningTask}, first)
-	require.NotEmpty(t, next)
-	second, end := page("limit=2&nextToken=" + next)
-	assert.Equal(t, []string{fargateTask}, second)
-	assert.Empty(t, end, "the last page")
-	rest, end := page("nextToken=" + next)
-	assert.Equal(t, second, rest, "without a limit: all that is left")
-	assert.Empty(t, end)
-	all, end := page("limit=3")
-	assert.Len(t, all, 3)
-	assert.Empty(t, end, "nothing follows")
-
-	one, next := page("cluster=prod&limit=1")
-	assert.Equal(t, []string{runningTask}, one)
-	two, _ := page("cluster=prod&limit=1&nextToken=" + next)
-	assert.Equal(t, []string{fargateTask}, two)
-	for _, query := range []string{"", "cluster=default&", "cluster=prod&status=running&"} {
-		answer, body := c.get("/v1/tasks?" + query + "nextToken=" + next)
-		assert.Equal(t, http.StatusBadRequest, answer.StatusCode)
-		assert.Equal(t, "Invalid next token\n", body, "a token of another list")
-	}
-	answer, body := c.get("/v1/instances?cluster=prod&nextToken=" + next)
-	assert.Equal(t, http.StatusBadRequest, answer.StatusCode, body)
-
-	// What the token names may be gone meanwhile.
-	_, err := c.client.Delete(t.Context(), "ecs/task/prod/"+runningTask)
-	require.NoError(t, err)
-	two, _ = page("cluster=prod&limit=1&nextToken=" + next)
-	assert.Equal(t, []string{fargateTask}, two)
-}
-
-func TestClusters(t *testing.T) {
-	c := stocked(t)
-	answer, body := c.get("/v1/clusters")
-	assert.Equal(t, http.StatusOK, answer.StatusCode)
-	var list struct{ Items json.RawMessage }
-	require.NoError(t, json.Unmarshal([]byte(body), &list))
-	assert.JSONEq(t, `[
-		{"clusterARN":"`+account+`cluster/default","name":"default","agentsConnected":0,"instances":{},"tasks":{"STOPPED":1}},
-		{"clusterARN":"`+account+`cluster/other","name":"other","agentsConnected":1,"instances":{"DRAINING":1},"tasks":{}},
-		{"clusterARN":"`+account+`cluster/prod","name":"prod","agentsConnected":1,"instances":{"ACTIVE":1},"tasks":{"RUNNING":2}}]`, string(list.Items))
-}
-
-// Lists come in gzip for those who accept it, and say the same.
-func TestGzip(t *testing.T) {
-	c := stocked(t)
-	for n := range 30 { // enough for it to pay
-		id := fmt.Sprintf("%032x", n)
-		c.put("ecs/task/prod/"+account+"task/prod/"+id, string(testenv.Event(t, "task-ec2-running.json", "1a2b3c4d5e6f47889900aabbccddeeff", id)))
-	}
-	_, plain := c.get("/v1/tasks")
-	request, err := http.NewRequestWithContext(t.Context(), http.MethodGet, c.url+"/v1/tasks", nil)
-	require.NoError(t, err)
-	request.Header.Set("Accept-Encoding", "gzip")
-	transport := &http.Transport{}
-	defer transport.CloseIdleConnections()
-	answer, err := transport.RoundTrip(request)
-	require.NoError(t, err)
-	defer answer.Body.Close()
-	assert.Equal(t, "gzip", answer.Header.Get("Content-Encoding"))
-	assert.Equal(t, "Accept-Encoding", answer.Header.Get("Vary"))
-	assert.Equal(t, "application/json; charset=UTF-8", answer.Header.Get("Content-Type"))
-	unzip, err := gzip.NewReader(answer.Body)
-	require.NoError(t, err)
-	body, err := io.ReadAll(unzip)
-	require.NoError(t, err)
-	assert.Equal(t, plain, string(body))
-}
-
-// What an operator watches is there, under names that stay.
-func TestMetrics(t *testing.T) {
-	c := stocked(t)
-	_, _, end := c.stream("/v1/stream/tasks")
-	defer end()
-	c.get("/v1/tasks/prod/" + runningTask)
-	c.do(http.MethodGet, "/v1/nothing/at/all")
-	c.do("BREW", "/v1/tasks")
-	c.send(string(testenv.Event(t, "task-ec2-stopped.json")))
-	testenv.Eventually(t, func() bool { return c.served()[runningTask] == "STOPPED" })
-	answer, body := c.do(http.MethodGet, "/metrics")
-	assert.Equal(t, http.StatusOK, answer.StatusCode)
-	for _, line := range []string{
-		`blox_http_requests_total{code="200",method="GET",route="/v1/tasks/{cluster}/{arn...}"} 1`,
-		`blox_http_requests_total{code="404",method="GET",route="none"} 1`,
-		`blox_http_requests_total{code="405",method="other",route="none"} 1`,
-		`blox_css_stream_subscribers{kind="task"} 1`,
-		`blox_store_records_total{outcome="written"} 1`,
-		`blox_css_cache_tasks 3`, `blox_css_cache_instances 2`, `blox_css_cache_loads_total 1`,
-		`blox_reconcile_cluster_failures_total 0`,
-	} {
-		assert.Contains(t, body, line+"\n")
-	}
-	for _, name := range []string{
-		"blox_http_request_duration_seconds_bucket", "blox_store_transaction_duration_seconds_count", "blox_css_cache_revision",
-		"blox_css_cache_wait_current_seconds_count", "blox_css_cache_revision_read_seconds_count", "blox_css_cache_lag_revisions 0", "blox_event_age_seconds_count", "blox_reconcile_duration_seconds_count", "blox_reconcile_ecs_calls_total", "go_goroutines",
-	} {
-		assert.Contains(t, body, "\n"+name)
-	}
-	assert.Regexp(t, `blox_http_request_duration_seconds_count\{code="200",route="/v1/tasks/\{cluster\}/\{arn...\}"\} 1\n`, body)
-	readme, err := os.ReadFile("README.md")
-	require.NoError(t, err)
-	for _, name := range regexp.MustCompile(`# TYPE (blox_\w+)`).FindAllStringSubmatch(body, -1) {
-		assert.Contains(t, string(readme), "`"+name[1], "the README tells of every metric")
-	}
-}
-
-// Every operation of the specification is there, and answers as it says.
-func TestEveryOperation(t *testing.T) {
-	c := stocked(t)
-	var answered []string
-	for _, path := range []string{
-		"/v1/instances", "/v1/instances/prod/" + instance, "/v1/tasks", "/v1/tasks/prod/" + runningTask, "/v1/clusters",
-		"/v1/ping", "/v1/ready", "/v1/swagger.json",
-	} {
-		answer, body := c.do(http.MethodGet, path)
-		assert.Equal(t, http.StatusOK, answer.StatusCode, path)
-		answered = append(answered, c.spec.Check(t, answer, []byte(body)))
-	}
-	for _, path := range []string{"/v1/stream/instances", "/v1/stream/tasks"} { // without an end, but for HEAD
-		answer, body := c.do(http.MethodHead, path)
-		assert.Equal(t, http.StatusOK, answer.StatusCode, path)
-		answered = append(answered, c.spec.Check(t, answer, []byte(body)))
-	}
-	assert.ElementsMatch(t, c.spec.Operations(), answered)
 }

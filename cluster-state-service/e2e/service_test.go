@@ -1,11 +1,12 @@
-package clusterstate_test
+package e2e
 
 import (
 	"context"
+	"encoding/json"
+	"fmt"
 	"io"
 	"net"
 	"net/http"
-	"net/http/httptest"
 	"strings"
 	"sync"
 	"testing"
@@ -14,40 +15,10 @@ import (
 	"github.com/sirupsen/logrus"
 	"github.com/stretchr/testify/assert"
 	"github.com/stretchr/testify/require"
-	clientv3 "go.etcd.io/etcd/client/v3"
-	"go.uber.org/goleak"
 
 	clusterstate "github.com/blox/blox/cluster-state-service"
-	"github.com/blox/blox/internal/ecssim"
-	"github.com/blox/blox/internal/etcd/embedded"
 	"github.com/blox/blox/internal/testenv"
-	v1 "github.com/blox/blox/swagger/cluster-state-service/v1"
 )
-
-func TestMain(m *testing.M) { goleak.VerifyTestMain(m) }
-
-var theSpec = sync.OnceValues(func() (*testenv.Spec, error) { return testenv.NewSpec(v1.JSON) })
-
-// world is a simulated ECS with its queue, a real etcd, and cluster-state-services between them.
-type world struct {
-	t      testing.TB
-	sim    *ecssim.Sim
-	aws    *httptest.Server
-	etcd   *testenv.Server
-	client *clientv3.Client
-	spec   *testenv.Spec
-}
-
-func newWorld(t testing.TB, cfg ecssim.Config, etcd ...embedded.Options) *world {
-	t.Helper()
-	spec, err := theSpec()
-	require.NoError(t, err)
-	w := &world{t: t, sim: ecssim.New(cfg), etcd: testenv.EtcdServer(t, etcd...), spec: spec}
-	w.client = w.etcd.Client()
-	w.aws = httptest.NewServer(w.sim)
-	t.Cleanup(func() { w.sim.Close(); w.aws.Close() })
-	return w
-}
 
 // css is one running cluster-state-service.
 type css struct {
@@ -62,33 +33,50 @@ func (w *world) start() *css {
 	return w.startAt(testenv.Address(w.t))
 }
 
+// startAt is start with a listen address.
 func (w *world) startAt(address string) *css {
+	w.t.Helper()
+	return w.run(address, "blox_queue")
+}
+
+// startWithQueue is start with another queue.
+func (w *world) startWithQueue(queue string) *css {
+	w.t.Helper()
+	return w.run(testenv.Address(w.t), queue)
+}
+
+func (w *world) run(address, queue string) *css {
 	w.t.Helper()
 	listener, err := net.Listen("tcp", address)
 	require.NoError(w.t, err)
 	environment := map[string]string{
-		"AWS_REGION": "us-east-1", "AWS_ENDPOINT_URL": w.aws.URL, "AWS_ACCESS_KEY_ID": "test", "AWS_SECRET_ACCESS_KEY": "test",
+		"AWS_REGION": "us-east-1", "AWS_ENDPOINT_URL": w.aws.URL,
+		"AWS_ACCESS_KEY_ID": "test", "AWS_SECRET_ACCESS_KEY": "test",
 	}
 	getenv := func(name string) string { return environment[name] }
-	cfg, err := clusterstate.ParseConfig([]string{"--etcd-endpoint", w.etcd.Endpoints()[0], "--queue", "blox_queue"}, getenv, io.Discard)
+	cfg, err := clusterstate.ParseConfig(
+		[]string{"--etcd-endpoint", w.etcd.Endpoints()[0], "--queue", queue}, getenv, io.Discard)
 	require.NoError(w.t, err)
 	cfg.Listener = listener
 	ctx, cancel := context.WithCancel(context.Background())
 	var running sync.WaitGroup
 	running.Go(func() { assert.NoError(w.t, clusterstate.Run(ctx, cfg, quiet(w.t))) })
-	c := &css{world: w, url: "http://" + listener.Addr().String(), stop: sync.OnceFunc(func() { cancel(); running.Wait() })}
+	c := &css{
+		world: w, url: "http://" + listener.Addr().String(),
+		stop: sync.OnceFunc(func() { cancel(); running.Wait() }),
+	}
 	w.t.Cleanup(c.stop)
 	return c
 }
 
-// quiet leaves out what is logged for every request.
+// quiet returns a logger without the log lines of every request.
 func quiet(t testing.TB) logrus.FieldLogger {
 	log := testenv.Logger(t)
 	log.SetLevel(logrus.InfoLevel)
 	return log
 }
 
-// ready waits until the service says that it is.
+// ready waits until the service reports ready.
 func (c *css) ready() *css {
 	c.t.Helper()
 	testenv.Eventually(c.t, func() bool {
@@ -102,7 +90,7 @@ func (c *css) ready() *css {
 	return c
 }
 
-// do sends a request and returns the answer with its body, read. Answers under /v1 are held against the specification.
+// do sends a request and returns the response and its body.
 func (c *css) do(method, path string) (*http.Response, string) {
 	c.t.Helper()
 	ctx, cancel := context.WithTimeout(context.Background(), 30*time.Second)
@@ -119,7 +107,7 @@ func (c *css) do(method, path string) (*http.Response, string) {
 	return answer, string(body)
 }
 
-// get is a GET that the specification knows.
+// get sends a GET and checks the response against the specification.
 func (c *css) get(path string) (*http.Response, string) {
 	c.t.Helper()
 	answer, body := c.do(http.MethodGet, path)
@@ -127,15 +115,7 @@ func (c *css) get(path string) (*http.Response, string) {
 	return answer, body
 }
 
-// put stores a record as v0.3 would have, and returns its entity version.
-func (w *world) put(key, value string) int64 {
-	w.t.Helper()
-	answer, err := w.client.Put(w.t.Context(), key, value)
-	require.NoError(w.t, err)
-	return answer.Header.Revision
-}
-
-// stream opens a stream; next returns its next line, and fails the test when there is none.
+// stream opens a stream. next returns its next line, and fails the test if there is none.
 func (c *css) stream(path string) (header http.Header, next func() string, end func()) {
 	c.t.Helper()
 	ctx, cancel := context.WithTimeout(context.Background(), 30*time.Second)
@@ -175,4 +155,42 @@ func (l *lines) next() (string, error) {
 			return l.rest, err
 		}
 	}
+}
+
+// served returns what the API shows: ARN to last status.
+func (c *css) served() map[string]string {
+	c.t.Helper()
+	served := map[string]string{}
+	for _, path := range []string{"/v1/tasks", "/v1/instances"} {
+		answer, body := c.get(path)
+		require.Equal(c.t, http.StatusOK, answer.StatusCode, body)
+		var list struct {
+			Items []struct {
+				Entity struct{ TaskARN, ContainerInstanceARN, LastStatus, Status string }
+			}
+		}
+		require.NoError(c.t, json.Unmarshal([]byte(body), &list))
+		for _, i := range list.Items {
+			if i.Entity.TaskARN != "" {
+				served[i.Entity.TaskARN] = i.Entity.LastStatus
+			} else {
+				served[i.Entity.ContainerInstanceARN] = i.Entity.Status
+			}
+		}
+	}
+	return served
+}
+
+func (c *css) awaitConvergence() {
+	c.t.Helper()
+	testenv.Eventually(c.t, func() bool { return assert.ObjectsAreEqual(c.truth(), c.served()) }, "the served state does not converge to ECS's")
+}
+
+// awaitSubscribers waits until n streams are open.
+func (c *css) awaitSubscribers(n int) {
+	c.t.Helper()
+	testenv.Eventually(c.t, func() bool {
+		_, body := c.do(http.MethodGet, "/metrics")
+		return strings.Contains(body, fmt.Sprintf("blox_css_stream_subscribers{kind=\"task\"} %d\n", n))
+	}, "not %d streams", n)
 }

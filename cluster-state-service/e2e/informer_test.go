@@ -1,4 +1,4 @@
-package clusterstate_test
+package e2e
 
 import (
 	"context"
@@ -21,27 +21,27 @@ import (
 	"github.com/blox/blox/internal/testenv"
 )
 
-// What a scheduler sees of the whole service by list and stream is what etcd holds, with events all the while: across cut
-// connections, a compaction of what it would resume from, and a restart.
-func TestMirrorEqualsTheStore(t *testing.T) {
+// An informer ends up with what etcd holds, while events flow: across broken connections, a compaction of the revision it
+// would resume from, and restarts of the service.
+func TestInformer_EqualsStore(t *testing.T) {
 	w := newWorld(t, ecssim.Config{Seed: 5, Faults: ecssim.Faults{Events: ecssim.EventFaults{Duplicate: 0.1, Reorder: 0.1}}})
-	queue, url := w.sqs() // what a service had in hand when it was stopped comes again soon
+	queue, url := w.sqs() // a stopped service's unacknowledged messages are redelivered soon
 	_, err := queue.SetQueueAttributes(t.Context(), &sqs.SetQueueAttributesInput{QueueUrl: url, Attributes: map[string]string{"VisibilityTimeout": "2"}})
 	require.NoError(t, err)
 	instances := append(w.sim.AddInstances("default", 5), w.sim.AddInstances("other", 2)...)
-	w.start().ready() // stores events also while the one that is followed is away
+	w.start().ready() // stores events while the followed replica is down
 	c := w.start().ready()
 	address := strings.TrimPrefix(c.url, "http://")
 	line := testenv.NewProxy(t, address)
 	f := w.follow(line.Address())
 	during := func(what string, do func()) {
-		calm := w.churn(instances)
-		defer calm()
-		f.arrives()
+		stopChurn := w.startChurn(instances)
+		defer stopChurn()
+		f.awaitNewRecords()
 		do()
-		f.arrives()
-		calm()
-		f.equalsTheStore(what)
+		f.awaitNewRecords()
+		stopChurn()
+		f.awaitStore(what)
 	}
 
 	var listed time.Time
@@ -49,51 +49,51 @@ func TestMirrorEqualsTheStore(t *testing.T) {
 		listed = f.ListedAt()
 		for range 10 {
 			line.Cut(false)
-			f.arrives()
+			f.awaitNewRecords()
 		}
-		assert.Equal(t, listed, f.ListedAt(), "a broken stream is resumed, not listed again")
+		assert.Equal(t, listed, f.ListedAt(), "a broken stream is resumed without another list")
 	})
-	during("what it would resume from is compacted", func() {
+	during("the revision to resume from is compacted", func() {
 		line.Cut(true)
-		f.forgets()
+		f.compactUnread()
 		line.Cut(false)
-		f.arrives()
-		require.True(t, f.ListedAt().After(listed), "it is listed again")
+		f.awaitNewRecords()
+		require.True(t, f.ListedAt().After(listed), "the informer lists again")
 		listed = f.ListedAt()
 	})
 	during("the service is restarted", func() {
 		for range 2 {
 			c.stop()
-			w.passes(50)
+			w.awaitRevisions(50)
 			c = w.startAt(address).ready()
-			f.arrives()
+			f.awaitNewRecords()
 		}
-		assert.Equal(t, listed, f.ListedAt(), "another service resumes the stream of the first")
+		assert.Equal(t, listed, f.ListedAt(), "another replica resumes the stream")
 	})
 	during("all of it happens at once", func() {
 		line.Cut(true)
-		f.forgets()
+		f.compactUnread()
 		c.stop()
 		w.startAt(address).ready()
 		line.Cut(false)
 	})
 }
 
-// follower is a mirror, and what its subscriber makes of the changes that it is told.
+// follower is an informer, and the state that its subscriber derives from the changes.
 type follower struct {
 	*informer.Informer
 	*world
-	mu   sync.Mutex
-	told map[string]int64 // entity version by ARN
+	mu       sync.Mutex
+	notified map[string]int64 // entity version by ARN
 }
 
-// follow runs a mirror of the service at the address until the test ends.
+// follow runs an informer of the service at the address until the test ends.
 func (w *world) follow(address string) *follower {
 	w.t.Helper()
 	m, err := informer.New(informer.Config{Endpoints: []string{address}, Heartbeat: time.Second, Log: quiet(w.t)})
 	require.NoError(w.t, err)
-	f := &follower{Informer: m, world: w, told: map[string]int64{}}
-	w.t.Cleanup(m.Subscribe(f.note))
+	f := &follower{Informer: m, world: w, notified: map[string]int64{}}
+	w.t.Cleanup(m.Subscribe(f.onChange))
 	ctx, cancel := context.WithCancel(context.Background())
 	var running sync.WaitGroup
 	running.Go(func() { assert.NoError(w.t, m.Run(ctx)) })
@@ -101,21 +101,21 @@ func (w *world) follow(address string) *follower {
 	return f
 }
 
-func (f *follower) note(c informer.Change) {
+func (f *follower) onChange(c informer.Change) {
 	f.mu.Lock()
 	defer f.mu.Unlock()
 	switch task, instance := f.Task(c.ARN), f.Instance(c.ARN); {
 	case task != nil:
-		f.told[c.ARN] = number(*task.Metadata.EntityVersion)
+		f.notified[c.ARN] = number(*task.Metadata.EntityVersion)
 	case instance != nil:
-		f.told[c.ARN] = number(*instance.Metadata.EntityVersion)
+		f.notified[c.ARN] = number(*instance.Metadata.EntityVersion)
 	default:
-		delete(f.told, c.ARN)
+		delete(f.notified, c.ARN)
 	}
 }
 
-// copied is what the mirror holds: entity version by ARN.
-func (f *follower) copied() map[string]int64 {
+// cached returns what the informer holds: entity version by ARN.
+func (f *follower) cached() map[string]int64 {
 	all := map[string]int64{}
 	for _, name := range []string{"default", "other"} {
 		cluster := "arn:aws:ecs:us-east-1:123456789012:cluster/" + name
@@ -129,15 +129,15 @@ func (f *follower) copied() map[string]int64 {
 	return all
 }
 
-// arrives waits until the mirror has a task and an instance that did not exist before.
-func (f *follower) arrives() {
+// awaitNewRecords waits until the informer has received a new task and a new instance.
+func (f *follower) awaitNewRecords() {
 	f.t.Helper()
 	task, instance := f.sim.StartFargateTask("other", "marker"), f.sim.AddInstances("other", 1)[0]
-	testenv.Eventually(f.t, func() bool { return f.Task(task) != nil && f.Instance(instance) != nil }, "the mirror does not follow")
+	testenv.Eventually(f.t, func() bool { return f.Task(task) != nil && f.Instance(instance) != nil }, "the informer does not follow")
 }
 
-// passes waits until etcd is so many revisions further.
-func (w *world) passes(revisions int64) {
+// awaitRevisions waits until etcd has advanced by that many revisions.
+func (w *world) awaitRevisions(revisions int64) {
 	w.t.Helper()
 	now := func() int64 {
 		answer, err := w.client.Get(w.t.Context(), "x")
@@ -148,9 +148,9 @@ func (w *world) passes(revisions int64) {
 	testenv.Eventually(w.t, func() bool { return now() >= from+revisions }, "no events are stored")
 }
 
-// forgets waits until etcd has changes of both kinds that the mirror cannot have seen, among them a deletion, and has etcd
-// forget them.
-func (f *follower) forgets() {
+// compactUnread waits until etcd has changes of both kinds that the informer cannot have received, deletions included,
+// and compacts them.
+func (f *follower) compactUnread() {
 	f.t.Helper()
 	for _, gone := range f.Tasks("arn:aws:ecs:us-east-1:123456789012:cluster/other")[:3] {
 		_, err := f.client.Delete(f.t.Context(), "ecs/task/other/"+*gone.Entity.TaskARN)
@@ -169,18 +169,18 @@ func (f *follower) forgets() {
 	require.NoError(f.t, err)
 }
 
-// equalsTheStore waits until the queue is empty, the mirror is what etcd holds, and its subscriber was told so.
-func (f *follower) equalsTheStore(when string) {
+// awaitStore waits until the queue is empty and the informer equals etcd. Its subscriber has then seen every change.
+func (f *follower) awaitStore(when string) {
 	f.t.Helper()
 	testenv.Eventually(f.t, func() bool { return f.queued() == 0 })
 	want := f.stored()
-	testenv.Eventually(f.t, func() bool { return maps.Equal(want, f.copied()) }, "the mirror is not the store when %s", when)
+	testenv.Eventually(f.t, func() bool { return maps.Equal(want, f.cached()) }, "the informer differs from the store: %s", when)
 	f.mu.Lock()
 	defer f.mu.Unlock()
-	assert.Equal(f.t, want, f.told, when)
+	assert.Equal(f.t, want, f.notified, when)
 }
 
-// stored is what etcd holds: entity version by ARN.
+// stored returns what etcd holds: entity version by ARN.
 func (w *world) stored() map[string]int64 {
 	w.t.Helper()
 	all := map[string]int64{}
@@ -196,8 +196,8 @@ func (w *world) stored() map[string]int64 {
 	return all
 }
 
-// churn has tasks come, end and be deleted, and instances change, until the function that it returns is called.
-func (w *world) churn(instances []string) (calm func()) {
+// startChurn starts, stops and deletes tasks and changes instances until stop is called.
+func (w *world) startChurn(instances []string) (stop func()) {
 	ctx, cancel := context.WithCancel(context.Background())
 	var running sync.WaitGroup
 	running.Go(func() {
@@ -206,17 +206,17 @@ func (w *world) churn(instances []string) (calm func()) {
 		for n := 0; ctx.Err() == nil; n++ {
 			cluster := []string{"default", "other"}[n%2]
 			task := w.sim.StartFargateTask(cluster, "web"+strconv.Itoa(n%3))
-			if n%3 > 0 { // a third stays as it is: what is missed of one is missed for good
+			if n%3 > 0 { // a third never changes again: no later event would hide a missed one
 				tasks = append(tasks, task)
 			}
 			assert.NoError(w.t, w.sim.SetAgentConnected(instances[chance.IntN(len(instances))], n%4 == 0))
-			if len(tasks) > 30 { // the oldest ends, and later goes, as if reconcile had found it gone
+			if len(tasks) > 30 { // stop and delete the oldest, as reconcile does
 				assert.NoError(w.t, w.sim.KillTask(tasks[0], 0))
 				_, err := w.client.Delete(context.Background(), "ecs/task/default/"+tasks[0])
 				assert.NoError(w.t, err)
 				tasks = tasks[1:]
 			}
-			select { // some 150 events a second
+			select { // about 150 events a second
 			case <-time.After(20 * time.Millisecond):
 			case <-ctx.Done():
 			}

@@ -1,4 +1,4 @@
-package clusterstate_test
+package e2e
 
 import (
 	"encoding/json"
@@ -9,89 +9,29 @@ import (
 	"strconv"
 	"sync"
 	"sync/atomic"
-	"testing"
 
 	"github.com/stretchr/testify/assert"
 	"github.com/stretchr/testify/require"
 	clientv3 "go.etcd.io/etcd/client/v3"
 
 	"github.com/blox/blox/cluster-state-service/state"
-	"github.com/blox/blox/internal/ecssim"
-	"github.com/blox/blox/internal/testenv"
 )
 
-// Two replicas on one etcd and one queue are one linearizable register to their readers while events flow: every answer
-// is etcd's state at the version that it tells, and no read goes behind what was known before it began, wherever that
-// was learnt.
-func TestReplicasAnswerAsOne(t *testing.T) {
-	w := newWorld(t, ecssim.Config{Seed: 3, Faults: ecssim.Faults{Events: ecssim.EventFaults{Duplicate: 0.2, Reorder: 0.2}}})
-	replicas := []*css{w.start().ready(), w.start().ready()}
-	definition := w.sim.RegisterTaskDefinition("agent")
-	instances := w.sim.AddInstances("default", 8)
-	w.sim.AddInstances("other", 1)
-	h := newHistory(w)
-	h.know(state.KindInstance, "default", instances...)
-
-	const readers, enough = 6, 1000
-	stop := make(chan struct{})
-	ended := sync.OnceFunc(func() { close(stop) })
-	var reading sync.WaitGroup
-	defer reading.Wait()
-	defer ended()
-	for n := range readers {
-		reading.Go(func() {
-			chance := rand.New(rand.NewPCG(1, uint64(n)))
-			transport := &http.Transport{DisableCompression: true}
-			defer transport.CloseIdleConnections()
-			for h.read(transport, replicas[chance.IntN(len(replicas))].url, chance) {
-				select {
-				case <-stop:
-					return
-				default:
-				}
-			}
-		})
-	}
-	for round := 0; h.reads.Load() < enough && !t.Failed(); round++ {
-		tasks := w.startTasks(definition, instances[round%8])
-		h.know(state.KindTask, "default", tasks...)
-		fargate := w.sim.StartFargateTask("other", "web")
-		h.know(state.KindTask, "other", fargate)
-		if round%3 > 0 {
-			require.NoError(t, w.sim.KillTask(tasks[0], 0))
-			require.NoError(t, w.sim.KillTask(fargate, 1))
-		}
-		seen := h.reads.Load() // so that events flow for as long as there are readers
-		testenv.Eventually(t, func() bool { return h.reads.Load() > seen+20 || t.Failed() })
-	}
-	ended()
-	reading.Wait()
-	if t.Failed() {
-		return
-	}
-	replicas[0].converges()
-	_, one := replicas[0].get("/v1/tasks")
-	_, two := replicas[1].get("/v1/tasks")
-	assert.True(t, one == two, "at rest there is one version, and one answer")
-	h.isOfEtcd()
-	t.Logf("%d reads; %d lists and %d records that differ in version", h.reads.Load(), len(h.lists), len(h.gets))
-}
-
-// history is what all readers have seen.
+// history records what all readers have received.
 type history struct {
 	*world
 	reads atomic.Int64
 
 	mu       sync.Mutex
 	entities []state.Key
-	latest   map[string]int64      // by path, the highest version of an answer that had come
+	latest   map[string]int64      // by path, the highest version in an answer so far
 	lists    map[versioned]string  // bodies
-	gets     map[versioned]version // of the record in a state, 0 for none
+	gets     map[versioned]version // of the record at an entity version; 0 if there is none
 }
 
 type version = int64
 
-// versioned is a path in the state of an entity version.
+// versioned is a path at an entity version.
 type versioned struct {
 	path    string
 	version version
@@ -101,8 +41,8 @@ func newHistory(w *world) *history {
 	return &history{world: w, latest: map[string]int64{}, lists: map[versioned]string{}, gets: map[versioned]version{}}
 }
 
-// know lets readers ask for the entities.
-func (h *history) know(kind state.Kind, cluster string, arns ...string) {
+// addEntities adds entities that readers query.
+func (h *history) addEntities(kind state.Kind, cluster string, arns ...string) {
 	h.mu.Lock()
 	defer h.mu.Unlock()
 	for _, arn := range arns {
@@ -110,15 +50,15 @@ func (h *history) know(kind state.Kind, cluster string, arns ...string) {
 	}
 }
 
-// Lists that readers ask for, and what is behind them in etcd.
-var listed = map[string]string{
+// listPrefixes maps the lists that readers query to their prefixes in etcd.
+var listPrefixes = map[string]string{
 	"/v1/tasks": "ecs/task/", "/v1/tasks?cluster=other": "ecs/task/other/", "/v1/instances": "ecs/instance/",
 }
 
-// read asks for something by chance and tells whether the answer may stand in the history.
+// read sends a random query. It reports whether the answer is consistent with the history.
 func (h *history) read(transport *http.Transport, url string, chance *rand.Rand) bool {
 	h.mu.Lock()
-	key := h.entities[max(0, len(h.entities)-1-chance.IntN(20))] // of the newest: they change
+	key := h.entities[max(0, len(h.entities)-1-chance.IntN(20))] // one of the newest, which still change
 	paths := []string{"/v1/tasks", "/v1/tasks?cluster=other", "/v1/instances"}
 	h.mu.Unlock()
 	defer h.reads.Add(1)
@@ -128,7 +68,7 @@ func (h *history) read(transport *http.Transport, url string, chance *rand.Rand)
 	return h.get(transport, url, key)
 }
 
-// before is what is known of a path as a read of it begins: the highest version that any reader was shown.
+// before returns the highest version of a path that any reader has received.
 func (h *history) before(path string) int64 {
 	h.mu.Lock()
 	defer h.mu.Unlock()
@@ -146,7 +86,7 @@ func (h *history) get(transport *http.Transport, url string, key state.Key) bool
 	if len(committed.Kvs) > 0 {
 		stored = committed.Kvs[0].ModRevision
 	}
-	status, header, body, ok := h.ask(transport, url+path)
+	status, header, body, ok := h.request(transport, url+path)
 	var got struct {
 		Metadata struct{ EntityVersion string }
 	}
@@ -182,12 +122,12 @@ func (h *history) get(transport *http.Transport, url string, key state.Key) bool
 
 func (h *history) list(transport *http.Transport, url, path string) bool {
 	shown := h.before(path)
-	newest, err := h.client.Get(h.t.Context(), listed[path], clientv3.WithPrefix(), clientv3.WithKeysOnly(), clientv3.WithLimit(1),
+	newest, err := h.client.Get(h.t.Context(), listPrefixes[path], clientv3.WithPrefix(), clientv3.WithKeysOnly(), clientv3.WithLimit(1),
 		clientv3.WithSort(clientv3.SortByModRevision, clientv3.SortDescend))
 	if !assert.NoError(h.t, err) {
 		return false
 	}
-	status, _, body, ok := h.ask(transport, url+path)
+	status, _, body, ok := h.request(transport, url+path)
 	var got list
 	if !ok || !assert.Equal(h.t, http.StatusOK, status, "%s", body) || !assert.NoError(h.t, json.Unmarshal(body, &got)) {
 		return false
@@ -215,7 +155,7 @@ func (h *history) list(transport *http.Transport, url, path string) bool {
 	return true
 }
 
-// list is an answer, as far as it matters here.
+// list is the part of an answer that the check needs.
 type list struct {
 	Items []struct {
 		Metadata struct{ EntityVersion string }
@@ -224,7 +164,7 @@ type list struct {
 	Metadata struct{ EntityVersion string }
 }
 
-func (h *history) ask(transport *http.Transport, url string) (status int, header http.Header, body []byte, ok bool) {
+func (h *history) request(transport *http.Transport, url string) (status int, header http.Header, body []byte, ok bool) {
 	request, err := http.NewRequestWithContext(h.t.Context(), http.MethodGet, url, nil)
 	if !assert.NoError(h.t, err) {
 		return 0, nil, nil, false
@@ -239,15 +179,15 @@ func (h *history) ask(transport *http.Transport, url string) (status int, header
 }
 
 func number(version string) int64 {
-	n, _ := strconv.ParseInt(version, 10, 64) // what is none is older than all
+	n, _ := strconv.ParseInt(version, 10, 64) // an invalid version counts as the oldest
 	return n
 }
 
-// isOfEtcd holds every answer against what etcd held at its version.
-func (h *history) isOfEtcd() {
+// equalsEtcd compares every answer with etcd at its version.
+func (h *history) equalsEtcd() {
 	h.t.Helper()
 	for of, body := range h.lists {
-		held, err := h.client.Get(h.t.Context(), listed[of.path], clientv3.WithPrefix(), clientv3.WithRev(of.version))
+		held, err := h.client.Get(h.t.Context(), listPrefixes[of.path], clientv3.WithPrefix(), clientv3.WithRev(of.version))
 		require.NoError(h.t, err)
 		var got list
 		require.NoError(h.t, json.Unmarshal([]byte(body), &got))
@@ -268,7 +208,7 @@ func (h *history) isOfEtcd() {
 	}
 }
 
-// statusOf is the status of a record in etcd.
+// statusOf returns the status of a record in etcd.
 func statusOf(key string, value []byte) (string, error) {
 	parsed, err := state.ParseKey(key)
 	if err != nil {

@@ -1,0 +1,122 @@
+package e2e
+
+import (
+	"net/http/httptest"
+	"strconv"
+	"sync"
+	"testing"
+
+	"github.com/aws/aws-sdk-go-v2/aws"
+	"github.com/aws/aws-sdk-go-v2/service/ecs"
+	"github.com/aws/aws-sdk-go-v2/service/sqs"
+	sqstypes "github.com/aws/aws-sdk-go-v2/service/sqs/types"
+	"github.com/stretchr/testify/require"
+	clientv3 "go.etcd.io/etcd/client/v3"
+	"go.uber.org/goleak"
+
+	"github.com/blox/blox/internal/awsconfig"
+	"github.com/blox/blox/internal/ecssim"
+	"github.com/blox/blox/internal/etcd/embedded"
+	"github.com/blox/blox/internal/testenv"
+	v1 "github.com/blox/blox/swagger/cluster-state-service/v1"
+)
+
+func TestMain(m *testing.M) { goleak.VerifyTestMain(m) }
+
+var theSpec = sync.OnceValues(func() (*testenv.Spec, error) { return testenv.NewSpec(v1.JSON) })
+
+// world is a simulated ECS with its queue, a real etcd, and cluster-state-services between them.
+type world struct {
+	t      testing.TB
+	sim    *ecssim.Sim
+	aws    *httptest.Server
+	etcd   *testenv.Server
+	client *clientv3.Client
+	spec   *testenv.Spec
+}
+
+func newWorld(t testing.TB, cfg ecssim.Config, etcd ...embedded.Options) *world {
+	t.Helper()
+	spec, err := theSpec()
+	require.NoError(t, err)
+	w := &world{t: t, sim: ecssim.New(cfg), etcd: testenv.EtcdServer(t, etcd...), spec: spec}
+	w.client = w.etcd.Client()
+	w.aws = httptest.NewServer(w.sim)
+	t.Cleanup(func() { w.sim.Close(); w.aws.Close() })
+	return w
+}
+
+func (w *world) ecs() *ecs.Client {
+	return ecs.New(ecs.Options{Region: "us-east-1", BaseEndpoint: &w.aws.URL, Credentials: aws.AnonymousCredentials{}, HTTPClient: awsconfig.InMemory(w.aws.Client())})
+}
+
+func (w *world) sqs() (*sqs.Client, *string) {
+	w.t.Helper()
+	client := sqs.New(sqs.Options{Region: "us-east-1", BaseEndpoint: &w.aws.URL, Credentials: aws.AnonymousCredentials{}, HTTPClient: awsconfig.InMemory(w.aws.Client())})
+	found, err := client.GetQueueUrl(w.t.Context(), &sqs.GetQueueUrlInput{QueueName: aws.String("blox_queue")})
+	require.NoError(w.t, err)
+	return client, found.QueueUrl
+}
+
+func (w *world) send(body string) {
+	w.t.Helper()
+	client, queue := w.sqs()
+	_, err := client.SendMessage(w.t.Context(), &sqs.SendMessageInput{QueueUrl: queue, MessageBody: &body})
+	require.NoError(w.t, err)
+}
+
+// queued returns the number of messages in the queue, received or not.
+func (w *world) queued() int {
+	w.t.Helper()
+	client, queue := w.sqs()
+	out, err := client.GetQueueAttributes(w.t.Context(), &sqs.GetQueueAttributesInput{QueueUrl: queue, AttributeNames: []sqstypes.QueueAttributeName{"All"}})
+	require.NoError(w.t, err)
+	sum := 0
+	for _, name := range []string{"ApproximateNumberOfMessages", "ApproximateNumberOfMessagesNotVisible"} {
+		n, err := strconv.Atoi(out.Attributes[name])
+		require.NoError(w.t, err)
+		sum += n
+	}
+	return sum
+}
+
+// put stores a record as v0.3 does and returns its entity version.
+func (w *world) put(key, value string) int64 {
+	w.t.Helper()
+	answer, err := w.client.Put(w.t.Context(), key, value)
+	require.NoError(w.t, err)
+	return answer.Header.Revision
+}
+
+// startTasks starts a task on each instance, as a scheduler does.
+func (w *world) startTasks(definition string, instances ...string) []string {
+	w.t.Helper()
+	out, err := w.ecs().StartTask(w.t.Context(), &ecs.StartTaskInput{TaskDefinition: &definition, ContainerInstances: instances, StartedBy: aws.String("test")})
+	require.NoError(w.t, err)
+	require.Empty(w.t, out.Failures)
+	var started []string
+	for _, task := range out.Tasks {
+		started = append(started, *task.TaskArn)
+	}
+	return started
+}
+
+// truth returns the simulator's state: ARN to last status.
+func (w *world) truth() map[string]string {
+	truth := map[string]string{}
+	for _, task := range w.sim.Tasks("") {
+		truth[task.ARN] = task.LastStatus
+	}
+	for _, instance := range w.sim.Instances("") {
+		truth[instance.ARN] = instance.Status
+	}
+	return truth
+}
+
+// revision returns etcd's current revision.
+func (w *world) revision(t *testing.T) int64 {
+	t.Helper()
+	got, err := w.client.Get(t.Context(), "nothing")
+	require.NoError(t, err)
+	return got.Header.Revision
+}
