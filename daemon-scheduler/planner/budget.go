@@ -93,7 +93,7 @@ func (b *planBuilder) recordLostTask(task environment.Task) {
 		return
 	}
 	notReplaced := !announcedAt(b.Launches[task.Instance]).After(task.StoppedAt)
-	stoppedByRollout := strings.HasPrefix(task.StoppedReason, ReasonSuperseded) &&
+	stoppedByRollout := strings.HasPrefix(task.StoppedReason, StopMessages[ReasonSuperseded]) &&
 		task.StoppedAt.After(b.rolloutStart.Add(-clockSkew)) && notReplaced
 	if stoppedByRollout || task.StoppedAt.After(b.current.StartTime) {
 		b.lostRunningTask[task.Instance] = true

@@ -49,9 +49,11 @@ const (
 type Action struct {
 	Kind     ActionKind
 	Instance string             // ARN
-	Task     string             // ARN, of Stop
-	Launch   environment.Launch // of all others; its StoredVersion is that of the record it replaces
-	Reason   string
+	Launch   environment.Launch // of all but Stop; its StoredVersion is that of the record it replaces
+	Reason   string             // for people
+
+	Task       string // ARN, of Stop
+	StopReason StopReason
 }
 
 // Wait is an instance that lacks something, but on which nothing can be done now.

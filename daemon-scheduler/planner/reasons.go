@@ -2,15 +2,31 @@ package planner
 
 import "fmt"
 
-// Reasons of stops. ECS shows them as the task's stoppedReason. The environment's name follows.
+// StopReason is why a task is stopped. The set is bounded, because the reason labels a metric.
+type StopReason string
+
+// Reasons of stops.
 const (
-	ReasonSuperseded  = "blox: superseded task of environment "
-	ReasonDuplicate   = "blox: duplicate task of environment "
-	ReasonNotMatching = "blox: the instance does not match environment "
-	ReasonDraining    = "blox: the instance is draining, environment "
-	ReasonScaleIn     = "blox: the instance is released for scale-in, environment "
-	ReasonDeleted     = "blox: deleted environment "
+	ReasonSuperseded  StopReason = "superseded"
+	ReasonDuplicate   StopReason = "duplicate"
+	ReasonNotMatching StopReason = "not_matching"
+	ReasonDraining    StopReason = "draining"
+	ReasonScaleIn     StopReason = "scale_in"
+	ReasonDeleted     StopReason = "deleted"
 )
+
+// StopMessages holds, for every StopReason, what ECS shows as the task's stoppedReason. The environment's name follows.
+var StopMessages = map[StopReason]string{
+	ReasonSuperseded:  "blox: superseded task of environment ",
+	ReasonDuplicate:   "blox: duplicate task of environment ",
+	ReasonNotMatching: "blox: the instance does not match environment ",
+	ReasonDraining:    "blox: the instance is draining, environment ",
+	ReasonScaleIn:     "blox: the instance is released for scale-in, environment ",
+	ReasonDeleted:     "blox: deleted environment ",
+}
+
+// Message returns the stoppedReason for a task of an environment.
+func (r StopReason) Message(environment string) string { return StopMessages[r] + environment }
 
 // Reasons of starts.
 const (

@@ -69,7 +69,7 @@ func (b *planBuilder) stopOthers(instance string, tasks []environment.Task) (sto
 }
 
 // stopTasks stops the tasks for one reason, and reports whether it had to.
-func (b *planBuilder) stopTasks(instance string, tasks []environment.Task, reason string) (stopped bool) {
+func (b *planBuilder) stopTasks(instance string, tasks []environment.Task, reason StopReason) (stopped bool) {
 	for _, task := range tasks {
 		stopped = b.stop(instance, task, reason) || stopped
 	}
@@ -78,7 +78,7 @@ func (b *planBuilder) stopTasks(instance string, tasks []environment.Task, reaso
 
 // stop stops the task unless it is stopping already, and reports whether it had to. On hold, or while the cluster
 // state is not fresh, it does nothing.
-func (b *planBuilder) stop(instance string, task environment.Task, reason string) bool {
+func (b *planBuilder) stop(instance string, task environment.Task, reason StopReason) bool {
 	if !b.Fresh || b.holdReason != "" || task.Stopping() {
 		return false
 	}
@@ -86,7 +86,9 @@ func (b *planBuilder) stop(instance string, task environment.Task, reason string
 		b.requeueAt(b.StopRequestedAt[task.ARN].Add(stopRetryInterval))
 		return false
 	}
-	b.addAction(Action{Kind: Stop, Instance: instance, Task: task.ARN, Reason: reason + b.Environment.Name})
+	b.addAction(Action{
+		Kind: Stop, Instance: instance, Task: task.ARN, StopReason: reason, Reason: reason.Message(b.Environment.Name),
+	})
 	b.requeueAt(b.Now.Add(stopRetryInterval))
 	return true
 }

@@ -40,7 +40,7 @@ func TestWhatCountsAgainstARollout(t *testing.T) {
 		f.state.Launches["i000"] = l
 		return l
 	}
-	ours := ReasonSuperseded + "logs"
+	ours := ReasonSuperseded.Message("logs")
 	for name, tc := range map[string]struct {
 		so   func(f *fleet)
 		want int

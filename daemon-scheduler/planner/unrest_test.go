@@ -283,7 +283,7 @@ func (u *unrest) carryOut(a Action, calm bool) {
 // rob notes whether a stop takes the last running task of an instance, which no more of them than may lack one can bear.
 // What the copy showed otherwise cannot be known.
 func (u *unrest) rob(a Action, rules environment.DeploymentConfiguration) {
-	if !strings.HasPrefix(a.Reason, ReasonSuperseded) || !u.tasks[a.Task].Running() {
+	if a.StopReason != ReasonSuperseded || !u.tasks[a.Task].Running() {
 		return
 	}
 	for _, task := range u.state.Tasks {
