@@ -82,7 +82,7 @@ var newCommands = []struct {
 	{groupSee, newTasksCommand},
 	{groupSee, newStreamCommand},
 	{groupMore, newStatusCommand},
-	{groupMore, newCanaryCommand},
+	{groupMore, newProbeCommand},
 	{groupMore, newSimCommand},
 }
 

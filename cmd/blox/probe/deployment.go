@@ -7,6 +7,8 @@ import (
 	"net/http"
 	"strings"
 
+	"github.com/go-openapi/swag/conv"
+
 	"github.com/blox/blox/cmd/blox/connect"
 	css "github.com/blox/blox/swagger/cluster-state-service/v1/client/operations"
 	statemodels "github.com/blox/blox/swagger/cluster-state-service/v1/models"
@@ -14,122 +16,131 @@ import (
 	"github.com/blox/blox/swagger/daemon-scheduler/v1/models"
 )
 
-// mark is the group of a canary's tasks, by which it knows its own environment: it deletes no other.
-const mark = "blox-canary"
+// taskGroup is the group of the probe's tasks. It identifies an environment as the probe's: the probe deletes no other.
+const taskGroup = "blox-probe"
 
-// deployment has an environment deployed and takes it away again.
-func (r *run) deployment(ctx context.Context) {
-	var id, token string
-	var running []*statemodels.Task
-	var stream *seen
-	stop := func() {}
-	defer func() { stop() }()
-	made := false
-	well := r.all(ctx,
-		step{Cleanup, func(ctx context.Context) error {
-			if err := r.remove(ctx); err != nil {
-				return err
-			}
-			return r.gone(ctx)
-		}},
-		step{Create, func(ctx context.Context) error {
-			made = true // also when no answer says so
-			environment, err := r.Clients.Scheduler.CreateEnvironmentContext(ctx, ds.NewCreateEnvironmentParams().WithBody(&models.CreateEnvironmentRequest{
-				Name: &r.Name, TaskDefinition: &r.TaskDefinition,
-				InstanceGroup:           &models.InstanceGroup{Cluster: &r.Cluster, Query: r.Query},
-				DeploymentConfiguration: &models.DeploymentConfiguration{DeploymentCircuitBreaker: &models.CircuitBreaker{Enable: true}},
-				TaskSettings:            &models.TaskSettings{Group: mark},
-			}))
-			if err != nil {
-				made = !connect.IsStatus(err, http.StatusBadRequest) // then it is another canary's, if there is one
-				return err
-			}
-			token = environment.Payload.DeploymentToken.String()
-			return nil
-		}},
-		step{Deploy, func(ctx context.Context) error {
-			one := int32(1)
-			list, err := r.Clients.State.ListTasksContext(ctx, css.NewListTasksParams().WithCluster(&r.Cluster).WithLimit(&one))
-			if err != nil {
-				return err
-			}
-			stream, stop = r.follow(ctx, list.Payload.Metadata.EntityVersion) // so that it misses nothing of what follows
-			deployment, err := r.Clients.Scheduler.CreateDeploymentContext(ctx, ds.NewCreateDeploymentParams().WithName(r.Name).WithDeploymentToken(token))
-			if err != nil {
-				return err
-			}
-			id = deployment.Payload.ID.String()
-			return nil
-		}},
-		step{Running, func(ctx context.Context) error { return r.runs(ctx, id) }},
-		step{StateShows, func(ctx context.Context) error {
-			status := "RUNNING"
-			list, err := r.Clients.State.ListTasksContext(ctx, css.NewListTasksParams().WithCluster(&r.Cluster).WithStartedBy(&id).WithStatus(&status))
-			if err == nil && len(list.Payload.Items) == 0 {
-				err = errors.New("daemon-scheduler says that its tasks run, and cluster-state-service lists none of them")
-			}
-			if err != nil {
-				return err
-			}
-			running = list.Payload.Items
-			return nil
-		}},
-		step{Stream, func(ctx context.Context) error {
-			return await(ctx, r.Freshness, func(context.Context) (string, error) {
-				for _, task := range running {
-					if !stream.ran(id, *task.Entity.TaskARN) {
-						return "the stream has not shown that " + *task.Entity.TaskARN + " runs", stream.failure()
-					}
-				}
-				return "", nil
-			})
-		}},
-		step{Delete, r.remove},
-		step{Gone, r.gone},
+// rollout is the state that the deployment steps share.
+type rollout struct {
+	*run
+	created    bool // the environment may exist, even if no response confirmed it
+	token      string
+	deployment string              // id
+	running    []*statemodels.Task // as CSS lists them
+	stream     *taskStream         // open from before the deployment until the end
+	stopStream func()
+}
+
+// checkDeployment deploys an environment of the probe's own and deletes it.
+func (r *run) checkDeployment(ctx context.Context) {
+	o := &rollout{run: r, stopStream: func() {}}
+	defer func() { o.stopStream() }()
+	succeeded := r.perform(ctx,
+		step{Cleanup, o.cleanUp}, step{Create, o.create}, step{Deploy, o.deploy}, step{AwaitRunning, o.awaitRunning},
+		step{CSSListsTasks, o.listTasks}, step{CSSStreamsTasks, o.awaitStream}, step{Delete, r.remove},
+		step{AwaitDeleted, r.awaitDeleted},
 	)
-	if made && !well {
-		after, cancel := context.WithTimeout(context.WithoutCancel(ctx), afterward)
+	if o.created && !succeeded {
+		ctx, cancel := context.WithTimeout(context.WithoutCancel(ctx), cleanupTimeout)
 		defer cancel()
-		_ = r.remove(after) // where that fails, the next run tries again, and says so
+		_ = r.remove(ctx) // if it fails, the next run repeats it and reports the failure
 	}
 }
 
-// runs waits until the deployment is completed.
-func (r *run) runs(ctx context.Context, id string) error {
-	return await(ctx, r.Wait, func(ctx context.Context) (string, error) {
-		answer, err := r.Clients.Scheduler.GetDeploymentContext(ctx, ds.NewGetDeploymentParams().WithName(r.Name).WithID(id))
+func (o *rollout) cleanUp(ctx context.Context) error {
+	if err := o.remove(ctx); err != nil {
+		return err
+	}
+	return o.awaitDeleted(ctx)
+}
+
+func (o *rollout) create(ctx context.Context) error {
+	o.created = true
+	params := ds.NewCreateEnvironmentParams().WithBody(&models.CreateEnvironmentRequest{
+		Name: &o.Name, TaskDefinition: &o.TaskDefinition,
+		InstanceGroup:           &models.InstanceGroup{Cluster: &o.Cluster, Query: o.Query},
+		DeploymentConfiguration: &models.DeploymentConfiguration{DeploymentCircuitBreaker: &models.CircuitBreaker{Enable: true}},
+		TaskSettings:            &models.TaskSettings{Group: taskGroup},
+	})
+	environment, err := o.Clients.Scheduler.CreateEnvironmentContext(ctx, params)
+	if err != nil {
+		o.created = !connect.IsStatus(err, http.StatusBadRequest) // an existing one belongs to another probe
+		return err
+	}
+	o.token = environment.Payload.DeploymentToken.String()
+	return nil
+}
+
+// deploy opens the stream at the current version first, so that it misses no change of the deployment.
+func (o *rollout) deploy(ctx context.Context) error {
+	list, err := o.Clients.State.ListTasksContext(ctx, css.NewListTasksParams().WithCluster(&o.Cluster).WithLimit(conv.Pointer(int32(1))))
+	if err != nil {
+		return err
+	}
+	o.stream, o.stopStream = o.openTaskStream(ctx, list.Payload.Metadata.EntityVersion)
+	params := ds.NewCreateDeploymentParams().WithName(o.Name).WithDeploymentToken(o.token)
+	deployment, err := o.Clients.Scheduler.CreateDeploymentContext(ctx, params)
+	if err != nil {
+		return err
+	}
+	o.deployment = deployment.Payload.ID.String()
+	return nil
+}
+
+// awaitRunning waits until the deployment is completed.
+func (o *rollout) awaitRunning(ctx context.Context) error {
+	return await(ctx, o.StepTimeout, func(ctx context.Context) (string, error) {
+		params := ds.NewGetDeploymentParams().WithName(o.Name).WithID(o.deployment)
+		response, err := o.Clients.Scheduler.GetDeploymentContext(ctx, params)
 		if err != nil {
 			return "", err
 		}
-		d := answer.Payload
+		d := response.Payload
 		switch d.RolloutState {
 		case models.DeploymentRolloutStateCOMPLETED:
 			if d.DesiredCount != nil && *d.DesiredCount == 0 {
-				return "", errors.New("no instance is to have a task, so that nothing was shown to work")
+				return "", errors.New("no instance matches, so the deployment proved nothing")
 			}
 			return "", nil
 		case models.DeploymentRolloutStateFAILED, models.DeploymentRolloutStateSTOPPED:
-			return "", errors.New(strings.TrimSpace("the deployment " + strings.ToLower(d.RolloutState) + ": " + d.RolloutStateReason + reasons(d)))
+			text := "deployment " + strings.ToLower(d.RolloutState) + ": " + d.RolloutStateReason + firstFailure(d)
+			return "", errors.New(strings.TrimSpace(text))
 		}
-		return fmt.Sprintf("%d of %d tasks run%s", number(d.RunningCount), number(d.DesiredCount), reasons(d)), nil
+		return fmt.Sprintf("%d of %d tasks are running%s", conv.Value(d.RunningCount), conv.Value(d.DesiredCount), firstFailure(d)), nil
 	})
 }
 
-func reasons(d *models.Deployment) string {
+func firstFailure(d *models.Deployment) string {
 	for _, f := range d.Failures {
 		return fmt.Sprintf("; %s: %s %s", *f.ContainerInstance, *f.Reason, f.Detail)
 	}
 	return ""
 }
 
-func number(n *int64) int64 {
-	if n == nil {
-		return 0
+func (o *rollout) listTasks(ctx context.Context) error {
+	params := css.NewListTasksParams().WithCluster(&o.Cluster).WithStartedBy(&o.deployment).WithStatus(conv.Pointer("RUNNING"))
+	list, err := o.Clients.State.ListTasksContext(ctx, params)
+	if err == nil && len(list.Payload.Items) == 0 {
+		err = errors.New("daemon-scheduler reports running tasks, but cluster-state-service lists none of them")
 	}
-	return *n
+	if err != nil {
+		return err
+	}
+	o.running = list.Payload.Items
+	return nil
 }
 
-// remove deletes the canary's environment and its tasks; one that others have made it refuses to.
+func (o *rollout) awaitStream(ctx context.Context) error {
+	return await(ctx, o.StreamDelay, func(context.Context) (string, error) {
+		for _, task := range o.running {
+			if !o.stream.reportedRunning(o.deployment, *task.Entity.TaskARN) {
+				return "the stream has not reported " + *task.Entity.TaskARN + " as RUNNING", o.stream.failure()
+			}
+		}
+		return "", nil
+	})
+}
+
+// remove deletes the probe's environment and its tasks. It refuses to delete an environment of others.
 func (r *run) remove(ctx context.Context) error {
 	found, err := r.Clients.Scheduler.GetEnvironmentContext(ctx, ds.NewGetEnvironmentParams().WithName(r.Name))
 	if connect.IsStatus(err, http.StatusNotFound) {
@@ -138,17 +149,17 @@ func (r *run) remove(ctx context.Context) error {
 	if err != nil {
 		return err
 	}
-	if found.Payload.TaskSettings == nil || found.Payload.TaskSettings.Group != mark {
-		return fmt.Errorf("the environment %s is not the canary's (its tasks are not of the group %s): give the canary another name", r.Name, mark)
+	if found.Payload.TaskSettings == nil || found.Payload.TaskSettings.Group != taskGroup {
+		return fmt.Errorf("environment %s does not belong to the probe (its task group is not %s); use another --name", r.Name, taskGroup)
 	}
-	stopTasks := true
-	_, err = r.Clients.Scheduler.DeleteEnvironmentContext(ctx, ds.NewDeleteEnvironmentParams().WithName(r.Name).WithStopTasks(&stopTasks))
+	params := ds.NewDeleteEnvironmentParams().WithName(r.Name).WithStopTasks(conv.Pointer(true))
+	_, err = r.Clients.Scheduler.DeleteEnvironmentContext(ctx, params)
 	return err
 }
 
-// gone waits until the environment is, which is when its tasks have stopped.
-func (r *run) gone(ctx context.Context) error {
-	return await(ctx, r.Wait, func(ctx context.Context) (string, error) {
+// awaitDeleted waits until the environment no longer exists, which is when its tasks have stopped.
+func (r *run) awaitDeleted(ctx context.Context) error {
+	return await(ctx, r.StepTimeout, func(ctx context.Context) (string, error) {
 		_, err := r.Clients.Scheduler.GetEnvironmentContext(ctx, ds.NewGetEnvironmentParams().WithName(r.Name))
 		switch {
 		case connect.IsStatus(err, http.StatusNotFound):
@@ -159,6 +170,3 @@ func (r *run) gone(ctx context.Context) error {
 		return "its tasks have not stopped", nil
 	})
 }
-
-// clusterName is the name in a cluster's ARN.
-func clusterName(arn string) string { return arn[strings.LastIndex(arn, "/")+1:] }

@@ -5,7 +5,7 @@ import (
 	"github.com/prometheus/client_golang/prometheus/promauto"
 )
 
-// Metrics are what the runs have shown.
+// Metrics counts and times runs.
 type Metrics struct {
 	runs        *prometheus.CounterVec
 	seconds     *prometheus.HistogramVec
@@ -13,22 +13,22 @@ type Metrics struct {
 	lastSuccess prometheus.Gauge
 }
 
-// NewMetrics registers the metrics; all series of the steps are there from the start, so that alerts can count on them.
+// NewMetrics registers the metrics. Every step has its series from the start, so that alerts can rely on them.
 func NewMetrics(registerer prometheus.Registerer, readOnly bool) *Metrics {
 	with := promauto.With(registerer)
 	m := &Metrics{
 		runs: with.NewCounterVec(prometheus.CounterOpts{
-			Name: "blox_canary_runs_total", Help: "Runs of the canary, by outcome: success or failure.",
+			Name: "blox_probe_runs_total", Help: "Runs of the probe by outcome: success or failure.",
 		}, []string{"outcome"}),
 		seconds: with.NewHistogramVec(prometheus.HistogramOpts{
-			Name: "blox_canary_step_duration_seconds", Help: "Time of the steps that succeeded.",
+			Name: "blox_probe_step_duration_seconds", Help: "Duration of successful steps.",
 			Buckets: []float64{.005, .01, .025, .05, .1, .25, .5, 1, 2.5, 5, 10, 30, 60, 120, 300, 600},
 		}, []string{"step"}),
 		failures: with.NewCounterVec(prometheus.CounterOpts{
-			Name: "blox_canary_step_failures_total", Help: "Steps that failed.",
+			Name: "blox_probe_step_failures_total", Help: "Failed steps.",
 		}, []string{"step"}),
 		lastSuccess: with.NewGauge(prometheus.GaugeOpts{
-			Name: "blox_canary_last_success_timestamp_seconds", Help: "When the latest run without a failure ended; 0 before the first.",
+			Name: "blox_probe_last_success_timestamp_seconds", Help: "Unix time of the last successful run; 0 before the first.",
 		}),
 	}
 	for _, outcome := range []string{"success", "failure"} {
@@ -41,8 +41,8 @@ func NewMetrics(registerer prometheus.Registerer, readOnly bool) *Metrics {
 	return m
 }
 
-// Count takes a whole run in.
-func (m *Metrics) Count(r Report) {
+// Observe adds a complete run to the metrics.
+func (m *Metrics) Observe(r Report) {
 	outcome := "failure"
 	if r.Healthy {
 		outcome = "success"

@@ -32,12 +32,12 @@ import (
 
 func TestMain(m *testing.M) { goleak.VerifyTestMain(m) }
 
-// blox is both services on a simulated ECS with three instances in the cluster prod.
+// blox runs both services on a simulated ECS with three instances in the cluster prod.
 type blox struct {
 	t               *testing.T
 	sim             *ecssim.Sim
 	stopCSS, stopDS func()
-	canary          probe.Config
+	probe           probe.Config
 	cssAt, dsAt     string
 }
 
@@ -47,7 +47,7 @@ func newBlox(t *testing.T) *blox {
 	aws := httptest.NewServer(b.sim)
 	t.Cleanup(func() { b.sim.Close(); aws.Close() })
 	b.sim.AddInstances("prod", 3)
-	b.sim.RegisterTaskDefinition("canary", ecssim.WithCPU(64), ecssim.WithMemory(64))
+	b.sim.RegisterTaskDefinition("probe", ecssim.WithCPU(64), ecssim.WithMemory(64))
 	environment := map[string]string{"AWS_REGION": "us-east-1", "AWS_ENDPOINT_URL": aws.URL, "AWS_ACCESS_KEY_ID": "test", "AWS_SECRET_ACCESS_KEY": "test"}
 	getenv := func(name string) string { return environment[name] }
 	etcd := testenv.EtcdServer(t).Endpoints()[0]
@@ -68,7 +68,7 @@ func newBlox(t *testing.T) *blox {
 	}, getenv)
 	require.NoError(t, err)
 	t.Cleanup(clients.Close)
-	b.canary = probe.Config{Clients: clients, Name: "canary", Cluster: "prod", TaskDefinition: "canary:1", Wait: 30 * time.Second, Freshness: 30 * time.Second}
+	b.probe = probe.Config{Clients: clients, Name: "probe", Cluster: "prod", TaskDefinition: "probe:1", StepTimeout: 30 * time.Second, StreamDelay: 30 * time.Second}
 	testenv.Eventually(t, func() bool {
 		_, err := clients.Scheduler.ReadyContext(t.Context(), ds.NewReadyParams())
 		return err == nil
@@ -92,22 +92,22 @@ func (b *blox) run(service func(context.Context) error) (stop func()) {
 	return stop
 }
 
-// check runs the canary once.
+// check runs the probe once.
 func (b *blox) check() probe.Report {
 	b.t.Helper()
-	report, err := probe.Run(b.t.Context(), b.canary)
+	report, err := probe.Run(b.t.Context(), b.probe)
 	require.NoError(b.t, err)
 	return report
 }
 
-func taken(r probe.Report) (names []string) {
+func stepNames(r probe.Report) (names []string) {
 	for _, s := range r.Steps {
 		names = append(names, s.Name)
 	}
 	return names
 }
 
-// fails is check for a run in which just one step is to fail; it returns what was wrong.
+// fails runs the probe once, requires that exactly the given step fails, and returns its error.
 func (b *blox) fails(step string) string {
 	b.t.Helper()
 	report := b.check()
@@ -126,16 +126,16 @@ func (b *blox) live() (n int) {
 	return n
 }
 
-// clean waits until neither the environment nor a task is left.
-func (b *blox) clean() {
+// awaitClean waits until neither an environment nor a live task exists.
+func (b *blox) awaitClean() {
 	b.t.Helper()
 	testenv.Eventually(b.t, func() bool {
-		list, err := b.canary.Clients.Scheduler.ListEnvironmentsContext(b.t.Context(), ds.NewListEnvironmentsParams())
+		list, err := b.probe.Clients.Scheduler.ListEnvironmentsContext(b.t.Context(), ds.NewListEnvironmentsParams())
 		return err == nil && len(list.Payload.Items) == 0 && b.live() == 0
-	}, "something is left")
+	}, "an environment or a task remains")
 }
 
-func TestAllIsWell(t *testing.T) {
+func TestProbe_SucceedsOnHealthyServices(t *testing.T) {
 	t.Parallel()
 	b := newBlox(t)
 	metrics := probe.NewMetrics(prometheus.NewRegistry(), false)
@@ -143,105 +143,105 @@ func TestAllIsWell(t *testing.T) {
 		report := b.check()
 		assert.Empty(t, report.Failed())
 		assert.True(t, report.Healthy)
-		assert.Equal(t, probe.Steps(false), taken(report))
-		metrics.Count(report)
+		assert.Equal(t, probe.Steps(false), stepNames(report))
+		metrics.Observe(report)
 	}
 	assert.Len(t, b.sim.Tasks("prod"), 6, "a task on each instance in each run")
 	assert.Zero(t, b.live())
 }
 
-func TestReadOnlyStartsNothing(t *testing.T) {
+func TestProbe_ReadOnlyStartsNothing(t *testing.T) {
 	t.Parallel()
 	b := newBlox(t)
-	b.canary.ReadOnly, b.canary.Cluster, b.canary.TaskDefinition = true, "", ""
+	b.probe.ReadOnly, b.probe.Cluster, b.probe.TaskDefinition = true, "", ""
 	report := b.check()
 	assert.Empty(t, report.Failed())
-	assert.Equal(t, probe.Steps(true), taken(report))
+	assert.Equal(t, probe.Steps(true), stepNames(report))
 	assert.Empty(t, b.sim.Tasks("prod"))
 }
 
-func TestWhatIsDownFails(t *testing.T) {
+func TestProbe_ReportsEachServiceThatIsDown(t *testing.T) {
 	t.Parallel()
 	b := newBlox(t)
 	b.stopCSS()
-	assert.Contains(t, b.fails(probe.StatePing), "nothing listens where cluster-state-service")
+	assert.Contains(t, b.fails(probe.CSSPing), "nothing listens where cluster-state-service")
 	b.stopDS()
 	report := b.check()
-	assert.Equal(t, []string{probe.StatePing, probe.SchedulerPing}, taken(report), "one being down says nothing of the other")
+	assert.Equal(t, []string{probe.CSSPing, probe.DSPing}, stepNames(report), "the services are checked independently")
 	assert.Len(t, report.Failed(), 2)
 }
 
-func TestRefusedStartsFailAndAreCleanedUp(t *testing.T) {
+func TestProbe_CleansUpAfterFailedStarts(t *testing.T) {
 	t.Parallel()
 	b := newBlox(t)
 	b.sim.SetFaults(ecssim.Faults{StartFailures: 1, StartFailureReason: "RESOURCE:MEMORY"})
-	assert.Contains(t, b.fails(probe.Running), "RESOURCE:MEMORY")
-	b.clean()
+	assert.Contains(t, b.fails(probe.AwaitRunning), "RESOURCE:MEMORY")
+	b.awaitClean()
 	b.sim.SetFaults(ecssim.Faults{})
 	assert.True(t, b.check().Healthy)
 
-	b.sim.SetFaults(ecssim.Faults{FailToRun: map[string]float64{"canary": 1}})
-	b.fails(probe.Running)
-	b.clean()
+	b.sim.SetFaults(ecssim.Faults{FailToRun: map[string]float64{"probe": 1}})
+	b.fails(probe.AwaitRunning)
+	b.awaitClean()
 
-	b.canary.Query = "attribute:nobody exists"
+	b.probe.Query = "attribute:absent exists"
 	b.sim.SetFaults(ecssim.Faults{})
-	assert.Contains(t, b.fails(probe.Running), "no instance")
-	b.clean()
+	assert.Contains(t, b.fails(probe.AwaitRunning), "no instance")
+	b.awaitClean()
 }
 
-func TestEventsThatDoNotComeFail(t *testing.T) {
+func TestProbe_FailsWithoutEvents(t *testing.T) {
 	t.Parallel()
 	b := newBlox(t)
-	b.canary.Wait = 2 * time.Second
+	b.probe.StepTimeout = 2 * time.Second
 	b.sim.SetDown("sqs", true)
-	b.fails(probe.Running)
+	b.fails(probe.AwaitRunning)
 	b.sim.SetDown("sqs", false)
-	b.clean()
+	b.awaitClean()
 }
 
-func TestAnInterruptedRunIsCleanedUp(t *testing.T) {
+func TestProbe_CleansUpAfterInterruption(t *testing.T) {
 	t.Parallel()
 	b := newBlox(t)
 	b.sim.SetFaults(ecssim.Faults{StartFailures: 1})
-	b.canary.Wait = time.Hour
+	b.probe.StepTimeout = time.Hour
 	ctx, cancel := context.WithCancel(t.Context())
 	defer cancel()
 	var running sync.WaitGroup
 	running.Go(func() {
-		_, err := probe.Run(ctx, b.canary)
+		_, err := probe.Run(ctx, b.probe)
 		assert.ErrorIs(t, err, context.Canceled)
 	})
 	testenv.Eventually(t, func() bool { return b.sim.Calls("StartTask") > 0 })
 	cancel()
 	running.Wait()
-	b.clean()
+	b.awaitClean()
 }
 
-func TestWhatWasLeftIsCleanedUpAndWhatIsOthersIsNot(t *testing.T) {
+func TestProbe_DeletesOnlyItsOwnLeftovers(t *testing.T) {
 	t.Parallel()
 	b := newBlox(t)
-	name, cluster, definition := "canary", "prod", "canary:1"
+	name, cluster, definition := "probe", "prod", "probe:1"
 	create := func(settings *models.TaskSettings) {
-		made, err := b.canary.Clients.Scheduler.CreateEnvironmentContext(t.Context(), ds.NewCreateEnvironmentParams().WithBody(&models.CreateEnvironmentRequest{
+		made, err := b.probe.Clients.Scheduler.CreateEnvironmentContext(t.Context(), ds.NewCreateEnvironmentParams().WithBody(&models.CreateEnvironmentRequest{
 			Name: &name, InstanceGroup: &models.InstanceGroup{Cluster: &cluster}, TaskDefinition: &definition, TaskSettings: settings,
 		}))
 		require.NoError(t, err)
-		_, err = b.canary.Clients.Scheduler.CreateDeploymentContext(t.Context(),
+		_, err = b.probe.Clients.Scheduler.CreateDeploymentContext(t.Context(),
 			ds.NewCreateDeploymentParams().WithName(name).WithDeploymentToken(made.Payload.DeploymentToken.String()))
 		require.NoError(t, err)
 		testenv.Eventually(t, func() bool { return b.live() == 3 })
 	}
-	create(&models.TaskSettings{Group: "blox-canary"})
+	create(&models.TaskSettings{Group: "blox-probe"})
 	assert.True(t, b.check().Healthy)
-	b.clean()
+	b.awaitClean()
 
 	create(nil)
-	assert.Contains(t, b.fails(probe.Cleanup), "is not the canary's")
+	assert.Contains(t, b.fails(probe.Cleanup), "does not belong to the probe")
 	assert.Equal(t, 3, b.live())
 }
 
-func TestMetrics(t *testing.T) {
+func TestMetrics_HaveEveryStepFromTheStart(t *testing.T) {
 	registry := prometheus.NewRegistry()
 	shown := func() string {
 		answer := httptest.NewRecorder()
@@ -250,45 +250,45 @@ func TestMetrics(t *testing.T) {
 	}
 	metrics := probe.NewMetrics(registry, true)
 	for _, step := range probe.Steps(true) {
-		assert.Contains(t, shown(), `blox_canary_step_failures_total{step="`+step+`"} 0`, "all series are there from the start")
+		assert.Contains(t, shown(), `blox_probe_step_failures_total{step="`+step+`"} 0`, "every series exists from the start")
 	}
-	metrics.Count(probe.Report{StartedAt: time.Unix(1000, 0), Seconds: 2, Healthy: true, Steps: []probe.Step{{Name: probe.StatePing}}})
-	metrics.Count(probe.Report{StartedAt: time.Unix(2000, 0), Steps: []probe.Step{{Name: probe.StatePing, Error: "no answer"}}})
+	metrics.Observe(probe.Report{StartedAt: time.Unix(1000, 0), Seconds: 2, Healthy: true, Steps: []probe.Step{{Name: probe.CSSPing}}})
+	metrics.Observe(probe.Report{StartedAt: time.Unix(2000, 0), Steps: []probe.Step{{Name: probe.CSSPing, Error: "no answer"}}})
 	for _, line := range []string{
-		"blox_canary_last_success_timestamp_seconds 1002", `blox_canary_runs_total{outcome="failure"} 1`, `blox_canary_runs_total{outcome="success"} 1`,
-		`blox_canary_step_failures_total{step="state_ping"} 1`, `blox_canary_step_duration_seconds_count{step="state_ping"} 1`,
+		"blox_probe_last_success_timestamp_seconds 1002", `blox_probe_runs_total{outcome="failure"} 1`, `blox_probe_runs_total{outcome="success"} 1`,
+		`blox_probe_step_failures_total{step="css_ping"} 1`, `blox_probe_step_duration_seconds_count{step="css_ping"} 1`,
 	} {
 		assert.Contains(t, shown(), line+"\n")
 	}
 }
 
-// Another canary of the same name that was a moment faster keeps its environment.
-func TestAnothersEnvironmentIsNotCleanedUp(t *testing.T) {
+// Another probe with the same name creates its environment a moment earlier and keeps it.
+func TestProbe_KeepsAnEnvironmentCreatedByAnotherProbe(t *testing.T) {
 	t.Parallel()
 	b := newBlox(t)
 	to, err := url.Parse("http://" + b.dsAt)
 	require.NoError(t, err)
-	way := &httputil.ReverseProxy{Rewrite: func(r *httputil.ProxyRequest) { r.SetURL(to) }, Transport: &http.Transport{DisableKeepAlives: true}}
+	proxy := &httputil.ReverseProxy{Rewrite: func(r *httputil.ProxyRequest) { r.SetURL(to) }, Transport: &http.Transport{DisableKeepAlives: true}}
 	front := httptest.NewServer(http.HandlerFunc(func(w http.ResponseWriter, r *http.Request) {
 		if r.Method == http.MethodPost && r.URL.Path == "/v1/environments" {
 			body, err := io.ReadAll(r.Body)
 			assert.NoError(t, err)
 			first := r.Clone(r.Context())
 			first.Body, r.Body = io.NopCloser(bytes.NewReader(body)), io.NopCloser(bytes.NewReader(body))
-			way.ServeHTTP(httptest.NewRecorder(), first)
+			proxy.ServeHTTP(httptest.NewRecorder(), first)
 		}
-		way.ServeHTTP(w, r)
+		proxy.ServeHTTP(w, r)
 	}))
 	t.Cleanup(front.Close)
-	own := b.canary.Clients
+	own := b.probe.Clients
 	clients, err := connect.Open(t.Context(), connect.Config{
 		Endpoint: front.URL, CSSEndpoint: b.cssAt, SimEndpoint: connect.DefaultSimEndpoint, Timeout: 10 * time.Second,
 	}, func(string) string { return "" })
 	require.NoError(t, err)
 	t.Cleanup(clients.Close)
-	b.canary.Clients = clients
+	b.probe.Clients = clients
 	assert.Contains(t, b.fails(probe.Create), "already exists")
-	got, err := own.Scheduler.GetEnvironmentContext(t.Context(), ds.NewGetEnvironmentParams().WithName("canary"))
+	got, err := own.Scheduler.GetEnvironmentContext(t.Context(), ds.NewGetEnvironmentParams().WithName("probe"))
 	require.NoError(t, err)
 	assert.NotEqual(t, "deleting", got.Payload.Status)
 }
