@@ -12,7 +12,6 @@ import (
 	sqstypes "github.com/aws/aws-sdk-go-v2/service/sqs/types"
 	"github.com/stretchr/testify/require"
 	clientv3 "go.etcd.io/etcd/client/v3"
-	"go.uber.org/goleak"
 
 	"github.com/blox/blox/internal/awsconfig"
 	"github.com/blox/blox/internal/ecssim"
@@ -20,8 +19,6 @@ import (
 	"github.com/blox/blox/internal/testenv"
 	v1 "github.com/blox/blox/swagger/cluster-state-service/v1"
 )
-
-func TestMain(m *testing.M) { goleak.VerifyTestMain(m) }
 
 var theSpec = sync.OnceValues(func() (*testenv.Spec, error) { return testenv.NewSpec(v1.JSON) })
 

@@ -1,4 +1,4 @@
-package main
+package local
 
 import (
 	"encoding/json"
@@ -18,20 +18,21 @@ import (
 	dsv1 "github.com/blox/blox/swagger/daemon-scheduler/v1"
 )
 
-// The page at /docs, in a browser, also where a proxy has put a path before it.
-func TestDocsShowEveryOperationAndTryIt(t *testing.T) {
+// The page at /docs works in a browser, also behind a proxy that serves it below another path.
+func TestDocs_ShowAndTryEveryOperation(t *testing.T) {
 	l := startLocal(t)
 	l.deploy("web-agent")
-	l.oneEach(3)
+	l.awaitOneTaskEach(3)
 	for name, service := range map[string]struct {
 		url, get string
 		spec     []byte
-		want     string // in what trying get shows
+		want     string // in the response that the page shows
 	}{
 		"cluster-state-service": {l.css, "ListInstances", cssv1.JSON, "container-instance/"},
 		"daemon-scheduler":      {l.ds, "ListEnvironments", dsv1.JSON, "web-agent"},
 	} {
-		for under, base := range map[string]string{"": service.url, " below a path": below(t, service.url, "/team/blox")} {
+		proxied := proxyBelow(t, service.url, "/team/blox")
+		for under, base := range map[string]string{"": service.url, " behind a proxy": proxied} {
 			t.Run(name+under, func(t *testing.T) {
 				browser := testenv.Browser(t)
 				browser.Do(chromedp.Navigate(base+"/docs"), chromedp.WaitVisible(chromedp.CSS(".opblock")))
@@ -46,10 +47,13 @@ func TestDocsShowEveryOperationAndTryIt(t *testing.T) {
 					chromedp.Click(chromedp.CSS(operation+" .try-out__btn")),
 					chromedp.Click(chromedp.CSS(operation+" .execute")),
 					chromedp.WaitVisible(chromedp.CSS(operation+" .live-responses-table .highlight-code")))
-				assert.Contains(t, testenv.Read(browser, chromedp.Text(chromedp.CSS(operation+" .live-responses-table tbody .response-col_status"))), "200")
-				assert.Contains(t, testenv.Read(browser, chromedp.Text(chromedp.CSS(operation+" .live-responses-table .highlight-code"))), service.want)
+				shownText := func(selector string) string {
+					return testenv.Read(browser, chromedp.Text(chromedp.CSS(operation+" .live-responses-table "+selector)))
+				}
+				assert.Contains(t, shownText("tbody .response-col_status"), "200")
+				assert.Contains(t, shownText(".highlight-code"), service.want)
 
-				for _, stream := range streams { // has no end to wait for
+				for _, stream := range streams { // a stream has no end, so the page cannot try it
 					operation := "#operations-default-" + stream
 					browser.Do(chromedp.Click(chromedp.CSS(operation+" .opblock-summary-control")),
 						chromedp.WaitVisible(chromedp.CSS(operation+" .opblock-section-header")),
@@ -57,16 +61,16 @@ func TestDocsShowEveryOperationAndTryIt(t *testing.T) {
 				}
 
 				assert.Empty(t, browser.Complaints())
-				for _, asked := range browser.Requests() {
-					assert.True(t, strings.HasPrefix(asked, base+"/") || strings.HasPrefix(asked, "data:"), asked)
+				for _, url := range browser.Requests() {
+					assert.True(t, strings.HasPrefix(url, base+"/") || strings.HasPrefix(url, "data:"), url)
 				}
 			})
 		}
 	}
 }
 
-// below serves what is at target under a path, as a proxy with several services behind it does, and returns the URL.
-func below(t *testing.T, target, path string) string {
+// proxyBelow serves the target below a path, as a proxy of several services does, and returns the URL.
+func proxyBelow(t *testing.T, target, path string) string {
 	t.Helper()
 	parsed, err := url.Parse(target)
 	require.NoError(t, err)
@@ -78,7 +82,7 @@ func below(t *testing.T, target, path string) string {
 	return server.URL + path
 }
 
-// operations is the ids of all operations, and of those that are streams.
+// operations returns the IDs of all operations, and of those that are streams.
 func operations(t *testing.T, spec []byte) (all, streams []string) {
 	t.Helper()
 	var described struct {

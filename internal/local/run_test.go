@@ -1,12 +1,12 @@
-package main
+package local
 
 import (
 	"bufio"
 	"context"
 	"encoding/json"
+	"flag"
 	"io"
 	"net/http"
-	"os"
 	"regexp"
 	"strings"
 	"sync"
@@ -26,12 +26,7 @@ import (
 )
 
 func TestMain(m *testing.M) {
-	goleak.VerifyTestMain(m, goleak.Cleanup(func(code int) {
-		if dir, err := programs(); err == nil {
-			_ = os.RemoveAll(dir)
-		}
-		os.Exit(code)
-	}))
+	goleak.VerifyTestMain(m)
 }
 
 // local is a running blox-local.
@@ -44,7 +39,7 @@ type local struct {
 	client       *http.Client
 }
 
-// startLocal runs blox-local on free ports until the test ends, and reads where they are from what it prints.
+// startLocal runs blox-local on free ports until the test ends. It reads the addresses from the output.
 func startLocal(t *testing.T, args ...string) *local {
 	t.Helper()
 	out, in := io.Pipe()
@@ -52,13 +47,13 @@ func startLocal(t *testing.T, args ...string) *local {
 	var running sync.WaitGroup
 	running.Go(func() {
 		args = append([]string{"--css-bind", "127.0.0.1:0", "--ds-bind", "127.0.0.1:0", "--ecs-bind", "127.0.0.1:0"}, args...)
-		assert.NoError(t, run(ctx, args, in))
+		assert.NoError(t, Run(ctx, args, in))
 		_ = in.Close()
 	})
 	l := &local{t: t, client: &http.Client{Timeout: 30 * time.Second}}
 	lines := bufio.NewScanner(out)
 	for l.sim == "" {
-		require.True(t, lines.Scan(), "it says what runs")
+		require.True(t, lines.Scan(), "it prints its addresses")
 		url := regexp.MustCompile(`http://[0-9.:]+`).FindString(lines.Text())
 		switch {
 		case strings.Contains(lines.Text(), "cluster-state-service"):
@@ -76,19 +71,19 @@ func startLocal(t *testing.T, args ...string) *local {
 	})
 	l.stop = sync.OnceFunc(func() { l.client.CloseIdleConnections(); cancel(); running.Wait(); rest.Wait() })
 	t.Cleanup(l.stop)
-	l.connect()
+	l.createClients()
 	return l
 }
 
-// connect makes the generated clients.
-func (l *local) connect() {
+// createClients creates the generated clients.
+func (l *local) createClients() {
 	transport := func(url string) *httptransport.Runtime {
 		return httptransport.NewWithClient(strings.TrimPrefix(url, "http://"), "/v1", []string{"http"}, l.client)
 	}
 	l.cssAPI, l.dsAPI = css.New(transport(l.css), nil), ds.New(transport(l.ds), nil)
 }
 
-// tasks is the running tasks, by container instance.
+// tasks returns the running tasks by container instance.
 func (l *local) tasks() map[string][]*cssmodels.TaskDetail {
 	l.t.Helper()
 	status := "running"
@@ -101,8 +96,8 @@ func (l *local) tasks() map[string][]*cssmodels.TaskDetail {
 	return byInstance
 }
 
-// oneEach waits until there is exactly one running task on each of n instances.
-func (l *local) oneEach(n int) map[string][]*cssmodels.TaskDetail {
+// awaitOneTaskEach waits until each of n instances has exactly one running task.
+func (l *local) awaitOneTaskEach(n int) map[string][]*cssmodels.TaskDetail {
 	l.t.Helper()
 	var tasks map[string][]*cssmodels.TaskDetail
 	testenv.Eventually(l.t, func() bool {
@@ -117,8 +112,8 @@ func (l *local) oneEach(n int) map[string][]*cssmodels.TaskDetail {
 	return tasks
 }
 
-// control posts to the simulator's own API.
-func (l *local) control(path string) {
+// postToSimulator calls the simulator's control API.
+func (l *local) postToSimulator(path string) {
 	l.t.Helper()
 	answer, err := l.client.Post(l.sim+path, "", nil)
 	require.NoError(l.t, err)
@@ -132,9 +127,10 @@ func (l *local) control(path string) {
 func (l *local) deploy(name string) *dsmodels.Deployment {
 	l.t.Helper()
 	cluster, definition := "default", "agent:1"
-	environment, err := l.dsAPI.CreateEnvironment(ds.NewCreateEnvironmentParams().WithBody(&dsmodels.CreateEnvironmentRequest{
+	request := &dsmodels.CreateEnvironmentRequest{
 		Name: &name, InstanceGroup: &dsmodels.InstanceGroup{Cluster: &cluster}, TaskDefinition: &definition,
-	}))
+	}
+	environment, err := l.dsAPI.CreateEnvironment(ds.NewCreateEnvironmentParams().WithBody(request))
 	require.NoError(l.t, err)
 	deployment, err := l.dsAPI.CreateDeployment(ds.NewCreateDeploymentParams().WithName(name).
 		WithDeploymentToken(environment.Payload.DeploymentToken.String()))
@@ -142,8 +138,8 @@ func (l *local) deploy(name string) *dsmodels.Deployment {
 	return deployment.Payload
 }
 
-// The README's session: deploy, add an instance, kill a task, watch.
-func TestSession(t *testing.T) {
+// The README's walkthrough: deploy, add an instance, kill a task, watch.
+func TestRun_ServesTheWalkthrough(t *testing.T) {
 	l := startLocal(t, "--instances", "3")
 	request, err := http.NewRequestWithContext(t.Context(), http.MethodGet, l.css+"/v1/stream/tasks", nil)
 	require.NoError(t, err)
@@ -153,7 +149,7 @@ func TestSession(t *testing.T) {
 
 	deployment := l.deploy("web-agent")
 	assert.Equal(t, "pending", *deployment.Status)
-	first := l.oneEach(3)
+	first := l.awaitOneTaskEach(3)
 	for _, on := range first {
 		assert.Equal(t, deployment.ID.String(), on[0].StartedBy)
 	}
@@ -163,19 +159,19 @@ func TestSession(t *testing.T) {
 		return *got.Payload.Status == "completed"
 	})
 
-	l.control("/_sim/instances?cluster=default&count=1")
-	l.oneEach(4)
+	l.postToSimulator("/_sim/instances?cluster=default&count=1")
+	l.awaitOneTaskEach(4)
 	for _, on := range first {
-		l.control("/_sim/tasks/kill?exitCode=1&task=" + *on[0].TaskARN)
+		l.postToSimulator("/_sim/tasks/kill?exitCode=1&task=" + *on[0].TaskARN)
 		testenv.Eventually(t, func() bool {
 			now := l.tasks()[*on[0].ContainerInstanceARN]
 			return len(now) == 1 && *now[0].TaskARN != *on[0].TaskARN
 		}, "the task is not replaced")
 		break
 	}
-	l.oneEach(4)
+	l.awaitOneTaskEach(4)
 
-	// The stream has told all of it.
+	// The stream contains every change.
 	running, stopped := map[string]bool{}, 0
 	for lines := bufio.NewScanner(stream.Body); len(running) < 5 || stopped < 1; {
 		require.True(t, lines.Scan(), "%v", lines.Err())
@@ -191,8 +187,7 @@ func TestSession(t *testing.T) {
 	assert.Len(t, running, 5)
 }
 
-// What runs and what to type is what the README says it is.
-func TestStopsCleanlyWithStreamsOpen(t *testing.T) {
+func TestRun_StopsWhileStreamsAreOpen(t *testing.T) {
 	l := startLocal(t)
 	stream, err := http.Get(l.css + "/v1/stream/tasks")
 	require.NoError(t, err)
@@ -203,13 +198,19 @@ func TestStopsCleanlyWithStreamsOpen(t *testing.T) {
 	http.DefaultClient.CloseIdleConnections()
 }
 
-func TestWrongSettings(t *testing.T) {
-	for _, args := range [][]string{{"--css-bind", "x"}, {"--instances", "-1"}, {"--log-level", "loud"}, {"--colour"}, {"more"}} {
-		err := run(t.Context(), args, io.Discard)
+func TestRun_RejectsInvalidSettings(t *testing.T) {
+	for _, args := range [][]string{
+		{"--css-bind", "x"}, {"--instances", "-1"}, {"--log-level", "loud"}, {"--colour"}, {"more"},
+	} {
+		err := Run(t.Context(), args, io.Discard)
 		require.Error(t, err)
 		assert.NotContains(t, err.Error(), "\n")
 	}
 	taken := startLocal(t, "--instances", "0")
-	err := run(t.Context(), []string{"--ds-bind", "127.0.0.1:0", "--ecs-bind", "127.0.0.1:0", "--css-bind", strings.TrimPrefix(taken.css, "http://")}, io.Discard)
+	err := Run(t.Context(), []string{"--ds-bind", "127.0.0.1:0", "--ecs-bind", "127.0.0.1:0",
+		"--css-bind", strings.TrimPrefix(taken.css, "http://")}, io.Discard)
 	assert.ErrorContains(t, err, "--css-bind")
+	var help strings.Builder
+	assert.ErrorIs(t, Run(t.Context(), []string{"--help"}, &help), flag.ErrHelp)
+	assert.Contains(t, help.String(), "-instances")
 }

@@ -1,4 +1,4 @@
-package main
+package e2e
 
 import (
 	"context"
@@ -24,23 +24,23 @@ import (
 	"github.com/blox/blox/internal/testenv"
 )
 
-// Two processes share a stream whose shards are split and merged while events flow, and one of them is killed: what is
-// stored in the end is the simulator's truth, without the help of a comparison with ECS.
-func TestAKilledReaderOfAStreamLosesNothing(t *testing.T) {
+// Two processes share a stream whose shards are split and merged while events arrive. One of them is killed. The store
+// then equals the simulator's state, without the help of a reconcile run.
+func TestKinesis_LosesNothingWhenAReaderIsKilled(t *testing.T) {
 	etcd := testenv.EtcdServer(t)
 	sim := ecssim.New(ecssim.Config{StreamName: "events", StreamShards: 4, Seed: 1,
 		Faults: ecssim.Faults{Events: ecssim.EventFaults{Duplicate: 0.1}}})
 	server := httptest.NewServer(sim)
 	t.Cleanup(func() { sim.Close(); server.Close() })
-	s := shared{t, etcd.Client(), kinesis.New(kinesis.Options{Region: "us-east-1", BaseEndpoint: &server.URL,
+	s := sharedStream{t, etcd.Client(), kinesis.New(kinesis.Options{Region: "us-east-1", BaseEndpoint: &server.URL,
 		Credentials: aws.AnonymousCredentials{}, HTTPClient: awsconfig.InMemory(server.Client())})}
 	instances := sim.AddInstances("default", 20)
-	one := startState(t, etcd, server.URL, "kinesis://events")
-	two := startState(t, etcd, server.URL, "kinesis://events")
-	compared := sim.Calls("ListTasks")
-	testenv.Eventually(t, func() bool { return slices.Equal([]int{2, 2}, s.held()) }, "each reads two shards")
+	one := startProcess(t, etcd, server.URL, "kinesis://events")
+	two := startProcess(t, etcd, server.URL, "kinesis://events")
+	listed := sim.Calls("ListTasks")
+	testenv.Eventually(t, func() bool { return slices.Equal([]int{2, 2}, s.locks()) }, "each holds two shards")
 
-	ctx, calm := context.WithCancel(t.Context())
+	ctx, stopChanges := context.WithCancel(t.Context())
 	var changing sync.WaitGroup
 	changing.Go(func() {
 		for n := 0; ctx.Err() == nil; n++ {
@@ -54,63 +54,59 @@ func TestAKilledReaderOfAStreamLosesNothing(t *testing.T) {
 		}
 	})
 	defer changing.Wait()
-	defer calm()
+	defer stopChanges()
 	s.split(0)
 	s.split(2)
-	s.progress(200)
+	s.awaitTasks(200)
 	s.merge(0)
-	two.end(syscall.SIGKILL) // not the one that compares with ECS: who takes that over does so at once
-	s.split(1)               // while nobody reads what was the dead one's
+	two.Kill() // not the one that reconciles: its successor would do so at once
+	s.split(1) // while no process reads the dead one's shards
 	s.merge(2)
-	testenv.Eventually(t, func() bool { return len(s.held()) == 1 }, "the dead one's shards are the other's")
-	s.progress(200)
+	testenv.Eventually(t, func() bool { return len(s.locks()) == 1 }, "the dead one's shards are not acquired")
+	s.awaitTasks(200)
 	s.split(0)
-	s.progress(200)
-	calm()
+	s.awaitTasks(200)
+	stopChanges()
 	changing.Wait()
 
-	truth := map[string]int64{}
+	want := map[string]int64{}
 	for _, task := range sim.Tasks("") {
-		truth[task.ARN] = task.Version
+		want[task.ARN] = task.Version
 	}
 	for _, i := range sim.Instances("") {
-		truth[i.ARN] = i.Version
+		want[i.ARN] = i.Version
 	}
-	behind := func() (n int) {
+	awaitDecrease(t, 0, func() (outdated int) {
 		stored := s.stored()
-		for arn, version := range truth {
+		for arn, version := range want {
 			if stored[arn] != version {
-				n++
+				outdated++
 			}
 		}
-		return n
-	}
-	for left := behind(); left > 0; { // as slowly as the machine is, but on and on
-		before := left
-		testenv.Eventually(t, func() bool { left = behind(); return left < before }, "%d of %d records are not the truth's", before, len(truth))
-	}
-	assert.Equal(t, truth, s.stored())
-	assert.Equal(t, compared, sim.Calls("ListTasks"), "nobody compared with ECS meanwhile")
-	t.Logf("%d records, %d shards", len(truth), len(s.shards(false)))
-	assert.Zero(t, one.end(syscall.SIGTERM), "the other one ends cleanly")
+		return outdated
+	}, "records are outdated")
+	assert.Equal(t, want, s.stored())
+	assert.Equal(t, listed, sim.Calls("ListTasks"), "no reconcile run has helped")
+	t.Logf("%d records, %d shards", len(want), len(s.shards(false)))
+	assert.Zero(t, one.Stop(syscall.SIGTERM, time.Minute), "the other process ends cleanly")
 }
 
-// shared is a stream, and the etcd of those who share it.
-type shared struct {
+// sharedStream is a stream, and the etcd of the processes that share it.
+type sharedStream struct {
 	*testing.T
 	etcd   *clientv3.Client
 	stream *kinesis.Client
 }
 
-func (s shared) get(prefix string) *clientv3.GetResponse {
+func (s sharedStream) get(prefix string) *clientv3.GetResponse {
 	s.Helper()
 	answer, err := s.etcd.Get(s.Context(), prefix, clientv3.WithPrefix())
 	require.NoError(s, err)
 	return answer
 }
 
-// held is how many shards each reader holds.
-func (s shared) held() (counts []int) {
+// locks returns the number of shards that each process holds.
+func (s sharedStream) locks() (counts []int) {
 	s.Helper()
 	by := map[string]int{}
 	for _, kv := range s.get("ecs/lock/kinesis/events/shardId").Kvs {
@@ -122,8 +118,8 @@ func (s shared) held() (counts []int) {
 	return counts
 }
 
-// stored is ECS's version of each record in etcd.
-func (s shared) stored() map[string]int64 {
+// stored returns the version of each record in etcd, by ARN.
+func (s sharedStream) stored() map[string]int64 {
 	s.Helper()
 	versions := map[string]int64{}
 	for _, prefix := range []string{"ecs/task/", "ecs/instance/"} {
@@ -145,50 +141,54 @@ func (s shared) stored() map[string]int64 {
 	return versions
 }
 
-// progress waits until so many more tasks are stored.
-func (s shared) progress(tasks int64) {
+// awaitTasks returns when that many more tasks are stored.
+func (s sharedStream) awaitTasks(tasks int64) {
 	s.Helper()
 	count := func() int64 {
 		answer, err := s.etcd.Get(s.Context(), "ecs/task/", clientv3.WithPrefix(), clientv3.WithCountOnly())
 		require.NoError(s, err)
 		return answer.Count
 	}
-	from := count()
-	testenv.Eventually(s, func() bool { return count() >= from+tasks }, "events are not read")
+	target := count() + tasks
+	awaitDecrease(s.T, 0, func() int { return int(target - count()) }, "events are not ingested")
 }
 
-// shards are the stream's, in the order of their hash keys when only the open ones are wanted.
-func (s shared) shards(open bool) []types.Shard {
+// shards returns all shards, or the open ones in the order of their hash keys.
+func (s sharedStream) shards(open bool) []types.Shard {
 	s.Helper()
 	out, err := s.stream.ListShards(s.Context(), &kinesis.ListShardsInput{StreamName: aws.String("events")})
 	require.NoError(s, err)
 	if !open {
 		return out.Shards
 	}
-	found := slices.DeleteFunc(out.Shards, func(shard types.Shard) bool { return shard.SequenceNumberRange.EndingSequenceNumber != nil })
+	found := slices.DeleteFunc(out.Shards, func(shard types.Shard) bool {
+		return shard.SequenceNumberRange.EndingSequenceNumber != nil
+	})
 	slices.SortFunc(found, func(a, b types.Shard) int {
-		return key(a.HashKeyRange.StartingHashKey).Cmp(key(b.HashKeyRange.StartingHashKey))
+		return hashKey(a.HashKeyRange.StartingHashKey).Cmp(hashKey(b.HashKeyRange.StartingHashKey))
 	})
 	return found
 }
 
-func key(text *string) *big.Int {
+func hashKey(text *string) *big.Int {
 	n, _ := new(big.Int).SetString(*text, 10)
 	return n
 }
 
 // split splits the nth open shard in its middle.
-func (s shared) split(n int) {
+func (s sharedStream) split(n int) {
 	s.Helper()
 	shard := s.shards(true)[n]
-	middle := new(big.Int).Add(key(shard.HashKeyRange.StartingHashKey), key(shard.HashKeyRange.EndingHashKey))
-	_, err := s.stream.SplitShard(s.Context(), &kinesis.SplitShardInput{StreamName: aws.String("events"), ShardToSplit: shard.ShardId,
-		NewStartingHashKey: aws.String(middle.Rsh(middle, 1).String())})
+	middle := new(big.Int).Add(hashKey(shard.HashKeyRange.StartingHashKey), hashKey(shard.HashKeyRange.EndingHashKey))
+	_, err := s.stream.SplitShard(s.Context(), &kinesis.SplitShardInput{
+		StreamName: aws.String("events"), ShardToSplit: shard.ShardId,
+		NewStartingHashKey: aws.String(middle.Rsh(middle, 1).String()),
+	})
 	require.NoError(s, err)
 }
 
 // merge merges the nth open shard with the next one.
-func (s shared) merge(n int) {
+func (s sharedStream) merge(n int) {
 	s.Helper()
 	open := s.shards(true)
 	_, err := s.stream.MergeShards(s.Context(), &kinesis.MergeShardsInput{StreamName: aws.String("events"),
