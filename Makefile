@@ -20,7 +20,7 @@ LONG    := daemon-scheduler/ui/page.js
 LINTER  := go tool -modfile=internal/tools/lint/go.mod
 SWAGGER := go tool -modfile=internal/tools/swagger/go.mod swagger
 # Packages whose tests start processes, etcd clusters or the whole of a service, and generated code.
-NOT_UNIT := /(cmd|deploy|swagger)(/|$$)|/(cluster-state-service|daemon-scheduler)$$|/e2e$$|/internal/(bench|robustness)(/|$$)
+NOT_UNIT := /(cmd|deploy|swagger)(/|$$)|/(cluster-state-service|daemon-scheduler)$$|/e2e$$|/internal/(bench|harness|local|robustness)(/|$$)
 APIS    := cluster-state-service daemon-scheduler
 
 help: ## list the targets

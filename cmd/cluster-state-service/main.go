@@ -1,4 +1,4 @@
-// Command cluster-state-service keeps a copy of ECS's container instances and tasks in etcd and serves it.
+// Command cluster-state-service copies the container instances and tasks of ECS to etcd, and serves lists and streams.
 package main
 
 import (

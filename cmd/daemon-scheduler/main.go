@@ -1,4 +1,4 @@
-// Command daemon-scheduler keeps one task of each environment on every container instance of its cluster.
+// Command daemon-scheduler runs one task of each environment on every container instance of its cluster.
 package main
 
 import (

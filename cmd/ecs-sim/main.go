@@ -1,4 +1,4 @@
-// Command ecs-sim serves the simulator of Amazon ECS and SQS on one address; see internal/ecssim/README.md.
+// Command ecs-sim simulates Amazon ECS, SQS and Kinesis on one address. See internal/ecssim/README.md.
 package main
 
 import (

@@ -24,14 +24,19 @@ func TestMain(m *testing.M) { goleak.VerifyTestMain(m) }
 
 func noEnv(string) string { return "" }
 
-// The line that is printed is all that an SDK needs, and a stop does not wait for long polls.
-func TestServesAndStops(t *testing.T) {
+const longPoll = 20 * time.Second
+
+// The printed line is all that an SDK needs. A stop does not wait for long polls.
+func TestRun_ServesSDKsUntilItIsStopped(t *testing.T) {
 	ctx, stop := context.WithCancel(t.Context())
 	defer stop()
 	reader, writer := io.Pipe()
 	done := make(chan error, 1)
 	go func() {
-		done <- run(ctx, []string{"--bind", "127.0.0.1:0", "--cluster", "prod", "--cluster", "test", "--instances", "2", "--short-arns", "--task-definition", "agent", "--region", "eu-west-1", "--stream", "events:3"}, noEnv, writer)
+		done <- run(ctx, []string{
+			"--bind", "127.0.0.1:0", "--cluster", "prod", "--cluster", "test", "--instances", "2", "--short-arns",
+			"--task-definition", "agent", "--region", "eu-west-1", "--stream", "events:3",
+		}, noEnv, writer)
 		writer.Close()
 	}()
 	line, err := bufio.NewReader(reader).ReadString('\n')
@@ -46,22 +51,26 @@ func TestServesAndStops(t *testing.T) {
 		out, err := client.ListContainerInstances(ctx, &ecs.ListContainerInstancesInput{Cluster: &cluster})
 		require.NoError(t, err)
 		assert.Len(t, out.ContainerInstanceArns, 2)
-		assert.Regexp(t, `^arn:aws:ecs:eu-west-1:123456789012:container-instance/[0-9a-f-]{36}$`, out.ContainerInstanceArns[0])
+		arns := out.ContainerInstanceArns
+		assert.Regexp(t, `^arn:aws:ecs:eu-west-1:123456789012:container-instance/[0-9a-f-]{36}$`, arns[0])
 	}
 	families, err := client.ListTaskDefinitionFamilies(ctx, &ecs.ListTaskDefinitionFamiliesInput{})
 	require.NoError(t, err)
 	assert.Equal(t, []string{"agent"}, families.Families)
-	queue, err := sqs.NewFromConfig(sdk).GetQueueUrl(ctx, &sqs.GetQueueUrlInput{QueueName: aws.String("blox_queue")})
+	name := &sqs.GetQueueUrlInput{QueueName: aws.String("blox_queue")}
+	queue, err := sqs.NewFromConfig(sdk).GetQueueUrl(ctx, name)
 	require.NoError(t, err)
-	shards, err := kinesis.NewFromConfig(sdk).ListShards(ctx, &kinesis.ListShardsInput{StreamName: aws.String("events")})
+	stream := &kinesis.ListShardsInput{StreamName: aws.String("events")}
+	shards, err := kinesis.NewFromConfig(sdk).ListShards(ctx, stream)
 	require.NoError(t, err)
 	assert.Len(t, shards.Shards, 3)
 	polled := make(chan struct{})
 	go func() {
 		defer close(polled)
 		for {
-			out, err := sqs.NewFromConfig(sdk).ReceiveMessage(context.Background(), &sqs.ReceiveMessageInput{QueueUrl: queue.QueueUrl, MaxNumberOfMessages: 10, WaitTimeSeconds: 20},
-				func(o *sqs.Options) { o.RetryMaxAttempts = 1 })
+			out, err := sqs.NewFromConfig(sdk).ReceiveMessage(context.Background(), &sqs.ReceiveMessageInput{
+				QueueUrl: queue.QueueUrl, MaxNumberOfMessages: 10, WaitTimeSeconds: int32(longPoll / time.Second),
+			}, func(o *sqs.Options) { o.RetryMaxAttempts = 1 })
 			if err != nil || len(out.Messages) == 0 {
 				return
 			}
@@ -71,13 +80,13 @@ func TestServesAndStops(t *testing.T) {
 	select {
 	case err := <-done:
 		require.NoError(t, err)
-	case <-time.After(5 * time.Second):
-		t.Fatal("it does not stop")
+	case <-time.After(longPoll - 2*time.Second):
+		t.Fatal("a stop waits for long polls")
 	}
 	<-polled
 }
 
-func TestSettings(t *testing.T) {
+func TestParseConfig_ReadsEnvironmentAndRejectsInvalidFlags(t *testing.T) {
 	c, err := parseConfig(nil, func(name string) string {
 		return map[string]string{"AWS_REGION": "eu-west-1", "ECS_SIM_BIND": "0.0.0.0:1"}[name]
 	}, io.Discard)
@@ -88,16 +97,16 @@ func TestSettings(t *testing.T) {
 	assert.Equal(t, 300*time.Millisecond, c.sim.PendingDelay)
 
 	for name, args := range map[string][]string{
-		"an argument":          {"serve"},
-		"an unknown flag":      {"--nope"},
-		"a cluster's bad name": {"--cluster", "a b"},
-		"a stream's bad name":  {"--stream", "a b"},
-		"no stream":            {"--stream", ":2"},
-		"a stream of nothing":  {"--stream", "events:0"},
-		"a bad account":        {"--account", "12"},
-		"a bad region":         {"--region", "moon"},
-		"a negative number":    {"--instances", "-1"},
-		"a delay without unit": {"--stop-delay", "5"},
+		"an argument":             {"serve"},
+		"an unknown flag":         {"--nope"},
+		"an invalid cluster name": {"--cluster", "a b"},
+		"an invalid stream name":  {"--stream", "a b"},
+		"an empty stream name":    {"--stream", ":2"},
+		"a stream without shards": {"--stream", "events:0"},
+		"an invalid account":      {"--account", "12"},
+		"an invalid region":       {"--region", "moon"},
+		"a negative number":       {"--instances", "-1"},
+		"a delay without unit":    {"--stop-delay", "5"},
 	} {
 		_, err := parseConfig(args, noEnv, io.Discard)
 		assert.Error(t, err, name)

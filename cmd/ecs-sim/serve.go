@@ -12,10 +12,10 @@ import (
 	"github.com/blox/blox/internal/ecssim"
 )
 
-// drain is how long calls under way have to end; long polls end at once.
-const drain = 500 * time.Millisecond
+// drainTimeout is the time that in-flight calls have to finish. Long polls end at once.
+const drainTimeout = 500 * time.Millisecond
 
-// serve answers on the listener until ctx ends.
+// serve serves on the listener until ctx ends.
 func serve(ctx context.Context, listener net.Listener, cfg config, out io.Writer) error {
 	sim := ecssim.New(cfg.sim)
 	defer sim.Close()
@@ -25,13 +25,18 @@ func serve(ctx context.Context, listener net.Listener, cfg config, out io.Writer
 	}
 	for _, family := range cfg.families {
 		if sim.RegisterTaskDefinition(family) == "" {
-			return fmt.Errorf("--task-definition %q: not 1 to 255 letters, digits, hyphens and underscores", family)
+			return fmt.Errorf("--task-definition %q: must be 1 to 255 letters, digits, hyphens and underscores", family)
 		}
 	}
-	server := &http.Server{Handler: sim, ReadHeaderTimeout: 10 * time.Second, ReadTimeout: time.Minute, IdleTimeout: 2 * time.Minute}
+	server := &http.Server{
+		Handler:           sim,
+		ReadHeaderTimeout: 10 * time.Second,
+		ReadTimeout:       time.Minute,
+		IdleTimeout:       2 * time.Minute,
+	}
 	stopped := make(chan error, 1)
 	defer context.AfterFunc(ctx, func() { stopped <- shutdown(server, sim) })()
-	fmt.Fprintln(out, cfg.exports(listener.Addr().String()))
+	fmt.Fprintln(out, cfg.exportCommand(listener.Addr().String()))
 	if err := server.Serve(listener); !errors.Is(err, http.ErrServerClosed) {
 		return fmt.Errorf("serve %s: %w", listener.Addr(), err)
 	}
@@ -40,11 +45,11 @@ func serve(ctx context.Context, listener net.Listener, cfg config, out io.Writer
 
 func shutdown(server *http.Server, sim *ecssim.Sim) error {
 	sim.Close()
-	ctx, cancel := context.WithTimeout(context.Background(), drain)
+	ctx, cancel := context.WithTimeout(context.Background(), drainTimeout)
 	defer cancel()
-	if err := server.Shutdown(ctx); errors.Is(err, context.DeadlineExceeded) {
+	err := server.Shutdown(ctx)
+	if errors.Is(err, context.DeadlineExceeded) {
 		return server.Close()
-	} else {
-		return err
 	}
+	return err
 }

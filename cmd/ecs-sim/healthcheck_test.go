@@ -12,7 +12,7 @@ import (
 	"github.com/blox/blox/internal/ecssim"
 )
 
-func TestCheckTellsWhetherTheSimulatorServes(t *testing.T) {
+func TestRun_ChecksWhetherTheSimulatorServes(t *testing.T) {
 	sim := ecssim.New(ecssim.Config{})
 	server := httptest.NewServer(sim)
 	t.Cleanup(func() { sim.Close(); server.Close() })
@@ -22,13 +22,14 @@ func TestCheckTellsWhetherTheSimulatorServes(t *testing.T) {
 	assert.NoError(t, run(t.Context(), []string{"--check", "--bind", "127.0.0.1:" + port}, noEnv, io.Discard))
 	assert.NoError(t, run(t.Context(), []string{"--check"}, func(name string) string {
 		return map[string]string{"ECS_SIM_BIND": "0.0.0.0:" + port}[name]
-	}, io.Discard), "every address is this one too")
+	}, io.Discard), "an address of all interfaces is checked locally")
 
 	server.Close()
 	assert.Error(t, run(t.Context(), []string{"--check", "--bind", "127.0.0.1:" + port}, noEnv, io.Discard))
 	assert.Error(t, run(t.Context(), []string{"--check", "--bind", "nowhere"}, noEnv, io.Discard))
 }
 
-func TestATaskDefinitionThatECSRefusesIsAnError(t *testing.T) {
-	assert.ErrorContains(t, run(t.Context(), []string{"--bind", "127.0.0.1:0", "--task-definition", "a b"}, noEnv, io.Discard), "a b")
+func TestRun_RejectsInvalidTaskDefinitions(t *testing.T) {
+	args := []string{"--bind", "127.0.0.1:0", "--task-definition", "a b"}
+	assert.ErrorContains(t, run(t.Context(), args, noEnv, io.Discard), "a b")
 }
