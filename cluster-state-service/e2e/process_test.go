@@ -85,7 +85,7 @@ func startProcess(t *testing.T, etcd *testenv.Server, aws, queue string) *servic
 	return s
 }
 
-// startDebuggableService is startProcess for a process whose goroutines the test counts.
+// startDebuggableProcess is startProcess for a process whose goroutines the test counts.
 func startDebuggableProcess(t *testing.T, etcd *testenv.Server, aws, queue string) *serviceProcess {
 	t.Helper()
 	address, debugAddress := testenv.Address(t), testenv.Address(t)
@@ -156,7 +156,7 @@ func (s *serviceProcess) goroutines() (stacks []string) {
 	text, err := io.ReadAll(conn)
 	require.NoError(s.t, err)
 	for stack := range strings.SplitSeq(string(text), "\n\n") {
-		own := strings.Contains(stack, "github.com/blox/blox/") || strings.Contains(stack, "net/http.(*conn)")
+		own := strings.Contains(stack, "github.com/blox/blox/") || strings.Contains(stack, "net/http.(*conn")
 		if own && !strings.Contains(stack, "runDebuggable") {
 			stacks = append(stacks, stack)
 		}

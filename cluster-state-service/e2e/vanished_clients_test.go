@@ -9,7 +9,6 @@ import (
 	"net/http"
 	"net/http/httptest"
 	"strconv"
-	"strings"
 	"sync"
 	"testing"
 
@@ -140,9 +139,6 @@ func TestService_ReleasesWhatVanishedClientsHeld(t *testing.T) {
 	t.Logf("%d goroutines before, %d after", before, left)
 	status, _, _ := s.get("/v1/tasks")
 	assert.Equal(t, http.StatusOK, status)
-	if t.Failed() {
-		t.Log(strings.Join(s.goroutines(), "\n\n"))
-	}
 }
 
 // awaitIdle returns the number of goroutines when all components have started and none is busy.
