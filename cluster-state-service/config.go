@@ -20,8 +20,8 @@ import (
 type Config struct {
 	Bind string          // --bind, CSS_BIND: listen address, host:port
 	TLS  tlsconfig.Files // --tls-cert, --tls-key, --client-ca; CSS_TLS_CERT, CSS_TLS_KEY, CSS_CLIENT_CA
-	// Check, --check: query the readiness of the service at Bind instead of serving.
-	Check bool
+	// Healthcheck, --healthcheck: query the readiness of the service at Bind instead of serving.
+	Healthcheck bool
 	// Etcd, --etcd-…, CSS_ETCD_…: endpoints, TLS and credentials of etcd. CSS_ETCD_ENDPOINTS is comma-separated.
 	Etcd etcd.Config
 	// Queue, --queue, CSS_QUEUE: an SQS queue, name or sqs://name, or a Kinesis stream, kinesis://name.
@@ -61,7 +61,7 @@ func ParseConfig(args []string, getenv func(string) string, help io.Writer) (Con
 	flags.IntVar(&c.Pollers, "pollers", 16, "`number` of concurrent receives from an SQS queue, 1 to 100")
 	flags.IntVar(&c.EtcdBatchSize, "etcd-batch-size", 100,
 		"maximum number of `records` in one etcd transaction, 1 to 100")
-	flags.BoolVar(&c.Check, "check", false, httpserver.CheckUsage)
+	flags.BoolVar(&c.Healthcheck, "healthcheck", false, httpserver.HealthcheckUsage)
 	version := flags.Bool("version", false, "print the version and exit")
 	if err := flags.Parse(args); err != nil {
 		if errors.Is(err, flag.ErrHelp) {
@@ -95,13 +95,13 @@ func (c Config) check(rest []string) error {
 	if _, _, err := net.SplitHostPort(c.Bind); err != nil {
 		problem("--bind %q: not host:port", c.Bind)
 	}
-	if wrong := c.TLS.ListenerProblem(); wrong != "" {
-		problem("%s", wrong)
+	if err := c.TLS.ValidateListener(); err != nil {
+		problem("%s", err)
 	}
-	if c.Check { // a health check needs no other setting
+	if c.Healthcheck { // a health check needs no other setting
 		return joinProblems(problems)
 	}
-	problems = append(problems, c.Etcd.Problems()...)
+	problems = append(problems, c.Etcd.Validate()...)
 	if c.Queue == "" {
 		problem("--queue is missing: set the SQS queue or Kinesis stream that receives ECS events")
 	} else if _, _, err := ingest.ParseQueue(c.Queue); err != nil {

@@ -41,7 +41,7 @@ func Run(ctx context.Context, cfg Config, log logrus.FieldLogger) error {
 	if err != nil {
 		return err
 	}
-	tlsOption, err := httpserver.Files(cfg.TLS, log)
+	tlsOption, err := httpserver.WithTLSFiles(cfg.TLS, log)
 	if err != nil {
 		return err
 	}
@@ -93,7 +93,7 @@ func Run(ctx context.Context, cfg Config, log logrus.FieldLogger) error {
 		handler := api.New(api.Config{
 			Cache: cache, Region: aws.Region, OutOfSpace: store.OutOfSpace, Metrics: httpserver.MetricsHandler(registry), Log: log,
 		})
-		return httpserver.Serve(ctx, listener, handler, log, httpserver.Failure(api.Unexpected), httpserver.Metrics(registry), tlsOption)
+		return httpserver.Serve(ctx, listener, handler, log, httpserver.WithPanicText(api.Unexpected), httpserver.WithMetrics(registry), tlsOption)
 	})
 	return group.Wait()
 }

@@ -23,7 +23,7 @@ type Config struct {
 	Etcd         etcd.Config     // --etcd-endpoint and the other --etcd-…; DS_ETCD_ENDPOINTS, with commas, and the other DS_ETCD_…
 	TLS          tlsconfig.Files // --tls-cert, --tls-key, --client-ca; DS_TLS_CERT, DS_TLS_KEY, DS_CLIENT_CA
 	CSSTLS       tlsconfig.Files // --css-ca, --css-cert, --css-key; DS_CSS_CA, DS_CSS_CERT, DS_CSS_KEY
-	Check        bool            // --check: ask the service at Bind whether it is ready, rather than be it
+	Healthcheck  bool            // --healthcheck: ask the service at Bind whether it is ready, rather than be it
 
 	LaunchSettle      time.Duration // --launch-settle: after which ECS is believed about a StartTask without an answer
 	LeaderElect       bool          // --leader-elect: wait for the election; without it, act at once, and whoever led does no more
@@ -69,7 +69,7 @@ func ParseConfig(args []string, getenv func(string) string, help io.Writer) (Con
 	flags.Float64Var(&c.ChangeRate, "change-rate", 20, "`calls` of StartTask, StopTask, PutAttributes and DeleteAttributes a second; ECS grants an account 40")
 	flags.Float64Var(&c.ReadRate, "read-rate", 10, "`calls` of ListTasks and DescribeTasks a second; ECS grants an account 20")
 	flags.Float64Var(&c.LookupRate, "lookup-rate", 10, "`calls` of DescribeClusters, and of DescribeTaskDefinition, a second; ECS grants an account 20 of each")
-	flags.BoolVar(&c.Check, "check", false, httpserver.CheckUsage)
+	flags.BoolVar(&c.Healthcheck, "healthcheck", false, httpserver.HealthcheckUsage)
 	version := flags.Bool("version", false, "say the version and exit")
 	if err := flags.Parse(args); err != nil {
 		if errors.Is(err, flag.ErrHelp) {
@@ -112,18 +112,20 @@ func (c Config) check(rest []string) error {
 	problem(len(rest) > 0, "unknown argument %q", strings.Join(rest, " "))
 	_, _, err := net.SplitHostPort(c.Bind)
 	problem(err != nil, "--bind %q: not host:port", c.Bind)
-	wrong := c.TLS.ListenerProblem()
-	problem(wrong != "", "%s", wrong)
-	if c.Check { // which needs no more
+	if err := c.TLS.ValidateListener(); err != nil {
+		problem(true, "%s", err)
+	}
+	if c.Healthcheck { // which needs no more
 		return joined(problems)
 	}
 	problem(len(c.CSSEndpoints) == 0, "--css-endpoint is missing: host:port of the cluster-state-service")
 	if err := checkCSS(c.CSSEndpoints); err != nil {
 		problem(true, "--css-endpoint: %s", err)
 	}
-	wrong = c.CSSTLS.ClientProblem("css", slices.ContainsFunc(c.CSSEndpoints, isHTTPS))
-	problem(wrong != "", "%s", wrong)
-	problems = append(problems, c.Etcd.Problems()...)
+	if err := c.CSSTLS.ValidateClient("css", slices.ContainsFunc(c.CSSEndpoints, isHTTPS)); err != nil {
+		problem(true, "%s", err)
+	}
+	problems = append(problems, c.Etcd.Validate()...)
 	problem(c.LaunchSettle < 0, "--launch-settle %s: below 0", c.LaunchSettle)
 	problem(c.Lease < 2*time.Second, "--leader-lease %s: below 2s", c.Lease)
 	problem(c.Lease%time.Second != 0, "--leader-lease %s: not whole seconds", c.Lease)

@@ -46,11 +46,11 @@ func Run(ctx context.Context, cfg Config, log logrus.FieldLogger) error {
 	}
 	registry := prometheus.NewRegistry()
 	registry.MustRegister(collectors.NewGoCollector(), collectors.NewProcessCollector(collectors.ProcessCollectorOpts{}))
-	ecs, err := awsconfig.ECS(awsconfig.Metrics(aws, registry), cfg.Getenv)
+	ecs, err := awsconfig.ECS(awsconfig.WithMetrics(aws, registry), cfg.Getenv)
 	if err != nil {
 		return err
 	}
-	serving, err := httpserver.Files(cfg.TLS, log)
+	serving, err := httpserver.WithTLSFiles(cfg.TLS, log)
 	if err != nil {
 		return err
 	}
@@ -112,7 +112,7 @@ func Run(ctx context.Context, cfg Config, log logrus.FieldLogger) error {
 	parts.Go(func() error { return notes.Run(ctx) })
 	parts.Go(func() error { return lead(ctx, name, cfg.Lease, acting.Run) })
 	parts.Go(func() error {
-		return httpserver.Serve(ctx, listener, handler, log, httpserver.Failure("Server Error"), httpserver.Metrics(registry), serving)
+		return httpserver.Serve(ctx, listener, handler, log, httpserver.WithPanicText("Server Error"), httpserver.WithMetrics(registry), serving)
 	})
 	return parts.Wait()
 }

@@ -142,8 +142,8 @@ func TestEverythingOverTLS(t *testing.T) {
 	s.css()
 	d, cfg := s.ds()
 	testenv.Eventually(t, func() bool {
-		return httpserver.Check(t.Context(), cfg.Bind, "/v1/ready", cfg.TLS) == nil
-	}, "--check: not ready")
+		return httpserver.Healthcheck(t.Context(), cfg.Bind, "/v1/ready", cfg.TLS) == nil
+	}, "--healthcheck: not ready")
 	made := d.create("logs")
 	id := d.deploy(made)
 	s.oneEach(id, instances...)

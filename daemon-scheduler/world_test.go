@@ -265,7 +265,7 @@ func (w *world) ecs() *ecs.Client {
 	cfg, err := awsconfig.Load(w.t.Context(), w.getenv)
 	require.NoError(w.t, err)
 	return ecs.NewFromConfig(cfg, func(o *ecs.Options) {
-		o.HTTPClient = awsconfig.InMemory(&http.Client{Transport: &http.Transport{DisableKeepAlives: true}})
+		o.HTTPClient = awsconfig.BufferBodies(&http.Client{Transport: &http.Transport{DisableKeepAlives: true}})
 	})
 }
 

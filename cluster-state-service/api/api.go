@@ -38,7 +38,7 @@ type api struct {
 
 // New serves the API from the view.
 func New(c Config) http.Handler {
-	a := &api{cache: c.Cache, region: c.Region, full: c.OutOfSpace, fail: answers(c.Log).Fail}
+	a := &api{cache: c.Cache, region: c.Region, full: c.OutOfSpace, fail: answers(c.Log).Respond}
 	tasks := kind[state.Task]{a, state.KindTask, state.ErrTaskNotFound,
 		func(s *cache.Snapshot) cache.Index[state.Task] { return s.Tasks }, state.Filter.MatchesTask, state.TaskFilters}
 	instances := kind[state.Instance]{a, state.KindInstance, state.ErrInstanceNotFound,
@@ -61,7 +61,7 @@ func New(c Config) http.Handler {
 	if c.Metrics != nil {
 		mux.Handle("GET /metrics", c.Metrics)
 	}
-	return httpserver.Clean(mux)
+	return httpserver.RedirectToCleanPath(mux)
 }
 
 // kind is the handlers of one kind of entity.
@@ -118,7 +118,7 @@ func (a *api) tellFreshness(h http.Header, s *cache.Snapshot) {
 }
 
 func ping(w http.ResponseWriter, _ *http.Request) {
-	w.Header().Set("Content-Type", httpserver.TypeJSON)
+	w.Header().Set("Content-Type", httpserver.ContentTypeJSON)
 }
 
 // ready waits for etcd only briefly: whoever asks wants to know now.

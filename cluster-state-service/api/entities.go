@@ -78,7 +78,7 @@ func (a *api) listTail(s *cache.Snapshot, next string) []byte {
 // writeList sends items, of size bytes with a comma each, without copying them into one body first.
 func writeList(w http.ResponseWriter, items [][]byte, size int, tail []byte) {
 	const head = `{"items":[`
-	w.Header().Set("Content-Type", httpserver.TypeJSON)
+	w.Header().Set("Content-Type", httpserver.ContentTypeJSON)
 	w.Header().Set("Content-Length", strconv.Itoa(len(head)+size-min(len(items), 1)+len(tail))) // a comma less than items
 	body := bodyRoom.Get().(*bufio.Writer)
 	body.Reset(w)
@@ -116,7 +116,7 @@ func (k kind[T]) get(w http.ResponseWriter, r *http.Request) {
 }
 
 func answerJSON(w http.ResponseWriter, body []byte) {
-	w.Header().Set("Content-Type", httpserver.TypeJSON)
+	w.Header().Set("Content-Type", httpserver.ContentTypeJSON)
 	w.Header().Set("Content-Length", strconv.Itoa(len(body)))
 	_, _ = w.Write(body) // a client that has left
 }

@@ -13,9 +13,9 @@ import (
 const Unexpected = "Unexpected internal server error"
 
 // answers is all that clients are ever told of an error; the texts are v0.3's.
-func answers(log logrus.FieldLogger) httpserver.Answers {
-	return httpserver.Answers{
-		Known: []httpserver.Answer{
+func answers(log logrus.FieldLogger) httpserver.ErrorTable {
+	return httpserver.ErrorTable{
+		Responses: []httpserver.ErrorResponse{
 			{Err: state.ErrUnsupportedFilter, Status: http.StatusBadRequest, Text: "At least one of the filters provided is unsupported"},
 			{Err: state.ErrRepeatedFilter, Status: http.StatusBadRequest, Text: "At least one of the filters provided is specified multiple times"},
 			{Err: state.ErrInvalidStatus, Status: http.StatusBadRequest, Text: "Invalid status"},

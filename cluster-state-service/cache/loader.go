@@ -73,7 +73,7 @@ func (c *Cache) probe(ctx context.Context) error {
 
 // dedicatedStream puts the watch and its progress requests on one gRPC stream that no other watch uses.
 func dedicatedStream(ctx context.Context) context.Context {
-	return etcd.OwnStream(clientv3.WithRequireLeader(ctx), "cache")
+	return etcd.DedicatedStream(clientv3.WithRequireLeader(ctx), "cache")
 }
 
 // load reads all records at one revision.

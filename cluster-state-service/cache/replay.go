@@ -56,7 +56,7 @@ func (s *subscription) replay(ctx context.Context) (changes []Change, err error)
 		return nil, ctx.Err()
 	}
 	stream := fmt.Sprintf("replay-%p-%d", s, s.from)
-	ctx, cancel := context.WithCancel(etcd.OwnStream(clientv3.WithRequireLeader(ctx), stream))
+	ctx, cancel := context.WithCancel(etcd.DedicatedStream(clientv3.WithRequireLeader(ctx), stream))
 	defer cancel()
 	watch := s.cache.client.Watch(ctx, s.kind.Prefix(), clientv3.WithPrefix(), clientv3.WithRev(s.from),
 		clientv3.WithFragment(), clientv3.WithProgressNotify())

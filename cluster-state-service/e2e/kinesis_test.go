@@ -33,7 +33,7 @@ func TestKinesis_LosesNothingWhenAReaderIsKilled(t *testing.T) {
 	server := httptest.NewServer(sim)
 	t.Cleanup(func() { sim.Close(); server.Close() })
 	s := sharedStream{t, etcd.Client(), kinesis.New(kinesis.Options{Region: "us-east-1", BaseEndpoint: &server.URL,
-		Credentials: aws.AnonymousCredentials{}, HTTPClient: awsconfig.InMemory(server.Client())})}
+		Credentials: aws.AnonymousCredentials{}, HTTPClient: awsconfig.BufferBodies(server.Client())})}
 	instances := sim.AddInstances("default", 20)
 	one := startProcess(t, etcd, server.URL, "kinesis://events")
 	two := startProcess(t, etcd, server.URL, "kinesis://events")

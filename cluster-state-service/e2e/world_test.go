@@ -44,12 +44,12 @@ func newWorld(t testing.TB, cfg ecssim.Config, etcd ...embedded.Options) *world 
 }
 
 func (w *world) ecs() *ecs.Client {
-	return ecs.New(ecs.Options{Region: "us-east-1", BaseEndpoint: &w.aws.URL, Credentials: aws.AnonymousCredentials{}, HTTPClient: awsconfig.InMemory(w.aws.Client())})
+	return ecs.New(ecs.Options{Region: "us-east-1", BaseEndpoint: &w.aws.URL, Credentials: aws.AnonymousCredentials{}, HTTPClient: awsconfig.BufferBodies(w.aws.Client())})
 }
 
 func (w *world) sqs() (*sqs.Client, *string) {
 	w.t.Helper()
-	client := sqs.New(sqs.Options{Region: "us-east-1", BaseEndpoint: &w.aws.URL, Credentials: aws.AnonymousCredentials{}, HTTPClient: awsconfig.InMemory(w.aws.Client())})
+	client := sqs.New(sqs.Options{Region: "us-east-1", BaseEndpoint: &w.aws.URL, Credentials: aws.AnonymousCredentials{}, HTTPClient: awsconfig.BufferBodies(w.aws.Client())})
 	found, err := client.GetQueueUrl(w.t.Context(), &sqs.GetQueueUrlInput{QueueName: aws.String("blox_queue")})
 	require.NoError(w.t, err)
 	return client, found.QueueUrl

@@ -53,7 +53,7 @@ func newStreamWorld(t *testing.T, shards int) *streamWorld {
 func (w *streamWorld) client() *kinesis.Client { return clientOf(w.url) }
 
 func clientOf(url string) *kinesis.Client {
-	return kinesis.New(kinesis.Options{Region: "us-east-1", BaseEndpoint: &url, Credentials: aws.AnonymousCredentials{}, HTTPClient: awsconfig.InMemory(http.DefaultClient)})
+	return kinesis.New(kinesis.Options{Region: "us-east-1", BaseEndpoint: &url, Credentials: aws.AnonymousCredentials{}, HTTPClient: awsconfig.BufferBodies(http.DefaultClient)})
 }
 
 // seen notes the versions of each entity on their way to the store.

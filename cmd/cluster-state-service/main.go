@@ -34,8 +34,8 @@ func run(ctx context.Context, args []string, getenv func(string) string) error {
 	if err != nil {
 		return err
 	}
-	if cfg.Check {
-		return httpserver.Check(ctx, cfg.Bind, "/v1/ready", cfg.TLS)
+	if cfg.Healthcheck {
+		return httpserver.Healthcheck(ctx, cfg.Bind, "/v1/ready", cfg.TLS)
 	}
 	log, err := logging.New("CSS", cfg.LogFile, cfg.LogLevel)
 	if err != nil {

@@ -17,12 +17,12 @@ const maxInstances = 100_000
 
 // config holds every setting. Flags override environment variables, which override defaults.
 type config struct {
-	bind      string        // --bind, ECS_SIM_BIND: listen address, host:port; port 0 selects a free one
-	clusters  []string      // --cluster (repeatable); "default" if there is none
-	instances int           // --instances: number registered in each cluster at the start
-	families  []string      // --task-definition (repeatable): families with one revision
-	check     bool          // --check: query the simulator at bind instead of serving
-	sim       ecssim.Config // --region, --account, --queue, --stream, --short-arns, --seed, --acknowledged, delays
+	bind        string        // --bind, ECS_SIM_BIND: listen address, host:port; port 0 selects a free one
+	clusters    []string      // --cluster (repeatable); "default" if there is none
+	instances   int           // --instances: number registered in each cluster at the start
+	families    []string      // --task-definition (repeatable): families with one revision
+	healthcheck bool          // --healthcheck: query the simulator at bind instead of serving
+	sim         ecssim.Config // --region, --account, --queue, --stream, --short-arns, --seed, --acknowledged, delays
 }
 
 // parseConfig reads flags and environment. With --help it writes the flags to out and returns flag.ErrHelp.
@@ -73,7 +73,7 @@ func (c *config) addFlags(flags *flag.FlagSet, getenv func(string) string) {
 		c.families = append(c.families, family)
 		return nil
 	})
-	flags.BoolVar(&c.check, "check", false,
+	flags.BoolVar(&c.healthcheck, "healthcheck", false,
 		"exit with 0 if the simulator at --bind or ECS_SIM_BIND serves, else with 1")
 }
 

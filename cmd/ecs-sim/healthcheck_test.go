@@ -19,14 +19,14 @@ func TestRun_ChecksWhetherTheSimulatorServes(t *testing.T) {
 	_, port, err := net.SplitHostPort(server.Listener.Addr().String())
 	require.NoError(t, err)
 
-	assert.NoError(t, run(t.Context(), []string{"--check", "--bind", "127.0.0.1:" + port}, noEnv, io.Discard))
-	assert.NoError(t, run(t.Context(), []string{"--check"}, func(name string) string {
+	assert.NoError(t, run(t.Context(), []string{"--healthcheck", "--bind", "127.0.0.1:" + port}, noEnv, io.Discard))
+	assert.NoError(t, run(t.Context(), []string{"--healthcheck"}, func(name string) string {
 		return map[string]string{"ECS_SIM_BIND": "0.0.0.0:" + port}[name]
 	}, io.Discard), "an address of all interfaces is checked locally")
 
 	server.Close()
-	assert.Error(t, run(t.Context(), []string{"--check", "--bind", "127.0.0.1:" + port}, noEnv, io.Discard))
-	assert.Error(t, run(t.Context(), []string{"--check", "--bind", "nowhere"}, noEnv, io.Discard))
+	assert.Error(t, run(t.Context(), []string{"--healthcheck", "--bind", "127.0.0.1:" + port}, noEnv, io.Discard))
+	assert.Error(t, run(t.Context(), []string{"--healthcheck", "--bind", "nowhere"}, noEnv, io.Discard))
 }
 
 func TestRun_RejectsInvalidTaskDefinitions(t *testing.T) {

@@ -30,8 +30,8 @@ func run(ctx context.Context, args []string, getenv func(string) string, out io.
 	if err != nil {
 		return err
 	}
-	if cfg.check {
-		return httpserver.Check(ctx, cfg.bind, "/_sim/ping", tlsconfig.Files{})
+	if cfg.healthcheck {
+		return httpserver.Healthcheck(ctx, cfg.bind, "/_sim/ping", tlsconfig.Files{})
 	}
 	listener, err := net.Listen("tcp", cfg.bind)
 	if err != nil {

@@ -79,12 +79,12 @@ const (
 
 type handler struct {
 	Config
-	answers httpserver.Answers
+	answers httpserver.ErrorTable
 }
 
 // New is the handler of every path of the API.
 func New(cfg Config) http.Handler {
-	h := &handler{cfg, httpserver.Answers{Known: answers, Unexpected: unexpected, Log: cfg.Log}}
+	h := &handler{cfg, httpserver.ErrorTable{Responses: answers, Unexpected: unexpected, Log: cfg.Log}}
 	mux := http.NewServeMux()
 	for pattern, serve := range map[string]func(http.ResponseWriter, *http.Request) error{
 		"POST /v1/environments":                                 h.createEnvironment,
@@ -111,7 +111,7 @@ func New(cfg Config) http.Handler {
 	} {
 		mux.HandleFunc(pattern, func(w http.ResponseWriter, r *http.Request) {
 			if err := serve(w, r); err != nil {
-				h.answers.Fail(w, r, err)
+				h.answers.Respond(w, r, err)
 			}
 		})
 	}
@@ -124,12 +124,12 @@ func New(cfg Config) http.Handler {
 		mux.Handle("GET /{$}", cfg.Page)
 		mux.Handle("GET /page/{file}", cfg.Page)
 	}
-	return httpserver.Clean(mux)
+	return httpserver.RedirectToCleanPath(mux)
 }
 
 // nothing answers 200 without a body.
 func nothing(w http.ResponseWriter) {
-	w.Header().Set("Content-Type", httpserver.TypeJSON)
+	w.Header().Set("Content-Type", httpserver.ContentTypeJSON)
 	w.Header().Set("Content-Length", "0")
 	w.WriteHeader(http.StatusOK)
 }

@@ -32,7 +32,7 @@ const unexpected = "Server Error"
 
 // answers is all that a client is ever told of errors; the texts are v0.3's. Those without a text bring their own,
 // as they name what they are about.
-var answers = []httpserver.Answer{
+var answers = []httpserver.ErrorResponse{
 	{Err: errInvalid, Status: http.StatusBadRequest},
 	{Err: errUnsupported, Status: http.StatusBadRequest, Text: "At least one of the filters provided is not supported"},
 	{Err: errRepeated, Status: http.StatusBadRequest, Text: "At least one of the filters provided is specified multiple times"},

@@ -35,7 +35,7 @@ func clientAt(url string) *Client {
 	return New(ecs.New(ecs.Options{
 		Region: "us-east-1", BaseEndpoint: &url, RetryMaxAttempts: 1,
 		Credentials: credentials.NewStaticCredentialsProvider("a", "b", ""),
-		HTTPClient:  awsconfig.InMemory(&http.Client{Transport: &http.Transport{DisableKeepAlives: true}}),
+		HTTPClient:  awsconfig.BufferBodies(&http.Client{Transport: &http.Transport{DisableKeepAlives: true}}),
 	}), Limits{})
 }
 

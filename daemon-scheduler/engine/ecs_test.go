@@ -63,7 +63,7 @@ func TestClassify(t *testing.T) {
 func startTask(ctx context.Context, url string) (is outcome, code, message string) {
 	client := ecs.New(ecs.Options{
 		Region: "us-east-1", BaseEndpoint: &url, Credentials: credentials.NewStaticCredentialsProvider("a", "b", ""),
-		HTTPClient: awsconfig.InMemory(&http.Client{Transport: &http.Transport{DisableKeepAlives: true}}),
+		HTTPClient: awsconfig.BufferBodies(&http.Client{Transport: &http.Transport{DisableKeepAlives: true}}),
 	})
 	traced, sent := watchSending(ctx)
 	_, err := client.StartTask(traced, &ecs.StartTaskInput{

@@ -50,7 +50,7 @@ func newWork(t *testing.T, term store.Term) (*work, *store.Store, *split) {
 	t.Cleanup(server.Close)
 	client := ecs.New(ecs.Options{
 		Region: "us-east-1", BaseEndpoint: &server.URL, Credentials: credentials.NewStaticCredentialsProvider("a", "b", ""),
-		HTTPClient: awsconfig.InMemory(&http.Client{Transport: &http.Transport{DisableKeepAlives: true}}),
+		HTTPClient: awsconfig.BufferBodies(&http.Client{Transport: &http.Transport{DisableKeepAlives: true}}),
 	})
 	kept := store.New(testenv.Etcd(t), testenv.Logger(t))
 	ctx, cancel := context.WithCancel(context.Background())

@@ -6,7 +6,7 @@ tls() {
   BLOX_UID=$(id -u) # who can read the keys
   export BLOX_UID
   "$COPY/deploy/docker/certificates.sh" "$ADDRESS"
-  fresh $ALONE:deploy/docker/tls.yml # which waits for --check over TLS
+  fresh $ALONE:deploy/docker/tls.yml # which waits for --healthcheck over TLS
   TLS="--cacert $COPY/tls/client/ca.pem --cert $COPY/tls/client/cert.pem --key $COPY/tls/client/key.pem"
   await "daemon-scheduler is ready" ready 2000
   container=$(compose ps -q daemon-scheduler)

@@ -1,5 +1,5 @@
 # The part "upgrade" of deploy/test/run: from another version of the services to this one and back, one replica at a time.
-# Sourced, not run. FROM is the git revision of the other version, one that has --check; by default the latest release's tag.
+# Sourced, not run. FROM is the git revision of the other version, one whose images have a health check; by default the latest release's tag.
 
 # version_of builds the images of a revision, under the version of that name, with the Dockerfile of today.
 version_of() {

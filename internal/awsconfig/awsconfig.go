@@ -56,7 +56,7 @@ func Load(ctx context.Context, getenv func(string) string) (aws.Config, error) {
 	if cfg.Region == "" {
 		return aws.Config{}, errors.New("no AWS region: set AWS_REGION, or AWS_PROFILE to a profile that has one")
 	}
-	cfg.HTTPClient = InMemory(cfg.HTTPClient)
+	cfg.HTTPClient = BufferBodies(cfg.HTTPClient)
 	return cfg, nil
 }
 

@@ -72,7 +72,7 @@ func TestLoadNeedsARegion(t *testing.T) {
 
 func TestEveryAttemptEnds(t *testing.T) {
 	cleanEnv(t)
-	client := load(t, with("")).HTTPClient.(inMemory).next.(*awshttp.BuildableClient)
+	client := load(t, with("")).HTTPClient.(bodyBuffer).next.(*awshttp.BuildableClient)
 	longPoll := 20 * time.Second
 	assert.Greater(t, client.GetTimeout(), longPoll)
 	assert.Greater(t, client.GetTransport().ResponseHeaderTimeout, longPoll)

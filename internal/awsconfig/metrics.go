@@ -15,8 +15,8 @@ import (
 	"github.com/prometheus/client_golang/prometheus/promauto"
 )
 
-// Metrics is cfg whose clients count and time every attempt of a call, the SDK's own retries included.
-func Metrics(cfg aws.Config, registerer prometheus.Registerer) aws.Config {
+// WithMetrics is cfg whose clients count and time every attempt of a call, the SDK's own retries included.
+func WithMetrics(cfg aws.Config, registerer prometheus.Registerer) aws.Config {
 	with := promauto.With(registerer)
 	calls := with.NewCounterVec(prometheus.CounterOpts{
 		Name: "blox_aws_calls_total",

@@ -43,7 +43,7 @@ func newWorld(t *testing.T, cfg Config, opts ...func(*aws.Config)) *world {
 	})
 	sdk := aws.Config{
 		Region: cfg.Region, BaseEndpoint: &server.URL, Credentials: credentials.NewStaticCredentialsProvider("any", "thing", ""),
-		Retryer: func() aws.Retryer { return aws.NopRetryer{} }, HTTPClient: awsconfig.InMemory(server.Client()),
+		Retryer: func() aws.Retryer { return aws.NopRetryer{} }, HTTPClient: awsconfig.BufferBodies(server.Client()),
 	}
 	for _, opt := range opts {
 		opt(&sdk)

@@ -112,17 +112,17 @@ type watcher struct {
 }
 
 func (w *watcher) Watch(ctx context.Context, key string, options ...clientv3.OpOption) clientv3.WatchChan {
-	if md, _ := metadata.FromOutgoingContext(ctx); len(md[ownStream]) == 0 {
-		ctx = OwnStream(ctx, strconv.FormatUint(w.watches.Add(1), 10))
+	if md, _ := metadata.FromOutgoingContext(ctx); len(md[streamKey]) == 0 {
+		ctx = DedicatedStream(ctx, strconv.FormatUint(w.watches.Add(1), 10))
 	}
 	return w.Watcher.Watch(ctx, key, options...)
 }
 
-// ownStream is metadata, by which clientv3 tells streams apart. Etcd does not look at it.
-const ownStream = "blox-stream"
+// streamKey is metadata, by which clientv3 tells streams apart. Etcd does not look at it.
+const streamKey = "blox-stream"
 
-// OwnStream is for a watch, and the requests for its progress, that share their gRPC stream with nobody: on a shared one,
+// DedicatedStream is for a watch, and the requests for its progress, that share their gRPC stream with nobody: on a shared one,
 // others that lag keep progress back.
-func OwnStream(ctx context.Context, name string) context.Context {
-	return metadata.AppendToOutgoingContext(ctx, ownStream, name)
+func DedicatedStream(ctx context.Context, name string) context.Context {
+	return metadata.AppendToOutgoingContext(ctx, streamKey, name)
 }

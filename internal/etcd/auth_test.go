@@ -210,7 +210,7 @@ func TestProblems(t *testing.T) {
 		return c
 	}
 	c := parse(map[string]string{"CSS_ETCD_ENDPOINTS": "https://a:1,https://b:2", "CSS_ETCD_USER": "blox", "CSS_ETCD_PASSWORD": "x", "CSS_ETCD_CA": "ca.pem"})
-	assert.Empty(t, c.Problems())
+	assert.Empty(t, c.Validate())
 	assert.Equal(t, []string{"https://a:1", "https://b:2"}, c.Endpoints)
 	assert.Equal(t, []string{"c:3"}, parse(map[string]string{"CSS_ETCD_ENDPOINTS": "a:1"}, "--etcd-endpoint", "c:3").Endpoints)
 	for want, args := range map[string][]string{
@@ -221,12 +221,12 @@ func TestProblems(t *testing.T) {
 		"--etcd-user and a password":       {"--etcd-endpoint", "a:1", "--etcd-user", "x"},
 		"--etcd-user and a password, in -": {"--etcd-endpoint", "a:1", "--etcd-password-file", "x"},
 	} {
-		problems := fmt.Sprint(parse(nil, args...).Problems())
+		problems := fmt.Sprint(parse(nil, args...).Validate())
 		assert.Contains(t, problems, want)
 		assert.NotContains(t, problems, "secret")
 	}
 	both := parse(map[string]string{"CSS_ETCD_PASSWORD": "x"}, "--etcd-endpoint", "a:1", "--etcd-user", "x", "--etcd-password-file", "x")
-	assert.Len(t, both.Problems(), 1)
+	assert.Len(t, both.Validate(), 1)
 }
 
 func TestASecretIsNotShown(t *testing.T) {

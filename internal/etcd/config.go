@@ -49,14 +49,14 @@ func (c *Config) Flags(flags *flag.FlagSet, prefix string, getenv func(string) s
 	c.Password = Secret(getenv(variables + "_PASSWORD"))
 }
 
-// Problems are what is missing or wrong, by flag.
-func (c Config) Problems() (problems []string) {
+// Validate returns every missing or invalid setting, by flag; none if New accepts the configuration.
+func (c Config) Validate() (problems []string) {
 	if len(c.Endpoints) == 0 {
 		problems = append(problems, "--etcd-endpoint is missing: host:port of etcd")
-	} else if err := Validate(c.Endpoints); err != nil {
+	} else if err := ValidateEndpoints(c.Endpoints); err != nil {
 		problems = append(problems, "--etcd-endpoint: "+strings.ReplaceAll(err.Error(), "\n", "; "))
-	} else if problem := c.TLS.ClientProblem("etcd", c.https()); problem != "" {
-		problems = append(problems, problem)
+	} else if err := c.TLS.ValidateClient("etcd", c.https()); err != nil {
+		problems = append(problems, err.Error())
 	}
 	switch {
 	case c.Password != "" && c.PasswordFile != "":

@@ -31,7 +31,7 @@ const (
 // every call needs a deadline. The client itself logs nothing, as whatever goes wrong reaches the caller; log is told of
 // certificates that are replaced, and may be nil where there are none. The client's owner closes it.
 func New(cfg Config, log logrus.FieldLogger) (*clientv3.Client, error) {
-	if err := Validate(cfg.Endpoints); err != nil {
+	if err := ValidateEndpoints(cfg.Endpoints); err != nil {
 		return nil, err
 	}
 	wait := backoff.DefaultConfig
@@ -64,8 +64,8 @@ func New(cfg Config, log logrus.FieldLogger) (*clientv3.Client, error) {
 	return client, nil
 }
 
-// Validate tells what New would refuse about endpoints, all of it at once, or nil.
-func Validate(endpoints []string) error {
+// ValidateEndpoints reports every endpoint that New would reject.
+func ValidateEndpoints(endpoints []string) error {
 	if len(endpoints) == 0 {
 		return errors.New("no etcd endpoint is given")
 	}

@@ -18,7 +18,7 @@ func TestValidate(t *testing.T) {
 		{"https://etcd.example.com:2379", "https://10.0.0.1:2379"},
 		{"10.0.0.1:2379", "http://[::1]:2379"},
 	} {
-		assert.NoError(t, Validate(good), "%q", good)
+		assert.NoError(t, ValidateEndpoints(good), "%q", good)
 	}
 	for want, bad := range map[string][]string{
 		"no etcd endpoint is given":                            nil,
@@ -38,7 +38,7 @@ func TestValidate(t *testing.T) {
 		"etcd endpoint \"b\": not host:port":                   {"a", "b"},
 		"etcd endpoint \"a\": not host:port\netcd endpoint \"": {"a", "b"},
 	} {
-		assert.ErrorContains(t, Validate(bad), want, "%q", bad)
+		assert.ErrorContains(t, ValidateEndpoints(bad), want, "%q", bad)
 	}
 }
 
@@ -61,11 +61,11 @@ func FuzzValidate(f *testing.F) {
 	}
 	f.Fuzz(func(t *testing.T, list string) {
 		const password = "Hunter:2"
-		if err := Validate([]string{"me:" + password + "@" + list}); err != nil && strings.Contains(err.Error(), password) {
+		if err := ValidateEndpoints([]string{"me:" + password + "@" + list}); err != nil && strings.Contains(err.Error(), password) {
 			t.Errorf("%q: %v", list, err)
 		}
 		endpoints := strings.Split(list, ",")
-		if Validate(endpoints) != nil {
+		if ValidateEndpoints(endpoints) != nil {
 			return
 		}
 		if strings.HasPrefix(endpoints[0], "https://") {

@@ -21,7 +21,7 @@ func TestConnectionsAreLimited(t *testing.T) {
 	few.most = 2
 	log, lines := logged()
 	server := start(t, func(w http.ResponseWriter, r *http.Request) {
-		ctx, cancel := Streaming(r)
+		ctx, cancel := StreamContext(r)
 		defer cancel()
 		assert.NoError(t, http.NewResponseController(w).Flush())
 		<-ctx.Done()

@@ -9,10 +9,10 @@ import (
 	"sync"
 )
 
-// Send writes p and flushes it, in one system call where w is Serve's own: left to itself, net/http sends a piece of an
+// WriteAndFlush writes p and flushes it, in one system call where w is Serve's own: left to itself, net/http sends a piece of an
 // answer without an end in up to four, and a thousand clients that follow the same events cost as many more. HTTP/2 gathers by
 // itself, and what is held back there would hold up the connection's other requests.
-func Send(w http.ResponseWriter, p []byte) error {
+func WriteAndFlush(w http.ResponseWriter, p []byte) error {
 	a, served := w.(*answer)
 	if !served || a.conn == nil {
 		if _, err := w.Write(p); err != nil {

@@ -52,10 +52,10 @@ func TestSendNeedsOneWrite(t *testing.T) {
 			assert.NoError(t, http.NewResponseController(w).Flush())
 			for _, size := range sizes {
 				before := listener.writes.Load()
-				assert.NoError(t, Send(w, bytes.Repeat([]byte("x"), size)))
+				assert.NoError(t, WriteAndFlush(w, bytes.Repeat([]byte("x"), size)))
 				assert.EqualValues(t, 1+size/piece, listener.writes.Load()-before, "writes of %d bytes", size)
 			}
-			assert.NoError(t, Send(w, bytes.Repeat([]byte("y"), 10*mostHeld)))
+			assert.NoError(t, WriteAndFlush(w, bytes.Repeat([]byte("y"), 10*mostHeld)))
 		}), testenv.Logger(t))
 	}()
 	client := &http.Client{Transport: &http.Transport{}}
@@ -123,8 +123,8 @@ func TestSendTellsOfAClientThatHasLeft(t *testing.T) {
 		assert.NoError(t, http.NewResponseController(w).Flush())
 		<-r.Context().Done()
 		for {
-			if err := Send(w, []byte("line\n")); err != nil {
-				failed <- Send(w, []byte("line\n"))
+			if err := WriteAndFlush(w, []byte("line\n")); err != nil {
+				failed <- WriteAndFlush(w, []byte("line\n"))
 				return
 			}
 		}
@@ -141,7 +141,7 @@ func TestSendTellsOfAClientThatHasLeft(t *testing.T) {
 
 func TestSendIsForEveryServer(t *testing.T) {
 	w := httptest.NewRecorder()
-	require.NoError(t, Send(w, []byte("line\n")))
+	require.NoError(t, WriteAndFlush(w, []byte("line\n")))
 	assert.Equal(t, "line\n", w.Body.String())
 	assert.True(t, w.Flushed)
 }

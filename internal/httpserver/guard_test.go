@@ -111,10 +111,10 @@ func TestAPanicEndsItsRequestOnly(t *testing.T) {
 
 // readBody answers as an API does that needs the body.
 func readBody(log logrus.FieldLogger) http.HandlerFunc {
-	answers := Answers{Unexpected: "Server Error", Log: log}
+	answers := ErrorTable{Unexpected: "Server Error", Log: log}
 	return func(w http.ResponseWriter, r *http.Request) {
 		if _, err := io.ReadAll(r.Body); err != nil {
-			answers.Fail(w, r, err)
+			answers.Respond(w, r, err)
 		}
 	}
 }

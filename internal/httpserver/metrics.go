@@ -12,8 +12,8 @@ import (
 	"github.com/prometheus/client_golang/prometheus/promhttp"
 )
 
-// Metrics counts and times requests by route and code. Streams are counted when they end, and not timed.
-func Metrics(registerer prometheus.Registerer) Option {
+// WithMetrics counts and times requests by route and code. Streams are counted when they end, and not timed.
+func WithMetrics(registerer prometheus.Registerer) Option {
 	with := promauto.With(registerer)
 	requests := with.NewCounterVec(prometheus.CounterOpts{
 		Name: "blox_http_requests_total", Help: "Requests answered, by route, method and code.",

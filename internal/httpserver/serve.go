@@ -46,11 +46,11 @@ var production = settings{
 // Option changes how Serve serves.
 type Option func(*settings)
 
-// Failure sets the text of the 500 that clients get when a handler panics.
-func Failure(text string) Option { return func(s *settings) { s.failure = text } }
+// WithPanicText sets the text of the 500 that clients get when a handler panics.
+func WithPanicText(text string) Option { return func(s *settings) { s.failure = text } }
 
-// TLS serves https with cfg, which says whether it is HTTP/2 too.
-func TLS(cfg *tls.Config) Option { return func(s *settings) { s.tls = cfg } }
+// WithTLS serves https with cfg, which says whether it is HTTP/2 too.
+func WithTLS(cfg *tls.Config) Option { return func(s *settings) { s.tls = cfg } }
 
 const (
 	maxHeader = 64 << 10 // bytes, of a request's line and header
@@ -172,9 +172,9 @@ func (c *connections) closeSilent() {
 
 type stoppingKey struct{}
 
-// Streaming is the context for an answer that has no end of its own: it ends when the client leaves and also when the
+// StreamContext is the context for an answer that has no end of its own: it ends when the client leaves and also when the
 // server begins to stop, while r.Context() lets a request that is under way finish. The caller calls cancel.
-func Streaming(r *http.Request) (context.Context, context.CancelFunc) {
+func StreamContext(r *http.Request) (context.Context, context.CancelFunc) {
 	ctx, cancel := context.WithCancel(r.Context())
 	stopping, served := ctx.Value(stoppingKey{}).(context.Context)
 	if !served { // by httptest

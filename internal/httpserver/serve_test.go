@@ -98,7 +98,7 @@ func TestServeLetsRequestsUnderWayFinish(t *testing.T) {
 
 func TestServeEndsStreams(t *testing.T) {
 	server := start(t, func(w http.ResponseWriter, r *http.Request) {
-		ctx, cancel := Streaming(r)
+		ctx, cancel := StreamContext(r)
 		defer cancel()
 		_, _ = io.WriteString(w, "line\n")
 		assert.NoError(t, http.NewResponseController(w).Flush())
@@ -122,7 +122,7 @@ func TestServeEndsStreams(t *testing.T) {
 func TestStreamingEndsWhenTheClientLeaves(t *testing.T) {
 	left := make(chan struct{})
 	server := start(t, func(w http.ResponseWriter, r *http.Request) {
-		ctx, cancel := Streaming(r)
+		ctx, cancel := StreamContext(r)
 		defer cancel()
 		assert.NoError(t, http.NewResponseController(w).Flush())
 		<-ctx.Done()

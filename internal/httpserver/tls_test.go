@@ -32,7 +32,7 @@ func overTLS(t *testing.T, run func(t *testing.T, protocol string, serve func(ht
 	for protocol, speak := range protocols {
 		t.Run(protocol, func(t *testing.T) {
 			run(t, protocol, func(handler http.HandlerFunc, log logrus.FieldLogger, s settings) *served {
-				with, err := Files(server, log)
+				with, err := WithTLSFiles(server, log)
 				require.NoError(t, err)
 				with(&s)
 				own, err := tlsconfig.Load(client, log)
@@ -56,13 +56,13 @@ func TestStreamsOverTLS(t *testing.T) {
 		log, _ := logged()
 		server := serve(func(w http.ResponseWriter, r *http.Request) {
 			assert.Equal(t, protocol, strings.TrimSuffix(r.Proto, ".0"))
-			ctx, cancel := Streaming(r)
+			ctx, cancel := StreamContext(r)
 			defer cancel()
 			assert.NoError(t, http.NewResponseController(w).Flush())
 			for {
 				select {
 				case line := <-next:
-					assert.NoError(t, Send(w, []byte(line)))
+					assert.NoError(t, WriteAndFlush(w, []byte(line)))
 				case <-ctx.Done():
 					return
 				}
@@ -98,7 +98,7 @@ func TestAClientThatDoesNotReadIsCutOverTLS(t *testing.T) {
 				return
 			}
 			for {
-				if err := Send(w, bytes.Repeat([]byte("x"), 100_000)); err != nil {
+				if err := WriteAndFlush(w, bytes.Repeat([]byte("x"), 100_000)); err != nil {
 					cut <- err
 					panic(http.ErrAbortHandler)
 				}
@@ -122,13 +122,13 @@ func TestADeadConnectionIsCutOverHTTP2(t *testing.T) {
 	brief := production
 	brief.write = 100 * time.Millisecond
 	log, _ := logged()
-	with, err := Files(ca.Files("server"), log)
+	with, err := WithTLSFiles(ca.Files("server"), log)
 	require.NoError(t, err)
 	with(&brief)
 	cut := make(chan error, 1)
 	server := start(t, func(w http.ResponseWriter, r *http.Request) {
 		for {
-			if err := Send(w, bytes.Repeat([]byte("x"), 100_000)); err != nil {
+			if err := WriteAndFlush(w, bytes.Repeat([]byte("x"), 100_000)); err != nil {
 				cut <- err
 				return
 			}
@@ -243,7 +243,7 @@ func TestSendNeedsOneWriteOverTLS(t *testing.T) {
 	inner, err := net.Listen("tcp", "127.0.0.1:0")
 	require.NoError(t, err)
 	listener := &countingListener{Listener: inner}
-	with, err := Files(files, testenv.Logger(t))
+	with, err := WithTLSFiles(files, testenv.Logger(t))
 	require.NoError(t, err)
 	ctx, stop := context.WithCancel(t.Context())
 	ended := make(chan error, 1)
@@ -252,7 +252,7 @@ func TestSendNeedsOneWriteOverTLS(t *testing.T) {
 			assert.NoError(t, http.NewResponseController(w).Flush())
 			for _, size := range []int{1, 1000, 3000, 12_000, 100_000} {
 				before := listener.writes.Load()
-				assert.NoError(t, Send(w, bytes.Repeat([]byte("x"), size)))
+				assert.NoError(t, WriteAndFlush(w, bytes.Repeat([]byte("x"), size)))
 				assert.EqualValues(t, 1+size/piece, listener.writes.Load()-before, "writes of %d bytes", size)
 			}
 		}), testenv.Logger(t), with)
@@ -274,7 +274,7 @@ func TestSendNeedsOneWriteOverTLS(t *testing.T) {
 func TestHTTPIsToldToUseHTTPS(t *testing.T) {
 	log, _ := logged()
 	s := production
-	with, err := Files(testenv.NewCA(t).Files("server"), log)
+	with, err := WithTLSFiles(testenv.NewCA(t).Files("server"), log)
 	require.NoError(t, err)
 	with(&s)
 	server := start(t, func(http.ResponseWriter, *http.Request) { t.Error("answered") }, log, s)
@@ -292,7 +292,7 @@ func TestCheck(t *testing.T) {
 	} {
 		t.Run(name, func(t *testing.T) {
 			s := production
-			with, err := Files(files, log)
+			with, err := WithTLSFiles(files, log)
 			require.NoError(t, err)
 			with(&s)
 			ready := false
@@ -304,7 +304,7 @@ func TestCheck(t *testing.T) {
 			}, log, s)
 			_, port, err := net.SplitHostPort(server.url[len("http://"):])
 			require.NoError(t, err)
-			check := func() error { return Check(t.Context(), "0.0.0.0:"+port, "/v1/ready", files) }
+			check := func() error { return Healthcheck(t.Context(), "0.0.0.0:"+port, "/v1/ready", files) }
 			assert.EqualError(t, check(), "not ready: answer 503: etcd does not answer")
 			ready = true
 			assert.NoError(t, check())

@@ -38,7 +38,7 @@ type Open func(ctx context.Context) (iter.Seq2[Line, error], error)
 // If the source yields an error, Serve sends errorLine's result as the last line. Clients that know no such lines have
 // a nil errorLine, or one that returns nil: Serve aborts their response, as a clean end would hide the error.
 func Serve(w http.ResponseWriter, r *http.Request, open Open, errorLine func(error) []byte) error {
-	ctx, cancel := httpserver.Streaming(r)
+	ctx, cancel := httpserver.StreamContext(r)
 	defer cancel()
 	lines, err := open(ctx)
 	if err != nil {
@@ -50,7 +50,7 @@ func Serve(w http.ResponseWriter, r *http.Request, open Open, errorLine func(err
 	if err := http.NewResponseController(w).Flush(); err != nil || r.Method == http.MethodHead {
 		return nil
 	}
-	out := writer{send: func(p []byte) error { return httpserver.Send(w, p) }}
+	out := writer{send: func(p []byte) error { return httpserver.WriteAndFlush(w, p) }}
 	defer out.release()
 	for line, err := range lines {
 		if err != nil {

@@ -26,15 +26,15 @@ func (f *Files) ListenerFlags(flags *flag.FlagSet, prefix string, getenv func(st
 	flags.StringVar(&f.CA, "client-ca", getenv(prefix+"_CLIENT_CA"), "`file` with authorities; every client must then have a certificate of one of them")
 }
 
-// ListenerProblem is what is wrong about which of ListenerFlags are given, or empty.
-func (f Files) ListenerProblem() string {
+// ValidateListener reports a combination of ListenerFlags that cannot work.
+func (f Files) ValidateListener() error {
 	switch {
 	case (f.Cert == "") != (f.Key == ""):
-		return "--tls-cert and --tls-key need each other"
+		return errors.New("--tls-cert and --tls-key need each other")
 	case f.CA != "" && f.Cert == "":
-		return "--client-ca needs --tls-cert and --tls-key"
+		return errors.New("--client-ca needs --tls-cert and --tls-key")
 	}
-	return ""
+	return nil
 }
 
 // ClientFlags adds --<of>-ca, --<of>-cert and --<of>-key for connections to what has the name of, and the variables
@@ -45,15 +45,15 @@ func (f *Files) ClientFlags(flags *flag.FlagSet, of, variables string, getenv fu
 	flags.StringVar(&f.Key, of+"-key", getenv(variables+"_KEY"), "`file` with the key of --"+of+"-cert")
 }
 
-// ClientProblem is what is wrong about which of ClientFlags are given, or empty; https tells whether any endpoint is.
-func (f Files) ClientProblem(of string, https bool) string {
+// ValidateClient reports a combination of ClientFlags that cannot work. Https is whether any endpoint has that scheme.
+func (f Files) ValidateClient(of string, https bool) error {
 	switch {
 	case (f.Cert == "") != (f.Key == ""):
-		return fmt.Sprintf("--%s-cert and --%s-key need each other", of, of)
+		return fmt.Errorf("--%s-cert and --%s-key need each other", of, of)
 	case f != Files{} && !https:
-		return fmt.Sprintf("--%s-ca and --%s-cert need an --%s-endpoint https://host:port", of, of, of)
+		return fmt.Errorf("--%s-ca and --%s-cert need an --%s-endpoint https://host:port", of, of, of)
 	}
-	return ""
+	return nil
 }
 
 // contents are the bytes of Files, as strings so that they can be compared.

@@ -59,7 +59,7 @@ func Load(files Files, log logrus.FieldLogger) (*Certificates, error) {
 func (c *Certificates) Server() *tls.Config {
 	cfg := c.latest().server.Clone()
 	cfg.GetConfigForClient = func(hello *tls.ClientHelloInfo) (*tls.Config, error) {
-		if latest := c.latest(); hello.ServerName == selfName {
+		if latest := c.latest(); hello.ServerName == selfCheckName {
 			return latest.self, nil
 		} else {
 			return latest.server, nil
@@ -125,7 +125,7 @@ func (c *Certificates) load(from contents) (*loaded, error) {
 		l.server.ClientAuth, l.server.ClientCAs = tls.RequireAndVerifyClientCert, l.trusted
 		l.server.SessionTicketsDisabled = true // each connection is judged by the authorities of today
 	}
-	l.self = l.onlySelf()
+	l.self = l.selfCheck()
 	return l, nil
 }
 

@@ -129,7 +129,7 @@ func TestTheServerItselfIsLetIn(t *testing.T) {
 	ca := testenv.NewCA(t)
 	files := ca.Files("server", testenv.Leaf{ServerOnly: true}) // as authorities issue them
 	address := listen(t, load(t, files))
-	self, err := tlsconfig.Self(files)
+	self, err := tlsconfig.SelfCheck(files)
 	require.NoError(t, err)
 	_, sees, err := dial(address, self)
 	require.NoError(t, err)
@@ -139,7 +139,7 @@ func TestTheServerItselfIsLetIn(t *testing.T) {
 		"another of the same authority": ca.Files("client"),
 		"none":                          {Cert: files.Cert, Key: files.Key},
 	} {
-		cfg, err := tlsconfig.Self(other)
+		cfg, err := tlsconfig.SelfCheck(other)
 		require.NoError(t, err)
 		_, _, err = dial(address, cfg)
 		assert.ErrorContains(t, err, "certificate", name)
@@ -280,11 +280,11 @@ func TestFlags(t *testing.T) {
 	assert.Equal(t, tlsconfig.Files{CA: "b", Cert: "x"}, listener)
 	assert.Equal(t, tlsconfig.Files{CA: "c", Key: "y"}, client)
 
-	assert.Contains(t, listener.ListenerProblem(), "--tls-key")
-	assert.Contains(t, tlsconfig.Files{CA: "x"}.ListenerProblem(), "--client-ca needs")
-	assert.Empty(t, tlsconfig.Files{CA: "x", Cert: "y", Key: "z"}.ListenerProblem())
-	assert.Contains(t, client.ClientProblem("css", true), "--css-cert and --css-key")
-	assert.Contains(t, tlsconfig.Files{CA: "x"}.ClientProblem("etcd", false), "https://")
-	assert.Empty(t, tlsconfig.Files{}.ClientProblem("etcd", false))
-	assert.Empty(t, tlsconfig.Files{CA: "x"}.ClientProblem("etcd", true))
+	assert.ErrorContains(t, listener.ValidateListener(), "--tls-key")
+	assert.ErrorContains(t, tlsconfig.Files{CA: "x"}.ValidateListener(), "--client-ca needs")
+	assert.NoError(t, tlsconfig.Files{CA: "x", Cert: "y", Key: "z"}.ValidateListener())
+	assert.ErrorContains(t, client.ValidateClient("css", true), "--css-cert and --css-key")
+	assert.ErrorContains(t, tlsconfig.Files{CA: "x"}.ValidateClient("etcd", false), "https://")
+	assert.NoError(t, tlsconfig.Files{}.ValidateClient("etcd", false))
+	assert.NoError(t, tlsconfig.Files{CA: "x"}.ValidateClient("etcd", true))
 }

@@ -126,7 +126,7 @@ func (a *app) serveMetrics(ctx context.Context, listener net.Listener, registry 
 	log := logrus.New()
 	log.SetOutput(a.Err)
 	log.SetLevel(logrus.WarnLevel)
-	return httpserver.Serve(ctx, listener, httpserver.Clean(mux), log)
+	return httpserver.Serve(ctx, listener, httpserver.RedirectToCleanPath(mux), log)
 }
 
 func (a *app) probeRepeatedly(ctx context.Context, f probeFlags, metrics *probe.Metrics) error {

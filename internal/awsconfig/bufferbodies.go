@@ -9,17 +9,17 @@ import (
 	"github.com/aws/aws-sdk-go-v2/aws"
 )
 
-// InMemory is next, which sends each request's header and body together; Load's clients use it.
+// BufferBodies is next, which sends each request's header and body together; Load's clients use it.
 //
 // The SDK closes a request's body as soon as the answer's header is there, and net/http, which sends a body of a type that
 // it does not know in two steps, may not have finished with it by then: it drops the connection, and with it an answer that was
 // quick but is not read yet. A received batch of messages would be hidden for its visibility timeout.
-func InMemory(next aws.HTTPClient) aws.HTTPClient { return inMemory{next} }
+func BufferBodies(next aws.HTTPClient) aws.HTTPClient { return bodyBuffer{next} }
 
-// inMemory gives net/http bodies of a type that it knows.
-type inMemory struct{ next aws.HTTPClient }
+// bodyBuffer gives net/http bodies of a type that it knows.
+type bodyBuffer struct{ next aws.HTTPClient }
 
-func (c inMemory) Do(r *http.Request) (*http.Response, error) {
+func (c bodyBuffer) Do(r *http.Request) (*http.Response, error) {
 	if r.Body == nil || r.Body == http.NoBody {
 		return c.next.Do(r)
 	}

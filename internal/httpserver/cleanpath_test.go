@@ -26,7 +26,7 @@ func api() http.Handler {
 	})
 	mux.HandleFunc("/v1/tasks/{cluster}", http.NotFound)
 	mux.HandleFunc("POST /v1/environments", func(http.ResponseWriter, *http.Request) {})
-	return Clean(mux)
+	return RedirectToCleanPath(mux)
 }
 
 // ask sends one request with target as its request line has it, which http.Client would tidy up.

@@ -23,7 +23,7 @@ func lead(t *testing.T, server *testenv.Server, name string) (led chan struct{},
 	led = make(chan struct{})
 	ended := make(chan error, 1)
 	go func() {
-		ended <- etcd.Lead(ctx, client, "ecs/lock/test", name, lease, func(ctx context.Context, term etcd.Term) error {
+		ended <- etcd.Campaign(ctx, client, "ecs/lock/test", name, lease, func(ctx context.Context, term etcd.Leadership) error {
 			assert.NotEmpty(t, term.Key)
 			assert.Positive(t, term.Revision)
 			assert.True(t, term.Until().After(time.Now()))
@@ -71,10 +71,10 @@ func TestLeadEndsWithoutEtcd(t *testing.T) {
 func TestALeaseLastsAsLongAsEtcdHasShown(t *testing.T) {
 	server := testenv.EtcdServer(t)
 	client := server.Client()
-	terms := make(chan etcd.Term, 1)
+	terms := make(chan etcd.Leadership, 1)
 	done := make(chan error, 1)
 	go func() {
-		done <- etcd.Lead(t.Context(), client, "ecs/lock/test", "only", 2*time.Second, func(ctx context.Context, term etcd.Term) error {
+		done <- etcd.Campaign(t.Context(), client, "ecs/lock/test", "only", 2*time.Second, func(ctx context.Context, term etcd.Leadership) error {
 			terms <- term
 			<-ctx.Done()
 			return ctx.Err()
@@ -94,7 +94,7 @@ func TestSeize(t *testing.T) {
 	first, _ := lead(t, server, "first")
 	<-first
 	client := server.Client()
-	err := etcd.Seize(t.Context(), client, "ecs/lock/test", "second", lease, func(ctx context.Context, term etcd.Term) error {
+	err := etcd.ForceLeadership(t.Context(), client, "ecs/lock/test", "second", lease, func(ctx context.Context, term etcd.Leadership) error {
 		held, err := client.Get(ctx, "ecs/lock/test/", clientv3.WithPrefix())
 		if assert.NoError(t, err) && assert.Len(t, held.Kvs, 1) {
 			assert.Equal(t, "second", string(held.Kvs[0].Value))

@@ -10,8 +10,8 @@ import (
 	"github.com/sirupsen/logrus"
 )
 
-// TypeJSON is the Content-Type of every JSON answer.
-const TypeJSON = "application/json; charset=UTF-8"
+// ContentTypeJSON is the Content-Type of every JSON answer.
+const ContentTypeJSON = "application/json; charset=UTF-8"
 
 const (
 	bodyTooLarge = "The body is larger than 1 MiB"
@@ -26,7 +26,7 @@ func JSON(w http.ResponseWriter, status int, v any) {
 	if err := encoder.Encode(v); err != nil {
 		panic(err)
 	}
-	w.Header().Set("Content-Type", TypeJSON)
+	w.Header().Set("Content-Type", ContentTypeJSON)
 	w.Header().Set("Content-Length", strconv.Itoa(body.Len()))
 	w.WriteHeader(status)
 	_, _ = w.Write(body.Bytes()) // a client that has left
@@ -43,29 +43,29 @@ func Error(w http.ResponseWriter, status int, text string) {
 // SpecHandler serves an API's own description, a JSON document.
 func SpecHandler(spec []byte) http.Handler {
 	return http.HandlerFunc(func(w http.ResponseWriter, _ *http.Request) {
-		w.Header().Set("Content-Type", TypeJSON)
+		w.Header().Set("Content-Type", ContentTypeJSON)
 		w.Header().Set("Content-Length", strconv.Itoa(len(spec)))
 		_, _ = w.Write(spec)
 	})
 }
 
-// Answer is what clients are told of an error.
-type Answer struct {
+// ErrorResponse is what clients are told of an error.
+type ErrorResponse struct {
 	Err    error  // matches by errors.Is
 	Status int    // as in http.StatusNotFound
 	Text   string // when empty, the words of the innermost error that matches, without what layers have put around it
 }
 
-// Answers is all that the clients of an API are ever told of errors: the first of Known that matches; 413 and 408 for
+// ErrorTable is all that the clients of an API are ever told of errors: the first of Known that matches; 413 and 408 for
 // a body that Serve's limits have cut off; else Unexpected.
-type Answers struct {
-	Known      []Answer
+type ErrorTable struct {
+	Responses  []ErrorResponse
 	Unexpected string // the text of 500, for every other error, which is logged
 	Log        logrus.FieldLogger
 }
 
-// Fail answers r with what a knows of err.
-func (a Answers) Fail(w http.ResponseWriter, r *http.Request, err error) {
+// Respond answers r with what a knows of err.
+func (a ErrorTable) Respond(w http.ResponseWriter, r *http.Request, err error) {
 	status, text, known := a.find(err)
 	if !known {
 		log := a.Log.WithError(err).WithFields(logrus.Fields{"method": r.Method, "path": r.URL.Path})
@@ -80,8 +80,8 @@ func (a Answers) Fail(w http.ResponseWriter, r *http.Request, err error) {
 	Error(w, status, text)
 }
 
-func (a Answers) find(err error) (status int, text string, known bool) {
-	for _, answer := range a.Known {
+func (a ErrorTable) find(err error) (status int, text string, known bool) {
+	for _, answer := range a.Responses {
 		if errors.Is(err, answer.Err) {
 			if answer.Text == "" {
 				return answer.Status, innermost(err, answer.Err).Error(), true

@@ -39,7 +39,7 @@ func TestError(t *testing.T) {
 func TestSpecHandler(t *testing.T) {
 	w := httptest.NewRecorder()
 	SpecHandler([]byte(`{"swagger":"2.0"}`)).ServeHTTP(w, httptest.NewRequest("GET", "/v1/swagger.json", nil))
-	assert.Equal(t, TypeJSON, w.Header().Get("Content-Type"))
+	assert.Equal(t, ContentTypeJSON, w.Header().Get("Content-Type"))
 	assert.Equal(t, `{"swagger":"2.0"}`, w.Body.String())
 }
 
@@ -75,13 +75,13 @@ func TestAnswers(t *testing.T) {
 	} {
 		t.Run(name, func(t *testing.T) {
 			log, lines := logged()
-			answers := Answers{
-				Known:      []Answer{{errNotFound, 404, "Task not found"}, {errNoSuch, 404, ""}},
+			answers := ErrorTable{
+				Responses:  []ErrorResponse{{errNotFound, 404, "Task not found"}, {errNoSuch, 404, ""}},
 				Unexpected: "Server Error",
 				Log:        log,
 			}
 			w := httptest.NewRecorder()
-			answers.Fail(w, httptest.NewRequestWithContext(tc.ctx, "GET", "/v1/tasks", nil), tc.err)
+			answers.Respond(w, httptest.NewRequestWithContext(tc.ctx, "GET", "/v1/tasks", nil), tc.err)
 			assert.Equal(t, tc.status, w.Code)
 			assert.Equal(t, tc.text+"\n", w.Body.String())
 			var levels []logrus.Level

@@ -20,15 +20,17 @@ const (
 	revokeTimeout = time.Second
 )
 
-// Leased works with a lease of ttl, whole seconds, that is kept alive meanwhile and given back afterwards, and with it whatever
+// WithLease works with a lease of ttl, whole seconds, that is kept alive meanwhile and given back afterwards, and with it whatever
 // hangs on it. The context of work ends when the lease is lost. Leased returns what work did, or why there is no lease.
-func Leased(ctx context.Context, client *clientv3.Client, ttl time.Duration, work func(context.Context, *concurrency.Session) error) error {
-	return leased(ctx, client, ttl, func(ctx context.Context, session *concurrency.Session, _ *proof) error { return work(ctx, session) })
+func WithLease(ctx context.Context, client *clientv3.Client, ttl time.Duration, work func(context.Context, *concurrency.Session) error) error {
+	return withLease(ctx, client, ttl, func(ctx context.Context, session *concurrency.Session, _ *leaseDeadline) error {
+		return work(ctx, session)
+	})
 }
 
-func leased(ctx context.Context, client *clientv3.Client, ttl time.Duration, work func(context.Context, *concurrency.Session, *proof) error) error {
+func withLease(ctx context.Context, client *clientv3.Client, ttl time.Duration, work func(context.Context, *concurrency.Session, *leaseDeadline) error) error {
 	granting, cancel := context.WithTimeout(ctx, grantTimeout)
-	proven := &proof{until: time.Now().Add(ttl)}
+	deadline := &leaseDeadline{until: time.Now().Add(ttl)}
 	lease, err := client.Grant(granting, int64(ttl/time.Second))
 	cancel()
 	if err != nil {
@@ -40,7 +42,7 @@ func leased(ctx context.Context, client *clientv3.Client, ttl time.Duration, wor
 	if err != nil {
 		return fmt.Errorf("keep the lease: %w", err)
 	}
-	defer giveBack(client, session)
+	defer revoke(client, session)
 
 	leased, lost := context.WithCancelCause(ctx)
 	var watching sync.WaitGroup
@@ -52,28 +54,28 @@ func leased(ctx context.Context, client *clientv3.Client, ttl time.Duration, wor
 		}
 	})
 	watching.Go(func() {
-		if proven.renew(leased, client, lease.ID, ttl) {
+		if deadline.renew(leased, client, lease.ID, ttl) {
 			lost(ErrLeaseLost)
 		}
 	})
 	defer func() { lost(nil); watching.Wait() }()
-	err = work(leased, session, proven)
+	err = work(leased, session, deadline)
 	if cause := context.Cause(leased); err != nil && errors.Is(cause, ErrLeaseLost) {
 		return fmt.Errorf("%w: %w", cause, err)
 	}
 	return err
 }
 
-// giveBack ends the lease, so that the next one need not wait for it to expire; if that fails, it does expire.
-func giveBack(client *clientv3.Client, session *concurrency.Session) {
+// revoke ends the lease, so that the next one need not wait for it to expire; if that fails, it does expire.
+func revoke(client *clientv3.Client, session *concurrency.Session) {
 	session.Orphan()
 	ctx, cancel := context.WithTimeout(context.Background(), revokeTimeout)
 	defer cancel()
 	_, _ = client.Revoke(ctx, session.Lease())
 }
 
-// Term is the time for which a process leads.
-type Term struct {
+// Leadership is the time for which a process leads.
+type Leadership struct {
 	Key      string // held in etcd
 	Revision int64  // the key's create revision; writes are guarded by both, as a lease alone fences nothing
 	// Until is how long the lease lasts in any case, by the monotonic clock of this machine: etcd has answered a request
@@ -81,10 +83,10 @@ type Term struct {
 	Until func() time.Time
 }
 
-// Lead waits until this process, called name, wins the election whose keys begin with prefix, and then works, with a
+// Campaign waits until this process, called name, wins the election whose keys begin with prefix, and then works, with a
 // context that ends when the lease of ttl is lost. When work returns the next one may lead at once.
-func Lead(ctx context.Context, client *clientv3.Client, prefix, name string, ttl time.Duration, work func(context.Context, Term) error) error {
-	return leased(ctx, client, ttl, func(ctx context.Context, session *concurrency.Session, proven *proof) error {
+func Campaign(ctx context.Context, client *clientv3.Client, prefix, name string, ttl time.Duration, work func(context.Context, Leadership) error) error {
+	return withLease(ctx, client, ttl, func(ctx context.Context, session *concurrency.Session, proven *leaseDeadline) error {
 		election := concurrency.NewElection(session, prefix)
 		won := make(chan error, 1)
 		// At its context's end it resigns, for which it takes all the time in the world; closing the client ends that.
@@ -98,14 +100,14 @@ func Lead(ctx context.Context, client *clientv3.Client, prefix, name string, ttl
 		if err != nil {
 			return fmt.Errorf("election %s: %w", prefix, cmp.Or(context.Cause(ctx), err))
 		}
-		return work(ctx, Term{election.Key(), election.Rev(), proven.lasts})
+		return work(ctx, Leadership{election.Key(), election.Rev(), proven.get})
 	})
 }
 
-// Seize leads at once, whoever led before: their keys are gone, and so are they. It is for a process that has no others
+// ForceLeadership leads at once, whoever led before: their keys are gone, and so are they. It is for a process that has no others
 // beside it, which need not wait for the lease of the one that it follows.
-func Seize(ctx context.Context, client *clientv3.Client, prefix, name string, ttl time.Duration, work func(context.Context, Term) error) error {
-	return leased(ctx, client, ttl, func(ctx context.Context, session *concurrency.Session, proven *proof) error {
+func ForceLeadership(ctx context.Context, client *clientv3.Client, prefix, name string, ttl time.Duration, work func(context.Context, Leadership) error) error {
+	return withLease(ctx, client, ttl, func(ctx context.Context, session *concurrency.Session, proven *leaseDeadline) error {
 		key := fmt.Sprintf("%s/%x", prefix, session.Lease())
 		seizing, cancel := context.WithTimeout(ctx, grantTimeout)
 		defer cancel()
@@ -120,6 +122,6 @@ func Seize(ctx context.Context, client *clientv3.Client, prefix, name string, tt
 		if err != nil {
 			return fmt.Errorf("election %s: %w", prefix, err)
 		}
-		return work(ctx, Term{key, put.Header.Revision, proven.lasts})
+		return work(ctx, Leadership{key, put.Header.Revision, proven.get})
 	})
 }

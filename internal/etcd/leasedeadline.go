@@ -10,13 +10,13 @@ import (
 	clientv3 "go.etcd.io/etcd/client/v3"
 )
 
-// proof is until when a lease lasts whatever happens, as far as etcd's answers have shown.
-type proof struct {
+// leaseDeadline is until when a lease lasts whatever happens, as far as etcd's answers have shown.
+type leaseDeadline struct {
 	mu    sync.Mutex
 	until time.Time // monotonic
 }
 
-func (p *proof) lasts() time.Time {
+func (p *leaseDeadline) get() time.Time {
 	p.mu.Lock()
 	defer p.mu.Unlock()
 	return p.until
@@ -24,11 +24,11 @@ func (p *proof) lasts() time.Time {
 
 // renew asks etcd three times in each ttl to keep the lease, until ctx ends, or until etcd has not answered for a ttl or
 // does not know the lease: then it is true.
-func (p *proof) renew(ctx context.Context, client *clientv3.Client, lease clientv3.LeaseID, ttl time.Duration) (lost bool) {
+func (p *leaseDeadline) renew(ctx context.Context, client *clientv3.Client, lease clientv3.LeaseID, ttl time.Duration) (lost bool) {
 	ticker := time.NewTicker(ttl / 3)
 	defer ticker.Stop()
 	for {
-		end := time.NewTimer(time.Until(p.lasts()))
+		end := time.NewTimer(time.Until(p.get()))
 		select {
 		case <-ctx.Done():
 			end.Stop()
@@ -39,7 +39,7 @@ func (p *proof) renew(ctx context.Context, client *clientv3.Client, lease client
 			end.Stop()
 		}
 		sent := time.Now()
-		asking, cancel := context.WithDeadline(ctx, p.lasts())
+		asking, cancel := context.WithDeadline(ctx, p.get())
 		kept, err := client.KeepAliveOnce(asking, lease)
 		cancel()
 		switch {

@@ -13,7 +13,7 @@ import (
 	"github.com/stretchr/testify/require"
 )
 
-// A server that answers much, and at once, loses nothing of it. Without InMemory some answers in a thousand are cut.
+// A server that answers much, and at once, loses nothing of it. Without BufferBodies some answers in a thousand are cut.
 func TestInMemoryReadsQuickAnswers(t *testing.T) {
 	arn := "arn:aws:ecs:us-east-1:123456789012:cluster/" + strings.Repeat("x", 100)
 	answer := `{"clusterArns":["` + strings.Repeat(arn+`","`, 999) + arn + `"]}`
@@ -26,7 +26,7 @@ func TestInMemoryReadsQuickAnswers(t *testing.T) {
 	}))
 	defer server.Close()
 	client := ecs.New(ecs.Options{
-		Region: "us-east-1", BaseEndpoint: &server.URL, Credentials: aws.AnonymousCredentials{}, HTTPClient: InMemory(server.Client()),
+		Region: "us-east-1", BaseEndpoint: &server.URL, Credentials: aws.AnonymousCredentials{}, HTTPClient: BufferBodies(server.Client()),
 	})
 	for range 300 {
 		out, err := client.ListClusters(t.Context(), &ecs.ListClustersInput{}, NoRetry)

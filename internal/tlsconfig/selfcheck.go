@@ -5,16 +5,16 @@ import (
 	"errors"
 )
 
-// selfName is the server name by which a service that asks itself is known. It opens nothing: see onlySelf.
-const selfName = "self.blox.internal"
+// selfCheckName is the server name by which a service that asks itself is known. It opens nothing: see selfCheck.
+const selfCheckName = "self.blox.internal"
 
 var errNotSelf = errors.New("not the server's own certificate")
 
-// Self is for a client that asks the server on its own machine which has these files, to learn no more than that it
+// SelfCheck is for a client that asks the server on its own machine which has these files, to learn no more than that it
 // is there. Where clients must have a certificate it shows the server's, as that may not be good for a client.
-func Self(files Files) (*tls.Config, error) {
+func SelfCheck(files Files) (*tls.Config, error) {
 	// The certificate is not for the loopback address, and may be about to be replaced. No secret is told.
-	cfg := &tls.Config{MinVersion: tls.VersionTLS12, ServerName: selfName, InsecureSkipVerify: true}
+	cfg := &tls.Config{MinVersion: tls.VersionTLS12, ServerName: selfCheckName, InsecureSkipVerify: true}
 	if files.CA == "" {
 		return cfg, nil
 	}
@@ -23,8 +23,8 @@ func Self(files Files) (*tls.Config, error) {
 	return cfg, err
 }
 
-// onlySelf takes, of a client that must have a certificate, the server's own and no other: who holds its key is the server.
-func (l *loaded) onlySelf() *tls.Config {
+// selfCheck takes, of a client that must have a certificate, the server's own and no other: who holds its key is the server.
+func (l *loaded) selfCheck() *tls.Config {
 	if l.trusted == nil || l.own == nil {
 		return l.server
 	}

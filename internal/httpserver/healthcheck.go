@@ -15,14 +15,14 @@ import (
 	"github.com/blox/blox/internal/tlsconfig"
 )
 
-// CheckUsage is what --check says of itself.
-const CheckUsage = "ask the service that runs at --bind on this machine whether it is ready, and exit with 0 or 1; with --tls-cert as\n" +
+// HealthcheckUsage is what --check says of itself.
+const HealthcheckUsage = "ask the service that runs at --bind on this machine whether it is ready, and exit with 0 or 1; with --tls-cert as\n" +
 	"that has it. It is for health checks of images, which have no shell, and needs no other flags"
 
 const checkTimeout = 4 * time.Second // below what health checks usually wait
 
-// Files serves https with files that may be replaced, or http when there are none.
-func Files(files tlsconfig.Files, log logrus.FieldLogger) (Option, error) {
+// WithTLSFiles serves https with files that may be replaced, or http when there are none.
+func WithTLSFiles(files tlsconfig.Files, log logrus.FieldLogger) (Option, error) {
 	if files.Cert == "" {
 		return func(*settings) {}, nil
 	}
@@ -30,11 +30,11 @@ func Files(files tlsconfig.Files, log logrus.FieldLogger) (Option, error) {
 	if err != nil {
 		return nil, fmt.Errorf("--tls-cert, --tls-key, --client-ca: %w", err)
 	}
-	return TLS(certificates.Server()), nil
+	return WithTLS(certificates.Server()), nil
 }
 
-// Check asks the service that serves at bind with files for path, and returns nil when it answers 200.
-func Check(ctx context.Context, bind, path string, files tlsconfig.Files) error {
+// Healthcheck asks the service that serves at bind with files for path, and returns nil when it answers 200.
+func Healthcheck(ctx context.Context, bind, path string, files tlsconfig.Files) error {
 	address, err := here(bind)
 	if err != nil {
 		return err
@@ -42,7 +42,7 @@ func Check(ctx context.Context, bind, path string, files tlsconfig.Files) error 
 	scheme, transport := "http", &http.Transport{DisableKeepAlives: true} // and no proxy
 	if files.Cert != "" {
 		scheme = "https"
-		if transport.TLSClientConfig, err = tlsconfig.Self(files); err != nil {
+		if transport.TLSClientConfig, err = tlsconfig.SelfCheck(files); err != nil {
 			return err
 		}
 	}
