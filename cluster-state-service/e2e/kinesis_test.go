@@ -20,6 +20,7 @@ import (
 	clientv3 "go.etcd.io/etcd/client/v3"
 
 	"github.com/blox/blox/internal/awsconfig"
+	"github.com/blox/blox/internal/backoff"
 	"github.com/blox/blox/internal/ecssim"
 	"github.com/blox/blox/internal/testenv"
 )
@@ -42,17 +43,7 @@ func TestKinesis_LosesNothingWhenAReaderIsKilled(t *testing.T) {
 
 	ctx, stopChanges := context.WithCancel(t.Context())
 	var changing sync.WaitGroup
-	changing.Go(func() {
-		for n := 0; ctx.Err() == nil; n++ {
-			task := sim.StartFargateTask("default", fmt.Sprint("family", n%5))
-			assert.NoError(t, sim.SetAgentConnected(instances[n%len(instances)], n%40 >= 20))
-			assert.NoError(t, sim.KillTask(task, n%2))
-			select {
-			case <-time.After(5 * time.Millisecond):
-			case <-ctx.Done():
-			}
-		}
-	})
+	changing.Go(func() { s.changeUntil(ctx, sim, instances) })
 	defer changing.Wait()
 	defer stopChanges()
 	s.split(0)
@@ -89,6 +80,16 @@ func TestKinesis_LosesNothingWhenAReaderIsKilled(t *testing.T) {
 	assert.Equal(t, listed, sim.Calls("ListTasks"), "no reconcile run has helped")
 	t.Logf("%d records, %d shards", len(want), len(s.shards(false)))
 	assert.Zero(t, one.Stop(syscall.SIGTERM, time.Minute), "the other process ends cleanly")
+}
+
+// changeUntil starts and kills tasks, and connects and disconnects agents, until ctx ends.
+func (s sharedStream) changeUntil(ctx context.Context, sim *ecssim.Sim, instances []string) {
+	for n := 0; ctx.Err() == nil; n++ {
+		task := sim.StartFargateTask("default", fmt.Sprint("family", n%5))
+		assert.NoError(s, sim.SetAgentConnected(instances[n%len(instances)], n%40 >= 20))
+		assert.NoError(s, sim.KillTask(task, n%2))
+		backoff.Sleep(ctx, 5*time.Millisecond)
+	}
 }
 
 // sharedStream is a stream, and the etcd of the processes that share it.

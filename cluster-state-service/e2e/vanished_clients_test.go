@@ -75,7 +75,7 @@ func TestService_ReleasesWhatVanishedClientsHeld(t *testing.T) {
 	t.Cleanup(func() { sim.Close(); aws.Close() })
 	var running sync.WaitGroup
 	t.Cleanup(running.Wait)
-	const tasks, reading, stalled, requests = 2000, 300, 100, 200
+	const tasks, reading = 2000, 300
 	r := records{t, etcd.Client()}
 	for from := 0; from < tasks; from += 100 {
 		var ops []clientv3.Op
@@ -112,7 +112,19 @@ func TestService_ReleasesWhatVanishedClientsHeld(t *testing.T) {
 	running.Go(func() { r.changeUntil(ctx, s.url, tasks) })
 	testenv.Eventually(t, func() bool { return s.openStreams() == reading+1 }, "changes are not streamed")
 
-	// Clients that do not read. The service may disconnect some of them before they vanish.
+	clients = append(clients, s.dialStalledClients(streams)...)
+	vanish(t, clients)
+	awaitDecrease(t, 1, s.openStreams, "streams are left")
+	stopChanges()
+	left := awaitDecrease(t, before, func() int { return len(s.goroutines()) }, "goroutines are left")
+	t.Logf("%d goroutines before, %d after", before, left)
+	status, _, _ := s.get("/v1/tasks")
+	assert.Equal(t, http.StatusOK, status)
+}
+
+// dialStalledClients opens connections whose clients do not read. The service may close some before they vanish.
+func (s *serviceProcess) dialStalledClients(streams []string) (clients []*net.TCPConn) {
+	const stalled, requests = 100, 200
 	for n := range stalled {
 		path, read := streams[n%len(streams)], int64(100)
 		if n%25 == 0 {
@@ -132,13 +144,7 @@ func TestService_ReleasesWhatVanishedClientsHeld(t *testing.T) {
 		}
 		clients = append(clients, s.dial(request, read))
 	}
-	vanish(t, clients)
-	awaitDecrease(t, 1, s.openStreams, "streams are left")
-	stopChanges()
-	left := awaitDecrease(t, before, func() int { return len(s.goroutines()) }, "goroutines are left")
-	t.Logf("%d goroutines before, %d after", before, left)
-	status, _, _ := s.get("/v1/tasks")
-	assert.Equal(t, http.StatusOK, status)
+	return clients
 }
 
 // awaitIdle returns the number of goroutines when all components have started and none is busy.

@@ -6,6 +6,8 @@ import (
 	"io"
 	"net/http"
 	"time"
+
+	"github.com/blox/blox/internal/backoff"
 )
 
 const (
@@ -62,20 +64,8 @@ func Await(ctx context.Context, timeout time.Duration, what string, check func()
 		if time.Now().After(deadline) {
 			return fmt.Errorf("timed out after %s waiting for %s: %w", timeout, what, err)
 		}
-		if !Sleep(ctx, awaitInterval) {
+		if !backoff.Sleep(ctx, awaitInterval) {
 			return ctx.Err()
 		}
-	}
-}
-
-// Sleep waits for d and returns true. It returns false at once when ctx ends.
-func Sleep(ctx context.Context, d time.Duration) bool {
-	timer := time.NewTimer(d)
-	defer timer.Stop()
-	select {
-	case <-ctx.Done():
-		return false
-	case <-timer.C:
-		return true
 	}
 }

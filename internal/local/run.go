@@ -55,19 +55,10 @@ func Run(ctx context.Context, args []string, out io.Writer) error {
 	sim.RegisterTaskDefinition(family)
 	sim.AddInstances("default", cfg.instances)
 
-	getenv := simulatedAWS(listeners.ecs.Addr())
-	css, err := clusterstate.ParseConfig([]string{"--etcd-endpoint", etcd.Address(), "--queue", "blox_queue"}, getenv, out)
+	css, ds, err := serviceConfigs(listeners, etcd.Address(), out)
 	if err != nil {
 		return err
 	}
-	cssAddress := listeners.css.Addr().String()
-	ds, err := daemonscheduler.ParseConfig(
-		[]string{"--etcd-endpoint", etcd.Address(), "--css-endpoint", cssAddress}, getenv, out)
-	if err != nil {
-		return err
-	}
-	css.Listener, ds.Listener = listeners.css, listeners.ds
-
 	group, ctx := errgroup.WithContext(ctx)
 	group.Go(func() error {
 		return httpserver.Serve(ctx, listeners.ecs, sim, log.WithField("component", "simulator"))
@@ -92,6 +83,21 @@ func Run(ctx context.Context, args []string, out io.Writer) error {
 	}
 	fmt.Fprintln(out, "Blox stopped.")
 	return nil
+}
+
+// serviceConfigs returns the configurations of both services.
+func serviceConfigs(l listeners, etcd string, out io.Writer) (
+	css clusterstate.Config, ds daemonscheduler.Config, err error,
+) {
+	getenv := simulatedAWS(l.ecs.Addr())
+	css, err = clusterstate.ParseConfig([]string{"--etcd-endpoint", etcd, "--queue", "blox_queue"}, getenv, out)
+	if err != nil {
+		return css, ds, err
+	}
+	ds, err = daemonscheduler.ParseConfig(
+		[]string{"--etcd-endpoint", etcd, "--css-endpoint", l.css.Addr().String()}, getenv, out)
+	css.Listener, ds.Listener = l.css, l.ds
+	return css, ds, err
 }
 
 // listeners are opened before anything starts, so that an address in use is reported at once.

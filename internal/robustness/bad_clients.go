@@ -10,7 +10,7 @@ import (
 	"strings"
 	"time"
 
-	"github.com/blox/blox/internal/harness"
+	"github.com/blox/blox/internal/backoff"
 )
 
 const (
@@ -63,7 +63,7 @@ var invalidRequests = []invalidRequest{
 // sendInvalid sends invalid requests until ctx ends. That they change nothing follows from environmentModel.
 func (b *badClients) sendInvalid(ctx context.Context, seed uint64) {
 	random := rand.New(rand.NewPCG(seed, 400))
-	for harness.Sleep(ctx, between(random, 20*time.Millisecond, 200*time.Millisecond)) {
+	for backoff.Sleep(ctx, between(random, 20*time.Millisecond, 200*time.Millisecond)) {
 		invalid := invalidRequests[random.IntN(len(invalidRequests))]
 		slot := b.environments.randomSlot(random)
 		if slot.token == "" {
@@ -97,7 +97,7 @@ func (s environmentSlot) fill(text string) string {
 func (b *badClients) neverRead(ctx context.Context, service string, number int) {
 	for ctx.Err() == nil {
 		b.neverReadOnce(ctx, b.addresses[service], number)
-		harness.Sleep(ctx, 500*time.Millisecond)
+		backoff.Sleep(ctx, 500*time.Millisecond)
 	}
 }
 
@@ -123,7 +123,7 @@ func (b *badClients) neverReadOnce(ctx context.Context, address string, number i
 		}
 	}
 	b.history.count("clients that do not read", 1)
-	for harness.Sleep(ctx, 500*time.Millisecond) {
+	for backoff.Sleep(ctx, 500*time.Millisecond) {
 		if write("\r\n") != nil {
 			return
 		}

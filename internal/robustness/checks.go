@@ -12,8 +12,8 @@ import (
 	"time"
 
 	"github.com/blox/blox/cluster-state-service/informer"
+	"github.com/blox/blox/internal/backoff"
 	"github.com/blox/blox/internal/ecssim"
-	"github.com/blox/blox/internal/harness"
 )
 
 // finding is a promise that does not hold yet.
@@ -51,7 +51,7 @@ func (c *checker) awaitRecovery(ctx context.Context, timeout time.Duration) erro
 			return nil
 		}
 		c.history.event("not recovered yet", map[string]any{"first": f.list[0].detail, "findings": len(f.list)})
-		harness.Sleep(ctx, time.Second)
+		backoff.Sleep(ctx, time.Second)
 	}
 }
 
@@ -210,7 +210,7 @@ func firstDifference(want, got map[string]int64) string {
 // watchTaskCounts checks, until ctx ends, that no instance ever has more tasks than allowed.
 func (c *checker) watchTaskCounts(ctx context.Context) {
 	checked, reported := 0, map[string]bool{}
-	for harness.Sleep(ctx, 500*time.Millisecond) {
+	for backoff.Sleep(ctx, 500*time.Millisecond) {
 		checked = c.checkTaskCounts(ctx, checked, reported)
 	}
 }

@@ -10,7 +10,7 @@ import (
 	"sync"
 	"time"
 
-	"github.com/blox/blox/internal/harness"
+	"github.com/blox/blox/internal/backoff"
 )
 
 const (
@@ -74,7 +74,7 @@ func environmentName(slot, generation int) string {
 // run sends requests until ctx ends.
 func (c *environmentClient) run(ctx context.Context, client int, seed uint64) {
 	random := rand.New(rand.NewPCG(seed, uint64(100+client)))
-	for harness.Sleep(ctx, time.Duration(random.IntN(60))*time.Millisecond) {
+	for backoff.Sleep(ctx, time.Duration(random.IntN(60))*time.Millisecond) {
 		address, slot := c.ds[random.IntN(len(c.ds))], random.IntN(len(c.slots))
 		if random.IntN(8) == 0 {
 			c.list(ctx, client, address)

@@ -12,6 +12,7 @@ import (
 
 	clientv3 "go.etcd.io/etcd/client/v3"
 
+	"github.com/blox/blox/internal/backoff"
 	"github.com/blox/blox/internal/ecssim"
 	"github.com/blox/blox/internal/harness"
 )
@@ -63,7 +64,7 @@ func (w *etcdWatch) run(ctx context.Context) {
 				w.receive(event)
 			}
 		}
-		harness.Sleep(ctx, 100*time.Millisecond)
+		backoff.Sleep(ctx, 100*time.Millisecond)
 	}
 }
 
@@ -173,7 +174,7 @@ func (w *etcdWatch) compact(ctx context.Context, pick float64) error {
 // checkAcknowledged checks, while they happen, that each event deleted from the queue is stored.
 func (w *etcdWatch) checkAcknowledged(ctx context.Context) {
 	number := 0
-	for harness.Sleep(ctx, 300*time.Millisecond) {
+	for backoff.Sleep(ctx, 300*time.Millisecond) {
 		number = w.checkAcknowledgedAfter(ctx, number)
 	}
 }

@@ -10,6 +10,7 @@ import (
 
 	clientv3 "go.etcd.io/etcd/client/v3"
 
+	"github.com/blox/blox/internal/backoff"
 	"github.com/blox/blox/internal/ecssim"
 	"github.com/blox/blox/internal/harness"
 )
@@ -31,7 +32,7 @@ func (e *executor) execute(ctx context.Context, actions []action) {
 	var running sync.WaitGroup
 	defer running.Wait()
 	for _, a := range actions {
-		if !harness.Sleep(ctx, a.At-time.Since(began)) {
+		if !backoff.Sleep(ctx, a.At-time.Since(began)) {
 			return
 		}
 		running.Go(func() {
@@ -50,7 +51,7 @@ func (e *executor) execute(ctx context.Context, actions []action) {
 
 // apply executes an action and undoes it after its duration.
 func (e *executor) apply(ctx context.Context, a action) error {
-	wait := func() { harness.Sleep(ctx, a.Duration) }
+	wait := func() { backoff.Sleep(ctx, a.Duration) }
 	p, proxies := e.processes[a.Target], e.proxies[a.Target]
 	each := func(fn func(*proxy)) {
 		for _, p := range proxies {

@@ -8,8 +8,8 @@ import (
 	"strconv"
 	"sync"
 
+	"github.com/blox/blox/internal/backoff"
 	"github.com/blox/blox/internal/ecssim"
-	"github.com/blox/blox/internal/harness"
 )
 
 // clusterNames are the clusters whose instances change. Users' environments are spread over them.
@@ -108,7 +108,7 @@ func (i *instances) disconnectAgent(ctx context.Context, a action) error {
 	}
 	query.Set("connected", "false")
 	err = i.sim.post(ctx, "instances/agent", query)
-	harness.Sleep(ctx, a.Duration)
+	backoff.Sleep(ctx, a.Duration)
 	query.Set("connected", "true")
 	return errors.Join(err, i.sim.post(context.WithoutCancel(ctx), "instances/agent", query)) // 404 if it was deregistered
 }

@@ -11,6 +11,7 @@ import (
 
 	clientv3 "go.etcd.io/etcd/client/v3"
 
+	"github.com/blox/blox/internal/backoff"
 	"github.com/blox/blox/internal/harness"
 )
 
@@ -110,7 +111,7 @@ func (c *checker) holdStartTask(ctx context.Context, link *proxy) error {
 		return err
 	}
 	before := link.heldBytes()
-	for harness.Sleep(ctx, 300*time.Millisecond) && link.heldBytes() != before { // until the whole request is sent
+	for backoff.Sleep(ctx, 300*time.Millisecond) && link.heldBytes() != before { // until the whole request is sent
 		before = link.heldBytes()
 	}
 	return ctx.Err()

@@ -13,7 +13,7 @@ import (
 
 	"github.com/anishathalye/porcupine"
 
-	"github.com/blox/blox/internal/harness"
+	"github.com/blox/blox/internal/backoff"
 )
 
 const (
@@ -114,7 +114,7 @@ func (p *probeClient) observe(revision int64) {
 // write writes probe n of the current generation until ctx ends.
 func (p *probeClient) write(ctx context.Context, n int, seed uint64) {
 	random := rand.New(rand.NewPCG(seed, uint64(200+n)))
-	for harness.Sleep(ctx, between(random, 20*time.Millisecond, 250*time.Millisecond)) {
+	for backoff.Sleep(ctx, between(random, 20*time.Millisecond, 250*time.Millisecond)) {
 		generation, _ := p.current()
 		op := probeOp{Kind: "put", Probe: n}
 		if random.IntN(8) == 0 {
@@ -169,7 +169,7 @@ func (p *probeClient) writeOnce(ctx context.Context, arn string, op probeOp) (re
 // read reads the probes of the current generation until ctx ends.
 func (p *probeClient) read(ctx context.Context, client int, seed uint64) {
 	random := rand.New(rand.NewPCG(seed, uint64(300+client)))
-	for harness.Sleep(ctx, between(random, 5*time.Millisecond, 60*time.Millisecond)) {
+	for backoff.Sleep(ctx, between(random, 5*time.Millisecond, 60*time.Millisecond)) {
 		address := p.css[random.IntN(len(p.css))]
 		if random.IntN(3) == 0 {
 			p.listProbes(ctx, probeCount+client, address)

@@ -8,7 +8,7 @@ import (
 	"sync"
 	"time"
 
-	"github.com/blox/blox/internal/harness"
+	"github.com/blox/blox/internal/backoff"
 )
 
 const (
@@ -35,7 +35,7 @@ func (c *checker) checkSlowReaders(ctx context.Context, bad *badClients, streams
 	arn := probeARN(999_999, 0)
 	padding := strings.Repeat("x", slowRecordSize)
 	behindSince := map[*streamClient]time.Time{}
-	for version := 1; harness.Sleep(ctx, slowWriteInterval); version++ {
+	for version := 1; backoff.Sleep(ctx, slowWriteInterval); version++ {
 		short, cancel := context.WithTimeout(ctx, requestTimeout)
 		put, err := c.etcd.Put(short, taskPrefix+probeCluster+"/"+arn,
 			probeRecord(arn, strconv.Itoa(version)+padding, version))

@@ -14,7 +14,7 @@ import (
 	"sync"
 	"time"
 
-	"github.com/blox/blox/internal/harness"
+	"github.com/blox/blox/internal/backoff"
 )
 
 const (
@@ -56,7 +56,7 @@ func (s *streamClient) run(ctx context.Context) {
 		if !mustList {
 			mustList = errors.Is(s.stream(ctx, address), errOutOfRange)
 		}
-		harness.Sleep(ctx, streamRetryTimeout)
+		backoff.Sleep(ctx, streamRetryTimeout)
 		if !s.singleReplica {
 			replica++
 		}
