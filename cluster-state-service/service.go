@@ -64,6 +64,7 @@ func Run(ctx context.Context, cfg Config, log logrus.FieldLogger) error {
 
 	registry := prometheus.NewRegistry()
 	registry.MustRegister(collectors.NewGoCollector(), collectors.NewProcessCollector(collectors.ProcessCollectorOpts{}))
+	prefixed := prometheus.WrapRegistererWithPrefix("blox_css_", registry) // for the metrics of shared packages
 	cache := cache.New(cache.Config{WatchClient: watchClient, Client: client, Tasks: taskCodec, Instances: instanceCodec, Log: log, Metrics: registry})
 	store := store.New(client, cache.StoredVersion, registry)
 	name := replicaName()
@@ -93,7 +94,7 @@ func Run(ctx context.Context, cfg Config, log logrus.FieldLogger) error {
 		handler := api.New(api.Config{
 			Cache: cache, Region: aws.Region, OutOfSpace: store.OutOfSpace, Metrics: httpserver.MetricsHandler(registry), Log: log,
 		})
-		return httpserver.Serve(ctx, listener, handler, log, httpserver.WithPanicText(api.Unexpected), httpserver.WithMetrics(registry), tlsOption)
+		return httpserver.Serve(ctx, listener, handler, log, httpserver.WithPanicText(api.Unexpected), httpserver.WithMetrics(prefixed), tlsOption)
 	})
 	return group.Wait()
 }

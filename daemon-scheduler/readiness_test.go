@@ -342,13 +342,13 @@ func TestReadinessAtRestAsksNothing(t *testing.T) {
 	w.recorded(instances...)
 	d.completed("logs", id)
 	testenv.Eventually(t, func() bool { return !w.openLaunches("logs") })
-	calls, looks := d.metric("blox_aws_calls_total"), d.metric("blox_reconciles_total")
+	calls, looks := d.metric("blox_ds_aws_calls_total"), d.metric("blox_reconciles_total")
 	testenv.Eventually(t, func() bool {
 		require.NoError(t, w.sim.SetAgentConnected(instances[0], false))
 		require.NoError(t, w.sim.SetAgentConnected(instances[0], true))
 		return d.metric("blox_reconciles_total") > looks+20
 	})
-	assert.Equal(t, calls, d.metric("blox_aws_calls_total"))
+	assert.Equal(t, calls, d.metric("blox_ds_aws_calls_total"))
 	assert.LessOrEqual(t, w.sim.Calls("PutAttributes"), 2, "one call for each at most")
 	assert.Zero(t, w.sim.Calls("DeleteAttributes"))
 }

@@ -46,7 +46,8 @@ func Run(ctx context.Context, cfg Config, log logrus.FieldLogger) error {
 	}
 	registry := prometheus.NewRegistry()
 	registry.MustRegister(collectors.NewGoCollector(), collectors.NewProcessCollector(collectors.ProcessCollectorOpts{}))
-	ecs, err := awsconfig.ECS(awsconfig.WithMetrics(aws, registry), cfg.Getenv)
+	prefixed := prometheus.WrapRegistererWithPrefix("blox_ds_", registry) // for the metrics of shared packages
+	ecs, err := awsconfig.ECS(awsconfig.WithMetrics(aws, prefixed), cfg.Getenv)
 	if err != nil {
 		return err
 	}
@@ -112,7 +113,7 @@ func Run(ctx context.Context, cfg Config, log logrus.FieldLogger) error {
 	parts.Go(func() error { return notes.Run(ctx) })
 	parts.Go(func() error { return lead(ctx, name, cfg.Lease, acting.Run) })
 	parts.Go(func() error {
-		return httpserver.Serve(ctx, listener, handler, log, httpserver.WithPanicText("Server Error"), httpserver.WithMetrics(registry), serving)
+		return httpserver.Serve(ctx, listener, handler, log, httpserver.WithPanicText("Server Error"), httpserver.WithMetrics(prefixed), serving)
 	})
 	return parts.Wait()
 }

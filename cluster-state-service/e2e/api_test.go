@@ -134,9 +134,9 @@ func TestMetrics_AreServedAndDocumented(t *testing.T) {
 	answer, body := c.do(http.MethodGet, "/metrics")
 	assert.Equal(t, http.StatusOK, answer.StatusCode)
 	for _, line := range []string{
-		`blox_http_requests_total{code="200",method="GET",route="/v1/tasks/{cluster}/{arn...}"} 1`,
-		`blox_http_requests_total{code="404",method="GET",route="none"} 1`,
-		`blox_http_requests_total{code="405",method="other",route="none"} 1`,
+		`blox_css_http_requests_total{code="200",method="GET",route="/v1/tasks/{cluster}/{arn...}"} 1`,
+		`blox_css_http_requests_total{code="404",method="GET",route="none"} 1`,
+		`blox_css_http_requests_total{code="405",method="other",route="none"} 1`,
 		`blox_css_stream_subscribers{kind="task"} 1`,
 		`blox_store_records_total{outcome="written"} 1`,
 		`blox_css_cache_tasks 3`, `blox_css_cache_instances 2`, `blox_css_cache_loads_total 1`,
@@ -145,12 +145,12 @@ func TestMetrics_AreServedAndDocumented(t *testing.T) {
 		assert.Contains(t, body, line+"\n")
 	}
 	for _, name := range []string{
-		"blox_http_request_duration_seconds_bucket", "blox_store_transaction_duration_seconds_count", "blox_css_cache_revision",
+		"blox_css_http_request_duration_seconds_bucket", "blox_store_transaction_duration_seconds_count", "blox_css_cache_revision",
 		"blox_css_cache_wait_current_seconds_count", "blox_css_cache_revision_read_seconds_count", "blox_css_cache_lag_revisions 0", "blox_event_age_seconds_count", "blox_reconcile_duration_seconds_count", "blox_reconcile_ecs_calls_total", "go_goroutines",
 	} {
 		assert.Contains(t, body, "\n"+name)
 	}
-	assert.Regexp(t, `blox_http_request_duration_seconds_count\{code="200",route="/v1/tasks/\{cluster\}/\{arn...\}"\} 1\n`, body)
+	assert.Regexp(t, `blox_css_http_request_duration_seconds_count\{code="200",route="/v1/tasks/\{cluster\}/\{arn...\}"\} 1\n`, body)
 	readme, err := os.ReadFile("../README.md")
 	require.NoError(t, err)
 	for _, name := range regexp.MustCompile(`# TYPE (blox_\w+)`).FindAllStringSubmatch(body, -1) {

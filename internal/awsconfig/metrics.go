@@ -19,11 +19,11 @@ import (
 func WithMetrics(cfg aws.Config, registerer prometheus.Registerer) aws.Config {
 	with := promauto.With(registerer)
 	calls := with.NewCounterVec(prometheus.CounterOpts{
-		Name: "blox_aws_calls_total",
+		Name: "aws_calls_total",
 		Help: "Attempts of calls to AWS, by service, action and outcome: ok, throttled, refused (4xx), failed (5xx) or lost (no answer).",
 	}, []string{"service", "action", "outcome"})
 	seconds := with.NewHistogramVec(prometheus.HistogramOpts{
-		Name: "blox_aws_call_duration_seconds", Help: "Time of an attempt of a call to AWS, by service and action.",
+		Name: "aws_call_duration_seconds", Help: "Time of an attempt of a call to AWS, by service and action.",
 		Buckets: []float64{.005, .01, .025, .05, .1, .25, .5, 1, 2.5, 5, 10},
 	}, []string{"service", "action"})
 	observe := middleware.DeserializeMiddlewareFunc("BloxMetrics", func(

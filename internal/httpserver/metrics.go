@@ -16,10 +16,10 @@ import (
 func WithMetrics(registerer prometheus.Registerer) Option {
 	with := promauto.With(registerer)
 	requests := with.NewCounterVec(prometheus.CounterOpts{
-		Name: "blox_http_requests_total", Help: "Requests answered, by route, method and code.",
+		Name: "http_requests_total", Help: "Requests answered, by route, method and code.",
 	}, []string{"route", "method", "code"})
 	seconds := with.NewHistogramVec(prometheus.HistogramOpts{
-		Name: "blox_http_request_duration_seconds", Help: "Time to answer a request, by route and code; without streams.",
+		Name: "http_request_duration_seconds", Help: "Time to answer a request, by route and code; without streams.",
 		Buckets: []float64{.0005, .001, .0025, .005, .01, .025, .05, .1, .25, .5, 1, 2.5, 5, 10},
 	}, []string{"route", "code"})
 	type kind struct {
