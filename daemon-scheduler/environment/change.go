@@ -1,10 +1,20 @@
 package environment
 
-// InstanceChange says what the change of a container instance means to daemons.
+// Change is a change of an environment's record, or a heartbeat.
+type Change struct {
+	Environment Environment // after the change; of a deleted one, only Name and Cluster
+	Deleted     bool
+	Version     int64 // increases with every change in the store
+	Heartbeat   bool  // nothing has changed
+}
+
+// InstanceChange is a change of a container instance, as far as it concerns daemons.
 type InstanceChange struct {
 	ClusterARN string
 	Instance   string // ARN
 	Joined     bool   // it can be given tasks, and could not before
-	Changed    bool   // it came, left, or has another status, agent connection or attributes
-	Improved   bool   // a start that failed on it may succeed now: its agent has returned, more is free, its attributes differ
+	Changed    bool   // it joined or left, or its status, agent connection or attributes changed
+	// Improved reports that a failed start may succeed now: the agent has reconnected, resources were freed, or
+	// attributes changed.
+	Improved bool
 }

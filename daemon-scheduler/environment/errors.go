@@ -2,59 +2,61 @@ package environment
 
 import "errors"
 
-// What can be wrong with a request, or with the world at that time.
+// Errors of requests and of the services that Blox depends on. The functions below return some of them with v0.3's
+// texts.
 var (
-	ErrExists             = errors.New("environment exists")    // as Exists says
-	ErrNotFound           = errors.New("environment not found") // as NotFound says
-	ErrDeploymentNotFound = errors.New("deployment not found")  // as DeploymentNotFound says
+	ErrExists             = errors.New("environment exists")    // see Exists
+	ErrNotFound           = errors.New("environment not found") // see NotFound
+	ErrDeploymentNotFound = errors.New("deployment not found")  // see DeploymentNotFound
 
 	ErrTokenMissing   = errors.New("the deploymentToken is missing")
 	ErrTokenMalformed = errors.New("the deploymentToken is not a lower-case uuid")
-	ErrTokenOutdated  = errors.New("deployment token outdated") // with the token
-	ErrTokenUsed      = errors.New("deployment token used")     // with the token
-	ErrInProgress     = errors.New("deployment in progress")    // with the deployment's id
+	ErrTokenOutdated  = errors.New("deployment token outdated") // of a deployment
+	ErrTokenUsed      = errors.New("deployment token used")
+	ErrInProgress     = errors.New("deployment in progress")
 
-	ErrUpdateTokenOutdated = errors.New("token not the environment's")   // of an update, with the token
-	ErrDeleting            = errors.New("environment is being deleted")  // with its name
-	ErrNoRollbackTarget    = errors.New("no deployment to go back to")   // with the environment's name
-	ErrNoCanary            = errors.New("no canary waits for promotion") // with the deployment's id
+	ErrUpdateTokenOutdated = errors.New("deployment token of an update outdated")
+	ErrDeleting            = errors.New("environment is being deleted")
+	ErrNoRollbackTarget    = errors.New("no deployment to roll back to")
+	ErrNoCanary            = errors.New("no canary is waiting for promotion")
 
 	ErrClusterNotFound        = errors.New("cluster not found")
 	ErrClusterInactive        = errors.New("cluster inactive")
 	ErrTaskDefinitionNotFound = errors.New("task definition not found")
 	ErrTaskDefinitionInactive = errors.New("task definition inactive")
-	ErrECSUnavailable         = errors.New("ECS unavailable") // throttled, or out of order; worth another try
+	ErrECSUnavailable         = errors.New("ECS unavailable") // throttled or failing; a retry may succeed
 
-	ErrStoreUnavailable  = errors.New("the store does not answer")
-	ErrStoreOutOfSpace   = errors.New("the store has no room left") // reads go on
-	ErrClusterStateStale = errors.New("the copy of the clusters is not current")
+	ErrStoreUnavailable  = errors.New("the store is unavailable")
+	ErrStoreOutOfSpace   = errors.New("the store is out of space") // reads still work
+	ErrClusterStateStale = errors.New("the cluster state is not up to date")
 
-	// ErrConflict means that a record was changed by someone else since it was read: read it again.
-	ErrConflict = errors.New("record changed meanwhile")
+	// ErrConflict means that a record was changed since it was read. Read it again.
+	ErrConflict = errors.New("the record was changed since it was read")
 	// ErrNotLeader means that another replica leads.
 	ErrNotLeader = errors.New("no longer the leader")
 )
 
-// domainError is an error of a kind, in v0.3's words, which name what it is about.
+// domainError is an error of a kind with a text for users, in v0.3's words.
 type domainError struct {
 	kind error
 	text string
 }
 
-func (p *domainError) Error() string        { return p.text }
-func (p *domainError) Is(target error) bool { return target == p.kind }
+func (e *domainError) Error() string        { return e.text }
+func (e *domainError) Is(target error) bool { return target == e.kind }
 
-// Exists is the ErrExists of the named environment.
+// Exists returns the ErrExists of the named environment.
 func Exists(name string) error {
-	return &domainError{ErrExists, "Error saving environment " + name + " to store: An environment with name " + name + " already exists"}
+	text := "Error saving environment " + name + " to store: An environment with name " + name + " already exists"
+	return &domainError{ErrExists, text}
 }
 
-// NotFound is the ErrNotFound of the named environment.
+// NotFound returns the ErrNotFound of the named environment.
 func NotFound(name string) error {
 	return &domainError{ErrNotFound, "Environment " + name + " does not exist"}
 }
 
-// DeploymentNotFound is the ErrDeploymentNotFound of the id in the named environment.
+// DeploymentNotFound returns the ErrDeploymentNotFound of a deployment.
 func DeploymentNotFound(id, name string) error {
 	return &domainError{ErrDeploymentNotFound, "Deployment " + id + " does not exist for environment " + name}
 }
@@ -80,9 +82,10 @@ func deleting(name string) error {
 }
 
 func noRollbackTarget(name string) error {
-	return &domainError{ErrNoRollbackTarget, "Environment " + name + " has no earlier completed deployment to go back to"}
+	text := "Environment " + name + " has no earlier completed deployment to roll back to"
+	return &domainError{ErrNoRollbackTarget, text}
 }
 
 func noCanary(id string) error {
-	return &domainError{ErrNoCanary, "Deployment " + id + " has no canary that waits for promotion"}
+	return &domainError{ErrNoCanary, "Deployment " + id + " has no canary waiting for promotion"}
 }

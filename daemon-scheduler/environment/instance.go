@@ -6,16 +6,16 @@ import (
 	"github.com/blox/blox/daemon-scheduler/query"
 )
 
-// Instance is a container instance of ECS.
+// Instance is an ECS container instance.
 type Instance struct {
 	ARN            string
 	Status         string // ACTIVE, DRAINING, REGISTERING, …
 	AgentConnected bool
-	EC2InstanceID  string           // mi-… in ECS Anywhere; empty when unknown
-	Attributes     query.Attributes // nil for none; query.Map is one
+	EC2InstanceID  string           // mi-… in ECS Anywhere; empty if unknown
+	Attributes     query.Attributes // nil for none; query.Map implements it
 }
 
-// Attribute is the value of the attribute of that name, and whether there is one.
+// Attribute returns the value of the named attribute, and whether the instance has it.
 func (i Instance) Attribute(name string) (value string, exists bool) {
 	if i.Attributes == nil {
 		return "", false
@@ -23,29 +23,29 @@ func (i Instance) Attribute(name string) (value string, exists bool) {
 	return i.Attributes.Attribute(name)
 }
 
-// Deregistered tells whether the instance has left its cluster.
+// Deregistered reports whether the instance has left its cluster.
 func (i Instance) Deregistered() bool {
 	return i.Status == "INACTIVE" || i.Status == "REGISTRATION_FAILED"
 }
 
-// Task is a task of ECS.
+// Task is an ECS task.
 type Task struct {
 	ARN           string
 	Instance      string // the container instance's ARN
-	StartedBy     string // a deployment's id when Blox started it
+	StartedBy     string // the deployment's id if Blox started the task
 	LastStatus    string // PENDING, RUNNING, STOPPED, …
 	DesiredStatus string // RUNNING or STOPPED
 	StoppedReason string
-	CreatedAt     time.Time // zero when unknown, as the two below
-	StartedAt     time.Time // when it became RUNNING; zero when it never did
-	StoppedAt     time.Time
+	CreatedAt     time.Time // zero if unknown
+	StartedAt     time.Time // when it became RUNNING; zero if it has not, or if unknown
+	StoppedAt     time.Time // zero if it has not stopped, or if unknown
 }
 
-// Live tells whether the task may still run: one that is stopping does.
+// Live reports whether the task may still run, as one that is stopping does.
 func (t Task) Live() bool { return t.LastStatus != "STOPPED" && t.LastStatus != "DELETED" }
 
-// Running tells whether the task runs and is to go on running.
+// Running reports whether the task is running and not stopping.
 func (t Task) Running() bool { return t.LastStatus == "RUNNING" && !t.Stopping() }
 
-// Stopping tells whether ECS was told to stop the task.
+// Stopping reports whether the task is stopping or has stopped.
 func (t Task) Stopping() bool { return t.DesiredStatus == "STOPPED" }

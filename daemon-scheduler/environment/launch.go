@@ -2,41 +2,41 @@ package environment
 
 import "time"
 
-// LaunchState is what is known of a launch.
+// LaunchState is the state of a launch.
 type LaunchState string
 
-// A launch is open from before StartTask is called until its outcome is known.
+// A launch is open from before StartTask is called until the outcome is known.
 const (
 	LaunchOpen    LaunchState = "open"
 	LaunchStarted LaunchState = "started"
 	LaunchFailed  LaunchState = "failed"
 )
 
-// LaunchWindow is how long after its record is written a launch may still call StartTask.
+// LaunchWindow is how long after its record is written a launch may call StartTask.
 const LaunchWindow = 10 * time.Second
 
-// Launch is the latest try to start an environment's task on one container instance, and so the reason why no other
-// one is made. Its JSON is the record at ecs/launch/<environment>/<instance ARN>.
+// Launch is the latest attempt to start an environment's task on one container instance. While it is open, no other
+// attempt is made. Its JSON is the launch record.
 type Launch struct {
-	Instance string `json:"-"` // ARN; in the key
+	Instance string `json:"-"` // ARN; part of the record's key
 
-	Deployment     string // id, the task's startedBy
+	Deployment     string // id; the task's startedBy
 	TaskDefinition string // ARN with revision
 	State          LaunchState
 	NotAfter       time.Time // StartTask may be called until then
-	Task           string    // ARN, once it is known
-	Attempts       int       // tries in a row of this deployment on this instance, this one included; from 1
-	// NextAttemptAt is the earliest time of the next try after a failure; of a started task that the copy of the cluster does
-	// not show, when ECS is asked about it.
+	Task           string    // ARN, once known
+	Attempts       int       // of this deployment on this instance in a row, including this one; from 1
+	// NextAttemptAt is the earliest time of the next attempt after a failure. For a started task that is missing from
+	// the cluster state, it is when ECS is queried for it.
 	NextAttemptAt time.Time
-	Reason        string // why the instance counts as failed: ECS's word or "STOPPED"; empty when it does not
-	Detail        string // the same in a sentence
-	// HadNoTask tells that the instance had no running task of the environment before this deployment: its failures are not
-	// the deployment's.
+	Reason        string // why the instance counts as failed: ECS's failure reason or "STOPPED"; empty if it does not
+	Detail        string // the reason as a sentence
+	// HadNoTask reports that the instance had no running task of the environment before this deployment. Failures on
+	// such an instance do not count against the deployment.
 	HadNoTask        bool      `json:",omitempty"`
-	DaemonsOnlySince time.Time `json:",omitzero"` // since when only daemons are on the instance, where that matters
-	ReleasedAt       time.Time `json:",omitzero"` // when the instance was given up, as that was long
+	DaemonsOnlySince time.Time `json:",omitzero"` // since when only daemons run on the instance
+	ReleasedAt       time.Time `json:",omitzero"` // when the instance was released for scale-in
 
-	StoredVersion int64 `json:"-"` // etcd's mod revision of the record as read; 0: not stored
+	StoredVersion int64 `json:"-"` // increases with each write of the record; 0: not stored
 	unknown       unknownFields
 }

@@ -2,30 +2,29 @@ package environment
 
 import "time"
 
-// Spec is what an environment wants, but for its cluster: what a revision keeps. It is a value that nobody changes in place.
+// Spec is the desired state of an environment, except for its cluster. A Revision holds it. Specs are immutable.
 type Spec struct {
 	TaskDefinition string      // ARN with revision
-	Attributes     []Attribute `json:",omitempty"` // that an instance must have, all of them
-	Query          string      `json:",omitempty"` // which instances, in the cluster query language; all when empty
+	Attributes     []Attribute `json:",omitempty"` // all of which an instance must have
+	Query          string      `json:",omitempty"` // selects instances, in the cluster query language; empty: all
 
 	DeploymentConfiguration DeploymentConfiguration `json:",omitzero"`
 	TaskSettings            TaskSettings            `json:",omitzero"`
 
-	// ReadinessAttribute is the custom attribute that instances have while the tasks of all environments that name it run
-	// there; none when empty.
+	// ReadinessAttribute is the custom attribute that instances have while the tasks of all environments that name it
+	// run there; empty: none.
 	ReadinessAttribute  string `json:",omitempty"`
 	DrainOrder          int    `json:",omitempty"` // on a DRAINING instance, lower numbers stop first
-	ScaleInAfterMinutes int    `json:",omitempty"` // of an instance with nothing but daemons, until it may be given up; 0: never
+	ScaleInAfterMinutes int    `json:",omitempty"` // until an instance with daemons only is released; 0: never
 }
 
-// Attribute is one of a container instance: name and value, or a name that any value will do for.
+// Attribute is an attribute of a container instance; an empty Value matches any value.
 type Attribute struct {
 	Name  string
 	Value string `json:",omitempty"`
 }
 
-// DeploymentConfiguration is how a new revision takes the place of an old one, as it was given: the methods know the
-// defaults.
+// DeploymentConfiguration configures rollouts, as users gave it. The methods apply the defaults.
 type DeploymentConfiguration struct {
 	MinimumHealthyPercent *int           `json:",omitempty"`
 	MaximumPercent        *int           `json:",omitempty"`
@@ -34,20 +33,21 @@ type DeploymentConfiguration struct {
 	Canary                *Canary        `json:",omitempty"`
 }
 
-// CircuitBreaker is when a deployment that does not come up is given up.
+// CircuitBreaker configures when a deployment fails.
 type CircuitBreaker struct {
 	Enable    bool `json:",omitempty"`
-	Rollback  bool `json:",omitempty"` // else the environment is paused as it is
-	Threshold int  `json:",omitempty"` // failed starts and tasks; 0: as ECS does
+	Rollback  bool `json:",omitempty"` // roll back; otherwise pause the environment
+	Threshold int  `json:",omitempty"` // failed starts and tasks; 0: ECS's rule
 }
 
-// Canary is which instances come first; the others wait until the deployment is promoted. One of the two is given.
+// Canary selects the instances that are deployed first; the others wait until the deployment is promoted. Exactly one
+// of the fields is set.
 type Canary struct {
 	Percent int    `json:",omitempty"`
 	Query   string `json:",omitempty"`
 }
 
-// The defaults. The first two are those of the design, the others ECS's own for its circuit breaker.
+// The defaults, and the limits of ECS's own circuit breaker.
 const (
 	defaultMinimumHealthy = 90
 	defaultMaximum        = 100
@@ -55,7 +55,7 @@ const (
 	maxFailureThreshold   = 200
 )
 
-// MinimumHealthy is the percentage of the instances that keep a running task while the old ones are replaced.
+// MinimumHealthy is the percentage of the instances that keep a running task during a rollout.
 func (c DeploymentConfiguration) MinimumHealthy() int {
 	if c.MinimumHealthyPercent == nil {
 		return defaultMinimumHealthy
@@ -63,8 +63,8 @@ func (c DeploymentConfiguration) MinimumHealthy() int {
 	return *c.MinimumHealthyPercent
 }
 
-// Maximum is the percentage of the instances that may have a live task meanwhile: above 100 some have two, the old and the
-// new one.
+// Maximum is the number of live tasks during a rollout, in percent of the instances: above 100, some instances have
+// the old and the new task.
 func (c DeploymentConfiguration) Maximum() int {
 	if c.MaximumPercent == nil {
 		return defaultMaximum
@@ -72,12 +72,13 @@ func (c DeploymentConfiguration) Maximum() int {
 	return *c.MaximumPercent
 }
 
-// MaxUnavailable is how many of desired instances may be without a running task at a time: at least one, or nothing would move.
+// MaxUnavailable is how many of desired instances may be without a running task at a time. It is at least one,
+// because the rollout could not proceed otherwise.
 func (c DeploymentConfiguration) MaxUnavailable(desired int) int {
 	return max(1, desired-(desired*c.MinimumHealthy()+99)/100)
 }
 
-// MaxSurge is how many of desired instances may have the old and the new task at a time; 0: stop first.
+// MaxSurge is how many of desired instances may have the old and the new task at a time; 0: stop the old one first.
 func (c DeploymentConfiguration) MaxSurge(desired int) int {
 	if c.Maximum() <= defaultMaximum {
 		return 0
@@ -85,13 +86,13 @@ func (c DeploymentConfiguration) MaxSurge(desired int) int {
 	return max(1, desired*(c.Maximum()-100)/100)
 }
 
-// BakeTime is how long all tasks have to run before the deployment is completed.
+// BakeTime is how long all tasks must run before the deployment is completed.
 func (c DeploymentConfiguration) BakeTime() time.Duration {
 	return time.Duration(c.BakeTimeInMinutes) * time.Minute
 }
 
-// FailureThreshold is how many starts and tasks may fail, on desired instances, before the deployment has failed; only where
-// Enable is set.
+// FailureThreshold is the number of failed starts and tasks, on desired instances, at which a deployment fails. It
+// applies only if Enable is set.
 func (b CircuitBreaker) FailureThreshold(desired int) int {
 	if b.Threshold > 0 {
 		return b.Threshold
@@ -99,10 +100,10 @@ func (b CircuitBreaker) FailureThreshold(desired int) int {
 	return min(max((desired+1)/2, minFailureThreshold), maxFailureThreshold)
 }
 
-// Size is on how many of desired instances the canary runs when it is given in percent: at least one.
+// Size is the number of instances, of desired ones, that a canary in percent runs on: at least one.
 func (c Canary) Size(desired int) int { return min(desired, max(1, desired*c.Percent/100)) }
 
-// TaskSettings are passed on to StartTask. The names are ECS's.
+// TaskSettings are parameters of StartTask, with ECS's names.
 type TaskSettings struct {
 	Network              *AwsVpcConfiguration `json:",omitempty"`
 	Overrides            *TaskOverride        `json:",omitempty"`
@@ -113,14 +114,14 @@ type TaskSettings struct {
 	Group                string               `json:",omitempty"`
 }
 
-// AwsVpcConfiguration is the network of tasks whose network mode is awsvpc.
+// AwsVpcConfiguration configures the network of tasks with the network mode awsvpc.
 type AwsVpcConfiguration struct {
 	Subnets        []string
 	SecurityGroups []string `json:",omitempty"`
 	AssignPublicIP string   `json:",omitempty"` // DISABLED or empty
 }
 
-// TaskOverride is what is different from the task definition.
+// TaskOverride overrides the task definition.
 type TaskOverride struct {
 	ContainerOverrides []ContainerOverride `json:",omitempty"`
 	CPU                string              `json:",omitempty"`
@@ -129,7 +130,7 @@ type TaskOverride struct {
 	TaskRoleARN        string              `json:",omitempty"`
 }
 
-// ContainerOverride is what is different in the named container.
+// ContainerOverride overrides the named container's definition.
 type ContainerOverride struct {
 	Name                 string
 	Command              []string              `json:",omitempty"`
@@ -141,25 +142,25 @@ type ContainerOverride struct {
 	ResourceRequirements []ResourceRequirement `json:",omitempty"`
 }
 
-// KeyValue is a variable of a container's environment.
+// KeyValue is an environment variable of a container.
 type KeyValue struct {
 	Name  string
 	Value string `json:",omitempty"`
 }
 
-// EnvironmentFile is a file of variables.
+// EnvironmentFile is a file of environment variables.
 type EnvironmentFile struct {
 	Type  string // s3
 	Value string // ARN
 }
 
-// ResourceRequirement is a resource of a container.
+// ResourceRequirement is a resource that a container requires.
 type ResourceRequirement struct {
 	Type  string // GPU or InferenceAccelerator
 	Value string
 }
 
-// Tag is one of a task.
+// Tag is a tag of a task.
 type Tag struct {
 	Key   string
 	Value string `json:",omitempty"`

@@ -101,7 +101,7 @@ func (b *readinessBuilder) indexDaemons() {
 	}
 }
 
-// awaitingFirstPromotion reports whether the environment's first deployment is a canary that waits for promotion.
+// awaitingFirstPromotion reports whether the environment's first deployment is a canary waiting for promotion.
 // Instances outside the canary have never had a task.
 func awaitingFirstPromotion(e environment.Environment) bool {
 	d, inProgress := e.InProgress()

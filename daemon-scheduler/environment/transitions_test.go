@@ -82,7 +82,7 @@ func TestANewerRevisionTakesThePlaceOfWhatIsInProgress(t *testing.T) {
 	e := must(t)(updated(t, Spec{}).Update(Spec{TaskDefinition: "arn:td:3"}, token2, token3, now))
 	e = must(t)(e.Deploy(third, token3, now.Add(time.Hour)))
 	assert.Equal(t, RolloutStopped, e.Deployments[second].Rollout())
-	assert.Equal(t, "A deployment of revision 3 has taken its place.", e.Deployments[second].RolloutStateReason)
+	assert.Equal(t, "Superseded by a deployment of revision 3.", e.Deployments[second].RolloutStateReason)
 	current, _ := e.Current()
 	assert.Equal(t, third, current.ID)
 	assert.Equal(t, 3, current.Revision)

@@ -3,21 +3,22 @@ package environment
 import (
 	"bytes"
 	"encoding/json"
+	"maps"
 	"reflect"
 	"slices"
 	"strings"
 )
 
-// unknownFields are the JSON fields of a record that this version of Blox does not know. They survive a rewrite, so that two
-// versions may run side by side.
+// unknownFields are the JSON fields of a record that this version of Blox does not know. They survive a rewrite, so
+// that two versions may run side by side.
 type unknownFields map[string]json.RawMessage
 
-// decodeRecord fills record, a pointer to a struct, and returns what it has no field for.
+// decodeRecord fills record, a pointer to a struct, and returns the fields that the struct lacks.
 func decodeRecord(data []byte, record any) (unknownFields, error) {
 	strict := json.NewDecoder(bytes.NewReader(data))
 	strict.DisallowUnknownFields()
 	if strict.Decode(record) == nil && strict.InputOffset() == int64(len(data)) {
-		return nil, nil // as nearly always, and at half the cost
+		return nil, nil // the usual case, at half the cost
 	}
 	reflect.ValueOf(record).Elem().SetZero()
 	if err := json.Unmarshal(data, record); err != nil {
@@ -28,11 +29,10 @@ func decodeRecord(data []byte, record any) (unknownFields, error) {
 		return nil, err
 	}
 	for _, field := range reflect.VisibleFields(reflect.TypeOf(record).Elem()) {
-		for key := range all {
-			if field.IsExported() && field.Tag.Get("json") != "-" && strings.EqualFold(key, field.Name) { // as encoding/json does
-				delete(all, key)
-			}
-		}
+		known := field.IsExported() && field.Tag.Get("json") != "-"
+		maps.DeleteFunc(all, func(key string, _ json.RawMessage) bool {
+			return known && strings.EqualFold(key, field.Name) // as encoding/json matches names
+		})
 	}
 	if len(all) == 0 {
 		return nil, nil
@@ -40,24 +40,22 @@ func decodeRecord(data []byte, record any) (unknownFields, error) {
 	return all, nil
 }
 
-// encode is record, a struct with at least one field, together with the unknown fields.
+// encode returns the JSON of record, a struct with at least one field, with the unknown fields added.
 func (f unknownFields) encode(record any) ([]byte, error) {
 	data, err := json.Marshal(record)
 	if err != nil || len(f) == 0 {
 		return data, err
 	}
-	keys := make([]string, 0, len(f))
-	for key := range f {
-		keys = append(keys, key)
-	}
-	slices.Sort(keys)
-	data = data[:len(data)-1] // without its last brace
-	for _, key := range keys {
+	data = data[:len(data)-1] // without the closing brace
+	for _, key := range slices.Sorted(maps.Keys(f)) {
 		quoted, err := json.Marshal(key)
 		if err != nil {
 			return nil, err
 		}
-		data = append(append(append(append(data, ','), quoted...), ':'), f[key]...)
+		data = append(data, ',')
+		data = append(data, quoted...)
+		data = append(data, ':')
+		data = append(data, f[key]...)
 	}
 	return append(data, '}'), nil
 }
@@ -68,7 +66,7 @@ func (e Environment) MarshalJSON() ([]byte, error) {
 	return e.unknown.encode(record(e))
 }
 
-// UnmarshalJSON reads a record, v0.3's too.
+// UnmarshalJSON reads a record, also one of v0.3.
 func (e *Environment) UnmarshalJSON(data []byte) error {
 	type record Environment
 	var r record
@@ -82,7 +80,7 @@ func (e *Environment) UnmarshalJSON(data []byte) error {
 		e.Deployments = map[string]Deployment{}
 	}
 	for id, d := range e.Deployments {
-		d.ID = id // what it is found by is what it is
+		d.ID = id // the map's key takes precedence
 		e.Deployments[id] = d
 	}
 	return nil
@@ -94,7 +92,7 @@ func (d Deployment) MarshalJSON() ([]byte, error) {
 	return d.unknown.encode(record(d))
 }
 
-// UnmarshalJSON reads a record, v0.3's too.
+// UnmarshalJSON reads a record, also one of v0.3.
 func (d *Deployment) UnmarshalJSON(data []byte) error {
 	type record Deployment
 	var r record
@@ -127,20 +125,41 @@ func (l *Launch) UnmarshalJSON(data []byte) error {
 }
 
 // MarshalJSON writes the record.
-func (m ReadinessAttribute) MarshalJSON() ([]byte, error) {
+func (a ReadinessAttribute) MarshalJSON() ([]byte, error) {
 	type record ReadinessAttribute
-	return m.unknown.encode(record(m))
+	return a.unknown.encode(record(a))
 }
 
 // UnmarshalJSON reads a record.
-func (m *ReadinessAttribute) UnmarshalJSON(data []byte) error {
+func (a *ReadinessAttribute) UnmarshalJSON(data []byte) error {
 	type record ReadinessAttribute
 	var r record
 	unknown, err := decodeRecord(data, &r)
 	if err != nil {
 		return err
 	}
-	*m = ReadinessAttribute(r)
-	m.unknown = unknown
+	*a = ReadinessAttribute(r)
+	a.unknown = unknown
+	return nil
+}
+
+// MarshalJSON writes the revision; one that was read is written unchanged, as revisions are immutable.
+func (r Revision) MarshalJSON() ([]byte, error) {
+	if r.stored != nil {
+		return r.stored, nil
+	}
+	type record Revision
+	return json.Marshal(record(r))
+}
+
+// UnmarshalJSON reads a revision.
+func (r *Revision) UnmarshalJSON(data []byte) error {
+	type record Revision
+	var read record
+	if err := json.Unmarshal(data, &read); err != nil {
+		return err
+	}
+	*r = Revision(read)
+	r.stored = slices.Clone(data)
 	return nil
 }

@@ -1,0 +1,207 @@
+package environment
+
+import (
+	"cmp"
+	"maps"
+	"slices"
+	"time"
+)
+
+// Status is v0.3's status of a deployment. The numbers are those of v0.3's records.
+type Status int
+
+// A deployment is created Pending, and Running once it has started. Completed means that it has ended; RolloutState
+// says how.
+const (
+	Pending   Status = 0
+	Running   Status = 1
+	Completed Status = 2
+)
+
+// String returns the API's word.
+func (s Status) String() string {
+	switch s {
+	case Pending:
+		return "pending"
+	case Running:
+		return "running"
+	default:
+		return "completed"
+	}
+}
+
+// Deployment rolls out one revision of an environment. Its tasks have its id as startedBy.
+type Deployment struct {
+	ID               string // uuid
+	Status           Status
+	Health           Health
+	TaskDefinition   string // ARN with revision
+	DesiredTaskCount int
+	Token            string // created the deployment
+	// FailedInstances are the failed instances that v0.3 recorded. Blox only removes entries, as it records failures in
+	// Launches.
+	FailedInstances []FailedInstance
+	StartTime       time.Time // when it was created
+	EndTime         time.Time // when it was completed, failed or stopped; zero before
+
+	Revision           int          `json:",omitempty"` // the revision's number; 0 in v0.3's records, see RevisionNumber
+	RolloutState       RolloutState `json:",omitempty"` // see Rollout
+	RolloutStateReason string       `json:",omitempty"`
+	RollbackOf         string       `json:",omitempty"` // id of the deployment that it undoes; empty unless a rollback
+	Promoted           bool         `json:",omitempty"` // the rollout continues after its canary
+	RolloutStartedAt   time.Time    `json:",omitzero"`  // when its status first changed
+	BakeStartedAt      time.Time    `json:",omitzero"`  // when all its tasks were running
+	FailedTasks        int          `json:",omitempty"` // failed starts and tasks, as the circuit breaker counts
+
+	unknown unknownFields
+}
+
+// FailedInstance is a container instance that lacks its task, and the reason.
+type FailedInstance struct {
+	Arn    string
+	Reason string
+}
+
+// RolloutState is the outcome of a deployment, in ECS's words. Status has v0.3's words only.
+type RolloutState string
+
+// A deployment is RolloutInProgress until it ends in one of the other states. Only a RolloutCompleted one can be
+// current afterwards.
+const (
+	RolloutInProgress RolloutState = "IN_PROGRESS"
+	RolloutCompleted  RolloutState = "COMPLETED"
+	RolloutFailed     RolloutState = "FAILED"
+	RolloutStopped    RolloutState = "STOPPED"
+)
+
+// Rollout returns the deployment's rollout state. It also holds for records of versions that write Status alone.
+func (d Deployment) Rollout() RolloutState {
+	switch {
+	case d.Status != Completed:
+		return RolloutInProgress
+	case d.RolloutState == RolloutFailed, d.RolloutState == RolloutStopped:
+		return d.RolloutState
+	}
+	return RolloutCompleted
+}
+
+// RevisionNumber returns the number of the revision that the deployment rolls out. v0.3 had one revision only.
+func (d Deployment) RevisionNumber() int { return max(1, d.Revision) }
+
+// InProgress returns the deployment that has not ended, if any.
+func (e Environment) InProgress() (Deployment, bool) {
+	for _, id := range []string{e.InProgressDeploymentID, e.PendingDeploymentID} {
+		if d, ok := e.Deployments[id]; ok && d.Status != Completed {
+			return d, true
+		}
+	}
+	for _, d := range e.History() {
+		if d.Status != Completed {
+			return d, true
+		}
+	}
+	return Deployment{}, false
+}
+
+// Current returns the deployment that the scheduler maintains: the one in progress, otherwise the newest completed
+// one.
+func (e Environment) Current() (Deployment, bool) {
+	if d, ok := e.InProgress(); ok {
+		return d, true
+	}
+	return e.NewestCompleted()
+}
+
+// History returns every deployment, newest first: those in progress, then by time of creation.
+func (e Environment) History() []Deployment {
+	history := slices.Collect(maps.Values(e.Deployments))
+	slices.SortFunc(history, func(a, b Deployment) int {
+		return cmp.Or(
+			cmp.Compare(a.Status/Completed, b.Status/Completed),
+			b.StartTime.Compare(a.StartTime),
+			b.EndTime.Compare(a.EndTime),
+			cmp.Compare(b.ID, a.ID),
+		)
+	})
+	return history
+}
+
+// NewestCompleted returns the newest deployment that was completed: neither failed nor stopped.
+func (e Environment) NewestCompleted() (Deployment, bool) {
+	return e.newestCompleted(func(Deployment) bool { return true })
+}
+
+func (e Environment) newestCompleted(matches func(Deployment) bool) (Deployment, bool) {
+	for _, d := range e.History() {
+		if d.Rollout() == RolloutCompleted && matches(d) {
+			return d, true
+		}
+	}
+	return Deployment{}, false
+}
+
+// latestUnsuccessful returns the newest deployment if it failed or was stopped. Whether the environment is paused
+// does not matter, because users pause for any reason.
+func (e Environment) latestUnsuccessful() (Deployment, bool) {
+	history := e.History()
+	if len(history) == 0 || history[0].Status != Completed || history[0].Rollout() == RolloutCompleted {
+		return Deployment{}, false
+	}
+	return history[0], true
+}
+
+// rollbackTarget returns the deployment that Rollback returns to, and the one that it undoes.
+func (e Environment) rollbackTarget() (to, from Deployment, err error) {
+	from, ok := e.InProgress()
+	if !ok {
+		from, ok = e.latestUnsuccessful()
+	}
+	matches := func(Deployment) bool { return true }
+	if !ok { // the newest deployment was completed: return to another revision
+		from, ok = e.Current()
+		matches = func(d Deployment) bool { return d.RevisionNumber() != from.RevisionNumber() }
+	}
+	if ok {
+		to, ok = e.newestCompleted(matches)
+	}
+	if !ok {
+		return to, from, noRollbackTarget(e.Name)
+	}
+	return to, from, nil
+}
+
+// HasCanary reports whether the deployment begins with a canary, promoted or not. A rollback has none.
+func (e Environment) HasCanary(d Deployment) bool {
+	return d.RollbackOf == "" && e.RevisionFor(d).Spec.DeploymentConfiguration.Canary != nil
+}
+
+// Adopts reports whether the rollback d takes over tasks that the deployment startedBy has started: they run the same
+// revision, so there is no reason to replace them.
+func (e Environment) Adopts(d Deployment, startedBy string) bool {
+	starter, ok := e.Deployments[startedBy]
+	return ok && starter.ID != d.ID && d.RollbackOf != "" && d.RollbackOf != starter.ID &&
+		starter.RevisionNumber() == d.RevisionNumber() && starter.TaskDefinition == d.TaskDefinition
+}
+
+// endDeployment returns e after its deployment d ended in state.
+func (e Environment) endDeployment(d Deployment, state RolloutState, reason string, now time.Time) Environment {
+	d.Status = Completed
+	d.RolloutState = state
+	d.RolloutStateReason = reason
+	d.EndTime = now.UTC()
+	if e.PendingDeploymentID == d.ID {
+		e.PendingDeploymentID = ""
+	}
+	return e.withDeployment(d)
+}
+
+// withDeployment returns e with d in a map of its own.
+func (e Environment) withDeployment(d Deployment) Environment {
+	deployments := maps.Clone(e.Deployments)
+	if deployments == nil {
+		deployments = map[string]Deployment{}
+	}
+	deployments[d.ID] = d
+	e.Deployments = deployments
+	return e
+}

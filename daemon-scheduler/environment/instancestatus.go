@@ -1,0 +1,46 @@
+package environment
+
+import "time"
+
+// InstancePhase is the state of an environment on one container instance, in one word.
+type InstancePhase string
+
+// The phases.
+const (
+	InstanceRunning  InstancePhase = "running"  // its task is running
+	InstancePending  InstancePhase = "pending"  // its task is starting
+	InstanceOutdated InstancePhase = "outdated" // it has a task of another deployment
+	InstanceMissing  InstancePhase = "missing"  // it has no task yet
+	InstanceFailed   InstancePhase = "failed"   // its task failed
+	InstanceExcluded InstancePhase = "excluded" // it should have no task
+)
+
+// InstanceStatus is the status of an environment on one container instance.
+type InstanceStatus struct {
+	Instance      Instance
+	Phase         InstancePhase
+	Reason        string // of the phase, or of the next action; may be empty
+	Task          string // ARN; empty without one
+	TaskStatus    string
+	Deployment    string // the task's
+	Attempts      int    // to start the task, in a row
+	NextAttemptAt time.Time
+}
+
+// Counts are numbers of container instances.
+type Counts struct {
+	Desired  int // that should have a task
+	Running  int // with a RUNNING task of the current deployment
+	Pending  int // with another live task of the current deployment
+	Outdated int // with a live task of another deployment
+	Failed   int // without a task because of a failure on the instance
+}
+
+// Step is one step of a dry run.
+type Step struct {
+	Wave     int    // from 1; a wave begins when the tasks of those before have started and stopped
+	Action   string // start, stop or wait
+	Instance string // ARN
+	Task     string // ARN, of stop
+	Reason   string
+}

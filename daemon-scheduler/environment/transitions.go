@@ -1,0 +1,191 @@
+package environment
+
+import (
+	"strconv"
+	"time"
+)
+
+// Deploy adds a pending deployment of the latest revision. The token has to be the environment's, and is good for one
+// deployment. A deployment in progress of the same revision is refused; one of an earlier revision is stopped.
+func (e Environment) Deploy(id, token string, now time.Time) (Environment, error) {
+	if err := CheckToken(token); err != nil {
+		return e, err
+	}
+	if token != e.Token {
+		return e, tokenOutdated(token)
+	}
+	for _, d := range e.Deployments {
+		if d.Token == token {
+			return e, tokenUsed(token)
+		}
+	}
+	if err := e.checkNotDeleting(); err != nil {
+		return e, err
+	}
+	latest := e.LatestRevision()
+	if d, ok := e.InProgress(); ok {
+		if d.RevisionNumber() == latest.Number {
+			return e, inProgress(d.ID)
+		}
+		reason := "Superseded by a deployment of revision " + strconv.Itoa(latest.Number) + "."
+		e = e.endDeployment(d, RolloutStopped, reason, now)
+	}
+	e.PendingDeploymentID = id
+	return e.clearAutomaticPause().withDeployment(Deployment{
+		ID: id, Status: Pending, TaskDefinition: latest.Spec.TaskDefinition, Token: token, StartTime: now.UTC(),
+		Revision: latest.Number, RolloutState: RolloutInProgress,
+	}), nil
+}
+
+// CheckToken returns an error unless token has the form of a deployment token.
+func CheckToken(token string) error {
+	switch {
+	case token == "":
+		return ErrTokenMissing
+	case !IsToken(token):
+		return ErrTokenMalformed
+	}
+	return nil
+}
+
+// StopKind is what follows a stopped deployment, in ECS's words.
+type StopKind string
+
+// StopRollback rolls back to the newest completed deployment. StopAbort leaves the tasks as they are and pauses.
+const (
+	StopRollback StopKind = "ROLLBACK"
+	StopAbort    StopKind = "ABORT"
+)
+
+// Stop ends the deployment if it is in progress. Next is the id of the rollback that StopRollback adds.
+func (e Environment) Stop(id string, kind StopKind, next string, now time.Time) (Environment, error) {
+	if err := e.checkNotDeleting(); err != nil {
+		return e, err
+	}
+	d, ok := e.Deployments[id]
+	if !ok {
+		return e, DeploymentNotFound(id, e.Name)
+	}
+	if d.Status == Completed {
+		return e, nil
+	}
+	if kind == StopAbort {
+		return e.endDeployment(d, RolloutStopped, "The deployment was aborted.", now).pauseAfter(id), nil
+	}
+	to, ok := e.NewestCompleted()
+	if !ok {
+		return e, noRollbackTarget(e.Name)
+	}
+	return e.endDeployment(d, RolloutStopped, "The deployment was stopped.", now).startRollback(to, id, next, now), nil
+}
+
+// Fail ends the deployment in progress as failed. It rolls back, with the id next, if the circuit breaker is
+// configured to and there is a completed deployment. Otherwise it leaves the tasks as they are and pauses.
+func (e Environment) Fail(id, reason, next string, now time.Time) Environment {
+	d, ok := e.Deployments[id]
+	if !ok || d.Status == Completed {
+		return e
+	}
+	to, found := e.NewestCompleted()
+	rollback := found && e.RevisionFor(d).Spec.DeploymentConfiguration.CircuitBreaker.Rollback
+	e = e.endDeployment(d, RolloutFailed, reason, now)
+	if !rollback {
+		return e.pauseAfter(id)
+	}
+	return e.startRollback(to, id, next, now)
+}
+
+// Rollback adds a deployment with the id next that undoes the one in progress, or the newest one if it failed or was
+// stopped, and returns to the newest completed one. Otherwise it returns to the newest completed deployment of
+// another revision. While a rollback is in progress, it changes nothing: a repeated request must not undo the
+// rollback.
+func (e Environment) Rollback(next string, now time.Time) (Environment, error) {
+	if err := e.checkNotDeleting(); err != nil {
+		return e, err
+	}
+	if d, ok := e.InProgress(); ok && d.RollbackOf != "" {
+		return e, nil
+	}
+	to, from, err := e.rollbackTarget()
+	if err != nil {
+		return e, err
+	}
+	if from.Status != Completed {
+		e = e.endDeployment(from, RolloutStopped, "The deployment was rolled back.", now)
+	}
+	return e.startRollback(to, from.ID, next, now), nil
+}
+
+// startRollback adds a deployment with the id next that rolls out the revision of to and undoes the deployment from.
+func (e Environment) startRollback(to Deployment, from, next string, now time.Time) Environment {
+	e.PendingDeploymentID = next
+	return e.clearAutomaticPause().withDeployment(Deployment{
+		ID: next, Status: Pending, TaskDefinition: to.TaskDefinition, StartTime: now.UTC(),
+		Revision: to.RevisionNumber(), RolloutState: RolloutInProgress, RollbackOf: from,
+	})
+}
+
+// Promote continues the deployment after its canary.
+func (e Environment) Promote(id string) (Environment, error) {
+	if err := e.checkNotDeleting(); err != nil {
+		return e, err
+	}
+	d, ok := e.Deployments[id]
+	switch {
+	case !ok:
+		return e, DeploymentNotFound(id, e.Name)
+	case d.Promoted:
+		return e, nil
+	case d.Status == Completed, !e.HasCanary(d):
+		return e, noCanary(id)
+	}
+	d.Promoted = true
+	return e.withDeployment(d), nil
+}
+
+// Pause stops all starts and stops until Resume. Deployments do not end a pause that a user requested.
+func (e Environment) Pause() (Environment, error) {
+	e.Paused = true
+	e.PausedBy = ""
+	return e, e.checkNotDeleting()
+}
+
+// Resume ends a pause.
+func (e Environment) Resume() (Environment, error) {
+	e.Paused = false
+	e.PausedBy = ""
+	return e, e.checkNotDeleting()
+}
+
+// pauseAfter pauses e because of an aborted or failed deployment, unless a user has paused it.
+func (e Environment) pauseAfter(deployment string) Environment {
+	if !e.Paused || e.PausedBy != "" {
+		e.Paused = true
+		e.PausedBy = deployment
+	}
+	return e
+}
+
+// clearAutomaticPause ends a pause that a deployment has caused.
+func (e Environment) clearAutomaticPause() Environment {
+	if e.PausedBy != "" {
+		e.Paused = false
+		e.PausedBy = ""
+	}
+	return e
+}
+
+// Delete begins to delete the environment with its tasks. It stops the deployment in progress; nothing can be
+// deployed afterwards.
+func (e Environment) Delete(now time.Time) Environment {
+	if e.IsDeleting() {
+		return e
+	}
+	e.DeletingSince = now.UTC()
+	e.Paused = false
+	e.PausedBy = ""
+	for d, ok := e.InProgress(); ok; d, ok = e.InProgress() {
+		e = e.endDeployment(d, RolloutStopped, "The environment is being deleted.", now)
+	}
+	return e
+}

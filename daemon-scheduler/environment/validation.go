@@ -1,0 +1,94 @@
+package environment
+
+import (
+	"encoding/json"
+	"fmt"
+	"regexp"
+	"slices"
+	"strings"
+	"unicode/utf8"
+)
+
+// TaskDefinition has the parts of an ECS task definition that limit a Spec.
+type TaskDefinition struct {
+	ARN         string // with its revision
+	NetworkMode string // awsvpc, bridge, host, none or empty
+	StaticPorts bool   // its tasks have static host ports, so two of them cannot run on one instance
+	Containers  []string
+}
+
+const (
+	maxSpecBytes     = 64 << 10
+	maxOverrideChars = 8192 // ECS's limit
+)
+
+const tagCharacters = "letters, digits, spaces and _.:/=+-@ only"
+
+var tagPattern = regexp.MustCompile(`^[\p{L}\p{Z}\p{N}_.:/=+\-@]*$`)
+
+// Validate returns the problems of the spec that the schema of a request does not cover, one line for each: the
+// field, "in body", and the problem. D is the spec's task definition.
+func (s Spec) Validate(d TaskDefinition) (problems []string) {
+	add := func(wrong bool, format string, args ...any) {
+		if wrong {
+			problems = append(problems, fmt.Sprintf(format, args...))
+		}
+	}
+	c := s.DeploymentConfiguration
+	if c.Canary != nil {
+		ambiguous := (c.Canary.Percent == 0) == (c.Canary.Query == "")
+		add(ambiguous, "deploymentConfiguration.canary in body should have either percent or query")
+		_, err := c.Canary.Selector()
+		add(err != nil, "deploymentConfiguration.canary.%v", inBody(err))
+	}
+	add(c.Maximum() > 100 && d.StaticPorts, "deploymentConfiguration.maximumPercent in body should be 100, "+
+		"as tasks with static host ports cannot run side by side")
+	_, err := s.Selector()
+	add(err != nil, "instanceGroup.%v", inBody(err))
+	reserved := strings.HasPrefix(s.ReadinessAttribute, "ecs.") ||
+		strings.HasPrefix(s.ReadinessAttribute, "com.amazonaws.")
+	add(reserved, "readinessAttribute in body should not begin with ecs. or com.amazonaws., which are ECS's own")
+	problems = append(problems, s.TaskSettings.validate(d)...)
+	data, err := json.Marshal(s)
+	add(err != nil || len(data) > maxSpecBytes, "the body as a whole should be at most %d bytes", maxSpecBytes)
+	return problems
+}
+
+// inBody returns the text of a query's error in the form of Validate.
+func inBody(err error) string {
+	if err == nil {
+		return ""
+	}
+	return strings.Replace(err.Error(), "query: ", "query in body is invalid: ", 1)
+}
+
+func (s TaskSettings) validate(d TaskDefinition) (problems []string) {
+	add := func(wrong bool, format string, args ...any) {
+		if wrong {
+			problems = append(problems, "taskSettings."+fmt.Sprintf(format, args...))
+		}
+	}
+	awsvpc := d.NetworkMode == "awsvpc"
+	add(s.Network == nil && awsvpc,
+		"networkConfiguration in body is required by the task definition's network mode awsvpc")
+	add(s.Network != nil && !awsvpc,
+		"networkConfiguration in body is only for task definitions with the network mode awsvpc")
+	if o := s.Overrides; o != nil {
+		data, err := json.Marshal(o)
+		tooLong := err != nil || utf8.RuneCount(data) > maxOverrideChars
+		add(tooLong, "overrides in body should be at most %d characters", maxOverrideChars)
+		for i, c := range o.ContainerOverrides {
+			add(!slices.Contains(d.Containers, c.Name),
+				"overrides.containerOverrides.%d.name in body is not a container of the task definition", i)
+		}
+	}
+	seen := map[string]bool{}
+	for i, tag := range s.Tags {
+		add(seen[tag.Key], "tags.%d.key in body is repeated", i)
+		seen[tag.Key] = true
+		add(strings.HasPrefix(strings.ToLower(tag.Key), "aws:"), "tags.%d.key in body should not begin with aws:", i)
+		add(!tagPattern.MatchString(tag.Key), "tags.%d.key in body should have "+tagCharacters, i)
+		add(!tagPattern.MatchString(tag.Value), "tags.%d.value in body should have "+tagCharacters, i)
+	}
+	return problems
+}
