@@ -13,8 +13,6 @@ SEED    ?=
 DURATION ?= 5m
 VULNDB  ?= https://vuln.go.dev
 STRESS  ?=
-# Linters that run, of those in .golangci.yml; empty for all.
-LINTERS ?= govet,staticcheck,unused
 # Scripts and style sheets that may have more than 350 lines until they are split.
 LONG    := daemon-scheduler/ui/page.js
 LINTER  := go tool -modfile=internal/tools/lint/go.mod
@@ -73,7 +71,7 @@ lint: ## golangci-lint with .golangci.yml, and govulncheck where its database an
 	@long="$$(git ls-files '*.js' '*.css' '*.sh' | grep -vxE '$(LONG)' | xargs wc -l | awk '$$1 > 350 && $$2 != "total"')"; \
 	  [ -z "$$long" ] || { echo "files of more than 350 lines:"; echo "$$long"; exit 1; }
 	$(LINTER) golangci-lint fmt --diff
-	$(LINTER) golangci-lint run $(if $(LINTERS),--enable-only $(LINTERS))
+	$(LINTER) golangci-lint run
 	@report="$$($(LINTER) govulncheck -db '$(VULNDB)' ./... 2>&1)" || case "$$report" in \
 	  *"fetching vulnerabilities"*) echo "govulncheck is left out: $(VULNDB) does not answer";; \
 	  *) echo "$$report"; exit 1;; \

@@ -44,9 +44,8 @@ func TestControlAPI(t *testing.T) {
 	do("POST", "/_sim/instances?cluster=prod&count=3")
 	require.Len(t, made.Instances, 3)
 	do("POST", "/_sim/task-definitions?family=agent&cpu=64&memory=32&hostPort=8125")
-	task := ""
 	out := w.startIn("prod", made.TaskDefinition, made.Instances[:2]...)
-	task = out[0]
+	task := out[0]
 
 	instance := url.QueryEscape(made.Instances[0])
 	do("POST", "/_sim/instances/drain?instance="+instance)

@@ -59,11 +59,11 @@ func Load(files Files, log logrus.FieldLogger) (*Certificates, error) {
 func (c *Certificates) Server() *tls.Config {
 	cfg := c.latest().server.Clone()
 	cfg.GetConfigForClient = func(hello *tls.ClientHelloInfo) (*tls.Config, error) {
-		if latest := c.latest(); hello.ServerName == selfCheckName {
+		latest := c.latest()
+		if hello.ServerName == selfCheckName {
 			return latest.self, nil
-		} else {
-			return latest.server, nil
 		}
+		return latest.server, nil
 	}
 	return cfg
 }

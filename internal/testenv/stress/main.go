@@ -31,7 +31,7 @@ func main() {
 // run keeps every core busy until the command ends, and returns the command's exit code.
 func run(ctx context.Context, args []string) (code int, err error) {
 	if len(args) == 0 {
-		return 2, errors.New("usage: stress COMMAND [ARGUMENT]...")
+		return 2, errors.New("no command: want stress COMMAND [ARGUMENT]…")
 	}
 	command := exec.CommandContext(ctx, args[0], args[1:]...)
 	command.Stdin, command.Stdout, command.Stderr = os.Stdin, os.Stdout, os.Stderr

@@ -20,7 +20,7 @@ func TestRun_ReturnsExitCodeOfCommand(t *testing.T) {
 		"a code":             {[]string{"sh", "-c", "exit 7"}, 7, ""},
 		"a signal":           {[]string{"sh", "-c", "kill -KILL $$"}, 1, "sh: signal: killed"},
 		"an unknown command": {[]string{"no-such-command"}, 1, "no-such-command: "},
-		"no command":         {nil, 2, "usage: "},
+		"no command":         {nil, 2, "no command: "},
 	} {
 		t.Run(name, func(t *testing.T) {
 			code, err := run(t.Context(), tc.args)
