@@ -1,4 +1,4 @@
-package daemonscheduler_test
+package e2e_test
 
 import (
 	stdjson "encoding/json"

@@ -1,4 +1,4 @@
-package daemonscheduler_test
+package e2e_test
 
 import (
 	"bufio"
@@ -78,7 +78,7 @@ func TestMetrics(t *testing.T) {
 		_, text := d.do(http.MethodGet, "/metrics", "")
 		return !strings.Contains(text, `environment="logs"`)
 	})
-	readme, err := os.ReadFile("README.md")
+	readme, err := os.ReadFile("../README.md")
 	require.NoError(t, err)
 	_, text := d.do(http.MethodGet, "/metrics", "")
 	for _, name := range regexp.MustCompile(`# TYPE (blox_\w+)`).FindAllStringSubmatch(text, -1) {
