@@ -25,11 +25,11 @@ type Config struct {
 	CSSTLS       tlsconfig.Files // --css-ca, --css-cert, --css-key; DS_CSS_CA, DS_CSS_CERT, DS_CSS_KEY
 	Healthcheck  bool            // --healthcheck: ask the service at Bind whether it is ready, rather than be it
 
-	LaunchSettle      time.Duration // --launch-settle: after which ECS is believed about a StartTask without an answer
-	LeaderElect       bool          // --leader-elect: wait for the election; without it, act at once, and whoever led does no more
-	Lease             time.Duration // --leader-lease: after which another replica takes over from one that died
-	DeploymentHistory int           // --deployment-history: deployments kept of each environment
-	Workers           int           // --workers: environments looked at at a time
+	StartConfirmTimeout time.Duration // --start-confirm-timeout: how long an unanswered StartTask counts as possibly started
+	LeaderElect         bool          // --leader-elect: wait for the election; without it, act at once, and whoever led does no more
+	Lease               time.Duration // --leader-lease: after which another replica takes over from one that died
+	DeploymentHistory   int           // --deployment-history: deployments kept of each environment
+	Workers             int           // --workers: environments looked at at a time
 	// Calls of ECS a second, by the classes that ECS throttles.
 	ChangeRate float64 // --change-rate: of StartTask, StopTask, PutAttributes and DeleteAttributes; 50 may come at once
 	ReadRate   float64 // --read-rate: of ListTasks and DescribeTasks; 50 may come at once
@@ -61,7 +61,7 @@ func ParseConfig(args []string, getenv func(string) string, help io.Writer) (Con
 	c.CSSTLS.ClientFlags(flags, "css", "DS_CSS", getenv)
 	c.TLS.ListenerFlags(flags, "DS", getenv)
 	c.Etcd.Flags(flags, "DS", getenv)
-	flags.DurationVar(&c.LaunchSettle, "launch-settle", 30*time.Second, "`time` after which ECS is believed about a StartTask that was not answered")
+	flags.DurationVar(&c.StartConfirmTimeout, "start-confirm-timeout", 30*time.Second, "how long an unanswered StartTask counts as possibly started")
 	flags.BoolVar(&c.LeaderElect, "leader-elect", true, "wait to be elected before acting; =false, for a single replica alone, acts at once after a restart")
 	flags.DurationVar(&c.Lease, "leader-lease", 10*time.Second, "`time` after which another replica takes over from one that died")
 	flags.IntVar(&c.DeploymentHistory, "deployment-history", 100, "`number` of deployments kept of each environment")
@@ -126,7 +126,7 @@ func (c Config) check(rest []string) error {
 		problem(true, "%s", err)
 	}
 	problems = append(problems, c.Etcd.Validate()...)
-	problem(c.LaunchSettle < 0, "--launch-settle %s: below 0", c.LaunchSettle)
+	problem(c.StartConfirmTimeout < 0, "--start-confirm-timeout %s: below 0", c.StartConfirmTimeout)
 	problem(c.Lease < 2*time.Second, "--leader-lease %s: below 2s", c.Lease)
 	problem(c.Lease%time.Second != 0, "--leader-lease %s: not whole seconds", c.Lease)
 	problem(c.DeploymentHistory < 1, "--deployment-history %d: below 1", c.DeploymentHistory)

@@ -27,7 +27,7 @@ func TestConfigDefaultsVariablesAndFlags(t *testing.T) {
 	assert.Equal(t, "0.0.0.0:2000", c.Bind)
 	assert.Equal(t, []string{"css:3000"}, c.CSSEndpoints)
 	assert.Equal(t, []string{"etcd:2379"}, c.Etcd.Endpoints)
-	assert.Equal(t, 30*time.Second, c.LaunchSettle)
+	assert.Equal(t, 30*time.Second, c.StartConfirmTimeout)
 	assert.Equal(t, 100, c.DeploymentHistory)
 
 	variables := map[string]string{
@@ -51,11 +51,11 @@ func TestConfigDefaultsVariablesAndFlags(t *testing.T) {
 func TestConfigNamesEveryProblemAtOnce(t *testing.T) {
 	_, err := parse(nil)
 	assert.EqualError(t, err, "--css-endpoint is missing: host:port of the cluster-state-service; --etcd-endpoint is missing: host:port of etcd")
-	_, err = parse(nil, "--bind", "x", "--css-endpoint", "ftp://x", "--etcd-endpoint", "y", "--launch-settle", "-1s",
+	_, err = parse(nil, "--bind", "x", "--css-endpoint", "ftp://x", "--etcd-endpoint", "y", "--start-confirm-timeout", "-1s",
 		"--leader-lease", "1s", "--deployment-history", "0", "--workers", "0", "--change-rate", "0", "--read-rate", "NaN", "--lookup-rate", "-1", "more")
 	for _, part := range []string{
 		`unknown argument "more"; `, `--bind "x": not host:port; `, `--css-endpoint: endpoint "ftp://x"`, `--etcd-endpoint: etcd endpoint "y": not host:port; `,
-		"--launch-settle -1s: below 0; ", "--leader-lease 1s: below 2s; ", "--deployment-history 0: below 1; ",
+		"--start-confirm-timeout -1s: below 0; ", "--leader-lease 1s: below 2s; ", "--deployment-history 0: below 1; ",
 		"--workers 0: not 1 to 100; ", "--change-rate 0: not above 0; ", "--read-rate NaN: not above 0; ", "--lookup-rate -1: not above 0",
 	} {
 		assert.ErrorContains(t, err, part)

@@ -85,11 +85,11 @@ func Run(ctx context.Context, cfg Config, log logrus.FieldLogger) error {
 	acting := engine.New(engine.Config{
 		Journal: notes.Note,
 		Store:   records, Cluster: clusters, ECS: ecs, Log: log, Metrics: registry,
-		Settle: cfg.LaunchSettle, History: cfg.DeploymentHistory, Workers: cfg.Workers,
+		Settle: cfg.StartConfirmTimeout, History: cfg.DeploymentHistory, Workers: cfg.Workers,
 		Changes: limit(cfg.ChangeRate, burst), Reads: limit(cfg.ReadRate, burst),
 	})
 	defer clusters.Follow(acting)()
-	name, seen := replica(listener.Addr()), outlook{records, clusters, cfg.LaunchSettle}
+	name, seen := replica(listener.Addr()), outlook{records, clusters, cfg.StartConfirmTimeout}
 	followed, stop := newBoards(seen, name)
 	defer stop()
 	handler := api.New(api.Config{

@@ -21,7 +21,7 @@ func TestExactlyOneWhileMuchGoesWrong(t *testing.T) {
 	w := newWorld(t)
 	instances := w.sim.AddInstances("prod", 10)
 	css, _ := w.css("127.0.0.1:0")
-	api, next := w.ds(css, "--launch-settle", "1s"), w.ds(css, "--launch-settle", "1s")
+	api, next := w.ds(css, "--start-confirm-timeout", "1s"), w.ds(css, "--start-confirm-timeout", "1s")
 	var ids []string
 	names := []string{"a", "b", "c", "d"}
 	for _, name := range names {
@@ -54,7 +54,7 @@ func TestExactlyOneWhileMuchGoesWrong(t *testing.T) {
 		}
 		next.stop()
 		testenv.Eventually(t, func() bool { now := api.leader(); return now != "" && now != leader })
-		next = w.ds(css, "--launch-settle", "1s")
+		next = w.ds(css, "--start-confirm-timeout", "1s")
 	}
 	require.NoError(t, w.sim.RemoveInstance(instances[0]))
 	w.sim.SetFaults(ecssim.Faults{})

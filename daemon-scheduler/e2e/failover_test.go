@@ -27,9 +27,9 @@ type failoverSize struct {
 
 func failoverSizeOfRun() failoverSize {
 	if os.Getenv("BLOX_FAILOVER") == "long" {
-		return failoverSize{20, 200, 15, []string{"--launch-settle", "5s"}}
+		return failoverSize{20, 200, 15, []string{"--start-confirm-timeout", "5s"}}
 	}
-	return failoverSize{4, 20, 3, []string{"--launch-settle", "1s", "--leader-lease", "3s"}}
+	return failoverSize{4, 20, 3, []string{"--start-confirm-timeout", "1s", "--leader-lease", "3s"}}
 }
 
 // taskStartFaults makes ECS throttle, fail and lose responses, starts fail, and events arrive twice and out of order.
@@ -122,7 +122,7 @@ func TestReplicas_ContinueARolloutWhenTheLeaderIsKilled(t *testing.T) {
 	const instances, minRunning = 20, 16
 	sim := ecssim.New(ecssim.Config{PendingDelay: 20 * time.Millisecond, StopDelay: 20 * time.Millisecond})
 	sim.AddInstances("default", instances)
-	r := startReplicas(t, sim, []string{"--launch-settle", "1s", "--leader-lease", "3s"})
+	r := startReplicas(t, sim, []string{"--start-confirm-timeout", "1s", "--leader-lease", "3s"})
 	sim.RegisterTaskDefinition("agent", ecssim.WithCPU(64), ecssim.WithMemory(64))
 	first := r.deployNew("agent", `,"deploymentConfiguration":{"minimumHealthyPercent":80}`)
 	const path = "/v1/environments/agent"

@@ -45,7 +45,7 @@ func newFleet(t *testing.T, n int, configuration string) *fleet {
 
 // replica runs one more daemon-scheduler.
 func (f *fleet) replica(w *world) *ds {
-	return w.ds(f.css, "--change-rate", "1000", "--read-rate", "1000", "--launch-settle", "1s")
+	return w.ds(f.css, "--change-rate", "1000", "--read-rate", "1000", "--start-confirm-timeout", "1s")
 }
 
 // update deploys a changed environment.

@@ -100,7 +100,7 @@ func TestNothingIsStartedTwiceAfterARestore(t *testing.T) {
 		"a new leader": func(w *world, css func(), d *ds) func(string) {
 			d.stop()
 			css()
-			return func(css string) { w.ds(css, "--launch-settle", "1s") }
+			return func(css string) { w.ds(css, "--start-confirm-timeout", "1s") }
 		},
 		"a leader whose copy is listed again": func(_ *world, css func(), _ *ds) func(string) {
 			css()
@@ -112,7 +112,7 @@ func TestNothingIsStartedTwiceAfterARestore(t *testing.T) {
 			w := newWorld(t)
 			instances := w.sim.AddInstances("prod", 3)
 			address, stop := w.css("127.0.0.1:0")
-			d := w.ds(address, "--launch-settle", "1s")
+			d := w.ds(address, "--start-confirm-timeout", "1s")
 			d.ready()
 			id := d.deploy(d.create("logs"))
 			d.completed("logs", id)

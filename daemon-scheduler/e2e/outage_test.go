@@ -77,7 +77,7 @@ func TestAnUnknownInstanceHoldsUpNoOther(t *testing.T) {
 	w := newWorld(t)
 	instances := w.sim.AddInstances("prod", 3)
 	css, _ := w.css("127.0.0.1:0")
-	d := w.ds(css, "--launch-settle", "1s")
+	d := w.ds(css, "--start-confirm-timeout", "1s")
 	d.ready()
 	e := d.create("logs")
 	testenv.Eventually(t, func() bool { return d.seen(instances[0]) && d.seen(instances[1]) && d.seen(instances[2]) })

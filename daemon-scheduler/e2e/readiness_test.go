@@ -177,7 +177,7 @@ func TestReadinessWhileMuchGoesWrong(t *testing.T) {
 	w := newWorld(t)
 	instances := w.sim.AddInstances("prod", 4)
 	css, _ := w.css("127.0.0.1:0")
-	d := w.ds(css, "--launch-settle", "1s")
+	d := w.ds(css, "--start-confirm-timeout", "1s")
 	d.ready()
 	logs, metrics := d.naming("logs", "agent", ""), d.naming("metrics", "agent", "")
 	trouble := map[string]float64{"PutAttributes": 0.3, "DeleteAttributes": 0.3}
@@ -189,7 +189,7 @@ func TestReadinessWhileMuchGoesWrong(t *testing.T) {
 		require.NoError(t, w.sim.KillTask(w.live(id)[instances[n%4]][0].ARN, 0))
 		if n == 5 {
 			d.stop()
-			d = w.ds(css, "--launch-settle", "1s")
+			d = w.ds(css, "--start-confirm-timeout", "1s")
 		}
 	}
 	testenv.Eventually(t, func() bool { return w.sim.Calls("PutAttributes") >= 5 })
@@ -227,7 +227,7 @@ func TestReadinessLeftOpenByACrash(t *testing.T) {
 	w.startTask(instances[0], newer)
 	naming := `"Revisions":[{"Number":1,"Spec":{"TaskDefinition":"` + w.agent + `","ReadinessAttribute":"blox.ready"}}],"Deployments"`
 	w.put("ecs/environment/busy", strings.Replace(inProgress(w.agent), `"Deployments"`, naming, 1))
-	w.blox("--launch-settle", "0s")
+	w.blox("--start-confirm-timeout", "0s")
 	w.oneEach(newer, instances[0], instances[2])
 	w.isReady(instances[0], instances[2], instances[3])
 	w.recorded(instances[0], instances[2])

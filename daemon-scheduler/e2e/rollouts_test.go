@@ -264,7 +264,7 @@ func TestDeletingStopsTheTasksAndEnds(t *testing.T) {
 	t.Parallel()
 	w := newWorld(t)
 	instances := w.sim.AddInstances("prod", 3)
-	d := w.blox("--launch-settle", "1s")
+	d := w.blox("--start-confirm-timeout", "1s")
 	e := d.create("logs")
 	id := d.deploy(e)
 	testenv.Eventually(t, func() bool { return len(w.live(id)) > 0 }, "nothing is started") // the rollout may be under way

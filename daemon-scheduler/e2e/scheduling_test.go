@@ -212,7 +212,7 @@ func TestLostAnswersNeverGiveTwoTasks(t *testing.T) {
 		"500 for the deed": {LateServerErrors: map[string]float64{"StartTask": 1}},
 	} {
 		w := newWorld(t)
-		c := lost{name: name, instances: w.sim.AddInstances("prod", 3), ds: w.blox("--launch-settle", "1s")}
+		c := lost{name: name, instances: w.sim.AddInstances("prod", 3), ds: w.blox("--start-confirm-timeout", "1s")}
 		e := c.create("logs")
 		testenv.Eventually(t, func() bool { answer, _ := c.do("GET", "/v1/ready", ""); return answer.StatusCode == 200 })
 		w.sim.SetFaults(faults)
@@ -294,7 +294,7 @@ func TestOutagesAreRecoveredFrom(t *testing.T) {
 	instances := w.sim.AddInstances("prod", 2)
 	w.sim.SetDown("ecs", true)
 	address, stopCSS := w.css("127.0.0.1:0")
-	d := w.ds(address, "--launch-settle", "1s")
+	d := w.ds(address, "--start-confirm-timeout", "1s")
 	w.sim.SetDown("ecs", false)
 	id := d.deploy(d.create("logs"))
 	w.oneEach(id, instances...)
@@ -452,7 +452,7 @@ func TestALaunchLeftOpenByACrashIsSettled(t *testing.T) {
 			time.Now().Add(time.Second).Format(time.RFC3339Nano)+`","Later":1}`)
 	}
 	task := w.startTask(instances[0], newer)
-	d := w.blox("--launch-settle", "1s")
+	d := w.blox("--start-confirm-timeout", "1s")
 	d.completed("logs", newer)
 	w.oneEach(newer, instances...)
 	assert.Equal(t, task, w.live(newer)[instances[0]][0].ARN)

@@ -133,7 +133,7 @@ func (s *system) addPrograms(cfg config, dir string) error {
 			}
 			args = append(args, "--css-endpoint", address)
 		}
-		add(name, "daemon-scheduler", env, append(args, "--launch-settle", startConfirmTimeout.String(),
+		add(name, "daemon-scheduler", env, append(args, "--start-confirm-timeout", startConfirmTimeout.String(),
 			"--leader-lease", leaderLease.String(), "--change-rate", "40", "--read-rate", "20", "--lookup-rate", "200")...)
 		address, err := s.addProxy("client>"+name, s.addresses[name])
 		if err != nil {
