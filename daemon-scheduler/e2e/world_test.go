@@ -1,4 +1,4 @@
-package e2e_test
+package e2e
 
 import (
 	"context"
@@ -19,7 +19,6 @@ import (
 	"github.com/stretchr/testify/assert"
 	"github.com/stretchr/testify/require"
 	clientv3 "go.etcd.io/etcd/client/v3"
-	"go.uber.org/goleak"
 
 	clusterstate "github.com/blox/blox/cluster-state-service"
 	daemonscheduler "github.com/blox/blox/daemon-scheduler"
@@ -29,8 +28,6 @@ import (
 	v1 "github.com/blox/blox/swagger/daemon-scheduler/v1"
 	"github.com/blox/blox/swagger/daemon-scheduler/v1/models"
 )
-
-func TestMain(m *testing.M) { goleak.VerifyTestMain(m) }
 
 const (
 	nobody = "127.0.0.1:1" // an address that nothing listens at
