@@ -15,7 +15,7 @@ import (
 	"github.com/blox/blox/internal/harness"
 	"github.com/blox/blox/internal/testenv"
 	css "github.com/blox/blox/swagger/cluster-state-service/v1/client/operations"
-	ds "github.com/blox/blox/swagger/daemon-scheduler/v1/client/operations"
+	operations "github.com/blox/blox/swagger/daemon-scheduler/v1/client/operations"
 )
 
 const (
@@ -58,7 +58,7 @@ type v03System struct {
 	env          []string
 	client       *http.Client
 	cssAPI       css.ClientService
-	dsAPI        ds.ClientService
+	dsAPI        operations.ClientService
 }
 
 func newV03System(t *testing.T) *v03System {
@@ -81,7 +81,7 @@ func newV03System(t *testing.T) *v03System {
 	transport := func(address string) *httptransport.Runtime {
 		return httptransport.NewWithClient(address, "/v1", []string{"http"}, s.client)
 	}
-	s.cssAPI, s.dsAPI = css.New(transport(s.css), nil), ds.New(transport(s.ds), nil)
+	s.cssAPI, s.dsAPI = css.New(transport(s.css), nil), operations.New(transport(s.ds), nil)
 	return s
 }
 
@@ -128,7 +128,7 @@ func TestServices_ContinueWithRecordsOfV03(t *testing.T) {
 	scheduler, state := s.startDS(), s.startCSS() // in any order: each waits for the others
 	s.startSimulator()
 	testenv.Eventually(t, func() bool { _, err := s.cssAPI.Ready(css.NewReadyParams()); return err == nil })
-	testenv.Eventually(t, func() bool { _, err := s.dsAPI.Ready(ds.NewReadyParams()); return err == nil })
+	testenv.Eventually(t, func() bool { _, err := s.dsAPI.Ready(operations.NewReadyParams()); return err == nil })
 
 	task, err := s.cssAPI.GetTask(css.NewGetTaskParams().WithCluster("prod").WithArn(v03Task))
 	require.NoError(t, err, "the generated client encodes the ARN")
