@@ -432,10 +432,10 @@ func TestADeploymentBakesBeforeItIsCompleted(t *testing.T) {
 	since, err := json.Marshal(shown.BakeStartedAt)
 	require.NoError(t, err)
 	var record struct {
-		Deployments map[string]struct{ BakingSince string }
+		Deployments map[string]struct{ BakeStartedAt string }
 	}
 	require.NoError(t, json.Unmarshal(got.Kvs[0].Value, &record))
-	noted := record.Deployments[id].BakingSince
+	noted := record.Deployments[id].BakeStartedAt
 	require.NotEmpty(t, noted, "%s", since)
 	f.put("ecs/environment/logs", strings.Replace(string(got.Kvs[0].Value), noted, time.Now().Add(-time.Minute).UTC().Format(time.RFC3339Nano), 1))
 	f.ends(id, "COMPLETED")

@@ -165,7 +165,7 @@ func TestAFailedStartIsTriedAgainAtOnceWhenItsInstanceChanges(t *testing.T) {
 			testenv.Eventually(t, func() bool { return d.seen(instance) })
 			w.put("ecs/environment/logs", strings.Replace(inProgress(w.agent), `"busy"`, `"logs"`, 1))
 			w.put("ecs/launch/logs/"+instance, `{"Deployment":"`+newer+`","State":"failed","Attempts":1,"Reason":"RESOURCE:MEMORY",`+
-				`"NotAfter":"2026-01-02T03:04:05Z","NextTry":"2099-01-01T00:00:00Z"}`)
+				`"NotAfter":"2026-01-02T03:04:05Z","NextAttemptAt":"2099-01-01T00:00:00Z"}`)
 			looks := d.metric("blox_reconciles_total")
 			w.put("ecs/launch/logs/x", "")
 			testenv.Eventually(t, func() bool { return d.metric("blox_reconciles_total") > looks })

@@ -254,12 +254,12 @@ func TestCrashLoopsBackOff(t *testing.T) {
 	require.NoError(t, err)
 	var launch struct {
 		State, Reason     string
-		NotAfter, NextTry time.Time
+		NotAfter, NextAttemptAt time.Time
 	}
 	require.NoError(t, stdjson.Unmarshal(got.Kvs[0].Value, &launch))
 	assert.Equal(t, "failed", launch.State)
 	assert.Equal(t, "STOPPED", launch.Reason)
-	assert.Equal(t, 10*time.Second, launch.NextTry.Sub(launch.NotAfter))
+	assert.Equal(t, 10*time.Second, launch.NextAttemptAt.Sub(launch.NotAfter))
 }
 
 // A daemon that runs for a moment and dies is replaced at once the first time, as somebody may have stopped it, and then
@@ -274,7 +274,7 @@ func TestCrashLoopsAfterRunningBackOff(t *testing.T) {
 	var launch struct {
 		State, Reason     string
 		Attempts          int
-		NotAfter, NextTry time.Time
+		NotAfter, NextAttemptAt time.Time
 	}
 	testenv.Eventually(t, func() bool {
 		got, err := w.client.Get(t.Context(), "ecs/launch/logs/"+instance)
@@ -283,7 +283,7 @@ func TestCrashLoopsAfterRunningBackOff(t *testing.T) {
 	})
 	assert.Equal(t, 2, w.sim.Calls("StartTask"), "it is not tried a third time at once")
 	assert.Equal(t, "STOPPED", launch.Reason)
-	assert.Equal(t, 10*time.Second, launch.NextTry.Sub(launch.NotAfter))
+	assert.Equal(t, 10*time.Second, launch.NextAttemptAt.Sub(launch.NotAfter))
 	testenv.Eventually(t, func() bool { return *d.environment("logs").Health == "unhealthy" })
 	assert.Equal(t, []string{instance}, d.deployment("logs", id).FailedInstances)
 }
