@@ -23,7 +23,7 @@ func (o outlook) state(e environment.Environment) (planner.State, bool) {
 		return planner.State{}, false
 	}
 	_, launches, _ := o.records.Copied(e.Name) // those of an environment that is not there yet are none
-	s, _ := engine.Situation(o.records, o.clusters, e)
+	s, _ := engine.BuildState(o.records, o.clusters, e)
 	s.Launches, s.Fresh, s.Now, s.StartConfirmTimeout = launches, true, now, o.settle
 	return s, true
 }

@@ -15,7 +15,6 @@ import (
 	"github.com/prometheus/client_golang/prometheus/collectors"
 	"github.com/sirupsen/logrus"
 	"golang.org/x/sync/errgroup"
-	"golang.org/x/time/rate"
 
 	"github.com/blox/blox/cluster-state-service/informer"
 	"github.com/blox/blox/daemon-scheduler/api"
@@ -32,10 +31,6 @@ import (
 	"github.com/blox/blox/internal/tlsconfig"
 	"github.com/blox/blox/internal/version"
 )
-
-// How many calls of a class may go to ECS at once: half of what an account has, as the rates by default. Source: "Request
-// throttling for the Amazon ECS API" in the Amazon ECS API Reference.
-const burst = 50
 
 // Run serves until ctx ends, and then returns nil once every part has stopped. An error means that it could not begin, or
 // lost its listener; etcd, the cluster-state-service and ECS may come and go. Every replica serves the API, one acts.
@@ -77,16 +72,13 @@ func Run(ctx context.Context, cfg Config, log logrus.FieldLogger) error {
 		}
 	}
 
-	limit := func(perSecond float64, burst int) *rate.Limiter { return rate.NewLimiter(rate.Limit(perSecond), burst) }
 	ecsClient := ecsapi.New(ecs, ecsapi.NewLimits(cfg.ChangeRate, cfg.ReadRate, cfg.LookupRate))
 	records, clusters := store.New(client, log), clusterstate.Cluster{Informer: copied}
 	clusters.Register(registry)
 	notes := events.New(records, log)
 	acting := engine.New(engine.Config{
-		Journal: notes.Note,
-		Store:   records, Cluster: clusters, ECS: ecs, Log: log, Metrics: registry,
-		Settle: cfg.StartConfirmTimeout, History: cfg.DeploymentHistory, Workers: cfg.Workers,
-		Changes: limit(cfg.ChangeRate, burst), Reads: limit(cfg.ReadRate, burst),
+		Store: records, Cluster: clusters, ECS: ecsClient, Log: log, Metrics: registry, RecordEvent: notes.Note,
+		StartConfirmTimeout: cfg.StartConfirmTimeout, DeploymentHistory: cfg.DeploymentHistory, Workers: cfg.Workers,
 	})
 	defer clusters.Follow(acting)()
 	name, seen := replica(listener.Addr()), outlook{records, clusters, cfg.StartConfirmTimeout}
@@ -109,7 +101,7 @@ func Run(ctx context.Context, cfg Config, log logrus.FieldLogger) error {
 	}).Info("daemon-scheduler is up")
 	parts, ctx := errgroup.WithContext(ctx)
 	parts.Go(func() error { return copied.Run(ctx) })
-	parts.Go(func() error { return records.Run(ctx, acting.Changed, acting.Marked) })
+	parts.Go(func() error { return records.Run(ctx, acting.EnvironmentChanged, acting.ReadinessChanged) })
 	parts.Go(func() error { return notes.Run(ctx) })
 	parts.Go(func() error { return lead(ctx, name, cfg.Lease, acting.Run) })
 	parts.Go(func() error {

@@ -13,10 +13,10 @@ import (
 	"github.com/stretchr/testify/require"
 	clientv3 "go.etcd.io/etcd/client/v3"
 	"golang.org/x/sync/errgroup"
-	"golang.org/x/time/rate"
 
 	"github.com/blox/blox/cluster-state-service/informer"
 	"github.com/blox/blox/daemon-scheduler/clusterstate"
+	"github.com/blox/blox/daemon-scheduler/ecsapi"
 	"github.com/blox/blox/daemon-scheduler/engine"
 	"github.com/blox/blox/daemon-scheduler/store"
 	"github.com/blox/blox/internal/ecssim"
@@ -34,17 +34,16 @@ func TestNothingIsStartedWithoutTimeLeftOnTheLease(t *testing.T) {
 	copied, err := informer.New(informer.Config{Endpoints: []string{css}, Log: log})
 	require.NoError(t, err)
 	records, clusters := store.New(w.client, log), clusterstate.Cluster{Informer: copied}
-	unlimited := rate.NewLimiter(rate.Inf, 1)
 	acting := engine.New(engine.Config{
-		Store: records, Cluster: clusters, ECS: w.ecs(), Log: log, History: 10, Workers: 1, Changes: unlimited, Reads: unlimited,
-		Metrics: prometheus.NewRegistry(),
+		Store: records, Cluster: clusters, ECS: ecsapi.New(w.ecs(), ecsapi.Limits{}), Log: log, DeploymentHistory: 10,
+		Workers: 1, Metrics: prometheus.NewRegistry(),
 	})
 	t.Cleanup(clusters.Follow(acting))
 	var lasts atomic.Bool
 	w.run(func(ctx context.Context) error {
 		parts, ctx := errgroup.WithContext(ctx)
 		parts.Go(func() error { return copied.Run(ctx) })
-		parts.Go(func() error { return records.Run(ctx, acting.Changed, acting.Marked) })
+		parts.Go(func() error { return records.Run(ctx, acting.EnvironmentChanged, acting.ReadinessChanged) })
 		parts.Go(func() error {
 			return records.Lead(ctx, "stopped for a while", 2*time.Second, func(ctx context.Context, term store.Term) error {
 				until := term.Until

@@ -31,8 +31,8 @@ type Outcome struct {
 	Err     error  // nil if and only if the call succeeded
 }
 
-// Failed is the outcome of a call that the caller decided not to send, because of err.
-func Failed(err error) Outcome { return Outcome{Class: NotSent, Err: err} }
+// Withheld returns the outcome of a call that its caller did not send, because of err.
+func Withheld(err error) Outcome { return Outcome{Class: NotSent, Err: err} }
 
 // classify returns the Outcome of a call that ended with err. Sent is whether the request may have left this process.
 func classify(err error, sent bool) Outcome {

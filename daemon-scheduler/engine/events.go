@@ -7,51 +7,56 @@ import (
 	"github.com/blox/blox/daemon-scheduler/planner"
 )
 
-// note has the journal, if there is one, take down what was decided about the environment.
-func (w *work) note(d environment.Event) {
-	if w.Journal == nil {
+// recordEvent records a service event of the environment.
+func (r *reconciliation) recordEvent(event environment.Event) {
+	if r.RecordEvent == nil {
 		return
 	}
-	d.Environment, d.LastSeenAt = w.env.Name, time.Now().UTC()
-	w.Journal(d)
+	event.Environment, event.LastSeenAt = r.env.Name, time.Now().UTC()
+	r.RecordEvent(event)
 }
 
-// noteStarts tells of the launches that are settled, started or failed.
-func (w *work) noteStarts(starts []planner.Action, settled []environment.Launch) {
-	why := make(map[string]string, len(starts))
+// recordStartEvents records an event for each launch whose outcome is known.
+func (r *reconciliation) recordStartEvents(starts []planner.Action, known []environment.Launch) {
+	reasons := make(map[string]string, len(starts)) // by instance ARN
 	for _, a := range starts {
-		why[a.Instance] = a.Reason
+		reasons[a.Instance] = a.Reason
 	}
-	for _, l := range settled {
-		d := environment.Event{
+	for _, l := range known {
+		event := environment.Event{
 			Action: environment.EventTaskStarted, Deployment: l.Deployment, TaskDefinition: l.TaskDefinition,
-			Reason: why[l.Instance], Count: 1, Instances: []environment.EventInstance{{Instance: l.Instance, Task: l.Task}},
+			Reason: reasons[l.Instance], Count: 1,
+			Instances: []environment.EventInstance{{Instance: l.Instance, Task: l.Task}},
 		}
 		if l.State == environment.LaunchFailed {
-			d.Action, d.Reason, d.Detail = environment.EventTaskStartFailed, l.Reason, l.Detail
+			event.Action, event.Reason, event.Detail = environment.EventTaskStartFailed, l.Reason, l.Detail
 		}
-		w.note(d)
+		r.recordEvent(event)
 	}
 }
 
-// noteProgress tells of what has become of a deployment.
-func (w *work) noteProgress(was, is environment.Deployment, next environment.Environment) {
-	d := environment.Event{Deployment: is.ID, TaskDefinition: is.TaskDefinition, Reason: is.RolloutStateReason}
-	switch {
-	case is.Status == was.Status:
-		return
-	case is.Status == environment.Running:
-		d.Action = environment.EventDeploymentStarted
-	case is.Rollout() == environment.RolloutCompleted:
-		d.Action = environment.EventDeploymentCompleted
-	default:
-		d.Action = environment.EventDeploymentFailed
+// recordProgressEvents records an event if the deployment's status has changed from before to after, and another one if
+// its failure began a rollback, which next holds.
+func (r *reconciliation) recordProgressEvents(before, after environment.Deployment, next environment.Environment) {
+	event := environment.Event{
+		Deployment: after.ID, TaskDefinition: after.TaskDefinition, Reason: after.RolloutStateReason,
 	}
-	w.note(d)
-	if back, ok := next.InProgress(); ok && d.Action == environment.EventDeploymentFailed && back.RollbackOf != "" {
-		w.note(environment.Event{
-			Action: environment.EventDeploymentRolledBack, Deployment: back.ID, TaskDefinition: back.TaskDefinition,
-			Reason: "deployment " + is.ID + " has failed",
+	switch {
+	case after.Status == before.Status:
+		return
+	case after.Status == environment.Running:
+		event.Action = environment.EventDeploymentStarted
+	case after.Rollout() == environment.RolloutCompleted:
+		event.Action = environment.EventDeploymentCompleted
+	default:
+		event.Action = environment.EventDeploymentFailed
+	}
+	r.recordEvent(event)
+	rollback, ok := next.InProgress()
+	if ok && event.Action == environment.EventDeploymentFailed && rollback.RollbackOf != "" {
+		r.recordEvent(environment.Event{
+			Action: environment.EventDeploymentRolledBack, Deployment: rollback.ID,
+			TaskDefinition: rollback.TaskDefinition, Reason: "deployment " + after.ID + " has failed",
 		})
 	}
 }

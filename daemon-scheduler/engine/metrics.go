@@ -1,94 +1,136 @@
 package engine
 
 import (
-	"strings"
 	"time"
 
 	"github.com/prometheus/client_golang/prometheus"
 	"github.com/prometheus/client_golang/prometheus/promauto"
 
+	"github.com/blox/blox/daemon-scheduler/ecsapi"
 	"github.com/blox/blox/daemon-scheduler/environment"
 	"github.com/blox/blox/daemon-scheduler/planner"
 )
 
-// metrics is what the engine tells of itself.
+// metrics are the leader's. Each label has a bounded set of values, but for the environment's name on two gauges.
 type metrics struct {
-	looks              *prometheus.CounterVec
-	lookTime, planTime prometheus.Histogram
-	launches, stops    *prometheus.CounterVec
-	readiness          *prometheus.CounterVec
-	seenToStart        prometheus.Histogram
-	seenToRunning      prometheus.Histogram
-	missing, surplus   *prometheus.GaugeVec
-	leading            prometheus.Gauge
-	terms              prometheus.Counter
+	reconciles        *prometheus.CounterVec
+	reconcileDuration prometheus.Histogram
+	planDuration      prometheus.Histogram
+	starts            *prometheus.CounterVec
+	stops             *prometheus.CounterVec
+	attributes        *prometheus.CounterVec
+	joinToStart       prometheus.Histogram
+	joinToRunning     prometheus.Histogram
+	missing           *prometheus.GaugeVec
+	duplicate         *prometheus.GaugeVec
+	leader            prometheus.Gauge
+	electionsWon      prometheus.Counter
 }
+
+// startOutcome is what became of the start of a task.
+type startOutcome string
+
+const (
+	startStarted   startOutcome = "started"
+	startFailed    startOutcome = "failed"
+	startNotSent   startOutcome = "not_sent"
+	startUnknown   startOutcome = "unknown"
+	startConfirmed startOutcome = "confirmed"
+	startNotFound  startOutcome = "not_found"
+)
 
 func newMetrics(e *Engine, registerer prometheus.Registerer) metrics {
 	with := promauto.With(registerer)
-	seconds := []float64{.001, .0025, .005, .01, .025, .05, .1, .25, .5, 1, 2.5, 5, 10, 30, 60, 300}
 	with.NewGaugeFunc(prometheus.GaugeOpts{
-		Name: "blox_queue_depth", Help: "Environments that wait to be looked at.",
-	}, func() float64 { return float64(e.depth()) })
+		Name: "blox_ds_workqueue_depth", Help: "Environments waiting to be reconciled.",
+	}, func() float64 { return float64(e.queueDepth()) })
+	seconds := []float64{.001, .0025, .005, .01, .025, .05, .1, .25, .5, 1, 2.5, 5, 10, 30, 60, 300}
+	counter := func(name, help string, labels ...string) *prometheus.CounterVec {
+		return with.NewCounterVec(prometheus.CounterOpts{Name: name, Help: help}, labels)
+	}
+	histogram := func(name, help string) prometheus.Histogram {
+		return with.NewHistogram(prometheus.HistogramOpts{Name: name, Help: help, Buckets: seconds})
+	}
+	gauge := func(name, help string) *prometheus.GaugeVec {
+		return with.NewGaugeVec(prometheus.GaugeOpts{Name: name, Help: help}, []string{"environment"})
+	}
 	return metrics{
-		looks: with.NewCounterVec(prometheus.CounterOpts{
-			Name: "blox_reconciles_total", Help: "Looks at an environment, by outcome: ok or failed.",
-		}, []string{"outcome"}),
-		lookTime: with.NewHistogram(prometheus.HistogramOpts{
-			Name: "blox_reconcile_duration_seconds", Help: "Time of a look at an environment, with what it had done.", Buckets: seconds,
+		reconciles: counter("blox_ds_environment_reconciles_total",
+			"Reconciles of environments, by outcome: succeeded or failed.", "outcome"),
+		reconcileDuration: histogram("blox_ds_environment_reconcile_duration_seconds",
+			"Duration of a reconcile of one environment, its calls of ECS included."),
+		planDuration: histogram("blox_ds_plan_duration_seconds",
+			"Duration of building the state of one environment and planning for it."),
+		starts: counter("blox_ds_task_starts_total", "Task starts, by outcome: started, failed (ECS gave a reason), "+
+			"not_sent (throttled, or not sent), or unknown (no answer); after unknown also "+
+			"confirmed (the task was found in ECS) or not_found.", "outcome"),
+		stops: counter("blox_ds_task_stops_total", "StopTask calls, by reason (superseded, duplicate, not_matching, "+
+			"draining, scale_in, deleted) and outcome: succeeded, rejected (ECS gave a reason) or failed.",
+			"reason", "outcome"),
+		attributes: counter("blox_ds_readiness_attributes_total", "Readiness attributes of instances, by change "+
+			"(set, removed) and outcome: succeeded, instance_gone, rejected (ECS gave a reason), "+
+			"not_sent (throttled, or not sent) or unknown (no answer).", "change", "outcome"),
+		joinToStart: histogram("blox_ds_instance_to_start_seconds",
+			"Time from an instance's first being able to run tasks to the answer of StartTask."),
+		joinToRunning: histogram("blox_ds_instance_to_running_seconds",
+			"Time from an instance's first being able to run tasks to its daemon's being RUNNING."),
+		missing: gauge("blox_ds_daemons_missing",
+			"Instances that lack a RUNNING task of the environment's deployment; only the leader reports it."),
+		duplicate: gauge("blox_ds_daemons_duplicate",
+			"Live tasks of the environment's deployment beyond one an instance; only the leader reports it."),
+		leader: with.NewGauge(prometheus.GaugeOpts{
+			Name: "blox_ds_leader", Help: "1 while this replica leads, else 0.",
 		}),
-		planTime: with.NewHistogram(prometheus.HistogramOpts{
-			Name: "blox_plan_duration_seconds", Help: "Time to see an environment's present state and to plan.", Buckets: seconds,
+		electionsWon: with.NewCounter(prometheus.CounterOpts{
+			Name: "blox_ds_leader_elections_won_total", Help: "Times that this replica has become the leader.",
 		}),
-		launches: with.NewCounterVec(prometheus.CounterOpts{
-			Name: "blox_launches_total",
-			Help: "Launches by outcome: started, failed (ECS says why), undone (throttled or not sent), unknown (no answer), " +
-				"found (live, when ECS was asked afterwards) or lost (not live then).",
-		}, []string{"outcome"}),
-		stops: with.NewCounterVec(prometheus.CounterOpts{
-			Name: "blox_stops_total", Help: "Calls of StopTask by reason and outcome: ok, refused or failed.",
-		}, []string{"reason", "outcome"}),
-		readiness: with.NewCounterVec(prometheus.CounterOpts{
-			Name: "blox_readiness_attributes_total",
-			Help: "Readiness attributes of instances, by change, set or removed, and outcome: ok, gone (ECS does not know the instance), " +
-				"refused (ECS says why), undone (throttled or not sent) or unknown (no answer).",
-		}, []string{"change", "outcome"}),
-		seenToStart: with.NewHistogram(prometheus.HistogramOpts{
-			Name: "blox_instance_to_start_seconds", Help: "Time from seeing an instance that can be given tasks to the answer of StartTask.", Buckets: seconds,
-		}),
-		seenToRunning: with.NewHistogram(prometheus.HistogramOpts{
-			Name: "blox_instance_to_running_seconds", Help: "Time from seeing an instance that can be given tasks to its daemon RUNNING.", Buckets: seconds,
-		}),
-		missing: with.NewGaugeVec(prometheus.GaugeOpts{
-			Name: "blox_daemons_missing", Help: "Instances that should have an environment's daemon RUNNING and do not; told by the leader.",
-		}, []string{"environment"}),
-		surplus: with.NewGaugeVec(prometheus.GaugeOpts{
-			Name: "blox_daemons_duplicate", Help: "Live tasks beyond one of an environment's deployment on an instance; told by the leader.",
-		}, []string{"environment"}),
-		leading: with.NewGauge(prometheus.GaugeOpts{Name: "blox_leading", Help: "1 while this replica leads, else 0."}),
-		terms:   with.NewCounter(prometheus.CounterOpts{Name: "blox_terms_total", Help: "Times that this replica began to lead."}),
 	}
 }
 
-// looked notes how a look went.
-func (m metrics) looked(began time.Time, err error) {
-	outcome := "ok"
+func (m metrics) observeReconcile(start time.Time, err error) {
+	outcome := "succeeded"
 	if err != nil {
 		outcome = "failed"
 	}
-	m.looks.WithLabelValues(outcome).Inc()
-	m.lookTime.Observe(time.Since(began).Seconds())
+	m.reconciles.WithLabelValues(outcome).Inc()
+	m.reconcileDuration.Observe(time.Since(start).Seconds())
 }
 
-// census notes what a plan from a current copy found.
-func (m metrics) census(name string, plan planner.Plan, tasks []environment.Task) {
-	running, live, surplus := map[string]bool{}, map[string]bool{}, 0
+func (m metrics) countStarts(outcome startOutcome, n int) {
+	m.starts.WithLabelValues(string(outcome)).Add(float64(n))
+}
+
+func (m metrics) countStop(reason planner.StopReason, outcome ecsapi.Outcome) {
+	label := "failed"
+	switch outcome.Class {
+	case ecsapi.Succeeded:
+		label = "succeeded"
+	case ecsapi.Rejected:
+		label = "rejected"
+	}
+	m.stops.WithLabelValues(string(reason), label).Inc()
+}
+
+func (m metrics) countAttributes(change attributeChange, outcome ecsapi.Outcome, instanceGone bool, n int) {
+	label := map[ecsapi.Class]string{
+		ecsapi.Succeeded: "succeeded", ecsapi.Rejected: "rejected", ecsapi.NotSent: "not_sent", ecsapi.Unknown: "unknown",
+	}[outcome.Class]
+	if instanceGone {
+		label = "instance_gone"
+	}
+	m.attributes.WithLabelValues(string(change), label).Add(float64(n))
+}
+
+// updateGauges compares a plan with the environment's tasks as a fresh cluster state shows them.
+func (m metrics) updateGauges(name string, plan planner.Plan, tasks []environment.Task) {
+	running, live := map[string]bool{}, map[string]bool{} // by instance ARN
+	duplicates := 0
 	for _, t := range tasks {
 		if t.StartedBy != plan.Deployment || !t.Live() {
 			continue
 		}
 		if live[t.Instance] {
-			surplus++
+			duplicates++
 		}
 		live[t.Instance] = true
 		if t.Running() {
@@ -96,27 +138,23 @@ func (m metrics) census(name string, plan planner.Plan, tasks []environment.Task
 		}
 	}
 	m.missing.WithLabelValues(name).Set(float64(max(0, plan.Progress.Desired-len(running))))
-	m.surplus.WithLabelValues(name).Set(float64(surplus))
+	m.duplicate.WithLabelValues(name).Set(float64(duplicates))
 }
 
+// forget removes the gauges of an environment that was deleted.
 func (m metrics) forget(name string) {
 	m.missing.DeleteLabelValues(name)
-	m.surplus.DeleteLabelValues(name)
+	m.duplicate.DeleteLabelValues(name)
 }
 
-// led notes that this replica leads, or does no more: then others tell of the daemons.
-func (m metrics) led(leads bool) {
-	if leads {
-		m.leading.Set(1)
-		m.terms.Inc()
+// setLeading records the beginning or the end of a term. After its end, another replica reports the gauges.
+func (m metrics) setLeading(leading bool) {
+	if leading {
+		m.leader.Set(1)
+		m.electionsWon.Inc()
 		return
 	}
-	m.leading.Set(0)
+	m.leader.Set(0)
 	m.missing.Reset()
-	m.surplus.Reset()
-}
-
-// cause is a reason to stop a task, without what differs from environment to environment.
-func cause(reason, name string) string {
-	return strings.TrimSuffix(strings.TrimPrefix(reason, "blox: "), " of environment "+name)
+	m.duplicate.Reset()
 }

@@ -7,8 +7,8 @@ import (
 	"github.com/blox/blox/daemon-scheduler/environment"
 )
 
-// settings puts s into a call of StartTask. What is not set is left to ECS's defaults.
-func settings(input *ecs.StartTaskInput, s environment.TaskSettings) {
+// applyTaskSettings copies s to a call of StartTask. ECS has defaults for what is not set.
+func applyTaskSettings(input *ecs.StartTaskInput, s environment.TaskSettings) {
 	if n := s.Network; n != nil {
 		input.NetworkConfiguration = &types.NetworkConfiguration{AwsvpcConfiguration: &types.AwsVpcConfiguration{
 			Subnets: n.Subnets, SecurityGroups: n.SecurityGroups, AssignPublicIp: types.AssignPublicIp(n.AssignPublicIP),
@@ -20,7 +20,7 @@ func settings(input *ecs.StartTaskInput, s environment.TaskSettings) {
 	}
 	input.PropagateTags = types.PropagateTags(s.PropagateTags)
 	input.EnableECSManagedTags, input.EnableExecuteCommand = s.EnableECSManagedTags, s.EnableExecuteCommand
-	input.Group = given(s.Group)
+	input.Group = nonEmpty(s.Group)
 }
 
 func overrides(o *environment.TaskOverride) *types.TaskOverride {
@@ -28,7 +28,8 @@ func overrides(o *environment.TaskOverride) *types.TaskOverride {
 		return nil
 	}
 	task := &types.TaskOverride{
-		Cpu: given(o.CPU), Memory: given(o.Memory), ExecutionRoleArn: given(o.ExecutionRoleARN), TaskRoleArn: given(o.TaskRoleARN),
+		Cpu: nonEmpty(o.CPU), Memory: nonEmpty(o.Memory),
+		ExecutionRoleArn: nonEmpty(o.ExecutionRoleARN), TaskRoleArn: nonEmpty(o.TaskRoleARN),
 	}
 	for _, c := range o.ContainerOverrides {
 		container := types.ContainerOverride{
@@ -38,18 +39,22 @@ func overrides(o *environment.TaskOverride) *types.TaskOverride {
 			container.Environment = append(container.Environment, types.KeyValuePair{Name: &v.Name, Value: &v.Value})
 		}
 		for _, f := range c.EnvironmentFiles {
-			container.EnvironmentFiles = append(container.EnvironmentFiles, types.EnvironmentFile{Type: types.EnvironmentFileType(f.Type), Value: &f.Value})
+			container.EnvironmentFiles = append(container.EnvironmentFiles, types.EnvironmentFile{
+				Type: types.EnvironmentFileType(f.Type), Value: &f.Value,
+			})
 		}
 		for _, r := range c.ResourceRequirements {
-			container.ResourceRequirements = append(container.ResourceRequirements, types.ResourceRequirement{Type: types.ResourceType(r.Type), Value: &r.Value})
+			container.ResourceRequirements = append(container.ResourceRequirements, types.ResourceRequirement{
+				Type: types.ResourceType(r.Type), Value: &r.Value,
+			})
 		}
 		task.ContainerOverrides = append(task.ContainerOverrides, container)
 	}
 	return task
 }
 
-// given is nil for what is empty.
-func given(s string) *string {
+// nonEmpty returns a pointer to s; nil if s is empty.
+func nonEmpty(s string) *string {
 	if s == "" {
 		return nil
 	}

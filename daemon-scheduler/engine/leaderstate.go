@@ -1,0 +1,148 @@
+package engine
+
+import (
+	"maps"
+	"sync"
+	"time"
+
+	"github.com/blox/blox/daemon-scheduler/environment"
+	"github.com/blox/blox/daemon-scheduler/store"
+)
+
+const (
+	// improvementRetention is the longest back-off of a failed start: an earlier improvement changes no plan.
+	improvementRetention = 5 * time.Minute
+	// stopRequestRetention is longer than the planner waits for a StopTask to take effect.
+	stopRequestRetention = 2 * time.Minute
+)
+
+// leaderState is what a leader knows during one term.
+type leaderState struct {
+	store.Term
+	since     time.Time
+	queue     *workqueue // of environments
+	readiness *workqueue // of cluster ARNs, whose readiness attributes are to be reconciled
+
+	mu           sync.Mutex
+	verifiedAt   map[string]time.Time            // by environment: when ECS was last asked for tasks that the cache lacks
+	improvedAt   map[string]time.Time            // by instance ARN: when a start that failed there became worth a retry
+	prunedAt     time.Time                       // when old entries of improvedAt were last removed
+	stopRequests map[string]map[string]time.Time // by environment and task ARN: when StopTask was last called
+	clusterOf    map[string]string               // by environment: the ARN of its cluster when it last changed
+	suppressed   map[environment.AttributeKey]time.Time
+}
+
+func newLeaderState(term store.Term) *leaderState {
+	return &leaderState{
+		Term: term, since: time.Now(), queue: newWorkqueue(), readiness: newWorkqueue(),
+		verifiedAt: map[string]time.Time{}, improvedAt: map[string]time.Time{}, prunedAt: time.Now(),
+		stopRequests: map[string]map[string]time.Time{}, clusterOf: map[string]string{},
+		suppressed: map[environment.AttributeKey]time.Time{},
+	}
+}
+
+// close ends both queues.
+func (l *leaderState) close() {
+	l.queue.Close()
+	l.readiness.Close()
+}
+
+// recordImproved records that a start that failed on the instance may succeed now.
+//
+// It does so for every instance, not only where a failed start is known: ECS may refuse a start for the state that the
+// instance had before the change, and that answer may arrive after the change.
+func (l *leaderState) recordImproved(instance string) {
+	l.mu.Lock()
+	defer l.mu.Unlock()
+	now := time.Now()
+	if now.Sub(l.prunedAt) > improvementRetention {
+		maps.DeleteFunc(l.improvedAt, func(_ string, at time.Time) bool { return now.Sub(at) > improvementRetention })
+		l.prunedAt = now
+	}
+	l.improvedAt[instance] = now
+}
+
+// improvements returns when the instances of failed launches last improved, by instance ARN.
+func (l *leaderState) improvements(launches map[string]environment.Launch) map[string]time.Time {
+	l.mu.Lock()
+	defer l.mu.Unlock()
+	improved := map[string]time.Time{}
+	for instance, launch := range launches {
+		if at, ok := l.improvedAt[instance]; ok && launch.State == environment.LaunchFailed {
+			improved[instance] = at
+		}
+	}
+	return improved
+}
+
+// verifiedSince reports whether the environment's tasks were verified against ECS after t.
+func (l *leaderState) verifiedSince(name string, t time.Time) bool {
+	l.mu.Lock()
+	defer l.mu.Unlock()
+	return l.verifiedAt[name].After(t)
+}
+
+func (l *leaderState) recordVerified(name string, at time.Time) {
+	l.mu.Lock()
+	defer l.mu.Unlock()
+	l.verifiedAt[name] = at
+}
+
+func (l *leaderState) recordStopRequest(name, task string) {
+	l.mu.Lock()
+	defer l.mu.Unlock()
+	if l.stopRequests[name] == nil {
+		l.stopRequests[name] = map[string]time.Time{}
+	}
+	l.stopRequests[name][task] = time.Now()
+}
+
+// recentStopRequests returns when StopTask was last called for the environment's tasks, and forgets old calls.
+func (l *leaderState) recentStopRequests(name string, now time.Time) map[string]time.Time {
+	l.mu.Lock()
+	defer l.mu.Unlock()
+	maps.DeleteFunc(l.stopRequests[name], func(_ string, at time.Time) bool { return now.Sub(at) >= stopRequestRetention })
+	if len(l.stopRequests[name]) == 0 {
+		delete(l.stopRequests, name)
+	}
+	return maps.Clone(l.stopRequests[name])
+}
+
+// forget removes everything about an environment that was deleted.
+func (l *leaderState) forget(name string) {
+	l.mu.Lock()
+	defer l.mu.Unlock()
+	delete(l.verifiedAt, name)
+	delete(l.stopRequests, name)
+}
+
+// recordCluster records the cluster of an environment, empty if the environment was deleted, and returns the cluster
+// that was recorded before.
+func (l *leaderState) recordCluster(name, clusterARN string) (previous string) {
+	l.mu.Lock()
+	defer l.mu.Unlock()
+	previous = l.clusterOf[name]
+	if clusterARN == "" {
+		delete(l.clusterOf, name)
+	} else {
+		l.clusterOf[name] = clusterARN
+	}
+	return previous
+}
+
+// suppress postpones changes of readiness attributes that ECS has rejected.
+func (l *leaderState) suppress(attributes []environment.ReadinessAttribute, until time.Time) {
+	l.mu.Lock()
+	defer l.mu.Unlock()
+	for _, a := range attributes {
+		l.suppressed[a.Key()] = until
+	}
+}
+
+// suppressedUntil returns until when changes of readiness attributes are suppressed, and forgets those that are no more.
+func (l *leaderState) suppressedUntil(now time.Time) map[environment.AttributeKey]time.Time {
+	l.mu.Lock()
+	defer l.mu.Unlock()
+	maps.DeleteFunc(l.suppressed, func(_ environment.AttributeKey, until time.Time) bool { return !now.Before(until) })
+	return maps.Clone(l.suppressed)
+}

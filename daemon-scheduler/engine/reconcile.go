@@ -1,0 +1,200 @@
+package engine
+
+import (
+	"context"
+	"errors"
+	"fmt"
+	"time"
+
+	"github.com/google/uuid"
+	"github.com/sirupsen/logrus"
+	"golang.org/x/sync/errgroup"
+
+	"github.com/blox/blox/daemon-scheduler/environment"
+	"github.com/blox/blox/daemon-scheduler/planner"
+	"github.com/blox/blox/daemon-scheduler/store"
+)
+
+// reconciliation executes one plan for one environment.
+type reconciliation struct {
+	*Engine
+	leader   *leaderState
+	env      environment.Environment
+	launches map[string]environment.Launch // by instance ARN, as the cache holds them
+	tasks    []environment.Task            // of the environment, as the cluster state shows them
+	log      logrus.FieldLogger
+	revision int64 // of the environment's record as planned with, or as this reconciliation has written it
+}
+
+// result says when to reconcile again.
+type result struct {
+	requeueAt time.Time // zero: not before something changes
+	again     bool      // the plan had actions, whose effects the next plan sees
+	planTime  time.Duration
+}
+
+// reconcile plans for one environment and executes the plan.
+func (e *Engine) reconcile(ctx context.Context, leader *leaderState, name string) (result, error) {
+	env, launches, err := e.Store.Copied(name)
+	if errors.Is(err, environment.ErrNotFound) {
+		requeueAt, err := e.forget(ctx, leader, name, launches)
+		return result{requeueAt: requeueAt}, err
+	}
+	if err != nil {
+		return result{}, err
+	}
+	now := time.Now()
+	state, tasks := BuildState(e.Store, e.Cluster, env)
+	state.Fresh, state.Now = e.Cluster.Fresh(now), now
+	state.Launches, state.StartConfirmTimeout = launches, e.StartConfirmTimeout
+	state.StopRequestedAt, state.ImprovedAt = leader.recentStopRequests(name, now), leader.improvements(launches)
+	plan := planner.Make(state)
+	done := result{requeueAt: plan.RequeueAt, again: len(plan.Actions) > 0, planTime: time.Since(now)}
+	e.metrics.planDuration.Observe(done.planTime.Seconds())
+	r := &reconciliation{
+		Engine: e, leader: leader, env: env, launches: launches, tasks: tasks, revision: env.StoredVersion,
+		log: e.Log.WithFields(logrus.Fields{"environment": name, "deployment": plan.Deployment}),
+	}
+	if plan.DeletionComplete {
+		found, err := r.deleteEnvironment(ctx)
+		return result{again: found, planTime: done.planTime}, err
+	}
+	return done, r.execute(ctx, plan, state.Fresh, now)
+}
+
+// execute records the deployment's progress and carries out the plan's actions. Stops and starts go out together.
+func (r *reconciliation) execute(ctx context.Context, plan planner.Plan, fresh bool, now time.Time) error {
+	for _, w := range plan.Waits {
+		r.log.WithFields(logrus.Fields{"instance": w.Instance, "reason": w.Reason}).Debug("instance waits")
+	}
+	var progressErr error
+	if fresh { // an old cluster state says nothing new about gauges and progress
+		r.metrics.updateGauges(r.env.Name, plan, r.tasks)
+		if progressErr = r.recordProgress(ctx, plan, now); errors.Is(progressErr, environment.ErrConflict) {
+			return progressErr // the environment has changed, so the plan is void
+		}
+	}
+	actions := map[planner.ActionKind][]planner.Action{}
+	for _, a := range plan.Actions {
+		actions[a.Kind] = append(actions[a.Kind], a)
+	}
+	recordErr := r.recordLaunches(ctx, actions[planner.Record], actions[planner.Forget])
+	confirmErr := r.confirm(ctx, actions[planner.Confirm])
+	var calls errgroup.Group
+	calls.Go(func() error { return r.stop(ctx, actions[planner.Stop]) })
+	calls.Go(func() error { return r.start(ctx, actions[planner.Start]) })
+	return errors.Join(progressErr, recordErr, confirmErr, calls.Wait())
+}
+
+// isOutdated reports whether the environment's record has changed since the plan was made. The rest of the plan is then
+// void: the API has promised the change to a client.
+func (r *reconciliation) isOutdated() bool {
+	env, _, err := r.Store.Copied(r.env.Name)
+	return err != nil || env.Incarnation != r.env.Incarnation || env.StoredVersion != r.revision
+}
+
+// recordProgress writes the deployment's progress to the environment's record if it has changed.
+func (r *reconciliation) recordProgress(ctx context.Context, plan planner.Plan, now time.Time) error {
+	next, changed := r.env.RecordProgress(plan.Deployment, plan.Progress, now)
+	if plan.FailureReason != "" {
+		next = next.Fail(plan.Deployment, plan.FailureReason, uuid.NewString(), now)
+		changed = true
+		r.log.WithField("reason", plan.FailureReason).Warn("deployment failed")
+	}
+	if !changed {
+		return nil
+	}
+	trimmed := next.TrimDeployments(r.DeploymentHistory, func(id string) bool { return plan.InUse[id] })
+	revision, err := r.commitChanges(ctx, store.Changes{Environment: &trimmed})
+	if err != nil {
+		return fmt.Errorf("record progress: %w", err)
+	}
+	r.revision = revision
+	r.queueReadinessOf(r.leader, r.env.Name) // another revision may be in effect
+	d := next.Deployments[plan.Deployment]
+	r.recordProgressEvents(r.env.Deployments[plan.Deployment], d, next)
+	r.log.WithFields(logrus.Fields{
+		"status": d.Status.String(), "health": d.Health.String(), "failed": len(plan.Failed),
+	}).Info("deployment progressed")
+	return nil
+}
+
+// deleteEnvironment removes the record of an environment that is being deleted, unless ECS knows tasks of it that the
+// cluster state lacks: they have to stop first. The launch records are removed by forget.
+func (r *reconciliation) deleteEnvironment(ctx context.Context) (found bool, err error) {
+	if found, err := r.verifyAgainstECS(ctx); found || err != nil {
+		return found, err
+	}
+	if _, err := r.commitChanges(ctx, store.Changes{Remove: &r.env}); err != nil {
+		return false, fmt.Errorf("remove environment: %w", err)
+	}
+	r.queueReadinessOf(r.leader, r.env.Name)
+	r.recordEvent(environment.Event{Action: environment.EventEnvironmentDeleted})
+	r.log.Info("environment deleted")
+	return false, nil
+}
+
+// forget removes what is known of an environment that was deleted, and its launch records once no launch is open. It
+// returns when to try again; zero if all is removed.
+func (e *Engine) forget(
+	ctx context.Context, leader *leaderState, name string, launches map[string]environment.Launch,
+) (requeueAt time.Time, err error) {
+	e.metrics.forget(name)
+	leader.forget(name)
+	all := make([]environment.Launch, 0, len(launches))
+	for _, l := range launches {
+		due := l.NotAfter.Add(e.StartConfirmTimeout)
+		if l.State == environment.LaunchOpen && time.Now().Before(due) && due.After(requeueAt) {
+			requeueAt = due
+		}
+		all = append(all, l)
+	}
+	if !requeueAt.IsZero() || len(all) == 0 {
+		return requeueAt, nil
+	}
+	r := &reconciliation{Engine: e, leader: leader, env: environment.Environment{Name: name}}
+	return time.Time{}, r.commitLaunches(ctx, nil, all)
+}
+
+// recordLaunches executes the actions that change launch records alone.
+func (r *reconciliation) recordLaunches(ctx context.Context, records, forgets []planner.Action) error {
+	var put, drop []environment.Launch
+	for _, a := range records {
+		r.log.WithFields(logrus.Fields{
+			"instance": a.Instance, "task": a.Launch.Task, "reason": a.Reason, "state": string(a.Launch.State),
+			"detail": a.Launch.Detail,
+		}).Info("launch record updated")
+		put = append(put, a.Launch)
+	}
+	for _, a := range forgets {
+		drop = append(drop, a.Launch)
+	}
+	return r.commitLaunches(ctx, put, drop)
+}
+
+// commitLaunches writes and removes launch records, in as many transactions as that takes.
+func (r *reconciliation) commitLaunches(ctx context.Context, put, drop []environment.Launch) error {
+	for len(put)+len(drop) > 0 {
+		var c store.Changes
+		c.Put, put = cut(put, maxLaunchesPerCommit)
+		c.Delete, drop = cut(drop, maxLaunchesPerCommit-len(c.Put))
+		if _, err := r.commitChanges(ctx, c); err != nil {
+			return fmt.Errorf("write launch records: %w", err)
+		}
+	}
+	return nil
+}
+
+// cut splits a list after n elements, or after all if it has fewer.
+func cut(list []environment.Launch, n int) (first, rest []environment.Launch) {
+	n = min(n, len(list))
+	return list[:n], list[n:]
+}
+
+// commitChanges writes changes of the environment while it is the one that was planned for and this replica leads.
+func (r *reconciliation) commitChanges(ctx context.Context, c store.Changes) (revision int64, err error) {
+	ctx, cancel := context.WithTimeout(ctx, commitTimeout)
+	defer cancel()
+	c.Name, c.Incarnation = r.env.Name, r.env.Incarnation
+	return r.Store.Commit(ctx, r.leader.Term, c)
+}
