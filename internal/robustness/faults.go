@@ -53,7 +53,7 @@ func (e *executor) execute(ctx context.Context, actions []action) {
 func (e *executor) apply(ctx context.Context, a action) error {
 	wait := func() { backoff.Sleep(ctx, a.Duration) }
 	p, proxies := e.processes[a.Target], e.proxies[a.Target]
-	each := func(fn func(*proxy)) {
+	each := func(fn func(*harness.Proxy)) {
 		for _, p := range proxies {
 			fn(p)
 		}
@@ -68,17 +68,17 @@ func (e *executor) apply(ctx context.Context, a action) error {
 		wait()
 		p.Resume()
 	case "disconnect":
-		each(func(p *proxy) { p.setDisconnected(true) })
+		each(func(p *harness.Proxy) { p.SetDisconnected(true) })
 		wait()
-		each(func(p *proxy) { p.setDisconnected(false) })
+		each(func(p *harness.Proxy) { p.SetDisconnected(false) })
 	case "blackhole":
-		each((*proxy).hold)
+		each((*harness.Proxy).Hold)
 		wait()
-		each(func(p *proxy) { p.setDisconnected(false) })
+		each(func(p *harness.Proxy) { p.SetDisconnected(false) })
 	case "delay":
-		each(func(p *proxy) { p.setDelay(time.Duration(a.Pick * a.Pick * float64(maxProxyDelay))) })
+		each(func(p *harness.Proxy) { p.SetDelay(time.Duration(a.Pick * a.Pick * float64(maxProxyDelay))) })
 		wait()
-		each(func(p *proxy) { p.setDelay(0) })
+		each(func(p *harness.Proxy) { p.SetDelay(0) })
 	case "quorum-loss":
 		return e.loseQuorum(a, wait)
 	case "compaction":

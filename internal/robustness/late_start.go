@@ -29,8 +29,8 @@ func (c *checker) checkLateStart(ctx context.Context) error {
 		return errors.New("no leader")
 	}
 	link := c.proxies[leader+">sim"][0]
-	link.hold()
-	defer link.deliver()
+	link.Hold()
+	defer link.Deliver()
 	if err := c.holdStartTask(ctx, link); err != nil {
 		return err
 	}
@@ -39,7 +39,7 @@ func (c *checker) checkLateStart(ctx context.Context) error {
 	if err := harness.Await(ctx, 2*time.Minute, "the other leader's task", c.lateTasks(ctx, 2)); err != nil {
 		return err
 	}
-	link.deliver()
+	link.Deliver()
 	began := time.Now()
 	if err := harness.Await(ctx, 10*time.Second, "the late StartTask", func() error {
 		counters, err := c.sim.counters(ctx)
@@ -96,23 +96,23 @@ func (c *checker) registerLateInstance(ctx context.Context) error {
 
 // holdStartTask registers a second instance and returns when the leader's StartTask for it is held by the proxy. The
 // first instance has its task already, so StartTask is the leader's only call.
-func (c *checker) holdStartTask(ctx context.Context, link *proxy) error {
+func (c *checker) holdStartTask(ctx context.Context, link *harness.Proxy) error {
 	if err := c.registerLateInstance(ctx); err != nil {
 		return err
 	}
 	err := harness.Await(ctx, time.Minute, "a StartTask in flight", func() error {
 		launches, err := c.etcd.Get(ctx, "ecs/launch/late/", clientv3.WithPrefix())
-		if err == nil && (len(launches.Kvs) != 2 || link.heldBytes() == 0) {
-			err = fmt.Errorf("%d launches, %d bytes sent", len(launches.Kvs), link.heldBytes())
+		if err == nil && (len(launches.Kvs) != 2 || link.HeldBytes() == 0) {
+			err = fmt.Errorf("%d launches, %d bytes sent", len(launches.Kvs), link.HeldBytes())
 		}
 		return err
 	})
 	if err != nil {
 		return err
 	}
-	before := link.heldBytes()
-	for backoff.Sleep(ctx, 300*time.Millisecond) && link.heldBytes() != before { // until the whole request is sent
-		before = link.heldBytes()
+	before := link.HeldBytes()
+	for backoff.Sleep(ctx, 300*time.Millisecond) && link.HeldBytes() != before { // until the whole request is sent
+		before = link.HeldBytes()
 	}
 	return ctx.Err()
 }

@@ -47,7 +47,7 @@ var (
 type system struct {
 	history   *history
 	processes map[string]*harness.Process // etcd-0, …, css-0, css-1, ds-0, ds-1, sim
-	proxies   map[string][]*proxy         // by source>target; css-0>etcd has one for each member
+	proxies   map[string][]*harness.Proxy // by source>target; css-0>etcd has one for each member
 	css, ds   []string                    // addresses for clients, by replica; these are proxies
 	addresses map[string]string           // of the processes themselves, by name
 	etcd      *clientv3.Client            // connects to every member, without proxies
@@ -60,7 +60,7 @@ func newSystem(cfg config, dir string, h *history) (_ *system, err error) {
 	s := &system{
 		history:   h,
 		processes: map[string]*harness.Process{},
-		proxies:   map[string][]*proxy{},
+		proxies:   map[string][]*harness.Proxy{},
 		addresses: map[string]string{},
 		http:      &http.Client{Transport: &http.Transport{DisableCompression: true, MaxIdleConnsPerHost: 16}},
 	}
@@ -175,12 +175,12 @@ func awsVariables(address string) map[string]string {
 
 // addProxy adds a proxy to the target address and returns the proxy's address.
 func (s *system) addProxy(name, target string) (string, error) {
-	p, err := newProxy(target)
+	p, err := harness.NewProxy(target)
 	if err != nil {
 		return "", fmt.Errorf("proxy %s: %w", name, err)
 	}
 	s.proxies[name] = append(s.proxies[name], p)
-	return p.address(), nil
+	return p.Address(), nil
 }
 
 // exited records that a process ended although no fault killed it.
@@ -257,8 +257,8 @@ func (s *system) leader(ctx context.Context) string {
 func (s *system) restore() (failed error) {
 	for _, proxies := range s.proxies {
 		for _, p := range proxies {
-			p.setDelay(0)
-			p.setDisconnected(false)
+			p.SetDelay(0)
+			p.SetDisconnected(false)
 		}
 	}
 	for _, p := range s.processes {
@@ -275,7 +275,7 @@ func (s *system) close() {
 	}
 	for _, proxies := range s.proxies {
 		for _, p := range proxies {
-			p.close()
+			p.Close()
 		}
 	}
 	if s.etcd != nil {

@@ -1,4 +1,4 @@
-package robustness
+package harness_test
 
 import (
 	"bufio"
@@ -9,6 +9,7 @@ import (
 	"github.com/stretchr/testify/assert"
 	"github.com/stretchr/testify/require"
 
+	"github.com/blox/blox/internal/harness"
 	"github.com/blox/blox/internal/testenv"
 )
 
@@ -37,9 +38,9 @@ func echoServer(t *testing.T) (address string) {
 }
 
 func TestProxy_DisconnectsHoldsAndDelays(t *testing.T) {
-	p, err := newProxy(echoServer(t))
+	p, err := harness.NewProxy(echoServer(t))
 	require.NoError(t, err)
-	defer p.close()
+	defer p.Close()
 	echo := func(c net.Conn) error {
 		_, err := c.Write([]byte("hello\n"))
 		if err == nil {
@@ -48,7 +49,7 @@ func TestProxy_DisconnectsHoldsAndDelays(t *testing.T) {
 		return err
 	}
 	dial := func() net.Conn {
-		c, err := net.Dial("tcp", p.address())
+		c, err := net.Dial("tcp", p.Address())
 		require.NoError(t, err)
 		t.Cleanup(func() { c.Close() })
 		require.NoError(t, c.SetDeadline(time.Now().Add(30*time.Second)))
@@ -56,26 +57,26 @@ func TestProxy_DisconnectsHoldsAndDelays(t *testing.T) {
 	}
 	first := dial()
 	require.NoError(t, echo(first))
-	p.setDisconnected(true)
+	p.SetDisconnected(true)
 	assert.Error(t, echo(first), "an open connection is broken")
 	assert.Error(t, echo(dial()), "a new connection is refused")
-	p.setDisconnected(false)
+	p.SetDisconnected(false)
 
 	second := dial()
 	require.NoError(t, echo(second))
-	p.hold()
+	p.Hold()
 	answered := make(chan error, 1)
 	go func() { answered <- echo(second) }()
-	testenv.Eventually(t, func() bool { return p.heldBytes() == len("hello\n") })
+	testenv.Eventually(t, func() bool { return p.HeldBytes() == len("hello\n") })
 	assert.Empty(t, answered)
-	p.deliver()
+	p.Deliver()
 	assert.NoError(t, <-answered)
 
-	p.hold()
+	p.Hold()
 	go func() { answered <- echo(second) }()
-	testenv.Eventually(t, func() bool { return p.heldBytes() > 0 })
-	p.setDisconnected(false)
+	testenv.Eventually(t, func() bool { return p.HeldBytes() > 0 })
+	p.SetDisconnected(false)
 	assert.Error(t, <-answered, "held data is lost")
-	p.setDelay(time.Millisecond)
+	p.SetDelay(time.Millisecond)
 	assert.NoError(t, echo(dial()))
 }

@@ -1,4 +1,4 @@
-package robustness
+package harness
 
 import (
 	"errors"
@@ -10,8 +10,8 @@ import (
 
 const dialTimeout = 5 * time.Second
 
-// proxy is a TCP proxy between two processes that can be disconnected, slowed down, or hold back the data it receives.
-type proxy struct {
+// Proxy is a TCP proxy between two processes that can be disconnected, slowed down, or hold back the data it receives.
+type Proxy struct {
 	target   string // host:port
 	listener net.Listener
 	running  sync.WaitGroup
@@ -24,12 +24,13 @@ type proxy struct {
 	connections  map[net.Conn]bool
 }
 
-func newProxy(target string) (*proxy, error) {
+// NewProxy starts a proxy to the target, host:port. Nothing needs to listen there yet. The caller closes the proxy.
+func NewProxy(target string) (*Proxy, error) {
 	listener, err := net.Listen("tcp", "127.0.0.1:0")
 	if err != nil {
 		return nil, err
 	}
-	p := &proxy{target: target, listener: listener, connections: map[net.Conn]bool{}}
+	p := &Proxy{target: target, listener: listener, connections: map[net.Conn]bool{}}
 	p.running.Go(func() {
 		for {
 			client, err := listener.Accept()
@@ -42,18 +43,18 @@ func newProxy(target string) (*proxy, error) {
 	return p, nil
 }
 
-// address returns where the proxy listens.
-func (p *proxy) address() string { return p.listener.Addr().String() }
+// Address returns where the proxy listens.
+func (p *Proxy) Address() string { return p.listener.Addr().String() }
 
-// close ends the proxy and all of its connections.
-func (p *proxy) close() {
+// Close ends the proxy and all of its connections.
+func (p *Proxy) Close() {
 	p.listener.Close()
-	p.setDisconnected(true)
+	p.SetDisconnected(true)
 	p.running.Wait()
 }
 
 // connect serves one connection until both sides have ended.
-func (p *proxy) connect(client net.Conn) {
+func (p *Proxy) connect(client net.Conn) {
 	defer client.Close()
 	if !p.track(client) {
 		return
@@ -75,7 +76,7 @@ func (p *proxy) connect(client net.Conn) {
 }
 
 // track adds a connection. It returns false while the proxy is disconnected.
-func (p *proxy) track(c net.Conn) bool {
+func (p *Proxy) track(c net.Conn) bool {
 	p.mu.Lock()
 	defer p.mu.Unlock()
 	if !p.disconnected {
@@ -84,14 +85,14 @@ func (p *proxy) track(c net.Conn) bool {
 	return !p.disconnected
 }
 
-func (p *proxy) untrack(c net.Conn) {
+func (p *Proxy) untrack(c net.Conn) {
 	p.mu.Lock()
 	defer p.mu.Unlock()
 	delete(p.connections, c)
 }
 
 // forward copies data from one side to the other until either ends.
-func (p *proxy) forward(to, from net.Conn) {
+func (p *Proxy) forward(to, from net.Conn) {
 	buffer := make([]byte, 32<<10)
 	for {
 		n, err := from.Read(buffer)
@@ -114,7 +115,7 @@ func (p *proxy) forward(to, from net.Conn) {
 }
 
 // wait returns when n bytes may continue.
-func (p *proxy) wait(n int) {
+func (p *Proxy) wait(n int) {
 	p.mu.Lock()
 	delay, release := p.delay, p.release
 	if release != nil {
@@ -129,8 +130,8 @@ func (p *proxy) wait(n int) {
 	}
 }
 
-// setDisconnected closes every connection, which loses held data, and refuses new ones while disconnected is true.
-func (p *proxy) setDisconnected(disconnected bool) {
+// SetDisconnected closes every connection, which loses held data, and refuses new ones while disconnected is true.
+func (p *Proxy) SetDisconnected(disconnected bool) {
 	p.mu.Lock()
 	defer p.mu.Unlock()
 	p.disconnected = disconnected
@@ -140,8 +141,8 @@ func (p *proxy) setDisconnected(disconnected bool) {
 	p.releaseLocked()
 }
 
-// hold holds back all data from now on. Connections stay open, and new ones can be made.
-func (p *proxy) hold() {
+// Hold holds back all data from now on. Connections stay open, and new ones can be made.
+func (p *Proxy) Hold() {
 	p.mu.Lock()
 	defer p.mu.Unlock()
 	if p.release == nil {
@@ -150,29 +151,29 @@ func (p *proxy) hold() {
 	}
 }
 
-// deliver lets held data continue.
-func (p *proxy) deliver() {
+// Deliver lets held data continue.
+func (p *Proxy) Deliver() {
 	p.mu.Lock()
 	defer p.mu.Unlock()
 	p.releaseLocked()
 }
 
-func (p *proxy) releaseLocked() {
+func (p *Proxy) releaseLocked() {
 	if p.release != nil {
 		close(p.release)
 		p.release = nil
 	}
 }
 
-// heldBytes returns the number of bytes held back since the latest hold.
-func (p *proxy) heldBytes() int {
+// HeldBytes returns the number of bytes held back since the latest hold.
+func (p *Proxy) HeldBytes() int {
 	p.mu.Lock()
 	defer p.mu.Unlock()
 	return p.held
 }
 
-// setDelay delays every piece of data, in both directions.
-func (p *proxy) setDelay(delay time.Duration) {
+// SetDelay delays every piece of data, in both directions.
+func (p *Proxy) SetDelay(delay time.Duration) {
 	p.mu.Lock()
 	defer p.mu.Unlock()
 	p.delay = delay
