@@ -10,51 +10,53 @@ import (
 	"github.com/blox/blox/swagger/cluster-state-service/v1/models"
 )
 
-// clusters answers how many container instances and tasks there are of each cluster that something is known of.
-func (a *api) clusters(w http.ResponseWriter, r *http.Request) {
-	if _, err := parseKnown(r.URL.RawQuery, nil); err != nil {
+// listClusters returns the number of container instances and tasks of every cluster that has any.
+func (a *api) listClusters(w http.ResponseWriter, r *http.Request) {
+	if _, err := parseQuery(r.URL.RawQuery, nil); err != nil {
 		a.fail(w, r, err)
 		return
 	}
-	s, err := a.comparedState(r.Context())
+	s, err := a.reconciledSnapshot(r.Context())
 	if err != nil {
 		a.fail(w, r, err)
 		return
 	}
-	found := countClusters(s)
-	items, size := make([][]byte, 0, len(found)), 0
-	for _, name := range slices.Sorted(maps.Keys(found)) {
-		item := encode(found[name])
-		items, size = append(items, item), size+len(item)+1
+	counts := countClusters(s)
+	items := make([][]byte, 0, len(counts))
+	size := 0
+	for _, name := range slices.Sorted(maps.Keys(counts)) {
+		item := encode(counts[name])
+		items = append(items, item)
+		size += len(item) + 1
 	}
-	a.tellFreshness(w.Header(), s)
+	a.setFreshness(w.Header(), s)
 	writeList(w, items, size, a.listTail(s, ""))
 }
 
-// countClusters returns the counts by the cluster's ARN.
+// countClusters returns the counts by cluster ARN.
 func countClusters(s *cache.Snapshot) map[string]*models.Cluster {
-	found := map[string]*models.Cluster{}
-	of := func(clusterARN string) *models.Cluster {
-		c := found[clusterARN]
+	counts := map[string]*models.Cluster{}
+	countsOf := func(clusterARN string) *models.Cluster {
+		c := counts[clusterARN]
 		if c == nil {
-			a, _ := arn.Parse(clusterARN) // a record whose cluster is malformed is not in the index
+			a, _ := arn.Parse(clusterARN) // the index holds no record with a malformed cluster
 			c = &models.Cluster{
 				ClusterARN: &clusterARN, Name: &a.Cluster, AgentsConnected: new(int64),
 				Instances: map[string]int64{}, Tasks: map[string]int64{},
 			}
-			found[clusterARN] = c
+			counts[clusterARN] = c
 		}
 		return c
 	}
 	for e := range s.Instances.Prefix("") {
-		c := of(e.Entity.ClusterARN)
+		c := countsOf(e.Entity.ClusterARN)
 		c.Instances[e.Entity.Status]++
 		if e.Entity.AgentConnected {
 			*c.AgentsConnected++
 		}
 	}
 	for e := range s.Tasks.Prefix("") {
-		of(e.Entity.ClusterARN).Tasks[e.Entity.LastStatus]++
+		countsOf(e.Entity.ClusterARN).Tasks[e.Entity.LastStatus]++
 	}
-	return found
+	return counts
 }

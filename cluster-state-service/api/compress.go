@@ -7,18 +7,21 @@ import (
 	"github.com/klauspost/compress/gzhttp"
 )
 
-// compressed serves a list in gzip to those who accept it, unless it is small: a list of tasks shrinks to a tenth, at a cost
-// that nobody else has to bear.
-var compressed = func() func(http.HandlerFunc) http.Handler {
-	wrap, err := gzhttp.NewWrapper(gzhttp.MinSize(4<<10), gzhttp.CompressionLevel(1))
+// minCompressedSize is the size in bytes below which compression does not pay.
+const minCompressedSize = 4 << 10
+
+// compress serves a list in gzip to clients that accept it. A list of tasks shrinks to a tenth. Other clients do not
+// pay for the wrapper.
+var compress = func() func(http.HandlerFunc) http.Handler {
+	wrap, err := gzhttp.NewWrapper(gzhttp.MinSize(minCompressedSize), gzhttp.CompressionLevel(1))
 	if err != nil {
-		panic(err) // the options above are wrong
+		panic(err) // only invalid options fail
 	}
 	return func(list http.HandlerFunc) http.Handler {
-		zipped := wrap(list)
+		compressed := wrap(list)
 		return http.HandlerFunc(func(w http.ResponseWriter, r *http.Request) {
 			if strings.Contains(r.Header.Get("Accept-Encoding"), "gzip") {
-				zipped.ServeHTTP(w, r)
+				compressed.ServeHTTP(w, r)
 				return
 			}
 			w.Header().Set("Vary", "Accept-Encoding")

@@ -10,17 +10,17 @@ import (
 	"github.com/blox/blox/swagger/cluster-state-service/v1/models"
 )
 
-// EncodeTask is a task as the API shows it: one JSON object, without a newline.
+// EncodeTask returns a task as the API shows it: one JSON object, without a newline.
 func EncodeTask(t state.Task, revision int64) []byte {
 	return encode(models.Task{Metadata: metadata(revision, false), Entity: &models.TaskDetail{
 		ClusterARN:           &t.ClusterARN,
 		ContainerInstanceARN: &t.ContainerInstanceARN,
-		Containers:           each(t.Containers, container),
+		Containers:           each(t.Containers, encodeContainer),
 		CreatedAt:            &t.CreatedAt,
 		DesiredStatus:        &t.DesiredStatus,
 		LastStatus:           &t.LastStatus,
 		Overrides: &models.TaskOverride{
-			ContainerOverrides: each(t.Overrides.ContainerOverrides, containerOverride),
+			ContainerOverrides: each(t.Overrides.ContainerOverrides, encodeContainerOverride),
 			TaskRoleArn:        t.Overrides.TaskRoleARN,
 		},
 		StartedAt:         t.StartedAt,
@@ -32,27 +32,27 @@ func EncodeTask(t state.Task, revision int64) []byte {
 	}})
 }
 
-func container(c state.Container) *models.TaskContainer {
-	shown := &models.TaskContainer{
+func encodeContainer(c state.Container) *models.TaskContainer {
+	encoded := &models.TaskContainer{
 		ContainerARN: &c.ARN, ExitCode: c.ExitCode, LastStatus: &c.LastStatus, Name: &c.Name, Reason: c.Reason,
 	}
 	for _, b := range c.NetworkBindings {
-		shown.NetworkBindings = append(shown.NetworkBindings, &models.TaskNetworkBinding{
+		encoded.NetworkBindings = append(encoded.NetworkBindings, &models.TaskNetworkBinding{
 			BindIP: &b.BindIP, ContainerPort: &b.ContainerPort, HostPort: &b.HostPort, Protocol: b.Protocol,
 		})
 	}
-	return shown
+	return encoded
 }
 
-func containerOverride(o state.ContainerOverride) *models.TaskContainerOverride {
-	shown := &models.TaskContainerOverride{Name: &o.Name, Command: o.Command}
+func encodeContainerOverride(o state.ContainerOverride) *models.TaskContainerOverride {
+	encoded := &models.TaskContainerOverride{Name: &o.Name, Command: o.Command}
 	for _, e := range o.Environment {
-		shown.Environment = append(shown.Environment, &models.TaskEnvironment{Name: &e.Name, Value: &e.Value})
+		encoded.Environment = append(encoded.Environment, &models.TaskEnvironment{Name: &e.Name, Value: &e.Value})
 	}
-	return shown
+	return encoded
 }
 
-// EncodeInstance is a container instance as the API shows it: one JSON object, without a newline.
+// EncodeInstance returns a container instance as the API shows it: one JSON object, without a newline.
 func EncodeInstance(i state.Instance, revision int64) []byte {
 	return encode(models.ContainerInstance{Metadata: metadata(revision, false), Entity: &models.ContainerInstanceDetail{
 		AgentConnected:    &i.AgentConnected,
@@ -63,20 +63,22 @@ func EncodeInstance(i state.Instance, revision int64) []byte {
 		ClusterARN:           &i.ClusterARN,
 		ContainerInstanceARN: &i.ARN,
 		EC2InstanceID:        i.EC2InstanceID,
-		RegisteredResources:  each(i.RegisteredResources, resource),
-		RemainingResources:   each(i.RemainingResources, resource),
+		RegisteredResources:  each(i.RegisteredResources, encodeResource),
+		RemainingResources:   each(i.RemainingResources, encodeResource),
 		Status:               &i.Status,
 		VersionInfo: &models.ContainerInstanceVersionInfo{
-			AgentHash: i.VersionInfo.AgentHash, AgentVersion: i.VersionInfo.AgentVersion, DockerVersion: i.VersionInfo.DockerVersion,
+			AgentHash:     i.VersionInfo.AgentHash,
+			AgentVersion:  i.VersionInfo.AgentVersion,
+			DockerVersion: i.VersionInfo.DockerVersion,
 		},
 	}})
 }
 
-func resource(r state.Resource) *models.ContainerInstanceResource {
+func encodeResource(r state.Resource) *models.ContainerInstanceResource {
 	return &models.ContainerInstanceResource{Name: &r.Name, Type: &r.Type, Value: conv.Pointer(r.Value())}
 }
 
-// EncodeDeleted is the line of a stream that tells of a deletion: of the entity, its ARNs are left.
+// EncodeDeleted returns the stream line of a deletion. Its entity has the ARNs only.
 func EncodeDeleted(key state.Key, revision int64) []byte {
 	cluster := key.ClusterARN()
 	entity := map[string]string{"clusterARN": cluster, "taskARN": key.ARN}
@@ -90,16 +92,16 @@ func metadata(revision int64, deleted bool) *models.Metadata {
 	return &models.Metadata{EntityVersion: conv.Pointer(strconv.FormatInt(revision, 10)), Deleted: deleted}
 }
 
-// each is never nil, so that clients see [] and not null.
-func each[T, M any](items []T, show func(T) *M) []*M {
-	shown := make([]*M, len(items))
+// each converts items. The result is never nil, so that clients receive [] instead of null.
+func each[T, M any](items []T, convert func(T) *M) []*M {
+	encoded := make([]*M, len(items))
 	for i, item := range items {
-		shown[i] = show(item)
+		encoded[i] = convert(item)
 	}
-	return shown
+	return encoded
 }
 
-// encode is v in JSON, then suffix. It cannot fail: the models hold strings, numbers and booleans only.
+// encode returns v in JSON, followed by suffix. It cannot fail: the models hold strings, numbers and booleans only.
 func encode(v any, suffix ...byte) []byte {
 	body, err := json.Marshal(v)
 	if err != nil {

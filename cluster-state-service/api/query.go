@@ -12,19 +12,19 @@ import (
 	"github.com/blox/blox/cluster-state-service/state"
 )
 
-// maxLimit is the most items that a page may be asked to have.
+// maxLimit is the maximum number of items of a page.
 const maxLimit = 1000
 
-// listQuery is what a list is asked for.
+// listQuery is the parsed query of a list.
 type listQuery struct {
 	filter state.Filter
-	limit  int    // 0 for all
-	after  string // the key in etcd that the page follows; empty for the first
+	limit  int    // 0 means all
+	after  string // key in etcd after which the page starts; empty for the first page
 }
 
-// parseListQuery judges the query in v0.3's order, unsupported, repeated, status, cluster, and then what v0.3 did not know.
-func (k kind[T]) parseListQuery(rawQuery string) (q listQuery, err error) {
-	query, err := parseKnown(rawQuery, append(slices.Clone(k.filters), "limit", "nextToken"))
+// parseListQuery validates in v0.3's order: unsupported, repeated, status, cluster. Newer parameters follow.
+func (k resource[T]) parseListQuery(rawQuery string) (q listQuery, err error) {
+	query, err := parseQuery(rawQuery, append(slices.Clone(k.filters), "limit", "nextToken"))
 	if err != nil {
 		return q, err
 	}
@@ -42,8 +42,8 @@ func (k kind[T]) parseListQuery(rawQuery string) (q listQuery, err error) {
 	return q, err
 }
 
-// parseKnown reads a query whose parameters are all known and given once.
-func parseKnown(rawQuery string, known []string) (url.Values, error) {
+// parseQuery parses a query. It rejects unknown and repeated parameters.
+func parseQuery(rawQuery string, known []string) (url.Values, error) {
 	query, err := url.ParseQuery(rawQuery)
 	if err != nil {
 		return nil, fmt.Errorf("%w: %w", state.ErrUnsupportedFilter, err)
@@ -61,32 +61,32 @@ func parseKnown(rawQuery string, known []string) (url.Values, error) {
 	return query, nil
 }
 
-// pageToken is what nextToken holds: where the page ended, and which list it was of.
+// pageToken is the content of nextToken.
 type pageToken struct {
-	After string `json:"after"`
-	Of    []byte `json:"of"`
+	After string `json:"after"` // key of the last item of the page
+	List  []byte `json:"list"`  // fingerprint of the list
 }
 
-// token continues the list after the key.
+// token returns the nextToken that continues the list after a key.
 func (q listQuery) token(kind state.Kind, after string) string {
-	return base64.RawURLEncoding.EncodeToString(encode(pageToken{after, q.sum(kind)}))
+	return base64.RawURLEncoding.EncodeToString(encode(pageToken{after, q.fingerprint(kind)}))
 }
 
-// parseToken refuses tokens of other lists: other filters would skip what these show.
+// parseToken rejects tokens of other lists: with other filters, a page would skip items.
 func (q listQuery) parseToken(kind state.Kind, s string) (after string, err error) {
 	var token pageToken
 	raw, err := base64.RawURLEncoding.Strict().DecodeString(s)
 	if err == nil {
 		err = json.Unmarshal(raw, &token)
 	}
-	if err != nil || string(token.Of) != string(q.sum(kind)) || token.After == "" {
+	if err != nil || string(token.List) != string(q.fingerprint(kind)) || token.After == "" {
 		return "", fmt.Errorf("%w: %.100q", state.ErrInvalidNextToken, s)
 	}
 	return token.After, nil
 }
 
-// sum stands for the list's kind and filters.
-func (q listQuery) sum(kind state.Kind) []byte {
+// fingerprint identifies the list's kind and filters.
+func (q listQuery) fingerprint(kind state.Kind) []byte {
 	sum := sha256.Sum256(encode([]any{kind, q.filter}))
 	return sum[:8]
 }

@@ -10,12 +10,13 @@ import (
 	"github.com/blox/blox/cluster-state-service/state"
 )
 
-var taskLists = kind[state.Task]{kind: state.KindTask, filters: state.TaskFilters}
+var taskLists = resource[state.Task]{kind: state.KindTask, filters: state.TaskFilters}
 
-// FuzzListQuery reads queries of lists, and the tokens that continue them.
+// FuzzListQuery parses list queries and the tokens that continue them.
 func FuzzListQuery(f *testing.F) {
 	for _, seed := range [][2]string{
-		{"", "ecs/task/prod/x"}, {"status=running&limit=1", "ecs/task/a/b"}, {"limit=1001", ""}, {"limit=+1", ""}, {"nextToken=", "x"}, {"nextToken=e30", ""},
+		{"", "ecs/task/prod/x"}, {"status=running&limit=1", "ecs/task/a/b"},
+		{"limit=1001", ""}, {"limit=+1", ""}, {"nextToken=", "x"}, {"nextToken=e30", ""},
 		{"status=running&status=stopped", ""}, {"cluster=%zz", ""}, {"a=b;c=d", ""}, {"startedBy=\xff", "\x00"},
 	} {
 		f.Add(seed[0], seed[1])
@@ -39,17 +40,18 @@ func FuzzListQuery(f *testing.F) {
 		other := q.filter
 		other.Family += "x"
 		if _, err := (listQuery{filter: other}).parseToken(state.KindTask, token); err == nil {
-			t.Fatalf("%q: the token is good for another list", raw)
+			t.Fatalf("%q: another list accepts the token", raw)
 		}
 		if _, err := q.parseToken(state.KindInstance, token); err == nil {
-			t.Fatalf("%q: the token is good for instances", raw)
+			t.Fatalf("%q: a list of instances accepts the token", raw)
 		}
 	})
 }
 
 func FuzzStreamOptions(f *testing.F) {
 	for _, seed := range []string{
-		"", "entityVersion=0", "entityVersion=7&cluster=prod&deleted=true&heartbeat=5", "entityVersion=%2B1", "entityVersion=99999999999999999999",
+		"", "entityVersion=0", "entityVersion=7&cluster=prod&deleted=true&heartbeat=5",
+		"entityVersion=%2B1", "entityVersion=99999999999999999999",
 		"heartbeat=300", "heartbeat=301", "deleted=yes", "cluster=a+b", "entityVersion=1;deleted=true", "x=%zz",
 	} {
 		f.Add(seed)
@@ -64,9 +66,10 @@ func FuzzStreamOptions(f *testing.F) {
 		}
 		query, err := url.ParseQuery(raw)
 		if err != nil {
-			t.Fatalf("%q is accepted, and no query: %v", raw, err)
+			t.Fatalf("%q accepts a malformed query: %v", raw, err)
 		}
-		if given := query.Get("entityVersion"); strings.Trim(given, "0123456789") != "" || o.from == 0 && strings.Trim(given, "0") != "" {
+		given := query.Get("entityVersion")
+		if strings.Trim(given, "0123456789") != "" || o.from == 0 && strings.Trim(given, "0") != "" {
 			t.Fatalf("%q: from %d", raw, o.from)
 		}
 	})

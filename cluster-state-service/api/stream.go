@@ -15,9 +15,9 @@ import (
 	"github.com/blox/blox/swagger/cluster-state-service/v1/models"
 )
 
-// streamOptions are a stream's known query parameters; all others are ignored, as v0.3 does.
+// streamOptions holds a stream's query parameters. Unknown parameters are ignored, as in v0.3.
 type streamOptions struct {
-	from      int64
+	from      int64 // first entity version to send; 0 starts with new changes
 	cluster   state.ClusterFilter
 	deleted   bool
 	heartbeat time.Duration
@@ -29,7 +29,7 @@ func (o streamOptions) acceptsErrorLine() bool { return o.deleted || o.heartbeat
 
 func parseStreamOptions(rawQuery string) (o streamOptions, err error) {
 	query, err := url.ParseQuery(rawQuery)
-	if err != nil { // what cannot be read may be the version, and must not pass for none
+	if err != nil { // the malformed part may be the version, which must not count as absent
 		return o, fmt.Errorf("%w: %w", state.ErrInvalidVersion, err)
 	}
 	if given := query.Get("entityVersion"); given != "" {
@@ -54,7 +54,7 @@ func parseStreamOptions(rawQuery string) (o streamOptions, err error) {
 	return o, nil
 }
 
-// parseVersion reads digits only. A number too large for etcd is in the future, not malformed.
+// parseVersion accepts digits only. A number beyond int64 is out of range rather than malformed.
 func parseVersion(s string) (int64, error) {
 	for _, c := range []byte(s) {
 		if c < '0' || c > '9' {
@@ -68,21 +68,21 @@ func parseVersion(s string) (int64, error) {
 	return version, nil
 }
 
-// stream sends a line for every change until the client leaves or the service stops.
-func (k kind[T]) stream(w http.ResponseWriter, r *http.Request) {
+// stream sends a line for every change until the client disconnects or the service stops.
+func (k resource[T]) stream(w http.ResponseWriter, r *http.Request) {
 	options, err := parseStreamOptions(r.URL.RawQuery)
 	if err != nil {
 		k.fail(w, r, err)
 		return
 	}
-	sent := options.from // the newest revision that the client has seen
+	sent := options.from // newest revision sent to the client
 	err = httpstream.Serve(w, r, func(ctx context.Context) (iter.Seq2[httpstream.Line, error], error) {
 		changes, err := k.cache.Watch(ctx, k.kind, options.from, options.heartbeat)
 		if err != nil {
 			return nil, err
 		}
 		if s := k.cache.Snapshot(); s != nil {
-			k.tellFreshness(w.Header(), s)
+			k.setFreshness(w.Header(), s)
 			if sent == 0 {
 				sent = s.Revision
 			}
@@ -122,12 +122,13 @@ func (o streamOptions) lines(changes iter.Seq2[cache.Change, error], sent *int64
 	}
 }
 
-// streamMessage is a line of a stream that is about the stream itself.
+// streamMessage is a heartbeat or an error line.
 type streamMessage struct {
 	Metadata *models.Metadata `json:"metadata"`
 	Error    string           `json:"error,omitempty"`
 }
 
+// wants reports whether the client receives the change.
 func (o streamOptions) wants(c cache.Change) bool {
 	return (!c.Deleted || o.deleted) && o.cluster.Matches(c.Key)
 }
