@@ -7,11 +7,12 @@ import (
 	"github.com/prometheus/client_golang/prometheus/promauto"
 )
 
-// Register has the copy tell of itself.
+// Register registers the metrics of the cluster state.
 func (c Cluster) Register(registerer prometheus.Registerer) {
 	with := promauto.With(registerer)
 	with.NewGaugeFunc(prometheus.GaugeOpts{
-		Name: "blox_mirror_age_seconds", Help: "Time since the copy of the clusters is known to have been complete; -1 before that.",
+		Name: "blox_ds_informer_age_seconds",
+		Help: "Time since the informer last knew that its cluster state was complete; -1 before the first time.",
 	}, func() float64 {
 		if !c.Synced() {
 			return -1
@@ -19,6 +20,6 @@ func (c Cluster) Register(registerer prometheus.Registerer) {
 		return c.Age(time.Now()).Seconds()
 	})
 	with.NewCounterFunc(prometheus.CounterOpts{
-		Name: "blox_mirror_left_out_total", Help: "Odd records that the copy of the clusters does without.",
+		Name: "blox_ds_informer_skipped_records_total", Help: "Malformed records that the informer skipped.",
 	}, func() float64 { n, _ := c.Skipped(); return float64(n) })
 }

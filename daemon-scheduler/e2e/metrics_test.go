@@ -49,30 +49,30 @@ func TestMetrics(t *testing.T) {
 	d.ready()
 	id := d.deploy(d.create("logs"))
 	d.completed("logs", id)
-	testenv.Eventually(t, func() bool { return d.metric("blox_instance_to_running_seconds_count") == 2 })
-	assert.Equal(t, 2.0, d.metric("blox_instance_to_start_seconds_count"))
-	assert.Equal(t, 2.0, d.metric("blox_launches_total", `outcome="started"`))
-	assert.Equal(t, 1.0, d.metric("blox_leading"))
-	assert.Equal(t, 1.0, d.metric("blox_terms_total"))
-	assert.Equal(t, float64(w.sim.Calls("StartTask")), d.metric("blox_ds_aws_calls_total", `service="ECS"`, `action="StartTask"`, `outcome="ok"`))
+	testenv.Eventually(t, func() bool { return d.metric("blox_ds_instance_to_running_seconds_count") == 2 })
+	assert.Equal(t, 2.0, d.metric("blox_ds_instance_to_start_seconds_count"))
+	assert.Equal(t, 2.0, d.metric("blox_ds_task_starts_total", `outcome="started"`))
+	assert.Equal(t, 1.0, d.metric("blox_ds_leader"))
+	assert.Equal(t, 1.0, d.metric("blox_ds_leader_elections_won_total"))
+	assert.Equal(t, float64(w.sim.Calls("StartTask")), d.metric("blox_ds_aws_calls_total", `service="ECS"`, `action="StartTask"`, `outcome="succeeded"`))
 	assert.Equal(t, 1.0, d.metric("blox_ds_aws_calls_total", `action="DescribeClusters"`))
-	assert.Positive(t, d.metric("blox_reconciles_total", `outcome="ok"`))
-	assert.Equal(t, d.metric("blox_reconciles_total"), d.metric("blox_reconcile_duration_seconds_count"))
+	assert.Positive(t, d.metric("blox_ds_environment_reconciles_total", `outcome="succeeded"`))
+	assert.Equal(t, d.metric("blox_ds_environment_reconciles_total"), d.metric("blox_ds_environment_reconcile_duration_seconds_count"))
 	assert.Positive(t, d.metric("blox_ds_http_requests_total", `route="/v1/environments"`, `method="POST"`, `code="200"`))
-	assert.GreaterOrEqual(t, d.metric("blox_mirror_age_seconds"), 0.0)
-	testenv.Eventually(t, func() bool { return d.metric("blox_daemons_missing", `environment="logs"`) == 0 })
+	assert.GreaterOrEqual(t, d.metric("blox_ds_informer_age_seconds"), 0.0)
+	testenv.Eventually(t, func() bool { return d.metric("blox_ds_daemons_missing", `environment="logs"`) == 0 })
 
 	w.sim.SetFaults(ecssim.Faults{Throttle: map[string]float64{"StartTask": 1}})
 	require.NoError(t, w.sim.KillTask(w.live(id)[instances[0]][0].ARN, 1))
 	testenv.Eventually(t, func() bool { return d.metric("blox_ds_aws_calls_total", `action="StartTask"`, `outcome="throttled"`) > 1 })
-	assert.Positive(t, d.metric("blox_launches_total", `outcome="undone"`))
-	assert.Equal(t, 1.0, d.metric("blox_daemons_missing", `environment="logs"`))
+	assert.Positive(t, d.metric("blox_ds_task_starts_total", `outcome="not_sent"`))
+	assert.Equal(t, 1.0, d.metric("blox_ds_daemons_missing", `environment="logs"`))
 	w.sim.SetFaults(ecssim.Faults{})
 	w.oneEach(id, instances...)
 
 	w.startTask(instances[1], id)
 	w.oneEach(id, instances...)
-	testenv.Eventually(t, func() bool { return d.metric("blox_stops_total", `reason="one task too many"`, `outcome="ok"`) == 1 })
+	testenv.Eventually(t, func() bool { return d.metric("blox_ds_task_stops_total", `reason="duplicate"`, `outcome="succeeded"`) == 1 })
 	d.ok(http.MethodDelete, "/v1/environments/logs", "", nil)
 	testenv.Eventually(t, func() bool {
 		_, text := d.do(http.MethodGet, "/metrics", "")
@@ -96,8 +96,8 @@ func TestOthersTasksCauseNoLook(t *testing.T) {
 	id := d.deploy(d.create("logs"))
 	d.completed("logs", id)
 	w.oneEach(id, instances...)
-	testenv.Eventually(t, func() bool { return d.metric("blox_instance_to_running_seconds_count") == 2 })
-	before := d.metric("blox_reconciles_total")
+	testenv.Eventually(t, func() bool { return d.metric("blox_ds_instance_to_running_seconds_count") == 2 })
+	before := d.metric("blox_ds_environment_reconciles_total")
 	const others = 24
 	last := ""
 	for range others {
@@ -112,7 +112,7 @@ func TestOthersTasksCauseNoLook(t *testing.T) {
 	killed := w.live(id)[instances[1]][0].ARN
 	require.NoError(t, w.sim.KillTask(killed, 1)) // whose event comes after theirs
 	testenv.Eventually(t, func() bool { on := w.live(id)[instances[1]]; return len(on) == 1 && on[0].ARN != killed })
-	assert.Less(t, d.metric("blox_reconciles_total")-before, float64(others/2), "one look for each task of somebody else")
+	assert.Less(t, d.metric("blox_ds_environment_reconciles_total")-before, float64(others/2), "one look for each task of somebody else")
 }
 
 // A quiet scheduler asks ECS nothing, however often it looks: here because the cluster and the records change in ways that
@@ -127,14 +127,14 @@ func TestLooksAtRestAskNothing(t *testing.T) {
 	d.completed("logs", id)
 	testenv.Eventually(t, func() bool { return !w.openLaunches("logs") })
 	w.oneEach(id, instances...)
-	calls, looks := d.metric("blox_ds_aws_calls_total"), d.metric("blox_reconciles_total")
+	calls, looks := d.metric("blox_ds_aws_calls_total"), d.metric("blox_ds_environment_reconciles_total")
 	record, err := w.client.Get(t.Context(), "ecs/environment/logs")
 	require.NoError(t, err)
 	testenv.Eventually(t, func() bool {
 		require.NoError(t, w.sim.SetAgentConnected(instances[0], false))
 		require.NoError(t, w.sim.SetAgentConnected(instances[0], true))
 		w.put("ecs/environment/logs", string(record.Kvs[0].Value))
-		return d.metric("blox_reconciles_total") > looks+20
+		return d.metric("blox_ds_environment_reconciles_total") > looks+20
 	})
 	assert.Equal(t, calls, d.metric("blox_ds_aws_calls_total"))
 	w.oneEach(id, instances...)
@@ -142,7 +142,7 @@ func TestLooksAtRestAskNothing(t *testing.T) {
 }
 
 // A start that failed for want of memory is tried again as soon as there is more, long before its delay ends.
-func TestAFailedStartIsTriedAgainAtOnceWhenItsInstanceChanges(t *testing.T) {
+func TestFailedStart_IsRetriedAtOnceWhenItsInstanceImproves(t *testing.T) {
 	t.Parallel()
 	for name, change := range map[string]func(w *world, instance, hog string){
 		"more is free": func(w *world, _, hog string) { require.NoError(w.t, w.sim.KillTask(hog, 0)) },
@@ -166,9 +166,9 @@ func TestAFailedStartIsTriedAgainAtOnceWhenItsInstanceChanges(t *testing.T) {
 			w.put("ecs/environment/logs", strings.Replace(inProgress(w.agent), `"busy"`, `"logs"`, 1))
 			w.put("ecs/launch/logs/"+instance, `{"Deployment":"`+newer+`","State":"failed","Attempts":1,"Reason":"RESOURCE:MEMORY",`+
 				`"NotAfter":"2026-01-02T03:04:05Z","NextAttemptAt":"2099-01-01T00:00:00Z"}`)
-			looks := d.metric("blox_reconciles_total")
+			looks := d.metric("blox_ds_environment_reconciles_total")
 			w.put("ecs/launch/logs/x", "")
-			testenv.Eventually(t, func() bool { return d.metric("blox_reconciles_total") > looks })
+			testenv.Eventually(t, func() bool { return d.metric("blox_ds_environment_reconciles_total") > looks })
 			assert.Empty(t, w.live(newer))
 			change(w, instance, *out.Tasks[0].TaskArn)
 			w.oneEach(newer, instance)

@@ -137,8 +137,8 @@ func TestInstancesAreReadyWhileAllDaemonsRun(t *testing.T) {
 	w.oneEach(id, instances...)
 	w.isReady(instances...)
 	d.completed("logs", id)
-	assert.GreaterOrEqual(t, d.metric("blox_readiness_attributes_total", `change="removed"`, `outcome="ok"`), 2.0)
-	assert.GreaterOrEqual(t, d.metric("blox_readiness_attributes_total", `change="set"`, `outcome="ok"`), 2.0)
+	assert.GreaterOrEqual(t, d.metric("blox_ds_readiness_attributes_total", `change="removed"`, `outcome="succeeded"`), 2.0)
+	assert.GreaterOrEqual(t, d.metric("blox_ds_readiness_attributes_total", `change="set"`, `outcome="succeeded"`), 2.0)
 
 	t.Log("pausing changes nothing about what runs")
 	d.ok("POST", "/v1/environments/logs/pause", "", nil)
@@ -262,13 +262,13 @@ func TestReadinessOfAnUnknownInstance(t *testing.T) {
 	w.sim.SetFaults(ecssim.Faults{})
 	w.isReady(instances...)
 	w.recorded(instances...)
-	refused := func() float64 { return d.metric("blox_readiness_attributes_total", `outcome="gone"`) }
+	refused := func() float64 { return d.metric("blox_ds_readiness_attributes_total", `outcome="instance_gone"`) }
 	testenv.Eventually(t, func() bool { return refused() == 1 })
-	calls, looks := w.sim.Calls("PutAttributes"), d.metric("blox_reconciles_total")
+	calls, looks := w.sim.Calls("PutAttributes"), d.metric("blox_ds_environment_reconciles_total")
 	testenv.Eventually(t, func() bool {
 		require.NoError(t, w.sim.SetAgentConnected(instances[0], false))
 		require.NoError(t, w.sim.SetAgentConnected(instances[0], true))
-		return d.metric("blox_reconciles_total") > looks+20
+		return d.metric("blox_ds_environment_reconciles_total") > looks+20
 	})
 	assert.Equal(t, calls, w.sim.Calls("PutAttributes"))
 }
@@ -287,7 +287,7 @@ func TestReadinessOfAFullInstance(t *testing.T) {
 	w.oneEach(d.deploy(d.naming("logs", "agent", "")), instances...)
 	w.sim.SetFaults(ecssim.Faults{})
 	w.isReady(instances[0], instances[2])
-	testenv.Eventually(t, func() bool { return d.metric("blox_readiness_attributes_total", `outcome="refused"`) == 1 })
+	testenv.Eventually(t, func() bool { return d.metric("blox_ds_readiness_attributes_total", `outcome="rejected"`) == 1 })
 	calls := w.sim.Calls("PutAttributes")
 	require.NoError(t, w.sim.DrainInstance(instances[0]))
 	w.isReady(instances[2])
@@ -313,12 +313,12 @@ func TestReadinessThatIsRefused(t *testing.T) {
 	d := w.blox()
 	d.ready()
 	d.completed("logs", d.deploy(d.naming("logs", "agent", "")))
-	testenv.Eventually(t, func() bool { return d.metric("blox_readiness_attributes_total", `outcome="refused"`) >= 2 })
-	before, looks := puts.Load(), d.metric("blox_reconciles_total")
+	testenv.Eventually(t, func() bool { return d.metric("blox_ds_readiness_attributes_total", `outcome="rejected"`) >= 2 })
+	before, looks := puts.Load(), d.metric("blox_ds_environment_reconciles_total")
 	testenv.Eventually(t, func() bool {
 		require.NoError(t, w.sim.SetAgentConnected(instances[0], false))
 		require.NoError(t, w.sim.SetAgentConnected(instances[0], true))
-		return d.metric("blox_reconciles_total") > looks+20
+		return d.metric("blox_ds_environment_reconciles_total") > looks+20
 	})
 	assert.Equal(t, before, puts.Load())
 }
@@ -342,11 +342,11 @@ func TestReadinessAtRestAsksNothing(t *testing.T) {
 	w.recorded(instances...)
 	d.completed("logs", id)
 	testenv.Eventually(t, func() bool { return !w.openLaunches("logs") })
-	calls, looks := d.metric("blox_ds_aws_calls_total"), d.metric("blox_reconciles_total")
+	calls, looks := d.metric("blox_ds_aws_calls_total"), d.metric("blox_ds_environment_reconciles_total")
 	testenv.Eventually(t, func() bool {
 		require.NoError(t, w.sim.SetAgentConnected(instances[0], false))
 		require.NoError(t, w.sim.SetAgentConnected(instances[0], true))
-		return d.metric("blox_reconciles_total") > looks+20
+		return d.metric("blox_ds_environment_reconciles_total") > looks+20
 	})
 	assert.Equal(t, calls, d.metric("blox_ds_aws_calls_total"))
 	assert.LessOrEqual(t, w.sim.Calls("PutAttributes"), 2, "one call for each at most")

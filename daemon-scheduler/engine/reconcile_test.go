@@ -15,8 +15,8 @@ import (
 	"github.com/prometheus/client_golang/prometheus"
 	"github.com/stretchr/testify/assert"
 	"github.com/stretchr/testify/require"
-	"golang.org/x/time/rate"
 
+	"github.com/blox/blox/daemon-scheduler/ecsapi"
 	"github.com/blox/blox/daemon-scheduler/environment"
 	"github.com/blox/blox/daemon-scheduler/planner"
 	"github.com/blox/blox/daemon-scheduler/store"
@@ -24,11 +24,11 @@ import (
 	"github.com/blox/blox/internal/testenv"
 )
 
-// split is an ECS that lists a task which it does not describe yet, as ECS may for a moment; the simulator is consistent.
-// Calls of anything else are counted and refused.
-type split struct{ others atomic.Int64 }
+// inconsistentECS lists a task that it does not describe yet, as ECS may for a moment; the simulator is consistent.
+// It counts and rejects all other calls.
+type inconsistentECS struct{ otherCalls atomic.Int64 }
 
-func (s *split) ServeHTTP(w http.ResponseWriter, r *http.Request) {
+func (s *inconsistentECS) ServeHTTP(w http.ResponseWriter, r *http.Request) {
 	w.Header().Set("Content-Type", "application/x-amz-json-1.1")
 	answer := `{"__type":"AccessDeniedException","message":"not here"}`
 	switch _, action, _ := strings.Cut(r.Header.Get("X-Amz-Target"), "."); action {
@@ -37,96 +37,98 @@ func (s *split) ServeHTTP(w http.ResponseWriter, r *http.Request) {
 	case "DescribeTasks":
 		answer = `{"tasks":[],"failures":[{"arn":"t1","reason":"MISSING"}]}`
 	default:
-		s.others.Add(1)
+		s.otherCalls.Add(1)
 		w.WriteHeader(http.StatusForbidden)
 	}
 	_, _ = w.Write([]byte(answer))
 }
 
-// newWork is a look at the environment "logs", which is in etcd.
-func newWork(t *testing.T, term store.Term) (*work, *store.Store, *split) {
-	answers := &split{}
-	server := httptest.NewServer(answers)
+// newReconciliation returns a reconciliation of the environment "logs", which is in etcd.
+func newReconciliation(t *testing.T, term store.Term) (*reconciliation, *store.Store, *inconsistentECS) {
+	fake := &inconsistentECS{}
+	server := httptest.NewServer(fake)
 	t.Cleanup(server.Close)
 	client := ecs.New(ecs.Options{
-		Region: "us-east-1", BaseEndpoint: &server.URL, Credentials: credentials.NewStaticCredentialsProvider("a", "b", ""),
-		HTTPClient: awsconfig.BufferBodies(&http.Client{Transport: &http.Transport{DisableKeepAlives: true}}),
+		Region: "us-east-1", BaseEndpoint: &server.URL,
+		Credentials: credentials.NewStaticCredentialsProvider("a", "b", ""),
+		HTTPClient:  awsconfig.BufferBodies(&http.Client{Transport: &http.Transport{DisableKeepAlives: true}}),
 	})
-	kept := store.New(testenv.Etcd(t), testenv.Logger(t))
+	records := store.New(testenv.Etcd(t), testenv.Logger(t))
 	ctx, cancel := context.WithCancel(context.Background())
 	var group sync.WaitGroup
-	group.Go(func() { assert.NoError(t, kept.Run(ctx, func(string) {}, func(string) {})) })
+	group.Go(func() { assert.NoError(t, records.Run(ctx, func(string) {}, func(string) {})) })
 	t.Cleanup(func() { cancel(); group.Wait() })
-	require.NoError(t, kept.Create(t.Context(), environment.New("logs", "c", "agent:1", "token")))
-	copied(t, kept, func(_ environment.Environment, err error) bool { return err == nil })
-	env, _, err := kept.Copied("logs")
+	require.NoError(t, records.Create(t.Context(), environment.New("logs", "c", "agent:1", "token")))
+	awaitCached(t, records, func(_ environment.Environment, err error) bool { return err == nil })
+	env, _, err := records.Copied("logs")
 	require.NoError(t, err)
 
-	unlimited := rate.NewLimiter(rate.Inf, 1)
 	e := New(Config{
-		ECS: client, Store: kept, Log: testenv.Logger(t), Metrics: prometheus.NewRegistry(), Changes: unlimited, Reads: unlimited,
+		ECS: ecsapi.New(client, ecsapi.Limits{}), Store: records, Log: testenv.Logger(t), Metrics: prometheus.NewRegistry(),
 	})
-	e.lead(newQueue(), newQueue(), newTenure(term))
-	return &work{Engine: e, term: term, env: env, revision: env.StoredVersion, log: e.Log}, kept, answers
+	leader := newLeaderState(term)
+	t.Cleanup(leader.close)
+	e.setLeader(leader)
+	return &reconciliation{Engine: e, leader: leader, env: env, revision: env.StoredVersion, log: e.Log}, records, fake
 }
 
-// copied waits until the store's copy of the environment is as it is to be.
-func copied(t *testing.T, kept *store.Store, as func(environment.Environment, error) bool) {
+// awaitCached waits until the cached environment is as expected.
+func awaitCached(t *testing.T, records *store.Store, matches func(environment.Environment, error) bool) {
 	testenv.Eventually(t, func() bool {
-		e, _, err := kept.Copied("logs")
-		return kept.Synced() && as(e, err)
+		e, _, err := records.Copied("logs")
+		return records.Synced() && matches(e, err)
 	})
 }
 
-func TestALaunchStaysOpenWhileATaskIsListedAndNotDescribed(t *testing.T) {
-	w, kept, _ := newWork(t, store.Term{})
+func TestConfirm_LeavesALaunchOpenWhileItsTaskIsListedButNotDescribed(t *testing.T) {
+	r, records, _ := newReconciliation(t, store.Term{})
 	open := environment.Launch{Instance: "i1", Deployment: "d", State: environment.LaunchOpen, Attempts: 1}
-	err := w.check(t.Context(), []planner.Action{{Kind: planner.Confirm, Instance: "i1", Launch: open}})
+	err := r.confirm(t.Context(), []planner.Action{{Kind: planner.Confirm, Instance: "i1", Launch: open}})
 	require.ErrorIs(t, err, errListedButMissing)
-	_, launches, err := kept.Copied("logs")
+	_, launches, err := records.Copied("logs")
 	require.NoError(t, err)
 	assert.Empty(t, launches, "nothing is written")
 }
 
-func TestNothingIsStoppedAfterTheTerm(t *testing.T) {
-	w, _, ecs := newWork(t, store.Term{Until: func() time.Time { return time.Time{} }})
-	require.ErrorIs(t, w.stop(t.Context(), []planner.Action{{Kind: planner.Stop, Instance: "i1", Task: "t1"}}), errNoLease)
-	assert.Zero(t, ecs.others.Load())
+func TestStop_SendsNothingAfterTheLeaseExpired(t *testing.T) {
+	r, _, fake := newReconciliation(t, store.Term{Until: func() time.Time { return time.Time{} }})
+	require.ErrorIs(t, r.stop(t.Context(), []planner.Action{{Kind: planner.Stop, Instance: "i1", Task: "t1"}}), errLeaseExpired)
+	assert.Zero(t, fake.otherCalls.Load())
 }
 
-func TestTheRestOfAPlanIsVoidOnceItsEnvironmentHasChanged(t *testing.T) {
+func TestReconcile_ExecutesNoMoreOfAPlanOnceItsEnvironmentChanged(t *testing.T) {
 	for name, change := range map[string]func(*testing.T, *store.Store){
-		"changed": func(t *testing.T, kept *store.Store) {
-			paused, err := kept.Update(t.Context(), "logs", func(e environment.Environment) (environment.Environment, error) {
+		"changed": func(t *testing.T, records *store.Store) {
+			paused, err := records.Update(t.Context(), "logs", func(e environment.Environment) (environment.Environment, error) {
 				e.Paused = true
 				return e, nil
 			})
 			require.NoError(t, err)
-			copied(t, kept, func(e environment.Environment, _ error) bool { return e.StoredVersion == paused.StoredVersion })
+			awaitCached(t, records, func(e environment.Environment, _ error) bool { return e.StoredVersion == paused.StoredVersion })
 		},
-		"deleted": func(t *testing.T, kept *store.Store) {
-			require.NoError(t, kept.Delete(t.Context(), "logs"))
-			copied(t, kept, func(_ environment.Environment, err error) bool { return err != nil })
+		"deleted": func(t *testing.T, records *store.Store) {
+			require.NoError(t, records.Delete(t.Context(), "logs"))
+			awaitCached(t, records, func(_ environment.Environment, err error) bool { return err != nil })
 		},
 	} {
 		t.Run(name, func(t *testing.T) {
-			w, kept, ecs := newWork(t, store.Term{})
-			change(t, kept)
-			require.NoError(t, w.stop(t.Context(), []planner.Action{{Kind: planner.Stop, Instance: "i1", Task: "t1"}}))
-			require.NoError(t, w.startBatch(t.Context(), []planner.Action{{Kind: planner.Start, Instance: "i1"}}))
-			assert.Zero(t, ecs.others.Load(), "ECS is not called")
+			r, records, fake := newReconciliation(t, store.Term{})
+			change(t, records)
+			require.NoError(t, r.stop(t.Context(), []planner.Action{{Kind: planner.Stop, Instance: "i1", Task: "t1"}}))
+			require.NoError(t, r.startBatch(t.Context(), []planner.Action{{Kind: planner.Start, Instance: "i1"}}))
+			assert.Zero(t, fake.otherCalls.Load(), "ECS is not called")
 		})
 	}
 }
 
-func TestAnEnvironmentThatIsGoneIsForgotten(t *testing.T) {
-	w, kept, _ := newWork(t, store.Term{})
-	require.NoError(t, kept.Delete(t.Context(), "logs"))
-	copied(t, kept, func(_ environment.Environment, err error) bool { return err != nil })
-	w.noteStop("logs", "t1")
-	w.Engine.term.vouch("logs", time.Now())
-	_, _, _, err := w.reconcile(t.Context(), "logs")
+func TestReconcile_ForgetsADeletedEnvironment(t *testing.T) {
+	r, records, _ := newReconciliation(t, store.Term{})
+	require.NoError(t, records.Delete(t.Context(), "logs"))
+	awaitCached(t, records, func(_ environment.Environment, err error) bool { return err != nil })
+	r.leader.recordStopRequest("logs", "t1")
+	r.leader.recordVerified("logs", time.Now())
+	_, err := r.reconcile(t.Context(), r.leader, "logs")
 	require.NoError(t, err)
-	assert.Empty(t, w.asked)
-	assert.Empty(t, w.Engine.term.vouched)
+	assert.Empty(t, r.leader.stopRequests)
+	assert.Empty(t, r.leader.verifiedAt)
 }

@@ -1,21 +1,57 @@
 package engine
 
 import (
+	"slices"
+	"strings"
 	"testing"
-	"time"
 
+	"github.com/prometheus/client_golang/prometheus"
 	"github.com/stretchr/testify/assert"
-	"golang.org/x/time/rate"
+	"github.com/stretchr/testify/require"
+
+	"github.com/blox/blox/daemon-scheduler/ecsapi"
+	"github.com/blox/blox/daemon-scheduler/planner"
+	"github.com/blox/blox/daemon-scheduler/store"
 )
 
-func TestALookStopsWhatThereAreCallsToSpareFor(t *testing.T) {
-	may := func(limiter *rate.Limiter) int {
-		return (&work{Engine: &Engine{Config: Config{Changes: limiter}}}).mayStop()
+func TestMaxStops_DependsOnTheTokensLeft(t *testing.T) {
+	const never = 1e-6 // tokens a second
+	full := ecsapi.NewLimiter(never, 50)
+	assert.Equal(t, 50, maxStops(full))
+	for range 45 {
+		require.NoError(t, full.Wait(t.Context()))
 	}
-	full := rate.NewLimiter(rate.Every(time.Hour), 50)
-	assert.Equal(t, 50, may(full))
-	assert.True(t, full.AllowN(time.Now(), 45))
-	assert.Equal(t, someStops, may(full), "some always")
-	assert.Equal(t, atMost, may(rate.NewLimiter(rate.Every(time.Hour), 5000)))
-	assert.Equal(t, atMost, may(rate.NewLimiter(rate.Inf, 1)))
+	assert.Equal(t, minStopsPerReconcile, maxStops(full), "some in any case")
+	assert.Equal(t, maxActionsPerReconcile, maxStops(ecsapi.NewLimiter(never, 5000)))
+	assert.Equal(t, maxActionsPerReconcile, maxStops(nil), "without a limit")
+}
+
+// The number of series must not grow with the number of environments.
+func TestStop_CountsByABoundedSetOfReasons(t *testing.T) {
+	r, _, _ := newReconciliation(t, store.Term{})
+	registry := prometheus.NewRegistry()
+	r.metrics = newMetrics(r.Engine, registry)
+	for reason := range planner.StopMessages {
+		require.NoError(t, r.stop(t.Context(), []planner.Action{{
+			Kind: planner.Stop, Instance: "i1", Task: "t1", StopReason: reason, Reason: reason.Message(r.env.Name),
+		}}))
+	}
+	families, err := registry.Gather()
+	require.NoError(t, err)
+	var reasons []string
+	for _, family := range families {
+		if family.GetName() != "blox_ds_task_stops_total" {
+			continue
+		}
+		for _, metric := range family.GetMetric() {
+			for _, label := range metric.GetLabel() {
+				assert.False(t, strings.Contains(label.GetValue(), r.env.Name), "%s names the environment", label.GetValue())
+				if label.GetName() == "reason" {
+					reasons = append(reasons, label.GetValue())
+				}
+			}
+		}
+	}
+	slices.Sort(reasons)
+	assert.Equal(t, []string{"deleted", "draining", "duplicate", "not_matching", "scale_in", "superseded"}, reasons)
 }

@@ -11,10 +11,10 @@ import (
 	"github.com/blox/blox/daemon-scheduler/environment"
 )
 
-func TestSettingsReachStartTask(t *testing.T) {
+func TestApplyTaskSettings_CopiesEveryField(t *testing.T) {
 	cpu := int32(128)
 	var input ecs.StartTaskInput
-	settings(&input, environment.TaskSettings{
+	applyTaskSettings(&input, environment.TaskSettings{
 		Network: &environment.AwsVpcConfiguration{Subnets: []string{"s"}, SecurityGroups: []string{"g"}, AssignPublicIP: "DISABLED"},
 		Overrides: &environment.TaskOverride{CPU: "256", Memory: "512", ExecutionRoleARN: "e", TaskRoleARN: "t",
 			ContainerOverrides: []environment.ContainerOverride{{
@@ -36,6 +36,6 @@ func TestSettingsReachStartTask(t *testing.T) {
 	assert.Equal(t, want, input)
 
 	var none ecs.StartTaskInput
-	settings(&none, environment.TaskSettings{})
+	applyTaskSettings(&none, environment.TaskSettings{})
 	assert.Equal(t, ecs.StartTaskInput{}, none)
 }

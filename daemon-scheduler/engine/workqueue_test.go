@@ -12,8 +12,8 @@ import (
 
 func TestMain(m *testing.M) { goleak.VerifyTestMain(m) }
 
-// names takes what is ready, without waiting for more.
-func names(t *testing.T, q *queue) (all []string) {
+// takeAll takes every name that is available now, without waiting for more.
+func takeAll(t *testing.T, q *workqueue) (all []string) {
 	t.Helper()
 	ctx, cancel := context.WithCancel(t.Context())
 	taken := make(chan string)
@@ -42,118 +42,118 @@ func names(t *testing.T, q *queue) (all []string) {
 	}
 }
 
-func TestQueueHandsOutANameOnce(t *testing.T) {
+func TestWorkqueue_QueuesANameOnce(t *testing.T) {
 	synctest.Test(t, func(t *testing.T) {
-		q := newQueue()
+		q := newWorkqueue()
 		defer q.Close()
 		q.Add("a")
 		q.Add("b")
 		q.Add("a")
-		assert.Equal(t, []string{"a", "b"}, names(t, q))
+		assert.Equal(t, []string{"a", "b"}, takeAll(t, q))
 
 		q.Add("a")
 		q.Add("a")
-		assert.Empty(t, names(t, q), "a is being looked at")
+		assert.Empty(t, takeAll(t, q), "a is being processed")
 		q.Done("a", time.Time{}, false, 0)
-		assert.Empty(t, names(t, q), "a rests")
-		time.Sleep(restLeast)
-		assert.Equal(t, []string{"a"}, names(t, q))
+		assert.Empty(t, takeAll(t, q), "a cools down")
+		time.Sleep(shortestCooldown)
+		assert.Equal(t, []string{"a"}, takeAll(t, q))
 		q.Done("a", time.Time{}, false, 0)
-		assert.Empty(t, names(t, q))
+		assert.Empty(t, takeAll(t, q))
 	})
 }
 
-// A flood of changes of one name has it looked at once in a while, the first time at once, and holds up no other.
-func TestQueueKeepsLooksApart(t *testing.T) {
+// A flood of changes of one name has it reconciled at intervals, the first time at once, and delays no other name.
+func TestWorkqueue_CoolsDownBetweenReconciles(t *testing.T) {
 	synctest.Test(t, func(t *testing.T) {
-		q := newQueue()
+		q := newWorkqueue()
 		defer q.Close()
-		const planned = 20 * time.Millisecond
-		begun, looks := time.Now(), 0
-		for time.Since(begun) < time.Second {
+		const planTime = 20 * time.Millisecond
+		start, reconciles := time.Now(), 0
+		for time.Since(start) < time.Second {
 			q.Add("a")
-			for _, name := range names(t, q) {
-				if looks == 0 {
-					assert.Zero(t, time.Since(begun), "the first change is looked at at once")
+			for _, name := range takeAll(t, q) {
+				if reconciles == 0 {
+					assert.Zero(t, time.Since(start), "the first change is reconciled at once")
 				}
-				looks++
-				q.Done(name, time.Time{}, false, planned)
+				reconciles++
+				q.Done(name, time.Time{}, false, planTime)
 			}
 			time.Sleep(time.Millisecond)
 		}
-		assert.Equal(t, int(time.Second/(restTimes*planned))+1, looks)
+		assert.Equal(t, int(time.Second/(cooldownFactor*planTime))+1, reconciles)
 		assert.LessOrEqual(t, q.Len(), 1)
 		q.Add("b")
-		assert.Contains(t, names(t, q), "b")
+		assert.Contains(t, takeAll(t, q), "b")
 	})
 }
 
-func TestQueueLooksAgain(t *testing.T) {
+func TestWorkqueue_RequeuesAtTheTimeOfTheLatestResult(t *testing.T) {
 	synctest.Test(t, func(t *testing.T) {
-		q := newQueue()
+		q := newWorkqueue()
 		defer q.Close()
-		look := func(in time.Duration, failed bool) {
-			time.Sleep(restLeast)
+		process := func(requeueAfter time.Duration, failed bool) {
+			time.Sleep(shortestCooldown)
 			q.Add("a")
-			assert.Equal(t, []string{"a"}, names(t, q))
-			until := time.Now().Add(in)
-			if in == 0 {
-				until = time.Time{}
+			assert.Equal(t, []string{"a"}, takeAll(t, q))
+			requeueAt := time.Now().Add(requeueAfter)
+			if requeueAfter == 0 {
+				requeueAt = time.Time{}
 			}
-			q.Done("a", until, failed, 0)
+			q.Done("a", requeueAt, failed, 0)
 		}
-		look(time.Minute, false)
+		process(time.Minute, false)
 		time.Sleep(time.Minute - time.Millisecond)
-		assert.Empty(t, names(t, q))
+		assert.Empty(t, takeAll(t, q))
 		time.Sleep(time.Millisecond)
-		assert.Equal(t, []string{"a"}, names(t, q))
+		assert.Equal(t, []string{"a"}, takeAll(t, q))
 		q.Done("a", time.Time{}, false, 0)
 
-		look(time.Minute, false)
-		look(0, false) // the latest look decides
+		process(time.Minute, false)
+		process(0, false) // the latest result decides
 		time.Sleep(time.Hour)
-		assert.Empty(t, names(t, q))
+		assert.Empty(t, takeAll(t, q))
 
-		look(restLeast, true)
-		time.Sleep(restLeast)
-		assert.Equal(t, []string{"a"}, names(t, q), "what is due comes before the retry")
+		process(shortestCooldown, true)
+		time.Sleep(shortestCooldown)
+		assert.Equal(t, []string{"a"}, takeAll(t, q), "the requeue comes before the retry")
 		q.Done("a", time.Time{}, false, 0)
 	})
 }
 
-func TestQueueRetriesLaterAndLater(t *testing.T) {
+func TestWorkqueue_BacksOffAfterFailures(t *testing.T) {
 	synctest.Test(t, func(t *testing.T) {
-		q := newQueue()
+		q := newWorkqueue()
 		defer q.Close()
 		retry := func() time.Duration {
-			begun := time.Now()
+			start := time.Now()
 			q.Done("a", time.Time{}, true, 0)
 			_, ok := q.Next(t.Context())
 			assert.True(t, ok)
-			return time.Since(begun)
+			return time.Since(start)
 		}
 		q.Add("a")
-		assert.Equal(t, []string{"a"}, names(t, q))
-		for want := retryFirst; want < time.Hour; want *= 2 {
-			got, most := retry(), min(want, retryMost)
-			assert.LessOrEqual(t, got, most)
-			assert.Greater(t, got, most/2)
+		assert.Equal(t, []string{"a"}, takeAll(t, q))
+		for nominal := firstRetry; nominal < time.Hour; nominal *= 2 {
+			delay, longest := retry(), min(nominal, longestRetry)
+			assert.LessOrEqual(t, delay, longest)
+			assert.GreaterOrEqual(t, delay, longest/2)
 		}
 		q.Done("a", time.Time{}, false, 0)
 		q.Add("a")
 		_, ok := q.Next(t.Context())
 		assert.True(t, ok)
-		assert.LessOrEqual(t, retry(), retryFirst, "a success begins anew")
+		assert.LessOrEqual(t, retry(), firstRetry, "a success resets the back-off")
 	})
 }
 
-func TestClosedQueueForgets(t *testing.T) {
+func TestWorkqueue_IsEmptyOnceClosed(t *testing.T) {
 	synctest.Test(t, func(t *testing.T) {
-		q := newQueue()
+		q := newWorkqueue()
 		q.Add("a")
 		q.Close()
 		q.Add("b")
 		time.Sleep(time.Hour)
-		assert.Empty(t, names(t, q))
+		assert.Empty(t, takeAll(t, q))
 	})
 }
