@@ -6,13 +6,81 @@ import (
 	"time"
 
 	"github.com/stretchr/testify/assert"
+	"github.com/stretchr/testify/require"
 
 	"github.com/blox/blox/daemon-scheduler/environment"
 )
 
-// turns is how many instances of a fleet, 20 of which 2 may be without a running task, a plan takes their task from.
-func turns(f *fleet) (stops int) {
-	f.observe(1)
+func TestRollout_KeepsToItsPercentages(t *testing.T) {
+	for name, tc := range map[string]struct {
+		configuration environment.DeploymentConfiguration
+		lack, double  int // of 40
+	}{
+		"as by default":         {environment.DeploymentConfiguration{}, 4, 0},
+		"half at a time":        {percent(50, 100), 20, 0},
+		"all at once":           {percent(0, 100), 40, 0},
+		"one at a time":         {percent(100, 100), 1, 0},
+		"start first":           {percent(100, 150), 0, 20},
+		"start first, all":      {percent(0, 200), 0, 40},
+		"start first, the rest": {percent(90, 101), 0, 1},
+	} {
+		t.Run(name, func(t *testing.T) {
+			for seed := range uint64(8) {
+				f := newFleet(t, seed, 40, environment.Spec{DeploymentConfiguration: tc.configuration})
+				lacked, doubled := 0, 0
+				for n := 0; ; n++ {
+					require.Less(t, n, 1000, "it does not end")
+					f.step()
+					up, twice, of := f.running()
+					require.GreaterOrEqual(t, up, 40-tc.lack, "seed %d", seed)
+					require.LessOrEqual(t, twice, tc.double, "seed %d", seed)
+					lacked, doubled = max(lacked, 40-up), max(doubled, twice)
+					if f.state.Environment.Deployments[current].Status == environment.Completed {
+						require.Equal(t, 40, of[current])
+						break
+					}
+				}
+				for range 20 {
+					f.step()
+				}
+				_, _, of := f.running()
+				require.Equal(t, map[string]int{current: 40}, of)
+				assert.Positive(t, lacked+doubled)
+			}
+		})
+	}
+}
+
+// Instances that had no task before the rollout do not use up its budget, and their failures do not count.
+func TestRollout_IgnoresInstancesThatHadNoTask(t *testing.T) {
+	spec := environment.Spec{}
+	spec.DeploymentConfiguration.CircuitBreaker = environment.CircuitBreaker{Enable: true, Rollback: true}
+	f := newFleet(t, 1, 40, spec)
+	for i := range 10 {
+		arn := fmt.Sprintf("i%03d", 4*i)
+		f.full[arn] = true
+		for task := range f.tasks {
+			if f.tasks[task].Instance == arn {
+				delete(f.tasks, task) // it died long ago
+			}
+		}
+	}
+	f.state.Tasks = nil
+	f.copyTasks(1)
+	for n := 0; f.state.Environment.Deployments[current].Status != environment.Completed; n++ {
+		require.Less(t, n, 1000, "it does not end")
+		f.step()
+		up, _, _ := f.running()
+		require.GreaterOrEqual(t, up, 40-10-4)
+	}
+	assert.Equal(t, environment.RolloutCompleted, f.state.Environment.Deployments[current].Rollout())
+	_, _, of := f.running()
+	assert.Equal(t, map[string]int{current: 30}, of)
+}
+
+// countStops returns the number of tasks that a plan stops on a fleet of 20 instances, of which 2 may be unavailable.
+func countStops(f *fleet) (stops int) {
+	f.copyTasks(1)
 	for _, a := range Make(f.state).Actions {
 		if a.Kind == Stop {
 			stops++
@@ -21,8 +89,8 @@ func turns(f *fleet) (stops int) {
 	return stops
 }
 
-// What counts among the instances that a rollout has without a running task: here the first of the fleet has lost its own.
-func TestWhatCountsAgainstARollout(t *testing.T) {
+// The first instance of the fleet has lost its task. If it counts as unavailable, only one more may be stopped.
+func TestBudget_CountsUnavailableInstances(t *testing.T) {
 	const lost = "t00001" // on i000
 	stopped := func(f *fleet, at time.Time, reason string) {
 		task := f.tasks[lost]
@@ -42,8 +110,8 @@ func TestWhatCountsAgainstARollout(t *testing.T) {
 	}
 	ours := ReasonSuperseded.Message("logs")
 	for name, tc := range map[string]struct {
-		so   func(f *fleet)
-		want int
+		arrange func(f *fleet)
+		want    int
 	}{
 		"none has":                            {func(*fleet) {}, 2},
 		"lost before it":                      {func(f *fleet) { stopped(f, now.Add(-time.Second), "it crashed") }, 2},
@@ -100,37 +168,9 @@ func TestWhatCountsAgainstARollout(t *testing.T) {
 	} {
 		t.Run(name, func(t *testing.T) {
 			f := newFleet(t, 1, 20, environment.Spec{})
-			tc.so(f)
+			tc.arrange(f)
 			f.state.Tasks = nil // and seen anew
-			assert.Equal(t, tc.want, turns(f))
+			assert.Equal(t, tc.want, countStops(f))
 		})
 	}
-}
-
-// Nobody knows of a StartTask that was not answered whether the deployment is to blame.
-func TestUnansweredStartsFailNoDeployment(t *testing.T) {
-	spec := environment.Spec{}
-	spec.DeploymentConfiguration.CircuitBreaker = environment.CircuitBreaker{Enable: true, Threshold: 3}
-	f := newFleet(t, 1, 20, spec)
-	for i := range 10 {
-		l := environment.Launch{Instance: fmt.Sprintf("i%03d", i), Deployment: current, State: environment.LaunchOpen, Attempts: 1, NotAfter: now.Add(-time.Hour)}
-		f.state.Launches[l.Instance] = ConfirmLaunch(l, nil, now)
-	}
-	assert.Empty(t, Make(f.state).FailureReason)
-	for arn, l := range f.state.Launches {
-		f.state.Launches[arn] = FailedLaunch(l, "RESOURCE:CPU", "", now)
-	}
-	assert.Equal(t, "Circuit breaker tripped: 10 failures (threshold 3). First: RESOURCE:CPU on i000", Make(f.state).FailureReason)
-}
-
-// While the first deployment of all is in progress no instance had a task before, so all that fails is its own.
-func TestTheFirstDeploymentCanFail(t *testing.T) {
-	e := environment.Create("logs", "arn:cluster", token1, environment.Spec{TaskDefinition: "arn:td:1", DeploymentConfiguration: environment.DeploymentConfiguration{
-		CircuitBreaker: environment.CircuitBreaker{Enable: true, Rollback: true, Threshold: 2},
-	}}, now)
-	e, err := e.Deploy(current, token1, now)
-	assert.NoError(t, err)
-	l := FailedLaunch(environment.Launch{Instance: "i1", Deployment: current, Attempts: 2, HadNoTask: true}, "RESOURCE:CPU", "", now)
-	s := State{Environment: e, Launches: map[string]environment.Launch{"i1": l}, Fresh: true, Instances: []environment.Instance{active("i1")}, Now: now, StartConfirmTimeout: settle}
-	assert.Equal(t, "Circuit breaker tripped: 2 failures (threshold 2). First: RESOURCE:CPU on i1", Make(s).FailureReason)
 }

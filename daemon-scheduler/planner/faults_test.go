@@ -16,25 +16,25 @@ import (
 	"github.com/blox/blox/internal/testenv"
 )
 
-// unrest is a fleet in which instances come, go and lose their agents, tasks die, copies lag, answers of StartTask are lost,
-// leaders die, and users change their minds.
-type unrest struct {
+// faultyFleet is a fleet with faults: instances join, leave and disconnect, tasks stop, the cluster state lags, answers
+// of StartTask are lost, leaders change, and users act at random.
+type faultyFleet struct {
 	*fleet
-	seed    uint64
-	robbed  map[string]bool // instances whose running task a rollout has stopped, and that have had none since
-	serial  int
-	refuses bool // whether starts fail and deployments are bad now and then
-	story   []string
+	seed           uint64
+	disrupted      map[string]bool // instances whose running task a rollout has stopped, and that have had none since
+	serial         int
+	injectFailures bool // whether starts fail and deployments are bad now and then
+	history        []string
 }
 
-func newUnrest(t *testing.T, seed uint64) *unrest {
-	u := &unrest{fleet: &fleet{Rand: rand.New(rand.NewPCG(seed, 3))}, seed: seed, robbed: map[string]bool{}, refuses: true}
+func newFaultyFleet(t *testing.T, seed uint64) *faultyFleet {
+	u := &faultyFleet{fleet: &fleet{Rand: rand.New(rand.NewPCG(seed, 3))}, seed: seed, disrupted: map[string]bool{}, injectFailures: true}
 	f := newFleet(t, seed, 12+int(seed%13), u.spec())
 	f.Rand = u.Rand
 	u.fleet = f
 	broken := map[string]int{} // by deployment: 0 undecided, 1 good, 2 never runs, 3 dies after it ran
 	f.bad = func(deployment, instance string) bool {
-		if !u.refuses || deployment == earlier {
+		if !u.injectFailures || deployment == earlier {
 			return false
 		}
 		if broken[deployment] == 0 {
@@ -61,8 +61,8 @@ func (f *fleet) liveOf(deployment, instance string) environment.Task {
 	return environment.Task{}
 }
 
-// spec has rules of deployment drawn at random.
-func (u *unrest) spec() environment.Spec {
+// spec returns a spec with a random deployment configuration.
+func (u *faultyFleet) spec() environment.Spec {
 	u.serial++
 	spec := environment.Spec{TaskDefinition: fmt.Sprintf("arn:td:%d", 2+u.serial)}
 	least := []int{0, 50, 75, 90, 100}[u.IntN(5)]
@@ -84,17 +84,17 @@ func (u *unrest) spec() environment.Spec {
 	return spec
 }
 
-func (u *unrest) id() string {
+func (u *faultyFleet) id() string {
 	u.serial++
 	return fmt.Sprintf("%08d-3333-4333-8333-333333333333", u.serial)
 }
 
-func (u *unrest) tell(format string, args ...any) {
-	u.story = append(u.story, u.state.Now.Format("04:05 ")+fmt.Sprintf(format, args...))
+func (u *faultyFleet) logf(format string, args ...any) {
+	u.history = append(u.history, u.state.Now.Format("04:05 ")+fmt.Sprintf(format, args...))
 }
 
-// decide has the user do something.
-func (u *unrest) decide() {
+// actAsUser makes a random change as a user.
+func (u *faultyFleet) actAsUser() {
 	e, now := u.state.Environment, u.state.Now
 	d, inProgress := e.InProgress()
 	var next environment.Environment
@@ -128,18 +128,18 @@ func (u *unrest) decide() {
 		u.state.Environment = next
 		c, _ := next.Current()
 		rules := next.RevisionFor(c).Spec.DeploymentConfiguration
-		u.tell("user %d: now %s least %d most %d canary %v", what, c.ID[:8], rules.MinimumHealthy(), rules.Maximum(), rules.Canary)
+		u.logf("user %d: now %s least %d most %d canary %v", what, c.ID[:8], rules.MinimumHealthy(), rules.Maximum(), rules.Canary)
 	}
 }
 
-// disturb has something happen to the fleet.
-func (u *unrest) disturb() {
+// injectFault makes a random change to the fleet.
+func (u *faultyFleet) injectFault() {
 	pick := func() *environment.Instance { return &u.state.Instances[u.IntN(len(u.state.Instances))] }
 	switch u.IntN(12) {
 	case 0:
 		u.serial++
 		arn := fmt.Sprintf("h%03d", u.serial)
-		u.tell("%s joins", arn)
+		u.logf("%s joins", arn)
 		u.state.Instances = append(u.state.Instances, environment.Instance{
 			ARN: arn, Status: "ACTIVE", AgentConnected: true, Attributes: query.Map{"zone": string(rune('a' + u.serial%3))},
 		})
@@ -149,9 +149,9 @@ func (u *unrest) disturb() {
 		}
 		i := u.IntN(len(u.state.Instances))
 		left := u.state.Instances[i].ARN
-		u.tell("%s leaves", left)
+		u.logf("%s leaves", left)
 		u.state.Instances = slices.Delete(slices.Clone(u.state.Instances), i, i+1)
-		delete(u.robbed, left)
+		delete(u.disrupted, left)
 		for arn, task := range u.tasks {
 			if task.Instance == left && task.Live() {
 				u.die(arn)
@@ -160,11 +160,11 @@ func (u *unrest) disturb() {
 	case 2, 3, 4:
 		at := pick()
 		at.AgentConnected = u.IntN(2) == 0
-		u.tell("%s connected %v", at.ARN, at.AgentConnected)
+		u.logf("%s connected %v", at.ARN, at.AgentConnected)
 	case 5, 6:
 		for _, arn := range slices.Sorted(maps.Keys(u.tasks)) {
 			if u.tasks[arn].Live() && u.IntN(20) == 0 {
-				u.tell("%s dies on %s", arn, u.tasks[arn].Instance)
+				u.logf("%s dies on %s", arn, u.tasks[arn].Instance)
 				u.die(arn)
 				break
 			}
@@ -172,22 +172,22 @@ func (u *unrest) disturb() {
 	case 7:
 		u.state.Fresh = !u.state.Fresh
 	case 8:
-		u.full[pick().ARN] = u.IntN(2) == 0 && u.refuses
+		u.full[pick().ARN] = u.IntN(2) == 0 && u.injectFailures
 	case 9: // a new leader begins when the copy has long caught up
-		u.observe(1)
+		u.copyTasks(1)
 		u.state.StopRequestedAt = map[string]time.Time{}
-		u.tell("new leader")
+		u.logf("new leader")
 	case 10:
-		u.decide()
+		u.actAsUser()
 	}
 }
 
-func (u *unrest) connected(instance string) bool {
+func (u *faultyFleet) connected(instance string) bool {
 	return slices.ContainsFunc(u.state.Instances, func(i environment.Instance) bool { return i.ARN == instance && i.AgentConnected })
 }
 
-// live has tasks go on where an agent tells them to.
-func (u *unrest) live() {
+// advanceTasks lets tasks start and stop on connected instances.
+func (u *faultyFleet) advanceTasks() {
 	for _, arn := range slices.Sorted(maps.Keys(u.tasks)) {
 		task := u.tasks[arn]
 		switch {
@@ -198,31 +198,31 @@ func (u *unrest) live() {
 			u.run(arn)
 		}
 	}
-	u.settleRobbed()
+	u.clearRecovered()
 }
 
-func (u *unrest) settleRobbed() {
+func (u *faultyFleet) clearRecovered() {
 	for _, task := range u.tasks {
 		if task.Running() {
-			delete(u.robbed, task.Instance)
+			delete(u.disrupted, task.Instance)
 		}
 	}
 }
 
-// turn has some time pass, and a part of a plan carried out.
-func (u *unrest) turn(calm bool) Plan {
+// round lets some time pass and carries out a part of the plan; all of it if calm.
+func (u *faultyFleet) round(calm bool) Plan {
 	u.state.Now = u.state.Now.Add(time.Duration(1+u.IntN(5)) * time.Second)
-	u.live()
-	u.observe(map[bool]int{true: 1, false: 2}[calm])
+	u.advanceTasks()
+	u.copyTasks(map[bool]int{true: 1, false: 2}[calm])
 	plan := Make(u.state)
 	if plan.FailureReason != "" {
-		u.tell("%s failed: %s", plan.Deployment[:8], plan.FailureReason)
+		u.logf("%s failed: %s", plan.Deployment[:8], plan.FailureReason)
 		u.state.Environment = u.state.Environment.Fail(plan.Deployment, plan.FailureReason, u.id(), u.state.Now)
 		return plan
 	}
 	u.state.Environment, _ = u.state.Environment.RecordProgress(plan.Deployment, plan.Progress, u.state.Now)
 	if plan.Progress.Status == environment.Completed {
-		clear(u.robbed) // what has failed by then holds up nothing that comes after
+		clear(u.disrupted) // what has failed by then holds up nothing that comes after
 	}
 	actions := slices.Clone(plan.Actions)
 	if !calm {
@@ -230,27 +230,27 @@ func (u *unrest) turn(calm bool) Plan {
 		actions = actions[:u.IntN(len(actions)+1)]
 	}
 	for _, a := range actions {
-		u.carryOut(a, calm)
+		u.apply(a, calm)
 	}
 	u.running() // never two live tasks of one deployment, nor three in all
 	return plan
 }
 
-func (u *unrest) carryOut(a Action, calm bool) {
+func (u *faultyFleet) apply(a Action, calm bool) {
 	e := u.state.Environment
 	d, _ := e.Current()
 	rules := e.RevisionFor(d).Spec.DeploymentConfiguration
-	u.tell("%s %s %s: %s", a.Kind, a.Instance, a.Task, a.Reason)
+	u.logf("%s %s %s: %s", a.Kind, a.Instance, a.Task, a.Reason)
 	switch a.Kind {
 	case Stop:
-		u.rob(a, rules)
+		u.recordDisruption(a, rules)
 		u.fleet.do(a)
 	case Start:
 		require.True(u.t, u.state.Fresh && !e.Paused, "started from a copy that is not current, or on pause")
 		for _, task := range u.tasks {
 			if task.Live() && task.Instance == a.Instance {
 				_, doubled, _ := u.running()
-				require.Less(u.t, doubled, rules.MaxSurge(len(u.state.Instances)), "seed %d: two live tasks on %s\n%s", u.seed, a.Instance, u.told(""))
+				require.Less(u.t, doubled, rules.MaxSurge(len(u.state.Instances)), "seed %d: two live tasks on %s\n%s", u.seed, a.Instance, u.recentLog(""))
 			}
 		}
 		if !u.connected(a.Instance) {
@@ -280,9 +280,9 @@ func (u *unrest) carryOut(a Action, calm bool) {
 	}
 }
 
-// rob notes whether a stop takes the last running task of an instance, which no more of them than may lack one can bear.
-// What the copy showed otherwise cannot be known.
-func (u *unrest) rob(a Action, rules environment.DeploymentConfiguration) {
+// recordDisruption records a stop of an instance's last running task, as far as the cluster state showed that. No more
+// instances than may be unavailable can be disrupted at a time.
+func (u *faultyFleet) recordDisruption(a Action, rules environment.DeploymentConfiguration) {
 	if a.StopReason != ReasonSuperseded || !u.tasks[a.Task].Running() {
 		return
 	}
@@ -295,24 +295,24 @@ func (u *unrest) rob(a Action, rules environment.DeploymentConfiguration) {
 			return
 		}
 	}
-	u.robbed[a.Instance] = true
-	require.LessOrEqual(u.t, len(u.robbed), rules.MaxUnavailable(len(u.state.Instances)), "seed %d: %v have lost their running task\n%s",
-		u.seed, slices.Sorted(maps.Keys(u.robbed)), u.told(""))
+	u.disrupted[a.Instance] = true
+	require.LessOrEqual(u.t, len(u.disrupted), rules.MaxUnavailable(len(u.state.Instances)), "seed %d: %v have lost their running task\n%s",
+		u.seed, slices.Sorted(maps.Keys(u.disrupted)), u.recentLog(""))
 }
 
-// told is what has happened lately, on one instance or on all.
-func (u *unrest) told(on string) string {
-	lines := u.story
+// recentLog returns the last events, of one instance or of all.
+func (u *faultyFleet) recentLog(on string) string {
+	lines := u.history
 	if on != "" {
 		lines = slices.DeleteFunc(slices.Clone(lines), func(l string) bool { return !strings.Contains(l, on) && !strings.Contains(l, "user") })
 	}
 	return strings.Join(lines[max(0, len(lines)-60):], "\n")
 }
 
-// calm lets the world be: what is deployed has to come to its end, and until then there is something to do, to look at again
-// at a certain time, or on its way.
-func (u *unrest) calm() {
-	u.refuses = false
+// converge stops all faults. The deployment must complete. Until then, every plan has actions or a time to plan again, or
+// tasks are starting or stopping.
+func (u *faultyFleet) converge() {
+	u.injectFailures = false
 	clear(u.full)
 	u.state.Fresh = true
 	for i := range u.state.Instances {
@@ -325,8 +325,8 @@ func (u *unrest) calm() {
 		}
 	}
 	for n := 0; ; n++ {
-		require.Less(u.t, n, 400, "seed %d: no end: %v\n%s", u.seed, Make(u.state).Waits, u.told(""))
-		plan := u.turn(true)
+		require.Less(u.t, n, 400, "seed %d: no end: %v\n%s", u.seed, Make(u.state).Waits, u.recentLog(""))
+		plan := u.round(true)
 		if plan.FailureReason != "" { // for what failed before
 			u.state.Environment, _ = u.state.Environment.Resume()
 		}
@@ -343,7 +343,7 @@ func (u *unrest) calm() {
 		if plan.Progress.Status == environment.Completed && len(plan.Waits) == 0 {
 			break
 		}
-		require.False(u.t, plan.RequeueAt.IsZero(), "seed %d: forgotten: %v, %v\n%s", u.seed, plan.Progress, plan.Waits, u.told(""))
+		require.False(u.t, plan.RequeueAt.IsZero(), "seed %d: forgotten: %v, %v\n%s", u.seed, plan.Progress, plan.Waits, u.recentLog(""))
 	}
 	d, _ := u.state.Environment.Current()
 	on := map[string]int{}
@@ -354,24 +354,24 @@ func (u *unrest) calm() {
 		}
 	}
 	for _, i := range u.state.Instances {
-		require.Equal(u.t, 1, on[i.ARN], "seed %d: %s\n%s", u.seed, i.ARN, u.told(i.ARN))
+		require.Equal(u.t, 1, on[i.ARN], "seed %d: %s\n%s", u.seed, i.ARN, u.recentLog(i.ARN))
 	}
 	require.Len(u.t, on, len(u.state.Instances))
 }
 
-func TestARolloutKeepsItsRulesInUnrest(t *testing.T) {
+func TestRollout_KeepsItsRulesUnderFaults(t *testing.T) {
 	seeds := uint64(150)
 	if testenv.Race {
 		seeds = 40
 	}
 	for seed := range seeds {
-		u := newUnrest(t, seed)
+		u := newFaultyFleet(t, seed)
 		for range 120 {
 			for range u.IntN(3) {
-				u.disturb()
+				u.injectFault()
 			}
-			u.turn(false)
+			u.round(false)
 		}
-		u.calm()
+		u.converge()
 	}
 }

@@ -13,9 +13,9 @@ import (
 	"github.com/blox/blox/daemon-scheduler/environment"
 )
 
-// world is an ECS with three instances, a copy of it that lags, and an executor that carries plans out in part, in any
-// order, and now and then learns nothing of what a StartTask did.
-type world struct {
+// lossyCluster has three instances, a cluster state that lags, and an executor that carries out parts of plans in any
+// order and loses some answers of StartTask.
+type lossyCluster struct {
 	*rand.Rand
 	t     *testing.T
 	state State                       // what the planner sees; its tasks are the copy
@@ -23,24 +23,24 @@ type world struct {
 	count int
 }
 
-func TestNeverTwoLiveTasksOfADeploymentOnAnInstance(t *testing.T) {
+func TestMake_NeverRunsTwoTasksOfADeploymentOnAnInstance(t *testing.T) {
 	for seed := range uint64(300) {
-		w := &world{Rand: rand.New(rand.NewPCG(seed, 1)), t: t, tasks: map[string]environment.Task{}}
-		w.state = row{instances: []environment.Instance{active("i1"), active("i2"), active("i3")}}.state()
+		w := &lossyCluster{Rand: rand.New(rand.NewPCG(seed, 1)), t: t, tasks: map[string]environment.Task{}}
+		w.state = scenario{instances: []environment.Instance{active("i1"), active("i2"), active("i3")}}.state()
 		w.state.StopRequestedAt = map[string]time.Time{}
 		w.start("i1", earlier)
 		w.start("i2", earlier)
-		w.observe(1)
+		w.copyTasks(1)
 		for range 150 {
 			w.step()
 			w.check(seed)
 		}
-		w.calm(seed)
+		w.converge(seed)
 	}
 }
 
-// step lets something happen to the world, the copy catch up in part, and the executor do a part of the plan.
-func (w *world) step() {
+// step changes some tasks, updates a part of the cluster state, and carries out a part of the plan.
+func (w *lossyCluster) step() {
 	w.state.Now = w.state.Now.Add(time.Duration(w.IntN(15)) * time.Second)
 	for arn, task := range w.tasks {
 		switch w.IntN(12) {
@@ -61,7 +61,7 @@ func (w *world) step() {
 		w.state.Instances[i].AgentConnected = w.IntN(8) > 0
 	}
 	w.state.Fresh = w.IntN(8) > 0
-	w.observe(3)
+	w.copyTasks(3)
 	actions := Make(w.state).Actions
 	w.Shuffle(len(actions), func(i, j int) { actions[i], actions[j] = actions[j], actions[i] })
 	for _, a := range actions[:w.IntN(len(actions)+1)] {
@@ -69,8 +69,8 @@ func (w *world) step() {
 	}
 }
 
-// observe copies each task with a chance of one in of; a task is copied as it is now.
-func (w *world) observe(of int) {
+// copyTasks copies each task into the cluster state with a probability of 1/of.
+func (w *lossyCluster) copyTasks(of int) {
 	seen := map[string]environment.Task{}
 	for _, task := range w.state.Tasks {
 		seen[task.ARN] = task
@@ -83,7 +83,7 @@ func (w *world) observe(of int) {
 	w.state.Tasks = slices.Collect(maps.Values(seen))
 }
 
-func (w *world) do(a Action, ambiguous bool) {
+func (w *lossyCluster) do(a Action, ambiguous bool) {
 	switch a.Kind {
 	case Stop:
 		if task := w.tasks[a.Task]; task.Live() {
@@ -121,7 +121,7 @@ func (w *world) do(a Action, ambiguous bool) {
 	}
 }
 
-func (w *world) start(instance, deployment string) string {
+func (w *lossyCluster) start(instance, deployment string) string {
 	w.count++
 	arn := fmt.Sprintf("t%04d", w.count)
 	w.tasks[arn] = environment.Task{
@@ -131,7 +131,7 @@ func (w *world) start(instance, deployment string) string {
 	return arn
 }
 
-func (w *world) die(arn string) {
+func (w *lossyCluster) die(arn string) {
 	task := w.tasks[arn]
 	if task.Live() {
 		task.LastStatus, task.DesiredStatus, task.StoppedAt = "STOPPED", "STOPPED", w.state.Now
@@ -139,7 +139,7 @@ func (w *world) die(arn string) {
 	}
 }
 
-func (w *world) check(seed uint64) {
+func (w *lossyCluster) check(seed uint64) {
 	live := map[string]int{}
 	for _, task := range w.tasks {
 		if task.Live() {
@@ -152,8 +152,8 @@ func (w *world) check(seed uint64) {
 	}
 }
 
-// calm lets the world be: the plan has to come to its end, with one task running on each instance.
-func (w *world) calm(seed uint64) {
+// converge stops all faults. The plans must end with one running task on each instance.
+func (w *lossyCluster) converge(seed uint64) {
 	for i := range w.state.Instances {
 		w.state.Instances[i].AgentConnected = true
 	}
@@ -167,7 +167,7 @@ func (w *world) calm(seed uint64) {
 				w.tasks[arn] = task
 			}
 		}
-		w.observe(1)
+		w.copyTasks(1)
 		plan := Make(w.state)
 		for _, a := range plan.Actions {
 			w.do(a, false)
