@@ -369,14 +369,14 @@ func TestDaemonsAreLastOnADrainingInstance(t *testing.T) {
 	work := w.startTask(instances[0], "somebody")
 	require.NoError(t, w.sim.DrainInstance(instances[0]))
 	testenv.Eventually(t, func() bool {
-		return strings.Contains(d.placed("first")[instances[0]], "has other tasks") && strings.Contains(d.placed("last")[instances[0]], "has other tasks")
+		return strings.Contains(d.placed("first")[instances[0]], "other tasks still run on it") && strings.Contains(d.placed("last")[instances[0]], "other tasks still run on it")
 	})
 	assert.Len(t, w.liveOn(instances[0]), 3)
 	w.isReady(instances...)
 
 	w.sim.SetFaults(ecssim.Faults{Throttle: map[string]float64{"StopTask": 1}})
 	require.NoError(t, w.sim.KillTask(work, 0))
-	testenv.Eventually(t, func() bool { return strings.Contains(d.placed("last")[instances[0]], "daemons that leave before") })
+	testenv.Eventually(t, func() bool { return strings.Contains(d.placed("last")[instances[0]], "daemons with a lower drain order") })
 	assert.Len(t, w.liveOn(instances[0]), 2)
 	w.sim.SetFaults(ecssim.Faults{})
 	testenv.Eventually(t, func() bool { return len(w.liveOn(instances[0])) == 0 }, "the drain does not end")

@@ -309,7 +309,7 @@ func TestInstancesThatStopMatchingLoseTheirTask(t *testing.T) {
 	id := d.deploy(e)
 	w.oneEach(id, instances[:2]...)
 	d.completed("logs", id)
-	assert.Equal(t, "excluded: the instance does not match the instance group", d.placed("logs")[instances[2]])
+	assert.Equal(t, "excluded: The instance does not match the instance group.", d.placed("logs")[instances[2]])
 	assert.EqualValues(t, 2, *d.environment("logs").DesiredCount)
 
 	id = d.deploy(d.patch("logs", `{"instanceGroup":{"query":null,"attributes":[{"name":"zone","value":"b"}]}}`))
