@@ -64,7 +64,9 @@ func TestMetrics(t *testing.T) {
 
 	w.sim.SetFaults(ecssim.Faults{Throttle: map[string]float64{"StartTask": 1}})
 	require.NoError(t, w.sim.KillTask(w.live(id)[instances[0]][0].ARN, 1))
-	testenv.Eventually(t, func() bool { return d.metric("blox_ds_aws_calls_total", `action="StartTask"`, `outcome="throttled"`) > 1 })
+	testenv.Eventually(t, func() bool {
+		return d.metric("blox_ds_aws_calls_total", `action="StartTask"`, `outcome="throttled"`) > 1
+	})
 	assert.Positive(t, d.metric("blox_ds_task_starts_total", `outcome="not_sent"`))
 	assert.Equal(t, 1.0, d.metric("blox_ds_daemons_missing", `environment="logs"`))
 	w.sim.SetFaults(ecssim.Faults{})
@@ -72,7 +74,9 @@ func TestMetrics(t *testing.T) {
 
 	w.startTask(instances[1], id)
 	w.oneEach(id, instances...)
-	testenv.Eventually(t, func() bool { return d.metric("blox_ds_task_stops_total", `reason="duplicate"`, `outcome="succeeded"`) == 1 })
+	testenv.Eventually(t, func() bool {
+		return d.metric("blox_ds_task_stops_total", `reason="duplicate"`, `outcome="succeeded"`) == 1
+	})
 	d.ok(http.MethodDelete, "/v1/environments/logs", "", nil)
 	testenv.Eventually(t, func() bool {
 		_, text := d.do(http.MethodGet, "/metrics", "")

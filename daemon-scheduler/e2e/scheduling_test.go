@@ -253,7 +253,7 @@ func TestCrashLoopsBackOff(t *testing.T) {
 	got, err := w.client.Get(t.Context(), "ecs/launch/logs/"+instance)
 	require.NoError(t, err)
 	var launch struct {
-		State, Reason     string
+		State, Reason           string
 		NotAfter, NextAttemptAt time.Time
 	}
 	require.NoError(t, stdjson.Unmarshal(got.Kvs[0].Value, &launch))
@@ -272,8 +272,8 @@ func TestCrashLoopsAfterRunningBackOff(t *testing.T) {
 	d := w.blox()
 	id := d.deploy(d.create("logs"))
 	var launch struct {
-		State, Reason     string
-		Attempts          int
+		State, Reason           string
+		Attempts                int
 		NotAfter, NextAttemptAt time.Time
 	}
 	testenv.Eventually(t, func() bool {

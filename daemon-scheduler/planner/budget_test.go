@@ -25,7 +25,7 @@ func TestRollout_KeepsToItsPercentages(t *testing.T) {
 		"start first, the rest": {percent(90, 101), 0, 1},
 	} {
 		t.Run(name, func(t *testing.T) {
-			for seed := range uint64(8) {
+			for seed := range seeds(8) {
 				f := newFleet(t, seed, 40, environment.Spec{DeploymentConfiguration: tc.configuration})
 				lacked, doubled := 0, 0
 				for n := 0; ; n++ {

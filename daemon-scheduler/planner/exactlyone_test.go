@@ -24,7 +24,7 @@ type lossyCluster struct {
 }
 
 func TestMake_NeverRunsTwoTasksOfADeploymentOnAnInstance(t *testing.T) {
-	for seed := range uint64(300) {
+	for seed := range seeds(300) {
 		w := &lossyCluster{Rand: rand.New(rand.NewPCG(seed, 1)), t: t, tasks: map[string]environment.Task{}}
 		w.state = scenario{instances: []environment.Instance{active("i1"), active("i2"), active("i3")}}.state()
 		w.state.StopRequestedAt = map[string]time.Time{}

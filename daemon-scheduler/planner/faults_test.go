@@ -360,11 +360,11 @@ func (u *faultyFleet) converge() {
 }
 
 func TestRollout_KeepsItsRulesUnderFaults(t *testing.T) {
-	seeds := uint64(150)
+	count := uint64(150)
 	if testenv.Race {
-		seeds = 40
+		count = 40
 	}
-	for seed := range seeds {
+	for seed := range seeds(count) {
 		u := newFaultyFleet(t, seed)
 		for range 120 {
 			for range u.IntN(3) {

@@ -26,7 +26,7 @@ type attributeSimulation struct {
 // Whatever the faults, every attribute that is set, or may still be set, has a record. In the end, exactly the instances on
 // which all daemons run have the attribute.
 func TestPlanReadiness_ConvergesUnderFaults(t *testing.T) {
-	for seed := range uint64(300) {
+	for seed := range seeds(300) {
 		w := &attributeSimulation{Rand: rand.New(rand.NewPCG(seed, 2)), records: map[environment.AttributeKey]environment.ReadinessAttribute{}, present: map[environment.AttributeKey]bool{}}
 		w.s = ReadinessState{Cluster: "arn:cluster/prod", Fresh: true, Now: now, ConfirmTimeout: confirmTimeout}
 		for range 100 {
