@@ -18,7 +18,7 @@ const (
 
 var now = time.Date(2026, 1, 2, 3, 4, 5, 0, time.UTC)
 
-// v03 is a record as v0.3 left it: InProgressDeploymentID names a completed deployment. Later is of a later version.
+// v03 is a record of v0.3: InProgressDeploymentID names a completed deployment. A later version wrote Later.
 const v03 = `{"Token":"aaaaaaaa-aaaa-4aaa-8aaa-aaaaaaaaaaaa","Name":"logs","DesiredTaskDefinition":"arn:td:1","DesiredTaskCount":3,
 "Cluster":"arn:cluster","Health":1,"PendingDeploymentID":"","InProgressDeploymentID":"11111111-1111-4111-8111-111111111111",
 "Revision":{"of":"a later version"},"Later":[1, 2],
@@ -34,7 +34,7 @@ func read(t *testing.T, record string) Environment {
 	return e
 }
 
-func TestV03RecordIsRead(t *testing.T) {
+func TestEnvironment_ReadsAV03Record(t *testing.T) {
 	e := read(t, v03)
 	assert.Equal(t, "logs", e.Name)
 	assert.Equal(t, Unhealthy, e.Health)
@@ -48,7 +48,7 @@ func TestV03RecordIsRead(t *testing.T) {
 	assert.Equal(t, first, current.ID)
 }
 
-func TestUnknownFieldsSurvive(t *testing.T) {
+func TestRecord_KeepsUnknownFields(t *testing.T) {
 	written, err := json.Marshal(read(t, v03))
 	require.NoError(t, err)
 	var got, want map[string]any
@@ -65,7 +65,7 @@ func TestUnknownFieldsSurvive(t *testing.T) {
 	assert.Contains(t, string(written), `"Later":1`)
 }
 
-func TestRecordHasV03sShape(t *testing.T) {
+func TestEnvironment_WritesV03sShape(t *testing.T) {
 	e, err := New("logs", "arn:cluster", "arn:td:1", token1).Deploy(first, token1, now)
 	require.NoError(t, err)
 	e.StoredVersion, e.Incarnation = 5, 4
@@ -77,7 +77,7 @@ func TestRecordHasV03sShape(t *testing.T) {
 		"StartTime":"2026-01-02T03:04:05Z","EndTime":"0001-01-01T00:00:00Z","Revision":1,"RolloutState":"IN_PROGRESS"}}}`, string(written))
 }
 
-func TestDeploy(t *testing.T) {
+func TestDeploy_RefusesInvalidTokens(t *testing.T) {
 	fresh := New("logs", "arn:cluster", "arn:td:1", token1)
 	deployed, err := fresh.Deploy(first, token1, now)
 	require.NoError(t, err)
@@ -107,7 +107,7 @@ func TestDeploy(t *testing.T) {
 	}
 }
 
-func TestLifeOfADeployment(t *testing.T) {
+func TestRecordProgress_FollowsADeployment(t *testing.T) {
 	e, err := New("logs", "arn:cluster", "arn:td:1", token1).Deploy(first, token1, now)
 	require.NoError(t, err)
 
@@ -138,7 +138,7 @@ func TestLifeOfADeployment(t *testing.T) {
 	assert.False(t, changed, "no such deployment")
 }
 
-func TestObserveLetsGoOfWhatV03Noted(t *testing.T) {
+func TestRecordProgress_DropsLegacyFailures(t *testing.T) {
 	e := read(t, v03)
 	e, changed := e.RecordProgress(first, Progress{Status: Completed, Health: Unhealthy, LegacyFailures: []FailedInstance{{"arn:i1", "AGENT"}}}, now)
 	assert.True(t, changed)
@@ -148,7 +148,7 @@ func TestObserveLetsGoOfWhatV03Noted(t *testing.T) {
 	assert.Nil(t, e.Deployments[first].FailedInstances)
 }
 
-func TestHistory(t *testing.T) {
+func TestHistory_IsNewestFirstAndTrimmed(t *testing.T) {
 	e := New("logs", "", "", token1)
 	for id, d := range map[string]Deployment{
 		"old": {Status: Completed, StartTime: now}, "new": {Status: Completed, StartTime: now.Add(time.Hour)},
@@ -169,12 +169,12 @@ func TestHistory(t *testing.T) {
 	assert.Len(t, e.Deployments, 5)
 	assert.Contains(t, trimmed.Deployments, "pending", "the current one stays")
 	assert.Contains(t, trimmed.Deployments, "old", "its tasks live")
-	assert.Contains(t, trimmed.Deployments, "new", "it may be gone back to")
+	assert.Contains(t, trimmed.Deployments, "new", "a rollback may return to it")
 	assert.Len(t, trimmed.Deployments, 3)
 	assert.Equal(t, e, e.TrimDeployments(5, func(string) bool { return false }))
 }
 
-func TestNamesAndTokens(t *testing.T) {
+func TestIsName_IsToken_CheckTheForm(t *testing.T) {
 	assert.True(t, IsName("aZ09-_"))
 	assert.False(t, IsName(""))
 	assert.False(t, IsName("a\n"))

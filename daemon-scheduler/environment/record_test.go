@@ -19,8 +19,8 @@ func BenchmarkDecodeLaunch(b *testing.B) {
 	}
 }
 
-// FuzzRecords reads records as any version may have left them: they come back from a rewrite as they were, with what this
-// version does not know, and no rule trips over them.
+// FuzzRecords reads records as any version may have written them. They survive a rewrite with their unknown fields, and no
+// transition panics.
 func FuzzRecords(f *testing.F) {
 	for _, seed := range []string{
 		v03, `null`, `{}`, `{"deployments":{"x":null,"":{}},"Revisions":[{},{"Number":-1,"Later":{"a":[1e400]}}]}`, `{"Health":7,"Deployments":{"a":{"Status":9,"StartTime":"9999-12-31T23:59:59-12:00"}}}`,
@@ -41,7 +41,7 @@ func FuzzRecords(f *testing.F) {
 	})
 }
 
-// survives reads data into record, writes it, reads that into again, and tells whether it could be read at all.
+// survives reads data into record, writes it, reads that into again, and reports whether data could be read.
 func survives(t *testing.T, data []byte, record, again any) bool {
 	t.Helper()
 	if json.Unmarshal(data, record) != nil {
@@ -78,7 +78,7 @@ func survives(t *testing.T, data []byte, record, again any) bool {
 	return true
 }
 
-// keepsRules has every rule look at e and change it.
+// keepsRules applies every method to e.
 func keepsRules(t *testing.T, e Environment) {
 	t.Helper()
 	_, _ = e.Phase(), e.CurrentSpec()

@@ -9,7 +9,7 @@ import (
 	"github.com/blox/blox/daemon-scheduler/query"
 )
 
-func TestGroup(t *testing.T) {
+func TestSelector_Matches(t *testing.T) {
 	i := Instance{EC2InstanceID: "i-1", Attributes: query.Map{"zone": "a", "gpu": ""}}
 	for name, tc := range map[string]struct {
 		spec Spec

@@ -10,9 +10,9 @@ import (
 	"github.com/stretchr/testify/require"
 )
 
-// Whatever is asked for in whatever order, refused or not: one deployment at most is in progress, what has ended stays as it
-// ended, what is kept up was completed or is in progress, its revision is known, and the record comes back as it was written.
-func TestAnyOrderOfTransitions(t *testing.T) {
+// After any transitions in any order, at most one deployment is in progress, ended deployments do not change, the current
+// deployment is in progress or completed, its revision is known, and the record survives a rewrite.
+func TestTransitions_HoldInAnyOrder(t *testing.T) {
 	seen := map[string]int{}
 	for seed := range uint64(50) {
 		r := rand.New(rand.NewPCG(seed, 2))
@@ -75,7 +75,7 @@ func TestAnyOrderOfTransitions(t *testing.T) {
 	}
 }
 
-// any is one of the deployments; none of them before the first.
+// any returns a random deployment; the zero one if there is none.
 func (e Environment) any(r *rand.Rand) Deployment {
 	history := e.History()
 	if len(history) == 0 {
@@ -108,7 +108,7 @@ func (e Environment) holds(t *testing.T, before Environment, seed uint64) {
 	}
 	if was, ok := before.newestCompleted(func(Deployment) bool { return true }); ok {
 		_, kept := e.newestCompleted(func(Deployment) bool { return true })
-		require.True(t, kept, "seed %d: %s is not there to go back to", seed, was.ID)
+		require.True(t, kept, "seed %d: %s is missing for a rollback", seed, was.ID)
 	}
 	require.GreaterOrEqual(t, e.LatestRevision().Number, before.LatestRevision().Number, "seed %d", seed)
 	require.Equal(t, e.DesiredTaskDefinition, e.LatestRevision().Spec.TaskDefinition, "seed %d", seed)

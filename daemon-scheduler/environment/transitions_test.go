@@ -16,7 +16,7 @@ const (
 	token3 = "cccccccc-cccc-4ccc-8ccc-cccccccccccc"
 )
 
-// must is what a transition that may not be refused leaves.
+// must returns the result of a transition that has to succeed.
 func must(t *testing.T) func(Environment, error) Environment {
 	return func(e Environment, err error) Environment {
 		t.Helper()
@@ -30,7 +30,8 @@ func completed(e Environment, id string, at time.Time) Environment {
 	return e
 }
 
-// updated has first, of revision 1, completed, and second, of revision 2 and of that spec, pending.
+// updated returns an environment with the deployment first of revision 1 completed, and second of revision 2, with spec,
+// pending.
 func updated(t *testing.T, spec Spec) Environment {
 	t.Helper()
 	ok := must(t)
@@ -45,7 +46,7 @@ func breaker(rollback bool) Spec {
 	return Spec{DeploymentConfiguration: DeploymentConfiguration{CircuitBreaker: CircuitBreaker{Enable: true, Rollback: rollback}}}
 }
 
-func TestAnUpdateMakesARevisionAndAToken(t *testing.T) {
+func TestUpdate_AddsARevisionAndAToken(t *testing.T) {
 	e := updated(t, Spec{Query: "attribute:zone == a"})
 	assert.Equal(t, token2, e.Token)
 	assert.Equal(t, "arn:td:2", e.DesiredTaskDefinition)
@@ -64,7 +65,7 @@ func TestAnUpdateMakesARevisionAndAToken(t *testing.T) {
 	assert.ErrorIs(t, err, ErrDeleting)
 }
 
-func TestAV03RecordHasOneRevision(t *testing.T) {
+func TestKeptRevisions_OfAV03Record(t *testing.T) {
 	e := read(t, v03)
 	assert.Equal(t, []Revision{{Number: 1, Spec: Spec{TaskDefinition: "arn:td:1"}}}, e.KeptRevisions())
 	assert.Equal(t, RolloutCompleted, e.Deployments[first].Rollout())
@@ -78,7 +79,7 @@ func TestAV03RecordHasOneRevision(t *testing.T) {
 	assert.Equal(t, "arn:td:1", e.Revisions[0].Spec.TaskDefinition)
 }
 
-func TestANewerRevisionTakesThePlaceOfWhatIsInProgress(t *testing.T) {
+func TestDeploy_SupersedesADeploymentOfAnEarlierRevision(t *testing.T) {
 	e := must(t)(updated(t, Spec{}).Update(Spec{TaskDefinition: "arn:td:3"}, token2, token3, now))
 	e = must(t)(e.Deploy(third, token3, now.Add(time.Hour)))
 	assert.Equal(t, RolloutStopped, e.Deployments[second].Rollout())
@@ -89,8 +90,8 @@ func TestANewerRevisionTakesThePlaceOfWhatIsInProgress(t *testing.T) {
 	assert.Equal(t, PhaseDeploying, e.Phase())
 }
 
-func TestStop(t *testing.T) {
-	t.Run("ROLLBACK goes back", func(t *testing.T) {
+func TestStop_RollsBackOrAborts(t *testing.T) {
+	t.Run("ROLLBACK rolls back", func(t *testing.T) {
 		e := must(t)(updated(t, Spec{}).Stop(second, StopRollback, third, now.Add(time.Hour)))
 		assert.Equal(t, RolloutStopped, e.Deployments[second].Rollout())
 		assert.Equal(t, now.Add(time.Hour), e.Deployments[second].EndTime)
@@ -103,13 +104,13 @@ func TestStop(t *testing.T) {
 		assert.False(t, e.Adopts(current, third), "its own are no adopted ones")
 		assert.Equal(t, third, e.PendingDeploymentID)
 	})
-	t.Run("ABORT leaves things and pauses", func(t *testing.T) {
+	t.Run("ABORT keeps the tasks and pauses", func(t *testing.T) {
 		e := must(t)(updated(t, Spec{}).Stop(second, StopAbort, third, now))
 		assert.Equal(t, PhasePaused, e.Phase())
 		assert.Equal(t, second, e.PausedBy)
 		assert.NotContains(t, e.Deployments, third)
 		current, _ := e.Current()
-		assert.Equal(t, first, current.ID, "kept up is the newest completed one, once resumed")
+		assert.Equal(t, first, current.ID, "the newest completed deployment is current")
 		again := must(t)(e.Stop(second, StopRollback, third, now))
 		assert.Equal(t, e, again, "stopping what is over changes nothing")
 
@@ -123,7 +124,7 @@ func TestStop(t *testing.T) {
 		on = must(t)(must(t)(must(t)(e.Pause()).Update(Spec{TaskDefinition: "arn:td:3"}, token2, token3, now)).Deploy(third, token3, now))
 		assert.True(t, on.Paused, "but not the user's own")
 	})
-	t.Run("nothing to go back to", func(t *testing.T) {
+	t.Run("no deployment to roll back to", func(t *testing.T) {
 		e := must(t)(New("logs", "", "arn:td:1", token1).Deploy(first, token1, now))
 		same, err := e.Stop(first, StopRollback, third, now)
 		assert.ErrorIs(t, err, ErrNoRollbackTarget)
@@ -139,7 +140,7 @@ func TestStop(t *testing.T) {
 	assert.ErrorIs(t, err, ErrDeploymentNotFound)
 }
 
-func TestFail(t *testing.T) {
+func TestFail_RollsBackOrPauses(t *testing.T) {
 	e := updated(t, breaker(true)).Fail(second, "3 tasks failed.", third, now.Add(time.Hour))
 	assert.Equal(t, RolloutFailed, e.Deployments[second].Rollout())
 	assert.Equal(t, "3 tasks failed.", e.Deployments[second].RolloutStateReason)
@@ -155,10 +156,10 @@ func TestFail(t *testing.T) {
 	assert.NotContains(t, e.Deployments, third)
 
 	alone := must(t)(Create("logs", "", token1, breaker(true), now).Deploy(first, token1, now))
-	assert.True(t, alone.Fail(first, "", third, now).Paused, "there is nothing to go back to")
+	assert.True(t, alone.Fail(first, "", third, now).Paused, "there is no deployment to roll back to")
 }
 
-func TestRollback(t *testing.T) {
+func TestRollback_ReturnsToTheNewestCompletedDeployment(t *testing.T) {
 	e := updated(t, Spec{})
 	while := must(t)(e.Rollback(third, now.Add(time.Hour)))
 	assert.Equal(t, RolloutStopped, while.Deployments[second].Rollout())
@@ -178,8 +179,8 @@ func TestRollback(t *testing.T) {
 	assert.ErrorIs(t, err, ErrDeleting)
 }
 
-// Whoever has paused or resumed, and when, what was cut short is gone back from.
-func TestRollbackOfWhatWasCutShort(t *testing.T) {
+// Pauses do not matter: Rollback undoes a failed or stopped deployment.
+func TestRollback_UndoesAnUnsuccessfulDeployment(t *testing.T) {
 	e := completed(updated(t, breaker(false)), second, now.Add(time.Hour))
 	e = must(t)(e.Update(Spec{TaskDefinition: "arn:td:3"}, token2, token3, now.Add(2*time.Hour)))
 	e = must(t)(e.Deploy(third, token3, now.Add(3*time.Hour)))
@@ -207,7 +208,7 @@ func TestRollbackOfWhatWasCutShort(t *testing.T) {
 	}
 }
 
-func TestWhatWasNeverStartedIsForgotten(t *testing.T) {
+func TestTrimUnstarted_RemovesTheOldest(t *testing.T) {
 	e := must(t)(completed(updated(t, Spec{}), second, now.Add(time.Hour)).Pause())
 	for n := range 10 * maxUnstarted {
 		at, id := now.Add(time.Duration(2+n)*time.Hour), fmt.Sprint("back", n)
@@ -222,7 +223,7 @@ func TestWhatWasNeverStartedIsForgotten(t *testing.T) {
 	assert.ErrorIs(t, err, ErrTokenUsed)
 }
 
-func TestPromote(t *testing.T) {
+func TestPromote_ContinuesACanary(t *testing.T) {
 	e := updated(t, Spec{DeploymentConfiguration: DeploymentConfiguration{Canary: &Canary{Percent: 10}}})
 	assert.True(t, e.HasCanary(e.Deployments[second]))
 	assert.False(t, e.HasCanary(e.Deployments[first]))
@@ -238,7 +239,7 @@ func TestPromote(t *testing.T) {
 	assert.ErrorIs(t, err, ErrNoCanary)
 }
 
-func TestPauseAndDelete(t *testing.T) {
+func TestPhase_FollowsPauseAndDelete(t *testing.T) {
 	e := updated(t, Spec{})
 	paused := must(t)(e.Pause())
 	assert.Equal(t, PhasePaused, paused.Phase())
@@ -259,7 +260,7 @@ func TestPauseAndDelete(t *testing.T) {
 	assert.EqualError(t, err, "Environment logs is being deleted")
 }
 
-func TestObserveNotesWhatTheBreakerCountsAndTheBake(t *testing.T) {
+func TestRecordProgress_RecordsFailuresAndBakeStart(t *testing.T) {
 	e, changed := updated(t, Spec{}).RecordProgress(second, Progress{Status: Running, FailedTasks: 2}, now)
 	assert.True(t, changed)
 	assert.Equal(t, now, e.Deployments[second].RolloutStartedAt)
@@ -275,7 +276,7 @@ func TestObserveNotesWhatTheBreakerCountsAndTheBake(t *testing.T) {
 	assert.Equal(t, 2, e.Deployments[second].FailedTasks)
 }
 
-func TestRevisionsAreBounded(t *testing.T) {
+func TestUpdate_LimitsRevisions(t *testing.T) {
 	e := updated(t, Spec{Query: "in effect"})
 	e = completed(e, second, now.Add(time.Hour))
 	for range 2 * maxRevisions {
@@ -283,7 +284,7 @@ func TestRevisionsAreBounded(t *testing.T) {
 	}
 	assert.Len(t, e.Revisions, maxRevisions+2)
 	assert.Equal(t, "in effect", e.RevisionFor(e.Deployments[second]).Spec.Query)
-	assert.Equal(t, 1, e.Revisions[0].Number, "it would be gone back to")
+	assert.Equal(t, 1, e.Revisions[0].Number, "a rollback would return to it")
 	for range 20 {
 		e = must(t)(e.Update(Spec{TaskDefinition: "arn:td:3", Query: strings.Repeat("x", 60<<10)}, e.Token, token3, now))
 	}
@@ -293,7 +294,7 @@ func TestRevisionsAreBounded(t *testing.T) {
 	assert.Equal(t, "in effect", e.RevisionFor(e.Deployments[second]).Spec.Query)
 }
 
-func TestRevisionsSurviveARewrite(t *testing.T) {
+func TestRevision_SurvivesARewrite(t *testing.T) {
 	e := Create("logs", "arn:cluster", token1, Spec{TaskDefinition: "arn:td:1", DrainOrder: 3}, now)
 	written, err := json.Marshal(e)
 	require.NoError(t, err)
@@ -304,12 +305,12 @@ func TestRevisionsSurviveARewrite(t *testing.T) {
 	assert.JSONEq(t, later, string(again))
 }
 
-func TestRolloutOfWhatOthersWrote(t *testing.T) {
+func TestRollout_OfOtherVersions(t *testing.T) {
 	assert.Equal(t, RolloutCompleted, Deployment{Status: Completed, RolloutState: RolloutInProgress}.Rollout(), "an earlier version completed it")
 	assert.Equal(t, RolloutInProgress, Deployment{Status: Running}.Rollout())
 }
 
-func TestDefaultsAndShares(t *testing.T) {
+func TestDeploymentConfiguration_Defaults(t *testing.T) {
 	zero, full, double := 0, 100, 200
 	for name, tc := range map[string]struct {
 		c                     DeploymentConfiguration

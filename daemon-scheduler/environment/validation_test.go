@@ -7,7 +7,7 @@ import (
 	"github.com/stretchr/testify/assert"
 )
 
-func TestProblems(t *testing.T) {
+func TestSpec_ValidateListsEveryProblem(t *testing.T) {
 	double := 200
 	vpc := &AwsVpcConfiguration{Subnets: []string{"s"}}
 	bridge, awsvpc := TaskDefinition{Containers: []string{"main"}}, TaskDefinition{NetworkMode: "awsvpc", Containers: []string{"main"}}

@@ -7,12 +7,12 @@ import (
 	"strings"
 )
 
-// parser goes over the tokens once, by recursive descent.
+// parser parses the tokens by recursive descent.
 type parser struct {
 	tokens      []token
 	nesting     int
 	comparisons int
-	states      int // of all patterns
+	states      int // size of the automatons of all patterns
 }
 
 func (p *parser) next() token { return p.tokens[0] }
@@ -25,7 +25,7 @@ func (p *parser) advance() token {
 	return t
 }
 
-// accept tells whether the next token is one of these words or symbols, and takes it.
+// accept consumes the next token if it is one of these words or symbols, and reports whether it did.
 func (p *parser) accept(spellings ...string) bool {
 	for _, s := range spellings {
 		if t := p.next(); t.text == s && (t.kind == tokenWord || t.kind == tokenSymbol) {
@@ -36,7 +36,7 @@ func (p *parser) accept(spellings ...string) bool {
 	return false
 }
 
-// errExpected says that the next token is not what is expected.
+// errExpected returns the error that the next token is not the expected one.
 func (p *parser) errExpected(expected string) error {
 	t := p.next()
 	if t.kind == tokenEnd {
@@ -53,7 +53,9 @@ func (p *parser) parseAnd() (predicate, error) {
 	return p.parseChain(p.parseNot, and, "and", "&&")
 }
 
-func (p *parser) parseChain(operand func() (predicate, error), join func(a, b predicate) predicate, spellings ...string) (predicate, error) {
+func (p *parser) parseChain(
+	operand func() (predicate, error), join func(a, b predicate) predicate, spellings ...string,
+) (predicate, error) {
 	first, err := operand()
 	for err == nil && p.accept(spellings...) {
 		var second predicate
@@ -87,32 +89,32 @@ func (p *parser) parseNot() (predicate, error) {
 	return p.parseComparison()
 }
 
-// parseComparison is a subject, an operator and what that needs.
+// parseComparison parses a subject, an operator and its operands.
 func (p *parser) parseComparison() (predicate, error) {
 	if p.comparisons++; p.comparisons > maxComparisons {
 		return nil, &Error{p.next().column, fmt.Sprintf("more than %d comparisons", maxComparisons)}
 	}
-	of, boolean, err := p.parseSubject()
+	left, boolean, err := p.parseSubject()
 	if err != nil {
 		return nil, err
 	}
 	switch {
 	case p.accept("exists"):
-		return of.exists(), nil
+		return left.exists(), nil
 	case p.accept("not_exists"), p.acceptPair("!", "exists"):
-		return not(of.exists()), nil
+		return not(left.exists()), nil
 	case p.accept("==", "equals"):
-		return p.equal(of, boolean)
+		return p.parseEqual(left, boolean)
 	case p.accept("!=", "not_equals"):
-		return negated(p.equal(of, boolean))
+		return negated(p.parseEqual(left, boolean))
 	case p.accept("=~", "matches"):
-		return p.pattern(of)
+		return p.parsePattern(left)
 	case p.accept("!~", "not_matches"):
-		return negated(p.pattern(of))
+		return negated(p.parsePattern(left))
 	case p.accept("in"):
-		return p.list(of, boolean)
+		return p.parseList(left, boolean)
 	case p.accept("not_in"), p.acceptPair("!", "in"):
-		return negated(p.list(of, boolean))
+		return negated(p.parseList(left, boolean))
 	}
 	return nil, p.errExpected("an operator: ==, !=, =~, !~, in, not_in, exists or !exists")
 }
@@ -124,30 +126,34 @@ func negated(p predicate, err error) (predicate, error) {
 	return not(p), nil
 }
 
-// acceptPair takes two tokens that follow one another, or none.
+// acceptPair consumes the next two tokens if they are these, and reports whether it did.
 func (p *parser) acceptPair(first, second string) bool {
-	if p.next().kind != tokenSymbol || p.next().text != first || p.tokens[1].kind != tokenWord || p.tokens[1].text != second {
+	if t := p.next(); t.kind != tokenSymbol || t.text != first {
+		return false
+	}
+	if t := p.tokens[1]; t.kind != tokenWord || t.text != second {
 		return false
 	}
 	p.tokens = p.tokens[2:]
 	return true
 }
 
-func (p *parser) parseSubject() (of subject, boolean bool, err error) {
+func (p *parser) parseSubject() (s subject, boolean bool, err error) {
 	t := p.next()
 	name, isAttribute := strings.CutPrefix(t.text, "attribute:")
 	switch {
 	case t.kind == tokenWord && isAttribute && name != "":
-		of = attribute(name)
+		s = attribute(name)
 	case t.kind == tokenWord && t.text == "ec2InstanceId":
-		of = ec2InstanceID
+		s = ec2InstanceID
 	case t.kind == tokenWord && t.text == "agentConnected":
-		of, boolean = agentConnected, true
+		s = agentConnected
+		boolean = true
 	default:
 		return nil, false, p.errExpected("a subject: attribute:<name>, ec2InstanceId or agentConnected")
 	}
 	p.advance()
-	return of, boolean, nil
+	return s, boolean, nil
 }
 
 func (p *parser) parseArgument(boolean bool) (string, error) {
@@ -162,15 +168,15 @@ func (p *parser) parseArgument(boolean bool) (string, error) {
 	return t.text, nil
 }
 
-func (p *parser) equal(of subject, boolean bool) (predicate, error) {
+func (p *parser) parseEqual(s subject, boolean bool) (predicate, error) {
 	value, err := p.parseArgument(boolean)
 	if err != nil {
 		return nil, err
 	}
-	return of.oneOf([]string{value}), nil
+	return s.oneOf([]string{value}), nil
 }
 
-func (p *parser) pattern(of subject) (predicate, error) {
+func (p *parser) parsePattern(s subject) (predicate, error) {
 	at := p.next()
 	text, err := p.parseArgument(false)
 	if err != nil {
@@ -179,7 +185,7 @@ func (p *parser) pattern(of subject) (predicate, error) {
 	if len(text) > maxPatternBytes {
 		return nil, &Error{at.column, fmt.Sprintf("the pattern is longer than %d bytes", maxPatternBytes)}
 	}
-	if _, err := regexp.Compile(text); err != nil { // by itself: it must not reach out of the group below
+	if _, err := regexp.Compile(text); err != nil { // alone: it must not close the group below
 		return nil, &Error{at.column, "not a pattern: " + strings.TrimPrefix(err.Error(), "error parsing regexp: ")}
 	}
 	whole := "^(?:" + text + ")$"
@@ -190,14 +196,15 @@ func (p *parser) pattern(of subject) (predicate, error) {
 	if err != nil {
 		return nil, &Error{at.column, "not a pattern: " + err.Error()}
 	}
-	return of.matchesPattern(pattern), nil
+	return s.matchesPattern(pattern), nil
 }
 
-// states is how large a pattern, which is one, is as a machine: .{1000} is short, and takes a thousand times as long as a dot to match.
+// states returns the size of a valid pattern's automaton. A short pattern such as .{1000} takes a thousand times as
+// long to match as a dot.
 func states(pattern string) int {
 	parsed, err := syntax.Parse(pattern, syntax.Perl)
 	if err != nil {
-		return 0 // as Compile tells
+		return 0 // regexp.Compile reports it
 	}
 	machine, err := syntax.Compile(parsed.Simplify())
 	if err != nil {
@@ -206,7 +213,7 @@ func states(pattern string) int {
 	return len(machine.Inst)
 }
 
-func (p *parser) list(of subject, boolean bool) (predicate, error) {
+func (p *parser) parseList(s subject, boolean bool) (predicate, error) {
 	closing := "]"
 	switch {
 	case p.accept("["):
@@ -226,7 +233,7 @@ func (p *parser) list(of subject, boolean bool) (predicate, error) {
 			return nil, &Error{at, fmt.Sprintf("more than %d values", maxListItems)}
 		}
 		if p.accept(closing) {
-			return of.oneOf(values), nil
+			return s.oneOf(values), nil
 		}
 		if !p.accept(",") {
 			return nil, p.errExpected("a comma or " + closing)

@@ -6,10 +6,10 @@
 //	operator   = "==" | "!=" | "=~" | "!~" | "in" | "not_in"
 //	argument   = word | 'text' | "text" | for in and not_in a list of them: [a, b] or (a, b)
 //
-// And binds closer than or, and not closest. ECS's other spellings are known too: equals, not_equals, matches, not_matches,
-// !in, not_exists, &&, || and !. A pattern, in RE2's syntax, has to match the whole value. The negative operators are the exact
-// opposites of the others: an instance without the attribute matches them. What contains other characters than letters,
-// digits and _-./:*+?^$@%\ has to be in quotes, within which no character is special.
+// And takes precedence over or, and not over both. ECS's other spellings are accepted: equals, not_equals, matches,
+// not_matches, !in, not_exists, &&, || and !. A pattern, in RE2's syntax, must match the whole value. The negative
+// operators are the exact opposites of the others: an instance without the attribute matches them. Text with other
+// characters than letters, digits and _-./:*+?^$@%\ must be in quotes, within which no character is special.
 //
 //	attribute:ecs.instance-type =~ "(c5|c6g)[.].*" and attribute:ecs.os-type == linux and not attribute:gpu exists
 package query
@@ -20,32 +20,32 @@ import (
 	"slices"
 )
 
-// What a query may be at most.
+// Limits of a query.
 const (
 	MaxBytes         = 4096
 	maxNesting       = 32
 	maxListItems     = 100  // items
 	maxPatternBytes  = 256  // bytes
 	maxComparisons   = 1000 // comparisons
-	maxPatternStates = 5000 // of the machines that all patterns make
+	maxPatternStates = 5000 // of the automatons of all patterns
 )
 
-// Instance is what queries know of a container instance.
+// Instance has the properties of a container instance that queries use.
 type Instance struct {
 	EC2InstanceID  string
 	AgentConnected bool
 	Attributes     Attributes // nil for none
 }
 
-// Attributes are those of an instance. Many have an empty value.
+// Attributes are an instance's attributes. Many have an empty value.
 type Attributes interface {
 	Attribute(name string) (value string, exists bool)
 }
 
-// Map is Attributes by name.
+// Map implements Attributes.
 type Map map[string]string
 
-// Attribute is the one of that name.
+// Attribute returns the value of the named attribute.
 func (m Map) Attribute(name string) (value string, exists bool) {
 	value, exists = m[name]
 	return value, exists
@@ -56,10 +56,10 @@ type Query struct{ matches predicate }
 
 type predicate func(Instance) bool
 
-// Matches tells whether the query selects the instance.
+// Matches reports whether the query selects the instance.
 func (q Query) Matches(i Instance) bool { return q.matches == nil || q.matches(i) }
 
-// Error is what is wrong with a query, and where.
+// Error is an error in a query and its position.
 type Error struct {
 	Column int // of the character, from 1
 	Text   string
@@ -67,7 +67,7 @@ type Error struct {
 
 func (e *Error) Error() string { return fmt.Sprintf("column %d: %s", e.Column, e.Text) }
 
-// Parse reads a query. One without any word is the zero Query. An error is an *Error.
+// Parse parses a query. A blank text gives the zero Query. An error is an *Error.
 func Parse(text string) (Query, error) {
 	if len(text) > MaxBytes {
 		return Query{}, &Error{1, fmt.Sprintf("the query is longer than %d bytes", MaxBytes)}
@@ -90,7 +90,7 @@ func Parse(text string) (Query, error) {
 	return Query{matches}, nil
 }
 
-// subject is what a comparison is about: its value, and whether there is one.
+// subject returns the value that a comparison tests, and whether it exists.
 type subject func(Instance) (value string, exists bool)
 
 func attribute(name string) subject {

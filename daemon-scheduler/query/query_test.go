@@ -17,7 +17,7 @@ var (
 	remote = Instance{EC2InstanceID: "mi-1", Attributes: Map{"ecs.os-type": "windows"}}
 )
 
-func TestQueries(t *testing.T) {
+func TestParse_MatchesInstances(t *testing.T) {
 	all := map[string]Instance{"small": small, "large": large, "remote": remote}
 	for query, want := range map[string]string{
 		"":                                                       "large remote small",
@@ -73,13 +73,13 @@ func TestQueries(t *testing.T) {
 	}
 }
 
-func TestAnInstanceMayHaveNoAttributes(t *testing.T) {
+func TestQuery_AcceptsAnInstanceWithoutAttributes(t *testing.T) {
 	q, err := Parse("attribute:a !exists")
 	require.NoError(t, err)
 	assert.True(t, q.Matches(Instance{}))
 }
 
-func TestErrorsPointAtTheColumn(t *testing.T) {
+func TestParse_ReportsTheColumn(t *testing.T) {
 	deep := strings.Repeat("(", maxNesting) + "attribute:a exists" + strings.Repeat(")", maxNesting)
 	for query, want := range map[string]string{
 		"zone == a":                     `column 1: "zone" is not a subject: attribute:<name>, ec2InstanceId or agentConnected`,
@@ -113,8 +113,8 @@ func TestErrorsPointAtTheColumn(t *testing.T) {
 		"attribute:a in [" + strings.Repeat("a,", maxListItems) + "a]": `column 217: more than 100 values`,
 	} {
 		_, err := Parse(query)
-		var told *Error
-		if assert.True(t, errors.As(err, &told), query) {
+		var parseError *Error
+		if assert.True(t, errors.As(err, &parseError), query) {
 			assert.EqualError(t, err, want, query)
 		}
 	}
@@ -132,8 +132,8 @@ func FuzzParse(f *testing.F) {
 	f.Fuzz(func(t *testing.T, text string) {
 		q, err := Parse(text)
 		if err != nil {
-			var told *Error
-			if !errors.As(err, &told) || told.Column < 1 || told.Column > len(text)+1 {
+			var parseError *Error
+			if !errors.As(err, &parseError) || parseError.Column < 1 || parseError.Column > len(text)+1 {
 				t.Fatalf("%q: %v", text, err)
 			}
 			return

@@ -10,7 +10,7 @@ type tokenKind int
 
 const (
 	tokenEnd    tokenKind = iota
-	tokenWord             // letters, digits and the like; the words of the language are words too
+	tokenWord             // letters, digits and some more characters; keywords are words, too
 	tokenQuoted           // text in quotes, without them
 	tokenSymbol           // an operator or a bracket
 )
@@ -21,18 +21,22 @@ type token struct {
 	column int // from 1, in characters
 }
 
-// symbols are tried in this order: longer ones come first.
+// symbols are tried in this order, longer ones first.
 var symbols = []string{"==", "!=", "=~", "!~", "&&", "||", "!", "(", ")", "[", "]", ","}
 
 func isWordByte(c byte) bool {
-	return c >= 'a' && c <= 'z' || c >= 'A' && c <= 'Z' || c >= '0' && c <= '9' || strings.IndexByte(`_-./:*+?^$@%\`, c) >= 0
+	letter := c >= 'a' && c <= 'z' || c >= 'A' && c <= 'Z'
+	digit := c >= '0' && c <= '9'
+	return letter || digit || strings.IndexByte(`_-./:*+?^$@%\`, c) >= 0
 }
 
-// tokenize divides text into tokens, the last of which is the end.
+// tokenize divides text into tokens. The last one is tokenEnd.
 func tokenize(text string) (tokens []token, err error) {
-	for at, column := 0, 1; ; {
+	at, column := 0, 1 // byte offset; position in characters
+	for {
 		for at < len(text) && strings.IndexByte(" \t\r\n", text[at]) >= 0 {
-			at, column = at+1, column+1
+			at++
+			column++
 		}
 		if at == len(text) {
 			return append(tokens, token{tokenEnd, "", column}), nil
@@ -40,22 +44,27 @@ func tokenize(text string) (tokens []token, err error) {
 		t := token{tokenSymbol, "", column}
 		switch length := wordLength(text[at:]); {
 		case length > 0:
-			t.kind, t.text = tokenWord, text[at:at+length]
-			at, column = at+length, column+length
+			t.kind = tokenWord
+			t.text = text[at : at+length]
+			at += length
+			column += length
 		case text[at] == '"' || text[at] == '\'':
 			closing := strings.IndexByte(text[at+1:], text[at])
 			if closing < 0 {
 				return nil, &Error{column, "the quotation has no end"}
 			}
-			t.kind, t.text = tokenQuoted, text[at+1:at+1+closing]
-			at, column = at+closing+2, column+utf8.RuneCountInString(t.text)+2
+			t.kind = tokenQuoted
+			t.text = text[at+1 : at+1+closing]
+			at += closing + 2
+			column += utf8.RuneCountInString(t.text) + 2
 		default:
-			t.text = symbolAt(text[at:])
+			t.text = symbolPrefix(text[at:])
 			if t.text == "" {
 				c, _ := utf8.DecodeRuneInString(text[at:])
 				return nil, &Error{column, fmt.Sprintf("%q has to be in quotes", c)}
 			}
-			at, column = at+len(t.text), column+len(t.text)
+			at += len(t.text)
+			column += len(t.text)
 		}
 		tokens = append(tokens, t)
 	}
@@ -68,7 +77,7 @@ func wordLength(text string) (length int) {
 	return length
 }
 
-func symbolAt(text string) string {
+func symbolPrefix(text string) string {
 	for _, s := range symbols {
 		if strings.HasPrefix(text, s) {
 			return s
