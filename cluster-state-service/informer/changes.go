@@ -6,55 +6,55 @@ import (
 	"github.com/blox/blox/swagger/cluster-state-service/v1/models"
 )
 
-// Kind is what a Change is about.
+// Kind is the kind of a changed record.
 type Kind string
 
-// The kinds that a CSS keeps.
+// The kinds of record that a CSS holds.
 const (
 	KindInstance Kind = "instance"
 	KindTask     Kind = "task"
 )
 
-// Change says that the copy has changed; what it is now, the copy itself tells.
+// Change reports that a record has changed. The Informer holds its present state.
 type Change struct {
 	ClusterARN string
 	Kind       Kind
 	ARN        string // of the instance or task
-	Deleted    bool   // it is gone
-	Relisted   bool   // a list has shown it, so changes in between may not have been told
-	// OldTask or OldInstance is what the copy held before, which nobody may change; nil when it is new.
+	Deleted    bool   // the record no longer exists
+	Relisted   bool   // found by another list, so intermediate changes may be missing
+	// OldTask or OldInstance is the previous state; nil for a new record. Subscribers must not modify it.
 	OldTask     *models.Task
 	OldInstance *models.ContainerInstance
 }
 
-// listeners are told of changes, one call at a time.
-type listeners struct {
+// subscribers calls functions for every change, one call at a time.
+type subscribers struct {
 	mu   sync.Mutex
 	next int
 	fns  map[int]func(Change)
 }
 
-func (l *listeners) add(fn func(Change)) (remove func()) {
-	l.mu.Lock()
-	defer l.mu.Unlock()
-	if l.fns == nil {
-		l.fns = map[int]func(Change){}
+func (s *subscribers) add(fn func(Change)) (remove func()) {
+	s.mu.Lock()
+	defer s.mu.Unlock()
+	if s.fns == nil {
+		s.fns = map[int]func(Change){}
 	}
-	id := l.next
-	l.next++
-	l.fns[id] = fn
+	id := s.next
+	s.next++
+	s.fns[id] = fn
 	return func() {
-		l.mu.Lock()
-		defer l.mu.Unlock()
-		delete(l.fns, id)
+		s.mu.Lock()
+		defer s.mu.Unlock()
+		delete(s.fns, id)
 	}
 }
 
-func (l *listeners) tell(changes ...Change) {
-	l.mu.Lock()
-	defer l.mu.Unlock()
+func (s *subscribers) notify(changes ...Change) {
+	s.mu.Lock()
+	defer s.mu.Unlock()
 	for _, c := range changes {
-		for _, fn := range l.fns {
+		for _, fn := range s.fns {
 			fn(c)
 		}
 	}

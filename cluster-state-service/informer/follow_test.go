@@ -26,7 +26,7 @@ const prod = "arn:aws:ecs:eu-west-1:123456789012:cluster/prod"
 
 func taskARN(id string) string { return "arn:aws:ecs:eu-west-1:123456789012:task/prod/" + id }
 
-// task is a task as the API shows it.
+// task returns a task as the API shows it.
 func task(id string, version int) string {
 	return fmt.Sprintf(`{"metadata":{"entityVersion":"%d"},"entity":{"clusterARN":%q,"taskARN":%q,"containerInstanceARN":"",`+
 		`"containers":[],"createdAt":"","desiredStatus":"RUNNING","lastStatus":"RUNNING","overrides":{"containerOverrides":[]},`+
@@ -45,20 +45,20 @@ func listed(version int, tasks ...string) string {
 	return fmt.Sprintf(`{"items":[%s],"metadata":{"entityVersion":"%d","reconciledAt":""}}`, strings.Join(tasks, ","), version)
 }
 
-// css is a cluster-state-service that goes wrong as the test wishes: what it answers comes from the test. It knows
-// no instances. Each answer serves one request; the last one also all others.
+// css is a fake cluster-state-service with scripted responses, and without instances. Each response serves one request; the
+// last one serves all further requests.
 type css struct {
 	*httptest.Server
-	mu      sync.Mutex
-	lists   []string         // bodies
-	streams []func(s stream) // until one returns, its stream is open
-	seen    []string         // path and query of the requests about tasks
+	mu       sync.Mutex
+	lists    []string         // bodies
+	streams  []func(s stream) // a stream is open until its function returns
+	received []string         // path and query of the requests about tasks
 }
 
 // stream is an open stream.
 type stream struct {
 	w    http.ResponseWriter
-	left context.Context // ends when the client leaves
+	left context.Context // cancelled when the client leaves
 }
 
 func (s stream) send(lines ...string) {
@@ -96,7 +96,7 @@ func newCSS(t *testing.T, lists []string, streams ...func(stream)) *css {
 func next[A any](c *css, r *http.Request, answers *[]A) A {
 	c.mu.Lock()
 	defer c.mu.Unlock()
-	c.seen = append(c.seen, r.URL.String())
+	c.received = append(c.received, r.URL.String())
 	answer := (*answers)[0]
 	if len(*answers) > 1 {
 		*answers = (*answers)[1:]
@@ -107,10 +107,10 @@ func next[A any](c *css, r *http.Request, answers *[]A) A {
 func (c *css) requests() []string {
 	c.mu.Lock()
 	defer c.mu.Unlock()
-	return append([]string(nil), c.seen...)
+	return append([]string(nil), c.received...)
 }
 
-// requestsAre waits for exactly these requests about tasks; a number stands for a stream resumed with that version.
+// requestsAre waits for exactly these requests for tasks. A number stands for a stream resumed with that version.
 func (c *css) requestsAre(t *testing.T, want ...string) {
 	t.Helper()
 	for i, request := range want {
@@ -124,7 +124,7 @@ func (c *css) requestsAre(t *testing.T, want ...string) {
 	assert.Equal(t, want, c.requests())
 }
 
-// run follows the services until the end of the test.
+// run runs an informer of the services until the test ends.
 func run(t *testing.T, services ...*css) (*Informer, *changeLog) {
 	t.Helper()
 	cfg := Config{Log: testenv.Logger(t)}
@@ -133,7 +133,7 @@ func run(t *testing.T, services ...*css) (*Informer, *changeLog) {
 	}
 	m, err := New(cfg)
 	require.NoError(t, err)
-	m.backoff = time.Millisecond
+	m.minDelay = time.Millisecond
 	changes := &changeLog{}
 	t.Cleanup(m.Subscribe(changes.add))
 	ctx, cancel := context.WithCancel(t.Context())
@@ -146,7 +146,7 @@ func run(t *testing.T, services ...*css) (*Informer, *changeLog) {
 	return m, changes
 }
 
-// changeLog is what a subscriber was told.
+// changeLog records the changes of a subscriber.
 type changeLog struct {
 	mu  sync.Mutex
 	all []Change
@@ -154,7 +154,7 @@ type changeLog struct {
 
 func (l *changeLog) add(c Change) {
 	if c.OldTask != nil && *c.OldTask.Entity.TaskARN != c.ARN {
-		panic("what was there before is another task")
+		panic("the old task has another ARN")
 	}
 	c.OldTask = nil
 	l.mu.Lock()
@@ -177,9 +177,9 @@ func (l *changeLog) are(t *testing.T, want ...Change) {
 	assert.Equal(t, want, l.all)
 }
 
-func TestLinesThatAreNotNewerAreIgnored(t *testing.T) {
+func TestInformer_IgnoresLinesThatAreNotNewer(t *testing.T) {
 	service := newCSS(t, []string{listed(10, task("a", 9), task("b", 10))}, func(s stream) {
-		s.send(task("b", 10), task("a", 8), deleted("a", 9), deleted("c", 10)) // as one transaction's, or late
+		s.send(task("b", 10), task("a", 8), deleted("a", 9), deleted("c", 10)) // of one transaction, or late
 		s.send(task("c", 11), task("a", 11), task("c", 11))
 		s.send(deleted("b", 12), deleted("b", 12), heartbeat(15))
 		s.beats(15)
@@ -194,12 +194,12 @@ func TestLinesThatAreNotNewerAreIgnored(t *testing.T) {
 	assert.Empty(t, m.Tasks(prod+"uction"))
 }
 
-func TestABrokenStreamIsResumedWithTheLastVersion(t *testing.T) {
+func TestInformer_ResumesBrokenStream(t *testing.T) {
 	service := newCSS(t, []string{listed(10)},
-		func(s stream) { s.send(task("a", 12)) }, // and ends
+		func(s stream) { s.send(task("a", 12)) }, // then the stream ends
 		func(s stream) {
 			s.send(task("a", 12), task("b", 12))
-			_, _ = io.WriteString(s.w, task("c", 13)[:50]) // cut within a line
+			_, _ = io.WriteString(s.w, task("c", 13)[:50]) // the connection breaks within a line
 			_ = http.NewResponseController(s.w).Flush()
 			panic(http.ErrAbortHandler)
 		},
@@ -211,14 +211,14 @@ func TestABrokenStreamIsResumedWithTheLastVersion(t *testing.T) {
 	changes.are(t, Change{ARN: "a"}, Change{ARN: "b"})
 }
 
-func TestWhatCannotBeResumedIsListedAgain(t *testing.T) {
+func TestInformer_ListsAgainIfItCannotResume(t *testing.T) {
 	for name, end := range map[string]func(stream){
 		"out of range":    func(s stream) { http.Error(s.w, "Entity version is out of range", http.StatusBadRequest) },
 		"an error line":   func(s stream) { s.send(`{"metadata":{"entityVersion":"10"},"error":"the reader is too slow"}`) },
 		"no JSON":         func(s stream) { s.send(`{"metadata":`) },
 		"no version":      func(s stream) { s.send(`{"metadata":{}}`) },
 		"no ARN":          func(s stream) { s.send(`{"metadata":{"entityVersion":"12"},"entity":{}}`) },
-		"an endless line": func(s stream) { s.send(strings.Repeat("x", longest+1)) },
+		"an endless line": func(s stream) { s.send(strings.Repeat("x", maxLineBytes+1)) },
 	} {
 		t.Run(name, func(t *testing.T) {
 			service := newCSS(t, []string{
@@ -234,16 +234,17 @@ func TestWhatCannotBeResumedIsListedAgain(t *testing.T) {
 	}
 }
 
-func TestASilentServiceIsLeftForTheNext(t *testing.T) {
+func TestInformer_LeavesSilentReplica(t *testing.T) {
 	silent := newCSS(t, []string{listed(10, task("a", 9))}, func(s stream) {
 		s.send(task("b", 11))
 		<-s.left.Done()
 	})
-	other := newCSS(t, []string{"never asked"}, func(s stream) { s.beats(11) })
+	other := newCSS(t, []string{"unused"}, func(s stream) { s.beats(11) })
 	cfg := Config{Endpoints: []string{silent.URL, other.URL}, Log: testenv.Logger(t)}
 	m, err := New(cfg)
 	require.NoError(t, err)
-	m.silence, m.backoff = 100*time.Millisecond, time.Millisecond
+	m.readTimeout = 100 * time.Millisecond
+	m.minDelay = time.Millisecond
 	ctx, cancel := context.WithCancel(t.Context())
 	ended := make(chan error, 1)
 	go func() { ended <- m.Run(ctx) }()
@@ -253,7 +254,7 @@ func TestASilentServiceIsLeftForTheNext(t *testing.T) {
 	silent.requestsAre(t, "list", "10")
 }
 
-func TestABadListIsNoList(t *testing.T) {
+func TestInformer_RejectsMalformedList(t *testing.T) {
 	for name, bad := range map[string]string{
 		"cut":        listed(10, task("a", 9))[:200],
 		"no version": `{"items":[]}`,
@@ -269,8 +270,8 @@ func TestABadListIsNoList(t *testing.T) {
 	}
 }
 
-// One record that a CSS should not have sent, in a list or a stream, is left out, counted, and hides no other.
-func TestOddRecordsAreLeftOut(t *testing.T) {
+// A malformed record in a list or a stream is skipped and counted. It hides no other record.
+func TestInformer_SkipsMalformedRecords(t *testing.T) {
 	lacking := func(id string, version int) string {
 		return strings.Replace(task(id, version), `"lastStatus":"RUNNING",`, "", 1)
 	}
@@ -288,10 +289,10 @@ func TestOddRecordsAreLeftOut(t *testing.T) {
 	assert.Equal(t, 5, n)
 	assert.WithinDuration(t, time.Now(), last, time.Minute)
 	assert.Len(t, m.Tasks(prod), 3)
-	assert.Nil(t, m.Task(taskARN("a")), "what it was is not true any more")
+	assert.Nil(t, m.Task(taskARN("a")), "the copy drops the outdated version")
 }
 
-func TestTasksByWhoStartedThem(t *testing.T) {
+func TestInformer_TasksStartedBy(t *testing.T) {
 	by := func(who, task string) string {
 		return strings.Replace(task, `"containers":[]`, `"containers":[],"startedBy":"`+who+`"`, 1)
 	}
@@ -312,7 +313,7 @@ func TestTasksByWhoStartedThem(t *testing.T) {
 	assert.Empty(t, of("nobody"))
 }
 
-func TestALineOfTwoMebibytes(t *testing.T) {
+func TestInformer_ReadsLongLines(t *testing.T) {
 	large := strings.Replace(task("a", 11), `"RUNNING"`, `"`+strings.Repeat("x", 2<<20)+`"`, 1)
 	service := newCSS(t, []string{listed(10)}, func(s stream) { s.send(large); s.beats(11) })
 	m, changes := run(t, service)
@@ -320,10 +321,10 @@ func TestALineOfTwoMebibytes(t *testing.T) {
 	assert.Len(t, *m.Task(taskARN("a")).Entity.DesiredStatus, 2<<20)
 }
 
-func TestAge(t *testing.T) {
+func TestInformer_Age(t *testing.T) {
 	beat := make(chan struct{})
 	service := newCSS(t, []string{listed(10)}, func(s stream) {
-		s.send(task("a", 11)) // which says nothing of what is still to come
+		s.send(task("a", 11)) // a change does not confirm that the copy is complete
 		<-beat
 		s.send(heartbeat(11))
 		<-s.left.Done()
@@ -343,21 +344,21 @@ func TestAge(t *testing.T) {
 	assert.Zero(t, empty.ReconciledAt())
 }
 
-func TestWaitGrowsAndHeedsTheService(t *testing.T) {
-	f := &follower[struct{}]{Informer: &Informer{backoff: 100 * time.Millisecond, endpoints: []string{"a", "b"}}}
+func TestFollower_RetryDelay(t *testing.T) {
+	f := &follower[struct{}]{Informer: &Informer{minDelay: 100 * time.Millisecond, endpoints: []string{"a", "b"}}}
 	for failures, longest := range []time.Duration{100, 100, 200, 200, 400, 400, 800, 800, 1600} {
 		f.failures = failures
-		wait := f.wait(io.EOF)
+		wait := f.retryDelay(io.EOF)
 		assert.LessOrEqual(t, wait, longest*time.Millisecond)
 		assert.GreaterOrEqual(t, wait, longest*time.Millisecond/2)
 	}
 	f.failures = 1000
-	assert.GreaterOrEqual(t, f.wait(io.EOF), slowest/2)
-	assert.LessOrEqual(t, f.wait(io.EOF), slowest)
+	assert.GreaterOrEqual(t, f.retryDelay(io.EOF), maxRetryDelay/2)
+	assert.LessOrEqual(t, f.retryDelay(io.EOF), maxRetryDelay)
 	f.failures = 0
-	asked := fmt.Errorf("list: %w", &refusal{status: 503, retryAfter: time.Second})
-	assert.GreaterOrEqual(t, f.wait(asked), time.Second)
-	assert.LessOrEqual(t, f.wait(fmt.Errorf("list: %w", &refusal{status: 503, retryAfter: time.Hour})), 2*slowest)
+	asked := fmt.Errorf("list: %w", &statusError{status: 503, retryAfter: time.Second})
+	assert.GreaterOrEqual(t, f.retryDelay(asked), time.Second)
+	assert.LessOrEqual(t, f.retryDelay(fmt.Errorf("list: %w", &statusError{status: 503, retryAfter: time.Hour})), 2*maxRetryDelay)
 }
 
 func BenchmarkDecodeList(b *testing.B) {
@@ -378,7 +379,7 @@ func BenchmarkDecodeList(b *testing.B) {
 	}
 }
 
-func TestNewRefuses(t *testing.T) {
+func TestNew_RejectsInvalidConfig(t *testing.T) {
 	for want, cfg := range map[string]Config{
 		"no endpoint": {},
 		`endpoint "": neither host:port nor a URL`:                   {Endpoints: []string{""}},
@@ -396,23 +397,23 @@ func TestNewRefuses(t *testing.T) {
 	assert.Equal(t, []string{"http://css:3000", "https://css.example.com/prod"}, m.endpoints)
 }
 
-func TestStopEndsASubscription(t *testing.T) {
+func TestSubscribe_StopEndsSubscription(t *testing.T) {
 	m, err := New(Config{Endpoints: []string{"localhost:3000"}})
 	require.NoError(t, err)
 	var a, b []string
 	stopA := m.Subscribe(func(c Change) { a = append(a, c.ARN) })
 	stopB := m.Subscribe(func(c Change) { b = append(b, c.ARN) })
-	m.listeners.tell(Change{ARN: "1"})
+	m.subscribers.notify(Change{ARN: "1"})
 	stopA()
-	m.listeners.tell(Change{ARN: "2"})
+	m.subscribers.notify(Change{ARN: "2"})
 	stopB()
 	stopB()
-	m.listeners.tell(Change{ARN: "3"})
+	m.subscribers.notify(Change{ARN: "3"})
 	assert.Equal(t, []string{"1"}, a)
 	assert.Equal(t, []string{"1", "2"}, b)
 }
 
-func TestRefusalSaysWhatTheServiceSaid(t *testing.T) {
+func TestGet_ReturnsStatusError(t *testing.T) {
 	server := httptest.NewServer(http.HandlerFunc(func(w http.ResponseWriter, _ *http.Request) {
 		w.Header().Set("Retry-After", "1")
 		http.Error(w, "Not yet reconciled with ECS", http.StatusServiceUnavailable)
@@ -422,8 +423,8 @@ func TestRefusalSaysWhatTheServiceSaid(t *testing.T) {
 	require.NoError(t, err)
 	defer m.client.CloseIdleConnections()
 	_, err = m.get(t.Context(), server.URL+"/v1/tasks")
-	var refused *refusal
+	var refused *statusError
 	require.True(t, errors.As(err, &refused))
-	assert.Equal(t, refusal{503, "Not yet reconciled with ECS", time.Second}, *refused)
-	assert.EqualError(t, err, "answer 503: Not yet reconciled with ECS")
+	assert.Equal(t, statusError{503, "Not yet reconciled with ECS", time.Second}, *refused)
+	assert.EqualError(t, err, "status 503: Not yet reconciled with ECS")
 }

@@ -14,8 +14,8 @@ import (
 	"github.com/blox/blox/swagger/cluster-state-service/v1/models"
 )
 
-// FuzzLines has a stream's lines taken over, after a list of one task: what is in the copy has all that is required, the
-// version never goes back, and lines that come again change nothing.
+// FuzzLines applies arbitrary stream lines after a list of one task. Records in the copy have all required fields, the
+// version never moves back, and repeated lines change nothing.
 func FuzzLines(f *testing.F) {
 	for _, seed := range []string{
 		task("a", 8), task("b", 9) + "\n" + deleted("b", 10), heartbeat(9), `{"error":"slow"}`, `{"metadata":{"entityVersion":"x"}}`, "\n\n{}", `null`, `[]`,
@@ -27,35 +27,35 @@ func FuzzLines(f *testing.F) {
 	f.Fuzz(func(t *testing.T, body []byte) {
 		m, err := New(Config{Endpoints: []string{"css:3000"}})
 		require.NoError(t, err)
-		copied := &follower[models.Task]{Informer: m, copy: m.tasks, version: 7}
-		list, _, err := decodeList(strings.NewReader(listed(7, task("a", 7))), copied.copy.read, copied.leaveOut)
+		copied := &follower[models.Task]{Informer: m, records: m.tasks, version: 7}
+		list, _, err := decodeList(strings.NewReader(listed(7, task("a", 7))), copied.records.read, copied.skip)
 		require.NoError(t, err)
-		copied.copy.replace(list, m.reconciledAt)
+		copied.records.replace(list, m.reconciledAt)
 		var taken [][]byte
 		lines := bufio.NewScanner(strings.NewReader(string(body)))
 		lines.Split(wholeLines)
 		for lines.Scan() {
 			before := copied.version
-			if copied.line(lines.Bytes()) != nil {
-				break // and it is listed anew
+			if copied.applyLine(lines.Bytes()) != nil {
+				break // the informer lists again
 			}
 			if copied.version < before {
 				t.Fatalf("from version %d back to %d: %q", before, copied.version, lines.Bytes())
 			}
 			taken = append(taken, append([]byte(nil), lines.Bytes()...))
 		}
-		for arn, r := range copied.copy.byARN {
+		for arn, r := range copied.records.byARN {
 			if err := r.value.Validate(strfmt.Default); err != nil || arn == "" || r.cluster == "" || r.deleted {
 				t.Fatalf("%q is in the copy: %+v, %v", arn, r, err)
 			}
 		}
-		if copied.copy.ordered.Len() != len(copied.copy.byARN) {
-			t.Fatalf("%d tasks in order, and %d by ARN", copied.copy.ordered.Len(), len(copied.copy.byARN))
+		if copied.records.ordered.Len() != len(copied.records.byARN) {
+			t.Fatalf("%d tasks in order, and %d by ARN", copied.records.ordered.Len(), len(copied.records.byARN))
 		}
-		state := func() string { return fmt.Sprint(copied.version, versions(copied.copy)) }
+		state := func() string { return fmt.Sprint(copied.version, versions(copied.records)) }
 		for want := state(); len(taken) > 0; taken = taken[1:] {
 			last := taken[len(taken)-1]
-			if err := copied.line(last); err != nil || state() != want {
+			if err := copied.applyLine(last); err != nil || state() != want {
 				t.Fatalf("%q changes %s into %s when it comes again, %v", last, want, state(), err)
 			}
 		}
@@ -70,7 +70,7 @@ func versions(c *records[models.Task]) map[string]int64 {
 	return found
 }
 
-// FuzzDecodeList puts any JSON value between two tasks of a list: it must not hide them.
+// FuzzDecodeList inserts an arbitrary JSON value between two tasks of a list, which must not hide them.
 func FuzzDecodeList(f *testing.F) {
 	for _, seed := range []string{
 		task("x", 3), task("a", 9), `null`, `7`, `"x"`, `[]`, `{"metadata":7}`, `{"metadata":{"entityVersion":7}}`, `{"entity":{"containers":[{"exitCode":1e99}]}}`,

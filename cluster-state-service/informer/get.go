@@ -13,62 +13,62 @@ import (
 	"github.com/blox/blox/internal/version"
 )
 
-// errSilent ends a connection on which nothing has come for too long.
-var errSilent = errors.New("the cluster-state-service is silent")
+// errTimeout ends a connection without data for readTimeout.
+var errTimeout = errors.New("no data from the cluster-state-service in time")
 
-// refusal is an answer that is not 200.
-type refusal struct {
+// statusError is a response other than 200.
+type statusError struct {
 	status     int
 	text       string
-	retryAfter time.Duration // 0 when the CSS has not said
+	retryAfter time.Duration // 0 without the header
 }
 
-func (r *refusal) Error() string { return fmt.Sprintf("answer %d: %s", r.status, r.text) }
+func (e *statusError) Error() string { return fmt.Sprintf("status %d: %s", e.status, e.text) }
 
-// get asks for url and returns the answer's body, which the caller closes. It and reading the body fail with errSilent
-// when nothing comes for m.silence.
+// get requests url and returns the response body, which the caller closes. It fails with errTimeout without data for
+// readTimeout, and so does reading the body.
 func (m *Informer) get(ctx context.Context, url string) (io.ReadCloser, error) {
 	ctx, cancel := context.WithCancelCause(ctx)
-	b := &body{cancel: cancel, ctx: ctx, silence: m.silence}
-	b.timer = time.AfterFunc(m.silence, func() { cancel(errSilent) })
+	b := &body{cancel: cancel, ctx: ctx, timeout: m.readTimeout}
+	b.timer = time.AfterFunc(m.readTimeout, func() { cancel(errTimeout) })
 	request, err := http.NewRequestWithContext(ctx, http.MethodGet, url, nil)
 	if err != nil {
 		b.stop()
 		return nil, err
 	}
 	request.Header.Set("User-Agent", version.UserAgent())
-	answer, err := m.client.Do(request)
+	response, err := m.client.Do(request)
 	if err != nil {
-		err = b.why(err)
+		err = b.cause(err)
 		b.stop()
 		return nil, err
 	}
-	b.ReadCloser = answer.Body
-	if answer.StatusCode != http.StatusOK {
+	b.ReadCloser = response.Body
+	if response.StatusCode != http.StatusOK {
 		defer b.Close()
-		text, _ := io.ReadAll(io.LimitReader(b, 1000)) // what there is of it
-		seconds, _ := strconv.Atoi(answer.Header.Get("Retry-After"))
-		return nil, &refusal{answer.StatusCode, strings.TrimSpace(string(text)), time.Duration(seconds) * time.Second}
+		text, _ := io.ReadAll(io.LimitReader(b, 1000)) // as much as could be read
+		seconds, _ := strconv.Atoi(response.Header.Get("Retry-After"))
+		return nil, &statusError{response.StatusCode, strings.TrimSpace(string(text)), time.Duration(seconds) * time.Second}
 	}
-	m.compared(answer.Header.Get("Blox-Reconciled-At"))
+	m.setReconciledAt(response.Header.Get("Blox-Reconciled-At"))
 	return b, nil
 }
 
-// body is an answer's body, which must keep coming.
+// body is a response body with a timeout between reads.
 type body struct {
 	io.ReadCloser
 	ctx     context.Context
 	cancel  context.CancelCauseFunc
 	timer   *time.Timer
-	silence time.Duration
+	timeout time.Duration
 }
 
 func (b *body) Read(p []byte) (int, error) {
 	n, err := b.ReadCloser.Read(p)
 	if err != nil && !errors.Is(err, io.EOF) {
-		return n, b.why(err)
+		return n, b.cause(err)
 	}
-	b.timer.Reset(b.silence)
+	b.timer.Reset(b.timeout)
 	return n, err
 }
 
@@ -82,10 +82,10 @@ func (b *body) stop() {
 	b.cancel(nil)
 }
 
-// why is err, or errSilent if that is what has ended the request.
-func (b *body) why(err error) error {
-	if errors.Is(context.Cause(b.ctx), errSilent) {
-		return errSilent
+// cause returns errTimeout if that ended the request, else err.
+func (b *body) cause(err error) error {
+	if errors.Is(context.Cause(b.ctx), errTimeout) {
+		return errTimeout
 	}
 	return err
 }

@@ -1,13 +1,13 @@
-// Package informer keeps a copy of what a cluster-state-service (CSS) knows, for those who build schedulers on it: every
-// container instance and every task, in memory, up to date within moments of a change.
+// Package informer keeps a copy of a cluster-state-service (CSS) in memory, for programs that build schedulers: every
+// container instance and every task, current within milliseconds of a change.
 //
-// It lists once and then follows the two streams. When a stream breaks it is resumed, at another replica of the CSS
-// where there is one, and nothing is missed or told twice; where that cannot be, the copy is listed anew.
+// An Informer lists once and then follows two streams. If a stream breaks, it resumes it, at another replica of the CSS if
+// there is one, and neither misses nor repeats a change. If it cannot resume the stream, it lists again.
 //
-//	m, err := mirror.New(mirror.Config{Endpoints: []string{"localhost:3000"}})
-//	stop := m.Subscribe(func(c mirror.Change) { queue.Add(c.ClusterARN) })
+//	clusters, err := informer.New(informer.Config{Endpoints: []string{"localhost:3000"}})
+//	stop := clusters.Subscribe(func(c informer.Change) { queue.Add(c.ClusterARN) })
 //	defer stop()
-//	go m.Run(ctx)
+//	go clusters.Run(ctx)
 package informer
 
 import (
@@ -30,55 +30,56 @@ import (
 	"github.com/blox/blox/swagger/cluster-state-service/v1/models"
 )
 
-// Config is what a Mirror needs to know.
+// Config holds New's inputs.
 type Config struct {
-	// Endpoints are the replicas of one CSS, which share an etcd: host:port or a URL. One is used at a time.
+	// Endpoints are the replicas of one CSS, which share an etcd: host:port or a URL. The Informer uses one at a time.
 	Endpoints []string
-	// HTTPClient must not have a Timeout, which would end streams; its Transport knows the certificates for https. Nil is one
-	// of the Mirror's own, which trusts the machine's authorities.
+	// HTTPClient sends the requests. It must have no Timeout, which would end streams. The default trusts the system's
+	// certificate authorities.
 	HTTPClient *http.Client
-	// Log is told of broken connections; nil is told nothing.
+	// Log receives connection failures and malformed records; nil logs nothing.
 	Log logrus.FieldLogger
-	// Heartbeat is how often a quiet stream shows that it is alive: whole seconds, 1 to 300, 5 when zero. A stream that is
-	// silent for three of them is given up.
+	// Heartbeat is the interval of heartbeats on an idle stream: whole seconds from 1 to 300; 5 by default. The Informer
+	// reconnects after three intervals without data.
 	Heartbeat time.Duration
 }
 
-// Informer is the copy. All of its methods may be called at any time, by many goroutines.
+// Informer is the copy. Its methods are safe for concurrent use.
 type Informer struct {
 	endpoints []string
 	client    *http.Client
 	log       logrus.FieldLogger
 	heartbeat time.Duration
-	silence   time.Duration // after which a connection is given up
-	backoff   time.Duration // after a first failure, twice as long after the next; up to slowest
+	// readTimeout is the time without data after which a connection counts as broken.
+	readTimeout time.Duration
+	minDelay    time.Duration // before the first retry
 
 	instances    *records[models.ContainerInstance]
 	tasks        *records[models.Task]
-	listeners    listeners
+	subscribers  subscribers
 	reconciledMu sync.Mutex
 	reconciledAt time.Time
 }
 
-// New checks cfg. The Mirror is empty until Run has listed.
+// New validates cfg. The Informer is empty until Run has listed.
 func New(cfg Config) (*Informer, error) {
 	if cfg.Heartbeat == 0 {
 		cfg.Heartbeat = 5 * time.Second
 	}
 	if cfg.Heartbeat < time.Second || cfg.Heartbeat > 300*time.Second || cfg.Heartbeat%time.Second != 0 {
-		return nil, fmt.Errorf("heartbeat %s: not whole seconds from 1 to 300", cfg.Heartbeat)
+		return nil, fmt.Errorf("heartbeat %s: want whole seconds from 1 to 300", cfg.Heartbeat)
 	}
 	if len(cfg.Endpoints) == 0 {
-		return nil, errors.New("no endpoint of a cluster-state-service is given")
+		return nil, errors.New("no endpoint of a cluster-state-service")
 	}
 	m := &Informer{
-		client:    cfg.HTTPClient,
-		log:       cfg.Log,
-		heartbeat: cfg.Heartbeat,
-		silence:   3 * cfg.Heartbeat,
-		backoff:   100 * time.Millisecond,
-		instances: newRecords(KindInstance, readInstance, instanceMarks),
-		tasks:     newRecords(KindTask, readTask, taskMarks),
+		client:      cfg.HTTPClient,
+		log:         cfg.Log,
+		heartbeat:   cfg.Heartbeat,
+		readTimeout: 3 * cfg.Heartbeat,
+		minDelay:    firstRetryDelay,
+		instances:   newRecords(KindInstance, readInstance, instanceKeys),
+		tasks:       newRecords(KindTask, readTask, taskKeys),
 	}
 	for _, given := range cfg.Endpoints {
 		endpoint, err := baseURL(given)
@@ -98,20 +99,22 @@ func New(cfg Config) (*Informer, error) {
 	return m, nil
 }
 
-// baseURL is what the paths of the API are added to.
+// baseURL returns the URL that the API's paths are appended to.
 func baseURL(endpoint string) (string, error) {
 	base, bare := endpoint, !strings.Contains(endpoint, "://")
 	if bare {
 		base = "http://" + base
 	}
 	u, err := url.Parse(base)
-	if err != nil || bare && u.Port() == "" || u.Hostname() == "" || u.Scheme != "http" && u.Scheme != "https" || strings.ContainsAny(endpoint, "?#") {
+	switch {
+	case err != nil, u.Hostname() == "", bare && u.Port() == "",
+		u.Scheme != "http" && u.Scheme != "https", strings.ContainsAny(endpoint, "?#"):
 		return "", fmt.Errorf("endpoint %q of a cluster-state-service: neither host:port nor a URL", redact.URL(endpoint))
 	}
 	return strings.TrimRight(base, "/"), nil
 }
 
-// Run keeps the copy up to date until ctx ends, and then returns nil. Whatever fails is tried again for as long.
+// Run keeps the copy current until ctx is cancelled, and then returns nil. It retries every failure.
 func (m *Informer) Run(ctx context.Context) error {
 	defer m.client.CloseIdleConnections()
 	kinds, ctx := errgroup.WithContext(ctx)
@@ -120,13 +123,13 @@ func (m *Informer) Run(ctx context.Context) error {
 	return kinds.Wait()
 }
 
-// Synced tells whether the copy is complete: both kinds have been listed.
+// Synced reports whether the copy is complete: both kinds have been listed.
 func (m *Informer) Synced() bool {
 	return !m.instances.currentAt().IsZero() && !m.tasks.currentAt().IsZero()
 }
 
-// Age is the time since the copy is known to have held all that the CSS did; of its two kinds, the older one's. While
-// all is well it is below Config.Heartbeat. Before Synced it is the longest of durations.
+// Age returns the time since the copy was last known to equal the CSS, for the older of its two kinds. With a working
+// connection it stays below Config.Heartbeat. Before Synced it is the maximum duration.
 func (m *Informer) Age(now time.Time) time.Duration {
 	if !m.Synced() {
 		return math.MaxInt64
@@ -134,9 +137,9 @@ func (m *Informer) Age(now time.Time) time.Duration {
 	return max(now.Sub(m.instances.currentAt()), now.Sub(m.tasks.currentAt()))
 }
 
-// ListedAt is when the copy, or a part of it, was last made by a list; zero before the first. A stream that cannot be
-// resumed, because it is too old or etcd was restored from a backup, leads to another list: changes in between may not
-// have been told one by one, and deletions not at all if what was deleted had not been seen.
+// ListedAt returns the time of the last list of either kind; zero before the first. The Informer lists again if it cannot
+// resume a stream, for example after an etcd restore. Subscribers then miss intermediate changes. They also miss the
+// deletion of a record that was created after the stream broke.
 func (m *Informer) ListedAt() time.Time {
 	instances, tasks := m.instances.listedAt(), m.tasks.listedAt()
 	if instances.After(tasks) {
@@ -145,18 +148,18 @@ func (m *Informer) ListedAt() time.Time {
 	return tasks
 }
 
-// ReconciledAt is when the CSS had last compared all that it has with ECS, as it said with its latest list or when its
-// latest stream began, so it may have done so since. Zero when it is not known.
+// ReconciledAt returns the end of the last reconcile run of the CSS, as of the latest list or the start of the latest
+// stream: a later run may have ended since. It is zero if unknown.
 func (m *Informer) ReconciledAt() time.Time {
 	m.reconciledMu.Lock()
 	defer m.reconciledMu.Unlock()
 	return m.reconciledAt
 }
 
-// compared notes what a CSS says of its last comparison, in RFC 3339; the latest counts.
-func (m *Informer) compared(header string) {
+// setReconciledAt stores the value of a CSS's header, in RFC 3339, if it is later than the stored one.
+func (m *Informer) setReconciledAt(header string) {
 	at, err := time.Parse(time.RFC3339Nano, header)
-	if err != nil { // it has not said
+	if err != nil { // no reconcile run has ended yet
 		return
 	}
 	m.reconciledMu.Lock()
@@ -166,46 +169,48 @@ func (m *Informer) compared(header string) {
 	}
 }
 
-// Instances are the cluster's container instances, ordered by ARN, also those that are not ACTIVE. The slice is the
-// caller's; the instances are shared, so nobody may change them.
+// Instances returns the cluster's container instances in any status, ordered by ARN. The caller owns the slice, but must
+// not modify the instances.
 func (m *Informer) Instances(clusterARN string) []*models.ContainerInstance {
-	return slices.Collect(m.instances.of(clusterARN))
+	return slices.Collect(m.instances.inCluster(clusterARN))
 }
 
-// Tasks are the cluster's tasks, ordered by ARN, also those that have stopped. The slice is the caller's; the tasks are
-// shared, so nobody may change them.
+// Tasks returns the cluster's tasks, ordered by ARN, stopped ones included. The caller owns the slice, but must not modify
+// the tasks.
 func (m *Informer) Tasks(clusterARN string) []*models.Task {
-	return slices.Collect(m.tasks.of(clusterARN))
+	return slices.Collect(m.tasks.inCluster(clusterARN))
 }
 
-// TasksStartedBy are the tasks with that startedBy, of all clusters, in no order, also those that have stopped. The slice is
-// the caller's; the tasks are shared, so nobody may change them.
-func (m *Informer) TasksStartedBy(by string) []*models.Task { return m.tasks.with(mark{startedBy, by}) }
+// TasksStartedBy returns the tasks of all clusters with that startedBy, in no order, stopped ones included. The caller
+// owns the slice, but must not modify the tasks.
+func (m *Informer) TasksStartedBy(startedBy string) []*models.Task {
+	return m.tasks.withKey(secondaryKey{startedByField, startedBy})
+}
 
-// TasksOn are the tasks on the container instance with that ARN, in no order, also those that have stopped. The slice is the
-// caller's; the tasks are shared, so nobody may change them.
+// TasksOn returns the tasks on a container instance, in no order, stopped ones included. The caller owns the slice, but
+// must not modify the tasks.
 func (m *Informer) TasksOn(containerInstanceARN string) []*models.Task {
-	return m.tasks.with(mark{located, containerInstanceARN})
+	return m.tasks.withKey(secondaryKey{containerInstanceField, containerInstanceARN})
 }
 
-// Skipped is how many odd records, such as ones that lack a required field, the copy has done without since it began, and
-// when the last of them came; each is logged.
+// Skipped returns the number of malformed records that the Informer has skipped and logged, such as ones without a required
+// field, and the time of the last.
 func (m *Informer) Skipped() (n int, last time.Time) {
-	n, last = m.tasks.leftOut()
-	instances, at := m.instances.leftOut()
+	n, last = m.tasks.skippedRecords()
+	instances, at := m.instances.skippedRecords()
 	if at.After(last) {
 		last = at
 	}
 	return n + instances, last
 }
 
-// Instance is the container instance with that ARN, which nobody may change; nil when there is none.
+// Instance returns the container instance with that ARN; nil if there is none. The caller must not modify it.
 func (m *Informer) Instance(arn string) *models.ContainerInstance { return m.instances.get(arn) }
 
-// Task is the task with that ARN, which nobody may change; nil when there is none.
+// Task returns the task with that ARN; nil if there is none. The caller must not modify it.
 func (m *Informer) Task(arn string) *models.Task { return m.tasks.get(arn) }
 
-// Subscribe has fn called after every change of the copy, which fn may then read, until stop is called; when stop has
-// returned, fn is not running and is not called again. The first list is a change for every record. Calls do not overlap
-// and hold up the Mirror, so fn only notes what there is to do; it must call neither Subscribe nor stop.
-func (m *Informer) Subscribe(fn func(Change)) (stop func()) { return m.listeners.add(fn) }
+// Subscribe calls fn after every change of the copy until stop is called. fn may read the copy. The first list is a change
+// of every record. Calls do not overlap, and they block the Informer, so fn should only add to a work queue. fn must call
+// neither Subscribe nor stop. After stop has returned, fn does not run.
+func (m *Informer) Subscribe(fn func(Change)) (stop func()) { return m.subscribers.add(fn) }

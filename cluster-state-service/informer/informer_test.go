@@ -28,7 +28,7 @@ import (
 
 const account = "arn:aws:ecs:eu-west-1:123456789012:"
 
-// world is an etcd, as the cluster-state-services that share it fill it.
+// world is an etcd that the replicas share.
 type world struct {
 	*testing.T
 	server *testenv.Server
@@ -43,7 +43,7 @@ func newWorld(t *testing.T) *world {
 	return &world{t, server, server.Client(), log}
 }
 
-// commit makes one transaction of ops and returns its revision.
+// commit applies ops in one transaction and returns its revision.
 func (w *world) commit(ops ...clientv3.Op) int64 {
 	ctx, cancel := context.WithTimeout(w.Context(), time.Minute)
 	defer cancel()
@@ -52,12 +52,12 @@ func (w *world) commit(ops ...clientv3.Op) int64 {
 	return answer.Header.Revision
 }
 
-// compared notes a comparison with ECS, without which a cluster-state-service does not answer.
-func (w *world) compared(at string) {
+// reconciled records a reconcile run, without which a cluster-state-service serves nothing.
+func (w *world) reconciled(at string) {
 	w.commit(clientv3.OpPut("ecs/reconciled/123456789012/eu-west-1", fmt.Sprintf(`{"startedAt":%q,"finishedAt":%q}`, at, at)))
 }
 
-// key is where the record of an ARN is; kind is task or container-instance.
+// key returns a record's key in etcd and its ARN. kind is task or container-instance.
 func key(cluster, kind, id string) (key, arn string) {
 	arn = account + kind + "/" + cluster + "/" + id
 	folder := map[string]string{"task": "task", "container-instance": "instance"}[kind]
@@ -81,7 +81,7 @@ func deleteTask(cluster, id string) clientv3.Op {
 	return clientv3.OpDelete(key)
 }
 
-// stored is what etcd holds: by ARN, the revision that last changed it.
+// stored returns what etcd holds: mod revision by ARN.
 func (w *world) stored() map[string]string {
 	ctx, cancel := context.WithTimeout(w.Context(), time.Minute)
 	defer cancel()
@@ -98,8 +98,8 @@ func (w *world) stored() map[string]string {
 	return found
 }
 
-// mirrored is what m holds of the clusters, in stored's form.
-func mirrored(m *informer.Informer, clusters ...string) map[string]string {
+// cached returns what m holds of the clusters, in stored's form.
+func cached(m *informer.Informer, clusters ...string) map[string]string {
 	found := map[string]string{}
 	for _, cluster := range clusters {
 		for _, task := range m.Tasks(account + "cluster/" + cluster) {
@@ -112,7 +112,7 @@ func mirrored(m *informer.Informer, clusters ...string) map[string]string {
 	return found
 }
 
-// replica is a cluster-state-service that may be stopped and started.
+// replica is a cluster-state-service that can be stopped and restarted.
 type replica struct {
 	*world
 	address string
@@ -153,7 +153,7 @@ func (r *replica) start() {
 	}
 }
 
-// down stops the replica and tells whether it was up.
+// down stops the replica. It reports whether it was running.
 func (r *replica) down() bool {
 	if r.stop == nil {
 		return false
@@ -163,8 +163,8 @@ func (r *replica) down() bool {
 	return true
 }
 
-// mirror starts a Mirror of the replicas, which ends with the test.
-func (w *world) mirror(subscriber func(*informer.Informer, informer.Change), replicas ...*replica) *informer.Informer {
+// startInformer runs an informer of the replicas until the test ends.
+func (w *world) startInformer(subscriber func(*informer.Informer, informer.Change), replicas ...*replica) *informer.Informer {
 	cfg := informer.Config{Log: w.log, Heartbeat: time.Second}
 	for _, r := range replicas {
 		cfg.Endpoints = append(cfg.Endpoints, r.address)
@@ -184,22 +184,22 @@ func (w *world) mirror(subscriber func(*informer.Informer, informer.Change), rep
 
 func ignore(*informer.Informer, informer.Change) {}
 
-// The promise of design.md: list and stream miss nothing, and a subscriber can tell what there is from changes alone.
-func TestMirrorEqualsTheStore(t *testing.T) {
+// List and stream miss nothing, and a subscriber can derive the whole state from changes alone.
+func TestInformer_EqualsStore(t *testing.T) {
 	w := newWorld(t)
-	w.compared("2026-01-02T03:04:05Z")
+	w.reconciled("2026-01-02T03:04:05Z")
 	replicas := []*replica{w.replica(), w.replica()}
 	var mu sync.Mutex
-	told := map[string]string{} // as a subscriber sees the copy when it is told
-	m := w.mirror(func(m *informer.Informer, c informer.Change) {
+	notified := map[string]string{} // the copy as the subscriber reads it at each change
+	m := w.startInformer(func(m *informer.Informer, c informer.Change) {
 		mu.Lock()
 		defer mu.Unlock()
-		delete(told, c.ARN)
+		delete(notified, c.ARN)
 		if task := m.Task(c.ARN); c.Kind == informer.KindTask && task != nil {
-			told[c.ARN] = *task.Metadata.EntityVersion
+			notified[c.ARN] = *task.Metadata.EntityVersion
 		}
 		if instance := m.Instance(c.ARN); c.Kind == informer.KindInstance && instance != nil {
-			told[c.ARN] = *instance.Metadata.EntityVersion
+			notified[c.ARN] = *instance.Metadata.EntityVersion
 		}
 	}, replicas...)
 
@@ -208,11 +208,11 @@ func TestMirrorEqualsTheStore(t *testing.T) {
 	id := func() string { return fmt.Sprintf("%032d", chance.IntN(50)) }
 	for step := range 1000 {
 		switch n := chance.IntN(100); {
-		case n < 2: // a replica leaves, or returns
+		case n < 2: // stop or start a replica
 			if r := replicas[chance.IntN(2)]; !r.down() {
 				r.start()
 			}
-		case n < 3: // who is too far behind must list again
+		case n < 3: // an informer that lags must list again
 			revision := w.commit(putTask(cluster(), id(), step))
 			_, err := w.client.Compact(t.Context(), revision)
 			require.NoError(t, err)
@@ -235,19 +235,19 @@ func TestMirrorEqualsTheStore(t *testing.T) {
 		replicas[0].start()
 	}
 	want := w.stored()
-	testenv.Eventually(t, func() bool { return maps.Equal(want, mirrored(m, "prod", "test")) })
+	testenv.Eventually(t, func() bool { return maps.Equal(want, cached(m, "prod", "test")) })
 	mu.Lock()
 	defer mu.Unlock()
-	assert.Equal(t, want, told)
+	assert.Equal(t, want, notified)
 }
 
-func TestWhatVanishedUnseenIsTold(t *testing.T) {
+func TestInformer_ReportsMissedDeletions(t *testing.T) {
 	w := newWorld(t)
-	w.compared("2026-01-02T03:04:05Z")
+	w.reconciled("2026-01-02T03:04:05Z")
 	w.commit(putTask("prod", "a", 1), putTask("prod", "b", 1))
 	r := w.replica()
 	changes := make(chan informer.Change, 100)
-	m := w.mirror(func(_ *informer.Informer, c informer.Change) { changes <- c }, r)
+	m := w.startInformer(func(_ *informer.Informer, c informer.Change) { changes <- c }, r)
 	testenv.Eventually(t, func() bool { return len(m.Tasks(account+"cluster/prod")) == 2 })
 	<-changes
 	<-changes
@@ -269,14 +269,14 @@ func TestWhatVanishedUnseenIsTold(t *testing.T) {
 	assert.True(t, m.ListedAt().After(listed))
 }
 
-func TestMirrorWaitsForTheFirstComparison(t *testing.T) {
+func TestInformer_WaitsForFirstReconcile(t *testing.T) {
 	w := newWorld(t)
 	w.commit(putTask("prod", "b", 1), putTask("prod", "a", 1), putTask("prod2", "c", 1), putInstance("prod", "i", 1))
-	m := w.mirror(ignore, w.replica())
+	m := w.startInformer(ignore, w.replica())
 	assert.False(t, m.Synced())
 	assert.Zero(t, m.ReconciledAt())
 
-	w.compared("2026-01-02T03:04:05Z")
+	w.reconciled("2026-01-02T03:04:05Z")
 	testenv.Eventually(t, m.Synced)
 	assert.Equal(t, "2026-01-02T03:04:05Z", m.ReconciledAt().Format(time.RFC3339))
 	assert.Less(t, m.Age(time.Now()), time.Hour)
@@ -291,16 +291,16 @@ func TestMirrorWaitsForTheFirstComparison(t *testing.T) {
 	assert.True(t, *m.Instance(instance).Entity.AgentConnected)
 }
 
-func TestAgeGrowsWhileTheServiceIsAway(t *testing.T) {
+func TestInformer_AgeGrowsDuringOutage(t *testing.T) {
 	w := newWorld(t)
-	w.compared("2026-01-02T03:04:05Z")
+	w.reconciled("2026-01-02T03:04:05Z")
 	r := w.replica()
-	m := w.mirror(ignore, r)
+	m := w.startInformer(ignore, r)
 	testenv.Eventually(t, m.Synced)
 
 	r.down()
 	since := time.Now()
-	assert.GreaterOrEqual(t, m.Age(since.Add(time.Minute)), time.Minute, "current after its source had gone")
+	assert.GreaterOrEqual(t, m.Age(since.Add(time.Minute)), time.Minute, "the copy counts as current although its source is down")
 	r.start()
 	testenv.Eventually(t, func() bool { return m.Age(since.Add(time.Minute)) < time.Minute })
 }

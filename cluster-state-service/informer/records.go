@@ -10,17 +10,18 @@ import (
 	"time"
 
 	"github.com/go-openapi/strfmt"
+	"github.com/go-openapi/swag/conv"
 	"github.com/google/btree"
 
 	"github.com/blox/blox/swagger/cluster-state-service/v1/models"
 )
 
-// record is one instance or task with what identifies it.
+// record is one instance or task and its identity.
 type record[R any] struct {
 	cluster string // ARN
 	arn     string
 	version int64
-	deleted bool // a line that tells of a deletion; value has the ARNs only
+	deleted bool // a deletion; value has the ARNs only
 	value   *R
 }
 
@@ -28,53 +29,55 @@ func before[R any](a, b *record[R]) bool {
 	return cmp.Or(cmp.Compare(a.cluster, b.cluster), cmp.Compare(a.arn, b.arn)) < 0
 }
 
-// records is the copy of one kind.
+// records is the copy of one kind, with its indexes.
 type records[R any] struct {
 	kind Kind
-	// read checks value and finds out what identifies it; a value without entity, a heartbeat, has a version only. With an
-	// error it returns as much of that as there is.
+	// read validates value and returns its identity. A heartbeat has a version only. With an error, read returns the parts
+	// of the identity that it found.
 	read func(value *R) (*record[R], error)
-	// marks are what the record can be found by as well.
-	marks func(value *R) []mark
+	// keys returns the secondary keys of value.
+	keys func(value *R) []secondaryKey
 
-	mu      sync.RWMutex
-	byARN   map[string]*record[R]
-	ordered *btree.BTreeG[*record[R]]      // by cluster, then ARN
-	marked  map[mark]map[string]*record[R] // then by ARN
-	current time.Time                      // when the copy was last known to be complete; zero before the first list
-	listed  time.Time                      // when it was last made by a list
-	odd     int                            // records left out since the start
-	oddAt   time.Time                      // when that last happened
+	mu        sync.RWMutex
+	byARN     map[string]*record[R]
+	ordered   *btree.BTreeG[*record[R]]              // by cluster, then ARN
+	byKey     map[secondaryKey]map[string]*record[R] // then by ARN
+	current   time.Time                              // when the copy was last known to equal the CSS; zero before the first list
+	listed    time.Time                              // time of the last list
+	skipped   int                                    // malformed records
+	skippedAt time.Time                              // time of the last one
 }
 
-func newRecords[R any](kind Kind, read func(*R) (*record[R], error), marks func(*R) []mark) *records[R] {
-	c := &records[R]{kind: kind, read: read, marks: marks}
+func newRecords[R any](kind Kind, read func(*R) (*record[R], error), keys func(*R) []secondaryKey) *records[R] {
+	c := &records[R]{kind: kind, read: read, keys: keys}
 	c.clear()
 	return c
 }
 
 func (c *records[R]) clear() {
-	c.byARN, c.ordered, c.marked = map[string]*record[R]{}, btree.NewG(32, before[R]), map[mark]map[string]*record[R]{}
+	c.byARN = map[string]*record[R]{}
+	c.ordered = btree.NewG(32, before[R])
+	c.byKey = map[secondaryKey]map[string]*record[R]{}
 }
 
 func (c *records[R]) add(r *record[R]) {
 	c.byARN[r.arn] = r
 	c.ordered.ReplaceOrInsert(r)
-	for _, m := range c.marks(r.value) {
-		if c.marked[m] == nil {
-			c.marked[m] = map[string]*record[R]{}
+	for _, key := range c.keys(r.value) {
+		if c.byKey[key] == nil {
+			c.byKey[key] = map[string]*record[R]{}
 		}
-		c.marked[m][r.arn] = r
+		c.byKey[key][r.arn] = r
 	}
 }
 
 func (c *records[R]) remove(r *record[R]) {
 	delete(c.byARN, r.arn)
 	c.ordered.Delete(r)
-	for _, m := range c.marks(r.value) {
-		delete(c.marked[m], r.arn)
-		if len(c.marked[m]) == 0 {
-			delete(c.marked, m)
+	for _, key := range c.keys(r.value) {
+		delete(c.byKey[key], r.arn)
+		if len(c.byKey[key]) == 0 {
+			delete(c.byKey, key)
 		}
 	}
 }
@@ -88,8 +91,8 @@ func (c *records[R]) get(arn string) *R {
 	return nil
 }
 
-// of is a cluster's records. The copy is not changed while they are walked.
-func (c *records[R]) of(cluster string) iter.Seq[*R] {
+// inCluster yields a cluster's records by ARN. It holds the read lock meanwhile.
+func (c *records[R]) inCluster(cluster string) iter.Seq[*R] {
 	return func(yield func(*R) bool) {
 		c.mu.RLock()
 		defer c.mu.RUnlock()
@@ -99,12 +102,12 @@ func (c *records[R]) of(cluster string) iter.Seq[*R] {
 	}
 }
 
-// with is what has the mark, in no order.
-func (c *records[R]) with(m mark) []*R {
+// withKey returns the records with the secondary key, in no order.
+func (c *records[R]) withKey(key secondaryKey) []*R {
 	c.mu.RLock()
 	defer c.mu.RUnlock()
-	values := make([]*R, 0, len(c.marked[m]))
-	for _, r := range c.marked[m] {
+	values := make([]*R, 0, len(c.byKey[key]))
+	for _, r := range c.byKey[key] {
 		values = append(values, r.value)
 	}
 	return values
@@ -122,23 +125,23 @@ func (c *records[R]) listedAt() time.Time {
 	return c.listed
 }
 
-// confirm notes that the copy was complete at that time.
+// confirm records that the copy equalled the CSS at that time.
 func (c *records[R]) confirm(at time.Time) {
 	c.mu.Lock()
 	defer c.mu.Unlock()
 	c.current = at
 }
 
-// apply takes a line of a stream over unless the copy has it already, and tells whether it did.
+// apply stores a line of a stream if it is newer than the copy. It reports whether the copy changed.
 func (c *records[R]) apply(line *record[R]) (Change, bool) {
 	c.mu.Lock()
 	defer c.mu.Unlock()
 	held := c.byARN[line.arn]
 	if held == nil && line.deleted || held != nil && held.version >= line.version {
-		return Change{}, false // a resumed stream begins with lines that were seen before
+		return Change{}, false // a resumed stream begins with lines that were applied before
 	}
 	if held != nil {
-		c.remove(held) // of another cluster, if its id was given again
+		c.remove(held) // it may be of another cluster, if its id was reused
 	}
 	if !line.deleted {
 		c.add(line)
@@ -146,19 +149,20 @@ func (c *records[R]) apply(line *record[R]) (Change, bool) {
 	return c.change(line, held, false), true
 }
 
-// replace makes list, current at that time, the copy, and returns how it differs from what was there.
+// replace replaces the copy by a list that was current at that time. It returns the differences.
 func (c *records[R]) replace(list []*record[R], at time.Time) (changes []Change) {
 	c.mu.Lock()
 	old := c.byARN
 	c.clear()
 	for _, r := range list {
-		if twice := c.byARN[r.arn]; twice != nil {
-			c.remove(twice)
+		if duplicate := c.byARN[r.arn]; duplicate != nil {
+			c.remove(duplicate)
 		}
 		c.add(r)
 	}
-	c.current, c.listed = at, at
-	byARN := c.byARN // which only the caller changes
+	c.current = at
+	c.listed = at
+	byARN := c.byARN // only the caller's goroutine changes it
 	c.mu.Unlock()
 
 	for arn, r := range old {
@@ -174,7 +178,7 @@ func (c *records[R]) replace(list []*record[R], at time.Time) (changes []Change)
 	return changes
 }
 
-// change is from was, nil for none, to is.
+// change describes the change from was, nil for a new record, to is.
 func (c *records[R]) change(is, was *record[R], relisted bool) Change {
 	change := Change{ClusterARN: is.cluster, Kind: c.kind, ARN: is.arn, Deleted: is.deleted, Relisted: relisted}
 	if was == nil {
@@ -189,12 +193,12 @@ func (c *records[R]) change(is, was *record[R], relisted bool) Change {
 	return change
 }
 
-// leaveOut counts an odd record, of which the copy has nothing from then on: what it held before is not true any more.
-func (c *records[R]) leaveOut(r *record[R]) (Change, bool) {
+// skip counts a malformed record and removes it from the copy, which holds an outdated version of it at most.
+func (c *records[R]) skip(r *record[R]) (Change, bool) {
 	c.mu.Lock()
 	defer c.mu.Unlock()
-	c.odd++
-	c.oddAt = time.Now()
+	c.skipped++
+	c.skippedAt = time.Now()
 	held := c.byARN[r.arn]
 	if held == nil || held.version >= r.version {
 		return Change{}, false
@@ -203,18 +207,18 @@ func (c *records[R]) leaveOut(r *record[R]) (Change, bool) {
 	return c.change(&record[R]{cluster: held.cluster, arn: held.arn, deleted: true}, held, false), true
 }
 
-func (c *records[R]) leftOut() (n int, last time.Time) {
+func (c *records[R]) skippedRecords() (n int, last time.Time) {
 	c.mu.RLock()
 	defer c.mu.RUnlock()
-	return c.odd, c.oddAt
+	return c.skipped, c.skippedAt
 }
 
-var errNoIdentity = errors.New("a record without ARN, cluster or version")
+var errNoIdentity = errors.New("record without ARN, cluster or version")
 
 func readTask(t *models.Task) (*record[models.Task], error) {
 	r := &record[models.Task]{value: t}
 	if t.Entity != nil {
-		r.cluster, r.arn = text(t.Entity.ClusterARN), text(t.Entity.TaskARN)
+		r.cluster, r.arn = conv.Value(t.Entity.ClusterARN), conv.Value(t.Entity.TaskARN)
 	}
 	return r, check(r, t.Metadata, t.Entity != nil, t.Validate)
 }
@@ -222,13 +226,16 @@ func readTask(t *models.Task) (*record[models.Task], error) {
 func readInstance(i *models.ContainerInstance) (*record[models.ContainerInstance], error) {
 	r := &record[models.ContainerInstance]{value: i}
 	if i.Entity != nil {
-		r.cluster, r.arn = text(i.Entity.ClusterARN), text(i.Entity.ContainerInstanceARN)
+		r.cluster, r.arn = conv.Value(i.Entity.ClusterARN), conv.Value(i.Entity.ContainerInstanceARN)
 	}
 	return r, check(r, i.Metadata, i.Entity != nil, i.Validate)
 }
 
-// check completes r from its metadata, and sees to it that callers of the Mirror never meet a required field that is nil.
-func check[R any](r *record[R], m *models.Metadata, entity bool, validate func(strfmt.Registry) error) (err error) {
+// check completes r from its metadata. It rejects records without a required field, so that callers can dereference all
+// of them.
+func check[R any](
+	r *record[R], m *models.Metadata, entity bool, validate func(strfmt.Registry) error,
+) (err error) {
 	if m == nil || m.EntityVersion == nil {
 		return errNoIdentity
 	}
@@ -245,40 +252,33 @@ func check[R any](r *record[R], m *models.Metadata, entity bool, validate func(s
 	return nil
 }
 
-// mark is a property by which records can be found, and its value.
-type mark struct{ property, value string }
+// secondaryKey is a field by which records can be found, and its value.
+type secondaryKey struct{ field, value string }
 
 const (
-	startedBy = "startedBy"
-	located   = "containerInstanceARN"
+	startedByField         = "startedBy"
+	containerInstanceField = "containerInstanceARN"
 )
 
-func taskMarks(t *models.Task) (marks []mark) {
+func taskKeys(t *models.Task) (keys []secondaryKey) {
 	if t.Entity == nil {
 		return nil
 	}
 	if by := t.Entity.StartedBy; by != "" {
-		marks = append(marks, mark{startedBy, by})
+		keys = append(keys, secondaryKey{startedByField, by})
 	}
-	if on := text(t.Entity.ContainerInstanceARN); on != "" {
-		marks = append(marks, mark{located, on})
+	if on := conv.Value(t.Entity.ContainerInstanceARN); on != "" {
+		keys = append(keys, secondaryKey{containerInstanceField, on})
 	}
-	return marks
+	return keys
 }
 
-func instanceMarks(*models.ContainerInstance) []mark { return nil }
+func instanceKeys(*models.ContainerInstance) []secondaryKey { return nil }
 
 func parseVersion(s string) (int64, error) {
 	version, err := strconv.ParseInt(s, 10, 64)
 	if err != nil || version <= 0 {
-		return 0, fmt.Errorf("entity version %.100q", s)
+		return 0, fmt.Errorf("entity version %.100q: want a whole number above 0", s)
 	}
 	return version, nil
-}
-
-func text(s *string) string {
-	if s == nil {
-		return ""
-	}
-	return *s
 }
