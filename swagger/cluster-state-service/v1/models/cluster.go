@@ -11,12 +11,12 @@ import (
 	"github.com/go-openapi/validate"
 )
 
-// Cluster What is known of a cluster.
+// Cluster A cluster and the numbers of its container instances and tasks.
 //
 // swagger:model Cluster
 type Cluster struct {
 
-	// How many container instances have a connected ECS agent.
+	// Number of container instances with a connected ECS agent.
 	// Required: true
 	AgentsConnected *int64 `json:"agentsConnected"`
 
@@ -24,7 +24,7 @@ type Cluster struct {
 	// Required: true
 	ClusterARN *string `json:"clusterARN"`
 
-	// How many container instances there are, by status.
+	// Number of container instances by status.
 	// Required: true
 	Instances map[string]int64 `json:"instances"`
 
@@ -32,7 +32,7 @@ type Cluster struct {
 	// Required: true
 	Name *string `json:"name"`
 
-	// How many tasks there are, by last status.
+	// Number of tasks by last status.
 	// Required: true
 	Tasks map[string]int64 `json:"tasks"`
 }

@@ -20,7 +20,7 @@ type ContainerInstanceAttribute struct {
 	// Required: true
 	Name *string `json:"name"`
 
-	// Its value; empty where it has none.
+	// The attribute's value; empty if it has none.
 	// Required: true
 	Value *string `json:"value"`
 }

@@ -19,14 +19,14 @@ import (
 // swagger:model ContainerInstanceDetail
 type ContainerInstanceDetail struct {
 
-	// The EC2 instance's id, or an mi-… id on ECS Anywhere.
+	// EC2 instance ID, or an mi-… ID on ECS Anywhere.
 	EC2InstanceID string `json:"EC2InstanceID,omitempty"`
 
-	// Whether the ECS agent is connected; drops for seconds several times an hour by design.
+	// Connection of the ECS agent. By design, it drops for seconds several times an hour.
 	// Required: true
 	AgentConnected *bool `json:"agentConnected"`
 
-	// The state of the last agent update.
+	// Status of the last agent update.
 	AgentUpdateStatus string `json:"agentUpdateStatus,omitempty"`
 
 	// The instance's attributes.
@@ -41,11 +41,11 @@ type ContainerInstanceDetail struct {
 	// Required: true
 	ContainerInstanceARN *string `json:"containerInstanceARN"`
 
-	// What the instance has in all.
+	// Total resources of the instance.
 	// Required: true
 	RegisteredResources []*ContainerInstanceResource `json:"registeredResources"`
 
-	// What no task has taken.
+	// Resources that no task uses.
 	// Required: true
 	RemainingResources []*ContainerInstanceResource `json:"remainingResources"`
 

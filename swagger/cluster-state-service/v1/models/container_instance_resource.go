@@ -24,7 +24,7 @@ type ContainerInstanceResource struct {
 	// Required: true
 	Type *string `json:"type"`
 
-	// INTEGER and LONG in decimal, DOUBLE with two decimals, STRINGSET joined by commas; empty where it has none.
+	// INTEGER and LONG in decimal, DOUBLE with two decimals, STRINGSET joined by commas; empty if it has none.
 	// Required: true
 	Value *string `json:"value"`
 }

@@ -9,7 +9,7 @@ import (
 	"github.com/go-openapi/swag/jsonutils"
 )
 
-// ContainerInstanceVersionInfo The versions of what runs on a container instance.
+// ContainerInstanceVersionInfo Versions of the ECS agent and Docker.
 //
 // swagger:model ContainerInstanceVersionInfo
 type ContainerInstanceVersionInfo struct {

@@ -11,16 +11,16 @@ import (
 	"github.com/go-openapi/validate"
 )
 
-// ListMetadata How fresh a list is.
+// ListMetadata Freshness of a list.
 //
 // swagger:model ListMetadata
 type ListMetadata struct {
 
-	// The etcd revision that the list is exact at; a stream joined with it misses nothing.
+	// The etcd revision that the list shows. A stream from this version misses no change.
 	// Required: true
 	EntityVersion *string `json:"entityVersion"`
 
-	// When a comparison with ECS was last complete, RFC 3339.
+	// End of the last reconcile run, RFC 3339.
 	ReconciledAt string `json:"reconciledAt,omitempty"`
 }
 

@@ -11,12 +11,12 @@ import (
 	"github.com/go-openapi/validate"
 )
 
-// Metadata What Blox knows of an entity beside ECS's own facts.
+// Metadata Data of Blox about an entity.
 //
 // swagger:model Metadata
 type Metadata struct {
 
-	// Set on the lines of a stream that tell of a deletion.
+	// True on the stream line of a deletion.
 	Deleted bool `json:"deleted,omitempty"`
 
 	// The etcd revision that last changed the entity.

@@ -11,12 +11,12 @@ import (
 	"github.com/go-openapi/validate"
 )
 
-// Readiness Whether a service can do its work.
+// Readiness Readiness of a service.
 //
 // swagger:model Readiness
 type Readiness struct {
 
-	// Which replica does the work that only one may do; empty while none does.
+	// Name of the leading replica; empty if there is none.
 	// Required: true
 	Leader *string `json:"leader"`
 
@@ -24,7 +24,7 @@ type Readiness struct {
 	// Required: true
 	Ready *bool `json:"ready"`
 
-	// Why the service is not ready, a sentence each; empty when it is.
+	// Reasons why the service is not ready; empty if it is ready.
 	// Required: true
 	Reasons []string `json:"reasons"`
 }

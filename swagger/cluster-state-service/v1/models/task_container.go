@@ -23,7 +23,7 @@ type TaskContainer struct {
 	// Required: true
 	ContainerARN *string `json:"containerARN"`
 
-	// The exit code, once the container has ended.
+	// Exit code; absent while the container runs.
 	ExitCode *int32 `json:"exitCode,omitempty"`
 
 	// The container's last status.
@@ -37,7 +37,7 @@ type TaskContainer struct {
 	// The container's ports on its host.
 	NetworkBindings []*TaskNetworkBinding `json:"networkBindings,omitempty"`
 
-	// Why the container is in its status.
+	// Reason for the container's status.
 	Reason string `json:"reason,omitempty"`
 }
 

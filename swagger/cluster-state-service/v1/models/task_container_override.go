@@ -14,7 +14,7 @@ import (
 	"github.com/go-openapi/validate"
 )
 
-// TaskContainerOverride What StartTask changed of one container.
+// TaskContainerOverride Overrides of one container.
 //
 // swagger:model TaskContainerOverride
 type TaskContainerOverride struct {

@@ -31,7 +31,7 @@ type TaskDetail struct {
 	// Required: true
 	Containers []*TaskContainer `json:"containers"`
 
-	// When the task was created, as ECS gave it.
+	// Time of the task's creation, as ECS reports it.
 	// Required: true
 	CreatedAt *string `json:"createdAt"`
 
@@ -47,16 +47,16 @@ type TaskDetail struct {
 	// Required: true
 	Overrides *TaskOverride `json:"overrides"`
 
-	// When the task became RUNNING.
+	// Time at which the task became RUNNING.
 	StartedAt string `json:"startedAt,omitempty"`
 
-	// Who started the task, as given to StartTask.
+	// The startedBy value of StartTask or RunTask.
 	StartedBy string `json:"startedBy,omitempty"`
 
-	// When the task became STOPPED.
+	// Time at which the task became STOPPED.
 	StoppedAt string `json:"stoppedAt,omitempty"`
 
-	// Why the task stopped.
+	// Reason why the task stopped.
 	StoppedReason string `json:"stoppedReason,omitempty"`
 
 	// The task's ARN, short or long.

@@ -16,7 +16,7 @@ import (
 // swagger:model TaskNetworkBinding
 type TaskNetworkBinding struct {
 
-	// The address that the port is bound to.
+	// Host address that the port is bound to.
 	// Required: true
 	BindIP *string `json:"bindIP"`
 

@@ -14,7 +14,7 @@ import (
 	"github.com/go-openapi/validate"
 )
 
-// TaskOverride What StartTask changed of the task definition.
+// TaskOverride Overrides of the task definition.
 //
 // swagger:model TaskOverride
 type TaskOverride struct {
@@ -23,7 +23,7 @@ type TaskOverride struct {
 	// Required: true
 	ContainerOverrides []*TaskContainerOverride `json:"containerOverrides"`
 
-	// The IAM role that the task runs with instead of its definition's.
+	// IAM role of the task, instead of the task definition's.
 	TaskRoleArn string `json:"taskRoleArn,omitempty"`
 }
 

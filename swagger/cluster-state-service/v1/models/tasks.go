@@ -26,7 +26,7 @@ type Tasks struct {
 	// metadata
 	Metadata *ListMetadata `json:"metadata,omitempty"`
 
-	// Where the next page begins; left out on the last.
+	// Token of the next page; absent on the last page.
 	NextToken string `json:"nextToken,omitempty"`
 }
 

@@ -60,10 +60,10 @@ func NewGetTaskOK() *GetTaskOK {
 // The task.
 type GetTaskOK struct {
 
-	// The etcd revision that this answer is exact at.
+	// The etcd revision that this response shows.
 	BloxEntityVersion string
 
-	// When a comparison with ECS was last complete, RFC 3339; left out before the first.
+	// End of the last reconcile run, RFC 3339. Absent before the first run.
 	BloxReconciledAt string
 
 	Payload *models.Task
@@ -146,7 +146,7 @@ func NewGetTaskNotFound() *GetTaskNotFound {
 
 // GetTaskNotFound describes a response with status code 404, with default header values.
 //
-// There is no such task, or the path is malformed.
+// The task does not exist, or the path is malformed.
 type GetTaskNotFound struct {
 	Payload string
 }
@@ -212,7 +212,7 @@ func NewGetTaskInternalServerError() *GetTaskInternalServerError {
 
 // GetTaskInternalServerError describes a response with status code 500, with default header values.
 //
-// Something unexpected happened; the service's log says what.
+// Unexpected error. The service's log has the details.
 type GetTaskInternalServerError struct {
 	Payload string
 }
@@ -278,7 +278,7 @@ func NewGetTaskServiceUnavailable() *GetTaskServiceUnavailable {
 
 // GetTaskServiceUnavailable describes a response with status code 503, with default header values.
 //
-// Not yet reconciled with ECS, or etcd does not answer. Retry-After says in how many seconds to ask again.
+// The service has not yet reconciled with ECS, or etcd does not answer. Retry after the seconds in Retry-After.
 type GetTaskServiceUnavailable struct {
 	Payload string
 }

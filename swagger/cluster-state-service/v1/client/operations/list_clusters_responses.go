@@ -60,10 +60,10 @@ func NewListClustersOK() *ListClustersOK {
 // The clusters.
 type ListClustersOK struct {
 
-	// The etcd revision that this answer is exact at.
+	// The etcd revision that this response shows.
 	BloxEntityVersion string
 
-	// When a comparison with ECS was last complete, RFC 3339; left out before the first.
+	// End of the last reconcile run, RFC 3339. Absent before the first run.
 	BloxReconciledAt string
 
 	Payload *models.Clusters
@@ -146,7 +146,7 @@ func NewListClustersBadRequest() *ListClustersBadRequest {
 
 // ListClustersBadRequest describes a response with status code 400, with default header values.
 //
-// There is no filter of clusters.
+// Clusters cannot be filtered.
 type ListClustersBadRequest struct {
 	Payload string
 }
@@ -212,7 +212,7 @@ func NewListClustersInternalServerError() *ListClustersInternalServerError {
 
 // ListClustersInternalServerError describes a response with status code 500, with default header values.
 //
-// Something unexpected happened; the service's log says what.
+// Unexpected error. The service's log has the details.
 type ListClustersInternalServerError struct {
 	Payload string
 }
@@ -278,7 +278,7 @@ func NewListClustersServiceUnavailable() *ListClustersServiceUnavailable {
 
 // ListClustersServiceUnavailable describes a response with status code 503, with default header values.
 //
-// Not yet reconciled with ECS, or etcd does not answer. Retry-After says in how many seconds to ask again.
+// The service has not yet reconciled with ECS, or etcd does not answer. Retry after the seconds in Retry-After.
 type ListClustersServiceUnavailable struct {
 	Payload string
 }

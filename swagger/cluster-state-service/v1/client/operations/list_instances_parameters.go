@@ -65,39 +65,39 @@ type ListInstancesParams struct {
 
 	// AgentConnected.
 	//
-	// Whether the ECS agent is connected: true or false.
+	// Connection of the ECS agent: true or false.
 	AgentConnected *string
 
 	// Attribute.
 	//
-	// An attribute, name:value, or name alone for any value.
+	// Attribute, as name:value, or name for any value.
 	Attribute *string
 
 	// Cluster.
 	//
-	// The cluster, a name or an ARN.
+	// Cluster name or ARN.
 	Cluster *string
 
 	// Ec2InstanceID.
 	//
-	// The EC2 instance's id, or the mi-… id on ECS Anywhere.
+	// EC2 instance ID, or the mi-… ID on ECS Anywhere.
 	Ec2InstanceID *string
 
 	// Limit.
 	//
-	// The most items to answer, 1 to 1000; all when it is left out.
+	// Maximum number of items, 1 to 1000. By default, all are returned.
 	//
 	// Format: int32
 	Limit *int32
 
 	// NextToken.
 	//
-	// Where the page begins: the nextToken of the page before, with the same filters.
+	// The nextToken of the previous page. The filters must be the same.
 	NextToken *string
 
 	// Status.
 	//
-	// The instance's status, in any case: REGISTERING, REGISTRATION_FAILED, ACTIVE, DRAINING, DEREGISTERING or INACTIVE.
+	// Status of the instance, case-insensitive: REGISTERING, REGISTRATION_FAILED, ACTIVE, DRAINING, DEREGISTERING or INACTIVE.
 	Status *string
 
 	HTTPClient *http.Client

@@ -60,10 +60,10 @@ func NewListInstancesOK() *ListInstancesOK {
 // The container instances.
 type ListInstancesOK struct {
 
-	// The etcd revision that this answer is exact at.
+	// The etcd revision that this response shows.
 	BloxEntityVersion string
 
-	// When a comparison with ECS was last complete, RFC 3339; left out before the first.
+	// End of the last reconcile run, RFC 3339. Absent before the first run.
 	BloxReconciledAt string
 
 	Payload *models.ContainerInstances
@@ -146,7 +146,7 @@ func NewListInstancesBadRequest() *ListInstancesBadRequest {
 
 // ListInstancesBadRequest describes a response with status code 400, with default header values.
 //
-// An unsupported, repeated or invalid filter.
+// A filter is unsupported, repeated or invalid.
 type ListInstancesBadRequest struct {
 	Payload string
 }
@@ -212,7 +212,7 @@ func NewListInstancesInternalServerError() *ListInstancesInternalServerError {
 
 // ListInstancesInternalServerError describes a response with status code 500, with default header values.
 //
-// Something unexpected happened; the service's log says what.
+// Unexpected error. The service's log has the details.
 type ListInstancesInternalServerError struct {
 	Payload string
 }
@@ -278,7 +278,7 @@ func NewListInstancesServiceUnavailable() *ListInstancesServiceUnavailable {
 
 // ListInstancesServiceUnavailable describes a response with status code 503, with default header values.
 //
-// Not yet reconciled with ECS, or etcd does not answer. Retry-After says in how many seconds to ask again.
+// The service has not yet reconciled with ECS, or etcd does not answer. Retry after the seconds in Retry-After.
 type ListInstancesServiceUnavailable struct {
 	Payload string
 }

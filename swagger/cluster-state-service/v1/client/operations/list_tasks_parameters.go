@@ -65,54 +65,54 @@ type ListTasksParams struct {
 
 	// Cluster.
 	//
-	// The cluster, a name or an ARN.
+	// Cluster name or ARN.
 	Cluster *string
 
 	// ContainerInstance.
 	//
-	// The container instance, its ARN or the id in it.
+	// Container instance, ARN or ID.
 	ContainerInstance *string
 
 	// DesiredStatus.
 	//
-	// Where ECS wants the task to go, in any case: RUNNING or STOPPED.
+	// Desired status of the task, case-insensitive: RUNNING or STOPPED.
 	DesiredStatus *string
 
 	// Family.
 	//
-	// The task definition's name, without its revision.
+	// Task definition family, without the revision.
 	Family *string
 
 	// LaunchType.
 	//
-	// The launch type, in any case: EC2, FARGATE, EXTERNAL or MANAGED_INSTANCES.
+	// Launch type, case-insensitive: EC2, FARGATE, EXTERNAL or MANAGED_INSTANCES.
 	LaunchType *string
 
 	// Limit.
 	//
-	// The most items to answer, 1 to 1000; all when it is left out.
+	// Maximum number of items, 1 to 1000. By default, all are returned.
 	//
 	// Format: int32
 	Limit *int32
 
 	// NextToken.
 	//
-	// Where the page begins: the nextToken of the page before, with the same filters.
+	// The nextToken of the previous page. The filters must be the same.
 	NextToken *string
 
 	// StartedBy.
 	//
-	// Exactly what the task was started by.
+	// The task's startedBy, exact match.
 	StartedBy *string
 
 	// Status.
 	//
-	// The task's last status, in any case: PROVISIONING, PENDING, ACTIVATING, RUNNING, DEACTIVATING, STOPPING, DEPROVISIONING, STOPPED or DELETED.
+	// Last status of the task, case-insensitive: PROVISIONING, PENDING, ACTIVATING, RUNNING, DEACTIVATING, STOPPING, DEPROVISIONING, STOPPED or DELETED.
 	Status *string
 
 	// TaskDefinition.
 	//
-	// The task definition, family:revision or ARN.
+	// Task definition, family:revision or ARN.
 	TaskDefinition *string
 
 	HTTPClient *http.Client

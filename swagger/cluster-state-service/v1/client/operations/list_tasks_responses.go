@@ -60,10 +60,10 @@ func NewListTasksOK() *ListTasksOK {
 // The tasks.
 type ListTasksOK struct {
 
-	// The etcd revision that this answer is exact at.
+	// The etcd revision that this response shows.
 	BloxEntityVersion string
 
-	// When a comparison with ECS was last complete, RFC 3339; left out before the first.
+	// End of the last reconcile run, RFC 3339. Absent before the first run.
 	BloxReconciledAt string
 
 	Payload *models.Tasks
@@ -146,7 +146,7 @@ func NewListTasksBadRequest() *ListTasksBadRequest {
 
 // ListTasksBadRequest describes a response with status code 400, with default header values.
 //
-// An unsupported, repeated or invalid filter.
+// A filter is unsupported, repeated or invalid.
 type ListTasksBadRequest struct {
 	Payload string
 }
@@ -212,7 +212,7 @@ func NewListTasksInternalServerError() *ListTasksInternalServerError {
 
 // ListTasksInternalServerError describes a response with status code 500, with default header values.
 //
-// Something unexpected happened; the service's log says what.
+// Unexpected error. The service's log has the details.
 type ListTasksInternalServerError struct {
 	Payload string
 }
@@ -278,7 +278,7 @@ func NewListTasksServiceUnavailable() *ListTasksServiceUnavailable {
 
 // ListTasksServiceUnavailable describes a response with status code 503, with default header values.
 //
-// Not yet reconciled with ECS, or etcd does not answer. Retry-After says in how many seconds to ask again.
+// The service has not yet reconciled with ECS, or etcd does not answer. Retry after the seconds in Retry-After.
 type ListTasksServiceUnavailable struct {
 	Payload string
 }

@@ -87,10 +87,10 @@ type ClientService interface {
 	// GetInstanceContext get a container instance.
 	GetInstanceContext(ctx context.Context, params *GetInstanceParams, opts ...ClientOption) (*GetInstanceOK, error)
 
-	// GetSwagger this description.
+	// GetSwagger get the API description.
 	GetSwagger(params *GetSwaggerParams, opts ...ClientOption) (*GetSwaggerOK, error)
 
-	// GetSwaggerContext this description.
+	// GetSwaggerContext get the API description.
 	GetSwaggerContext(ctx context.Context, params *GetSwaggerParams, opts ...ClientOption) (*GetSwaggerOK, error)
 
 	// GetTask get a task.
@@ -117,16 +117,16 @@ type ClientService interface {
 	// ListTasksContext list tasks.
 	ListTasksContext(ctx context.Context, params *ListTasksParams, opts ...ClientOption) (*ListTasksOK, error)
 
-	// Ping is the service alive.
+	// Ping check that the service is alive.
 	Ping(params *PingParams, opts ...ClientOption) (*PingOK, error)
 
-	// PingContext is the service alive.
+	// PingContext check that the service is alive.
 	PingContext(ctx context.Context, params *PingParams, opts ...ClientOption) (*PingOK, error)
 
-	// Ready can the service do its work.
+	// Ready check that the service is ready.
 	Ready(params *ReadyParams, opts ...ClientOption) (*ReadyOK, error)
 
-	// ReadyContext can the service do its work.
+	// ReadyContext check that the service is ready.
 	ReadyContext(ctx context.Context, params *ReadyParams, opts ...ClientOption) (*ReadyOK, error)
 
 	// StreamInstances stream changes of container instances.
@@ -206,7 +206,7 @@ func (a *Client) GetInstanceContext(ctx context.Context, params *GetInstancePara
 	panic(msg)
 }
 
-// GetSwagger this description.
+// GetSwagger gets the API description.
 //
 // This method does not support injected context.
 // However, timeout and opentracing contexts are honored whenever enabled.
@@ -223,7 +223,7 @@ func (a *Client) GetSwagger(params *GetSwaggerParams, opts ...ClientOption) (*Ge
 	return a.GetSwaggerContext(ctx, params, opts...)
 }
 
-// GetSwaggerContext this description.
+// GetSwaggerContext gets the API description.
 //
 // Do not use the deprecated [GetSwaggerParams.Context] with this method: it would be ignored.
 func (a *Client) GetSwaggerContext(ctx context.Context, params *GetSwaggerParams, opts ...ClientOption) (*GetSwaggerOK, error) {
@@ -332,7 +332,7 @@ func (a *Client) GetTaskContext(ctx context.Context, params *GetTaskParams, opts
 
 // ListClusters lists clusters.
 //
-// Every cluster that a container instance or task is known of, with how many there are by status, ordered by ARN..
+// Returns every cluster that has container instances or tasks, with their numbers by status, ordered by ARN..
 //
 // This method does not support injected context.
 // However, timeout and opentracing contexts are honored whenever enabled.
@@ -351,7 +351,7 @@ func (a *Client) ListClusters(params *ListClustersParams, opts ...ClientOption) 
 
 // ListClustersContext lists clusters.
 //
-// Every cluster that a container instance or task is known of, with how many there are by status, ordered by ARN..
+// Returns every cluster that has container instances or tasks, with their numbers by status, ordered by ARN..
 //
 // Do not use the deprecated [ListClustersParams.Context] with this method: it would be ignored.
 func (a *Client) ListClustersContext(ctx context.Context, params *ListClustersParams, opts ...ClientOption) (*ListClustersOK, error) {
@@ -398,7 +398,7 @@ func (a *Client) ListClustersContext(ctx context.Context, params *ListClustersPa
 
 // ListInstances lists container instances.
 //
-// Every known container instance that all given filters match, ordered by cluster name and ARN. An empty filter value is no filter..
+// Returns the container instances that match all filters, ordered by cluster name and ARN. A filter with an empty value is ignored..
 //
 // This method does not support injected context.
 // However, timeout and opentracing contexts are honored whenever enabled.
@@ -417,7 +417,7 @@ func (a *Client) ListInstances(params *ListInstancesParams, opts ...ClientOption
 
 // ListInstancesContext lists container instances.
 //
-// Every known container instance that all given filters match, ordered by cluster name and ARN. An empty filter value is no filter..
+// Returns the container instances that match all filters, ordered by cluster name and ARN. A filter with an empty value is ignored..
 //
 // Do not use the deprecated [ListInstancesParams.Context] with this method: it would be ignored.
 func (a *Client) ListInstancesContext(ctx context.Context, params *ListInstancesParams, opts ...ClientOption) (*ListInstancesOK, error) {
@@ -464,7 +464,7 @@ func (a *Client) ListInstancesContext(ctx context.Context, params *ListInstances
 
 // ListTasks lists tasks.
 //
-// Every known task that all given filters match, ordered by cluster name and ARN. An empty filter value is no filter..
+// Returns the tasks that match all filters, ordered by cluster name and ARN. A filter with an empty value is ignored..
 //
 // This method does not support injected context.
 // However, timeout and opentracing contexts are honored whenever enabled.
@@ -483,7 +483,7 @@ func (a *Client) ListTasks(params *ListTasksParams, opts ...ClientOption) (*List
 
 // ListTasksContext lists tasks.
 //
-// Every known task that all given filters match, ordered by cluster name and ARN. An empty filter value is no filter..
+// Returns the tasks that match all filters, ordered by cluster name and ARN. A filter with an empty value is ignored..
 //
 // Do not use the deprecated [ListTasksParams.Context] with this method: it would be ignored.
 func (a *Client) ListTasksContext(ctx context.Context, params *ListTasksParams, opts ...ClientOption) (*ListTasksOK, error) {
@@ -528,9 +528,9 @@ func (a *Client) ListTasksContext(ctx context.Context, params *ListTasksParams, 
 	panic(msg)
 }
 
-// Ping is the service alive.
+// Ping checks that the service is alive.
 //
-// Always answers 200 with no body while the process serves..
+// Returns 200 without a body as long as the process serves requests..
 //
 // This method does not support injected context.
 // However, timeout and opentracing contexts are honored whenever enabled.
@@ -547,9 +547,9 @@ func (a *Client) Ping(params *PingParams, opts ...ClientOption) (*PingOK, error)
 	return a.PingContext(ctx, params, opts...)
 }
 
-// PingContext is the service alive.
+// PingContext checks that the service is alive.
 //
-// Always answers 200 with no body while the process serves..
+// Returns 200 without a body as long as the process serves requests..
 //
 // Do not use the deprecated [PingParams.Context] with this method: it would be ignored.
 func (a *Client) PingContext(ctx context.Context, params *PingParams, opts ...ClientOption) (*PingOK, error) {
@@ -594,9 +594,9 @@ func (a *Client) PingContext(ctx context.Context, params *PingParams, opts ...Cl
 	panic(msg)
 }
 
-// Ready cans the service do its work.
+// Ready checks that the service is ready.
 //
-// Ready once a first comparison with ECS is complete and while etcd answers..
+// The service is ready after the first reconcile run, as long as etcd answers and has space..
 //
 // This method does not support injected context.
 // However, timeout and opentracing contexts are honored whenever enabled.
@@ -613,9 +613,9 @@ func (a *Client) Ready(params *ReadyParams, opts ...ClientOption) (*ReadyOK, err
 	return a.ReadyContext(ctx, params, opts...)
 }
 
-// ReadyContext cans the service do its work.
+// ReadyContext checks that the service is ready.
 //
-// Ready once a first comparison with ECS is complete and while etcd answers..
+// The service is ready after the first reconcile run, as long as etcd answers and has space..
 //
 // Do not use the deprecated [ReadyParams.Context] with this method: it would be ignored.
 func (a *Client) ReadyContext(ctx context.Context, params *ReadyParams, opts ...ClientOption) (*ReadyOK, error) {

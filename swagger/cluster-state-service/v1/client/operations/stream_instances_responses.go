@@ -60,13 +60,13 @@ func NewStreamInstancesOK(writer io.Writer) *StreamInstancesOK {
 
 // StreamInstancesOK describes a response with status code 200, with default header values.
 //
-// One JSON object and a newline for each change of a container instance, of the form that the list's items have.
+// A JSON object and a newline for every change of a container instance, in the form of the list's items.
 type StreamInstancesOK struct {
 
-	// The etcd revision that this answer is exact at.
+	// The etcd revision that this response shows.
 	BloxEntityVersion string
 
-	// When a comparison with ECS was last complete, RFC 3339; left out before the first.
+	// End of the last reconcile run, RFC 3339. Absent before the first run.
 	BloxReconciledAt string
 
 	Payload io.Writer
@@ -211,7 +211,7 @@ func NewStreamInstancesInternalServerError() *StreamInstancesInternalServerError
 
 // StreamInstancesInternalServerError describes a response with status code 500, with default header values.
 //
-// Something unexpected happened; the service's log says what.
+// Unexpected error. The service's log has the details.
 type StreamInstancesInternalServerError struct {
 	Payload string
 }
@@ -277,7 +277,7 @@ func NewStreamInstancesServiceUnavailable() *StreamInstancesServiceUnavailable {
 
 // StreamInstancesServiceUnavailable describes a response with status code 503, with default header values.
 //
-// Not yet reconciled with ECS, or etcd does not answer. Retry-After says in how many seconds to ask again.
+// The service has not yet reconciled with ECS, or etcd does not answer. Retry after the seconds in Retry-After.
 type StreamInstancesServiceUnavailable struct {
 	Payload string
 }

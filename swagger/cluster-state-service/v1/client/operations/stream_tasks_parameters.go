@@ -65,22 +65,22 @@ type StreamTasksParams struct {
 
 	// Cluster.
 	//
-	// Only changes in this cluster, a name or an ARN.
+	// Stream the changes of this cluster only: name or ARN.
 	Cluster *string
 
 	// Deleted.
 	//
-	// Also show deletions, as lines with metadata.deleted and an entity of ARNs only.
+	// If true, stream deletions too. Their lines have metadata.deleted and an entity with ARNs only.
 	Deleted *bool
 
 	// EntityVersion.
 	//
-	// Show every change from this etcd revision on, that revision included, then what happens. Without it, or with 0: what happens from now on. Resume with the last version seen, and ignore lines that are not newer than what is held for their entity.
+	// Stream the changes from this etcd revision on, inclusive. Without it, or with 0, stream new changes only. To resume, pass the last entityVersion received, and ignore lines that are not newer than your copy of their entity.
 	EntityVersion *string
 
 	// Heartbeat.
 	//
-	// Seconds, 1 to 300, between lines that carry metadata only; their entityVersion is safe to resume from.
+	// Interval of heartbeats in seconds, 1 to 300. A heartbeat has metadata only; its entityVersion is safe to resume from.
 	//
 	// Format: int32
 	Heartbeat *int32

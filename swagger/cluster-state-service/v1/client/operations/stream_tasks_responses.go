@@ -60,13 +60,13 @@ func NewStreamTasksOK(writer io.Writer) *StreamTasksOK {
 
 // StreamTasksOK describes a response with status code 200, with default header values.
 //
-// One JSON object and a newline for each change of a task, of the form that the list's items have.
+// A JSON object and a newline for every change of a task, in the form of the list's items.
 type StreamTasksOK struct {
 
-	// The etcd revision that this answer is exact at.
+	// The etcd revision that this response shows.
 	BloxEntityVersion string
 
-	// When a comparison with ECS was last complete, RFC 3339; left out before the first.
+	// End of the last reconcile run, RFC 3339. Absent before the first run.
 	BloxReconciledAt string
 
 	Payload io.Writer
@@ -211,7 +211,7 @@ func NewStreamTasksInternalServerError() *StreamTasksInternalServerError {
 
 // StreamTasksInternalServerError describes a response with status code 500, with default header values.
 //
-// Something unexpected happened; the service's log says what.
+// Unexpected error. The service's log has the details.
 type StreamTasksInternalServerError struct {
 	Payload string
 }
@@ -277,7 +277,7 @@ func NewStreamTasksServiceUnavailable() *StreamTasksServiceUnavailable {
 
 // StreamTasksServiceUnavailable describes a response with status code 503, with default header values.
 //
-// Not yet reconciled with ECS, or etcd does not answer. Retry-After says in how many seconds to ask again.
+// The service has not yet reconciled with ECS, or etcd does not answer. Retry after the seconds in Retry-After.
 type StreamTasksServiceUnavailable struct {
 	Payload string
 }
