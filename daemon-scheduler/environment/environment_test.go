@@ -71,10 +71,14 @@ func TestEnvironment_WritesV03sShape(t *testing.T) {
 	e.StoredVersion, e.Incarnation = 5, 4
 	written, err := json.Marshal(e)
 	require.NoError(t, err)
-	assert.JSONEq(t, `{"Name":"logs","Token":"`+token1+`","DesiredTaskDefinition":"arn:td:1","DesiredTaskCount":0,"Cluster":"arn:cluster",
+	assert.JSONEq(
+		t,
+		`{"Name":"logs","Token":"`+token1+`","DesiredTaskDefinition":"arn:td:1","DesiredTaskCount":0,"Cluster":"arn:cluster",
 		"Health":0,"PendingDeploymentID":"`+first+`","InProgressDeploymentID":"","Deployments":{"`+first+`":{"ID":"`+first+`","Status":0,
 		"Health":0,"TaskDefinition":"arn:td:1","DesiredTaskCount":0,"Token":"`+token1+`","FailedInstances":null,
-		"StartTime":"2026-01-02T03:04:05Z","EndTime":"0001-01-01T00:00:00Z","Revision":1,"RolloutState":"IN_PROGRESS"}}}`, string(written))
+		"StartTime":"2026-01-02T03:04:05Z","EndTime":"0001-01-01T00:00:00Z","Revision":1,"RolloutState":"IN_PROGRESS"}}}`,
+		string(written),
+	)
 }
 
 func TestDeploy_RefusesInvalidTokens(t *testing.T) {
@@ -90,9 +94,12 @@ func TestDeploy_RefusesInvalidTokens(t *testing.T) {
 		want  error
 		text  string
 	}{
-		"missing":              {fresh, "", ErrTokenMissing, "the deploymentToken is missing"},
-		"no uuid":              {fresh, "x", ErrTokenMalformed, "the deploymentToken is not a lower-case uuid"},
-		"upper case":           {fresh, "AAAAAAAA-AAAA-4AAA-8AAA-AAAAAAAAAAAA", ErrTokenMalformed, "the deploymentToken is not a lower-case uuid"},
+		"missing": {fresh, "", ErrTokenMissing, "the deploymentToken is missing"},
+		"no uuid": {fresh, "x", ErrTokenMalformed, "the deploymentToken is not a lower-case uuid"},
+		"upper case": {
+			fresh, "AAAAAAAA-AAAA-4AAA-8AAA-AAAAAAAAAAAA", ErrTokenMalformed,
+			"the deploymentToken is not a lower-case uuid",
+		},
 		"another's":            {fresh, token2, ErrTokenOutdated, "Token '" + token2 + "' is outdated"},
 		"an earlier one, used": {moved, token1, ErrTokenOutdated, "Token '" + token1 + "' is outdated"},
 		"used":                 {deployed, token1, ErrTokenUsed, "Deployment with token '" + token1 + "' already exists"},
@@ -140,7 +147,11 @@ func TestRecordProgress_FollowsADeployment(t *testing.T) {
 
 func TestRecordProgress_DropsLegacyFailures(t *testing.T) {
 	e := read(t, v03)
-	e, changed := e.RecordProgress(first, Progress{Status: Completed, Health: Unhealthy, LegacyFailures: []FailedInstance{{"arn:i1", "AGENT"}}}, now)
+	e, changed := e.RecordProgress(
+		first,
+		Progress{Status: Completed, Health: Unhealthy, LegacyFailures: []FailedInstance{{"arn:i1", "AGENT"}}},
+		now,
+	)
 	assert.True(t, changed)
 	assert.Len(t, e.Deployments[first].FailedInstances, 1)
 	e, changed = e.RecordProgress(first, Progress{Status: Completed}, now)

@@ -10,7 +10,9 @@ import (
 )
 
 func BenchmarkDecodeLaunch(b *testing.B) {
-	data := []byte(`{"Deployment":"22222222-2222-4222-8222-222222222222","TaskDefinition":"arn:aws:ecs:us-east-1:123456789012:task-definition/agent:2","State":"started","NotAfter":"2026-01-02T03:04:05Z","Task":"arn:aws:ecs:us-east-1:123456789012:task/prod/1","Attempts":1,"NextAttemptAt":"0001-01-01T00:00:00Z","Reason":"","Detail":""}`)
+	data := []byte(
+		`{"Deployment":"22222222-2222-4222-8222-222222222222","TaskDefinition":"arn:aws:ecs:us-east-1:123456789012:task-definition/agent:2","State":"started","NotAfter":"2026-01-02T03:04:05Z","Task":"arn:aws:ecs:us-east-1:123456789012:task/prod/1","Attempts":1,"NextAttemptAt":"0001-01-01T00:00:00Z","Reason":"","Detail":""}`,
+	)
 	for b.Loop() {
 		var l Launch
 		if err := json.Unmarshal(data, &l); err != nil {
@@ -19,12 +21,14 @@ func BenchmarkDecodeLaunch(b *testing.B) {
 	}
 }
 
-// FuzzRecords reads records as any version may have written them. They survive a rewrite with their unknown fields, and no
-// transition panics.
+// FuzzRecords reads records as any version may have written them. They survive a rewrite with their unknown fields,
+// and no transition panics.
 func FuzzRecords(f *testing.F) {
 	for _, seed := range []string{
-		v03, `null`, `{}`, `{"deployments":{"x":null,"":{}},"Revisions":[{},{"Number":-1,"Later":{"a":[1e400]}}]}`, `{"Health":7,"Deployments":{"a":{"Status":9,"StartTime":"9999-12-31T23:59:59-12:00"}}}`,
-		`{"Deployment":"d","State":"open","NotAfter":"2026-01-02T03:04:05Z","Later":"<\u2028>"}`, `{"Cluster":"c","State":"set","later":{"é":1,"é":2}}`,
+		v03, `null`, `{}`, `{"deployments":{"x":null,"":{}},"Revisions":[{},{"Number":-1,"Later":{"a":[1e400]}}]}`,
+		`{"Health":7,"Deployments":{"a":{"Status":9,"StartTime":"9999-12-31T23:59:59-12:00"}}}`,
+		`{"Deployment":"d","State":"open","NotAfter":"2026-01-02T03:04:05Z","Later":"<\u2028>"}`,
+		`{"Cluster":"c","State":"set","later":{"é":1,"é":2}}`,
 		`{"Token":"` + token1 + `","Revisions":[{"Number":2,"Spec":{"TaskDefinition":"arn:td:1","DeploymentConfiguration":{"Canary":{"Percent":5}}}}],"InProgressDeploymentID":"` + first +
 			`","Deployments":{"` + first + `":{"Status":1,"Revision":2,"TaskDefinition":"arn:td:1","RolloutState":"IN_PROGRESS"},"` + second + `":{"Status":2,"RolloutState":"COMPLETED"}}}`,
 	} {
@@ -94,7 +98,12 @@ func keepsRules(t *testing.T, e Environment) {
 	}
 	const next = "99999999-9999-4999-8999-999999999999"
 	inUse := func(string) bool { return false }
-	changed := []Environment{e.TrimDeployments(1, inUse), e.TrimUnstarted(inUse), e.Delete(now), e.Fail(first, "x", next, now)}
+	changed := []Environment{
+		e.TrimDeployments(1, inUse),
+		e.TrimUnstarted(inUse),
+		e.Delete(now),
+		e.Fail(first, "x", next, now),
+	}
 	add := func(c Environment, err error) {
 		if err == nil {
 			changed = append(changed, c)

@@ -10,8 +10,8 @@ import (
 	"github.com/stretchr/testify/require"
 )
 
-// After any transitions in any order, at most one deployment is in progress, ended deployments do not change, the current
-// deployment is in progress or completed, its revision is known, and the record survives a rewrite.
+// After any transitions in any order, at most one deployment is in progress, ended deployments do not change, the
+// current deployment is in progress or completed, its revision is known, and the record survives a rewrite.
 func TestTransitions_HoldInAnyOrder(t *testing.T) {
 	seen := map[string]int{}
 	for seed := range uint64(50) {
@@ -57,7 +57,11 @@ func TestTransitions_HoldInAnyOrder(t *testing.T) {
 				}
 			default:
 				if current, ok := e.Current(); ok {
-					e, _ = e.RecordProgress(current.ID, Progress{Status: Status(1 + r.IntN(2)), FailedTasks: r.IntN(3), Baking: r.IntN(2) == 0}, at)
+					e, _ = e.RecordProgress(
+						current.ID,
+						Progress{Status: Status(1 + r.IntN(2)), FailedTasks: r.IntN(3), Baking: r.IntN(2) == 0},
+						at,
+					)
 				}
 			}
 			e.holds(t, before, seed)
@@ -70,7 +74,10 @@ func TestTransitions_HoldInAnyOrder(t *testing.T) {
 			seen[string(e.Phase())]++
 		}
 	}
-	for _, what := range []string{"IN_PROGRESS", "COMPLETED", "FAILED", "STOPPED", "rollback", "inactive", "active", "deploying", "paused", "deleting"} {
+	for _, what := range []string{
+		"IN_PROGRESS", "COMPLETED", "FAILED", "STOPPED", "rollback", "inactive", "active", "deploying", "paused",
+		"deleting",
+	} {
 		require.Greater(t, seen[what], 100, what)
 	}
 }

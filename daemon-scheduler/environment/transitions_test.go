@@ -30,8 +30,8 @@ func completed(e Environment, id string, at time.Time) Environment {
 	return e
 }
 
-// updated returns an environment with the deployment first of revision 1 completed, and second of revision 2, with spec,
-// pending.
+// updated returns an environment with the deployment first of revision 1 completed, and second of revision 2, with
+// spec, pending.
 func updated(t *testing.T, spec Spec) Environment {
 	t.Helper()
 	ok := must(t)
@@ -43,14 +43,24 @@ func updated(t *testing.T, spec Spec) Environment {
 }
 
 func breaker(rollback bool) Spec {
-	return Spec{DeploymentConfiguration: DeploymentConfiguration{CircuitBreaker: CircuitBreaker{Enable: true, Rollback: rollback}}}
+	return Spec{
+		DeploymentConfiguration: DeploymentConfiguration{CircuitBreaker: CircuitBreaker{Enable: true, Rollback: rollback}},
+	}
 }
 
 func TestUpdate_AddsARevisionAndAToken(t *testing.T) {
 	e := updated(t, Spec{Query: "attribute:zone == a"})
 	assert.Equal(t, token2, e.Token)
 	assert.Equal(t, "arn:td:2", e.DesiredTaskDefinition)
-	assert.Equal(t, Revision{Number: 2, CreatedAt: now.Add(time.Minute), Spec: Spec{TaskDefinition: "arn:td:2", Query: "attribute:zone == a"}}, e.LatestRevision())
+	assert.Equal(
+		t,
+		Revision{
+			Number:    2,
+			CreatedAt: now.Add(time.Minute),
+			Spec:      Spec{TaskDefinition: "arn:td:2", Query: "attribute:zone == a"},
+		},
+		e.LatestRevision(),
+	)
 	assert.Len(t, e.KeptRevisions(), 2)
 	assert.Equal(t, "arn:td:1", e.RevisionFor(e.Deployments[first]).Spec.TaskDefinition)
 	assert.Equal(t, "attribute:zone == a", e.RevisionFor(e.Deployments[second]).Spec.Query)
@@ -97,7 +107,12 @@ func TestStop_RollsBackOrAborts(t *testing.T) {
 		assert.Equal(t, now.Add(time.Hour), e.Deployments[second].EndTime)
 		current, _ := e.Current()
 		assert.Equal(t, Deployment{
-			ID: third, TaskDefinition: "arn:td:1", StartTime: now.Add(time.Hour), Revision: 1, RolloutState: RolloutInProgress, RollbackOf: second,
+			ID:             third,
+			TaskDefinition: "arn:td:1",
+			StartTime:      now.Add(time.Hour),
+			Revision:       1,
+			RolloutState:   RolloutInProgress,
+			RollbackOf:     second,
 		}, current)
 		assert.True(t, e.Adopts(current, first), "the tasks are of the same revision")
 		assert.False(t, e.Adopts(current, second))
@@ -121,7 +136,11 @@ func TestStop_RollsBackOrAborts(t *testing.T) {
 
 		on := must(t)(must(t)(e.Update(Spec{TaskDefinition: "arn:td:3"}, token2, token3, now)).Deploy(third, token3, now))
 		assert.False(t, on.Paused, "the next deployment ends the pause")
-		on = must(t)(must(t)(must(t)(e.Pause()).Update(Spec{TaskDefinition: "arn:td:3"}, token2, token3, now)).Deploy(third, token3, now))
+		on = must(
+			t,
+		)(
+			must(t)(must(t)(e.Pause()).Update(Spec{TaskDefinition: "arn:td:3"}, token2, token3, now)).Deploy(third, token3, now),
+		)
 		assert.True(t, on.Paused, "but not the user's own")
 	})
 	t.Run("no deployment to roll back to", func(t *testing.T) {
@@ -213,7 +232,13 @@ func TestTrimUnstarted_RemovesTheOldest(t *testing.T) {
 	for n := range 10 * maxUnstarted {
 		at, id := now.Add(time.Duration(2+n)*time.Hour), fmt.Sprint("back", n)
 		e = must(t)(e.Rollback(id, at))
-		e = must(t)(e.Stop(id, StopAbort, "", at.Add(time.Minute))).TrimUnstarted(func(id string) bool { return id == "back3" })
+		e = must(
+			t,
+		)(
+			e.Stop(id, StopAbort, "", at.Add(time.Minute)),
+		).TrimUnstarted(
+			func(id string) bool { return id == "back3" },
+		)
 	}
 	assert.Len(t, e.Deployments, 2+maxUnstarted+1)
 	for _, id := range []string{first, second, "back3", fmt.Sprint("back", 10*maxUnstarted-1)} {
@@ -298,7 +323,11 @@ func TestRevision_SurvivesARewrite(t *testing.T) {
 	e := Create("logs", "arn:cluster", token1, Spec{TaskDefinition: "arn:td:1", DrainOrder: 3}, now)
 	written, err := json.Marshal(e)
 	require.NoError(t, err)
-	assert.Contains(t, string(written), `"Revisions":[{"Number":1,"CreatedAt":"2026-01-02T03:04:05Z","Spec":{"TaskDefinition":"arn:td:1","DrainOrder":3}}]`)
+	assert.Contains(
+		t,
+		string(written),
+		`"Revisions":[{"Number":1,"CreatedAt":"2026-01-02T03:04:05Z","Spec":{"TaskDefinition":"arn:td:1","DrainOrder":3}}]`,
+	)
 	later := strings.Replace(string(written), `"DrainOrder":3`, `"DrainOrder":3,"Later":{"a":1}`, 1)
 	again, err := json.Marshal(read(t, later))
 	require.NoError(t, err)
@@ -306,7 +335,12 @@ func TestRevision_SurvivesARewrite(t *testing.T) {
 }
 
 func TestRollout_OfOtherVersions(t *testing.T) {
-	assert.Equal(t, RolloutCompleted, Deployment{Status: Completed, RolloutState: RolloutInProgress}.Rollout(), "an earlier version completed it")
+	assert.Equal(
+		t,
+		RolloutCompleted,
+		Deployment{Status: Completed, RolloutState: RolloutInProgress}.Rollout(),
+		"an earlier version completed it",
+	)
 	assert.Equal(t, RolloutInProgress, Deployment{Status: Running}.Rollout())
 }
 

@@ -10,34 +10,87 @@ import (
 func TestSpec_ValidateListsEveryProblem(t *testing.T) {
 	double := 200
 	vpc := &AwsVpcConfiguration{Subnets: []string{"s"}}
-	bridge, awsvpc := TaskDefinition{Containers: []string{"main"}}, TaskDefinition{NetworkMode: "awsvpc", Containers: []string{"main"}}
+	bridge, awsvpc := TaskDefinition{
+		Containers: []string{"main"},
+	}, TaskDefinition{
+		NetworkMode: "awsvpc",
+		Containers:  []string{"main"},
+	}
 	canary := func(c Canary) Spec { return Spec{DeploymentConfiguration: DeploymentConfiguration{Canary: &c}} }
 	tags := func(tags ...Tag) Spec { return Spec{TaskSettings: TaskSettings{Tags: tags}} }
 	named := func(name, value string) Spec {
-		return Spec{TaskSettings: TaskSettings{Overrides: &TaskOverride{ContainerOverrides: []ContainerOverride{{Name: name, Environment: []KeyValue{{"a", value}}}}}}}
+		return Spec{
+			TaskSettings: TaskSettings{
+				Overrides: &TaskOverride{
+					ContainerOverrides: []ContainerOverride{{Name: name, Environment: []KeyValue{{"a", value}}}},
+				},
+			},
+		}
 	}
 	for name, tc := range map[string]struct {
 		spec Spec
 		of   TaskDefinition
 		want string
 	}{
-		"nothing given":       {Spec{}, bridge, ""},
-		"all that is right":   {Spec{Query: "attribute:a exists", TaskSettings: TaskSettings{Network: vpc, Tags: []Tag{{"a b", "ü@x"}, {"b", ""}}}}, awsvpc, ""},
-		"a query":             {Spec{Query: "zone == a"}, bridge, `instanceGroup.query in body is invalid: column 1: "zone" is not a subject: attribute:<name>, ec2InstanceId or agentConnected`},
-		"a canary's query":    {canary(Canary{Query: "attribute:a"}), bridge, "deploymentConfiguration.canary.query in body is invalid: column 12: the query ends where an operator: ==, !=, =~, !~, in, not_in, exists or !exists is expected"},
-		"an empty canary":     {canary(Canary{}), bridge, "deploymentConfiguration.canary in body should have either percent or query"},
-		"two canaries":        {canary(Canary{5, "attribute:a exists"}), bridge, "deploymentConfiguration.canary in body should have either percent or query"},
-		"ports":               {Spec{DeploymentConfiguration: DeploymentConfiguration{MaximumPercent: &double}}, TaskDefinition{StaticPorts: true}, "deploymentConfiguration.maximumPercent in body should be 100, as tasks with static host ports cannot run side by side"},
-		"no ports":            {Spec{DeploymentConfiguration: DeploymentConfiguration{MaximumPercent: &double}}, bridge, ""},
-		"ECS's attribute":     {Spec{ReadinessAttribute: "ecs.ready"}, bridge, "readinessAttribute in body should not begin with ecs. or com.amazonaws., which are ECS's own"},
-		"no network":          {Spec{}, awsvpc, "taskSettings.networkConfiguration in body is required by the task definition's network mode awsvpc"},
-		"a network of no use": {Spec{TaskSettings: TaskSettings{Network: vpc}}, bridge, "taskSettings.networkConfiguration in body is only for task definitions with the network mode awsvpc"},
-		"another container":   {named("side", ""), bridge, "taskSettings.overrides.containerOverrides.0.name in body is not a container of the task definition"},
-		"long overrides":      {named("main", strings.Repeat("x", 8192)), bridge, "taskSettings.overrides in body should be at most 8192 characters"},
-		"a tag twice":         {tags(Tag{"a", ""}, Tag{"a", "b"}), bridge, "taskSettings.tags.1.key in body is repeated"},
-		"AWS's tag":           {tags(Tag{"AWS:a", ""}), bridge, "taskSettings.tags.0.key in body should not begin with aws:"},
-		"a tag's key, value":  {tags(Tag{"a!", "b?"}), bridge, "taskSettings.tags.0.key in body should have letters, digits, spaces and _.:/=+-@ only\ntaskSettings.tags.0.value in body should have letters, digits, spaces and _.:/=+-@ only"},
-		"far too much of all": {Spec{Attributes: make([]Attribute, 6000)}, bridge, "the body as a whole should be at most 65536 bytes"},
+		"nothing given": {Spec{}, bridge, ""},
+		"all that is right": {
+			Spec{Query: "attribute:a exists", TaskSettings: TaskSettings{Network: vpc, Tags: []Tag{{"a b", "ü@x"}, {"b", ""}}}},
+			awsvpc, "",
+		},
+		"a query": {
+			Spec{Query: "zone == a"}, bridge,
+			`instanceGroup.query in body is invalid: column 1: "zone" is not a subject: ` +
+				`attribute:<name>, ec2InstanceId or agentConnected`,
+		},
+		"a canary's query": {
+			canary(Canary{Query: "attribute:a"}), bridge,
+			"deploymentConfiguration.canary.query in body is invalid: column 12: " +
+				"the query ends where an operator: ==, !=, =~, !~, in, not_in, exists or !exists is expected",
+		},
+		"an empty canary": {
+			canary(Canary{}), bridge, "deploymentConfiguration.canary in body should have either percent or query",
+		},
+		"two canaries": {
+			canary(Canary{5, "attribute:a exists"}), bridge,
+			"deploymentConfiguration.canary in body should have either percent or query",
+		},
+		"ports": {
+			Spec{DeploymentConfiguration: DeploymentConfiguration{MaximumPercent: &double}},
+			TaskDefinition{StaticPorts: true},
+			"deploymentConfiguration.maximumPercent in body should be 100, " +
+				"as tasks with static host ports cannot run side by side",
+		},
+		"no ports": {Spec{DeploymentConfiguration: DeploymentConfiguration{MaximumPercent: &double}}, bridge, ""},
+		"ECS's attribute": {
+			Spec{ReadinessAttribute: "ecs.ready"}, bridge,
+			"readinessAttribute in body should not begin with ecs. or com.amazonaws., which are ECS's own",
+		},
+		"no network": {
+			Spec{}, awsvpc,
+			"taskSettings.networkConfiguration in body is required by the task definition's network mode awsvpc",
+		},
+		"a network of no use": {
+			Spec{TaskSettings: TaskSettings{Network: vpc}}, bridge,
+			"taskSettings.networkConfiguration in body is only for task definitions with the network mode awsvpc",
+		},
+		"another container": {
+			named("side", ""), bridge,
+			"taskSettings.overrides.containerOverrides.0.name in body is not a container of the task definition",
+		},
+		"long overrides": {
+			named("main", strings.Repeat("x", 8192)), bridge,
+			"taskSettings.overrides in body should be at most 8192 characters",
+		},
+		"a tag twice": {tags(Tag{"a", ""}, Tag{"a", "b"}), bridge, "taskSettings.tags.1.key in body is repeated"},
+		"AWS's tag":   {tags(Tag{"AWS:a", ""}), bridge, "taskSettings.tags.0.key in body should not begin with aws:"},
+		"a tag's key, value": {
+			tags(Tag{"a!", "b?"}), bridge,
+			"taskSettings.tags.0.key in body should have letters, digits, spaces and _.:/=+-@ only\n" +
+				"taskSettings.tags.0.value in body should have letters, digits, spaces and _.:/=+-@ only",
+		},
+		"far too much of all": {
+			Spec{Attributes: make([]Attribute, 6000)}, bridge, "the body as a whole should be at most 65536 bytes",
+		},
 	} {
 		assert.Equal(t, tc.want, strings.Join(tc.spec.Validate(tc.of), "\n"), name)
 	}

@@ -98,13 +98,24 @@ func TestBudget_CountsUnavailableInstances(t *testing.T) {
 		f.tasks[lost] = task
 	}
 	another := func(f *fleet) { // takes the place of the deployment in progress
-		e, err := f.state.Environment.Update(environment.Spec{TaskDefinition: "arn:td:3"}, token2, foreign, now.Add(time.Second))
+		e, err := f.state.Environment.Update(
+			environment.Spec{TaskDefinition: "arn:td:3"},
+			token2,
+			foreign,
+			now.Add(time.Second),
+		)
 		assert.NoError(t, err)
 		f.state.Environment, err = e.Deploy(newest, foreign, now.Add(time.Second))
 		assert.NoError(t, err)
 	}
 	launched := func(f *fleet, deployment string, state environment.LaunchState, ago time.Duration) environment.Launch {
-		l := environment.Launch{Instance: "i000", Deployment: deployment, State: state, Attempts: 1, NotAfter: now.Add(environment.LaunchWindow - ago)}
+		l := environment.Launch{
+			Instance:   "i000",
+			Deployment: deployment,
+			State:      state,
+			Attempts:   1,
+			NotAfter:   now.Add(environment.LaunchWindow - ago),
+		}
 		f.state.Launches["i000"] = l
 		return l
 	}

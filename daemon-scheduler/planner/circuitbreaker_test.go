@@ -15,7 +15,11 @@ func TestCircuitBreaker_StopsAndRollsBackABadDeployment(t *testing.T) {
 	for _, rollback := range []bool{true, false} {
 		t.Run(fmt.Sprint("rollback ", rollback), func(t *testing.T) {
 			spec := environment.Spec{}
-			spec.DeploymentConfiguration.CircuitBreaker = environment.CircuitBreaker{Enable: true, Rollback: rollback, Threshold: 6}
+			spec.DeploymentConfiguration.CircuitBreaker = environment.CircuitBreaker{
+				Enable:    true,
+				Rollback:  rollback,
+				Threshold: 6,
+			}
 			f := newFleet(t, 3, 40, spec)
 			f.bad = func(deployment, _ string) bool { return deployment == current }
 			for n := 0; f.state.Environment.Deployments[current].Rollout() == environment.RolloutInProgress; n++ {
@@ -58,24 +62,52 @@ func TestCircuitBreaker_IgnoresUnansweredStarts(t *testing.T) {
 	spec.DeploymentConfiguration.CircuitBreaker = environment.CircuitBreaker{Enable: true, Threshold: 3}
 	f := newFleet(t, 1, 20, spec)
 	for i := range 10 {
-		l := environment.Launch{Instance: fmt.Sprintf("i%03d", i), Deployment: current, State: environment.LaunchOpen, Attempts: 1, NotAfter: now.Add(-time.Hour)}
+		l := environment.Launch{
+			Instance:   fmt.Sprintf("i%03d", i),
+			Deployment: current,
+			State:      environment.LaunchOpen,
+			Attempts:   1,
+			NotAfter:   now.Add(-time.Hour),
+		}
 		f.state.Launches[l.Instance] = ConfirmLaunch(l, nil, now)
 	}
 	assert.Empty(t, Make(f.state).FailureReason)
 	for arn, l := range f.state.Launches {
 		f.state.Launches[arn] = FailedLaunch(l, "RESOURCE:CPU", "", now)
 	}
-	assert.Equal(t, "Circuit breaker tripped: 10 failures (threshold 3). First: RESOURCE:CPU on i000", Make(f.state).FailureReason)
+	assert.Equal(
+		t,
+		"Circuit breaker tripped: 10 failures (threshold 3). First: RESOURCE:CPU on i000",
+		Make(f.state).FailureReason,
+	)
 }
 
 // During the first deployment, no instance had a task before, so every failure counts.
 func TestCircuitBreaker_CountsEveryFailureOfTheFirstDeployment(t *testing.T) {
-	e := environment.Create("logs", "arn:cluster", token1, environment.Spec{TaskDefinition: "arn:td:1", DeploymentConfiguration: environment.DeploymentConfiguration{
-		CircuitBreaker: environment.CircuitBreaker{Enable: true, Rollback: true, Threshold: 2},
-	}}, now)
+	e := environment.Create(
+		"logs",
+		"arn:cluster",
+		token1,
+		environment.Spec{TaskDefinition: "arn:td:1", DeploymentConfiguration: environment.DeploymentConfiguration{
+			CircuitBreaker: environment.CircuitBreaker{Enable: true, Rollback: true, Threshold: 2},
+		}},
+		now,
+	)
 	e, err := e.Deploy(current, token1, now)
 	assert.NoError(t, err)
-	l := FailedLaunch(environment.Launch{Instance: "i1", Deployment: current, Attempts: 2, HadNoTask: true}, "RESOURCE:CPU", "", now)
-	s := State{Environment: e, Launches: map[string]environment.Launch{"i1": l}, Fresh: true, Instances: []environment.Instance{active("i1")}, Now: now, StartConfirmTimeout: confirmTimeout}
+	l := FailedLaunch(
+		environment.Launch{Instance: "i1", Deployment: current, Attempts: 2, HadNoTask: true},
+		"RESOURCE:CPU",
+		"",
+		now,
+	)
+	s := State{
+		Environment:         e,
+		Launches:            map[string]environment.Launch{"i1": l},
+		Fresh:               true,
+		Instances:           []environment.Instance{active("i1")},
+		Now:                 now,
+		StartConfirmTimeout: confirmTimeout,
+	}
 	assert.Equal(t, "Circuit breaker tripped: 2 failures (threshold 2). First: RESOURCE:CPU on i1", Make(s).FailureReason)
 }

@@ -16,25 +16,44 @@ func TestMake_IsSafeInEveryCombination(t *testing.T) {
 	}
 	var launches [][]environment.Launch
 	launches = append(launches, nil)
-	for _, state := range []environment.LaunchState{environment.LaunchOpen, environment.LaunchStarted, environment.LaunchFailed} {
+	for _, state := range []environment.LaunchState{
+		environment.LaunchOpen, environment.LaunchStarted, environment.LaunchFailed,
+	} {
 		for _, ago := range []time.Duration{0, 11 * time.Second, 41 * time.Second, time.Hour} {
 			for _, deployment := range []string{current, earlier, foreign, ""} {
 				for _, next := range []time.Duration{-time.Hour, 10 * time.Second} {
-					launches = append(launches, []environment.Launch{launch(state, ago, of(deployment), named("t1"), because("X", next))})
+					launches = append(
+						launches,
+						[]environment.Launch{launch(state, ago, of(deployment), named("t1"), because("X", next))},
+					)
 				}
 			}
 		}
 	}
 	instances := []environment.Instance{
-		active("i1"), {ARN: "i1", Status: "ACTIVE"}, {ARN: "i1", Status: "DRAINING", AgentConnected: true}, {ARN: "i1", Status: "INACTIVE"}, {ARN: "i1"},
+		active(
+			"i1",
+		),
+		{ARN: "i1", Status: "ACTIVE"},
+		{ARN: "i1", Status: "DRAINING", AgentConnected: true},
+		{ARN: "i1", Status: "INACTIVE"},
+		{ARN: "i1"},
 	}
-	for _, status := range []string{"", "PROVISIONING", "PENDING", "RUNNING", "DEACTIVATING", "STOPPED", "DELETED", "WHATEVER"} {
+	for _, status := range []string{
+		"", "PROVISIONING", "PENDING", "RUNNING", "DEACTIVATING", "STOPPED", "DELETED", "WHATEVER",
+	} {
 		for _, by := range []string{current, earlier} {
 			for _, other := range []string{"", "RUNNING", "STOPPED"} {
 				for _, in := range instances {
 					for _, stale := range []bool{false, true} {
 						for _, l := range launches {
-							checkCombination(t, scenario{launches: l, instances: []environment.Instance{in}, stale: stale}, status, by, other)
+							checkCombination(
+								t,
+								scenario{launches: l, instances: []environment.Instance{in}, stale: stale},
+								status,
+								by,
+								other,
+							)
 						}
 					}
 				}

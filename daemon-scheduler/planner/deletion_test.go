@@ -24,7 +24,9 @@ func TestDeletion_StopsAllTasks(t *testing.T) {
 			launches: []environment.Launch{launch(environment.LaunchFailed, time.Minute)},
 		}))
 		assert.Equal(t, []string{
-			"stop t1: blox: deleted environment logs", "stop t2: blox: deleted environment logs", "stop t4: blox: deleted environment logs",
+			"stop t1: blox: deleted environment logs",
+			"stop t2: blox: deleted environment logs",
+			"stop t4: blox: deleted environment logs",
 		}, texts(plan.Actions))
 		assert.False(t, plan.DeletionComplete)
 		assert.Equal(t, environment.Counts{Pending: 1, Outdated: 2}, plan.Counts, "what is still to stop")
@@ -33,14 +35,28 @@ func TestDeletion_StopsAllTasks(t *testing.T) {
 		scenario
 		gone bool
 	}{
-		"nothing is left":                {scenario{}, true},
-		"nothing is started":             {scenario{tasks: []environment.Task{task("t1", current, "STOPPED")}, launches: []environment.Launch{launch(environment.LaunchStarted, time.Hour, named("t1"))}}, true},
-		"a task is stopping":             {scenario{tasks: []environment.Task{with(task("t1", current, "RUNNING"), stopping)}}, false},
-		"a launch is open":               {scenario{launches: []environment.Launch{launch(environment.LaunchOpen, time.Second)}}, false},
-		"a task is not seen yet":         {scenario{launches: []environment.Launch{launch(environment.LaunchStarted, time.Second, named("t1"))}}, false},
-		"the cluster state is stale":     {scenario{stale: true}, false},
-		"nothing was deployed":           {scenario{notDeployed: true}, true},
-		"an unsuccessful launch is none": {scenario{launches: []environment.Launch{launch(environment.LaunchFailed, time.Second)}}, true},
+		"nothing is left": {scenario{}, true},
+		"nothing is started": {
+			scenario{
+				tasks:    []environment.Task{task("t1", current, "STOPPED")},
+				launches: []environment.Launch{launch(environment.LaunchStarted, time.Hour, named("t1"))},
+			},
+			true,
+		},
+		"a task is stopping": {
+			scenario{tasks: []environment.Task{with(task("t1", current, "RUNNING"), stopping)}}, false,
+		},
+		"a launch is open": {
+			scenario{launches: []environment.Launch{launch(environment.LaunchOpen, time.Second)}}, false,
+		},
+		"a task is not seen yet": {
+			scenario{launches: []environment.Launch{launch(environment.LaunchStarted, time.Second, named("t1"))}}, false,
+		},
+		"the cluster state is stale": {scenario{stale: true}, false},
+		"nothing was deployed":       {scenario{notDeployed: true}, true},
+		"an unsuccessful launch is none": {
+			scenario{launches: []environment.Launch{launch(environment.LaunchFailed, time.Second)}}, true,
+		},
 	} {
 		t.Run(name, func(t *testing.T) {
 			plan := Make(deleted(tc.scenario))

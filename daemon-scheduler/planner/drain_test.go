@@ -10,14 +10,27 @@ import (
 
 func TestDrain_StopsDaemonsInTheirOrder(t *testing.T) {
 	r := scenario{instances: on("DRAINING", "i1"), tasks: []environment.Task{
-		task("t1", current, "RUNNING"), task("t2", "first-out", "RUNNING"), task("t3", "last-out", "RUNNING"), task("t4", "", "STOPPED"),
+		task(
+			"t1",
+			current,
+			"RUNNING",
+		),
+		task("t2", "first-out", "RUNNING"),
+		task("t3", "last-out", "RUNNING"),
+		task("t4", "", "STOPPED"),
 	}}
 	s := r.state()
-	s.Environment.Revisions = []environment.Revision{{Number: 1, Spec: environment.Spec{TaskDefinition: agent2, DrainOrder: 5}}}
+	s.Environment.Revisions = []environment.Revision{
+		{Number: 1, Spec: environment.Spec{TaskDefinition: agent2, DrainOrder: 5}},
+	}
 	s.DrainOrders = map[string]int{current: 5, "first-out": 4, "last-out": 6}
 	plan := Make(s)
 	assert.Empty(t, plan.Actions)
-	assert.Equal(t, []Wait{{"i1", "The instance is draining; daemons with a lower drain order still run on it."}}, plan.Waits)
+	assert.Equal(
+		t,
+		[]Wait{{"i1", "The instance is draining; daemons with a lower drain order still run on it."}},
+		plan.Waits,
+	)
 	s.Tasks[1].LastStatus = "STOPPED"
 	assert.Equal(t, []string{"stop t1: blox: the instance is draining, environment logs"}, texts(Make(s).Actions))
 	s.Environment.Paused = true

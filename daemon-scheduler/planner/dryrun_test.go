@@ -17,7 +17,13 @@ func TestDryRun_ListsStepsInWaves(t *testing.T) {
 	s := scenario{
 		instances: []environment.Instance{active("i1"), active("i2"), active("i3"), active("i4")},
 		tasks: []environment.Task{
-			task("t1", earlier, "RUNNING"), at("i2", task("t2", current, "PENDING")), at("i1", with(task("t0", current, "RUNNING"), stopping)),
+			task(
+				"t1",
+				earlier,
+				"RUNNING",
+			),
+			at("i2", task("t2", current, "PENDING")),
+			at("i1", with(task("t0", current, "RUNNING"), stopping)),
 		},
 		launches: []environment.Launch{waiting, launch(environment.LaunchStarted, time.Hour, of(earlier), named("t1"))},
 	}.state()
@@ -39,7 +45,11 @@ func TestDryRun_ListsStepsInWaves(t *testing.T) {
 	assert.Empty(t, DryRun(scenario{tasks: []environment.Task{task("t1", current, "RUNNING")}}.state()))
 	paused := scenario{}.state()
 	paused.Environment.Paused = true
-	assert.Equal(t, []environment.Step{{Wave: 1, Action: "wait", Instance: "i1", Reason: "The environment is paused."}}, DryRun(paused))
+	assert.Equal(
+		t,
+		[]environment.Step{{Wave: 1, Action: "wait", Instance: "i1", Reason: "The environment is paused."}},
+		DryRun(paused),
+	)
 	assert.Equal(t, "The cluster state is not up to date.", DryRun(scenario{stale: true}.state())[0].Reason)
 }
 

@@ -108,7 +108,8 @@ func (w *lossyCluster) do(a Action, ambiguous bool) {
 		var found []environment.Task
 		for _, task := range w.tasks {
 			named := a.Launch.State == environment.LaunchStarted && task.ARN == a.Launch.Task
-			listed := a.Launch.State == environment.LaunchOpen && task.StartedBy == a.Launch.Deployment && task.Instance == a.Instance
+			listed := a.Launch.State == environment.LaunchOpen && task.StartedBy == a.Launch.Deployment &&
+				task.Instance == a.Instance
 			if named || listed {
 				found = append(found, task)
 			}

@@ -16,8 +16,8 @@ import (
 	"github.com/blox/blox/internal/testenv"
 )
 
-// faultyFleet is a fleet with faults: instances join, leave and disconnect, tasks stop, the cluster state lags, answers
-// of StartTask are lost, leaders change, and users act at random.
+// faultyFleet is a fleet with faults: instances join, leave and disconnect, tasks stop, the cluster state lags,
+// answers of StartTask are lost, leaders change, and users act at random.
 type faultyFleet struct {
 	*fleet
 	seed           uint64
@@ -28,7 +28,12 @@ type faultyFleet struct {
 }
 
 func newFaultyFleet(t *testing.T, seed uint64) *faultyFleet {
-	u := &faultyFleet{fleet: &fleet{Rand: rand.New(rand.NewPCG(seed, 3))}, seed: seed, disrupted: map[string]bool{}, injectFailures: true}
+	u := &faultyFleet{
+		fleet:          &fleet{Rand: rand.New(rand.NewPCG(seed, 3))},
+		seed:           seed,
+		disrupted:      map[string]bool{},
+		injectFailures: true,
+	}
 	f := newFleet(t, seed, 12+int(seed%13), u.spec())
 	f.Rand = u.Rand
 	u.fleet = f
@@ -128,7 +133,14 @@ func (u *faultyFleet) actAsUser() {
 		u.state.Environment = next
 		c, _ := next.Current()
 		rules := next.RevisionFor(c).Spec.DeploymentConfiguration
-		u.logf("user %d: now %s least %d most %d canary %v", what, c.ID[:8], rules.MinimumHealthy(), rules.Maximum(), rules.Canary)
+		u.logf(
+			"user %d: now %s least %d most %d canary %v",
+			what,
+			c.ID[:8],
+			rules.MinimumHealthy(),
+			rules.Maximum(),
+			rules.Canary,
+		)
 	}
 }
 
@@ -183,7 +195,10 @@ func (u *faultyFleet) injectFault() {
 }
 
 func (u *faultyFleet) connected(instance string) bool {
-	return slices.ContainsFunc(u.state.Instances, func(i environment.Instance) bool { return i.ARN == instance && i.AgentConnected })
+	return slices.ContainsFunc(
+		u.state.Instances,
+		func(i environment.Instance) bool { return i.ARN == instance && i.AgentConnected },
+	)
 }
 
 // advanceTasks lets tasks start and stop on connected instances.
@@ -250,7 +265,15 @@ func (u *faultyFleet) apply(a Action, calm bool) {
 		for _, task := range u.tasks {
 			if task.Live() && task.Instance == a.Instance {
 				_, doubled, _ := u.running()
-				require.Less(u.t, doubled, rules.MaxSurge(len(u.state.Instances)), "seed %d: two live tasks on %s\n%s", u.seed, a.Instance, u.recentLog(""))
+				require.Less(
+					u.t,
+					doubled,
+					rules.MaxSurge(len(u.state.Instances)),
+					"seed %d: two live tasks on %s\n%s",
+					u.seed,
+					a.Instance,
+					u.recentLog(""),
+				)
 			}
 		}
 		if !u.connected(a.Instance) {
@@ -280,8 +303,8 @@ func (u *faultyFleet) apply(a Action, calm bool) {
 	}
 }
 
-// recordDisruption records a stop of an instance's last running task, as far as the cluster state showed that. No more
-// instances than may be unavailable can be disrupted at a time.
+// recordDisruption records a stop of an instance's last running task, as far as the cluster state showed that. No
+// more instances than may be unavailable can be disrupted at a time.
 func (u *faultyFleet) recordDisruption(a Action, rules environment.DeploymentConfiguration) {
 	if a.StopReason != ReasonSuperseded || !u.tasks[a.Task].Running() {
 		return
@@ -296,21 +319,31 @@ func (u *faultyFleet) recordDisruption(a Action, rules environment.DeploymentCon
 		}
 	}
 	u.disrupted[a.Instance] = true
-	require.LessOrEqual(u.t, len(u.disrupted), rules.MaxUnavailable(len(u.state.Instances)), "seed %d: %v have lost their running task\n%s",
-		u.seed, slices.Sorted(maps.Keys(u.disrupted)), u.recentLog(""))
+	require.LessOrEqual(
+		u.t,
+		len(u.disrupted),
+		rules.MaxUnavailable(len(u.state.Instances)),
+		"seed %d: %v have lost their running task\n%s",
+		u.seed,
+		slices.Sorted(maps.Keys(u.disrupted)),
+		u.recentLog(""),
+	)
 }
 
 // recentLog returns the last events, of one instance or of all.
 func (u *faultyFleet) recentLog(on string) string {
 	lines := u.history
 	if on != "" {
-		lines = slices.DeleteFunc(slices.Clone(lines), func(l string) bool { return !strings.Contains(l, on) && !strings.Contains(l, "user") })
+		lines = slices.DeleteFunc(
+			slices.Clone(lines),
+			func(l string) bool { return !strings.Contains(l, on) && !strings.Contains(l, "user") },
+		)
 	}
 	return strings.Join(lines[max(0, len(lines)-60):], "\n")
 }
 
-// converge stops all faults. The deployment must complete. Until then, every plan has actions or a time to plan again, or
-// tasks are starting or stopping.
+// converge stops all faults. The deployment must complete. Until then, every plan has actions or a time to plan
+// again, or tasks are starting or stopping.
 func (u *faultyFleet) converge() {
 	u.injectFailures = false
 	clear(u.full)
@@ -343,7 +376,15 @@ func (u *faultyFleet) converge() {
 		if plan.Progress.Status == environment.Completed && len(plan.Waits) == 0 {
 			break
 		}
-		require.False(u.t, plan.RequeueAt.IsZero(), "seed %d: forgotten: %v, %v\n%s", u.seed, plan.Progress, plan.Waits, u.recentLog(""))
+		require.False(
+			u.t,
+			plan.RequeueAt.IsZero(),
+			"seed %d: forgotten: %v, %v\n%s",
+			u.seed,
+			plan.Progress,
+			plan.Waits,
+			u.recentLog(""),
+		)
 	}
 	d, _ := u.state.Environment.Current()
 	on := map[string]int{}

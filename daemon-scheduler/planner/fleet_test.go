@@ -19,7 +19,8 @@ const (
 	newest         = "33333333-3333-4333-8333-333333333333"
 )
 
-// fleet has many instances with tasks, a cluster state that lags, and an executor that carries out a part of each plan.
+// fleet has many instances with tasks, a cluster state that lags, and an executor that carries out a part of each
+// plan.
 type fleet struct {
 	*rand.Rand
 	t     *testing.T
@@ -34,7 +35,13 @@ type fleet struct {
 func newFleet(t *testing.T, seed uint64, n int, spec environment.Spec) *fleet {
 	t.Helper()
 	f := &fleet{Rand: rand.New(rand.NewPCG(seed, 2)), t: t, tasks: map[string]environment.Task{}, full: map[string]bool{}}
-	e := environment.Create("logs", "arn:cluster", token1, environment.Spec{TaskDefinition: "arn:td:1"}, now.Add(-time.Hour))
+	e := environment.Create(
+		"logs",
+		"arn:cluster",
+		token1,
+		environment.Spec{TaskDefinition: "arn:td:1"},
+		now.Add(-time.Hour),
+	)
 	e, err := e.Deploy(earlier, token1, now.Add(-time.Hour))
 	require.NoError(t, err)
 	e, _ = e.RecordProgress(earlier, environment.Progress{Status: environment.Completed}, now.Add(-time.Hour))
@@ -43,7 +50,14 @@ func newFleet(t *testing.T, seed uint64, n int, spec environment.Spec) *fleet {
 	require.NoError(t, err)
 	e, err = e.Deploy(current, token2, now)
 	require.NoError(t, err)
-	f.state = State{Environment: e, Launches: map[string]environment.Launch{}, Fresh: true, StopRequestedAt: map[string]time.Time{}, Now: now, StartConfirmTimeout: confirmTimeout}
+	f.state = State{
+		Environment:         e,
+		Launches:            map[string]environment.Launch{},
+		Fresh:               true,
+		StopRequestedAt:     map[string]time.Time{},
+		Now:                 now,
+		StartConfirmTimeout: confirmTimeout,
+	}
 	for i := range n {
 		arn := fmt.Sprintf("i%03d", i)
 		f.state.Instances = append(f.state.Instances, environment.Instance{
@@ -59,7 +73,14 @@ func newFleet(t *testing.T, seed uint64, n int, spec environment.Spec) *fleet {
 func (f *fleet) start(instance, deployment string) string {
 	f.count++
 	arn := fmt.Sprintf("t%05d", f.count)
-	f.tasks[arn] = environment.Task{ARN: arn, Instance: instance, StartedBy: deployment, LastStatus: "PENDING", DesiredStatus: "RUNNING", CreatedAt: f.state.Now}
+	f.tasks[arn] = environment.Task{
+		ARN:           arn,
+		Instance:      instance,
+		StartedBy:     deployment,
+		LastStatus:    "PENDING",
+		DesiredStatus: "RUNNING",
+		CreatedAt:     f.state.Now,
+	}
 	return arn
 }
 

@@ -15,13 +15,17 @@ func TestNotMatching_StopsTasksAndForgetsLaunches(t *testing.T) {
 	for name, tc := range map[string]scenario{
 		"get no task": {instances: out},
 		"lose their task": {
-			instances: out, tasks: []environment.Task{task("t1", current, "RUNNING")}, want: []string{stopT1}, requeueIn: time.Minute,
+			instances: out, tasks: []environment.Task{task("t1", current, "RUNNING")}, want: []string{stopT1},
+			requeueIn: time.Minute,
 		},
 		"lose an earlier deployment's task": {
-			instances: out, tasks: []environment.Task{task("t1", earlier, "RUNNING")}, want: []string{stopT1}, requeueIn: time.Minute,
+			instances: out, tasks: []environment.Task{task("t1", earlier, "RUNNING")}, want: []string{stopT1},
+			requeueIn: time.Minute,
 		},
 		"keep the tasks of others": {instances: out, tasks: []environment.Task{task("t1", foreign, "RUNNING")}},
-		"are not stopped twice":    {instances: out, tasks: []environment.Task{with(task("t1", current, "RUNNING"), stopping)}},
+		"are not stopped twice": {
+			instances: out, tasks: []environment.Task{with(task("t1", current, "RUNNING"), stopping)},
+		},
 		"lose nothing while the cluster state is stale": {
 			instances: out, tasks: []environment.Task{task("t1", current, "RUNNING")}, stale: true, requeueIn: time.Second,
 		},
@@ -30,8 +34,9 @@ func TestNotMatching_StopsTasksAndForgetsLaunches(t *testing.T) {
 			tasks:     []environment.Task{task("t1", current, "RUNNING")},
 		},
 		"have not failed": {
-			instances: out, launches: []environment.Launch{launch(environment.LaunchFailed, time.Minute, because("AGENT", time.Minute))},
-			want: []string{"forget i1: The instance does not match the instance group."},
+			instances: out,
+			launches:  []environment.Launch{launch(environment.LaunchFailed, time.Minute, because("AGENT", time.Minute))},
+			want:      []string{"forget i1: The instance does not match the instance group."},
 		},
 		"are occupied by an open launch": {
 			instances: out, launches: []environment.Launch{launch(environment.LaunchOpen, time.Second)},
@@ -43,10 +48,12 @@ func TestNotMatching_StopsTasksAndForgetsLaunches(t *testing.T) {
 		},
 		"are forgotten once their task has stopped": {
 			instances: out, launches: []environment.Launch{launch(environment.LaunchStarted, time.Hour, named("t1"))},
-			tasks: []environment.Task{task("t1", current, "STOPPED")}, want: []string{"forget i1: The instance does not match the instance group."},
+			tasks: []environment.Task{task("t1", current, "STOPPED")},
+			want:  []string{"forget i1: The instance does not match the instance group."},
 		},
 		"do not affect the others": {
-			instances: append(on("ACTIVE", "i2")[:0:0], out[0], in("a", active("i2"))), want: []string{"start i2: The instance has no task of the deployment."},
+			instances: append(on("ACTIVE", "i2")[:0:0], out[0], in("a", active("i2"))),
+			want:      []string{"start i2: The instance has no task of the deployment."},
 		},
 	} {
 		t.Run(name, func(t *testing.T) {
@@ -79,7 +86,11 @@ func TestMake_StopsDuplicatesOnUnschedulableInstances(t *testing.T) {
 		t.Run(name, func(t *testing.T) {
 			s := scenario{
 				instances: []environment.Instance{in},
-				tasks:     []environment.Task{task("t1", current, "RUNNING"), task("t2", current, "RUNNING"), task("t3", earlier, "RUNNING")},
+				tasks: []environment.Task{
+					task("t1", current, "RUNNING"),
+					task("t2", current, "RUNNING"),
+					task("t3", earlier, "RUNNING"),
+				},
 			}.state()
 			var stopped []string
 			for _, a := range Make(s).Actions {

@@ -12,11 +12,19 @@ import (
 
 func TestMake_DecidesForEachInstance(t *testing.T) {
 	const start = "start i1: The instance has no task of the deployment."
-	running, failedNow := task("t1", current, "RUNNING"), []environment.FailedInstance{{Arn: "i1", Reason: "RESOURCE:PORTS"}}
+	running, failedNow := task(
+		"t1",
+		current,
+		"RUNNING",
+	), []environment.FailedInstance{
+		{Arn: "i1", Reason: "RESOURCE:PORTS"},
+	}
 	for name, tc := range map[string]scenario{
 		"without a deployment nothing is done": {notDeployed: true},
 		"an empty instance gets a task":        {want: []string{start}, wantStatus: environment.Running},
-		"a pending deployment starts":          {status: environment.Pending, want: []string{start}, wantStatus: environment.Running},
+		"a pending deployment starts": {
+			status: environment.Pending, want: []string{start}, wantStatus: environment.Running,
+		},
 		"every schedulable instance gets a task": {
 			instances: []environment.Instance{active("i2"), active("i1")},
 			want:      []string{start, "start i2: The instance has no task of the deployment."}, wantStatus: environment.Running,
@@ -35,19 +43,26 @@ func TestMake_DecidesForEachInstance(t *testing.T) {
 		},
 		"an INACTIVE instance has left": {instances: on("INACTIVE", "i1"), wantStatus: environment.Completed},
 		"the task on a DRAINING instance stays while there are others": {
-			instances: on("DRAINING", "i1"), tasks: []environment.Task{running, task("t2", foreign, "RUNNING")}, wantStatus: environment.Completed,
-			waits: []string{"i1: The instance is draining; other tasks still run on it."},
+			instances: on("DRAINING", "i1"), tasks: []environment.Task{running, task("t2", foreign, "RUNNING")},
+			wantStatus: environment.Completed,
+			waits:      []string{"i1: The instance is draining; other tasks still run on it."},
 		},
 		"the task on a DRAINING instance stops when only daemons remain": {
 			instances: on("DRAINING", "i1"), tasks: []environment.Task{running, task("t2", foreign, "STOPPED")},
-			want: []string{"stop t1: blox: the instance is draining, environment logs"}, requeueIn: time.Minute, wantStatus: environment.Completed,
+			want: []string{"stop t1: blox: the instance is draining, environment logs"}, requeueIn: time.Minute,
+			wantStatus: environment.Completed,
 		},
 		"a superseded task on a DRAINING instance stays, as nothing could replace it": {
-			instances: on("DRAINING", "i1"), tasks: []environment.Task{task("t1", earlier, "RUNNING"), task("t2", foreign, "PENDING")},
-			waits: []string{"i1: The instance is draining; other tasks still run on it."}, wantStatus: environment.Completed,
+			instances: on("DRAINING", "i1"),
+			tasks:     []environment.Task{task("t1", earlier, "RUNNING"), task("t2", foreign, "PENDING")},
+			waits:     []string{"i1: The instance is draining; other tasks still run on it."}, wantStatus: environment.Completed,
 		},
-		"an empty cluster completes":                         {instances: []environment.Instance{}, wantStatus: environment.Completed},
-		"a deployment is completed when its task is RUNNING": {tasks: []environment.Task{running}, wantStatus: environment.Completed},
+		"an empty cluster completes": {
+			instances: []environment.Instance{}, wantStatus: environment.Completed,
+		},
+		"a deployment is completed when its task is RUNNING": {
+			tasks: []environment.Task{running}, wantStatus: environment.Completed,
+		},
 		"a deployment is not completed while its task is PENDING": {
 			tasks: []environment.Task{task("t1", current, "PENDING")}, wantStatus: environment.Running,
 		},
@@ -57,13 +72,17 @@ func TestMake_DecidesForEachInstance(t *testing.T) {
 		"a deployment is completed with one instance RUNNING and one failed": {
 			instances: []environment.Instance{active("i1"), active("i2")},
 			tasks:     []environment.Task{with(running, func(t *environment.Task) { t.Instance = "i2" })},
-			launches:  []environment.Launch{launch(environment.LaunchFailed, time.Minute, because("RESOURCE:PORTS", time.Minute))},
-			waits:     []string{"i1: Backing off after a failure: RESOURCE:PORTS"}, requeueIn: time.Minute,
+			launches: []environment.Launch{
+				launch(environment.LaunchFailed, time.Minute, because("RESOURCE:PORTS", time.Minute)),
+			},
+			waits: []string{"i1: Backing off after a failure: RESOURCE:PORTS"}, requeueIn: time.Minute,
 			wantStatus: environment.Completed, health: environment.Unhealthy, failed: failedNow,
 		},
 		"a deployment with failures only is not completed": {
-			launches: []environment.Launch{launch(environment.LaunchFailed, time.Minute, because("RESOURCE:PORTS", time.Minute))},
-			waits:    []string{"i1: Backing off after a failure: RESOURCE:PORTS"}, requeueIn: time.Minute,
+			launches: []environment.Launch{
+				launch(environment.LaunchFailed, time.Minute, because("RESOURCE:PORTS", time.Minute)),
+			},
+			waits: []string{"i1: Backing off after a failure: RESOURCE:PORTS"}, requeueIn: time.Minute,
 			wantStatus: environment.Running, health: environment.Unhealthy, failed: failedNow,
 		},
 		"a failure is retried after its delay and stays listed": {
@@ -72,13 +91,17 @@ func TestMake_DecidesForEachInstance(t *testing.T) {
 			wantStatus: environment.Running, health: environment.Unhealthy, failed: failedNow,
 		},
 		"an instance that has its task has not failed": {
-			tasks:    []environment.Task{running},
-			launches: []environment.Launch{launch(environment.LaunchFailed, time.Minute, because("RESOURCE:PORTS", time.Minute))},
-			want:     []string{"record i1: The task was found."}, wantStatus: environment.Completed,
+			tasks: []environment.Task{running},
+			launches: []environment.Launch{
+				launch(environment.LaunchFailed, time.Minute, because("RESOURCE:PORTS", time.Minute)),
+			},
+			want: []string{"record i1: The task was found."}, wantStatus: environment.Completed,
 		},
 		"a failure of an earlier deployment does not hold back the next": {
-			launches: []environment.Launch{launch(environment.LaunchFailed, time.Minute, of(earlier), because("AGENT", time.Minute))},
-			want:     []string{start}, wantStatus: environment.Running,
+			launches: []environment.Launch{
+				launch(environment.LaunchFailed, time.Minute, of(earlier), because("AGENT", time.Minute)),
+			},
+			want: []string{start}, wantStatus: environment.Running,
 		},
 		"a failure that v0.3 noted stays listed until it is tried again": {
 			legacyFailures: failedNow, want: []string{start},
@@ -109,7 +132,8 @@ func TestMake_DecidesForEachInstance(t *testing.T) {
 		"a superseded task is waited for before ECS shows that it is stopping": {
 			tasks:           []environment.Task{task("t1", earlier, "RUNNING")},
 			stopRequestedAt: map[string]time.Time{"t1": now.Add(-10 * time.Second)},
-			waits:           []string{"i1: The old task has not stopped yet."}, requeueIn: 50 * time.Second, wantStatus: environment.Running,
+			waits:           []string{"i1: The old task has not stopped yet."}, requeueIn: 50 * time.Second,
+			wantStatus: environment.Running,
 		},
 		"a superseded task that did not stop is stopped again after a minute": {
 			tasks:           []environment.Task{task("t1", earlier, "RUNNING")},
@@ -126,12 +150,18 @@ func TestMake_DecidesForEachInstance(t *testing.T) {
 			requeueIn: time.Minute, wantStatus: environment.Running,
 		},
 		"of two tasks the RUNNING one is kept": {
-			tasks:     []environment.Task{with(task("t0", current, "PENDING"), func(t *environment.Task) { t.CreatedAt = now.Add(-time.Hour) }), running},
+			tasks: []environment.Task{
+				with(task("t0", current, "PENDING"), func(t *environment.Task) { t.CreatedAt = now.Add(-time.Hour) }),
+				running,
+			},
 			want:      []string{"stop t0: blox: duplicate task of environment logs"},
 			requeueIn: time.Minute, wantStatus: environment.Completed,
 		},
 		"of two RUNNING tasks the oldest is kept": {
-			tasks:     []environment.Task{with(task("t0", current, "RUNNING"), func(t *environment.Task) { t.CreatedAt = now.Add(-time.Minute) }), running},
+			tasks: []environment.Task{
+				with(task("t0", current, "RUNNING"), func(t *environment.Task) { t.CreatedAt = now.Add(-time.Minute) }),
+				running,
+			},
 			want:      []string{"stop t0: blox: duplicate task of environment logs"},
 			requeueIn: time.Minute, wantStatus: environment.Completed,
 		},
@@ -148,7 +178,9 @@ func TestMake_DecidesForEachInstance(t *testing.T) {
 			tasks: []environment.Task{with(running, stopping)}, wantStatus: environment.Running,
 		},
 		"tasks that Blox did not start are left alone": {
-			tasks:      []environment.Task{task("t1", foreign, "RUNNING"), task("t2", "", "RUNNING"), task("t3", current, "RUNNING")},
+			tasks: []environment.Task{
+				task("t1", foreign, "RUNNING"), task("t2", "", "RUNNING"), task("t3", current, "RUNNING"),
+			},
 			wantStatus: environment.Completed,
 		},
 		"tasks on instances that left are left alone": {
@@ -170,7 +202,8 @@ func TestMake_DecidesForEachInstance(t *testing.T) {
 
 		"an open launch occupies the instance": {
 			launches: []environment.Launch{launch(environment.LaunchOpen, 0)},
-			waits:    []string{"i1: StartTask was not answered yet."}, requeueIn: 40 * time.Second, wantStatus: environment.Running,
+			waits:    []string{"i1: StartTask was not answered yet."}, requeueIn: 40 * time.Second,
+			wantStatus: environment.Running,
 		},
 		"an open launch of an earlier deployment occupies the instance": {
 			launches: []environment.Launch{launch(environment.LaunchOpen, 39*time.Second, of(earlier))},
@@ -181,12 +214,14 @@ func TestMake_DecidesForEachInstance(t *testing.T) {
 			want:     []string{"confirm i1: StartTask was not answered; checking with ECS."}, wantStatus: environment.Running,
 		},
 		"an open launch of an unknown deployment is confirmed after the timeout": {
-			launches: []environment.Launch{launch(environment.LaunchOpen, 40*time.Second, of(foreign))},
-			want:     []string{"confirm i1: StartTask was not answered; checking with ECS."}, wantStatus: environment.Running, next: []string{start},
+			launches:   []environment.Launch{launch(environment.LaunchOpen, 40*time.Second, of(foreign))},
+			want:       []string{"confirm i1: StartTask was not answered; checking with ECS."},
+			wantStatus: environment.Running, next: []string{start},
 		},
 		"an open launch stays open while StartTask may be under way, though a task is visible": {
 			launches: []environment.Launch{launch(environment.LaunchOpen, 20*time.Second)}, tasks: []environment.Task{running},
-			waits: []string{"i1: StartTask was not answered yet."}, requeueIn: 20 * time.Second, wantStatus: environment.Completed,
+			waits: []string{"i1: StartTask was not answered yet."}, requeueIn: 20 * time.Second,
+			wantStatus: environment.Completed,
 		},
 		"an open launch whose task is visible is not confirmed with ECS": {
 			launches: []environment.Launch{launch(environment.LaunchOpen, 40*time.Second)}, tasks: []environment.Task{running},
@@ -198,19 +233,25 @@ func TestMake_DecidesForEachInstance(t *testing.T) {
 		},
 		"a started task that is not seen yet occupies the instance": {
 			launches: []environment.Launch{launch(environment.LaunchStarted, 10*time.Second, named("t1"))},
-			waits:    []string{"i1: The task has not appeared in the cluster state yet."}, requeueIn: 30 * time.Second, wantStatus: environment.Running,
+			waits:    []string{"i1: The task has not appeared in the cluster state yet."}, requeueIn: 30 * time.Second,
+			wantStatus: environment.Running,
 		},
 		"a started task that was never seen is confirmed with ECS": {
-			launches: []environment.Launch{launch(environment.LaunchStarted, 40*time.Second, named("t1"))},
-			want:     []string{"confirm i1: The task has not appeared in the cluster state; checking with ECS."}, wantStatus: environment.Running,
+			launches:   []environment.Launch{launch(environment.LaunchStarted, 40*time.Second, named("t1"))},
+			want:       []string{"confirm i1: The task has not appeared in the cluster state; checking with ECS."},
+			wantStatus: environment.Running,
 		},
 		"a started task that was never seen is confirmed again later": {
-			launches: []environment.Launch{launch(environment.LaunchStarted, time.Minute, named("t1"), because("", 12*time.Second))},
-			waits:    []string{"i1: The task has not appeared in the cluster state yet."}, requeueIn: 12 * time.Second, wantStatus: environment.Running,
+			launches: []environment.Launch{
+				launch(environment.LaunchStarted, time.Minute, named("t1"), because("", 12*time.Second)),
+			},
+			waits: []string{"i1: The task has not appeared in the cluster state yet."}, requeueIn: 12 * time.Second,
+			wantStatus: environment.Running,
 		},
 		"a superseded task that is not seen yet occupies the instance": {
 			launches: []environment.Launch{launch(environment.LaunchStarted, 10*time.Second, of(earlier), named("t1"))},
-			waits:    []string{"i1: The task has not appeared in the cluster state yet."}, requeueIn: 30 * time.Second, wantStatus: environment.Running,
+			waits:    []string{"i1: The task has not appeared in the cluster state yet."}, requeueIn: 30 * time.Second,
+			wantStatus: environment.Running,
 		},
 
 		"the first task that stops after it ran is replaced at once": {
@@ -248,9 +289,11 @@ func TestMake_DecidesForEachInstance(t *testing.T) {
 			tasks: []environment.Task{task("t1", current, "STOPPED")}, want: []string{start}, wantStatus: environment.Running,
 		},
 		"a deployment whose tasks all stopped is not completed": {
-			tasks:    []environment.Task{task("t1", current, "STOPPED")},
-			launches: []environment.Launch{launch(environment.LaunchFailed, time.Minute, named("t1"), because("STOPPED", time.Minute))},
-			waits:    []string{"i1: Backing off after a failure: STOPPED"}, requeueIn: time.Minute,
+			tasks: []environment.Task{task("t1", current, "STOPPED")},
+			launches: []environment.Launch{
+				launch(environment.LaunchFailed, time.Minute, named("t1"), because("STOPPED", time.Minute)),
+			},
+			waits: []string{"i1: Backing off after a failure: STOPPED"}, requeueIn: time.Minute,
 			wantStatus: environment.Running, health: environment.Unhealthy,
 			failed: []environment.FailedInstance{{Arn: "i1", Reason: "STOPPED"}},
 		},
@@ -274,7 +317,12 @@ func TestMake_DecidesForEachInstance(t *testing.T) {
 			assert.Equal(t, tc.failed, plan.Failed)
 			for _, a := range plan.Actions {
 				if a.Kind != Stop {
-					assert.Equal(t, s.Launches[a.Instance].StoredVersion, a.Launch.StoredVersion, "replaces the record it was made from")
+					assert.Equal(
+						t,
+						s.Launches[a.Instance].StoredVersion,
+						a.Launch.StoredVersion,
+						"replaces the record it was made from",
+					)
 				}
 			}
 
@@ -288,9 +336,30 @@ func TestMake_CountsAttempts(t *testing.T) {
 	attempts := func(r scenario) int { return Make(r.state()).Actions[0].Launch.Attempts }
 	dead := task("t1", current, "STOPPED")
 	assert.Equal(t, 1, attempts(scenario{}))
-	assert.Equal(t, 5, attempts(scenario{launches: []environment.Launch{launch(environment.LaunchFailed, time.Minute, attempt(4), because("AGENT", -time.Second))}}))
-	assert.Equal(t, 4, attempts(scenario{launches: []environment.Launch{launch(environment.LaunchFailed, time.Minute, attempt(4))}}), "ECS knows nothing of it")
-	assert.Equal(t, 1, attempts(scenario{launches: []environment.Launch{launch(environment.LaunchFailed, time.Minute, of(earlier), attempt(4))}}))
+	assert.Equal(
+		t,
+		5,
+		attempts(
+			scenario{
+				launches: []environment.Launch{
+					launch(environment.LaunchFailed, time.Minute, attempt(4), because("AGENT", -time.Second)),
+				},
+			},
+		),
+	)
+	assert.Equal(
+		t,
+		4,
+		attempts(scenario{launches: []environment.Launch{launch(environment.LaunchFailed, time.Minute, attempt(4))}}),
+		"ECS knows nothing of it",
+	)
+	assert.Equal(
+		t,
+		1,
+		attempts(
+			scenario{launches: []environment.Launch{launch(environment.LaunchFailed, time.Minute, of(earlier), attempt(4))}},
+		),
+	)
 	assert.Equal(t, 2, attempts(scenario{
 		launches: []environment.Launch{launch(environment.LaunchStarted, time.Minute, named("t1"))},
 		tasks:    []environment.Task{with(dead, ran(time.Second))},
@@ -329,8 +398,18 @@ func TestMake_HoldsWhilePaused(t *testing.T) {
 	assert.Zero(t, plan.RequeueAt)
 	assert.Equal(t, environment.Pending, plan.Progress.Status, "what is paused does not go on")
 
-	s.Launches["i3"] = environment.Launch{Instance: "i3", Deployment: current, State: environment.LaunchOpen, NotAfter: now.Add(-time.Hour)}
-	assert.Equal(t, []string{"confirm i3: StartTask was not answered; checking with ECS."}, texts(Make(s).Actions), "what is under way is settled")
+	s.Launches["i3"] = environment.Launch{
+		Instance:   "i3",
+		Deployment: current,
+		State:      environment.LaunchOpen,
+		NotAfter:   now.Add(-time.Hour),
+	}
+	assert.Equal(
+		t,
+		[]string{"confirm i3: StartTask was not answered; checking with ECS."},
+		texts(Make(s).Actions),
+		"what is under way is settled",
+	)
 }
 
 // A deployment whose task may live unseen stays in the history. Otherwise the task would belong to no deployment.

@@ -11,7 +11,11 @@ import (
 )
 
 func TestProgress_KeepsLegacyFailuresUntilTheFirstAttempt(t *testing.T) {
-	noted := []environment.FailedInstance{{Arn: "i1", Reason: "AGENT"}, {Arn: "i2", Reason: "AGENT"}, {Arn: "gone", Reason: "AGENT"}}
+	noted := []environment.FailedInstance{
+		{Arn: "i1", Reason: "AGENT"},
+		{Arn: "i2", Reason: "AGENT"},
+		{Arn: "gone", Reason: "AGENT"},
+	}
 	tc := scenario{legacyFailures: noted, instances: []environment.Instance{active("i1"), {ARN: "i2", Status: "ACTIVE"}}}
 	assert.Equal(t, noted[:2], Make(tc.state()).Progress.LegacyFailures)
 	tc.launches = []environment.Launch{launch(environment.LaunchStarted, time.Second, named("t1"))}
@@ -53,7 +57,10 @@ func TestBakeTime_DelaysCompletion(t *testing.T) {
 func TestBakeTime_RestartsWithAReplacedTask(t *testing.T) {
 	for attempts, want := range map[int]environment.Status{1: environment.Completed, 2: environment.Running} {
 		young := with(task("t1", current, "RUNNING"), func(t *environment.Task) { t.StartedAt = now.Add(-time.Minute) })
-		s := scenario{tasks: []environment.Task{young}, launches: []environment.Launch{launch(environment.LaunchStarted, 2*time.Minute, named("t1"), attempt(attempts))}}.state()
+		s := scenario{
+			tasks:    []environment.Task{young},
+			launches: []environment.Launch{launch(environment.LaunchStarted, 2*time.Minute, named("t1"), attempt(attempts))},
+		}.state()
 		s.Environment.Revisions = []environment.Revision{{Number: 1, Spec: environment.Spec{
 			TaskDefinition: agent2, DeploymentConfiguration: environment.DeploymentConfiguration{BakeTimeInMinutes: 10},
 		}}}
@@ -72,7 +79,10 @@ func TestBakeTime_RestartsWithAReplacedTask(t *testing.T) {
 func TestProgress_KeepsAnInstanceFailedUntilItsTaskRuns(t *testing.T) {
 	failing := launch(environment.LaunchStarted, time.Second, attempt(3), named("t1"))
 	failing.Reason, failing.Detail = "STOPPED", "it died"
-	s := scenario{tasks: []environment.Task{task("t1", current, "PENDING")}, launches: []environment.Launch{failing}}.state()
+	s := scenario{
+		tasks:    []environment.Task{task("t1", current, "PENDING")},
+		launches: []environment.Launch{failing},
+	}.state()
 	plan := Make(s)
 	assert.Equal(t, environment.Unhealthy, plan.Progress.Health)
 	assert.Equal(t, []environment.FailedInstance{{Arn: "i1", Reason: "STOPPED"}}, plan.Failed)

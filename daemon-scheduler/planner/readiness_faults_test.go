@@ -19,15 +19,19 @@ type attributeSimulation struct {
 	s       ReadinessState
 	records map[environment.AttributeKey]environment.ReadinessAttribute // etcd
 	present map[environment.AttributeKey]bool                           // ECS
-	pending []func()                                                    // calls that are still under way, done at the latest when they are no more possible
+	pending []func()                                                    // calls under way
 	due     []time.Time
 }
 
-// Whatever the faults, every attribute that is set, or may still be set, has a record. In the end, exactly the instances on
-// which all daemons run have the attribute.
+// Whatever the faults, every attribute that is set, or may still be set, has a record. In the end, exactly the
+// instances on which all daemons run have the attribute.
 func TestPlanReadiness_ConvergesUnderFaults(t *testing.T) {
 	for seed := range seeds(300) {
-		w := &attributeSimulation{Rand: rand.New(rand.NewPCG(seed, 2)), records: map[environment.AttributeKey]environment.ReadinessAttribute{}, present: map[environment.AttributeKey]bool{}}
+		w := &attributeSimulation{
+			Rand:    rand.New(rand.NewPCG(seed, 2)),
+			records: map[environment.AttributeKey]environment.ReadinessAttribute{},
+			present: map[environment.AttributeKey]bool{},
+		}
 		w.s = ReadinessState{Cluster: "arn:cluster/prod", Fresh: true, Now: now, ConfirmTimeout: confirmTimeout}
 		for range 100 {
 			w.changeState()
@@ -67,14 +71,26 @@ func (w *attributeSimulation) changeState() {
 	}
 	w.s.Instances, w.s.Environments, w.s.Tasks = nil, nil, nil
 	for n := range 3 {
-		w.s.Instances = append(w.s.Instances, environment.Instance{ARN: fmt.Sprint("i", n), Status: "ACTIVE", AgentConnected: w.IntN(6) > 0})
+		w.s.Instances = append(
+			w.s.Instances,
+			environment.Instance{ARN: fmt.Sprint("i", n), Status: "ACTIVE", AgentConnected: w.IntN(6) > 0},
+		)
 	}
 	for n := range 3 {
 		name := fmt.Sprint("e", n)
 		w.s.Environments = append(w.s.Environments, naming(name, []string{"", "ready", "ready", "ready", "warm"}[w.IntN(5)]))
 		for _, i := range w.s.Instances {
 			if w.IntN(5) > 0 {
-				w.s.Tasks = append(w.s.Tasks, environment.Task{ARN: name + i.ARN, Instance: i.ARN, StartedBy: name, LastStatus: "RUNNING", DesiredStatus: "RUNNING"})
+				w.s.Tasks = append(
+					w.s.Tasks,
+					environment.Task{
+						ARN:           name + i.ARN,
+						Instance:      i.ARN,
+						StartedBy:     name,
+						LastStatus:    "RUNNING",
+						DesiredStatus: "RUNNING",
+					},
+				)
 			}
 		}
 	}

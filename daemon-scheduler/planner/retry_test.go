@@ -17,11 +17,20 @@ func TestRetry_StartsEarlyWhenTheInstanceImproves(t *testing.T) {
 		want        string
 		requeueIn   time.Duration
 	}{
-		"nothing has changed":            {failedLaunch("RESOURCE:MEMORY", 1, 2*time.Second), 0, "", 8 * time.Second},
-		"it has changed since":           {failedLaunch("RESOURCE:MEMORY", 1, 2*time.Second), time.Second, "start i1: Retrying, as the instance has changed since the last failure.", 0},
-		"it had changed before the try":  {failedLaunch("RESOURCE:MEMORY", 1, 2*time.Second), 3 * time.Second, "", 8 * time.Second},
-		"it has changed at once":         {failedLaunch("AGENT", 1, 400*time.Millisecond), 100 * time.Millisecond, "", 600 * time.Millisecond},
-		"it keeps changing":              {failedLaunch("RESOURCE:PORTS", 4, 2*time.Second), time.Second, "", 6 * time.Second},
+		"nothing has changed": {failedLaunch("RESOURCE:MEMORY", 1, 2*time.Second), 0, "", 8 * time.Second},
+		"it has changed since": {
+			failedLaunch("RESOURCE:MEMORY", 1, 2*time.Second), time.Second,
+			"start i1: Retrying, as the instance has changed since the last failure.", 0,
+		},
+		"it had changed before the try": {
+			failedLaunch("RESOURCE:MEMORY", 1, 2*time.Second), 3 * time.Second, "", 8 * time.Second,
+		},
+		"it has changed at once": {
+			failedLaunch("AGENT", 1, 400*time.Millisecond), 100 * time.Millisecond, "", 600 * time.Millisecond,
+		},
+		"it keeps changing": {
+			failedLaunch("RESOURCE:PORTS", 4, 2*time.Second), time.Second, "", 6 * time.Second,
+		},
 		"what keeps dying is no failure": {failedLaunch("STOPPED", 1, 2*time.Second), time.Second, "", 8 * time.Second},
 	} {
 		t.Run(name, func(t *testing.T) {
@@ -40,8 +49,9 @@ func TestRetry_StartsEarlyWhenTheInstanceImproves(t *testing.T) {
 	}
 }
 
-// t0 stopped, t1 was started, and its answer was lost. A new leader, whose stale cluster state still shows t0, finds the
-// launch open. It must query ECS. Otherwise it would take t0 for the launch's task and start another one beside t1.
+// t0 stopped, t1 was started, and its answer was lost. A new leader, whose stale cluster state still shows t0, finds
+// the launch open. It must query ECS. Otherwise it would take t0 for the launch's task and start another one beside
+// t1.
 func TestAwaitConfirmation_ChecksWithECSWhileTheClusterStateIsStale(t *testing.T) {
 	t0 := task("t0", current, "RUNNING")
 	s := scenario{

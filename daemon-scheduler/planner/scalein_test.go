@@ -11,8 +11,13 @@ import (
 
 func TestScaleIn_ReleasesAnInstanceWithDaemonsOnly(t *testing.T) {
 	l := launch(environment.LaunchStarted, time.Hour, named("t1"))
-	s := scenario{tasks: []environment.Task{task("t1", current, "RUNNING"), task("t2", "another", "RUNNING")}, launches: []environment.Launch{l}}.state()
-	s.Environment.Revisions = []environment.Revision{{Number: 1, Spec: environment.Spec{TaskDefinition: agent2, ScaleInAfterMinutes: 20}}}
+	s := scenario{
+		tasks:    []environment.Task{task("t1", current, "RUNNING"), task("t2", "another", "RUNNING")},
+		launches: []environment.Launch{l},
+	}.state()
+	s.Environment.Revisions = []environment.Revision{
+		{Number: 1, Spec: environment.Spec{TaskDefinition: agent2, ScaleInAfterMinutes: 20}},
+	}
 	s.DrainOrders = map[string]int{current: 0, "another": 0}
 	step := func(after time.Duration) []string {
 		s.Now = s.Now.Add(after)
@@ -42,7 +47,12 @@ func TestScaleIn_ReleasesAnInstanceWithDaemonsOnly(t *testing.T) {
 	assert.Empty(t, step(29*time.Minute), "it stays away")
 	assert.Equal(t, environment.Completed, Make(s).Progress.Status, "nothing is missing")
 	assert.Equal(t, environment.InstanceExcluded, InstanceStatuses(s)[0].Phase)
-	assert.Equal(t, []string{"start i1: Replacing a task that stopped."}, step(time.Minute), "the instance is still there, so the task comes back")
+	assert.Equal(
+		t,
+		[]string{"start i1: Replacing a task that stopped."},
+		step(time.Minute),
+		"the instance is still there, so the task comes back",
+	)
 	assert.Equal(t, []string{note}, step(time.Second))
 
 	s.Launches["i1"] = withLaunch(s.Launches["i1"], func(l *environment.Launch) { l.ReleasedAt = s.Now })

@@ -42,9 +42,14 @@ type scenario struct {
 
 func (r scenario) state() State {
 	s := State{
-		Environment: environment.New("logs", "arn:aws:ecs:us-east-1:123456789012:cluster/prod", agent2, "token"),
-		Launches:    map[string]environment.Launch{},
-		Fresh:       !r.stale, Instances: r.instances, Tasks: r.tasks, StopRequestedAt: r.stopRequestedAt, Now: now, StartConfirmTimeout: confirmTimeout,
+		Environment:         environment.New("logs", "arn:aws:ecs:us-east-1:123456789012:cluster/prod", agent2, "token"),
+		Launches:            map[string]environment.Launch{},
+		Fresh:               !r.stale,
+		Instances:           r.instances,
+		Tasks:               r.tasks,
+		StopRequestedAt:     r.stopRequestedAt,
+		Now:                 now,
+		StartConfirmTimeout: confirmTimeout,
 	}
 	if s.Instances == nil {
 		s.Instances = []environment.Instance{active("i1")}
@@ -131,8 +136,13 @@ func because(reason string, next time.Duration) func(*environment.Launch) {
 // failedLaunch returns a launch record that was written ago, whose n-th attempt failed for the reason.
 func failedLaunch(reason string, n int, ago time.Duration) environment.Launch {
 	l := environment.Launch{
-		Instance: "i1", Deployment: current, TaskDefinition: agent2, State: environment.LaunchOpen, Attempts: n, StoredVersion: 7,
-		NotAfter: now.Add(environment.LaunchWindow - ago),
+		Instance:       "i1",
+		Deployment:     current,
+		TaskDefinition: agent2,
+		State:          environment.LaunchOpen,
+		Attempts:       n,
+		StoredVersion:  7,
+		NotAfter:       now.Add(environment.LaunchWindow - ago),
 	}
 	return FailedLaunch(l, reason, "", now.Add(-ago))
 }

@@ -15,8 +15,20 @@ func TestInstanceStatuses_ShowPhaseAndReason(t *testing.T) {
 	failing.Instance, failing.Detail = "i4", "too little CPU"
 	s := only(scenario{
 		instances: []environment.Instance{
-			in("a", active("i1")), in("a", active("i2")), in("a", active("i3")), in("a", active("i4")), in("a", active("i5")), in("b", active("i6")),
-			in("a", environment.Instance{ARN: "i7", Status: "DRAINING", AgentConnected: true}), in("a", environment.Instance{ARN: "i8", Status: "ACTIVE"}),
+			in(
+				"a",
+				active("i1"),
+			),
+			in("a", active("i2")),
+			in("a", active("i3")),
+			in("a", active("i4")),
+			in("a", active("i5")),
+			in("b", active("i6")),
+			in(
+				"a",
+				environment.Instance{ARN: "i7", Status: "DRAINING", AgentConnected: true},
+			),
+			in("a", environment.Instance{ARN: "i8", Status: "ACTIVE"}),
 			in("a", environment.Instance{ARN: "i9", Status: "INACTIVE"}),
 		},
 		tasks: []environment.Task{

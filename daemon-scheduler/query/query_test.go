@@ -13,7 +13,11 @@ var (
 	small = Instance{EC2InstanceID: "i-small", AgentConnected: true, Attributes: Map{
 		"ecs.instance-type": "t3.small", "ecs.os-type": "linux", "zone": "a", "gpu": "", "team": "web shop",
 	}}
-	large  = Instance{EC2InstanceID: "i-large", AgentConnected: true, Attributes: Map{"ecs.instance-type": "m5.large", "zone": "b"}}
+	large = Instance{
+		EC2InstanceID:  "i-large",
+		AgentConnected: true,
+		Attributes:     Map{"ecs.instance-type": "m5.large", "zone": "b"},
+	}
 	remote = Instance{EC2InstanceID: "mi-1", Attributes: Map{"ecs.os-type": "windows"}}
 )
 
@@ -79,22 +83,27 @@ func TestQuery_AcceptsAnInstanceWithoutAttributes(t *testing.T) {
 	assert.True(t, q.Matches(Instance{}))
 }
 
+const (
+	subjects  = "a subject: attribute:<name>, ec2InstanceId or agentConnected"
+	operators = "an operator: ==, !=, =~, !~, in, not_in, exists or !exists"
+)
+
 func TestParse_ReportsTheColumn(t *testing.T) {
 	deep := strings.Repeat("(", maxNesting) + "attribute:a exists" + strings.Repeat(")", maxNesting)
 	for query, want := range map[string]string{
-		"zone == a":                     `column 1: "zone" is not a subject: attribute:<name>, ec2InstanceId or agentConnected`,
-		"attribute: == a":               `column 1: "attribute:" is not a subject: attribute:<name>, ec2InstanceId or agentConnected`,
-		"'attribute:a' == a":            `column 1: "attribute:a" is not a subject: attribute:<name>, ec2InstanceId or agentConnected`,
+		"zone == a":                     `column 1: "zone" is not ` + subjects,
+		"attribute: == a":               `column 1: "attribute:" is not ` + subjects,
+		"'attribute:a' == a":            `column 1: "attribute:a" is not ` + subjects,
 		"attribute:zone = a":            `column 16: '=' has to be in quotes`,
-		"attribute:zone":                `column 15: the query ends where an operator: ==, !=, =~, !~, in, not_in, exists or !exists is expected`,
+		"attribute:zone":                "column 15: the query ends where " + operators + " is expected",
 		"attribute:zone > 5":            `column 16: '>' has to be in quotes`,
-		"attribute:zone near a":         `column 16: "near" is not an operator: ==, !=, =~, !~, in, not_in, exists or !exists`,
+		"attribute:zone near a":         `column 16: "near" is not ` + operators,
 		"attribute:zone ==":             `column 18: the query ends where a value is expected`,
 		"attribute:zone == (a)":         `column 19: "(" is not a value`,
 		"attribute:zone == 'a":          `column 19: the quotation has no end`,
 		"attribute:zone == 'äö' ü":      `column 24: 'ü' has to be in quotes`,
 		"attribute:zone == a b":         `column 21: "b" is not and, or or the end of the query`,
-		"attribute:zone == a and":       `column 24: the query ends where a subject: attribute:<name>, ec2InstanceId or agentConnected is expected`,
+		"attribute:zone == a and":       "column 24: the query ends where " + subjects + " is expected",
 		"(attribute:zone == a":          `column 21: the query ends where a closing parenthesis, and or or is expected`,
 		"attribute:zone == a)":          `column 20: ")" is not and, or or the end of the query`,
 		"attribute:zone in a":           `column 19: "a" is not a list: [a, b]`,
@@ -104,7 +113,7 @@ func TestParse_ReportsTheColumn(t *testing.T) {
 		"attribute:zone =~ '('":         "column 19: not a pattern: missing closing ): `(`",
 		"attribute:zone =~ 'a)|(b'":     "column 19: not a pattern: unexpected ): `a)|(b`",
 		"agentConnected == yes":         `column 19: "yes" is not true or false`,
-		"attribute:zone ! a":            `column 16: "!" is not an operator: ==, !=, =~, !~, in, not_in, exists or !exists`,
+		"attribute:zone ! a":            `column 16: "!" is not ` + operators,
 		"(" + deep + ")":                `column 33: nested deeper than 32`,
 		strings.Repeat("x", MaxBytes+1): `column 1: the query is longer than 4096 bytes`,
 		"attribute:a =~ " + strings.Repeat("a", maxPatternBytes+1):     `column 16: the pattern is longer than 256 bytes`,
@@ -122,9 +131,11 @@ func TestParse_ReportsTheColumn(t *testing.T) {
 
 func FuzzParse(f *testing.F) {
 	for _, seed := range []string{
-		"", "attribute:zone == a", "attribute:ecs.instance-type =~ t3.* and not attribute:gpu exists", "ec2InstanceId in [i-1, 'i 2']",
+		"", "attribute:zone == a", "attribute:ecs.instance-type =~ t3.* and not attribute:gpu exists",
+		"ec2InstanceId in [i-1, 'i 2']",
 		"attribute:a =~ '.{1000}.{1000}' and not attribute:a !~ '(a|b)*c'",
-		"(agentConnected == true or attribute:a !exists) && !(attribute:b not_in (x))", "attribute:a == 'ä", "attribute:a =~ '('", "((((", "not not",
+		"(agentConnected == true or attribute:a !exists) && !(attribute:b not_in (x))", "attribute:a == 'ä",
+		"attribute:a =~ '('", "((((", "not not",
 		`attribute:a !~ "[" or`, "agentConnected == maybe", "attribute:a ! in [b]", "attribute:a !", "!", "attribute:a in [",
 	} {
 		f.Add(seed)
@@ -139,7 +150,9 @@ func FuzzParse(f *testing.F) {
 			return
 		}
 		matches := q.Matches(small)
-		for _, same := range []string{"(" + text + ")", "not not (" + text + ")", "(" + text + ") and (" + text + ")", text + " or (" + text + ")"} {
+		for _, same := range []string{
+			"(" + text + ")", "not not (" + text + ")", "(" + text + ") and (" + text + ")", text + " or (" + text + ")",
+		} {
 			again, err := Parse(same)
 			if err == nil && strings.TrimSpace(text) != "" && again.Matches(small) != matches {
 				t.Fatalf("%q is %t, and %q is not", text, matches, same)
