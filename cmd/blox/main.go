@@ -1,4 +1,4 @@
-// Command blox is the operator's command line of Blox: environments, deployments, and what is in the clusters.
+// Command blox is the operator's command line of Blox.
 package main
 
 import (
@@ -12,7 +12,7 @@ import (
 
 func main() {
 	ctx, stop := signal.NotifyContext(context.Background(), os.Interrupt, syscall.SIGTERM)
-	context.AfterFunc(ctx, stop) // a second Ctrl-C does not wait for anything
+	context.AfterFunc(ctx, stop) // a second Ctrl-C ends the process at once
 	program := command.Program{In: os.Stdin, Out: os.Stdout, Err: os.Stderr, Getenv: os.Getenv}
 	os.Exit(program.Run(ctx, os.Args[1:]))
 }

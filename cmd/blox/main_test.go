@@ -40,7 +40,7 @@ func blox(t *testing.T, environment []string, args ...string) *exec.Cmd {
 	return cmd
 }
 
-func TestExitCodesOfTheProcess(t *testing.T) {
+func TestBlox_ExitCodes(t *testing.T) {
 	out, err := blox(t, nil, "--version").Output()
 	require.NoError(t, err)
 	assert.Regexp(t, `^blox \S+\n$`, string(out))
@@ -55,7 +55,7 @@ func TestExitCodesOfTheProcess(t *testing.T) {
 }
 
 // Ctrl-C ends a stream in the way that it is meant to end.
-func TestCtrlCEndsAStream(t *testing.T) {
+func TestBlox_CtrlCEndsAStream(t *testing.T) {
 	css := startState(t)
 	stream := blox(t, []string{"BLOX_CSS_ENDPOINT=" + css}, "stream", "tasks", "--heartbeat", "1", "-o", "json")
 	var complaints strings.Builder

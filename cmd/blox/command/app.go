@@ -11,11 +11,11 @@ import (
 	"github.com/blox/blox/cmd/blox/show"
 )
 
-// action is what a command does with the clients of the services.
-type action func(ctx context.Context, c *connect.Clients, args []string) error
+// commandFunc implements a command with the clients of the services.
+type commandFunc func(ctx context.Context, c *connect.Clients, args []string) error
 
-// run makes a command's RunE of do.
-func (a *app) run(do action) func(*cobra.Command, []string) error {
+// run adapts do to cobra's RunE.
+func (a *app) run(do commandFunc) func(*cobra.Command, []string) error {
 	return func(cmd *cobra.Command, args []string) error {
 		c, err := connect.Open(cmd.Context(), a.cfg, a.Getenv)
 		if err != nil {
@@ -26,20 +26,20 @@ func (a *app) run(do action) func(*cobra.Command, []string) error {
 	}
 }
 
-// written is what can be shown to people.
-type written interface {
+// printable is output for people.
+type printable interface {
 	Write(io.Writer, show.Style) error
 }
 
-// style is that of what is written to out.
+// style returns the style of output to out.
 func (a *app) style(out io.Writer) show.Style {
 	style := show.StyleFor(out, a.Getenv)
 	style.Format, style.Wide = show.Format(a.format), a.wide
 	return style
 }
 
-// print shows value: in a form for programs as it is, or as what people makes of it.
-func (a *app) print(value any, people func(show.Style) written) error {
+// print prints value as JSON or YAML, or what people returns as a table.
+func (a *app) print(value any, people func(show.Style) printable) error {
 	style := a.style(a.Out)
 	if style.Format != show.Table {
 		return show.Encode(a.Out, style.Format, value)
@@ -47,7 +47,7 @@ func (a *app) print(value any, people func(show.Style) written) error {
 	return people(style).Write(a.Out, style)
 }
 
-// list is print for what may be empty, of which none says so.
+// list is print for a list; if it is empty, it prints the text none.
 func (a *app) list(value any, none string, people func(show.Style) *show.Rows) error {
 	style := a.style(a.Out)
 	if style.Format != show.Table {
@@ -61,8 +61,8 @@ func (a *app) list(value any, none string, people func(show.Style) *show.Rows) e
 	return rows.Write(a.Out, style)
 }
 
-// note tells people what was done, where there is nothing to show.
-func (a *app) note(format string, args ...any) {
+// info prints a confirmation for people; programs get none.
+func (a *app) info(format string, args ...any) {
 	if show.Format(a.format) == show.Table {
 		fmt.Fprintf(a.Out, format+"\n", args...)
 	}

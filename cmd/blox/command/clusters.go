@@ -17,9 +17,9 @@ import (
 
 func newClustersCommand(a *app) *cobra.Command {
 	cmd := &cobra.Command{
-		Use: "clusters", Aliases: []string{"cluster"}, Short: "See which ECS clusters there are, and how much is in them",
-		Long: `See which ECS clusters there are. cluster-state-service knows those in which there is, or has been lately, a
-container instance or a task.`,
+		Use: "clusters", Aliases: []string{"cluster"}, Short: "Inspect ECS clusters",
+		Long: `Inspect ECS clusters: how many container instances and tasks each has. cluster-state-service reports clusters
+that have, or recently had, a container instance or a task.`,
 	}
 	cmd.AddCommand(newClustersList(a), newClustersDescribe(a))
 	return cmd
@@ -28,7 +28,7 @@ container instance or a task.`,
 func newClustersList(a *app) *cobra.Command {
 	return &cobra.Command{
 		Use: "list", Aliases: []string{"ls"}, Short: "List the clusters",
-		Args: names(), ValidArgsFunction: noFiles,
+		Args: positionalArgs(), ValidArgsFunction: noFiles,
 		RunE: a.run(func(ctx context.Context, c *connect.Clients, _ []string) error {
 			list, err := c.State.ListClustersContext(ctx, css.NewListClustersParams())
 			if err != nil {
@@ -49,7 +49,7 @@ func newClustersList(a *app) *cobra.Command {
 func newClustersDescribe(a *app) *cobra.Command {
 	return &cobra.Command{
 		Use: "describe CLUSTER", Aliases: []string{"get", "show"}, Short: "Count the instances and tasks of a cluster by status",
-		Args: names("CLUSTER"), ValidArgsFunction: a.clusterNames,
+		Args: positionalArgs("CLUSTER"), ValidArgsFunction: a.clusterNames,
 		RunE: a.run(func(ctx context.Context, c *connect.Clients, args []string) error {
 			list, err := c.State.ListClustersContext(ctx, css.NewListClustersParams())
 			if err != nil {
@@ -59,10 +59,10 @@ func newClustersDescribe(a *app) *cobra.Command {
 				return text(cluster.Name) == args[0] || text(cluster.ClusterARN) == args[0]
 			})
 			if i < 0 {
-				return fmt.Errorf("no instance or task is known of a cluster %q\n\"blox clusters list\" shows which there are", args[0])
+				return fmt.Errorf("cluster %q has no instances and no tasks\n\"blox clusters list\" lists the clusters", args[0])
 			}
 			cluster := list.Payload.Items[i]
-			return a.print(cluster, func(show.Style) written {
+			return a.print(cluster, func(show.Style) printable {
 				f := &show.Fields{}
 				f.Add("Cluster", text(cluster.Name))
 				f.Add("ARN", text(cluster.ClusterARN))
@@ -82,7 +82,7 @@ func sum(counts map[string]int64) (n int64) {
 	return n
 }
 
-// byStatus is "5: 4 ACTIVE, 1 DRAINING".
+// byStatus formats counts as "5: 4 ACTIVE, 1 DRAINING".
 func byStatus(counts map[string]int64) string {
 	var each []string
 	for _, status := range slices.Sorted(maps.Keys(counts)) {
@@ -96,11 +96,11 @@ func byStatus(counts map[string]int64) string {
 
 // clusterNames completes the names of clusters.
 func (a *app) clusterNames(cmd *cobra.Command, args []string, _ string) ([]string, cobra.ShellCompDirective) {
-	ctx, cancel := context.WithTimeout(cmd.Context(), completeWithin)
+	ctx, cancel := context.WithTimeout(cmd.Context(), completionTimeout)
 	defer cancel()
 	c, err := connect.Open(ctx, a.cfg, a.Getenv)
 	if err != nil {
-		return nil, cobra.ShellCompDirectiveNoFileComp // there is nobody to tell
+		return nil, cobra.ShellCompDirectiveNoFileComp // a completion has no place for errors
 	}
 	defer c.Close()
 	list, err := c.State.ListClustersContext(ctx, css.NewListClustersParams())

@@ -10,20 +10,20 @@ import (
 	ds "github.com/blox/blox/swagger/daemon-scheduler/v1/client/operations"
 )
 
-// completeWithin is how long somebody who presses the tab key waits at most.
-const completeWithin = time.Second
+// completionTimeout limits how long a press of the tab key waits.
+const completionTimeout = time.Second
 
-// environmentNames completes an environment's name as the first argument, and as the second what second says, if anything.
+// environmentNames completes the name of an environment as first argument. If given, second completes the second one.
 func (a *app) environmentNames(second ...func(context.Context, *connect.Clients, string) []string) cobra.CompletionFunc {
 	return func(cmd *cobra.Command, args []string, _ string) ([]string, cobra.ShellCompDirective) {
-		ctx, cancel := context.WithTimeout(cmd.Context(), completeWithin)
+		ctx, cancel := context.WithTimeout(cmd.Context(), completionTimeout)
 		defer cancel()
 		if len(args) > len(second) {
 			return nil, cobra.ShellCompDirectiveNoFileComp
 		}
 		c, err := connect.Open(ctx, a.cfg, a.Getenv)
 		if err != nil {
-			return nil, cobra.ShellCompDirectiveNoFileComp // there is nobody to tell
+			return nil, cobra.ShellCompDirectiveNoFileComp // a completion has no place for errors
 		}
 		defer c.Close()
 		if len(args) == 1 {
@@ -41,7 +41,7 @@ func (a *app) environmentNames(second ...func(context.Context, *connect.Clients,
 	}
 }
 
-// deploymentIDs are those of an environment, the newest first.
+// deploymentIDs returns the ids of an environment's deployments, newest first.
 func deploymentIDs(ctx context.Context, c *connect.Clients, environment string) []string {
 	list, err := c.Scheduler.ListDeploymentsContext(ctx, ds.NewListDeploymentsParams().WithName(environment))
 	if err != nil {
@@ -54,10 +54,10 @@ func deploymentIDs(ctx context.Context, c *connect.Clients, environment string) 
 	return ids
 }
 
-// noFiles is for flags and arguments that are no files.
+// noFiles disables the completion of file names.
 var noFiles = cobra.NoFileCompletions
 
-// text is what s points at; empty when it is nil.
+// text returns *s, or an empty string for nil.
 func text(s *string) string {
 	if s == nil {
 		return ""

@@ -14,7 +14,7 @@ import (
 	"github.com/blox/blox/swagger/daemon-scheduler/v1/models"
 )
 
-// The states of a rollout, as the API spells them.
+// Rollout states of the API.
 const (
 	inProgress = "IN_PROGRESS"
 	completed  = "COMPLETED"
@@ -25,12 +25,11 @@ const (
 func newDeploymentsCommand(a *app) *cobra.Command {
 	cmd := &cobra.Command{
 		Use: "deployments", Aliases: []string{"deployment", "deploy", "dep"},
-		Short: "Put an environment into effect, and follow how that goes",
-		Long: `A deployment puts the newest revision of an environment into effect: a task is started on every one of its instances,
-and takes the place of what an earlier deployment started there. Afterwards it is kept that way: instances that
-join get a task, and tasks that die are replaced.
+		Short: "Deploy environments and watch rollouts",
+		Long: `A deployment rolls out the newest revision of an environment: it starts a task on every selected instance and stops the
+tasks of earlier deployments. Afterwards, Blox starts a task on each instance that joins and replaces tasks that stop.
 
-ID is a deployment's id, or so much of its beginning that it is no other's.`,
+ID is a deployment's id or a unique prefix of it.`,
 		Example: `  blox deployments plan web-agent
   blox deployments create web-agent --watch
   blox deployments list web-agent`,
@@ -46,20 +45,19 @@ func newDeploymentsCreate(a *app) *cobra.Command {
 	var watch watchFlags
 	cmd := &cobra.Command{
 		Use: "create ENVIRONMENT", Short: "Deploy the newest revision of an environment",
-		Long: `Deploy the newest revision of an environment. With --watch, follow it to its end; the exit code then tells of that:
-0 completed, 3 failed, 4 stopped, 5 the deployment before it is back, 6 not over after --watch-for, 130 interrupted.
+		Long: `Deploy the newest revision of an environment. With --watch, the exit code is the outcome: 0 completed, 3 failed,
+4 stopped, 5 rolled back, 6 still in progress after --watch-for, 130 interrupted.
 
-Each deployment is made with the environment's deployment token, which changes with every update and is good for one
-deployment. It is looked up unless --token says one: then nothing is deployed if the environment has changed since
-that was read. What has been deployed already is deployed once more with --force-new-deployment: every task is
-replaced.`,
+Each deployment consumes the environment's deployment token, which every update renews. blox reads the current token.
+With --token, the deployment is rejected if the environment has changed since you read the token. To deploy a
+revision again and replace every task, use --force-new-deployment.`,
 		Example: `  blox deployments create web-agent --watch
-  blox deployments create web-agent --watch --watch-for 15m && echo all well`,
-		Args: names("ENVIRONMENT"), ValidArgsFunction: a.environmentNames(),
+  blox deployments create web-agent --watch --watch-for 15m && echo completed`,
+		Args: positionalArgs("ENVIRONMENT"), ValidArgsFunction: a.environmentNames(),
 		RunE: a.run(func(ctx context.Context, c *connect.Clients, args []string) error {
 			if force {
 				var err error
-				if token, err = renew(ctx, c, args[0], token); err != nil {
+				if token, err = createRevision(ctx, c, args[0], token); err != nil {
 					return err
 				}
 			}
@@ -70,14 +68,14 @@ replaced.`,
 			return a.watchOrPrint(ctx, c, made, watch)
 		}),
 	}
-	cmd.Flags().StringVar(&token, "token", "", "the deployment `token` as it was read before (default the present one)")
-	cmd.Flags().BoolVar(&force, "force-new-deployment", false, "deploy also when nothing has changed since the last time")
+	cmd.Flags().StringVar(&token, "token", "", "deployment `token` read before (default: the current one)")
+	cmd.Flags().BoolVar(&force, "force-new-deployment", false, "deploy a revision that was deployed before")
 	watch.add(cmd)
 	return cmd
 }
 
-// renew makes a new revision of the environment that wants the same, and returns the token of that.
-func renew(ctx context.Context, c *connect.Clients, name, token string) (string, error) {
+// createRevision creates a revision equal to the newest one and returns its deployment token.
+func createRevision(ctx context.Context, c *connect.Clients, name, token string) (string, error) {
 	got, err := c.Scheduler.GetEnvironmentContext(ctx, ds.NewGetEnvironmentParams().WithName(name))
 	if err != nil {
 		return "", err
@@ -93,7 +91,7 @@ func renew(ctx context.Context, c *connect.Clients, name, token string) (string,
 	return tokenOf(renewed.Payload), nil
 }
 
-// createDeployment deploys the environment, or only tells what that would do; an empty token is looked up.
+// createDeployment deploys the environment, or plans that with dryRun. It reads the token if it is empty.
 func createDeployment(ctx context.Context, c *connect.Clients, name, token string, dryRun bool) (*models.Deployment, error) {
 	var present *models.Environment
 	if token == "" {
@@ -110,7 +108,7 @@ func createDeployment(ctx context.Context, c *connect.Clients, name, token strin
 	}
 	made, err := c.Scheduler.CreateDeploymentContext(ctx, params)
 	if present != nil && connect.IsTokenUsed(err) {
-		return nil, nothingNew(ctx, c, present, err)
+		return nil, explainTokenUsed(ctx, c, present, err)
 	}
 	if err != nil {
 		return nil, err
@@ -118,8 +116,8 @@ func createDeployment(ctx context.Context, c *connect.Clients, name, token strin
 	return made.Payload, nil
 }
 
-// nothingNew is err, that the token was used, for somebody who knows nothing of tokens.
-func nothingNew(ctx context.Context, c *connect.Clients, e *models.Environment, err error) error {
+// explainTokenUsed explains a used token by the state of the deployment that used it.
+func explainTokenUsed(ctx context.Context, c *connect.Clients, e *models.Environment, err error) error {
 	list, listing := c.Scheduler.ListDeploymentsContext(ctx, ds.NewListDeploymentsParams().WithName(text(e.Name)))
 	if listing != nil {
 		return err
@@ -129,15 +127,15 @@ func nothingNew(ctx context.Context, c *connect.Clients, e *models.Environment, 
 			continue
 		}
 		name, change := text(e.Name), fmt.Sprintf("\n\"blox environments update %s\" changes it", text(e.Name))
-		force := fmt.Sprintf("; \"blox deployments create %s --force-new-deployment\" replaces every task though nothing has changed.", name)
+		force := fmt.Sprintf("; \"blox deployments create %s --force-new-deployment\" replaces every task.", name)
 		switch {
 		case stateOf(d) == inProgress:
-			return fmt.Errorf("environment %s is being put into effect as it is, by deployment %s\n\"blox deployments watch %s\" follows that", name, idOf(d), name)
+			return fmt.Errorf("deployment %[2]s of environment %[1]s is already in progress\n\"blox deployments watch %[1]s\" watches it", name, idOf(d))
 		case d == list.Payload.Items[0] && stateOf(d) == completed:
-			return fmt.Errorf("there is nothing new: environment %s is in effect as it is, by deployment %s%s%s", name, idOf(d), change, force)
+			return fmt.Errorf("nothing to deploy: deployment %s already rolled out the newest revision of environment %s%s%s", idOf(d), name, change, force)
 		}
-		return fmt.Errorf("there is nothing new: revision %d of environment %s was deployed already, and deployment %s is %s%s%s", e.Revision, name,
-			idOf(d), stateOf(d), change, "; \"blox deployments create "+name+" --force-new-deployment\" tries it once more.")
+		return fmt.Errorf("nothing to deploy: revision %d of environment %s was deployed before; deployment %s is %s%s%s", e.Revision, name,
+			idOf(d), stateOf(d), change, "; \"blox deployments create "+name+" --force-new-deployment\" deploys it again.")
 	}
 	return err
 }
@@ -145,16 +143,16 @@ func nothingNew(ctx context.Context, c *connect.Clients, e *models.Environment, 
 func newDeploymentsPlan(a *app) *cobra.Command {
 	var token string
 	cmd := &cobra.Command{
-		Use: "plan ENVIRONMENT", Short: "Tell what a deployment would start and stop, and why, and do nothing",
-		Long: `Tell what a deployment would start and stop on each instance, and why, and do nothing. Steps of one WAVE happen
-together; a later one waits until the tasks of those before it run.`,
-		Args: names("ENVIRONMENT"), ValidArgsFunction: a.environmentNames(),
+		Use: "plan ENVIRONMENT", Short: "Show what a deployment would start and stop",
+		Long: `Show what a deployment would start and stop on each instance, and why, without deploying. Steps of one WAVE happen
+together; the next wave waits until the tasks of the earlier ones are running.`,
+		Args: positionalArgs("ENVIRONMENT"), ValidArgsFunction: a.environmentNames(),
 		RunE: a.run(func(ctx context.Context, c *connect.Clients, args []string) error {
 			planned, err := createDeployment(ctx, c, args[0], token, true)
 			if err != nil {
 				return err
 			}
-			err = a.list(planned, "There is nothing to do.", func(s show.Style) *show.Rows {
+			err = a.list(planned, "Nothing to do.", func(s show.Style) *show.Rows {
 				rows := &show.Rows{Columns: show.Columns("WAVE", "ACTION", "INSTANCE~", "TASK~", "REASON~")}
 				for _, step := range planned.Plan {
 					rows.Add(show.Count(step.Wave), text(step.Action), s.ID(text(step.ContainerInstance)), s.ID(step.Task), text(step.Reason))
@@ -162,17 +160,17 @@ together; a later one waits until the tasks of those before it run.`,
 				return rows
 			})
 			if err == nil && len(planned.Plan) > 0 && a.format == string(show.Table) {
-				fmt.Fprintln(a.Err, summaryOf(planned))
+				fmt.Fprintln(a.Err, planSummary(planned))
 			}
 			return err
 		}),
 	}
-	cmd.Flags().StringVar(&token, "token", "", "the deployment `token` as it was read before (default the present one)")
+	cmd.Flags().StringVar(&token, "token", "", "deployment `token` read before (default: the current one)")
 	return cmd
 }
 
-// summaryOf is "agent:2 on web-agent, in 8 waves: 4 to start, 4 to stop".
-func summaryOf(planned *models.Deployment) string {
+// planSummary formats a plan as "agent:2 on web-agent, in 8 waves: 4 to start, 4 to stop".
+func planSummary(planned *models.Deployment) string {
 	count, waves := map[string]int{}, int64(0)
 	for _, step := range planned.Plan {
 		count[text(step.Action)]++
@@ -196,13 +194,13 @@ func summaryOf(planned *models.Deployment) string {
 func newDeploymentsList(a *app) *cobra.Command {
 	return &cobra.Command{
 		Use: "list ENVIRONMENT", Aliases: []string{"ls"}, Short: "List the deployments of an environment, newest first",
-		Args: names("ENVIRONMENT"), ValidArgsFunction: a.environmentNames(),
+		Args: positionalArgs("ENVIRONMENT"), ValidArgsFunction: a.environmentNames(),
 		RunE: a.run(func(ctx context.Context, c *connect.Clients, args []string) error {
 			list, err := c.Scheduler.ListDeploymentsContext(ctx, ds.NewListDeploymentsParams().WithName(args[0]))
 			if err != nil {
 				return err
 			}
-			return a.list(list.Payload, "There are no deployments. \"blox deployments create "+args[0]+"\" makes one.", func(s show.Style) *show.Rows {
+			return a.list(list.Payload, "No deployments. Create one with \"blox deployments create "+args[0]+"\".", func(s show.Style) *show.Rows {
 				return deploymentRows(s, list.Payload.Items)
 			})
 		}),
@@ -210,22 +208,22 @@ func newDeploymentsList(a *app) *cobra.Command {
 }
 
 func deploymentRows(s show.Style, list []*models.Deployment) *show.Rows {
-	rows := &show.Rows{Columns: show.Columns("ID", "STATE", "TASK DEFINITION~", "REVISION", "DESIRED", "RUNNING", "PENDING", "FAILED", "CREATED", "TOOK", "WHY~", "ROLLBACK OF+")}
+	rows := &show.Rows{Columns: show.Columns("ID", "STATE", "TASK DEFINITION~", "REVISION", "DESIRED", "RUNNING", "PENDING", "FAILED", "CREATED", "DURATION", "REASON~", "ROLLBACK OF+")}
 	for _, d := range list {
-		why := d.RolloutStateReason
-		if why == "" && d.RollbackOf != "" {
-			why = "goes back from " + d.RollbackOf
+		reason := d.RolloutStateReason
+		if reason == "" && d.RollbackOf != "" {
+			reason = "rollback of " + d.RollbackOf
 		}
 		rows.Add(idOf(d), stateOf(d), s.ID(text(d.TaskDefinition)), number(d.Revision), show.Count(d.DesiredCount), show.Count(d.RunningCount),
-			show.Count(d.PendingCount), show.Count(d.FailedCount), show.Time(when(d.CreatedAt)), tookOf(d), why, d.RollbackOf)
+			show.Count(d.PendingCount), show.Count(d.FailedCount), show.Time(timeOf(d.CreatedAt)), duration(d), reason, d.RollbackOf)
 	}
 	return rows
 }
 
 func newDeploymentsDescribe(a *app) *cobra.Command {
 	return &cobra.Command{
-		Use: "describe ENVIRONMENT [ID]", Aliases: []string{"get", "show"}, Short: "Show one deployment, the newest unless an id is given",
-		Args: names("ENVIRONMENT", "[ID]"), ValidArgsFunction: a.environmentNames(deploymentIDs),
+		Use: "describe ENVIRONMENT [ID]", Aliases: []string{"get", "show"}, Short: "Show a deployment; by default the newest",
+		Args: positionalArgs("ENVIRONMENT", "[ID]"), ValidArgsFunction: a.environmentNames(deploymentIDs),
 		RunE: a.run(func(ctx context.Context, c *connect.Clients, args []string) error {
 			d, err := findDeployment(ctx, c, args, newest)
 			if err != nil {
@@ -237,31 +235,31 @@ func newDeploymentsDescribe(a *app) *cobra.Command {
 }
 
 func (a *app) printDeployment(d *models.Deployment) error {
-	return a.print(d, func(s show.Style) written {
+	return a.print(d, func(s show.Style) printable {
 		f := &show.Fields{}
-		f.Add("Id", idOf(d))
+		f.Add("ID", idOf(d))
 		f.Add("Environment", text(d.EnvironmentName))
 		f.Add("State", stateOf(d))
-		f.Add("Why", d.RolloutStateReason)
+		f.Add("Reason", d.RolloutStateReason)
 		f.Add("Task definition", s.ID(text(d.TaskDefinition)))
 		if d.Revision > 0 {
 			f.Add("Revision", number(d.Revision))
 		}
-		f.Add("Goes back from", d.RollbackOf)
+		f.Add("Rollback of", d.RollbackOf)
 		if d.DesiredCount != nil {
 			f.Add("Instances", fmt.Sprintf("%d desired, %s running, %s pending, %s failed", *d.DesiredCount, show.Count(d.RunningCount),
 				show.Count(d.PendingCount), show.Count(d.FailedCount)))
 		}
 		if d.FailedTasks > 0 {
-			f.Add("Failures so far", number(d.FailedTasks))
+			f.Add("Failures", number(d.FailedTasks))
 		}
 		if d.Promoted {
 			f.Add("Promoted", "yes")
 		}
-		f.Add("Created", show.Time(when(d.CreatedAt)))
-		f.Add("Baking since", show.Time(when(d.BakeStartedAt)))
-		f.Add("Ended", show.Time(when(d.FinishedAt)))
-		f.Add("Took", tookOf(d))
+		f.Add("Created", show.Time(timeOf(d.CreatedAt)))
+		f.Add("Bake started", show.Time(timeOf(d.BakeStartedAt)))
+		f.Add("Ended", show.Time(timeOf(d.FinishedAt)))
+		f.Add("Duration", duration(d))
 		for _, failure := range d.Failures {
 			f.Add("Failed on", s.ID(text(failure.ContainerInstance))+": "+failureText(failure))
 		}
@@ -272,12 +270,11 @@ func (a *app) printDeployment(d *models.Deployment) error {
 func newDeploymentsWatch(a *app) *cobra.Command {
 	watch := watchFlags{on: true}
 	cmd := &cobra.Command{
-		Use: "watch ENVIRONMENT [ID]", Short: "Follow a deployment to its end, the newest unless an id is given",
-		Long: `Follow a deployment to its end, the newest one unless an id is given. Where it fails is told as it happens. If it is
-rolled back, that is followed too. The exit code tells how it ended: 0 completed, 3 failed, 4 stopped, 5 the
-deployment before it is back, 6 not over after --watch-for, 130 interrupted; the deployment itself goes on in the
-last two cases.`,
-		Args: names("ENVIRONMENT", "[ID]"), ValidArgsFunction: a.environmentNames(deploymentIDs),
+		Use: "watch ENVIRONMENT [ID]", Short: "Watch a deployment until it ends; by default the newest",
+		Long: `Watch a deployment until it ends; by default the newest. Failures are printed as they happen, and a rollback is watched
+too. The exit code is the outcome: 0 completed, 3 failed, 4 stopped, 5 rolled back, 6 still in progress after
+--watch-for, 130 interrupted. In the last two cases, the deployment continues.`,
+		Args: positionalArgs("ENVIRONMENT", "[ID]"), ValidArgsFunction: a.environmentNames(deploymentIDs),
 		RunE: a.run(func(ctx context.Context, c *connect.Clients, args []string) error {
 			d, err := findDeployment(ctx, c, args, newest)
 			if err != nil {
@@ -294,18 +291,18 @@ func newDeploymentsStop(a *app) *cobra.Command {
 	var kind string
 	var watch watchFlags
 	cmd := &cobra.Command{
-		Use: "stop ENVIRONMENT [ID]", Short: "Stop the deployment in progress, and go back or leave things as they are",
-		Long: `Stop the deployment that is in progress, or the one with that id. With --type ROLLBACK the last completed deployment
-comes back, and that new deployment is what --watch follows; with ABORT things are left as they are, and the
-environment is paused until it is resumed or deployed again.`,
+		Use: "stop ENVIRONMENT [ID]", Short: "Stop the deployment in progress and roll back or pause",
+		Long: `Stop the deployment in progress, or the one with the given id. --type ROLLBACK creates a deployment that restores the
+last completed one; --watch watches it. --type ABORT leaves all tasks as they are and pauses the environment until it
+is resumed or deployed again.`,
 		Example: `  blox deployments stop web-agent --watch
   blox deployments stop web-agent --type ABORT`,
-		Args: names("ENVIRONMENT", "[ID]"), ValidArgsFunction: a.environmentNames(deploymentIDs),
+		Args: positionalArgs("ENVIRONMENT", "[ID]"), ValidArgsFunction: a.environmentNames(deploymentIDs),
 	}
 	cmd.RunE = a.run(func(ctx context.Context, c *connect.Clients, args []string) error {
 		given := strings.ToUpper(kind)
 		if given != "ROLLBACK" && given != "ABORT" {
-			return &usageError{cmd, fmt.Errorf("--type %q: not ROLLBACK or ABORT", kind)}
+			return &usageError{cmd, fmt.Errorf("--type %q: must be ROLLBACK or ABORT", kind)}
 		}
 		d, err := findDeployment(ctx, c, args, current)
 		if err != nil {
@@ -326,7 +323,7 @@ environment is paused until it is resumed or deployed again.`,
 		}
 		return a.printDeployment(ended.Payload)
 	})
-	cmd.Flags().StringVar(&kind, "type", "ROLLBACK", "what follows: ROLLBACK or ABORT")
+	cmd.Flags().StringVar(&kind, "type", "ROLLBACK", "`type` of stop: ROLLBACK or ABORT")
 	_ = cmd.RegisterFlagCompletionFunc("type", cobra.FixedCompletions([]string{"ROLLBACK", "ABORT"}, cobra.ShellCompDirectiveNoFileComp))
 	watch.add(cmd)
 	return cmd
@@ -335,8 +332,8 @@ environment is paused until it is resumed or deployed again.`,
 func newDeploymentsPromote(a *app) *cobra.Command {
 	var watch watchFlags
 	cmd := &cobra.Command{
-		Use: "promote ENVIRONMENT [ID]", Short: "Let the deployment in progress go on after its canary",
-		Args: names("ENVIRONMENT", "[ID]"), ValidArgsFunction: a.environmentNames(deploymentIDs),
+		Use: "promote ENVIRONMENT [ID]", Short: "Promote a canary: continue the deployment on all instances",
+		Args: positionalArgs("ENVIRONMENT", "[ID]"), ValidArgsFunction: a.environmentNames(deploymentIDs),
 		RunE: a.run(func(ctx context.Context, c *connect.Clients, args []string) error {
 			d, err := findDeployment(ctx, c, args, current)
 			if err != nil {
@@ -353,37 +350,37 @@ func newDeploymentsPromote(a *app) *cobra.Command {
 	return cmd
 }
 
-// newest and current are which deployment is meant when none is named, and what is said when there is none.
+// newest and current select a deployment if no id is given, and hold the error if none matches.
 var (
-	newest  = choice{func(*models.Deployment) bool { return true }, "environment %s has no deployment yet: \"blox deployments create\" makes one"}
-	current = choice{func(d *models.Deployment) bool { return stateOf(d) == inProgress }, "no deployment of environment %s is in progress"}
+	newest  = deploymentChoice{func(*models.Deployment) bool { return true }, "environment %s has no deployments: create one with \"blox deployments create\""}
+	current = deploymentChoice{func(d *models.Deployment) bool { return stateOf(d) == inProgress }, "environment %s has no deployment in progress"}
 )
 
-type choice struct {
-	is   func(*models.Deployment) bool
-	none string
+type deploymentChoice struct {
+	matches  func(*models.Deployment) bool
+	notFound string
 }
 
-// findDeployment is the deployment that args, an environment and perhaps the beginning of an id, mean.
-func findDeployment(ctx context.Context, c *connect.Clients, args []string, otherwise choice) (*models.Deployment, error) {
+// findDeployment returns the deployment that args select: an environment and optionally a prefix of an id.
+func findDeployment(ctx context.Context, c *connect.Clients, args []string, otherwise deploymentChoice) (*models.Deployment, error) {
 	list, err := c.Scheduler.ListDeploymentsContext(ctx, ds.NewListDeploymentsParams().WithName(args[0]))
 	if err != nil {
 		return nil, err
 	}
 	if len(args) < 2 {
 		for _, d := range list.Payload.Items {
-			if otherwise.is(d) {
+			if otherwise.matches(d) {
 				return d, nil
 			}
 		}
-		return nil, fmt.Errorf(otherwise.none, args[0])
+		return nil, fmt.Errorf(otherwise.notFound, args[0])
 	}
 	return findByID(args[1], "deployment of environment "+args[0], list.Payload.Items, idOf)
 }
 
-// findByID is the one of list whose id is, or begins with, wanted.
+// findByID returns the item whose id is wanted or has it as a unique prefix.
 func findByID[T any](wanted, what string, list []T, idOf func(T) string) (found T, err error) {
-	wanted = strings.TrimSuffix(wanted, "…") // as it stands in a table that was cut
+	wanted = strings.TrimSuffix(wanted, "…") // tables truncate ids with an ellipsis
 	n := 0
 	for _, one := range list {
 		switch id := idOf(one); {
@@ -396,9 +393,9 @@ func findByID[T any](wanted, what string, list []T, idOf func(T) string) (found 
 	}
 	switch {
 	case n == 0:
-		return found, fmt.Errorf("there is no %s with the id %s", what, wanted)
+		return found, fmt.Errorf("no %s has the id %s", what, wanted)
 	case n > 1:
-		return found, fmt.Errorf("the ids of %d %ss begin with %s: give more of it", n, what, wanted)
+		return found, fmt.Errorf("%d %ss have an id that begins with %s: use a longer prefix", n, what, wanted)
 	}
 	return found, nil
 }
@@ -410,7 +407,7 @@ func idOf(d *models.Deployment) string {
 	return d.ID.String()
 }
 
-// stateOf is what became of the deployment; of one of v0.3, which knows no rollout states, as far as it tells.
+// stateOf returns the rollout state. It derives the state of deployments that v0.3 recorded from their status.
 func stateOf(d *models.Deployment) string {
 	switch {
 	case d.RolloutState != "":
@@ -421,11 +418,11 @@ func stateOf(d *models.Deployment) string {
 	return inProgress
 }
 
-func tookOf(d *models.Deployment) string {
+func duration(d *models.Deployment) string {
 	if d.CreatedAt == nil || d.FinishedAt == nil {
 		return ""
 	}
-	return show.Duration(when(d.FinishedAt).Sub(when(d.CreatedAt)).Round(time.Millisecond))
+	return show.Duration(timeOf(d.FinishedAt).Sub(timeOf(d.CreatedAt)).Round(time.Millisecond))
 }
 
 func failureText(f *models.InstanceFailure) string {

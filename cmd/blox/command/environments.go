@@ -17,10 +17,10 @@ import (
 func newEnvironmentsCommand(a *app) *cobra.Command {
 	cmd := &cobra.Command{
 		Use: "environments", Aliases: []string{"environment", "env", "envs"},
-		Short: "Say which task is to run on every instance of a cluster",
-		Long: `An environment says which task definition is to run once on each container instance of a cluster, on which of
-them, and how a new revision takes the place of an old one. Creating or updating one starts nothing: that
-is what "blox deployments create" does.`,
+		Short: "Manage environments: which task runs on which instances",
+		Long: `An environment selects container instances of a cluster, names the task definition to run once on each, and
+configures how deployments replace one revision by the next. Creating or updating an environment starts nothing;
+"blox deployments create" does.`,
 		Example: `  blox environments create web-agent --cluster default --task-definition agent:1
   blox environments update web-agent --task-definition agent:2
   blox environments instances web-agent`,
@@ -36,20 +36,20 @@ func newEnvironmentsList(a *app) *cobra.Command {
 	var cluster string
 	cmd := &cobra.Command{
 		Use: "list", Aliases: []string{"ls"}, Short: "List environments",
-		Long: `List environments. RUNNING is on how many of the DESIRED instances the task of the current deployment runs;
-OUTDATED, on how many an earlier one still lives; FAILED, where it could not be started or keeps stopping.`,
-		Args: names(), ValidArgsFunction: noFiles,
+		Long: `List environments. DESIRED counts the selected instances. RUNNING and PENDING count instances with a task of the
+current deployment, OUTDATED those with a task of an earlier one, FAILED those where the task fails.`,
+		Args: positionalArgs(), ValidArgsFunction: noFiles,
 		RunE: a.run(func(ctx context.Context, c *connect.Clients, _ []string) error {
 			list, err := c.Scheduler.ListEnvironmentsContext(ctx, ds.NewListEnvironmentsParams().WithCluster(optional(cluster)))
 			if err != nil {
 				return err
 			}
-			return a.list(list.Payload, "There are no environments. \"blox environments create\" makes one.", func(s show.Style) *show.Rows {
+			return a.list(list.Payload, "No environments. Create one with \"blox environments create\".", func(s show.Style) *show.Rows {
 				return environmentRows(s, list.Payload.Items)
 			})
 		}),
 	}
-	cmd.Flags().StringVar(&cluster, "cluster", "", "only those of this cluster, a `name` or an ARN")
+	cmd.Flags().StringVar(&cluster, "cluster", "", "only in this cluster, a `name` or an ARN")
 	return cmd
 }
 
@@ -59,15 +59,15 @@ func environmentRows(s show.Style, list []*models.Environment) *show.Rows {
 	for _, e := range list {
 		rows.Add(text(e.Name), e.Status, text(e.Health), s.ID(clusterOf(e)), s.ID(text(e.TaskDefinition)), number(e.Revision), show.Count(e.DesiredCount),
 			show.Count(e.RunningCount), show.Count(e.PendingCount), show.Count(e.OutdatedCount), show.Count(e.FailedCount),
-			show.Time(when(e.UpdatedAt)), tokenOf(e))
+			show.Time(timeOf(e.UpdatedAt)), tokenOf(e))
 	}
 	return rows
 }
 
 func newEnvironmentsDescribe(a *app) *cobra.Command {
 	return &cobra.Command{
-		Use: "describe NAME", Aliases: []string{"get", "show"}, Short: "Show one environment with all of its settings",
-		Args: names("NAME"), ValidArgsFunction: a.environmentNames(),
+		Use: "describe NAME", Aliases: []string{"get", "show"}, Short: "Show an environment and its settings",
+		Args: positionalArgs("NAME"), ValidArgsFunction: a.environmentNames(),
 		RunE: a.run(func(ctx context.Context, c *connect.Clients, args []string) error {
 			got, err := c.Scheduler.GetEnvironmentContext(ctx, ds.NewGetEnvironmentParams().WithName(args[0]))
 			if err != nil {
@@ -79,7 +79,7 @@ func newEnvironmentsDescribe(a *app) *cobra.Command {
 }
 
 func (a *app) printEnvironment(e *models.Environment) error {
-	return a.print(e, func(s show.Style) written { return environmentFields(s, e) })
+	return a.print(e, func(s show.Style) printable { return environmentFields(s, e) })
 }
 
 func environmentFields(s show.Style, e *models.Environment) *show.Fields {
@@ -103,13 +103,13 @@ func environmentFields(s show.Style, e *models.Environment) *show.Fields {
 	f.Add("Readiness attribute", e.ReadinessAttribute)
 	f.Add("Drain order", show.Count(e.DrainOrder))
 	if e.ScaleInAfterMinutes != nil && *e.ScaleInAfterMinutes > 0 {
-		f.Add("Yields after", fmt.Sprintf("%d min", *e.ScaleInAfterMinutes))
+		f.Add("Scale in after", fmt.Sprintf("%d min", *e.ScaleInAfterMinutes))
 	}
 	if e.TaskSettings != nil {
 		f.Add("Task settings", asJSON(e.TaskSettings))
 	}
-	f.Add("Created", show.Time(when(e.CreatedAt)))
-	f.Add("Updated", show.Time(when(e.UpdatedAt)))
+	f.Add("Created", show.Time(timeOf(e.CreatedAt)))
+	f.Add("Updated", show.Time(timeOf(e.UpdatedAt)))
 	f.Add("Deployment token", tokenOf(e))
 	return f
 }
@@ -137,10 +137,10 @@ func newEnvironmentsDelete(a *app) *cobra.Command {
 	var stopTasks, wait bool
 	cmd := &cobra.Command{
 		Use: "delete NAME", Aliases: []string{"rm"}, Short: "Delete an environment",
-		Long: `Delete an environment. Its tasks go on running, and nobody looks after them any more; with --stop-tasks they are
-stopped first, and the environment goes once they have. Deleting what is not there succeeds.`,
+		Long: `Delete an environment. Its tasks keep running, but Blox no longer manages them. With --stop-tasks, Blox stops them
+first and then deletes the environment. Deleting an environment that does not exist succeeds.`,
 		Example: `  blox environments delete web-agent --stop-tasks --wait`,
-		Args:    names("NAME"), ValidArgsFunction: a.environmentNames(),
+		Args:    positionalArgs("NAME"), ValidArgsFunction: a.environmentNames(),
 		RunE: a.run(func(ctx context.Context, c *connect.Clients, args []string) error {
 			params := ds.NewDeleteEnvironmentParams().WithName(args[0])
 			if stopTasks {
@@ -150,25 +150,25 @@ stopped first, and the environment goes once they have. Deleting what is not the
 				return err
 			}
 			if wait {
-				if err := awaitGone(ctx, c, args[0]); err != nil {
+				if err := awaitDeleted(ctx, c, args[0]); err != nil {
 					return err
 				}
 			}
 			if stopTasks && !wait {
-				a.note("Environment %s is being deleted: its tasks are being stopped.", args[0])
+				a.info("Environment %s is being deleted; its tasks are stopping.", args[0])
 			} else {
-				a.note("Environment %s is deleted.", args[0])
+				a.info("Environment %s deleted.", args[0])
 			}
 			return nil
 		}),
 	}
-	cmd.Flags().BoolVar(&stopTasks, "stop-tasks", false, "stop its tasks first")
-	cmd.Flags().BoolVar(&wait, "wait", false, "wait until it is gone")
+	cmd.Flags().BoolVar(&stopTasks, "stop-tasks", false, "stop the environment's tasks first")
+	cmd.Flags().BoolVar(&wait, "wait", false, "wait until the environment is deleted")
 	return cmd
 }
 
-// awaitGone returns once there is no such environment any more.
-func awaitGone(ctx context.Context, c *connect.Clients, name string) error {
+// awaitDeleted waits until the environment no longer exists.
+func awaitDeleted(ctx context.Context, c *connect.Clients, name string) error {
 	return poll(ctx, func() (bool, error) {
 		_, err := c.Scheduler.GetEnvironmentContext(ctx, ds.NewGetEnvironmentParams().WithName(name))
 		if connect.IsStatus(err, http.StatusNotFound) {
@@ -180,10 +180,10 @@ func awaitGone(ctx context.Context, c *connect.Clients, name string) error {
 
 func newEnvironmentsPause(a *app) *cobra.Command {
 	return &cobra.Command{
-		Use: "pause NAME", Short: "Start and stop nothing for an environment until it is resumed",
-		Long: `Start and stop nothing for an environment until it is resumed. What runs goes on running; an instance that joins
-gets no task, and a task that dies is not replaced.`,
-		Args: names("NAME"), ValidArgsFunction: a.environmentNames(),
+		Use: "pause NAME", Short: "Pause an environment: start and stop nothing until it is resumed",
+		Long: `Pause an environment: until it is resumed, Blox starts and stops nothing for it. Tasks keep running, but new
+instances get no task and stopped tasks are not replaced.`,
+		Args: positionalArgs("NAME"), ValidArgsFunction: a.environmentNames(),
 		RunE: a.run(func(ctx context.Context, c *connect.Clients, args []string) error {
 			got, err := c.Scheduler.PauseEnvironmentContext(ctx, ds.NewPauseEnvironmentParams().WithName(args[0]))
 			if err != nil {
@@ -196,8 +196,8 @@ gets no task, and a task that dies is not replaced.`,
 
 func newEnvironmentsResume(a *app) *cobra.Command {
 	return &cobra.Command{
-		Use: "resume NAME", Short: "End the pause of an environment",
-		Args: names("NAME"), ValidArgsFunction: a.environmentNames(),
+		Use: "resume NAME", Short: "Resume a paused environment",
+		Args: positionalArgs("NAME"), ValidArgsFunction: a.environmentNames(),
 		RunE: a.run(func(ctx context.Context, c *connect.Clients, args []string) error {
 			got, err := c.Scheduler.ResumeEnvironmentContext(ctx, ds.NewResumeEnvironmentParams().WithName(args[0]))
 			if err != nil {
@@ -211,11 +211,11 @@ func newEnvironmentsResume(a *app) *cobra.Command {
 func newEnvironmentsRollback(a *app) *cobra.Command {
 	var watch watchFlags
 	cmd := &cobra.Command{
-		Use: "rollback NAME", Short: "Go back to the last deployment that was completed",
-		Long: `Go back to the last deployment that was completed: what is in progress is stopped, and a new deployment brings the
-earlier revision back. While one that goes back is in progress this changes nothing, so it may be repeated.`,
+		Use: "rollback NAME", Short: "Roll back to the last completed deployment",
+		Long: `Roll back to the last completed deployment: stop the deployment in progress and create one that restores the earlier
+revision. Repeating the command while a rollback is in progress changes nothing.`,
 		Example: `  blox environments rollback web-agent --watch`,
-		Args:    names("NAME"), ValidArgsFunction: a.environmentNames(),
+		Args:    positionalArgs("NAME"), ValidArgsFunction: a.environmentNames(),
 		RunE: a.run(func(ctx context.Context, c *connect.Clients, args []string) error {
 			made, err := c.Scheduler.RollbackEnvironmentContext(ctx, ds.NewRollbackEnvironmentParams().WithName(args[0]))
 			if err != nil {
@@ -230,16 +230,16 @@ earlier revision back. While one that goes back is in progress this changes noth
 
 func newEnvironmentsRevisions(a *app) *cobra.Command {
 	return &cobra.Command{
-		Use: "revisions NAME", Short: "List what an environment has wanted, newest first",
-		Long: `List the revisions of an environment, newest first. Creating it made the first one, and every update made another;
-old ones that no deployment needs are forgotten.`,
-		Args: names("NAME"), ValidArgsFunction: a.environmentNames(),
+		Use: "revisions NAME", Short: "List the revisions of an environment, newest first",
+		Long: `List the revisions of an environment, newest first. Each update creates a revision. Blox removes old revisions that no
+deployment uses.`,
+		Args: positionalArgs("NAME"), ValidArgsFunction: a.environmentNames(),
 		RunE: a.run(func(ctx context.Context, c *connect.Clients, args []string) error {
 			list, err := c.Scheduler.ListRevisionsContext(ctx, ds.NewListRevisionsParams().WithName(args[0]))
 			if err != nil {
 				return err
 			}
-			return a.list(list.Payload, "There are no revisions.", func(s show.Style) *show.Rows {
+			return a.list(list.Payload, "No revisions.", func(s show.Style) *show.Rows {
 				rows := &show.Rows{Columns: show.Columns("REVISION", "TASK DEFINITION~", "CREATED", "INSTANCES~", "MINIMUM", "MAXIMUM", "BREAKER", "CANARY~", "SETTINGS+")}
 				for _, r := range list.Payload.Items {
 					config, instances := r.DeploymentConfiguration, "all"
@@ -247,13 +247,13 @@ old ones that no deployment needs are forgotten.`,
 						config = &models.DeploymentConfiguration{}
 					}
 					if g := r.InstanceGroup; g != nil && (g.Query != "" || len(g.Attributes) > 0) {
-						instances = joined(attributesOf(g.Attributes), g.Query)
+						instances = joinNonEmpty(attributesOf(g.Attributes), g.Query)
 					}
 					var settings string
 					if r.TaskSettings != nil {
 						settings = asJSON(r.TaskSettings)
 					}
-					rows.Add(show.Count(r.Revision), s.ID(text(r.TaskDefinition)), show.Time(when(r.CreatedAt)), instances,
+					rows.Add(show.Count(r.Revision), s.ID(text(r.TaskDefinition)), show.Time(timeOf(r.CreatedAt)), instances,
 						percent(config.MinimumHealthyPercent), percent(config.MaximumPercent), breakerOf(config.DeploymentCircuitBreaker), canaryOf(config.Canary), settings)
 				}
 				return rows
@@ -265,36 +265,36 @@ old ones that no deployment needs are forgotten.`,
 func newEnvironmentsInstances(a *app) *cobra.Command {
 	var states []string
 	cmd := &cobra.Command{
-		Use: "instances NAME", Short: "Tell what each container instance does for an environment, and why",
-		Long: `Tell what each container instance of an environment's cluster does for it, and why:
+		Use: "instances NAME", Short: "Show the state of an environment on each container instance",
+		Long: `Show the state of an environment on each container instance of its cluster, with the reason:
 
-  running    it has its task
-  pending    its task is to run soon
-  outdated   it has a task of another deployment
-  missing    it has none yet
-  failed     it has none, as it could not be started or keeps stopping
-  excluded   it is to have none`,
+  running    the task of the current deployment is running
+  pending    the task is starting
+  outdated   a task of another deployment is running
+  missing    no task yet
+  failed     no task: it cannot be started or keeps stopping
+  excluded   the environment does not select the instance`,
 		Example: `  blox environments instances web-agent
   blox environments instances web-agent --state failed --state missing`,
-		Args: names("NAME"), ValidArgsFunction: a.environmentNames(),
+		Args: positionalArgs("NAME"), ValidArgsFunction: a.environmentNames(),
 		RunE: a.run(func(ctx context.Context, c *connect.Clients, args []string) error {
 			list, err := c.Scheduler.ListInstancesContext(ctx, ds.NewListInstancesParams().WithName(args[0]))
 			if err != nil {
 				return err
 			}
-			list.Payload.Items = only(list.Payload.Items, states, func(i *models.EnvironmentInstance) string { return text(i.State) })
-			return a.list(list.Payload, "There are no such instances.", func(s show.Style) *show.Rows {
+			list.Payload.Items = filter(list.Payload.Items, states, func(i *models.EnvironmentInstance) string { return text(i.State) })
+			return a.list(list.Payload, "No instances found.", func(s show.Style) *show.Rows {
 				return environmentInstanceRows(s, list.Payload.Items)
 			})
 		}),
 	}
-	cmd.Flags().StringSliceVar(&states, "state", nil, "only those in this `state`; may be repeated")
+	cmd.Flags().StringSliceVar(&states, "state", nil, "only in this `state`; repeatable")
 	_ = cmd.RegisterFlagCompletionFunc("state", cobra.FixedCompletions([]string{"running", "pending", "outdated", "missing", "failed", "excluded"}, cobra.ShellCompDirectiveNoFileComp))
 	return cmd
 }
 
 func environmentInstanceRows(s show.Style, list []*models.EnvironmentInstance) *show.Rows {
-	rows := &show.Rows{Columns: show.Columns("INSTANCE~", "EC2 INSTANCE", "STATUS", "STATE", "TASK~", "TASK STATUS", "REASON~", "ATTEMPTS+", "NEXT TRY+", "DEPLOYMENT+")}
+	rows := &show.Rows{Columns: show.Columns("INSTANCE~", "EC2 INSTANCE", "STATUS", "STATE", "TASK~", "TASK STATUS", "REASON~", "ATTEMPTS+", "NEXT ATTEMPT+", "DEPLOYMENT+")}
 	for _, i := range list {
 		var attempts string
 		if i.Attempts > 0 {
@@ -302,16 +302,16 @@ func environmentInstanceRows(s show.Style, list []*models.EnvironmentInstance) *
 		}
 		status := text(i.Status)
 		if i.AgentConnected != nil && !*i.AgentConnected {
-			status += ", no agent"
+			status += ", agent disconnected"
 		}
 		rows.Add(s.ID(text(i.ContainerInstance)), i.Ec2InstanceID, status, text(i.State), s.ID(i.Task), i.TaskStatus, i.Reason, attempts,
-			show.Time(when(i.NextAttemptAt)), i.Deployment)
+			show.Time(timeOf(i.NextAttemptAt)), i.Deployment)
 	}
 	return rows
 }
 
-// only is those of list whose property is one of wanted; all of list when nothing is.
-func only[T any](list []T, wanted []string, property func(T) string) []T {
+// filter returns the items whose property is in wanted, ignoring case; all items if wanted is empty.
+func filter[T any](list []T, wanted []string, property func(T) string) []T {
 	if len(wanted) == 0 {
 		return list
 	}

@@ -15,13 +15,13 @@ import (
 )
 
 func newEnvironmentsCreate(a *app) *cobra.Command {
-	var spec specification
+	var spec environmentSpec
 	cmd := &cobra.Command{
-		Use: "create [NAME]", Short: "Create an environment; nothing is started yet",
-		Long: `Create an environment. Nothing is started yet: "blox deployments create NAME" does that.
+		Use: "create [NAME]", Short: "Create an environment; starts nothing",
+		Long: `Create an environment. It starts nothing; "blox deployments create NAME" does.
 
-What flags do not cover, such as networkConfiguration and overrides, can be said in a file. It has the fields of the
-API, which "blox environments describe NAME -o yaml" shows too:
+A file can set fields that have no flag, such as networkConfiguration and overrides. It has the fields of the API's
+request, as in "blox environments describe NAME -o yaml":
 
   name: web-agent
   instanceGroup: {cluster: default, query: "attribute:ecs.os-type == linux"}
@@ -33,7 +33,7 @@ API, which "blox environments describe NAME -o yaml" shows too:
   blox environments create gpu-agent --cluster ml --task-definition gpu-agent --attribute gpu=true \
       --circuit-breaker rollback --canary-percent 10
   blox environments create --file agent.yml`,
-		Args: names("[NAME]"), ValidArgsFunction: noFiles,
+		Args: positionalArgs("[NAME]"), ValidArgsFunction: noFiles,
 	}
 	cmd.RunE = a.run(func(ctx context.Context, c *connect.Clients, args []string) error {
 		document, err := spec.document(cmd, a.In)
@@ -47,7 +47,7 @@ API, which "blox environments describe NAME -o yaml" shows too:
 		if err != nil {
 			return err
 		}
-		if err := errors.Join(strictly(body), missing(document)); err != nil {
+		if err := errors.Join(rejectUnknownFields(body), requiredFields(document)); err != nil {
 			return &usageError{cmd, err}
 		}
 		made, err := c.Scheduler.CreateEnvironmentContext(ctx, ds.NewCreateEnvironmentParams(), connect.WithBody(body))
@@ -60,8 +60,8 @@ API, which "blox environments describe NAME -o yaml" shows too:
 	return cmd
 }
 
-// missing tells what a new environment needs and document has not.
-func missing(document map[string]any) error {
+// requiredFields returns an error that lists the required fields that document lacks.
+func requiredFields(document map[string]any) error {
 	var problems []error
 	group, _ := document["instanceGroup"].(map[string]any)
 	for _, needed := range []struct {
@@ -71,26 +71,26 @@ func missing(document map[string]any) error {
 		{document["name"], "name", "NAME"}, {group["cluster"], "instanceGroup.cluster", "--cluster"}, {document["taskDefinition"], "taskDefinition", "--task-definition"},
 	} {
 		if needed.value == nil || needed.value == "" {
-			problems = append(problems, fmt.Errorf("%s is missing (in --file: %s)", needed.by, needed.field))
+			problems = append(problems, fmt.Errorf("%s is required (in --file: %s)", needed.by, needed.field))
 		}
 	}
 	return errors.Join(problems...)
 }
 
 func newEnvironmentsUpdate(a *app) *cobra.Command {
-	var spec specification
+	var spec environmentSpec
 	var token string
 	cmd := &cobra.Command{
-		Use: "update NAME", Short: "Change an environment; nothing is started or stopped yet",
-		Long: `Change an environment: what is not mentioned stays as it is. It gets a new revision; nothing is started or stopped
-before "blox deployments create NAME", and "blox deployments plan NAME" tells what that would do.
+		Use: "update NAME", Short: "Change an environment; starts and stops nothing",
+		Long: `Change an environment. Fields that are not given keep their values. The environment gets a new revision;
+"blox deployments plan NAME" shows what a deployment of it would do, "blox deployments create NAME" deploys it.
 
---attribute and --tag replace all that there were. --file has the fields of "blox environments create --file"; what
-is null in it goes back to its default. With --token, the environment's deployment token as it was read before, a
-change that somebody else made meanwhile is not overwritten: the exit code is 1.`,
+--attribute and --tag replace all earlier values. --file has the fields of "blox environments create --file"; null
+resets a field to its default. With --token, the deployment token that you read before, the update is rejected with
+exit code 1 if the environment has changed since.`,
 		Example: `  blox environments update web-agent --task-definition agent:2
   blox environments update web-agent --minimum-healthy-percent 80 --reset canary,query`,
-		Args: names("NAME"), ValidArgsFunction: a.environmentNames(),
+		Args: positionalArgs("NAME"), ValidArgsFunction: a.environmentNames(),
 	}
 	cmd.RunE = a.run(func(ctx context.Context, c *connect.Clients, args []string) error {
 		document, err := spec.document(cmd, a.In)
@@ -98,17 +98,17 @@ change that somebody else made meanwhile is not overwritten: the exit code is 1.
 			return err
 		}
 		if name, given := document["name"]; given && name != args[0] {
-			return &usageError{cmd, fmt.Errorf("--file is of an environment named %v, and not %s", name, args[0])}
+			return &usageError{cmd, fmt.Errorf("--file names environment %v, not %s", name, args[0])}
 		}
 		delete(document, "name")
 		if len(document) == 0 {
-			return &usageError{cmd, errors.New("nothing to change: give a flag or --file")}
+			return &usageError{cmd, errors.New("no change given: use a flag or --file")}
 		}
 		got, err := c.Scheduler.GetEnvironmentContext(ctx, ds.NewGetEnvironmentParams().WithName(args[0]))
 		if err != nil {
 			return err
 		}
-		leaveCluster(document, clusterOf(got.Payload))
+		dropUnchangedCluster(document, clusterOf(got.Payload))
 		if token == "" {
 			token = tokenOf(got.Payload)
 		}
@@ -124,18 +124,18 @@ change that somebody else made meanwhile is not overwritten: the exit code is 1.
 		return a.printEnvironment(changed.Payload)
 	})
 	spec.flags(cmd, false)
-	cmd.Flags().StringVar(&token, "token", "", "the deployment `token` as it was read before (default the present one)")
+	cmd.Flags().StringVar(&token, "token", "", "deployment `token` read before (default: the current one)")
 	return cmd
 }
 
-// leaveCluster takes the cluster out of a change where it is the one that the environment has, by name or ARN: a file that
-// an environment was created with can then be used to update it.
-func leaveCluster(document map[string]any, present string) {
+// dropUnchangedCluster removes the cluster from a change if it equals the environment's, by name or ARN. So the file that
+// created an environment can update it.
+func dropUnchangedCluster(document map[string]any, present string) {
 	group, is := document["instanceGroup"].(map[string]any)
 	if !is {
 		return
 	}
 	if given := group["cluster"]; given == present || given == (show.Style{}).ID(present) {
-		take(document, "instanceGroup.cluster")
+		removeField(document, "instanceGroup.cluster")
 	}
 }

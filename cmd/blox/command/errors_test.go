@@ -36,7 +36,7 @@ func silent(t *testing.T) string {
 }
 
 // Every error says what was wrong, and what to do about it.
-func TestErrors(t *testing.T) {
+func TestErrors_NameCauseAndNextStep(t *testing.T) {
 	w := newWorld(t)
 	nobody := testenv.Address(t)
 	w.ok("environments", "create", "web-agent", "--cluster", "default", "--task-definition", "agent")
@@ -46,23 +46,23 @@ func TestErrors(t *testing.T) {
 		code int
 		says []string
 	}{
-		"nothing listens":        {"--endpoint " + nobody + " environments list", 1, []string{"nothing listens where daemon-scheduler at " + nobody, "--endpoint URL, or BLOX_ENDPOINT", "make local"}},
-		"nothing listens, CSS":   {"--css-endpoint " + nobody + " tasks list", 1, []string{"cluster-state-service at " + nobody, "--css-endpoint URL, or BLOX_CSS_ENDPOINT"}},
+		"no connection":        {"--endpoint " + nobody + " environments list", 1, []string{"no connection to daemon-scheduler at " + nobody, "--endpoint URL or BLOX_ENDPOINT", "make local"}},
+		"nothing listens, CSS":   {"--css-endpoint " + nobody + " tasks list", 1, []string{"cluster-state-service at " + nobody, "--css-endpoint URL or BLOX_CSS_ENDPOINT"}},
 		"no simulator":           {"sim --sim-endpoint " + nobody + " state", 1, []string{"the simulator at " + nobody, "--sim-endpoint"}},
 		"no such host":           {"--endpoint http://nowhere.invalid:2000 environments list", 1, []string{"no such host: nowhere.invalid", "--endpoint"}},
-		"no answer":              {"--timeout 50ms --endpoint " + silent(t) + " environments list", 1, []string{"no answer from daemon-scheduler", "within 50ms", "--timeout gives it longer"}},
-		"https that is none":     {"--endpoint https://" + w.ds + " environments list", 1, []string{"speaks http, not https", "Write http:// instead"}},
-		"the other service":      {"--endpoint " + w.css + " environments list", 1, []string{"daemon-scheduler is not served at " + w.css, "--endpoint"}},
+		"no answer":              {"--timeout 50ms --endpoint " + silent(t) + " environments list", 1, []string{"did not respond within", "within 50ms", "Raise the limit, as in --timeout 2m"}},
+		"https that is none":     {"--endpoint https://" + w.ds + " environments list", 1, []string{"serves http, not https", "Use http:// in"}},
+		"the other service":      {"--endpoint " + w.css + " environments list", 1, []string{"daemon-scheduler does not serve this path at " + w.css, "--endpoint"}},
 		"unknown environment":    {"environments describe nope", 1, []string{"Environment nope does not exist", "blox environments list"}},
-		"unknown deployment":     {"deployments describe web-agent 123", 1, []string{"there is no deployment of environment web-agent with the id 123"}},
-		"no deployment":          {"deployments describe web-agent", 1, []string{"environment web-agent has no deployment yet"}},
+		"unknown deployment":     {"deployments describe web-agent 123", 1, []string{"no deployment of environment web-agent has the id 123"}},
+		"no deployment":          {"deployments describe web-agent", 1, []string{"environment web-agent has no deployments"}},
 		"unknown cluster":        {"environments create b --cluster nope --task-definition agent", 1, []string{"Cluster does not exist", "region and account"}},
 		"unknown cluster, CSS":   {"clusters describe nope", 1, []string{`"nope"`, "blox clusters list"}},
 		"a bad name":             {"environments create a!b --cluster default --task-definition agent", 1, []string{"validation failure list:\n  name in body should match"}},
 		"bad numbers":            {"environments create b --cluster default --task-definition agent --maximum-percent 300 --drain-order 5000", 1, []string{"validation failure list:", "maximumPercent", "drainOrder"}},
 		"taken":                  {"environments create web-agent --cluster default --task-definition agent", 1, []string{"already exists", "blox environments update"}},
-		"a token of before":      {"environments update web-agent --drain-order 1 --token " + stale, 1, []string{"is outdated", "run the command again"}},
-		"deployed with such":     {"deployments create web-agent --token " + stale, 1, []string{"is outdated", "run the command again"}},
+		"a token of before":      {"environments update web-agent --drain-order 1 --token " + stale, 1, []string{"is outdated", "repeat the command"}},
+		"deployed with such":     {"deployments create web-agent --token " + stale, 1, []string{"is outdated", "repeat the command"}},
 		"nothing to go back to":  {"environments rollback web-agent", 1, []string{"has no earlier completed deployment"}},
 		"a bad filter":           {"tasks list --status lost", 1, []string{"Invalid status"}},
 		"no such file":           {"environments create --file nowhere.yml", 2, []string{"--file: open nowhere.yml: no such file"}},
@@ -70,16 +70,16 @@ func TestErrors(t *testing.T) {
 		"unknown first word":     {"enviroments", 2, []string{`did you mean "environments"?`, `See "blox --help"`}},
 		"unknown flag":           {"tasks list --sttus x", 2, []string{"unknown flag: --sttus", `See "blox tasks list --help"`}},
 		"an argument too many":   {"tasks list x", 2, []string{`unexpected argument "x"`}},
-		"an argument is missing": {"environments describe", 2, []string{"NAME is missing"}},
-		"all that is missing":    {"environments create", 2, []string{"NAME is missing", "--cluster is missing", "--task-definition is missing"}},
-		"nothing to change":      {"environments update web-agent", 2, []string{"nothing to change"}},
+		"an argument is missing": {"environments describe", 2, []string{"NAME is required"}},
+		"all that is missing":    {"environments create", 2, []string{"NAME is required", "--cluster is required", "--task-definition is required"}},
+		"no change given":      {"environments update web-agent", 2, []string{"no change given"}},
 		"both canaries":          {"environments update web-agent --canary-percent 1 --canary-query x", 2, []string{"canary-percent", "canary-query"}},
-		"a bad breaker":          {"environments update web-agent --circuit-breaker maybe", 2, []string{"not one of off, pause, rollback"}},
+		"a bad breaker":          {"environments update web-agent --circuit-breaker maybe", 2, []string{"must be off, pause or rollback"}},
 		"a bad reset":            {"environments update web-agent --reset everything", 2, []string{"--reset", "canary"}},
-		"a bad type":             {"deployments stop web-agent --type GENTLY", 2, []string{"not ROLLBACK or ABORT"}},
-		"a bad output":           {"tasks list -o xml", 2, []string{"not one of table, json, yaml"}},
-		"a bad endpoint":         {"--endpoint ftp://x environments list", 2, []string{"--endpoint", "neither a URL"}},
-		"a cert without key":     {"--cert x environments list", 2, []string{"--cert and --key need each other"}},
+		"a bad type":             {"deployments stop web-agent --type GENTLY", 2, []string{"must be ROLLBACK or ABORT"}},
+		"a bad output":           {"tasks list -o xml", 2, []string{"must be one of table, json, yaml"}},
+		"a bad endpoint":         {"--endpoint ftp://x environments list", 2, []string{"--endpoint", "must be a URL"}},
+		"a cert without key":     {"--cert x environments list", 2, []string{"--cert and --key must be given together"}},
 		"no such CA":             {"--ca nowhere.pem environments list", 1, []string{"--ca", "nowhere.pem"}},
 		"no time":                {"--timeout 0s environments list", 2, []string{"--timeout 0s"}},
 	} {
@@ -99,24 +99,24 @@ func TestErrors(t *testing.T) {
 	require.Len(t, rows, 2)
 	assert.Equal(t, []string{"cluster-state-service", "yes"}, rows[0][:2])
 	assert.Equal(t, []string{"daemon-scheduler", "no", "-"}, rows[1][:3])
-	assert.Contains(t, rows[1][3], "nothing listens")
+	assert.Contains(t, rows[1][3], "no connection")
 }
 
-// Until everything is compared with ECS, which cannot be while ECS is down, an empty list would be a lie.
-func TestNotYetCompared(t *testing.T) {
+// Until a reconciliation with ECS succeeds, an empty list would be wrong, so the service is not ready.
+func TestErrors_BeforeTheFirstReconciliation(t *testing.T) {
 	w := newAWS(t)
 	w.ok("sim", "services", "down", "ecs")
 	w.serveState(tlsconfig.Files{})
 	r := w.blox("tasks", "list")
 	assert.Equal(t, 1, r.code)
 	assert.Contains(t, r.err, "cluster-state-service: Not yet reconciled with ECS\n")
-	assert.Contains(t, r.err, `"blox status" tells`)
+	assert.Contains(t, r.err, `"blox status" shows`)
 	status := w.blox("status")
 	assert.Equal(t, 1, status.code)
-	assert.Contains(t, strings.ToLower(table(status.out)[0][3]), "compar")
+	assert.Contains(t, strings.ToLower(table(status.out)[0][3]), "reconciled")
 }
 
-func TestAnInterruptedCommand(t *testing.T) {
+func TestErrors_InterruptedCommand(t *testing.T) {
 	w := newAWS(t)
 	r := w.start("--endpoint", silent(t), "environments", "list")
 	r.interrupt()
@@ -124,7 +124,7 @@ func TestAnInterruptedCommand(t *testing.T) {
 	assert.Empty(t, r.err.String())
 }
 
-func TestTLS(t *testing.T) {
+func TestTLS_ExplainsCertificateErrors(t *testing.T) {
 	w := newAWS(t)
 	ca, other := testenv.NewCA(t), testenv.NewCA(t)
 	w.serve(ca.Files("service"))
@@ -141,10 +141,10 @@ func TestTLS(t *testing.T) {
 		endpoint    string
 		says        []string
 	}{
-		"an unknown authority":  {map[string]string{}, "https://" + w.ds, []string{"of an authority that this machine does not know", "--ca FILE"}},
-		"no certificate":        {map[string]string{"BLOX_CA": ca.File}, "https://" + w.ds, []string{"wants a certificate of its clients", "--cert FILE"}},
-		"a certificate refused": {map[string]string{"BLOX_CA": ca.File, "BLOX_CERT": stranger.Cert, "BLOX_KEY": stranger.Key}, "https://" + w.ds, []string{"refuses the certificate in " + stranger.Cert}},
-		"http":                  {map[string]string{}, "http://" + w.ds, []string{"speaks https, not http", "Write https:// instead of http://"}},
+		"an unknown authority":  {map[string]string{}, "https://" + w.ds, []string{"is signed by an unknown authority", "--ca FILE"}},
+		"no certificate":        {map[string]string{"BLOX_CA": ca.File}, "https://" + w.ds, []string{"requires a client certificate", "--cert FILE"}},
+		"a certificate refused": {map[string]string{"BLOX_CA": ca.File, "BLOX_CERT": stranger.Cert, "BLOX_KEY": stranger.Key}, "https://" + w.ds, []string{"rejected the client certificate in " + stranger.Cert}},
+		"http":                  {map[string]string{}, "http://" + w.ds, []string{"serves https, not http", "Use https:// in --endpoint"}},
 	} {
 		t.Run(name, func(t *testing.T) {
 			alone := &world{t: t, environment: tc.environment}

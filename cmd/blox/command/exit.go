@@ -11,7 +11,7 @@ import (
 	"github.com/blox/blox/cmd/blox/show"
 )
 
-// The exit codes, which the root command's help explains.
+// Exit codes, as documented in the root command's help.
 const (
 	exitDone        = 0
 	exitError       = 1
@@ -23,7 +23,7 @@ const (
 	exitInterrupted = 130
 )
 
-// usageError is a command line that makes no sense.
+// usageError reports an invalid command line.
 type usageError struct {
 	cmd *cobra.Command
 	err error
@@ -32,37 +32,38 @@ type usageError struct {
 func (u *usageError) Error() string { return u.err.Error() }
 func (u *usageError) Unwrap() error { return u.err }
 
-// outcome is the end of a command that did what it was to do, with an exit code that tells of it. All has been said.
+// outcome ends a command that did its work with a non-zero exit code. Nothing more is printed.
 type outcome struct{ code int }
 
 func (o *outcome) Error() string { return fmt.Sprintf("exit code %d", o.code) }
 
-// conclude says what err is, where that is not said yet, and returns the exit code.
-func (p Program) conclude(ctx context.Context, err error) int {
-	var told *outcome
+// exitCode prints err, unless it was printed before, and returns its exit code.
+func (p Program) exitCode(ctx context.Context, err error) int {
+	var ended *outcome
 	var usage *usageError
 	switch {
 	case err == nil:
 		return exitDone
-	case errors.As(err, &told):
-		return told.code
+	case errors.As(err, &ended):
+		return ended.code
 	case errors.As(err, &usage):
-		fmt.Fprintf(p.Err, "blox: %s\nSee \"%s --help\".\n", indent(show.Plain(err.Error())), usage.cmd.CommandPath())
+		fmt.Fprintf(p.Err, "blox: %s\nSee \"%s --help\".\n", indent(show.StripControl(err.Error())), usage.cmd.CommandPath())
 		return exitUsage
 	case ctx.Err() != nil:
 		return exitInterrupted
 	}
-	fmt.Fprintln(p.Err, "blox:", indent(show.Plain(err.Error())))
+	fmt.Fprintln(p.Err, "blox:", indent(show.StripControl(err.Error())))
 	return exitError
 }
 
-// indent puts all lines but the first below the words and not below the program's name.
+// indent indents all lines of text but the first.
 func indent(text string) string { return strings.ReplaceAll(text, "\n", "\n  ") }
 
-// group prepares cmd and everything below it: what a command is not made for is a usage error, and not a page of help.
-func group(cmd *cobra.Command) {
+// rejectUnknownCommands makes unknown commands and wrong arguments usage errors, for cmd and its subcommands. Cobra would
+// print the help and exit with 0.
+func rejectUnknownCommands(cmd *cobra.Command) {
 	for _, child := range cmd.Commands() {
-		group(child)
+		rejectUnknownCommands(child)
 	}
 	if args := cmd.Args; args != nil {
 		cmd.Args = func(cmd *cobra.Command, given []string) error {
@@ -88,12 +89,12 @@ func group(cmd *cobra.Command) {
 	}
 }
 
-// names is a validator of arguments, which are told by their names: those in brackets may be left out.
-func names(list ...string) cobra.PositionalArgs {
+// positionalArgs validates arguments by name; those in brackets are optional.
+func positionalArgs(list ...string) cobra.PositionalArgs {
 	return func(_ *cobra.Command, given []string) error {
 		for i, name := range list {
 			if i >= len(given) && !strings.HasPrefix(name, "[") {
-				return fmt.Errorf("%s is missing", name)
+				return fmt.Errorf("%s is required", name)
 			}
 			if i < len(given) && strings.TrimSpace(given[i]) == "" {
 				return fmt.Errorf("%s is empty", strings.Trim(name, "[]"))

@@ -28,7 +28,7 @@ func each(cmd *cobra.Command, do func(*cobra.Command)) {
 }
 
 // What the help says can be typed: every example, and every line of a long text that is one, is a right command line.
-func TestExamplesAreRight(t *testing.T) {
+func TestHelp_ExamplesParse(t *testing.T) {
 	n := 0
 	each(root(), func(cmd *cobra.Command) {
 		text := strings.ReplaceAll(cmd.Example+"\n"+cmd.Long, "\\\n", " ")
@@ -61,7 +61,7 @@ func words(line string) []string {
 	return list
 }
 
-func TestHelp(t *testing.T) {
+func TestHelp_ListsCommandsAndExitCodes(t *testing.T) {
 	each(root(), func(cmd *cobra.Command) {
 		name := cmd.CommandPath()
 		assert.NotEmpty(t, cmd.Short, name)
@@ -77,12 +77,12 @@ func TestHelp(t *testing.T) {
 	})
 	w := &world{t: t}
 	assert.Contains(t, w.ok("--help"), "Usage:\n  blox [command]")
-	assert.Contains(t, w.ok("help", "deployments", "create"), "0 completed, 3 failed, 4 stopped")
+	assert.Contains(t, w.ok("help", "deployments", "create"), "0 completed, 3 failed")
 	assert.Contains(t, w.ok("environments"), "Available Commands:")
 	assert.Regexp(t, `^blox \S+`, w.ok("--version"))
 }
 
-func TestCompletion(t *testing.T) {
+func TestCompletion_OffersNames(t *testing.T) {
 	w := newWorld(t)
 	w.sim.AddInstances("prod", 1)
 	for _, name := range []string{"web-agent", "logs"} {

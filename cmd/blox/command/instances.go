@@ -16,8 +16,8 @@ import (
 
 func newInstancesCommand(a *app) *cobra.Command {
 	cmd := &cobra.Command{
-		Use: "instances", Aliases: []string{"instance"}, Short: "See the container instances of your clusters",
-		Long: `See the container instances of your clusters, as ECS last told of them.`,
+		Use: "instances", Aliases: []string{"instance"}, Short: "Inspect container instances",
+		Long: `Inspect the container instances of your clusters, as ECS last reported them.`,
 	}
 	cmd.AddCommand(newInstancesList(a), newInstancesDescribe(a))
 	return cmd
@@ -28,18 +28,17 @@ func newInstancesList(a *app) *cobra.Command {
 	var page pageSize
 	cmd := &cobra.Command{
 		Use: "list", Aliases: []string{"ls"}, Short: "List container instances",
-		Long: `List container instances: all that match every flag that is given. CPU and MEMORY are what no task has taken, of
-what there is in all, in CPU units and MiB.`,
+		Long: `List the container instances that match all flags. CPU and MEMORY show remaining/registered, in CPU units and MiB.`,
 		Example: `  blox instances list --cluster default --status ACTIVE
   blox instances list --attribute ecs.instance-type:m6i.large --agent-connected false`,
-		Args: names(), ValidArgsFunction: noFiles,
+		Args: positionalArgs(), ValidArgsFunction: noFiles,
 		RunE: a.run(func(ctx context.Context, c *connect.Clients, _ []string) error {
 			list, err := allInstances(ctx, c, css.NewListInstancesParams().WithCluster(optional(cluster)).WithStatus(optional(status)).
 				WithAttribute(optional(attribute)).WithEc2InstanceID(optional(ec2)).WithAgentConnected(optional(agent)), page)
 			if err != nil {
 				return err
 			}
-			return a.list(list, "There are no such instances.", func(s show.Style) *show.Rows {
+			return a.list(list, "No instances found.", func(s show.Style) *show.Rows {
 				rows := instanceRows()
 				for _, i := range list.Items {
 					addInstance(rows, s, i)
@@ -49,29 +48,29 @@ what there is in all, in CPU units and MiB.`,
 		}),
 	}
 	flags := cmd.Flags()
-	flags.StringVar(&cluster, "cluster", "", "only those of this cluster, a `name` or an ARN")
-	flags.StringVar(&status, "status", "", "only those in this `status`: REGISTERING, REGISTRATION_FAILED, ACTIVE, DRAINING, DEREGISTERING or INACTIVE, in any case")
-	flags.StringVar(&attribute, "attribute", "", "only those with this attribute, `name:value`, or name for any value")
-	flags.StringVar(&ec2, "ec2-instance-id", "", "only the one with this `id` in EC2, or mi-… on ECS Anywhere")
-	flags.StringVar(&agent, "agent-connected", "", "only those whose ECS agent is connected (`true`), or is not (false)")
-	page.add(cmd)
+	flags.StringVar(&cluster, "cluster", "", "only in this cluster, a `name` or an ARN")
+	flags.StringVar(&status, "status", "", "only with this `status`: REGISTERING, REGISTRATION_FAILED, ACTIVE, DRAINING, DEREGISTERING or INACTIVE; case-insensitive")
+	flags.StringVar(&attribute, "attribute", "", "only with this attribute, `name:value`, or name for any value")
+	flags.StringVar(&ec2, "ec2-instance-id", "", "only the EC2 instance with this `id`, or mi-… on ECS Anywhere")
+	flags.StringVar(&agent, "agent-connected", "", "only with the ECS agent connected (`true`) or disconnected (false)")
+	page.addFlag(cmd)
 	_ = cmd.RegisterFlagCompletionFunc("cluster", a.clusterNames)
 	_ = cmd.RegisterFlagCompletionFunc("status", fixed("REGISTERING", "REGISTRATION_FAILED", "ACTIVE", "DRAINING", "DEREGISTERING", "INACTIVE"))
 	_ = cmd.RegisterFlagCompletionFunc("agent-connected", fixed("true", "false"))
 	return cmd
 }
 
-// pageSize is how many items are asked for at once.
+// pageSize is the number of items of one page of a list.
 type pageSize int32
 
-const usualPage pageSize = 500
+const defaultPageSize pageSize = 500
 
-func (p *pageSize) add(cmd *cobra.Command) {
-	cmd.Flags().Int32Var((*int32)(p), "page-size", int32(usualPage), "how many items are asked for at once, 1 to 1000, until there are no more; API Gateway passes 10 MB at most")
+func (p *pageSize) addFlag(cmd *cobra.Command) {
+	cmd.Flags().Int32Var((*int32)(p), "page-size", int32(defaultPageSize), "items per request, 1 to 1000; API Gateway limits responses to 10 MB")
 }
 
-// allInstances is every page of a list, of so many items each. Each page is exact at its own version; the metadata is the first one's, with which a
-// stream misses nothing.
+// allInstances reads all pages of a list. Each page is exact at its own version. The metadata is the first page's: a stream
+// that starts there misses nothing.
 func allInstances(ctx context.Context, c *connect.Clients, params *css.ListInstancesParams, page pageSize) (*models.ContainerInstances, error) {
 	all := &models.ContainerInstances{Items: []*models.ContainerInstance{}}
 	for params.SetLimit((*int32)(&page)); ; {
@@ -108,12 +107,12 @@ func addInstance(rows *show.Rows, s show.Style, i *models.ContainerInstance) {
 	if e.VersionInfo != nil {
 		version = e.VersionInfo.AgentVersion
 	}
-	rows.Add(s.ID(text(e.ContainerInstanceARN)), s.ID(text(e.ClusterARN)), e.EC2InstanceID, text(e.Status), agent, freeOf(e, "CPU"), freeOf(e, "MEMORY"),
+	rows.Add(s.ID(text(e.ContainerInstanceARN)), s.ID(text(e.ClusterARN)), e.EC2InstanceID, text(e.Status), agent, remainingOf(e, "CPU"), remainingOf(e, "MEMORY"),
 		version, versionOf(i.Metadata))
 }
 
-// freeOf is "1920/2048".
-func freeOf(e *models.ContainerInstanceDetail, resource string) string {
+// remainingOf formats a resource as "1920/2048": remaining/registered.
+func remainingOf(e *models.ContainerInstanceDetail, resource string) string {
 	value := func(list []*models.ContainerInstanceResource) string {
 		for _, r := range list {
 			if text(r.Name) == resource {
@@ -140,23 +139,23 @@ func newInstancesDescribe(a *app) *cobra.Command {
 	var cluster string
 	cmd := &cobra.Command{
 		Use: "describe INSTANCE", Aliases: []string{"get", "show"}, Short: "Show one container instance",
-		Long: `Show one container instance. INSTANCE is its ARN, its id or so much of the id's beginning that it is no other's, or
-its id in EC2. -o yaml shows all that there is.`,
-		Args: names("INSTANCE"), ValidArgsFunction: noFiles,
+		Long: `Show one container instance. INSTANCE is its ARN, its id, a unique prefix of the id, or its EC2 instance id.
+-o yaml shows every field.`,
+		Args: positionalArgs("INSTANCE"), ValidArgsFunction: noFiles,
 		RunE: a.run(func(ctx context.Context, c *connect.Clients, args []string) error {
 			i, err := findInstance(ctx, c, args[0], cluster)
 			if err != nil {
 				return err
 			}
-			return a.print(i, func(s show.Style) written { return instanceFields(s, i) })
+			return a.print(i, func(s show.Style) printable { return instanceFields(s, i) })
 		}),
 	}
-	a.lookIn(cmd, &cluster)
+	a.clusterFlag(cmd, &cluster)
 	return cmd
 }
 
 func findInstance(ctx context.Context, c *connect.Clients, wanted, cluster string) (*models.ContainerInstance, error) {
-	if in, ok := clusterToAsk(wanted, arn.ContainerInstance, cluster); ok {
+	if in, ok := clusterOfARN(wanted, arn.ContainerInstance, cluster); ok {
 		got, err := c.State.GetInstanceContext(ctx, css.NewGetInstanceParams().WithCluster(in).WithArn(wanted))
 		if err != nil {
 			return nil, err
@@ -168,7 +167,7 @@ func findInstance(ctx context.Context, c *connect.Clients, wanted, cluster strin
 	if ec2 {
 		params.SetEc2InstanceID(&wanted)
 	}
-	list, err := allInstances(ctx, c, params, usualPage)
+	list, err := allInstances(ctx, c, params, defaultPageSize)
 	if err != nil {
 		return nil, err
 	}
@@ -180,7 +179,7 @@ func findInstance(ctx context.Context, c *connect.Clients, wanted, cluster strin
 	})
 }
 
-// entityID is what wanted is compared with: the ARN, when it is one too.
+// entityID returns what wanted is compared with: the ARN if wanted is one, else the id.
 func entityID(of, wanted string) string {
 	if strings.HasPrefix(wanted, "arn:") {
 		return of
@@ -188,21 +187,21 @@ func entityID(of, wanted string) string {
 	return (show.Style{}).ID(of)
 }
 
-// lookIn adds the flag that names the cluster to look in.
-func (a *app) lookIn(cmd *cobra.Command, cluster *string) {
-	cmd.Flags().StringVar(cluster, "cluster", "", "look in this cluster only, a `name` or an ARN")
+// clusterFlag adds the flag --cluster.
+func (a *app) clusterFlag(cmd *cobra.Command, cluster *string) {
+	cmd.Flags().StringVar(cluster, "cluster", "", "search only this cluster, a `name` or an ARN")
 	_ = cmd.RegisterFlagCompletionFunc("cluster", a.clusterNames)
 }
 
-// clusterToAsk is the name of the cluster in which to get what has the ARN wanted: the ARN's own, or for one of the short form the
-// one given. It is not ok when wanted is no ARN of that kind, or there is neither.
-func clusterToAsk(wanted string, kind arn.Kind, given string) (name string, ok bool) {
+// clusterOfARN returns the cluster's name in the ARN wanted, or for an ARN of the short form the given cluster. It is not ok
+// if wanted is not an ARN of that kind, or neither names a cluster.
+func clusterOfARN(wanted string, kind arn.Kind, given string) (name string, ok bool) {
 	named, err := arn.ParseKind(wanted, kind)
 	name = cmp.Or(named.Cluster, clusterName(given))
 	return name, err == nil && name != ""
 }
 
-// clusterName is the name in a cluster's ARN, or what is a name already.
+// clusterName returns the name in a cluster's ARN; a name stays as it is.
 func clusterName(cluster string) string { return (show.Style{}).ID(cluster) }
 
 func instanceFields(s show.Style, i *models.ContainerInstance) *show.Fields {
@@ -217,12 +216,12 @@ func instanceFields(s show.Style, i *models.ContainerInstance) *show.Fields {
 	}
 	f.Add("Agent update", e.AgentUpdateStatus)
 	if v := e.VersionInfo; v != nil {
-		f.Add("Versions", joined(labelled("agent ", v.AgentVersion), labelled("docker ", strings.TrimPrefix(v.DockerVersion, "DockerVersion: "))))
+		f.Add("Versions", joinNonEmpty(labelled("agent ", v.AgentVersion), labelled("docker ", strings.TrimPrefix(v.DockerVersion, "DockerVersion: "))))
 	}
 	for _, r := range e.RegisteredResources {
 		switch name := text(r.Name); name {
 		case "CPU", "MEMORY":
-			f.Add(name+" free", freeOf(e, name))
+			f.Add(name+" free", remainingOf(e, name))
 		default:
 			for _, left := range e.RemainingResources {
 				if text(left.Name) == name {

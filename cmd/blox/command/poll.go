@@ -8,11 +8,11 @@ import (
 )
 
 const (
-	pollEvery = 300 * time.Millisecond // between two looks at what is waited for
-	patience  = time.Minute            // for a service that is away meanwhile
+	pollInterval = 300 * time.Millisecond
+	maxOutage    = time.Minute // for a service that is away meanwhile
 )
 
-// poll asks done until it is true, has failed for good, or ctx has ended. What may pass is waited for, as long as patience lasts.
+// poll calls done until it reports true, fails permanently, or ctx ends. It retries temporary errors for maxOutage.
 func poll(ctx context.Context, done func() (bool, error)) error {
 	var failing time.Time
 	for {
@@ -28,12 +28,12 @@ func poll(ctx context.Context, done func() (bool, error)) error {
 			return err
 		case failing.IsZero():
 			failing = time.Now()
-		case time.Since(failing) > patience:
+		case time.Since(failing) > maxOutage:
 			return err
 		}
 		select {
 		case <-ctx.Done():
-		case <-time.After(pollEvery):
+		case <-time.After(pollInterval):
 		}
 	}
 }

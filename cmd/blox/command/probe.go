@@ -43,7 +43,7 @@ With --once, the exit code is the outcome: 0 if every step succeeded, 1 if one f
 		Example: `  blox probe --once --cluster default --task-definition agent:1
   blox probe --cluster default --task-definition agent:1 --query 'attribute:probe exists' --metrics-bind :9100
   blox probe --read-only --once`,
-		Args: names(), ValidArgsFunction: noFiles,
+		Args: positionalArgs(), ValidArgsFunction: noFiles,
 	}
 	flags := cmd.Flags()
 	flags.StringVar(&f.Name, "name", "blox-probe", "`name` of the probe's environment; two probes need two names")
@@ -99,7 +99,7 @@ func (a *app) probe(ctx context.Context, f probeFlags) error {
 		if err != nil {
 			return fmt.Errorf("--metrics-bind: %w", err)
 		}
-		a.note("metrics at http://%s/metrics", listener.Addr())
+		a.info("metrics at http://%s/metrics", listener.Addr())
 		group.Go(func() error { return a.serveMetrics(ctx, listener, registry) })
 	}
 	group.Go(func() error { return a.probeRepeatedly(ctx, f, metrics) })
@@ -111,7 +111,7 @@ func (a *app) probeOnce(ctx context.Context, f probeFlags) error {
 	if err != nil {
 		return err
 	}
-	if err := a.print(report, func(show.Style) written { return steps(report) }); err != nil {
+	if err := a.print(report, func(show.Style) printable { return steps(report) }); err != nil {
 		return err
 	}
 	if !report.Healthy {

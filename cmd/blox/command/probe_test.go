@@ -27,7 +27,7 @@ func runProbe(ctx context.Context, out, err io.Writer, args ...string) int {
 func TestProbe_OnceReportsTheOutcomeAsExitCode(t *testing.T) {
 	var out bytes.Buffer
 	assert.Equal(t, 1, runProbe(t.Context(), &out, io.Discard, "--read-only", "--once"))
-	assert.Contains(t, out.String(), "nothing listens where cluster-state-service")
+	assert.Contains(t, out.String(), "no connection to cluster-state-service")
 }
 
 func TestProbe_RefusesContradictoryFlags(t *testing.T) {

@@ -1,4 +1,4 @@
-// Package command is what blox can be told to do: a file for each of its words.
+// Package command implements the commands of blox, one file for each.
 package command
 
 import (
@@ -18,15 +18,15 @@ import (
 	"github.com/blox/blox/internal/version"
 )
 
-// Program is where a command runs.
+// Program is the environment of a command: its streams and variables.
 type Program struct {
 	In     io.Reader
-	Out    io.Writer // what was asked for
-	Err    io.Writer // progress, and what went wrong
+	Out    io.Writer // results
+	Err    io.Writer // progress and errors
 	Getenv func(string) string
 }
 
-// app is what all commands share: the program, and the flags that every command knows.
+// app holds what all commands share: the program and the global flags.
 type app struct {
 	Program
 	cfg    connect.Config
@@ -34,64 +34,64 @@ type app struct {
 	wide   bool
 }
 
-const rootHelp = `blox works with Blox: it creates environments and deployments in daemon-scheduler, and asks
-cluster-state-service what is in your ECS clusters.
+const rootHelp = `blox is the command line of Blox. It manages environments and deployments in daemon-scheduler and queries
+cluster-state-service for the instances and tasks of your ECS clusters.
 
-An environment says which task is to run on every container instance of a cluster. A deployment puts it
-into effect: one task is started on each instance, and kept there.
+An environment selects container instances of a cluster and the task definition to run on each of them. A deployment
+rolls the environment out: Blox starts one task on every selected instance and replaces it when it stops.
 
   blox environments create web-agent --cluster default --task-definition agent:1
   blox deployments create web-agent --watch
   blox environments instances web-agent
 
-Without flags blox looks on this machine, where "make local" runs all of Blox. Flags say where else it is:
+By default, blox connects to the services on this machine, as "make local" runs them. Flags select others:
 
   blox --endpoint http://scheduler:2000 --css-endpoint http://state:3000 clusters list
   blox --sigv4 --endpoint https://ID.execute-api.REGION.amazonaws.com clusters list       # Blox on AWS
 
-Variables in place of flags: BLOX_ENDPOINT, BLOX_CSS_ENDPOINT, BLOX_SIM_ENDPOINT, BLOX_CA, BLOX_CERT, BLOX_KEY,
-BLOX_SIGV4. NO_COLOR turns colours off; there are none outside of a terminal anyway.
+Environment variables replace flags: BLOX_ENDPOINT, BLOX_CSS_ENDPOINT, BLOX_SIM_ENDPOINT, BLOX_CA, BLOX_CERT,
+BLOX_KEY, BLOX_SIGV4. Output is coloured on a terminal only; NO_COLOR turns colours off.
 
-What a script can rely on, besides -o json and -o yaml, are the exit codes:
+Scripts can rely on -o json, -o yaml and the exit codes:
 
-    0  done; a deployment that was watched is completed; a stream was ended by Ctrl-C
-    1  it did not work: the message says why and what to do
-    2  the command line is wrong
+    0  success; a watched deployment completed; Ctrl-C ended a stream
+    1  error: the message names the cause and the next step
+    2  invalid command line
     3  a watched deployment failed
     4  a watched deployment was stopped
-    5  a watched deployment failed or was stopped, and the one before it is back
-    6  a watched deployment had not ended when --watch-for was over
+    5  a watched deployment failed or was stopped, and was rolled back
+    6  a watched deployment was still in progress after --watch-for
   130  interrupted`
 
-// The groups that the root command's help shows.
+// Groups of commands in the root command's help.
 const (
-	groupDeploy = "deploy"
-	groupSee    = "see"
-	groupMore   = "more"
+	groupDeploy  = "deploy"
+	groupInspect = "see"
+	groupOperate = "more"
 )
 
-// newCommands are the words that may follow "blox"; a new one is added here.
+// newCommands lists the commands. Add new ones here.
 var newCommands = []struct {
 	group string
 	new   func(*app) *cobra.Command
 }{
 	{groupDeploy, newEnvironmentsCommand},
 	{groupDeploy, newDeploymentsCommand},
-	{groupSee, newClustersCommand},
-	{groupSee, newInstancesCommand},
-	{groupSee, newTasksCommand},
-	{groupSee, newStreamCommand},
-	{groupMore, newStatusCommand},
-	{groupMore, newProbeCommand},
-	{groupMore, newSimCommand},
+	{groupInspect, newClustersCommand},
+	{groupInspect, newInstancesCommand},
+	{groupInspect, newTasksCommand},
+	{groupInspect, newStreamCommand},
+	{groupOperate, newStatusCommand},
+	{groupOperate, newProbeCommand},
+	{groupOperate, newSimCommand},
 }
 
-// New is the root command. It reads flags and variables, and nothing else before a command runs.
+// New returns the root command. It reads flags and variables and does no I/O before a command runs.
 func New(p Program) *cobra.Command {
 	a := &app{Program: p}
 	root := &cobra.Command{
 		Use:           "blox",
-		Short:         "Keep a task on every container instance of your ECS clusters, and see what runs there",
+		Short:         "Run a daemon on every container instance of your ECS clusters",
 		Long:          rootHelp,
 		Version:       version.String(),
 		SilenceErrors: true,
@@ -103,22 +103,22 @@ func New(p Program) *cobra.Command {
 	root.SetFlagErrorFunc(func(cmd *cobra.Command, err error) error { return &usageError{cmd, err} })
 	root.SetVersionTemplate("blox {{.Version}}\n")
 	a.globalFlags(root)
-	root.AddGroup(&cobra.Group{ID: groupDeploy, Title: "Have a task on every instance:"}, &cobra.Group{ID: groupSee, Title: "See what is in the clusters:"},
-		&cobra.Group{ID: groupMore, Title: "More:"})
+	root.AddGroup(&cobra.Group{ID: groupDeploy, Title: "Deploy daemons:"}, &cobra.Group{ID: groupInspect, Title: "Inspect clusters:"},
+		&cobra.Group{ID: groupOperate, Title: "Operate Blox:"})
 	for _, one := range newCommands {
 		cmd := one.new(a)
 		cmd.GroupID = one.group
 		root.AddCommand(cmd)
 	}
-	root.SetHelpCommandGroupID(groupMore)
-	root.SetCompletionCommandGroupID(groupMore)
+	root.SetHelpCommandGroupID(groupOperate)
+	root.SetCompletionCommandGroupID(groupOperate)
 	root.SetUsageTemplate(usageTemplate(root.UsageTemplate()))
-	root.PersistentPreRunE = func(cmd *cobra.Command, _ []string) error { return a.check(cmd) }
-	group(root)
+	root.PersistentPreRunE = func(cmd *cobra.Command, _ []string) error { return a.validateFlags(cmd) }
+	rejectUnknownCommands(root)
 	return root
 }
 
-// usageTemplate is cobra's, but that it wraps what is told of flags, and knows that a group of commands is not to be run itself.
+// usageTemplate changes cobra's template: it wraps the help of flags and shows no usage line for groups of commands.
 func usageTemplate(cobras string) string {
 	return strings.NewReplacer(
 		"{{if .Runnable}}", "{{if and .Runnable (not .HasAvailableSubCommands)}}",
@@ -126,41 +126,41 @@ func usageTemplate(cobras string) string {
 	).Replace(cobras)
 }
 
-// helpWidth is how many columns the help on flags has.
+// helpWidth is the width of the help of flags, in columns.
 const helpWidth = 120
 
 func (a *app) globalFlags(root *cobra.Command) {
 	flags, env := root.PersistentFlags(), a.Getenv
 	signed, _ := strconv.ParseBool(env("BLOX_SIGV4"))
 	flags.StringVar(&a.cfg.Endpoint, "endpoint", cmp.Or(env("BLOX_ENDPOINT"), connect.DefaultEndpoint), "`URL` of daemon-scheduler (BLOX_ENDPOINT)")
-	flags.StringVar(&a.cfg.CSSEndpoint, "css-endpoint", env("BLOX_CSS_ENDPOINT"), "`URL` of cluster-state-service (BLOX_CSS_ENDPOINT; default "+connect.DefaultCSSEndpoint+", and with --sigv4 that of --endpoint)")
-	flags.StringVar(&a.cfg.TLS.CA, "ca", env("BLOX_CA"), "`file` with the authorities that an https server's certificate is checked by, in PEM form (BLOX_CA; default the machine's)")
-	flags.StringVar(&a.cfg.TLS.Cert, "cert", env("BLOX_CERT"), "`file` with the certificate to show to a server that wants one (BLOX_CERT)")
-	flags.StringVar(&a.cfg.TLS.Key, "key", env("BLOX_KEY"), "`file` with the key of --cert (BLOX_KEY)")
-	flags.BoolVar(&a.cfg.SigV4, "sigv4", signed, "sign requests with your AWS credentials, as Blox on AWS wants (BLOX_SIGV4)")
-	flags.StringVar(&a.cfg.Region, "region", "", "AWS `region` to sign for (default that of your AWS configuration)")
-	flags.DurationVar(&a.cfg.Timeout, "timeout", 30*time.Second, "`time` that a request may take")
-	flags.StringVarP(&a.format, "output", "o", string(show.Table), "`format` of what is shown: table, json or yaml")
-	flags.BoolVar(&a.wide, "wide", false, "tables with every column, whole ARNs, and nothing cut to fit the terminal")
+	flags.StringVar(&a.cfg.CSSEndpoint, "css-endpoint", env("BLOX_CSS_ENDPOINT"), "`URL` of cluster-state-service (BLOX_CSS_ENDPOINT; default: "+connect.DefaultCSSEndpoint+", with --sigv4 that of --endpoint)")
+	flags.StringVar(&a.cfg.TLS.CA, "ca", env("BLOX_CA"), "PEM `file` with the CAs that servers' certificates must chain to (BLOX_CA; default: the machine's)")
+	flags.StringVar(&a.cfg.TLS.Cert, "cert", env("BLOX_CERT"), "PEM `file` with the client certificate (BLOX_CERT)")
+	flags.StringVar(&a.cfg.TLS.Key, "key", env("BLOX_KEY"), "PEM `file` with the key of --cert (BLOX_KEY)")
+	flags.BoolVar(&a.cfg.SigV4, "sigv4", signed, "sign requests with AWS credentials, as Blox on AWS requires (BLOX_SIGV4)")
+	flags.StringVar(&a.cfg.Region, "region", "", "AWS `region` of the signature (default: that of the AWS configuration)")
+	flags.DurationVar(&a.cfg.Timeout, "timeout", 30*time.Second, "timeout of a request, a `duration`")
+	flags.StringVarP(&a.format, "output", "o", string(show.Table), "output `format`: table, json or yaml")
+	flags.BoolVar(&a.wide, "wide", false, "show every column, whole ARNs and full texts")
 	_ = root.RegisterFlagCompletionFunc("output", cobra.FixedCompletions(show.Formats, cobra.ShellCompDirectiveNoFileComp))
 	a.cfg.SimEndpoint = cmp.Or(env("BLOX_SIM_ENDPOINT"), connect.DefaultSimEndpoint)
 }
 
-// check finds what is wrong with the flags that every command knows.
-func (a *app) check(cmd *cobra.Command) error {
+// validateFlags validates the global flags.
+func (a *app) validateFlags(cmd *cobra.Command) error {
 	if !slices.Contains(show.Formats, a.format) {
-		return &usageError{cmd, fmt.Errorf("--output %q: not one of %s", a.format, strings.Join(show.Formats, ", "))}
+		return &usageError{cmd, fmt.Errorf("--output %q: must be one of %s", a.format, strings.Join(show.Formats, ", "))}
 	}
-	if err := a.cfg.Problem(); err != nil {
+	if err := a.cfg.Validate(); err != nil {
 		return &usageError{cmd, err}
 	}
 	return nil
 }
 
-// Run runs the command that args are, and returns the exit code that the root command's help tells of.
+// Run runs the command line args and returns the exit code. The root command's help lists the exit codes.
 func (p Program) Run(ctx context.Context, args []string) int {
 	root := New(p)
 	root.SetArgs(args)
 	err := root.ExecuteContext(ctx)
-	return p.conclude(ctx, err)
+	return p.exitCode(ctx, err)
 }

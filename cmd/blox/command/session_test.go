@@ -17,13 +17,13 @@ import (
 )
 
 // The way of an environment from its beginning to its end, as the README's session has it.
-func TestSession(t *testing.T) {
+func TestBlox_Session(t *testing.T) {
 	w := newWorld(t)
 	w.ok("sim", "instances", "add", "--count", "3")
 	testenv.Eventually(t, func() bool { return strings.Contains(w.blox("clusters", "describe", "default").out, "3: 3 ACTIVE") })
 
 	r := w.blox("environments", "list")
-	assert.Equal(t, result{0, "", "There are no environments. \"blox environments create\" makes one.\n"}, r)
+	assert.Equal(t, result{0, "", "No environments. Create one with \"blox environments create\".\n"}, r)
 	assert.Contains(t, w.ok("environments", "create", "web-agent", "--cluster", "default", "--task-definition", "agent:1"), "Status:            inactive\n")
 	plan := w.blox("deployments", "plan", "web-agent")
 	require.Equal(t, 0, plan.code)
@@ -32,12 +32,12 @@ func TestSession(t *testing.T) {
 	for _, row := range table(plan.out) {
 		assert.Equal(t, []string{"1", "start", row[2], "-", "The instance has no task of the deployment."}, row)
 	}
-	assert.Contains(t, w.blox("deployments", "list", "web-agent").err, "no deployments", "a plan deploys nothing")
+	assert.Contains(t, w.blox("deployments", "list", "web-agent").err, "No deployments", "a plan deploys nothing")
 
 	made := w.blox("deployments", "create", "web-agent", "--watch")
 	require.Equal(t, 0, made.code, made.err)
 	assert.Regexp(t, `^Deployment [0-9a-f-]{36} of web-agent: agent:1\n(  \d/3 .*\n)*  3/3 running\nCompleted in [0-9.a-z]+\.\n$`, made.err)
-	assert.Regexp(t, `^ID +STATE +TASK DEFINITION +REVISION +DESIRED +RUNNING +PENDING +FAILED +CREATED +TOOK +WHY\n[0-9a-f-]{36}  COMPLETED  agent:1 +1 +3 +3 +0 +0 `, made.out)
+	assert.Regexp(t, `^ID +STATE +TASK DEFINITION +REVISION +DESIRED +RUNNING +PENDING +FAILED +CREATED +DURATION +REASON\n[0-9a-f-]{36}  COMPLETED  agent:1 +1 +3 +3 +0 +0 `, made.out)
 	assert.Equal(t, [][]string{{"web-agent", "active", "healthy", "default", "agent:1", "1", "3", "3", "0", "0", "0"}}, table(w.ok("environments", "list")))
 
 	// Who knows nothing of tokens is not told of them.
@@ -46,7 +46,7 @@ func TestSession(t *testing.T) {
 		r := w.blox("deployments", verb, "web-agent", "-o", "json")
 		assert.Equal(t, 1, r.code)
 		assert.Empty(t, r.out)
-		assert.Contains(t, r.err, "blox: there is nothing new: environment web-agent is in effect as it is, by deployment "+id+"\n")
+		assert.Contains(t, r.err, "blox: nothing to deploy: deployment "+id+" already rolled out the newest revision of environment web-agent\n")
 		assert.Contains(t, r.err, "\"blox environments update web-agent\" changes it; \"blox deployments create web-agent --force-new-deployment\" replaces every task")
 		assert.NotContains(t, r.err, "oken")
 	}
@@ -73,7 +73,7 @@ func TestSession(t *testing.T) {
 		assert.Equal(t, []string{"ACTIVE", "running"}, row[2:4])
 		assert.Equal(t, []string{"RUNNING", "-"}, row[5:7])
 	}
-	assert.Contains(t, w.blox("environments", "instances", "web-agent", "--state", "failed").err, "no such instances")
+	assert.Contains(t, w.blox("environments", "instances", "web-agent", "--state", "failed").err, "No instances found")
 
 	// A new revision, and back.
 	assert.Equal(t, "TASK DEFINITION\nagent:2\n", w.ok("sim", "task-definitions", "register", "agent"))
@@ -84,7 +84,7 @@ func TestSession(t *testing.T) {
 	require.Equal(t, 0, w.blox("deployments", "create", "web-agent", "--watch").code)
 	back := w.blox("environments", "rollback", "web-agent", "--watch")
 	require.Equal(t, 0, back.code, back.err)
-	assert.Contains(t, back.err, "Going back: deployment ")
+	assert.Contains(t, back.err, "Rollback: deployment ")
 	assert.Contains(t, back.err, "of web-agent: agent:1\n")
 	assert.Contains(t, back.err, "  3/3 running\n")
 	revisions := table(w.ok("environments", "revisions", "web-agent"))
@@ -93,18 +93,18 @@ func TestSession(t *testing.T) {
 	assert.Equal(t, []string{"all", "90%", "100%", "off", "-"}, revisions[1][3:])
 	deployments := table(w.ok("deployments", "list", "web-agent"))
 	require.Len(t, deployments, 3)
-	assert.Contains(t, w.ok("deployments", "describe", "web-agent", deployments[2][0][:8]), "Id:               "+deployments[2][0]+"\n", "the beginning of an id is enough")
+	assert.Contains(t, w.ok("deployments", "describe", "web-agent", deployments[2][0][:8]), "ID:               "+deployments[2][0]+"\n", "the beginning of an id is enough")
 
 	assert.Contains(t, w.ok("environments", "pause", "web-agent"), "Status:            paused\n")
 	assert.Contains(t, w.ok("environments", "resume", "web-agent"), "Status:            active\n")
-	assert.Equal(t, "Environment web-agent is deleted.\n", w.ok("environments", "delete", "web-agent", "--stop-tasks", "--wait"))
-	assert.Contains(t, w.blox("environments", "list").err, "no environments")
+	assert.Equal(t, "Environment web-agent deleted.\n", w.ok("environments", "delete", "web-agent", "--stop-tasks", "--wait"))
+	assert.Contains(t, w.blox("environments", "list").err, "No environments")
 	for _, task := range w.sim.Tasks("default") {
 		assert.False(t, task.Live(), task.ARN)
 	}
 }
 
-func TestWhatIsInTheClusters(t *testing.T) {
+func TestClusters_InstancesAndTasks(t *testing.T) {
 	w := newAWS(t)
 	w.sim.AddInstances("prod", 7)
 	few := w.sim.AddInstances("default", 3)
@@ -143,7 +143,7 @@ func TestWhatIsInTheClusters(t *testing.T) {
 	var ec2 cssmodels.ContainerInstance
 	w.json(&ec2, "instances", "describe", few[1])
 	assert.Contains(t, w.ok("instances", "describe", ec2.Entity.EC2InstanceID), id)
-	assert.Contains(t, w.blox("instances", "describe", "zzz", "--cluster", "default").err, "no container instance with the id zzz")
+	assert.Contains(t, w.blox("instances", "describe", "zzz", "--cluster", "default").err, "no container instance has the id zzz")
 	assert.Contains(t, w.blox("instances", "describe", "", "--cluster", "default").err, "INSTANCE is empty")
 
 	assert.Contains(t, w.blox("instances", "list", "--page-size", "0").err, "Invalid limit")
@@ -152,7 +152,7 @@ func TestWhatIsInTheClusters(t *testing.T) {
 	require.Len(t, row, 1)
 	assert.Equal(t, []string{"prod", "agent:1", "RUNNING", "RUNNING", "-"}, row[0][1:6])
 	assert.Contains(t, w.ok("tasks", "list", "--wide", "--family", "agent"), fargate)
-	assert.Contains(t, w.blox("tasks", "list", "--started-by", "nobody").err, "no such tasks")
+	assert.Contains(t, w.blox("tasks", "list", "--started-by", "nobody").err, "No tasks found")
 	for _, args := range [][]string{{fargate}, {fargate[strings.LastIndex(fargate, "/")+1:]}} {
 		assert.Contains(t, w.ok(append([]string{"tasks", "describe"}, args...)...), "ARN:              "+fargate+"\n")
 	}

@@ -103,7 +103,7 @@ func (g *gateway) isSigned(r *http.Request, body []byte) bool {
 	return again.Header.Get("Authorization") == r.Header.Get("Authorization")
 }
 
-func TestSigV4(t *testing.T) {
+func TestSigV4_SignsRequests(t *testing.T) {
 	w := newWorld(t)
 	w.withBad(1)
 	g, endpoint := newGateway(t, w)
@@ -131,14 +131,14 @@ func TestSigV4(t *testing.T) {
 	// What is wrong is told.
 	unsigned := (&world{t: t, environment: map[string]string{"BLOX_ENDPOINT": endpoint}}).blox("environments", "list")
 	assert.Equal(t, 1, unsigned.code)
-	assert.Contains(t, unsigned.err, "refuses: Forbidden\n")
+	assert.Contains(t, unsigned.err, "rejected the request: Forbidden\n")
 	assert.Contains(t, unsigned.err, "--sigv4")
 	elsewhere := signed.blox("environments", "list", "--region", "us-east-1")
 	assert.Equal(t, 1, elsewhere.code)
 	assert.Contains(t, elsewhere.err, "ApiPolicyArn")
 	assert.Contains(t, elsewhere.err, "--region")
 	signed.environment["AWS_SECRET_ACCESS_KEY"] = "another"
-	assert.Contains(t, signed.blox("environments", "list").err, "refuses: Forbidden")
+	assert.Contains(t, signed.blox("environments", "list").err, "rejected the request: Forbidden")
 	nowhere := t.TempDir()
 	for name, value := range map[string]string{"AWS_CONFIG_FILE": nowhere + "/config", "AWS_SHARED_CREDENTIALS_FILE": nowhere + "/credentials",
 		"AWS_REGION": "", "AWS_DEFAULT_REGION": "", "AWS_PROFILE": "", "AWS_ACCESS_KEY_ID": "", "AWS_SECRET_ACCESS_KEY": "", "AWS_EC2_METADATA_DISABLED": "true"} {
@@ -147,5 +147,5 @@ func TestSigV4(t *testing.T) {
 	require.Empty(t, os.Getenv("AWS_REGION"))
 	bare := &world{t: t, environment: map[string]string{"BLOX_ENDPOINT": endpoint}}
 	assert.Contains(t, bare.blox("environments", "list", "--sigv4").err, "--sigv4: no AWS region: set AWS_REGION")
-	assert.Contains(t, bare.blox("environments", "list", "--sigv4", "--region", "eu-west-1").err, "no AWS credentials to sign with")
+	assert.Contains(t, bare.blox("environments", "list", "--sigv4", "--region", "eu-west-1").err, "no AWS credentials")
 }

@@ -19,11 +19,11 @@ import (
 
 func newSimCommand(a *app) *cobra.Command {
 	cmd := &cobra.Command{
-		Use: "sim", Short: "Play with the simulated ECS that \"make local\" runs",
-		Long: `Play with the simulated ECS that "make local" and ecs-sim run: make container instances join and leave, let tasks die,
-register task definitions, and have things fail as they do at AWS. It says nothing about a real ECS, and changes none.
+		Use: "sim", Short: "Control the ECS simulator that \"make local\" runs",
+		Long: `Control the ECS simulator that "make local" and ecs-sim run: add and remove container instances, stop tasks, register
+task definitions, and inject faults. These commands never reach a real ECS.
 
-An instance or a task is given by its ARN or its id.`,
+Instances and tasks are named by ARN or id.`,
 		Example: `  blox sim instances add --count 10
   blox sim task-definitions register agent
   blox sim tasks kill 5bb4f837205844218c118cdcf855655a --exit-code 139
@@ -39,20 +39,20 @@ An instance or a task is given by its ARN or its id.`,
 	return cmd
 }
 
-// simInstance is a container instance as the simulator shows it.
+// simInstance is a container instance of the simulator.
 type simInstance struct {
 	ARN, ClusterARN, EC2InstanceID, Status                                 string
 	AgentConnected                                                         bool
 	CPU, Memory, RemainingCPU, RemainingMemory, RunningTasks, PendingTasks int64
 }
 
-// simTask is a task as the simulator shows it.
+// simTask is a task of the simulator.
 type simTask struct {
 	ARN, ClusterARN, InstanceARN, TaskDefinitionARN, StartedBy, LastStatus, DesiredStatus, StoppedReason string
 	ExitCode                                                                                             *int64
 }
 
-// simState is all that the simulator holds.
+// simState is the state of the simulator.
 type simState struct {
 	Clusters  []string
 	Instances []simInstance
@@ -74,13 +74,13 @@ func readState(ctx context.Context, c *connect.Clients, cluster string) (raw jso
 }
 
 func newSimInstances(a *app) *cobra.Command {
-	cmd := &cobra.Command{Use: "instances", Aliases: []string{"instance"}, Short: "Make container instances join, drain, leave, and lose their agent"}
+	cmd := &cobra.Command{Use: "instances", Aliases: []string{"instance"}, Short: "Add, drain, remove and disconnect container instances"}
 	var cluster string
 	var count int64
 	add := &cobra.Command{
-		Use: "add", Short: "Have container instances join a cluster",
+		Use: "add", Short: "Add container instances to a cluster",
 		Example: "  blox sim instances add --cluster prod --count 10",
-		Args:    names(), ValidArgsFunction: noFiles,
+		Args:    positionalArgs(), ValidArgsFunction: noFiles,
 		RunE: a.run(func(ctx context.Context, c *connect.Clients, _ []string) error {
 			raw, err := c.Simulator.Control(ctx, http.MethodPost, "instances", url.Values{"cluster": {cluster}, "count": {number(count)}}, nil)
 			if err != nil {
@@ -90,7 +90,7 @@ func newSimInstances(a *app) *cobra.Command {
 			if err := json.Unmarshal(raw, &made); err != nil {
 				return err
 			}
-			return a.print(raw, func(s show.Style) written {
+			return a.print(raw, func(s show.Style) printable {
 				rows := &show.Rows{Columns: show.Columns("INSTANCE")}
 				for _, arn := range made.Instances {
 					rows.Add(s.ID(arn))
@@ -99,35 +99,35 @@ func newSimInstances(a *app) *cobra.Command {
 			})
 		}),
 	}
-	add.Flags().StringVar(&cluster, "cluster", "default", "the cluster, a `name` or an ARN; it is made if there is none")
-	add.Flags().Int64Var(&count, "count", 1, "how many")
+	add.Flags().StringVar(&cluster, "cluster", "default", "cluster, a `name` or an ARN; created if missing")
+	add.Flags().Int64Var(&count, "count", 1, "number of instances")
 	cmd.AddCommand(add, newSimInstancesList(a))
-	for _, deed := range []struct {
+	for _, change := range []struct {
 		use, short, method, path, done string
 		more                           url.Values
 	}{
 		{"drain", "Set a container instance to DRAINING", http.MethodPost, "instances/drain", "is DRAINING", nil},
 		{"activate", "Set a DRAINING container instance back to ACTIVE", http.MethodPost, "instances/activate", "is ACTIVE", nil},
-		{"remove", "Terminate a container instance: INACTIVE, its tasks STOPPED", http.MethodDelete, "instances", "is gone", nil},
-		{"disconnect", "Disconnect the agent of a container instance", http.MethodPost, "instances/agent", "has no agent any more", url.Values{"connected": {"false"}}},
-		{"connect", "Connect the agent of a container instance again", http.MethodPost, "instances/agent", "has its agent again", url.Values{"connected": {"true"}}},
+		{"remove", "Terminate a container instance: INACTIVE, its tasks STOPPED", http.MethodDelete, "instances", "removed", nil},
+		{"disconnect", "Disconnect the agent of a container instance", http.MethodPost, "instances/agent", "agent disconnected", url.Values{"connected": {"false"}}},
+		{"connect", "Reconnect the agent of a container instance", http.MethodPost, "instances/agent", "agent connected", url.Values{"connected": {"true"}}},
 	} {
 		cmd.AddCommand(&cobra.Command{
-			Use: deed.use + " INSTANCE", Short: deed.short, Args: names("INSTANCE"), ValidArgsFunction: noFiles,
+			Use: change.use + " INSTANCE", Short: change.short, Args: positionalArgs("INSTANCE"), ValidArgsFunction: noFiles,
 			RunE: a.run(func(ctx context.Context, c *connect.Clients, args []string) error {
 				query := url.Values{"instance": {args[0]}}
-				for name, value := range deed.more {
+				for name, value := range change.more {
 					query[name] = value
 				}
-				return a.deed(ctx, c, deed.method, deed.path, query, "Instance "+args[0]+" "+deed.done+".")
+				return a.sendControl(ctx, c, change.method, change.path, query, "Instance "+args[0]+" "+change.done+".")
 			}),
 		})
 	}
 	return cmd
 }
 
-// deed sends a request of the control API and says what is so then.
-func (a *app) deed(ctx context.Context, c *connect.Clients, method, path string, query url.Values, done string) error {
+// sendControl sends a request to the control API and prints its result, or done for people.
+func (a *app) sendControl(ctx context.Context, c *connect.Clients, method, path string, query url.Values, done string) error {
 	raw, err := c.Simulator.Control(ctx, method, path, query, nil)
 	if err != nil {
 		return err
@@ -135,7 +135,7 @@ func (a *app) deed(ctx context.Context, c *connect.Clients, method, path string,
 	if a.format != string(show.Table) {
 		return show.Encode(a.Out, show.Format(a.format), raw)
 	}
-	a.note("%s", done)
+	a.info("%s", done)
 	return nil
 }
 
@@ -143,13 +143,13 @@ func newSimInstancesList(a *app) *cobra.Command {
 	var cluster string
 	cmd := &cobra.Command{
 		Use: "list", Aliases: []string{"ls"}, Short: "List the simulated container instances",
-		Args: names(), ValidArgsFunction: noFiles,
+		Args: positionalArgs(), ValidArgsFunction: noFiles,
 		RunE: a.run(func(ctx context.Context, c *connect.Clients, _ []string) error {
 			raw, state, err := readState(ctx, c, cluster)
 			if err != nil {
 				return err
 			}
-			return a.list(field(raw, "instances"), "There are no instances. \"blox sim instances add\" makes some.", func(s show.Style) *show.Rows {
+			return a.list(listOf(raw, "instances"), "No instances. Add some with \"blox sim instances add\".", func(s show.Style) *show.Rows {
 				rows := &show.Rows{Columns: show.Columns("INSTANCE~", "CLUSTER~", "EC2 INSTANCE", "STATUS", "AGENT", "CPU", "MEMORY", "RUNNING", "PENDING")}
 				for _, i := range state.Instances {
 					agent := "disconnected"
@@ -163,12 +163,12 @@ func newSimInstancesList(a *app) *cobra.Command {
 			})
 		}),
 	}
-	cmd.Flags().StringVar(&cluster, "cluster", "", "only those of this cluster, a `name` or an ARN")
+	cmd.Flags().StringVar(&cluster, "cluster", "", "only in this cluster, a `name` or an ARN")
 	return cmd
 }
 
-// field is one of an object's, as a list with the shape of the API's.
-func field(raw json.RawMessage, name string) any {
+// listOf returns a field of an object as a list in the API's shape.
+func listOf(raw json.RawMessage, name string) any {
 	var object map[string]json.RawMessage
 	if json.Unmarshal(raw, &object) != nil || object[name] == nil {
 		return map[string]any{"items": []any{}}
@@ -177,19 +177,19 @@ func field(raw json.RawMessage, name string) any {
 }
 
 func newSimTasks(a *app) *cobra.Command {
-	cmd := &cobra.Command{Use: "tasks", Aliases: []string{"task"}, Short: "Let tasks die, and see those that the simulator has"}
+	cmd := &cobra.Command{Use: "tasks", Aliases: []string{"task"}, Short: "List, stop and start simulated tasks"}
 	var cluster, fargateCluster, family string
 	var code int64
 	list := &cobra.Command{
 		Use: "list", Aliases: []string{"ls"}, Short: "List the simulated tasks",
-		Args: names(), ValidArgsFunction: noFiles,
+		Args: positionalArgs(), ValidArgsFunction: noFiles,
 		RunE: a.run(func(ctx context.Context, c *connect.Clients, _ []string) error {
 			raw, state, err := readState(ctx, c, cluster)
 			if err != nil {
 				return err
 			}
-			return a.list(field(raw, "tasks"), "There are no tasks.", func(s show.Style) *show.Rows {
-				rows := &show.Rows{Columns: show.Columns("TASK~", "CLUSTER~", "TASK DEFINITION~", "STATUS", "DESIRED", "INSTANCE~", "STARTED BY~", "EXIT CODE", "WHY STOPPED~")}
+			return a.list(listOf(raw, "tasks"), "No tasks.", func(s show.Style) *show.Rows {
+				rows := &show.Rows{Columns: show.Columns("TASK~", "CLUSTER~", "TASK DEFINITION~", "STATUS", "DESIRED", "INSTANCE~", "STARTED BY~", "EXIT CODE", "STOPPED REASON~")}
 				for _, t := range state.Tasks {
 					rows.Add(s.ID(t.ARN), s.ID(t.ClusterARN), s.ID(t.TaskDefinitionARN), t.LastStatus, t.DesiredStatus, s.ID(t.InstanceARN), t.StartedBy,
 						show.Count(t.ExitCode), t.StoppedReason)
@@ -198,25 +198,25 @@ func newSimTasks(a *app) *cobra.Command {
 			})
 		}),
 	}
-	list.Flags().StringVar(&cluster, "cluster", "", "only those of this cluster, a `name` or an ARN")
+	list.Flags().StringVar(&cluster, "cluster", "", "only in this cluster, a `name` or an ARN")
 	kill := &cobra.Command{
-		Use: "kill TASK", Short: "Have the container of a task exit by itself",
+		Use: "kill TASK", Short: "Make the container of a task exit",
 		Example: "  blox sim tasks kill 5bb4f837205844218c118cdcf855655a --exit-code 139",
-		Args:    names("TASK"), ValidArgsFunction: noFiles,
+		Args:    positionalArgs("TASK"), ValidArgsFunction: noFiles,
 		RunE: a.run(func(ctx context.Context, c *connect.Clients, args []string) error {
-			return a.deed(ctx, c, http.MethodPost, "tasks/kill", url.Values{"task": {args[0]}, "exitCode": {number(code)}}, "Task "+args[0]+" has exited.")
+			return a.sendControl(ctx, c, http.MethodPost, "tasks/kill", url.Values{"task": {args[0]}, "exitCode": {number(code)}}, "Task "+args[0]+" exited.")
 		}),
 	}
 	kill.Flags().Int64Var(&code, "exit-code", 1, "the container's exit `code`, 0 to 255")
 	fargate := &cobra.Command{
-		Use: "fargate FAMILY", Short: "Start a task that has no container instance",
-		Args: names("FAMILY"), ValidArgsFunction: noFiles,
+		Use: "fargate FAMILY", Short: "Start a Fargate task, which has no container instance",
+		Args: positionalArgs("FAMILY"), ValidArgsFunction: noFiles,
 		RunE: a.run(func(ctx context.Context, c *connect.Clients, args []string) error {
 			family = args[0]
-			return a.deed(ctx, c, http.MethodPost, "tasks/fargate", url.Values{"cluster": {fargateCluster}, "family": {family}}, "A task of "+family+" is started.")
+			return a.sendControl(ctx, c, http.MethodPost, "tasks/fargate", url.Values{"cluster": {fargateCluster}, "family": {family}}, "Task of "+family+" started.")
 		}),
 	}
-	fargate.Flags().StringVar(&fargateCluster, "cluster", "default", "the cluster, a `name` or an ARN")
+	fargate.Flags().StringVar(&fargateCluster, "cluster", "default", "cluster, a `name` or an ARN")
 	cmd.AddCommand(list, kill, fargate)
 	return cmd
 }
@@ -232,15 +232,15 @@ func newSimRegister(a *app) *cobra.Command {
 	var file string
 	cmd := &cobra.Command{
 		Use: "register [FAMILY]", Short: "Register the next revision of a task definition",
-		Long: `Register the next revision of a task definition: with one container, or with --file, as the input of ECS's
-RegisterTaskDefinition says.`,
+		Long: `Register the next revision of a task definition: with one container, or with --file, from the input of ECS's
+RegisterTaskDefinition.`,
 		Example: `  blox sim task-definitions register agent --cpu 64 --memory 128
   blox sim task-definitions register --file taskdef.json`,
-		Args: names("[FAMILY]"), ValidArgsFunction: noFiles,
+		Args: positionalArgs("[FAMILY]"), ValidArgsFunction: noFiles,
 	}
 	cmd.RunE = a.run(func(ctx context.Context, c *connect.Clients, args []string) error {
 		if (file == "") == (len(args) == 0) {
-			return &usageError{cmd, errors.New("give either FAMILY or --file")}
+			return &usageError{cmd, errors.New("use either FAMILY or --file")}
 		}
 		if file != "" {
 			input, err := readDocument(file, a.In)
@@ -271,13 +271,13 @@ RegisterTaskDefinition says.`,
 	})
 	cmd.Flags().Int64Var(&cpu, "cpu", 128, "CPU `units` of the container")
 	cmd.Flags().Int64Var(&memory, "memory", 256, "memory of the container, in `MiB`")
-	cmd.Flags().Int64Var(&port, "host-port", 0, "a static host `port` of the container")
+	cmd.Flags().Int64Var(&port, "host-port", 0, "static host `port` of the container")
 	cmd.Flags().StringVarP(&file, "file", "f", "", "`file` in JSON or YAML with the input of RegisterTaskDefinition; - for stdin")
 	return cmd
 }
 
 func (a *app) printDefinition(arn string) error {
-	return a.print(map[string]string{"taskDefinition": arn}, func(s show.Style) written {
+	return a.print(map[string]string{"taskDefinition": arn}, func(s show.Style) printable {
 		rows := &show.Rows{Columns: show.Columns("TASK DEFINITION")}
 		rows.Add(s.ID(arn))
 		return rows
@@ -288,7 +288,7 @@ func newSimDefinitionsList(a *app) *cobra.Command {
 	var family string
 	cmd := &cobra.Command{
 		Use: "list", Aliases: []string{"ls"}, Short: "List the ACTIVE task definitions",
-		Args: names(), ValidArgsFunction: noFiles,
+		Args: positionalArgs(), ValidArgsFunction: noFiles,
 		RunE: a.run(func(ctx context.Context, c *connect.Clients, _ []string) error {
 			all := []string{}
 			input := map[string]string{}
@@ -309,7 +309,7 @@ func newSimDefinitionsList(a *app) *cobra.Command {
 				}
 				input["nextToken"] = page.NextToken
 			}
-			return a.list(map[string]any{"items": all}, "There are no task definitions. \"blox sim task-definitions register\" makes one.", func(s show.Style) *show.Rows {
+			return a.list(map[string]any{"items": all}, "No task definitions. Register one with \"blox sim task-definitions register\".", func(s show.Style) *show.Rows {
 				rows := &show.Rows{Columns: show.Columns("TASK DEFINITION")}
 				for _, arn := range all {
 					rows.Add(s.ID(arn))
@@ -318,16 +318,16 @@ func newSimDefinitionsList(a *app) *cobra.Command {
 			})
 		}),
 	}
-	cmd.Flags().StringVar(&family, "family", "", "only revisions of this `name`")
+	cmd.Flags().StringVar(&family, "family", "", "only of this `family`")
 	return cmd
 }
 
 func newSimClusters(a *app) *cobra.Command {
-	cmd := &cobra.Command{Use: "clusters", Aliases: []string{"cluster"}, Short: "Make clusters"}
+	cmd := &cobra.Command{Use: "clusters", Aliases: []string{"cluster"}, Short: "Create clusters"}
 	cmd.AddCommand(&cobra.Command{
-		Use: "add NAME", Short: "Make a cluster", Args: names("NAME"), ValidArgsFunction: noFiles,
+		Use: "add NAME", Short: "Create a cluster", Args: positionalArgs("NAME"), ValidArgsFunction: noFiles,
 		RunE: a.run(func(ctx context.Context, c *connect.Clients, args []string) error {
-			return a.deed(ctx, c, http.MethodPost, "clusters", url.Values{"name": {args[0]}}, "There is a cluster "+args[0]+".")
+			return a.sendControl(ctx, c, http.MethodPost, "clusters", url.Values{"name": {args[0]}}, "Cluster "+args[0]+" created.")
 		}),
 	})
 	return cmd
@@ -335,14 +335,14 @@ func newSimClusters(a *app) *cobra.Command {
 
 func newSimFaults(a *app) *cobra.Command {
 	cmd := &cobra.Command{
-		Use: "faults", Aliases: []string{"fault"}, Short: "Have things fail as they do at AWS",
-		Long: `Have things fail as they do at AWS: throttled calls, lost answers, late and repeated events, starts that fail, tasks
-that die. The fields are described in internal/ecssim/README.md; fractions are from 0 to 1.`,
+		Use: "faults", Aliases: []string{"fault"}, Short: "Inject faults",
+		Long: `Inject faults: throttled calls, lost responses, late and duplicate events, failing starts, tasks that stop.
+internal/ecssim/README.md describes the fields; fractions are from 0 to 1.`,
 		Example: `  blox sim faults set '{"throttle": {"ecs": 0.1}, "lostAnswers": {"StartTask": 0.05}}'
   blox sim faults set '{"startFailures": 0.2, "startFailureReason": "RESOURCE:MEMORY"}'
   blox sim faults clear`,
 	}
-	send := func(method string, body []byte) action {
+	send := func(method string, body []byte) commandFunc {
 		return func(ctx context.Context, c *connect.Clients, _ []string) error {
 			raw, err := c.Simulator.Control(ctx, method, "faults", nil, body)
 			if err != nil {
@@ -353,11 +353,11 @@ that die. The fields are described in internal/ecssim/README.md; fractions are f
 	}
 	var file string
 	set := &cobra.Command{
-		Use: "set [JSON]", Short: "Say what goes wrong; this replaces all that was said before", Args: names("[JSON]"), ValidArgsFunction: noFiles,
+		Use: "set [JSON]", Short: "Set the faults; replaces all earlier ones", Args: positionalArgs("[JSON]"), ValidArgsFunction: noFiles,
 	}
 	set.RunE = a.run(func(ctx context.Context, c *connect.Clients, args []string) error {
 		if (file == "") == (len(args) == 0) {
-			return &usageError{set, errors.New("give either JSON or --file")}
+			return &usageError{set, errors.New("use either JSON or --file")}
 		}
 		var document map[string]any
 		var err error
@@ -377,23 +377,23 @@ that die. The fields are described in internal/ecssim/README.md; fractions are f
 	})
 	set.Flags().StringVarP(&file, "file", "f", "", "`file` in JSON or YAML; - for stdin")
 	cmd.AddCommand(set,
-		&cobra.Command{Use: "show", Short: "Show what goes wrong now", Args: names(), ValidArgsFunction: noFiles, RunE: a.run(send(http.MethodGet, nil))},
-		&cobra.Command{Use: "clear", Short: "Let nothing go wrong any more", Args: names(), ValidArgsFunction: noFiles, RunE: a.run(send(http.MethodPut, []byte("{}")))},
+		&cobra.Command{Use: "show", Short: "Show the faults", Args: positionalArgs(), ValidArgsFunction: noFiles, RunE: a.run(send(http.MethodGet, nil))},
+		&cobra.Command{Use: "clear", Short: "Clear all faults", Args: positionalArgs(), ValidArgsFunction: noFiles, RunE: a.run(send(http.MethodPut, []byte("{}")))},
 	)
 	return cmd
 }
 
 func newSimServices(a *app) *cobra.Command {
-	cmd := &cobra.Command{Use: "services", Aliases: []string{"service"}, Short: "Have ECS, SQS or Kinesis answer 503"}
+	cmd := &cobra.Command{Use: "services", Aliases: []string{"service"}, Short: "Make ECS, SQS or Kinesis return 503"}
 	for _, down := range []bool{true, false} {
-		use, short, done := "up", "Have a service answer as usual again", " answers again."
+		use, short, done := "up", "End the outage of a service", " is up."
 		if down {
-			use, short, done = "down", "Have a service answer 503 until it is set up again", " answers 503."
+			use, short, done = "down", "Make a service return 503 until \"up\"", " is down."
 		}
 		cmd.AddCommand(&cobra.Command{
-			Use: use + " SERVICE", Short: short, Long: short + ". SERVICE is ecs, sqs or kinesis.", Args: names("SERVICE"), ValidArgsFunction: fixed("ecs", "sqs", "kinesis"),
+			Use: use + " SERVICE", Short: short, Long: short + ". SERVICE is ecs, sqs or kinesis.", Args: positionalArgs("SERVICE"), ValidArgsFunction: fixed("ecs", "sqs", "kinesis"),
 			RunE: a.run(func(ctx context.Context, c *connect.Clients, args []string) error {
-				return a.deed(ctx, c, http.MethodPost, "services", url.Values{"service": {args[0]}, "down": {strconv.FormatBool(down)}}, args[0]+done)
+				return a.sendControl(ctx, c, http.MethodPost, "services", url.Values{"service": {args[0]}, "down": {strconv.FormatBool(down)}}, args[0]+done)
 			}),
 		})
 	}
@@ -403,14 +403,14 @@ func newSimServices(a *app) *cobra.Command {
 func newSimState(a *app) *cobra.Command {
 	var cluster string
 	cmd := &cobra.Command{
-		Use: "state", Short: "Tell how much there is in the simulator; all of it with -o json",
-		Args: names(), ValidArgsFunction: noFiles,
+		Use: "state", Short: "Summarize the simulator's state; -o json prints all of it",
+		Args: positionalArgs(), ValidArgsFunction: noFiles,
 		RunE: a.run(func(ctx context.Context, c *connect.Clients, _ []string) error {
 			raw, state, err := readState(ctx, c, cluster)
 			if err != nil {
 				return err
 			}
-			return a.print(raw, func(s show.Style) written {
+			return a.print(raw, func(s show.Style) printable {
 				f, instances, tasks := &show.Fields{}, map[string]int64{}, map[string]int64{}
 				for _, i := range state.Instances {
 					instances[i.Status]++
@@ -444,8 +444,8 @@ func newSimState(a *app) *cobra.Command {
 func newSimCounters(a *app) *cobra.Command {
 	var reset bool
 	cmd := &cobra.Command{
-		Use: "counters", Short: "Show what was asked of the simulator, and what it has seen",
-		Args: names(), ValidArgsFunction: noFiles,
+		Use: "counters", Short: "Show counters of calls and invariants",
+		Args: positionalArgs(), ValidArgsFunction: noFiles,
 		RunE: a.run(func(ctx context.Context, c *connect.Clients, _ []string) error {
 			method := http.MethodGet
 			if reset {
@@ -458,11 +458,11 @@ func newSimCounters(a *app) *cobra.Command {
 			return a.printRaw(raw)
 		}),
 	}
-	cmd.Flags().BoolVar(&reset, "reset", false, "start the counts anew")
+	cmd.Flags().BoolVar(&reset, "reset", false, "reset the counters")
 	return cmd
 }
 
-// printRaw shows what has no table: as YAML to people.
+// printRaw prints JSON that has no table; people get YAML.
 func (a *app) printRaw(raw json.RawMessage) error {
 	format := show.Format(a.format)
 	if format == show.Table {

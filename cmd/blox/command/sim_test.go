@@ -11,9 +11,9 @@ import (
 	"github.com/blox/blox/internal/ecssim"
 )
 
-func TestTheSimulator(t *testing.T) {
+func TestSim_ControlsTheSimulator(t *testing.T) {
 	w := newAWS(t) // no service is needed
-	assert.Equal(t, "There is a cluster prod.\n", w.ok("sim", "clusters", "add", "prod"))
+	assert.Equal(t, "Cluster prod created.\n", w.ok("sim", "clusters", "add", "prod"))
 	added := table(w.ok("sim", "instances", "add", "--cluster", "prod", "--count", "2"))
 	require.Len(t, added, 2)
 	id := added[0][0]
@@ -38,7 +38,7 @@ func TestTheSimulator(t *testing.T) {
 	w.ok("sim", "tasks", "fargate", "agent", "--cluster", "prod")
 	task := table(w.ok("sim", "tasks", "list"))[0]
 	assert.Equal(t, []string{"prod", "agent:1", "RUNNING", "RUNNING", "-"}, task[1:6])
-	assert.Equal(t, "Task "+task[0]+" has exited.\n", w.ok("sim", "tasks", "kill", task[0], "--exit-code", "139"))
+	assert.Equal(t, "Task "+task[0]+" exited.\n", w.ok("sim", "tasks", "kill", task[0], "--exit-code", "139"))
 	assert.Equal(t, "139", table(w.ok("sim", "tasks", "list"))[0][7])
 	assert.Contains(t, w.blox("sim", "tasks", "kill", "nobody").err, "not found")
 	assert.Contains(t, w.blox("sim", "tasks", "kill", task[0], "--exit-code", "300").err, "exitCode is not a whole number from 0 to 255")
@@ -62,7 +62,7 @@ func TestTheSimulator(t *testing.T) {
 	assert.Contains(t, w.blox("sim", "faults", "set", `{"typo": 1}`).err, "typo")
 	assert.Equal(t, 2, w.blox("sim", "faults", "set").code)
 
-	assert.Equal(t, "ecs answers 503.\n", w.ok("sim", "services", "down", "ecs"))
+	assert.Equal(t, "ecs is down.\n", w.ok("sim", "services", "down", "ecs"))
 	assert.Regexp(t, `(?s)Clusters: +default, prod\n.*Instances: +2: 1 ACTIVE, 1 INACTIVE\n.*Down: +ecs\n`, w.ok("sim", "state"))
 	w.ok("sim", "services", "up", "ecs")
 	var state ecssim.State

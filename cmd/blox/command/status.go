@@ -15,7 +15,7 @@ import (
 	ds "github.com/blox/blox/swagger/daemon-scheduler/v1/client/operations"
 )
 
-// serviceStatus is what one service says of itself.
+// serviceStatus is the readiness of one service.
 type serviceStatus struct {
 	Service string   `json:"service"`
 	Ready   bool     `json:"ready"`
@@ -26,19 +26,19 @@ type serviceStatus struct {
 func newStatusCommand(a *app) *cobra.Command {
 	return &cobra.Command{
 		Use:   "status",
-		Short: "Tell whether the services can be reached and do their work",
-		Long: `Tell whether the two services can be reached and do their work, which of their replicas leads, and what is
-wrong where something is. The exit code is 1 unless both are ready.`,
-		Args: names(), ValidArgsFunction: noFiles,
+		Short: "Show whether both services are ready",
+		Long: `Show whether both services are ready, which replica leads, and if a service is not ready, why. The exit code is 1
+unless both are ready.`,
+		Args: positionalArgs(), ValidArgsFunction: noFiles,
 		RunE: a.run(func(ctx context.Context, c *connect.Clients, _ []string) error {
 			state, scheduler := serviceStatus{Service: "cluster-state-service"}, serviceStatus{Service: "daemon-scheduler"}
 			if ok, err := c.State.ReadyContext(ctx, css.NewReadyParams()); err != nil {
-				state.Reasons = whyNotReady(err)
+				state.Reasons = notReadyReasons(err)
 			} else {
 				state.Ready, state.Leader, state.Reasons = true, text(ok.Payload.Leader), ok.Payload.Reasons
 			}
 			if ok, err := c.Scheduler.ReadyContext(ctx, ds.NewReadyParams()); err != nil {
-				scheduler.Reasons = whyNotReady(err)
+				scheduler.Reasons = notReadyReasons(err)
 			} else {
 				scheduler.Ready, scheduler.Leader, scheduler.Reasons = true, text(ok.Payload.Leader), ok.Payload.Reasons
 			}
@@ -46,8 +46,8 @@ wrong where something is. The exit code is 1 unless both are ready.`,
 				return ctx.Err()
 			}
 			all := []serviceStatus{state, scheduler}
-			err := a.print(map[string]any{"items": all}, func(show.Style) written {
-				rows := &show.Rows{Columns: show.Columns("SERVICE", "READY", "LEADER", "WHY NOT~")}
+			err := a.print(map[string]any{"items": all}, func(show.Style) printable {
+				rows := &show.Rows{Columns: show.Columns("SERVICE", "READY", "LEADER", "REASONS~")}
 				for _, s := range all {
 					rows.Add(s.Service, show.YesNo(s.Ready), s.Leader, strings.Join(s.Reasons, "; "))
 				}
@@ -61,12 +61,12 @@ wrong where something is. The exit code is 1 unless both are ready.`,
 	}
 }
 
-// whyNotReady is what a service says is wrong with it, or what is wrong with reaching it.
-func whyNotReady(err error) []string {
-	var refused *connect.Refused
-	var told serviceStatus
-	if errors.As(err, &refused) && refused.Status == http.StatusServiceUnavailable && json.Unmarshal([]byte(refused.Text), &told) == nil && len(told.Reasons) > 0 {
-		return told.Reasons
+// notReadyReasons returns the reasons that a service reports, or why it cannot be reached.
+func notReadyReasons(err error) []string {
+	var refused *connect.ResponseError
+	var reported serviceStatus
+	if errors.As(err, &refused) && refused.Status == http.StatusServiceUnavailable && json.Unmarshal([]byte(refused.Text), &reported) == nil && len(reported.Reasons) > 0 {
+		return reported.Reasons
 	}
 	return []string{strings.ReplaceAll(err.Error(), "\n", ". ")}
 }

@@ -20,11 +20,10 @@ import (
 
 func newStreamCommand(a *app) *cobra.Command {
 	cmd := &cobra.Command{
-		Use: "stream", Short: "See changes as they happen, until Ctrl-C",
-		Long: `See changes as they happen, a line for each, until Ctrl-C. With -o json every line is what the API sends; it can be
-piped into other programs.
+		Use: "stream", Short: "Stream changes until Ctrl-C",
+		Long: `Stream changes, one per line, until Ctrl-C. With -o json, each line is the API's JSON object.
 
-API Gateway ends every stream after 30 seconds: with Blox on AWS, take streams inside its network.`,
+API Gateway ends every stream after 30 seconds. With Blox on AWS, open streams from inside its network.`,
 		Example: `  blox stream tasks --cluster default
   blox stream tasks -o json | jq -r .entity.lastStatus`,
 	}
@@ -32,7 +31,7 @@ API Gateway ends every stream after 30 seconds: with Blox on AWS, take streams i
 	return cmd
 }
 
-// streamFlags are what all streams know.
+// streamFlags are the flags of all streams.
 type streamFlags struct {
 	cluster, from string
 	deleted       bool
@@ -40,17 +39,17 @@ type streamFlags struct {
 }
 
 func (f *streamFlags) add(a *app, cmd *cobra.Command, resumable bool) {
-	cmd.Flags().StringVar(&f.cluster, "cluster", "", "only changes in this cluster, a `name` or an ARN")
-	cmd.Flags().BoolVar(&f.deleted, "deleted", false, "show deletions too")
-	cmd.Flags().Int32Var(&f.heartbeat, "heartbeat", 0, "have the service send a sign of life every so many `seconds`, 1 to 300, which keeps proxies from cutting the stream")
+	cmd.Flags().StringVar(&f.cluster, "cluster", "", "only in this cluster, a `name` or an ARN")
+	cmd.Flags().BoolVar(&f.deleted, "deleted", false, "include deletions")
+	cmd.Flags().Int32Var(&f.heartbeat, "heartbeat", 0, "interval of heartbeats in `seconds`, 1 to 300; they keep proxies from closing the stream")
 	if resumable {
-		cmd.Flags().StringVar(&f.from, "from", "", "begin with the changes since this `version`, which every list and every line tells")
+		cmd.Flags().StringVar(&f.from, "from", "", "start at this entity `version`, as reported by lists and lines")
 	}
 	_ = cmd.RegisterFlagCompletionFunc("cluster", a.clusterNames)
 }
 
-// every is the heartbeat as a parameter; nil when none is asked for.
-func (f *streamFlags) every() *int32 {
+// heartbeatParam returns the heartbeat as a parameter, or nil without one.
+func (f *streamFlags) heartbeatParam() *int32 {
 	if f.heartbeat == 0 {
 		return nil
 	}
@@ -60,10 +59,10 @@ func (f *streamFlags) every() *int32 {
 func newStreamTasks(a *app) *cobra.Command {
 	var flags streamFlags
 	cmd := &cobra.Command{
-		Use: "tasks", Short: "See changes of tasks as they happen",
-		Args: names(), ValidArgsFunction: noFiles,
+		Use: "tasks", Short: "Stream changes of tasks",
+		Args: positionalArgs(), ValidArgsFunction: noFiles,
 		RunE: a.run(func(ctx context.Context, c *connect.Clients, _ []string) error {
-			lines := a.lines(func(line []byte, s show.Style) (string, error) {
+			lines := a.newLineWriter(func(line []byte, s show.Style) (string, error) {
 				var t statemodels.Task
 				if err := json.Unmarshal(line, &t); err != nil || t.Entity == nil {
 					return "", err
@@ -72,15 +71,15 @@ func newStreamTasks(a *app) *cobra.Command {
 					return fmt.Sprintf("%-14s %s", "(deleted)", s.ID(text(t.Entity.TaskARN))), nil
 				}
 				e := t.Entity
-				return fmt.Sprintf("%-14s %s  %s on %s in %s%s", s.Word(text(e.LastStatus)), s.ID(text(e.TaskARN)), s.ID(text(e.TaskDefinitionARN)),
-					orNone(s.ID(text(e.ContainerInstanceARN))), s.ID(text(e.ClusterARN)), labelled("  ", show.OneLine(e.StoppedReason))), nil
+				return fmt.Sprintf("%-14s %s  %s on %s in %s%s", s.Colourize(text(e.LastStatus)), s.ID(text(e.TaskARN)), s.ID(text(e.TaskDefinitionARN)),
+					orDash(s.ID(text(e.ContainerInstanceARN))), s.ID(text(e.ClusterARN)), labelled("  ", show.OneLine(e.StoppedReason))), nil
 			})
-			params := css.NewStreamTasksParams().WithCluster(optional(flags.cluster)).WithEntityVersion(optional(flags.from)).WithHeartbeat(flags.every())
+			params := css.NewStreamTasksParams().WithCluster(optional(flags.cluster)).WithEntityVersion(optional(flags.from)).WithHeartbeat(flags.heartbeatParam())
 			if flags.deleted {
 				params.SetDeleted(&flags.deleted)
 			}
 			_, err := c.State.StreamTasksContext(ctx, params, lines)
-			return lines.ended(ctx, err, "blox stream tasks")
+			return lines.streamError(ctx, err, "blox stream tasks")
 		}),
 	}
 	flags.add(a, cmd, true)
@@ -90,10 +89,10 @@ func newStreamTasks(a *app) *cobra.Command {
 func newStreamInstances(a *app) *cobra.Command {
 	var flags streamFlags
 	cmd := &cobra.Command{
-		Use: "instances", Short: "See changes of container instances as they happen",
-		Args: names(), ValidArgsFunction: noFiles,
+		Use: "instances", Short: "Stream changes of container instances",
+		Args: positionalArgs(), ValidArgsFunction: noFiles,
 		RunE: a.run(func(ctx context.Context, c *connect.Clients, _ []string) error {
-			lines := a.lines(func(line []byte, s show.Style) (string, error) {
+			lines := a.newLineWriter(func(line []byte, s show.Style) (string, error) {
 				var i statemodels.ContainerInstance
 				if err := json.Unmarshal(line, &i); err != nil || i.Entity == nil {
 					return "", err
@@ -106,15 +105,15 @@ func newStreamInstances(a *app) *cobra.Command {
 				if e.AgentConnected != nil && *e.AgentConnected {
 					agent = "agent connected"
 				}
-				return fmt.Sprintf("%-14s %s  %s in %s, %s, CPU %s, memory %s", s.Word(text(e.Status)), s.ID(text(e.ContainerInstanceARN)),
-					orNone(show.OneLine(e.EC2InstanceID)), s.ID(text(e.ClusterARN)), agent, freeOf(e, "CPU"), freeOf(e, "MEMORY")), nil
+				return fmt.Sprintf("%-14s %s  %s in %s, %s, CPU %s, memory %s", s.Colourize(text(e.Status)), s.ID(text(e.ContainerInstanceARN)),
+					orDash(show.OneLine(e.EC2InstanceID)), s.ID(text(e.ClusterARN)), agent, remainingOf(e, "CPU"), remainingOf(e, "MEMORY")), nil
 			})
-			params := css.NewStreamInstancesParams().WithCluster(optional(flags.cluster)).WithEntityVersion(optional(flags.from)).WithHeartbeat(flags.every())
+			params := css.NewStreamInstancesParams().WithCluster(optional(flags.cluster)).WithEntityVersion(optional(flags.from)).WithHeartbeat(flags.heartbeatParam())
 			if flags.deleted {
 				params.SetDeleted(&flags.deleted)
 			}
 			_, err := c.State.StreamInstancesContext(ctx, params, lines)
-			return lines.ended(ctx, err, "blox stream instances")
+			return lines.streamError(ctx, err, "blox stream instances")
 		}),
 	}
 	flags.add(a, cmd, true)
@@ -124,10 +123,10 @@ func newStreamInstances(a *app) *cobra.Command {
 func newStreamEnvironments(a *app) *cobra.Command {
 	var flags streamFlags
 	cmd := &cobra.Command{
-		Use: "environments", Short: "See changes of environments as they happen",
-		Args: names(), ValidArgsFunction: noFiles,
+		Use: "environments", Short: "Stream changes of environments",
+		Args: positionalArgs(), ValidArgsFunction: noFiles,
 		RunE: a.run(func(ctx context.Context, c *connect.Clients, _ []string) error {
-			lines := a.lines(func(line []byte, s show.Style) (string, error) {
+			lines := a.newLineWriter(func(line []byte, s show.Style) (string, error) {
 				var e models.Environment
 				if err := json.Unmarshal(line, &e); err != nil || e.Name == nil {
 					return "", err
@@ -135,11 +134,11 @@ func newStreamEnvironments(a *app) *cobra.Command {
 				if e.Metadata != nil && e.Metadata.Deleted {
 					return fmt.Sprintf("%-10s %s", "(deleted)", text(e.Name)), nil
 				}
-				said := fmt.Sprintf("%-10s %s  %s  revision %d, %s", s.Word(e.Status), text(e.Name), text(e.Health), e.Revision, s.ID(text(e.TaskDefinition)))
+				out := fmt.Sprintf("%-10s %s  %s  revision %d, %s", s.Colourize(e.Status), text(e.Name), text(e.Health), e.Revision, s.ID(text(e.TaskDefinition)))
 				if e.DesiredCount != nil && e.RunningCount != nil {
-					said += fmt.Sprintf(", %d/%d running", *e.RunningCount, *e.DesiredCount)
+					out += fmt.Sprintf(", %d/%d running", *e.RunningCount, *e.DesiredCount)
 				}
-				return said, nil
+				return out, nil
 			})
 			params := ds.NewStreamEnvironmentsParams().WithCluster(optional(flags.cluster))
 			if flags.deleted {
@@ -149,50 +148,50 @@ func newStreamEnvironments(a *app) *cobra.Command {
 				params.SetHeartbeat(&every)
 			}
 			_, err := c.Scheduler.StreamEnvironmentsContext(ctx, params, lines)
-			return lines.ended(ctx, err, "blox stream environments")
+			return lines.streamError(ctx, err, "blox stream environments")
 		}),
 	}
 	flags.add(a, cmd, false)
 	return cmd
 }
 
-func orNone(s string) string {
+func orDash(s string) string {
 	if s == "" {
 		return "-"
 	}
 	return s
 }
 
-// lines is where a stream is written to: it cuts it into lines and shows each at once.
-type lines struct {
-	app    *app
-	style  show.Style
-	people func(line []byte, s show.Style) (string, error) // empty for a line without a change
-	rest   []byte                                          // the beginning of the next line
-	last   string                                          // the version of the last whole line
-	reason string                                          // why the service ends the stream, if it has said so
+// lineWriter splits a stream into lines and prints each at once.
+type lineWriter struct {
+	app         *app
+	style       show.Style
+	format      func(line []byte, s show.Style) (string, error) // returns an empty string for a line without a change
+	partial     []byte                                          // start of a line whose end has not arrived
+	lastVersion string                                          // entity version of the last complete line
+	endReason   string                                          // why the service ended the stream, if it sent an error line
 }
 
-func (a *app) lines(people func([]byte, show.Style) (string, error)) *lines {
-	return &lines{app: a, style: a.style(a.Out), people: people}
+func (a *app) newLineWriter(people func([]byte, show.Style) (string, error)) *lineWriter {
+	return &lineWriter{app: a, style: a.style(a.Out), format: people}
 }
 
-// Write is part of io.Writer.
-func (l *lines) Write(chunk []byte) (int, error) {
-	l.rest = append(l.rest, chunk...)
+// Write implements io.Writer.
+func (l *lineWriter) Write(chunk []byte) (int, error) {
+	l.partial = append(l.partial, chunk...)
 	for {
-		end := bytes.IndexByte(l.rest, '\n')
+		end := bytes.IndexByte(l.partial, '\n')
 		if end < 0 {
 			return len(chunk), nil
 		}
-		if err := l.show(l.rest[:end]); err != nil {
+		if err := l.writeLine(l.partial[:end]); err != nil {
 			return 0, err
 		}
-		l.rest = l.rest[end+1:]
+		l.partial = l.partial[end+1:]
 	}
 }
 
-func (l *lines) show(line []byte) error {
+func (l *lineWriter) writeLine(line []byte) error {
 	if len(bytes.TrimSpace(line)) == 0 {
 		return nil
 	}
@@ -201,44 +200,44 @@ func (l *lines) show(line []byte) error {
 		Error    string
 	}
 	if err := json.Unmarshal(line, &about); err != nil {
-		return fmt.Errorf("a line of the stream is no JSON: %w", err)
+		return fmt.Errorf("decode a line of the stream: %w", err)
 	}
 	if about.Metadata.EntityVersion != "" {
-		l.last = about.Metadata.EntityVersion
+		l.lastVersion = about.Metadata.EntityVersion
 	}
 	if about.Error != "" {
-		l.reason = about.Error
+		l.endReason = about.Error
 		return nil
 	}
 	if l.style.Format != show.Table {
 		return show.EncodeLine(l.app.Out, l.style.Format, line)
 	}
-	said, err := l.people(line, l.style)
+	out, err := l.format(line, l.style)
 	if err != nil {
-		return fmt.Errorf("a line of the stream: %w", err)
+		return fmt.Errorf("decode a line of the stream: %w", err)
 	}
-	if said == "" {
+	if out == "" {
 		return nil
 	}
-	_, err = fmt.Fprintln(l.app.Out, strings.TrimRight(said, " "))
+	_, err = fmt.Fprintln(l.app.Out, strings.TrimRight(out, " "))
 	return err
 }
 
-// ended is what the end of a stream means: nothing when ctx has ended, as streams have no other end.
-func (l *lines) ended(ctx context.Context, err error, command string) error {
-	var refused *connect.Refused
+// streamError returns why the stream ended, or nil if ctx ended: a stream has no other regular end.
+func (l *lineWriter) streamError(ctx context.Context, err error, command string) error {
+	var refused *connect.ResponseError
 	switch {
 	case ctx.Err() != nil:
 		return nil
 	case errors.As(err, &refused):
 		return err
-	case l.reason != "":
-		err = fmt.Errorf("the service has ended the stream: %s", l.reason)
+	case l.endReason != "":
+		err = fmt.Errorf("the service ended the stream: %s", l.endReason)
 	case err == nil:
-		err = errors.New("the service has ended the stream: it is being stopped")
+		err = errors.New("the service ended the stream: it is shutting down")
 	}
-	if l.last != "" && command != "blox stream environments" {
-		err = fmt.Errorf("%w\nGo on without missing anything: %s --from %s", err, command, l.last)
+	if l.lastVersion != "" && command != "blox stream environments" {
+		err = fmt.Errorf("%w\nResume without a gap: %s --from %s", err, command, l.lastVersion)
 	}
 	return err
 }

@@ -14,7 +14,7 @@ import (
 	"github.com/blox/blox/swagger/cluster-state-service/v1/models"
 )
 
-func TestStreams(t *testing.T) {
+func TestStream_PrintsChanges(t *testing.T) {
 	w := newWorld(t)
 	people, programs, yamls := w.start("stream", "tasks"), w.start("stream", "tasks", "-o", "json", "--heartbeat", "1"), w.start("stream", "tasks", "-o", "yaml", "--heartbeat", "1")
 	instances, environments := w.start("stream", "instances", "--cluster", "default"), w.start("stream", "environments", "--deleted")
@@ -62,7 +62,7 @@ func TestStreams(t *testing.T) {
 	assert.Contains(t, wrong.err, "without --from")
 }
 
-func TestAStreamThatTheServiceEnds(t *testing.T) {
+func TestStream_ReportsWhyTheServiceEndedIt(t *testing.T) {
 	w := newAWS(t)
 	stop := w.serveState(tlsconfig.Files{})
 	testenv.Eventually(t, func() bool { return w.blox("clusters", "list").code == 0 })
@@ -70,5 +70,5 @@ func TestAStreamThatTheServiceEnds(t *testing.T) {
 	r.says("entityVersion")
 	stop()
 	assert.Equal(t, 1, r.end())
-	assert.Regexp(t, `Go on without missing anything: blox stream tasks --from \d+\n`, r.err.String())
+	assert.Regexp(t, `Resume without a gap: blox stream tasks --from \d+\n`, r.err.String())
 }

@@ -15,9 +15,9 @@ import (
 
 func newTasksCommand(a *app) *cobra.Command {
 	cmd := &cobra.Command{
-		Use: "tasks", Aliases: []string{"task"}, Short: "See the tasks in your clusters, whoever started them",
-		Long: `See the tasks in your clusters, whoever started them, as ECS last told of them. A task of a deployment of Blox has the
-deployment's id in STARTED BY.`,
+		Use: "tasks", Aliases: []string{"task"}, Short: "Inspect tasks",
+		Long: `Inspect all tasks in your clusters, as ECS last reported them. STARTED BY of a task that Blox started is the id of its
+deployment.`,
 	}
 	cmd.AddCommand(newTasksList(a), newTasksDescribe(a))
 	return cmd
@@ -28,11 +28,11 @@ func newTasksList(a *app) *cobra.Command {
 	var page pageSize
 	cmd := &cobra.Command{
 		Use: "list", Aliases: []string{"ls"}, Short: "List tasks",
-		Long: `List tasks: all that match every flag that is given. Tasks that have stopped are there too for as long as ECS knows
-of them; --status RUNNING leaves them out.`,
+		Long: `List the tasks that match all flags. Stopped tasks are listed for as long as ECS keeps them; --status RUNNING
+omits them.`,
 		Example: `  blox tasks list --cluster default --status RUNNING
   blox tasks list --family agent -o json`,
-		Args: names(), ValidArgsFunction: noFiles,
+		Args: positionalArgs(), ValidArgsFunction: noFiles,
 		RunE: a.run(func(ctx context.Context, c *connect.Clients, _ []string) error {
 			list, err := allTasks(ctx, c, css.NewListTasksParams().WithCluster(optional(cluster)).WithStatus(optional(status)).
 				WithDesiredStatus(optional(desired)).WithStartedBy(optional(startedBy)).WithFamily(optional(family)).
@@ -40,7 +40,7 @@ of them; --status RUNNING leaves them out.`,
 			if err != nil {
 				return err
 			}
-			return a.list(list, "There are no such tasks.", func(s show.Style) *show.Rows {
+			return a.list(list, "No tasks found.", func(s show.Style) *show.Rows {
 				rows := taskRows()
 				for _, t := range list.Items {
 					addTask(rows, s, t)
@@ -51,15 +51,15 @@ of them; --status RUNNING leaves them out.`,
 	}
 	statuses := []string{"PROVISIONING", "PENDING", "ACTIVATING", "RUNNING", "DEACTIVATING", "STOPPING", "DEPROVISIONING", "STOPPED", "DELETED"}
 	flags := cmd.Flags()
-	flags.StringVar(&cluster, "cluster", "", "only those of this cluster, a `name` or an ARN")
-	flags.StringVar(&status, "status", "", "only those in this `status`, such as PENDING, RUNNING or STOPPED, in any case")
-	flags.StringVar(&desired, "desired-status", "", "only those that ECS wants to be in this `status`: RUNNING or STOPPED")
-	flags.StringVar(&startedBy, "started-by", "", "only those started by exactly `this`, such as a deployment's id")
-	flags.StringVar(&family, "family", "", "only those of this task definition, in any revision: a `name`")
-	flags.StringVar(&definition, "task-definition", "", "only those of this task definition: `family:revision` or an ARN")
-	flags.StringVar(&instance, "instance", "", "only those on this container instance: an `id` or an ARN")
-	flags.StringVar(&launch, "launch-type", "", "only those of this launch `type`: EC2, FARGATE, EXTERNAL or MANAGED_INSTANCES")
-	page.add(cmd)
+	flags.StringVar(&cluster, "cluster", "", "only in this cluster, a `name` or an ARN")
+	flags.StringVar(&status, "status", "", "only with this last `status`, such as PENDING, RUNNING or STOPPED; case-insensitive")
+	flags.StringVar(&desired, "desired-status", "", "only with this desired `status`: RUNNING or STOPPED")
+	flags.StringVar(&startedBy, "started-by", "", "only with this `startedBy`, such as a deployment's id")
+	flags.StringVar(&family, "family", "", "only of this task definition `family`, any revision")
+	flags.StringVar(&definition, "task-definition", "", "only of this task definition, `family:revision` or an ARN")
+	flags.StringVar(&instance, "instance", "", "only on this container instance, an `id` or an ARN")
+	flags.StringVar(&launch, "launch-type", "", "only with this launch `type`: EC2, FARGATE, EXTERNAL or MANAGED_INSTANCES")
+	page.addFlag(cmd)
 	_ = cmd.RegisterFlagCompletionFunc("cluster", a.clusterNames)
 	_ = cmd.RegisterFlagCompletionFunc("status", fixed(statuses...))
 	_ = cmd.RegisterFlagCompletionFunc("desired-status", fixed("RUNNING", "STOPPED"))
@@ -67,7 +67,7 @@ of them; --status RUNNING leaves them out.`,
 	return cmd
 }
 
-// allTasks is every page of a list, as allInstances is.
+// allTasks reads all pages of a list, as allInstances does.
 func allTasks(ctx context.Context, c *connect.Clients, params *css.ListTasksParams, page pageSize) (*models.Tasks, error) {
 	all := &models.Tasks{Items: []*models.Task{}}
 	for params.SetLimit((*int32)(&page)); ; {
@@ -87,7 +87,7 @@ func allTasks(ctx context.Context, c *connect.Clients, params *css.ListTasksPara
 }
 
 func taskRows() *show.Rows {
-	return &show.Rows{Columns: show.Columns("TASK~", "CLUSTER~", "TASK DEFINITION~", "STATUS", "DESIRED", "INSTANCE~", "STARTED BY~", "STARTED+", "STOPPED+", "WHY STOPPED+", "VERSION+")}
+	return &show.Rows{Columns: show.Columns("TASK~", "CLUSTER~", "TASK DEFINITION~", "STATUS", "DESIRED", "INSTANCE~", "STARTED BY~", "STARTED+", "STOPPED+", "STOPPED REASON+", "VERSION+")}
 }
 
 func addTask(rows *show.Rows, s show.Style, t *models.Task) {
@@ -100,30 +100,29 @@ func newTasksDescribe(a *app) *cobra.Command {
 	var cluster string
 	cmd := &cobra.Command{
 		Use: "describe TASK", Aliases: []string{"get", "show"}, Short: "Show one task",
-		Long: `Show one task. TASK is its ARN, its id or so much of the id's beginning that it is no other's. -o yaml shows all
-that there is.`,
-		Args: names("TASK"), ValidArgsFunction: noFiles,
+		Long: `Show one task. TASK is its ARN, its id or a unique prefix of the id. -o yaml shows every field.`,
+		Args: positionalArgs("TASK"), ValidArgsFunction: noFiles,
 		RunE: a.run(func(ctx context.Context, c *connect.Clients, args []string) error {
 			t, err := findTask(ctx, c, args[0], cluster)
 			if err != nil {
 				return err
 			}
-			return a.print(t, func(s show.Style) written { return taskFields(s, t) })
+			return a.print(t, func(s show.Style) printable { return taskFields(s, t) })
 		}),
 	}
-	a.lookIn(cmd, &cluster)
+	a.clusterFlag(cmd, &cluster)
 	return cmd
 }
 
 func findTask(ctx context.Context, c *connect.Clients, wanted, cluster string) (*models.Task, error) {
-	if in, ok := clusterToAsk(wanted, arn.Task, cluster); ok {
+	if in, ok := clusterOfARN(wanted, arn.Task, cluster); ok {
 		got, err := c.State.GetTaskContext(ctx, css.NewGetTaskParams().WithCluster(in).WithArn(wanted))
 		if err != nil {
 			return nil, err
 		}
 		return got.Payload, nil
 	}
-	list, err := allTasks(ctx, c, css.NewListTasksParams().WithCluster(optional(cluster)), usualPage)
+	list, err := allTasks(ctx, c, css.NewListTasksParams().WithCluster(optional(cluster)), defaultPageSize)
 	if err != nil {
 		return nil, err
 	}
@@ -143,18 +142,18 @@ func taskFields(s show.Style, t *models.Task) *show.Fields {
 	f.Add("Created", text(e.CreatedAt))
 	f.Add("Started", e.StartedAt)
 	f.Add("Stopped", e.StoppedAt)
-	f.Add("Why stopped", e.StoppedReason)
+	f.Add("Stopped reason", e.StoppedReason)
 	for _, c := range e.Containers {
-		said := text(c.LastStatus)
+		status := text(c.LastStatus)
 		if c.ExitCode != nil {
-			said += fmt.Sprintf(", exit code %d", *c.ExitCode)
+			status += fmt.Sprintf(", exit code %d", *c.ExitCode)
 		}
 		for _, b := range c.NetworkBindings {
 			if b.HostPort != nil && b.ContainerPort != nil {
-				said += fmt.Sprintf(", port %d to %d/%s", *b.HostPort, *b.ContainerPort, b.Protocol)
+				status += fmt.Sprintf(", port %d to %d/%s", *b.HostPort, *b.ContainerPort, b.Protocol)
 			}
 		}
-		f.Add("Container "+text(c.Name), joined(said, c.Reason))
+		f.Add("Container "+text(c.Name), joinNonEmpty(status, c.Reason))
 	}
 	f.Add("Entity version", versionOf(t.Metadata))
 	return f

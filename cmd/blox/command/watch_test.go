@@ -27,7 +27,7 @@ func (w *world) withBad(instances int) {
 	})
 }
 
-func TestAWatchedDeploymentThatFails(t *testing.T) {
+func TestWatch_ReportsAFailedDeployment(t *testing.T) {
 	w := newWorld(t)
 	w.withBad(4)
 	w.ok(append([]string{"environments", "create", "web-agent", "--task-definition", "bad", "--circuit-breaker", "pause", "--circuit-breaker-threshold", "1"}, atOnce...)...)
@@ -40,7 +40,7 @@ func TestAWatchedDeploymentThatFails(t *testing.T) {
 	assert.Contains(t, w.ok("environments", "describe", "web-agent"), "Status:            paused\n")
 }
 
-func TestAWatchedDeploymentThatIsRolledBack(t *testing.T) {
+func TestWatch_FollowsTheRollback(t *testing.T) {
 	w := newWorld(t)
 	w.withBad(4)
 	w.ok(append([]string{"environments", "create", "web-agent", "--task-definition", "agent", "--circuit-breaker", "rollback", "--circuit-breaker-threshold", "1"}, atOnce...)...)
@@ -48,12 +48,12 @@ func TestAWatchedDeploymentThatIsRolledBack(t *testing.T) {
 	w.ok("environments", "update", "web-agent", "--task-definition", "bad")
 	r := w.blox("deployments", "create", "web-agent", "--watch", "-o", "json")
 	assert.Equal(t, 5, r.code, r.err)
-	assert.Regexp(t, `(?s)Deployment .* of web-agent: bad:1\n.*Failed after .*Going back: deployment .* of web-agent: agent:1\n.*Completed in `, r.err)
+	assert.Regexp(t, `(?s)Deployment .* of web-agent: bad:1\n.*Failed after .*Rollback: deployment .* of web-agent: agent:1\n.*Completed in `, r.err)
 	assert.Contains(t, r.out, `"rollbackOf": "`)
 	assert.Contains(t, r.out, `"rolloutState": "COMPLETED"`)
 }
 
-func TestAWatchedDeploymentThatIsStopped(t *testing.T) {
+func TestWatch_ReportsAStoppedDeployment(t *testing.T) {
 	w := newWorld(t)
 	w.withBad(2)
 	w.ok(append([]string{"environments", "create", "web-agent", "--task-definition", "agent"}, atOnce...)...)
@@ -62,37 +62,37 @@ func TestAWatchedDeploymentThatIsStopped(t *testing.T) {
 
 	over := w.blox("deployments", "create", "web-agent", "--watch", "--watch-for", "1ns")
 	assert.Equal(t, 6, over.code, over.err)
-	assert.Contains(t, over.err, `Not over after 1ns. It goes on; "blox deployments watch web-agent" follows it again.`)
+	assert.Contains(t, over.err, `Still in progress after 1ns. The deployment continues; "blox deployments watch web-agent" watches it again.`)
 
 	first := w.start("deployments", "watch", "web-agent")
 	first.says("Deployment ")
 	first.interrupt()
 	assert.Equal(t, 130, first.end())
-	assert.Contains(t, first.err.String(), `Interrupted. It goes on; "blox deployments watch web-agent" follows it again.`)
+	assert.Contains(t, first.err.String(), `Interrupted. The deployment continues; "blox deployments watch web-agent" watches it again.`)
 
 	aborted := w.start("deployments", "watch", "web-agent")
 	aborted.says("failed on ")
 	assert.Contains(t, w.ok("deployments", "stop", "web-agent", "--type", "abort"), "State:            STOPPED\n")
 	assert.Equal(t, 4, aborted.end())
 	assert.Contains(t, aborted.err.String(), "Stopped after ")
-	assert.Contains(t, w.blox("deployments", "stop", "web-agent").err, "no deployment of environment web-agent is in progress")
+	assert.Contains(t, w.blox("deployments", "stop", "web-agent").err, "environment web-agent has no deployment in progress")
 
 	used := w.blox("deployments", "create", "web-agent")
 	assert.Equal(t, 1, used.code)
-	assert.Contains(t, used.err, "there is nothing new: revision 2 of environment web-agent was deployed already, and deployment ")
+	assert.Contains(t, used.err, "nothing to deploy: revision 2 of environment web-agent was deployed before; deployment ")
 	assert.Contains(t, used.err, " is STOPPED\n")
-	assert.Contains(t, used.err, "--force-new-deployment\" tries it once more")
+	assert.Contains(t, used.err, "--force-new-deployment\" deploys it again")
 	w.ok("deployments", "create", "web-agent", "--force-new-deployment")
 	stopped := w.start("deployments", "watch", "web-agent")
 	stopped.says("failed on ")
 	back := w.blox("deployments", "stop", "web-agent", "--watch")
 	assert.Equal(t, 0, back.code, back.err)
-	assert.Contains(t, back.err, "Going back: ")
+	assert.Contains(t, back.err, "Rollback: ")
 	assert.Equal(t, 5, stopped.end())
-	assert.Contains(t, stopped.err.String(), "Going back: ")
+	assert.Contains(t, stopped.err.String(), "Rollback: ")
 }
 
-func TestAWatchTellsOfACanaryAndAPause(t *testing.T) {
+func TestWatch_AnnouncesCanaryAndPause(t *testing.T) {
 	w := newWorld(t)
 	w.withBad(4)
 	w.ok(append([]string{"environments", "create", "web-agent", "--task-definition", "agent"}, atOnce...)...)
@@ -100,20 +100,20 @@ func TestAWatchTellsOfACanaryAndAPause(t *testing.T) {
 	w.sim.RegisterTaskDefinition("agent")
 	w.ok("environments", "update", "web-agent", "--task-definition", "agent", "--canary-percent", "25")
 	r := w.start("deployments", "create", "web-agent", "--watch")
-	r.says("It begins with a canary (25%) and then waits for: blox deployments promote web-agent\n")
+	r.says("The deployment starts with a canary (25%), then waits for \"blox deployments promote web-agent\".\n")
 	r.says("  1/4 running\n")
 	w.ok("environments", "pause", "web-agent")
-	r.says("The environment is paused.")
+	r.says("the environment is paused")
 	w.ok("environments", "resume", "web-agent")
 	r.says("no longer paused")
 	w.ok("deployments", "promote", "web-agent")
 	assert.Equal(t, 0, r.end())
 	assert.Contains(t, r.err.String(), "  4/4 running\n")
-	assert.Contains(t, w.blox("deployments", "promote", "web-agent").err, "no deployment of environment web-agent is in progress")
+	assert.Contains(t, w.blox("deployments", "promote", "web-agent").err, "environment web-agent has no deployment in progress")
 }
 
 // A service that goes away while a deployment is watched is waited for.
-func TestAWatchOutlivesAnOutage(t *testing.T) {
+func TestWatch_OutlivesAnOutage(t *testing.T) {
 	w := newWorld(t)
 	w.withBad(1)
 	w.ok(append([]string{"environments", "create", "web-agent", "--task-definition", "bad"}, atOnce...)...)
@@ -121,13 +121,13 @@ func TestAWatchOutlivesAnOutage(t *testing.T) {
 	r := w.start("--endpoint", proxy.Address(), "deployments", "create", "web-agent", "--watch")
 	r.says("failed on ")
 	proxy.Cut(true)
-	r.says("; waiting for it")
+	r.says("; retrying")
 	w.ok("deployments", "stop", "web-agent", "--type", "ABORT")
 	proxy.Cut(false)
 	assert.Equal(t, 4, r.end())
 }
 
-func TestWaitingForADeletionEndsWithTheEnvironment(t *testing.T) {
+func TestDelete_WaitEndsWithTheEnvironment(t *testing.T) {
 	w := newWorld(t)
 	w.withBad(1)
 	w.ok(append([]string{"environments", "create", "web-agent", "--task-definition", "agent"}, atOnce...)...)

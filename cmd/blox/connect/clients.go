@@ -21,7 +21,7 @@ import (
 	ds "github.com/blox/blox/swagger/daemon-scheduler/v1/client/operations"
 )
 
-// Clients are those of the two services and of the simulator. Every error of theirs is, or wraps, a *CallError.
+// Clients are the clients of both services and of the simulator. Every error of theirs is, or wraps, a *CallError.
 type Clients struct {
 	Scheduler ds.ClientService
 	State     css.ClientService
@@ -30,9 +30,9 @@ type Clients struct {
 	http *http.Client
 }
 
-// Open makes the clients; nothing is sent yet. With SigV4 it looks for credentials as every AWS tool does.
+// Open creates the clients without connecting. With SigV4, it loads AWS credentials from the SDK's default chain.
 func Open(ctx context.Context, cfg Config, getenv func(string) string) (*Clients, error) {
-	if err := cfg.Problem(); err != nil {
+	if err := cfg.Validate(); err != nil {
 		return nil, err
 	}
 	base, err := newTransport(cfg)
@@ -58,11 +58,11 @@ func Open(ctx context.Context, cfg Config, getenv func(string) string) (*Clients
 	}, nil
 }
 
-// Close ends the connections that are idle.
+// Close closes idle connections.
 func (c *Clients) Close() { c.http.CloseIdleConnections() }
 
 func newTransport(cfg Config) (*http.Transport, error) {
-	silent := logrus.New() // as the files are read once
+	silent := logrus.New() // the files are read once, so there is no reload to log
 	silent.SetOutput(io.Discard)
 	certificates, err := tlsconfig.Load(cfg.TLS, silent)
 	if err != nil {
@@ -87,15 +87,15 @@ func loadAWS(ctx context.Context, region string, getenv func(string) string) (aw
 	})
 }
 
-// service is one that is called, and how its user says where it is.
+// service is a service with the flag and the variable that set its endpoint.
 type service struct {
 	name, flag, variable, endpoint string
 	cfg                            Config
 }
 
 func (s service) transport(client *http.Client) goruntime.ContextualTransport {
-	u, _ := parseEndpoint(s.endpoint) // as Problem has seen to
+	u, _ := parseEndpoint(s.endpoint) // Validate has accepted it
 	inner := httptransport.NewWithClient(u.Host, u.Path+"/v1", []string{u.Scheme}, client)
-	inner.Consumers["*/*"] = goruntime.ByteStreamConsumer() // what is between us and the service may answer in its own way
+	inner.Consumers["*/*"] = goruntime.ByteStreamConsumer() // proxies may answer with any content type
 	return &transport{service: s, inner: inner}
 }

@@ -10,7 +10,7 @@ import (
 	"github.com/blox/blox/internal/tlsconfig"
 )
 
-func TestEndpoints(t *testing.T) {
+func TestParseEndpoint_AcceptsURLAndHostPort(t *testing.T) {
 	for given, want := range map[string]string{
 		"127.0.0.1:2000":                    "http://127.0.0.1:2000",
 		"scheduler:2000":                    "http://scheduler:2000",
@@ -34,9 +34,9 @@ func TestEndpoints(t *testing.T) {
 	}
 }
 
-func TestConfig(t *testing.T) {
+func TestConfig_Validate(t *testing.T) {
 	good := Config{Endpoint: DefaultEndpoint, SimEndpoint: DefaultSimEndpoint, Timeout: time.Second}
-	assert.NoError(t, good.Problem())
+	assert.NoError(t, good.Validate())
 	assert.Equal(t, DefaultCSSEndpoint, good.cssEndpoint())
 	signed := good
 	signed.Endpoint, signed.SigV4 = "https://id.execute-api.eu/blox", true
@@ -52,6 +52,6 @@ func TestConfig(t *testing.T) {
 	} {
 		bad := good
 		spoil(&bad)
-		assert.ErrorContains(t, bad.Problem(), name)
+		assert.ErrorContains(t, bad.Validate(), name)
 	}
 }

@@ -16,7 +16,7 @@ import (
 	"syscall"
 )
 
-// CallError is a request that has failed. Its text says what was wrong, and below it what may be done about that.
+// CallError is a failed request. Its text names the cause and, on a second line, the next step.
 type CallError struct {
 	service service
 	err     error
@@ -24,14 +24,14 @@ type CallError struct {
 
 func (c *CallError) Unwrap() error { return c.err }
 
-// interrupted tells whether err is no more than that ctx has ended.
+// interrupted reports whether err only means that ctx ended.
 func interrupted(ctx context.Context, err error) bool {
 	return ctx.Err() != nil && errors.Is(err, context.Canceled)
 }
 
-// Temporary tells whether the same request may succeed in a while: the service was not reached, or said so.
+// Temporary reports whether a retry may succeed: the service could not be reached, or returned 429, 502, 503 or 504.
 func Temporary(err error) bool {
-	var refused *Refused
+	var refused *ResponseError
 	if errors.As(err, &refused) {
 		return refused.Status == http.StatusServiceUnavailable || refused.Status == http.StatusTooManyRequests ||
 			refused.Status == http.StatusBadGateway || refused.Status == http.StatusGatewayTimeout
@@ -51,20 +51,20 @@ func isTLS(err error) bool {
 	return errors.As(err, &verification) || errors.As(err, &alert) || errors.As(err, &record) || strings.Contains(err.Error(), "remote error: tls:")
 }
 
-func (s service) failed(ctx context.Context, err error) error {
+func (s service) wrap(ctx context.Context, err error) error {
 	var already *CallError
 	if errors.As(err, &already) || interrupted(ctx, err) {
 		return err
 	}
-	if mayHideAlert(err) {
-		if alert := s.alert(ctx); alert != nil {
+	if mayMaskAlert(err) {
+		if alert := s.tlsAlert(ctx); alert != nil {
 			err = alert
 		}
 	}
 	return &CallError{s, err}
 }
 
-// Error is the one place in which what can go wrong with a request is put into words.
+// Error explains the error: its cause and, on a second line, a hint.
 func (c *CallError) Error() string {
 	what, hint := c.explain()
 	if hint == "" {
@@ -73,7 +73,7 @@ func (c *CallError) Error() string {
 	return what + "\n" + hint
 }
 
-// Summary is what was wrong, in a line, without what may be done about that.
+// Summary returns the cause in one line, without the hint.
 func (c *CallError) Summary() string {
 	what, _ := c.explain()
 	return what
@@ -82,9 +82,9 @@ func (c *CallError) Summary() string {
 func (c *CallError) explain() (what, hint string) {
 	s := c.service
 	where := s.name + " at " + s.endpoint
-	say := fmt.Sprintf("%s URL, or %s, says where it is", s.flag, s.variable)
+	address := fmt.Sprintf("set the address with %s URL or %s", s.flag, s.variable)
 
-	var refused *Refused
+	var refused *ResponseError
 	var unknownCA x509.UnknownAuthorityError
 	var otherName x509.HostnameError
 	var invalid x509.CertificateInvalidError
@@ -93,35 +93,35 @@ func (c *CallError) explain() (what, hint string) {
 	var unsigned *noCredentials
 	switch err := c.err; {
 	case errors.As(err, &refused):
-		return s.explainRefusal(refused)
+		return s.explainResponse(refused)
 	case errors.As(err, &unsigned):
 		return unsigned.Error(), "Set AWS_PROFILE, or AWS_ACCESS_KEY_ID and AWS_SECRET_ACCESS_KEY, or log in with \"aws sso login\"."
 	case errors.Is(err, syscall.ECONNREFUSED):
-		return "nothing listens where " + where + " should be", fmt.Sprintf(
-			"Is it running? %s. \"make local\" runs all of Blox on this machine.", say)
+		return "no connection to " + where + ": connection refused", fmt.Sprintf(
+			"Is it running? If so, %s. \"make local\" runs all of Blox on this machine.", address)
 	case errors.As(err, &noName):
-		return fmt.Sprintf("no such host: %s, for %s", noName.Name, where), say + "."
+		return fmt.Sprintf("no such host: %s, for %s", noName.Name, where), sentence(address)
 	case errors.As(err, &unknownCA):
-		return "the certificate of " + where + " is of an authority that this machine does not know", "--ca FILE (BLOX_CA) says which authorities to trust."
+		return "the certificate of " + where + " is signed by an unknown authority", "Set the trusted CAs with --ca FILE (BLOX_CA)."
 	case errors.As(err, &otherName):
-		return fmt.Sprintf("the certificate of %s is for another name: %v", where, otherName), "Use a name that it is for: " + s.flag + " https://NAME:PORT."
+		return fmt.Sprintf("the certificate of %s has another name: %v", where, otherName), "Use a name of the certificate: " + s.flag + " https://NAME:PORT."
 	case errors.As(err, &invalid):
 		return fmt.Sprintf("the certificate of %s is not valid: %v", where, invalid), ""
 	case errors.As(err, &record), errors.Is(err, http.ErrSchemeMismatch):
-		return where + " speaks http, not https", "Write http:// instead of https:// in " + s.flag + "."
+		return where + " serves http, not https", "Use http:// in " + s.flag + "."
 	case isTLS(err) && strings.Contains(err.Error(), "certificate"):
 		if s.cfg.TLS.Cert == "" {
-			return where + " wants a certificate of its clients", "--cert FILE and --key FILE (BLOX_CERT, BLOX_KEY) say which to show."
+			return where + " requires a client certificate", "Set it with --cert FILE and --key FILE (BLOX_CERT, BLOX_KEY)."
 		}
-		return fmt.Sprintf("%s refuses the certificate in %s: %v", where, s.cfg.TLS.Cert, rootOf(err)), "--cert and --key say which to show."
+		return fmt.Sprintf("%s rejected the client certificate in %s: %v", where, s.cfg.TLS.Cert, unwrapURL(err)), "Set another with --cert and --key."
 	case strings.Contains(err.Error(), "malformed HTTP response"):
-		return where + " does not speak http", "Perhaps https: write https:// in " + s.flag + "."
+		return where + " does not serve http", "If it serves https, use https:// in " + s.flag + "."
 	case errors.Is(err, context.DeadlineExceeded), errors.Is(err, os.ErrDeadlineExceeded), isTimeout(err):
-		return fmt.Sprintf("no answer from %s within %s", where, s.cfg.Timeout), "--timeout gives it longer, as in --timeout 2m; " + say + "."
+		return fmt.Sprintf("%s did not respond within %s", where, s.cfg.Timeout), "Raise the limit, as in --timeout 2m, or " + address + "."
 	case errors.Is(err, io.EOF), errors.Is(err, io.ErrUnexpectedEOF), errors.Is(err, syscall.ECONNRESET):
-		return "the connection to " + where + " broke off", "Is it being restarted? Try again."
+		return "the connection to " + where + " was interrupted", "The service may be restarting: retry."
 	}
-	return where + ": " + rootOf(c.err).Error(), say + "."
+	return where + ": " + unwrapURL(c.err).Error(), sentence(address)
 }
 
 func isTimeout(err error) bool {
@@ -129,8 +129,8 @@ func isTimeout(err error) bool {
 	return errors.As(err, &timed) && timed.Timeout()
 }
 
-// rootOf is err without the URL that net/http puts around it.
-func rootOf(err error) error {
+// unwrapURL returns err without the URL that net/http adds.
+func unwrapURL(err error) error {
 	var around *url.Error
 	if errors.As(err, &around) {
 		return around.Err
@@ -138,80 +138,83 @@ func rootOf(err error) error {
 	return err
 }
 
-// explainRefusal is about an answer, whose own words come first.
-func (s service) explainRefusal(r *Refused) (what, hint string) {
-	text := messageOf(r.Text)
+// explainResponse explains an error response; the service's own text comes first.
+func (s service) explainResponse(r *ResponseError) (what, hint string) {
+	text := gatewayMessage(r.Text)
 	if text == "" {
-		text = fmt.Sprintf("%s answers %d %s", s.name, r.Status, http.StatusText(r.Status))
+		text = fmt.Sprintf("%s returned %d %s", s.name, r.Status, http.StatusText(r.Status))
 	}
 	lower := strings.ToLower(text)
 	switch r.Status {
 	case http.StatusBadRequest:
 		switch {
 		case strings.Contains(lower, "http request to an https server"):
-			return s.name + " at " + s.endpoint + " speaks https, not http", "Write https:// instead of http:// in " + s.flag + "."
+			return s.name + " at " + s.endpoint + " serves https, not http", "Use https:// in " + s.flag + "."
 		case strings.HasPrefix(lower, "deployment with token"):
-			return text, "This revision has been deployed already. \"blox environments update\" makes a new one; --force-new-deployment deploys it once more."
+			return text, "This revision was deployed before. \"blox environments update\" creates a new one; --force-new-deployment deploys it again."
 		case strings.HasSuffix(lower, "is outdated"):
-			return text, outdated
+			return text, hintOutdatedToken
 		case strings.Contains(lower, "already exists"):
-			return text, "\"blox environments update\" changes what there is."
+			return text, "\"blox environments update\" changes an existing environment."
 		case strings.Contains(lower, "in progress"):
-			return text, "\"blox deployments watch\" follows it, \"blox deployments stop\" ends it."
+			return text, "\"blox deployments watch\" watches it, \"blox deployments stop\" stops it."
 		case strings.Contains(lower, "version is out of range"):
-			return text, "etcd no longer has what happened then, or has been restored: list, and start the stream without --from."
+			return text, "etcd no longer keeps that version, or was restored. List again, and start the stream without --from."
 		}
 		return text, ""
 	case http.StatusUnauthorized, http.StatusForbidden:
-		what = fmt.Sprintf("%s at %s refuses: %s", s.name, s.endpoint, text)
+		what = fmt.Sprintf("%s at %s rejected the request: %s", s.name, s.endpoint, text)
 		if !s.cfg.SigV4 {
-			return what, "If this is Blox on AWS, requests have to be signed: --sigv4."
+			return what, "Blox on AWS requires signed requests: use --sigv4."
 		}
-		return what, "Are these the credentials of somebody who has the policy ApiPolicyArn, and is the region the API's (--region)?"
+		return what, "Check that these credentials have the policy ApiPolicyArn and that --region is the API's region."
 	case http.StatusNotFound, http.StatusMethodNotAllowed:
 		switch {
 		case strings.Contains(lower, "page not found"), r.Status == http.StatusMethodNotAllowed:
-			return fmt.Sprintf("%s is not served at %s: %d %s", s.name, s.endpoint, r.Status, text), "Is that its address? " + s.flag + " URL, or " + s.variable + ", says where it is."
+			return fmt.Sprintf("%s does not serve this path at %s: %d %s", s.name, s.endpoint, r.Status, text), "Check the address: " + s.flag + " URL or " + s.variable + "."
 		case strings.HasPrefix(lower, "environment "):
-			return text, "\"blox environments list\" shows which there are."
+			return text, "\"blox environments list\" lists the environments."
 		case strings.HasPrefix(lower, "deployment "):
-			return text, "\"blox deployments list ENVIRONMENT\" shows which there are."
+			return text, "\"blox deployments list ENVIRONMENT\" lists the deployments."
 		case strings.HasPrefix(lower, "cluster "), strings.HasPrefix(lower, "taskdefinition "):
-			return text, "ECS was asked for it, in the region and account of daemon-scheduler."
+			return text, "daemon-scheduler searched ECS in its own region and account."
 		}
 		return text, ""
 	case http.StatusConflict:
 		if strings.HasSuffix(lower, "is outdated") {
-			return text, outdated
+			return text, hintOutdatedToken
 		}
 		return text, ""
 	case http.StatusServiceUnavailable:
 		switch {
-		case strings.Contains(lower, "compared"):
-			return s.name + ": " + text, "It has just started, and reads all clusters first. Try again in a moment; \"blox status\" tells when it is done."
+		case strings.Contains(lower, "reconciled"):
+			return s.name + ": " + text, "The service has just started and reads all clusters first. Retry in a moment; \"blox status\" shows its progress."
 		case strings.Contains(lower, "etcd"):
-			return s.name + ": " + text, "\"blox status\" tells more. The service goes on by itself when etcd does."
+			return s.name + ": " + text, "The service recovers when etcd does; \"blox status\" shows more."
 		}
-		return s.name + ": " + text, "Try again in a moment; \"blox status\" tells more."
+		return s.name + ": " + text, "Retry in a moment; \"blox status\" shows more."
 	case http.StatusBadGateway, http.StatusGatewayTimeout, http.StatusTooManyRequests:
-		return fmt.Sprintf("%s at %s: %s", s.name, s.endpoint, text), "Try again in a moment."
+		return fmt.Sprintf("%s at %s: %s", s.name, s.endpoint, text), "Retry in a moment."
 	}
 	if r.Status >= http.StatusInternalServerError {
-		return fmt.Sprintf("%s: %s", s.name, text), "Its log says more."
+		return fmt.Sprintf("%s: %s", s.name, text), "See its log."
 	}
-	return fmt.Sprintf("%s answers %d: %s", s.name, r.Status, text), ""
+	return fmt.Sprintf("%s returned %d: %s", s.name, r.Status, text), ""
 }
 
-// outdated is about a deployment token that is no longer, or was never, the environment's.
-const outdated = "Somebody has changed the environment meanwhile. See what it is now, and run the command again, without --token or with the new one."
+// hintOutdatedToken explains a deployment token that is not the environment's current one.
+const hintOutdatedToken = "The environment has changed since you read the token. Review it, then repeat the command without --token or with the new one."
 
-// messageOf is the text of a refusal; API Gateway puts its own into JSON.
-func messageOf(text string) string {
-	var told struct {
+// gatewayMessage returns the text of an error response. API Gateway wraps its texts in JSON.
+func gatewayMessage(text string) string {
+	var body struct {
 		Message string `json:"message"`
 	}
-	if err := json.Unmarshal([]byte(text), &told); err == nil && told.Message != "" {
-		return told.Message
+	if err := json.Unmarshal([]byte(text), &body); err == nil && body.Message != "" {
+		return body.Message
 	}
 	return text
 }
+
+// sentence makes a hint a sentence of its own.
+func sentence(hint string) string { return strings.ToUpper(hint[:1]) + hint[1:] + "." }

@@ -13,7 +13,7 @@ import (
 	v4 "github.com/aws/aws-sdk-go-v2/aws/signer/v4"
 )
 
-// signedService is API Gateway's name in signatures.
+// signedService is the name of API Gateway in signatures.
 const signedService = "execute-api"
 
 // signer signs requests with AWS's Signature Version 4.
@@ -25,9 +25,9 @@ type signer struct {
 	now         func() time.Time
 }
 
-// RoundTrip is part of http.RoundTripper.
+// RoundTrip implements http.RoundTripper.
 func (s *signer) RoundTrip(given *http.Request) (*http.Response, error) {
-	request := given.Clone(given.Context()) // a RoundTripper leaves the request that it is given alone
+	request := given.Clone(given.Context()) // a RoundTripper must not change its request
 	var body []byte
 	if given.Body != nil {
 		var err error
@@ -53,8 +53,8 @@ func (s *signer) RoundTrip(given *http.Request) (*http.Response, error) {
 	return s.next.RoundTrip(request)
 }
 
-// noCredentials is that there is nothing to sign with.
+// noCredentials reports that no AWS credentials were found.
 type noCredentials struct{ err error }
 
-func (n *noCredentials) Error() string { return "no AWS credentials to sign with: " + n.err.Error() }
+func (n *noCredentials) Error() string { return "no AWS credentials: " + n.err.Error() }
 func (n *noCredentials) Unwrap() error { return n.err }

@@ -13,43 +13,43 @@ import (
 	"github.com/blox/blox/internal/version"
 )
 
-// Refused is an answer that is no success.
-type Refused struct {
+// ResponseError is an error response.
+type ResponseError struct {
 	Status int
-	Text   string // as it came, without space around it
+	Text   string // the body, trimmed
 }
 
-func (r *Refused) Error() string { return r.Text }
+func (r *ResponseError) Error() string { return r.Text }
 
-// IsStatus tells whether err is an answer with that status.
+// IsStatus reports whether err is an error response with that status.
 func IsStatus(err error, status int) bool {
-	var refused *Refused
+	var refused *ResponseError
 	return errors.As(err, &refused) && refused.Status == status
 }
 
-// IsTokenUsed tells whether err is that there is a deployment already that was made with the token.
+// IsTokenUsed reports whether err means that a deployment already used the token.
 func IsTokenUsed(err error) bool {
-	var refused *Refused
+	var refused *ResponseError
 	return errors.As(err, &refused) && refused.Status == http.StatusBadRequest && strings.HasPrefix(refused.Text, "Deployment with token")
 }
 
-// longestRefusal is how much of an answer that is no success is read, in bytes.
-const longestRefusal = 64 << 10
+// maxErrorBytes limits how much of an error response is read.
+const maxErrorBytes = 64 << 10
 
-// transport runs a generated client's operations: within the time that is given, and with every failure as a *CallError.
+// transport runs the operations of a generated client with a timeout and returns every failure as a *CallError.
 type transport struct {
 	service service
 	inner   runtime.ContextualTransport
 }
 
-// Submit is part of runtime.ContextualTransport.
+// Submit implements runtime.ContextualTransport.
 func (t *transport) Submit(op *runtime.ClientOperation) (any, error) {
 	return t.SubmitContext(context.Background(), op)
 }
 
-// SubmitContext is part of runtime.ContextualTransport.
+// SubmitContext implements runtime.ContextualTransport.
 func (t *transport) SubmitContext(ctx context.Context, op *runtime.ClientOperation) (any, error) {
-	ended := ctx
+	callerCtx := ctx
 	if !isStream(op) {
 		limited, cancel := context.WithTimeout(ctx, t.service.cfg.Timeout)
 		defer cancel()
@@ -63,28 +63,28 @@ func (t *transport) SubmitContext(ctx context.Context, op *runtime.ClientOperati
 		if err := r.SetHeaderParam("User-Agent", version.UserAgent()); err != nil {
 			return err
 		}
-		return r.SetTimeout(0) // the client's own, which knows no streams
+		return r.SetTimeout(0) // the client's own timeout would end streams
 	})
-	op.Reader = runtime.ClientResponseReaderFunc(func(answer runtime.ClientResponse, consumer runtime.Consumer) (any, error) {
-		if answer.Code() == http.StatusOK {
-			return reader.ReadResponse(answer, consumer)
+	op.Reader = runtime.ClientResponseReaderFunc(func(response runtime.ClientResponse, consumer runtime.Consumer) (any, error) {
+		if response.Code() == http.StatusOK {
+			return reader.ReadResponse(response, consumer)
 		}
-		text, err := io.ReadAll(io.LimitReader(answer.Body(), longestRefusal))
+		text, err := io.ReadAll(io.LimitReader(response.Body(), maxErrorBytes))
 		if err != nil {
 			return nil, err
 		}
-		return nil, &Refused{answer.Code(), strings.TrimSpace(string(text))}
+		return nil, &ResponseError{response.Code(), strings.TrimSpace(string(text))}
 	})
 	result, err := t.inner.SubmitContext(ctx, op)
 	if err != nil {
-		return nil, t.service.failed(ended, err)
+		return nil, t.service.wrap(callerCtx, err)
 	}
 	return result, nil
 }
 
 func isStream(op *runtime.ClientOperation) bool { return strings.HasPrefix(op.PathPattern, "/stream/") }
 
-// WithBody has an operation send body, which is JSON, as it is: a merge patch needs its nulls, which the models leave out.
+// WithBody makes an operation send the JSON body unchanged. A merge patch needs nulls, which the models omit.
 func WithBody(body []byte) func(*runtime.ClientOperation) {
 	return func(op *runtime.ClientOperation) {
 		params := op.Params
@@ -97,8 +97,8 @@ func WithBody(body []byte) func(*runtime.ClientOperation) {
 	}
 }
 
-// rawJSON is encoded as what it holds.
+// rawJSON encodes as its content.
 type rawJSON []byte
 
-// MarshalJSON is part of json.Marshaler.
+// MarshalJSON implements json.Marshaler.
 func (j rawJSON) MarshalJSON() ([]byte, error) { return j, nil }

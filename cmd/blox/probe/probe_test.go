@@ -164,7 +164,7 @@ func TestProbe_ReportsEachServiceThatIsDown(t *testing.T) {
 	t.Parallel()
 	b := newBlox(t)
 	b.stopCSS()
-	assert.Contains(t, b.fails(probe.CSSPing), "nothing listens where cluster-state-service")
+	assert.Contains(t, b.fails(probe.CSSPing), "no connection to cluster-state-service")
 	b.stopDS()
 	report := b.check()
 	assert.Equal(t, []string{probe.CSSPing, probe.DSPing}, stepNames(report), "the services are checked independently")

@@ -6,61 +6,60 @@ import (
 	"strings"
 )
 
-// Progress shows how far something is: on a terminal a bar that is drawn again and again, elsewhere a line for each change.
-// It belongs to one goroutine.
+// Progress prints progress: a bar on a terminal, otherwise one line per change. It belongs to one goroutine.
 type Progress struct {
 	Out   io.Writer
 	Style Style
 
-	drawn bool   // a bar stands in the last line
-	last  string // what was written elsewhere than on a terminal
+	barDrawn bool   // the last line is a bar
+	last     string // the last line that is not a bar
 }
 
 const barWidth = 24
 
-// Step shows that done of all are there, and what else there is to say: note is of now, and changes without being news.
-func (p *Progress) Step(done, all int64, news, note string) {
+// Update prints done of total and a status. note may change without a new line outside of a terminal.
+func (p *Progress) Update(done, total int64, status, note string) {
 	if p.Style.Width == 0 {
-		if line := fmt.Sprintf("  %d/%d %s", done, all, news); line != p.last {
+		if line := fmt.Sprintf("  %d/%d %s", done, total, status); line != p.last {
 			p.last = line
 			fmt.Fprintln(p.Out, strings.TrimRight(line, " "))
 		}
 		return
 	}
 	full := 0
-	if all > 0 {
-		full = int(min(done, all) * barWidth / all)
+	if total > 0 {
+		full = int(min(done, total) * barWidth / total)
 	}
-	text := fmt.Sprintf("%d/%d %s  %s", done, all, news, note)
-	line := cut(text, max(p.Style.Width-barWidth-4, least))
+	text := fmt.Sprintf("%d/%d %s  %s", done, total, status, note)
+	line := truncate(text, max(p.Style.Width-barWidth-4, minColumnWidth))
 	fmt.Fprintf(p.Out, "\r\x1b[K[%s%s] %s", p.Style.paint(green, strings.Repeat("█", full)), strings.Repeat("░", barWidth-full), line)
-	p.drawn = true
+	p.barDrawn = true
 }
 
-// Say writes a line above the bar.
-func (p *Progress) Say(format string, args ...any) {
+// Info prints a line above the bar.
+func (p *Progress) Info(format string, args ...any) {
 	p.clear()
 	fmt.Fprintln(p.Out, OneLine(fmt.Sprintf(format, args...)))
 }
 
-// Warn is Say for what went wrong.
+// Warn prints an error line above the bar.
 func (p *Progress) Warn(format string, args ...any) {
 	p.clear()
 	fmt.Fprintln(p.Out, p.Style.paint(red, OneLine(fmt.Sprintf(format, args...))))
 }
 
-// End leaves the bar as it is and goes to the next line.
+// End ends the line of the bar.
 func (p *Progress) End() {
-	if p.drawn {
+	if p.barDrawn {
 		fmt.Fprintln(p.Out)
-		p.drawn = false
+		p.barDrawn = false
 	}
 	p.last = ""
 }
 
 func (p *Progress) clear() {
-	if p.drawn {
+	if p.barDrawn {
 		fmt.Fprint(p.Out, "\r\x1b[K")
-		p.drawn = false
+		p.barDrawn = false
 	}
 }

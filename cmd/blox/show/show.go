@@ -1,4 +1,4 @@
-// Package show writes what a command has to tell: as a table for people, as JSON or YAML for programs, and progress as it goes.
+// Package show prints results: tables for people, JSON and YAML for programs, and progress.
 package show
 
 import (
@@ -12,28 +12,28 @@ import (
 	"golang.org/x/term"
 )
 
-// Format is a form of output.
+// Format is an output format.
 type Format string
 
-// The forms of output. JSON and YAML have the API's own field names.
+// Output formats. JSON and YAML use the API's field names.
 const (
 	Table Format = "table"
 	JSON  Format = "json"
 	YAML  Format = "yaml"
 )
 
-// Formats are all of them.
+// Formats lists all formats.
 var Formats = []string{string(Table), string(JSON), string(YAML)}
 
-// Style is what output looks like.
+// Style is the format and look of output.
 type Style struct {
 	Format Format
-	Wide   bool // every column, and nothing shortened
+	Wide   bool // every column, nothing truncated
 	Colour bool
-	Width  int // of the terminal, in columns; 0 when it is none
+	Width  int // of the terminal in columns; 0 if output is not a terminal
 }
 
-// StyleFor is what suits out: colours and a width on a terminal, unless NO_COLOR is set or TERM is dumb.
+// StyleFor returns the style for out. A terminal has a width and, unless NO_COLOR is set or TERM is dumb, colours.
 func StyleFor(out io.Writer, getenv func(string) string) Style {
 	file, is := out.(*os.File)
 	if !is || !term.IsTerminal(int(file.Fd())) {
@@ -46,7 +46,7 @@ func StyleFor(out io.Writer, getenv func(string) string) Style {
 	return Style{Format: Table, Colour: getenv("NO_COLOR") == "" && getenv("TERM") != "dumb", Width: width}
 }
 
-// Encode writes value, which is JSON or can be made so, in a form for programs.
+// Encode writes value as JSON or YAML.
 func Encode(out io.Writer, format Format, value any) error {
 	body, err := encodeJSON(value)
 	if err != nil {
@@ -61,7 +61,7 @@ func Encode(out io.Writer, format Format, value any) error {
 	return err
 }
 
-// EncodeLine writes value as one of many: JSON on one line, or a YAML document.
+// EncodeLine writes value, one of many, as JSON on one line or as a YAML document.
 func EncodeLine(out io.Writer, format Format, value []byte) error {
 	var line bytes.Buffer
 	if format == YAML {
@@ -76,7 +76,7 @@ func EncodeLine(out io.Writer, format Format, value []byte) error {
 	} else {
 		line.WriteByte('\n')
 	}
-	_, err := out.Write(line.Bytes()) // in one piece, so that no half line is left when the command ends
+	_, err := out.Write(line.Bytes()) // one write, so that an interrupted command leaves no partial line
 	return err
 }
 
@@ -86,29 +86,29 @@ func encodeJSON(value any) ([]byte, error) {
 	encoder.SetEscapeHTML(false)
 	encoder.SetIndent("", "  ")
 	if err := encoder.Encode(value); err != nil {
-		return nil, fmt.Errorf("as JSON: %w", err)
+		return nil, fmt.Errorf("encode JSON: %w", err)
 	}
 	return body.Bytes(), nil
 }
 
-// jsonToYAML keeps names, order and numbers as they are.
+// jsonToYAML keeps names, order and numbers unchanged.
 func jsonToYAML(body []byte) ([]byte, error) {
 	var document yaml.Node
 	if err := yaml.Unmarshal(body, &document); err != nil { // JSON is YAML
-		return nil, fmt.Errorf("as YAML: %w", err)
+		return nil, fmt.Errorf("encode YAML: %w", err)
 	}
-	block(&document)
+	useBlockStyle(&document)
 	var out bytes.Buffer
 	encoder := yaml.NewEncoder(&out)
 	encoder.SetIndent(2)
 	if err := encoder.Encode(&document); err != nil {
-		return nil, fmt.Errorf("as YAML: %w", err)
+		return nil, fmt.Errorf("encode YAML: %w", err)
 	}
 	return out.Bytes(), encoder.Close()
 }
 
-// block takes JSON's braces and quotes away; what YAML, old or new, would take for something else keeps its quotes.
-func block(node *yaml.Node) {
+// useBlockStyle removes JSON's braces and quotes. Strings that YAML 1.1 or 1.2 would parse as another type stay quoted.
+func useBlockStyle(node *yaml.Node) {
 	if node.Kind == yaml.ScalarNode && node.Tag == "!!str" {
 		if alone, err := yaml.Marshal(node.Value); err != nil || string(alone) != node.Value+"\n" {
 			return
@@ -118,6 +118,6 @@ func block(node *yaml.Node) {
 		node.Style = 0
 	}
 	for _, child := range node.Content {
-		block(child)
+		useBlockStyle(child)
 	}
 }

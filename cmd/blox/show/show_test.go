@@ -19,7 +19,7 @@ func written(t *testing.T, rows *Rows, style Style) string {
 	return out.String()
 }
 
-func TestTable(t *testing.T) {
+func TestTable_FitsTheTerminal(t *testing.T) {
 	rows := &Rows{Columns: Columns("NAME", "STATUS", "REASON~", "ARN+")}
 	rows.Add("müsli", "active", "because of something\nthat is long\x1b[31m", "arn:aws:ecs:…")
 	rows.Add("b", "", "x", "")
@@ -32,7 +32,7 @@ func TestTable(t *testing.T) {
 		written(t, rows, Style{Width: 30, Colour: true}), "colours take no place")
 }
 
-func TestFields(t *testing.T) {
+func TestFields_AlignValues(t *testing.T) {
 	var out bytes.Buffer
 	f := &Fields{}
 	f.Add("Name", "a")
@@ -42,7 +42,7 @@ func TestFields(t *testing.T) {
 	assert.Equal(t, "Name:             a\nTask definition:  agent:1\n", out.String())
 }
 
-func TestYAMLIsTheJSON(t *testing.T) {
+func TestEncode_YAMLEqualsJSON(t *testing.T) {
 	value := map[string]any{
 		"yes": "yes", "truth": true, "text": "true", "number": 12345678901234, "digits": "0123", "version": "17", "time": "2026-11-21T05:26:07.628Z",
 		"nothing": nil, "word": "null", "empty": "", "list": []any{}, "object": map[string]any{}, "nested": []any{map[string]any{"a": "b: c"}, "#d", "line\nbreak"},
@@ -68,11 +68,11 @@ func TestYAMLIsTheJSON(t *testing.T) {
 	assert.Equal(t, "{\"a\":1}\n---\na: 1\n", lines.String())
 }
 
-func TestProgress(t *testing.T) {
+func TestProgress_BarOrLines(t *testing.T) {
 	var out bytes.Buffer
 	p := &Progress{Out: &out}
 	for _, done := range []int64{0, 1, 1, 3} {
-		p.Step(done, 3, "running", "2s")
+		p.Update(done, 3, "running", "2s")
 	}
 	p.Warn("  failed on %s", "a\nb")
 	p.End()
@@ -80,24 +80,24 @@ func TestProgress(t *testing.T) {
 
 	out.Reset()
 	p = &Progress{Out: &out, Style: Style{Width: 80}}
-	p.Step(1, 3, "running", "2s")
-	p.Step(2, 3, "running", "3s")
-	p.Say("news")
-	p.Step(3, 3, "running", "4s")
+	p.Update(1, 3, "running", "2s")
+	p.Update(2, 3, "running", "3s")
+	p.Info("news")
+	p.Update(3, 3, "running", "4s")
 	p.End()
 	p.End()
 	bar := func(n int) string {
 		return "\r\x1b[K[" + strings.Repeat("█", n) + strings.Repeat("░", barWidth-n) + "] "
 	}
 	assert.Equal(t, bar(8)+"1/3 running  2s"+bar(16)+"2/3 running  3s"+"\r\x1b[Knews\n"+bar(24)+"3/3 running  4s\n", out.String())
-	p.Step(0, 0, "running", "")
+	p.Update(0, 0, "running", "")
 	out.Reset()
 	p.Style.Width = 45
-	p.Step(1, 3, "running, 1 pending, 1 failed", "2s")
+	p.Update(1, 3, "running, 1 pending, 1 failed", "2s")
 	assert.LessOrEqual(t, len([]rune(strings.TrimPrefix(out.String(), "\r\x1b[K"))), 45, "a bar never breaks its line")
 }
 
-func TestOnlyATerminalHasColours(t *testing.T) {
+func TestStyle_ColoursOnTerminalsOnly(t *testing.T) {
 	none := func(string) string { return "" }
 	assert.Equal(t, Style{Format: Table}, StyleFor(&bytes.Buffer{}, none))
 	file, err := os.Create(t.TempDir() + "/out")
@@ -106,7 +106,7 @@ func TestOnlyATerminalHasColours(t *testing.T) {
 	assert.Equal(t, Style{Format: Table}, StyleFor(file, none))
 }
 
-func TestWords(t *testing.T) {
+func TestWords_Format(t *testing.T) {
 	assert.Equal(t, "0123", Style{}.ID("arn:aws:ecs:us-east-1:123456789012:task/default/0123"))
 	assert.Equal(t, "agent:1", Style{}.ID("arn:aws:ecs:us-east-1:123456789012:task-definition/agent:1"))
 	assert.Equal(t, "default", Style{}.ID("default"))

@@ -11,20 +11,20 @@ import (
 // Column is a column of a table.
 type Column struct {
 	Name string
-	Wide bool // only shown with Style.Wide
-	Flex bool // may be cut to fit a terminal
+	Wide bool // shown with Style.Wide only
+	Flex bool // may be truncated to fit a terminal
 }
 
-// Rows are a table.
+// Rows is a table.
 type Rows struct {
 	Columns []Column
-	Cells   [][]string // each row has as many as there are columns
+	Cells   [][]string // one per column
 }
 
-// least is how narrow a column is cut, in characters.
-const least = 12
+// minColumnWidth is the width to which a column may be truncated, in characters.
+const minColumnWidth = 12
 
-// Columns are named columns; one that ends in "+" is only for Style.Wide, one in "~" may be cut.
+// Columns returns columns with names. A suffix "+" marks a wide column, "~" one that may be truncated.
 func Columns(names ...string) []Column {
 	columns := make([]Column, len(names))
 	for i, name := range names {
@@ -33,7 +33,7 @@ func Columns(names ...string) []Column {
 	return columns
 }
 
-// Add appends a row. What is empty is shown as "-", so that every row has all its fields.
+// Add appends a row. An empty cell is printed as "-", so that every row has all its fields.
 func (r *Rows) Add(cells ...string) {
 	for i := range cells {
 		cells[i] = OneLine(cells[i])
@@ -44,8 +44,7 @@ func (r *Rows) Add(cells ...string) {
 	r.Cells = append(r.Cells, cells)
 }
 
-// Write writes the table: a heading and a line a row. On a terminal that is too narrow the widest cells are cut, unless
-// Style.Wide asks for all.
+// Write writes a heading and one line per row. On a narrow terminal it truncates the widest columns, except with Style.Wide.
 func (r *Rows) Write(out io.Writer, style Style) error {
 	var shown []int
 	for i, column := range r.Columns {
@@ -60,7 +59,7 @@ func (r *Rows) Write(out io.Writer, style Style) error {
 	var text strings.Builder
 	line := func(cell func(column int) string, paint func(string) string) {
 		for n, i := range shown {
-			value := cut(cell(i), widths[i])
+			value := truncate(cell(i), widths[i])
 			padding := widths[i] - utf8.RuneCountInString(value)
 			text.WriteString(paint(value))
 			if n < len(shown)-1 {
@@ -71,7 +70,7 @@ func (r *Rows) Write(out io.Writer, style Style) error {
 	}
 	line(func(i int) string { return r.Columns[i].Name }, func(s string) string { return style.paint(bold, s) })
 	for _, row := range r.Cells {
-		line(func(i int) string { return row[i] }, style.Word)
+		line(func(i int) string { return row[i] }, style.Colourize)
 	}
 	_, err := io.WriteString(out, text.String())
 	return err
@@ -88,7 +87,7 @@ func (r *Rows) widths(shown []int) []int {
 	return widths
 }
 
-// fit cuts the widest of the columns that may be cut, until the lines fit or nothing is left to cut.
+// fit narrows the widest flexible columns until the lines fit or no column can shrink.
 func (r *Rows) fit(shown, widths []int, terminal int) {
 	total := 2 * (len(shown) - 1)
 	for _, i := range shown {
@@ -97,7 +96,7 @@ func (r *Rows) fit(shown, widths []int, terminal int) {
 	for ; total > terminal; total-- {
 		widest := -1
 		for _, i := range shown {
-			if r.Columns[i].Flex && widths[i] > least && (widest < 0 || widths[i] > widths[widest]) {
+			if r.Columns[i].Flex && widths[i] > minColumnWidth && (widest < 0 || widths[i] > widths[widest]) {
 				widest = i
 			}
 		}
@@ -108,7 +107,7 @@ func (r *Rows) fit(shown, widths []int, terminal int) {
 	}
 }
 
-func cut(text string, width int) string {
+func truncate(text string, width int) string {
 	if utf8.RuneCountInString(text) <= width {
 		return text
 	}
@@ -116,19 +115,19 @@ func cut(text string, width int) string {
 	return string(runes[:width-1]) + "…"
 }
 
-// Fields are names and values, a line each.
+// Fields prints names and values, one per line.
 type Fields struct {
 	names, values []string
 }
 
-// Add appends a field; one without a value is left out.
+// Add appends a field unless its value is empty.
 func (f *Fields) Add(name, value string) {
 	if value != "" {
 		f.names, f.values = append(f.names, name), append(f.values, OneLine(value))
 	}
 }
 
-// Write writes the fields, with the values below each other.
+// Write writes the fields with aligned values.
 func (f *Fields) Write(out io.Writer, style Style) error {
 	width := 0
 	for _, name := range f.names {
@@ -136,14 +135,14 @@ func (f *Fields) Write(out io.Writer, style Style) error {
 	}
 	for i, name := range f.names {
 		padding := strings.Repeat(" ", width-utf8.RuneCountInString(name)+2)
-		if _, err := fmt.Fprintf(out, "%s%s%s\n", style.paint(bold, name+":"), padding, style.Word(f.values[i])); err != nil {
+		if _, err := fmt.Fprintf(out, "%s%s%s\n", style.paint(bold, name+":"), padding, style.Colourize(f.values[i])); err != nil {
 			return err
 		}
 	}
 	return nil
 }
 
-// colour is a terminal's code of one.
+// colour is a terminal's code of a colour.
 type colour string
 
 const (
@@ -153,16 +152,16 @@ const (
 	red    colour = "31"
 )
 
-// words are those that have a colour wherever they stand alone.
-var words = map[colour][]string{
+// colouredWords maps colours to the words that a cell shows in that colour.
+var colouredWords = map[colour][]string{
 	green:  {"healthy", "active", "running", "ACTIVE", "RUNNING", "COMPLETED", "yes"},
 	yellow: {"deploying", "paused", "deleting", "pending", "outdated", "missing", "IN_PROGRESS", "STOPPED", "DRAINING", "PENDING", "wait"},
 	red:    {"unhealthy", "failed", "FAILED", "INACTIVE"},
 }
 
-// Word is text, in its colour if it is a word that has one.
-func (s Style) Word(text string) string {
-	for of, list := range words {
+// Colourize returns text in its colour, if it has one.
+func (s Style) Colourize(text string) string {
+	for of, list := range colouredWords {
 		if slices.Contains(list, text) {
 			return s.paint(of, text)
 		}

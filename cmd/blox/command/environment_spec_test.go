@@ -9,7 +9,7 @@ import (
 	"github.com/blox/blox/swagger/daemon-scheduler/v1/models"
 )
 
-func TestWhatAnEnvironmentIsMadeOf(t *testing.T) {
+func TestEnvironments_FlagsAndFile(t *testing.T) {
 	w := newWorld(t)
 	get := func(name string) models.Environment {
 		t.Helper()
@@ -47,7 +47,7 @@ taskSettings: {tags: [{key: team, value: ops}, {key: plain}]}
 	assert.Equal(t, alike(get("flags")), alike(get("file")))
 	assert.Equal(t, "ops", get("flags").TaskSettings.Tags[0].Value)
 	described := w.ok("environments", "describe", "flags")
-	for _, line := range []string{"Attributes:           gpu=true, zone\n", "Circuit breaker:      rollback after 7 failures\n", "Canary:               10%\n", "Yields after:         30 min\n"} {
+	for _, line := range []string{"Attributes:           gpu=true, zone\n", "Circuit breaker:      rollback after 7 failures\n", "Canary:               10%\n", "Scale in after:       30 min\n"} {
 		assert.Contains(t, described, line)
 	}
 
@@ -81,14 +81,14 @@ taskSettings: {tags: [{key: team, value: ops}, {key: plain}]}
 	// What is wrong in a file is told, also what the API would ignore.
 	for name, tc := range map[string]struct{ content, says string }{
 		"a typo":             {"name: a\ninstanceGroup: {clutser: default}\ntaskDefinition: agent", `unknown field "clutser"`},
-		"a wrong type":       {"name: a\ninstanceGroup: {cluster: default}\ntaskDefinition: agent\ndrainOrder: first", "drainOrder is a string, where int64 should be"},
-		"not an object":      {"- a\n- b", "neither JSON nor YAML of an object"},
-		"broken":             {"{", "neither JSON nor YAML of an object"},
+		"a wrong type":       {"name: a\ninstanceGroup: {cluster: default}\ntaskDefinition: agent\ndrainOrder: first", "drainOrder is a string, must be a int64"},
+		"not an object":      {"- a\n- b", "not a JSON or YAML object"},
+		"broken":             {"{", "not a JSON or YAML object"},
 		"nothing":            {"", "is empty"},
-		"an object and more": {`{"name":"a","instanceGroup":{"cluster":"default"},"taskDefinition":"agent"} {"drainOrder":1}`, "there is more than one"},
-		"two documents":      {"name: a\ninstanceGroup: {cluster: default}\ntaskDefinition: agent\n---\nname: b", "there is more than one"},
+		"an object and more": {`{"name":"a","instanceGroup":{"cluster":"default"},"taskDefinition":"agent"} {"drainOrder":1}`, "more than one document"},
+		"two documents":      {"name: a\ninstanceGroup: {cluster: default}\ntaskDefinition: agent\n---\nname: b", "more than one document"},
 		"comments alone":     {"# nothing yet\n", "is empty"},
-		"without cluster":    {"name: a\ntaskDefinition: agent", "--cluster is missing (in --file: instanceGroup.cluster)"},
+		"without cluster":    {"name: a\ntaskDefinition: agent", "--cluster is required (in --file: instanceGroup.cluster)"},
 	} {
 		r := w.bloxWith(tc.content, "environments", "create", "--file", "-")
 		assert.Equal(t, 2, r.code, name)
@@ -96,7 +96,7 @@ taskSettings: {tags: [{key: team, value: ops}, {key: plain}]}
 	}
 	other := w.blox("environments", "update", "flags", "--file", asYAML)
 	assert.Equal(t, 2, other.code)
-	assert.Contains(t, other.err, "--file is of an environment named file, and not flags")
+	assert.Contains(t, other.err, "--file names environment file, not flags")
 	unknown := w.bloxWith("typo: 1", "environments", "update", "flags", "--file", "-")
 	assert.Equal(t, 1, unknown.code)
 	assert.Contains(t, unknown.err, "typo")

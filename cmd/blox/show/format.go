@@ -6,7 +6,7 @@ import (
 	"time"
 )
 
-// ID is the last part of an ARN: a task's, an instance's, a cluster's or a task definition's. What is no ARN stays as it is.
+// ID returns the last part of an ARN, or the whole ARN with Style.Wide. Other texts stay unchanged.
 func (s Style) ID(arn string) string {
 	if s.Wide || !strings.HasPrefix(arn, "arn:") {
 		return arn
@@ -17,7 +17,7 @@ func (s Style) ID(arn string) string {
 	return arn
 }
 
-// Count is a number, or empty when it is not known.
+// Count formats a number; empty if it is unknown.
 func Count(n *int64) string {
 	if n == nil {
 		return ""
@@ -25,7 +25,7 @@ func Count(n *int64) string {
 	return strconv.FormatInt(*n, 10)
 }
 
-// Time is t in UTC to the second; empty when t is zero.
+// Time formats t in UTC to the second; empty if t is zero.
 func Time(t time.Time) string {
 	if t.IsZero() {
 		return ""
@@ -33,7 +33,7 @@ func Time(t time.Time) string {
 	return t.UTC().Format("2006-01-02 15:04:05")
 }
 
-// Duration is d to the second, or to a tenth below ten: 0.4s, 12s, 3m5s.
+// Duration formats d to the second, below ten seconds to a tenth: 0.4s, 12s, 3m5s.
 func Duration(d time.Duration) string {
 	if d < 10*time.Second {
 		return d.Round(100 * time.Millisecond).String()
@@ -41,7 +41,7 @@ func Duration(d time.Duration) string {
 	return d.Round(time.Second).String()
 }
 
-// YesNo is a truth in a word.
+// YesNo formats a boolean.
 func YesNo(b bool) string {
 	if b {
 		return "yes"
@@ -49,11 +49,11 @@ func YesNo(b bool) string {
 	return "no"
 }
 
-// OneLine keeps what others have written from breaking a line or steering the terminal.
-func OneLine(text string) string { return strings.ReplaceAll(Plain(text), "\n", " ") }
+// OneLine removes line breaks and control characters from text of others.
+func OneLine(text string) string { return strings.ReplaceAll(StripControl(text), "\n", " ") }
 
-// Plain is text without what steers a terminal.
-func Plain(text string) string {
+// StripControl replaces control characters, except line breaks, by spaces.
+func StripControl(text string) string {
 	return strings.Map(func(r rune) rune {
 		if r < ' ' && r != '\n' || r == 0x7f || r >= 0x80 && r < 0xa0 {
 			return ' '

@@ -12,15 +12,15 @@ import (
 	"github.com/blox/blox/swagger/daemon-scheduler/v1/models"
 )
 
-// when is *t, or the zero time.
-func when(t *strfmt.DateTime) time.Time {
+// timeOf returns *t, or the zero time for nil.
+func timeOf(t *strfmt.DateTime) time.Time {
 	if t == nil {
 		return time.Time{}
 	}
 	return time.Time(*t)
 }
 
-// optional is a parameter that is left out when it is empty.
+// optional returns a parameter that is omitted if s is empty.
 func optional(s string) *string {
 	if s == "" {
 		return nil
@@ -85,7 +85,7 @@ func percent(n *int64) string {
 	return number(*n) + "%"
 }
 
-func joined(parts ...string) string {
+func joinNonEmpty(parts ...string) string {
 	var given []string
 	for _, p := range parts {
 		if p != "" {

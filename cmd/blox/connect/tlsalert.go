@@ -9,12 +9,13 @@ import (
 	"time"
 )
 
-// alertWithin is how long a server is given to say what it has against the client's certificate.
-const alertWithin = time.Second
+// alertTimeout limits how long a server may take to send a TLS alert.
+const alertTimeout = time.Second
 
-// alert is what an https server says against the client's certificate, or nil. With TLS 1.3 it says so after the handshake, when the
-// client writes its request already: which of the two fails first is chance, so the question is put again, with nothing written.
-func (s service) alert(ctx context.Context) error {
+// tlsAlert connects once more, without writing, and returns the TLS alert by which the server rejects the client's
+// certificate, or nil. With TLS 1.3 the alert arrives after the handshake, while the client already writes its request, so
+// the request may fail with a write error that hides the alert.
+func (s service) tlsAlert(ctx context.Context) error {
 	u, err := parseEndpoint(s.endpoint)
 	if err != nil || u.Scheme != "https" {
 		return nil
@@ -32,7 +33,7 @@ func (s service) alert(ctx context.Context) error {
 	conn, err := (&tls.Dialer{Config: transport.TLSClientConfig}).DialContext(ctx, "tcp", address)
 	if err == nil {
 		defer conn.Close()
-		_ = conn.SetReadDeadline(time.Now().Add(alertWithin))
+		_ = conn.SetReadDeadline(time.Now().Add(alertTimeout))
 		_, err = conn.Read(make([]byte, 1))
 	}
 	if err != nil && isTLS(err) {
@@ -41,8 +42,8 @@ func (s service) alert(ctx context.Context) error {
 	return nil
 }
 
-// mayHideAlert tells whether err can be all that is left of an alert.
-func mayHideAlert(err error) bool {
-	var refused *Refused
+// mayMaskAlert reports whether err may hide a TLS alert.
+func mayMaskAlert(err error) bool {
+	var refused *ResponseError
 	return !errors.As(err, &refused) && !isTLS(err) && !isTimeout(err) && !errors.Is(err, syscall.ECONNREFUSED) && !errors.Is(err, http.ErrSchemeMismatch)
 }
