@@ -310,7 +310,7 @@ func TestInformer_TasksStartedBy(t *testing.T) {
 	testenv.Eventually(t, func() bool { return len(of("me")) == 1 && of("me")[0] == taskARN("d") })
 	assert.Equal(t, []string{taskARN("a")}, of("you"))
 	assert.Empty(t, of(""))
-	assert.Empty(t, of("nobody"))
+	assert.Empty(t, of("unknown"))
 }
 
 func TestInformer_ReadsLongLines(t *testing.T) {

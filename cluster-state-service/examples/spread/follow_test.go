@@ -15,8 +15,8 @@ import (
 	"github.com/blox/blox/internal/testenv"
 )
 
-// follow.py, which the README shows to those who write no Go, tells every change once over a restart of what it follows.
-func TestFollowInPython(t *testing.T) {
+// follow.py, the README's example without Go, prints every change once, also across a restart of the service.
+func TestFollow_PrintsEveryChangeOnce(t *testing.T) {
 	t.Parallel()
 	python, err := exec.LookPath("python3")
 	if err != nil && os.Getenv("CI") != "true" {
@@ -47,10 +47,10 @@ func TestFollowInPython(t *testing.T) {
 	stop()
 	require.NoError(t, w.sim.KillTask(first, 0))
 	w.css()
-	require.Equal(t, []string{first + " STOPPED"}, last(next, first+" STOPPED"), "nothing is told twice")
+	require.Equal(t, []string{first + " STOPPED"}, last(next, first+" STOPPED"), "no change is printed twice")
 }
 
-// last is the lines up to want, without the states on the way there.
+// last returns the lines up to want without the intermediate states.
 func last(next func() string, want string) (lines []string) {
 	task, _, _ := strings.Cut(want, " ")
 	for {
@@ -64,7 +64,7 @@ func last(next func() string, want string) (lines []string) {
 	}
 }
 
-// ready waits until the cluster-state-service says that it is.
+// ready waits until the cluster-state-service reports ready.
 func (w *world) ready() {
 	w.t.Helper()
 	testenv.Eventually(w.t, func() bool {

@@ -1,5 +1,5 @@
-// Command spread keeps a number of tasks in an ECS cluster, spread over availability zones and container instances. It is
-// a small but whole scheduler on cluster-state-service, to be copied and changed; the README beside it explains it.
+// Command spread keeps a number of tasks running in an ECS cluster, spread over availability zones and container instances.
+// It is a small complete scheduler on cluster-state-service, meant to be copied and changed. The README explains it.
 //
 //	spread -css localhost:3000 -cluster arn:aws:ecs:…:cluster/prod -task-definition web:3 -count 10 -name web
 package main
@@ -25,9 +25,9 @@ func main() {
 	css := flag.String("css", "localhost:3000", "`host:port` or URL of cluster-state-service")
 	flag.StringVar(&s.Cluster, "cluster", "", "`ARN` of the cluster")
 	flag.StringVar(&s.TaskDefinition, "task-definition", "", "`family:revision` or ARN")
-	flag.IntVar(&s.Count, "count", 1, "how many tasks")
-	flag.StringVar(&s.StartedBy, "name", "spread", "what the tasks are known by, as their startedBy; 36 characters at most")
-	flag.DurationVar(&s.StartConfirmTimeout, "settle", 30*time.Second, "after which ECS shows, and cluster-state-service too, what was started")
+	flag.IntVar(&s.Count, "count", 1, "`number` of tasks")
+	flag.StringVar(&s.StartedBy, "name", "spread", "startedBy of the tasks; at most 36 characters")
+	flag.DurationVar(&s.StartConfirmTimeout, "start-confirm-timeout", 30*time.Second, "`time` after which ECS and cluster-state-service show a started task")
 	flag.Parse()
 
 	ctx, stop := signal.NotifyContext(context.Background(), os.Interrupt, syscall.SIGTERM)
@@ -40,8 +40,8 @@ func main() {
 	if s.Informer, err = informer.New(informer.Config{Endpoints: []string{*css}}); err != nil {
 		log.Fatal(err)
 	}
-	var following sync.WaitGroup
-	following.Go(func() { _ = s.Informer.Run(ctx) })
+	var running sync.WaitGroup
+	running.Go(func() { _ = s.Informer.Run(ctx) })
 	s.Run(ctx)
-	following.Wait()
+	running.Wait()
 }

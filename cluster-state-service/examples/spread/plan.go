@@ -7,28 +7,30 @@ import (
 
 // Instance is a container instance.
 type Instance struct {
-	ARN, Zone string
-	Leaving   bool // tasks are to go elsewhere: it is not ACTIVE
-	Closed    bool // nothing can be started there now
+	ARN, Zone     string
+	Draining      bool // its tasks must move: the instance is not ACTIVE
+	Unschedulable bool // no task can start there at present
 }
 
-// Task is a live task that is to go on running.
+// Task is a live task that no one has stopped.
 type Task struct {
 	ARN, Instance string
 	Running       bool
 }
 
-// Plan is what brings have to want: instances to start a task on, and tasks to stop; nothing when all is well. A new task
-// runs before the one that it replaces is stopped.
-func Plan(want int, instances []Instance, have []Task) (start, stop []string) {
-	zone, leaving := map[string]string{}, map[string]bool{}
+// Plan returns the instances to start a task on and the tasks to stop, so that desired tasks run. It returns nothing if the
+// actual tasks are as desired. A replacement runs before the task that it replaces stops.
+func Plan(desired int, instances []Instance, actual []Task) (start, stop []string) {
+	zone, draining := map[string]string{}, map[string]bool{}
 	for _, i := range instances {
-		zone[i.ARN], leaving[i.ARN] = i.Zone, i.Leaving
+		zone[i.ARN] = i.Zone
+		draining[i.ARN] = i.Draining
 	}
 	var staying, moving []Task
-	load, running := map[string]int{}, 0 // of instances by ARN and of zones by name; the staying ones that run
-	for _, t := range have {
-		if leaving[t.Instance] {
+	load := map[string]int{} // tasks by instance ARN and by "zone <name>"
+	running := 0             // running tasks that stay
+	for _, t := range actual {
+		if draining[t.Instance] {
 			moving = append(moving, t)
 			continue
 		}
@@ -39,12 +41,12 @@ func Plan(want int, instances []Instance, have []Task) (start, stop []string) {
 			running++
 		}
 	}
-	fullness := func(a, b string) int { // of their zones, then their own
+	byLoad := func(a, b string) int { // the zone's load first, then the instance's
 		return cmp.Or(load["zone "+zone[a]]-load["zone "+zone[b]], load[a]-load[b], cmp.Compare(a, b))
 	}
 	var open []string
 	for _, i := range instances {
-		if !i.Leaving && !i.Closed {
+		if !i.Draining && !i.Unschedulable {
 			open = append(open, i.ARN)
 		}
 	}
@@ -54,22 +56,22 @@ func Plan(want int, instances []Instance, have []Task) (start, stop []string) {
 		load["zone "+zone[on]]++
 	}
 
-	for n := len(staying); n < want && len(open) > 0; n++ {
-		add(slices.MinFunc(open, fullness))
+	for n := len(staying); n < desired && len(open) > 0; n++ {
+		add(slices.MinFunc(open, byLoad))
 	}
-	if len(staying) == want && running == want { // one more where it is emptier by two; then there is one too many
-		if to := better(staying, open, load, zone, fullness); to != "" {
+	if len(staying) == desired && running == desired { // start one on a less loaded instance; the next plan stops one
+		if to := rebalanceTarget(staying, open, load, zone, byLoad); to != "" {
 			add(to)
 		}
 	}
-	slices.SortFunc(staying, func(a, b Task) int { return cmp.Or(-fullness(a.Instance, b.Instance), cmp.Compare(a.ARN, b.ARN)) })
+	slices.SortFunc(staying, func(a, b Task) int { return cmp.Or(-byLoad(a.Instance, b.Instance), cmp.Compare(a.ARN, b.ARN)) })
 	for _, t := range staying {
-		if t.Running && running > want {
+		if t.Running && running > desired {
 			stop = append(stop, t.ARN)
-			break // the loads are others now
+			break // the loads have changed
 		}
 	}
-	if running >= want {
+	if running >= desired {
 		for _, t := range moving {
 			stop = append(stop, t.ARN)
 		}
@@ -77,9 +79,12 @@ func Plan(want int, instances []Instance, have []Task) (start, stop []string) {
 	return start, stop
 }
 
-// better is an open instance that has, or whose zone has, two tasks less than one of the tasks' own; "" for none.
-func better(tasks []Task, open []string, load map[string]int, zone map[string]string, fullness func(a, b string) int) string {
-	slices.SortFunc(open, fullness)
+// rebalanceTarget returns an open instance that has at least two tasks fewer than another, or whose zone has; "" if there
+// is none.
+func rebalanceTarget(
+	tasks []Task, open []string, load map[string]int, zone map[string]string, byLoad func(a, b string) int,
+) string {
+	slices.SortFunc(open, byLoad)
 	for _, to := range open {
 		for _, t := range tasks {
 			from := t.Instance

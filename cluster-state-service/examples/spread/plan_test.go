@@ -19,9 +19,9 @@ func on(instances ...string) (tasks []Task) {
 	return tasks
 }
 
-func TestPlan(t *testing.T) {
-	closed := []Instance{{ARN: "i1", Zone: "a", Closed: true}, {ARN: "i2", Zone: "b"}}
-	leaving := []Instance{{ARN: "i1", Zone: "a", Leaving: true}, {ARN: "i2", Zone: "b"}}
+func TestPlan_Rules(t *testing.T) {
+	unschedulable := []Instance{{ARN: "i1", Zone: "a", Unschedulable: true}, {ARN: "i2", Zone: "b"}}
+	draining := []Instance{{ARN: "i1", Zone: "a", Draining: true}, {ARN: "i2", Zone: "b"}}
 	zoned := []Instance{{ARN: "i1", Zone: "a"}, {ARN: "i2", Zone: "a"}, {ARN: "i3", Zone: "b"}}
 	pending := []Task{{"t1", "i1", true}, {"t2", "i1", true}, {"t3", "i2", false}}
 	for name, tc := range map[string]struct {
@@ -30,25 +30,25 @@ func TestPlan(t *testing.T) {
 		have        []Task
 		start, stop []string
 	}{
-		"empty cluster":                    {2, nil, nil, nil, nil},
-		"one each":                         {2, two, nil, []string{"i1", "i2"}, nil},
-		"zones before instances":           {2, zoned, nil, []string{"i1", "i3"}, nil},
-		"more than instances":              {3, two, nil, []string{"i1", "i2", "i1"}, nil},
-		"all is well":                      {3, two, on("i1", "i2", "i1"), nil, nil},
-		"one has died":                     {2, two, on("i2"), []string{"i1"}, nil},
-		"refused there":                    {2, closed, nil, []string{"i2", "i2"}, nil},
-		"two instances, one zone":          {3, zoned, on("i3"), []string{"i1", "i2"}, nil},
-		"an instance came":                 {2, two, on("i1", "i1"), []string{"i2"}, nil},
-		"and its task does not run yet":    {2, two, pending, nil, nil},
-		"and it does":                      {2, two, on("i1", "i1", "i2"), nil, []string{"t1"}},
-		"drains: first the new one":        {1, leaving, on("i1"), []string{"i2"}, nil},
-		"drains: then the old one":         {1, leaving, on("i1", "i2"), nil, []string{"t1"}},
-		"drains with nowhere to go":        {1, leaving[:1], on("i1"), nil, nil},
-		"too many":                         {0, two, on("i1", "i2"), nil, []string{"t2"}},
-		"on an instance not yet heard of":  {1, two, on("i9"), nil, nil},
-		"moving would not make it evener":  {3, two, on("i2", "i1", "i2"), nil, nil},
-		"within a zone":                    {3, zoned, on("i1", "i1", "i3"), []string{"i2"}, nil},
-		"nowhere better, as it is refused": {2, closed, on("i2", "i2"), nil, nil},
+		"an empty cluster gets no task":                       {2, nil, nil, nil, nil},
+		"every instance gets one":                             {2, two, nil, []string{"i1", "i2"}, nil},
+		"zones fill evenly before instances":                  {2, zoned, nil, []string{"i1", "i3"}, nil},
+		"instances get several tasks if needed":               {3, two, nil, []string{"i1", "i2", "i1"}, nil},
+		"a balanced cluster needs nothing":                    {3, two, on("i1", "i2", "i1"), nil, nil},
+		"a dead task is replaced":                             {2, two, on("i2"), []string{"i1"}, nil},
+		"an unschedulable instance is skipped":                {2, unschedulable, nil, []string{"i2", "i2"}, nil},
+		"two instances of one zone share its tasks":           {3, zoned, on("i3"), []string{"i1", "i2"}, nil},
+		"a new instance gets a task":                          {2, two, on("i1", "i1"), []string{"i2"}, nil},
+		"the old task stays while its replacement is pending": {2, two, pending, nil, nil},
+		"the old task stops once its replacement runs":        {2, two, on("i1", "i1", "i2"), nil, []string{"t1"}},
+		"draining starts the replacement first":               {1, draining, on("i1"), []string{"i2"}, nil},
+		"draining then stops the old task":                    {1, draining, on("i1", "i2"), nil, []string{"t1"}},
+		"draining waits for a schedulable instance":           {1, draining[:1], on("i1"), nil, nil},
+		"a surplus task stops":                                {0, two, on("i1", "i2"), nil, []string{"t2"}},
+		"a task on an unknown instance counts":                {1, two, on("i9"), nil, nil},
+		"no move without a better balance":                    {3, two, on("i2", "i1", "i2"), nil, nil},
+		"tasks balance within a zone":                         {3, zoned, on("i1", "i1", "i3"), []string{"i2"}, nil},
+		"no move to an unschedulable instance":                {2, unschedulable, on("i2", "i2"), nil, nil},
 	} {
 		t.Run(name, func(t *testing.T) {
 			start, stop := Plan(tc.want, tc.instances, tc.have)
@@ -58,14 +58,14 @@ func TestPlan(t *testing.T) {
 	}
 }
 
-// Whatever there is, doing what Plan says leads to a state in which it says nothing: the right number, evenly spread, and on
-// the way there are never fewer running than wanted once there were enough.
-func TestPlanEndsSpread(t *testing.T) {
+// From any state, executing plans leads to a state with an empty plan: the desired number, evenly spread. Once enough tasks
+// run, there are never fewer.
+func TestPlan_ConvergesToBalance(t *testing.T) {
 	for seed := range uint64(2000) {
 		chance := rand.New(rand.NewPCG(seed, 1))
 		var instances []Instance
 		for n := range 1 + chance.IntN(6) {
-			instances = append(instances, Instance{ARN: fmt.Sprint("i", n), Zone: fmt.Sprint(chance.IntN(3)), Leaving: n > 0 && chance.IntN(4) == 0})
+			instances = append(instances, Instance{ARN: fmt.Sprint("i", n), Zone: fmt.Sprint(chance.IntN(3)), Draining: n > 0 && chance.IntN(4) == 0})
 		}
 		var have []Task
 		for n := range chance.IntN(12) {
@@ -89,7 +89,7 @@ func TestPlanEndsSpread(t *testing.T) {
 		assert.Len(t, have, want, "seed %d", seed)
 		zones, each := map[string]int{}, map[string]int{}
 		for _, i := range instances {
-			if !i.Leaving {
+			if !i.Draining {
 				zones[i.Zone] += 0
 			}
 		}
@@ -97,13 +97,13 @@ func TestPlanEndsSpread(t *testing.T) {
 			each[task.Instance]++
 		}
 		for _, i := range instances {
-			if i.Leaving {
+			if i.Draining {
 				assert.Zero(t, each[i.ARN], "seed %d: left behind", seed)
 				continue
 			}
 			zones[i.Zone] += each[i.ARN]
 			for _, other := range instances {
-				if !other.Leaving && other.Zone == i.Zone {
+				if !other.Draining && other.Zone == i.Zone {
 					assert.LessOrEqual(t, each[i.ARN]-each[other.ARN], 1, "seed %d: instances", seed)
 				}
 			}

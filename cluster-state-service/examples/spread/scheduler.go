@@ -16,37 +16,40 @@ import (
 )
 
 const (
-	stale    = 30 * time.Second // an older copy of the cluster is not acted on
-	perCall  = 10               // instances a StartTask
-	callTime = 10 * time.Second // for a call of ECS
+	maxAge      = 30 * time.Second // of the copy: the scheduler does not act on an older one
+	maxPerCall  = 10               // instances of one StartTask call
+	callTimeout = 10 * time.Second // of a call to ECS
 )
 
 // Scheduler keeps Count tasks spread. Only one process with its StartedBy may run at a time.
 type Scheduler struct {
-	Informer                           *informer.Informer // somebody else runs it
+	Informer                           *informer.Informer // the caller runs it
 	ECS                                *ecs.Client
 	Cluster, TaskDefinition, StartedBy string
 	Count                              int
-	StartConfirmTimeout                time.Duration // after which ECS, and CSS too, usually show what was started
+	StartConfirmTimeout                time.Duration // time after which ECS and CSS show a started task
 	Log                                func(format string, args ...any)
 
-	unseen   map[string]begun     // by ARN: tasks that exist and that the mirror has not shown yet
-	stopping map[string]time.Time // by ARN: when to ask again
-	closed   map[string]time.Time // instances that refused a task, until then
-	askAt    time.Time            // before anything else is started, ECS is asked what there is; zero when that is known
+	unconfirmed   map[string]startedTask // by ARN: started tasks that the informer does not show yet
+	stopping      map[string]time.Time   // by ARN: when to repeat the stop
+	unschedulable map[string]time.Time   // by ARN: instances that rejected a task, and until when to skip them
+	verifyAt      time.Time              // when to list the tasks in ECS; nothing starts before. Zero if not needed
 }
 
-// begun is a task that was started.
-type begun struct {
+// startedTask is a task that ECS has accepted.
+type startedTask struct {
 	instance string
-	until    time.Time // then the mirror should have shown it
+	until    time.Time // by then the informer should show it
 }
 
-// Run looks at the whole state after every change, and each second, until ctx ends. What woke it does not matter.
+// Run reconciles the whole state after every change, and every second, until ctx is cancelled. Which change woke it does
+// not matter.
 func (s *Scheduler) Run(ctx context.Context) {
-	s.unseen, s.stopping, s.closed = map[string]begun{}, map[string]time.Time{}, map[string]time.Time{}
-	s.askAt = time.Now().Add(s.StartConfirmTimeout) // whoever ran before may have started what nobody has seen yet
-	wake := make(chan struct{}, 1)                  // however much changes, one look is enough
+	s.unconfirmed = map[string]startedTask{}
+	s.stopping = map[string]time.Time{}
+	s.unschedulable = map[string]time.Time{}
+	s.verifyAt = time.Now().Add(s.StartConfirmTimeout) // a previous process may have started tasks that are not visible yet
+	wake := make(chan struct{}, 1)                     // coalesces changes
 	defer s.Informer.Subscribe(func(informer.Change) {
 		select {
 		case wake <- struct{}{}:
@@ -55,11 +58,11 @@ func (s *Scheduler) Run(ctx context.Context) {
 	})()
 	tick := time.NewTicker(time.Second)
 	defer tick.Stop()
-	pace := rate.NewLimiter(2, 10) // looks: tasks that die at once, and ECS's limits, are reasons not to hurry
-	for pace.Wait(ctx) == nil {
-		if s.Informer.Synced() && s.Informer.Age(time.Now()) < stale {
-			if err := s.look(ctx); err != nil && ctx.Err() == nil {
-				s.Log("not there yet: %v", err)
+	limiter := rate.NewLimiter(2, 10) // bounds the restarts of tasks that die at once
+	for limiter.Wait(ctx) == nil {
+		if s.Informer.Synced() && s.Informer.Age(time.Now()) < maxAge {
+			if err := s.reconcile(ctx); err != nil && ctx.Err() == nil {
+				s.Log("failed to reconcile; retrying: %v", err)
 			}
 		}
 		select {
@@ -70,24 +73,24 @@ func (s *Scheduler) Run(ctx context.Context) {
 	}
 }
 
-// look does some of what there is to do.
-func (s *Scheduler) look(ctx context.Context) error {
+// reconcile takes the next steps toward the desired state.
+func (s *Scheduler) reconcile(ctx context.Context) error {
 	now := time.Now()
-	over := func(_ string, until time.Time) bool { return now.After(until) }
-	maps.DeleteFunc(s.stopping, over)
-	maps.DeleteFunc(s.closed, over)
-	for arn, b := range s.unseen {
+	expired := func(_ string, until time.Time) bool { return now.After(until) }
+	maps.DeleteFunc(s.stopping, expired)
+	maps.DeleteFunc(s.unschedulable, expired)
+	for arn, b := range s.unconfirmed {
 		if s.Informer.Task(arn) != nil {
-			delete(s.unseen, arn)
-		} else if now.After(b.until) && s.askAt.IsZero() {
-			s.askAt = now
+			delete(s.unconfirmed, arn)
+		} else if now.After(b.until) && s.verifyAt.IsZero() {
+			s.verifyAt = now
 		}
 	}
-	if !s.askAt.IsZero() {
-		if now.Before(s.askAt) {
+	if !s.verifyAt.IsZero() {
+		if now.Before(s.verifyAt) {
 			return nil
 		}
-		if err := s.ask(ctx); err != nil {
+		if err := s.verify(ctx); err != nil {
 			return err
 		}
 	}
@@ -102,9 +105,9 @@ func (s *Scheduler) look(ctx context.Context) error {
 
 func (s *Scheduler) instances() (all []Instance) {
 	for _, i := range s.Informer.Instances(s.Cluster) {
-		instance := Instance{ARN: *i.Entity.ContainerInstanceARN, Leaving: *i.Entity.Status != "ACTIVE"}
-		_, refused := s.closed[instance.ARN]
-		instance.Closed = refused || !*i.Entity.AgentConnected
+		instance := Instance{ARN: *i.Entity.ContainerInstanceARN, Draining: *i.Entity.Status != "ACTIVE"}
+		_, rejected := s.unschedulable[instance.ARN]
+		instance.Unschedulable = rejected || !*i.Entity.AgentConnected
 		for _, a := range i.Entity.Attributes {
 			if *a.Name == "ecs.availability-zone" {
 				instance.Zone = *a.Value
@@ -117,60 +120,62 @@ func (s *Scheduler) instances() (all []Instance) {
 
 func (s *Scheduler) tasks() (all []Task) {
 	for _, t := range s.Informer.TasksStartedBy(s.StartedBy) {
-		_, stopping := s.stopping[*t.Entity.TaskARN]
-		if *t.Entity.ClusterARN == s.Cluster && *t.Entity.DesiredStatus == "RUNNING" && *t.Entity.LastStatus != "STOPPED" && !stopping {
-			all = append(all, Task{*t.Entity.TaskARN, *t.Entity.ContainerInstanceARN, *t.Entity.LastStatus == "RUNNING"})
+		task := t.Entity
+		_, stopping := s.stopping[*task.TaskARN]
+		live := *task.DesiredStatus == "RUNNING" && *task.LastStatus != "STOPPED"
+		if *task.ClusterARN == s.Cluster && live && !stopping {
+			all = append(all, Task{*task.TaskARN, *task.ContainerInstanceARN, *task.LastStatus == "RUNNING"})
 		}
 	}
-	for arn, b := range s.unseen {
+	for arn, b := range s.unconfirmed {
 		all = append(all, Task{arn, b.instance, false})
 	}
 	return all
 }
 
-// start starts a task on some of the instances, and remembers the tasks until the mirror shows them. StartTask has no client
-// token, so that a call that is made again may start a second task: the SDK must not, and a call without an answer is
-// followed by none until ECS has been asked.
+// start starts a task on some of the instances and remembers the tasks until the informer shows them. StartTask has no
+// client token, so a repeated call may start a second task. The SDK must therefore not retry, and after a call without an
+// answer the scheduler verifies against ECS before the next one.
 func (s *Scheduler) start(ctx context.Context, on []string) error {
 	slices.Sort(on)
-	on = slices.Compact(on) // one task an instance and call
-	on = on[:min(len(on), perCall)]
+	on = slices.Compact(on) // at most one task an instance in a call
+	on = on[:min(len(on), maxPerCall)]
 	if len(on) == 0 {
 		return nil
 	}
-	inTime, cancel := context.WithTimeout(ctx, callTime)
+	callCtx, cancel := context.WithTimeout(ctx, callTimeout)
 	defer cancel()
-	out, err := s.ECS.StartTask(inTime, &ecs.StartTaskInput{
+	out, err := s.ECS.StartTask(callCtx, &ecs.StartTaskInput{
 		Cluster: &s.Cluster, TaskDefinition: &s.TaskDefinition, ContainerInstances: on, StartedBy: &s.StartedBy,
 	}, func(o *ecs.Options) { o.Retryer = aws.NopRetryer{} })
 	now := time.Now()
-	var told *smithyhttp.ResponseError
+	var response *smithyhttp.ResponseError
 	switch {
-	case errors.As(err, &told) && told.HTTPStatusCode()/100 == 4: // refused or throttled, so nothing was started
+	case errors.As(err, &response) && response.HTTPStatusCode()/100 == 4: // rejected or throttled, so no task was started
 		for _, instance := range on {
-			s.closed[instance] = now.Add(s.StartConfirmTimeout)
+			s.unschedulable[instance] = now.Add(s.StartConfirmTimeout)
 		}
 		return err
-	case err != nil: // it may have been done
-		s.askAt = now.Add(s.StartConfirmTimeout)
+	case err != nil: // the tasks may have been started
+		s.verifyAt = now.Add(s.StartConfirmTimeout)
 		return err
 	}
 	for _, t := range out.Tasks {
-		s.unseen[*t.TaskArn] = begun{aws.ToString(t.ContainerInstanceArn), now.Add(s.StartConfirmTimeout)}
+		s.unconfirmed[*t.TaskArn] = startedTask{aws.ToString(t.ContainerInstanceArn), now.Add(s.StartConfirmTimeout)}
 		s.Log("started %s on %s", *t.TaskArn, aws.ToString(t.ContainerInstanceArn))
 	}
-	for _, f := range out.Failures { // RESOURCE:MEMORY, AGENT, MISSING …: others are as good, and this one later
-		s.closed[aws.ToString(f.Arn)] = now.Add(s.StartConfirmTimeout)
-		s.Log("not started on %s: %s", aws.ToString(f.Arn), aws.ToString(f.Reason))
+	for _, f := range out.Failures { // RESOURCE:MEMORY, AGENT, MISSING …: skip the instance for a while
+		s.unschedulable[aws.ToString(f.Arn)] = now.Add(s.StartConfirmTimeout)
+		s.Log("failed to start on %s: %s", aws.ToString(f.Arn), aws.ToString(f.Reason))
 	}
 	return nil
 }
 
 func (s *Scheduler) stop(ctx context.Context, arn string) error {
-	inTime, cancel := context.WithTimeout(ctx, callTime)
+	callCtx, cancel := context.WithTimeout(ctx, callTimeout)
 	defer cancel()
-	reason := "spread: one too many here"
-	if _, err := s.ECS.StopTask(inTime, &ecs.StopTaskInput{Cluster: &s.Cluster, Task: &arn, Reason: &reason}); err != nil {
+	reason := "spread: surplus task"
+	if _, err := s.ECS.StopTask(callCtx, &ecs.StopTaskInput{Cluster: &s.Cluster, Task: &arn, Reason: &reason}); err != nil {
 		return err
 	}
 	s.stopping[arn] = time.Now().Add(s.StartConfirmTimeout)
@@ -178,35 +183,37 @@ func (s *Scheduler) stop(ctx context.Context, arn string) error {
 	return nil
 }
 
-// ask has ECS say which tasks there are, and remembers those that the mirror has not shown yet.
-func (s *Scheduler) ask(ctx context.Context) error {
-	inTime, cancel := context.WithTimeout(ctx, callTime)
+// verify lists the tasks in ECS and remembers those that the informer does not show yet.
+func (s *Scheduler) verify(ctx context.Context) error {
+	callCtx, cancel := context.WithTimeout(ctx, callTimeout)
 	defer cancel()
-	found, now := map[string]begun{}, time.Now()
+	found := map[string]startedTask{}
+	now := time.Now()
 	pages := ecs.NewListTasksPaginator(s.ECS, &ecs.ListTasksInput{Cluster: &s.Cluster, StartedBy: &s.StartedBy})
 	for pages.HasMorePages() {
-		page, err := pages.NextPage(inTime)
+		page, err := pages.NextPage(callCtx)
 		if err != nil {
 			return err
 		}
 		if len(page.TaskArns) == 0 {
 			continue
 		}
-		described, err := s.ECS.DescribeTasks(inTime, &ecs.DescribeTasksInput{Cluster: &s.Cluster, Tasks: page.TaskArns})
+		described, err := s.ECS.DescribeTasks(callCtx, &ecs.DescribeTasksInput{Cluster: &s.Cluster, Tasks: page.TaskArns})
 		if err != nil {
 			return err
 		}
 		for _, t := range described.Tasks {
 			if s.Informer.Task(*t.TaskArn) == nil && aws.ToString(t.DesiredStatus) != "STOPPED" {
-				found[*t.TaskArn] = begun{aws.ToString(t.ContainerInstanceArn), now.Add(s.StartConfirmTimeout)}
+				found[*t.TaskArn] = startedTask{aws.ToString(t.ContainerInstanceArn), now.Add(s.StartConfirmTimeout)}
 			}
 		}
 	}
-	for arn, b := range s.unseen {
-		if _, is := found[arn]; !is && now.Before(b.until) { // too new for ECS to list it
+	for arn, b := range s.unconfirmed {
+		if _, listed := found[arn]; !listed && now.Before(b.until) { // too recent to be listed
 			found[arn] = b
 		}
 	}
-	s.unseen, s.askAt = found, time.Time{}
+	s.unconfirmed = found
+	s.verifyAt = time.Time{}
 	return nil
 }

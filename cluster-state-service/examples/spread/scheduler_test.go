@@ -24,7 +24,7 @@ import (
 
 func TestMain(m *testing.M) { goleak.VerifyTestMain(m) }
 
-// world is a simulated ECS with the cluster prod, and a cluster-state-service that follows it.
+// world is a simulated ECS with the cluster prod, and a cluster-state-service.
 type world struct {
 	t       *testing.T
 	sim     *ecssim.Sim
@@ -45,11 +45,11 @@ func newWorld(t *testing.T, cfg ecssim.Config) *world {
 	return w
 }
 
-// run runs a part until the test ends or stop is called.
-func (w *world) run(part func(context.Context)) (stop func()) {
+// run runs a component until the test ends or stop is called.
+func (w *world) run(component func(context.Context)) (stop func()) {
 	ctx, cancel := context.WithCancel(context.Background())
 	var running sync.WaitGroup
-	running.Go(func() { part(ctx) })
+	running.Go(func() { component(ctx) })
 	stop = sync.OnceFunc(func() { cancel(); running.Wait() })
 	w.t.Cleanup(stop)
 	return stop
@@ -74,24 +74,24 @@ func (w *world) ecs() *ecs.Client {
 	return ecs.New(ecs.Options{Region: "us-east-1", BaseEndpoint: &w.aws.URL, Credentials: aws.AnonymousCredentials{}, HTTPClient: w.aws.Client()})
 }
 
-// spread runs the scheduler, and returns the mirror that it looks at.
-func (w *world) spread(count int) (copied *informer.Informer, stop func()) {
+// spread runs the scheduler and returns its informer.
+func (w *world) spread(count int) (cache *informer.Informer, stop func()) {
 	w.t.Helper()
-	copied, err := informer.New(informer.Config{Endpoints: []string{w.address}, Heartbeat: time.Second})
+	cache, err := informer.New(informer.Config{Endpoints: []string{w.address}, Heartbeat: time.Second})
 	require.NoError(w.t, err)
 	s := &Scheduler{
-		Informer: copied, ECS: w.ecs(), Cluster: w.cluster, TaskDefinition: w.web, StartedBy: "spread", Count: count,
+		Informer: cache, ECS: w.ecs(), Cluster: w.cluster, TaskDefinition: w.web, StartedBy: "spread", Count: count,
 		StartConfirmTimeout: time.Second, Log: w.t.Logf,
 	}
-	return copied, w.run(func(ctx context.Context) {
-		var following sync.WaitGroup
-		following.Go(func() { assert.NoError(w.t, copied.Run(ctx)) })
+	return cache, w.run(func(ctx context.Context) {
+		var informing sync.WaitGroup
+		informing.Go(func() { assert.NoError(w.t, cache.Run(ctx)) })
 		s.Run(ctx)
-		following.Wait()
+		informing.Wait()
 	})
 }
 
-// kill ends the tasks on an instance.
+// kill stops the tasks on an instance.
 func (w *world) kill(instance string) {
 	w.t.Helper()
 	for _, task := range w.sim.Tasks("prod") {
@@ -101,7 +101,7 @@ func (w *world) kill(instance string) {
 	}
 }
 
-// running is the number of running tasks by instance.
+// running returns the number of running tasks by instance.
 func (w *world) running() map[string]int {
 	each := map[string]int{}
 	for _, task := range w.sim.Tasks("prod") {
@@ -112,13 +112,13 @@ func (w *world) running() map[string]int {
 	return each
 }
 
-// becomes waits until these are the running tasks.
+// becomes waits for these numbers of running tasks by instance.
 func (w *world) becomes(want map[string]int) {
 	w.t.Helper()
 	testenv.Eventually(w.t, func() bool { return assert.ObjectsAreEqual(want, w.running()) }, "%v", want)
 }
 
-func TestSpreadFollowsTheCluster(t *testing.T) {
+func TestScheduler_FollowsCluster(t *testing.T) {
 	t.Parallel()
 	w := newWorld(t, ecssim.Config{})
 	i := w.sim.AddInstances("prod", 3) // in three zones
@@ -126,7 +126,7 @@ func TestSpreadFollowsTheCluster(t *testing.T) {
 	w.spread(6)
 	w.becomes(map[string]int{i[0]: 2, i[1]: 2, i[2]: 2})
 
-	i = append(i, w.sim.AddInstances("prod", 3)...) // join, and take over
+	i = append(i, w.sim.AddInstances("prod", 3)...) // new instances take their share
 	w.becomes(map[string]int{i[0]: 1, i[1]: 1, i[2]: 1, i[3]: 1, i[4]: 1, i[5]: 1})
 
 	w.kill(i[4])
@@ -140,14 +140,14 @@ func TestSpreadFollowsTheCluster(t *testing.T) {
 	w.becomes(map[string]int{i[1]: 2, i[2]: 2, i[3]: 2})
 	assert.Zero(t, w.sim.Counters().StartsOnDraining)
 
-	stop() // cluster-state-service restarts, and tasks die meanwhile
+	stop() // tasks die while cluster-state-service restarts
 	w.kill(i[1])
 	w.css()
 	w.becomes(map[string]int{i[1]: 2, i[2]: 2, i[3]: 2})
 }
 
-// No event comes for longer than the scheduler waits to see what it has started, and it is started anew meanwhile.
-func TestNothingIsStartedTwiceWhenEventsLag(t *testing.T) {
+// Events lag longer than the scheduler waits for its started tasks, and the scheduler restarts meanwhile.
+func TestScheduler_StartsNothingTwiceWhileEventsLag(t *testing.T) {
 	t.Parallel()
 	w := newWorld(t, ecssim.Config{})
 	w.sim.SetDown("sqs", true)
@@ -156,32 +156,32 @@ func TestNothingIsStartedTwiceWhenEventsLag(t *testing.T) {
 	_, stop := w.spread(4)
 	testenv.Eventually(t, func() bool { return len(w.sim.Tasks("prod")) == 4 })
 	stop()
-	copied, _ := w.spread(4)
-	asked := w.sim.Calls("ListTasks")
-	testenv.Eventually(t, func() bool { return w.sim.Calls("ListTasks") >= asked+3 }, "it does not ask when it begins, and when nothing is to be seen")
-	assert.Empty(t, copied.TasksStartedBy("spread"))
+	cache, _ := w.spread(4)
+	listedBefore := w.sim.Calls("ListTasks")
+	testenv.Eventually(t, func() bool { return w.sim.Calls("ListTasks") >= listedBefore+3 }, "it lists the tasks at start and while none is visible")
+	assert.Empty(t, cache.TasksStartedBy("spread"))
 	w.sim.SetDown("sqs", false)
-	testenv.Eventually(t, func() bool { return len(copied.TasksStartedBy("spread")) == 4 })
+	testenv.Eventually(t, func() bool { return len(cache.TasksStartedBy("spread")) == 4 })
 
 	require.NoError(t, w.sim.KillTask(w.sim.Tasks("prod")[0].ARN, 1))
-	testenv.Eventually(t, func() bool { return len(w.sim.Tasks("prod")) > 4 }, "what has died is not seen")
-	testenv.Eventually(t, func() bool { return len(copied.TasksStartedBy("spread")) > 4 })
+	testenv.Eventually(t, func() bool { return len(w.sim.Tasks("prod")) > 4 }, "the stopped task is not visible")
+	testenv.Eventually(t, func() bool { return len(cache.TasksStartedBy("spread")) > 4 })
 	assert.Len(t, w.sim.Tasks("prod"), 5, "started twice")
 }
 
-// The call is lost, or its answer; it is made again only when it was the call.
-func TestAStartWithoutAnAnswerIsNotMadeAgain(t *testing.T) {
+// Either the answer of a call is lost, or the call itself. The scheduler repeats only the latter.
+func TestScheduler_VerifiesStartWithoutAnswer(t *testing.T) {
 	t.Parallel()
 	w := newWorld(t, ecssim.Config{})
 	w.sim.SetDown("sqs", true)
 	w.sim.AddInstances("prod", 3)
 	w.css()
-	w.ready() // it has listed the instances, which the lag would hide
+	w.ready() // so that the lag does not hide the instances
 	w.sim.SetFaults(ecssim.Faults{LostAnswers: map[string]float64{"StartTask": 1}, ConsistencyLag: ecssim.Duration(500 * time.Millisecond)})
-	copied, _ := w.spread(3)
-	testenv.Eventually(t, func() bool { return w.sim.Calls("DescribeTasks") >= 2 }, "it does not ask what has become of it")
+	cache, _ := w.spread(3)
+	testenv.Eventually(t, func() bool { return w.sim.Calls("DescribeTasks") >= 2 }, "the scheduler does not verify")
 	w.sim.SetDown("sqs", false)
-	testenv.Eventually(t, func() bool { return len(copied.TasksStartedBy("spread")) == 3 })
+	testenv.Eventually(t, func() bool { return len(cache.TasksStartedBy("spread")) == 3 })
 	assert.Len(t, w.sim.Tasks("prod"), 3, "started twice")
 
 	w.sim.SetFaults(ecssim.Faults{ServerErrors: map[string]float64{"StartTask": 1}})
@@ -190,11 +190,11 @@ func TestAStartWithoutAnAnswerIsNotMadeAgain(t *testing.T) {
 	testenv.Eventually(t, func() bool { return w.sim.Calls("StartTask") == before+1 })
 	w.sim.SetFaults(ecssim.Faults{})
 	testenv.Eventually(t, func() bool { return len(w.sim.Tasks("prod")) == 4 })
-	testenv.Eventually(t, func() bool { return len(copied.TasksStartedBy("spread")) == 4 })
+	testenv.Eventually(t, func() bool { return len(cache.TasksStartedBy("spread")) == 4 })
 	assert.Len(t, w.sim.Tasks("prod"), 4, "started twice")
 }
 
-func TestAnInstanceThatRefusesIsPassedOver(t *testing.T) {
+func TestScheduler_SkipsInstanceThatRejectsTask(t *testing.T) {
 	t.Parallel()
 	w := newWorld(t, ecssim.Config{})
 	i := w.sim.AddInstances("prod", 2)
@@ -204,5 +204,5 @@ func TestAnInstanceThatRefusesIsPassedOver(t *testing.T) {
 	w.css()
 	w.spread(2)
 	testenv.Eventually(t, func() bool { return w.running()[i[1]] == 2 })
-	assert.Equal(t, 1, w.running()[i[0]], "others' tasks are left alone")
+	assert.Equal(t, 1, w.running()[i[0]], "the tasks of others stay")
 }
