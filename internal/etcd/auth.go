@@ -21,7 +21,7 @@ import (
 	"github.com/blox/blox/internal/tlsconfig"
 )
 
-// transportCredentials make each connection with the certificates of its time.
+// transportCredentials use the newest certificates for each new connection.
 type transportCredentials struct{ certificates *tlsconfig.Certificates }
 
 func (c transportCredentials) ClientHandshake(ctx context.Context, authority string, conn net.Conn) (net.Conn, credentials.AuthInfo, error) {
@@ -36,76 +36,79 @@ func (c transportCredentials) Info() credentials.ProtocolInfo {
 	return credentials.NewTLS(&tls.Config{}).Info()
 }
 func (c transportCredentials) Clone() credentials.TransportCredentials { return c }
-func (c transportCredentials) OverrideServerName(string) error         { return nil } // deprecated, and asked by nobody
+func (c transportCredentials) OverrideServerName(string) error         { return nil } // deprecated and unused
 
-// authenticated is clientv3.New for a client that is c.User. clientv3 gets a token when a call is told that it needs one,
-// and again when that has expired; what it lacks is added by signIn.
+// authenticated is clientv3.New for a client with a user and a password. Clientv3 obtains a token when a call needs one
+// and again when that has expired. The rest is signIn's work.
 func (c Config) authenticated(options clientv3.Config) (*clientv3.Client, error) {
-	s := &signIn{cfg: c, turn: make(chan struct{}, 1)}
-	options.Username, options.Password = c.User, "signIn knows it"
+	s := &signIn{cfg: c, lock: make(chan struct{}, 1)}
+	options.Username, options.Password = c.User, "added by signIn"
 	options.DialOptions = append(options.DialOptions, grpc.WithChainUnaryInterceptor(s.intercept))
 	client, err := clientv3.New(options)
 	if err != nil {
 		return nil, err
 	}
 	client.Watcher = &watcher{Watcher: client.Watcher}
-	s.made.Store(true)
+	s.created.Store(true)
 	return client, nil
 }
 
-// signIn has the password, and etcd's answer to it.
+// signIn adds the password to requests for a token, and shares the token.
 type signIn struct {
-	cfg  Config
-	made atomic.Bool // the client is
-	done atomic.Bool // once at least
+	cfg      Config
+	created  atomic.Bool // the client has been created
+	signedIn atomic.Bool // a token was obtained, or etcd needs none
 
-	turn   chan struct{} // held by who asks, and for what follows
-	answer string        // the latest token
-	at     time.Time
+	lock  chan struct{} // held while a token is obtained; guards the fields below
+	token string        // the newest
+	at    time.Time     // when it was obtained
 }
 
-// tokenShared is how long a token is given to all who ask for one: when etcd knows the old one no more, dozens of calls do
-// so at once, and checking a password takes etcd a tenth of a second on purpose.
-const tokenShared = 500 * time.Millisecond
+// tokenReuse is how long a new token serves all calls that need one. When etcd no longer knows the old one, dozens of
+// calls fail at once, and etcd takes a tenth of a second on purpose to check a password.
+const tokenReuse = 500 * time.Millisecond
 
-func (s *signIn) intercept(ctx context.Context, method string, request, answer any, conn *grpc.ClientConn, next grpc.UnaryInvoker, options ...grpc.CallOption) error {
-	ask, is := request.(*pb.AuthenticateRequest)
+func (s *signIn) intercept(
+	ctx context.Context, method string, request, response any, conn *grpc.ClientConn, next grpc.UnaryInvoker,
+	options ...grpc.CallOption,
+) error {
+	authenticate, ok := request.(*pb.AuthenticateRequest)
 	switch {
-	case !is && s.done.Load():
-		return next(ctx, method, request, answer, conn, options...)
-	case !is: // etcd would take who has a certificate but no token for a user with the certificate's name
+	case !ok && s.signedIn.Load():
+		return next(ctx, method, request, response, conn, options...)
+	case !ok: // without a token, etcd would use the name in the client certificate as the user
 		return rpctypes.ErrGRPCUserEmpty
-	case !s.made.Load(): // clientv3.New would fail while etcd is away
+	case !s.created.Load(): // clientv3.New would fail while etcd is away
 		return rpctypes.ErrGRPCAuthNotEnabled
 	}
 	select {
-	case s.turn <- struct{}{}:
-		defer func() { <-s.turn }()
+	case s.lock <- struct{}{}:
+		defer func() { <-s.lock }()
 	case <-ctx.Done():
 		return status.FromContextError(ctx.Err()).Err()
 	}
-	told := answer.(*pb.AuthenticateResponse)
-	if time.Since(s.at) < tokenShared {
-		told.Token = s.answer
+	reply := response.(*pb.AuthenticateResponse)
+	if time.Since(s.at) < tokenReuse {
+		reply.Token = s.token
 		return nil
 	}
 	password, err := s.cfg.password()
 	if err != nil {
 		return status.Error(codes.FailedPrecondition, err.Error())
 	}
-	err = next(ctx, method, &pb.AuthenticateRequest{Name: ask.Name, Password: password}, told, conn, options...)
+	err = next(ctx, method, &pb.AuthenticateRequest{Name: authenticate.Name, Password: password}, reply, conn, options...)
 	switch {
 	case err == nil:
-		s.answer, s.at = told.Token, time.Now()
-		s.done.Store(true)
+		s.token, s.at = reply.Token, time.Now()
+		s.signedIn.Store(true)
 	case errors.Is(rpctypes.Error(err), rpctypes.ErrAuthNotEnabled):
-		s.done.Store(true)
+		s.signedIn.Store(true)
 	}
 	return err
 }
 
-// watcher has a gRPC stream for each watch. clientv3 alone puts all watches on one, whose token is that of its first: once
-// that has expired, etcd refuses every later watch for as long as any other holds the stream open.
+// watcher opens a gRPC stream for each watch. Clientv3 alone puts all watches on one stream, which has the token of its
+// first watch. Once that has expired, etcd rejects later watches for as long as any watch holds the stream open.
 type watcher struct {
 	clientv3.Watcher
 	watches atomic.Uint64
@@ -118,11 +121,11 @@ func (w *watcher) Watch(ctx context.Context, key string, options ...clientv3.OpO
 	return w.Watcher.Watch(ctx, key, options...)
 }
 
-// streamKey is metadata, by which clientv3 tells streams apart. Etcd does not look at it.
+// streamKey is metadata by which clientv3 tells streams apart. Etcd ignores it.
 const streamKey = "blox-stream"
 
-// DedicatedStream is for a watch, and the requests for its progress, that share their gRPC stream with nobody: on a shared one,
-// others that lag keep progress back.
+// DedicatedStream returns a context for a watch, and the requests for its progress, with a gRPC stream of their own. On a
+// shared stream, progress waits for the slowest watch.
 func DedicatedStream(ctx context.Context, name string) context.Context {
 	return metadata.AppendToOutgoingContext(ctx, streamKey, name)
 }

@@ -11,25 +11,25 @@ import (
 	"github.com/blox/blox/internal/tlsconfig"
 )
 
-// Config is where the etcd is, and how it knows us.
+// Config holds the endpoints of etcd and the credentials for it.
 type Config struct {
 	Endpoints    []string        // --etcd-endpoint, once for each: host:port, http://host:port or https://host:port, all of one scheme
 	TLS          tlsconfig.Files // --etcd-ca, --etcd-cert, --etcd-key
 	User         string          // --etcd-user
-	Password     Secret          // only a variable, as everyone on the machine sees a process's flags
-	PasswordFile string          // --etcd-password-file, in place of Password; read whenever etcd asks
+	Password     Secret          // only from the environment, as every user of the machine can read flags
+	PasswordFile string          // --etcd-password-file, instead of Password; read for every sign-in
 }
 
-// Secret is a text that no log and no message shows.
+// Secret is a text that logs and messages do not show.
 type Secret string
 
-// Format is fmt.Formatter's, for every verb.
+// Format implements fmt.Formatter for every verb.
 func (Secret) Format(to fmt.State, _ rune) { _, _ = io.WriteString(to, "(secret)") }
 
-// MarshalText is encoding.TextMarshaler's.
+// MarshalText implements encoding.TextMarshaler.
 func (Secret) MarshalText() ([]byte, error) { return []byte("(secret)"), nil }
 
-// Flags adds what Config says. The variables begin with prefix, such as CSS for CSS_ETCD_ENDPOINTS, CSS_ETCD_CA and so on.
+// Flags defines the flags of Config. The names of its variables begin with prefix: CSS for CSS_ETCD_ENDPOINTS, and so on.
 func (c *Config) Flags(flags *flag.FlagSet, prefix string, getenv func(string) string) {
 	variables := prefix + "_ETCD"
 	if all := getenv(variables + "_ENDPOINTS"); all != "" {
@@ -60,7 +60,7 @@ func (c Config) Validate() (problems []string) {
 	}
 	switch {
 	case c.Password != "" && c.PasswordFile != "":
-		problems = append(problems, "--etcd-password-file is given, and a password in the environment too")
+		problems = append(problems, "--etcd-password-file and a password in the environment exclude each other")
 	case (c.User == "") != (c.Password == "" && c.PasswordFile == ""):
 		problems = append(problems, "--etcd-user and a password, in --etcd-password-file or the environment, need each other")
 	}
@@ -71,18 +71,18 @@ func (c Config) https() bool {
 	return len(c.Endpoints) > 0 && strings.HasPrefix(c.Endpoints[0], "https://")
 }
 
-// password is read anew each time, as files with secrets are replaced.
+// password reads the file each time, as files with secrets are replaced.
 func (c Config) password() (string, error) {
 	if c.PasswordFile == "" {
 		return string(c.Password), nil
 	}
 	read, err := os.ReadFile(c.PasswordFile)
 	if err != nil {
-		return "", fmt.Errorf("etcd's password: %w", err)
+		return "", fmt.Errorf("etcd password: %w", err)
 	}
 	password := strings.TrimRight(string(read), "\r\n")
 	if password == "" {
-		return "", errors.New("etcd's password: the file is empty")
+		return "", errors.New("etcd password: the file is empty")
 	}
 	return password, nil
 }

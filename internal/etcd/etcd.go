@@ -1,4 +1,4 @@
-// Package etcd makes clients of the etcd that Blox keeps its state in.
+// Package etcd creates clients of the etcd that stores Blox's state, and elects leaders.
 package etcd
 
 import (
@@ -21,21 +21,21 @@ import (
 )
 
 const (
-	keepAlive        = 10 * time.Second // between two pings while calls or watches are open; etcd refuses less than 5 s
+	keepAlive        = 10 * time.Second // between pings while calls or watches are open; etcd rejects less than 5 s
 	keepAliveTimeout = 3 * time.Second
 	connectTimeout   = 3 * time.Second
-	reconnectWithin  = 2 * time.Second // gRPC alone would wait up to two minutes for an etcd that is back
+	reconnectWithin  = 2 * time.Second // gRPC alone would wait up to two minutes after etcd has recovered
 )
 
-// New returns a client of the etcd that cfg names. It does not connect: an etcd that is away is met by the first call, so
-// every call needs a deadline. The client itself logs nothing, as whatever goes wrong reaches the caller; log is told of
-// certificates that are replaced, and may be nil where there are none. The client's owner closes it.
+// New returns a client of the etcd in cfg. It does not connect: the first call fails if etcd is unavailable, so every
+// call needs a deadline. The client logs nothing, as every failure reaches the caller. Log receives messages about
+// replaced certificates; it may be nil without TLS. The caller closes the client.
 func New(cfg Config, log logrus.FieldLogger) (*clientv3.Client, error) {
 	if err := ValidateEndpoints(cfg.Endpoints); err != nil {
 		return nil, err
 	}
-	wait := backoff.DefaultConfig
-	wait.BaseDelay, wait.MaxDelay = 100*time.Millisecond, reconnectWithin
+	reconnect := backoff.DefaultConfig
+	reconnect.BaseDelay, reconnect.MaxDelay = 100*time.Millisecond, reconnectWithin
 	options := clientv3.Config{
 		Endpoints:            cfg.Endpoints,
 		DialTimeout:          connectTimeout,
@@ -43,7 +43,7 @@ func New(cfg Config, log logrus.FieldLogger) (*clientv3.Client, error) {
 		DialKeepAliveTimeout: keepAliveTimeout,
 		Logger:               zap.NewNop(),
 		DialOptions: []grpc.DialOption{
-			grpc.WithConnectParams(grpc.ConnectParams{Backoff: wait, MinConnectTimeout: connectTimeout}),
+			grpc.WithConnectParams(grpc.ConnectParams{Backoff: reconnect, MinConnectTimeout: connectTimeout}),
 		},
 	}
 	if cfg.https() {
@@ -67,12 +67,12 @@ func New(cfg Config, log logrus.FieldLogger) (*clientv3.Client, error) {
 // ValidateEndpoints reports every endpoint that New would reject.
 func ValidateEndpoints(endpoints []string) error {
 	if len(endpoints) == 0 {
-		return errors.New("no etcd endpoint is given")
+		return errors.New("no etcd endpoint")
 	}
 	var problems []error
 	schemes := map[bool]bool{}
 	for _, endpoint := range endpoints {
-		tls, err := check(endpoint)
+		tls, err := parseEndpoint(endpoint)
 		problems = append(problems, err)
 		schemes[tls] = true
 	}
@@ -85,8 +85,8 @@ func ValidateEndpoints(endpoints []string) error {
 	return nil
 }
 
-// check tells whether endpoint is one of New's forms, and whether it asks for TLS.
-func check(endpoint string) (tls bool, err error) {
+// parseEndpoint validates an endpoint and reports whether it uses TLS.
+func parseEndpoint(endpoint string) (tls bool, err error) {
 	scheme, address, found := strings.Cut(endpoint, "://")
 	if !found {
 		scheme, address = "http", endpoint

@@ -21,7 +21,7 @@ func TestValidate(t *testing.T) {
 		assert.NoError(t, ValidateEndpoints(good), "%q", good)
 	}
 	for want, bad := range map[string][]string{
-		"no etcd endpoint is given":                            nil,
+		"no etcd endpoint":                                     nil,
 		`"": not host:port`:                                    {""},
 		`"etcd": not host:port`:                                {"etcd"},
 		`"::1:2379": not host:port`:                            {"::1:2379"},
@@ -51,7 +51,7 @@ func TestNewDoesNotConnect(t *testing.T) {
 
 func TestNewRefusesWhatValidateRefuses(t *testing.T) {
 	_, err := New(Config{}, nil)
-	assert.EqualError(t, err, "no etcd endpoint is given")
+	assert.EqualError(t, err, "no etcd endpoint")
 }
 
 // FuzzValidate has every accepted list of endpoints taken by etcd's own client, and no message show a password.

@@ -12,7 +12,8 @@ import (
 	"go.etcd.io/etcd/client/v3/concurrency"
 )
 
-// ErrLeaseLost is why a context of Leased or Lead ended when etcd has not heard of this process for a lease's time.
+// ErrLeaseLost is why a context of WithLease, Campaign or ForceLeadership ended: the lease expired, or etcd has not
+// confirmed it for as long as it lasts.
 var ErrLeaseLost = errors.New("the lease is lost")
 
 const (
@@ -20,27 +21,34 @@ const (
 	revokeTimeout = time.Second
 )
 
-// WithLease works with a lease of ttl, whole seconds, that is kept alive meanwhile and given back afterwards, and with it whatever
-// hangs on it. The context of work ends when the lease is lost. Leased returns what work did, or why there is no lease.
-func WithLease(ctx context.Context, client *clientv3.Client, ttl time.Duration, work func(context.Context, *concurrency.Session) error) error {
+// WithLease calls work with a lease of ttl, whole seconds. It keeps the lease alive while work runs, and then revokes it
+// together with all keys attached to it. The context of work ends when the lease is lost. WithLease returns the error of
+// work, or why it has no lease.
+func WithLease(
+	ctx context.Context, client *clientv3.Client, ttl time.Duration,
+	work func(context.Context, *concurrency.Session) error,
+) error {
 	return withLease(ctx, client, ttl, func(ctx context.Context, session *concurrency.Session, _ *leaseDeadline) error {
 		return work(ctx, session)
 	})
 }
 
-func withLease(ctx context.Context, client *clientv3.Client, ttl time.Duration, work func(context.Context, *concurrency.Session, *leaseDeadline) error) error {
+func withLease(
+	ctx context.Context, client *clientv3.Client, ttl time.Duration,
+	work func(context.Context, *concurrency.Session, *leaseDeadline) error,
+) error {
 	granting, cancel := context.WithTimeout(ctx, grantTimeout)
 	deadline := &leaseDeadline{until: time.Now().Add(ttl)}
 	lease, err := client.Grant(granting, int64(ttl/time.Second))
 	cancel()
 	if err != nil {
-		return fmt.Errorf("lease: %w", err)
+		return fmt.Errorf("grant lease: %w", err)
 	}
-	alive, end := context.WithCancel(context.WithoutCancel(ctx)) // until it is given back below
+	alive, end := context.WithCancel(context.WithoutCancel(ctx)) // until revoke below
 	defer end()
 	session, err := concurrency.NewSession(client, concurrency.WithLease(lease.ID), concurrency.WithContext(alive))
 	if err != nil {
-		return fmt.Errorf("keep the lease: %w", err)
+		return fmt.Errorf("keep lease alive: %w", err)
 	}
 	defer revoke(client, session)
 
@@ -66,7 +74,7 @@ func withLease(ctx context.Context, client *clientv3.Client, ttl time.Duration, 
 	return err
 }
 
-// revoke ends the lease, so that the next one need not wait for it to expire; if that fails, it does expire.
+// revoke ends the lease, so that the next leader need not wait for it to expire. If that fails, the lease expires.
 func revoke(client *clientv3.Client, session *concurrency.Session) {
 	session.Orphan()
 	ctx, cancel := context.WithTimeout(context.Background(), revokeTimeout)
@@ -74,22 +82,25 @@ func revoke(client *clientv3.Client, session *concurrency.Session) {
 	_, _ = client.Revoke(ctx, session.Lease())
 }
 
-// Leadership is the time for which a process leads.
+// Leadership is one term of a leader.
 type Leadership struct {
-	Key      string // held in etcd
-	Revision int64  // the key's create revision; writes are guarded by both, as a lease alone fences nothing
-	// Until is how long the lease lasts in any case, by the monotonic clock of this machine: etcd has answered a request
-	// that was sent a lease's time before. It moves on while etcd answers.
+	Key      string // the leader's key in etcd
+	Revision int64  // the key's create revision; key and revision guard writes, as a lease alone is no fencing token
+	// Until is how long the lease lasts at least, by the monotonic clock of this machine. It grows while etcd confirms
+	// the lease: each confirmed request extends it to one lease time after the request was sent.
 	Until func() time.Time
 }
 
-// Campaign waits until this process, called name, wins the election whose keys begin with prefix, and then works, with a
-// context that ends when the lease of ttl is lost. When work returns the next one may lead at once.
-func Campaign(ctx context.Context, client *clientv3.Client, prefix, name string, ttl time.Duration, work func(context.Context, Leadership) error) error {
-	return withLease(ctx, client, ttl, func(ctx context.Context, session *concurrency.Session, proven *leaseDeadline) error {
+// Campaign waits until this process, called name, wins the election whose keys begin with prefix, and then calls work.
+// The context of work ends when the lease of ttl is lost. When work returns, another process may lead at once.
+func Campaign(
+	ctx context.Context, client *clientv3.Client, prefix, name string, ttl time.Duration,
+	work func(context.Context, Leadership) error,
+) error {
+	return withLease(ctx, client, ttl, func(ctx context.Context, session *concurrency.Session, deadline *leaseDeadline) error {
 		election := concurrency.NewElection(session, prefix)
 		won := make(chan error, 1)
-		// At its context's end it resigns, for which it takes all the time in the world; closing the client ends that.
+		// When its context ends, it resigns without a timeout. Closing the client ends that.
 		go func() { won <- election.Campaign(ctx, name) }()
 		var err error
 		select {
@@ -100,28 +111,31 @@ func Campaign(ctx context.Context, client *clientv3.Client, prefix, name string,
 		if err != nil {
 			return fmt.Errorf("election %s: %w", prefix, cmp.Or(context.Cause(ctx), err))
 		}
-		return work(ctx, Leadership{election.Key(), election.Rev(), proven.get})
+		return work(ctx, Leadership{election.Key(), election.Rev(), deadline.get})
 	})
 }
 
-// ForceLeadership leads at once, whoever led before: their keys are gone, and so are they. It is for a process that has no others
-// beside it, which need not wait for the lease of the one that it follows.
-func ForceLeadership(ctx context.Context, client *clientv3.Client, prefix, name string, ttl time.Duration, work func(context.Context, Leadership) error) error {
-	return withLease(ctx, client, ttl, func(ctx context.Context, session *concurrency.Session, proven *leaseDeadline) error {
+// ForceLeadership leads at once and deletes the keys of all other leaders and candidates. It is for a process without
+// replicas, which need not wait for its predecessor's lease to expire.
+func ForceLeadership(
+	ctx context.Context, client *clientv3.Client, prefix, name string, ttl time.Duration,
+	work func(context.Context, Leadership) error,
+) error {
+	return withLease(ctx, client, ttl, func(ctx context.Context, session *concurrency.Session, deadline *leaseDeadline) error {
 		key := fmt.Sprintf("%s/%x", prefix, session.Lease())
-		seizing, cancel := context.WithTimeout(ctx, grantTimeout)
+		writing, cancel := context.WithTimeout(ctx, grantTimeout)
 		defer cancel()
-		put, err := client.Put(seizing, key, name, clientv3.WithLease(session.Lease()))
+		put, err := client.Put(writing, key, name, clientv3.WithLease(session.Lease()))
 		if err != nil {
 			return fmt.Errorf("election %s: %w", prefix, err)
 		}
-		_, err = client.Txn(seizing).Then(
+		_, err = client.Txn(writing).Then(
 			clientv3.OpDelete(prefix+"/", clientv3.WithRange(key)),
 			clientv3.OpDelete(key+"\x00", clientv3.WithRange(clientv3.GetPrefixRangeEnd(prefix+"/"))),
 		).Commit()
 		if err != nil {
 			return fmt.Errorf("election %s: %w", prefix, err)
 		}
-		return work(ctx, Leadership{key, put.Header.Revision, proven.get})
+		return work(ctx, Leadership{key, put.Header.Revision, deadline.get})
 	})
 }

@@ -10,45 +10,47 @@ import (
 	clientv3 "go.etcd.io/etcd/client/v3"
 )
 
-// leaseDeadline is until when a lease lasts whatever happens, as far as etcd's answers have shown.
+// leaseDeadline is until when a lease lasts at least, as proven by etcd's responses.
 type leaseDeadline struct {
 	mu    sync.Mutex
 	until time.Time // monotonic
 }
 
-func (p *leaseDeadline) get() time.Time {
-	p.mu.Lock()
-	defer p.mu.Unlock()
-	return p.until
+func (d *leaseDeadline) get() time.Time {
+	d.mu.Lock()
+	defer d.mu.Unlock()
+	return d.until
 }
 
-// renew asks etcd three times in each ttl to keep the lease, until ctx ends, or until etcd has not answered for a ttl or
-// does not know the lease: then it is true.
-func (p *leaseDeadline) renew(ctx context.Context, client *clientv3.Client, lease clientv3.LeaseID, ttl time.Duration) (lost bool) {
+// renew requests etcd to keep the lease three times in each ttl, until ctx ends. It reports true if the lease is lost:
+// etcd does not know it, or has not confirmed it for a whole ttl.
+func (d *leaseDeadline) renew(
+	ctx context.Context, client *clientv3.Client, lease clientv3.LeaseID, ttl time.Duration,
+) (lost bool) {
 	ticker := time.NewTicker(ttl / 3)
 	defer ticker.Stop()
 	for {
-		end := time.NewTimer(time.Until(p.get()))
+		expired := time.NewTimer(time.Until(d.get()))
 		select {
 		case <-ctx.Done():
-			end.Stop()
+			expired.Stop()
 			return false
-		case <-end.C:
+		case <-expired.C:
 			return true
 		case <-ticker.C:
-			end.Stop()
+			expired.Stop()
 		}
 		sent := time.Now()
-		asking, cancel := context.WithDeadline(ctx, p.get())
-		kept, err := client.KeepAliveOnce(asking, lease)
+		renewing, cancel := context.WithDeadline(ctx, d.get())
+		kept, err := client.KeepAliveOnce(renewing, lease)
 		cancel()
 		switch {
 		case errors.Is(err, rpctypes.ErrLeaseNotFound):
 			return true
 		case err == nil:
-			p.mu.Lock()
-			p.until = sent.Add(min(ttl, time.Duration(kept.TTL)*time.Second))
-			p.mu.Unlock()
+			d.mu.Lock()
+			d.until = sent.Add(min(ttl, time.Duration(kept.TTL)*time.Second))
+			d.mu.Unlock()
 		}
 	}
 }

@@ -6,21 +6,21 @@ import (
 	"strings"
 )
 
-// RedirectToCleanPath is mux for clean paths. Others, with a trailing or a doubled slash or with dot segments, are redirected to the
-// clean one on this server, with their query: GET and HEAD by 301, what has a body by 308. Encoded slashes and
-// dots belong to a segment and stay as they are.
+// RedirectToCleanPath serves clean paths with mux. It redirects a path with a trailing slash, doubled slashes or dot
+// segments to the clean one on this server and keeps the query: GET and HEAD by 301, other methods by 308. Encoded
+// slashes and dots belong to a segment and stay.
 //
-// A mux that serves GET /tasks/{cluster}/{arn...} should say that it has no /tasks/{cluster}: left to itself it redirects
-// that to an empty ARN.
+// A mux that serves GET /tasks/{cluster}/{arn...} needs a handler for /tasks/{cluster} too. Without one it redirects
+// that path to an empty ARN.
 func RedirectToCleanPath(mux *http.ServeMux) http.Handler {
 	return http.HandlerFunc(func(w http.ResponseWriter, r *http.Request) {
-		given := r.URL.EscapedPath()
-		if !strings.HasPrefix(given, "/") { // GET *, which the mux would answer without a word
+		escaped := r.URL.EscapedPath()
+		if !strings.HasPrefix(escaped, "/") { // GET *, for which the mux would send an empty response
 			http.NotFound(w, r)
 			return
 		}
-		if strings.Contains(given, "//") || strings.Contains(given, "/.") || strings.HasSuffix(given, "/") {
-			if clean := path.Clean(given); clean != given {
+		if strings.Contains(escaped, "//") || strings.Contains(escaped, "/.") || strings.HasSuffix(escaped, "/") {
+			if clean := path.Clean(escaped); clean != escaped {
 				redirect(w, r, clean)
 				return
 			}

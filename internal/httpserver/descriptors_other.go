@@ -2,5 +2,5 @@
 
 package httpserver
 
-// mostConnections is 0, for any number.
-func mostConnections() int64 { return 0 }
+// maxConnections is 0: no limit.
+func maxConnections() int64 { return 0 }

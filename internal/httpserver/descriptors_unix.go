@@ -7,11 +7,12 @@ import (
 	"syscall"
 )
 
-// mostConnections is how many clients the process has descriptors for; 0 for any number. Go has raised the limit as far as it may.
-func mostConnections() int64 {
+// maxConnections is how many clients the process has file descriptors for; 0 for no limit. The Go runtime has already
+// raised the soft limit to the hard one.
+func maxConnections() int64 {
 	var limit syscall.Rlimit
 	if syscall.Getrlimit(syscall.RLIMIT_NOFILE, &limit) != nil || uint64(limit.Cur) > math.MaxInt32 {
 		return 0
 	}
-	return reserve(int64(limit.Cur))
+	return connectionLimit(int64(limit.Cur))
 }

@@ -47,10 +47,10 @@ func TestRequestsAreLogged(t *testing.T) {
 			return
 		}
 		_, _ = io.WriteString(w, "hello")
-	}, log, production)
+	}, log, defaults)
 
 	server.get(t, "/v1/tasks?status=RUNNING")
-	entry := line(t, lines, "request")
+	entry := line(t, lines, "request served")
 	assert.Equal(t, logrus.DebugLevel, entry.Level)
 	assert.Equal(t, "GET", entry.Data["method"])
 	assert.Equal(t, "/v1/tasks", entry.Data["path"])
@@ -59,7 +59,7 @@ func TestRequestsAreLogged(t *testing.T) {
 	assert.Positive(t, entry.Data["duration"])
 
 	server.get(t, "/down")
-	entry = line(t, lines, "request refused")
+	entry = line(t, lines, "request rejected")
 	assert.Equal(t, logrus.InfoLevel, entry.Level)
 	assert.Equal(t, 503, entry.Data["status"])
 
@@ -71,8 +71,8 @@ func TestRequestsAreLogged(t *testing.T) {
 
 func TestAPanicEndsItsRequestOnly(t *testing.T) {
 	log, lines := logged()
-	speaking := production
-	speaking.failure = "Server Error"
+	speaking := defaults
+	speaking.panicText = "Server Error"
 	server := start(t, func(w http.ResponseWriter, r *http.Request) {
 		switch r.URL.Path {
 		case "/late":
@@ -121,18 +121,18 @@ func readBody(log logrus.FieldLogger) http.HandlerFunc {
 
 func TestBodiesAreLimited(t *testing.T) {
 	log, _ := logged()
-	hasty := production
-	hasty.body = 200 * time.Millisecond
+	hasty := defaults
+	hasty.bodyTimeout = 200 * time.Millisecond
 	for name, tc := range map[string]struct {
 		settings settings
 		body     io.Reader // a strings.Reader is sent with its length, others are chunked
 		status   int
 		text     string
 	}{
-		"as large as may be":         {production, strings.NewReader(strings.Repeat("x", maxBody)), 200, ""},
-		"chunked":                    {production, io.LimitReader(endless{}, maxBody), 200, ""},
-		"too large, and says so":     {production, strings.NewReader(strings.Repeat("x", maxBody+1)), 413, bodyTooLarge + "\n"},
-		"too large, as is seen late": {production, io.LimitReader(endless{}, maxBody+1), 413, bodyTooLarge + "\n"},
+		"as large as may be":         {defaults, strings.NewReader(strings.Repeat("x", maxBody)), 200, ""},
+		"chunked":                    {defaults, io.LimitReader(endless{}, maxBody), 200, ""},
+		"too large, and says so":     {defaults, strings.NewReader(strings.Repeat("x", maxBody+1)), 413, bodyTooLarge + "\n"},
+		"too large, as is seen late": {defaults, io.LimitReader(endless{}, maxBody+1), 413, bodyTooLarge + "\n"},
 		"too slow":                   {hasty, io.MultiReader(strings.NewReader("x"), stalled(t)), 408, bodyTooSlow + "\n"},
 	} {
 		t.Run(name, func(t *testing.T) {
@@ -160,8 +160,8 @@ func stalled(t *testing.T) io.Reader {
 }
 
 func TestTheLimitOfABodyEndsWithTheBody(t *testing.T) {
-	hasty := production
-	hasty.body = 200 * time.Millisecond
+	hasty := defaults
+	hasty.bodyTimeout = 200 * time.Millisecond
 	server := start(t, func(w http.ResponseWriter, r *http.Request) {
 		if r.Method == http.MethodPost {
 			_, err := io.ReadAll(r.Body)
@@ -171,7 +171,7 @@ func TestTheLimitOfABodyEndsWithTheBody(t *testing.T) {
 		select {
 		case <-r.Context().Done():
 			t.Error("the client seems to have left")
-		case <-time.After(2 * hasty.body):
+		case <-time.After(2 * hasty.bodyTimeout):
 		}
 	}, testenv.Logger(t), hasty)
 	for _, method := range []string{http.MethodPost, http.MethodGet} {
@@ -187,8 +187,8 @@ func TestTheLimitOfABodyEndsWithTheBody(t *testing.T) {
 }
 
 func TestAClientThatDoesNotReadIsCut(t *testing.T) {
-	hasty := production
-	hasty.write = 50 * time.Millisecond
+	hasty := defaults
+	hasty.writeTimeout = 50 * time.Millisecond
 	cut := make(chan error, 1)
 	server := start(t, func(w http.ResponseWriter, r *http.Request) {
 		_, err := io.Copy(w, endless{})
@@ -201,15 +201,15 @@ func TestAClientThatDoesNotReadIsCut(t *testing.T) {
 }
 
 func TestTheLimitOfAnAnswerEndsWithTheAnswer(t *testing.T) {
-	hasty := production
-	hasty.write = 20 * time.Millisecond
+	hasty := defaults
+	hasty.writeTimeout = 20 * time.Millisecond
 	server := start(t, func(w http.ResponseWriter, r *http.Request) {
-		time.Sleep(2 * hasty.write) // thinks for longer than a write may take
+		time.Sleep(2 * hasty.writeTimeout) // thinks for longer than a write may take
 	}, testenv.Logger(t), hasty)
 	for range 2 { // on one connection
 		status, _ := server.get(t, "/")
 		assert.Equal(t, http.StatusOK, status)
-		time.Sleep(2 * hasty.write)
+		time.Sleep(2 * hasty.writeTimeout)
 	}
 }
 
@@ -218,7 +218,7 @@ func TestInterimAnswersAreNotTheStatus(t *testing.T) {
 	server := start(t, func(w http.ResponseWriter, r *http.Request) {
 		w.WriteHeader(http.StatusEarlyHints)
 		w.WriteHeader(http.StatusNoContent)
-	}, log, production)
+	}, log, defaults)
 	server.get(t, "/")
-	assert.Equal(t, http.StatusNoContent, line(t, lines, "request").Data["status"])
+	assert.Equal(t, http.StatusNoContent, line(t, lines, "request served").Data["status"])
 }

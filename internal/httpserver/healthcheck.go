@@ -15,13 +15,14 @@ import (
 	"github.com/blox/blox/internal/tlsconfig"
 )
 
-// HealthcheckUsage is what --check says of itself.
-const HealthcheckUsage = "ask the service that runs at --bind on this machine whether it is ready, and exit with 0 or 1; with --tls-cert as\n" +
-	"that has it. It is for health checks of images, which have no shell, and needs no other flags"
+// HealthcheckUsage is the help of --healthcheck.
+const HealthcheckUsage = "check whether the service at --bind on this machine is ready, and exit with 0 or 1. Images use it for\n" +
+	"their health checks, as they have no shell. It needs no other flags, except --tls-cert, --tls-key and\n" +
+	"--client-ca if the service has them"
 
-const checkTimeout = 4 * time.Second // below what health checks usually wait
+const healthcheckTimeout = 4 * time.Second // below the usual timeouts of health checks
 
-// WithTLSFiles serves https with files that may be replaced, or http when there are none.
+// WithTLSFiles serves HTTPS with files that may be replaced at any time, or plain HTTP if there are none.
 func WithTLSFiles(files tlsconfig.Files, log logrus.FieldLogger) (Option, error) {
 	if files.Cert == "" {
 		return func(*settings) {}, nil
@@ -33,45 +34,45 @@ func WithTLSFiles(files tlsconfig.Files, log logrus.FieldLogger) (Option, error)
 	return WithTLS(certificates.Server()), nil
 }
 
-// Healthcheck asks the service that serves at bind with files for path, and returns nil when it answers 200.
+// Healthcheck requests path from the service that serves at bind with files. It returns nil if the response is 200.
 func Healthcheck(ctx context.Context, bind, path string, files tlsconfig.Files) error {
-	address, err := here(bind)
+	address, err := localAddress(bind)
 	if err != nil {
 		return err
 	}
-	scheme, transport := "http", &http.Transport{DisableKeepAlives: true} // and no proxy
+	scheme, transport := "http", &http.Transport{DisableKeepAlives: true} // no proxy
 	if files.Cert != "" {
 		scheme = "https"
 		if transport.TLSClientConfig, err = tlsconfig.SelfCheck(files); err != nil {
 			return err
 		}
 	}
-	ctx, cancel := context.WithTimeout(ctx, checkTimeout)
+	ctx, cancel := context.WithTimeout(ctx, healthcheckTimeout)
 	defer cancel()
 	request, err := http.NewRequestWithContext(ctx, http.MethodGet, scheme+"://"+address+path, nil)
 	if err != nil {
 		return err
 	}
-	answer, err := (&http.Client{Transport: transport}).Do(request)
+	response, err := (&http.Client{Transport: transport}).Do(request)
 	if err != nil {
 		return err
 	}
-	defer answer.Body.Close()
-	body, _ := io.ReadAll(io.LimitReader(answer.Body, 4096)) // what there is of it
-	if answer.StatusCode != http.StatusOK {
-		return fmt.Errorf("not ready: answer %d: %s", answer.StatusCode, strings.TrimSpace(string(body)))
+	defer response.Body.Close()
+	body, _ := io.ReadAll(io.LimitReader(response.Body, 4096)) // as much as arrives
+	if response.StatusCode != http.StatusOK {
+		return fmt.Errorf("not ready: status %d: %s", response.StatusCode, strings.TrimSpace(string(body)))
 	}
 	return nil
 }
 
-// here is where this machine reaches what listens at bind.
-func here(bind string) (string, error) {
+// localAddress is the address at which this machine reaches a listener bound to bind.
+func localAddress(bind string) (string, error) {
 	host, port, err := net.SplitHostPort(bind)
 	if err != nil {
 		return "", err
 	}
 	if port == "0" {
-		return "", errors.New("--bind with port 0 says not where the service is")
+		return "", errors.New("--bind: port 0 does not name the service's port")
 	}
 	switch ip := net.ParseIP(host); {
 	case host == "" || ip != nil && ip.IsUnspecified() && ip.To4() != nil:

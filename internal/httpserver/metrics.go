@@ -12,53 +12,54 @@ import (
 	"github.com/prometheus/client_golang/prometheus/promhttp"
 )
 
-// WithMetrics counts and times requests by route and code. Streams are counted when they end, and not timed.
+// WithMetrics counts and times requests by route and code. Streams are counted when they end and not timed. The names
+// have no prefix: services register them through prometheus.WrapRegistererWithPrefix.
 func WithMetrics(registerer prometheus.Registerer) Option {
 	with := promauto.With(registerer)
 	requests := with.NewCounterVec(prometheus.CounterOpts{
-		Name: "http_requests_total", Help: "Requests answered, by route, method and code.",
+		Name: "http_requests_total", Help: "HTTP requests by route, method and status code.",
 	}, []string{"route", "method", "code"})
 	seconds := with.NewHistogramVec(prometheus.HistogramOpts{
-		Name: "http_request_duration_seconds", Help: "Time to answer a request, by route and code; without streams.",
+		Name: "http_request_duration_seconds", Help: "Duration of HTTP requests by route and status code, without streams.",
 		Buckets: []float64{.0005, .001, .0025, .005, .01, .025, .05, .1, .25, .5, 1, 2.5, 5, 10},
 	}, []string{"route", "code"})
-	type kind struct {
+	type labels struct {
 		pattern, method string
 		code            int
 	}
 	type series struct {
 		requests prometheus.Counter
-		seconds  prometheus.Observer // nil for streams
+		duration prometheus.Observer // nil for streams
 	}
-	var known sync.Map // of kind to series: looking labels up costs more than counting
+	var cached sync.Map // of labels to series: a look-up by label values would cost more than the count itself
 	return func(s *settings) {
 		s.observe = func(r *http.Request, code int, took time.Duration) {
-			of := kind{r.Pattern, method(r.Method), code}
-			found, is := known.Load(of)
-			if !is {
+			key := labels{r.Pattern, method(r.Method), code}
+			found, ok := cached.Load(key)
+			if !ok {
 				route := route(r)
 				code := strconv.Itoa(code)
-				its := series{requests: requests.WithLabelValues(route, of.method, code)}
+				created := series{requests: requests.WithLabelValues(route, key.method, code)}
 				if !strings.Contains(route, "/stream/") {
-					its.seconds = seconds.WithLabelValues(route, code)
+					created.duration = seconds.WithLabelValues(route, code)
 				}
-				found, _ = known.LoadOrStore(of, its)
+				found, _ = cached.LoadOrStore(key, created)
 			}
-			its := found.(series)
-			its.requests.Inc()
-			if its.seconds != nil {
-				its.seconds.Observe(took.Seconds())
+			metrics := found.(series)
+			metrics.requests.Inc()
+			if metrics.duration != nil {
+				metrics.duration.Observe(took.Seconds())
 			}
 		}
 	}
 }
 
-// MetricsHandler shows what a registry has gathered, in Prometheus's text form.
+// MetricsHandler serves a registry's metrics in Prometheus's text format.
 func MetricsHandler(gatherer prometheus.Gatherer) http.Handler {
 	return promhttp.HandlerFor(gatherer, promhttp.HandlerOpts{})
 }
 
-// route is the pattern of the mux without its method; what no client can multiply.
+// route is the mux's pattern without its method, so the label's values are bounded.
 func route(r *http.Request) string {
 	_, path, found := strings.Cut(r.Pattern, " ")
 	switch {
@@ -70,7 +71,7 @@ func route(r *http.Request) string {
 	return "none"
 }
 
-// method is one of those that have a meaning here: any other word is the client's invention.
+// method returns m if it is a standard method, else other, so the label's values are bounded.
 func method(m string) string {
 	switch m {
 	case http.MethodGet, http.MethodHead, http.MethodPost, http.MethodPut, http.MethodPatch, http.MethodDelete, http.MethodOptions:

@@ -7,15 +7,15 @@ import (
 	"strings"
 )
 
-const foreignPage = "A page of another site may not change anything here"
+const crossOriginText = "A page of another site may not change anything here"
 
-// foreign tells whether a browser sends the request for a page of another site, which must not change anything: a form or a
-// script anywhere may post to a service on the machine or in the network of who looks at it, and the APIs ask nobody who they are.
-// What is no browser sends neither Origin nor Sec-Fetch-Site, and is never foreign.
+// crossOrigin reports whether a browser sends a changing request for a page of another site. The APIs authenticate
+// nobody, and any page could otherwise post to a service on its visitor's machine or network. Clients that are no
+// browsers send neither Origin nor Sec-Fetch-Site and are never cross-origin.
 //
-// Over plain http a page is also foreign when it comes from a name that anybody may own, though Host says the same name: its owner
-// may have let it point here after the page was loaded.
-func foreign(r *http.Request) bool {
+// Over plain HTTP, a page from a public host name counts as another site even if Host has the same name: the name's
+// owner may have pointed it at this server after the page was loaded (DNS rebinding).
+func crossOrigin(r *http.Request) bool {
 	var protection http.CrossOriginProtection
 	if protection.Check(r) != nil {
 		return true
@@ -28,17 +28,18 @@ func foreign(r *http.Request) bool {
 	return err != nil || origin.Scheme == "http" && isPublic(origin.Hostname())
 }
 
-// private is the ends of names that nobody can own on the Internet. Source: IANA, Special-Use Domain Names; and ICANN for internal.
-var private = []string{".localhost", ".local", ".internal", ".home.arpa", ".test"}
+// privateSuffixes end host names that nobody can register on the Internet. Sources: IANA, Special-Use Domain Names; for
+// internal, ICANN.
+var privateSuffixes = []string{".localhost", ".local", ".internal", ".home.arpa", ".test"}
 
-// isPublic tells whether a host is a name that anybody may own; a single label is none.
+// isPublic reports whether anybody may register the host name. Names of a single label are not public.
 func isPublic(host string) bool {
 	host = strings.ToLower(strings.TrimSuffix(host, "."))
 	if !strings.Contains(host, ".") || net.ParseIP(host) != nil {
 		return false
 	}
-	for _, end := range private {
-		if strings.HasSuffix(host, end) {
+	for _, suffix := range privateSuffixes {
+		if strings.HasSuffix(host, suffix) {
 			return false
 		}
 	}

@@ -16,7 +16,7 @@ import (
 )
 
 func TestPagesOfOtherSitesChangeNothing(t *testing.T) {
-	server := start(t, func(w http.ResponseWriter, r *http.Request) {}, testenv.Logger(t), production)
+	server := start(t, func(w http.ResponseWriter, r *http.Request) {}, testenv.Logger(t), defaults)
 	for name, tc := range map[string]struct {
 		host   string // the address when empty
 		header map[string]string
@@ -74,7 +74,7 @@ fetch(new URL(decodeURIComponent(location.hash.slice(1)) || location.href), {met
 		w.Header().Set("Content-Type", "text/html")
 		_, _ = w.Write([]byte(post))
 	}
-	server := start(t, page, testenv.Logger(t), production)
+	server := start(t, page, testenv.Logger(t), defaults)
 	elsewhere := httptest.NewServer(http.HandlerFunc(page))
 	t.Cleanup(elsewhere.Close)
 	browser := testenv.Browser(t, chromedp.Flag("host-resolver-rules", "MAP shop.example.com 127.0.0.1"))

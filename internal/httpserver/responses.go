@@ -10,7 +10,7 @@ import (
 	"github.com/sirupsen/logrus"
 )
 
-// ContentTypeJSON is the Content-Type of every JSON answer.
+// ContentTypeJSON is the Content-Type of every JSON response.
 const ContentTypeJSON = "application/json; charset=UTF-8"
 
 const (
@@ -18,7 +18,7 @@ const (
 	bodyTooSlow  = "The body did not arrive in time"
 )
 
-// JSON answers with v as one JSON value and a newline. A v that cannot be encoded is a mistake in the program: it panics.
+// JSON responds with v as one JSON value and a newline. It panics if v cannot be encoded, which is a programming error.
 func JSON(w http.ResponseWriter, status int, v any) {
 	var body bytes.Buffer
 	encoder := json.NewEncoder(&body)
@@ -29,10 +29,10 @@ func JSON(w http.ResponseWriter, status int, v any) {
 	w.Header().Set("Content-Type", ContentTypeJSON)
 	w.Header().Set("Content-Length", strconv.Itoa(body.Len()))
 	w.WriteHeader(status)
-	_, _ = w.Write(body.Bytes()) // a client that has left
+	_, _ = w.Write(body.Bytes()) // fails only if the client has left
 }
 
-// Error answers with text and a newline, as plain text. 503 asks the client to come again in a second.
+// Error responds with text and a newline, as plain text. A 503 tells the client to retry after a second.
 func Error(w http.ResponseWriter, status int, text string) {
 	if status == http.StatusServiceUnavailable {
 		w.Header().Set("Retry-After", "1")
@@ -40,7 +40,7 @@ func Error(w http.ResponseWriter, status int, text string) {
 	http.Error(w, text, status)
 }
 
-// SpecHandler serves an API's own description, a JSON document.
+// SpecHandler serves an API's OpenAPI document.
 func SpecHandler(spec []byte) http.Handler {
 	return http.HandlerFunc(func(w http.ResponseWriter, _ *http.Request) {
 		w.Header().Set("Content-Type", ContentTypeJSON)
@@ -49,44 +49,44 @@ func SpecHandler(spec []byte) http.Handler {
 	})
 }
 
-// ErrorResponse is what clients are told of an error.
+// ErrorResponse maps an error to the response that clients get.
 type ErrorResponse struct {
 	Err    error  // matches by errors.Is
 	Status int    // as in http.StatusNotFound
-	Text   string // when empty, the words of the innermost error that matches, without what layers have put around it
+	Text   string // if empty, the text of the innermost matching error, without the operations that wrap it
 }
 
-// ErrorTable is all that the clients of an API are ever told of errors: the first of Known that matches; 413 and 408 for
-// a body that Serve's limits have cut off; else Unexpected.
+// ErrorTable maps errors to responses; clients learn nothing else about errors. The first match of Responses applies,
+// then 413 and 408 for a body that exceeds Serve's limits, then 500 with the text of Unexpected.
 type ErrorTable struct {
 	Responses  []ErrorResponse
-	Unexpected string // the text of 500, for every other error, which is logged
+	Unexpected string // the text of 500 for all other errors, which are logged
 	Log        logrus.FieldLogger
 }
 
-// Respond answers r with what a knows of err.
-func (a ErrorTable) Respond(w http.ResponseWriter, r *http.Request, err error) {
-	status, text, known := a.find(err)
-	if !known {
-		log := a.Log.WithError(err).WithFields(logrus.Fields{"method": r.Method, "path": r.URL.Path})
-		if r.Context().Err() != nil { // the client has left, or the server stops
-			log.Debug("request ended early")
-		} else {
-			log.Error("request failed")
-		}
-	} else if status >= http.StatusInternalServerError && r.Context().Err() == nil {
-		a.Log.WithError(err).WithFields(logrus.Fields{"method": r.Method, "path": r.URL.Path}).Info("cannot answer")
+// Respond responds to r with the table's response to err.
+func (t ErrorTable) Respond(w http.ResponseWriter, r *http.Request, err error) {
+	status, text, known := t.find(err)
+	ended := r.Context().Err() != nil // the client has left, or the server stops
+	log := t.Log.WithError(err).WithFields(logrus.Fields{"method": r.Method, "path": r.URL.Path})
+	switch {
+	case !known && ended:
+		log.Debug("request ended early")
+	case !known:
+		log.Error("request failed")
+	case status >= http.StatusInternalServerError && !ended:
+		log.Info("request rejected")
 	}
 	Error(w, status, text)
 }
 
-func (a ErrorTable) find(err error) (status int, text string, known bool) {
-	for _, answer := range a.Responses {
-		if errors.Is(err, answer.Err) {
-			if answer.Text == "" {
-				return answer.Status, innermost(err, answer.Err).Error(), true
+func (t ErrorTable) find(err error) (status int, text string, known bool) {
+	for _, response := range t.Responses {
+		if errors.Is(err, response.Err) {
+			if response.Text == "" {
+				return response.Status, innermost(err, response.Err).Error(), true
 			}
-			return answer.Status, answer.Text, true
+			return response.Status, response.Text, true
 		}
 	}
 	var tooLarge *http.MaxBytesError
@@ -96,10 +96,10 @@ func (a ErrorTable) find(err error) (status int, text string, known bool) {
 	case errors.Is(err, errBodyTooSlow):
 		return http.StatusRequestTimeout, bodyTooSlow, true
 	}
-	return http.StatusInternalServerError, a.Unexpected, false
+	return http.StatusInternalServerError, t.Unexpected, false
 }
 
-// innermost is the last error in err's chain that still is target.
+// innermost returns the last error in err's chain that still matches target.
 func innermost(err, target error) error {
 	for {
 		inner := errors.Unwrap(err)

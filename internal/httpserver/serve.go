@@ -1,5 +1,5 @@
-// Package httpserver serves the APIs of Blox: limits for every client, clean paths, a log of requests, a graceful end,
-// and the ways in which both services answer.
+// Package httpserver serves Blox's HTTP APIs: limits for every client, redirects to clean paths, request logs and
+// metrics, graceful shutdown, and responses in the format that all services share.
 package httpserver
 
 import (
@@ -17,136 +17,154 @@ import (
 	"github.com/sirupsen/logrus"
 )
 
-// settings are the same for both services, but for failure; tests have shorter times.
+// settings are the same for all services, except those that an Option sets. Tests use shorter timeouts.
 type settings struct {
-	header time.Duration // to send a request's header in
-	body   time.Duration // to send a request's header and body in
-	write  time.Duration // to take 64 KiB of an answer in; there is none for the answer as a whole
-	idle   time.Duration // between two requests on one connection
-	drain  time.Duration // for requests under way when the server stops
-	most   int64         // connections at a time; 0 for any number
+	headerTimeout  time.Duration // for a request's header
+	bodyTimeout    time.Duration // for a request's header and body
+	writeTimeout   time.Duration // for the client to take 64 KiB of a response; a whole response has no limit
+	idleTimeout    time.Duration // between two requests on one connection
+	drainTimeout   time.Duration // for requests in flight when the server stops
+	maxConnections int64         // at a time; 0 for no limit
 
-	failure string // what clients are told when a handler panics
-	observe func(r *http.Request, code int, took time.Duration)
-	tls     *tls.Config // nil for plain http
+	panicText string // the text of the 500 that clients get when a handler panics
+	observe   func(r *http.Request, code int, took time.Duration)
+	tls       *tls.Config // nil for plain HTTP
 }
 
-var production = settings{
-	header: 10 * time.Second,
-	body:   30 * time.Second,
-	write:  10 * time.Second,
-	idle:   2 * time.Minute,
-	drain:  5 * time.Second,
-	most:   mostConnections(),
+var defaults = settings{
+	headerTimeout:  10 * time.Second,
+	bodyTimeout:    30 * time.Second,
+	writeTimeout:   10 * time.Second,
+	idleTimeout:    2 * time.Minute,
+	drainTimeout:   5 * time.Second,
+	maxConnections: maxConnections(),
 
-	failure: http.StatusText(http.StatusInternalServerError),
-	observe: func(*http.Request, int, time.Duration) {},
+	panicText: http.StatusText(http.StatusInternalServerError),
+	observe:   func(*http.Request, int, time.Duration) {},
 }
 
 // Option changes how Serve serves.
 type Option func(*settings)
 
 // WithPanicText sets the text of the 500 that clients get when a handler panics.
-func WithPanicText(text string) Option { return func(s *settings) { s.failure = text } }
+func WithPanicText(text string) Option { return func(s *settings) { s.panicText = text } }
 
-// WithTLS serves https with cfg, which says whether it is HTTP/2 too.
+// WithTLS serves HTTPS with cfg, whose NextProtos decide about HTTP/2.
 func WithTLS(cfg *tls.Config) Option { return func(s *settings) { s.tls = cfg } }
 
 const (
-	maxHeader = 64 << 10 // bytes, of a request's line and header
+	maxHeader = 64 << 10 // bytes of a request's line and header
 	maxBody   = 1 << 20  // bytes
 )
 
-// Serve answers requests on listener until ctx ends, within limits that no handler has to think of: 10 s and 64 KiB for a
-// header, 1 MiB for a body and 30 s for both, 10 s for the client to take each 64 KiB of the answer, which may be endless. A
-// handler that panics answers 500. Connections beyond what the process has descriptors for are closed at once. Every request is
-// logged, at debug when all is well.
+// errAborted is why the context of a request ends that is still in flight after the drain timeout.
+var errAborted = errors.New("the server aborts its requests")
+
+// Serve serves requests on listener until ctx ends, within limits that hold for every handler: 10 s and 64 KiB for a
+// header, 1 MiB for a body and 30 s for both, and 10 s for the client to take each 64 KiB of a response, which may be
+// endless. A handler that panics responds with 500. Connections for which the process has no file descriptors are
+// closed at once. Requests are logged at debug level, failed ones at warning level.
 //
-// When ctx ends Serve accepts no more, streams end (see Streaming), and requests under way have 5 s to finish before their
-// contexts and connections are cut. It returns nil when the last handler has returned, and an error, with every
-// connection cut, when listener fails. It closes listener.
-func Serve(ctx context.Context, listener net.Listener, handler http.Handler, log logrus.FieldLogger, options ...Option) error {
-	s := production
+// When ctx ends, Serve accepts no more connections, streams end (see StreamContext), and requests in flight have 5 s to
+// finish. Then their contexts end and their responses are aborted. Serve returns nil after the last handler has
+// returned. If listener fails, Serve aborts all requests and returns an error. It closes listener.
+func Serve(
+	ctx context.Context, listener net.Listener, handler http.Handler, log logrus.FieldLogger, options ...Option,
+) error {
+	s := defaults
 	for _, set := range options {
 		set(&s)
 	}
 	return serve(ctx, listener, handler, log, s)
 }
 
-func serve(ctx context.Context, listener net.Listener, handler http.Handler, log logrus.FieldLogger, s settings) error {
-	requests, cut := context.WithCancel(context.WithValue(context.WithoutCancel(ctx), stoppingKey{}, ctx))
-	defer cut()
-	connections, running := &connections{crowd: crowd{most: s.most, log: log}}, &gate{}
-	server := &http.Server{
-		Handler:           running.pass(guard(handler, log, s)),
-		BaseContext:       func(net.Listener) context.Context { return requests },
-		ConnContext:       withConnection,
-		ConnState:         connections.track,
-		ReadHeaderTimeout: s.header,
-		ReadTimeout:       s.body, // which net/http lifts once the body is read, so streams may last
-		IdleTimeout:       s.idle,
-		MaxHeaderBytes:    maxHeader,
-		ErrorLog:          debugLog(log),
-		// Over HTTP/2 a client that takes nothing at all would keep even the end of a stream from being sent.
-		HTTP2: &http.HTTP2Config{WriteByteTimeout: s.write},
-	}
-	server.RegisterOnShutdown(connections.closeSilent)
+func serve(
+	ctx context.Context, listener net.Listener, handler http.Handler, log logrus.FieldLogger, s settings,
+) error {
+	requests, abort := context.WithCancelCause(context.WithValue(context.WithoutCancel(ctx), stoppingKey{}, ctx))
+	defer abort(errAborted)
+	conns := &connections{limiter: connLimiter{limit: s.maxConnections, log: log}}
+	handlers := &inflight{}
+	server := newServer(handlers.track(guard(handler, log, s)), requests, conns, log, s)
 	stopped := make(chan struct{})
-	end := context.AfterFunc(ctx, func() {
+	cancelStop := context.AfterFunc(ctx, func() {
 		defer close(stopped)
-		inTime, cancel := context.WithTimeout(requests, s.drain)
+		drain, cancel := context.WithTimeout(requests, s.drainTimeout)
 		defer cancel()
-		if err := server.Shutdown(inTime); err != nil {
-			log.WithError(err).Warn("requests are cut off")
+		if err := server.Shutdown(drain); err != nil {
+			log.WithError(err).Warn("requests aborted after the drain timeout")
 		}
 	})
-	// TLS is above what gathers, so that records that belong together are sent together; and net/http takes nothing
-	// but a *tls.Conn for HTTP/2.
-	inner := net.Listener(gatheringListener{listener})
+	// TLS is above the bufferedConn, so that the records of one write are sent together. Net/http needs a *tls.Conn for
+	// HTTP/2.
+	inner := net.Listener(bufferedListener{listener})
 	if s.tls != nil {
 		inner = tls.NewListener(inner, s.tls)
 	}
 	err := server.Serve(inner)
-	if !end() {
+	if !cancelStop() {
 		<-stopped
 	}
-	cut()
-	_ = server.Close() // what is left after the drain time
-	connections.Wait()
-	running.close()
+	// Guard aborts the responses of the handlers that return now. Otherwise one that returns before its connection is
+	// closed would seem to have completed.
+	abort(errAborted)
+	_ = server.Close()
+	conns.Wait()
+	handlers.wait()
 	if ctx.Err() != nil && errors.Is(err, http.ErrServerClosed) {
 		return nil
 	}
 	return fmt.Errorf("serve %s: %w", listener.Addr(), err)
 }
 
-// gate waits for handlers. Over HTTP/2 they may outlive their connection, and begin after it has ended.
-type gate struct {
-	sync.RWMutex
+func newServer(
+	handler http.Handler, requests context.Context, conns *connections, log logrus.FieldLogger, s settings,
+) *http.Server {
+	server := &http.Server{
+		Handler:           handler,
+		BaseContext:       func(net.Listener) context.Context { return requests },
+		ConnContext:       withConnection,
+		ConnState:         conns.track,
+		ReadHeaderTimeout: s.headerTimeout,
+		ReadTimeout:       s.bodyTimeout, // net/http lifts it once the body is read, so streams may last
+		IdleTimeout:       s.idleTimeout,
+		MaxHeaderBytes:    maxHeader,
+		ErrorLog:          debugLog(log),
+		// Over HTTP/2, a client that reads nothing would otherwise delay even the end of a stream forever.
+		HTTP2: &http.HTTP2Config{WriteByteTimeout: s.writeTimeout},
+	}
+	server.RegisterOnShutdown(conns.closeSilent)
+	return server
+}
+
+// inflight waits for handlers. Over HTTP/2 a handler may outlive its connection, or start after the connection's end.
+type inflight struct {
+	mu     sync.RWMutex
 	closed bool
 }
 
-func (g *gate) pass(next http.Handler) http.Handler {
+func (i *inflight) track(next http.Handler) http.Handler {
 	return http.HandlerFunc(func(w http.ResponseWriter, r *http.Request) {
-		g.RLock()
-		defer g.RUnlock()
-		if !g.closed {
+		i.mu.RLock()
+		defer i.mu.RUnlock()
+		if !i.closed {
 			next.ServeHTTP(w, r)
 		}
 	})
 }
 
-func (g *gate) close() {
-	g.Lock()
-	defer g.Unlock()
-	g.closed = true
+// wait returns after the last handler has returned. No handler starts after that.
+func (i *inflight) wait() {
+	i.mu.Lock()
+	defer i.mu.Unlock()
+	i.closed = true
 }
 
-// connections waits for the goroutine of every connection, and so for every handler of HTTP/1.1.
+// connections waits for the goroutines of all connections, and so for every handler of HTTP/1.1.
 type connections struct {
 	sync.WaitGroup
-	crowd  crowd
-	silent sync.Map // those that have not sent a byte yet, which Shutdown alone would wait for
+	limiter connLimiter
+	silent  sync.Map // connections that have not sent a byte yet; Shutdown alone would wait for them
 }
 
 func (c *connections) track(conn net.Conn, state http.ConnState) {
@@ -154,14 +172,14 @@ func (c *connections) track(conn net.Conn, state http.ConnState) {
 	case http.StateNew: // called before server.Serve can return
 		c.Add(1)
 		c.silent.Store(conn, nil)
-		if !c.crowd.come() {
+		if !c.limiter.acquire() {
 			_ = conn.Close()
 		}
 	case http.StateActive:
 		c.silent.Delete(conn)
 	case http.StateClosed, http.StateHijacked:
 		c.silent.Delete(conn)
-		c.crowd.leave()
+		c.limiter.release()
 		c.Done()
 	}
 }
@@ -172,22 +190,22 @@ func (c *connections) closeSilent() {
 
 type stoppingKey struct{}
 
-// StreamContext is the context for an answer that has no end of its own: it ends when the client leaves and also when the
-// server begins to stop, while r.Context() lets a request that is under way finish. The caller calls cancel.
+// StreamContext returns a context for a response without an end of its own. It ends when the client leaves or when the
+// server begins to stop, while r.Context() lets a request in flight finish. The caller calls cancel. See httpstream.
 func StreamContext(r *http.Request) (context.Context, context.CancelFunc) {
 	ctx, cancel := context.WithCancel(r.Context())
 	stopping, served := ctx.Value(stoppingKey{}).(context.Context)
-	if !served { // by httptest
+	if !served { // the server is httptest's
 		return ctx, cancel
 	}
-	forget := context.AfterFunc(stopping, cancel)
-	return ctx, func() { forget(); cancel() }
+	unregister := context.AfterFunc(stopping, cancel)
+	return ctx, func() { unregister(); cancel() }
 }
 
-// debugLog is where net/http tells of broken connections, which are their clients' matter.
+// debugLog receives net/http's messages about broken connections, which are the clients' affair.
 func debugLog(to logrus.FieldLogger) *log.Logger {
 	return log.New(writerFunc(func(line []byte) (int, error) {
-		to.WithField("detail", strings.TrimSpace(string(line))).Debug("connection")
+		to.WithField("detail", strings.TrimSpace(string(line))).Debug("connection failed")
 		return len(line), nil
 	}), "", 0)
 }

@@ -8,6 +8,8 @@ import (
 	"net"
 	"net/http"
 	"strings"
+	"sync"
+	"sync/atomic"
 	"testing"
 	"time"
 
@@ -30,6 +32,11 @@ func start(t *testing.T, handler http.HandlerFunc, log logrus.FieldLogger, s set
 	t.Helper()
 	listener, err := net.Listen("tcp", "127.0.0.1:0")
 	require.NoError(t, err)
+	return startOn(t, listener, handler, log, s)
+}
+
+func startOn(t *testing.T, listener net.Listener, handler http.HandlerFunc, log logrus.FieldLogger, s settings) *served {
+	t.Helper()
 	ctx, stop := context.WithCancel(t.Context())
 	transport := &http.Transport{}
 	server := &served{
@@ -81,7 +88,7 @@ func TestServeLetsRequestsUnderWayFinish(t *testing.T) {
 		<-release
 		assert.NoError(t, r.Context().Err())
 		_, _ = io.WriteString(w, "done")
-	}, testenv.Logger(t), production)
+	}, testenv.Logger(t), defaults)
 
 	answered := make(chan string, 1)
 	go func() {
@@ -103,7 +110,7 @@ func TestServeEndsStreams(t *testing.T) {
 		_, _ = io.WriteString(w, "line\n")
 		assert.NoError(t, http.NewResponseController(w).Flush())
 		<-ctx.Done()
-	}, testenv.Logger(t), production)
+	}, testenv.Logger(t), defaults)
 
 	answer, err := server.client.Get(server.url)
 	require.NoError(t, err)
@@ -127,35 +134,92 @@ func TestStreamingEndsWhenTheClientLeaves(t *testing.T) {
 		assert.NoError(t, http.NewResponseController(w).Flush())
 		<-ctx.Done()
 		close(left)
-	}, testenv.Logger(t), production)
+	}, testenv.Logger(t), defaults)
 	answer, err := server.client.Get(server.url)
 	require.NoError(t, err)
 	answer.Body.Close()
 	<-left
 }
 
-func TestServeCutsWhatTakesTooLong(t *testing.T) {
-	quick := production
-	quick.drain = 20 * time.Millisecond
-	under, ended := make(chan struct{}), false
-	server := start(t, func(w http.ResponseWriter, r *http.Request) {
-		close(under)
+// neverResponds is a handler that returns without a response once its context ends.
+func neverResponds(started chan<- struct{}, returned *bool) http.HandlerFunc {
+	return func(_ http.ResponseWriter, r *http.Request) {
+		close(started)
 		<-r.Context().Done()
-		ended = true
-	}, testenv.Logger(t), quick)
+		*returned = true
+	}
+}
 
+// getError requests the server's root and sends the client's error, nil for a complete response.
+func (s *served) getError() <-chan error {
 	failed := make(chan error, 1)
 	go func() {
-		answer, err := server.client.Get(server.url)
+		response, err := s.client.Get(s.url)
 		if err == nil {
-			answer.Body.Close()
+			response.Body.Close()
 		}
 		failed <- err
 	}()
-	<-under
+	return failed
+}
+
+func TestServe_AbortsRequestsAfterTheDrainTimeout(t *testing.T) {
+	quick := defaults
+	quick.drainTimeout = 20 * time.Millisecond
+	started, returned := make(chan struct{}), false
+	server := start(t, neverResponds(started, &returned), testenv.Logger(t), quick)
+	failed := server.getError()
+	<-started
 	server.stop()
 	assert.NoError(t, server.wait())
-	assert.True(t, ended, "Serve returned before the handler")
+	assert.True(t, returned, "Serve returned before the handler")
+	assert.Error(t, <-failed)
+}
+
+// slowClosing is a listener whose connections close late: after a first write, or when they are closed a second time.
+type slowClosing struct{ net.Listener }
+
+type slowClosingConn struct {
+	net.Conn
+	closes  atomic.Int64
+	proceed func() // lets the first Close proceed
+	waiting chan struct{}
+}
+
+func (l slowClosing) Accept() (net.Conn, error) {
+	conn, err := l.Listener.Accept()
+	if err != nil {
+		return nil, err
+	}
+	waiting := make(chan struct{})
+	return &slowClosingConn{Conn: conn, waiting: waiting, proceed: sync.OnceFunc(func() { close(waiting) })}, nil
+}
+
+func (c *slowClosingConn) Write(p []byte) (int, error) {
+	defer c.proceed()
+	return c.Conn.Write(p)
+}
+
+func (c *slowClosingConn) Close() error {
+	if c.closes.Add(1) > 1 {
+		c.proceed()
+	}
+	<-c.waiting
+	return c.Conn.Close()
+}
+
+// A handler that returns before Serve has closed its connection must not seem to have completed with an empty 200.
+func TestServe_AbortsResponsesBeforeItClosesConnections(t *testing.T) {
+	quick := defaults
+	quick.drainTimeout = 20 * time.Millisecond
+	inner, err := net.Listen("tcp", "127.0.0.1:0")
+	require.NoError(t, err)
+	started, returned := make(chan struct{}), false
+	server := startOn(t, slowClosing{inner}, neverResponds(started, &returned), testenv.Logger(t), quick)
+	failed := server.getError()
+	<-started
+	server.stop()
+	assert.NoError(t, server.wait())
 	assert.Error(t, <-failed)
 }
 
@@ -187,8 +251,8 @@ func TestServeReturnsWhyItsListenerFailed(t *testing.T) {
 // A connection that has sent nothing, such as a browser's or a health check's, is nothing to wait for.
 func TestASilentConnectionDoesNotHoldUpTheEnd(t *testing.T) {
 	log, _ := logged()
-	patient := production
-	patient.drain = time.Hour
+	patient := defaults
+	patient.drainTimeout = time.Hour
 	server := start(t, func(w http.ResponseWriter, _ *http.Request) { _, _ = io.WriteString(w, "hello") }, log, patient)
 	silent, err := net.Dial("tcp", strings.TrimPrefix(server.url, "http://"))
 	require.NoError(t, err)

@@ -50,8 +50,8 @@ func overTLS(t *testing.T, run func(t *testing.T, protocol string, serve func(ht
 
 func TestStreamsOverTLS(t *testing.T) {
 	overTLS(t, func(t *testing.T, protocol string, serve func(http.HandlerFunc, logrus.FieldLogger, settings) *served) {
-		brief := production
-		brief.write = 50 * time.Millisecond
+		brief := defaults
+		brief.writeTimeout = 50 * time.Millisecond
 		next := make(chan string)
 		log, _ := logged()
 		server := serve(func(w http.ResponseWriter, r *http.Request) {
@@ -73,7 +73,7 @@ func TestStreamsOverTLS(t *testing.T) {
 		defer answer.Body.Close()
 		body := bufio.NewReader(answer.Body)
 		for _, line := range []string{"one\n", strings.Repeat("x", 100_000) + "\n", "three\n"} {
-			time.Sleep(4 * brief.write) // the deadline is for a write, not for the time between two
+			time.Sleep(4 * brief.writeTimeout) // the deadline is for a write, not for the time between two
 			next <- line
 			got, err := body.ReadString('\n')
 			require.NoError(t, err)
@@ -88,8 +88,8 @@ func TestStreamsOverTLS(t *testing.T) {
 
 func TestAClientThatDoesNotReadIsCutOverTLS(t *testing.T) {
 	overTLS(t, func(t *testing.T, _ string, serve func(http.HandlerFunc, logrus.FieldLogger, settings) *served) {
-		brief := production
-		brief.write = 100 * time.Millisecond
+		brief := defaults
+		brief.writeTimeout = 100 * time.Millisecond
 		log, _ := logged()
 		cut := make(chan error, 1)
 		server := serve(func(w http.ResponseWriter, r *http.Request) {
@@ -119,8 +119,8 @@ func TestAClientThatDoesNotReadIsCutOverTLS(t *testing.T) {
 // A client that reads nothing from its connection, unlike one that gives a single stream no window.
 func TestADeadConnectionIsCutOverHTTP2(t *testing.T) {
 	ca := testenv.NewCA(t)
-	brief := production
-	brief.write = 100 * time.Millisecond
+	brief := defaults
+	brief.writeTimeout = 100 * time.Millisecond
 	log, _ := logged()
 	with, err := WithTLSFiles(ca.Files("server"), log)
 	require.NoError(t, err)
@@ -179,8 +179,8 @@ func (c *deafConn) Close() error {
 
 func TestServeWaitsForHandlersOverTLS(t *testing.T) {
 	overTLS(t, func(t *testing.T, _ string, serve func(http.HandlerFunc, logrus.FieldLogger, settings) *served) {
-		quick := production
-		quick.drain = 20 * time.Millisecond
+		quick := defaults
+		quick.drainTimeout = 20 * time.Millisecond
 		log, _ := logged()
 		under, release, ended := make(chan struct{}), make(chan struct{}), false
 		server := serve(func(_ http.ResponseWriter, r *http.Request) {
@@ -209,8 +209,8 @@ func TestServeWaitsForHandlersOverTLS(t *testing.T) {
 func TestLimitsOverTLS(t *testing.T) {
 	overTLS(t, func(t *testing.T, _ string, serve func(http.HandlerFunc, logrus.FieldLogger, settings) *served) {
 		log, _ := logged()
-		hasty := production
-		hasty.body = 300 * time.Millisecond
+		hasty := defaults
+		hasty.bodyTimeout = 300 * time.Millisecond
 		server := serve(readBody(log), log, hasty)
 		never, _ := io.Pipe()
 		defer never.Close()
@@ -253,7 +253,7 @@ func TestSendNeedsOneWriteOverTLS(t *testing.T) {
 			for _, size := range []int{1, 1000, 3000, 12_000, 100_000} {
 				before := listener.writes.Load()
 				assert.NoError(t, WriteAndFlush(w, bytes.Repeat([]byte("x"), size)))
-				assert.EqualValues(t, 1+size/piece, listener.writes.Load()-before, "writes of %d bytes", size)
+				assert.EqualValues(t, 1+size/pieceSize, listener.writes.Load()-before, "writes of %d bytes", size)
 			}
 		}), testenv.Logger(t), with)
 	}()
@@ -273,7 +273,7 @@ func TestSendNeedsOneWriteOverTLS(t *testing.T) {
 
 func TestHTTPIsToldToUseHTTPS(t *testing.T) {
 	log, _ := logged()
-	s := production
+	s := defaults
 	with, err := WithTLSFiles(testenv.NewCA(t).Files("server"), log)
 	require.NoError(t, err)
 	with(&s)
@@ -291,7 +291,7 @@ func TestCheck(t *testing.T) {
 		"http": {}, "https": {Cert: own.Cert, Key: own.Key}, "mutual": own,
 	} {
 		t.Run(name, func(t *testing.T) {
-			s := production
+			s := defaults
 			with, err := WithTLSFiles(files, log)
 			require.NoError(t, err)
 			with(&s)
@@ -305,7 +305,7 @@ func TestCheck(t *testing.T) {
 			_, port, err := net.SplitHostPort(server.url[len("http://"):])
 			require.NoError(t, err)
 			check := func() error { return Healthcheck(t.Context(), "0.0.0.0:"+port, "/v1/ready", files) }
-			assert.EqualError(t, check(), "not ready: answer 503: etcd does not answer")
+			assert.EqualError(t, check(), "not ready: status 503: etcd does not answer")
 			ready = true
 			assert.NoError(t, check())
 			server.stop()
@@ -320,10 +320,10 @@ func TestHere(t *testing.T) {
 		"0.0.0.0:3000": "127.0.0.1:3000", ":3000": "127.0.0.1:3000", "[::]:3000": "[::1]:3000",
 		"10.0.0.5:3000": "10.0.0.5:3000", "localhost:3000": "localhost:3000",
 	} {
-		got, err := here(bind)
+		got, err := localAddress(bind)
 		require.NoError(t, err)
 		assert.Equal(t, want, got)
 	}
-	_, err := here("127.0.0.1:0")
+	_, err := localAddress("127.0.0.1:0")
 	assert.ErrorContains(t, err, "port 0")
 }

@@ -53,9 +53,9 @@ func TestSendNeedsOneWrite(t *testing.T) {
 			for _, size := range sizes {
 				before := listener.writes.Load()
 				assert.NoError(t, WriteAndFlush(w, bytes.Repeat([]byte("x"), size)))
-				assert.EqualValues(t, 1+size/piece, listener.writes.Load()-before, "writes of %d bytes", size)
+				assert.EqualValues(t, 1+size/pieceSize, listener.writes.Load()-before, "writes of %d bytes", size)
 			}
-			assert.NoError(t, WriteAndFlush(w, bytes.Repeat([]byte("y"), 10*mostHeld)))
+			assert.NoError(t, WriteAndFlush(w, bytes.Repeat([]byte("y"), 10*maxBuffered)))
 		}), testenv.Logger(t))
 	}()
 	client := &http.Client{Transport: &http.Transport{}}
@@ -65,7 +65,7 @@ func TestSendNeedsOneWrite(t *testing.T) {
 	require.NoError(t, err)
 	require.NoError(t, answer.Body.Close())
 	assert.Equal(t, 1+1000+3000+12_000+100_000, bytes.Count(body, []byte("x")))
-	assert.Equal(t, 10*mostHeld, bytes.Count(body, []byte("y")))
+	assert.Equal(t, 10*maxBuffered, bytes.Count(body, []byte("y")))
 	client.CloseIdleConnections()
 	stop()
 	assert.NoError(t, <-ended)
@@ -84,14 +84,14 @@ func (c *piecewise) Write(p []byte) (int, error) {
 
 func TestAClientHasItsTimeForEachPiece(t *testing.T) {
 	conn := &piecewise{}
-	g := &gathering{Conn: conn}
-	g.hold(func() { conn.did = append(conn.did, "more time") })
+	g := &bufferedConn{Conn: conn}
+	g.startBuffering(func() { conn.did = append(conn.did, "more time") })
 	for _, size := range []int{120 << 10, 300 << 10} {
 		n, err := g.Write(make([]byte, size))
 		require.NoError(t, err)
 		assert.Equal(t, size, n)
 	}
-	require.NoError(t, g.release())
+	require.NoError(t, g.flush())
 	assert.Equal(t, []string{
 		"64 KiB", "more time", "56 KiB", "64 KiB", "more time", "64 KiB", "more time", "64 KiB", "more time", "64 KiB", "more time", "44 KiB",
 	}, conn.did)
@@ -99,7 +99,7 @@ func TestAClientHasItsTimeForEachPiece(t *testing.T) {
 
 // A refusal by net/http itself has an end, not a reset.
 func TestATooLongHeaderIsRefusedCleanly(t *testing.T) {
-	server := start(t, func(http.ResponseWriter, *http.Request) {}, testenv.Logger(t), production)
+	server := start(t, func(http.ResponseWriter, *http.Request) {}, testenv.Logger(t), defaults)
 	conn, err := net.Dial("tcp", server.url[len("http://"):])
 	require.NoError(t, err)
 	defer conn.Close()
@@ -128,7 +128,7 @@ func TestSendTellsOfAClientThatHasLeft(t *testing.T) {
 				return
 			}
 		}
-	}, testenv.Logger(t), production)
+	}, testenv.Logger(t), defaults)
 	ctx, leave := context.WithCancel(t.Context())
 	r, err := http.NewRequestWithContext(ctx, http.MethodGet, server.url, nil)
 	require.NoError(t, err)

@@ -17,8 +17,8 @@ import (
 
 // Streams use up what connections there may be: one more is closed at once, until one of them leaves.
 func TestConnectionsAreLimited(t *testing.T) {
-	few := production
-	few.most = 2
+	few := defaults
+	few.maxConnections = 2
 	log, lines := logged()
 	server := start(t, func(w http.ResponseWriter, r *http.Request) {
 		ctx, cancel := StreamContext(r)
@@ -46,14 +46,14 @@ func TestConnectionsAreLimited(t *testing.T) {
 		_, err = open()
 		require.Error(t, err)
 	}
-	assert.EqualValues(t, 2, line(t, lines, "more connections are refused: the process has no descriptors for them (ulimit -n)").Data["connections"])
+	assert.EqualValues(t, 2, line(t, lines, "connections refused: too few file descriptors (ulimit -n)").Data["connections"])
 	first.Close()
 	testenv.Eventually(t, func() bool { _, err := open(); return err == nil })
 }
 
 func TestReserve(t *testing.T) {
 	for descriptors, connections := range map[int64]int64{20_000: 17_500, 1024: 896, 256: 192, 64: 1, 0: 1} {
-		assert.Equal(t, connections, reserve(descriptors), descriptors)
+		assert.Equal(t, connections, connectionLimit(descriptors), descriptors)
 	}
-	assert.Equal(t, production.most, mostConnections())
+	assert.Equal(t, defaults.maxConnections, maxConnections())
 }
