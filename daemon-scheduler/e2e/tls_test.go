@@ -181,7 +181,7 @@ func TestEverythingOverTLS(t *testing.T) {
 	s.aws.Close()
 	testenv.Eventually(t, func() bool { return strings.Contains(s.logged.all(), "receive events") })
 	logged := s.logged.all()
-	for _, want := range []string{"certificates are replaced", "daemon-scheduler is up", "cluster-state-service is up"} {
+	for _, want := range []string{"certificates reloaded", "daemon-scheduler is up", "cluster-state-service is up"} {
 		assert.Contains(t, logged, want)
 	}
 	for _, hidden := range []string{etcdPassword, cssPassword, awsSecret, awsPassword, made.DeploymentToken.String(), "PRIVATE KEY"} {

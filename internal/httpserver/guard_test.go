@@ -161,7 +161,7 @@ func stalled(t *testing.T) io.Reader {
 
 func TestTheLimitOfABodyEndsWithTheBody(t *testing.T) {
 	hasty := defaults
-	hasty.bodyTimeout = 200 * time.Millisecond
+	hasty.bodyTimeout = time.Second
 	server := start(t, func(w http.ResponseWriter, r *http.Request) {
 		if r.Method == http.MethodPost {
 			_, err := io.ReadAll(r.Body)
@@ -202,14 +202,14 @@ func TestAClientThatDoesNotReadIsCut(t *testing.T) {
 
 func TestTheLimitOfAnAnswerEndsWithTheAnswer(t *testing.T) {
 	hasty := defaults
-	hasty.writeTimeout = 20 * time.Millisecond
+	hasty.writeTimeout = 500 * time.Millisecond
 	server := start(t, func(w http.ResponseWriter, r *http.Request) {
-		time.Sleep(2 * hasty.writeTimeout) // thinks for longer than a write may take
+		time.Sleep(hasty.writeTimeout + hasty.writeTimeout/4) // longer than a write may take
 	}, testenv.Logger(t), hasty)
 	for range 2 { // on one connection
 		status, _ := server.get(t, "/")
 		assert.Equal(t, http.StatusOK, status)
-		time.Sleep(2 * hasty.writeTimeout)
+		time.Sleep(hasty.writeTimeout + hasty.writeTimeout/4)
 	}
 }
 

@@ -51,7 +51,7 @@ func overTLS(t *testing.T, run func(t *testing.T, protocol string, serve func(ht
 func TestStreamsOverTLS(t *testing.T) {
 	overTLS(t, func(t *testing.T, protocol string, serve func(http.HandlerFunc, logrus.FieldLogger, settings) *served) {
 		brief := defaults
-		brief.writeTimeout = 50 * time.Millisecond
+		brief.writeTimeout = time.Second
 		next := make(chan string)
 		log, _ := logged()
 		server := serve(func(w http.ResponseWriter, r *http.Request) {
@@ -73,7 +73,7 @@ func TestStreamsOverTLS(t *testing.T) {
 		defer answer.Body.Close()
 		body := bufio.NewReader(answer.Body)
 		for _, line := range []string{"one\n", strings.Repeat("x", 100_000) + "\n", "three\n"} {
-			time.Sleep(4 * brief.writeTimeout) // the deadline is for a write, not for the time between two
+			time.Sleep(brief.writeTimeout + brief.writeTimeout/4) // the timeout is for a write, not for the time between two
 			next <- line
 			got, err := body.ReadString('\n')
 			require.NoError(t, err)
@@ -89,7 +89,7 @@ func TestStreamsOverTLS(t *testing.T) {
 func TestAClientThatDoesNotReadIsCutOverTLS(t *testing.T) {
 	overTLS(t, func(t *testing.T, _ string, serve func(http.HandlerFunc, logrus.FieldLogger, settings) *served) {
 		brief := defaults
-		brief.writeTimeout = 100 * time.Millisecond
+		brief.writeTimeout = time.Second
 		log, _ := logged()
 		cut := make(chan error, 1)
 		server := serve(func(w http.ResponseWriter, r *http.Request) {
@@ -120,7 +120,7 @@ func TestAClientThatDoesNotReadIsCutOverTLS(t *testing.T) {
 func TestADeadConnectionIsCutOverHTTP2(t *testing.T) {
 	ca := testenv.NewCA(t)
 	brief := defaults
-	brief.writeTimeout = 100 * time.Millisecond
+	brief.writeTimeout = time.Second
 	log, _ := logged()
 	with, err := WithTLSFiles(ca.Files("server"), log)
 	require.NoError(t, err)
@@ -210,7 +210,7 @@ func TestLimitsOverTLS(t *testing.T) {
 	overTLS(t, func(t *testing.T, _ string, serve func(http.HandlerFunc, logrus.FieldLogger, settings) *served) {
 		log, _ := logged()
 		hasty := defaults
-		hasty.bodyTimeout = 300 * time.Millisecond
+		hasty.bodyTimeout = 2 * time.Second
 		server := serve(readBody(log), log, hasty)
 		never, _ := io.Pipe()
 		defer never.Close()

@@ -12,18 +12,20 @@ import (
 	"os"
 )
 
-// Files are the paths of PEM files; those that are empty are not needed.
+// Files are the paths of PEM files; empty ones are not needed.
 type Files struct {
-	CA   string // certificates of the authorities whose word counts for the other side
-	Cert string // the own certificate, and after it the intermediate ones
+	CA   string // certificates of the authorities that sign the other side's certificates
+	Cert string // this side's certificate, followed by the intermediate ones
 	Key  string // its key
 }
 
-// ListenerFlags adds --tls-cert, --tls-key and --client-ca, whose variables begin with prefix, such as CSS for CSS_TLS_CERT.
+// ListenerFlags defines --tls-cert, --tls-key and --client-ca. Their variables begin with prefix: CSS for CSS_TLS_CERT.
 func (f *Files) ListenerFlags(flags *flag.FlagSet, prefix string, getenv func(string) string) {
-	flags.StringVar(&f.Cert, "tls-cert", getenv(prefix+"_TLS_CERT"), "`file` with the certificate to serve https with, in place of http")
+	flags.StringVar(&f.Cert, "tls-cert", getenv(prefix+"_TLS_CERT"),
+		"`file` with the certificate for HTTPS; without it the service speaks plain HTTP")
 	flags.StringVar(&f.Key, "tls-key", getenv(prefix+"_TLS_KEY"), "`file` with the key of --tls-cert")
-	flags.StringVar(&f.CA, "client-ca", getenv(prefix+"_CLIENT_CA"), "`file` with authorities; every client must then have a certificate of one of them")
+	flags.StringVar(&f.CA, "client-ca", getenv(prefix+"_CLIENT_CA"),
+		"`file` with authorities; every client then needs a certificate that one of them has signed")
 }
 
 // ValidateListener reports a combination of ListenerFlags that cannot work.
@@ -37,10 +39,11 @@ func (f Files) ValidateListener() error {
 	return nil
 }
 
-// ClientFlags adds --<of>-ca, --<of>-cert and --<of>-key for connections to what has the name of, and the variables
-// <prefix>_<of>_CA and so on.
+// ClientFlags defines --<of>-ca, --<of>-cert and --<of>-key for connections to the named component, with the variables
+// <variables>_CA and so on.
 func (f *Files) ClientFlags(flags *flag.FlagSet, of, variables string, getenv func(string) string) {
-	flags.StringVar(&f.CA, of+"-ca", getenv(variables+"_CA"), "`file` with the authorities of "+of+"'s certificate (default: the machine's)")
+	flags.StringVar(&f.CA, of+"-ca", getenv(variables+"_CA"),
+		"`file` with the authorities of "+of+"'s certificate (default: the system's)")
 	flags.StringVar(&f.Cert, of+"-cert", getenv(variables+"_CERT"), "`file` with the certificate to show to "+of)
 	flags.StringVar(&f.Key, of+"-key", getenv(variables+"_KEY"), "`file` with the key of --"+of+"-cert")
 }
@@ -56,7 +59,7 @@ func (f Files) ValidateClient(of string, https bool) error {
 	return nil
 }
 
-// contents are the bytes of Files, as strings so that they can be compared.
+// contents are the bytes of Files, as strings because those are comparable.
 type contents struct{ ca, cert, key string }
 
 func (f Files) read() (contents, error) {
@@ -74,19 +77,19 @@ func readFile(name string) (string, error) {
 	return string(read), err
 }
 
-// authorities reads the certificates in text, all of which must be whole: a file may be read while it is written.
+// authorities parses the certificates in text. It rejects a truncated file, which may still be being written.
 func authorities(text string) (*x509.CertPool, error) {
 	pool, found := x509.NewCertPool(), false
 	for rest := []byte(text); ; {
 		var block *pem.Block
 		if block, rest = pem.Decode(rest); block == nil {
 			if bytes.Contains(rest, []byte("-----BEGIN")) {
-				return nil, errors.New("a certificate is cut off")
+				return nil, errors.New("a certificate is truncated")
 			}
 			break
 		}
 		if block.Type != "CERTIFICATE" {
-			return nil, fmt.Errorf("a %s, where only certificates should be", block.Type)
+			return nil, fmt.Errorf("a %s; want certificates only", block.Type)
 		}
 		cert, err := x509.ParseCertificate(block.Bytes)
 		if err != nil {
@@ -102,7 +105,7 @@ func authorities(text string) (*x509.CertPool, error) {
 }
 
 func keyPair(c contents) (*tls.Certificate, error) {
-	pair, err := tls.X509KeyPair([]byte(c.cert), []byte(c.key)) // which sees to it that they belong together
+	pair, err := tls.X509KeyPair([]byte(c.cert), []byte(c.key)) // checks that key and certificate match
 	if err != nil {
 		return nil, err
 	}

@@ -5,15 +5,15 @@ import (
 	"errors"
 )
 
-// selfCheckName is the server name by which a service that asks itself is known. It opens nothing: see selfCheck.
+// selfCheckName is the server name of a service's check of itself. It grants nothing: see selfCheckConfig.
 const selfCheckName = "self.blox.internal"
 
 var errNotSelf = errors.New("not the server's own certificate")
 
-// SelfCheck is for a client that asks the server on its own machine which has these files, to learn no more than that it
-// is there. Where clients must have a certificate it shows the server's, as that may not be good for a client.
+// SelfCheck returns the configuration of a client that checks whether the server with these files on its own machine is
+// up. If the server requires client certificates, the client shows the server's own, which may not be valid for clients.
 func SelfCheck(files Files) (*tls.Config, error) {
-	// The certificate is not for the loopback address, and may be about to be replaced. No secret is told.
+	// The certificate is not valid for the loopback address and may be about to be replaced. The client sends no secret.
 	cfg := &tls.Config{MinVersion: tls.VersionTLS12, ServerName: selfCheckName, InsecureSkipVerify: true}
 	if files.CA == "" {
 		return cfg, nil
@@ -23,8 +23,9 @@ func SelfCheck(files Files) (*tls.Config, error) {
 	return cfg, err
 }
 
-// selfCheck takes, of a client that must have a certificate, the server's own and no other: who holds its key is the server.
-func (l *loaded) selfCheck() *tls.Config {
+// selfCheckConfig accepts the server's own certificate as a client certificate and no other: whoever holds its key is
+// the server.
+func (l *loaded) selfCheckConfig() *tls.Config {
 	if l.trusted == nil || l.own == nil {
 		return l.server
 	}

@@ -1,9 +1,13 @@
-// Package tlsconfig makes TLS configurations of PEM files, and makes them anew when the files have changed.
+// Package tlsconfig creates TLS configurations from PEM files and reloads the files after they have changed.
 //
-// Files are looked at when a connection is made, at most once a second, so nothing runs in between; connections that
-// are open stay as they are. What is compared is their bytes: that sees a renamed file, a swapped link and a file written in
-// place alike. What cannot be used, such as a certificate whose key has not been replaced yet, is logged, and the
-// earlier files are used until it can.
+// The files are read when a connection is made, at most once a second, so no goroutine runs in between. Open
+// connections keep their certificates. A change is a difference in the bytes, so renamed files, swapped symbolic links
+// and files written in place all count. Files that cannot be used, such as a certificate whose key is yet to be
+// replaced, are logged once, and the earlier ones stay in use.
+//
+// No library does all of this. The pemfile provider of gRPC reloads on a timer in a goroutine, accepts truncated
+// authorities and expired certificates, and logs the private key of a pair that does not match. The exporter-toolkit of
+// Prometheus fails handshakes while a file is broken, accepts truncated authorities and has no client side.
 package tlsconfig
 
 import (
@@ -16,18 +20,19 @@ import (
 	"github.com/sirupsen/logrus"
 )
 
-const lookEvery = time.Second
+// reloadInterval is the least time between two reads of the files.
+const reloadInterval = time.Second
 
-// Certificates are what Files hold.
+// Certificates are the newest usable contents of Files.
 type Certificates struct {
-	files Files
-	log   logrus.FieldLogger
-	every time.Duration // between two looks at the files
+	files    Files
+	log      logrus.FieldLogger
+	interval time.Duration // between two reads of the files
 
-	mu      sync.Mutex
-	looked  time.Time
-	use     *loaded
-	refused string // why the files are not in use, as it was logged
+	mu        sync.Mutex
+	checkedAt time.Time
+	current   *loaded
+	rejected  string // the logged reason why the files are not in use
 }
 
 // loaded is one state of the files.
@@ -36,75 +41,76 @@ type loaded struct {
 	trusted *x509.CertPool   // nil without a CA
 	own     *tls.Certificate // nil without a pair
 
-	server, self, client *tls.Config
+	server, selfCheck, client *tls.Config
 }
 
-// Load reads the files. Log is told of those that replace them.
+// Load reads the files. Log receives messages about files that replace them.
 func Load(files Files, log logrus.FieldLogger) (*Certificates, error) {
 	from, err := files.read()
 	if err != nil {
 		return nil, err
 	}
-	c := &Certificates{files: files, log: log, every: lookEvery, looked: time.Now()}
-	if c.use, err = c.load(from); err != nil {
+	c := &Certificates{files: files, log: log, interval: reloadInterval, checkedAt: time.Now()}
+	if c.current, err = c.load(from); err != nil {
 		return nil, err
 	}
-	if c.use.expired(c.looked) { // which is for those on the other side to judge: some do not mind
-		c.describe(c.use).Warn("the certificate has expired")
+	if c.current.expired(c.checkedAt) { // a warning only: the other side decides, and some clients do not care
+		c.describe(c.current).Warn("certificate expired")
 	}
 	return c, nil
 }
 
-// Server is for a listener: TLS 1.2 at least, and HTTP/2 or HTTP/1.1. With a CA, clients must show a certificate of its.
+// Server returns the configuration of a listener: TLS 1.2 or later, HTTP/2 or HTTP/1.1. With a CA, clients must show a
+// certificate that it has signed.
 func (c *Certificates) Server() *tls.Config {
-	cfg := c.latest().server.Clone()
+	cfg := c.newest().server.Clone()
 	cfg.GetConfigForClient = func(hello *tls.ClientHelloInfo) (*tls.Config, error) {
-		latest := c.latest()
+		newest := c.newest()
 		if hello.ServerName == selfCheckName {
-			return latest.self, nil
+			return newest.selfCheck, nil
 		}
-		return latest.server, nil
+		return newest.server, nil
 	}
 	return cfg
 }
 
-// Client is for the next connection to a server; later ones may need another.
-func (c *Certificates) Client() *tls.Config { return c.latest().client.Clone() }
+// Client returns the configuration of the next connection to a server. Later connections may need another.
+func (c *Certificates) Client() *tls.Config { return c.newest().client.Clone() }
 
-// latest is what the files hold, or held before they were spoilt.
-func (c *Certificates) latest() *loaded {
+// newest returns the contents of the files, or the earlier ones if the files cannot be used.
+func (c *Certificates) newest() *loaded {
 	c.mu.Lock()
 	defer c.mu.Unlock()
 	now := time.Now()
-	if now.Sub(c.looked) < c.every {
-		return c.use
+	if now.Sub(c.checkedAt) < c.interval {
+		return c.current
 	}
-	c.looked = now
+	c.checkedAt = now
 	from, err := c.files.read()
-	if err == nil && from == c.use.from {
-		c.refused = ""
-		return c.use
+	if err == nil && from == c.current.from {
+		c.rejected = ""
+		return c.current
 	}
 	var fresh *loaded
 	if err == nil {
 		fresh, err = c.load(from)
 	}
-	if err == nil && fresh.expired(now) && !c.use.expired(now) {
+	if err == nil && fresh.expired(now) && !c.current.expired(now) {
 		err = fmt.Errorf("%s: expired at %s", c.files.Cert, fresh.own.Leaf.NotAfter.UTC().Format(time.RFC3339))
 	}
 	if err != nil {
-		if c.refused != err.Error() {
-			c.refused = err.Error()
-			c.describe(c.use).WithError(err).Warn("new certificates cannot be used, and the earlier ones stay")
+		if c.rejected != err.Error() {
+			c.rejected = err.Error()
+			c.describe(c.current).WithError(err).Warn("failed to reload certificates; the earlier ones stay in use")
 		}
-		return c.use
+		return c.current
 	}
-	c.use, c.refused = fresh, ""
-	c.describe(fresh).Info("certificates are replaced")
+	c.current, c.rejected = fresh, ""
+	c.describe(fresh).Info("certificates reloaded")
 	return fresh
 }
 
-// load makes the configurations of what the files hold.
+// load creates the configurations for the contents of the files.
 func (c *Certificates) load(from contents) (*loaded, error) {
 	l := &loaded{from: from}
 	var err error
@@ -123,9 +129,9 @@ func (c *Certificates) load(from contents) (*loaded, error) {
 	}
 	if l.trusted != nil {
 		l.server.ClientAuth, l.server.ClientCAs = tls.RequireAndVerifyClientCert, l.trusted
-		l.server.SessionTicketsDisabled = true // each connection is judged by the authorities of today
+		l.server.SessionTicketsDisabled = true // so that every connection is verified against the current authorities
 	}
-	l.self = l.selfCheck()
+	l.selfCheck = l.selfCheckConfig()
 	return l, nil
 }
 

@@ -168,7 +168,7 @@ func TestFilesAreReadAgain(t *testing.T) {
 		}
 		return n
 	}
-	const stay, replaced = "new certificates cannot be used, and the earlier ones stay", "certificates are replaced"
+	const stay, replaced = "failed to reload certificates; the earlier ones stay in use", "certificates reloaded"
 	require.True(t, sees("server")())
 
 	// The pair is replaced one file after the other, and in between nothing fails.
@@ -258,8 +258,8 @@ func TestLoadSaysWhatIsWrong(t *testing.T) {
 	for want, given := range map[string]tlsconfig.Files{
 		"no such file":                    {CA: "/nowhere/ca.pem"},
 		"no certificate in PEM form":      {CA: write([]byte("hello\n"))},
-		"a certificate is cut off":        {CA: write(append(authority, authority[:100]...))},
-		"only certificates should be":     {CA: write(append(authority, key...))},
+		"a certificate is truncated":      {CA: write(append(authority, authority[:100]...))},
+		"want certificates only":          {CA: write(append(authority, key...))},
 		"does not match public key":       {Cert: files.Cert, Key: ca.Files("other").Key},
 		"failed to find any PEM data":     {Cert: write(nil), Key: files.Key},
 		"x509: malformed tbs certificate": {CA: write([]byte("-----BEGIN CERTIFICATE-----\nMAA=\n-----END CERTIFICATE-----\n"))},

@@ -6,8 +6,8 @@ import (
 	"time"
 )
 
-// Transport is for requests of a client with c. It has a transport of net/http for each state of the files, so that what
-// the standard library checks is what is checked, behind a proxy too.
+// Transport sends a client's requests with the newest certificates. It creates an http.Transport for each state of the
+// files, so the standard library verifies certificates, behind proxies too.
 func (c *Certificates) Transport() http.RoundTripper { return &transport{certificates: c} }
 
 type transport struct {
@@ -18,26 +18,26 @@ type transport struct {
 	current *http.Transport
 }
 
-func (t *transport) latest() *http.Transport {
-	latest := t.certificates.latest()
+func (t *transport) newest() *http.Transport {
+	newest := t.certificates.newest()
 	t.mu.Lock()
 	defer t.mu.Unlock()
-	if t.from != latest {
+	if t.from != newest {
 		if t.current != nil {
-			t.current.CloseIdleConnections() // and those in use once they are idle
+			t.current.CloseIdleConnections() // and, once idle, those in use
 		}
-		t.from, t.current = latest, &http.Transport{
-			Proxy: http.ProxyFromEnvironment, TLSClientConfig: latest.client.Clone(),
+		t.from, t.current = newest, &http.Transport{
+			Proxy: http.ProxyFromEnvironment, TLSClientConfig: newest.client.Clone(),
 			TLSHandshakeTimeout: 10 * time.Second, IdleConnTimeout: 90 * time.Second,
 		}
 	}
 	return t.current
 }
 
-// RoundTrip is http.RoundTripper's.
+// RoundTrip implements http.RoundTripper.
 func (t *transport) RoundTrip(r *http.Request) (*http.Response, error) {
-	return t.latest().RoundTrip(r)
+	return t.newest().RoundTrip(r)
 }
 
-// CloseIdleConnections is what http.Client's calls.
-func (t *transport) CloseIdleConnections() { t.latest().CloseIdleConnections() }
+// CloseIdleConnections is called by http.Client's method of that name.
+func (t *transport) CloseIdleConnections() { t.newest().CloseIdleConnections() }
