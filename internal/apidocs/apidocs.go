@@ -1,4 +1,4 @@
-// Package apidocs shows an API's description in a browser: Swagger UI, from this binary alone.
+// Package apidocs serves an API's OpenAPI document in a browser: Swagger UI, from this binary alone.
 package apidocs
 
 import (
@@ -19,7 +19,7 @@ import (
 //go:embed page
 var page embed.FS
 
-// policy lets the page load and ask nothing but the service itself. Swagger UI sets style attributes.
+// policy restricts the page to resources of the service itself. Swagger UI sets style attributes.
 const policy = "default-src 'none'; script-src 'self'; style-src 'self' 'unsafe-inline'; img-src 'self' data:; " +
 	"connect-src 'self'; base-uri 'none'; form-action 'none'; frame-ancestors 'none'"
 
@@ -40,7 +40,7 @@ var files = func() map[string]file {
 	return files
 }()
 
-// file is what is served, in gzip, in which most of it is embedded.
+// file is a served file, compressed with gzip.
 type file struct {
 	media, tag string
 	zipped     []byte
@@ -58,8 +58,8 @@ func zipped(plain []byte) []byte {
 	return b.Bytes()
 }
 
-// Register adds the page at GET /docs to mux, and below that what belongs to it. It shows what mux serves at
-// GET /v1/swagger.json, and stands on nothing else.
+// Register adds the page to mux at GET /docs, and its files below. It shows the document that mux serves at
+// GET /v1/swagger.json.
 func Register(mux *http.ServeMux) {
 	mux.HandleFunc("GET /docs", serve)
 	mux.HandleFunc("GET /docs/{file}", serve)
@@ -76,7 +76,7 @@ func serve(w http.ResponseWriter, r *http.Request) {
 	header.Set("X-Content-Type-Options", "nosniff")
 	header.Set("Referrer-Policy", "no-referrer")
 	header.Set("Cross-Origin-Resource-Policy", "same-origin")
-	header.Set("Cache-Control", "no-cache") // ask whether it is the same still, as after an update it is not
+	header.Set("Cache-Control", "no-cache") // revalidate, as an update may change the file
 	header.Set("Vary", "Accept-Encoding")
 	header.Set("Content-Type", f.media)
 	name := path.Base(r.URL.Path)

@@ -1,8 +1,8 @@
-// Package arn reads the Amazon Resource Names and names of ECS.
+// Package arn parses the ARNs (Amazon Resource Names) and names of ECS.
 //
-// Two forms of task and container instance ARNs live side by side: the short one, …:task/<id>, and since 2021
-// the long one, …:task/<cluster>/<id>. Every partition is accepted. Source: "Amazon Resource Names (ARNs) and IDs"
-// in the Amazon ECS Developer Guide.
+// Task and container instance ARNs have two forms: the short one, …:task/<id>, and since 2021 the long one,
+// …:task/<cluster>/<id>. Every partition is accepted. Source: "Amazon Resource Names (ARNs) and IDs" in the Amazon ECS
+// Developer Guide.
 package arn
 
 import (
@@ -14,7 +14,7 @@ import (
 // Kind is the resource type of an ECS ARN, spelled as in the ARN itself.
 type Kind string
 
-// The kinds that Blox reads.
+// The kinds that Blox parses.
 const (
 	Cluster           Kind = "cluster"
 	Task              Kind = "task"
@@ -37,7 +37,7 @@ type ARN struct {
 	ID string
 }
 
-// The classes stay inside what a path segment or an etcd key carries unharmed: no slash, no space, no control character.
+// Character classes. All are safe in a path segment and an etcd key: no slash, no space, no control character.
 const (
 	lower = 1 << iota
 	upper
@@ -48,7 +48,7 @@ const (
 	word = lower | upper | digit | dash | underscore
 )
 
-// only tells whether s has one character at least, and none of another class.
+// only reports whether s is not empty and has characters of the classes alone.
 func only(s string, classes int) bool {
 	for i := range len(s) {
 		class := 0
@@ -76,7 +76,7 @@ func isPartition(s string) bool {
 	return aws && (rest == "" || only(rest, lower|dash))
 }
 
-// isRegion wants letters, then one part at least of letters and digits: eu-west-1.
+// isRegion reports whether s is letters and then one or more parts of letters and digits: eu-west-1.
 func isRegion(s string) bool {
 	first, rest, more := strings.Cut(s, "-")
 	if !more || len(first) < 2 || !only(first, lower) {
@@ -93,13 +93,13 @@ func isRegion(s string) bool {
 
 func isName(s string) bool { return len(s) <= 255 && only(s, word) }
 
-// isRevisioned wants <family>:<revision>; the revision counts from 1.
+// isRevisioned reports whether s is <family>:<revision>. Revisions start at 1.
 func isRevisioned(s string) bool {
 	family, revision, _ := strings.Cut(s, ":")
 	return isName(family) && len(revision) <= 10 && only(revision, digit) && revision[0] != '0'
 }
 
-// Parse reads an ARN of any Kind above.
+// Parse parses an ARN of any Kind above.
 func Parse(s string) (ARN, error) {
 	malformed := func(what string) (ARN, error) {
 		return ARN{}, fmt.Errorf("%w ARN %.300q: %s", ErrMalformed, s, what)
@@ -156,7 +156,7 @@ func ParseKind(s string, kind Kind) (ARN, error) {
 	return a, err
 }
 
-// IsClusterName tells whether ECS allows s as the name of a cluster.
+// IsClusterName reports whether ECS allows s as the name of a cluster.
 func IsClusterName(s string) bool { return isName(s) }
 
 // String is the ARN as ECS writes it: Parse(s).String() == s.
@@ -168,7 +168,7 @@ func (a ARN) String() string {
 	return prefix + a.ID
 }
 
-// SameRegion tells whether both belong to one partition, region and account.
+// SameRegion reports whether both have the same partition, region and account.
 func (a ARN) SameRegion(b ARN) bool {
 	return a.Partition == b.Partition && a.Region == b.Region && a.Account == b.Account
 }

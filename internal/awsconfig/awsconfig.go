@@ -1,4 +1,4 @@
-// Package awsconfig makes the clients of AWS that Blox uses, with a limit on the time of every call.
+// Package awsconfig creates the AWS clients that Blox uses. Every call has a timeout.
 package awsconfig
 
 import (
@@ -25,17 +25,17 @@ import (
 	"github.com/blox/blox/internal/version"
 )
 
-// The times that one attempt of a call may take. A long poll of SQS answers after 20 s.
+// Timeouts of one attempt of a call. A long poll of SQS takes 20 s.
 const (
 	connectTimeout = 5 * time.Second
 	headerTimeout  = 30 * time.Second
 	callTimeout    = 40 * time.Second
 )
 
-// Load finds region, credentials, endpoints and retries (three attempts unless AWS_MAX_ATTEMPTS says otherwise) as every
-// program built on the AWS SDK does: from the environment, the shared files and the machine's role. Getenv comes
-// first for AWS_REGION, AWS_ENDPOINT_URL, AWS_ACCESS_KEY_ID, AWS_SECRET_ACCESS_KEY and AWS_SESSION_TOKEN.
-// No region is an error. Calls name Blox/<version> as their user agent.
+// Load finds the region, credentials, endpoints and retry settings (three attempts unless AWS_MAX_ATTEMPTS is set) as
+// the AWS SDK does: in the environment, the shared files and the machine's role. Getenv takes precedence for
+// AWS_REGION, AWS_ENDPOINT_URL, AWS_ACCESS_KEY_ID, AWS_SECRET_ACCESS_KEY and AWS_SESSION_TOKEN. It is an error if no
+// region is set. Clients send Blox/<version> in their user agent.
 func Load(ctx context.Context, getenv func(string) string) (aws.Config, error) {
 	options := []func(*config.LoadOptions) error{
 		config.WithRegion(getenv("AWS_REGION")),
@@ -60,7 +60,7 @@ func Load(ctx context.Context, getenv func(string) string) (aws.Config, error) {
 	return cfg, nil
 }
 
-func httpClient() *awshttp.BuildableClient { // which the SDK gives the certificates of AWS_CA_BUNDLE
+func httpClient() *awshttp.BuildableClient { // the SDK adds the certificates of AWS_CA_BUNDLE
 	return awshttp.NewBuildableClient().WithTimeout(callTimeout).
 		WithDialerOptions(func(d *net.Dialer) { d.Timeout = connectTimeout }).
 		WithTransportOptions(func(t *http.Transport) {
@@ -69,29 +69,29 @@ func httpClient() *awshttp.BuildableClient { // which the SDK gives the certific
 		})
 }
 
-// ECS is a client of ECS at the URL in v0.3's ECS_ENDPOINT, where that is set, and else where cfg says. Without a
-// scheme the URL is https, as in v0.3.
+// ECS returns a client of ECS. If v0.3's ECS_ENDPOINT is set, it takes precedence over cfg's endpoint. A value without
+// a scheme is HTTPS, as in v0.3.
 func ECS(cfg aws.Config, getenv func(string) string) (*ecs.Client, error) {
-	given := getenv("ECS_ENDPOINT")
-	if given == "" {
+	configured := getenv("ECS_ENDPOINT")
+	if configured == "" {
 		return ecs.NewFromConfig(cfg), nil
 	}
-	endpoint := given
+	endpoint := configured
 	if !strings.Contains(endpoint, "://") {
 		endpoint = "https://" + endpoint
 	}
 	u, err := url.Parse(endpoint)
 	if err != nil || u.Hostname() == "" || u.Scheme != "http" && u.Scheme != "https" {
-		return nil, fmt.Errorf("ECS_ENDPOINT: %q is not a URL such as https://ecs.eu-west-1.amazonaws.com", redact.URL(given))
+		return nil, fmt.Errorf("ECS_ENDPOINT: %q is not a URL such as https://ecs.eu-west-1.amazonaws.com", redact.URL(configured))
 	}
 	return ecs.NewFromConfig(cfg, func(o *ecs.Options) { o.BaseEndpoint = &endpoint }), nil
 }
 
-// NoRetry is the option of a call that must go out once at most: client.StartTask(ctx, input, awsconfig.NoRetry).
+// NoRetry is the option of a call that must be sent at most once: client.StartTask(ctx, input, awsconfig.NoRetry).
 func NoRetry(o *ecs.Options) { o.Retryer = aws.NopRetryer{} }
 
-// SQS is a client of SQS where cfg says.
+// SQS returns a client of SQS.
 func SQS(cfg aws.Config) *sqs.Client { return sqs.NewFromConfig(cfg) }
 
-// Kinesis is a client of Kinesis where cfg says.
+// Kinesis returns a client of Kinesis.
 func Kinesis(cfg aws.Config) *kinesis.Client { return kinesis.NewFromConfig(cfg) }

@@ -19,7 +19,7 @@ import (
 
 func TestMain(m *testing.M) { goleak.VerifyTestMain(m) }
 
-// cleanEnv takes away what the machine has set for AWS.
+// cleanEnv hides the machine's own AWS settings.
 func cleanEnv(t *testing.T) {
 	for _, name := range []string{
 		"AWS_REGION", "AWS_DEFAULT_REGION", "AWS_PROFILE", "AWS_DEFAULT_PROFILE", "AWS_ENDPOINT_URL", "AWS_ENDPOINT_URL_ECS",
@@ -35,7 +35,7 @@ func env(of map[string]string) func(string) string {
 	return func(name string) string { return of[name] }
 }
 
-// with is a complete environment whose AWS is at url.
+// with is a complete environment with AWS at url.
 func with(url string) map[string]string {
 	return map[string]string{
 		"AWS_REGION": "eu-west-1", "AWS_ENDPOINT_URL": url, "AWS_ACCESS_KEY_ID": "id", "AWS_SECRET_ACCESS_KEY": "secret",
@@ -49,7 +49,7 @@ func load(t *testing.T, of map[string]string) aws.Config {
 	return cfg
 }
 
-// fakeAWS answers every call with status, and keeps no connection. It counts calls and keeps the last user agent.
+// fakeAWS responds to every call with status and closes the connection. It counts calls and keeps the last user agent.
 func fakeAWS(t *testing.T, status int) (url string, calls *atomic.Int64, agent *atomic.Value) {
 	calls, agent = new(atomic.Int64), new(atomic.Value)
 	server := httptest.NewServer(http.HandlerFunc(func(w http.ResponseWriter, r *http.Request) {
@@ -63,14 +63,14 @@ func fakeAWS(t *testing.T, status int) (url string, calls *atomic.Int64, agent *
 	return server.URL, calls, agent
 }
 
-func TestLoadNeedsARegion(t *testing.T) {
+func TestLoad_RequiresARegion(t *testing.T) {
 	cleanEnv(t)
 	_, err := Load(t.Context(), env(nil))
 	assert.EqualError(t, err, "no AWS region: set AWS_REGION, or AWS_PROFILE to a profile that has one")
 	assert.Equal(t, "eu-west-1", load(t, with("")).Region)
 }
 
-func TestEveryAttemptEnds(t *testing.T) {
+func TestLoad_BoundsEveryAttempt(t *testing.T) {
 	cleanEnv(t)
 	client := load(t, with("")).HTTPClient.(bodyBuffer).next.(*awshttp.BuildableClient)
 	longPoll := 20 * time.Second
@@ -80,7 +80,7 @@ func TestEveryAttemptEnds(t *testing.T) {
 	assert.Positive(t, client.GetTransport().TLSHandshakeTimeout)
 }
 
-func TestCallsNameBlox(t *testing.T) {
+func TestClients_SendBloxAsUserAgent(t *testing.T) {
 	cleanEnv(t)
 	url, calls, agent := fakeAWS(t, http.StatusOK)
 	client, err := ECS(load(t, with(url)), env(nil))
@@ -103,7 +103,7 @@ func TestCallsNameBlox(t *testing.T) {
 	assert.Contains(t, agent.Load(), "Blox/dev")
 }
 
-func TestNoRetryCallsOnce(t *testing.T) {
+func TestNoRetry_SendsOneAttempt(t *testing.T) {
 	cleanEnv(t)
 	t.Setenv("AWS_MAX_ATTEMPTS", "2")
 	url, calls, _ := fakeAWS(t, http.StatusInternalServerError)
@@ -119,7 +119,7 @@ func TestNoRetryCallsOnce(t *testing.T) {
 	assert.EqualValues(t, 1+2, calls.Load(), "without NoRetry the SDK tries again")
 }
 
-func TestECSEndpoint(t *testing.T) {
+func TestECS_PrefersItsOwnEndpoint(t *testing.T) {
 	cleanEnv(t)
 	wrong, wrongCalls, _ := fakeAWS(t, http.StatusOK)
 	right, rightCalls, _ := fakeAWS(t, http.StatusOK)

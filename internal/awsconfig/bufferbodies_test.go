@@ -13,8 +13,8 @@ import (
 	"github.com/stretchr/testify/require"
 )
 
-// A server that answers much, and at once, loses nothing of it. Without BufferBodies some answers in a thousand are cut.
-func TestInMemoryReadsQuickAnswers(t *testing.T) {
+// Without BufferBodies, some of a thousand large and quick responses are truncated.
+func TestBufferBodies_ReadsQuickResponses(t *testing.T) {
 	arn := "arn:aws:ecs:us-east-1:123456789012:cluster/" + strings.Repeat("x", 100)
 	answer := `{"clusterArns":["` + strings.Repeat(arn+`","`, 999) + arn + `"]}`
 	server := httptest.NewServer(http.HandlerFunc(func(w http.ResponseWriter, r *http.Request) {

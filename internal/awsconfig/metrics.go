@@ -15,15 +15,17 @@ import (
 	"github.com/prometheus/client_golang/prometheus/promauto"
 )
 
-// WithMetrics is cfg whose clients count and time every attempt of a call, the SDK's own retries included.
+// WithMetrics returns cfg with clients that count and time every attempt of a call, the SDK's retries included. The
+// names have no prefix: services register them through prometheus.WrapRegistererWithPrefix.
 func WithMetrics(cfg aws.Config, registerer prometheus.Registerer) aws.Config {
 	with := promauto.With(registerer)
 	calls := with.NewCounterVec(prometheus.CounterOpts{
 		Name: "aws_calls_total",
-		Help: "Attempts of calls to AWS, by service, action and outcome: ok, throttled, refused (4xx), failed (5xx) or lost (no answer).",
+		Help: "Attempts of AWS calls by service, action and outcome: " +
+			"ok, throttled, refused (4xx), failed (5xx) or lost (no response).",
 	}, []string{"service", "action", "outcome"})
 	seconds := with.NewHistogramVec(prometheus.HistogramOpts{
-		Name: "aws_call_duration_seconds", Help: "Time of an attempt of a call to AWS, by service and action.",
+		Name: "aws_call_duration_seconds", Help: "Duration of an attempt of an AWS call by service and action.",
 		Buckets: []float64{.005, .01, .025, .05, .1, .25, .5, 1, 2.5, 5, 10},
 	}, []string{"service", "action"})
 	observe := middleware.DeserializeMiddlewareFunc("BloxMetrics", func(
@@ -38,7 +40,7 @@ func WithMetrics(cfg aws.Config, registerer prometheus.Registerer) aws.Config {
 	})
 	cfg = cfg.Copy()
 	cfg.APIOptions = append(cfg.APIOptions, func(stack *middleware.Stack) error {
-		return stack.Deserialize.Add(observe, middleware.Before) // outermost of what one attempt goes through
+		return stack.Deserialize.Add(observe, middleware.Before) // the outermost middleware of one attempt
 	})
 	return cfg
 }

@@ -124,8 +124,8 @@ func (w *watcher) Watch(ctx context.Context, key string, options ...clientv3.OpO
 // streamKey is metadata by which clientv3 tells streams apart. Etcd ignores it.
 const streamKey = "blox-stream"
 
-// DedicatedStream returns a context for a watch, and the requests for its progress, with a gRPC stream of their own. On a
-// shared stream, progress waits for the slowest watch.
+// DedicatedStream returns a context for a watch, and the requests for its progress, with a gRPC stream of their own. On
+// a shared stream, progress waits for the slowest watch.
 func DedicatedStream(ctx context.Context, name string) context.Context {
 	return metadata.AppendToOutgoingContext(ctx, streamKey, name)
 }

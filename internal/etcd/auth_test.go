@@ -65,7 +65,8 @@ func TestTLS(t *testing.T) {
 	assert.ErrorContains(t, err, "/nowhere")
 }
 
-// The client's certificate is replaced while it runs, and so is the authority of both sides, and etcd is away meanwhile.
+// The client's certificate is replaced while it runs, and so is the authority of both sides, and etcd is away
+// meanwhile.
 func TestTLSFilesAreReplaced(t *testing.T) {
 	ca, next := testenv.NewCA(t), testenv.NewCA(t)
 	own := ca.Files("etcd")

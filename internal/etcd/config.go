@@ -29,7 +29,8 @@ func (Secret) Format(to fmt.State, _ rune) { _, _ = io.WriteString(to, "(secret)
 // MarshalText implements encoding.TextMarshaler.
 func (Secret) MarshalText() ([]byte, error) { return []byte("(secret)"), nil }
 
-// Flags defines the flags of Config. The names of its variables begin with prefix: CSS for CSS_ETCD_ENDPOINTS, and so on.
+// Flags defines the flags of Config. The names of its variables begin with prefix: CSS for CSS_ETCD_ENDPOINTS, and so
+// on.
 func (c *Config) Flags(flags *flag.FlagSet, prefix string, getenv func(string) string) {
 	variables := prefix + "_ETCD"
 	if all := getenv(variables + "_ENDPOINTS"); all != "" {

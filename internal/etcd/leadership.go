@@ -21,9 +21,9 @@ const (
 	revokeTimeout = time.Second
 )
 
-// WithLease calls work with a lease of ttl, whole seconds. It keeps the lease alive while work runs, and then revokes it
-// together with all keys attached to it. The context of work ends when the lease is lost. WithLease returns the error of
-// work, or why it has no lease.
+// WithLease calls work with a lease of ttl, whole seconds. It keeps the lease alive while work runs, and then revokes
+// it together with all keys attached to it. The context of work ends when the lease is lost. WithLease returns the
+// error of work, or why it has no lease.
 func WithLease(
 	ctx context.Context, client *clientv3.Client, ttl time.Duration,
 	work func(context.Context, *concurrency.Session) error,

@@ -67,7 +67,8 @@ func TestLeadEndsWithoutEtcd(t *testing.T) {
 	assert.NoError(t, stopFirst())
 }
 
-// The lease's end, by this machine's clock, moves on while etcd answers, and when it does not the work's context ends then.
+// The lease's end, by this machine's clock, moves on while etcd answers, and when it does not the work's context ends
+// then.
 func TestALeaseLastsAsLongAsEtcdHasShown(t *testing.T) {
 	server := testenv.EtcdServer(t)
 	client := server.Client()

@@ -1,4 +1,4 @@
-// Package logging makes the log of a service: text on stderr and, where one is named, in a file that is rotated.
+// Package logging creates the log of a service: text on stderr and, if configured, in a rotated file.
 package logging
 
 import (
@@ -12,35 +12,35 @@ import (
 	"gopkg.in/natefinch/lumberjack.v2"
 )
 
-// A file is rotated at this size, and this many earlier ones are kept beside it as <name>-<UTC time>.<extension>.
+// A log file is rotated at maxMegabytes. MaxBackups earlier ones are kept as <name>-<UTC time>.<extension>.
 const (
 	maxMegabytes = 100
 	maxBackups   = 5
 )
 
-// levels are v0.3's names for them.
+// levels maps v0.3's names to levels.
 var levels = map[string]logrus.Level{
 	"":      logrus.InfoLevel,
 	"debug": logrus.DebugLevel,
 	"info":  logrus.InfoLevel,
 	"warn":  logrus.WarnLevel,
 	"error": logrus.ErrorLevel,
-	"crit":  logrus.FatalLevel, // what ends the process
-	"none":  logrus.PanicLevel, // and nowhere to write to
+	"crit":  logrus.FatalLevel, // ends the process
+	"none":  logrus.PanicLevel, // with its output discarded
 }
 
-// Logger is a log with the file that it writes to, if any.
+// Logger is a log and its file, if any.
 type Logger struct {
 	*logrus.Logger
 	console io.Writer
-	file    io.Closer // nil when none is named
+	file    io.Closer // nil without a file
 }
 
 // New opens the log of the service whose variables begin with prefix, such as CSS for CSS_LOG_FILE and CSS_LOG_LEVEL.
-// File is a path, or empty for stderr alone; level is debug, info, warn, error, crit or none, and info when empty.
-// An error names the variable that is wrong. The caller closes the Logger.
+// File is a path, or empty for stderr alone. Level is debug, info, warn, error, crit or none; empty is info. An error
+// names the invalid variable. The caller closes the Logger.
 //
-// With a file, the first line starts a goroutine of lumberjack's, which lasts as long as the process.
+// With a file, the first line starts a goroutine of lumberjack that lasts as long as the process.
 func New(prefix, file, level string) (*Logger, error) {
 	return newLogger(os.Stderr, prefix, file, level)
 }
@@ -70,7 +70,7 @@ func newLogger(console io.Writer, prefix, file, level string) (*Logger, error) {
 	return l, nil
 }
 
-// tryOpen tells at start what lumberjack would tell at the first line only.
+// tryOpen reports at the start an error that lumberjack would report at the first line.
 func tryOpen(file string) error {
 	if err := os.MkdirAll(filepath.Dir(file), 0o755); err != nil {
 		return err
@@ -82,7 +82,7 @@ func tryOpen(file string) error {
 	return f.Close()
 }
 
-// Close closes the file. What is logged after that goes to stderr alone.
+// Close closes the file. Later lines go to stderr alone.
 func (l *Logger) Close() error {
 	if l.file == nil {
 		return nil
@@ -91,7 +91,7 @@ func (l *Logger) Close() error {
 	return l.file.Close()
 }
 
-// utc writes times as 2026-01-02T15:04:05.678Z, wherever the machine stands.
+// utc formats times as 2026-01-02T15:04:05.678Z in every time zone.
 type utc struct{ logrus.TextFormatter }
 
 func (f *utc) Format(e *logrus.Entry) ([]byte, error) {

@@ -1,27 +1,27 @@
-// Package redact keeps credentials out of logs and messages.
+// Package redact removes credentials from logs and error texts.
 package redact
 
 import "strings"
 
-// URL is endpoint, host:port or a URL, right or wrong, without the user and password that may stand in it.
+// URL returns endpoint, host:port or a URL, valid or not, without a user and password.
 func URL(endpoint string) string {
 	at := strings.LastIndexByte(endpoint, '@')
 	if at < 0 {
 		return endpoint
 	}
 	scheme, _, found := strings.Cut(endpoint[:at], "://")
-	if !found || strings.ContainsFunc(scheme, notOfScheme) { // which is then a part of the password
+	if !found || strings.ContainsFunc(scheme, notInScheme) { // then it is part of the password
 		return "xxxxx" + endpoint[at:]
 	}
 	return scheme + "://xxxxx" + endpoint[at:]
 }
 
-// notOfScheme tells whether a URL's scheme cannot have the character. Source: RFC 3986, 3.1.
-func notOfScheme(c rune) bool {
+// notInScheme reports whether the scheme of a URL cannot contain c. Source: RFC 3986, 3.1.
+func notInScheme(c rune) bool {
 	return !('a' <= c && c <= 'z' || 'A' <= c && c <= 'Z' || '0' <= c && c <= '9' || strings.ContainsRune("+-.", c))
 }
 
-// URLs is URL for each of endpoints.
+// URLs applies URL to each endpoint.
 func URLs(endpoints []string) []string {
 	shown := make([]string, len(endpoints))
 	for i, endpoint := range endpoints {

@@ -18,7 +18,8 @@ import (
 	"github.com/stretchr/testify/require"
 )
 
-// Chromium is a headless browser with one tab, which remembers what the tab asked for and what the browser complained of.
+// Chromium is a headless browser with one tab, which remembers what the tab asked for and what the browser complained
+// of.
 type Chromium struct {
 	Context context.Context // chromedp's, of the tab; it ends with the test
 
@@ -28,8 +29,8 @@ type Chromium struct {
 	complaints []string
 }
 
-// Browser is a fresh headless Chromium, with a profile of its own, which ends with the test. Where there is none the test is
-// skipped; with CI=true it fails.
+// Browser is a fresh headless Chromium, with a profile of its own, which ends with the test. Where there is none the
+// test is skipped; with CI=true it fails.
 func Browser(tb testing.TB, more ...chromedp.ExecAllocatorOption) *Chromium {
 	tb.Helper()
 	path := chromium()

@@ -29,7 +29,8 @@ type CA struct {
 	key  *ecdsa.PrivateKey
 }
 
-// Leaf is what a certificate says; the zero value is for 127.0.0.1, ::1 and localhost, servers and clients, and an hour.
+// Leaf is what a certificate says; the zero value is for 127.0.0.1, ::1 and localhost, servers and clients, and an
+// hour.
 type Leaf struct {
 	NotAfter   time.Time
 	ServerOnly bool // not good for a client
@@ -50,7 +51,8 @@ func NewCA(tb testing.TB) *CA {
 	return ca
 }
 
-// Files are those of a new certificate under name, beside the authority's own. Another call with the name replaces them.
+// Files are those of a new certificate under name, beside the authority's own. Another call with the name replaces
+// them.
 func (ca *CA) Files(name string, leaf ...Leaf) tlsconfig.Files {
 	ca.tb.Helper()
 	cert, key := ca.Issue(name, leaf...)

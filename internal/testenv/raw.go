@@ -15,8 +15,8 @@ import (
 	"github.com/stretchr/testify/require"
 )
 
-// Raw sends requests whose parts are anything at all, which http.Client would tidy up or refuse, to a server at an address, one at
-// a time. The zero value with an address is ready; Close ends it.
+// Raw sends requests whose parts are anything at all, which http.Client would tidy up or refuse, to a server at an
+// address, one at a time. The zero value with an address is ready; Close ends it.
 type Raw struct {
 	Address string
 
@@ -24,9 +24,9 @@ type Raw struct {
 	reader *bufio.Reader
 }
 
-// Send returns the answer and its body. A stream's body is not waited for. An answer that does not come, or breaks off, fails
-// the test. It is false, and nothing is sent, when the parts would not make one request: a method that is no token, or a target
-// with spaces or control characters.
+// Send returns the answer and its body. A stream's body is not waited for. An answer that does not come, or breaks off,
+// fails the test. It is false, and nothing is sent, when the parts would not make one request: a method that is no
+// token, or a target with spaces or control characters.
 func (r *Raw) Send(tb testing.TB, method, target, body string, header ...string) (answer *http.Response, read []byte, sent bool) {
 	tb.Helper()
 	if !isToken(method) || target == "" || strings.ContainsFunc(target, func(c rune) bool { return c <= ' ' || c == 0x7f }) {
@@ -80,8 +80,8 @@ func isToken(s string) bool {
 	})
 }
 
-// Refusal fails the test unless an answer of 4xx has the form that both services give theirs: plain text and a newline. What
-// net/http refuses before there is a request has a form of its own.
+// Refusal fails the test unless an answer of 4xx has the form that both services give theirs: plain text and a newline.
+// What net/http refuses before there is a request has a form of its own.
 func Refusal(tb testing.TB, answer *http.Response, body []byte) {
 	tb.Helper()
 	require.Equal(tb, "text/plain; charset=utf-8", answer.Header.Get("Content-Type"))

@@ -19,8 +19,8 @@ import (
 // Spec is a swagger file that answers are held against.
 type Spec struct{ swagger *spec.Swagger }
 
-// NewSpec reads a swagger file; an error says what is not valid in it. It takes seconds: once for all tests of a package
-// is enough.
+// NewSpec reads a swagger file; an error says what is not valid in it. It takes seconds: once for all tests of a
+// package is enough.
 func NewSpec(raw []byte) (*Spec, error) {
 	document, err := loads.Analyzed(raw, "2.0")
 	if err != nil {

@@ -11,9 +11,11 @@ const selfCheckName = "self.blox.internal"
 var errNotSelf = errors.New("not the server's own certificate")
 
 // SelfCheck returns the configuration of a client that checks whether the server with these files on its own machine is
-// up. If the server requires client certificates, the client shows the server's own, which may not be valid for clients.
+// up. If the server requires client certificates, the client shows the server's own, which may not be valid for
+// clients.
 func SelfCheck(files Files) (*tls.Config, error) {
-	// The certificate is not valid for the loopback address and may be about to be replaced. The client sends no secret.
+	// The certificate is not valid for the loopback address and may be about to be replaced. The client sends no
+	// secret.
 	cfg := &tls.Config{MinVersion: tls.VersionTLS12, ServerName: selfCheckName, InsecureSkipVerify: true}
 	if files.CA == "" {
 		return cfg, nil

@@ -1,4 +1,4 @@
-// Package version says which build of Blox this is.
+// Package version holds the version of this build.
 package version
 
 // Set by the linker: -ldflags "-X github.com/blox/blox/internal/version.Version=1.0.0 -X …version.Commit=1a2b3c4".
@@ -7,7 +7,7 @@ var (
 	Commit  = ""
 )
 
-// String is the version, with the commit in brackets when it is known: "1.0.0 (1a2b3c4)".
+// String returns the version and, if known, the commit in brackets: "1.0.0 (1a2b3c4)".
 func String() string {
 	if Commit == "" {
 		return Version
@@ -15,5 +15,5 @@ func String() string {
 	return Version + " (" + Commit + ")"
 }
 
-// UserAgent is how Blox names itself to others: "Blox/1.0.0".
+// UserAgent is the product name that Blox sends to other services: "Blox/1.0.0".
 func UserAgent() string { return "Blox/" + Version }
