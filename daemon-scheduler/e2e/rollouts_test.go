@@ -242,7 +242,7 @@ func TestPauseHoldsAndResumeGoesOn(t *testing.T) {
 	calls := w.sim.Calls("StartTask")
 	instances = append(instances, w.sim.AddInstances("prod", 1)...)
 	testenv.Eventually(t, func() bool { return len(d.placed("logs")) == 2 })
-	assert.Equal(t, "missing: the environment is paused", d.placed("logs")[instances[1]])
+	assert.Equal(t, "missing: The environment is paused.", d.placed("logs")[instances[1]])
 	assert.Equal(t, calls, w.sim.Calls("StartTask"))
 	d.ok("POST", "/v1/environments/logs/resume", "", nil)
 	w.oneEach(id, instances...)
