@@ -1,6 +1,7 @@
 // Package cache keeps a copy in memory of the records in etcd. It answers every read of the API and feeds every stream.
 //
-// Only etcd's watch changes the cache, so replicas that share an etcd agree. Reads through WaitCurrent are linearizable.
+// Only etcd's watch changes the cache, so replicas that share an etcd agree. Reads through WaitCurrent are
+// linearizable.
 package cache
 
 import (
@@ -63,8 +64,8 @@ type Config struct {
 	Tasks     Codec[state.Task]
 	Instances Codec[state.Instance]
 	Log       logrus.FieldLogger
-	// HistoryLimit is the number of changes kept for streams that start in the past; 20,000 by default. Older changes are
-	// replayed from etcd.
+	// HistoryLimit is the number of changes kept for streams that start in the past; 20,000 by default. Older changes
+	// are replayed from etcd.
 	HistoryLimit int
 	// Metrics registers the cache's metrics; nil registers none.
 	Metrics prometheus.Registerer
@@ -85,9 +86,9 @@ func New(cfg Config) *Cache {
 	return c
 }
 
-// Run keeps the cache current until ctx is cancelled, and then returns nil. If etcd cancels the watch or is unavailable,
-// Run reloads the cache as soon as etcd answers. Until then the cache keeps its last state, and WaitCurrent returns an
-// error.
+// Run keeps the cache current until ctx is cancelled, and then returns nil. If etcd cancels the watch or is
+// unavailable, Run reloads the cache as soon as etcd answers. Until then the cache keeps its last state, and
+// WaitCurrent returns an error.
 func (c *Cache) Run(ctx context.Context) error {
 	group, ctx := errgroup.WithContext(ctx)
 	group.Go(func() error { c.revisionReads.run(ctx, c.readRevision); return nil })
@@ -114,7 +115,8 @@ func (c *Cache) Run(ctx context.Context) error {
 // Snapshot returns the latest state, which may lag behind etcd; nil before the first load. See WaitCurrent.
 func (c *Cache) Snapshot() *Snapshot { return c.snapshot.Load() }
 
-// StoredVersion returns the version that the cache holds under a key. The store uses it as its guess of what it replaces.
+// StoredVersion returns the version that the cache holds under a key. The store uses it as its guess of what it
+// replaces.
 func (c *Cache) StoredVersion(key state.Key) state.StoredVersion {
 	if s := c.Snapshot(); s != nil {
 		return s.StoredVersion(key)

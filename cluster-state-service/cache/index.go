@@ -25,13 +25,14 @@ type Entry[T any] struct {
 // JSON returns the line without its newline.
 func (e *Entry[T]) JSON() []byte { return e.Line[: len(e.Line)-1 : len(e.Line)-1] }
 
-// Index holds the entries of a kind, ordered by key. Clones share all unchanged nodes (copy-on-write), so that one clone
-// can change while others are read.
+// Index holds the entries of a kind, ordered by key. Clones share all unchanged nodes (copy-on-write), so that one
+// clone can change while others are read.
 type Index[T any] struct {
 	tree *btree.BTreeG[*Entry[T]]
 
-	secondaryKey func(*T) string                  // nil without a secondary index
-	secondary    *btree.BTreeG[secondaryEntry[T]] // by secondary key, then key; entries without secondary key are not in it
+	secondaryKey func(*T) string // nil without a secondary index
+	// secondary is ordered by secondary key, then key. It lacks entries without a secondary key.
+	secondary *btree.BTreeG[secondaryEntry[T]]
 }
 
 type secondaryEntry[T any] struct {
@@ -39,8 +40,8 @@ type secondaryEntry[T any] struct {
 	*Entry[T]
 }
 
-// NewIndex returns an empty index. Unless secondaryKey is nil, entries can also be found by the value that it returns. A
-// secondary index pays off when few of many entries share a value.
+// NewIndex returns an empty index. Unless secondaryKey is nil, entries can also be found by the value that it
+// returns. A secondary index pays off when few of many entries share a value.
 func NewIndex[T any](secondaryKey func(*T) string) Index[T] {
 	x := Index[T]{
 		tree:         btree.NewG(btreeDegree, func(a, b *Entry[T]) bool { return a.Key < b.Key }),

@@ -25,7 +25,8 @@ var loadedPrefixes = []string{
 	state.KindTask.Prefix(), state.KindInstance.Prefix(), state.ReconcilePrefix, state.LockPrefix,
 }
 
-// loadAndWatch loads all records and applies the events of etcd's watch until that fails. It calls loaded after the load.
+// loadAndWatch loads all records and applies the events of etcd's watch until that fails. It calls loaded after the
+// load.
 func (c *Cache) loadAndWatch(ctx context.Context, loaded func()) error {
 	ctx, cancel := context.WithCancel(dedicatedStream(ctx))
 	defer cancel()
@@ -96,7 +97,8 @@ func (c *Cache) loadPrefix(ctx context.Context, prefix string, revision *int64, 
 	end := clientv3.GetPrefixRangeEnd(prefix)
 	for from := prefix; ; {
 		limited, cancel := context.WithTimeout(ctx, pageTimeout)
-		page, err := c.client.Get(limited, from, clientv3.WithRange(end), clientv3.WithLimit(pageSize), clientv3.WithRev(*revision))
+		page, err := c.client.Get(limited, from,
+			clientv3.WithRange(end), clientv3.WithLimit(pageSize), clientv3.WithRev(*revision))
 		cancel()
 		if err != nil {
 			return err

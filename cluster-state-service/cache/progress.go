@@ -20,8 +20,8 @@ const (
 )
 
 // WaitCurrent returns the state with every write that finished before the call: reads through it are linearizable. It
-// reads etcd's revision, with one small request that concurrent callers share, and waits until the cache has reached it.
-// An error wraps state.ErrStoreUnavailable, or is ctx's.
+// reads etcd's revision, with one small request that concurrent callers share, and waits until the cache has reached
+// it. An error wraps state.ErrStoreUnavailable, or is ctx's.
 func (c *Cache) WaitCurrent(ctx context.Context) (*Snapshot, error) {
 	started := time.Now()
 	revision, err := c.revisionReads.next(ctx)
@@ -92,8 +92,9 @@ func (c *Cache) await(ctx context.Context, revision int64) (*Snapshot, error) {
 	}
 }
 
-// requestProgress requests progress notifications while a caller waits for a revision. Other applications may share the
-// etcd, and their revisions bring no event. etcd ignores progress requests while the watch lags, so the request repeats.
+// requestProgress requests progress notifications while a caller waits for a revision. Other applications may share
+// the etcd, and their revisions bring no event. etcd ignores progress requests while the watch lags, so the request
+// repeats.
 func (c *Cache) requestProgress(ctx context.Context) {
 	for {
 		select {
@@ -114,8 +115,8 @@ func (c *Cache) requestProgress(ctx context.Context) {
 	}
 }
 
-// isAwaited reports whether a caller may wait for a later revision than the cache has. Callers that left still count, but
-// only until the next revision: etcd's revision was at least as high as wanted.
+// isAwaited reports whether a caller may wait for a later revision than the cache has. Callers that left still count,
+// but only until the next revision: etcd's revision was at least as high as wanted.
 func (c *Cache) isAwaited() bool {
 	c.mu.Lock()
 	defer c.mu.Unlock()

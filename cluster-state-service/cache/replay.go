@@ -46,8 +46,8 @@ func (s *subscription) resubscribe(ctx context.Context) {
 	s.floor = s.Version()
 }
 
-// replay reads changes from s.from up to the floor from etcd: all of them, or the first whole revisions. It returns before
-// the subscriber receives them, so that a slow subscriber occupies no replay slot.
+// replay reads changes from s.from up to the floor from etcd: all of them, or the first whole revisions. It returns
+// before the subscriber receives them, so that a slow subscriber occupies no replay slot.
 func (s *subscription) replay(ctx context.Context) (changes []Change, err error) {
 	select {
 	case s.cache.replaySlots <- struct{}{}:

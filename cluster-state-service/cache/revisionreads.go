@@ -8,8 +8,8 @@ import (
 	"github.com/blox/blox/cluster-state-service/state"
 )
 
-// revisionReads coalesces reads of etcd's revision. Callers that arrive while a read runs share the next one: the running
-// read might miss a write that finished just before they arrived.
+// revisionReads coalesces reads of etcd's revision. Callers that arrive while a read runs share the next one: the
+// running read might miss a write that finished just before they arrived.
 type revisionReads struct {
 	mu      sync.Mutex
 	queued  *revisionRead

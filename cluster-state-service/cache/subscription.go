@@ -45,9 +45,9 @@ type subscription struct {
 // error wraps state.ErrVersionOutOfRange if etcd has compacted the revision or has not reached it, or
 // state.ErrStoreUnavailable.
 //
-// The sequence yields every change once, oldest first, and then waits for more. It ends when ctx is cancelled or after it
-// has yielded an error. With a positive heartbeat it yields a Heartbeat change once in every such time, after all other
-// changes. One goroutine may range over it, once.
+// The sequence yields every change once, oldest first, and then waits for more. It ends when ctx is cancelled or
+// after it has yielded an error. With a positive heartbeat it yields a Heartbeat change once in every such time,
+// after all other changes. One goroutine may range over it, once.
 func (c *Cache) Watch(
 	ctx context.Context, kind state.Kind, from int64, heartbeat time.Duration,
 ) (iter.Seq2[Change, error], error) {
@@ -92,8 +92,8 @@ func (s *subscription) attach(ctx context.Context, from *broadcast.Subscription[
 	context.AfterFunc(ctx, from.Close)
 }
 
-// checkRange returns an error unless the cache can stream the changes from the revision on. etcd decides what is in range:
-// another replica may have shown a revision that this one has not reached yet.
+// checkRange returns an error unless the cache can stream the changes from the revision on. etcd decides what is in
+// range: another replica may have shown a revision that this one has not reached yet.
 func (c *Cache) checkRange(ctx context.Context, revision int64) error {
 	limited, cancel := context.WithTimeoutCause(ctx, etcdTimeout, state.ErrStoreUnavailable)
 	defer cancel()
@@ -169,7 +169,8 @@ func (s *subscription) cacheRevision() int64 {
 }
 
 // readBatch collects the subscriber's changes from the history in s.batch. It stops after the watch response that
-// completes the batch. Large batches let a subscriber that lags catch up. It reports whether there was anything to read.
+// completes the batch. Large batches let a subscriber that lags catch up. It reports whether there was anything to
+// read.
 func (s *subscription) readBatch() bool {
 	s.batch = s.batch[:0]
 	read := false

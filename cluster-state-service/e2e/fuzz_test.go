@@ -60,7 +60,8 @@ func FuzzRequests(f *testing.F) {
 	})
 }
 
-// FuzzStoredRecords stores arbitrary values under a task's key. The list holds all other tasks, and this one if it is valid.
+// FuzzStoredRecords stores arbitrary values under a task's key. The list holds all other tasks, and this one if it is
+// valid.
 func FuzzStoredRecords(f *testing.F) {
 	for _, body := range testenv.Events(f) {
 		f.Add(body)

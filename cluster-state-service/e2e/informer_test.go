@@ -21,8 +21,8 @@ import (
 	"github.com/blox/blox/internal/testenv"
 )
 
-// An informer ends up with what etcd holds, while events flow: across broken connections, a compaction of the revision it
-// would resume from, and restarts of the service.
+// An informer ends up with what etcd holds, while events flow: across broken connections, a compaction of the
+// revision it would resume from, and restarts of the service.
 func TestInformer_EqualsStore(t *testing.T) {
 	w := newWorld(t, ecssim.Config{Seed: 5, Faults: ecssim.Faults{Events: ecssim.EventFaults{Duplicate: 0.1, Reorder: 0.1}}})
 	queue, url := w.sqs() // a stopped service's unacknowledged messages are redelivered soon

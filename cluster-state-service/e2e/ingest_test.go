@@ -110,8 +110,8 @@ func TestIngest_KeepsUncommittedMessages(t *testing.T) {
 	assert.Equal(t, 5, w.queued())
 }
 
-// Of 50,000 events (10,000 under the race detector), a fifth arrives twice and a fifth late. The store still ends up with
-// the simulator's versions, without the help of a reconcile run.
+// Of 50,000 events (10,000 under the race detector), a fifth arrives twice and a fifth late. The store still ends up
+// with the simulator's versions, without the help of a reconcile run.
 func TestIngest_ConvergesAfterDisorderedEvents(t *testing.T) {
 	w := newWorld(t, ecssim.Config{Seed: 7})
 	c := w.start().ready() // the first reconcile run finds nothing, and the next is 20 minutes away

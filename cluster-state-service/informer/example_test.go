@@ -12,9 +12,9 @@ import (
 	"github.com/blox/blox/cluster-state-service/informer"
 )
 
-// A scheduler that keeps ten tasks of a task definition in a cluster. It starts each new task on the instance with the
-// fewest, against a CSS on this machine, until it is interrupted. It lacks back-off, batches, and a memory of tasks that the
-// CSS does not show yet; ../examples/spread has all three.
+// A scheduler that keeps ten tasks of a task definition in a cluster. It starts each new task on the instance with
+// the fewest, against a CSS on this machine, until it is interrupted. It lacks back-off, batches, and a memory of
+// tasks that the CSS does not show yet; ../examples/spread has all three.
 func Example() {
 	const cluster, definition, want = "arn:aws:ecs:eu-west-1:123456789012:cluster/prod", "web:3", 10
 	ctx, stop := signal.NotifyContext(context.Background(), os.Interrupt)

@@ -62,8 +62,8 @@ func follow[R any](ctx context.Context, m *Informer, path string, records *recor
 
 func (f *follower[R]) base() string { return f.endpoints[f.endpoint%len(f.endpoints)] }
 
-// retryDelay returns the delay after err. It doubles whenever all endpoints have failed. Jitter spreads the informers that
-// follow one CSS. The delay is at least the Retry-After of the CSS.
+// retryDelay returns the delay after err. It doubles whenever all endpoints have failed. Jitter spreads the informers
+// that follow one CSS. The delay is at least the Retry-After of the CSS.
 func (f *follower[R]) retryDelay(err error) time.Duration {
 	rounds := f.failures/len(f.endpoints) + 1
 	delay := backoff.Jitter(backoff.Delay(f.minDelay, maxRetryDelay, rounds))

@@ -45,8 +45,8 @@ func listed(version int, tasks ...string) string {
 	return fmt.Sprintf(`{"items":[%s],"metadata":{"entityVersion":"%d","reconciledAt":""}}`, strings.Join(tasks, ","), version)
 }
 
-// css is a fake cluster-state-service with scripted responses, and without instances. Each response serves one request; the
-// last one serves all further requests.
+// css is a fake cluster-state-service with scripted responses, and without instances. Each response serves one
+// request; the last one serves all further requests.
 type css struct {
 	*httptest.Server
 	mu       sync.Mutex

@@ -1,8 +1,8 @@
 // Package informer keeps a copy of a cluster-state-service (CSS) in memory, for programs that build schedulers: every
 // container instance and every task, current within milliseconds of a change.
 //
-// An Informer lists once and then follows two streams. If a stream breaks, it resumes it, at another replica of the CSS if
-// there is one, and neither misses nor repeats a change. If it cannot resume the stream, it lists again.
+// An Informer lists once and then follows two streams. If a stream breaks, it resumes it, at another replica of the
+// CSS if there is one, and neither misses nor repeats a change. If it cannot resume the stream, it lists again.
 //
 //	clusters, err := informer.New(informer.Config{Endpoints: []string{"localhost:3000"}})
 //	stop := clusters.Subscribe(func(c informer.Change) { queue.Add(c.ClusterARN) })
@@ -39,8 +39,8 @@ type Config struct {
 	HTTPClient *http.Client
 	// Log receives connection failures and malformed records; nil logs nothing.
 	Log logrus.FieldLogger
-	// Heartbeat is the interval of heartbeats on an idle stream: whole seconds from 1 to 300; 5 by default. The Informer
-	// reconnects after three intervals without data.
+	// Heartbeat is the interval of heartbeats on an idle stream: whole seconds from 1 to 300; 5 by default. The
+	// Informer reconnects after three intervals without data.
 	Heartbeat time.Duration
 }
 
@@ -137,9 +137,9 @@ func (m *Informer) Age(now time.Time) time.Duration {
 	return max(now.Sub(m.instances.currentAt()), now.Sub(m.tasks.currentAt()))
 }
 
-// ListedAt returns the time of the last list of either kind; zero before the first. The Informer lists again if it cannot
-// resume a stream, for example after an etcd restore. Subscribers then miss intermediate changes. They also miss the
-// deletion of a record that was created after the stream broke.
+// ListedAt returns the time of the last list of either kind; zero before the first. The Informer lists again if it
+// cannot resume a stream, for example after an etcd restore. Subscribers then miss intermediate changes. They also
+// miss the deletion of a record that was created after the stream broke.
 func (m *Informer) ListedAt() time.Time {
 	instances, tasks := m.instances.listedAt(), m.tasks.listedAt()
 	if instances.After(tasks) {
@@ -169,14 +169,14 @@ func (m *Informer) setReconciledAt(header string) {
 	}
 }
 
-// Instances returns the cluster's container instances in any status, ordered by ARN. The caller owns the slice, but must
-// not modify the instances.
+// Instances returns the cluster's container instances in any status, ordered by ARN. The caller owns the slice, but
+// must not modify the instances.
 func (m *Informer) Instances(clusterARN string) []*models.ContainerInstance {
 	return slices.Collect(m.instances.inCluster(clusterARN))
 }
 
-// Tasks returns the cluster's tasks, ordered by ARN, stopped ones included. The caller owns the slice, but must not modify
-// the tasks.
+// Tasks returns the cluster's tasks, ordered by ARN, stopped ones included. The caller owns the slice, but must not
+// modify the tasks.
 func (m *Informer) Tasks(clusterARN string) []*models.Task {
 	return slices.Collect(m.tasks.inCluster(clusterARN))
 }
@@ -193,8 +193,8 @@ func (m *Informer) TasksOn(containerInstanceARN string) []*models.Task {
 	return m.tasks.withKey(secondaryKey{containerInstanceField, containerInstanceARN})
 }
 
-// Skipped returns the number of malformed records that the Informer has skipped and logged, such as ones without a required
-// field, and the time of the last.
+// Skipped returns the number of malformed records that the Informer has skipped and logged, such as ones without a
+// required field, and the time of the last.
 func (m *Informer) Skipped() (n int, last time.Time) {
 	n, last = m.tasks.skippedRecords()
 	instances, at := m.instances.skippedRecords()
@@ -210,7 +210,7 @@ func (m *Informer) Instance(arn string) *models.ContainerInstance { return m.ins
 // Task returns the task with that ARN; nil if there is none. The caller must not modify it.
 func (m *Informer) Task(arn string) *models.Task { return m.tasks.get(arn) }
 
-// Subscribe calls fn after every change of the copy until stop is called. fn may read the copy. The first list is a change
-// of every record. Calls do not overlap, and they block the Informer, so fn should only add to a work queue. fn must call
-// neither Subscribe nor stop. After stop has returned, fn does not run.
+// Subscribe calls fn after every change of the copy until stop is called. fn may read the copy. The first list is a
+// change of every record. Calls do not overlap, and they block the Informer, so fn should only add to a work queue.
+// fn must call neither Subscribe nor stop. After stop has returned, fn does not run.
 func (m *Informer) Subscribe(fn func(Change)) (stop func()) { return m.subscribers.add(fn) }

@@ -11,8 +11,8 @@ import (
 	"github.com/blox/blox/swagger/cluster-state-service/v1/models"
 )
 
-// decodeList reads {"items":[…],"metadata":{"entityVersion":"…"}} item by item: decoded as a whole, 100,000 tasks would be
-// in memory twice. It passes malformed records to skip, so that one of them does not hide the others.
+// decodeList reads {"items":[…],"metadata":{"entityVersion":"…"}} item by item: decoded as a whole, 100,000 tasks
+// would be in memory twice. It passes malformed records to skip, so that one of them does not hide the others.
 func decodeList[R any](
 	from io.Reader, read func(*R) (*record[R], error), skip func(*record[R], error),
 ) (list []*record[R], version int64, err error) {

@@ -32,8 +32,8 @@ func before[R any](a, b *record[R]) bool {
 // records is the copy of one kind, with its indexes.
 type records[R any] struct {
 	kind Kind
-	// read validates value and returns its identity. A heartbeat has a version only. With an error, read returns the parts
-	// of the identity that it found.
+	// read validates value and returns its identity. A heartbeat has a version only. With an error, read returns the
+	// parts of the identity that it found.
 	read func(value *R) (*record[R], error)
 	// keys returns the secondary keys of value.
 	keys func(value *R) []secondaryKey
@@ -42,7 +42,7 @@ type records[R any] struct {
 	byARN     map[string]*record[R]
 	ordered   *btree.BTreeG[*record[R]]              // by cluster, then ARN
 	byKey     map[secondaryKey]map[string]*record[R] // then by ARN
-	current   time.Time                              // when the copy was last known to equal the CSS; zero before the first list
+	current   time.Time                              // last time the copy equalled the CSS; zero before a list
 	listed    time.Time                              // time of the last list
 	skipped   int                                    // malformed records
 	skippedAt time.Time                              // time of the last one

@@ -1,5 +1,6 @@
-// Command spread keeps a number of tasks running in an ECS cluster, spread over availability zones and container instances.
-// It is a small complete scheduler on cluster-state-service, meant to be copied and changed. The README explains it.
+// Command spread keeps a number of tasks running in an ECS cluster, spread over availability zones and container
+// instances. It is a small complete scheduler on cluster-state-service, meant to be copied and changed. The README
+// explains it.
 //
 //	spread -css localhost:3000 -cluster arn:aws:ecs:…:cluster/prod -task-definition web:3 -count 10 -name web
 package main
@@ -27,7 +28,8 @@ func main() {
 	flag.StringVar(&s.TaskDefinition, "task-definition", "", "`family:revision` or ARN")
 	flag.IntVar(&s.Count, "count", 1, "`number` of tasks")
 	flag.StringVar(&s.StartedBy, "name", "spread", "startedBy of the tasks; at most 36 characters")
-	flag.DurationVar(&s.StartConfirmTimeout, "start-confirm-timeout", 30*time.Second, "`time` after which ECS and cluster-state-service show a started task")
+	flag.DurationVar(&s.StartConfirmTimeout, "start-confirm-timeout", 30*time.Second,
+		"`time` after which ECS and cluster-state-service show a started task")
 	flag.Parse()
 
 	ctx, stop := signal.NotifyContext(context.Background(), os.Interrupt, syscall.SIGTERM)

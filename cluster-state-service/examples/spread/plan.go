@@ -18,8 +18,8 @@ type Task struct {
 	Running       bool
 }
 
-// Plan returns the instances to start a task on and the tasks to stop, so that desired tasks run. It returns nothing if the
-// actual tasks are as desired. A replacement runs before the task that it replaces stops.
+// Plan returns the instances to start a task on and the tasks to stop, so that desired tasks run. It returns nothing
+// if the actual tasks are as desired. A replacement runs before the task that it replaces stops.
 func Plan(desired int, instances []Instance, actual []Task) (start, stop []string) {
 	zone, draining := map[string]string{}, map[string]bool{}
 	for _, i := range instances {
@@ -64,7 +64,9 @@ func Plan(desired int, instances []Instance, actual []Task) (start, stop []strin
 			add(to)
 		}
 	}
-	slices.SortFunc(staying, func(a, b Task) int { return cmp.Or(-byLoad(a.Instance, b.Instance), cmp.Compare(a.ARN, b.ARN)) })
+	slices.SortFunc(staying, func(a, b Task) int {
+		return cmp.Or(-byLoad(a.Instance, b.Instance), cmp.Compare(a.ARN, b.ARN))
+	})
 	for _, t := range staying {
 		if t.Running && running > desired {
 			stop = append(stop, t.ARN)
@@ -79,8 +81,8 @@ func Plan(desired int, instances []Instance, actual []Task) (start, stop []strin
 	return start, stop
 }
 
-// rebalanceTarget returns an open instance that has at least two tasks fewer than another, or whose zone has; "" if there
-// is none.
+// rebalanceTarget returns an open instance that has at least two tasks fewer than another, or whose zone has; "" if
+// there is none.
 func rebalanceTarget(
 	tasks []Task, open []string, load map[string]int, zone map[string]string, byLoad func(a, b string) int,
 ) string {

@@ -58,8 +58,8 @@ func TestPlan_Rules(t *testing.T) {
 	}
 }
 
-// From any state, executing plans leads to a state with an empty plan: the desired number, evenly spread. Once enough tasks
-// run, there are never fewer.
+// From any state, executing plans leads to a state with an empty plan: the desired number, evenly spread. Once enough
+// tasks run, there are never fewer.
 func TestPlan_ConvergesToBalance(t *testing.T) {
 	for seed := range uint64(2000) {
 		chance := rand.New(rand.NewPCG(seed, 1))

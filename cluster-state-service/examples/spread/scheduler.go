@@ -42,14 +42,15 @@ type startedTask struct {
 	until    time.Time // by then the informer should show it
 }
 
-// Run reconciles the whole state after every change, and every second, until ctx is cancelled. Which change woke it does
-// not matter.
+// Run reconciles the whole state after every change, and every second, until ctx is cancelled. Which change woke it
+// does not matter.
 func (s *Scheduler) Run(ctx context.Context) {
 	s.unconfirmed = map[string]startedTask{}
 	s.stopping = map[string]time.Time{}
 	s.unschedulable = map[string]time.Time{}
-	s.verifyAt = time.Now().Add(s.StartConfirmTimeout) // a previous process may have started tasks that are not visible yet
-	wake := make(chan struct{}, 1)                     // coalesces changes
+	// A previous process may have started tasks that are not visible yet.
+	s.verifyAt = time.Now().Add(s.StartConfirmTimeout)
+	wake := make(chan struct{}, 1) // coalesces changes
 	defer s.Informer.Subscribe(func(informer.Change) {
 		select {
 		case wake <- struct{}{}:
@@ -133,9 +134,9 @@ func (s *Scheduler) tasks() (all []Task) {
 	return all
 }
 
-// start starts a task on some of the instances and remembers the tasks until the informer shows them. StartTask has no
-// client token, so a repeated call may start a second task. The SDK must therefore not retry, and after a call without an
-// answer the scheduler verifies against ECS before the next one.
+// start starts a task on some of the instances and remembers the tasks until the informer shows them. StartTask has
+// no client token, so a repeated call may start a second task. The SDK must therefore not retry, and after a call
+// without an answer the scheduler verifies against ECS before the next one.
 func (s *Scheduler) start(ctx context.Context, on []string) error {
 	slices.Sort(on)
 	on = slices.Compact(on) // at most one task an instance in a call
@@ -175,7 +176,8 @@ func (s *Scheduler) stop(ctx context.Context, arn string) error {
 	callCtx, cancel := context.WithTimeout(ctx, callTimeout)
 	defer cancel()
 	reason := "spread: surplus task"
-	if _, err := s.ECS.StopTask(callCtx, &ecs.StopTaskInput{Cluster: &s.Cluster, Task: &arn, Reason: &reason}); err != nil {
+	input := ecs.StopTaskInput{Cluster: &s.Cluster, Task: &arn, Reason: &reason}
+	if _, err := s.ECS.StopTask(callCtx, &input); err != nil {
 		return err
 	}
 	s.stopping[arn] = time.Now().Add(s.StartConfirmTimeout)
