@@ -141,7 +141,7 @@ func TestPasswords(t *testing.T) {
 }
 
 // To etcd, who has a certificate but no token is the user whose name the certificate bears.
-func TestAPasswordBesideACertificate(t *testing.T) {
+func TestNew_UsesAPasswordBesideACertificate(t *testing.T) {
 	ca := testenv.NewCA(t)
 	server := withAuth(t, "secret", ca.Files("etcd"))
 	cfg := etcd.Config{Endpoints: server.Endpoints(), TLS: ca.Files("someone"), User: "blox", Password: "secret"}
@@ -155,13 +155,13 @@ func TestAPasswordBesideACertificate(t *testing.T) {
 	assert.NoError(t, put(t, named, 30*time.Second), "a certificate may do without a password")
 }
 
-func TestAPasswordThatIsNotNeeded(t *testing.T) {
+func TestNew_AcceptsAPasswordThatIsNotNeeded(t *testing.T) {
 	server := testenv.EtcdServer(t)
 	client := open(t, etcd.Config{Endpoints: server.Endpoints(), User: "blox", Password: "secret"})
 	assert.NoError(t, put(t, client, 30*time.Second))
 }
 
-func TestNewDoesNotConnectForAPassword(t *testing.T) {
+func TestNew_DoesNotConnectForAPassword(t *testing.T) {
 	server := withAuth(t, "secret")
 	cfg := etcd.Config{Endpoints: server.Endpoints(), User: "blox", Password: "secret"}
 	server.Stop()
@@ -172,7 +172,7 @@ func TestNewDoesNotConnectForAPassword(t *testing.T) {
 }
 
 // A token is good for a second here, and five minutes usually. Whatever happens afterwards, a new one is had.
-func TestTokensAreRenewed(t *testing.T) {
+func TestNew_RenewsTokens(t *testing.T) {
 	server := withAuth(t, "secret")
 	client := open(t, etcd.Config{Endpoints: server.Endpoints(), User: "blox", Password: "secret"})
 	ctx := limited(t)
@@ -202,7 +202,7 @@ func TestTokensAreRenewed(t *testing.T) {
 	require.NoError(t, <-won)
 }
 
-func TestProblems(t *testing.T) {
+func TestConfig_Validate(t *testing.T) {
 	parse := func(variables map[string]string, args ...string) etcd.Config {
 		var c etcd.Config
 		flags := flag.NewFlagSet("", flag.ContinueOnError)
@@ -230,7 +230,7 @@ func TestProblems(t *testing.T) {
 	assert.Len(t, both.Validate(), 1)
 }
 
-func TestASecretIsNotShown(t *testing.T) {
+func TestSecret_IsNotShown(t *testing.T) {
 	c := etcd.Config{User: "blox", Password: "horse"}
 	text, err := json.Marshal(c)
 	require.NoError(t, err)

@@ -11,7 +11,7 @@ import (
 
 func TestMain(m *testing.M) { goleak.VerifyTestMain(m) }
 
-func TestValidate(t *testing.T) {
+func TestValidateEndpoints(t *testing.T) {
 	for _, good := range [][]string{
 		{"localhost:2379"},
 		{"http://etcd:2379"},
@@ -42,20 +42,20 @@ func TestValidate(t *testing.T) {
 	}
 }
 
-func TestNewDoesNotConnect(t *testing.T) {
+func TestNew_DoesNotConnect(t *testing.T) {
 	client, err := New(Config{Endpoints: []string{"192.0.2.1:2379"}}, nil) // an address that nobody has
 	require.NoError(t, err)
 	assert.Equal(t, []string{"192.0.2.1:2379"}, client.Endpoints())
 	assert.NoError(t, client.Close())
 }
 
-func TestNewRefusesWhatValidateRefuses(t *testing.T) {
+func TestNew_RejectsInvalidEndpoints(t *testing.T) {
 	_, err := New(Config{}, nil)
 	assert.EqualError(t, err, "no etcd endpoint")
 }
 
-// FuzzValidate has every accepted list of endpoints taken by etcd's own client, and no message show a password.
-func FuzzValidate(f *testing.F) {
+// FuzzValidateEndpoints has every accepted list of endpoints taken by etcd's own client, and no message show a password.
+func FuzzValidateEndpoints(f *testing.F) {
 	for _, seed := range []string{"localhost:2379", "http://etcd:2379,10.0.0.1:1", "https://[::1]:2379", "[fe80::1%25eth0]:1", "unix:///x", "a:1,b:x", "é:1", "a\x00:1", ",", "127.1:1"} {
 		f.Add(seed)
 	}

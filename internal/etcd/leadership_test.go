@@ -37,7 +37,7 @@ func lead(t *testing.T, server *testenv.Server, name string) (led chan struct{},
 	return led, stop
 }
 
-func TestTheNextOneLeadsAtOnce(t *testing.T) {
+func TestCampaign_NextLeaderStartsAtOnce(t *testing.T) {
 	server := testenv.EtcdServer(t)
 	first, stopFirst := lead(t, server, "first")
 	<-first
@@ -52,7 +52,7 @@ func TestTheNextOneLeadsAtOnce(t *testing.T) {
 }
 
 // Whoever waits or leads ends when it is told to, also while etcd is away.
-func TestLeadEndsWithoutEtcd(t *testing.T) {
+func TestCampaign_EndsWithoutEtcd(t *testing.T) {
 	server := testenv.EtcdServer(t)
 	first, stopFirst := lead(t, server, "first")
 	<-first
@@ -69,7 +69,7 @@ func TestLeadEndsWithoutEtcd(t *testing.T) {
 
 // The lease's end, by this machine's clock, moves on while etcd answers, and when it does not the work's context ends
 // then.
-func TestALeaseLastsAsLongAsEtcdHasShown(t *testing.T) {
+func TestCampaign_LeaseLastsAsLongAsEtcdConfirms(t *testing.T) {
 	server := testenv.EtcdServer(t)
 	client := server.Client()
 	terms := make(chan etcd.Leadership, 1)
@@ -90,7 +90,7 @@ func TestALeaseLastsAsLongAsEtcdHasShown(t *testing.T) {
 }
 
 // Who seizes the lead has it at once, and whoever led is out.
-func TestSeize(t *testing.T) {
+func TestForceLeadership_ReplacesTheLeader(t *testing.T) {
 	server := testenv.EtcdServer(t)
 	first, _ := lead(t, server, "first")
 	<-first

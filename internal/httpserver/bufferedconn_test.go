@@ -40,7 +40,7 @@ func (c countingConn) Write(p []byte) (int, error) {
 	return c.Conn.Write(p)
 }
 
-func TestSendNeedsOneWrite(t *testing.T) {
+func TestWriteAndFlush_NeedsOneWrite(t *testing.T) {
 	inner, err := net.Listen("tcp", "127.0.0.1:0")
 	require.NoError(t, err)
 	listener := &countingListener{Listener: inner}
@@ -82,7 +82,7 @@ func (c *piecewise) Write(p []byte) (int, error) {
 	return len(p), nil
 }
 
-func TestAClientHasItsTimeForEachPiece(t *testing.T) {
+func TestBufferedConn_ExtendsTheDeadlineForEachPiece(t *testing.T) {
 	conn := &piecewise{}
 	g := &bufferedConn{Conn: conn}
 	g.startBuffering(func() { conn.did = append(conn.did, "more time") })
@@ -98,7 +98,7 @@ func TestAClientHasItsTimeForEachPiece(t *testing.T) {
 }
 
 // A refusal by net/http itself has an end, not a reset.
-func TestATooLongHeaderIsRefusedCleanly(t *testing.T) {
+func TestServe_RejectsATooLongHeaderWithoutAReset(t *testing.T) {
 	server := start(t, func(http.ResponseWriter, *http.Request) {}, testenv.Logger(t), defaults)
 	conn, err := net.Dial("tcp", server.url[len("http://"):])
 	require.NoError(t, err)
@@ -117,7 +117,7 @@ func TestATooLongHeaderIsRefusedCleanly(t *testing.T) {
 	<-sent
 }
 
-func TestSendTellsOfAClientThatHasLeft(t *testing.T) {
+func TestWriteAndFlush_FailsOnceTheClientHasLeft(t *testing.T) {
 	failed := make(chan error, 1)
 	server := start(t, func(w http.ResponseWriter, r *http.Request) {
 		assert.NoError(t, http.NewResponseController(w).Flush())
@@ -139,7 +139,7 @@ func TestSendTellsOfAClientThatHasLeft(t *testing.T) {
 	assert.Error(t, <-failed, "once lost, always lost")
 }
 
-func TestSendIsForEveryServer(t *testing.T) {
+func TestWriteAndFlush_WorksWithEveryServer(t *testing.T) {
 	w := httptest.NewRecorder()
 	require.NoError(t, WriteAndFlush(w, []byte("line\n")))
 	assert.Equal(t, "line\n", w.Body.String())

@@ -46,7 +46,7 @@ func ask(t *testing.T, server *httptest.Server, method, target string) (*http.Re
 	return answer, string(body)
 }
 
-func TestCleanRedirects(t *testing.T) {
+func TestRedirectToCleanPath_Redirects(t *testing.T) {
 	server := httptest.NewServer(api())
 	defer server.Close()
 	for target, want := range map[string]string{
@@ -76,7 +76,7 @@ func TestCleanRedirects(t *testing.T) {
 	}
 }
 
-func TestCleanServes(t *testing.T) {
+func TestRedirectToCleanPath_ServesCleanPaths(t *testing.T) {
 	server := httptest.NewServer(api())
 	defer server.Close()
 	for target, want := range map[string]string{

@@ -16,7 +16,7 @@ import (
 )
 
 // Streams use up what connections there may be: one more is closed at once, until one of them leaves.
-func TestConnectionsAreLimited(t *testing.T) {
+func TestServe_LimitsConnections(t *testing.T) {
 	few := defaults
 	few.maxConnections = 2
 	log, lines := logged()
@@ -51,7 +51,7 @@ func TestConnectionsAreLimited(t *testing.T) {
 	testenv.Eventually(t, func() bool { _, err := open(); return err == nil })
 }
 
-func TestReserve(t *testing.T) {
+func TestConnectionLimit(t *testing.T) {
 	for descriptors, connections := range map[int64]int64{20_000: 17_500, 1024: 896, 256: 192, 64: 1, 0: 1} {
 		assert.Equal(t, connections, connectionLimit(descriptors), descriptors)
 	}

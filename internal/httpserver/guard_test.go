@@ -35,7 +35,7 @@ func line(t *testing.T, lines *test.Hook, message string) (found *logrus.Entry) 
 	return found
 }
 
-func TestRequestsAreLogged(t *testing.T) {
+func TestGuard_LogsRequests(t *testing.T) {
 	log, lines := logged()
 	server := start(t, func(w http.ResponseWriter, r *http.Request) {
 		switch r.URL.Path {
@@ -69,7 +69,7 @@ func TestRequestsAreLogged(t *testing.T) {
 	assert.Equal(t, 500, entry.Data["status"])
 }
 
-func TestAPanicEndsItsRequestOnly(t *testing.T) {
+func TestGuard_ContainsPanics(t *testing.T) {
 	log, lines := logged()
 	speaking := defaults
 	speaking.panicText = "Server Error"
@@ -119,7 +119,7 @@ func readBody(log logrus.FieldLogger) http.HandlerFunc {
 	}
 }
 
-func TestBodiesAreLimited(t *testing.T) {
+func TestGuard_LimitsBodies(t *testing.T) {
 	log, _ := logged()
 	hasty := defaults
 	hasty.bodyTimeout = 200 * time.Millisecond
@@ -159,7 +159,7 @@ func stalled(t *testing.T) io.Reader {
 	return reader
 }
 
-func TestTheLimitOfABodyEndsWithTheBody(t *testing.T) {
+func TestServe_LiftsTheBodyTimeoutAfterTheBody(t *testing.T) {
 	hasty := defaults
 	hasty.bodyTimeout = time.Second
 	server := start(t, func(w http.ResponseWriter, r *http.Request) {
@@ -186,7 +186,7 @@ func TestTheLimitOfABodyEndsWithTheBody(t *testing.T) {
 	}
 }
 
-func TestAClientThatDoesNotReadIsCut(t *testing.T) {
+func TestServe_AbortsResponsesThatNoClientReads(t *testing.T) {
 	hasty := defaults
 	hasty.writeTimeout = 50 * time.Millisecond
 	cut := make(chan error, 1)
@@ -200,7 +200,7 @@ func TestAClientThatDoesNotReadIsCut(t *testing.T) {
 	assert.ErrorContains(t, <-cut, "i/o timeout")
 }
 
-func TestTheLimitOfAnAnswerEndsWithTheAnswer(t *testing.T) {
+func TestServe_LiftsTheWriteTimeoutBetweenResponses(t *testing.T) {
 	hasty := defaults
 	hasty.writeTimeout = 500 * time.Millisecond
 	server := start(t, func(w http.ResponseWriter, r *http.Request) {
@@ -213,7 +213,7 @@ func TestTheLimitOfAnAnswerEndsWithTheAnswer(t *testing.T) {
 	}
 }
 
-func TestInterimAnswersAreNotTheStatus(t *testing.T) {
+func TestGuard_IgnoresInterimStatuses(t *testing.T) {
 	log, lines := logged()
 	server := start(t, func(w http.ResponseWriter, r *http.Request) {
 		w.WriteHeader(http.StatusEarlyHints)

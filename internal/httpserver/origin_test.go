@@ -60,7 +60,7 @@ func TestPagesOfOtherSitesChangeNothing(t *testing.T) {
 
 // A browser looks at the service's own page, at one on another port, and at one whose name points at the service
 // afterwards.
-func TestABrowserChangesNothingForOtherSites(t *testing.T) {
+func TestCrossOrigin_RejectsBrowsersOfOtherSites(t *testing.T) {
 	const post = `<p>waiting</p><script>
 fetch(new URL(decodeURIComponent(location.hash.slice(1)) || location.href), {method: "POST", mode: "no-cors", headers: {"Content-Type": "text/plain"}, body: "{}"})
 	.then(() => { document.querySelector("p").textContent = "sent" })</script>`

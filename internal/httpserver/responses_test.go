@@ -54,7 +54,7 @@ type noSuch struct{ name string }
 func (e noSuch) Error() string        { return "Environment " + e.name + " does not exist" }
 func (e noSuch) Is(target error) bool { return target == errNoSuch }
 
-func TestAnswers(t *testing.T) {
+func TestErrorTable_Responds(t *testing.T) {
 	ended, end := context.WithCancel(t.Context())
 	end()
 	for name, tc := range map[string]struct {

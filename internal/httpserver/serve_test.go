@@ -81,7 +81,7 @@ func (s *served) refuses() bool {
 	return err != nil
 }
 
-func TestServeLetsRequestsUnderWayFinish(t *testing.T) {
+func TestServe_DrainsRequestsInFlight(t *testing.T) {
 	under, release := make(chan struct{}), make(chan struct{})
 	server := start(t, func(w http.ResponseWriter, r *http.Request) {
 		close(under)
@@ -103,7 +103,7 @@ func TestServeLetsRequestsUnderWayFinish(t *testing.T) {
 	assert.NoError(t, server.wait())
 }
 
-func TestServeEndsStreams(t *testing.T) {
+func TestServe_EndsStreamsCleanly(t *testing.T) {
 	server := start(t, func(w http.ResponseWriter, r *http.Request) {
 		ctx, cancel := StreamContext(r)
 		defer cancel()
@@ -126,7 +126,7 @@ func TestServeEndsStreams(t *testing.T) {
 	assert.NoError(t, server.wait())
 }
 
-func TestStreamingEndsWhenTheClientLeaves(t *testing.T) {
+func TestStreamContext_EndsWhenTheClientLeaves(t *testing.T) {
 	left := make(chan struct{})
 	server := start(t, func(w http.ResponseWriter, r *http.Request) {
 		ctx, cancel := StreamContext(r)
@@ -223,7 +223,7 @@ func TestServe_AbortsResponsesBeforeItClosesConnections(t *testing.T) {
 	assert.Error(t, <-failed)
 }
 
-func TestServeReturnsNilWhenItsContextHasEnded(t *testing.T) {
+func TestServe_ReturnsNilIfItsContextHasEnded(t *testing.T) {
 	ctx, cancel := context.WithCancel(t.Context())
 	cancel()
 	listener, err := net.Listen("tcp", "127.0.0.1:0")
@@ -240,7 +240,7 @@ var errBroken = errors.New("too many open files")
 
 func (broken) Accept() (net.Conn, error) { return nil, errBroken }
 
-func TestServeReturnsWhyItsListenerFailed(t *testing.T) {
+func TestServe_ReturnsTheListenersError(t *testing.T) {
 	listener, err := net.Listen("tcp", "127.0.0.1:0")
 	require.NoError(t, err)
 	err = Serve(t.Context(), broken{listener}, http.NotFoundHandler(), testenv.Logger(t))
@@ -249,7 +249,7 @@ func TestServeReturnsWhyItsListenerFailed(t *testing.T) {
 }
 
 // A connection that has sent nothing, such as a browser's or a health check's, is nothing to wait for.
-func TestASilentConnectionDoesNotHoldUpTheEnd(t *testing.T) {
+func TestServe_ClosesSilentConnections(t *testing.T) {
 	log, _ := logged()
 	patient := defaults
 	patient.drainTimeout = time.Hour

@@ -48,7 +48,7 @@ func overTLS(t *testing.T, run func(t *testing.T, protocol string, serve func(ht
 	}
 }
 
-func TestStreamsOverTLS(t *testing.T) {
+func TestServe_StreamsOverTLS(t *testing.T) {
 	overTLS(t, func(t *testing.T, protocol string, serve func(http.HandlerFunc, logrus.FieldLogger, settings) *served) {
 		brief := defaults
 		brief.writeTimeout = time.Second
@@ -86,7 +86,7 @@ func TestStreamsOverTLS(t *testing.T) {
 	})
 }
 
-func TestAClientThatDoesNotReadIsCutOverTLS(t *testing.T) {
+func TestServe_AbortsResponsesThatNoClientReadsOverTLS(t *testing.T) {
 	overTLS(t, func(t *testing.T, _ string, serve func(http.HandlerFunc, logrus.FieldLogger, settings) *served) {
 		brief := defaults
 		brief.writeTimeout = time.Second
@@ -117,7 +117,7 @@ func TestAClientThatDoesNotReadIsCutOverTLS(t *testing.T) {
 }
 
 // A client that reads nothing from its connection, unlike one that gives a single stream no window.
-func TestADeadConnectionIsCutOverHTTP2(t *testing.T) {
+func TestServe_ClosesDeadConnectionsOverHTTP2(t *testing.T) {
 	ca := testenv.NewCA(t)
 	brief := defaults
 	brief.writeTimeout = time.Second
@@ -177,7 +177,7 @@ func (c *deafConn) Close() error {
 	return c.Conn.Close()
 }
 
-func TestServeWaitsForHandlersOverTLS(t *testing.T) {
+func TestServe_WaitsForHandlersOverTLS(t *testing.T) {
 	overTLS(t, func(t *testing.T, _ string, serve func(http.HandlerFunc, logrus.FieldLogger, settings) *served) {
 		quick := defaults
 		quick.drainTimeout = 20 * time.Millisecond
@@ -206,7 +206,7 @@ func TestServeWaitsForHandlersOverTLS(t *testing.T) {
 	})
 }
 
-func TestLimitsOverTLS(t *testing.T) {
+func TestServe_LimitsBodiesOverTLS(t *testing.T) {
 	overTLS(t, func(t *testing.T, _ string, serve func(http.HandlerFunc, logrus.FieldLogger, settings) *served) {
 		log, _ := logged()
 		hasty := defaults
@@ -237,7 +237,7 @@ type endlessly struct {
 	io.Closer
 }
 
-func TestSendNeedsOneWriteOverTLS(t *testing.T) {
+func TestWriteAndFlush_NeedsOneWriteOverTLS(t *testing.T) {
 	ca := testenv.NewCA(t)
 	files := ca.Files("server")
 	inner, err := net.Listen("tcp", "127.0.0.1:0")
@@ -271,7 +271,7 @@ func TestSendNeedsOneWriteOverTLS(t *testing.T) {
 	assert.NoError(t, <-ended)
 }
 
-func TestHTTPIsToldToUseHTTPS(t *testing.T) {
+func TestServe_RejectsHTTPWithAHintToHTTPS(t *testing.T) {
 	log, _ := logged()
 	s := defaults
 	with, err := WithTLSFiles(testenv.NewCA(t).Files("server"), log)
@@ -283,7 +283,7 @@ func TestHTTPIsToldToUseHTTPS(t *testing.T) {
 	assert.Contains(t, body, "HTTPS")
 }
 
-func TestCheck(t *testing.T) {
+func TestHealthcheck(t *testing.T) {
 	log, _ := logged()
 	ca := testenv.NewCA(t)
 	own := ca.Files("server", testenv.Leaf{ServerOnly: true})
@@ -315,7 +315,7 @@ func TestCheck(t *testing.T) {
 	}
 }
 
-func TestHere(t *testing.T) {
+func TestLocalAddress(t *testing.T) {
 	for bind, want := range map[string]string{
 		"0.0.0.0:3000": "127.0.0.1:3000", ":3000": "127.0.0.1:3000", "[::]:3000": "[::1]:3000",
 		"10.0.0.5:3000": "10.0.0.5:3000", "localhost:3000": "localhost:3000",

@@ -112,7 +112,7 @@ func TestHandshakes(t *testing.T) {
 	}
 }
 
-func TestOldVersionsAreRefused(t *testing.T) {
+func TestServer_RejectsOldTLSVersions(t *testing.T) {
 	ca := testenv.NewCA(t)
 	files := ca.Files("server")
 	address := listen(t, load(t, files))
@@ -125,7 +125,7 @@ func TestOldVersionsAreRefused(t *testing.T) {
 	assert.NoError(t, err)
 }
 
-func TestTheServerItselfIsLetIn(t *testing.T) {
+func TestSelfCheck_IsAccepted(t *testing.T) {
 	ca := testenv.NewCA(t)
 	files := ca.Files("server", testenv.Leaf{ServerOnly: true}) // as authorities issue them
 	address := listen(t, load(t, files))
@@ -243,7 +243,7 @@ func TestLinksAreFollowed(t *testing.T) {
 	testenv.Eventually(t, func() bool { return sees() == "second" })
 }
 
-func TestLoadSaysWhatIsWrong(t *testing.T) {
+func TestLoad_ReportsInvalidFiles(t *testing.T) {
 	ca := testenv.NewCA(t)
 	files := ca.Files("server")
 	write := func(text []byte) string {
