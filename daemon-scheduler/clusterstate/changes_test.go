@@ -27,7 +27,7 @@ func instance(changes ...func(*models.ContainerInstanceDetail)) *models.Containe
 	return &models.ContainerInstance{Entity: i}
 }
 
-func TestWhatAnInstancesChangeMeans(t *testing.T) {
+func TestCompare_ReportsWhatAnInstanceChangeMeans(t *testing.T) {
 	free := func(n int, value string) func(*models.ContainerInstanceDetail) {
 		return func(i *models.ContainerInstanceDetail) { i.RemainingResources[n].Value = &value }
 	}
@@ -63,8 +63,8 @@ func TestWhatAnInstancesChangeMeans(t *testing.T) {
 		"not a number":            {instance(), instance(free(1, "lots")), false, false, false},
 	} {
 		t.Run(name, func(t *testing.T) {
-			means, matters := compare(tc.was, tc.is)
-			assert.Equal(t, environment.InstanceChange{Joined: tc.joined, Changed: tc.altered, Improved: tc.good}, means)
+			meaning, matters := compare(tc.was, tc.is)
+			assert.Equal(t, environment.InstanceChange{Joined: tc.joined, Changed: tc.altered, Improved: tc.good}, meaning)
 			assert.Equal(t, tc.altered || tc.good, matters)
 		})
 	}

@@ -59,8 +59,8 @@ func New(cfg Config) *Engine {
 	return e
 }
 
-// Run reconciles environments as the leader of term. It returns nil after ctx has ended, and environment.ErrNotLeader if
-// another replica holds the election key, whatever the lease says.
+// Run reconciles environments as the leader of term. It returns nil after ctx has ended, and environment.ErrNotLeader
+// if another replica holds the election key, whatever the lease says.
 func (e *Engine) Run(ctx context.Context, term store.Term) error {
 	leader := newLeaderState(term)
 	defer leader.close()

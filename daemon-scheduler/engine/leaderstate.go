@@ -139,7 +139,7 @@ func (l *leaderState) suppress(attributes []environment.ReadinessAttribute, unti
 	}
 }
 
-// suppressedUntil returns until when changes of readiness attributes are suppressed, and forgets those that are no more.
+// suppressedUntil returns until when changes of readiness attributes are suppressed, and forgets the rest.
 func (l *leaderState) suppressedUntil(now time.Time) map[environment.AttributeKey]time.Time {
 	l.mu.Lock()
 	defer l.mu.Unlock()

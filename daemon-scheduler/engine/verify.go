@@ -10,12 +10,12 @@ import (
 	"github.com/blox/blox/daemon-scheduler/environment"
 )
 
-// verifyAgainstECS finds tasks of the environment that the cluster state lacks, before anything is started and before the
-// environment's record is removed. A cluster state that comes from a restored etcd lacks tasks started since the backup.
+// verifyAgainstECS finds tasks of the environment that the cluster state lacks, before anything is started and before
+// the environment's record is removed. A cluster state from a restored etcd lacks tasks started since the backup.
 //
-// It records each such task as a launch, which occupies its instance, and reports whether there was any: the plan is void
-// then. It reads ECS once a term, and again after the cluster state was reloaded; not at all if cluster-state-service has
-// reconciled with ECS since then, or if the environment is newer than the term.
+// It records each such task as a launch, which occupies its instance, and reports whether there was any: the plan is
+// void then. It reads ECS once a term, and again after the cluster state was reloaded. It does not if
+// cluster-state-service has reconciled with ECS since then, or if the environment is newer than the term.
 func (r *reconciliation) verifyAgainstECS(ctx context.Context) (found bool, err error) {
 	if since, needed := r.verifySince(); !needed || r.Cluster.ReconciledAt().After(since) ||
 		r.leader.verifiedSince(r.env.Name, since) {

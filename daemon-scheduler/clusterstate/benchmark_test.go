@@ -18,9 +18,9 @@ import (
 
 const prod = "arn:aws:ecs:us-east-1:123456789012:cluster/prod"
 
-// BenchmarkLook is what one look at an environment at rest costs on a cluster where each instance runs ten tasks, one of
+// BenchmarkPlan measures planning for an environment at rest on a cluster where each instance runs ten tasks, one of
 // them the environment's.
-func BenchmarkLook(b *testing.B) {
+func BenchmarkPlan(b *testing.B) {
 	const deployment = "22222222-2222-4222-8222-222222222222"
 	for _, n := range []int{100, 5_000} {
 		b.Run(fmt.Sprintf("instances=%d", n), func(b *testing.B) {

@@ -30,7 +30,7 @@ const (
 		"taskARN":"arn:aws:ecs:us-east-1:123456789012:task/prod/t1","taskDefinitionARN":"td"}}],"metadata":{"entityVersion":"3"}}`
 )
 
-func TestTheCopyInTheWordsOfTheDomain(t *testing.T) {
+func TestCluster_ConvertsTheInformersRecords(t *testing.T) {
 	mux := http.NewServeMux()
 	for path, body := range map[string]string{"GET /v1/instances": instances, "GET /v1/tasks": tasks} {
 		mux.HandleFunc(path, func(w http.ResponseWriter, _ *http.Request) { _, _ = w.Write([]byte(body)) })
@@ -73,5 +73,5 @@ func TestTheCopyInTheWordsOfTheDomain(t *testing.T) {
 		CreatedAt: time.Date(2026, 1, 2, 3, 4, 5, 678e6, time.UTC), StartedAt: time.Date(2026, 1, 2, 3, 4, 6, 0, time.UTC),
 	}}, c.Tasks(prod, "me"))
 	assert.Empty(t, c.Tasks("arn:aws:ecs:us-east-1:123456789012:cluster/other", "me"))
-	assert.False(t, c.Fresh(time.Now().Add(MostStale+time.Second)), "it was not heard of for too long")
+	assert.False(t, c.Fresh(time.Now().Add(MaxAge+time.Second)), "it was not heard of for too long")
 }

@@ -1,0 +1,98 @@
+// Package clusterstate adapts the informer to the scheduler: it converts the informer's copy of the clusters to domain
+// types and its changes to what they mean for environments.
+package clusterstate
+
+import (
+	"time"
+
+	"github.com/go-openapi/swag/conv"
+
+	"github.com/blox/blox/cluster-state-service/informer"
+	"github.com/blox/blox/daemon-scheduler/environment"
+	"github.com/blox/blox/swagger/cluster-state-service/v1/models"
+)
+
+// MaxAge is the greatest age of a cluster state that the scheduler acts on.
+const MaxAge = 30 * time.Second
+
+// Cluster is the state of all clusters as the informer knows it.
+type Cluster struct{ *informer.Informer }
+
+// Fresh reports whether the cluster state is complete and no older than MaxAge.
+func (c Cluster) Fresh(now time.Time) bool { return c.Synced() && c.Age(now) <= MaxAge }
+
+// DoubtedAt returns when the cluster state last differed from what a stream of changes makes of it: the informer listed
+// it anew, or skipped a malformed record.
+func (c Cluster) DoubtedAt() time.Time {
+	at := c.ListedAt()
+	if _, skippedAt := c.Skipped(); skippedAt.After(at) {
+		return skippedAt
+	}
+	return at
+}
+
+// Instances returns the container instances of the cluster with that ARN.
+func (c Cluster) Instances(clusterARN string) []environment.Instance {
+	known := c.Informer.Instances(clusterARN)
+	instances := make([]environment.Instance, 0, len(known))
+	for _, i := range known {
+		instances = append(instances, environment.Instance{
+			ARN: conv.Value(i.Entity.ContainerInstanceARN), Status: conv.Value(i.Entity.Status),
+			AgentConnected: conv.Value(i.Entity.AgentConnected), EC2InstanceID: i.Entity.EC2InstanceID,
+			Attributes: attributes(i.Entity.Attributes),
+		})
+	}
+	return instances
+}
+
+// attributes holds the informer's own list: searching it is cheaper than indexing all attributes for every reconcile.
+type attributes []*models.ContainerInstanceAttribute
+
+func (a attributes) Attribute(name string) (string, bool) {
+	for _, one := range a {
+		if one != nil && conv.Value(one.Name) == name {
+			return conv.Value(one.Value), true
+		}
+	}
+	return "", false
+}
+
+// Tasks returns the tasks of the cluster with that ARN that were started by any of startedBy, in no order.
+func (c Cluster) Tasks(clusterARN string, startedBy ...string) []environment.Task {
+	var tasks []environment.Task
+	for _, by := range startedBy {
+		for _, t := range c.TasksStartedBy(by) {
+			if conv.Value(t.Entity.ClusterARN) == clusterARN {
+				tasks = append(tasks, task(t.Entity))
+			}
+		}
+	}
+	return tasks
+}
+
+// TasksOn returns the tasks on the instance with that ARN, whoever started them, in no order.
+func (c Cluster) TasksOn(instanceARN string) []environment.Task {
+	on := c.Informer.TasksOn(instanceARN)
+	tasks := make([]environment.Task, 0, len(on))
+	for _, t := range on {
+		tasks = append(tasks, task(t.Entity))
+	}
+	return tasks
+}
+
+func task(e *models.TaskDetail) environment.Task {
+	return environment.Task{
+		ARN: conv.Value(e.TaskARN), Instance: conv.Value(e.ContainerInstanceARN), StartedBy: e.StartedBy,
+		LastStatus: conv.Value(e.LastStatus), DesiredStatus: conv.Value(e.DesiredStatus), StoppedReason: e.StoppedReason,
+		CreatedAt: parseTime(conv.Value(e.CreatedAt)), StartedAt: parseTime(e.StartedAt), StoppedAt: parseTime(e.StoppedAt),
+	}
+}
+
+// parseTime parses a time as cluster-state-service writes it; zero if there is none.
+func parseTime(s string) time.Time {
+	t, err := time.Parse(time.RFC3339Nano, s)
+	if err != nil {
+		return time.Time{}
+	}
+	return t
+}
