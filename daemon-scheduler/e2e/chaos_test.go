@@ -33,7 +33,7 @@ func TestExactlyOneWhileMuchGoesWrong(t *testing.T) {
 	}
 	w.sim.SetFaults(ecssim.Faults{
 		Throttle: map[string]float64{"ecs": 0.1, "StartTask": 0.3}, ServerErrors: map[string]float64{"ecs": 0.05},
-		LostAnswers: map[string]float64{"StartTask": 0.1}, LateServerErrors: map[string]float64{"StopTask": 0.1},
+		LostResponses: map[string]float64{"StartTask": 0.1}, LateServerErrors: map[string]float64{"StopTask": 0.1},
 		StartFailures: 0.03, ConsistencyLag: ecssim.Duration(500 * time.Millisecond),
 		Events: ecssim.EventFaults{Duplicate: 0.1, Reorder: 0.1, Delay: 0.1, DelayBy: ecssim.Duration(300 * time.Millisecond)},
 	})

@@ -37,7 +37,7 @@ func taskStartFaults() ecssim.Faults {
 	lag := ecssim.Duration(300 * time.Millisecond)
 	return ecssim.Faults{
 		Throttle: map[string]float64{"ecs": 0.1}, ServerErrors: map[string]float64{"ecs": 0.05},
-		LostAnswers: map[string]float64{"StartTask": 0.02}, StartFailures: 0.03, ConsistencyLag: lag,
+		LostResponses: map[string]float64{"StartTask": 0.02}, StartFailures: 0.03, ConsistencyLag: lag,
 		Events: ecssim.EventFaults{Duplicate: 0.1, Reorder: 0.1, Delay: 0.1, DelayBy: lag},
 	}
 }
@@ -154,7 +154,7 @@ func TestReplicas_ContinueARolloutWhenTheLeaderIsKilled(t *testing.T) {
 	counters := sim.Counters()
 	assert.Empty(t, counters.Violations)
 	assert.GreaterOrEqual(t, counters.FewestRunning["agent"], minRunning)
-	assert.Zero(t, counters.MostDoubled["agent"])
+	assert.Zero(t, counters.MostDuplicated["agent"])
 }
 
 // deployNew creates an environment with the family's name, with more JSON fields if given, and deploys it. It returns

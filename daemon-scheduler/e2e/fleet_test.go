@@ -77,7 +77,7 @@ func (f *fleet) kept(running, doubled int) {
 	f.t.Helper()
 	counted := f.sim.Counters()
 	assert.GreaterOrEqual(f.t, counted.FewestRunning["agent"], running, "of %d", len(f.instances))
-	assert.LessOrEqual(f.t, counted.MostDoubled["agent"], doubled, "of %d", len(f.instances))
+	assert.LessOrEqual(f.t, counted.MostDuplicated["agent"], doubled, "of %d", len(f.instances))
 	f.neverTwo()
 }
 
@@ -126,7 +126,7 @@ func TestARolloutOf200InstancesKeepsToItsPercentages(t *testing.T) {
 			f.kept(n-n*tc.lack/100, n*tc.doubled/100)
 			counted := f.sim.Counters()
 			if tc.atOnceByStarts {
-				assert.GreaterOrEqual(t, counted.MostDoubled["agent"], tc.leastAtOnce, "it is no slower than it may be")
+				assert.GreaterOrEqual(t, counted.MostDuplicated["agent"], tc.leastAtOnce, "it is no slower than it may be")
 			} else {
 				assert.LessOrEqual(t, counted.FewestRunning["agent"], n-tc.leastAtOnce, "it is no slower than it may be")
 			}
@@ -138,7 +138,7 @@ func TestABadTaskDefinition(t *testing.T) {
 	t.Parallel()
 	const n, lack = 20, 10
 	faults := ecssim.Faults{
-		FailToRun: map[string]float64{"never-runs": 1}, Deaths: map[string]ecssim.Death{"dies": {Fraction: 1, After: ecssim.Duration(10 * time.Millisecond), ExitCode: 1}},
+		FailToRun: map[string]float64{"never-runs": 1}, Exits: map[string]ecssim.Exit{"dies": {Fraction: 1, After: ecssim.Duration(10 * time.Millisecond), ExitCode: 1}},
 	}
 	bad := func(t *testing.T, family, breaker string) (f *fleet, id string, before map[string]string) {
 		t.Helper()

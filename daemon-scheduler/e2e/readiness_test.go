@@ -181,7 +181,7 @@ func TestReadinessWhileMuchGoesWrong(t *testing.T) {
 	d.ready()
 	logs, metrics := d.naming("logs", "agent", ""), d.naming("metrics", "agent", "")
 	trouble := map[string]float64{"PutAttributes": 0.3, "DeleteAttributes": 0.3}
-	w.sim.SetFaults(ecssim.Faults{Throttle: trouble, ServerErrors: trouble, LateServerErrors: trouble, LostAnswers: trouble})
+	w.sim.SetFaults(ecssim.Faults{Throttle: trouble, ServerErrors: trouble, LateServerErrors: trouble, LostResponses: trouble})
 	ids := []string{d.deploy(logs), d.deploy(metrics)}
 	for n := range 8 { // each daemon dies once
 		id := ids[n/4]
@@ -199,7 +199,7 @@ func TestReadinessWhileMuchGoesWrong(t *testing.T) {
 	w.isReady(instances...)
 	w.recorded(instances...)
 
-	w.sim.SetFaults(ecssim.Faults{Throttle: trouble, ServerErrors: trouble, LateServerErrors: trouble, LostAnswers: trouble})
+	w.sim.SetFaults(ecssim.Faults{Throttle: trouble, ServerErrors: trouble, LateServerErrors: trouble, LostResponses: trouble})
 	d.ok("DELETE", "/v1/environments/logs?stopTasks=true", "", nil)
 	d.ok("DELETE", "/v1/environments/metrics?stopTasks=true", "", nil)
 	w.isReady()

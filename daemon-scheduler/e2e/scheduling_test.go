@@ -207,7 +207,7 @@ func TestLostAnswersNeverGiveTwoTasks(t *testing.T) {
 	}
 	var all []lost
 	for name, faults := range map[string]ecssim.Faults{
-		"after the deed":   {LostAnswers: map[string]float64{"StartTask": 1}, Events: ecssim.EventFaults{Delay: 1, DelayBy: ecssim.Duration(3 * time.Second)}},
+		"after the deed":   {LostResponses: map[string]float64{"StartTask": 1}, Events: ecssim.EventFaults{Delay: 1, DelayBy: ecssim.Duration(3 * time.Second)}},
 		"before the deed":  {ServerErrors: map[string]float64{"StartTask": 1}},
 		"500 for the deed": {LateServerErrors: map[string]float64{"StartTask": 1}},
 	} {
@@ -268,7 +268,7 @@ func TestCrashLoopsAfterRunningBackOff(t *testing.T) {
 	t.Parallel()
 	w := newWorld(t)
 	instance := w.sim.AddInstances("prod", 1)[0]
-	w.sim.SetFaults(ecssim.Faults{Deaths: map[string]ecssim.Death{"agent": {Fraction: 1, After: ecssim.Duration(50 * time.Millisecond), ExitCode: 1}}})
+	w.sim.SetFaults(ecssim.Faults{Exits: map[string]ecssim.Exit{"agent": {Fraction: 1, After: ecssim.Duration(50 * time.Millisecond), ExitCode: 1}}})
 	d := w.blox()
 	id := d.deploy(d.create("logs"))
 	var launch struct {

@@ -7,14 +7,14 @@ import (
 	"sync"
 )
 
-// Acknowledged is an event whose message was deleted from the queue of events: whoever received it answers for it now.
+// Acknowledged is an event whose message its consumer deleted from the event queue.
 type Acknowledged struct {
 	Number  int    `json:"number"`  // from 1, in the order of deletion
 	ARN     string `json:"arn"`     // of the task or container instance
 	Version int64  `json:"version"` // detail.version
 }
 
-// acknowledgements are the latest events that were deleted, as many as Config.Acknowledged says.
+// acknowledgements holds the latest deleted events, at least Config.Acknowledged of them.
 type acknowledgements struct {
 	mu     sync.Mutex
 	most   int
@@ -31,7 +31,7 @@ func (a *acknowledgements) note(body string) {
 	}
 }
 
-// after returns those with a higher number.
+// after returns the events with a higher number.
 func (a *acknowledgements) after(number int) []Acknowledged {
 	a.mu.Lock()
 	first := a.number - len(a.bodies) + 1
@@ -53,15 +53,15 @@ func (a *acknowledgements) after(number int) []Acknowledged {
 }
 
 func (s *Sim) getAcknowledged(q url.Values, _ *http.Request) (any, error) {
-	number, err := whole(q, "after", 0, 0, 1<<40)
+	number, err := parseInt(q, "after", 0, 0, 1<<40)
 	if err != nil {
 		return nil, err
 	}
 	return map[string][]Acknowledged{"events": s.Acknowledged(number)}, nil
 }
 
-// Acknowledged returns the events of the queue that were deleted after the one with that number, oldest first, as far as
-// they are remembered; see Config.Acknowledged.
+// Acknowledged returns the events deleted after the one with that number, oldest first. Config.Acknowledged limits how
+// many are kept.
 func (s *Sim) Acknowledged(after int) []Acknowledged {
 	if s.events.acknowledged == nil {
 		return []Acknowledged{}

@@ -8,7 +8,7 @@ import (
 	"github.com/stretchr/testify/require"
 )
 
-func TestDeletedEventsAreRemembered(t *testing.T) {
+func TestAcknowledged_ListsDeletedEvents(t *testing.T) {
 	w := newWorld(t, Config{Acknowledged: 2})
 	instances := w.AddInstances("default", 5)
 	assert.Empty(t, w.Acknowledged(0), "nobody has deleted one")

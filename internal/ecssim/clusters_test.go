@@ -12,7 +12,7 @@ import (
 	"github.com/stretchr/testify/require"
 )
 
-func TestClusters(t *testing.T) {
+func TestClusters_CreateDescribeDelete(t *testing.T) {
 	w := newWorld(t, Config{})
 	created, err := w.ecs.CreateCluster(w.ctx, &ecs.CreateClusterInput{ClusterName: aws.String("prod"), Tags: []types.Tag{{Key: aws.String("a"), Value: aws.String("b")}}})
 	require.NoError(t, err)
@@ -57,7 +57,7 @@ func TestClusters(t *testing.T) {
 	assert.Len(t, w.AddInstances("prod", 1), 1, "a cluster comes back under its name")
 }
 
-func TestClusterReferences(t *testing.T) {
+func TestClusters_AreNamedByNameOrARN(t *testing.T) {
 	w := newWorld(t, Config{})
 	list := func(cluster string) error {
 		_, err := w.ecs.ListContainerInstances(w.ctx, &ecs.ListContainerInstancesInput{Cluster: &cluster})
@@ -86,7 +86,7 @@ func TestClusterReferences(t *testing.T) {
 	assert.Empty(t, w.Instances("a b"))
 }
 
-func TestListsComeInPages(t *testing.T) {
+func TestLists_ArePaged(t *testing.T) {
 	w := newWorld(t, Config{})
 	for n := range 130 {
 		w.CreateCluster(fmt.Sprintf("c%d", n))
@@ -117,7 +117,7 @@ func TestListsComeInPages(t *testing.T) {
 }
 
 // A page that ends exactly with the list has no token: nobody has to read an empty page.
-func TestLastPageHasNoToken(t *testing.T) {
+func TestLists_LastPageHasNoToken(t *testing.T) {
 	w := newWorld(t, Config{})
 	w.AddInstances("default", 100)
 	out, err := w.ecs.ListContainerInstances(w.ctx, &ecs.ListContainerInstancesInput{})

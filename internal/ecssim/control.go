@@ -20,8 +20,8 @@ type State struct {
 	Down      []string       `json:"down"`    // services that answer 503
 }
 
-// errNone is wrapped by the errors about something that there is not.
-var errNone = errors.New("not found")
+// errNotFound is wrapped by the errors about something that there is not.
+var errNotFound = errors.New("not found")
 
 // controlAPI is the API below /_sim/; the README lists it.
 func (s *Sim) controlAPI() http.Handler {
@@ -34,7 +34,7 @@ func (s *Sim) controlAPI() http.Handler {
 				out, err = do(query, r)
 			}
 			switch {
-			case errors.Is(err, errNone):
+			case errors.Is(err, errNotFound):
 				reply(w, http.StatusNotFound, map[string]string{"error": err.Error()})
 			case err != nil:
 				reply(w, http.StatusBadRequest, map[string]string{"error": err.Error()})
@@ -100,8 +100,8 @@ func readQuery(r *http.Request, known []string) (url.Values, error) {
 	return query, nil
 }
 
-// whole reads a whole number from low to high; fallback when it is not given.
-func whole(q url.Values, name string, fallback, low, high int) (int, error) {
+// parseInt reads a whole number from low to high; fallback when it is not given.
+func parseInt(q url.Values, name string, fallback, low, high int) (int, error) {
 	if !q.Has(name) {
 		return fallback, nil
 	}
@@ -147,7 +147,7 @@ func (s *Sim) putFaults(_ url.Values, r *http.Request) (any, error) {
 	if err := decoder.Decode(&faults); err != nil {
 		return nil, fmt.Errorf("body: %w", err)
 	}
-	if err := faults.check(); err != nil {
+	if err := faults.validate(); err != nil {
 		return nil, err
 	}
 	s.SetFaults(faults)
@@ -162,11 +162,11 @@ func (s *Sim) postCluster(q url.Values, _ *http.Request) (any, error) {
 	return map[string]string{"cluster": arn}, nil
 }
 
-// maxNew is the most instances that one request makes: as many as ECS allows in a cluster.
-const maxNew = 5000
+// maxNewInstances is the most instances that one request makes: as many as ECS allows in a cluster.
+const maxNewInstances = 5000
 
 func (s *Sim) postInstances(q url.Values, _ *http.Request) (any, error) {
-	count, err := whole(q, "count", 1, 1, maxNew)
+	count, err := parseInt(q, "count", 1, 1, maxNewInstances)
 	if err != nil {
 		return nil, err
 	}
@@ -190,9 +190,9 @@ func (s *Sim) postAgent(q url.Values, _ *http.Request) (any, error) {
 }
 
 func (s *Sim) postDefinition(q url.Values, _ *http.Request) (any, error) {
-	cpu, cpuErr := whole(q, "cpu", 128, 0, 1<<20)
-	memory, memoryErr := whole(q, "memory", 256, 4, 1<<24)
-	port, portErr := whole(q, "hostPort", 0, 1, 65535)
+	cpu, cpuErr := parseInt(q, "cpu", 128, 0, 1<<20)
+	memory, memoryErr := parseInt(q, "memory", 256, 4, 1<<24)
+	port, portErr := parseInt(q, "hostPort", 0, 1, 65535)
 	for _, err := range []error{cpuErr, memoryErr, portErr} {
 		if err != nil {
 			return nil, err
@@ -210,7 +210,7 @@ func (s *Sim) postDefinition(q url.Values, _ *http.Request) (any, error) {
 }
 
 func (s *Sim) postKill(q url.Values, _ *http.Request) (any, error) {
-	code, err := whole(q, "exitCode", 1, 0, 255)
+	code, err := parseInt(q, "exitCode", 1, 0, 255)
 	if err != nil {
 		return nil, err
 	}
@@ -226,7 +226,7 @@ func (s *Sim) postFargate(q url.Values, _ *http.Request) (any, error) {
 }
 
 func (s *Sim) postStream(q url.Values, _ *http.Request) (any, error) {
-	shards, err := whole(q, "shards", 1, 1, MaxShards)
+	shards, err := parseInt(q, "shards", 1, 1, MaxShards)
 	if err != nil {
 		return nil, err
 	}

@@ -28,7 +28,7 @@ func (w *world) curl(method, path, body string, out any) int {
 	return response.StatusCode
 }
 
-func TestControlAPI(t *testing.T) {
+func TestControl_ServesEveryRequest(t *testing.T) {
 	w := newWorld(t, Config{})
 	t.Cleanup(http.DefaultClient.CloseIdleConnections)
 	var made struct {
@@ -98,7 +98,7 @@ func (w *world) startIn(cluster, definition string, instances ...string) (arns [
 	return arns
 }
 
-func TestControlAPIRefuses(t *testing.T) {
+func TestControl_RejectsInvalidRequests(t *testing.T) {
 	w := newWorld(t, Config{})
 	t.Cleanup(http.DefaultClient.CloseIdleConnections)
 	before := w.Faults()
@@ -135,7 +135,7 @@ func TestControlAPIRefuses(t *testing.T) {
 	}
 	for _, body := range []string{
 		`{`, `[]`, `{"nope":1}`, `{"throttle":{"StartTask":1.5}}`, `{"throttle":{"NoAction":0.5}}`, `{"events":{"drop":-1}}`, `{"latency":{"ecs":5}}`,
-		`{"latency":{"ecs":"-5s"}}`, `{"latency":{"s3":"5s"}}`, `{"deaths":{"a":{"fraction":2}}}`, `{"failToRun":{"a":2}}`, `{"startFailures":-0.1}`,
+		`{"latency":{"ecs":"-5s"}}`, `{"latency":{"s3":"5s"}}`, `{"exits":{"a":{"fraction":2}}}`, `{"failToRun":{"a":2}}`, `{"startFailures":-0.1}`,
 	} {
 		var refused struct{ Error string }
 		assert.Equal(t, http.StatusBadRequest, w.curl("PUT", "/_sim/faults", body, &refused), body)

@@ -5,28 +5,27 @@ import (
 	"time"
 )
 
-// Counters are what the simulator has counted since its start or the last ResetCounters.
+// Counters counts calls, peaks and violations since the start or the last ResetCounters.
 type Counters struct {
-	// Calls counts by action and outcome: "ok", the error's code, "lost" for an answer that was lost.
+	// Calls counts by action and outcome: "ok", the error's code, "lost" for a lost response.
 	Calls map[string]map[string]int `json:"calls"`
-	// PeakByStartedBy and PeakByFamily are the most live tasks ever seen at once on one instance, by the tasks'
-	// startedBy (tasks without one are not counted) and by their task definition's family.
+	// PeakByStartedBy and PeakByFamily are the most live tasks on one instance at once, by startedBy (tasks without one
+	// are not counted) and by task definition family.
 	PeakByStartedBy map[string]int `json:"peakByStartedBy"`
 	PeakByFamily    map[string]int `json:"peakByFamily"`
-	// FewestRunning is, by family, on how few instances one of its tasks ran and was to go on running, at the worst moment;
-	// MostDoubled on how many at once it had two live tasks or more. Both begin with what is so at ResetCounters.
-	FewestRunning map[string]int `json:"fewestRunning"`
-	MostDoubled   map[string]int `json:"mostDoubled"`
-	// StartsOnDraining and StartsOnDisconnected count the instances asked to start a task while they were DRAINING, or
-	// while their agent was disconnected.
+	// FewestRunning is, by family, the fewest instances with a running task whose desired status is RUNNING.
+	// MostDuplicated is the most instances with two or more live tasks at once. ResetCounters sets both to the present.
+	FewestRunning  map[string]int `json:"fewestRunning"`
+	MostDuplicated map[string]int `json:"mostDuplicated"`
+	// StartsOnDraining and StartsOnDisconnected count starts on instances that were DRAINING or had no connected agent.
 	StartsOnDraining     int `json:"startsOnDraining"`
 	StartsOnDisconnected int `json:"startsOnDisconnected"`
-	// Violations are the moments when an instance had a second live task, or one more, of one startedBy; the first 1,000.
+	// Violations are the first 1,000 starts of a further live task with the same startedBy on one instance.
 	Violations []Violation   `json:"violations"`
 	Events     EventCounters `json:"events"`
 }
 
-// Violation tells of one task too many on an instance.
+// Violation is a duplicate live task on an instance.
 type Violation struct {
 	At          time.Time `json:"at"`
 	InstanceARN string    `json:"instanceArn"`
@@ -40,7 +39,7 @@ const maxViolations = 1000
 type counters struct {
 	calls                      map[string]map[string]int
 	peakBy                     map[live]int
-	fewest, mostDoubled        map[string]int
+	fewest, mostDuplicated     map[string]int
 	onDraining, onDisconnected int
 	violations                 []Violation
 	events                     EventCounters
@@ -49,11 +48,11 @@ type counters struct {
 func newCounters() counters {
 	return counters{
 		calls: map[string]map[string]int{}, peakBy: map[live]int{}, violations: []Violation{},
-		fewest: map[string]int{}, mostDoubled: map[string]int{},
+		fewest: map[string]int{}, mostDuplicated: map[string]int{},
 	}
 }
 
-// Counters returns a copy of what was counted.
+// Counters returns a copy of the counters.
 func (s *Sim) Counters() Counters {
 	s.lock()
 	defer s.unlock()
@@ -61,7 +60,7 @@ func (s *Sim) Counters() Counters {
 		Calls: map[string]map[string]int{}, PeakByStartedBy: map[string]int{}, PeakByFamily: map[string]int{},
 		StartsOnDraining: s.counters.onDraining, StartsOnDisconnected: s.counters.onDisconnected,
 		Violations: append([]Violation{}, s.counters.violations...), Events: s.counters.events,
-		FewestRunning: maps.Clone(s.counters.fewest), MostDoubled: maps.Clone(s.counters.mostDoubled),
+		FewestRunning: maps.Clone(s.counters.fewest), MostDuplicated: maps.Clone(s.counters.mostDuplicated),
 	}
 	for action, outcomes := range s.counters.calls {
 		c.Calls[action] = maps.Clone(outcomes)
@@ -76,15 +75,15 @@ func (s *Sim) Counters() Counters {
 	return c
 }
 
-// ResetCounters starts all counts anew. Peaks begin with the next task that starts.
+// ResetCounters resets all counters. Peaks restart with the next task that starts.
 func (s *Sim) ResetCounters() {
 	s.lock()
 	defer s.unlock()
 	s.counters = newCounters()
-	s.counters.fewest, s.counters.mostDoubled = maps.Clone(s.running), maps.Clone(s.doubled)
+	s.counters.fewest, s.counters.mostDuplicated = maps.Clone(s.running), maps.Clone(s.doubled)
 }
 
-// Calls returns how often an action, "StartTask", was called, whatever came of it.
+// Calls returns how often an action, "StartTask", was called, whatever the outcome.
 func (s *Sim) Calls(action string) int {
 	s.lock()
 	defer s.unlock()
@@ -104,7 +103,7 @@ func (s *Sim) countCall(action, outcome string) {
 	s.counters.calls[action][outcome]++
 }
 
-// countLive keeps account of an instance's live tasks when t has come (+1) or gone (-1).
+// countLive updates the live tasks of an instance when t starts (+1) or stops (-1).
 func (s *Sim) countLive(t *task, change int) {
 	i := t.instance
 	for _, of := range []live{{startedBy: t.startedBy}, {family: t.definition.family}} {
@@ -117,9 +116,9 @@ func (s *Sim) countLive(t *task, change int) {
 			delete(i.live, of)
 		}
 		s.counters.peakBy[of] = max(s.counters.peakBy[of], n)
-		if of.family != "" && n == (3+change)/2 { // 2 when it has come, 1 when it has gone
+		if of.family != "" && n == (3+change)/2 { // two tasks after a start, one after a stop
 			s.doubled[of.family] += change
-			s.counters.mostDoubled[of.family] = max(s.counters.mostDoubled[of.family], s.doubled[of.family])
+			s.counters.mostDuplicated[of.family] = max(s.counters.mostDuplicated[of.family], s.doubled[of.family])
 		}
 		if change > 0 && n > 1 && of.startedBy != "" && len(s.counters.violations) < maxViolations {
 			s.counters.violations = append(s.counters.violations, Violation{now(), i.arn, of.startedBy, n, t.arn})
@@ -127,7 +126,7 @@ func (s *Sim) countLive(t *task, change int) {
 	}
 }
 
-// countRunning keeps account of the instances on which a task of t's family runs and is to go on running, when t has changed.
+// countRunning updates, after a change of t, the number of instances with a running task of t's family.
 func (s *Sim) countRunning(t *task) {
 	runs := t.instance != nil && t.lastStatus == statusRunning && t.desiredStatus == statusRunning
 	if runs == t.counted {
@@ -135,13 +134,13 @@ func (s *Sim) countRunning(t *task) {
 	}
 	t.counted = runs
 	family := t.definition.family
-	before := t.instance.up[family]
+	before := t.instance.runningByFamily[family]
 	if runs {
-		t.instance.up[family]++
+		t.instance.runningByFamily[family]++
 	} else {
-		t.instance.up[family]--
+		t.instance.runningByFamily[family]--
 	}
-	s.running[family] += min(t.instance.up[family], 1) - min(before, 1)
+	s.running[family] += min(t.instance.runningByFamily[family], 1) - min(before, 1)
 	if least, begun := s.counters.fewest[family]; !begun {
 		s.counters.fewest[family] = 0 // before its first task ran
 	} else {

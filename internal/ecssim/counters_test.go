@@ -9,7 +9,7 @@ import (
 	"github.com/stretchr/testify/require"
 )
 
-func TestPeaksAndViolations(t *testing.T) {
+func TestCounters_PeaksAndViolations(t *testing.T) {
 	w := newWorld(t, Config{StopDelay: 1 << 40})
 	w.RegisterTaskDefinition("agent")
 	instances := w.AddInstances("default", 2)
@@ -37,7 +37,7 @@ func TestPeaksAndViolations(t *testing.T) {
 	assert.Empty(t, w.Counters().Violations)
 }
 
-func TestFewestRunningAndMostDoubled(t *testing.T) {
+func TestCounters_FewestRunningAndMostDuplicated(t *testing.T) {
 	w := newWorld(t, Config{StopDelay: 1 << 40})
 	w.RegisterTaskDefinition("agent")
 	instances := w.AddInstances("default", 3)
@@ -48,7 +48,7 @@ func TestFewestRunningAndMostDoubled(t *testing.T) {
 	second := w.start("agent", "new", instances[0], instances[1])
 	require.NoError(t, w.KillTask(first[0], 0)) // beside another one
 	assert.Equal(t, 3, w.Counters().FewestRunning["agent"])
-	assert.Equal(t, 2, w.Counters().MostDoubled["agent"])
+	assert.Equal(t, 2, w.Counters().MostDuplicated["agent"])
 	require.NoError(t, w.KillTask(second[0], 0))
 	_, err := w.ecs.StopTask(w.ctx, &ecs.StopTaskInput{Task: &first[2]})
 	require.NoError(t, err)
@@ -57,10 +57,10 @@ func TestFewestRunningAndMostDoubled(t *testing.T) {
 	assert.Equal(t, 1, w.Counters().FewestRunning["agent"], "the worst moment is kept")
 	w.ResetCounters()
 	assert.Equal(t, 2, w.Counters().FewestRunning["agent"])
-	assert.Equal(t, 1, w.Counters().MostDoubled["agent"])
+	assert.Equal(t, 1, w.Counters().MostDuplicated["agent"])
 }
 
-func TestTasksWithoutStartedByAreNoViolation(t *testing.T) {
+func TestCounters_IgnoreTasksWithoutStartedBy(t *testing.T) {
 	w := newWorld(t, Config{})
 	w.RegisterTaskDefinition("web")
 	instances := w.AddInstances("default", 1)

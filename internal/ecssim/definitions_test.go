@@ -10,7 +10,7 @@ import (
 	"github.com/stretchr/testify/require"
 )
 
-func TestTaskDefinitions(t *testing.T) {
+func TestTaskDefinitions_RegisterDescribeDeregister(t *testing.T) {
 	w := newWorld(t, Config{})
 	registered, err := w.ecs.RegisterTaskDefinition(w.ctx, &ecs.RegisterTaskDefinitionInput{
 		Family: aws.String("agent"), Volumes: []types.Volume{{Name: aws.String("v")}}, Tags: []types.Tag{{Key: aws.String("k"), Value: aws.String("v")}},
@@ -64,7 +64,7 @@ func TestTaskDefinitions(t *testing.T) {
 	assert.Equal(t, []string{"agent", "other"}, families.Families)
 }
 
-func TestTaskDefinitionsRefused(t *testing.T) {
+func TestTaskDefinitions_RejectInvalidInput(t *testing.T) {
 	w := newWorld(t, Config{})
 	w.RegisterTaskDefinition("agent")
 	for _, ref := range []string{"", "nope", "agent:2", "agent:0", "agent:-1", "agent:x", "arn:aws:ecs:eu-west-1:123456789012:task-definition/agent:1", "arn:"} {

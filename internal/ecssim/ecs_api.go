@@ -114,8 +114,8 @@ func readToken(token string) (int64, error) {
 	return after, nil
 }
 
-// missing is the failure of something that there is not, named by its ARN also when it was asked for by its id.
-func (s *Sim) missing(kind arn.Kind, c *cluster, ref string) failure {
+// missingFailure is the failure of something that there is not, named by its ARN also when it was asked for by its id.
+func (s *Sim) missingFailure(kind arn.Kind, c *cluster, ref string) failure {
 	if !strings.HasPrefix(ref, "arn:") {
 		ref = s.arn(kind, c.name, ref)
 	}

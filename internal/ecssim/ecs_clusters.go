@@ -112,7 +112,7 @@ func (s *Sim) describeClusters(in describeClustersInput) (any, error) {
 		case c != nil:
 			found = append(found, shapeCluster(c))
 		default:
-			failures = append(failures, s.missing(arn.Cluster, &cluster{}, ref))
+			failures = append(failures, s.missingFailure(arn.Cluster, &cluster{}, ref))
 		}
 	}
 	return map[string]any{"clusters": found, "failures": failures}, nil

@@ -24,7 +24,7 @@ func (s *Sim) listContainerInstances(c *cluster, in listInstancesInput) (any, er
 		return nil, invalid("Invalid status: %.100q", in.Status)
 	}
 	return listed("containerInstanceArns", in.page, c.instances, func(i *instance) int64 { return i.seq }, func(i *instance) (string, bool) {
-		return i.arn, i.status != statusInactive && (in.Status == "" || in.Status == i.status) && !s.tooFresh(i.registeredAt)
+		return i.arn, i.status != statusInactive && (in.Status == "" || in.Status == i.status) && !s.notYetVisible(i.registeredAt)
 	})
 }
 
@@ -38,14 +38,14 @@ func (s *Sim) describeContainerInstances(c *cluster, in instancesInput) (any, er
 	return s.eachInstance(c, in, maxDescribe, func(i *instance) string { return "" })
 }
 
-// maxChange is the most instances that one call can change, or start a task on.
-const maxChange = 10
+// maxInstancesPerCall is the most instances that one call can change, or start a task on.
+const maxInstancesPerCall = 10
 
 func (s *Sim) updateContainerInstancesState(c *cluster, in instancesInput) (any, error) {
 	if in.Status != statusActive && in.Status != statusDraining {
 		return nil, invalid("Container instance status should be one of [ACTIVE,DRAINING].")
 	}
-	return s.eachInstance(c, in, maxChange, func(i *instance) string {
+	return s.eachInstance(c, in, maxInstancesPerCall, func(i *instance) string {
 		if i.status == statusInactive {
 			return statusInactive
 		}
@@ -63,7 +63,7 @@ func (s *Sim) eachInstance(c *cluster, in instancesInput, most int, do func(*ins
 	for _, ref := range in.ContainerInstances {
 		i := s.instanceIn(c, ref)
 		if i == nil {
-			failures = append(failures, s.missing(arn.ContainerInstance, c, ref))
+			failures = append(failures, s.missingFailure(arn.ContainerInstance, c, ref))
 		} else if reason := do(i); reason != "" {
 			failures = append(failures, failure{ARN: i.arn, Reason: reason})
 		} else {
@@ -192,8 +192,8 @@ func (s *Sim) deleteAttributes(c *cluster, in attributesInput) (any, error) {
 
 // eachAttribute does something for each attribute on its target, once all targets are found.
 func (s *Sim) eachAttribute(c *cluster, in attributesInput, do func(*instance, attribute) error) (any, error) {
-	if len(in.Attributes) == 0 || len(in.Attributes) > maxChange {
-		return nil, invalid("Attributes must have 1 to %d elements.", maxChange)
+	if len(in.Attributes) == 0 || len(in.Attributes) > maxInstancesPerCall {
+		return nil, invalid("Attributes must have 1 to %d elements.", maxInstancesPerCall)
 	}
 	targets := make([]*instance, len(in.Attributes))
 	for at, a := range in.Attributes {

@@ -76,8 +76,8 @@ func (s *Sim) startTask(c *cluster, in startTaskInput) (any, error) {
 	if len(in.ContainerInstances) == 0 {
 		return nil, invalid("Container Instances cannot be empty.")
 	}
-	if len(in.ContainerInstances) > maxChange {
-		return nil, invalid("Container Instances cannot have more than %d elements.", maxChange)
+	if len(in.ContainerInstances) > maxInstancesPerCall {
+		return nil, invalid("Container Instances cannot have more than %d elements.", maxInstancesPerCall)
 	}
 	l, err := s.launch(c, in.taskInput)
 	if err != nil {
@@ -87,10 +87,10 @@ func (s *Sim) startTask(c *cluster, in startTaskInput) (any, error) {
 	for _, ref := range in.ContainerInstances {
 		i := s.instanceIn(c, ref)
 		if i == nil {
-			failures = append(failures, s.missing(arn.ContainerInstance, c, ref))
+			failures = append(failures, s.missingFailure(arn.ContainerInstance, c, ref))
 			continue
 		}
-		if reason := s.refusal(i, l); reason != "" {
+		if reason := s.startFailureReason(i, l); reason != "" {
 			failures = append(failures, failure{ARN: i.arn, Reason: reason})
 			continue
 		}
@@ -100,8 +100,8 @@ func (s *Sim) startTask(c *cluster, in startTaskInput) (any, error) {
 	return map[string]any{"tasks": started, "failures": failures}, nil
 }
 
-// refusal is the reason why a task cannot start on an instance, or "". What an instance should not have been asked for is counted.
-func (s *Sim) refusal(i *instance, l launch) string {
+// startFailureReason is the reason why a task cannot start on an instance, or "". What an instance should not have been asked for is counted.
+func (s *Sim) startFailureReason(i *instance, l launch) string {
 	switch {
 	case i.status == statusInactive:
 		return "INACTIVE"
@@ -117,7 +117,7 @@ func (s *Sim) refusal(i *instance, l launch) string {
 	if s.dice.roll("start", "", s.faults.StartFailures) {
 		return cmp.Or(s.faults.StartFailureReason, "RESOURCE:MEMORY")
 	}
-	return i.remaining.lack(l.needs)
+	return i.remaining.shortage(l.needs)
 }
 
 type runTaskInput struct {
@@ -132,8 +132,8 @@ func (s *Sim) runTask(c *cluster, in runTaskInput) (any, error) {
 	if in.Count != nil {
 		count = *in.Count
 	}
-	if count < 1 || count > maxChange {
-		return nil, invalid("Task count must be between 1 and %d.", maxChange)
+	if count < 1 || count > maxInstancesPerCall {
+		return nil, invalid("Task count must be between 1 and %d.", maxInstancesPerCall)
 	}
 	l, err := s.launch(c, in.taskInput)
 	if err != nil {
@@ -161,7 +161,7 @@ func (s *Sim) place(l launch) (*instance, failure) {
 		if i.status != statusActive || !i.connected {
 			continue
 		}
-		if reason := s.refusal(i, l); reason != "" {
+		if reason := s.startFailureReason(i, l); reason != "" {
 			why = failure{ARN: i.arn, Reason: reason}
 		} else if best == nil || len(i.tasks) < len(best.tasks) {
 			best = i
@@ -214,21 +214,21 @@ func (s *Sim) listTasks(c *cluster, in listTasksInput) (any, error) {
 		}
 	}
 	return listed("taskArns", in.page, c.tasks, func(t *task) int64 { return t.seq }, func(t *task) (string, bool) {
-		return t.arn, !s.tooFresh(t.createdAt) && desired == s.listedAs(t) && (on == nil || on == t.instance) &&
+		return t.arn, !s.notYetVisible(t.createdAt) && desired == s.listedDesiredStatus(t) && (on == nil || on == t.instance) &&
 			(in.Family == "" || in.Family == t.definition.family) && (in.StartedBy == "" || in.StartedBy == t.startedBy) &&
 			(in.LaunchType == "" || in.LaunchType == t.launchType)
 	})
 }
 
-// tooFresh tells whether something of that time is not seen yet, for reads are eventually consistent.
-func (s *Sim) tooFresh(at time.Time) bool {
+// notYetVisible tells whether something of that time is not seen yet, for reads are eventually consistent.
+func (s *Sim) notYetVisible(at time.Time) bool {
 	lag := time.Duration(s.faults.ConsistencyLag)
 	return lag > 0 && time.Since(at) < lag
 }
 
-// listedAs is the desired status by which a list knows a task.
-func (s *Sim) listedAs(t *task) string {
-	if t.desiredStatus == statusStopped && s.tooFresh(t.listedAt) {
+// listedDesiredStatus is the desired status by which a list knows a task.
+func (s *Sim) listedDesiredStatus(t *task) string {
+	if t.desiredStatus == statusStopped && s.notYetVisible(t.listedAt) {
 		return statusRunning
 	}
 	return t.desiredStatus
@@ -249,8 +249,8 @@ func (s *Sim) describeTasks(c *cluster, in describeTasksInput) (any, error) {
 	}
 	found, failures := []taskAnswer{}, []failure{}
 	for _, ref := range in.Tasks {
-		if t := s.taskIn(c, ref); t == nil || s.tooFresh(t.createdAt) {
-			failures = append(failures, s.missing(arn.Task, c, ref))
+		if t := s.taskIn(c, ref); t == nil || s.notYetVisible(t.createdAt) {
+			failures = append(failures, s.missingFailure(arn.Task, c, ref))
 		} else {
 			found = append(found, answerTask(t, slices.ContainsFunc(in.Include, func(what string) bool { return strings.EqualFold(what, "TAGS") })))
 		}

@@ -71,7 +71,7 @@ func (s *Sim) emit(detailType, resource string, detail any) {
 	}
 	if s.dice.roll("event", "reorder", faults.Reorder) {
 		count.Reordered++
-		s.hold(send, delay)
+		s.holdBack(send, delay)
 		return
 	}
 	s.afterDelay(delay, func() {
@@ -86,11 +86,11 @@ func (s *Sim) afterDelay(d time.Duration, do func()) {
 		do()
 		return
 	}
-	s.later(d, do)
+	s.schedule(d, do)
 }
 
-// hold keeps an event until another one has been sent, or until nobody can be expected to overtake it.
-func (s *Sim) hold(send func(), delay time.Duration) {
+// holdBack keeps an event until another one has been sent, or until nobody can be expected to overtake it.
+func (s *Sim) holdBack(send func(), delay time.Duration) {
 	sent := false
 	once := func() {
 		if !sent {
@@ -99,7 +99,7 @@ func (s *Sim) hold(send func(), delay time.Duration) {
 		}
 	}
 	s.held = append(s.held, once)
-	s.later(delay+overtakeLimit, once)
+	s.schedule(delay+overtakeLimit, once)
 }
 
 func (s *Sim) releaseHeld() {

@@ -37,7 +37,7 @@ func fields(value any, path string, into map[string]string) {
 	}
 }
 
-func fieldsOf(t *testing.T, body []byte) map[string]string {
+func definitionFieldsOf(t *testing.T, body []byte) map[string]string {
 	var value any
 	require.NoError(t, json.Unmarshal(body, &value))
 	all := map[string]string{}
@@ -46,7 +46,7 @@ func fieldsOf(t *testing.T, body []byte) map[string]string {
 }
 
 // An event has the fields of AWS's samples, with values of their kinds. More are only those that a sample lacks by chance.
-func TestEventsHaveTheFieldsOfTheSamples(t *testing.T) {
+func TestEvents_HaveTheFieldsOfTheSamples(t *testing.T) {
 	w := newWorld(t, Config{Region: "eu-west-1"})
 	w.RegisterTaskDefinition("agent", WithHostPort(8125, "udp"))
 	instance := w.AddInstances("prod", 1)[0]
@@ -77,9 +77,9 @@ func TestEventsHaveTheFieldsOfTheSamples(t *testing.T) {
 	} {
 		body, err := os.ReadFile(sample)
 		require.NoError(t, err)
-		want := fieldsOf(t, body)
+		want := definitionFieldsOf(t, body)
 		maps.DeleteFunc(want, func(path, _ string) bool { return slices.Contains(lacking[sample], path) })
-		got := fieldsOf(t, []byte(last[happened].raw))
+		got := definitionFieldsOf(t, []byte(last[happened].raw))
 		for path, kind := range want {
 			assert.Equal(t, kind, got[path], "%s: %s", sample, path)
 		}
@@ -92,7 +92,7 @@ func TestEventsHaveTheFieldsOfTheSamples(t *testing.T) {
 }
 
 // What an event says is what Describe says at that version.
-func TestEventsAndDescribeAgree(t *testing.T) {
+func TestEvents_AgreeWithDescribe(t *testing.T) {
 	w := newWorld(t, Config{})
 	w.RegisterTaskDefinition("agent")
 	instance := w.AddInstances("default", 1)[0]

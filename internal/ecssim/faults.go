@@ -8,7 +8,7 @@ import (
 	"time"
 )
 
-// Faults are what goes wrong. The zero value is a faultless AWS. All fractions are from 0 to 1.
+// Faults configures the faults to inject; the zero value injects none. All fractions are from 0 to 1.
 //
 // The maps by action have the services' action names as keys, "StartTask", or a service, "ecs", "sqs" or "kinesis", for
 // all its actions that are not named.
@@ -16,12 +16,12 @@ type Faults struct {
 	// Throttle is the fraction of calls refused with ThrottlingException (RequestThrottled by SQS,
 	// ProvisionedThroughputExceededException by Kinesis).
 	Throttle map[string]float64 `json:"throttle,omitempty"`
-	// ServerErrors is the fraction of calls answered 500 without having been done, LateServerErrors after having been done.
+	// ServerErrors is the fraction of calls that return 500 without effect, LateServerErrors after they took effect.
 	ServerErrors     map[string]float64 `json:"serverErrors,omitempty"`
 	LateServerErrors map[string]float64 `json:"lateServerErrors,omitempty"`
-	// LostAnswers is the fraction of calls that are done, and whose connection is then closed without an answer.
-	LostAnswers map[string]float64 `json:"lostAnswers,omitempty"`
-	// Latency passes before a call is looked at. It is done also when the client has given up meanwhile, as at AWS.
+	// LostResponses is the fraction of calls that succeed but whose connection closes without a response.
+	LostResponses map[string]float64 `json:"lostResponses,omitempty"`
+	// Latency delays each call. As at AWS, the call is performed even if the client has timed out.
 	Latency map[string]Duration `json:"latency,omitempty"`
 	Events  EventFaults         `json:"events"`
 	// StartFailures is the fraction of a StartTask's instances that yield a failure, StartFailureReason its reason;
@@ -30,8 +30,8 @@ type Faults struct {
 	StartFailureReason string  `json:"startFailureReason,omitempty"`
 	// FailToRun is, by task definition family, the fraction of tasks that become STOPPED (TaskFailedToStart) instead of RUNNING.
 	FailToRun map[string]float64 `json:"failToRun,omitempty"`
-	// Deaths says, by task definition family, which tasks end by themselves after they were RUNNING.
-	Deaths map[string]Death `json:"deaths,omitempty"`
+	// Exits says, by task definition family, which tasks end by themselves after they were RUNNING.
+	Exits map[string]Exit `json:"exits,omitempty"`
 	// ConsistencyLag is how long List calls do not see a new container instance or task, and DescribeTasks calls it MISSING,
 	// and how long ListTasks shows a task that was stopped among the running ones.
 	ConsistencyLag Duration `json:"consistencyLag,omitempty"`
@@ -46,8 +46,8 @@ type EventFaults struct {
 	DelayBy   Duration `json:"delayBy,omitempty"`
 }
 
-// Death lets a fraction of the tasks end with an exit code, some time after they were RUNNING.
-type Death struct {
+// Exit makes a fraction of the tasks exit with a code, some time after they were RUNNING.
+type Exit struct {
 	Fraction float64  `json:"fraction"`
 	After    Duration `json:"after,omitempty"`
 	ExitCode int      `json:"exitCode,omitempty"`
@@ -69,14 +69,14 @@ func (d *Duration) UnmarshalText(text []byte) error {
 	return err
 }
 
-// SetFaults changes what goes wrong from now on, all of it.
+// SetFaults replaces all faults.
 func (s *Sim) SetFaults(f Faults) {
 	s.lock()
 	defer s.unlock()
 	s.faults = f.clone()
 }
 
-// Faults returns what goes wrong at present.
+// Faults returns the present faults.
 func (s *Sim) Faults() Faults {
 	s.lock()
 	defer s.unlock()
@@ -84,22 +84,22 @@ func (s *Sim) Faults() Faults {
 }
 
 func (f Faults) clone() Faults {
-	for _, m := range []*map[string]float64{&f.Throttle, &f.ServerErrors, &f.LateServerErrors, &f.LostAnswers, &f.FailToRun} {
+	for _, m := range []*map[string]float64{&f.Throttle, &f.ServerErrors, &f.LateServerErrors, &f.LostResponses, &f.FailToRun} {
 		*m = maps.Clone(*m)
 	}
 	f.Latency = maps.Clone(f.Latency)
-	f.Deaths = maps.Clone(f.Deaths)
+	f.Exits = maps.Clone(f.Exits)
 	return f
 }
 
-// check tells what is wrong with faults that came over the wire.
-func (f Faults) check() error {
+// validate validates faults of a request.
+func (f Faults) validate() error {
 	fractions := map[string]float64{
 		"startFailures": f.StartFailures, "events.drop": f.Events.Drop, "events.duplicate": f.Events.Duplicate,
 		"events.reorder": f.Events.Reorder, "events.delay": f.Events.Delay,
 	}
 	for name, m := range map[string]map[string]float64{
-		"throttle": f.Throttle, "serverErrors": f.ServerErrors, "lateServerErrors": f.LateServerErrors, "lostAnswers": f.LostAnswers,
+		"throttle": f.Throttle, "serverErrors": f.ServerErrors, "lateServerErrors": f.LateServerErrors, "lostResponses": f.LostResponses,
 	} {
 		for action, fraction := range m {
 			fractions[name+"."+action] = fraction
@@ -116,8 +116,8 @@ func (f Faults) check() error {
 	for family, fraction := range f.FailToRun {
 		fractions["failToRun."+family] = fraction
 	}
-	for family, death := range f.Deaths {
-		fractions["deaths."+family] = death.Fraction
+	for family, exit := range f.Exits {
+		fractions["exits."+family] = exit.Fraction
 	}
 	for name, fraction := range fractions {
 		if fraction < 0 || fraction > 1 {
@@ -134,17 +134,17 @@ func forAction[V any](m map[string]V, service, action string) V {
 	return m[service]
 }
 
-// dice are one random sequence for each kind of fault and each thing it can hit, so that the draws for one do not depend
+// faultDraws are one random sequence for each kind of fault and each thing it can hit, so that the draws for one do not depend
 // on how often others were made.
-type dice struct {
+type faultDraws struct {
 	seed uint64
 	by   map[string]*rand.Rand
 }
 
-func newDice(seed uint64) dice { return dice{seed, map[string]*rand.Rand{}} }
+func newFaultDraws(seed uint64) faultDraws { return faultDraws{seed, map[string]*rand.Rand{}} }
 
 // roll is true for the given fraction of its calls with this kind and name.
-func (d dice) roll(kind, name string, fraction float64) bool {
+func (d faultDraws) roll(kind, name string, fraction float64) bool {
 	if fraction <= 0 {
 		return false
 	}

@@ -40,7 +40,7 @@ func (noLimit) GetToken(context.Context, uint) (func() error, error) {
 }
 func (noLimit) AddTokens(uint) error { return nil }
 
-func TestThrottlingIsRetriedBySDKs(t *testing.T) {
+func TestFaults_SDKRetriesThrottling(t *testing.T) {
 	w := newWorld(t, Config{Faults: Faults{Throttle: map[string]float64{"ListClusters": 0.5, "sqs": 0.5}}}, retrying(30))
 	for range 20 {
 		_, err := w.ecs.ListClusters(w.ctx, &ecs.ListClustersInput{})
@@ -58,7 +58,7 @@ func TestThrottlingIsRetriedBySDKs(t *testing.T) {
 	assert.Equal(t, calls["ListClusters"]["ok"]+calls["ListClusters"]["ThrottlingException"], w.Calls("ListClusters"))
 }
 
-func TestServerErrorsBeforeAndAfterTheDeed(t *testing.T) {
+func TestFaults_ServerErrorsBeforeAndAfterTheCall(t *testing.T) {
 	w := newWorld(t, Config{})
 	w.RegisterTaskDefinition("agent")
 	instances := w.AddInstances("default", 1)
@@ -72,7 +72,7 @@ func TestServerErrorsBeforeAndAfterTheDeed(t *testing.T) {
 	w.SetFaults(Faults{LateServerErrors: map[string]float64{"ecs": 1}})
 	require.ErrorAs(t, start(), new(*types.ServerException))
 	assert.Len(t, w.Tasks(""), 1)
-	w.SetFaults(Faults{LostAnswers: map[string]float64{"StartTask": 1}})
+	w.SetFaults(Faults{LostResponses: map[string]float64{"StartTask": 1}})
 	err := start()
 	require.Error(t, err)
 	var known smithy.APIError
@@ -85,7 +85,7 @@ func TestServerErrorsBeforeAndAfterTheDeed(t *testing.T) {
 }
 
 // A client that gave up does not know whether it was done: it is.
-func TestLatencyOutlivesTheClient(t *testing.T) {
+func TestFaults_LatencyOutlivesTheClient(t *testing.T) {
 	w := newWorld(t, Config{Faults: Faults{Latency: map[string]Duration{"StartTask": Duration(300 * time.Millisecond)}}})
 	w.RegisterTaskDefinition("agent")
 	ctx, cancel := context.WithTimeout(w.ctx, 10*time.Millisecond)
@@ -95,7 +95,7 @@ func TestLatencyOutlivesTheClient(t *testing.T) {
 	w.eventually(func() bool { return len(w.Tasks("")) == 1 }, "the task starts")
 }
 
-func TestOutage(t *testing.T) {
+func TestFaults_Outage(t *testing.T) {
 	w := newWorld(t, Config{})
 	w.SetDown("ecs", true)
 	_, err := w.ecs.ListClusters(w.ctx, &ecs.ListClustersInput{})
@@ -118,7 +118,7 @@ func TestOutage(t *testing.T) {
 	assert.Equal(t, http.StatusServiceUnavailable, answer.HTTPStatusCode())
 }
 
-func TestEventFaults(t *testing.T) {
+func TestFaults_Events(t *testing.T) {
 	const n = 200
 	var arns []string
 	send := func(t *testing.T, faults EventFaults) ([]event, EventCounters) {
@@ -161,7 +161,7 @@ func TestEventFaults(t *testing.T) {
 	})
 }
 
-func TestReorderedEventsAreOvertaken(t *testing.T) {
+func TestFaults_ReorderedEventsAreOvertaken(t *testing.T) {
 	w := newWorld(t, Config{Faults: Faults{Events: EventFaults{Reorder: 0.3}}, Seed: 1})
 	arns := w.AddInstances("default", 50)
 	var order []string
@@ -175,9 +175,9 @@ func TestReorderedEventsAreOvertaken(t *testing.T) {
 }
 
 // The draws are the same in every run with one seed, whatever else was drawn between them.
-func TestSeedRepeats(t *testing.T) {
+func TestFaults_SeedRepeats(t *testing.T) {
 	draw := func(seed uint64, others int) (drawn []bool) {
-		d := newDice(seed)
+		d := newFaultDraws(seed)
 		for range 64 {
 			for range others {
 				d.roll("throttle", "ListTasks", 0.5)
@@ -190,7 +190,7 @@ func TestSeedRepeats(t *testing.T) {
 	assert.NotEqual(t, draw(1, 0), draw(2, 0))
 }
 
-func TestStartFaults(t *testing.T) {
+func TestFaults_Starts(t *testing.T) {
 	w := newWorld(t, Config{Faults: Faults{StartFailures: 1}})
 	w.RegisterTaskDefinition("agent")
 	instances := w.AddInstances("default", 1)
@@ -209,7 +209,7 @@ func TestStartFaults(t *testing.T) {
 	assert.Equal(t, "TaskFailedToStart", failed.StopCode)
 	assert.Nil(t, failed.ExitCode)
 
-	w.SetFaults(Faults{Deaths: map[string]Death{"agent": {Fraction: 1, ExitCode: 139}}})
+	w.SetFaults(Faults{Exits: map[string]Exit{"agent": {Fraction: 1, ExitCode: 139}}})
 	dead := w.task(*start().Tasks[0].TaskArn)
 	assert.Equal(t, "EssentialContainerExited", dead.StopCode)
 	assert.Equal(t, 139, *dead.ExitCode)
@@ -217,9 +217,9 @@ func TestStartFaults(t *testing.T) {
 	assert.Equal(t, 2048, w.Instances("")[0].RemainingCPU)
 }
 
-func TestDeathComesAfterItsTime(t *testing.T) {
+func TestFaults_ExitHappensAfterItsDelay(t *testing.T) {
 	synctest.Test(t, func(t *testing.T) {
-		s := New(Config{PendingDelay: time.Second, Faults: Faults{Deaths: map[string]Death{"web": {Fraction: 1, After: Duration(time.Minute), ExitCode: 1}}}})
+		s := New(Config{PendingDelay: time.Second, Faults: Faults{Exits: map[string]Exit{"web": {Fraction: 1, After: Duration(time.Minute), ExitCode: 1}}}})
 		defer s.Close()
 		s.StartFargateTask("default", "web")
 		time.Sleep(62 * time.Second) // PROVISIONING, PENDING, RUNNING
@@ -229,7 +229,7 @@ func TestDeathComesAfterItsTime(t *testing.T) {
 	})
 }
 
-func TestConsistencyLag(t *testing.T) {
+func TestFaults_ConsistencyLag(t *testing.T) {
 	w := newWorld(t, Config{})
 	w.RegisterTaskDefinition("agent")
 	task := w.start("agent", "d1", w.AddInstances("default", 1)...)[0]
@@ -250,10 +250,10 @@ func TestConsistencyLag(t *testing.T) {
 	assert.Equal(t, []string{task}, list())
 }
 
-func TestFaultsAsJSON(t *testing.T) {
+func TestFaults_JSON(t *testing.T) {
 	faults := Faults{
 		Throttle: map[string]float64{"StartTask": 0.1}, Latency: map[string]Duration{"ecs": Duration(1500 * time.Millisecond)},
-		Events: EventFaults{Delay: 0.5, DelayBy: Duration(time.Second)}, Deaths: map[string]Death{"a": {Fraction: 1, After: Duration(time.Minute)}},
+		Events: EventFaults{Delay: 0.5, DelayBy: Duration(time.Second)}, Exits: map[string]Exit{"a": {Fraction: 1, After: Duration(time.Minute)}},
 	}
 	text, err := json.Marshal(faults)
 	require.NoError(t, err)

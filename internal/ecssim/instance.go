@@ -35,9 +35,9 @@ type instance struct {
 	versions         versionInfo
 	running, pending int              // its live tasks
 	live             map[live]int     // the same by who started them and of what
-	up               map[string]int   // by family, those that run and are to go on running
+	runningByFamily  map[string]int   // by family, those that run and are to go on running
 	tasks            map[*task]bool   // those not STOPPED
-	parked           map[*task]func() // what its tasks do once the agent is connected again
+	waitingForAgent  map[*task]func() // what its tasks do once the agent is connected again
 	nextPort         int              // the next dynamic host port
 }
 
@@ -71,7 +71,7 @@ type Instance struct {
 func (s *Sim) AddInstances(cluster string, n int) []string {
 	s.lock()
 	defer s.unlock()
-	c, err := s.clusterToFill(cluster)
+	c, err := s.ensureActiveCluster(cluster)
 	if err != nil {
 		return nil
 	}
@@ -82,8 +82,8 @@ func (s *Sim) AddInstances(cluster string, n int) []string {
 	return arns
 }
 
-// clusterToFill is a cluster by name or ARN that is made, or made ACTIVE again, when it has to be.
-func (s *Sim) clusterToFill(ref string) (*cluster, error) {
+// ensureActiveCluster is a cluster by name or ARN that is made, or made ACTIVE again, when it has to be.
+func (s *Sim) ensureActiveCluster(ref string) (*cluster, error) {
 	if c, err := s.cluster(ref); err == nil {
 		return c, nil
 	}
@@ -110,7 +110,7 @@ func (s *Sim) register(c *cluster, r registration) *instance {
 	i := &instance{
 		seq: s.seq(), id: id, arn: s.arn(arn.ContainerInstance, c.name, id), cluster: c, ec2ID: r.ec2ID, status: statusActive, connected: true,
 		registered: r.capacity, registeredAt: now(), tags: r.tags, versions: r.versions,
-		live: map[live]int{}, up: map[string]int{}, tasks: map[*task]bool{}, parked: map[*task]func(){}, nextPort: 32768,
+		live: map[live]int{}, runningByFamily: map[string]int{}, tasks: map[*task]bool{}, waitingForAgent: map[*task]func(){}, nextPort: 32768,
 	}
 	if i.ec2ID == "" {
 		i.ec2ID = "i-0" + strings.ReplaceAll(uuid.NewString(), "-", "")[:16]
@@ -202,7 +202,7 @@ func (s *Sim) onInstance(ref string, change func(*instance)) error {
 	defer s.unlock()
 	i := s.findInstance(ref)
 	if i == nil || i.status == statusInactive {
-		return fmt.Errorf("%w: container instance %.300q", errNone, ref)
+		return fmt.Errorf("%w: container instance %.300q", errNotFound, ref)
 	}
 	change(i)
 	return nil
@@ -288,8 +288,8 @@ func (s *Sim) setConnected(i *instance, connected bool) {
 	i.connected = connected
 	s.instanceChanged(i)
 	if connected {
-		waiting := i.parked
-		i.parked = map[*task]func(){}
+		waiting := i.waitingForAgent
+		i.waitingForAgent = map[*task]func(){}
 		for _, t := range i.sortedTasks() {
 			if do := waiting[t]; do != nil {
 				do()
@@ -310,12 +310,12 @@ func (i *instance) sortedTasks() []*task {
 // deregister makes an instance INACTIVE, ends its tasks, and forgets it after the retention.
 func (s *Sim) deregister(i *instance, reason string) {
 	i.status, i.connected = statusInactive, false
-	clear(i.parked)
+	clear(i.waitingForAgent)
 	s.instanceChanged(i)
 	for _, t := range i.sortedTasks() {
 		s.stopped(t, "TerminationNotice", reason, nil)
 	}
-	s.later(s.cfg.StoppedTaskRetention, func() {
+	s.schedule(s.cfg.StoppedTaskRetention, func() {
 		delete(s.instances, i.id)
 		i.cluster.instances = slices.DeleteFunc(i.cluster.instances, func(other *instance) bool { return other == i })
 	})

@@ -14,7 +14,7 @@ import (
 	"github.com/stretchr/testify/require"
 )
 
-func TestInstancesListedAndDescribed(t *testing.T) {
+func TestInstances_ListAndDescribe(t *testing.T) {
 	w := newWorld(t, Config{})
 	instances := w.AddInstances("prod", 120)
 	require.NoError(t, w.DrainInstance(instances[0]))
@@ -65,7 +65,7 @@ func TestInstancesListedAndDescribed(t *testing.T) {
 	}
 }
 
-func TestInstancesDrained(t *testing.T) {
+func TestInstances_Drain(t *testing.T) {
 	w := newWorld(t, Config{})
 	w.RegisterTaskDefinition("agent")
 	instances := w.AddInstances("default", 2)
@@ -104,7 +104,7 @@ func TestInstancesDrained(t *testing.T) {
 	assert.Equal(t, "INACTIVE", *out.Failures[0].Reason)
 }
 
-func TestInstancesRegisterAndLeave(t *testing.T) {
+func TestInstances_RegisterAndDeregister(t *testing.T) {
 	w := newWorld(t, Config{})
 	w.RegisterTaskDefinition("agent", WithMemory(1024))
 	registered, err := w.ecs.RegisterContainerInstance(w.ctx, &ecs.RegisterContainerInstanceInput{
@@ -149,12 +149,12 @@ func TestInstancesRegisterAndLeave(t *testing.T) {
 		"remove": w.RemoveInstance, "drain": w.DrainInstance, "activate": w.ActivateInstance,
 		"connect": func(arn string) error { return w.SetAgentConnected(arn, true) },
 	} {
-		assert.ErrorIs(t, change(instance), errNone, name)
-		assert.ErrorIs(t, change(""), errNone, name)
+		assert.ErrorIs(t, change(instance), errNotFound, name)
+		assert.ErrorIs(t, change(""), errNotFound, name)
 	}
 }
 
-func TestAttributesSendNoEvent(t *testing.T) {
+func TestAttributes_SendNoEvent(t *testing.T) {
 	w := newWorld(t, Config{})
 	instance := w.AddInstances("default", 1)[0]
 	w.events()
@@ -194,7 +194,7 @@ func TestAttributesSendNoEvent(t *testing.T) {
 	assert.NoError(t, put(entry("a1", "again", instance)))
 }
 
-func TestDisconnectedAgentReportsLater(t *testing.T) {
+func TestInstances_DisconnectedAgentReportsLater(t *testing.T) {
 	w := newWorld(t, Config{PendingDelay: time.Millisecond})
 	w.RegisterTaskDefinition("agent")
 	instances := w.AddInstances("default", 2)
@@ -215,7 +215,7 @@ func TestDisconnectedAgentReportsLater(t *testing.T) {
 }
 
 // A task that was stopped before it ran must not be stuck when its agent comes back.
-func TestPendingTaskStoppedWhileDisconnected(t *testing.T) {
+func TestInstances_PendingTaskStopsWhileDisconnected(t *testing.T) {
 	synctest.Test(t, func(t *testing.T) {
 		s := New(Config{PendingDelay: time.Minute, StopDelay: time.Second})
 		defer s.Close()
@@ -238,7 +238,7 @@ func TestPendingTaskStoppedWhileDisconnected(t *testing.T) {
 	})
 }
 
-func TestWhatIsGoneIsForgotten(t *testing.T) {
+func TestRetention_RemovesStoppedTasksAndInactiveInstances(t *testing.T) {
 	synctest.Test(t, func(t *testing.T) {
 		s := New(Config{})
 		defer s.Close()

@@ -11,17 +11,17 @@ import (
 
 // kinesisActions are Kinesis's actions that are simulated.
 var kinesisActions = map[string]call{
-	"CreateStream":          lockless((*Sim).createStream),
+	"CreateStream":          withoutLock((*Sim).createStream),
 	"DeleteStream":          onStream((*Sim).deleteStream),
 	"DescribeStreamSummary": onStream((*Sim).describeStreamSummary),
-	"ListShards":            lockless((*Sim).listShards),
+	"ListShards":            withoutLock((*Sim).listShards),
 	"SplitShard":            onStream((*Sim).splitShard),
 	"MergeShards":           onStream((*Sim).mergeShards),
 
 	"PutRecord":        onStream((*Sim).putRecord),
 	"PutRecords":       onStream((*Sim).putRecords),
 	"GetShardIterator": onStream((*Sim).getShardIterator),
-	"GetRecords":       lockless((*Sim).getRecords),
+	"GetRecords":       withoutLock((*Sim).getRecords),
 }
 
 func kinesisError(code, format string, args ...any) error {

@@ -82,7 +82,7 @@ func (w *kinesisWorld) shards() []types.Shard {
 	}
 }
 
-func TestEventsGoToTheStreamAndTheQueue(t *testing.T) {
+func TestKinesis_EventsReachStreamAndQueue(t *testing.T) {
 	w := newKinesisWorld(t, Config{StreamName: "events", StreamShards: 3})
 	w.RegisterTaskDefinition("agent")
 	w.start("agent", "me", w.AddInstances("default", 5)...)
@@ -110,7 +110,7 @@ func TestEventsGoToTheStreamAndTheQueue(t *testing.T) {
 	assert.Equal(t, streamed, w.state("").Streams["events"])
 }
 
-func TestIterators(t *testing.T) {
+func TestKinesis_Iterators(t *testing.T) {
 	w := newKinesisWorld(t, Config{StreamName: "events"})
 	var seq []string
 	for i := range 5 {
@@ -156,7 +156,7 @@ func TestIterators(t *testing.T) {
 	assert.Equal(t, "5", text, "a new one works")
 }
 
-func TestResharding(t *testing.T) {
+func TestKinesis_Resharding(t *testing.T) {
 	w := newKinesisWorld(t, Config{StreamName: "events"})
 	reshard := func(err error) { t.Helper(); require.NoError(t, err) }
 	split := func(shard, at string) error {
@@ -206,7 +206,7 @@ func TestResharding(t *testing.T) {
 	assert.ErrorAs(t, split("nope", halfway), new(*types.ResourceNotFoundException))
 }
 
-func TestStreamsComeAndGo(t *testing.T) {
+func TestKinesis_CreateAndDeleteStreams(t *testing.T) {
 	w := newKinesisWorld(t, Config{})
 	name := aws.String("events")
 	create := func(shards int32) error {
@@ -254,7 +254,7 @@ func TestStreamsComeAndGo(t *testing.T) {
 	assert.Len(t, records, 2)
 }
 
-func TestKinesisRefuses(t *testing.T) {
+func TestKinesis_RejectsInvalidInput(t *testing.T) {
 	w := newKinesisWorld(t, Config{StreamName: "events"})
 	name := aws.String("events")
 	for what, in := range map[string]*kinesis.PutRecordInput{
@@ -310,7 +310,7 @@ func TestKinesisRefuses(t *testing.T) {
 }
 
 // What takes hours in a stream, in no time.
-func TestStreamTimes(t *testing.T) {
+func TestKinesis_IteratorAndRecordExpiry(t *testing.T) {
 	synctest.Test(t, func(t *testing.T) {
 		all := newStreams(Config{IteratorLife: 5 * time.Minute})
 		st, err := all.create("events", 2)
@@ -340,7 +340,7 @@ func TestStreamTimes(t *testing.T) {
 	})
 }
 
-func TestStreamFromTheControlAPI(t *testing.T) {
+func TestKinesis_StreamFromTheControlAPI(t *testing.T) {
 	w := newWorld(t, Config{})
 	t.Cleanup(http.DefaultClient.CloseIdleConnections)
 	for path, want := range map[string]int{"stream=a%20b": 400, "stream=events&shards=0": 400, "": 400} {

@@ -13,7 +13,7 @@ import (
 // whenConnected does do now, or once the agent of the task's instance is connected again. Of several only the last is done.
 func (s *Sim) whenConnected(t *task, do func()) {
 	if t.instance != nil && !t.instance.connected && t.live() {
-		t.instance.parked[t] = do
+		t.instance.waitingForAgent[t] = do
 		return
 	}
 	do()
@@ -29,7 +29,7 @@ func (s *Sim) proceed(t *task) {
 		case t.lastStatus == statusProvisioning:
 			t.lastStatus = statusPending
 			s.taskChanged(t)
-			s.later(s.cfg.PendingDelay, func() { s.proceed(t) })
+			s.schedule(s.cfg.PendingDelay, func() { s.proceed(t) })
 		case t.lastStatus != statusPending:
 		case s.dice.roll("fail to run", t.definition.family, s.faults.FailToRun[t.definition.family]):
 			for _, c := range t.containers {
@@ -57,9 +57,9 @@ func (s *Sim) run(t *task) {
 	}
 	s.taskChanged(t)
 	family := t.definition.family
-	death := s.faults.Deaths[family]
-	if s.dice.roll("death", family, death.Fraction) {
-		s.later(time.Duration(death.After), func() { s.whenConnected(t, func() { s.exit(t, death.ExitCode) }) })
+	exit := s.faults.Exits[family]
+	if s.dice.roll("exit", family, exit.Fraction) {
+		s.schedule(time.Duration(exit.After), func() { s.whenConnected(t, func() { s.exit(t, exit.ExitCode) }) })
 	}
 }
 
@@ -104,13 +104,13 @@ func (s *Sim) stop(t *task, code, reason string) {
 	t.listedAt = t.stoppingAt
 	t.stopCode, t.stoppedReason = code, reason
 	s.taskChanged(t)
-	s.later(s.cfg.StopDelay/2, func() {
+	s.schedule(s.cfg.StopDelay/2, func() {
 		s.whenConnected(t, func() {
 			if t.lastStatus == statusRunning {
 				t.lastStatus = statusStopping
 				s.taskChanged(t)
 			}
-			s.later(s.cfg.StopDelay-s.cfg.StopDelay/2, func() {
+			s.schedule(s.cfg.StopDelay-s.cfg.StopDelay/2, func() {
 				s.whenConnected(t, func() { s.stopped(t, code, reason, new(0)) })
 			})
 		})
@@ -153,15 +153,15 @@ func (s *Sim) stopped(t *task, code, reason string, exitCode *int) {
 		} else {
 			i.running--
 		}
-		i.remaining.giveBack(t.taken)
+		i.remaining.release(t.taken)
 		delete(i.tasks, t)
-		delete(i.parked, t)
+		delete(i.waitingForAgent, t)
 		s.countLive(t, -1)
 		if i.status != statusInactive {
 			s.instanceChanged(i)
 		}
 	}
-	s.later(s.cfg.StoppedTaskRetention, func() { s.forget(t) })
+	s.schedule(s.cfg.StoppedTaskRetention, func() { s.forget(t) })
 }
 
 // taskChanged counts and tells a change of a task.

@@ -22,7 +22,7 @@ func steps(events []event) []string {
 	return all
 }
 
-func TestTaskLifeAndItsEvents(t *testing.T) {
+func TestTasks_LifecycleSendsEvents(t *testing.T) {
 	w := newWorld(t, Config{})
 	w.RegisterTaskDefinition("agent")
 	instance := w.AddInstances("default", 1)[0]
@@ -52,7 +52,7 @@ func TestTaskLifeAndItsEvents(t *testing.T) {
 	assert.Equal(t, 2048, w.Instances("default")[0].RemainingCPU)
 }
 
-func TestDelaysPass(t *testing.T) {
+func TestTasks_DelaysPass(t *testing.T) {
 	w := newWorld(t, Config{PendingDelay: 2 * time.Millisecond, StopDelay: 2 * time.Millisecond, EventDelay: time.Millisecond})
 	w.RegisterTaskDefinition("agent")
 	arn := w.start("agent", "d1", w.AddInstances("default", 1)...)[0]

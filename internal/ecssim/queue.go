@@ -38,7 +38,7 @@ type queue struct {
 	settings settings
 	line     []*message // from first on; those deleted meanwhile are skipped
 	first    int
-	hidden   hiddenMessages
+	hidden   inFlightMessages
 	byID     map[string]*message
 	inFlight int
 	arrived  chan struct{} // closed, and made anew, when messages can be received
@@ -48,20 +48,20 @@ type queue struct {
 	acknowledged *acknowledgements // nil unless they are wanted; does not change
 }
 
-type hiddenMessages []*message
+type inFlightMessages []*message
 
-func (h hiddenMessages) Len() int           { return len(h) }
-func (h hiddenMessages) Less(i, j int) bool { return h[i].visibleAt.Before(h[j].visibleAt) }
-func (h hiddenMessages) Swap(i, j int) {
+func (h inFlightMessages) Len() int           { return len(h) }
+func (h inFlightMessages) Less(i, j int) bool { return h[i].visibleAt.Before(h[j].visibleAt) }
+func (h inFlightMessages) Swap(i, j int) {
 	h[i], h[j] = h[j], h[i]
 	h[i].at, h[j].at = i, j
 }
-func (h *hiddenMessages) Push(x any) {
+func (h *inFlightMessages) Push(x any) {
 	m := x.(*message)
 	m.at = len(*h)
 	*h = append(*h, m)
 }
-func (h *hiddenMessages) Pop() any {
+func (h *inFlightMessages) Pop() any {
 	last := len(*h) - 1
 	m := (*h)[last]
 	(*h)[last] = nil

@@ -54,7 +54,7 @@ func code(err error) string {
 	return fmt.Sprint(err)
 }
 
-func TestQueues(t *testing.T) {
+func TestSQS_CreateAndListQueues(t *testing.T) {
 	w := newWorld(t, Config{})
 	url := w.newQueue("q", map[string]string{"VisibilityTimeout": "5", "ReceiveMessageWaitTimeSeconds": "1"})
 	assert.Equal(t, w.url+"/123456789012/q", *url)
@@ -94,7 +94,7 @@ func TestQueues(t *testing.T) {
 	assert.ErrorAs(t, err, new(*types.QueueDoesNotExist))
 }
 
-func TestMessagesComeAndAreDeleted(t *testing.T) {
+func TestSQS_ReceiveAndDelete(t *testing.T) {
 	w := newWorld(t, Config{})
 	q := w.newQueue("q", nil)
 	sent, err := w.sqs.SendMessageBatch(w.ctx, &sqs.SendMessageBatchInput{QueueUrl: q, Entries: []types.SendMessageBatchRequestEntry{
@@ -141,12 +141,12 @@ func TestMessagesComeAndAreDeleted(t *testing.T) {
 }
 
 // The sums are AWS's for these attributes.
-func TestAttributesMD5(t *testing.T) {
+func TestSQS_AttributesMD5(t *testing.T) {
 	assert.Equal(t, "235c5c510d26fb653d073faed50ae77c", attributesMD5(map[string]messageAttribute{"timestamp": {DataType: "Number", StringValue: "1493147359900"}}))
 	assert.Empty(t, attributesMD5(nil))
 }
 
-func TestSQSRefuses(t *testing.T) {
+func TestSQS_RejectsInvalidInput(t *testing.T) {
 	w := newWorld(t, Config{})
 	q := w.newQueue("q", map[string]string{"MaximumMessageSize": "1024"})
 	entries := func(ids ...string) (all []types.DeleteMessageBatchRequestEntry) {
@@ -195,7 +195,7 @@ func TestSQSRefuses(t *testing.T) {
 	}
 }
 
-func TestLongPollWakesOnSend(t *testing.T) {
+func TestSQS_LongPollWakesOnSend(t *testing.T) {
 	w := newWorld(t, Config{})
 	q := w.newQueue("q", nil)
 	got := make(chan []types.Message)
@@ -212,7 +212,7 @@ func TestLongPollWakesOnSend(t *testing.T) {
 	}
 }
 
-func TestMessagesComeAgain(t *testing.T) {
+func TestSQS_RedeliversAfterVisibilityTimeout(t *testing.T) {
 	w := newWorld(t, Config{})
 	q := w.newQueue("q", nil)
 	w.send(q, "a")
@@ -244,7 +244,7 @@ func TestMessagesComeAgain(t *testing.T) {
 	assert.Equal(t, "0", w.attribute(q, "ApproximateNumberOfMessagesNotVisible"))
 }
 
-func TestRedrive(t *testing.T) {
+func TestSQS_Redrive(t *testing.T) {
 	w := newWorld(t, Config{})
 	dead := w.newQueue("dead", nil)
 	q := w.newQueue("q", map[string]string{"RedrivePolicy": `{"deadLetterTargetArn":"arn:aws:sqs:us-east-1:123456789012:dead","maxReceiveCount":"2"}`})
@@ -269,7 +269,7 @@ func TestRedrive(t *testing.T) {
 }
 
 // What takes time in a queue, in no time.
-func TestQueueTimes(t *testing.T) {
+func TestSQS_DelayAndRetention(t *testing.T) {
 	receive := func(t *testing.T, q *queue, wait time.Duration) []string {
 		got, _, err := q.receive(t.Context(), 10, -1, wait, nil)
 		require.NoError(t, err)
@@ -305,7 +305,7 @@ func TestQueueTimes(t *testing.T) {
 	})
 }
 
-func TestReceiveWithoutHidingGivesAMessageOnce(t *testing.T) {
+func TestSQS_ZeroVisibilityReturnsAMessageOnce(t *testing.T) {
 	q := newQueue("q", "arn")
 	q.send("a")
 	for range 3 {
@@ -319,7 +319,7 @@ func TestReceiveWithoutHidingGivesAMessageOnce(t *testing.T) {
 	assert.Empty(t, got, "deleted while it stood in line")
 }
 
-func TestReceiveEndsWithItsClient(t *testing.T) {
+func TestSQS_ReceiveEndsWithItsClient(t *testing.T) {
 	q := newQueue("q", "arn")
 	ctx, cancel := context.WithCancel(t.Context())
 	cancel()

@@ -17,9 +17,9 @@ func reservedPorts() map[int]bool {
 	return map[int]bool{22: true, 2375: true, 2376: true, 51678: true, 51679: true}
 }
 
-// lack returns why need does not fit into what remains, in ECS's order, or "" when it fits.
+// shortage returns why need does not fit into what remains, in ECS's order, or "" when it fits.
 // Ports are listed while they are in use, so need must not have one of them.
-func (r resources) lack(need resources) string {
+func (r resources) shortage(need resources) string {
 	if need.cpu > r.cpu {
 		return "RESOURCE:CPU"
 	}
@@ -36,14 +36,14 @@ func (r resources) lack(need resources) string {
 	return ""
 }
 
-func (r *resources) take(need resources) {
+func (r *resources) acquire(need resources) {
 	r.cpu -= need.cpu
 	r.memory -= need.memory
 	maps.Copy(r.tcp, need.tcp)
 	maps.Copy(r.udp, need.udp)
 }
 
-func (r *resources) giveBack(taken resources) {
+func (r *resources) release(taken resources) {
 	r.cpu += taken.cpu
 	r.memory += taken.memory
 	for port := range taken.tcp {

@@ -1,10 +1,9 @@
-// Package ecssim simulates Amazon ECS, Amazon SQS and Amazon Kinesis behind one HTTP handler, for those who build schedulers
-// on ECS.
+// Package ecssim simulates Amazon ECS, SQS and Kinesis behind one HTTP handler, to test ECS schedulers.
 //
 // It speaks the wire protocols of the AWS SDKs (AWS JSON 1.1 for ECS and Kinesis, 1.0 for SQS), keeps clusters, container instances,
 // task definitions and tasks with ECS's life cycle, versions, limits and errors, and puts an EventBridge event for every
-// change into a queue of its own, and into a stream where that is wanted. Faults can be asked for while it runs, and what was called is counted.
-// The README beside this file shows its use from a shell.
+// change into an SQS queue and optionally a Kinesis stream. It injects faults on request and counts calls. The README
+// beside this file shows its use from a shell.
 package ecssim
 
 import (
@@ -16,7 +15,7 @@ import (
 	"github.com/blox/blox/internal/arn"
 )
 
-// Config is all that can be set. The zero value is usable: names have defaults, and delays of 0 mean "at once".
+// Config holds all settings. The zero value is usable: names have defaults, and delays of 0 mean "at once".
 type Config struct {
 	Region    string // of every ARN; "us-east-1" when empty
 	Account   string // of every ARN, twelve digits; "123456789012" when empty
@@ -46,7 +45,7 @@ type Config struct {
 	Faults Faults
 }
 
-// Defaults are the settings for a laptop: delays that can be watched, and no faults.
+// Defaults returns settings for a laptop: visible delays and no faults.
 func Defaults() Config {
 	return Config{PendingDelay: 300 * time.Millisecond, StopDelay: 200 * time.Millisecond}.withDefaults()
 }
@@ -72,19 +71,19 @@ type Sim struct {
 	stream  *stream       // of the events; nil when none is wanted
 	done    chan struct{} // closed by Close
 	wg      sync.WaitGroup
-	wake    chan struct{} // the agenda has a new first entry
+	wake    chan struct{} // signals a new first timer
 
 	mu          sync.Mutex // guards all below; taken by lock, given back by unlock
 	closed      bool
-	agenda      agenda
-	soon        []func() // to be done before mu is given back
+	timers      timerQueue
+	deferred    []func() // run by unlock before it releases mu
 	lastSeq     int64
 	clusters    map[string]*cluster
 	instances   map[string]*instance
 	tasks       map[string]*task
 	definitions map[string][]*definition // by family; revision n is at n-1
 	faults      Faults
-	dice        dice
+	dice        faultDraws
 	counters    counters
 	running     map[string]int  // by family: instances on which a task of it runs and is to go on
 	doubled     map[string]int  // by family: instances with two live tasks of it or more
@@ -106,7 +105,7 @@ func New(cfg Config) *Sim {
 		tasks:       map[string]*task{},
 		definitions: map[string][]*definition{},
 		faults:      cfg.Faults.clone(),
-		dice:        newDice(cfg.Seed),
+		dice:        newFaultDraws(cfg.Seed),
 		counters:    newCounters(),
 		running:     map[string]int{},
 		doubled:     map[string]int{},
@@ -121,7 +120,7 @@ func New(cfg Config) *Sim {
 		s.stream, _ = s.streams.create(cfg.StreamName, cfg.StreamShards)
 	}
 	s.CreateCluster("default")
-	s.wg.Go(s.keepTime)
+	s.wg.Go(s.runTimers)
 	return s
 }
 
@@ -133,7 +132,7 @@ func (s *Sim) Close() {
 		s.closed = true
 		close(s.done)
 	}
-	s.agenda, s.soon, s.held = nil, nil, nil
+	s.timers, s.deferred, s.held = nil, nil, nil
 	s.unlock()
 	s.queues.interrupt(true)
 	s.wg.Wait()
@@ -158,13 +157,13 @@ func (s *Sim) isDown(service string) bool {
 
 func (s *Sim) lock() { s.mu.Lock() }
 
-// unlock does what was put off until now, and gives mu back.
+// unlock runs deferred functions and releases mu.
 func (s *Sim) unlock() {
-	s.doSoon()
+	s.deferUntilUnlock()
 	s.mu.Unlock()
 }
 
-// now is the one clock of everything the simulator tells: UTC, to the millisecond as AWS has it.
+// now is the simulator's clock: UTC with AWS's millisecond precision.
 func now() time.Time { return time.Now().UTC().Truncate(time.Millisecond) }
 
 // seq numbers clusters, instances and tasks in the order of their creation, which is the order of lists.

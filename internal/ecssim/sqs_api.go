@@ -11,9 +11,9 @@ import (
 
 // sqsActions are SQS's actions that are simulated.
 var sqsActions = map[string]call{
-	"CreateQueue":        lockless((*Sim).createQueue),
-	"GetQueueUrl":        lockless((*Sim).getQueueURL),
-	"ListQueues":         lockless((*Sim).listQueues),
+	"CreateQueue":        withoutLock((*Sim).createQueue),
+	"GetQueueUrl":        withoutLock((*Sim).getQueueURL),
+	"ListQueues":         withoutLock((*Sim).listQueues),
 	"GetQueueAttributes": onQueue((*Sim).getQueueAttributes),
 	"SetQueueAttributes": onQueue((*Sim).setQueueAttributes),
 	"PurgeQueue":         onQueue((*Sim).purgeQueue),
@@ -285,7 +285,7 @@ func (s *Sim) receiveMessage(r request, q *queue, in receiveInput) (any, error) 
 	if err != nil {
 		return nil, err
 	}
-	s.bury(q, dead)
+	s.moveToDeadLetterQueue(q, dead)
 	if len(got) == 0 && s.isDown(serviceSQS) {
 		return nil, errUnavailable // it went down during the long poll
 	}
@@ -298,8 +298,8 @@ func (s *Sim) receiveMessage(r request, q *queue, in receiveInput) (any, error) 
 	return out, nil
 }
 
-// bury moves messages that were received too often into the dead-letter queue.
-func (s *Sim) bury(q *queue, dead []*message) {
+// moveToDeadLetterQueue moves messages that were received too often into the dead-letter queue.
+func (s *Sim) moveToDeadLetterQueue(q *queue, dead []*message) {
 	if len(dead) == 0 {
 		return
 	}

@@ -140,7 +140,7 @@ func (s *Sim) SendEventsTo(stream string, shards int) error {
 func (s *Sim) ExpireIterators(stream string) error {
 	st, err := s.streams.named(stream)
 	if err != nil {
-		return fmt.Errorf("stream %.128q: %w", stream, errNone)
+		return fmt.Errorf("stream %.128q: %w", stream, errNotFound)
 	}
 	st.mu.Lock()
 	defer st.mu.Unlock()

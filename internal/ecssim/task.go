@@ -130,7 +130,7 @@ func (s *Sim) StartFargateTask(cluster, family string) string {
 	}
 	s.lock()
 	defer s.unlock()
-	c, err := s.clusterToFill(cluster)
+	c, err := s.ensureActiveCluster(cluster)
 	d := s.definition(family)
 	if err != nil || d == nil {
 		return ""
@@ -145,7 +145,7 @@ func (s *Sim) KillTask(arn string, exitCode int) error {
 	defer s.unlock()
 	t := s.findTask(arn)
 	if t == nil || !t.live() {
-		return fmt.Errorf("%w: live task %.300q", errNone, arn)
+		return fmt.Errorf("%w: live task %.300q", errNotFound, arn)
 	}
 	s.whenConnected(t, func() { s.exit(t, exitCode) })
 	return nil
@@ -201,14 +201,14 @@ func (s *Sim) start(l launch) *task {
 	s.tasks[id] = t
 	if i := t.instance; i != nil {
 		t.launchType, t.zone = launchEC2, i.zone
-		i.remaining.take(t.taken)
+		i.remaining.acquire(t.taken)
 		i.tasks[t] = true
 		i.pending++
 		s.countLive(t, +1)
 		s.instanceChanged(i)
 	}
 	s.taskChanged(t)
-	s.later(s.cfg.PendingDelay, func() { s.proceed(t) })
+	s.schedule(s.cfg.PendingDelay, func() { s.proceed(t) })
 	return t
 }
 

@@ -13,7 +13,7 @@ import (
 )
 
 // Each failure has its reason, and the other instances get their task.
-func TestStartTaskPartialSuccess(t *testing.T) {
+func TestStartTask_PartialSuccess(t *testing.T) {
 	w := newWorld(t, Config{})
 	w.RegisterTaskDefinition("agent", WithHostPort(8125, "udp"), WithHostPort(9000, "tcp"))
 	instances := w.AddInstances("default", 4)
@@ -50,7 +50,7 @@ func TestStartTaskPartialSuccess(t *testing.T) {
 	w.start("agent", "d1", fine) // the ports are free again
 }
 
-func TestStartTaskNeedsAttributes(t *testing.T) {
+func TestStartTask_RequiresAttributes(t *testing.T) {
 	w := newWorld(t, Config{})
 	w.RegisterTaskDefinition("agent", WithLogDriver("gelf"))
 	instance := w.AddInstances("default", 1)
@@ -59,7 +59,7 @@ func TestStartTaskNeedsAttributes(t *testing.T) {
 	assert.Equal(t, "ATTRIBUTE", *out.Failures[0].Reason)
 }
 
-func TestStartTaskRefused(t *testing.T) {
+func TestStartTask_RejectsInvalidInput(t *testing.T) {
 	w := newWorld(t, Config{ShortARNs: true})
 	w.RegisterTaskDefinition("agent")
 	w.RegisterTaskDefinition("vpc", WithNetworkMode("awsvpc"))
@@ -100,7 +100,7 @@ func TestStartTaskRefused(t *testing.T) {
 	assert.NoError(t, start(func(in *ecs.StartTaskInput) { in.StartedBy = aws.String(strings.Repeat("a", 36)) }))
 }
 
-func TestStartTaskKeepsWhatItIsGiven(t *testing.T) {
+func TestStartTask_KeepsItsInput(t *testing.T) {
 	w := newWorld(t, Config{})
 	w.RegisterTaskDefinition("vpc", WithNetworkMode("awsvpc"))
 	instance := w.AddInstances("default", 1)
@@ -129,7 +129,7 @@ func TestStartTaskKeepsWhatItIsGiven(t *testing.T) {
 	assert.Equal(t, []string{"1 PROVISIONING/RUNNING", "2 PENDING/RUNNING", "3 RUNNING/RUNNING", "4 DEPROVISIONING/STOPPED", "5 STOPPED/STOPPED"}, steps(w.events()))
 }
 
-func TestRunTaskSpreads(t *testing.T) {
+func TestRunTask_Spreads(t *testing.T) {
 	w := newWorld(t, Config{})
 	w.RegisterTaskDefinition("web")
 	run := func(cluster string, count int32, launch types.LaunchType) *ecs.RunTaskOutput {
@@ -146,7 +146,7 @@ func TestRunTaskSpreads(t *testing.T) {
 	assert.ErrorAs(t, err, new(*types.InvalidParameterException))
 }
 
-func TestListTasks(t *testing.T) {
+func TestListTasks_Filters(t *testing.T) {
 	w := newWorld(t, Config{})
 	w.RegisterTaskDefinition("agent", WithCPU(1), WithMemory(4))
 	w.RegisterTaskDefinition("other", WithCPU(1), WithMemory(4))
@@ -195,7 +195,7 @@ func TestListTasks(t *testing.T) {
 	assert.ErrorAs(t, err, new(*types.ServiceNotFoundException))
 }
 
-func TestDescribeAndStopTasks(t *testing.T) {
+func TestTasks_DescribeAndStop(t *testing.T) {
 	w := newWorld(t, Config{})
 	w.RegisterTaskDefinition("agent")
 	task := w.start("agent", "d1", w.AddInstances("default", 1)...)[0]
@@ -222,11 +222,11 @@ func TestDescribeAndStopTasks(t *testing.T) {
 	assert.Equal(t, int32(137), *again.Task.Containers[0].ExitCode, "a STOPPED task stays as it is")
 	assert.Equal(t, types.TaskStopCodeEssentialContainerExited, again.Task.StopCode)
 	assert.Empty(t, w.events())
-	assert.ErrorIs(t, w.KillTask(task, 0), errNone)
-	assert.ErrorIs(t, w.KillTask("", 0), errNone)
+	assert.ErrorIs(t, w.KillTask(task, 0), errNotFound)
+	assert.ErrorIs(t, w.KillTask("", 0), errNotFound)
 }
 
-func TestShortARNs(t *testing.T) {
+func TestTasks_ShortARNs(t *testing.T) {
 	w := newWorld(t, Config{ShortARNs: true, Region: "eu-west-1", Account: "210987654321", Partition: "aws-cn"})
 	w.RegisterTaskDefinition("agent")
 	instance := w.AddInstances("prod", 1)[0]

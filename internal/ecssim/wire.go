@@ -95,7 +95,7 @@ func (s *Sim) ServeHTTP(w http.ResponseWriter, r *http.Request) {
 	}
 	if known == nil {
 		s.countCall("unknown", "UnknownOperationException")
-		answer(w, service, nil, &apiError{code: "UnknownOperationException", query: "InvalidAction",
+		writeResponse(w, service, nil, &apiError{code: "UnknownOperationException", query: "InvalidAction",
 			message: fmt.Sprintf("The simulator has no operation %.100q.", r.Header.Get("X-Amz-Target"))})
 		return
 	}
@@ -108,18 +108,18 @@ func (s *Sim) ServeHTTP(w http.ResponseWriter, r *http.Request) {
 	}
 	s.countCall(action, outcome(err))
 	if errors.Is(err, errLost) {
-		cutOff(w)
+		closeConnection(w)
 		return
 	}
-	answer(w, service, body, err)
+	writeResponse(w, service, body, err)
 }
 
-// withFaults does a call as the faults of the moment let it be done.
+// withFaults performs a call subject to the present faults.
 func (s *Sim) withFaults(service, action string, in request, do call) ([]byte, error) {
 	s.lock()
 	faults := s.faults // its maps are replaced and never changed
 	s.unlock()
-	if !s.pause(time.Duration(forAction(faults.Latency, service, action))) {
+	if !s.sleep(time.Duration(forAction(faults.Latency, service, action))) {
 		return nil, errUnavailable
 	}
 	hit := func(kind string, fractions map[string]float64) bool {
@@ -137,7 +137,7 @@ func (s *Sim) withFaults(service, action string, in request, do call) ([]byte, e
 	}
 	body, err := do(s, in)
 	switch {
-	case hit("lost answer", faults.LostAnswers):
+	case hit("lost answer", faults.LostResponses):
 		return nil, errLost
 	case hit("late server error", faults.LateServerErrors):
 		return nil, errServer
@@ -157,8 +157,8 @@ var (
 	}
 )
 
-// pause waits, and tells whether the simulator is still open.
-func (s *Sim) pause(d time.Duration) bool {
+// sleep waits, and reports whether the simulator is still open.
+func (s *Sim) sleep(d time.Duration) bool {
 	if d > 0 {
 		timer := time.NewTimer(d)
 		defer timer.Stop()
@@ -196,8 +196,8 @@ const (
 	atOneRead = 2048 // bytes
 )
 
-// answer writes a success or an error as the service's protocol has it.
-func answer(w http.ResponseWriter, service string, body []byte, err error) {
+// writeResponse writes a success or an error in the service's protocol.
+func writeResponse(w http.ResponseWriter, service string, body []byte, err error) {
 	status := http.StatusOK
 	if err != nil {
 		e := errServer
@@ -233,8 +233,8 @@ func answer(w http.ResponseWriter, service string, body []byte, err error) {
 	_, _ = w.Write(body)
 }
 
-// cutOff closes the connection without an answer.
-func cutOff(w http.ResponseWriter) {
+// closeConnection closes the connection without a response.
+func closeConnection(w http.ResponseWriter) {
 	conn, _, err := http.NewResponseController(w).Hijack()
 	if err != nil {
 		panic(http.ErrAbortHandler) // net/http's own way; it logs nothing
@@ -287,7 +287,7 @@ func inCluster[In interface{ cluster() string }](do func(*Sim, *cluster, In) (an
 
 // onQueue makes a call of an SQS action that is about one queue.
 func onQueue[In interface{ url() string }](do func(*Sim, request, *queue, In) (any, error)) call {
-	return lockless(func(s *Sim, r request, in In) (any, error) {
+	return withoutLock(func(s *Sim, r request, in In) (any, error) {
 		q, err := s.queues.byURL(in.url())
 		if err != nil {
 			return nil, err
@@ -298,7 +298,7 @@ func onQueue[In interface{ url() string }](do func(*Sim, request, *queue, In) (a
 
 // onStream makes a call of a Kinesis action that is about one stream.
 func onStream[In interface{ stream() string }](do func(*Sim, request, *stream, In) (any, error)) call {
-	return lockless(func(s *Sim, r request, in In) (any, error) {
+	return withoutLock(func(s *Sim, r request, in In) (any, error) {
 		st, err := s.streams.named(in.stream())
 		if err != nil {
 			return nil, err
@@ -307,8 +307,8 @@ func onStream[In interface{ stream() string }](do func(*Sim, request, *stream, I
 	})
 }
 
-// lockless makes a call of an SQS or Kinesis action, which needs no lock of the simulator's.
-func lockless[In any](do func(*Sim, request, In) (any, error)) call {
+// withoutLock makes a call of an SQS or Kinesis action, which needs no lock of the simulator's.
+func withoutLock[In any](do func(*Sim, request, In) (any, error)) call {
 	return func(s *Sim, r request) ([]byte, error) {
 		in, err := decode[In](r.body)
 		if err != nil {

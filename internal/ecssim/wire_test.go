@@ -22,7 +22,7 @@ func (w *world) call(target, body string) (int, []byte) {
 	return recorder.Code, recorder.Body.Bytes()
 }
 
-func TestErrorsHaveTheFormOfAWS(t *testing.T) {
+func TestWire_ErrorsHaveAWSForm(t *testing.T) {
 	s := New(Config{})
 	defer s.Close()
 	for name, tc := range map[string]struct {
@@ -55,7 +55,7 @@ func TestErrorsHaveTheFormOfAWS(t *testing.T) {
 	}
 }
 
-func TestBodiesAreBounded(t *testing.T) {
+func TestWire_LimitsBodies(t *testing.T) {
 	w := newWorld(t, Config{})
 	status, _ := w.call(sqsTarget+"SendMessage", `{"QueueUrl":"blox_queue","MessageBody":"`+strings.Repeat("a", maxMessage)+`"}`)
 	assert.Equal(t, http.StatusOK, status, "a message of SQS's full size")
@@ -65,15 +65,15 @@ func TestBodiesAreBounded(t *testing.T) {
 }
 
 // A simulator that is used without a connection still cuts a lost answer off, as net/http's servers understand it.
-func TestLostAnswerWithoutAConnection(t *testing.T) {
-	s := New(Config{Faults: Faults{LostAnswers: map[string]float64{"ecs": 1}}})
+func TestWire_LostResponseWithoutAConnection(t *testing.T) {
+	s := New(Config{Faults: Faults{LostResponses: map[string]float64{"ecs": 1}}})
 	defer s.Close()
 	request := httptest.NewRequest(http.MethodPost, "/", nil)
 	request.Header.Set("X-Amz-Target", ecsTarget+"ListClusters")
 	assert.PanicsWithValue(t, http.ErrAbortHandler, func() { s.ServeHTTP(httptest.NewRecorder(), request) })
 }
 
-func TestCloseEndsEverything(t *testing.T) {
+func TestClose_EndsEverything(t *testing.T) {
 	w := newWorld(t, Config{PendingDelay: 1 << 40, Faults: Faults{Latency: map[string]Duration{"ListClusters": 1 << 40}}})
 	w.StartFargateTask("default", "web")
 	w.events()

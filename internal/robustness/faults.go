@@ -151,7 +151,7 @@ func setAPIFaults(f *ecssim.Faults, x float64) {
 	f.Throttle = map[string]float64{"ecs": 0.3 * x, "sqs": 0.1 * x}
 	f.ServerErrors = map[string]float64{"ecs": 0.2 * (1 - x), "sqs": 0.1 * x}
 	f.LateServerErrors = map[string]float64{"StartTask": 0.1 * x, "sqs": 0.05}
-	f.LostAnswers = map[string]float64{"StartTask": 0.2 * (1 - x), "sqs": 0.05, "StopTask": 0.1}
+	f.LostResponses = map[string]float64{"StartTask": 0.2 * (1 - x), "sqs": 0.05, "StopTask": 0.1}
 	f.Latency = map[string]ecssim.Duration{"ecs": ecssim.Duration(x * float64(maxAPILatency))}
 	f.ConsistencyLag = ecssim.Duration((1 - x) * float64(maxListLag))
 	f.StartFailures = 0.03 * x

@@ -177,7 +177,7 @@ func TestScheduler_VerifiesStartWithoutAnswer(t *testing.T) {
 	w.sim.AddInstances("prod", 3)
 	w.css()
 	w.ready() // so that the lag does not hide the instances
-	w.sim.SetFaults(ecssim.Faults{LostAnswers: map[string]float64{"StartTask": 1}, ConsistencyLag: ecssim.Duration(500 * time.Millisecond)})
+	w.sim.SetFaults(ecssim.Faults{LostResponses: map[string]float64{"StartTask": 1}, ConsistencyLag: ecssim.Duration(500 * time.Millisecond)})
 	cache, _ := w.spread(3)
 	testenv.Eventually(t, func() bool { return w.sim.Calls("DescribeTasks") >= 2 }, "the scheduler does not verify")
 	w.sim.SetDown("sqs", false)
