@@ -11,6 +11,7 @@ import (
 	"strings"
 	"time"
 
+	"github.com/blox/blox/cluster-state-service/informer"
 	"github.com/blox/blox/internal/etcd"
 	"github.com/blox/blox/internal/httpserver"
 	"github.com/blox/blox/internal/tlsconfig"
@@ -148,3 +149,12 @@ func joined(problems []string) error {
 }
 
 func isHTTPS(endpoint string) bool { return strings.HasPrefix(endpoint, "https://") }
+
+// checkCSS returns what the informer would reject about endpoints.
+func checkCSS(endpoints []string) error {
+	if len(endpoints) == 0 {
+		return nil // reported as a missing flag
+	}
+	_, err := informer.New(informer.Config{Endpoints: endpoints})
+	return err
+}

@@ -8,7 +8,6 @@ import (
 	"net"
 	"net/http"
 	"os"
-	"time"
 
 	"github.com/google/uuid"
 	"github.com/prometheus/client_golang/prometheus"
@@ -18,10 +17,12 @@ import (
 
 	"github.com/blox/blox/cluster-state-service/informer"
 	"github.com/blox/blox/daemon-scheduler/api"
+	"github.com/blox/blox/daemon-scheduler/cache"
 	"github.com/blox/blox/daemon-scheduler/clusterstate"
 	"github.com/blox/blox/daemon-scheduler/ecsapi"
 	"github.com/blox/blox/daemon-scheduler/engine"
 	"github.com/blox/blox/daemon-scheduler/events"
+	"github.com/blox/blox/daemon-scheduler/status"
 	"github.com/blox/blox/daemon-scheduler/store"
 	"github.com/blox/blox/daemon-scheduler/ui"
 	"github.com/blox/blox/internal/awsconfig"
@@ -32,106 +33,130 @@ import (
 	"github.com/blox/blox/internal/version"
 )
 
-// Run serves until ctx ends, and then returns nil once every part has stopped. An error means that it could not begin, or
-// lost its listener; etcd, the cluster-state-service and ECS may come and go. Every replica serves the API, one acts.
+// Run serves until ctx ends, then stops every component and returns nil. It returns an error if it cannot start or
+// loses its listener. It tolerates failures of etcd, the cluster-state-service and ECS. All replicas serve the API; one
+// elected leader schedules.
 func Run(ctx context.Context, cfg Config, log logrus.FieldLogger) error {
-	aws, err := awsconfig.Load(ctx, cfg.Getenv)
-	if err != nil {
-		return err
-	}
 	registry := prometheus.NewRegistry()
 	registry.MustRegister(collectors.NewGoCollector(), collectors.NewProcessCollector(collectors.ProcessCollectorOpts{}))
 	prefixed := prometheus.WrapRegistererWithPrefix("blox_ds_", registry) // for the metrics of shared packages
-	ecs, err := awsconfig.ECS(awsconfig.WithMetrics(aws, prefixed), cfg.Getenv)
+	ecs, region, err := newECS(ctx, cfg, prefixed)
 	if err != nil {
 		return err
 	}
-	serving, err := httpserver.WithTLSFiles(cfg.TLS, log)
+	cluster, err := newCluster(cfg, log)
 	if err != nil {
 		return err
 	}
-	following, err := tlsconfig.Load(cfg.CSSTLS, log)
+	cluster.Register(registry)
+	options, err := httpserver.WithTLSFiles(cfg.TLS, log)
 	if err != nil {
-		return fmt.Errorf("--css-ca, --css-cert, --css-key: %w", err)
-	}
-	copied, err := informer.New(informer.Config{
-		Endpoints: cfg.CSSEndpoints, HTTPClient: &http.Client{Transport: following.Transport()}, Log: log,
-	})
-	if err != nil {
-		return fmt.Errorf("--css-endpoint: %w", err)
+		return err
 	}
 	client, err := etcd.New(cfg.Etcd, log)
 	if err != nil {
 		return err
 	}
 	defer client.Close()
-	listener := cfg.Listener
-	if listener == nil {
-		if listener, err = net.Listen("tcp", cfg.Bind); err != nil {
-			return fmt.Errorf("--bind: %w", err)
-		}
+	listener, err := listen(cfg)
+	if err != nil {
+		return err
 	}
 
-	ecsClient := ecsapi.New(ecs, ecsapi.NewLimits(cfg.ChangeRate, cfg.ReadRate, cfg.LookupRate))
-	records, clusters := store.New(client, log), clusterstate.Cluster{Informer: copied}
-	clusters.Register(registry)
-	notes := events.New(records, log)
-	acting := engine.New(engine.Config{
-		Store: records, Cluster: clusters, ECS: ecsClient, Log: log, Metrics: registry, RecordEvent: notes.Note,
-		StartConfirmTimeout: cfg.StartConfirmTimeout, DeploymentHistory: cfg.DeploymentHistory, Workers: cfg.Workers,
+	replica := replicaName(listener.Addr())
+	store := store.New(client, log)
+	cache := cache.New(store, log)
+	eventStore := events.NewStore(store, log)
+	recorder := events.NewRecorder(eventStore, log)
+	engine := newEngine(cfg, engine.Config{
+		Store: store, Cache: cache, Cluster: cluster, ECS: ecs, RecordEvent: recorder.Record, Log: log, Metrics: registry,
 	})
-	defer clusters.Follow(acting)()
-	name, seen := replica(listener.Addr()), outlook{records, clusters, cfg.StartConfirmTimeout}
-	followed, stop := newBoards(seen, name)
-	defer stop()
+	defer cluster.Follow(engine)()
+	status, unsubscribe := status.New(status.Config{
+		Cache: cache, Cluster: cluster, Events: eventStore, Leader: store, Encoder: api.Encoder{}, Replica: replica,
+		StartConfirmTimeout: cfg.StartConfirmTimeout,
+	})
+	defer unsubscribe()
 	handler := api.New(api.Config{
-		Store: records, Log: log, Metrics: httpserver.MetricsHandler(registry),
-		Resolver: ecsClient,
-		Outlook:  seen, Boards: followed, Replica: name, Journal: notes.Note, Page: ui.Handler(),
-		NotReady: func() []string { return notReady(clusters) },
+		Store: store, Cache: cache, Status: status, Events: eventStore, Resolver: ecs, RecordEvent: recorder.Record,
+		Metrics: httpserver.MetricsHandler(registry), UI: ui.Handler(), Log: log,
 	})
-	lead := records.Lead
+	lead := store.Lead
 	if !cfg.LeaderElect {
-		lead = records.Seize
+		lead = store.ForceLeadership
 	}
 
 	log.WithFields(logrus.Fields{
-		"version": version.String(), "address": listener.Addr().String(), "region": aws.Region, "replica": name,
+		"version": version.String(), "address": listener.Addr().String(), "region": region, "replica": replica,
 		"css": redact.URLs(cfg.CSSEndpoints), "etcd": cfg.Etcd.Endpoints, "tls": cfg.TLS.Cert != "",
 	}).Info("daemon-scheduler is up")
-	parts, ctx := errgroup.WithContext(ctx)
-	parts.Go(func() error { return copied.Run(ctx) })
-	parts.Go(func() error { return records.Run(ctx, acting.EnvironmentChanged, acting.ReadinessChanged) })
-	parts.Go(func() error { return notes.Run(ctx) })
-	parts.Go(func() error { return lead(ctx, name, cfg.Lease, acting.Run) })
-	parts.Go(func() error {
-		return httpserver.Serve(ctx, listener, handler, log, httpserver.WithPanicText("Server Error"), httpserver.WithMetrics(prefixed), serving)
+	group, ctx := errgroup.WithContext(ctx)
+	group.Go(func() error { return cluster.Run(ctx) })
+	group.Go(func() error { return cache.Run(ctx) })
+	group.Go(func() error { return eventStore.Run(ctx) })
+	group.Go(func() error { return recorder.Run(ctx) })
+	group.Go(func() error { return status.Run(ctx) })
+	group.Go(func() error { return lead(ctx, replica, cfg.Lease, engine.Run) })
+	group.Go(func() error {
+		return httpserver.Serve(ctx, listener, handler, log,
+			httpserver.WithPanicText("Server Error"), httpserver.WithMetrics(prefixed), options)
 	})
-	return parts.Wait()
+	return group.Wait()
 }
 
-// checkCSS tells what mirror would refuse about endpoints.
-func checkCSS(endpoints []string) error {
-	if len(endpoints) == 0 {
-		return nil // said in other words
+// newECS returns a client of ECS and the AWS region.
+func newECS(ctx context.Context, cfg Config, registerer prometheus.Registerer) (*ecsapi.Client, string, error) {
+	aws, err := awsconfig.Load(ctx, cfg.Getenv)
+	if err != nil {
+		return nil, "", err
 	}
-	_, err := informer.New(informer.Config{Endpoints: endpoints})
-	return err
-}
-
-// notReady says why the copy of the clusters cannot be relied on.
-func notReady(c clusterstate.Cluster) []string {
-	switch now := time.Now(); {
-	case !c.Synced():
-		return []string{"the cluster-state-service has not been read yet"}
-	case !c.Fresh(now):
-		return []string{"the cluster-state-service has not been heard of for " + c.Age(now).Round(time.Second).String()}
+	client, err := awsconfig.ECS(awsconfig.WithMetrics(aws, registerer), cfg.Getenv)
+	if err != nil {
+		return nil, "", err
 	}
-	return nil
+	return ecsapi.New(client, ecsapi.NewLimits(cfg.ChangeRate, cfg.ReadRate, cfg.LookupRate)), aws.Region, nil
 }
 
-// replica names this process among those that may lead.
-func replica(address net.Addr) string {
+// newCluster returns the copy of the clusters, read from the cluster-state-service.
+func newCluster(cfg Config, log logrus.FieldLogger) (clusterstate.Cluster, error) {
+	tls, err := tlsconfig.Load(cfg.CSSTLS, log)
+	if err != nil {
+		return clusterstate.Cluster{}, fmt.Errorf("--css-ca, --css-cert, --css-key: %w", err)
+	}
+	inf, err := informer.New(informer.Config{
+		Endpoints: cfg.CSSEndpoints, HTTPClient: &http.Client{Transport: tls.Transport()}, Log: log,
+	})
+	if err != nil {
+		return clusterstate.Cluster{}, fmt.Errorf("--css-endpoint: %w", err)
+	}
+	return clusterstate.Cluster{Informer: inf}, nil
+}
+
+// newEngine returns an engine that reconciles an environment when the cache has changed.
+func newEngine(cfg Config, dependencies engine.Config) *engine.Engine {
+	dependencies.StartConfirmTimeout = cfg.StartConfirmTimeout
+	dependencies.DeploymentHistory = cfg.DeploymentHistory
+	dependencies.Workers = cfg.Workers
+	e := engine.New(dependencies)
+	dependencies.Cache.Subscribe(cache.Listener{
+		EnvironmentChanged: e.EnvironmentChanged, AttributesChanged: e.ReadinessChanged,
+	})
+	return e
+}
+
+func listen(cfg Config) (net.Listener, error) {
+	if cfg.Listener != nil {
+		return cfg.Listener, nil
+	}
+	listener, err := net.Listen("tcp", cfg.Bind)
+	if err != nil {
+		return nil, fmt.Errorf("--bind: %w", err)
+	}
+	return listener, nil
+}
+
+// replicaName returns a name that is unique among the replicas.
+func replicaName(address net.Addr) string {
 	host, err := os.Hostname()
 	if err != nil {
 		host = "unknown"

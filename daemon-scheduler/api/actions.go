@@ -10,6 +10,7 @@ import (
 	"github.com/sirupsen/logrus"
 
 	"github.com/blox/blox/daemon-scheduler/environment"
+	"github.com/blox/blox/daemon-scheduler/status"
 	"github.com/blox/blox/internal/httpserver"
 )
 
@@ -24,12 +25,10 @@ func flag(r *http.Request, name string) (bool, error) {
 	return false, errFlag
 }
 
-// note takes down what a user has done.
-func (h *handler) note(d environment.Event) {
-	if h.Journal != nil {
-		d.LastSeenAt = time.Now()
-		h.Journal(d)
-	}
+// record records the event of a user's request.
+func (h *handler) record(event environment.Event) {
+	event.LastSeenAt = time.Now()
+	h.RecordEvent(event)
 }
 
 // change makes one of the environment in the path, and takes it down as a event when it was not so before.
@@ -38,7 +37,7 @@ func (h *handler) change(r *http.Request, as environment.Event, how func(environ
 	if !environment.IsAddressableName(name) {
 		return environment.Environment{}, environment.NotFound(name)
 	}
-	ctx, cancel := inTime(r)
+	ctx, cancel := withStoreTimeout(r)
 	defer cancel()
 	before := int64(0)
 	e, err := h.update(ctx, name, func(e environment.Environment) (environment.Environment, error) {
@@ -51,7 +50,7 @@ func (h *handler) change(r *http.Request, as environment.Event, how func(environ
 			as.Deployment = d.ID
 		}
 		as.TaskDefinition = e.Deployments[as.Deployment].TaskDefinition
-		h.note(as)
+		h.record(as)
 	}
 	return e, err
 }
@@ -72,10 +71,10 @@ func (h *handler) update(ctx context.Context, name string, how func(environment.
 		if err != nil {
 			return e, err
 		}
-		tasks := sync.OnceValue(func() *counted { return h.counted(e) }) // seldom asked for
+		counts := sync.OnceValue(func() *status.Counts { return h.Status.Counts(e) }) // rarely needed
 		return next.TrimUnstarted(func(id string) bool {
-			counts := tasks()
-			return counts == nil || launched[id] || counts.of[id].Running+counts.of[id].Pending > 0
+			tasks := counts()
+			return tasks == nil || launched[id] || tasks.ByDeployment[id].Running+tasks.ByDeployment[id].Pending > 0
 		}), nil
 	})
 }
@@ -147,13 +146,13 @@ func (h *handler) changedDeployment(w http.ResponseWriter, r *http.Request, as e
 
 // changedOne answers with one deployment of an environment as it has become.
 func (h *handler) changedOne(w http.ResponseWriter, r *http.Request, e environment.Environment, id, message string) error {
-	ctx, cancel := inTime(r)
+	ctx, cancel := withStoreTimeout(r)
 	defer cancel()
 	launches, err := h.Store.Launches(ctx, e.Name)
 	if err != nil {
 		return err
 	}
 	h.Log.WithFields(logrus.Fields{"environment": e.Name, "deployment": id}).Info(message)
-	httpserver.JSON(w, http.StatusOK, showDeployment(e, e.Deployments[id], launches, h.counted(e)))
+	httpserver.JSON(w, http.StatusOK, showDeployment(e, e.Deployments[id], launches, h.Status.Counts(e)))
 	return nil
 }

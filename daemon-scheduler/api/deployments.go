@@ -12,6 +12,7 @@ import (
 	"github.com/sirupsen/logrus"
 
 	"github.com/blox/blox/daemon-scheduler/environment"
+	"github.com/blox/blox/daemon-scheduler/status"
 	"github.com/blox/blox/internal/httpserver"
 	"github.com/blox/blox/swagger/daemon-scheduler/v1/models"
 )
@@ -28,11 +29,11 @@ func (h *handler) createDeployment(w http.ResponseWriter, r *http.Request) error
 	if err != nil {
 		return err
 	}
-	ctx, cancel := inTime(r)
+	ctx, cancel := withStoreTimeout(r)
 	defer cancel()
 	id, now := uuid.NewString(), time.Now()
 	if dryRun {
-		return h.foresee(ctx, w, name, func(e environment.Environment) (environment.Environment, error) {
+		return h.dryRun(ctx, w, name, func(e environment.Environment) (environment.Environment, error) {
 			return e.Deploy(id, token, now)
 		})
 	}
@@ -43,7 +44,7 @@ func (h *handler) createDeployment(w http.ResponseWriter, r *http.Request) error
 		return err
 	}
 	h.Log.WithFields(logrus.Fields{"environment": name, "deployment": id}).Info("deployment created")
-	httpserver.JSON(w, http.StatusOK, showDeployment(e, e.Deployments[id], nil, h.counted(e)))
+	httpserver.JSON(w, http.StatusOK, showDeployment(e, e.Deployments[id], nil, h.Status.Counts(e)))
 	return nil
 }
 
@@ -53,7 +54,7 @@ func (h *handler) listDeployments(w http.ResponseWriter, r *http.Request) error 
 		return err
 	}
 	list := models.Deployments{Items: []*models.Deployment{}}
-	counts := h.counted(e)
+	counts := h.Status.Counts(e)
 	for _, d := range e.History() {
 		list.Items = append(list.Items, showDeployment(e, d, launches, counts))
 	}
@@ -70,13 +71,13 @@ func (h *handler) getDeployment(w http.ResponseWriter, r *http.Request) error {
 	if !ok {
 		return environment.DeploymentNotFound(r.PathValue("id"), e.Name)
 	}
-	httpserver.JSON(w, http.StatusOK, showDeployment(e, d, launches, h.counted(e)))
+	httpserver.JSON(w, http.StatusOK, showDeployment(e, d, launches, h.Status.Counts(e)))
 	return nil
 }
 
 // deployments reads the environment in the path and its launches.
 func (h *handler) deployments(r *http.Request) (environment.Environment, []environment.Launch, error) {
-	ctx, cancel := inTime(r)
+	ctx, cancel := withStoreTimeout(r)
 	defer cancel()
 	e, err := h.get(ctx, r.PathValue("name"))
 	if err != nil {
@@ -86,8 +87,11 @@ func (h *handler) deployments(r *http.Request) (environment.Environment, []envir
 	return e, launches, err
 }
 
-// foresee answers what deploying would do, which is not done.
-func (h *handler) foresee(ctx context.Context, w http.ResponseWriter, name string, deploy func(environment.Environment) (environment.Environment, error)) error {
+// dryRun responds with the plan of a deployment that it does not create.
+func (h *handler) dryRun(
+	ctx context.Context, w http.ResponseWriter, name string,
+	deploy func(environment.Environment) (environment.Environment, error),
+) error {
 	e, err := h.Store.Get(ctx, name)
 	if err != nil {
 		return err
@@ -95,11 +99,11 @@ func (h *handler) foresee(ctx context.Context, w http.ResponseWriter, name strin
 	if e, err = deploy(e); err != nil {
 		return err
 	}
-	steps, ok := h.Outlook.Foresee(e)
+	steps, ok := h.Status.DryRun(e)
 	if !ok {
 		return environment.ErrClusterStateStale
 	}
-	shown := showDeployment(e, e.Deployments[e.PendingDeploymentID], nil, h.counted(e))
+	shown := showDeployment(e, e.Deployments[e.PendingDeploymentID], nil, h.Status.Counts(e))
 	shown.Plan = []*models.PlanStep{}
 	for _, s := range steps {
 		shown.Plan = append(shown.Plan, &models.PlanStep{
@@ -110,25 +114,10 @@ func (h *handler) foresee(ctx context.Context, w http.ResponseWriter, name strin
 	return nil
 }
 
-// counted is an environment's counts and its deployments', by id.
-type counted struct {
-	whole environment.Counts
-	of    map[string]environment.Counts
-}
-
-func (h *handler) counted(e environment.Environment) *counted { return countsOf(h.Outlook, e) }
-
-// countsOf is nil while the copy of the clusters is not current.
-func countsOf(outlook Outlook, e environment.Environment) *counted {
-	whole, of, ok := outlook.Counts(e)
-	if !ok {
-		return nil
-	}
-	return &counted{whole, of}
-}
-
-// showDeployment lists as failed what the launches say, and what v0.3 noted where it still stands.
-func showDeployment(e environment.Environment, d environment.Deployment, launches []environment.Launch, counts *counted) *models.Deployment {
+// showDeployment lists the failures of launches, and those that v0.3 has stored. It omits counts that are nil.
+func showDeployment(
+	e environment.Environment, d environment.Deployment, launches []environment.Launch, counts *status.Counts,
+) *models.Deployment {
 	failed := map[string]*models.InstanceFailure{}
 	for _, f := range d.FailedInstances {
 		if f.Arn != "" {
@@ -140,9 +129,9 @@ func showDeployment(e environment.Environment, d environment.Deployment, launche
 			failed[l.Instance] = &models.InstanceFailure{ContainerInstance: &l.Instance, Reason: &l.Reason, Detail: l.Detail}
 		}
 	}
-	id, status := strfmt.UUID(d.ID), d.Status.String()
+	id, deploymentStatus := strfmt.UUID(d.ID), d.Status.String()
 	m := &models.Deployment{
-		ID: &id, Status: &status, TaskDefinition: &d.TaskDefinition, EnvironmentName: &e.Name, FailedInstances: []string{},
+		ID: &id, Status: &deploymentStatus, TaskDefinition: &d.TaskDefinition, EnvironmentName: &e.Name, FailedInstances: []string{},
 		Revision: int64(d.RevisionNumber()), RolloutState: string(d.Rollout()), RolloutStateReason: d.RolloutStateReason,
 		RollbackOf: d.RollbackOf, Promoted: d.Promoted, FailedTasks: int64(d.FailedTasks), FailedCount: count(len(failed)),
 		CreatedAt: when(d.StartTime), StartedAt: when(d.RolloutStartedAt), BakeStartedAt: when(d.BakeStartedAt), FinishedAt: when(d.EndTime),
@@ -152,10 +141,10 @@ func showDeployment(e environment.Environment, d environment.Deployment, launche
 		m.Failures = append(m.Failures, failed[instance])
 	}
 	if counts != nil {
-		of := counts.of[d.ID]
+		of := counts.ByDeployment[d.ID]
 		m.RunningCount, m.PendingCount, m.DesiredCount = count(of.Running), count(of.Pending), count(d.DesiredTaskCount)
 		if current, deployed := e.Current(); deployed && current.ID == d.ID {
-			m.DesiredCount = count(counts.whole.Desired)
+			m.DesiredCount = count(counts.Total.Desired)
 		}
 	}
 	return m

@@ -13,6 +13,7 @@ import (
 	"github.com/sirupsen/logrus"
 
 	"github.com/blox/blox/daemon-scheduler/environment"
+	"github.com/blox/blox/daemon-scheduler/status"
 	"github.com/blox/blox/internal/arn"
 	"github.com/blox/blox/internal/httpserver"
 	"github.com/blox/blox/swagger/daemon-scheduler/v1/models"
@@ -37,7 +38,7 @@ func (h *handler) createEnvironment(w http.ResponseWriter, r *http.Request) erro
 		return err
 	}
 	e := environment.Create(*asked.Name, clusterARN, uuid.NewString(), spec, time.Now())
-	ctx, cancel := inTime(r)
+	ctx, cancel := withStoreTimeout(r)
 	defer cancel()
 	if err := h.Store.Create(ctx, e); err != nil {
 		return err
@@ -53,7 +54,7 @@ func (h *handler) listEnvironments(w http.ResponseWriter, r *http.Request) error
 	if err != nil {
 		return err
 	}
-	ctx, cancel := inTime(r)
+	ctx, cancel := withStoreTimeout(r)
 	defer cancel()
 	all, err := h.Store.List(ctx)
 	if err != nil {
@@ -98,7 +99,7 @@ func filter(query url.Values) (matches func(environment.Environment) bool, err e
 }
 
 func (h *handler) getEnvironment(w http.ResponseWriter, r *http.Request) error {
-	ctx, cancel := inTime(r)
+	ctx, cancel := withStoreTimeout(r)
 	defer cancel()
 	e, err := h.get(ctx, r.PathValue("name"))
 	if err != nil {
@@ -120,14 +121,14 @@ func (h *handler) get(ctx context.Context, name string) (environment.Environment
 func (h *handler) deleteEnvironment(w http.ResponseWriter, r *http.Request) error {
 	name := r.PathValue("name")
 	if !environment.IsAddressableName(name) {
-		nothing(w)
+		writeEmpty(w)
 		return nil
 	}
 	stop, err := flag(r, "stopTasks")
 	if err != nil {
 		return err
 	}
-	ctx, cancel := inTime(r)
+	ctx, cancel := withStoreTimeout(r)
 	defer cancel()
 	if stop {
 		return h.deleteWithTasks(ctx, w, name)
@@ -137,13 +138,13 @@ func (h *handler) deleteEnvironment(w http.ResponseWriter, r *http.Request) erro
 		return err
 	}
 	if getting == nil && !e.IsDeleting() {
-		h.note(environment.Event{Action: environment.EventEnvironmentDeleted, Environment: name})
+		h.record(environment.Event{Action: environment.EventEnvironmentDeleted, Environment: name})
 	}
 	if err := h.settled(r.Context(), name); err != nil {
 		return fmt.Errorf("wait for launches of environment %s: %w", name, err)
 	}
 	h.Log.WithField("environment", name).Info("environment deleted, or being deleted with its tasks already")
-	nothing(w)
+	writeEmpty(w)
 	return nil
 }
 
@@ -158,10 +159,10 @@ func (h *handler) deleteWithTasks(ctx context.Context, w http.ResponseWriter, na
 		return err
 	}
 	if err == nil && begun {
-		h.note(environment.Event{Action: environment.EventEnvironmentDeletionRequested, Environment: name})
+		h.record(environment.Event{Action: environment.EventEnvironmentDeletionRequested, Environment: name})
 	}
 	h.Log.WithField("environment", name).Info("environment is being deleted with its tasks")
-	nothing(w)
+	writeEmpty(w)
 	return nil
 }
 
@@ -193,11 +194,11 @@ func (h *handler) settled(ctx context.Context, name string) error {
 }
 
 func (h *handler) showEnvironment(e environment.Environment) *models.Environment {
-	return showEnvironment(e, h.counted(e))
+	return showEnvironment(e, h.Status.Counts(e))
 }
 
-// showEnvironment leaves the counts out where there are none.
-func showEnvironment(e environment.Environment, counts *counted) *models.Environment {
+// showEnvironment omits counts that are nil.
+func showEnvironment(e environment.Environment, counts *status.Counts) *models.Environment {
 	token, health, wants := strfmt.UUID(e.Token), e.Health.String(), e.LatestRevision()
 	m := &models.Environment{
 		Name: &e.Name, DeploymentToken: &token, Health: &health, Status: string(e.Phase()), Paused: e.Paused, PausedBy: e.PausedBy,
@@ -208,7 +209,7 @@ func showEnvironment(e environment.Environment, counts *counted) *models.Environ
 		DrainOrder:         notZero(wants.Spec.DrainOrder), ScaleInAfterMinutes: notZero(wants.Spec.ScaleInAfterMinutes),
 	}
 	if counts != nil {
-		c := counts.whole
+		c := counts.Total
 		m.DesiredCount, m.RunningCount, m.PendingCount = count(c.Desired), count(c.Running), count(c.Pending)
 		m.OutdatedCount, m.FailedCount = count(c.Outdated), count(c.Failed)
 	}

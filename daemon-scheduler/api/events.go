@@ -2,7 +2,6 @@ package api
 
 import (
 	"net/http"
-	"slices"
 	"strconv"
 
 	"github.com/blox/blox/daemon-scheduler/environment"
@@ -11,15 +10,16 @@ import (
 )
 
 const (
-	someEvents = 100 // of a list that names no limit
-	mostEvents = 1000
+	defaultEvents = 100 // in a response if the request has no limit
+	maxEvents     = 1000
 )
 
 func (h *handler) listEvents(w http.ResponseWriter, r *http.Request) error {
-	limit, name := someEvents, r.URL.Query().Get("environment")
+	limit := defaultEvents
+	name := r.URL.Query().Get("environment")
 	if given := r.URL.Query().Get("limit"); given != "" {
 		n, err := strconv.Atoi(given)
-		if err != nil || n < 1 || n > mostEvents {
+		if err != nil || n < 1 || n > maxEvents {
 			return errLimit
 		}
 		limit = n
@@ -27,18 +27,13 @@ func (h *handler) listEvents(w http.ResponseWriter, r *http.Request) error {
 	if name != "" && !environment.IsName(name) {
 		return errEnvironment
 	}
-	all, err := h.Store.Events()
+	found, err := h.Events.Query(name, limit)
 	if err != nil {
 		return err
 	}
 	list := models.Events{Items: []*models.Event{}}
-	for _, d := range slices.Backward(all) {
-		if len(list.Items) == limit {
-			break
-		}
-		if name == "" || d.Environment == name {
-			list.Items = append(list.Items, showEvent(d))
-		}
+	for _, event := range found {
+		list.Items = append(list.Items, showEvent(event))
 	}
 	httpserver.JSON(w, http.StatusOK, list)
 	return nil

@@ -1,39 +1,23 @@
 package api
 
 import (
-	"context"
 	"net/http"
 
 	"github.com/blox/blox/internal/httpserver"
 )
 
 func (h *handler) ping(w http.ResponseWriter, _ *http.Request) error {
-	nothing(w)
+	writeEmpty(w)
 	return nil
 }
 
-// ready tells whether etcd answers and the copy of the clusters can be relied on. Who leads does not matter for it.
+// ready responds with 200 if etcd responds and the cluster state is fresh. It does not matter which replica leads.
 func (h *handler) ready(w http.ResponseWriter, r *http.Request) error {
-	leader, reasons := Ready(r.Context(), h.Store, h.NotReady)
-	status := http.StatusOK
-	if len(reasons) > 0 {
-		status = http.StatusServiceUnavailable
+	readiness := h.Status.Readiness(r.Context())
+	code := http.StatusOK
+	if len(readiness.Reasons) > 0 {
+		code = http.StatusServiceUnavailable
 	}
-	httpserver.JSON(w, status, showReadiness(h.Replica, leader, reasons))
+	httpserver.JSON(w, code, showReadiness(readiness))
 	return nil
-}
-
-// Ready tells who leads, and why this replica cannot be relied on; no reasons when it can.
-func Ready(ctx context.Context, store interface {
-	Leader(context.Context) (string, error)
-}, notReady func() []string,
-) (leader string, reasons []string) {
-	ctx, cancel := context.WithTimeout(ctx, readyTimeout)
-	defer cancel()
-	reasons = append(reasons, notReady()...)
-	leader, err := store.Leader(ctx)
-	if err != nil {
-		reasons = append(reasons, "etcd does not answer")
-	}
-	return leader, reasons
 }

@@ -16,8 +16,8 @@ import (
 	"github.com/blox/blox/swagger/daemon-scheduler/v1/models"
 )
 
-// stream sends a line for every change of an environment until the client leaves or the service stops.
-func (h *handler) stream(w http.ResponseWriter, r *http.Request) error {
+// streamEnvironments sends a line for every change of an environment until the client leaves or the service stops.
+func (h *handler) streamEnvironments(w http.ResponseWriter, r *http.Request) error {
 	deleted, err := flag(r, "deleted")
 	if err != nil {
 		return err
@@ -31,7 +31,7 @@ func (h *handler) stream(w http.ResponseWriter, r *http.Request) error {
 		return err
 	}
 	return httpstream.Serve(w, r, func(ctx context.Context) (iter.Seq2[httpstream.Line, error], error) {
-		changes, err := h.Store.Changes(ctx, heartbeat)
+		changes, err := h.Cache.Watch(ctx, heartbeat)
 		if err != nil {
 			return nil, err
 		}
@@ -71,31 +71,33 @@ func (h *handler) changeLine(c environment.Change) []byte {
 }
 
 func (h *handler) streamInstances(w http.ResponseWriter, r *http.Request) error {
-	ctx, cancel := inTime(r)
+	ctx, cancel := withStoreTimeout(r)
 	e, err := h.get(ctx, r.PathValue("name"))
 	cancel()
 	if err != nil {
 		return err
 	}
-	return h.follow(w, r, func(ctx context.Context, heartbeat time.Duration) iter.Seq2[[]byte, error] {
-		return h.Boards.Instances(ctx, e.Name, heartbeat)
+	return h.streamLines(w, r, func(ctx context.Context, heartbeat time.Duration) iter.Seq2[[]byte, error] {
+		return h.Status.WatchInstances(ctx, e.Name, heartbeat)
 	})
 }
 
 func (h *handler) streamOverview(w http.ResponseWriter, r *http.Request) error {
-	return h.follow(w, r, h.Boards.Overview)
+	return h.streamLines(w, r, h.Status.WatchOverview)
 }
 
-// follow sends what a board shows until the client leaves or the service stops. It may take long until there is something
-// new, so that the headers go first.
-func (h *handler) follow(w http.ResponseWriter, r *http.Request, read func(context.Context, time.Duration) iter.Seq2[[]byte, error]) error {
+// streamLines sends the lines of a stream until the client leaves or the service stops.
+func (h *handler) streamLines(
+	w http.ResponseWriter, r *http.Request,
+	watch func(context.Context, time.Duration) iter.Seq2[[]byte, error],
+) error {
 	heartbeat, err := heartbeat(r)
 	if err != nil {
 		return err
 	}
 	return httpstream.Serve(w, r, func(ctx context.Context) (iter.Seq2[httpstream.Line, error], error) {
 		return func(yield func(httpstream.Line, error) bool) {
-			for lines, err := range read(ctx, heartbeat) {
+			for lines, err := range watch(ctx, heartbeat) {
 				if !yield(httpstream.Line{Text: lines}, err) {
 					return
 				}

@@ -21,7 +21,7 @@ func (h *handler) updateEnvironment(w http.ResponseWriter, r *http.Request) erro
 	if err := environment.CheckToken(token); err != nil {
 		return err
 	}
-	reading, cancel := inTime(r)
+	reading, cancel := withStoreTimeout(r)
 	defer cancel()
 	e, err := h.get(reading, r.PathValue("name"))
 	if err != nil {
@@ -38,7 +38,7 @@ func (h *handler) updateEnvironment(w http.ResponseWriter, r *http.Request) erro
 	if err != nil {
 		return err
 	}
-	writing, cancel := inTime(r) // ECS may have taken its time
+	writing, cancel := withStoreTimeout(r) // ECS may have taken its time
 	defer cancel()
 	next, now := uuid.NewString(), time.Now()
 	e, err = h.Store.Update(writing, e.Name, func(e environment.Environment) (environment.Environment, error) {
@@ -65,7 +65,7 @@ func (h *handler) resolved(ctx context.Context, asked *models.UpdateEnvironmentR
 }
 
 func (h *handler) listRevisions(w http.ResponseWriter, r *http.Request) error {
-	ctx, cancel := inTime(r)
+	ctx, cancel := withStoreTimeout(r)
 	defer cancel()
 	e, err := h.get(ctx, r.PathValue("name"))
 	if err != nil {
@@ -86,19 +86,19 @@ func (h *handler) listRevisions(w http.ResponseWriter, r *http.Request) error {
 }
 
 func (h *handler) listInstances(w http.ResponseWriter, r *http.Request) error {
-	ctx, cancel := inTime(r)
+	ctx, cancel := withStoreTimeout(r)
 	defer cancel()
 	e, err := h.get(ctx, r.PathValue("name"))
 	if err != nil {
 		return err
 	}
-	placements, ok := h.Outlook.Place(e)
+	statuses, ok := h.Status.InstanceStatuses(e)
 	if !ok {
 		return environment.ErrClusterStateStale
 	}
 	list := models.EnvironmentInstances{Items: []*models.EnvironmentInstance{}}
-	for _, p := range placements {
-		list.Items = append(list.Items, showPlacement(p))
+	for _, p := range statuses {
+		list.Items = append(list.Items, showInstance(p))
 	}
 	httpserver.JSON(w, http.StatusOK, list)
 	return nil

@@ -15,6 +15,7 @@ import (
 	"golang.org/x/sync/errgroup"
 
 	"github.com/blox/blox/cluster-state-service/informer"
+	"github.com/blox/blox/daemon-scheduler/cache"
 	"github.com/blox/blox/daemon-scheduler/clusterstate"
 	"github.com/blox/blox/daemon-scheduler/ecsapi"
 	"github.com/blox/blox/daemon-scheduler/engine"
@@ -34,16 +35,20 @@ func TestNothingIsStartedWithoutTimeLeftOnTheLease(t *testing.T) {
 	copied, err := informer.New(informer.Config{Endpoints: []string{css}, Log: log})
 	require.NoError(t, err)
 	records, clusters := store.New(w.client, log), clusterstate.Cluster{Informer: copied}
+	cached := cache.New(records, log)
 	acting := engine.New(engine.Config{
-		Store: records, Cluster: clusters, ECS: ecsapi.New(w.ecs(), ecsapi.Limits{}), Log: log, DeploymentHistory: 10,
+		Store: records, Cache: cached, Cluster: clusters, ECS: ecsapi.New(w.ecs(), ecsapi.Limits{}), Log: log, DeploymentHistory: 10,
 		Workers: 1, Metrics: prometheus.NewRegistry(),
 	})
 	t.Cleanup(clusters.Follow(acting))
+	cached.Subscribe(cache.Listener{
+		EnvironmentChanged: acting.EnvironmentChanged, AttributesChanged: acting.ReadinessChanged,
+	})
 	var lasts atomic.Bool
 	w.run(func(ctx context.Context) error {
 		parts, ctx := errgroup.WithContext(ctx)
 		parts.Go(func() error { return copied.Run(ctx) })
-		parts.Go(func() error { return records.Run(ctx, acting.EnvironmentChanged, acting.ReadinessChanged) })
+		parts.Go(func() error { return cached.Run(ctx) })
 		parts.Go(func() error {
 			return records.Lead(ctx, "stopped for a while", 2*time.Second, func(ctx context.Context, term store.Term) error {
 				until := term.Until

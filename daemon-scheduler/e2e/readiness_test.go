@@ -376,7 +376,9 @@ func TestDaemonsAreLastOnADrainingInstance(t *testing.T) {
 
 	w.sim.SetFaults(ecssim.Faults{Throttle: map[string]float64{"StopTask": 1}})
 	require.NoError(t, w.sim.KillTask(work, 0))
-	testenv.Eventually(t, func() bool { return strings.Contains(d.placed("last")[instances[0]], "daemons with a lower drain order") })
+	testenv.Eventually(t, func() bool {
+		return strings.Contains(d.placed("last")[instances[0]], "daemons with a lower drain order")
+	})
 	assert.Len(t, w.liveOn(instances[0]), 2)
 	w.sim.SetFaults(ecssim.Faults{})
 	testenv.Eventually(t, func() bool { return len(w.liveOn(instances[0])) == 0 }, "the drain does not end")

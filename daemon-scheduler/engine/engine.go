@@ -12,6 +12,7 @@ import (
 	"github.com/sirupsen/logrus"
 	"golang.org/x/sync/errgroup"
 
+	"github.com/blox/blox/daemon-scheduler/cache"
 	"github.com/blox/blox/daemon-scheduler/clusterstate"
 	"github.com/blox/blox/daemon-scheduler/ecsapi"
 	"github.com/blox/blox/daemon-scheduler/environment"
@@ -22,6 +23,7 @@ import (
 // Config holds the engine's dependencies and settings.
 type Config struct {
 	Store   *store.Store
+	Cache   *cache.Cache
 	Cluster clusterstate.Cluster
 	ECS     *ecsapi.Client
 	Log     logrus.FieldLogger
@@ -38,7 +40,7 @@ const (
 	commitTimeout          = 5 * time.Second
 	maxConcurrentCalls     = 8   // of one environment, or of one cluster's readiness attributes
 	maxActionsPerReconcile = 100 // starts, stops or attributes; the next reconcile follows at once
-	maxLaunchesPerCommit   = store.MostLaunches
+	maxLaunchesPerCommit   = store.MaxRecordsPerCommit
 	syncPollInterval       = 50 * time.Millisecond
 )
 
@@ -66,15 +68,15 @@ func (e *Engine) Run(ctx context.Context, term store.Term) error {
 	defer leader.close()
 	e.setLeader(leader)
 	defer e.setLeader(nil)
-	for !e.Store.Synced() {
+	for !e.Cache.Synced() {
 		if !backoff.Sleep(ctx, syncPollInterval) {
 			return nil
 		}
 	}
-	for _, name := range e.Store.Names() {
+	for _, name := range e.Cache.Names() {
 		e.EnvironmentChanged(name)
 	}
-	for _, clusterARN := range e.Store.ClustersWithAttributes() {
+	for _, clusterARN := range e.Cache.ClustersWithAttributes() {
 		leader.readiness.Add(clusterARN)
 	}
 	workers, ctx := errgroup.WithContext(ctx)

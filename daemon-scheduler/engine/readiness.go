@@ -68,7 +68,7 @@ func (e *Engine) buildReadinessState(leader *leaderState, clusterARN string, now
 		Cluster: clusterARN, Fresh: e.Cluster.Fresh(now), SuppressedUntil: leader.suppressedUntil(now), Now: now,
 		ConfirmTimeout: e.StartConfirmTimeout,
 	}
-	s.Environments, s.Attributes = e.Store.ReadinessInputs(clusterARN)
+	s.Environments, s.Attributes = e.Cache.ReadinessInputs(clusterARN)
 	if !s.Fresh || len(s.Environments)+len(s.Attributes) == 0 {
 		return s
 	}

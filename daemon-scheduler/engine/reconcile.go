@@ -35,7 +35,7 @@ type result struct {
 
 // reconcile plans for one environment and executes the plan.
 func (e *Engine) reconcile(ctx context.Context, leader *leaderState, name string) (result, error) {
-	env, launches, err := e.Store.Copied(name)
+	env, launches, err := e.Cache.Environment(name)
 	if errors.Is(err, environment.ErrNotFound) {
 		requeueAt, err := e.forget(ctx, leader, name, launches)
 		return result{requeueAt: requeueAt}, err
@@ -44,7 +44,7 @@ func (e *Engine) reconcile(ctx context.Context, leader *leaderState, name string
 		return result{}, err
 	}
 	now := time.Now()
-	state, tasks := BuildState(e.Store, e.Cluster, env)
+	state, tasks := BuildState(e.Cache, e.Cluster, env)
 	state.Fresh, state.Now = e.Cluster.Fresh(now), now
 	state.Launches, state.StartConfirmTimeout = launches, e.StartConfirmTimeout
 	state.StopRequestedAt, state.ImprovedAt = leader.recentStopRequests(name, now), leader.improvements(launches)
@@ -89,7 +89,7 @@ func (r *reconciliation) execute(ctx context.Context, plan planner.Plan, fresh b
 // isOutdated reports whether the environment's record has changed since the plan was made. The rest of the plan is then
 // void: the API has promised the change to a client.
 func (r *reconciliation) isOutdated() bool {
-	env, _, err := r.Store.Copied(r.env.Name)
+	env, _, err := r.Cache.Environment(r.env.Name)
 	return err != nil || env.Incarnation != r.env.Incarnation || env.StoredVersion != r.revision
 }
 

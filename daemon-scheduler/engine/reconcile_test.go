@@ -16,6 +16,7 @@ import (
 	"github.com/stretchr/testify/assert"
 	"github.com/stretchr/testify/require"
 
+	"github.com/blox/blox/daemon-scheduler/cache"
 	"github.com/blox/blox/daemon-scheduler/ecsapi"
 	"github.com/blox/blox/daemon-scheduler/environment"
 	"github.com/blox/blox/daemon-scheduler/planner"
@@ -56,15 +57,17 @@ func newReconciliation(t *testing.T, term store.Term) (*reconciliation, *store.S
 	records := store.New(testenv.Etcd(t), testenv.Logger(t))
 	ctx, cancel := context.WithCancel(context.Background())
 	var group sync.WaitGroup
-	group.Go(func() { assert.NoError(t, records.Run(ctx, func(string) {}, func(string) {})) })
+	cached := cache.New(records, testenv.Logger(t))
+	group.Go(func() { assert.NoError(t, cached.Run(ctx)) })
 	t.Cleanup(func() { cancel(); group.Wait() })
 	require.NoError(t, records.Create(t.Context(), environment.New("logs", "c", "agent:1", "token")))
-	awaitCached(t, records, func(_ environment.Environment, err error) bool { return err == nil })
-	env, _, err := records.Copied("logs")
+	awaitCached(t, cached, func(_ environment.Environment, err error) bool { return err == nil })
+	env, _, err := cached.Environment("logs")
 	require.NoError(t, err)
 
 	e := New(Config{
-		ECS: ecsapi.New(client, ecsapi.Limits{}), Store: records, Log: testenv.Logger(t), Metrics: prometheus.NewRegistry(),
+		ECS: ecsapi.New(client, ecsapi.Limits{}), Store: records, Cache: cached, Log: testenv.Logger(t),
+		Metrics: prometheus.NewRegistry(),
 	})
 	leader := newLeaderState(term)
 	t.Cleanup(leader.close)
@@ -73,19 +76,19 @@ func newReconciliation(t *testing.T, term store.Term) (*reconciliation, *store.S
 }
 
 // awaitCached waits until the cached environment is as expected.
-func awaitCached(t *testing.T, records *store.Store, matches func(environment.Environment, error) bool) {
+func awaitCached(t *testing.T, cached *cache.Cache, matches func(environment.Environment, error) bool) {
 	testenv.Eventually(t, func() bool {
-		e, _, err := records.Copied("logs")
-		return records.Synced() && matches(e, err)
+		e, _, err := cached.Environment("logs")
+		return cached.Synced() && matches(e, err)
 	})
 }
 
 func TestConfirm_LeavesALaunchOpenWhileItsTaskIsListedButNotDescribed(t *testing.T) {
-	r, records, _ := newReconciliation(t, store.Term{})
+	r, _, _ := newReconciliation(t, store.Term{})
 	open := environment.Launch{Instance: "i1", Deployment: "d", State: environment.LaunchOpen, Attempts: 1}
 	err := r.confirm(t.Context(), []planner.Action{{Kind: planner.Confirm, Instance: "i1", Launch: open}})
 	require.ErrorIs(t, err, errListedButMissing)
-	_, launches, err := records.Copied("logs")
+	_, launches, err := r.Cache.Environment("logs")
 	require.NoError(t, err)
 	assert.Empty(t, launches, "nothing is written")
 }
@@ -97,23 +100,23 @@ func TestStop_SendsNothingAfterTheLeaseExpired(t *testing.T) {
 }
 
 func TestReconcile_ExecutesNoMoreOfAPlanOnceItsEnvironmentChanged(t *testing.T) {
-	for name, change := range map[string]func(*testing.T, *store.Store){
-		"changed": func(t *testing.T, records *store.Store) {
+	for name, change := range map[string]func(*testing.T, *store.Store, *cache.Cache){
+		"changed": func(t *testing.T, records *store.Store, cached *cache.Cache) {
 			paused, err := records.Update(t.Context(), "logs", func(e environment.Environment) (environment.Environment, error) {
 				e.Paused = true
 				return e, nil
 			})
 			require.NoError(t, err)
-			awaitCached(t, records, func(e environment.Environment, _ error) bool { return e.StoredVersion == paused.StoredVersion })
+			awaitCached(t, cached, func(e environment.Environment, _ error) bool { return e.StoredVersion == paused.StoredVersion })
 		},
-		"deleted": func(t *testing.T, records *store.Store) {
+		"deleted": func(t *testing.T, records *store.Store, cached *cache.Cache) {
 			require.NoError(t, records.Delete(t.Context(), "logs"))
-			awaitCached(t, records, func(_ environment.Environment, err error) bool { return err != nil })
+			awaitCached(t, cached, func(_ environment.Environment, err error) bool { return err != nil })
 		},
 	} {
 		t.Run(name, func(t *testing.T) {
 			r, records, fake := newReconciliation(t, store.Term{})
-			change(t, records)
+			change(t, records, r.Cache)
 			require.NoError(t, r.stop(t.Context(), []planner.Action{{Kind: planner.Stop, Instance: "i1", Task: "t1"}}))
 			require.NoError(t, r.startBatch(t.Context(), []planner.Action{{Kind: planner.Start, Instance: "i1"}}))
 			assert.Zero(t, fake.otherCalls.Load(), "ECS is not called")
@@ -124,7 +127,7 @@ func TestReconcile_ExecutesNoMoreOfAPlanOnceItsEnvironmentChanged(t *testing.T) 
 func TestReconcile_ForgetsADeletedEnvironment(t *testing.T) {
 	r, records, _ := newReconciliation(t, store.Term{})
 	require.NoError(t, records.Delete(t.Context(), "logs"))
-	awaitCached(t, records, func(_ environment.Environment, err error) bool { return err != nil })
+	awaitCached(t, r.Cache, func(_ environment.Environment, err error) bool { return err != nil })
 	r.leader.recordStopRequest("logs", "t1")
 	r.leader.recordVerified("logs", time.Now())
 	_, err := r.reconcile(t.Context(), r.leader, "logs")

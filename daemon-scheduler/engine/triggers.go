@@ -16,7 +16,7 @@ func (e *Engine) EnvironmentChanged(name string) {
 // instances for scale-in.
 func (e *Engine) TaskChanged(clusterARN string, t environment.Task) {
 	leader := e.leading()
-	name, started := e.Store.NameOf(t.StartedBy)
+	name, started := e.Cache.NameByDeployment(t.StartedBy)
 	if started && t.Running() {
 		if wait, known := e.joins.taskRunning(t.ARN); known {
 			e.metrics.joinToRunning.Observe(wait.Seconds())
@@ -26,7 +26,7 @@ func (e *Engine) TaskChanged(clusterARN string, t environment.Task) {
 		return
 	}
 	if !started {
-		for _, name := range e.Store.WithScaleInRelease(clusterARN) {
+		for _, name := range e.Cache.WithScaleInRelease(clusterARN) {
 			leader.queue.Add(name)
 		}
 		return
@@ -46,12 +46,12 @@ func (e *Engine) InstanceChanged(c environment.InstanceChange) {
 	}
 	if c.Improved {
 		leader.recordImproved(c.Instance)
-		for _, name := range e.Store.FailedOn(c.ClusterARN, c.Instance) {
+		for _, name := range e.Cache.FailedOn(c.ClusterARN, c.Instance) {
 			leader.queue.Add(name)
 		}
 	}
 	if c.Changed {
-		for _, name := range e.Store.NamesOf(c.ClusterARN) {
+		for _, name := range e.Cache.NamesInCluster(c.ClusterARN) {
 			leader.queue.Add(name)
 		}
 		e.ReadinessChanged(c.ClusterARN)
@@ -60,14 +60,14 @@ func (e *Engine) InstanceChanged(c environment.InstanceChange) {
 
 // ReadinessChanged queues a cluster for the reconcile of its readiness attributes, if it uses any.
 func (e *Engine) ReadinessChanged(clusterARN string) {
-	if leader := e.leading(); leader != nil && e.Store.UsesReadiness(clusterARN) {
+	if leader := e.leading(); leader != nil && e.Cache.UsesReadiness(clusterARN) {
 		leader.readiness.Add(clusterARN)
 	}
 }
 
 // queueReadinessOf queues the cluster of an environment, and the cluster that it belonged to at the last call.
 func (e *Engine) queueReadinessOf(leader *leaderState, name string) {
-	clusterARN, _ := e.Store.ClusterOf(name)
+	clusterARN, _ := e.Cache.ClusterOf(name)
 	previous := leader.recordCluster(name, clusterARN)
 	e.ReadinessChanged(clusterARN)
 	if previous != clusterARN {

@@ -1,4 +1,4 @@
-// Package events writes down what the leader decides, off its way: nobody waits for it, and it is bounded.
+// Package events records service events: what the leader and users do. Recording never blocks and is bounded.
 package events
 
 import (
@@ -11,105 +11,103 @@ import (
 	"github.com/sirupsen/logrus"
 
 	"github.com/blox/blox/daemon-scheduler/environment"
+	"github.com/blox/blox/internal/backoff"
 )
 
-// Writer is what a Journal needs of a store.
+// Writer stores batches of events. Store implements it.
 type Writer interface {
-	// Record keeps the events under id, in place of those that it has had; a higher id is a later one.
+	// Record stores the events of a batch in place of those it had. Ids grow with time.
 	Record(ctx context.Context, id string, events []environment.Event) error
 }
 
 const (
-	pace         = time.Second      // between two writes
-	grown        = 30 * time.Second // after which a batch is not added to any more
-	mostInBatch  = 20               // events; each may be about many instances
-	mostWaiting  = 200              // events not written yet
-	writeTimeout = 5 * time.Second
-	endTimeout   = time.Second
-	mostBackoff  = 30 * time.Second
+	writeInterval   = time.Second
+	batchAge        = 30 * time.Second // an older batch receives no more events
+	maxBatchSize    = 20               // events; each may be about many instances
+	maxPending      = 200              // events that are not written yet
+	writeTimeout    = 5 * time.Second
+	shutdownTimeout = time.Second
+	maxRetryDelay   = 30 * time.Second
 )
 
-// Journal gathers events: those that are alike become one.
-type Journal struct {
-	to  Writer
-	log logrus.FieldLogger
+// Recorder collects events, merges similar ones and writes them in batches.
+type Recorder struct {
+	writer Writer
+	log    logrus.FieldLogger
 
 	mu      sync.Mutex
-	waiting []environment.Event
-	leftOut int // events for which there was no room
-	noted   chan struct{}
+	pending []environment.Event
+	dropped int           // events, as maxPending were pending
+	wake    chan struct{} // holds one element if there is something to write
 }
 
-// New returns a journal that Run has to write.
-func New(to Writer, log logrus.FieldLogger) *Journal {
-	return &Journal{to: to, log: log, noted: make(chan struct{}, 1)}
+// NewRecorder returns a Recorder that writes nothing until Run.
+func NewRecorder(writer Writer, log logrus.FieldLogger) *Recorder {
+	return &Recorder{writer: writer, log: log, wake: make(chan struct{}, 1)}
 }
 
-// Note takes a event down. It does not wait.
-func (j *Journal) Note(d environment.Event) {
-	j.mu.Lock()
-	defer j.mu.Unlock()
-	if left := add(&j.waiting, d.Truncated(), mostWaiting); left {
-		j.leftOut += max(1, d.Count)
+// Record records an event. It does not block.
+func (r *Recorder) Record(event environment.Event) {
+	r.mu.Lock()
+	defer r.mu.Unlock()
+	if full := add(&r.pending, event.Truncated(), maxPending); full {
+		r.dropped += max(1, event.Count)
 	}
-	select {
-	case j.noted <- struct{}{}:
-	default:
-	}
+	r.wakeUp()
 }
 
-// add joins d with one of list, or puts it last; it tells whether there was no room.
-func add(list *[]environment.Event, d environment.Event, room int) (leftOut bool) {
+// add merges an event into a similar one of list, or appends it. It reports true if list has size events already.
+func add(list *[]environment.Event, event environment.Event, size int) (full bool) {
 	for i := len(*list) - 1; i >= 0; i-- {
-		if joined, alike := (*list)[i].Merge(d); alike {
-			(*list)[i] = joined
+		if merged, similar := (*list)[i].Merge(event); similar {
+			(*list)[i] = merged
 			return false
 		}
 	}
-	if len(*list) >= room {
+	if len(*list) >= size {
 		return true
 	}
-	*list = append(*list, d)
+	*list = append(*list, event)
 	return false
 }
 
-// Run writes until ctx ends, and then returns nil. Nothing is written while nothing is decided.
-func (j *Journal) Run(ctx context.Context) error {
-	b, failures := batch{}, 0
+// Run writes events until ctx ends. It writes the pending ones before it returns nil. While no events are recorded, it
+// writes nothing.
+func (r *Recorder) Run(ctx context.Context) error {
+	var current batch
+	failures := 0
 	for {
 		select {
 		case <-ctx.Done():
-			ending, cancel := context.WithTimeout(context.WithoutCancel(ctx), endTimeout)
-			defer cancel()
-			for j.waits(&b) {
-				if err := j.write(ending, &b); err != nil {
-					j.log.WithError(err).Debug("last events not written")
-					break
-				}
-			}
+			r.writeAll(context.WithoutCancel(ctx), &current)
 			return nil
-		case <-j.noted:
+		case <-r.wake:
 		}
-		wait := pace
-		writing, cancel := context.WithTimeout(ctx, writeTimeout)
-		if err := j.write(writing, &b); err != nil && ctx.Err() == nil {
-			failures++
-			wait = min(pace<<min(failures, 10), mostBackoff)
-			if failures == 1 {
-				j.log.WithError(err).Warn("events not written yet")
-			}
-		} else {
-			failures = 0
-		}
+		writeCtx, cancel := context.WithTimeout(ctx, writeTimeout)
+		err := r.write(writeCtx, &current)
 		cancel()
-		select {
-		case <-ctx.Done():
-		case <-time.After(wait):
+		if err == nil || ctx.Err() != nil {
+			failures = 0
+		} else if failures++; failures == 1 {
+			r.log.WithError(err).Warn("failed to write events; retrying")
+		}
+		backoff.Sleep(ctx, max(writeInterval, backoff.Delay(2*writeInterval, maxRetryDelay, failures)))
+	}
+}
+
+// writeAll writes what is pending, for shutdownTimeout at most.
+func (r *Recorder) writeAll(ctx context.Context, current *batch) {
+	ctx, cancel := context.WithTimeout(ctx, shutdownTimeout)
+	defer cancel()
+	for r.unwritten(current) {
+		if err := r.write(ctx, current); err != nil {
+			r.log.WithError(err).Debug("failed to write the last events")
+			return
 		}
 	}
 }
 
-// batch is what is written together.
+// batch holds the events of one record.
 type batch struct {
 	id      string
 	began   time.Time
@@ -117,57 +115,60 @@ type batch struct {
 	written bool
 }
 
-// write has what waits written, as far as it goes into one batch: the one that is open or a new one.
-func (j *Journal) write(ctx context.Context, b *batch) error {
-	if !j.fill(b, time.Now()) {
+// write writes pending events: as many as fit into the current batch or, if that is full or old, into a new one.
+func (r *Recorder) write(ctx context.Context, current *batch) error {
+	if !r.fill(current, time.Now()) {
 		return nil
 	}
-	defer j.again() // there may be more
-	if err := j.to.Record(ctx, b.id, b.events); err != nil {
-		return fmt.Errorf("record %d events: %w", len(b.events), err)
+	defer r.wakeUp() // more may be pending
+	if err := r.writer.Record(ctx, current.id, current.events); err != nil {
+		return fmt.Errorf("record %d events: %w", len(current.events), err)
 	}
-	b.written = true
+	current.written = true
 	return nil
 }
 
-// fill moves what waits into the batch, or into a new one once it is full or old; false when there is nothing to write.
-func (j *Journal) fill(b *batch, now time.Time) bool {
-	j.mu.Lock()
-	defer j.mu.Unlock()
-	if len(j.waiting) == 0 && j.leftOut == 0 {
-		return !b.written && len(b.events) > 0
+// fill moves pending events into the batch, or into a new one if it is full or old. It reports false if there is
+// nothing to write.
+func (r *Recorder) fill(current *batch, now time.Time) bool {
+	r.mu.Lock()
+	defer r.mu.Unlock()
+	if len(r.pending) == 0 && r.dropped == 0 {
+		return !current.written && len(current.events) > 0
 	}
-	if b.written && (now.Sub(b.began) > grown || len(b.events) >= mostInBatch) || b.id == "" {
-		*b = batch{id: fmt.Sprintf("%020d-%s", now.UnixNano(), uuid.NewString()[:8]), began: now}
+	full := now.Sub(current.began) > batchAge || len(current.events) >= maxBatchSize
+	if current.written && full || current.id == "" {
+		*current = batch{id: fmt.Sprintf("%020d-%s", now.UnixNano(), uuid.NewString()[:8]), began: now}
 	}
-	b.written = false
-	n := 0
-	for ; n < len(j.waiting); n++ {
-		if full := add(&b.events, j.waiting[n], mostInBatch); full {
+	current.written = false
+	moved := 0
+	for ; moved < len(r.pending); moved++ {
+		if full := add(&current.events, r.pending[moved], maxBatchSize); full {
 			break
 		}
 	}
-	j.waiting = append(j.waiting[:0:0], j.waiting[n:]...)
-	if len(j.waiting) == 0 && j.leftOut > 0 && len(b.events) < mostInBatch {
-		b.events = append(b.events, environment.Event{
-			LastSeenAt: now, Action: environment.EventsDropped, Count: j.leftOut, Reason: "more was decided than is kept",
+	r.pending = append(r.pending[:0:0], r.pending[moved:]...)
+	if len(r.pending) == 0 && r.dropped > 0 && len(current.events) < maxBatchSize {
+		current.events = append(current.events, environment.Event{
+			LastSeenAt: now, Action: environment.EventsDropped, Count: r.dropped,
+			Reason: "too many events at once; some were not recorded",
 		})
-		j.leftOut = 0
+		r.dropped = 0
 	}
 	return true
 }
 
-// waits tells whether there is anything to write.
-func (j *Journal) waits(b *batch) bool {
-	j.mu.Lock()
-	defer j.mu.Unlock()
-	return len(j.waiting) > 0 || j.leftOut > 0 || !b.written && len(b.events) > 0
+// unwritten reports whether there is anything to write.
+func (r *Recorder) unwritten(current *batch) bool {
+	r.mu.Lock()
+	defer r.mu.Unlock()
+	return len(r.pending) > 0 || r.dropped > 0 || !current.written && len(current.events) > 0
 }
 
-// again has Run come back.
-func (j *Journal) again() {
+// wakeUp makes Run write.
+func (r *Recorder) wakeUp() {
 	select {
-	case j.noted <- struct{}{}:
+	case r.wake <- struct{}{}:
 	default:
 	}
 }

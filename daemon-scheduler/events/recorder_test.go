@@ -1,4 +1,4 @@
-package events_test
+package events
 
 import (
 	"context"
@@ -17,40 +17,39 @@ import (
 	"github.com/stretchr/testify/assert"
 
 	"github.com/blox/blox/daemon-scheduler/environment"
-	"github.com/blox/blox/daemon-scheduler/events"
 )
 
-// paper is what is written to; the store is tested on etcd.
-type paper struct {
+// fakeWriter holds the batches in memory.
+type fakeWriter struct {
 	mu      sync.Mutex
 	batches map[string][]environment.Event
 	writes  int
 	down    bool
 }
 
-func (p *paper) Record(ctx context.Context, id string, list []environment.Event) error {
-	p.mu.Lock()
-	defer p.mu.Unlock()
-	p.writes++
-	if p.down || ctx.Err() != nil {
+func (w *fakeWriter) Record(ctx context.Context, id string, list []environment.Event) error {
+	w.mu.Lock()
+	defer w.mu.Unlock()
+	w.writes++
+	if w.down || ctx.Err() != nil {
 		return errors.New("down")
 	}
-	p.batches[id] = append([]environment.Event{}, list...)
+	w.batches[id] = append([]environment.Event{}, list...)
 	return nil
 }
 
-// seen is how often was written, and what there is.
-func (p *paper) seen() (writes int, batches [][]environment.Event) {
-	p.mu.Lock()
-	defer p.mu.Unlock()
-	return p.writes, slices.Collect(maps.Values(p.batches))
+// written returns the number of writes, and the batches.
+func (w *fakeWriter) written() (writes int, batches [][]environment.Event) {
+	w.mu.Lock()
+	defer w.mu.Unlock()
+	return w.writes, slices.Collect(maps.Values(w.batches))
 }
 
-// sum is how many instances all the events of an action are about, and in how many events.
-func (p *paper) sum(action environment.EventAction) (instances, events int) {
-	p.mu.Lock()
-	defer p.mu.Unlock()
-	for _, of := range p.batches {
+// sum returns how many instances the events of an action are about, and the number of events.
+func (w *fakeWriter) sum(action environment.EventAction) (instances, events int) {
+	w.mu.Lock()
+	defer w.mu.Unlock()
+	for _, of := range w.batches {
 		for _, d := range of {
 			if d.Action == action {
 				instances += d.Count
@@ -61,17 +60,17 @@ func (p *paper) sum(action environment.EventAction) (instances, events int) {
 	return instances, events
 }
 
-func run(t *testing.T, test func(p *paper, j *events.Journal)) {
+func run(t *testing.T, test func(w *fakeWriter, r *Recorder)) {
 	t.Helper()
 	synctest.Test(t, func(t *testing.T) {
 		log := logrus.New()
 		log.SetOutput(io.Discard)
-		p := &paper{batches: map[string][]environment.Event{}}
-		j := events.New(p, log)
+		w := &fakeWriter{batches: map[string][]environment.Event{}}
+		r := NewRecorder(w, log)
 		ctx, cancel := context.WithCancel(t.Context())
 		var running sync.WaitGroup
-		running.Go(func() { assert.NoError(t, j.Run(ctx)) })
-		test(p, j)
+		running.Go(func() { assert.NoError(t, r.Run(ctx)) })
+		test(w, r)
 		cancel()
 		running.Wait()
 	})
@@ -84,17 +83,17 @@ func started(deployment, instance string) environment.Event {
 	}
 }
 
-func TestWhatIsAlikeIsOneEventAndOneWriteASecond(t *testing.T) {
-	run(t, func(p *paper, j *events.Journal) {
+func TestRecorder_MergesSimilarEventsAndWritesOnceASecond(t *testing.T) {
+	run(t, func(w *fakeWriter, r *Recorder) {
 		for n := range 5000 { // in 25 s
-			j.Note(started("d1", fmt.Sprint("i-", n)))
+			r.Record(started("d1", fmt.Sprint("i-", n)))
 			time.Sleep(5 * time.Millisecond)
 		}
 		time.Sleep(2 * time.Second)
-		instances, events := p.sum(environment.EventTaskStarted)
+		instances, events := w.sum(environment.EventTaskStarted)
 		assert.Equal(t, 5000, instances)
 		assert.Equal(t, 1, events)
-		writes, batches := p.seen()
+		writes, batches := w.written()
 		assert.LessOrEqual(t, writes, 28)
 		for _, of := range batches {
 			assert.Len(t, of[0].Instances, 10)
@@ -104,28 +103,28 @@ func TestWhatIsAlikeIsOneEventAndOneWriteASecond(t *testing.T) {
 	})
 }
 
-func TestAQuietJournalWritesNothing(t *testing.T) {
-	run(t, func(p *paper, j *events.Journal) {
-		j.Note(started("d1", "i-1"))
+func TestRecorder_WritesNothingWithoutEvents(t *testing.T) {
+	run(t, func(w *fakeWriter, r *Recorder) {
+		r.Record(started("d1", "i-1"))
 		time.Sleep(24 * time.Hour)
-		writes, _ := p.seen()
+		writes, _ := w.written()
 		assert.Equal(t, 1, writes)
 	})
 }
 
-func TestOldAndFullBatchesAreLeftAsTheyAre(t *testing.T) {
-	run(t, func(p *paper, j *events.Journal) {
-		j.Note(started("d1", "i-1"))
+func TestRecorder_StartsABatchWhenTheLastIsOldOrFull(t *testing.T) {
+	run(t, func(w *fakeWriter, r *Recorder) {
+		r.Record(started("d1", "i-1"))
 		time.Sleep(time.Minute)
-		j.Note(started("d1", "i-2"))
+		r.Record(started("d1", "i-2"))
 		time.Sleep(time.Minute)
-		_, batches := p.seen()
+		_, batches := w.written()
 		assert.Len(t, batches, 2)
 		for n := range 50 {
-			j.Note(started(fmt.Sprint("d", n), "i-1"))
+			r.Record(started(fmt.Sprint("d", n), "i-1"))
 		}
 		time.Sleep(time.Minute)
-		_, batches = p.seen()
+		_, batches = w.written()
 		assert.Len(t, batches, 5)
 		for _, of := range batches {
 			assert.LessOrEqual(t, len(of), 20)
@@ -133,47 +132,46 @@ func TestOldAndFullBatchesAreLeftAsTheyAre(t *testing.T) {
 	})
 }
 
-// While nothing can be written little is kept; what is left out is counted.
-func TestItIsBoundedWhileTheStoreIsAway(t *testing.T) {
-	run(t, func(p *paper, j *events.Journal) {
-		p.mu.Lock()
-		p.down = true
-		p.mu.Unlock()
+func TestRecorder_CountsDroppedEventsWhileTheStoreFails(t *testing.T) {
+	run(t, func(w *fakeWriter, r *Recorder) {
+		w.mu.Lock()
+		w.down = true
+		w.mu.Unlock()
 		for n := range 1000 {
-			j.Note(started(fmt.Sprint("d", n), "i-1"))
+			r.Record(started(fmt.Sprint("d", n), "i-1"))
 		}
 		time.Sleep(10 * time.Minute)
-		p.mu.Lock()
-		assert.Less(t, p.writes, 30, "later and later")
-		p.down = false
-		p.mu.Unlock()
+		w.mu.Lock()
+		assert.Less(t, w.writes, 30, "it backs off")
+		w.down = false
+		w.mu.Unlock()
 		time.Sleep(10 * time.Minute)
-		kept, _ := p.sum(environment.EventTaskStarted)
-		left, _ := p.sum(environment.EventsDropped)
-		assert.Equal(t, 1000, kept+left)
-		assert.Less(t, kept, 250)
+		recorded, _ := w.sum(environment.EventTaskStarted)
+		dropped, _ := w.sum(environment.EventsDropped)
+		assert.Equal(t, 1000, recorded+dropped)
+		assert.Less(t, recorded, 250)
 	})
 }
 
-func TestTheLastIsWrittenAtTheEnd(t *testing.T) {
-	var seen *paper
-	run(t, func(p *paper, j *events.Journal) {
-		seen = p
-		j.Note(started("d1", "i-1"))
+func TestRecorder_WritesTheLastEventBeforeItStops(t *testing.T) {
+	var last *fakeWriter
+	run(t, func(w *fakeWriter, r *Recorder) {
+		last = w
+		r.Record(started("d1", "i-1"))
 		time.Sleep(100 * time.Millisecond)
-		j.Note(started("d1", "i-2")) // within the pause after the first
+		r.Record(started("d1", "i-2")) // before the next write
 	})
-	instances, _ := seen.sum(environment.EventTaskStarted)
+	instances, _ := last.sum(environment.EventTaskStarted)
 	assert.Equal(t, 2, instances)
 }
 
-func TestLongTextsAreCut(t *testing.T) {
-	run(t, func(p *paper, j *events.Journal) {
+func TestRecorder_TruncatesLongTexts(t *testing.T) {
+	run(t, func(w *fakeWriter, r *Recorder) {
 		d := started("d1", "i-1")
 		d.Detail = strings.Repeat("ä", 10_000)
-		j.Note(d)
+		r.Record(d)
 		time.Sleep(time.Minute)
-		_, batches := p.seen()
+		_, batches := w.written()
 		for _, of := range batches {
 			assert.Less(t, len(of[0].Detail), 310)
 			assert.True(t, strings.HasSuffix(of[0].Detail, "ä…"))
@@ -181,19 +179,19 @@ func TestLongTextsAreCut(t *testing.T) {
 	})
 }
 
-func TestAllThatWaitsIsWrittenAtTheEnd(t *testing.T) {
+func TestRecorder_WritesAllPendingEventsBeforeItStops(t *testing.T) {
 	synctest.Test(t, func(t *testing.T) {
-		p := &paper{batches: map[string][]environment.Event{}}
+		w := &fakeWriter{batches: map[string][]environment.Event{}}
 		log := logrus.New()
 		log.SetOutput(io.Discard)
-		j := events.New(p, log)
+		r := NewRecorder(w, log)
 		for n := range 50 {
-			j.Note(started(fmt.Sprint("d", n), "i"))
+			r.Record(started(fmt.Sprint("d", n), "i"))
 		}
 		ctx, cancel := context.WithCancel(t.Context())
 		cancel()
-		assert.NoError(t, j.Run(ctx))
-		instances, events := p.sum(environment.EventTaskStarted)
+		assert.NoError(t, r.Run(ctx))
+		instances, events := w.sum(environment.EventTaskStarted)
 		assert.Equal(t, []int{50, 50}, []int{instances, events})
 	})
 }

@@ -7,34 +7,39 @@ import (
 	"github.com/blox/blox/daemon-scheduler/environment"
 )
 
+// Prefixes of the keys, one for each kind of record.
 const (
-	environments = "ecs/environment/"
-	launches     = "ecs/launch/"
-	marks        = "ecs/readiness/"
-	events       = "ecs/event/"
-	leader       = "ecs/leader/daemon-scheduler"
+	EnvironmentPrefix = "ecs/environment/"
+	LaunchPrefix      = "ecs/launch/"
+	AttributePrefix   = "ecs/readiness/"
+	EventPrefix       = "ecs/event/"
+
+	electionPrefix = "ecs/leader/daemon-scheduler"
 )
 
-func environmentKey(name string) string { return environments + name }
+func EnvironmentKey(name string) string { return EnvironmentPrefix + name }
+
+// EnvironmentName returns the name of the environment whose record has the key.
+func EnvironmentName(key string) string { return strings.TrimPrefix(key, EnvironmentPrefix) }
 
 // launchPrefix begins the keys of an environment's launches.
-func launchPrefix(name string) string { return launches + name + "/" }
+func launchPrefix(name string) string { return LaunchPrefix + name + "/" }
 
-func launchKey(name, instance string) string { return launchPrefix(name) + instance }
+func LaunchKey(name, instance string) string { return launchPrefix(name) + instance }
 
-// launchOf is the reverse of launchKey.
-func launchOf(key string) (name, instance string, ok bool) {
-	return strings.Cut(strings.TrimPrefix(key, launches), "/")
+// ParseLaunchKey is the reverse of LaunchKey.
+func ParseLaunchKey(key string) (name, instance string, ok bool) {
+	return strings.Cut(strings.TrimPrefix(key, LaunchPrefix), "/")
 }
 
-// markKey has the attribute's name escaped, as slashes may be in it.
-func markKey(k environment.AttributeKey) string {
-	return marks + url.PathEscape(k.Name) + "/" + k.Instance
+// AttributeKey escapes the attribute's name, as it may contain slashes.
+func AttributeKey(k environment.AttributeKey) string {
+	return AttributePrefix + url.PathEscape(k.Name) + "/" + k.Instance
 }
 
-// markOf is the reverse of markKey.
-func markOf(key string) (k environment.AttributeKey, ok bool) {
-	name, instance, ok := strings.Cut(strings.TrimPrefix(key, marks), "/")
+// ParseAttributeKey is the reverse of AttributeKey.
+func ParseAttributeKey(key string) (k environment.AttributeKey, ok bool) {
+	name, instance, ok := strings.Cut(strings.TrimPrefix(key, AttributePrefix), "/")
 	attribute, err := url.PathUnescape(name)
 	return environment.AttributeKey{Name: attribute, Instance: instance}, ok && err == nil
 }

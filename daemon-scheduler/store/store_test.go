@@ -10,7 +10,7 @@ import (
 
 	"github.com/stretchr/testify/assert"
 	"github.com/stretchr/testify/require"
-	clientv3 "go.etcd.io/etcd/client/v3"
+	"go.etcd.io/etcd/api/v3/v3rpc/rpctypes"
 	"go.uber.org/goleak"
 
 	"github.com/blox/blox/daemon-scheduler/environment"
@@ -23,18 +23,7 @@ func env(name string) environment.Environment {
 	return environment.New(name, "arn:cluster/prod", "arn:td:1", "token of "+name)
 }
 
-// running is a store whose copy is kept until the end of the test.
-func running(t *testing.T, client *clientv3.Client) *Store {
-	s := New(client, testenv.Logger(t))
-	ctx, cancel := context.WithCancel(context.Background())
-	var group sync.WaitGroup
-	group.Go(func() { assert.NoError(t, s.Run(ctx, func(string) {}, func(string) {})) })
-	t.Cleanup(func() { cancel(); group.Wait() })
-	testenv.Eventually(t, s.Synced)
-	return s
-}
-
-// lead lets a replica lead until the end of the test or stop is called.
+// lead makes a replica lead until the test ends or stop is called.
 func lead(t *testing.T, s *Store, name string) (term Term, stop func()) {
 	ctx, cancel := context.WithCancel(context.Background())
 	terms := make(chan Term)
@@ -51,12 +40,12 @@ func lead(t *testing.T, s *Store, name string) (term Term, stop func()) {
 	return <-terms, stop
 }
 
-func TestEnvironmentsAreCreatedOnce(t *testing.T) {
+func TestStore_CreatesAnEnvironmentOnce(t *testing.T) {
 	s := New(testenv.Etcd(t), testenv.Logger(t))
 	require.NoError(t, s.Create(t.Context(), env("logs")))
-	other := env("logs")
-	other.Token = "another"
-	assert.ErrorIs(t, s.Create(t.Context(), other), environment.ErrExists)
+	second := env("logs")
+	second.Token = "another"
+	assert.ErrorIs(t, s.Create(t.Context(), second), environment.ErrExists)
 	stored, err := s.Get(t.Context(), "logs")
 	require.NoError(t, err)
 	assert.Equal(t, "token of logs", stored.Token)
@@ -69,7 +58,7 @@ func TestEnvironmentsAreCreatedOnce(t *testing.T) {
 	assert.Equal(t, "a", list[0].Name)
 
 	require.NoError(t, s.Delete(t.Context(), "logs"))
-	require.NoError(t, s.Delete(t.Context(), "logs"), "none there is no error")
+	require.NoError(t, s.Delete(t.Context(), "logs"), "deleting a missing environment is no error")
 	_, err = s.Get(t.Context(), "logs")
 	assert.ErrorIs(t, err, environment.ErrNotFound)
 
@@ -81,13 +70,13 @@ func TestEnvironmentsAreCreatedOnce(t *testing.T) {
 	require.NoError(t, s.Delete(t.Context(), "logs"))
 	stays, err := s.Get(t.Context(), "logs")
 	require.NoError(t, err)
-	assert.Equal(t, deleting.StoredVersion, stays.StoredVersion, "it goes once its tasks have stopped")
+	assert.Equal(t, deleting.StoredVersion, stays.StoredVersion, "the leader removes it once its tasks have stopped")
 }
 
-func TestListGoesOverPagesAndPastWhatCannotBeRead(t *testing.T) {
+func TestStore_ListReadsPagesAndSkipsMalformedRecords(t *testing.T) {
 	client := testenv.Etcd(t)
 	s := New(client, testenv.Logger(t))
-	for i := range page + 10 {
+	for i := range recordsPerRead + 10 {
 		_, err := client.Put(t.Context(), fmt.Sprintf("ecs/environment/e%04d", i), `{"Name":"x"}`)
 		require.NoError(t, err)
 	}
@@ -95,13 +84,13 @@ func TestListGoesOverPagesAndPastWhatCannotBeRead(t *testing.T) {
 	require.NoError(t, err)
 	list, err := s.List(t.Context())
 	require.NoError(t, err)
-	assert.Len(t, list, page+10)
-	assert.Equal(t, "e0000", list[0].Name, "what it is found by is its name")
+	assert.Len(t, list, recordsPerRead+10)
+	assert.Equal(t, "e0000", list[0].Name, "the name comes from the key")
 	_, err = s.Get(t.Context(), "broken")
 	assert.ErrorContains(t, err, "decode ecs/environment/broken")
 }
 
-func TestUpdatesAreNotLost(t *testing.T) {
+func TestStore_UpdateLosesNoConcurrentUpdate(t *testing.T) {
 	s := New(testenv.Etcd(t), testenv.Logger(t))
 	require.NoError(t, s.Create(t.Context(), env("logs")))
 	var group sync.WaitGroup
@@ -119,16 +108,16 @@ func TestUpdatesAreNotLost(t *testing.T) {
 	require.NoError(t, err)
 	assert.Equal(t, 10, stored.DesiredTaskCount)
 
-	refusal := errors.New("no")
-	_, err = s.Update(t.Context(), "logs", func(e environment.Environment) (environment.Environment, error) { return e, refusal })
-	assert.ErrorIs(t, err, refusal)
+	rejection := errors.New("no")
+	_, err = s.Update(t.Context(), "logs", func(e environment.Environment) (environment.Environment, error) { return e, rejection })
+	assert.ErrorIs(t, err, rejection)
 	_, err = s.Update(t.Context(), "none", func(e environment.Environment) (environment.Environment, error) { return e, nil })
 	assert.ErrorIs(t, err, environment.ErrNotFound)
 }
 
-func TestCommitIsGuarded(t *testing.T) {
+func TestStore_CommitRejectsFormerLeadersAndChangedRecords(t *testing.T) {
 	client := testenv.Etcd(t)
-	s := running(t, client)
+	s := New(client, testenv.Logger(t))
 	term, _ := lead(t, s, "one")
 	require.NoError(t, s.Create(t.Context(), env("logs")))
 	stored, err := s.Get(t.Context(), "logs")
@@ -138,11 +127,13 @@ func TestCommitIsGuarded(t *testing.T) {
 
 	revision, err := s.Commit(t.Context(), term, change)
 	require.NoError(t, err)
-	_, copied, _ := s.Copied("logs")
-	assert.Equal(t, revision, copied["arn:i/1"].StoredVersion, "own writes are seen at once")
+	committed, err := s.Launches(t.Context(), "logs")
+	require.NoError(t, err)
+	require.Len(t, committed, 1)
+	assert.Equal(t, revision, committed[0].StoredVersion)
 
 	_, err = s.Commit(t.Context(), term, change)
-	assert.ErrorIs(t, err, environment.ErrConflict, "the launch is there already")
+	assert.ErrorIs(t, err, environment.ErrConflict, "the launch exists")
 	change.Put[0].StoredVersion = revision
 	_, err = s.Commit(t.Context(), Term{Key: term.Key, Revision: term.Revision + 1}, change)
 	assert.ErrorIs(t, err, environment.ErrNotLeader)
@@ -156,10 +147,10 @@ func TestCommitIsGuarded(t *testing.T) {
 
 	require.NoError(t, s.Delete(t.Context(), "logs"))
 	_, err = s.Commit(t.Context(), term, change)
-	assert.ErrorIs(t, err, environment.ErrConflict, "nothing is announced for an environment that is gone")
+	assert.ErrorIs(t, err, environment.ErrConflict, "a deleted environment gets no launch")
 	require.NoError(t, s.Create(t.Context(), env("logs")))
 	_, err = s.Commit(t.Context(), term, change)
-	assert.ErrorIs(t, err, environment.ErrConflict, "nor for another one of its name")
+	assert.ErrorIs(t, err, environment.ErrConflict, "nor does a new environment of the same name")
 
 	listed, err := s.Launches(t.Context(), "logs")
 	require.NoError(t, err)
@@ -172,8 +163,8 @@ func TestCommitIsGuarded(t *testing.T) {
 	assert.Empty(t, listed)
 }
 
-func TestCommitRemovesWhatIsAsItWasRead(t *testing.T) {
-	s := running(t, testenv.Etcd(t))
+func TestStore_CommitRemovesAnUnchangedEnvironment(t *testing.T) {
+	s := New(testenv.Etcd(t), testenv.Logger(t))
 	term, _ := lead(t, s, "one")
 	require.NoError(t, s.Create(t.Context(), env("logs")))
 	old, err := s.Get(t.Context(), "logs")
@@ -186,43 +177,9 @@ func TestCommitRemovesWhatIsAsItWasRead(t *testing.T) {
 	require.NoError(t, err)
 	_, err = s.Get(t.Context(), "logs")
 	assert.ErrorIs(t, err, environment.ErrNotFound)
-	_, _, err = s.Copied("logs")
-	assert.ErrorIs(t, err, environment.ErrNotFound, "own writes are seen at once")
 }
 
-func TestCopyFollowsOthersAndOutages(t *testing.T) {
-	server := testenv.EtcdServer(t)
-	s := running(t, server.Client())
-	other := New(server.Client(), testenv.Logger(t))
-	require.NoError(t, other.Create(t.Context(), env("logs")))
-	testenv.Eventually(t, func() bool { return len(s.NamesOf("arn:cluster/prod")) == 1 })
-
-	server.Stop()
-	server.Start()
-	ctx, cancel := context.WithTimeout(t.Context(), 30*time.Second)
-	defer cancel()
-	require.NoError(t, other.Create(ctx, env("metrics")))
-	testenv.Eventually(t, func() bool { return len(s.Names()) == 2 })
-	require.NoError(t, other.Delete(ctx, "logs"))
-	testenv.Eventually(t, func() bool { return len(s.NamesOf("arn:cluster/prod")) == 1 })
-	_, _, err := s.Copied("logs")
-	assert.ErrorIs(t, err, environment.ErrNotFound)
-}
-
-func TestCopyKeepsAwayFromWhatCannotBeRead(t *testing.T) {
-	client := testenv.Etcd(t)
-	s := running(t, client)
-	_, err := client.Put(t.Context(), "ecs/environment/broken", "{")
-	require.NoError(t, err)
-	_, err = client.Put(t.Context(), "ecs/launch/broken/arn:i/1", "{")
-	require.NoError(t, err)
-	testenv.Eventually(t, func() bool {
-		_, launches, err := s.Copied("broken")
-		return err != nil && !errors.Is(err, environment.ErrNotFound) && launches["arn:i/1"].State == environment.LaunchOpen
-	})
-}
-
-func TestOneLeads(t *testing.T) {
+func TestStore_LeadElectsOneReplica(t *testing.T) {
 	client := testenv.Etcd(t)
 	s := New(client, testenv.Logger(t))
 	first, stop := lead(t, s, "one")
@@ -238,7 +195,7 @@ func TestOneLeads(t *testing.T) {
 	assert.Equal(t, "two", named)
 }
 
-func TestALostLeaseEndsTheLeadership(t *testing.T) {
+func TestStore_LeadEndsWithTheLease(t *testing.T) {
 	client := testenv.Etcd(t)
 	s := New(client, testenv.Logger(t))
 	ctx, cancel := context.WithCancel(t.Context())
@@ -259,7 +216,16 @@ func TestALostLeaseEndsTheLeadership(t *testing.T) {
 	_, err = client.Revoke(ctx, leases.Leases[0].ID)
 	require.NoError(t, err)
 	<-ended
-	assert.Greater(t, (<-terms).Revision, first.Revision, "it may win again")
+	assert.Greater(t, (<-terms).Revision, first.Revision, "it is elected again")
 	cancel()
 	group.Wait()
+}
+
+func TestStore_ReportsAnEtcdWithoutLeaderAsUnavailable(t *testing.T) {
+	for _, err := range []error{
+		rpctypes.ErrLeaderChanged, rpctypes.ErrNoLeader, rpctypes.ErrTimeout, rpctypes.ErrTimeoutDueToLeaderFail,
+	} {
+		assert.ErrorIs(t, classify(fmt.Errorf("x: %w", err)), environment.ErrStoreUnavailable, err.Error())
+	}
+	assert.NotErrorIs(t, classify(rpctypes.ErrTooManyRequests), environment.ErrStoreUnavailable)
 }

@@ -17,15 +17,15 @@ type Term struct {
 // Lasts reports whether the term is still valid at now.
 func (t Term) Lasts(now time.Time) bool { return t.Until == nil || now.Before(t.Until()) }
 
-// Changes are the records of one transaction. It commits only while the writer leads and no record has changed since it was
-// read.
+// Changes are the records of one transaction. It commits only if the writer leads and no record has changed since it
+// was read.
 type Changes struct {
-	Name string // the environment's name
-	// Incarnation guards against an environment that was deleted or created anew since; 0: it need not exist.
+	Name string // of the environment
+	// Incarnation guards against an environment that has been deleted or created anew since. 0: it need not exist.
 	Incarnation int64
 	// Environment replaces the environment's record; nil leaves it.
 	Environment *environment.Environment
-	// Remove deletes the environment's record unless it has changed since it was read; nil leaves it.
+	// Remove deletes the environment's record; nil leaves it.
 	Remove *environment.Environment
 	Put    []environment.Launch
 	Delete []environment.Launch

@@ -1,4 +1,4 @@
-package status_test
+package status
 
 import (
 	"context"
@@ -12,47 +12,45 @@ import (
 	"time"
 
 	"github.com/stretchr/testify/assert"
-
-	"github.com/blox/blox/daemon-scheduler/status"
 )
 
-// world is what a board shows: words by key.
-type world struct {
-	mu      sync.Mutex
-	words   map[string]string
-	order   []string
-	current bool
-	failed  error
-	takes   time.Duration
-	looks   atomic.Int64
-	*status.Board
+// fakeSource is the source of a publisher: words by key.
+type fakeSource struct {
+	mu       sync.Mutex
+	words    map[string]string
+	order    []string
+	current  bool
+	failed   error
+	cost     time.Duration
+	computed atomic.Int64
+	*publisher
 }
 
-func newWorld(words ...string) *world {
-	w := &world{words: map[string]string{}, current: true}
+func newFakeSource(words ...string) *fakeSource {
+	w := &fakeSource{words: map[string]string{}, current: true}
 	whole := func() []string { return []string{""} }
-	w.Board = status.New(status.Source{
-		Sections: whole, Idle: whole, Every: time.Hour,
-		Rows: func(string) (rows []status.Row, ok bool, err error) {
-			w.looks.Add(1)
-			time.Sleep(w.takes)
+	w.publisher = newPublisher(source{
+		sections: whole, periodic: whole, period: time.Hour,
+		rows: func(string) (rows []row, ok bool, err error) {
+			w.computed.Add(1)
+			time.Sleep(w.cost)
 			w.mu.Lock()
 			defer w.mu.Unlock()
 			for _, key := range w.order {
 				if word, is := w.words[key]; is {
-					rows = append(rows, status.Row{Key: key, Value: word, Line: func() []byte { return []byte(key + "=" + word + "\n") }})
+					rows = append(rows, row{key: key, value: word, line: func() []byte { return []byte(key + "=" + word + "\n") }})
 				}
 			}
 			return rows, w.current, w.failed
 		},
-		Gone:  func(_, key string) []byte { return []byte("-" + key + "\n") },
-		State: func(n int, current bool) []byte { return fmt.Appendf(nil, "%d %t\n", n, current) },
-		Current: func() bool {
+		deletedLine: func(_, key string) []byte { return []byte("-" + key + "\n") },
+		stateLine:   func(n int, current bool) []byte { return fmt.Appendf(nil, "%d %t\n", n, current) },
+		current: func() bool {
 			w.mu.Lock()
 			defer w.mu.Unlock()
 			return w.current
 		},
-		Counted: func(string) bool { return true },
+		counted: func(string) bool { return true },
 	})
 	for _, word := range words {
 		w.set(word, "1")
@@ -60,8 +58,8 @@ func newWorld(words ...string) *world {
 	return w
 }
 
-// set gives key a word, or takes it away with an empty one.
-func (w *world) set(key, word string) {
+// set sets the word of key, or deletes key if the word is empty.
+func (w *fakeSource) set(key, word string) {
 	w.mu.Lock()
 	if _, known := w.words[key]; !known {
 		w.order = append(w.order, key)
@@ -71,10 +69,10 @@ func (w *world) set(key, word string) {
 		delete(w.words, key)
 	}
 	w.mu.Unlock()
-	w.Touch("")
+	w.Invalidate("")
 }
 
-// client reads until ctx ends, and takes in what has come once it is asked for it.
+// client reads until ctx ends.
 type client struct {
 	mu   sync.Mutex
 	text strings.Builder
@@ -82,7 +80,7 @@ type client struct {
 	done bool
 }
 
-func (w *world) read(ctx context.Context, heartbeat time.Duration) *client {
+func (w *fakeSource) read(ctx context.Context, heartbeat time.Duration) *client {
 	c := &client{}
 	go func() {
 		for lines, err := range w.Read(ctx, heartbeat) {
@@ -98,7 +96,7 @@ func (w *world) read(ctx context.Context, heartbeat time.Duration) *client {
 	return c
 }
 
-// got is what has come since it was asked last, in one line.
+// got returns what the client has received since the last call, in one line.
 func (c *client) got() string {
 	synctest.Wait()
 	c.mu.Lock()
@@ -116,30 +114,30 @@ func inBubble(t *testing.T, test func(t *testing.T, ctx context.Context)) {
 	})
 }
 
-func TestAReaderGetsWhatThereIsAndThenWhatChanges(t *testing.T) {
+func TestPublisher_SendsAllRowsAndThenTheChanges(t *testing.T) {
 	inBubble(t, func(t *testing.T, ctx context.Context) {
-		w := newWorld("a", "b")
+		w := newFakeSource("a", "b")
 		c := w.read(ctx, 0)
 		assert.Equal(t, "a=1 b=1 2/true", c.got())
 		time.Sleep(time.Second)
 		w.set("a", "2")
-		assert.Equal(t, "a=2", c.got(), "at once, as long as nothing else was told just now")
+		assert.Equal(t, "a=2", c.got(), "at once, as the last change is long ago")
 		w.set("c", "1")
 		assert.Empty(t, c.got())
 		time.Sleep(time.Second)
-		assert.Equal(t, "c=1", c.got(), "and what came after that soon")
+		assert.Equal(t, "c=1", c.got(), "after the pause between two changes")
 		w.set("b", "")
 		assert.Equal(t, "-b", c.got())
 		time.Sleep(time.Second)
-		w.Touch("")
-		assert.Empty(t, c.got(), "nothing is different")
-		assert.Equal(t, "a=2 c=1 2/true", w.read(ctx, 0).got(), "what is gone is not told to those who come later")
+		w.Invalidate("")
+		assert.Empty(t, c.got(), "nothing has changed")
+		assert.Equal(t, "a=2 c=1 2/true", w.read(ctx, 0).got(), "later readers get no deletions")
 	})
 }
 
-func TestManyReadersCostOneLook(t *testing.T) {
+func TestPublisher_ComputesOnceForAllReaders(t *testing.T) {
 	inBubble(t, func(t *testing.T, ctx context.Context) {
-		w := newWorld("a")
+		w := newFakeSource("a")
 		clients := []*client{}
 		for range 100 {
 			clients = append(clients, w.read(ctx, 0))
@@ -148,65 +146,65 @@ func TestManyReadersCostOneLook(t *testing.T) {
 			assert.Equal(t, "a=1 1/true", c.got())
 		}
 		time.Sleep(time.Second)
-		before := w.looks.Load()
+		before := w.computed.Load()
 		w.set("a", "2")
 		for _, c := range clients {
 			assert.Equal(t, "a=2", c.got())
 		}
-		assert.Equal(t, int64(1), w.looks.Load()-before)
+		assert.Equal(t, int64(1), w.computed.Load()-before)
 	})
 }
 
-func TestLooksAreFourASecondOrATenthOfTheTime(t *testing.T) {
+func TestPublisher_ComputesFourTimesASecondOrATenthOfTheTime(t *testing.T) {
 	for name, tc := range map[string]struct {
-		takes time.Duration
-		most  int64
-	}{"quick ones": {0, 41}, "slow ones": {100 * time.Millisecond, 11}} {
+		cost time.Duration
+		most int64
+	}{"cheap rows": {0, 41}, "expensive rows": {100 * time.Millisecond, 11}} {
 		t.Run(name, func(t *testing.T) {
 			inBubble(t, func(t *testing.T, ctx context.Context) {
-				w := newWorld("a")
+				w := newFakeSource("a")
 				c := w.read(ctx, 0)
 				c.got()
-				w.takes = tc.takes
-				before := w.looks.Load()
+				w.cost = tc.cost
+				before := w.computed.Load()
 				for n := range 1000 { // ten seconds
 					w.set("a", fmt.Sprint(n))
 					time.Sleep(10 * time.Millisecond)
 				}
-				assert.LessOrEqual(t, w.looks.Load()-before, tc.most)
-				assert.Greater(t, w.looks.Load()-before, tc.most/2)
+				assert.LessOrEqual(t, w.computed.Load()-before, tc.most)
+				assert.Greater(t, w.computed.Load()-before, tc.most/2)
 				time.Sleep(10 * time.Second)
-				assert.True(t, strings.HasSuffix(c.got(), "a=999"), "the last is never missed")
+				assert.True(t, strings.HasSuffix(c.got(), "a=999"), "the last change is sent")
 			})
 		})
 	}
 }
 
-func TestNobodyReadsNobodyLooks(t *testing.T) {
+func TestPublisher_ComputesNothingWithoutReaders(t *testing.T) {
 	inBubble(t, func(t *testing.T, ctx context.Context) {
-		w := newWorld("a")
+		w := newFakeSource("a")
 		own, leave := context.WithCancel(ctx)
 		c := w.read(own, 0)
 		c.got()
 		leave()
 		synctest.Wait()
-		before := w.looks.Load()
+		before := w.computed.Load()
 		w.set("a", "2")
 		time.Sleep(24 * time.Hour)
-		assert.Equal(t, before, w.looks.Load())
-		assert.Equal(t, "a=2 1/true", w.read(ctx, 0).got(), "and who comes then is not shown what was")
+		assert.Equal(t, before, w.computed.Load())
+		assert.Equal(t, "a=2 1/true", w.read(ctx, 0).got(), "a later reader gets the present rows")
 	})
 }
 
-// One who takes a while misses what lay between, but not the last, nor that something is gone.
-func TestASlowReaderGetsTheLast(t *testing.T) {
+// A slow reader skips the values in between, but neither the last one nor a deletion.
+func TestPublisher_SendsTheNewestToASlowReader(t *testing.T) {
 	inBubble(t, func(t *testing.T, ctx context.Context) {
-		w := newWorld("a", "b")
-		var told []string
+		w := newFakeSource("a", "b")
+		var received []string
 		for lines, err := range w.Read(ctx, 0) {
 			assert.NoError(t, err)
-			told = append(told, strings.Join(strings.Fields(strings.ReplaceAll(string(lines), " ", "/")), " "))
-			if len(told) == 1 {
+			received = append(received, strings.Join(strings.Fields(strings.ReplaceAll(string(lines), " ", "/")), " "))
+			if len(received) == 1 {
 				other := w.read(ctx, 0)
 				for n := range 20 {
 					w.set("a", fmt.Sprint(n))
@@ -216,17 +214,17 @@ func TestASlowReaderGetsTheLast(t *testing.T) {
 				time.Sleep(time.Second)
 				other.got()
 			}
-			if len(told) == 2 {
+			if len(received) == 2 {
 				break
 			}
 		}
-		assert.Equal(t, []string{"a=1 b=1 2/true", "a=19 -b"}, told)
+		assert.Equal(t, []string{"a=1 b=1 2/true", "a=19 -b"}, received)
 	})
 }
 
-func TestAHeartbeatComesWhenNothingElseDoes(t *testing.T) {
+func TestPublisher_SendsHeartbeatsWithoutChanges(t *testing.T) {
 	inBubble(t, func(t *testing.T, ctx context.Context) {
-		w := newWorld("a")
+		w := newFakeSource("a")
 		c := w.read(ctx, 5*time.Second)
 		assert.Equal(t, "a=1 1/true", c.got())
 		time.Sleep(4 * time.Second)
@@ -238,9 +236,9 @@ func TestAHeartbeatComesWhenNothingElseDoes(t *testing.T) {
 	})
 }
 
-func TestWhatIsNotCurrentIsSaidAndKept(t *testing.T) {
+func TestPublisher_ReportsStaleRowsAndKeepsThem(t *testing.T) {
 	inBubble(t, func(t *testing.T, ctx context.Context) {
-		w := newWorld("a")
+		w := newFakeSource("a")
 		c := w.read(ctx, 0)
 		c.got()
 		time.Sleep(time.Second)
@@ -253,21 +251,21 @@ func TestWhatIsNotCurrentIsSaidAndKept(t *testing.T) {
 		w.mu.Lock()
 		w.current = true
 		w.mu.Unlock()
-		w.Touch("")
+		w.Invalidate("")
 		assert.Equal(t, "a=2 1/true", c.got())
 	})
 }
 
-func TestAnErrorEndsIt(t *testing.T) {
+func TestPublisher_EndsAfterAnError(t *testing.T) {
 	inBubble(t, func(t *testing.T, ctx context.Context) {
-		w := newWorld("a")
+		w := newFakeSource("a")
 		c := w.read(ctx, 0)
 		c.got()
 		time.Sleep(time.Second)
 		w.mu.Lock()
 		w.failed = errors.New("gone")
 		w.mu.Unlock()
-		w.Touch("")
+		w.Invalidate("")
 		synctest.Wait()
 		c.mu.Lock()
 		defer c.mu.Unlock()
@@ -276,10 +274,10 @@ func TestAnErrorEndsIt(t *testing.T) {
 	})
 }
 
-// A client that takes its time holds what it was given: that may not be all rows.
-func TestWhatThereIsComesInPieces(t *testing.T) {
+// A slow client holds the chunk that it was given, so a chunk must not hold all rows.
+func TestPublisher_SendsRowsInChunks(t *testing.T) {
 	inBubble(t, func(t *testing.T, ctx context.Context) {
-		w, want := newWorld(), ""
+		w, want := newFakeSource(), ""
 		for i := range 3000 {
 			key := fmt.Sprintf("%0100d", i)
 			w.set(key, "1")

@@ -4,39 +4,57 @@ import (
 	"slices"
 
 	"github.com/go-openapi/strfmt"
+	"github.com/go-openapi/swag/conv"
 
 	"github.com/blox/blox/daemon-scheduler/environment"
+	"github.com/blox/blox/daemon-scheduler/status"
 	"github.com/blox/blox/swagger/daemon-scheduler/v1/models"
 )
 
-// The lines of the streams that boards write.
+// Encoder encodes the lines of the streams of instances and of the overview. It implements status.Encoder.
+type Encoder struct{}
 
-// InstanceLine is an instance as it is.
-func InstanceLine(p environment.InstanceStatus) []byte {
-	return encode(models.InstanceLine{Instance: showPlacement(p)})
+// Instance implements status.Encoder.
+func (Encoder) Instance(s environment.InstanceStatus) []byte {
+	return encode(models.InstanceLine{Instance: showInstance(s)})
 }
 
-// InstanceGone is an instance that has left.
-func InstanceGone(arn string) []byte { return encode(models.InstanceLine{Deleted: arn}) }
+// InstanceDeleted implements status.Encoder.
+func (Encoder) InstanceDeleted(arn string) []byte { return encode(models.InstanceLine{Deleted: arn}) }
 
-// StateLine tells how much a stream is about, and whether that is current.
-func StateLine(n int, current bool) []byte {
-	instances := int64(n)
-	return encode(models.InstanceLine{Metadata: &models.StreamState{Count: &instances, Current: &current}})
+// State implements status.Encoder.
+func (Encoder) State(count int, current bool) []byte {
+	state := models.StreamState{Count: conv.Pointer(int64(count)), Current: &current}
+	return encode(models.InstanceLine{Metadata: &state})
 }
 
-// EnvironmentLine is an environment with its newest deployment.
-func EnvironmentLine(e environment.Environment, outlook Outlook) []byte {
-	counts := countsOf(outlook, e)
+// Environment implements status.Encoder. It omits failed instances, which the stream of instances has.
+func (Encoder) Environment(e environment.Environment, counts *status.Counts) []byte {
 	line := models.OverviewLine{Environment: showOverview(showEnvironment(e, counts))}
 	if history := e.History(); len(history) > 0 {
 		line.Deployment = showDeployment(e, history[0], nil, counts)
-		line.Deployment.FailedInstances, line.Deployment.FailedCount = []string{}, nil // the instances' stream tells of those
+		line.Deployment.FailedInstances = []string{}
+		line.Deployment.FailedCount = nil
 	}
 	return encode(line)
 }
 
-// showOverview leaves out what nobody who looks on needs: settings may be long.
+// EnvironmentDeleted implements status.Encoder.
+func (Encoder) EnvironmentDeleted(name string) []byte {
+	return encode(models.OverviewLine{Deleted: name})
+}
+
+// Event implements status.Encoder.
+func (Encoder) Event(event environment.Event) []byte {
+	return encode(models.OverviewLine{Event: showEvent(event)})
+}
+
+// Readiness implements status.Encoder.
+func (Encoder) Readiness(r status.Readiness) []byte {
+	return encode(models.OverviewLine{Readiness: showReadiness(r)})
+}
+
+// showOverview omits the deployment token, and settings that may be long.
 func showOverview(e *models.Environment) *models.OverviewEnvironment {
 	return &models.OverviewEnvironment{
 		Name: e.Name, InstanceGroup: e.InstanceGroup, TaskDefinition: e.TaskDefinition, Health: e.Health, Status: e.Status, Revision: e.Revision,
@@ -46,20 +64,7 @@ func showOverview(e *models.Environment) *models.OverviewEnvironment {
 	}
 }
 
-// EnvironmentGone is an environment that is no more.
-func EnvironmentGone(name string) []byte { return encode(models.OverviewLine{Deleted: name}) }
-
-// EventLine is a event as it is.
-func EventLine(d environment.Event) []byte {
-	return encode(models.OverviewLine{Event: showEvent(d)})
-}
-
-// ReadinessLine tells what GET /v1/ready does.
-func ReadinessLine(replica, leader string, reasons []string) []byte {
-	return encode(models.OverviewLine{Readiness: showReadiness(replica, leader, reasons)})
-}
-
-func showPlacement(p environment.InstanceStatus) *models.EnvironmentInstance {
+func showInstance(p environment.InstanceStatus) *models.EnvironmentInstance {
 	state := string(p.Phase)
 	return &models.EnvironmentInstance{
 		ContainerInstance: &p.Instance.ARN, Ec2InstanceID: p.Instance.EC2InstanceID, Status: &p.Instance.Status,
@@ -80,7 +85,9 @@ func showEvent(d environment.Event) *models.Event {
 	return m
 }
 
-func showReadiness(replica, leader string, reasons []string) *models.Readiness {
-	ready := len(reasons) == 0
-	return &models.Readiness{Ready: &ready, Leader: &leader, Reasons: append([]string{}, reasons...), Replica: replica}
+func showReadiness(r status.Readiness) *models.Readiness {
+	return &models.Readiness{
+		Ready: conv.Pointer(len(r.Reasons) == 0), Leader: &r.Leader, Reasons: append([]string{}, r.Reasons...),
+		Replica: r.Replica,
+	}
 }

@@ -1,0 +1,197 @@
+// Package cache holds a copy of the store's records in memory, with the indexes that the engine and the status need. It
+// lists each kind of record and then watches it.
+package cache
+
+import (
+	"context"
+	"maps"
+	"slices"
+	"sync"
+
+	"github.com/sirupsen/logrus"
+	"golang.org/x/sync/errgroup"
+
+	"github.com/blox/blox/daemon-scheduler/environment"
+	"github.com/blox/blox/daemon-scheduler/store"
+)
+
+// Cache is a copy of the environments, launches and readiness attributes. All methods may be called by any goroutine.
+type Cache struct {
+	store *store.Store
+	log   logrus.FieldLogger
+
+	mu    sync.Mutex
+	index index
+
+	broadcaster broadcaster
+	listeners   listeners
+}
+
+// New returns an empty cache. It also receives what the store commits, so that the leader's reads are not behind its
+// own writes.
+func New(s *store.Store, log logrus.FieldLogger) *Cache {
+	c := &Cache{store: s, log: log, index: newIndex()}
+	c.broadcaster.init()
+	s.OnCommit(c)
+	return c
+}
+
+// Run keeps the cache up to date until ctx ends, and then returns nil.
+func (c *Cache) Run(ctx context.Context) error {
+	group, ctx := errgroup.WithContext(ctx)
+	for _, k := range kinds {
+		group.Go(func() error {
+			Follow(ctx, c.store, k.prefix, &loader{cache: c, kind: k}, c.log)
+			return nil
+		})
+	}
+	return group.Wait()
+}
+
+// Synced reports whether every kind of record has been listed.
+func (c *Cache) Synced() bool {
+	c.mu.Lock()
+	defer c.mu.Unlock()
+	return len(c.index.listed) == len(kinds)
+}
+
+// Environment returns an environment and its launches by instance. If there is no such environment, the error is
+// environment.ErrNotFound; its launches may still exist.
+func (c *Cache) Environment(name string) (environment.Environment, map[string]environment.Launch, error) {
+	c.mu.Lock()
+	defer c.mu.Unlock()
+	launches := maps.Clone(c.index.launches[name])
+	if err, malformed := c.index.malformed[name]; malformed {
+		return environment.Environment{}, launches, err
+	}
+	e, ok := c.index.environments[name]
+	if !ok {
+		return e, launches, environment.NotFound(name)
+	}
+	return e, launches, nil
+}
+
+// Names returns the names of all environments, and of deleted ones that left launches behind.
+func (c *Cache) Names() []string {
+	c.mu.Lock()
+	defer c.mu.Unlock()
+	return slices.Sorted(maps.Keys(c.index.names()))
+}
+
+// NamesInCluster returns the names of a cluster's environments.
+func (c *Cache) NamesInCluster(clusterARN string) []string {
+	c.mu.Lock()
+	defer c.mu.Unlock()
+	return slices.Sorted(maps.Keys(c.index.byCluster[clusterARN]))
+}
+
+// NameByDeployment returns the name of the environment that has the deployment.
+func (c *Cache) NameByDeployment(id string) (name string, ok bool) {
+	c.mu.Lock()
+	defer c.mu.Unlock()
+	name, ok = c.index.byDeployment[id]
+	return name, ok
+}
+
+// ClusterOf returns the ARN of an environment's cluster.
+func (c *Cache) ClusterOf(name string) (clusterARN string, ok bool) {
+	c.mu.Lock()
+	defer c.mu.Unlock()
+	e, ok := c.index.environments[name]
+	return e.Cluster, ok
+}
+
+// WithScaleInRelease returns the names of a cluster's environments that release instances for scale-in.
+func (c *Cache) WithScaleInRelease(clusterARN string) []string {
+	c.mu.Lock()
+	defer c.mu.Unlock()
+	return slices.Collect(maps.Keys(c.index.releasing[clusterARN]))
+}
+
+// FailedOn returns the names of a cluster's environments whose latest launch on the instance failed.
+func (c *Cache) FailedOn(clusterARN, instance string) (names []string) {
+	c.mu.Lock()
+	defer c.mu.Unlock()
+	for name := range c.index.byCluster[clusterARN] {
+		if c.index.launches[name][instance].State == environment.LaunchFailed {
+			names = append(names, name)
+		}
+	}
+	return names
+}
+
+// DrainOrders returns the drain orders of a cluster's environments by the ids of their deployments. The caller must not
+// change the map.
+func (c *Cache) DrainOrders(clusterARN string) map[string]int {
+	c.mu.Lock()
+	defer c.mu.Unlock()
+	return c.index.drainOrders.share(clusterARN)
+}
+
+// UsesReadiness reports whether readiness attributes are set on a cluster's instances, or may be.
+func (c *Cache) UsesReadiness(clusterARN string) bool {
+	c.mu.Lock()
+	defer c.mu.Unlock()
+	return len(c.index.withAttribute[clusterARN])+len(c.index.attributes[clusterARN]) > 0
+}
+
+// ClustersWithAttributes returns the ARNs of the clusters on whose instances readiness attributes are set.
+func (c *Cache) ClustersWithAttributes() []string {
+	c.mu.Lock()
+	defer c.mu.Unlock()
+	return slices.Collect(maps.Keys(c.index.attributes))
+}
+
+// ReadinessInputs returns a cluster's environments that name a readiness attribute, and the attributes that are set on
+// the cluster's instances.
+func (c *Cache) ReadinessInputs(
+	clusterARN string,
+) (environments []environment.Environment, attributes []environment.ReadinessAttribute) {
+	c.mu.Lock()
+	defer c.mu.Unlock()
+	for name := range c.index.withAttribute[clusterARN] {
+		environments = append(environments, c.index.environments[name])
+	}
+	return environments, slices.Collect(maps.Values(c.index.attributes[clusterARN]))
+}
+
+// Committed applies a commit of this process's store.
+func (c *Cache) Committed(changes store.Changes, revision int64) {
+	c.apply(changes, revision)
+	c.listeners.environmentChanged(changes.Name, ownCommit)
+}
+
+func (c *Cache) apply(changes store.Changes, revision int64) {
+	c.mu.Lock()
+	defer c.mu.Unlock()
+	held, ok := c.index.environments[changes.Name]
+	// The watch may already have returned the environment's deletion, which the commit must not undo.
+	if ok && held.Incarnation == changes.Incarnation && changes.Environment != nil {
+		e := *changes.Environment
+		e.StoredVersion = revision
+		c.index.putEnvironment(e)
+	}
+	if changes.Remove != nil {
+		c.index.removeEnvironment(changes.Name, revision)
+	}
+	for _, l := range changes.Put {
+		l.StoredVersion = revision
+		c.index.putLaunch(changes.Name, l)
+	}
+	for _, l := range changes.Delete {
+		c.index.removeLaunch(changes.Name, l.Instance, revision)
+	}
+}
+
+// AttributesCommitted applies a commit of this process's store.
+func (c *Cache) AttributesCommitted(put, remove []environment.ReadinessAttribute, revision int64) {
+	c.mu.Lock()
+	defer c.mu.Unlock()
+	for _, a := range put {
+		a.StoredVersion = revision
+		c.index.putAttribute(a)
+	}
+	for _, a := range remove {
+		c.index.removeAttribute(a.Key(), revision)
+	}
+}

@@ -1,0 +1,112 @@
+package cache
+
+import (
+	"context"
+	"errors"
+	"sync"
+	"testing"
+	"time"
+
+	"github.com/stretchr/testify/assert"
+	"github.com/stretchr/testify/require"
+	clientv3 "go.etcd.io/etcd/client/v3"
+	"go.uber.org/goleak"
+
+	"github.com/blox/blox/daemon-scheduler/environment"
+	"github.com/blox/blox/daemon-scheduler/store"
+	"github.com/blox/blox/internal/testenv"
+)
+
+func TestMain(m *testing.M) { goleak.VerifyTestMain(m) }
+
+func env(name string) environment.Environment {
+	return environment.New(name, "arn:cluster/prod", "arn:td:1", "token of "+name)
+}
+
+// running returns a store with a cache that runs until the test ends.
+func running(t *testing.T, client *clientv3.Client, listeners ...Listener) (*store.Store, *Cache) {
+	s := store.New(client, testenv.Logger(t))
+	c := New(s, testenv.Logger(t))
+	for _, l := range listeners {
+		c.Subscribe(l)
+	}
+	ctx, cancel := context.WithCancel(context.Background())
+	var group sync.WaitGroup
+	group.Go(func() { assert.NoError(t, c.Run(ctx)) })
+	t.Cleanup(func() { cancel(); group.Wait() })
+	testenv.Eventually(t, c.Synced)
+	return s, c
+}
+
+// lead makes a replica lead until the test ends.
+func lead(t *testing.T, s *store.Store) store.Term {
+	ctx, cancel := context.WithCancel(context.Background())
+	terms := make(chan store.Term)
+	var group sync.WaitGroup
+	group.Go(func() {
+		assert.NoError(t, s.Lead(ctx, "one", 2*time.Second, func(ctx context.Context, term store.Term) error {
+			terms <- term
+			<-ctx.Done()
+			return nil
+		}))
+	})
+	t.Cleanup(func() { cancel(); group.Wait() })
+	return <-terms
+}
+
+func TestCache_HoldsOwnCommitsAtOnce(t *testing.T) {
+	s, c := running(t, testenv.Etcd(t))
+	term := lead(t, s)
+	require.NoError(t, s.Create(t.Context(), env("logs")))
+	stored, err := s.Get(t.Context(), "logs")
+	require.NoError(t, err)
+	launch := environment.Launch{Instance: "arn:i/1", Deployment: "d", State: environment.LaunchOpen}
+	changes := store.Changes{Name: "logs", Incarnation: stored.Incarnation, Put: []environment.Launch{launch}}
+	revision, err := s.Commit(t.Context(), term, changes)
+	require.NoError(t, err)
+	_, launches, _ := c.Environment("logs")
+	assert.Equal(t, revision, launches["arn:i/1"].StoredVersion)
+
+	launch.StoredVersion = revision
+	changes = store.Changes{
+		Name: "logs", Incarnation: stored.Incarnation, Remove: &stored, Delete: []environment.Launch{launch},
+	}
+	_, err = s.Commit(t.Context(), term, changes)
+	require.NoError(t, err)
+	_, launches, err = c.Environment("logs")
+	assert.ErrorIs(t, err, environment.ErrNotFound)
+	assert.Empty(t, launches)
+}
+
+func TestCache_FollowsOtherReplicasAndRecoversFromOutages(t *testing.T) {
+	server := testenv.EtcdServer(t)
+	_, c := running(t, server.Client())
+	other := store.New(server.Client(), testenv.Logger(t))
+	require.NoError(t, other.Create(t.Context(), env("logs")))
+	testenv.Eventually(t, func() bool { return len(c.NamesInCluster("arn:cluster/prod")) == 1 })
+
+	server.Stop()
+	server.Start()
+	ctx, cancel := context.WithTimeout(t.Context(), 30*time.Second)
+	defer cancel()
+	require.NoError(t, other.Create(ctx, env("metrics")))
+	testenv.Eventually(t, func() bool { return len(c.Names()) == 2 })
+	require.NoError(t, other.Delete(ctx, "logs"))
+	testenv.Eventually(t, func() bool { return len(c.NamesInCluster("arn:cluster/prod")) == 1 })
+	_, _, err := c.Environment("logs")
+	assert.ErrorIs(t, err, environment.ErrNotFound)
+}
+
+func TestCache_ReportsMalformedEnvironmentsAndCountsMalformedLaunchesAsOpen(t *testing.T) {
+	client := testenv.Etcd(t)
+	_, c := running(t, client)
+	_, err := client.Put(t.Context(), "ecs/environment/broken", "{")
+	require.NoError(t, err)
+	_, err = client.Put(t.Context(), "ecs/launch/broken/arn:i/1", "{")
+	require.NoError(t, err)
+	testenv.Eventually(t, func() bool {
+		_, launches, err := c.Environment("broken")
+		open := launches["arn:i/1"].State == environment.LaunchOpen
+		return err != nil && !errors.Is(err, environment.ErrNotFound) && open
+	})
+}

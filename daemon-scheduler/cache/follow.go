@@ -1,0 +1,68 @@
+package cache
+
+import (
+	"context"
+	"fmt"
+	"time"
+
+	"github.com/sirupsen/logrus"
+	"go.etcd.io/etcd/api/v3/mvccpb"
+	clientv3 "go.etcd.io/etcd/client/v3"
+
+	"github.com/blox/blox/daemon-scheduler/store"
+	"github.com/blox/blox/internal/backoff"
+)
+
+const (
+	listTimeout       = 30 * time.Second
+	firstRetryDelay   = 100 * time.Millisecond
+	longestRetryDelay = 5 * time.Second
+	stableAfter       = time.Minute // a watch that lasted as long resets the back-off
+)
+
+// Handler receives the records below a prefix. One goroutine calls it.
+type Handler interface {
+	// Replace receives all records, as they are at revision.
+	Replace(kvs []*mvccpb.KeyValue, revision int64)
+	// Apply receives the changes of one watch response, in etcd's order.
+	Apply(events []*clientv3.Event)
+	// Interrupted is called when the watch ends. The next Replace shows what has changed meanwhile.
+	Interrupted()
+}
+
+// Follow lists the records below prefix and watches them. It retries until ctx ends.
+func Follow(ctx context.Context, s *store.Store, prefix string, handler Handler, log logrus.FieldLogger) {
+	retry := backoff.New(firstRetryDelay, longestRetryDelay)
+	for ctx.Err() == nil {
+		start := time.Now()
+		err := listAndWatch(ctx, s, prefix, handler)
+		if ctx.Err() != nil {
+			return
+		}
+		if time.Since(start) > stableAfter {
+			retry.Reset()
+		}
+		log.WithError(err).WithField("prefix", prefix).Warn("failed to follow etcd; listing again")
+		retry.Wait(ctx)
+	}
+}
+
+func listAndWatch(ctx context.Context, s *store.Store, prefix string, handler Handler) error {
+	listCtx, cancel := context.WithTimeout(ctx, listTimeout)
+	kvs, revision, err := s.Scan(listCtx, prefix)
+	cancel()
+	if err != nil {
+		return err
+	}
+	handler.Replace(kvs, revision)
+	defer handler.Interrupted()
+	watchCtx, cancel := context.WithCancel(ctx)
+	defer cancel()
+	for changes := range s.Watch(watchCtx, prefix, revision+1) {
+		if err := changes.Err(); err != nil {
+			return fmt.Errorf("watch %s: %w", prefix, err)
+		}
+		handler.Apply(changes.Events)
+	}
+	return fmt.Errorf("watch %s: ended", prefix)
+}

@@ -1,0 +1,124 @@
+package status
+
+import (
+	"context"
+	"errors"
+	"iter"
+	"sync"
+	"time"
+
+	"github.com/blox/blox/daemon-scheduler/environment"
+)
+
+// instancesPeriod is how often instances are computed without a change: delays between attempts pass with time.
+const instancesPeriod = 5 * time.Second
+
+// instanceStreams holds a publisher for each environment whose instances have readers.
+type instanceStreams struct {
+	mu         sync.Mutex
+	publishers map[string]*instancePublisher // by environment
+}
+
+type instancePublisher struct {
+	*publisher
+	readers int
+	created time.Time
+	known   bool // the cache has had the environment; used by the publisher alone
+}
+
+// WatchInstances yields the statuses of an environment's instances as lines of the encoder, then those that change. If
+// heartbeat is above zero, it also yields the state once in each such time. It ends when ctx ends or after an error.
+func (s *Status) WatchInstances(ctx context.Context, name string, heartbeat time.Duration) iter.Seq2[[]byte, error] {
+	return func(yield func([]byte, error) bool) {
+		p := s.joinInstances(name)
+		defer s.instances.leave(name, p)
+		p.Read(ctx, heartbeat)(yield)
+	}
+}
+
+func (i *instanceStreams) environmentChanged(name string) {
+	i.mu.Lock()
+	defer i.mu.Unlock()
+	if p, ok := i.publishers[name]; ok {
+		p.Invalidate("")
+	}
+}
+
+func (s *Status) joinInstances(name string) *instancePublisher {
+	s.instances.mu.Lock()
+	defer s.instances.mu.Unlock()
+	p, ok := s.instances.publishers[name]
+	if !ok {
+		p = &instancePublisher{created: time.Now()}
+		p.publisher = newPublisher(s.instanceSource(name, p))
+		s.instances.publishers[name] = p
+	}
+	p.readers++
+	return p
+}
+
+func (i *instanceStreams) leave(name string, p *instancePublisher) {
+	i.mu.Lock()
+	defer i.mu.Unlock()
+	if p.readers--; p.readers == 0 {
+		i.forget(name, p)
+	}
+}
+
+// forget makes the next reader create another publisher. Its caller holds the lock.
+func (i *instanceStreams) forget(name string, p *instancePublisher) {
+	if i.publishers[name] == p {
+		delete(i.publishers, name)
+	}
+}
+
+// instanceSource has one section.
+func (s *Status) instanceSource(name string, p *instancePublisher) source {
+	sections := func() []string { return []string{""} }
+	return source{
+		sections:    sections,
+		rows:        func(string) ([]row, bool, error) { return s.publishedInstances(name, p) },
+		deletedLine: func(_, arn string) []byte { return s.Encoder.InstanceDeleted(arn) },
+		stateLine:   s.Encoder.State,
+		current:     func() bool { return p.known && s.current() },
+		counted:     func(string) bool { return true },
+		periodic:    sections,
+		period:      instancesPeriod,
+	}
+}
+
+// publishedInstances waits for an environment that the cache does not have yet: its reader has seen it in etcd, and the
+// cache may be behind.
+func (s *Status) publishedInstances(name string, p *instancePublisher) ([]row, bool, error) {
+	rows, ok, err := s.instanceRows(name)
+	if errors.Is(err, environment.ErrNotFound) && !p.known && time.Since(p.created) < instancesPeriod {
+		return nil, false, nil
+	}
+	p.known = true
+	if err != nil { // another environment of that name must not share this publisher
+		s.instances.mu.Lock()
+		defer s.instances.mu.Unlock()
+		s.instances.forget(name, p)
+	}
+	return rows, ok, err
+}
+
+func (s *Status) instanceRows(name string) ([]row, bool, error) {
+	if !s.Cache.Synced() {
+		return nil, false, nil
+	}
+	e, _, err := s.Cache.Environment(name)
+	if err != nil {
+		return nil, false, err
+	}
+	statuses, ok := s.InstanceStatuses(e)
+	rows := make([]row, 0, len(statuses))
+	for _, status := range statuses {
+		status.Instance.Attributes = nil // not in the line, and not comparable
+		rows = append(rows, row{
+			key: status.Instance.ARN, value: status,
+			line: func() []byte { return s.Encoder.Instance(status) },
+		})
+	}
+	return rows, ok, nil
+}

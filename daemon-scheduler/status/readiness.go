@@ -1,0 +1,39 @@
+package status
+
+import (
+	"context"
+	"time"
+)
+
+const leaderTimeout = time.Second // for etcd, when it is read who leads
+
+// Readiness is whether this replica can serve.
+type Readiness struct {
+	Replica string   // the name of this replica
+	Leader  string   // the name of the replica that leads; empty if none does or etcd does not respond
+	Reasons []string // why the replica is not ready; empty if it is
+}
+
+// Readiness reads who leads, and checks whether etcd responds and the cluster state is fresh. It takes up to a second.
+func (s *Status) Readiness(ctx context.Context) Readiness {
+	ctx, cancel := context.WithTimeout(ctx, leaderTimeout)
+	defer cancel()
+	reasons := s.clusterReasons()
+	leader, err := s.Leader.Leader(ctx)
+	if err != nil {
+		reasons = append(reasons, "etcd does not answer")
+	}
+	return Readiness{Replica: s.Replica, Leader: leader, Reasons: reasons}
+}
+
+// clusterReasons returns why the cluster state cannot be relied on.
+func (s *Status) clusterReasons() []string {
+	switch now := time.Now(); {
+	case !s.Cluster.Synced():
+		return []string{"the cluster-state-service has not been read yet"}
+	case !s.Cluster.Fresh(now):
+		age := s.Cluster.Age(now).Round(time.Second)
+		return []string{"the cluster-state-service has not been heard of for " + age.String()}
+	}
+	return nil
+}
