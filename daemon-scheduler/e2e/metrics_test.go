@@ -8,12 +8,14 @@ import (
 	"strconv"
 	"strings"
 	"testing"
+	"time"
 
 	"github.com/aws/aws-sdk-go-v2/aws"
 	"github.com/aws/aws-sdk-go-v2/service/ecs"
 	"github.com/stretchr/testify/assert"
 	"github.com/stretchr/testify/require"
 
+	"github.com/blox/blox/daemon-scheduler/environment"
 	"github.com/blox/blox/internal/ecssim"
 	"github.com/blox/blox/internal/testenv"
 )
@@ -167,12 +169,20 @@ func TestFailedStart_IsRetriedAtOnceWhenItsInstanceImproves(t *testing.T) {
 			})
 			require.NoError(t, err)
 			testenv.Eventually(t, func() bool { return d.seen(instance) })
-			w.put("ecs/environment/logs", strings.Replace(inProgress(w.agent), `"busy"`, `"logs"`, 1))
-			w.put("ecs/launch/logs/"+instance, `{"Deployment":"`+newer+`","State":"failed","Attempts":1,"Reason":"RESOURCE:MEMORY",`+
-				`"NotAfter":"2026-01-02T03:04:05Z","NextAttemptAt":"2099-01-01T00:00:00Z"}`)
-			looks := d.metric("blox_ds_environment_reconciles_total")
-			w.put("ecs/launch/logs/x", "")
-			testenv.Eventually(t, func() bool { return d.metric("blox_ds_environment_reconciles_total") > looks })
+			// While the environment is paused, nothing races with the records that the test writes.
+			record := strings.Replace(inProgress(w.agent), `"busy"`, `"logs"`, 1)
+			w.put("ecs/environment/logs", strings.Replace(record, `{"Token"`, `{"Paused":true,"Token"`, 1))
+			status := func(part string) bool {
+				_, body := d.do("GET", "/v1/environments/logs/instances", "")
+				return strings.Contains(body, instance) && strings.Contains(body, part)
+			}
+			testenv.Eventually(t, func() bool { return status("") })
+			notAfter := time.Now().Add(environment.LaunchWindow).UTC().Format(time.RFC3339Nano)
+			w.put("ecs/launch/logs/"+instance, `{"Deployment":"`+newer+`","State":"failed","Attempts":1,`+
+				`"Reason":"RESOURCE:MEMORY","NotAfter":"`+notAfter+`","NextAttemptAt":"2099-01-01T00:00:00Z"}`)
+			testenv.Eventually(t, func() bool { return status(`"attempts":1`) })
+			w.put("ecs/environment/logs", record)
+			testenv.Eventually(t, func() bool { return status("Backing off") || status("RESOURCE:MEMORY") })
 			assert.Empty(t, w.live(newer))
 			change(w, instance, *out.Tasks[0].TaskArn)
 			w.oneEach(newer, instance)
