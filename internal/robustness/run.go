@@ -84,6 +84,10 @@ func runInDirectory(ctx context.Context, cfg config, dir string, actions []actio
 	if err := r.run(ctx, actions); err != nil {
 		return 0, err
 	}
+	// A process that has only just been started again has no signal handler yet.
+	if err := s.awaitReady(ctx); err != nil {
+		return 0, err
+	}
 	s.stopServices()
 	s.checkLogs()
 	h.printSummary()

@@ -34,6 +34,7 @@ const (
 	startConfirmTimeout = 10 * time.Second
 	leaderLease         = 3 * time.Second
 	visibilityTimeout   = "5" // seconds; short, so that messages of a killed service soon become visible again
+	readyTimeout        = 2 * time.Minute
 	shutdownTimeout     = 20 * time.Second
 )
 
@@ -201,7 +202,12 @@ func (s *system) start(ctx context.Context) error {
 	if err := s.setVisibilityTimeout(ctx); err != nil {
 		return err
 	}
-	return harness.Await(ctx, 2*time.Minute, "the services' readiness", func() error { return s.checkReady(ctx) })
+	return s.awaitReady(ctx)
+}
+
+// awaitReady returns when every service is ready.
+func (s *system) awaitReady(ctx context.Context) error {
+	return harness.Await(ctx, readyTimeout, "the services' readiness", func() error { return s.checkReady(ctx) })
 }
 
 func (s *system) setVisibilityTimeout(ctx context.Context) error {
