@@ -4,6 +4,8 @@ import (
 	"flag"
 	"fmt"
 	"io"
+	"os"
+	"regexp"
 	"strings"
 	"testing"
 	"time"
@@ -75,6 +77,23 @@ func TestHelpAndVersion(t *testing.T) {
 	}
 	_, err = parse(nil, "--version")
 	assert.ErrorIs(t, err, clusterstate.ErrVersion)
+}
+
+func TestParseConfig_EveryFlagIsDocumented(t *testing.T) {
+	var help strings.Builder
+	_, err := clusterstate.ParseConfig([]string{"--help"}, func(string) string { return "" }, &help)
+	require.ErrorIs(t, err, flag.ErrHelp)
+	var reference string
+	for _, file := range []string{"README.md", "../deploy/SETTINGS.md"} {
+		text, err := os.ReadFile(file)
+		require.NoError(t, err)
+		reference += string(text)
+	}
+	names := regexp.MustCompile(`(?m)^  -([a-z-]+)`).FindAllStringSubmatch(help.String(), -1)
+	assert.Greater(t, len(names), 15)
+	for _, name := range names {
+		assert.Contains(t, reference, "`--"+name[1], "a table of README.md or deploy/SETTINGS.md")
+	}
 }
 
 // FuzzParseConfig gives any values: what is wrong with them is told on one line, and nothing shows a password.

@@ -17,61 +17,42 @@ import (
 	"github.com/blox/blox/internal/tlsconfig"
 )
 
-// Config is all that can be set. A flag wins over the environment, and that over the default.
+// Config holds every setting. Flags override environment variables, which override defaults.
 type Config struct {
-	Bind         string          // --bind, DS_BIND: host:port to serve on
-	CSSEndpoints []string        // --css-endpoint, once for each replica of one CSS; DS_CSS_ENDPOINTS, with commas
-	Etcd         etcd.Config     // --etcd-endpoint and the other --etcd-…; DS_ETCD_ENDPOINTS, with commas, and the other DS_ETCD_…
+	Bind         string          // --bind, DS_BIND: listen address, host:port
+	CSSEndpoints []string        // --css-endpoint (repeatable), DS_CSS_ENDPOINTS (comma-separated): replicas of one CSS
+	Etcd         etcd.Config     // --etcd-endpoint (repeatable), DS_ETCD_ENDPOINTS (comma-separated), other --etcd-…
 	TLS          tlsconfig.Files // --tls-cert, --tls-key, --client-ca; DS_TLS_CERT, DS_TLS_KEY, DS_CLIENT_CA
 	CSSTLS       tlsconfig.Files // --css-ca, --css-cert, --css-key; DS_CSS_CA, DS_CSS_CERT, DS_CSS_KEY
-	Healthcheck  bool            // --healthcheck: ask the service at Bind whether it is ready, rather than be it
+	Healthcheck  bool            // --healthcheck: request /v1/ready of the service at Bind, and exit
 
 	StartConfirmTimeout time.Duration // --start-confirm-timeout: how long an unanswered StartTask counts as possibly started
-	LeaderElect         bool          // --leader-elect: wait for the election; without it, act at once, and whoever led does no more
-	Lease               time.Duration // --leader-lease: after which another replica takes over from one that died
+	LeaderElect         bool          // --leader-elect: elect one leader among the replicas; false: lead at once
+	Lease               time.Duration // --leader-lease: time until another replica takes over from a failed leader
 	DeploymentHistory   int           // --deployment-history: deployments kept of each environment
-	Workers             int           // --workers: environments looked at at a time
-	// Calls of ECS a second, by the classes that ECS throttles.
-	ChangeRate float64 // --change-rate: of StartTask, StopTask, PutAttributes and DeleteAttributes; 50 may come at once
-	ReadRate   float64 // --read-rate: of ListTasks and DescribeTasks; 50 may come at once
-	LookupRate float64 // --lookup-rate: of DescribeClusters, and of DescribeTaskDefinition; 25 may come at once
+	Workers             int           // --workers: environments reconciled concurrently
+	// Calls of ECS per second, one limit for each class that ECS throttles.
+	ChangeRate float64 // --change-rate: StartTask, StopTask, PutAttributes and DeleteAttributes; bursts of 50
+	ReadRate   float64 // --read-rate: ListTasks and DescribeTasks; bursts of 50
+	LookupRate float64 // --lookup-rate: DescribeClusters, and DescribeTaskDefinition; bursts of 25
 
-	LogFile  string // DS_LOG_FILE: a path; rotated. Beside it, the log always goes to stderr
+	LogFile  string // DS_LOG_FILE: path of a rotated file, in addition to stderr
 	LogLevel string // DS_LOG_LEVEL: debug, info, warn, error, crit or none
 
-	// Getenv serves the AWS SDK's variables and ECS_ENDPOINT.
-	Getenv func(string) string
-	// Listener, when it is set, is served on in place of Bind.
-	Listener net.Listener
+	Getenv   func(string) string // reads the AWS SDK's variables and ECS_ENDPOINT
+	Listener net.Listener        // if set, it is served instead of Bind
 }
 
-// ErrVersion means that only the version was asked for.
-var ErrVersion = errors.New("the version was asked for")
+// ErrVersion means that --version was given.
+var ErrVersion = errors.New("the version was requested")
 
-// ParseConfig reads flags and environment. An error names every setting that is missing or wrong at once; it is
-// flag.ErrHelp when only help was asked for, which is then written to help, or ErrVersion.
+// ParseConfig reads flags and environment variables. Its error names every invalid setting. It returns flag.ErrHelp
+// after it has written the help that was requested, and ErrVersion for --version.
 func ParseConfig(args []string, getenv func(string) string, help io.Writer) (Config, error) {
 	c := Config{Getenv: getenv, LogFile: getenv("DS_LOG_FILE"), LogLevel: getenv("DS_LOG_LEVEL")}
 	flags := flag.NewFlagSet("daemon-scheduler", flag.ContinueOnError)
 	flags.SetOutput(io.Discard)
-	flags.StringVar(&c.Bind, "bind", cmp.Or(getenv("DS_BIND"), "0.0.0.0:2000"), "`host:port` to serve on")
-	list := func(to *[]string) func(string) error {
-		return func(s string) error { *to = append(*to, s); return nil }
-	}
-	flags.Func("css-endpoint", "`host:port` of the cluster-state-service, or https://host:port; once for each replica", list(&c.CSSEndpoints))
-	c.CSSTLS.ClientFlags(flags, "css", "DS_CSS", getenv)
-	c.TLS.ListenerFlags(flags, "DS", getenv)
-	c.Etcd.Flags(flags, "DS", getenv)
-	flags.DurationVar(&c.StartConfirmTimeout, "start-confirm-timeout", 30*time.Second, "how long an unanswered StartTask counts as possibly started")
-	flags.BoolVar(&c.LeaderElect, "leader-elect", true, "wait to be elected before acting; =false, for a single replica alone, acts at once after a restart")
-	flags.DurationVar(&c.Lease, "leader-lease", 10*time.Second, "`time` after which another replica takes over from one that died")
-	flags.IntVar(&c.DeploymentHistory, "deployment-history", 100, "`number` of deployments kept of each environment")
-	flags.IntVar(&c.Workers, "workers", 16, "`number` of environments looked at at a time")
-	flags.Float64Var(&c.ChangeRate, "change-rate", 20, "`calls` of StartTask, StopTask, PutAttributes and DeleteAttributes a second; ECS grants an account 40")
-	flags.Float64Var(&c.ReadRate, "read-rate", 10, "`calls` of ListTasks and DescribeTasks a second; ECS grants an account 20")
-	flags.Float64Var(&c.LookupRate, "lookup-rate", 10, "`calls` of DescribeClusters, and of DescribeTaskDefinition, a second; ECS grants an account 20 of each")
-	flags.BoolVar(&c.Healthcheck, "healthcheck", false, httpserver.HealthcheckUsage)
-	version := flags.Bool("version", false, "say the version and exit")
+	version := c.define(flags)
 	if err := flags.Parse(args); err != nil {
 		if errors.Is(err, flag.ErrHelp) {
 			usage(flags, help)
@@ -85,6 +66,33 @@ func ParseConfig(args []string, getenv func(string) string, help io.Writer) (Con
 	return c, c.check(flags.Args())
 }
 
+// define defines the flags. It returns the value of --version.
+func (c *Config) define(flags *flag.FlagSet) (version *bool) {
+	flags.StringVar(&c.Bind, "bind", cmp.Or(c.Getenv("DS_BIND"), "0.0.0.0:2000"), "listen address, `host:port`")
+	flags.Func("css-endpoint", "`host:port` of the cluster-state-service, or https://host:port; repeat it for each replica",
+		func(s string) error { c.CSSEndpoints = append(c.CSSEndpoints, s); return nil })
+	c.CSSTLS.ClientFlags(flags, "css", "DS_CSS", c.Getenv)
+	c.TLS.ListenerFlags(flags, "DS", c.Getenv)
+	c.Etcd.Flags(flags, "DS", c.Getenv)
+	flags.DurationVar(&c.StartConfirmTimeout, "start-confirm-timeout", 30*time.Second,
+		"how long an unanswered StartTask counts as possibly started")
+	flags.BoolVar(&c.LeaderElect, "leader-elect", true,
+		"elect one leader among the replicas; with =false, a single replica leads at once after a restart")
+	flags.DurationVar(&c.Lease, "leader-lease", 10*time.Second,
+		"`time` until another replica takes over from a leader that fails; whole seconds, at least 2s")
+	flags.IntVar(&c.DeploymentHistory, "deployment-history", 100, "`number` of deployments kept of each environment")
+	flags.IntVar(&c.Workers, "workers", 16, "`number` of environments reconciled concurrently, 1 to 100")
+	flags.Float64Var(&c.ChangeRate, "change-rate", 20,
+		"`calls` of StartTask, StopTask, PutAttributes and DeleteAttributes per second; ECS allows an account 40")
+	flags.Float64Var(&c.ReadRate, "read-rate", 10,
+		"`calls` of ListTasks and DescribeTasks per second; ECS allows an account 20")
+	flags.Float64Var(&c.LookupRate, "lookup-rate", 10,
+		"`calls` of DescribeClusters, and of DescribeTaskDefinition, per second; ECS allows an account 20 of each")
+	flags.BoolVar(&c.Healthcheck, "healthcheck", false, httpserver.HealthcheckUsage)
+	return flags.Bool("version", false, "print the version and exit")
+}
+
+// orCommas returns given or, if there is none, the elements of a comma-separated variable.
 func orCommas(given []string, variable string) []string {
 	if len(given) > 0 || variable == "" {
 		return given
@@ -94,15 +102,15 @@ func orCommas(given []string, variable string) []string {
 
 func usage(flags *flag.FlagSet, to io.Writer) {
 	fmt.Fprint(to, "daemon-scheduler keeps one task of each environment on every container instance of its cluster.\n\n"+
-		"AWS_REGION, AWS_PROFILE and the AWS SDK's other variables say where ECS is;\n"+
-		"DS_LOG_FILE and DS_LOG_LEVEL (debug, info, warn, error, crit, none) where the log goes.\n"+
-		"Files of certificates and keys are read again when they have changed. The variables of the flags for TLS and etcd are\n"+
+		"AWS_REGION, AWS_PROFILE and the AWS SDK's other variables select the account and region of ECS.\n"+
+		"DS_LOG_FILE and DS_LOG_LEVEL (debug, info, warn, error, crit, none) set the log's file and level.\n"+
+		"The service reloads files of certificates and keys when they change. The flags for TLS and etcd have variables:\n"+
 		"DS_TLS_CERT, DS_TLS_KEY, DS_CLIENT_CA, DS_CSS_CA, DS_ETCD_CA and so on.\n\n")
 	flags.SetOutput(to)
 	flags.PrintDefaults()
 }
 
-// check names every problem, on one line.
+// check returns one error that names every invalid setting.
 func (c Config) check(rest []string) error {
 	var problems []string
 	problem := func(wrong bool, format string, args ...any) {
@@ -116,7 +124,7 @@ func (c Config) check(rest []string) error {
 	if err := c.TLS.ValidateListener(); err != nil {
 		problem(true, "%s", err)
 	}
-	if c.Healthcheck { // which needs no more
+	if c.Healthcheck { // it needs no other setting
 		return joined(problems)
 	}
 	problem(len(c.CSSEndpoints) == 0, "--css-endpoint is missing: host:port of the cluster-state-service")

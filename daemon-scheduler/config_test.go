@@ -6,6 +6,8 @@ import (
 	"fmt"
 	"io"
 	"math"
+	"os"
+	"regexp"
 	"strconv"
 	"strings"
 	"testing"
@@ -21,7 +23,7 @@ func parse(variables map[string]string, args ...string) (daemonscheduler.Config,
 	return daemonscheduler.ParseConfig(args, func(name string) string { return variables[name] }, io.Discard)
 }
 
-func TestConfigDefaultsVariablesAndFlags(t *testing.T) {
+func TestParseConfig_FlagsOverrideVariablesAndDefaults(t *testing.T) {
 	c, err := parse(nil, "--css-endpoint", "css:3000", "--etcd-endpoint", "etcd:2379")
 	require.NoError(t, err)
 	assert.Equal(t, "0.0.0.0:2000", c.Bind)
@@ -48,7 +50,7 @@ func TestConfigDefaultsVariablesAndFlags(t *testing.T) {
 	assert.Equal(t, []string{"g:7"}, c.Etcd.Endpoints)
 }
 
-func TestConfigNamesEveryProblemAtOnce(t *testing.T) {
+func TestParseConfig_NamesEveryInvalidSetting(t *testing.T) {
 	_, err := parse(nil)
 	assert.EqualError(t, err, "--css-endpoint is missing: host:port of the cluster-state-service; --etcd-endpoint is missing: host:port of etcd")
 	_, err = parse(nil, "--bind", "x", "--css-endpoint", "ftp://x", "--etcd-endpoint", "y", "--start-confirm-timeout", "-1s",
@@ -65,7 +67,7 @@ func TestConfigNamesEveryProblemAtOnce(t *testing.T) {
 	assert.ErrorContains(t, err, "-colour")
 }
 
-func TestHelpAndVersion(t *testing.T) {
+func TestParseConfig_PrintsHelpAndReportsVersion(t *testing.T) {
 	var help bytes.Buffer
 	_, err := daemonscheduler.ParseConfig([]string{"--help"}, func(string) string { return "" }, &help)
 	assert.ErrorIs(t, err, flag.ErrHelp)
@@ -74,7 +76,24 @@ func TestHelpAndVersion(t *testing.T) {
 	assert.ErrorIs(t, err, daemonscheduler.ErrVersion)
 }
 
-// FuzzParseConfig gives any values: what is wrong with them is told on one line, without passwords, and what is right can be run with.
+func TestParseConfig_EveryFlagIsDocumented(t *testing.T) {
+	var help bytes.Buffer
+	_, err := daemonscheduler.ParseConfig([]string{"--help"}, func(string) string { return "" }, &help)
+	require.ErrorIs(t, err, flag.ErrHelp)
+	var reference string
+	for _, file := range []string{"README.md", "../deploy/SETTINGS.md"} {
+		text, err := os.ReadFile(file)
+		require.NoError(t, err)
+		reference += string(text)
+	}
+	names := regexp.MustCompile(`(?m)^  -([a-z-]+)`).FindAllStringSubmatch(help.String(), -1)
+	assert.Greater(t, len(names), 20)
+	for _, name := range names {
+		assert.Contains(t, reference, "`--"+name[1], "a table of README.md or deploy/SETTINGS.md")
+	}
+}
+
+// FuzzParseConfig parses any values: an error is one line without passwords, and an accepted configuration is valid.
 func FuzzParseConfig(f *testing.F) {
 	f.Add("0.0.0.0:2000", "etcd:2379", "css:3000", "10s", 20.0)
 	f.Add(":1", "https://a:1", "https://css/blox", "2s", 0.0)
@@ -82,7 +101,7 @@ func FuzzParseConfig(f *testing.F) {
 	f.Fuzz(func(t *testing.T, bind, endpoint, css, lease string, rate float64) {
 		const password = "of etcd"
 		if strings.Contains(bind+endpoint+css+lease, password) {
-			return // then it is theirs
+			return // the input has the password
 		}
 		c, err := parse(map[string]string{"DS_ETCD_USER": "me", "DS_ETCD_PASSWORD": password}, "--bind="+bind, "--etcd-endpoint="+endpoint,
 			"--css-endpoint="+css, "--leader-lease="+lease, "--change-rate="+strconv.FormatFloat(rate, 'g', -1, 64))

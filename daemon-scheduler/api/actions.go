@@ -2,6 +2,7 @@ package api
 
 import (
 	"context"
+	"fmt"
 	"net/http"
 	"sync"
 	"time"
@@ -14,15 +15,16 @@ import (
 	"github.com/blox/blox/internal/httpserver"
 )
 
-// flag reads a query parameter that is true or false; false when it is not given.
-func flag(r *http.Request, name string) (bool, error) {
-	switch r.URL.Query().Get(name) {
+// boolParameter reads a query parameter that is true or false; false if it is missing.
+func boolParameter(r *http.Request, name string) (bool, error) {
+	switch given := r.URL.Query().Get(name); given {
 	case "", "false":
 		return false, nil
 	case "true":
 		return true, nil
+	default:
+		return false, &invalid{fmt.Sprintf("Invalid %s %.100q: must be true or false", name, given)}
 	}
-	return false, errFlag
 }
 
 // record records the event of a user's request.

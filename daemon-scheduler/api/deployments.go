@@ -25,7 +25,7 @@ func (h *handler) createDeployment(w http.ResponseWriter, r *http.Request) error
 	if !environment.IsAddressableName(name) {
 		return environment.NotFound(name)
 	}
-	dryRun, err := flag(r, "dryRun")
+	dryRun, err := boolParameter(r, "dryRun")
 	if err != nil {
 		return err
 	}

@@ -124,7 +124,7 @@ func (h *handler) deleteEnvironment(w http.ResponseWriter, r *http.Request) erro
 		writeEmpty(w)
 		return nil
 	}
-	stop, err := flag(r, "stopTasks")
+	stop, err := boolParameter(r, "stopTasks")
 	if err != nil {
 		return err
 	}

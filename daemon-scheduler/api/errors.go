@@ -8,37 +8,35 @@ import (
 	"github.com/blox/blox/internal/httpserver"
 )
 
-// What can be wrong with a request's form.
+// Errors of a request's form.
 var (
-	errInvalid     = errors.New("invalid body") // every *invalid is one
+	errInvalid     = errors.New("invalid request") // every *invalid is one
 	errUnsupported = errors.New("unsupported filter")
 	errRepeated    = errors.New("repeated filter")
 	errCluster     = errors.New("invalid cluster")
-	errFlag        = errors.New("neither true nor false")
 	errStopType    = errors.New("invalid type of stop")
 	errHeartbeat   = errors.New("invalid heartbeat")
 	errLimit       = errors.New("invalid limit")
 	errEnvironment = errors.New("invalid environment")
 )
 
-// invalid is an error of a request's body, in words for its sender.
+// invalid is an error of a request. Its text is sent to the client.
 type invalid struct{ text string }
 
 func (i *invalid) Error() string        { return i.text }
 func (i *invalid) Is(target error) bool { return target == errInvalid }
 
-// unexpected is what clients are told of every error that is not in answers.
+// unexpected is the text of every error that is not in answers.
 const unexpected = "Server Error"
 
-// answers is all that a client is ever told of errors; the texts are v0.3's. Those without a text bring their own,
-// as they name what they are about.
+// answers maps errors to responses; clients see nothing else of an error. The texts are v0.3's. An answer without a
+// text sends the error's own, which names the offending value.
 var answers = []httpserver.ErrorResponse{
 	{Err: errInvalid, Status: http.StatusBadRequest},
 	{Err: errUnsupported, Status: http.StatusBadRequest, Text: "At least one of the filters provided is not supported"},
 	{Err: errRepeated, Status: http.StatusBadRequest, Text: "At least one of the filters provided is specified multiple times"},
 	{Err: errCluster, Status: http.StatusBadRequest, Text: "Invalid cluster ARN or name"},
 
-	{Err: errFlag, Status: http.StatusBadRequest, Text: "dryRun, stopTasks and deleted are true or false"},
 	{Err: errStopType, Status: http.StatusBadRequest, Text: "type is ROLLBACK or ABORT"},
 	{Err: errHeartbeat, Status: http.StatusBadRequest, Text: "Invalid heartbeat"},
 	{Err: errLimit, Status: http.StatusBadRequest, Text: "Invalid limit"},

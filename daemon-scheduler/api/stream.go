@@ -18,7 +18,7 @@ import (
 
 // streamEnvironments sends a line for every change of an environment until the client leaves or the service stops.
 func (h *handler) streamEnvironments(w http.ResponseWriter, r *http.Request) error {
-	deleted, err := flag(r, "deleted")
+	deleted, err := boolParameter(r, "deleted")
 	if err != nil {
 		return err
 	}

@@ -191,7 +191,7 @@ func TestADeploymentInProgressMeets(t *testing.T) {
 		d.refused(409, told, "PATCH", path+"?deploymentToken="+e.DeploymentToken.String(), "{}")
 		d.refused(400, "Error saving environment gone to store: An environment with name gone already exists", "POST", "/v1/environments",
 			`{"name":"gone","instanceGroup":{"cluster":"prod"},"taskDefinition":"agent"}`)
-		d.refused(400, "dryRun, stopTasks and deleted are true or false", "DELETE", path+"?stopTasks=yes", "")
+		d.refused(400, `Invalid stopTasks "yes": must be true or false`, "DELETE", path+"?stopTasks=yes", "")
 		d.ok("DELETE", path, "", nil)
 		assert.Equal(t, "deleting", d.environment("gone").Status, "that its tasks are stopped was promised")
 		d.ok("DELETE", "/v1/environments/patched", "", nil)

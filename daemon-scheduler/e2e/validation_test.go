@@ -145,7 +145,7 @@ func TestWhatNeedsACurrentCopySaysSo(t *testing.T) {
 	d.refused(503, told, "GET", "/v1/environments/logs/instances", "")
 	path := "/v1/environments/logs/deployments?deploymentToken=" + e.DeploymentToken.String()
 	d.refused(503, told, "POST", path+"&dryRun=true", "")
-	d.refused(400, "dryRun, stopTasks and deleted are true or false", "POST", path+"&dryRun=yes", "")
+	d.refused(400, `Invalid dryRun "yes": must be true or false`, "POST", path+"&dryRun=yes", "")
 	assert.Empty(t, d.deployments("logs"))
 	assert.Nil(t, d.deployment("logs", d.deploy(e)).RunningCount)
 	for _, path := range []string{"/revisions", "/instances"} {
