@@ -56,7 +56,7 @@ func TestMetrics(t *testing.T) {
 	assert.Equal(t, 2.0, d.metric("blox_ds_task_starts_total", `outcome="started"`))
 	assert.Equal(t, 1.0, d.metric("blox_ds_leader"))
 	assert.Equal(t, 1.0, d.metric("blox_ds_leader_elections_won_total"))
-	assert.Equal(t, float64(w.sim.Calls("StartTask")), d.metric("blox_ds_aws_calls_total", `service="ECS"`, `action="StartTask"`, `outcome="succeeded"`))
+	assert.Equal(t, float64(w.sim.Calls("StartTask")), d.metric("blox_ds_aws_calls_total", `service="ECS"`, `action="StartTask"`, `outcome="ok"`))
 	assert.Equal(t, 1.0, d.metric("blox_ds_aws_calls_total", `action="DescribeClusters"`))
 	assert.Positive(t, d.metric("blox_ds_environment_reconciles_total", `outcome="succeeded"`))
 	assert.Equal(t, d.metric("blox_ds_environment_reconciles_total"), d.metric("blox_ds_environment_reconcile_duration_seconds_count"))
