@@ -76,7 +76,8 @@ func ParseConfig(args []string, getenv func(string) string, help io.Writer) (Con
 }
 
 func usage(flags *flag.FlagSet, to io.Writer) {
-	fmt.Fprint(to, "cluster-state-service maintains a copy of ECS container instances and tasks in etcd and serves it.\n\n"+
+	fmt.Fprint(to, "cluster-state-service maintains a copy of ECS container instances and tasks in etcd and serves it.\n"+
+		"\n"+
 		"AWS_REGION, AWS_PROFILE and the AWS SDK's other variables select the account and region of ECS and the queue.\n"+
 		"CSS_LOG_FILE sets a log file, CSS_LOG_LEVEL the level: debug, info, warn, error, crit or none.\n"+
 		"Certificate and key files are reloaded when they change.\n"+

@@ -1,4 +1,4 @@
-// Package clusterstate is the cluster-state-service: a near-real-time copy of ECS's container instances and tasks.
+// Package clusterstate is the cluster-state-service: a near-real-time copy of ECS container instances and tasks.
 package clusterstate
 
 import (
@@ -7,16 +7,19 @@ import (
 	"net"
 	"os"
 
-	"github.com/aws/aws-sdk-go-v2/service/kinesis"
+	"github.com/aws/aws-sdk-go-v2/aws"
+	"github.com/aws/aws-sdk-go-v2/service/ecs"
 	"github.com/google/uuid"
 	"github.com/prometheus/client_golang/prometheus"
 	"github.com/prometheus/client_golang/prometheus/collectors"
 	"github.com/sirupsen/logrus"
+	clientv3 "go.etcd.io/etcd/client/v3"
 	"golang.org/x/sync/errgroup"
 
 	"github.com/blox/blox/cluster-state-service/api"
 	"github.com/blox/blox/cluster-state-service/cache"
 	"github.com/blox/blox/cluster-state-service/ingest"
+	"github.com/blox/blox/cluster-state-service/ingest/kinesis"
 	"github.com/blox/blox/cluster-state-service/reconcile"
 	"github.com/blox/blox/cluster-state-service/state"
 	"github.com/blox/blox/cluster-state-service/store"
@@ -26,80 +29,127 @@ import (
 	"github.com/blox/blox/internal/version"
 )
 
-// Run serves until ctx ends, and then returns nil once every part has stopped. An error means that it could not begin, or
-// lost its listener; etcd, the queue and ECS may come and go.
+// Run serves until ctx ends, then stops every component and returns nil. It returns an error if it cannot start or
+// loses its listener. It retries every failure of etcd, the queue and ECS.
 func Run(ctx context.Context, cfg Config, log logrus.FieldLogger) error {
-	aws, err := awsconfig.Load(ctx, cfg.Getenv)
-	if err != nil {
-		return err
-	}
-	ecs, err := awsconfig.ECS(aws, cfg.Getenv)
-	if err != nil {
-		return err
-	}
-	service, queueName, err := ingest.ParseQueue(cfg.Queue)
-	if err != nil {
-		return err
-	}
 	tlsOption, err := httpserver.WithTLSFiles(cfg.TLS, log)
 	if err != nil {
 		return err
 	}
-	client, err := etcd.New(cfg.Etcd, log)
+	clients, err := newClients(ctx, cfg, log)
 	if err != nil {
 		return err
 	}
-	defer client.Close()
-	watchClient, err := etcd.New(cfg.Etcd, log)
+	defer clients.close()
+	listener, err := listen(cfg)
 	if err != nil {
 		return err
-	}
-	defer watchClient.Close()
-	listener := cfg.Listener
-	if listener == nil {
-		if listener, err = net.Listen("tcp", cfg.Bind); err != nil {
-			return fmt.Errorf("--bind: %w", err)
-		}
 	}
 
 	registry := prometheus.NewRegistry()
 	registry.MustRegister(collectors.NewGoCollector(), collectors.NewProcessCollector(collectors.ProcessCollectorOpts{}))
 	prefixed := prometheus.WrapRegistererWithPrefix("blox_css_", registry) // for the metrics of shared packages
-	cache := cache.New(cache.Config{WatchClient: watchClient, Client: client, Tasks: taskCodec, Instances: instanceCodec, Log: log, Metrics: registry})
-	store := store.New(client, cache.StoredVersion, registry)
-	name := replicaName()
+	cache := cache.New(cache.Config{
+		WatchClient: clients.etcdWatch, Client: clients.etcd, Tasks: taskCodec, Instances: instanceCodec,
+		Log: log, Metrics: registry,
+	})
+	store := store.New(clients.etcd, cache.StoredVersion, registry)
+	replica := replicaName()
+	writer := ingest.NewWriter(ingest.WriterConfig{
+		Recorder: store, BatchSize: cfg.EtcdBatchSize, Log: log, Metrics: registry,
+	})
+	consumer, err := newConsumer(cfg, clients.aws, store, writer, replica, log)
+	if err != nil {
+		return err
+	}
 	reconciler := reconcile.New(reconcile.Config{
-		ECS: ecs, Store: store, WaitCurrent: cache.WaitCurrent, Region: aws.Region, Name: name,
-		Interval: cfg.ReconcileInterval, EtcdHistory: cfg.EtcdHistory, Log: log, Metrics: registry,
+		ECS: clients.ecs, Store: store, Compactor: store.NewCompactor(cfg.EtcdHistory, progress(cache), log),
+		WaitCurrent: cache.WaitCurrent, Region: clients.aws.Region, Name: replica, Interval: cfg.ReconcileInterval,
+		Log: log, Metrics: registry,
+	})
+	server := api.New(api.Config{
+		Cache: cache, Region: clients.aws.Region, OutOfSpace: store.OutOfSpace,
+		Metrics: httpserver.MetricsHandler(registry), Log: log,
 	})
 
 	log.WithFields(logrus.Fields{
-		"version": version.String(), "address": listener.Addr().String(), "region": aws.Region, "queue": cfg.Queue,
-		"etcd": cfg.Etcd.Endpoints, "tls": cfg.TLS.Cert != "",
-	}).Info("cluster-state-service is up")
+		"version": version.String(), "address": listener.Addr().String(), "region": clients.aws.Region,
+		"queue": cfg.Queue, "etcd": cfg.Etcd.Endpoints, "tls": cfg.TLS.Cert != "",
+	}).Info("cluster-state-service started")
 	group, ctx := errgroup.WithContext(ctx)
-	readsCtx, stopReads := context.WithCancel(context.WithoutCancel(ctx)) // requests under way when ctx ends still need the view
-	defer stopReads()
-	group.Go(func() error { return cache.Run(readsCtx) })
-	options := ingest.Options{Pollers: cfg.Pollers, BatchSize: cfg.EtcdBatchSize, Metrics: registry}
-	group.Go(func() error {
-		if service == ingest.ServiceKinesis {
-			return ingest.ConsumeStream(ctx, stream(awsconfig.Kinesis(aws), queueName, name, store), store, log, options)
-		}
-		return ingest.ConsumeQueue(ctx, ingest.NewSQS(awsconfig.SQS(aws), queueName), store, log, options)
-	})
+	// In-flight requests need the cache after ctx ends.
+	cacheCtx, stopCache := context.WithCancel(context.WithoutCancel(ctx))
+	defer stopCache()
+	group.Go(func() error { return cache.Run(cacheCtx) })
+	group.Go(func() error { return writer.Run(ctx) })
+	group.Go(func() error { return consumer.Run(ctx) })
 	group.Go(func() error { return reconciler.Run(ctx) })
 	group.Go(func() error {
-		defer stopReads()
-		handler := api.New(api.Config{
-			Cache: cache, Region: aws.Region, OutOfSpace: store.OutOfSpace, Metrics: httpserver.MetricsHandler(registry), Log: log,
-		})
-		return httpserver.Serve(ctx, listener, handler, log, httpserver.WithPanicText(api.Unexpected), httpserver.WithMetrics(prefixed), tlsOption)
+		defer stopCache()
+		return httpserver.Serve(ctx, listener, server, log,
+			httpserver.WithPanicText(api.Unexpected), httpserver.WithMetrics(prefixed), tlsOption)
 	})
 	return group.Wait()
 }
 
-// What the view is told about the two kinds.
+// clients are the clients of the services that Run depends on.
+type clients struct {
+	aws       aws.Config
+	ecs       *ecs.Client
+	etcd      *clientv3.Client
+	etcdWatch *clientv3.Client // the cache's watch needs a connection of its own
+}
+
+// newClients makes no calls.
+func newClients(ctx context.Context, cfg Config, log logrus.FieldLogger) (c clients, err error) {
+	if c.aws, err = awsconfig.Load(ctx, cfg.Getenv); err != nil {
+		return c, err
+	}
+	if c.ecs, err = awsconfig.ECS(c.aws, cfg.Getenv); err != nil {
+		return c, err
+	}
+	if c.etcd, err = etcd.New(cfg.Etcd, log); err != nil {
+		return c, err
+	}
+	if c.etcdWatch, err = etcd.New(cfg.Etcd, log); err != nil {
+		c.etcd.Close()
+	}
+	return c, err
+}
+
+func (c clients) close() {
+	c.etcdWatch.Close()
+	c.etcd.Close()
+}
+
+func listen(cfg Config) (net.Listener, error) {
+	if cfg.Listener != nil {
+		return cfg.Listener, nil
+	}
+	listener, err := net.Listen("tcp", cfg.Bind)
+	if err != nil {
+		return nil, fmt.Errorf("--bind: %w", err)
+	}
+	return listener, nil
+}
+
+// newConsumer returns the consumer of the SQS queue or Kinesis stream that cfg names.
+func newConsumer(
+	cfg Config, aws aws.Config, store *store.Store, writer *ingest.Writer, replica string, log logrus.FieldLogger,
+) (interface{ Run(context.Context) error }, error) {
+	service, name, err := ingest.ParseQueue(cfg.Queue)
+	if err != nil {
+		return nil, err
+	}
+	if service == ingest.ServiceKinesis {
+		return kinesis.NewConsumer(kinesis.Config{
+			Client: awsconfig.Kinesis(aws), Stream: name, Member: replica, Store: store, Writer: writer, Log: log,
+		}), nil
+	}
+	return ingest.NewConsumer(ingest.NewSQS(awsconfig.SQS(aws), name), writer, cfg.Pollers, log), nil
+}
+
+// The codecs tell the cache how to decode, order and encode records.
 var (
 	taskCodec = cache.Codec[state.Task]{
 		Decode: state.DecodeTask, Version: func(t state.Task) int64 { return t.Version },
@@ -111,17 +161,18 @@ var (
 	}
 )
 
-// stream is a Kinesis stream whose shards the replicas share by way of etcd.
-func stream(client *kinesis.Client, name, replica string, records *store.Store) ingest.Stream {
-	return ingest.Stream{
-		Client: client, Name: name, Member: replica,
-		Join: func(ctx context.Context, work func(context.Context, ingest.Membership) error) error {
-			return records.JoinGroup(ctx, name, replica, func(ctx context.Context, r *store.GroupMember) error { return work(ctx, r) })
-		},
+// progress returns the compactor's view of the cache: the current etcd revision and the number of records written.
+func progress(c *cache.Cache) func(context.Context) (revision, changes int64, err error) {
+	return func(ctx context.Context) (revision, changes int64, err error) {
+		snapshot, err := c.WaitCurrent(ctx)
+		if err != nil {
+			return 0, 0, err
+		}
+		return snapshot.Revision, snapshot.Changes, nil
 	}
 }
 
-// replicaName names this process among those that share etcd.
+// replicaName returns a name for this process that is unique among the replicas that share etcd.
 func replicaName() string {
 	host, err := os.Hostname()
 	if err != nil {

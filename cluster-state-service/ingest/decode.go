@@ -1,4 +1,5 @@
-// Package ingest takes ECS's events from a queue or a stream, decodes them and has them recorded.
+// Package ingest receives ECS events from a queue, decodes them and records them in batches.
+// Its subpackage kinesis receives them from a stream.
 package ingest
 
 import (
@@ -7,16 +8,20 @@ import (
 	"fmt"
 	"strings"
 
+	"github.com/go-json-experiment/json"
 	"github.com/go-json-experiment/json/jsontext"
 
 	"github.com/blox/blox/cluster-state-service/state"
 )
 
-// ErrUnsupportedKind is what Decode returns for well-formed events of kinds that Blox does not keep, such as service actions.
-var ErrUnsupportedKind = errors.New("an event of a kind that is not stored")
+// ErrUnsupportedKind reports a well-formed event of a kind that Blox does not store, such as a service action.
+var ErrUnsupportedKind = errors.New("unsupported kind of event")
 
-// Decode reads one EventBridge event. Source: "Amazon ECS events" in the Amazon ECS Developer Guide.
-// An error other than ErrUnsupportedKind means that the body is no event that ECS would send.
+// lenient accepts the JSON that encoding/json accepts.
+var lenient = json.JoinOptions(jsontext.AllowDuplicateNames(true), jsontext.AllowInvalidUTF8(true))
+
+// Decode decodes one EventBridge event. Source: "Amazon ECS events" in the Amazon ECS Developer Guide.
+// An error other than ErrUnsupportedKind means that the event is malformed.
 func Decode(body []byte) (state.Record, error) {
 	kind, err := detailType(body)
 	if err != nil {
@@ -31,7 +36,7 @@ func Decode(body []byte) (state.Record, error) {
 		}
 		record.Key, err = task.Key()
 		record.Version = task.Version
-		return checked(record, task.LastStatus, err)
+		return validate(record, task.LastStatus, err)
 	case "ECS Container Instance State Change":
 		instance, err := state.DecodeInstance(body)
 		if err != nil {
@@ -39,20 +44,23 @@ func Decode(body []byte) (state.Record, error) {
 		}
 		record.Key, err = instance.Key()
 		record.Version = instance.Version
-		return checked(record, instance.Status, err)
+		return validate(record, instance.Status, err)
 	}
-	if !jsontext.Value(body).IsValid(jsontext.AllowDuplicateNames(true), jsontext.AllowInvalidUTF8(true)) {
-		return state.Record{}, errors.New("event: cut off")
+	if !jsontext.Value(body).IsValid(lenient) {
+		return state.Record{}, errors.New("event: invalid JSON")
 	}
 	return state.Record{}, fmt.Errorf("%w: %.100q", ErrUnsupportedKind, kind)
 }
 
-// detailType reads an event as far as its detail-type, which ECS sends before the detail.
+// detailType returns the detail-type of an event. It reads no further, because ECS sends the detail-type before the
+// detail.
 func detailType(body []byte) (string, error) {
-	fields := jsontext.NewDecoder(bytes.NewBuffer(body), jsontext.AllowDuplicateNames(true), jsontext.AllowInvalidUTF8(true))
-	if begin, err := fields.ReadToken(); err != nil {
+	fields := jsontext.NewDecoder(bytes.NewBuffer(body), lenient)
+	begin, err := fields.ReadToken()
+	if err != nil {
 		return "", err
-	} else if begin.Kind() != '{' {
+	}
+	if begin.Kind() != '{' {
 		return "", errors.New("not an object")
 	}
 	for fields.PeekKind() != '}' {
@@ -71,15 +79,15 @@ func detailType(body []byte) (string, error) {
 			return "", err
 		}
 		if kind.Kind() != '"' {
-			return "", errors.New("the detail-type is no string")
+			return "", errors.New("detail-type is not a string")
 		}
 		return kind.String(), nil
 	}
 	return "", errors.New("no detail-type")
 }
 
-// checked refuses what could not be ordered or filtered later.
-func checked(record state.Record, status string, err error) (state.Record, error) {
+// validate rejects records that have no version or status: they could not be ordered or filtered.
+func validate(record state.Record, status string, err error) (state.Record, error) {
 	switch {
 	case err != nil:
 		return state.Record{}, fmt.Errorf("event: %w", err)

@@ -4,7 +4,6 @@ import (
 	"bytes"
 	"encoding/json"
 	"errors"
-	"strings"
 	"testing"
 
 	"github.com/stretchr/testify/assert"
@@ -17,7 +16,7 @@ import (
 
 func TestMain(m *testing.M) { goleak.VerifyTestMain(m) }
 
-func TestDecodeSamples(t *testing.T) {
+func TestDecode_AcceptsEventsOfECS(t *testing.T) {
 	const task, instance = state.KindTask, state.KindInstance
 	for name, want := range map[string]state.Record{
 		"task-ec2-running.json":     {Key: state.Key{Kind: task, Cluster: "prod", ARN: "arn:aws:ecs:eu-west-1:123456789012:task/prod/1a2b3c4d5e6f47889900aabbccddeeff"}, Version: 3},
@@ -39,21 +38,21 @@ func TestDecodeSamples(t *testing.T) {
 	}
 }
 
-func TestDecodeTellsUnstoredKindsFromBrokenOnes(t *testing.T) {
+func TestDecode_DistinguishesUnsupportedFromMalformed(t *testing.T) {
 	_, err := Decode(testenv.Event(t, "service-action.json"))
 	assert.ErrorIs(t, err, ErrUnsupportedKind)
 	_, err = Decode([]byte(`{"detail-type":"ECS Something New","detail":7}`))
 	assert.ErrorIs(t, err, ErrUnsupportedKind)
 
 	for name, body := range map[string][]byte{
-		"cut off":               testenv.Event(t, "broken.txt"),
+		"truncated":             testenv.Event(t, "broken.txt"),
 		"empty":                 nil,
-		"no kind":               []byte(`{"detail":{}}`),
+		"no detail-type":        []byte(`{"detail":{}}`),
 		"null":                  []byte(`null`),
 		"no version":            testenv.Event(t, "task-ec2-running.json", `"version": 3`, `"version": 0`),
 		"no status":             testenv.Event(t, "instance-active.json", `"status": "ACTIVE"`, `"status": ""`),
-		"no task":               testenv.Event(t, "task-ec2-running.json", `"taskArn"`, `"x"`),
-		"exit code of a string": testenv.Event(t, "task-ec2-stopped.json", `"exitCode": 0`, `"exitCode": "0"`),
+		"no task ARN":           testenv.Event(t, "task-ec2-running.json", `"taskArn"`, `"x"`),
+		"exit code is a string": testenv.Event(t, "task-ec2-stopped.json", `"exitCode": 0`, `"exitCode": "0"`),
 	} {
 		t.Run(name, func(t *testing.T) {
 			_, err := Decode(body)
@@ -61,38 +60,6 @@ func TestDecodeTellsUnstoredKindsFromBrokenOnes(t *testing.T) {
 			assert.NotErrorIs(t, err, ErrUnsupportedKind)
 		})
 	}
-}
-
-func TestParseQueue(t *testing.T) {
-	for given, want := range map[string][]string{
-		"blox_queue": {"sqs", "blox_queue"}, "sqs://q.fifo": {"sqs", "q.fifo"}, "kinesis://events.v1": {"kinesis", "events.v1"},
-	} {
-		service, name, err := ParseQueue(given)
-		require.NoError(t, err)
-		assert.Equal(t, want, []string{service, name})
-	}
-	for _, bad := range []string{"", "sqs://", "kinesis://", "kinesis://a:b", "kinesis://a/b", "http://queue", "a/b", "a b"} {
-		_, _, err := ParseQueue(bad)
-		assert.Error(t, err, bad)
-	}
-}
-
-func FuzzParseQueue(f *testing.F) {
-	for _, seed := range []string{"blox_queue", "sqs://q.fifo", "kinesis://events.v1", "kinesis://a/b", "://", "sqs://a\n"} {
-		f.Add(seed)
-	}
-	f.Fuzz(func(t *testing.T, given string) {
-		service, name, err := ParseQueue(given)
-		if err != nil {
-			return
-		}
-		if again, same, err := ParseQueue(service + "://" + name); err != nil || again != service || same != name || name == "" {
-			t.Errorf("%q is %q, %q, and that %q, %q, %v", given, service, name, again, same, err)
-		}
-		if !strings.HasSuffix(given, name) {
-			t.Errorf("%q names %q", given, name)
-		}
-	})
 }
 
 func FuzzDecode(f *testing.F) {

@@ -8,18 +8,19 @@ import (
 	"sync"
 	"time"
 
-	"github.com/aws/aws-sdk-go-v2/aws"
 	"github.com/aws/aws-sdk-go-v2/service/sqs"
 	"github.com/aws/aws-sdk-go-v2/service/sqs/types"
+	"github.com/go-openapi/swag/conv"
 )
 
 const (
-	batch       = 10               // the most that one receive or delete carries
-	longPoll    = 20 * time.Second // the longest that SQS lets a receive wait
-	callTimeout = 10 * time.Second // beyond a long poll, what a call may take
+	maxMessages = 10               // limit of one receive or delete
+	longPoll    = 20 * time.Second // maximum wait of a receive
+	callTimeout = 10 * time.Second // for one call, in addition to a long poll
 )
 
-// SQS is a queue of Amazon SQS. It is looked up at the first use, so that it may be created later than this.
+// SQS is an Amazon SQS queue. The first call looks up the queue's URL, so the queue may be created later than the
+// SQS.
 type SQS struct {
 	client *sqs.Client
 	name   string
@@ -28,7 +29,7 @@ type SQS struct {
 	url *string
 }
 
-// NewSQS makes no call yet.
+// NewSQS returns the queue of the given name. It makes no call.
 func NewSQS(client *sqs.Client, name string) *SQS { return &SQS{client: client, name: name} }
 
 func (q *SQS) queueURL(ctx context.Context) (*string, error) {
@@ -37,18 +38,19 @@ func (q *SQS) queueURL(ctx context.Context) (*string, error) {
 	if q.url == nil {
 		ctx, cancel := context.WithTimeout(ctx, callTimeout)
 		defer cancel()
-		answer, err := q.client.GetQueueUrl(ctx, &sqs.GetQueueUrlInput{QueueName: &q.name})
+		output, err := q.client.GetQueueUrl(ctx, &sqs.GetQueueUrlInput{QueueName: &q.name})
 		if err != nil {
 			return nil, fmt.Errorf("look up queue %s: %w", q.name, err)
 		}
-		q.url = answer.QueueUrl
+		q.url = output.QueueUrl
 	}
 	return q.url, nil
 }
 
-// forget makes the next call look the queue up again: it may have been deleted and made anew.
-func (q *SQS) forget(err error) {
-	if notThere := (*types.QueueDoesNotExist)(nil); errors.As(err, &notThere) {
+// forgetMissing makes the next call look up the URL again if err says that the queue does not exist: the queue may
+// have been deleted and created again.
+func (q *SQS) forgetMissing(err error) {
+	if missing := (*types.QueueDoesNotExist)(nil); errors.As(err, &missing) {
 		q.mu.Lock()
 		q.url = nil
 		q.mu.Unlock()
@@ -63,19 +65,19 @@ func (q *SQS) Receive(ctx context.Context) ([]Message, error) {
 	}
 	ctx, cancel := context.WithTimeout(ctx, longPoll+callTimeout)
 	defer cancel()
-	answer, err := q.client.ReceiveMessage(ctx, &sqs.ReceiveMessageInput{
-		QueueUrl: url, MaxNumberOfMessages: batch, WaitTimeSeconds: int32(longPoll / time.Second),
+	output, err := q.client.ReceiveMessage(ctx, &sqs.ReceiveMessageInput{
+		QueueUrl: url, MaxNumberOfMessages: maxMessages, WaitTimeSeconds: int32(longPoll / time.Second),
 		MessageSystemAttributeNames: []types.MessageSystemAttributeName{sentTimestamp},
 	})
 	if err != nil {
-		q.forget(err)
+		q.forgetMissing(err)
 		return nil, fmt.Errorf("receive from queue %s: %w", q.name, err)
 	}
-	messages := make([]Message, len(answer.Messages))
-	for i, m := range answer.Messages {
+	messages := make([]Message, len(output.Messages))
+	for i, m := range output.Messages {
 		messages[i] = Message{
-			ID: aws.ToString(m.MessageId), Body: []byte(aws.ToString(m.Body)), Handle: aws.ToString(m.ReceiptHandle),
-			Sent: sent(m.Attributes[string(sentTimestamp)]),
+			ID: conv.Value(m.MessageId), Body: []byte(conv.Value(m.Body)), Handle: conv.Value(m.ReceiptHandle),
+			Sent: parseSent(m.Attributes[string(sentTimestamp)]),
 		}
 	}
 	return messages, nil
@@ -83,8 +85,8 @@ func (q *SQS) Receive(ctx context.Context) ([]Message, error) {
 
 const sentTimestamp = types.MessageSystemAttributeNameSentTimestamp
 
-// sent reads milliseconds since 1970; what is none is the zero time.
-func sent(timestamp string) time.Time {
+// parseSent parses milliseconds since 1970. It returns the zero time for anything else.
+func parseSent(timestamp string) time.Time {
 	milliseconds, err := strconv.ParseInt(timestamp, 10, 64)
 	if err != nil {
 		return time.Time{}
@@ -92,7 +94,8 @@ func sent(timestamp string) time.Time {
 	return time.UnixMilli(milliseconds)
 }
 
-// Delete deletes in one call. What stays undeleted comes again, which does no harm, and is part of the error.
+// Delete deletes messages in one call. The error reports those that stay; SQS delivers them again, which does no
+// harm.
 func (q *SQS) Delete(ctx context.Context, messages []Message) error {
 	url, err := q.queueURL(ctx)
 	if err != nil {
@@ -100,19 +103,21 @@ func (q *SQS) Delete(ctx context.Context, messages []Message) error {
 	}
 	entries := make([]types.DeleteMessageBatchRequestEntry, len(messages))
 	for i := range messages {
-		entries[i] = types.DeleteMessageBatchRequestEntry{Id: aws.String(strconv.Itoa(i)), ReceiptHandle: &messages[i].Handle}
+		entries[i] = types.DeleteMessageBatchRequestEntry{
+			Id: conv.Pointer(strconv.Itoa(i)), ReceiptHandle: &messages[i].Handle,
+		}
 	}
 	ctx, cancel := context.WithTimeout(ctx, callTimeout)
 	defer cancel()
-	answer, err := q.client.DeleteMessageBatch(ctx, &sqs.DeleteMessageBatchInput{QueueUrl: url, Entries: entries})
+	output, err := q.client.DeleteMessageBatch(ctx, &sqs.DeleteMessageBatchInput{QueueUrl: url, Entries: entries})
 	if err != nil {
-		q.forget(err)
+		q.forgetMissing(err)
 		return fmt.Errorf("delete from queue %s: %w", q.name, err)
 	}
-	if len(answer.Failed) > 0 {
-		first := answer.Failed[0]
-		return fmt.Errorf("delete from queue %s: %d of %d stay: %s: %s", q.name, len(answer.Failed), len(messages),
-			aws.ToString(first.Code), aws.ToString(first.Message))
+	if len(output.Failed) > 0 {
+		first := output.Failed[0]
+		return fmt.Errorf("delete from queue %s: failed for %d of %d messages: %s: %s",
+			q.name, len(output.Failed), len(messages), conv.Value(first.Code), conv.Value(first.Message))
 	}
 	return nil
 }

@@ -1,83 +1,115 @@
 package ingest
 
 import (
+	"cmp"
 	"context"
 	"errors"
 	"hash/maphash"
 	"sync"
 
+	"github.com/prometheus/client_golang/prometheus"
 	"github.com/sirupsen/logrus"
 
 	"github.com/blox/blox/cluster-state-service/state"
+	"github.com/blox/blox/internal/backoff"
+	"github.com/blox/blox/internal/logging"
 )
 
-// lanes take events to the store, from wherever they come: an entity keeps to one lane, and so its events keep their
-// order, and each lane commits batches.
-type lanes struct {
-	each []chan pending
-	most int // records in a batch
-	seed maphash.Seed
-	odd  onceEach
-	log  logrus.FieldLogger
-	metrics
+// Recorder stores records. store.Store implements it.
+type Recorder interface {
+	// Record stores every record that is newer than the stored one. After an error some may be stored, and Record may be
+	// called again with all. No key may occur twice.
+	Record(ctx context.Context, records []state.Record) error
 }
 
-// pending is one record on its way to the store.
-type pending struct {
+// WriterConfig configures a Writer. Zero numbers stand for the defaults.
+type WriterConfig struct {
+	Recorder   Recorder
+	Partitions int // number of concurrent commits; 2 by default
+	BatchSize  int // maximum number of records in a commit; 100 by default
+	Log        logrus.FieldLogger
+	Metrics    prometheus.Registerer // may be nil
+}
+
+// Writer decodes messages and records them in batches. All records of an entity pass through the same partition, so
+// they keep their order.
+type Writer struct {
+	recorder   Recorder
+	partitions []chan pendingRecord
+	batchSize  int
+	seed       maphash.Seed
+	malformed  logOnce
+	failures   *logging.FailureLog
+	log        logrus.FieldLogger
+	metrics    metrics
+}
+
+// pendingRecord is a record that waits for its commit.
+type pendingRecord struct {
 	record    state.Record
 	committed func()
 }
 
-func newLanes(o Options, log logrus.FieldLogger) *lanes {
-	l := &lanes{each: make([]chan pending, o.Partitions), most: o.BatchSize, seed: maphash.MakeSeed(), log: log, metrics: newMetrics(o.Metrics)}
-	for i := range l.each {
-		l.each[i] = make(chan pending, o.BatchSize)
+// NewWriter returns a Writer. It writes while Run runs.
+func NewWriter(c WriterConfig) *Writer {
+	w := &Writer{
+		recorder:   c.Recorder,
+		partitions: make([]chan pendingRecord, cmp.Or(c.Partitions, 2)),
+		batchSize:  cmp.Or(c.BatchSize, 100),
+		seed:       maphash.MakeSeed(),
+		failures:   logging.NewFailureLog(c.Log, "failed to record events; retrying", "recording events again"),
+		log:        c.Log,
+		metrics:    newMetrics(c.Metrics),
 	}
-	return l
+	for i := range w.partitions {
+		w.partitions[i] = make(chan pendingRecord, w.batchSize)
+	}
+	return w
 }
 
-// run commits until ctx ends.
-func (l *lanes) run(ctx context.Context, to Recorder) {
+// Run commits batches until ctx ends.
+func (w *Writer) Run(ctx context.Context) error {
 	var running sync.WaitGroup
-	for _, lane := range l.each {
-		running.Go(func() { commit(ctx, lane, to.Record, l.log, l.most) })
+	for _, partition := range w.partitions {
+		running.Go(func() { w.runPartition(ctx, partition) })
 	}
 	running.Wait()
+	return nil
 }
 
-// of is the lane where all records of an entity go.
-func (l *lanes) of(key state.Key) chan<- pending {
-	return l.each[maphash.String(l.seed, key.ARN)%uint64(len(l.each))]
+func (w *Writer) partition(key state.Key) chan<- pendingRecord {
+	return w.partitions[maphash.String(w.seed, key.ARN)%uint64(len(w.partitions))]
 }
 
-// process waits until all messages are dealt with, and returns those that are recorded or of no interest. Those that cannot
-// be decoded are logged and counted, once each, and not returned. An error means that ctx ended before.
-func (l *lanes) process(ctx context.Context, messages []Message) (done []Message, err error) {
-	committed := make(chan Message, len(messages)) // room for all, so that commit never waits
-	waiting := 0
+// Write waits until all messages are done, and returns those that are recorded or of an unsupported kind. It logs and
+// counts a malformed message once and does not return it. An error means that ctx ended.
+func (w *Writer) Write(ctx context.Context, messages []Message) (done []Message, err error) {
+	committed := make(chan Message, len(messages)) // has room for all, so that a commit never blocks
+	pending := 0
 	for _, m := range messages {
 		record, err := Decode(m.Body)
 		switch {
 		case errors.Is(err, ErrUnsupportedKind):
-			l.log.WithError(err).WithField("message", m.ID).Debug("skip event")
-			l.skipped()
+			w.log.WithError(err).WithField("message", m.ID).Debug("event skipped")
+			w.metrics.eventSkipped()
 			done = append(done, m)
 			continue
 		case err != nil:
-			if l.odd.first(m.ID) {
-				l.undecodable()
-				l.log.WithError(err).WithField("message", m.ID).Error("event cannot be decoded")
-			}
+			w.logMalformed(m, err)
 			continue
 		}
+		p := pendingRecord{record, func() {
+			w.metrics.eventRecorded(record.Key.Kind, m.Sent)
+			committed <- m
+		}}
 		select {
-		case l.of(record.Key) <- pending{record, func() { l.recorded(record.Key.Kind, m.Sent); committed <- m }}:
-			waiting++
+		case w.partition(record.Key) <- p:
+			pending++
 		case <-ctx.Done():
 			return nil, ctx.Err()
 		}
 	}
-	for ; waiting > 0; waiting-- {
+	for ; pending > 0; pending-- {
 		select {
 		case m := <-committed:
 			done = append(done, m)
@@ -88,79 +120,91 @@ func (l *lanes) process(ctx context.Context, messages []Message) (done []Message
 	return done, nil
 }
 
-// onceEach tells the first time of a message from the times that the queue delivers it again. It remembers a thousand.
-type onceEach struct {
-	mu   sync.Mutex
-	seen map[string]bool
+func (w *Writer) logMalformed(m Message, err error) {
+	if w.malformed.first(m.ID) {
+		w.metrics.eventMalformed()
+		w.log.WithError(err).WithField("message", m.ID).Error("failed to decode event")
+	}
 }
 
-func (o *onceEach) first(id string) bool {
-	o.mu.Lock()
-	defer o.mu.Unlock()
-	if o.seen[id] {
-		return false
-	}
-	if o.seen == nil || len(o.seen) >= 1000 {
-		o.seen = map[string]bool{}
-	}
-	o.seen[id] = true
-	return true
-}
-
-// commit gathers what waits into batches without repeated keys and records them, until ctx ends. It tries a batch again
-// for as long as it takes: the messages are kept in the queue, and receiving stops meanwhile.
-func commit(ctx context.Context, lane <-chan pending, record func(context.Context, []state.Record) error,
-	log logrus.FieldLogger, most int,
-) {
-	wait := newBackoff()
-	var held *pending // its key was in the batch before
+// runPartition commits the records of a partition until ctx ends.
+func (w *Writer) runPartition(ctx context.Context, partition <-chan pendingRecord) {
+	var carried *pendingRecord // left over from the previous batch, which contains its key
 	for ctx.Err() == nil {
-		var group []pending
-		if held == nil {
+		if carried == nil {
 			select {
-			case p := <-lane:
-				held = &p
+			case p := <-partition:
+				carried = &p
 			case <-ctx.Done():
 				return
 			}
 		}
-		group, held = gather(*held, lane, most)
-		records := make([]state.Record, len(group))
-		for i := range group {
-			records[i] = group[i].record
+		var batch []pendingRecord
+		batch, carried = nextBatch(*carried, partition, w.batchSize)
+		w.commit(ctx, batch)
+	}
+}
+
+// nextBatch takes the records that wait in the partition, up to one whose key the batch contains. It returns that
+// record separately.
+func nextBatch(
+	first pendingRecord, partition <-chan pendingRecord, size int,
+) (batch []pendingRecord, next *pendingRecord) {
+	batch = []pendingRecord{first}
+	keys := map[state.Key]bool{first.record.Key: true}
+	for len(batch) < size {
+		select {
+		case p := <-partition:
+			if keys[p.record.Key] {
+				return batch, &p
+			}
+			keys[p.record.Key] = true
+			batch = append(batch, p)
+		default:
+			return batch, nil
 		}
-		for ctx.Err() == nil {
-			err := record(ctx, records)
-			if err == nil {
-				wait.reset()
-				for i := range group {
-					group[i].committed()
-				}
-				break
+	}
+	return batch, nil
+}
+
+// commit records a batch. It retries until it succeeds or ctx ends: meanwhile the queue keeps the messages, and their
+// pollers receive no others.
+func (w *Writer) commit(ctx context.Context, batch []pendingRecord) {
+	records := make([]state.Record, len(batch))
+	for i, p := range batch {
+		records[i] = p.record
+	}
+	for retry := backoff.New(firstRetryDelay, longestRetryDelay); ctx.Err() == nil; retry.Wait(ctx) {
+		err := w.recorder.Record(ctx, records)
+		if err == nil {
+			w.failures.Succeeded()
+			for _, p := range batch {
+				p.committed()
 			}
-			if ctx.Err() == nil {
-				log.WithError(err).WithField("records", len(records)).Warn("record events")
-				wait.sleep(ctx)
-			}
+			return
+		}
+		if ctx.Err() == nil {
+			w.failures.Failed(err)
 		}
 	}
 }
 
-// gather takes what waits in the lane, up to a key that the batch has already: that one is returned beside it.
-func gather(first pending, lane <-chan pending, most int) (group []pending, held *pending) {
-	group = []pending{first}
-	seen := map[state.Key]bool{first.record.Key: true}
-	for len(group) < most {
-		select {
-		case p := <-lane:
-			if seen[p.record.Key] {
-				return group, &p
-			}
-			seen[p.record.Key] = true
-			group = append(group, p)
-		default:
-			return group, nil
-		}
+// logOnce remembers about a thousand messages, so that a message that the queue delivers again is logged once.
+type logOnce struct {
+	mu     sync.Mutex
+	logged map[string]bool
+}
+
+// first reports whether id is new.
+func (o *logOnce) first(id string) bool {
+	o.mu.Lock()
+	defer o.mu.Unlock()
+	if o.logged[id] {
+		return false
 	}
-	return group, nil
+	if o.logged == nil || len(o.logged) >= 1000 {
+		o.logged = map[string]bool{}
+	}
+	o.logged[id] = true
+	return true
 }

@@ -20,66 +20,82 @@ func record(id string, version int64) state.Record {
 	return state.Record{Key: state.Key{Kind: state.KindTask, Cluster: "prod", ARN: id}, Version: version}
 }
 
-func TestGatherNeverTakesAKeyTwice(t *testing.T) {
-	lane := make(chan pending, 10)
+func TestNextBatch_TakesNoKeyTwice(t *testing.T) {
+	partition := make(chan pendingRecord, 10)
 	for _, r := range []state.Record{record("b", 1), record("c", 1), record("a", 2), record("d", 1)} {
-		lane <- pending{record: r}
+		partition <- pendingRecord{record: r}
 	}
-	group, held := gather(pending{record: record("a", 1)}, lane, 10)
-	require.NotNil(t, held)
-	assert.Equal(t, record("a", 2), held.record, "the next version waits for the next batch")
-	assert.Len(t, group, 3)
-	group, held = gather(*held, lane, 10)
-	assert.Nil(t, held)
-	assert.Len(t, group, 2)
+	batch, next := nextBatch(pendingRecord{record: record("a", 1)}, partition, 10)
+	require.NotNil(t, next)
+	assert.Equal(t, record("a", 2), next.record, "the next version waits for the next batch")
+	assert.Len(t, batch, 3)
+	batch, next = nextBatch(*next, partition, 10)
+	assert.Nil(t, next)
+	assert.Len(t, batch, 2)
 }
 
-func TestGatherStopsAtTheMost(t *testing.T) {
-	lane := make(chan pending, 10)
+func TestNextBatch_StopsAtTheBatchSize(t *testing.T) {
+	partition := make(chan pendingRecord, 10)
 	for i := range 5 {
-		lane <- pending{record: record(fmt.Sprint(i), 1)}
+		partition <- pendingRecord{record: record(fmt.Sprint(i), 1)}
 	}
-	group, held := gather(pending{record: record("a", 1)}, lane, 3)
-	assert.Len(t, group, 3)
-	assert.Nil(t, held)
-	assert.Len(t, lane, 3)
+	batch, next := nextBatch(pendingRecord{record: record("a", 1)}, partition, 3)
+	assert.Len(t, batch, 3)
+	assert.Nil(t, next)
+	assert.Len(t, partition, 3)
 }
 
-func TestOnceEach(t *testing.T) {
-	var o onceEach
+func TestLogOnce_RemembersABoundedNumber(t *testing.T) {
+	var o logOnce
 	assert.True(t, o.first("a"))
 	assert.False(t, o.first("a"))
 	assert.True(t, o.first("b"))
 	for i := range 2000 {
 		o.first(fmt.Sprint(i))
 	}
-	assert.LessOrEqual(t, len(o.seen), 1000, "memory is bounded")
+	assert.LessOrEqual(t, len(o.logged), 1000, "memory is bounded")
 }
 
-// A store that fails is tried again, later and later, with the same records.
-func TestCommitTriesUntilTheStoreIsBack(t *testing.T) {
+func TestWriter_RetriesCommitWithGrowingDelays(t *testing.T) {
 	synctest.Test(t, func(t *testing.T) {
-		log, _ := test.NewNullLogger()
-		lane := make(chan pending, 10)
+		log, logged := test.NewNullLogger()
+		recorder := &failingRecorder{failures: 20}
+		writer := NewWriter(WriterConfig{Recorder: recorder, Partitions: 1, BatchSize: 10, Log: log})
 		ctx, cancel := context.WithCancel(t.Context())
-		start := time.Now()
-		var tries []time.Duration
-		store := func(_ context.Context, records []state.Record) error {
-			assert.Equal(t, []state.Record{record("a", 1)}, records)
-			if tries = append(tries, time.Since(start)); len(tries) <= 20 {
-				return errors.New("etcd is away")
-			}
-			return nil
-		}
 		var running sync.WaitGroup
-		running.Go(func() { commit(ctx, lane, store, log, 10) })
+		running.Go(func() { assert.NoError(t, writer.Run(ctx)) })
 		committed := make(chan struct{})
-		lane <- pending{record("a", 1), func() { close(committed) }}
+		writer.partitions[0] <- pendingRecord{record("a", 1), func() { close(committed) }}
 		<-committed
-		assert.Less(t, tries[1], 200*time.Millisecond, "soon at first")
-		assert.Greater(t, tries[20]-tries[19], 4*time.Second, "then more seldom")
-		assert.Less(t, tries[20]-tries[19], 11*time.Second, "but never too late")
 		cancel()
 		running.Wait()
+
+		attempts := recorder.attempts
+		require.Len(t, attempts, 21)
+		for _, records := range recorder.records {
+			assert.Equal(t, []state.Record{record("a", 1)}, records)
+		}
+		assert.Less(t, attempts[1].Sub(attempts[0]), 200*time.Millisecond, "the first retry is quick")
+		assert.Greater(t, attempts[20].Sub(attempts[19]), 4*time.Second, "later retries are rare")
+		assert.Less(t, attempts[20].Sub(attempts[19]), 11*time.Second, "delays are bounded")
+		entries := logged.AllEntries()
+		assert.Less(t, len(entries), 8, "a persisting failure is logged at growing intervals")
+		assert.Equal(t, "recording events again", entries[len(entries)-1].Message)
 	})
+}
+
+// failingRecorder fails the given number of times.
+type failingRecorder struct {
+	failures int
+	attempts []time.Time
+	records  [][]state.Record
+}
+
+func (r *failingRecorder) Record(_ context.Context, records []state.Record) error {
+	r.attempts = append(r.attempts, time.Now())
+	r.records = append(r.records, records)
+	if len(r.attempts) <= r.failures {
+		return errors.New("etcd unavailable")
+	}
+	return nil
 }

@@ -7,9 +7,9 @@ import (
 	"github.com/blox/blox/cluster-state-service/state"
 )
 
-// settled is the age from which a record that ECS does not know any more is believed gone: ECS's lists and Describe calls
-// are eventually consistent. Source: "API eventual consistency" in the Amazon ECS API Reference.
-const settled = 5 * time.Minute
+// removalAge is how long a record must not have changed before Diff removes it: ECS's List and Describe calls are
+// eventually consistent. Source: "API eventual consistency" in the Amazon ECS API Reference.
+const removalAge = 5 * time.Minute
 
 // entity is what Diff needs of a task or container instance.
 type entity[T any] interface {
@@ -17,37 +17,44 @@ type entity[T any] interface {
 	LastChanged() time.Time
 }
 
-// found is an entity as ECS describes it now.
-type found[T any] struct {
-	key     state.Key
-	entity  T
-	version int64
-	value   []byte // to store
-	// inactive instances are known to ECS but will never be used again.
-	inactive bool
+// description is the result of describing entities in ECS.
+type description[T any] struct {
+	present []described[T]
+	missing []string // ARNs
 }
 
-// Diff returns what has to change in what is stored for it to say what ECS says. gone are stored keys that ECS calls missing.
-// An older version never replaces a newer one: the event was quicker than ECS's answer.
-func Diff[T entity[T]](stored cache.Index[T], present []found[T], gone []state.Key, now time.Time) []state.Correction {
+// described is an entity as ECS describes it now.
+type described[T any] struct {
+	key      state.Key
+	entity   T
+	version  int64
+	value    []byte // to be stored
+	inactive bool   // ECS knows the instance, but will not use it again
+}
+
+// Diff returns the corrections that make the stored records equal to ECS. missing are stored keys that ECS reports as
+// missing. An older version never replaces a newer one: its event may be faster than the response of ECS.
+func Diff[T entity[T]](
+	stored cache.Index[T], present []described[T], missing []state.Key, now time.Time,
+) []state.Correction {
 	var corrections []state.Correction
-	for _, f := range present {
-		have := stored.Get(f.key.String())
+	for _, d := range present {
+		record := stored.Get(d.key.String())
 		switch {
-		case have == nil:
-			if !f.inactive {
-				corrections = append(corrections, state.Correction{Key: f.key, Value: f.value})
+		case record == nil:
+			if !d.inactive {
+				corrections = append(corrections, state.Correction{Key: d.key, Value: d.value})
 			}
-		case f.inactive && now.Sub(have.Entity.LastChanged()) > settled:
-			corrections = append(corrections, state.Correction{Key: f.key, Revision: have.Revision})
-		case f.version > have.Version, f.version == have.Version && !f.entity.Equivalent(have.Entity):
-			corrections = append(corrections, state.Correction{Key: f.key, Value: f.value, Revision: have.Revision})
+		case d.inactive && now.Sub(record.Entity.LastChanged()) > removalAge:
+			corrections = append(corrections, state.Correction{Key: d.key, Revision: record.Revision})
+		case d.version > record.Version, d.version == record.Version && !d.entity.Equivalent(record.Entity):
+			corrections = append(corrections, state.Correction{Key: d.key, Value: d.value, Revision: record.Revision})
 		}
 	}
-	for _, key := range gone {
-		have := stored.Get(key.String())
-		if have != nil && now.Sub(have.Entity.LastChanged()) > settled {
-			corrections = append(corrections, state.Correction{Key: key, Revision: have.Revision})
+	for _, key := range missing {
+		record := stored.Get(key.String())
+		if record != nil && now.Sub(record.Entity.LastChanged()) > removalAge {
+			corrections = append(corrections, state.Correction{Key: key, Revision: record.Revision})
 		}
 	}
 	return corrections

@@ -7,111 +7,85 @@ import (
 	"slices"
 	"time"
 
-	"github.com/aws/aws-sdk-go-v2/aws"
 	"github.com/aws/aws-sdk-go-v2/service/ecs"
 	"github.com/aws/aws-sdk-go-v2/service/ecs/types"
-	"github.com/prometheus/client_golang/prometheus"
+	"github.com/go-openapi/swag/conv"
 	"github.com/sirupsen/logrus"
-	"golang.org/x/time/rate"
 
 	"github.com/blox/blox/cluster-state-service/state"
 )
 
-const (
-	describeLimit = 100              // ARNs in one Describe call
-	callTimeout   = 45 * time.Second // with the SDK's retries
-)
-
-// reader asks ECS, within the budget.
-type reader struct {
-	client *ecs.Client
-	budget *rate.Limiter
+// ecsReader reads clusters, container instances and tasks from ECS.
+type ecsReader struct {
+	client *limitedClient
 	log    logrus.FieldLogger
-	calls  prometheus.Counter
 }
 
-// call waits for the budget and gives the call its deadline.
-func call[In, Out any](ctx context.Context, r reader, api func(context.Context, *In, ...func(*ecs.Options)) (*Out, error), in *In) (*Out, error) {
-	if err := r.budget.Wait(ctx); err != nil {
-		return nil, err
-	}
-	r.calls.Inc()
-	ctx, cancel := context.WithTimeout(ctx, callTimeout)
-	defer cancel()
-	return api(ctx, in)
+// paginator is what the SDK's paginators have in common.
+type paginator[Output any] interface {
+	HasMorePages() bool
+	NextPage(ctx context.Context, options ...func(*ecs.Options)) (Output, error)
 }
 
-// pages gathers ARNs until there is no next token.
-func pages(next func(token *string) ([]string, *string, error)) ([]string, error) {
+// collect returns the ARNs of all pages. It fails if ECS returns the same token twice, which would never end.
+func collect[Output any](
+	ctx context.Context, p paginator[Output], page func(Output) (arns []string, nextToken *string),
+) ([]string, error) {
 	var all []string
-	for token := (*string)(nil); ; {
-		arns, following, err := next(token)
+	previous := ""
+	for p.HasMorePages() {
+		output, err := p.NextPage(ctx)
 		if err != nil {
 			return nil, err
 		}
+		arns, nextToken := page(output)
 		all = append(all, arns...)
-		if following == nil {
-			return all, nil
+		token := conv.Value(nextToken)
+		if token != "" && token == previous {
+			return nil, errors.New("ECS returned the same page token twice")
 		}
-		if token != nil && *token == *following {
-			return nil, errors.New("ECS answers the same page again and again")
-		}
-		token = following
+		previous = token
 	}
+	return all, nil
 }
 
-func (r reader) clusters(ctx context.Context) ([]string, error) {
-	arns, err := pages(func(token *string) ([]string, *string, error) {
-		out, err := call(ctx, r, r.client.ListClusters, &ecs.ListClustersInput{NextToken: token})
-		if err != nil {
-			return nil, nil, err
-		}
-		return out.ClusterArns, out.NextToken, nil
-	})
+func (r ecsReader) listClusters(ctx context.Context) ([]string, error) {
+	p := ecs.NewListClustersPaginator(r.client, &ecs.ListClustersInput{})
+	arns, err := collect(ctx, p, func(o *ecs.ListClustersOutput) ([]string, *string) { return o.ClusterArns, o.NextToken })
 	if err != nil {
 		return nil, fmt.Errorf("list clusters: %w", err)
 	}
 	return arns, nil
 }
 
-// describeClusters returns which of the clusters are in use, which are not any more, and, of none given, the default one.
-func (r reader) describeClusters(ctx context.Context, arns []string) (active, gone []string, err error) {
-	for chunk := range chunks(arns) {
-		out, err := call(ctx, r, r.client.DescribeClusters, &ecs.DescribeClustersInput{Clusters: chunk})
+// describeClusters returns which of the clusters are active and which are deleted. Without ARNs ECS describes the
+// default cluster.
+func (r ecsReader) describeClusters(ctx context.Context, arns []string) (active, deleted []string, err error) {
+	chunks := slices.Collect(slices.Chunk(arns, describeLimit))
+	if len(arns) == 0 {
+		chunks = [][]string{nil}
+	}
+	for _, chunk := range chunks {
+		output, err := r.client.DescribeClusters(ctx, &ecs.DescribeClustersInput{Clusters: chunk})
 		if err != nil {
 			return nil, nil, fmt.Errorf("describe clusters: %w", err)
 		}
-		for _, c := range out.Clusters {
-			if aws.ToString(c.Status) == "INACTIVE" {
-				gone = append(gone, aws.ToString(c.ClusterArn))
+		for _, c := range output.Clusters {
+			if conv.Value(c.Status) == "INACTIVE" {
+				deleted = append(deleted, conv.Value(c.ClusterArn))
 			} else {
-				active = append(active, aws.ToString(c.ClusterArn))
+				active = append(active, conv.Value(c.ClusterArn))
 			}
 		}
-		for _, f := range out.Failures {
-			if aws.ToString(f.Reason) == "MISSING" {
-				gone = append(gone, aws.ToString(f.Arn))
-			}
-		}
+		deleted = append(deleted, missingARNs(output.Failures)...)
 	}
-	return active, gone, nil
+	return active, deleted, nil
 }
 
-// chunks yields up to 100 ARNs at a time, and an empty chunk when there are none.
-func chunks(arns []string) func(yield func([]string) bool) {
-	if len(arns) == 0 {
-		return func(yield func([]string) bool) { yield(nil) }
-	}
-	return slices.Chunk(arns, describeLimit)
-}
-
-func (r reader) instanceARNs(ctx context.Context, cluster string) ([]string, error) {
-	arns, err := pages(func(token *string) ([]string, *string, error) {
-		out, err := call(ctx, r, r.client.ListContainerInstances, &ecs.ListContainerInstancesInput{Cluster: &cluster, NextToken: token})
-		if err != nil {
-			return nil, nil, err
-		}
-		return out.ContainerInstanceArns, out.NextToken, nil
+func (r ecsReader) listInstances(ctx context.Context, cluster string) ([]string, error) {
+	p := ecs.NewListContainerInstancesPaginator(r.client, &ecs.ListContainerInstancesInput{Cluster: &cluster})
+	arns, err := collect(ctx, p, func(o *ecs.ListContainerInstancesOutput) ([]string, *string) {
+		return o.ContainerInstanceArns, o.NextToken
 	})
 	if err != nil {
 		return nil, fmt.Errorf("list container instances of %s: %w", cluster, err)
@@ -119,92 +93,93 @@ func (r reader) instanceARNs(ctx context.Context, cluster string) ([]string, err
 	return arns, nil
 }
 
-// taskARNs lists running and stopped tasks.
-func (r reader) taskARNs(ctx context.Context, cluster string) ([]string, error) {
+// listTasks lists running and stopped tasks.
+func (r ecsReader) listTasks(ctx context.Context, cluster string) ([]string, error) {
 	var all []string
-	for _, desired := range []types.DesiredStatus{types.DesiredStatusRunning, types.DesiredStatusStopped} {
-		arns, err := pages(func(token *string) ([]string, *string, error) {
-			out, err := call(ctx, r, r.client.ListTasks, &ecs.ListTasksInput{Cluster: &cluster, DesiredStatus: desired, NextToken: token})
-			if err != nil {
-				return nil, nil, err
-			}
-			return out.TaskArns, out.NextToken, nil
-		})
+	for _, status := range []types.DesiredStatus{types.DesiredStatusRunning, types.DesiredStatusStopped} {
+		p := ecs.NewListTasksPaginator(r.client, &ecs.ListTasksInput{Cluster: &cluster, DesiredStatus: status})
+		arns, err := collect(ctx, p, func(o *ecs.ListTasksOutput) ([]string, *string) { return o.TaskArns, o.NextToken })
 		if err != nil {
-			return nil, fmt.Errorf("list %s tasks of %s: %w", desired, cluster, err)
+			return nil, fmt.Errorf("list %s tasks of %s: %w", status, cluster, err)
 		}
 		all = append(all, arns...)
 	}
 	return all, nil
 }
 
-// instances describes; what ECS calls missing is returned beside.
-func (r reader) instances(ctx context.Context, cluster string, arns []string) (present []found[state.Instance], missing []string, err error) {
+func (r ecsReader) describeInstances(
+	ctx context.Context, cluster string, arns []string,
+) (result description[state.Instance], err error) {
 	for chunk := range slices.Chunk(arns, describeLimit) {
-		out, err := call(ctx, r, r.client.DescribeContainerInstances, &ecs.DescribeContainerInstancesInput{
+		output, err := r.client.DescribeContainerInstances(ctx, &ecs.DescribeContainerInstancesInput{
 			Cluster: &cluster, ContainerInstances: chunk,
 		})
 		if err != nil {
-			return nil, nil, fmt.Errorf("describe container instances of %s: %w", cluster, err)
+			return result, fmt.Errorf("describe container instances of %s: %w", cluster, err)
 		}
 		now := time.Now()
-		for _, i := range out.ContainerInstances {
-			// Describe leaves out the cluster, which events name.
-			f, err := describe("ECS Container Instance State Change", aws.ToString(i.ContainerInstanceArn), i,
-				map[string]any{"clusterArn": cluster}, now, state.DecodeInstance, state.Instance.Key)
+		for _, i := range output.ContainerInstances {
+			// Events contain the cluster's ARN, and the output of Describe does not.
+			clusterARN := map[string]any{"clusterArn": cluster}
+			d, err := convert("ECS Container Instance State Change", conv.Value(i.ContainerInstanceArn), i, clusterARN, now,
+				state.DecodeInstance, state.Instance.Key)
 			if err != nil {
-				r.log.WithError(err).Error("skip what ECS describes")
+				r.log.WithError(err).Error("malformed container instance from ECS skipped")
 				continue
 			}
-			f.version, f.inactive = i.Version, f.entity.Status == "INACTIVE"
-			present = append(present, f)
+			d.version = i.Version
+			d.inactive = d.entity.Status == "INACTIVE"
+			result.present = append(result.present, d)
 		}
-		missing = append(missing, missingARNs(out.Failures)...)
+		result.missing = append(result.missing, missingARNs(output.Failures)...)
 	}
-	return present, missing, nil
+	return result, nil
 }
 
-// tasks describes; what ECS calls missing is returned beside.
-func (r reader) tasks(ctx context.Context, cluster string, arns []string) (present []found[state.Task], missing []string, err error) {
+func (r ecsReader) describeTasks(
+	ctx context.Context, cluster string, arns []string,
+) (result description[state.Task], err error) {
 	for chunk := range slices.Chunk(arns, describeLimit) {
-		out, err := call(ctx, r, r.client.DescribeTasks, &ecs.DescribeTasksInput{Cluster: &cluster, Tasks: chunk})
+		output, err := r.client.DescribeTasks(ctx, &ecs.DescribeTasksInput{Cluster: &cluster, Tasks: chunk})
 		if err != nil {
-			return nil, nil, fmt.Errorf("describe tasks of %s: %w", cluster, err)
+			return result, fmt.Errorf("describe tasks of %s: %w", cluster, err)
 		}
 		now := time.Now()
-		for _, t := range out.Tasks {
-			f, err := describe("ECS Task State Change", aws.ToString(t.TaskArn), t, nil, now, state.DecodeTask, state.Task.Key)
+		for _, t := range output.Tasks {
+			d, err := convert("ECS Task State Change", conv.Value(t.TaskArn), t, nil, now,
+				state.DecodeTask, state.Task.Key)
 			if err != nil {
-				r.log.WithError(err).Error("skip what ECS describes")
+				r.log.WithError(err).Error("malformed task from ECS skipped")
 				continue
 			}
-			f.version = t.Version
-			present = append(present, f)
+			d.version = t.Version
+			result.present = append(result.present, d)
 		}
-		missing = append(missing, missingARNs(out.Failures)...)
+		result.missing = append(result.missing, missingARNs(output.Failures)...)
 	}
-	return present, missing, nil
+	return result, nil
 }
 
-// describe encodes what Describe returned and reads it back, by the same way that it will be read from the store.
-func describe[T any](detailType, entityARN string, detail any, extra map[string]any, now time.Time,
-	decode func([]byte) (T, error), name func(T) (state.Key, error),
-) (f found[T], err error) {
-	if f.value, err = encode(detailType, entityARN, detail, extra, now); err != nil {
-		return f, err
+// convert encodes the output of Describe as an event and decodes it in the same way as stored records are decoded.
+func convert[T any](
+	detailType, entityARN string, detail any, extra map[string]any, now time.Time,
+	decode func([]byte) (T, error), key func(T) (state.Key, error),
+) (d described[T], err error) {
+	if d.value, err = encode(detailType, entityARN, detail, extra, now); err != nil {
+		return d, err
 	}
-	if f.entity, err = decode(f.value); err != nil {
-		return f, err
+	if d.entity, err = decode(d.value); err != nil {
+		return d, err
 	}
-	f.key, err = name(f.entity)
-	return f, err
+	d.key, err = key(d.entity)
+	return d, err
 }
 
 func missingARNs(failures []types.Failure) []string {
 	var missing []string
 	for _, f := range failures {
-		if aws.ToString(f.Reason) == "MISSING" {
-			missing = append(missing, aws.ToString(f.Arn))
+		if conv.Value(f.Reason) == "MISSING" {
+			missing = append(missing, conv.Value(f.Arn))
 		}
 	}
 	return missing

@@ -3,6 +3,7 @@ package reconcile
 import (
 	"encoding/json"
 	"fmt"
+	"maps"
 	"reflect"
 	"strings"
 	"time"
@@ -11,7 +12,7 @@ import (
 	"github.com/blox/blox/internal/arn"
 )
 
-// envelope is the form of an EventBridge event: what is read from ECS is stored as an event would be.
+// envelope is an EventBridge event. Records read from ECS are stored in the same form as events.
 type envelope struct {
 	Version    string   `json:"version"`
 	ID         string   `json:"id"`
@@ -24,19 +25,17 @@ type envelope struct {
 	Detail     any      `json:"detail"`
 }
 
-// encode wraps what Describe returned of an entity; extra members that the API leaves out are added to it.
+// encode wraps the output of Describe for an entity in an envelope. extra holds members that the output lacks.
 func encode(detailType, entityARN string, detail any, extra map[string]any, now time.Time) ([]byte, error) {
 	a, err := arn.Parse(entityARN)
 	if err != nil {
 		return nil, err
 	}
-	members, _ := plain(reflect.ValueOf(detail)).(map[string]any)
-	for name, value := range extra {
-		members[name] = value
-	}
+	members, _ := jsonValue(reflect.ValueOf(detail)).(map[string]any)
+	maps.Copy(members, extra)
 	body, err := json.Marshal(envelope{
-		Version: "0", DetailType: detailType, Source: "aws.ecs", Account: a.Account, Time: state.Timestamp(now), Region: a.Region,
-		Resources: []string{entityARN}, Detail: members,
+		Version: "0", DetailType: detailType, Source: "aws.ecs", Account: a.Account, Time: state.Timestamp(now),
+		Region: a.Region, Resources: []string{entityARN}, Detail: members,
 	})
 	if err != nil {
 		return nil, fmt.Errorf("encode %s: %w", entityARN, err)
@@ -44,10 +43,10 @@ func encode(detailType, entityARN string, detail any, extra map[string]any, now 
 	return body, nil
 }
 
-// plain makes of the SDK's structs what the API's JSON holds: the SDK's field names are the API's members with a capital
-// first letter. Nothing is left out that the API knows, as its members grow. Absent members are left out; times are
-// those of events.
-func plain(v reflect.Value) any {
+// jsonValue converts the SDK's structs to the API's JSON: the SDK's field names are the API's members with a capital
+// first letter. It works by reflection so that members added to the API are stored too. It omits members that the API
+// did not send, and formats times as events do.
+func jsonValue(v reflect.Value) any {
 	switch v.Kind() {
 	case reflect.Pointer, reflect.Interface:
 		if v.IsNil() {
@@ -56,15 +55,15 @@ func plain(v reflect.Value) any {
 		if at, ok := v.Interface().(*time.Time); ok {
 			return state.Timestamp(*at)
 		}
-		return plain(v.Elem())
+		return jsonValue(v.Elem())
 	case reflect.Struct:
 		members := map[string]any{}
 		for i := range v.NumField() {
 			field := v.Type().Field(i)
-			if !field.IsExported() || absent(v.Field(i)) {
+			if !field.IsExported() || isAbsent(v.Field(i)) {
 				continue
 			}
-			if value := plain(v.Field(i)); value != nil {
+			if value := jsonValue(v.Field(i)); value != nil {
 				members[strings.ToLower(field.Name[:1])+field.Name[1:]] = value
 			}
 		}
@@ -72,15 +71,15 @@ func plain(v reflect.Value) any {
 	case reflect.Slice:
 		items := make([]any, v.Len())
 		for i := range items {
-			items[i] = plain(v.Index(i))
+			items[i] = jsonValue(v.Index(i))
 		}
 		return items
 	}
 	return v.Interface()
 }
 
-// absent tells what the API did not send: a nil, or the empty string of an enumeration.
-func absent(v reflect.Value) bool {
+// isAbsent reports whether the API did not send a member: it is nil, or the empty string of an enumeration.
+func isAbsent(v reflect.Value) bool {
 	switch v.Kind() {
 	case reflect.Pointer, reflect.Slice, reflect.Map, reflect.Interface:
 		return v.IsNil()

@@ -5,26 +5,33 @@ import (
 	"github.com/prometheus/client_golang/prometheus/promauto"
 )
 
-// metrics is what comparing tells of itself. What had to be corrected, the store counts.
+// metrics describe the runs of this replica. The store counts the corrections.
 type metrics struct {
-	seconds  prometheus.Histogram
-	failures prometheus.Counter
-	calls    prometheus.Counter
-	finished prometheus.Gauge
+	duration        prometheus.Histogram
+	clusterFailures prometheus.Counter
+	requests        prometheus.Counter
+	lastRun         prometheus.Gauge
 }
 
 func newMetrics(registerer prometheus.Registerer) metrics {
-	with := promauto.With(registerer)
+	factory := promauto.With(registerer)
 	return metrics{
-		seconds: with.NewHistogram(prometheus.HistogramOpts{
-			Name: "blox_reconcile_duration_seconds", Help: "Time of a comparison with ECS.", Buckets: prometheus.ExponentialBuckets(.1, 2, 12),
+		duration: factory.NewHistogram(prometheus.HistogramOpts{
+			Name:    "blox_css_reconcile_run_duration_seconds",
+			Help:    "Duration of reconcile runs, each of which covers all clusters.",
+			Buckets: prometheus.ExponentialBuckets(.1, 2, 12),
 		}),
-		failures: with.NewCounter(prometheus.CounterOpts{
-			Name: "blox_reconcile_cluster_failures_total", Help: "Clusters that could not be compared with ECS.",
+		clusterFailures: factory.NewCounter(prometheus.CounterOpts{
+			Name: "blox_css_reconcile_cluster_failures_total",
+			Help: "Total number of failures to reconcile a cluster.",
 		}),
-		calls: with.NewCounter(prometheus.CounterOpts{Name: "blox_reconcile_ecs_calls_total", Help: "Calls to ECS."}),
-		finished: with.NewGauge(prometheus.GaugeOpts{
-			Name: "blox_reconcile_finished_timestamp_seconds", Help: "When this replica last finished a comparison, in Unix time.",
+		requests: factory.NewCounter(prometheus.CounterOpts{
+			Name: "blox_css_reconcile_ecs_requests_total",
+			Help: "Total number of requests to ECS.",
+		}),
+		lastRun: factory.NewGauge(prometheus.GaugeOpts{
+			Name: "blox_css_reconcile_last_run_timestamp_seconds",
+			Help: "Unix time at which this replica last completed a reconcile run.",
 		}),
 	}
 }

@@ -1,143 +1,153 @@
-// Package reconcile repairs the store by comparing it with ECS: events get lost, come late, or were sent before Blox was
-// listening.
+// Package reconcile corrects the stored records from ECS: events get lost, arrive late, or were sent before Blox
+// started.
 package reconcile
 
 import (
 	"context"
-	"math/rand/v2"
 	"sync"
 	"time"
 
 	"github.com/aws/aws-sdk-go-v2/service/ecs"
 	"github.com/prometheus/client_golang/prometheus"
 	"github.com/sirupsen/logrus"
-	"golang.org/x/time/rate"
 
 	"github.com/blox/blox/cluster-state-service/cache"
 	"github.com/blox/blox/cluster-state-service/state"
+	"github.com/blox/blox/cluster-state-service/store"
+	"github.com/blox/blox/internal/backoff"
+	"github.com/blox/blox/internal/logging"
 )
 
-// Store is what reconcile needs to write; store.Store is the one in production.
-type Store interface {
-	// Lead works while this replica holds the reconcile lock. See store.Store.Lead.
-	Lead(ctx context.Context, name string, work func(context.Context, state.FencingToken) error) error
-	// ApplyCorrections carries out what has not been overtaken, and returns how many that were.
-	ApplyCorrections(ctx context.Context, holder state.FencingToken, corrections []state.Correction) (int, error)
-	// SaveReconcileRun tells everybody that a comparison is complete.
-	SaveReconcileRun(ctx context.Context, holder state.FencingToken, account, region string, c state.ReconcileRun) error
-	// Compact forgets etcd's history before the revision.
-	Compact(ctx context.Context, revision int64) error
-}
+const (
+	firstRetryDelay   = 200 * time.Millisecond
+	longestRetryDelay = 30 * time.Second
+	// failedClusterDelay is the time until the next run if some clusters failed.
+	failedClusterDelay = time.Minute
+	// maxRunFailures is the number of failed runs in a row after which the leader releases the lock. Retries have
+	// reached longestRetryDelay by then, and another replica may succeed.
+	maxRunFailures = 9
+)
 
-// Config is what New needs.
+// Config configures a Reconciler.
 type Config struct {
 	ECS         *ecs.Client
-	Store       Store
+	Store       *store.Store
+	Compactor   *store.Compactor // runs while this replica holds the reconcile lock
 	WaitCurrent func(context.Context) (*cache.Snapshot, error)
 	Region      string
-	// Name is this replica's among those that share the lock.
-	Name        string
-	Interval    time.Duration // between two comparisons
-	EtcdHistory time.Duration // how long etcd's history is kept; 0 leaves it to etcd
+	Name        string        // this replica's name, unique among the replicas that share the lock
+	Interval    time.Duration // between two runs
 	Log         logrus.FieldLogger
-	Metrics     prometheus.Registerer // nil for nobody
+	Metrics     prometheus.Registerer // may be nil
 }
 
-// What comparing may take of the account's budget for reading calls, 20 a second and bursts of 100, shared by everyone in it.
-// Source: "Request throttling for the Amazon ECS API" in the Amazon ECS API Reference.
-const (
-	callsPerSecond = 10
-	callBurst      = 50
-)
-
-// Reconciler compares, while it is this replica's turn.
+// Reconciler reconciles all clusters of an account and region at intervals. One replica does so at a time.
 type Reconciler struct {
 	Config
-	reader  reader
-	metrics metrics
-	began   time.Time
+	ecs       ecsReader
+	metrics   metrics
+	startedAt time.Time
+	failures  *logging.FailureLog
+
+	mu              sync.Mutex
+	clusterFailures map[string]*logging.FailureLog // by ARN, of clusters that failed in the last run
 }
 
-// New only builds.
+// New returns a Reconciler.
 func New(c Config) *Reconciler {
 	m := newMetrics(c.Metrics)
 	return &Reconciler{
-		Config: c, metrics: m, began: time.Now(),
-		reader: reader{c.ECS, rate.NewLimiter(callsPerSecond, callBurst), c.Log, m.calls},
+		Config: c, metrics: m, startedAt: time.Now(),
+		ecs:             ecsReader{newLimitedClient(c.ECS, m.requests), c.Log},
+		failures:        logging.NewFailureLog(c.Log, "failed to reconcile with ECS; retrying", "reconciling with ECS again"),
+		clusterFailures: map[string]*logging.FailureLog{},
 	}
 }
 
-// Run compares at once and then again and again, taking turns with the other replicas, until ctx ends. What fails is
-// logged and tried again.
+// Run reconciles at once and then at intervals whenever this replica holds the lock, until ctx ends. It retries every
+// failure.
 func (r *Reconciler) Run(ctx context.Context) error {
-	for wait := firstWait; ctx.Err() == nil; wait = min(2*wait, longestWait) {
-		led := time.Now()
+	for retry := backoff.New(firstRetryDelay, longestRetryDelay); ctx.Err() == nil; retry.Wait(ctx) {
+		startedAt := time.Now()
 		err := r.Store.Lead(ctx, r.Name, r.lead)
 		if ctx.Err() != nil {
 			break
 		}
-		r.Log.WithError(err).Warn("reconcile stopped and begins again")
-		if time.Since(led) > longestWait {
-			wait = firstWait
+		if time.Since(startedAt) > longestRetryDelay {
+			retry.Reset()
 		}
-		pause(ctx, wait)
+		r.failures.Failed(err)
 	}
 	return nil
 }
 
-const (
-	firstWait   = 200 * time.Millisecond
-	longestWait = 30 * time.Second
-	soon        = time.Minute // until clusters that could not be compared are tried again
-)
-
-// pause waits, with jitter; it ends with ctx.
-func pause(ctx context.Context, wait time.Duration) {
-	sleep(ctx, wait/2+rand.N(wait/2+1))
-}
-
-// lead compares until the lock is lost. A replica that has just started compares at once, unless another has meanwhile.
-func (r *Reconciler) lead(ctx context.Context, holder state.FencingToken) error {
-	var history sync.WaitGroup
-	defer history.Wait()
+// lead reconciles until the lock is lost or too many runs fail.
+func (r *Reconciler) lead(ctx context.Context, token state.FencingToken) error {
 	ctx, cancel := context.WithCancel(ctx)
+	var compactor sync.WaitGroup
+	compactor.Go(func() { r.Compactor.Run(ctx) })
+	defer compactor.Wait()
 	defer cancel()
-	history.Go(func() { r.keepHistory(ctx) })
 
-	snapshot, err := r.WaitCurrent(ctx)
-	if err != nil {
+	if err := r.waitForTurn(ctx); err != nil {
 		return err
 	}
-	if last := snapshot.LastReconcile(r.Region).FinishedAt; last.After(r.began) {
-		sleep(ctx, time.Until(last.Add(r.Interval)))
-	}
-	for wait := firstWait; ctx.Err() == nil; {
-		switch failures, err := r.compare(ctx, holder); {
-		case ctx.Err() != nil:
-		case err != nil && wait >= longestWait: // perhaps the lock is the trouble
-			return err
-		case err != nil:
-			r.Log.WithError(err).Warn("compare with ECS")
-			pause(ctx, wait)
-			wait = min(2*wait, longestWait)
-		default:
-			wait = firstWait
-			if failures > 0 {
-				sleep(ctx, min(r.Interval, soon))
-			} else {
-				sleep(ctx, r.Interval)
-			}
+	retry := backoff.New(firstRetryDelay, longestRetryDelay)
+	failedRuns := 0
+	for ctx.Err() == nil {
+		failedClusters, err := r.run(ctx, token)
+		if ctx.Err() != nil {
+			break
 		}
+		if err != nil {
+			failedRuns++
+			if failedRuns == maxRunFailures {
+				return err
+			}
+			r.failures.Failed(err)
+			retry.Wait(ctx)
+			continue
+		}
+		failedRuns = 0
+		retry.Reset()
+		r.failures.Succeeded()
+		interval := r.Interval
+		if failedClusters > 0 {
+			interval = min(interval, failedClusterDelay)
+		}
+		backoff.Sleep(ctx, interval)
 	}
 	return ctx.Err()
 }
 
-// sleep waits; it ends with ctx.
-func sleep(ctx context.Context, d time.Duration) {
-	timer := time.NewTimer(d)
-	defer timer.Stop()
-	select {
-	case <-timer.C:
-	case <-ctx.Done():
+// waitForTurn delays the first run if another replica completed a run after this one started.
+func (r *Reconciler) waitForTurn(ctx context.Context) error {
+	snapshot, err := r.WaitCurrent(ctx)
+	if err != nil {
+		return err
 	}
+	if last := snapshot.LastReconcile(r.Region).FinishedAt; last.After(r.startedAt) {
+		backoff.Sleep(ctx, time.Until(last.Add(r.Interval)))
+	}
+	return nil
+}
+
+// logClusterFailure logs a cluster's failure, and its end if err is nil.
+func (r *Reconciler) logClusterFailure(cluster string, err error) {
+	r.mu.Lock()
+	defer r.mu.Unlock()
+	failures := r.clusterFailures[cluster]
+	if err == nil {
+		if failures != nil {
+			failures.Succeeded()
+			delete(r.clusterFailures, cluster)
+		}
+		return
+	}
+	if failures == nil {
+		failures = logging.NewFailureLog(r.Log.WithField("cluster", cluster),
+			"failed to reconcile cluster; retrying", "reconciling cluster again")
+		r.clusterFailures[cluster] = failures
+	}
+	failures.Failed(err)
 }

@@ -2,22 +2,23 @@ package state
 
 import "errors"
 
-// ErrLockLost means that another replica compares with ECS now.
-var ErrLockLost = errors.New("the reconcile lock is lost")
+// ErrLockLost reports that another replica holds the reconcile lock.
+var ErrLockLost = errors.New("reconcile lock lost")
 
-// Correction is one difference between ECS and the store.
+// Correction is the change of a stored record that makes it equal to ECS.
 type Correction struct {
 	Key Key
-	// Value replaces what is stored; nil removes it.
+	// Value replaces the stored value; nil removes the record.
 	Value []byte
-	// Revision is the mod revision that the correction was decided on; 0: nothing was stored.
+	// Revision is the mod revision of the stored value that the correction replaces; 0 if nothing was stored.
 	Revision int64
 }
 
-// IsRemoval tells whether the correction takes the record away.
+// IsRemoval reports whether the correction removes the record.
 func (c Correction) IsRemoval() bool { return c.Value == nil }
 
-// FencingToken is a replica's claim to the reconcile lock: the key that it holds and that key's create revision.
+// FencingToken proves that a replica holds a lock: the key that it holds and that key's create revision. A write
+// guarded by the token fails once another replica holds the lock.
 type FencingToken struct {
 	Key      string
 	Revision int64

@@ -16,7 +16,8 @@ import (
 // jsonV1Semantics is encoding/json's way with JSON, at a third of its cost: among others, keys match in any case.
 var jsonV1Semantics = jsonv1.DefaultOptionsV1()
 
-// decodeDetail reads the detail of an envelope into a record and returns the envelope's time, empty where there is none.
+// decodeDetail reads the detail of an envelope into a record and returns the envelope's time, empty where there is
+// none.
 func decodeDetail[T any](value []byte, into *T) (at string, err error) {
 	envelope := struct {
 		Time   string
@@ -54,7 +55,8 @@ func normalizeTime(s string) string {
 // Timestamp is how Blox writes a time: RFC 3339 in UTC with milliseconds.
 func Timestamp(at time.Time) string { return at.UTC().Format("2006-01-02T15:04:05.000Z") }
 
-// latest is the later of two times in RFC 3339; what is no time does not count, and zero is returned when neither is one.
+// latest is the later of two times in RFC 3339; what is no time does not count, and zero is returned when neither is
+// one.
 func latest(a, b string) time.Time {
 	first, _ := time.Parse(time.RFC3339Nano, a)
 	second, _ := time.Parse(time.RFC3339Nano, b)

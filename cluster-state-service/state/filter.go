@@ -37,8 +37,8 @@ func ParseClusterFilter(s string) (ClusterFilter, error) {
 	return ClusterFilter{Name: a.Cluster, ARN: s}, nil
 }
 
-// Matches tells whether the key's cluster passes. Its name decides unless the filter is an ARN, which the same name in
-// another region or account does not match.
+// Matches tells whether the key's cluster passes. Its name decides unless the filter is an ARN, which the same name
+// in another region or account does not match.
 func (f ClusterFilter) Matches(key Key) bool {
 	return matchesValue(f.Name, key.Cluster) && (f.ARN == "" || f.ARN == key.ClusterARN())
 }
@@ -73,8 +73,8 @@ var (
 	launchTypes     = []string{"EC2", "FARGATE", "EXTERNAL", "MANAGED_INSTANCES"}
 )
 
-// ParseFilter reads the filters of a kind from their values by name; an empty value is no filter. The status is judged
-// first, then the cluster, then the others; an error wraps one of this package's.
+// ParseFilter reads the filters of a kind from their values by name; an empty value is no filter. The status is
+// judged first, then the cluster, then the others; an error wraps one of this package's.
 func ParseFilter(kind Kind, value func(name string) string) (f Filter, err error) {
 	if f.Status, err = ParseStatus(kind, value("status")); err != nil {
 		return f, err

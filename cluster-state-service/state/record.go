@@ -1,14 +1,29 @@
 package state
 
-// Record is an entity on its way into the store.
+import "fmt"
+
+// Record is an entity that ingest read and the store is to write.
 type Record struct {
 	Key     Key
-	Version int64  // ECS's own count of changes
-	Value   []byte // the event's JSON as received, or the same envelope around what Describe returned
+	Version int64  // ECS's detail.version
+	Value   []byte // the event's JSON as received, or the same envelope around the output of an ECS Describe call
 }
 
-// StoredVersion is what is believed stored under a key. The zero value means: nothing.
+// StoredVersion is the version stored under a key. It is zero if the key does not exist.
 type StoredVersion struct {
 	Version  int64 // detail.version of the stored record
-	Revision int64 // etcd's mod revision; 0 when the key is absent
+	Revision int64 // etcd's mod revision; 0 if the key does not exist
+}
+
+// DecodeVersion returns the detail.version of a stored value.
+func DecodeVersion(kind Kind, value []byte) (int64, error) {
+	switch kind {
+	case KindInstance:
+		instance, err := DecodeInstance(value)
+		return instance.Version, err
+	case KindTask:
+		task, err := DecodeTask(value)
+		return task.Version, err
+	}
+	return 0, fmt.Errorf("unknown kind %q", kind)
 }

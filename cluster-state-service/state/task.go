@@ -92,7 +92,8 @@ func (t Task) Key() (Key, error) { return NewKey(KindTask, t.ClusterARN, t.ARN) 
 // LastChanged is when the task last changed as far as the record says; zero when it does not say.
 func (t Task) LastChanged() time.Time { return latest(t.UpdatedAt, t.RecordedAt) }
 
-// Equivalent tells whether both say the same of a task, however they are spelled: in order of containers, in precision of times.
+// Equivalent tells whether both say the same of a task, however they are spelled: in order of containers, in
+// precision of times.
 func (t Task) Equivalent(other Task) bool { return equalJSON(t.canonical(), other.canonical()) }
 
 func (t Task) canonical() Task {

@@ -7,43 +7,50 @@ import (
 	"fmt"
 	"slices"
 
-	"go.etcd.io/etcd/api/v3/mvccpb"
+	"go.etcd.io/etcd/api/v3/etcdserverpb"
 	"go.etcd.io/etcd/api/v3/v3rpc/rpctypes"
 	clientv3 "go.etcd.io/etcd/client/v3"
 
 	"github.com/blox/blox/cluster-state-service/state"
 )
 
-// guard fails a transaction once another replica holds the lock.
-func guard(h state.FencingToken) clientv3.Cmp {
-	return clientv3.Compare(clientv3.CreateRevision(h.Key), "=", h.Revision)
-}
-
-// maxCorrections goes into one transaction: two operations each, and etcd takes 128.
+// maxCorrections is the number of corrections in one transaction: each takes two operations, and etcd allows 128.
 const maxCorrections = 60
 
-// ApplyCorrections carries out corrections, each on its own terms: one whose record has changed meanwhile is left alone, as what
-// arrived since is newer. It returns how many were done. An error means that the lock is lost or etcd failed.
-// No key may come twice.
-func (s *Store) ApplyCorrections(ctx context.Context, holder state.FencingToken, corrections []state.Correction) (int, error) {
+// guard fails a transaction if another replica holds the lock.
+func guard(token state.FencingToken) clientv3.Cmp {
+	return clientv3.Compare(clientv3.CreateRevision(token.Key), "=", token.Revision)
+}
+
+// ApplyCorrections applies the corrections whose records have not changed since they were computed, and returns how
+// many it applied. A record that changed meanwhile is newer than its correction. No key may occur twice. An error
+// means that this replica lost the lock, or that etcd failed.
+func (s *Store) ApplyCorrections(
+	ctx context.Context, token state.FencingToken, corrections []state.Correction,
+) (applied int, err error) {
 	var lease clientv3.LeaseID
 	if slices.ContainsFunc(corrections, state.Correction.IsRemoval) {
-		var err error
 		if lease, err = s.tombstones.lease(ctx, s.client); err != nil {
 			return 0, err
 		}
 	}
-	done := 0
 	for len(corrections) > 0 {
 		n := correctionsPerTransaction(corrections)
-		some, err := s.correct(ctx, holder, corrections[:n], lease)
-		done += some
-		if err != nil {
-			return done, fmt.Errorf("correct %s and %d more: %w", corrections[0].Key, n-1, err)
-		}
+		batch := corrections[:n]
 		corrections = corrections[n:]
+		for len(batch) > 0 {
+			changed, err := s.applyBatch(ctx, token, batch, lease)
+			if err != nil {
+				return applied, fmt.Errorf("correct %s and %d more: %w", batch[0].Key, len(batch)-1, err)
+			}
+			if len(changed) == 0 {
+				applied += len(batch)
+				break
+			}
+			batch = slices.DeleteFunc(slices.Clone(batch), func(c state.Correction) bool { return changed[c.Key] })
+		}
 	}
-	return done, nil
+	return applied, nil
 }
 
 func correctionsPerTransaction(corrections []state.Correction) int {
@@ -57,74 +64,58 @@ func correctionsPerTransaction(corrections []state.Correction) int {
 	return len(corrections)
 }
 
-// correct tries all in one transaction and, when one of them has lost its race, each by itself.
-func (s *Store) correct(ctx context.Context, holder state.FencingToken, corrections []state.Correction, lease clientv3.LeaseID) (int, error) {
-	guards := []clientv3.Cmp{guard(holder)}
+// applyBatch applies all corrections in one transaction. If some of the records have changed meanwhile, it applies
+// none and returns the keys of the changed records.
+func (s *Store) applyBatch(
+	ctx context.Context, token state.FencingToken, corrections []state.Correction, lease clientv3.LeaseID,
+) (changed map[state.Key]bool, err error) {
+	guards := []clientv3.Cmp{guard(token)}
+	reads := []clientv3.Op{clientv3.OpGet(token.Key, clientv3.WithKeysOnly())}
 	var changes []clientv3.Op
 	for _, c := range corrections {
-		key := c.Key.String()
+		key, tombstone := c.Key.String(), c.Key.TombstoneKey()
 		guards = append(guards, clientv3.Compare(clientv3.ModRevision(key), "=", c.Revision))
+		reads = append(reads, clientv3.OpGet(key, clientv3.WithKeysOnly()))
 		if c.IsRemoval() {
-			changes = append(changes, clientv3.OpDelete(key), clientv3.OpPut(c.Key.TombstoneKey(), "{}", clientv3.WithLease(lease)))
+			changes = append(changes, clientv3.OpDelete(key), clientv3.OpPut(tombstone, "{}", clientv3.WithLease(lease)))
 		} else {
-			changes = append(changes, clientv3.OpPut(key, string(c.Value)), clientv3.OpDelete(c.Key.TombstoneKey()))
+			changes = append(changes, clientv3.OpPut(key, string(c.Value)), clientv3.OpDelete(tombstone))
 		}
-	}
-	once, cancel := context.WithTimeout(ctx, opTimeout)
-	defer cancel()
-	answer, err := s.client.Txn(once).If(guards...).Then(changes...).
-		Else(clientv3.OpGet(holder.Key, clientv3.WithKeysOnly())).Commit()
-	switch {
-	case err != nil:
-		if errors.Is(err, rpctypes.ErrLeaseNotFound) {
-			s.tombstones.dropLease()
-		}
-		return 0, fmt.Errorf("etcd transaction: %w", err)
-	case answer.Succeeded:
-		for _, c := range corrections {
-			s.metrics.corrections.WithLabelValues(changeLabel(c)).Inc()
-		}
-		return len(corrections), nil
-	}
-	if err := checkLock(holder, answer.Responses[0].GetResponseRange().GetKvs()); err != nil || len(corrections) == 1 {
-		return 0, err
-	}
-	done := 0
-	for i := range corrections {
-		n, err := s.correct(ctx, holder, corrections[i:i+1], lease)
-		done += n
-		if err != nil {
-			return done, err
-		}
-	}
-	return done, nil
-}
-
-// checkLock tells a lost lock from a lost race about one record.
-func checkLock(h state.FencingToken, found []*mvccpb.KeyValue) error {
-	if len(found) == 0 || found[0].CreateRevision != h.Revision {
-		return state.ErrLockLost
-	}
-	return nil
-}
-
-// SaveReconcileRun tells everybody that a comparison with ECS is complete.
-func (s *Store) SaveReconcileRun(ctx context.Context, holder state.FencingToken, account, region string, c state.ReconcileRun) error {
-	value, err := json.Marshal(c)
-	if err != nil {
-		return fmt.Errorf("encode comparison: %w", err)
 	}
 	ctx, cancel := context.WithTimeout(ctx, opTimeout)
 	defer cancel()
-	answer, err := s.client.Txn(ctx).If(guard(holder)).
-		Then(clientv3.OpPut(state.ReconcilePrefix+account+"/"+region, string(value))).Commit()
+	response, err := s.client.Txn(ctx).If(guards...).Then(changes...).Else(reads...).Commit()
 	if err != nil {
-		return fmt.Errorf("note comparison: %w", err)
+		if errors.Is(err, rpctypes.ErrLeaseNotFound) {
+			s.tombstones.dropLease()
+		}
+		return nil, fmt.Errorf("etcd transaction: %w", err)
 	}
-	if !answer.Succeeded {
-		return state.ErrLockLost
+	if response.Succeeded {
+		for _, c := range corrections {
+			s.metrics.corrections.WithLabelValues(changeLabel(c)).Inc()
+		}
+		return nil, nil
 	}
-	return nil
+	lock := response.Responses[0].GetResponseRange().GetKvs()
+	if len(lock) == 0 || lock[0].CreateRevision != token.Revision {
+		return nil, state.ErrLockLost
+	}
+	changed = map[state.Key]bool{}
+	for i, c := range corrections {
+		if modRevision(response.Responses[i+1]) != c.Revision {
+			changed[c.Key] = true
+		}
+	}
+	return changed, nil
+}
+
+// modRevision returns the mod revision of the key that a get found; 0 if it found none.
+func modRevision(get *etcdserverpb.ResponseOp) int64 {
+	if kvs := get.GetResponseRange().GetKvs(); len(kvs) > 0 {
+		return kvs[0].ModRevision
+	}
+	return 0
 }
 
 func changeLabel(c state.Correction) string {
@@ -132,4 +123,25 @@ func changeLabel(c state.Correction) string {
 		return "remove"
 	}
 	return "put"
+}
+
+// SaveReconcileRun publishes a complete reconcile run to all replicas.
+func (s *Store) SaveReconcileRun(
+	ctx context.Context, token state.FencingToken, account, region string, run state.ReconcileRun,
+) error {
+	value, err := json.Marshal(run)
+	if err != nil {
+		return fmt.Errorf("encode reconcile run: %w", err)
+	}
+	ctx, cancel := context.WithTimeout(ctx, opTimeout)
+	defer cancel()
+	put := clientv3.OpPut(state.ReconcilePrefix+account+"/"+region, string(value))
+	response, err := s.client.Txn(ctx).If(guard(token)).Then(put).Commit()
+	if err != nil {
+		return fmt.Errorf("save reconcile run: %w", err)
+	}
+	if !response.Succeeded {
+		return state.ErrLockLost
+	}
+	return nil
 }

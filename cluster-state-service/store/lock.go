@@ -13,26 +13,28 @@ import (
 	"github.com/blox/blox/internal/etcd"
 )
 
-// lockLease is how long a replica that died keeps the others waiting.
+// lockLease is how long the other replicas wait for the lock of a replica that died.
 const lockLease = 15 * time.Second
 
-// Lead waits until this replica, called name, holds the reconcile lock, and then works. The context of work ends when the
-// lock is lost; what work has in hand by then is refused by its guard. Lead returns what work does, or etcd's error.
+// Lead waits until this replica, called name, holds the reconcile lock, then calls work and returns its result. The
+// context of work ends when the lock is lost; etcd rejects writes that are guarded by the fencing token from then on.
 func (s *Store) Lead(ctx context.Context, name string, work func(context.Context, state.FencingToken) error) error {
 	return etcd.Campaign(ctx, s.client, strings.TrimSuffix(state.LockPrefix, "/"), name, lockLease,
-		func(ctx context.Context, term etcd.Leadership) error {
-			return work(ctx, state.FencingToken{Key: term.Key, Revision: term.Revision})
+		func(ctx context.Context, leadership etcd.Leadership) error {
+			return work(ctx, state.FencingToken{Key: leadership.Key, Revision: leadership.Revision})
 		})
 }
 
-// leased works with a lease for what the error calls doing; lost is part of the error when the lease was.
-func (s *Store) leased(ctx context.Context, doing string, lost error, work func(context.Context, *concurrency.Session) error) error {
+// withLease calls work with a lease. Errors begin with operation and, if the lease is lost, wrap lost.
+func (s *Store) withLease(
+	ctx context.Context, operation string, lost error, work func(context.Context, *concurrency.Session) error,
+) error {
 	err := etcd.WithLease(ctx, s.client, lockLease, work)
 	switch {
 	case err == nil:
 		return nil
 	case errors.Is(err, etcd.ErrLeaseLost):
-		return fmt.Errorf("%s: %w: %w", doing, lost, err)
+		return fmt.Errorf("%s: %w: %w", operation, lost, err)
 	}
-	return fmt.Errorf("%s: %w", doing, err)
+	return fmt.Errorf("%s: %w", operation, err)
 }

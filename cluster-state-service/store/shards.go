@@ -13,143 +13,175 @@ import (
 	"github.com/blox/blox/cluster-state-service/state"
 )
 
-// Each is followed by <stream>/<shard>: what the holder of a shard keeps, and who that is. Those who read a stream are under
-// shardLocks<stream>/replica/<name>.
+// Keys below checkpointRoot are <stream>/<shard>: how far the shard was read. Keys below groupRoot are
+// <stream>/<shard>: the shard's owner, and <stream>/replica/<name>: the members of the group that reads the stream.
 const (
-	checkpoints = state.Root + "kinesis/"
-	shardLocks  = state.Root + "lock/kinesis/"
-	replicaPart = "replica/"
+	checkpointRoot = state.Root + "kinesis/"
+	groupRoot      = state.Root + "lock/kinesis/"
+	memberPart     = "replica/"
 )
 
-var errMembershipLost = errors.New("the lease of this reader of the stream is lost")
+var errMembershipLost = errors.New("group membership lost")
 
-// GroupMember is one replica of those that share the shards of a Kinesis stream. One lease is behind all that it holds, so
-// that all of it goes to others at once when the replica dies.
+// GroupMember is one member of the group of replicas that share the shards of a Kinesis stream. One lease holds its
+// membership and all of its shards, so if the replica dies, the other members can acquire all shards at once.
 type GroupMember struct {
-	client       *clientv3.Client
-	lease        clientv3.LeaseID
-	stream, name string
+	client *clientv3.Client
+	lease  clientv3.LeaseID
+	stream string
+	name   string
 
 	mu    sync.Mutex
-	locks map[string]state.FencingToken // by shard
+	owned map[string]state.FencingToken // by shard
 }
 
-// JoinGroup announces the replica called name as a reader of the stream, and works. The context of work ends when the lease
-// is lost; what work has in hand by then is refused. All that is held is free once JoinGroup returns.
-func (s *Store) JoinGroup(ctx context.Context, stream, name string, work func(context.Context, *GroupMember) error) error {
-	return s.leased(ctx, "reading stream "+stream, errMembershipLost, func(ctx context.Context, session *concurrency.Session) error {
-		r := &GroupMember{client: s.client, lease: session.Lease(), stream: stream, name: name, locks: map[string]state.FencingToken{}}
-		limited, cancel := context.WithTimeout(ctx, opTimeout)
-		_, err := s.client.Put(limited, shardLocks+stream+"/"+replicaPart+name, "", clientv3.WithLease(r.lease))
-		cancel()
-		if err != nil {
-			return fmt.Errorf("announce a reader of stream %s: %w", stream, err)
+// Assignments is the state of a group at one revision.
+type Assignments struct {
+	Checkpoints map[string][]byte // by shard
+	Owners      map[string]string // member names, by shard; a free shard is absent
+	Members     []string
+}
+
+// JoinGroup makes the replica called name a member of the group that reads the stream, and calls work. The context of
+// work ends when the lease is lost; the group then rejects the member's writes. JoinGroup releases all shards before
+// it returns.
+func (s *Store) JoinGroup(
+	ctx context.Context, stream, name string, work func(context.Context, *GroupMember) error,
+) error {
+	join := func(ctx context.Context, session *concurrency.Session) error {
+		m := &GroupMember{
+			client: s.client, lease: session.Lease(), stream: stream, name: name, owned: map[string]state.FencingToken{},
 		}
-		return work(ctx, r)
-	})
+		if err := m.announce(ctx); err != nil {
+			return err
+		}
+		return work(ctx, m)
+	}
+	return s.withLease(ctx, "read stream "+stream, errMembershipLost, join)
 }
 
-// Assignments tells the checkpoints by shard, the replicas that hold shards by shard, and all replicas, as of one moment.
-func (r *GroupMember) Assignments(ctx context.Context) (saved map[string][]byte, holders map[string]string, replicas []string, err error) {
+func (m *GroupMember) announce(ctx context.Context) error {
 	ctx, cancel := context.WithTimeout(ctx, opTimeout)
 	defer cancel()
-	savedPrefix, locksPrefix := checkpoints+r.stream+"/", shardLocks+r.stream+"/"
-	answer, err := r.client.Txn(ctx).Then(
-		clientv3.OpGet(savedPrefix, clientv3.WithPrefix()), clientv3.OpGet(locksPrefix, clientv3.WithPrefix())).Commit()
+	key := groupRoot + m.stream + "/" + memberPart + m.name
+	if _, err := m.client.Put(ctx, key, "", clientv3.WithLease(m.lease)); err != nil {
+		return fmt.Errorf("join the group of stream %s: %w", m.stream, err)
+	}
+	return nil
+}
+
+// Assignments returns the checkpoints, owners and members of the group at one revision.
+func (m *GroupMember) Assignments(ctx context.Context) (Assignments, error) {
+	ctx, cancel := context.WithTimeout(ctx, opTimeout)
+	defer cancel()
+	checkpointPrefix, groupPrefix := checkpointRoot+m.stream+"/", groupRoot+m.stream+"/"
+	response, err := m.client.Txn(ctx).Then(
+		clientv3.OpGet(checkpointPrefix, clientv3.WithPrefix()),
+		clientv3.OpGet(groupPrefix, clientv3.WithPrefix()),
+	).Commit()
 	if err != nil {
-		return nil, nil, nil, fmt.Errorf("look at the shards of stream %s: %w", r.stream, err)
+		return Assignments{}, fmt.Errorf("read the group of stream %s: %w", m.stream, err)
 	}
-	saved, holders = map[string][]byte{}, map[string]string{}
-	for _, kv := range answer.Responses[0].GetResponseRange().GetKvs() {
-		saved[strings.TrimPrefix(string(kv.Key), savedPrefix)] = kv.Value
+	a := Assignments{Checkpoints: map[string][]byte{}, Owners: map[string]string{}}
+	for _, kv := range response.Responses[0].GetResponseRange().GetKvs() {
+		a.Checkpoints[strings.TrimPrefix(string(kv.Key), checkpointPrefix)] = kv.Value
 	}
-	for _, kv := range answer.Responses[1].GetResponseRange().GetKvs() {
-		rest := strings.TrimPrefix(string(kv.Key), locksPrefix)
-		if replica, found := strings.CutPrefix(rest, replicaPart); found {
-			replicas = append(replicas, replica)
+	for _, kv := range response.Responses[1].GetResponseRange().GetKvs() {
+		name := strings.TrimPrefix(string(kv.Key), groupPrefix)
+		if member, found := strings.CutPrefix(name, memberPart); found {
+			a.Members = append(a.Members, member)
 		} else {
-			holders[rest] = string(kv.Value)
+			a.Owners[name] = string(kv.Value)
 		}
 	}
-	return saved, holders, replicas, nil
+	return a, nil
 }
 
-func (r *GroupMember) lockKey(shard string) string { return shardLocks + r.stream + "/" + shard }
+func (m *GroupMember) ownerKey(shard string) string { return groupRoot + m.stream + "/" + shard }
 
-func (r *GroupMember) checkpointKey(shard string) string { return checkpoints + r.stream + "/" + shard }
+func (m *GroupMember) checkpointKey(shard string) string {
+	return checkpointRoot + m.stream + "/" + shard
+}
 
-// AcquireShard makes this replica the holder of a shard, unless another one is, and gives the shard's checkpoint, nil for none.
-func (r *GroupMember) AcquireShard(ctx context.Context, shard string) (checkpoint []byte, taken bool, err error) {
+// AcquireShard makes this member the owner of a shard that has no other owner, and returns the shard's checkpoint,
+// nil if it has none. Acquiring an owned shard again succeeds: the response to the previous call may have been lost.
+func (m *GroupMember) AcquireShard(ctx context.Context, shard string) (checkpoint []byte, acquired bool, err error) {
 	ctx, cancel := context.WithTimeout(ctx, opTimeout)
 	defer cancel()
-	key := r.lockKey(shard)
-	looks := []clientv3.Op{clientv3.OpGet(key), clientv3.OpGet(r.checkpointKey(shard))}
-	answer, err := r.client.Txn(ctx).If(clientv3.Compare(clientv3.CreateRevision(key), "=", 0)).
-		Then(append([]clientv3.Op{clientv3.OpPut(key, r.name, clientv3.WithLease(r.lease))}, looks...)...).Else(looks...).Commit()
+	key := m.ownerKey(shard)
+	put := clientv3.OpPut(key, m.name, clientv3.WithLease(m.lease))
+	getOwner, getCheckpoint := clientv3.OpGet(key), clientv3.OpGet(m.checkpointKey(shard))
+	response, err := m.client.Txn(ctx).If(clientv3.Compare(clientv3.CreateRevision(key), "=", 0)).
+		Then(put, getOwner, getCheckpoint).Else(getOwner, getCheckpoint).Commit()
 	if err != nil {
-		return nil, false, fmt.Errorf("take shard %s of stream %s: %w", shard, r.stream, err)
+		return nil, false, fmt.Errorf("acquire shard %s of stream %s: %w", shard, m.stream, err)
 	}
-	found := answer.Responses[len(answer.Responses)-2:]
-	lock := found[0].GetResponseRange().GetKvs()[0]
-	if lock.Lease != int64(r.lease) { // ours may be there from a call whose answer did not arrive
+	gets := response.Responses[len(response.Responses)-2:]
+	owner := gets[0].GetResponseRange().GetKvs()[0]
+	if owner.Lease != int64(m.lease) {
 		return nil, false, nil
 	}
-	r.mu.Lock()
-	r.locks[shard] = state.FencingToken{Key: key, Revision: lock.CreateRevision}
-	r.mu.Unlock()
-	if kvs := found[1].GetResponseRange().GetKvs(); len(kvs) > 0 {
+	m.mu.Lock()
+	m.owned[shard] = state.FencingToken{Key: key, Revision: owner.CreateRevision}
+	m.mu.Unlock()
+	if kvs := gets[1].GetResponseRange().GetKvs(); len(kvs) > 0 {
 		checkpoint = kvs[0].Value
 	}
 	return checkpoint, true, nil
 }
 
-// fencingToken is what was taken; a shard that was not has the zero Holder.
-func (r *GroupMember) fencingToken(shard string) state.FencingToken {
-	r.mu.Lock()
-	defer r.mu.Unlock()
-	return r.locks[shard]
+// fencingToken returns the token of an owned shard; zero if this member does not own it.
+func (m *GroupMember) fencingToken(shard string) state.FencingToken {
+	m.mu.Lock()
+	defer m.mu.Unlock()
+	return m.owned[shard]
 }
 
-// SaveCheckpoint keeps a checkpoint; it does not, and tells so, when this replica does not hold the shard any more.
-func (r *GroupMember) SaveCheckpoint(ctx context.Context, shard string, checkpoint []byte) (held bool, err error) {
-	holder := r.fencingToken(shard)
-	if holder.Revision == 0 {
+// SaveCheckpoint saves the checkpoint of a shard if this member owns the shard, and reports whether it does.
+func (m *GroupMember) SaveCheckpoint(ctx context.Context, shard string, checkpoint []byte) (owned bool, err error) {
+	token := m.fencingToken(shard)
+	if token.Revision == 0 {
 		return false, nil
 	}
 	ctx, cancel := context.WithTimeout(ctx, opTimeout)
 	defer cancel()
-	answer, err := r.client.Txn(ctx).If(guard(holder)).Then(clientv3.OpPut(r.checkpointKey(shard), string(checkpoint))).Commit()
+	put := clientv3.OpPut(m.checkpointKey(shard), string(checkpoint))
+	response, err := m.client.Txn(ctx).If(guard(token)).Then(put).Commit()
 	if err != nil {
-		return false, fmt.Errorf("save the checkpoint of shard %s of stream %s: %w", shard, r.stream, err)
+		return false, fmt.Errorf("save checkpoint of shard %s of stream %s: %w", shard, m.stream, err)
 	}
-	return answer.Succeeded, nil
+	return response.Succeeded, nil
 }
 
-// ReleaseShard lets others have a shard; one that is not held is none to give, and no error.
-func (r *GroupMember) ReleaseShard(ctx context.Context, shard string) error {
-	key := r.lockKey(shard)
+// ReleaseShard makes an owned shard free. It does nothing if this member does not own the shard.
+func (m *GroupMember) ReleaseShard(ctx context.Context, shard string) error {
 	ctx, cancel := context.WithTimeout(ctx, opTimeout)
 	defer cancel()
-	_, err := r.client.Txn(ctx).If(clientv3.Compare(clientv3.LeaseValue(key), "=", r.lease)).Then(clientv3.OpDelete(key)).Commit()
-	if err != nil {
-		return fmt.Errorf("give shard %s of stream %s: %w", shard, r.stream, err)
+	key := m.ownerKey(shard)
+	isOwner := clientv3.Compare(clientv3.LeaseValue(key), "=", m.lease)
+	if _, err := m.client.Txn(ctx).If(isOwner).Then(clientv3.OpDelete(key)).Commit(); err != nil {
+		return fmt.Errorf("release shard %s of stream %s: %w", shard, m.stream, err)
 	}
-	r.mu.Lock()
-	defer r.mu.Unlock()
-	delete(r.locks, shard)
+	m.mu.Lock()
+	defer m.mu.Unlock()
+	delete(m.owned, shard)
 	return nil
 }
 
-// DeleteCheckpoints deletes the checkpoints of shards that nobody holds.
-func (r *GroupMember) DeleteCheckpoints(ctx context.Context, shards []string) error {
+// DeleteCheckpoints deletes the checkpoints of those shards that have no owner.
+func (m *GroupMember) DeleteCheckpoints(ctx context.Context, shards []string) error {
 	for _, shard := range shards {
-		limited, cancel := context.WithTimeout(ctx, opTimeout)
-		_, err := r.client.Txn(limited).If(clientv3.Compare(clientv3.CreateRevision(r.lockKey(shard)), "=", 0)).
-			Then(clientv3.OpDelete(r.checkpointKey(shard))).Commit()
-		cancel()
-		if err != nil {
-			return fmt.Errorf("forget shard %s of stream %s: %w", shard, r.stream, err)
+		if err := m.deleteCheckpoint(ctx, shard); err != nil {
+			return fmt.Errorf("delete checkpoint of shard %s of stream %s: %w", shard, m.stream, err)
 		}
 	}
 	return nil
+}
+
+func (m *GroupMember) deleteCheckpoint(ctx context.Context, shard string) error {
+	ctx, cancel := context.WithTimeout(ctx, opTimeout)
+	defer cancel()
+	isFree := clientv3.Compare(clientv3.CreateRevision(m.ownerKey(shard)), "=", 0)
+	_, err := m.client.Txn(ctx).If(isFree).Then(clientv3.OpDelete(m.checkpointKey(shard))).Commit()
+	return err
 }

@@ -21,7 +21,7 @@ import (
 
 func TestMain(m *testing.M) { goleak.VerifyTestMain(m) }
 
-// nothingStored knows nothing of what is stored: every write has to find out.
+// nothingStored is a cache without records: every write of a stored key loses its first transaction.
 func nothingStored(state.Key) state.StoredVersion { return state.StoredVersion{} }
 
 func task(id string, version int64) state.Record {
@@ -42,7 +42,7 @@ func stored(t *testing.T, client *clientv3.Client, key string) (value string, re
 	return string(answer.Kvs[0].Value), answer.Kvs[0].ModRevision
 }
 
-func TestRecordKeepsTheNewestVersion(t *testing.T) {
+func TestRecord_KeepsNewestVersion(t *testing.T) {
 	client := testenv.Etcd(t)
 	s := New(client, nothingStored, nil)
 	require.NoError(t, s.Record(t.Context(), []state.Record{task("a", 2)}))
@@ -58,17 +58,16 @@ func TestRecordKeepsTheNewestVersion(t *testing.T) {
 	assert.Equal(t, string(task("a", 3).Value), value)
 }
 
-// Wrong beliefs of every sort, in one batch: whatever is believed, the newest version is what stays.
-func TestRecordDoesNotTrustWhatIsKnown(t *testing.T) {
+func TestRecord_KeepsNewestVersionWithAnyOutdatedCache(t *testing.T) {
 	client := testenv.Etcd(t)
 	require.NoError(t, New(client, nothingStored, nil).Record(t.Context(), []state.Record{task("a", 5), task("b", 5), task("c", 5)}))
-	beliefs := map[state.Key]state.StoredVersion{
+	cached := map[state.Key]state.StoredVersion{
 		task("a", 0).Key: {Version: 1, Revision: 1},  // stale
 		task("c", 0).Key: {Version: 1, Revision: 99}, // from another etcd
-		task("d", 0).Key: {Version: 1, Revision: 98}, // deleted meanwhile
-		task("e", 0).Key: {Version: 9, Revision: 97}, // newer: nothing to do
+		task("d", 0).Key: {Version: 1, Revision: 98}, // deleted since
+		task("e", 0).Key: {Version: 9, Revision: 97}, // newer, so the record is dropped
 	}
-	s := New(client, func(k state.Key) state.StoredVersion { return beliefs[k] }, nil)
+	s := New(client, func(k state.Key) state.StoredVersion { return cached[k] }, nil)
 	require.NoError(t, s.Record(t.Context(), []state.Record{task("a", 6), task("b", 4), task("c", 7), task("d", 2), task("e", 8)}))
 	for id, version := range map[string]int64{"a": 6, "b": 5, "c": 7, "d": 2} {
 		value, _ := stored(t, client, task(id, 0).Key.String())
@@ -78,14 +77,14 @@ func TestRecordDoesNotTrustWhatIsKnown(t *testing.T) {
 	assert.Empty(t, value)
 }
 
-func TestRecordSplitsWhatDoesNotFitOneTransaction(t *testing.T) {
+func TestRecord_SplitsLargeBatches(t *testing.T) {
 	client := testenv.Etcd(t)
 	s := New(client, nothingStored, nil)
 	var records []state.Record
 	for i := range 350 {
 		records = append(records, task(fmt.Sprint("small", i), 1))
 	}
-	for i := range 5 { // together more than etcd takes at once
+	for i := range 5 { // together above etcd's limit
 		r := task(fmt.Sprint("large", i), 1)
 		r.Value = []byte(strings.Replace(string(r.Value), `{"detail"`, `{"x":"`+strings.Repeat("x", 400<<10)+`","detail"`, 1))
 		records = append(records, r)
@@ -96,7 +95,7 @@ func TestRecordSplitsWhatDoesNotFitOneTransaction(t *testing.T) {
 	assert.Equal(t, int64(355), answer.Count)
 }
 
-func TestRecordDropsEventsOfWhatReconcileRemoved(t *testing.T) {
+func TestRecord_DropsLateEventsOfRemovedEntities(t *testing.T) {
 	client := testenv.Etcd(t)
 	s := New(client, nothingStored, nil)
 	require.NoError(t, s.Record(t.Context(), []state.Record{task("a", 1), task("b", 1)}))
@@ -108,9 +107,9 @@ func TestRecordDropsEventsOfWhatReconcileRemoved(t *testing.T) {
 	})
 	require.NoError(t, s.Record(t.Context(), []state.Record{task("a", 2), task("b", 2)}))
 	value, _ := stored(t, client, task("a", 0).Key.String())
-	assert.Empty(t, value, "a late event brought it back")
+	assert.Empty(t, value, "a late event does not restore the record")
 	value, _ = stored(t, client, task("b", 0).Key.String())
-	assert.Equal(t, string(task("b", 2).Value), value, "its company is recorded")
+	assert.Equal(t, string(task("b", 2).Value), value, "other records of the batch are written")
 
 	tombstone, err := client.Get(t.Context(), task("a", 0).Key.TombstoneKey())
 	require.NoError(t, err)
@@ -120,7 +119,7 @@ func TestRecordDropsEventsOfWhatReconcileRemoved(t *testing.T) {
 	assert.GreaterOrEqual(t, lease.TTL, int64((48 * time.Hour).Seconds()))
 }
 
-func TestCorrectLeavesAloneWhatChangedMeanwhile(t *testing.T) {
+func TestApplyCorrections_SkipsChangedRecords(t *testing.T) {
 	client := testenv.Etcd(t)
 	s := New(client, nothingStored, nil)
 	require.NoError(t, s.Record(t.Context(), []state.Record{task("a", 1), task("b", 1)}))
@@ -137,7 +136,7 @@ func TestCorrectLeavesAloneWhatChangedMeanwhile(t *testing.T) {
 		assert.Equal(t, 2, done)
 		done, err = s.ApplyCorrections(ctx, h, []state.Correction{{Key: task("a", 0).Key, Value: task("a", 1).Value}})
 		require.NoError(t, err)
-		assert.Zero(t, done, "it was believed absent")
+		assert.Zero(t, done, "the correction assumed that the key does not exist")
 	})
 	for id, version := range map[string]int64{"a": 2, "b": 3, "c": 1} {
 		value, _ := stored(t, client, task(id, 0).Key.String())
@@ -145,7 +144,7 @@ func TestCorrectLeavesAloneWhatChangedMeanwhile(t *testing.T) {
 	}
 }
 
-func TestAReplicaThatLostTheLockWritesNothing(t *testing.T) {
+func TestApplyCorrections_FailsWithoutLock(t *testing.T) {
 	client := testenv.Etcd(t)
 	s := New(client, nothingStored, nil)
 	var old state.FencingToken
@@ -159,7 +158,7 @@ func TestAReplicaThatLostTheLockWritesNothing(t *testing.T) {
 	assert.Empty(t, value)
 }
 
-func TestOnlyOneLeadsAtATimeAndTheNextFollowsAtOnce(t *testing.T) {
+func TestLead_RunsOneLeaderAtATime(t *testing.T) {
 	client := testenv.Etcd(t)
 	s := New(client, nothingStored, nil)
 	var mu sync.Mutex
@@ -181,12 +180,12 @@ func TestOnlyOneLeadsAtATimeAndTheNextFollowsAtOnce(t *testing.T) {
 			}))
 		})
 	}
-	replicas.Wait() // well within the lease of one of them
+	replicas.Wait() // ends within one lease: each leader releases the lock
 	assert.Len(t, order, 5)
 }
 
-// Many replicas record the same events in any order, twice; what stays is the newest of each.
-func TestReplicasThatRaceLoseNothing(t *testing.T) {
+// Replicas record the same events in any order, twice. The newest version of each task remains.
+func TestRecord_LosesNothingWhenReplicasRace(t *testing.T) {
 	client := testenv.Etcd(t)
 	const tasks, versions = 20, 10
 	var replicas sync.WaitGroup
@@ -216,7 +215,66 @@ func TestReplicasThatRaceLoseNothing(t *testing.T) {
 	}
 }
 
-func TestCompact(t *testing.T) {
+// slowKV delays every transaction and counts them.
+type slowKV struct {
+	clientv3.KV
+	delay time.Duration
+	txns  int
+}
+
+func (kv *slowKV) Txn(ctx context.Context) clientv3.Txn {
+	kv.txns++
+	select {
+	case <-time.After(kv.delay):
+	case <-ctx.Done():
+	}
+	return kv.KV.Txn(ctx)
+}
+
+// Every loser of a race costs nothing on a slow etcd: the transaction that lost has read all of them.
+func TestRecord_RereadsAllLosersInOneTransaction(t *testing.T) {
+	server := testenv.EtcdServer(t)
+	var first, second []state.Record
+	for n := range 50 {
+		first = append(first, task(fmt.Sprint(n), int64(1+n%2)))
+		second = append(second, task(fmt.Sprint(n), 2))
+	}
+	require.NoError(t, New(server.Client(), nothingStored, nil).Record(t.Context(), first))
+
+	client := server.Client()
+	kv := &slowKV{KV: client.KV, delay: 150 * time.Millisecond} // 50 reads would exceed opTimeout
+	client.KV = kv
+	require.NoError(t, New(client, nothingStored, nil).Record(t.Context(), second))
+	assert.Equal(t, 2, kv.txns, "one transaction that loses and one that writes")
+	for _, r := range second {
+		value, _ := stored(t, client, r.Key.String())
+		assert.Equal(t, string(r.Value), value)
+	}
+}
+
+func TestApplyCorrections_RereadsAllChangedRecordsInOneTransaction(t *testing.T) {
+	client := testenv.Etcd(t)
+	s := New(client, nothingStored, nil)
+	var records []state.Record
+	for n := range 60 {
+		records = append(records, task(fmt.Sprint(n), 1))
+	}
+	require.NoError(t, s.Record(t.Context(), records[:59]))
+	lead(t, s, func(ctx context.Context, token state.FencingToken) {
+		var corrections []state.Correction // all but the last assume that the key does not exist
+		for _, r := range records {
+			corrections = append(corrections, state.Correction{Key: r.Key, Value: r.Value})
+		}
+		kv := &slowKV{KV: client.KV}
+		client.KV = kv
+		applied, err := s.ApplyCorrections(ctx, token, corrections)
+		require.NoError(t, err)
+		assert.Equal(t, 1, applied)
+		assert.Equal(t, 2, kv.txns)
+	})
+}
+
+func TestCompact_SucceedsTwice(t *testing.T) {
 	client := testenv.Etcd(t)
 	s := New(client, nothingStored, nil)
 	require.NoError(t, s.Record(t.Context(), []state.Record{task("a", 1)}))
@@ -228,14 +286,14 @@ func TestCompact(t *testing.T) {
 	assert.Error(t, err)
 }
 
-// lead works as the holder of the lock.
+// lead calls work while it holds the lock.
 func lead(t *testing.T, s *Store, work func(context.Context, state.FencingToken)) {
 	t.Helper()
 	require.NoError(t, s.Lead(t.Context(), "test", func(ctx context.Context, h state.FencingToken) error { work(ctx, h); return nil }))
 }
 
-// That etcd has room again is seen without a write: the event that was refused may be another replica's by now.
-func TestRoomInEtcdIsSeenWithoutEvents(t *testing.T) {
+// No event may arrive for long after a rejected write, so OutOfSpace itself checks etcd.
+func TestOutOfSpace_ClearsWithoutEvents(t *testing.T) {
 	etcd := testenv.EtcdServer(t, embedded.Options{Quota: 4 << 20})
 	client := etcd.Client()
 	s := New(client, nothingStored, nil)
@@ -254,10 +312,10 @@ func TestRoomInEtcdIsSeenWithoutEvents(t *testing.T) {
 	require.NoError(t, err)
 	_, err = client.Defragment(t.Context(), etcd.Endpoints()[0])
 	require.NoError(t, err)
-	assert.True(t, s.OutOfSpace(t.Context()), "the alarm stands")
+	assert.True(t, s.OutOfSpace(t.Context()), "the alarm is still on")
 	_, err = client.AlarmDisarm(t.Context(), &clientv3.AlarmMember{})
 	require.NoError(t, err)
 	assert.False(t, s.OutOfSpace(t.Context()))
 	_, revision := stored(t, client, state.ReconcilePrefix)
-	assert.Zero(t, revision, "asking writes nothing")
+	assert.Zero(t, revision, "the check writes nothing")
 }

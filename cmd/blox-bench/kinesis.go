@@ -151,7 +151,7 @@ func (s *service) recorded() (int, error) {
 	if err != nil {
 		return 0, err
 	}
-	_, rest, found := strings.Cut(string(text), `blox_events_total{kind="task",outcome="recorded"} `)
+	_, rest, found := strings.Cut(string(text), `blox_css_ingest_events_total{kind="task",outcome="recorded"} `)
 	if !found {
 		return 0, nil
 	}

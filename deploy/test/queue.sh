@@ -63,4 +63,4 @@ await "the event is in GET /v1/tasks" arrived
 await "the event is in GET /v1/instances" instance
 emptied() { [ "$(call sqs get-queue-attributes --queue-url "$url" --attribute-names All --query 'Attributes.[ApproximateNumberOfMessages, ApproximateNumberOfMessagesNotVisible]' --output text | tr -d '\t')" = 00 ]; }
 await "the queue is empty" emptied
-curl -s "http://$ADDRESS:3000/metrics" | grep '^blox_events_total'
+curl -s "http://$ADDRESS:3000/metrics" | grep '^blox_css_ingest_events_total'

@@ -1,4 +1,4 @@
-package ingest
+package kinesis
 
 import (
 	"context"
@@ -9,97 +9,143 @@ import (
 	"github.com/aws/aws-sdk-go-v2/aws"
 	"github.com/aws/aws-sdk-go-v2/service/kinesis"
 	"github.com/aws/aws-sdk-go-v2/service/kinesis/types"
+	"github.com/go-openapi/swag/conv"
+
+	"github.com/blox/blox/cluster-state-service/ingest"
 )
 
-// maxRead is the most records of one read: what a shard takes in a second, and a batch or two in memory.
-const maxRead = 1000
+const (
+	// maxRecords bounds one read. It is what a shard receives in a second, and bounds memory to a batch or two a shard.
+	maxRecords  = 1000
+	callTimeout = 10 * time.Second
+)
 
-// stream is a data stream of Amazon Kinesis.
+// stream is an Amazon Kinesis data stream.
 type stream struct {
 	client *kinesis.Client
 	name   string
 }
 
-// created is when the stream was made, which tells it from earlier ones of the same name.
-func (s stream) created(ctx context.Context) (time.Time, error) {
+// shard is a part of a stream, open or closed.
+type shard struct {
+	id      string
+	parents []string // one after a split, two after a merge
+}
+
+// createdAt returns the stream's creation time, which distinguishes it from earlier streams of the same name.
+func (s stream) createdAt(ctx context.Context) (time.Time, error) {
 	ctx, cancel := context.WithTimeout(ctx, callTimeout)
 	defer cancel()
-	answer, err := s.client.DescribeStreamSummary(ctx, &kinesis.DescribeStreamSummaryInput{StreamName: &s.name})
+	output, err := s.client.DescribeStreamSummary(ctx, &kinesis.DescribeStreamSummaryInput{StreamName: &s.name})
 	if err != nil {
 		return time.Time{}, fmt.Errorf("describe stream %s: %w", s.name, err)
 	}
-	return aws.ToTime(answer.StreamDescriptionSummary.StreamCreationTimestamp).UTC(), nil
+	return conv.Value(output.StreamDescriptionSummary.StreamCreationTimestamp).UTC(), nil
 }
 
-// shards lists all shards that have records, closed ones too.
-func (s stream) shards(ctx context.Context) ([]shard, error) {
-	var all []shard
-	for in := (&kinesis.ListShardsInput{StreamName: &s.name}); ; {
-		page, err := s.page(ctx, in)
+// listShards returns all shards that have records, including closed ones.
+func (s stream) listShards(ctx context.Context) ([]shard, error) {
+	var shards []shard
+	input := &kinesis.ListShardsInput{StreamName: &s.name}
+	for { // the SDK has no paginator for ListShards
+		output, err := s.listShardsPage(ctx, input)
 		if err != nil {
 			return nil, fmt.Errorf("list shards of stream %s: %w", s.name, err)
 		}
-		for _, found := range page.Shards {
-			one := shard{id: aws.ToString(found.ShardId)}
-			for _, parent := range []*string{found.ParentShardId, found.AdjacentParentShardId} {
-				if aws.ToString(parent) != "" {
-					one.parents = append(one.parents, *parent)
-				}
-			}
-			all = append(all, one)
+		for _, listed := range output.Shards {
+			shards = append(shards, newShard(listed))
 		}
-		if aws.ToString(page.NextToken) == "" {
-			return all, nil
+		if conv.Value(output.NextToken) == "" {
+			return shards, nil
 		}
-		in = &kinesis.ListShardsInput{NextToken: page.NextToken} // which knows the stream
+		input = &kinesis.ListShardsInput{NextToken: output.NextToken} // Kinesis rejects a name beside a token
 	}
 }
 
-func (s stream) page(ctx context.Context, in *kinesis.ListShardsInput) (*kinesis.ListShardsOutput, error) {
+func (s stream) listShardsPage(ctx context.Context, input *kinesis.ListShardsInput) (*kinesis.ListShardsOutput, error) {
 	ctx, cancel := context.WithTimeout(ctx, callTimeout)
 	defer cancel()
-	return s.client.ListShards(ctx, in)
+	return s.client.ListShards(ctx, input)
 }
 
-// iterator begins after a sequence number; without one, at the oldest record.
+func newShard(listed types.Shard) shard {
+	s := shard{id: conv.Value(listed.ShardId)}
+	for _, parent := range []*string{listed.ParentShardId, listed.AdjacentParentShardId} {
+		if conv.Value(parent) != "" {
+			s.parents = append(s.parents, *parent)
+		}
+	}
+	return s
+}
+
+// iterator returns an iterator that starts after a sequence number, or at the oldest record if the number is empty.
 func (s stream) iterator(ctx context.Context, shard, after string) (*string, error) {
-	in := &kinesis.GetShardIteratorInput{StreamName: &s.name, ShardId: &shard, ShardIteratorType: types.ShardIteratorTypeTrimHorizon}
+	input := &kinesis.GetShardIteratorInput{
+		StreamName: &s.name, ShardId: &shard, ShardIteratorType: types.ShardIteratorTypeTrimHorizon,
+	}
 	if after != "" {
-		in.ShardIteratorType, in.StartingSequenceNumber = types.ShardIteratorTypeAfterSequenceNumber, &after
+		input.ShardIteratorType = types.ShardIteratorTypeAfterSequenceNumber
+		input.StartingSequenceNumber = &after
 	}
 	ctx, cancel := context.WithTimeout(ctx, callTimeout)
 	defer cancel()
-	answer, err := s.client.GetShardIterator(ctx, in, once)
+	output, err := s.client.GetShardIterator(ctx, input, noRetry)
 	if err != nil {
-		return nil, fmt.Errorf("iterator of shard %s after %q: %w", shard, after, err)
+		return nil, fmt.Errorf("get iterator of shard %s after %q: %w", shard, after, err)
 	}
-	return answer.ShardIterator, nil
+	return output.ShardIterator, nil
 }
 
-// read gives records as messages whose id is the sequence number, and the next iterator; none at the end of a closed shard.
-func (s stream) read(ctx context.Context, iterator *string) (messages []Message, next *string, err error) {
+// read returns records as messages whose ID is the sequence number, and the next iterator. The next iterator is nil
+// at the end of a closed shard.
+func (s stream) read(ctx context.Context, iterator *string) (messages []ingest.Message, next *string, err error) {
 	ctx, cancel := context.WithTimeout(ctx, callTimeout)
 	defer cancel()
-	answer, err := s.client.GetRecords(ctx, &kinesis.GetRecordsInput{ShardIterator: iterator, Limit: aws.Int32(maxRead)}, once)
+	input := &kinesis.GetRecordsInput{ShardIterator: iterator, Limit: conv.Pointer(int32(maxRecords))}
+	output, err := s.client.GetRecords(ctx, input, noRetry)
 	if err != nil {
 		return nil, nil, fmt.Errorf("get records: %w", err)
 	}
-	messages = make([]Message, len(answer.Records))
-	for i, r := range answer.Records {
-		messages[i] = Message{ID: aws.ToString(r.SequenceNumber), Body: r.Data, Sent: aws.ToTime(r.ApproximateArrivalTimestamp)}
+	messages = make([]ingest.Message, len(output.Records))
+	for i, r := range output.Records {
+		messages[i] = ingest.Message{
+			ID: conv.Value(r.SequenceNumber), Body: r.Data, Sent: conv.Value(r.ApproximateArrivalTimestamp),
+		}
 	}
-	return messages, answer.NextShardIterator, nil
+	return messages, output.NextShardIterator, nil
 }
 
-// once leaves it to the reader of the shard to try again: the SDK's retries would use up the five calls a second.
-func once(o *kinesis.Options) { o.Retryer = aws.NopRetryer{} }
+// checkAccess reads a record of some shard. An error says why this replica cannot read the stream.
+func (s stream) checkAccess(ctx context.Context) error {
+	shards, err := s.listShards(ctx)
+	if err != nil || len(shards) == 0 {
+		return err
+	}
+	ctx, cancel := context.WithTimeout(ctx, callTimeout)
+	defer cancel()
+	output, err := s.client.GetShardIterator(ctx, &kinesis.GetShardIteratorInput{
+		StreamName: &s.name, ShardId: &shards[len(shards)-1].id, ShardIteratorType: types.ShardIteratorTypeLatest,
+	}, noRetry)
+	if err == nil {
+		input := &kinesis.GetRecordsInput{ShardIterator: output.ShardIterator, Limit: conv.Pointer(int32(1))}
+		_, err = s.client.GetRecords(ctx, input, noRetry)
+	}
+	if err == nil || isThrottled(err) {
+		return nil
+	}
+	return fmt.Errorf("check access to stream %s: %w", s.name, err)
+}
+
+// noRetry leaves retries to the shard's reader: those of the SDK would use up the shard's five calls a second.
+func noRetry(o *kinesis.Options) { o.Retryer = aws.NopRetryer{} }
 
 func isThrottled(err error) bool {
-	return errors.As(err, new(*types.ProvisionedThroughputExceededException)) || errors.As(err, new(*types.LimitExceededException))
+	return errors.As(err, new(*types.ProvisionedThroughputExceededException)) ||
+		errors.As(err, new(*types.LimitExceededException))
 }
 
 func isExpired(err error) bool { return errors.As(err, new(*types.ExpiredIteratorException)) }
 
 func isInvalid(err error) bool { return errors.As(err, new(*types.InvalidArgumentException)) }
 
-func isGone(err error) bool { return errors.As(err, new(*types.ResourceNotFoundException)) }
+func isNotFound(err error) bool { return errors.As(err, new(*types.ResourceNotFoundException)) }

@@ -1,4 +1,4 @@
-package ingest
+package kinesis
 
 import (
 	"context"
@@ -8,194 +8,158 @@ import (
 	"slices"
 	"time"
 
-	"github.com/aws/aws-sdk-go-v2/service/kinesis"
 	"github.com/sirupsen/logrus"
-	"golang.org/x/sync/errgroup"
-	"golang.org/x/time/rate"
+
+	"github.com/blox/blox/cluster-state-service/ingest"
+	"github.com/blox/blox/cluster-state-service/store"
+	"github.com/blox/blox/internal/logging"
 )
 
-// Stream is a Kinesis stream, and how its readers share it.
-type Stream struct {
-	Client *kinesis.Client
-	Name   string
-	// Member names this process among those that read the stream.
-	Member string
-	// Join announces this replica as a reader for as long as work works; work's context ends when etcd was out of reach for so
-	// long that the others take its shards. In production it is store.Store.ReadShards.
-	Join func(ctx context.Context, work func(context.Context, Membership) error) error
+// streamCheckInterval is the time between two checks that the stream has not been replaced. DescribeStreamSummary
+// allows only twenty calls a second for the whole account.
+const streamCheckInterval = time.Minute
+
+var errReplaced = errors.New("the stream was replaced by another one of the same name")
+
+// group is this replica's part in the group that reads the stream: it starts and stops the readers of the shards that
+// the replica owns. One goroutine uses it.
+type group struct {
+	stream    stream
+	createdAt time.Time // when the stream was created
+	checkedAt time.Time // when createdAt was last checked
+	self      string    // this replica's name
+	member    *store.GroupMember
+	writer    *ingest.Writer
+	config    Config
+	log       logrus.FieldLogger
+	failures  *logging.FailureLog
+
+	readers      map[string]*runningReader // by shard
+	readerEnded  chan struct{}             // signals that a reader ended
+	connectivity connectivity
 }
 
-const describeEvery = time.Minute
-
-var errReplaced = errors.New("there is another stream of the same name now")
-
-// Membership is what a reader of a stream needs of a store: who holds which shard, and how far each was read.
-type Membership interface {
-	// Assignments tells the checkpoints by shard, the replicas that hold shards by shard, and all replicas.
-	Assignments(ctx context.Context) (checkpoints map[string][]byte, holders map[string]string, replicas []string, err error)
-	// AcquireShard makes this replica the holder of a shard, unless another one is, and gives the shard's checkpoint, nil for none.
-	AcquireShard(ctx context.Context, shard string) (checkpoint []byte, taken bool, err error)
-	// SaveCheckpoint keeps a checkpoint; it does not, and tells so, when this replica does not hold the shard any more.
-	SaveCheckpoint(ctx context.Context, shard string, checkpoint []byte) (held bool, err error)
-	// ReleaseShard lets others have a shard; one that is not held is none to give, and no error.
-	ReleaseShard(ctx context.Context, shard string) error
-	// DeleteCheckpoints deletes the checkpoints of shards that nobody holds.
-	DeleteCheckpoints(ctx context.Context, shards []string) error
-}
-
-// ConsumeStream records the events of a stream until ctx ends, sharing its shards with the other replicas. Records are
-// checkpointed only after they are committed, so an event may be recorded twice and is never lost; one that cannot be
-// decoded is logged and skipped. Memory is bounded by the shards: each has at most one read in hand.
-// No failure ends it: it backs off and goes on.
-func ConsumeStream(ctx context.Context, from Stream, to Recorder, log logrus.FieldLogger, o Options) error {
-	o = o.withDefaults()
-	log = log.WithField("stream", from.Name)
-	parts, ctx := errgroup.WithContext(ctx)
-	lanes := newLanes(o, log)
-	parts.Go(func() error { lanes.run(ctx, to); return nil })
-	parts.Go(func() error {
-		for wait := newBackoff(); ctx.Err() == nil; wait.sleep(ctx) {
-			err := follow(ctx, from, lanes, o, log, wait.reset)
-			if ctx.Err() == nil {
-				log.WithError(err).Warn("reading the stream stopped and begins again")
-			}
-		}
-		return nil
-	})
-	return parts.Wait()
-}
-
-// follow reads the stream as one of its replicas until ctx ends, the replica's membership is lost, the stream is out of
-// reach for long, or it is gone: another one may come in its place. It calls well whenever all went well.
-func follow(ctx context.Context, from Stream, lanes *lanes, o Options, log logrus.FieldLogger, well func()) error {
-	of := stream{from.Client, from.Name}
-	created, err := of.created(ctx)
-	if err != nil {
-		return err
-	}
-	if err := of.probe(ctx); err != nil {
-		return err
-	}
-	return from.Join(ctx, func(ctx context.Context, shards Membership) error {
-		f := &follower{
-			stream: of, created: created, checked: time.Now(), me: from.Member, shards: shards, lanes: lanes, options: o, log: log,
-			reading: map[string]*reading{}, ended: make(chan struct{}, 1),
-		}
-		defer f.stop()
-		for ctx.Err() == nil {
-			switch err := f.look(ctx); {
-			case err == nil:
-				well()
-			case isGone(err), errors.Is(err, errReplaced):
-				return err
-			case ctx.Err() == nil:
-				log.WithError(err).Warn("look at the stream's shards")
-			}
-			if f.reach.lost(o.ReadTimeout) {
-				return errOutOfReach
-			}
-			f.rest(ctx)
-		}
-		return context.Cause(ctx)
-	})
-}
-
-// follower starts and stops the readers of the shards that are this replica's. Only its own goroutine uses it.
-type follower struct {
-	stream  stream
-	created time.Time // of the stream
-	checked time.Time // when that was last seen
-	me      string
-	shards  Membership
-	lanes   *lanes
-	options Options
-	log     logrus.FieldLogger
-	reading map[string]*reading // by shard
-	ended   chan struct{}       // one reader or more came to its end
-	reach   reach
-}
-
-// reading is a shardReader at work.
-type reading struct {
+// runningReader is the goroutine of a shardReader.
+type runningReader struct {
 	cancel context.CancelFunc
 	done   chan struct{} // closed at its end
 }
 
-// rest waits until it is time to look again: in a while, with jitter, or when a reader has ended.
-func (f *follower) rest(ctx context.Context) {
-	timer := time.NewTimer(f.options.RebalanceInterval/2 + rand.N(f.options.RebalanceInterval))
+func newGroup(c *Consumer, member *store.GroupMember, createdAt time.Time) *group {
+	return &group{
+		stream: c.stream, createdAt: createdAt, checkedAt: time.Now(), self: c.Member, member: member,
+		writer: c.Writer, config: c.Config, log: c.Log,
+		failures: logging.NewFailureLog(c.Log, "failed to rebalance shards; retrying", "rebalancing shards again"),
+		readers:  map[string]*runningReader{}, readerEnded: make(chan struct{}, 1),
+	}
+}
+
+// run rebalances at intervals, and when a reader ends, until ctx ends or the replica has to leave the group.
+func (g *group) run(ctx context.Context, succeeded func()) error {
+	for ctx.Err() == nil {
+		switch err := g.rebalance(ctx); {
+		case err == nil:
+			g.failures.Succeeded()
+			succeeded()
+		case isNotFound(err), errors.Is(err, errReplaced):
+			return err
+		case ctx.Err() == nil:
+			g.failures.Failed(err)
+		}
+		if g.connectivity.failedFor(g.config.ReadTimeout) {
+			return errReadTimeout
+		}
+		g.wait(ctx)
+	}
+	return context.Cause(ctx)
+}
+
+// wait waits for the rebalance interval, with jitter, or until a reader ends.
+func (g *group) wait(ctx context.Context) {
+	timer := time.NewTimer(g.config.RebalanceInterval/2 + rand.N(g.config.RebalanceInterval))
 	defer timer.Stop()
 	select {
 	case <-timer.C:
-	case <-f.ended:
+	case <-g.readerEnded:
 	case <-ctx.Done():
 	}
 }
 
-// look compares what there is with what is read here, and sees to the difference.
-func (f *follower) look(ctx context.Context) error {
-	if err := f.check(ctx); err != nil {
-		if len(f.reading) == 0 && !errors.Is(err, errReplaced) {
-			f.reach.note(err)
-		}
+// rebalance starts the readers of shards that this replica should own and stops those of shards that it should not.
+func (g *group) rebalance(ctx context.Context) error {
+	if err := g.checkStream(ctx); err != nil {
 		return err
 	}
-	listed, err := f.stream.shards(ctx)
-	if len(f.reading) == 0 { // else the readers know better
-		f.reach.note(err)
+	listed, err := g.stream.listShards(ctx)
+	if len(g.readers) == 0 { // readers observe more than a list does
+		g.connectivity.observe(err)
 	}
 	if err != nil {
 		return err
 	}
-	if err := f.give(ctx, f.finished()); err != nil {
+	if err := g.release(ctx, g.endedReaders()); err != nil {
 		return err
 	}
-	values, holders, replicas, err := f.shards.Assignments(ctx)
+	assignments, err := g.member.Assignments(ctx)
 	if err != nil {
 		return err
 	}
-	checkpoints := map[string]checkpoint{}
-	for id, value := range values {
-		checkpoints[id] = readCheckpoint(value, f.created)
-	}
-	ids := readable(listed, checkpoints)
-	rand.Shuffle(len(ids), func(i, j int) { ids[i], ids[j] = ids[j], ids[i] })
-	take, give := share(ids, holders, replicas, f.me)
-	for id := range f.reading {
-		if holders[id] != f.me {
-			give = append(give, id) // lost, so only stopped
-		}
-	}
-	for id, who := range holders {
-		switch {
-		case who == f.me && !slices.Contains(ids, id):
-			give = append(give, id) // ended, or too old to be listed
-		case who == f.me && f.reading[id] == nil && !slices.Contains(give, id):
-			take = append(take, id) // by a call whose answer did not arrive
-		}
-	}
-	return errors.Join(f.give(ctx, give), f.take(ctx, take), f.forget(ctx, listed, values))
+	acquire, release := g.plan(listed, assignments)
+	return errors.Join(
+		g.release(ctx, release),
+		g.acquire(ctx, acquire),
+		g.deleteObsoleteCheckpoints(ctx, listed, assignments.Checkpoints),
+	)
 }
 
-// check tells now and then whether this is still the stream that it was; describing is dear, twenty calls a second for the
-// whole account.
-func (f *follower) check(ctx context.Context) error {
-	if time.Since(f.checked) < describeEvery {
+// plan returns the shards to acquire and to release.
+func (g *group) plan(listed []shard, assignments store.Assignments) (acquire, release []string) {
+	checkpoints := map[string]checkpoint{}
+	for id, value := range assignments.Checkpoints {
+		checkpoints[id] = parseCheckpoint(value, g.createdAt)
+	}
+	ids := runnableShards(listed, checkpoints)
+	rand.Shuffle(len(ids), func(i, j int) { ids[i], ids[j] = ids[j], ids[i] })
+	acquire, release = assignShards(ids, assignments.Owners, assignments.Members, g.self)
+	for id := range g.readers {
+		if assignments.Owners[id] != g.self {
+			release = append(release, id) // another replica owns it, so only the reader stops
+		}
+	}
+	for id, owner := range assignments.Owners {
+		switch {
+		case owner != g.self:
+		case !slices.Contains(ids, id):
+			release = append(release, id) // read to its end, or too old to be listed
+		case g.readers[id] == nil && !slices.Contains(release, id):
+			acquire = append(acquire, id) // the response to an earlier call was lost
+		}
+	}
+	return acquire, release
+}
+
+// checkStream checks at intervals that the stream is still the same one.
+func (g *group) checkStream(ctx context.Context) error {
+	if time.Since(g.checkedAt) < streamCheckInterval {
 		return nil
 	}
-	created, err := f.stream.created(ctx)
-	if err == nil && !created.Equal(f.created) {
-		err = errReplaced
+	createdAt, err := g.stream.createdAt(ctx)
+	if err != nil {
+		if len(g.readers) == 0 {
+			g.connectivity.observe(err)
+		}
+		return err
 	}
-	if err == nil {
-		f.checked = time.Now()
+	if !createdAt.Equal(g.createdAt) {
+		return errReplaced
 	}
-	return err
+	g.checkedAt = time.Now()
+	return nil
 }
 
-// finished is the shards whose readers have ended.
-func (f *follower) finished() (ids []string) {
-	for id, r := range f.reading {
+// endedReaders returns the shards whose readers have ended.
+func (g *group) endedReaders() (ids []string) {
+	for id, r := range g.readers {
 		select {
 		case <-r.done:
 			ids = append(ids, id)
@@ -205,51 +169,47 @@ func (f *follower) finished() (ids []string) {
 	return ids
 }
 
-// give ends readers, and then lets others have their shards.
-func (f *follower) give(ctx context.Context, ids []string) error {
+// release stops the readers of shards, then makes the shards free.
+func (g *group) release(ctx context.Context, ids []string) error {
 	for _, id := range ids {
-		if r := f.reading[id]; r != nil {
+		if r := g.readers[id]; r != nil {
 			r.cancel()
 			<-r.done
-			delete(f.reading, id)
+			delete(g.readers, id)
 		}
-		if err := f.shards.ReleaseShard(ctx, id); err != nil {
-			return fmt.Errorf("give shard %s: %w", id, err)
+		if err := g.member.ReleaseShard(ctx, id); err != nil {
+			return err
 		}
 	}
 	return nil
 }
 
-// take starts readers of the shards that no other replica was quicker to take.
-func (f *follower) take(ctx context.Context, ids []string) error {
+// acquire starts readers of the shards that no other replica acquires first.
+func (g *group) acquire(ctx context.Context, ids []string) error {
 	for _, id := range ids {
-		value, taken, err := f.shards.AcquireShard(ctx, id)
+		value, acquired, err := g.member.AcquireShard(ctx, id)
 		if err != nil {
-			return fmt.Errorf("take shard %s: %w", id, err)
+			return err
 		}
-		if taken && f.reading[id] == nil {
-			f.start(ctx, id, readCheckpoint(value, f.created))
+		if acquired && g.readers[id] == nil {
+			g.start(ctx, id, parseCheckpoint(value, g.createdAt))
 		}
 	}
 	return nil
 }
 
-func (f *follower) start(ctx context.Context, id string, last checkpoint) {
+// start starts a reader, which ends with the shard or when release or stop cancels it.
+func (g *group) start(ctx context.Context, id string, last checkpoint) {
 	ctx, cancel := context.WithCancel(ctx)
-	log := f.log.WithField("shard", id)
-	log.WithField("after", last.SequenceNumber).Info("read shard")
-	r := &reading{cancel, make(chan struct{})}
-	f.reading[id] = r
-	reader := &shardReader{
-		stream: f.stream, shard: id, last: last, lanes: f.lanes, log: log, reach: &f.reach, pace: rate.NewLimiter(rate.Every(f.options.ReadInterval), 1),
-		save: func(ctx context.Context, value []byte) (bool, error) { return f.shards.SaveCheckpoint(ctx, id, value) },
-	}
-	go func() { // ends with the shard or with cancel; give and stop wait for it
+	running := &runningReader{cancel, make(chan struct{})}
+	g.readers[id] = running
+	reader := newShardReader(g, id, last)
+	go func() {
 		defer func() {
 			cancel()
-			close(r.done)
+			close(running.done)
 			select {
-			case f.ended <- struct{}{}:
+			case g.readerEnded <- struct{}{}:
 			default:
 			}
 		}()
@@ -259,33 +219,30 @@ func (f *follower) start(ctx context.Context, id string, last checkpoint) {
 	}()
 }
 
-// forget drops the checkpoints of shards that are not listed any more: all their records are too old.
-func (f *follower) forget(ctx context.Context, listed []shard, checkpoints map[string][]byte) error {
-	old := map[string]bool{}
-	for id := range checkpoints {
-		old[id] = f.reading[id] == nil
-	}
-	for _, s := range listed {
-		delete(old, s.id)
-	}
+// deleteObsoleteCheckpoints deletes the checkpoints of shards that are not listed: all their records have expired.
+func (g *group) deleteObsoleteCheckpoints(ctx context.Context, listed []shard, checkpoints map[string][]byte) error {
 	var ids []string
-	for id, unread := range old {
-		if unread {
+	for id := range checkpoints {
+		isListed := slices.ContainsFunc(listed, func(s shard) bool { return s.id == id })
+		if !isListed && g.readers[id] == nil {
 			ids = append(ids, id)
 		}
 	}
 	if len(ids) == 0 {
 		return nil
 	}
-	return f.shards.DeleteCheckpoints(ctx, ids)
+	if err := g.member.DeleteCheckpoints(ctx, ids); err != nil {
+		return fmt.Errorf("delete obsolete checkpoints: %w", err)
+	}
+	return nil
 }
 
-// stop ends all readers and waits for them.
-func (f *follower) stop() {
-	for _, r := range f.reading {
+// stop stops all readers and waits for them.
+func (g *group) stop() {
+	for _, r := range g.readers {
 		r.cancel()
 	}
-	for _, r := range f.reading {
+	for _, r := range g.readers {
 		<-r.done
 	}
 }

@@ -1,4 +1,4 @@
-package ingest
+package kinesis
 
 import (
 	"context"
@@ -6,91 +6,110 @@ import (
 
 	"github.com/sirupsen/logrus"
 	"golang.org/x/time/rate"
+
+	"github.com/blox/blox/cluster-state-service/ingest"
+	"github.com/blox/blox/cluster-state-service/store"
+	"github.com/blox/blox/internal/backoff"
+	"github.com/blox/blox/internal/logging"
 )
 
-// shardReader reads one shard for as long as this replica holds it.
+// shardReader reads one shard while this replica owns it.
 type shardReader struct {
-	stream stream
-	shard  string
-	last   checkpoint
-	lanes  *lanes
-	// save keeps a checkpoint; it is false when the shard is held no more.
-	save  func(ctx context.Context, checkpoint []byte) (held bool, err error)
-	pace  *rate.Limiter // of the calls about this shard
-	reach *reach        // is told how each read went
-	log   logrus.FieldLogger
+	stream       stream
+	shard        string
+	last         checkpoint
+	iterator     *string // nil if a new one is needed
+	writer       *ingest.Writer
+	member       *store.GroupMember
+	limiter      *rate.Limiter // of the calls for this shard
+	connectivity *connectivity
+	log          logrus.FieldLogger
+	readFailures *logging.FailureLog
+	saveFailures *logging.FailureLog
 }
 
-// run reads, waits for the commits and saves a checkpoint, until the shard has ended, is another replica's, or ctx ends.
-// What was read and has no checkpoint by then is read again by whoever comes next. No failure of Kinesis ends it.
-func (r *shardReader) run(ctx context.Context) {
-	var iterator *string
-	for wait := newBackoff(); ctx.Err() == nil; {
-		if r.pace.Wait(ctx) != nil {
-			return
-		}
-		var messages []Message
-		var next *string
-		var err error
-		if iterator == nil {
-			iterator, err = r.begin(ctx)
-		} else {
-			messages, next, err = r.stream.read(ctx, iterator)
-		}
-		if ctx.Err() != nil {
-			return
-		}
-		r.reach.note(err)
-		switch {
-		case isExpired(err): // we were held up for minutes
-			iterator = nil
-			continue
-		case err != nil:
-			if isInvalid(err) {
-				iterator = nil
-			}
-			r.failed(err)
-			wait.sleep(ctx)
-			continue
-		}
-		wait.reset()
-		if messages == nil {
-			continue // there is an iterator now
-		}
-		if !r.settle(ctx, messages, next == nil) || next == nil {
-			return
-		}
-		iterator = next
+func newShardReader(g *group, id string, last checkpoint) *shardReader {
+	log := g.log.WithField("shard", id)
+	return &shardReader{
+		stream: g.stream, shard: id, last: last, writer: g.writer, member: g.member,
+		limiter:      rate.NewLimiter(rate.Every(g.config.ReadInterval), 1),
+		connectivity: &g.connectivity,
+		log:          log,
+		readFailures: logging.NewFailureLog(log, "failed to read shard; retrying", "reading shard again"),
+		saveFailures: logging.NewFailureLog(log, "failed to save checkpoint; retrying", "saving checkpoints again"),
 	}
 }
 
-// begin makes an iterator that continues after the checkpoint. A checkpoint that Kinesis does not take is dropped: reading
-// all again changes nothing that is newer.
-func (r *shardReader) begin(ctx context.Context) (*string, error) {
+// run reads the shard until the shard ends, another replica owns it, or ctx ends. The next owner reads the records
+// after the last checkpoint again. run retries every failure of Kinesis.
+func (r *shardReader) run(ctx context.Context) {
+	r.log.WithField("after", r.last.SequenceNumber).Info("shard reader started")
+	retry := backoff.New(firstRetryDelay, longestRetryDelay)
+	for r.limiter.Wait(ctx) == nil {
+		messages, ended, err := r.readNext(ctx)
+		if ctx.Err() != nil {
+			return
+		}
+		r.connectivity.observe(err)
+		if err != nil && !isExpired(err) {
+			r.logFailure(err)
+			retry.Wait(ctx)
+			continue
+		}
+		r.readFailures.Succeeded()
+		retry.Reset()
+		if len(messages) == 0 && !ended {
+			continue
+		}
+		if !r.commitAndCheckpoint(ctx, messages, ended) || ended {
+			return
+		}
+	}
+}
+
+// readNext makes one call to Kinesis: it gets an iterator if there is none, or else the next records. ended reports
+// that the shard is closed and has no more records.
+func (r *shardReader) readNext(ctx context.Context) (messages []ingest.Message, ended bool, err error) {
+	if r.iterator == nil {
+		r.iterator, err = r.newIterator(ctx)
+		return nil, false, err
+	}
+	messages, next, err := r.stream.read(ctx, r.iterator)
+	if err != nil {
+		if isExpired(err) || isInvalid(err) { // an iterator expires after five minutes
+			r.iterator = nil
+		}
+		return nil, false, err
+	}
+	r.iterator = next
+	return messages, next == nil, nil
+}
+
+// newIterator returns an iterator that starts after the checkpoint. It discards a checkpoint that Kinesis rejects and
+// starts at the oldest record: recording events again changes nothing.
+func (r *shardReader) newIterator(ctx context.Context) (*string, error) {
 	iterator, err := r.stream.iterator(ctx, r.shard, r.last.SequenceNumber)
 	if isInvalid(err) && r.last.SequenceNumber != "" {
-		r.log.WithError(err).Error("the checkpoint is not of this shard, which is read from its beginning")
+		r.log.WithError(err).Error("checkpoint rejected; reading the shard from its oldest record")
 		r.last.SequenceNumber = ""
 		return r.stream.iterator(ctx, r.shard, "")
 	}
 	return iterator, err
 }
 
-func (r *shardReader) failed(err error) {
-	if isThrottled(err) { // as happens when others read the stream too
-		r.log.WithError(err).Debug("read shard")
+func (r *shardReader) logFailure(err error) {
+	if isThrottled(err) { // normal if other consumers read the stream
+		r.log.WithError(err).Debug("shard read throttled")
 		return
 	}
-	r.log.WithError(err).Warn("read shard")
+	r.readFailures.Failed(err)
 }
 
-// settle waits until all messages are recorded or skipped, and then saves that. It is false when reading has to stop.
-func (r *shardReader) settle(ctx context.Context, messages []Message, ended bool) bool {
-	if _, err := r.lanes.process(ctx, messages); err != nil {
+// commitAndCheckpoint waits until all messages are recorded or skipped, then saves the checkpoint. It reports whether
+// this replica may go on reading.
+func (r *shardReader) commitAndCheckpoint(ctx context.Context, messages []ingest.Message, ended bool) bool {
+	if _, err := r.writer.Write(ctx, messages); err != nil {
 		return false
-	}
-	if len(messages) == 0 && !ended {
-		return true
 	}
 	if len(messages) > 0 {
 		r.last.SequenceNumber = messages[len(messages)-1].ID
@@ -98,15 +117,16 @@ func (r *shardReader) settle(ctx context.Context, messages []Message, ended bool
 	r.last.Ended = ended
 	value, err := json.Marshal(r.last)
 	if err != nil {
-		panic(err) // it is our own type
+		panic(err) // impossible: checkpoint contains a string, a bool and a time
 	}
-	for wait := newBackoff(); ctx.Err() == nil; wait.sleep(ctx) {
-		held, err := r.save(ctx, value)
+	for retry := backoff.New(firstRetryDelay, longestRetryDelay); ctx.Err() == nil; retry.Wait(ctx) {
+		owned, err := r.member.SaveCheckpoint(ctx, r.shard, value)
 		if err == nil {
-			return held
+			r.saveFailures.Succeeded()
+			return owned
 		}
 		if ctx.Err() == nil {
-			r.log.WithError(err).Warn("save checkpoint")
+			r.saveFailures.Failed(err)
 		}
 	}
 	return false

@@ -1,0 +1,41 @@
+package ingest
+
+import (
+	"strings"
+	"testing"
+
+	"github.com/stretchr/testify/assert"
+	"github.com/stretchr/testify/require"
+)
+
+func TestParseQueue(t *testing.T) {
+	for given, want := range map[string][]string{
+		"blox_queue": {"sqs", "blox_queue"}, "sqs://q.fifo": {"sqs", "q.fifo"}, "kinesis://events.v1": {"kinesis", "events.v1"},
+	} {
+		service, name, err := ParseQueue(given)
+		require.NoError(t, err)
+		assert.Equal(t, want, []string{service, name})
+	}
+	for _, bad := range []string{"", "sqs://", "kinesis://", "kinesis://a:b", "kinesis://a/b", "http://queue", "a/b", "a b"} {
+		_, _, err := ParseQueue(bad)
+		assert.Error(t, err, bad)
+	}
+}
+
+func FuzzParseQueue(f *testing.F) {
+	for _, seed := range []string{"blox_queue", "sqs://q.fifo", "kinesis://events.v1", "kinesis://a/b", "://", "sqs://a\n"} {
+		f.Add(seed)
+	}
+	f.Fuzz(func(t *testing.T, given string) {
+		service, name, err := ParseQueue(given)
+		if err != nil {
+			return
+		}
+		if again, same, err := ParseQueue(service + "://" + name); err != nil || again != service || same != name || name == "" {
+			t.Errorf("%q is %q, %q, and that %q, %q, %v", given, service, name, again, same, err)
+		}
+		if !strings.HasSuffix(given, name) {
+			t.Errorf("%q names %q", given, name)
+		}
+	})
+}
