@@ -20,10 +20,11 @@ func parse(environment map[string]string, args ...string) (clusterstate.Config, 
 	return clusterstate.ParseConfig(args, func(name string) string { return environment[name] }, io.Discard)
 }
 
-func TestParseConfig(t *testing.T) {
+func TestParseConfig_AcceptsV03CommandLine(t *testing.T) {
 	// v0.3's command line.
 	c, err := parse(map[string]string{"CSS_LOG_FILE": "/var/log/css.log", "CSS_LOG_LEVEL": "debug"},
-		"--bind", "0.0.0.0:3000", "--etcd-endpoint", "etcd1:2379", "--etcd-endpoint", "etcd2:2379", "--queue", "sqs://blox_queue")
+		"--bind", "0.0.0.0:3000", "--etcd-endpoint", "etcd1:2379", "--etcd-endpoint", "etcd2:2379",
+		"--queue", "sqs://blox_queue")
 	require.NoError(t, err)
 	assert.Equal(t, []string{"etcd1:2379", "etcd2:2379"}, c.Etcd.Endpoints)
 	assert.Equal(t, "sqs://blox_queue", c.Queue)
@@ -31,9 +32,10 @@ func TestParseConfig(t *testing.T) {
 	assert.Equal(t, "/var/log/css.log", c.LogFile)
 	assert.Equal(t, "debug", c.LogLevel)
 
-	c, err = parse(map[string]string{"CSS_BIND": "127.0.0.1:1", "CSS_ETCD_ENDPOINTS": "a:1,b:2", "CSS_QUEUE": "q"}, "--bind", "127.0.0.1:2")
+	c, err = parse(map[string]string{"CSS_BIND": "127.0.0.1:1", "CSS_ETCD_ENDPOINTS": "a:1,b:2", "CSS_QUEUE": "q"},
+		"--bind", "127.0.0.1:2")
 	require.NoError(t, err)
-	assert.Equal(t, "127.0.0.1:2", c.Bind, "a flag wins")
+	assert.Equal(t, "127.0.0.1:2", c.Bind, "flags override variables")
 	assert.Equal(t, []string{"a:1", "b:2"}, c.Etcd.Endpoints)
 	assert.Equal(t, "q", c.Queue)
 
@@ -44,18 +46,31 @@ func TestParseConfig(t *testing.T) {
 	assert.Equal(t, 16, c.Pollers)
 }
 
-func TestParseConfigNamesEveryProblemOnOneLine(t *testing.T) {
+func TestParseConfig_ReportsEveryProblemOnOneLine(t *testing.T) {
 	for name, tc := range map[string]struct {
 		args []string
 		want []string
 	}{
-		"nothing":       {nil, []string{"--etcd-endpoint is missing", "--queue is missing"}},
-		"all wrong":     {[]string{"--bind", "x", "--etcd-endpoint", "y", "--queue", "http://z", "--pollers", "0", "--etcd-batch-size", "101"}, []string{"--bind", "--etcd-endpoint", "--queue", "--pollers", "--etcd-batch-size"}},
-		"two bad etcds": {[]string{"--etcd-endpoint", "y", "--etcd-endpoint", "z", "--queue", "q"}, []string{`"y"`, `"z"`}},
-		"unknown flag":  {[]string{"--colour"}, []string{"-colour"}},
-		"an argument":   {[]string{"--queue", "q", "--etcd-endpoint", "a:1", "more"}, []string{`"more"`}},
-		"no stream":     {[]string{"--queue", "kinesis://a:b", "--etcd-endpoint", "a:1"}, []string{"--queue", "Kinesis"}},
-		"an interval":   {[]string{"--queue", "q", "--etcd-endpoint", "a:1", "--reconcile-interval", "soon"}, []string{"-reconcile-interval"}},
+		"no arguments": {nil, []string{"--etcd-endpoint is missing", "--queue is missing"}},
+		"every flag malformed": {
+			[]string{
+				"--bind", "x", "--etcd-endpoint", "y", "--queue", "http://z", "--pollers", "0", "--etcd-history", "-1s",
+				"--etcd-batch-size", "101",
+			},
+			[]string{"--bind", "--etcd-endpoint", "--queue", "--pollers", "--etcd-history", "--etcd-batch-size"},
+		},
+		"two malformed etcd endpoints": {
+			[]string{"--etcd-endpoint", "y", "--etcd-endpoint", "z", "--queue", "q"}, []string{`"y"`, `"z"`},
+		},
+		"unknown flag":        {[]string{"--colour"}, []string{"-colour"}},
+		"unexpected argument": {[]string{"--queue", "q", "--etcd-endpoint", "a:1", "more"}, []string{`"more"`}},
+		"malformed stream name": {
+			[]string{"--queue", "kinesis://a:b", "--etcd-endpoint", "a:1"}, []string{"--queue", "Kinesis"},
+		},
+		"malformed interval": {
+			[]string{"--queue", "q", "--etcd-endpoint", "a:1", "--reconcile-interval", "soon"},
+			[]string{"-reconcile-interval"},
+		},
 	} {
 		t.Run(name, func(t *testing.T) {
 			_, err := parse(nil, tc.args...)
@@ -68,11 +83,13 @@ func TestParseConfigNamesEveryProblemOnOneLine(t *testing.T) {
 	}
 }
 
-func TestHelpAndVersion(t *testing.T) {
+func TestParseConfig_HelpAndVersion(t *testing.T) {
 	var help strings.Builder
 	_, err := clusterstate.ParseConfig([]string{"--help"}, func(string) string { return "" }, &help)
 	assert.ErrorIs(t, err, flag.ErrHelp)
-	for _, want := range []string{"-bind", "-etcd-endpoint", "-queue", "-pollers", "-etcd-history", "-etcd-batch-size", "AWS_REGION", "CSS_LOG_LEVEL"} {
+	for _, want := range []string{
+		"-bind", "-etcd-endpoint", "-queue", "-pollers", "-etcd-history", "-etcd-batch-size", "AWS_REGION", "CSS_LOG_LEVEL",
+	} {
 		assert.Contains(t, help.String(), want)
 	}
 	_, err = parse(nil, "--version")
@@ -96,7 +113,7 @@ func TestParseConfig_EveryFlagIsDocumented(t *testing.T) {
 	}
 }
 
-// FuzzParseConfig gives any values: what is wrong with them is told on one line, and nothing shows a password.
+// FuzzParseConfig checks that errors fit on one line and that nothing shows a password.
 func FuzzParseConfig(f *testing.F) {
 	f.Add("0.0.0.0:3000", "etcd:2379", "blox_queue", "20m")
 	f.Add(":1", "https://a:1", "kinesis://events", "0")
@@ -104,10 +121,11 @@ func FuzzParseConfig(f *testing.F) {
 	f.Fuzz(func(t *testing.T, bind, endpoint, queue, interval string) {
 		const password = "Hunter:2"
 		if strings.Contains(bind+endpoint+queue+interval, password) {
-			return // then it is theirs
+			return // the input itself contains the password
 		}
 		c, err := parse(map[string]string{"CSS_ETCD_USER": "me", "CSS_ETCD_PASSWORD": password},
-			"--bind="+bind, "--etcd-endpoint="+endpoint, "--etcd-endpoint=me:"+password+"@etcd:1", "--queue="+queue, "--reconcile-interval="+interval)
+			"--bind="+bind, "--etcd-endpoint="+endpoint, "--etcd-endpoint=me:"+password+"@etcd:1", "--queue="+queue,
+			"--reconcile-interval="+interval)
 		if err == nil || strings.Contains(err.Error(), "\n") || strings.Contains(err.Error(), password) {
 			t.Errorf("%q %q %q %q: %v", bind, endpoint, queue, interval, err)
 		}

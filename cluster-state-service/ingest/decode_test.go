@@ -17,16 +17,31 @@ import (
 func TestMain(m *testing.M) { goleak.VerifyTestMain(m) }
 
 func TestDecode_AcceptsEventsOfECS(t *testing.T) {
-	const task, instance = state.KindTask, state.KindInstance
+	const arn = "arn:aws:ecs:eu-west-1:123456789012:"
+	task := func(cluster, arn string) state.Key {
+		return state.Key{Kind: state.KindTask, Cluster: cluster, ARN: arn}
+	}
+	instance := func(cluster, arn string) state.Key {
+		return state.Key{Kind: state.KindInstance, Cluster: cluster, ARN: arn}
+	}
 	for name, want := range map[string]state.Record{
-		"task-ec2-running.json":     {Key: state.Key{Kind: task, Cluster: "prod", ARN: "arn:aws:ecs:eu-west-1:123456789012:task/prod/1a2b3c4d5e6f47889900aabbccddeeff"}, Version: 3},
-		"task-ec2-stopped.json":     {Key: state.Key{Kind: task, Cluster: "prod", ARN: "arn:aws:ecs:eu-west-1:123456789012:task/prod/1a2b3c4d5e6f47889900aabbccddeeff"}, Version: 6},
-		"task-fargate-running.json": {Key: state.Key{Kind: task, Cluster: "prod", ARN: "arn:aws:ecs:eu-west-1:123456789012:task/prod/ffeeddccbbaa00998877665544332211"}, Version: 4},
-		"task-short-arn-2017.json":  {Key: state.Key{Kind: task, Cluster: "default", ARN: "arn:aws:ecs:us-east-1:123456789012:task/b99d40b3-5176-4f71-9a52-9dbd6f1cebef"}, Version: 4},
-		"instance-active.json":      {Key: state.Key{Kind: instance, Cluster: "prod", ARN: "arn:aws:ecs:eu-west-1:123456789012:container-instance/prod/0f3c1b2a9d8e4f7685940a1b2c3d4e5f"}, Version: 14},
-		"instance-draining.json":    {Key: state.Key{Kind: instance, Cluster: "prod", ARN: "arn:aws:ecs:eu-west-1:123456789012:container-instance/prod/0f3c1b2a9d8e4f7685940a1b2c3d4e5f"}, Version: 21},
-		"instance-external-gov.json": {Key: state.Key{Kind: instance, Cluster: "edge",
-			ARN: "arn:aws-us-gov:ecs:us-gov-west-1:123456789012:container-instance/edge/77aa66bb55cc44dd33ee22ff11001122"}, Version: 2},
+		"task-ec2-running.json":     {Key: task("prod", arn+"task/prod/1a2b3c4d5e6f47889900aabbccddeeff"), Version: 3},
+		"task-ec2-stopped.json":     {Key: task("prod", arn+"task/prod/1a2b3c4d5e6f47889900aabbccddeeff"), Version: 6},
+		"task-fargate-running.json": {Key: task("prod", arn+"task/prod/ffeeddccbbaa00998877665544332211"), Version: 4},
+		"task-short-arn-2017.json": {
+			Key: task("default", "arn:aws:ecs:us-east-1:123456789012:task/b99d40b3-5176-4f71-9a52-9dbd6f1cebef"), Version: 4,
+		},
+		"instance-active.json": {
+			Key: instance("prod", arn+"container-instance/prod/0f3c1b2a9d8e4f7685940a1b2c3d4e5f"), Version: 14,
+		},
+		"instance-draining.json": {
+			Key: instance("prod", arn+"container-instance/prod/0f3c1b2a9d8e4f7685940a1b2c3d4e5f"), Version: 21,
+		},
+		"instance-external-gov.json": {
+			Key: instance("edge",
+				"arn:aws-us-gov:ecs:us-gov-west-1:123456789012:container-instance/edge/77aa66bb55cc44dd33ee22ff11001122"),
+			Version: 2,
+		},
 	} {
 		t.Run(name, func(t *testing.T) {
 			body := testenv.Event(t, name)
@@ -72,7 +87,7 @@ func FuzzDecode(f *testing.F) {
 	f.Fuzz(func(t *testing.T, body []byte) {
 		record, err := Decode(body)
 		if (err == nil || errors.Is(err, ErrUnsupportedKind)) && !json.Valid(body) {
-			t.Errorf("passed for JSON: %q", body)
+			t.Errorf("accepted malformed JSON: %q", body)
 		}
 		if err != nil {
 			return
@@ -84,7 +99,7 @@ func FuzzDecode(f *testing.F) {
 			t.Errorf("accepted an event without identity or version: %q", body)
 		}
 		if key, err := state.ParseKey(record.Key.String()); err != nil || key != record.Key {
-			t.Errorf("key %q is read as %+v, %v", record.Key, key, err)
+			t.Errorf("key %q is parsed as %+v, %v", record.Key, key, err)
 		}
 	})
 }

@@ -8,22 +8,27 @@ import (
 	"github.com/stretchr/testify/require"
 )
 
-func TestParseQueue(t *testing.T) {
+func TestParseQueue_SplitsServiceAndName(t *testing.T) {
 	for given, want := range map[string][]string{
-		"blox_queue": {"sqs", "blox_queue"}, "sqs://q.fifo": {"sqs", "q.fifo"}, "kinesis://events.v1": {"kinesis", "events.v1"},
+		"blox_queue": {"sqs", "blox_queue"}, "sqs://q.fifo": {"sqs", "q.fifo"},
+		"kinesis://events.v1": {"kinesis", "events.v1"},
 	} {
 		service, name, err := ParseQueue(given)
 		require.NoError(t, err)
 		assert.Equal(t, want, []string{service, name})
 	}
-	for _, bad := range []string{"", "sqs://", "kinesis://", "kinesis://a:b", "kinesis://a/b", "http://queue", "a/b", "a b"} {
+	for _, bad := range []string{
+		"", "sqs://", "kinesis://", "kinesis://a:b", "kinesis://a/b", "http://queue", "a/b", "a b",
+	} {
 		_, _, err := ParseQueue(bad)
 		assert.Error(t, err, bad)
 	}
 }
 
 func FuzzParseQueue(f *testing.F) {
-	for _, seed := range []string{"blox_queue", "sqs://q.fifo", "kinesis://events.v1", "kinesis://a/b", "://", "sqs://a\n"} {
+	for _, seed := range []string{
+		"blox_queue", "sqs://q.fifo", "kinesis://events.v1", "kinesis://a/b", "://", "sqs://a\n",
+	} {
 		f.Add(seed)
 	}
 	f.Fuzz(func(t *testing.T, given string) {
@@ -31,8 +36,9 @@ func FuzzParseQueue(f *testing.F) {
 		if err != nil {
 			return
 		}
-		if again, same, err := ParseQueue(service + "://" + name); err != nil || again != service || same != name || name == "" {
-			t.Errorf("%q is %q, %q, and that %q, %q, %v", given, service, name, again, same, err)
+		service2, name2, err := ParseQueue(service + "://" + name)
+		if err != nil || service2 != service || name2 != name || name == "" {
+			t.Errorf("%q is %q, %q, which is %q, %q, %v", given, service, name, service2, name2, err)
 		}
 		if !strings.HasSuffix(given, name) {
 			t.Errorf("%q names %q", given, name)

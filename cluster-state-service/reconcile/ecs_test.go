@@ -21,7 +21,9 @@ func (p pages) ListClusters(
 
 func collectClusters(t *testing.T, client pages) ([]string, error) {
 	p := ecs.NewListClustersPaginator(client, &ecs.ListClustersInput{})
-	return collect(t.Context(), p, func(o *ecs.ListClustersOutput) ([]string, *string) { return o.ClusterArns, o.NextToken })
+	return collect(t.Context(), p, func(o *ecs.ListClustersOutput) ([]string, *string) {
+		return o.ClusterArns, o.NextToken
+	})
 }
 
 func TestCollect_ReadsAllPages(t *testing.T) {

@@ -25,16 +25,23 @@ func TestEncode_ProducesTheFormOfEvents(t *testing.T) {
 	}
 	container := want.Containers[0]
 	described := types.Task{
-		TaskArn: &want.ARN, ClusterArn: &want.ClusterARN, ContainerInstanceArn: &want.ContainerInstanceARN, TaskDefinitionArn: &want.TaskDefinitionARN,
-		LastStatus: &want.LastStatus, DesiredStatus: &want.DesiredStatus, StartedBy: &want.StartedBy, LaunchType: types.LaunchTypeEc2, Version: 6,
-		CreatedAt: at("2026-03-04T10:15:20.902Z"), StartedAt: at("2026-03-04T10:15:29.44Z"), StoppedAt: at("2026-03-04T11:00:02.5Z"),
+		TaskArn: &want.ARN, ClusterArn: &want.ClusterARN, ContainerInstanceArn: &want.ContainerInstanceARN,
+		TaskDefinitionArn: &want.TaskDefinitionARN, LastStatus: &want.LastStatus, DesiredStatus: &want.DesiredStatus,
+		StartedBy: &want.StartedBy, LaunchType: types.LaunchTypeEc2, Version: 6,
+		CreatedAt: at("2026-03-04T10:15:20.902Z"), StartedAt: at("2026-03-04T10:15:29.44Z"),
+		StoppedAt:     at("2026-03-04T11:00:02.5Z"),
 		StoppedReason: &want.StoppedReason, StopCode: types.TaskStopCodeEssentialContainerExited,
 		Containers: []types.Container{{
-			ContainerArn: &container.ARN, Name: &container.Name, LastStatus: &container.LastStatus, ExitCode: conv.Pointer[int32](0),
-			NetworkBindings: []types.NetworkBinding{{BindIP: conv.Pointer("0.0.0.0"), ContainerPort: conv.Pointer[int32](8125), HostPort: conv.Pointer[int32](8125), Protocol: types.TransportProtocolUdp}},
+			ContainerArn: &container.ARN, Name: &container.Name, LastStatus: &container.LastStatus,
+			ExitCode: conv.Pointer[int32](0),
+			NetworkBindings: []types.NetworkBinding{{
+				BindIP: conv.Pointer("0.0.0.0"), ContainerPort: conv.Pointer[int32](8125),
+				HostPort: conv.Pointer[int32](8125), Protocol: types.TransportProtocolUdp,
+			}},
 		}},
 		Overrides: &types.TaskOverride{ContainerOverrides: []types.ContainerOverride{{
-			Name: conv.Pointer("agent"), Environment: []types.KeyValuePair{{Name: conv.Pointer("TIER"), Value: conv.Pointer("prod")}},
+			Name:        conv.Pointer("agent"),
+			Environment: []types.KeyValuePair{{Name: conv.Pointer("TIER"), Value: conv.Pointer("prod")}},
 		}}},
 	}
 	body, err := encode("ECS Task State Change", want.ARN, described, nil, now)
@@ -52,7 +59,8 @@ func TestEncode_ProducesTheFormOfEvents(t *testing.T) {
 	assert.Equal(t, "123456789012", envelope["account"])
 	assert.Equal(t, "eu-west-1", envelope["region"])
 	assert.Equal(t, []any{want.ARN}, envelope["resources"])
-	assert.Equal(t, "EssentialContainerExited", envelope["detail"].(map[string]any)["stopCode"], "members that Blox does not read are kept")
+	stopCode := envelope["detail"].(map[string]any)["stopCode"]
+	assert.Equal(t, "EssentialContainerExited", stopCode, "members that Blox does not read are kept")
 	assert.NotContains(t, envelope["detail"], "healthStatus", "members that the API did not send are omitted")
 }
 

@@ -2,7 +2,7 @@ package state
 
 import "errors"
 
-// What can be wrong with a question about the state; the API's texts for them are in api/errors.go.
+// The errors of queries. api/errors.go maps them to HTTP responses.
 var (
 	ErrTaskNotFound          = errors.New("task not found")
 	ErrInstanceNotFound      = errors.New("instance not found")

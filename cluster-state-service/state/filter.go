@@ -16,13 +16,13 @@ var (
 	instanceStatuses = []string{"REGISTERING", "REGISTRATION_FAILED", "ACTIVE", "DRAINING", "DEREGISTERING", "INACTIVE"}
 )
 
-// ClusterFilter matches a cluster by name, or by ARN. Its zero value matches every cluster.
+// ClusterFilter matches a cluster by name or by ARN. Its zero value matches every cluster.
 type ClusterFilter struct {
 	Name string
-	ARN  string // empty when a name was given
+	ARN  string // empty for a filter by name
 }
 
-// ParseClusterFilter reads a cluster's name or ARN; an empty one is no filter. Errors wrap ErrInvalidCluster.
+// ParseClusterFilter parses a cluster's name or ARN; an empty string is no filter. Errors wrap ErrInvalidCluster.
 func ParseClusterFilter(s string) (ClusterFilter, error) {
 	if s == "" {
 		return ClusterFilter{}, nil
@@ -37,44 +37,47 @@ func ParseClusterFilter(s string) (ClusterFilter, error) {
 	return ClusterFilter{Name: a.Cluster, ARN: s}, nil
 }
 
-// Matches tells whether the key's cluster passes. Its name decides unless the filter is an ARN, which the same name
-// in another region or account does not match.
+// Matches reports whether the key's cluster matches. A filter by ARN does not match a cluster of the same name in
+// another region or account.
 func (f ClusterFilter) Matches(key Key) bool {
 	return matchesValue(f.Name, key.Cluster) && (f.ARN == "" || f.ARN == key.ClusterARN())
 }
 
-// Filter is what a list is narrowed to: all that is set must match.
+// Filter selects entities of one kind. An entity must match every field that is set.
 type Filter struct {
 	Cluster ClusterFilter
-	// Status is in upper case: a task's last status, an instance's status.
+	// Status is a task's last status or an instance's status, in upper case.
 	Status string
 
-	// Of tasks, all exact but for the case of what ECS writes in upper case.
-	StartedBy, DesiredStatus, LaunchType string
-	Family                               string // the task definition's name without its revision
-	TaskDefinition                       string // <family>:<revision>, or the ARN
-	ContainerInstance                    string // the ARN, or its id
+	// Filters of tasks.
+	StartedBy         string
+	DesiredStatus     string // in upper case
+	LaunchType        string // in upper case
+	Family            string // the task definition's name without its revision
+	TaskDefinition    string // <family>:<revision>, or the ARN
+	ContainerInstance string // the ARN, or its ID
 
-	// Of container instances.
-	Attribute      string // <name>:<value>, or <name> alone for any value
+	// Filters of container instances.
+	Attribute      string // <name>:<value>, or <name> for any value
 	EC2InstanceID  string
 	AgentConnected string // "true" or "false"
 }
 
-// The names of the filters in queries, by kind; Filter's fields have the same names.
+// The names of the query parameters that filter each kind; Filter's fields have the same names.
 var (
-	TaskFilters     = []string{"status", "cluster", "startedBy", "desiredStatus", "family", "taskDefinition", "containerInstance", "launchType"}
+	TaskFilters = []string{"status", "cluster", "startedBy", "desiredStatus", "family", "taskDefinition",
+		"containerInstance", "launchType"}
 	InstanceFilters = []string{"status", "cluster", "attribute", "ec2InstanceId", "agentConnected"}
 )
 
-// What desiredStatus and launchType can be. Source: Task in the Amazon ECS API Reference.
+// The values of desiredStatus and launchType. Source: Task in the Amazon ECS API Reference.
 var (
 	desiredStatuses = []string{"RUNNING", "STOPPED"}
 	launchTypes     = []string{"EC2", "FARGATE", "EXTERNAL", "MANAGED_INSTANCES"}
 )
 
-// ParseFilter reads the filters of a kind from their values by name; an empty value is no filter. The status is
-// judged first, then the cluster, then the others; an error wraps one of this package's.
+// ParseFilter parses the filters of a kind from query parameters; an empty value is no filter. It checks the status
+// first, then the cluster, then the others. An error wraps one of this package's.
 func ParseFilter(kind Kind, value func(name string) string) (f Filter, err error) {
 	if f.Status, err = ParseStatus(kind, value("status")); err != nil {
 		return f, err
@@ -82,9 +85,13 @@ func ParseFilter(kind Kind, value func(name string) string) (f Filter, err error
 	if f.Cluster, err = ParseClusterFilter(value("cluster")); err != nil {
 		return f, err
 	}
-	f.StartedBy, f.Family = value("startedBy"), value("family")
-	f.TaskDefinition, f.ContainerInstance = value("taskDefinition"), value("containerInstance")
-	f.EC2InstanceID, f.Attribute, f.AgentConnected = value("ec2InstanceId"), value("attribute"), value("agentConnected")
+	f.StartedBy = value("startedBy")
+	f.Family = value("family")
+	f.TaskDefinition = value("taskDefinition")
+	f.ContainerInstance = value("containerInstance")
+	f.EC2InstanceID = value("ec2InstanceId")
+	f.Attribute = value("attribute")
+	f.AgentConnected = value("agentConnected")
 	if f.DesiredStatus, err = parseEnum(desiredStatuses, value("desiredStatus"), ErrInvalidDesiredStatus); err != nil {
 		return f, err
 	}
@@ -100,7 +107,7 @@ func ParseFilter(kind Kind, value func(name string) string) (f Filter, err error
 	return f, nil
 }
 
-// ParseStatus reads a status of the kind, in any case; an empty one is no filter. Errors wrap ErrInvalidStatus.
+// ParseStatus parses a status of the kind, in any case; an empty string is no filter. Errors wrap ErrInvalidStatus.
 func ParseStatus(kind Kind, s string) (string, error) {
 	if kind == KindInstance {
 		return parseEnum(instanceStatuses, s, ErrInvalidStatus)
@@ -108,7 +115,7 @@ func ParseStatus(kind Kind, s string) (string, error) {
 	return parseEnum(taskStatuses, s, ErrInvalidStatus)
 }
 
-// parseEnum reads one of the known words, in any case; an empty one is no filter.
+// parseEnum parses one of the known values, in any case; an empty string is no filter.
 func parseEnum(known []string, s string, invalid error) (string, error) {
 	upper := strings.ToUpper(s)
 	if s != "" && !slices.Contains(known, upper) {
@@ -117,35 +124,39 @@ func parseEnum(known []string, s string, invalid error) (string, error) {
 	return upper, nil
 }
 
-// matchesValue tells whether the filter is none, or the very value.
+// matchesValue reports whether filter is empty or equals value.
 func matchesValue(filter, value string) bool { return filter == "" || filter == value }
 
-// matchesARNOrID tells whether the filter is none, the whole ARN, or what follows its last slash.
+// matchesARNOrID reports whether filter is empty, the ARN, or the part after the ARN's last slash.
 func matchesARNOrID(filter, arn string) bool {
 	return matchesValue(filter, arn) || strings.HasSuffix(arn, "/"+filter)
 }
 
-// MatchesTask leaves the cluster's name to the caller, who walks one cluster's keys only.
+// MatchesTask reports whether the task matches. It does not check the cluster's name: callers iterate over the keys
+// of one cluster.
 func (f Filter) MatchesTask(t *Task) bool {
 	return matchesValue(f.Cluster.ARN, t.ClusterARN) &&
 		(f.Status == "" || strings.EqualFold(f.Status, t.LastStatus)) &&
-		matchesValue(f.StartedBy, t.StartedBy) && matchesValue(f.DesiredStatus, t.DesiredStatus) && matchesValue(f.LaunchType, t.LaunchType) &&
+		matchesValue(f.StartedBy, t.StartedBy) &&
+		matchesValue(f.DesiredStatus, t.DesiredStatus) && matchesValue(f.LaunchType, t.LaunchType) &&
 		(f.Family == "" || strings.Contains(t.TaskDefinitionARN, ":task-definition/"+f.Family+":")) &&
 		matchesARNOrID(f.TaskDefinition, t.TaskDefinitionARN) && matchesARNOrID(f.ContainerInstance, t.ContainerInstanceARN)
 }
 
-// MatchesInstance leaves the cluster's name to the caller, as MatchesTask does.
+// MatchesInstance reports whether the instance matches. It does not check the cluster's name, as MatchesTask does
+// not.
 func (f Filter) MatchesInstance(i *Instance) bool {
 	return matchesValue(f.Cluster.ARN, i.ClusterARN) &&
 		(f.Status == "" || strings.EqualFold(f.Status, i.Status)) &&
-		matchesValue(f.EC2InstanceID, i.EC2InstanceID) && (f.AgentConnected == "" || (f.AgentConnected == "true") == i.AgentConnected) &&
+		matchesValue(f.EC2InstanceID, i.EC2InstanceID) &&
+		(f.AgentConnected == "" || (f.AgentConnected == "true") == i.AgentConnected) &&
 		(f.Attribute == "" || i.hasAttribute(f.Attribute))
 }
 
-// hasAttribute tells whether the instance has the attribute, <name>:<value>, or <name> with whatever value.
+// hasAttribute reports whether the instance has the attribute <name>:<value>, or <name> with any value.
 func (i *Instance) hasAttribute(attribute string) bool {
-	name, value, valued := strings.Cut(attribute, ":")
+	name, value, hasValue := strings.Cut(attribute, ":")
 	return slices.ContainsFunc(i.Attributes, func(a Attribute) bool {
-		return a.Name == name && (!valued || a.Value == value)
+		return a.Name == name && (!hasValue || a.Value == value)
 	})
 }

@@ -8,7 +8,7 @@ import (
 	"time"
 )
 
-// Instance is one ECS container instance as the last event, or Describe call, told of it.
+// Instance is an ECS container instance as of the last event or Describe call.
 type Instance struct {
 	// ARN is arn:<partition>:ecs:<region>:<account>:container-instance/<id>, or …:container-instance/<cluster>/<id>.
 	ARN        string `json:"containerInstanceArn"`
@@ -23,13 +23,13 @@ type Instance struct {
 	RemainingResources  []Resource  `json:"remainingResources"`
 	VersionInfo         VersionInfo `json:"versionInfo"`
 	UpdatedAt           string      `json:"updatedAt"`
-	// Version counts ECS's changes to the instance that send events, from 1; the higher is the newer.
+	// Version increases with every change that ECS sends an event for, starting at 1.
 	Version int64 `json:"version"`
-	// RecordedAt is the envelope's time: when the event was sent, or Describe asked.
+	// RecordedAt is the envelope's time: when ECS sent the event, or the time of the Describe call.
 	RecordedAt string `json:"-"`
 }
 
-// Attribute is one of an instance's attributes; most have no value.
+// Attribute is an attribute of an instance. Most have no value.
 type Attribute struct {
 	Name  string `json:"name"`
 	Value string `json:"value"`
@@ -45,7 +45,7 @@ type Resource struct {
 	StringSetValue []string `json:"stringSetValue"`
 }
 
-// VersionInfo is what runs on an instance.
+// VersionInfo holds the versions of the software on an instance.
 type VersionInfo struct {
 	AgentHash     string `json:"agentHash"`
 	AgentVersion  string `json:"agentVersion"`
@@ -68,7 +68,7 @@ func (r Resource) Value() string {
 	return ""
 }
 
-// DecodeInstance reads a container instance as DecodeTask reads a task.
+// DecodeInstance decodes a container instance as DecodeTask decodes a task.
 func DecodeInstance(value []byte) (Instance, error) {
 	var i Instance
 	var err error
@@ -81,17 +81,18 @@ func DecodeInstance(value []byte) (Instance, error) {
 	return i, nil
 }
 
-// Key names the instance; an error wraps arn.ErrMalformed.
+// Key returns the instance's key. An error wraps arn.ErrMalformed.
 func (i Instance) Key() (Key, error) { return NewKey(KindInstance, i.ClusterARN, i.ARN) }
 
-// LastChanged is when the instance last changed as far as the record says; zero when it does not say.
+// LastChanged returns the time of the last change that the record contains; zero if it contains none.
 func (i Instance) LastChanged() time.Time { return latest(i.UpdatedAt, i.RecordedAt) }
 
-// Equivalent tells whether both say the same of an instance, in whatever order.
+// Equivalent reports whether two records of an instance are equal except for order and fields that only events
+// contain.
 func (i Instance) Equivalent(other Instance) bool { return equalJSON(i.canonical(), other.canonical()) }
 
 func (i Instance) canonical() Instance {
-	i.UpdatedAt = "" // in events only
+	i.UpdatedAt = "" // only events contain it
 	i.Attributes = slices.Clone(i.Attributes)
 	sortBy(i.Attributes, func(a Attribute) string { return a.Name + "=" + a.Value })
 	i.RegisteredResources = canonicalResources(i.RegisteredResources)

@@ -1,5 +1,5 @@
-// Package state holds what Blox knows of ECS's container instances and tasks: the records, their versions, the
-// filters on them and the errors about them. It does no I/O.
+// Package state defines the records of ECS container instances and tasks, their versions, keys, filters and errors.
+// It does no I/O.
 package state
 
 import (
@@ -9,32 +9,32 @@ import (
 	"github.com/blox/blox/internal/arn"
 )
 
-// Kind tells container instances and tasks apart; its values are v0.3's folders in etcd.
+// Kind is the kind of an entity. Its values are part of v0.3's keys in etcd.
 type Kind string
 
-// The kinds of entity that Blox stores.
+// The kinds of entities that Blox stores.
 const (
 	KindTask     Kind = "task"
 	KindInstance Kind = "instance"
 )
 
-// Root is the prefix of everything that Blox keeps in etcd.
+// Root is the prefix of all keys of Blox in etcd.
 const Root = "ecs/"
 
-// Key names one stored entity.
+// Key identifies a stored entity.
 type Key struct {
 	Kind    Kind
 	Cluster string // the cluster's name
 	ARN     string // the task's or container instance's ARN
 }
 
-// String is the key in etcd: ecs/task/<cluster>/<ARN> or ecs/instance/<cluster>/<ARN>.
+// String returns the key in etcd: ecs/task/<cluster>/<ARN> or ecs/instance/<cluster>/<ARN>.
 func (k Key) String() string { return k.Kind.Prefix() + k.Cluster + "/" + k.ARN }
 
-// TombstoneKey is the key in etcd that says that reconcile removed the entity: ecs/deleted/<kind>/<ARN>.
+// TombstoneKey returns the key in etcd that marks the entity as removed by reconcile: ecs/deleted/<kind>/<ARN>.
 func (k Key) TombstoneKey() string { return Root + "deleted/" + string(k.Kind) + "/" + k.ARN }
 
-// ClusterARN is the ARN of the key's cluster; empty when the key's own ARN is malformed.
+// ClusterARN returns the ARN of the key's cluster; empty if the key's own ARN is malformed.
 func (k Key) ClusterARN() string {
 	a, err := arn.Parse(k.ARN)
 	if err != nil {
@@ -43,10 +43,10 @@ func (k Key) ClusterARN() string {
 	return a.ClusterARN(k.Cluster).String()
 }
 
-// Prefix is what the keys of all entities of the kind begin with.
+// Prefix returns the common prefix of the keys of all entities of the kind.
 func (k Kind) Prefix() string { return Root + string(k) + "/" }
 
-// resource is the kind's name in ARNs.
+// resource returns the kind's name in ARNs.
 func (k Kind) resource() arn.Kind {
 	if k == KindInstance {
 		return arn.ContainerInstance
@@ -54,7 +54,7 @@ func (k Kind) resource() arn.Kind {
 	return arn.Task
 }
 
-// ParseKey reads what Key.String wrote. It judges the form only, not the ARN in it.
+// ParseKey parses the result of Key.String. It does not check the ARN in the key.
 func ParseKey(s string) (Key, error) {
 	for _, kind := range []Kind{KindTask, KindInstance} {
 		if rest, found := strings.CutPrefix(s, kind.Prefix()); found {
@@ -64,10 +64,11 @@ func ParseKey(s string) (Key, error) {
 			}
 		}
 	}
-	return Key{}, fmt.Errorf("key %.300q: not that of a task or container instance", s)
+	return Key{}, fmt.Errorf("key %.300q: not the key of a task or container instance", s)
 }
 
-// NewKey is the key of an entity; an error wraps arn.ErrMalformed. Both ARNs must name the same place.
+// NewKey returns the key of an entity. Both ARNs must be of the same account, region and cluster. An error wraps
+// arn.ErrMalformed.
 func NewKey(kind Kind, clusterARN, entityARN string) (Key, error) {
 	cluster, err := arn.ParseKind(clusterARN, arn.Cluster)
 	if err != nil {
@@ -78,7 +79,7 @@ func NewKey(kind Kind, clusterARN, entityARN string) (Key, error) {
 		return Key{}, fmt.Errorf("%s: %w", kind, err)
 	}
 	if !entity.SameRegion(cluster) || (entity.Cluster != "" && entity.Cluster != cluster.Cluster) {
-		return Key{}, fmt.Errorf("%s %s is not of cluster %s: %w", kind, entityARN, clusterARN, arn.ErrMalformed)
+		return Key{}, fmt.Errorf("%s %s: not in cluster %s: %w", kind, entityARN, clusterARN, arn.ErrMalformed)
 	}
 	return Key{Kind: kind, Cluster: cluster.Cluster, ARN: entityARN}, nil
 }

@@ -3,6 +3,7 @@ package state
 import (
 	"cmp"
 	"encoding/json"
+	"fmt"
 	"net/url"
 	"reflect"
 	"strings"
@@ -17,7 +18,7 @@ import (
 
 const prod = "arn:aws:ecs:eu-west-1:123456789012:cluster/prod"
 
-func TestDecodeTask(t *testing.T) {
+func TestDecodeTask_ReadsEvents(t *testing.T) {
 	task, err := DecodeTask(testenv.Event(t, "task-ec2-stopped.json"))
 	require.NoError(t, err)
 	assert.Equal(t, "arn:aws:ecs:eu-west-1:123456789012:task/prod/1a2b3c4d5e6f47889900aabbccddeeff", task.ARN)
@@ -41,13 +42,16 @@ func TestDecodeTask(t *testing.T) {
 	require.NoError(t, err)
 	key, err := short.Key()
 	require.NoError(t, err)
-	assert.Equal(t, "ecs/task/default/arn:aws:ecs:us-east-1:123456789012:task/b99d40b3-5176-4f71-9a52-9dbd6f1cebef", key.String())
+	assert.Equal(t, "ecs/task/default/arn:aws:ecs:us-east-1:123456789012:task/b99d40b3-5176-4f71-9a52-9dbd6f1cebef",
+		key.String())
 }
 
-// v0.3 wrote what it had read from ECS itself with keys of Go's own spelling, and null for the rest of the envelope.
-func TestDecodeReadsKeysInAnyCase(t *testing.T) {
-	body := `{"id":null,"account":null,"time":null,"Detail":{"clusterArn":"` + prod + `","containerInstanceArn":"x","taskArn":
-		"arn:aws:ecs:eu-west-1:123456789012:task/1","lastStatus":"RUNNING","version":7,"containers":[{"Name":"a","Reason":"why",
+// v0.3 stored tasks read from ECS with some capitalized keys, and with null for the other fields of the envelope.
+func TestDecodeTask_MatchesKeysInAnyCase(t *testing.T) {
+	body := `{"id":null,"account":null,"time":null,"Detail":{"clusterArn":"` + prod + `","containerInstanceArn":"x",
+		"taskArn":
+		"arn:aws:ecs:eu-west-1:123456789012:task/1","lastStatus":"RUNNING","version":7,"containers":[{"Name":"a",
+		"Reason":"why",
 		"networkBindings":[{"ContainerPort":80,"HostPort":8080,"Protocol":"tcp","bindIP":"0.0.0.0"}]}],
 		"overrides":{"containerOverrides":[{"Name":"a","Environment":[{"Name":"K","Value":"V"}]}]}}}`
 	task, err := DecodeTask([]byte(body))
@@ -56,10 +60,13 @@ func TestDecodeReadsKeysInAnyCase(t *testing.T) {
 	assert.Equal(t, "why", task.Containers[0].Reason)
 	assert.Equal(t, NetworkBinding{"0.0.0.0", 80, 8080, "tcp"}, task.Containers[0].NetworkBindings[0])
 	assert.Equal(t, []Environment{{"K", "V"}}, task.Overrides.ContainerOverrides[0].Environment)
-	assert.True(t, task.LastChanged().IsZero(), "such a record does not say when")
+	assert.True(t, task.LastChanged().IsZero(), "such a record contains no time")
 }
 
-func TestDecodeRefusesWhatHasNoIdentity(t *testing.T) {
+func TestDecodeTask_RejectsRecordsWithoutIdentity(t *testing.T) {
+	withARNs := func(task string) string {
+		return fmt.Sprintf(`{"detail":{"clusterArn":%q,"taskArn":%q}}`, prod, task)
+	}
 	for name, body := range map[string]string{
 		"no JSON":            "x",
 		"no object":          "[]",
@@ -68,9 +75,9 @@ func TestDecodeRefusesWhatHasNoIdentity(t *testing.T) {
 		"detail of a string": `{"detail":"x"}`,
 		"no task ARN":        `{"detail":{"clusterArn":"` + prod + `"}}`,
 		"no cluster":         `{"detail":{"taskArn":"arn:aws:ecs:eu-west-1:123456789012:task/1"}}`,
-		"an instance's ARN":  `{"detail":{"clusterArn":"` + prod + `","taskArn":"arn:aws:ecs:eu-west-1:123456789012:container-instance/1"}}`,
-		"another region":     `{"detail":{"clusterArn":"` + prod + `","taskArn":"arn:aws:ecs:us-east-1:123456789012:task/1"}}`,
-		"another cluster":    `{"detail":{"clusterArn":"` + prod + `","taskArn":"arn:aws:ecs:eu-west-1:123456789012:task/other/1"}}`,
+		"an instance's ARN":  withARNs("arn:aws:ecs:eu-west-1:123456789012:container-instance/1"),
+		"another region":     withARNs("arn:aws:ecs:us-east-1:123456789012:task/1"),
+		"another cluster":    withARNs("arn:aws:ecs:eu-west-1:123456789012:task/other/1"),
 	} {
 		t.Run(name, func(t *testing.T) {
 			_, err := DecodeTask([]byte(body))
@@ -79,7 +86,7 @@ func TestDecodeRefusesWhatHasNoIdentity(t *testing.T) {
 	}
 }
 
-func TestResourceValue(t *testing.T) {
+func TestResource_ValueFormatsByType(t *testing.T) {
 	for want, r := range map[string]Resource{
 		"2048":    {Type: "INTEGER", IntegerValue: 2048, LongValue: 1},
 		"9":       {Type: "LONG", LongValue: 9, IntegerValue: 1},
@@ -92,7 +99,7 @@ func TestResourceValue(t *testing.T) {
 	assert.Empty(t, Resource{Type: "NEW", IntegerValue: 1}.Value())
 }
 
-func TestSame(t *testing.T) {
+func TestEquivalent_IgnoresOrderAndPrecision(t *testing.T) {
 	instance, err := DecodeInstance(testenv.Event(t, "instance-active.json"))
 	require.NoError(t, err)
 	other, err := DecodeInstance(testenv.Event(t, "instance-active.json"))
@@ -101,22 +108,22 @@ func TestSame(t *testing.T) {
 	other.RemainingResources[0], other.RemainingResources[2] = other.RemainingResources[2], other.RemainingResources[0]
 	other.RegisteredResources[3].StringSetValue = nil
 	other.UpdatedAt, other.RecordedAt = "", ""
-	assert.True(t, instance.Equivalent(other), "order and the empty set make no difference")
+	assert.True(t, instance.Equivalent(other), "order and empty sets do not matter")
 	other.Attributes[0].Value = "test"
-	assert.False(t, instance.Equivalent(other), "an attribute's value does")
+	assert.False(t, instance.Equivalent(other), "an attribute's value matters")
 
 	task, err := DecodeTask(testenv.Event(t, "task-ec2-running.json"))
 	require.NoError(t, err)
-	read := task
-	read.StartedAt = "2026-03-04T10:15:29.440Z"
-	assert.True(t, task.Equivalent(read), "a time may be spelled with more digits")
+	fromECS := task
+	fromECS.StartedAt = "2026-03-04T10:15:29.440Z"
+	assert.True(t, task.Equivalent(fromECS), "the precision of times does not matter")
 	zero := int32(0)
-	read.Containers = []Container{task.Containers[0]}
-	read.Containers[0].ExitCode = &zero
-	assert.False(t, task.Equivalent(read), "an exit code of 0 is not none")
+	fromECS.Containers = []Container{task.Containers[0]}
+	fromECS.Containers[0].ExitCode = &zero
+	assert.False(t, task.Equivalent(fromECS), "an exit code of 0 differs from none")
 }
 
-func TestParseKey(t *testing.T) {
+func TestParseKey_AcceptsOnlyEntityKeys(t *testing.T) {
 	for _, s := range []string{
 		"ecs/task/prod/arn:aws:ecs:eu-west-1:123456789012:task/prod/1",
 		"ecs/instance/prod/arn:aws:ecs:eu-west-1:123456789012:container-instance/1",
@@ -126,14 +133,19 @@ func TestParseKey(t *testing.T) {
 		assert.Equal(t, s, key.String())
 		assert.Equal(t, prod, key.ClusterARN())
 	}
-	for _, s := range []string{"", "ecs/task/", "ecs/task/prod", "ecs/task/prod/", "ecs/task//x", "ecs/environment/x", "ecs/deleted/task/x"} {
+	for _, s := range []string{
+		"", "ecs/task/", "ecs/task/prod", "ecs/task/prod/", "ecs/task//x", "ecs/environment/x", "ecs/deleted/task/x",
+	} {
 		_, err := ParseKey(s)
 		assert.Error(t, err, s)
 	}
 }
 
-func TestParseStatus(t *testing.T) {
-	for _, s := range []string{"running", "Stopped", "PENDING", "provisioning", "ACTIVATING", "deactivating", "stopping", "deprovisioning", "deleted"} {
+func TestParseStatus_AcceptsEveryStatusInAnyCase(t *testing.T) {
+	for _, s := range []string{
+		"running", "Stopped", "PENDING", "provisioning", "ACTIVATING", "deactivating", "stopping", "deprovisioning",
+		"deleted",
+	} {
 		status, err := ParseStatus(KindTask, s)
 		require.NoError(t, err)
 		assert.Equal(t, strings.ToUpper(s), status)
@@ -142,7 +154,7 @@ func TestParseStatus(t *testing.T) {
 		_, err := ParseStatus(KindInstance, s)
 		require.NoError(t, err)
 		_, err = ParseStatus(KindTask, s)
-		assert.ErrorIs(t, err, ErrInvalidStatus, "%s is no task's", s)
+		assert.ErrorIs(t, err, ErrInvalidStatus, "%s is not a task status", s)
 	}
 	status, err := ParseStatus(KindTask, "")
 	require.NoError(t, err)
@@ -153,7 +165,7 @@ func TestParseStatus(t *testing.T) {
 	}
 }
 
-func TestClusterFilter(t *testing.T) {
+func TestClusterFilter_MatchesNameOrARN(t *testing.T) {
 	for name, tc := range map[string]struct {
 		given string
 		want  bool
@@ -169,33 +181,43 @@ func TestClusterFilter(t *testing.T) {
 		t.Run(name, func(t *testing.T) {
 			f, err := ParseClusterFilter(tc.given)
 			require.NoError(t, err)
-			assert.Equal(t, tc.want, f.Matches(Key{Kind: KindTask, Cluster: "prod", ARN: "arn:aws:ecs:eu-west-1:123456789012:task/1"}))
+			key := Key{Kind: KindTask, Cluster: "prod", ARN: "arn:aws:ecs:eu-west-1:123456789012:task/1"}
+			assert.Equal(t, tc.want, f.Matches(key))
 		})
 	}
-	for _, bad := range []string{"a b", "arn:aws:ecs:eu-west-1:123456789012:task/1", "arn:aws:ecs", "a/b", strings.Repeat("x", 256)} {
+	for _, bad := range []string{
+		"a b", "arn:aws:ecs:eu-west-1:123456789012:task/1", "arn:aws:ecs", "a/b", strings.Repeat("x", 256),
+	} {
 		_, err := ParseClusterFilter(bad)
 		assert.ErrorIs(t, err, ErrInvalidCluster, "%.20q", bad)
 	}
 }
 
-// FuzzDecode holds the decoders against encoding/json, whose way with JSON they have.
+// FuzzDecode compares the decoders with encoding/json.
 func FuzzDecode(f *testing.F) {
 	for _, body := range testenv.Events(f) {
 		f.Add(body)
 	}
 	f.Add([]byte(`{"detail":{"clusterArn":"` + prod + `","taskArn":"arn:aws:ecs:eu-west-1:123456789012:task/1"}}`))
-	f.Add([]byte(`{"detail":{"clusterArn":"` + prod + `","containerInstanceArn":"arn:aws:ecs:eu-west-1:123456789012:container-instance/prod/1"}}`))
-	f.Add([]byte(`{"Detail":{"clusterARN":"` + prod + `","TaskArn":"arn:aws:ecs:eu-west-1:123456789012:task/1","containers":[{"Reason":"\xff","ExitCode":null,` +
-		`"NetworkBindings":[{"ContainerPort":80,"HostPort":0,"Protocol":null}]}],"overrides":{"containerOverrides":[{"Environment":[{"Name":"a","Value":"b"}]}]}},"time":null}`))
+	f.Add([]byte(`{"detail":{"clusterArn":"` + prod + `",` +
+		`"containerInstanceArn":"arn:aws:ecs:eu-west-1:123456789012:container-instance/prod/1"}}`))
+	f.Add([]byte(`{"Detail":{"clusterARN":"` + prod + `","TaskArn":"arn:aws:ecs:eu-west-1:123456789012:task/1",` +
+		`"containers":[{"Reason":"\xff","ExitCode":null,` +
+		`"NetworkBindings":[{"ContainerPort":80,"HostPort":0,"Protocol":null}]}],` +
+		`"overrides":{"containerOverrides":[{"Environment":[{"Name":"a","Value":"b"}]}]}},"time":null}`))
 	f.Add([]byte(`{"detail":{"version":1e3}}`))
 	f.Add([]byte(`{"detail":{"version":1},"detail":{"status":"ACTIVE"}}`))
 	f.Fuzz(func(t *testing.T, body []byte) {
-		decodesAsBefore(t, body, DecodeTask, Task.Key, Task.Equivalent, func(task *Task, at string) { task.RecordedAt = at })
-		decodesAsBefore(t, body, DecodeInstance, Instance.Key, Instance.Equivalent, func(i *Instance, at string) { i.RecordedAt = at })
+		checkDecode(t, body, DecodeTask, Task.Key, Task.Equivalent, func(task *Task, at string) { task.RecordedAt = at })
+		checkDecode(t, body, DecodeInstance, Instance.Key, Instance.Equivalent,
+			func(i *Instance, at string) { i.RecordedAt = at })
 	})
 }
 
-func decodesAsBefore[T any](t *testing.T, body []byte, decode func([]byte) (T, error), key func(T) (Key, error), same func(a, b T) bool, recorded func(*T, string)) {
+func checkDecode[T any](
+	t *testing.T, body []byte, decode func([]byte) (T, error), key func(T) (Key, error),
+	same func(a, b T) bool, recorded func(*T, string),
+) {
 	t.Helper()
 	var want struct {
 		Time   string
@@ -208,7 +230,7 @@ func decodesAsBefore[T any](t *testing.T, body []byte, decode func([]byte) (T, e
 			return
 		}
 		if _, nameless := key(*want.Detail); nameless == nil {
-			t.Fatalf("refused, unlike encoding/json: %v: %q", err, body)
+			t.Fatalf("rejected, unlike encoding/json: %v: %q", err, body)
 		}
 		return
 	}
@@ -234,14 +256,16 @@ func decodesAsBefore[T any](t *testing.T, body []byte, decode func([]byte) (T, e
 		t.Fatal(err)
 	}
 	if back, err := decode(again); err != nil || !reflect.DeepEqual(back, got) {
-		t.Fatalf("%s comes back as %+v, %v", again, back, err)
+		t.Fatalf("%s decodes to %+v, %v", again, back, err)
 	}
 }
 
 func FuzzParseFilter(f *testing.F) {
 	for _, seed := range []string{
-		"", "status=running&cluster=prod&startedBy=x", "cluster=" + prod, "desiredStatus=Stopped&launchType=fargate&family=agent", "taskDefinition=agent:12",
-		"attribute=stack:prod&agentConnected=true&ec2InstanceId=i-1", "attribute=:", "agentConnected=yes", "status=\xff", "status=ſtopped", "containerInstance=/",
+		"", "status=running&cluster=prod&startedBy=x", "cluster=" + prod,
+		"desiredStatus=Stopped&launchType=fargate&family=agent", "taskDefinition=agent:12",
+		"attribute=stack:prod&agentConnected=true&ec2InstanceId=i-1", "attribute=:", "agentConnected=yes", "status=\xff",
+		"status=ſtopped", "containerInstance=/",
 	} {
 		f.Add(seed)
 	}
@@ -262,8 +286,10 @@ func FuzzParseFilter(f *testing.F) {
 			_ = filter.MatchesTask(&task)
 			_ = filter.MatchesInstance(&instance)
 			read := map[string]string{
-				"status": filter.Status, "cluster": cmp.Or(filter.Cluster.ARN, filter.Cluster.Name), "startedBy": filter.StartedBy, "desiredStatus": filter.DesiredStatus,
-				"family": filter.Family, "taskDefinition": filter.TaskDefinition, "containerInstance": filter.ContainerInstance, "launchType": filter.LaunchType,
+				"status": filter.Status, "cluster": cmp.Or(filter.Cluster.ARN, filter.Cluster.Name),
+				"startedBy": filter.StartedBy, "desiredStatus": filter.DesiredStatus,
+				"family": filter.Family, "taskDefinition": filter.TaskDefinition,
+				"containerInstance": filter.ContainerInstance, "launchType": filter.LaunchType,
 				"attribute": filter.Attribute, "ec2InstanceId": filter.EC2InstanceID, "agentConnected": filter.AgentConnected,
 			}
 			again, err := ParseFilter(kind, func(name string) string { return read[name] })

@@ -6,7 +6,7 @@ import (
 	"time"
 )
 
-// Task is one ECS task as the last event, or Describe call, told of it.
+// Task is an ECS task as of the last event or Describe call.
 type Task struct {
 	// ARN is arn:<partition>:ecs:<region>:<account>:task/<id>, or …:task/<cluster>/<id>.
 	ARN        string `json:"taskArn"`
@@ -14,12 +14,12 @@ type Task struct {
 	// ContainerInstanceARN is empty for tasks on Fargate.
 	ContainerInstanceARN string `json:"containerInstanceArn"`
 	TaskDefinitionARN    string `json:"taskDefinitionArn"`
-	// LastStatus is where the task is in its life, DesiredStatus (RUNNING or STOPPED) where it is to go.
+	// LastStatus is the task's status in its lifecycle. DesiredStatus is RUNNING or STOPPED.
 	LastStatus    string `json:"lastStatus"`
 	DesiredStatus string `json:"desiredStatus"`
 	StartedBy     string `json:"startedBy"`
 	LaunchType    string `json:"launchType"`
-	// Times are strings as ECS sent them, ISO 8601; empty for what has not happened.
+	// Times are as ECS sent them, in ISO 8601; empty for events that have not happened.
 	CreatedAt     string      `json:"createdAt"`
 	StartedAt     string      `json:"startedAt"`
 	StoppedAt     string      `json:"stoppedAt"`
@@ -27,9 +27,9 @@ type Task struct {
 	StoppedReason string      `json:"stoppedReason"`
 	Containers    []Container `json:"containers"`
 	Overrides     Overrides   `json:"overrides"`
-	// Version counts ECS's changes to the task, from 1; the higher is the newer.
+	// Version increases with every change that ECS makes to the task, starting at 1.
 	Version int64 `json:"version"`
-	// RecordedAt is the envelope's time: when the event was sent, or Describe asked.
+	// RecordedAt is the envelope's time: when ECS sent the event, or the time of the Describe call.
 	RecordedAt string `json:"-"`
 }
 
@@ -38,13 +38,13 @@ type Container struct {
 	ARN        string `json:"containerArn"`
 	Name       string `json:"name"`
 	LastStatus string `json:"lastStatus"`
-	// ExitCode is nil while the container has not ended; 0 is an exit code.
+	// ExitCode is nil until the container ends.
 	ExitCode        *int32           `json:"exitCode"`
 	Reason          string           `json:"reason"`
 	NetworkBindings []NetworkBinding `json:"networkBindings"`
 }
 
-// NetworkBinding is a container's port on its host.
+// NetworkBinding maps a container's port to a port of its host.
 type NetworkBinding struct {
 	BindIP        string `json:"bindIP"`
 	ContainerPort int32  `json:"containerPort"`
@@ -52,13 +52,13 @@ type NetworkBinding struct {
 	Protocol      string `json:"protocol"`
 }
 
-// Overrides is what StartTask changed of the task definition.
+// Overrides are the differences from the task definition.
 type Overrides struct {
 	ContainerOverrides []ContainerOverride `json:"containerOverrides"`
 	TaskRoleARN        string              `json:"taskRoleArn"`
 }
 
-// ContainerOverride is what StartTask changed of one container.
+// ContainerOverride holds the differences of one container from the task definition.
 type ContainerOverride struct {
 	Name        string        `json:"name"`
 	Command     []string      `json:"command"`
@@ -71,9 +71,9 @@ type Environment struct {
 	Value string `json:"value"`
 }
 
-// DecodeTask reads a task out of an event or a stored record: both are EventBridge's envelope around ECS's detail.
-// Keys are read without regard to case, as v0.3 wrote some of them capitalised.
-// An error says what is wrong with the task's identity or JSON; the version is not judged.
+// DecodeTask decodes a task from an event or a stored record: both are an EventBridge envelope around ECS's detail.
+// JSON keys match in any case, because v0.3 capitalized some of them. DecodeTask rejects malformed JSON and tasks
+// without identity. It does not check the version.
 func DecodeTask(value []byte) (Task, error) {
 	var t Task
 	var err error
@@ -86,19 +86,21 @@ func DecodeTask(value []byte) (Task, error) {
 	return t, nil
 }
 
-// Key names the task; an error wraps arn.ErrMalformed.
+// Key returns the task's key. An error wraps arn.ErrMalformed.
 func (t Task) Key() (Key, error) { return NewKey(KindTask, t.ClusterARN, t.ARN) }
 
-// LastChanged is when the task last changed as far as the record says; zero when it does not say.
+// LastChanged returns the time of the last change that the record contains; zero if it contains none.
 func (t Task) LastChanged() time.Time { return latest(t.UpdatedAt, t.RecordedAt) }
 
-// Equivalent tells whether both say the same of a task, however they are spelled: in order of containers, in
-// precision of times.
+// Equivalent reports whether two records of a task are equal except for the order of containers, the precision of
+// times and fields that only events contain.
 func (t Task) Equivalent(other Task) bool { return equalJSON(t.canonical(), other.canonical()) }
 
 func (t Task) canonical() Task {
-	t.CreatedAt, t.StartedAt, t.StoppedAt = normalizeTime(t.CreatedAt), normalizeTime(t.StartedAt), normalizeTime(t.StoppedAt)
-	t.UpdatedAt = "" // in events only
+	t.CreatedAt = normalizeTime(t.CreatedAt)
+	t.StartedAt = normalizeTime(t.StartedAt)
+	t.StoppedAt = normalizeTime(t.StoppedAt)
+	t.UpdatedAt = "" // only events contain it
 	t.Containers = slices.Clone(t.Containers)
 	sortBy(t.Containers, func(c Container) string { return c.ARN + c.Name })
 	for i := range t.Containers {

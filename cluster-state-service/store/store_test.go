@@ -28,7 +28,8 @@ func task(id string, version int64) state.Record {
 	arn := "arn:aws:ecs:eu-west-1:123456789012:task/prod/" + id
 	return state.Record{
 		Key: state.Key{Kind: state.KindTask, Cluster: "prod", ARN: arn}, Version: version,
-		Value: fmt.Appendf(nil, `{"detail":{"taskArn":%q,"clusterArn":"arn:aws:ecs:eu-west-1:123456789012:cluster/prod","version":%d}}`, arn, version),
+		Value: fmt.Appendf(nil, `{"detail":{"taskArn":%q,"clusterArn":%q,"version":%d}}`,
+			arn, "arn:aws:ecs:eu-west-1:123456789012:cluster/prod", version),
 	}
 }
 
@@ -60,7 +61,8 @@ func TestRecord_KeepsNewestVersion(t *testing.T) {
 
 func TestRecord_KeepsNewestVersionWithAnyOutdatedCache(t *testing.T) {
 	client := testenv.Etcd(t)
-	require.NoError(t, New(client, nothingStored, nil).Record(t.Context(), []state.Record{task("a", 5), task("b", 5), task("c", 5)}))
+	initial := []state.Record{task("a", 5), task("b", 5), task("c", 5)}
+	require.NoError(t, New(client, nothingStored, nil).Record(t.Context(), initial))
 	cached := map[state.Key]state.StoredVersion{
 		task("a", 0).Key: {Version: 1, Revision: 1},  // stale
 		task("c", 0).Key: {Version: 1, Revision: 99}, // from another etcd
@@ -68,7 +70,9 @@ func TestRecord_KeepsNewestVersionWithAnyOutdatedCache(t *testing.T) {
 		task("e", 0).Key: {Version: 9, Revision: 97}, // newer, so the record is dropped
 	}
 	s := New(client, func(k state.Key) state.StoredVersion { return cached[k] }, nil)
-	require.NoError(t, s.Record(t.Context(), []state.Record{task("a", 6), task("b", 4), task("c", 7), task("d", 2), task("e", 8)}))
+	require.NoError(t, s.Record(t.Context(), []state.Record{
+		task("a", 6), task("b", 4), task("c", 7), task("d", 2), task("e", 8),
+	}))
 	for id, version := range map[string]int64{"a": 6, "b": 5, "c": 7, "d": 2} {
 		value, _ := stored(t, client, task(id, 0).Key.String())
 		assert.Equal(t, string(task(id, version).Value), value)
@@ -289,7 +293,10 @@ func TestCompact_SucceedsTwice(t *testing.T) {
 // lead calls work while it holds the lock.
 func lead(t *testing.T, s *Store, work func(context.Context, state.FencingToken)) {
 	t.Helper()
-	require.NoError(t, s.Lead(t.Context(), "test", func(ctx context.Context, h state.FencingToken) error { work(ctx, h); return nil }))
+	require.NoError(t, s.Lead(t.Context(), "test", func(ctx context.Context, token state.FencingToken) error {
+		work(ctx, token)
+		return nil
+	}))
 }
 
 // No event may arrive for long after a rejected write, so OutOfSpace itself checks etcd.

@@ -38,20 +38,25 @@ func TestRunnableShards(t *testing.T) {
 
 func TestAssignShards(t *testing.T) {
 	four := []string{"0", "1", "2", "3"}
+	both := []string{"self", "sibling"}
 	for name, tc := range map[string]struct {
 		owners           map[string]string
 		members          []string
 		acquire, release []string
 	}{
-		"a single member acquires all":                {nil, []string{"self"}, four, nil},
-		"two members acquire half each":               {nil, []string{"self", "sibling"}, []string{"0", "1"}, nil},
-		"shards of another member stay":               {map[string]string{"0": "sibling", "1": "sibling"}, []string{"self", "sibling"}, []string{"2", "3"}, nil},
-		"a member that has its quota changes nothing": {map[string]string{"0": "self", "1": "self"}, []string{"self", "sibling"}, []string{}, nil},
-		"a member above its quota releases":           {map[string]string{"0": "self", "1": "self", "2": "self"}, []string{"self", "sibling"}, nil, []string{"2"}},
-		"the first member takes the remainder":        {nil, []string{"self", "sibling", "zoe"}, []string{"0", "1"}, nil},
-		"the second member takes no remainder":        {nil, []string{"all", "self", "zoe"}, []string{"0"}, nil},
-		"more members than shards":                    {nil, []string{"a", "b", "c", "d", "self"}, []string{}, nil},
-		"a member that is not announced yet counts":   {nil, []string{"sibling"}, []string{"0", "1"}, nil},
+		"a single member acquires all":  {nil, []string{"self"}, four, nil},
+		"two members acquire half each": {nil, both, []string{"0", "1"}, nil},
+		"shards of another member stay": {
+			map[string]string{"0": "sibling", "1": "sibling"}, both, []string{"2", "3"}, nil,
+		},
+		"a member that has its quota changes nothing": {map[string]string{"0": "self", "1": "self"}, both, []string{}, nil},
+		"a member above its quota releases": {
+			map[string]string{"0": "self", "1": "self", "2": "self"}, both, nil, []string{"2"},
+		},
+		"the first member takes the remainder":      {nil, []string{"self", "sibling", "zoe"}, []string{"0", "1"}, nil},
+		"the second member takes no remainder":      {nil, []string{"all", "self", "zoe"}, []string{"0"}, nil},
+		"more members than shards":                  {nil, []string{"a", "b", "c", "d", "self"}, []string{}, nil},
+		"a member that is not announced yet counts": {nil, []string{"sibling"}, []string{"0", "1"}, nil},
 	} {
 		t.Run(name, func(t *testing.T) {
 			acquire, release := assignShards(four, tc.owners, tc.members, "self")

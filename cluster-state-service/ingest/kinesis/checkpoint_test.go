@@ -24,7 +24,8 @@ func TestParseCheckpoint(t *testing.T) {
 
 func FuzzParseCheckpoint(f *testing.F) {
 	for _, seed := range []string{
-		`{"sequenceNumber":"49","streamCreated":"2026-01-02T03:04:05Z"}`, `{"ended":true,"streamCreated":"2026-01-02T04:04:05+01:00"}`,
+		`{"sequenceNumber":"49","streamCreated":"2026-01-02T03:04:05Z"}`,
+		`{"ended":true,"streamCreated":"2026-01-02T04:04:05+01:00"}`,
 		`{"sequenceNumber":"1","streamCreated":"2026-01-02T03:04:06Z"}`, `{"sequenceNumber":7}`, `null`, ``, `[]`,
 	} {
 		f.Add([]byte(seed))

@@ -10,7 +10,6 @@ import (
 
 	"github.com/aws/aws-sdk-go-v2/aws"
 	"github.com/aws/aws-sdk-go-v2/service/kinesis"
-	"github.com/aws/aws-sdk-go-v2/service/kinesis/types"
 	"github.com/sirupsen/logrus"
 	"github.com/sirupsen/logrus/hooks/test"
 	"github.com/stretchr/testify/assert"
@@ -71,7 +70,7 @@ func TestConsumer_KeepsOrderWhileShardsSplitAndMerge(t *testing.T) {
 			const tasks, last = 12, 40
 			for v := 1; v <= last; v++ {
 				w.putEvents(v, tasks)
-				open := slices.DeleteFunc(w.shards(), func(s types.Shard) bool { return s.SequenceNumberRange.EndingSequenceNumber != nil })
+				open := slices.DeleteFunc(w.shards(), isClosed)
 				switch {
 				case v == 10:
 					w.splitShard(*open[0].ShardId, "170141183460469231731687303715884105728")
@@ -90,7 +89,7 @@ func TestConsumer_KeepsOrderWhileShardsSplitAndMerge(t *testing.T) {
 				assert.Equal(t, versions(1, last, tasks), running[0].recorded.byTask(), "each once")
 			}
 			for _, s := range w.shards() {
-				assert.Equal(t, s.SequenceNumberRange.EndingSequenceNumber != nil, w.checkpoint(*s.ShardId).Ended)
+				assert.Equal(t, isClosed(s), w.checkpoint(*s.ShardId).Ended)
 			}
 			// No replica reads an ended shard again.
 			for _, r := range running {
@@ -111,7 +110,9 @@ func TestConsumer_SurvivesExpiredIteratorsAndThrottling(t *testing.T) {
 		w.putEvents(v, 5)
 		require.NoError(t, w.sim.ExpireIterators("events"))
 		if v == 10 {
-			w.sim.SetFaults(ecssim.Faults{Throttle: map[string]float64{"GetRecords": 0.3, "GetShardIterator": 0.3, "ListShards": 0.3}})
+			w.sim.SetFaults(ecssim.Faults{
+				Throttle: map[string]float64{"GetRecords": 0.3, "GetShardIterator": 0.3, "ListShards": 0.3},
+			})
 		}
 	}
 	w.awaitVersion(20, 5)
@@ -157,7 +158,9 @@ func TestConsumer_SkipsMalformedRecords(t *testing.T) {
 	w.putRecord("k", "{}") // the last record
 	w.awaitCheckpoints()
 	r.stop()
-	malformed := slices.DeleteFunc(logged.AllEntries(), func(e *logrus.Entry) bool { return e.Message != "failed to decode event" })
+	malformed := slices.DeleteFunc(logged.AllEntries(), func(e *logrus.Entry) bool {
+		return e.Message != "failed to decode event"
+	})
 	assert.Len(t, malformed, 2, "each is logged once")
 	counted, err := r.metrics.Gather()
 	require.NoError(t, err)
@@ -188,7 +191,9 @@ func TestConsumer_ReadsReplacedStreamFromItsBeginning(t *testing.T) {
 	_, err := w.kinesis.DeleteStream(t.Context(), &kinesis.DeleteStreamInput{StreamName: aws.String("events")})
 	require.NoError(t, err)
 	w.awaitOwners(map[string]int{})
-	_, err = w.kinesis.CreateStream(t.Context(), &kinesis.CreateStreamInput{StreamName: aws.String("events"), ShardCount: aws.Int32(1)})
+	_, err = w.kinesis.CreateStream(t.Context(), &kinesis.CreateStreamInput{
+		StreamName: aws.String("events"), ShardCount: aws.Int32(1),
+	})
 	require.NoError(t, err)
 	w.putEvents(3, 3)
 	w.awaitVersion(3, 3)
@@ -253,7 +258,8 @@ func TestConsumer_ReleasesShardsThatItCannotRead(t *testing.T) {
 	w.putEvents(2, 20)
 	w.awaitVersion(2, 20)
 	w.awaitOwners(map[string]int{"two": 4})
-	replicas, err := w.etcd.Get(t.Context(), "ecs/lock/kinesis/events/replica/", clientv3.WithPrefix(), clientv3.WithCountOnly())
+	replicas, err := w.etcd.Get(t.Context(), "ecs/lock/kinesis/events/replica/",
+		clientv3.WithPrefix(), clientv3.WithCountOnly())
 	require.NoError(t, err)
 	assert.Equal(t, int64(1), replicas.Count, "a replica that cannot read is no member")
 

@@ -222,6 +222,8 @@ func (w *world) awaitCheckpoints() {
 	}
 }
 
+func isClosed(s types.Shard) bool { return s.SequenceNumberRange.EndingSequenceNumber != nil }
+
 // owners returns the number of shards that each replica owns.
 func (w *world) owners() map[string]int {
 	w.t.Helper()
