@@ -53,11 +53,13 @@ func build(t *testing.T, server *testenv.Server, watchClient *clientv3.Client, h
 		WatchClient: watchClient, Client: server.Client(), Log: testenv.Logger(t), HistoryLimit: historyLimit,
 		Tasks: Codec[state.Task]{
 			Decode: state.DecodeTask, Version: func(t state.Task) int64 { return t.Version },
-			Encode: func(t state.Task, revision int64) []byte { return encode(t.ARN, t.Version, revision) }, EncodeDeleted: deleted,
+			Encode:        func(t state.Task, revision int64) []byte { return encode(t.ARN, t.Version, revision) },
+			EncodeDeleted: deleted,
 		},
 		Instances: Codec[state.Instance]{
 			Decode: state.DecodeInstance, Version: func(i state.Instance) int64 { return i.Version },
-			Encode: func(i state.Instance, revision int64) []byte { return encode(i.ARN, i.Version, revision) }, EncodeDeleted: deleted,
+			Encode:        func(i state.Instance, revision int64) []byte { return encode(i.ARN, i.Version, revision) },
+			EncodeDeleted: deleted,
 		},
 	})
 }
@@ -132,7 +134,8 @@ func TestCache_SkipsMalformedRecords(t *testing.T) {
 	server := testenv.EtcdServer(t)
 	client := server.Client()
 	for key, value := range map[string]string{
-		keyOf("malformed"): "no JSON", "ecs/task/x": valueOf("a", 1), "ecs/environment/web": "{}", "ecs/other": "", keyOf("good"): valueOf("good", 1),
+		keyOf("malformed"): "no JSON", "ecs/task/x": valueOf("a", 1), "ecs/environment/web": "{}", "ecs/other": "",
+		keyOf("good"): valueOf("good", 1),
 	} {
 		_, err := client.Put(t.Context(), key, value)
 		require.NoError(t, err)
@@ -161,7 +164,8 @@ func TestSnapshot_HoldsReconcileRunAndLeader(t *testing.T) {
 	body, err := json.Marshal(state.ReconcileRun{FinishedAt: finished})
 	require.NoError(t, err)
 	for key, value := range map[string]string{
-		state.ReconcilePrefix + "123456789012/eu-west-1": string(body), state.ReconcilePrefix + "123456789012/us-east-1": "malformed",
+		state.ReconcilePrefix + "123456789012/eu-west-1": string(body),
+		state.ReconcilePrefix + "123456789012/us-east-1": "malformed",
 	} {
 		_, err := client.Put(t.Context(), key, value)
 		require.NoError(t, err)
@@ -184,7 +188,8 @@ func TestSnapshot_HoldsReconcileRunAndLeader(t *testing.T) {
 
 func TestProgressOvertakesEvents_ByVersion(t *testing.T) {
 	for version, want := range map[string]bool{
-		"3.0.15": true, "3.4.23": true, "3.4.25": false, "3.4.30": false, "3.5.0": true, "3.5.7": true, "3.5.8": false, "3.6.0": false, "3.7.3": false,
+		"3.0.15": true, "3.4.23": true, "3.4.25": false, "3.4.30": false,
+		"3.5.0": true, "3.5.7": true, "3.5.8": false, "3.6.0": false, "3.7.3": false,
 	} {
 		assert.Equal(t, want, progressOvertakesEvents(version), version)
 	}

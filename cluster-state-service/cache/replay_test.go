@@ -17,7 +17,9 @@ func BenchmarkCache_EncodeEvent(b *testing.B) {
 		EncodeDeleted: func(state.Key, int64) []byte { return nil },
 	}})
 	for name, event := range map[string]*clientv3.Event{
-		"put":    {Type: clientv3.EventTypePut, Kv: &mvccpb.KeyValue{Key: []byte(keyOf("a")), Value: []byte(valueOf("a", 1)), ModRevision: 7}},
+		"put": {Type: clientv3.EventTypePut, Kv: &mvccpb.KeyValue{
+			Key: []byte(keyOf("a")), Value: []byte(valueOf("a", 1)), ModRevision: 7,
+		}},
 		"delete": {Type: clientv3.EventTypeDelete, Kv: &mvccpb.KeyValue{Key: []byte(keyOf("a")), ModRevision: 8}},
 	} {
 		b.Run(name, func(b *testing.B) {

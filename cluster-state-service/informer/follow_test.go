@@ -82,9 +82,15 @@ func (s stream) beats(version int) {
 func newCSS(t *testing.T, lists []string, streams ...func(stream)) *css {
 	c := &css{lists: lists, streams: streams}
 	mux := http.NewServeMux()
-	mux.HandleFunc("GET /v1/instances", func(w http.ResponseWriter, _ *http.Request) { _, _ = io.WriteString(w, listed(1)) })
-	mux.HandleFunc("GET /v1/stream/instances", func(w http.ResponseWriter, r *http.Request) { stream{w, r.Context()}.beats(1) })
-	mux.HandleFunc("GET /v1/tasks", func(w http.ResponseWriter, r *http.Request) { _, _ = io.WriteString(w, next(c, r, &c.lists)) })
+	mux.HandleFunc("GET /v1/instances", func(w http.ResponseWriter, _ *http.Request) {
+		_, _ = io.WriteString(w, listed(1))
+	})
+	mux.HandleFunc("GET /v1/stream/instances", func(w http.ResponseWriter, r *http.Request) {
+		stream{w, r.Context()}.beats(1)
+	})
+	mux.HandleFunc("GET /v1/tasks", func(w http.ResponseWriter, r *http.Request) {
+		_, _ = io.WriteString(w, next(c, r, &c.lists))
+	})
 	mux.HandleFunc("GET /v1/stream/tasks", func(w http.ResponseWriter, r *http.Request) {
 		next(c, r, &c.streams)(stream{w, r.Context()})
 	})
@@ -296,8 +302,10 @@ func TestInformer_TasksStartedBy(t *testing.T) {
 	by := func(who, task string) string {
 		return strings.Replace(task, `"containers":[]`, `"containers":[],"startedBy":"`+who+`"`, 1)
 	}
-	service := newCSS(t, []string{listed(10, by("me", task("a", 9)), by("you", task("b", 9)), task("c", 9))}, func(s stream) {
-		s.send(by("me", task("d", 11)), by("you", task("a", 12)), deleted("b", 13), by("me", task("e", 14)), deleted("e", 15), heartbeat(15))
+	list := listed(10, by("me", task("a", 9)), by("you", task("b", 9)), task("c", 9))
+	service := newCSS(t, []string{list}, func(s stream) {
+		s.send(by("me", task("d", 11)), by("you", task("a", 12)), deleted("b", 13))
+		s.send(by("me", task("e", 14)), deleted("e", 15), heartbeat(15))
 		s.beats(15)
 	})
 	m, _ := run(t, service)
@@ -358,7 +366,8 @@ func TestFollower_RetryDelay(t *testing.T) {
 	f.failures = 0
 	asked := fmt.Errorf("list: %w", &statusError{status: 503, retryAfter: time.Second})
 	assert.GreaterOrEqual(t, f.retryDelay(asked), time.Second)
-	assert.LessOrEqual(t, f.retryDelay(fmt.Errorf("list: %w", &statusError{status: 503, retryAfter: time.Hour})), 2*maxRetryDelay)
+	unavailable := fmt.Errorf("list: %w", &statusError{status: 503, retryAfter: time.Hour})
+	assert.LessOrEqual(t, f.retryDelay(unavailable), 2*maxRetryDelay)
 }
 
 func BenchmarkDecodeList(b *testing.B) {

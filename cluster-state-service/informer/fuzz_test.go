@@ -84,14 +84,18 @@ func FuzzDecodeList(f *testing.F) {
 		}
 		body := listed(9, task("a", 7), string(item), task("b", 8))
 		list, version, err := decodeList(strings.NewReader(body), readTask, func(*record[models.Task], error) {})
-		if err != nil || version != 9 || len(list) < 2 || list[0].arn != taskARN("a") || list[len(list)-1].arn != taskARN("b") {
+		if err != nil || version != 9 || len(list) < 2 ||
+			list[0].arn != taskARN("a") || list[len(list)-1].arn != taskARN("b") {
 			t.Fatalf("%d tasks, version %d, %v: %s", len(list), version, err, body)
 		}
 	})
 }
 
 func FuzzBaseURL(f *testing.F) {
-	for _, seed := range []string{"css:3000", "http://css", "https://me:secret@css:3000/blox/", "css", "ftp://css:1", "http://css?x", "//", "[::1]:3000", "http://a b", "css:3000/%zz"} {
+	for _, seed := range []string{
+		"css:3000", "http://css", "https://me:secret@css:3000/blox/", "css", "ftp://css:1", "http://css?x", "//",
+		"[::1]:3000", "http://a b", "css:3000/%zz",
+	} {
 		f.Add(seed)
 	}
 	f.Fuzz(func(t *testing.T, endpoint string) {
@@ -100,7 +104,8 @@ func FuzzBaseURL(f *testing.F) {
 			return
 		}
 		u, err := url.Parse(base + "/v1/tasks")
-		if err != nil || u.Hostname() == "" || u.RawQuery != "" || u.Fragment != "" || !strings.HasSuffix(u.Path, "/v1/tasks") {
+		if err != nil || u.Hostname() == "" || u.RawQuery != "" || u.Fragment != "" ||
+			!strings.HasSuffix(u.Path, "/v1/tasks") {
 			t.Errorf("%q leads to %q: %v", endpoint, base+"/v1/tasks", err)
 		}
 	})

@@ -145,7 +145,10 @@ func (r *replica) start() {
 	parts, ctx := errgroup.WithContext(ctx)
 	parts.Go(func() error { return v.Run(ctx) })
 	parts.Go(func() error {
-		return httpserver.Serve(ctx, listener, api.New(api.Config{Cache: v, Region: "eu-west-1", OutOfSpace: func(context.Context) bool { return false }, Log: r.log}), r.log)
+		handler := api.New(api.Config{
+			Cache: v, Region: "eu-west-1", OutOfSpace: func(context.Context) bool { return false }, Log: r.log,
+		})
+		return httpserver.Serve(ctx, listener, handler, r.log)
 	})
 	r.stop = func() {
 		cancel()
@@ -164,7 +167,9 @@ func (r *replica) down() bool {
 }
 
 // startInformer runs an informer of the replicas until the test ends.
-func (w *world) startInformer(subscriber func(*informer.Informer, informer.Change), replicas ...*replica) *informer.Informer {
+func (w *world) startInformer(
+	subscriber func(*informer.Informer, informer.Change), replicas ...*replica,
+) *informer.Informer {
 	cfg := informer.Config{Log: w.log, Heartbeat: time.Second}
 	for _, r := range replicas {
 		cfg.Endpoints = append(cfg.Endpoints, r.address)
@@ -300,7 +305,8 @@ func TestInformer_AgeGrowsDuringOutage(t *testing.T) {
 
 	r.down()
 	since := time.Now()
-	assert.GreaterOrEqual(t, m.Age(since.Add(time.Minute)), time.Minute, "the copy counts as current although its source is down")
+	assert.GreaterOrEqual(t, m.Age(since.Add(time.Minute)), time.Minute,
+		"the copy counts as current although its source is down")
 	r.start()
 	testenv.Eventually(t, func() bool { return m.Age(since.Add(time.Minute)) < time.Minute })
 }

@@ -10,9 +10,10 @@ import (
 type index struct {
 	listed       map[string]bool // prefixes
 	environments map[string]environment.Environment
-	malformed    map[string]error                                                       // environments whose records cannot be decoded
-	launches     map[string]map[string]environment.Launch                               // by environment and instance
-	attributes   map[string]map[environment.AttributeKey]environment.ReadinessAttribute // by cluster ARN
+	// malformed has the error of each environment whose record cannot be decoded.
+	malformed  map[string]error
+	launches   map[string]map[string]environment.Launch                               // by environment and instance
+	attributes map[string]map[environment.AttributeKey]environment.ReadinessAttribute // by cluster ARN
 
 	drainOrders      drainOrders
 	byCluster        map[string]map[string]bool          // cluster ARN to names

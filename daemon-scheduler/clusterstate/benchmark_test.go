@@ -26,15 +26,20 @@ func BenchmarkPlan(b *testing.B) {
 		b.Run(fmt.Sprintf("instances=%d", n), func(b *testing.B) {
 			c := filled(b, n, 10, deployment)
 			e := environment.New("logs", prod, "agent:1", "token")
-			e.Deployments[deployment] = environment.Deployment{ID: deployment, Status: environment.Completed, TaskDefinition: "agent:1"}
+			e.Deployments[deployment] = environment.Deployment{
+				ID: deployment, Status: environment.Completed, TaskDefinition: "agent:1",
+			}
 			launches := map[string]environment.Launch{}
 			for i := range n {
 				instance := instanceARN(i)
-				launches[instance] = environment.Launch{Instance: instance, Deployment: deployment, State: environment.LaunchStarted, Task: taskARN(i, 0), Attempts: 1}
+				launches[instance] = environment.Launch{
+					Instance: instance, Deployment: deployment, State: environment.LaunchStarted, Task: taskARN(i, 0), Attempts: 1,
+				}
 			}
 			for b.Loop() {
 				plan := planner.Make(planner.State{
-					Environment: e, Launches: launches, Fresh: true, Instances: c.Instances(prod), Tasks: c.Tasks(prod, deployment), Now: time.Now(),
+					Environment: e, Launches: launches, Fresh: true, Instances: c.Instances(prod),
+					Tasks: c.Tasks(prod, deployment), Now: time.Now(),
 				})
 				if len(plan.Actions) > 0 || plan.Progress.Desired != n {
 					b.Fatal(plan.Actions[0], plan.Progress.Desired)
@@ -86,17 +91,17 @@ func filled(b *testing.B, instances, each int, deployment string) clusterstate.C
 	})
 	css := httptest.NewServer(mux)
 	defer css.Close()
-	copied, err := informer.New(informer.Config{Endpoints: []string{css.URL}})
+	clusterInformer, err := informer.New(informer.Config{Endpoints: []string{css.URL}})
 	if err != nil {
 		b.Fatal(err)
 	}
 	ctx, cancel := context.WithCancel(b.Context())
 	ended := make(chan error, 1)
-	go func() { ended <- copied.Run(ctx) }()
-	testenv.Eventually(b, copied.Synced)
+	go func() { ended <- clusterInformer.Run(ctx) }()
+	testenv.Eventually(b, clusterInformer.Synced)
 	cancel()
 	if err := <-ended; err != nil {
 		b.Fatal(err)
 	}
-	return clusterstate.Cluster{Informer: copied}
+	return clusterstate.Cluster{Informer: clusterInformer}
 }

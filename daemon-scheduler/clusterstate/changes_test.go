@@ -15,9 +15,12 @@ func instance(changes ...func(*models.ContainerInstanceDetail)) *models.Containe
 	connected := true
 	i := &models.ContainerInstanceDetail{
 		Status: text("ACTIVE"), AgentConnected: &connected,
-		Attributes: []*models.ContainerInstanceAttribute{{Name: text("a"), Value: text("1")}, {Name: text("b"), Value: text("")}},
+		Attributes: []*models.ContainerInstanceAttribute{
+			{Name: text("a"), Value: text("1")}, {Name: text("b"), Value: text("")},
+		},
 		RemainingResources: []*models.ContainerInstanceResource{
-			{Name: text("CPU"), Type: text("INTEGER"), Value: text("1024")}, {Name: text("MEMORY"), Type: text("INTEGER"), Value: text("900")},
+			{Name: text("CPU"), Type: text("INTEGER"), Value: text("1024")},
+			{Name: text("MEMORY"), Type: text("INTEGER"), Value: text("900")},
 			{Name: text("PORTS"), Type: text("STRINGSET"), Value: text("22,8080")},
 		},
 	}

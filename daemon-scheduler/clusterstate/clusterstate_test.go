@@ -42,14 +42,14 @@ func TestCluster_ConvertsTheInformersRecords(t *testing.T) {
 	})
 	css := httptest.NewServer(mux)
 	defer css.Close()
-	copied, err := informer.New(informer.Config{Endpoints: []string{css.URL}, Log: testenv.Logger(t)})
+	clusterInformer, err := informer.New(informer.Config{Endpoints: []string{css.URL}, Log: testenv.Logger(t)})
 	require.NoError(t, err)
-	c := Cluster{Informer: copied}
+	c := Cluster{Informer: clusterInformer}
 	assert.False(t, c.Fresh(time.Now()), "nothing is known yet")
 
 	ctx, cancel := context.WithCancel(t.Context())
 	ended := make(chan error, 1)
-	go func() { ended <- copied.Run(ctx) }()
+	go func() { ended <- clusterInformer.Run(ctx) }()
 	testenv.Eventually(t, func() bool { return c.Fresh(time.Now()) })
 	cancel()
 	require.NoError(t, <-ended)

@@ -95,7 +95,8 @@ func TestConfirm_LeavesALaunchOpenWhileItsTaskIsListedButNotDescribed(t *testing
 
 func TestStop_SendsNothingAfterTheLeaseExpired(t *testing.T) {
 	r, _, fake := newReconciliation(t, store.Term{Until: func() time.Time { return time.Time{} }})
-	require.ErrorIs(t, r.stop(t.Context(), []planner.Action{{Kind: planner.Stop, Instance: "i1", Task: "t1"}}), errLeaseExpired)
+	stop := []planner.Action{{Kind: planner.Stop, Instance: "i1", Task: "t1"}}
+	require.ErrorIs(t, r.stop(t.Context(), stop), errLeaseExpired)
 	assert.Zero(t, fake.otherCalls.Load())
 }
 
@@ -107,7 +108,9 @@ func TestReconcile_ExecutesNoMoreOfAPlanOnceItsEnvironmentChanged(t *testing.T) 
 				return e, nil
 			})
 			require.NoError(t, err)
-			awaitCached(t, cached, func(e environment.Environment, _ error) bool { return e.StoredVersion == paused.StoredVersion })
+			awaitCached(t, cached, func(e environment.Environment, _ error) bool {
+				return e.StoredVersion == paused.StoredVersion
+			})
 		},
 		"deleted": func(t *testing.T, records *store.Store, cached *cache.Cache) {
 			require.NoError(t, records.Delete(t.Context(), "logs"))

@@ -15,7 +15,9 @@ func TestApplyTaskSettings_CopiesEveryField(t *testing.T) {
 	cpu := int32(128)
 	var input ecs.StartTaskInput
 	applyTaskSettings(&input, environment.TaskSettings{
-		Network: &environment.AwsVpcConfiguration{Subnets: []string{"s"}, SecurityGroups: []string{"g"}, AssignPublicIP: "DISABLED"},
+		Network: &environment.AwsVpcConfiguration{
+			Subnets: []string{"s"}, SecurityGroups: []string{"g"}, AssignPublicIP: "DISABLED",
+		},
 		Overrides: &environment.TaskOverride{CPU: "256", Memory: "512", ExecutionRoleARN: "e", TaskRoleARN: "t",
 			ContainerOverrides: []environment.ContainerOverride{{
 				Name: "main", Command: []string{"run"}, CPU: &cpu, Memory: &cpu, MemoryReservation: &cpu,

@@ -78,7 +78,8 @@ func run(t *testing.T, test func(w *fakeWriter, r *Recorder)) {
 
 func started(deployment, instance string) environment.Event {
 	return environment.Event{
-		LastSeenAt: time.Now(), Action: environment.EventTaskStarted, Environment: "logs", Deployment: deployment, Reason: "none there", Count: 1,
+		LastSeenAt: time.Now(), Action: environment.EventTaskStarted, Environment: "logs", Deployment: deployment,
+		Reason: "no task", Count: 1,
 		Instances: []environment.EventInstance{{Instance: instance}},
 	}
 }

@@ -32,7 +32,10 @@ func running(t *testing.T, client *clientv3.Client) *Store {
 }
 
 func event(reason string, at int) environment.Event {
-	return environment.Event{LastSeenAt: time.Unix(int64(at), 0).UTC(), Action: environment.EventTaskStopped, Environment: "logs", Reason: reason, Count: 1}
+	return environment.Event{
+		LastSeenAt: time.Unix(int64(at), 0).UTC(), Action: environment.EventTaskStopped, Environment: "logs",
+		Reason: reason, Count: 1,
+	}
 }
 
 // reasons returns the reasons of all events.
@@ -57,7 +60,9 @@ func TestStore_FollowsEventsOfAllReplicas(t *testing.T) {
 		testenv.Eventually(t, func() bool { return assert.ObjectsAreEqual([]string{"a", "b", "c"}, reasons(t, s)) })
 	}
 	require.NoError(t, one.Record(t.Context(), "1", []environment.Event{event("b", 2), event("a", 4)}))
-	testenv.Eventually(t, func() bool { return assert.ObjectsAreEqual([]string{"b", "c", "a"}, reasons(t, other)) }, "a batch is replaced")
+	testenv.Eventually(t, func() bool {
+		return assert.ObjectsAreEqual([]string{"b", "c", "a"}, reasons(t, other))
+	}, "a batch is replaced")
 	all, err := other.List()
 	require.NoError(t, err)
 	assert.Equal(t, []string{"1-0", "2-0", "1-1"}, []string{all[0].ID, all[1].ID, all[2].ID})

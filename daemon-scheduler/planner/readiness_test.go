@@ -155,7 +155,7 @@ func TestPlanReadiness_DecidesForEachAttribute(t *testing.T) {
 			envs:  []environment.Environment{naming("logs", "ready", func(e *environment.Environment) { e.Paused = true })},
 			tasks: oneRuns, want: []string{set},
 		},
-		"a task of an older deployment counts": {envs: []environment.Environment{naming("logs", "ready", func(e *environment.Environment) {
+		"an older deployment's task counts": {envs: []environment.Environment{naming("logs", "ready", func(e *environment.Environment) {
 			e.Deployments[earlier] = environment.Deployment{ID: earlier, Status: environment.Completed}
 		})}, tasks: []environment.Task{task("t1", earlier, "RUNNING")}, want: []string{set}},
 		"no environment names it any more": {

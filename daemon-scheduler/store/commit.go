@@ -16,8 +16,8 @@ import (
 const MaxRecordsPerCommit = 100
 
 // Commit writes changes in one transaction and returns its revision, which becomes the written records' StoredVersion.
-// It writes nothing and returns environment.ErrNotLeader if another replica leads, or environment.ErrConflict if a record
-// has changed since it was read. After any other error the changes may have been written.
+// It writes nothing and returns environment.ErrNotLeader if another replica leads, or environment.ErrConflict if a
+// record has changed since it was read. After any other error the changes may have been written.
 func (s *Store) Commit(ctx context.Context, term Term, c Changes) (int64, error) {
 	if n := len(c.Put) + len(c.Delete); n > MaxRecordsPerCommit {
 		return 0, fmt.Errorf("commit environment %s: %d launches; at most %d are possible", c.Name, n, MaxRecordsPerCommit)

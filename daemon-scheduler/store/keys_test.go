@@ -18,7 +18,8 @@ func FuzzKeys(f *testing.F) {
 		kv := func(prefix string) *mvccpb.KeyValue {
 			return &mvccpb.KeyValue{Key: []byte(prefix + rest), Value: value, ModRevision: 7}
 		}
-		if e, err := DecodeEnvironment(kv(EnvironmentPrefix)); err == nil && EnvironmentKey(e.Name) != EnvironmentPrefix+rest {
+		e, err := DecodeEnvironment(kv(EnvironmentPrefix))
+		if err == nil && EnvironmentKey(e.Name) != EnvironmentPrefix+rest {
 			t.Errorf("environment %q is written under %q", rest, EnvironmentKey(e.Name))
 		}
 		if l, err := DecodeLaunch(kv(LaunchPrefix)); err == nil {

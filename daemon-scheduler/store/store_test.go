@@ -109,9 +109,13 @@ func TestStore_UpdateLosesNoConcurrentUpdate(t *testing.T) {
 	assert.Equal(t, 10, stored.DesiredTaskCount)
 
 	rejection := errors.New("no")
-	_, err = s.Update(t.Context(), "logs", func(e environment.Environment) (environment.Environment, error) { return e, rejection })
+	_, err = s.Update(t.Context(), "logs", func(e environment.Environment) (environment.Environment, error) {
+		return e, rejection
+	})
 	assert.ErrorIs(t, err, rejection)
-	_, err = s.Update(t.Context(), "none", func(e environment.Environment) (environment.Environment, error) { return e, nil })
+	_, err = s.Update(t.Context(), "none", func(e environment.Environment) (environment.Environment, error) {
+		return e, nil
+	})
 	assert.ErrorIs(t, err, environment.ErrNotFound)
 }
 
@@ -169,7 +173,7 @@ func TestStore_CommitRemovesAnUnchangedEnvironment(t *testing.T) {
 	require.NoError(t, s.Create(t.Context(), env("logs")))
 	old, err := s.Get(t.Context(), "logs")
 	require.NoError(t, err)
-	stored, err := s.Update(t.Context(), "logs", func(e environment.Environment) (environment.Environment, error) { return e.Pause() })
+	stored, err := s.Update(t.Context(), "logs", environment.Environment.Pause)
 	require.NoError(t, err)
 	_, err = s.Commit(t.Context(), term, Changes{Name: "logs", Incarnation: old.Incarnation, Remove: &old})
 	assert.ErrorIs(t, err, environment.ErrConflict)
