@@ -1,4 +1,4 @@
-// Package deploy has no program: its tests hold the templates against what THREATS.md says of them.
+// Package deploy contains no program. Its tests verify the mitigations of THREATS.md in templates and compose files.
 package deploy
 
 import (
@@ -16,32 +16,32 @@ import (
 	"go.yaml.in/yaml/v3"
 )
 
-// template is a file in YAML, with CloudFormation's short forms: {"!Ref": "Queue"}.
-func template(t *testing.T, path string) map[string]any {
+// readYAML reads a YAML file. A CloudFormation short form becomes a map: {"!Ref": "Queue"}.
+func readYAML(t *testing.T, path string) map[string]any {
 	t.Helper()
 	text, err := os.ReadFile(path)
 	require.NoError(t, err)
 	var node yaml.Node
 	require.NoError(t, yaml.Unmarshal(text, &node))
-	return plain(node.Content[0]).(map[string]any)
+	return yamlValue(node.Content[0]).(map[string]any)
 }
 
-func plain(n *yaml.Node) (value any) {
+func yamlValue(n *yaml.Node) (value any) {
 	switch n.Kind {
 	case yaml.MappingNode:
 		fields := map[string]any{}
 		for i := 0; i+1 < len(n.Content); i += 2 {
-			fields[n.Content[i].Value] = plain(n.Content[i+1])
+			fields[n.Content[i].Value] = yamlValue(n.Content[i+1])
 		}
 		value = fields
 	case yaml.SequenceNode:
 		items := []any{}
 		for _, item := range n.Content {
-			items = append(items, plain(item))
+			items = append(items, yamlValue(item))
 		}
 		value = items
 	case yaml.AliasNode:
-		return plain(n.Alias)
+		return yamlValue(n.Alias)
 	default:
 		value = n.Value
 	}
@@ -51,7 +51,7 @@ func plain(n *yaml.Node) (value any) {
 	return value
 }
 
-// at follows keys into maps; nil when there is nothing.
+// at returns the value at a path of keys in nested maps; nil if a key is missing.
 func at(v any, keys ...string) any {
 	for _, key := range keys {
 		fields, _ := v.(map[string]any)
@@ -60,34 +60,34 @@ func at(v any, keys ...string) any {
 	return v
 }
 
-// list is v, or v alone: policies have both.
-func list(v any) []any {
-	if items, is := v.([]any); is {
+// asList returns v if it is a list, else a list of v. Policies use both forms.
+func asList(v any) []any {
+	if items, ok := v.([]any); ok {
 		return items
 	}
 	return []any{v}
 }
 
-// each calls fn for every map within v, v first.
-func each(v any, fn func(map[string]any)) {
+// walkMaps calls fn for every map in v, outer maps first.
+func walkMaps(v any, fn func(map[string]any)) {
 	switch v := v.(type) {
 	case map[string]any:
 		fn(v)
 		for _, inner := range v {
-			each(inner, fn)
+			walkMaps(inner, fn)
 		}
 	case []any:
 		for _, inner := range v {
-			each(inner, fn)
+			walkMaps(inner, fn)
 		}
 	}
 }
 
-// allowed is the actions of all statements within v.
-func allowed(v any) (actions []string) {
-	each(v, func(m map[string]any) {
+// allowedActions returns the sorted actions that the statements in v allow, sts:AssumeRole excluded.
+func allowedActions(v any) (actions []string) {
+	walkMaps(v, func(m map[string]any) {
 		if m["Effect"] == "Allow" {
-			for _, action := range list(m["Action"]) {
+			for _, action := range asList(m["Action"]) {
 				if action != "sts:AssumeRole" {
 					actions = append(actions, action.(string))
 				}
@@ -98,20 +98,21 @@ func allowed(v any) (actions []string) {
 	return slices.Compact(actions)
 }
 
-var call = regexp.MustCompile(`&(ecs|sqs)\.(\w+)Input\{`)
+var inputType = regexp.MustCompile(`&(ecs|sqs)\.(\w+)Input\{`)
 
-// calls is what a service's source asks of AWS, as IAM names it; of Kinesis, for which there is no template, nothing.
-func calls(t *testing.T, folder string, more ...string) (actions []string) {
+// calledActions returns the sorted IAM actions of ECS and SQS that a service's source calls, and more. It ignores
+// Kinesis because no template grants it.
+func calledActions(t *testing.T, folder string, more ...string) (actions []string) {
 	t.Helper()
 	require.NoError(t, filepath.WalkDir(folder, func(path string, entry fs.DirEntry, err error) error {
-		if err == nil && entry.IsDir() && entry.Name() == "examples" { // which are no part of the service
+		if err == nil && entry.IsDir() && entry.Name() == "examples" { // not part of the service
 			return fs.SkipDir
 		}
 		if err != nil || !strings.HasSuffix(path, ".go") || strings.HasSuffix(path, "_test.go") {
 			return err
 		}
 		source, err := os.ReadFile(path)
-		for _, found := range call.FindAllStringSubmatch(string(source), -1) {
+		for _, found := range inputType.FindAllStringSubmatch(string(source), -1) {
 			actions = append(actions, found[1]+":"+strings.TrimSuffix(found[2], "Batch"))
 		}
 		return err
@@ -122,40 +123,43 @@ func calls(t *testing.T, folder string, more ...string) (actions []string) {
 	return slices.Compact(actions)
 }
 
-func TestRolesMayDoWhatTheServicesCallAndNothingElse(t *testing.T) {
-	state := calls(t, "../cluster-state-service")
-	scheduler := calls(t, "../daemon-scheduler", "ecs:TagResource", "iam:PassRole") // which StartTask needs
-	resources := template(t, "aws/blox-aws.yml")["Resources"]
-	assert.Equal(t, state, allowed(at(resources, "StateRole")))
-	assert.Equal(t, scheduler, allowed(at(resources, "SchedulerRole")))
+func TestRoles_AllowExactlyTheCallsOfTheServices(t *testing.T) {
+	state := calledActions(t, "../cluster-state-service")
+	scheduler := calledActions(t, "../daemon-scheduler", "ecs:TagResource", "iam:PassRole") // needed by StartTask
+	resources := readYAML(t, "aws/blox-aws.yml")["Resources"]
+	assert.Equal(t, state, allowedActions(at(resources, "StateRole")))
+	assert.Equal(t, scheduler, allowedActions(at(resources, "SchedulerRole")))
 	user := append(slices.Clone(state), scheduler...)
 	slices.Sort(user)
-	assert.Equal(t, slices.Compact(user), allowed(template(t, "docker/blox-local-user.yml")["Resources"]))
+	assert.Equal(t, slices.Compact(user), allowedActions(readYAML(t, "docker/blox-local-user.yml")["Resources"]))
 	for _, path := range []string{"aws/blox-aws.yml", "docker/blox-local-user.yml"} {
-		passes := 0
-		each(template(t, path), func(m map[string]any) {
+		passRoles := 0
+		walkMaps(readYAML(t, path), func(m map[string]any) {
 			if m["Action"] == "iam:PassRole" {
-				passes++
+				passRoles++
 				assert.Equal(t, map[string]any{"!Ref": "DaemonRoleArns"}, m["Resource"])
 			}
 		})
-		assert.Equal(t, 1, passes, path)
+		assert.Equal(t, 1, passRoles, path)
 	}
 }
 
-func TestOnlyTheRuleSendsEvents(t *testing.T) {
+func TestQueuePolicy_AllowsOnlyTheRuleToSend(t *testing.T) {
 	for _, path := range []string{"aws/blox-aws.yml", "docker/blox-local.yml"} {
 		rule := map[string]any{"aws:SourceArn": map[string]any{"!GetAtt": "Rule.Arn"}}
-		statements := list(at(template(t, path), "Resources", "OnlyTheRuleSends", "Properties", "PolicyDocument", "Statement"))
+		policy := at(readYAML(t, path), "Resources", "OnlyTheRuleSends", "Properties", "PolicyDocument")
+		statements := asList(at(policy, "Statement"))
 		require.Len(t, statements, 2)
-		assert.Equal(t, []any{"Allow", rule}, []any{at(statements[0], "Effect"), at(statements[0], "Condition", "ArnEquals")}, path)
-		assert.Equal(t, []any{"Deny", "*", rule}, []any{at(statements[1], "Effect"), at(statements[1], "Principal"), at(statements[1], "Condition", "ArnNotEquals")}, path)
+		allow, deny := statements[0], statements[1]
+		assert.Equal(t, []any{"Allow", rule}, []any{at(allow, "Effect"), at(allow, "Condition", "ArnEquals")}, path)
+		assert.Equal(t, []any{"Deny", "*", rule},
+			[]any{at(deny, "Effect"), at(deny, "Principal"), at(deny, "Condition", "ArnNotEquals")}, path)
 	}
 }
 
-func TestTheStackIsNotOpenToTheWorld(t *testing.T) {
-	routes, ways := 0, 0
-	for name, resource := range at(template(t, "aws/blox-aws.yml"), "Resources").(map[string]any) {
+func TestStack_IsNotOpenToTheInternet(t *testing.T) {
+	routes, ingressRules := 0, 0
+	for name, resource := range at(readYAML(t, "aws/blox-aws.yml"), "Resources").(map[string]any) {
 		properties := at(resource, "Properties")
 		switch kind := at(resource, "Type"); kind {
 		case "AWS::ApiGatewayV2::Route":
@@ -164,31 +168,31 @@ func TestTheStackIsNotOpenToTheWorld(t *testing.T) {
 		case "AWS::ElasticLoadBalancingV2::LoadBalancer":
 			assert.Equal(t, "internal", at(properties, "Scheme"), name)
 		case "AWS::ECS::TaskDefinition":
-			for _, container := range list(at(properties, "ContainerDefinitions")) {
-				if at(container, "MountPoints") == nil { // which etcd has, and writes to
+			for _, container := range asList(at(properties, "ContainerDefinitions")) {
+				if at(container, "MountPoints") == nil { // only etcd writes to a mounted volume
 					assert.Equal(t, "true", at(container, "ReadonlyRootFilesystem"), name)
 				}
 			}
 		}
 		if strings.Contains(fmt.Sprint(at(resource, "Type")), "SecurityGroup") {
-			each(at(resource), func(m map[string]any) {
+			walkMaps(at(resource), func(m map[string]any) {
 				if m["IpProtocol"] != nil {
-					ways++
+					ingressRules++
 					assert.NotNil(t, m["SourceSecurityGroupId"], "%s: %v", name, m)
 				}
 			})
 		}
 	}
 	assert.Positive(t, routes)
-	assert.Positive(t, ways)
+	assert.Positive(t, ingressRules)
 }
 
-func TestComposeServesThisMachineOnly(t *testing.T) {
+func TestCompose_PublishesPortsOnLoopbackOnly(t *testing.T) {
 	files, err := filepath.Glob("docker/*.yml")
 	require.NoError(t, err)
 	published := 0
 	for _, path := range append(files, "../docker-compose.yml") {
-		services, _ := template(t, path)["services"].(map[string]any)
+		services, _ := readYAML(t, path)["services"].(map[string]any)
 		for name, service := range services {
 			ports, _ := at(service, "ports").([]any)
 			for _, port := range ports {
