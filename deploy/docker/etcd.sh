@@ -1,20 +1,20 @@
 #!/usr/bin/env bash
-# Looks after the etcd of docker-compose.yml: a backup of it, back to a backup, and room when it is full.
-# With overlays, say them in COMPOSE_FILE, as in COMPOSE_FILE=docker-compose.yml:deploy/docker/replicas.yml
+# Backs up, restores and defragments the etcd of docker-compose.yml.
+# To use overlays, set COMPOSE_FILE, for example COMPOSE_FILE=docker-compose.yml:deploy/docker/replicas.yml
 set -euo pipefail
 
 usage() {
-  echo "usage: $0 backup FILE | restore FILE | room" >&2
-  echo "  backup   takes a snapshot of etcd into FILE while everything runs" >&2
-  echo "  restore  goes back to FILE: stops the services, gives every member of etcd new data, and starts them again" >&2
-  echo "  room     compacts and defragments a full etcd and lifts its alarm" >&2
+  echo "usage: $0 backup FILE | restore FILE | defrag" >&2
+  echo "  backup   save a snapshot of etcd to FILE; the services keep running" >&2
+  echo "  restore  stop the services, restore FILE into every member of etcd, and start the services" >&2
+  echo "  defrag   compact and defragment an etcd that is out of space, and disarm its alarm" >&2
   exit 2
 }
 
 case "${1:-}:$#" in
   backup:2) mkdir -p "$(dirname "$2")"; folder=$(cd "$(dirname "$2")" && pwd) ;;
-  restore:2) [ -f "$2" ] || { echo "there is no $2" >&2; exit 1; }; folder=$(cd "$(dirname "$2")" && pwd) ;;
-  room:1) ;;
+  restore:2) [ -f "$2" ] || { echo "file not found: $2" >&2; exit 1; }; folder=$(cd "$(dirname "$2")" && pwd) ;;
+  defrag:1) ;;
   *) usage ;;
 esac
 name=$(basename "${2:-}")
@@ -25,11 +25,11 @@ compose() { $COMPOSE "$@"; }
 etcdctl() { compose exec -T etcd etcdctl "$@"; }
 services() { compose config --services | grep "^$1"; }
 
-# tool runs a program of etcd's image beside what runs: MEMBER, how the folder of backups is mounted, and what to run.
+# tool MEMBER MODE COMMAND... runs a command in a new container of a member. MODE is the mount mode of the backup directory.
 tool() {
-  local member=$1 mount=$2
+  local member=$1 mode=$2
   shift 2
-  compose run --rm --no-deps -T --volume "$folder:/backup:$mount" "$member" "$@"
+  compose run --rm --no-deps -T --volume "$folder:/backup:$mode" "$member" "$@"
 }
 
 backup() {
@@ -38,10 +38,10 @@ backup() {
   tool etcd ro etcdutl snapshot status "/backup/$name" --write-out table
 }
 
-# A member with old data must never meet one with restored data, or old records are mixed into the restored ones: all stop
-# first, and the token makes them another cluster. Revisions must never go backwards, for clients resume with them: they
-# jump over all that were given out after the backup, and the older ones count as compacted. What was known of ECS is old:
-# cluster-state-service answers only once it has compared again, so it must not find the record of an earlier comparison.
+# A member with old data would mix old records into the restored data. All members therefore stop first, and the token
+# makes them a new cluster. Clients resume with revisions, so revisions must never decrease: they jump above every
+# revision after the backup, and older revisions count as compacted. The restored copy of ECS is outdated. Without the
+# record of the last reconcile run, cluster-state-service serves again only after it has reconciled.
 restore() {
   local members cluster='' member data
   members=$(services etcd)
@@ -53,35 +53,35 @@ restore() {
       --initial-cluster-token "$data" --name "$member" --initial-cluster "$cluster" --initial-advertise-peer-urls "http://$member:2380"
   done
   compose stop $(services daemon-scheduler) $(services cluster-state-service) $members
-  remember BLOX_ETCD_DATA "$data"
+  set_env BLOX_ETCD_DATA "$data"
   compose up -d $members
   for _ in $(seq 60); do
     if etcdctl endpoint health --cluster 2>/dev/null; then
       etcdctl del --prefix ecs/reconciled/
       compose up -d
-      echo "restored; .env says so. What etcd had before is still in its volumes."
+      echo "restored; .env selects the restored data. The volumes keep the previous data."
       return
     fi
     sleep 1
   done
-  echo "etcd does not come up with what was restored; without BLOX_ETCD_DATA in .env it has what it had before" >&2
+  echo "etcd failed to start with the restored data; to return to the previous data, remove BLOX_ETCD_DATA from .env" >&2
   exit 1
 }
 
-# remember sets a variable in .env, which docker-compose reads.
-remember() {
+# set_env NAME VALUE sets a variable in .env, which docker-compose reads.
+set_env() {
   touch .env
   local others
   others=$(grep -v "^$1=" .env || true)
-  printf '%s\n' ${others:+"$others"} "$1=$2" > .env # in place, as who may read it stays so
+  printf '%s\n' ${others:+"$others"} "$1=$2" > .env # rewrite in place to keep the permissions of the file
   unset "$1"
 }
 
-room() {
+defrag() {
   local revision
   revision=$(etcdctl endpoint status --write-out json | grep -o '"revision":[0-9]*' | head -1 | cut -d: -f2)
-  # A full etcd takes minutes for what etcdctl waits five seconds for.
-  etcdctl --command-timeout 30m compact --physical "$revision" || echo "not compacted; it goes on with what was before" >&2
+  # etcdctl waits five seconds by default; a full etcd needs minutes.
+  etcdctl --command-timeout 30m compact --physical "$revision" || echo "failed to compact; defragmenting without compaction" >&2
   etcdctl --command-timeout 30m defrag --cluster
   etcdctl alarm disarm
 }

@@ -1,6 +1,6 @@
 #!/usr/bin/env bash
-# The stack BloxLocal in moto's CloudFormation, and cluster-state-service on its queue: an event of ECS's shape that is put
-# on the bus, as EventBridge would have it from ECS, arrives in GET /v1/tasks. Run by deploy/test/run, in whose words it talks.
+# Creates the stack BloxLocal in moto and runs cluster-state-service with its queue. An ECS event on the event bus must
+# reach GET /v1/tasks. deploy/test/run runs this script and sets its variables.
 set -euo pipefail
 cd "$(dirname "$0")"
 . ./lib.sh
@@ -12,7 +12,7 @@ unset AWS_PROFILE AWS_CA_BUNDLE
 call() { aws --endpoint-url "$AWS_ENDPOINT_URL" "$@"; }
 containers="$PROJECT-etcd $PROJECT-css"
 
-end() {
+cleanup() {
   local status=$?
   trap - EXIT
   [ $status = 0 ] || { docker logs --tail 5 "$PROJECT-css" || true; tail -5 "$WORK/moto.log"; } || true
@@ -23,8 +23,8 @@ end() {
 }
 moto_server --host "$ADDRESS" --port 5566 >"$WORK/moto.log" 2>&1 &
 moto=$!
-trap end EXIT
-await "moto serves" curl -sf -o /dev/null "$AWS_ENDPOINT_URL/moto-api/"
+trap cleanup EXIT
+await "moto is ready" curl -sf -o /dev/null "$AWS_ENDPOINT_URL/moto-api/"
 
 call cloudformation create-stack --stack-name BloxLocal --template-body "file://$SOURCE/deploy/docker/blox-local.yml" >/dev/null
 call cloudformation wait stack-create-complete --stack-name BloxLocal
@@ -33,8 +33,8 @@ output() { call cloudformation describe-stacks --stack-name BloxLocal --query "S
 url=$(output QueueUrl)
 call sqs get-queue-attributes --queue-url "$url" --attribute-names All >"$WORK/queue.json"
 jq -e '.Attributes | (.RedrivePolicy | fromjson | .maxReceiveCount | tonumber) == 100
-  and (.SqsManagedSseEnabled | tostring | ascii_downcase) == "true"' "$WORK/queue.json" >/dev/null || { cat "$WORK/queue.json"; fail "the queue"; }
-# moto makes no queue policies in CloudFormation, and asks nobody for permission; cfn-lint reads those.
+  and (.SqsManagedSseEnabled | tostring | ascii_downcase) == "true"' "$WORK/queue.json" >/dev/null || { cat "$WORK/queue.json"; fail "wrong attributes of the queue"; }
+# moto neither creates queue policies nor checks permissions. cfn-lint and go test ./deploy check the policies.
 call cloudformation create-stack --stack-name BloxLocalUser --capabilities CAPABILITY_IAM \
   --parameters ParameterKey=DaemonRoleArns,ParameterValue=arn:aws:iam::123456789012:role/daemon \
   --template-body "file://$SOURCE/deploy/docker/blox-local-user.yml" >/dev/null
@@ -47,20 +47,20 @@ docker run --detach --name "$PROJECT-css" --network host -e AWS_ENDPOINT_URL -e 
   "bloxoss/cluster-state-service:$BLOX_VERSION" --bind "$ADDRESS:3000" --etcd-endpoint "$ADDRESS:23790" --queue blox_queue >/dev/null
 await "cluster-state-service is ready" ready 3000
 
-# put sends an event, with another source or kind if it is told so.
+# put FILE [SOURCE] sends an event; the default source is aws.ecs.
 put() {
   jq -c --arg source "${2:-aws.ecs}" '[{Source: $source, DetailType: ."detail-type", Detail: (.detail | tojson), Resources: .resources}]' "$1" >"$WORK/entry.json"
-  [ "$(call events put-events --entries "file://$WORK/entry.json" --query FailedEntryCount)" = 0 ] || fail "put $1"
+  [ "$(call events put-events --entries "file://$WORK/entry.json" --query FailedEntryCount)" = 0 ] || fail "failed to put $1"
 }
 events=$SOURCE/internal/testenv/events
-put "$events/task-ec2-running.json" my.own # which the rule does not want
+put "$events/task-ec2-running.json" my.own # the rule must not match it
 put "$events/task-ec2-running.json"
 put "$events/instance-active.json"
 arn=$(jq -r .detail.taskArn "$events/task-ec2-running.json")
-arrived() { css tasks | jq -e --arg arn "$arn" '.items | length == 1 and .[0].entity.taskARN == $arn and .[0].entity.lastStatus == "RUNNING"' >/dev/null; }
-instance() { css instances | jq -e '.items | length == 1' >/dev/null; }
-await "the event is in GET /v1/tasks" arrived
-await "the event is in GET /v1/instances" instance
-emptied() { [ "$(call sqs get-queue-attributes --queue-url "$url" --attribute-names All --query 'Attributes.[ApproximateNumberOfMessages, ApproximateNumberOfMessagesNotVisible]' --output text | tr -d '\t')" = 00 ]; }
-await "the queue is empty" emptied
-curl -s "http://$ADDRESS:3000/metrics" | grep '^blox_css_ingest_events_total'
+task_listed() { css tasks | jq -e --arg arn "$arn" '.items | length == 1 and .[0].entity.taskARN == $arn and .[0].entity.lastStatus == "RUNNING"' >/dev/null; }
+instance_listed() { css instances | jq -e '.items | length == 1' >/dev/null; }
+await "the event is in GET /v1/tasks" task_listed
+await "the event is in GET /v1/instances" instance_listed
+queue_empty() { [ "$(call sqs get-queue-attributes --queue-url "$url" --attribute-names All --query 'Attributes.[ApproximateNumberOfMessages, ApproximateNumberOfMessagesNotVisible]' --output text | tr -d '\t')" = 00 ]; }
+await "the queue is empty" queue_empty
+curl -s "http://$ADDRESS:3000/metrics" | grep '^blox_css_events_total'

@@ -1,40 +1,39 @@
 #!/usr/bin/env bash
-# Stands in for the images that Blox is built from and runs with, where no registry of images can be reached: golang and
-# etcd, made of this machine's Go and of etcd's Go modules. An image that is here already is left as it is.
-# Only the tests use this. `standins.sh remove` takes away what it made.
+# Builds stand-ins for the images golang and etcd if the registry cannot be reached, from this machine's Go and etcd's Go
+# modules. It keeps existing images. Only the tests use it. `standins.sh remove` removes the stand-ins.
 set -euo pipefail
 cd "$(dirname "$0")/../.."
 . deploy/test/lib.sh
 golang=$(sed -n 's/^FROM \(golang:[^ ]*\).*/\1/p' deploy/docker/Dockerfile)
 etcd=$(sed -n 's/^ *image: \(.*etcd:.*\)/\1/p' docker-compose.yml | head -1)
 label=blox.stand-in
-made_of=$(cat go.mod go.sum deploy/test/tools/go.sum deploy/test/standins.sh | sha256sum | cut -d' ' -f1)
+checksum=$(cat go.mod go.sum deploy/test/tools/go.sum deploy/test/standins.sh | sha256sum | cut -d' ' -f1)
 
 if [ "${1:-}" = remove ]; then
   for image in $(docker image ls --quiet --filter "label=$label"); do docker image rm --force "$image" >/dev/null; done
   exit
 fi
 
-# missing: the image is not here, or it is a stand-in made of something else than today's.
+# missing IMAGE succeeds if the image does not exist or is an outdated stand-in.
 missing() {
   local found
   found=$(docker image inspect --format "here {{index .Config.Labels \"$label\"}}" "$1" 2>/dev/null) || return 0
-  [ "$found" != "here " ] && [ "$found" != "here $made_of" ]
+  [ "$found" != "here " ] && [ "$found" != "here $checksum" ]
 }
 root=$(mktemp -d)
 trap 'chmod -R u+w "$root"; rm -rf "$root"' EXIT
 
 if missing "$golang"; then
-  static() { [[ $(ldd "$(command -v busybox)" 2>&1 || true) =~ not\ a\ dynamic|statically\ linked ]]; } # it is alone in the image
-  if command -v busybox >/dev/null && ! static; then needs busybox-static busybox-static; else needs busybox busybox-static; fi
+  static() { [[ $(ldd "$(command -v busybox)" 2>&1 || true) =~ not\ a\ dynamic|statically\ linked ]]; } # the image contains no libraries
+  if command -v busybox >/dev/null && ! static; then install_missing busybox-static busybox-static; else install_missing busybox busybox-static; fi
   mkdir -p "$root"/go/{bin,tmp,root,etc/ssl/certs,usr/local}
   cp -L "$(command -v busybox)" "$root/go/bin/busybox"
   for applet in sh mkdir cp echo cat ls; do ln -s busybox "$root/go/bin/$applet"; done
   cp -a "$(go env GOROOT)" "$root/go/usr/local/go"
   cp -L /etc/ssl/certs/ca-certificates.crt "$root/go/etc/ssl/certs/"
   GOMODCACHE="$root/modules" GOPROXY="file://$(go env GOMODCACHE)/cache/download,$(go env GOPROXY)" GOFLAGS=-modcacherw go mod download
-  mv "$root/modules/cache/download" "$root/go/modules" # the build asks no proxy
-  tar -C "$root/go" -c . | docker import --change "LABEL $label=$made_of" \
+  mv "$root/modules/cache/download" "$root/go/modules" # the build needs no module proxy
+  tar -C "$root/go" -c . | docker import --change "LABEL $label=$checksum" \
     --change 'ENV PATH=/usr/local/go/bin:/bin GOPROXY=file:///modules GOSUMDB=off' - "$golang" >/dev/null
   echo "stand-in: $golang ($(go version))"
 fi
@@ -45,8 +44,8 @@ if missing "$etcd"; then
     CGO_ENABLED=0 go build -C deploy/test/tools -trimpath -o "$root/etcd/usr/local/bin/${program#*:}" "go.etcd.io/etcd/${program%:*}/v3"
   done
   version=$("$root/etcd/usr/local/bin/etcd" --version | sed -n 's/^etcd Version: //p')
-  [ "${etcd##*:}" = "v$version" ] || { echo "$etcd is wanted, deploy/test/tools has $version" >&2; exit 1; }
-  tar -C "$root/etcd" -c . | docker import --change "LABEL $label=$made_of" \
+  [ "${etcd##*:}" = "v$version" ] || { echo "docker-compose.yml uses $etcd, but deploy/test/tools builds $version" >&2; exit 1; }
+  tar -C "$root/etcd" -c . | docker import --change "LABEL $label=$checksum" \
     --change 'ENV PATH=/usr/local/bin' --change 'WORKDIR /var/lib/etcd' --change 'CMD ["/usr/local/bin/etcd"]' - "$etcd" >/dev/null
   echo "stand-in: $etcd"
 fi
