@@ -13,11 +13,11 @@ SEED    ?=
 DURATION ?= 5m
 VULNDB  ?= https://vuln.go.dev
 STRESS  ?=
-# Scripts and style sheets that may have more than 350 lines until they are split.
+# Scripts and style sheets that exceed 350 lines.
 LONG    := daemon-scheduler/ui/page.js
 LINTER  := go tool -modfile=internal/tools/lint/go.mod
 SWAGGER := go tool -modfile=internal/tools/swagger/go.mod swagger
-# Packages whose tests start processes, etcd clusters or the whole of a service, and generated code.
+# Packages of generated code, and packages whose tests start processes, etcd clusters or whole services.
 NOT_UNIT := /(cmd|deploy|swagger)(/|$$)|/(cluster-state-service|daemon-scheduler)$$|/e2e$$|/internal/(bench|harness|local|robustness)(/|$$)
 APIS    := cluster-state-service daemon-scheduler
 
@@ -27,27 +27,27 @@ help: ## list the targets
 build: ## build every command into bin/
 	CGO_ENABLED=0 go build -trimpath -ldflags '$(LDFLAGS)' -o bin/ ./cmd/...
 
-generate: ## make the API clients and models from the swagger files
+generate: ## generate API clients and models from the swagger files
 	@for api in $(APIS); do \
 	  rm -rf swagger/$$api/v1/client swagger/$$api/v1/models; \
 	  $(SWAGGER) generate client --quiet --name=$$api --spec=swagger/$$api/v1/swagger.json --target=swagger/$$api/v1; \
 	done
 
-unit: ## the tests that need no processes and no etcd cluster, with the race detector, in under 30 s
+unit: ## run tests without processes and etcd clusters, with the race detector, in under 30 s
 	go test -short -race $$(go list ./... | grep -vE '$(NOT_UNIT)') ./cmd/blox/connect ./cmd/blox/show
 
-test: ## every test, with the race detector; STRESS=1 keeps all cores busy meanwhile
+test: ## run every test with the race detector; STRESS=1 keeps all cores busy
 	$(if $(STRESS),go build -o bin/ ./internal/testenv/stress)
 	$(if $(STRESS),bin/stress) go test -race -timeout $(if $(STRESS),30m,15m) ./...
 
-layers: ## which package may import which, and which it imports
+layers: ## verify and list the imports between packages
 	go test -v -run TestLayers ./internal/layers
 
-names: ## fail if a name that the project has replaced is declared again
+names: ## fail if a declaration uses a name that the project replaced
 	BLOX_NAMES=1 go test ./internal/names
 
-# Go's fuzzing may end with nothing but "context deadline exceeded" when its time is over: that is no failure.
-fuzz: ## every fuzz target in turn, each for FUZZTIME (2m); RUN=<regexp> for some; what fails is kept in testdata/fuzz
+# Go may report only "context deadline exceeded" when the fuzz time ends; this is not a failure.
+fuzz: ## run each fuzz target for FUZZTIME (2m); RUN=<regexp> selects some; testdata/fuzz keeps failing inputs
 	@failed=""; while IFS=: read -r file _ target; do \
 	  target="$${target#func }"; package="$$(dirname "$$file")"; \
 	  [[ "$$package/$$target" =~ $(or $(RUN),.) ]] || continue; \
@@ -58,42 +58,42 @@ fuzz: ## every fuzz target in turn, each for FUZZTIME (2m); RUN=<regexp> for som
 	done < <(grep -rn --include='*_test.go' -oE '^func Fuzz[A-Za-z0-9_]*' . | sort); \
 	[ -z "$$failed" ] || { echo "failed:$$failed"; exit 1; }
 
-bench: build ## measure the services beside their floors, in about eight minutes; RUN=<regexp> for some sections
+bench: build ## run the benchmarks in about eight minutes; RUN=<regexp> selects sections
 	bin/blox-bench --run '$(RUN)'
 
 robustness: build ## inject faults into every process of Blox and check its promises; SEED=, DURATION=5m
 	bin/blox-robustness --duration $(DURATION) $(if $(SEED),--seed $(SEED))
 
-load: build ## put the services under load and attack for LOAD (10m): memory, streams, slow and bad clients; RUN=<regexp> for some sections
+load: build ## test under load and attack for LOAD (10m): memory, streams, slow and bad clients; RUN=<regexp> selects sections
 	bin/blox-bench --load $(LOAD) --run '$(RUN)'
 
-lint: ## golangci-lint with .golangci.yml, and govulncheck where its database answers
+lint: ## run golangci-lint, and govulncheck if its database responds
 	@long="$$(git ls-files '*.js' '*.css' '*.sh' | grep -vxE '$(LONG)' | xargs wc -l | awk '$$1 > 350 && $$2 != "total"')"; \
 	  [ -z "$$long" ] || { echo "files of more than 350 lines:"; echo "$$long"; exit 1; }
 	$(LINTER) golangci-lint fmt --diff
 	$(LINTER) golangci-lint run
 	@report="$$($(LINTER) govulncheck -db '$(VULNDB)' ./... 2>&1)" || case "$$report" in \
-	  *"fetching vulnerabilities"*) echo "govulncheck is left out: $(VULNDB) does not answer";; \
+	  *"fetching vulnerabilities"*) echo "govulncheck skipped: $(VULNDB) does not respond";; \
 	  *) echo "$$report"; exit 1;; \
 	esac
 
-vuln: ## known vulnerabilities that our code can reach; VULNDB=file:///path for a copy of the database
+vuln: ## report known vulnerabilities in reachable code; VULNDB=file:///path uses a copy of the database
 	$(LINTER) govulncheck -db '$(VULNDB)' ./...
 
-local: ## run the whole of Blox on this machine, with a simulated ECS and no AWS account
+local: ## run all of Blox on this machine with a simulated ECS, without an AWS account
 	@go build -o bin/ ./cmd/blox-local
 	@bin/blox-local
 
-docker: ## build the images, as bloxoss/<name>:$(VERSION) and :local
+docker: ## build the images and tag them bloxoss/<name>:$(VERSION) and :local
 	@for image in $(IMAGES); do \
 	  docker build --file deploy/docker/Dockerfile --target $$image --build-arg VERSION=$(VERSION) --build-arg COMMIT=$(COMMIT) \
 	    --tag bloxoss/$$image:$(VERSION) --tag bloxoss/$$image:local . ; \
 	done
 
-deploy-test: ## compose, images, backup and templates, as deploy/README.md has them; needs docker and docker-compose
+deploy-test: ## test images, Docker Compose, backup and templates; needs docker and docker-compose
 	deploy/test/run
 
-clean: ## remove what the targets above made
+clean: ## remove the output of the targets above
 	rm -rf bin tmp
 
 .DEFAULT_GOAL := help

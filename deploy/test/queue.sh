@@ -63,4 +63,4 @@ await "the event is in GET /v1/tasks" task_listed
 await "the event is in GET /v1/instances" instance_listed
 queue_empty() { [ "$(call sqs get-queue-attributes --queue-url "$url" --attribute-names All --query 'Attributes.[ApproximateNumberOfMessages, ApproximateNumberOfMessagesNotVisible]' --output text | tr -d '\t')" = 00 ]; }
 await "the queue is empty" queue_empty
-curl -s "http://$ADDRESS:3000/metrics" | grep '^blox_css_events_total'
+curl -s "http://$ADDRESS:3000/metrics" | grep '^blox_css_ingest_events_total'
