@@ -1,5 +1,5 @@
-// Command blox-bench measures the two services, each figure beside the least that it could cost, and prints one
-// table. "make bench" builds and runs it; all it starts are processes on 127.0.0.1 that end with it.
+// Command blox-bench measures both services, compares each figure with a baseline, and prints one table. "make bench"
+// and "make load" build and run it; internal/bench/README.md describes the figures.
 package main
 
 import (
@@ -10,25 +10,17 @@ import (
 	"os"
 	"os/signal"
 	"syscall"
+
+	"github.com/blox/blox/internal/bench"
+	"github.com/blox/blox/internal/harness"
 )
 
 func main() {
+	harness.RunRole(bench.Roles())
 	ctx, stop := signal.NotifyContext(context.Background(), os.Interrupt, syscall.SIGTERM)
 	defer stop()
-	if err := run(ctx, os.Args[1:]); err != nil && !errors.Is(err, flag.ErrHelp) {
+	if err := bench.Run(ctx, os.Args[1:], os.Stdout, os.Stderr); err != nil && !errors.Is(err, flag.ErrHelp) {
 		fmt.Fprintln(os.Stderr, "blox-bench:", err)
 		os.Exit(1)
 	}
-}
-
-// run measures, or is one of the processes that measuring takes.
-func run(ctx context.Context, args []string) error {
-	if len(args) > 0 && roles[args[0]] != nil {
-		return roles[args[0]](ctx, args[1:])
-	}
-	cfg, err := parseConfig(args, os.Stdout)
-	if err != nil {
-		return err
-	}
-	return measure(ctx, cfg, os.Stdout)
 }

@@ -1,11 +1,11 @@
 //go:build !linux
 
-package main
+package bench
 
 import (
 	"io"
 	"net"
 )
 
-// discard reads what arrives until the connection ends.
+// discard reads until the connection ends.
 func discard(conn net.Conn) { _, _ = io.Copy(io.Discard, conn) }

@@ -1,0 +1,81 @@
+package bench
+
+import (
+	"context"
+	"fmt"
+	"time"
+
+	"github.com/blox/blox/internal/backoff"
+)
+
+// ingestEvents is how many events are in the queue before a run: four versions of each task.
+const ingestEvents = 24_000
+
+// measureIngest measures how quickly cluster-state-service empties a queue. The baseline is a loop with as many pollers
+// that only receives and deletes.
+func measureIngest(ctx context.Context, cfg config, t *table) error {
+	s, err := newSystem(ctx, cfg)
+	if err != nil {
+		return err
+	}
+	defer s.close()
+	var samples []sample
+	for run := range cfg.runs {
+		events := lifecycleEvents(run*ingestEvents, ingestEvents)
+		baseline, err := s.consume(ctx, events, s.receiveBaseline)
+		if err != nil {
+			return err
+		}
+		measured, err := s.consume(ctx, events, s.ingestRate)
+		if err != nil {
+			return err
+		}
+		samples = append(samples, sample{measured, baseline})
+	}
+	t.add("ingest", fmt.Sprintf("events from SQS into etcd, %d pollers", cfg.pollers), "events/s", samples,
+		atLeast("8000 events/s", 8000), ratioAtLeast(0.5))
+	return nil
+}
+
+// consume sends events and measures the rate at which they are consumed. It purges the rest.
+func (s *system) consume(
+	ctx context.Context, events []string, measure func(context.Context) (float64, error),
+) (float64, error) {
+	if err := s.sendEvents(ctx, events); err != nil {
+		return 0, err
+	}
+	rate, err := measure(ctx)
+	if err != nil {
+		return 0, err
+	}
+	backoff.Sleep(ctx, 100*time.Millisecond) // the simulator ends the long polls of clients that have gone
+	return rate, s.purgeQueue(ctx)
+}
+
+func (s *system) ingestRate(ctx context.Context) (float64, error) {
+	css, err := s.launchClusterState()
+	if err != nil {
+		return 0, err
+	}
+	defer css.stop()
+	rate, err := s.drainRate(ctx)
+	if err != nil {
+		return 0, fmt.Errorf("%w: %s", err, css.Output())
+	}
+	return rate, nil
+}
+
+// drainRate returns the rate at which the queue empties, in messages per second.
+func (s *system) drainRate(ctx context.Context) (float64, error) {
+	all, err := s.queueLength(ctx)
+	if err != nil {
+		return 0, err
+	}
+	return middleRate(ctx, all, 10*time.Millisecond, func() (int, error) {
+		left, err := s.queueLength(ctx)
+		if err != nil {
+			return 0, err
+		}
+		return all - left, nil
+	})
+}
