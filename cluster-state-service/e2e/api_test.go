@@ -100,7 +100,7 @@ func TestList_Gzip(t *testing.T) {
 	c := newStockedService(t)
 	for n := range 30 { // enough to be worth compressing
 		id := fmt.Sprintf("%032x", n)
-		c.put("ecs/task/prod/"+account+"task/prod/"+id, string(testenv.Event(t, "task-ec2-running.json", "1a2b3c4d5e6f47889900aabbccddeeff", id)))
+		c.putRecord("ecs/task/prod/"+account+"task/prod/"+id, string(testenv.Event(t, "task-ec2-running.json", "1a2b3c4d5e6f47889900aabbccddeeff", id)))
 	}
 	_, plain := c.get("/v1/tasks")
 	request, err := http.NewRequestWithContext(t.Context(), http.MethodGet, c.url+"/v1/tasks", nil)
@@ -129,7 +129,7 @@ func TestMetrics_AreServedAndDocumented(t *testing.T) {
 	c.get("/v1/tasks/prod/" + runningTask)
 	c.do(http.MethodGet, "/v1/nothing/at/all")
 	c.do("BREW", "/v1/tasks")
-	c.send(string(testenv.Event(t, "task-ec2-stopped.json")))
+	c.sendMessage(string(testenv.Event(t, "task-ec2-stopped.json")))
 	testenv.Eventually(t, func() bool { return c.served()[runningTask] == "STOPPED" })
 	answer, body := c.do(http.MethodGet, "/metrics")
 	assert.Equal(t, http.StatusOK, answer.StatusCode)

@@ -21,11 +21,11 @@ func TestContract_Stream(t *testing.T) {
 	assert.Empty(t, header.Get("Content-Length"))
 	_, nextZero, _ := c.stream("/v1/stream/tasks?entityVersion=0")
 
-	version := c.put("ecs/task/prod/"+runningTask, string(testenv.Event(t, "task-ec2-stopped.json")))
-	c.put("ecs/instance/prod/"+instance, string(testenv.Event(t, "instance-draining.json")))
+	version := c.putRecord("ecs/task/prod/"+runningTask, string(testenv.Event(t, "task-ec2-stopped.json")))
+	c.putRecord("ecs/instance/prod/"+instance, string(testenv.Event(t, "instance-draining.json")))
 	_, err := c.client.Delete(t.Context(), "ecs/task/prod/"+fargateTask)
 	require.NoError(t, err)
-	last := c.put("ecs/task/default/"+shortTask, string(testenv.Event(t, "task-short-arn-2017.json", "us-east-1", "eu-west-1")))
+	last := c.putRecord("ecs/task/default/"+shortTask, string(testenv.Event(t, "task-short-arn-2017.json", "us-east-1", "eu-west-1")))
 	for _, next := range []func() string{next, nextZero} {
 		for _, want := range []struct {
 			arn     string
@@ -63,10 +63,10 @@ func TestStream_Options(t *testing.T) {
 	_, byName, _ := c.stream("/v1/stream/tasks?cluster=prod&deleted=true")
 	_, byARN, _ := c.stream("/v1/stream/tasks?deleted=true&cluster=" + account + "cluster/prod")
 	_, elsewhere, _ := c.stream("/v1/stream/tasks?heartbeat=1&deleted=true&cluster=arn:aws:ecs:us-east-1:123456789012:cluster/prod")
-	c.put("ecs/task/default/"+shortTask, string(testenv.Event(t, "task-short-arn-2017.json", "us-east-1", "eu-west-1")))
+	c.putRecord("ecs/task/default/"+shortTask, string(testenv.Event(t, "task-short-arn-2017.json", "us-east-1", "eu-west-1")))
 	_, err := c.client.Delete(t.Context(), "ecs/task/prod/"+fargateTask)
 	require.NoError(t, err)
-	last := c.put("ecs/task/prod/"+runningTask, string(testenv.Event(t, "task-ec2-stopped.json")))
+	last := c.putRecord("ecs/task/prod/"+runningTask, string(testenv.Event(t, "task-ec2-stopped.json")))
 	for _, next := range []func() string{byName, byARN} {
 		assert.JSONEq(t, fmt.Sprintf(`{"metadata":{"entityVersion":"%d","deleted":true},"entity":{"clusterARN":"%scluster/prod","taskARN":"%s"}}`,
 			last-1, account, fargateTask), next())
@@ -88,7 +88,7 @@ func TestStream_Options(t *testing.T) {
 
 func TestContract_StreamErrors(t *testing.T) {
 	c := newStockedService(t)
-	version := c.put("ecs/task/prod/"+runningTask, string(testenv.Event(t, "task-ec2-stopped.json")))
+	version := c.putRecord("ecs/task/prod/"+runningTask, string(testenv.Event(t, "task-ec2-stopped.json")))
 	_, err := c.client.Compact(t.Context(), version)
 	require.NoError(t, err)
 	for query, want := range map[string]string{

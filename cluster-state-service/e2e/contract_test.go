@@ -27,13 +27,13 @@ const (
 // newStockedService starts a service whose etcd holds one record of each.
 func newStockedService(t testing.TB) *css {
 	t.Helper()
-	w := newWorld(t, ecssim.Config{})
-	w.put("ecs/task/prod/"+runningTask, string(testenv.Event(t, "task-ec2-running.json")))
-	w.put("ecs/task/prod/"+fargateTask, string(testenv.Event(t, "task-fargate-running.json")))
-	w.put("ecs/task/default/"+shortTask, string(testenv.Event(t, "task-short-arn-2017.json", "us-east-1", "eu-west-1")))
-	w.put("ecs/instance/prod/"+instance, string(testenv.Event(t, "instance-active.json")))
-	w.put("ecs/instance/other/"+draining, string(testenv.Event(t, "instance-draining.json", "cluster/prod", "cluster/other", "instance/prod", "instance/other")))
-	w.put("ecs/task/prod/malformed", "a malformed record")
+	w := newSystem(t, ecssim.Config{})
+	w.putRecord("ecs/task/prod/"+runningTask, string(testenv.Event(t, "task-ec2-running.json")))
+	w.putRecord("ecs/task/prod/"+fargateTask, string(testenv.Event(t, "task-fargate-running.json")))
+	w.putRecord("ecs/task/default/"+shortTask, string(testenv.Event(t, "task-short-arn-2017.json", "us-east-1", "eu-west-1")))
+	w.putRecord("ecs/instance/prod/"+instance, string(testenv.Event(t, "instance-active.json")))
+	w.putRecord("ecs/instance/other/"+draining, string(testenv.Event(t, "instance-draining.json", "cluster/prod", "cluster/other", "instance/prod", "instance/other")))
+	w.putRecord("ecs/task/prod/malformed", "a malformed record")
 	return w.start().ready()
 }
 

@@ -24,7 +24,7 @@ import (
 // An informer ends up with what etcd holds, while events flow: across broken connections, a compaction of the
 // revision it would resume from, and restarts of the service.
 func TestInformer_EqualsStore(t *testing.T) {
-	w := newWorld(t, ecssim.Config{Seed: 5, Faults: ecssim.Faults{Events: ecssim.EventFaults{Duplicate: 0.1, Reorder: 0.1}}})
+	w := newSystem(t, ecssim.Config{Seed: 5, Faults: ecssim.Faults{Events: ecssim.EventFaults{Duplicate: 0.1, Reorder: 0.1}}})
 	queue, url := w.sqs() // a stopped service's unacknowledged messages are redelivered soon
 	_, err := queue.SetQueueAttributes(t.Context(), &sqs.SetQueueAttributesInput{QueueUrl: url, Attributes: map[string]string{"VisibilityTimeout": "2"}})
 	require.NoError(t, err)
@@ -82,17 +82,17 @@ func TestInformer_EqualsStore(t *testing.T) {
 // follower is an informer, and the state that its subscriber derives from the changes.
 type follower struct {
 	*informer.Informer
-	*world
+	*system
 	mu       sync.Mutex
 	notified map[string]int64 // entity version by ARN
 }
 
 // follow runs an informer of the service at the address until the test ends.
-func (w *world) follow(address string) *follower {
+func (w *system) follow(address string) *follower {
 	w.t.Helper()
 	m, err := informer.New(informer.Config{Endpoints: []string{address}, Heartbeat: time.Second, Log: quiet(w.t)})
 	require.NoError(w.t, err)
-	f := &follower{Informer: m, world: w, notified: map[string]int64{}}
+	f := &follower{Informer: m, system: w, notified: map[string]int64{}}
 	w.t.Cleanup(m.Subscribe(f.onChange))
 	ctx, cancel := context.WithCancel(context.Background())
 	var running sync.WaitGroup
@@ -137,7 +137,7 @@ func (f *follower) awaitNewRecords() {
 }
 
 // awaitRevisions waits until etcd has advanced by that many revisions.
-func (w *world) awaitRevisions(revisions int64) {
+func (w *system) awaitRevisions(revisions int64) {
 	w.t.Helper()
 	now := func() int64 {
 		answer, err := w.client.Get(w.t.Context(), "x")
@@ -172,7 +172,7 @@ func (f *follower) compactUnread() {
 // awaitStore waits until the queue is empty and the informer equals etcd. Its subscriber has then seen every change.
 func (f *follower) awaitStore(when string) {
 	f.t.Helper()
-	testenv.Eventually(f.t, func() bool { return f.queued() == 0 })
+	testenv.Eventually(f.t, func() bool { return f.messageCount() == 0 })
 	want := f.stored()
 	testenv.Eventually(f.t, func() bool { return maps.Equal(want, f.cached()) }, "the informer differs from the store: %s", when)
 	f.mu.Lock()
@@ -181,7 +181,7 @@ func (f *follower) awaitStore(when string) {
 }
 
 // stored returns what etcd holds: entity version by ARN.
-func (w *world) stored() map[string]int64 {
+func (w *system) stored() map[string]int64 {
 	w.t.Helper()
 	all := map[string]int64{}
 	for _, kind := range []state.Kind{state.KindTask, state.KindInstance} {
@@ -197,7 +197,7 @@ func (w *world) stored() map[string]int64 {
 }
 
 // startChurn starts, stops and deletes tasks and changes instances until stop is called.
-func (w *world) startChurn(instances []string) (stop func()) {
+func (w *system) startChurn(instances []string) (stop func()) {
 	ctx, cancel := context.WithCancel(context.Background())
 	var running sync.WaitGroup
 	running.Go(func() {

@@ -21,7 +21,7 @@ func TestIngest_StateFollowsQueue(t *testing.T) {
 		}}},
 	} {
 		t.Run(name, func(t *testing.T) {
-			w := newWorld(t, cfg)
+			w := newSystem(t, cfg)
 			c := w.start().ready()
 			definition := w.sim.RegisterTaskDefinition("agent")
 			instances := w.sim.AddInstances("default", 3)
@@ -43,7 +43,7 @@ func TestIngest_StateFollowsQueue(t *testing.T) {
 
 // Replicas share a stream. A restarted replica continues at the checkpoint.
 func TestIngest_StateFollowsKinesisStream(t *testing.T) {
-	w := newWorld(t, ecssim.Config{StreamName: "events", StreamShards: 2})
+	w := newSystem(t, ecssim.Config{StreamName: "events", StreamShards: 2})
 	one := w.startWithQueue("kinesis://events").ready()
 	two := w.startWithQueue("kinesis://events").ready()
 	definition := w.sim.RegisterTaskDefinition("agent")
@@ -63,57 +63,57 @@ func TestIngest_StateFollowsKinesisStream(t *testing.T) {
 }
 
 func TestIngest_SkipsMalformedMessages(t *testing.T) {
-	w := newWorld(t, ecssim.Config{})
+	w := newSystem(t, ecssim.Config{})
 	c := w.start().ready()
-	w.send(string(testenv.Event(t, "broken.txt")))
-	w.send(string(testenv.Event(t, "service-action.json")))
-	w.send("{}")
+	w.sendMessage(string(testenv.Event(t, "broken.txt")))
+	w.sendMessage(string(testenv.Event(t, "service-action.json")))
+	w.sendMessage("{}")
 	for name := range testenv.Events(t) {
 		if name != "broken.txt" && name != "service-action.json" {
-			w.send(string(testenv.Event(t, name)))
+			w.sendMessage(string(testenv.Event(t, name)))
 		}
 	}
 	testenv.Eventually(t, func() bool { return len(c.served()) == 5 })
 	assert.Equal(t, "STOPPED", c.served()[runningTask], "the newer version, in whatever order")
 	assert.Equal(t, "DRAINING", c.served()[instance])
 	// Stored and ignored messages are deleted. Undecodable ones stay for the redrive policy.
-	testenv.Eventually(t, func() bool { return w.queued() == 2 })
+	testenv.Eventually(t, func() bool { return w.messageCount() == 2 })
 }
 
 // An event that changes nothing keeps the entity version.
 func TestIngest_RepeatedEventKeepsVersion(t *testing.T) {
-	w := newWorld(t, ecssim.Config{})
+	w := newSystem(t, ecssim.Config{})
 	c := w.start().ready()
-	w.send(string(testenv.Event(t, "task-ec2-stopped.json")))
+	w.sendMessage(string(testenv.Event(t, "task-ec2-stopped.json")))
 	testenv.Eventually(t, func() bool { return c.served()[runningTask] == "STOPPED" })
 	_, before := c.get("/v1/tasks/prod/" + runningTask)
-	w.send(string(testenv.Event(t, "task-ec2-running.json")))
-	w.send(string(testenv.Event(t, "task-ec2-stopped.json", `"stoppedReason": "`, `"stoppedReason": "another `)))
-	w.send(string(testenv.Event(t, "instance-active.json")))
+	w.sendMessage(string(testenv.Event(t, "task-ec2-running.json")))
+	w.sendMessage(string(testenv.Event(t, "task-ec2-stopped.json", `"stoppedReason": "`, `"stoppedReason": "another `)))
+	w.sendMessage(string(testenv.Event(t, "instance-active.json")))
 	testenv.Eventually(t, func() bool { return c.served()[instance] == "ACTIVE" })
-	testenv.Eventually(t, func() bool { return w.queued() == 0 })
+	testenv.Eventually(t, func() bool { return w.messageCount() == 0 })
 	_, after := c.get("/v1/tasks/prod/" + runningTask)
 	assert.Equal(t, before, after)
 }
 
 // A stopping service leaves uncommitted messages in the queue.
 func TestIngest_KeepsUncommittedMessages(t *testing.T) {
-	w := newWorld(t, ecssim.Config{})
+	w := newSystem(t, ecssim.Config{})
 	c := w.start().ready()
 	w.etcd.Stop()
 	received := w.sim.Calls("ReceiveMessage")
 	for range 5 {
-		w.send(string(testenv.Event(t, "task-ec2-running.json")))
+		w.sendMessage(string(testenv.Event(t, "task-ec2-running.json")))
 	}
 	testenv.Eventually(t, func() bool { return w.sim.Calls("ReceiveMessage") > received }, "nothing was received")
 	c.stop()
-	assert.Equal(t, 5, w.queued())
+	assert.Equal(t, 5, w.messageCount())
 }
 
 // Of 50,000 events (10,000 under the race detector), a fifth arrives twice and a fifth late. The store still ends up
 // with the simulator's versions, without the help of a reconcile run.
 func TestIngest_ConvergesAfterDisorderedEvents(t *testing.T) {
-	w := newWorld(t, ecssim.Config{Seed: 7})
+	w := newSystem(t, ecssim.Config{Seed: 7})
 	c := w.start().ready() // the first reconcile run finds nothing, and the next is 20 minutes away
 	w.sim.SetFaults(ecssim.Faults{Events: ecssim.EventFaults{Duplicate: 0.2, Reorder: 0.2}})
 	definition := w.sim.RegisterTaskDefinition("agent")
@@ -140,15 +140,15 @@ func TestIngest_ConvergesAfterDisorderedEvents(t *testing.T) {
 	for _, i := range w.sim.Instances("") {
 		truth[i.ARN] = i.Version
 	}
-	for left := w.queued(); left > 0; left = w.queued() {
-		testenv.Eventually(t, func() bool { return w.queued() < left }, "%d events are left in the queue", left)
+	for left := w.messageCount(); left > 0; left = w.messageCount() {
+		testenv.Eventually(t, func() bool { return w.messageCount() < left }, "%d events are left in the queue", left)
 	}
 	assert.Equal(t, truth, w.storedVersions())
-	assert.Equal(t, w.truth(), c.served())
+	assert.Equal(t, w.ecsState(), c.served())
 }
 
 // storedVersions returns the ECS version of every record in etcd, by ARN.
-func (w *world) storedVersions() map[string]int64 {
+func (w *system) storedVersions() map[string]int64 {
 	w.t.Helper()
 	stored := map[string]int64{}
 	for _, kind := range []state.Kind{state.KindTask, state.KindInstance} {

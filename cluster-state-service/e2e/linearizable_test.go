@@ -19,7 +19,7 @@ import (
 
 // history records what all readers have received.
 type history struct {
-	*world
+	*system
 	reads atomic.Int64
 
 	mu       sync.Mutex
@@ -37,8 +37,8 @@ type versioned struct {
 	version version
 }
 
-func newHistory(w *world) *history {
-	return &history{world: w, latest: map[string]int64{}, lists: map[versioned]string{}, gets: map[versioned]version{}}
+func newHistory(w *system) *history {
+	return &history{system: w, latest: map[string]int64{}, lists: map[versioned]string{}, gets: map[versioned]version{}}
 }
 
 // addEntities adds entities that readers query.

@@ -24,7 +24,7 @@ import (
 
 // Each dependency fails and returns, and no event is lost.
 func TestService_RecoversFromOutages(t *testing.T) {
-	w := newWorld(t, ecssim.Config{})
+	w := newSystem(t, ecssim.Config{})
 	c := w.start().ready()
 	definition := w.sim.RegisterTaskDefinition("agent")
 	w.sim.AddInstances("default", 1)
@@ -52,24 +52,24 @@ func TestService_RecoversFromOutages(t *testing.T) {
 
 // While etcd is out of space, events wait in the queue, reads continue, and readiness reports the reason.
 func TestService_ReportsFullEtcd(t *testing.T) {
-	w := newWorld(t, ecssim.Config{}, embedded.Options{Quota: 4 << 20})
+	w := newSystem(t, ecssim.Config{}, embedded.Options{Quota: 4 << 20})
 	c := w.start().ready()
 	w.fill()
-	w.send(string(testenv.Event(t, "task-ec2-running.json")))
+	w.sendMessage(string(testenv.Event(t, "task-ec2-running.json")))
 	testenv.Eventually(t, func() bool {
 		answer, body := c.get("/v1/ready")
 		return answer.StatusCode == http.StatusServiceUnavailable && strings.Contains(body, "etcd is out of space")
 	})
 	answer, _ := c.get("/v1/tasks")
 	assert.Equal(t, http.StatusOK, answer.StatusCode)
-	assert.Equal(t, 1, w.queued())
+	assert.Equal(t, 1, w.messageCount())
 	w.freeSpace()
 	c.ready()
 	testenv.Eventually(t, func() bool { return c.served()[runningTask] == "RUNNING" })
 }
 
 // fill exhausts etcd's quota.
-func (w *world) fill() {
+func (w *system) fill() {
 	w.t.Helper()
 	var err error
 	for n := 0; err == nil; n++ {
@@ -79,7 +79,7 @@ func (w *world) fill() {
 }
 
 // freeSpace follows the documented procedure: delete, compact, defragment, disarm.
-func (w *world) freeSpace() {
+func (w *system) freeSpace() {
 	w.t.Helper()
 	_, err := w.client.Delete(w.t.Context(), "filler/", clientv3.WithPrefix())
 	require.NoError(w.t, err)
@@ -94,7 +94,7 @@ func (w *world) freeSpace() {
 }
 
 func TestStop_EndsStreamsCleanly(t *testing.T) {
-	w := newWorld(t, ecssim.Config{})
+	w := newSystem(t, ecssim.Config{})
 	c := w.start().ready()
 	answer, err := http.Get(c.url + "/v1/stream/tasks")
 	require.NoError(t, err)
@@ -108,7 +108,7 @@ func TestStop_EndsStreamsCleanly(t *testing.T) {
 
 // A stopping service answers the requests that it has accepted.
 func TestStop_AnswersRunningRequests(t *testing.T) {
-	w := newWorld(t, ecssim.Config{})
+	w := newSystem(t, ecssim.Config{})
 	c := w.start().ready()
 	var clients sync.WaitGroup
 	var answered atomic.Int64
@@ -137,7 +137,7 @@ func TestStop_AnswersRunningRequests(t *testing.T) {
 
 // Of 1,000 stream clients, 100 never read. The others receive every line, and their streams end when they leave.
 func TestStream_StalledClientsDelayNoOther(t *testing.T) {
-	w := newWorld(t, ecssim.Config{})
+	w := newSystem(t, ecssim.Config{})
 	c := w.start().ready()
 	const readers, stalled, changes = 900, 100, 50
 	ctx, cancel := context.WithTimeout(context.Background(), 2*time.Minute)
@@ -175,7 +175,7 @@ func TestStream_StalledClientsDelayNoOther(t *testing.T) {
 	}
 	c.awaitSubscribers(readers + stalled)
 	for n := range changes {
-		w.put("ecs/task/prod/"+runningTask, string(testenv.Event(t, "task-ec2-running.json", "66fee44a-63c3-494e-aa34-476f14b4c4e3", fmt.Sprintf("change %d", n))))
+		w.putRecord("ecs/task/prod/"+runningTask, string(testenv.Event(t, "task-ec2-running.json", "66fee44a-63c3-494e-aa34-476f14b4c4e3", fmt.Sprintf("change %d", n))))
 	}
 	clients.Wait()
 	assert.Equal(t, int64(readers), complete.Load())

@@ -17,7 +17,7 @@ import (
 )
 
 func TestReconcile_ReadsExistingRecords(t *testing.T) {
-	w := newWorld(t, ecssim.Config{Faults: ecssim.Faults{Events: ecssim.EventFaults{Drop: 1}}})
+	w := newSystem(t, ecssim.Config{Faults: ecssim.Faults{Events: ecssim.EventFaults{Drop: 1}}})
 	definition := w.sim.RegisterTaskDefinition("agent", ecssim.WithHostPort(8125, "udp"))
 	instances := w.sim.AddInstances("default", 120) // more than a page
 	tasks := w.startTasks(definition, instances[:10]...)
@@ -25,7 +25,7 @@ func TestReconcile_ReadsExistingRecords(t *testing.T) {
 	w.sim.AddInstances("other", 1)
 	w.sim.StartFargateTask("other", "web")
 	c := w.start().ready()
-	assert.Equal(t, w.truth(), c.served(), "ready means reconciled")
+	assert.Equal(t, w.ecsState(), c.served(), "ready means reconciled")
 
 	// A record read from ECS looks like one from an event.
 	_, read := c.get("/v1/tasks/default/" + tasks[3])
@@ -39,11 +39,11 @@ func TestReconcile_ReadsExistingRecords(t *testing.T) {
 // Reconcile removes records that ECS no longer knows, but only of its own region and account, and none that changed
 // recently.
 func TestReconcile_RemovesOnlyDeletedRecords(t *testing.T) {
-	w := newWorld(t, ecssim.Config{})
+	w := newSystem(t, ecssim.Config{})
 	const ours = "arn:aws:ecs:us-east-1:123456789012:"
 	record := func(cluster, id, updated string) string {
 		key := "ecs/task/" + cluster + "/" + ours + "task/" + cluster + "/" + id
-		w.put(key, `{"detail":{"taskArn":"`+ours+`task/`+cluster+`/`+id+`","clusterArn":"`+ours+`cluster/`+cluster+
+		w.putRecord(key, `{"detail":{"taskArn":"`+ours+`task/`+cluster+`/`+id+`","clusterArn":"`+ours+`cluster/`+cluster+
 			`","lastStatus":"RUNNING","version":3,"updatedAt":"`+updated+`"}}`)
 		return key
 	}
@@ -51,10 +51,10 @@ func TestReconcile_RemovesOnlyDeletedRecords(t *testing.T) {
 	removed := []string{record("default", "old", long), record("nocluster", "old", long), record("default", "v03", "")}
 	kept := []string{record("default", "young", "2999-01-01T00:00:00Z")}
 	elsewhere := "ecs/task/prod/" + runningTask
-	w.put(elsewhere, string(testenv.Event(t, "task-ec2-running.json")))
+	w.putRecord(elsewhere, string(testenv.Event(t, "task-ec2-running.json")))
 	kept = append(kept, elsewhere)
 	otherAccount := "ecs/task/default/arn:aws:ecs:us-east-1:000000000000:task/default/x"
-	w.put(otherAccount, `{"detail":{"taskArn":"arn:aws:ecs:us-east-1:000000000000:task/default/x","clusterArn":"arn:aws:ecs:us-east-1:000000000000:cluster/default","lastStatus":"RUNNING","version":3}}`)
+	w.putRecord(otherAccount, `{"detail":{"taskArn":"arn:aws:ecs:us-east-1:000000000000:task/default/x","clusterArn":"arn:aws:ecs:us-east-1:000000000000:cluster/default","lastStatus":"RUNNING","version":3}}`)
 	kept = append(kept, otherAccount)
 
 	w.start().ready()
@@ -70,7 +70,7 @@ func TestReconcile_RemovesOnlyDeletedRecords(t *testing.T) {
 
 // A change of attributes raises no version and causes no event.
 func TestReconcile_FindsChangedAttributes(t *testing.T) {
-	w := newWorld(t, ecssim.Config{})
+	w := newSystem(t, ecssim.Config{})
 	instances := w.sim.AddInstances("default", 2)
 	first := w.start().ready()
 	first.awaitConvergence()
@@ -90,7 +90,7 @@ func TestReconcile_FindsChangedAttributes(t *testing.T) {
 }
 
 func TestReady_WaitsForFirstReconcile(t *testing.T) {
-	w := newWorld(t, ecssim.Config{})
+	w := newSystem(t, ecssim.Config{})
 	w.sim.SetDown("ecs", true)
 	w.sim.AddInstances("default", 1)
 	c := w.start()
@@ -127,7 +127,7 @@ func TestReady_WaitsForFirstReconcile(t *testing.T) {
 
 // If no cluster can be reconciled, the service stays unready, however often it retries.
 func TestReady_FailsIfEveryClusterFails(t *testing.T) {
-	w := newWorld(t, ecssim.Config{Faults: ecssim.Faults{
+	w := newSystem(t, ecssim.Config{Faults: ecssim.Faults{
 		Events: ecssim.EventFaults{Drop: 1}, ServerErrors: map[string]float64{"ListTasks": 1},
 	}})
 	w.sim.AddInstances("default", 3)

@@ -22,30 +22,30 @@ import (
 
 // css is one running cluster-state-service.
 type css struct {
-	*world
+	*system
 	url  string
 	stop func()
 }
 
 // start runs a cluster-state-service until the test ends or stop is called.
-func (w *world) start() *css {
+func (w *system) start() *css {
 	w.t.Helper()
 	return w.startAt(testenv.Address(w.t))
 }
 
 // startAt is start with a listen address.
-func (w *world) startAt(address string) *css {
+func (w *system) startAt(address string) *css {
 	w.t.Helper()
 	return w.run(address, "blox_queue")
 }
 
 // startWithQueue is start with another queue.
-func (w *world) startWithQueue(queue string) *css {
+func (w *system) startWithQueue(queue string) *css {
 	w.t.Helper()
 	return w.run(testenv.Address(w.t), queue)
 }
 
-func (w *world) run(address, queue string) *css {
+func (w *system) run(address, queue string) *css {
 	w.t.Helper()
 	listener, err := net.Listen("tcp", address)
 	require.NoError(w.t, err)
@@ -62,7 +62,7 @@ func (w *world) run(address, queue string) *css {
 	var running sync.WaitGroup
 	running.Go(func() { assert.NoError(w.t, clusterstate.Run(ctx, cfg, quiet(w.t))) })
 	c := &css{
-		world: w, url: "http://" + listener.Addr().String(),
+		system: w, url: "http://" + listener.Addr().String(),
 		stop: sync.OnceFunc(func() { cancel(); running.Wait() }),
 	}
 	w.t.Cleanup(c.stop)
@@ -183,7 +183,7 @@ func (c *css) served() map[string]string {
 
 func (c *css) awaitConvergence() {
 	c.t.Helper()
-	testenv.Eventually(c.t, func() bool { return assert.ObjectsAreEqual(c.truth(), c.served()) }, "the served state does not converge to ECS's")
+	testenv.Eventually(c.t, func() bool { return assert.ObjectsAreEqual(c.ecsState(), c.served()) }, "the served state does not converge to ECS's")
 }
 
 // awaitSubscribers waits until n streams are open.

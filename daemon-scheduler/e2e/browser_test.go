@@ -16,21 +16,21 @@ type tab struct {
 	t *testing.T
 }
 
-func browse(t *testing.T, url string) *tab {
+func openTab(t *testing.T, url string) *tab {
 	t.Helper()
 	p := &tab{testenv.Browser(t), t}
-	p.size(1280, 900)
+	p.setViewport(1280, 900)
 	p.Do(chromedp.Navigate(url))
 	return p
 }
 
-func (p *tab) size(width, height int64) {
+func (p *tab) setViewport(width, height int64) {
 	p.t.Helper()
 	p.Do(chromedp.EmulateViewport(width, height))
 }
 
-// prefers sets what a media query of that name finds.
-func (p *tab) prefers(name, value string) {
+// setMediaFeature sets what a media query of that name finds.
+func (p *tab) setMediaFeature(name, value string) {
 	p.t.Helper()
 	_, err := chromedp.Call(p.Context, emulation.SetEmulatedMedia, emulation.SetEmulatedMediaParams{
 		Features: []*emulation.MediaFeature{{Name: name, Value: value}},
@@ -38,20 +38,20 @@ func (p *tab) prefers(name, value string) {
 	require.NoError(p.t, err)
 }
 
-// value is what the expression is in the page.
-func value[V any](p *tab, expression string) V {
+// evaluate is what the expression is in the page.
+func evaluate[V any](p *tab, expression string) V {
 	p.t.Helper()
 	return testenv.Read(p.Chromium, chromedp.Evaluate[V](expression))
 }
 
-// until waits for the expression to be true in the page.
-func (p *tab) until(expression string) {
+// await waits for the expression to be true in the page.
+func (p *tab) await(expression string) {
 	p.t.Helper()
-	testenv.Eventually(p.t, func() bool { return value[bool](p, expression) }, "%s is not true", expression)
+	testenv.Eventually(p.t, func() bool { return evaluate[bool](p, expression) }, "%s is not true", expression)
 }
 
-// text is all that is shown of the element with that id.
-func (p *tab) text(id string) string {
+// textOf is all that is shown of the element with that id.
+func (p *tab) textOf(id string) string {
 	p.t.Helper()
-	return value[string](p, `document.getElementById("`+id+`").innerText`)
+	return evaluate[string](p, `document.getElementById("`+id+`").innerText`)
 }

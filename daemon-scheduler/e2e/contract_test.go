@@ -20,46 +20,46 @@ import (
 )
 
 const (
-	asJSON = "application/json; charset=UTF-8"
-	plain  = "text/plain; charset=utf-8"
-	used   = "aaaaaaaa-aaaa-4aaa-8aaa-aaaaaaaaaaaa"
-	unused = "bbbbbbbb-bbbb-4bbb-8bbb-bbbbbbbbbbbb"
-	newer  = "22222222-2222-4222-8222-222222222222"
-	older  = "11111111-1111-4111-8111-111111111111"
+	asJSON        = "application/json; charset=UTF-8"
+	plain         = "text/plain; charset=utf-8"
+	usedToken     = "aaaaaaaa-aaaa-4aaa-8aaa-aaaaaaaaaaaa"
+	unusedToken   = "bbbbbbbb-bbbb-4bbb-8bbb-bbbbbbbbbbbb"
+	newDeployment = "22222222-2222-4222-8222-222222222222"
+	oldDeployment = "11111111-1111-4111-8111-111111111111"
 )
 
-// old is a record of v0.3 with a completed deployment, which InProgressDeploymentID still names, on the cluster of that name.
-func old(name, cluster, agent string) string {
-	return `{"Token":"` + used + `","Name":"` + name + `","DesiredTaskDefinition":"` + agent + `","DesiredTaskCount":1,
+// completedRecord is a record of v0.3 with a completed deployment, which InProgressDeploymentID still names, on the cluster of that name.
+func completedRecord(name, cluster, agent string) string {
+	return `{"Token":"` + usedToken + `","Name":"` + name + `","DesiredTaskDefinition":"` + agent + `","DesiredTaskCount":1,
 		"Cluster":"arn:aws:ecs:us-east-1:123456789012:cluster/` + cluster + `","Health":1,"PendingDeploymentID":"",
-		"InProgressDeploymentID":"` + older + `","Later":{"kept":true},"Deployments":{"` + older + `":{"ID":"` + older + `","Status":2,
-		"Health":1,"TaskDefinition":"` + agent + `","DesiredTaskCount":1,"Token":"` + used + `",
+		"InProgressDeploymentID":"` + oldDeployment + `","Later":{"kept":true},"Deployments":{"` + oldDeployment + `":{"ID":"` + oldDeployment + `","Status":2,
+		"Health":1,"TaskDefinition":"` + agent + `","DesiredTaskCount":1,"Token":"` + usedToken + `",
 		"FailedInstances":[{"Arn":"arn:i2","Reason":"AGENT"},{"Arn":"arn:i1","Reason":"RESOURCE:CPU"}],
 		"StartTime":"2017-05-01T10:00:00Z","EndTime":"2017-05-01T10:01:00Z"}}}`
 }
 
-// inProgress is a record whose deployment newer runs, made with another token than the environment's.
-func inProgress(agent string) string {
-	return `{"Token":"` + unused + `","Name":"busy","DesiredTaskDefinition":"` + agent + `","DesiredTaskCount":0,"Cluster":"` + prod + `",
-		"Health":0,"PendingDeploymentID":"","InProgressDeploymentID":"` + newer + `","Deployments":{
-		"` + older + `":{"ID":"` + older + `","Status":2,"Health":0,"TaskDefinition":"` + agent + `","DesiredTaskCount":0,"Token":"x",
+// inProgressRecord is a record whose deployment newer runs, made with another token than the environment's.
+func inProgressRecord(agent string) string {
+	return `{"Token":"` + unusedToken + `","Name":"busy","DesiredTaskDefinition":"` + agent + `","DesiredTaskCount":0,"Cluster":"` + prod + `",
+		"Health":0,"PendingDeploymentID":"","InProgressDeploymentID":"` + newDeployment + `","Deployments":{
+		"` + oldDeployment + `":{"ID":"` + oldDeployment + `","Status":2,"Health":0,"TaskDefinition":"` + agent + `","DesiredTaskCount":0,"Token":"x",
 		"FailedInstances":null,"StartTime":"2017-05-01T10:00:00Z","EndTime":"0001-01-01T00:00:00Z"},
-		"` + newer + `":{"ID":"` + newer + `","Status":1,"Health":0,"TaskDefinition":"` + agent + `","DesiredTaskCount":0,"Token":"` + used + `",
+		"` + newDeployment + `":{"ID":"` + newDeployment + `","Status":1,"Health":0,"TaskDefinition":"` + agent + `","DesiredTaskCount":0,"Token":"` + usedToken + `",
 		"FailedInstances":null,"StartTime":"2017-05-02T10:00:00Z","EndTime":"0001-01-01T00:00:00Z"}}}`
 }
 
-// TestContract holds every row of the contract against a daemon-scheduler without a cluster-state-service: nothing is
-// scheduled meanwhile.
-func TestContract(t *testing.T) {
+// TestContract_Responses holds every row of the contract against a daemon-scheduler without a cluster-state-service: nothing is
+// nothing meanwhile.
+func TestContract_Responses(t *testing.T) {
 	t.Parallel()
-	w := newWorld(t)
-	goneCluster, retired := w.retire()
-	w.put("ecs/environment/old", old("old", "elsewhere", w.agent))
-	w.put("ecs/environment/busy", inProgress(w.agent))
-	d := w.ds(nobody)
-	docs, _ := d.do("GET", "/docs", "")
+	w := newSystem(t)
+	goneCluster, retired := w.createInactive()
+	w.putRecord("ecs/environment/old", completedRecord("old", "elsewhere", w.agent))
+	w.putRecord("ecs/environment/busy", inProgressRecord(w.agent))
+	d := w.startScheduler(unusedAddress)
+	docs, _ := d.send("GET", "/docs", "")
 	assert.Equal(t, http.StatusOK, docs.StatusCode)
-	made := d.create("made")
+	made := d.createEnvironment("made")
 	const created = `{"name":"x","instanceGroup":{"cluster":"prod"},"taskDefinition":"agent"}`
 	failed := "validation failure list:\n"
 
@@ -72,11 +72,11 @@ func TestContract(t *testing.T) {
 		"ping":   {"GET", "/v1/ping", "", 200, "", ""},
 		"a spec": {"GET", "/v1/swagger.json", "", 200, string(v1.JSON), ""},
 
-		"list, by name": {"GET", "/v1/environments", "", 200, `{"items":[{"deploymentToken":"` + unused + `","health":"healthy","instanceGroup":{"cluster":"` + prod + `"},"name":"busy",…`, ""},
+		"list, by name": {"GET", "/v1/environments", "", 200, `{"items":[{"deploymentToken":"` + unusedToken + `","health":"healthy","instanceGroup":{"cluster":"` + prod + `"},"name":"busy",…`, ""},
 		"list, cluster by name": {"GET", "/v1/environments?cluster=elsewhere", "", 200,
-			`{"items":[{"deploymentToken":"` + used + `","health":"unhealthy","instanceGroup":{"cluster":"arn:aws:ecs:us-east-1:123456789012:cluster/elsewhere"},"name":"old","taskDefinition":"` + w.agent + "\"}]}\n", ""},
+			`{"items":[{"deploymentToken":"` + usedToken + `","health":"unhealthy","instanceGroup":{"cluster":"arn:aws:ecs:us-east-1:123456789012:cluster/elsewhere"},"name":"old","taskDefinition":"` + w.agent + "\"}]}\n", ""},
 		"list, cluster by ARN": {"GET", "/v1/environments?cluster=arn:aws:ecs:us-east-1:123456789012:cluster/elsewhere&nextToken=", "", 200,
-			`{"items":[{"deploymentToken":"` + used + `",…`, ""},
+			`{"items":[{"deploymentToken":"` + usedToken + `",…`, ""},
 		"list, cluster of another region": {"GET", "/v1/environments?cluster=arn:aws:ecs:us-east-2:123456789012:cluster/elsewhere", "", 200, "{\"items\":[]}\n", ""},
 		"list, empty filter":              {"GET", "/v1/environments?cluster=", "", 200, `{"items":[{…`, ""},
 		"list, unknown filter":            {"GET", "/v1/environments?colour=red", "", 400, "At least one of the filters provided is not supported\n", ""},
@@ -113,21 +113,21 @@ func TestContract(t *testing.T) {
 
 		"deploy, no token":        {"POST", "/v1/environments/made/deployments", "", 400, "the deploymentToken is missing\n", ""},
 		"deploy, no uuid":         {"POST", "/v1/environments/made/deployments?deploymentToken=x", "", 400, "the deploymentToken is not a lower-case uuid\n", ""},
-		"deploy, upper case":      {"POST", "/v1/environments/made/deployments?deploymentToken=" + strings.ToUpper(used), "", 400, "the deploymentToken is not a lower-case uuid\n", ""},
-		"deploy, outdated":        {"POST", "/v1/environments/made/deployments?deploymentToken=" + unused, "", 400, "Token '" + unused + "' is outdated\n", ""},
-		"deploy, used":            {"POST", "/v1/environments/old/deployments?deploymentToken=" + used, "", 400, "Deployment with token '" + used + "' already exists\n", ""},
-		"deploy, in progress":     {"POST", "/v1/environments/busy/deployments?deploymentToken=" + unused, "", 400, "There is already a deployment in progress: " + newer + "\n", ""},
-		"deploy, no environment":  {"POST", "/v1/environments/none/deployments?deploymentToken=" + unused, "", 404, "Environment none does not exist\n", ""},
+		"deploy, upper case":      {"POST", "/v1/environments/made/deployments?deploymentToken=" + strings.ToUpper(usedToken), "", 400, "the deploymentToken is not a lower-case uuid\n", ""},
+		"deploy, outdated":        {"POST", "/v1/environments/made/deployments?deploymentToken=" + unusedToken, "", 400, "Token '" + unusedToken + "' is outdated\n", ""},
+		"deploy, used":            {"POST", "/v1/environments/old/deployments?deploymentToken=" + usedToken, "", 400, "Deployment with token '" + usedToken + "' already exists\n", ""},
+		"deploy, in progress":     {"POST", "/v1/environments/busy/deployments?deploymentToken=" + unusedToken, "", 400, "There is already a deployment in progress: " + newDeployment + "\n", ""},
+		"deploy, no environment":  {"POST", "/v1/environments/none/deployments?deploymentToken=" + unusedToken, "", 404, "Environment none does not exist\n", ""},
 		"deployments, none there": {"GET", "/v1/environments/none/deployments", "", 404, "Environment none does not exist\n", ""},
 		"deployments, none yet":   {"GET", "/v1/environments/made/deployments?nextToken=x&colour=red", "", 200, "{\"items\":[]}\n", ""},
 		"deployments, v0.3's": {"GET", "/v1/environments/old/deployments", "", 200,
-			`{"items":[{"environmentName":"old","failedInstances":["arn:i1","arn:i2"],"id":"` + older + `","status":"completed","taskDefinition":"` + w.agent + "\"}]}\n", ""},
+			`{"items":[{"environmentName":"old","failedInstances":["arn:i1","arn:i2"],"id":"` + oldDeployment + `","status":"completed","taskDefinition":"` + w.agent + "\"}]}\n", ""},
 		"deployments, newest first": {"GET", "/v1/environments/busy/deployments", "", 200,
-			`{"items":[{"environmentName":"busy","failedInstances":[],"id":"` + newer + `","status":"running","taskDefinition":"` + w.agent + `"},{"environmentName":"busy","failedInstances":[],"id":"` + older + `",…`, ""},
-		"deployment": {"GET", "/v1/environments/busy/deployments/" + newer, "", 200,
-			`{"environmentName":"busy","failedInstances":[],"id":"` + newer + `","status":"running","taskDefinition":"` + w.agent + "\"}\n", ""},
+			`{"items":[{"environmentName":"busy","failedInstances":[],"id":"` + newDeployment + `","status":"running","taskDefinition":"` + w.agent + `"},{"environmentName":"busy","failedInstances":[],"id":"` + oldDeployment + `",…`, ""},
+		"deployment": {"GET", "/v1/environments/busy/deployments/" + newDeployment, "", 200,
+			`{"environmentName":"busy","failedInstances":[],"id":"` + newDeployment + `","status":"running","taskDefinition":"` + w.agent + "\"}\n", ""},
 		"deployment, none":        {"GET", "/v1/environments/busy/deployments/x", "", 404, "Deployment x does not exist for environment busy\n", ""},
-		"deployment, no environ.": {"GET", "/v1/environments/none/deployments/" + newer, "", 404, "Environment none does not exist\n", ""},
+		"deployment, no environ.": {"GET", "/v1/environments/none/deployments/" + newDeployment, "", 404, "Environment none does not exist\n", ""},
 
 		"unknown path":    {"GET", "/v1/nothing", "", 404, "404 page not found\n", ""},
 		"unknown method":  {"PUT", "/v1/environments", "", 405, "Method Not Allowed\n", ""},
@@ -136,19 +136,19 @@ func TestContract(t *testing.T) {
 	} {
 		t.Run(name, func(t *testing.T) {
 			on := *d
-			w := *d.world
+			w := *d.system
 			w.t = t
-			on.world = &w
+			on.system = &w
 			var answer *http.Response
 			var body string
 			if tc.status == 405 || tc.status == 301 || tc.path == "/v1/nothing" || strings.Contains(tc.path, "%2F") {
-				answer, body = on.do(tc.method, tc.path, tc.body)
+				answer, body = on.send(tc.method, tc.path, tc.body)
 			} else {
-				answer, body = on.call(tc.method, tc.path, tc.body)
+				answer, body = on.sendValid(tc.method, tc.path, tc.body)
 			}
 			assert.Equal(t, tc.status, answer.StatusCode, body)
 			if answer.StatusCode == 200 && strings.HasPrefix(body, "{") && !strings.HasSuffix(tc.path, "swagger.json") {
-				body = asV03(t, body)
+				body = keepV03Fields(t, body)
 			}
 			if begin, cut := strings.CutSuffix(tc.want, "…"); cut {
 				assert.Equal(t, begin, body[:min(len(begin), len(body))])
@@ -163,21 +163,21 @@ func TestContract(t *testing.T) {
 		})
 	}
 
-	answer, _ := d.do("PUT", "/v1/environments", "")
+	answer, _ := d.send("PUT", "/v1/environments", "")
 	assert.Equal(t, "GET, HEAD, POST", answer.Header.Get("Allow"))
-	answer, body := d.do("HEAD", "/v1/environments/made", "")
+	answer, body := d.send("HEAD", "/v1/environments/made", "")
 	assert.Equal(t, 200, answer.StatusCode)
 	assert.Empty(t, body)
-	answer, _ = d.do("GET", "/v1/environments/?cluster=a", "")
+	answer, _ = d.send("GET", "/v1/environments/?cluster=a", "")
 	assert.Equal(t, "/v1/environments?cluster=a", answer.Header.Get("Location"))
 
-	answer, body = d.call("GET", "/v1/ready", "")
+	answer, body = d.sendValid("GET", "/v1/ready", "")
 	assert.Equal(t, 503, answer.StatusCode)
 	assert.Contains(t, body, "the cluster-state-service has not been read yet")
 }
 
-// retire leaves an INACTIVE cluster and an INACTIVE task definition behind.
-func (w *world) retire() (cluster, definition string) {
+// createInactive leaves an INACTIVE cluster and an INACTIVE task definition behind.
+func (w *system) createInactive() (cluster, definition string) {
 	w.t.Helper()
 	client := w.ecs()
 	gone, retired := w.sim.CreateCluster("gone"), w.sim.RegisterTaskDefinition("retired")
@@ -188,100 +188,100 @@ func (w *world) retire() (cluster, definition string) {
 	return "gone", aws.ToString(&retired)
 }
 
-func TestAnyFormOfNameIsResolved(t *testing.T) {
+func TestCreate_ResolvesNamesAndARNs(t *testing.T) {
 	t.Parallel()
-	w := newWorld(t)
-	d := w.ds(nobody)
+	w := newSystem(t)
+	d := w.startScheduler(unusedAddress)
 	second := w.sim.RegisterTaskDefinition("agent")
 	for i, tc := range []struct{ cluster, definition, want string }{
 		{"prod", "agent", second}, {prod, "agent:1", w.agent}, {"prod", w.agent, w.agent},
 	} {
 		var e models.Environment
-		d.ok("POST", "/v1/environments", fmt.Sprintf(`{"name":"e%d","instanceGroup":{"cluster":%q},"taskDefinition":%q}`, i, tc.cluster, tc.definition), &e)
+		d.mustSend("POST", "/v1/environments", fmt.Sprintf(`{"name":"e%d","instanceGroup":{"cluster":%q},"taskDefinition":%q}`, i, tc.cluster, tc.definition), &e)
 		assert.Equal(t, prod, *e.InstanceGroup.Cluster)
 		assert.Equal(t, tc.want, *e.TaskDefinition)
-		assert.Equal(t, e, d.environment(*e.Name))
+		assert.Equal(t, e, d.getEnvironment(*e.Name))
 	}
 }
 
-func TestOutagesAreNotTheClientsMistake(t *testing.T) {
+func TestAPI_Returns503DuringOutages(t *testing.T) {
 	t.Parallel()
-	w := newWorld(t)
-	d := w.ds(nobody)
+	w := newSystem(t)
+	d := w.startScheduler(unusedAddress)
 	const body = `{"name":"x","instanceGroup":{"cluster":"prod"},"taskDefinition":"agent"}`
 	for name, faults := range map[string]ecssim.Faults{
 		"throttled": {Throttle: map[string]float64{"ecs": 1}},
 		"broken":    {ServerErrors: map[string]float64{"DescribeTaskDefinition": 1}},
 	} {
 		w.sim.SetFaults(faults)
-		answer, text := d.call("POST", "/v1/environments", body)
+		answer, text := d.sendValid("POST", "/v1/environments", body)
 		assert.Equal(t, 503, answer.StatusCode, name)
 		assert.Equal(t, "ECS does not answer\n", text, name)
 	}
 	w.sim.SetFaults(ecssim.Faults{})
-	e := d.create("x")
+	e := d.createEnvironment("x")
 
 	w.etcd.Stop()
 	var asking sync.WaitGroup
 	for _, path := range []string{"/v1/environments", "/v1/environments/x", "/v1/environments/x/deployments"} {
 		asking.Go(func() {
-			answer, text := d.call("GET", path, "")
+			answer, text := d.sendValid("GET", path, "")
 			assert.Equal(t, 503, answer.StatusCode, path)
 			assert.Equal(t, "etcd does not answer\n", text, path)
 			assert.Equal(t, "1", answer.Header.Get("Retry-After"))
 		})
 	}
 	asking.Wait()
-	answer, _ := d.call("GET", "/v1/ping", "")
+	answer, _ := d.sendValid("GET", "/v1/ping", "")
 	assert.Equal(t, 200, answer.StatusCode)
-	answer, text := d.call("GET", "/v1/ready", "")
+	answer, text := d.sendValid("GET", "/v1/ready", "")
 	assert.Equal(t, 503, answer.StatusCode)
 	assert.Contains(t, text, "etcd does not answer")
 
 	w.etcd.Start()
-	testenv.Eventually(t, func() bool { answer, _ := d.do("GET", "/v1/environments/x", ""); return answer.StatusCode == 200 })
-	assert.Equal(t, e, d.environment("x"))
+	testenv.Eventually(t, func() bool { answer, _ := d.send("GET", "/v1/environments/x", ""); return answer.StatusCode == 200 })
+	assert.Equal(t, e, d.getEnvironment("x"))
 }
 
-func TestDeploymentIsCreatedPendingAndItsTokenIsGoodForOne(t *testing.T) {
+func TestDeployment_IsCreatedPendingOncePerToken(t *testing.T) {
 	t.Parallel()
-	d := newWorld(t).ds(nobody)
-	e := d.create("logs")
+	d := newSystem(t).startScheduler(unusedAddress)
+	e := d.createEnvironment("logs")
 	var made models.Deployment
 	path := "/v1/environments/logs/deployments"
-	d.ok("POST", path+"?deploymentToken="+e.DeploymentToken.String()+"&colour=red", "no JSON", &made)
+	d.mustSend("POST", path+"?deploymentToken="+e.DeploymentToken.String()+"&colour=red", "no JSON", &made)
 	assert.Equal(t, "pending", *made.Status)
 	assert.Equal(t, "logs", *made.EnvironmentName)
 	assert.Equal(t, d.agent, *made.TaskDefinition)
 	assert.Empty(t, made.FailedInstances)
-	assert.Equal(t, made, d.deployment("logs", made.ID.String()))
-	answer, text := d.call("POST", path+"?deploymentToken="+e.DeploymentToken.String(), "")
+	assert.Equal(t, made, d.getDeployment("logs", made.ID.String()))
+	answer, text := d.sendValid("POST", path+"?deploymentToken="+e.DeploymentToken.String(), "")
 	assert.Equal(t, 400, answer.StatusCode)
 	assert.Equal(t, "Deployment with token '"+e.DeploymentToken.String()+"' already exists\n", text)
-	assert.Equal(t, e.DeploymentToken, d.environment("logs").DeploymentToken, "the environment keeps its token")
+	assert.Equal(t, e.DeploymentToken, d.getEnvironment("logs").DeploymentToken, "the environment keeps its token")
 
-	answer, text = d.call("DELETE", "/v1/environments/logs", "")
+	answer, text = d.sendValid("DELETE", "/v1/environments/logs", "")
 	assert.Equal(t, 200, answer.StatusCode)
 	assert.Empty(t, text)
-	answer, _ = d.call("GET", path, "")
+	answer, _ = d.sendValid("GET", path, "")
 	assert.Equal(t, 404, answer.StatusCode)
 }
 
 // Every operation of the specification is there, and answers as it says.
-func TestEveryOperation(t *testing.T) {
+func TestAPI_ServesEveryOperation(t *testing.T) {
 	t.Parallel()
-	w := newWorld(t)
-	d := w.blox()
-	d.ready()
-	made := d.create("logs")
+	w := newSystem(t)
+	d := w.startServices()
+	d.awaitReady()
+	made := d.createEnvironment("logs")
 	id := d.deploy(made)
-	d.completed("logs", id)
-	spec, err := theSpec()
+	d.awaitCompleted("logs", id)
+	spec, err := apiSpec()
 	require.NoError(t, err)
 	answered := []string{"CreateDeployment"} // by deploy, which holds its answer against the specification
 	ask := func(method, path, body string) {
 		t.Helper()
-		answer, text := d.do(method, path, body)
+		answer, text := d.send(method, path, body)
 		assert.Equal(t, http.StatusOK, answer.StatusCode, "%s %s: %s", method, path, text)
 		specMu.Lock()
 		defer specMu.Unlock()
@@ -297,7 +297,7 @@ func TestEveryOperation(t *testing.T) {
 	ask("GET", "/v1/events?environment=logs&limit=10", "")
 	ask("PATCH", "/v1/environments/logs?deploymentToken="+made.DeploymentToken.String(), `{"deploymentConfiguration":{"canary":{"percent":50}}}`)
 	ask("POST", "/v1/environments/logs/pause", "")
-	id = d.deploy(d.environment("logs"))
+	id = d.deploy(d.getEnvironment("logs"))
 	ask("POST", "/v1/environments/logs/deployments/"+id+"/promote", "")
 	ask("POST", "/v1/environments/logs/deployments/"+id+"/stop", "")
 	ask("POST", "/v1/environments/logs/rollback", "")
@@ -309,8 +309,8 @@ func TestEveryOperation(t *testing.T) {
 	assert.ElementsMatch(t, spec.Operations(), answered)
 }
 
-// asV03 is a body as a client of v0.3 reads it: without the fields that it does not know.
-func asV03(t *testing.T, body string) string {
+// keepV03Fields is a body as a client of v0.3 reads it: without the fields that it does not know.
+func keepV03Fields(t *testing.T, body string) string {
 	t.Helper()
 	var strip func(v any) any
 	known := func(o map[string]any, keys ...string) any {

@@ -128,7 +128,7 @@ func TestReplicas_ContinueARolloutWhenTheLeaderIsKilled(t *testing.T) {
 	const path = "/v1/environments/agent"
 	completed := func(id string) bool {
 		var shown struct{ Status string }
-		r.call(http.MethodGet, r.anyRunning(), path+"/deployments/"+id, "", &shown)
+		r.mustCall(http.MethodGet, r.anyRunning(), path+"/deployments/"+id, "", &shown)
 		return shown.Status == "completed"
 	}
 	testenv.Eventually(t, func() bool { return completed(first) }, "the first deployment does not complete")
@@ -137,10 +137,10 @@ func TestReplicas_ContinueARolloutWhenTheLeaderIsKilled(t *testing.T) {
 
 	sim.RegisterTaskDefinition("agent", ecssim.WithCPU(32), ecssim.WithMemory(64))
 	var shown struct{ DeploymentToken, ID string }
-	r.call(http.MethodGet, r.addresses[0], path, "", &shown)
-	r.call(http.MethodPatch, r.addresses[0], path+"?deploymentToken="+shown.DeploymentToken,
+	r.mustCall(http.MethodGet, r.addresses[0], path, "", &shown)
+	r.mustCall(http.MethodPatch, r.addresses[0], path+"?deploymentToken="+shown.DeploymentToken,
 		`{"taskDefinition":"agent:2"}`, &shown)
-	r.call(http.MethodPost, r.addresses[0], path+"/deployments?deploymentToken="+shown.DeploymentToken, "", &shown)
+	r.mustCall(http.MethodPost, r.addresses[0], path+"/deployments?deploymentToken="+shown.DeploymentToken, "", &shown)
 	second := shown.ID
 	for kill := range 2 {
 		testenv.Eventually(t, func() bool { return liveTasks(sim, second) > kill*4 && r.leader() != "" })
@@ -162,10 +162,10 @@ func TestReplicas_ContinueARolloutWhenTheLeaderIsKilled(t *testing.T) {
 func (r *replicas) deployNew(family, fields string) string {
 	r.t.Helper()
 	var created struct{ DeploymentToken, ID string }
-	r.call(http.MethodPost, r.addresses[0], "/v1/environments", fmt.Sprintf(
+	r.mustCall(http.MethodPost, r.addresses[0], "/v1/environments", fmt.Sprintf(
 		`{"name":%q,"instanceGroup":{"cluster":"default"},"taskDefinition":%q%s}`, family, family, fields), &created)
 	path := "/v1/environments/" + family + "/deployments?deploymentToken=" + created.DeploymentToken
-	r.call(http.MethodPost, r.addresses[0], path, "", &created)
+	r.mustCall(http.MethodPost, r.addresses[0], path, "", &created)
 	return created.ID
 }
 

@@ -16,18 +16,18 @@ import (
 // fixtures are a daemon-scheduler, without a cluster-state-service, so that nothing is scheduled meanwhile, and the records that
 // every request finds.
 type fixtures struct {
-	*ds
+	*scheduler
 	requests *testenv.Raw
 	records  map[string]string
 	clean    string // what state returns of them
 }
 
 func newFixtures(f *testing.F) *fixtures {
-	w := newWorld(f)
-	d := w.ds(nobody, "--lookup-rate", "1000000")
-	fresh := strings.NewReplacer(`"`+used+`"`, `"`+unused+`"`, `"old"`, `"fresh"`).Replace(old("old", "prod", w.agent))
-	fx := &fixtures{ds: d, requests: &testenv.Raw{Address: strings.TrimPrefix(d.url, "http://")}, records: map[string]string{
-		"ecs/environment/old": old("old", "elsewhere", w.agent), "ecs/environment/busy": inProgress(w.agent), "ecs/environment/fresh": fresh,
+	w := newSystem(f)
+	d := w.startScheduler(unusedAddress, "--lookup-rate", "1000000")
+	fresh := strings.NewReplacer(`"`+usedToken+`"`, `"`+unusedToken+`"`, `"old"`, `"fresh"`).Replace(completedRecord("old", "prod", w.agent))
+	fx := &fixtures{scheduler: d, requests: &testenv.Raw{Address: strings.TrimPrefix(d.url, "http://")}, records: map[string]string{
+		"ecs/environment/old": completedRecord("old", "elsewhere", w.agent), "ecs/environment/busy": inProgressRecord(w.agent), "ecs/environment/fresh": fresh,
 	}}
 	f.Cleanup(fx.requests.Close)
 	return fx
@@ -65,7 +65,7 @@ func (fx *fixtures) reset(t *testing.T) {
 func FuzzRequests(f *testing.F) {
 	const body = `{"name":"x","instanceGroup":{"cluster":"prod"},"taskDefinition":"agent"}`
 	for _, target := range []string{
-		"/v1/environments", "/v1/environments?cluster=prod&nextToken=", "/v1/environments/old", "/v1/environments/busy/deployments", "/v1/environments/busy/deployments/" + newer,
+		"/v1/environments", "/v1/environments?cluster=prod&nextToken=", "/v1/environments/old", "/v1/environments/busy/deployments", "/v1/environments/busy/deployments/" + newDeployment,
 		"/v1/environments/old/revisions", "/v1/environments/old/instances", "/v1/stream/environments?deleted=true&heartbeat=1&cluster=prod", "/v1/stream/environments?heartbeat=0",
 		"/v1/ping", "/v1/ready", "/v1/swagger.json", "/metrics", "*", "//v1//environments/?x", "/v1/environments/a%2Fb", "/v1/environments/%zz", "/v1/environments?cluster=a&cluster=b",
 	} {
@@ -74,20 +74,20 @@ func FuzzRequests(f *testing.F) {
 	f.Add("POST", "/v1/environments", body)
 	f.Add("POST", "/v1/environments", `{"name":"old","instanceGroup":{"cluster":"prod"},"taskDefinition":"agent"}`)
 	f.Add("POST", "/v1/environments", `{"name":"y","instanceGroup":{"cluster":"prod","query":"attribute:a =~ b.*"},"taskDefinition":"agent:1","deploymentConfiguration":{"canary":{"percent":5}},"taskSettings":{"tags":[{"key":"a"}]}}`)
-	f.Add("POST", "/v1/environments/fresh/deployments?deploymentToken="+unused, "")
-	f.Add("POST", "/v1/environments/fresh/deployments?deploymentToken="+unused+"&dryRun=true", "")
-	f.Add("POST", "/v1/environments/old/deployments?deploymentToken="+used, "{}")
-	f.Add("PATCH", "/v1/environments/fresh?deploymentToken="+unused, `{"drainOrder":7,"taskSettings":{"group":"a"},"instanceGroup":{"attributes":[{"name":"a"}]}}`)
-	f.Add("PATCH", "/v1/environments/busy?deploymentToken="+unused, `{"taskDefinition":"none"}`)
+	f.Add("POST", "/v1/environments/fresh/deployments?deploymentToken="+unusedToken, "")
+	f.Add("POST", "/v1/environments/fresh/deployments?deploymentToken="+unusedToken+"&dryRun=true", "")
+	f.Add("POST", "/v1/environments/old/deployments?deploymentToken="+usedToken, "{}")
+	f.Add("PATCH", "/v1/environments/fresh?deploymentToken="+unusedToken, `{"drainOrder":7,"taskSettings":{"group":"a"},"instanceGroup":{"attributes":[{"name":"a"}]}}`)
+	f.Add("PATCH", "/v1/environments/busy?deploymentToken="+unusedToken, `{"taskDefinition":"none"}`)
 	f.Add("DELETE", "/v1/environments/fresh", "")
 	f.Add("DELETE", "/v1/environments/busy?stopTasks=true", "")
-	for _, action := range []string{"rollback", "pause", "resume", "deployments/" + newer + "/stop?type=ABORT", "deployments/" + newer + "/stop", "deployments/" + newer + "/promote"} {
+	for _, action := range []string{"rollback", "pause", "resume", "deployments/" + newDeployment + "/stop?type=ABORT", "deployments/" + newDeployment + "/stop", "deployments/" + newDeployment + "/promote"} {
 		f.Add("POST", "/v1/environments/busy/"+action, "")
 	}
 	f.Add("HEAD", "/v1/stream/environments", "")
 	f.Add("CONNECT", "/v1/environments", "")
 	f.Add("BREW", "/v1/environments", "x")
-	spec, err := theSpec()
+	spec, err := apiSpec()
 	require.NoError(f, err)
 	fx := newFixtures(f)
 	f.Fuzz(func(t *testing.T, method, target, body string) {

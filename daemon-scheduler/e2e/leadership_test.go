@@ -26,12 +26,12 @@ import (
 
 // A leader whose lease has no time left by its own clock announces launches, which etcd allows, and starts nothing. Its
 // contexts go on here, as those of a process do that was stopped and goes on before its timers.
-func TestNothingIsStartedWithoutTimeLeftOnTheLease(t *testing.T) {
+func TestLeader_StartsNothingAfterLeaseDeadline(t *testing.T) {
 	t.Parallel()
-	w := newWorld(t)
+	w := newSystem(t)
 	instances := w.sim.AddInstances("prod", 2)
-	css, _ := w.css("127.0.0.1:0")
-	log := quiet(t, logrus.ErrorLevel)
+	css, _ := w.startCSS("127.0.0.1:0")
+	log := newLogger(t, logrus.ErrorLevel)
 	copied, err := informer.New(informer.Config{Endpoints: []string{css}, Log: log})
 	require.NoError(t, err)
 	records, clusters := store.New(w.client, log), clusterstate.Cluster{Informer: copied}
@@ -45,7 +45,7 @@ func TestNothingIsStartedWithoutTimeLeftOnTheLease(t *testing.T) {
 		EnvironmentChanged: acting.EnvironmentChanged, AttributesChanged: acting.ReadinessChanged,
 	})
 	var lasts atomic.Bool
-	w.run(func(ctx context.Context) error {
+	w.runService(func(ctx context.Context) error {
 		parts, ctx := errgroup.WithContext(ctx)
 		parts.Go(func() error { return copied.Run(ctx) })
 		parts.Go(func() error { return cached.Run(ctx) })
@@ -63,7 +63,7 @@ func TestNothingIsStartedWithoutTimeLeftOnTheLease(t *testing.T) {
 		})
 		return parts.Wait()
 	})
-	w.put("ecs/environment/logs", strings.Replace(inProgress(w.agent), `"busy"`, `"logs"`, 1))
+	w.putRecord("ecs/environment/logs", strings.Replace(inProgressRecord(w.agent), `"busy"`, `"logs"`, 1))
 	watching, cancel := context.WithCancel(t.Context())
 	defer cancel()
 	announced := 0
@@ -79,49 +79,49 @@ func TestNothingIsStartedWithoutTimeLeftOnTheLease(t *testing.T) {
 	}
 	assert.Zero(t, w.sim.Calls("StartTask"))
 	lasts.Store(true)
-	w.oneEach(newer, instances...)
-	w.neverTwo()
+	w.awaitOneTaskEach(newDeployment, instances...)
+	w.assertNoDuplicates()
 }
 
 // Without an election a replica acts at once, though the key of one that died is still there.
-func TestWithoutElectionThereIsNoWait(t *testing.T) {
+func TestLeader_StartsAtOnceWithoutElection(t *testing.T) {
 	t.Parallel()
-	w := newWorld(t)
+	w := newSystem(t)
 	instances := w.sim.AddInstances("prod", 1)
-	w.put("ecs/leader/daemon-scheduler/1", "died a moment ago")
-	d := w.blox("--leader-elect=false")
-	d.ready()
-	id := d.deploy(d.create("logs"))
-	w.oneEach(id, instances...)
+	w.putRecord("ecs/leader/daemon-scheduler/1", "died a moment ago")
+	d := w.startServices("--leader-elect=false")
+	d.awaitReady()
+	id := d.deploy(d.createEnvironment("logs"))
+	w.awaitOneTaskEach(id, instances...)
 	assert.NotEqual(t, "died a moment ago", d.leader())
 }
 
 // An etcd that was restored from a backup lacks what was started since, the tasks and the launches. Here the
 // cluster-state-service cannot compare with ECS yet and serves what it has.
-func TestNothingIsStartedTwiceAfterARestore(t *testing.T) {
+func TestRestore_StartsNoDuplicates(t *testing.T) {
 	t.Parallel()
-	for name, restore := range map[string]func(w *world, css func(), d *ds) (restart func(css string)){
-		"a new leader": func(w *world, css func(), d *ds) func(string) {
+	for name, restore := range map[string]func(w *system, css func(), d *scheduler) (restart func(css string)){
+		"a new leader": func(w *system, css func(), d *scheduler) func(string) {
 			d.stop()
 			css()
-			return func(css string) { w.ds(css, "--start-confirm-timeout", "1s") }
+			return func(css string) { w.startScheduler(css, "--start-confirm-timeout", "1s") }
 		},
-		"a leader whose copy is listed again": func(_ *world, css func(), _ *ds) func(string) {
+		"a leader whose copy is listed again": func(_ *system, css func(), _ *scheduler) func(string) {
 			css()
 			return func(string) {}
 		},
 	} {
 		t.Run(name, func(t *testing.T) {
 			t.Parallel()
-			w := newWorld(t)
+			w := newSystem(t)
 			instances := w.sim.AddInstances("prod", 3)
-			address, stop := w.css("127.0.0.1:0")
-			d := w.ds(address, "--start-confirm-timeout", "1s")
-			d.ready()
-			id := d.deploy(d.create("logs"))
-			d.completed("logs", id)
-			w.oneEach(id, instances...)
-			testenv.Eventually(t, func() bool { return !w.openLaunches("logs") })
+			address, stop := w.startCSS("127.0.0.1:0")
+			d := w.startScheduler(address, "--start-confirm-timeout", "1s")
+			d.awaitReady()
+			id := d.deploy(d.createEnvironment("logs"))
+			d.awaitCompleted("logs", id)
+			w.awaitOneTaskEach(id, instances...)
+			testenv.Eventually(t, func() bool { return !w.hasOpenLaunches("logs") })
 			restart := restore(w, stop, d)
 
 			w.sim.SetFaults(ecssim.Faults{ServerErrors: map[string]float64{"ListClusters": 1}})
@@ -133,12 +133,12 @@ func TestNothingIsStartedTwiceAfterARestore(t *testing.T) {
 			require.NoError(t, err)
 			_, err = w.client.Compact(t.Context(), got.Header.Revision)
 			require.NoError(t, err)
-			w.css(address)
+			w.startCSS(address)
 			restart(address)
-			testenv.Eventually(t, func() bool { return len(w.launches("logs")) == 3 }, "what ECS runs is not noted")
+			testenv.Eventually(t, func() bool { return len(w.launchKeys("logs")) == 3 }, "what ECS runs is not noted")
 			added := w.sim.AddInstances("prod", 1)
-			w.oneEach(id, append(instances, added...)...)
-			w.neverTwo()
+			w.awaitOneTaskEach(id, append(instances, added...)...)
+			w.assertNoDuplicates()
 			w.sim.SetFaults(ecssim.Faults{})
 		})
 	}

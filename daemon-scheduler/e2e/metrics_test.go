@@ -21,9 +21,9 @@ import (
 )
 
 // metric is the sum of a metric's values whose labels have all of these, as label="value".
-func (d *ds) metric(name string, labels ...string) (sum float64) {
+func (d *scheduler) metric(name string, labels ...string) (sum float64) {
 	d.t.Helper()
-	answer, text := d.do(http.MethodGet, "/metrics", "")
+	answer, text := d.send(http.MethodGet, "/metrics", "")
 	require.Equal(d.t, http.StatusOK, answer.StatusCode)
 lines:
 	for lines := bufio.NewScanner(strings.NewReader(text)); lines.Scan(); {
@@ -43,14 +43,14 @@ lines:
 	return sum
 }
 
-func TestMetrics(t *testing.T) {
+func TestMetrics_CountTaskActions(t *testing.T) {
 	t.Parallel()
-	w := newWorld(t)
+	w := newSystem(t)
 	instances := w.sim.AddInstances("prod", 2)
-	d := w.blox()
-	d.ready()
-	id := d.deploy(d.create("logs"))
-	d.completed("logs", id)
+	d := w.startServices()
+	d.awaitReady()
+	id := d.deploy(d.createEnvironment("logs"))
+	d.awaitCompleted("logs", id)
 	testenv.Eventually(t, func() bool { return d.metric("blox_ds_instance_to_running_seconds_count") == 2 })
 	assert.Equal(t, 2.0, d.metric("blox_ds_instance_to_start_seconds_count"))
 	assert.Equal(t, 2.0, d.metric("blox_ds_task_starts_total", `outcome="started"`))
@@ -65,43 +65,43 @@ func TestMetrics(t *testing.T) {
 	testenv.Eventually(t, func() bool { return d.metric("blox_ds_daemons_missing", `environment="logs"`) == 0 })
 
 	w.sim.SetFaults(ecssim.Faults{Throttle: map[string]float64{"StartTask": 1}})
-	require.NoError(t, w.sim.KillTask(w.live(id)[instances[0]][0].ARN, 1))
+	require.NoError(t, w.sim.KillTask(w.liveTasks(id)[instances[0]][0].ARN, 1))
 	testenv.Eventually(t, func() bool {
 		return d.metric("blox_ds_aws_calls_total", `action="StartTask"`, `outcome="throttled"`) > 1
 	})
 	assert.Positive(t, d.metric("blox_ds_task_starts_total", `outcome="not_sent"`))
 	assert.Equal(t, 1.0, d.metric("blox_ds_daemons_missing", `environment="logs"`))
 	w.sim.SetFaults(ecssim.Faults{})
-	w.oneEach(id, instances...)
+	w.awaitOneTaskEach(id, instances...)
 
 	w.startTask(instances[1], id)
-	w.oneEach(id, instances...)
+	w.awaitOneTaskEach(id, instances...)
 	testenv.Eventually(t, func() bool {
 		return d.metric("blox_ds_task_stops_total", `reason="duplicate"`, `outcome="succeeded"`) == 1
 	})
-	d.ok(http.MethodDelete, "/v1/environments/logs", "", nil)
+	d.mustSend(http.MethodDelete, "/v1/environments/logs", "", nil)
 	testenv.Eventually(t, func() bool {
-		_, text := d.do(http.MethodGet, "/metrics", "")
+		_, text := d.send(http.MethodGet, "/metrics", "")
 		return !strings.Contains(text, `environment="logs"`)
 	})
 	readme, err := os.ReadFile("../README.md")
 	require.NoError(t, err)
-	_, text := d.do(http.MethodGet, "/metrics", "")
+	_, text := d.send(http.MethodGet, "/metrics", "")
 	for _, name := range regexp.MustCompile(`# TYPE (blox_\w+)`).FindAllStringSubmatch(text, -1) {
 		assert.Contains(t, string(readme), "`"+name[1], "the README tells of every metric")
 	}
 }
 
 // Tasks of others, however many, cause no look at an environment.
-func TestOthersTasksCauseNoLook(t *testing.T) {
+func TestReconcile_IgnoresForeignTasks(t *testing.T) {
 	t.Parallel()
-	w := newWorld(t)
+	w := newSystem(t)
 	instances := w.sim.AddInstances("prod", 2)
-	d := w.blox()
-	d.ready()
-	id := d.deploy(d.create("logs"))
-	d.completed("logs", id)
-	w.oneEach(id, instances...)
+	d := w.startServices()
+	d.awaitReady()
+	id := d.deploy(d.createEnvironment("logs"))
+	d.awaitCompleted("logs", id)
+	w.awaitOneTaskEach(id, instances...)
 	testenv.Eventually(t, func() bool { return d.metric("blox_ds_instance_to_running_seconds_count") == 2 })
 	before := d.metric("blox_ds_environment_reconciles_total")
 	const others = 24
@@ -115,77 +115,77 @@ func TestOthersTasksCauseNoLook(t *testing.T) {
 		})
 	}
 	require.NoError(t, w.sim.KillTask(last, 1))
-	killed := w.live(id)[instances[1]][0].ARN
+	killed := w.liveTasks(id)[instances[1]][0].ARN
 	require.NoError(t, w.sim.KillTask(killed, 1)) // whose event comes after theirs
-	testenv.Eventually(t, func() bool { on := w.live(id)[instances[1]]; return len(on) == 1 && on[0].ARN != killed })
+	testenv.Eventually(t, func() bool { on := w.liveTasks(id)[instances[1]]; return len(on) == 1 && on[0].ARN != killed })
 	assert.Less(t, d.metric("blox_ds_environment_reconciles_total")-before, float64(others/2), "one look for each task of somebody else")
 }
 
 // A quiet scheduler asks ECS nothing, however often it looks: here because the cluster and the records change in ways that
 // ask for no deed.
-func TestLooksAtRestAskNothing(t *testing.T) {
+func TestReconcile_MakesNoECSCallsAtRest(t *testing.T) {
 	t.Parallel()
-	w := newWorld(t)
+	w := newSystem(t)
 	instances := w.sim.AddInstances("prod", 3)
-	d := w.blox()
-	d.ready()
-	id := d.deploy(d.create("logs"))
-	d.completed("logs", id)
-	testenv.Eventually(t, func() bool { return !w.openLaunches("logs") })
-	w.oneEach(id, instances...)
+	d := w.startServices()
+	d.awaitReady()
+	id := d.deploy(d.createEnvironment("logs"))
+	d.awaitCompleted("logs", id)
+	testenv.Eventually(t, func() bool { return !w.hasOpenLaunches("logs") })
+	w.awaitOneTaskEach(id, instances...)
 	calls, looks := d.metric("blox_ds_aws_calls_total"), d.metric("blox_ds_environment_reconciles_total")
 	record, err := w.client.Get(t.Context(), "ecs/environment/logs")
 	require.NoError(t, err)
 	testenv.Eventually(t, func() bool {
 		require.NoError(t, w.sim.SetAgentConnected(instances[0], false))
 		require.NoError(t, w.sim.SetAgentConnected(instances[0], true))
-		w.put("ecs/environment/logs", string(record.Kvs[0].Value))
+		w.putRecord("ecs/environment/logs", string(record.Kvs[0].Value))
 		return d.metric("blox_ds_environment_reconciles_total") > looks+20
 	})
 	assert.Equal(t, calls, d.metric("blox_ds_aws_calls_total"))
-	w.oneEach(id, instances...)
-	w.neverTwo()
+	w.awaitOneTaskEach(id, instances...)
+	w.assertNoDuplicates()
 }
 
 // A start that failed for want of memory is tried again as soon as there is more, long before its delay ends.
 func TestFailedStart_IsRetriedAtOnceWhenItsInstanceImproves(t *testing.T) {
 	t.Parallel()
-	for name, change := range map[string]func(w *world, instance, hog string){
-		"more is free": func(w *world, _, hog string) { require.NoError(w.t, w.sim.KillTask(hog, 0)) },
-		"its agent returns": func(w *world, instance, _ string) {
+	for name, change := range map[string]func(w *system, instance, hog string){
+		"more is free": func(w *system, _, hog string) { require.NoError(w.t, w.sim.KillTask(hog, 0)) },
+		"its agent returns": func(w *system, instance, _ string) {
 			require.NoError(w.t, w.sim.SetAgentConnected(instance, false))
 			require.NoError(w.t, w.sim.SetAgentConnected(instance, true))
 		},
 	} {
 		t.Run(name, func(t *testing.T) {
 			t.Parallel()
-			w := newWorld(t)
+			w := newSystem(t)
 			w.sim.RegisterTaskDefinition("hog", ecssim.WithMemory(7000))
 			instance := w.sim.AddInstances("prod", 1)[0]
-			d := w.blox()
-			d.ready()
+			d := w.startServices()
+			d.awaitReady()
 			out, err := w.ecs().StartTask(t.Context(), &ecs.StartTaskInput{
 				Cluster: aws.String("prod"), TaskDefinition: aws.String("hog"), ContainerInstances: []string{instance},
 			})
 			require.NoError(t, err)
-			testenv.Eventually(t, func() bool { return d.seen(instance) })
+			testenv.Eventually(t, func() bool { return d.isRecorded(instance) })
 			// While the environment is paused, nothing races with the records that the test writes.
-			record := strings.Replace(inProgress(w.agent), `"busy"`, `"logs"`, 1)
-			w.put("ecs/environment/logs", strings.Replace(record, `{"Token"`, `{"Paused":true,"Token"`, 1))
+			record := strings.Replace(inProgressRecord(w.agent), `"busy"`, `"logs"`, 1)
+			w.putRecord("ecs/environment/logs", strings.Replace(record, `{"Token"`, `{"Paused":true,"Token"`, 1))
 			status := func(part string) bool {
-				_, body := d.do("GET", "/v1/environments/logs/instances", "")
+				_, body := d.send("GET", "/v1/environments/logs/instances", "")
 				return strings.Contains(body, instance) && strings.Contains(body, part)
 			}
 			testenv.Eventually(t, func() bool { return status("") })
 			notAfter := time.Now().Add(environment.LaunchWindow).UTC().Format(time.RFC3339Nano)
-			w.put("ecs/launch/logs/"+instance, `{"Deployment":"`+newer+`","State":"failed","Attempts":1,`+
+			w.putRecord("ecs/launch/logs/"+instance, `{"Deployment":"`+newDeployment+`","State":"failed","Attempts":1,`+
 				`"Reason":"RESOURCE:MEMORY","NotAfter":"`+notAfter+`","NextAttemptAt":"2099-01-01T00:00:00Z"}`)
 			testenv.Eventually(t, func() bool { return status(`"attempts":1`) })
-			w.put("ecs/environment/logs", record)
+			w.putRecord("ecs/environment/logs", record)
 			testenv.Eventually(t, func() bool { return status("Backing off") || status("RESOURCE:MEMORY") })
-			assert.Empty(t, w.live(newer))
+			assert.Empty(t, w.liveTasks(newDeployment))
 			change(w, instance, *out.Tasks[0].TaskArn)
-			w.oneEach(newer, instance)
+			w.awaitOneTaskEach(newDeployment, instance)
 		})
 	}
 }

@@ -16,38 +16,38 @@ import (
 	"github.com/blox/blox/internal/testenv"
 )
 
-func (d *ds) ready() {
+func (d *scheduler) awaitReady() {
 	d.t.Helper()
 	testenv.Eventually(d.t, func() bool {
-		answer, _ := d.do(http.MethodGet, "/v1/ready", "")
+		answer, _ := d.send(http.MethodGet, "/v1/ready", "")
 		return answer.StatusCode == http.StatusOK
 	})
 }
 
 // However much happens in the cluster meanwhile, a StartTask that is throttled is asked for later and later.
-func TestThrottledStartsBackOff(t *testing.T) {
+func TestThrottling_BacksOffDespiteChanges(t *testing.T) {
 	t.Parallel()
-	w := newWorld(t)
+	w := newSystem(t)
 	instances := w.sim.AddInstances("prod", 3)
-	d := w.blox()
-	d.ready()
+	d := w.startServices()
+	d.awaitReady()
 	w.sim.SetFaults(ecssim.Faults{Throttle: map[string]float64{"StartTask": 1}})
-	id := d.deploy(d.create("logs"))
+	id := d.deploy(d.createEnvironment("logs"))
 	testenv.Eventually(t, func() bool { return w.sim.Calls("StartTask") >= 3 })
 	const changes = 400
 	before := w.sim.Calls("StartTask")
 	for range changes {
 		require.NoError(t, w.sim.SetAgentConnected(instances[0], false))
 		require.NoError(t, w.sim.SetAgentConnected(instances[0], true))
-		testenv.Eventually(t, func() bool { return d.connected(instances[0]) })
+		testenv.Eventually(t, func() bool { return d.isConnected(instances[0]) })
 	}
 	assert.Less(t, w.sim.Calls("StartTask")-before, changes/4, "a call for each change is no back-off")
 	w.sim.SetFaults(ecssim.Faults{})
-	w.oneEach(id, instances...)
+	w.awaitOneTaskEach(id, instances...)
 }
 
-// connected tells whether the scheduler's source shows the instance as connected.
-func (d *ds) connected(instance string) bool {
+// isConnected tells whether the scheduler's source shows the instance as connected.
+func (d *scheduler) isConnected(instance string) bool {
 	for _, i := range d.sim.Instances("prod") {
 		if i.ARN == instance {
 			return i.AgentConnected
@@ -57,34 +57,36 @@ func (d *ds) connected(instance string) bool {
 }
 
 // The election key goes while the lease lives: who led stands for election again.
-func TestALeaderWhoseKeyIsGoneStepsDown(t *testing.T) {
+func TestLeader_RenewsElectionAfterKeyIsDeleted(t *testing.T) {
 	t.Parallel()
-	w := newWorld(t)
+	w := newSystem(t)
 	w.sim.AddInstances("prod", 1)
-	d := w.blox()
-	d.ready()
-	id := d.deploy(d.create("logs"))
-	d.completed("logs", id)
+	d := w.startServices()
+	d.awaitReady()
+	id := d.deploy(d.createEnvironment("logs"))
+	d.awaitCompleted("logs", id)
 	_, err := w.client.Delete(t.Context(), "ecs/leader/", clientv3.WithPrefix())
 	require.NoError(t, err)
 	w.sim.AddInstances("prod", 1)
-	testenv.Eventually(t, func() bool { return len(w.live(id)) == 2 && d.leader() != "" })
+	testenv.Eventually(t, func() bool { return len(w.liveTasks(id)) == 2 && d.leader() != "" })
 }
 
 // An instance that ECS does not know, and that the copy still shows, keeps no other's launch from being settled.
-func TestAnUnknownInstanceHoldsUpNoOther(t *testing.T) {
+func TestStart_UnknownInstanceDelaysNoOther(t *testing.T) {
 	t.Parallel()
-	w := newWorld(t)
+	w := newSystem(t)
 	instances := w.sim.AddInstances("prod", 3)
-	css, _ := w.css("127.0.0.1:0")
-	d := w.ds(css, "--start-confirm-timeout", "1s")
-	d.ready()
-	e := d.create("logs")
-	testenv.Eventually(t, func() bool { return d.seen(instances[0]) && d.seen(instances[1]) && d.seen(instances[2]) })
+	css, _ := w.startCSS("127.0.0.1:0")
+	d := w.startScheduler(css, "--start-confirm-timeout", "1s")
+	d.awaitReady()
+	e := d.createEnvironment("logs")
+	testenv.Eventually(t, func() bool {
+		return d.isRecorded(instances[0]) && d.isRecorded(instances[1]) && d.isRecorded(instances[2])
+	})
 	const gone = "arn:aws:ecs:us-east-1:123456789012:container-instance/prod/00000000000000000000000000000000"
 	known, err := w.client.Get(t.Context(), "ecs/instance/prod/"+instances[0])
 	require.NoError(t, err)
-	w.put("ecs/instance/prod/"+gone, strings.ReplaceAll(string(known.Kvs[0].Value), instances[0], gone))
+	w.putRecord("ecs/instance/prod/"+gone, strings.ReplaceAll(string(known.Kvs[0].Value), instances[0], gone))
 	testenv.Eventually(t, func() bool {
 		answer, err := http.Get("http://" + css + "/v1/instances/prod/" + gone)
 		require.NoError(t, err)
@@ -96,55 +98,55 @@ func TestAnUnknownInstanceHoldsUpNoOther(t *testing.T) {
 	id := d.deploy(e)
 	testenv.Eventually(t, func() bool { return w.sim.Calls("StartTask") >= 1 })
 	w.sim.SetFaults(ecssim.Faults{})
-	testenv.Eventually(t, func() bool { return len(w.live(id)) == 3 })
-	w.neverTwo()
+	testenv.Eventually(t, func() bool { return len(w.liveTasks(id)) == 3 })
+	w.assertNoDuplicates()
 }
 
 // DELETE returns once no call of StartTask can be under way: when the last one was answered, or after its window, whatever
 // a wrong clock wrote.
-func TestDeleteWaitsForWhatIsUnderWayAndNoLonger(t *testing.T) {
+func TestDelete_WaitsOnlyForStartsInFlight(t *testing.T) {
 	t.Parallel()
-	w := newWorld(t)
+	w := newSystem(t)
 	w.sim.AddInstances("prod", 1)
-	d := w.blox()
-	d.ready()
-	e := d.create("logs")
+	d := w.startServices()
+	d.awaitReady()
+	e := d.createEnvironment("logs")
 	w.sim.SetFaults(ecssim.Faults{Latency: map[string]ecssim.Duration{"StartTask": ecssim.Duration(500 * time.Millisecond)}})
 	d.deploy(e)
-	testenv.Eventually(t, func() bool { return w.openLaunches("logs") })
-	d.ok(http.MethodDelete, "/v1/environments/logs", "", nil)
+	testenv.Eventually(t, func() bool { return w.hasOpenLaunches("logs") })
+	d.mustSend(http.MethodDelete, "/v1/environments/logs", "", nil)
 	assert.Equal(t, 1, w.sim.Calls("StartTask"), "answered")
-	assert.False(t, w.openLaunches("logs"), "its outcome is noted, though the environment is gone")
+	assert.False(t, w.hasOpenLaunches("logs"), "its outcome is noted, though the environment is gone")
 
-	d.create("ahead")
-	w.put("ecs/launch/ahead/arn:aws:ecs:us-east-1:123456789012:container-instance/prod/00000000000000000000000000000000",
-		`{"Deployment":"`+newer+`","State":"open","NotAfter":"2099-01-01T00:00:00Z"}`)
-	d.ok(http.MethodDelete, "/v1/environments/ahead", "", nil)
+	d.createEnvironment("ahead")
+	w.putRecord("ecs/launch/ahead/arn:aws:ecs:us-east-1:123456789012:container-instance/prod/00000000000000000000000000000000",
+		`{"Deployment":"`+newDeployment+`","State":"open","NotAfter":"2099-01-01T00:00:00Z"}`)
+	d.mustSend(http.MethodDelete, "/v1/environments/ahead", "", nil)
 }
 
 // Replicas end in time although etcd is away, the one that leads and the one that waits.
-func TestReplicasStopWithoutEtcd(t *testing.T) {
+func TestReplicas_StopWithoutEtcd(t *testing.T) {
 	t.Parallel()
-	w := newWorld(t)
-	css, _ := w.css("127.0.0.1:0")
-	first := w.ds(css)
+	w := newSystem(t)
+	css, _ := w.startCSS("127.0.0.1:0")
+	first := w.startScheduler(css)
 	testenv.Eventually(t, func() bool { return first.leader() != "" })
-	second := w.ds(css)
-	second.ready()
+	second := w.startScheduler(css)
+	second.awaitReady()
 	w.etcd.Stop()
 	second.stop()
 	first.stop()
 }
 
 // While etcd has no room left, changes are refused with the reason, and reads are answered.
-func TestAFullEtcdIsTold(t *testing.T) {
+func TestAPI_ReportsFullEtcd(t *testing.T) {
 	t.Parallel()
-	w := newWorld(t)
+	w := newSystem(t)
 	full := testenv.EtcdServer(t, embedded.Options{Quota: 4 << 20})
 	w.etcd, w.client = full, full.Client()
-	d := w.blox()
-	d.ready()
-	e := d.create("logs")
+	d := w.startServices()
+	d.awaitReady()
+	e := d.createEnvironment("logs")
 	var err error
 	for n := 0; err == nil; n++ {
 		_, err = w.client.Put(t.Context(), "filler/"+strconv.Itoa(n), strings.Repeat("x", 1<<20))
@@ -155,9 +157,9 @@ func TestAFullEtcdIsTold(t *testing.T) {
 		"/v1/environments/logs/deployments?deploymentToken=" + e.DeploymentToken.String(): "",
 		"/v1/environments/logs/pause": "",
 	} {
-		answer, text := d.call(http.MethodPost, path, body)
+		answer, text := d.sendValid(http.MethodPost, path, body)
 		assert.Equal(t, http.StatusServiceUnavailable, answer.StatusCode, path)
 		assert.Equal(t, "etcd is out of space\n", text, path)
 	}
-	assert.Equal(t, e.DeploymentToken, d.environment("logs").DeploymentToken)
+	assert.Equal(t, e.DeploymentToken, d.getEnvironment("logs").DeploymentToken)
 }

@@ -19,11 +19,11 @@ import (
 	"github.com/blox/blox/swagger/daemon-scheduler/v1/models"
 )
 
-// states is how many instances are in each state, as the page would have it from the API's list.
-func (d *ds) states(name string) map[string]int {
+// countStates is how many instances are in each state, as the page would have it from the API's list.
+func (d *scheduler) countStates(name string) map[string]int {
 	d.t.Helper()
 	var list models.EnvironmentInstances
-	d.ok("GET", "/v1/environments/"+name+"/instances", "", &list)
+	d.mustSend("GET", "/v1/environments/"+name+"/instances", "", &list)
 	n := map[string]int{}
 	for _, i := range list.Items {
 		switch {
@@ -44,11 +44,11 @@ func (d *ds) states(name string) map[string]int {
 	return n
 }
 
-// shown is what the legend of the grid counts.
-func (p *tab) shown() map[string]int {
+// legendCounts is what the legend of the grid counts.
+func (p *tab) legendCounts() map[string]int {
 	p.t.Helper()
 	n := map[string]int{}
-	for state, count := range value[map[string]int](p, `Object.fromEntries([...document.querySelectorAll("#legend button")]
+	for state, count := range evaluate[map[string]int](p, `Object.fromEntries([...document.querySelectorAll("#legend button")]
 		.map((b) => [b.dataset.state, Number(b.querySelector("b").textContent.replace(/\D/g, ""))]))`) {
 		if count > 0 {
 			n[state] = count
@@ -57,138 +57,138 @@ func (p *tab) shown() map[string]int {
 	return n
 }
 
-// agrees waits until the legend counts what the API lists, and that is want.
-func (p *tab) agrees(d *ds, name string, want map[string]int) {
+// awaitCounts waits until the legend counts what the API lists, and that is want.
+func (p *tab) awaitCounts(d *scheduler, name string, want map[string]int) {
 	p.t.Helper()
 	testenv.Eventually(p.t, func() bool {
-		is := d.states(name)
-		return assert.ObjectsAreEqual(want, is) && assert.ObjectsAreEqual(is, p.shown())
+		is := d.countStates(name)
+		return assert.ObjectsAreEqual(want, is) && assert.ObjectsAreEqual(is, p.legendCounts())
 	}, "not %v on the page and in the API", want)
 }
 
-func contains(id, text string) string {
+func containsText(id, text string) string {
 	return fmt.Sprintf(`document.getElementById(%q).innerText.includes(%q)`, id, text)
 }
 
-// deployed is an environment on n instances, whose deployment is completed.
-func deployed(t *testing.T, n int) (d *ds, instances []string, id string) {
+// startDeployed is an environment on n instances, whose deployment is completed.
+func startDeployed(t *testing.T, n int) (d *scheduler, instances []string, id string) {
 	t.Helper()
-	w := newWorld(t)
+	w := newSystem(t)
 	instances = w.sim.AddInstances("prod", n)
-	d = w.blox()
-	d.ready()
-	id = d.deploy(d.create("logs"))
-	d.completed("logs", id)
+	d = w.startServices()
+	d.awaitReady()
+	id = d.deploy(d.createEnvironment("logs"))
+	d.awaitCompleted("logs", id)
 	return d, instances, id
 }
 
-func TestThePageShowsWhatHappens(t *testing.T) {
+func TestPage_ShowsChanges(t *testing.T) {
 	t.Parallel()
-	d, instances, id := deployed(t, 6)
-	d.create("metrics")
-	p := browse(t, d.url+"/#env=logs")
+	d, instances, id := startDeployed(t, 6)
+	d.createEnvironment("metrics")
+	p := openTab(t, d.url+"/#env=logs")
 
-	p.until(`document.getElementById("live").dataset.live === "live"`)
-	p.until(contains("environments", "logs") + " && " + contains("environments", "metrics"))
-	assert.Equal(t, "logs", p.text("name"))
-	p.until(contains("replica", "this replica leads"))
-	p.until(contains("rollout-text", "agent:1 is rolled out"))
-	p.agrees(d, "logs", map[string]int{"running": 6})
-	p.until(contains("events", "Started agent:1 on 6 instances"))
-	p.until(contains("deployments", "completed"))
+	p.await(`document.getElementById("live").dataset.live === "live"`)
+	p.await(containsText("environments", "logs") + " && " + containsText("environments", "metrics"))
+	assert.Equal(t, "logs", p.textOf("name"))
+	p.await(containsText("replica", "this replica leads"))
+	p.await(containsText("rollout-text", "agent:1 is rolled out"))
+	p.awaitCounts(d, "logs", map[string]int{"running": 6})
+	p.await(containsText("events", "Started agent:1 on 6 instances"))
+	p.await(containsText("deployments", "completed"))
 
 	// An instance joins, one is drained, one is out of reach, and a task is killed.
 	d.sim.AddInstances("prod", 1)
 	require.NoError(t, d.sim.DrainInstance(instances[0]))
 	require.NoError(t, d.sim.SetAgentConnected(instances[1], false))
-	p.agrees(d, "logs", map[string]int{"running": 5, "draining": 1, "disconnected": 1})
-	p.until(contains("why-rows", "The ECS agent on this instance is disconnected."))
-	require.NoError(t, d.sim.KillTask(d.live(id)[instances[2]][0].ARN, 1))
-	p.until(`[...document.querySelectorAll("#events strong")].filter((s) => s.textContent.startsWith("Started agent:1")).length > 1`)
-	p.agrees(d, "logs", map[string]int{"running": 5, "draining": 1, "disconnected": 1})
+	p.awaitCounts(d, "logs", map[string]int{"running": 5, "draining": 1, "disconnected": 1})
+	p.await(containsText("why-rows", "The ECS agent on this instance is disconnected."))
+	require.NoError(t, d.sim.KillTask(d.liveTasks(id)[instances[2]][0].ARN, 1))
+	p.await(`[...document.querySelectorAll("#events strong")].filter((s) => s.textContent.startsWith("Started agent:1")).length > 1`)
+	p.awaitCounts(d, "logs", map[string]int{"running": 5, "draining": 1, "disconnected": 1})
 
 	// A rollout that fails says why.
 	d.sim.RegisterTaskDefinition("agent", ecssim.WithCPU(64), ecssim.WithMemory(64))
 	d.sim.SetFaults(ecssim.Faults{StartFailures: 1, StartFailureReason: "RESOURCE:MEMORY"})
-	e := d.environment("logs")
-	d.ok("PATCH", "/v1/environments/logs?deploymentToken="+e.DeploymentToken.String(),
+	e := d.getEnvironment("logs")
+	d.mustSend("PATCH", "/v1/environments/logs?deploymentToken="+e.DeploymentToken.String(),
 		`{"taskDefinition":"agent:2","deploymentConfiguration":{"deploymentCircuitBreaker":{"enable":true,"threshold":1}}}`, nil)
-	p.until(contains("facts", "agent:2"))
-	id2 := d.deploy(d.environment("logs"))
-	p.until(contains("events", "Could not start agent:2") + " && " + contains("events", "RESOURCE:MEMORY"))
-	p.until(contains("rollout-text", "has failed"))
-	p.until(`document.querySelector("#notes .bad")?.textContent === ` + fmt.Sprintf("%q", d.deployment("logs", id2).RolloutStateReason))
-	p.until(contains("events", "Rollout of agent:2 failed"))
-	p.until(contains("badges", "rollout failed"))
-	p.agrees(d, "logs", d.states("logs"))
+	p.await(containsText("facts", "agent:2"))
+	id2 := d.deploy(d.getEnvironment("logs"))
+	p.await(containsText("events", "Could not start agent:2") + " && " + containsText("events", "RESOURCE:MEMORY"))
+	p.await(containsText("rollout-text", "has failed"))
+	p.await(`document.querySelector("#notes .bad")?.textContent === ` + fmt.Sprintf("%q", d.getDeployment("logs", id2).RolloutStateReason))
+	p.await(containsText("events", "Rollout of agent:2 failed"))
+	p.await(containsText("badges", "rollout failed"))
+	p.awaitCounts(d, "logs", d.countStates("logs"))
 
 	// An environment that is gone is gone from the page, which shows another.
-	d.ok("DELETE", "/v1/environments/logs", "", nil)
-	p.until(`document.getElementById("name").textContent === "metrics" && !` + contains("environments", "logs"))
+	d.mustSend("DELETE", "/v1/environments/logs", "", nil)
+	p.await(`document.getElementById("name").textContent === "metrics" && !` + containsText("environments", "logs"))
 
 	assert.Empty(t, p.Complaints(), "nothing was refused by the policy, and nothing went wrong")
 	for _, asked := range p.Requests() {
 		assert.True(t, strings.HasPrefix(asked, d.url+"/"), "%s is not the server's own", asked)
 	}
-	d.neverTwo()
+	d.assertNoDuplicates()
 }
 
-func TestThePageIsForEveryone(t *testing.T) {
+func TestPage_IsAccessible(t *testing.T) {
 	t.Parallel()
-	d, _, _ := deployed(t, 40)
-	p := browse(t, d.url)
-	p.agrees(d, "logs", map[string]int{"running": 40})
+	d, _, _ := startDeployed(t, 40)
+	p := openTab(t, d.url)
+	p.awaitCounts(d, "logs", map[string]int{"running": 40})
 
 	t.Run("with the keyboard", func(t *testing.T) {
 		label := `document.getElementById(document.getElementById("grid").getAttribute("aria-activedescendant"))?.getAttribute("aria-label")`
 		at := `Number(document.getElementById(document.getElementById("grid").getAttribute("aria-activedescendant"))?.getAttribute("aria-posinset"))`
 		for range 40 { // from the top of the page
-			if value[string](p, `document.activeElement.id`) == "grid" {
+			if evaluate[string](p, `document.activeElement.id`) == "grid" {
 				break
 			}
 			p.Do(chromedp.KeyEvent(kb.Tab))
-			assert.True(t, value[bool](p, `document.activeElement === document.body || document.activeElement.matches(":focus-visible")`))
+			assert.True(t, evaluate[bool](p, `document.activeElement === document.body || document.activeElement.matches(":focus-visible")`))
 		}
-		require.Equal(t, "grid", value[string](p, `document.activeElement.id`), "it is reached by the tab key")
-		assert.Equal(t, 1, value[int](p, at))
+		require.Equal(t, "grid", evaluate[string](p, `document.activeElement.id`), "it is reached by the tab key")
+		assert.Equal(t, 1, evaluate[int](p, at))
 		p.Do(chromedp.KeyEvent(kb.ArrowRight), chromedp.KeyEvent(kb.ArrowRight))
-		assert.Equal(t, 3, value[int](p, at))
+		assert.Equal(t, 3, evaluate[int](p, at))
 		p.Do(chromedp.KeyEvent(kb.ArrowDown))
-		assert.Equal(t, 3+value[int](p, `blox.grid.columns`), value[int](p, at))
+		assert.Equal(t, 3+evaluate[int](p, `blox.grid.columns`), evaluate[int](p, at))
 		p.Do(chromedp.KeyEvent(kb.End), chromedp.KeyEvent(kb.ArrowRight))
-		assert.Equal(t, 40, value[int](p, at))
+		assert.Equal(t, 40, evaluate[int](p, at))
 		p.Do(chromedp.KeyEvent(kb.Home))
-		assert.Equal(t, 1, value[int](p, at))
-		assert.Contains(t, value[string](p, label), "Running")
-		p.until(contains("detail", "Running"))
-		assert.Equal(t, 1, value[int](p, `document.querySelectorAll(".cell:not([hidden])").length`))
+		assert.Equal(t, 1, evaluate[int](p, at))
+		assert.Contains(t, evaluate[string](p, label), "Running")
+		p.await(containsText("detail", "Running"))
+		assert.Equal(t, 1, evaluate[int](p, `document.querySelectorAll(".cell:not([hidden])").length`))
 	})
 	t.Run("with a pointer", func(t *testing.T) {
 		p.Do(chromedp.Evaluate[chromedp.Void](`document.getElementById("canvas").scrollIntoView({ block: "center" })`))
-		box := value[[]float64](p, `(() => { const b = document.getElementById("canvas").getBoundingClientRect(); return [b.left, b.top, blox.grid.side]; })()`)
+		box := evaluate[[]float64](p, `(() => { const b = document.getElementById("canvas").getBoundingClientRect(); return [b.left, b.top, blox.grid.side]; })()`)
 		p.Do(chromedp.MouseClickXY(box[0]+4.5*box[2], box[1]+box[2]/2))
-		assert.Equal(t, 4, value[int](p, `blox.grid.at`))
-		name := value[string](p, `blox.grid.items[4].containerInstance.split("/").at(-1)`)
-		p.until(contains("detail", name))
+		assert.Equal(t, 4, evaluate[int](p, `blox.grid.at`))
+		name := evaluate[string](p, `blox.grid.items[4].containerInstance.split("/").at(-1)`)
+		p.await(containsText("detail", name))
 	})
 	t.Run("with names and labels", func(t *testing.T) {
-		assert.Empty(t, value[[]string](p, `[...document.querySelectorAll("button, input, a, [role], section, nav")].filter((e) => !e.hidden && e.offsetParent &&
+		assert.Empty(t, evaluate[[]string](p, `[...document.querySelectorAll("button, input, a, [role], section, nav")].filter((e) => !e.hidden && e.offsetParent &&
 			!e.textContent.trim() && !e.getAttribute("aria-label") && !e.getAttribute("aria-labelledby") && !e.labels?.length && !e.getAttribute("aria-hidden")).map((e) => e.outerHTML.slice(0, 80))`))
-		assert.Equal(t, "en", value[string](p, `document.documentElement.lang`))
-		assert.Equal(t, 1, value[int](p, `document.querySelectorAll("h1:not(#nothing h1)").length`))
+		assert.Equal(t, "en", evaluate[string](p, `document.documentElement.lang`))
+		assert.Equal(t, 1, evaluate[int](p, `document.querySelectorAll("h1:not(#nothing h1)").length`))
 	})
 	t.Run("on a phone", func(t *testing.T) {
-		p.size(360, 740)
-		p.until(`document.documentElement.clientWidth === 360 && document.documentElement.scrollWidth <= 360`)
-		assert.Empty(t, value[[]string](p, `[...document.querySelectorAll("body *")].filter((e) => e.offsetParent && e.getBoundingClientRect().right > 361).map((e) => e.outerHTML.slice(0, 80))`))
-		p.size(1280, 900)
+		p.setViewport(360, 740)
+		p.await(`document.documentElement.clientWidth === 360 && document.documentElement.scrollWidth <= 360`)
+		assert.Empty(t, evaluate[[]string](p, `[...document.querySelectorAll("body *")].filter((e) => e.offsetParent && e.getBoundingClientRect().right > 361).map((e) => e.outerHTML.slice(0, 80))`))
+		p.setViewport(1280, 900)
 	})
 	t.Run("in the light and in the dark", func(t *testing.T) {
 		grounds := map[string]bool{}
 		for _, scheme := range []string{"light", "dark"} {
-			p.prefers("prefers-color-scheme", scheme)
-			p.until(`matchMedia("(prefers-color-scheme: ` + scheme + `)").matches`)
-			grounds[value[string](p, `getComputedStyle(document.body).backgroundColor`)] = true
+			p.setMediaFeature("prefers-color-scheme", scheme)
+			p.await(`matchMedia("(prefers-color-scheme: ` + scheme + `)").matches`)
+			grounds[evaluate[string](p, `getComputedStyle(document.body).backgroundColor`)] = true
 			for pair, least := range map[[2]string]float64{
 				{"ink", "ground"}: 4.5, {"ink", "card"}: 4.5, {"muted", "ground"}: 4.5, {"muted", "card"}: 4.5, {"muted", "soft"}: 4.5,
 				{"accent", "card"}: 4.5, {"accent", "ground"}: 4.5, {"accent", "soft"}: 4.5, {"accent-ink", "accent"}: 4.5,
@@ -199,7 +199,7 @@ func TestThePageIsForEveryone(t *testing.T) {
 				assert.GreaterOrEqual(t, p.contrast(pair[0], pair[1]), least, "%s: %s on %s", scheme, pair[0], pair[1])
 			}
 			// The grid is drawn in the scheme's colours.
-			p.until(`(() => { const c = new OffscreenCanvas(1, 1).getContext("2d"), s = Math.round(blox.grid.side * blox.grid.scale / 3);
+			p.await(`(() => { const c = new OffscreenCanvas(1, 1).getContext("2d"), s = Math.round(blox.grid.side * blox.grid.scale / 3);
 				c.drawImage(blox.grid.canvas, -s, -s);
 				const hex = "#" + [...c.getImageData(0, 0, 1, 1).data].slice(0, 3).map((v) => v.toString(16).padStart(2, "0")).join("");
 				return hex === getComputedStyle(document.documentElement).getPropertyValue("--running").trim(); })()`)
@@ -212,7 +212,7 @@ func TestThePageIsForEveryone(t *testing.T) {
 // contrast is that of two of the page's colours, from 1 to 21, as WCAG 2 reckons.
 func (p *tab) contrast(one, other string) float64 {
 	p.t.Helper()
-	return value[float64](p, fmt.Sprintf(`(() => {
+	return evaluate[float64](p, fmt.Sprintf(`(() => {
 		const light = (name) => {
 			const hex = getComputedStyle(document.documentElement).getPropertyValue("--" + name).trim().slice(1);
 			const [r, g, b] = [0, 2, 4].map((at) => parseInt(hex.slice(at, at + 2), 16) / 255).map((v) => v <= 0.04045 ? v / 12.92 : ((v + 0.055) / 1.055) ** 2.4);
@@ -224,53 +224,53 @@ func (p *tab) contrast(one, other string) float64 {
 }
 
 // What others have written is text, wherever it is shown.
-func TestThePageShowsTextAsText(t *testing.T) {
+func TestPage_EscapesText(t *testing.T) {
 	t.Parallel()
 	const attack = `<img src=x onerror="window.hacked=1"><script>window.hacked=1</script>`
-	w := newWorld(t)
+	w := newSystem(t)
 	w.sim.AddInstances("prod", 2)
 	w.sim.SetFaults(ecssim.Faults{StartFailures: 1, StartFailureReason: attack})
-	w.put("ecs/environment/<b>bold<"+"script>", `{"Token":"0b0a9e39-5d7b-4fd7-9b3e-0d2d2b4e5a11","DesiredTaskDefinition":"`+w.agent+
+	w.putRecord("ecs/environment/<b>bold<"+"script>", `{"Token":"0b0a9e39-5d7b-4fd7-9b3e-0d2d2b4e5a11","DesiredTaskDefinition":"`+w.agent+
 		`","Cluster":"`+prod+`","Deployments":{}}`)
-	d := w.blox()
-	d.ready()
-	d.deploy(d.create("logs"))
-	p := browse(t, d.url+"/#env=logs")
-	p.until(contains("environments", "<b>bold<script>"))
-	p.until(contains("why-rows", attack))
-	p.until(contains("events", attack))
+	d := w.startServices()
+	d.awaitReady()
+	d.deploy(d.createEnvironment("logs"))
+	p := openTab(t, d.url+"/#env=logs")
+	p.await(containsText("environments", "<b>bold<script>"))
+	p.await(containsText("why-rows", attack))
+	p.await(containsText("events", attack))
 	p.Do(chromedp.Evaluate[chromedp.Void](`blox.grid.goTo(blox.grid.items[0].containerInstance)`))
-	p.until(contains("detail", attack))
-	assert.True(t, value[bool](p, `window.hacked === undefined && !document.querySelector("main img, main script, .side b, .side script")`))
+	p.await(containsText("detail", attack))
+	assert.True(t, evaluate[bool](p, `window.hacked === undefined && !document.querySelector("main img, main script, .side b, .side script")`))
 	assert.Empty(t, p.Complaints())
 }
 
-func TestThePageSaysWhenItIsNotLiveAndRecovers(t *testing.T) {
+func TestPage_ReportsLostConnectionAndReconnects(t *testing.T) {
 	t.Parallel()
-	d, _, _ := deployed(t, 3)
+	d, _, _ := startDeployed(t, 3)
 	way := testenv.NewProxy(t, strings.TrimPrefix(d.url, "http://"))
-	p := browse(t, "http://"+way.Address())
-	p.agrees(d, "logs", map[string]int{"running": 3})
-	assert.True(t, value[bool](p, `document.getElementById("banner").hidden`))
+	p := openTab(t, "http://"+way.Address())
+	p.awaitCounts(d, "logs", map[string]int{"running": 3})
+	assert.True(t, evaluate[bool](p, `document.getElementById("banner").hidden`))
 
 	way.Cut(true)
-	p.until(`!document.getElementById("banner").hidden && ` + contains("banner", "Not live") + ` && document.body.classList.contains("stale")`)
-	assert.Equal(t, "Not live", p.text("live"))
+	p.await(`!document.getElementById("banner").hidden && ` + containsText("banner", "Not live") + ` && document.body.classList.contains("stale")`)
+	assert.Equal(t, "Not live", p.textOf("live"))
 	d.sim.AddInstances("prod", 2)
 	way.Cut(false)
-	p.until(`document.getElementById("banner").hidden && document.getElementById("live").textContent === "Live"`)
-	p.agrees(d, "logs", map[string]int{"running": 5})
+	p.await(`document.getElementById("banner").hidden && document.getElementById("live").textContent === "Live"`)
+	p.awaitCounts(d, "logs", map[string]int{"running": 5})
 
 	way.Cut(true) // and a user who does not wait
-	p.until(`!document.getElementById("retry").hidden`)
+	p.await(`!document.getElementById("retry").hidden`)
 	way.Cut(false)
 	p.Do(chromedp.Evaluate[chromedp.Void](`document.getElementById("retry").click()`))
-	p.until(`document.getElementById("live").textContent === "Live"`)
+	p.await(`document.getElementById("live").textContent === "Live"`)
 }
 
-func TestThePageWorksBelowAPrefix(t *testing.T) {
+func TestPage_WorksBelowPathPrefix(t *testing.T) {
 	t.Parallel()
-	d, _, _ := deployed(t, 2)
+	d, _, _ := startDeployed(t, 2)
 	to, err := url.Parse(d.url)
 	require.NoError(t, err)
 	front := httptest.NewServer(http.StripPrefix("/stage", &httputil.ReverseProxy{
@@ -278,19 +278,19 @@ func TestThePageWorksBelowAPrefix(t *testing.T) {
 		FlushInterval: -1, Transport: &http.Transport{DisableKeepAlives: true},
 	}))
 	t.Cleanup(front.Close)
-	p := browse(t, front.URL+"/stage/")
-	p.agrees(d, "logs", map[string]int{"running": 2})
+	p := openTab(t, front.URL+"/stage/")
+	p.awaitCounts(d, "logs", map[string]int{"running": 2})
 	assert.Empty(t, p.Complaints())
 	d.stop() // which ends the streams, or the server would wait for them
 }
 
-func TestThePageIsServedStrictly(t *testing.T) {
+func TestPage_IsServedWithSecurityHeaders(t *testing.T) {
 	t.Parallel()
-	d := newWorld(t).blox()
+	d := newSystem(t).startServices()
 	for path, kind := range map[string]string{
 		"/": "text/html; charset=utf-8", "/page/page.css": "text/css; charset=utf-8", "/page/page.js": "text/javascript; charset=utf-8", "/page/icon.svg": "image/svg+xml",
 	} {
-		answer, body := d.do("GET", path, "")
+		answer, body := d.send("GET", path, "")
 		assert.Equal(t, http.StatusOK, answer.StatusCode, path)
 		assert.NotEmpty(t, body)
 		assert.Equal(t, kind, answer.Header.Get("Content-Type"))
@@ -308,42 +308,42 @@ func TestThePageIsServedStrictly(t *testing.T) {
 		assert.Equal(t, http.StatusNotModified, again.StatusCode, path)
 	}
 	for _, path := range []string{"/page/page.go", "/page/nothing.js", "/page/", "/page/x/y"} {
-		answer, _ := d.do("GET", path, "")
+		answer, _ := d.send("GET", path, "")
 		assert.NotEqual(t, http.StatusOK, answer.StatusCode, path)
 	}
-	answer, _ := d.do("POST", "/", "")
+	answer, _ := d.send("POST", "/", "")
 	assert.Equal(t, http.StatusMethodNotAllowed, answer.StatusCode)
 }
 
 // A name with a slash cannot be asked for, and what stands after # is anybody's.
-func TestThePageDoesNotWaitForWhatCannotCome(t *testing.T) {
+func TestPage_ReportsMissingEnvironment(t *testing.T) {
 	t.Parallel()
-	w := newWorld(t)
+	w := newSystem(t)
 	w.sim.AddInstances("prod", 2)
-	d := w.blox()
-	d.ready()
-	d.deploy(d.create("logs"))
-	p := browse(t, d.url+"/#env=%zz")
-	p.until(`document.getElementById("live").textContent === "Live"`)
-	w.put("ecs/environment/a/b", `{"Token":"0b0a9e39-5d7b-4fd7-9b3e-0d2d2b4e5a11","DesiredTaskDefinition":"`+w.agent+
+	d := w.startServices()
+	d.awaitReady()
+	d.deploy(d.createEnvironment("logs"))
+	p := openTab(t, d.url+"/#env=%zz")
+	p.await(`document.getElementById("live").textContent === "Live"`)
+	w.putRecord("ecs/environment/a/b", `{"Token":"0b0a9e39-5d7b-4fd7-9b3e-0d2d2b4e5a11","DesiredTaskDefinition":"`+w.agent+
 		`","Cluster":"`+prod+`","Deployments":{}}`)
-	p.until(contains("environments", "a/b"))
+	p.await(containsText("environments", "a/b"))
 	const press = `[...document.querySelectorAll("#environments button")].find((b) => b.innerText.includes(%q)).click()`
 	p.Do(chromedp.Evaluate[chromedp.Void](fmt.Sprintf(press, "a/b")))
-	p.until(contains("banner", "Environment a/b does not exist"))
-	assert.Equal(t, "Not live", p.text("live"))
+	p.await(containsText("banner", "Environment a/b does not exist"))
+	assert.Equal(t, "Not live", p.textOf("live"))
 	p.Do(chromedp.Evaluate[chromedp.Void](fmt.Sprintf(press, "logs")))
-	p.until(`document.getElementById("live").textContent === "Live"`)
-	p.agrees(d, "logs", map[string]int{"running": 2})
+	p.await(`document.getElementById("live").textContent === "Live"`)
+	p.awaitCounts(d, "logs", map[string]int{"running": 2})
 
 	// One that goes and comes again is followed again.
-	d.ok("DELETE", "/v1/environments/logs", "", nil)
-	d.deploy(d.create("logs"))
+	d.mustSend("DELETE", "/v1/environments/logs", "", nil)
+	d.deploy(d.createEnvironment("logs"))
 	d.sim.AddInstances("prod", 1)
-	p.until(`document.getElementById("name").textContent === "logs" && document.getElementById("live").textContent === "Live"`)
-	p.agrees(d, "logs", map[string]int{"running": 3})
+	p.await(`document.getElementById("name").textContent === "logs" && document.getElementById("live").textContent === "Live"`)
+	p.awaitCounts(d, "logs", map[string]int{"running": 3})
 
 	// What cannot be seen in etcd is not called live.
 	d.etcd.Stop()
-	p.until(`document.getElementById("live").textContent === "Not ready" && ` + contains("banner", "etcd does not answer"))
+	p.await(`document.getElementById("live").textContent === "Not ready" && ` + containsText("banner", "etcd does not answer"))
 }

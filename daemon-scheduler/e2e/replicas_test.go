@@ -103,8 +103,8 @@ func (r *replicas) awaitLeaderOtherThan(former string) {
 	}, "no other replica leads")
 }
 
-// call sends a request that has to return 200, and decodes the response into result unless that is nil.
-func (r *replicas) call(method, address, path, body string, result any) {
+// mustCall sends a request that has to return 200, and decodes the response into result unless that is nil.
+func (r *replicas) mustCall(method, address, path, body string, result any) {
 	r.t.Helper()
 	request, err := http.NewRequestWithContext(r.t.Context(), method, "http://"+address+path, strings.NewReader(body))
 	require.NoError(r.t, err)

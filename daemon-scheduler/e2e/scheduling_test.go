@@ -17,47 +17,47 @@ import (
 	"github.com/blox/blox/internal/testenv"
 )
 
-func TestLifeOfAnEnvironment(t *testing.T) {
+func TestEnvironment_FollowsInstances(t *testing.T) {
 	t.Parallel()
-	w := newWorld(t)
+	w := newSystem(t)
 	instances := w.sim.AddInstances("prod", 3)
 	require.NoError(t, w.sim.DrainInstance(instances[2]))
 	elsewhere := w.sim.AddInstances("other", 1)
-	d := w.blox()
-	e := d.create("logs")
+	d := w.startServices()
+	e := d.createEnvironment("logs")
 	id := d.deploy(e)
 
-	d.completed("logs", id)
-	w.oneEach(id, instances[:2]...)
+	d.awaitCompleted("logs", id)
+	w.awaitOneTaskEach(id, instances[:2]...)
 	assert.Equal(t, 1, w.sim.Calls("StartTask"), "one call for all instances")
-	assert.Equal(t, "healthy", *d.environment("logs").Health)
+	assert.Equal(t, "healthy", *d.getEnvironment("logs").Health)
 
 	added := w.sim.AddInstances("prod", 1)[0]
-	w.oneEach(id, instances[0], instances[1], added)
+	w.awaitOneTaskEach(id, instances[0], instances[1], added)
 
-	killed := w.live(id)[instances[0]][0]
+	killed := w.liveTasks(id)[instances[0]][0]
 	require.NoError(t, w.sim.KillTask(killed.ARN, 1))
-	w.oneEach(id, instances[0], instances[1], added)
-	assert.NotEqual(t, killed.ARN, w.live(id)[instances[0]][0].ARN)
+	w.awaitOneTaskEach(id, instances[0], instances[1], added)
+	assert.NotEqual(t, killed.ARN, w.liveTasks(id)[instances[0]][0].ARN)
 
 	require.NoError(t, w.sim.RemoveInstance(instances[1]))
-	w.oneEach(id, instances[0], added)
-	testenv.Eventually(t, func() bool { return len(w.launches("logs")) == 2 }, "the launch of an instance that left stays")
+	w.awaitOneTaskEach(id, instances[0], added)
+	testenv.Eventually(t, func() bool { return len(w.launchKeys("logs")) == 2 }, "the launch of an instance that left stays")
 
 	require.NoError(t, w.sim.ActivateInstance(instances[2]))
-	w.oneEach(id, instances[0], instances[2], added)
+	w.awaitOneTaskEach(id, instances[0], instances[2], added)
 
-	d.ok("DELETE", "/v1/environments/logs", "", nil)
-	testenv.Eventually(t, func() bool { return len(w.launches("logs")) == 0 }, "launches stay behind")
-	w.oneEach(id, instances[0], instances[2], added)
+	d.mustSend("DELETE", "/v1/environments/logs", "", nil)
+	testenv.Eventually(t, func() bool { return len(w.launchKeys("logs")) == 0 }, "launches stay behind")
+	w.awaitOneTaskEach(id, instances[0], instances[2], added)
 	for _, task := range w.sim.Tasks("other") {
 		assert.NotEqual(t, elsewhere[0], task.InstanceARN)
 	}
-	w.neverTwo()
+	w.assertNoDuplicates()
 }
 
-// launches is the keys of an environment's launch records.
-func (w *world) launches(name string) (keys []string) {
+// launchKeys is the keys of an environment's launch records.
+func (w *system) launchKeys(name string) (keys []string) {
 	w.t.Helper()
 	got, err := w.client.Get(w.t.Context(), "ecs/launch/"+name+"/", clientv3.WithPrefix())
 	require.NoError(w.t, err)
@@ -67,55 +67,55 @@ func (w *world) launches(name string) (keys []string) {
 	return keys
 }
 
-func TestEnvironmentsDoNotSeeEachOther(t *testing.T) {
+func TestEnvironments_AreIndependent(t *testing.T) {
 	t.Parallel()
-	w := newWorld(t)
-	d := w.blox()
+	w := newSystem(t)
+	d := w.startServices()
 	instances := w.sim.AddInstances("prod", 2)
-	logs, metrics := d.create("logs"), d.create("metrics")
+	logs, metrics := d.createEnvironment("logs"), d.createEnvironment("metrics")
 	logsID, metricsID := d.deploy(logs), d.deploy(metrics)
-	w.oneEach(logsID, instances...)
-	w.oneEach(metricsID, instances...)
-	w.neverTwo()
+	w.awaitOneTaskEach(logsID, instances...)
+	w.awaitOneTaskEach(metricsID, instances...)
+	w.assertNoDuplicates()
 }
 
-func TestAnEmptyClusterCompletes(t *testing.T) {
+func TestDeployment_CompletesOnEmptyCluster(t *testing.T) {
 	t.Parallel()
-	w := newWorld(t)
-	d := w.blox()
-	d.completed("logs", d.deploy(d.create("logs")))
+	w := newSystem(t)
+	d := w.startServices()
+	d.awaitCompleted("logs", d.deploy(d.createEnvironment("logs")))
 	assert.Zero(t, w.sim.Calls("StartTask"))
 }
 
-func TestDisconnectedInstancesAreWaitedFor(t *testing.T) {
+func TestDeployment_WaitsForDisconnectedInstances(t *testing.T) {
 	t.Parallel()
-	w := newWorld(t)
+	w := newSystem(t)
 	instances := w.sim.AddInstances("prod", 2)
 	require.NoError(t, w.sim.SetAgentConnected(instances[1], false))
-	d := w.blox()
-	id := d.deploy(d.create("logs"))
-	d.completed("logs", id)
-	w.oneEach(id, instances[0])
-	assert.Empty(t, d.deployment("logs", id).FailedInstances)
+	d := w.startServices()
+	id := d.deploy(d.createEnvironment("logs"))
+	d.awaitCompleted("logs", id)
+	w.awaitOneTaskEach(id, instances[0])
+	assert.Empty(t, d.getDeployment("logs", id).FailedInstances)
 	require.NoError(t, w.sim.SetAgentConnected(instances[1], true))
-	w.oneEach(id, instances...)
-	w.neverTwo()
+	w.awaitOneTaskEach(id, instances...)
+	w.assertNoDuplicates()
 }
 
-func TestSurplusAndForeignTasks(t *testing.T) {
+func TestScheduler_StopsDuplicatesAndKeepsForeignTasks(t *testing.T) {
 	t.Parallel()
-	w := newWorld(t)
+	w := newSystem(t)
 	instance := w.sim.AddInstances("prod", 1)[0]
-	d := w.blox()
-	id := d.deploy(d.create("logs"))
-	d.completed("logs", id)
-	kept := w.live(id)[instance][0]
+	d := w.startServices()
+	id := d.deploy(d.createEnvironment("logs"))
+	d.awaitCompleted("logs", id)
+	kept := w.liveTasks(id)[instance][0]
 
 	w.startTask(instance, "somebody")
 	surplus := w.startTask(instance, id)
-	w.oneEach(id, instance)
-	assert.Equal(t, kept.ARN, w.live(id)[instance][0].ARN, "the oldest one is kept")
-	assert.Len(t, w.live("somebody"), 1, "tasks of others are left alone")
+	w.awaitOneTaskEach(id, instance)
+	assert.Equal(t, kept.ARN, w.liveTasks(id)[instance][0].ARN, "the oldest one is kept")
+	assert.Len(t, w.liveTasks("somebody"), 1, "tasks of others are left alone")
 	testenv.Eventually(t, func() bool {
 		return slices.ContainsFunc(w.sim.Tasks("prod"), func(task ecssim.Task) bool {
 			return task.ARN == surplus && task.StoppedReason == "blox: duplicate task of environment logs"
@@ -123,85 +123,85 @@ func TestSurplusAndForeignTasks(t *testing.T) {
 	}, "the reason is not told")
 }
 
-func TestAnEarlierDeploymentIsReplacedAndV03RecordsWork(t *testing.T) {
+func TestDeployment_ReplacesDeploymentOfV03(t *testing.T) {
 	t.Parallel()
-	w := newWorld(t)
+	w := newSystem(t)
 	instances := w.sim.AddInstances("prod", 2)
 	second := w.sim.RegisterTaskDefinition("agent")
 	for _, instance := range instances {
-		w.startTask(instance, older)
+		w.startTask(instance, oldDeployment)
 	}
-	record := strings.ReplaceAll(old("logs", "prod", w.agent), "arn:i1", instances[0])
-	w.put("ecs/environment/logs", record)
-	d := w.blox()
-	testenv.Eventually(t, func() bool { return *d.environment("logs").Health == "healthy" }, "what v0.3 noted as failed is not over")
-	assert.Empty(t, d.deployment("logs", older).FailedInstances)
-	w.oneEach(older, instances...)
+	record := strings.ReplaceAll(completedRecord("logs", "prod", w.agent), "arn:i1", instances[0])
+	w.putRecord("ecs/environment/logs", record)
+	d := w.startServices()
+	testenv.Eventually(t, func() bool { return *d.getEnvironment("logs").Health == "healthy" }, "what v0.3 noted as failed is not over")
+	assert.Empty(t, d.getDeployment("logs", oldDeployment).FailedInstances)
+	w.awaitOneTaskEach(oldDeployment, instances...)
 	assert.Zero(t, w.sim.Calls("StopTask"))
 
 	// What an update will do: a new task definition, and a token for the next deployment.
 	got, err := w.client.Get(t.Context(), "ecs/environment/logs")
 	require.NoError(t, err)
 	assert.Contains(t, string(got.Kvs[0].Value), `"Later":{"kept":true}`)
-	changed := strings.Replace(string(got.Kvs[0].Value), `"Token":"`+used, `"Token":"`+unused, 1)
+	changed := strings.Replace(string(got.Kvs[0].Value), `"Token":"`+usedToken, `"Token":"`+unusedToken, 1)
 	changed = strings.Replace(changed, `"DesiredTaskDefinition":"`+w.agent, `"DesiredTaskDefinition":"`+second, 1)
 	require.True(t, stdjson.Valid([]byte(changed)))
-	w.put("ecs/environment/logs", changed)
-	id := d.deploy(d.environment("logs"))
-	d.completed("logs", id)
-	w.oneEach(id, instances...)
-	assert.Empty(t, w.live(older))
+	w.putRecord("ecs/environment/logs", changed)
+	id := d.deploy(d.getEnvironment("logs"))
+	d.awaitCompleted("logs", id)
+	w.awaitOneTaskEach(id, instances...)
+	assert.Empty(t, w.liveTasks(oldDeployment))
 	for _, task := range w.sim.Tasks("prod") {
-		if task.StartedBy == older {
+		if task.StartedBy == oldDeployment {
 			assert.Equal(t, "blox: superseded task of environment logs", task.StoppedReason)
 		} else {
 			assert.Equal(t, second, task.TaskDefinitionARN)
 		}
 	}
 	assert.Equal(t, 1, w.sim.Counters().PeakByFamily["agent"], "old and new lived together")
-	w.neverTwo()
+	w.assertNoDuplicates()
 }
 
-func TestFailingStartsAreListedAndRetried(t *testing.T) {
+func TestStart_ListsAndRetriesFailures(t *testing.T) {
 	t.Parallel()
-	w := newWorld(t)
+	w := newSystem(t)
 	instance := w.sim.AddInstances("prod", 1)[0]
 	w.sim.SetFaults(ecssim.Faults{StartFailures: 1, StartFailureReason: "RESOURCE:PORTS"})
-	d := w.blox()
-	id := d.deploy(d.create("logs"))
-	testenv.Eventually(t, func() bool { return *d.environment("logs").Health == "unhealthy" })
-	shown := d.deployment("logs", id)
+	d := w.startServices()
+	id := d.deploy(d.createEnvironment("logs"))
+	testenv.Eventually(t, func() bool { return *d.getEnvironment("logs").Health == "unhealthy" })
+	shown := d.getDeployment("logs", id)
 	assert.Equal(t, []string{instance}, shown.FailedInstances)
 	assert.Equal(t, "running", *shown.Status, "nothing runs")
 
 	w.sim.SetFaults(ecssim.Faults{})
-	d.completed("logs", id)
-	w.oneEach(id, instance)
-	testenv.Eventually(t, func() bool { return *d.environment("logs").Health == "healthy" })
-	assert.Empty(t, d.deployment("logs", id).FailedInstances)
+	d.awaitCompleted("logs", id)
+	w.awaitOneTaskEach(id, instance)
+	testenv.Eventually(t, func() bool { return *d.getEnvironment("logs").Health == "healthy" })
+	assert.Empty(t, d.getDeployment("logs", id).FailedInstances)
 	assert.Equal(t, 2, w.sim.Calls("StartTask"))
 }
 
-func TestThrottledStartsAreNotFailures(t *testing.T) {
+func TestThrottling_IsNoFailure(t *testing.T) {
 	t.Parallel()
-	w := newWorld(t)
+	w := newSystem(t)
 	instances := w.sim.AddInstances("prod", 2)
 	w.sim.SetFaults(ecssim.Faults{Throttle: map[string]float64{"StartTask": 1}})
-	d := w.blox()
-	id := d.deploy(d.create("logs"))
+	d := w.startServices()
+	id := d.deploy(d.createEnvironment("logs"))
 	testenv.Eventually(t, func() bool { return w.sim.Calls("StartTask") >= 3 })
-	assert.Empty(t, d.deployment("logs", id).FailedInstances)
+	assert.Empty(t, d.getDeployment("logs", id).FailedInstances)
 	w.sim.SetFaults(ecssim.Faults{})
-	w.oneEach(id, instances...)
-	w.neverTwo()
+	w.awaitOneTaskEach(id, instances...)
+	w.assertNoDuplicates()
 }
 
-// TestLostAnswersNeverGiveTwoTasks loses answers after the deed and before it. The instance is occupied until it is
+// TestStart_LostResponsesCauseNoDuplicates loses answers after the deed and before it. The instance is occupied until it is
 // certain what happened, in every case's own world at the same time.
-func TestLostAnswersNeverGiveTwoTasks(t *testing.T) {
+func TestStart_LostResponsesCauseNoDuplicates(t *testing.T) {
 	t.Parallel()
 	type lost struct {
-		*ds
+		*scheduler
 		name, id  string
 		instances []string
 	}
@@ -211,10 +211,10 @@ func TestLostAnswersNeverGiveTwoTasks(t *testing.T) {
 		"before the deed":  {ServerErrors: map[string]float64{"StartTask": 1}},
 		"500 for the deed": {LateServerErrors: map[string]float64{"StartTask": 1}},
 	} {
-		w := newWorld(t)
-		c := lost{name: name, instances: w.sim.AddInstances("prod", 3), ds: w.blox("--start-confirm-timeout", "1s")}
-		e := c.create("logs")
-		testenv.Eventually(t, func() bool { answer, _ := c.do("GET", "/v1/ready", ""); return answer.StatusCode == 200 })
+		w := newSystem(t)
+		c := lost{name: name, instances: w.sim.AddInstances("prod", 3), scheduler: w.startServices("--start-confirm-timeout", "1s")}
+		e := c.createEnvironment("logs")
+		testenv.Eventually(t, func() bool { answer, _ := c.send("GET", "/v1/ready", ""); return answer.StatusCode == 200 })
 		w.sim.SetFaults(faults)
 		c.id = c.deploy(e)
 		testenv.Eventually(t, func() bool { return w.sim.Calls("StartTask") == 1 })
@@ -223,32 +223,32 @@ func TestLostAnswersNeverGiveTwoTasks(t *testing.T) {
 	}
 	for _, c := range all {
 		t.Log(c.name)
-		c.oneEach(c.id, c.instances...)
-		c.completed("logs", c.id)
-		assert.Empty(t, c.deployment("logs", c.id).FailedInstances)
-		testenv.Eventually(t, func() bool { return !c.openLaunches("logs") }, "launches stay open")
-		c.oneEach(c.id, c.instances...)
-		c.neverTwo()
+		c.awaitOneTaskEach(c.id, c.instances...)
+		c.awaitCompleted("logs", c.id)
+		assert.Empty(t, c.getDeployment("logs", c.id).FailedInstances)
+		testenv.Eventually(t, func() bool { return !c.hasOpenLaunches("logs") }, "launches stay open")
+		c.awaitOneTaskEach(c.id, c.instances...)
+		c.assertNoDuplicates()
 	}
 }
 
-func (w *world) openLaunches(name string) bool {
+func (w *system) hasOpenLaunches(name string) bool {
 	got, err := w.client.Get(w.t.Context(), "ecs/launch/"+name+"/", clientv3.WithPrefix())
 	require.NoError(w.t, err)
 	return slices.ContainsFunc(got.Kvs, func(kv *mvccpb.KeyValue) bool { return strings.Contains(string(kv.Value), `"State":"open"`) })
 }
 
-func TestCrashLoopsBackOff(t *testing.T) {
+func TestCrashLoop_BacksOffBeforeRunning(t *testing.T) {
 	t.Parallel()
-	w := newWorld(t)
+	w := newSystem(t)
 	instance := w.sim.AddInstances("prod", 1)[0]
 	w.sim.SetFaults(ecssim.Faults{FailToRun: map[string]float64{"agent": 1}})
-	d := w.blox()
-	id := d.deploy(d.create("logs"))
-	testenv.Eventually(t, func() bool { return len(d.deployment("logs", id).FailedInstances) == 1 })
-	assert.Equal(t, []string{instance}, d.deployment("logs", id).FailedInstances)
-	assert.Equal(t, "running", *d.deployment("logs", id).Status)
-	assert.Equal(t, "unhealthy", *d.environment("logs").Health)
+	d := w.startServices()
+	id := d.deploy(d.createEnvironment("logs"))
+	testenv.Eventually(t, func() bool { return len(d.getDeployment("logs", id).FailedInstances) == 1 })
+	assert.Equal(t, []string{instance}, d.getDeployment("logs", id).FailedInstances)
+	assert.Equal(t, "running", *d.getDeployment("logs", id).Status)
+	assert.Equal(t, "unhealthy", *d.getEnvironment("logs").Health)
 	assert.Equal(t, 1, w.sim.Calls("StartTask"), "it is not tried again at once")
 	got, err := w.client.Get(t.Context(), "ecs/launch/logs/"+instance)
 	require.NoError(t, err)
@@ -264,13 +264,13 @@ func TestCrashLoopsBackOff(t *testing.T) {
 
 // A daemon that runs for a moment and dies is replaced at once the first time, as somebody may have stopped it, and then
 // later and later; that it runs in between does not count.
-func TestCrashLoopsAfterRunningBackOff(t *testing.T) {
+func TestCrashLoop_BacksOffAfterRunning(t *testing.T) {
 	t.Parallel()
-	w := newWorld(t)
+	w := newSystem(t)
 	instance := w.sim.AddInstances("prod", 1)[0]
 	w.sim.SetFaults(ecssim.Faults{Exits: map[string]ecssim.Exit{"agent": {Fraction: 1, After: ecssim.Duration(50 * time.Millisecond), ExitCode: 1}}})
-	d := w.blox()
-	id := d.deploy(d.create("logs"))
+	d := w.startServices()
+	id := d.deploy(d.createEnvironment("logs"))
 	var launch struct {
 		State, Reason           string
 		Attempts                int
@@ -284,32 +284,32 @@ func TestCrashLoopsAfterRunningBackOff(t *testing.T) {
 	assert.Equal(t, 2, w.sim.Calls("StartTask"), "it is not tried a third time at once")
 	assert.Equal(t, "STOPPED", launch.Reason)
 	assert.Equal(t, 10*time.Second, launch.NextAttemptAt.Sub(launch.NotAfter))
-	testenv.Eventually(t, func() bool { return *d.environment("logs").Health == "unhealthy" })
-	assert.Equal(t, []string{instance}, d.deployment("logs", id).FailedInstances)
+	testenv.Eventually(t, func() bool { return *d.getEnvironment("logs").Health == "unhealthy" })
+	assert.Equal(t, []string{instance}, d.getDeployment("logs", id).FailedInstances)
 }
 
-func TestOutagesAreRecoveredFrom(t *testing.T) {
+func TestScheduler_RecoversFromOutages(t *testing.T) {
 	t.Parallel()
-	w := newWorld(t)
+	w := newSystem(t)
 	instances := w.sim.AddInstances("prod", 2)
 	w.sim.SetDown("ecs", true)
-	address, stopCSS := w.css("127.0.0.1:0")
-	d := w.ds(address, "--start-confirm-timeout", "1s")
+	address, stopCSS := w.startCSS("127.0.0.1:0")
+	d := w.startScheduler(address, "--start-confirm-timeout", "1s")
 	w.sim.SetDown("ecs", false)
-	id := d.deploy(d.create("logs"))
-	w.oneEach(id, instances...)
+	id := d.deploy(d.createEnvironment("logs"))
+	w.awaitOneTaskEach(id, instances...)
 
 	t.Log("the cluster-state-service goes, and returns at the same address")
 	stopCSS()
 	instances = append(instances, w.sim.AddInstances("prod", 1)...)
-	w.css(address)
-	w.oneEach(id, instances...)
+	w.startCSS(address)
+	w.awaitOneTaskEach(id, instances...)
 
 	t.Log("etcd goes and returns")
 	w.etcd.Stop()
 	instances = append(instances, w.sim.AddInstances("prod", 1)...)
 	w.etcd.Start()
-	w.oneEach(id, instances...)
+	w.awaitOneTaskEach(id, instances...)
 
 	t.Log("ECS goes and returns")
 	w.sim.SetFaults(ecssim.Faults{Throttle: map[string]float64{"ecs": 1}})
@@ -317,68 +317,68 @@ func TestOutagesAreRecoveredFrom(t *testing.T) {
 	calls := w.sim.Calls("StartTask")
 	testenv.Eventually(t, func() bool { return w.sim.Calls("StartTask") > calls })
 	w.sim.SetFaults(ecssim.Faults{})
-	w.oneEach(id, instances...)
-	w.neverTwo()
+	w.awaitOneTaskEach(id, instances...)
+	w.assertNoDuplicates()
 }
 
 // Of two cluster-state-services one is not there, and then the other one goes: whichever answers is followed.
-func TestEachReplicaOfItsSourceWillDo(t *testing.T) {
+func TestScheduler_FollowsAnyClusterStateService(t *testing.T) {
 	t.Parallel()
-	w := newWorld(t)
+	w := newSystem(t)
 	instances := w.sim.AddInstances("prod", 1)
-	first, stop := w.css("127.0.0.1:0")
-	d := w.ds(nobody, "--css-endpoint", first)
-	d.ready()
-	id := d.deploy(d.create("logs"))
-	w.oneEach(id, instances...)
+	first, stop := w.startCSS("127.0.0.1:0")
+	d := w.startScheduler(unusedAddress, "--css-endpoint", first)
+	d.awaitReady()
+	id := d.deploy(d.createEnvironment("logs"))
+	w.awaitOneTaskEach(id, instances...)
 
-	second, _ := w.css("127.0.0.1:0")
-	e := w.ds(first, "--css-endpoint", second)
-	e.ready()
+	second, _ := w.startCSS("127.0.0.1:0")
+	e := w.startScheduler(first, "--css-endpoint", second)
+	e.awaitReady()
 	d.stop()
 	stop()
 	instances = append(instances, w.sim.AddInstances("prod", 1)...)
-	w.oneEach(id, instances...)
-	w.neverTwo()
+	w.awaitOneTaskEach(id, instances...)
+	w.assertNoDuplicates()
 }
 
-func TestAnotherReplicaTakesOver(t *testing.T) {
+func TestReplicas_TakeOver(t *testing.T) {
 	t.Parallel()
-	w := newWorld(t)
+	w := newSystem(t)
 	instances := w.sim.AddInstances("prod", 1)
-	css, _ := w.css("127.0.0.1:0")
-	first := w.ds(css)
+	css, _ := w.startCSS("127.0.0.1:0")
+	first := w.startScheduler(css)
 	testenv.Eventually(t, func() bool { return first.leader() != "" })
-	second := w.ds(css)
+	second := w.startScheduler(css)
 	testenv.Eventually(t, func() bool { return second.leader() == first.leader() })
-	id := second.deploy(second.create("logs"))
-	w.oneEach(id, instances...)
+	id := second.deploy(second.createEnvironment("logs"))
+	w.awaitOneTaskEach(id, instances...)
 
 	leader := first.leader()
 	first.stop()
 	instances = append(instances, w.sim.AddInstances("prod", 1)...)
-	w.oneEach(id, instances...)
+	w.awaitOneTaskEach(id, instances...)
 	testenv.Eventually(t, func() bool { return second.leader() != "" && second.leader() != leader })
-	w.neverTwo()
+	w.assertNoDuplicates()
 }
 
-func (d *ds) leader() string {
-	_, body := d.call("GET", "/v1/ready", "")
+func (d *scheduler) leader() string {
+	_, body := d.sendValid("GET", "/v1/ready", "")
 	var ready struct{ Leader string }
 	require.NoError(d.t, stdjson.Unmarshal([]byte(body), &ready))
 	return ready.Leader
 }
 
-// TestAtRestNothingIsAsked puts a mark in etcd's revision and ECS's counters, lets another environment come about, and
+// TestScheduler_MakesNoECSCallsAtRest puts a mark in etcd's revision and ECS's counters, lets another environment come about, and
 // sees that the first one caused nothing.
-func TestAtRestNothingIsAsked(t *testing.T) {
+func TestScheduler_MakesNoECSCallsAtRest(t *testing.T) {
 	t.Parallel()
-	w := newWorld(t)
+	w := newSystem(t)
 	instances := w.sim.AddInstances("prod", 2)
-	d := w.blox()
-	id := d.deploy(d.create("logs"))
-	d.completed("logs", id)
-	testenv.Eventually(t, func() bool { return !w.openLaunches("logs") })
+	d := w.startServices()
+	id := d.deploy(d.createEnvironment("logs"))
+	d.awaitCompleted("logs", id)
+	testenv.Eventually(t, func() bool { return !w.hasOpenLaunches("logs") })
 	calls := func() (n int) {
 		for _, action := range []string{"StartTask", "StopTask", "ListTasks", "DescribeTasks", "DescribeClusters", "DescribeTaskDefinition"} {
 			n += w.sim.Calls(action)
@@ -391,13 +391,13 @@ func TestAtRestNothingIsAsked(t *testing.T) {
 		require.NoError(t, w.sim.SetAgentConnected(instances[0], false))
 		require.NoError(t, w.sim.SetAgentConnected(instances[0], true))
 	}
-	testenv.Eventually(t, func() bool { return w.sim.Counters().Events != events && d.seen(instances[0]) })
+	testenv.Eventually(t, func() bool { return w.sim.Counters().Events != events && d.isRecorded(instances[0]) })
 	assert.Equal(t, before, calls())
-	w.oneEach(id, instances...)
+	w.awaitOneTaskEach(id, instances...)
 }
 
-// seen tells whether a change of the instance has come through: its record in etcd is the simulator's.
-func (d *ds) seen(instance string) bool {
+// isRecorded tells whether a change of the instance has come through: its record in etcd is the simulator's.
+func (d *scheduler) isRecorded(instance string) bool {
 	id := instance[strings.LastIndex(instance, "/")+1:]
 	ctx, cancel := context.WithTimeout(d.t.Context(), 5*time.Second)
 	defer cancel()
@@ -417,45 +417,45 @@ func (d *ds) seen(instance string) bool {
 	return false
 }
 
-func TestDeploymentHistoryIsBounded(t *testing.T) {
+func TestDeploymentHistory_IsBounded(t *testing.T) {
 	t.Parallel()
-	w := newWorld(t)
-	w.put("ecs/environment/logs", strings.Replace(inProgress(w.agent), `"busy"`, `"logs"`, 1))
-	d := w.blox("--deployment-history", "1")
+	w := newSystem(t)
+	w.putRecord("ecs/environment/logs", strings.Replace(inProgressRecord(w.agent), `"busy"`, `"logs"`, 1))
+	d := w.startServices("--deployment-history", "1")
 	testenv.Eventually(t, func() bool {
-		_, body := d.call("GET", "/v1/environments/logs/deployments", "")
-		return strings.Contains(body, `"completed"`) && !strings.Contains(body, older)
+		_, body := d.sendValid("GET", "/v1/environments/logs/deployments", "")
+		return strings.Contains(body, `"completed"`) && !strings.Contains(body, oldDeployment)
 	})
 }
 
-// TestDeleteWaitsForLaunchesUnderWay leaves a launch open as a replica would that calls StartTask at this moment.
-func TestDeleteWaitsForLaunchesUnderWay(t *testing.T) {
+// TestDelete_WaitsForOpenLaunches leaves a launch open as a replica would that calls StartTask at this moment.
+func TestDelete_WaitsForOpenLaunches(t *testing.T) {
 	t.Parallel()
-	w := newWorld(t)
+	w := newSystem(t)
 	instance := w.sim.AddInstances("prod", 1)[0]
-	d := w.ds(nobody)
-	d.create("logs")
+	d := w.startScheduler(unusedAddress)
+	d.createEnvironment("logs")
 	notAfter := time.Now().Add(time.Second)
-	w.put("ecs/launch/logs/"+instance, `{"Deployment":"`+newer+`","State":"open","NotAfter":"`+notAfter.Format(time.RFC3339Nano)+`"}`)
-	d.ok("DELETE", "/v1/environments/logs", "", nil)
+	w.putRecord("ecs/launch/logs/"+instance, `{"Deployment":"`+newDeployment+`","State":"open","NotAfter":"`+notAfter.Format(time.RFC3339Nano)+`"}`)
+	d.mustSend("DELETE", "/v1/environments/logs", "", nil)
 	assert.False(t, time.Now().Before(notAfter), "a task may still be started")
 }
 
-// TestALaunchLeftOpenByACrashIsSettled finds what a process leaves behind that dies right after its StartTask.
-func TestALaunchLeftOpenByACrashIsSettled(t *testing.T) {
+// TestStart_ResolvesOpenLaunchesAfterCrash finds what a process leaves behind that dies right after its StartTask.
+func TestStart_ResolvesOpenLaunchesAfterCrash(t *testing.T) {
 	t.Parallel()
-	w := newWorld(t)
+	w := newSystem(t)
 	instances := w.sim.AddInstances("prod", 2)
-	w.put("ecs/environment/logs", strings.Replace(inProgress(w.agent), `"busy"`, `"logs"`, 1))
+	w.putRecord("ecs/environment/logs", strings.Replace(inProgressRecord(w.agent), `"busy"`, `"logs"`, 1))
 	for _, instance := range instances {
-		w.put("ecs/launch/logs/"+instance, `{"Deployment":"`+newer+`","State":"open","Attempts":1,"NotAfter":"`+
+		w.putRecord("ecs/launch/logs/"+instance, `{"Deployment":"`+newDeployment+`","State":"open","Attempts":1,"NotAfter":"`+
 			time.Now().Add(time.Second).Format(time.RFC3339Nano)+`","Later":1}`)
 	}
-	task := w.startTask(instances[0], newer)
-	d := w.blox("--start-confirm-timeout", "1s")
-	d.completed("logs", newer)
-	w.oneEach(newer, instances...)
-	assert.Equal(t, task, w.live(newer)[instances[0]][0].ARN)
-	testenv.Eventually(t, func() bool { return !w.openLaunches("logs") })
-	w.neverTwo()
+	task := w.startTask(instances[0], newDeployment)
+	d := w.startServices("--start-confirm-timeout", "1s")
+	d.awaitCompleted("logs", newDeployment)
+	w.awaitOneTaskEach(newDeployment, instances...)
+	assert.Equal(t, task, w.liveTasks(newDeployment)[instances[0]][0].ARN)
+	testenv.Eventually(t, func() bool { return !w.hasOpenLaunches("logs") })
+	w.assertNoDuplicates()
 }

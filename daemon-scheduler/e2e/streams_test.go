@@ -20,8 +20,8 @@ import (
 	"github.com/blox/blox/swagger/daemon-scheduler/v1/models"
 )
 
-// followed is what a client has of a stream: the last of each instance or environment, and all events.
-type followed struct {
+// streamClient is what a client has of a stream: the last of each instance or environment, and all events.
+type streamClient struct {
 	mu           sync.Mutex
 	instances    map[string]*models.EnvironmentInstance
 	environments map[string]*models.OverviewLine
@@ -34,10 +34,10 @@ type followed struct {
 	answer       *http.Response
 }
 
-// follow reads a stream until the test ends. Every line has to be what the specification says.
-func (d *ds) follow(path string) *followed {
+// openStream reads a stream until the test ends. Every line has to be what the specification says.
+func (d *scheduler) openStream(path string) *streamClient {
 	d.t.Helper()
-	f := &followed{
+	f := &streamClient{
 		instances: map[string]*models.EnvironmentInstance{}, environments: map[string]*models.OverviewLine{}, events: map[string]*models.Event{},
 	}
 	ctx, cancel := context.WithCancel(context.Background())
@@ -50,7 +50,7 @@ func (d *ds) follow(path string) *followed {
 	if path != "/v1/stream/overview" && path != "/v1/stream/overview?heartbeat=1" {
 		definition = "InstanceLine"
 	}
-	spec, err := theSpec()
+	spec, err := apiSpec()
 	require.NoError(d.t, err)
 	var reading sync.WaitGroup
 	reading.Go(func() {
@@ -61,7 +61,7 @@ func (d *ds) follow(path string) *followed {
 			specMu.Lock()
 			spec.Model(d.t, definition, lines.Bytes())
 			specMu.Unlock()
-			f.take(d.t, lines.Bytes())
+			f.apply(d.t, lines.Bytes())
 		}
 		f.mu.Lock()
 		f.ended = true
@@ -71,7 +71,7 @@ func (d *ds) follow(path string) *followed {
 	return f
 }
 
-func (f *followed) take(t testing.TB, text []byte) {
+func (f *streamClient) apply(t testing.TB, text []byte) {
 	var line struct {
 		models.OverviewLine
 		Instance *models.EnvironmentInstance
@@ -101,18 +101,18 @@ func (f *followed) take(t testing.TB, text []byte) {
 	}
 }
 
-// until waits for what is followed to be so.
-func (f *followed) until(t testing.TB, so func() bool, message ...any) {
+// await waits for what is followed to be so.
+func (f *streamClient) await(t testing.TB, so func() bool, message ...any) {
 	t.Helper()
 	testenv.Eventually(t, func() bool { f.mu.Lock(); defer f.mu.Unlock(); return so() }, message...)
 }
 
-// equals waits until the stream has told what the list says.
-func (f *followed) equals(d *ds, name string) {
+// awaitList waits until the stream has told what the list says.
+func (f *streamClient) awaitList(d *scheduler, name string) {
 	d.t.Helper()
-	f.until(d.t, func() bool {
+	f.await(d.t, func() bool {
 		var list models.EnvironmentInstances
-		d.ok("GET", "/v1/environments/"+name+"/instances", "", &list)
+		d.mustSend("GET", "/v1/environments/"+name+"/instances", "", &list)
 		listed := map[string]*models.EnvironmentInstance{}
 		for _, i := range list.Items {
 			listed[*i.ContainerInstance] = i
@@ -121,63 +121,63 @@ func (f *followed) equals(d *ds, name string) {
 	}, "the stream and the list of the instances differ")
 }
 
-func TestInstancesAreStreamedByAllReplicas(t *testing.T) {
+func TestStream_SendsInstancesFromEveryReplica(t *testing.T) {
 	t.Parallel()
-	w := newWorld(t)
+	w := newSystem(t)
 	instances := w.sim.AddInstances("prod", 30)
-	css, _ := w.css("127.0.0.1:0")
-	one, other := w.ds(css), w.ds(css)
-	one.ready()
-	other.ready()
-	id := one.deploy(one.create("logs"))
-	replicas := []*ds{one, other}
-	var streams []*followed
+	css, _ := w.startCSS("127.0.0.1:0")
+	one, other := w.startScheduler(css), w.startScheduler(css)
+	one.awaitReady()
+	other.awaitReady()
+	id := one.deploy(one.createEnvironment("logs"))
+	replicas := []*scheduler{one, other}
+	var streams []*streamClient
 	for _, d := range replicas {
-		streams = append(streams, d.follow("/v1/stream/environments/logs/instances"), d.follow("/v1/stream/environments/logs/instances?heartbeat=1"))
+		streams = append(streams, d.openStream("/v1/stream/environments/logs/instances"), d.openStream("/v1/stream/environments/logs/instances?heartbeat=1"))
 	}
 	agree := func() {
 		t.Helper()
 		for n, f := range streams {
-			f.equals(replicas[n/2], "logs")
+			f.awaitList(replicas[n/2], "logs")
 		}
 	}
-	one.completed("logs", id)
+	one.awaitCompleted("logs", id)
 	agree()
 	for _, f := range streams {
-		f.until(t, func() bool { return len(f.states) > 0 && *f.states[0].Current && *f.states[0].Count == 30 })
+		f.await(t, func() bool { return len(f.states) > 0 && *f.states[0].Current && *f.states[0].Count == 30 })
 	}
 	quiet := streams[0].lines
 	joined := w.sim.AddInstances("prod", 1)[0]
 	require.NoError(t, w.sim.DrainInstance(instances[0]))
-	w.oneEach(id, append(instances[1:], joined)...)
+	w.awaitOneTaskEach(id, append(instances[1:], joined)...)
 	agree()
 	assert.Less(t, streams[0].lines-quiet, 10, "only what has changed travels")
 
-	streams[1].until(t, func() bool { return len(streams[1].states) > 2 }, "no heartbeat")
-	one.ok("DELETE", "/v1/environments/logs", "", nil)
+	streams[1].await(t, func() bool { return len(streams[1].states) > 2 }, "no heartbeat")
+	one.mustSend("DELETE", "/v1/environments/logs", "", nil)
 	for _, f := range streams {
-		f.until(t, func() bool { return f.ended && f.err == "Environment logs does not exist" })
+		f.await(t, func() bool { return f.ended && f.err == "Environment logs does not exist" })
 	}
 }
 
-func TestTheOverviewAndTheEventsAreToldByAllReplicas(t *testing.T) {
+func TestStream_SendsOverviewAndEventsFromEveryReplica(t *testing.T) {
 	t.Parallel()
-	w := newWorld(t)
+	w := newSystem(t)
 	w.sim.AddInstances("prod", 4)
-	css, _ := w.css("127.0.0.1:0")
-	one, other := w.ds(css), w.ds(css)
-	one.ready()
-	other.ready()
-	streams := []*followed{one.follow("/v1/stream/overview"), other.follow("/v1/stream/overview?heartbeat=1")}
-	one.create("metrics")
-	id := other.deploy(other.create("logs"))
+	css, _ := w.startCSS("127.0.0.1:0")
+	one, other := w.startScheduler(css), w.startScheduler(css)
+	one.awaitReady()
+	other.awaitReady()
+	streams := []*streamClient{one.openStream("/v1/stream/overview"), other.openStream("/v1/stream/overview?heartbeat=1")}
+	one.createEnvironment("metrics")
+	id := other.deploy(other.createEnvironment("logs"))
 	for _, f := range streams {
-		f.until(t, func() bool {
+		f.await(t, func() bool {
 			e := f.environments["logs"]
 			return e != nil && e.Environment.RunningCount != nil && *e.Environment.RunningCount == 4 && e.Deployment.RolloutState == "COMPLETED" &&
 				f.environments["metrics"] != nil && f.environments["metrics"].Deployment == nil
 		})
-		f.until(t, func() bool {
+		f.await(t, func() bool {
 			said := map[string]int64{}
 			for _, d := range f.events {
 				if *d.Environment == "logs" && d.Deployment == id {
@@ -186,37 +186,37 @@ func TestTheOverviewAndTheEventsAreToldByAllReplicas(t *testing.T) {
 			}
 			return assert.ObjectsAreEqual(map[string]int64{"deploymentStarted": 0, "taskStarted": 4, "deploymentCompleted": 0}, said)
 		})
-		f.until(t, func() bool { return f.readiness != nil && *f.readiness.Ready && *f.readiness.Leader != "" })
+		f.await(t, func() bool { return f.readiness != nil && *f.readiness.Ready && *f.readiness.Leader != "" })
 	}
 	assert.NotEqual(t, streams[0].readiness.Replica, streams[1].readiness.Replica)
 
-	for _, d := range []*ds{one, other} {
+	for _, d := range []*scheduler{one, other} {
 		var list models.Events
-		d.ok("GET", "/v1/events?environment=logs", "", &list)
+		d.mustSend("GET", "/v1/events?environment=logs", "", &list)
 		require.Len(t, list.Items, 3)
 		assert.Equal(t, "deploymentCompleted", *list.Items[0].Action, "newest first")
-		d.ok("GET", "/v1/events?limit=1", "", &list)
+		d.mustSend("GET", "/v1/events?limit=1", "", &list)
 		assert.Len(t, list.Items, 1)
-		d.ok("GET", "/v1/events?environment=metrics", "", &list)
+		d.mustSend("GET", "/v1/events?environment=metrics", "", &list)
 		assert.Empty(t, list.Items)
 		for query, text := range map[string]string{
 			"limit=0": "Invalid limit\n", "limit=1001": "Invalid limit\n", "limit=x": "Invalid limit\n", "environment=a%2Fb": "Invalid environment name\n",
 		} {
-			answer, body := d.call("GET", "/v1/events?"+query, "")
+			answer, body := d.sendValid("GET", "/v1/events?"+query, "")
 			assert.Equal(t, http.StatusBadRequest, answer.StatusCode, query)
 			assert.Equal(t, text, body)
 		}
 		for path, status := range map[string]int{
 			"/v1/stream/overview?heartbeat=0": 400, "/v1/stream/environments/logs/instances?heartbeat=301": 400, "/v1/stream/environments/nobody/instances": 404,
 		} {
-			answer, _ := d.call("GET", path, "")
+			answer, _ := d.sendValid("GET", path, "")
 			assert.Equal(t, status, answer.StatusCode, path)
 		}
 	}
-	other.ok("DELETE", "/v1/environments/metrics", "", nil)
+	other.mustSend("DELETE", "/v1/environments/metrics", "", nil)
 	for _, f := range streams {
-		f.until(t, func() bool { return f.environments["metrics"] == nil })
-		f.until(t, func() bool {
+		f.await(t, func() bool { return f.environments["metrics"] == nil })
+		f.await(t, func() bool {
 			for _, d := range f.events {
 				if *d.Environment == "metrics" && *d.Action == "environmentDeleted" {
 					return true
@@ -230,69 +230,69 @@ func TestTheOverviewAndTheEventsAreToldByAllReplicas(t *testing.T) {
 	before, err := w.client.Get(t.Context(), "ecs/", nil...)
 	require.NoError(t, err)
 	count := len(streams[1].states)
-	streams[1].until(t, func() bool { return len(streams[1].states) > count+2 }) // seconds
+	streams[1].await(t, func() bool { return len(streams[1].states) > count+2 }) // seconds
 	after, err := w.client.Get(t.Context(), "ecs/", nil...)
 	require.NoError(t, err)
 	assert.Equal(t, before.Header.Revision, after.Header.Revision)
 }
 
 // Who has just created an environment may follow it at any replica, whatever that has heard from etcd.
-func TestAnEnvironmentIsFollowedAsSoonAsItIsThere(t *testing.T) {
+func TestStream_SendsNewEnvironmentAtOnce(t *testing.T) {
 	t.Parallel()
-	w := newWorld(t)
+	w := newSystem(t)
 	w.sim.AddInstances("prod", 2)
-	css, _ := w.css("127.0.0.1:0")
-	one, other := w.ds(css), w.ds(css)
-	one.ready()
-	other.ready()
+	css, _ := w.startCSS("127.0.0.1:0")
+	one, other := w.startScheduler(css), w.startScheduler(css)
+	one.awaitReady()
+	other.awaitReady()
 	for n := range 20 {
 		name := fmt.Sprint("logs-", n)
-		one.create(name)
-		f := other.follow("/v1/stream/environments/" + name + "/instances")
-		f.until(t, func() bool { return len(f.states) > 0 && *f.states[len(f.states)-1].Current || f.ended })
+		one.createEnvironment(name)
+		f := other.openStream("/v1/stream/environments/" + name + "/instances")
+		f.await(t, func() bool { return len(f.states) > 0 && *f.states[len(f.states)-1].Current || f.ended })
 		require.Empty(t, f.err)
 		assert.Len(t, f.instances, 2)
 	}
 
 	// One of the same name is another one, also while some read that the first is gone.
-	one.ok("DELETE", "/v1/environments/logs-0", "", nil)
-	one.create("logs-0")
+	one.mustSend("DELETE", "/v1/environments/logs-0", "", nil)
+	one.createEnvironment("logs-0")
 	testenv.Eventually(t, func() bool {
-		f := one.follow("/v1/stream/environments/logs-0/instances")
-		f.until(t, func() bool { return len(f.states) > 0 || f.ended })
+		f := one.openStream("/v1/stream/environments/logs-0/instances")
+		f.await(t, func() bool { return len(f.states) > 0 || f.ended })
 		return f.err == ""
 	})
 }
 
 // Others than Blox may have written to etcd: what the engine works on can be looked at and deleted.
-func TestANameThatIsNotAllowedCanBeSeenAndDeleted(t *testing.T) {
+func TestEnvironment_WithInvalidNameCanBeReadAndDeleted(t *testing.T) {
 	t.Parallel()
-	w := newWorld(t)
+	w := newSystem(t)
 	w.sim.AddInstances("prod", 1)
 	name := "a name with spaces, and longer than thirty characters"
-	w.put("ecs/environment/"+name, `{"Token":"0b0a9e39-5d7b-4fd7-9b3e-0d2d2b4e5a11","DesiredTaskDefinition":"`+w.agent+`","Cluster":"`+prod+`","Deployments":{}}`)
-	d := w.blox()
-	d.ready()
+	w.putRecord("ecs/environment/"+name, `{"Token":"0b0a9e39-5d7b-4fd7-9b3e-0d2d2b4e5a11","DesiredTaskDefinition":"`+w.agent+`","Cluster":"`+prod+`","Deployments":{}}`)
+	d := w.startServices()
+	d.awaitReady()
 	path := "/v1/environments/" + url.PathEscape(name)
 	for _, read := range []string{path, path + "/deployments", path + "/revisions", path + "/instances"} {
-		d.ok("GET", read, "", nil)
+		d.mustSend("GET", read, "", nil)
 	}
-	f := d.follow("/v1/stream" + strings.TrimPrefix(path, "/v1") + "/instances")
-	f.until(t, func() bool { return len(f.instances) == 1 && len(f.states) > 0 })
-	d.ok("DELETE", path, "", nil)
-	answer, _ := d.call("GET", path, "")
+	f := d.openStream("/v1/stream" + strings.TrimPrefix(path, "/v1") + "/instances")
+	f.await(t, func() bool { return len(f.instances) == 1 && len(f.states) > 0 })
+	d.mustSend("DELETE", path, "", nil)
+	answer, _ := d.sendValid("GET", path, "")
 	assert.Equal(t, http.StatusNotFound, answer.StatusCode)
-	answer, body := d.call("POST", "/v1/environments", `{"name":"`+name+`","instanceGroup":{"cluster":"prod"},"taskDefinition":"agent"}`)
+	answer, body := d.sendValid("POST", "/v1/environments", `{"name":"`+name+`","instanceGroup":{"cluster":"prod"},"taskDefinition":"agent"}`)
 	assert.Equal(t, http.StatusBadRequest, answer.StatusCode, body)
 }
 
 // The overview is for those who look on: what is needed to deploy, and what tasks are given, is not in it.
-func TestTheOverviewHasNoTokensAndNoTaskSettings(t *testing.T) {
+func TestStream_OverviewHidesTokensAndTaskSettings(t *testing.T) {
 	t.Parallel()
-	d := newWorld(t).blox()
-	d.ready()
+	d := newSystem(t).startServices()
+	d.awaitReady()
 	var e models.Environment
-	d.ok("POST", "/v1/environments", `{"name":"logs","instanceGroup":{"cluster":"prod"},"taskDefinition":"agent","taskSettings":{"group":"secret-group"}}`, &e)
+	d.mustSend("POST", "/v1/environments", `{"name":"logs","instanceGroup":{"cluster":"prod"},"taskDefinition":"agent","taskSettings":{"group":"secret-group"}}`, &e)
 	ctx, cancel := context.WithCancel(t.Context())
 	defer cancel()
 	request, err := http.NewRequestWithContext(ctx, http.MethodGet, d.url+"/v1/stream/overview?heartbeat=1", nil)
@@ -310,44 +310,44 @@ func TestTheOverviewHasNoTokensAndNoTaskSettings(t *testing.T) {
 	assert.True(t, seen)
 }
 
-func TestWhatUsersDoIsAmongTheEvents(t *testing.T) {
+func TestEvents_ContainUserActions(t *testing.T) {
 	t.Parallel()
-	w := newWorld(t)
+	w := newSystem(t)
 	w.sim.AddInstances("prod", 2)
-	css, _ := w.css("127.0.0.1:0")
-	one, other := w.ds(css), w.ds(css)
-	one.ready()
-	other.ready()
-	first := one.deploy(one.create("logs"))
-	one.completed("logs", first)
-	one.ok("POST", "/v1/environments/logs/resume", "", nil) // is no change
-	one.ok("POST", "/v1/environments/logs/pause", "", nil)
-	other.ok("POST", "/v1/environments/logs/pause", "", nil) // is none either
-	other.ok("POST", "/v1/environments/logs/resume", "", nil)
+	css, _ := w.startCSS("127.0.0.1:0")
+	one, other := w.startScheduler(css), w.startScheduler(css)
+	one.awaitReady()
+	other.awaitReady()
+	first := one.deploy(one.createEnvironment("logs"))
+	one.awaitCompleted("logs", first)
+	one.mustSend("POST", "/v1/environments/logs/resume", "", nil) // is no change
+	one.mustSend("POST", "/v1/environments/logs/pause", "", nil)
+	other.mustSend("POST", "/v1/environments/logs/pause", "", nil) // is none either
+	other.mustSend("POST", "/v1/environments/logs/resume", "", nil)
 	w.sim.RegisterTaskDefinition("agent", ecssim.WithCPU(64), ecssim.WithMemory(64))
 	var e models.Environment
-	one.ok("PATCH", "/v1/environments/logs?deploymentToken="+one.environment("logs").DeploymentToken.String(),
+	one.mustSend("PATCH", "/v1/environments/logs?deploymentToken="+one.getEnvironment("logs").DeploymentToken.String(),
 		`{"taskDefinition":"agent:2","deploymentConfiguration":{"canary":{"percent":50},"bakeTimeInMinutes":60}}`, &e)
 	second := one.deploy(e)
-	one.ok("POST", "/v1/environments/logs/deployments/"+second+"/promote", "", nil)
-	other.ok("POST", "/v1/environments/logs/deployments/"+second+"/stop?type=ABORT", "", nil)
+	one.mustSend("POST", "/v1/environments/logs/deployments/"+second+"/promote", "", nil)
+	other.mustSend("POST", "/v1/environments/logs/deployments/"+second+"/stop?type=ABORT", "", nil)
 	var back models.Deployment
-	one.ok("POST", "/v1/environments/logs/rollback", "", &back)
-	one.ok("DELETE", "/v1/environments/logs?stopTasks=true", "", nil)
-	one.ok("DELETE", "/v1/environments/logs?stopTasks=true", "", nil) // nor this
-	one.create("metrics")
-	one.ok("DELETE", "/v1/environments/metrics", "", nil)
-	one.ok("DELETE", "/v1/environments/metrics", "", nil) // nor this
+	one.mustSend("POST", "/v1/environments/logs/rollback", "", &back)
+	one.mustSend("DELETE", "/v1/environments/logs?stopTasks=true", "", nil)
+	one.mustSend("DELETE", "/v1/environments/logs?stopTasks=true", "", nil) // nor this
+	one.createEnvironment("metrics")
+	one.mustSend("DELETE", "/v1/environments/metrics", "", nil)
+	one.mustSend("DELETE", "/v1/environments/metrics", "", nil) // nor this
 
 	want := []string{
 		"deploymentPromoted logs " + second + " agent:2", "deploymentStopped logs " + second + " agent:2",
 		"environmentDeleted metrics  ", "environmentDeletionRequested logs  ", "environmentPaused logs  ", "environmentResumed logs  ",
 		"rollbackRequested logs " + back.ID.String() + " agent:1",
 	}
-	for _, d := range []*ds{one, other} {
+	for _, d := range []*scheduler{one, other} {
 		testenv.Eventually(t, func() bool {
 			var list models.Events
-			d.ok("GET", "/v1/events?limit=1000", "", &list)
+			d.mustSend("GET", "/v1/events?limit=1000", "", &list)
 			var said []string
 			for _, one := range list.Items {
 				switch *one.Action {

@@ -36,36 +36,36 @@ const (
 	awsPassword  = "proxy-hush"
 )
 
-// secured is a world in which everything of Blox speaks TLS with certificates on both sides, and etcd wants a password too.
-type secured struct {
-	*world
+// tlsSystem is a world in which everything of Blox speaks TLS with certificates on both sides, and etcd wants a password too.
+type tlsSystem struct {
+	*system
 	ca     *testenv.CA
 	log    *logrus.Logger
-	logged *lines
+	logs   *logBuffer
 	cssURL string
 }
 
-// lines keep what is logged, and show it to the test.
-type lines struct {
-	mu   sync.Mutex
-	text bytes.Buffer
-	to   io.Writer
+// logBuffer keep what is logged, and show it to the test.
+type logBuffer struct {
+	mu     sync.Mutex
+	text   bytes.Buffer
+	output io.Writer
 }
 
-func (l *lines) Write(p []byte) (int, error) {
+func (l *logBuffer) Write(p []byte) (int, error) {
 	l.mu.Lock()
 	defer l.mu.Unlock()
 	l.text.Write(p)
-	return l.to.Write(p)
+	return l.output.Write(p)
 }
 
-func (l *lines) all() string {
+func (l *logBuffer) contents() string {
 	l.mu.Lock()
 	defer l.mu.Unlock()
 	return l.text.String()
 }
 
-func (s *secured) getenv(name string) string {
+func (s *tlsSystem) getenv(name string) string {
 	return map[string]string{
 		"AWS_REGION": "us-east-1", "AWS_ENDPOINT_URL": strings.Replace(s.aws.URL, "://", "://me:"+awsPassword+"@", 1),
 		"AWS_ACCESS_KEY_ID": "test", "AWS_SECRET_ACCESS_KEY": awsSecret,
@@ -74,10 +74,10 @@ func (s *secured) getenv(name string) string {
 	}[name]
 }
 
-func newSecured(t *testing.T) *secured {
+func newTLSSystem(t *testing.T) *tlsSystem {
 	t.Helper()
 	ca := testenv.NewCA(t)
-	w := &world{t: t, sim: ecssim.New(ecssim.Config{}), etcd: testenv.EtcdServer(t, embedded.Options{TLS: ca.Files("etcd"), TokenTTL: time.Second})}
+	w := &system{t: t, sim: ecssim.New(ecssim.Config{}), etcd: testenv.EtcdServer(t, embedded.Options{TLS: ca.Files("etcd"), TokenTTL: time.Second})}
 	w.client = w.etcd.Client()
 	w.aws = httptest.NewServer(w.sim)
 	t.Cleanup(func() { w.sim.Close(); w.aws.Close() })
@@ -97,13 +97,13 @@ func newSecured(t *testing.T) *secured {
 	} {
 		require.NoError(t, do(t.Context()))
 	}
-	s := &secured{world: w, ca: ca, log: testenv.Logger(t), logged: &lines{to: t.Output()}}
-	s.log.SetOutput(s.logged)
+	s := &tlsSystem{system: w, ca: ca, log: testenv.Logger(t), logs: &logBuffer{output: t.Output()}}
+	s.log.SetOutput(s.logs)
 	return s
 }
 
 // flags are those of a service called name.
-func (s *secured) flags(name string) []string {
+func (s *tlsSystem) flags(name string) []string {
 	own, etcd := s.ca.Files(name), s.ca.Files(name+"-at-etcd")
 	return []string{
 		"--tls-cert", own.Cert, "--tls-key", own.Key, "--client-ca", own.CA,
@@ -111,16 +111,16 @@ func (s *secured) flags(name string) []string {
 	}
 }
 
-func (s *secured) css() {
+func (s *tlsSystem) startCSS() {
 	s.t.Helper()
 	cfg, err := clusterstate.ParseConfig(append(s.flags("css"), "--queue", "blox_queue"), s.getenv, io.Discard)
 	require.NoError(s.t, err)
 	cfg.Listener = listen(s.t, "127.0.0.1:0")
 	s.cssURL = "https://me:" + cssPassword + "@" + cfg.Listener.Addr().String()
-	s.run(func(ctx context.Context) error { return clusterstate.Run(ctx, cfg, s.log) })
+	s.runService(func(ctx context.Context) error { return clusterstate.Run(ctx, cfg, s.log) })
 }
 
-func (s *secured) ds() (*ds, daemonscheduler.Config) {
+func (s *tlsSystem) startScheduler() (*scheduler, daemonscheduler.Config) {
 	s.t.Helper()
 	own := s.ca.Files("ds-at-css")
 	cfg, err := daemonscheduler.ParseConfig(append(s.flags("ds"), "--leader-lease", "2s",
@@ -130,24 +130,24 @@ func (s *secured) ds() (*ds, daemonscheduler.Config) {
 	cfg.Bind = cfg.Listener.Addr().String()
 	client, err := tlsconfig.Load(s.ca.Files("client"), s.log)
 	require.NoError(s.t, err)
-	d := &ds{world: s.world, url: "https://" + cfg.Bind, tls: client.Client()}
-	d.stop = s.run(func(ctx context.Context) error { return daemonscheduler.Run(ctx, cfg, s.log) })
+	d := &scheduler{system: s.system, url: "https://" + cfg.Bind, tls: client.Client()}
+	d.stop = s.runService(func(ctx context.Context) error { return daemonscheduler.Run(ctx, cfg, s.log) })
 	return d, cfg
 }
 
-func TestEverythingOverTLS(t *testing.T) {
+func TestServices_ConnectOverTLS(t *testing.T) {
 	t.Parallel()
-	s := newSecured(t)
+	s := newTLSSystem(t)
 	instances := s.sim.AddInstances("prod", 2)
-	s.css()
-	d, cfg := s.ds()
+	s.startCSS()
+	d, cfg := s.startScheduler()
 	testenv.Eventually(t, func() bool {
 		return httpserver.Healthcheck(t.Context(), cfg.Bind, "/v1/ready", cfg.TLS) == nil
 	}, "--healthcheck: not ready")
-	made := d.create("logs")
+	made := d.createEnvironment("logs")
 	id := d.deploy(made)
-	s.oneEach(id, instances...)
-	d.completed("logs", id)
+	s.awaitOneTaskEach(id, instances...)
+	d.awaitCompleted("logs", id)
 
 	// Who has no certificate of ours is not let in.
 	nobody := *d
@@ -155,32 +155,32 @@ func TestEverythingOverTLS(t *testing.T) {
 		{RootCAs: d.tls.RootCAs},
 		{RootCAs: d.tls.RootCAs, Certificates: mustLoad(t, testenv.NewCA(t).Files("client")).Certificates},
 	} {
-		_, err := nobody.get("/v1/environments")
+		_, err := nobody.status("/v1/environments")
 		assert.ErrorContains(t, err, "tls:")
 	}
 
 	// Every certificate is replaced by one of another authority, for which those of before are strangers; both services
 	// go on, with new connections as the old ones are lost with an etcd that knows no tokens.
-	replaceAll(t, s.ca)
+	replaceCertificates(t, s.ca)
 	s.etcd.Stop()
 	s.etcd.Start()
-	later := mustLoad(t, tlsconfig.Files{CA: s.ca.File, Cert: clientOf(s.ca, ".pem"), Key: clientOf(s.ca, ".key")})
+	later := mustLoad(t, tlsconfig.Files{CA: s.ca.File, Cert: clientFile(s.ca, ".pem"), Key: clientFile(s.ca, ".key")})
 	testenv.Eventually(t, func() bool {
 		fresh := *d
 		fresh.tls = later
-		answer, err := fresh.get("/v1/environments/logs")
+		answer, err := fresh.status("/v1/environments/logs")
 		return err == nil && answer == http.StatusOK
 	}, "the new certificates are not served")
 	d.tls = later
 	instances = append(instances, s.sim.AddInstances("prod", 1)...)
-	s.oneEach(id, instances...)
-	s.neverTwo()
+	s.awaitOneTaskEach(id, instances...)
+	s.assertNoDuplicates()
 
 	// SQS is away, so that errors are logged that name its endpoint.
 	s.sim.Close() // ends long polls
 	s.aws.Close()
-	testenv.Eventually(t, func() bool { return strings.Contains(s.logged.all(), "receive events") })
-	logged := s.logged.all()
+	testenv.Eventually(t, func() bool { return strings.Contains(s.logs.contents(), "receive events") })
+	logged := s.logs.contents()
 	for _, want := range []string{"certificates reloaded", "daemon-scheduler is up", "cluster-state-service is up"} {
 		assert.Contains(t, logged, want)
 	}
@@ -189,8 +189,8 @@ func TestEverythingOverTLS(t *testing.T) {
 	}
 }
 
-// get asks as do does, and expects no answer.
-func (d *ds) get(path string) (status int, err error) {
+// status asks as do does, and expects no answer.
+func (d *scheduler) status(path string) (status int, err error) {
 	client := http.Client{Transport: &http.Transport{TLSClientConfig: d.tls, DisableKeepAlives: true}, Timeout: 30 * time.Second}
 	answer, err := client.Get(d.url + path)
 	if err != nil {
@@ -206,8 +206,8 @@ func mustLoad(t *testing.T, files tlsconfig.Files) *tls.Config {
 	return certificates.Client()
 }
 
-// replaceAll issues all certificates of ca anew from another authority, which takes its place.
-func replaceAll(t *testing.T, ca *testenv.CA) {
+// replaceCertificates issues all certificates of ca anew from another authority, which takes its place.
+func replaceCertificates(t *testing.T, ca *testenv.CA) {
 	t.Helper()
 	next := testenv.NewCA(t)
 	dir := filepath.Dir(ca.File)
@@ -224,6 +224,6 @@ func replaceAll(t *testing.T, ca *testenv.CA) {
 	require.NoError(t, os.WriteFile(ca.File, authority, 0o600))
 }
 
-func clientOf(ca *testenv.CA, kind string) string {
+func clientFile(ca *testenv.CA, kind string) string {
 	return filepath.Join(filepath.Dir(ca.File), "client"+kind)
 }

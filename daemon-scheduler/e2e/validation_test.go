@@ -15,13 +15,13 @@ import (
 )
 
 // What is refused, the same on create and on update.
-func TestSettingsAreValidated(t *testing.T) {
+func TestValidation_RejectsInvalidSettings(t *testing.T) {
 	t.Parallel()
-	w := newWorld(t)
+	w := newSystem(t)
 	w.sim.RegisterTaskDefinition("host", ecssim.WithHostPort(8080, "tcp"))
-	d := w.ds(nobody)
-	d.create("made")
-	token := d.environment("made").DeploymentToken.String()
+	d := w.startScheduler(unusedAddress)
+	d.createEnvironment("made")
+	token := d.getEnvironment("made").DeploymentToken.String()
 	list := func(n int, item string) string {
 		return "[" + strings.TrimSuffix(strings.Repeat(item+",", n), ",") + "]"
 	}
@@ -63,33 +63,33 @@ func TestSettingsAreValidated(t *testing.T) {
 	} {
 		t.Run(name, func(t *testing.T) {
 			on := *d
-			w := *d.world
+			w := *d.system
 			w.t = t
-			on.world = &w
+			on.system = &w
 			want := "validation failure list:\n" + tc.want
-			on.refused(400, want, "PATCH", "/v1/environments/made?deploymentToken="+token, "{"+tc.field+"}")
+			on.mustReject(400, want, "PATCH", "/v1/environments/made?deploymentToken="+token, "{"+tc.field+"}")
 			body := `"name":"x",` + tc.field
 			for _, required := range []string{`"taskDefinition":"agent"`, `"instanceGroup":{"cluster":"prod"}`} {
 				if key, _, _ := strings.Cut(required, ":"); !strings.Contains(body, key) {
 					body += "," + required
 				}
 			}
-			on.refused(400, want, "POST", "/v1/environments", "{"+body+"}")
+			on.mustReject(400, want, "POST", "/v1/environments", "{"+body+"}")
 		})
 	}
-	assert.EqualValues(t, 1, d.environment("made").Revision, "what was refused changed nothing")
+	assert.EqualValues(t, 1, d.getEnvironment("made").Revision, "what was refused changed nothing")
 }
 
-func TestPatch(t *testing.T) {
+func TestPatch_MergesValidFields(t *testing.T) {
 	t.Parallel()
-	w := newWorld(t)
-	_, retired := w.retire()
-	d := w.ds(nobody)
-	d.ok("POST", "/v1/environments", `{"name":"logs","instanceGroup":{"cluster":"prod","query":"attribute:a exists"},"taskDefinition":"agent",
+	w := newSystem(t)
+	_, retired := w.createInactive()
+	d := w.startScheduler(unusedAddress)
+	d.mustSend("POST", "/v1/environments", `{"name":"logs","instanceGroup":{"cluster":"prod","query":"attribute:a exists"},"taskDefinition":"agent",
 		"ignored":"as v0.3 does","deploymentConfiguration":{"minimumHealthyPercent":0,"canary":{"percent":10}},"drainOrder":2,
 		"taskSettings":{"group":"g","tags":[{"key":"a"}]}}`, nil)
 	path := "/v1/environments/logs?deploymentToken="
-	token := path + d.environment("logs").DeploymentToken.String()
+	token := path + d.getEnvironment("logs").DeploymentToken.String()
 	failed := "validation failure list:\n"
 	for body, want := range map[string]string{
 		"":                                      "The body is empty: an environment in JSON is required",
@@ -104,14 +104,14 @@ func TestPatch(t *testing.T) {
 		`{"taskDefinition":null}`:               failed + "taskDefinition in body is required",
 		`{"instanceGroup":{"cluster":"other"}}`: failed + "instanceGroup.cluster in body cannot be changed",
 	} {
-		d.refused(400, want, "PATCH", token, body)
+		d.mustReject(400, want, "PATCH", token, body)
 	}
-	d.refused(404, "TaskDefinition does not exist", "PATCH", token, `{"taskDefinition":"none"}`)
-	d.refused(404, "TaskDefinition is inactive", "PATCH", token, `{"taskDefinition":"`+retired+`"}`)
-	d.refused(400, "the deploymentToken is missing", "PATCH", "/v1/environments/logs", "{}")
-	d.refused(400, "the deploymentToken is not a lower-case uuid", "PATCH", path+"x", "{}")
-	d.refused(409, "Token '"+unused+"' is outdated", "PATCH", path+unused, "{}")
-	d.refused(404, "Environment none does not exist", "PATCH", "/v1/environments/none?deploymentToken="+unused, "{}")
+	d.mustReject(404, "TaskDefinition does not exist", "PATCH", token, `{"taskDefinition":"none"}`)
+	d.mustReject(404, "TaskDefinition is inactive", "PATCH", token, `{"taskDefinition":"`+retired+`"}`)
+	d.mustReject(400, "the deploymentToken is missing", "PATCH", "/v1/environments/logs", "{}")
+	d.mustReject(400, "the deploymentToken is not a lower-case uuid", "PATCH", path+"x", "{}")
+	d.mustReject(409, "Token '"+unusedToken+"' is outdated", "PATCH", path+unusedToken, "{}")
+	d.mustReject(404, "Environment none does not exist", "PATCH", "/v1/environments/none?deploymentToken="+unusedToken, "{}")
 
 	same := d.patch("logs", "{}")
 	assert.EqualValues(t, 2, same.Revision, "what changes nothing is a revision too, to deploy anew")
@@ -129,39 +129,39 @@ func TestPatch(t *testing.T) {
 	e = d.patch("logs", `{"taskSettings":null,"deploymentConfiguration":null}`)
 	assert.Nil(t, e.TaskSettings)
 	assert.Nil(t, e.DeploymentConfiguration.Canary)
-	assert.Equal(t, e, d.environment("logs"))
+	assert.Equal(t, e, d.getEnvironment("logs"))
 	var revisions models.Revisions
-	d.ok("GET", "/v1/environments/logs/revisions", "", &revisions)
+	d.mustSend("GET", "/v1/environments/logs/revisions", "", &revisions)
 	assert.Len(t, revisions.Items, 4)
 }
 
 // Without a copy of the clusters nothing is told of them, and everything else works.
-func TestWhatNeedsACurrentCopySaysSo(t *testing.T) {
+func TestAPI_ReportsMissingClusterState(t *testing.T) {
 	t.Parallel()
-	d := newWorld(t).ds(nobody)
-	e := d.create("logs")
+	d := newSystem(t).startScheduler(unusedAddress)
+	e := d.createEnvironment("logs")
 	assert.Nil(t, e.DesiredCount)
 	const told = "The copy of the clusters is not current"
-	d.refused(503, told, "GET", "/v1/environments/logs/instances", "")
+	d.mustReject(503, told, "GET", "/v1/environments/logs/instances", "")
 	path := "/v1/environments/logs/deployments?deploymentToken=" + e.DeploymentToken.String()
-	d.refused(503, told, "POST", path+"&dryRun=true", "")
-	d.refused(400, `Invalid dryRun "yes": must be true or false`, "POST", path+"&dryRun=yes", "")
-	assert.Empty(t, d.deployments("logs"))
-	assert.Nil(t, d.deployment("logs", d.deploy(e)).RunningCount)
+	d.mustReject(503, told, "POST", path+"&dryRun=true", "")
+	d.mustReject(400, `Invalid dryRun "yes": must be true or false`, "POST", path+"&dryRun=yes", "")
+	assert.Empty(t, d.listDeployments("logs"))
+	assert.Nil(t, d.getDeployment("logs", d.deploy(e)).RunningCount)
 	for _, path := range []string{"/revisions", "/instances"} {
-		d.refused(404, "Environment none does not exist", "GET", "/v1/environments/none"+path, "")
+		d.mustReject(404, "Environment none does not exist", "GET", "/v1/environments/none"+path, "")
 	}
 	for _, path := range []string{"/pause", "/resume", "/rollback", "/deployments/x/stop", "/deployments/x/promote"} {
-		d.refused(404, "Environment none does not exist", "POST", "/v1/environments/none"+path, "")
+		d.mustReject(404, "Environment none does not exist", "POST", "/v1/environments/none"+path, "")
 	}
 }
 
 // Two tasks that need the same port of an instance cannot run side by side, however their task definition says so.
-func TestMaximumPercentAndStaticPorts(t *testing.T) {
+func TestValidation_RejectsSurgeOfStaticPorts(t *testing.T) {
 	t.Parallel()
-	w := newWorld(t)
-	d := w.ds(nobody)
-	d.create("made")
+	w := newSystem(t)
+	d := w.startScheduler(unusedAddress)
+	d.createEnvironment("made")
 	d.patch("made", `{"deploymentConfiguration":{"maximumPercent":150}}`)
 	const refused = "validation failure list:\ndeploymentConfiguration.maximumPercent in body should be 100, as tasks with static host ports cannot run side by side\n"
 	for name, tc := range map[string]struct {
@@ -195,14 +195,14 @@ func TestMaximumPercentAndStaticPorts(t *testing.T) {
 			wanted := fmt.Sprintf(`"taskDefinition":%q,"taskSettings":%s`, *made.TaskDefinition.TaskDefinitionArn, settings)
 			create := func(percent int) (int, string) {
 				id := fmt.Sprintf("%x", len(name)*1000+percent)
-				answer, text := d.call("POST", "/v1/environments", fmt.Sprintf(
+				answer, text := d.sendValid("POST", "/v1/environments", fmt.Sprintf(
 					`{"name":%q,"instanceGroup":{"cluster":"prod"},"deploymentConfiguration":{"maximumPercent":%d},%s}`, id+string(tc.mode), percent, wanted))
 				return answer.StatusCode, text
 			}
 			status, _ := create(100)
 			assert.Equal(t, 200, status)
 			status, text := create(101)
-			patched, patchText := d.call("PATCH", "/v1/environments/made?deploymentToken="+d.environment("made").DeploymentToken.String(), "{"+wanted+"}")
+			patched, patchText := d.sendValid("PATCH", "/v1/environments/made?deploymentToken="+d.getEnvironment("made").DeploymentToken.String(), "{"+wanted+"}")
 			if tc.static {
 				assert.Equal(t, []any{400, refused, 400, refused}, []any{status, text, patched.StatusCode, patchText})
 				return

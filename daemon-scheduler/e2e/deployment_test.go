@@ -20,34 +20,34 @@ import (
 	"github.com/blox/blox/swagger/daemon-scheduler/v1/models"
 )
 
-// refused is call for what has to fail with that status and text.
-func (d *ds) refused(status int, text, method, path, body string) {
+// mustReject is call for what has to fail with that status and text.
+func (d *scheduler) mustReject(status int, text, method, path, body string) {
 	d.t.Helper()
-	answer, read := d.call(method, path, body)
+	answer, read := d.sendValid(method, path, body)
 	assert.Equal(d.t, status, answer.StatusCode, "%s %s", method, path)
 	assert.Equal(d.t, text+"\n", read, "%s %s", method, path)
 }
 
 // patch updates an environment with its present token.
-func (d *ds) patch(name, body string) (e models.Environment) {
+func (d *scheduler) patch(name, body string) (e models.Environment) {
 	d.t.Helper()
-	d.ok("PATCH", "/v1/environments/"+name+"?deploymentToken="+d.environment(name).DeploymentToken.String(), body, &e)
+	d.mustSend("PATCH", "/v1/environments/"+name+"?deploymentToken="+d.getEnvironment(name).DeploymentToken.String(), body, &e)
 	return e
 }
 
-func TestUpdateAndRollback(t *testing.T) {
+func TestEnvironment_UpdatesAndRollsBack(t *testing.T) {
 	t.Parallel()
-	w := newWorld(t)
+	w := newSystem(t)
 	instances := w.sim.AddInstances("prod", 3)
 	second := w.sim.RegisterTaskDefinition("agent", ecssim.WithCPU(32), ecssim.WithMemory(64))
-	d := w.blox()
-	d.ok("POST", "/v1/environments", `{"name":"logs","instanceGroup":{"cluster":"prod"},"taskDefinition":"agent:1"}`, nil)
-	first := d.deploy(d.environment("logs"))
-	d.completed("logs", first)
-	before := d.environment("logs")
+	d := w.startServices()
+	d.mustSend("POST", "/v1/environments", `{"name":"logs","instanceGroup":{"cluster":"prod"},"taskDefinition":"agent:1"}`, nil)
+	first := d.deploy(d.getEnvironment("logs"))
+	d.awaitCompleted("logs", first)
+	before := d.getEnvironment("logs")
 	assert.Equal(t, "active", before.Status)
 	testenv.Eventually(t, func() bool {
-		e := d.environment("logs")
+		e := d.getEnvironment("logs")
 		return *e.RunningCount == 3 && *e.DesiredCount == 3 && *e.PendingCount == 0
 	})
 
@@ -55,74 +55,74 @@ func TestUpdateAndRollback(t *testing.T) {
 	assert.Equal(t, second, *updated.TaskDefinition)
 	assert.EqualValues(t, 2, updated.Revision)
 	assert.NotEqual(t, before.DeploymentToken, updated.DeploymentToken)
-	assert.Equal(t, first, d.deployments("logs")[0].ID.String(), "nothing is deployed by it")
-	w.oneEach(first, instances...)
+	assert.Equal(t, first, d.listDeployments("logs")[0].ID.String(), "nothing is deployed by it")
+	w.awaitOneTaskEach(first, instances...)
 
 	dry := d.dryRun(updated)
 	assert.Len(t, dry, 6, "a stop and a start for each instance")
 	for i, step := range dry {
 		assert.Equal(t, map[bool]string{true: "stop", false: "start"}[step.Task != ""], *step.Action, "step %d", i)
 	}
-	assert.Len(t, d.deployments("logs"), 1, "a dry run creates nothing")
+	assert.Len(t, d.listDeployments("logs"), 1, "a dry run creates nothing")
 	assert.Zero(t, w.sim.Calls("StopTask"))
 
 	id := d.deploy(updated)
-	d.completed("logs", id)
-	w.oneEach(id, instances...)
-	shown := d.deployment("logs", id)
+	d.awaitCompleted("logs", id)
+	w.awaitOneTaskEach(id, instances...)
+	shown := d.getDeployment("logs", id)
 	assert.Equal(t, "COMPLETED", shown.RolloutState)
 	assert.EqualValues(t, 2, shown.Revision)
 	assert.EqualValues(t, 3, *shown.RunningCount)
 	assert.NotNil(t, shown.StartedAt)
-	assert.Empty(t, d.dryRunOf("logs", 400), "the token is used")
+	assert.Empty(t, d.rejectDryRun("logs", 400), "the token is used")
 
 	var back models.Deployment
-	d.ok("POST", "/v1/environments/logs/rollback", "", &back)
+	d.mustSend("POST", "/v1/environments/logs/rollback", "", &back)
 	assert.Equal(t, id, back.RollbackOf)
 	assert.EqualValues(t, 1, back.Revision)
-	d.completed("logs", back.ID.String())
-	w.oneEach(back.ID.String(), instances...)
-	for _, tasks := range w.live(back.ID.String()) {
+	d.awaitCompleted("logs", back.ID.String())
+	w.awaitOneTaskEach(back.ID.String(), instances...)
+	for _, tasks := range w.liveTasks(back.ID.String()) {
 		assert.Equal(t, w.agent, tasks[0].TaskDefinitionARN)
 	}
 	var revisions models.Revisions
-	d.ok("GET", "/v1/environments/logs/revisions", "", &revisions)
+	d.mustSend("GET", "/v1/environments/logs/revisions", "", &revisions)
 	require.Len(t, revisions.Items, 2)
 	assert.EqualValues(t, 2, *revisions.Items[0].Revision)
 	assert.Equal(t, w.agent, *revisions.Items[1].TaskDefinition)
-	w.neverTwo()
+	w.assertNoDuplicates()
 }
 
-func (d *ds) deployments(name string) []*models.Deployment {
+func (d *scheduler) listDeployments(name string) []*models.Deployment {
 	d.t.Helper()
 	var list models.Deployments
-	d.ok("GET", "/v1/environments/"+name+"/deployments", "", &list)
+	d.mustSend("GET", "/v1/environments/"+name+"/deployments", "", &list)
 	return list.Items
 }
 
-func (d *ds) dryRun(e models.Environment) []*models.PlanStep {
+func (d *scheduler) dryRun(e models.Environment) []*models.PlanStep {
 	d.t.Helper()
 	var would models.Deployment
-	d.ok("POST", "/v1/environments/"+*e.Name+"/deployments?dryRun=true&deploymentToken="+e.DeploymentToken.String(), "", &would)
+	d.mustSend("POST", "/v1/environments/"+*e.Name+"/deployments?dryRun=true&deploymentToken="+e.DeploymentToken.String(), "", &would)
 	return would.Plan
 }
 
-// dryRunOf is one that is refused with that status.
-func (d *ds) dryRunOf(name string, status int) []*models.PlanStep {
+// rejectDryRun is one that is refused with that status.
+func (d *scheduler) rejectDryRun(name string, status int) []*models.PlanStep {
 	d.t.Helper()
-	answer, text := d.call("POST", "/v1/environments/"+name+"/deployments?dryRun=true&deploymentToken="+d.environment(name).DeploymentToken.String(), "")
+	answer, text := d.sendValid("POST", "/v1/environments/"+name+"/deployments?dryRun=true&deploymentToken="+d.getEnvironment(name).DeploymentToken.String(), "")
 	assert.Equal(d.t, status, answer.StatusCode, text)
 	return nil
 }
 
 // What a deployment in progress can meet. Nothing is carried out here, so that it stays in progress.
-func TestADeploymentInProgressMeets(t *testing.T) {
+func TestDeployment_CanBeChangedInProgress(t *testing.T) {
 	t.Parallel()
-	w := newWorld(t)
+	w := newSystem(t)
 	w.sim.RegisterTaskDefinition("agent")
-	d := w.ds(nobody)
+	d := w.startScheduler(unusedAddress)
 	begin := func(name string) (path, id string) {
-		w.put("ecs/environment/"+name, strings.Replace(old(name, "prod", w.agent), `"Token":"`+used+`","Name"`, `"Token":"`+unused+`","Name"`, 1))
+		w.putRecord("ecs/environment/"+name, strings.Replace(completedRecord(name, "prod", w.agent), `"Token":"`+usedToken+`","Name"`, `"Token":"`+unusedToken+`","Name"`, 1))
 		e := d.patch(name, `{"taskDefinition":"agent"}`)
 		return "/v1/environments/" + name, d.deploy(e)
 	}
@@ -130,86 +130,86 @@ func TestADeploymentInProgressMeets(t *testing.T) {
 		path, id := begin("patched")
 		e := d.patch("patched", `{"drainOrder":3}`)
 		assert.EqualValues(t, 3, e.Revision)
-		assert.Equal(t, "IN_PROGRESS", d.deployment("patched", id).RolloutState)
+		assert.Equal(t, "IN_PROGRESS", d.getDeployment("patched", id).RolloutState)
 		newest := d.deploy(e)
-		stopped := d.deployment("patched", id)
+		stopped := d.getDeployment("patched", id)
 		assert.Equal(t, "STOPPED", stopped.RolloutState)
 		assert.Equal(t, "Superseded by a deployment of revision 3.", stopped.RolloutStateReason)
 		assert.Equal(t, "completed", *stopped.Status, "v0.3 knows three words")
-		assert.Equal(t, newest, d.deployments("patched")[0].ID.String())
-		d.refused(400, "Deployment with token '"+e.DeploymentToken.String()+"' already exists", "POST", path+"/deployments?deploymentToken="+e.DeploymentToken.String(), "")
+		assert.Equal(t, newest, d.listDeployments("patched")[0].ID.String())
+		d.mustReject(400, "Deployment with token '"+e.DeploymentToken.String()+"' already exists", "POST", path+"/deployments?deploymentToken="+e.DeploymentToken.String(), "")
 	})
 	t.Run("a rollback", func(t *testing.T) {
 		path, id := begin("back")
 		var back models.Deployment
-		d.ok("POST", path+"/rollback", "", &back)
+		d.mustSend("POST", path+"/rollback", "", &back)
 		assert.Equal(t, id, back.RollbackOf)
 		assert.Equal(t, w.agent, *back.TaskDefinition)
 		assert.Equal(t, "IN_PROGRESS", back.RolloutState)
-		assert.Equal(t, "STOPPED", d.deployment("back", id).RolloutState)
+		assert.Equal(t, "STOPPED", d.getDeployment("back", id).RolloutState)
 		var again models.Deployment
-		d.ok("POST", path+"/rollback", "", &again)
+		d.mustSend("POST", path+"/rollback", "", &again)
 		assert.Equal(t, back, again, "it is idempotent")
-		assert.Equal(t, back.ID.String(), d.deployments("back")[0].ID.String())
+		assert.Equal(t, back.ID.String(), d.listDeployments("back")[0].ID.String())
 	})
 	t.Run("stops", func(t *testing.T) {
 		path, id := begin("stopped")
-		d.refused(400, "type is ROLLBACK or ABORT", "POST", path+"/deployments/"+id+"/stop?type=NO", "")
-		d.refused(404, "Deployment x does not exist for environment stopped", "POST", path+"/deployments/x/stop", "")
+		d.mustReject(400, "type is ROLLBACK or ABORT", "POST", path+"/deployments/"+id+"/stop?type=NO", "")
+		d.mustReject(404, "Deployment x does not exist for environment stopped", "POST", path+"/deployments/x/stop", "")
 		var stopped models.Deployment
 		for range 2 { // it is idempotent
-			d.ok("POST", path+"/deployments/"+id+"/stop?type=ABORT", "", &stopped)
+			d.mustSend("POST", path+"/deployments/"+id+"/stop?type=ABORT", "", &stopped)
 			assert.Equal(t, "STOPPED", stopped.RolloutState)
 		}
-		e := d.environment("stopped")
+		e := d.getEnvironment("stopped")
 		assert.Equal(t, "paused", e.Status)
 		assert.Equal(t, id, e.PausedBy)
-		assert.Len(t, d.deployments("stopped"), 2)
-		d.ok("POST", path+"/resume", "", &e)
+		assert.Len(t, d.listDeployments("stopped"), 2)
+		d.mustSend("POST", path+"/resume", "", &e)
 		assert.Equal(t, "active", e.Status)
 
 		path, id = begin("undone")
-		d.ok("POST", path+"/deployments/"+id+"/stop", "", &stopped)
-		assert.Equal(t, id, d.deployments("undone")[0].RollbackOf)
-		path, id = "/v1/environments/single", d.deploy(d.create("single"))
-		d.refused(409, "Environment single has no earlier completed deployment to roll back to", "POST", path+"/deployments/"+id+"/stop", "")
-		d.refused(409, "Environment single has no earlier completed deployment to roll back to", "POST", path+"/rollback", "")
-		d.refused(409, "Deployment "+id+" has no canary waiting for promotion", "POST", path+"/deployments/"+id+"/promote", "")
+		d.mustSend("POST", path+"/deployments/"+id+"/stop", "", &stopped)
+		assert.Equal(t, id, d.listDeployments("undone")[0].RollbackOf)
+		path, id = "/v1/environments/single", d.deploy(d.createEnvironment("single"))
+		d.mustReject(409, "Environment single has no earlier completed deployment to roll back to", "POST", path+"/deployments/"+id+"/stop", "")
+		d.mustReject(409, "Environment single has no earlier completed deployment to roll back to", "POST", path+"/rollback", "")
+		d.mustReject(409, "Deployment "+id+" has no canary waiting for promotion", "POST", path+"/deployments/"+id+"/promote", "")
 	})
 	t.Run("a DELETE with stopTasks", func(t *testing.T) {
 		path, id := begin("gone")
 		for range 2 { // it is idempotent
-			d.ok("DELETE", path+"?stopTasks=true", "", nil)
+			d.mustSend("DELETE", path+"?stopTasks=true", "", nil)
 		}
-		e := d.environment("gone")
+		e := d.getEnvironment("gone")
 		assert.Equal(t, "deleting", e.Status)
-		assert.Equal(t, "STOPPED", d.deployment("gone", id).RolloutState)
+		assert.Equal(t, "STOPPED", d.getDeployment("gone", id).RolloutState)
 		const told = "Environment gone is being deleted"
 		for _, action := range []string{"/pause", "/resume", "/rollback", "/deployments/" + id + "/stop", "/deployments/" + id + "/promote"} {
-			d.refused(409, told, "POST", path+action, "")
+			d.mustReject(409, told, "POST", path+action, "")
 		}
-		d.refused(409, told, "PATCH", path+"?deploymentToken="+e.DeploymentToken.String(), "{}")
-		d.refused(400, "Error saving environment gone to store: An environment with name gone already exists", "POST", "/v1/environments",
+		d.mustReject(409, told, "PATCH", path+"?deploymentToken="+e.DeploymentToken.String(), "{}")
+		d.mustReject(400, "Error saving environment gone to store: An environment with name gone already exists", "POST", "/v1/environments",
 			`{"name":"gone","instanceGroup":{"cluster":"prod"},"taskDefinition":"agent"}`)
-		d.refused(400, `Invalid stopTasks "yes": must be true or false`, "DELETE", path+"?stopTasks=yes", "")
-		d.ok("DELETE", path, "", nil)
-		assert.Equal(t, "deleting", d.environment("gone").Status, "that its tasks are stopped was promised")
-		d.ok("DELETE", "/v1/environments/patched", "", nil)
-		d.refused(404, "Environment patched does not exist", "GET", "/v1/environments/patched", "")
-		d.ok("DELETE", "/v1/environments/patched?stopTasks=true", "", nil)
+		d.mustReject(400, `Invalid stopTasks "yes": must be true or false`, "DELETE", path+"?stopTasks=yes", "")
+		d.mustSend("DELETE", path, "", nil)
+		assert.Equal(t, "deleting", d.getEnvironment("gone").Status, "that its tasks are stopped was promised")
+		d.mustSend("DELETE", "/v1/environments/patched", "", nil)
+		d.mustReject(404, "Environment patched does not exist", "GET", "/v1/environments/patched", "")
+		d.mustSend("DELETE", "/v1/environments/patched?stopTasks=true", "", nil)
 	})
 }
 
-func TestOfTwoUpdatesWithOneTokenOneIsMade(t *testing.T) {
+func TestPatch_AcceptsOneUpdatePerToken(t *testing.T) {
 	t.Parallel()
-	d := newWorld(t).ds(nobody)
-	e := d.create("logs")
+	d := newSystem(t).startScheduler(unusedAddress)
+	e := d.createEnvironment("logs")
 	path := "/v1/environments/logs?deploymentToken=" + e.DeploymentToken.String()
 	statuses := make(chan int, 4)
 	var patching sync.WaitGroup
 	for range cap(statuses) {
 		patching.Go(func() {
-			answer, _ := d.do("PATCH", path, `{"drainOrder":1}`)
+			answer, _ := d.send("PATCH", path, `{"drainOrder":1}`)
 			statuses <- answer.StatusCode
 		})
 	}
@@ -220,39 +220,39 @@ func TestOfTwoUpdatesWithOneTokenOneIsMade(t *testing.T) {
 		counts[status]++
 	}
 	assert.Equal(t, map[int]int{200: 1, 409: 3}, counts)
-	assert.EqualValues(t, 2, d.environment("logs").Revision)
-	d.refused(409, "Token '"+e.DeploymentToken.String()+"' is outdated", "PATCH", path, `{"drainOrder":2}`)
-	d.refused(400, "Token '"+e.DeploymentToken.String()+"' is outdated", "POST", "/v1/environments/logs/deployments?deploymentToken="+e.DeploymentToken.String(), "")
+	assert.EqualValues(t, 2, d.getEnvironment("logs").Revision)
+	d.mustReject(409, "Token '"+e.DeploymentToken.String()+"' is outdated", "PATCH", path, `{"drainOrder":2}`)
+	d.mustReject(400, "Token '"+e.DeploymentToken.String()+"' is outdated", "POST", "/v1/environments/logs/deployments?deploymentToken="+e.DeploymentToken.String(), "")
 }
 
-func TestPauseHoldsAndResumeGoesOn(t *testing.T) {
+func TestPause_HoldsStartsUntilResume(t *testing.T) {
 	t.Parallel()
-	w := newWorld(t)
+	w := newSystem(t)
 	instances := w.sim.AddInstances("prod", 1)
-	d := w.blox()
-	id := d.deploy(d.create("logs"))
-	w.oneEach(id, instances...)
-	d.completed("logs", id)
+	d := w.startServices()
+	id := d.deploy(d.createEnvironment("logs"))
+	w.awaitOneTaskEach(id, instances...)
+	d.awaitCompleted("logs", id)
 	for range 2 {
 		var e models.Environment
-		d.ok("POST", "/v1/environments/logs/pause", "", &e)
+		d.mustSend("POST", "/v1/environments/logs/pause", "", &e)
 		assert.True(t, e.Paused)
 		assert.Equal(t, "paused", e.Status)
 	}
 	calls := w.sim.Calls("StartTask")
 	instances = append(instances, w.sim.AddInstances("prod", 1)...)
-	testenv.Eventually(t, func() bool { return len(d.placed("logs")) == 2 })
-	assert.Equal(t, "missing: The environment is paused.", d.placed("logs")[instances[1]])
+	testenv.Eventually(t, func() bool { return len(d.instanceStatuses("logs")) == 2 })
+	assert.Equal(t, "missing: The environment is paused.", d.instanceStatuses("logs")[instances[1]])
 	assert.Equal(t, calls, w.sim.Calls("StartTask"))
-	d.ok("POST", "/v1/environments/logs/resume", "", nil)
-	w.oneEach(id, instances...)
+	d.mustSend("POST", "/v1/environments/logs/resume", "", nil)
+	w.awaitOneTaskEach(id, instances...)
 }
 
-// placed is the state and reason of each instance.
-func (d *ds) placed(name string) map[string]string {
+// instanceStatuses is the state and reason of each instance.
+func (d *scheduler) instanceStatuses(name string) map[string]string {
 	d.t.Helper()
 	var list models.EnvironmentInstances
-	d.ok("GET", "/v1/environments/"+name+"/instances", "", &list)
+	d.mustSend("GET", "/v1/environments/"+name+"/instances", "", &list)
 	placed := map[string]string{}
 	for _, i := range list.Items {
 		placed[*i.ContainerInstance] = strings.TrimSuffix(*i.State+": "+i.Reason, ": ")
@@ -260,22 +260,22 @@ func (d *ds) placed(name string) map[string]string {
 	return placed
 }
 
-func TestDeletingStopsTheTasksAndEnds(t *testing.T) {
+func TestDelete_StopsTasks(t *testing.T) {
 	t.Parallel()
-	w := newWorld(t)
+	w := newSystem(t)
 	instances := w.sim.AddInstances("prod", 3)
-	d := w.blox("--start-confirm-timeout", "1s")
-	e := d.create("logs")
+	d := w.startServices("--start-confirm-timeout", "1s")
+	e := d.createEnvironment("logs")
 	id := d.deploy(e)
-	testenv.Eventually(t, func() bool { return len(w.live(id)) > 0 }, "nothing is started") // the rollout may be under way
+	testenv.Eventually(t, func() bool { return len(w.liveTasks(id)) > 0 }, "nothing is started") // the rollout may be under way
 	foreign := w.startTask(instances[0], "somebody")
-	d.ok("DELETE", "/v1/environments/logs?stopTasks=true", "", nil)
+	d.mustSend("DELETE", "/v1/environments/logs?stopTasks=true", "", nil)
 	testenv.Eventually(t, func() bool {
-		answer, _ := d.do("GET", "/v1/environments/logs", "")
+		answer, _ := d.send("GET", "/v1/environments/logs", "")
 		return answer.StatusCode == http.StatusNotFound
 	})
-	assert.Empty(t, w.live(id))
-	testenv.Eventually(t, func() bool { return len(w.launches("logs")) == 0 }, "launches stay behind")
+	assert.Empty(t, w.liveTasks(id))
+	testenv.Eventually(t, func() bool { return len(w.launchKeys("logs")) == 0 }, "launches stay behind")
 	for _, task := range w.sim.Tasks("prod") {
 		if task.ARN == foreign {
 			assert.True(t, task.Live())
@@ -283,10 +283,10 @@ func TestDeletingStopsTheTasksAndEnds(t *testing.T) {
 			assert.Equal(t, "blox: deleted environment logs", task.StoppedReason)
 		}
 	}
-	d.create("logs") // the name is free
+	d.createEnvironment("logs") // the name is free
 }
 
-func (w *world) attribute(instance, name, value string) {
+func (w *system) setAttribute(instance, name, value string) {
 	w.t.Helper()
 	_, err := w.ecs().PutAttributes(w.t.Context(), &ecs.PutAttributesInput{Cluster: ptr("prod"), Attributes: []types.Attribute{
 		{Name: &name, Value: &value, TargetId: &instance, TargetType: types.TargetTypeContainerInstance},
@@ -296,26 +296,26 @@ func (w *world) attribute(instance, name, value string) {
 
 func ptr[V any](v V) *V { return &v }
 
-func TestInstancesThatStopMatchingLoseTheirTask(t *testing.T) {
+func TestInstanceGroup_StopsTasksThatNoLongerMatch(t *testing.T) {
 	t.Parallel()
-	w := newWorld(t)
+	w := newSystem(t)
 	instances := w.sim.AddInstances("prod", 3)
-	w.attribute(instances[0], "zone", "a")
-	w.attribute(instances[1], "zone", "b")
-	d := w.blox()
+	w.setAttribute(instances[0], "zone", "a")
+	w.setAttribute(instances[1], "zone", "b")
+	d := w.startServices()
 	var e models.Environment
-	d.ok("POST", "/v1/environments", `{"name":"logs","taskDefinition":"agent","instanceGroup":{"cluster":"prod","query":"attribute:zone in [a, b]"}}`, &e)
+	d.mustSend("POST", "/v1/environments", `{"name":"logs","taskDefinition":"agent","instanceGroup":{"cluster":"prod","query":"attribute:zone in [a, b]"}}`, &e)
 	assert.Equal(t, "attribute:zone in [a, b]", e.InstanceGroup.Query)
 	id := d.deploy(e)
-	w.oneEach(id, instances[:2]...)
-	d.completed("logs", id)
-	assert.Equal(t, "excluded: The instance does not match the instance group.", d.placed("logs")[instances[2]])
-	assert.EqualValues(t, 2, *d.environment("logs").DesiredCount)
+	w.awaitOneTaskEach(id, instances[:2]...)
+	d.awaitCompleted("logs", id)
+	assert.Equal(t, "excluded: The instance does not match the instance group.", d.instanceStatuses("logs")[instances[2]])
+	assert.EqualValues(t, 2, *d.getEnvironment("logs").DesiredCount)
 
 	id = d.deploy(d.patch("logs", `{"instanceGroup":{"query":null,"attributes":[{"name":"zone","value":"b"}]}}`))
-	w.oneEach(id, instances[1])
-	d.completed("logs", id)
-	testenv.Eventually(t, func() bool { return len(w.sim.Tasks("prod")) > 0 && len(w.liveOn(instances[0])) == 0 }, "the instance keeps its task")
+	w.awaitOneTaskEach(id, instances[1])
+	d.awaitCompleted("logs", id)
+	testenv.Eventually(t, func() bool { return len(w.sim.Tasks("prod")) > 0 && len(w.liveTasksOn(instances[0])) == 0 }, "the instance keeps its task")
 	reasons := map[string]bool{}
 	for _, task := range w.sim.Tasks("prod") {
 		if task.InstanceARN == instances[0] {
@@ -323,10 +323,10 @@ func TestInstancesThatStopMatchingLoseTheirTask(t *testing.T) {
 		}
 	}
 	assert.Contains(t, reasons, "blox: the instance does not match environment logs")
-	w.neverTwo()
+	w.assertNoDuplicates()
 }
 
-func (w *world) liveOn(instance string) (live []ecssim.Task) {
+func (w *system) liveTasksOn(instance string) (live []ecssim.Task) {
 	for _, task := range w.sim.Tasks("prod") {
 		if task.InstanceARN == instance && task.Live() {
 			live = append(live, task)
@@ -335,20 +335,20 @@ func (w *world) liveOn(instance string) (live []ecssim.Task) {
 	return live
 }
 
-func TestTaskSettingsReachTheTasks(t *testing.T) {
+func TestTaskSettings_ApplyToTasks(t *testing.T) {
 	t.Parallel()
-	w := newWorld(t)
+	w := newSystem(t)
 	instance := w.sim.AddInstances("prod", 1)[0]
-	d := w.blox()
+	d := w.startServices()
 	id := d.deploy(func() (e models.Environment) {
-		d.ok("POST", "/v1/environments", `{"name":"logs","taskDefinition":"agent","instanceGroup":{"cluster":"prod"},
+		d.mustSend("POST", "/v1/environments", `{"name":"logs","taskDefinition":"agent","instanceGroup":{"cluster":"prod"},
 			"taskSettings":{"group":"daemons","enableExecuteCommand":true,"tags":[{"key":"team","value":"a"}],"overrides":{"containerOverrides":[
 			{"name":"agent","environment":[{"name":"LEVEL","value":"debug"}]}]}}}`, &e)
 		assert.Equal(t, "debug", e.TaskSettings.Overrides.ContainerOverrides[0].Environment[0].Value)
 		return e
 	}())
-	w.oneEach(id, instance)
-	arn := w.live(id)[instance][0].ARN
+	w.awaitOneTaskEach(id, instance)
+	arn := w.liveTasks(id)[instance][0].ARN
 	out, err := w.ecs().DescribeTasks(t.Context(), &ecs.DescribeTasksInput{Cluster: ptr("prod"), Tasks: []string{arn}, Include: []types.TaskField{types.TaskFieldTags}})
 	require.NoError(t, err)
 	require.Len(t, out.Tasks, 1)
@@ -358,8 +358,8 @@ func TestTaskSettingsReachTheTasks(t *testing.T) {
 	assert.Equal(t, "debug", *out.Tasks[0].Overrides.ContainerOverrides[0].Environment[0].Value)
 }
 
-// lines are those of the stream of environments.
-func (d *ds) lines(query string) <-chan string {
+// streamEnvironments are those of the stream of environments.
+func (d *scheduler) streamEnvironments(query string) <-chan string {
 	d.t.Helper()
 	ctx, cancel := context.WithCancel(context.Background())
 	request, err := http.NewRequestWithContext(ctx, "GET", d.url+"/v1/stream/environments"+query, nil)
@@ -380,13 +380,16 @@ func (d *ds) lines(query string) <-chan string {
 	return lines
 }
 
-func TestStreamOfEnvironments(t *testing.T) {
+func TestStream_SendsEnvironments(t *testing.T) {
 	t.Parallel()
-	d := newWorld(t).ds(nobody)
-	testenv.Eventually(t, func() bool { answer, _ := d.do("HEAD", "/v1/stream/environments", ""); return answer.StatusCode == 200 })
-	all, beats, elsewhere := d.lines("?deleted=true"), d.lines("?heartbeat=1"), d.lines("?cluster=elsewhere&deleted=true")
-	made := d.create("logs")
-	spec, err := theSpec()
+	d := newSystem(t).startScheduler(unusedAddress)
+	testenv.Eventually(t, func() bool {
+		answer, _ := d.send("HEAD", "/v1/stream/environments", "")
+		return answer.StatusCode == 200
+	})
+	all, beats, elsewhere := d.streamEnvironments("?deleted=true"), d.streamEnvironments("?heartbeat=1"), d.streamEnvironments("?cluster=elsewhere&deleted=true")
+	made := d.createEnvironment("logs")
+	spec, err := apiSpec()
 	require.NoError(t, err)
 	next := func(of <-chan string) (e models.Environment) {
 		t.Helper()
@@ -408,9 +411,9 @@ func TestStreamOfEnvironments(t *testing.T) {
 	spec.Model(t, "Environment", text)
 	specMu.Unlock()
 
-	d.ok("POST", "/v1/environments/logs/pause", "", nil)
+	d.mustSend("POST", "/v1/environments/logs/pause", "", nil)
 	assert.Equal(t, "paused", next(all).Status)
-	d.ok("DELETE", "/v1/environments/logs", "", nil)
+	d.mustSend("DELETE", "/v1/environments/logs", "", nil)
 	gone := next(all)
 	assert.True(t, gone.Metadata.Deleted)
 	assert.Equal(t, "logs", *gone.Name)
@@ -426,7 +429,7 @@ func TestStreamOfEnvironments(t *testing.T) {
 	assert.NotEmpty(t, *beat.Metadata.EntityVersion)
 	assert.Empty(t, elsewhere)
 	for _, query := range []string{"?deleted=yes", "?heartbeat=0", "?heartbeat=301", "?heartbeat=x", "?cluster=!"} {
-		answer, _ := d.call("GET", "/v1/stream/environments"+query, "")
+		answer, _ := d.sendValid("GET", "/v1/stream/environments"+query, "")
 		assert.Equal(t, 400, answer.StatusCode, query)
 	}
 }

@@ -13,23 +13,23 @@ import (
 	"github.com/blox/blox/internal/testenv"
 )
 
-// TestExactlyOneWhileMuchGoesWrong has ECS throttle, fail and lose answers, events come twice and out of order, and the
+// TestScheduler_RunsOneTaskEachWhileFaultsOccur has ECS throttle, fail and lose answers, events come twice and out of order, and the
 // leader go again and again, while environments are deployed, instances join and tasks die. The simulator itself
 // counts whether an instance ever had two live tasks of one deployment.
-func TestExactlyOneWhileMuchGoesWrong(t *testing.T) {
+func TestScheduler_RunsOneTaskEachWhileFaultsOccur(t *testing.T) {
 	t.Parallel()
-	w := newWorld(t)
+	w := newSystem(t)
 	instances := w.sim.AddInstances("prod", 10)
-	css, _ := w.css("127.0.0.1:0")
-	api, next := w.ds(css, "--start-confirm-timeout", "1s"), w.ds(css, "--start-confirm-timeout", "1s")
+	css, _ := w.startCSS("127.0.0.1:0")
+	api, next := w.startScheduler(css, "--start-confirm-timeout", "1s"), w.startScheduler(css, "--start-confirm-timeout", "1s")
 	var ids []string
 	names := []string{"a", "b", "c", "d"}
 	for _, name := range names {
 		ids = append(ids, "")
-		api.create(name)
+		api.createEnvironment(name)
 	}
-	for _, replica := range []*ds{api, next} {
-		testenv.Eventually(t, func() bool { answer, _ := replica.do("GET", "/v1/ready", ""); return answer.StatusCode == 200 })
+	for _, replica := range []*scheduler{api, next} {
+		testenv.Eventually(t, func() bool { answer, _ := replica.send("GET", "/v1/ready", ""); return answer.StatusCode == 200 })
 	}
 	w.sim.SetFaults(ecssim.Faults{
 		Throttle: map[string]float64{"ecs": 0.1, "StartTask": 0.3}, ServerErrors: map[string]float64{"ecs": 0.05},
@@ -38,11 +38,11 @@ func TestExactlyOneWhileMuchGoesWrong(t *testing.T) {
 		Events: ecssim.EventFaults{Duplicate: 0.1, Reorder: 0.1, Delay: 0.1, DelayBy: ecssim.Duration(300 * time.Millisecond)},
 	})
 	for i, name := range names {
-		ids[i] = api.deploy(api.environment(name))
+		ids[i] = api.deploy(api.getEnvironment(name))
 	}
 	for round := range 4 {
-		testenv.Eventually(t, func() bool { return len(w.live(ids[round])) > 0 }, "%s has no task at all", names[round])
-		for _, tasks := range w.live(ids[round]) {
+		testenv.Eventually(t, func() bool { return len(w.liveTasks(ids[round])) > 0 }, "%s has no task at all", names[round])
+		for _, tasks := range w.liveTasks(ids[round]) {
 			_ = w.sim.KillTask(tasks[0].ARN, 1) // or it is dead already
 			break
 		}
@@ -54,20 +54,20 @@ func TestExactlyOneWhileMuchGoesWrong(t *testing.T) {
 		}
 		next.stop()
 		testenv.Eventually(t, func() bool { now := api.leader(); return now != "" && now != leader })
-		next = w.ds(css, "--start-confirm-timeout", "1s")
+		next = w.startScheduler(css, "--start-confirm-timeout", "1s")
 	}
 	require.NoError(t, w.sim.RemoveInstance(instances[0]))
 	w.sim.SetFaults(ecssim.Faults{})
 	for i, name := range names {
-		w.oneEach(ids[i], instances[1:]...)
-		api.completed(name, ids[i])
+		w.awaitOneTaskEach(ids[i], instances[1:]...)
+		api.awaitCompleted(name, ids[i])
 	}
 	for _, name := range names {
-		testenv.Eventually(t, func() bool { return !w.openLaunches(name) && *api.environment(name).Health == "healthy" })
+		testenv.Eventually(t, func() bool { return !w.hasOpenLaunches(name) && *api.getEnvironment(name).Health == "healthy" })
 	}
 	for i := range names {
-		w.oneEach(ids[i], instances[1:]...)
+		w.awaitOneTaskEach(ids[i], instances[1:]...)
 	}
-	w.neverTwo()
+	w.assertNoDuplicates()
 	assert.Equal(t, fmt.Sprint(map[string]int{ids[0]: 1, ids[1]: 1, ids[2]: 1, ids[3]: 1}), fmt.Sprint(w.sim.Counters().PeakByStartedBy))
 }

@@ -30,17 +30,17 @@ import (
 )
 
 const (
-	nobody = "127.0.0.1:1" // an address that nothing listens at
-	prod   = "arn:aws:ecs:us-east-1:123456789012:cluster/prod"
+	unusedAddress = "127.0.0.1:1" // an address that nothing listens at
+	prod          = "arn:aws:ecs:us-east-1:123456789012:cluster/prod"
 )
 
 var (
-	theSpec = sync.OnceValues(func() (*testenv.Spec, error) { return testenv.NewSpec(v1.JSON) })
+	apiSpec = sync.OnceValues(func() (*testenv.Spec, error) { return testenv.NewSpec(v1.JSON) })
 	specMu  sync.Mutex
 )
 
-// world is a simulated ECS with the cluster prod, a real etcd, and services of Blox between them.
-type world struct {
+// system is a simulated ECS with the cluster prod, a real etcd, and services of Blox between them.
+type system struct {
 	t      testing.TB
 	sim    *ecssim.Sim
 	aws    *httptest.Server
@@ -49,14 +49,14 @@ type world struct {
 	agent  string // ARN of the task definition agent:1
 }
 
-func newWorld(t testing.TB) *world {
+func newSystem(t testing.TB) *system {
 	t.Helper()
-	return newWorldOf(t, ecssim.Config{}) // tasks run and stop at once
+	return newSystemWith(t, ecssim.Config{}) // tasks run and stop at once
 }
 
-func newWorldOf(t testing.TB, simulated ecssim.Config) *world {
+func newSystemWith(t testing.TB, simulated ecssim.Config) *system {
 	t.Helper()
-	w := &world{t: t, sim: ecssim.New(simulated), etcd: testenv.EtcdServer(t)}
+	w := &system{t: t, sim: ecssim.New(simulated), etcd: testenv.EtcdServer(t)}
 	w.client = w.etcd.Client()
 	w.aws = httptest.NewServer(w.sim)
 	t.Cleanup(func() { w.sim.Close(); w.aws.Close() })
@@ -66,7 +66,7 @@ func newWorldOf(t testing.TB, simulated ecssim.Config) *world {
 }
 
 // intercept lets answer do what the simulator would, when it is true.
-func (w *world) intercept(answer func(action string, to http.ResponseWriter) bool) {
+func (w *system) intercept(answer func(action string, to http.ResponseWriter) bool) {
 	w.aws.Config.Handler = http.HandlerFunc(func(to http.ResponseWriter, r *http.Request) {
 		target := r.Header.Get("X-Amz-Target")
 		if !answer(target[strings.LastIndex(target, ".")+1:], to) {
@@ -75,7 +75,7 @@ func (w *world) intercept(answer func(action string, to http.ResponseWriter) boo
 	})
 }
 
-func (w *world) getenv(name string) string {
+func (w *system) getenv(name string) string {
 	return map[string]string{
 		"AWS_REGION": "us-east-1", "AWS_ENDPOINT_URL": w.aws.URL, "AWS_ACCESS_KEY_ID": "test", "AWS_SECRET_ACCESS_KEY": "test",
 	}[name]
@@ -88,8 +88,8 @@ func listen(t testing.TB, address string) net.Listener {
 	return listener
 }
 
-// run runs a service until the test ends or stop is called.
-func (w *world) run(service func(context.Context) error) (stop func()) {
+// runService runs a service until the test ends or stop is called.
+func (w *system) runService(service func(context.Context) error) (stop func()) {
 	ctx, cancel := context.WithCancel(context.Background())
 	var running sync.WaitGroup
 	running.Go(func() { assert.NoError(w.t, service(ctx)) })
@@ -98,52 +98,52 @@ func (w *world) run(service func(context.Context) error) (stop func()) {
 	return stop
 }
 
-func quiet(t testing.TB, level logrus.Level) logrus.FieldLogger {
+func newLogger(t testing.TB, level logrus.Level) logrus.FieldLogger {
 	log := testenv.Logger(t)
 	log.SetLevel(level)
 	return log
 }
 
-// css runs a cluster-state-service; address is where.
-func (w *world) css(at string) (address string, stop func()) {
+// startCSS runs a cluster-state-service; address is where.
+func (w *system) startCSS(at string) (address string, stop func()) {
 	w.t.Helper()
 	cfg, err := clusterstate.ParseConfig([]string{"--etcd-endpoint", w.etcd.Endpoints()[0], "--queue", "blox_queue"}, w.getenv, io.Discard)
 	require.NoError(w.t, err)
 	cfg.Listener = listen(w.t, at)
-	log := quiet(w.t, logrus.ErrorLevel)
-	return cfg.Listener.Addr().String(), w.run(func(ctx context.Context) error { return clusterstate.Run(ctx, cfg, log) })
+	log := newLogger(w.t, logrus.ErrorLevel)
+	return cfg.Listener.Addr().String(), w.runService(func(ctx context.Context) error { return clusterstate.Run(ctx, cfg, log) })
 }
 
-// ds is one running daemon-scheduler.
-type ds struct {
-	*world
+// scheduler is one running daemon-scheduler.
+type scheduler struct {
+	*system
 	url  string
 	tls  *tls.Config // nil for http
 	stop func()
 }
 
-// ds runs a daemon-scheduler on a cluster-state-service.
-func (w *world) ds(css string, flags ...string) *ds {
+// startScheduler runs a daemon-scheduler on a cluster-state-service.
+func (w *system) startScheduler(css string, flags ...string) *scheduler {
 	w.t.Helper()
 	args := append([]string{"--etcd-endpoint", w.etcd.Endpoints()[0], "--css-endpoint", css, "--leader-lease", "2s"}, flags...)
 	cfg, err := daemonscheduler.ParseConfig(args, w.getenv, io.Discard)
 	require.NoError(w.t, err)
 	cfg.Listener = listen(w.t, "127.0.0.1:0")
-	log := quiet(w.t, logrus.InfoLevel)
-	d := &ds{world: w, url: "http://" + cfg.Listener.Addr().String()}
-	d.stop = w.run(func(ctx context.Context) error { return daemonscheduler.Run(ctx, cfg, log) })
+	log := newLogger(w.t, logrus.InfoLevel)
+	d := &scheduler{system: w, url: "http://" + cfg.Listener.Addr().String()}
+	d.stop = w.runService(func(ctx context.Context) error { return daemonscheduler.Run(ctx, cfg, log) })
 	return d
 }
 
-// blox runs both services.
-func (w *world) blox(flags ...string) *ds {
+// startServices runs both services.
+func (w *system) startServices(flags ...string) *scheduler {
 	w.t.Helper()
-	address, _ := w.css("127.0.0.1:0")
-	return w.ds(address, flags...)
+	address, _ := w.startCSS("127.0.0.1:0")
+	return w.startScheduler(address, flags...)
 }
 
-// do sends a request and returns the answer with its body, read. Clients of v0.3 send no Content-Type that fits.
-func (d *ds) do(method, path, body string) (*http.Response, string) {
+// send sends a request and returns the answer with its body, read. Clients of v0.3 send no Content-Type that fits.
+func (d *scheduler) send(method, path, body string) (*http.Response, string) {
 	d.t.Helper()
 	ctx, cancel := context.WithTimeout(context.Background(), 30*time.Second)
 	defer cancel()
@@ -162,11 +162,11 @@ func (d *ds) do(method, path, body string) (*http.Response, string) {
 	return answer, string(read)
 }
 
-// call is do for what the specification knows, which the answer is held against.
-func (d *ds) call(method, path, body string) (*http.Response, string) {
+// sendValid is do for what the specification knows, which the answer is held against.
+func (d *scheduler) sendValid(method, path, body string) (*http.Response, string) {
 	d.t.Helper()
-	answer, read := d.do(method, path, body)
-	spec, err := theSpec()
+	answer, read := d.send(method, path, body)
+	spec, err := apiSpec()
 	require.NoError(d.t, err)
 	specMu.Lock()
 	defer specMu.Unlock()
@@ -174,50 +174,50 @@ func (d *ds) call(method, path, body string) (*http.Response, string) {
 	return answer, read
 }
 
-// ok is call for what has to succeed; the answer is read into v.
-func (d *ds) ok(method, path, body string, v any) {
+// mustSend is call for what has to succeed; the answer is read into v.
+func (d *scheduler) mustSend(method, path, body string, v any) {
 	d.t.Helper()
-	answer, read := d.call(method, path, body)
+	answer, read := d.sendValid(method, path, body)
 	require.Equal(d.t, http.StatusOK, answer.StatusCode, read)
 	if v != nil {
 		require.NoError(d.t, json.Unmarshal([]byte(read), v))
 	}
 }
 
-func (d *ds) environment(name string) (e models.Environment) {
+func (d *scheduler) getEnvironment(name string) (e models.Environment) {
 	d.t.Helper()
-	d.ok("GET", "/v1/environments/"+name, "", &e)
+	d.mustSend("GET", "/v1/environments/"+name, "", &e)
 	return e
 }
 
-// create makes an environment of the latest agent on prod.
-func (d *ds) create(name string) (e models.Environment) {
+// createEnvironment makes an environment of the latest agent on prod.
+func (d *scheduler) createEnvironment(name string) (e models.Environment) {
 	d.t.Helper()
-	d.ok("POST", "/v1/environments", `{"name":"`+name+`","instanceGroup":{"cluster":"prod"},"taskDefinition":"agent"}`, &e)
+	d.mustSend("POST", "/v1/environments", `{"name":"`+name+`","instanceGroup":{"cluster":"prod"},"taskDefinition":"agent"}`, &e)
 	return e
 }
 
 // deploy creates an environment's deployment and returns its id.
-func (d *ds) deploy(e models.Environment) string {
+func (d *scheduler) deploy(e models.Environment) string {
 	d.t.Helper()
 	var made models.Deployment
-	d.ok("POST", "/v1/environments/"+*e.Name+"/deployments?deploymentToken="+e.DeploymentToken.String(), "", &made)
+	d.mustSend("POST", "/v1/environments/"+*e.Name+"/deployments?deploymentToken="+e.DeploymentToken.String(), "", &made)
 	return made.ID.String()
 }
 
-func (d *ds) deployment(name, id string) (made models.Deployment) {
+func (d *scheduler) getDeployment(name, id string) (made models.Deployment) {
 	d.t.Helper()
-	d.ok("GET", "/v1/environments/"+name+"/deployments/"+id, "", &made)
+	d.mustSend("GET", "/v1/environments/"+name+"/deployments/"+id, "", &made)
 	return made
 }
 
-func (d *ds) completed(name, id string) {
+func (d *scheduler) awaitCompleted(name, id string) {
 	d.t.Helper()
-	testenv.Eventually(d.t, func() bool { return *d.deployment(name, id).Status == "completed" }, "%s is not completed", name)
+	testenv.Eventually(d.t, func() bool { return *d.getDeployment(name, id).Status == "completed" }, "%s is not completed", name)
 }
 
-// live is the live tasks that were started by id, by instance.
-func (w *world) live(id string) map[string][]ecssim.Task {
+// liveTasks is the live tasks that were started by id, by instance.
+func (w *system) liveTasks(id string) map[string][]ecssim.Task {
 	on := map[string][]ecssim.Task{}
 	for _, task := range w.sim.Tasks("prod") {
 		if task.StartedBy == id && task.Live() {
@@ -227,11 +227,11 @@ func (w *world) live(id string) map[string][]ecssim.Task {
 	return on
 }
 
-// oneEach waits until exactly these instances have exactly one RUNNING task of the deployment.
-func (w *world) oneEach(id string, instances ...string) {
+// awaitOneTaskEach waits until exactly these instances have exactly one RUNNING task of the deployment.
+func (w *system) awaitOneTaskEach(id string, instances ...string) {
 	w.t.Helper()
 	testenv.Eventually(w.t, func() bool {
-		on := w.live(id)
+		on := w.liveTasks(id)
 		for _, instance := range instances {
 			if len(on[instance]) != 1 || on[instance][0].LastStatus != "RUNNING" {
 				return false
@@ -241,23 +241,23 @@ func (w *world) oneEach(id string, instances ...string) {
 	}, "not one task on each of %v", instances)
 }
 
-// neverTwo fails the test when an instance ever had two live tasks of one deployment.
-func (w *world) neverTwo() {
+// assertNoDuplicates fails the test when an instance ever had two live tasks of one deployment.
+func (w *system) assertNoDuplicates() {
 	w.t.Helper()
 	assert.Empty(w.t, w.sim.Counters().Violations)
 	assert.Zero(w.t, w.sim.Counters().StartsOnDraining)
 	assert.Zero(w.t, w.sim.Counters().StartsOnDisconnected)
 }
 
-// put writes a record as v0.3 would have.
-func (w *world) put(key, value string) {
+// putRecord writes a record as v0.3 would have.
+func (w *system) putRecord(key, value string) {
 	w.t.Helper()
 	_, err := w.client.Put(w.t.Context(), key, value)
 	require.NoError(w.t, err)
 }
 
 // ecs is a client of the simulator for what its Go API has no word for.
-func (w *world) ecs() *ecs.Client {
+func (w *system) ecs() *ecs.Client {
 	w.t.Helper()
 	cfg, err := awsconfig.Load(w.t.Context(), w.getenv)
 	require.NoError(w.t, err)
@@ -267,7 +267,7 @@ func (w *world) ecs() *ecs.Client {
 }
 
 // startTask starts a task of the agent as somebody else than Blox would, and returns its ARN.
-func (w *world) startTask(instance, startedBy string) string {
+func (w *system) startTask(instance, startedBy string) string {
 	w.t.Helper()
 	out, err := w.ecs().StartTask(w.t.Context(), &ecs.StartTaskInput{
 		Cluster: aws.String("prod"), TaskDefinition: &w.agent, ContainerInstances: []string{instance}, StartedBy: &startedBy,

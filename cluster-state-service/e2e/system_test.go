@@ -20,10 +20,10 @@ import (
 	v1 "github.com/blox/blox/swagger/cluster-state-service/v1"
 )
 
-var theSpec = sync.OnceValues(func() (*testenv.Spec, error) { return testenv.NewSpec(v1.JSON) })
+var apiSpec = sync.OnceValues(func() (*testenv.Spec, error) { return testenv.NewSpec(v1.JSON) })
 
-// world is a simulated ECS with its queue, a real etcd, and cluster-state-services between them.
-type world struct {
+// system is a simulated ECS with its queue, a real etcd, and cluster-state-services between them.
+type system struct {
 	t      testing.TB
 	sim    *ecssim.Sim
 	aws    *httptest.Server
@@ -32,22 +32,22 @@ type world struct {
 	spec   *testenv.Spec
 }
 
-func newWorld(t testing.TB, cfg ecssim.Config, etcd ...embedded.Options) *world {
+func newSystem(t testing.TB, cfg ecssim.Config, etcd ...embedded.Options) *system {
 	t.Helper()
-	spec, err := theSpec()
+	spec, err := apiSpec()
 	require.NoError(t, err)
-	w := &world{t: t, sim: ecssim.New(cfg), etcd: testenv.EtcdServer(t, etcd...), spec: spec}
+	w := &system{t: t, sim: ecssim.New(cfg), etcd: testenv.EtcdServer(t, etcd...), spec: spec}
 	w.client = w.etcd.Client()
 	w.aws = httptest.NewServer(w.sim)
 	t.Cleanup(func() { w.sim.Close(); w.aws.Close() })
 	return w
 }
 
-func (w *world) ecs() *ecs.Client {
+func (w *system) ecs() *ecs.Client {
 	return ecs.New(ecs.Options{Region: "us-east-1", BaseEndpoint: &w.aws.URL, Credentials: aws.AnonymousCredentials{}, HTTPClient: awsconfig.BufferBodies(w.aws.Client())})
 }
 
-func (w *world) sqs() (*sqs.Client, *string) {
+func (w *system) sqs() (*sqs.Client, *string) {
 	w.t.Helper()
 	client := sqs.New(sqs.Options{Region: "us-east-1", BaseEndpoint: &w.aws.URL, Credentials: aws.AnonymousCredentials{}, HTTPClient: awsconfig.BufferBodies(w.aws.Client())})
 	found, err := client.GetQueueUrl(w.t.Context(), &sqs.GetQueueUrlInput{QueueName: aws.String("blox_queue")})
@@ -55,15 +55,15 @@ func (w *world) sqs() (*sqs.Client, *string) {
 	return client, found.QueueUrl
 }
 
-func (w *world) send(body string) {
+func (w *system) sendMessage(body string) {
 	w.t.Helper()
 	client, queue := w.sqs()
 	_, err := client.SendMessage(w.t.Context(), &sqs.SendMessageInput{QueueUrl: queue, MessageBody: &body})
 	require.NoError(w.t, err)
 }
 
-// queued returns the number of messages in the queue, received or not.
-func (w *world) queued() int {
+// messageCount returns the number of messages in the queue, received or not.
+func (w *system) messageCount() int {
 	w.t.Helper()
 	client, queue := w.sqs()
 	out, err := client.GetQueueAttributes(w.t.Context(), &sqs.GetQueueAttributesInput{QueueUrl: queue, AttributeNames: []sqstypes.QueueAttributeName{"All"}})
@@ -77,8 +77,8 @@ func (w *world) queued() int {
 	return sum
 }
 
-// put stores a record as v0.3 does and returns its entity version.
-func (w *world) put(key, value string) int64 {
+// putRecord stores a record as v0.3 does and returns its entity version.
+func (w *system) putRecord(key, value string) int64 {
 	w.t.Helper()
 	answer, err := w.client.Put(w.t.Context(), key, value)
 	require.NoError(w.t, err)
@@ -86,7 +86,7 @@ func (w *world) put(key, value string) int64 {
 }
 
 // startTasks starts a task on each instance, as a scheduler does.
-func (w *world) startTasks(definition string, instances ...string) []string {
+func (w *system) startTasks(definition string, instances ...string) []string {
 	w.t.Helper()
 	out, err := w.ecs().StartTask(w.t.Context(), &ecs.StartTaskInput{TaskDefinition: &definition, ContainerInstances: instances, StartedBy: aws.String("test")})
 	require.NoError(w.t, err)
@@ -98,8 +98,8 @@ func (w *world) startTasks(definition string, instances ...string) []string {
 	return started
 }
 
-// truth returns the simulator's state: ARN to last status.
-func (w *world) truth() map[string]string {
+// ecsState returns the simulator's state: ARN to last status.
+func (w *system) ecsState() map[string]string {
 	truth := map[string]string{}
 	for _, task := range w.sim.Tasks("") {
 		truth[task.ARN] = task.LastStatus
@@ -111,7 +111,7 @@ func (w *world) truth() map[string]string {
 }
 
 // revision returns etcd's current revision.
-func (w *world) revision(t *testing.T) int64 {
+func (w *system) revision(t *testing.T) int64 {
 	t.Helper()
 	got, err := w.client.Get(t.Context(), "nothing")
 	require.NoError(t, err)
