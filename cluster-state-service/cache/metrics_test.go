@@ -39,7 +39,7 @@ func TestMetrics_ReportLag(t *testing.T) {
 	require.NoError(t, err)
 	assert.Zero(t, gauge("blox_css_cache_lag_revisions"))
 
-	proxy.Cut(true)
+	proxy.SetDisconnected(true)
 	var last int64
 	for n := range 3 {
 		last = write(t, client, "a", n)
@@ -51,7 +51,7 @@ func TestMetrics_ReportLag(t *testing.T) {
 		assert.Error(t, err, "the cache cannot reach that revision")
 		return gauge("blox_css_cache_lag_revisions") == 3
 	})
-	proxy.Cut(false)
+	proxy.SetDisconnected(false)
 	testenv.Eventually(t, func() bool {
 		return gauge("blox_css_cache_revision") == float64(last) && gauge("blox_css_cache_lag_revisions") == 0
 	})

@@ -43,11 +43,11 @@ func TestHeartbeat_NeverSkipsChanges(t *testing.T) {
 		require.True(t, c.Heartbeat, "%s", c.Line)
 		beat = c.Revision
 		if missed == 0 { // interrupt the watch, and compact the revisions that it misses
-			proxy.Cut(true)
+			proxy.SetDisconnected(true)
 			missed = write(t, client, "a", 2)
 			_, err := client.Compact(t.Context(), write(t, client, "b", 1))
 			require.NoError(t, err)
-			proxy.Cut(false)
+			proxy.SetDisconnected(false)
 		}
 	}
 	assert.NotZero(t, missed)

@@ -32,7 +32,7 @@ func TestContract_Stream(t *testing.T) {
 			version int64
 		}{{runningTask, version}, {shortTask, last}} { // neither instances nor deletions
 			line := next()
-			c.spec.Model(t, "Task", []byte(line))
+			c.spec.CheckDefinition(t, "Task", []byte(line))
 			assert.Equal(t, fmt.Sprintf(`{"metadata":{"entityVersion":"%d"}`, want.version), metadataOf(t, line))
 			assert.Contains(t, line, `"taskARN":"`+want.arn+`"`)
 		}
@@ -44,7 +44,7 @@ func TestContract_Stream(t *testing.T) {
 
 	_, instances, _ := c.stream("/v1/stream/instances?entityVersion=" + strconv.FormatInt(version, 10))
 	line := instances()
-	c.spec.Model(t, "ContainerInstance", []byte(line))
+	c.spec.CheckDefinition(t, "ContainerInstance", []byte(line))
 	assert.Contains(t, line, `"status":"DRAINING"`)
 }
 

@@ -30,7 +30,7 @@ func FuzzRequests(f *testing.F) {
 	f.Add("GET", "/v1/tasks", "", "gzip")
 	f.Add("get", "/v1/tasks", "x", "gzip;q=0")
 	c := newStockedService(f)
-	requests := &testenv.Raw{Address: strings.TrimPrefix(c.url, "http://")}
+	requests := &testenv.RawClient{Address: strings.TrimPrefix(c.url, "http://")}
 	f.Cleanup(requests.Close)
 	before := int64(0)
 	f.Fuzz(func(t *testing.T, method, target, body, encoding string) {
@@ -49,12 +49,12 @@ func FuzzRequests(f *testing.F) {
 		case status >= 500:
 			t.Errorf("%q %q: %d %s", method, target, status, read)
 		case status >= 400:
-			testenv.Refusal(t, answer, read)
+			testenv.RequireTextError(t, answer, read)
 		case status >= 300:
 			location := answer.Header.Get("Location")
 			assert.True(t, strings.HasPrefix(location, "/") && !strings.HasPrefix(location, "//"), "%q leads to %q", target, location)
-		case method != http.MethodHead && answer.Header.Get("Content-Encoding") == "" && c.spec.Knows(answer.Request):
-			c.spec.Check(t, answer, read)
+		case method != http.MethodHead && answer.Header.Get("Content-Encoding") == "" && c.spec.HasOperation(answer.Request):
+			c.spec.CheckResponse(t, answer, read)
 		}
 		assert.Equal(t, before, c.revision(t), "%q %q %q", method, target, body)
 	})
@@ -68,7 +68,7 @@ func FuzzStoredRecords(f *testing.F) {
 	}
 	f.Add([]byte(`{"detail":{"clusterArn":"` + account + `cluster/prod","taskArn":"` + runningTask + `","containers":null,"lastStatus":"\xff"}}`))
 	c := newStockedService(f)
-	requests := &testenv.Raw{Address: strings.TrimPrefix(c.url, "http://")}
+	requests := &testenv.RawClient{Address: strings.TrimPrefix(c.url, "http://")}
 	f.Cleanup(requests.Close)
 	key := "ecs/task/prod/" + runningTask
 	f.Fuzz(func(t *testing.T, value []byte) {
@@ -80,7 +80,7 @@ func FuzzStoredRecords(f *testing.F) {
 		}
 		answer, read, _ := requests.Send(t, "GET", "/v1/tasks", "")
 		require.Equal(t, 200, answer.StatusCode, "%s", read)
-		c.spec.Check(t, answer, read)
+		c.spec.CheckResponse(t, answer, read)
 		assert.Equal(t, want, arns(t, string(read)))
 		answer, read, _ = requests.Send(t, "GET", "/v1/tasks/prod/"+runningTask, "")
 		assert.Equal(t, map[bool]int{true: 200, false: 404}[len(want) == 3], answer.StatusCode, "%s", read)

@@ -48,15 +48,15 @@ func TestInformer_EqualsStore(t *testing.T) {
 	during("connections are cut", func() {
 		listed = f.ListedAt()
 		for range 10 {
-			line.Cut(false)
+			line.SetDisconnected(false)
 			f.awaitNewRecords()
 		}
 		assert.Equal(t, listed, f.ListedAt(), "a broken stream is resumed without another list")
 	})
 	during("the revision to resume from is compacted", func() {
-		line.Cut(true)
+		line.SetDisconnected(true)
 		f.compactUnread()
-		line.Cut(false)
+		line.SetDisconnected(false)
 		f.awaitNewRecords()
 		require.True(t, f.ListedAt().After(listed), "the informer lists again")
 		listed = f.ListedAt()
@@ -71,11 +71,11 @@ func TestInformer_EqualsStore(t *testing.T) {
 		assert.Equal(t, listed, f.ListedAt(), "another replica resumes the stream")
 	})
 	during("all of it happens at once", func() {
-		line.Cut(true)
+		line.SetDisconnected(true)
 		f.compactUnread()
 		c.stop()
 		w.startAt(address).ready()
-		line.Cut(false)
+		line.SetDisconnected(false)
 	})
 }
 

@@ -119,7 +119,7 @@ func TestIngest_ConvergesAfterDisorderedEvents(t *testing.T) {
 	definition := w.sim.RegisterTaskDefinition("agent")
 	instances := w.sim.AddInstances("default", 100)
 	events := 50_000
-	if testenv.Race {
+	if testenv.RaceEnabled {
 		events = 10_000
 	}
 	for w.sim.Counters().Events.Sent < events {

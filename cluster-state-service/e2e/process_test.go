@@ -77,7 +77,7 @@ func serviceEnv(aws string) []string {
 // startProcess starts cluster-state-service with an etcd and a simulated AWS, and returns when it is ready.
 func startProcess(t *testing.T, etcd *testenv.Server, aws, queue string) *serviceProcess {
 	t.Helper()
-	address := testenv.Address(t)
+	address := testenv.FreeAddress(t)
 	p := testenv.Program(t, serviceEnv(aws), "cluster-state-service",
 		"--bind", address, "--etcd-endpoint", etcd.Endpoints()[0], "--queue", queue)
 	s := &serviceProcess{Process: p, t: t, url: "http://" + address}
@@ -88,7 +88,7 @@ func startProcess(t *testing.T, etcd *testenv.Server, aws, queue string) *servic
 // startDebuggableProcess is startProcess for a process whose goroutines the test counts.
 func startDebuggableProcess(t *testing.T, etcd *testenv.Server, aws, queue string) *serviceProcess {
 	t.Helper()
-	address, debugAddress := testenv.Address(t), testenv.Address(t)
+	address, debugAddress := testenv.FreeAddress(t), testenv.FreeAddress(t)
 	p := harness.NewProcess(harness.Config{
 		Name: debuggableRole, Role: debuggableRole, Env: serviceEnv(aws), Dir: t.TempDir(),
 		Args: []string{debugAddress, "--bind", address, "--etcd-endpoint", etcd.Endpoints()[0], "--queue", queue},

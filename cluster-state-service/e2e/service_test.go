@@ -30,7 +30,7 @@ type css struct {
 // start runs a cluster-state-service until the test ends or stop is called.
 func (w *system) start() *css {
 	w.t.Helper()
-	return w.startAt(testenv.Address(w.t))
+	return w.startAt(testenv.FreeAddress(w.t))
 }
 
 // startAt is start with a listen address.
@@ -42,7 +42,7 @@ func (w *system) startAt(address string) *css {
 // startWithQueue is start with another queue.
 func (w *system) startWithQueue(queue string) *css {
 	w.t.Helper()
-	return w.run(testenv.Address(w.t), queue)
+	return w.run(testenv.FreeAddress(w.t), queue)
 }
 
 func (w *system) run(address, queue string) *css {
@@ -111,7 +111,7 @@ func (c *css) do(method, path string) (*http.Response, string) {
 func (c *css) get(path string) (*http.Response, string) {
 	c.t.Helper()
 	answer, body := c.do(http.MethodGet, path)
-	c.spec.Check(c.t, answer, []byte(body))
+	c.spec.CheckResponse(c.t, answer, []byte(body))
 	return answer, body
 }
 

@@ -120,7 +120,7 @@ type replica struct {
 }
 
 func (w *world) replica() *replica {
-	r := &replica{world: w, address: testenv.Address(w.T)}
+	r := &replica{world: w, address: testenv.FreeAddress(w.T)}
 	r.start()
 	w.Cleanup(func() { r.down() })
 	return r

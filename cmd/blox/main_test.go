@@ -49,7 +49,7 @@ func TestBlox_ExitCodes(t *testing.T) {
 	require.ErrorAs(t, err, &exit)
 	assert.Equal(t, 2, exit.ExitCode())
 	assert.Contains(t, string(exit.Stderr), `unknown command "nonsense"`)
-	_, err = blox(t, []string{"BLOX_ENDPOINT=" + testenv.Address(t)}, "environments", "list").Output()
+	_, err = blox(t, []string{"BLOX_ENDPOINT=" + testenv.FreeAddress(t)}, "environments", "list").Output()
 	require.ErrorAs(t, err, &exit)
 	assert.Equal(t, 1, exit.ExitCode())
 }

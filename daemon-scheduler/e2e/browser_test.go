@@ -41,7 +41,7 @@ func (p *tab) setMediaFeature(name, value string) {
 // evaluate is what the expression is in the page.
 func evaluate[V any](p *tab, expression string) V {
 	p.t.Helper()
-	return testenv.Read(p.Chromium, chromedp.Evaluate[V](expression))
+	return testenv.Query(p.Chromium, chromedp.Evaluate[V](expression))
 }
 
 // await waits for the expression to be true in the page.

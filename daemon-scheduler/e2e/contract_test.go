@@ -285,7 +285,7 @@ func TestAPI_ServesEveryOperation(t *testing.T) {
 		assert.Equal(t, http.StatusOK, answer.StatusCode, "%s %s: %s", method, path, text)
 		specMu.Lock()
 		defer specMu.Unlock()
-		answered = append(answered, spec.Check(t, answer, []byte(text)))
+		answered = append(answered, spec.CheckResponse(t, answer, []byte(text)))
 	}
 	ask("POST", "/v1/environments", `{"name":"metrics","instanceGroup":{"cluster":"prod"},"taskDefinition":"agent"}`)
 	for _, path := range []string{"", "/logs", "/logs/deployments", "/logs/deployments/" + id, "/logs/revisions", "/logs/instances"} {

@@ -408,7 +408,7 @@ func TestStream_SendsEnvironments(t *testing.T) {
 	text, err := stdjson.Marshal(line)
 	require.NoError(t, err)
 	specMu.Lock()
-	spec.Model(t, "Environment", text)
+	spec.CheckDefinition(t, "Environment", text)
 	specMu.Unlock()
 
 	d.mustSend("POST", "/v1/environments/logs/pause", "", nil)

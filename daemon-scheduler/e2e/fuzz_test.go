@@ -17,7 +17,7 @@ import (
 // every request finds.
 type fixtures struct {
 	*scheduler
-	requests *testenv.Raw
+	requests *testenv.RawClient
 	records  map[string]string
 	clean    string // what state returns of them
 }
@@ -26,7 +26,7 @@ func newFixtures(f *testing.F) *fixtures {
 	w := newSystem(f)
 	d := w.startScheduler(unusedAddress, "--lookup-rate", "1000000")
 	fresh := strings.NewReplacer(`"`+usedToken+`"`, `"`+unusedToken+`"`, `"old"`, `"fresh"`).Replace(completedRecord("old", "prod", w.agent))
-	fx := &fixtures{scheduler: d, requests: &testenv.Raw{Address: strings.TrimPrefix(d.url, "http://")}, records: map[string]string{
+	fx := &fixtures{scheduler: d, requests: &testenv.RawClient{Address: strings.TrimPrefix(d.url, "http://")}, records: map[string]string{
 		"ecs/environment/old": completedRecord("old", "elsewhere", w.agent), "ecs/environment/busy": inProgressRecord(w.agent), "ecs/environment/fresh": fresh,
 	}}
 	f.Cleanup(fx.requests.Close)
@@ -103,12 +103,12 @@ func FuzzRequests(f *testing.F) {
 		case status >= 500:
 			t.Errorf("%q %q %q: %d %s", method, target, body, status, read)
 		case status >= 400:
-			testenv.Refusal(t, answer, read)
+			testenv.RequireTextError(t, answer, read)
 		case status >= 300:
 			location := answer.Header.Get("Location")
 			assert.True(t, strings.HasPrefix(location, "/") && !strings.HasPrefix(location, "//"), "%q leads to %q", target, location)
-		case method != http.MethodHead && spec.Knows(answer.Request):
-			spec.Check(t, answer, read)
+		case method != http.MethodHead && spec.HasOperation(answer.Request):
+			spec.CheckResponse(t, answer, read)
 		}
 		if changed && (status != 200 || method == http.MethodGet || method == http.MethodHead || method == http.MethodOptions) {
 			t.Errorf("%q %q %q: %d, and etcd is not as it was", method, target, body, status)

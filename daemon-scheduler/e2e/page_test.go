@@ -126,7 +126,7 @@ func TestPage_ShowsChanges(t *testing.T) {
 	d.mustSend("DELETE", "/v1/environments/logs", "", nil)
 	p.await(`document.getElementById("name").textContent === "metrics" && !` + containsText("environments", "logs"))
 
-	assert.Empty(t, p.Complaints(), "nothing was refused by the policy, and nothing went wrong")
+	assert.Empty(t, p.ConsoleErrors(), "nothing was refused by the policy, and nothing went wrong")
 	for _, asked := range p.Requests() {
 		assert.True(t, strings.HasPrefix(asked, d.url+"/"), "%s is not the server's own", asked)
 	}
@@ -206,7 +206,7 @@ func TestPage_IsAccessible(t *testing.T) {
 		}
 		assert.Len(t, grounds, 2)
 	})
-	assert.Empty(t, p.Complaints())
+	assert.Empty(t, p.ConsoleErrors())
 }
 
 // contrast is that of two of the page's colours, from 1 to 21, as WCAG 2 reckons.
@@ -242,7 +242,7 @@ func TestPage_EscapesText(t *testing.T) {
 	p.Do(chromedp.Evaluate[chromedp.Void](`blox.grid.goTo(blox.grid.items[0].containerInstance)`))
 	p.await(containsText("detail", attack))
 	assert.True(t, evaluate[bool](p, `window.hacked === undefined && !document.querySelector("main img, main script, .side b, .side script")`))
-	assert.Empty(t, p.Complaints())
+	assert.Empty(t, p.ConsoleErrors())
 }
 
 func TestPage_ReportsLostConnectionAndReconnects(t *testing.T) {
@@ -253,17 +253,17 @@ func TestPage_ReportsLostConnectionAndReconnects(t *testing.T) {
 	p.awaitCounts(d, "logs", map[string]int{"running": 3})
 	assert.True(t, evaluate[bool](p, `document.getElementById("banner").hidden`))
 
-	way.Cut(true)
+	way.SetDisconnected(true)
 	p.await(`!document.getElementById("banner").hidden && ` + containsText("banner", "Not live") + ` && document.body.classList.contains("stale")`)
 	assert.Equal(t, "Not live", p.textOf("live"))
 	d.sim.AddInstances("prod", 2)
-	way.Cut(false)
+	way.SetDisconnected(false)
 	p.await(`document.getElementById("banner").hidden && document.getElementById("live").textContent === "Live"`)
 	p.awaitCounts(d, "logs", map[string]int{"running": 5})
 
-	way.Cut(true) // and a user who does not wait
+	way.SetDisconnected(true) // and a user who does not wait
 	p.await(`!document.getElementById("retry").hidden`)
-	way.Cut(false)
+	way.SetDisconnected(false)
 	p.Do(chromedp.Evaluate[chromedp.Void](`document.getElementById("retry").click()`))
 	p.await(`document.getElementById("live").textContent === "Live"`)
 }
@@ -280,7 +280,7 @@ func TestPage_WorksBelowPathPrefix(t *testing.T) {
 	t.Cleanup(front.Close)
 	p := openTab(t, front.URL+"/stage/")
 	p.awaitCounts(d, "logs", map[string]int{"running": 2})
-	assert.Empty(t, p.Complaints())
+	assert.Empty(t, p.ConsoleErrors())
 	d.stop() // which ends the streams, or the server would wait for them
 }
 

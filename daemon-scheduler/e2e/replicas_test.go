@@ -45,7 +45,7 @@ func startReplicas(t *testing.T, sim *ecssim.Sim, flags []string) *replicas {
 		"AWS_REGION=us-east-1", "AWS_ENDPOINT_URL=" + aws.URL, "AWS_ACCESS_KEY_ID=x", "AWS_SECRET_ACCESS_KEY=x",
 		"CSS_LOG_LEVEL=error", "DS_LOG_LEVEL=error",
 	}
-	css := testenv.Address(t)
+	css := testenv.FreeAddress(t)
 	testenv.Program(t, env, "cluster-state-service",
 		"--bind", css, "--etcd-endpoint", etcd.Endpoints()[0], "--queue", "blox_queue")
 	r := &replicas{t: t, client: &http.Client{}, running: map[string]*harness.Process{}}
@@ -56,7 +56,7 @@ func startReplicas(t *testing.T, sim *ecssim.Sim, flags []string) *replicas {
 		}, flags...)...)
 	}
 	for range 3 {
-		address := testenv.Address(t)
+		address := testenv.FreeAddress(t)
 		r.addresses = append(r.addresses, address)
 		r.running[address] = r.start(address)
 	}

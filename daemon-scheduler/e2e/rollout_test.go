@@ -103,7 +103,7 @@ func (f *rollout) taskByInstance(id string) map[string]string {
 func TestRollout_KeepsWithinPercentages(t *testing.T) {
 	t.Parallel()
 	n := 200
-	if testenv.Race {
+	if testenv.RaceEnabled {
 		n = 40
 	}
 	for name, tc := range map[string]struct {

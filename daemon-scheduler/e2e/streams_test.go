@@ -59,7 +59,7 @@ func (d *scheduler) openStream(path string) *streamClient {
 		lines.Buffer(nil, 1<<20)
 		for lines.Scan() {
 			specMu.Lock()
-			spec.Model(d.t, definition, lines.Bytes())
+			spec.CheckDefinition(d.t, definition, lines.Bytes())
 			specMu.Unlock()
 			f.apply(d.t, lines.Bytes())
 		}

@@ -170,7 +170,7 @@ func (d *scheduler) sendValid(method, path, body string) (*http.Response, string
 	require.NoError(d.t, err)
 	specMu.Lock()
 	defer specMu.Unlock()
-	spec.Check(d.t, answer, []byte(read))
+	spec.CheckResponse(d.t, answer, []byte(read))
 	return answer, read
 }
 

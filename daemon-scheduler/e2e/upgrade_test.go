@@ -71,7 +71,7 @@ func newV03System(t *testing.T) *v03System {
 	}
 	s := &v03System{
 		t: t, etcd: etcd.Endpoints()[0], client: &http.Client{},
-		css: testenv.Address(t), ds: testenv.Address(t), ecs: testenv.Address(t),
+		css: testenv.FreeAddress(t), ds: testenv.FreeAddress(t), ecs: testenv.FreeAddress(t),
 	}
 	t.Cleanup(s.client.CloseIdleConnections)
 	s.env = []string{

@@ -402,7 +402,7 @@ func (u *faultyFleet) converge() {
 
 func TestRollout_KeepsItsRulesUnderFaults(t *testing.T) {
 	count := uint64(150)
-	if testenv.Race {
+	if testenv.RaceEnabled {
 		count = 40
 	}
 	for seed := range seeds(count) {

@@ -35,7 +35,7 @@ func text(t *testing.T, answer *http.Response) string {
 	return string(body)
 }
 
-func TestWhatThePageAsksForIsThere(t *testing.T) {
+func TestHandler_ServesEveryLinkedFile(t *testing.T) {
 	html := text(t, ask("/docs"))
 	needed := regexp.MustCompile(`(?:src|href)="(docs/[^"]+)"`).FindAllStringSubmatch(html, -1)
 	require.Len(t, needed, 4, html)
@@ -49,7 +49,7 @@ func TestWhatThePageAsksForIsThere(t *testing.T) {
 	assert.Equal(t, http.StatusNotFound, ask("/docs/swagger-ui.js").StatusCode)
 }
 
-func TestFilesAreZippedForThoseWhoTakeItAndSentOnce(t *testing.T) {
+func TestHandler_CompressesAndCaches(t *testing.T) {
 	plain := ask("/docs/swagger-ui-bundle.js")
 	zipped := ask("/docs/swagger-ui-bundle.js", "Accept-Encoding", "gzip, br")
 	assert.Empty(t, plain.Header.Get("Content-Encoding"))
@@ -57,7 +57,10 @@ func TestFilesAreZippedForThoseWhoTakeItAndSentOnce(t *testing.T) {
 	assert.Greater(t, len(text(t, plain)), 2*len(text(t, zipped)))
 
 	for _, answer := range []*http.Response{plain, zipped} {
-		again := ask("/docs/swagger-ui-bundle.js", "If-None-Match", answer.Header.Get("ETag"), "Accept-Encoding", answer.Header.Get("Content-Encoding"))
+		again := ask(
+			"/docs/swagger-ui-bundle.js", "If-None-Match", answer.Header.Get("ETag"), "Accept-Encoding",
+			answer.Header.Get("Content-Encoding"),
+		)
 		assert.Equal(t, http.StatusNotModified, again.StatusCode)
 		assert.Empty(t, text(t, again))
 	}

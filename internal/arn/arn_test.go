@@ -8,7 +8,7 @@ import (
 	"github.com/stretchr/testify/require"
 )
 
-func TestParse(t *testing.T) {
+func TestParse_AcceptsBothForms(t *testing.T) {
 	for name, tc := range map[string]struct {
 		in   string
 		want ARN
@@ -47,7 +47,7 @@ func TestParse(t *testing.T) {
 	}
 }
 
-func TestParseRefuses(t *testing.T) {
+func TestParse_RejectsMalformedARNs(t *testing.T) {
 	for name, in := range map[string]string{
 		"empty":                     "",
 		"a name":                    "prod",
@@ -75,13 +75,13 @@ func TestParseRefuses(t *testing.T) {
 	}
 }
 
-func TestParseKindRefusesAnotherKind(t *testing.T) {
+func TestParseKind_RejectsAnotherKind(t *testing.T) {
 	_, err := ParseKind("arn:aws:ecs:us-east-1:123456789012:cluster/a", Task)
 	assert.ErrorIs(t, err, ErrMalformed)
 	assert.ErrorContains(t, err, "not a task")
 }
 
-func TestIsClusterName(t *testing.T) {
+func TestIsClusterName_FollowsECS(t *testing.T) {
 	for name, want := range map[string]bool{
 		"a": true, "9": true, "_": true, "prod-EU_1": true, string(make256()[:255]): true,
 		"": false, "a b": false, "a/b": false, "é": false, "a\n": false, string(make256()): false,
@@ -104,14 +104,15 @@ var oracle = regexp.MustCompile(`\Aarn:aws[a-z-]*:ecs:[a-z]{2,}(-[a-z0-9]+)+:[0-
 	`(task|container-instance)/([a-zA-Z0-9_-]{1,255}/)?[a-zA-Z0-9_-]{1,255}|` +
 	`task-definition/[a-zA-Z0-9_-]{1,255}:[1-9][0-9]{0,9})\z`)
 
-func FuzzParse(f *testing.F) {
+func FuzzParse_RoundTrips(f *testing.F) {
 	for _, seed := range []string{
 		"arn:aws:ecs:us-east-1:123456789012:task/b99d40b3-5176-4f71-9a52-9dbd6f1cebef",
 		"arn:aws:ecs:eu-west-1:123456789012:task/prod/1a2b3c4d5e6f47889900aabbccddeeff",
 		"arn:aws-us-gov:ecs:us-gov-west-1:123456789012:container-instance/edge/77aa66bb55cc44dd33ee22ff11001122",
 		"arn:aws:ecs:us-east-1:123456789012:cluster/default",
 		"arn:aws:ecs:us-east-1:123456789012:task-definition/xray:2",
-		"arn:aws:ecs:us-east-1:123456789012:task-definition/xray:10000000000", "arn:awsiso-:ecs:us-1-a:123456789012:cluster/a",
+		"arn:aws:ecs:us-east-1:123456789012:task-definition/xray:10000000000",
+		"arn:awsiso-:ecs:us-1-a:123456789012:cluster/a",
 		"arn:aws:ecs:us-east-1:123456789012:cluster/" + string(make256()), "arn:aws:ecs:us--east:123456789012:task/a/b/c",
 		"arn:aws:ecs:us-east-1:123456789012:task//", "arn:::::", "",
 	} {

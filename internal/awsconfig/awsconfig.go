@@ -82,7 +82,9 @@ func ECS(cfg aws.Config, getenv func(string) string) (*ecs.Client, error) {
 	}
 	u, err := url.Parse(endpoint)
 	if err != nil || u.Hostname() == "" || u.Scheme != "http" && u.Scheme != "https" {
-		return nil, fmt.Errorf("ECS_ENDPOINT: %q is not a URL such as https://ecs.eu-west-1.amazonaws.com", redact.URL(configured))
+		return nil, fmt.Errorf(
+			"ECS_ENDPOINT: %q is not a URL such as https://ecs.eu-west-1.amazonaws.com", redact.URL(configured),
+		)
 	}
 	return ecs.NewFromConfig(cfg, func(o *ecs.Options) { o.BaseEndpoint = &endpoint }), nil
 }

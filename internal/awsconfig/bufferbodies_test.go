@@ -26,7 +26,8 @@ func TestBufferBodies_ReadsQuickResponses(t *testing.T) {
 	}))
 	defer server.Close()
 	client := ecs.New(ecs.Options{
-		Region: "us-east-1", BaseEndpoint: &server.URL, Credentials: aws.AnonymousCredentials{}, HTTPClient: BufferBodies(server.Client()),
+		Region: "us-east-1", BaseEndpoint: &server.URL, Credentials: aws.AnonymousCredentials{},
+		HTTPClient: BufferBodies(server.Client()),
 	})
 	for range 300 {
 		out, err := client.ListClusters(t.Context(), &ecs.ListClustersInput{}, NoRetry)

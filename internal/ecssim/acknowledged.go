@@ -7,27 +7,27 @@ import (
 	"sync"
 )
 
-// Acknowledged is an event whose message its consumer deleted from the event queue.
+// Acknowledged is an event that a consumer deleted from the event queue.
 type Acknowledged struct {
 	Number  int    `json:"number"`  // from 1, in the order of deletion
 	ARN     string `json:"arn"`     // of the task or container instance
 	Version int64  `json:"version"` // detail.version
 }
 
-// acknowledgements holds the latest deleted events, at least Config.Acknowledged of them.
+// acknowledgements holds the latest deleted events: at least limit, at most twice as many.
 type acknowledgements struct {
 	mu     sync.Mutex
-	most   int
-	number int // of the latest
+	limit  int
+	number int // of the latest event
 	bodies []string
 }
 
-func (a *acknowledgements) note(body string) {
+func (a *acknowledgements) add(body string) {
 	a.mu.Lock()
 	defer a.mu.Unlock()
 	a.number++
-	if a.bodies = append(a.bodies, body); len(a.bodies) > 2*a.most {
-		a.bodies = append(a.bodies[:0:0], a.bodies[len(a.bodies)-a.most:]...)
+	if a.bodies = append(a.bodies, body); len(a.bodies) > 2*a.limit {
+		a.bodies = append(a.bodies[:0:0], a.bodies[len(a.bodies)-a.limit:]...)
 	}
 }
 
@@ -60,8 +60,8 @@ func (s *Sim) getAcknowledged(q url.Values, _ *http.Request) (any, error) {
 	return map[string][]Acknowledged{"events": s.Acknowledged(number)}, nil
 }
 
-// Acknowledged returns the events deleted after the one with that number, oldest first. Config.Acknowledged limits how
-// many are kept.
+// Acknowledged returns the events deleted after the one with the given number, oldest first. The simulator forgets
+// events older than the latest Config.Acknowledged.
 func (s *Sim) Acknowledged(after int) []Acknowledged {
 	if s.events.acknowledged == nil {
 		return []Acknowledged{}

@@ -9,7 +9,7 @@ import (
 )
 
 func TestAcknowledged_ListsDeletedEvents(t *testing.T) {
-	w := newWorld(t, Config{Acknowledged: 2})
+	w := newFixture(t, Config{Acknowledged: 2})
 	instances := w.AddInstances("default", 5)
 	assert.Empty(t, w.Acknowledged(0), "nobody has deleted one")
 	got, err := w.sqs.ReceiveMessage(w.ctx, &sqs.ReceiveMessageInput{QueueUrl: w.queue, MaxNumberOfMessages: 10})
@@ -25,5 +25,5 @@ func TestAcknowledged_ListsDeletedEvents(t *testing.T) {
 	assert.GreaterOrEqual(t, len(w.Acknowledged(0)), 2, "as many as were asked for")
 	assert.Less(t, len(w.Acknowledged(0)), 5, "and not all")
 	assert.Empty(t, w.Acknowledged(5))
-	assert.Empty(t, newWorld(t, Config{}).Acknowledged(0))
+	assert.Empty(t, newFixture(t, Config{}).Acknowledged(0))
 }

@@ -7,7 +7,7 @@ import (
 	"github.com/blox/blox/internal/arn"
 )
 
-// cluster is one ECS cluster with its instances and tasks in the order of their creation.
+// cluster is an ECS cluster. Its instances and tasks are in the order of their creation.
 type cluster struct {
 	seq       int64
 	name, arn string
@@ -18,8 +18,8 @@ type cluster struct {
 	settings  []nameValue
 }
 
-// CreateCluster returns the ARN of the named cluster, which is created when there is none.
-// A name that ECS does not allow gives "".
+// CreateCluster returns the ARN of the named cluster and creates the cluster if necessary. It returns "" if ECS rejects
+// the name.
 func (s *Sim) CreateCluster(name string) string {
 	s.lock()
 	defer s.unlock()
@@ -36,14 +36,14 @@ func (s *Sim) ensureCluster(name string) (*cluster, error) {
 	}
 	c := s.clusters[name]
 	if c == nil {
-		c = &cluster{seq: s.seq(), name: name, arn: s.arn(arn.Cluster, "", name)}
+		c = &cluster{seq: s.nextSeq(), name: name, arn: s.arn(arn.Cluster, "", name)}
 		s.clusters[name] = c
 	}
 	c.active = true
 	return c, nil
 }
 
-// cluster finds an ACTIVE cluster by its name or ARN; "" is "default", as everywhere in ECS.
+// cluster returns an ACTIVE cluster by name or ARN. As in ECS, "" means "default".
 func (s *Sim) cluster(ref string) (*cluster, error) {
 	c, err := s.anyCluster(ref)
 	if err != nil {
@@ -58,7 +58,7 @@ func (s *Sim) cluster(ref string) (*cluster, error) {
 	return c, nil
 }
 
-// anyCluster is cluster for callers that also want INACTIVE ones; nil when there is none of that name.
+// anyCluster is like cluster but also returns INACTIVE clusters, and nil for an unknown name.
 func (s *Sim) anyCluster(ref string) (*cluster, error) {
 	if ref == "" {
 		ref = "default"
@@ -80,7 +80,7 @@ func (s *Sim) anyCluster(ref string) (*cluster, error) {
 	return s.clusters[name], nil
 }
 
-// sortedClusters are all clusters in the order of their creation.
+// sortedClusters returns all clusters in the order of their creation.
 func (s *Sim) sortedClusters() []*cluster {
 	all := make([]*cluster, 0, len(s.clusters))
 	for _, c := range s.clusters {
@@ -100,7 +100,9 @@ func (c *cluster) deactivate() error {
 	}
 	for _, t := range c.tasks {
 		if t.live() {
-			return &apiError{code: "ClusterContainsTasksException", message: "The Cluster cannot be deleted while Tasks are active."}
+			return &apiError{
+				code: "ClusterContainsTasksException", message: "The Cluster cannot be deleted while Tasks are active.",
+			}
 		}
 	}
 	c.active = false

@@ -13,8 +13,10 @@ import (
 )
 
 func TestClusters_CreateDescribeDelete(t *testing.T) {
-	w := newWorld(t, Config{})
-	created, err := w.ecs.CreateCluster(w.ctx, &ecs.CreateClusterInput{ClusterName: aws.String("prod"), Tags: []types.Tag{{Key: aws.String("a"), Value: aws.String("b")}}})
+	w := newFixture(t, Config{})
+	created, err := w.ecs.CreateCluster(w.ctx, &ecs.CreateClusterInput{
+		ClusterName: aws.String("prod"), Tags: []types.Tag{{Key: aws.String("a"), Value: aws.String("b")}},
+	})
 	require.NoError(t, err)
 	prod := *created.Cluster.ClusterArn
 	assert.Equal(t, "arn:aws:ecs:us-east-1:123456789012:cluster/prod", prod)
@@ -58,7 +60,7 @@ func TestClusters_CreateDescribeDelete(t *testing.T) {
 }
 
 func TestClusters_AreNamedByNameOrARN(t *testing.T) {
-	w := newWorld(t, Config{})
+	w := newFixture(t, Config{})
 	list := func(cluster string) error {
 		_, err := w.ecs.ListContainerInstances(w.ctx, &ecs.ListContainerInstancesInput{Cluster: &cluster})
 		return err
@@ -87,7 +89,7 @@ func TestClusters_AreNamedByNameOrARN(t *testing.T) {
 }
 
 func TestLists_ArePaged(t *testing.T) {
-	w := newWorld(t, Config{})
+	w := newFixture(t, Config{})
 	for n := range 130 {
 		w.CreateCluster(fmt.Sprintf("c%d", n))
 	}
@@ -118,7 +120,7 @@ func TestLists_ArePaged(t *testing.T) {
 
 // A page that ends exactly with the list has no token: nobody has to read an empty page.
 func TestLists_LastPageHasNoToken(t *testing.T) {
-	w := newWorld(t, Config{})
+	w := newFixture(t, Config{})
 	w.AddInstances("default", 100)
 	out, err := w.ecs.ListContainerInstances(w.ctx, &ecs.ListContainerInstancesInput{})
 	require.NoError(t, err)

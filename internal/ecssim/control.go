@@ -10,36 +10,36 @@ import (
 	"strconv"
 )
 
-// State is all that the simulator holds, as GET /_sim/state shows it.
+// State is everything that the simulator holds, as GET /_sim/state shows it.
 type State struct {
-	Clusters  []string       `json:"clusters"` // ARNs of the ACTIVE ones
+	Clusters  []string       `json:"clusters"` // ARNs of ACTIVE clusters
 	Instances []Instance     `json:"instances"`
 	Tasks     []Task         `json:"tasks"`
-	Queues    map[string]int `json:"queues"`  // messages, those in flight and delayed included
+	Queues    map[string]int `json:"queues"`  // messages, including those in flight and delayed
 	Streams   map[string]int `json:"streams"` // records
 	Down      []string       `json:"down"`    // services that answer 503
 }
 
-// errNotFound is wrapped by the errors about something that there is not.
+// errNotFound is wrapped by errors about unknown resources.
 var errNotFound = errors.New("not found")
 
-// controlAPI is the API below /_sim/; the README lists it.
+// controlAPI returns the handler of the paths below /_sim/. README.md lists them.
 func (s *Sim) controlAPI() http.Handler {
 	mux := http.NewServeMux()
 	handle := func(pattern string, do func(url.Values, *http.Request) (any, error), parameters ...string) {
 		mux.HandleFunc(pattern, func(w http.ResponseWriter, r *http.Request) {
-			query, err := readQuery(r, parameters)
+			query, err := parseQuery(r, parameters)
 			var out any
 			if err == nil {
 				out, err = do(query, r)
 			}
 			switch {
 			case errors.Is(err, errNotFound):
-				reply(w, http.StatusNotFound, map[string]string{"error": err.Error()})
+				writeJSON(w, http.StatusNotFound, map[string]string{"error": err.Error()})
 			case err != nil:
-				reply(w, http.StatusBadRequest, map[string]string{"error": err.Error()})
+				writeJSON(w, http.StatusBadRequest, map[string]string{"error": err.Error()})
 			default:
-				reply(w, http.StatusOK, out)
+				writeJSON(w, http.StatusOK, out)
 			}
 		})
 	}
@@ -49,7 +49,10 @@ func (s *Sim) controlAPI() http.Handler {
 		}
 	}
 	handle("GET /_sim/ping", func(url.Values, *http.Request) (any, error) { return map[string]bool{"alive": true}, nil })
-	handle("GET /_sim/state", func(q url.Values, _ *http.Request) (any, error) { return s.state(q.Get("cluster")), nil }, "cluster")
+	handle(
+		"GET /_sim/state", func(q url.Values, _ *http.Request) (any, error) { return s.state(q.Get("cluster")), nil },
+		"cluster",
+	)
 	handle("GET /_sim/counters", func(url.Values, *http.Request) (any, error) { return s.Counters(), nil })
 	handle("DELETE /_sim/counters", func(url.Values, *http.Request) (any, error) {
 		s.ResetCounters()
@@ -75,7 +78,7 @@ func (s *Sim) controlAPI() http.Handler {
 	return mux
 }
 
-func reply(w http.ResponseWriter, status int, body any) {
+func writeJSON(w http.ResponseWriter, status int, body any) {
 	w.Header().Set("Content-Type", "application/json; charset=UTF-8")
 	w.WriteHeader(status)
 	encoder := json.NewEncoder(w)
@@ -83,8 +86,8 @@ func reply(w http.ResponseWriter, status int, body any) {
 	_ = encoder.Encode(body)
 }
 
-// readQuery reads the parameters, each of which is known and given once at most.
-func readQuery(r *http.Request, known []string) (url.Values, error) {
+// parseQuery parses the query. It rejects unknown and repeated parameters.
+func parseQuery(r *http.Request, known []string) (url.Values, error) {
 	query, err := url.ParseQuery(r.URL.RawQuery)
 	if err != nil {
 		return nil, fmt.Errorf("query: %w", err)
@@ -100,7 +103,7 @@ func readQuery(r *http.Request, known []string) (url.Values, error) {
 	return query, nil
 }
 
-// parseInt reads a whole number from low to high; fallback when it is not given.
+// parseInt parses an integer from low to high. It returns fallback if the parameter is absent.
 func parseInt(q url.Values, name string, fallback, low, high int) (int, error) {
 	if !q.Has(name) {
 		return fallback, nil
@@ -113,15 +116,18 @@ func parseInt(q url.Values, name string, fallback, low, high int) (int, error) {
 }
 
 func (s *Sim) state(cluster string) State {
-	state := State{Clusters: []string{}, Instances: s.Instances(cluster), Tasks: s.Tasks(cluster), Queues: map[string]int{}, Streams: map[string]int{}, Down: []string{}}
+	state := State{
+		Clusters: []string{}, Instances: s.Instances(cluster), Tasks: s.Tasks(cluster), Queues: map[string]int{},
+		Streams: map[string]int{}, Down: []string{},
+	}
 	for _, name := range s.queues.names("") {
-		if q, err := s.queues.named(name); err == nil {
+		if q, err := s.queues.find(name); err == nil {
 			visible, inFlight, delayed := q.counts()
 			state.Queues[name] = visible + inFlight + delayed
 		}
 	}
 	for _, name := range s.streams.names() {
-		if st, err := s.streams.named(name); err == nil {
+		if st, err := s.streams.find(name); err == nil {
 			state.Streams[name] = st.records()
 		}
 	}
@@ -162,7 +168,7 @@ func (s *Sim) postCluster(q url.Values, _ *http.Request) (any, error) {
 	return map[string]string{"cluster": arn}, nil
 }
 
-// maxNewInstances is the most instances that one request makes: as many as ECS allows in a cluster.
+// maxNewInstances is the most instances that one request registers: as many as ECS allows in a cluster.
 const maxNewInstances = 5000
 
 func (s *Sim) postInstances(q url.Values, _ *http.Request) (any, error) {
@@ -186,7 +192,9 @@ func (s *Sim) postAgent(q url.Values, _ *http.Request) (any, error) {
 	if err != nil {
 		return nil, fmt.Errorf("connected is not true or false")
 	}
-	return map[string]any{"instance": q.Get("instance"), "connected": connected}, s.SetAgentConnected(q.Get("instance"), connected)
+	return map[string]any{
+		"instance": q.Get("instance"), "connected": connected,
+	}, s.SetAgentConnected(q.Get("instance"), connected)
 }
 
 func (s *Sim) postDefinition(q url.Values, _ *http.Request) (any, error) {
@@ -220,7 +228,9 @@ func (s *Sim) postKill(q url.Values, _ *http.Request) (any, error) {
 func (s *Sim) postFargate(q url.Values, _ *http.Request) (any, error) {
 	arn := s.StartFargateTask(q.Get("cluster"), q.Get("family"))
 	if arn == "" {
-		return nil, fmt.Errorf("cluster %.100q or family %.100q is not one that ECS allows", q.Get("cluster"), q.Get("family"))
+		return nil, fmt.Errorf(
+			"cluster %.100q or family %.100q is not one that ECS allows", q.Get("cluster"), q.Get("family"),
+		)
 	}
 	return map[string]string{"task": arn}, nil
 }

@@ -13,7 +13,7 @@ import (
 )
 
 // curl asks the control API and decodes its answer into out.
-func (w *world) curl(method, path, body string, out any) int {
+func (w *fixture) curl(method, path, body string, out any) int {
 	w.t.Helper()
 	request, err := http.NewRequestWithContext(w.ctx, method, w.url+path, strings.NewReader(body))
 	require.NoError(w.t, err)
@@ -29,7 +29,7 @@ func (w *world) curl(method, path, body string, out any) int {
 }
 
 func TestControl_ServesEveryRequest(t *testing.T) {
-	w := newWorld(t, Config{})
+	w := newFixture(t, Config{})
 	t.Cleanup(http.DefaultClient.CloseIdleConnections)
 	var made struct {
 		Cluster, TaskDefinition, Task string
@@ -78,16 +78,23 @@ func TestControl_ServesEveryRequest(t *testing.T) {
 	do("GET", "/_sim/ping")
 
 	var faults Faults
-	require.Equal(t, http.StatusOK, w.curl("PUT", "/_sim/faults", `{"throttle":{"StartTask":0.5},"latency":{"sqs":"1ms"},"events":{"duplicate":0.1}}`, &faults))
+	require.Equal(
+		t, http.StatusOK,
+		w.curl(
+			"PUT", "/_sim/faults", `{"throttle":{"StartTask":0.5},"latency":{"sqs":"1ms"},"events":{"duplicate":0.1}}`, &faults,
+		),
+	)
 	assert.Equal(t, 0.5, w.Faults().Throttle["StartTask"])
 	require.Equal(t, http.StatusOK, w.curl("GET", "/_sim/faults", "", &faults))
 	assert.Equal(t, w.Faults(), faults)
 }
 
-func (w *world) startIn(cluster, definition string, instances ...string) (arns []string) {
+func (w *fixture) startIn(cluster, definition string, instances ...string) (arns []string) {
 	w.t.Helper()
 	var out struct{ Tasks []struct{ TaskArn string } }
-	body, err := json.Marshal(map[string]any{"cluster": cluster, "taskDefinition": definition, "containerInstances": instances})
+	body, err := json.Marshal(map[string]any{
+		"cluster": cluster, "taskDefinition": definition, "containerInstances": instances,
+	})
 	require.NoError(w.t, err)
 	status, answer := w.call(ecsTarget+"StartTask", string(body))
 	require.Equal(w.t, http.StatusOK, status)
@@ -99,7 +106,7 @@ func (w *world) startIn(cluster, definition string, instances ...string) (arns [
 }
 
 func TestControl_RejectsInvalidRequests(t *testing.T) {
-	w := newWorld(t, Config{})
+	w := newFixture(t, Config{})
 	t.Cleanup(http.DefaultClient.CloseIdleConnections)
 	before := w.Faults()
 	for path, want := range map[string]int{
@@ -134,8 +141,10 @@ func TestControl_RejectsInvalidRequests(t *testing.T) {
 		assert.Equal(t, want, w.curl(method, path, "", nil), "%s %s", method, path)
 	}
 	for _, body := range []string{
-		`{`, `[]`, `{"nope":1}`, `{"throttle":{"StartTask":1.5}}`, `{"throttle":{"NoAction":0.5}}`, `{"events":{"drop":-1}}`, `{"latency":{"ecs":5}}`,
-		`{"latency":{"ecs":"-5s"}}`, `{"latency":{"s3":"5s"}}`, `{"exits":{"a":{"fraction":2}}}`, `{"failToRun":{"a":2}}`, `{"startFailures":-0.1}`,
+		`{`, `[]`, `{"nope":1}`, `{"throttle":{"StartTask":1.5}}`, `{"throttle":{"NoAction":0.5}}`, `{"events":{"drop":-1}}`,
+		`{"latency":{"ecs":5}}`,
+		`{"latency":{"ecs":"-5s"}}`, `{"latency":{"s3":"5s"}}`, `{"exits":{"a":{"fraction":2}}}`, `{"failToRun":{"a":2}}`,
+		`{"startFailures":-0.1}`,
 	} {
 		var refused struct{ Error string }
 		assert.Equal(t, http.StatusBadRequest, w.curl("PUT", "/_sim/faults", body, &refused), body)

@@ -37,18 +37,18 @@ type Violation struct {
 const maxViolations = 1000
 
 type counters struct {
-	calls                      map[string]map[string]int
-	peakBy                     map[live]int
-	fewest, mostDuplicated     map[string]int
-	onDraining, onDisconnected int
-	violations                 []Violation
-	events                     EventCounters
+	calls                         map[string]map[string]int
+	peaks                         map[liveKey]int
+	fewestRunning, mostDuplicated map[string]int
+	onDraining, onDisconnected    int
+	violations                    []Violation
+	events                        EventCounters
 }
 
 func newCounters() counters {
 	return counters{
-		calls: map[string]map[string]int{}, peakBy: map[live]int{}, violations: []Violation{},
-		fewest: map[string]int{}, mostDuplicated: map[string]int{},
+		calls: map[string]map[string]int{}, peaks: map[liveKey]int{}, violations: []Violation{},
+		fewestRunning: map[string]int{}, mostDuplicated: map[string]int{},
 	}
 }
 
@@ -60,12 +60,12 @@ func (s *Sim) Counters() Counters {
 		Calls: map[string]map[string]int{}, PeakByStartedBy: map[string]int{}, PeakByFamily: map[string]int{},
 		StartsOnDraining: s.counters.onDraining, StartsOnDisconnected: s.counters.onDisconnected,
 		Violations: append([]Violation{}, s.counters.violations...), Events: s.counters.events,
-		FewestRunning: maps.Clone(s.counters.fewest), MostDuplicated: maps.Clone(s.counters.mostDuplicated),
+		FewestRunning: maps.Clone(s.counters.fewestRunning), MostDuplicated: maps.Clone(s.counters.mostDuplicated),
 	}
 	for action, outcomes := range s.counters.calls {
 		c.Calls[action] = maps.Clone(outcomes)
 	}
-	for of, peak := range s.counters.peakBy {
+	for of, peak := range s.counters.peaks {
 		if of.startedBy != "" {
 			c.PeakByStartedBy[of.startedBy] = peak
 		} else {
@@ -80,7 +80,7 @@ func (s *Sim) ResetCounters() {
 	s.lock()
 	defer s.unlock()
 	s.counters = newCounters()
-	s.counters.fewest, s.counters.mostDuplicated = maps.Clone(s.running), maps.Clone(s.doubled)
+	s.counters.fewestRunning, s.counters.mostDuplicated = maps.Clone(s.runningInstances), maps.Clone(s.duplicated)
 }
 
 // Calls returns how often an action, "StartTask", was called, whatever the outcome.
@@ -106,22 +106,22 @@ func (s *Sim) countCall(action, outcome string) {
 // countLive updates the live tasks of an instance when t starts (+1) or stops (-1).
 func (s *Sim) countLive(t *task, change int) {
 	i := t.instance
-	for _, of := range []live{{startedBy: t.startedBy}, {family: t.definition.family}} {
-		if of == (live{}) {
+	for _, key := range []liveKey{{startedBy: t.startedBy}, {family: t.definition.family}} {
+		if key == (liveKey{}) {
 			continue
 		}
-		i.live[of] += change
-		n := i.live[of]
+		i.liveTasks[key] += change
+		n := i.liveTasks[key]
 		if n <= 0 {
-			delete(i.live, of)
+			delete(i.liveTasks, key)
 		}
-		s.counters.peakBy[of] = max(s.counters.peakBy[of], n)
-		if of.family != "" && n == (3+change)/2 { // two tasks after a start, one after a stop
-			s.doubled[of.family] += change
-			s.counters.mostDuplicated[of.family] = max(s.counters.mostDuplicated[of.family], s.doubled[of.family])
+		s.counters.peaks[key] = max(s.counters.peaks[key], n)
+		if key.family != "" && n == (3+change)/2 { // two tasks after a start, one after a stop
+			s.duplicated[key.family] += change
+			s.counters.mostDuplicated[key.family] = max(s.counters.mostDuplicated[key.family], s.duplicated[key.family])
 		}
-		if change > 0 && n > 1 && of.startedBy != "" && len(s.counters.violations) < maxViolations {
-			s.counters.violations = append(s.counters.violations, Violation{now(), i.arn, of.startedBy, n, t.arn})
+		if change > 0 && n > 1 && key.startedBy != "" && len(s.counters.violations) < maxViolations {
+			s.counters.violations = append(s.counters.violations, Violation{now(), i.arn, key.startedBy, n, t.arn})
 		}
 	}
 }
@@ -129,10 +129,10 @@ func (s *Sim) countLive(t *task, change int) {
 // countRunning updates, after a change of t, the number of instances with a running task of t's family.
 func (s *Sim) countRunning(t *task) {
 	runs := t.instance != nil && t.lastStatus == statusRunning && t.desiredStatus == statusRunning
-	if runs == t.counted {
+	if runs == t.countedAsRunning {
 		return
 	}
-	t.counted = runs
+	t.countedAsRunning = runs
 	family := t.definition.family
 	before := t.instance.runningByFamily[family]
 	if runs {
@@ -140,10 +140,10 @@ func (s *Sim) countRunning(t *task) {
 	} else {
 		t.instance.runningByFamily[family]--
 	}
-	s.running[family] += min(t.instance.runningByFamily[family], 1) - min(before, 1)
-	if least, begun := s.counters.fewest[family]; !begun {
-		s.counters.fewest[family] = 0 // before its first task ran
+	s.runningInstances[family] += min(t.instance.runningByFamily[family], 1) - min(before, 1)
+	if least, begun := s.counters.fewestRunning[family]; !begun {
+		s.counters.fewestRunning[family] = 0 // before its first task ran
 	} else {
-		s.counters.fewest[family] = min(least, s.running[family])
+		s.counters.fewestRunning[family] = min(least, s.runningInstances[family])
 	}
 }

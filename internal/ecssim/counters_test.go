@@ -10,7 +10,7 @@ import (
 )
 
 func TestCounters_PeaksAndViolations(t *testing.T) {
-	w := newWorld(t, Config{StopDelay: 1 << 40})
+	w := newFixture(t, Config{StopDelay: 1 << 40})
 	w.RegisterTaskDefinition("agent")
 	instances := w.AddInstances("default", 2)
 	first := w.start("agent", "old", instances...)
@@ -38,7 +38,7 @@ func TestCounters_PeaksAndViolations(t *testing.T) {
 }
 
 func TestCounters_FewestRunningAndMostDuplicated(t *testing.T) {
-	w := newWorld(t, Config{StopDelay: 1 << 40})
+	w := newFixture(t, Config{StopDelay: 1 << 40})
 	w.RegisterTaskDefinition("agent")
 	instances := w.AddInstances("default", 3)
 	first := w.start("agent", "old", instances...)
@@ -61,11 +61,13 @@ func TestCounters_FewestRunningAndMostDuplicated(t *testing.T) {
 }
 
 func TestCounters_IgnoreTasksWithoutStartedBy(t *testing.T) {
-	w := newWorld(t, Config{})
+	w := newFixture(t, Config{})
 	w.RegisterTaskDefinition("web")
 	instances := w.AddInstances("default", 1)
 	for range 2 {
-		_, err := w.ecs.StartTask(w.ctx, &ecs.StartTaskInput{TaskDefinition: aws.String("web"), ContainerInstances: instances})
+		_, err := w.ecs.StartTask(w.ctx, &ecs.StartTaskInput{
+			TaskDefinition: aws.String("web"), ContainerInstances: instances,
+		})
 		require.NoError(t, err)
 	}
 	assert.Empty(t, w.Counters().Violations)

@@ -14,20 +14,20 @@ import (
 
 // definition is one revision of a task definition.
 type definition struct {
-	family       string
-	revision     int
-	arn          string
-	status       string // ACTIVE or INACTIVE
-	input        definitionInput
-	raw          map[string]json.RawMessage // as registered, with ECS's defaults; what Describe shows
-	registeredBy string
-	requires     []string // attributes that an instance must have
-	registeredAt time.Time
-	deregistered time.Time
-	tags         []tag
+	family             string
+	revision           int
+	arn                string
+	status             string // ACTIVE or INACTIVE
+	input              definitionInput
+	raw                map[string]json.RawMessage // as registered, with ECS's defaults, for Describe calls
+	registeredBy       string
+	requiredAttributes []string // attributes of eligible instances
+	registeredAt       time.Time
+	deregistered       time.Time
+	tags               []tag
 }
 
-// definitionInput is what the simulator itself needs of a task definition.
+// definitionInput holds the fields of a task definition that the simulator uses.
 type definitionInput struct {
 	Family                  string           `json:"family"`
 	NetworkMode             string           `json:"networkMode"`
@@ -62,40 +62,43 @@ var (
 	containerName = familyName
 )
 
-// definitionFields are those of a request that belong to the task definition itself.
+// definitionFields lists the request fields that are part of the task definition.
 var definitionFields = []string{
 	"family", "taskRoleArn", "executionRoleArn", "networkMode", "containerDefinitions", "volumes", "placementConstraints",
 	"requiresCompatibilities", "cpu", "memory", "pidMode", "ipcMode", "proxyConfiguration", "inferenceAccelerators",
 	"ephemeralStorage", "runtimePlatform", "enableFaultInjection",
 }
 
-// DefinitionOption changes the task definition that RegisterTaskDefinition makes.
+// RegisterTaskDefinition registers the next revision of a family and returns its ARN. The revision has one essential
+// container, named like the family. It returns "" if ECS would reject the definition.
 type DefinitionOption func(definition map[string]any, container map[string]any)
 
-// WithCPU sets the container's CPU units; 128 without it.
+// WithCPU sets the container's CPU units; the default is 128.
 func WithCPU(units int) DefinitionOption {
 	return func(_, container map[string]any) { container["cpu"] = units }
 }
 
-// WithMemory sets the container's memory in MiB; 256 without it.
+// WithMemory sets the container's memory in MiB; the default is 256.
 func WithMemory(mib int) DefinitionOption {
 	return func(_, container map[string]any) { container["memory"] = mib }
 }
 
-// WithHostPort adds a static host port, "tcp" or "udp"; two tasks with it do not fit on one instance.
+// WithHostPort adds a static "tcp" or "udp" host port; an instance has room for one task with it.
 func WithHostPort(port int, protocol string) DefinitionOption {
 	return func(_, container map[string]any) {
 		ports, _ := container["portMappings"].([]any)
-		container["portMappings"] = append(ports, map[string]any{"containerPort": port, "hostPort": port, "protocol": protocol})
+		container["portMappings"] = append(ports, map[string]any{
+			"containerPort": port, "hostPort": port, "protocol": protocol,
+		})
 	}
 }
 
-// WithNetworkMode sets bridge, host, awsvpc or none; bridge without it.
+// WithNetworkMode sets bridge, host, awsvpc or none; the default is bridge.
 func WithNetworkMode(mode string) DefinitionOption {
 	return func(definition, _ map[string]any) { definition["networkMode"] = mode }
 }
 
-// WithLogDriver makes the container need an instance that registered the log driver's capability.
+// WithLogDriver makes the container require the log driver's capability on the instance.
 func WithLogDriver(driver string) DefinitionOption {
 	return func(_, container map[string]any) {
 		container["logConfiguration"] = map[string]any{"logDriver": driver}
@@ -105,7 +108,9 @@ func WithLogDriver(driver string) DefinitionOption {
 // RegisterTaskDefinition registers the next revision of a family with one essential container, named as the family, and
 // returns its ARN. What ECS would refuse gives "".
 func (s *Sim) RegisterTaskDefinition(family string, opts ...DefinitionOption) string {
-	container := map[string]any{"name": family, "image": "public.ecr.aws/example/" + family + ":latest", "cpu": 128, "memory": 256}
+	container := map[string]any{
+		"name": family, "image": "public.ecr.aws/example/" + family + ":latest", "cpu": 128, "memory": 256,
+	}
 	input := map[string]any{"family": family}
 	for _, opt := range opts {
 		opt(input, container)
@@ -129,7 +134,7 @@ func (s *Sim) registerDefinition(body []byte) (*definition, error) {
 	if json.Unmarshal(body, &d.input) != nil || json.Unmarshal(body, &d.raw) != nil {
 		return nil, errSerialization
 	}
-	if err := d.input.check(); err != nil {
+	if err := d.input.validate(); err != nil {
 		return nil, err
 	}
 	d.tags, d.family = d.input.Tags, d.input.Family
@@ -141,14 +146,14 @@ func (s *Sim) registerDefinition(body []byte) (*definition, error) {
 	}
 	d.fillRaw(body)
 	d.registeredBy = "arn:" + s.cfg.Partition + ":iam::" + s.cfg.Account + ":user/simulated"
-	d.requires = d.input.requiredAttributes()
+	d.requiredAttributes = d.input.requiredAttributes()
 	d.revision = len(s.definitions[d.family]) + 1
 	d.arn = s.arn(arn.TaskDefinition, "", fmt.Sprintf("%s:%d", d.family, d.revision))
 	s.definitions[d.family] = append(s.definitions[d.family], d)
 	return d, nil
 }
 
-func (in *definitionInput) check() error {
+func (in *definitionInput) validate() error {
 	if !familyName.MatchString(in.Family) {
 		return clientError("Family should not be null or empty, and contain only letters, digits, hyphens and underscores.")
 	}
@@ -158,10 +163,10 @@ func (in *definitionInput) check() error {
 	if len(in.ContainerDefinitions) == 0 {
 		return clientError("Container definitions should not be null or empty.")
 	}
-	if _, ok := number(in.CPU); !ok {
+	if _, ok := parseUnits(in.CPU); !ok {
 		return clientError("Invalid 'cpu' setting for task.")
 	}
-	if _, ok := number(in.Memory); !ok {
+	if _, ok := parseUnits(in.Memory); !ok {
 		return clientError("Invalid 'memory' setting for task.")
 	}
 	names := map[string]bool{}
@@ -171,7 +176,9 @@ func (in *definitionInput) check() error {
 		}
 		names[c.Name] = true
 		if c.Memory == 0 && c.MemoryReservation == 0 && in.Memory == "" {
-			return clientError("Invalid setting for container '%s'. At least one of 'memory' or 'memoryReservation' must be specified.", c.Name)
+			return clientError(
+				"Invalid setting for container '%s'. At least one of 'memory' or 'memoryReservation' must be specified.", c.Name,
+			)
 		}
 		if c.Memory < 0 || c.MemoryReservation < 0 || c.CPU < 0 {
 			return clientError("Invalid setting for container '%s'. CPU and memory are not negative.", c.Name)
@@ -182,15 +189,17 @@ func (in *definitionInput) check() error {
 				return clientError("Invalid port mapping for container '%s'.", c.Name)
 			}
 			if p.HostPort != 0 && p.HostPort != p.ContainerPort && (in.NetworkMode == "awsvpc" || in.NetworkMode == "host") {
-				return clientError("When networkMode=%s, the host ports and container ports in port mappings must match.", in.NetworkMode)
+				return clientError(
+					"When networkMode=%s, the host ports and container ports in port mappings must match.", in.NetworkMode,
+				)
 			}
 		}
 	}
 	return nil
 }
 
-// number reads a task-level cpu or memory, which ECS has as strings; "" is 0.
-func number(text string) (int, bool) {
+// parseUnits parses a task-level cpu or memory, which ECS represents as a string; "" is 0.
+func parseUnits(text string) (int, bool) {
 	if text == "" {
 		return 0, true
 	}
@@ -198,7 +207,7 @@ func number(text string) (int, bool) {
 	return n, err == nil && n >= 0
 }
 
-// fillRaw keeps the task definition's own fields and adds what ECS fills in.
+// fillRaw keeps the fields of the task definition and adds ECS's defaults.
 func (d *definition) fillRaw(body []byte) {
 	for name, value := range d.raw {
 		if !slices.Contains(definitionFields, name) || string(value) == "null" {
@@ -214,7 +223,7 @@ func (d *definition) fillRaw(body []byte) {
 	var containers struct {
 		ContainerDefinitions []map[string]any `json:"containerDefinitions"`
 	}
-	_ = json.Unmarshal(body, &containers) // its shape was checked before
+	_ = json.Unmarshal(body, &containers) // registerDefinition has parsed it
 	none := []any{}
 	defaults := map[string]any{
 		"cpu": 0, "essential": true, "environment": none, "mountPoints": none, "volumesFrom": none, "portMappings": none,
@@ -256,8 +265,9 @@ func (in *definitionInput) requiredAttributes() []string {
 	return names
 }
 
-// needs are the resources that a task of the definition takes: the task's own figures where they are given, else the containers'.
-func (d *definition) needs() resources {
+// requiredResources returns the resources that a task reserves: the task-level values if present, else the sums of the
+// containers.
+func (d *definition) requiredResources() resources {
 	need := resources{tcp: map[int]bool{}, udp: map[int]bool{}}
 	for _, c := range d.input.ContainerDefinitions {
 		need.cpu += c.CPU
@@ -280,16 +290,16 @@ func (d *definition) needs() resources {
 			}
 		}
 	}
-	if cpu, _ := number(d.input.CPU); cpu > 0 {
+	if cpu, _ := parseUnits(d.input.CPU); cpu > 0 {
 		need.cpu = cpu
 	}
-	if memory, _ := number(d.input.Memory); memory > 0 {
+	if memory, _ := parseUnits(d.input.Memory); memory > 0 {
 		need.memory = memory
 	}
 	return need
 }
 
-// definition finds a task definition by family (its latest ACTIVE revision), family:revision or ARN; nil when there is none.
+// definition returns a task definition by family (the latest ACTIVE revision), family:revision or ARN, or nil.
 func (s *Sim) definition(ref string) *definition {
 	if strings.HasPrefix(ref, "arn:") {
 		a, err := arn.ParseKind(ref, arn.TaskDefinition)

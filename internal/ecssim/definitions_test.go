@@ -11,9 +11,10 @@ import (
 )
 
 func TestTaskDefinitions_RegisterDescribeDeregister(t *testing.T) {
-	w := newWorld(t, Config{})
+	w := newFixture(t, Config{})
 	registered, err := w.ecs.RegisterTaskDefinition(w.ctx, &ecs.RegisterTaskDefinitionInput{
-		Family: aws.String("agent"), Volumes: []types.Volume{{Name: aws.String("v")}}, Tags: []types.Tag{{Key: aws.String("k"), Value: aws.String("v")}},
+		Family: aws.String("agent"), Volumes: []types.Volume{{Name: aws.String("v")}},
+		Tags: []types.Tag{{Key: aws.String("k"), Value: aws.String("v")}},
 		ContainerDefinitions: []types.ContainerDefinition{{
 			Name: aws.String("agent"), Image: aws.String("agent:1"), Memory: aws.Int32(64), Privileged: aws.Bool(true),
 			PortMappings:     []types.PortMapping{{ContainerPort: aws.Int32(8125), Protocol: types.TransportProtocolUdp}},
@@ -31,7 +32,9 @@ func TestTaskDefinitions_RegisterDescribeDeregister(t *testing.T) {
 		require.NoError(t, err, ref)
 		assert.Equal(t, want, *out.TaskDefinition.TaskDefinitionArn, ref)
 	}
-	out, err := w.ecs.DescribeTaskDefinition(w.ctx, &ecs.DescribeTaskDefinitionInput{TaskDefinition: &first, Include: []types.TaskDefinitionField{types.TaskDefinitionFieldTags}})
+	out, err := w.ecs.DescribeTaskDefinition(w.ctx, &ecs.DescribeTaskDefinitionInput{
+		TaskDefinition: &first, Include: []types.TaskDefinitionField{types.TaskDefinitionFieldTags},
+	})
 	require.NoError(t, err)
 	container := out.TaskDefinition.ContainerDefinitions[0]
 	assert.Equal(t, types.NetworkModeBridge, out.TaskDefinition.NetworkMode)
@@ -56,7 +59,9 @@ func TestTaskDefinitions_RegisterDescribeDeregister(t *testing.T) {
 	list, err := w.ecs.ListTaskDefinitions(w.ctx, &ecs.ListTaskDefinitionsInput{FamilyPrefix: aws.String("agent")})
 	require.NoError(t, err)
 	assert.Equal(t, []string{first}, list.TaskDefinitionArns)
-	list, err = w.ecs.ListTaskDefinitions(w.ctx, &ecs.ListTaskDefinitionsInput{Status: types.TaskDefinitionStatusInactive, Sort: types.SortOrderDesc})
+	list, err = w.ecs.ListTaskDefinitions(w.ctx, &ecs.ListTaskDefinitionsInput{
+		Status: types.TaskDefinitionStatusInactive, Sort: types.SortOrderDesc,
+	})
 	require.NoError(t, err)
 	assert.Equal(t, []string{second}, list.TaskDefinitionArns)
 	families, err := w.ecs.ListTaskDefinitionFamilies(w.ctx, &ecs.ListTaskDefinitionFamiliesInput{})
@@ -65,13 +70,18 @@ func TestTaskDefinitions_RegisterDescribeDeregister(t *testing.T) {
 }
 
 func TestTaskDefinitions_RejectInvalidInput(t *testing.T) {
-	w := newWorld(t, Config{})
+	w := newFixture(t, Config{})
 	w.RegisterTaskDefinition("agent")
-	for _, ref := range []string{"", "nope", "agent:2", "agent:0", "agent:-1", "agent:x", "arn:aws:ecs:eu-west-1:123456789012:task-definition/agent:1", "arn:"} {
+	for _, ref := range []string{
+		"", "nope", "agent:2", "agent:0", "agent:-1", "agent:x", "arn:aws:ecs:eu-west-1:123456789012:task-definition/agent:1",
+		"arn:",
+	} {
 		_, err := w.ecs.DescribeTaskDefinition(w.ctx, &ecs.DescribeTaskDefinitionInput{TaskDefinition: &ref})
 		assert.ErrorAs(t, err, new(*types.ClientException), "%q", ref)
 	}
-	_, err := w.ecs.DeregisterTaskDefinition(w.ctx, &ecs.DeregisterTaskDefinitionInput{TaskDefinition: aws.String("agent")})
+	_, err := w.ecs.DeregisterTaskDefinition(w.ctx, &ecs.DeregisterTaskDefinitionInput{
+		TaskDefinition: aws.String("agent"),
+	})
 	assert.ErrorAs(t, err, new(*types.InvalidParameterException), "without a revision")
 
 	one := func(name string, memory int32) []types.ContainerDefinition {
@@ -81,16 +91,20 @@ func TestTaskDefinitions_RejectInvalidInput(t *testing.T) {
 	badPort := one("a", 64)
 	badPort[0].PortMappings = []types.PortMapping{{ContainerPort: aws.Int32(80), HostPort: aws.Int32(70000)}}
 	for name, in := range map[string]*ecs.RegisterTaskDefinitionInput{
-		"a family with a space":         {Family: aws.String("a b"), ContainerDefinitions: one("a", 64)},
-		"no containers":                 {Family: aws.String("a"), ContainerDefinitions: []types.ContainerDefinition{}},
-		"a container without a name":    {Family: aws.String("a"), ContainerDefinitions: one("", 64)},
-		"no memory":                     {Family: aws.String("a"), ContainerDefinitions: one("a", 0)},
-		"negative memory":               {Family: aws.String("a"), ContainerDefinitions: one("a", -1)},
-		"two containers of one name":    {Family: aws.String("a"), ContainerDefinitions: twice},
-		"a port out of range":           {Family: aws.String("a"), ContainerDefinitions: badPort},
-		"an unknown network mode":       {Family: aws.String("a"), ContainerDefinitions: one("a", 64), NetworkMode: "pigeon"},
-		"CPU that is no number":         {Family: aws.String("a"), ContainerDefinitions: one("a", 64), Cpu: aws.String("much")},
-		"task memory that is no number": {Family: aws.String("a"), ContainerDefinitions: one("a", 64), Memory: aws.String("-1")},
+		"a family with a space":      {Family: aws.String("a b"), ContainerDefinitions: one("a", 64)},
+		"no containers":              {Family: aws.String("a"), ContainerDefinitions: []types.ContainerDefinition{}},
+		"a container without a name": {Family: aws.String("a"), ContainerDefinitions: one("", 64)},
+		"no memory":                  {Family: aws.String("a"), ContainerDefinitions: one("a", 0)},
+		"negative memory":            {Family: aws.String("a"), ContainerDefinitions: one("a", -1)},
+		"two containers of one name": {Family: aws.String("a"), ContainerDefinitions: twice},
+		"a port out of range":        {Family: aws.String("a"), ContainerDefinitions: badPort},
+		"an unknown network mode":    {Family: aws.String("a"), ContainerDefinitions: one("a", 64), NetworkMode: "pigeon"},
+		"CPU that is no number": {
+			Family: aws.String("a"), ContainerDefinitions: one("a", 64), Cpu: aws.String("much"),
+		},
+		"task memory that is no number": {
+			Family: aws.String("a"), ContainerDefinitions: one("a", 64), Memory: aws.String("-1"),
+		},
 	} {
 		_, err := w.ecs.RegisterTaskDefinition(w.ctx, in)
 		assert.ErrorAs(t, err, new(*types.ClientException), name)

@@ -8,52 +8,54 @@ import (
 	"github.com/blox/blox/internal/arn"
 )
 
-// ecsActions are ECS's actions that are simulated.
-var ecsActions = map[string]call{
-	"CreateCluster":    ecsCall((*Sim).createCluster),
-	"DeleteCluster":    ecsCall((*Sim).deleteCluster),
-	"DescribeClusters": ecsCall((*Sim).describeClusters),
-	"ListClusters":     ecsCall((*Sim).listClusters),
+// ecsActions maps the simulated ECS actions to their handlers.
+var ecsActions = map[string]actionHandler{
+	"CreateCluster":    ecsAction((*Sim).createCluster),
+	"DeleteCluster":    ecsAction((*Sim).deleteCluster),
+	"DescribeClusters": ecsAction((*Sim).describeClusters),
+	"ListClusters":     ecsAction((*Sim).listClusters),
 
 	"RegisterTaskDefinition":     registerTaskDefinition,
-	"DescribeTaskDefinition":     ecsCall((*Sim).describeTaskDefinition),
-	"DeregisterTaskDefinition":   ecsCall((*Sim).deregisterTaskDefinition),
-	"ListTaskDefinitions":        ecsCall((*Sim).listTaskDefinitions),
-	"ListTaskDefinitionFamilies": ecsCall((*Sim).listTaskDefinitionFamilies),
+	"DescribeTaskDefinition":     ecsAction((*Sim).describeTaskDefinition),
+	"DeregisterTaskDefinition":   ecsAction((*Sim).deregisterTaskDefinition),
+	"ListTaskDefinitions":        ecsAction((*Sim).listTaskDefinitions),
+	"ListTaskDefinitionFamilies": ecsAction((*Sim).listTaskDefinitionFamilies),
 
-	"ListContainerInstances":        inCluster((*Sim).listContainerInstances),
-	"DescribeContainerInstances":    inCluster((*Sim).describeContainerInstances),
-	"UpdateContainerInstancesState": inCluster((*Sim).updateContainerInstancesState),
-	"RegisterContainerInstance":     inCluster((*Sim).registerContainerInstance),
-	"DeregisterContainerInstance":   inCluster((*Sim).deregisterContainerInstance),
-	"PutAttributes":                 inCluster((*Sim).putAttributes),
-	"DeleteAttributes":              inCluster((*Sim).deleteAttributes),
-	"ListAttributes":                inCluster((*Sim).listAttributes),
+	"ListContainerInstances":        onCluster((*Sim).listContainerInstances),
+	"DescribeContainerInstances":    onCluster((*Sim).describeContainerInstances),
+	"UpdateContainerInstancesState": onCluster((*Sim).updateContainerInstancesState),
+	"RegisterContainerInstance":     onCluster((*Sim).registerContainerInstance),
+	"DeregisterContainerInstance":   onCluster((*Sim).deregisterContainerInstance),
+	"PutAttributes":                 onCluster((*Sim).putAttributes),
+	"DeleteAttributes":              onCluster((*Sim).deleteAttributes),
+	"ListAttributes":                onCluster((*Sim).listAttributes),
 
-	"StartTask":     inCluster((*Sim).startTask),
-	"RunTask":       inCluster((*Sim).runTask),
-	"StopTask":      inCluster((*Sim).stopTask),
-	"ListTasks":     inCluster((*Sim).listTasks),
-	"DescribeTasks": inCluster((*Sim).describeTasks),
+	"StartTask":     onCluster((*Sim).startTask),
+	"RunTask":       onCluster((*Sim).runTask),
+	"StopTask":      onCluster((*Sim).stopTask),
+	"ListTasks":     onCluster((*Sim).listTasks),
+	"DescribeTasks": onCluster((*Sim).describeTasks),
 }
 
-// page are the parameters by which every list is read.
-type page struct {
+// pageInput holds the paging parameters of List actions.
+type pageInput struct {
 	MaxResults *int   `json:"maxResults"`
 	NextToken  string `json:"nextToken"`
 }
 
-// maxPage is the most that a list gives at once, and what it gives unless it is asked for less.
+// maxPage is the largest and the default page size.
 const maxPage = 100
 
-// listed answers with one page of all, which is in the order of seq, under a name. Entries for which show says no are
-// left out. The token names the last entry before the next page, so entries that come or go meanwhile shift nothing.
-func listed[T, Shown any](name string, p page, all []T, seq func(T) int64, show func(T) (Shown, bool)) (any, error) {
-	most := maxPage
+// listPage returns one page of all, which is sorted by seq, under a name. It skips entries for which show returns
+// false. The token holds the seq of the last entry, so entries that appear or disappear shift nothing.
+func listPage[T, Shown any](
+	name string, p pageInput, all []T, seq func(T) int64, show func(T) (Shown, bool),
+) (any, error) {
+	limit := maxPage
 	if p.MaxResults != nil {
-		most = *p.MaxResults
+		limit = *p.MaxResults
 	}
-	if most < 1 || most > maxPage {
+	if limit < 1 || limit > maxPage {
 		return nil, invalid("maxResults must be between 1 and %d.", maxPage)
 	}
 	after, err := readToken(p.NextToken)
@@ -67,7 +69,7 @@ func listed[T, Shown any](name string, p page, all []T, seq func(T) int64, show 
 		if !ok {
 			continue
 		}
-		if len(entries) == most {
+		if len(entries) == limit {
 			out["nextToken"] = base64.StdEncoding.EncodeToString([]byte("after " + strconv.FormatInt(after, 10)))
 			break
 		}
@@ -78,17 +80,19 @@ func listed[T, Shown any](name string, p page, all []T, seq func(T) int64, show 
 	return out, nil
 }
 
-// listedInOrder is listed for entries that have no seq and are numbered as they stand, so that one more among the
-// earlier ones makes the next page begin with one that was seen already.
-func listedInOrder[T, Shown any](name string, p page, all []T, show func(T) (Shown, bool)) (any, error) {
-	places := make([]int, len(all))
-	for i := range places {
-		places[i] = i
+// listPageByIndex is listPage for entries without a seq. An entry that is inserted on an earlier page makes the next
+// page repeat one.
+func listPageByIndex[T, Shown any](name string, p pageInput, all []T, show func(T) (Shown, bool)) (any, error) {
+	indexes := make([]int, len(all))
+	for i := range indexes {
+		indexes[i] = i
 	}
-	return listed(name, p, places, func(i int) int64 { return int64(i) + 1 }, func(i int) (Shown, bool) { return show(all[i]) })
+	return listPage(name, p, indexes, func(i int) int64 { return int64(i) + 1 }, func(i int) (Shown, bool) {
+		return show(all[i])
+	})
 }
 
-// firstAfter is the index of the first entry whose seq is above after.
+// firstAfter returns the index of the first entry whose seq is above after.
 func firstAfter[T any](all []T, seq func(T) int64, after int64) int {
 	low, high := 0, len(all)
 	for low < high {
@@ -114,7 +118,7 @@ func readToken(token string) (int64, error) {
 	return after, nil
 }
 
-// missingFailure is the failure of something that there is not, named by its ARN also when it was asked for by its id.
+// missingFailure returns the failure of an unknown resource. It shows the ARN even if the request had the id.
 func (s *Sim) missingFailure(kind arn.Kind, c *cluster, ref string) failure {
 	if !strings.HasPrefix(ref, "arn:") {
 		ref = s.arn(kind, c.name, ref)

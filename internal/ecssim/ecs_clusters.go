@@ -23,8 +23,8 @@ type clusterShape struct {
 
 func shapeCluster(c *cluster) clusterShape {
 	shape := clusterShape{
-		ClusterARN: c.arn, ClusterName: c.name, Status: statusActive, Statistics: []nameValue{}, Tags: listOf(c.tags),
-		Settings: listOf(c.settings), CapacityProviders: []string{}, DefaultCapacityProviderStrategy: []string{},
+		ClusterARN: c.arn, ClusterName: c.name, Status: statusActive, Statistics: []nameValue{}, Tags: copyOf(c.tags),
+		Settings: copyOf(c.settings), CapacityProviders: []string{}, DefaultCapacityProviderStrategy: []string{},
 	}
 	if !c.active {
 		shape.Status = statusInactive
@@ -56,19 +56,19 @@ func (s *Sim) createCluster(in createClusterInput) (any, error) {
 	if err != nil {
 		return nil, err
 	}
-	c.tags, c.settings = cmpSlice(in.Tags, c.tags), cmpSlice(in.Settings, c.settings)
+	c.tags, c.settings = firstNonEmpty(in.Tags, c.tags), firstNonEmpty(in.Settings, c.settings)
 	return map[string]any{"cluster": shapeCluster(c)}, nil
 }
 
-// cmpSlice is the first that has entries.
-func cmpSlice[T any](a, b []T) []T {
+// firstNonEmpty returns a unless it is empty, else b.
+func firstNonEmpty[T any](a, b []T) []T {
 	if len(a) > 0 {
 		return a
 	}
 	return b
 }
 
-// clusterInput names the cluster that a call is about.
+// clusterInput holds the cluster of a request.
 type clusterInput struct {
 	Cluster string `json:"cluster"`
 }
@@ -93,7 +93,7 @@ type describeClustersInput struct {
 	Clusters []string `json:"clusters"`
 }
 
-// maxDescribe is the most that a Describe call can be asked for.
+// maxDescribe is the most resources of a Describe request.
 const maxDescribe = 100
 
 func (s *Sim) describeClusters(in describeClustersInput) (any, error) {
@@ -118,7 +118,7 @@ func (s *Sim) describeClusters(in describeClustersInput) (any, error) {
 	return map[string]any{"clusters": found, "failures": failures}, nil
 }
 
-func (s *Sim) listClusters(in page) (any, error) {
+func (s *Sim) listClusters(in pageInput) (any, error) {
 	seq := func(c *cluster) int64 { return c.seq }
-	return listed("clusterArns", in, s.sortedClusters(), seq, func(c *cluster) (string, bool) { return c.arn, c.active })
+	return listPage("clusterArns", in, s.sortedClusters(), seq, func(c *cluster) (string, bool) { return c.arn, c.active })
 }

@@ -8,10 +8,10 @@ import (
 	"strings"
 )
 
-// shape is the task definition as Describe shows it; tags are beside it there.
+// shape returns the task definition as Describe shows it; tags are a field beside it.
 func (d *definition) shape() map[string]any {
 	requires := []attribute{}
-	for _, name := range d.requires {
+	for _, name := range d.requiredAttributes {
 		requires = append(requires, attribute{Name: name})
 	}
 	shape := map[string]any{
@@ -38,7 +38,7 @@ func registerTaskDefinition(s *Sim, r request) ([]byte, error) {
 	if err != nil {
 		return nil, err
 	}
-	return json.Marshal(map[string]any{"taskDefinition": d.shape(), "tags": listOf(d.tags)})
+	return json.Marshal(map[string]any{"taskDefinition": d.shape(), "tags": copyOf(d.tags)})
 }
 
 type definitionRef struct {
@@ -53,7 +53,7 @@ func (s *Sim) describeTaskDefinition(in definitionRef) (any, error) {
 	}
 	out := map[string]any{"taskDefinition": d.shape()}
 	if slices.Contains(in.Include, "TAGS") {
-		out["tags"] = listOf(d.tags)
+		out["tags"] = copyOf(d.tags)
 	}
 	return out, nil
 }
@@ -64,7 +64,9 @@ func (s *Sim) deregisterTaskDefinition(in definitionRef) (any, error) {
 	}
 	d := s.definition(in.TaskDefinition)
 	if d == nil {
-		return nil, clientError("The specified task definition does not exist. Specify a valid family, revision or ARN and try again.")
+		return nil, clientError(
+			"The specified task definition does not exist. Specify a valid family, revision or ARN and try again.",
+		)
 	}
 	if d.status == statusActive {
 		d.status, d.deregistered = statusInactive, now()
@@ -73,7 +75,7 @@ func (s *Sim) deregisterTaskDefinition(in definitionRef) (any, error) {
 }
 
 type listDefinitionsInput struct {
-	page
+	pageInput
 	FamilyPrefix string `json:"familyPrefix"`
 	Status       string `json:"status"`
 	Sort         string `json:"sort"`
@@ -93,13 +95,15 @@ func (s *Sim) listTaskDefinitions(in listDefinitionsInput) (any, error) {
 	if in.Sort == "DESC" {
 		slices.Reverse(all)
 	}
-	return listedInOrder("taskDefinitionArns", in.page, all, func(d *definition) (string, bool) { return d.arn, d.status == status })
+	return listPageByIndex("taskDefinitionArns", in.pageInput, all, func(d *definition) (string, bool) {
+		return d.arn, d.status == status
+	})
 }
 
 func (s *Sim) listTaskDefinitionFamilies(in listDefinitionsInput) (any, error) {
 	families := slices.Sorted(maps.Keys(s.definitions))
 	families = slices.DeleteFunc(families, func(family string) bool { return !strings.HasPrefix(family, in.FamilyPrefix) })
-	return listedInOrder("families", in.page, families, func(family string) (string, bool) {
+	return listPageByIndex("families", in.pageInput, families, func(family string) (string, bool) {
 		active := slices.ContainsFunc(s.definitions[family], func(d *definition) bool { return d.status == statusActive })
 		return family, in.Status == "ALL" || active == (in.Status != statusInactive)
 	})

@@ -11,7 +11,7 @@ import (
 
 type listInstancesInput struct {
 	clusterInput
-	page
+	pageInput
 	Filter string `json:"filter"`
 	Status string `json:"status"`
 }
@@ -20,11 +20,15 @@ func (s *Sim) listContainerInstances(c *cluster, in listInstancesInput) (any, er
 	if in.Filter != "" {
 		return nil, invalid("The simulator has no cluster query language: leave the filter empty.")
 	}
-	if !slices.Contains([]string{"", statusActive, statusDraining, "REGISTERING", "DEREGISTERING", "REGISTRATION_FAILED"}, in.Status) {
+	if !slices.Contains(
+		[]string{"", statusActive, statusDraining, "REGISTERING", "DEREGISTERING", "REGISTRATION_FAILED"}, in.Status,
+	) {
 		return nil, invalid("Invalid status: %.100q", in.Status)
 	}
-	return listed("containerInstanceArns", in.page, c.instances, func(i *instance) int64 { return i.seq }, func(i *instance) (string, bool) {
-		return i.arn, i.status != statusInactive && (in.Status == "" || in.Status == i.status) && !s.notYetVisible(i.registeredAt)
+	seq := func(i *instance) int64 { return i.seq }
+	return listPage("containerInstanceArns", in.pageInput, c.instances, seq, func(i *instance) (string, bool) {
+		return i.arn, i.status != statusInactive && (in.Status == "" || in.Status == i.status) &&
+			!s.notYetVisible(i.registeredAt)
 	})
 }
 
@@ -35,17 +39,17 @@ type instancesInput struct {
 }
 
 func (s *Sim) describeContainerInstances(c *cluster, in instancesInput) (any, error) {
-	return s.eachInstance(c, in, maxDescribe, func(i *instance) string { return "" })
+	return s.forEachInstance(c, in, maxDescribe, func(i *instance) string { return "" })
 }
 
-// maxInstancesPerCall is the most instances that one call can change, or start a task on.
+// maxInstancesPerCall is the most instances that one call can change or start a task on.
 const maxInstancesPerCall = 10
 
 func (s *Sim) updateContainerInstancesState(c *cluster, in instancesInput) (any, error) {
 	if in.Status != statusActive && in.Status != statusDraining {
 		return nil, invalid("Container instance status should be one of [ACTIVE,DRAINING].")
 	}
-	return s.eachInstance(c, in, maxInstancesPerCall, func(i *instance) string {
+	return s.forEachInstance(c, in, maxInstancesPerCall, func(i *instance) string {
 		if i.status == statusInactive {
 			return statusInactive
 		}
@@ -54,12 +58,13 @@ func (s *Sim) updateContainerInstancesState(c *cluster, in instancesInput) (any,
 	})
 }
 
-// eachInstance does something to each instance and answers with them, and with failures for which do gives the reason.
-func (s *Sim) eachInstance(c *cluster, in instancesInput, most int, do func(*instance) string) (any, error) {
-	if len(in.ContainerInstances) == 0 || len(in.ContainerInstances) > most {
-		return nil, invalid("Container instances must have 1 to %d elements.", most)
+// forEachInstance applies do to each instance. It returns the instances, and a failure for each reason that do
+// returned.
+func (s *Sim) forEachInstance(c *cluster, in instancesInput, limit int, do func(*instance) string) (any, error) {
+	if len(in.ContainerInstances) == 0 || len(in.ContainerInstances) > limit {
+		return nil, invalid("Container instances must have 1 to %d elements.", limit)
 	}
-	found, failures := []instanceAnswer{}, []failure{}
+	found, failures := []instanceResponse{}, []failure{}
 	for _, ref := range in.ContainerInstances {
 		i := s.instanceIn(c, ref)
 		if i == nil {
@@ -67,7 +72,7 @@ func (s *Sim) eachInstance(c *cluster, in instancesInput, most int, do func(*ins
 		} else if reason := do(i); reason != "" {
 			failures = append(failures, failure{ARN: i.arn, Reason: reason})
 		} else {
-			found = append(found, answerInstance(i))
+			found = append(found, newInstanceResponse(i))
 		}
 	}
 	return map[string]any{"containerInstances": found, "failures": failures}, nil
@@ -84,13 +89,13 @@ type registerInput struct {
 }
 
 func (s *Sim) registerContainerInstance(c *cluster, in registerInput) (any, error) {
-	if in.ContainerInstanceARN != "" { // an agent that has come back
+	if in.ContainerInstanceARN != "" { // an agent that reconnects
 		i := s.instanceIn(c, in.ContainerInstanceARN)
 		if i == nil || i.status == statusInactive {
 			return nil, clientError("The container instance %.300q is not registered.", in.ContainerInstanceARN)
 		}
 		s.setConnected(i, true)
-		return map[string]any{"containerInstance": answerInstance(i)}, nil
+		return map[string]any{"containerInstance": newInstanceResponse(i)}, nil
 	}
 	var document struct {
 		InstanceID string `json:"instanceId"`
@@ -106,10 +111,10 @@ func (s *Sim) registerContainerInstance(c *cluster, in registerInput) (any, erro
 		}
 		r.capacity = capacity
 	}
-	return map[string]any{"containerInstance": answerInstance(s.register(c, r))}, nil
+	return map[string]any{"containerInstance": newInstanceResponse(s.register(c, r))}, nil
 }
 
-// readResources reads what an agent registers.
+// readResources parses the resources that an agent registers.
 func readResources(all []resource) (resources, error) {
 	r := resources{tcp: map[int]bool{}, udp: map[int]bool{}}
 	for _, one := range all {
@@ -150,7 +155,7 @@ func (s *Sim) deregisterContainerInstance(c *cluster, in deregisterInput) (any, 
 		return nil, invalid("Found running tasks on the instance.")
 	}
 	s.deregister(i, "The container instance was deregistered by force.")
-	return map[string]any{"containerInstance": answerInstance(i)}, nil
+	return map[string]any{"containerInstance": newInstanceResponse(i)}, nil
 }
 
 type attributesInput struct {
@@ -158,12 +163,12 @@ type attributesInput struct {
 	Attributes []attribute `json:"attributes"`
 }
 
-// maxAttributes is how many custom attributes an instance can have.
+// maxAttributes is the most custom attributes of an instance.
 const maxAttributes = 50
 
-// putAttributes changes attributes without a new version and without an event, as in ECS.
+// putAttributes sets attributes without a new version and without an event, as ECS does.
 func (s *Sim) putAttributes(c *cluster, in attributesInput) (any, error) {
-	return s.eachAttribute(c, in, func(i *instance, a attribute) error {
+	return s.forEachAttribute(c, in, func(i *instance, a attribute) error {
 		if len(a.Name) > 128 || len(deref(a.Value)) > 128 {
 			return invalid("Attribute names and values have at most 128 characters.")
 		}
@@ -173,7 +178,7 @@ func (s *Sim) putAttributes(c *cluster, in attributesInput) (any, error) {
 				custom++
 			}
 		}
-		if custom >= maxAttributes && !i.has(a.Name) {
+		if custom >= maxAttributes && !i.hasAttribute(a.Name) {
 			return &apiError{code: "AttributeLimitExceededException", message: "The container instance has too many attributes."}
 		}
 		i.setAttribute(a)
@@ -182,7 +187,7 @@ func (s *Sim) putAttributes(c *cluster, in attributesInput) (any, error) {
 }
 
 func (s *Sim) deleteAttributes(c *cluster, in attributesInput) (any, error) {
-	return s.eachAttribute(c, in, func(i *instance, a attribute) error {
+	return s.forEachAttribute(c, in, func(i *instance, a attribute) error {
 		i.attributes = slices.DeleteFunc(slices.Clone(i.attributes), func(b attribute) bool {
 			return a.Name == b.Name && (a.Value == nil || deref(a.Value) == deref(b.Value))
 		})
@@ -190,8 +195,8 @@ func (s *Sim) deleteAttributes(c *cluster, in attributesInput) (any, error) {
 	})
 }
 
-// eachAttribute does something for each attribute on its target, once all targets are found.
-func (s *Sim) eachAttribute(c *cluster, in attributesInput, do func(*instance, attribute) error) (any, error) {
+// forEachAttribute applies do to each attribute and its target. It changes nothing if a target is unknown.
+func (s *Sim) forEachAttribute(c *cluster, in attributesInput, do func(*instance, attribute) error) (any, error) {
 	if len(in.Attributes) == 0 || len(in.Attributes) > maxInstancesPerCall {
 		return nil, invalid("Attributes must have 1 to %d elements.", maxInstancesPerCall)
 	}
@@ -218,7 +223,7 @@ func (s *Sim) eachAttribute(c *cluster, in attributesInput, do func(*instance, a
 
 type listAttributesInput struct {
 	clusterInput
-	page
+	pageInput
 	TargetType     string `json:"targetType"`
 	AttributeName  string `json:"attributeName"`
 	AttributeValue string `json:"attributeValue"`
@@ -238,7 +243,8 @@ func (s *Sim) listAttributes(c *cluster, in listAttributesInput) (any, error) {
 			all = append(all, a)
 		}
 	}
-	return listedInOrder("attributes", in.page, all, func(a attribute) (attribute, bool) {
-		return a, (in.AttributeName == "" || in.AttributeName == a.Name) && (in.AttributeValue == "" || in.AttributeValue == deref(a.Value))
+	return listPageByIndex("attributes", in.pageInput, all, func(a attribute) (attribute, bool) {
+		return a, (in.AttributeName == "" || in.AttributeName == a.Name) &&
+			(in.AttributeValue == "" || in.AttributeValue == deref(a.Value))
 	})
 }

@@ -11,7 +11,7 @@ import (
 	"github.com/blox/blox/internal/arn"
 )
 
-// taskInput is what StartTask and RunTask have in common.
+// taskInput holds the common parameters of StartTask and RunTask.
 type taskInput struct {
 	clusterInput
 	TaskDefinition       string          `json:"taskDefinition"`
@@ -24,12 +24,12 @@ type taskInput struct {
 	Tags                 []tag           `json:"tags"`
 }
 
-// maxStartedBy is the length of a startedBy, in characters.
+// maxStartedBy limits the length of startedBy, in characters.
 const maxStartedBy = 36
 
 var startedByForm = regexp.MustCompile(`^[a-zA-Z0-9_/-]*$`)
 
-// launch checks what does not depend on an instance.
+// launch validates the parameters that do not depend on an instance.
 func (s *Sim) launch(c *cluster, in taskInput) (launch, error) {
 	if in.TaskDefinition == "" {
 		return launch{}, clientError("TaskDefinition can not be blank.")
@@ -42,9 +42,12 @@ func (s *Sim) launch(c *cluster, in taskInput) (launch, error) {
 		return launch{}, clientError("TaskDefinition is inactive")
 	}
 	if len(in.StartedBy) > maxStartedBy || !startedByForm.MatchString(in.StartedBy) {
-		return launch{}, invalid("startedBy has at most %d characters: letters, digits, hyphens, slashes and underscores.", maxStartedBy)
+		return launch{}, invalid(
+			"startedBy has at most %d characters: letters, digits, hyphens, slashes and underscores.", maxStartedBy,
+		)
 	}
-	given, wanted := len(in.NetworkConfiguration) > 0 && string(in.NetworkConfiguration) != "null", d.input.NetworkMode == "awsvpc"
+	given := len(in.NetworkConfiguration) > 0 && string(in.NetworkConfiguration) != "null"
+	wanted := d.input.NetworkMode == "awsvpc"
 	if wanted && !given {
 		return launch{}, invalid("Network Configuration must be provided when networkMode 'awsvpc' is specified.")
 	}
@@ -54,7 +57,7 @@ func (s *Sim) launch(c *cluster, in taskInput) (launch, error) {
 	if len(in.Tags) > 0 && s.cfg.ShortARNs {
 		return launch{}, invalid("Long arn format must be used for tagging operations")
 	}
-	if err := in.Overrides.check(d); err != nil {
+	if err := in.Overrides.validate(d); err != nil {
 		return launch{}, err
 	}
 	tags := in.Tags
@@ -62,8 +65,9 @@ func (s *Sim) launch(c *cluster, in taskInput) (launch, error) {
 		tags = slices.Concat(tags, d.tags)
 	}
 	return launch{
-		cluster: c, definition: d, startedBy: in.StartedBy, group: in.Group, exec: in.EnableExecuteCommand, overrides: in.Overrides,
-		needs: in.Overrides.apply(d.needs()), tags: tags,
+		cluster: c, definition: d, startedBy: in.StartedBy, group: in.Group, exec: in.EnableExecuteCommand,
+		overrides: in.Overrides,
+		required:  in.Overrides.apply(d.requiredResources()), tags: tags,
 	}, nil
 }
 
@@ -83,7 +87,7 @@ func (s *Sim) startTask(c *cluster, in startTaskInput) (any, error) {
 	if err != nil {
 		return nil, err
 	}
-	started, failures := []taskAnswer{}, []failure{}
+	started, failures := []taskResponse{}, []failure{}
 	for _, ref := range in.ContainerInstances {
 		i := s.instanceIn(c, ref)
 		if i == nil {
@@ -95,29 +99,30 @@ func (s *Sim) startTask(c *cluster, in startTaskInput) (any, error) {
 			continue
 		}
 		l.instance = i
-		started = append(started, answerTask(s.start(l), true))
+		started = append(started, newTaskResponse(s.start(l), true))
 	}
 	return map[string]any{"tasks": started, "failures": failures}, nil
 }
 
-// startFailureReason is the reason why a task cannot start on an instance, or "". What an instance should not have been asked for is counted.
+// startFailureReason returns why a task cannot start on an instance, or "". It counts starts on DRAINING and
+// disconnected instances.
 func (s *Sim) startFailureReason(i *instance, l launch) string {
 	switch {
 	case i.status == statusInactive:
 		return "INACTIVE"
-	case i.status == statusDraining: // what ECS does here is not documented
+	case i.status == statusDraining: // ECS's own reason is not documented
 		s.counters.onDraining++
 		return "INACTIVE"
 	case !i.connected:
 		s.counters.onDisconnected++
 		return "AGENT"
-	case slices.ContainsFunc(l.definition.requires, func(name string) bool { return !i.has(name) }):
+	case slices.ContainsFunc(l.definition.requiredAttributes, func(name string) bool { return !i.hasAttribute(name) }):
 		return "ATTRIBUTE"
 	}
-	if s.dice.roll("start", "", s.faults.StartFailures) {
+	if s.draws.hit("start", "", s.faults.StartFailures) {
 		return cmp.Or(s.faults.StartFailureReason, "RESOURCE:MEMORY")
 	}
-	return i.remaining.shortage(l.needs)
+	return i.remaining.shortage(l.required)
 }
 
 type runTaskInput struct {
@@ -126,7 +131,7 @@ type runTaskInput struct {
 	LaunchType string `json:"launchType"`
 }
 
-// runTask places tasks where the fewest are.
+// runTask starts each task on the instance with the fewest tasks.
 func (s *Sim) runTask(c *cluster, in runTaskInput) (any, error) {
 	count := 1
 	if in.Count != nil {
@@ -139,24 +144,27 @@ func (s *Sim) runTask(c *cluster, in runTaskInput) (any, error) {
 	if err != nil {
 		return nil, err
 	}
-	started, failures := []taskAnswer{}, []failure{}
+	started, failures := []taskResponse{}, []failure{}
 	for range count {
 		if in.LaunchType != launchFargate {
 			var reason failure
-			if l.instance, reason = s.place(l); l.instance == nil {
+			if l.instance, reason = s.chooseInstance(l); l.instance == nil {
 				failures = append(failures, reason)
 				continue
 			}
 		}
-		started = append(started, answerTask(s.start(l), true))
+		started = append(started, newTaskResponse(s.start(l), true))
 	}
 	return map[string]any{"tasks": started, "failures": failures}, nil
 }
 
-// place picks the instance for a task, or gives a failure for the last instance that would not take it.
-func (s *Sim) place(l launch) (*instance, failure) {
+// chooseInstance returns the eligible instance with the fewest tasks, or nil and the failure of the last instance
+// checked.
+func (s *Sim) chooseInstance(l launch) (*instance, failure) {
 	var best *instance
-	why := failure{ARN: l.cluster.arn, Reason: "RESOURCE:CPU", Detail: "No Container Instances were found in your cluster."}
+	why := failure{
+		ARN: l.cluster.arn, Reason: "RESOURCE:CPU", Detail: "No Container Instances were found in your cluster.",
+	}
 	for _, i := range l.cluster.instances {
 		if i.status != statusActive || !i.connected {
 			continue
@@ -182,12 +190,12 @@ func (s *Sim) stopTask(c *cluster, in stopTaskInput) (any, error) {
 		return nil, invalid("The referenced task was not found.")
 	}
 	s.stop(t, "UserInitiated", cmp.Or(in.Reason, "Task stopped by user"))
-	return map[string]any{"task": answerTask(t, true)}, nil
+	return map[string]any{"task": newTaskResponse(t, true)}, nil
 }
 
 type listTasksInput struct {
 	clusterInput
-	page
+	pageInput
 	ContainerInstance string `json:"containerInstance"`
 	Family            string `json:"family"`
 	StartedBy         string `json:"startedBy"`
@@ -197,7 +205,8 @@ type listTasksInput struct {
 }
 
 func (s *Sim) listTasks(c *cluster, in listTasksInput) (any, error) {
-	if in.StartedBy != "" && (in.ContainerInstance != "" || in.Family != "" || in.ServiceName != "" || in.DesiredStatus != "") {
+	if in.StartedBy != "" &&
+		(in.ContainerInstance != "" || in.Family != "" || in.ServiceName != "" || in.DesiredStatus != "") {
 		return nil, invalid("startedBy must be the only filter beside the cluster and the launch type.")
 	}
 	desired := cmp.Or(in.DesiredStatus, statusRunning)
@@ -213,20 +222,21 @@ func (s *Sim) listTasks(c *cluster, in listTasksInput) (any, error) {
 			return nil, invalid("Container instance %.300s not found.", in.ContainerInstance)
 		}
 	}
-	return listed("taskArns", in.page, c.tasks, func(t *task) int64 { return t.seq }, func(t *task) (string, bool) {
-		return t.arn, !s.notYetVisible(t.createdAt) && desired == s.listedDesiredStatus(t) && (on == nil || on == t.instance) &&
+	return listPage("taskArns", in.pageInput, c.tasks, func(t *task) int64 { return t.seq }, func(t *task) (string, bool) {
+		return t.arn, !s.notYetVisible(t.createdAt) && desired == s.listedDesiredStatus(t) &&
+			(on == nil || on == t.instance) &&
 			(in.Family == "" || in.Family == t.definition.family) && (in.StartedBy == "" || in.StartedBy == t.startedBy) &&
 			(in.LaunchType == "" || in.LaunchType == t.launchType)
 	})
 }
 
-// notYetVisible tells whether something of that time is not seen yet, for reads are eventually consistent.
+// notYetVisible reports whether eventually consistent reads still miss a change made at that time.
 func (s *Sim) notYetVisible(at time.Time) bool {
 	lag := time.Duration(s.faults.ConsistencyLag)
 	return lag > 0 && time.Since(at) < lag
 }
 
-// listedDesiredStatus is the desired status by which a list knows a task.
+// listedDesiredStatus returns the desired status that ListTasks uses for its filter.
 func (s *Sim) listedDesiredStatus(t *task) string {
 	if t.desiredStatus == statusStopped && s.notYetVisible(t.listedAt) {
 		return statusRunning
@@ -247,12 +257,17 @@ func (s *Sim) describeTasks(c *cluster, in describeTasksInput) (any, error) {
 	if len(in.Tasks) > maxDescribe {
 		return nil, invalid("Tasks cannot have more than %d elements.", maxDescribe)
 	}
-	found, failures := []taskAnswer{}, []failure{}
+	found, failures := []taskResponse{}, []failure{}
 	for _, ref := range in.Tasks {
 		if t := s.taskIn(c, ref); t == nil || s.notYetVisible(t.createdAt) {
 			failures = append(failures, s.missingFailure(arn.Task, c, ref))
 		} else {
-			found = append(found, answerTask(t, slices.ContainsFunc(in.Include, func(what string) bool { return strings.EqualFold(what, "TAGS") })))
+			found = append(
+				found,
+				newTaskResponse(
+					t, slices.ContainsFunc(in.Include, func(what string) bool { return strings.EqualFold(what, "TAGS") }),
+				),
+			)
 		}
 	}
 	return map[string]any{"tasks": found, "failures": failures}, nil

@@ -7,7 +7,7 @@ import (
 	"github.com/google/uuid"
 )
 
-// envelope is an event as EventBridge puts it into a queue.
+// envelope is an EventBridge event as it arrives in a queue.
 type envelope struct {
 	Version    string   `json:"version"`
 	ID         string   `json:"id"`
@@ -20,20 +20,21 @@ type envelope struct {
 	Detail     any      `json:"detail"`
 }
 
-// EventCounters count events by what happened to them on their way.
+// EventCounters counts events by what happened to them.
 type EventCounters struct {
-	Emitted    int `json:"emitted"` // changes that made an event
-	Sent       int `json:"sent"`    // messages put into the queue (and the stream), second copies included
+	Emitted    int `json:"emitted"` // changes
+	Sent       int `json:"sent"`    // messages sent to the queue, including duplicates
 	Dropped    int `json:"dropped"`
 	Duplicated int `json:"duplicated"`
-	Reordered  int `json:"reordered"` // held back until a later one had been sent
+	Reordered  int `json:"reordered"` // sent after a later event
 	Delayed    int `json:"delayed"`
 }
 
-// overtakeLimit is how long a reordered event waits for one that overtakes it.
-const overtakeLimit = 250 * time.Millisecond
+// maxReorderDelay limits how long a reordered event waits for a later one.
+const maxReorderDelay = 250 * time.Millisecond
 
-// emit puts the event of a change of resource, an ARN, on its way. The detail is encoded at once, so it shows the state of now.
+// emit sends the event of a change of resource, an ARN. It encodes the detail immediately, so the event shows the
+// present state.
 func (s *Sim) emit(detailType, resource string, detail any) {
 	if s.closed {
 		return
@@ -43,20 +44,20 @@ func (s *Sim) emit(detailType, resource string, detail any) {
 		Time: now().Format("2006-01-02T15:04:05Z"), Region: s.cfg.Region, Resources: []string{resource}, Detail: detail,
 	})
 	if err != nil {
-		panic(err) // the shapes are this package's own
+		panic(err) // every detail is encodable
 	}
 	faults, count := s.faults.Events, &s.counters.events
 	count.Emitted++
-	if s.dice.roll("event", "drop", faults.Drop) {
+	if s.draws.hit("event", "drop", faults.Drop) {
 		count.Dropped++
 		return
 	}
 	copies, delay := 1, s.cfg.EventDelay
-	if s.dice.roll("event", "duplicate", faults.Duplicate) {
+	if s.draws.hit("event", "duplicate", faults.Duplicate) {
 		count.Duplicated++
 		copies++
 	}
-	if s.dice.roll("event", "delay", faults.Delay) {
+	if s.draws.hit("event", "delay", faults.Delay) {
 		count.Delayed++
 		delay += time.Duration(faults.DelayBy)
 	}
@@ -69,7 +70,7 @@ func (s *Sim) emit(detailType, resource string, detail any) {
 			}
 		}
 	}
-	if s.dice.roll("event", "reorder", faults.Reorder) {
+	if s.draws.hit("event", "reorder", faults.Reorder) {
 		count.Reordered++
 		s.holdBack(send, delay)
 		return
@@ -80,7 +81,8 @@ func (s *Sim) emit(detailType, resource string, detail any) {
 	})
 }
 
-// afterDelay is later, but at once for no delay: an event is in the queue before the call that caused it is answered.
+// afterDelay is like schedule, but runs do immediately if d is 0: an event is in the queue before the caller gets its
+// response.
 func (s *Sim) afterDelay(d time.Duration, do func()) {
 	if d <= 0 {
 		do()
@@ -89,7 +91,7 @@ func (s *Sim) afterDelay(d time.Duration, do func()) {
 	s.schedule(d, do)
 }
 
-// holdBack keeps an event until another one has been sent, or until nobody can be expected to overtake it.
+// holdBack delays an event until a later one has been sent, or for delay plus maxReorderDelay.
 func (s *Sim) holdBack(send func(), delay time.Duration) {
 	sent := false
 	once := func() {
@@ -98,13 +100,13 @@ func (s *Sim) holdBack(send func(), delay time.Duration) {
 			send()
 		}
 	}
-	s.held = append(s.held, once)
-	s.schedule(delay+overtakeLimit, once)
+	s.heldEvents = append(s.heldEvents, once)
+	s.schedule(delay+maxReorderDelay, once)
 }
 
 func (s *Sim) releaseHeld() {
-	held := s.held
-	s.held = nil
+	held := s.heldEvents
+	s.heldEvents = nil
 	for _, send := range held {
 		send()
 	}

@@ -45,16 +45,23 @@ func definitionFieldsOf(t *testing.T, body []byte) map[string]string {
 	return all
 }
 
-// An event has the fields of AWS's samples, with values of their kinds. More are only those that a sample lacks by chance.
+// An event has the fields of AWS's samples, with values of the same kinds, plus only fields that a sample omits by
+// chance.
 func TestEvents_HaveTheFieldsOfTheSamples(t *testing.T) {
-	w := newWorld(t, Config{Region: "eu-west-1"})
+	w := newFixture(t, Config{Region: "eu-west-1"})
 	w.RegisterTaskDefinition("agent", WithHostPort(8125, "udp"))
 	instance := w.AddInstances("prod", 1)[0]
-	_, err := w.ecs.PutAttributes(w.ctx, &ecs.PutAttributesInput{Cluster: aws.String("prod"), Attributes: []types.Attribute{{Name: aws.String("stack"), Value: aws.String("prod"), TargetId: &instance}}})
+	_, err := w.ecs.PutAttributes(w.ctx, &ecs.PutAttributesInput{
+		Cluster:    aws.String("prod"),
+		Attributes: []types.Attribute{{Name: aws.String("stack"), Value: aws.String("prod"), TargetId: &instance}},
+	})
 	require.NoError(t, err)
 	started, err := w.ecs.StartTask(w.ctx, &ecs.StartTaskInput{
-		Cluster: aws.String("prod"), TaskDefinition: aws.String("agent"), ContainerInstances: []string{instance}, StartedBy: aws.String("d1"),
-		Overrides: &types.TaskOverride{ContainerOverrides: []types.ContainerOverride{{Name: aws.String("agent"), Environment: []types.KeyValuePair{{Name: aws.String("TIER"), Value: aws.String("prod")}}}}},
+		Cluster: aws.String("prod"), TaskDefinition: aws.String("agent"), ContainerInstances: []string{instance},
+		StartedBy: aws.String("d1"),
+		Overrides: &types.TaskOverride{ContainerOverrides: []types.ContainerOverride{{
+			Name: aws.String("agent"), Environment: []types.KeyValuePair{{Name: aws.String("TIER"), Value: aws.String("prod")}},
+		}}},
 	})
 	require.NoError(t, err)
 	require.NoError(t, w.KillTask(*started.Tasks[0].TaskArn, 0))
@@ -93,14 +100,16 @@ func TestEvents_HaveTheFieldsOfTheSamples(t *testing.T) {
 
 // What an event says is what Describe says at that version.
 func TestEvents_AgreeWithDescribe(t *testing.T) {
-	w := newWorld(t, Config{})
+	w := newFixture(t, Config{})
 	w.RegisterTaskDefinition("agent")
 	instance := w.AddInstances("default", 1)[0]
 	task := w.start("agent", "d1", instance)[0]
 	events := w.events()
 	tasks, err := w.ecs.DescribeTasks(w.ctx, &ecs.DescribeTasksInput{Tasks: []string{task}})
 	require.NoError(t, err)
-	instances, err := w.ecs.DescribeContainerInstances(w.ctx, &ecs.DescribeContainerInstancesInput{ContainerInstances: []string{instance}})
+	instances, err := w.ecs.DescribeContainerInstances(w.ctx, &ecs.DescribeContainerInstancesInput{
+		ContainerInstances: []string{instance},
+	})
 	require.NoError(t, err)
 	highest := map[string]float64{}
 	for _, e := range events {

@@ -10,8 +10,8 @@ import (
 
 // Faults configures the faults to inject; the zero value injects none. All fractions are from 0 to 1.
 //
-// The maps by action have the services' action names as keys, "StartTask", or a service, "ecs", "sqs" or "kinesis", for
-// all its actions that are not named.
+// Maps by action have an action such as "StartTask" as key, or a service ("ecs", "sqs" or "kinesis") for its other
+// actions.
 type Faults struct {
 	// Throttle is the fraction of calls refused with ThrottlingException (RequestThrottled by SQS,
 	// ProvisionedThroughputExceededException by Kinesis).
@@ -28,16 +28,17 @@ type Faults struct {
 	// RESOURCE:MEMORY when empty.
 	StartFailures      float64 `json:"startFailures,omitempty"`
 	StartFailureReason string  `json:"startFailureReason,omitempty"`
-	// FailToRun is, by task definition family, the fraction of tasks that become STOPPED (TaskFailedToStart) instead of RUNNING.
+	// FailToRun is, by task definition family, the fraction of tasks that become STOPPED (TaskFailedToStart) instead of
+	// RUNNING.
 	FailToRun map[string]float64 `json:"failToRun,omitempty"`
-	// Exits says, by task definition family, which tasks end by themselves after they were RUNNING.
+	// Exits configures, by task definition family, which RUNNING tasks exit.
 	Exits map[string]Exit `json:"exits,omitempty"`
-	// ConsistencyLag is how long List calls do not see a new container instance or task, and DescribeTasks calls it MISSING,
-	// and how long ListTasks shows a task that was stopped among the running ones.
+	// ConsistencyLag is how long reads are stale: List calls omit a new container instance or task, DescribeTasks
+	// reports it as MISSING, and ListTasks lists a stopped task as running.
 	ConsistencyLag Duration `json:"consistencyLag,omitempty"`
 }
 
-// EventFaults are the fractions of events that are lost, sent twice, sent after a later one, or sent late by DelayBy.
+// EventFaults are the fractions of events that are dropped, sent twice, sent after a later one, or delayed by DelayBy.
 type EventFaults struct {
 	Drop      float64  `json:"drop,omitempty"`
 	Duplicate float64  `json:"duplicate,omitempty"`
@@ -46,7 +47,7 @@ type EventFaults struct {
 	DelayBy   Duration `json:"delayBy,omitempty"`
 }
 
-// Exit makes a fraction of the tasks exit with a code, some time after they were RUNNING.
+// Exit makes a fraction of the tasks exit with a code, some time after they became RUNNING.
 type Exit struct {
 	Fraction float64  `json:"fraction"`
 	After    Duration `json:"after,omitempty"`
@@ -56,10 +57,10 @@ type Exit struct {
 // Duration is a time.Duration that JSON shows as "1m30s".
 type Duration time.Duration
 
-// MarshalText gives time.Duration's form.
+// MarshalText formats the duration as time.Duration.String does.
 func (d Duration) MarshalText() ([]byte, error) { return []byte(time.Duration(d).String()), nil }
 
-// UnmarshalText reads time.ParseDuration's form, 0 or more.
+// UnmarshalText parses a duration of 0 or more as time.ParseDuration does.
 func (d *Duration) UnmarshalText(text []byte) error {
 	parsed, err := time.ParseDuration(string(text))
 	if err == nil && parsed < 0 {
@@ -76,7 +77,7 @@ func (s *Sim) SetFaults(f Faults) {
 	s.faults = f.clone()
 }
 
-// Faults returns the present faults.
+// Faults returns the current faults.
 func (s *Sim) Faults() Faults {
 	s.lock()
 	defer s.unlock()
@@ -84,7 +85,9 @@ func (s *Sim) Faults() Faults {
 }
 
 func (f Faults) clone() Faults {
-	for _, m := range []*map[string]float64{&f.Throttle, &f.ServerErrors, &f.LateServerErrors, &f.LostResponses, &f.FailToRun} {
+	for _, m := range []*map[string]float64{
+		&f.Throttle, &f.ServerErrors, &f.LateServerErrors, &f.LostResponses, &f.FailToRun,
+	} {
 		*m = maps.Clone(*m)
 	}
 	f.Latency = maps.Clone(f.Latency)
@@ -92,24 +95,25 @@ func (f Faults) clone() Faults {
 	return f
 }
 
-// validate validates faults of a request.
+// validate returns an error for unknown actions and invalid fractions.
 func (f Faults) validate() error {
 	fractions := map[string]float64{
 		"startFailures": f.StartFailures, "events.drop": f.Events.Drop, "events.duplicate": f.Events.Duplicate,
 		"events.reorder": f.Events.Reorder, "events.delay": f.Events.Delay,
 	}
 	for name, m := range map[string]map[string]float64{
-		"throttle": f.Throttle, "serverErrors": f.ServerErrors, "lateServerErrors": f.LateServerErrors, "lostResponses": f.LostResponses,
+		"throttle": f.Throttle, "serverErrors": f.ServerErrors, "lateServerErrors": f.LateServerErrors,
+		"lostResponses": f.LostResponses,
 	} {
 		for action, fraction := range m {
 			fractions[name+"."+action] = fraction
-			if !knownAction(action) {
+			if !isAction(action) {
 				return fmt.Errorf("%s: %.100q is no action, and not ecs, sqs or kinesis", name, action)
 			}
 		}
 	}
 	for action := range f.Latency {
-		if !knownAction(action) {
+		if !isAction(action) {
 			return fmt.Errorf("latency: %.100q is no action, and not ecs, sqs or kinesis", action)
 		}
 	}
@@ -134,8 +138,8 @@ func forAction[V any](m map[string]V, service, action string) V {
 	return m[service]
 }
 
-// faultDraws are one random sequence for each kind of fault and each thing it can hit, so that the draws for one do not depend
-// on how often others were made.
+// faultDraws holds one random sequence for each kind of fault and each target. So the outcomes for one target do not
+// depend on how often others were drawn.
 type faultDraws struct {
 	seed uint64
 	by   map[string]*rand.Rand
@@ -143,8 +147,8 @@ type faultDraws struct {
 
 func newFaultDraws(seed uint64) faultDraws { return faultDraws{seed, map[string]*rand.Rand{}} }
 
-// roll is true for the given fraction of its calls with this kind and name.
-func (d faultDraws) roll(kind, name string, fraction float64) bool {
+// hit draws and reports whether the fault occurs: it is true for the given fraction of calls with this kind and name.
+func (d faultDraws) hit(kind, name string, fraction float64) bool {
 	if fraction <= 0 {
 		return false
 	}

@@ -41,7 +41,7 @@ func (noLimit) GetToken(context.Context, uint) (func() error, error) {
 func (noLimit) AddTokens(uint) error { return nil }
 
 func TestFaults_SDKRetriesThrottling(t *testing.T) {
-	w := newWorld(t, Config{Faults: Faults{Throttle: map[string]float64{"ListClusters": 0.5, "sqs": 0.5}}}, retrying(30))
+	w := newFixture(t, Config{Faults: Faults{Throttle: map[string]float64{"ListClusters": 0.5, "sqs": 0.5}}}, retrying(30))
 	for range 20 {
 		_, err := w.ecs.ListClusters(w.ctx, &ecs.ListClustersInput{})
 		require.NoError(t, err)
@@ -59,11 +59,13 @@ func TestFaults_SDKRetriesThrottling(t *testing.T) {
 }
 
 func TestFaults_ServerErrorsBeforeAndAfterTheCall(t *testing.T) {
-	w := newWorld(t, Config{})
+	w := newFixture(t, Config{})
 	w.RegisterTaskDefinition("agent")
 	instances := w.AddInstances("default", 1)
 	start := func() error {
-		_, err := w.ecs.StartTask(w.ctx, &ecs.StartTaskInput{TaskDefinition: aws.String("agent"), ContainerInstances: instances, StartedBy: aws.String("d1")})
+		_, err := w.ecs.StartTask(w.ctx, &ecs.StartTaskInput{
+			TaskDefinition: aws.String("agent"), ContainerInstances: instances, StartedBy: aws.String("d1"),
+		})
 		return err
 	}
 	w.SetFaults(Faults{ServerErrors: map[string]float64{"StartTask": 1}})
@@ -86,17 +88,19 @@ func TestFaults_ServerErrorsBeforeAndAfterTheCall(t *testing.T) {
 
 // A client that gave up does not know whether it was done: it is.
 func TestFaults_LatencyOutlivesTheClient(t *testing.T) {
-	w := newWorld(t, Config{Faults: Faults{Latency: map[string]Duration{"StartTask": Duration(300 * time.Millisecond)}}})
+	w := newFixture(t, Config{Faults: Faults{Latency: map[string]Duration{"StartTask": Duration(300 * time.Millisecond)}}})
 	w.RegisterTaskDefinition("agent")
 	ctx, cancel := context.WithTimeout(w.ctx, 10*time.Millisecond)
 	defer cancel()
-	_, err := w.ecs.StartTask(ctx, &ecs.StartTaskInput{TaskDefinition: aws.String("agent"), ContainerInstances: w.AddInstances("default", 1)})
+	_, err := w.ecs.StartTask(ctx, &ecs.StartTaskInput{
+		TaskDefinition: aws.String("agent"), ContainerInstances: w.AddInstances("default", 1),
+	})
 	require.ErrorIs(t, err, context.DeadlineExceeded)
 	w.eventually(func() bool { return len(w.Tasks("")) == 1 }, "the task starts")
 }
 
 func TestFaults_Outage(t *testing.T) {
-	w := newWorld(t, Config{})
+	w := newFixture(t, Config{})
 	w.SetDown("ecs", true)
 	_, err := w.ecs.ListClusters(w.ctx, &ecs.ListClustersInput{})
 	var answer *awshttp.ResponseError
@@ -122,7 +126,7 @@ func TestFaults_Events(t *testing.T) {
 	const n = 200
 	var arns []string
 	send := func(t *testing.T, faults EventFaults) ([]event, EventCounters) {
-		w := newWorld(t, Config{Faults: Faults{Events: faults}, Seed: 7})
+		w := newFixture(t, Config{Faults: Faults{Events: faults}, Seed: 7})
 		arns = w.AddInstances("default", n)
 		var all []event
 		w.eventually(func() bool {
@@ -162,7 +166,7 @@ func TestFaults_Events(t *testing.T) {
 }
 
 func TestFaults_ReorderedEventsAreOvertaken(t *testing.T) {
-	w := newWorld(t, Config{Faults: Faults{Events: EventFaults{Reorder: 0.3}}, Seed: 1})
+	w := newFixture(t, Config{Faults: Faults{Events: EventFaults{Reorder: 0.3}}, Seed: 1})
 	arns := w.AddInstances("default", 50)
 	var order []string
 	for len(order) < 50 {
@@ -180,9 +184,9 @@ func TestFaults_SeedRepeats(t *testing.T) {
 		d := newFaultDraws(seed)
 		for range 64 {
 			for range others {
-				d.roll("throttle", "ListTasks", 0.5)
+				d.hit("throttle", "ListTasks", 0.5)
 			}
-			drawn = append(drawn, d.roll("throttle", "StartTask", 0.5))
+			drawn = append(drawn, d.hit("throttle", "StartTask", 0.5))
 		}
 		return drawn
 	}
@@ -191,11 +195,13 @@ func TestFaults_SeedRepeats(t *testing.T) {
 }
 
 func TestFaults_Starts(t *testing.T) {
-	w := newWorld(t, Config{Faults: Faults{StartFailures: 1}})
+	w := newFixture(t, Config{Faults: Faults{StartFailures: 1}})
 	w.RegisterTaskDefinition("agent")
 	instances := w.AddInstances("default", 1)
 	start := func() *ecs.StartTaskOutput {
-		out, err := w.ecs.StartTask(w.ctx, &ecs.StartTaskInput{TaskDefinition: aws.String("agent"), ContainerInstances: instances})
+		out, err := w.ecs.StartTask(w.ctx, &ecs.StartTaskInput{
+			TaskDefinition: aws.String("agent"), ContainerInstances: instances,
+		})
 		require.NoError(t, err)
 		return out
 	}
@@ -219,7 +225,9 @@ func TestFaults_Starts(t *testing.T) {
 
 func TestFaults_ExitHappensAfterItsDelay(t *testing.T) {
 	synctest.Test(t, func(t *testing.T) {
-		s := New(Config{PendingDelay: time.Second, Faults: Faults{Exits: map[string]Exit{"web": {Fraction: 1, After: Duration(time.Minute), ExitCode: 1}}}})
+		s := New(Config{PendingDelay: time.Second, Faults: Faults{Exits: map[string]Exit{"web": {
+			Fraction: 1, After: Duration(time.Minute), ExitCode: 1,
+		}}}})
 		defer s.Close()
 		s.StartFargateTask("default", "web")
 		time.Sleep(62 * time.Second) // PROVISIONING, PENDING, RUNNING
@@ -230,7 +238,7 @@ func TestFaults_ExitHappensAfterItsDelay(t *testing.T) {
 }
 
 func TestFaults_ConsistencyLag(t *testing.T) {
-	w := newWorld(t, Config{})
+	w := newFixture(t, Config{})
 	w.RegisterTaskDefinition("agent")
 	task := w.start("agent", "d1", w.AddInstances("default", 1)...)[0]
 	list := func() []string {
@@ -252,8 +260,10 @@ func TestFaults_ConsistencyLag(t *testing.T) {
 
 func TestFaults_JSON(t *testing.T) {
 	faults := Faults{
-		Throttle: map[string]float64{"StartTask": 0.1}, Latency: map[string]Duration{"ecs": Duration(1500 * time.Millisecond)},
-		Events: EventFaults{Delay: 0.5, DelayBy: Duration(time.Second)}, Exits: map[string]Exit{"a": {Fraction: 1, After: Duration(time.Minute)}},
+		Throttle: map[string]float64{"StartTask": 0.1},
+		Latency:  map[string]Duration{"ecs": Duration(1500 * time.Millisecond)},
+		Events:   EventFaults{Delay: 0.5, DelayBy: Duration(time.Second)},
+		Exits:    map[string]Exit{"a": {Fraction: 1, After: Duration(time.Minute)}},
 	}
 	text, err := json.Marshal(faults)
 	require.NoError(t, err)

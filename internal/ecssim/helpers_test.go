@@ -20,8 +20,8 @@ import (
 
 func TestMain(m *testing.M) { goleak.VerifyTestMain(m) }
 
-// world is a simulator that listens, with the real SDK's clients for it.
-type world struct {
+// fixture is a simulator that serves on a socket, with SDK clients for it.
+type fixture struct {
 	*Sim
 	t     *testing.T
 	ctx   context.Context
@@ -31,8 +31,8 @@ type world struct {
 	queue *string // the event queue's URL
 }
 
-// newWorld serves a simulator until the test ends. Without a retryer of its own the clients call once.
-func newWorld(t *testing.T, cfg Config, opts ...func(*aws.Config)) *world {
+// newFixture serves a simulator until the test ends. The clients do not retry unless opts set a retryer.
+func newFixture(t *testing.T, cfg Config, opts ...func(*aws.Config)) *fixture {
 	t.Helper()
 	cfg = cfg.withDefaults()
 	s := New(cfg)
@@ -42,20 +42,23 @@ func newWorld(t *testing.T, cfg Config, opts ...func(*aws.Config)) *world {
 		server.Close()
 	})
 	sdk := aws.Config{
-		Region: cfg.Region, BaseEndpoint: &server.URL, Credentials: credentials.NewStaticCredentialsProvider("any", "thing", ""),
-		Retryer: func() aws.Retryer { return aws.NopRetryer{} }, HTTPClient: awsconfig.BufferBodies(server.Client()),
+		Region: cfg.Region, BaseEndpoint: &server.URL,
+		Credentials: credentials.NewStaticCredentialsProvider("any", "thing", ""),
+		Retryer:     func() aws.Retryer { return aws.NopRetryer{} }, HTTPClient: awsconfig.BufferBodies(server.Client()),
 	}
 	for _, opt := range opts {
 		opt(&sdk)
 	}
-	w := &world{Sim: s, t: t, ctx: t.Context(), url: server.URL, ecs: ecs.NewFromConfig(sdk), sqs: sqs.NewFromConfig(sdk)}
+	w := &fixture{
+		Sim: s, t: t, ctx: t.Context(), url: server.URL, ecs: ecs.NewFromConfig(sdk), sqs: sqs.NewFromConfig(sdk),
+	}
 	url, err := w.sqs.GetQueueUrl(w.ctx, &sqs.GetQueueUrlInput{QueueName: aws.String(s.cfg.QueueName)})
 	require.NoError(t, err)
 	w.queue = url.QueueUrl
 	return w
 }
 
-// event is an event as its readers decode it.
+// event is a decoded event.
 type event struct {
 	DetailType string         `json:"detail-type"`
 	Resources  []string       `json:"resources"`
@@ -63,8 +66,8 @@ type event struct {
 	raw        string
 }
 
-// events takes all events that are in the queue.
-func (w *world) events() []event {
+// events receives and deletes all events in the queue.
+func (w *fixture) events() []event {
 	w.t.Helper()
 	var all []event
 	for {
@@ -86,10 +89,12 @@ func (w *world) events() []event {
 	}
 }
 
-// start starts a task of a definition on each instance, and returns the ARNs.
-func (w *world) start(definition, startedBy string, instances ...string) []string {
+// start starts a task of a definition on each instance and returns the ARNs.
+func (w *fixture) start(definition, startedBy string, instances ...string) []string {
 	w.t.Helper()
-	out, err := w.ecs.StartTask(w.ctx, &ecs.StartTaskInput{TaskDefinition: &definition, ContainerInstances: instances, StartedBy: aws.String(startedBy)})
+	out, err := w.ecs.StartTask(w.ctx, &ecs.StartTaskInput{
+		TaskDefinition: &definition, ContainerInstances: instances, StartedBy: aws.String(startedBy),
+	})
 	require.NoError(w.t, err)
 	require.Empty(w.t, out.Failures)
 	var arns []string
@@ -99,8 +104,8 @@ func (w *world) start(definition, startedBy string, instances ...string) []strin
 	return arns
 }
 
-// task is the truth about one task.
-func (w *world) task(arn string) Task {
+// task returns the simulator's own snapshot of a task.
+func (w *fixture) task(arn string) Task {
 	w.t.Helper()
 	for _, task := range w.Tasks("") {
 		if task.ARN == arn {
@@ -111,7 +116,7 @@ func (w *world) task(arn string) Task {
 	return Task{}
 }
 
-func (w *world) eventually(condition func() bool, what string) {
+func (w *fixture) eventually(condition func() bool, what string) {
 	w.t.Helper()
 	require.Eventually(w.t, condition, 10*time.Second, 2*time.Millisecond, what)
 }

@@ -17,7 +17,7 @@ const (
 	statusInactive = "INACTIVE"
 )
 
-// instance is one container instance.
+// instance is a container instance.
 type instance struct {
 	seq              int64
 	id, arn          string
@@ -33,15 +33,15 @@ type instance struct {
 	updatedAt        time.Time
 	tags             []tag
 	versions         versionInfo
-	running, pending int              // its live tasks
-	live             map[live]int     // the same by who started them and of what
-	runningByFamily  map[string]int   // by family, those that run and are to go on running
-	tasks            map[*task]bool   // those not STOPPED
-	waitingForAgent  map[*task]func() // what its tasks do once the agent is connected again
+	running, pending int              // live tasks
+	liveTasks        map[liveKey]int  // counts by startedBy and by family
+	runningByFamily  map[string]int   // by family: RUNNING tasks whose desired status is RUNNING
+	tasks            map[*task]bool   // not STOPPED
+	waitingForAgent  map[*task]func() // transitions to run when the agent reconnects
 	nextPort         int              // the next dynamic host port
 }
 
-// attribute is a name and, for some, a value.
+// attribute is an ECS attribute; Value is optional.
 type attribute struct {
 	Name       string  `json:"name"`
 	Value      *string `json:"value,omitempty"`
@@ -63,11 +63,11 @@ type Instance struct {
 	RemainingMem   int               `json:"remainingMemory"` // in MiB
 	RunningTasks   int               `json:"runningTasks"`
 	PendingTasks   int               `json:"pendingTasks"`
-	Attributes     map[string]string `json:"attributes"` // "" for those without a value
+	Attributes     map[string]string `json:"attributes"` // "" without a value
 }
 
-// AddInstances registers n container instances, ACTIVE and with a connected agent, and returns their ARNs. Each has
-// 2048 CPU units and 7680 MiB. An unknown cluster is created; a name that ECS does not allow gives nil.
+// AddInstances registers n ACTIVE container instances with connected agents and returns their ARNs. Each has 2048 CPU
+// units and 7680 MiB. It creates an unknown cluster, and returns nil if ECS rejects the cluster name.
 func (s *Sim) AddInstances(cluster string, n int) []string {
 	s.lock()
 	defer s.unlock()
@@ -82,7 +82,7 @@ func (s *Sim) AddInstances(cluster string, n int) []string {
 	return arns
 }
 
-// ensureActiveCluster is a cluster by name or ARN that is made, or made ACTIVE again, when it has to be.
+// ensureActiveCluster returns a cluster by name or ARN. It creates or reactivates the cluster if necessary.
 func (s *Sim) ensureActiveCluster(ref string) (*cluster, error) {
 	if c, err := s.cluster(ref); err == nil {
 		return c, nil
@@ -96,7 +96,7 @@ func (s *Sim) ensureActiveCluster(ref string) (*cluster, error) {
 	return s.ensureCluster(ref)
 }
 
-// registration is what an agent tells of its instance; zero values take the simulator's.
+// registration holds what an agent registers; zero values take the simulator's defaults.
 type registration struct {
 	ec2ID      string
 	capacity   resources
@@ -108,9 +108,13 @@ type registration struct {
 func (s *Sim) register(c *cluster, r registration) *instance {
 	id := s.newID()
 	i := &instance{
-		seq: s.seq(), id: id, arn: s.arn(arn.ContainerInstance, c.name, id), cluster: c, ec2ID: r.ec2ID, status: statusActive, connected: true,
+		seq: s.nextSeq(), id: id, arn: s.arn(arn.ContainerInstance, c.name, id), cluster: c, ec2ID: r.ec2ID,
+		status:     statusActive,
+		connected:  true,
 		registered: r.capacity, registeredAt: now(), tags: r.tags, versions: r.versions,
-		live: map[live]int{}, runningByFamily: map[string]int{}, tasks: map[*task]bool{}, waitingForAgent: map[*task]func(){}, nextPort: 32768,
+		liveTasks: map[liveKey]int{}, runningByFamily: map[string]int{}, tasks: map[*task]bool{},
+		waitingForAgent: map[*task]func(){},
+		nextPort:        32768,
 	}
 	if i.ec2ID == "" {
 		i.ec2ID = "i-0" + strings.ReplaceAll(uuid.NewString(), "-", "")[:16]
@@ -133,10 +137,12 @@ func (s *Sim) register(c *cluster, r registration) *instance {
 	return i
 }
 
-// capabilities are what an agent on an ordinary Linux instance registers.
+// capabilities lists what the agent on an ordinary Linux instance registers.
 var capabilities = []string{
-	"privileged-container", "docker-remote-api.1.17", "docker-remote-api.1.18", "docker-remote-api.1.19", "docker-remote-api.1.44",
-	"logging-driver.json-file", "logging-driver.syslog", "logging-driver.awslogs", "ecr-auth", "task-iam-role", "task-iam-role-network-host",
+	"privileged-container", "docker-remote-api.1.17", "docker-remote-api.1.18", "docker-remote-api.1.19",
+	"docker-remote-api.1.44",
+	"logging-driver.json-file", "logging-driver.syslog", "logging-driver.awslogs", "ecr-auth", "task-iam-role",
+	"task-iam-role-network-host",
 }
 
 func builtinAttributes(zone string) []attribute {
@@ -154,7 +160,7 @@ func builtinAttributes(zone string) []attribute {
 	return all
 }
 
-// newID is an id in the form that goes with the ARNs: a uuid in short ones, and without hyphens in long ones.
+// newID returns a random id in the form of the ARN format: a uuid in short ARNs, without hyphens in long ones.
 func (s *Sim) newID() string {
 	id := uuid.NewString()
 	if s.cfg.ShortARNs {
@@ -172,11 +178,11 @@ func (i *instance) setAttribute(a attribute) {
 	i.attributes = append(i.attributes, a)
 }
 
-func (i *instance) has(attributeName string) bool {
+func (i *instance) hasAttribute(attributeName string) bool {
 	return slices.ContainsFunc(i.attributes, func(a attribute) bool { return a.Name == attributeName })
 }
 
-// findInstance finds an instance of any cluster by its ARN or id.
+// findInstance returns an instance of any cluster by ARN or id, or nil.
 func (s *Sim) findInstance(ref string) *instance {
 	i := s.instances[lastPart(ref)]
 	if i == nil || ref != i.id && ref != i.arn {
@@ -185,10 +191,10 @@ func (s *Sim) findInstance(ref string) *instance {
 	return i
 }
 
-// lastPart is the id in an ARN, the name in a queue's URL, or all of what has no slash.
+// lastPart returns the part after the last slash: the id of an ARN or the name in a queue URL.
 func lastPart(ref string) string { return ref[strings.LastIndexByte(ref, '/')+1:] }
 
-// instanceIn is findInstance for one cluster's instances.
+// instanceIn returns an instance of a cluster by ARN or id, or nil.
 func (s *Sim) instanceIn(c *cluster, ref string) *instance {
 	if i := s.findInstance(ref); i != nil && i.cluster == c {
 		return i
@@ -196,7 +202,7 @@ func (s *Sim) instanceIn(c *cluster, ref string) *instance {
 	return nil
 }
 
-// onInstance does change to an instance that is not INACTIVE.
+// onInstance applies a change to an instance that is not INACTIVE.
 func (s *Sim) onInstance(ref string, change func(*instance)) error {
 	s.lock()
 	defer s.unlock()
@@ -208,14 +214,14 @@ func (s *Sim) onInstance(ref string, change func(*instance)) error {
 	return nil
 }
 
-// RemoveInstance terminates an instance, given by its ARN or id: it becomes INACTIVE and its tasks STOPPED at once.
-// An unknown or INACTIVE instance is an error.
+// RemoveInstance terminates an instance, given by ARN or id: the instance becomes INACTIVE and its tasks STOPPED
+// immediately. An unknown or INACTIVE instance is an error.
 func (s *Sim) RemoveInstance(arn string) error {
 	return s.onInstance(arn, func(i *instance) { s.deregister(i, "Host EC2 (instance "+i.ec2ID+") terminated.") })
 }
 
-// DrainInstance makes an instance DRAINING, as UpdateContainerInstancesState does. Its tasks run on, because
-// tasks of StartTask are nobody's to stop.
+// DrainInstance makes an instance DRAINING, as UpdateContainerInstancesState does. Its tasks keep running: ECS stops
+// only tasks of services.
 func (s *Sim) DrainInstance(arn string) error {
 	return s.onInstance(arn, func(i *instance) { s.setStatus(i, statusDraining) })
 }
@@ -225,19 +231,19 @@ func (s *Sim) ActivateInstance(arn string) error {
 	return s.onInstance(arn, func(i *instance) { s.setStatus(i, statusActive) })
 }
 
-// SetAgentConnected connects or disconnects an instance's agent. While it is disconnected no task starts there, and
-// what becomes of its tasks is only seen once it is connected again.
+// SetAgentConnected connects or disconnects an instance's agent. While the agent is disconnected, no task starts there
+// and the statuses of its tasks do not change.
 func (s *Sim) SetAgentConnected(arn string, connected bool) error {
 	return s.onInstance(arn, func(i *instance) { s.setConnected(i, connected) })
 }
 
-// Instances returns the instances of a cluster, given by name or ARN, in the order of their registration,
-// INACTIVE ones that can still be described included. "" means those of every cluster.
+// Instances returns the instances of a cluster, given by name or ARN, in the order of their registration. It includes
+// INACTIVE instances until their retention ends. "" selects every cluster.
 func (s *Sim) Instances(cluster string) []Instance {
 	s.lock()
 	defer s.unlock()
 	all := []Instance{}
-	for _, c := range s.chosenClusters(cluster) {
+	for _, c := range s.selectClusters(cluster) {
 		for _, i := range c.instances {
 			all = append(all, i.snapshot())
 		}
@@ -245,7 +251,7 @@ func (s *Sim) Instances(cluster string) []Instance {
 	return all
 }
 
-func (s *Sim) chosenClusters(ref string) []*cluster {
+func (s *Sim) selectClusters(ref string) []*cluster {
 	if ref == "" {
 		return s.sortedClusters()
 	}
@@ -261,8 +267,10 @@ func (i *instance) snapshot() Instance {
 		attributes[a.Name] = deref(a.Value)
 	}
 	return Instance{
-		ARN: i.arn, ClusterARN: i.cluster.arn, EC2InstanceID: i.ec2ID, Status: i.status, AgentConnected: i.connected, Version: i.version,
-		CPU: i.registered.cpu, Memory: i.registered.memory, RemainingCPU: i.remaining.cpu, RemainingMem: i.remaining.memory,
+		ARN: i.arn, ClusterARN: i.cluster.arn, EC2InstanceID: i.ec2ID, Status: i.status, AgentConnected: i.connected,
+		Version: i.version,
+		CPU:     i.registered.cpu, Memory: i.registered.memory, RemainingCPU: i.remaining.cpu,
+		RemainingMem: i.remaining.memory,
 		RunningTasks: i.running, PendingTasks: i.pending, Attributes: attributes,
 	}
 }
@@ -307,13 +315,13 @@ func (i *instance) sortedTasks() []*task {
 	return all
 }
 
-// deregister makes an instance INACTIVE, ends its tasks, and forgets it after the retention.
+// deregister makes an instance INACTIVE, stops its tasks, and removes the instance after the retention.
 func (s *Sim) deregister(i *instance, reason string) {
 	i.status, i.connected = statusInactive, false
 	clear(i.waitingForAgent)
 	s.instanceChanged(i)
 	for _, t := range i.sortedTasks() {
-		s.stopped(t, "TerminationNotice", reason, nil)
+		s.setStopped(t, "TerminationNotice", reason, nil)
 	}
 	s.schedule(s.cfg.StoppedTaskRetention, func() {
 		delete(s.instances, i.id)
@@ -321,7 +329,7 @@ func (s *Sim) deregister(i *instance, reason string) {
 	})
 }
 
-// instanceChanged counts and tells a change of an instance.
+// instanceChanged increments the version of an instance and emits its event.
 func (s *Sim) instanceChanged(i *instance) {
 	i.version++
 	i.updatedAt = now()

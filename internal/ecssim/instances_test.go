@@ -15,7 +15,7 @@ import (
 )
 
 func TestInstances_ListAndDescribe(t *testing.T) {
-	w := newWorld(t, Config{})
+	w := newFixture(t, Config{})
 	instances := w.AddInstances("prod", 120)
 	require.NoError(t, w.DrainInstance(instances[0]))
 	require.NoError(t, w.RemoveInstance(instances[1]))
@@ -56,7 +56,9 @@ func TestInstances_ListAndDescribe(t *testing.T) {
 	assert.Equal(t, "MISSING", *out.Failures[0].Reason)
 	assert.Equal(t, "arn:aws:ecs:us-east-1:123456789012:container-instance/prod/nope", *out.Failures[0].Arn)
 
-	out, err = w.ecs.DescribeContainerInstances(w.ctx, &ecs.DescribeContainerInstancesInput{ContainerInstances: instances[:1]})
+	out, err = w.ecs.DescribeContainerInstances(w.ctx, &ecs.DescribeContainerInstancesInput{
+		ContainerInstances: instances[:1],
+	})
 	require.NoError(t, err)
 	assert.Len(t, out.Failures, 1, "an instance of another cluster is MISSING")
 	for _, refs := range [][]string{{}, make([]string, 101)} {
@@ -66,13 +68,17 @@ func TestInstances_ListAndDescribe(t *testing.T) {
 }
 
 func TestInstances_Drain(t *testing.T) {
-	w := newWorld(t, Config{})
+	w := newFixture(t, Config{})
 	w.RegisterTaskDefinition("agent")
 	instances := w.AddInstances("default", 2)
 	task := w.start("agent", "d1", instances[0])[0]
 	w.events()
-	update := func(status types.ContainerInstanceStatus, refs ...string) (*ecs.UpdateContainerInstancesStateOutput, error) {
-		return w.ecs.UpdateContainerInstancesState(w.ctx, &ecs.UpdateContainerInstancesStateInput{ContainerInstances: refs, Status: status})
+	update := func(
+		status types.ContainerInstanceStatus, refs ...string,
+	) (*ecs.UpdateContainerInstancesStateOutput, error) {
+		return w.ecs.UpdateContainerInstancesState(w.ctx, &ecs.UpdateContainerInstancesStateInput{
+			ContainerInstances: refs, Status: status,
+		})
 	}
 	out, err := update(types.ContainerInstanceStatusDraining, instances[0], "nope")
 	require.NoError(t, err)
@@ -84,7 +90,9 @@ func TestInstances_Drain(t *testing.T) {
 	assert.EqualValues(t, 3, events[0].Detail["version"])
 	assert.Equal(t, "RUNNING", w.task(task).DesiredStatus, "tasks of StartTask run on")
 
-	started, err := w.ecs.StartTask(w.ctx, &ecs.StartTaskInput{TaskDefinition: aws.String("agent"), ContainerInstances: instances})
+	started, err := w.ecs.StartTask(w.ctx, &ecs.StartTaskInput{
+		TaskDefinition: aws.String("agent"), ContainerInstances: instances,
+	})
 	require.NoError(t, err)
 	assert.Len(t, started.Tasks, 1)
 	require.Len(t, started.Failures, 1)
@@ -105,13 +113,16 @@ func TestInstances_Drain(t *testing.T) {
 }
 
 func TestInstances_RegisterAndDeregister(t *testing.T) {
-	w := newWorld(t, Config{})
+	w := newFixture(t, Config{})
 	w.RegisterTaskDefinition("agent", WithMemory(1024))
 	registered, err := w.ecs.RegisterContainerInstance(w.ctx, &ecs.RegisterContainerInstanceInput{
-		InstanceIdentityDocument: aws.String(`{"instanceId":"i-0123"}`), Attributes: []types.Attribute{{Name: aws.String("stack"), Value: aws.String("prod")}},
+		InstanceIdentityDocument: aws.String(`{"instanceId":"i-0123"}`),
+		Attributes:               []types.Attribute{{Name: aws.String("stack"), Value: aws.String("prod")}},
 		TotalResources: []types.Resource{
-			{Name: aws.String("CPU"), Type: aws.String("INTEGER"), IntegerValue: 1024}, {Name: aws.String("MEMORY"), Type: aws.String("INTEGER"), IntegerValue: 1024},
-			{Name: aws.String("PORTS"), Type: aws.String("STRINGSET"), StringSetValue: []string{"22"}}, {Name: aws.String("PORTS_UDP"), Type: aws.String("STRINGSET")},
+			{Name: aws.String("CPU"), Type: aws.String("INTEGER"), IntegerValue: 1024},
+			{Name: aws.String("MEMORY"), Type: aws.String("INTEGER"), IntegerValue: 1024},
+			{Name: aws.String("PORTS"), Type: aws.String("STRINGSET"), StringSetValue: []string{"22"}},
+			{Name: aws.String("PORTS_UDP"), Type: aws.String("STRINGSET")},
 		},
 	})
 	require.NoError(t, err)
@@ -125,7 +136,9 @@ func TestInstances_RegisterAndDeregister(t *testing.T) {
 
 	task := w.start("agent", "d1", instance)[0]
 	deregister := func(force bool) error {
-		_, err := w.ecs.DeregisterContainerInstance(w.ctx, &ecs.DeregisterContainerInstanceInput{ContainerInstance: &instance, Force: &force})
+		_, err := w.ecs.DeregisterContainerInstance(w.ctx, &ecs.DeregisterContainerInstanceInput{
+			ContainerInstance: &instance, Force: &force,
+		})
 		return err
 	}
 	assert.ErrorAs(t, deregister(false), new(*types.InvalidParameterException), "with a task")
@@ -134,13 +147,15 @@ func TestInstances_RegisterAndDeregister(t *testing.T) {
 	assert.Equal(t, "STOPPED", w.task(task).LastStatus)
 	events := w.events()
 	assert.Equal(t, "INACTIVE", events[0].Detail["status"])
-	assert.Equal(t, []string{"3 STOPPED/STOPPED"}, steps(events))
+	assert.Equal(t, []string{"3 STOPPED/STOPPED"}, statusChanges(events))
 	assert.ErrorAs(t, deregister(true), new(*types.InvalidParameterException), "again")
 
 	for name, in := range map[string]*ecs.RegisterContainerInstanceInput{
 		"a document that is no JSON": {InstanceIdentityDocument: aws.String("{")},
 		"an ARN that left":           {ContainerInstanceArn: &instance},
-		"a port that is no number":   {TotalResources: []types.Resource{{Name: aws.String("PORTS"), StringSetValue: []string{"http"}}}},
+		"a port that is no number": {TotalResources: []types.Resource{{
+			Name: aws.String("PORTS"), StringSetValue: []string{"http"},
+		}}},
 	} {
 		_, err := w.ecs.RegisterContainerInstance(w.ctx, in)
 		assert.ErrorAs(t, err, new(*types.ClientException), name)
@@ -155,7 +170,7 @@ func TestInstances_RegisterAndDeregister(t *testing.T) {
 }
 
 func TestAttributes_SendNoEvent(t *testing.T) {
-	w := newWorld(t, Config{})
+	w := newFixture(t, Config{})
 	instance := w.AddInstances("default", 1)[0]
 	w.events()
 	entry := func(name, value, target string) types.Attribute {
@@ -171,7 +186,9 @@ func TestAttributes_SendNoEvent(t *testing.T) {
 	assert.EqualValues(t, 1, w.Instances("")[0].Version, "no new version")
 	assert.Empty(t, w.events())
 
-	list, err := w.ecs.ListAttributes(w.ctx, &ecs.ListAttributesInput{TargetType: types.TargetTypeContainerInstance, AttributeName: aws.String("stack")})
+	list, err := w.ecs.ListAttributes(w.ctx, &ecs.ListAttributesInput{
+		TargetType: types.TargetTypeContainerInstance, AttributeName: aws.String("stack"),
+	})
 	require.NoError(t, err)
 	require.Len(t, list.Attributes, 1)
 	assert.Equal(t, "prod", *list.Attributes[0].Value)
@@ -179,14 +196,18 @@ func TestAttributes_SendNoEvent(t *testing.T) {
 	_, err = w.ecs.ListAttributes(w.ctx, &ecs.ListAttributesInput{TargetType: "moon"})
 	assert.ErrorAs(t, err, new(*types.InvalidParameterException))
 
-	_, err = w.ecs.DeleteAttributes(w.ctx, &ecs.DeleteAttributesInput{Attributes: []types.Attribute{{Name: aws.String("stack"), TargetId: &instance}}})
+	_, err = w.ecs.DeleteAttributes(w.ctx, &ecs.DeleteAttributesInput{Attributes: []types.Attribute{{
+		Name: aws.String("stack"), TargetId: &instance,
+	}}})
 	require.NoError(t, err)
 	assert.NotContains(t, w.Instances("")[0].Attributes, "stack")
 	assert.Empty(t, w.events())
 
 	assert.ErrorAs(t, put(entry("a", "b", "nope")), new(*types.TargetNotFoundException))
 	assert.ErrorAs(t, put(entry("", "b", instance)), new(*types.InvalidParameterException))
-	assert.ErrorAs(t, put(slices.Repeat([]types.Attribute{entry("a", "b", instance)}, 11)...), new(*types.InvalidParameterException))
+	assert.ErrorAs(
+		t, put(slices.Repeat([]types.Attribute{entry("a", "b", instance)}, 11)...), new(*types.InvalidParameterException),
+	)
 	for n := range 49 {
 		require.NoError(t, put(entry(fmt.Sprintf("a%d", n), "", instance)))
 	}
@@ -195,14 +216,16 @@ func TestAttributes_SendNoEvent(t *testing.T) {
 }
 
 func TestInstances_DisconnectedAgentReportsLater(t *testing.T) {
-	w := newWorld(t, Config{PendingDelay: time.Millisecond})
+	w := newFixture(t, Config{PendingDelay: time.Millisecond})
 	w.RegisterTaskDefinition("agent")
 	instances := w.AddInstances("default", 2)
 	running := w.start("agent", "d1", instances[0])[0]
 	w.eventually(func() bool { return w.task(running).LastStatus == "RUNNING" }, "the task runs")
 	require.NoError(t, w.SetAgentConnected(instances[0], false))
 
-	out, err := w.ecs.StartTask(w.ctx, &ecs.StartTaskInput{TaskDefinition: aws.String("agent"), ContainerInstances: instances[:1]})
+	out, err := w.ecs.StartTask(w.ctx, &ecs.StartTaskInput{
+		TaskDefinition: aws.String("agent"), ContainerInstances: instances[:1],
+	})
 	require.NoError(t, err)
 	assert.Equal(t, "AGENT", *out.Failures[0].Reason)
 	assert.Equal(t, 1, w.Counters().StartsOnDisconnected)
@@ -222,7 +245,9 @@ func TestInstances_PendingTaskStopsWhileDisconnected(t *testing.T) {
 		s.RegisterTaskDefinition("agent")
 		instance := s.AddInstances("default", 1)[0]
 		s.lock()
-		task := s.start(launch{cluster: s.clusters["default"], instance: s.findInstance(instance), definition: s.definition("agent")})
+		task := s.start(launch{
+			cluster: s.clusters["default"], instance: s.findInstance(instance), definition: s.definition("agent"),
+		})
 		s.unlock()
 		require.NoError(t, s.SetAgentConnected(instance, false))
 		s.lock()

@@ -21,13 +21,13 @@ const firstShard, halfway = "shardId-000000000000", "170141183460469231731687303
 
 // kinesisWorld is a world with a Kinesis client.
 type kinesisWorld struct {
-	*world
+	*fixture
 	kinesis *kinesis.Client
 }
 
 func newKinesisWorld(t *testing.T, cfg Config) *kinesisWorld {
 	var client *kinesis.Client
-	w := newWorld(t, cfg, func(sdk *aws.Config) { client = kinesis.NewFromConfig(*sdk) })
+	w := newFixture(t, cfg, func(sdk *aws.Config) { client = kinesis.NewFromConfig(*sdk) })
 	return &kinesisWorld{w, client}
 }
 
@@ -62,7 +62,9 @@ func (w *kinesisWorld) all(shard string) (records []types.Record, ended bool) {
 
 func (w *kinesisWorld) put(key, data string) *kinesis.PutRecordOutput {
 	w.t.Helper()
-	out, err := w.kinesis.PutRecord(w.ctx, &kinesis.PutRecordInput{StreamName: aws.String("events"), PartitionKey: &key, Data: []byte(data)})
+	out, err := w.kinesis.PutRecord(w.ctx, &kinesis.PutRecordInput{
+		StreamName: aws.String("events"), PartitionKey: &key, Data: []byte(data),
+	})
 	require.NoError(w.t, err)
 	return out
 }
@@ -130,7 +132,9 @@ func TestKinesis_Iterators(t *testing.T) {
 	}
 	text, _ := read(latest, 10)
 	assert.Equal(t, "5", text)
-	for want, kind := range map[string]types.ShardIteratorType{"2345": types.ShardIteratorTypeAtSequenceNumber, "345": types.ShardIteratorTypeAfterSequenceNumber} {
+	for want, kind := range map[string]types.ShardIteratorType{
+		"2345": types.ShardIteratorTypeAtSequenceNumber, "345": types.ShardIteratorTypeAfterSequenceNumber,
+	} {
 		at, err := w.from(firstShard, kind, seq[2])
 		require.NoError(t, err)
 		text, _ := read(at, 10)
@@ -160,11 +164,15 @@ func TestKinesis_Resharding(t *testing.T) {
 	w := newKinesisWorld(t, Config{StreamName: "events"})
 	reshard := func(err error) { t.Helper(); require.NoError(t, err) }
 	split := func(shard, at string) error {
-		_, err := w.kinesis.SplitShard(w.ctx, &kinesis.SplitShardInput{StreamName: aws.String("events"), ShardToSplit: &shard, NewStartingHashKey: &at})
+		_, err := w.kinesis.SplitShard(w.ctx, &kinesis.SplitShardInput{
+			StreamName: aws.String("events"), ShardToSplit: &shard, NewStartingHashKey: &at,
+		})
 		return err
 	}
 	merge := func(shard, with string) error {
-		_, err := w.kinesis.MergeShards(w.ctx, &kinesis.MergeShardsInput{StreamName: aws.String("events"), ShardToMerge: &shard, AdjacentShardToMerge: &with})
+		_, err := w.kinesis.MergeShards(w.ctx, &kinesis.MergeShardsInput{
+			StreamName: aws.String("events"), ShardToMerge: &shard, AdjacentShardToMerge: &with,
+		})
 		return err
 	}
 	w.put("a", "before")
@@ -182,7 +190,9 @@ func TestKinesis_Resharding(t *testing.T) {
 	reshard(merge(*shards[2].ShardId, *shards[1].ShardId))
 	shards = w.shards()
 	require.Len(t, shards, 4)
-	assert.ElementsMatch(t, []string{*shards[1].ShardId, *shards[2].ShardId}, []string{*shards[3].ParentShardId, *shards[3].AdjacentParentShardId})
+	assert.ElementsMatch(t, []string{*shards[1].ShardId, *shards[2].ShardId}, []string{
+		*shards[3].ParentShardId, *shards[3].AdjacentParentShardId,
+	})
 	assert.Equal(t, *shards[3].ShardId, *w.put("a", "after").ShardId)
 	assert.Equal(t, *shards[0].HashKeyRange, *shards[3].HashKeyRange)
 	at, err := w.from(*shards[1].ShardId, types.ShardIteratorTypeLatest)
@@ -245,9 +255,12 @@ func TestKinesis_CreateAndDeleteStreams(t *testing.T) {
 	_, err = w.from(firstShard, types.ShardIteratorTypeAfterSequenceNumber, seq)
 	assert.ErrorAs(t, err, new(*types.InvalidArgumentException))
 
-	put, err := w.kinesis.PutRecords(w.ctx, &kinesis.PutRecordsInput{StreamName: name, Records: []types.PutRecordsRequestEntry{
-		{PartitionKey: aws.String("a"), Data: []byte("1")}, {PartitionKey: aws.String("b"), Data: []byte("2"), ExplicitHashKey: aws.String("0")},
-	}})
+	put, err := w.kinesis.PutRecords(w.ctx, &kinesis.PutRecordsInput{
+		StreamName: name, Records: []types.PutRecordsRequestEntry{
+			{PartitionKey: aws.String("a"), Data: []byte("1")},
+			{PartitionKey: aws.String("b"), Data: []byte("2"), ExplicitHashKey: aws.String("0")},
+		},
+	})
 	require.NoError(t, err)
 	assert.Zero(t, *put.FailedRecordCount)
 	records, _ := w.all(firstShard)
@@ -258,11 +271,14 @@ func TestKinesis_RejectsInvalidInput(t *testing.T) {
 	w := newKinesisWorld(t, Config{StreamName: "events"})
 	name := aws.String("events")
 	for what, in := range map[string]*kinesis.PutRecordInput{
-		"an empty key":   {PartitionKey: aws.String(""), Data: []byte("1")},
-		"a long key":     {PartitionKey: aws.String(strings.Repeat("k", 257)), Data: []byte("1")},
-		"too much data":  {PartitionKey: aws.String("k"), Data: bytes.Repeat([]byte("x"), 1<<20)},
-		"no hash key":    {PartitionKey: aws.String("k"), Data: []byte("1"), ExplicitHashKey: aws.String("-1")},
-		"a key too high": {PartitionKey: aws.String("k"), Data: []byte("1"), ExplicitHashKey: aws.String("340282366920938463463374607431768211456")},
+		"an empty key":  {PartitionKey: aws.String(""), Data: []byte("1")},
+		"a long key":    {PartitionKey: aws.String(strings.Repeat("k", 257)), Data: []byte("1")},
+		"too much data": {PartitionKey: aws.String("k"), Data: bytes.Repeat([]byte("x"), 1<<20)},
+		"no hash key":   {PartitionKey: aws.String("k"), Data: []byte("1"), ExplicitHashKey: aws.String("-1")},
+		"a key too high": {
+			PartitionKey: aws.String("k"), Data: []byte("1"),
+			ExplicitHashKey: aws.String("340282366920938463463374607431768211456"),
+		},
 	} {
 		in.StreamName = name
 		_, err := w.kinesis.PutRecord(w.ctx, in)
@@ -295,7 +311,9 @@ func TestKinesis_RejectsInvalidInput(t *testing.T) {
 	} {
 		assert.Error(t, call(), what)
 	}
-	_, err := w.kinesis.CreateStream(w.ctx, &kinesis.CreateStreamInput{StreamName: aws.String("a b"), ShardCount: aws.Int32(1)})
+	_, err := w.kinesis.CreateStream(w.ctx, &kinesis.CreateStreamInput{
+		StreamName: aws.String("a b"), ShardCount: aws.Int32(1),
+	})
 	assert.Error(t, err)
 
 	w.SetFaults(Faults{Throttle: map[string]float64{"kinesis": 1, "ListShards": 0}})
@@ -309,16 +327,16 @@ func TestKinesis_RejectsInvalidInput(t *testing.T) {
 	assert.Error(t, w.ExpireIterators("nope"))
 }
 
-// What takes hours in a stream, in no time.
+// The test uses synctest: the expiry takes hours.
 func TestKinesis_IteratorAndRecordExpiry(t *testing.T) {
 	synctest.Test(t, func(t *testing.T) {
 		all := newStreams(Config{IteratorLife: 5 * time.Minute})
 		st, err := all.create("events", 2)
 		require.NoError(t, err)
 		id, _ := st.put("k", nil, []byte("1"))
-		sh, err := st.find(id)
+		sh, err := st.findShard(id)
 		require.NoError(t, err)
-		at := st.at(sh, 0).String()
+		at := st.newIterator(sh, 0).String()
 		time.Sleep(5 * time.Minute)
 		resolved, _, _, err := all.resolve(at)
 		require.NoError(t, err)
@@ -341,14 +359,16 @@ func TestKinesis_IteratorAndRecordExpiry(t *testing.T) {
 }
 
 func TestKinesis_StreamFromTheControlAPI(t *testing.T) {
-	w := newWorld(t, Config{})
+	w := newFixture(t, Config{})
 	t.Cleanup(http.DefaultClient.CloseIdleConnections)
 	for path, want := range map[string]int{"stream=a%20b": 400, "stream=events&shards=0": 400, "": 400} {
 		assert.Equal(t, want, w.curl("POST", "/_sim/streams?"+path, "", nil), path)
 	}
 	w.AddInstances("default", 1) // before there is a stream
 	require.Equal(t, http.StatusOK, w.curl("POST", "/_sim/streams?stream=events&shards=2", "", nil))
-	assert.Equal(t, http.StatusBadRequest, w.curl("POST", "/_sim/streams?stream=events", "", nil), "there is one of that name")
+	assert.Equal(
+		t, http.StatusBadRequest, w.curl("POST", "/_sim/streams?stream=events", "", nil), "there is one of that name",
+	)
 	w.AddInstances("default", 3)
 	var state State
 	require.Equal(t, http.StatusOK, w.curl("GET", "/_sim/state", "", &state))

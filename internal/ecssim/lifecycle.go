@@ -7,10 +7,11 @@ import (
 	"github.com/google/uuid"
 )
 
-// A task goes (PROVISIONING, with awsvpc) -> PENDING -> RUNNING -> STOPPING -> (DEPROVISIONING) -> STOPPED. Each step that
-// ECS or its agent makes goes through whenConnected, for an agent that is away reports nothing.
+// A task passes through PROVISIONING (awsvpc only), PENDING, RUNNING, STOPPING, DEPROVISIONING (awsvpc only) and
+// STOPPED. Transitions that the agent reports go through whenConnected: a disconnected agent reports nothing.
 
-// whenConnected does do now, or once the agent of the task's instance is connected again. Of several only the last is done.
+// whenConnected runs do now, or when the agent of the task's instance reconnects. Only the last function waits for a
+// reconnect; it replaces earlier ones.
 func (s *Sim) whenConnected(t *task, do func()) {
 	if t.instance != nil && !t.instance.connected && t.live() {
 		t.instance.waitingForAgent[t] = do
@@ -19,30 +20,30 @@ func (s *Sim) whenConnected(t *task, do func()) {
 	do()
 }
 
-// proceed takes a task that starts one step further.
-func (s *Sim) proceed(t *task) {
+// advance moves a starting task to its next status.
+func (s *Sim) advance(t *task) {
 	if t.desiredStatus != statusRunning {
-		return // and does not take the place of the stop that waits for the agent
+		return // a waiting stop must not be replaced
 	}
 	s.whenConnected(t, func() {
 		switch {
 		case t.lastStatus == statusProvisioning:
 			t.lastStatus = statusPending
 			s.taskChanged(t)
-			s.schedule(s.cfg.PendingDelay, func() { s.proceed(t) })
+			s.schedule(s.cfg.PendingDelay, func() { s.advance(t) })
 		case t.lastStatus != statusPending:
-		case s.dice.roll("fail to run", t.definition.family, s.faults.FailToRun[t.definition.family]):
+		case s.draws.hit("fail to run", t.definition.family, s.faults.FailToRun[t.definition.family]):
 			for _, c := range t.containers {
 				c.reason = "CannotPullContainerError: pull image manifest has been retried 7 time(s)"
 			}
-			s.stopped(t, "TaskFailedToStart", "Task failed to start", nil)
+			s.setStopped(t, "TaskFailedToStart", "Task failed to start", nil)
 		default:
-			s.run(t)
+			s.setRunning(t)
 		}
 	})
 }
 
-func (s *Sim) run(t *task) {
+func (s *Sim) setRunning(t *task) {
 	t.lastStatus = statusRunning
 	t.startedAt = now()
 	t.pullStartedAt, t.pullStoppedAt = t.createdAt, t.startedAt
@@ -58,12 +59,12 @@ func (s *Sim) run(t *task) {
 	s.taskChanged(t)
 	family := t.definition.family
 	exit := s.faults.Exits[family]
-	if s.dice.roll("exit", family, exit.Fraction) {
+	if s.draws.hit("exit", family, exit.Fraction) {
 		s.schedule(time.Duration(exit.After), func() { s.whenConnected(t, func() { s.exit(t, exit.ExitCode) }) })
 	}
 }
 
-// bind gives a container its ports on the instance.
+// bind returns the port bindings of a container.
 func (t *task) bind(c *container) []networkBinding {
 	var bindings []networkBinding
 	mode := t.definition.input.NetworkMode
@@ -85,7 +86,7 @@ func (t *task) bind(c *container) []networkBinding {
 	return bindings
 }
 
-// dynamicPort is the next of the ephemeral range, which is taken to be wide enough.
+// dynamicPort returns the next port of the ephemeral range. It does not check whether the port is in use.
 func (i *instance) dynamicPort() int {
 	port := i.nextPort
 	if i.nextPort++; i.nextPort > 60999 {
@@ -94,7 +95,7 @@ func (i *instance) dynamicPort() int {
 	return port
 }
 
-// stop is StopTask: the task is told to end, and ends after its time.
+// stop requests the stop of a task, as StopTask does. The task becomes STOPPED after StopDelay.
 func (s *Sim) stop(t *task, code, reason string) {
 	if t.desiredStatus == statusStopped {
 		return
@@ -111,19 +112,19 @@ func (s *Sim) stop(t *task, code, reason string) {
 				s.taskChanged(t)
 			}
 			s.schedule(s.cfg.StopDelay-s.cfg.StopDelay/2, func() {
-				s.whenConnected(t, func() { s.stopped(t, code, reason, new(0)) })
+				s.whenConnected(t, func() { s.setStopped(t, code, reason, new(0)) })
 			})
 		})
 	})
 }
 
-// exit is the end of a task whose containers ended by themselves.
+// exit stops a task because its essential container exited.
 func (s *Sim) exit(t *task, exitCode int) {
-	s.stopped(t, "EssentialContainerExited", "Essential container in task exited", &exitCode)
+	s.setStopped(t, "EssentialContainerExited", "Essential container in task exited", &exitCode)
 }
 
-// stopped makes a task STOPPED and gives back what it held. Containers that never ran have no exit code.
-func (s *Sim) stopped(t *task, code, reason string, exitCode *int) {
+// setStopped makes a task STOPPED and releases its resources. Containers that never ran have no exit code.
+func (s *Sim) setStopped(t *task, code, reason string, exitCode *int) {
 	if !t.live() {
 		return
 	}
@@ -153,7 +154,7 @@ func (s *Sim) stopped(t *task, code, reason string, exitCode *int) {
 		} else {
 			i.running--
 		}
-		i.remaining.release(t.taken)
+		i.remaining.release(t.reserved)
 		delete(i.tasks, t)
 		delete(i.waitingForAgent, t)
 		s.countLive(t, -1)
@@ -161,10 +162,10 @@ func (s *Sim) stopped(t *task, code, reason string, exitCode *int) {
 			s.instanceChanged(i)
 		}
 	}
-	s.schedule(s.cfg.StoppedTaskRetention, func() { s.forget(t) })
+	s.schedule(s.cfg.StoppedTaskRetention, func() { s.removeTask(t) })
 }
 
-// taskChanged counts and tells a change of a task.
+// taskChanged increments the version of a task and emits its event.
 func (s *Sim) taskChanged(t *task) {
 	t.version++
 	t.updatedAt = now()

@@ -11,8 +11,8 @@ import (
 	"github.com/stretchr/testify/require"
 )
 
-// steps are the task events as "<version> <last status>/<desired status>".
-func steps(events []event) []string {
+// statusChanges returns the task events as "<version> <last status>/<desired status>".
+func statusChanges(events []event) []string {
 	var all []string
 	for _, e := range events {
 		if e.DetailType == "ECS Task State Change" {
@@ -23,20 +23,22 @@ func steps(events []event) []string {
 }
 
 func TestTasks_LifecycleSendsEvents(t *testing.T) {
-	w := newWorld(t, Config{})
+	w := newFixture(t, Config{})
 	w.RegisterTaskDefinition("agent")
 	instance := w.AddInstances("default", 1)[0]
 	registered := w.events()
 	require.Len(t, registered, 1)
 	assert.Equal(t, "ECS Container Instance State Change", registered[0].DetailType)
 
-	out, err := w.ecs.StartTask(w.ctx, &ecs.StartTaskInput{TaskDefinition: aws.String("agent"), ContainerInstances: []string{instance}, StartedBy: aws.String("d1")})
+	out, err := w.ecs.StartTask(w.ctx, &ecs.StartTaskInput{
+		TaskDefinition: aws.String("agent"), ContainerInstances: []string{instance}, StartedBy: aws.String("d1"),
+	})
 	require.NoError(t, err)
 	require.Len(t, out.Tasks, 1)
 	assert.Equal(t, "PENDING", *out.Tasks[0].LastStatus)
 	assert.Equal(t, int64(1), out.Tasks[0].Version)
 	arn := *out.Tasks[0].TaskArn
-	assert.Equal(t, []string{"1 PENDING/RUNNING", "2 RUNNING/RUNNING"}, steps(w.events()))
+	assert.Equal(t, []string{"1 PENDING/RUNNING", "2 RUNNING/RUNNING"}, statusChanges(w.events()))
 	assert.Equal(t, "RUNNING", w.task(arn).LastStatus)
 	assert.Equal(t, 2048-128, w.Instances("default")[0].RemainingCPU)
 
@@ -44,7 +46,7 @@ func TestTasks_LifecycleSendsEvents(t *testing.T) {
 	require.NoError(t, err)
 	assert.Equal(t, "STOPPED", *stopped.Task.DesiredStatus)
 	assert.Equal(t, "RUNNING", *stopped.Task.LastStatus)
-	assert.Equal(t, []string{"3 RUNNING/STOPPED", "4 STOPPING/STOPPED", "5 STOPPED/STOPPED"}, steps(w.events()))
+	assert.Equal(t, []string{"3 RUNNING/STOPPED", "4 STOPPING/STOPPED", "5 STOPPED/STOPPED"}, statusChanges(w.events()))
 	task := w.task(arn)
 	assert.Equal(t, "enough", task.StoppedReason)
 	assert.Equal(t, "UserInitiated", task.StopCode)
@@ -53,13 +55,20 @@ func TestTasks_LifecycleSendsEvents(t *testing.T) {
 }
 
 func TestTasks_DelaysPass(t *testing.T) {
-	w := newWorld(t, Config{PendingDelay: 2 * time.Millisecond, StopDelay: 2 * time.Millisecond, EventDelay: time.Millisecond})
+	w := newFixture(t, Config{
+		PendingDelay: 2 * time.Millisecond, StopDelay: 2 * time.Millisecond, EventDelay: time.Millisecond,
+	})
 	w.RegisterTaskDefinition("agent")
 	arn := w.start("agent", "d1", w.AddInstances("default", 1)...)[0]
 	w.eventually(func() bool { return w.task(arn).LastStatus == "RUNNING" }, "the task runs")
 	_, err := w.ecs.StopTask(w.ctx, &ecs.StopTaskInput{Task: &arn})
 	require.NoError(t, err)
 	var seen []event
-	w.eventually(func() bool { seen = append(seen, w.events()...); return len(steps(seen)) == 5 }, "all events come")
-	assert.Equal(t, []string{"1 PENDING/RUNNING", "2 RUNNING/RUNNING", "3 RUNNING/STOPPED", "4 STOPPING/STOPPED", "5 STOPPED/STOPPED"}, steps(seen))
+	w.eventually(
+		func() bool { seen = append(seen, w.events()...); return len(statusChanges(seen)) == 5 }, "all events come",
+	)
+	assert.Equal(
+		t, []string{"1 PENDING/RUNNING", "2 RUNNING/RUNNING", "3 RUNNING/STOPPED", "4 STOPPING/STOPPED", "5 STOPPED/STOPPED"},
+		statusChanges(seen),
+	)
 }

@@ -14,10 +14,10 @@ import (
 	"github.com/google/uuid"
 )
 
-// maxInFlight is SQS's bound on the messages that are received and not yet deleted.
+// maxInFlight is SQS's limit on messages in flight: received and not yet deleted.
 const maxInFlight = 120_000
 
-// message is one message of a queue.
+// message is a message of a queue.
 type message struct {
 	id, body, md5 string
 	attributes    map[string]messageAttribute
@@ -25,66 +25,70 @@ type message struct {
 	firstReceived time.Time
 	receives      int
 	visibleAt     time.Time
-	at            int // its place among the queue's hidden messages, or -1
+	heapIndex     int // index in queue.invisible, or -1
 	deleted       bool
 }
 
-// queue is a standard SQS queue. Messages that can be received stand in a line; those that are in flight or delayed in
-// a heap, by the time at which they can be received (again). So no call looks at all messages.
+// queue is a standard SQS queue. A list holds the visible messages and a heap the invisible ones, sorted by the time
+// they become visible. So no call scans all messages.
 type queue struct {
 	name, arn string
 
-	mu       sync.Mutex
-	settings settings
-	line     []*message // from first on; those deleted meanwhile are skipped
-	first    int
-	hidden   inFlightMessages
-	byID     map[string]*message
-	inFlight int
-	arrived  chan struct{} // closed, and made anew, when messages can be received
-	created  time.Time
-	modified time.Time
+	mu           sync.Mutex
+	settings     settings
+	visible      []*message // from firstVisible on; may hold deleted messages
+	firstVisible int
+	invisible    invisibleMessages
+	byID         map[string]*message
+	inFlight     int
+	arrived      chan struct{} // closed and replaced when messages arrive
+	created      time.Time
+	modified     time.Time
 
-	acknowledged *acknowledgements // nil unless they are wanted; does not change
+	acknowledged *acknowledgements // nil without Config.Acknowledged; constant
 }
 
-type inFlightMessages []*message
+type invisibleMessages []*message
 
-func (h inFlightMessages) Len() int           { return len(h) }
-func (h inFlightMessages) Less(i, j int) bool { return h[i].visibleAt.Before(h[j].visibleAt) }
-func (h inFlightMessages) Swap(i, j int) {
+func (h invisibleMessages) Len() int           { return len(h) }
+func (h invisibleMessages) Less(i, j int) bool { return h[i].visibleAt.Before(h[j].visibleAt) }
+func (h invisibleMessages) Swap(i, j int) {
 	h[i], h[j] = h[j], h[i]
-	h[i].at, h[j].at = i, j
+	h[i].heapIndex, h[j].heapIndex = i, j
 }
-func (h *inFlightMessages) Push(x any) {
+func (h *invisibleMessages) Push(x any) {
 	m := x.(*message)
-	m.at = len(*h)
+	m.heapIndex = len(*h)
 	*h = append(*h, m)
 }
-func (h *inFlightMessages) Pop() any {
+func (h *invisibleMessages) Pop() any {
 	last := len(*h) - 1
 	m := (*h)[last]
 	(*h)[last] = nil
 	*h = (*h)[:last]
-	m.at = -1
+	m.heapIndex = -1
 	return m
 }
 
 func newQueue(name, arn string) *queue {
 	return &queue{
-		name: name, arn: arn, settings: defaultSettings(), byID: map[string]*message{}, arrived: make(chan struct{}), created: now(), modified: now(),
+		name: name, arn: arn, settings: defaultSettings(), byID: map[string]*message{}, arrived: make(chan struct{}),
+		created: now(), modified: now(),
 	}
 }
 
 func newMessage(body string, attributes map[string]messageAttribute) *message {
 	sum := md5.Sum([]byte(body))
-	return &message{id: uuid.NewString(), body: body, md5: hex.EncodeToString(sum[:]), attributes: attributes, sentAt: now(), at: -1}
+	return &message{
+		id: uuid.NewString(), body: body, md5: hex.EncodeToString(sum[:]), attributes: attributes, sentAt: now(),
+		heapIndex: -1,
+	}
 }
 
-// send puts a message without attributes into the queue.
+// send adds a message without attributes.
 func (q *queue) send(body string) { q.put(newMessage(body, nil), -1) }
 
-// put adds a message, hidden for the delay; a negative delay takes the queue's.
+// put adds a message that becomes visible after the delay; a negative delay means the queue's default.
 func (q *queue) put(m *message, delay time.Duration) {
 	q.mu.Lock()
 	defer q.mu.Unlock()
@@ -92,44 +96,46 @@ func (q *queue) put(m *message, delay time.Duration) {
 		delay = q.settings.delay
 	}
 	q.byID[m.id] = m
-	q.show(m, delay)
+	q.enqueue(m, delay)
 }
 
-// show makes a message receivable, at once or later.
-func (q *queue) show(m *message, after time.Duration) {
+// enqueue makes a message visible, now or later.
+func (q *queue) enqueue(m *message, after time.Duration) {
 	if after > 0 {
 		m.visibleAt = time.Now().Add(after)
-		heap.Push(&q.hidden, m)
+		heap.Push(&q.invisible, m)
 	} else {
-		q.line = append(q.line, m)
+		q.visible = append(q.visible, m)
 	}
-	q.wake() // pollers also have to know of the new time
+	q.notifyReceivers() // receivers also wait for the next timeout
 }
 
-func (q *queue) wake() {
+func (q *queue) notifyReceivers() {
 	close(q.arrived)
 	q.arrived = make(chan struct{})
 }
 
-// received is a message as one receive gives it.
-type received struct {
+// receivedMessage is one receipt of a message.
+type receivedMessage struct {
 	*message
-	handle   string
-	receives int
-	first    time.Time
+	receiptHandle string
+	receives      int
+	first         time.Time
 }
 
-// receive takes up to most messages and hides them for the visibility time; the queue's own when that is negative. It waits
-// for the first message until wait is over, ctx ends, or interrupted is closed. Messages that were received
-// too often already are returned apart: they belong in the dead-letter queue.
-func (q *queue) receive(ctx context.Context, most int, visibility, wait time.Duration, interrupted <-chan struct{}) ([]received, []*message, error) {
+// receive returns up to limit messages and hides them for the visibility timeout; a negative timeout means the queue's
+// default. It waits for the first message until wait has passed, ctx ends or interrupted is closed. It also returns the
+// messages to move to the dead-letter queue: those already received maxReceives times.
+func (q *queue) receive(
+	ctx context.Context, limit int, visibility, wait time.Duration, interrupted <-chan struct{},
+) ([]receivedMessage, []*message, error) {
 	deadline := time.Now().Add(wait)
 	for {
 		q.mu.Lock()
-		got, dead, err := q.take(most, visibility)
+		got, dead, err := q.tryReceive(limit, visibility)
 		arrived, next := q.arrived, time.Until(deadline)
-		if len(q.hidden) > 0 {
-			next = min(next, max(0, time.Until(q.hidden[0].visibleAt))+time.Millisecond)
+		if len(q.invisible) > 0 {
+			next = min(next, max(0, time.Until(q.invisible[0].visibleAt))+time.Millisecond)
 		}
 		q.mu.Unlock()
 		if err != nil || len(got)+len(dead) > 0 || time.Until(deadline) <= 0 {
@@ -149,21 +155,21 @@ func (q *queue) receive(ctx context.Context, most int, visibility, wait time.Dur
 	}
 }
 
-func (q *queue) take(most int, visibility time.Duration) (got []received, dead []*message, err error) {
-	q.reveal()
+func (q *queue) tryReceive(limit int, visibility time.Duration) (got []receivedMessage, dead []*message, err error) {
+	q.expireTimeouts()
 	if visibility < 0 {
 		visibility = q.settings.visibility
 	}
-	for len(got) < most && q.first < len(q.line) {
+	for len(got) < limit && q.firstVisible < len(q.visible) {
 		if q.inFlight >= maxInFlight {
 			if len(got)+len(dead) > 0 {
 				return got, dead, nil
 			}
 			return nil, nil, &apiError{code: "OverLimit", query: "OverLimit", message: "Too many messages are in flight."}
 		}
-		m := q.line[q.first]
-		q.line[q.first] = nil
-		q.first++
+		m := q.visible[q.firstVisible]
+		q.visible[q.firstVisible] = nil
+		q.firstVisible++
 		switch {
 		case m.deleted:
 			continue
@@ -179,43 +185,43 @@ func (q *queue) take(most int, visibility time.Duration) (got []received, dead [
 		if m.firstReceived.IsZero() {
 			m.firstReceived = now()
 		}
-		got = append(got, received{m, handle(m), m.receives, m.firstReceived})
+		got = append(got, receivedMessage{m, receiptHandle(m), m.receives, m.firstReceived})
 		if visibility > 0 {
 			q.inFlight++
 			m.visibleAt = time.Now().Add(visibility)
-			heap.Push(&q.hidden, m)
+			heap.Push(&q.invisible, m)
 		}
 	}
-	if visibility <= 0 { // not sooner, for one call does not give a message twice
+	if visibility <= 0 { // after the loop: one call returns a message once
 		for _, r := range got {
-			q.line = append(q.line, r.message)
+			q.visible = append(q.visible, r.message)
 		}
 	}
-	if q.first > 1024 && q.first > len(q.line)/2 {
-		q.line = append(q.line[:0:0], q.line[q.first:]...)
-		q.first = 0
+	if q.firstVisible > 1024 && q.firstVisible > len(q.visible)/2 {
+		q.visible = append(q.visible[:0:0], q.visible[q.firstVisible:]...)
+		q.firstVisible = 0
 	}
 	return got, dead, nil
 }
 
-// reveal lines up the messages whose hidden time is over.
-func (q *queue) reveal() {
-	for len(q.hidden) > 0 && time.Until(q.hidden[0].visibleAt) <= 0 {
-		m := heap.Pop(&q.hidden).(*message)
+// expireTimeouts makes messages visible whose delay or visibility timeout has ended.
+func (q *queue) expireTimeouts() {
+	for len(q.invisible) > 0 && time.Until(q.invisible[0].visibleAt) <= 0 {
+		m := heap.Pop(&q.invisible).(*message)
 		if m.receives > 0 {
 			q.inFlight--
 		}
-		q.line = append(q.line, m)
+		q.visible = append(q.visible, m)
 	}
 }
 
-// handle names one receive of a message.
-func handle(m *message) string {
+// receiptHandle returns the handle of the latest receipt of a message.
+func receiptHandle(m *message) string {
 	return base64.StdEncoding.EncodeToString([]byte(m.id + " " + strconv.Itoa(m.receives)))
 }
 
-// held finds the message of a receipt handle; nil when it is gone, or was received again since.
-func (q *queue) held(handle string) (*message, error) {
+// byReceiptHandle returns the message of a receipt handle. It returns nil if the message was deleted or received again.
+func (q *queue) byReceiptHandle(handle string) (*message, error) {
 	text, err := base64.StdEncoding.DecodeString(handle)
 	id, receives, ok := strings.Cut(string(text), " ")
 	n, numErr := strconv.Atoi(receives)
@@ -233,40 +239,40 @@ func (q *queue) held(handle string) (*message, error) {
 func (q *queue) remove(handle string) error {
 	q.mu.Lock()
 	defer q.mu.Unlock()
-	m, err := q.held(handle)
+	m, err := q.byReceiptHandle(handle)
 	if m == nil {
 		return err
 	}
 	delete(q.byID, m.id)
 	m.deleted = true
 	if q.acknowledged != nil {
-		q.acknowledged.note(m.body)
+		q.acknowledged.add(m.body)
 	}
-	if m.at >= 0 {
-		heap.Remove(&q.hidden, m.at)
+	if m.heapIndex >= 0 {
+		heap.Remove(&q.invisible, m.heapIndex)
 		q.inFlight--
 	}
 	return nil
 }
 
-// hide changes how long from now a received message stays in flight; 0 makes it receivable again.
-func (q *queue) hide(handle string, visibility time.Duration) error {
+// changeVisibility sets how long from now a message stays in flight; 0 makes it visible immediately.
+func (q *queue) changeVisibility(handle string, visibility time.Duration) error {
 	q.mu.Lock()
 	defer q.mu.Unlock()
-	q.reveal()
-	m, err := q.held(handle)
+	q.expireTimeouts()
+	m, err := q.byReceiptHandle(handle)
 	if err != nil {
 		return err
 	}
-	if m == nil || m.at < 0 {
+	if m == nil || m.heapIndex < 0 {
 		return &apiError{code: "MessageNotInflight", query: "AWS.SimpleQueueService.MessageNotInflight",
 			message: "The message referred to is not in flight."}
 	}
-	heap.Remove(&q.hidden, m.at)
+	heap.Remove(&q.invisible, m.heapIndex)
 	if visibility <= 0 {
 		q.inFlight--
 	}
-	q.show(m, visibility)
+	q.enqueue(m, visibility)
 	return nil
 }
 
@@ -274,17 +280,17 @@ func (q *queue) hide(handle string, visibility time.Duration) error {
 func (q *queue) purge() {
 	q.mu.Lock()
 	defer q.mu.Unlock()
-	q.line, q.first, q.hidden, q.inFlight = nil, 0, nil, 0
+	q.visible, q.firstVisible, q.invisible, q.inFlight = nil, 0, nil, 0
 	clear(q.byID)
 }
 
-// counts are the messages that can be received, are in flight, and are delayed.
+// counts returns the numbers of visible, in-flight and delayed messages.
 func (q *queue) counts() (visible, inFlight, delayed int) {
 	q.mu.Lock()
 	defer q.mu.Unlock()
-	q.reveal()
-	delayed = len(q.hidden) - q.inFlight
-	return len(q.byID) - len(q.hidden), q.inFlight, delayed
+	q.expireTimeouts()
+	delayed = len(q.invisible) - q.inFlight
+	return len(q.byID) - len(q.invisible), q.inFlight, delayed
 }
 
 func (q *queue) maxSize() int {
@@ -299,7 +305,7 @@ func (q *queue) waitTime() time.Duration {
 	return q.settings.wait
 }
 
-func (q *queue) deadLetters() string {
+func (q *queue) deadLetterARN() string {
 	q.mu.Lock()
 	defer q.mu.Unlock()
 	return q.settings.deadLetterARN

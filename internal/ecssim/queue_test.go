@@ -17,14 +17,14 @@ import (
 	"github.com/stretchr/testify/require"
 )
 
-func (w *world) newQueue(name string, attributes map[string]string) *string {
+func (w *fixture) newQueue(name string, attributes map[string]string) *string {
 	w.t.Helper()
 	out, err := w.sqs.CreateQueue(w.ctx, &sqs.CreateQueueInput{QueueName: &name, Attributes: attributes})
 	require.NoError(w.t, err)
 	return out.QueueUrl
 }
 
-func (w *world) send(queue *string, bodies ...string) {
+func (w *fixture) send(queue *string, bodies ...string) {
 	w.t.Helper()
 	for _, body := range bodies {
 		_, err := w.sqs.SendMessage(w.ctx, &sqs.SendMessageInput{QueueUrl: queue, MessageBody: &body})
@@ -32,16 +32,20 @@ func (w *world) send(queue *string, bodies ...string) {
 	}
 }
 
-func (w *world) receive(queue *string, most int32) []types.Message {
+func (w *fixture) receive(queue *string, most int32) []types.Message {
 	w.t.Helper()
-	out, err := w.sqs.ReceiveMessage(w.ctx, &sqs.ReceiveMessageInput{QueueUrl: queue, MaxNumberOfMessages: most, MessageSystemAttributeNames: []types.MessageSystemAttributeName{"All"}})
+	out, err := w.sqs.ReceiveMessage(w.ctx, &sqs.ReceiveMessageInput{
+		QueueUrl: queue, MaxNumberOfMessages: most, MessageSystemAttributeNames: []types.MessageSystemAttributeName{"All"},
+	})
 	require.NoError(w.t, err)
 	return out.Messages
 }
 
-func (w *world) attribute(queue *string, name types.QueueAttributeName) string {
+func (w *fixture) attribute(queue *string, name types.QueueAttributeName) string {
 	w.t.Helper()
-	out, err := w.sqs.GetQueueAttributes(w.ctx, &sqs.GetQueueAttributesInput{QueueUrl: queue, AttributeNames: []types.QueueAttributeName{name}})
+	out, err := w.sqs.GetQueueAttributes(w.ctx, &sqs.GetQueueAttributesInput{
+		QueueUrl: queue, AttributeNames: []types.QueueAttributeName{name},
+	})
 	require.NoError(w.t, err)
 	return out.Attributes[string(name)]
 }
@@ -55,11 +59,13 @@ func code(err error) string {
 }
 
 func TestSQS_CreateAndListQueues(t *testing.T) {
-	w := newWorld(t, Config{})
+	w := newFixture(t, Config{})
 	url := w.newQueue("q", map[string]string{"VisibilityTimeout": "5", "ReceiveMessageWaitTimeSeconds": "1"})
 	assert.Equal(t, w.url+"/123456789012/q", *url)
 	assert.Equal(t, url, w.newQueue("q", map[string]string{"VisibilityTimeout": "5"}), "again, with the same attributes")
-	_, err := w.sqs.CreateQueue(w.ctx, &sqs.CreateQueueInput{QueueName: aws.String("q"), Attributes: map[string]string{"VisibilityTimeout": "6"}})
+	_, err := w.sqs.CreateQueue(w.ctx, &sqs.CreateQueueInput{
+		QueueName: aws.String("q"), Attributes: map[string]string{"VisibilityTimeout": "6"},
+	})
 	assert.ErrorAs(t, err, new(*types.QueueNameExists))
 	list, err := w.sqs.ListQueues(w.ctx, &sqs.ListQueuesInput{MaxResults: aws.Int32(1)})
 	require.NoError(t, err)
@@ -68,18 +74,22 @@ func TestSQS_CreateAndListQueues(t *testing.T) {
 	require.NoError(t, err)
 	assert.Equal(t, []string{*url}, list.QueueUrls)
 	assert.Nil(t, list.NextToken)
-	_, err = w.sqs.SetQueueAttributes(w.ctx, &sqs.SetQueueAttributesInput{QueueUrl: url, Attributes: map[string]string{"VisibilityTimeout": "7", "Policy": "{}"}})
+	_, err = w.sqs.SetQueueAttributes(w.ctx, &sqs.SetQueueAttributesInput{
+		QueueUrl: url, Attributes: map[string]string{"VisibilityTimeout": "7", "Policy": "{}"},
+	})
 	require.NoError(t, err)
 	assert.Equal(t, "7", w.attribute(url, "VisibilityTimeout"))
 	assert.Equal(t, "{}", w.attribute(url, "Policy"))
 	assert.Equal(t, "arn:aws:sqs:us-east-1:123456789012:q", w.attribute(url, "QueueArn"))
 
 	for name, attributes := range map[string]map[string]string{
-		"an unknown attribute":                          {"Nope": "1"},
-		"a timeout out of range":                        {"VisibilityTimeout": "43201"},
-		"a delay that is no number":                     {"DelaySeconds": "x"},
-		"a redrive policy in words":                     {"RedrivePolicy": "please"},
-		"a redrive policy to a queue that there is not": {"RedrivePolicy": `{"deadLetterTargetArn":"arn:aws:sqs:us-east-1:123456789012:nope","maxReceiveCount":1}`},
+		"an unknown attribute":      {"Nope": "1"},
+		"a timeout out of range":    {"VisibilityTimeout": "43201"},
+		"a delay that is no number": {"DelaySeconds": "x"},
+		"a redrive policy in words": {"RedrivePolicy": "please"},
+		"a redrive policy to a queue that there is not": {
+			"RedrivePolicy": `{"deadLetterTargetArn":"arn:aws:sqs:us-east-1:123456789012:nope","maxReceiveCount":1}`,
+		},
 	} {
 		_, err := w.sqs.SetQueueAttributes(w.ctx, &sqs.SetQueueAttributesInput{QueueUrl: url, Attributes: attributes})
 		assert.Error(t, err, name)
@@ -95,22 +105,27 @@ func TestSQS_CreateAndListQueues(t *testing.T) {
 }
 
 func TestSQS_ReceiveAndDelete(t *testing.T) {
-	w := newWorld(t, Config{})
+	w := newFixture(t, Config{})
 	q := w.newQueue("q", nil)
-	sent, err := w.sqs.SendMessageBatch(w.ctx, &sqs.SendMessageBatchInput{QueueUrl: q, Entries: []types.SendMessageBatchRequestEntry{
-		{Id: aws.String("a"), MessageBody: aws.String("héllo")},
-		{Id: aws.String("b"), MessageBody: aws.String("\x01")},
-		{Id: aws.String("c"), MessageBody: aws.String("c"), MessageAttributes: map[string]types.MessageAttributeValue{
-			"n.1": {DataType: aws.String("Number"), StringValue: aws.String("3")}, "bin": {DataType: aws.String("Binary"), BinaryValue: []byte{0, 1}},
-		}},
-	}})
+	sent, err := w.sqs.SendMessageBatch(w.ctx, &sqs.SendMessageBatchInput{
+		QueueUrl: q, Entries: []types.SendMessageBatchRequestEntry{
+			{Id: aws.String("a"), MessageBody: aws.String("héllo")},
+			{Id: aws.String("b"), MessageBody: aws.String("\x01")},
+			{Id: aws.String("c"), MessageBody: aws.String("c"), MessageAttributes: map[string]types.MessageAttributeValue{
+				"n.1": {DataType: aws.String("Number"), StringValue: aws.String("3")},
+				"bin": {DataType: aws.String("Binary"), BinaryValue: []byte{0, 1}},
+			}},
+		},
+	})
 	require.NoError(t, err)
 	assert.Len(t, sent.Successful, 2)
 	require.Len(t, sent.Failed, 1)
 	assert.Equal(t, "InvalidMessageContents", *sent.Failed[0].Code)
 
 	assert.Len(t, w.receive(q, 0), 1, "one is the default")
-	out, err := w.sqs.ReceiveMessage(w.ctx, &sqs.ReceiveMessageInput{QueueUrl: q, MaxNumberOfMessages: 10, MessageAttributeNames: []string{"n.*", "bin"}})
+	out, err := w.sqs.ReceiveMessage(w.ctx, &sqs.ReceiveMessageInput{
+		QueueUrl: q, MaxNumberOfMessages: 10, MessageAttributeNames: []string{"n.*", "bin"},
+	})
 	require.NoError(t, err)
 	require.Len(t, out.Messages, 1, "the other one is in flight")
 	m := out.Messages[0]
@@ -122,9 +137,12 @@ func TestSQS_ReceiveAndDelete(t *testing.T) {
 	assert.Empty(t, w.receive(q, 10))
 	assert.Equal(t, "2", w.attribute(q, "ApproximateNumberOfMessagesNotVisible"))
 
-	deleted, err := w.sqs.DeleteMessageBatch(w.ctx, &sqs.DeleteMessageBatchInput{QueueUrl: q, Entries: []types.DeleteMessageBatchRequestEntry{
-		{Id: aws.String("1"), ReceiptHandle: m.ReceiptHandle}, {Id: aws.String("2"), ReceiptHandle: aws.String("rubbish")}, {Id: aws.String("3"), ReceiptHandle: m.ReceiptHandle},
-	}})
+	deleted, err := w.sqs.DeleteMessageBatch(w.ctx, &sqs.DeleteMessageBatchInput{
+		QueueUrl: q, Entries: []types.DeleteMessageBatchRequestEntry{
+			{Id: aws.String("1"), ReceiptHandle: m.ReceiptHandle}, {Id: aws.String("2"), ReceiptHandle: aws.String("rubbish")},
+			{Id: aws.String("3"), ReceiptHandle: m.ReceiptHandle},
+		},
+	})
 	require.NoError(t, err)
 	assert.Len(t, deleted.Successful, 2, "what is deleted can be deleted again")
 	require.Len(t, deleted.Failed, 1)
@@ -140,14 +158,17 @@ func TestSQS_ReceiveAndDelete(t *testing.T) {
 	assert.Empty(t, w.receive(q, 10))
 }
 
-// The sums are AWS's for these attributes.
+// The expected sums come from AWS.
 func TestSQS_AttributesMD5(t *testing.T) {
-	assert.Equal(t, "235c5c510d26fb653d073faed50ae77c", attributesMD5(map[string]messageAttribute{"timestamp": {DataType: "Number", StringValue: "1493147359900"}}))
+	assert.Equal(
+		t, "235c5c510d26fb653d073faed50ae77c",
+		attributesMD5(map[string]messageAttribute{"timestamp": {DataType: "Number", StringValue: "1493147359900"}}),
+	)
 	assert.Empty(t, attributesMD5(nil))
 }
 
 func TestSQS_RejectsInvalidInput(t *testing.T) {
-	w := newWorld(t, Config{})
+	w := newFixture(t, Config{})
 	q := w.newQueue("q", map[string]string{"MaximumMessageSize": "1024"})
 	entries := func(ids ...string) (all []types.DeleteMessageBatchRequestEntry) {
 		for _, id := range ids {
@@ -156,18 +177,25 @@ func TestSQS_RejectsInvalidInput(t *testing.T) {
 		return all
 	}
 	remove := func(ids ...string) error {
-		_, err := w.sqs.DeleteMessageBatch(w.ctx, &sqs.DeleteMessageBatchInput{QueueUrl: q, Entries: append([]types.DeleteMessageBatchRequestEntry{}, entries(ids...)...)})
+		_, err := w.sqs.DeleteMessageBatch(w.ctx, &sqs.DeleteMessageBatchInput{
+			QueueUrl: q, Entries: append([]types.DeleteMessageBatchRequestEntry{}, entries(ids...)...),
+		})
 		return err
 	}
 	assert.ErrorAs(t, remove(), new(*types.EmptyBatchRequest))
-	assert.ErrorAs(t, remove("1", "2", "3", "4", "5", "6", "7", "8", "9", "10", "11"), new(*types.TooManyEntriesInBatchRequest))
+	assert.ErrorAs(
+		t, remove("1", "2", "3", "4", "5", "6", "7", "8", "9", "10", "11"), new(*types.TooManyEntriesInBatchRequest),
+	)
 	assert.ErrorAs(t, remove("1", "1"), new(*types.BatchEntryIdsNotDistinct))
 	assert.ErrorAs(t, remove("a b"), new(*types.InvalidBatchEntryId))
 	_, err := w.sqs.DeleteMessage(w.ctx, &sqs.DeleteMessageInput{QueueUrl: q, ReceiptHandle: aws.String("x")})
 	assert.ErrorAs(t, err, new(*types.ReceiptHandleIsInvalid))
-	_, err = w.sqs.SendMessageBatch(w.ctx, &sqs.SendMessageBatchInput{QueueUrl: w.queue, Entries: []types.SendMessageBatchRequestEntry{
-		{Id: aws.String("1"), MessageBody: aws.String(strings.Repeat("a", maxMessage))}, {Id: aws.String("2"), MessageBody: aws.String("a")},
-	}})
+	_, err = w.sqs.SendMessageBatch(w.ctx, &sqs.SendMessageBatchInput{
+		QueueUrl: w.queue, Entries: []types.SendMessageBatchRequestEntry{
+			{Id: aws.String("1"), MessageBody: aws.String(strings.Repeat("a", maxMessage))},
+			{Id: aws.String("2"), MessageBody: aws.String("a")},
+		},
+	})
 	assert.ErrorAs(t, err, new(*types.BatchRequestTooLong))
 
 	for name, in := range map[string]*sqs.SendMessageInput{
@@ -181,7 +209,8 @@ func TestSQS_RejectsInvalidInput(t *testing.T) {
 		assert.Error(t, err, name)
 	}
 	for name, in := range map[string]*sqs.ReceiveMessageInput{
-		"eleven messages": {MaxNumberOfMessages: 11}, "a wait of 21 s": {WaitTimeSeconds: 21}, "a negative timeout": {VisibilityTimeout: -1},
+		"eleven messages": {MaxNumberOfMessages: 11}, "a wait of 21 s": {WaitTimeSeconds: 21},
+		"a negative timeout": {VisibilityTimeout: -1},
 	} {
 		in.QueueUrl = q
 		_, err := w.sqs.ReceiveMessage(w.ctx, in)
@@ -190,18 +219,22 @@ func TestSQS_RejectsInvalidInput(t *testing.T) {
 	w.send(q, "a")
 	handle := w.receive(q, 1)[0].ReceiptHandle
 	for _, seconds := range []int32{-1, 43_201} {
-		_, err := w.sqs.ChangeMessageVisibility(w.ctx, &sqs.ChangeMessageVisibilityInput{QueueUrl: q, ReceiptHandle: handle, VisibilityTimeout: seconds})
+		_, err := w.sqs.ChangeMessageVisibility(w.ctx, &sqs.ChangeMessageVisibilityInput{
+			QueueUrl: q, ReceiptHandle: handle, VisibilityTimeout: seconds,
+		})
 		assert.Equal(t, "InvalidParameterValue", code(err))
 	}
 }
 
 func TestSQS_LongPollWakesOnSend(t *testing.T) {
-	w := newWorld(t, Config{})
+	w := newFixture(t, Config{})
 	q := w.newQueue("q", nil)
 	got := make(chan []types.Message)
 	for range 3 {
 		go func() {
-			out, err := w.sqs.ReceiveMessage(w.ctx, &sqs.ReceiveMessageInput{QueueUrl: q, MaxNumberOfMessages: 1, WaitTimeSeconds: 20})
+			out, err := w.sqs.ReceiveMessage(w.ctx, &sqs.ReceiveMessageInput{
+				QueueUrl: q, MaxNumberOfMessages: 1, WaitTimeSeconds: 20,
+			})
 			assert.NoError(t, err)
 			got <- out.Messages
 		}()
@@ -213,16 +246,18 @@ func TestSQS_LongPollWakesOnSend(t *testing.T) {
 }
 
 func TestSQS_RedeliversAfterVisibilityTimeout(t *testing.T) {
-	w := newWorld(t, Config{})
+	w := newFixture(t, Config{})
 	q := w.newQueue("q", nil)
 	w.send(q, "a")
 	first := w.receive(q, 1)[0]
 	assert.Equal(t, "1", first.Attributes["ApproximateReceiveCount"])
 	assert.NotEmpty(t, first.Attributes["SentTimestamp"])
 	hide := func(handle *string, seconds int32) error {
-		out, err := w.sqs.ChangeMessageVisibilityBatch(w.ctx, &sqs.ChangeMessageVisibilityBatchInput{QueueUrl: q, Entries: []types.ChangeMessageVisibilityBatchRequestEntry{
-			{Id: aws.String("1"), ReceiptHandle: handle, VisibilityTimeout: seconds},
-		}})
+		out, err := w.sqs.ChangeMessageVisibilityBatch(w.ctx, &sqs.ChangeMessageVisibilityBatchInput{
+			QueueUrl: q, Entries: []types.ChangeMessageVisibilityBatchRequestEntry{
+				{Id: aws.String("1"), ReceiptHandle: handle, VisibilityTimeout: seconds},
+			},
+		})
 		if err == nil && len(out.Failed) > 0 {
 			err = fmt.Errorf("%s", *out.Failed[0].Code)
 		}
@@ -230,7 +265,9 @@ func TestSQS_RedeliversAfterVisibilityTimeout(t *testing.T) {
 	}
 	require.NoError(t, hide(first.ReceiptHandle, 60))
 	assert.Empty(t, w.receive(q, 1))
-	_, err := w.sqs.ChangeMessageVisibility(w.ctx, &sqs.ChangeMessageVisibilityInput{QueueUrl: q, ReceiptHandle: first.ReceiptHandle, VisibilityTimeout: 0})
+	_, err := w.sqs.ChangeMessageVisibility(w.ctx, &sqs.ChangeMessageVisibilityInput{
+		QueueUrl: q, ReceiptHandle: first.ReceiptHandle, VisibilityTimeout: 0,
+	})
 	require.NoError(t, err)
 	assert.EqualError(t, hide(first.ReceiptHandle, 0), "MessageNotInflight")
 	second := w.receive(q, 1)[0]
@@ -245,16 +282,23 @@ func TestSQS_RedeliversAfterVisibilityTimeout(t *testing.T) {
 }
 
 func TestSQS_Redrive(t *testing.T) {
-	w := newWorld(t, Config{})
+	w := newFixture(t, Config{})
 	dead := w.newQueue("dead", nil)
-	q := w.newQueue("q", map[string]string{"RedrivePolicy": `{"deadLetterTargetArn":"arn:aws:sqs:us-east-1:123456789012:dead","maxReceiveCount":"2"}`})
-	assert.JSONEq(t, `{"deadLetterTargetArn":"arn:aws:sqs:us-east-1:123456789012:dead","maxReceiveCount":2}`, w.attribute(q, "RedrivePolicy"))
+	q := w.newQueue("q", map[string]string{
+		"RedrivePolicy": `{"deadLetterTargetArn":"arn:aws:sqs:us-east-1:123456789012:dead","maxReceiveCount":"2"}`,
+	})
+	assert.JSONEq(
+		t, `{"deadLetterTargetArn":"arn:aws:sqs:us-east-1:123456789012:dead","maxReceiveCount":2}`,
+		w.attribute(q, "RedrivePolicy"),
+	)
 	w.send(q, "poison")
 	var id *string
 	for range 2 {
 		m := w.receive(q, 1)[0]
 		id = m.MessageId
-		_, err := w.sqs.ChangeMessageVisibility(w.ctx, &sqs.ChangeMessageVisibilityInput{QueueUrl: q, ReceiptHandle: m.ReceiptHandle, VisibilityTimeout: 0})
+		_, err := w.sqs.ChangeMessageVisibility(w.ctx, &sqs.ChangeMessageVisibilityInput{
+			QueueUrl: q, ReceiptHandle: m.ReceiptHandle, VisibilityTimeout: 0,
+		})
 		require.NoError(t, err)
 	}
 	w.send(q, "fine")
@@ -268,7 +312,7 @@ func TestSQS_Redrive(t *testing.T) {
 	assert.Equal(t, "0", w.attribute(q, "ApproximateNumberOfMessages"))
 }
 
-// What takes time in a queue, in no time.
+// The test uses synctest: delay and retention take days.
 func TestSQS_DelayAndRetention(t *testing.T) {
 	receive := func(t *testing.T, q *queue, wait time.Duration) []string {
 		got, _, err := q.receive(t.Context(), 10, -1, wait, nil)
@@ -313,7 +357,7 @@ func TestSQS_ZeroVisibilityReturnsAMessageOnce(t *testing.T) {
 		require.NoError(t, err)
 		assert.Len(t, got, 1)
 	}
-	require.NoError(t, q.remove(handle(q.line[q.first])))
+	require.NoError(t, q.remove(receiptHandle(q.visible[q.firstVisible])))
 	got, _, err := q.receive(t.Context(), 10, 0, 0, nil)
 	require.NoError(t, err)
 	assert.Empty(t, got, "deleted while it stood in line")
@@ -328,7 +372,7 @@ func TestSQS_ReceiveEndsWithItsClient(t *testing.T) {
 	assert.Empty(t, got)
 }
 
-// A receive costs the same whatever is in the queue.
+// BenchmarkReceiveAndDelete shows that the cost of a receive does not depend on the length of the queue.
 func BenchmarkReceiveAndDelete(b *testing.B) {
 	for _, n := range []int{100, 50_000} {
 		b.Run(fmt.Sprintf("messages=%d", n), func(b *testing.B) {
@@ -342,7 +386,7 @@ func BenchmarkReceiveAndDelete(b *testing.B) {
 					b.Fatal(len(got), err)
 				}
 				for _, m := range got {
-					if err := q.remove(m.handle); err != nil {
+					if err := q.remove(m.receiptHandle); err != nil {
 						b.Fatal(err)
 					}
 					q.send("body")

@@ -14,25 +14,26 @@ import (
 	"time"
 )
 
-// queues are the account's SQS queues.
+// queues holds the account's SQS queues.
 type queues struct {
 	arnPrefix string
 
 	mu          sync.Mutex
 	byName      map[string]*queue
-	interrupted chan struct{} // closed, and made anew, when long polls have to end
+	interrupted chan struct{} // closed and replaced to end long polls
 	closed      bool
 }
 
 func newQueues(cfg Config) *queues {
 	return &queues{
-		arnPrefix: "arn:" + cfg.Partition + ":sqs:" + cfg.Region + ":" + cfg.Account + ":", byName: map[string]*queue{}, interrupted: make(chan struct{}),
+		arnPrefix: "arn:" + cfg.Partition + ":sqs:" + cfg.Region + ":" + cfg.Account + ":", byName: map[string]*queue{},
+		interrupted: make(chan struct{}),
 	}
 }
 
 var queueName = regexp.MustCompile(`^[a-zA-Z0-9_-]{1,80}$`)
 
-// create returns the named queue with the attributes. One that is there already must have them.
+// create returns the named queue and creates it if necessary. An existing queue must have the same attributes.
 func (qs *queues) create(name string, attributes map[string]string) (*queue, error) {
 	if strings.HasSuffix(name, ".fifo") {
 		return nil, sqsInvalid("FIFO queues are not simulated.")
@@ -63,29 +64,33 @@ func (qs *queues) create(name string, attributes map[string]string) (*queue, err
 	return fresh, nil
 }
 
-// checkRedrive refuses a redrive policy whose dead-letter queue there is not. No queue is ever deleted, so it stays.
+// checkRedrive rejects a redrive policy whose dead-letter queue does not exist. Queues are never deleted, so the check
+// stays valid.
 func (qs *queues) checkRedrive(attributes map[string]string) error {
-	deadLetterARN, _, err := redrive(attributes["RedrivePolicy"])
+	deadLetterARN, _, err := parseRedrivePolicy(attributes["RedrivePolicy"])
 	if err == nil && deadLetterARN != "" && qs.byARN(deadLetterARN) == nil {
-		err = sqsInvalid("Value %.300s for parameter RedrivePolicy is invalid. Reason: Dead letter target does not exist.", attributes["RedrivePolicy"])
+		err = sqsInvalid(
+			"Value %.300s for parameter RedrivePolicy is invalid. Reason: Dead letter target does not exist.",
+			attributes["RedrivePolicy"],
+		)
 	}
 	return err
 }
 
-// byURL finds a queue by its URL, whatever host its client knows the simulator by.
+// byURL returns a queue by its URL. It ignores the host: clients reach the simulator under different names.
 func (qs *queues) byURL(url string) (*queue, error) {
-	return qs.named(lastPart(url))
+	return qs.find(lastPart(url))
 }
 
 func (qs *queues) byARN(arn string) *queue {
 	name, ok := strings.CutPrefix(arn, qs.arnPrefix)
-	if q, err := qs.named(name); ok && err == nil {
+	if q, err := qs.find(name); ok && err == nil {
 		return q
 	}
 	return nil
 }
 
-func (qs *queues) named(name string) (*queue, error) {
+func (qs *queues) find(name string) (*queue, error) {
 	qs.mu.Lock()
 	defer qs.mu.Unlock()
 	if q := qs.byName[name]; q != nil {
@@ -98,18 +103,20 @@ func (qs *queues) named(name string) (*queue, error) {
 func (qs *queues) names(prefix string) []string {
 	qs.mu.Lock()
 	defer qs.mu.Unlock()
-	return slices.DeleteFunc(slices.Sorted(maps.Keys(qs.byName)), func(name string) bool { return !strings.HasPrefix(name, prefix) })
+	return slices.DeleteFunc(slices.Sorted(maps.Keys(qs.byName)), func(name string) bool {
+		return !strings.HasPrefix(name, prefix)
+	})
 }
 
-// interrupt ends the long polls that wait; for good, also those that begin later.
-func (qs *queues) interrupt(forGood bool) {
+// interrupt ends the waiting long polls and, if permanently is set, all later ones.
+func (qs *queues) interrupt(permanently bool) {
 	qs.mu.Lock()
 	defer qs.mu.Unlock()
 	if qs.closed {
 		return
 	}
 	close(qs.interrupted)
-	if qs.closed = forGood; !forGood {
+	if qs.closed = permanently; !permanently {
 		qs.interrupted = make(chan struct{})
 	}
 }
@@ -120,23 +127,25 @@ func (qs *queues) interruption() <-chan struct{} {
 	return qs.interrupted
 }
 
-// settings are a queue's attributes that can be set.
+// settings holds the configurable attributes of a queue.
 type settings struct {
 	visibility, retention, delay, wait time.Duration
 	maxSize                            int
-	deadLetterARN                      string // with maxReceives, the redrive policy
+	deadLetterARN                      string // of the redrive policy, as is maxReceives
 	maxReceives                        int
-	other                              map[string]string // kept and shown, without effect: Policy, Kms…
+	other                              map[string]string // stored without effect: Policy, Kms…
 }
 
-// maxMessage is SQS's bound on a message and on a batch, in bytes.
+// maxMessage is SQS's limit on the size of a message and of a batch, in bytes.
 const maxMessage = 1 << 20
 
 func defaultSettings() settings {
-	return settings{visibility: 30 * time.Second, retention: 4 * 24 * time.Hour, maxSize: maxMessage, other: map[string]string{}}
+	return settings{
+		visibility: 30 * time.Second, retention: 4 * 24 * time.Hour, maxSize: maxMessage, other: map[string]string{},
+	}
 }
 
-// set changes attributes: all of them, or none and an error.
+// set changes all the given attributes, or returns an error and changes none.
 func (q *queue) set(attributes map[string]string) error {
 	q.mu.Lock()
 	defer q.mu.Unlock()
@@ -146,21 +155,23 @@ func (q *queue) set(attributes map[string]string) error {
 		var err error
 		switch name {
 		case "VisibilityTimeout":
-			next.visibility, err = secondsIn(name, value, 0, 43_200)
+			next.visibility, err = secondsInRange(name, value, 0, 43_200)
 		case "MessageRetentionPeriod":
-			next.retention, err = secondsIn(name, value, 60, 1_209_600)
+			next.retention, err = secondsInRange(name, value, 60, 1_209_600)
 		case "DelaySeconds":
-			next.delay, err = secondsIn(name, value, 0, 900)
+			next.delay, err = secondsInRange(name, value, 0, 900)
 		case "ReceiveMessageWaitTimeSeconds":
-			next.wait, err = secondsIn(name, value, 0, 20)
+			next.wait, err = secondsInRange(name, value, 0, 20)
 		case "MaximumMessageSize":
-			next.maxSize, err = numberIn(name, value, 1024, maxMessage)
+			next.maxSize, err = intInRange(name, value, 1024, maxMessage)
 		case "RedrivePolicy":
-			next.deadLetterARN, next.maxReceives, err = redrive(value)
+			next.deadLetterARN, next.maxReceives, err = parseRedrivePolicy(value)
 		case "Policy", "RedriveAllowPolicy", "KmsMasterKeyId", "KmsDataKeyReusePeriodSeconds", "SqsManagedSseEnabled":
 			next.other[name] = value
 		default:
-			err = &apiError{code: "InvalidAttributeName", query: "InvalidAttributeName", message: "Unknown Attribute " + name + "."}
+			err = &apiError{
+				code: "InvalidAttributeName", query: "InvalidAttributeName", message: "Unknown Attribute " + name + ".",
+			}
 		}
 		if err != nil {
 			return err
@@ -170,15 +181,18 @@ func (q *queue) set(attributes map[string]string) error {
 	return nil
 }
 
-func redrive(policy string) (deadLetterARN string, maxReceives int, err error) {
+func parseRedrivePolicy(policy string) (deadLetterARN string, maxReceives int, err error) {
 	if policy == "" {
 		return "", 0, nil
 	}
 	var in struct {
 		DeadLetterTargetARN string          `json:"deadLetterTargetArn"`
-		MaxReceiveCount     json.RawMessage `json:"maxReceiveCount"` // a number, or one in quotes
+		MaxReceiveCount     json.RawMessage `json:"maxReceiveCount"` // a number or a string
 	}
-	refused := &apiError{code: "InvalidAttributeValue", query: "InvalidAttributeValue", message: "Invalid value for the parameter RedrivePolicy."}
+	refused := &apiError{
+		code: "InvalidAttributeValue", query: "InvalidAttributeValue",
+		message: "Invalid value for the parameter RedrivePolicy.",
+	}
 	if json.Unmarshal([]byte(policy), &in) != nil || in.DeadLetterTargetARN == "" {
 		return "", 0, refused
 	}
@@ -189,20 +203,23 @@ func redrive(policy string) (deadLetterARN string, maxReceives int, err error) {
 	return in.DeadLetterTargetARN, maxReceives, nil
 }
 
-func numberIn(name, value string, low, high int) (int, error) {
+func intInRange(name, value string, low, high int) (int, error) {
 	n, err := strconv.Atoi(value)
 	if err != nil || n < low || n > high {
-		return 0, &apiError{code: "InvalidAttributeValue", query: "InvalidAttributeValue", message: "Invalid value for the parameter " + name + "."}
+		return 0, &apiError{
+			code: "InvalidAttributeValue", query: "InvalidAttributeValue",
+			message: "Invalid value for the parameter " + name + ".",
+		}
 	}
 	return n, nil
 }
 
-func secondsIn(name, value string, low, high int) (time.Duration, error) {
-	n, err := numberIn(name, value, low, high)
+func secondsInRange(name, value string, low, high int) (time.Duration, error) {
+	n, err := intInRange(name, value, low, high)
 	return time.Duration(n) * time.Second, err
 }
 
-// attributes are all that GetQueueAttributes can show.
+// attributes returns everything that GetQueueAttributes can show.
 func (q *queue) attributes() map[string]string {
 	visible, inFlight, delayed := q.counts()
 	q.mu.Lock()
@@ -211,27 +228,30 @@ func (q *queue) attributes() map[string]string {
 	all := map[string]string{
 		"ApproximateNumberOfMessages": strconv.Itoa(visible), "ApproximateNumberOfMessagesNotVisible": strconv.Itoa(inFlight),
 		"ApproximateNumberOfMessagesDelayed": strconv.Itoa(delayed), "QueueArn": q.arn,
-		"CreatedTimestamp": strconv.FormatInt(q.created.Unix(), 10), "LastModifiedTimestamp": strconv.FormatInt(q.modified.Unix(), 10),
-		"VisibilityTimeout": seconds(q.settings.visibility), "MessageRetentionPeriod": seconds(q.settings.retention),
+		"CreatedTimestamp":      strconv.FormatInt(q.created.Unix(), 10),
+		"LastModifiedTimestamp": strconv.FormatInt(q.modified.Unix(), 10),
+		"VisibilityTimeout":     seconds(q.settings.visibility), "MessageRetentionPeriod": seconds(q.settings.retention),
 		"DelaySeconds": seconds(q.settings.delay), "ReceiveMessageWaitTimeSeconds": seconds(q.settings.wait),
 		"MaximumMessageSize": strconv.Itoa(q.settings.maxSize), "SqsManagedSseEnabled": "true",
 	}
 	maps.Copy(all, q.settings.other)
 	if q.settings.deadLetterARN != "" {
-		policy, _ := json.Marshal(map[string]any{"deadLetterTargetArn": q.settings.deadLetterARN, "maxReceiveCount": q.settings.maxReceives})
+		policy, _ := json.Marshal(map[string]any{
+			"deadLetterTargetArn": q.settings.deadLetterARN, "maxReceiveCount": q.settings.maxReceives,
+		})
 		all["RedrivePolicy"] = string(policy)
 	}
 	return all
 }
 
-// messageAttribute is one of a message's own attributes.
+// messageAttribute is a user-defined attribute of a message.
 type messageAttribute struct {
 	DataType    string `json:"DataType"`
 	StringValue string `json:"StringValue,omitempty"`
 	BinaryValue []byte `json:"BinaryValue,omitempty"`
 }
 
-// attributesMD5 is the sum that SDKs check: over name, type and value in the order of the names, each with its length.
+// attributesMD5 returns the checksum that SDKs verify: over name, type and value, each with its length, sorted by name.
 func attributesMD5(attributes map[string]messageAttribute) string {
 	if len(attributes) == 0 {
 		return ""

@@ -6,19 +6,19 @@ import (
 	"strconv"
 )
 
-// resources is what an instance has, or what a task takes of it.
+// resources holds what an instance has or what a task reserves.
 type resources struct {
 	cpu, memory int // CPU units and MiB
 	tcp, udp    map[int]bool
 }
 
-// reservedPorts are those that ECS keeps for ssh, Docker and its agent.
+// reservedPorts returns the ports that ECS reserves for ssh, Docker and its agent.
 func reservedPorts() map[int]bool {
 	return map[int]bool{22: true, 2375: true, 2376: true, 51678: true, 51679: true}
 }
 
-// shortage returns why need does not fit into what remains, in ECS's order, or "" when it fits.
-// Ports are listed while they are in use, so need must not have one of them.
+// shortage returns why need exceeds the remaining resources r, or "" if it fits. It checks in ECS's order. r lists the
+// ports in use.
 func (r resources) shortage(need resources) string {
 	if need.cpu > r.cpu {
 		return "RESOURCE:CPU"
@@ -59,14 +59,14 @@ func (r resources) clone() resources {
 	return r
 }
 
-// resource is ECS's shape: all number fields are there whatever the type is, in calls and in events.
+// resource is ECS's shape. It has all number fields whatever the type, in responses and in events.
 type resource struct {
 	Name           string    `json:"name"`
 	Type           string    `json:"type"`
 	IntegerValue   int       `json:"integerValue"`
 	DoubleValue    float64   `json:"doubleValue"`
 	LongValue      int64     `json:"longValue"`
-	StringSetValue *[]string `json:"stringSetValue,omitempty"` // nil when it is no set
+	StringSetValue *[]string `json:"stringSetValue,omitempty"` // nil unless the type is STRINGSET
 }
 
 func (r resources) shape() []resource {

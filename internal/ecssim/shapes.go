@@ -2,7 +2,6 @@ package ecssim
 
 import (
 	"encoding/json"
-	"slices"
 	"strconv"
 	"strings"
 	"time"
@@ -12,12 +11,12 @@ import (
 	"github.com/blox/blox/internal/arn"
 )
 
-// Calls and events show the same objects with one difference: times are epoch seconds in answers and ISO 8601 in
-// events. So the shapes are written once, for either kind of time.
+// Responses and events show the same objects, but encode times differently: as epoch seconds in responses, as ISO 8601
+// in events. The shapes are generic over the encoding.
 type (
-	epoch time.Time
-	iso   time.Time
-	stamp interface{ epoch | iso }
+	epoch     time.Time
+	iso       time.Time
+	timestamp interface{ epoch | iso }
 )
 
 func (e epoch) MarshalJSON() ([]byte, error) {
@@ -28,8 +27,8 @@ func (i iso) MarshalJSON() ([]byte, error) {
 	return json.Marshal(time.Time(i).UTC().Format("2006-01-02T15:04:05.999Z07:00"))
 }
 
-// at is t for a field that is left out while t is zero.
-func at[T stamp](t time.Time) *T {
+// optionalTime returns t, or nil if t is zero, so that JSON omits the field.
+func optionalTime[T timestamp](t time.Time) *T {
 	if t.IsZero() {
 		return nil
 	}
@@ -37,8 +36,8 @@ func at[T stamp](t time.Time) *T {
 	return &stamped
 }
 
-// listOf is a copy of all for JSON, where it is an empty list and never null.
-func listOf[T any](all []T) []T { return append([]T{}, all...) }
+// copyOf returns a copy that JSON encodes as an empty list, never as null.
+func copyOf[T any](all []T) []T { return append([]T{}, all...) }
 
 type tag struct {
 	Key   string `json:"key"`
@@ -56,15 +55,15 @@ type versionInfo struct {
 	DockerVersion string `json:"dockerVersion,omitempty"`
 }
 
-// failure is one entry of the failures in an answer with partial success.
+// failure is an entry of a response's failures: the call succeeded for other resources.
 type failure struct {
 	ARN    string `json:"arn,omitempty"`
 	Reason string `json:"reason"`
 	Detail string `json:"detail,omitempty"`
 }
 
-// instanceShape is what calls and events show of a container instance.
-type instanceShape[T stamp] struct {
+// instanceShape holds what responses and events show of a container instance.
+type instanceShape[T timestamp] struct {
 	AgentConnected       bool        `json:"agentConnected"`
 	Attributes           []attribute `json:"attributes"`
 	ContainerInstanceARN string      `json:"containerInstanceArn"`
@@ -83,7 +82,7 @@ type instanceDetail struct {
 	UpdatedAt iso `json:"updatedAt"`
 }
 
-type instanceAnswer struct {
+type instanceResponse struct {
 	instanceShape[epoch]
 	RunningTasksCount int               `json:"runningTasksCount"`
 	PendingTasksCount int               `json:"pendingTasksCount"`
@@ -91,16 +90,18 @@ type instanceAnswer struct {
 	Tags              []tag             `json:"tags"`
 }
 
-func shapeInstance[T stamp](i *instance) instanceShape[T] {
+func shapeInstance[T timestamp](i *instance) instanceShape[T] {
 	return instanceShape[T]{
-		AgentConnected: i.connected, Attributes: listOf(i.attributes), ClusterARN: i.cluster.arn, ContainerInstanceARN: i.arn, EC2InstanceID: i.ec2ID,
-		RegisteredResources: i.registered.shape(), RemainingResources: i.remaining.shape(), Status: i.status, Version: i.version,
-		VersionInfo: i.versions, RegisteredAt: at[T](i.registeredAt),
+		AgentConnected: i.connected, Attributes: copyOf(i.attributes), ClusterARN: i.cluster.arn, ContainerInstanceARN: i.arn,
+		EC2InstanceID:       i.ec2ID,
+		RegisteredResources: i.registered.shape(), RemainingResources: i.remaining.shape(), Status: i.status,
+		Version:     i.version,
+		VersionInfo: i.versions, RegisteredAt: optionalTime[T](i.registeredAt),
 	}
 }
 
-func answerInstance(i *instance) instanceAnswer {
-	a := instanceAnswer{shapeInstance[epoch](i), i.running, i.pending, []json.RawMessage{}, listOf(i.tags)}
+func newInstanceResponse(i *instance) instanceResponse {
+	a := instanceResponse{shapeInstance[epoch](i), i.running, i.pending, []json.RawMessage{}, copyOf(i.tags)}
 	a.ClusterARN = ""
 	return a
 }
@@ -112,7 +113,7 @@ type networkBinding struct {
 	Protocol      string `json:"protocol"`
 }
 
-// networkInterface is an awsvpc task's own.
+// networkInterface is the network interface of an awsvpc task.
 type networkInterface struct {
 	attachmentID, eni, subnet, mac, ip string
 }
@@ -153,11 +154,11 @@ type containerShape struct {
 	CPU               string           `json:"cpu"`
 	Memory            string           `json:"memory,omitempty"`
 	MemoryReservation string           `json:"memoryReservation,omitempty"`
-	HealthStatus      string           `json:"healthStatus,omitempty"` // in answers only
+	HealthStatus      string           `json:"healthStatus,omitempty"` // in responses only
 }
 
-// taskShape is what calls and events show of a task.
-type taskShape[T stamp] struct {
+// taskShape holds what responses and events show of a task.
+type taskShape[T timestamp] struct {
 	Attachments          []attachment     `json:"attachments"`
 	Attributes           []attribute      `json:"attributes"`
 	AvailabilityZone     string           `json:"availabilityZone"`
@@ -200,30 +201,35 @@ type taskDetail struct {
 	UpdatedAt iso `json:"updatedAt"`
 }
 
-type taskAnswer struct {
+type taskResponse struct {
 	taskShape[epoch]
 	HealthStatus          string            `json:"healthStatus"`
 	InferenceAccelerators []json.RawMessage `json:"inferenceAccelerators"`
 	Tags                  []tag             `json:"tags"`
 }
 
-func answerTask(t *task, withTags bool) taskAnswer {
-	a := taskAnswer{shapeTask[epoch](t, true), "UNKNOWN", []json.RawMessage{}, []tag{}}
+func newTaskResponse(t *task, withTags bool) taskResponse {
+	a := taskResponse{shapeTask[epoch](t, true), "UNKNOWN", []json.RawMessage{}, []tag{}}
 	if withTags {
 		a.Tags = append(a.Tags, t.tags...)
 	}
 	return a
 }
 
-// shapeTask shows a task; health is told in answers and not in events.
-func shapeTask[T stamp](t *task, health bool) taskShape[T] {
+// shapeTask returns the shape of a task; only responses include the health status.
+func shapeTask[T timestamp](t *task, health bool) taskShape[T] {
 	shape := taskShape[T]{
 		Attachments: []attachment{}, Attributes: []attribute{{Name: "ecs.cpu-architecture", Value: new("x86_64")}},
-		AvailabilityZone: t.zone, ClusterARN: t.cluster.arn, CPU: strconv.Itoa(t.taken.cpu), Memory: strconv.Itoa(t.taken.memory),
-		CreatedAt: at[T](t.createdAt), DesiredStatus: t.desiredStatus, EnableExecuteCommand: t.exec, ExecutionStoppedAt: at[T](t.executionEnd),
-		Group: t.group, LaunchType: t.launchType, LastStatus: t.lastStatus, Overrides: t.overrides, PullStartedAt: at[T](t.pullStartedAt),
-		PullStoppedAt: at[T](t.pullStoppedAt), StartedAt: at[T](t.startedAt), StartedBy: t.startedBy, StopCode: t.stopCode,
-		StoppedAt: at[T](t.stoppedAt), StoppedReason: t.stoppedReason, StoppingAt: at[T](t.stoppingAt), TaskARN: t.arn,
+		AvailabilityZone: t.zone, ClusterARN: t.cluster.arn, CPU: strconv.Itoa(t.reserved.cpu),
+		Memory:    strconv.Itoa(t.reserved.memory),
+		CreatedAt: optionalTime[T](t.createdAt), DesiredStatus: t.desiredStatus, EnableExecuteCommand: t.exec,
+		ExecutionStoppedAt: optionalTime[T](t.executionEnd),
+		Group:              t.group, LaunchType: t.launchType, LastStatus: t.lastStatus, Overrides: t.overrides,
+		PullStartedAt: optionalTime[T](t.pullStartedAt),
+		PullStoppedAt: optionalTime[T](t.pullStoppedAt), StartedAt: optionalTime[T](t.startedAt), StartedBy: t.startedBy,
+		StopCode:  t.stopCode,
+		StoppedAt: optionalTime[T](t.stoppedAt), StoppedReason: t.stoppedReason, StoppingAt: optionalTime[T](t.stoppingAt),
+		TaskARN:           t.arn,
 		TaskDefinitionARN: t.definition.arn, Version: t.version,
 	}
 	if !t.startedAt.IsZero() {
@@ -244,7 +250,9 @@ func shapeTask[T stamp](t *task, health bool) taskShape[T] {
 }
 
 func (n *networkInterface) attachment(taskStatus string) attachment {
-	status := map[string]string{statusProvisioning: "PRECREATED", statusDeprovisioning: "DETACHING", statusStopped: "DELETED"}[taskStatus]
+	status := map[string]string{
+		statusProvisioning: "PRECREATED", statusDeprovisioning: "DETACHING", statusStopped: "DELETED",
+	}[taskStatus]
 	if status == "" {
 		status = "ATTACHED"
 	}
@@ -260,8 +268,9 @@ func (c *container) shape(t *task, health bool) containerShape {
 		id = a.Cluster + "/" + t.id + "/" + id
 	}
 	shape := containerShape{
-		ContainerARN: prefix + ":container/" + id, TaskARN: t.arn, Name: c.input.Name, Image: c.input.Image, RuntimeID: c.runtime,
-		LastStatus: c.status, ExitCode: c.exitCode, Reason: c.reason, NetworkBindings: listOf(c.bindings),
+		ContainerARN: prefix + ":container/" + id, TaskARN: t.arn, Name: c.input.Name, Image: c.input.Image,
+		RuntimeID:  c.runtime,
+		LastStatus: c.status, ExitCode: c.exitCode, Reason: c.reason, NetworkBindings: copyOf(c.bindings),
 		NetworkInterfaces: []interfaceShape{}, CPU: strconv.Itoa(c.input.CPU),
 	}
 	if c.runtime != "" {
@@ -280,69 +289,4 @@ func (c *container) shape(t *task, health bool) containerShape {
 		shape.HealthStatus = "UNKNOWN"
 	}
 	return shape
-}
-
-// overrides are a task's, as given to StartTask.
-type overrides struct {
-	ContainerOverrides []containerOverride `json:"containerOverrides"`
-	CPU                string              `json:"cpu,omitempty"`
-	Memory             string              `json:"memory,omitempty"`
-	TaskRoleARN        string              `json:"taskRoleArn,omitempty"`
-	ExecutionRoleARN   string              `json:"executionRoleArn,omitempty"`
-}
-
-type containerOverride struct {
-	Name              string      `json:"name"`
-	Command           []string    `json:"command,omitempty"`
-	Environment       []nameValue `json:"environment,omitempty"`
-	CPU               *int        `json:"cpu,omitempty"`
-	Memory            *int        `json:"memory,omitempty"`
-	MemoryReservation *int        `json:"memoryReservation,omitempty"`
-}
-
-// maxOverrides is ECS's bound on the overrides' JSON, in bytes.
-const maxOverrides = 8192
-
-func (o overrides) check(d *definition) error {
-	for _, c := range o.ContainerOverrides {
-		if !slices.ContainsFunc(d.input.ContainerDefinitions, func(in containerInput) bool { return in.Name == c.Name }) {
-			return invalid("Override for container named %.300s is not a container in the TaskDefinition.", c.Name)
-		}
-	}
-	if text, err := json.Marshal(o); err != nil || len(text) > maxOverrides {
-		return invalid("Container Overrides length must be at most %d.", maxOverrides)
-	}
-	for _, text := range []string{o.CPU, o.Memory} {
-		if _, ok := number(text); !ok {
-			return invalid("Invalid cpu or memory override.")
-		}
-	}
-	return nil
-}
-
-// filled has an entry for every container, as ECS shows overrides.
-func (o overrides) filled(d *definition) overrides {
-	given := o.ContainerOverrides
-	o.ContainerOverrides = make([]containerOverride, 0, len(d.input.ContainerDefinitions))
-	for _, in := range d.input.ContainerDefinitions {
-		entry := containerOverride{Name: in.Name}
-		for _, c := range given {
-			if c.Name == in.Name {
-				entry = c
-			}
-		}
-		o.ContainerOverrides = append(o.ContainerOverrides, entry)
-	}
-	return o
-}
-
-// apply changes what a task needs.
-func (o overrides) apply(need resources) resources {
-	if cpu, _ := number(o.CPU); cpu > 0 {
-		need.cpu = cpu
-	}
-	if memory, _ := number(o.Memory); memory > 0 {
-		need.memory = memory
-	}
-	return need
 }

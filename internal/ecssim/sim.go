@@ -1,9 +1,9 @@
 // Package ecssim simulates Amazon ECS, SQS and Kinesis behind one HTTP handler, to test ECS schedulers.
 //
-// It speaks the wire protocols of the AWS SDKs (AWS JSON 1.1 for ECS and Kinesis, 1.0 for SQS), keeps clusters, container instances,
-// task definitions and tasks with ECS's life cycle, versions, limits and errors, and puts an EventBridge event for every
-// change into an SQS queue and optionally a Kinesis stream. It injects faults on request and counts calls. The README
-// beside this file shows its use from a shell.
+// It speaks the wire protocols of the AWS SDKs: AWS JSON 1.1 for ECS and Kinesis, 1.0 for SQS. It keeps clusters,
+// container instances, task definitions and tasks with ECS's life cycle, versions, limits and errors. It sends an
+// EventBridge event for every change to an SQS queue and optionally to a Kinesis stream. It injects faults on request
+// and counts calls. README.md shows how to use it from a shell.
 package ecssim
 
 import (
@@ -15,33 +15,34 @@ import (
 	"github.com/blox/blox/internal/arn"
 )
 
-// Config holds all settings. The zero value is usable: names have defaults, and delays of 0 mean "at once".
+// Config holds all settings. The zero value is usable: names have defaults, and a delay of 0 means none.
 type Config struct {
 	Region    string // of every ARN; "us-east-1" when empty
 	Account   string // of every ARN, twelve digits; "123456789012" when empty
 	Partition string // of every ARN; "aws" when empty
-	// ShortARNs gives tasks and container instances the ARNs from before 2021, …:task/<uuid>, without the cluster's name.
+	// ShortARNs selects the ARN format from before 2021 for tasks and container instances: …:task/<uuid>, without the
+	// cluster name.
 	ShortARNs bool
-	// QueueName is the queue that receives the events; it exists from the start. "blox_queue" when empty.
+	// QueueName is the queue that receives the events; New creates it. "blox_queue" when empty.
 	QueueName string
-	// StreamName is a Kinesis stream that receives the events as well as the queue, each under the ARN of its task or container
-	// instance as partition key; it exists from the start, with StreamShards shards. No stream when empty.
+	// StreamName is a Kinesis stream that receives the events too; New creates it with StreamShards shards. The
+	// partition key of an event is the ARN of its task or container instance. No stream when empty.
 	StreamName   string
 	StreamShards int // 1 when 0
-	// IteratorLife is how long a shard iterator can be used; 5m when 0.
+	// IteratorLife is the lifetime of a shard iterator; 5m when 0.
 	IteratorLife time.Duration
-	// PendingDelay passes between a task's start and RUNNING, StopDelay between its stop and STOPPED.
+	// PendingDelay is the time between a task's start and RUNNING, StopDelay between its stop and STOPPED.
 	PendingDelay, StopDelay time.Duration
-	// EventDelay passes between a change and its event's arrival in the queue.
+	// EventDelay is the time between a change and the arrival of its event in the queue.
 	EventDelay time.Duration
-	// StoppedTaskRetention is how long STOPPED tasks and INACTIVE container instances can be described; 1h when 0.
+	// StoppedTaskRetention is how long Describe calls return STOPPED tasks and INACTIVE container instances; 1h when 0.
 	StoppedTaskRetention time.Duration
-	// Seed makes the draws of the faults repeat from run to run. Identifiers are always new, as a
-	// restarted simulator must not hand out the ARNs, with lower versions, that its users remember.
+	// Seed makes the random faults repeatable. Identifiers are always random: a restarted simulator must not reuse ARNs
+	// that its clients know with higher versions.
 	Seed uint64
-	// Acknowledged is how many of the latest deleted events are remembered, at least; none when 0.
+	// Acknowledged is the least number of deleted events to remember, latest first; none when 0.
 	Acknowledged int
-	// Faults are those at the start; SetFaults changes them.
+	// Faults are the initial faults; SetFaults changes them.
 	Faults Faults
 }
 
@@ -61,60 +62,61 @@ func (c Config) withDefaults() Config {
 	return c
 }
 
-// Sim is one account's ECS, SQS and Kinesis in one region. Its methods may be called from any goroutine.
+// Sim simulates the ECS, SQS and Kinesis of one account in one region. Its methods are safe for concurrent use.
 type Sim struct {
 	cfg     Config
 	control http.Handler
-	queues  *queues  // have locks of their own, so that receiving does not wait for ECS
-	streams *streams // the same
+	queues  *queues  // has its own lock, so receiving does not wait for ECS
+	streams *streams // has its own lock
 	events  *queue
-	stream  *stream       // of the events; nil when none is wanted
+	stream  *stream       // of the events; nil without Config.StreamName
 	done    chan struct{} // closed by Close
 	wg      sync.WaitGroup
 	wake    chan struct{} // signals a new first timer
 
-	mu          sync.Mutex // guards all below; taken by lock, given back by unlock
-	closed      bool
-	timers      timerQueue
-	deferred    []func() // run by unlock before it releases mu
-	lastSeq     int64
-	clusters    map[string]*cluster
-	instances   map[string]*instance
-	tasks       map[string]*task
-	definitions map[string][]*definition // by family; revision n is at n-1
-	faults      Faults
-	dice        faultDraws
-	counters    counters
-	running     map[string]int  // by family: instances on which a task of it runs and is to go on
-	doubled     map[string]int  // by family: instances with two live tasks of it or more
-	down        map[string]bool // by service
-	held        []func()        // events that wait to be overtaken
+	mu               sync.Mutex // guards all below; use lock and unlock
+	closed           bool
+	timers           timerQueue
+	deferred         []func() // run by unlock before it releases mu
+	lastSeq          int64
+	clusters         map[string]*cluster
+	instances        map[string]*instance
+	tasks            map[string]*task
+	definitions      map[string][]*definition // by family; revision n is at n-1
+	faults           Faults
+	draws            faultDraws
+	counters         counters
+	runningInstances map[string]int  // by family: instances with a running task whose desired status is RUNNING
+	duplicated       map[string]int  // by family: instances with two or more live tasks
+	down             map[string]bool // by service
+	heldEvents       []func()        // reordered events that wait for a later one
 }
 
-// New returns a simulator with the cluster "default" and the event queue. It is ready to serve, and has to be closed.
+// New returns a simulator that is ready to serve, with the cluster "default" and the event queue. The caller must close
+// it.
 func New(cfg Config) *Sim {
 	cfg = cfg.withDefaults()
 	s := &Sim{
-		cfg:         cfg,
-		queues:      newQueues(cfg),
-		streams:     newStreams(cfg),
-		done:        make(chan struct{}),
-		wake:        make(chan struct{}, 1),
-		clusters:    map[string]*cluster{},
-		instances:   map[string]*instance{},
-		tasks:       map[string]*task{},
-		definitions: map[string][]*definition{},
-		faults:      cfg.Faults.clone(),
-		dice:        newFaultDraws(cfg.Seed),
-		counters:    newCounters(),
-		running:     map[string]int{},
-		doubled:     map[string]int{},
-		down:        map[string]bool{},
+		cfg:              cfg,
+		queues:           newQueues(cfg),
+		streams:          newStreams(cfg),
+		done:             make(chan struct{}),
+		wake:             make(chan struct{}, 1),
+		clusters:         map[string]*cluster{},
+		instances:        map[string]*instance{},
+		tasks:            map[string]*task{},
+		definitions:      map[string][]*definition{},
+		faults:           cfg.Faults.clone(),
+		draws:            newFaultDraws(cfg.Seed),
+		counters:         newCounters(),
+		runningInstances: map[string]int{},
+		duplicated:       map[string]int{},
+		down:             map[string]bool{},
 	}
 	s.control = s.controlAPI()
 	s.events, _ = s.queues.create(cfg.QueueName, nil)
 	if cfg.Acknowledged > 0 {
-		s.events.acknowledged = &acknowledgements{most: cfg.Acknowledged}
+		s.events.acknowledged = &acknowledgements{limit: cfg.Acknowledged}
 	}
 	if cfg.StreamName != "" {
 		s.stream, _ = s.streams.create(cfg.StreamName, cfg.StreamShards)
@@ -124,22 +126,22 @@ func New(cfg Config) *Sim {
 	return s
 }
 
-// Close ends the simulator: pending changes never happen, long polls and delayed answers end. It returns once every
-// goroutine of the simulator has ended; calls of ServeHTTP end soon after. Closing again does nothing.
+// Close stops the simulator: it drops pending changes and ends long polls and delayed responses. It returns when every
+// goroutine of the simulator has ended; calls of ServeHTTP end soon after. Closing again has no effect.
 func (s *Sim) Close() {
 	s.lock()
 	if !s.closed {
 		s.closed = true
 		close(s.done)
 	}
-	s.timers, s.deferred, s.held = nil, nil, nil
+	s.timers, s.deferred, s.heldEvents = nil, nil, nil
 	s.unlock()
 	s.queues.interrupt(true)
 	s.wg.Wait()
 }
 
-// SetDown lets a service, "ecs", "sqs" or "kinesis", answer 503 to every call until it is set up again. Long polls that wait
-// end with 503 too. Tasks live on and events are queued meanwhile.
+// SetDown makes a service ("ecs", "sqs" or "kinesis") answer 503 to every call, waiting long polls included, until down
+// is false. Tasks keep running and events are still queued.
 func (s *Sim) SetDown(service string, down bool) {
 	s.lock()
 	defer s.unlock()
@@ -163,19 +165,21 @@ func (s *Sim) unlock() {
 	s.mu.Unlock()
 }
 
-// now is the simulator's clock: UTC with AWS's millisecond precision.
+// now returns the time in UTC with AWS's millisecond precision.
 func now() time.Time { return time.Now().UTC().Truncate(time.Millisecond) }
 
-// seq numbers clusters, instances and tasks in the order of their creation, which is the order of lists.
-func (s *Sim) seq() int64 {
+// nextSeq returns the next creation number of a cluster, instance or task. Lists are sorted by it.
+func (s *Sim) nextSeq() int64 {
 	s.lastSeq++
 	return s.lastSeq
 }
 
-// arn is the ARN of a resource of the simulated account; cluster is "" where the ARN has none.
+// arn returns the ARN of a resource of the simulated account; cluster is "" if the ARN has none.
 func (s *Sim) arn(kind arn.Kind, cluster, id string) string {
 	if s.cfg.ShortARNs || kind == arn.Cluster || kind == arn.TaskDefinition {
 		cluster = ""
 	}
-	return arn.ARN{Partition: s.cfg.Partition, Region: s.cfg.Region, Account: s.cfg.Account, Kind: kind, Cluster: cluster, ID: id}.String()
+	return arn.ARN{
+		Partition: s.cfg.Partition, Region: s.cfg.Region, Account: s.cfg.Account, Kind: kind, Cluster: cluster, ID: id,
+	}.String()
 }

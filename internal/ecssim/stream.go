@@ -15,23 +15,23 @@ import (
 // streamRetention is how long a stream keeps its records: Kinesis's default.
 const streamRetention = 24 * time.Hour
 
-// stream is a Kinesis data stream. Sequence numbers rise over all its shards.
+// stream is a Kinesis data stream. Sequence numbers increase across all its shards.
 type stream struct {
 	name, arn string
 	created   time.Time
 
 	mu        sync.Mutex
-	shards    []*shard // in the order of their creation; closed ones go when their records have gone
+	shards    []*shard // in creation order; trim removes closed shards without records
 	lastShard int
 	lastSeq   int64
-	expired   int // iterators of an earlier count are expired
+	expired   int // iterators issued at a lower count have expired
 }
 
-// shard is a range of a stream's hash keys. What is put into it keeps its order.
+// shard is a range of a stream's hash keys. It keeps its records in order.
 type shard struct {
 	id                      string
-	parentID, otherParentID string   // empty where there is none; the second one only after a merge
-	low, high               *big.Int // hash keys, both included
+	parentID, otherParentID string   // "" without a parent; otherParentID only after a merge
+	low, high               *big.Int // hash keys, inclusive
 	firstSeq, lastSeq       int64    // lastSeq is 0 while the shard is open
 	closed                  time.Time
 	records                 []streamRecord
@@ -48,7 +48,7 @@ type streamRecord struct {
 // maxHashKey is the highest hash key: 2^128 - 1.
 var maxHashKey = new(big.Int).Sub(new(big.Int).Lsh(big.NewInt(1), 128), big.NewInt(1))
 
-// newStream has its hash keys spread evenly over the shards.
+// newStream returns a stream whose shards divide the hash keys evenly.
 func newStream(name, arn string, shards int) *stream {
 	st := &stream{name: name, arn: arn, created: now(), lastShard: -1}
 	low := big.NewInt(0)
@@ -70,7 +70,7 @@ func (st *stream) addShard(low, high *big.Int, parentID, otherParentID string) {
 	})
 }
 
-// put appends a record to the shard of its hash key, which is the partition key's MD5 sum unless hash is given.
+// put appends a record to the shard of its hash key. Without hash, the hash key is the MD5 sum of the partition key.
 func (st *stream) put(key string, hash *big.Int, data []byte) (shardID string, seq int64) {
 	if hash == nil {
 		sum := md5.Sum([]byte(key))
@@ -86,14 +86,16 @@ func (st *stream) put(key string, hash *big.Int, data []byte) (shardID string, s
 			return sh.id, st.lastSeq
 		}
 	}
-	panic("the open shards have every hash key")
+	panic("no open shard for hash key " + hash.String())
 }
 
-// trim drops what is older than the retention.
+// trim removes records and closed shards that are older than the retention.
 func (st *stream) trim() {
 	oldest := time.Now().Add(-streamRetention)
 	for _, sh := range st.shards {
-		n, _ := slices.BinarySearchFunc(sh.records, oldest, func(r streamRecord, t time.Time) int { return r.arrived.Compare(t) })
+		n, _ := slices.BinarySearchFunc(sh.records, oldest, func(r streamRecord, t time.Time) int {
+			return r.arrived.Compare(t)
+		})
 		sh.records = sh.records[n:]
 	}
 	st.shards = slices.DeleteFunc(st.shards, func(sh *shard) bool {
@@ -101,13 +103,17 @@ func (st *stream) trim() {
 	})
 }
 
-// read gives the records of a shard from a sequence number on: most at the most, and no more than fit into maxBytes.
-// done tells that the shard is closed and has no more; behind is how old the last one given is while there are more.
-func (sh *shard) read(from int64, most, maxBytes int) (got []streamRecord, next int64, done bool, behind time.Duration) {
-	at, _ := slices.BinarySearchFunc(sh.records, from, func(r streamRecord, seq int64) int { return cmp.Compare(r.seq, seq) })
+// read returns up to limit records from a sequence number on, and no more than fit into maxBytes. done reports that the
+// shard is closed and fully read. behind is the age of the last record returned if more follow.
+func (sh *shard) read(from int64, limit, maxBytes int) (
+	got []streamRecord, next int64, done bool, behind time.Duration,
+) {
+	at, _ := slices.BinarySearchFunc(sh.records, from, func(r streamRecord, seq int64) int {
+		return cmp.Compare(r.seq, seq)
+	})
 	rest := sh.records[at:]
 	size, n := 0, 0
-	for n < len(rest) && n < most {
+	for n < len(rest) && n < limit {
 		if size += len(rest[n].data); size > maxBytes && n > 0 {
 			break
 		}
@@ -123,8 +129,8 @@ func (sh *shard) read(from int64, most, maxBytes int) (got []streamRecord, next 
 	return slices.Clone(rest[:n]), next, sh.lastSeq > 0 && n == len(rest), behind
 }
 
-// find is the shard of an id, or an error as Kinesis has it.
-func (st *stream) find(id string) (*shard, error) {
+// findShard returns the shard with an id, or Kinesis's error.
+func (st *stream) findShard(id string) (*shard, error) {
 	for _, sh := range st.shards {
 		if sh.id == id {
 			return sh, nil
@@ -133,31 +139,34 @@ func (st *stream) find(id string) (*shard, error) {
 	return nil, kinesisError("ResourceNotFoundException", "Could not find shard %.128s in stream %s.", id, st.name)
 }
 
-func (st *stream) open(id string) (*shard, error) {
-	sh, err := st.find(id)
+func (st *stream) findOpenShard(id string) (*shard, error) {
+	sh, err := st.findShard(id)
 	if err == nil && sh.lastSeq > 0 {
 		err = kinesisError("InvalidArgumentException", "Shard %s in stream %s is closed.", id, st.name)
 	}
 	return sh, err
 }
 
-func (st *stream) close(sh *shard) {
+func (st *stream) closeShard(sh *shard) {
 	st.lastSeq++
 	sh.lastSeq, sh.closed = st.lastSeq, now()
 }
 
-// split closes a shard and opens two in its place, the second of which begins at a hash key.
+// split closes a shard and opens two in its place. The second starts at the hash key.
 func (st *stream) split(id string, at *big.Int) error {
 	st.mu.Lock()
 	defer st.mu.Unlock()
-	sh, err := st.open(id)
+	sh, err := st.findOpenShard(id)
 	if err != nil {
 		return err
 	}
 	if at.Cmp(sh.low) <= 0 || at.Cmp(sh.high) > 0 {
-		return kinesisError("InvalidArgumentException", "NewStartingHashKey %s used in SplitShard() on shard %s is not within its range.", at, id)
+		return kinesisError(
+			"InvalidArgumentException", "NewStartingHashKey %s used in SplitShard() on shard %s is not within its range.", at,
+			id,
+		)
 	}
-	st.close(sh)
+	st.closeShard(sh)
 	st.addShard(sh.low, new(big.Int).Sub(at, big.NewInt(1)), id, "")
 	st.addShard(at, sh.high, id, "")
 	return nil
@@ -167,11 +176,11 @@ func (st *stream) split(id string, at *big.Int) error {
 func (st *stream) merge(id, otherID string) error {
 	st.mu.Lock()
 	defer st.mu.Unlock()
-	sh, err := st.open(id)
+	sh, err := st.findOpenShard(id)
 	if err != nil {
 		return err
 	}
-	other, err := st.open(otherID)
+	other, err := st.findOpenShard(otherID)
 	if err != nil {
 		return err
 	}
@@ -180,15 +189,17 @@ func (st *stream) merge(id, otherID string) error {
 		first, second = second, first
 	}
 	if new(big.Int).Add(first.high, big.NewInt(1)).Cmp(second.low) != 0 {
-		return kinesisError("InvalidArgumentException", "Shards %s and %s in stream %s are not an adjacent pair.", id, otherID, st.name)
+		return kinesisError(
+			"InvalidArgumentException", "Shards %s and %s in stream %s are not an adjacent pair.", id, otherID, st.name,
+		)
 	}
-	st.close(sh)
-	st.close(other)
+	st.closeShard(sh)
+	st.closeShard(other)
 	st.addShard(first.low, second.high, id, otherID)
 	return nil
 }
 
-// openShards counts the shards that take records.
+// openShards returns the number of shards that accept records.
 func (st *stream) openShards() (n int) {
 	for _, sh := range st.shards {
 		if sh.lastSeq == 0 {
@@ -198,7 +209,7 @@ func (st *stream) openShards() (n int) {
 	return n
 }
 
-// records counts what the stream holds.
+// records returns the number of stored records.
 func (st *stream) records() (n int) {
 	st.mu.Lock()
 	defer st.mu.Unlock()
@@ -209,15 +220,15 @@ func (st *stream) records() (n int) {
 	return n
 }
 
-// Sequence numbers have 56 digits, as many as Kinesis's have.
+// Sequence numbers have 56 digits, as in Kinesis.
 const (
 	seqPrefix = "49"
 	seqDigits = 54
 )
 
-func showSeq(seq int64) string { return fmt.Sprintf("%s%0*d", seqPrefix, seqDigits, seq) }
+func formatSequence(seq int64) string { return fmt.Sprintf("%s%0*d", seqPrefix, seqDigits, seq) }
 
-func readSeq(text string) (int64, bool) {
+func parseSequence(text string) (int64, bool) {
 	digits, ok := strings.CutPrefix(text, seqPrefix)
 	seq, err := strconv.ParseInt(digits, 10, 64)
 	return seq, ok && err == nil && seq >= 0 && len(digits) == seqDigits

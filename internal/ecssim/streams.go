@@ -12,7 +12,7 @@ import (
 	"time"
 )
 
-// streams are the account's Kinesis data streams.
+// streams holds the account's Kinesis data streams.
 type streams struct {
 	arnPrefix    string
 	iteratorLife time.Duration
@@ -23,22 +23,26 @@ type streams struct {
 
 func newStreams(cfg Config) *streams {
 	return &streams{
-		arnPrefix: "arn:" + cfg.Partition + ":kinesis:" + cfg.Region + ":" + cfg.Account + ":stream/", iteratorLife: cfg.IteratorLife,
-		byName: map[string]*stream{},
+		arnPrefix:    "arn:" + cfg.Partition + ":kinesis:" + cfg.Region + ":" + cfg.Account + ":stream/",
+		iteratorLife: cfg.IteratorLife,
+		byName:       map[string]*stream{},
 	}
 }
 
 var streamName = regexp.MustCompile(`^[a-zA-Z0-9_.-]{1,128}$`)
 
-// IsStreamName tells whether Kinesis allows s as the name of a stream.
+// IsStreamName reports whether Kinesis accepts s as the name of a stream.
 func IsStreamName(s string) bool { return streamName.MatchString(s) }
 
-// MaxShards is the most shards that a stream is made with.
+// MaxShards is the most shards of a new stream.
 const MaxShards = 10_000
 
 func (all *streams) create(name string, shards int) (*stream, error) {
 	if !streamName.MatchString(name) {
-		return nil, kinesisError("ValidationException", "streamName failed to satisfy constraint: Member must satisfy regular expression pattern: [a-zA-Z0-9_.-]+")
+		return nil, kinesisError(
+			"ValidationException",
+			"streamName failed to satisfy constraint: Member must satisfy regular expression pattern: [a-zA-Z0-9_.-]+",
+		)
 	}
 	if shards < 1 || shards > MaxShards {
 		return nil, kinesisError("InvalidArgumentException", "ShardCount %d is not from 1 to %d.", shards, MaxShards)
@@ -59,8 +63,8 @@ func (all *streams) remove(name string) {
 	delete(all.byName, name)
 }
 
-// named finds a stream by its name or its ARN.
-func (all *streams) named(ref string) (*stream, error) {
+// find returns a stream by name or ARN.
+func (all *streams) find(ref string) (*stream, error) {
 	name := strings.TrimPrefix(ref, all.arnPrefix)
 	all.mu.Lock()
 	defer all.mu.Unlock()
@@ -76,14 +80,14 @@ func (all *streams) names() []string {
 	return slices.Sorted(maps.Keys(all.byName))
 }
 
-// iterator is a place in a shard. Clients know it as a string without meaning.
+// iterator is a position in a shard. Clients see an opaque string.
 type iterator struct {
 	Stream  string
-	Created time.Time // of the stream: another one may have the name now
+	Created time.Time // of the stream, to detect another one with the same name
 	Shard   string
-	Next    int64 // the sequence number to read from
+	Next    int64 // sequence number of the next read
 	Issued  time.Time
-	Expired int // the stream's count when it was issued
+	Expired int // stream.expired at the time of issue
 }
 
 func (it iterator) String() string {
@@ -91,19 +95,20 @@ func (it iterator) String() string {
 	return base64.StdEncoding.EncodeToString(text)
 }
 
-// at makes an iterator of the stream, whose lock is held.
-func (st *stream) at(sh *shard, next int64) iterator {
+// newIterator returns an iterator. The caller holds the lock of the stream.
+func (st *stream) newIterator(sh *shard, next int64) iterator {
 	return iterator{st.name, st.created, sh.id, next, time.Now(), st.expired}
 }
 
-// resolve finds what an iterator stands for. The stream is returned with its lock held, unless there is an error.
+// resolve returns the stream and the shard of an iterator. Unless there is an error, the caller must release the lock
+// of the stream.
 func (all *streams) resolve(text string) (*stream, *shard, iterator, error) {
 	var it iterator
 	raw, err := base64.StdEncoding.DecodeString(text)
 	if err != nil || json.Unmarshal(raw, &it) != nil {
 		return nil, nil, it, errIterator
 	}
-	st, err := all.named(it.Stream)
+	st, err := all.find(it.Stream)
 	if err != nil {
 		return nil, nil, it, err
 	}
@@ -112,9 +117,10 @@ func (all *streams) resolve(text string) (*stream, *shard, iterator, error) {
 	}
 	st.mu.Lock()
 	st.trim()
-	sh, err := st.find(it.Shard)
+	sh, err := st.findShard(it.Shard)
 	if age := time.Since(it.Issued); err == nil && (it.Expired < st.expired || age > all.iteratorLife) {
-		err = kinesisError("ExpiredIteratorException", "Iterator expired. The iterator was created at time %s while right now it is %s which is further in the future than the tolerated delay of %d milliseconds.",
+		err = kinesisError("ExpiredIteratorException", "Iterator expired. The iterator was created at time %s while right "+
+			"now it is %s which is further in the future than the tolerated delay of %d milliseconds.",
 			it.Issued.UTC().Format(time.UnixDate), now().Format(time.UnixDate), all.iteratorLife.Milliseconds())
 	}
 	if err != nil {
@@ -124,7 +130,7 @@ func (all *streams) resolve(text string) (*stream, *shard, iterator, error) {
 	return st, sh, it, nil
 }
 
-// SendEventsTo makes a stream and has events go to it from now on, as well as to the queue; not to an earlier one any more.
+// SendEventsTo creates a stream and sends later events to it and to the queue, no longer to an earlier stream.
 func (s *Sim) SendEventsTo(stream string, shards int) error {
 	st, err := s.streams.create(stream, shards)
 	if err != nil {
@@ -136,9 +142,9 @@ func (s *Sim) SendEventsTo(stream string, shards int) error {
 	return nil
 }
 
-// ExpireIterators makes every iterator that was given out for a stream an expired one.
+// ExpireIterators expires every iterator issued for a stream.
 func (s *Sim) ExpireIterators(stream string) error {
-	st, err := s.streams.named(stream)
+	st, err := s.streams.find(stream)
 	if err != nil {
 		return fmt.Errorf("stream %.128q: %w", stream, errNotFound)
 	}

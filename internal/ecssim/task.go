@@ -23,7 +23,7 @@ const (
 	launchFargate = "FARGATE"
 )
 
-// task is one ECS task.
+// task is an ECS task.
 type task struct {
 	seq                       int64
 	id, arn                   string
@@ -34,7 +34,7 @@ type task struct {
 	startedBy, group          string
 	exec                      bool
 	overrides                 overrides
-	taken                     resources
+	reserved                  resources
 	lastStatus, desiredStatus string
 	version                   int64
 	containers                []*container
@@ -44,10 +44,10 @@ type task struct {
 	pullStoppedAt, startedAt  time.Time
 	stoppingAt, executionEnd  time.Time
 	stoppedAt, updatedAt      time.Time
-	listedAt                  time.Time // when it last moved between the lists of running and stopped tasks
+	listedAt                  time.Time // when the list that shows it last changed
 	stopCode, stoppedReason   string
 	tags                      []tag
-	counted                   bool // among those that run and are to go on running
+	countedAsRunning          bool // counted by countRunning
 }
 
 type container struct {
@@ -60,8 +60,8 @@ type container struct {
 	bindings []networkBinding
 }
 
-// live is what is counted of an instance's live tasks: one of the two is set.
-type live struct{ startedBy, family string }
+// liveKey groups the live tasks of an instance for counting; one of the two fields is set.
+type liveKey struct{ startedBy, family string }
 
 // Task is a snapshot of a task.
 type Task struct {
@@ -78,25 +78,25 @@ type Task struct {
 	Version           int64  `json:"version"`
 	StopCode          string `json:"stopCode"`
 	StoppedReason     string `json:"stoppedReason"`
-	// ExitCode is the first container's; nil until it has ended.
+	// ExitCode is the exit code of the first container; nil while it runs.
 	ExitCode  *int      `json:"exitCode"`
 	CreatedAt time.Time `json:"createdAt"`
 	StartedAt time.Time `json:"startedAt,omitzero"` // zero until it is RUNNING
 	StoppedAt time.Time `json:"stoppedAt,omitzero"` // zero until it is STOPPED
 }
 
-// Live tells whether the task is neither STOPPED nor DELETED; one that is stopping is still live.
+// Live reports whether the task is neither STOPPED nor DELETED; a stopping task is live.
 func (t Task) Live() bool { return t.LastStatus != statusStopped && t.LastStatus != "DELETED" }
 
 func (t *task) live() bool { return t.lastStatus != statusStopped }
 
-// Tasks returns the tasks of a cluster, given by name or ARN, in the order of their creation, STOPPED ones that can still be
-// described included. It is the truth, whatever the faults are. "" means those of every cluster.
+// Tasks returns the tasks of a cluster, given by name or ARN, in the order of their creation. It includes STOPPED tasks
+// until their retention ends, and faults do not affect it. "" selects every cluster.
 func (s *Sim) Tasks(cluster string) []Task {
 	s.lock()
 	defer s.unlock()
 	all := []Task{}
-	for _, c := range s.chosenClusters(cluster) {
+	for _, c := range s.selectClusters(cluster) {
 		for _, t := range c.tasks {
 			all = append(all, t.snapshot())
 		}
@@ -107,8 +107,10 @@ func (s *Sim) Tasks(cluster string) []Task {
 func (t *task) snapshot() Task {
 	snapshot := Task{
 		ARN: t.arn, ClusterARN: t.cluster.arn, TaskDefinitionARN: t.definition.arn, Family: t.definition.family,
-		StartedBy: t.startedBy, Group: t.group, LaunchType: t.launchType, LastStatus: t.lastStatus, DesiredStatus: t.desiredStatus, Version: t.version,
-		StopCode: t.stopCode, StoppedReason: t.stoppedReason, CreatedAt: t.createdAt, StartedAt: t.startedAt, StoppedAt: t.stoppedAt,
+		StartedBy: t.startedBy, Group: t.group, LaunchType: t.launchType, LastStatus: t.lastStatus,
+		DesiredStatus: t.desiredStatus, Version: t.version,
+		StopCode: t.stopCode, StoppedReason: t.stoppedReason, CreatedAt: t.createdAt, StartedAt: t.startedAt,
+		StoppedAt: t.stoppedAt,
 	}
 	if t.instance != nil {
 		snapshot.InstanceARN = t.instance.arn
@@ -135,11 +137,13 @@ func (s *Sim) StartFargateTask(cluster, family string) string {
 	if err != nil || d == nil {
 		return ""
 	}
-	return s.start(launch{cluster: c, definition: d, startedBy: "ecs-svc/1234567890123456789", group: "service:" + d.family}).arn
+	return s.start(launch{
+		cluster: c, definition: d, startedBy: "ecs-svc/1234567890123456789", group: "service:" + d.family,
+	}).arn
 }
 
-// KillTask lets a task's containers end by themselves with an exit code; the task, given by its ARN or id, becomes
-// STOPPED with EssentialContainerExited. An unknown or STOPPED task is an error.
+// KillTask makes a task's containers exit with a code; the task, given by ARN or id, becomes STOPPED with
+// EssentialContainerExited. An unknown or STOPPED task is an error.
 func (s *Sim) KillTask(arn string, exitCode int) error {
 	s.lock()
 	defer s.unlock()
@@ -151,7 +155,7 @@ func (s *Sim) KillTask(arn string, exitCode int) error {
 	return nil
 }
 
-// findTask finds a task of any cluster by its ARN or id.
+// findTask returns a task of any cluster by ARN or id, or nil.
 func (s *Sim) findTask(ref string) *task {
 	t := s.tasks[lastPart(ref)]
 	if t == nil || ref != t.id && ref != t.arn {
@@ -160,7 +164,7 @@ func (s *Sim) findTask(ref string) *task {
 	return t
 }
 
-// taskIn is findTask for one cluster's tasks.
+// taskIn returns a task of a cluster by ARN or id, or nil.
 func (s *Sim) taskIn(c *cluster, ref string) *task {
 	if t := s.findTask(ref); t != nil && t.cluster == c {
 		return t
@@ -168,7 +172,7 @@ func (s *Sim) taskIn(c *cluster, ref string) *task {
 	return nil
 }
 
-// launch is what start needs; instance is nil on Fargate.
+// launch holds the validated parameters of a start; instance is nil on Fargate.
 type launch struct {
 	cluster          *cluster
 	instance         *instance
@@ -176,18 +180,21 @@ type launch struct {
 	startedBy, group string
 	exec             bool
 	overrides        overrides
-	needs            resources
+	required         resources
 	tags             []tag
 }
 
-// start makes a task, takes its resources, and lets it go its way.
+// start creates a task, reserves its resources and schedules its transitions.
 func (s *Sim) start(l launch) *task {
 	id := s.newID()
 	t := &task{
-		seq: s.seq(), id: id, arn: s.arn(arn.Task, l.cluster.name, id), cluster: l.cluster, instance: l.instance, definition: l.definition,
-		launchType: launchFargate, startedBy: l.startedBy, group: cmp.Or(l.group, "family:"+l.definition.family), exec: l.exec,
-		overrides: l.overrides.filled(l.definition), taken: l.needs, lastStatus: statusPending, desiredStatus: statusRunning,
-		createdAt: now(), zone: s.cfg.Region + "a", tags: l.tags,
+		seq: s.nextSeq(), id: id, arn: s.arn(arn.Task, l.cluster.name, id), cluster: l.cluster, instance: l.instance,
+		definition: l.definition,
+		launchType: launchFargate, startedBy: l.startedBy, group: cmp.Or(l.group, "family:"+l.definition.family),
+		exec:      l.exec,
+		overrides: l.overrides.forAllContainers(l.definition), reserved: l.required, lastStatus: statusPending,
+		desiredStatus: statusRunning,
+		createdAt:     now(), zone: s.cfg.Region + "a", tags: l.tags,
 	}
 	for _, c := range l.definition.input.ContainerDefinitions {
 		t.containers = append(t.containers, &container{id: uuid.NewString(), input: c, status: statusPending})
@@ -201,22 +208,24 @@ func (s *Sim) start(l launch) *task {
 	s.tasks[id] = t
 	if i := t.instance; i != nil {
 		t.launchType, t.zone = launchEC2, i.zone
-		i.remaining.acquire(t.taken)
+		i.remaining.acquire(t.reserved)
 		i.tasks[t] = true
 		i.pending++
 		s.countLive(t, +1)
 		s.instanceChanged(i)
 	}
 	s.taskChanged(t)
-	s.schedule(s.cfg.PendingDelay, func() { s.proceed(t) })
+	s.schedule(s.cfg.PendingDelay, func() { s.advance(t) })
 	return t
 }
 
-// forget drops a task that nobody can describe any more.
-func (s *Sim) forget(t *task) {
+// removeTask removes a task whose retention has ended.
+func (s *Sim) removeTask(t *task) {
 	delete(s.tasks, t.id)
 	all := t.cluster.tasks
-	if at, found := slices.BinarySearchFunc(all, t.seq, func(t *task, seq int64) int { return cmp.Compare(t.seq, seq) }); found {
+	if at, found := slices.BinarySearchFunc(all, t.seq, func(t *task, seq int64) int {
+		return cmp.Compare(t.seq, seq)
+	}); found {
 		t.cluster.tasks = slices.Delete(all, at, at+1)
 	}
 }

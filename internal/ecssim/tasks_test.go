@@ -12,9 +12,9 @@ import (
 	"github.com/stretchr/testify/require"
 )
 
-// Each failure has its reason, and the other instances get their task.
+// Each failure has its reason, and the other instances get their tasks.
 func TestStartTask_PartialSuccess(t *testing.T) {
-	w := newWorld(t, Config{})
+	w := newFixture(t, Config{})
 	w.RegisterTaskDefinition("agent", WithHostPort(8125, "udp"), WithHostPort(9000, "tcp"))
 	instances := w.AddInstances("default", 4)
 	w.start(w.Sim.RegisterTaskDefinition("metrics", WithHostPort(9000, "tcp")), "m", instances[0])
@@ -25,7 +25,8 @@ func TestStartTask_PartialSuccess(t *testing.T) {
 	elsewhere := w.AddInstances("prod", 1)[0]
 
 	out, err := w.ecs.StartTask(w.ctx, &ecs.StartTaskInput{
-		TaskDefinition: aws.String("agent"), ContainerInstances: append(instances, "nope", elsewhere, fine, fine), StartedBy: aws.String("d1"),
+		TaskDefinition: aws.String("agent"), ContainerInstances: append(instances, "nope", elsewhere, fine, fine),
+		StartedBy: aws.String("d1"),
 	})
 	require.NoError(t, err)
 	require.Len(t, out.Tasks, 1)
@@ -35,7 +36,8 @@ func TestStartTask_PartialSuccess(t *testing.T) {
 		reasons[*f.Arn] = *f.Reason
 	}
 	assert.Equal(t, map[string]string{
-		instances[0]: "RESOURCE:PORTS", instances[1]: "RESOURCE:CPU", instances[2]: "RESOURCE:MEMORY", instances[3]: "INACTIVE", fine: "RESOURCE:PORTS",
+		instances[0]: "RESOURCE:PORTS", instances[1]: "RESOURCE:CPU", instances[2]: "RESOURCE:MEMORY",
+		instances[3]: "INACTIVE", fine: "RESOURCE:PORTS",
 		"arn:aws:ecs:us-east-1:123456789012:container-instance/default/nope": "MISSING", elsewhere: "MISSING",
 	}, reasons)
 
@@ -51,16 +53,18 @@ func TestStartTask_PartialSuccess(t *testing.T) {
 }
 
 func TestStartTask_RequiresAttributes(t *testing.T) {
-	w := newWorld(t, Config{})
+	w := newFixture(t, Config{})
 	w.RegisterTaskDefinition("agent", WithLogDriver("gelf"))
 	instance := w.AddInstances("default", 1)
-	out, err := w.ecs.StartTask(w.ctx, &ecs.StartTaskInput{TaskDefinition: aws.String("agent"), ContainerInstances: instance})
+	out, err := w.ecs.StartTask(w.ctx, &ecs.StartTaskInput{
+		TaskDefinition: aws.String("agent"), ContainerInstances: instance,
+	})
 	require.NoError(t, err)
 	assert.Equal(t, "ATTRIBUTE", *out.Failures[0].Reason)
 }
 
 func TestStartTask_RejectsInvalidInput(t *testing.T) {
-	w := newWorld(t, Config{ShortARNs: true})
+	w := newFixture(t, Config{ShortARNs: true})
 	w.RegisterTaskDefinition("agent")
 	w.RegisterTaskDefinition("vpc", WithNetworkMode("awsvpc"))
 	gone := w.Sim.RegisterTaskDefinition("gone")
@@ -78,15 +82,21 @@ func TestStartTask_RejectsInvalidInput(t *testing.T) {
 		return err
 	}
 	for name, change := range map[string]func(*ecs.StartTaskInput){
-		"no instances":                       func(in *ecs.StartTaskInput) { in.ContainerInstances = []string{} },
-		"eleven instances":                   func(in *ecs.StartTaskInput) { in.ContainerInstances = instances },
-		"startedBy of 37":                    func(in *ecs.StartTaskInput) { in.StartedBy = aws.String(strings.Repeat("a", 37)) },
-		"startedBy with a space":             func(in *ecs.StartTaskInput) { in.StartedBy = aws.String("a b") },
-		"awsvpc without a network":           func(in *ecs.StartTaskInput) { in.TaskDefinition = aws.String("vpc") },
-		"a network without awsvpc":           func(in *ecs.StartTaskInput) { in.NetworkConfiguration = vpc },
-		"an override for no container":       func(in *ecs.StartTaskInput) { in.Overrides = named("nope", "") },
-		"overrides that are too long":        func(in *ecs.StartTaskInput) { in.Overrides = named("agent", strings.Repeat("a", 8192)) },
-		"an override of CPU by a word":       func(in *ecs.StartTaskInput) { in.Overrides = &types.TaskOverride{Cpu: aws.String("much")} },
+		"no instances":     func(in *ecs.StartTaskInput) { in.ContainerInstances = []string{} },
+		"eleven instances": func(in *ecs.StartTaskInput) { in.ContainerInstances = instances },
+		"startedBy of 37": func(in *ecs.StartTaskInput) {
+			in.StartedBy = aws.String(strings.Repeat("a", 37))
+		},
+		"startedBy with a space":       func(in *ecs.StartTaskInput) { in.StartedBy = aws.String("a b") },
+		"awsvpc without a network":     func(in *ecs.StartTaskInput) { in.TaskDefinition = aws.String("vpc") },
+		"a network without awsvpc":     func(in *ecs.StartTaskInput) { in.NetworkConfiguration = vpc },
+		"an override for no container": func(in *ecs.StartTaskInput) { in.Overrides = named("nope", "") },
+		"overrides that are too long": func(in *ecs.StartTaskInput) {
+			in.Overrides = named("agent", strings.Repeat("a", 8192))
+		},
+		"an override of CPU by a word": func(in *ecs.StartTaskInput) {
+			in.Overrides = &types.TaskOverride{Cpu: aws.String("much")}
+		},
 		"tags on tasks that have short ARNs": func(in *ecs.StartTaskInput) { in.Tags = []types.Tag{{Key: aws.String("k")}} },
 	} {
 		assert.ErrorAs(t, start(change), new(*types.InvalidParameterException), name)
@@ -95,25 +105,37 @@ func TestStartTask_RejectsInvalidInput(t *testing.T) {
 		err := start(func(in *ecs.StartTaskInput) { in.TaskDefinition = &ref })
 		assert.ErrorAs(t, err, new(*types.ClientException), "%q", ref)
 	}
-	assert.ErrorAs(t, start(func(in *ecs.StartTaskInput) { in.Cluster = aws.String("nope") }), new(*types.ClusterNotFoundException))
+	assert.ErrorAs(
+		t, start(func(in *ecs.StartTaskInput) { in.Cluster = aws.String("nope") }), new(*types.ClusterNotFoundException),
+	)
 	assert.Empty(t, w.Tasks(""), "nothing was started")
 	assert.NoError(t, start(func(in *ecs.StartTaskInput) { in.StartedBy = aws.String(strings.Repeat("a", 36)) }))
 }
 
 func TestStartTask_KeepsItsInput(t *testing.T) {
-	w := newWorld(t, Config{})
+	w := newFixture(t, Config{})
 	w.RegisterTaskDefinition("vpc", WithNetworkMode("awsvpc"))
 	instance := w.AddInstances("default", 1)
 	out, err := w.ecs.StartTask(w.ctx, &ecs.StartTaskInput{
-		TaskDefinition: aws.String("vpc"), ContainerInstances: instance, Group: aws.String("daemons"), EnableExecuteCommand: true,
-		NetworkConfiguration: &types.NetworkConfiguration{AwsvpcConfiguration: &types.AwsVpcConfiguration{Subnets: []string{"subnet-1"}}},
-		Overrides:            &types.TaskOverride{Memory: aws.String("512"), ContainerOverrides: []types.ContainerOverride{{Name: aws.String("vpc"), Environment: []types.KeyValuePair{{Name: aws.String("A"), Value: aws.String("1")}}}}},
-		Tags:                 []types.Tag{{Key: aws.String("team"), Value: aws.String("infra")}},
+		TaskDefinition: aws.String("vpc"), ContainerInstances: instance, Group: aws.String("daemons"),
+		EnableExecuteCommand: true,
+		NetworkConfiguration: &types.NetworkConfiguration{AwsvpcConfiguration: &types.AwsVpcConfiguration{
+			Subnets: []string{"subnet-1"},
+		}},
+		Overrides: &types.TaskOverride{
+			Memory: aws.String("512"),
+			ContainerOverrides: []types.ContainerOverride{{Name: aws.String("vpc"), Environment: []types.KeyValuePair{{
+				Name: aws.String("A"), Value: aws.String("1"),
+			}}}},
+		},
+		Tags: []types.Tag{{Key: aws.String("team"), Value: aws.String("infra")}},
 	})
 	require.NoError(t, err)
 	arn := *out.Tasks[0].TaskArn
 	assert.Equal(t, "PROVISIONING", *out.Tasks[0].LastStatus)
-	described, err := w.ecs.DescribeTasks(w.ctx, &ecs.DescribeTasksInput{Tasks: []string{arn}, Include: []types.TaskField{types.TaskFieldTags}})
+	described, err := w.ecs.DescribeTasks(w.ctx, &ecs.DescribeTasksInput{
+		Tasks: []string{arn}, Include: []types.TaskField{types.TaskFieldTags},
+	})
 	require.NoError(t, err)
 	task := described.Tasks[0]
 	assert.Equal(t, "RUNNING", *task.LastStatus)
@@ -126,14 +148,22 @@ func TestStartTask_KeepsItsInput(t *testing.T) {
 	assert.NotEmpty(t, *task.Containers[0].NetworkInterfaces[0].PrivateIpv4Address)
 	assert.WithinDuration(t, time.Now(), *task.StartedAt, time.Minute)
 	require.NoError(t, w.KillTask(arn, 0))
-	assert.Equal(t, []string{"1 PROVISIONING/RUNNING", "2 PENDING/RUNNING", "3 RUNNING/RUNNING", "4 DEPROVISIONING/STOPPED", "5 STOPPED/STOPPED"}, steps(w.events()))
+	assert.Equal(
+		t,
+		[]string{
+			"1 PROVISIONING/RUNNING", "2 PENDING/RUNNING", "3 RUNNING/RUNNING", "4 DEPROVISIONING/STOPPED", "5 STOPPED/STOPPED",
+		},
+		statusChanges(w.events()),
+	)
 }
 
 func TestRunTask_Spreads(t *testing.T) {
-	w := newWorld(t, Config{})
+	w := newFixture(t, Config{})
 	w.RegisterTaskDefinition("web")
 	run := func(cluster string, count int32, launch types.LaunchType) *ecs.RunTaskOutput {
-		out, err := w.ecs.RunTask(w.ctx, &ecs.RunTaskInput{Cluster: &cluster, TaskDefinition: aws.String("web"), Count: &count, LaunchType: launch})
+		out, err := w.ecs.RunTask(w.ctx, &ecs.RunTaskInput{
+			Cluster: &cluster, TaskDefinition: aws.String("web"), Count: &count, LaunchType: launch,
+		})
 		require.NoError(t, err)
 		return out
 	}
@@ -147,7 +177,7 @@ func TestRunTask_Spreads(t *testing.T) {
 }
 
 func TestListTasks_Filters(t *testing.T) {
-	w := newWorld(t, Config{})
+	w := newFixture(t, Config{})
 	w.RegisterTaskDefinition("agent", WithCPU(1), WithMemory(4))
 	w.RegisterTaskDefinition("other", WithCPU(1), WithMemory(4))
 	instances := w.AddInstances("default", 10)
@@ -196,7 +226,7 @@ func TestListTasks_Filters(t *testing.T) {
 }
 
 func TestTasks_DescribeAndStop(t *testing.T) {
-	w := newWorld(t, Config{})
+	w := newFixture(t, Config{})
 	w.RegisterTaskDefinition("agent")
 	task := w.start("agent", "d1", w.AddInstances("default", 1)...)[0]
 	out, err := w.ecs.DescribeTasks(w.ctx, &ecs.DescribeTasksInput{Tasks: []string{task, "nope", task[len(task)-32:]}})
@@ -227,15 +257,19 @@ func TestTasks_DescribeAndStop(t *testing.T) {
 }
 
 func TestTasks_ShortARNs(t *testing.T) {
-	w := newWorld(t, Config{ShortARNs: true, Region: "eu-west-1", Account: "210987654321", Partition: "aws-cn"})
+	w := newFixture(t, Config{ShortARNs: true, Region: "eu-west-1", Account: "210987654321", Partition: "aws-cn"})
 	w.RegisterTaskDefinition("agent")
 	instance := w.AddInstances("prod", 1)[0]
 	assert.Regexp(t, `^arn:aws-cn:ecs:eu-west-1:210987654321:container-instance/[0-9a-f]{8}-[0-9a-f-]{27}$`, instance)
-	out, err := w.ecs.StartTask(w.ctx, &ecs.StartTaskInput{Cluster: aws.String("prod"), TaskDefinition: aws.String("agent"), ContainerInstances: []string{instance}})
+	out, err := w.ecs.StartTask(w.ctx, &ecs.StartTaskInput{
+		Cluster: aws.String("prod"), TaskDefinition: aws.String("agent"), ContainerInstances: []string{instance},
+	})
 	require.NoError(t, err)
 	assert.Regexp(t, `^arn:aws-cn:ecs:eu-west-1:210987654321:task/[0-9a-f]{8}-[0-9a-f-]{27}$`, *out.Tasks[0].TaskArn)
 	assert.Regexp(t, `:container/[0-9a-f]{8}-[0-9a-f-]{27}$`, *out.Tasks[0].Containers[0].ContainerArn)
-	described, err := w.ecs.DescribeTasks(w.ctx, &ecs.DescribeTasksInput{Cluster: aws.String("prod"), Tasks: []string{*out.Tasks[0].TaskArn}})
+	described, err := w.ecs.DescribeTasks(w.ctx, &ecs.DescribeTasksInput{
+		Cluster: aws.String("prod"), Tasks: []string{*out.Tasks[0].TaskArn},
+	})
 	require.NoError(t, err)
 	assert.Equal(t, "RUNNING", *described.Tasks[0].LastStatus)
 }

@@ -35,7 +35,7 @@ func (a *timerQueue) Pop() any {
 // maxPerLock limits how many functions run while the lock is held once.
 const maxPerLock = 100
 
-// schedule runs do after d, under the lock. If d is 0, do runs when the present call has its response.
+// schedule runs do after d, with the lock held. If d is 0, do runs when the lock is released.
 func (s *Sim) schedule(d time.Duration, do func()) {
 	if s.closed {
 		return
@@ -44,7 +44,7 @@ func (s *Sim) schedule(d time.Duration, do func()) {
 		s.deferred = append(s.deferred, do)
 		return
 	}
-	e := entry{time.Now().Add(d), s.seq(), do}
+	e := entry{time.Now().Add(d), s.nextSeq(), do}
 	heap.Push(&s.timers, e)
 	if s.timers[0].seq == e.seq {
 		select {

@@ -24,30 +24,30 @@ const (
 	sqsTarget     = "AmazonSQS."
 	kinesisTarget = "Kinesis_20131202."
 
-	// maxBody has room for SQS's largest batch with every byte of it escaped.
+	// maxBody allows SQS's largest batch with every byte escaped.
 	maxBody = 8 << 20
 )
 
-// services are all that is simulated.
+// services lists the simulated services.
 var services = []string{serviceECS, serviceSQS, serviceKinesis}
 
-// request is one call, as far as its handler needs it.
+// request is a call as its handler sees it.
 type request struct {
 	ctx         context.Context
 	body        []byte
-	baseURL     string          // by which the client reached the simulator
-	interrupted <-chan struct{} // closed when a long poll has to end
+	baseURL     string          // of the simulator, as the client addressed it
+	interrupted <-chan struct{} // closed to end long polls
 }
 
-// call answers a request with the body of a success, or with an error, which had better be an *apiError.
-type call func(*Sim, request) ([]byte, error)
+// actionHandler returns the body of a successful response, or an error, normally an *apiError.
+type actionHandler func(*Sim, request) ([]byte, error)
 
-// apiError is an error in AWS's form.
+// apiError is an error in AWS's format.
 type apiError struct {
-	code    string // the shape's name
+	code    string // name of the error shape
 	status  int    // 400 when 0
 	message string
-	query   string // SQS: the code of the protocol before JSON, by which SDKs know the error
+	query   string // SQS: code of the older query protocol, which SDKs match
 }
 
 func (e *apiError) Error() string { return e.code + ": " + e.message }
@@ -65,11 +65,13 @@ func sqsInvalid(format string, args ...any) error {
 }
 
 var (
-	errSerialization = &apiError{code: "SerializationException", message: "The body is not JSON, or a field has the wrong type."}
-	errLost          = errors.New("answer lost")
+	errSerialization = &apiError{
+		code: "SerializationException", message: "The body is not JSON, or a field has the wrong type.",
+	}
+	errResponseLost = errors.New("response lost")
 )
 
-// ServeHTTP answers ECS, SQS and Kinesis calls on every path, and the control API below /_sim/.
+// ServeHTTP serves ECS, SQS and Kinesis calls on every path, and the control API below /_sim/.
 func (s *Sim) ServeHTTP(w http.ResponseWriter, r *http.Request) {
 	if r.URL.Path == "/_sim" || strings.HasPrefix(r.URL.Path, "/_sim/") {
 		s.control.ServeHTTP(w, r)
@@ -77,23 +79,25 @@ func (s *Sim) ServeHTTP(w http.ResponseWriter, r *http.Request) {
 	}
 	if r.Method != http.MethodPost {
 		w.Header().Set("Allow", http.MethodPost)
-		http.Error(w, "AWS calls are POST requests with X-Amz-Target; the control API is below /_sim/", http.StatusMethodNotAllowed)
+		http.Error(
+			w, "AWS calls are POST requests with X-Amz-Target; the control API is below /_sim/", http.StatusMethodNotAllowed,
+		)
 		return
 	}
 	service, action := serviceECS, ""
-	var known call
+	var handler actionHandler
 	switch target := r.Header.Get("X-Amz-Target"); {
 	case strings.HasPrefix(target, ecsTarget):
 		action = strings.TrimPrefix(target, ecsTarget)
-		known = ecsActions[action]
+		handler = ecsActions[action]
 	case strings.HasPrefix(target, sqsTarget):
 		service, action = serviceSQS, strings.TrimPrefix(target, sqsTarget)
-		known = sqsActions[action]
+		handler = sqsActions[action]
 	case strings.HasPrefix(target, kinesisTarget):
 		service, action = serviceKinesis, strings.TrimPrefix(target, kinesisTarget)
-		known = kinesisActions[action]
+		handler = kinesisActions[action]
 	}
-	if known == nil {
+	if handler == nil {
 		s.countCall("unknown", "UnknownOperationException")
 		writeResponse(w, service, nil, &apiError{code: "UnknownOperationException", query: "InvalidAction",
 			message: fmt.Sprintf("The simulator has no operation %.100q.", r.Header.Get("X-Amz-Target"))})
@@ -101,23 +105,26 @@ func (s *Sim) ServeHTTP(w http.ResponseWriter, r *http.Request) {
 	}
 	body, err := io.ReadAll(http.MaxBytesReader(w, r.Body, maxBody))
 	if err != nil {
-		err = &apiError{code: "RequestEntityTooLarge", status: http.StatusRequestEntityTooLarge, message: "The body could not be read: " + err.Error()}
+		err = &apiError{
+			code: "RequestEntityTooLarge", status: http.StatusRequestEntityTooLarge,
+			message: "The body could not be read: " + err.Error(),
+		}
 	} else {
 		in := request{ctx: r.Context(), body: body, baseURL: baseURL(r), interrupted: s.queues.interruption()}
-		body, err = s.withFaults(service, action, in, known)
+		body, err = s.withFaults(service, action, in, handler)
 	}
 	s.countCall(action, outcome(err))
-	if errors.Is(err, errLost) {
+	if errors.Is(err, errResponseLost) {
 		closeConnection(w)
 		return
 	}
 	writeResponse(w, service, body, err)
 }
 
-// withFaults performs a call subject to the present faults.
-func (s *Sim) withFaults(service, action string, in request, do call) ([]byte, error) {
+// withFaults performs a call subject to the current faults.
+func (s *Sim) withFaults(service, action string, in request, do actionHandler) ([]byte, error) {
 	s.lock()
-	faults := s.faults // its maps are replaced and never changed
+	faults := s.faults // SetFaults replaces the maps and never modifies them
 	s.unlock()
 	if !s.sleep(time.Duration(forAction(faults.Latency, service, action))) {
 		return nil, errUnavailable
@@ -125,7 +132,7 @@ func (s *Sim) withFaults(service, action string, in request, do call) ([]byte, e
 	hit := func(kind string, fractions map[string]float64) bool {
 		s.lock()
 		defer s.unlock()
-		return s.dice.roll(kind, action, forAction(fractions, service, action))
+		return s.draws.hit(kind, action, forAction(fractions, service, action))
 	}
 	switch {
 	case s.isDown(service):
@@ -138,7 +145,7 @@ func (s *Sim) withFaults(service, action string, in request, do call) ([]byte, e
 	body, err := do(s, in)
 	switch {
 	case hit("lost answer", faults.LostResponses):
-		return nil, errLost
+		return nil, errResponseLost
 	case hit("late server error", faults.LateServerErrors):
 		return nil, errServer
 	}
@@ -146,7 +153,8 @@ func (s *Sim) withFaults(service, action string, in request, do call) ([]byte, e
 }
 
 var (
-	errUnavailable = &apiError{code: "ServiceUnavailable", status: http.StatusServiceUnavailable, query: "ServiceUnavailable",
+	errUnavailable = &apiError{code: "ServiceUnavailable", query: "ServiceUnavailable",
+		status:  http.StatusServiceUnavailable,
 		message: "The service is temporarily unavailable."}
 	errServer = &apiError{code: "ServerException", status: http.StatusInternalServerError, query: "InternalError",
 		message: "Service Unavailable. Please try again later."}
@@ -157,7 +165,7 @@ var (
 	}
 )
 
-// sleep waits, and reports whether the simulator is still open.
+// sleep waits for d or Close, and reports whether the simulator is still open.
 func (s *Sim) sleep(d time.Duration) bool {
 	if d > 0 {
 		timer := time.NewTimer(d)
@@ -182,18 +190,18 @@ func outcome(err error) string {
 		return "ok"
 	case errors.As(err, &known):
 		return known.code
-	case errors.Is(err, errLost):
+	case errors.Is(err, errResponseLost):
 		return "lost"
 	}
 	return "ServerException"
 }
 
-// An answer in less time than AWS ever needs can reach a client that has not quite finished sending: aws-sdk-go-v2 then
-// closes the request's body under net/http, which drops the connection, and with it what has not been read of the answer.
-// Answers that a client does not get with its first read therefore wait a breath.
+// A large response that AWS could never send so fast can arrive before the client finishes sending. aws-sdk-go-v2 then
+// closes the request body under net/http, which drops the connection and the unread rest of the response. So responses
+// longer than one read are delayed by responseDelay.
 const (
-	breath    = 100 * time.Microsecond
-	atOneRead = 2048 // bytes
+	responseDelay  = 100 * time.Microsecond
+	singleReadSize = 2048 // bytes
 )
 
 // writeResponse writes a success or an error in the service's protocol.
@@ -219,8 +227,8 @@ func writeResponse(w http.ResponseWriter, service string, body []byte, err error
 		}
 		body, _ = json.Marshal(map[string]string{"__type": shape, "message": e.message})
 	}
-	if len(body) > atOneRead {
-		time.Sleep(breath)
+	if len(body) > singleReadSize {
+		time.Sleep(responseDelay)
 	}
 	version := "1.1"
 	if service == serviceSQS {
@@ -237,7 +245,7 @@ func writeResponse(w http.ResponseWriter, service string, body []byte, err error
 func closeConnection(w http.ResponseWriter) {
 	conn, _, err := http.NewResponseController(w).Hijack()
 	if err != nil {
-		panic(http.ErrAbortHandler) // net/http's own way; it logs nothing
+		panic(http.ErrAbortHandler) // net/http aborts the connection without logging
 	}
 	_ = conn.Close()
 }
@@ -249,7 +257,7 @@ func baseURL(r *http.Request) string {
 	return "http://" + r.Host
 }
 
-// decode reads a call's input, which SDKs leave empty when there are no parameters.
+// decode parses the input of a call. SDKs send an empty body without parameters.
 func decode[In any](body []byte) (in In, err error) {
 	if len(body) > 0 && json.Unmarshal(body, &in) != nil {
 		return in, errSerialization
@@ -257,8 +265,8 @@ func decode[In any](body []byte) (in In, err error) {
 	return in, nil
 }
 
-// ecsCall makes a call of an ECS action. It runs, and its answer is encoded, under the lock.
-func ecsCall[In any](do func(*Sim, In) (any, error)) call {
+// ecsAction returns a handler that performs the call and encodes its response with the lock held.
+func ecsAction[In any](do func(*Sim, In) (any, error)) actionHandler {
 	return func(s *Sim, r request) ([]byte, error) {
 		in, err := decode[In](r.body)
 		if err != nil {
@@ -274,9 +282,9 @@ func ecsCall[In any](do func(*Sim, In) (any, error)) call {
 	}
 }
 
-// inCluster makes a call of an ECS action that is about one ACTIVE cluster.
-func inCluster[In interface{ cluster() string }](do func(*Sim, *cluster, In) (any, error)) call {
-	return ecsCall(func(s *Sim, in In) (any, error) {
+// onCluster returns a handler of an action on one ACTIVE cluster.
+func onCluster[In interface{ cluster() string }](do func(*Sim, *cluster, In) (any, error)) actionHandler {
+	return ecsAction(func(s *Sim, in In) (any, error) {
 		c, err := s.cluster(in.cluster())
 		if err != nil {
 			return nil, err
@@ -285,8 +293,8 @@ func inCluster[In interface{ cluster() string }](do func(*Sim, *cluster, In) (an
 	})
 }
 
-// onQueue makes a call of an SQS action that is about one queue.
-func onQueue[In interface{ url() string }](do func(*Sim, request, *queue, In) (any, error)) call {
+// onQueue returns a handler of an SQS action on one queue.
+func onQueue[In interface{ url() string }](do func(*Sim, request, *queue, In) (any, error)) actionHandler {
 	return withoutLock(func(s *Sim, r request, in In) (any, error) {
 		q, err := s.queues.byURL(in.url())
 		if err != nil {
@@ -296,10 +304,10 @@ func onQueue[In interface{ url() string }](do func(*Sim, request, *queue, In) (a
 	})
 }
 
-// onStream makes a call of a Kinesis action that is about one stream.
-func onStream[In interface{ stream() string }](do func(*Sim, request, *stream, In) (any, error)) call {
+// onStream returns a handler of a Kinesis action on one stream.
+func onStream[In interface{ stream() string }](do func(*Sim, request, *stream, In) (any, error)) actionHandler {
 	return withoutLock(func(s *Sim, r request, in In) (any, error) {
-		st, err := s.streams.named(in.stream())
+		st, err := s.streams.find(in.stream())
 		if err != nil {
 			return nil, err
 		}
@@ -307,8 +315,8 @@ func onStream[In interface{ stream() string }](do func(*Sim, request, *stream, I
 	})
 }
 
-// withoutLock makes a call of an SQS or Kinesis action, which needs no lock of the simulator's.
-func withoutLock[In any](do func(*Sim, request, In) (any, error)) call {
+// withoutLock returns a handler that does not hold the simulator's lock.
+func withoutLock[In any](do func(*Sim, request, In) (any, error)) actionHandler {
 	return func(s *Sim, r request) ([]byte, error) {
 		in, err := decode[In](r.body)
 		if err != nil {
@@ -322,6 +330,7 @@ func withoutLock[In any](do func(*Sim, request, In) (any, error)) call {
 	}
 }
 
-func knownAction(name string) bool {
-	return slices.Contains(services, name) || ecsActions[name] != nil || sqsActions[name] != nil || kinesisActions[name] != nil
+func isAction(name string) bool {
+	return slices.Contains(services, name) || ecsActions[name] != nil || sqsActions[name] != nil ||
+		kinesisActions[name] != nil
 }

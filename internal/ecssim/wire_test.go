@@ -12,8 +12,8 @@ import (
 	"github.com/stretchr/testify/require"
 )
 
-// call makes a call without an SDK.
-func (w *world) call(target, body string) (int, []byte) {
+// call sends a request without an SDK.
+func (w *fixture) call(target, body string) (int, []byte) {
 	w.t.Helper()
 	recorder := httptest.NewRecorder()
 	request := httptest.NewRequest(http.MethodPost, "/", strings.NewReader(body))
@@ -29,15 +29,30 @@ func TestWire_ErrorsHaveAWSForm(t *testing.T) {
 		target, body, contentType, want, query string
 		status                                 int
 	}{
-		"an unknown ECS action": {ecsTarget + "Nope", "{}", "application/x-amz-json-1.1", `{"__type":"UnknownOperationException","message":"The simulator has no operation \"AmazonEC2ContainerServiceV20141113.Nope\"."}`, "", 400},
-		"an unknown SQS action": {sqsTarget + "Nope", "{}", "application/x-amz-json-1.0", `{"__type":"com.amazonaws.sqs#UnknownOperationException","message":"The simulator has no operation \"AmazonSQS.Nope\"."}`, "InvalidAction;Sender", 400},
-		"no target":             {"", "", "application/x-amz-json-1.1", `{"__type":"UnknownOperationException","message":"The simulator has no operation \"\"."}`, "", 400},
+		"an unknown ECS action": {
+			ecsTarget + "Nope", "{}", "application/x-amz-json-1.1",
+			`{"__type":"UnknownOperationException","message":"The simulator has no operation ` +
+				`\"AmazonEC2ContainerServiceV20141113.Nope\"."}`,
+			"", 400,
+		},
+		"an unknown SQS action": {
+			sqsTarget + "Nope", "{}", "application/x-amz-json-1.0",
+			`{"__type":"com.amazonaws.sqs#UnknownOperationException","message":"The simulator has no operation ` +
+				`\"AmazonSQS.Nope\"."}`,
+			"InvalidAction;Sender", 400,
+		},
+		"no target": {
+			"", "", "application/x-amz-json-1.1",
+			`{"__type":"UnknownOperationException","message":"The simulator has no operation \"\"."}`, "", 400,
+		},
 		"a body that is no JSON": {ecsTarget + "ListTasks", "{", "application/x-amz-json-1.1",
 			`{"__type":"SerializationException","message":"The body is not JSON, or a field has the wrong type."}`, "", 400},
 		"a field of the wrong type": {sqsTarget + "ReceiveMessage", `{"QueueUrl":5}`, "application/x-amz-json-1.0",
-			`{"__type":"com.amazonaws.sqs#SerializationException","message":"The body is not JSON, or a field has the wrong type."}`, "SerializationException;Sender", 400},
+			`{"__type":"com.amazonaws.sqs#SerializationException","message":"The body is not JSON, or a field has the wrong ` +
+				`type."}`, "SerializationException;Sender", 400},
 		"no such queue": {sqsTarget + "ReceiveMessage", `{}`, "application/x-amz-json-1.0",
-			`{"__type":"com.amazonaws.sqs#QueueDoesNotExist","message":"The specified queue does not exist."}`, "AWS.SimpleQueueService.NonExistentQueue;Sender", 400},
+			`{"__type":"com.amazonaws.sqs#QueueDoesNotExist","message":"The specified queue does not ` +
+				`exist."}`, "AWS.SimpleQueueService.NonExistentQueue;Sender", 400},
 		"no such cluster": {ecsTarget + "ListTasks", `{"cluster":"nope"}`, "application/x-amz-json-1.1",
 			`{"__type":"ClusterNotFoundException","message":"Cluster not found."}`, "", 400},
 	} {
@@ -56,15 +71,17 @@ func TestWire_ErrorsHaveAWSForm(t *testing.T) {
 }
 
 func TestWire_LimitsBodies(t *testing.T) {
-	w := newWorld(t, Config{})
-	status, _ := w.call(sqsTarget+"SendMessage", `{"QueueUrl":"blox_queue","MessageBody":"`+strings.Repeat("a", maxMessage)+`"}`)
+	w := newFixture(t, Config{})
+	status, _ := w.call(
+		sqsTarget+"SendMessage", `{"QueueUrl":"blox_queue","MessageBody":"`+strings.Repeat("a", maxMessage)+`"}`,
+	)
 	assert.Equal(t, http.StatusOK, status, "a message of SQS's full size")
 	status, body := w.call(sqsTarget+"SendMessage", strings.Repeat("a", maxBody+1))
 	assert.Equal(t, http.StatusRequestEntityTooLarge, status)
 	assert.Contains(t, string(body), "RequestEntityTooLarge")
 }
 
-// A simulator that is used without a connection still cuts a lost answer off, as net/http's servers understand it.
+// Without a hijackable connection the handler aborts the response, as net/http expects.
 func TestWire_LostResponseWithoutAConnection(t *testing.T) {
 	s := New(Config{Faults: Faults{LostResponses: map[string]float64{"ecs": 1}}})
 	defer s.Close()
@@ -74,7 +91,9 @@ func TestWire_LostResponseWithoutAConnection(t *testing.T) {
 }
 
 func TestClose_EndsEverything(t *testing.T) {
-	w := newWorld(t, Config{PendingDelay: 1 << 40, Faults: Faults{Latency: map[string]Duration{"ListClusters": 1 << 40}}})
+	w := newFixture(t, Config{PendingDelay: 1 << 40, Faults: Faults{
+		Latency: map[string]Duration{"ListClusters": 1 << 40},
+	}})
 	w.StartFargateTask("default", "web")
 	w.events()
 	ended := make(chan int, 2)
@@ -95,16 +114,31 @@ func TestClose_EndsEverything(t *testing.T) {
 	assert.Equal(t, http.StatusServiceUnavailable, status)
 }
 
-// Whatever comes in, the simulator answers, and an error of the client's is never called one of its own.
+// The simulator answers every request, and reports no client error as a server error.
 func FuzzServeHTTP(f *testing.F) {
 	for action := range ecsActions {
-		f.Add(ecsTarget+action, `{"cluster":"default","containerInstances":["a/"],"tasks":["/"],"taskDefinition":"web:","family":"a","containerDefinitions":[{"name":"a","image":"i","memory":1}],"attributes":[{"name":"a"}],"status":"ACTIVE","networkConfiguration":{},"overrides":{"containerOverrides":[{"name":"web"}]}}`)
+		f.Add(
+			ecsTarget+action,
+			`{"cluster":"default","containerInstances":["a/"],"tasks":["/"],"taskDefinition":"web:","family":"a",`+
+				`"containerDefinitions":[{"name":"a","image":"i","memory":1}],"attributes":[{"name":"a"}],"status":"ACTIVE",`+
+				`"networkConfiguration":{},"overrides":{"containerOverrides":[{"name":"web"}]}}`,
+		)
 	}
 	for action := range sqsActions {
-		f.Add(sqsTarget+action, `{"QueueUrl":"x/blox_queue","QueueName":"q","MessageBody":"a","Entries":[{"Id":"1","MessageBody":"a","ReceiptHandle":"YSAx","VisibilityTimeout":0}],"ReceiptHandle":"YSAx","Attributes":{"RedrivePolicy":"{}"},"MaxNumberOfMessages":10}`)
+		f.Add(
+			sqsTarget+action,
+			`{"QueueUrl":"x/blox_queue","QueueName":"q","MessageBody":"a","Entries":[{"Id":"1","MessageBody":"a",`+
+				`"ReceiptHandle":"YSAx","VisibilityTimeout":0}],"ReceiptHandle":"YSAx","Attributes":{"RedrivePolicy":"{}"},`+
+				`"MaxNumberOfMessages":10}`,
+		)
 	}
 	for action := range kinesisActions {
-		f.Add(kinesisTarget+action, `{"StreamName":"s","ShardCount":1,"ShardId":"shardId-000000000000","ShardIteratorType":"LATEST","ShardIterator":"e30=","PartitionKey":"k","Data":"YQ==","Records":[{"PartitionKey":"k"}],"ShardToSplit":"shardId-000000000000","NewStartingHashKey":"5","Limit":1}`)
+		f.Add(
+			kinesisTarget+action,
+			`{"StreamName":"s","ShardCount":1,"ShardId":"shardId-000000000000","ShardIteratorType":"LATEST",`+
+				`"ShardIterator":"e30=","PartitionKey":"k","Data":"YQ==","Records":[{"PartitionKey":"k"}],`+
+				`"ShardToSplit":"shardId-000000000000","NewStartingHashKey":"5","Limit":1}`,
+		)
 	}
 	f.Add("", "null")
 	f.Fuzz(func(t *testing.T, target, body string) {

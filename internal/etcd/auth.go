@@ -24,7 +24,9 @@ import (
 // transportCredentials use the newest certificates for each new connection.
 type transportCredentials struct{ certificates *tlsconfig.Certificates }
 
-func (c transportCredentials) ClientHandshake(ctx context.Context, authority string, conn net.Conn) (net.Conn, credentials.AuthInfo, error) {
+func (c transportCredentials) ClientHandshake(
+	ctx context.Context, authority string, conn net.Conn,
+) (net.Conn, credentials.AuthInfo, error) {
 	return credentials.NewTLS(c.certificates.Client()).ClientHandshake(ctx, authority, conn)
 }
 

@@ -43,7 +43,7 @@ func put(t *testing.T, client *clientv3.Client, within time.Duration) error {
 	return err
 }
 
-func TestTLS(t *testing.T) {
+func TestNew_RequiresMutualTLS(t *testing.T) {
 	ours, theirs := testenv.NewCA(t), testenv.NewCA(t)
 	server := testenv.EtcdServer(t, embedded.Options{TLS: ours.Files("etcd")})
 	require.Contains(t, server.Endpoints()[0], "https://")
@@ -67,7 +67,7 @@ func TestTLS(t *testing.T) {
 
 // The client's certificate is replaced while it runs, and so is the authority of both sides, and etcd is away
 // meanwhile.
-func TestTLSFilesAreReplaced(t *testing.T) {
+func TestNew_ReloadsTLSFiles(t *testing.T) {
 	ca, next := testenv.NewCA(t), testenv.NewCA(t)
 	own := ca.Files("etcd")
 	server := testenv.EtcdServer(t, embedded.Options{TLS: own})
@@ -101,7 +101,9 @@ func withAuth(t *testing.T, password string, files ...tlsconfig.Files) *testenv.
 		func() error { _, err := root.UserGrantRole(ctx, "root", "root"); return err },
 		func() error { _, err := root.RoleAdd(ctx, "blox"); return err },
 		func() error {
-			_, err := root.RoleGrantPermission(ctx, "blox", "ecs/", clientv3.GetPrefixRangeEnd("ecs/"), clientv3.PermissionType(clientv3.PermReadWrite))
+			_, err := root.RoleGrantPermission(
+				ctx, "blox", "ecs/", clientv3.GetPrefixRangeEnd("ecs/"), clientv3.PermissionType(clientv3.PermReadWrite),
+			)
 			return err
 		},
 		func() error { _, err := root.UserAdd(ctx, "blox", password); return err },
@@ -113,7 +115,7 @@ func withAuth(t *testing.T, password string, files ...tlsconfig.Files) *testenv.
 	return server
 }
 
-func TestPasswords(t *testing.T) {
+func TestNew_AuthenticatesWithPassword(t *testing.T) {
 	const password = "correct horse"
 	server := withAuth(t, password)
 	assert.Error(t, put(t, open(t, etcd.Config{Endpoints: server.Endpoints()}), 30*time.Second), "no user")
@@ -210,10 +212,15 @@ func TestConfig_Validate(t *testing.T) {
 		require.NoError(t, flags.Parse(args))
 		return c
 	}
-	c := parse(map[string]string{"CSS_ETCD_ENDPOINTS": "https://a:1,https://b:2", "CSS_ETCD_USER": "blox", "CSS_ETCD_PASSWORD": "x", "CSS_ETCD_CA": "ca.pem"})
+	c := parse(map[string]string{
+		"CSS_ETCD_ENDPOINTS": "https://a:1,https://b:2", "CSS_ETCD_USER": "blox", "CSS_ETCD_PASSWORD": "x",
+		"CSS_ETCD_CA": "ca.pem",
+	})
 	assert.Empty(t, c.Validate())
 	assert.Equal(t, []string{"https://a:1", "https://b:2"}, c.Endpoints)
-	assert.Equal(t, []string{"c:3"}, parse(map[string]string{"CSS_ETCD_ENDPOINTS": "a:1"}, "--etcd-endpoint", "c:3").Endpoints)
+	assert.Equal(
+		t, []string{"c:3"}, parse(map[string]string{"CSS_ETCD_ENDPOINTS": "a:1"}, "--etcd-endpoint", "c:3").Endpoints,
+	)
 	for want, args := range map[string][]string{
 		"--etcd-endpoint is missing":       nil,
 		"neither http nor https":           {"--etcd-endpoint", "ftp://me:secret@a:1"},
@@ -226,7 +233,10 @@ func TestConfig_Validate(t *testing.T) {
 		assert.Contains(t, problems, want)
 		assert.NotContains(t, problems, "secret")
 	}
-	both := parse(map[string]string{"CSS_ETCD_PASSWORD": "x"}, "--etcd-endpoint", "a:1", "--etcd-user", "x", "--etcd-password-file", "x")
+	both := parse(
+		map[string]string{"CSS_ETCD_PASSWORD": "x"}, "--etcd-endpoint", "a:1", "--etcd-user", "x", "--etcd-password-file",
+		"x",
+	)
 	assert.Len(t, both.Validate(), 1)
 }
 
@@ -234,7 +244,9 @@ func TestSecret_IsNotShown(t *testing.T) {
 	c := etcd.Config{User: "blox", Password: "horse"}
 	text, err := json.Marshal(c)
 	require.NoError(t, err)
-	for _, shown := range []string{fmt.Sprint(c), fmt.Sprintf("%v %+v %#v %s %q %x", c, c, c, c, c.Password, c.Password), string(text)} {
+	for _, shown := range []string{
+		fmt.Sprint(c), fmt.Sprintf("%v %+v %#v %s %q %x", c, c, c, c, c.Password, c.Password), string(text),
+	} {
 		assert.Contains(t, shown, "(secret)")
 		assert.NotContains(t, shown, "horse")
 		assert.NotContains(t, shown, "686f727365")

@@ -13,7 +13,8 @@ import (
 
 // Config holds the endpoints of etcd and the credentials for it.
 type Config struct {
-	Endpoints    []string        // --etcd-endpoint, once for each: host:port, http://host:port or https://host:port, all of one scheme
+	// --etcd-endpoint, once for each: host:port, http://host:port or https://host:port, all of one scheme
+	Endpoints    []string
 	TLS          tlsconfig.Files // --etcd-ca, --etcd-cert, --etcd-key
 	User         string          // --etcd-user
 	Password     Secret          // only from the environment, as every user of the machine can read flags
@@ -45,8 +46,13 @@ func (c *Config) Flags(flags *flag.FlagSet, prefix string, getenv func(string) s
 		return nil
 	})
 	c.TLS.ClientFlags(flags, "etcd", variables, getenv)
-	flags.StringVar(&c.User, "etcd-user", getenv(variables+"_USER"), "`name` of etcd's user; the password is in "+variables+"_PASSWORD, or in a file")
-	flags.StringVar(&c.PasswordFile, "etcd-password-file", getenv(variables+"_PASSWORD_FILE"), "`file` with the password of --etcd-user")
+	flags.StringVar(
+		&c.User, "etcd-user", getenv(variables+"_USER"),
+		"`name` of etcd's user; the password is in "+variables+"_PASSWORD, or in a file",
+	)
+	flags.StringVar(
+		&c.PasswordFile, "etcd-password-file", getenv(variables+"_PASSWORD_FILE"), "`file` with the password of --etcd-user",
+	)
 	c.Password = Secret(getenv(variables + "_PASSWORD"))
 }
 

@@ -97,7 +97,9 @@ func Campaign(
 	ctx context.Context, client *clientv3.Client, prefix, name string, ttl time.Duration,
 	work func(context.Context, Leadership) error,
 ) error {
-	return withLease(ctx, client, ttl, func(ctx context.Context, session *concurrency.Session, deadline *leaseDeadline) error {
+	return withLease(ctx, client, ttl, func(
+		ctx context.Context, session *concurrency.Session, deadline *leaseDeadline,
+	) error {
 		election := concurrency.NewElection(session, prefix)
 		won := make(chan error, 1)
 		// When its context ends, it resigns without a timeout. Closing the client ends that.
@@ -121,7 +123,9 @@ func ForceLeadership(
 	ctx context.Context, client *clientv3.Client, prefix, name string, ttl time.Duration,
 	work func(context.Context, Leadership) error,
 ) error {
-	return withLease(ctx, client, ttl, func(ctx context.Context, session *concurrency.Session, deadline *leaseDeadline) error {
+	return withLease(ctx, client, ttl, func(
+		ctx context.Context, session *concurrency.Session, deadline *leaseDeadline,
+	) error {
 		key := fmt.Sprintf("%s/%x", prefix, session.Lease())
 		writing, cancel := context.WithTimeout(ctx, grantTimeout)
 		defer cancel()

@@ -23,7 +23,9 @@ func lead(t *testing.T, server *testenv.Server, name string) (led chan struct{},
 	led = make(chan struct{})
 	ended := make(chan error, 1)
 	go func() {
-		ended <- etcd.Campaign(ctx, client, "ecs/lock/test", name, lease, func(ctx context.Context, term etcd.Leadership) error {
+		ended <- etcd.Campaign(ctx, client, "ecs/lock/test", name, lease, func(
+			ctx context.Context, term etcd.Leadership,
+		) error {
 			assert.NotEmpty(t, term.Key)
 			assert.Positive(t, term.Revision)
 			assert.True(t, term.Until().After(time.Now()))
@@ -75,7 +77,9 @@ func TestCampaign_LeaseLastsAsLongAsEtcdConfirms(t *testing.T) {
 	terms := make(chan etcd.Leadership, 1)
 	done := make(chan error, 1)
 	go func() {
-		done <- etcd.Campaign(t.Context(), client, "ecs/lock/test", "only", 2*time.Second, func(ctx context.Context, term etcd.Leadership) error {
+		done <- etcd.Campaign(t.Context(), client, "ecs/lock/test", "only", 2*time.Second, func(
+			ctx context.Context, term etcd.Leadership,
+		) error {
 			terms <- term
 			<-ctx.Done()
 			return ctx.Err()
@@ -95,7 +99,9 @@ func TestForceLeadership_ReplacesTheLeader(t *testing.T) {
 	first, _ := lead(t, server, "first")
 	<-first
 	client := server.Client()
-	err := etcd.ForceLeadership(t.Context(), client, "ecs/lock/test", "second", lease, func(ctx context.Context, term etcd.Leadership) error {
+	err := etcd.ForceLeadership(t.Context(), client, "ecs/lock/test", "second", lease, func(
+		ctx context.Context, term etcd.Leadership,
+	) error {
 		held, err := client.Get(ctx, "ecs/lock/test/", clientv3.WithPrefix())
 		if assert.NoError(t, err) && assert.Len(t, held.Kvs, 1) {
 			assert.Equal(t, "second", string(held.Kvs[0].Value))

@@ -93,7 +93,8 @@ func TestBufferedConn_ExtendsTheDeadlineForEachPiece(t *testing.T) {
 	}
 	require.NoError(t, g.flush())
 	assert.Equal(t, []string{
-		"64 KiB", "more time", "56 KiB", "64 KiB", "more time", "64 KiB", "more time", "64 KiB", "more time", "64 KiB", "more time", "44 KiB",
+		"64 KiB", "more time", "56 KiB", "64 KiB", "more time", "64 KiB", "more time", "64 KiB", "more time", "64 KiB",
+		"more time", "44 KiB",
 	}, conn.did)
 }
 

@@ -20,7 +20,9 @@ const taskARN = "arn:aws:ecs:eu-west-1:123456789012:task/prod/1a2b3c"
 // api is a small mux with the shapes of both services' paths; tasks are answered with what the path has given.
 func api() http.Handler {
 	mux := http.NewServeMux()
-	mux.HandleFunc("GET /v1/tasks", func(w http.ResponseWriter, r *http.Request) { fmt.Fprintf(w, "all?%s", r.URL.RawQuery) })
+	mux.HandleFunc("GET /v1/tasks", func(w http.ResponseWriter, r *http.Request) {
+		fmt.Fprintf(w, "all?%s", r.URL.RawQuery)
+	})
 	mux.HandleFunc("GET /v1/tasks/{cluster}/{arn...}", func(w http.ResponseWriter, r *http.Request) {
 		fmt.Fprintf(w, "%s %s", r.PathValue("cluster"), r.PathValue("arn"))
 	})
@@ -98,7 +100,7 @@ func TestRedirectToCleanPath_ServesCleanPaths(t *testing.T) {
 	}
 }
 
-func TestCleanRefuses(t *testing.T) {
+func TestRedirectToCleanPath_AnswersNotFound(t *testing.T) {
 	server := httptest.NewServer(api())
 	defer server.Close()
 	for _, path := range []string{"/", "/v1", "/v1/task", "/v1/tasks/prod", "/v1/tasks%2F", "/V1/tasks", "*"} {
@@ -119,8 +121,10 @@ func TestCleanRefuses(t *testing.T) {
 	}
 }
 
-func FuzzCleanRedirectsToThisServerOnce(f *testing.F) {
-	for _, seed := range []string{"//evil.com/", "/\\evil.com//", "/v1/../..//x/", "/%2F/evil.com/", "/a%", "/?//", "/.//..//"} {
+func FuzzRedirectToCleanPath_RedirectsToThisServerOnce(f *testing.F) {
+	for _, seed := range []string{
+		"//evil.com/", "/\\evil.com//", "/v1/../..//x/", "/%2F/evil.com/", "/a%", "/?//", "/.//..//",
+	} {
 		f.Add(seed)
 	}
 	handler := api()

@@ -46,12 +46,14 @@ func TestServe_LimitsConnections(t *testing.T) {
 		_, err = open()
 		require.Error(t, err)
 	}
-	assert.EqualValues(t, 2, line(t, lines, "connections refused: too few file descriptors (ulimit -n)").Data["connections"])
+	assert.EqualValues(
+		t, 2, line(t, lines, "connections refused: too few file descriptors (ulimit -n)").Data["connections"],
+	)
 	first.Close()
 	testenv.Eventually(t, func() bool { _, err := open(); return err == nil })
 }
 
-func TestConnectionLimit(t *testing.T) {
+func TestConnectionLimit_FollowsFileDescriptors(t *testing.T) {
 	for descriptors, connections := range map[int64]int64{20_000: 17_500, 1024: 896, 256: 192, 64: 1, 0: 1} {
 		assert.Equal(t, connections, connectionLimit(descriptors), descriptors)
 	}

@@ -16,7 +16,8 @@ import (
 )
 
 // HealthcheckUsage is the help of --healthcheck.
-const HealthcheckUsage = "check whether the service at --bind on this machine is ready, and exit with 0 or 1. Images use it for\n" +
+const HealthcheckUsage = "check whether the service at --bind on this machine is ready, and exit with 0 or 1. " +
+	"Images use it for\n" +
 	"their health checks, as they have no shell. It needs no other flags, except --tls-cert, --tls-key and\n" +
 	"--client-ca if the service has them"
 

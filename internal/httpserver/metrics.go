@@ -74,7 +74,8 @@ func route(r *http.Request) string {
 // method returns m if it is a standard method, else other, so the label's values are bounded.
 func method(m string) string {
 	switch m {
-	case http.MethodGet, http.MethodHead, http.MethodPost, http.MethodPut, http.MethodPatch, http.MethodDelete, http.MethodOptions:
+	case http.MethodGet, http.MethodHead, http.MethodPost, http.MethodPut,
+		http.MethodPatch, http.MethodDelete, http.MethodOptions:
 		return m
 	}
 	return "other"

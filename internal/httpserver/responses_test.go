@@ -12,7 +12,7 @@ import (
 	"github.com/stretchr/testify/assert"
 )
 
-func TestJSON(t *testing.T) {
+func TestJSON_WritesOneLine(t *testing.T) {
 	w := httptest.NewRecorder()
 	JSON(w, http.StatusOK, map[string]string{"a": "<1 & 2>"})
 	assert.Equal(t, http.StatusOK, w.Code)
@@ -22,7 +22,7 @@ func TestJSON(t *testing.T) {
 	assert.Panics(t, func() { JSON(w, http.StatusOK, func() {}) })
 }
 
-func TestError(t *testing.T) {
+func TestError_WritesPlainText(t *testing.T) {
 	w := httptest.NewRecorder()
 	Error(w, http.StatusNotFound, "Task not found")
 	assert.Equal(t, http.StatusNotFound, w.Code)
@@ -36,7 +36,7 @@ func TestError(t *testing.T) {
 	assert.Equal(t, "1", w.Header().Get("Retry-After"))
 }
 
-func TestSpecHandler(t *testing.T) {
+func TestSpecHandler_WritesJSON(t *testing.T) {
 	w := httptest.NewRecorder()
 	SpecHandler([]byte(`{"swagger":"2.0"}`)).ServeHTTP(w, httptest.NewRequest("GET", "/v1/swagger.json", nil))
 	assert.Equal(t, ContentTypeJSON, w.Header().Get("Content-Type"))
@@ -64,13 +64,17 @@ func TestErrorTable_Responds(t *testing.T) {
 		text   string
 		logged []logrus.Level
 	}{
-		"known":                {t.Context(), errNotFound, 404, "Task not found", nil},
-		"known, wrapped":       {t.Context(), fmt.Errorf("get a: %w", errNotFound), 404, "Task not found", nil},
-		"its own words":        {t.Context(), noSuch{"agent"}, 404, "Environment agent does not exist", nil},
-		"its own words alone":  {t.Context(), fmt.Errorf("read: %w", noSuch{"agent"}), 404, "Environment agent does not exist", nil},
-		"too large":            {t.Context(), fmt.Errorf("body: %w", &http.MaxBytesError{Limit: 1}), 413, bodyTooLarge, nil},
-		"too slow":             {t.Context(), fmt.Errorf("body: %w", errBodyTooSlow), 408, bodyTooSlow, nil},
-		"unexpected":           {t.Context(), errors.New("etcdserver: no leader"), 500, "Server Error", []logrus.Level{logrus.ErrorLevel}},
+		"known":          {t.Context(), errNotFound, 404, "Task not found", nil},
+		"known, wrapped": {t.Context(), fmt.Errorf("get a: %w", errNotFound), 404, "Task not found", nil},
+		"its own words":  {t.Context(), noSuch{"agent"}, 404, "Environment agent does not exist", nil},
+		"its own words alone": {
+			t.Context(), fmt.Errorf("read: %w", noSuch{"agent"}), 404, "Environment agent does not exist", nil,
+		},
+		"too large": {t.Context(), fmt.Errorf("body: %w", &http.MaxBytesError{Limit: 1}), 413, bodyTooLarge, nil},
+		"too slow":  {t.Context(), fmt.Errorf("body: %w", errBodyTooSlow), 408, bodyTooSlow, nil},
+		"unexpected": {
+			t.Context(), errors.New("etcdserver: no leader"), 500, "Server Error", []logrus.Level{logrus.ErrorLevel},
+		},
 		"a client that is off": {ended, context.Canceled, 500, "Server Error", []logrus.Level{logrus.DebugLevel}},
 	} {
 		t.Run(name, func(t *testing.T) {

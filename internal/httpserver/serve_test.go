@@ -35,7 +35,9 @@ func start(t *testing.T, handler http.HandlerFunc, log logrus.FieldLogger, s set
 	return startOn(t, listener, handler, log, s)
 }
 
-func startOn(t *testing.T, listener net.Listener, handler http.HandlerFunc, log logrus.FieldLogger, s settings) *served {
+func startOn(
+	t *testing.T, listener net.Listener, handler http.HandlerFunc, log logrus.FieldLogger, s settings,
+) *served {
 	t.Helper()
 	ctx, stop := context.WithCancel(t.Context())
 	transport := &http.Transport{}

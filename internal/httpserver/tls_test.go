@@ -26,7 +26,10 @@ var protocols = map[string]func(*http.Protocols){
 }
 
 // overTLS runs a test with each protocol. Its serve is start, over TLS with certificates on both sides.
-func overTLS(t *testing.T, run func(t *testing.T, protocol string, serve func(http.HandlerFunc, logrus.FieldLogger, settings) *served)) {
+func overTLS(
+	t *testing.T,
+	run func(t *testing.T, protocol string, serve func(http.HandlerFunc, logrus.FieldLogger, settings) *served),
+) {
 	ca := testenv.NewCA(t)
 	server, client := ca.Files("server"), ca.Files("client")
 	for protocol, speak := range protocols {
@@ -283,7 +286,7 @@ func TestServe_RejectsHTTPWithAHintToHTTPS(t *testing.T) {
 	assert.Contains(t, body, "HTTPS")
 }
 
-func TestHealthcheck(t *testing.T) {
+func TestHealthcheck_ReportsReadiness(t *testing.T) {
 	log, _ := logged()
 	ca := testenv.NewCA(t)
 	own := ca.Files("server", testenv.Leaf{ServerOnly: true})
@@ -315,7 +318,7 @@ func TestHealthcheck(t *testing.T) {
 	}
 }
 
-func TestLocalAddress(t *testing.T) {
+func TestLocalAddress_ReplacesWildcardHosts(t *testing.T) {
 	for bind, want := range map[string]string{
 		"0.0.0.0:3000": "127.0.0.1:3000", ":3000": "127.0.0.1:3000", "[::]:3000": "[::1]:3000",
 		"10.0.0.5:3000": "10.0.0.5:3000", "localhost:3000": "localhost:3000",

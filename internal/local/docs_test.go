@@ -36,9 +36,9 @@ func TestDocs_ShowAndTryEveryOperation(t *testing.T) {
 			t.Run(name+under, func(t *testing.T) {
 				browser := testenv.Browser(t)
 				browser.Do(chromedp.Navigate(base+"/docs"), chromedp.WaitVisible(chromedp.CSS(".opblock")))
-				assert.Equal(t, name, testenv.Read(browser, chromedp.Title()))
+				assert.Equal(t, name, testenv.Query(browser, chromedp.Title()))
 				want, streams := operations(t, service.spec)
-				shown := testenv.Read(browser, chromedp.Evaluate[[]string](
+				shown := testenv.Query(browser, chromedp.Evaluate[[]string](
 					`[...document.querySelectorAll(".opblock")].map(e => e.id.replace("operations-default-", ""))`))
 				assert.ElementsMatch(t, want, shown)
 
@@ -48,7 +48,7 @@ func TestDocs_ShowAndTryEveryOperation(t *testing.T) {
 					chromedp.Click(chromedp.CSS(operation+" .execute")),
 					chromedp.WaitVisible(chromedp.CSS(operation+" .live-responses-table .highlight-code")))
 				shownText := func(selector string) string {
-					return testenv.Read(browser, chromedp.Text(chromedp.CSS(operation+" .live-responses-table "+selector)))
+					return testenv.Query(browser, chromedp.Text(chromedp.CSS(operation+" .live-responses-table "+selector)))
 				}
 				assert.Contains(t, shownText("tbody .response-col_status"), "200")
 				assert.Contains(t, shownText(".highlight-code"), service.want)
@@ -60,7 +60,7 @@ func TestDocs_ShowAndTryEveryOperation(t *testing.T) {
 						chromedp.WaitNotPresent(chromedp.CSS(operation+" .try-out__btn")))
 				}
 
-				assert.Empty(t, browser.Complaints())
+				assert.Empty(t, browser.ConsoleErrors())
 				for _, url := range browser.Requests() {
 					assert.True(t, strings.HasPrefix(url, base+"/") || strings.HasPrefix(url, "data:"), url)
 				}

@@ -19,7 +19,7 @@ func TestMain(m *testing.M) {
 	goleak.VerifyTestMain(m, goleak.IgnoreTopFunction("gopkg.in/natefinch/lumberjack%2ev2.(*Logger).millRun"))
 }
 
-func TestLevels(t *testing.T) {
+func TestNew_FiltersByLevel(t *testing.T) {
 	for level, want := range map[string][]string{
 		"debug": {"debug", "info", "warning", "error", "fatal"},
 		"":      {"info", "warning", "error", "fatal"},
@@ -50,7 +50,7 @@ func TestLevels(t *testing.T) {
 	}
 }
 
-func TestFileGetsWhatTheConsoleGets(t *testing.T) {
+func TestNew_WritesToFileAndConsole(t *testing.T) {
 	file := filepath.Join(t.TempDir(), "made", "css.log")
 	var console bytes.Buffer
 	log, err := newLogger(&console, "CSS", file, "info")
@@ -72,18 +72,20 @@ func TestFileGetsWhatTheConsoleGets(t *testing.T) {
 }
 
 // What a client sends can be in a log's fields; it cannot make lines of its own.
-func TestALineIsALine(t *testing.T) {
+func TestNew_EscapesLineBreaks(t *testing.T) {
 	var console bytes.Buffer
 	log, err := newLogger(&console, "CSS", "", "info")
 	require.NoError(t, err)
-	log.WithFields(logrus.Fields{"path": "/v1\n level=error msg=forged", "name": "\r\x1b[2J\u2028"}).WithError(errors.New("a\nb")).Info("request\nfailed")
+	log.WithFields(logrus.Fields{
+		"path": "/v1\n level=error msg=forged", "name": "\r\x1b[2J\u2028",
+	}).WithError(errors.New("a\nb")).Info("request\nfailed")
 	require.NoError(t, log.Close())
 	assert.Equal(t, 1, strings.Count(console.String(), "\n"), console.String())
 	assert.NotContains(t, console.String(), "\x1b")
 	assert.NotContains(t, console.String(), "\r")
 }
 
-func TestNewNamesTheVariableThatIsWrong(t *testing.T) {
+func TestNew_NamesTheInvalidVariable(t *testing.T) {
 	_, err := New("CSS", "", "loud")
 	assert.EqualError(t, err, `CSS_LOG_LEVEL: "loud" is none of debug, info, warn, error, crit, none`)
 

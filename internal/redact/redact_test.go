@@ -7,7 +7,7 @@ import (
 	"github.com/stretchr/testify/assert"
 )
 
-func TestURL(t *testing.T) {
+func TestURL_HidesCredentials(t *testing.T) {
 	for given, want := range map[string]string{
 		"localhost:3000":                    "localhost:3000",
 		"https://css.example.com/blox":      "https://css.example.com/blox",
@@ -22,9 +22,11 @@ func TestURL(t *testing.T) {
 	}
 }
 
-// FuzzURL looks for the user and the password, whatever stands around them.
-func FuzzURL(f *testing.F) {
-	for _, seed := range []string{"http://", "", "me://", "https://css:3000/", "//", "a b://", "HTTP+x.1-://", "@", "1://"} {
+// FuzzURL_HidesCredentials looks for the user and the password in any surroundings.
+func FuzzURL_HidesCredentials(f *testing.F) {
+	for _, seed := range []string{
+		"http://", "", "me://", "https://css:3000/", "//", "a b://", "HTTP+x.1-://", "@", "1://",
+	} {
 		f.Add(seed, "@css:3000")
 	}
 	f.Fuzz(func(t *testing.T, before, after string) {

@@ -8,8 +8,9 @@ import (
 	"github.com/blox/blox/internal/harness"
 )
 
-// Address returns a free host:port of this machine. It stays free while its owner restarts. See harness.FreeAddress.
-func Address(tb testing.TB) string {
+// FreeAddress returns a free host:port of this machine. It stays free while its owner restarts. See
+// harness.FreeAddress.
+func FreeAddress(tb testing.TB) string {
 	tb.Helper()
 	address, err := harness.FreeAddress()
 	require.NoError(tb, err)

@@ -10,7 +10,7 @@ import (
 	"github.com/stretchr/testify/assert"
 )
 
-func TestBrowserTellsWhatAPageDoes(t *testing.T) {
+func TestBrowser_RecordsRequestsAndConsoleErrors(t *testing.T) {
 	server := httptest.NewServer(http.HandlerFunc(func(w http.ResponseWriter, r *http.Request) {
 		if r.URL.Path != "/" {
 			http.NotFound(w, r)
@@ -23,9 +23,11 @@ func TestBrowserTellsWhatAPageDoes(t *testing.T) {
 
 	browser := Browser(t)
 	browser.Do(chromedp.Navigate(server.URL))
-	assert.Equal(t, "A page", Read(browser, chromedp.Text(chromedp.CSS("h1"))))
-	Eventually(t, func() bool { return len(browser.Complaints()) >= 2 })
+	assert.Equal(t, "A page", Query(browser, chromedp.Text(chromedp.CSS("h1"))))
+	Eventually(t, func() bool { return len(browser.ConsoleErrors()) >= 2 })
 	assert.Subset(t, browser.Requests(), []string{server.URL + "/", server.URL + "/missing.png"})
-	assert.Contains(t, strings.Join(browser.Complaints(), "\n"), "Content Security Policy", "the inline script is refused")
-	assert.Contains(t, strings.Join(browser.Complaints(), "\n"), "404", "the picture is missing")
+	assert.Contains(
+		t, strings.Join(browser.ConsoleErrors(), "\n"), "Content Security Policy", "the inline script is refused",
+	)
+	assert.Contains(t, strings.Join(browser.ConsoleErrors(), "\n"), "404", "the picture is missing")
 }

@@ -19,9 +19,9 @@ import (
 	"github.com/blox/blox/internal/tlsconfig"
 )
 
-// CA is a certificate authority that lasts as long as its test.
+// CA is a certificate authority; its files are removed with the test.
 type CA struct {
-	File string // its certificate
+	File string // of the certificate
 
 	tb   testing.TB
 	dir  string
@@ -29,14 +29,14 @@ type CA struct {
 	key  *ecdsa.PrivateKey
 }
 
-// Leaf is what a certificate says; the zero value is for 127.0.0.1, ::1 and localhost, servers and clients, and an
-// hour.
+// Leaf configures a certificate. The zero value is valid for 127.0.0.1, ::1 and localhost, for servers and clients, and
+// for an hour.
 type Leaf struct {
 	NotAfter   time.Time
-	ServerOnly bool // not good for a client
+	ServerOnly bool // invalid for clients
 }
 
-// NewCA makes an authority.
+// NewCA creates an authority.
 func NewCA(tb testing.TB) *CA {
 	tb.Helper()
 	ca := &CA{tb: tb, dir: tb.TempDir(), key: newKey(tb)}
@@ -51,8 +51,8 @@ func NewCA(tb testing.TB) *CA {
 	return ca
 }
 
-// Files are those of a new certificate under name, beside the authority's own. Another call with the name replaces
-// them.
+// Files issues a certificate under name and returns its files and that of the authority. Another call with the same
+// name replaces the files.
 func (ca *CA) Files(name string, leaf ...Leaf) tlsconfig.Files {
 	ca.tb.Helper()
 	cert, key := ca.Issue(name, leaf...)
@@ -64,7 +64,7 @@ func (ca *CA) Files(name string, leaf ...Leaf) tlsconfig.Files {
 	return files
 }
 
-// Issue is a new certificate for name, in PEM form, and its key.
+// Issue returns a new certificate for name and its key, in PEM form.
 func (ca *CA) Issue(name string, leaf ...Leaf) (cert, key []byte) {
 	ca.tb.Helper()
 	template := template(ca.tb, name)

@@ -1,4 +1,4 @@
-// Package testenv is what the tests of Blox stand on: a real etcd, waiting for conditions, golden files and a log.
+// Package testenv provides what the tests of Blox need: a real etcd, waiting for conditions, golden files and a log.
 package testenv
 
 import (
@@ -14,16 +14,16 @@ import (
 	"github.com/blox/blox/internal/tlsconfig"
 )
 
-// patience is how long a test waits for what must come about: long, as only a failing test waits to its end.
-const patience = 30 * time.Second
+// timeout limits every wait of a test. It is long because only failing tests reach it.
+const timeout = 30 * time.Second
 
-// Etcd is a client of a fresh etcd. Both end with the test.
+// Etcd starts an etcd and returns a client. Both end with the test.
 func Etcd(tb testing.TB) *clientv3.Client {
 	tb.Helper()
 	return EtcdServer(tb).Client()
 }
 
-// Server is an etcd that a test may stop, and start again with the same data at the same address.
+// Server is an etcd that a test can stop and restart with the same data at the same address.
 type Server struct {
 	tb      testing.TB
 	dir     string
@@ -33,7 +33,7 @@ type Server struct {
 	running *embedded.Embedded // nil while stopped
 }
 
-// EtcdServer is a fresh etcd, running, which ends with the test. Options may set a quota; the address is chosen here.
+// EtcdServer starts an etcd that ends with the test. Without an address in the options, it chooses one.
 func EtcdServer(tb testing.TB, options ...embedded.Options) *Server {
 	tb.Helper()
 	s := &Server{tb: tb, dir: tb.TempDir()}
@@ -41,7 +41,7 @@ func EtcdServer(tb testing.TB, options ...embedded.Options) *Server {
 		s.options = options[0]
 	}
 	if s.options.Address == "" {
-		s.options.Address = Address(tb)
+		s.options.Address = FreeAddress(tb)
 	}
 	s.options.UnsafeNoFsync = true
 	s.Start()
@@ -49,13 +49,13 @@ func EtcdServer(tb testing.TB, options ...embedded.Options) *Server {
 	return s
 }
 
-// EtcdServerAt is a fresh etcd at the address of one that was stopped.
+// EtcdServerAt starts an empty etcd at the address of a stopped one.
 func EtcdServerAt(tb testing.TB, address string) *Server {
 	tb.Helper()
 	return EtcdServer(tb, embedded.Options{Address: address})
 }
 
-// Start brings a stopped etcd back with its data and at its address; on a running one it does nothing.
+// Start restarts a stopped etcd with its data and address; it has no effect on a running one.
 func (s *Server) Start() {
 	s.tb.Helper()
 	s.mu.Lock()
@@ -63,14 +63,14 @@ func (s *Server) Start() {
 	if s.running != nil {
 		return
 	}
-	ctx, cancel := context.WithTimeout(context.Background(), patience)
+	ctx, cancel := context.WithTimeout(context.Background(), timeout)
 	defer cancel()
 	running, err := embedded.Start(ctx, s.dir, s.options)
 	require.NoError(s.tb, err)
 	s.running, s.options.Address = running, running.Address()
 }
 
-// Stop ends the etcd and waits for its end; on a stopped one it does nothing.
+// Stop stops the etcd and waits for its end; it has no effect on a stopped one.
 func (s *Server) Stop() {
 	s.mu.Lock()
 	defer s.mu.Unlock()
@@ -80,7 +80,7 @@ func (s *Server) Stop() {
 	}
 }
 
-// Endpoints is what --etcd-endpoint takes; it stays the same over Stop and Start.
+// Endpoints returns the values of --etcd-endpoint; Stop and Start do not change them.
 func (s *Server) Endpoints() []string {
 	s.mu.Lock()
 	defer s.mu.Unlock()
@@ -90,7 +90,7 @@ func (s *Server) Endpoints() []string {
 	return []string{s.options.Address}
 }
 
-// Client is a new client of this etcd, which is closed with the test.
+// Client returns a new client, which is closed with the test.
 func (s *Server) Client() *clientv3.Client {
 	s.tb.Helper()
 	s.mu.Lock()

@@ -12,7 +12,7 @@ import (
 //go:embed events
 var events embed.FS
 
-// Event is a sample of what ECS sends, such as task-ec2-running.json. Pairs of old and new are replaced in its text.
+// Event returns a sample event of ECS, such as task-ec2-running.json. replace holds pairs of old and new text.
 func Event(tb testing.TB, name string, replace ...string) []byte {
 	tb.Helper()
 	body, err := events.ReadFile(path.Join("events", name))
@@ -20,7 +20,7 @@ func Event(tb testing.TB, name string, replace ...string) []byte {
 	return []byte(strings.NewReplacer(replace...).Replace(string(body)))
 }
 
-// Events is all samples by name, the broken one included.
+// Events returns all samples by name, including the malformed one.
 func Events(tb testing.TB) map[string][]byte {
 	tb.Helper()
 	entries, err := events.ReadDir("events")

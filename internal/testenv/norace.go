@@ -2,5 +2,5 @@
 
 package testenv
 
-// Race tells whether the race detector is on, which makes everything some ten times slower.
-const Race = false
+// RaceEnabled reports whether the race detector is on. It makes everything about ten times slower.
+const RaceEnabled = false

@@ -13,7 +13,7 @@ type Proxy struct {
 	proxy *harness.Proxy
 }
 
-// NewProxy starts a proxy to host:port, which ends with the test. Nothing needs to listen there yet.
+// NewProxy starts a proxy to host:port, which ends with the test. The target need not listen yet.
 func NewProxy(tb testing.TB, to string) *Proxy {
 	tb.Helper()
 	proxy, err := harness.NewProxy(to)
@@ -22,8 +22,8 @@ func NewProxy(tb testing.TB, to string) *Proxy {
 	return &Proxy{proxy}
 }
 
-// Address returns where the proxy listens.
+// Address returns the address on which the proxy listens.
 func (p *Proxy) Address() string { return p.proxy.Address() }
 
-// Cut closes every connection and, while down is true, refuses new ones.
-func (p *Proxy) Cut(down bool) { p.proxy.SetDisconnected(down) }
+// SetDisconnected closes every connection and, while down is true, rejects new ones.
+func (p *Proxy) SetDisconnected(down bool) { p.proxy.SetDisconnected(down) }

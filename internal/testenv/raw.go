@@ -15,31 +15,35 @@ import (
 	"github.com/stretchr/testify/require"
 )
 
-// Raw sends requests whose parts are anything at all, which http.Client would tidy up or refuse, to a server at an
-// address, one at a time. The zero value with an address is ready; Close ends it.
-type Raw struct {
+// Close closes the connection. The next request opens a new one.
+type RawClient struct {
 	Address string
 
 	conn   net.Conn
 	reader *bufio.Reader
 }
 
-// Send returns the answer and its body. A stream's body is not waited for. An answer that does not come, or breaks off,
-// fails the test. It is false, and nothing is sent, when the parts would not make one request: a method that is no
-// token, or a target with spaces or control characters.
-func (r *Raw) Send(tb testing.TB, method, target, body string, header ...string) (answer *http.Response, read []byte, sent bool) {
+// Send sends a request and returns the response and its body, but does not wait for the body of a stream. A missing or
+// incomplete response fails the test. Send returns false and sends nothing if the parts do not form one request: an
+// invalid method token, or a target with spaces or control characters.
+func (r *RawClient) Send(
+	tb testing.TB, method, target, body string, header ...string,
+) (answer *http.Response, read []byte, sent bool) {
 	tb.Helper()
-	if !isToken(method) || target == "" || strings.ContainsFunc(target, func(c rune) bool { return c <= ' ' || c == 0x7f }) {
+	if !isToken(method) || target == "" ||
+		strings.ContainsFunc(target, func(c rune) bool { return c <= ' ' || c == 0x7f }) {
 		return nil, nil, false
 	}
 	if r.conn == nil {
-		conn, err := (&net.Dialer{Timeout: patience}).Dial("tcp", r.Address)
+		conn, err := (&net.Dialer{Timeout: timeout}).Dial("tcp", r.Address)
 		require.NoError(tb, err)
 		r.conn, r.reader = conn, bufio.NewReader(conn)
 	}
-	require.NoError(tb, r.conn.SetDeadline(time.Now().Add(patience)))
+	require.NoError(tb, r.conn.SetDeadline(time.Now().Add(timeout)))
 	var request bytes.Buffer
-	request.WriteString(method + " " + target + " HTTP/1.1\r\nHost: blox\r\nContent-Length: " + strconv.Itoa(len(body)) + "\r\n")
+	request.WriteString(
+		method + " " + target + " HTTP/1.1\r\nHost: blox\r\nContent-Length: " + strconv.Itoa(len(body)) + "\r\n",
+	)
 	for _, line := range header {
 		request.WriteString(line + "\r\n")
 	}
@@ -66,26 +70,27 @@ func (r *Raw) Send(tb testing.TB, method, target, body string, header ...string)
 }
 
 // Close ends the connection, which the next request makes anew.
-func (r *Raw) Close() {
+func (r *RawClient) Close() {
 	if r.conn != nil {
-		_ = r.conn.Close() // nothing is awaited of it
+		_ = r.conn.Close()
 		r.conn = nil
 	}
 }
 
-// isToken tells whether s may be a method. Source: RFC 9110, 5.6.2.
+// isToken reports whether s is a valid method. Source: RFC 9110, 5.6.2.
 func isToken(s string) bool {
 	return s != "" && !strings.ContainsFunc(s, func(c rune) bool {
 		return c <= ' ' || c >= 0x7f || strings.ContainsRune("\"(),/:;<=>?@[\\]{}", c)
 	})
 }
 
-// Refusal fails the test unless an answer of 4xx has the form that both services give theirs: plain text and a newline.
-// What net/http refuses before there is a request has a form of its own.
-func Refusal(tb testing.TB, answer *http.Response, body []byte) {
+// RequireTextError fails the test unless a 4xx response has the form of both services: plain text and a newline.
+// Responses of net/http itself, sent before a request reaches the handler, are exempt.
+func RequireTextError(tb testing.TB, answer *http.Response, body []byte) {
 	tb.Helper()
 	require.Equal(tb, "text/plain; charset=utf-8", answer.Header.Get("Content-Type"))
-	if answer.Request.Method == http.MethodHead || answer.Close && strings.HasPrefix(string(body), strconv.Itoa(answer.StatusCode)+" ") {
+	if answer.Request.Method == http.MethodHead ||
+		answer.Close && strings.HasPrefix(string(body), strconv.Itoa(answer.StatusCode)+" ") {
 		return
 	}
 	text, newline := strings.CutSuffix(string(body), "\n")

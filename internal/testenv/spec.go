@@ -16,11 +16,10 @@ import (
 	"github.com/stretchr/testify/require"
 )
 
-// Spec is a swagger file that answers are held against.
+// Spec is a swagger file against which tests validate responses.
 type Spec struct{ swagger *spec.Swagger }
 
-// NewSpec reads a swagger file; an error says what is not valid in it. It takes seconds: once for all tests of a
-// package is enough.
+// NewSpec parses and validates a swagger file. It takes seconds, so a package should call it once.
 func NewSpec(raw []byte) (*Spec, error) {
 	document, err := loads.Analyzed(raw, "2.0")
 	if err != nil {
@@ -36,7 +35,7 @@ func NewSpec(raw []byte) (*Spec, error) {
 	return &Spec{swagger: expanded.Spec()}, nil
 }
 
-// Operations is the ids of all operations.
+// Operations returns the ids of all operations.
 func (s *Spec) Operations() []string {
 	var ids []string
 	for _, item := range s.swagger.Paths.Paths {
@@ -51,21 +50,22 @@ func (s *Spec) Operations() []string {
 
 func operations(item spec.PathItem) map[string]*spec.Operation {
 	return map[string]*spec.Operation{
-		http.MethodGet: item.Get, http.MethodPost: item.Post, http.MethodPatch: item.Patch, http.MethodPut: item.Put, http.MethodDelete: item.Delete,
+		http.MethodGet: item.Get, http.MethodPost: item.Post, http.MethodPatch: item.Patch, http.MethodPut: item.Put,
+		http.MethodDelete: item.Delete,
 	}
 }
 
-// Check fails the test unless the specification has the operation that the request was for, a response of this status,
-// and the body is what it says. It returns the operation's id.
-func (s *Spec) Check(tb testing.TB, answer *http.Response, body []byte) string {
+// CheckResponse fails the test unless the specification declares the operation and the status, and the body matches the
+// schema. It returns the id of the operation.
+func (s *Spec) CheckResponse(tb testing.TB, answer *http.Response, body []byte) string {
 	tb.Helper()
-	operation := s.find(tb, answer.Request)
+	operation := s.requireOperation(tb, answer.Request)
 	response, found := operation.Responses.StatusCodeResponses[answer.StatusCode]
-	if !assert.True(tb, found, "%s does not say that it answers %d", operation.ID, answer.StatusCode) {
+	if !assert.True(tb, found, "%s declares no response %d", operation.ID, answer.StatusCode) {
 		return operation.ID
 	}
 	if response.Schema == nil {
-		assert.Empty(tb, string(body), "%s answers no body", operation.ID)
+		assert.Empty(tb, string(body), "%s declares no body", operation.ID)
 		return operation.ID
 	}
 	if response.Schema.Type.Contains("string") { // plain text, or a stream
@@ -76,15 +76,18 @@ func (s *Spec) Check(tb testing.TB, answer *http.Response, body []byte) string {
 	assert.Equal(tb, "application/json", media)
 	var value any
 	require.NoError(tb, json.Unmarshal(body, &value), "%s", body)
-	assert.NoError(tb, validate.AgainstSchema(response.Schema, value, strfmt.Default), "%s %d: %s", operation.ID, answer.StatusCode, body)
+	assert.NoError(
+		tb, validate.AgainstSchema(response.Schema, value, strfmt.Default), "%s %d: %s", operation.ID, answer.StatusCode,
+		body,
+	)
 	return operation.ID
 }
 
-// Knows tells whether the specification has an operation for the request.
-func (s *Spec) Knows(r *http.Request) bool { return s.lookup(r) != nil }
+// HasOperation reports whether the specification has an operation for the request.
+func (s *Spec) HasOperation(r *http.Request) bool { return s.findOperation(r) != nil }
 
-// Model fails the test unless the JSON text is a definition of the specification.
-func (s *Spec) Model(tb testing.TB, definition string, text []byte) {
+// CheckDefinition fails the test unless the JSON text matches a definition of the specification.
+func (s *Spec) CheckDefinition(tb testing.TB, definition string, text []byte) {
 	tb.Helper()
 	schema, found := s.swagger.Definitions[definition]
 	require.True(tb, found, definition)
@@ -95,15 +98,16 @@ func (s *Spec) Model(tb testing.TB, definition string, text []byte) {
 
 var parameter = regexp.MustCompile(`\{[^}]+\}`)
 
-func (s *Spec) find(tb testing.TB, r *http.Request) *spec.Operation {
+func (s *Spec) requireOperation(tb testing.TB, r *http.Request) *spec.Operation {
 	tb.Helper()
-	operation := s.lookup(r)
+	operation := s.findOperation(r)
 	require.NotNil(tb, operation, "no operation for %s %s", r.Method, r.URL.Path)
 	return operation
 }
 
-// lookup prefers the path with the fewest parameters; the last one takes slashes, as ARNs have them.
-func (s *Spec) lookup(r *http.Request) *spec.Operation {
+// findOperation returns the operation of a request. It prefers the path with the fewest parameters; {arn} at the end of
+// a path matches slashes.
+func (s *Spec) findOperation(r *http.Request) *spec.Operation {
 	var best *spec.Operation
 	fewest := len(r.URL.Path)
 	for path, item := range s.swagger.Paths.Paths {
@@ -117,7 +121,8 @@ func (s *Spec) lookup(r *http.Request) *spec.Operation {
 		}
 		parameters := strings.Count(path, "{")
 		operation := operations(item)[method]
-		if operation != nil && parameters < fewest && regexp.MustCompile("^"+s.swagger.BasePath+pattern+"$").MatchString(r.URL.Path) {
+		if operation != nil && parameters < fewest &&
+			regexp.MustCompile("^"+s.swagger.BasePath+pattern+"$").MatchString(r.URL.Path) {
 			best, fewest = operation, parameters
 		}
 	}

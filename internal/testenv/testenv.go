@@ -14,18 +14,18 @@ import (
 
 var update = flag.Bool("update", false, "rewrite the golden files in testdata")
 
-// Eventually returns once done answers true, which it asks every 5 ms on the test's own goroutine. After 30 s the
-// test fails with message, a format and its arguments.
+// Eventually returns when done returns true. It calls done every 5 ms on the test's goroutine. After 30 s the test
+// fails with message, a format and its arguments.
 func Eventually(tb testing.TB, done func() bool, message ...any) {
 	tb.Helper()
-	for deadline := time.Now().Add(patience); !done(); time.Sleep(5 * time.Millisecond) {
+	for deadline := time.Now().Add(timeout); !done(); time.Sleep(5 * time.Millisecond) {
 		if time.Now().After(deadline) {
-			require.FailNow(tb, "did not come about within "+patience.String(), message...)
+			require.FailNow(tb, "condition not met within "+timeout.String(), message...)
 		}
 	}
 }
 
-// Golden fails the test unless got is what testdata/<name> holds. With go test -update it writes the file instead.
+// Golden fails the test unless got equals the file testdata/<name>. With go test -update it writes the file.
 func Golden(tb testing.TB, name string, got []byte) {
 	tb.Helper()
 	path := filepath.Join("testdata", name)
@@ -35,12 +35,12 @@ func Golden(tb testing.TB, name string, got []byte) {
 		return
 	}
 	want, err := os.ReadFile(path)
-	require.NoError(tb, err, "go test -update writes it")
+	require.NoError(tb, err, "create it with go test -update")
 	assert.Equal(tb, string(want), string(got), path)
 }
 
-// Logger writes to the test's own log, from debug up. Whoever logs after the end of the test panics: nothing that a
-// test started may outlive it.
+// Logger writes to the test's log, from debug up. A goroutine that logs after the end of the test panics, because
+// nothing may outlive its test.
 func Logger(tb testing.TB) *logrus.Logger {
 	log := logrus.New()
 	log.SetLevel(logrus.DebugLevel)

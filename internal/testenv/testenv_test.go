@@ -13,8 +13,8 @@ import (
 
 func TestMain(m *testing.M) { goleak.VerifyTestMain(m) }
 
-func TestEtcdKeepsItsDataAndAddressOverARestart(t *testing.T) {
-	ctx, cancel := context.WithTimeout(t.Context(), patience)
+func TestEtcdServer_KeepsDataAndAddressAcrossRestart(t *testing.T) {
+	ctx, cancel := context.WithTimeout(t.Context(), timeout)
 	defer cancel()
 	server := EtcdServer(t)
 	client := server.Client()
@@ -38,16 +38,16 @@ func TestEtcdKeepsItsDataAndAddressOverARestart(t *testing.T) {
 
 	_, err = client.Put(ctx, "ecs/task/a", "2")
 	require.NoError(t, err)
-	assert.Equal(t, "2", string((<-watch).Events[0].Kv.Value), "the watch goes on")
+	assert.Equal(t, "2", string((<-watch).Events[0].Kv.Value), "the watch continues")
 }
 
-func TestEventually(t *testing.T) {
+func TestEventually_RetriesUntilTrue(t *testing.T) {
 	asked := 0
 	Eventually(t, func() bool { asked++; return asked == 3 }, "asked %d times", asked)
 	assert.Equal(t, 3, asked)
 }
 
-func TestGolden(t *testing.T) {
+func TestGolden_FailsOnDifference(t *testing.T) {
 	Golden(t, "golden.txt", []byte("what a client sees\n"))
 
 	other := &failing{TB: t}
@@ -55,12 +55,12 @@ func TestGolden(t *testing.T) {
 	assert.Equal(t, !*update, other.failed, "a difference is a failure")
 }
 
-func TestLogger(t *testing.T) {
+func TestLogger_LogsFromDebug(t *testing.T) {
 	Logger(t).Debug("shown with -v")
 	assert.Equal(t, "debug", Logger(t).GetLevel().String())
 }
 
-// failing notes a failure instead of failing the test.
+// failing records a failure instead of failing the test.
 type failing struct {
 	testing.TB
 	failed bool

@@ -71,7 +71,7 @@ func dial(address string, cfg *tls.Config) (server, client string, err error) {
 	return conn.ConnectionState().PeerCertificates[0].Subject.CommonName, string(read), err
 }
 
-func TestHandshakes(t *testing.T) {
+func TestFiles_Handshakes(t *testing.T) {
 	ours, theirs := testenv.NewCA(t), testenv.NewCA(t)
 	server := ours.Files("server")
 	open := tlsconfig.Files{Cert: server.Cert, Key: server.Key} // to clients without certificates
@@ -86,15 +86,17 @@ func TestHandshakes(t *testing.T) {
 		sees           string // of the client
 		fails          any    // a target of errors.As, or a text
 	}{
-		"right, one-sided":               {open, tlsconfig.Files{CA: ours.File}, "nobody", nil},
-		"right, mutual":                  {server, client, "client", nil},
-		"the server's CA is another":     {open, tlsconfig.Files{CA: theirs.File}, "", &unknown},
-		"the machine does not know it":   {open, tlsconfig.Files{}, "", &unknown},
-		"the server's has expired":       {ours.Files("old", past), client, "", &invalid},
-		"no client certificate":          {server, tlsconfig.Files{CA: ours.File}, "", "certificate required"},
-		"the client's CA is another":     {server, stranger, "", "unknown certificate authority"},
-		"the client's has expired":       {server, expired, "", "expired certificate"},
-		"the client's is a server's own": {server, ours.Files("other", testenv.Leaf{ServerOnly: true}), "", "bad certificate"},
+		"right, one-sided":             {open, tlsconfig.Files{CA: ours.File}, "nobody", nil},
+		"right, mutual":                {server, client, "client", nil},
+		"the server's CA is another":   {open, tlsconfig.Files{CA: theirs.File}, "", &unknown},
+		"the machine does not know it": {open, tlsconfig.Files{}, "", &unknown},
+		"the server's has expired":     {ours.Files("old", past), client, "", &invalid},
+		"no client certificate":        {server, tlsconfig.Files{CA: ours.File}, "", "certificate required"},
+		"the client's CA is another":   {server, stranger, "", "unknown certificate authority"},
+		"the client's has expired":     {server, expired, "", "expired certificate"},
+		"the client's is a server's own": {
+			server, ours.Files("other", testenv.Leaf{ServerOnly: true}), "", "bad certificate",
+		},
 	} {
 		t.Run(name, func(t *testing.T) {
 			address := listen(t, load(t, tc.server))
@@ -146,7 +148,7 @@ func TestSelfCheck_IsAccepted(t *testing.T) {
 	}
 }
 
-func TestFilesAreReadAgain(t *testing.T) {
+func TestFiles_AreReloaded(t *testing.T) {
 	ca, next := testenv.NewCA(t), testenv.NewCA(t)
 	files := ca.Files("server")
 	log, lines := test.NewNullLogger()
@@ -216,7 +218,7 @@ func TestFilesAreReadAgain(t *testing.T) {
 }
 
 // Kubernetes swaps a link to the directory that holds all files.
-func TestLinksAreFollowed(t *testing.T) {
+func TestFiles_FollowSymlinks(t *testing.T) {
 	ca := testenv.NewCA(t)
 	dir := t.TempDir()
 	put := func(version, name string) {
@@ -256,20 +258,22 @@ func TestLoad_ReportsInvalidFiles(t *testing.T) {
 	key, err := os.ReadFile(files.Key)
 	require.NoError(t, err)
 	for want, given := range map[string]tlsconfig.Files{
-		"no such file":                    {CA: "/nowhere/ca.pem"},
-		"no certificate in PEM form":      {CA: write([]byte("hello\n"))},
-		"a certificate is truncated":      {CA: write(append(authority, authority[:100]...))},
-		"want certificates only":          {CA: write(append(authority, key...))},
-		"does not match public key":       {Cert: files.Cert, Key: ca.Files("other").Key},
-		"failed to find any PEM data":     {Cert: write(nil), Key: files.Key},
-		"x509: malformed tbs certificate": {CA: write([]byte("-----BEGIN CERTIFICATE-----\nMAA=\n-----END CERTIFICATE-----\n"))},
+		"no such file":                {CA: "/nowhere/ca.pem"},
+		"no certificate in PEM form":  {CA: write([]byte("hello\n"))},
+		"a certificate is truncated":  {CA: write(append(authority, authority[:100]...))},
+		"want certificates only":      {CA: write(append(authority, key...))},
+		"does not match public key":   {Cert: files.Cert, Key: ca.Files("other").Key},
+		"failed to find any PEM data": {Cert: write(nil), Key: files.Key},
+		"x509: malformed tbs certificate": {
+			CA: write([]byte("-----BEGIN CERTIFICATE-----\nMAA=\n-----END CERTIFICATE-----\n")),
+		},
 	} {
 		_, err := tlsconfig.Load(given, testenv.Logger(t))
 		assert.ErrorContains(t, err, want)
 	}
 }
 
-func TestFlags(t *testing.T) {
+func TestFiles_ReadFromFlagsAndEnvironment(t *testing.T) {
 	variables := map[string]string{"CSS_TLS_CERT": "a", "CSS_CLIENT_CA": "b", "DS_CSS_CA": "c"}
 	var listener, client tlsconfig.Files
 	flags := flag.NewFlagSet("", flag.ContinueOnError)

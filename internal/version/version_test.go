@@ -6,7 +6,7 @@ import (
 	"github.com/stretchr/testify/assert"
 )
 
-func TestVersion(t *testing.T) {
+func TestVersion_ShowsVersionAndCommit(t *testing.T) {
 	defer func(version, commit string) { Version, Commit = version, commit }(Version, Commit)
 
 	assert.Equal(t, "dev", String())

@@ -37,7 +37,7 @@ type world struct {
 
 func newWorld(t *testing.T, cfg ecssim.Config) *world {
 	t.Helper()
-	w := &world{t: t, sim: ecssim.New(cfg), etcd: testenv.EtcdServer(t), address: testenv.Address(t)}
+	w := &world{t: t, sim: ecssim.New(cfg), etcd: testenv.EtcdServer(t), address: testenv.FreeAddress(t)}
 	w.aws = httptest.NewServer(w.sim)
 	t.Cleanup(func() { w.sim.Close(); w.aws.Close() })
 	w.cluster = w.sim.CreateCluster("prod")

@@ -254,7 +254,7 @@ func TestConsumer_ReleasesShardsThatItCannotRead(t *testing.T) {
 	w.putEvents(1, 20)
 	w.awaitVersion(1, 20)
 
-	proxy.Cut(true)
+	proxy.SetDisconnected(true)
 	w.putEvents(2, 20)
 	w.awaitVersion(2, 20)
 	w.awaitOwners(map[string]int{"two": 4})
@@ -263,7 +263,7 @@ func TestConsumer_ReleasesShardsThatItCannotRead(t *testing.T) {
 	require.NoError(t, err)
 	assert.Equal(t, int64(1), replicas.Count, "a replica that cannot read is no member")
 
-	proxy.Cut(false)
+	proxy.SetDisconnected(false)
 	w.awaitOwners(map[string]int{"one": 2, "two": 2})
 	w.putEvents(3, 20)
 	w.awaitVersion(3, 20)

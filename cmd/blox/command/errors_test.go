@@ -38,7 +38,7 @@ func silent(t *testing.T) string {
 // Every error says what was wrong, and what to do about it.
 func TestErrors_NameCauseAndNextStep(t *testing.T) {
 	w := newWorld(t)
-	nobody := testenv.Address(t)
+	nobody := testenv.FreeAddress(t)
 	w.ok("environments", "create", "web-agent", "--cluster", "default", "--task-definition", "agent")
 	stale := "00000000-0000-4000-8000-000000000000"
 	for name, tc := range map[string]struct {

@@ -120,10 +120,10 @@ func TestWatch_OutlivesAnOutage(t *testing.T) {
 	proxy := testenv.NewProxy(t, w.ds)
 	r := w.start("--endpoint", proxy.Address(), "deployments", "create", "web-agent", "--watch")
 	r.says("failed on ")
-	proxy.Cut(true)
+	proxy.SetDisconnected(true)
 	r.says("; retrying")
 	w.ok("deployments", "stop", "web-agent", "--type", "ABORT")
-	proxy.Cut(false)
+	proxy.SetDisconnected(false)
 	assert.Equal(t, 4, r.end())
 }
 

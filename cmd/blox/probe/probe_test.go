@@ -43,7 +43,7 @@ type blox struct {
 
 func newBlox(t *testing.T) *blox {
 	t.Helper()
-	b := &blox{t: t, sim: ecssim.New(ecssim.Config{}), cssAt: testenv.Address(t), dsAt: testenv.Address(t)}
+	b := &blox{t: t, sim: ecssim.New(ecssim.Config{}), cssAt: testenv.FreeAddress(t), dsAt: testenv.FreeAddress(t)}
 	aws := httptest.NewServer(b.sim)
 	t.Cleanup(func() { b.sim.Close(); aws.Close() })
 	b.sim.AddInstances("prod", 3)
