@@ -170,17 +170,7 @@ func serveResponse(ctx context.Context, args []string) error {
 	if len(args) != 2 {
 		return errors.New("want two arguments: host:port and URL")
 	}
-	request, err := http.NewRequestWithContext(ctx, http.MethodGet, args[1], nil)
-	if err != nil {
-		return err
-	}
-	request.Header.Set("Accept-Encoding", "identity") // the load generator accepts no other
-	response, err := http.DefaultClient.Do(request)
-	if err != nil {
-		return err
-	}
-	defer response.Body.Close()
-	body, err := io.ReadAll(response.Body)
+	header, body, err := fetch(ctx, args[1])
 	if err != nil {
 		return err
 	}
@@ -190,11 +180,27 @@ func serveResponse(ctx context.Context, args []string) error {
 	}
 	log := logrus.New()
 	log.SetLevel(logrus.WarnLevel)
-	response.Header.Del("Date") // net/http sets it
+	header.Del("Date") // net/http sets it
 	return httpserver.Serve(ctx, listener, http.HandlerFunc(func(w http.ResponseWriter, _ *http.Request) {
-		for name, values := range response.Header {
+		for name, values := range header {
 			w.Header()[name] = values
 		}
 		_, _ = w.Write(body)
 	}), log)
+}
+
+// fetch returns the header and the body of an uncompressed response.
+func fetch(ctx context.Context, url string) (http.Header, []byte, error) {
+	request, err := http.NewRequestWithContext(ctx, http.MethodGet, url, nil)
+	if err != nil {
+		return nil, nil, err
+	}
+	request.Header.Set("Accept-Encoding", "identity") // the load generator accepts no other
+	response, err := http.DefaultClient.Do(request)
+	if err != nil {
+		return nil, nil, err
+	}
+	defer response.Body.Close()
+	body, err := io.ReadAll(response.Body)
+	return response.Header, body, err
 }

@@ -107,20 +107,19 @@ func (s *system) streamRate(ctx context.Context) (float64, error) {
 		return 0, err
 	}
 	defer css.stop()
-	ingested := func() (int, error) {
+	ingested := func() int {
 		values, err := css.metrics(ctx)
 		if err != nil {
-			return 0, nil // it is still starting
+			return 0 // the service is still starting
 		}
-		return int(values[ingestedTasks]), nil
+		return int(values[ingestedTasks])
 	}
-	rate, err := middleRate(ctx, kinesisEvents, 20*time.Millisecond, ingested)
+	rate, err := middleRate(ctx, kinesisEvents, 20*time.Millisecond, func() (int, error) { return ingested(), nil })
 	if err != nil {
 		return 0, fmt.Errorf("%w: %s", err, css.Output())
 	}
 	// The next run would count the events that this service leaves in the stream.
 	return rate, poll(ctx, time.Minute, 20*time.Millisecond, "the end of the stream", func() (bool, error) {
-		n, err := ingested()
-		return n >= kinesisEvents, err
+		return ingested() >= kinesisEvents, nil
 	})
 }
