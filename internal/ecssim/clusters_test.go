@@ -118,7 +118,7 @@ func TestLists_ArePaged(t *testing.T) {
 	}
 }
 
-// A page that ends exactly with the list has no token: nobody has to read an empty page.
+// A page that ends exactly with the list has no token: no client reads an empty page.
 func TestLists_LastPageHasNoToken(t *testing.T) {
 	w := newFixture(t, Config{})
 	w.AddInstances("default", 100)

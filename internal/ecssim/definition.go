@@ -69,8 +69,7 @@ var definitionFields = []string{
 	"ephemeralStorage", "runtimePlatform", "enableFaultInjection",
 }
 
-// RegisterTaskDefinition registers the next revision of a family and returns its ARN. The revision has one essential
-// container, named like the family. It returns "" if ECS would reject the definition.
+// DefinitionOption customizes the task definition that RegisterTaskDefinition registers.
 type DefinitionOption func(definition map[string]any, container map[string]any)
 
 // WithCPU sets the container's CPU units; the default is 128.
@@ -105,8 +104,8 @@ func WithLogDriver(driver string) DefinitionOption {
 	}
 }
 
-// RegisterTaskDefinition registers the next revision of a family with one essential container, named as the family, and
-// returns its ARN. What ECS would refuse gives "".
+// RegisterTaskDefinition registers the next revision of a family and returns its ARN. The revision has one essential
+// container, named like the family. It returns "" if ECS would reject the definition.
 func (s *Sim) RegisterTaskDefinition(family string, opts ...DefinitionOption) string {
 	container := map[string]any{
 		"name": family, "image": "public.ecr.aws/example/" + family + ":latest", "cpu": 128, "memory": 256,

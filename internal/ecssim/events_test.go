@@ -98,7 +98,7 @@ func TestEvents_HaveTheFieldsOfTheSamples(t *testing.T) {
 	assert.Regexp(t, `"time":"\d{4}-\d\d-\d\dT\d\d:\d\d:\d\dZ"`, fargate.raw)
 }
 
-// What an event says is what Describe says at that version.
+// An event shows what Describe shows at the same version.
 func TestEvents_AgreeWithDescribe(t *testing.T) {
 	w := newFixture(t, Config{})
 	w.RegisterTaskDefinition("agent")

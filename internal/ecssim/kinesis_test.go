@@ -44,7 +44,7 @@ func (w *kinesisWorld) from(shard string, kind types.ShardIteratorType, seq ...s
 	return out.ShardIterator, nil
 }
 
-// all is what a shard holds, and whether it ended there.
+// all returns the records of a shard and whether the shard has ended.
 func (w *kinesisWorld) all(shard string) (records []types.Record, ended bool) {
 	w.t.Helper()
 	at, err := w.from(shard, types.ShardIteratorTypeTrimHorizon)

@@ -121,8 +121,8 @@ func (t *task) snapshot() Task {
 	return snapshot
 }
 
-// StartFargateTask starts a task that has no container instance, and returns its ARN. The cluster and the family
-// are created when they are unknown; what ECS would refuse gives "".
+// StartFargateTask starts a task without a container instance and returns its ARN. It creates an unknown cluster or
+// family, and returns "" if ECS would reject one of the names.
 func (s *Sim) StartFargateTask(cluster, family string) string {
 	s.lock()
 	known := s.definition(family) != nil

@@ -15,7 +15,8 @@ import (
 	"github.com/stretchr/testify/require"
 )
 
-// Close closes the connection. The next request opens a new one.
+// RawClient sends malformed requests, which http.Client would correct or reject, one at a time. The zero value with an
+// address is ready to use; Close ends it.
 type RawClient struct {
 	Address string
 
@@ -69,7 +70,7 @@ func (r *RawClient) Send(
 	return answer, read, true
 }
 
-// Close ends the connection, which the next request makes anew.
+// Close closes the connection. The next request opens a new one.
 func (r *RawClient) Close() {
 	if r.conn != nil {
 		_ = r.conn.Close()
