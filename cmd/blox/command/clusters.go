@@ -7,6 +7,7 @@ import (
 	"slices"
 	"strings"
 
+	"github.com/go-openapi/swag/conv"
 	"github.com/spf13/cobra"
 
 	"github.com/blox/blox/cmd/blox/connect"
@@ -37,8 +38,9 @@ func newClustersList(a *app) *cobra.Command {
 			return a.list(list.Payload, "There are no clusters with instances or tasks.", func(s show.Style) *show.Rows {
 				rows := &show.Rows{Columns: show.Columns("CLUSTER", "INSTANCES", "AGENTS CONNECTED", "TASKS", "RUNNING", "ARN+")}
 				for _, cluster := range list.Payload.Items {
-					rows.Add(text(cluster.Name), number(sum(cluster.Instances)), show.Count(cluster.AgentsConnected), number(sum(cluster.Tasks)),
-						number(cluster.Tasks["RUNNING"]), text(cluster.ClusterARN))
+					rows.Add(conv.Value(cluster.Name), number(sum(cluster.Instances)), show.Count(cluster.AgentsConnected),
+						number(sum(cluster.Tasks)),
+						number(cluster.Tasks["RUNNING"]), conv.Value(cluster.ClusterARN))
 				}
 				return rows
 			})
@@ -48,15 +50,16 @@ func newClustersList(a *app) *cobra.Command {
 
 func newClustersDescribe(a *app) *cobra.Command {
 	return &cobra.Command{
-		Use: "describe CLUSTER", Aliases: []string{"get", "show"}, Short: "Count the instances and tasks of a cluster by status",
-		Args: positionalArgs("CLUSTER"), ValidArgsFunction: a.clusterNames,
+		Use: "describe CLUSTER", Aliases: []string{"get", "show"},
+		Short: "Count the instances and tasks of a cluster by status",
+		Args:  positionalArgs("CLUSTER"), ValidArgsFunction: a.clusterNames,
 		RunE: a.run(func(ctx context.Context, c *connect.Clients, args []string) error {
 			list, err := c.State.ListClustersContext(ctx, css.NewListClustersParams())
 			if err != nil {
 				return err
 			}
 			i := slices.IndexFunc(list.Payload.Items, func(cluster *models.Cluster) bool {
-				return text(cluster.Name) == args[0] || text(cluster.ClusterARN) == args[0]
+				return conv.Value(cluster.Name) == args[0] || conv.Value(cluster.ClusterARN) == args[0]
 			})
 			if i < 0 {
 				return fmt.Errorf("cluster %q has no instances and no tasks\n\"blox clusters list\" lists the clusters", args[0])
@@ -64,8 +67,8 @@ func newClustersDescribe(a *app) *cobra.Command {
 			cluster := list.Payload.Items[i]
 			return a.print(cluster, func(show.Style) printable {
 				f := &show.Fields{}
-				f.Add("Cluster", text(cluster.Name))
-				f.Add("ARN", text(cluster.ClusterARN))
+				f.Add("Cluster", conv.Value(cluster.Name))
+				f.Add("ARN", conv.Value(cluster.ClusterARN))
 				f.Add("Instances", byStatus(cluster.Instances))
 				f.Add("Agents connected", show.Count(cluster.AgentsConnected))
 				f.Add("Tasks", byStatus(cluster.Tasks))
@@ -109,7 +112,7 @@ func (a *app) clusterNames(cmd *cobra.Command, args []string, _ string) ([]strin
 	}
 	var found []string
 	for _, cluster := range list.Payload.Items {
-		found = append(found, text(cluster.Name))
+		found = append(found, conv.Value(cluster.Name))
 	}
 	return found, cobra.ShellCompDirectiveNoFileComp
 }

@@ -4,6 +4,7 @@ import (
 	"context"
 	"time"
 
+	"github.com/go-openapi/swag/conv"
 	"github.com/spf13/cobra"
 
 	"github.com/blox/blox/cmd/blox/connect"
@@ -14,7 +15,9 @@ import (
 const completionTimeout = time.Second
 
 // environmentNames completes the name of an environment as first argument. If given, second completes the second one.
-func (a *app) environmentNames(second ...func(context.Context, *connect.Clients, string) []string) cobra.CompletionFunc {
+func (a *app) environmentNames(
+	second ...func(context.Context, *connect.Clients, string) []string,
+) cobra.CompletionFunc {
 	return func(cmd *cobra.Command, args []string, _ string) ([]string, cobra.ShellCompDirective) {
 		ctx, cancel := context.WithTimeout(cmd.Context(), completionTimeout)
 		defer cancel()
@@ -35,7 +38,7 @@ func (a *app) environmentNames(second ...func(context.Context, *connect.Clients,
 		}
 		var names []string
 		for _, environment := range list.Payload.Items {
-			names = append(names, text(environment.Name)+"\t"+environment.Status)
+			names = append(names, conv.Value(environment.Name)+"\t"+environment.Status)
 		}
 		return names, cobra.ShellCompDirectiveNoFileComp
 	}
@@ -57,10 +60,7 @@ func deploymentIDs(ctx context.Context, c *connect.Clients, environment string) 
 // noFiles disables the completion of file names.
 var noFiles = cobra.NoFileCompletions
 
-// text returns *s, or an empty string for nil.
-func text(s *string) string {
-	if s == nil {
-		return ""
-	}
-	return *s
+// fixed completes one of the choices.
+func fixed(choices ...string) cobra.CompletionFunc {
+	return cobra.FixedCompletions(choices, cobra.ShellCompDirectiveNoFileComp)
 }

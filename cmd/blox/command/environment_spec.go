@@ -1,19 +1,13 @@
 package command
 
 import (
-	"bytes"
-	"encoding/json"
 	"errors"
 	"fmt"
 	"io"
-	"os"
 	"slices"
 	"strings"
 
 	"github.com/spf13/cobra"
-	"go.yaml.in/yaml/v3"
-
-	"github.com/blox/blox/swagger/daemon-scheduler/v1/models"
 )
 
 // Values of --circuit-breaker.
@@ -22,6 +16,13 @@ const (
 	breakerPause    = "pause"
 	breakerRollback = "rollback"
 )
+
+// breakerModes maps the values of --circuit-breaker to fields of the circuit breaker.
+var breakerModes = map[string]map[string]any{
+	breakerOff:      {"enable": false, "rollback": false},
+	breakerPause:    {"enable": true, "rollback": false},
+	breakerRollback: {"enable": true, "rollback": true},
+}
 
 // environmentSpec holds the settings of an environment: a file and flags. Flags override the file.
 type environmentSpec struct {
@@ -43,47 +44,80 @@ type environmentSpec struct {
 
 // fieldPaths maps flags to fields of the request's body.
 var fieldPaths = map[string]string{
-	"cluster": "instanceGroup.cluster", "task-definition": "taskDefinition", "attribute": "instanceGroup.attributes", "query": "instanceGroup.query",
-	"minimum-healthy-percent": "deploymentConfiguration.minimumHealthyPercent", "maximum-percent": "deploymentConfiguration.maximumPercent",
-	"circuit-breaker": "deploymentConfiguration.deploymentCircuitBreaker", "circuit-breaker-threshold": "deploymentConfiguration.deploymentCircuitBreaker.threshold",
-	"bake-minutes": "deploymentConfiguration.bakeTimeInMinutes", "canary-percent": "deploymentConfiguration.canary", "canary-query": "deploymentConfiguration.canary",
-	"readiness-attribute": "readinessAttribute", "drain-order": "drainOrder", "scale-in-after-minutes": "scaleInAfterMinutes", "tag": "taskSettings.tags",
+	"cluster":                   "instanceGroup.cluster",
+	"task-definition":           "taskDefinition",
+	"attribute":                 "instanceGroup.attributes",
+	"query":                     "instanceGroup.query",
+	"minimum-healthy-percent":   "deploymentConfiguration.minimumHealthyPercent",
+	"maximum-percent":           "deploymentConfiguration.maximumPercent",
+	"circuit-breaker":           "deploymentConfiguration.deploymentCircuitBreaker",
+	"circuit-breaker-threshold": "deploymentConfiguration.deploymentCircuitBreaker.threshold",
+	"bake-minutes":              "deploymentConfiguration.bakeTimeInMinutes",
+	"canary-percent":            "deploymentConfiguration.canary",
+	"canary-query":              "deploymentConfiguration.canary",
+	"readiness-attribute":       "readinessAttribute",
+	"drain-order":               "drainOrder",
+	"scale-in-after-minutes":    "scaleInAfterMinutes",
+	"tag":                       "taskSettings.tags",
 }
 
 // resettable maps the values of --reset to fields. A reset field is null in the merge patch.
 var resettable = map[string]string{
-	"attributes": "instanceGroup.attributes", "query": "instanceGroup.query", "minimum-healthy-percent": fieldPaths["minimum-healthy-percent"],
-	"maximum-percent": fieldPaths["maximum-percent"], "circuit-breaker": fieldPaths["circuit-breaker"], "bake-minutes": fieldPaths["bake-minutes"],
-	"canary": fieldPaths["canary-percent"], "readiness-attribute": fieldPaths["readiness-attribute"], "drain-order": fieldPaths["drain-order"],
-	"scale-in-after-minutes": fieldPaths["scale-in-after-minutes"], "tags": fieldPaths["tag"], "task-settings": "taskSettings",
+	"attributes":               "instanceGroup.attributes",
+	"query":                    "instanceGroup.query",
+	"minimum-healthy-percent":  fieldPaths["minimum-healthy-percent"],
+	"maximum-percent":          fieldPaths["maximum-percent"],
+	"circuit-breaker":          fieldPaths["circuit-breaker"],
+	"bake-minutes":             fieldPaths["bake-minutes"],
+	"canary":                   fieldPaths["canary-percent"],
+	"readiness-attribute":      fieldPaths["readiness-attribute"],
+	"drain-order":              fieldPaths["drain-order"],
+	"scale-in-after-minutes":   fieldPaths["scale-in-after-minutes"],
+	"tags":                     fieldPaths["tag"],
+	"task-settings":            "taskSettings",
 	"deployment-configuration": "deploymentConfiguration",
 }
 
 func (s *environmentSpec) flags(cmd *cobra.Command, create bool) {
 	s.create = create
 	flags := cmd.Flags()
-	flags.StringVarP(&s.file, "file", "f", "", "JSON or YAML `file` with the body of the API's request; - for stdin. Flags override it")
+	flags.StringVarP(&s.file, "file", "f", "",
+		"JSON or YAML `file` with the body of the API's request; - for stdin. Flags override it")
 	if create {
 		flags.StringVar(&s.cluster, "cluster", "", "cluster, a `name` or an ARN")
 	} else {
-		flags.StringSliceVar(&s.reset, "reset", nil, "reset this `setting` to its default: "+strings.Join(sortedKeys(resettable), ", ")+"; repeatable")
-		_ = cmd.RegisterFlagCompletionFunc("reset", cobra.FixedCompletions(sortedKeys(resettable), cobra.ShellCompDirectiveNoFileComp))
+		flags.StringSliceVar(&s.reset, "reset", nil,
+			"reset this `setting` to its default: "+strings.Join(sortedKeys(resettable), ", ")+"; repeatable")
+		_ = cmd.RegisterFlagCompletionFunc("reset", fixed(sortedKeys(resettable)...))
 	}
-	flags.StringVar(&s.definition, "task-definition", "", "task definition: a `family` (its newest revision), family:revision or an ARN")
-	flags.StringArrayVar(&s.attributes, "attribute", nil, "select instances with this attribute, `name=value`, or name for any value; repeatable, all must match")
-	flags.StringVar(&s.query, "query", "", "select instances that match this `query` in the cluster query language, such as \"attribute:ecs.os-type == linux\"")
-	flags.Int64Var(&s.minimum, "minimum-healthy-percent", 90, "minimum `percent` of instances with a running task during a rollout")
-	flags.Int64Var(&s.maximum, "maximum-percent", 100, "maximum `percent`: 100 stops the old task first; up to 200 starts the new task first on that many more instances")
-	flags.StringVar(&s.breaker, "circuit-breaker", breakerOff, "circuit breaker `mode` for a deployment that keeps failing: off, pause (fail and pause) or rollback (restore the last completed deployment)")
-	flags.Int64Var(&s.threshold, "circuit-breaker-threshold", 0, "`number` of failures that trip the circuit breaker (default: half of the instances, 3 to 200)")
+	flags.StringVar(&s.definition, "task-definition", "",
+		"task definition: a `family` (its newest revision), family:revision or an ARN")
+	flags.StringArrayVar(&s.attributes, "attribute", nil,
+		"select instances with this attribute, `name=value`, or name for any value; repeatable, all must match")
+	flags.StringVar(&s.query, "query", "",
+		"select instances that match this `query` in the cluster query language, such as \"attribute:ecs.os-type == linux\"")
+	flags.Int64Var(&s.minimum, "minimum-healthy-percent", 90,
+		"minimum `percent` of instances with a running task during a rollout")
+	flags.Int64Var(&s.maximum, "maximum-percent", 100,
+		"maximum `percent`: 100 stops the old task first; up to 200 starts the new task first on that many more instances")
+	flags.StringVar(&s.breaker, "circuit-breaker", breakerOff,
+		"circuit breaker `mode` for a deployment that keeps failing: off, pause (fail and pause) or rollback (restore the "+
+			"last completed deployment)")
+	flags.Int64Var(&s.threshold, "circuit-breaker-threshold", 0,
+		"`number` of failures that trip the circuit breaker (default: half of the instances, 3 to 200)")
 	flags.Int64Var(&s.bake, "bake-minutes", 0, "`minutes` that all tasks must run before a deployment completes")
-	flags.Int64Var(&s.canaryPercent, "canary-percent", 0, "roll out to this `percent` of the instances first, to the others after \"blox deployments promote\"")
-	flags.StringVar(&s.canaryQuery, "canary-query", "", "roll out first to the instances that match this `query`, instead of --canary-percent")
-	flags.StringVar(&s.readiness, "readiness-attribute", "", "custom `attribute` that Blox sets on an instance while its daemons run, for placement constraints")
-	flags.Int64Var(&s.drainOrder, "drain-order", 0, "drain order: on a DRAINING instance, environments with a lower `number` stop first")
-	flags.Int64Var(&s.scaleInAfter, "scale-in-after-minutes", 0, "stop the daemons of an instance that ran nothing else for this many `minutes`, for scale-in; 0: never")
+	flags.Int64Var(&s.canaryPercent, "canary-percent", 0,
+		"roll out to this `percent` of the instances first, to the others after \"blox deployments promote\"")
+	flags.StringVar(&s.canaryQuery, "canary-query", "",
+		"roll out first to the instances that match this `query`, instead of --canary-percent")
+	flags.StringVar(&s.readiness, "readiness-attribute", "",
+		"custom `attribute` that Blox sets on an instance while its daemons run, for placement constraints")
+	flags.Int64Var(&s.drainOrder, "drain-order", 0,
+		"drain order: on a DRAINING instance, environments with a lower `number` stop first")
+	flags.Int64Var(&s.scaleInAfter, "scale-in-after-minutes", 0,
+		"stop the daemons of an instance that ran nothing else for this many `minutes`, for scale-in; 0: never")
 	flags.StringArrayVar(&s.tags, "tag", nil, "tag of the tasks, `key=value`; repeatable")
-	_ = cmd.RegisterFlagCompletionFunc("circuit-breaker", cobra.FixedCompletions([]string{breakerOff, breakerPause, breakerRollback}, cobra.ShellCompDirectiveNoFileComp))
+	_ = cmd.RegisterFlagCompletionFunc("circuit-breaker", fixed(breakerOff, breakerPause, breakerRollback))
 }
 
 // document returns the body of a request: the file, overridden by the flags.
@@ -95,43 +129,24 @@ func (s *environmentSpec) document(cmd *cobra.Command, in io.Reader) (map[string
 			return nil, &usageError{cmd, fmt.Errorf("--file: %w", err)}
 		}
 	}
-	for _, name := range s.reset {
-		place, known := resettable[name]
-		if !known {
-			return nil, &usageError{cmd, fmt.Errorf("--reset %q: must be one of %s", name, strings.Join(sortedKeys(resettable), ", "))}
-		}
-		setField(document, place, nil)
+	if err := s.applyReset(document); err != nil {
+		return nil, &usageError{cmd, err}
 	}
 	if cmd.Flags().Changed("canary-percent") && cmd.Flags().Changed("canary-query") {
 		return nil, &usageError{cmd, errors.New("--canary-percent and --canary-query exclude each other")}
 	}
-	attributes, err := parsePairs(s.attributes, "name")
+	values, err := s.values()
 	if err != nil {
-		return nil, &usageError{cmd, fmt.Errorf("--attribute %w", err)}
-	}
-	tags, err := parsePairs(s.tags, "key")
-	if err != nil {
-		return nil, &usageError{cmd, fmt.Errorf("--tag %w", err)}
-	}
-	breaker, known := map[string]map[string]any{
-		breakerOff:      {"enable": false, "rollback": false},
-		breakerPause:    {"enable": true, "rollback": false},
-		breakerRollback: {"enable": true, "rollback": true},
-	}[s.breaker]
-	if !known {
-		return nil, &usageError{cmd, fmt.Errorf("--circuit-breaker %q: must be off, pause or rollback", s.breaker)}
-	}
-	values := map[string]any{
-		"cluster": s.cluster, "task-definition": s.definition, "attribute": attributes, "query": s.query,
-		"minimum-healthy-percent": s.minimum, "maximum-percent": s.maximum, "bake-minutes": s.bake,
-		"readiness-attribute": s.readiness, "drain-order": s.drainOrder, "scale-in-after-minutes": s.scaleInAfter, "tag": tags,
-		// A merge patch keeps fields that it does not name, so the other one must be null.
-		"canary-percent": s.canary("percent", s.canaryPercent, "query"), "canary-query": s.canary("query", s.canaryQuery, "percent"),
+		return nil, &usageError{cmd, err}
 	}
 	for name, value := range values {
 		if flag := cmd.Flags().Lookup(name); flag != nil && flag.Changed {
 			setField(document, fieldPaths[name], value)
 		}
+	}
+	breaker, known := breakerModes[s.breaker]
+	if !known {
+		return nil, &usageError{cmd, fmt.Errorf("--circuit-breaker %q: must be off, pause or rollback", s.breaker)}
 	}
 	if cmd.Flags().Changed("circuit-breaker") {
 		for field, value := range breaker {
@@ -144,38 +159,51 @@ func (s *environmentSpec) document(cmd *cobra.Command, in io.Reader) (map[string
 	return document, nil
 }
 
+// applyReset sets the fields of --reset to null.
+func (s *environmentSpec) applyReset(document map[string]any) error {
+	for _, name := range s.reset {
+		path, known := resettable[name]
+		if !known {
+			return fmt.Errorf("--reset %q: must be one of %s", name, strings.Join(sortedKeys(resettable), ", "))
+		}
+		setField(document, path, nil)
+	}
+	return nil
+}
+
+// values returns the values of the flags, by name, except those of the circuit breaker.
+func (s *environmentSpec) values() (map[string]any, error) {
+	attributes, err := parsePairs(s.attributes, "name")
+	if err != nil {
+		return nil, fmt.Errorf("--attribute %w", err)
+	}
+	tags, err := parsePairs(s.tags, "key")
+	if err != nil {
+		return nil, fmt.Errorf("--tag %w", err)
+	}
+	return map[string]any{
+		"cluster":                 s.cluster,
+		"task-definition":         s.definition,
+		"attribute":               attributes,
+		"query":                   s.query,
+		"minimum-healthy-percent": s.minimum,
+		"maximum-percent":         s.maximum,
+		"bake-minutes":            s.bake,
+		"readiness-attribute":     s.readiness,
+		"drain-order":             s.drainOrder,
+		"scale-in-after-minutes":  s.scaleInAfter,
+		"tag":                     tags,
+		// A merge patch keeps fields that it does not name, so the other one must be null.
+		"canary-percent": s.canary("percent", s.canaryPercent, "query"),
+		"canary-query":   s.canary("query", s.canaryQuery, "percent"),
+	}, nil
+}
+
 func (s *environmentSpec) canary(field string, value any, other string) map[string]any {
 	if s.create {
 		return map[string]any{field: value}
 	}
 	return map[string]any{field: value, other: nil}
-}
-
-// setField sets the field at a path, such as a.b.c, and creates the objects around it.
-func setField(document map[string]any, place string, value any) {
-	first, rest, deeper := strings.Cut(place, ".")
-	if !deeper {
-		document[first] = value
-		return
-	}
-	inner, is := document[first].(map[string]any)
-	if !is {
-		inner = map[string]any{}
-		document[first] = inner
-	}
-	setField(inner, rest, value)
-}
-
-// removeField removes the field at a path and returns its value.
-func removeField(document map[string]any, place string) any {
-	first, rest, deeper := strings.Cut(place, ".")
-	if deeper {
-		inner, _ := document[first].(map[string]any)
-		return removeField(inner, rest)
-	}
-	value := document[first]
-	delete(document, first)
-	return value
 }
 
 // parsePairs parses name=value, or a name alone, into {"<name>": name, "value": value}.
@@ -193,73 +221,6 @@ func parsePairs(given []string, name string) ([]any, error) {
 		list = append(list, pair)
 	}
 	return list, nil
-}
-
-// maxFileBytes exceeds the largest request that the API accepts.
-const maxFileBytes = 4 << 20
-
-// readDocument reads a JSON or YAML object.
-func readDocument(name string, in io.Reader) (map[string]any, error) {
-	if name != "-" {
-		file, err := os.Open(name)
-		if err != nil {
-			return nil, err
-		}
-		defer file.Close()
-		in = file
-	}
-	body, err := io.ReadAll(io.LimitReader(in, maxFileBytes))
-	if err != nil {
-		return nil, fmt.Errorf("%s: %w", name, err)
-	}
-	var document map[string]any
-	if bytes.HasPrefix(bytes.TrimSpace(body), []byte("{")) { // YAML forbids tabs between JSON's tokens
-		decoder := json.NewDecoder(bytes.NewReader(body))
-		decoder.UseNumber()
-		if err = decoder.Decode(&document); err == nil {
-			err = requireEOF(decoder.Decode(new(any)))
-		}
-	} else {
-		decoder := yaml.NewDecoder(bytes.NewReader(body))
-		if err = decoder.Decode(&document); err == nil {
-			err = requireEOF(decoder.Decode(new(yaml.Node)))
-		} else if errors.Is(err, io.EOF) {
-			err = nil // reported below as empty
-		}
-	}
-	switch {
-	case err != nil:
-		return nil, fmt.Errorf("%s: not a JSON or YAML object: %w", name, err)
-	case document == nil:
-		return nil, fmt.Errorf("%s is empty", name)
-	}
-	return document, nil
-}
-
-// requireEOF turns the result of decoding past a document into an error unless it was the end of the input.
-func requireEOF(next error) error {
-	switch {
-	case next == nil:
-		return errors.New("more than one document")
-	case errors.Is(next, io.EOF):
-		return nil
-	}
-	return next
-}
-
-// rejectUnknownFields rejects fields that the API would ignore in the body of a new environment.
-func rejectUnknownFields(body []byte) error {
-	decoder := json.NewDecoder(bytes.NewReader(body))
-	decoder.DisallowUnknownFields()
-	err := decoder.Decode(new(models.CreateEnvironmentRequest))
-	var wrongType *json.UnmarshalTypeError
-	if errors.As(err, &wrongType) {
-		return fmt.Errorf("%s is a %s, must be a %s", wrongType.Field, wrongType.Value, wrongType.Type)
-	}
-	if err != nil {
-		return errors.New(strings.TrimPrefix(err.Error(), "json: "))
-	}
-	return nil
 }
 
 func sortedKeys[V any](m map[string]V) []string {

@@ -59,8 +59,8 @@ func (p Program) exitCode(ctx context.Context, err error) int {
 // indent indents all lines of text but the first.
 func indent(text string) string { return strings.ReplaceAll(text, "\n", "\n  ") }
 
-// rejectUnknownCommands makes unknown commands and wrong arguments usage errors, for cmd and its subcommands. Cobra would
-// print the help and exit with 0.
+// rejectUnknownCommands makes unknown commands and wrong arguments usage errors, for cmd and its subcommands. Cobra
+// would print the help and exit with 0.
 func rejectUnknownCommands(cmd *cobra.Command) {
 	for _, child := range cmd.Commands() {
 		rejectUnknownCommands(child)

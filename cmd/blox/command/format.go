@@ -5,20 +5,11 @@ import (
 	"fmt"
 	"strconv"
 	"strings"
-	"time"
 
-	"github.com/go-openapi/strfmt"
+	"github.com/go-openapi/swag/conv"
 
 	"github.com/blox/blox/swagger/daemon-scheduler/v1/models"
 )
-
-// timeOf returns *t, or the zero time for nil.
-func timeOf(t *strfmt.DateTime) time.Time {
-	if t == nil {
-		return time.Time{}
-	}
-	return time.Time(*t)
-}
 
 // optional returns a parameter that is omitted if s is empty.
 func optional(s string) *string {
@@ -32,23 +23,20 @@ func clusterOf(e *models.Environment) string {
 	if e.InstanceGroup == nil {
 		return ""
 	}
-	return text(e.InstanceGroup.Cluster)
+	return conv.Value(e.InstanceGroup.Cluster)
 }
 
 func tokenOf(e *models.Environment) string {
-	if e.DeploymentToken == nil {
-		return ""
-	}
-	return e.DeploymentToken.String()
+	return conv.Value(e.DeploymentToken).String()
 }
 
 func attributesOf(list []*models.Attribute) string {
 	var each []string
 	for _, a := range list {
 		if a.Value == "" {
-			each = append(each, text(a.Name))
+			each = append(each, conv.Value(a.Name))
 		} else {
-			each = append(each, text(a.Name)+"="+a.Value)
+			each = append(each, conv.Value(a.Name)+"="+a.Value)
 		}
 	}
 	return strings.Join(each, ", ")

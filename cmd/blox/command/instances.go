@@ -1,10 +1,10 @@
 package command
 
 import (
-	"cmp"
 	"context"
 	"strings"
 
+	"github.com/go-openapi/swag/conv"
 	"github.com/spf13/cobra"
 
 	"github.com/blox/blox/cmd/blox/connect"
@@ -28,13 +28,15 @@ func newInstancesList(a *app) *cobra.Command {
 	var page pageSize
 	cmd := &cobra.Command{
 		Use: "list", Aliases: []string{"ls"}, Short: "List container instances",
-		Long: `List the container instances that match all flags. CPU and MEMORY show remaining/registered, in CPU units and MiB.`,
+		Long: `List the container instances that match all flags. CPU and MEMORY show remaining/registered, in CPU
+units and MiB.`,
 		Example: `  blox instances list --cluster default --status ACTIVE
   blox instances list --attribute ecs.instance-type:m6i.large --agent-connected false`,
 		Args: positionalArgs(), ValidArgsFunction: noFiles,
 		RunE: a.run(func(ctx context.Context, c *connect.Clients, _ []string) error {
-			list, err := allInstances(ctx, c, css.NewListInstancesParams().WithCluster(optional(cluster)).WithStatus(optional(status)).
-				WithAttribute(optional(attribute)).WithEc2InstanceID(optional(ec2)).WithAgentConnected(optional(agent)), page)
+			params := css.NewListInstancesParams().WithCluster(optional(cluster)).WithStatus(optional(status)).
+				WithAttribute(optional(attribute)).WithEc2InstanceID(optional(ec2)).WithAgentConnected(optional(agent))
+			list, err := allInstances(ctx, c, params, page)
 			if err != nil {
 				return err
 			}
@@ -49,52 +51,46 @@ func newInstancesList(a *app) *cobra.Command {
 	}
 	flags := cmd.Flags()
 	flags.StringVar(&cluster, "cluster", "", "only in this cluster, a `name` or an ARN")
-	flags.StringVar(&status, "status", "", "only with this `status`: REGISTERING, REGISTRATION_FAILED, ACTIVE, DRAINING, DEREGISTERING or INACTIVE; case-insensitive")
+	flags.StringVar(&status, "status", "",
+		"only with this `status`: REGISTERING, REGISTRATION_FAILED, ACTIVE, DRAINING, DEREGISTERING or INACTIVE; "+
+			"case-insensitive")
 	flags.StringVar(&attribute, "attribute", "", "only with this attribute, `name:value`, or name for any value")
 	flags.StringVar(&ec2, "ec2-instance-id", "", "only the EC2 instance with this `id`, or mi-… on ECS Anywhere")
 	flags.StringVar(&agent, "agent-connected", "", "only with the ECS agent connected (`true`) or disconnected (false)")
 	page.addFlag(cmd)
 	_ = cmd.RegisterFlagCompletionFunc("cluster", a.clusterNames)
-	_ = cmd.RegisterFlagCompletionFunc("status", fixed("REGISTERING", "REGISTRATION_FAILED", "ACTIVE", "DRAINING", "DEREGISTERING", "INACTIVE"))
+	_ = cmd.RegisterFlagCompletionFunc("status",
+		fixed("REGISTERING", "REGISTRATION_FAILED", "ACTIVE", "DRAINING", "DEREGISTERING", "INACTIVE"))
 	_ = cmd.RegisterFlagCompletionFunc("agent-connected", fixed("true", "false"))
 	return cmd
 }
 
-// pageSize is the number of items of one page of a list.
-type pageSize int32
-
-const defaultPageSize pageSize = 500
-
-func (p *pageSize) addFlag(cmd *cobra.Command) {
-	cmd.Flags().Int32Var((*int32)(p), "page-size", int32(defaultPageSize), "items per request, 1 to 1000; API Gateway limits responses to 10 MB")
-}
-
-// allInstances reads all pages of a list. Each page is exact at its own version. The metadata is the first page's: a stream
-// that starts there misses nothing.
-func allInstances(ctx context.Context, c *connect.Clients, params *css.ListInstancesParams, page pageSize) (*models.ContainerInstances, error) {
-	all := &models.ContainerInstances{Items: []*models.ContainerInstance{}}
-	for params.SetLimit((*int32)(&page)); ; {
-		got, err := c.State.ListInstancesContext(ctx, params)
+// allInstances reads all pages of a list. Each page is exact at its own version. The metadata is the first page's: a
+// stream that starts there misses nothing.
+func allInstances(
+	ctx context.Context, c *connect.Clients, params *css.ListInstancesParams, size pageSize,
+) (*models.ContainerInstances, error) {
+	var metadata *models.ListMetadata
+	params.SetLimit((*int32)(&size))
+	items, err := allPages(func(token string) ([]*models.ContainerInstance, string, error) {
+		response, err := c.State.ListInstancesContext(ctx, params.WithNextToken(optional(token)))
 		if err != nil {
-			return nil, err
+			return nil, "", err
 		}
-		if all.Metadata == nil {
-			all.Metadata = got.Payload.Metadata
+		if metadata == nil {
+			metadata = response.Payload.Metadata
 		}
-		all.Items = append(all.Items, got.Payload.Items...)
-		if got.Payload.NextToken == "" {
-			return all, nil
-		}
-		params.SetNextToken(&got.Payload.NextToken)
+		return response.Payload.Items, response.Payload.NextToken, nil
+	})
+	if err != nil {
+		return nil, err
 	}
-}
-
-func fixed(choices ...string) cobra.CompletionFunc {
-	return cobra.FixedCompletions(choices, cobra.ShellCompDirectiveNoFileComp)
+	return &models.ContainerInstances{Metadata: metadata, Items: items}, nil
 }
 
 func instanceRows() *show.Rows {
-	return &show.Rows{Columns: show.Columns("INSTANCE~", "CLUSTER~", "EC2 INSTANCE", "STATUS", "AGENT", "CPU", "MEMORY", "AGENT VERSION+", "VERSION+")}
+	return &show.Rows{Columns: show.Columns("INSTANCE~", "CLUSTER~", "EC2 INSTANCE", "STATUS", "AGENT", "CPU", "MEMORY",
+		"AGENT VERSION+", "VERSION+")}
 }
 
 func addInstance(rows *show.Rows, s show.Style, i *models.ContainerInstance) {
@@ -107,7 +103,8 @@ func addInstance(rows *show.Rows, s show.Style, i *models.ContainerInstance) {
 	if e.VersionInfo != nil {
 		version = e.VersionInfo.AgentVersion
 	}
-	rows.Add(s.ID(text(e.ContainerInstanceARN)), s.ID(text(e.ClusterARN)), e.EC2InstanceID, text(e.Status), agent, remainingOf(e, "CPU"), remainingOf(e, "MEMORY"),
+	rows.Add(s.ID(conv.Value(e.ContainerInstanceARN)), s.ID(conv.Value(e.ClusterARN)), e.EC2InstanceID,
+		conv.Value(e.Status), agent, remainingOf(e, "CPU"), remainingOf(e, "MEMORY"),
 		version, versionOf(i.Metadata))
 }
 
@@ -115,8 +112,8 @@ func addInstance(rows *show.Rows, s show.Style, i *models.ContainerInstance) {
 func remainingOf(e *models.ContainerInstanceDetail, resource string) string {
 	value := func(list []*models.ContainerInstanceResource) string {
 		for _, r := range list {
-			if text(r.Name) == resource {
-				return text(r.Value)
+			if conv.Value(r.Name) == resource {
+				return conv.Value(r.Value)
 			}
 		}
 		return ""
@@ -132,7 +129,7 @@ func versionOf(m *models.Metadata) string {
 	if m == nil {
 		return ""
 	}
-	return text(m.EntityVersion)
+	return conv.Value(m.EntityVersion)
 }
 
 func newInstancesDescribe(a *app) *cobra.Command {
@@ -175,64 +172,40 @@ func findInstance(ctx context.Context, c *connect.Clients, wanted, cluster strin
 		if ec2 {
 			return i.Entity.EC2InstanceID
 		}
-		return entityID(text(i.Entity.ContainerInstanceARN), wanted)
+		return entityID(conv.Value(i.Entity.ContainerInstanceARN), wanted)
 	})
 }
 
-// entityID returns what wanted is compared with: the ARN if wanted is one, else the id.
-func entityID(of, wanted string) string {
-	if strings.HasPrefix(wanted, "arn:") {
-		return of
-	}
-	return (show.Style{}).ID(of)
-}
-
-// clusterFlag adds the flag --cluster.
-func (a *app) clusterFlag(cmd *cobra.Command, cluster *string) {
-	cmd.Flags().StringVar(cluster, "cluster", "", "search only this cluster, a `name` or an ARN")
-	_ = cmd.RegisterFlagCompletionFunc("cluster", a.clusterNames)
-}
-
-// clusterOfARN returns the cluster's name in the ARN wanted, or for an ARN of the short form the given cluster. It is not ok
-// if wanted is not an ARN of that kind, or neither names a cluster.
-func clusterOfARN(wanted string, kind arn.Kind, given string) (name string, ok bool) {
-	named, err := arn.ParseKind(wanted, kind)
-	name = cmp.Or(named.Cluster, clusterName(given))
-	return name, err == nil && name != ""
-}
-
-// clusterName returns the name in a cluster's ARN; a name stays as it is.
-func clusterName(cluster string) string { return (show.Style{}).ID(cluster) }
-
 func instanceFields(s show.Style, i *models.ContainerInstance) *show.Fields {
 	e, f := i.Entity, &show.Fields{}
-	f.Add("Instance", s.ID(text(e.ContainerInstanceARN)))
-	f.Add("ARN", text(e.ContainerInstanceARN))
-	f.Add("Cluster", s.ID(text(e.ClusterARN)))
+	f.Add("Instance", s.ID(conv.Value(e.ContainerInstanceARN)))
+	f.Add("ARN", conv.Value(e.ContainerInstanceARN))
+	f.Add("Cluster", s.ID(conv.Value(e.ClusterARN)))
 	f.Add("EC2 instance", e.EC2InstanceID)
-	f.Add("Status", text(e.Status))
+	f.Add("Status", conv.Value(e.Status))
 	if e.AgentConnected != nil {
 		f.Add("Agent connected", show.YesNo(*e.AgentConnected))
 	}
 	f.Add("Agent update", e.AgentUpdateStatus)
 	if v := e.VersionInfo; v != nil {
-		f.Add("Versions", joinNonEmpty(labelled("agent ", v.AgentVersion), labelled("docker ", strings.TrimPrefix(v.DockerVersion, "DockerVersion: "))))
+		f.Add("Versions", joinNonEmpty(labelled("agent ", v.AgentVersion),
+			labelled("docker ", strings.TrimPrefix(v.DockerVersion, "DockerVersion: "))))
 	}
 	for _, r := range e.RegisteredResources {
-		switch name := text(r.Name); name {
+		switch name := conv.Value(r.Name); name {
 		case "CPU", "MEMORY":
 			f.Add(name+" free", remainingOf(e, name))
 		default:
 			for _, left := range e.RemainingResources {
-				if text(left.Name) == name {
-					f.Add(name, text(left.Value))
+				if conv.Value(left.Name) == name {
+					f.Add(name, conv.Value(left.Value))
 				}
 			}
 		}
 	}
 	var attributes []string
 	for _, attribute := range e.Attributes {
-		attributes = append(attributes, strings.TrimSuffix(text(attribute.Name)+"="+text(attribute.Value), "="))
+		attributes = append(attributes, strings.TrimSuffix(conv.Value(attribute.Name)+"="+conv.Value(attribute.Value), "="))
 	}
 	f.Add("Attributes", strings.Join(attributes, ", "))
 	f.Add("Entity version", versionOf(i.Metadata))

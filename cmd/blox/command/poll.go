@@ -5,14 +5,16 @@ import (
 	"time"
 
 	"github.com/blox/blox/cmd/blox/connect"
+	"github.com/blox/blox/internal/backoff"
 )
 
 const (
 	pollInterval = 300 * time.Millisecond
-	maxOutage    = time.Minute // for a service that is away meanwhile
+	maxOutage    = time.Minute // longest outage of a service that a command tolerates
 )
 
-// poll calls done until it reports true, fails permanently, or ctx ends. It retries temporary errors for maxOutage.
+// poll calls done until it reports true, fails permanently, or ctx ends. It retries temporary errors for maxOutage. The
+// interval is constant: a person watches the progress.
 func poll(ctx context.Context, done func() (bool, error)) error {
 	var failing time.Time
 	for {
@@ -31,9 +33,8 @@ func poll(ctx context.Context, done func() (bool, error)) error {
 		case time.Since(failing) > maxOutage:
 			return err
 		}
-		select {
-		case <-ctx.Done():
-		case <-time.After(pollInterval):
+		if !backoff.Sleep(ctx, pollInterval) {
+			return ctx.Err()
 		}
 	}
 }

@@ -47,14 +47,19 @@ With --once, the exit code is the outcome: 0 if every step succeeded, 1 if one f
 	}
 	flags := cmd.Flags()
 	flags.StringVar(&f.Name, "name", "blox-probe", "`name` of the probe's environment; two probes need two names")
-	flags.StringVar(&f.Cluster, "cluster", "", "run the tasks in this cluster, a `name` or an ARN; with --read-only, query it")
-	flags.StringVar(&f.TaskDefinition, "task-definition", "", "task to run, `family:revision` or ARN; choose something small and harmless")
+	flags.StringVar(&f.Cluster, "cluster", "",
+		"run the tasks in this cluster, a `name` or an ARN; with --read-only, query it")
+	flags.StringVar(&f.TaskDefinition, "task-definition", "",
+		"task to run, `family:revision` or ARN; choose something small and harmless")
 	flags.StringVar(&f.Query, "query", "", "run only on the instances that this `query` selects")
 	flags.BoolVar(&f.ReadOnly, "read-only", false, "create and start nothing")
-	flags.DurationVar(&f.StepTimeout, "step-timeout", 5*time.Minute, "`duration` that the tasks may take to run, and to stop")
-	flags.DurationVar(&f.StreamDelay, "stream-delay", 10*time.Second, "`duration` by which the stream may trail daemon-scheduler")
+	flags.DurationVar(&f.StepTimeout, "step-timeout", 5*time.Minute,
+		"`duration` that the tasks may take to run, and to stop")
+	flags.DurationVar(&f.StreamDelay, "stream-delay", 10*time.Second,
+		"`duration` by which the stream may trail daemon-scheduler")
 	flags.BoolVar(&f.once, "once", false, "run once and report the outcome as the exit code")
-	flags.DurationVar(&f.interval, "interval", 5*time.Minute, "`duration` from the start of a run to the start of the next")
+	flags.DurationVar(&f.interval, "interval", 5*time.Minute,
+		"`duration` from the start of a run to the start of the next")
 	flags.StringVar(&f.metricsBind, "metrics-bind", "", "serve GET /metrics on this `host:port`")
 	_ = cmd.RegisterFlagCompletionFunc("cluster", a.clusterNames)
 	run := a.run(func(ctx context.Context, c *connect.Clients, _ []string) error {

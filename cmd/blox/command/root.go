@@ -34,8 +34,8 @@ type app struct {
 	wide   bool
 }
 
-const rootHelp = `blox is the command line of Blox. It manages environments and deployments in daemon-scheduler and queries
-cluster-state-service for the instances and tasks of your ECS clusters.
+const rootHelp = `blox is the command line of Blox. It manages environments and deployments in daemon-scheduler and
+queries cluster-state-service for the instances and tasks of your ECS clusters.
 
 An environment selects container instances of a cluster and the task definition to run on each of them. A deployment
 rolls the environment out: Blox starts one task on every selected instance and replaces it when it stops.
@@ -103,7 +103,8 @@ func New(p Program) *cobra.Command {
 	root.SetFlagErrorFunc(func(cmd *cobra.Command, err error) error { return &usageError{cmd, err} })
 	root.SetVersionTemplate("blox {{.Version}}\n")
 	a.globalFlags(root)
-	root.AddGroup(&cobra.Group{ID: groupDeploy, Title: "Deploy daemons:"}, &cobra.Group{ID: groupInspect, Title: "Inspect clusters:"},
+	root.AddGroup(&cobra.Group{ID: groupDeploy, Title: "Deploy daemons:"},
+		&cobra.Group{ID: groupInspect, Title: "Inspect clusters:"},
 		&cobra.Group{ID: groupOperate, Title: "Operate Blox:"})
 	for _, one := range newCommands {
 		cmd := one.new(a)
@@ -132,17 +133,22 @@ const helpWidth = 120
 func (a *app) globalFlags(root *cobra.Command) {
 	flags, env := root.PersistentFlags(), a.Getenv
 	signed, _ := strconv.ParseBool(env("BLOX_SIGV4"))
-	flags.StringVar(&a.cfg.Endpoint, "endpoint", cmp.Or(env("BLOX_ENDPOINT"), connect.DefaultEndpoint), "`URL` of daemon-scheduler (BLOX_ENDPOINT)")
-	flags.StringVar(&a.cfg.CSSEndpoint, "css-endpoint", env("BLOX_CSS_ENDPOINT"), "`URL` of cluster-state-service (BLOX_CSS_ENDPOINT; default: "+connect.DefaultCSSEndpoint+", with --sigv4 that of --endpoint)")
-	flags.StringVar(&a.cfg.TLS.CA, "ca", env("BLOX_CA"), "PEM `file` with the CAs that servers' certificates must chain to (BLOX_CA; default: the machine's)")
+	flags.StringVar(&a.cfg.Endpoint, "endpoint", cmp.Or(env("BLOX_ENDPOINT"), connect.DefaultEndpoint),
+		"`URL` of daemon-scheduler (BLOX_ENDPOINT)")
+	flags.StringVar(&a.cfg.CSSEndpoint, "css-endpoint", env("BLOX_CSS_ENDPOINT"),
+		"`URL` of cluster-state-service (BLOX_CSS_ENDPOINT; default: "+connect.DefaultCSSEndpoint+", with --sigv4 that of "+
+			"--endpoint)")
+	flags.StringVar(&a.cfg.TLS.CA, "ca", env("BLOX_CA"),
+		"PEM `file` with the CAs that servers' certificates must chain to (BLOX_CA; default: the machine's)")
 	flags.StringVar(&a.cfg.TLS.Cert, "cert", env("BLOX_CERT"), "PEM `file` with the client certificate (BLOX_CERT)")
 	flags.StringVar(&a.cfg.TLS.Key, "key", env("BLOX_KEY"), "PEM `file` with the key of --cert (BLOX_KEY)")
-	flags.BoolVar(&a.cfg.SigV4, "sigv4", signed, "sign requests with AWS credentials, as Blox on AWS requires (BLOX_SIGV4)")
+	flags.BoolVar(&a.cfg.SigV4, "sigv4", signed,
+		"sign requests with AWS credentials, as Blox on AWS requires (BLOX_SIGV4)")
 	flags.StringVar(&a.cfg.Region, "region", "", "AWS `region` of the signature (default: that of the AWS configuration)")
 	flags.DurationVar(&a.cfg.Timeout, "timeout", 30*time.Second, "timeout of a request, a `duration`")
 	flags.StringVarP(&a.format, "output", "o", string(show.Table), "output `format`: table, json or yaml")
 	flags.BoolVar(&a.wide, "wide", false, "show every column, whole ARNs and full texts")
-	_ = root.RegisterFlagCompletionFunc("output", cobra.FixedCompletions(show.Formats, cobra.ShellCompDirectiveNoFileComp))
+	_ = root.RegisterFlagCompletionFunc("output", fixed(show.Formats...))
 	a.cfg.SimEndpoint = cmp.Or(env("BLOX_SIM_ENDPOINT"), connect.DefaultSimEndpoint)
 }
 

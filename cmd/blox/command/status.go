@@ -7,6 +7,7 @@ import (
 	"net/http"
 	"strings"
 
+	"github.com/go-openapi/swag/conv"
 	"github.com/spf13/cobra"
 
 	"github.com/blox/blox/cmd/blox/connect"
@@ -27,21 +28,11 @@ func newStatusCommand(a *app) *cobra.Command {
 	return &cobra.Command{
 		Use:   "status",
 		Short: "Show whether both services are ready",
-		Long: `Show whether both services are ready, which replica leads, and if a service is not ready, why. The exit code is 1
-unless both are ready.`,
+		Long: `Show whether both services are ready, which replica leads, and if a service is not ready, why. The exit code
+is 1 unless both are ready.`,
 		Args: positionalArgs(), ValidArgsFunction: noFiles,
 		RunE: a.run(func(ctx context.Context, c *connect.Clients, _ []string) error {
-			state, scheduler := serviceStatus{Service: "cluster-state-service"}, serviceStatus{Service: "daemon-scheduler"}
-			if ok, err := c.State.ReadyContext(ctx, css.NewReadyParams()); err != nil {
-				state.Reasons = notReadyReasons(err)
-			} else {
-				state.Ready, state.Leader, state.Reasons = true, text(ok.Payload.Leader), ok.Payload.Reasons
-			}
-			if ok, err := c.Scheduler.ReadyContext(ctx, ds.NewReadyParams()); err != nil {
-				scheduler.Reasons = notReadyReasons(err)
-			} else {
-				scheduler.Ready, scheduler.Leader, scheduler.Reasons = true, text(ok.Payload.Leader), ok.Payload.Reasons
-			}
+			state, scheduler := stateReadiness(ctx, c), schedulerReadiness(ctx, c)
 			if ctx.Err() != nil {
 				return ctx.Err()
 			}
@@ -61,11 +52,32 @@ unless both are ready.`,
 	}
 }
 
+func stateReadiness(ctx context.Context, c *connect.Clients) serviceStatus {
+	const name = "cluster-state-service"
+	response, err := c.State.ReadyContext(ctx, css.NewReadyParams())
+	if err != nil {
+		return serviceStatus{Service: name, Reasons: notReadyReasons(err)}
+	}
+	ready := response.Payload
+	return serviceStatus{Service: name, Ready: true, Leader: conv.Value(ready.Leader), Reasons: ready.Reasons}
+}
+
+func schedulerReadiness(ctx context.Context, c *connect.Clients) serviceStatus {
+	const name = "daemon-scheduler"
+	response, err := c.Scheduler.ReadyContext(ctx, ds.NewReadyParams())
+	if err != nil {
+		return serviceStatus{Service: name, Reasons: notReadyReasons(err)}
+	}
+	ready := response.Payload
+	return serviceStatus{Service: name, Ready: true, Leader: conv.Value(ready.Leader), Reasons: ready.Reasons}
+}
+
 // notReadyReasons returns the reasons that a service reports, or why it cannot be reached.
 func notReadyReasons(err error) []string {
 	var refused *connect.ResponseError
 	var reported serviceStatus
-	if errors.As(err, &refused) && refused.Status == http.StatusServiceUnavailable && json.Unmarshal([]byte(refused.Text), &reported) == nil && len(reported.Reasons) > 0 {
+	if errors.As(err, &refused) && refused.Status == http.StatusServiceUnavailable &&
+		json.Unmarshal([]byte(refused.Text), &reported) == nil && len(reported.Reasons) > 0 {
 		return reported.Reasons
 	}
 	return []string{strings.ReplaceAll(err.Error(), "\n", ". ")}

@@ -8,6 +8,7 @@ import (
 	"fmt"
 	"strings"
 
+	"github.com/go-openapi/swag/conv"
 	"github.com/spf13/cobra"
 
 	"github.com/blox/blox/cmd/blox/connect"
@@ -41,7 +42,8 @@ type streamFlags struct {
 func (f *streamFlags) add(a *app, cmd *cobra.Command, resumable bool) {
 	cmd.Flags().StringVar(&f.cluster, "cluster", "", "only in this cluster, a `name` or an ARN")
 	cmd.Flags().BoolVar(&f.deleted, "deleted", false, "include deletions")
-	cmd.Flags().Int32Var(&f.heartbeat, "heartbeat", 0, "interval of heartbeats in `seconds`, 1 to 300; they keep proxies from closing the stream")
+	cmd.Flags().Int32Var(&f.heartbeat, "heartbeat", 0,
+		"interval of heartbeats in `seconds`, 1 to 300; they keep proxies from closing the stream")
 	if resumable {
 		cmd.Flags().StringVar(&f.from, "from", "", "start at this entity `version`, as reported by lists and lines")
 	}
@@ -68,13 +70,16 @@ func newStreamTasks(a *app) *cobra.Command {
 					return "", err
 				}
 				if t.Metadata != nil && t.Metadata.Deleted {
-					return fmt.Sprintf("%-14s %s", "(deleted)", s.ID(text(t.Entity.TaskARN))), nil
+					return fmt.Sprintf("%-14s %s", "(deleted)", s.ID(conv.Value(t.Entity.TaskARN))), nil
 				}
 				e := t.Entity
-				return fmt.Sprintf("%-14s %s  %s on %s in %s%s", s.Colourize(text(e.LastStatus)), s.ID(text(e.TaskARN)), s.ID(text(e.TaskDefinitionARN)),
-					orDash(s.ID(text(e.ContainerInstanceARN))), s.ID(text(e.ClusterARN)), labelled("  ", show.OneLine(e.StoppedReason))), nil
+				return fmt.Sprintf("%-14s %s  %s on %s in %s%s", s.Colourize(conv.Value(e.LastStatus)), s.ID(conv.Value(e.TaskARN)),
+					s.ID(conv.Value(e.TaskDefinitionARN)),
+					orDash(s.ID(conv.Value(e.ContainerInstanceARN))), s.ID(conv.Value(e.ClusterARN)),
+					labelled("  ", show.OneLine(e.StoppedReason))), nil
 			})
-			params := css.NewStreamTasksParams().WithCluster(optional(flags.cluster)).WithEntityVersion(optional(flags.from)).WithHeartbeat(flags.heartbeatParam())
+			params := css.NewStreamTasksParams().WithCluster(optional(flags.cluster)).WithEntityVersion(optional(flags.from)).
+				WithHeartbeat(flags.heartbeatParam())
 			if flags.deleted {
 				params.SetDeleted(&flags.deleted)
 			}
@@ -99,16 +104,19 @@ func newStreamInstances(a *app) *cobra.Command {
 				}
 				e := i.Entity
 				if i.Metadata != nil && i.Metadata.Deleted {
-					return fmt.Sprintf("%-14s %s", "(deleted)", s.ID(text(e.ContainerInstanceARN))), nil
+					return fmt.Sprintf("%-14s %s", "(deleted)", s.ID(conv.Value(e.ContainerInstanceARN))), nil
 				}
 				agent := "agent disconnected"
 				if e.AgentConnected != nil && *e.AgentConnected {
 					agent = "agent connected"
 				}
-				return fmt.Sprintf("%-14s %s  %s in %s, %s, CPU %s, memory %s", s.Colourize(text(e.Status)), s.ID(text(e.ContainerInstanceARN)),
-					orDash(show.OneLine(e.EC2InstanceID)), s.ID(text(e.ClusterARN)), agent, remainingOf(e, "CPU"), remainingOf(e, "MEMORY")), nil
+				return fmt.Sprintf("%-14s %s  %s in %s, %s, CPU %s, memory %s", s.Colourize(conv.Value(e.Status)),
+					s.ID(conv.Value(e.ContainerInstanceARN)),
+					orDash(show.OneLine(e.EC2InstanceID)), s.ID(conv.Value(e.ClusterARN)), agent, remainingOf(e, "CPU"),
+					remainingOf(e, "MEMORY")), nil
 			})
-			params := css.NewStreamInstancesParams().WithCluster(optional(flags.cluster)).WithEntityVersion(optional(flags.from)).WithHeartbeat(flags.heartbeatParam())
+			params := css.NewStreamInstancesParams().WithCluster(optional(flags.cluster)).
+				WithEntityVersion(optional(flags.from)).WithHeartbeat(flags.heartbeatParam())
 			if flags.deleted {
 				params.SetDeleted(&flags.deleted)
 			}
@@ -132,9 +140,10 @@ func newStreamEnvironments(a *app) *cobra.Command {
 					return "", err
 				}
 				if e.Metadata != nil && e.Metadata.Deleted {
-					return fmt.Sprintf("%-10s %s", "(deleted)", text(e.Name)), nil
+					return fmt.Sprintf("%-10s %s", "(deleted)", conv.Value(e.Name)), nil
 				}
-				out := fmt.Sprintf("%-10s %s  %s  revision %d, %s", s.Colourize(e.Status), text(e.Name), text(e.Health), e.Revision, s.ID(text(e.TaskDefinition)))
+				out := fmt.Sprintf("%-10s %s  %s  revision %d, %s", s.Colourize(e.Status), conv.Value(e.Name), conv.Value(e.Health),
+					e.Revision, s.ID(conv.Value(e.TaskDefinition)))
 				if e.DesiredCount != nil && e.RunningCount != nil {
 					out += fmt.Sprintf(", %d/%d running", *e.RunningCount, *e.DesiredCount)
 				}
@@ -169,7 +178,8 @@ type lineWriter struct {
 	format      func(line []byte, s show.Style) (string, error) // returns an empty string for a line without a change
 	partial     []byte                                          // start of a line whose end has not arrived
 	lastVersion string                                          // entity version of the last complete line
-	endReason   string                                          // why the service ended the stream, if it sent an error line
+	// endReason is the reason that the service gave for ending the stream, if it sent an error line.
+	endReason string
 }
 
 func (a *app) newLineWriter(people func([]byte, show.Style) (string, error)) *lineWriter {

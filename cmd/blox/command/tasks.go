@@ -4,6 +4,7 @@ import (
 	"context"
 	"fmt"
 
+	"github.com/go-openapi/swag/conv"
 	"github.com/spf13/cobra"
 
 	"github.com/blox/blox/cmd/blox/connect"
@@ -16,8 +17,8 @@ import (
 func newTasksCommand(a *app) *cobra.Command {
 	cmd := &cobra.Command{
 		Use: "tasks", Aliases: []string{"task"}, Short: "Inspect tasks",
-		Long: `Inspect all tasks in your clusters, as ECS last reported them. STARTED BY of a task that Blox started is the id of its
-deployment.`,
+		Long: `Inspect all tasks in your clusters, as ECS last reported them. STARTED BY of a task that Blox started is the
+id of its deployment.`,
 	}
 	cmd.AddCommand(newTasksList(a), newTasksDescribe(a))
 	return cmd
@@ -34,9 +35,11 @@ omits them.`,
   blox tasks list --family agent -o json`,
 		Args: positionalArgs(), ValidArgsFunction: noFiles,
 		RunE: a.run(func(ctx context.Context, c *connect.Clients, _ []string) error {
-			list, err := allTasks(ctx, c, css.NewListTasksParams().WithCluster(optional(cluster)).WithStatus(optional(status)).
+			params := css.NewListTasksParams().WithCluster(optional(cluster)).WithStatus(optional(status)).
 				WithDesiredStatus(optional(desired)).WithStartedBy(optional(startedBy)).WithFamily(optional(family)).
-				WithTaskDefinition(optional(definition)).WithContainerInstance(optional(instance)).WithLaunchType(optional(launch)), page)
+				WithTaskDefinition(optional(definition)).WithContainerInstance(optional(instance)).
+				WithLaunchType(optional(launch))
+			list, err := allTasks(ctx, c, params, page)
 			if err != nil {
 				return err
 			}
@@ -49,16 +52,19 @@ omits them.`,
 			})
 		}),
 	}
-	statuses := []string{"PROVISIONING", "PENDING", "ACTIVATING", "RUNNING", "DEACTIVATING", "STOPPING", "DEPROVISIONING", "STOPPED", "DELETED"}
+	statuses := []string{"PROVISIONING", "PENDING", "ACTIVATING", "RUNNING", "DEACTIVATING", "STOPPING", "DEPROVISIONING",
+		"STOPPED", "DELETED"}
 	flags := cmd.Flags()
 	flags.StringVar(&cluster, "cluster", "", "only in this cluster, a `name` or an ARN")
-	flags.StringVar(&status, "status", "", "only with this last `status`, such as PENDING, RUNNING or STOPPED; case-insensitive")
+	flags.StringVar(&status, "status", "",
+		"only with this last `status`, such as PENDING, RUNNING or STOPPED; case-insensitive")
 	flags.StringVar(&desired, "desired-status", "", "only with this desired `status`: RUNNING or STOPPED")
 	flags.StringVar(&startedBy, "started-by", "", "only with this `startedBy`, such as a deployment's id")
 	flags.StringVar(&family, "family", "", "only of this task definition `family`, any revision")
 	flags.StringVar(&definition, "task-definition", "", "only of this task definition, `family:revision` or an ARN")
 	flags.StringVar(&instance, "instance", "", "only on this container instance, an `id` or an ARN")
-	flags.StringVar(&launch, "launch-type", "", "only with this launch `type`: EC2, FARGATE, EXTERNAL or MANAGED_INSTANCES")
+	flags.StringVar(&launch, "launch-type", "",
+		"only with this launch `type`: EC2, FARGATE, EXTERNAL or MANAGED_INSTANCES")
 	page.addFlag(cmd)
 	_ = cmd.RegisterFlagCompletionFunc("cluster", a.clusterNames)
 	_ = cmd.RegisterFlagCompletionFunc("status", fixed(statuses...))
@@ -68,32 +74,38 @@ omits them.`,
 }
 
 // allTasks reads all pages of a list, as allInstances does.
-func allTasks(ctx context.Context, c *connect.Clients, params *css.ListTasksParams, page pageSize) (*models.Tasks, error) {
-	all := &models.Tasks{Items: []*models.Task{}}
-	for params.SetLimit((*int32)(&page)); ; {
-		got, err := c.State.ListTasksContext(ctx, params)
+func allTasks(
+	ctx context.Context, c *connect.Clients, params *css.ListTasksParams, size pageSize,
+) (*models.Tasks, error) {
+	var metadata *models.ListMetadata
+	params.SetLimit((*int32)(&size))
+	items, err := allPages(func(token string) ([]*models.Task, string, error) {
+		response, err := c.State.ListTasksContext(ctx, params.WithNextToken(optional(token)))
 		if err != nil {
-			return nil, err
+			return nil, "", err
 		}
-		if all.Metadata == nil {
-			all.Metadata = got.Payload.Metadata
+		if metadata == nil {
+			metadata = response.Payload.Metadata
 		}
-		all.Items = append(all.Items, got.Payload.Items...)
-		if got.Payload.NextToken == "" {
-			return all, nil
-		}
-		params.SetNextToken(&got.Payload.NextToken)
+		return response.Payload.Items, response.Payload.NextToken, nil
+	})
+	if err != nil {
+		return nil, err
 	}
+	return &models.Tasks{Metadata: metadata, Items: items}, nil
 }
 
 func taskRows() *show.Rows {
-	return &show.Rows{Columns: show.Columns("TASK~", "CLUSTER~", "TASK DEFINITION~", "STATUS", "DESIRED", "INSTANCE~", "STARTED BY~", "STARTED+", "STOPPED+", "STOPPED REASON+", "VERSION+")}
+	return &show.Rows{Columns: show.Columns("TASK~", "CLUSTER~", "TASK DEFINITION~", "STATUS", "DESIRED", "INSTANCE~",
+		"STARTED BY~", "STARTED+", "STOPPED+", "STOPPED REASON+", "VERSION+")}
 }
 
 func addTask(rows *show.Rows, s show.Style, t *models.Task) {
 	e := t.Entity
-	rows.Add(s.ID(text(e.TaskARN)), s.ID(text(e.ClusterARN)), s.ID(text(e.TaskDefinitionARN)), text(e.LastStatus), text(e.DesiredStatus),
-		s.ID(text(e.ContainerInstanceARN)), e.StartedBy, e.StartedAt, e.StoppedAt, e.StoppedReason, versionOf(t.Metadata))
+	rows.Add(s.ID(conv.Value(e.TaskARN)), s.ID(conv.Value(e.ClusterARN)), s.ID(conv.Value(e.TaskDefinitionARN)),
+		conv.Value(e.LastStatus), conv.Value(e.DesiredStatus),
+		s.ID(conv.Value(e.ContainerInstanceARN)), e.StartedBy, e.StartedAt, e.StoppedAt, e.StoppedReason,
+		versionOf(t.Metadata))
 }
 
 func newTasksDescribe(a *app) *cobra.Command {
@@ -126,25 +138,27 @@ func findTask(ctx context.Context, c *connect.Clients, wanted, cluster string) (
 	if err != nil {
 		return nil, err
 	}
-	return findByID(wanted, "task", list.Items, func(t *models.Task) string { return entityID(text(t.Entity.TaskARN), wanted) })
+	return findByID(wanted, "task", list.Items, func(t *models.Task) string {
+		return entityID(conv.Value(t.Entity.TaskARN), wanted)
+	})
 }
 
 func taskFields(s show.Style, t *models.Task) *show.Fields {
 	e, f := t.Entity, &show.Fields{}
-	f.Add("Task", s.ID(text(e.TaskARN)))
-	f.Add("ARN", text(e.TaskARN))
-	f.Add("Cluster", s.ID(text(e.ClusterARN)))
-	f.Add("Task definition", s.ID(text(e.TaskDefinitionARN)))
-	f.Add("Status", text(e.LastStatus))
-	f.Add("Desired status", text(e.DesiredStatus))
-	f.Add("Instance", s.ID(text(e.ContainerInstanceARN)))
+	f.Add("Task", s.ID(conv.Value(e.TaskARN)))
+	f.Add("ARN", conv.Value(e.TaskARN))
+	f.Add("Cluster", s.ID(conv.Value(e.ClusterARN)))
+	f.Add("Task definition", s.ID(conv.Value(e.TaskDefinitionARN)))
+	f.Add("Status", conv.Value(e.LastStatus))
+	f.Add("Desired status", conv.Value(e.DesiredStatus))
+	f.Add("Instance", s.ID(conv.Value(e.ContainerInstanceARN)))
 	f.Add("Started by", e.StartedBy)
-	f.Add("Created", text(e.CreatedAt))
+	f.Add("Created", conv.Value(e.CreatedAt))
 	f.Add("Started", e.StartedAt)
 	f.Add("Stopped", e.StoppedAt)
 	f.Add("Stopped reason", e.StoppedReason)
 	for _, c := range e.Containers {
-		status := text(c.LastStatus)
+		status := conv.Value(c.LastStatus)
 		if c.ExitCode != nil {
 			status += fmt.Sprintf(", exit code %d", *c.ExitCode)
 		}
@@ -153,7 +167,7 @@ func taskFields(s show.Style, t *models.Task) *show.Fields {
 				status += fmt.Sprintf(", port %d to %d/%s", *b.HostPort, *b.ContainerPort, b.Protocol)
 			}
 		}
-		f.Add("Container "+text(c.Name), joinNonEmpty(status, c.Reason))
+		f.Add("Container "+conv.Value(c.Name), joinNonEmpty(status, c.Reason))
 	}
 	f.Add("Entity version", versionOf(t.Metadata))
 	return f

@@ -6,6 +6,7 @@ import (
 	"fmt"
 	"time"
 
+	"github.com/go-openapi/swag/conv"
 	"github.com/spf13/cobra"
 
 	"github.com/blox/blox/cmd/blox/connect"
@@ -26,7 +27,8 @@ func (w *watchFlags) add(cmd *cobra.Command) {
 }
 
 func (w *watchFlags) addLimit(cmd *cobra.Command) {
-	cmd.Flags().DurationVar(&w.limit, "watch-for", 0, "stop watching after this `duration`, such as 15m, with exit code 6 (default: no limit)")
+	cmd.Flags().DurationVar(&w.limit, "watch-for", 0,
+		"stop watching after this `duration`, such as 15m, with exit code 6 (default: no limit)")
 }
 
 // watchOrPrint watches the deployment if watch is on, and prints it.
@@ -39,7 +41,8 @@ func (a *app) watchOrPrint(ctx context.Context, c *connect.Clients, d *models.De
 		limited, cancel = context.WithTimeout(ctx, watch.limit)
 	}
 	defer cancel()
-	w := &watcher{clients: c, name: text(d.EnvironmentName), progress: &show.Progress{Out: a.Err, Style: a.style(a.Err)}}
+	w := &watcher{clients: c, name: conv.Value(d.EnvironmentName),
+		progress: &show.Progress{Out: a.Err, Style: a.style(a.Err)}}
 	last, code, err := w.watchWithRollback(limited, d)
 	w.progress.End()
 	hint := fmt.Sprintf("The deployment continues; \"blox deployments watch %s\" watches it again.", w.name)
@@ -53,7 +56,10 @@ func (a *app) watchOrPrint(ctx context.Context, c *connect.Clients, d *models.De
 	case err != nil:
 		return err
 	}
-	if err := a.print(last, func(s show.Style) printable { return deploymentRows(s, []*models.Deployment{last}) }); err != nil {
+	err = a.print(last, func(s show.Style) printable {
+		return deploymentRows(s, []*models.Deployment{last})
+	})
+	if err != nil {
 		return err
 	}
 	if code != exitDone {
@@ -70,9 +76,11 @@ type watcher struct {
 	paused   bool // as last printed
 }
 
-// watchWithRollback watches d and the rollback that follows it. It returns the last state of the last of them and the exit
-// code for the outcome of d, or an error if the outcome is unknown.
-func (w *watcher) watchWithRollback(ctx context.Context, d *models.Deployment) (last *models.Deployment, code int, err error) {
+// watchWithRollback watches d and the rollback that follows it. It returns the last state of the last of them and the
+// exit code for the outcome of d, or an error if the outcome is unknown.
+func (w *watcher) watchWithRollback(
+	ctx context.Context, d *models.Deployment,
+) (last *models.Deployment, code int, err error) {
 	if last, err = w.watch(ctx, d); err != nil {
 		return last, exitError, err
 	}
@@ -102,12 +110,13 @@ func (w *watcher) watch(ctx context.Context, d *models.Deployment) (*models.Depl
 	if d.RollbackOf != "" {
 		label = "Rollback: deployment"
 	}
-	w.progress.Info("%s %s of %s: %s", label, idOf(d), w.name, (show.Style{}).ID(text(d.TaskDefinition)))
+	w.progress.Info("%s %s of %s: %s", label, idOf(d), w.name, (show.Style{}).ID(conv.Value(d.TaskDefinition)))
 	w.announceCanary(ctx, d)
 	printed := map[string]bool{}
 	unavailable := false
 	err := poll(ctx, func() (bool, error) {
-		got, err := w.clients.Scheduler.GetDeploymentContext(ctx, ds.NewGetDeploymentParams().WithName(w.name).WithID(idOf(d)))
+		got, err := w.clients.Scheduler.GetDeploymentContext(ctx,
+			ds.NewGetDeploymentParams().WithName(w.name).WithID(idOf(d)))
 		if err != nil {
 			if connect.Temporary(err) && !unavailable && ctx.Err() == nil {
 				w.progress.Warn("%s; retrying", summary(err))
@@ -117,13 +126,7 @@ func (w *watcher) watch(ctx context.Context, d *models.Deployment) (*models.Depl
 		}
 		d = got.Payload
 		unavailable = false
-		for _, failure := range d.Failures {
-			line := (show.Style{}).ID(text(failure.ContainerInstance)) + ": " + failureText(failure)
-			if !printed[line] {
-				printed[line] = true
-				w.progress.Warn("  failed on %s", line)
-			}
-		}
+		w.printFailures(d, printed)
 		w.showProgress(d, w.readEnvironment(ctx), time.Since(began))
 		return stateOf(d) != inProgress, nil
 	})
@@ -131,41 +134,60 @@ func (w *watcher) watch(ctx context.Context, d *models.Deployment) (*models.Depl
 		return d, err
 	}
 	w.progress.End()
-	switch why := d.RolloutStateReason; stateOf(d) {
+	w.printOutcome(d)
+	return d, nil
+}
+
+// printFailures prints the failures of d that are not in printed, and adds them to it.
+func (w *watcher) printFailures(d *models.Deployment, printed map[string]bool) {
+	for _, failure := range d.Failures {
+		line := (show.Style{}).ID(conv.Value(failure.ContainerInstance)) + ": " + failureText(failure)
+		if !printed[line] {
+			printed[line] = true
+			w.progress.Warn("  failed on %s", line)
+		}
+	}
+}
+
+func (w *watcher) printOutcome(d *models.Deployment) {
+	switch reason := d.RolloutStateReason; stateOf(d) {
 	case completed:
 		w.progress.Info("Completed in %s.", duration(d))
 	case stopped:
-		w.progress.Warn("Stopped after %s. %s", duration(d), why)
+		w.progress.Warn("Stopped after %s. %s", duration(d), reason)
 	default:
-		w.progress.Warn("Failed after %s. %s", duration(d), why)
+		w.progress.Warn("Failed after %s. %s", duration(d), reason)
 	}
-	return d, nil
 }
+
+// taskCounts are the counts of a deployment or an environment; nil is unknown.
+type taskCounts struct{ desired, running, pending, failed *int64 }
 
 // showProgress prints the counts of the environment while they describe d, since they include the tasks that a rollback
 // adopts; otherwise those of d.
 func (w *watcher) showProgress(d *models.Deployment, e *models.Environment, elapsed time.Duration) {
-	desired, running, pending, failed := d.DesiredCount, d.RunningCount, d.PendingCount, d.FailedCount
+	counts := taskCounts{d.DesiredCount, d.RunningCount, d.PendingCount, d.FailedCount}
 	if e != nil && (stateOf(d) == inProgress || stateOf(d) == completed && e.Status == "active") {
-		desired, running, pending, failed = e.DesiredCount, e.RunningCount, e.PendingCount, e.FailedCount
+		counts = taskCounts{e.DesiredCount, e.RunningCount, e.PendingCount, e.FailedCount}
 	}
-	if desired == nil || running == nil {
+	if counts.desired == nil || counts.running == nil {
 		return // unknown while the scheduler's cluster state is stale
 	}
 	status := "running"
-	if pending != nil && *pending > 0 {
-		status += fmt.Sprintf(", %d pending", *pending)
+	if pending := conv.Value(counts.pending); pending > 0 {
+		status += fmt.Sprintf(", %d pending", pending)
 	}
-	if failed != nil && *failed > 0 {
-		status += fmt.Sprintf(", %d failed", *failed)
+	if failed := conv.Value(counts.failed); failed > 0 {
+		status += fmt.Sprintf(", %d failed", failed)
 	}
 	if d.BakeStartedAt != nil && stateOf(d) == inProgress {
 		status += ", baking"
 	}
-	w.progress.Update(*running, *desired, status, show.Duration(elapsed.Truncate(time.Second)))
+	w.progress.Update(*counts.running, *counts.desired, status, show.Duration(elapsed.Truncate(time.Second)))
 }
 
-// readEnvironment returns the environment, or nil if it cannot be read. It prints when the environment is paused or resumed.
+// readEnvironment returns the environment, or nil if it cannot be read. It prints when the environment is paused or
+// resumed.
 func (w *watcher) readEnvironment(ctx context.Context) *models.Environment {
 	got, err := w.clients.Scheduler.GetEnvironmentContext(ctx, ds.NewGetEnvironmentParams().WithName(w.name))
 	if err != nil {
@@ -191,15 +213,18 @@ func (w *watcher) announceCanary(ctx context.Context, d *models.Deployment) {
 		return
 	}
 	for _, r := range list.Payload.Items {
-		if r.Revision != nil && *r.Revision == d.Revision && r.DeploymentConfiguration != nil && r.DeploymentConfiguration.Canary != nil {
-			w.progress.Info("The deployment starts with a canary (%s), then waits for \"blox deployments promote %s\".", canaryOf(r.DeploymentConfiguration.Canary), w.name)
+		canary := conv.Value(r.DeploymentConfiguration).Canary
+		if r.Revision != nil && *r.Revision == d.Revision && canary != nil {
+			w.progress.Info("The deployment starts with a canary (%s), then waits for \"blox deployments promote %s\".",
+				canaryOf(canary), w.name)
 		}
 	}
 }
 
 // rollbackOf returns the rollback of d, or nil.
 func rollbackOf(ctx context.Context, c *connect.Clients, d *models.Deployment) (*models.Deployment, error) {
-	list, err := c.Scheduler.ListDeploymentsContext(ctx, ds.NewListDeploymentsParams().WithName(text(d.EnvironmentName)))
+	list, err := c.Scheduler.ListDeploymentsContext(ctx,
+		ds.NewListDeploymentsParams().WithName(conv.Value(d.EnvironmentName)))
 	if err != nil {
 		return nil, err
 	}

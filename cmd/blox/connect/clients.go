@@ -46,9 +46,12 @@ func Open(ctx context.Context, cfg Config, getenv func(string) string) (*Clients
 		if err != nil {
 			return nil, fmt.Errorf("--sigv4: %w", err)
 		}
-		signed.Transport = &signer{next: base, region: aws.Region, credentials: aws.Credentials, sign: v4.NewSigner(), now: time.Now}
+		signed.Transport = &signer{
+			next: base, region: aws.Region, credentials: aws.Credentials, sign: v4.NewSigner(), now: time.Now,
+		}
 	}
-	scheduler, state := service{"daemon-scheduler", "--endpoint", "BLOX_ENDPOINT", cfg.Endpoint, cfg}, service{"cluster-state-service", "--css-endpoint", "BLOX_CSS_ENDPOINT", cfg.cssEndpoint(), cfg}
+	scheduler := service{"daemon-scheduler", "--endpoint", "BLOX_ENDPOINT", cfg.Endpoint, cfg}
+	state := service{"cluster-state-service", "--css-endpoint", "BLOX_CSS_ENDPOINT", cfg.cssEndpoint(), cfg}
 	sim := service{"the simulator", "--sim-endpoint", "BLOX_SIM_ENDPOINT", cfg.SimEndpoint, cfg}
 	return &Clients{
 		Scheduler: ds.New(scheduler.transport(signed), nil),

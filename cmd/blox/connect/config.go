@@ -21,8 +21,10 @@ const (
 
 // Config configures the clients. An endpoint is host:port, or a URL whose path is a prefix of the API's.
 type Config struct {
-	Endpoint    string          // --endpoint, BLOX_ENDPOINT: daemon-scheduler
-	CSSEndpoint string          // --css-endpoint, BLOX_CSS_ENDPOINT: cluster-state-service; empty: DefaultCSSEndpoint, or Endpoint with SigV4
+	Endpoint string // --endpoint, BLOX_ENDPOINT: daemon-scheduler
+	// CSSEndpoint is the URL of cluster-state-service: --css-endpoint, BLOX_CSS_ENDPOINT. If it is empty, it is
+	// DefaultCSSEndpoint, or with SigV4 Endpoint.
+	CSSEndpoint string
 	SimEndpoint string          // --sim-endpoint, BLOX_SIM_ENDPOINT: the simulator of ECS
 	TLS         tlsconfig.Files // --ca, --cert, --key, BLOX_CA, …: for https
 	SigV4       bool            // --sigv4, BLOX_SIGV4: sign requests, as API Gateway requires
@@ -65,7 +67,8 @@ func parseEndpoint(endpoint string) (*url.URL, error) {
 		text = "http://" + text
 	}
 	u, err := url.Parse(text)
-	if err != nil || u.Hostname() == "" || bare && u.Port() == "" || u.Scheme != "http" && u.Scheme != "https" || u.RawQuery != "" || u.Fragment != "" || u.User != nil {
+	if err != nil || u.Hostname() == "" || bare && u.Port() == "" || u.Scheme != "http" && u.Scheme != "https" ||
+		u.RawQuery != "" || u.Fragment != "" || u.User != nil {
 		return nil, fmt.Errorf("%q: must be a URL, such as %s, or host:port", redact.URL(endpoint), DefaultEndpoint)
 	}
 	u.Path = strings.TrimSuffix(strings.TrimRight(u.Path, "/"), "/v1") // the clients add it

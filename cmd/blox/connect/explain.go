@@ -48,7 +48,8 @@ func isTLS(err error) bool {
 	var verification *tls.CertificateVerificationError
 	var alert tls.AlertError
 	var record tls.RecordHeaderError
-	return errors.As(err, &verification) || errors.As(err, &alert) || errors.As(err, &record) || strings.Contains(err.Error(), "remote error: tls:")
+	return errors.As(err, &verification) || errors.As(err, &alert) || errors.As(err, &record) ||
+		strings.Contains(err.Error(), "remote error: tls:")
 }
 
 func (s service) wrap(ctx context.Context, err error) error {
@@ -95,16 +96,19 @@ func (c *CallError) explain() (what, hint string) {
 	case errors.As(err, &refused):
 		return s.explainResponse(refused)
 	case errors.As(err, &unsigned):
-		return unsigned.Error(), "Set AWS_PROFILE, or AWS_ACCESS_KEY_ID and AWS_SECRET_ACCESS_KEY, or log in with \"aws sso login\"."
+		return unsigned.Error(),
+			"Set AWS_PROFILE, or AWS_ACCESS_KEY_ID and AWS_SECRET_ACCESS_KEY, or log in with \"aws sso login\"."
 	case errors.Is(err, syscall.ECONNREFUSED):
 		return "no connection to " + where + ": connection refused", fmt.Sprintf(
 			"Is it running? If so, %s. \"make local\" runs all of Blox on this machine.", address)
 	case errors.As(err, &noName):
 		return fmt.Sprintf("no such host: %s, for %s", noName.Name, where), sentence(address)
 	case errors.As(err, &unknownCA):
-		return "the certificate of " + where + " is signed by an unknown authority", "Set the trusted CAs with --ca FILE (BLOX_CA)."
+		return "the certificate of " + where + " is signed by an unknown authority",
+			"Set the trusted CAs with --ca FILE (BLOX_CA)."
 	case errors.As(err, &otherName):
-		return fmt.Sprintf("the certificate of %s has another name: %v", where, otherName), "Use a name of the certificate: " + s.flag + " https://NAME:PORT."
+		return fmt.Sprintf("the certificate of %s has another name: %v", where, otherName),
+			"Use a name of the certificate: " + s.flag + " https://NAME:PORT."
 	case errors.As(err, &invalid):
 		return fmt.Sprintf("the certificate of %s is not valid: %v", where, invalid), ""
 	case errors.As(err, &record), errors.Is(err, http.ErrSchemeMismatch):
@@ -113,11 +117,13 @@ func (c *CallError) explain() (what, hint string) {
 		if s.cfg.TLS.Cert == "" {
 			return where + " requires a client certificate", "Set it with --cert FILE and --key FILE (BLOX_CERT, BLOX_KEY)."
 		}
-		return fmt.Sprintf("%s rejected the client certificate in %s: %v", where, s.cfg.TLS.Cert, unwrapURL(err)), "Set another with --cert and --key."
+		return fmt.Sprintf("%s rejected the client certificate in %s: %v", where, s.cfg.TLS.Cert, unwrapURL(err)),
+			"Set another with --cert and --key."
 	case strings.Contains(err.Error(), "malformed HTTP response"):
 		return where + " does not serve http", "If it serves https, use https:// in " + s.flag + "."
 	case errors.Is(err, context.DeadlineExceeded), errors.Is(err, os.ErrDeadlineExceeded), isTimeout(err):
-		return fmt.Sprintf("%s did not respond within %s", where, s.cfg.Timeout), "Raise the limit, as in --timeout 2m, or " + address + "."
+		return fmt.Sprintf("%s did not respond within %s", where, s.cfg.Timeout),
+			"Raise the limit, as in --timeout 2m, or " + address + "."
 	case errors.Is(err, io.EOF), errors.Is(err, io.ErrUnexpectedEOF), errors.Is(err, syscall.ECONNRESET):
 		return "the connection to " + where + " was interrupted", "The service may be restarting: retry."
 	}
@@ -144,24 +150,9 @@ func (s service) explainResponse(r *ResponseError) (what, hint string) {
 	if text == "" {
 		text = fmt.Sprintf("%s returned %d %s", s.name, r.Status, http.StatusText(r.Status))
 	}
-	lower := strings.ToLower(text)
 	switch r.Status {
 	case http.StatusBadRequest:
-		switch {
-		case strings.Contains(lower, "http request to an https server"):
-			return s.name + " at " + s.endpoint + " serves https, not http", "Use https:// in " + s.flag + "."
-		case strings.HasPrefix(lower, "deployment with token"):
-			return text, "This revision was deployed before. \"blox environments update\" creates a new one; --force-new-deployment deploys it again."
-		case strings.HasSuffix(lower, "is outdated"):
-			return text, hintOutdatedToken
-		case strings.Contains(lower, "already exists"):
-			return text, "\"blox environments update\" changes an existing environment."
-		case strings.Contains(lower, "in progress"):
-			return text, "\"blox deployments watch\" watches it, \"blox deployments stop\" stops it."
-		case strings.Contains(lower, "version is out of range"):
-			return text, "etcd no longer keeps that version, or was restored. List again, and start the stream without --from."
-		}
-		return text, ""
+		return s.explainBadRequest(text)
 	case http.StatusUnauthorized, http.StatusForbidden:
 		what = fmt.Sprintf("%s at %s rejected the request: %s", s.name, s.endpoint, text)
 		if !s.cfg.SigV4 {
@@ -169,30 +160,14 @@ func (s service) explainResponse(r *ResponseError) (what, hint string) {
 		}
 		return what, "Check that these credentials have the policy ApiPolicyArn and that --region is the API's region."
 	case http.StatusNotFound, http.StatusMethodNotAllowed:
-		switch {
-		case strings.Contains(lower, "page not found"), r.Status == http.StatusMethodNotAllowed:
-			return fmt.Sprintf("%s does not serve this path at %s: %d %s", s.name, s.endpoint, r.Status, text), "Check the address: " + s.flag + " URL or " + s.variable + "."
-		case strings.HasPrefix(lower, "environment "):
-			return text, "\"blox environments list\" lists the environments."
-		case strings.HasPrefix(lower, "deployment "):
-			return text, "\"blox deployments list ENVIRONMENT\" lists the deployments."
-		case strings.HasPrefix(lower, "cluster "), strings.HasPrefix(lower, "taskdefinition "):
-			return text, "daemon-scheduler searched ECS in its own region and account."
-		}
-		return text, ""
+		return s.explainNotFound(r.Status, text)
 	case http.StatusConflict:
-		if strings.HasSuffix(lower, "is outdated") {
+		if strings.HasSuffix(strings.ToLower(text), "is outdated") {
 			return text, hintOutdatedToken
 		}
 		return text, ""
 	case http.StatusServiceUnavailable:
-		switch {
-		case strings.Contains(lower, "reconciled"):
-			return s.name + ": " + text, "The service has just started and reads all clusters first. Retry in a moment; \"blox status\" shows its progress."
-		case strings.Contains(lower, "etcd"):
-			return s.name + ": " + text, "The service recovers when etcd does; \"blox status\" shows more."
-		}
-		return s.name + ": " + text, "Retry in a moment; \"blox status\" shows more."
+		return s.explainUnavailable(text)
 	case http.StatusBadGateway, http.StatusGatewayTimeout, http.StatusTooManyRequests:
 		return fmt.Sprintf("%s at %s: %s", s.name, s.endpoint, text), "Retry in a moment."
 	}
@@ -202,8 +177,56 @@ func (s service) explainResponse(r *ResponseError) (what, hint string) {
 	return fmt.Sprintf("%s returned %d: %s", s.name, r.Status, text), ""
 }
 
+func (s service) explainBadRequest(text string) (what, hint string) {
+	switch lower := strings.ToLower(text); {
+	case strings.Contains(lower, "http request to an https server"):
+		return s.name + " at " + s.endpoint + " serves https, not http", "Use https:// in " + s.flag + "."
+	case strings.HasPrefix(lower, "deployment with token"):
+		return text, "This revision was deployed before. \"blox environments update\" creates a new one; " +
+			"--force-new-deployment deploys it again."
+	case strings.HasSuffix(lower, "is outdated"):
+		return text, hintOutdatedToken
+	case strings.Contains(lower, "already exists"):
+		return text, "\"blox environments update\" changes an existing environment."
+	case strings.Contains(lower, "in progress"):
+		return text, "\"blox deployments watch\" watches it, \"blox deployments stop\" stops it."
+	case strings.Contains(lower, "version is out of range"):
+		return text, "etcd no longer keeps that version, or was restored. " +
+			"List again, and start the stream without --from."
+	}
+	return text, ""
+}
+
+func (s service) explainNotFound(status int, text string) (what, hint string) {
+	switch lower := strings.ToLower(text); {
+	case strings.Contains(lower, "page not found"), status == http.StatusMethodNotAllowed:
+		return fmt.Sprintf("%s does not serve this path at %s: %d %s", s.name, s.endpoint, status, text),
+			"Check the address: " + s.flag + " URL or " + s.variable + "."
+	case strings.HasPrefix(lower, "environment "):
+		return text, "\"blox environments list\" lists the environments."
+	case strings.HasPrefix(lower, "deployment "):
+		return text, "\"blox deployments list ENVIRONMENT\" lists the deployments."
+	case strings.HasPrefix(lower, "cluster "), strings.HasPrefix(lower, "taskdefinition "):
+		return text, "daemon-scheduler searched ECS in its own region and account."
+	}
+	return text, ""
+}
+
+func (s service) explainUnavailable(text string) (what, hint string) {
+	hint = "Retry in a moment; \"blox status\" shows more."
+	switch lower := strings.ToLower(text); {
+	case strings.Contains(lower, "reconciled"):
+		hint = "The service has just started and reads all clusters first. " +
+			"Retry in a moment; \"blox status\" shows its progress."
+	case strings.Contains(lower, "etcd"):
+		hint = "The service recovers when etcd does; \"blox status\" shows more."
+	}
+	return s.name + ": " + text, hint
+}
+
 // hintOutdatedToken explains a deployment token that is not the environment's current one.
-const hintOutdatedToken = "The environment has changed since you read the token. Review it, then repeat the command without --token or with the new one."
+const hintOutdatedToken = "The environment has changed since you read the token. Review it, then repeat the command " +
+	"without --token or with the new one."
 
 // gatewayMessage returns the text of an error response. API Gateway wraps its texts in JSON.
 func gatewayMessage(text string) string {

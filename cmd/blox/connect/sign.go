@@ -36,7 +36,9 @@ func (s *signer) RoundTrip(given *http.Request) (*http.Response, error) {
 		if err != nil {
 			return nil, err
 		}
-		request.Body, request.ContentLength, request.TransferEncoding = io.NopCloser(bytes.NewReader(body)), int64(len(body)), nil
+		request.Body = io.NopCloser(bytes.NewReader(body))
+		request.ContentLength = int64(len(body))
+		request.TransferEncoding = nil
 		request.GetBody = func() (io.ReadCloser, error) { return io.NopCloser(bytes.NewReader(body)), nil }
 		if len(body) == 0 {
 			request.Body = http.NoBody
@@ -47,7 +49,9 @@ func (s *signer) RoundTrip(given *http.Request) (*http.Response, error) {
 		return nil, &noCredentials{err}
 	}
 	sum := sha256.Sum256(body)
-	if err := s.sign.SignHTTP(request.Context(), credentials, request, hex.EncodeToString(sum[:]), signedService, s.region, s.now()); err != nil {
+	hash := hex.EncodeToString(sum[:])
+	err = s.sign.SignHTTP(request.Context(), credentials, request, hash, signedService, s.region, s.now())
+	if err != nil {
 		return nil, fmt.Errorf("sign: %w", err)
 	}
 	return s.next.RoundTrip(request)

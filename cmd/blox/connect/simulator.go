@@ -13,15 +13,17 @@ import (
 	"github.com/blox/blox/internal/version"
 )
 
-// Simulator is a client of internal/ecssim: of its control API and of its ECS. Requests are not signed, so a real ECS would
-// reject them.
+// Simulator is a client of internal/ecssim: of its control API and of its ECS. Requests are not signed, so a real ECS
+// would reject them.
 type Simulator struct {
 	service service
 	client  *http.Client
 }
 
 // Control sends a request to the control API and returns the JSON response. path is below /_sim/; body may be nil.
-func (s *Simulator) Control(ctx context.Context, method, path string, query url.Values, body []byte) (json.RawMessage, error) {
+func (s *Simulator) Control(
+	ctx context.Context, method, path string, query url.Values, body []byte,
+) (json.RawMessage, error) {
 	return s.send(ctx, method, "/_sim/"+path+"?"+query.Encode(), http.Header{}, body)
 }
 
@@ -43,7 +45,9 @@ func (s *Simulator) ECS(ctx context.Context, action string, input, output any) e
 	return nil
 }
 
-func (s *Simulator) send(ctx context.Context, method, path string, header http.Header, body []byte) (json.RawMessage, error) {
+func (s *Simulator) send(
+	ctx context.Context, method, path string, header http.Header, body []byte,
+) (json.RawMessage, error) {
 	limited, cancel := context.WithTimeout(ctx, s.service.cfg.Timeout)
 	defer cancel()
 	base, _ := parseEndpoint(s.service.endpoint) // Validate has accepted it

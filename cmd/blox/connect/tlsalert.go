@@ -13,8 +13,8 @@ import (
 const alertTimeout = time.Second
 
 // tlsAlert connects once more, without writing, and returns the TLS alert by which the server rejects the client's
-// certificate, or nil. With TLS 1.3 the alert arrives after the handshake, while the client already writes its request, so
-// the request may fail with a write error that hides the alert.
+// certificate, or nil. With TLS 1.3 the alert arrives after the handshake, while the client already writes its request,
+// so the request may fail with a write error that hides the alert.
 func (s service) tlsAlert(ctx context.Context) error {
 	u, err := parseEndpoint(s.endpoint)
 	if err != nil || u.Scheme != "https" {
@@ -45,5 +45,6 @@ func (s service) tlsAlert(ctx context.Context) error {
 // mayMaskAlert reports whether err may hide a TLS alert.
 func mayMaskAlert(err error) bool {
 	var refused *ResponseError
-	return !errors.As(err, &refused) && !isTLS(err) && !isTimeout(err) && !errors.Is(err, syscall.ECONNREFUSED) && !errors.Is(err, http.ErrSchemeMismatch)
+	return !errors.As(err, &refused) && !isTLS(err) && !isTimeout(err) && !errors.Is(err, syscall.ECONNREFUSED) &&
+		!errors.Is(err, http.ErrSchemeMismatch)
 }

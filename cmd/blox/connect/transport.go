@@ -30,7 +30,8 @@ func IsStatus(err error, status int) bool {
 // IsTokenUsed reports whether err means that a deployment already used the token.
 func IsTokenUsed(err error) bool {
 	var refused *ResponseError
-	return errors.As(err, &refused) && refused.Status == http.StatusBadRequest && strings.HasPrefix(refused.Text, "Deployment with token")
+	return errors.As(err, &refused) && refused.Status == http.StatusBadRequest &&
+		strings.HasPrefix(refused.Text, "Deployment with token")
 }
 
 // maxErrorBytes limits how much of an error response is read.
@@ -65,16 +66,17 @@ func (t *transport) SubmitContext(ctx context.Context, op *runtime.ClientOperati
 		}
 		return r.SetTimeout(0) // the client's own timeout would end streams
 	})
-	op.Reader = runtime.ClientResponseReaderFunc(func(response runtime.ClientResponse, consumer runtime.Consumer) (any, error) {
-		if response.Code() == http.StatusOK {
-			return reader.ReadResponse(response, consumer)
-		}
-		text, err := io.ReadAll(io.LimitReader(response.Body(), maxErrorBytes))
-		if err != nil {
-			return nil, err
-		}
-		return nil, &ResponseError{response.Code(), strings.TrimSpace(string(text))}
-	})
+	op.Reader = runtime.ClientResponseReaderFunc(
+		func(response runtime.ClientResponse, consumer runtime.Consumer) (any, error) {
+			if response.Code() == http.StatusOK {
+				return reader.ReadResponse(response, consumer)
+			}
+			text, err := io.ReadAll(io.LimitReader(response.Body(), maxErrorBytes))
+			if err != nil {
+				return nil, err
+			}
+			return nil, &ResponseError{response.Code(), strings.TrimSpace(string(text))}
+		})
 	result, err := t.inner.SubmitContext(ctx, op)
 	if err != nil {
 		return nil, t.service.wrap(callerCtx, err)

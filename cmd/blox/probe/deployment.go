@@ -57,9 +57,10 @@ func (o *rollout) create(ctx context.Context) error {
 	o.created = true
 	params := ds.NewCreateEnvironmentParams().WithBody(&models.CreateEnvironmentRequest{
 		Name: &o.Name, TaskDefinition: &o.TaskDefinition,
-		InstanceGroup:           &models.InstanceGroup{Cluster: &o.Cluster, Query: o.Query},
-		DeploymentConfiguration: &models.DeploymentConfiguration{DeploymentCircuitBreaker: &models.CircuitBreaker{Enable: true}},
-		TaskSettings:            &models.TaskSettings{Group: taskGroup},
+		InstanceGroup: &models.InstanceGroup{Cluster: &o.Cluster, Query: o.Query},
+		DeploymentConfiguration: &models.DeploymentConfiguration{
+			DeploymentCircuitBreaker: &models.CircuitBreaker{Enable: true}},
+		TaskSettings: &models.TaskSettings{Group: taskGroup},
 	})
 	environment, err := o.Clients.Scheduler.CreateEnvironmentContext(ctx, params)
 	if err != nil {
@@ -72,7 +73,8 @@ func (o *rollout) create(ctx context.Context) error {
 
 // deploy opens the stream at the current version first, so that it misses no change of the deployment.
 func (o *rollout) deploy(ctx context.Context) error {
-	list, err := o.Clients.State.ListTasksContext(ctx, css.NewListTasksParams().WithCluster(&o.Cluster).WithLimit(conv.Pointer(int32(1))))
+	list, err := o.Clients.State.ListTasksContext(ctx,
+		css.NewListTasksParams().WithCluster(&o.Cluster).WithLimit(conv.Pointer(int32(1))))
 	if err != nil {
 		return err
 	}
@@ -105,7 +107,8 @@ func (o *rollout) awaitRunning(ctx context.Context) error {
 			text := "deployment " + strings.ToLower(d.RolloutState) + ": " + d.RolloutStateReason + firstFailure(d)
 			return "", errors.New(strings.TrimSpace(text))
 		}
-		return fmt.Sprintf("%d of %d tasks are running%s", conv.Value(d.RunningCount), conv.Value(d.DesiredCount), firstFailure(d)), nil
+		return fmt.Sprintf("%d of %d tasks are running%s", conv.Value(d.RunningCount), conv.Value(d.DesiredCount),
+			firstFailure(d)), nil
 	})
 }
 
@@ -117,7 +120,8 @@ func firstFailure(d *models.Deployment) string {
 }
 
 func (o *rollout) listTasks(ctx context.Context) error {
-	params := css.NewListTasksParams().WithCluster(&o.Cluster).WithStartedBy(&o.deployment).WithStatus(conv.Pointer("RUNNING"))
+	params := css.NewListTasksParams().WithCluster(&o.Cluster).WithStartedBy(&o.deployment).
+		WithStatus(conv.Pointer("RUNNING"))
 	list, err := o.Clients.State.ListTasksContext(ctx, params)
 	if err == nil && len(list.Payload.Items) == 0 {
 		err = errors.New("daemon-scheduler reports running tasks, but cluster-state-service lists none of them")
@@ -150,7 +154,8 @@ func (r *run) remove(ctx context.Context) error {
 		return err
 	}
 	if found.Payload.TaskSettings == nil || found.Payload.TaskSettings.Group != taskGroup {
-		return fmt.Errorf("environment %s does not belong to the probe (its task group is not %s); use another --name", r.Name, taskGroup)
+		return fmt.Errorf("environment %s does not belong to the probe (its task group is not %s); use another --name",
+			r.Name, taskGroup)
 	}
 	params := ds.NewDeleteEnvironmentParams().WithName(r.Name).WithStopTasks(conv.Pointer(true))
 	_, err = r.Clients.Scheduler.DeleteEnvironmentContext(ctx, params)

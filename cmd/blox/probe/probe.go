@@ -87,8 +87,8 @@ const (
 	cleanupTimeout = 30 * time.Second // to delete the environment of a run that failed or was interrupted
 )
 
-// Run performs one run. It returns an error only if ctx ended: an interrupted run proves nothing about Blox. Run deletes
-// what it created in any case, unless Blox cannot be reached.
+// Run performs one run. It returns an error only if ctx ended: an interrupted run proves nothing about Blox. Run
+// deletes what it created in any case, unless Blox cannot be reached.
 func Run(ctx context.Context, cfg Config) (Report, error) {
 	r := &run{Config: cfg, report: Report{StartedAt: time.Now().UTC()}}
 	cssHealthy := r.checkCSS(ctx)

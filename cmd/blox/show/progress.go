@@ -32,7 +32,8 @@ func (p *Progress) Update(done, total int64, status, note string) {
 	}
 	text := fmt.Sprintf("%d/%d %s  %s", done, total, status, note)
 	line := truncate(text, max(p.Style.Width-barWidth-4, minColumnWidth))
-	fmt.Fprintf(p.Out, "\r\x1b[K[%s%s] %s", p.Style.paint(green, strings.Repeat("█", full)), strings.Repeat("░", barWidth-full), line)
+	fmt.Fprintf(p.Out, "\r\x1b[K[%s%s] %s", p.Style.paint(green, strings.Repeat("█", full)),
+		strings.Repeat("░", barWidth-full), line)
 	p.barDrawn = true
 }
 

@@ -28,7 +28,8 @@ const minColumnWidth = 12
 func Columns(names ...string) []Column {
 	columns := make([]Column, len(names))
 	for i, name := range names {
-		columns[i] = Column{Name: strings.TrimRight(name, "+~"), Wide: strings.HasSuffix(name, "+"), Flex: strings.HasSuffix(name, "~")}
+		columns[i] = Column{Name: strings.TrimRight(name, "+~"), Wide: strings.HasSuffix(name, "+"),
+			Flex: strings.HasSuffix(name, "~")}
 	}
 	return columns
 }
@@ -44,7 +45,8 @@ func (r *Rows) Add(cells ...string) {
 	r.Cells = append(r.Cells, cells)
 }
 
-// Write writes a heading and one line per row. On a narrow terminal it truncates the widest columns, except with Style.Wide.
+// Write writes a heading and one line per row. On a narrow terminal it truncates the widest columns, except with
+// Style.Wide.
 func (r *Rows) Write(out io.Writer, style Style) error {
 	var shown []int
 	for i, column := range r.Columns {
@@ -135,7 +137,8 @@ func (f *Fields) Write(out io.Writer, style Style) error {
 	}
 	for i, name := range f.names {
 		padding := strings.Repeat(" ", width-utf8.RuneCountInString(name)+2)
-		if _, err := fmt.Fprintf(out, "%s%s%s\n", style.paint(bold, name+":"), padding, style.Colourize(f.values[i])); err != nil {
+		if _, err := fmt.Fprintf(out, "%s%s%s\n", style.paint(bold, name+":"), padding,
+			style.Colourize(f.values[i])); err != nil {
 			return err
 		}
 	}
@@ -154,9 +157,10 @@ const (
 
 // colouredWords maps colours to the words that a cell shows in that colour.
 var colouredWords = map[colour][]string{
-	green:  {"healthy", "active", "running", "ACTIVE", "RUNNING", "COMPLETED", "yes"},
-	yellow: {"deploying", "paused", "deleting", "pending", "outdated", "missing", "IN_PROGRESS", "STOPPED", "DRAINING", "PENDING", "wait"},
-	red:    {"unhealthy", "failed", "FAILED", "INACTIVE"},
+	green: {"healthy", "active", "running", "ACTIVE", "RUNNING", "COMPLETED", "yes"},
+	yellow: {"deploying", "paused", "deleting", "pending", "outdated", "missing", "IN_PROGRESS", "STOPPED", "DRAINING",
+		"PENDING", "wait"},
+	red: {"unhealthy", "failed", "FAILED", "INACTIVE"},
 }
 
 // Colourize returns text in its colour, if it has one.

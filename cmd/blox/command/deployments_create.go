@@ -1,0 +1,125 @@
+package command
+
+import (
+	"context"
+	"fmt"
+
+	"github.com/go-openapi/swag/conv"
+	"github.com/spf13/cobra"
+
+	"github.com/blox/blox/cmd/blox/connect"
+	ds "github.com/blox/blox/swagger/daemon-scheduler/v1/client/operations"
+	"github.com/blox/blox/swagger/daemon-scheduler/v1/models"
+)
+
+func newDeploymentsCreate(a *app) *cobra.Command {
+	var token string
+	var force bool
+	var watch watchFlags
+	cmd := &cobra.Command{
+		Use: "create ENVIRONMENT", Short: "Deploy the newest revision of an environment",
+		Long: `Deploy the newest revision of an environment. With --watch, the exit code is the outcome:
+0 completed, 3 failed, 4 stopped, 5 rolled back, 6 still in progress after --watch-for, 130 interrupted.
+
+Each deployment consumes the environment's deployment token, which every update renews. blox reads the current token.
+With --token, the deployment is rejected if the environment has changed since you read the token. To deploy a
+revision again and replace every task, use --force-new-deployment.`,
+		Example: `  blox deployments create web-agent --watch
+  blox deployments create web-agent --watch --watch-for 15m && echo completed`,
+		Args: positionalArgs("ENVIRONMENT"), ValidArgsFunction: a.environmentNames(),
+		RunE: a.run(func(ctx context.Context, c *connect.Clients, args []string) error {
+			if force {
+				var err error
+				if token, err = createRevision(ctx, c, args[0], token); err != nil {
+					return err
+				}
+			}
+			made, err := createDeployment(ctx, c, args[0], token, false)
+			if err != nil {
+				return err
+			}
+			return a.watchOrPrint(ctx, c, made, watch)
+		}),
+	}
+	cmd.Flags().StringVar(&token, "token", "", "deployment `token` read before (default: the current one)")
+	cmd.Flags().BoolVar(&force, "force-new-deployment", false, "deploy a revision that was deployed before")
+	watch.add(cmd)
+	return cmd
+}
+
+// createRevision creates a revision equal to the newest one and returns its deployment token.
+func createRevision(ctx context.Context, c *connect.Clients, name, token string) (string, error) {
+	got, err := c.Scheduler.GetEnvironmentContext(ctx, ds.NewGetEnvironmentParams().WithName(name))
+	if err != nil {
+		return "", err
+	}
+	if token == "" {
+		token = tokenOf(got.Payload)
+	}
+	params := ds.NewUpdateEnvironmentParams().WithName(name).WithDeploymentToken(token).
+		WithBody(&models.UpdateEnvironmentRequest{TaskDefinition: conv.Value(got.Payload.TaskDefinition)})
+	renewed, err := c.Scheduler.UpdateEnvironmentContext(ctx, params)
+	if err != nil {
+		return "", err
+	}
+	return tokenOf(renewed.Payload), nil
+}
+
+// createDeployment deploys the environment, or plans that with dryRun. It reads the token if it is empty.
+func createDeployment(
+	ctx context.Context, c *connect.Clients, name, token string, dryRun bool,
+) (*models.Deployment, error) {
+	var present *models.Environment
+	if token == "" {
+		got, err := c.Scheduler.GetEnvironmentContext(ctx, ds.NewGetEnvironmentParams().WithName(name))
+		if err != nil {
+			return nil, err
+		}
+		present = got.Payload
+		token = tokenOf(present)
+	}
+	params := ds.NewCreateDeploymentParams().WithName(name).WithDeploymentToken(token)
+	if dryRun {
+		params.SetDryRun(&dryRun)
+	}
+	made, err := c.Scheduler.CreateDeploymentContext(ctx, params)
+	if present != nil && connect.IsTokenUsed(err) {
+		return nil, explainTokenUsed(ctx, c, present, err)
+	}
+	if err != nil {
+		return nil, err
+	}
+	return made.Payload, nil
+}
+
+// explainTokenUsed explains a used token by the state of the deployment that used it.
+func explainTokenUsed(ctx context.Context, c *connect.Clients, e *models.Environment, err error) error {
+	list, listing := c.Scheduler.ListDeploymentsContext(ctx, ds.NewListDeploymentsParams().WithName(conv.Value(e.Name)))
+	if listing != nil {
+		return err
+	}
+	for _, d := range list.Payload.Items {
+		if d.Revision != e.Revision || d.RollbackOf != "" {
+			continue
+		}
+		return tokenUsedBy(d, e, d == list.Payload.Items[0])
+	}
+	return err
+}
+
+// tokenUsedBy returns the error for the token of e, which d used; newest says whether d is the newest deployment.
+func tokenUsedBy(d *models.Deployment, e *models.Environment, newest bool) error {
+	name := conv.Value(e.Name)
+	if stateOf(d) == inProgress {
+		return fmt.Errorf("deployment %[2]s of environment %[1]s is already in progress\n"+
+			"\"blox deployments watch %[1]s\" watches it", name, idOf(d))
+	}
+	update := fmt.Sprintf("\"blox environments update %s\" changes it", name)
+	force := fmt.Sprintf("\"blox deployments create %s --force-new-deployment\"", name)
+	if newest && stateOf(d) == completed {
+		return fmt.Errorf("nothing to deploy: deployment %s already rolled out the newest revision of environment %s\n"+
+			"%s; %s replaces every task", idOf(d), name, update, force)
+	}
+	return fmt.Errorf("nothing to deploy: revision %d of environment %s was deployed before; deployment %s is %s\n"+
+		"%s; %s deploys it again", e.Revision, name, idOf(d), stateOf(d), update, force)
+}

@@ -1,0 +1,62 @@
+package command
+
+import (
+	"context"
+	"fmt"
+	"time"
+
+	"github.com/go-openapi/swag/conv"
+	"github.com/spf13/cobra"
+
+	"github.com/blox/blox/cmd/blox/connect"
+	"github.com/blox/blox/cmd/blox/show"
+	"github.com/blox/blox/swagger/daemon-scheduler/v1/models"
+)
+
+func newDeploymentsDescribe(a *app) *cobra.Command {
+	return &cobra.Command{
+		Use: "describe ENVIRONMENT [ID]", Aliases: []string{"get", "show"}, Short: "Show a deployment; by default the newest",
+		Args: positionalArgs("ENVIRONMENT", "[ID]"), ValidArgsFunction: a.environmentNames(deploymentIDs),
+		RunE: a.run(func(ctx context.Context, c *connect.Clients, args []string) error {
+			d, err := findDeployment(ctx, c, args, newest)
+			if err != nil {
+				return err
+			}
+			return a.printDeployment(d)
+		}),
+	}
+}
+
+func (a *app) printDeployment(d *models.Deployment) error {
+	return a.print(d, func(s show.Style) printable {
+		f := &show.Fields{}
+		f.Add("ID", idOf(d))
+		f.Add("Environment", conv.Value(d.EnvironmentName))
+		f.Add("State", stateOf(d))
+		f.Add("Reason", d.RolloutStateReason)
+		f.Add("Task definition", s.ID(conv.Value(d.TaskDefinition)))
+		if d.Revision > 0 {
+			f.Add("Revision", number(d.Revision))
+		}
+		f.Add("Rollback of", d.RollbackOf)
+		if d.DesiredCount != nil {
+			f.Add("Instances", fmt.Sprintf("%d desired, %s running, %s pending, %s failed", *d.DesiredCount,
+				show.Count(d.RunningCount),
+				show.Count(d.PendingCount), show.Count(d.FailedCount)))
+		}
+		if d.FailedTasks > 0 {
+			f.Add("Failures", number(d.FailedTasks))
+		}
+		if d.Promoted {
+			f.Add("Promoted", "yes")
+		}
+		f.Add("Created", show.Time(time.Time(conv.Value(d.CreatedAt))))
+		f.Add("Bake started", show.Time(time.Time(conv.Value(d.BakeStartedAt))))
+		f.Add("Ended", show.Time(time.Time(conv.Value(d.FinishedAt))))
+		f.Add("Duration", duration(d))
+		for _, failure := range d.Failures {
+			f.Add("Failed on", s.ID(conv.Value(failure.ContainerInstance))+": "+failureText(failure))
+		}
+		return f
+	})
+}

@@ -1,0 +1,70 @@
+package command
+
+import (
+	"context"
+	"fmt"
+	"strings"
+
+	"github.com/go-openapi/swag/conv"
+	"github.com/spf13/cobra"
+
+	"github.com/blox/blox/cmd/blox/connect"
+	"github.com/blox/blox/cmd/blox/show"
+	"github.com/blox/blox/swagger/daemon-scheduler/v1/models"
+)
+
+func newDeploymentsPlan(a *app) *cobra.Command {
+	var token string
+	cmd := &cobra.Command{
+		Use: "plan ENVIRONMENT", Short: "Show what a deployment would start and stop",
+		Long: `Show what a deployment would start and stop on each instance, and why, without deploying. Steps of one WAVE
+happen together; the next wave waits until the tasks of the earlier ones are running.`,
+		Args: positionalArgs("ENVIRONMENT"), ValidArgsFunction: a.environmentNames(),
+		RunE: a.run(func(ctx context.Context, c *connect.Clients, args []string) error {
+			planned, err := createDeployment(ctx, c, args[0], token, true)
+			if err != nil {
+				return err
+			}
+			err = a.list(planned, "Nothing to do.", func(s show.Style) *show.Rows {
+				rows := &show.Rows{Columns: show.Columns("WAVE", "ACTION", "INSTANCE~", "TASK~", "REASON~")}
+				for _, step := range planned.Plan {
+					rows.Add(show.Count(step.Wave), conv.Value(step.Action), s.ID(conv.Value(step.ContainerInstance)), s.ID(step.Task),
+						conv.Value(step.Reason))
+				}
+				return rows
+			})
+			if err == nil && len(planned.Plan) > 0 && a.format == string(show.Table) {
+				fmt.Fprintln(a.Err, planSummary(planned))
+			}
+			return err
+		}),
+	}
+	cmd.Flags().StringVar(&token, "token", "", "deployment `token` read before (default: the current one)")
+	return cmd
+}
+
+// planSummary formats a plan as "agent:2 on web-agent, in 8 waves: 4 to start, 4 to stop".
+func planSummary(planned *models.Deployment) string {
+	var waves int64
+	count := map[string]int{}
+	for _, step := range planned.Plan {
+		count[conv.Value(step.Action)]++
+		if step.Wave != nil {
+			waves = max(waves, *step.Wave)
+		}
+	}
+	var steps []string
+	for _, action := range []struct{ name, text string }{
+		{"start", "to start"}, {"stop", "to stop"}, {"wait", "to wait for"},
+	} {
+		if n := count[action.name]; n > 0 {
+			steps = append(steps, fmt.Sprintf("%d %s", n, action.text))
+		}
+	}
+	unit := "waves"
+	if waves == 1 {
+		unit = "wave"
+	}
+	return fmt.Sprintf("%s on %s, in %d %s: %s.", (show.Style{}).ID(conv.Value(planned.TaskDefinition)),
+		conv.Value(planned.EnvironmentName), waves, unit, strings.Join(steps, ", "))
+}

@@ -1,0 +1,84 @@
+package command
+
+import (
+	"context"
+	"fmt"
+	"time"
+
+	"github.com/go-openapi/swag/conv"
+	"github.com/spf13/cobra"
+
+	"github.com/blox/blox/cmd/blox/connect"
+	"github.com/blox/blox/cmd/blox/show"
+	ds "github.com/blox/blox/swagger/daemon-scheduler/v1/client/operations"
+	"github.com/blox/blox/swagger/daemon-scheduler/v1/models"
+)
+
+func newEnvironmentsDescribe(a *app) *cobra.Command {
+	return &cobra.Command{
+		Use: "describe NAME", Aliases: []string{"get", "show"}, Short: "Show an environment and its settings",
+		Args: positionalArgs("NAME"), ValidArgsFunction: a.environmentNames(),
+		RunE: a.run(func(ctx context.Context, c *connect.Clients, args []string) error {
+			got, err := c.Scheduler.GetEnvironmentContext(ctx, ds.NewGetEnvironmentParams().WithName(args[0]))
+			if err != nil {
+				return err
+			}
+			return a.printEnvironment(got.Payload)
+		}),
+	}
+}
+
+func (a *app) printEnvironment(e *models.Environment) error {
+	return a.print(e, func(s show.Style) printable { return environmentFields(s, e) })
+}
+
+func environmentFields(s show.Style, e *models.Environment) *show.Fields {
+	f := &show.Fields{}
+	f.Add("Name", conv.Value(e.Name))
+	f.Add("Status", e.Status)
+	f.Add("Paused by", e.PausedBy)
+	f.Add("Health", conv.Value(e.Health))
+	f.Add("Cluster", s.ID(clusterOf(e)))
+	f.Add("Task definition", s.ID(conv.Value(e.TaskDefinition)))
+	f.Add("Revision", number(e.Revision))
+	if e.DesiredCount != nil {
+		f.Add("Instances", fmt.Sprintf("%d desired, %s running, %s pending, %s outdated, %s failed", *e.DesiredCount,
+			show.Count(e.RunningCount), show.Count(e.PendingCount), show.Count(e.OutdatedCount), show.Count(e.FailedCount)))
+	}
+	if e.InstanceGroup != nil {
+		f.Add("Attributes", attributesOf(e.InstanceGroup.Attributes))
+		f.Add("Query", e.InstanceGroup.Query)
+	}
+	addConfiguration(f, e.DeploymentConfiguration)
+	f.Add("Readiness attribute", e.ReadinessAttribute)
+	f.Add("Drain order", show.Count(e.DrainOrder))
+	if e.ScaleInAfterMinutes != nil && *e.ScaleInAfterMinutes > 0 {
+		f.Add("Scale in after", fmt.Sprintf("%d min", *e.ScaleInAfterMinutes))
+	}
+	if e.TaskSettings != nil {
+		f.Add("Task settings", asJSON(e.TaskSettings))
+	}
+	f.Add("Created", show.Time(time.Time(conv.Value(e.CreatedAt))))
+	f.Add("Updated", show.Time(time.Time(conv.Value(e.UpdatedAt))))
+	f.Add("Deployment token", tokenOf(e))
+	return f
+}
+
+func addConfiguration(f *show.Fields, c *models.DeploymentConfiguration) {
+	if c == nil {
+		return
+	}
+	if c.MinimumHealthyPercent != nil {
+		f.Add("Minimum healthy", show.Count(c.MinimumHealthyPercent)+"%")
+	}
+	if c.MaximumPercent != nil {
+		f.Add("Maximum", show.Count(c.MaximumPercent)+"%")
+	}
+	f.Add("Circuit breaker", breakerOf(c.DeploymentCircuitBreaker))
+	if c.BakeTimeInMinutes != nil && *c.BakeTimeInMinutes > 0 {
+		f.Add("Bake time", fmt.Sprintf("%d min", *c.BakeTimeInMinutes))
+	}
+	if c.Canary != nil {
+		f.Add("Canary", canaryOf(c.Canary))
+	}
+}

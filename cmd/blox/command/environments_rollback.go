@@ -1,0 +1,30 @@
+package command
+
+import (
+	"context"
+
+	"github.com/spf13/cobra"
+
+	"github.com/blox/blox/cmd/blox/connect"
+	ds "github.com/blox/blox/swagger/daemon-scheduler/v1/client/operations"
+)
+
+func newEnvironmentsRollback(a *app) *cobra.Command {
+	var watch watchFlags
+	cmd := &cobra.Command{
+		Use: "rollback NAME", Short: "Roll back to the last completed deployment",
+		Long: `Roll back to the last completed deployment: stop the deployment in progress and create one that restores the
+earlier revision. Repeating the command while a rollback is in progress changes nothing.`,
+		Example: `  blox environments rollback web-agent --watch`,
+		Args:    positionalArgs("NAME"), ValidArgsFunction: a.environmentNames(),
+		RunE: a.run(func(ctx context.Context, c *connect.Clients, args []string) error {
+			made, err := c.Scheduler.RollbackEnvironmentContext(ctx, ds.NewRollbackEnvironmentParams().WithName(args[0]))
+			if err != nil {
+				return err
+			}
+			return a.watchOrPrint(ctx, c, made.Payload, watch)
+		}),
+	}
+	watch.add(cmd)
+	return cmd
+}

@@ -1,0 +1,79 @@
+package command
+
+import (
+	"context"
+	"encoding/json"
+	"errors"
+	"fmt"
+
+	"github.com/spf13/cobra"
+
+	"github.com/blox/blox/cmd/blox/connect"
+	"github.com/blox/blox/cmd/blox/show"
+	ds "github.com/blox/blox/swagger/daemon-scheduler/v1/client/operations"
+	"github.com/blox/blox/swagger/daemon-scheduler/v1/models"
+)
+
+func newEnvironmentsUpdate(a *app) *cobra.Command {
+	var spec environmentSpec
+	var token string
+	cmd := &cobra.Command{
+		Use: "update NAME", Short: "Change an environment; starts and stops nothing",
+		Long: `Change an environment. Fields that are not given keep their values. The environment gets a new revision;
+"blox deployments plan NAME" shows what a deployment of it would do, "blox deployments create NAME" deploys it.
+
+--attribute and --tag replace all earlier values. --file has the fields of "blox environments create --file"; null
+resets a field to its default. With --token, the deployment token that you read before, the update is rejected with
+exit code 1 if the environment has changed since.`,
+		Example: `  blox environments update web-agent --task-definition agent:2
+  blox environments update web-agent --minimum-healthy-percent 80 --reset canary,query`,
+		Args: positionalArgs("NAME"), ValidArgsFunction: a.environmentNames(),
+	}
+	cmd.RunE = a.run(func(ctx context.Context, c *connect.Clients, args []string) error {
+		document, err := spec.document(cmd, a.In)
+		if err != nil {
+			return err
+		}
+		if name, given := document["name"]; given && name != args[0] {
+			return &usageError{cmd, fmt.Errorf("--file names environment %v, not %s", name, args[0])}
+		}
+		delete(document, "name")
+		if len(document) == 0 {
+			return &usageError{cmd, errors.New("no change given: use a flag or --file")}
+		}
+		got, err := c.Scheduler.GetEnvironmentContext(ctx, ds.NewGetEnvironmentParams().WithName(args[0]))
+		if err != nil {
+			return err
+		}
+		dropUnchangedCluster(document, clusterOf(got.Payload))
+		if token == "" {
+			token = tokenOf(got.Payload)
+		}
+		body, err := json.Marshal(document)
+		if err != nil {
+			return err
+		}
+		params := ds.NewUpdateEnvironmentParams().WithName(args[0]).WithDeploymentToken(token).
+			WithBody(&models.UpdateEnvironmentRequest{})
+		changed, err := c.Scheduler.UpdateEnvironmentContext(ctx, params, connect.WithBody(body))
+		if err != nil {
+			return err
+		}
+		return a.printEnvironment(changed.Payload)
+	})
+	spec.flags(cmd, false)
+	cmd.Flags().StringVar(&token, "token", "", "deployment `token` read before (default: the current one)")
+	return cmd
+}
+
+// dropUnchangedCluster removes the cluster from a change if it equals the environment's, by name or ARN. So the file
+// that created an environment can update it.
+func dropUnchangedCluster(document map[string]any, present string) {
+	group, is := document["instanceGroup"].(map[string]any)
+	if !is {
+		return
+	}
+	if given := group["cluster"]; given == present || given == (show.Style{}).ID(present) {
+		removeField(document, "instanceGroup.cluster")
+	}
+}
