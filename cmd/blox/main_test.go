@@ -23,7 +23,7 @@ import (
 	"github.com/blox/blox/internal/testenv"
 )
 
-// asProgram makes this test's binary be blox.
+// asProgram is the environment variable that makes the test binary run blox.
 const asProgram = "BLOX_TEST_AS_PROGRAM"
 
 func TestMain(m *testing.M) {
@@ -54,12 +54,12 @@ func TestBlox_ExitCodes(t *testing.T) {
 	assert.Equal(t, 1, exit.ExitCode())
 }
 
-// Ctrl-C ends a stream in the way that it is meant to end.
+// Ctrl-C ends a stream with exit code 0 and without an error.
 func TestBlox_CtrlCEndsAStream(t *testing.T) {
 	css := startState(t)
 	stream := blox(t, []string{"BLOX_CSS_ENDPOINT=" + css}, "stream", "tasks", "--heartbeat", "1", "-o", "json")
-	var complaints strings.Builder
-	stream.Stderr = &complaints
+	var stderr strings.Builder
+	stream.Stderr = &stderr
 	out, err := stream.StdoutPipe()
 	require.NoError(t, err)
 	require.NoError(t, stream.Start())
@@ -70,19 +70,22 @@ func TestBlox_CtrlCEndsAStream(t *testing.T) {
 	for lines.Scan() {
 	}
 	assert.NoError(t, stream.Wait())
-	assert.Empty(t, complaints.String())
+	assert.Empty(t, stderr.String())
 }
 
-// startState runs a cluster-state-service, which is ready, until the test ends.
+// startState runs cluster-state-service until the test ends and waits until it is ready.
 func startState(t *testing.T) (address string) {
 	t.Helper()
 	sim := ecssim.New(ecssim.Config{})
 	aws := httptest.NewServer(sim)
 	t.Cleanup(func() { sim.Close(); aws.Close() })
 	getenv := func(name string) string {
-		return map[string]string{"AWS_REGION": "us-east-1", "AWS_ENDPOINT_URL": aws.URL, "AWS_ACCESS_KEY_ID": "x", "AWS_SECRET_ACCESS_KEY": "x"}[name]
+		return map[string]string{
+			"AWS_REGION": "us-east-1", "AWS_ENDPOINT_URL": aws.URL, "AWS_ACCESS_KEY_ID": "x", "AWS_SECRET_ACCESS_KEY": "x",
+		}[name]
 	}
-	cfg, err := clusterstate.ParseConfig([]string{"--etcd-endpoint", testenv.EtcdServer(t).Endpoints()[0], "--queue", "blox_queue"}, getenv, io.Discard)
+	args := []string{"--etcd-endpoint", testenv.EtcdServer(t).Endpoints()[0], "--queue", "blox_queue"}
+	cfg, err := clusterstate.ParseConfig(args, getenv, io.Discard)
 	require.NoError(t, err)
 	cfg.Listener, err = net.Listen("tcp", "127.0.0.1:0")
 	require.NoError(t, err)
@@ -93,6 +96,8 @@ func startState(t *testing.T) (address string) {
 	running.Go(func() { assert.NoError(t, clusterstate.Run(ctx, cfg, log)) })
 	t.Cleanup(func() { cancel(); running.Wait() })
 	address = cfg.Listener.Addr().String()
-	testenv.Eventually(t, func() bool { return blox(t, []string{"BLOX_CSS_ENDPOINT=" + address}, "clusters", "list").Run() == nil })
+	testenv.Eventually(t, func() bool {
+		return blox(t, []string{"BLOX_CSS_ENDPOINT=" + address}, "clusters", "list").Run() == nil
+	})
 	return address
 }

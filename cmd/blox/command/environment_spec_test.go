@@ -10,18 +10,21 @@ import (
 )
 
 func TestEnvironments_FlagsAndFile(t *testing.T) {
-	w := newWorld(t)
+	h := newHarness(t)
 	get := func(name string) models.Environment {
 		t.Helper()
 		var e models.Environment
-		w.json(&e, "environments", "describe", name)
+		h.mustRunJSON(&e, "environments", "describe", name)
 		return e
 	}
-	w.ok("environments", "create", "flags", "--cluster", "default", "--task-definition", "agent", "--attribute", "gpu=true", "--attribute", "zone",
-		"--query", "attribute:ecs.os-type == linux", "--minimum-healthy-percent", "80", "--maximum-percent", "150", "--circuit-breaker", "rollback",
-		"--circuit-breaker-threshold", "7", "--bake-minutes", "2", "--canary-percent", "10", "--readiness-attribute", "blox.ready",
+	h.mustRun("environments", "create", "flags", "--cluster", "default", "--task-definition", "agent", "--attribute",
+		"gpu=true", "--attribute", "zone",
+		"--query", "attribute:ecs.os-type == linux", "--minimum-healthy-percent", "80", "--maximum-percent", "150",
+		"--circuit-breaker", "rollback",
+		"--circuit-breaker-threshold", "7", "--bake-minutes", "2", "--canary-percent", "10", "--readiness-attribute",
+		"blox.ready",
 		"--drain-order", "-3", "--scale-in-after-minutes", "30", "--tag", "team=ops", "--tag", "plain")
-	asYAML := file(t, "environment.yml", `
+	asYAML := writeFile(t, "environment.yml", `
 name: file
 instanceGroup:
   cluster: default
@@ -39,25 +42,30 @@ drainOrder: -3
 scaleInAfterMinutes: 30
 taskSettings: {tags: [{key: team, value: ops}, {key: plain}]}
 `)
-	w.ok("environments", "create", "--file", asYAML)
+	h.mustRun("environments", "create", "--file", asYAML)
 	alike := func(e models.Environment) models.Environment {
 		e.Name, e.DeploymentToken, e.CreatedAt, e.UpdatedAt = nil, nil, nil, nil
 		return e
 	}
 	assert.Equal(t, alike(get("flags")), alike(get("file")))
 	assert.Equal(t, "ops", get("flags").TaskSettings.Tags[0].Value)
-	described := w.ok("environments", "describe", "flags")
-	for _, line := range []string{"Attributes:           gpu=true, zone\n", "Circuit breaker:      rollback after 7 failures\n", "Canary:               10%\n", "Scale in after:       30 min\n"} {
+	described := h.mustRun("environments", "describe", "flags")
+	for _, line := range []string{"Attributes:           gpu=true, zone\n",
+		"Circuit breaker:      rollback after 7 failures\n", "Canary:               10%\n",
+		"Scale in after:       30 min\n"} {
 		assert.Contains(t, described, line)
 	}
 
-	// A flag comes before the file, JSON may have tabs, and - is stdin.
-	r := w.bloxWith("{\n\t\"name\": \"other\", \"instanceGroup\": {\"cluster\": \"default\"}, \"taskDefinition\": \"agent\", \"drainOrder\": 5}", "environments", "create", "stdin", "--file", "-", "--drain-order", "6")
+	// A flag overrides the file, JSON may contain tabs, and - reads stdin.
+	document := "{\n\t\"name\": \"other\", \"instanceGroup\": {\"cluster\": \"default\"}, " +
+		"\"taskDefinition\": \"agent\", \"drainOrder\": 5}"
+	r := h.runWithInput(document, "environments", "create", "stdin", "--file", "-", "--drain-order", "6")
 	require.Equal(t, 0, r.code, r.err)
 	assert.EqualValues(t, 6, *get("stdin").DrainOrder)
 
-	// An update changes what it says, and no more; what is reset is as if it had never been said.
-	w.ok("environments", "update", "flags", "--minimum-healthy-percent", "70", "--canary-query", "attribute:a exists", "--reset", "attributes,readiness-attribute", "--circuit-breaker", "pause")
+	// An update changes only the given fields, and --reset restores defaults.
+	h.mustRun("environments", "update", "flags", "--minimum-healthy-percent", "70", "--canary-query", "attribute:a exists",
+		"--reset", "attributes,readiness-attribute", "--circuit-breaker", "pause")
 	now := get("flags")
 	assert.EqualValues(t, 70, *now.DeploymentConfiguration.MinimumHealthyPercent)
 	assert.EqualValues(t, 150, *now.DeploymentConfiguration.MaximumPercent)
@@ -67,37 +75,42 @@ taskSettings: {tags: [{key: team, value: ops}, {key: plain}]}
 	assert.Empty(t, now.InstanceGroup.Attributes)
 	assert.Equal(t, "attribute:ecs.os-type == linux", now.InstanceGroup.Query)
 	assert.Empty(t, now.ReadinessAttribute)
-	w.ok("environments", "update", "flags", "--reset", "deployment-configuration", "--reset", "task-settings")
+	h.mustRun("environments", "update", "flags", "--reset", "deployment-configuration", "--reset", "task-settings")
 	assert.Nil(t, get("flags").DeploymentConfiguration.Canary)
 	assert.Nil(t, get("flags").TaskSettings)
 
-	// The file that an environment was made with can be used to change it, by its cluster's name or ARN.
-	w.ok("environments", "update", "file", "--file", asYAML, "--drain-order", "4")
+	// The file that created an environment can also update it; its cluster may be a name or an ARN.
+	h.mustRun("environments", "update", "file", "--file", asYAML, "--drain-order", "4")
 	assert.EqualValues(t, 4, *get("file").DrainOrder)
-	r = w.bloxWith("instanceGroup: {cluster: '"+*now.InstanceGroup.Cluster+"', query: null}", "environments", "update", "file", "--file", "-")
+	r = h.runWithInput("instanceGroup: {cluster: '"+*now.InstanceGroup.Cluster+"', query: null}", "environments", "update",
+		"file", "--file", "-")
 	require.Equal(t, 0, r.code, r.err)
 	assert.Empty(t, get("file").InstanceGroup.Query)
 
-	// What is wrong in a file is told, also what the API would ignore.
-	for name, tc := range map[string]struct{ content, says string }{
-		"a typo":             {"name: a\ninstanceGroup: {clutser: default}\ntaskDefinition: agent", `unknown field "clutser"`},
-		"a wrong type":       {"name: a\ninstanceGroup: {cluster: default}\ntaskDefinition: agent\ndrainOrder: first", "drainOrder is a string, must be a int64"},
-		"not an object":      {"- a\n- b", "not a JSON or YAML object"},
-		"broken":             {"{", "not a JSON or YAML object"},
-		"nothing":            {"", "is empty"},
-		"an object and more": {`{"name":"a","instanceGroup":{"cluster":"default"},"taskDefinition":"agent"} {"drainOrder":1}`, "more than one document"},
-		"two documents":      {"name: a\ninstanceGroup: {cluster: default}\ntaskDefinition: agent\n---\nname: b", "more than one document"},
-		"comments alone":     {"# nothing yet\n", "is empty"},
-		"without cluster":    {"name: a\ntaskDefinition: agent", "--cluster is required (in --file: instanceGroup.cluster)"},
+	// Errors in a file are reported, including fields that the API would ignore.
+	for name, tc := range map[string]struct{ content, want string }{
+		"a typo": {"name: a\ninstanceGroup: {clutser: default}\ntaskDefinition: agent",
+			`unknown field "clutser"`},
+		"a wrong type": {"name: a\ninstanceGroup: {cluster: default}\ntaskDefinition: agent\ndrainOrder: first",
+			"drainOrder is a string, must be a int64"},
+		"not an object": {"- a\n- b", "not a JSON or YAML object"},
+		"broken":        {"{", "not a JSON or YAML object"},
+		"nothing":       {"", "is empty"},
+		"an object and more": {`{"name":"a","instanceGroup":{"cluster":"default"},"taskDefinition":"agent"} {"drainOrder":1}`,
+			"more than one document"},
+		"two documents": {"name: a\ninstanceGroup: {cluster: default}\ntaskDefinition: agent\n---\nname: b",
+			"more than one document"},
+		"comments alone":  {"# nothing yet\n", "is empty"},
+		"without cluster": {"name: a\ntaskDefinition: agent", "--cluster is required (in --file: instanceGroup.cluster)"},
 	} {
-		r := w.bloxWith(tc.content, "environments", "create", "--file", "-")
+		r := h.runWithInput(tc.content, "environments", "create", "--file", "-")
 		assert.Equal(t, 2, r.code, name)
-		assert.Contains(t, r.err, tc.says, name)
+		assert.Contains(t, r.err, tc.want, name)
 	}
-	other := w.blox("environments", "update", "flags", "--file", asYAML)
+	other := h.run("environments", "update", "flags", "--file", asYAML)
 	assert.Equal(t, 2, other.code)
 	assert.Contains(t, other.err, "--file names environment file, not flags")
-	unknown := w.bloxWith("typo: 1", "environments", "update", "flags", "--file", "-")
+	unknown := h.runWithInput("typo: 1", "environments", "update", "flags", "--file", "-")
 	assert.Equal(t, 1, unknown.code)
 	assert.Contains(t, unknown.err, "typo")
 }

@@ -17,7 +17,10 @@ import (
 )
 
 func root() *cobra.Command {
-	return command.New(command.Program{In: strings.NewReader(""), Out: &bytes.Buffer{}, Err: &bytes.Buffer{}, Getenv: func(string) string { return "" }})
+	noVariables := func(string) string { return "" }
+	return command.New(command.Program{
+		In: strings.NewReader(""), Out: &bytes.Buffer{}, Err: &bytes.Buffer{}, Getenv: noVariables,
+	})
 }
 
 func each(cmd *cobra.Command, do func(*cobra.Command)) {
@@ -27,7 +30,7 @@ func each(cmd *cobra.Command, do func(*cobra.Command)) {
 	}
 }
 
-// What the help says can be typed: every example, and every line of a long text that is one, is a right command line.
+// Every example in the help is a valid command line.
 func TestHelp_ExamplesParse(t *testing.T) {
 	n := 0
 	each(root(), func(cmd *cobra.Command) {
@@ -40,7 +43,7 @@ func TestHelp_ExamplesParse(t *testing.T) {
 			line, _, _ = strings.Cut(line, " && ")
 			line, _, _ = strings.Cut(line, "  #")
 			n++
-			fresh := root() // as flags keep what they were given
+			fresh := root() // flags keep the values of an earlier parse
 			found, args, err := fresh.Find(words(line)[1:])
 			require.NoError(t, err, line)
 			require.NoError(t, found.ParseFlags(args), line)
@@ -71,27 +74,27 @@ func TestHelp_ListsCommandsAndExitCodes(t *testing.T) {
 		}
 		cmd.LocalFlags().VisitAll(func(f *pflag.Flag) { assert.NotEmpty(t, f.Usage, "%s --%s", name, f.Name) })
 		if cmd.RunE != nil && !cmd.HasSubCommands() {
-			assert.NotNil(t, cmd.Args, "%s takes whatever it is given", name)
+			assert.NotNil(t, cmd.Args, "%s does not validate its arguments", name)
 			assert.NotNil(t, cmd.ValidArgsFunction, "%s completes arguments with files", name)
 		}
 	})
-	w := &world{t: t}
-	assert.Contains(t, w.ok("--help"), "Usage:\n  blox [command]")
-	assert.Contains(t, w.ok("help", "deployments", "create"), "0 completed, 3 failed")
-	assert.Contains(t, w.ok("environments"), "Available Commands:")
-	assert.Regexp(t, `^blox \S+`, w.ok("--version"))
+	h := &harness{t: t}
+	assert.Contains(t, h.mustRun("--help"), "Usage:\n  blox [command]")
+	assert.Contains(t, h.mustRun("help", "deployments", "create"), "0 completed, 3 failed")
+	assert.Contains(t, h.mustRun("environments"), "Available Commands:")
+	assert.Regexp(t, `^blox \S+`, h.mustRun("--version"))
 }
 
 func TestCompletion_OffersNames(t *testing.T) {
-	w := newWorld(t)
-	w.sim.AddInstances("prod", 1)
+	h := newHarness(t)
+	h.sim.AddInstances("prod", 1)
 	for _, name := range []string{"web-agent", "logs"} {
-		w.ok("environments", "create", name, "--cluster", "default", "--task-definition", "agent")
+		h.mustRun("environments", "create", name, "--cluster", "default", "--task-definition", "agent")
 	}
 	complete := func(args ...string) []string {
 		t.Helper()
-		lines := strings.Split(strings.TrimSpace(w.ok(append([]string{"__complete"}, args...)...)), "\n")
-		require.Equal(t, ":4", lines[len(lines)-1], "files are no answer")
+		lines := strings.Split(strings.TrimSpace(h.mustRun(append([]string{"__complete"}, args...)...)), "\n")
+		require.Equal(t, ":4", lines[len(lines)-1], "the completion disables file names")
 		var found []string
 		for _, line := range lines[:len(lines)-1] {
 			word, _, _ := strings.Cut(line, "\t")
@@ -102,8 +105,8 @@ func TestCompletion_OffersNames(t *testing.T) {
 	assert.ElementsMatch(t, []string{"web-agent", "logs"}, complete("environments", "describe", ""))
 	assert.Contains(t, complete("deployments", "create", "w"), "web-agent")
 	assert.Empty(t, complete("environments", "describe", "logs", ""), "there is no second argument")
-	w.ok("deployments", "create", "logs")
-	ids := table(w.ok("deployments", "list", "logs"))
+	h.mustRun("deployments", "create", "logs")
+	ids := tableRows(h.mustRun("deployments", "list", "logs"))
 	assert.Equal(t, []string{ids[0][0]}, complete("deployments", "describe", "logs", ""))
 	testenv.Eventually(t, func() bool { return strings.Join(complete("clusters", "describe", ""), " ") == "prod" })
 	assert.Equal(t, []string{"prod"}, complete("tasks", "list", "--cluster", ""))
@@ -112,10 +115,10 @@ func TestCompletion_OffersNames(t *testing.T) {
 	assert.Contains(t, complete("environments", ""), "create")
 	assert.Empty(t, complete("tasks", "list", ""))
 
-	// Nobody who presses tab waits for a service that is away, or is told of that.
-	w.environment["BLOX_ENDPOINT"] = silent(t)
+	// Completion neither waits for an unavailable service nor prints an error.
+	h.environment["BLOX_ENDPOINT"] = silentServer(t)
 	assert.Empty(t, complete("environments", "describe", ""))
 	for _, shell := range []string{"bash", "zsh", "fish", "powershell"} {
-		assert.Contains(t, w.ok("completion", shell), "blox")
+		assert.Contains(t, h.mustRun("completion", shell), "blox")
 	}
 }

@@ -28,8 +28,8 @@ import (
 
 func TestMain(m *testing.M) { goleak.VerifyTestMain(m) }
 
-// world is a simulated ECS, a real etcd, and the services of Blox, on which commands are run.
-type world struct {
+// harness runs commands against a simulated ECS, a real etcd, and the services of Blox.
+type harness struct {
 	t           *testing.T
 	sim         *ecssim.Sim
 	aws         *httptest.Server
@@ -38,58 +38,61 @@ type world struct {
 	environment map[string]string // of the commands
 }
 
-// newWorld runs both services; tasks run and stop at once.
-func newWorld(t *testing.T) *world {
+// newHarness returns a harness that runs both services. Tasks run and stop without delay.
+func newHarness(t *testing.T) *harness {
 	t.Helper()
-	w := newAWS(t)
-	w.serve(tlsconfig.Files{})
-	return w
+	h := newHarnessWithoutServices(t)
+	h.startServices(tlsconfig.Files{})
+	return h
 }
 
-// newAWS is a world in which no service runs yet.
-func newAWS(t *testing.T) *world {
+// newHarnessWithoutServices returns a harness in which no service runs.
+func newHarnessWithoutServices(t *testing.T) *harness {
 	t.Helper()
-	w := &world{t: t, sim: ecssim.New(ecssim.Config{}), etcd: testenv.EtcdServer(t)}
-	w.aws = httptest.NewServer(w.sim)
-	t.Cleanup(func() { w.sim.Close(); w.aws.Close() })
-	w.environment = map[string]string{"BLOX_SIM_ENDPOINT": w.aws.URL}
-	w.sim.RegisterTaskDefinition("agent", ecssim.WithCPU(64), ecssim.WithMemory(64))
-	return w
+	h := &harness{t: t, sim: ecssim.New(ecssim.Config{}), etcd: testenv.EtcdServer(t)}
+	h.aws = httptest.NewServer(h.sim)
+	t.Cleanup(func() { h.sim.Close(); h.aws.Close() })
+	h.environment = map[string]string{"BLOX_SIM_ENDPOINT": h.aws.URL}
+	h.sim.RegisterTaskDefinition("agent", ecssim.WithCPU(64), ecssim.WithMemory(64))
+	return h
 }
 
-// serve runs both services, and returns once they are ready. Files are for TLS, with certificates on both sides.
-func (w *world) serve(files tlsconfig.Files) {
-	w.t.Helper()
-	w.serveState(files)
-	args := []string{"--etcd-endpoint", w.etcd.Endpoints()[0], "--leader-lease", "2s", "--css-endpoint", w.css}
+// startServices starts both services and waits until they are ready. With files, servers and clients use certificates.
+func (h *harness) startServices(files tlsconfig.Files) {
+	h.t.Helper()
+	h.startClusterState(files)
+	args := []string{"--etcd-endpoint", h.etcd.Endpoints()[0], "--leader-lease", "2s", "--css-endpoint", h.css}
 	if files.Cert != "" {
-		args[len(args)-1] = "https://" + w.css
+		args[len(args)-1] = "https://" + h.css
 		args = append(args, "--css-ca", files.CA, "--css-cert", files.Cert, "--css-key", files.Key)
 	}
-	cfg, err := daemonscheduler.ParseConfig(append(args, tlsFlags(files)...), w.getenv, io.Discard)
-	require.NoError(w.t, err)
-	cfg.Listener = listen(w.t)
-	w.ds = cfg.Listener.Addr().String()
-	w.run(func(ctx context.Context) error { return daemonscheduler.Run(ctx, cfg, w.log()) })
+	cfg, err := daemonscheduler.ParseConfig(append(args, tlsFlags(files)...), h.getenv, io.Discard)
+	require.NoError(h.t, err)
+	cfg.Listener = listen(h.t)
+	h.ds = cfg.Listener.Addr().String()
+	h.startService(func(ctx context.Context) error { return daemonscheduler.Run(ctx, cfg, h.log()) })
 	scheme := "http://"
 	if files.Cert != "" {
 		scheme = "https://"
-		w.environment["BLOX_CA"], w.environment["BLOX_CERT"], w.environment["BLOX_KEY"] = files.CA, files.Cert, files.Key
+		h.environment["BLOX_CA"] = files.CA
+		h.environment["BLOX_CERT"] = files.Cert
+		h.environment["BLOX_KEY"] = files.Key
 	}
-	w.environment["BLOX_ENDPOINT"], w.environment["BLOX_CSS_ENDPOINT"] = scheme+w.ds, scheme+w.css
-	testenv.Eventually(w.t, func() bool { return w.blox("status").code == 0 })
+	h.environment["BLOX_ENDPOINT"] = scheme + h.ds
+	h.environment["BLOX_CSS_ENDPOINT"] = scheme + h.css
+	testenv.Eventually(h.t, func() bool { return h.run("status").code == 0 })
 }
 
-// serveState runs a cluster-state-service, which need not be ready yet.
-func (w *world) serveState(files tlsconfig.Files) (stop func()) {
-	w.t.Helper()
-	args := []string{"--etcd-endpoint", w.etcd.Endpoints()[0], "--queue", "blox_queue"}
-	cfg, err := clusterstate.ParseConfig(append(args, tlsFlags(files)...), w.getenv, io.Discard)
-	require.NoError(w.t, err)
-	cfg.Listener = listen(w.t)
-	w.css = cfg.Listener.Addr().String()
-	w.environment["BLOX_CSS_ENDPOINT"] = "http://" + w.css
-	return w.run(func(ctx context.Context) error { return clusterstate.Run(ctx, cfg, w.log()) })
+// startClusterState starts cluster-state-service and does not wait until it is ready.
+func (h *harness) startClusterState(files tlsconfig.Files) (stop func()) {
+	h.t.Helper()
+	args := []string{"--etcd-endpoint", h.etcd.Endpoints()[0], "--queue", "blox_queue"}
+	cfg, err := clusterstate.ParseConfig(append(args, tlsFlags(files)...), h.getenv, io.Discard)
+	require.NoError(h.t, err)
+	cfg.Listener = listen(h.t)
+	h.css = cfg.Listener.Addr().String()
+	h.environment["BLOX_CSS_ENDPOINT"] = "http://" + h.css
+	return h.startService(func(ctx context.Context) error { return clusterstate.Run(ctx, cfg, h.log()) })
 }
 
 func tlsFlags(files tlsconfig.Files) []string {
@@ -106,92 +109,99 @@ func listen(t *testing.T) net.Listener {
 	return listener
 }
 
-// run runs a service until the test ends or stop is called.
-func (w *world) run(service func(context.Context) error) (stop func()) {
+// startService runs a service until the test ends or the test calls stop.
+func (h *harness) startService(service func(context.Context) error) (stop func()) {
 	ctx, cancel := context.WithCancel(context.Background())
 	var running sync.WaitGroup
-	running.Go(func() { assert.NoError(w.t, service(ctx)) })
+	running.Go(func() { assert.NoError(h.t, service(ctx)) })
 	stop = sync.OnceFunc(func() { cancel(); running.Wait() })
-	w.t.Cleanup(stop)
+	h.t.Cleanup(stop)
 	return stop
 }
 
-func (w *world) log() logrus.FieldLogger {
-	log := testenv.Logger(w.t)
+func (h *harness) log() logrus.FieldLogger {
+	log := testenv.Logger(h.t)
 	log.SetLevel(logrus.FatalLevel)
 	return log
 }
 
-func (w *world) getenv(name string) string {
+func (h *harness) getenv(name string) string {
 	return map[string]string{
-		"AWS_REGION": "us-east-1", "AWS_ENDPOINT_URL": w.aws.URL, "AWS_ACCESS_KEY_ID": "test", "AWS_SECRET_ACCESS_KEY": "test",
+		"AWS_REGION": "us-east-1", "AWS_ENDPOINT_URL": h.aws.URL, "AWS_ACCESS_KEY_ID": "test",
+		"AWS_SECRET_ACCESS_KEY": "test",
 	}[name]
 }
 
-// result is what a command has written, and its exit code.
+// variable returns an environment variable of the commands.
+func (h *harness) variable(name string) string { return h.environment[name] }
+
+// result is the exit code and the output of a command.
 type result struct {
 	code     int
 	out, err string
 }
 
-// blox runs a command to its end.
-func (w *world) blox(args ...string) result {
-	w.t.Helper()
-	return w.bloxWith("", args...)
+// run runs a command and waits until it exits.
+func (h *harness) run(args ...string) result {
+	h.t.Helper()
+	return h.runWithInput("", args...)
 }
 
-// bloxWith is blox with something on stdin.
-func (w *world) bloxWith(stdin string, args ...string) result {
-	w.t.Helper()
+// runWithInput is run with text on stdin.
+func (h *harness) runWithInput(stdin string, args ...string) result {
+	h.t.Helper()
 	var out, err bytes.Buffer
-	program := command.Program{In: strings.NewReader(stdin), Out: &out, Err: &err, Getenv: func(name string) string { return w.environment[name] }}
-	code := program.Run(w.t.Context(), args)
+	program := command.Program{In: strings.NewReader(stdin), Out: &out, Err: &err, Getenv: h.variable}
+	code := program.Run(h.t.Context(), args)
 	return result{code, out.String(), err.String()}
 }
 
-// ok is blox that must succeed, and returns what it has written.
-func (w *world) ok(args ...string) string {
-	w.t.Helper()
-	r := w.blox(args...)
-	require.Equal(w.t, 0, r.code, "blox %v: %s", args, r.err)
+// mustRun is run for a command that must succeed. It returns the output.
+func (h *harness) mustRun(args ...string) string {
+	h.t.Helper()
+	r := h.run(args...)
+	require.Equal(h.t, 0, r.code, "blox %v: %s", args, r.err)
 	return r.out
 }
 
-// json is ok with -o json, read into value.
-func (w *world) json(value any, args ...string) {
-	w.t.Helper()
-	require.NoError(w.t, json.Unmarshal([]byte(w.ok(append(args, "-o", "json")...)), value))
+// mustRunJSON is mustRun with -o json. It decodes the output into value.
+func (h *harness) mustRunJSON(value any, args ...string) {
+	h.t.Helper()
+	require.NoError(h.t, json.Unmarshal([]byte(h.mustRun(append(args, "-o", "json")...)), value))
 }
 
-// running is a command that has not ended.
-type running struct {
+// process is a command that runs in the background.
+type process struct {
 	t         *testing.T
-	out, err  *buffer
-	interrupt func() // as Ctrl-C does
+	out, err  *syncBuffer
+	interrupt func() // like Ctrl-C
 	code      chan int
 }
 
-// start begins a command, which is interrupted when the test ends.
-func (w *world) start(args ...string) *running {
-	w.t.Helper()
+// start starts a command and interrupts it when the test ends.
+func (h *harness) start(args ...string) *process {
+	h.t.Helper()
 	ctx, cancel := context.WithCancel(context.Background())
-	r := &running{t: w.t, out: &buffer{}, err: &buffer{}, interrupt: cancel, code: make(chan int, 1)}
-	program := command.Program{In: strings.NewReader(""), Out: r.out, Err: r.err, Getenv: func(name string) string { return w.environment[name] }}
+	r := &process{t: h.t, out: &syncBuffer{}, err: &syncBuffer{}, interrupt: cancel, code: make(chan int, 1)}
+	program := command.Program{In: strings.NewReader(""), Out: r.out, Err: r.err, Getenv: h.variable}
 	var ended sync.WaitGroup
 	ended.Go(func() { r.code <- program.Run(ctx, args) })
-	w.t.Cleanup(func() { cancel(); ended.Wait() })
+	h.t.Cleanup(func() { cancel(); ended.Wait() })
 	return r
 }
 
-// says waits until the command has written text, to either output.
-func (r *running) says(text string) {
+// awaitOutput waits until stdout or stderr of the command contains text.
+func (r *process) awaitOutput(text string) {
 	r.t.Helper()
-	testenv.Eventually(r.t, func() bool { return strings.Contains(r.out.String(), text) || strings.Contains(r.err.String(), text) },
+	written := func() bool {
+		return strings.Contains(r.out.String(), text) || strings.Contains(r.err.String(), text)
+	}
+	testenv.Eventually(r.t, written,
 		"%q is not in:\n%s\n%s", text, r.out, r.err)
 }
 
-// end waits for the command's exit code.
-func (r *running) end() int {
+// awaitExit waits until the command exits and returns the exit code.
+func (r *process) awaitExit() int {
 	r.t.Helper()
 	var code int
 	testenv.Eventually(r.t, func() bool {
@@ -201,30 +211,30 @@ func (r *running) end() int {
 		default:
 			return false
 		}
-	}, "it does not end: %s %s", r.out, r.err)
+	}, "the command has not exited: %s %s", r.out, r.err)
 	return code
 }
 
-// buffer may be read while it is written.
-type buffer struct {
+// syncBuffer is a buffer that supports concurrent reads and writes.
+type syncBuffer struct {
 	mu   sync.Mutex
 	text bytes.Buffer
 }
 
-func (b *buffer) Write(p []byte) (int, error) {
+func (b *syncBuffer) Write(p []byte) (int, error) {
 	b.mu.Lock()
 	defer b.mu.Unlock()
 	return b.text.Write(p)
 }
 
-func (b *buffer) String() string {
+func (b *syncBuffer) String() string {
 	b.mu.Lock()
 	defer b.mu.Unlock()
 	return b.text.String()
 }
 
-// table is the fields of a table's lines, the heading left out; columns are two spaces apart.
-func table(out string) [][]string {
+// tableRows returns the cells of a table without its heading. Two spaces separate columns.
+func tableRows(out string) [][]string {
 	var rows [][]string
 	for _, line := range strings.Split(strings.TrimSpace(out), "\n")[1:] {
 		var row []string
@@ -238,8 +248,8 @@ func table(out string) [][]string {
 	return rows
 }
 
-// file is the path of a new file with that content.
-func file(t *testing.T, name, content string) string {
+// writeFile writes a new file with the given content and returns its path.
+func writeFile(t *testing.T, name, content string) string {
 	t.Helper()
 	path := filepath.Join(t.TempDir(), name)
 	require.NoError(t, os.WriteFile(path, []byte(content), 0o600))

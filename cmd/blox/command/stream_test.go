@@ -15,31 +15,41 @@ import (
 )
 
 func TestStream_PrintsChanges(t *testing.T) {
-	w := newWorld(t)
-	people, programs, yamls := w.start("stream", "tasks"), w.start("stream", "tasks", "-o", "json", "--heartbeat", "1"), w.start("stream", "tasks", "-o", "yaml", "--heartbeat", "1")
-	instances, environments := w.start("stream", "instances", "--cluster", "default"), w.start("stream", "environments", "--deleted")
-	programs.says(`{"metadata":{"entityVersion":`) // they are connected
-	yamls.says("---\nmetadata:\n  entityVersion: \"")
-	require.Equal(t, 0, w.blox("sim", "instances", "add").code)
-	instances.says("ACTIVE         ")
-	instances.says("agent connected, CPU 2048/2048, memory 7680/7680\n")
-	// A stream begins where it is connected: something happens again and again until each has seen it.
-	until := func(r *running, text string, do func()) {
+	h := newHarness(t)
+	texts := h.start("stream", "tasks")
+	jsons := h.start("stream", "tasks", "-o", "json", "--heartbeat", "1")
+	yamls := h.start("stream", "tasks", "-o", "yaml", "--heartbeat", "1")
+	instances := h.start("stream", "instances", "--cluster", "default")
+	environments := h.start("stream", "environments", "--deleted")
+	jsons.awaitOutput(`{"metadata":{"entityVersion":`) // the stream is connected
+	yamls.awaitOutput("---\nmetadata:\n  entityVersion: \"")
+	require.Equal(t, 0, h.run("sim", "instances", "add").code)
+	instances.awaitOutput("ACTIVE         ")
+	instances.awaitOutput("agent connected, CPU 2048/2048, memory 7680/7680\n")
+	// A stream starts at the current version when it connects, so the change repeats until the stream reports it.
+	until := func(r *process, text string, do func()) {
 		t.Helper()
-		testenv.Eventually(t, func() bool { do(); return strings.Contains(r.out.String(), text) }, "%q is not in %s %s", text, r.out, r.err)
+		reported := func() bool {
+			do()
+			return strings.Contains(r.out.String(), text)
+		}
+		testenv.Eventually(t, reported, "%q is not in %s %s", text, r.out, r.err)
 	}
-	w.ok("environments", "create", "web-agent", "--cluster", "default", "--task-definition", "agent")
-	until(environments, "paused     web-agent", func() { w.ok("environments", "pause", "web-agent"); w.ok("environments", "resume", "web-agent") })
-	w.ok("environments", "delete", "web-agent")
-	environments.says("(deleted)  web-agent\n")
-	until(people, "RUNNING        ", func() { w.sim.StartFargateTask("default", "agent") })
-	assert.Regexp(t, `(?m)^RUNNING        [0-9a-f]{32}  agent:1 on - in default$`, people.out.String())
-	for _, r := range []*running{people, programs, yamls, instances, environments} {
+	h.mustRun("environments", "create", "web-agent", "--cluster", "default", "--task-definition", "agent")
+	until(environments, "paused     web-agent", func() {
+		h.mustRun("environments", "pause", "web-agent")
+		h.mustRun("environments", "resume", "web-agent")
+	})
+	h.mustRun("environments", "delete", "web-agent")
+	environments.awaitOutput("(deleted)  web-agent\n")
+	until(texts, "RUNNING        ", func() { h.sim.StartFargateTask("default", "agent") })
+	assert.Regexp(t, `(?m)^RUNNING        [0-9a-f]{32}  agent:1 on - in default$`, texts.out.String())
+	for _, r := range []*process{texts, jsons, yamls, instances, environments} {
 		r.interrupt()
-		assert.Equal(t, 0, r.end(), "Ctrl-C is how a stream ends: %s", r.err)
+		assert.Equal(t, 0, r.awaitExit(), "Ctrl-C ends a stream with success: %s", r.err)
 		assert.Empty(t, r.err.String())
 	}
-	for _, line := range strings.Split(strings.TrimSpace(programs.out.String()), "\n") {
+	for _, line := range strings.Split(strings.TrimSpace(jsons.out.String()), "\n") {
 		var task models.Task
 		assert.NoError(t, json.Unmarshal([]byte(line), &task), line)
 	}
@@ -51,24 +61,24 @@ func TestStream_PrintsChanges(t *testing.T) {
 		assert.Contains(t, document, "metadata")
 	}
 
-	// From a version on, everything is told again.
-	again := w.start("stream", "tasks", "--from", "1")
-	again.says("RUNNING        ")
-	again.interrupt()
-	assert.Equal(t, 0, again.end())
-	wrong := w.blox("stream", "tasks", "--from", "999999")
+	// --from replays all changes since a version.
+	replayed := h.start("stream", "tasks", "--from", "1")
+	replayed.awaitOutput("RUNNING        ")
+	replayed.interrupt()
+	assert.Equal(t, 0, replayed.awaitExit())
+	wrong := h.run("stream", "tasks", "--from", "999999")
 	assert.Equal(t, 1, wrong.code)
 	assert.Contains(t, wrong.err, "Entity version is out of range\n")
 	assert.Contains(t, wrong.err, "without --from")
 }
 
 func TestStream_ReportsWhyTheServiceEndedIt(t *testing.T) {
-	w := newAWS(t)
-	stop := w.serveState(tlsconfig.Files{})
-	testenv.Eventually(t, func() bool { return w.blox("clusters", "list").code == 0 })
-	r := w.start("stream", "tasks", "--heartbeat", "1", "-o", "json")
-	r.says("entityVersion")
+	h := newHarnessWithoutServices(t)
+	stop := h.startClusterState(tlsconfig.Files{})
+	testenv.Eventually(t, func() bool { return h.run("clusters", "list").code == 0 })
+	r := h.start("stream", "tasks", "--heartbeat", "1", "-o", "json")
+	r.awaitOutput("entityVersion")
 	stop()
-	assert.Equal(t, 1, r.end())
+	assert.Equal(t, 1, r.awaitExit())
 	assert.Regexp(t, `Resume without a gap: blox stream tasks --from \d+\n`, r.err.String())
 }

@@ -25,7 +25,8 @@ func TestParseEndpoint_AcceptsURLAndHostPort(t *testing.T) {
 		require.NoError(t, err, given)
 		assert.Equal(t, want, u.String(), given)
 	}
-	for _, wrong := range []string{"", "scheduler", "ftp://scheduler:1", "http://", "http://a:1?x=y", "http://a:1#x", "http://me:secret@a:1", "http://a:port", ":2000"} {
+	for _, wrong := range []string{"", "scheduler", "ftp://scheduler:1", "http://", "http://a:1?x=y", "http://a:1#x",
+		"http://me:secret@a:1", "http://a:port", ":2000"} {
 		_, err := parseEndpoint(wrong)
 		assert.Error(t, err, wrong)
 		if err != nil {

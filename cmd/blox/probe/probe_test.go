@@ -48,7 +48,8 @@ func newBlox(t *testing.T) *blox {
 	t.Cleanup(func() { b.sim.Close(); aws.Close() })
 	b.sim.AddInstances("prod", 3)
 	b.sim.RegisterTaskDefinition("probe", ecssim.WithCPU(64), ecssim.WithMemory(64))
-	environment := map[string]string{"AWS_REGION": "us-east-1", "AWS_ENDPOINT_URL": aws.URL, "AWS_ACCESS_KEY_ID": "test", "AWS_SECRET_ACCESS_KEY": "test"}
+	environment := map[string]string{"AWS_REGION": "us-east-1", "AWS_ENDPOINT_URL": aws.URL, "AWS_ACCESS_KEY_ID": "test",
+		"AWS_SECRET_ACCESS_KEY": "test"}
 	getenv := func(name string) string { return environment[name] }
 	etcd := testenv.EtcdServer(t).Endpoints()[0]
 	log := testenv.Logger(t)
@@ -58,7 +59,8 @@ func newBlox(t *testing.T) *blox {
 	require.NoError(t, err)
 	css.Listener = b.listen(b.cssAt)
 	b.stopCSS = b.run(func(ctx context.Context) error { return clusterstate.Run(ctx, css, log) })
-	scheduler, err := daemonscheduler.ParseConfig([]string{"--etcd-endpoint", etcd, "--css-endpoint", b.cssAt, "--leader-lease", "2s"}, getenv, io.Discard)
+	args := []string{"--etcd-endpoint", etcd, "--css-endpoint", b.cssAt, "--leader-lease", "2s"}
+	scheduler, err := daemonscheduler.ParseConfig(args, getenv, io.Discard)
 	require.NoError(t, err)
 	scheduler.Listener = b.listen(b.dsAt)
 	b.stopDS = b.run(func(ctx context.Context) error { return daemonscheduler.Run(ctx, scheduler, log) })
@@ -68,7 +70,8 @@ func newBlox(t *testing.T) *blox {
 	}, getenv)
 	require.NoError(t, err)
 	t.Cleanup(clients.Close)
-	b.probe = probe.Config{Clients: clients, Name: "probe", Cluster: "prod", TaskDefinition: "probe:1", StepTimeout: 30 * time.Second, StreamDelay: 30 * time.Second}
+	b.probe = probe.Config{Clients: clients, Name: "probe", Cluster: "prod", TaskDefinition: "probe:1",
+		StepTimeout: 30 * time.Second, StreamDelay: 30 * time.Second}
 	testenv.Eventually(t, func() bool {
 		_, err := clients.Scheduler.ReadyContext(t.Context(), ds.NewReadyParams())
 		return err == nil
@@ -223,9 +226,11 @@ func TestProbe_DeletesOnlyItsOwnLeftovers(t *testing.T) {
 	b := newBlox(t)
 	name, cluster, definition := "probe", "prod", "probe:1"
 	create := func(settings *models.TaskSettings) {
-		made, err := b.probe.Clients.Scheduler.CreateEnvironmentContext(t.Context(), ds.NewCreateEnvironmentParams().WithBody(&models.CreateEnvironmentRequest{
-			Name: &name, InstanceGroup: &models.InstanceGroup{Cluster: &cluster}, TaskDefinition: &definition, TaskSettings: settings,
-		}))
+		params := ds.NewCreateEnvironmentParams().WithBody(&models.CreateEnvironmentRequest{
+			Name: &name, InstanceGroup: &models.InstanceGroup{Cluster: &cluster}, TaskDefinition: &definition,
+			TaskSettings: settings,
+		})
+		made, err := b.probe.Clients.Scheduler.CreateEnvironmentContext(t.Context(), params)
 		require.NoError(t, err)
 		_, err = b.probe.Clients.Scheduler.CreateDeploymentContext(t.Context(),
 			ds.NewCreateDeploymentParams().WithName(name).WithDeploymentToken(made.Payload.DeploymentToken.String()))
@@ -252,10 +257,13 @@ func TestMetrics_HaveEveryStepFromTheStart(t *testing.T) {
 	for _, step := range probe.Steps(true) {
 		assert.Contains(t, shown(), `blox_probe_step_failures_total{step="`+step+`"} 0`, "every series exists from the start")
 	}
-	metrics.Observe(probe.Report{StartedAt: time.Unix(1000, 0), Seconds: 2, Healthy: true, Steps: []probe.Step{{Name: probe.CSSPing}}})
-	metrics.Observe(probe.Report{StartedAt: time.Unix(2000, 0), Steps: []probe.Step{{Name: probe.CSSPing, Error: "no answer"}}})
+	metrics.Observe(probe.Report{StartedAt: time.Unix(1000, 0), Seconds: 2, Healthy: true,
+		Steps: []probe.Step{{Name: probe.CSSPing}}})
+	metrics.Observe(probe.Report{StartedAt: time.Unix(2000, 0),
+		Steps: []probe.Step{{Name: probe.CSSPing, Error: "no answer"}}})
 	for _, line := range []string{
-		"blox_probe_last_success_timestamp_seconds 1002", `blox_probe_runs_total{outcome="failure"} 1`, `blox_probe_runs_total{outcome="success"} 1`,
+		"blox_probe_last_success_timestamp_seconds 1002", `blox_probe_runs_total{outcome="failure"} 1`,
+		`blox_probe_runs_total{outcome="success"} 1`,
 		`blox_probe_step_failures_total{step="css_ping"} 1`, `blox_probe_step_duration_seconds_count{step="css_ping"} 1`,
 	} {
 		assert.Contains(t, shown(), line+"\n")
@@ -268,7 +276,8 @@ func TestProbe_KeepsAnEnvironmentCreatedByAnotherProbe(t *testing.T) {
 	b := newBlox(t)
 	to, err := url.Parse("http://" + b.dsAt)
 	require.NoError(t, err)
-	proxy := &httputil.ReverseProxy{Rewrite: func(r *httputil.ProxyRequest) { r.SetURL(to) }, Transport: &http.Transport{DisableKeepAlives: true}}
+	proxy := &httputil.ReverseProxy{Rewrite: func(r *httputil.ProxyRequest) { r.SetURL(to) },
+		Transport: &http.Transport{DisableKeepAlives: true}}
 	front := httptest.NewServer(http.HandlerFunc(func(w http.ResponseWriter, r *http.Request) {
 		if r.Method == http.MethodPost && r.URL.Path == "/v1/environments" {
 			body, err := io.ReadAll(r.Body)

@@ -23,12 +23,18 @@ func TestTable_FitsTheTerminal(t *testing.T) {
 	rows := &Rows{Columns: Columns("NAME", "STATUS", "REASON~", "ARN+")}
 	rows.Add("müsli", "active", "because of something\nthat is long\x1b[31m", "arn:aws:ecs:…")
 	rows.Add("b", "", "x", "")
-	assert.Equal(t, "NAME   STATUS  REASON\nmüsli  active  because of something that is long [31m\nb      -       x\n", written(t, rows, Style{}))
-	assert.Equal(t, "NAME   STATUS  REASON                                  ARN\nmüsli  active  because of something that is long [31m  arn:aws:ecs:…\nb      -       x                                       -\n",
+	assert.Equal(t, "NAME   STATUS  REASON\nmüsli  active  because of something that is long [31m\nb      -       x\n",
+		written(t, rows, Style{}))
+	assert.Equal(t,
+		"NAME   STATUS  REASON                                  ARN\nmüsli  active  because of something that is long "+
+			"[31m  arn:aws:ecs:…\nb      -       x                                       -\n",
 		written(t, rows, Style{Wide: true, Width: 30}), "wide is never cut")
-	assert.Equal(t, "NAME   STATUS  REASON\nmüsli  active  because of som…\nb      -       x\n", written(t, rows, Style{Width: 30}))
+	assert.Equal(t, "NAME   STATUS  REASON\nmüsli  active  because of som…\nb      -       x\n",
+		written(t, rows, Style{Width: 30}))
 	assert.Contains(t, written(t, rows, Style{Width: 10}), "because of …\n", "a column keeps twelve characters")
-	assert.Equal(t, "\x1b[1mNAME\x1b[0m   \x1b[1mSTATUS\x1b[0m  \x1b[1mREASON\x1b[0m\nmüsli  \x1b[32mactive\x1b[0m  because of som…\nb      -       x\n",
+	assert.Equal(t,
+		"\x1b[1mNAME\x1b[0m   \x1b[1mSTATUS\x1b[0m  \x1b[1mREASON\x1b[0m\nmüsli  \x1b[32mactive\x1b[0m  because of "+
+			"som…\nb      -       x\n",
 		written(t, rows, Style{Width: 30, Colour: true}), "colours take no place")
 }
 
@@ -44,9 +50,12 @@ func TestFields_AlignValues(t *testing.T) {
 
 func TestEncode_YAMLEqualsJSON(t *testing.T) {
 	value := map[string]any{
-		"yes": "yes", "truth": true, "text": "true", "number": 12345678901234, "digits": "0123", "version": "17", "time": "2026-11-21T05:26:07.628Z",
-		"nothing": nil, "word": "null", "empty": "", "list": []any{}, "object": map[string]any{}, "nested": []any{map[string]any{"a": "b: c"}, "#d", "line\nbreak"},
-		"percent": "%d", "arn": "arn:aws:ecs:us-east-1:123456789012:task/default/0123", "tilde": "~", "html": "<&>", "exp": "1e3",
+		"yes": "yes", "truth": true, "text": "true", "number": 12345678901234, "digits": "0123", "version": "17",
+		"time":    "2026-11-21T05:26:07.628Z",
+		"nothing": nil, "word": "null", "empty": "", "list": []any{}, "object": map[string]any{},
+		"nested":  []any{map[string]any{"a": "b: c"}, "#d", "line\nbreak"},
+		"percent": "%d", "arn": "arn:aws:ecs:us-east-1:123456789012:task/default/0123", "tilde": "~", "html": "<&>",
+		"exp": "1e3",
 	}
 	var out bytes.Buffer
 	require.NoError(t, Encode(&out, YAML, value))
@@ -57,7 +66,8 @@ func TestEncode_YAMLEqualsJSON(t *testing.T) {
 	got, err := encodeJSON(back)
 	require.NoError(t, err)
 	assert.JSONEq(t, string(want), string(got), out.String())
-	assert.Contains(t, "\n"+out.String(), "\narn: arn:aws:ecs:us-east-1:123456789012:task/default/0123\n", "no quotes where none are needed")
+	assert.Contains(t, "\n"+out.String(), "\narn: arn:aws:ecs:us-east-1:123456789012:task/default/0123\n",
+		"no quotes where none are needed")
 	assert.Contains(t, out.String(), "\nhtml: <&>\n")
 	assert.Contains(t, out.String(), "\n\"yes\": \"yes\"\n", "older readers take it for true")
 	assert.NotContains(t, out.String(), "{\"")
@@ -76,7 +86,8 @@ func TestProgress_BarOrLines(t *testing.T) {
 	}
 	p.Warn("  failed on %s", "a\nb")
 	p.End()
-	assert.Equal(t, "  0/3 running\n  1/3 running\n  3/3 running\n  failed on a b\n", out.String(), "a line for each change, and no more")
+	assert.Equal(t, "  0/3 running\n  1/3 running\n  3/3 running\n  failed on a b\n", out.String(),
+		"a line for each change, and no more")
 
 	out.Reset()
 	p = &Progress{Out: &out, Style: Style{Width: 80}}
@@ -89,7 +100,8 @@ func TestProgress_BarOrLines(t *testing.T) {
 	bar := func(n int) string {
 		return "\r\x1b[K[" + strings.Repeat("█", n) + strings.Repeat("░", barWidth-n) + "] "
 	}
-	assert.Equal(t, bar(8)+"1/3 running  2s"+bar(16)+"2/3 running  3s"+"\r\x1b[Knews\n"+bar(24)+"3/3 running  4s\n", out.String())
+	assert.Equal(t, bar(8)+"1/3 running  2s"+bar(16)+"2/3 running  3s"+"\r\x1b[Knews\n"+bar(24)+"3/3 running  4s\n",
+		out.String())
 	p.Update(0, 0, "running", "")
 	out.Reset()
 	p.Style.Width = 45
