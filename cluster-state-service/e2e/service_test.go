@@ -20,6 +20,9 @@ import (
 	"github.com/blox/blox/internal/testenv"
 )
 
+// requestTimeout is long, because only a failing test waits for it.
+const requestTimeout = 3 * time.Minute
+
 // css is one running cluster-state-service.
 type css struct {
 	*system
@@ -93,7 +96,7 @@ func (c *css) ready() *css {
 // do sends a request and returns the response and its body.
 func (c *css) do(method, path string) (*http.Response, string) {
 	c.t.Helper()
-	ctx, cancel := context.WithTimeout(context.Background(), 30*time.Second)
+	ctx, cancel := context.WithTimeout(context.Background(), requestTimeout)
 	defer cancel()
 	request, err := http.NewRequestWithContext(ctx, method, c.url+path, nil)
 	require.NoError(c.t, err)
@@ -118,7 +121,7 @@ func (c *css) get(path string) (*http.Response, string) {
 // stream opens a stream. next returns its next line, and fails the test if there is none.
 func (c *css) stream(path string) (header http.Header, next func() string, end func()) {
 	c.t.Helper()
-	ctx, cancel := context.WithTimeout(context.Background(), 30*time.Second)
+	ctx, cancel := context.WithTimeout(context.Background(), requestTimeout)
 	request, err := http.NewRequestWithContext(ctx, http.MethodGet, c.url+path, nil)
 	require.NoError(c.t, err)
 	transport := &http.Transport{}

@@ -184,11 +184,11 @@ func TestDeployment_CanBeChangedInProgress(t *testing.T) {
 		e := d.getEnvironment("gone")
 		assert.Equal(t, "deleting", e.Status)
 		assert.Equal(t, "STOPPED", d.getDeployment("gone", id).RolloutState)
-		const told = "Environment gone is being deleted"
+		const errorText = "Environment gone is being deleted"
 		for _, action := range []string{"/pause", "/resume", "/rollback", "/deployments/" + id + "/stop", "/deployments/" + id + "/promote"} {
-			d.mustReject(409, told, "POST", path+action, "")
+			d.mustReject(409, errorText, "POST", path+action, "")
 		}
-		d.mustReject(409, told, "PATCH", path+"?deploymentToken="+e.DeploymentToken.String(), "{}")
+		d.mustReject(409, errorText, "PATCH", path+"?deploymentToken="+e.DeploymentToken.String(), "{}")
 		d.mustReject(400, "Error saving environment gone to store: An environment with name gone already exists", "POST", "/v1/environments",
 			`{"name":"gone","instanceGroup":{"cluster":"prod"},"taskDefinition":"agent"}`)
 		d.mustReject(400, `Invalid stopTasks "yes": must be true or false`, "DELETE", path+"?stopTasks=yes", "")
@@ -396,7 +396,7 @@ func TestStream_SendsEnvironments(t *testing.T) {
 		select {
 		case line := <-of:
 			require.NoError(t, stdjson.Unmarshal([]byte(line), &e))
-		case <-time.After(30 * time.Second):
+		case <-time.After(requestTimeout):
 			require.Fail(t, "no line")
 		}
 		return e

@@ -32,22 +32,22 @@ func TestLeader_StartsNothingAfterLeaseDeadline(t *testing.T) {
 	instances := w.sim.AddInstances("prod", 2)
 	css, _ := w.startCSS("127.0.0.1:0")
 	log := newLogger(t, logrus.ErrorLevel)
-	copied, err := informer.New(informer.Config{Endpoints: []string{css}, Log: log})
+	informerCache, err := informer.New(informer.Config{Endpoints: []string{css}, Log: log})
 	require.NoError(t, err)
-	records, clusters := store.New(w.client, log), clusterstate.Cluster{Informer: copied}
+	records, clusters := store.New(w.client, log), clusterstate.Cluster{Informer: informerCache}
 	cached := cache.New(records, log)
-	acting := engine.New(engine.Config{
+	scheduling := engine.New(engine.Config{
 		Store: records, Cache: cached, Cluster: clusters, ECS: ecsapi.New(w.ecs(), ecsapi.Limits{}), Log: log, DeploymentHistory: 10,
 		Workers: 1, Metrics: prometheus.NewRegistry(),
 	})
-	t.Cleanup(clusters.Follow(acting))
+	t.Cleanup(clusters.Follow(scheduling))
 	cached.Subscribe(cache.Listener{
-		EnvironmentChanged: acting.EnvironmentChanged, AttributesChanged: acting.ReadinessChanged,
+		EnvironmentChanged: scheduling.EnvironmentChanged, AttributesChanged: scheduling.ReadinessChanged,
 	})
 	var lasts atomic.Bool
 	w.runService(func(ctx context.Context) error {
 		parts, ctx := errgroup.WithContext(ctx)
-		parts.Go(func() error { return copied.Run(ctx) })
+		parts.Go(func() error { return informerCache.Run(ctx) })
 		parts.Go(func() error { return cached.Run(ctx) })
 		parts.Go(func() error {
 			return records.Lead(ctx, "stopped for a while", 2*time.Second, func(ctx context.Context, term store.Term) error {
@@ -58,7 +58,7 @@ func TestLeader_StartsNothingAfterLeaseDeadline(t *testing.T) {
 					}
 					return time.Time{}
 				}
-				return acting.Run(ctx, term)
+				return scheduling.Run(ctx, term)
 			})
 		})
 		return parts.Wait()

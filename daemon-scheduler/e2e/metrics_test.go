@@ -57,7 +57,7 @@ func TestMetrics_CountTaskActions(t *testing.T) {
 	assert.Equal(t, 1.0, d.metric("blox_ds_leader"))
 	assert.Equal(t, 1.0, d.metric("blox_ds_leader_elections_won_total"))
 	assert.Equal(t, float64(w.sim.Calls("StartTask")), d.metric("blox_ds_aws_calls_total", `service="ECS"`, `action="StartTask"`, `outcome="ok"`))
-	assert.Equal(t, 1.0, d.metric("blox_ds_aws_calls_total", `action="DescribeClusters"`))
+	assert.Equal(t, 1.0, d.metric("blox_ds_aws_calls_total", `action="DescribeClusters"`, `outcome="ok"`))
 	assert.Positive(t, d.metric("blox_ds_environment_reconciles_total", `outcome="succeeded"`))
 	assert.Equal(t, d.metric("blox_ds_environment_reconciles_total"), d.metric("blox_ds_environment_reconcile_duration_seconds_count"))
 	assert.Positive(t, d.metric("blox_ds_http_requests_total", `route="/v1/environments"`, `method="POST"`, `code="200"`))

@@ -15,8 +15,9 @@ import (
 	"github.com/blox/blox/swagger/daemon-scheduler/v1/models"
 )
 
-// slowTasks is an ECS whose tasks take a moment to run and to stop, so that a rollout has a middle.
-var slowTasks = ecssim.Config{PendingDelay: 20 * time.Millisecond, StopDelay: 20 * time.Millisecond}
+// slowTasks makes tasks start and stop slowly, so that the tests see a rollout in progress and several instances change
+// at once, also on a busy machine.
+var slowTasks = ecssim.Config{PendingDelay: 200 * time.Millisecond, StopDelay: 200 * time.Millisecond}
 
 // rollout is an environment "logs" that has been rolled out to some instances, with a second revision of its task definition.
 type rollout struct {
@@ -126,9 +127,9 @@ func TestRollout_KeepsWithinPercentages(t *testing.T) {
 			f.assertLimits(n-n*tc.lack/100, n*tc.doubled/100)
 			counted := f.sim.Counters()
 			if tc.atOnceByStarts {
-				assert.GreaterOrEqual(t, counted.MostDuplicated["agent"], tc.leastAtOnce, "it is no slower than it may be")
+				assert.GreaterOrEqual(t, counted.MostDuplicated["agent"], tc.leastAtOnce, "the rollout uses its budget")
 			} else {
-				assert.LessOrEqual(t, counted.FewestRunning["agent"], n-tc.leastAtOnce, "it is no slower than it may be")
+				assert.LessOrEqual(t, counted.FewestRunning["agent"], n-tc.leastAtOnce, "the rollout uses its budget")
 			}
 		})
 	}
@@ -184,8 +185,8 @@ func TestRollout_LimitsFailingTaskDefinition(t *testing.T) {
 		t.Parallel()
 		f, id, before := bad(t, "dies", `{}`)
 		waiting := func() (turn int) {
-			for _, told := range f.instanceStatuses("logs") {
-				if told == "outdated: Waiting for the rollout: at most 10 instances may be without a running task." {
+			for _, status := range f.instanceStatuses("logs") {
+				if status == "outdated: Waiting for the rollout: at most 10 instances may be without a running task." {
 					turn++
 				}
 			}
@@ -275,8 +276,8 @@ func TestRollout_StartsWithCanary(t *testing.T) {
 			waits := 0
 			testenv.Eventually(t, func() bool {
 				waits = 0
-				for _, told := range f.instanceStatuses("logs") {
-					if told == "outdated: The deployment is waiting for promotion." {
+				for _, status := range f.instanceStatuses("logs") {
+					if status == "outdated: The deployment is waiting for promotion." {
 						waits++
 					}
 				}
@@ -457,7 +458,7 @@ func TestRollout_ReportsPlanAndProgress(t *testing.T) {
 		case "start":
 			starts++
 		default:
-			assert.Fail(t, "not foreseen", "%v", *step.Action)
+			assert.Fail(t, "unexpected action", "%v", *step.Action)
 		}
 	}
 	assert.Equal(t, n, starts)
@@ -469,13 +470,13 @@ func TestRollout_ReportsPlanAndProgress(t *testing.T) {
 	id := f.deploy(e)
 	turn := fmt.Sprintf("outdated: Waiting for the rollout: at most %d instances may be without a running task.", lack)
 	testenv.Eventually(t, func() bool {
-		for _, told := range f.instanceStatuses("logs") {
-			if told == turn {
+		for _, status := range f.instanceStatuses("logs") {
+			if status == turn {
 				return true
 			}
 		}
 		return false
-	}, "nobody is told to wait")
+	}, "no instance waits for the rollout")
 	f.awaitState(id, "COMPLETED")
 	f.assertLimits(n-lack, 0)
 
@@ -487,5 +488,5 @@ func TestRollout_ReportsPlanAndProgress(t *testing.T) {
 			states[line.Status] = true
 		}
 		return states["deploying"] && states["active"]
-	}, "the stream does not tell: %v", states)
+	}, "the stream sends only the states %v", states)
 }

@@ -29,6 +29,9 @@ import (
 	"github.com/blox/blox/swagger/daemon-scheduler/v1/models"
 )
 
+// requestTimeout is long, because only a failing test waits for it.
+const requestTimeout = 3 * time.Minute
+
 const (
 	unusedAddress = "127.0.0.1:1" // an address that nothing listens at
 	prod          = "arn:aws:ecs:us-east-1:123456789012:cluster/prod"
@@ -125,7 +128,7 @@ type scheduler struct {
 // startScheduler runs a daemon-scheduler on a cluster-state-service.
 func (w *system) startScheduler(css string, flags ...string) *scheduler {
 	w.t.Helper()
-	args := append([]string{"--etcd-endpoint", w.etcd.Endpoints()[0], "--css-endpoint", css, "--leader-lease", "2s"}, flags...)
+	args := append([]string{"--etcd-endpoint", w.etcd.Endpoints()[0], "--css-endpoint", css, "--leader-lease", "10s"}, flags...)
 	cfg, err := daemonscheduler.ParseConfig(args, w.getenv, io.Discard)
 	require.NoError(w.t, err)
 	cfg.Listener = listen(w.t, "127.0.0.1:0")
@@ -145,7 +148,7 @@ func (w *system) startServices(flags ...string) *scheduler {
 // send sends a request and returns the answer with its body, read. Clients of v0.3 send no Content-Type that fits.
 func (d *scheduler) send(method, path, body string) (*http.Response, string) {
 	d.t.Helper()
-	ctx, cancel := context.WithTimeout(context.Background(), 30*time.Second)
+	ctx, cancel := context.WithTimeout(context.Background(), requestTimeout)
 	defer cancel()
 	request, err := http.NewRequestWithContext(ctx, method, d.url+path, strings.NewReader(body))
 	require.NoError(d.t, err)

@@ -123,7 +123,7 @@ func (s *tlsSystem) startCSS() {
 func (s *tlsSystem) startScheduler() (*scheduler, daemonscheduler.Config) {
 	s.t.Helper()
 	own := s.ca.Files("ds-at-css")
-	cfg, err := daemonscheduler.ParseConfig(append(s.flags("ds"), "--leader-lease", "2s",
+	cfg, err := daemonscheduler.ParseConfig(append(s.flags("ds"), "--leader-lease", "10s",
 		"--css-endpoint", s.cssURL, "--css-ca", own.CA, "--css-cert", own.Cert, "--css-key", own.Key), s.getenv, io.Discard)
 	require.NoError(s.t, err)
 	cfg.Listener = listen(s.t, "127.0.0.1:0")
@@ -150,12 +150,12 @@ func TestServices_ConnectOverTLS(t *testing.T) {
 	d.awaitCompleted("logs", id)
 
 	// Who has no certificate of ours is not let in.
-	nobody := *d
-	for _, nobody.tls = range []*tls.Config{
+	stranger := *d
+	for _, stranger.tls = range []*tls.Config{
 		{RootCAs: d.tls.RootCAs},
 		{RootCAs: d.tls.RootCAs, Certificates: mustLoad(t, testenv.NewCA(t).Files("client")).Certificates},
 	} {
-		_, err := nobody.status("/v1/environments")
+		_, err := stranger.status("/v1/environments")
 		assert.ErrorContains(t, err, "tls:")
 	}
 
@@ -191,7 +191,7 @@ func TestServices_ConnectOverTLS(t *testing.T) {
 
 // status asks as do does, and expects no answer.
 func (d *scheduler) status(path string) (status int, err error) {
-	client := http.Client{Transport: &http.Transport{TLSClientConfig: d.tls, DisableKeepAlives: true}, Timeout: 30 * time.Second}
+	client := http.Client{Transport: &http.Transport{TLSClientConfig: d.tls, DisableKeepAlives: true}, Timeout: requestTimeout}
 	answer, err := client.Get(d.url + path)
 	if err != nil {
 		return 0, err

@@ -141,10 +141,10 @@ func TestAPI_ReportsMissingClusterState(t *testing.T) {
 	d := newSystem(t).startScheduler(unusedAddress)
 	e := d.createEnvironment("logs")
 	assert.Nil(t, e.DesiredCount)
-	const told = "The copy of the clusters is not current"
-	d.mustReject(503, told, "GET", "/v1/environments/logs/instances", "")
+	const errorText = "The copy of the clusters is not current"
+	d.mustReject(503, errorText, "GET", "/v1/environments/logs/instances", "")
 	path := "/v1/environments/logs/deployments?deploymentToken=" + e.DeploymentToken.String()
-	d.mustReject(503, told, "POST", path+"&dryRun=true", "")
+	d.mustReject(503, errorText, "POST", path+"&dryRun=true", "")
 	d.mustReject(400, `Invalid dryRun "yes": must be true or false`, "POST", path+"&dryRun=yes", "")
 	assert.Empty(t, d.listDeployments("logs"))
 	assert.Nil(t, d.getDeployment("logs", d.deploy(e)).RunningCount)

@@ -72,7 +72,7 @@ func enable[P any](b *Chromium, domain cdp.Command[P, cdp.Empty]) {
 	require.NoError(b.tb, err)
 }
 
-// Do performs steps in the tab. The test fails if a step fails, or if all steps together take over 30 s.
+// Do performs steps in the tab. The test fails if a step fails, or if all steps together take over three minutes.
 func (b *Chromium) Do(steps ...chromedp.Action[chromedp.Void]) {
 	b.tb.Helper()
 	ctx, cancel := context.WithTimeout(b.Context, timeout)

@@ -15,7 +15,7 @@ import (
 )
 
 // timeout limits every wait of a test. It is long because only failing tests reach it.
-const timeout = 30 * time.Second
+const timeout = 3 * time.Minute
 
 // Etcd starts an etcd and returns a client. Both end with the test.
 func Etcd(tb testing.TB) *clientv3.Client {

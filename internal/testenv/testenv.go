@@ -14,7 +14,7 @@ import (
 
 var update = flag.Bool("update", false, "rewrite the golden files in testdata")
 
-// Eventually returns when done returns true. It calls done every 5 ms on the test's goroutine. After 30 s the test
+// Eventually returns when done returns true. It calls done every 5 ms on the test's goroutine. After three minutes the test
 // fails with message, a format and its arguments.
 func Eventually(tb testing.TB, done func() bool, message ...any) {
 	tb.Helper()
