@@ -100,7 +100,8 @@ func TestList_Gzip(t *testing.T) {
 	c := newStockedService(t)
 	for n := range 30 { // enough to be worth compressing
 		id := fmt.Sprintf("%032x", n)
-		c.putRecord("ecs/task/prod/"+account+"task/prod/"+id, string(testenv.Event(t, "task-ec2-running.json", "1a2b3c4d5e6f47889900aabbccddeeff", id)))
+		c.putRecord("ecs/task/prod/"+account+"task/prod/"+id,
+			string(testenv.Event(t, "task-ec2-running.json", "1a2b3c4d5e6f47889900aabbccddeeff", id)))
 	}
 	_, plain := c.get("/v1/tasks")
 	request, err := http.NewRequestWithContext(t.Context(), http.MethodGet, c.url+"/v1/tasks", nil)
@@ -147,13 +148,15 @@ func TestMetrics_AreServedAndDocumented(t *testing.T) {
 	for _, name := range []string{
 		"blox_css_http_request_duration_seconds_bucket", "blox_css_store_transaction_duration_seconds_count",
 		"blox_css_cache_revision",
-		"blox_css_cache_wait_current_seconds_count", "blox_css_cache_revision_read_seconds_count", "blox_css_cache_lag_revisions 0",
+		"blox_css_cache_wait_current_seconds_count", "blox_css_cache_revision_read_seconds_count",
+		"blox_css_cache_lag_revisions 0",
 		"blox_css_ingest_event_age_seconds_count", "blox_css_reconcile_run_duration_seconds_count",
 		"blox_css_reconcile_ecs_requests_total", "go_goroutines",
 	} {
 		assert.Contains(t, body, "\n"+name)
 	}
-	assert.Regexp(t, `blox_css_http_request_duration_seconds_count\{code="200",route="/v1/tasks/\{cluster\}/\{arn...\}"\} 1\n`, body)
+	assert.Regexp(t,
+		`blox_css_http_request_duration_seconds_count\{code="200",route="/v1/tasks/\{cluster\}/\{arn...\}"\} 1\n`, body)
 	readme, err := os.ReadFile("../README.md")
 	require.NoError(t, err)
 	for _, name := range regexp.MustCompile(`# TYPE (blox_\w+)`).FindAllStringSubmatch(body, -1) {

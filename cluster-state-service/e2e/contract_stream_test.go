@@ -25,7 +25,8 @@ func TestContract_Stream(t *testing.T) {
 	c.putRecord("ecs/instance/prod/"+instance, string(testenv.Event(t, "instance-draining.json")))
 	_, err := c.client.Delete(t.Context(), "ecs/task/prod/"+fargateTask)
 	require.NoError(t, err)
-	last := c.putRecord("ecs/task/default/"+shortTask, string(testenv.Event(t, "task-short-arn-2017.json", "us-east-1", "eu-west-1")))
+	last := c.putRecord("ecs/task/default/"+shortTask,
+		string(testenv.Event(t, "task-short-arn-2017.json", "us-east-1", "eu-west-1")))
 	for _, next := range []func() string{next, nextZero} {
 		for _, want := range []struct {
 			arn     string
@@ -62,13 +63,16 @@ func TestStream_Options(t *testing.T) {
 	c := newStockedService(t)
 	_, byName, _ := c.stream("/v1/stream/tasks?cluster=prod&deleted=true")
 	_, byARN, _ := c.stream("/v1/stream/tasks?deleted=true&cluster=" + account + "cluster/prod")
-	_, elsewhere, _ := c.stream("/v1/stream/tasks?heartbeat=1&deleted=true&cluster=arn:aws:ecs:us-east-1:123456789012:cluster/prod")
-	c.putRecord("ecs/task/default/"+shortTask, string(testenv.Event(t, "task-short-arn-2017.json", "us-east-1", "eu-west-1")))
+	const prod = "arn:aws:ecs:us-east-1:123456789012:cluster/prod"
+	_, elsewhere, _ := c.stream("/v1/stream/tasks?heartbeat=1&deleted=true&cluster=" + prod)
+	c.putRecord("ecs/task/default/"+shortTask,
+		string(testenv.Event(t, "task-short-arn-2017.json", "us-east-1", "eu-west-1")))
 	_, err := c.client.Delete(t.Context(), "ecs/task/prod/"+fargateTask)
 	require.NoError(t, err)
 	last := c.putRecord("ecs/task/prod/"+runningTask, string(testenv.Event(t, "task-ec2-stopped.json")))
 	for _, next := range []func() string{byName, byARN} {
-		assert.JSONEq(t, fmt.Sprintf(`{"metadata":{"entityVersion":"%d","deleted":true},"entity":{"clusterARN":"%scluster/prod","taskARN":"%s"}}`,
+		assert.JSONEq(t, fmt.Sprintf(`{"metadata":{"entityVersion":"%d","deleted":true},`+
+			`"entity":{"clusterARN":"%scluster/prod","taskARN":"%s"}}`,
 			last-1, account, fargateTask), next())
 		assert.Contains(t, next(), runningTask)
 	}

@@ -30,9 +30,11 @@ func newStockedService(t testing.TB) *css {
 	w := newSystem(t, ecssim.Config{})
 	w.putRecord("ecs/task/prod/"+runningTask, string(testenv.Event(t, "task-ec2-running.json")))
 	w.putRecord("ecs/task/prod/"+fargateTask, string(testenv.Event(t, "task-fargate-running.json")))
-	w.putRecord("ecs/task/default/"+shortTask, string(testenv.Event(t, "task-short-arn-2017.json", "us-east-1", "eu-west-1")))
+	w.putRecord("ecs/task/default/"+shortTask,
+		string(testenv.Event(t, "task-short-arn-2017.json", "us-east-1", "eu-west-1")))
 	w.putRecord("ecs/instance/prod/"+instance, string(testenv.Event(t, "instance-active.json")))
-	w.putRecord("ecs/instance/other/"+draining, string(testenv.Event(t, "instance-draining.json", "cluster/prod", "cluster/other", "instance/prod", "instance/other")))
+	w.putRecord("ecs/instance/other/"+draining, string(testenv.Event(t, "instance-draining.json", "cluster/prod",
+		"cluster/other", "instance/prod", "instance/other")))
 	w.putRecord("ecs/task/prod/malformed", "a malformed record")
 	return w.start().ready()
 }
@@ -74,13 +76,14 @@ func TestContract_Lists(t *testing.T) {
 		"/v1/tasks?cluster=Prod":                        {},
 		"/v1/tasks?cluster=9":                           {},
 		"/v1/tasks?cluster=" + account + "cluster/prod": {runningTask, fargateTask},
-		"/v1/tasks?cluster=" + url.QueryEscape(account+"cluster/prod"):                         {runningTask, fargateTask},
-		"/v1/tasks?cluster=arn:aws:ecs:us-east-1:123456789012:cluster/prod":                    {},
-		"/v1/tasks?cluster=arn:aws:ecs:eu-west-1:000000000000:cluster/prod":                    {},
-		"/v1/tasks?startedBy=e2eTester":                                                        {shortTask},
-		"/v1/tasks?startedBy=E2ETESTER":                                                        {},
-		"/v1/tasks?startedBy=e2e":                                                              {},
-		"/v1/tasks?startedBy=":                                                                 {shortTask, runningTask, fargateTask},
+		"/v1/tasks?cluster=" + url.QueryEscape(account+"cluster/prod"):      {runningTask, fargateTask},
+		"/v1/tasks?cluster=arn:aws:ecs:us-east-1:123456789012:cluster/prod": {},
+		"/v1/tasks?cluster=arn:aws:ecs:eu-west-1:000000000000:cluster/prod": {},
+		"/v1/tasks?startedBy=e2eTester":                                     {shortTask},
+		"/v1/tasks?startedBy=E2ETESTER":                                     {},
+		"/v1/tasks?startedBy=e2e":                                           {},
+		"/v1/tasks?startedBy=": {shortTask, runningTask,
+			fargateTask},
 		"/v1/tasks?status=running&cluster=prod&startedBy=66fee44a-63c3-494e-aa34-476f14b4c4e3": {runningTask},
 		"/v1/tasks?status=stopped&cluster=prod":                                                {},
 		"/v1/instances":                                                                        {draining, instance},
@@ -131,7 +134,10 @@ func TestContract_Lists(t *testing.T) {
 
 func TestContract_ListErrors(t *testing.T) {
 	c := newStockedService(t)
-	const unsupported, repeated = "At least one of the filters provided is unsupported", "At least one of the filters provided is specified multiple times"
+	const (
+		unsupported = "At least one of the filters provided is unsupported"
+		repeated    = "At least one of the filters provided is specified multiple times"
+	)
 	for path, want := range map[string]string{
 		"/v1/tasks?colour=red":                               unsupported,
 		"/v1/tasks?Status=running":                           unsupported,
@@ -238,14 +244,16 @@ func TestContract_PathsAndMethods(t *testing.T) {
 		assert.Contains(t, []int{http.StatusMovedPermanently, http.StatusPermanentRedirect}, answer.StatusCode, path)
 		assert.Equal(t, want, answer.Header.Get("Location"), path)
 	}
-	for _, path := range []string{"/", "/v1", "/v1/nothing", "/v2/tasks", "/v1/tasks/prod", "/v1/stream", "/v1/stream/x", "/v1/TASKS"} {
+	for _, path := range []string{"/", "/v1", "/v1/nothing", "/v2/tasks", "/v1/tasks/prod", "/v1/stream", "/v1/stream/x",
+		"/v1/TASKS"} {
 		for _, method := range []string{http.MethodGet, http.MethodPost} {
 			answer, _ := c.do(method, path)
 			assert.Equal(t, http.StatusNotFound, answer.StatusCode, "%s %s", method, path)
 			assert.Equal(t, "text/plain; charset=utf-8", answer.Header.Get("Content-Type"), path)
 		}
 	}
-	for _, path := range []string{"/v1/tasks", "/v1/tasks/prod/" + runningTask, "/v1/instances", "/v1/stream/tasks", "/v1/ping"} {
+	for _, path := range []string{"/v1/tasks", "/v1/tasks/prod/" + runningTask, "/v1/instances", "/v1/stream/tasks",
+		"/v1/ping"} {
 		for _, method := range []string{http.MethodPost, http.MethodPut, http.MethodDelete, http.MethodPatch} {
 			answer, _ := c.do(method, path)
 			assert.Equal(t, http.StatusMethodNotAllowed, answer.StatusCode, "%s %s", method, path)

@@ -12,12 +12,14 @@ import (
 	"github.com/blox/blox/internal/testenv"
 )
 
-// FuzzRequests sends arbitrary requests to a running service. It answers as the specification says or with an error in
-// plain text, and etcd does not change.
+// FuzzRequests sends arbitrary requests to a running service. It answers as the specification says or with an error
+// in plain text, and etcd does not change.
 func FuzzRequests(f *testing.F) {
 	for _, target := range []string{
-		"/v1/tasks", "/v1/tasks?status=running&cluster=prod&startedBy=x&limit=1", "/v1/tasks?nextToken=e30", "/v1/tasks/prod/" + runningTask, "/v1/tasks/prod/" + strings.ReplaceAll(runningTask, "/", "%2F"),
-		"/v1/tasks/prod", "/v1/tasks/prod/", "/v1/instances?attribute=stack:prod&agentConnected=true", "/v1/instances/prod/" + instance, "/v1/instances/other/" + draining, "/v1/clusters", "/v1/clusters?a=b",
+		"/v1/tasks", "/v1/tasks?status=running&cluster=prod&startedBy=x&limit=1", "/v1/tasks?nextToken=e30",
+		"/v1/tasks/prod/" + runningTask, "/v1/tasks/prod/" + strings.ReplaceAll(runningTask, "/", "%2F"),
+		"/v1/tasks/prod", "/v1/tasks/prod/", "/v1/instances?attribute=stack:prod&agentConnected=true", "/v1/instances/prod/" +
+			instance, "/v1/instances/other/" + draining, "/v1/clusters", "/v1/clusters?a=b",
 		"/v1/stream/tasks?entityVersion=1&cluster=prod&deleted=true&heartbeat=5", "/v1/stream/instances?entityVersion=99999999999999999999", "/v1/ping", "/v1/ready", "/v1/swagger.json", "/metrics", "*",
 		"//v1//tasks/?x=%zz", "/v1/tasks?a;b", "/v1/tasks/prod/%00", "http://other/v1/tasks", "/v1/../etc",
 	} {
@@ -52,7 +54,8 @@ func FuzzRequests(f *testing.F) {
 			testenv.RequireTextError(t, answer, read)
 		case status >= 300:
 			location := answer.Header.Get("Location")
-			assert.True(t, strings.HasPrefix(location, "/") && !strings.HasPrefix(location, "//"), "%q leads to %q", target, location)
+			assert.True(t, strings.HasPrefix(location, "/") && !strings.HasPrefix(location, "//"), "%q leads to %q", target,
+				location)
 		case method != http.MethodHead && answer.Header.Get("Content-Encoding") == "" && c.spec.HasOperation(answer.Request):
 			c.spec.CheckResponse(t, answer, read)
 		}
@@ -66,7 +69,8 @@ func FuzzStoredRecords(f *testing.F) {
 	for _, body := range testenv.Events(f) {
 		f.Add(body)
 	}
-	f.Add([]byte(`{"detail":{"clusterArn":"` + account + `cluster/prod","taskArn":"` + runningTask + `","containers":null,"lastStatus":"\xff"}}`))
+	f.Add([]byte(`{"detail":{"clusterArn":"` + account + `cluster/prod","taskArn":"` + runningTask +
+		`","containers":null,"lastStatus":"\xff"}}`))
 	c := newStockedService(f)
 	requests := &testenv.RawClient{Address: strings.TrimPrefix(c.url, "http://")}
 	f.Cleanup(requests.Close)

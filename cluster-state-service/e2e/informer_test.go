@@ -24,9 +24,11 @@ import (
 // An informer ends up with what etcd holds, while events flow: across broken connections, a compaction of the
 // revision it would resume from, and restarts of the service.
 func TestInformer_EqualsStore(t *testing.T) {
-	w := newSystem(t, ecssim.Config{Seed: 5, Faults: ecssim.Faults{Events: ecssim.EventFaults{Duplicate: 0.1, Reorder: 0.1}}})
+	w := newSystem(t,
+		ecssim.Config{Seed: 5, Faults: ecssim.Faults{Events: ecssim.EventFaults{Duplicate: 0.1, Reorder: 0.1}}})
 	queue, url := w.sqs() // a stopped service's unacknowledged messages are redelivered soon
-	_, err := queue.SetQueueAttributes(t.Context(), &sqs.SetQueueAttributesInput{QueueUrl: url, Attributes: map[string]string{"VisibilityTimeout": "2"}})
+	_, err := queue.SetQueueAttributes(t.Context(),
+		&sqs.SetQueueAttributesInput{QueueUrl: url, Attributes: map[string]string{"VisibilityTimeout": "2"}})
 	require.NoError(t, err)
 	instances := append(w.sim.AddInstances("default", 5), w.sim.AddInstances("other", 2)...)
 	w.start().ready() // stores events while the followed replica is down
@@ -133,7 +135,9 @@ func (f *follower) cached() map[string]int64 {
 func (f *follower) awaitNewRecords() {
 	f.t.Helper()
 	task, instance := f.sim.StartFargateTask("other", "marker"), f.sim.AddInstances("other", 1)[0]
-	testenv.Eventually(f.t, func() bool { return f.Task(task) != nil && f.Instance(instance) != nil }, "the informer does not follow")
+	testenv.Eventually(f.t, func() bool {
+		return f.Task(task) != nil && f.Instance(instance) != nil
+	}, "the informer does not follow")
 }
 
 // awaitRevisions waits until etcd has advanced by that many revisions.
@@ -148,8 +152,8 @@ func (w *system) awaitRevisions(revisions int64) {
 	testenv.Eventually(w.t, func() bool { return now() >= from+revisions }, "no events are stored")
 }
 
-// compactUnread waits until etcd has changes of both kinds that the informer cannot have received, deletions included,
-// and compacts them.
+// compactUnread waits until etcd has changes of both kinds that the informer cannot have received, deletions
+// included, and compacts them.
 func (f *follower) compactUnread() {
 	f.t.Helper()
 	for _, gone := range f.Tasks("arn:aws:ecs:us-east-1:123456789012:cluster/other")[:3] {
@@ -174,7 +178,9 @@ func (f *follower) awaitStore(when string) {
 	f.t.Helper()
 	testenv.Eventually(f.t, func() bool { return f.messageCount() == 0 })
 	want := f.stored()
-	testenv.Eventually(f.t, func() bool { return maps.Equal(want, f.cached()) }, "the informer differs from the store: %s", when)
+	testenv.Eventually(f.t, func() bool {
+		return maps.Equal(want, f.cached())
+	}, "the informer differs from the store: %s", when)
 	f.mu.Lock()
 	defer f.mu.Unlock()
 	assert.Equal(f.t, want, f.notified, when)

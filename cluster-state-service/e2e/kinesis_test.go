@@ -25,8 +25,8 @@ import (
 	"github.com/blox/blox/internal/testenv"
 )
 
-// Two processes share a stream whose shards are split and merged while events arrive. One of them is killed. The store
-// then equals the simulator's state, without the help of a reconcile run.
+// Two processes share a stream whose shards are split and merged while events arrive. One of them is killed. The
+// store then equals the simulator's state, without the help of a reconcile run.
 func TestKinesis_LosesNothingWhenAReaderIsKilled(t *testing.T) {
 	etcd := testenv.EtcdServer(t)
 	sim := ecssim.New(ecssim.Config{StreamName: "events", StreamShards: 4, Seed: 1,

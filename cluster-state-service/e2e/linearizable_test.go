@@ -117,12 +117,14 @@ func (h *history) get(transport *http.Transport, url string, key state.Key) bool
 		return false
 	}
 	h.gets[of] = record
-	return assert.GreaterOrEqual(h.t, of.version, committed.Header.Revision, "%s: the state is older than etcd was before the read", path)
+	return assert.GreaterOrEqual(h.t, of.version, committed.Header.Revision,
+		"%s: the state is older than etcd was before the read", path)
 }
 
 func (h *history) list(transport *http.Transport, url, path string) bool {
 	shown := h.before(path)
-	newest, err := h.client.Get(h.t.Context(), listPrefixes[path], clientv3.WithPrefix(), clientv3.WithKeysOnly(), clientv3.WithLimit(1),
+	newest, err := h.client.Get(h.t.Context(), listPrefixes[path], clientv3.WithPrefix(), clientv3.WithKeysOnly(),
+		clientv3.WithLimit(1),
 		clientv3.WithSort(clientv3.SortByModRevision, clientv3.SortDescend))
 	if !assert.NoError(h.t, err) {
 		return false
@@ -142,7 +144,8 @@ func (h *history) list(transport *http.Transport, url, path string) bool {
 	}
 	if !assert.GreaterOrEqual(h.t, of.version, shown, "%s: older than what an earlier read has shown", path) ||
 		!assert.GreaterOrEqual(h.t, highest, stored, "%s: lacks what etcd had before the read", path) ||
-		!assert.GreaterOrEqual(h.t, of.version, newest.Header.Revision, "%s: the state is older than etcd was before the read", path) {
+		!assert.GreaterOrEqual(h.t, of.version, newest.Header.Revision,
+			"%s: the state is older than etcd was before the read", path) {
 		return false
 	}
 	h.mu.Lock()
@@ -164,7 +167,8 @@ type list struct {
 	Metadata struct{ EntityVersion string }
 }
 
-func (h *history) request(transport *http.Transport, url string) (status int, header http.Header, body []byte, ok bool) {
+func (h *history) request(transport *http.Transport, url string) (status int, header http.Header, body []byte,
+	ok bool) {
 	request, err := http.NewRequestWithContext(h.t.Context(), http.MethodGet, url, nil)
 	if !assert.NoError(h.t, err) {
 		return 0, nil, nil, false

@@ -175,7 +175,8 @@ func TestStream_StalledClientsDelayNoOther(t *testing.T) {
 	}
 	c.awaitSubscribers(readers + stalled)
 	for n := range changes {
-		w.putRecord("ecs/task/prod/"+runningTask, string(testenv.Event(t, "task-ec2-running.json", "66fee44a-63c3-494e-aa34-476f14b4c4e3", fmt.Sprintf("change %d", n))))
+		w.putRecord("ecs/task/prod/"+runningTask, string(testenv.Event(t, "task-ec2-running.json",
+			"66fee44a-63c3-494e-aa34-476f14b4c4e3", fmt.Sprintf("change %d", n))))
 	}
 	clients.Wait()
 	assert.Equal(t, int64(readers), complete.Load())

@@ -32,8 +32,8 @@ func TestMain(m *testing.M) {
 	}))
 }
 
-// runDebuggable runs cluster-state-service. The first argument is an address at which it writes its goroutines' stacks
-// to every connection; the others are the service's flags.
+// runDebuggable runs cluster-state-service. The first argument is an address at which it writes its goroutines'
+// stacks to every connection; the others are the service's flags.
 func runDebuggable(ctx context.Context, args []string) error {
 	listener, err := net.Listen("tcp", args[0])
 	if err != nil {

@@ -54,7 +54,8 @@ func TestReconcile_RemovesOnlyDeletedRecords(t *testing.T) {
 	w.putRecord(elsewhere, string(testenv.Event(t, "task-ec2-running.json")))
 	kept = append(kept, elsewhere)
 	otherAccount := "ecs/task/default/arn:aws:ecs:us-east-1:000000000000:task/default/x"
-	w.putRecord(otherAccount, `{"detail":{"taskArn":"arn:aws:ecs:us-east-1:000000000000:task/default/x","clusterArn":"arn:aws:ecs:us-east-1:000000000000:cluster/default","lastStatus":"RUNNING","version":3}}`)
+	w.putRecord(otherAccount, `{"detail":{"taskArn":"arn:aws:ecs:us-east-1:000000000000:task/default/x",`+
+		`"clusterArn":"arn:aws:ecs:us-east-1:000000000000:cluster/default","lastStatus":"RUNNING","version":3}}`)
 	kept = append(kept, otherAccount)
 
 	w.start().ready()
@@ -94,7 +95,8 @@ func TestReady_WaitsForFirstReconcile(t *testing.T) {
 	w.sim.SetDown("ecs", true)
 	w.sim.AddInstances("default", 1)
 	c := w.start()
-	for _, path := range []string{"/v1/tasks", "/v1/instances", "/v1/tasks/prod/" + runningTask, "/v1/instances/prod/" + instance} {
+	for _, path := range []string{"/v1/tasks", "/v1/instances", "/v1/tasks/prod/" + runningTask, "/v1/instances/prod/" +
+		instance} {
 		testenv.Eventually(t, func() bool {
 			answer, body := c.get(path)
 			assert.Equal(t, http.StatusServiceUnavailable, answer.StatusCode)

@@ -33,7 +33,8 @@ func TestReplicas_ReturnEqualAnswers(t *testing.T) {
 // Two replicas that share an etcd and a queue are one linearizable register while events flow. Every answer is etcd's
 // state at the version that it carries. No read is older than what any reader, or etcd, had shown before it began.
 func TestReplicas_AreLinearizable(t *testing.T) {
-	w := newSystem(t, ecssim.Config{Seed: 3, Faults: ecssim.Faults{Events: ecssim.EventFaults{Duplicate: 0.2, Reorder: 0.2}}})
+	w := newSystem(t,
+		ecssim.Config{Seed: 3, Faults: ecssim.Faults{Events: ecssim.EventFaults{Duplicate: 0.2, Reorder: 0.2}}})
 	replicas := []*css{w.start().ready(), w.start().ready()}
 	definition := w.sim.RegisterTaskDefinition("agent")
 	instances := w.sim.AddInstances("default", 8)

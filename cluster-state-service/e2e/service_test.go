@@ -186,7 +186,9 @@ func (c *css) served() map[string]string {
 
 func (c *css) awaitConvergence() {
 	c.t.Helper()
-	testenv.Eventually(c.t, func() bool { return assert.ObjectsAreEqual(c.ecsState(), c.served()) }, "the served state does not converge to ECS's")
+	testenv.Eventually(c.t, func() bool {
+		return assert.ObjectsAreEqual(c.ecsState(), c.served())
+	}, "the served state does not converge to ECS's")
 }
 
 // awaitSubscribers waits until n streams are open.

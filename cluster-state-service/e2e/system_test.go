@@ -44,12 +44,14 @@ func newSystem(t testing.TB, cfg ecssim.Config, etcd ...embedded.Options) *syste
 }
 
 func (w *system) ecs() *ecs.Client {
-	return ecs.New(ecs.Options{Region: "us-east-1", BaseEndpoint: &w.aws.URL, Credentials: aws.AnonymousCredentials{}, HTTPClient: awsconfig.BufferBodies(w.aws.Client())})
+	return ecs.New(ecs.Options{Region: "us-east-1", BaseEndpoint: &w.aws.URL, Credentials: aws.AnonymousCredentials{},
+		HTTPClient: awsconfig.BufferBodies(w.aws.Client())})
 }
 
 func (w *system) sqs() (*sqs.Client, *string) {
 	w.t.Helper()
-	client := sqs.New(sqs.Options{Region: "us-east-1", BaseEndpoint: &w.aws.URL, Credentials: aws.AnonymousCredentials{}, HTTPClient: awsconfig.BufferBodies(w.aws.Client())})
+	client := sqs.New(sqs.Options{Region: "us-east-1", BaseEndpoint: &w.aws.URL, Credentials: aws.AnonymousCredentials{},
+		HTTPClient: awsconfig.BufferBodies(w.aws.Client())})
 	found, err := client.GetQueueUrl(w.t.Context(), &sqs.GetQueueUrlInput{QueueName: aws.String("blox_queue")})
 	require.NoError(w.t, err)
 	return client, found.QueueUrl
@@ -66,7 +68,8 @@ func (w *system) sendMessage(body string) {
 func (w *system) messageCount() int {
 	w.t.Helper()
 	client, queue := w.sqs()
-	out, err := client.GetQueueAttributes(w.t.Context(), &sqs.GetQueueAttributesInput{QueueUrl: queue, AttributeNames: []sqstypes.QueueAttributeName{"All"}})
+	out, err := client.GetQueueAttributes(w.t.Context(),
+		&sqs.GetQueueAttributesInput{QueueUrl: queue, AttributeNames: []sqstypes.QueueAttributeName{"All"}})
 	require.NoError(w.t, err)
 	sum := 0
 	for _, name := range []string{"ApproximateNumberOfMessages", "ApproximateNumberOfMessagesNotVisible"} {
@@ -88,7 +91,8 @@ func (w *system) putRecord(key, value string) int64 {
 // startTasks starts a task on each instance, as a scheduler does.
 func (w *system) startTasks(definition string, instances ...string) []string {
 	w.t.Helper()
-	out, err := w.ecs().StartTask(w.t.Context(), &ecs.StartTaskInput{TaskDefinition: &definition, ContainerInstances: instances, StartedBy: aws.String("test")})
+	out, err := w.ecs().StartTask(w.t.Context(),
+		&ecs.StartTaskInput{TaskDefinition: &definition, ContainerInstances: instances, StartedBy: aws.String("test")})
 	require.NoError(w.t, err)
 	require.Empty(w.t, out.Failures)
 	var started []string

@@ -28,7 +28,8 @@ const (
 	oldDeployment = "11111111-1111-4111-8111-111111111111"
 )
 
-// completedRecord is a record of v0.3 with a completed deployment, which InProgressDeploymentID still names, on the cluster of that name.
+// completedRecord is a record of v0.3 with a completed deployment, which InProgressDeploymentID still names, on the
+// cluster of that name.
 func completedRecord(name, cluster, agent string) string {
 	return `{"Token":"` + usedToken + `","Name":"` + name + `","DesiredTaskDefinition":"` + agent + `","DesiredTaskCount":1,
 		"Cluster":"arn:aws:ecs:us-east-1:123456789012:cluster/` + cluster + `","Health":1,"PendingDeploymentID":"",
@@ -48,7 +49,7 @@ func inProgressRecord(agent string) string {
 		"FailedInstances":null,"StartTime":"2017-05-02T10:00:00Z","EndTime":"0001-01-01T00:00:00Z"}}}`
 }
 
-// TestContract_Responses holds every row of the contract against a daemon-scheduler without a cluster-state-service: nothing is
+// TestContract_Responses checks every row of the contract. No cluster-state-service runs, so the scheduler starts
 // nothing meanwhile.
 func TestContract_Responses(t *testing.T) {
 	t.Parallel()
@@ -72,62 +73,106 @@ func TestContract_Responses(t *testing.T) {
 		"ping":   {"GET", "/v1/ping", "", 200, "", ""},
 		"a spec": {"GET", "/v1/swagger.json", "", 200, string(v1.JSON), ""},
 
-		"list, by name": {"GET", "/v1/environments", "", 200, `{"items":[{"deploymentToken":"` + unusedToken + `","health":"healthy","instanceGroup":{"cluster":"` + prod + `"},"name":"busy",…`, ""},
+		"list, by name": {"GET", "/v1/environments", "", 200, `{"items":[{"deploymentToken":"` + unusedToken +
+			`","health":"healthy","instanceGroup":{"cluster":"` + prod + `"},"name":"busy",…`, ""},
 		"list, cluster by name": {"GET", "/v1/environments?cluster=elsewhere", "", 200,
-			`{"items":[{"deploymentToken":"` + usedToken + `","health":"unhealthy","instanceGroup":{"cluster":"arn:aws:ecs:us-east-1:123456789012:cluster/elsewhere"},"name":"old","taskDefinition":"` + w.agent + "\"}]}\n", ""},
-		"list, cluster by ARN": {"GET", "/v1/environments?cluster=arn:aws:ecs:us-east-1:123456789012:cluster/elsewhere&nextToken=", "", 200,
+			`{"items":[{"deploymentToken":"` + usedToken + `","health":"unhealthy",` +
+				`"instanceGroup":{"cluster":"arn:aws:ecs:us-east-1:123456789012:cluster/elsewhere"},"name":"old",` +
+				`"taskDefinition":"` + w.agent + "\"}]}\n", ""},
+		"list, cluster by ARN": {"GET",
+			"/v1/environments?cluster=arn:aws:ecs:us-east-1:123456789012:cluster/elsewhere&nextToken=", "", 200,
 			`{"items":[{"deploymentToken":"` + usedToken + `",…`, ""},
-		"list, cluster of another region": {"GET", "/v1/environments?cluster=arn:aws:ecs:us-east-2:123456789012:cluster/elsewhere", "", 200, "{\"items\":[]}\n", ""},
-		"list, empty filter":              {"GET", "/v1/environments?cluster=", "", 200, `{"items":[{…`, ""},
-		"list, unknown filter":            {"GET", "/v1/environments?colour=red", "", 400, "At least one of the filters provided is not supported\n", ""},
-		"list, filter in upper case":      {"GET", "/v1/environments?Cluster=prod&cluster=a&cluster=b", "", 400, "At least one of the filters provided is not supported\n", ""},
-		"list, repeated filter":           {"GET", "/v1/environments?cluster=!&cluster=b", "", 400, "At least one of the filters provided is specified multiple times\n", ""},
-		"list, bad cluster":               {"GET", "/v1/environments?cluster=a!", "", 400, "Invalid cluster ARN or name\n", ""},
-		"list, no cluster's ARN":          {"GET", "/v1/environments?cluster=" + w.agent, "", 400, "Invalid cluster ARN or name\n", ""},
+		"list, cluster of another region": {"GET",
+			"/v1/environments?cluster=arn:aws:ecs:us-east-2:123456789012:cluster/elsewhere", "", 200, "{\"items\":[]}\n", ""},
+		"list, empty filter": {"GET", "/v1/environments?cluster=", "", 200, `{"items":[{…`, ""},
+		"list, unknown filter": {"GET", "/v1/environments?colour=red", "", 400,
+			"At least one of the filters provided is not supported\n", ""},
+		"list, filter in upper case": {"GET", "/v1/environments?Cluster=prod&cluster=a&cluster=b", "", 400,
+			"At least one of the filters provided is not supported\n", ""},
+		"list, repeated filter": {"GET", "/v1/environments?cluster=!&cluster=b", "", 400,
+			"At least one of the filters provided is specified multiple times\n", ""},
+		"list, bad cluster": {"GET", "/v1/environments?cluster=a!", "", 400, "Invalid cluster ARN or name\n",
+			""},
+		"list, no cluster's ARN": {"GET", "/v1/environments?cluster=" + w.agent, "", 400,
+			"Invalid cluster ARN or name\n", ""},
 
 		"get":         {"GET", "/v1/environments/made", "", 200, `{"deploymentToken":"` + made.DeploymentToken.String() + `","health":"healthy","instanceGroup":{"cluster":"` + prod + `"},"name":"made","taskDefinition":"` + w.agent + "\"}\n", ""},
 		"get none":    {"GET", "/v1/environments/none", "", 404, "Environment none does not exist\n", ""},
 		"get no name": {"GET", "/v1/environments/a%2Fb", "", 404, "Environment a/b does not exist\n", ""},
 		"delete none": {"DELETE", "/v1/environments/none", "", 200, "", ""},
 
-		"create, name taken":          {"POST", "/v1/environments", strings.Replace(created, `"x"`, `"made"`, 1), 400, "Error saving environment made to store: An environment with name made already exists\n", ""},
-		"create, nothing":             {"POST", "/v1/environments", "{}", 400, failed + "instanceGroup in body is required\nname in body is required\ntaskDefinition in body is required\n", ""},
-		"create, null":                {"POST", "/v1/environments", "null", 400, failed + "instanceGroup in body is required\nname in body is required\ntaskDefinition in body is required\n", ""},
-		"create, no name":             {"POST", "/v1/environments", `{"instanceGroup":{"cluster":"prod"},"taskDefinition":"agent"}`, 400, failed + "name in body is required\n", ""},
-		"create, empty name":          {"POST", "/v1/environments", strings.Replace(created, `"x"`, `""`, 1), 400, failed + "name in body should match '^[a-zA-Z0-9-_]{1,30}$'\n", ""},
-		"create, bad name":            {"POST", "/v1/environments", strings.Replace(created, `"x"`, `"a b"`, 1), 400, failed + "name in body should match '^[a-zA-Z0-9-_]{1,30}$'\n", ""},
-		"create, long name":           {"POST", "/v1/environments", strings.Replace(created, `"x"`, `"`+strings.Repeat("x", 31)+`"`, 1), 400, failed + "name in body should match '^[a-zA-Z0-9-_]{1,30}$'\n", ""},
-		"create, empty task":          {"POST", "/v1/environments", strings.Replace(created, `"agent"`, `""`, 1), 400, failed + "taskDefinition in body should be at least 1 chars long\n", ""},
-		"create, empty cluster":       {"POST", "/v1/environments", strings.Replace(created, `"prod"`, `""`, 1), 400, failed + "instanceGroup.cluster in body should be at least 1 chars long\n", ""},
-		"create, no cluster":          {"POST", "/v1/environments", strings.Replace(created, `"cluster":"prod"`, ``, 1), 400, failed + "instanceGroup.cluster in body is required\n", ""},
-		"create, null group":          {"POST", "/v1/environments", strings.Replace(created, `{"cluster":"prod"}`, `null`, 1), 400, failed + "instanceGroup in body is required\n", ""},
-		"create, no body":             {"POST", "/v1/environments", "", 400, "The body is empty: an environment in JSON is required\n", ""},
-		"create, broken JSON":         {"POST", "/v1/environments", "{", 400, "The body is not JSON: unexpected end of JSON input\n", ""},
-		"create, two values":          {"POST", "/v1/environments", created + created, 400, "The body is not JSON: …", ""},
-		"create, wrong type":          {"POST", "/v1/environments", strings.Replace(created, `"x"`, `7`, 1), 400, "The body is not an environment: name must not be of type number\n", ""},
-		"create, a list":              {"POST", "/v1/environments", "[]", 400, "The body is not an environment: it must not be of type array\n", ""},
-		"create, unknown cluster":     {"POST", "/v1/environments", strings.Replace(created, `"prod"`, `"none"`, 1), 404, "Cluster does not exist\n", ""},
-		"create, inactive cluster":    {"POST", "/v1/environments", strings.Replace(created, `"prod"`, `"`+goneCluster+`"`, 1), 404, "Cluster is inactive\n", ""},
-		"create, unknown definition":  {"POST", "/v1/environments", strings.Replace(created, `"agent"`, `"none"`, 1), 404, "TaskDefinition does not exist\n", ""},
-		"create, inactive definition": {"POST", "/v1/environments", strings.Replace(created, `"agent"`, `"`+retired+`"`, 1), 404, "TaskDefinition is inactive\n", ""},
+		"create, name taken": {"POST", "/v1/environments", strings.Replace(created, `"x"`, `"made"`, 1), 400,
+			"Error saving environment made to store: An environment with name made already exists\n", ""},
+		"create, nothing": {"POST", "/v1/environments", "{}", 400, failed +
+			"instanceGroup in body is required\nname in body is required\ntaskDefinition in body is required\n", ""},
+		"create, null": {"POST", "/v1/environments", "null", 400, failed +
+			"instanceGroup in body is required\nname in body is required\ntaskDefinition in body is required\n", ""},
+		"create, no name": {"POST", "/v1/environments",
+			`{"instanceGroup":{"cluster":"prod"},"taskDefinition":"agent"}`, 400, failed + "name in body is required\n", ""},
+		"create, empty name": {"POST", "/v1/environments", strings.Replace(created, `"x"`, `""`, 1), 400, failed +
+			"name in body should match '^[a-zA-Z0-9-_]{1,30}$'\n", ""},
+		"create, bad name": {"POST", "/v1/environments", strings.Replace(created, `"x"`, `"a b"`, 1), 400, failed +
+			"name in body should match '^[a-zA-Z0-9-_]{1,30}$'\n", ""},
+		"create, long name": {"POST", "/v1/environments", strings.Replace(created, `"x"`, `"`+
+			strings.Repeat("x", 31)+`"`, 1), 400, failed + "name in body should match '^[a-zA-Z0-9-_]{1,30}$'\n", ""},
+		"create, empty task": {"POST", "/v1/environments", strings.Replace(created, `"agent"`, `""`, 1), 400,
+			failed + "taskDefinition in body should be at least 1 chars long\n", ""},
+		"create, empty cluster": {"POST", "/v1/environments", strings.Replace(created, `"prod"`, `""`, 1), 400, failed +
+			"instanceGroup.cluster in body should be at least 1 chars long\n", ""},
+		"create, no cluster": {"POST", "/v1/environments", strings.Replace(created, `"cluster":"prod"`, ``, 1), 400,
+			failed + "instanceGroup.cluster in body is required\n", ""},
+		"create, null group": {"POST", "/v1/environments", strings.Replace(created, `{"cluster":"prod"}`, `null`, 1),
+			400, failed + "instanceGroup in body is required\n", ""},
+		"create, no body": {"POST", "/v1/environments", "", 400,
+			"The body is empty: an environment in JSON is required\n", ""},
+		"create, broken JSON": {"POST", "/v1/environments", "{", 400,
+			"The body is not JSON: unexpected end of JSON input\n", ""},
+		"create, two values": {"POST", "/v1/environments", created + created, 400, "The body is not JSON: …", ""},
+		"create, wrong type": {"POST", "/v1/environments", strings.Replace(created, `"x"`, `7`, 1), 400,
+			"The body is not an environment: name must not be of type number\n", ""},
+		"create, a list": {"POST", "/v1/environments", "[]", 400,
+			"The body is not an environment: it must not be of type array\n", ""},
+		"create, unknown cluster": {"POST", "/v1/environments", strings.Replace(created, `"prod"`, `"none"`, 1), 404,
+			"Cluster does not exist\n", ""},
+		"create, inactive cluster": {"POST", "/v1/environments",
+			strings.Replace(created, `"prod"`, `"`+goneCluster+`"`, 1), 404, "Cluster is inactive\n", ""},
+		"create, unknown definition": {"POST", "/v1/environments", strings.Replace(created, `"agent"`, `"none"`, 1), 404,
+			"TaskDefinition does not exist\n", ""},
+		"create, inactive definition": {"POST", "/v1/environments", strings.Replace(created, `"agent"`, `"`+retired+`"`, 1),
+			404, "TaskDefinition is inactive\n", ""},
 
-		"deploy, no token":        {"POST", "/v1/environments/made/deployments", "", 400, "the deploymentToken is missing\n", ""},
-		"deploy, no uuid":         {"POST", "/v1/environments/made/deployments?deploymentToken=x", "", 400, "the deploymentToken is not a lower-case uuid\n", ""},
-		"deploy, upper case":      {"POST", "/v1/environments/made/deployments?deploymentToken=" + strings.ToUpper(usedToken), "", 400, "the deploymentToken is not a lower-case uuid\n", ""},
-		"deploy, outdated":        {"POST", "/v1/environments/made/deployments?deploymentToken=" + unusedToken, "", 400, "Token '" + unusedToken + "' is outdated\n", ""},
-		"deploy, used":            {"POST", "/v1/environments/old/deployments?deploymentToken=" + usedToken, "", 400, "Deployment with token '" + usedToken + "' already exists\n", ""},
-		"deploy, in progress":     {"POST", "/v1/environments/busy/deployments?deploymentToken=" + unusedToken, "", 400, "There is already a deployment in progress: " + newDeployment + "\n", ""},
-		"deploy, no environment":  {"POST", "/v1/environments/none/deployments?deploymentToken=" + unusedToken, "", 404, "Environment none does not exist\n", ""},
-		"deployments, none there": {"GET", "/v1/environments/none/deployments", "", 404, "Environment none does not exist\n", ""},
-		"deployments, none yet":   {"GET", "/v1/environments/made/deployments?nextToken=x&colour=red", "", 200, "{\"items\":[]}\n", ""},
+		"deploy, no token": {"POST", "/v1/environments/made/deployments", "", 400, "the deploymentToken is missing\n",
+			""},
+		"deploy, no uuid": {"POST", "/v1/environments/made/deployments?deploymentToken=x", "", 400,
+			"the deploymentToken is not a lower-case uuid\n", ""},
+		"deploy, upper case": {"POST", "/v1/environments/made/deployments?deploymentToken=" + strings.ToUpper(usedToken),
+			"", 400, "the deploymentToken is not a lower-case uuid\n", ""},
+		"deploy, outdated": {"POST", "/v1/environments/made/deployments?deploymentToken=" + unusedToken, "", 400,
+			"Token '" + unusedToken + "' is outdated\n", ""},
+		"deploy, used": {"POST", "/v1/environments/old/deployments?deploymentToken=" + usedToken, "", 400,
+			"Deployment with token '" + usedToken + "' already exists\n", ""},
+		"deploy, in progress": {"POST", "/v1/environments/busy/deployments?deploymentToken=" + unusedToken, "", 400,
+			"There is already a deployment in progress: " + newDeployment + "\n", ""},
+		"deploy, no environment": {"POST", "/v1/environments/none/deployments?deploymentToken=" + unusedToken, "", 404,
+			"Environment none does not exist\n", ""},
+		"deployments, none there": {"GET", "/v1/environments/none/deployments", "", 404, "Environment none does not exist\n",
+			""},
+		"deployments, none yet": {"GET", "/v1/environments/made/deployments?nextToken=x&colour=red", "", 200,
+			"{\"items\":[]}\n", ""},
 		"deployments, v0.3's": {"GET", "/v1/environments/old/deployments", "", 200,
-			`{"items":[{"environmentName":"old","failedInstances":["arn:i1","arn:i2"],"id":"` + oldDeployment + `","status":"completed","taskDefinition":"` + w.agent + "\"}]}\n", ""},
+			`{"items":[{"environmentName":"old","failedInstances":["arn:i1","arn:i2"],"id":"` + oldDeployment +
+				`","status":"completed","taskDefinition":"` + w.agent + "\"}]}\n", ""},
 		"deployments, newest first": {"GET", "/v1/environments/busy/deployments", "", 200,
-			`{"items":[{"environmentName":"busy","failedInstances":[],"id":"` + newDeployment + `","status":"running","taskDefinition":"` + w.agent + `"},{"environmentName":"busy","failedInstances":[],"id":"` + oldDeployment + `",…`, ""},
+			`{"items":[{"environmentName":"busy","failedInstances":[],"id":"` + newDeployment + `","status":"running",` +
+				`"taskDefinition":"` + w.agent + `"},{"environmentName":"busy","failedInstances":[],"id":"` + oldDeployment + `",…`,
+			""},
 		"deployment": {"GET", "/v1/environments/busy/deployments/" + newDeployment, "", 200,
-			`{"environmentName":"busy","failedInstances":[],"id":"` + newDeployment + `","status":"running","taskDefinition":"` + w.agent + "\"}\n", ""},
-		"deployment, none":        {"GET", "/v1/environments/busy/deployments/x", "", 404, "Deployment x does not exist for environment busy\n", ""},
-		"deployment, no environ.": {"GET", "/v1/environments/none/deployments/" + newDeployment, "", 404, "Environment none does not exist\n", ""},
+			`{"environmentName":"busy","failedInstances":[],"id":"` + newDeployment + `","status":"running","taskDefinition":"` +
+				w.agent + "\"}\n", ""},
+		"deployment, none": {"GET", "/v1/environments/busy/deployments/x", "", 404,
+			"Deployment x does not exist for environment busy\n", ""},
+		"deployment, no environ.": {"GET", "/v1/environments/none/deployments/" + newDeployment, "", 404,
+			"Environment none does not exist\n", ""},
 
 		"unknown path":    {"GET", "/v1/nothing", "", 404, "404 page not found\n", ""},
 		"unknown method":  {"PUT", "/v1/environments", "", 405, "Method Not Allowed\n", ""},
@@ -197,7 +242,8 @@ func TestCreate_ResolvesNamesAndARNs(t *testing.T) {
 		{"prod", "agent", second}, {prod, "agent:1", w.agent}, {"prod", w.agent, w.agent},
 	} {
 		var e models.Environment
-		d.mustSend("POST", "/v1/environments", fmt.Sprintf(`{"name":"e%d","instanceGroup":{"cluster":%q},"taskDefinition":%q}`, i, tc.cluster, tc.definition), &e)
+		d.mustSend("POST", "/v1/environments",
+			fmt.Sprintf(`{"name":"e%d","instanceGroup":{"cluster":%q},"taskDefinition":%q}`, i, tc.cluster, tc.definition), &e)
 		assert.Equal(t, prod, *e.InstanceGroup.Cluster)
 		assert.Equal(t, tc.want, *e.TaskDefinition)
 		assert.Equal(t, e, d.getEnvironment(*e.Name))
@@ -239,7 +285,10 @@ func TestAPI_Returns503DuringOutages(t *testing.T) {
 	assert.Contains(t, text, "etcd does not answer")
 
 	w.etcd.Start()
-	testenv.Eventually(t, func() bool { answer, _ := d.send("GET", "/v1/environments/x", ""); return answer.StatusCode == 200 })
+	testenv.Eventually(t, func() bool {
+		answer, _ := d.send("GET", "/v1/environments/x", "")
+		return answer.StatusCode == 200
+	})
 	assert.Equal(t, e, d.getEnvironment("x"))
 }
 
@@ -288,14 +337,16 @@ func TestAPI_ServesEveryOperation(t *testing.T) {
 		answered = append(answered, spec.CheckResponse(t, answer, []byte(text)))
 	}
 	ask("POST", "/v1/environments", `{"name":"metrics","instanceGroup":{"cluster":"prod"},"taskDefinition":"agent"}`)
-	for _, path := range []string{"", "/logs", "/logs/deployments", "/logs/deployments/" + id, "/logs/revisions", "/logs/instances"} {
+	for _, path := range []string{"", "/logs", "/logs/deployments", "/logs/deployments/" + id, "/logs/revisions",
+		"/logs/instances"} {
 		ask("GET", "/v1/environments"+path, "")
 	}
 	for _, stream := range []string{"environments", "environments/logs/instances", "overview"} {
 		ask("HEAD", "/v1/stream/"+stream, "")
 	}
 	ask("GET", "/v1/events?environment=logs&limit=10", "")
-	ask("PATCH", "/v1/environments/logs?deploymentToken="+made.DeploymentToken.String(), `{"deploymentConfiguration":{"canary":{"percent":50}}}`)
+	ask("PATCH", "/v1/environments/logs?deploymentToken="+made.DeploymentToken.String(),
+		`{"deploymentConfiguration":{"canary":{"percent":50}}}`)
 	ask("POST", "/v1/environments/logs/pause", "")
 	id = d.deploy(d.getEnvironment("logs"))
 	ask("POST", "/v1/environments/logs/deployments/"+id+"/promote", "")

@@ -31,7 +31,8 @@ func (d *scheduler) mustReject(status int, text, method, path, body string) {
 // patch updates an environment with its present token.
 func (d *scheduler) patch(name, body string) (e models.Environment) {
 	d.t.Helper()
-	d.mustSend("PATCH", "/v1/environments/"+name+"?deploymentToken="+d.getEnvironment(name).DeploymentToken.String(), body, &e)
+	d.mustSend("PATCH", "/v1/environments/"+name+"?deploymentToken="+d.getEnvironment(name).DeploymentToken.String(), body,
+		&e)
 	return e
 }
 
@@ -41,7 +42,8 @@ func TestEnvironment_UpdatesAndRollsBack(t *testing.T) {
 	instances := w.sim.AddInstances("prod", 3)
 	second := w.sim.RegisterTaskDefinition("agent", ecssim.WithCPU(32), ecssim.WithMemory(64))
 	d := w.startServices()
-	d.mustSend("POST", "/v1/environments", `{"name":"logs","instanceGroup":{"cluster":"prod"},"taskDefinition":"agent:1"}`, nil)
+	d.mustSend("POST", "/v1/environments", `{"name":"logs","instanceGroup":{"cluster":"prod"},"taskDefinition":"agent:1"}`,
+		nil)
 	first := d.deploy(d.getEnvironment("logs"))
 	d.awaitCompleted("logs", first)
 	before := d.getEnvironment("logs")
@@ -103,14 +105,16 @@ func (d *scheduler) listDeployments(name string) []*models.Deployment {
 func (d *scheduler) dryRun(e models.Environment) []*models.PlanStep {
 	d.t.Helper()
 	var would models.Deployment
-	d.mustSend("POST", "/v1/environments/"+*e.Name+"/deployments?dryRun=true&deploymentToken="+e.DeploymentToken.String(), "", &would)
+	d.mustSend("POST", "/v1/environments/"+*e.Name+"/deployments?dryRun=true&deploymentToken="+e.DeploymentToken.String(),
+		"", &would)
 	return would.Plan
 }
 
 // rejectDryRun is one that is refused with that status.
 func (d *scheduler) rejectDryRun(name string, status int) []*models.PlanStep {
 	d.t.Helper()
-	answer, text := d.sendValid("POST", "/v1/environments/"+name+"/deployments?dryRun=true&deploymentToken="+d.getEnvironment(name).DeploymentToken.String(), "")
+	answer, text := d.sendValid("POST", "/v1/environments/"+name+"/deployments?dryRun=true&deploymentToken="+
+		d.getEnvironment(name).DeploymentToken.String(), "")
 	assert.Equal(d.t, status, answer.StatusCode, text)
 	return nil
 }
@@ -122,7 +126,8 @@ func TestDeployment_CanBeChangedInProgress(t *testing.T) {
 	w.sim.RegisterTaskDefinition("agent")
 	d := w.startScheduler(unusedAddress)
 	begin := func(name string) (path, id string) {
-		w.putRecord("ecs/environment/"+name, strings.Replace(completedRecord(name, "prod", w.agent), `"Token":"`+usedToken+`","Name"`, `"Token":"`+unusedToken+`","Name"`, 1))
+		w.putRecord("ecs/environment/"+name, strings.Replace(completedRecord(name, "prod", w.agent), `"Token":"`+usedToken+
+			`","Name"`, `"Token":"`+unusedToken+`","Name"`, 1))
 		e := d.patch(name, `{"taskDefinition":"agent"}`)
 		return "/v1/environments/" + name, d.deploy(e)
 	}
@@ -137,7 +142,8 @@ func TestDeployment_CanBeChangedInProgress(t *testing.T) {
 		assert.Equal(t, "Superseded by a deployment of revision 3.", stopped.RolloutStateReason)
 		assert.Equal(t, "completed", *stopped.Status, "v0.3 knows three words")
 		assert.Equal(t, newest, d.listDeployments("patched")[0].ID.String())
-		d.mustReject(400, "Deployment with token '"+e.DeploymentToken.String()+"' already exists", "POST", path+"/deployments?deploymentToken="+e.DeploymentToken.String(), "")
+		d.mustReject(400, "Deployment with token '"+e.DeploymentToken.String()+"' already exists", "POST", path+
+			"/deployments?deploymentToken="+e.DeploymentToken.String(), "")
 	})
 	t.Run("a rollback", func(t *testing.T) {
 		path, id := begin("back")
@@ -172,9 +178,12 @@ func TestDeployment_CanBeChangedInProgress(t *testing.T) {
 		d.mustSend("POST", path+"/deployments/"+id+"/stop", "", &stopped)
 		assert.Equal(t, id, d.listDeployments("undone")[0].RollbackOf)
 		path, id = "/v1/environments/single", d.deploy(d.createEnvironment("single"))
-		d.mustReject(409, "Environment single has no earlier completed deployment to roll back to", "POST", path+"/deployments/"+id+"/stop", "")
-		d.mustReject(409, "Environment single has no earlier completed deployment to roll back to", "POST", path+"/rollback", "")
-		d.mustReject(409, "Deployment "+id+" has no canary waiting for promotion", "POST", path+"/deployments/"+id+"/promote", "")
+		d.mustReject(409, "Environment single has no earlier completed deployment to roll back to", "POST", path+
+			"/deployments/"+id+"/stop", "")
+		d.mustReject(409, "Environment single has no earlier completed deployment to roll back to", "POST", path+"/rollback",
+			"")
+		d.mustReject(409, "Deployment "+id+" has no canary waiting for promotion", "POST", path+"/deployments/"+id+"/promote",
+			"")
 	})
 	t.Run("a DELETE with stopTasks", func(t *testing.T) {
 		path, id := begin("gone")
@@ -185,11 +194,13 @@ func TestDeployment_CanBeChangedInProgress(t *testing.T) {
 		assert.Equal(t, "deleting", e.Status)
 		assert.Equal(t, "STOPPED", d.getDeployment("gone", id).RolloutState)
 		const errorText = "Environment gone is being deleted"
-		for _, action := range []string{"/pause", "/resume", "/rollback", "/deployments/" + id + "/stop", "/deployments/" + id + "/promote"} {
+		for _, action := range []string{"/pause", "/resume", "/rollback", "/deployments/" + id + "/stop", "/deployments/" +
+			id + "/promote"} {
 			d.mustReject(409, errorText, "POST", path+action, "")
 		}
 		d.mustReject(409, errorText, "PATCH", path+"?deploymentToken="+e.DeploymentToken.String(), "{}")
-		d.mustReject(400, "Error saving environment gone to store: An environment with name gone already exists", "POST", "/v1/environments",
+		d.mustReject(400, "Error saving environment gone to store: An environment with name gone already exists", "POST",
+			"/v1/environments",
 			`{"name":"gone","instanceGroup":{"cluster":"prod"},"taskDefinition":"agent"}`)
 		d.mustReject(400, `Invalid stopTasks "yes": must be true or false`, "DELETE", path+"?stopTasks=yes", "")
 		d.mustSend("DELETE", path, "", nil)
@@ -222,7 +233,8 @@ func TestPatch_AcceptsOneUpdatePerToken(t *testing.T) {
 	assert.Equal(t, map[int]int{200: 1, 409: 3}, counts)
 	assert.EqualValues(t, 2, d.getEnvironment("logs").Revision)
 	d.mustReject(409, "Token '"+e.DeploymentToken.String()+"' is outdated", "PATCH", path, `{"drainOrder":2}`)
-	d.mustReject(400, "Token '"+e.DeploymentToken.String()+"' is outdated", "POST", "/v1/environments/logs/deployments?deploymentToken="+e.DeploymentToken.String(), "")
+	d.mustReject(400, "Token '"+e.DeploymentToken.String()+"' is outdated", "POST",
+		"/v1/environments/logs/deployments?deploymentToken="+e.DeploymentToken.String(), "")
 }
 
 func TestPause_HoldsStartsUntilResume(t *testing.T) {
@@ -267,7 +279,8 @@ func TestDelete_StopsTasks(t *testing.T) {
 	d := w.startServices("--start-confirm-timeout", "1s")
 	e := d.createEnvironment("logs")
 	id := d.deploy(e)
-	testenv.Eventually(t, func() bool { return len(w.liveTasks(id)) > 0 }, "nothing is started") // the rollout may be under way
+	testenv.Eventually(t, func() bool { return len(w.liveTasks(id)) > 0 },
+		"nothing is started") // the rollout may be under way
 	foreign := w.startTask(instances[0], "somebody")
 	d.mustSend("DELETE", "/v1/environments/logs?stopTasks=true", "", nil)
 	testenv.Eventually(t, func() bool {
@@ -288,9 +301,10 @@ func TestDelete_StopsTasks(t *testing.T) {
 
 func (w *system) setAttribute(instance, name, value string) {
 	w.t.Helper()
-	_, err := w.ecs().PutAttributes(w.t.Context(), &ecs.PutAttributesInput{Cluster: ptr("prod"), Attributes: []types.Attribute{
-		{Name: &name, Value: &value, TargetId: &instance, TargetType: types.TargetTypeContainerInstance},
-	}})
+	_, err := w.ecs().PutAttributes(w.t.Context(),
+		&ecs.PutAttributesInput{Cluster: ptr("prod"), Attributes: []types.Attribute{
+			{Name: &name, Value: &value, TargetId: &instance, TargetType: types.TargetTypeContainerInstance},
+		}})
 	require.NoError(w.t, err)
 }
 
@@ -304,7 +318,8 @@ func TestInstanceGroup_StopsTasksThatNoLongerMatch(t *testing.T) {
 	w.setAttribute(instances[1], "zone", "b")
 	d := w.startServices()
 	var e models.Environment
-	d.mustSend("POST", "/v1/environments", `{"name":"logs","taskDefinition":"agent","instanceGroup":{"cluster":"prod","query":"attribute:zone in [a, b]"}}`, &e)
+	d.mustSend("POST", "/v1/environments",
+		`{"name":"logs","taskDefinition":"agent","instanceGroup":{"cluster":"prod","query":"attribute:zone in [a, b]"}}`, &e)
 	assert.Equal(t, "attribute:zone in [a, b]", e.InstanceGroup.Query)
 	id := d.deploy(e)
 	w.awaitOneTaskEach(id, instances[:2]...)
@@ -315,7 +330,9 @@ func TestInstanceGroup_StopsTasksThatNoLongerMatch(t *testing.T) {
 	id = d.deploy(d.patch("logs", `{"instanceGroup":{"query":null,"attributes":[{"name":"zone","value":"b"}]}}`))
 	w.awaitOneTaskEach(id, instances[1])
 	d.awaitCompleted("logs", id)
-	testenv.Eventually(t, func() bool { return len(w.sim.Tasks("prod")) > 0 && len(w.liveTasksOn(instances[0])) == 0 }, "the instance keeps its task")
+	testenv.Eventually(t, func() bool {
+		return len(w.sim.Tasks("prod")) > 0 && len(w.liveTasksOn(instances[0])) == 0
+	}, "the instance keeps its task")
 	reasons := map[string]bool{}
 	for _, task := range w.sim.Tasks("prod") {
 		if task.InstanceARN == instances[0] {
@@ -349,7 +366,8 @@ func TestTaskSettings_ApplyToTasks(t *testing.T) {
 	}())
 	w.awaitOneTaskEach(id, instance)
 	arn := w.liveTasks(id)[instance][0].ARN
-	out, err := w.ecs().DescribeTasks(t.Context(), &ecs.DescribeTasksInput{Cluster: ptr("prod"), Tasks: []string{arn}, Include: []types.TaskField{types.TaskFieldTags}})
+	out, err := w.ecs().DescribeTasks(t.Context(),
+		&ecs.DescribeTasksInput{Cluster: ptr("prod"), Tasks: []string{arn}, Include: []types.TaskField{types.TaskFieldTags}})
 	require.NoError(t, err)
 	require.Len(t, out.Tasks, 1)
 	assert.Equal(t, "daemons", *out.Tasks[0].Group)
@@ -387,7 +405,8 @@ func TestStream_SendsEnvironments(t *testing.T) {
 		answer, _ := d.send("HEAD", "/v1/stream/environments", "")
 		return answer.StatusCode == 200
 	})
-	all, beats, elsewhere := d.streamEnvironments("?deleted=true"), d.streamEnvironments("?heartbeat=1"), d.streamEnvironments("?cluster=elsewhere&deleted=true")
+	all, beats, elsewhere := d.streamEnvironments("?deleted=true"), d.streamEnvironments("?heartbeat=1"),
+		d.streamEnvironments("?cluster=elsewhere&deleted=true")
 	made := d.createEnvironment("logs")
 	spec, err := apiSpec()
 	require.NoError(t, err)

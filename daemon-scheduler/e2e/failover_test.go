@@ -103,7 +103,8 @@ func (r *replicas) replaceLeader() {
 	r.running[leader] = r.start(leader)
 }
 
-// checkFailoverTime ends the faults and kills the leader as an instance joins. It logs when the instance has its tasks.
+// checkFailoverTime ends the faults and kills the leader as an instance joins. It logs when the instance has its
+// tasks.
 func (r *replicas) checkFailoverTime(sim *ecssim.Sim, deployments map[string]bool, instances int) {
 	r.t.Helper()
 	sim.SetFaults(ecssim.Faults{})
@@ -182,8 +183,8 @@ func liveTasks(sim *ecssim.Sim, deployment string) (n int) {
 // progressTimeout is long, because only a failing test waits for it and retries after failed starts take their time.
 const progressTimeout = 5 * time.Minute
 
-// awaitOneTaskEach returns when each instance has one RUNNING task of each deployment, and there are no other tasks. It
-// waits for as long as that gets nearer.
+// awaitOneTaskEach returns when each instance has one RUNNING task of each deployment, and there are no other tasks.
+// It waits for as long as that gets nearer.
 func awaitOneTaskEach(t *testing.T, sim *ecssim.Sim, deployments map[string]bool, instances int) {
 	t.Helper()
 	deadline := time.Now().Add(progressTimeout)

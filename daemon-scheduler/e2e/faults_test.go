@@ -13,15 +13,16 @@ import (
 	"github.com/blox/blox/internal/testenv"
 )
 
-// TestScheduler_RunsOneTaskEachWhileFaultsOccur has ECS throttle, fail and lose answers, events come twice and out of order, and the
-// leader go again and again, while environments are deployed, instances join and tasks die. The simulator itself
-// counts whether an instance ever had two live tasks of one deployment.
+// TestScheduler_RunsOneTaskEachWhileFaultsOccur has ECS throttle, fail and lose answers, events come twice and out of
+// order, and the leader go again and again, while environments are deployed, instances join and tasks die. The
+// simulator itself counts whether an instance ever had two live tasks of one deployment.
 func TestScheduler_RunsOneTaskEachWhileFaultsOccur(t *testing.T) {
 	t.Parallel()
 	w := newSystem(t)
 	instances := w.sim.AddInstances("prod", 10)
 	css, _ := w.startCSS("127.0.0.1:0")
-	api, next := w.startScheduler(css, "--start-confirm-timeout", "1s"), w.startScheduler(css, "--start-confirm-timeout", "1s")
+	api, next := w.startScheduler(css, "--start-confirm-timeout", "1s"),
+		w.startScheduler(css, "--start-confirm-timeout", "1s")
 	var ids []string
 	names := []string{"a", "b", "c", "d"}
 	for _, name := range names {
@@ -29,13 +30,17 @@ func TestScheduler_RunsOneTaskEachWhileFaultsOccur(t *testing.T) {
 		api.createEnvironment(name)
 	}
 	for _, replica := range []*scheduler{api, next} {
-		testenv.Eventually(t, func() bool { answer, _ := replica.send("GET", "/v1/ready", ""); return answer.StatusCode == 200 })
+		testenv.Eventually(t, func() bool {
+			answer, _ := replica.send("GET", "/v1/ready", "")
+			return answer.StatusCode == 200
+		})
 	}
 	w.sim.SetFaults(ecssim.Faults{
 		Throttle: map[string]float64{"ecs": 0.1, "StartTask": 0.3}, ServerErrors: map[string]float64{"ecs": 0.05},
 		LostResponses: map[string]float64{"StartTask": 0.1}, LateServerErrors: map[string]float64{"StopTask": 0.1},
 		StartFailures: 0.03, ConsistencyLag: ecssim.Duration(500 * time.Millisecond),
-		Events: ecssim.EventFaults{Duplicate: 0.1, Reorder: 0.1, Delay: 0.1, DelayBy: ecssim.Duration(300 * time.Millisecond)},
+		Events: ecssim.EventFaults{Duplicate: 0.1, Reorder: 0.1, Delay: 0.1,
+			DelayBy: ecssim.Duration(300 * time.Millisecond)},
 	})
 	for i, name := range names {
 		ids[i] = api.deploy(api.getEnvironment(name))
@@ -63,11 +68,14 @@ func TestScheduler_RunsOneTaskEachWhileFaultsOccur(t *testing.T) {
 		api.awaitCompleted(name, ids[i])
 	}
 	for _, name := range names {
-		testenv.Eventually(t, func() bool { return !w.hasOpenLaunches(name) && *api.getEnvironment(name).Health == "healthy" })
+		testenv.Eventually(t, func() bool {
+			return !w.hasOpenLaunches(name) && *api.getEnvironment(name).Health == "healthy"
+		})
 	}
 	for i := range names {
 		w.awaitOneTaskEach(ids[i], instances[1:]...)
 	}
 	w.assertNoDuplicates()
-	assert.Equal(t, fmt.Sprint(map[string]int{ids[0]: 1, ids[1]: 1, ids[2]: 1, ids[3]: 1}), fmt.Sprint(w.sim.Counters().PeakByStartedBy))
+	assert.Equal(t, fmt.Sprint(map[string]int{ids[0]: 1, ids[1]: 1, ids[2]: 1, ids[3]: 1}),
+		fmt.Sprint(w.sim.Counters().PeakByStartedBy))
 }

@@ -13,8 +13,8 @@ import (
 	"github.com/blox/blox/internal/testenv"
 )
 
-// fixtures are a daemon-scheduler, without a cluster-state-service, so that nothing is scheduled meanwhile, and the records that
-// every request finds.
+// fixtures are a daemon-scheduler, without a cluster-state-service, so that nothing is scheduled meanwhile, and the
+// records that every request finds.
 type fixtures struct {
 	*scheduler
 	requests *testenv.RawClient
@@ -25,10 +25,13 @@ type fixtures struct {
 func newFixtures(f *testing.F) *fixtures {
 	w := newSystem(f)
 	d := w.startScheduler(unusedAddress, "--lookup-rate", "1000000")
-	fresh := strings.NewReplacer(`"`+usedToken+`"`, `"`+unusedToken+`"`, `"old"`, `"fresh"`).Replace(completedRecord("old", "prod", w.agent))
-	fx := &fixtures{scheduler: d, requests: &testenv.RawClient{Address: strings.TrimPrefix(d.url, "http://")}, records: map[string]string{
-		"ecs/environment/old": completedRecord("old", "elsewhere", w.agent), "ecs/environment/busy": inProgressRecord(w.agent), "ecs/environment/fresh": fresh,
-	}}
+	fresh := strings.NewReplacer(`"`+usedToken+`"`, `"`+unusedToken+`"`, `"old"`,
+		`"fresh"`).Replace(completedRecord("old", "prod", w.agent))
+	fx := &fixtures{scheduler: d, requests: &testenv.RawClient{Address: strings.TrimPrefix(d.url, "http://")},
+		records: map[string]string{
+			"ecs/environment/old":  completedRecord("old", "elsewhere", w.agent),
+			"ecs/environment/busy": inProgressRecord(w.agent), "ecs/environment/fresh": fresh,
+		}}
 	f.Cleanup(fx.requests.Close)
 	return fx
 }
@@ -60,28 +63,35 @@ func (fx *fixtures) reset(t *testing.T) {
 	fx.clean = fx.state(t)
 }
 
-// FuzzRequests sends any request to a running service: it is answered, by what the specification says or by a refusal in
-// plain text; what is refused, or only reads, has changed nothing in etcd.
+// FuzzRequests sends any request to a running service: it is answered, by what the specification says or by a refusal
+// in plain text; what is refused, or only reads, has changed nothing in etcd.
 func FuzzRequests(f *testing.F) {
 	const body = `{"name":"x","instanceGroup":{"cluster":"prod"},"taskDefinition":"agent"}`
 	for _, target := range []string{
-		"/v1/environments", "/v1/environments?cluster=prod&nextToken=", "/v1/environments/old", "/v1/environments/busy/deployments", "/v1/environments/busy/deployments/" + newDeployment,
-		"/v1/environments/old/revisions", "/v1/environments/old/instances", "/v1/stream/environments?deleted=true&heartbeat=1&cluster=prod", "/v1/stream/environments?heartbeat=0",
-		"/v1/ping", "/v1/ready", "/v1/swagger.json", "/metrics", "*", "//v1//environments/?x", "/v1/environments/a%2Fb", "/v1/environments/%zz", "/v1/environments?cluster=a&cluster=b",
+		"/v1/environments", "/v1/environments?cluster=prod&nextToken=", "/v1/environments/old",
+		"/v1/environments/busy/deployments", "/v1/environments/busy/deployments/" + newDeployment,
+		"/v1/environments/old/revisions", "/v1/environments/old/instances",
+		"/v1/stream/environments?deleted=true&heartbeat=1&cluster=prod", "/v1/stream/environments?heartbeat=0",
+		"/v1/ping", "/v1/ready", "/v1/swagger.json", "/metrics", "*", "//v1//environments/?x", "/v1/environments/a%2Fb",
+		"/v1/environments/%zz", "/v1/environments?cluster=a&cluster=b",
 	} {
 		f.Add("GET", target, "")
 	}
 	f.Add("POST", "/v1/environments", body)
 	f.Add("POST", "/v1/environments", `{"name":"old","instanceGroup":{"cluster":"prod"},"taskDefinition":"agent"}`)
-	f.Add("POST", "/v1/environments", `{"name":"y","instanceGroup":{"cluster":"prod","query":"attribute:a =~ b.*"},"taskDefinition":"agent:1","deploymentConfiguration":{"canary":{"percent":5}},"taskSettings":{"tags":[{"key":"a"}]}}`)
+	f.Add("POST", "/v1/environments", `{"name":"y","instanceGroup":{"cluster":"prod","query":"attribute:a =~ b.*"},`+
+		`"taskDefinition":"agent:1","deploymentConfiguration":{"canary":{"percent":5}},`+
+		`"taskSettings":{"tags":[{"key":"a"}]}}`)
 	f.Add("POST", "/v1/environments/fresh/deployments?deploymentToken="+unusedToken, "")
 	f.Add("POST", "/v1/environments/fresh/deployments?deploymentToken="+unusedToken+"&dryRun=true", "")
 	f.Add("POST", "/v1/environments/old/deployments?deploymentToken="+usedToken, "{}")
-	f.Add("PATCH", "/v1/environments/fresh?deploymentToken="+unusedToken, `{"drainOrder":7,"taskSettings":{"group":"a"},"instanceGroup":{"attributes":[{"name":"a"}]}}`)
+	f.Add("PATCH", "/v1/environments/fresh?deploymentToken="+unusedToken,
+		`{"drainOrder":7,"taskSettings":{"group":"a"},"instanceGroup":{"attributes":[{"name":"a"}]}}`)
 	f.Add("PATCH", "/v1/environments/busy?deploymentToken="+unusedToken, `{"taskDefinition":"none"}`)
 	f.Add("DELETE", "/v1/environments/fresh", "")
 	f.Add("DELETE", "/v1/environments/busy?stopTasks=true", "")
-	for _, action := range []string{"rollback", "pause", "resume", "deployments/" + newDeployment + "/stop?type=ABORT", "deployments/" + newDeployment + "/stop", "deployments/" + newDeployment + "/promote"} {
+	for _, action := range []string{"rollback", "pause", "resume", "deployments/" + newDeployment + "/stop?type=ABORT",
+		"deployments/" + newDeployment + "/stop", "deployments/" + newDeployment + "/promote"} {
 		f.Add("POST", "/v1/environments/busy/"+action, "")
 	}
 	f.Add("HEAD", "/v1/stream/environments", "")
@@ -98,7 +108,8 @@ func FuzzRequests(f *testing.F) {
 		}
 		status, changed := answer.StatusCode, fx.state(t) != fx.clean
 		switch {
-		case status == 503 && (strings.Contains(string(read), "The copy of the clusters is not current") || strings.Contains(string(read), "the cluster-state-service has not been read yet")):
+		case status == 503 && (strings.Contains(string(read), "The copy of the clusters is not current") ||
+			strings.Contains(string(read), "the cluster-state-service has not been read yet")):
 		case status == 503 && method == http.MethodHead:
 		case status >= 500:
 			t.Errorf("%q %q %q: %d %s", method, target, body, status, read)
@@ -106,17 +117,20 @@ func FuzzRequests(f *testing.F) {
 			testenv.RequireTextError(t, answer, read)
 		case status >= 300:
 			location := answer.Header.Get("Location")
-			assert.True(t, strings.HasPrefix(location, "/") && !strings.HasPrefix(location, "//"), "%q leads to %q", target, location)
+			assert.True(t, strings.HasPrefix(location, "/") && !strings.HasPrefix(location, "//"), "%q leads to %q", target,
+				location)
 		case method != http.MethodHead && spec.HasOperation(answer.Request):
 			spec.CheckResponse(t, answer, read)
 		}
-		if changed && (status != 200 || method == http.MethodGet || method == http.MethodHead || method == http.MethodOptions) {
+		if changed &&
+			(status != 200 || method == http.MethodGet || method == http.MethodHead || method == http.MethodOptions) {
 			t.Errorf("%q %q %q: %d, and etcd is not as it was", method, target, body, status)
 		}
 	})
 }
 
-// FuzzStoredRecords puts anything under the key of an environment: the list has all the others, and that one can be deleted.
+// FuzzStoredRecords puts anything under the key of an environment: the list has all the others, and that one can be
+// deleted.
 func FuzzStoredRecords(f *testing.F) {
 	fx := newFixtures(f)
 	for _, record := range fx.records {

@@ -24,8 +24,8 @@ import (
 	"github.com/blox/blox/internal/testenv"
 )
 
-// A leader whose lease has no time left by its own clock announces launches, which etcd allows, and starts nothing. Its
-// contexts go on here, as those of a process do that was stopped and goes on before its timers.
+// A leader whose lease has no time left by its own clock announces launches, which etcd allows, and starts nothing.
+// Its contexts go on here, as those of a process do that was stopped and goes on before its timers.
 func TestLeader_StartsNothingAfterLeaseDeadline(t *testing.T) {
 	t.Parallel()
 	w := newSystem(t)
@@ -37,8 +37,9 @@ func TestLeader_StartsNothingAfterLeaseDeadline(t *testing.T) {
 	records, clusters := store.New(w.client, log), clusterstate.Cluster{Informer: informerCache}
 	cached := cache.New(records, log)
 	scheduling := engine.New(engine.Config{
-		Store: records, Cache: cached, Cluster: clusters, ECS: ecsapi.New(w.ecs(), ecsapi.Limits{}), Log: log, DeploymentHistory: 10,
-		Workers: 1, Metrics: prometheus.NewRegistry(),
+		Store: records, Cache: cached, Cluster: clusters, ECS: ecsapi.New(w.ecs(), ecsapi.Limits{}), Log: log,
+		DeploymentHistory: 10,
+		Workers:           1, Metrics: prometheus.NewRegistry(),
 	})
 	t.Cleanup(clusters.Follow(scheduling))
 	cached.Subscribe(cache.Listener{

@@ -56,10 +56,12 @@ func TestMetrics_CountTaskActions(t *testing.T) {
 	assert.Equal(t, 2.0, d.metric("blox_ds_task_starts_total", `outcome="started"`))
 	assert.Equal(t, 1.0, d.metric("blox_ds_leader"))
 	assert.Equal(t, 1.0, d.metric("blox_ds_leader_elections_won_total"))
-	assert.Equal(t, float64(w.sim.Calls("StartTask")), d.metric("blox_ds_aws_calls_total", `service="ECS"`, `action="StartTask"`, `outcome="ok"`))
+	assert.Equal(t, float64(w.sim.Calls("StartTask")),
+		d.metric("blox_ds_aws_calls_total", `service="ECS"`, `action="StartTask"`, `outcome="ok"`))
 	assert.Equal(t, 1.0, d.metric("blox_ds_aws_calls_total", `action="DescribeClusters"`, `outcome="ok"`))
 	assert.Positive(t, d.metric("blox_ds_environment_reconciles_total", `outcome="succeeded"`))
-	assert.Equal(t, d.metric("blox_ds_environment_reconciles_total"), d.metric("blox_ds_environment_reconcile_duration_seconds_count"))
+	assert.Equal(t, d.metric("blox_ds_environment_reconciles_total"),
+		d.metric("blox_ds_environment_reconcile_duration_seconds_count"))
 	assert.Positive(t, d.metric("blox_ds_http_requests_total", `route="/v1/environments"`, `method="POST"`, `code="200"`))
 	assert.GreaterOrEqual(t, d.metric("blox_ds_informer_age_seconds"), 0.0)
 	testenv.Eventually(t, func() bool { return d.metric("blox_ds_daemons_missing", `environment="logs"`) == 0 })
@@ -118,11 +120,12 @@ func TestReconcile_IgnoresForeignTasks(t *testing.T) {
 	killed := w.liveTasks(id)[instances[1]][0].ARN
 	require.NoError(t, w.sim.KillTask(killed, 1)) // whose event comes after theirs
 	testenv.Eventually(t, func() bool { on := w.liveTasks(id)[instances[1]]; return len(on) == 1 && on[0].ARN != killed })
-	assert.Less(t, d.metric("blox_ds_environment_reconciles_total")-before, float64(others/2), "one look for each task of somebody else")
+	assert.Less(t, d.metric("blox_ds_environment_reconciles_total")-before, float64(others/2),
+		"one look for each task of somebody else")
 }
 
-// A quiet scheduler asks ECS nothing, however often it looks: here because the cluster and the records change in ways that
-// ask for no deed.
+// A quiet scheduler asks ECS nothing, however often it looks: here because the cluster and the records change in ways
+// that ask for no deed.
 func TestReconcile_MakesNoECSCallsAtRest(t *testing.T) {
 	t.Parallel()
 	w := newSystem(t)

@@ -102,8 +102,8 @@ func TestStart_UnknownInstanceDelaysNoOther(t *testing.T) {
 	w.assertNoDuplicates()
 }
 
-// DELETE returns once no call of StartTask can be under way: when the last one was answered, or after its window, whatever
-// a wrong clock wrote.
+// DELETE returns once no call of StartTask can be under way: when the last one was answered, or after its window,
+// whatever a wrong clock wrote.
 func TestDelete_WaitsOnlyForStartsInFlight(t *testing.T) {
 	t.Parallel()
 	w := newSystem(t)
@@ -119,7 +119,8 @@ func TestDelete_WaitsOnlyForStartsInFlight(t *testing.T) {
 	assert.False(t, w.hasOpenLaunches("logs"), "its outcome is noted, though the environment is gone")
 
 	d.createEnvironment("ahead")
-	w.putRecord("ecs/launch/ahead/arn:aws:ecs:us-east-1:123456789012:container-instance/prod/00000000000000000000000000000000",
+	w.putRecord("ecs/launch/ahead/arn:aws:ecs:us-east-1:123456789012:container-instance/prod/"+
+		"00000000000000000000000000000000",
 		`{"Deployment":"`+newDeployment+`","State":"open","NotAfter":"2099-01-01T00:00:00Z"}`)
 	d.mustSend(http.MethodDelete, "/v1/environments/ahead", "", nil)
 }

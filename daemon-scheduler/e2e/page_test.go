@@ -104,7 +104,8 @@ func TestPage_ShowsChanges(t *testing.T) {
 	p.awaitCounts(d, "logs", map[string]int{"running": 5, "draining": 1, "disconnected": 1})
 	p.await(containsText("why-rows", "The ECS agent on this instance is disconnected."))
 	require.NoError(t, d.sim.KillTask(d.liveTasks(id)[instances[2]][0].ARN, 1))
-	p.await(`[...document.querySelectorAll("#events strong")].filter((s) => s.textContent.startsWith("Started agent:1")).length > 1`)
+	p.await(`[...document.querySelectorAll("#events strong")].filter((s) => s.textContent.startsWith("Started ` +
+		`agent:1")).length > 1`)
 	p.awaitCounts(d, "logs", map[string]int{"running": 5, "draining": 1, "disconnected": 1})
 
 	// A rollout that fails says why.
@@ -112,12 +113,14 @@ func TestPage_ShowsChanges(t *testing.T) {
 	d.sim.SetFaults(ecssim.Faults{StartFailures: 1, StartFailureReason: "RESOURCE:MEMORY"})
 	e := d.getEnvironment("logs")
 	d.mustSend("PATCH", "/v1/environments/logs?deploymentToken="+e.DeploymentToken.String(),
-		`{"taskDefinition":"agent:2","deploymentConfiguration":{"deploymentCircuitBreaker":{"enable":true,"threshold":1}}}`, nil)
+		`{"taskDefinition":"agent:2","deploymentConfiguration":{"deploymentCircuitBreaker":{"enable":true,"threshold":1}}}`,
+		nil)
 	p.await(containsText("facts", "agent:2"))
 	id2 := d.deploy(d.getEnvironment("logs"))
 	p.await(containsText("events", "Could not start agent:2") + " && " + containsText("events", "RESOURCE:MEMORY"))
 	p.await(containsText("rollout-text", "has failed"))
-	p.await(`document.querySelector("#notes .bad")?.textContent === ` + fmt.Sprintf("%q", d.getDeployment("logs", id2).RolloutStateReason))
+	p.await(`document.querySelector("#notes .bad")?.textContent === ` +
+		fmt.Sprintf("%q", d.getDeployment("logs", id2).RolloutStateReason))
 	p.await(containsText("events", "Rollout of agent:2 failed"))
 	p.await(containsText("badges", "rollout failed"))
 	p.awaitCounts(d, "logs", d.countStates("logs"))
@@ -147,7 +150,8 @@ func TestPage_IsAccessible(t *testing.T) {
 				break
 			}
 			p.Do(chromedp.KeyEvent(kb.Tab))
-			assert.True(t, evaluate[bool](p, `document.activeElement === document.body || document.activeElement.matches(":focus-visible")`))
+			assert.True(t,
+				evaluate[bool](p, `document.activeElement === document.body || document.activeElement.matches(":focus-visible")`))
 		}
 		require.Equal(t, "grid", evaluate[string](p, `document.activeElement.id`), "it is reached by the tab key")
 		assert.Equal(t, 1, evaluate[int](p, at))
@@ -165,7 +169,8 @@ func TestPage_IsAccessible(t *testing.T) {
 	})
 	t.Run("with a pointer", func(t *testing.T) {
 		p.Do(chromedp.Evaluate[chromedp.Void](`document.getElementById("canvas").scrollIntoView({ block: "center" })`))
-		box := evaluate[[]float64](p, `(() => { const b = document.getElementById("canvas").getBoundingClientRect(); return [b.left, b.top, blox.grid.side]; })()`)
+		box := evaluate[[]float64](p, `(() => { const b = document.getElementById("canvas").getBoundingClientRect(); `+
+			`return [b.left, b.top, blox.grid.side]; })()`)
 		p.Do(chromedp.MouseClickXY(box[0]+4.5*box[2], box[1]+box[2]/2))
 		assert.Equal(t, 4, evaluate[int](p, `blox.grid.at`))
 		name := evaluate[string](p, `blox.grid.items[4].containerInstance.split("/").at(-1)`)
@@ -180,7 +185,8 @@ func TestPage_IsAccessible(t *testing.T) {
 	t.Run("on a phone", func(t *testing.T) {
 		p.setViewport(360, 740)
 		p.await(`document.documentElement.clientWidth === 360 && document.documentElement.scrollWidth <= 360`)
-		assert.Empty(t, evaluate[[]string](p, `[...document.querySelectorAll("body *")].filter((e) => e.offsetParent && e.getBoundingClientRect().right > 361).map((e) => e.outerHTML.slice(0, 80))`))
+		assert.Empty(t, evaluate[[]string](p, `[...document.querySelectorAll("body *")].filter((e) => e.offsetParent && `+
+			`e.getBoundingClientRect().right > 361).map((e) => e.outerHTML.slice(0, 80))`))
 		p.setViewport(1280, 900)
 	})
 	t.Run("in the light and in the dark", func(t *testing.T) {
@@ -190,10 +196,13 @@ func TestPage_IsAccessible(t *testing.T) {
 			p.await(`matchMedia("(prefers-color-scheme: ` + scheme + `)").matches`)
 			grounds[evaluate[string](p, `getComputedStyle(document.body).backgroundColor`)] = true
 			for pair, least := range map[[2]string]float64{
-				{"ink", "ground"}: 4.5, {"ink", "card"}: 4.5, {"muted", "ground"}: 4.5, {"muted", "card"}: 4.5, {"muted", "soft"}: 4.5,
+				{"ink", "ground"}: 4.5, {"ink", "card"}: 4.5, {"muted", "ground"}: 4.5, {"muted", "card"}: 4.5,
+				{"muted", "soft"}:  4.5,
 				{"accent", "card"}: 4.5, {"accent", "ground"}: 4.5, {"accent", "soft"}: 4.5, {"accent-ink", "accent"}: 4.5,
-				{"good", "good-soft"}: 4.5, {"bad", "bad-soft"}: 4.5, {"warn", "warn-soft"}: 4.5, {"good", "card"}: 4.5, {"bad", "card"}: 4.5, {"warn", "card"}: 4.5,
-				{"running", "card"}: 3, {"starting", "card"}: 3, {"outdated", "card"}: 3, {"missing", "card"}: 3, {"failing", "card"}: 3,
+				{"good", "good-soft"}: 4.5, {"bad", "bad-soft"}: 4.5, {"warn", "warn-soft"}: 4.5, {"good", "card"}: 4.5,
+				{"bad", "card"}: 4.5, {"warn", "card"}: 4.5,
+				{"running", "card"}: 3, {"starting", "card"}: 3, {"outdated", "card"}: 3, {"missing", "card"}: 3,
+				{"failing", "card"}:  3,
 				{"draining", "card"}: 3, {"disconnected", "card"}: 3, {"excluded", "card"}: 3,
 			} {
 				assert.GreaterOrEqual(t, p.contrast(pair[0], pair[1]), least, "%s: %s on %s", scheme, pair[0], pair[1])
@@ -201,7 +210,8 @@ func TestPage_IsAccessible(t *testing.T) {
 			// The grid is drawn in the scheme's colours.
 			p.await(`(() => { const c = new OffscreenCanvas(1, 1).getContext("2d"), s = Math.round(blox.grid.side * blox.grid.scale / 3);
 				c.drawImage(blox.grid.canvas, -s, -s);
-				const hex = "#" + [...c.getImageData(0, 0, 1, 1).data].slice(0, 3).map((v) => v.toString(16).padStart(2, "0")).join("");
+				const hex = "#" +
+					[...c.getImageData(0, 0, 1, 1).data].slice(0, 3).map((v) => v.toString(16).padStart(2, "0")).join("");
 				return hex === getComputedStyle(document.documentElement).getPropertyValue("--running").trim(); })()`)
 		}
 		assert.Len(t, grounds, 2)
@@ -215,7 +225,8 @@ func (p *tab) contrast(one, other string) float64 {
 	return evaluate[float64](p, fmt.Sprintf(`(() => {
 		const light = (name) => {
 			const hex = getComputedStyle(document.documentElement).getPropertyValue("--" + name).trim().slice(1);
-			const [r, g, b] = [0, 2, 4].map((at) => parseInt(hex.slice(at, at + 2), 16) / 255).map((v) => v <= 0.04045 ? v / 12.92 : ((v + 0.055) / 1.055) ** 2.4);
+			const [r, g, b] = [0, 2, 4].map((at) => parseInt(hex.slice(at, at + 2),
+				16) / 255).map((v) => v <= 0.04045 ? v / 12.92 : ((v + 0.055) / 1.055) ** 2.4);
 			return 0.2126 * r + 0.7152 * g + 0.0722 * b;
 		};
 		const [a, b] = [light(%q), light(%q)].sort((x, y) => y - x);
@@ -230,8 +241,9 @@ func TestPage_EscapesText(t *testing.T) {
 	w := newSystem(t)
 	w.sim.AddInstances("prod", 2)
 	w.sim.SetFaults(ecssim.Faults{StartFailures: 1, StartFailureReason: attack})
-	w.putRecord("ecs/environment/<b>bold<"+"script>", `{"Token":"0b0a9e39-5d7b-4fd7-9b3e-0d2d2b4e5a11","DesiredTaskDefinition":"`+w.agent+
-		`","Cluster":"`+prod+`","Deployments":{}}`)
+	w.putRecord("ecs/environment/<b>bold<"+"script>",
+		`{"Token":"0b0a9e39-5d7b-4fd7-9b3e-0d2d2b4e5a11","DesiredTaskDefinition":"`+w.agent+
+			`","Cluster":"`+prod+`","Deployments":{}}`)
 	d := w.startServices()
 	d.awaitReady()
 	d.deploy(d.createEnvironment("logs"))
@@ -241,7 +253,8 @@ func TestPage_EscapesText(t *testing.T) {
 	p.await(containsText("events", attack))
 	p.Do(chromedp.Evaluate[chromedp.Void](`blox.grid.goTo(blox.grid.items[0].containerInstance)`))
 	p.await(containsText("detail", attack))
-	assert.True(t, evaluate[bool](p, `window.hacked === undefined && !document.querySelector("main img, main script, .side b, .side script")`))
+	assert.True(t, evaluate[bool](p,
+		`window.hacked === undefined && !document.querySelector("main img, main script, .side b, .side script")`))
 	assert.Empty(t, p.ConsoleErrors())
 }
 
@@ -254,7 +267,8 @@ func TestPage_ReportsLostConnectionAndReconnects(t *testing.T) {
 	assert.True(t, evaluate[bool](p, `document.getElementById("banner").hidden`))
 
 	way.SetDisconnected(true)
-	p.await(`!document.getElementById("banner").hidden && ` + containsText("banner", "Not live") + ` && document.body.classList.contains("stale")`)
+	p.await(`!document.getElementById("banner").hidden && ` + containsText("banner", "Not live") +
+		` && document.body.classList.contains("stale")`)
 	assert.Equal(t, "Not live", p.textOf("live"))
 	d.sim.AddInstances("prod", 2)
 	way.SetDisconnected(false)
@@ -288,13 +302,15 @@ func TestPage_IsServedWithSecurityHeaders(t *testing.T) {
 	t.Parallel()
 	d := newSystem(t).startServices()
 	for path, kind := range map[string]string{
-		"/": "text/html; charset=utf-8", "/page/page.css": "text/css; charset=utf-8", "/page/page.js": "text/javascript; charset=utf-8", "/page/icon.svg": "image/svg+xml",
+		"/": "text/html; charset=utf-8", "/page/page.css": "text/css; charset=utf-8",
+		"/page/page.js": "text/javascript; charset=utf-8", "/page/icon.svg": "image/svg+xml",
 	} {
 		answer, body := d.send("GET", path, "")
 		assert.Equal(t, http.StatusOK, answer.StatusCode, path)
 		assert.NotEmpty(t, body)
 		assert.Equal(t, kind, answer.Header.Get("Content-Type"))
-		assert.Equal(t, "default-src 'none'; script-src 'self'; style-src 'self'; connect-src 'self'; img-src 'self' data:; base-uri 'none'; "+
+		assert.Equal(t, "default-src 'none'; script-src 'self'; style-src 'self'; connect-src 'self'; img-src 'self' "+
+			"data:; base-uri 'none'; "+
 			"form-action 'none'; frame-ancestors 'none'", answer.Header.Get("Content-Security-Policy"))
 		assert.Equal(t, "nosniff", answer.Header.Get("X-Content-Type-Options"))
 		assert.Equal(t, "no-referrer", answer.Header.Get("Referrer-Policy"))
@@ -340,10 +356,12 @@ func TestPage_ReportsMissingEnvironment(t *testing.T) {
 	d.mustSend("DELETE", "/v1/environments/logs", "", nil)
 	d.deploy(d.createEnvironment("logs"))
 	d.sim.AddInstances("prod", 1)
-	p.await(`document.getElementById("name").textContent === "logs" && document.getElementById("live").textContent === "Live"`)
+	p.await(`document.getElementById("name").textContent === "logs" && document.getElementById("live").textContent ` +
+		`=== "Live"`)
 	p.awaitCounts(d, "logs", map[string]int{"running": 3})
 
 	// What cannot be seen in etcd is not called live.
 	d.etcd.Stop()
-	p.await(`document.getElementById("live").textContent === "Not ready" && ` + containsText("banner", "etcd does not answer"))
+	p.await(`document.getElementById("live").textContent === "Not ready" && ` +
+		containsText("banner", "etcd does not answer"))
 }

@@ -22,7 +22,8 @@ import (
 	"github.com/blox/blox/swagger/daemon-scheduler/v1/models"
 )
 
-// createWithReadiness makes an environment of the task definition that names the attribute blox.ready, and more that is given as JSON.
+// createWithReadiness makes an environment of the task definition that names the attribute blox.ready, and more that
+// is given as JSON.
 func (d *scheduler) createWithReadiness(name, definition, more string) (e models.Environment) {
 	d.t.Helper()
 	d.mustSend("POST", "/v1/environments", `{"name":"`+name+`","instanceGroup":{"cluster":"prod"},"taskDefinition":"`+definition+`",
@@ -30,7 +31,8 @@ func (d *scheduler) createWithReadiness(name, definition, more string) (e models
 	return e
 }
 
-// startTaskWithDefinition starts a task of the definition on the instance, as somebody else than Blox would, and returns its ARN.
+// startTaskWithDefinition starts a task of the definition on the instance, as somebody else than Blox would, and
+// returns its ARN.
 func (w *system) startTaskWithDefinition(definition, instance string) string {
 	w.t.Helper()
 	out, err := w.ecs().StartTask(w.t.Context(), &ecs.StartTaskInput{
@@ -59,7 +61,9 @@ func (w *system) awaitReadyInstances(instances ...string) {
 	for _, i := range instances {
 		want[i] = true
 	}
-	testenv.Eventually(w.t, func() bool { return maps.Equal(want, w.instancesWithAttribute("blox.ready")) }, "not ready are %v", instances)
+	testenv.Eventually(w.t, func() bool {
+		return maps.Equal(want, w.instancesWithAttribute("blox.ready"))
+	}, "not ready are %v", instances)
 }
 
 // readinessStates is the state of each record of a readiness attribute, by key.
@@ -83,7 +87,9 @@ func (w *system) awaitReadinessRecords(instances ...string) {
 	for _, i := range instances {
 		want["ecs/readiness/blox.ready/"+i] = "set"
 	}
-	testenv.Eventually(w.t, func() bool { return maps.Equal(want, w.readinessStates()) }, "the records are not of %v", instances)
+	testenv.Eventually(w.t, func() bool {
+		return maps.Equal(want, w.readinessStates())
+	}, "the records are not of %v", instances)
 }
 
 func TestReadiness_FollowsDaemons(t *testing.T) {
@@ -137,7 +143,8 @@ func TestReadiness_FollowsDaemons(t *testing.T) {
 	w.awaitOneTaskEach(id, instances...)
 	w.awaitReadyInstances(instances...)
 	d.awaitCompleted("logs", id)
-	assert.GreaterOrEqual(t, d.metric("blox_ds_readiness_attributes_total", `change="removed"`, `outcome="succeeded"`), 2.0)
+	assert.GreaterOrEqual(t, d.metric("blox_ds_readiness_attributes_total", `change="removed"`, `outcome="succeeded"`),
+		2.0)
 	assert.GreaterOrEqual(t, d.metric("blox_ds_readiness_attributes_total", `change="set"`, `outcome="succeeded"`), 2.0)
 
 	t.Log("pausing changes nothing about what runs")
@@ -161,11 +168,14 @@ func TestReadiness_FollowsDaemons(t *testing.T) {
 	testenv.Eventually(t, func() bool { return len(w.instancesWithAttribute("blox/warm")) == 3 })
 	testenv.Eventually(t, func() bool {
 		return maps.Equal(map[string]string{
-			"ecs/readiness/blox%2Fwarm/" + instances[0]: "set", "ecs/readiness/blox%2Fwarm/" + instances[1]: "set", "ecs/readiness/blox%2Fwarm/" + instances[2]: "set",
+			"ecs/readiness/blox%2Fwarm/" + instances[0]: "set", "ecs/readiness/blox%2Fwarm/" + instances[1]: "set",
+			"ecs/readiness/blox%2Fwarm/" + instances[2]: "set",
 		}, w.readinessStates())
 	})
 	d.mustSend("DELETE", "/v1/environments/logs", "", nil)
-	testenv.Eventually(t, func() bool { return len(w.readinessStates()) == 0 && len(w.instancesWithAttribute("blox/warm")) == 0 })
+	testenv.Eventually(t, func() bool {
+		return len(w.readinessStates()) == 0 && len(w.instancesWithAttribute("blox/warm")) == 0
+	})
 	assert.Equal(t, map[string]bool{instances[0]: true}, w.instancesWithAttribute("other"), "what others have set stays")
 	w.assertNoDuplicates()
 }
@@ -181,7 +191,8 @@ func TestReadiness_ConvergesDespiteFaults(t *testing.T) {
 	d.awaitReady()
 	logs, metrics := d.createWithReadiness("logs", "agent", ""), d.createWithReadiness("metrics", "agent", "")
 	trouble := map[string]float64{"PutAttributes": 0.3, "DeleteAttributes": 0.3}
-	w.sim.SetFaults(ecssim.Faults{Throttle: trouble, ServerErrors: trouble, LateServerErrors: trouble, LostResponses: trouble})
+	w.sim.SetFaults(ecssim.Faults{Throttle: trouble, ServerErrors: trouble, LateServerErrors: trouble,
+		LostResponses: trouble})
 	ids := []string{d.deploy(logs), d.deploy(metrics)}
 	for n := range 8 { // each daemon dies once
 		id := ids[n/4]
@@ -199,7 +210,8 @@ func TestReadiness_ConvergesDespiteFaults(t *testing.T) {
 	w.awaitReadyInstances(instances...)
 	w.awaitReadinessRecords(instances...)
 
-	w.sim.SetFaults(ecssim.Faults{Throttle: trouble, ServerErrors: trouble, LateServerErrors: trouble, LostResponses: trouble})
+	w.sim.SetFaults(ecssim.Faults{Throttle: trouble, ServerErrors: trouble, LateServerErrors: trouble,
+		LostResponses: trouble})
 	d.mustSend("DELETE", "/v1/environments/logs?stopTasks=true", "", nil)
 	d.mustSend("DELETE", "/v1/environments/metrics?stopTasks=true", "", nil)
 	w.awaitReadyInstances()
@@ -214,7 +226,8 @@ func TestReadiness_ResolvesOpenRecordsAfterCrash(t *testing.T) {
 	w := newSystem(t)
 	instances := w.sim.AddInstances("prod", 4)
 	record := func(instance string) {
-		w.putRecord("ecs/readiness/blox.ready/"+instance, `{"Cluster":"`+prod+`","State":"open","NotAfter":"`+time.Now().Add(time.Second).UTC().Format(time.RFC3339Nano)+`","Later":1}`)
+		w.putRecord("ecs/readiness/blox.ready/"+instance, `{"Cluster":"`+prod+`","State":"open","NotAfter":"`+
+			time.Now().Add(time.Second).UTC().Format(time.RFC3339Nano)+`","Later":1}`)
 	}
 	for _, instance := range instances[:2] {
 		record(instance)
@@ -225,7 +238,8 @@ func TestReadiness_ResolvesOpenRecordsAfterCrash(t *testing.T) {
 	w.startTaskWithDefinition(hog, instances[1])
 	w.startTaskWithDefinition(hog, instances[3])
 	w.startTask(instances[0], newDeployment)
-	naming := `"Revisions":[{"Number":1,"Spec":{"TaskDefinition":"` + w.agent + `","ReadinessAttribute":"blox.ready"}}],"Deployments"`
+	naming := `"Revisions":[{"Number":1,"Spec":{"TaskDefinition":"` + w.agent +
+		`","ReadinessAttribute":"blox.ready"}}],"Deployments"`
 	w.putRecord("ecs/environment/busy", strings.Replace(inProgressRecord(w.agent), `"Deployments"`, naming, 1))
 	w.startServices("--start-confirm-timeout", "0s")
 	w.awaitOneTaskEach(newDeployment, instances[0], instances[2])
@@ -236,8 +250,8 @@ func TestReadiness_ResolvesOpenRecordsAfterCrash(t *testing.T) {
 	assert.Contains(t, string(got.Kvs[0].Value), `"Later":1`, "what a later version has written is kept")
 }
 
-// An instance that ECS does not know, and that the copy still shows, keeps no other from being ready, and is not asked for
-// again and again.
+// An instance that ECS does not know, and that the copy still shows, keeps no other from being ready, and is not
+// asked for again and again.
 func TestReadiness_UnknownInstanceDelaysNoOther(t *testing.T) {
 	t.Parallel()
 	w := newSystem(t)
@@ -253,7 +267,8 @@ func TestReadiness_UnknownInstanceDelaysNoOther(t *testing.T) {
 	d.awaitCompleted("logs", id)
 	const gone = "arn:aws:ecs:us-east-1:123456789012:container-instance/prod/00000000000000000000000000000000"
 	task := w.liveTasks(id)[instances[0]][0].ARN
-	for key, change := range map[string]string{"ecs/instance/prod/" + instances[0]: "ecs/instance/prod/" + gone, "ecs/task/prod/" + task: "ecs/task/prod/" + task[:len(task)-1] + "x"} {
+	for key, change := range map[string]string{"ecs/instance/prod/" + instances[0]: "ecs/instance/prod/" + gone,
+		"ecs/task/prod/" + task: "ecs/task/prod/" + task[:len(task)-1] + "x"} {
 		known, err := w.client.Get(t.Context(), key)
 		require.NoError(t, err)
 		value := strings.ReplaceAll(string(known.Kvs[0].Value), instances[0], gone)
@@ -308,7 +323,8 @@ func TestReadiness_DoesNotRetryDeniedCalls(t *testing.T) {
 		puts.Add(1)
 		answer.Header().Set("Content-Type", "application/x-amz-json-1.1")
 		answer.WriteHeader(http.StatusBadRequest)
-		_, _ = answer.Write([]byte(`{"__type":"AccessDeniedException","message":"not authorized to perform: ecs:PutAttributes"}`))
+		_, _ = answer.Write([]byte(`{"__type":"AccessDeniedException","message":"not authorized to perform: ` +
+			`ecs:PutAttributes"}`))
 		return true
 	})
 	instances := w.sim.AddInstances("prod", 2)
@@ -328,7 +344,8 @@ func TestReadiness_DoesNotRetryDeniedCalls(t *testing.T) {
 // isFull puts one more attribute on the instance, and tells when that is refused.
 func (w *system) isFull(instance string, n int) bool {
 	name := fmt.Sprint("a", n)
-	_, err := w.ecs().PutAttributes(w.t.Context(), &ecs.PutAttributesInput{Cluster: ptr("prod"), Attributes: []types.Attribute{{Name: &name, TargetId: &instance}}})
+	_, err := w.ecs().PutAttributes(w.t.Context(),
+		&ecs.PutAttributesInput{Cluster: ptr("prod"), Attributes: []types.Attribute{{Name: &name, TargetId: &instance}}})
 	return err != nil
 }
 
@@ -371,7 +388,8 @@ func TestDrain_StopsDaemonsLast(t *testing.T) {
 	work := w.startTask(instances[0], "somebody")
 	require.NoError(t, w.sim.DrainInstance(instances[0]))
 	testenv.Eventually(t, func() bool {
-		return strings.Contains(d.instanceStatuses("first")[instances[0]], "other tasks still run on it") && strings.Contains(d.instanceStatuses("last")[instances[0]], "other tasks still run on it")
+		return strings.Contains(d.instanceStatuses("first")[instances[0]], "other tasks still run on it") &&
+			strings.Contains(d.instanceStatuses("last")[instances[0]], "other tasks still run on it")
 	})
 	assert.Len(t, w.liveTasksOn(instances[0]), 3)
 	w.awaitReadyInstances(instances...)
@@ -388,7 +406,8 @@ func TestDrain_StopsDaemonsLast(t *testing.T) {
 	for _, task := range w.describeTasks(instances[0]) {
 		stopped[aws.ToString(task.StartedBy)] = aws.ToTime(task.StoppedAt)
 		if by := aws.ToString(task.StartedBy); by != "somebody" {
-			assert.Equal(t, "blox: the instance is draining, environment "+map[string]string{first: "first", last: "last"}[by], aws.ToString(task.StoppedReason))
+			assert.Equal(t, "blox: the instance is draining, environment "+map[string]string{first: "first", last: "last"}[by],
+				aws.ToString(task.StoppedReason))
 		}
 	}
 	assert.False(t, stopped[first].Before(stopped["somebody"]), "a daemon left before the work was done")
@@ -419,7 +438,8 @@ func TestReadiness_ValidatesAttributeNames(t *testing.T) {
 	t.Parallel()
 	d := newSystem(t).startScheduler(unusedAddress)
 	for _, name := range []string{strings.Repeat("a", 128), `a/b\\c-d_e.F9`, ""} {
-		d.mustSend(http.MethodPost, "/v1/environments", `{"name":"e`+string(rune('a'+len(name)%20))+`","instanceGroup":{"cluster":"prod"},"taskDefinition":"agent","readinessAttribute":"`+name+`"}`, nil)
+		d.mustSend(http.MethodPost, "/v1/environments", `{"name":"e`+string(rune('a'+len(name)%20))+
+			`","instanceGroup":{"cluster":"prod"},"taskDefinition":"agent","readinessAttribute":"`+name+`"}`, nil)
 	}
 	for name, want := range map[string]string{
 		strings.Repeat("a", 129): "should be at most 128 chars long",

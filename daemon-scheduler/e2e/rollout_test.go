@@ -15,11 +15,12 @@ import (
 	"github.com/blox/blox/swagger/daemon-scheduler/v1/models"
 )
 
-// slowTasks makes tasks start and stop slowly, so that the tests see a rollout in progress and several instances change
-// at once, also on a busy machine.
+// slowTasks makes tasks start and stop slowly, so that the tests see a rollout in progress and several instances
+// change at once, also on a busy machine.
 var slowTasks = ecssim.Config{PendingDelay: 200 * time.Millisecond, StopDelay: 200 * time.Millisecond}
 
-// rollout is an environment "logs" that has been rolled out to some instances, with a second revision of its task definition.
+// rollout is an environment "logs" that has been rolled out to some instances, with a second revision of its task
+// definition.
 type rollout struct {
 	*scheduler
 	css       string
@@ -35,7 +36,8 @@ func newRollout(t *testing.T, n int, configuration string) *rollout {
 	f.scheduler = f.startReplica(w)
 	require.NotEmpty(t, w.sim.RegisterTaskDefinition("agent", ecssim.WithCPU(32), ecssim.WithMemory(64)))
 	var made models.Environment
-	f.mustSend("POST", "/v1/environments", `{"name":"logs","instanceGroup":{"cluster":"prod"},"taskDefinition":"agent:1","deploymentConfiguration":`+configuration+`}`, &made)
+	f.mustSend("POST", "/v1/environments", `{"name":"logs","instanceGroup":{"cluster":"prod"},`+
+		`"taskDefinition":"agent:1","deploymentConfiguration":`+configuration+`}`, &made)
 	f.awaitReady()
 	f.first = f.deploy(made)
 	f.awaitCompleted("logs", f.first)
@@ -73,7 +75,8 @@ func (f *rollout) runningTasks(id string) (running int) {
 	return running
 }
 
-// assertLimits fails the test unless at least so many instances had a running agent all the time, and at most so many two.
+// assertLimits fails the test unless at least so many instances had a running agent all the time, and at most so many
+// two.
 func (f *rollout) assertLimits(running, doubled int) {
 	f.t.Helper()
 	counted := f.sim.Counters()
@@ -85,7 +88,9 @@ func (f *rollout) assertLimits(running, doubled int) {
 // awaitState waits until the deployment is in that state.
 func (f *rollout) awaitState(id, state string) models.Deployment {
 	f.t.Helper()
-	testenv.Eventually(f.t, func() bool { return f.getDeployment("logs", id).RolloutState == state }, "%s is not %s", id, state)
+	testenv.Eventually(f.t, func() bool {
+		return f.getDeployment("logs", id).RolloutState == state
+	}, "%s is not %s", id, state)
 	return f.getDeployment("logs", id)
 }
 
@@ -139,7 +144,8 @@ func TestRollout_LimitsFailingTaskDefinition(t *testing.T) {
 	t.Parallel()
 	const n, lack = 20, 10
 	faults := ecssim.Faults{
-		FailToRun: map[string]float64{"never-runs": 1}, Exits: map[string]ecssim.Exit{"dies": {Fraction: 1, After: ecssim.Duration(10 * time.Millisecond), ExitCode: 1}},
+		FailToRun: map[string]float64{"never-runs": 1},
+		Exits:     map[string]ecssim.Exit{"dies": {Fraction: 1, After: ecssim.Duration(10 * time.Millisecond), ExitCode: 1}},
 	}
 	bad := func(t *testing.T, family, breaker string) (f *rollout, id string, before map[string]string) {
 		t.Helper()
@@ -168,7 +174,9 @@ func TestRollout_LimitsFailingTaskDefinition(t *testing.T) {
 			shown := f.awaitState(back, "COMPLETED")
 			assert.Equal(t, id, shown.RollbackOf)
 			assert.EqualValues(t, 1, shown.Revision)
-			testenv.Eventually(t, func() bool { return f.runningTasks(f.first)+f.runningTasks(back) == n && len(f.liveTasks(id)) == 0 })
+			testenv.Eventually(t, func() bool {
+				return f.runningTasks(f.first)+f.runningTasks(back) == n && len(f.liveTasks(id)) == 0
+			})
 			kept := 0
 			for instance, task := range f.taskByInstance(f.first) {
 				assert.Equal(t, before[instance], task, "it was started anew")
@@ -269,8 +277,11 @@ func TestRollout_StartsWithCanary(t *testing.T) {
 				require.NoError(t, f.sim.SetAgentConnected(i, true))
 			}
 			before := f.taskByInstance(f.first)
-			id := f.deployPatch(`{"taskDefinition":"agent:2","deploymentConfiguration":{"minimumHealthyPercent":50,"canary":` + tc.canary + `}}`)
-			testenv.Eventually(t, func() bool { return f.runningTasks(id) == 2 && f.runningTasks(f.first) == n-2 }, "the canary does not run")
+			id := f.deployPatch(`{"taskDefinition":"agent:2","deploymentConfiguration":{"minimumHealthyPercent":50,"canary":` +
+				tc.canary + `}}`)
+			testenv.Eventually(t, func() bool {
+				return f.runningTasks(id) == 2 && f.runningTasks(f.first) == n-2
+			}, "the canary does not run")
 			picked := tc.picked(f)
 			f.awaitOneTaskEach(id, picked...)
 			waits := 0
@@ -295,7 +306,9 @@ func TestRollout_StartsWithCanary(t *testing.T) {
 			})
 			f.mustSend("POST", "/v1/environments/logs/resume", "", nil)
 			f.awaitOneTaskEach(id, picked...)
-			testenv.Eventually(t, func() bool { return f.runningTasks(f.first) == n-1 }, "who joins gets what was completed before")
+			testenv.Eventually(t, func() bool {
+				return f.runningTasks(f.first) == n-1
+			}, "who joins gets what was completed before")
 			for _, task := range f.liveTasks(f.first)[joined] {
 				assert.Equal(t, f.agent, task.TaskDefinitionARN)
 			}
@@ -338,7 +351,9 @@ func TestRollout_CanBeChangedInProgress(t *testing.T) {
 		assert.Equal(t, "STOPPED", f.getDeployment("logs", id).RolloutState)
 		back := f.newestDeployment()
 		assert.Equal(t, id, f.awaitState(back, "COMPLETED").RollbackOf)
-		testenv.Eventually(t, func() bool { return f.runningTasks(f.first)+f.runningTasks(back) == n && len(f.liveTasks(id)) == 0 })
+		testenv.Eventually(t, func() bool {
+			return f.runningTasks(f.first)+f.runningTasks(back) == n && len(f.liveTasks(id)) == 0
+		})
 		assert.Positive(t, f.runningTasks(f.first), "some were never touched")
 		testenv.Eventually(t, func() bool { // it counts those as its own
 			shown, first := f.getDeployment("logs", back).RunningCount, f.getDeployment("logs", f.first).RunningCount
@@ -438,7 +453,8 @@ func TestRollout_BakesBeforeCompletion(t *testing.T) {
 	require.NoError(t, json.Unmarshal(got.Kvs[0].Value, &record))
 	noted := record.Deployments[id].BakeStartedAt
 	require.NotEmpty(t, noted, "%s", since)
-	f.putRecord("ecs/environment/logs", strings.Replace(string(got.Kvs[0].Value), noted, time.Now().Add(-time.Minute).UTC().Format(time.RFC3339Nano), 1))
+	f.putRecord("ecs/environment/logs",
+		strings.Replace(string(got.Kvs[0].Value), noted, time.Now().Add(-time.Minute).UTC().Format(time.RFC3339Nano), 1))
 	f.awaitState(id, "COMPLETED")
 }
 

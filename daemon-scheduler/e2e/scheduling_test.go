@@ -42,7 +42,9 @@ func TestEnvironment_FollowsInstances(t *testing.T) {
 
 	require.NoError(t, w.sim.RemoveInstance(instances[1]))
 	w.awaitOneTaskEach(id, instances[0], added)
-	testenv.Eventually(t, func() bool { return len(w.launchKeys("logs")) == 2 }, "the launch of an instance that left stays")
+	testenv.Eventually(t, func() bool {
+		return len(w.launchKeys("logs")) == 2
+	}, "the launch of an instance that left stays")
 
 	require.NoError(t, w.sim.ActivateInstance(instances[2]))
 	w.awaitOneTaskEach(id, instances[0], instances[2], added)
@@ -134,7 +136,9 @@ func TestDeployment_ReplacesDeploymentOfV03(t *testing.T) {
 	record := strings.ReplaceAll(completedRecord("logs", "prod", w.agent), "arn:i1", instances[0])
 	w.putRecord("ecs/environment/logs", record)
 	d := w.startServices()
-	testenv.Eventually(t, func() bool { return *d.getEnvironment("logs").Health == "healthy" }, "what v0.3 noted as failed is not over")
+	testenv.Eventually(t, func() bool {
+		return *d.getEnvironment("logs").Health == "healthy"
+	}, "what v0.3 noted as failed is not over")
 	assert.Empty(t, d.getDeployment("logs", oldDeployment).FailedInstances)
 	w.awaitOneTaskEach(oldDeployment, instances...)
 	assert.Zero(t, w.sim.Calls("StopTask"))
@@ -196,8 +200,8 @@ func TestThrottling_IsNoFailure(t *testing.T) {
 	w.assertNoDuplicates()
 }
 
-// TestStart_LostResponsesCauseNoDuplicates loses answers after the deed and before it. The instance is occupied until it is
-// certain what happened, in every case's own world at the same time.
+// TestStart_LostResponsesCauseNoDuplicates loses answers after the deed and before it. The instance is occupied until
+// it is certain what happened, in every case's own world at the same time.
 func TestStart_LostResponsesCauseNoDuplicates(t *testing.T) {
 	t.Parallel()
 	type lost struct {
@@ -207,12 +211,14 @@ func TestStart_LostResponsesCauseNoDuplicates(t *testing.T) {
 	}
 	var all []lost
 	for name, faults := range map[string]ecssim.Faults{
-		"after the deed":   {LostResponses: map[string]float64{"StartTask": 1}, Events: ecssim.EventFaults{Delay: 1, DelayBy: ecssim.Duration(3 * time.Second)}},
+		"after the deed": {LostResponses: map[string]float64{"StartTask": 1},
+			Events: ecssim.EventFaults{Delay: 1, DelayBy: ecssim.Duration(3 * time.Second)}},
 		"before the deed":  {ServerErrors: map[string]float64{"StartTask": 1}},
 		"500 for the deed": {LateServerErrors: map[string]float64{"StartTask": 1}},
 	} {
 		w := newSystem(t)
-		c := lost{name: name, instances: w.sim.AddInstances("prod", 3), scheduler: w.startServices("--start-confirm-timeout", "1s")}
+		c := lost{name: name, instances: w.sim.AddInstances("prod", 3),
+			scheduler: w.startServices("--start-confirm-timeout", "1s")}
 		e := c.createEnvironment("logs")
 		testenv.Eventually(t, func() bool { answer, _ := c.send("GET", "/v1/ready", ""); return answer.StatusCode == 200 })
 		w.sim.SetFaults(faults)
@@ -235,7 +241,8 @@ func TestStart_LostResponsesCauseNoDuplicates(t *testing.T) {
 func (w *system) hasOpenLaunches(name string) bool {
 	got, err := w.client.Get(w.t.Context(), "ecs/launch/"+name+"/", clientv3.WithPrefix())
 	require.NoError(w.t, err)
-	return slices.ContainsFunc(got.Kvs, func(kv *mvccpb.KeyValue) bool { return strings.Contains(string(kv.Value), `"State":"open"`) })
+	return slices.ContainsFunc(got.Kvs,
+		func(kv *mvccpb.KeyValue) bool { return strings.Contains(string(kv.Value), `"State":"open"`) })
 }
 
 func TestCrashLoop_BacksOffBeforeRunning(t *testing.T) {
@@ -262,13 +269,14 @@ func TestCrashLoop_BacksOffBeforeRunning(t *testing.T) {
 	assert.Equal(t, 10*time.Second, launch.NextAttemptAt.Sub(launch.NotAfter))
 }
 
-// A daemon that runs for a moment and dies is replaced at once the first time, as somebody may have stopped it, and then
-// later and later; that it runs in between does not count.
+// A daemon that runs for a moment and dies is replaced at once the first time, as somebody may have stopped it, and
+// then later and later; that it runs in between does not count.
 func TestCrashLoop_BacksOffAfterRunning(t *testing.T) {
 	t.Parallel()
 	w := newSystem(t)
 	instance := w.sim.AddInstances("prod", 1)[0]
-	w.sim.SetFaults(ecssim.Faults{Exits: map[string]ecssim.Exit{"agent": {Fraction: 1, After: ecssim.Duration(50 * time.Millisecond), ExitCode: 1}}})
+	w.sim.SetFaults(ecssim.Faults{Exits: map[string]ecssim.Exit{"agent": {Fraction: 1,
+		After: ecssim.Duration(50 * time.Millisecond), ExitCode: 1}}})
 	d := w.startServices()
 	id := d.deploy(d.createEnvironment("logs"))
 	var launch struct {
@@ -279,7 +287,8 @@ func TestCrashLoop_BacksOffAfterRunning(t *testing.T) {
 	testenv.Eventually(t, func() bool {
 		got, err := w.client.Get(t.Context(), "ecs/launch/logs/"+instance)
 		require.NoError(t, err)
-		return len(got.Kvs) == 1 && stdjson.Unmarshal(got.Kvs[0].Value, &launch) == nil && launch.State == "failed" && launch.Attempts == 2
+		return len(got.Kvs) == 1 && stdjson.Unmarshal(got.Kvs[0].Value, &launch) == nil && launch.State == "failed" &&
+			launch.Attempts == 2
 	})
 	assert.Equal(t, 2, w.sim.Calls("StartTask"), "it is not tried a third time at once")
 	assert.Equal(t, "STOPPED", launch.Reason)
@@ -369,8 +378,8 @@ func (d *scheduler) leader() string {
 	return ready.Leader
 }
 
-// TestScheduler_MakesNoECSCallsAtRest puts a mark in etcd's revision and ECS's counters, lets another environment come about, and
-// sees that the first one caused nothing.
+// TestScheduler_MakesNoECSCallsAtRest puts a mark in etcd's revision and ECS's counters, lets another environment
+// come about, and sees that the first one caused nothing.
 func TestScheduler_MakesNoECSCallsAtRest(t *testing.T) {
 	t.Parallel()
 	w := newSystem(t)
@@ -380,7 +389,8 @@ func TestScheduler_MakesNoECSCallsAtRest(t *testing.T) {
 	d.awaitCompleted("logs", id)
 	testenv.Eventually(t, func() bool { return !w.hasOpenLaunches("logs") })
 	calls := func() (n int) {
-		for _, action := range []string{"StartTask", "StopTask", "ListTasks", "DescribeTasks", "DescribeClusters", "DescribeTaskDefinition"} {
+		for _, action := range []string{"StartTask", "StopTask", "ListTasks", "DescribeTasks", "DescribeClusters",
+			"DescribeTaskDefinition"} {
 			n += w.sim.Calls(action)
 		}
 		return n
@@ -409,7 +419,8 @@ func (d *scheduler) isRecorded(instance string) bool {
 		}
 		for _, kv := range got.Kvs {
 			var record struct{ Detail struct{ Version int64 } }
-			if strings.Contains(string(kv.Key), id) && stdjson.Unmarshal(kv.Value, &record) == nil && record.Detail.Version == i.Version {
+			if strings.Contains(string(kv.Key), id) && stdjson.Unmarshal(kv.Value, &record) == nil &&
+				record.Detail.Version == i.Version {
 				return true
 			}
 		}
@@ -436,7 +447,8 @@ func TestDelete_WaitsForOpenLaunches(t *testing.T) {
 	d := w.startScheduler(unusedAddress)
 	d.createEnvironment("logs")
 	notAfter := time.Now().Add(time.Second)
-	w.putRecord("ecs/launch/logs/"+instance, `{"Deployment":"`+newDeployment+`","State":"open","NotAfter":"`+notAfter.Format(time.RFC3339Nano)+`"}`)
+	w.putRecord("ecs/launch/logs/"+instance, `{"Deployment":"`+newDeployment+`","State":"open","NotAfter":"`+
+		notAfter.Format(time.RFC3339Nano)+`"}`)
 	d.mustSend("DELETE", "/v1/environments/logs", "", nil)
 	assert.False(t, time.Now().Before(notAfter), "a task may still be started")
 }

@@ -38,7 +38,8 @@ type streamClient struct {
 func (d *scheduler) openStream(path string) *streamClient {
 	d.t.Helper()
 	f := &streamClient{
-		instances: map[string]*models.EnvironmentInstance{}, environments: map[string]*models.OverviewLine{}, events: map[string]*models.Event{},
+		instances: map[string]*models.EnvironmentInstance{}, environments: map[string]*models.OverviewLine{},
+		events: map[string]*models.Event{},
 	}
 	ctx, cancel := context.WithCancel(context.Background())
 	request, err := http.NewRequestWithContext(ctx, http.MethodGet, d.url+path, nil)
@@ -133,7 +134,8 @@ func TestStream_SendsInstancesFromEveryReplica(t *testing.T) {
 	replicas := []*scheduler{one, other}
 	var streams []*streamClient
 	for _, d := range replicas {
-		streams = append(streams, d.openStream("/v1/stream/environments/logs/instances"), d.openStream("/v1/stream/environments/logs/instances?heartbeat=1"))
+		streams = append(streams, d.openStream("/v1/stream/environments/logs/instances"),
+			d.openStream("/v1/stream/environments/logs/instances?heartbeat=1"))
 	}
 	agree := func() {
 		t.Helper()
@@ -174,7 +176,8 @@ func TestStream_SendsOverviewAndEventsFromEveryReplica(t *testing.T) {
 	for _, f := range streams {
 		f.await(t, func() bool {
 			e := f.environments["logs"]
-			return e != nil && e.Environment.RunningCount != nil && *e.Environment.RunningCount == 4 && e.Deployment.RolloutState == "COMPLETED" &&
+			return e != nil && e.Environment.RunningCount != nil && *e.Environment.RunningCount == 4 &&
+				e.Deployment.RolloutState == "COMPLETED" &&
 				f.environments["metrics"] != nil && f.environments["metrics"].Deployment == nil
 		})
 		f.await(t, func() bool {
@@ -184,7 +187,8 @@ func TestStream_SendsOverviewAndEventsFromEveryReplica(t *testing.T) {
 					said[*d.Action] += *d.Count
 				}
 			}
-			return assert.ObjectsAreEqual(map[string]int64{"deploymentStarted": 0, "taskStarted": 4, "deploymentCompleted": 0}, said)
+			return assert.ObjectsAreEqual(map[string]int64{"deploymentStarted": 0, "taskStarted": 4, "deploymentCompleted": 0},
+				said)
 		})
 		f.await(t, func() bool { return f.readiness != nil && *f.readiness.Ready && *f.readiness.Leader != "" })
 	}
@@ -200,14 +204,16 @@ func TestStream_SendsOverviewAndEventsFromEveryReplica(t *testing.T) {
 		d.mustSend("GET", "/v1/events?environment=metrics", "", &list)
 		assert.Empty(t, list.Items)
 		for query, text := range map[string]string{
-			"limit=0": "Invalid limit\n", "limit=1001": "Invalid limit\n", "limit=x": "Invalid limit\n", "environment=a%2Fb": "Invalid environment name\n",
+			"limit=0": "Invalid limit\n", "limit=1001": "Invalid limit\n", "limit=x": "Invalid limit\n",
+			"environment=a%2Fb": "Invalid environment name\n",
 		} {
 			answer, body := d.sendValid("GET", "/v1/events?"+query, "")
 			assert.Equal(t, http.StatusBadRequest, answer.StatusCode, query)
 			assert.Equal(t, text, body)
 		}
 		for path, status := range map[string]int{
-			"/v1/stream/overview?heartbeat=0": 400, "/v1/stream/environments/logs/instances?heartbeat=301": 400, "/v1/stream/environments/nobody/instances": 404,
+			"/v1/stream/overview?heartbeat=0": 400, "/v1/stream/environments/logs/instances?heartbeat=301": 400,
+			"/v1/stream/environments/nobody/instances": 404,
 		} {
 			answer, _ := d.sendValid("GET", path, "")
 			assert.Equal(t, status, answer.StatusCode, path)
@@ -270,7 +276,8 @@ func TestEnvironment_WithInvalidNameCanBeReadAndDeleted(t *testing.T) {
 	w := newSystem(t)
 	w.sim.AddInstances("prod", 1)
 	name := "a name with spaces, and longer than thirty characters"
-	w.putRecord("ecs/environment/"+name, `{"Token":"0b0a9e39-5d7b-4fd7-9b3e-0d2d2b4e5a11","DesiredTaskDefinition":"`+w.agent+`","Cluster":"`+prod+`","Deployments":{}}`)
+	w.putRecord("ecs/environment/"+name, `{"Token":"0b0a9e39-5d7b-4fd7-9b3e-0d2d2b4e5a11","DesiredTaskDefinition":"`+
+		w.agent+`","Cluster":"`+prod+`","Deployments":{}}`)
 	d := w.startServices()
 	d.awaitReady()
 	path := "/v1/environments/" + url.PathEscape(name)
@@ -282,7 +289,8 @@ func TestEnvironment_WithInvalidNameCanBeReadAndDeleted(t *testing.T) {
 	d.mustSend("DELETE", path, "", nil)
 	answer, _ := d.sendValid("GET", path, "")
 	assert.Equal(t, http.StatusNotFound, answer.StatusCode)
-	answer, body := d.sendValid("POST", "/v1/environments", `{"name":"`+name+`","instanceGroup":{"cluster":"prod"},"taskDefinition":"agent"}`)
+	answer, body := d.sendValid("POST", "/v1/environments", `{"name":"`+name+
+		`","instanceGroup":{"cluster":"prod"},"taskDefinition":"agent"}`)
 	assert.Equal(t, http.StatusBadRequest, answer.StatusCode, body)
 }
 
@@ -292,7 +300,8 @@ func TestStream_OverviewHidesTokensAndTaskSettings(t *testing.T) {
 	d := newSystem(t).startServices()
 	d.awaitReady()
 	var e models.Environment
-	d.mustSend("POST", "/v1/environments", `{"name":"logs","instanceGroup":{"cluster":"prod"},"taskDefinition":"agent","taskSettings":{"group":"secret-group"}}`, &e)
+	d.mustSend("POST", "/v1/environments", `{"name":"logs","instanceGroup":{"cluster":"prod"},`+
+		`"taskDefinition":"agent","taskSettings":{"group":"secret-group"}}`, &e)
 	ctx, cancel := context.WithCancel(t.Context())
 	defer cancel()
 	request, err := http.NewRequestWithContext(ctx, http.MethodGet, d.url+"/v1/stream/overview?heartbeat=1", nil)
@@ -341,7 +350,8 @@ func TestEvents_ContainUserActions(t *testing.T) {
 
 	want := []string{
 		"deploymentPromoted logs " + second + " agent:2", "deploymentStopped logs " + second + " agent:2",
-		"environmentDeleted metrics  ", "environmentDeletionRequested logs  ", "environmentPaused logs  ", "environmentResumed logs  ",
+		"environmentDeleted metrics  ", "environmentDeletionRequested logs  ", "environmentPaused logs  ",
+		"environmentResumed logs  ",
 		"rollbackRequested logs " + back.ID.String() + " agent:1",
 	}
 	for _, d := range []*scheduler{one, other} {
@@ -351,7 +361,8 @@ func TestEvents_ContainUserActions(t *testing.T) {
 			var said []string
 			for _, one := range list.Items {
 				switch *one.Action {
-				case "environmentPaused", "environmentResumed", "deploymentPromoted", "deploymentStopped", "rollbackRequested", "environmentDeletionRequested":
+				case "environmentPaused", "environmentResumed", "deploymentPromoted", "deploymentStopped", "rollbackRequested",
+					"environmentDeletionRequested":
 				case "environmentDeleted":
 					if *one.Environment == "logs" {
 						continue // as the leader says once the tasks have stopped
@@ -359,7 +370,8 @@ func TestEvents_ContainUserActions(t *testing.T) {
 				default:
 					continue
 				}
-				said = append(said, fmt.Sprint(*one.Action, " ", *one.Environment, " ", one.Deployment, " ", one.TaskDefinition[strings.LastIndex(one.TaskDefinition, "/")+1:]))
+				said = append(said, fmt.Sprint(*one.Action, " ", *one.Environment, " ", one.Deployment, " ",
+					one.TaskDefinition[strings.LastIndex(one.TaskDefinition, "/")+1:]))
 			}
 			slices.Sort(said)
 			return assert.ObjectsAreEqual(want, said)

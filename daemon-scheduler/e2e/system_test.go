@@ -80,7 +80,8 @@ func (w *system) intercept(answer func(action string, to http.ResponseWriter) bo
 
 func (w *system) getenv(name string) string {
 	return map[string]string{
-		"AWS_REGION": "us-east-1", "AWS_ENDPOINT_URL": w.aws.URL, "AWS_ACCESS_KEY_ID": "test", "AWS_SECRET_ACCESS_KEY": "test",
+		"AWS_REGION": "us-east-1", "AWS_ENDPOINT_URL": w.aws.URL, "AWS_ACCESS_KEY_ID": "test",
+		"AWS_SECRET_ACCESS_KEY": "test",
 	}[name]
 }
 
@@ -110,11 +111,13 @@ func newLogger(t testing.TB, level logrus.Level) logrus.FieldLogger {
 // startCSS runs a cluster-state-service; address is where.
 func (w *system) startCSS(at string) (address string, stop func()) {
 	w.t.Helper()
-	cfg, err := clusterstate.ParseConfig([]string{"--etcd-endpoint", w.etcd.Endpoints()[0], "--queue", "blox_queue"}, w.getenv, io.Discard)
+	cfg, err := clusterstate.ParseConfig([]string{"--etcd-endpoint", w.etcd.Endpoints()[0], "--queue", "blox_queue"},
+		w.getenv, io.Discard)
 	require.NoError(w.t, err)
 	cfg.Listener = listen(w.t, at)
 	log := newLogger(w.t, logrus.ErrorLevel)
-	return cfg.Listener.Addr().String(), w.runService(func(ctx context.Context) error { return clusterstate.Run(ctx, cfg, log) })
+	return cfg.Listener.Addr().String(),
+		w.runService(func(ctx context.Context) error { return clusterstate.Run(ctx, cfg, log) })
 }
 
 // scheduler is one running daemon-scheduler.
@@ -128,7 +131,8 @@ type scheduler struct {
 // startScheduler runs a daemon-scheduler on a cluster-state-service.
 func (w *system) startScheduler(css string, flags ...string) *scheduler {
 	w.t.Helper()
-	args := append([]string{"--etcd-endpoint", w.etcd.Endpoints()[0], "--css-endpoint", css, "--leader-lease", "10s"}, flags...)
+	args := append([]string{"--etcd-endpoint", w.etcd.Endpoints()[0], "--css-endpoint", css, "--leader-lease", "10s"},
+		flags...)
 	cfg, err := daemonscheduler.ParseConfig(args, w.getenv, io.Discard)
 	require.NoError(w.t, err)
 	cfg.Listener = listen(w.t, "127.0.0.1:0")
@@ -196,7 +200,8 @@ func (d *scheduler) getEnvironment(name string) (e models.Environment) {
 // createEnvironment makes an environment of the latest agent on prod.
 func (d *scheduler) createEnvironment(name string) (e models.Environment) {
 	d.t.Helper()
-	d.mustSend("POST", "/v1/environments", `{"name":"`+name+`","instanceGroup":{"cluster":"prod"},"taskDefinition":"agent"}`, &e)
+	d.mustSend("POST", "/v1/environments", `{"name":"`+name+
+		`","instanceGroup":{"cluster":"prod"},"taskDefinition":"agent"}`, &e)
 	return e
 }
 
@@ -216,7 +221,9 @@ func (d *scheduler) getDeployment(name, id string) (made models.Deployment) {
 
 func (d *scheduler) awaitCompleted(name, id string) {
 	d.t.Helper()
-	testenv.Eventually(d.t, func() bool { return *d.getDeployment(name, id).Status == "completed" }, "%s is not completed", name)
+	testenv.Eventually(d.t, func() bool {
+		return *d.getDeployment(name, id).Status == "completed"
+	}, "%s is not completed", name)
 }
 
 // liveTasks is the live tasks that were started by id, by instance.

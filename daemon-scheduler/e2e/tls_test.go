@@ -36,7 +36,8 @@ const (
 	awsPassword  = "proxy-hush"
 )
 
-// tlsSystem is a world in which everything of Blox speaks TLS with certificates on both sides, and etcd wants a password too.
+// tlsSystem is a world in which everything of Blox speaks TLS with certificates on both sides, and etcd wants a
+// password too.
 type tlsSystem struct {
 	*system
 	ca     *testenv.CA
@@ -77,7 +78,8 @@ func (s *tlsSystem) getenv(name string) string {
 func newTLSSystem(t *testing.T) *tlsSystem {
 	t.Helper()
 	ca := testenv.NewCA(t)
-	w := &system{t: t, sim: ecssim.New(ecssim.Config{}), etcd: testenv.EtcdServer(t, embedded.Options{TLS: ca.Files("etcd"), TokenTTL: time.Second})}
+	w := &system{t: t, sim: ecssim.New(ecssim.Config{}),
+		etcd: testenv.EtcdServer(t, embedded.Options{TLS: ca.Files("etcd"), TokenTTL: time.Second})}
 	w.client = w.etcd.Client()
 	w.aws = httptest.NewServer(w.sim)
 	t.Cleanup(func() { w.sim.Close(); w.aws.Close() })
@@ -88,7 +90,8 @@ func newTLSSystem(t *testing.T) *tlsSystem {
 		func(ctx context.Context) error { _, err := w.client.UserGrantRole(ctx, "root", "root"); return err },
 		func(ctx context.Context) error { _, err := w.client.RoleAdd(ctx, "blox"); return err },
 		func(ctx context.Context) error {
-			_, err := w.client.RoleGrantPermission(ctx, "blox", "ecs/", clientv3.GetPrefixRangeEnd("ecs/"), clientv3.PermissionType(clientv3.PermReadWrite))
+			_, err := w.client.RoleGrantPermission(ctx, "blox", "ecs/", clientv3.GetPrefixRangeEnd("ecs/"),
+				clientv3.PermissionType(clientv3.PermReadWrite))
 			return err
 		},
 		func(ctx context.Context) error { _, err := w.client.UserAdd(ctx, "blox", etcdPassword); return err },
@@ -184,14 +187,16 @@ func TestServices_ConnectOverTLS(t *testing.T) {
 	for _, want := range []string{"certificates reloaded", "daemon-scheduler is up", "cluster-state-service is up"} {
 		assert.Contains(t, logged, want)
 	}
-	for _, hidden := range []string{etcdPassword, cssPassword, awsSecret, awsPassword, made.DeploymentToken.String(), "PRIVATE KEY"} {
+	for _, hidden := range []string{etcdPassword, cssPassword, awsSecret, awsPassword, made.DeploymentToken.String(),
+		"PRIVATE KEY"} {
 		assert.NotContains(t, logged, hidden)
 	}
 }
 
 // status asks as do does, and expects no answer.
 func (d *scheduler) status(path string) (status int, err error) {
-	client := http.Client{Transport: &http.Transport{TLSClientConfig: d.tls, DisableKeepAlives: true}, Timeout: requestTimeout}
+	client := http.Client{Transport: &http.Transport{TLSClientConfig: d.tls, DisableKeepAlives: true},
+		Timeout: requestTimeout}
 	answer, err := client.Get(d.url + path)
 	if err != nil {
 		return 0, err

@@ -30,36 +30,61 @@ func TestValidation_RejectsInvalidSettings(t *testing.T) {
 	}
 	const onlyVPC = "taskSettings.networkConfiguration in body is only for task definitions with the network mode awsvpc"
 	for name, tc := range map[string]struct{ field, want string }{
-		"minimum below 0":      {`"deploymentConfiguration":{"minimumHealthyPercent":-1}`, "deploymentConfiguration.minimumHealthyPercent in body should be greater than or equal to 0"},
-		"minimum above 100":    {`"deploymentConfiguration":{"minimumHealthyPercent":101}`, "deploymentConfiguration.minimumHealthyPercent in body should be less than or equal to 100"},
-		"maximum below 100":    {`"deploymentConfiguration":{"maximumPercent":99}`, "deploymentConfiguration.maximumPercent in body should be greater than or equal to 100"},
-		"maximum above 200":    {`"deploymentConfiguration":{"maximumPercent":201}`, "deploymentConfiguration.maximumPercent in body should be less than or equal to 200"},
-		"static ports":         {`"taskDefinition":"host","deploymentConfiguration":{"maximumPercent":150}`, "deploymentConfiguration.maximumPercent in body should be 100, as tasks with static host ports cannot run side by side"},
-		"bake of a week":       {`"deploymentConfiguration":{"bakeTimeInMinutes":1441}`, "deploymentConfiguration.bakeTimeInMinutes in body should be less than or equal to 1440"},
-		"threshold 0":          {`"deploymentConfiguration":{"deploymentCircuitBreaker":{"enable":true,"threshold":0}}`, "deploymentConfiguration.deploymentCircuitBreaker.threshold in body should be greater than or equal to 1"},
-		"canary of all":        {`"deploymentConfiguration":{"canary":{"percent":100}}`, "deploymentConfiguration.canary.percent in body should be less than or equal to 99"},
-		"canary of nothing":    {`"deploymentConfiguration":{"canary":{}}`, "deploymentConfiguration.canary in body should have either percent or query"},
-		"canary's query":       {`"deploymentConfiguration":{"canary":{"query":"x"}}`, `deploymentConfiguration.canary.query in body is invalid: column 1: "x" is not a subject: attribute:<name>, ec2InstanceId or agentConnected`},
-		"query":                {`"instanceGroup":{"cluster":"` + prod + `","query":"attribute:a == b c"}`, `instanceGroup.query in body is invalid: column 18: "c" is not and, or or the end of the query`},
-		"attribute's name":     {`"instanceGroup":{"cluster":"` + prod + `","attributes":[{"name":"a b"}]}`, `instanceGroup.attributes.0.name in body should match '^[a-zA-Z0-9_.\\/-]+$'`},
-		"attribute null":       {`"instanceGroup":{"cluster":"` + prod + `","attributes":[null]}`, "instanceGroup.attributes.0 in body must not be null"},
-		"17 subnets":           {network(`{"subnets":` + list(17, `"s"`) + `}`), "taskSettings.networkConfiguration.awsvpcConfiguration.subnets in body should have at most 16 items"},
-		"no subnets":           {network(`{"subnets":[]}`), "taskSettings.networkConfiguration.awsvpcConfiguration.subnets in body should have at least 1 items"},
-		"6 security groups":    {network(`{"subnets":["s"],"securityGroups":` + list(6, `"g"`) + `}`), "taskSettings.networkConfiguration.awsvpcConfiguration.securityGroups in body should have at most 5 items"},
-		"a public address":     {network(`{"subnets":["s"],"assignPublicIp":"ENABLED"}`), "taskSettings.networkConfiguration.awsvpcConfiguration.assignPublicIp in body should be one of [DISABLED]"},
-		"no awsvpc":            {network(`{"subnets":["s"]}`), onlyVPC},
-		"awsvpcConfiguration":  {network(`null`), "taskSettings.networkConfiguration.awsvpcConfiguration in body is required"},
-		"51 tags":              {`"taskSettings":{"tags":` + list(51, `{"key":"a"}`) + `}`, "taskSettings.tags in body should have at most 50 items"},
-		"a tag without key":    {`"taskSettings":{"tags":[{"value":"a"}]}`, "taskSettings.tags.0.key in body is required"},
-		"a long key":           {`"taskSettings":{"tags":[{"key":"` + strings.Repeat("k", 129) + `"}]}`, "taskSettings.tags.0.key in body should be at most 128 chars long"},
-		"a long value":         {`"taskSettings":{"tags":[{"key":"k","value":"` + strings.Repeat("v", 257) + `"}]}`, "taskSettings.tags.0.value in body should be at most 256 chars long"},
-		"tags null":            {`"taskSettings":{"tags":[null]}`, "taskSettings.tags.0 in body must not be null"},
-		"tags of a service":    {`"taskSettings":{"propagateTags":"SERVICE"}`, "taskSettings.propagateTags in body should be one of [TASK_DEFINITION NONE]"},
-		"overrides of nothing": {`"taskSettings":{"overrides":{"containerOverrides":[{"name":"x"}]}}`, "taskSettings.overrides.containerOverrides.0.name in body is not a container of the task definition"},
-		"readiness":            {`"readinessAttribute":"a b"`, `readinessAttribute in body should match '^[a-zA-Z0-9_.\\/-]*$'`},
-		"ECS's readiness":      {`"readinessAttribute":"ecs.ready"`, "readinessAttribute in body should not begin with ecs. or com.amazonaws., which are ECS's own"},
-		"drain order":          {`"drainOrder":1001`, "drainOrder in body should be less than or equal to 1000"},
-		"yield":                {`"scaleInAfterMinutes":-1`, "scaleInAfterMinutes in body should be greater than or equal to 0"},
+		"minimum below 0": {`"deploymentConfiguration":{"minimumHealthyPercent":-1}`,
+			"deploymentConfiguration.minimumHealthyPercent in body should be greater than or equal to 0"},
+		"minimum above 100": {`"deploymentConfiguration":{"minimumHealthyPercent":101}`,
+			"deploymentConfiguration.minimumHealthyPercent in body should be less than or equal to 100"},
+		"maximum below 100": {`"deploymentConfiguration":{"maximumPercent":99}`,
+			"deploymentConfiguration.maximumPercent in body should be greater than or equal to 100"},
+		"maximum above 200": {`"deploymentConfiguration":{"maximumPercent":201}`,
+			"deploymentConfiguration.maximumPercent in body should be less than or equal to 200"},
+		"static ports": {`"taskDefinition":"host","deploymentConfiguration":{"maximumPercent":150}`, "deploymentConfiguration.maximumPercent in body should be 100, as tasks with static host ports cannot run side by side"},
+		"bake of a week": {`"deploymentConfiguration":{"bakeTimeInMinutes":1441}`,
+			"deploymentConfiguration.bakeTimeInMinutes in body should be less than or equal to 1440"},
+		"threshold 0": {`"deploymentConfiguration":{"deploymentCircuitBreaker":{"enable":true,"threshold":0}}`,
+			"deploymentConfiguration.deploymentCircuitBreaker.threshold in body should be greater than or equal to 1"},
+		"canary of all": {`"deploymentConfiguration":{"canary":{"percent":100}}`,
+			"deploymentConfiguration.canary.percent in body should be less than or equal to 99"},
+		"canary of nothing": {`"deploymentConfiguration":{"canary":{}}`,
+			"deploymentConfiguration.canary in body should have either percent or query"},
+		"canary's query": {`"deploymentConfiguration":{"canary":{"query":"x"}}`, `deploymentConfiguration.canary.query ` +
+			`in body is invalid: column 1: "x" is not a subject: attribute:<name>, ec2InstanceId or agentConnected`},
+		"query": {`"instanceGroup":{"cluster":"` + prod + `","query":"attribute:a == b c"}`,
+			`instanceGroup.query in body is invalid: column 18: "c" is not and, or or the end of the query`},
+		"attribute's name": {`"instanceGroup":{"cluster":"` + prod + `","attributes":[{"name":"a b"}]}`,
+			`instanceGroup.attributes.0.name in body should match '^[a-zA-Z0-9_.\\/-]+$'`},
+		"attribute null": {`"instanceGroup":{"cluster":"` + prod + `","attributes":[null]}`,
+			"instanceGroup.attributes.0 in body must not be null"},
+		"17 subnets": {network(`{"subnets":` + list(17, `"s"`) + `}`),
+			"taskSettings.networkConfiguration.awsvpcConfiguration.subnets in body should have at most 16 items"},
+		"no subnets": {network(`{"subnets":[]}`),
+			"taskSettings.networkConfiguration.awsvpcConfiguration.subnets in body should have at least 1 items"},
+		"6 security groups": {network(`{"subnets":["s"],"securityGroups":` + list(6, `"g"`) + `}`),
+			"taskSettings.networkConfiguration.awsvpcConfiguration.securityGroups in body should have at most 5 items"},
+		"a public address": {network(`{"subnets":["s"],"assignPublicIp":"ENABLED"}`),
+			"taskSettings.networkConfiguration.awsvpcConfiguration.assignPublicIp in body should be one of [DISABLED]"},
+		"no awsvpc": {network(`{"subnets":["s"]}`), onlyVPC},
+		"awsvpcConfiguration": {network(`null`),
+			"taskSettings.networkConfiguration.awsvpcConfiguration in body is required"},
+		"51 tags": {`"taskSettings":{"tags":` + list(51, `{"key":"a"}`) + `}`,
+			"taskSettings.tags in body should have at most 50 items"},
+		"a tag without key": {`"taskSettings":{"tags":[{"value":"a"}]}`, "taskSettings.tags.0.key in body is required"},
+		"a long key": {`"taskSettings":{"tags":[{"key":"` + strings.Repeat("k", 129) + `"}]}`,
+			"taskSettings.tags.0.key in body should be at most 128 chars long"},
+		"a long value": {`"taskSettings":{"tags":[{"key":"k","value":"` + strings.Repeat("v", 257) + `"}]}`,
+			"taskSettings.tags.0.value in body should be at most 256 chars long"},
+		"tags null": {`"taskSettings":{"tags":[null]}`, "taskSettings.tags.0 in body must not be null"},
+		"tags of a service": {`"taskSettings":{"propagateTags":"SERVICE"}`,
+			"taskSettings.propagateTags in body should be one of [TASK_DEFINITION NONE]"},
+		"overrides of nothing": {`"taskSettings":{"overrides":{"containerOverrides":[{"name":"x"}]}}`,
+			"taskSettings.overrides.containerOverrides.0.name in body is not a container of the task definition"},
+		"readiness": {`"readinessAttribute":"a b"`,
+			`readinessAttribute in body should match '^[a-zA-Z0-9_.\\/-]*$'`},
+		"ECS's readiness": {`"readinessAttribute":"ecs.ready"`,
+			"readinessAttribute in body should not begin with ecs. or com.amazonaws., which are ECS's own"},
+		"drain order": {`"drainOrder":1001`, "drainOrder in body should be less than or equal to 1000"},
+		"yield": {`"scaleInAfterMinutes":-1`,
+			"scaleInAfterMinutes in body should be greater than or equal to 0"},
 	} {
 		t.Run(name, func(t *testing.T) {
 			on := *d
@@ -92,12 +117,13 @@ func TestPatch_MergesValidFields(t *testing.T) {
 	token := path + d.getEnvironment("logs").DeploymentToken.String()
 	failed := "validation failure list:\n"
 	for body, want := range map[string]string{
-		"":                                      "The body is empty: an environment in JSON is required",
-		"{":                                     "The body is not JSON: unexpected EOF",
-		"{}{}":                                  "The body is not JSON: there is something after the first value",
-		"[]":                                    "The body is not an environment: it must be an object",
-		`{"drainOrder":"x"}`:                    "The body is not an environment: drainOrder must not be of type string",
-		`{"colour":"red","name":"x"}`:           failed + "colour in body is a forbidden property\nname in body is a forbidden property",
+		"":                   "The body is empty: an environment in JSON is required",
+		"{":                  "The body is not JSON: unexpected EOF",
+		"{}{}":               "The body is not JSON: there is something after the first value",
+		"[]":                 "The body is not an environment: it must be an object",
+		`{"drainOrder":"x"}`: "The body is not an environment: drainOrder must not be of type string",
+		`{"colour":"red","name":"x"}`: failed +
+			"colour in body is a forbidden property\nname in body is a forbidden property",
 		`{"DrainOrder":3}`:                      failed + "DrainOrder in body is a forbidden property",
 		`{"colour":null}`:                       failed + "colour in body is a forbidden property",
 		`{"taskSettings":{"tags":[{"k":1}]}}`:   failed + "taskSettings.tags.0.k in body is a forbidden property",
@@ -111,7 +137,8 @@ func TestPatch_MergesValidFields(t *testing.T) {
 	d.mustReject(400, "the deploymentToken is missing", "PATCH", "/v1/environments/logs", "{}")
 	d.mustReject(400, "the deploymentToken is not a lower-case uuid", "PATCH", path+"x", "{}")
 	d.mustReject(409, "Token '"+unusedToken+"' is outdated", "PATCH", path+unusedToken, "{}")
-	d.mustReject(404, "Environment none does not exist", "PATCH", "/v1/environments/none?deploymentToken="+unusedToken, "{}")
+	d.mustReject(404, "Environment none does not exist", "PATCH", "/v1/environments/none?deploymentToken="+unusedToken,
+		"{}")
 
 	same := d.patch("logs", "{}")
 	assert.EqualValues(t, 2, same.Revision, "what changes nothing is a revision too, to deploy anew")
@@ -163,7 +190,8 @@ func TestValidation_RejectsSurgeOfStaticPorts(t *testing.T) {
 	d := w.startScheduler(unusedAddress)
 	d.createEnvironment("made")
 	d.patch("made", `{"deploymentConfiguration":{"maximumPercent":150}}`)
-	const refused = "validation failure list:\ndeploymentConfiguration.maximumPercent in body should be 100, as tasks with static host ports cannot run side by side\n"
+	const refused = "validation failure list:\ndeploymentConfiguration.maximumPercent in body should be 100, as " +
+		"tasks with static host ports cannot run side by side\n"
 	for name, tc := range map[string]struct {
 		mode      types.NetworkMode
 		container int32
@@ -196,13 +224,15 @@ func TestValidation_RejectsSurgeOfStaticPorts(t *testing.T) {
 			create := func(percent int) (int, string) {
 				id := fmt.Sprintf("%x", len(name)*1000+percent)
 				answer, text := d.sendValid("POST", "/v1/environments", fmt.Sprintf(
-					`{"name":%q,"instanceGroup":{"cluster":"prod"},"deploymentConfiguration":{"maximumPercent":%d},%s}`, id+string(tc.mode), percent, wanted))
+					`{"name":%q,"instanceGroup":{"cluster":"prod"},"deploymentConfiguration":{"maximumPercent":%d},%s}`, id+
+						string(tc.mode), percent, wanted))
 				return answer.StatusCode, text
 			}
 			status, _ := create(100)
 			assert.Equal(t, 200, status)
 			status, text := create(101)
-			patched, patchText := d.sendValid("PATCH", "/v1/environments/made?deploymentToken="+d.getEnvironment("made").DeploymentToken.String(), "{"+wanted+"}")
+			patched, patchText := d.sendValid("PATCH", "/v1/environments/made?deploymentToken="+
+				d.getEnvironment("made").DeploymentToken.String(), "{"+wanted+"}")
 			if tc.static {
 				assert.Equal(t, []any{400, refused, 400, refused}, []any{status, text, patched.StatusCode, patchText})
 				return

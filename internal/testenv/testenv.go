@@ -14,8 +14,8 @@ import (
 
 var update = flag.Bool("update", false, "rewrite the golden files in testdata")
 
-// Eventually returns when done returns true. It calls done every 5 ms on the test's goroutine. After three minutes the test
-// fails with message, a format and its arguments.
+// Eventually returns when done returns true. It calls done every 5 ms on the test's goroutine. After three minutes
+// the test fails with message, a format and its arguments.
 func Eventually(tb testing.TB, done func() bool, message ...any) {
 	tb.Helper()
 	for deadline := time.Now().Add(timeout); !done(); time.Sleep(5 * time.Millisecond) {
