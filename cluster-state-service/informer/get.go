@@ -37,7 +37,7 @@ func (m *Informer) get(ctx context.Context, url string) (io.ReadCloser, error) {
 		return nil, err
 	}
 	request.Header.Set("User-Agent", version.UserAgent())
-	response, err := m.client.Do(request)
+	response, err := m.client.Do(request) //nolint:bodyclose // the returned body closes it
 	if err != nil {
 		err = b.cause(err)
 		b.stop()

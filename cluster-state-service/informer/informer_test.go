@@ -53,7 +53,8 @@ func (w *world) commit(ops ...clientv3.Op) int64 {
 }
 
 // reconciled records a reconcile run, without which a cluster-state-service serves nothing.
-func (w *world) reconciled(at string) {
+func (w *world) reconciled() {
+	const at = "2026-01-02T03:04:05Z"
 	w.commit(clientv3.OpPut("ecs/reconciled/123456789012/eu-west-1", fmt.Sprintf(`{"startedAt":%q,"finishedAt":%q}`, at, at)))
 }
 
@@ -192,7 +193,7 @@ func ignore(*informer.Informer, informer.Change) {}
 // List and stream miss nothing, and a subscriber can derive the whole state from changes alone.
 func TestInformer_EqualsStore(t *testing.T) {
 	w := newWorld(t)
-	w.reconciled("2026-01-02T03:04:05Z")
+	w.reconciled()
 	replicas := []*replica{w.replica(), w.replica()}
 	var mu sync.Mutex
 	notified := map[string]string{} // the copy as the subscriber reads it at each change
@@ -248,7 +249,7 @@ func TestInformer_EqualsStore(t *testing.T) {
 
 func TestInformer_ReportsMissedDeletions(t *testing.T) {
 	w := newWorld(t)
-	w.reconciled("2026-01-02T03:04:05Z")
+	w.reconciled()
 	w.commit(putTask("prod", "a", 1), putTask("prod", "b", 1))
 	r := w.replica()
 	changes := make(chan informer.Change, 100)
@@ -281,7 +282,7 @@ func TestInformer_WaitsForFirstReconcile(t *testing.T) {
 	assert.False(t, m.Synced())
 	assert.Zero(t, m.ReconciledAt())
 
-	w.reconciled("2026-01-02T03:04:05Z")
+	w.reconciled()
 	testenv.Eventually(t, m.Synced)
 	assert.Equal(t, "2026-01-02T03:04:05Z", m.ReconciledAt().Format(time.RFC3339))
 	assert.Less(t, m.Age(time.Now()), time.Hour)
@@ -298,7 +299,7 @@ func TestInformer_WaitsForFirstReconcile(t *testing.T) {
 
 func TestInformer_AgeGrowsDuringOutage(t *testing.T) {
 	w := newWorld(t)
-	w.reconciled("2026-01-02T03:04:05Z")
+	w.reconciled()
 	r := w.replica()
 	m := w.startInformer(ignore, r)
 	testenv.Eventually(t, m.Synced)

@@ -16,6 +16,7 @@ import (
 // Class says whether ECS executed a call.
 type Class int
 
+// The classes of outcomes.
 const (
 	Unknown   Class = iota // no usable answer: ECS may have executed the call
 	NotSent                // throttled, or never sent: ECS did not execute the call; retry soon

@@ -34,7 +34,8 @@ func TestTaskDefinition_DistinguishesMistakesFromOutages(t *testing.T) {
 				environment.ErrTaskDefinitionNotFound, environment.ErrTaskDefinitionInactive, environment.ErrECSUnavailable,
 			}
 			for _, of := range domain {
-				assert.Equal(t, of == tc.want, errors.Is(err, of), "%v: %v", of, err)
+				assert.Equal(t, of == tc.want, //nolint:errorlint // the sentinels themselves are compared
+					errors.Is(err, of), "%v: %v", of, err)
 			}
 		})
 	}

@@ -114,7 +114,7 @@ func (f *fleet) copyTasks(of int) {
 }
 
 // step lets some time pass, advances tasks, and carries out a part of the plan.
-func (f *fleet) step() Plan {
+func (f *fleet) step() {
 	f.state.Now = f.state.Now.Add(time.Duration(1+f.IntN(5)) * time.Second)
 	for _, arn := range slices.Sorted(maps.Keys(f.tasks)) {
 		switch task := f.tasks[arn]; {
@@ -131,7 +131,7 @@ func (f *fleet) step() Plan {
 	plan := Make(f.state)
 	if plan.FailureReason != "" {
 		f.state.Environment = f.state.Environment.Fail(plan.Deployment, plan.FailureReason, newest, f.state.Now)
-		return plan
+		return
 	}
 	f.state.Environment, _ = f.state.Environment.RecordProgress(plan.Deployment, plan.Progress, f.state.Now)
 	for _, a := range plan.Actions {
@@ -139,7 +139,6 @@ func (f *fleet) step() Plan {
 			f.do(a)
 		}
 	}
-	return plan
 }
 
 func (f *fleet) do(a Action) {

@@ -17,12 +17,10 @@ type parser struct {
 
 func (p *parser) next() token { return p.tokens[0] }
 
-func (p *parser) advance() token {
-	t := p.tokens[0]
-	if t.kind != tokenEnd {
+func (p *parser) advance() {
+	if p.tokens[0].kind != tokenEnd {
 		p.tokens = p.tokens[1:]
 	}
-	return t
 }
 
 // accept consumes the next token if it is one of these words or symbols, and reports whether it did.

@@ -17,6 +17,7 @@ const (
 	electionPrefix = "ecs/leader/daemon-scheduler"
 )
 
+// EnvironmentKey returns the key of an environment's record.
 func EnvironmentKey(name string) string { return EnvironmentPrefix + name }
 
 // EnvironmentName returns the name of the environment whose record has the key.
@@ -25,6 +26,7 @@ func EnvironmentName(key string) string { return strings.TrimPrefix(key, Environ
 // launchPrefix begins the keys of an environment's launches.
 func launchPrefix(name string) string { return LaunchPrefix + name + "/" }
 
+// LaunchKey returns the key of the launch record of an environment on a container instance.
 func LaunchKey(name, instance string) string { return launchPrefix(name) + instance }
 
 // ParseLaunchKey is the reverse of LaunchKey.

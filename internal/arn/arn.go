@@ -1,8 +1,8 @@
 // Package arn parses the ARNs (Amazon Resource Names) and names of ECS.
 //
 // Task and container instance ARNs have two forms: the short one, …:task/<id>, and since 2021 the long one,
-// …:task/<cluster>/<id>. Every partition is accepted. Source: "Amazon Resource Names (ARNs) and IDs" in the Amazon ECS
-// Developer Guide.
+// …:task/<cluster>/<id>. Every partition is accepted. Source: "Amazon Resource Names (ARNs) and IDs" in the Amazon
+// ECS Developer Guide.
 package arn
 
 import (

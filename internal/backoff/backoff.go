@@ -72,7 +72,8 @@ func Retry(ctx context.Context, initial, longest time.Duration, attempts uint, o
 	_, err := backoff.Retry(ctx, func() (struct{}, error) {
 		last = operation()
 		return struct{}{}, last
-	}, backoff.WithBackOff(&New(initial, longest).exponential), backoff.WithMaxTries(attempts), backoff.WithMaxElapsedTime(0))
+	}, backoff.WithBackOff(&New(initial, longest).exponential), backoff.WithMaxTries(attempts),
+		backoff.WithMaxElapsedTime(0))
 	if cause := context.Cause(ctx); cause != nil && errors.Is(err, cause) { // the library prefers the context's error
 		return last
 	}

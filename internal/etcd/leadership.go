@@ -50,7 +50,7 @@ func withLease(
 	if err != nil {
 		return fmt.Errorf("keep lease alive: %w", err)
 	}
-	defer revoke(client, session)
+	defer revoke(client, session) //nolint:contextcheck // the lease is revoked after ctx has ended
 
 	leased, lost := context.WithCancelCause(ctx)
 	var watching sync.WaitGroup

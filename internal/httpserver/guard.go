@@ -63,7 +63,7 @@ func recoverPanic(log logrus.FieldLogger, r *http.Request, res *response, text s
 	if failure == nil {
 		return
 	}
-	if failure == http.ErrAbortHandler { // intended by the handler
+	if failure == any(http.ErrAbortHandler) { //nolint:errorlint // net/http compares the panic value, too
 		res.aborted = true
 		panic(failure)
 	}

@@ -85,7 +85,7 @@ func serve(
 	defer abort(errAborted)
 	conns := &connections{limiter: connLimiter{limit: s.maxConnections, log: log}}
 	handlers := &inflight{}
-	server := newServer(handlers.track(guard(handler, log, s)), requests, conns, log, s)
+	server := newServer(requests, handlers.track(guard(handler, log, s)), conns, log, s)
 	stopped := make(chan struct{})
 	cancelStop := context.AfterFunc(ctx, func() {
 		defer close(stopped)
@@ -118,7 +118,7 @@ func serve(
 }
 
 func newServer(
-	handler http.Handler, requests context.Context, conns *connections, log logrus.FieldLogger, s settings,
+	requests context.Context, handler http.Handler, conns *connections, log logrus.FieldLogger, s settings,
 ) *http.Server {
 	server := &http.Server{
 		Handler:           handler,

@@ -127,15 +127,15 @@ func (e *executor) injectSimulatorFaults(ctx context.Context, a action, wait fun
 		change(&e.faults)
 		return e.sim.setFaults(ctx, e.faults)
 	}
-	inject, clear := setEventFaults, clearEventFaults
+	inject, reset := setEventFaults, clearEventFaults
 	if a.Kind == "api-faults" {
-		inject, clear = setAPIFaults, clearAPIFaults
+		inject, reset = setAPIFaults, clearAPIFaults
 	}
 	if err := set(func(f *ecssim.Faults) { inject(f, a.Pick) }); err != nil {
 		return err
 	}
 	wait()
-	return set(clear)
+	return set(reset)
 }
 
 func setEventFaults(f *ecssim.Faults, x float64) {

@@ -56,7 +56,8 @@ type system struct {
 	http      *http.Client
 }
 
-// newSystem allocates addresses and proxies, and configures the processes. Their files are in dir. The caller closes it.
+// newSystem allocates addresses and proxies, and configures the processes. Their files are in dir. The caller closes
+// it.
 func newSystem(cfg config, dir string, h *history) (_ *system, err error) {
 	s := &system{
 		history:   h,

@@ -65,7 +65,9 @@ func TestPlan_ConvergesToBalance(t *testing.T) {
 		chance := rand.New(rand.NewPCG(seed, 1))
 		var instances []Instance
 		for n := range 1 + chance.IntN(6) {
-			instances = append(instances, Instance{ARN: fmt.Sprint("i", n), Zone: fmt.Sprint(chance.IntN(3)), Draining: n > 0 && chance.IntN(4) == 0})
+			instances = append(instances, Instance{
+				ARN: fmt.Sprint("i", n), Zone: fmt.Sprint(chance.IntN(3)), Draining: n > 0 && chance.IntN(4) == 0,
+			})
 		}
 		var have []Task
 		for n := range chance.IntN(12) {

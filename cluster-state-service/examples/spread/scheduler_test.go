@@ -35,9 +35,9 @@ type world struct {
 	web     string
 }
 
-func newWorld(t *testing.T, cfg ecssim.Config) *world {
+func newWorld(t *testing.T) *world {
 	t.Helper()
-	w := &world{t: t, sim: ecssim.New(cfg), etcd: testenv.EtcdServer(t), address: testenv.FreeAddress(t)}
+	w := &world{t: t, sim: ecssim.New(ecssim.Config{}), etcd: testenv.EtcdServer(t), address: testenv.FreeAddress(t)}
 	w.aws = httptest.NewServer(w.sim)
 	t.Cleanup(func() { w.sim.Close(); w.aws.Close() })
 	w.cluster = w.sim.CreateCluster("prod")
@@ -58,7 +58,8 @@ func (w *world) run(component func(context.Context)) (stop func()) {
 func (w *world) css() (stop func()) {
 	w.t.Helper()
 	environment := map[string]string{
-		"AWS_REGION": "us-east-1", "AWS_ENDPOINT_URL": w.aws.URL, "AWS_ACCESS_KEY_ID": "test", "AWS_SECRET_ACCESS_KEY": "test",
+		"AWS_REGION": "us-east-1", "AWS_ENDPOINT_URL": w.aws.URL,
+		"AWS_ACCESS_KEY_ID": "test", "AWS_SECRET_ACCESS_KEY": "test",
 	}
 	cfg, err := clusterstate.ParseConfig([]string{"--etcd-endpoint", w.etcd.Endpoints()[0], "--queue", "blox_queue"},
 		func(name string) string { return environment[name] }, io.Discard)
@@ -71,7 +72,9 @@ func (w *world) css() (stop func()) {
 }
 
 func (w *world) ecs() *ecs.Client {
-	return ecs.New(ecs.Options{Region: "us-east-1", BaseEndpoint: &w.aws.URL, Credentials: aws.AnonymousCredentials{}, HTTPClient: w.aws.Client()})
+	return ecs.New(ecs.Options{
+		Region: "us-east-1", BaseEndpoint: &w.aws.URL, Credentials: aws.AnonymousCredentials{}, HTTPClient: w.aws.Client(),
+	})
 }
 
 // spread runs the scheduler and returns its informer.
@@ -120,7 +123,7 @@ func (w *world) becomes(want map[string]int) {
 
 func TestScheduler_FollowsCluster(t *testing.T) {
 	t.Parallel()
-	w := newWorld(t, ecssim.Config{})
+	w := newWorld(t)
 	i := w.sim.AddInstances("prod", 3) // in three zones
 	stop := w.css()
 	w.spread(6)
@@ -149,7 +152,7 @@ func TestScheduler_FollowsCluster(t *testing.T) {
 // Events lag longer than the scheduler waits for its started tasks, and the scheduler restarts meanwhile.
 func TestScheduler_StartsNothingTwiceWhileEventsLag(t *testing.T) {
 	t.Parallel()
-	w := newWorld(t, ecssim.Config{})
+	w := newWorld(t)
 	w.sim.SetDown("sqs", true)
 	w.sim.AddInstances("prod", 3)
 	w.css()
@@ -158,7 +161,8 @@ func TestScheduler_StartsNothingTwiceWhileEventsLag(t *testing.T) {
 	stop()
 	cache, _ := w.spread(4)
 	listedBefore := w.sim.Calls("ListTasks")
-	testenv.Eventually(t, func() bool { return w.sim.Calls("ListTasks") >= listedBefore+3 }, "it lists the tasks at start and while none is visible")
+	testenv.Eventually(t, func() bool { return w.sim.Calls("ListTasks") >= listedBefore+3 },
+		"it lists the tasks at start and while none is visible")
 	assert.Empty(t, cache.TasksStartedBy("spread"))
 	w.sim.SetDown("sqs", false)
 	testenv.Eventually(t, func() bool { return len(cache.TasksStartedBy("spread")) == 4 })
@@ -172,12 +176,14 @@ func TestScheduler_StartsNothingTwiceWhileEventsLag(t *testing.T) {
 // Either the answer of a call is lost, or the call itself. The scheduler repeats only the latter.
 func TestScheduler_VerifiesStartWithoutAnswer(t *testing.T) {
 	t.Parallel()
-	w := newWorld(t, ecssim.Config{})
+	w := newWorld(t)
 	w.sim.SetDown("sqs", true)
 	w.sim.AddInstances("prod", 3)
 	w.css()
 	w.ready() // so that the lag does not hide the instances
-	w.sim.SetFaults(ecssim.Faults{LostResponses: map[string]float64{"StartTask": 1}, ConsistencyLag: ecssim.Duration(500 * time.Millisecond)})
+	w.sim.SetFaults(ecssim.Faults{
+		LostResponses: map[string]float64{"StartTask": 1}, ConsistencyLag: ecssim.Duration(500 * time.Millisecond),
+	})
 	cache, _ := w.spread(3)
 	testenv.Eventually(t, func() bool { return w.sim.Calls("DescribeTasks") >= 2 }, "the scheduler does not verify")
 	w.sim.SetDown("sqs", false)
@@ -196,10 +202,12 @@ func TestScheduler_VerifiesStartWithoutAnswer(t *testing.T) {
 
 func TestScheduler_SkipsInstanceThatRejectsTask(t *testing.T) {
 	t.Parallel()
-	w := newWorld(t, ecssim.Config{})
+	w := newWorld(t)
 	i := w.sim.AddInstances("prod", 2)
 	big := w.sim.RegisterTaskDefinition("big", ecssim.WithMemory(7000))
-	_, err := w.ecs().StartTask(t.Context(), &ecs.StartTaskInput{Cluster: &w.cluster, TaskDefinition: &big, ContainerInstances: i[:1]})
+	_, err := w.ecs().StartTask(t.Context(), &ecs.StartTaskInput{
+		Cluster: &w.cluster, TaskDefinition: &big, ContainerInstances: i[:1],
+	})
 	require.NoError(t, err)
 	w.css()
 	w.spread(2)

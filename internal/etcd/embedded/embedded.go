@@ -48,7 +48,7 @@ type Embedded struct {
 // When ctx ends before that, the etcd is stopped and ctx's error returned.
 func Start(ctx context.Context, dir string, options Options) (*Embedded, error) {
 	stopping, stop := context.WithCancel(context.Background())
-	server, err := embed.StartEtcd(config(dir, options, stopping))
+	server, err := embed.StartEtcd(config(stopping, dir, options)) //nolint:contextcheck // etcd outlives the start's ctx
 	if err != nil {
 		stop()
 		return nil, fmt.Errorf("embedded etcd in %s: %w", dir, err)
@@ -66,7 +66,7 @@ func Start(ctx context.Context, dir string, options Options) (*Embedded, error) 
 	return nil, fmt.Errorf("embedded etcd in %s: %w", dir, err)
 }
 
-func config(dir string, options Options, stopping context.Context) *embed.Config {
+func config(stopping context.Context, dir string, options Options) *embed.Config {
 	free := url.URL{Scheme: "http", Host: "127.0.0.1:0"}
 	clients := free
 	if options.Address != "" {
@@ -128,13 +128,15 @@ func (e *Embedded) Endpoints() []string {
 	return []string{e.Address()}
 }
 
-// Client returns a new client of this etcd, which shows etcd's own certificate where it must have one. The caller closes it.
+// Client returns a new client of this etcd. With mutual TLS it presents etcd's own certificate. The caller closes it.
 func (e *Embedded) Client() (*clientv3.Client, error) {
 	return etcd.New(etcd.Config{Endpoints: e.Endpoints(), TLS: e.tls}, silent)
 }
 
 // silent is for what only the owner of the files wants to know.
-var silent = &logrus.Logger{Out: io.Discard, Formatter: &logrus.TextFormatter{}, Hooks: logrus.LevelHooks{}, Level: logrus.PanicLevel}
+var silent = &logrus.Logger{
+	Out: io.Discard, Formatter: &logrus.TextFormatter{}, Hooks: logrus.LevelHooks{}, Level: logrus.PanicLevel,
+}
 
 // Close stops the etcd and returns when everything of it has ended. Its files stay, for another Start.
 // A second Close does nothing.
