@@ -11,7 +11,6 @@ import (
 
 	"github.com/stretchr/testify/require"
 
-	"github.com/blox/blox/internal/ecssim"
 	"github.com/blox/blox/internal/testenv"
 )
 
@@ -23,7 +22,7 @@ func TestFollow_PrintsEveryChangeOnce(t *testing.T) {
 		t.Skip("no python3 on the PATH")
 	}
 	require.NoError(t, err)
-	w := newWorld(t, ecssim.Config{})
+	w := newWorld(t)
 	w.sim.AddInstances("prod", 1)
 	stop := w.css()
 	w.ready()
