@@ -35,7 +35,7 @@ func newClustersList(a *app) *cobra.Command {
 			if err != nil {
 				return err
 			}
-			return a.list(list.Payload, "There are no clusters with instances or tasks.", func(s show.Style) *show.Rows {
+			return a.list(list.Payload, "There are no clusters with instances or tasks.", func(show.Style) *show.Rows {
 				rows := &show.Rows{Columns: show.Columns("CLUSTER", "INSTANCES", "AGENTS CONNECTED", "TASKS", "RUNNING", "ARN+")}
 				for _, cluster := range list.Payload.Items {
 					rows.Add(conv.Value(cluster.Name), number(sum(cluster.Instances)), show.Count(cluster.AgentsConnected),
@@ -98,7 +98,7 @@ func byStatus(counts map[string]int64) string {
 }
 
 // clusterNames completes the names of clusters.
-func (a *app) clusterNames(cmd *cobra.Command, args []string, _ string) ([]string, cobra.ShellCompDirective) {
+func (a *app) clusterNames(cmd *cobra.Command, _ []string, _ string) ([]string, cobra.ShellCompDirective) {
 	ctx, cancel := context.WithTimeout(cmd.Context(), completionTimeout)
 	defer cancel()
 	c, err := connect.Open(ctx, a.cfg, a.Getenv)

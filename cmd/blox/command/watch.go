@@ -52,7 +52,7 @@ func (a *app) watchOrPrint(ctx context.Context, c *connect.Clients, d *models.De
 		return ctx.Err()
 	case limited.Err() != nil && err != nil:
 		fmt.Fprintf(a.Err, "Still in progress after %s. %s\n", watch.limit, hint)
-		code, err = exitInProgress, nil
+		code = exitInProgress
 	case err != nil:
 		return err
 	}

@@ -27,7 +27,8 @@ type signer struct {
 
 // RoundTrip implements http.RoundTripper.
 func (s *signer) RoundTrip(given *http.Request) (*http.Response, error) {
-	request := given.Clone(given.Context()) // a RoundTripper must not change its request
+	ctx := given.Context()
+	request := given.Clone(ctx) // a RoundTripper must not change its request
 	var body []byte
 	if given.Body != nil {
 		var err error
@@ -44,13 +45,13 @@ func (s *signer) RoundTrip(given *http.Request) (*http.Response, error) {
 			request.Body = http.NoBody
 		}
 	}
-	credentials, err := s.credentials.Retrieve(request.Context())
+	credentials, err := s.credentials.Retrieve(ctx)
 	if err != nil {
 		return nil, &noCredentials{err}
 	}
 	sum := sha256.Sum256(body)
 	hash := hex.EncodeToString(sum[:])
-	err = s.sign.SignHTTP(request.Context(), credentials, request, hash, signedService, s.region, s.now())
+	err = s.sign.SignHTTP(ctx, credentials, request, hash, signedService, s.region, s.now())
 	if err != nil {
 		return nil, fmt.Errorf("sign: %w", err)
 	}

@@ -23,8 +23,8 @@ type taskStream struct {
 	err     error                      // why the stream ended; nil while it is open
 }
 
-// openTaskStream streams the cluster's tasks until close is called: from version on, or from now on if version is nil.
-func (r *run) openTaskStream(ctx context.Context, version *string) (s *taskStream, close func()) {
+// openTaskStream streams the cluster's tasks until the caller calls stop: from version on, or from now on if version is nil.
+func (r *run) openTaskStream(ctx context.Context, version *string) (s *taskStream, stop func()) {
 	ctx, cancel := context.WithCancel(ctx)
 	s = &taskStream{running: map[string]map[string]bool{}}
 	params := css.NewStreamTasksParams().WithEntityVersion(version).WithHeartbeat(conv.Pointer(int32(1)))
