@@ -24,7 +24,7 @@ type Attribute struct {
 	// Pattern: ^[a-zA-Z0-9_.\\/-]+$
 	Name *string `json:"name"`
 
-	// The attribute's value; without one, any value will do.
+	// The attribute's value. If omitted, any value matches.
 	// Max Length: 128
 	Value string `json:"value,omitempty"`
 }

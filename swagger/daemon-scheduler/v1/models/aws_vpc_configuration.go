@@ -14,16 +14,16 @@ import (
 	"github.com/go-openapi/validate"
 )
 
-// AwsVpcConfiguration The network of tasks whose network mode is awsvpc.
+// AwsVpcConfiguration Network settings of tasks in network mode awsvpc.
 //
 // swagger:model AwsVpcConfiguration
 type AwsVpcConfiguration struct {
 
-	// ECS gives tasks on container instances no public address.
+	// Public IP assignment. ECS assigns no public IP address to tasks on container instances.
 	// Enum: ["DISABLED"]
 	AssignPublicIP string `json:"assignPublicIp,omitempty"`
 
-	// The security groups; the VPC's default one when empty.
+	// The security groups. Default: the VPC's default security group.
 	// Max Items: 5
 	SecurityGroups []string `json:"securityGroups,omitempty"`
 

@@ -12,17 +12,17 @@ import (
 	"github.com/go-openapi/validate"
 )
 
-// Canary The instances that a new revision comes to first; the others follow when the deployment is promoted. Give one of the two.
+// Canary Instances that receive a new revision first. The other instances follow after promotion. Set either percent or query.
 //
 // swagger:model Canary
 type Canary struct {
 
-	// A part of the instances; at least one.
+	// Percentage of the instances; at least one instance.
 	// Maximum: 99
 	// Minimum: 1
 	Percent *int64 `json:"percent,omitempty"`
 
-	// Which instances, in ECS's cluster query language.
+	// Query that selects the canary instances, in ECS's cluster query language.
 	// Max Length: 4096
 	Query string `json:"query,omitempty"`
 }

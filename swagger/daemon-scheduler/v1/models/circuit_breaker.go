@@ -12,18 +12,18 @@ import (
 	"github.com/go-openapi/validate"
 )
 
-// CircuitBreaker When a deployment that does not come up is given up.
+// CircuitBreaker Circuit breaker, which fails a deployment after too many failures.
 //
 // swagger:model CircuitBreaker
 type CircuitBreaker struct {
 
-	// Whether it is given up at all.
+	// Whether the circuit breaker is enabled.
 	Enable bool `json:"enable,omitempty"`
 
-	// Whether the newest completed deployment is gone back to then; else things stay as they are and the environment is paused.
+	// Whether Blox rolls back to the newest completed deployment after a failure. Otherwise, Blox keeps all tasks as they are and pauses the environment.
 	Rollback bool `json:"rollback,omitempty"`
 
-	// How many starts and tasks may fail before; half of the instances, but 3 to 200, by default.
+	// Number of failed starts and tasks at which the deployment fails. Default: half of the instances, at least 3 and at most 200.
 	// Maximum: 10000
 	// Minimum: 1
 	Threshold *int64 `json:"threshold,omitempty"`

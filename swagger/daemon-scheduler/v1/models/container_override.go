@@ -14,7 +14,7 @@ import (
 	"github.com/go-openapi/validate"
 )
 
-// ContainerOverride What is different in one container.
+// ContainerOverride Overrides for one container.
 //
 // swagger:model ContainerOverride
 type ContainerOverride struct {
@@ -26,18 +26,18 @@ type ContainerOverride struct {
 	// Minimum: 0
 	CPU *int64 `json:"cpu,omitempty"`
 
-	// Variables that are added or replaced.
+	// Environment variables to add or replace.
 	Environment []*KeyValuePair `json:"environment,omitempty"`
 
-	// Files of variables.
+	// Files of environment variables.
 	// Max Items: 10
 	EnvironmentFiles []*EnvironmentFile `json:"environmentFiles,omitempty"`
 
-	// The hard limit of memory, in MiB.
+	// Hard memory limit in MiB.
 	// Minimum: 4
 	Memory *int64 `json:"memory,omitempty"`
 
-	// The soft limit of memory, in MiB.
+	// Soft memory limit in MiB.
 	// Minimum: 4
 	MemoryReservation *int64 `json:"memoryReservation,omitempty"`
 
@@ -46,7 +46,7 @@ type ContainerOverride struct {
 	// Min Length: 1
 	Name *string `json:"name"`
 
-	// GPUs and the like.
+	// Resource requirements, such as GPUs.
 	ResourceRequirements []*ResourceRequirement `json:"resourceRequirements,omitempty"`
 }
 

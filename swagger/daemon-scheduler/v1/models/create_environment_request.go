@@ -13,7 +13,7 @@ import (
 	"github.com/go-openapi/validate"
 )
 
-// CreateEnvironmentRequest A new environment.
+// CreateEnvironmentRequest An environment to create.
 //
 // swagger:model CreateEnvironmentRequest
 type CreateEnvironmentRequest struct {
@@ -21,7 +21,7 @@ type CreateEnvironmentRequest struct {
 	// deployment configuration
 	DeploymentConfiguration *DeploymentConfiguration `json:"deploymentConfiguration,omitempty"`
 
-	// On a DRAINING instance, environments of a lower number stop first; 0 by default.
+	// Stop order on a DRAINING instance: lower numbers stop first. Default: 0.
 	// Maximum: 1000
 	// Minimum: -1000
 	DrainOrder *int64 `json:"drainOrder,omitempty"`
@@ -35,12 +35,12 @@ type CreateEnvironmentRequest struct {
 	// Pattern: ^[a-zA-Z0-9-_]{1,30}$
 	Name *string `json:"name"`
 
-	// A custom attribute that instances have while the tasks of all environments that name it run there.
+	// Custom attribute that Blox sets on an instance while the tasks of all environments that name it run there.
 	// Max Length: 128
 	// Pattern: ^[a-zA-Z0-9_.\\/-]*$
 	ReadinessAttribute string `json:"readinessAttribute,omitempty"`
 
-	// How long an ACTIVE instance must run nothing but daemons before Blox stops them for scale-in, in minutes; 0: never.
+	// Minutes that an ACTIVE instance must run only daemons before Blox stops them for scale-in. 0 disables this.
 	// Maximum: 525600
 	// Minimum: 0
 	ScaleInAfterMinutes *int64 `json:"scaleInAfterMinutes,omitempty"`

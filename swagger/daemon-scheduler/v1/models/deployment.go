@@ -20,79 +20,79 @@ import (
 // swagger:model Deployment
 type Deployment struct {
 
-	// When all of its tasks were running and the bake time began.
+	// When all tasks were running and the bake time started.
 	// Format: date-time
 	BakeStartedAt *strfmt.DateTime `json:"bakeStartedAt,omitempty"`
 
-	// When it was created.
+	// Creation time of the deployment.
 	// Format: date-time
 	CreatedAt *strfmt.DateTime `json:"createdAt,omitempty"`
 
-	// Instances that should have a task.
+	// Number of instances that should have a task.
 	DesiredCount *int64 `json:"desiredCount,omitempty"`
 
 	// The environment's name.
 	// Required: true
 	EnvironmentName *string `json:"environmentName"`
 
-	// Instances on which the task could not be started or keeps stopping.
+	// Number of instances whose task failed to start or keeps stopping.
 	FailedCount *int64 `json:"failedCount,omitempty"`
 
-	// ARNs of the container instances on which the task could not be started.
+	// ARNs of the container instances on which the task failed to start.
 	// Required: true
 	FailedInstances []string `json:"failedInstances"`
 
-	// Starts and tasks that have failed, as the circuit breaker counts.
+	// Number of failed starts and failed tasks that the circuit breaker counts.
 	FailedTasks int64 `json:"failedTasks,omitempty"`
 
-	// Why, of each of the failed instances.
+	// Failed instances with their reasons.
 	Failures []*InstanceFailure `json:"failures,omitempty"`
 
-	// When it was completed, failed or stopped.
+	// When the deployment was completed, failed or stopped.
 	// Format: date-time
 	FinishedAt *strfmt.DateTime `json:"finishedAt,omitempty"`
 
-	// The deployment's id; its tasks have it as startedBy.
+	// ID of the deployment. Its tasks have this ID as startedBy.
 	// Required: true
 	// Format: uuid
 	ID *strfmt.UUID `json:"id"`
 
-	// Tasks of the deployment that live and do not run yet, or no more.
+	// Number of the deployment's tasks that are starting or stopping.
 	PendingCount *int64 `json:"pendingCount,omitempty"`
 
-	// With dryRun: what would be done, in its order.
+	// Steps of a dry run, in order.
 	Plan []*PlanStep `json:"plan,omitempty"`
 
-	// Whether it has gone on after its canary.
+	// Whether the canary was promoted.
 	Promoted bool `json:"promoted,omitempty"`
 
-	// The environment's revision that it puts into effect.
+	// Environment revision that the deployment rolls out.
 	// Minimum: 1
 	Revision int64 `json:"revision,omitempty"`
 
-	// The id of the deployment that it was made to undo; left out when it is no rollback.
+	// ID of the deployment that this rollback replaces; omitted for other deployments.
 	RollbackOf string `json:"rollbackOf,omitempty"`
 
-	// What became of it.
+	// State of the rollout.
 	// Enum: ["IN_PROGRESS","COMPLETED","FAILED","STOPPED"]
 	RolloutState string `json:"rolloutState,omitempty"`
 
-	// Why, in a sentence.
+	// Reason for the rollout state.
 	RolloutStateReason string `json:"rolloutStateReason,omitempty"`
 
-	// Tasks of the deployment that run, with those that it has taken over.
+	// Number of running tasks of the deployment, including tasks that a rollback kept.
 	RunningCount *int64 `json:"runningCount,omitempty"`
 
-	// When it was taken up.
+	// When the rollout started.
 	// Format: date-time
 	StartedAt *strfmt.DateTime `json:"startedAt,omitempty"`
 
-	// How far the deployment is.
+	// Status of the deployment.
 	// Required: true
 	// Enum: ["pending","running","completed"]
 	Status *string `json:"status"`
 
-	// The task definition's ARN, with its revision.
+	// Task definition ARN, with revision.
 	// Required: true
 	TaskDefinition *string `json:"taskDefinition"`
 }

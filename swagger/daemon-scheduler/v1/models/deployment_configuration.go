@@ -13,12 +13,12 @@ import (
 	"github.com/go-openapi/validate"
 )
 
-// DeploymentConfiguration How a new revision takes the place of an old one.
+// DeploymentConfiguration Settings for replacing the tasks of earlier revisions.
 //
 // swagger:model DeploymentConfiguration
 type DeploymentConfiguration struct {
 
-	// How long all tasks have to run before the deployment is completed; 0 by default.
+	// Minutes that all tasks must run before the deployment completes. Default: 0.
 	// Maximum: 1440
 	// Minimum: 0
 	BakeTimeInMinutes *int64 `json:"bakeTimeInMinutes,omitempty"`
@@ -29,12 +29,12 @@ type DeploymentConfiguration struct {
 	// deployment circuit breaker
 	DeploymentCircuitBreaker *CircuitBreaker `json:"deploymentCircuitBreaker,omitempty"`
 
-	// 100: an instance's old task is stopped first; up to 200: as many more are started first. 100 by default.
+	// With 100, Blox stops an instance's old task before it starts the new one. Above 100, Blox starts new tasks first, on up to this excess percentage of the instances. Default: 100.
 	// Maximum: 200
 	// Minimum: 100
 	MaximumPercent *int64 `json:"maximumPercent,omitempty"`
 
-	// The part of the instances that keeps a running task meanwhile; 90 by default. One instance may always go without.
+	// Percentage of the instances that keep a running task during a deployment. At least one instance may lack its task. Default: 90.
 	// Maximum: 100
 	// Minimum: 0
 	MinimumHealthyPercent *int64 `json:"minimumHealthyPercent,omitempty"`

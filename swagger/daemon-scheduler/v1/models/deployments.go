@@ -23,7 +23,7 @@ type Deployments struct {
 	// Required: true
 	Items []*Deployment `json:"items"`
 
-	// Where the next page begins; left out on the last.
+	// Token of the next page; omitted on the last page.
 	NextToken string `json:"nextToken,omitempty"`
 }
 

@@ -12,17 +12,17 @@ import (
 	"github.com/go-openapi/validate"
 )
 
-// EnvironmentFile A file of variables.
+// EnvironmentFile A file of environment variables.
 //
 // swagger:model EnvironmentFile
 type EnvironmentFile struct {
 
-	// Where it is.
+	// Type of the file's location.
 	// Required: true
 	// Enum: ["s3"]
 	Type *string `json:"type"`
 
-	// Its ARN.
+	// ARN of the file.
 	// Required: true
 	// Min Length: 1
 	Value *string `json:"value"`

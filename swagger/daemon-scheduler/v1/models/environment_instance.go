@@ -13,36 +13,36 @@ import (
 	"github.com/go-openapi/validate"
 )
 
-// EnvironmentInstance What a container instance does for an environment.
+// EnvironmentInstance State of a container instance in an environment.
 //
 // swagger:model EnvironmentInstance
 type EnvironmentInstance struct {
 
-	// Whether its agent is connected.
+	// Whether the instance's ECS agent is connected.
 	// Required: true
 	AgentConnected *bool `json:"agentConnected"`
 
-	// Consecutive attempts to start the task.
+	// Number of consecutive attempts to start the task.
 	Attempts int64 `json:"attempts,omitempty"`
 
 	// The instance's ARN.
 	// Required: true
 	ContainerInstance *string `json:"containerInstance"`
 
-	// The id of the deployment that the task belongs to.
+	// ID of the task's deployment.
 	Deployment string `json:"deployment,omitempty"`
 
-	// The instance's id in EC2, or in ECS Anywhere.
+	// ID of the instance in EC2 or ECS Anywhere.
 	Ec2InstanceID string `json:"ec2InstanceId,omitempty"`
 
 	// When the next attempt is due.
 	// Format: date-time
 	NextAttemptAt *strfmt.DateTime `json:"nextAttemptAt,omitempty"`
 
-	// Why it is so, or what is being waited for.
+	// Reason for the state.
 	Reason string `json:"reason,omitempty"`
 
-	// running: it has its task; pending: its task is to run soon; outdated: it has a task of another deployment; missing: it has none yet; failed: it has none, for a reason of its own; excluded: it is to have none.
+	// running: the instance runs its task. pending: the task is starting. outdated: the instance has a task of another deployment. missing: the instance has no task yet. failed: the task failed to start or keeps stopping on this instance. excluded: the environment does not select the instance.
 	// Required: true
 	// Enum: ["running","pending","outdated","missing","failed","excluded"]
 	State *string `json:"state"`
@@ -51,7 +51,7 @@ type EnvironmentInstance struct {
 	// Required: true
 	Status *string `json:"status"`
 
-	// The ARN of its task.
+	// ARN of the instance's task.
 	Task string `json:"task,omitempty"`
 
 	// The task's last status.

@@ -23,7 +23,7 @@ type EnvironmentInstances struct {
 	// Required: true
 	Items []*EnvironmentInstance `json:"items"`
 
-	// Where the next page begins; left out on the last.
+	// Token of the next page; omitted on the last page.
 	NextToken string `json:"nextToken,omitempty"`
 }
 

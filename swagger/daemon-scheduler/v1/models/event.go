@@ -15,17 +15,17 @@ import (
 	"github.com/go-openapi/validate"
 )
 
-// Event A service event: an act of the leader, a change of a deployment, or a request of a user, with its reason.
+// Event A service event: an action of the leader, a change of a deployment, or a user's request, with its reason.
 //
 // swagger:model Event
 type Event struct {
 
-	// What happened. The leader reports taskStarted, taskStartFailed (ECS refused the start), taskStopped, deploymentStarted, deploymentCompleted, deploymentFailed, deploymentRolledBack, environmentDeleted and eventsDropped (there were more events than Blox keeps). Users cause environmentPaused, environmentResumed, rollbackRequested, deploymentStopped, deploymentPromoted and environmentDeletionRequested.
+	// Type of the event. The leader reports taskStarted, taskStartFailed (ECS rejected the start), taskStopped, deploymentStarted, deploymentCompleted, deploymentFailed, deploymentRolledBack, environmentDeleted and eventsDropped (Blox exceeded its limit of events). User requests cause environmentPaused, environmentResumed, rollbackRequested, deploymentStopped, deploymentPromoted and environmentDeletionRequested.
 	// Required: true
 	// Enum: ["taskStarted","taskStartFailed","taskStopped","deploymentStarted","deploymentCompleted","deploymentFailed","deploymentRolledBack","environmentDeleted","eventsDropped","environmentPaused","environmentResumed","rollbackRequested","deploymentStopped","deploymentPromoted","environmentDeletionRequested"]
 	Action *string `json:"action"`
 
-	// How many instances, or dropped events, the event covers; 0 for an event of a deployment or environment.
+	// Number of instances or dropped events that the event covers; 0 for events of deployments and environments.
 	// Required: true
 	// Minimum: 0
 	Count *int64 `json:"count"`
@@ -33,33 +33,33 @@ type Event struct {
 	// The deployment's id.
 	Deployment string `json:"deployment,omitempty"`
 
-	// More about the reason, as ECS reports it.
+	// Details of the reason, as ECS reports them.
 	Detail string `json:"detail,omitempty"`
 
 	// The environment's name; empty for eventsDropped.
 	// Required: true
 	Environment *string `json:"environment"`
 
-	// Of merged events: when the first one happened.
+	// When the first of the merged events happened.
 	// Format: date-time
 	FirstSeenAt *strfmt.DateTime `json:"firstSeenAt,omitempty"`
 
-	// Identifies the event. A merged event keeps its id.
+	// ID of the event. A merged event keeps its ID.
 	// Required: true
 	ID *string `json:"id"`
 
-	// The last of these instances, ten at most.
+	// The last of the covered instances, at most ten.
 	Instances []*EventInstance `json:"instances"`
 
-	// When the event happened. Of merged events: when the last one happened.
+	// When the event happened. For merged events, the time of the last.
 	// Required: true
 	// Format: date-time
 	LastSeenAt *strfmt.DateTime `json:"lastSeenAt"`
 
-	// Why it happened.
+	// Reason for the event.
 	Reason string `json:"reason,omitempty"`
 
-	// The ARN of the task definition, where tasks are started.
+	// ARN of the task definition, if the event concerns one.
 	TaskDefinition string `json:"taskDefinition,omitempty"`
 }
 

@@ -20,7 +20,7 @@ type EventInstance struct {
 	// Required: true
 	ContainerInstance *string `json:"containerInstance"`
 
-	// The ARN of the task that was started or stopped.
+	// ARN of the started or stopped task.
 	Task string `json:"task,omitempty"`
 }
 

@@ -11,7 +11,7 @@ import (
 	"github.com/go-openapi/validate"
 )
 
-// InstanceFailure Why an instance is without its task.
+// InstanceFailure Reason why an instance lacks its task.
 //
 // swagger:model InstanceFailure
 type InstanceFailure struct {
@@ -20,10 +20,10 @@ type InstanceFailure struct {
 	// Required: true
 	ContainerInstance *string `json:"containerInstance"`
 
-	// The same in a sentence.
+	// Explanation of the reason.
 	Detail string `json:"detail,omitempty"`
 
-	// ECS's word, or STOPPED.
+	// Reason code of ECS, or STOPPED.
 	// Required: true
 	Reason *string `json:"reason"`
 }

@@ -14,21 +14,21 @@ import (
 	"github.com/go-openapi/validate"
 )
 
-// InstanceGroup Which container instances an environment is for.
+// InstanceGroup Container instances that an environment selects.
 //
 // swagger:model InstanceGroup
 type InstanceGroup struct {
 
-	// Attributes that an instance must have, all of them.
+	// Attributes that an instance must have. All must match.
 	// Max Items: 50
 	Attributes []*Attribute `json:"attributes,omitempty"`
 
-	// The cluster; a name or an ARN in requests, the ARN in answers.
+	// The cluster: a name or an ARN in requests, the ARN in responses.
 	// Required: true
 	// Min Length: 1
 	Cluster *string `json:"cluster"`
 
-	// Which container instances, in ECS's cluster query language; all when empty. The README says what of it is known.
+	// Query that selects container instances, in ECS's cluster query language. Empty selects all. The README lists the supported operators.
 	// Max Length: 4096
 	Query string `json:"query,omitempty"`
 }

@@ -14,19 +14,19 @@ import (
 	"github.com/go-openapi/validate"
 )
 
-// InstanceGroupUpdate What of an instance group can be changed.
+// InstanceGroupUpdate Changes to an instance group.
 //
 // swagger:model InstanceGroupUpdate
 type InstanceGroupUpdate struct {
 
-	// Attributes that an instance must have, all of them.
+	// Attributes that an instance must have. All must match.
 	// Max Items: 50
 	Attributes []*Attribute `json:"attributes,omitempty"`
 
-	// The cluster's ARN; it cannot be changed.
+	// The cluster's ARN, which cannot change.
 	Cluster string `json:"cluster,omitempty"`
 
-	// Which container instances, in ECS's cluster query language; all when empty. The README says what of it is known.
+	// Query that selects container instances, in ECS's cluster query language. Empty selects all. The README lists the supported operators.
 	// Max Length: 4096
 	Query string `json:"query,omitempty"`
 }

@@ -12,15 +12,15 @@ import (
 	"github.com/go-openapi/swag/typeutils"
 )
 
-// InstanceLine A line of the stream of an environment's instances, which has one of these.
+// InstanceLine A line of the stream of instances. It has exactly one of these fields.
 //
 // swagger:model InstanceLine
 type InstanceLine struct {
 
-	// The ARN of an instance that left the environment.
+	// ARN of an instance that left the environment.
 	Deleted string `json:"deleted,omitempty"`
 
-	// Why the stream ends; the last line.
+	// Reason why the stream ends, in its last line.
 	Error string `json:"error,omitempty"`
 
 	// instance

@@ -11,7 +11,7 @@ import (
 	"github.com/go-openapi/validate"
 )
 
-// KeyValuePair A variable of a container's environment.
+// KeyValuePair An environment variable of a container.
 //
 // swagger:model KeyValuePair
 type KeyValuePair struct {

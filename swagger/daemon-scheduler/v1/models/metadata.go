@@ -11,15 +11,15 @@ import (
 	"github.com/go-openapi/validate"
 )
 
-// Metadata What a line of a stream says of itself.
+// Metadata Metadata of a stream's line.
 //
 // swagger:model Metadata
 type Metadata struct {
 
-	// Whether the environment is no more.
+	// Whether the environment was deleted.
 	Deleted bool `json:"deleted,omitempty"`
 
-	// etcd's revision of the change.
+	// etcd revision of the change.
 	// Required: true
 	EntityVersion *string `json:"entityVersion"`
 }

@@ -12,7 +12,7 @@ import (
 	"github.com/go-openapi/validate"
 )
 
-// NetworkConfiguration The network of tasks.
+// NetworkConfiguration Network settings of tasks.
 //
 // swagger:model NetworkConfiguration
 type NetworkConfiguration struct {

@@ -14,25 +14,25 @@ import (
 	"github.com/go-openapi/validate"
 )
 
-// OverviewEnvironment What the overview shows of an environment: neither its deployment token nor its task settings.
+// OverviewEnvironment An environment without its deployment token and task settings.
 //
 // swagger:model OverviewEnvironment
 type OverviewEnvironment struct {
 
-	// When it was created; not known of environments that v0.3 made.
+	// Creation time; omitted for environments that v0.3 created.
 	// Format: date-time
 	CreatedAt *strfmt.DateTime `json:"createdAt,omitempty"`
 
 	// deployment configuration
 	DeploymentConfiguration *DeploymentConfiguration `json:"deploymentConfiguration,omitempty"`
 
-	// Instances that should have a task.
+	// Number of instances that should have a task.
 	DesiredCount *int64 `json:"desiredCount,omitempty"`
 
-	// Instances on which the task could not be started or keeps stopping.
+	// Number of instances whose task failed to start or keeps stopping.
 	FailedCount *int64 `json:"failedCount,omitempty"`
 
-	// Whether the current deployment has every task it should have.
+	// Health: healthy if the current deployment has all desired tasks.
 	// Required: true
 	// Enum: ["healthy","unhealthy"]
 	Health *string `json:"health"`
@@ -45,39 +45,39 @@ type OverviewEnvironment struct {
 	// Required: true
 	Name *string `json:"name"`
 
-	// Instances on which a task of another deployment lives.
+	// Number of instances that have a task of another deployment.
 	OutdatedCount *int64 `json:"outdatedCount,omitempty"`
 
-	// Whether nothing is started or stopped.
+	// Whether scheduling is paused.
 	Paused bool `json:"paused,omitempty"`
 
-	// The deployment whose stop or failure has paused the environment; the next deployment resumes it.
+	// ID of the deployment whose stop or failure paused the environment. The next deployment resumes scheduling.
 	PausedBy string `json:"pausedBy,omitempty"`
 
-	// Instances whose task of the current deployment is not RUNNING yet.
+	// Number of instances whose task of the current deployment is not RUNNING yet.
 	PendingCount *int64 `json:"pendingCount,omitempty"`
 
-	// A custom attribute that instances have while the tasks of all environments that name it run there.
+	// Custom attribute that Blox sets on an instance while the tasks of all environments that name it run there.
 	// Max Length: 128
 	// Pattern: ^[a-zA-Z0-9_.\\/-]*$
 	ReadinessAttribute string `json:"readinessAttribute,omitempty"`
 
-	// The newest revision, from 1.
+	// Number of the newest revision, starting at 1.
 	// Minimum: 1
 	Revision int64 `json:"revision,omitempty"`
 
-	// Instances on which the task of the current deployment runs. The counts are left out while the copy of the clusters is not current.
+	// Number of instances that run a task of the current deployment. All counts are omitted while the cluster state is stale.
 	RunningCount *int64 `json:"runningCount,omitempty"`
 
-	// inactive: nothing is deployed; deploying; active: a completed deployment is kept up; paused: nothing is started or stopped; deleting: its tasks are being stopped.
+	// inactive: no deployment exists. deploying: a deployment is in progress. active: Blox maintains a completed deployment. paused: Blox starts and stops no task. deleting: Blox is stopping the environment's tasks.
 	// Enum: ["inactive","deploying","active","paused","deleting"]
 	Status string `json:"status,omitempty"`
 
-	// The newest revision's task definition: an ARN, with its revision. After a rollback an earlier one runs, as the newest deployment says.
+	// Task definition ARN of the newest revision. After a rollback, an earlier task definition runs; see the newest deployment.
 	// Required: true
 	TaskDefinition *string `json:"taskDefinition"`
 
-	// When the newest revision was made.
+	// Creation time of the newest revision.
 	// Format: date-time
 	UpdatedAt *strfmt.DateTime `json:"updatedAt,omitempty"`
 }

@@ -12,12 +12,12 @@ import (
 	"github.com/go-openapi/swag/typeutils"
 )
 
-// OverviewLine A line of the overview's stream, which has one of these; an environment comes with its newest deployment, if there is one.
+// OverviewLine A line of the overview's stream. It has one of these fields; an environment has its newest deployment beside it.
 //
 // swagger:model OverviewLine
 type OverviewLine struct {
 
-	// The name of an environment that was deleted.
+	// Name of a deleted environment.
 	Deleted string `json:"deleted,omitempty"`
 
 	// deployment
@@ -26,7 +26,7 @@ type OverviewLine struct {
 	// environment
 	Environment *OverviewEnvironment `json:"environment,omitempty"`
 
-	// Why the stream ends; the last line.
+	// Reason why the stream ends, in its last line.
 	Error string `json:"error,omitempty"`
 
 	// event

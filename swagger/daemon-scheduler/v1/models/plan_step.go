@@ -12,12 +12,12 @@ import (
 	"github.com/go-openapi/validate"
 )
 
-// PlanStep What would be done on an instance.
+// PlanStep One step of a plan, on one instance.
 //
 // swagger:model PlanStep
 type PlanStep struct {
 
-	// What would be done.
+	// Action of the step.
 	// Required: true
 	// Enum: ["start","stop","wait"]
 	Action *string `json:"action"`
@@ -26,14 +26,14 @@ type PlanStep struct {
 	// Required: true
 	ContainerInstance *string `json:"containerInstance"`
 
-	// Why.
+	// Reason for the step.
 	// Required: true
 	Reason *string `json:"reason"`
 
-	// The ARN of the task that would be stopped.
+	// ARN of the task to stop.
 	Task string `json:"task,omitempty"`
 
-	// Steps of one number are done together; a later one waits for the tasks of those before.
+	// Number of the batch. Blox runs a batch's steps together, and starts the next batch when its tasks are ready.
 	// Required: true
 	// Minimum: 1
 	Wave *int64 `json:"wave"`

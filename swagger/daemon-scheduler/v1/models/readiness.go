@@ -11,12 +11,12 @@ import (
 	"github.com/go-openapi/validate"
 )
 
-// Readiness Whether a service can do its work.
+// Readiness Readiness of a replica.
 //
 // swagger:model Readiness
 type Readiness struct {
 
-	// Which replica does the work that only one may do; empty while none does.
+	// Name of the leader; empty while no replica leads.
 	// Required: true
 	Leader *string `json:"leader"`
 
@@ -24,11 +24,11 @@ type Readiness struct {
 	// Required: true
 	Ready *bool `json:"ready"`
 
-	// Why the service is not ready, a sentence each; empty when it is.
+	// Reasons why the service is not ready; empty if it is ready.
 	// Required: true
 	Reasons []string `json:"reasons"`
 
-	// The name of the replica that answers.
+	// Name of the replica that responds.
 	Replica string `json:"replica,omitempty"`
 }
 

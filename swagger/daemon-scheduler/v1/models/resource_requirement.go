@@ -12,17 +12,17 @@ import (
 	"github.com/go-openapi/validate"
 )
 
-// ResourceRequirement A resource of a container.
+// ResourceRequirement A resource requirement of a container.
 //
 // swagger:model ResourceRequirement
 type ResourceRequirement struct {
 
-	// The kind of resource.
+	// Type of the resource.
 	// Required: true
 	// Enum: ["GPU","InferenceAccelerator"]
 	Type *string `json:"type"`
 
-	// How much, or which.
+	// Amount or name of the resource.
 	// Required: true
 	// Min Length: 1
 	Value *string `json:"value"`

@@ -13,19 +13,19 @@ import (
 	"github.com/go-openapi/validate"
 )
 
-// Revision What an environment wanted from some time on.
+// Revision One version of an environment's settings.
 //
 // swagger:model Revision
 type Revision struct {
 
-	// When it was made; not known of environments that v0.3 made.
+	// Creation time; omitted for environments that v0.3 created.
 	// Format: date-time
 	CreatedAt *strfmt.DateTime `json:"createdAt,omitempty"`
 
 	// deployment configuration
 	DeploymentConfiguration *DeploymentConfiguration `json:"deploymentConfiguration,omitempty"`
 
-	// On a DRAINING instance, environments of a lower number stop first; 0 by default.
+	// Stop order on a DRAINING instance: lower numbers stop first. Default: 0.
 	// Maximum: 1000
 	// Minimum: -1000
 	DrainOrder *int64 `json:"drainOrder,omitempty"`
@@ -34,22 +34,22 @@ type Revision struct {
 	// Required: true
 	InstanceGroup *InstanceGroup `json:"instanceGroup"`
 
-	// A custom attribute that instances have while the tasks of all environments that name it run there.
+	// Custom attribute that Blox sets on an instance while the tasks of all environments that name it run there.
 	// Max Length: 128
 	// Pattern: ^[a-zA-Z0-9_.\\/-]*$
 	ReadinessAttribute string `json:"readinessAttribute,omitempty"`
 
-	// Its number, from 1.
+	// Number of the revision, starting at 1.
 	// Required: true
 	// Minimum: 1
 	Revision *int64 `json:"revision"`
 
-	// How long an ACTIVE instance must run nothing but daemons before Blox stops them for scale-in, in minutes; 0: never.
+	// Minutes that an ACTIVE instance must run only daemons before Blox stops them for scale-in. 0 disables this.
 	// Maximum: 525600
 	// Minimum: 0
 	ScaleInAfterMinutes *int64 `json:"scaleInAfterMinutes,omitempty"`
 
-	// The task definition's ARN, with its revision.
+	// Task definition ARN, with revision.
 	// Required: true
 	TaskDefinition *string `json:"taskDefinition"`
 

@@ -23,7 +23,7 @@ type Revisions struct {
 	// Required: true
 	Items []*Revision `json:"items"`
 
-	// Where the next page begins; left out on the last.
+	// Token of the next page; omitted on the last page.
 	NextToken string `json:"nextToken,omitempty"`
 }
 

@@ -11,17 +11,17 @@ import (
 	"github.com/go-openapi/validate"
 )
 
-// StreamState What a stream says of itself: after what there was in the beginning, whenever it changes, and with every heartbeat.
+// StreamState State of a stream. The stream sends it after the initial lines, whenever it changes, and with every heartbeat.
 //
 // swagger:model StreamState
 type StreamState struct {
 
-	// How many instances or environments there are.
+	// Number of instances or environments.
 	// Required: true
 	// Minimum: 0
 	Count *int64 `json:"count"`
 
-	// Whether the copy of the clusters is current; while it is not, what was shown may be old.
+	// Whether the cluster state is current. If false, earlier lines may be outdated.
 	// Required: true
 	Current *bool `json:"current"`
 }

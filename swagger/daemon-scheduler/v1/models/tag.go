@@ -17,7 +17,7 @@ import (
 // swagger:model Tag
 type Tag struct {
 
-	// The key; not beginning with aws:.
+	// The key; must not start with aws:.
 	// Required: true
 	// Max Length: 128
 	// Min Length: 1

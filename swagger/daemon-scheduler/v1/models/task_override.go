@@ -13,24 +13,24 @@ import (
 	"github.com/go-openapi/swag/typeutils"
 )
 
-// TaskOverride What is different from the task definition; 8192 characters of JSON at most.
+// TaskOverride Overrides for the task definition; at most 8,192 characters of JSON.
 //
 // swagger:model TaskOverride
 type TaskOverride struct {
 
-	// Containers.
+	// Overrides for containers.
 	ContainerOverrides []*ContainerOverride `json:"containerOverrides,omitempty"`
 
 	// The task's CPU units.
 	CPU string `json:"cpu,omitempty"`
 
-	// The role that the agent takes.
+	// Role that the ECS agent assumes.
 	ExecutionRoleArn string `json:"executionRoleArn,omitempty"`
 
 	// The task's memory.
 	Memory string `json:"memory,omitempty"`
 
-	// The role that the containers take.
+	// Role that the containers assume.
 	TaskRoleArn string `json:"taskRoleArn,omitempty"`
 }
 

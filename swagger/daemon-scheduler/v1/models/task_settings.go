@@ -15,18 +15,18 @@ import (
 	"github.com/go-openapi/validate"
 )
 
-// TaskSettings What is passed to ECS's StartTask with every start; the names are ECS's.
+// TaskSettings Settings that Blox passes to StartTask. Their names are those of ECS.
 //
 // swagger:model TaskSettings
 type TaskSettings struct {
 
-	// Whether ECS adds its own tags.
+	// Whether ECS adds its managed tags.
 	EnableECSManagedTags bool `json:"enableECSManagedTags,omitempty"`
 
-	// Whether ECS Exec works in the tasks.
+	// Whether ECS Exec is enabled for the tasks.
 	EnableExecuteCommand bool `json:"enableExecuteCommand,omitempty"`
 
-	// The tasks' group; family:<the task definition's family> by default.
+	// Group of the tasks. Default: family:<family of the task definition>.
 	// Max Length: 255
 	Group string `json:"group,omitempty"`
 
@@ -36,7 +36,7 @@ type TaskSettings struct {
 	// overrides
 	Overrides *TaskOverride `json:"overrides,omitempty"`
 
-	// Whether the task definition's tags become the tasks'.
+	// Whether ECS copies the task definition's tags to the tasks.
 	// Enum: ["TASK_DEFINITION","NONE"]
 	PropagateTags string `json:"propagateTags,omitempty"`
 

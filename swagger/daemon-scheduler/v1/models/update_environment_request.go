@@ -13,7 +13,7 @@ import (
 	"github.com/go-openapi/validate"
 )
 
-// UpdateEnvironmentRequest What is to change, as a JSON merge patch.
+// UpdateEnvironmentRequest Changes to an environment, as a JSON merge patch.
 //
 // swagger:model UpdateEnvironmentRequest
 type UpdateEnvironmentRequest struct {
@@ -21,7 +21,7 @@ type UpdateEnvironmentRequest struct {
 	// deployment configuration
 	DeploymentConfiguration *DeploymentConfiguration `json:"deploymentConfiguration,omitempty"`
 
-	// On a DRAINING instance, environments of a lower number stop first; 0 by default.
+	// Stop order on a DRAINING instance: lower numbers stop first. Default: 0.
 	// Maximum: 1000
 	// Minimum: -1000
 	DrainOrder *int64 `json:"drainOrder,omitempty"`
@@ -29,12 +29,12 @@ type UpdateEnvironmentRequest struct {
 	// instance group
 	InstanceGroup *InstanceGroupUpdate `json:"instanceGroup,omitempty"`
 
-	// A custom attribute that instances have while the tasks of all environments that name it run there.
+	// Custom attribute that Blox sets on an instance while the tasks of all environments that name it run there.
 	// Max Length: 128
 	// Pattern: ^[a-zA-Z0-9_.\\/-]*$
 	ReadinessAttribute string `json:"readinessAttribute,omitempty"`
 
-	// How long an ACTIVE instance must run nothing but daemons before Blox stops them for scale-in, in minutes; 0: never.
+	// Minutes that an ACTIVE instance must run only daemons before Blox stops them for scale-in. 0 disables this.
 	// Maximum: 525600
 	// Minimum: 0
 	ScaleInAfterMinutes *int64 `json:"scaleInAfterMinutes,omitempty"`

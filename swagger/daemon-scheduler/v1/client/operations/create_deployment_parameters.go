@@ -65,12 +65,12 @@ type CreateDeploymentParams struct {
 
 	// DeploymentToken.
 	//
-	// The environment's deployment token, a lower-case uuid; good for one deployment.
+	// The environment's deployment token, a lower-case UUID. Each token creates one deployment.
 	DeploymentToken string
 
 	// DryRun.
 	//
-	// With true nothing is created, and the answer's plan says what would be started and stopped where, and why.
+	// Whether to return the plan only, without creating a deployment. Default: false.
 	DryRun *bool
 
 	// Name.

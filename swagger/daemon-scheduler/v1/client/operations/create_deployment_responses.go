@@ -137,7 +137,7 @@ func NewCreateDeploymentBadRequest() *CreateDeploymentBadRequest {
 
 // CreateDeploymentBadRequest describes a response with status code 400, with default header values.
 //
-// The token is missing, malformed, outdated or used, a deployment is in progress, or dryRun is neither true nor false.
+// The token is missing, malformed, outdated or used, a deployment is in progress, or dryRun is invalid.
 type CreateDeploymentBadRequest struct {
 	Payload string
 }
@@ -203,7 +203,7 @@ func NewCreateDeploymentNotFound() *CreateDeploymentNotFound {
 
 // CreateDeploymentNotFound describes a response with status code 404, with default header values.
 //
-// There is no such environment.
+// The environment does not exist.
 type CreateDeploymentNotFound struct {
 	Payload string
 }
@@ -335,7 +335,7 @@ func NewCreateDeploymentInternalServerError() *CreateDeploymentInternalServerErr
 
 // CreateDeploymentInternalServerError describes a response with status code 500, with default header values.
 //
-// Something unexpected happened; the service's log says what.
+// Unexpected error; see the service's log.
 type CreateDeploymentInternalServerError struct {
 	Payload string
 }
@@ -401,7 +401,7 @@ func NewCreateDeploymentServiceUnavailable() *CreateDeploymentServiceUnavailable
 
 // CreateDeploymentServiceUnavailable describes a response with status code 503, with default header values.
 //
-// etcd does not answer, or dryRun was asked for while the copy of the clusters is not current; another try is worth it.
+// etcd does not respond, or a dry run found a stale cluster state; retry later.
 type CreateDeploymentServiceUnavailable struct {
 	Payload string
 }

@@ -263,7 +263,7 @@ func NewCreateEnvironmentInternalServerError() *CreateEnvironmentInternalServerE
 
 // CreateEnvironmentInternalServerError describes a response with status code 500, with default header values.
 //
-// Something unexpected happened; the service's log says what.
+// Unexpected error; see the service's log.
 type CreateEnvironmentInternalServerError struct {
 	Payload string
 }
@@ -329,7 +329,7 @@ func NewCreateEnvironmentServiceUnavailable() *CreateEnvironmentServiceUnavailab
 
 // CreateEnvironmentServiceUnavailable describes a response with status code 503, with default header values.
 //
-// etcd or ECS does not answer; another try is worth it.
+// etcd or ECS does not respond; retry later.
 type CreateEnvironmentServiceUnavailable struct {
 	Payload string
 }

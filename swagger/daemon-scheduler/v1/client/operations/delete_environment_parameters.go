@@ -70,7 +70,7 @@ type DeleteEnvironmentParams struct {
 
 	// StopTasks.
 	//
-	// Whether its tasks are stopped; false by default.
+	// Whether Blox stops the environment's tasks. Default: false.
 	StopTasks *bool
 
 	HTTPClient *http.Client

@@ -56,7 +56,7 @@ func NewDeleteEnvironmentOK() *DeleteEnvironmentOK {
 
 // DeleteEnvironmentOK describes a response with status code 200, with default header values.
 //
-// There is no such environment any more, or it is being deleted.
+// The environment is deleted or being deleted.
 type DeleteEnvironmentOK struct {
 }
 
@@ -110,7 +110,7 @@ func NewDeleteEnvironmentBadRequest() *DeleteEnvironmentBadRequest {
 
 // DeleteEnvironmentBadRequest describes a response with status code 400, with default header values.
 //
-// stopTasks is neither true nor false.
+// stopTasks is invalid.
 type DeleteEnvironmentBadRequest struct {
 	Payload string
 }
@@ -176,7 +176,7 @@ func NewDeleteEnvironmentInternalServerError() *DeleteEnvironmentInternalServerE
 
 // DeleteEnvironmentInternalServerError describes a response with status code 500, with default header values.
 //
-// Something unexpected happened; the service's log says what.
+// Unexpected error; see the service's log.
 type DeleteEnvironmentInternalServerError struct {
 	Payload string
 }
@@ -242,7 +242,7 @@ func NewDeleteEnvironmentServiceUnavailable() *DeleteEnvironmentServiceUnavailab
 
 // DeleteEnvironmentServiceUnavailable describes a response with status code 503, with default header values.
 //
-// etcd does not answer; another try is worth it.
+// etcd does not respond; retry later.
 type DeleteEnvironmentServiceUnavailable struct {
 	Payload string
 }

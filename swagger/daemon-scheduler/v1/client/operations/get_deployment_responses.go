@@ -125,7 +125,7 @@ func NewGetDeploymentNotFound() *GetDeploymentNotFound {
 
 // GetDeploymentNotFound describes a response with status code 404, with default header values.
 //
-// There is no such environment or deployment.
+// The environment or deployment does not exist.
 type GetDeploymentNotFound struct {
 	Payload string
 }
@@ -191,7 +191,7 @@ func NewGetDeploymentInternalServerError() *GetDeploymentInternalServerError {
 
 // GetDeploymentInternalServerError describes a response with status code 500, with default header values.
 //
-// Something unexpected happened; the service's log says what.
+// Unexpected error; see the service's log.
 type GetDeploymentInternalServerError struct {
 	Payload string
 }
@@ -257,7 +257,7 @@ func NewGetDeploymentServiceUnavailable() *GetDeploymentServiceUnavailable {
 
 // GetDeploymentServiceUnavailable describes a response with status code 503, with default header values.
 //
-// etcd does not answer; another try is worth it.
+// etcd does not respond; retry later.
 type GetDeploymentServiceUnavailable struct {
 	Payload string
 }

@@ -125,7 +125,7 @@ func NewGetEnvironmentNotFound() *GetEnvironmentNotFound {
 
 // GetEnvironmentNotFound describes a response with status code 404, with default header values.
 //
-// There is no such environment.
+// The environment does not exist.
 type GetEnvironmentNotFound struct {
 	Payload string
 }
@@ -191,7 +191,7 @@ func NewGetEnvironmentInternalServerError() *GetEnvironmentInternalServerError {
 
 // GetEnvironmentInternalServerError describes a response with status code 500, with default header values.
 //
-// Something unexpected happened; the service's log says what.
+// Unexpected error; see the service's log.
 type GetEnvironmentInternalServerError struct {
 	Payload string
 }
@@ -257,7 +257,7 @@ func NewGetEnvironmentServiceUnavailable() *GetEnvironmentServiceUnavailable {
 
 // GetEnvironmentServiceUnavailable describes a response with status code 503, with default header values.
 //
-// etcd does not answer; another try is worth it.
+// etcd does not respond; retry later.
 type GetEnvironmentServiceUnavailable struct {
 	Payload string
 }

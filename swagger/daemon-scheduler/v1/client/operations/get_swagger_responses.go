@@ -38,7 +38,7 @@ func NewGetSwaggerOK() *GetSwaggerOK {
 
 // GetSwaggerOK describes a response with status code 200, with default header values.
 //
-// The API's description in Swagger 2.0.
+// The API description in Swagger 2.0.
 type GetSwaggerOK struct {
 	Payload any
 }

@@ -69,7 +69,7 @@ type ListDeploymentsParams struct {
 
 	// NextToken.
 	//
-	// Accepted; the list has one page.
+	// Accepted and ignored: the list has one page.
 	NextToken *string
 
 	HTTPClient *http.Client

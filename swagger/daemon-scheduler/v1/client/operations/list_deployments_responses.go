@@ -125,7 +125,7 @@ func NewListDeploymentsNotFound() *ListDeploymentsNotFound {
 
 // ListDeploymentsNotFound describes a response with status code 404, with default header values.
 //
-// There is no such environment.
+// The environment does not exist.
 type ListDeploymentsNotFound struct {
 	Payload string
 }
@@ -191,7 +191,7 @@ func NewListDeploymentsInternalServerError() *ListDeploymentsInternalServerError
 
 // ListDeploymentsInternalServerError describes a response with status code 500, with default header values.
 //
-// Something unexpected happened; the service's log says what.
+// Unexpected error; see the service's log.
 type ListDeploymentsInternalServerError struct {
 	Payload string
 }
@@ -257,7 +257,7 @@ func NewListDeploymentsServiceUnavailable() *ListDeploymentsServiceUnavailable {
 
 // ListDeploymentsServiceUnavailable describes a response with status code 503, with default header values.
 //
-// etcd does not answer; another try is worth it.
+// etcd does not respond; retry later.
 type ListDeploymentsServiceUnavailable struct {
 	Payload string
 }

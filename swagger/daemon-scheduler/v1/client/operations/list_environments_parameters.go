@@ -64,12 +64,12 @@ type ListEnvironmentsParams struct {
 
 	// Cluster.
 	//
-	// Only environments of this cluster, a name or an ARN.
+	// Return only environments of this cluster: a name or an ARN.
 	Cluster *string
 
 	// NextToken.
 	//
-	// Accepted; the list has one page.
+	// Accepted and ignored: the list has one page.
 	NextToken *string
 
 	HTTPClient *http.Client

@@ -125,7 +125,7 @@ func NewListEnvironmentsBadRequest() *ListEnvironmentsBadRequest {
 
 // ListEnvironmentsBadRequest describes a response with status code 400, with default header values.
 //
-// An unsupported, repeated or invalid filter.
+// A filter is unsupported, repeated or invalid.
 type ListEnvironmentsBadRequest struct {
 	Payload string
 }
@@ -191,7 +191,7 @@ func NewListEnvironmentsInternalServerError() *ListEnvironmentsInternalServerErr
 
 // ListEnvironmentsInternalServerError describes a response with status code 500, with default header values.
 //
-// Something unexpected happened; the service's log says what.
+// Unexpected error; see the service's log.
 type ListEnvironmentsInternalServerError struct {
 	Payload string
 }
@@ -257,7 +257,7 @@ func NewListEnvironmentsServiceUnavailable() *ListEnvironmentsServiceUnavailable
 
 // ListEnvironmentsServiceUnavailable describes a response with status code 503, with default header values.
 //
-// etcd does not answer; another try is worth it.
+// etcd does not respond; retry later.
 type ListEnvironmentsServiceUnavailable struct {
 	Payload string
 }

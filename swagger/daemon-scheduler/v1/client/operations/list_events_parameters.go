@@ -65,12 +65,12 @@ type ListEventsParams struct {
 
 	// Environment.
 	//
-	// Only events of this environment.
+	// Return only events of this environment.
 	Environment *string
 
 	// Limit.
 	//
-	// The most events to list; 100 by default.
+	// Maximum number of events to return. Default: 100.
 	Limit *int64
 
 	HTTPClient *http.Client

@@ -191,7 +191,7 @@ func NewListEventsInternalServerError() *ListEventsInternalServerError {
 
 // ListEventsInternalServerError describes a response with status code 500, with default header values.
 //
-// Something unexpected happened; the service's log says what.
+// Unexpected error; see the service's log.
 type ListEventsInternalServerError struct {
 	Payload string
 }
@@ -257,7 +257,7 @@ func NewListEventsServiceUnavailable() *ListEventsServiceUnavailable {
 
 // ListEventsServiceUnavailable describes a response with status code 503, with default header values.
 //
-// etcd has not been read yet; another try is worth it.
+// The service has not loaded its data from etcd yet; retry later.
 type ListEventsServiceUnavailable struct {
 	Payload string
 }

@@ -125,7 +125,7 @@ func NewListInstancesNotFound() *ListInstancesNotFound {
 
 // ListInstancesNotFound describes a response with status code 404, with default header values.
 //
-// There is no such environment.
+// The environment does not exist.
 type ListInstancesNotFound struct {
 	Payload string
 }
@@ -191,7 +191,7 @@ func NewListInstancesInternalServerError() *ListInstancesInternalServerError {
 
 // ListInstancesInternalServerError describes a response with status code 500, with default header values.
 //
-// Something unexpected happened; the service's log says what.
+// Unexpected error; see the service's log.
 type ListInstancesInternalServerError struct {
 	Payload string
 }
@@ -257,7 +257,7 @@ func NewListInstancesServiceUnavailable() *ListInstancesServiceUnavailable {
 
 // ListInstancesServiceUnavailable describes a response with status code 503, with default header values.
 //
-// etcd does not answer, or the copy of the clusters is not current; another try is worth it.
+// etcd does not respond, or the cluster state is stale; retry later.
 type ListInstancesServiceUnavailable struct {
 	Payload string
 }

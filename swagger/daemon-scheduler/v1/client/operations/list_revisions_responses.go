@@ -125,7 +125,7 @@ func NewListRevisionsNotFound() *ListRevisionsNotFound {
 
 // ListRevisionsNotFound describes a response with status code 404, with default header values.
 //
-// There is no such environment.
+// The environment does not exist.
 type ListRevisionsNotFound struct {
 	Payload string
 }
@@ -191,7 +191,7 @@ func NewListRevisionsInternalServerError() *ListRevisionsInternalServerError {
 
 // ListRevisionsInternalServerError describes a response with status code 500, with default header values.
 //
-// Something unexpected happened; the service's log says what.
+// Unexpected error; see the service's log.
 type ListRevisionsInternalServerError struct {
 	Payload string
 }
@@ -257,7 +257,7 @@ func NewListRevisionsServiceUnavailable() *ListRevisionsServiceUnavailable {
 
 // ListRevisionsServiceUnavailable describes a response with status code 503, with default header values.
 //
-// etcd does not answer; another try is worth it.
+// etcd does not respond; retry later.
 type ListRevisionsServiceUnavailable struct {
 	Payload string
 }

@@ -131,10 +131,10 @@ type ClientService interface {
 	// GetEnvironmentContext get an environment.
 	GetEnvironmentContext(ctx context.Context, params *GetEnvironmentParams, opts ...ClientOption) (*GetEnvironmentOK, error)
 
-	// GetSwagger this description.
+	// GetSwagger get this API description.
 	GetSwagger(params *GetSwaggerParams, opts ...ClientOption) (*GetSwaggerOK, error)
 
-	// GetSwaggerContext this description.
+	// GetSwaggerContext get this API description.
 	GetSwaggerContext(ctx context.Context, params *GetSwaggerParams, opts ...ClientOption) (*GetSwaggerOK, error)
 
 	// ListDeployments list an environment s deployments.
@@ -155,10 +155,10 @@ type ClientService interface {
 	// ListEventsContext list service events newest first.
 	ListEventsContext(ctx context.Context, params *ListEventsParams, opts ...ClientOption) (*ListEventsOK, error)
 
-	// ListInstances list what the container instances of an environment s cluster do for it.
+	// ListInstances list an environment s container instances with their states.
 	ListInstances(params *ListInstancesParams, opts ...ClientOption) (*ListInstancesOK, error)
 
-	// ListInstancesContext list what the container instances of an environment s cluster do for it.
+	// ListInstancesContext list an environment s container instances with their states.
 	ListInstancesContext(ctx context.Context, params *ListInstancesParams, opts ...ClientOption) (*ListInstancesOK, error)
 
 	// ListRevisions list an environment s revisions.
@@ -173,22 +173,22 @@ type ClientService interface {
 	// PauseEnvironmentContext pause an environment.
 	PauseEnvironmentContext(ctx context.Context, params *PauseEnvironmentParams, opts ...ClientOption) (*PauseEnvironmentOK, error)
 
-	// Ping is the service alive.
+	// Ping check liveness.
 	Ping(params *PingParams, opts ...ClientOption) (*PingOK, error)
 
-	// PingContext is the service alive.
+	// PingContext check liveness.
 	PingContext(ctx context.Context, params *PingParams, opts ...ClientOption) (*PingOK, error)
 
-	// PromoteDeployment let a deployment go on after its canary.
+	// PromoteDeployment promote a canary to all instances.
 	PromoteDeployment(params *PromoteDeploymentParams, opts ...ClientOption) (*PromoteDeploymentOK, error)
 
-	// PromoteDeploymentContext let a deployment go on after its canary.
+	// PromoteDeploymentContext promote a canary to all instances.
 	PromoteDeploymentContext(ctx context.Context, params *PromoteDeploymentParams, opts ...ClientOption) (*PromoteDeploymentOK, error)
 
-	// Ready can the service do its work.
+	// Ready check readiness.
 	Ready(params *ReadyParams, opts ...ClientOption) (*ReadyOK, error)
 
-	// ReadyContext can the service do its work.
+	// ReadyContext check readiness.
 	ReadyContext(ctx context.Context, params *ReadyParams, opts ...ClientOption) (*ReadyOK, error)
 
 	// ResumeEnvironment resume a paused environment.
@@ -197,10 +197,10 @@ type ClientService interface {
 	// ResumeEnvironmentContext resume a paused environment.
 	ResumeEnvironmentContext(ctx context.Context, params *ResumeEnvironmentParams, opts ...ClientOption) (*ResumeEnvironmentOK, error)
 
-	// RollbackEnvironment go back to the last deployment that was completed.
+	// RollbackEnvironment roll back to the newest completed deployment.
 	RollbackEnvironment(params *RollbackEnvironmentParams, opts ...ClientOption) (*RollbackEnvironmentOK, error)
 
-	// RollbackEnvironmentContext go back to the last deployment that was completed.
+	// RollbackEnvironmentContext roll back to the newest completed deployment.
 	RollbackEnvironmentContext(ctx context.Context, params *RollbackEnvironmentParams, opts ...ClientOption) (*RollbackEnvironmentOK, error)
 
 	// StopDeployment stop a deployment in progress.
@@ -209,22 +209,22 @@ type ClientService interface {
 	// StopDeploymentContext stop a deployment in progress.
 	StopDeploymentContext(ctx context.Context, params *StopDeploymentParams, opts ...ClientOption) (*StopDeploymentOK, error)
 
-	// StreamEnvironments follow the changes of environments.
+	// StreamEnvironments stream changes of environments.
 	StreamEnvironments(params *StreamEnvironmentsParams, writer io.Writer, opts ...ClientOption) (*StreamEnvironmentsOK, error)
 
-	// StreamEnvironmentsContext follow the changes of environments.
+	// StreamEnvironmentsContext stream changes of environments.
 	StreamEnvironmentsContext(ctx context.Context, params *StreamEnvironmentsParams, writer io.Writer, opts ...ClientOption) (*StreamEnvironmentsOK, error)
 
-	// StreamInstances follow what the container instances of an environment s cluster do for it.
+	// StreamInstances stream an environment s container instances with their states.
 	StreamInstances(params *StreamInstancesParams, opts ...ClientOption) (*StreamInstancesOK, error)
 
-	// StreamInstancesContext follow what the container instances of an environment s cluster do for it.
+	// StreamInstancesContext stream an environment s container instances with their states.
 	StreamInstancesContext(ctx context.Context, params *StreamInstancesParams, opts ...ClientOption) (*StreamInstancesOK, error)
 
-	// StreamOverview follow all environments with their counts what was decided and whether this replica is ready.
+	// StreamOverview stream environments with counts events and this replica s readiness.
 	StreamOverview(params *StreamOverviewParams, opts ...ClientOption) (*StreamOverviewOK, error)
 
-	// StreamOverviewContext follow all environments with their counts what was decided and whether this replica is ready.
+	// StreamOverviewContext stream environments with counts events and this replica s readiness.
 	StreamOverviewContext(ctx context.Context, params *StreamOverviewParams, opts ...ClientOption) (*StreamOverviewOK, error)
 
 	// UpdateEnvironment update an environment.
@@ -238,7 +238,7 @@ type ClientService interface {
 
 // CreateDeployment creates a deployment.
 //
-// Puts the environment into effect: a task is started on every container instance of its cluster, and kept there..
+// Rolls out the environment's newest revision: Blox starts a task on every matching container instance and replaces it when it stops..
 //
 // This method does not support injected context.
 // However, timeout and opentracing contexts are honored whenever enabled.
@@ -257,7 +257,7 @@ func (a *Client) CreateDeployment(params *CreateDeploymentParams, opts ...Client
 
 // CreateDeploymentContext creates a deployment.
 //
-// Puts the environment into effect: a task is started on every container instance of its cluster, and kept there..
+// Rolls out the environment's newest revision: Blox starts a task on every matching container instance and replaces it when it stops..
 //
 // Do not use the deprecated [CreateDeploymentParams.Context] with this method: it would be ignored.
 func (a *Client) CreateDeploymentContext(ctx context.Context, params *CreateDeploymentParams, opts ...ClientOption) (*CreateDeploymentOK, error) {
@@ -304,7 +304,7 @@ func (a *Client) CreateDeploymentContext(ctx context.Context, params *CreateDepl
 
 // CreateEnvironment creates an environment.
 //
-// Nothing is started before a deployment is created..
+// Blox starts tasks only after a deployment is created..
 //
 // This method does not support injected context.
 // However, timeout and opentracing contexts are honored whenever enabled.
@@ -323,7 +323,7 @@ func (a *Client) CreateEnvironment(params *CreateEnvironmentParams, opts ...Clie
 
 // CreateEnvironmentContext creates an environment.
 //
-// Nothing is started before a deployment is created..
+// Blox starts tasks only after a deployment is created..
 //
 // Do not use the deprecated [CreateEnvironmentParams.Context] with this method: it would be ignored.
 func (a *Client) CreateEnvironmentContext(ctx context.Context, params *CreateEnvironmentParams, opts ...ClientOption) (*CreateEnvironmentOK, error) {
@@ -370,7 +370,7 @@ func (a *Client) CreateEnvironmentContext(ctx context.Context, params *CreateEnv
 
 // DeleteEnvironment deletes an environment.
 //
-// Its tasks go on running, unless stopTasks is true: then they are stopped, and until they have, the environment has the status deleting and its name is taken, whatever DELETE is sent meanwhile. Deleting what is not there succeeds..
+// By default, the environment's tasks keep running. With stopTasks=true, Blox stops the tasks first: until then, the environment has the status deleting and keeps its name, even after another DELETE. Deleting a missing environment succeeds..
 //
 // This method does not support injected context.
 // However, timeout and opentracing contexts are honored whenever enabled.
@@ -389,7 +389,7 @@ func (a *Client) DeleteEnvironment(params *DeleteEnvironmentParams, opts ...Clie
 
 // DeleteEnvironmentContext deletes an environment.
 //
-// Its tasks go on running, unless stopTasks is true: then they are stopped, and until they have, the environment has the status deleting and its name is taken, whatever DELETE is sent meanwhile. Deleting what is not there succeeds..
+// By default, the environment's tasks keep running. With stopTasks=true, Blox stops the tasks first: until then, the environment has the status deleting and keeps its name, even after another DELETE. Deleting a missing environment succeeds..
 //
 // Do not use the deprecated [DeleteEnvironmentParams.Context] with this method: it would be ignored.
 func (a *Client) DeleteEnvironmentContext(ctx context.Context, params *DeleteEnvironmentParams, opts ...ClientOption) (*DeleteEnvironmentOK, error) {
@@ -558,7 +558,7 @@ func (a *Client) GetEnvironmentContext(ctx context.Context, params *GetEnvironme
 	panic(msg)
 }
 
-// GetSwagger this description.
+// GetSwagger gets this API description.
 //
 // This method does not support injected context.
 // However, timeout and opentracing contexts are honored whenever enabled.
@@ -575,7 +575,7 @@ func (a *Client) GetSwagger(params *GetSwaggerParams, opts ...ClientOption) (*Ge
 	return a.GetSwaggerContext(ctx, params, opts...)
 }
 
-// GetSwaggerContext this description.
+// GetSwaggerContext gets this API description.
 //
 // Do not use the deprecated [GetSwaggerParams.Context] with this method: it would be ignored.
 func (a *Client) GetSwaggerContext(ctx context.Context, params *GetSwaggerParams, opts ...ClientOption) (*GetSwaggerOK, error) {
@@ -746,7 +746,7 @@ func (a *Client) ListEnvironmentsContext(ctx context.Context, params *ListEnviro
 
 // ListEvents lists service events newest first.
 //
-// Lists what the leader did, what became of deployments, and what users requested. Similar events are merged. Blox keeps the last 4,000 events for one hour..
+// Lists the leader's actions, state changes of deployments, and user requests. Blox merges similar events and keeps the last 4,000 events for one hour..
 //
 // This method does not support injected context.
 // However, timeout and opentracing contexts are honored whenever enabled.
@@ -765,7 +765,7 @@ func (a *Client) ListEvents(params *ListEventsParams, opts ...ClientOption) (*Li
 
 // ListEventsContext lists service events newest first.
 //
-// Lists what the leader did, what became of deployments, and what users requested. Similar events are merged. Blox keeps the last 4,000 events for one hour..
+// Lists the leader's actions, state changes of deployments, and user requests. Blox merges similar events and keeps the last 4,000 events for one hour..
 //
 // Do not use the deprecated [ListEventsParams.Context] with this method: it would be ignored.
 func (a *Client) ListEventsContext(ctx context.Context, params *ListEventsParams, opts ...ClientOption) (*ListEventsOK, error) {
@@ -810,9 +810,9 @@ func (a *Client) ListEventsContext(ctx context.Context, params *ListEventsParams
 	panic(msg)
 }
 
-// ListInstances lists what the container instances of an environment s cluster do for it.
+// ListInstances lists an environment s container instances with their states.
 //
-// What each instance runs, lacks or waits for, and why..
+// Each item has the instance's state, its task and the reason..
 //
 // This method does not support injected context.
 // However, timeout and opentracing contexts are honored whenever enabled.
@@ -829,9 +829,9 @@ func (a *Client) ListInstances(params *ListInstancesParams, opts ...ClientOption
 	return a.ListInstancesContext(ctx, params, opts...)
 }
 
-// ListInstancesContext lists what the container instances of an environment s cluster do for it.
+// ListInstancesContext lists an environment s container instances with their states.
 //
-// What each instance runs, lacks or waits for, and why..
+// Each item has the instance's state, its task and the reason..
 //
 // Do not use the deprecated [ListInstancesParams.Context] with this method: it would be ignored.
 func (a *Client) ListInstancesContext(ctx context.Context, params *ListInstancesParams, opts ...ClientOption) (*ListInstancesOK, error) {
@@ -878,7 +878,7 @@ func (a *Client) ListInstancesContext(ctx context.Context, params *ListInstances
 
 // ListRevisions lists an environment s revisions.
 //
-// Creating an environment makes its first revision, every update another one. Old ones that no deployment needs are forgotten..
+// Each create or update of an environment adds a revision. Blox removes old revisions that no deployment uses..
 //
 // This method does not support injected context.
 // However, timeout and opentracing contexts are honored whenever enabled.
@@ -897,7 +897,7 @@ func (a *Client) ListRevisions(params *ListRevisionsParams, opts ...ClientOption
 
 // ListRevisionsContext lists an environment s revisions.
 //
-// Creating an environment makes its first revision, every update another one. Old ones that no deployment needs are forgotten..
+// Each create or update of an environment adds a revision. Blox removes old revisions that no deployment uses..
 //
 // Do not use the deprecated [ListRevisionsParams.Context] with this method: it would be ignored.
 func (a *Client) ListRevisionsContext(ctx context.Context, params *ListRevisionsParams, opts ...ClientOption) (*ListRevisionsOK, error) {
@@ -944,7 +944,7 @@ func (a *Client) ListRevisionsContext(ctx context.Context, params *ListRevisions
 
 // PauseEnvironment pauses an environment.
 //
-// Nothing is started or stopped for it until it is resumed. Pausing a paused one succeeds..
+// Blox starts and stops no task of a paused environment. Pausing a paused environment succeeds..
 //
 // This method does not support injected context.
 // However, timeout and opentracing contexts are honored whenever enabled.
@@ -963,7 +963,7 @@ func (a *Client) PauseEnvironment(params *PauseEnvironmentParams, opts ...Client
 
 // PauseEnvironmentContext pauses an environment.
 //
-// Nothing is started or stopped for it until it is resumed. Pausing a paused one succeeds..
+// Blox starts and stops no task of a paused environment. Pausing a paused environment succeeds..
 //
 // Do not use the deprecated [PauseEnvironmentParams.Context] with this method: it would be ignored.
 func (a *Client) PauseEnvironmentContext(ctx context.Context, params *PauseEnvironmentParams, opts ...ClientOption) (*PauseEnvironmentOK, error) {
@@ -1008,9 +1008,9 @@ func (a *Client) PauseEnvironmentContext(ctx context.Context, params *PauseEnvir
 	panic(msg)
 }
 
-// Ping is the service alive.
+// Ping checks liveness.
 //
-// Always answers 200 with no body while the process serves..
+// Returns 200 without a body while the process runs..
 //
 // This method does not support injected context.
 // However, timeout and opentracing contexts are honored whenever enabled.
@@ -1027,9 +1027,9 @@ func (a *Client) Ping(params *PingParams, opts ...ClientOption) (*PingOK, error)
 	return a.PingContext(ctx, params, opts...)
 }
 
-// PingContext is the service alive.
+// PingContext checks liveness.
 //
-// Always answers 200 with no body while the process serves..
+// Returns 200 without a body while the process runs..
 //
 // Do not use the deprecated [PingParams.Context] with this method: it would be ignored.
 func (a *Client) PingContext(ctx context.Context, params *PingParams, opts ...ClientOption) (*PingOK, error) {
@@ -1074,9 +1074,9 @@ func (a *Client) PingContext(ctx context.Context, params *PingParams, opts ...Cl
 	panic(msg)
 }
 
-// PromoteDeployment lets a deployment go on after its canary.
+// PromoteDeployment promotes a canary to all instances.
 //
-// Promoting twice succeeds..
+// Promoting a promoted deployment succeeds..
 //
 // This method does not support injected context.
 // However, timeout and opentracing contexts are honored whenever enabled.
@@ -1093,9 +1093,9 @@ func (a *Client) PromoteDeployment(params *PromoteDeploymentParams, opts ...Clie
 	return a.PromoteDeploymentContext(ctx, params, opts...)
 }
 
-// PromoteDeploymentContext lets a deployment go on after its canary.
+// PromoteDeploymentContext promotes a canary to all instances.
 //
-// Promoting twice succeeds..
+// Promoting a promoted deployment succeeds..
 //
 // Do not use the deprecated [PromoteDeploymentParams.Context] with this method: it would be ignored.
 func (a *Client) PromoteDeploymentContext(ctx context.Context, params *PromoteDeploymentParams, opts ...ClientOption) (*PromoteDeploymentOK, error) {
@@ -1140,9 +1140,9 @@ func (a *Client) PromoteDeploymentContext(ctx context.Context, params *PromoteDe
 	panic(msg)
 }
 
-// Ready cans the service do its work.
+// Ready checks readiness.
 //
-// Ready while etcd answers and the copy of the clusters is complete and current. A replica that does not lead is ready too..
+// A replica is ready while etcd responds and the cluster state is complete and current. Replicas other than the leader can be ready too..
 //
 // This method does not support injected context.
 // However, timeout and opentracing contexts are honored whenever enabled.
@@ -1159,9 +1159,9 @@ func (a *Client) Ready(params *ReadyParams, opts ...ClientOption) (*ReadyOK, err
 	return a.ReadyContext(ctx, params, opts...)
 }
 
-// ReadyContext cans the service do its work.
+// ReadyContext checks readiness.
 //
-// Ready while etcd answers and the copy of the clusters is complete and current. A replica that does not lead is ready too..
+// A replica is ready while etcd responds and the cluster state is complete and current. Replicas other than the leader can be ready too..
 //
 // Do not use the deprecated [ReadyParams.Context] with this method: it would be ignored.
 func (a *Client) ReadyContext(ctx context.Context, params *ReadyParams, opts ...ClientOption) (*ReadyOK, error) {
@@ -1208,7 +1208,7 @@ func (a *Client) ReadyContext(ctx context.Context, params *ReadyParams, opts ...
 
 // ResumeEnvironment resumes a paused environment.
 //
-// Resuming one that is not paused succeeds..
+// Resuming an environment that is not paused succeeds..
 //
 // This method does not support injected context.
 // However, timeout and opentracing contexts are honored whenever enabled.
@@ -1227,7 +1227,7 @@ func (a *Client) ResumeEnvironment(params *ResumeEnvironmentParams, opts ...Clie
 
 // ResumeEnvironmentContext resumes a paused environment.
 //
-// Resuming one that is not paused succeeds..
+// Resuming an environment that is not paused succeeds..
 //
 // Do not use the deprecated [ResumeEnvironmentParams.Context] with this method: it would be ignored.
 func (a *Client) ResumeEnvironmentContext(ctx context.Context, params *ResumeEnvironmentParams, opts ...ClientOption) (*ResumeEnvironmentOK, error) {
@@ -1272,9 +1272,9 @@ func (a *Client) ResumeEnvironmentContext(ctx context.Context, params *ResumeEnv
 	panic(msg)
 }
 
-// RollbackEnvironment gos back to the last deployment that was completed.
+// RollbackEnvironment rolls back to the newest completed deployment.
 //
-// What is in progress is stopped, and the revision of the newest completed deployment is deployed; so it is when the newest deployment has failed or was stopped. Else it is that of the newest completed one of another revision. While a deployment that goes back is in progress, that is the answer and nothing changes, so that a request may be repeated; to end it, stop it. No token is needed..
+// Blox stops the deployment in progress and creates a deployment of an earlier revision. If the newest deployment is in progress, failed or stopped, Blox deploys the newest completed deployment's revision. Otherwise, it deploys the newest completed deployment of a different revision. While a rollback is in progress, the request returns it and changes nothing, so clients can repeat the request. To end a rollback, stop its deployment. The request needs no token..
 //
 // This method does not support injected context.
 // However, timeout and opentracing contexts are honored whenever enabled.
@@ -1291,9 +1291,9 @@ func (a *Client) RollbackEnvironment(params *RollbackEnvironmentParams, opts ...
 	return a.RollbackEnvironmentContext(ctx, params, opts...)
 }
 
-// RollbackEnvironmentContext gos back to the last deployment that was completed.
+// RollbackEnvironmentContext rolls back to the newest completed deployment.
 //
-// What is in progress is stopped, and the revision of the newest completed deployment is deployed; so it is when the newest deployment has failed or was stopped. Else it is that of the newest completed one of another revision. While a deployment that goes back is in progress, that is the answer and nothing changes, so that a request may be repeated; to end it, stop it. No token is needed..
+// Blox stops the deployment in progress and creates a deployment of an earlier revision. If the newest deployment is in progress, failed or stopped, Blox deploys the newest completed deployment's revision. Otherwise, it deploys the newest completed deployment of a different revision. While a rollback is in progress, the request returns it and changes nothing, so clients can repeat the request. To end a rollback, stop its deployment. The request needs no token..
 //
 // Do not use the deprecated [RollbackEnvironmentParams.Context] with this method: it would be ignored.
 func (a *Client) RollbackEnvironmentContext(ctx context.Context, params *RollbackEnvironmentParams, opts ...ClientOption) (*RollbackEnvironmentOK, error) {
@@ -1340,7 +1340,7 @@ func (a *Client) RollbackEnvironmentContext(ctx context.Context, params *Rollbac
 
 // StopDeployment stops a deployment in progress.
 //
-// Stopping one that is over changes nothing and succeeds..
+// Stopping a finished deployment changes nothing and succeeds..
 //
 // This method does not support injected context.
 // However, timeout and opentracing contexts are honored whenever enabled.
@@ -1359,7 +1359,7 @@ func (a *Client) StopDeployment(params *StopDeploymentParams, opts ...ClientOpti
 
 // StopDeploymentContext stops a deployment in progress.
 //
-// Stopping one that is over changes nothing and succeeds..
+// Stopping a finished deployment changes nothing and succeeds..
 //
 // Do not use the deprecated [StopDeploymentParams.Context] with this method: it would be ignored.
 func (a *Client) StopDeploymentContext(ctx context.Context, params *StopDeploymentParams, opts ...ClientOption) (*StopDeploymentOK, error) {
@@ -1404,9 +1404,9 @@ func (a *Client) StopDeploymentContext(ctx context.Context, params *StopDeployme
 	panic(msg)
 }
 
-// StreamEnvironments follows the changes of environments.
+// StreamEnvironments streams changes of environments.
 //
-// One JSON object a line for every change of an environment from now on: an Environment with metadata, as long as the client stays. Open the stream first and list then, and nothing is missed. A client that is too slow is cut off..
+// Each line is a JSON object: an environment with metadata. The stream starts with the next change and ends when the client disconnects. To miss no change, open the stream before listing environments. Blox disconnects clients that read too slowly..
 //
 // This method does not support injected context.
 // However, timeout and opentracing contexts are honored whenever enabled.
@@ -1423,9 +1423,9 @@ func (a *Client) StreamEnvironments(params *StreamEnvironmentsParams, writer io.
 	return a.StreamEnvironmentsContext(ctx, params, writer, opts...)
 }
 
-// StreamEnvironmentsContext follows the changes of environments.
+// StreamEnvironmentsContext streams changes of environments.
 //
-// One JSON object a line for every change of an environment from now on: an Environment with metadata, as long as the client stays. Open the stream first and list then, and nothing is missed. A client that is too slow is cut off..
+// Each line is a JSON object: an environment with metadata. The stream starts with the next change and ends when the client disconnects. To miss no change, open the stream before listing environments. Blox disconnects clients that read too slowly..
 //
 // Do not use the deprecated [StreamEnvironmentsParams.Context] with this method: it would be ignored.
 func (a *Client) StreamEnvironmentsContext(ctx context.Context, params *StreamEnvironmentsParams, writer io.Writer, opts ...ClientOption) (*StreamEnvironmentsOK, error) {
@@ -1470,9 +1470,9 @@ func (a *Client) StreamEnvironmentsContext(ctx context.Context, params *StreamEn
 	panic(msg)
 }
 
-// StreamInstances follows what the container instances of an environment s cluster do for it.
+// StreamInstances streams an environment s container instances with their states.
 //
-// One InstanceLine a line: first every instance, then a line with metadata, and from then on each instance that has changed, at most four times a second, as long as the client stays. A client that is slow misses what lay between, never the last. All replicas answer..
+// Each line is an InstanceLine. The stream starts with every instance and a line with metadata. Changed instances follow, at most four times a second, until the client disconnects. Slow clients skip intermediate states but receive the newest. All replicas serve the stream..
 //
 // This method does not support injected context.
 // However, timeout and opentracing contexts are honored whenever enabled.
@@ -1489,9 +1489,9 @@ func (a *Client) StreamInstances(params *StreamInstancesParams, opts ...ClientOp
 	return a.StreamInstancesContext(ctx, params, opts...)
 }
 
-// StreamInstancesContext follows what the container instances of an environment s cluster do for it.
+// StreamInstancesContext streams an environment s container instances with their states.
 //
-// One InstanceLine a line: first every instance, then a line with metadata, and from then on each instance that has changed, at most four times a second, as long as the client stays. A client that is slow misses what lay between, never the last. All replicas answer..
+// Each line is an InstanceLine. The stream starts with every instance and a line with metadata. Changed instances follow, at most four times a second, until the client disconnects. Slow clients skip intermediate states but receive the newest. All replicas serve the stream..
 //
 // Do not use the deprecated [StreamInstancesParams.Context] with this method: it would be ignored.
 func (a *Client) StreamInstancesContext(ctx context.Context, params *StreamInstancesParams, opts ...ClientOption) (*StreamInstancesOK, error) {
@@ -1536,9 +1536,9 @@ func (a *Client) StreamInstancesContext(ctx context.Context, params *StreamInsta
 	panic(msg)
 }
 
-// StreamOverview follows all environments with their counts what was decided and whether this replica is ready.
+// StreamOverview streams environments with counts events and this replica s readiness.
 //
-// One OverviewLine a line: first what there is, then a line with metadata, and from then on what has changed, at most four times a second, as long as the client stays. A client that is slow misses what lay between, never the last. All replicas answer..
+// Each line is an OverviewLine. The stream starts with the present state and a line with metadata. Changes follow, at most four times a second, until the client disconnects. Slow clients skip intermediate states but receive the newest. All replicas serve the stream..
 //
 // This method does not support injected context.
 // However, timeout and opentracing contexts are honored whenever enabled.
@@ -1555,9 +1555,9 @@ func (a *Client) StreamOverview(params *StreamOverviewParams, opts ...ClientOpti
 	return a.StreamOverviewContext(ctx, params, opts...)
 }
 
-// StreamOverviewContext follows all environments with their counts what was decided and whether this replica is ready.
+// StreamOverviewContext streams environments with counts events and this replica s readiness.
 //
-// One OverviewLine a line: first what there is, then a line with metadata, and from then on what has changed, at most four times a second, as long as the client stays. A client that is slow misses what lay between, never the last. All replicas answer..
+// Each line is an OverviewLine. The stream starts with the present state and a line with metadata. Changes follow, at most four times a second, until the client disconnects. Slow clients skip intermediate states but receive the newest. All replicas serve the stream..
 //
 // Do not use the deprecated [StreamOverviewParams.Context] with this method: it would be ignored.
 func (a *Client) StreamOverviewContext(ctx context.Context, params *StreamOverviewParams, opts ...ClientOption) (*StreamOverviewOK, error) {
@@ -1604,7 +1604,7 @@ func (a *Client) StreamOverviewContext(ctx context.Context, params *StreamOvervi
 
 // UpdateEnvironment updates an environment.
 //
-// A JSON merge patch: what is left out stays, what is null goes back to its default. It makes a new revision and a new deployment token; nothing is started or stopped before a deployment is created with that..
+// The body is a JSON merge patch: omitted fields keep their values, and null resets a field to its default. Blox creates a new revision and a new deployment token. Running tasks change only when a deployment is created with the new token..
 //
 // This method does not support injected context.
 // However, timeout and opentracing contexts are honored whenever enabled.
@@ -1623,7 +1623,7 @@ func (a *Client) UpdateEnvironment(params *UpdateEnvironmentParams, opts ...Clie
 
 // UpdateEnvironmentContext updates an environment.
 //
-// A JSON merge patch: what is left out stays, what is null goes back to its default. It makes a new revision and a new deployment token; nothing is started or stopped before a deployment is created with that..
+// The body is a JSON merge patch: omitted fields keep their values, and null resets a field to its default. Blox creates a new revision and a new deployment token. Running tasks change only when a deployment is created with the new token..
 //
 // Do not use the deprecated [UpdateEnvironmentParams.Context] with this method: it would be ignored.
 func (a *Client) UpdateEnvironmentContext(ctx context.Context, params *UpdateEnvironmentParams, opts ...ClientOption) (*UpdateEnvironmentOK, error) {

@@ -131,7 +131,7 @@ func NewPauseEnvironmentNotFound() *PauseEnvironmentNotFound {
 
 // PauseEnvironmentNotFound describes a response with status code 404, with default header values.
 //
-// There is no such environment.
+// The environment does not exist.
 type PauseEnvironmentNotFound struct {
 	Payload string
 }
@@ -263,7 +263,7 @@ func NewPauseEnvironmentInternalServerError() *PauseEnvironmentInternalServerErr
 
 // PauseEnvironmentInternalServerError describes a response with status code 500, with default header values.
 //
-// Something unexpected happened; the service's log says what.
+// Unexpected error; see the service's log.
 type PauseEnvironmentInternalServerError struct {
 	Payload string
 }
@@ -329,7 +329,7 @@ func NewPauseEnvironmentServiceUnavailable() *PauseEnvironmentServiceUnavailable
 
 // PauseEnvironmentServiceUnavailable describes a response with status code 503, with default header values.
 //
-// etcd does not answer; another try is worth it.
+// etcd does not respond; retry later.
 type PauseEnvironmentServiceUnavailable struct {
 	Payload string
 }

@@ -131,7 +131,7 @@ func NewPromoteDeploymentNotFound() *PromoteDeploymentNotFound {
 
 // PromoteDeploymentNotFound describes a response with status code 404, with default header values.
 //
-// There is no such environment or deployment.
+// The environment or deployment does not exist.
 type PromoteDeploymentNotFound struct {
 	Payload string
 }
@@ -197,7 +197,7 @@ func NewPromoteDeploymentConflict() *PromoteDeploymentConflict {
 
 // PromoteDeploymentConflict describes a response with status code 409, with default header values.
 //
-// The deployment has no canary or is over, or the environment is being deleted.
+// The deployment has no canary or is finished, or the environment is being deleted.
 type PromoteDeploymentConflict struct {
 	Payload string
 }
@@ -263,7 +263,7 @@ func NewPromoteDeploymentInternalServerError() *PromoteDeploymentInternalServerE
 
 // PromoteDeploymentInternalServerError describes a response with status code 500, with default header values.
 //
-// Something unexpected happened; the service's log says what.
+// Unexpected error; see the service's log.
 type PromoteDeploymentInternalServerError struct {
 	Payload string
 }
@@ -329,7 +329,7 @@ func NewPromoteDeploymentServiceUnavailable() *PromoteDeploymentServiceUnavailab
 
 // PromoteDeploymentServiceUnavailable describes a response with status code 503, with default header values.
 //
-// etcd does not answer; another try is worth it.
+// etcd does not respond; retry later.
 type PromoteDeploymentServiceUnavailable struct {
 	Payload string
 }

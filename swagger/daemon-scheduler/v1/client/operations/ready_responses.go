@@ -113,7 +113,7 @@ func NewReadyServiceUnavailable() *ReadyServiceUnavailable {
 
 // ReadyServiceUnavailable describes a response with status code 503, with default header values.
 //
-// The service is not ready; the reasons say why.
+// The service is not ready; see the reasons.
 type ReadyServiceUnavailable struct {
 	Payload *models.Readiness
 }

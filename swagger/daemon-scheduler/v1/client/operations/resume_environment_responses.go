@@ -131,7 +131,7 @@ func NewResumeEnvironmentNotFound() *ResumeEnvironmentNotFound {
 
 // ResumeEnvironmentNotFound describes a response with status code 404, with default header values.
 //
-// There is no such environment.
+// The environment does not exist.
 type ResumeEnvironmentNotFound struct {
 	Payload string
 }
@@ -263,7 +263,7 @@ func NewResumeEnvironmentInternalServerError() *ResumeEnvironmentInternalServerE
 
 // ResumeEnvironmentInternalServerError describes a response with status code 500, with default header values.
 //
-// Something unexpected happened; the service's log says what.
+// Unexpected error; see the service's log.
 type ResumeEnvironmentInternalServerError struct {
 	Payload string
 }
@@ -329,7 +329,7 @@ func NewResumeEnvironmentServiceUnavailable() *ResumeEnvironmentServiceUnavailab
 
 // ResumeEnvironmentServiceUnavailable describes a response with status code 503, with default header values.
 //
-// etcd does not answer; another try is worth it.
+// etcd does not respond; retry later.
 type ResumeEnvironmentServiceUnavailable struct {
 	Payload string
 }

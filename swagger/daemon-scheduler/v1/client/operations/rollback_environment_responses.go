@@ -63,7 +63,7 @@ func NewRollbackEnvironmentOK() *RollbackEnvironmentOK {
 
 // RollbackEnvironmentOK describes a response with status code 200, with default header values.
 //
-// The deployment that goes back.
+// The rollback's deployment.
 type RollbackEnvironmentOK struct {
 	Payload *models.Deployment
 }
@@ -131,7 +131,7 @@ func NewRollbackEnvironmentNotFound() *RollbackEnvironmentNotFound {
 
 // RollbackEnvironmentNotFound describes a response with status code 404, with default header values.
 //
-// There is no such environment.
+// The environment does not exist.
 type RollbackEnvironmentNotFound struct {
 	Payload string
 }
@@ -197,7 +197,7 @@ func NewRollbackEnvironmentConflict() *RollbackEnvironmentConflict {
 
 // RollbackEnvironmentConflict describes a response with status code 409, with default header values.
 //
-// No earlier deployment was completed, or the environment is being deleted.
+// No earlier deployment is completed, or the environment is being deleted.
 type RollbackEnvironmentConflict struct {
 	Payload string
 }
@@ -263,7 +263,7 @@ func NewRollbackEnvironmentInternalServerError() *RollbackEnvironmentInternalSer
 
 // RollbackEnvironmentInternalServerError describes a response with status code 500, with default header values.
 //
-// Something unexpected happened; the service's log says what.
+// Unexpected error; see the service's log.
 type RollbackEnvironmentInternalServerError struct {
 	Payload string
 }
@@ -329,7 +329,7 @@ func NewRollbackEnvironmentServiceUnavailable() *RollbackEnvironmentServiceUnava
 
 // RollbackEnvironmentServiceUnavailable describes a response with status code 503, with default header values.
 //
-// etcd does not answer; another try is worth it.
+// etcd does not respond; retry later.
 type RollbackEnvironmentServiceUnavailable struct {
 	Payload string
 }

@@ -74,7 +74,7 @@ type StopDeploymentParams struct {
 
 	// Type.
 	//
-	// ROLLBACK goes back to the newest completed deployment; ABORT leaves things as they are and pauses the environment.
+	// ROLLBACK rolls back to the newest completed deployment. ABORT keeps all tasks as they are and pauses the environment. Default: ROLLBACK.
 	//
 	// Default: "ROLLBACK"
 	Type *string

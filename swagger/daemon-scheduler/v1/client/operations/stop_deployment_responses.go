@@ -69,7 +69,7 @@ func NewStopDeploymentOK() *StopDeploymentOK {
 
 // StopDeploymentOK describes a response with status code 200, with default header values.
 //
-// The deployment. With ROLLBACK, the environment's newest deployment is the one that goes back.
+// The stopped deployment. With ROLLBACK, the environment's newest deployment is the rollback.
 type StopDeploymentOK struct {
 	Payload *models.Deployment
 }
@@ -137,7 +137,7 @@ func NewStopDeploymentBadRequest() *StopDeploymentBadRequest {
 
 // StopDeploymentBadRequest describes a response with status code 400, with default header values.
 //
-// The type is neither ROLLBACK nor ABORT.
+// The type is invalid.
 type StopDeploymentBadRequest struct {
 	Payload string
 }
@@ -203,7 +203,7 @@ func NewStopDeploymentNotFound() *StopDeploymentNotFound {
 
 // StopDeploymentNotFound describes a response with status code 404, with default header values.
 //
-// There is no such environment or deployment.
+// The environment or deployment does not exist.
 type StopDeploymentNotFound struct {
 	Payload string
 }
@@ -269,7 +269,7 @@ func NewStopDeploymentConflict() *StopDeploymentConflict {
 
 // StopDeploymentConflict describes a response with status code 409, with default header values.
 //
-// There is no completed deployment to go back to, or the environment is being deleted.
+// No completed deployment to roll back to exists, or the environment is being deleted.
 type StopDeploymentConflict struct {
 	Payload string
 }
@@ -335,7 +335,7 @@ func NewStopDeploymentInternalServerError() *StopDeploymentInternalServerError {
 
 // StopDeploymentInternalServerError describes a response with status code 500, with default header values.
 //
-// Something unexpected happened; the service's log says what.
+// Unexpected error; see the service's log.
 type StopDeploymentInternalServerError struct {
 	Payload string
 }
@@ -401,7 +401,7 @@ func NewStopDeploymentServiceUnavailable() *StopDeploymentServiceUnavailable {
 
 // StopDeploymentServiceUnavailable describes a response with status code 503, with default header values.
 //
-// etcd does not answer; another try is worth it.
+// etcd does not respond; retry later.
 type StopDeploymentServiceUnavailable struct {
 	Payload string
 }

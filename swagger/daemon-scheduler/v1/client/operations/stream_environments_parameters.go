@@ -65,17 +65,17 @@ type StreamEnvironmentsParams struct {
 
 	// Cluster.
 	//
-	// Only environments of this cluster, a name or an ARN.
+	// Return only environments of this cluster: a name or an ARN.
 	Cluster *string
 
 	// Deleted.
 	//
-	// Whether deletions are shown, as lines with the name and metadata.deleted; false by default.
+	// Whether to report deletions, as lines with name and metadata.deleted. Default: false.
 	Deleted *bool
 
 	// Heartbeat.
 	//
-	// Seconds between lines with only metadata, which show that the stream is alive; none by default.
+	// Seconds between heartbeats, which are lines with metadata only. Default: no heartbeats.
 	Heartbeat *int64
 
 	HTTPClient *http.Client

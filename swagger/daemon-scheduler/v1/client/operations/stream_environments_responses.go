@@ -60,7 +60,7 @@ func NewStreamEnvironmentsOK(writer io.Writer) *StreamEnvironmentsOK {
 
 // StreamEnvironmentsOK describes a response with status code 200, with default header values.
 //
-// Lines of JSON, without an end.
+// An endless stream of JSON lines.
 type StreamEnvironmentsOK struct {
 	Payload io.Writer
 }
@@ -190,7 +190,7 @@ func NewStreamEnvironmentsInternalServerError() *StreamEnvironmentsInternalServe
 
 // StreamEnvironmentsInternalServerError describes a response with status code 500, with default header values.
 //
-// Something unexpected happened; the service's log says what.
+// Unexpected error; see the service's log.
 type StreamEnvironmentsInternalServerError struct {
 	Payload string
 }
@@ -256,7 +256,7 @@ func NewStreamEnvironmentsServiceUnavailable() *StreamEnvironmentsServiceUnavail
 
 // StreamEnvironmentsServiceUnavailable describes a response with status code 503, with default header values.
 //
-// etcd has not been read yet; another try is worth it.
+// The service has not loaded its data from etcd yet; retry later.
 type StreamEnvironmentsServiceUnavailable struct {
 	Payload string
 }

@@ -65,7 +65,7 @@ type StreamInstancesParams struct {
 
 	// Heartbeat.
 	//
-	// Seconds between lines with only metadata, which show that the stream is alive; none by default.
+	// Seconds between heartbeats, which are lines with metadata only. Default: no heartbeats.
 	Heartbeat *int64
 
 	// Name.

@@ -62,7 +62,7 @@ func NewStreamInstancesOK() *StreamInstancesOK {
 
 // StreamInstancesOK describes a response with status code 200, with default header values.
 //
-// Lines of JSON, without an end.
+// An endless stream of JSON lines.
 type StreamInstancesOK struct {
 	Payload string
 }
@@ -194,7 +194,7 @@ func NewStreamInstancesNotFound() *StreamInstancesNotFound {
 
 // StreamInstancesNotFound describes a response with status code 404, with default header values.
 //
-// There is no such environment.
+// The environment does not exist.
 type StreamInstancesNotFound struct {
 	Payload string
 }
@@ -260,7 +260,7 @@ func NewStreamInstancesInternalServerError() *StreamInstancesInternalServerError
 
 // StreamInstancesInternalServerError describes a response with status code 500, with default header values.
 //
-// Something unexpected happened; the service's log says what.
+// Unexpected error; see the service's log.
 type StreamInstancesInternalServerError struct {
 	Payload string
 }
@@ -326,7 +326,7 @@ func NewStreamInstancesServiceUnavailable() *StreamInstancesServiceUnavailable {
 
 // StreamInstancesServiceUnavailable describes a response with status code 503, with default header values.
 //
-// etcd does not answer; another try is worth it.
+// etcd does not respond; retry later.
 type StreamInstancesServiceUnavailable struct {
 	Payload string
 }

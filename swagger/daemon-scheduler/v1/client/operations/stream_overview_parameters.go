@@ -65,7 +65,7 @@ type StreamOverviewParams struct {
 
 	// Heartbeat.
 	//
-	// Seconds between lines with only metadata, which show that the stream is alive; none by default.
+	// Seconds between heartbeats, which are lines with metadata only. Default: no heartbeats.
 	Heartbeat *int64
 
 	HTTPClient *http.Client

@@ -56,7 +56,7 @@ func NewStreamOverviewOK() *StreamOverviewOK {
 
 // StreamOverviewOK describes a response with status code 200, with default header values.
 //
-// Lines of JSON, without an end.
+// An endless stream of JSON lines.
 type StreamOverviewOK struct {
 	Payload string
 }
@@ -188,7 +188,7 @@ func NewStreamOverviewInternalServerError() *StreamOverviewInternalServerError {
 
 // StreamOverviewInternalServerError describes a response with status code 500, with default header values.
 //
-// Something unexpected happened; the service's log says what.
+// Unexpected error; see the service's log.
 type StreamOverviewInternalServerError struct {
 	Payload string
 }
@@ -254,7 +254,7 @@ func NewStreamOverviewServiceUnavailable() *StreamOverviewServiceUnavailable {
 
 // StreamOverviewServiceUnavailable describes a response with status code 503, with default header values.
 //
-// etcd does not answer; another try is worth it.
+// etcd does not respond; retry later.
 type StreamOverviewServiceUnavailable struct {
 	Payload string
 }

@@ -68,7 +68,7 @@ type UpdateEnvironmentParams struct {
 
 	// DeploymentToken.
 	//
-	// The environment's deployment token, as it was read before: an update that someone else made meanwhile is not overwritten.
+	// The environment's current deployment token. An outdated token is rejected, so that concurrent updates do not overwrite each other.
 	DeploymentToken string
 
 	// Name.

@@ -137,7 +137,7 @@ func NewUpdateEnvironmentBadRequest() *UpdateEnvironmentBadRequest {
 
 // UpdateEnvironmentBadRequest describes a response with status code 400, with default header values.
 //
-// The token is missing or malformed, or the body is invalid; unknown fields are refused.
+// The token is missing or malformed, or the body is invalid. Unknown fields are rejected.
 type UpdateEnvironmentBadRequest struct {
 	Payload string
 }
@@ -203,7 +203,7 @@ func NewUpdateEnvironmentNotFound() *UpdateEnvironmentNotFound {
 
 // UpdateEnvironmentNotFound describes a response with status code 404, with default header values.
 //
-// There is no such environment, or the task definition does not exist or is inactive.
+// The environment does not exist, or the task definition does not exist or is inactive.
 type UpdateEnvironmentNotFound struct {
 	Payload string
 }
@@ -269,7 +269,7 @@ func NewUpdateEnvironmentConflict() *UpdateEnvironmentConflict {
 
 // UpdateEnvironmentConflict describes a response with status code 409, with default header values.
 //
-// The token is not the environment's any more, or the environment is being deleted.
+// The token is outdated, or the environment is being deleted.
 type UpdateEnvironmentConflict struct {
 	Payload string
 }
@@ -335,7 +335,7 @@ func NewUpdateEnvironmentInternalServerError() *UpdateEnvironmentInternalServerE
 
 // UpdateEnvironmentInternalServerError describes a response with status code 500, with default header values.
 //
-// Something unexpected happened; the service's log says what.
+// Unexpected error; see the service's log.
 type UpdateEnvironmentInternalServerError struct {
 	Payload string
 }
@@ -401,7 +401,7 @@ func NewUpdateEnvironmentServiceUnavailable() *UpdateEnvironmentServiceUnavailab
 
 // UpdateEnvironmentServiceUnavailable describes a response with status code 503, with default header values.
 //
-// etcd or ECS does not answer; another try is worth it.
+// etcd or ECS does not respond; retry later.
 type UpdateEnvironmentServiceUnavailable struct {
 	Payload string
 }
