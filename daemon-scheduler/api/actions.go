@@ -2,7 +2,6 @@ package api
 
 import (
 	"context"
-	"fmt"
 	"net/http"
 	"sync"
 	"time"
@@ -15,17 +14,8 @@ import (
 	"github.com/blox/blox/internal/httpserver"
 )
 
-// boolParameter reads a query parameter that is true or false; false if it is missing.
-func boolParameter(r *http.Request, name string) (bool, error) {
-	switch given := r.URL.Query().Get(name); given {
-	case "", "false":
-		return false, nil
-	case "true":
-		return true, nil
-	default:
-		return false, &invalid{fmt.Sprintf("Invalid %s %.100q: must be true or false", name, given)}
-	}
-}
+// transition returns the environment after a change, or an error if its state forbids the change.
+type transition func(environment.Environment) (environment.Environment, error)
 
 // record records the event of a user's request.
 func (h *handler) record(event environment.Event) {
@@ -33,43 +23,46 @@ func (h *handler) record(event environment.Event) {
 	h.RecordEvent(event)
 }
 
-// change makes one of the environment in the path, and takes it down as a event when it was not so before.
-func (h *handler) change(r *http.Request, as environment.Event, how func(environment.Environment) (environment.Environment, error)) (environment.Environment, error) {
+// changeEnvironment applies change to the environment in the path. It records event if that changes the stored record.
+func (h *handler) changeEnvironment(
+	r *http.Request, event environment.Event, change transition,
+) (environment.Environment, error) {
 	name := r.PathValue("name")
 	if !environment.IsAddressableName(name) {
 		return environment.Environment{}, environment.NotFound(name)
 	}
 	ctx, cancel := withStoreTimeout(r)
 	defer cancel()
-	before := int64(0)
+	previousVersion := int64(0)
 	e, err := h.update(ctx, name, func(e environment.Environment) (environment.Environment, error) {
-		before = e.StoredVersion
-		return how(e)
+		previousVersion = e.StoredVersion
+		return change(e)
 	})
-	if err == nil && e.StoredVersion != before {
-		as.Environment = name
-		if d, is := e.InProgress(); is && as.Deployment == "" {
-			as.Deployment = d.ID
-		}
-		as.TaskDefinition = e.Deployments[as.Deployment].TaskDefinition
-		h.record(as)
+	if err != nil || e.StoredVersion == previousVersion {
+		return e, err
 	}
-	return e, err
+	event.Environment = name
+	if d, ok := e.InProgress(); ok && event.Deployment == "" {
+		event.Deployment = d.ID
+	}
+	event.TaskDefinition = e.Deployments[event.Deployment].TaskDefinition
+	h.record(event)
+	return e, nil
 }
 
-// update has how change the environment, which forgets what was never started: the engine, which trims the history, may
-// not come to write for long.
-func (h *handler) update(ctx context.Context, name string, how func(environment.Environment) (environment.Environment, error)) (environment.Environment, error) {
+// update applies change to the environment and removes deployments that never started a task. The engine trims the
+// history too, but may be unable to write for a long time.
+func (h *handler) update(ctx context.Context, name string, change transition) (environment.Environment, error) {
 	launches, err := h.Store.Launches(ctx, name)
 	if err != nil {
 		return environment.Environment{}, err
 	}
-	launched := map[string]bool{} // deployments
+	launched := map[string]bool{} // by deployment
 	for _, l := range launches {
 		launched[l.Deployment] = true
 	}
 	return h.Store.Update(ctx, name, func(e environment.Environment) (environment.Environment, error) {
-		next, err := how(e)
+		next, err := change(e)
 		if err != nil {
 			return e, err
 		}
@@ -82,28 +75,31 @@ func (h *handler) update(ctx context.Context, name string, how func(environment.
 }
 
 func (h *handler) pause(w http.ResponseWriter, r *http.Request) error {
-	return h.changed(w, r, environment.EventEnvironmentPaused, environment.Environment.Pause)
+	return h.respondChanged(w, r, environment.EventEnvironmentPaused, environment.Environment.Pause)
 }
 
 func (h *handler) resume(w http.ResponseWriter, r *http.Request) error {
-	return h.changed(w, r, environment.EventEnvironmentResumed, environment.Environment.Resume)
+	return h.respondChanged(w, r, environment.EventEnvironmentResumed, environment.Environment.Resume)
 }
 
-// changed answers with the environment as it has become.
-func (h *handler) changed(w http.ResponseWriter, r *http.Request, as environment.EventAction, how func(environment.Environment) (environment.Environment, error)) error {
-	e, err := h.change(r, environment.Event{Action: as}, how)
+// respondChanged changes the environment in the path and responds with it.
+func (h *handler) respondChanged(
+	w http.ResponseWriter, r *http.Request, action environment.EventAction, change transition,
+) error {
+	e, err := h.changeEnvironment(r, environment.Event{Action: action}, change)
 	if err != nil {
 		return err
 	}
-	h.Log.WithField("environment", e.Name).Infof("environment %s", as)
+	h.Log.WithField("environment", e.Name).Infof("environment %s", action)
 	httpserver.JSON(w, http.StatusOK, h.showEnvironment(e))
 	return nil
 }
 
-// rollback answers with the deployment that goes back: a new one, unless one is in progress already.
+// rollback responds with the rollback's deployment: the one in progress, else a new one.
 func (h *handler) rollback(w http.ResponseWriter, r *http.Request) error {
 	id, now := uuid.NewString(), time.Now()
-	e, err := h.change(r, environment.Event{Action: environment.EventRollbackRequested}, func(e environment.Environment) (environment.Environment, error) {
+	event := environment.Event{Action: environment.EventRollbackRequested}
+	e, err := h.changeEnvironment(r, event, func(e environment.Environment) (environment.Environment, error) {
 		return e.Rollback(id, now)
 	})
 	if err != nil {
@@ -112,42 +108,45 @@ func (h *handler) rollback(w http.ResponseWriter, r *http.Request) error {
 	if d, ok := e.InProgress(); ok {
 		id = d.ID
 	}
-	return h.changedOne(w, r, e, id, "environment rolled back")
+	return h.respondDeployment(w, r, e, id, "environment rolled back")
 }
 
 func (h *handler) stopDeployment(w http.ResponseWriter, r *http.Request) error {
-	kind := environment.StopRollback
-	switch given := r.URL.Query().Get("type"); given {
-	case "", string(environment.StopRollback):
-	case string(environment.StopAbort):
-		kind = environment.StopAbort
-	default:
-		return errStopType
+	kind, err := stopKind(r)
+	if err != nil {
+		return err
 	}
-	next, now := uuid.NewString(), time.Now()
-	return h.changedDeployment(w, r, environment.EventDeploymentStopped, func(e environment.Environment, id string) (environment.Environment, error) {
-		return e.Stop(id, kind, next, now)
-	})
+	rollbackID, now := uuid.NewString(), time.Now()
+	return h.changeDeployment(w, r, environment.EventDeploymentStopped,
+		func(e environment.Environment, id string) (environment.Environment, error) {
+			return e.Stop(id, kind, rollbackID, now)
+		})
 }
 
 func (h *handler) promoteDeployment(w http.ResponseWriter, r *http.Request) error {
-	return h.changedDeployment(w, r, environment.EventDeploymentPromoted, environment.Environment.Promote)
+	return h.changeDeployment(w, r, environment.EventDeploymentPromoted, environment.Environment.Promote)
 }
 
-// changedDeployment answers with the deployment in the path as it has become.
-func (h *handler) changedDeployment(w http.ResponseWriter, r *http.Request, as environment.EventAction, how func(environment.Environment, string) (environment.Environment, error)) error {
+// changeDeployment changes the deployment in the path and responds with it.
+func (h *handler) changeDeployment(
+	w http.ResponseWriter, r *http.Request, action environment.EventAction,
+	change func(environment.Environment, string) (environment.Environment, error),
+) error {
 	id := r.PathValue("id")
-	e, err := h.change(r, environment.Event{Action: as, Deployment: id}, func(e environment.Environment) (environment.Environment, error) {
-		return how(e, id)
+	event := environment.Event{Action: action, Deployment: id}
+	e, err := h.changeEnvironment(r, event, func(e environment.Environment) (environment.Environment, error) {
+		return change(e, id)
 	})
 	if err != nil {
 		return err
 	}
-	return h.changedOne(w, r, e, id, "deployment "+string(as))
+	return h.respondDeployment(w, r, e, id, "deployment "+string(action))
 }
 
-// changedOne answers with one deployment of an environment as it has become.
-func (h *handler) changedOne(w http.ResponseWriter, r *http.Request, e environment.Environment, id, message string) error {
+// respondDeployment logs message and responds with one deployment of e.
+func (h *handler) respondDeployment(
+	w http.ResponseWriter, r *http.Request, e environment.Environment, id, message string,
+) error {
 	ctx, cancel := withStoreTimeout(r)
 	defer cancel()
 	launches, err := h.Store.Launches(ctx, e.Name)

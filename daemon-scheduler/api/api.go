@@ -1,4 +1,4 @@
-// Package api serves daemon-scheduler's HTTP API. Its texts are those of v0.3.
+// Package api serves daemon-scheduler's HTTP API. v0.3 defines its error texts.
 package api
 
 import (
@@ -43,12 +43,12 @@ const storeTimeout = 5 * time.Second // for a request's reads and writes in etcd
 
 type handler struct {
 	Config
-	answers httpserver.ErrorTable
+	errors httpserver.ErrorTable
 }
 
 // New returns the handler of all paths of the service.
 func New(cfg Config) http.Handler {
-	h := &handler{cfg, httpserver.ErrorTable{Responses: answers, Unexpected: unexpected, Log: cfg.Log}}
+	h := &handler{cfg, httpserver.ErrorTable{Responses: errorResponses, Unexpected: unexpected, Log: cfg.Log}}
 	mux := http.NewServeMux()
 	for pattern, serve := range map[string]func(http.ResponseWriter, *http.Request) error{
 		"POST /v1/environments":                                 h.createEnvironment,
@@ -75,7 +75,7 @@ func New(cfg Config) http.Handler {
 	} {
 		mux.HandleFunc(pattern, func(w http.ResponseWriter, r *http.Request) {
 			if err := serve(w, r); err != nil {
-				h.answers.Respond(w, r, err)
+				h.errors.Respond(w, r, err)
 			}
 		})
 	}

@@ -8,6 +8,7 @@ import (
 	"time"
 
 	"github.com/go-openapi/strfmt"
+	"github.com/go-openapi/swag/conv"
 	"github.com/google/uuid"
 	"github.com/sirupsen/logrus"
 
@@ -49,7 +50,7 @@ func (h *handler) createDeployment(w http.ResponseWriter, r *http.Request) error
 }
 
 func (h *handler) listDeployments(w http.ResponseWriter, r *http.Request) error {
-	e, launches, err := h.deployments(r)
+	e, launches, err := h.environmentAndLaunches(r)
 	if err != nil {
 		return err
 	}
@@ -63,7 +64,7 @@ func (h *handler) listDeployments(w http.ResponseWriter, r *http.Request) error 
 }
 
 func (h *handler) getDeployment(w http.ResponseWriter, r *http.Request) error {
-	e, launches, err := h.deployments(r)
+	e, launches, err := h.environmentAndLaunches(r)
 	if err != nil {
 		return err
 	}
@@ -75,8 +76,8 @@ func (h *handler) getDeployment(w http.ResponseWriter, r *http.Request) error {
 	return nil
 }
 
-// deployments reads the environment in the path and its launches.
-func (h *handler) deployments(r *http.Request) (environment.Environment, []environment.Launch, error) {
+// environmentAndLaunches reads the environment in the path and its launches.
+func (h *handler) environmentAndLaunches(r *http.Request) (environment.Environment, []environment.Launch, error) {
 	ctx, cancel := withStoreTimeout(r)
 	defer cancel()
 	e, err := h.get(ctx, r.PathValue("name"))
@@ -88,10 +89,7 @@ func (h *handler) deployments(r *http.Request) (environment.Environment, []envir
 }
 
 // dryRun responds with the plan of a deployment that it does not create.
-func (h *handler) dryRun(
-	ctx context.Context, w http.ResponseWriter, name string,
-	deploy func(environment.Environment) (environment.Environment, error),
-) error {
+func (h *handler) dryRun(ctx context.Context, w http.ResponseWriter, name string, deploy transition) error {
 	e, err := h.Store.Get(ctx, name)
 	if err != nil {
 		return err
@@ -107,45 +105,71 @@ func (h *handler) dryRun(
 	shown.Plan = []*models.PlanStep{}
 	for _, s := range steps {
 		shown.Plan = append(shown.Plan, &models.PlanStep{
-			Wave: count(s.Wave), Action: &s.Action, ContainerInstance: &s.Instance, Task: s.Task, Reason: &s.Reason,
+			Wave:              conv.Pointer(int64(s.Wave)),
+			Action:            &s.Action,
+			ContainerInstance: &s.Instance,
+			Task:              s.Task,
+			Reason:            &s.Reason,
 		})
 	}
 	httpserver.JSON(w, http.StatusOK, shown)
 	return nil
 }
 
-// showDeployment lists the failures of launches, and those that v0.3 has stored. It omits counts that are nil.
+// showDeployment lists the failures of launches and the failures that v0.3 stored. It omits counts that are nil.
 func showDeployment(
 	e environment.Environment, d environment.Deployment, launches []environment.Launch, counts *status.Counts,
 ) *models.Deployment {
-	failed := map[string]*models.InstanceFailure{}
+	failures := instanceFailures(d, launches)
+	m := &models.Deployment{
+		ID:                 conv.Pointer(strfmt.UUID(d.ID)),
+		Status:             conv.Pointer(d.Status.String()),
+		TaskDefinition:     &d.TaskDefinition,
+		EnvironmentName:    &e.Name,
+		FailedInstances:    []string{},
+		Revision:           int64(d.RevisionNumber()),
+		RolloutState:       string(d.Rollout()),
+		RolloutStateReason: d.RolloutStateReason,
+		RollbackOf:         d.RollbackOf,
+		Promoted:           d.Promoted,
+		FailedTasks:        int64(d.FailedTasks),
+		FailedCount:        conv.Pointer(int64(len(failures))),
+		CreatedAt:          timePointer(d.StartTime),
+		StartedAt:          timePointer(d.RolloutStartedAt),
+		BakeStartedAt:      timePointer(d.BakeStartedAt),
+		FinishedAt:         timePointer(d.EndTime),
+	}
+	for _, instance := range slices.Sorted(maps.Keys(failures)) {
+		m.FailedInstances = append(m.FailedInstances, instance)
+		m.Failures = append(m.Failures, failures[instance])
+	}
+	if counts == nil {
+		return m
+	}
+	tasks := counts.ByDeployment[d.ID]
+	m.RunningCount = conv.Pointer(int64(tasks.Running))
+	m.PendingCount = conv.Pointer(int64(tasks.Pending))
+	m.DesiredCount = conv.Pointer(int64(d.DesiredTaskCount))
+	if current, ok := e.Current(); ok && current.ID == d.ID {
+		m.DesiredCount = conv.Pointer(int64(counts.Total.Desired))
+	}
+	return m
+}
+
+// instanceFailures returns the deployment's failures by instance ARN.
+func instanceFailures(d environment.Deployment, launches []environment.Launch) map[string]*models.InstanceFailure {
+	failures := map[string]*models.InstanceFailure{}
 	for _, f := range d.FailedInstances {
 		if f.Arn != "" {
-			failed[f.Arn] = &models.InstanceFailure{ContainerInstance: &f.Arn, Reason: &f.Reason}
+			failures[f.Arn] = &models.InstanceFailure{ContainerInstance: &f.Arn, Reason: &f.Reason}
 		}
 	}
 	for _, l := range launches {
 		if l.Deployment == d.ID && l.Reason != "" {
-			failed[l.Instance] = &models.InstanceFailure{ContainerInstance: &l.Instance, Reason: &l.Reason, Detail: l.Detail}
+			failures[l.Instance] = &models.InstanceFailure{
+				ContainerInstance: &l.Instance, Reason: &l.Reason, Detail: l.Detail,
+			}
 		}
 	}
-	id, deploymentStatus := strfmt.UUID(d.ID), d.Status.String()
-	m := &models.Deployment{
-		ID: &id, Status: &deploymentStatus, TaskDefinition: &d.TaskDefinition, EnvironmentName: &e.Name, FailedInstances: []string{},
-		Revision: int64(d.RevisionNumber()), RolloutState: string(d.Rollout()), RolloutStateReason: d.RolloutStateReason,
-		RollbackOf: d.RollbackOf, Promoted: d.Promoted, FailedTasks: int64(d.FailedTasks), FailedCount: count(len(failed)),
-		CreatedAt: when(d.StartTime), StartedAt: when(d.RolloutStartedAt), BakeStartedAt: when(d.BakeStartedAt), FinishedAt: when(d.EndTime),
-	}
-	for _, instance := range slices.Sorted(maps.Keys(failed)) {
-		m.FailedInstances = append(m.FailedInstances, instance)
-		m.Failures = append(m.Failures, failed[instance])
-	}
-	if counts != nil {
-		of := counts.ByDeployment[d.ID]
-		m.RunningCount, m.PendingCount, m.DesiredCount = count(of.Running), count(of.Pending), count(d.DesiredTaskCount)
-		if current, deployed := e.Current(); deployed && current.ID == d.ID {
-			m.DesiredCount = count(counts.Total.Desired)
-		}
-	}
-	return m
+	return failures
 }

@@ -57,30 +57,59 @@ func (Encoder) Readiness(r status.Readiness) []byte {
 // showOverview omits the deployment token, and settings that may be long.
 func showOverview(e *models.Environment) *models.OverviewEnvironment {
 	return &models.OverviewEnvironment{
-		Name: e.Name, InstanceGroup: e.InstanceGroup, TaskDefinition: e.TaskDefinition, Health: e.Health, Status: e.Status, Revision: e.Revision,
-		Paused: e.Paused, PausedBy: e.PausedBy, DesiredCount: e.DesiredCount, RunningCount: e.RunningCount, PendingCount: e.PendingCount,
-		OutdatedCount: e.OutdatedCount, FailedCount: e.FailedCount, CreatedAt: e.CreatedAt, UpdatedAt: e.UpdatedAt,
-		DeploymentConfiguration: e.DeploymentConfiguration, ReadinessAttribute: e.ReadinessAttribute,
+		Name:                    e.Name,
+		InstanceGroup:           e.InstanceGroup,
+		TaskDefinition:          e.TaskDefinition,
+		Health:                  e.Health,
+		Status:                  e.Status,
+		Revision:                e.Revision,
+		Paused:                  e.Paused,
+		PausedBy:                e.PausedBy,
+		DesiredCount:            e.DesiredCount,
+		RunningCount:            e.RunningCount,
+		PendingCount:            e.PendingCount,
+		OutdatedCount:           e.OutdatedCount,
+		FailedCount:             e.FailedCount,
+		CreatedAt:               e.CreatedAt,
+		UpdatedAt:               e.UpdatedAt,
+		DeploymentConfiguration: e.DeploymentConfiguration,
+		ReadinessAttribute:      e.ReadinessAttribute,
 	}
 }
 
-func showInstance(p environment.InstanceStatus) *models.EnvironmentInstance {
-	state := string(p.Phase)
+func showInstance(s environment.InstanceStatus) *models.EnvironmentInstance {
 	return &models.EnvironmentInstance{
-		ContainerInstance: &p.Instance.ARN, Ec2InstanceID: p.Instance.EC2InstanceID, Status: &p.Instance.Status,
-		AgentConnected: &p.Instance.AgentConnected, State: &state, Reason: p.Reason, Task: p.Task, TaskStatus: p.TaskStatus,
-		Deployment: p.Deployment, Attempts: int64(p.Attempts), NextAttemptAt: when(p.NextAttemptAt),
+		ContainerInstance: &s.Instance.ARN,
+		Ec2InstanceID:     s.Instance.EC2InstanceID,
+		Status:            &s.Instance.Status,
+		AgentConnected:    &s.Instance.AgentConnected,
+		State:             conv.Pointer(string(s.Phase)),
+		Reason:            s.Reason,
+		Task:              s.Task,
+		TaskStatus:        s.TaskStatus,
+		Deployment:        s.Deployment,
+		Attempts:          int64(s.Attempts),
+		NextAttemptAt:     timePointer(s.NextAttemptAt),
 	}
 }
 
-func showEvent(d environment.Event) *models.Event {
-	action, at, n := string(d.Action), strfmt.DateTime(d.LastSeenAt), int64(d.Count)
+// showEvent lists the newest instance first.
+func showEvent(e environment.Event) *models.Event {
 	m := &models.Event{
-		ID: &d.ID, LastSeenAt: &at, FirstSeenAt: when(d.FirstSeenAt), Action: &action, Environment: &d.Environment, Deployment: d.Deployment,
-		TaskDefinition: d.TaskDefinition, Reason: d.Reason, Detail: d.Detail, Count: &n, Instances: []*models.EventInstance{},
+		ID:             &e.ID,
+		LastSeenAt:     conv.Pointer(strfmt.DateTime(e.LastSeenAt)),
+		FirstSeenAt:    timePointer(e.FirstSeenAt),
+		Action:         conv.Pointer(string(e.Action)),
+		Environment:    &e.Environment,
+		Deployment:     e.Deployment,
+		TaskDefinition: e.TaskDefinition,
+		Reason:         e.Reason,
+		Detail:         e.Detail,
+		Count:          conv.Pointer(int64(e.Count)),
+		Instances:      []*models.EventInstance{},
 	}
-	for _, on := range slices.Backward(d.Instances) {
-		m.Instances = append(m.Instances, &models.EventInstance{ContainerInstance: &on.Instance, Task: on.Task})
+	for _, i := range slices.Backward(e.Instances) {
+		m.Instances = append(m.Instances, &models.EventInstance{ContainerInstance: &i.Instance, Task: i.Task})
 	}
 	return m
 }

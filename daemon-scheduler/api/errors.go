@@ -8,39 +8,33 @@ import (
 	"github.com/blox/blox/internal/httpserver"
 )
 
-// Errors of a request's form.
+// Errors of requests that are invalid whatever the state is.
 var (
-	errInvalid     = errors.New("invalid request") // every *invalid is one
+	errInvalid     = errors.New("invalid request") // matches every *invalid
 	errUnsupported = errors.New("unsupported filter")
 	errRepeated    = errors.New("repeated filter")
 	errCluster     = errors.New("invalid cluster")
-	errStopType    = errors.New("invalid type of stop")
-	errHeartbeat   = errors.New("invalid heartbeat")
-	errLimit       = errors.New("invalid limit")
-	errEnvironment = errors.New("invalid environment")
 )
 
-// invalid is an error of a request. Its text is sent to the client.
+// invalid is an error of a request. The client receives its text.
 type invalid struct{ text string }
 
 func (i *invalid) Error() string        { return i.text }
 func (i *invalid) Is(target error) bool { return target == errInvalid }
 
-// unexpected is the text of every error that is not in answers.
+// unexpected is the text of every error that errorResponses does not match.
 const unexpected = "Server Error"
 
-// answers maps errors to responses; clients see nothing else of an error. The texts are v0.3's. An answer without a
-// text sends the error's own, which names the offending value.
-var answers = []httpserver.ErrorResponse{
+// errorResponses maps errors to responses; clients learn nothing else about errors. The texts are v0.3's. A response
+// without a text has the error's own, which names the offending value.
+var errorResponses = []httpserver.ErrorResponse{
 	{Err: errInvalid, Status: http.StatusBadRequest},
 	{Err: errUnsupported, Status: http.StatusBadRequest, Text: "At least one of the filters provided is not supported"},
-	{Err: errRepeated, Status: http.StatusBadRequest, Text: "At least one of the filters provided is specified multiple times"},
+	{
+		Err: errRepeated, Status: http.StatusBadRequest,
+		Text: "At least one of the filters provided is specified multiple times",
+	},
 	{Err: errCluster, Status: http.StatusBadRequest, Text: "Invalid cluster ARN or name"},
-
-	{Err: errStopType, Status: http.StatusBadRequest, Text: "type is ROLLBACK or ABORT"},
-	{Err: errHeartbeat, Status: http.StatusBadRequest, Text: "Invalid heartbeat"},
-	{Err: errLimit, Status: http.StatusBadRequest, Text: "Invalid limit"},
-	{Err: errEnvironment, Status: http.StatusBadRequest, Text: "Invalid environment name"},
 
 	{Err: environment.ErrTokenMissing, Status: http.StatusBadRequest},
 	{Err: environment.ErrTokenMalformed, Status: http.StatusBadRequest},
@@ -61,8 +55,8 @@ var answers = []httpserver.ErrorResponse{
 	{Err: environment.ErrTaskDefinitionNotFound, Status: http.StatusNotFound, Text: "TaskDefinition does not exist"},
 	{Err: environment.ErrTaskDefinitionInactive, Status: http.StatusNotFound, Text: "TaskDefinition is inactive"},
 
-	{Err: environment.ErrECSUnavailable, Status: http.StatusServiceUnavailable, Text: "ECS does not answer"},
-	{Err: environment.ErrClusterStateStale, Status: http.StatusServiceUnavailable, Text: "The copy of the clusters is not current"},
-	{Err: environment.ErrStoreUnavailable, Status: http.StatusServiceUnavailable, Text: "etcd does not answer"},
+	{Err: environment.ErrECSUnavailable, Status: http.StatusServiceUnavailable, Text: "ECS does not respond"},
+	{Err: environment.ErrClusterStateStale, Status: http.StatusServiceUnavailable, Text: "The cluster state is stale"},
+	{Err: environment.ErrStoreUnavailable, Status: http.StatusServiceUnavailable, Text: "etcd does not respond"},
 	{Err: environment.ErrStoreOutOfSpace, Status: http.StatusServiceUnavailable, Text: "etcd is out of space"},
 }

@@ -5,22 +5,26 @@ import (
 	"time"
 
 	"github.com/go-openapi/strfmt"
+	"github.com/go-openapi/swag/conv"
 
 	"github.com/blox/blox/daemon-scheduler/environment"
 	"github.com/blox/blox/swagger/daemon-scheduler/v1/models"
 )
 
-// wants is what of a request is a spec; a request to create has the same fields as one to update.
-func wants(asked *models.UpdateEnvironmentRequest) environment.Spec {
+// specFromRequest returns the spec in a request. Requests to create have the same fields as requests to update.
+func specFromRequest(request *models.UpdateEnvironmentRequest) environment.Spec {
 	s := environment.Spec{
-		TaskDefinition: asked.TaskDefinition, ReadinessAttribute: asked.ReadinessAttribute,
-		DrainOrder: int(value(asked.DrainOrder)), ScaleInAfterMinutes: int(value(asked.ScaleInAfterMinutes)),
-		DeploymentConfiguration: readConfiguration(asked.DeploymentConfiguration), TaskSettings: readSettings(asked.TaskSettings),
+		TaskDefinition:          request.TaskDefinition,
+		ReadinessAttribute:      request.ReadinessAttribute,
+		DrainOrder:              int(conv.Value(request.DrainOrder)),
+		ScaleInAfterMinutes:     int(conv.Value(request.ScaleInAfterMinutes)),
+		DeploymentConfiguration: readConfiguration(request.DeploymentConfiguration),
+		TaskSettings:            readSettings(request.TaskSettings),
 	}
-	if g := asked.InstanceGroup; g != nil {
+	if g := request.InstanceGroup; g != nil {
 		s.Query = g.Query
 		for _, a := range g.Attributes {
-			s.Attributes = append(s.Attributes, environment.Attribute{Name: value(a.Name), Value: a.Value})
+			s.Attributes = append(s.Attributes, environment.Attribute{Name: conv.Value(a.Name), Value: a.Value})
 		}
 	}
 	return s
@@ -30,26 +34,46 @@ func readConfiguration(m *models.DeploymentConfiguration) (c environment.Deploym
 	if m == nil {
 		return c
 	}
-	c.MinimumHealthyPercent, c.MaximumPercent = whole(m.MinimumHealthyPercent), whole(m.MaximumPercent)
-	c.BakeTimeInMinutes = int(value(m.BakeTimeInMinutes))
+	c.MinimumHealthyPercent = intPointer(m.MinimumHealthyPercent)
+	c.MaximumPercent = intPointer(m.MaximumPercent)
+	c.BakeTimeInMinutes = int(conv.Value(m.BakeTimeInMinutes))
 	if b := m.DeploymentCircuitBreaker; b != nil {
-		c.CircuitBreaker = environment.CircuitBreaker{Enable: b.Enable, Rollback: b.Rollback, Threshold: int(value(b.Threshold))}
+		c.CircuitBreaker = environment.CircuitBreaker{
+			Enable: b.Enable, Rollback: b.Rollback, Threshold: int(conv.Value(b.Threshold)),
+		}
 	}
 	if m.Canary != nil {
-		c.Canary = &environment.Canary{Percent: int(value(m.Canary.Percent)), Query: m.Canary.Query}
+		c.Canary = &environment.Canary{Percent: int(conv.Value(m.Canary.Percent)), Query: m.Canary.Query}
 	}
 	return c
 }
 
-// showConfiguration shows the defaults too, so that nobody has to know them.
+// showConfiguration includes the defaults of fields that are not configured.
 func showConfiguration(c environment.DeploymentConfiguration) *models.DeploymentConfiguration {
 	m := &models.DeploymentConfiguration{
-		MinimumHealthyPercent: count(c.MinimumHealthy()), MaximumPercent: count(c.Maximum()), BakeTimeInMinutes: count(c.BakeTimeInMinutes),
-		DeploymentCircuitBreaker: &models.CircuitBreaker{Enable: c.CircuitBreaker.Enable, Rollback: c.CircuitBreaker.Rollback},
+		MinimumHealthyPercent: conv.Pointer(int64(c.MinimumHealthy())),
+		MaximumPercent:        conv.Pointer(int64(c.Maximum())),
+		BakeTimeInMinutes:     conv.Pointer(int64(c.BakeTimeInMinutes)),
+		DeploymentCircuitBreaker: &models.CircuitBreaker{
+			Enable:    c.CircuitBreaker.Enable,
+			Rollback:  c.CircuitBreaker.Rollback,
+			Threshold: nonZero(c.CircuitBreaker.Threshold),
+		},
 	}
-	m.DeploymentCircuitBreaker.Threshold = notZero(c.CircuitBreaker.Threshold)
 	if c.Canary != nil {
-		m.Canary = &models.Canary{Query: c.Canary.Query, Percent: notZero(c.Canary.Percent)}
+		m.Canary = &models.Canary{Query: c.Canary.Query, Percent: nonZero(c.Canary.Percent)}
+	}
+	return m
+}
+
+// configuredFields omits the defaults of fields that are not configured.
+func configuredFields(c environment.DeploymentConfiguration) *models.DeploymentConfiguration {
+	m := showConfiguration(c)
+	if c.MinimumHealthyPercent == nil {
+		m.MinimumHealthyPercent = nil
+	}
+	if c.MaximumPercent == nil {
+		m.MaximumPercent = nil
 	}
 	return m
 }
@@ -59,65 +83,75 @@ func readSettings(m *models.TaskSettings) (s environment.TaskSettings) {
 		return s
 	}
 	s = environment.TaskSettings{
-		PropagateTags: m.PropagateTags, EnableECSManagedTags: m.EnableECSManagedTags, EnableExecuteCommand: m.EnableExecuteCommand, Group: m.Group,
+		PropagateTags:        m.PropagateTags,
+		EnableECSManagedTags: m.EnableECSManagedTags,
+		EnableExecuteCommand: m.EnableExecuteCommand,
+		Group:                m.Group,
 	}
 	if n := m.NetworkConfiguration; n != nil {
 		s.Network = &environment.AwsVpcConfiguration{
-			Subnets: n.AwsvpcConfiguration.Subnets, SecurityGroups: n.AwsvpcConfiguration.SecurityGroups,
+			Subnets:        n.AwsvpcConfiguration.Subnets,
+			SecurityGroups: n.AwsvpcConfiguration.SecurityGroups,
 			AssignPublicIP: n.AwsvpcConfiguration.AssignPublicIP,
 		}
 	}
-	recast(m.Overrides, &s.Overrides)
-	recast(m.Tags, &s.Tags)
+	convert(m.Overrides, &s.Overrides)
+	convert(m.Tags, &s.Tags)
 	return s
 }
 
 func showSettings(s environment.TaskSettings) *models.TaskSettings {
 	m := &models.TaskSettings{
-		PropagateTags: s.PropagateTags, EnableECSManagedTags: s.EnableECSManagedTags, EnableExecuteCommand: s.EnableExecuteCommand, Group: s.Group,
+		PropagateTags:        s.PropagateTags,
+		EnableECSManagedTags: s.EnableECSManagedTags,
+		EnableExecuteCommand: s.EnableExecuteCommand,
+		Group:                s.Group,
 	}
 	if n := s.Network; n != nil {
 		m.NetworkConfiguration = &models.NetworkConfiguration{AwsvpcConfiguration: &models.AwsVpcConfiguration{
 			Subnets: n.Subnets, SecurityGroups: n.SecurityGroups, AssignPublicIP: n.AssignPublicIP,
 		}}
 	}
-	recast(s.Overrides, &m.Overrides)
-	recast(s.Tags, &m.Tags)
+	convert(s.Overrides, &m.Overrides)
+	convert(s.Tags, &m.Tags)
 	return m
 }
 
-// recast fills to, a pointer, with what from is: the names are the same but for their case, which JSON does not mind.
-// TestSettingsSurvive sees to it that they stay so.
-func recast(from, to any) {
+// showSettingsIfAny returns nil if no setting is set.
+func showSettingsIfAny(s environment.TaskSettings) *models.TaskSettings {
+	m := showSettings(s)
+	if data, err := json.Marshal(m); err == nil && string(data) == "{}" {
+		return nil
+	}
+	return m
+}
+
+// convert copies from to the value that the pointer to refers to. Their field names in JSON differ in case only.
+// TestSpecFromRequest_RestoresEveryField verifies that.
+func convert(from, to any) {
 	data, err := json.Marshal(from)
 	if err == nil {
 		err = json.Unmarshal(data, to)
 	}
-	if err != nil { // a mistake in the program
+	if err != nil { // a bug: both types have the same fields
 		panic(err)
 	}
 }
 
-// edit is e's newest revision as a client sees and edits it.
-func edit(e environment.Environment) *models.UpdateEnvironmentRequest {
+// editableSpec returns e's newest revision in the form that clients edit.
+func editableSpec(e environment.Environment) *models.UpdateEnvironmentRequest {
 	spec := e.LatestRevision().Spec
 	return &models.UpdateEnvironmentRequest{
-		TaskDefinition: spec.TaskDefinition, InstanceGroup: &models.InstanceGroupUpdate{Cluster: e.Cluster, Query: spec.Query, Attributes: showAttributes(spec)},
-		ReadinessAttribute: spec.ReadinessAttribute, DeploymentConfiguration: asGiven(spec.DeploymentConfiguration), TaskSettings: showSettings(spec.TaskSettings),
-		DrainOrder: notZero(spec.DrainOrder), ScaleInAfterMinutes: notZero(spec.ScaleInAfterMinutes),
+		TaskDefinition: spec.TaskDefinition,
+		InstanceGroup: &models.InstanceGroupUpdate{
+			Cluster: e.Cluster, Query: spec.Query, Attributes: showAttributes(spec),
+		},
+		ReadinessAttribute:      spec.ReadinessAttribute,
+		DeploymentConfiguration: configuredFields(spec.DeploymentConfiguration),
+		TaskSettings:            showSettings(spec.TaskSettings),
+		DrainOrder:              nonZero(spec.DrainOrder),
+		ScaleInAfterMinutes:     nonZero(spec.ScaleInAfterMinutes),
 	}
-}
-
-// asGiven leaves out what was left to the defaults.
-func asGiven(c environment.DeploymentConfiguration) *models.DeploymentConfiguration {
-	m := showConfiguration(c)
-	if c.MinimumHealthyPercent == nil {
-		m.MinimumHealthyPercent = nil
-	}
-	if c.MaximumPercent == nil {
-		m.MaximumPercent = nil
-	}
-	return m
 }
 
 func showAttributes(spec environment.Spec) (shown []*models.Attribute) {
@@ -131,48 +165,26 @@ func showGroup(cluster string, spec environment.Spec) *models.InstanceGroup {
 	return &models.InstanceGroup{Cluster: &cluster, Query: spec.Query, Attributes: showAttributes(spec)}
 }
 
-// shownSettings leaves out settings of which there are none.
-func shownSettings(s environment.TaskSettings) *models.TaskSettings {
-	m := showSettings(s)
-	if data, err := json.Marshal(m); err == nil && string(data) == "{}" {
-		return nil
-	}
-	return m
-}
-
-func value[V any](p *V) (v V) {
-	if p != nil {
-		v = *p
-	}
-	return v
-}
-
-func count(n int) *int64 {
-	v := int64(n)
-	return &v
-}
-
-func whole(n *int64) *int {
+// intPointer keeps nil, which stands for the default.
+func intPointer(n *int64) *int {
 	if n == nil {
 		return nil
 	}
-	v := int(*n)
-	return &v
+	return conv.Pointer(int(*n))
 }
 
-// when is nil for what has not happened.
-func when(t time.Time) *strfmt.DateTime {
+// timePointer returns nil, which JSON omits, for the zero time.
+func timePointer(t time.Time) *strfmt.DateTime {
 	if t.IsZero() {
 		return nil
 	}
-	at := strfmt.DateTime(t.UTC())
-	return &at
+	return conv.Pointer(strfmt.DateTime(t.UTC()))
 }
 
-// notZero is nil for 0, which is then left out.
-func notZero(n int) *int64 {
+// nonZero returns nil, which JSON omits, for 0.
+func nonZero(n int) *int64 {
 	if n == 0 {
 		return nil
 	}
-	return count(n)
+	return conv.Pointer(int64(n))
 }

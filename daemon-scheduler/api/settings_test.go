@@ -13,7 +13,7 @@ import (
 	"github.com/blox/blox/swagger/daemon-scheduler/v1/models"
 )
 
-// fill gives every field a value of its own.
+// fill sets every field to a distinct value.
 func fill(v reflect.Value, next *int) {
 	*next++
 	switch v.Kind() {
@@ -36,15 +36,15 @@ func fill(v reflect.Value, next *int) {
 	}
 }
 
-// Every field of a spec comes back from the form in which clients see and edit it.
-func TestSettingsSurvive(t *testing.T) {
+// Editing a spec without changes restores it.
+func TestSpecFromRequest_RestoresEveryField(t *testing.T) {
 	var spec environment.Spec
 	fill(reflect.ValueOf(&spec).Elem(), new(int))
 	e := environment.Create("logs", "arn:cluster", "token", spec, time.Time{})
-	data, err := json.Marshal(edit(e))
+	data, err := json.Marshal(editableSpec(e))
 	require.NoError(t, err)
-	again := &models.UpdateEnvironmentRequest{}
-	require.NoError(t, json.Unmarshal(data, again))
-	assert.Equal(t, spec, wants(again))
-	assert.Equal(t, environment.Spec{}, wants(edit(environment.Environment{})))
+	decoded := &models.UpdateEnvironmentRequest{}
+	require.NoError(t, json.Unmarshal(data, decoded))
+	assert.Equal(t, spec, specFromRequest(decoded))
+	assert.Equal(t, environment.Spec{}, specFromRequest(editableSpec(environment.Environment{})))
 }

@@ -22,11 +22,11 @@ func (h *handler) streamEnvironments(w http.ResponseWriter, r *http.Request) err
 	if err != nil {
 		return err
 	}
-	heartbeat, err := heartbeat(r)
+	heartbeat, err := heartbeatParameter(r)
 	if err != nil {
 		return err
 	}
-	matches, err := filter(url.Values{"cluster": {r.URL.Query().Get("cluster")}})
+	matches, err := environmentFilter(url.Values{"cluster": {r.URL.Query().Get("cluster")}})
 	if err != nil {
 		return err
 	}
@@ -50,7 +50,7 @@ func (h *handler) streamEnvironments(w http.ResponseWriter, r *http.Request) err
 			}
 		}, nil
 	}, func(err error) []byte {
-		if !deleted && heartbeat == 0 { // the client knows changes only
+		if !deleted && heartbeat == 0 { // such a client expects environments only
 			return nil
 		}
 		return encode(streamMessage{Error: err.Error()})
@@ -91,7 +91,7 @@ func (h *handler) streamLines(
 	w http.ResponseWriter, r *http.Request,
 	watch func(context.Context, time.Duration) iter.Seq2[[]byte, error],
 ) error {
-	heartbeat, err := heartbeat(r)
+	heartbeat, err := heartbeatParameter(r)
 	if err != nil {
 		return err
 	}
@@ -112,7 +112,7 @@ func (h *handler) streamLines(
 	})
 }
 
-// streamMessage is a line that shows no environment: one that is gone, a sign of life, or the end.
+// streamMessage is a line without an environment: a deletion, a heartbeat or the error that ends the stream.
 type streamMessage struct {
 	Metadata *models.Metadata `json:"metadata,omitempty"`
 	Name     string           `json:"name,omitempty"`
@@ -128,17 +128,8 @@ func encode(v any) []byte {
 	var line bytes.Buffer
 	encoder := json.NewEncoder(&line)
 	encoder.SetEscapeHTML(false)
-	if err := encoder.Encode(v); err != nil { // a mistake in the program
+	if err := encoder.Encode(v); err != nil { // a bug: every line is encodable
 		panic(err)
 	}
 	return line.Bytes()
-}
-
-// heartbeat reads the parameter of that name; 0 when it is not given.
-func heartbeat(r *http.Request) (time.Duration, error) {
-	interval, ok := httpstream.ParseHeartbeat(r.URL.Query().Get("heartbeat"))
-	if !ok {
-		return 0, errHeartbeat
-	}
-	return interval, nil
 }

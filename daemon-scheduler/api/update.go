@@ -14,92 +14,68 @@ import (
 	"github.com/blox/blox/swagger/daemon-scheduler/v1/models"
 )
 
-// updateEnvironment makes a new revision. Every other update changes the token, so what was read with it is still so when
-// the update is stored.
+// updateEnvironment creates a revision. Every update changes the token, so the store accepts the update only if the
+// environment has not changed since it was read.
 func (h *handler) updateEnvironment(w http.ResponseWriter, r *http.Request) error {
 	token := r.URL.Query().Get("deploymentToken")
 	if err := environment.CheckToken(token); err != nil {
 		return err
 	}
-	reading, cancel := withStoreTimeout(r)
-	defer cancel()
-	e, err := h.get(reading, r.PathValue("name"))
+	e, err := h.getForUpdate(r, token)
 	if err != nil {
 		return err
 	}
-	if err := e.CheckUpdate(token); err != nil {
-		return err
-	}
-	asked, err := readPatch(r.Body, e)
+	request, err := readPatch(r.Body, e)
 	if err != nil {
 		return err
 	}
-	spec, err := h.resolved(r.Context(), asked)
+	spec, err := h.resolveSpec(r.Context(), request)
 	if err != nil {
 		return err
 	}
-	writing, cancel := withStoreTimeout(r) // ECS may have taken its time
-	defer cancel()
-	next, now := uuid.NewString(), time.Now()
-	e, err = h.Store.Update(writing, e.Name, func(e environment.Environment) (environment.Environment, error) {
-		return e.Update(spec, token, next, now)
-	})
+	e, err = h.storeSpec(r, e.Name, spec, token)
 	if err != nil {
 		return err
 	}
-	h.Log.WithFields(logrus.Fields{"environment": e.Name, "revision": e.LatestRevision().Number, "taskDefinition": spec.TaskDefinition}).
-		Info("environment updated")
+	h.Log.WithFields(logrus.Fields{
+		"environment": e.Name, "revision": e.LatestRevision().Number, "taskDefinition": spec.TaskDefinition,
+	}).Info("environment updated")
 	httpserver.JSON(w, http.StatusOK, h.showEnvironment(e))
 	return nil
 }
 
-// resolved is what is asked for, with the task definition that ECS knows, checked against that.
-func (h *handler) resolved(ctx context.Context, asked *models.UpdateEnvironmentRequest) (environment.Spec, error) {
-	spec := wants(asked)
+// getForUpdate returns the environment in the path if token permits an update.
+func (h *handler) getForUpdate(r *http.Request, token string) (environment.Environment, error) {
+	ctx, cancel := withStoreTimeout(r)
+	defer cancel()
+	e, err := h.get(ctx, r.PathValue("name"))
+	if err != nil {
+		return e, err
+	}
+	return e, e.CheckUpdate(token)
+}
+
+// storeSpec adds a revision with spec. Its timeout starts after the calls of ECS, which may take long.
+func (h *handler) storeSpec(
+	r *http.Request, name string, spec environment.Spec, token string,
+) (environment.Environment, error) {
+	ctx, cancel := withStoreTimeout(r)
+	defer cancel()
+	nextToken, now := uuid.NewString(), time.Now()
+	return h.Store.Update(ctx, name, func(e environment.Environment) (environment.Environment, error) {
+		return e.Update(spec, token, nextToken, now)
+	})
+}
+
+// resolveSpec returns the request's spec with the resolved task definition, and validates it against that.
+func (h *handler) resolveSpec(
+	ctx context.Context, request *models.UpdateEnvironmentRequest,
+) (environment.Spec, error) {
+	spec := specFromRequest(request)
 	definition, err := h.Resolver.TaskDefinition(ctx, spec.TaskDefinition)
 	if err != nil {
 		return spec, fmt.Errorf("resolve the task definition: %w", err)
 	}
 	spec.TaskDefinition = definition.ARN
 	return spec, validate(nil, spec.Validate(definition)...)
-}
-
-func (h *handler) listRevisions(w http.ResponseWriter, r *http.Request) error {
-	ctx, cancel := withStoreTimeout(r)
-	defer cancel()
-	e, err := h.get(ctx, r.PathValue("name"))
-	if err != nil {
-		return err
-	}
-	list, known := models.Revisions{Items: []*models.Revision{}}, e.KeptRevisions()
-	for i := range known {
-		revision := known[len(known)-1-i]
-		s := revision.Spec
-		list.Items = append(list.Items, &models.Revision{
-			Revision: count(revision.Number), TaskDefinition: &s.TaskDefinition, InstanceGroup: showGroup(e.Cluster, s), CreatedAt: when(revision.CreatedAt),
-			DeploymentConfiguration: showConfiguration(s.DeploymentConfiguration), TaskSettings: shownSettings(s.TaskSettings),
-			ReadinessAttribute: s.ReadinessAttribute, DrainOrder: notZero(s.DrainOrder), ScaleInAfterMinutes: notZero(s.ScaleInAfterMinutes),
-		})
-	}
-	httpserver.JSON(w, http.StatusOK, list)
-	return nil
-}
-
-func (h *handler) listInstances(w http.ResponseWriter, r *http.Request) error {
-	ctx, cancel := withStoreTimeout(r)
-	defer cancel()
-	e, err := h.get(ctx, r.PathValue("name"))
-	if err != nil {
-		return err
-	}
-	statuses, ok := h.Status.InstanceStatuses(e)
-	if !ok {
-		return environment.ErrClusterStateStale
-	}
-	list := models.EnvironmentInstances{Items: []*models.EnvironmentInstance{}}
-	for _, p := range statuses {
-		list.Items = append(list.Items, showInstance(p))
-	}
-	httpserver.JSON(w, http.StatusOK, list)
-	return nil
 }

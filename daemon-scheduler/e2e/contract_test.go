@@ -218,7 +218,7 @@ func TestContract_Responses(t *testing.T) {
 
 	answer, body = d.sendValid("GET", "/v1/ready", "")
 	assert.Equal(t, 503, answer.StatusCode)
-	assert.Contains(t, body, "the cluster-state-service has not been read yet")
+	assert.Contains(t, body, "no data from cluster-state-service yet")
 }
 
 // createInactive leaves an INACTIVE cluster and an INACTIVE task definition behind.
@@ -262,7 +262,7 @@ func TestAPI_Returns503DuringOutages(t *testing.T) {
 		w.sim.SetFaults(faults)
 		answer, text := d.sendValid("POST", "/v1/environments", body)
 		assert.Equal(t, 503, answer.StatusCode, name)
-		assert.Equal(t, "ECS does not answer\n", text, name)
+		assert.Equal(t, "ECS does not respond\n", text, name)
 	}
 	w.sim.SetFaults(ecssim.Faults{})
 	e := d.createEnvironment("x")
@@ -273,7 +273,7 @@ func TestAPI_Returns503DuringOutages(t *testing.T) {
 		asking.Go(func() {
 			answer, text := d.sendValid("GET", path, "")
 			assert.Equal(t, 503, answer.StatusCode, path)
-			assert.Equal(t, "etcd does not answer\n", text, path)
+			assert.Equal(t, "etcd does not respond\n", text, path)
 			assert.Equal(t, "1", answer.Header.Get("Retry-After"))
 		})
 	}
@@ -282,7 +282,7 @@ func TestAPI_Returns503DuringOutages(t *testing.T) {
 	assert.Equal(t, 200, answer.StatusCode)
 	answer, text := d.sendValid("GET", "/v1/ready", "")
 	assert.Equal(t, 503, answer.StatusCode)
-	assert.Contains(t, text, "etcd does not answer")
+	assert.Contains(t, text, "etcd does not respond")
 
 	w.etcd.Start()
 	testenv.Eventually(t, func() bool {

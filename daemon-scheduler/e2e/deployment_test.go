@@ -160,7 +160,7 @@ func TestDeployment_CanBeChangedInProgress(t *testing.T) {
 	})
 	t.Run("stops", func(t *testing.T) {
 		path, id := begin("stopped")
-		d.mustReject(400, "type is ROLLBACK or ABORT", "POST", path+"/deployments/"+id+"/stop?type=NO", "")
+		d.mustReject(400, `Invalid type "NO": must be ROLLBACK or ABORT`, "POST", path+"/deployments/"+id+"/stop?type=NO", "")
 		d.mustReject(404, "Deployment x does not exist for environment stopped", "POST", path+"/deployments/x/stop", "")
 		var stopped models.Deployment
 		for range 2 { // it is idempotent

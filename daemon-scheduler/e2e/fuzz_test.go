@@ -108,8 +108,8 @@ func FuzzRequests(f *testing.F) {
 		}
 		status, changed := answer.StatusCode, fx.state(t) != fx.clean
 		switch {
-		case status == 503 && (strings.Contains(string(read), "The copy of the clusters is not current") ||
-			strings.Contains(string(read), "the cluster-state-service has not been read yet")):
+		case status == 503 && (strings.Contains(string(read), "The cluster state is stale") ||
+			strings.Contains(string(read), "no data from cluster-state-service yet")):
 		case status == 503 && method == http.MethodHead:
 		case status >= 500:
 			t.Errorf("%q %q %q: %d %s", method, target, body, status, read)

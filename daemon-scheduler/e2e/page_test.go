@@ -363,5 +363,5 @@ func TestPage_ReportsMissingEnvironment(t *testing.T) {
 	// What cannot be seen in etcd is not called live.
 	d.etcd.Stop()
 	p.await(`document.getElementById("live").textContent === "Not ready" && ` +
-		containsText("banner", "etcd does not answer"))
+		containsText("banner", "etcd does not respond"))
 }

@@ -204,8 +204,10 @@ func TestStream_SendsOverviewAndEventsFromEveryReplica(t *testing.T) {
 		d.mustSend("GET", "/v1/events?environment=metrics", "", &list)
 		assert.Empty(t, list.Items)
 		for query, text := range map[string]string{
-			"limit=0": "Invalid limit\n", "limit=1001": "Invalid limit\n", "limit=x": "Invalid limit\n",
-			"environment=a%2Fb": "Invalid environment name\n",
+			"limit=0":           "Invalid limit \"0\": must be 1 to 1000\n",
+			"limit=1001":        "Invalid limit \"1001\": must be 1 to 1000\n",
+			"limit=x":           "Invalid limit \"x\": must be 1 to 1000\n",
+			"environment=a%2Fb": "Invalid environment \"a/b\": must be 1 to 30 letters, digits, hyphens and underscores\n",
 		} {
 			answer, body := d.sendValid("GET", "/v1/events?"+query, "")
 			assert.Equal(t, http.StatusBadRequest, answer.StatusCode, query)

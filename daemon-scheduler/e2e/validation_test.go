@@ -119,7 +119,7 @@ func TestPatch_MergesValidFields(t *testing.T) {
 	for body, want := range map[string]string{
 		"":                   "The body is empty: an environment in JSON is required",
 		"{":                  "The body is not JSON: unexpected EOF",
-		"{}{}":               "The body is not JSON: there is something after the first value",
+		"{}{}":               "The body is not JSON: unexpected data after the first value",
 		"[]":                 "The body is not an environment: it must be an object",
 		`{"drainOrder":"x"}`: "The body is not an environment: drainOrder must not be of type string",
 		`{"colour":"red","name":"x"}`: failed +
@@ -168,7 +168,7 @@ func TestAPI_ReportsMissingClusterState(t *testing.T) {
 	d := newSystem(t).startScheduler(unusedAddress)
 	e := d.createEnvironment("logs")
 	assert.Nil(t, e.DesiredCount)
-	const errorText = "The copy of the clusters is not current"
+	const errorText = "The cluster state is stale"
 	d.mustReject(503, errorText, "GET", "/v1/environments/logs/instances", "")
 	path := "/v1/environments/logs/deployments?deploymentToken=" + e.DeploymentToken.String()
 	d.mustReject(503, errorText, "POST", path+"&dryRun=true", "")

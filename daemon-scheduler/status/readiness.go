@@ -21,7 +21,7 @@ func (s *Status) Readiness(ctx context.Context) Readiness {
 	reasons := s.clusterReasons()
 	leader, err := s.Leader.Leader(ctx)
 	if err != nil {
-		reasons = append(reasons, "etcd does not answer")
+		reasons = append(reasons, "etcd does not respond")
 	}
 	return Readiness{Replica: s.Replica, Leader: leader, Reasons: reasons}
 }
@@ -30,10 +30,10 @@ func (s *Status) Readiness(ctx context.Context) Readiness {
 func (s *Status) clusterReasons() []string {
 	switch now := time.Now(); {
 	case !s.Cluster.Synced():
-		return []string{"the cluster-state-service has not been read yet"}
+		return []string{"no data from cluster-state-service yet"}
 	case !s.Cluster.Fresh(now):
 		age := s.Cluster.Age(now).Round(time.Second)
-		return []string{"the cluster-state-service has not been heard of for " + age.String()}
+		return []string{"no data from cluster-state-service for " + age.String()}
 	}
 	return nil
 }

@@ -1,0 +1,107 @@
+package api
+
+import (
+	"fmt"
+	"net/http"
+	"net/url"
+	"strconv"
+	"time"
+
+	"github.com/blox/blox/daemon-scheduler/environment"
+	"github.com/blox/blox/internal/arn"
+	"github.com/blox/blox/internal/httpstream"
+)
+
+const (
+	defaultEvents = 100 // in a response if the request has no limit
+	maxEvents     = 1000
+)
+
+// invalidParameter returns the error of a query parameter. Accepted completes the sentence "must be …".
+func invalidParameter(name, value, accepted string) error {
+	return &invalid{fmt.Sprintf("Invalid %s %.100q: must be %s", name, value, accepted)}
+}
+
+// boolParameter reads a query parameter that is true or false; false if it is missing.
+func boolParameter(r *http.Request, name string) (bool, error) {
+	switch value := r.URL.Query().Get(name); value {
+	case "", "false":
+		return false, nil
+	case "true":
+		return true, nil
+	default:
+		return false, invalidParameter(name, value, "true or false")
+	}
+}
+
+// heartbeatParameter reads the interval of a stream's heartbeats; 0 if the parameter is missing.
+func heartbeatParameter(r *http.Request) (time.Duration, error) {
+	value := r.URL.Query().Get("heartbeat")
+	interval, ok := httpstream.ParseHeartbeat(value)
+	if !ok {
+		return 0, invalidParameter("heartbeat", value, "1 to 300 seconds")
+	}
+	return interval, nil
+}
+
+// limitParameter reads the maximum number of events in a response.
+func limitParameter(r *http.Request) (int, error) {
+	value := r.URL.Query().Get("limit")
+	if value == "" {
+		return defaultEvents, nil
+	}
+	limit, err := strconv.Atoi(value)
+	if err != nil || limit < 1 || limit > maxEvents {
+		return 0, invalidParameter("limit", value, fmt.Sprintf("1 to %d", maxEvents))
+	}
+	return limit, nil
+}
+
+// environmentParameter reads the name of an environment, which may not exist; empty if the parameter is missing.
+func environmentParameter(r *http.Request) (string, error) {
+	name := r.URL.Query().Get("environment")
+	if name != "" && !environment.IsName(name) {
+		return "", invalidParameter("environment", name, "1 to 30 letters, digits, hyphens and underscores")
+	}
+	return name, nil
+}
+
+// stopKind reads how a deployment is stopped; StopRollback if the parameter is missing.
+func stopKind(r *http.Request) (environment.StopKind, error) {
+	switch value := r.URL.Query().Get("type"); environment.StopKind(value) {
+	case "", environment.StopRollback:
+		return environment.StopRollback, nil
+	case environment.StopAbort:
+		return environment.StopAbort, nil
+	default:
+		return "", invalidParameter("type", value, "ROLLBACK or ABORT")
+	}
+}
+
+// environmentFilter reads the filters of a list. The checks run in v0.3's order.
+func environmentFilter(query url.Values) (matches func(environment.Environment) bool, err error) {
+	for key := range query {
+		if key != "cluster" && key != "nextToken" {
+			return nil, errUnsupported
+		}
+	}
+	for _, values := range query {
+		if len(values) > 1 {
+			return nil, errRepeated
+		}
+	}
+	switch cluster := query.Get("cluster"); {
+	case cluster == "":
+		return func(environment.Environment) bool { return true }, nil
+	case arn.IsClusterName(cluster):
+		return func(e environment.Environment) bool {
+			a, err := arn.ParseKind(e.Cluster, arn.Cluster)
+			return err == nil && a.Cluster == cluster
+		}, nil
+	default:
+		if _, err := arn.ParseKind(cluster, arn.Cluster); err != nil {
+			return nil, errCluster
+		}
+		return func(e environment.Environment) bool { return e.Cluster == cluster }, nil
+	}
+}
