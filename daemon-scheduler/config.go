@@ -26,7 +26,7 @@ type Config struct {
 	CSSTLS       tlsconfig.Files // --css-ca, --css-cert, --css-key; DS_CSS_CA, DS_CSS_CERT, DS_CSS_KEY
 	Healthcheck  bool            // --healthcheck: request /v1/ready of the service at Bind, and exit
 
-	StartConfirmTimeout time.Duration // --start-confirm-timeout: how long an unanswered StartTask counts as possibly started
+	StartConfirmTimeout time.Duration // --start-confirm-timeout: how long an unanswered StartTask may have started
 	LeaderElect         bool          // --leader-elect: elect one leader among the replicas; false: lead at once
 	Lease               time.Duration // --leader-lease: time until another replica takes over from a failed leader
 	DeploymentHistory   int           // --deployment-history: deployments kept of each environment
@@ -69,7 +69,7 @@ func ParseConfig(args []string, getenv func(string) string, help io.Writer) (Con
 // define defines the flags. It returns the value of --version.
 func (c *Config) define(flags *flag.FlagSet) (version *bool) {
 	flags.StringVar(&c.Bind, "bind", cmp.Or(c.Getenv("DS_BIND"), "0.0.0.0:2000"), "listen address, `host:port`")
-	flags.Func("css-endpoint", "`host:port` of the cluster-state-service, or https://host:port; repeat it for each replica",
+	flags.Func("css-endpoint", "`host:port` of cluster-state-service, or https://host:port; repeat it for each replica",
 		func(s string) error { c.CSSEndpoints = append(c.CSSEndpoints, s); return nil })
 	c.CSSTLS.ClientFlags(flags, "css", "DS_CSS", c.Getenv)
 	c.TLS.ListenerFlags(flags, "DS", c.Getenv)
