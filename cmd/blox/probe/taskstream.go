@@ -23,7 +23,7 @@ type taskStream struct {
 	err     error                      // why the stream ended; nil while it is open
 }
 
-// openTaskStream streams the cluster's tasks, from version on or, if it is nil, from now on, until the caller calls stop.
+// openTaskStream streams the cluster's tasks until the caller calls stop. It starts at version, or now if it is nil.
 func (r *run) openTaskStream(ctx context.Context, version *string) (s *taskStream, stop func()) {
 	ctx, cancel := context.WithCancel(ctx)
 	s = &taskStream{running: map[string]map[string]bool{}}
