@@ -88,11 +88,11 @@ func TestPage_ShowsChanges(t *testing.T) {
 	d.createEnvironment("metrics")
 	p := openTab(t, d.url+"/#env=logs")
 
-	p.await(`document.getElementById("live").dataset.live === "live"`)
+	p.await(`document.getElementById("live-status").dataset.live === "live"`)
 	p.await(containsText("environments", "logs") + " && " + containsText("environments", "metrics"))
-	assert.Equal(t, "logs", p.textOf("name"))
-	p.await(containsText("replica", "this replica leads"))
-	p.await(containsText("rollout-text", "agent:1 is rolled out"))
+	assert.Equal(t, "logs", p.textOf("environment-name"))
+	p.await(containsText("replica", "this replica is the leader"))
+	p.await(containsText("rollout-text", "The rollout of agent:1 is completed"))
 	p.awaitCounts(d, "logs", map[string]int{"running": 6})
 	p.await(containsText("events", "Started agent:1 on 6 instances"))
 	p.await(containsText("deployments", "completed"))
@@ -102,7 +102,7 @@ func TestPage_ShowsChanges(t *testing.T) {
 	require.NoError(t, d.sim.DrainInstance(instances[0]))
 	require.NoError(t, d.sim.SetAgentConnected(instances[1], false))
 	p.awaitCounts(d, "logs", map[string]int{"running": 5, "draining": 1, "disconnected": 1})
-	p.await(containsText("why-rows", "The ECS agent on this instance is disconnected."))
+	p.await(containsText("reason-rows", "The ECS agent on this instance is disconnected."))
 	require.NoError(t, d.sim.KillTask(d.liveTasks(id)[instances[2]][0].ARN, 1))
 	p.await(`[...document.querySelectorAll("#events strong")].filter((s) => s.textContent.startsWith("Started ` +
 		`agent:1")).length > 1`)
@@ -115,10 +115,10 @@ func TestPage_ShowsChanges(t *testing.T) {
 	d.mustSend("PATCH", "/v1/environments/logs?deploymentToken="+e.DeploymentToken.String(),
 		`{"taskDefinition":"agent:2","deploymentConfiguration":{"deploymentCircuitBreaker":{"enable":true,"threshold":1}}}`,
 		nil)
-	p.await(containsText("facts", "agent:2"))
+	p.await(containsText("properties", "agent:2"))
 	id2 := d.deploy(d.getEnvironment("logs"))
-	p.await(containsText("events", "Could not start agent:2") + " && " + containsText("events", "RESOURCE:MEMORY"))
-	p.await(containsText("rollout-text", "has failed"))
+	p.await(containsText("events", "Failed to start agent:2") + " && " + containsText("events", "RESOURCE:MEMORY"))
+	p.await(containsText("rollout-text", "The rollout of agent:2 failed"))
 	p.await(`document.querySelector("#notes .bad")?.textContent === ` +
 		fmt.Sprintf("%q", d.getDeployment("logs", id2).RolloutStateReason))
 	p.await(containsText("events", "Rollout of agent:2 failed"))
@@ -127,7 +127,7 @@ func TestPage_ShowsChanges(t *testing.T) {
 
 	// An environment that is gone is gone from the page, which shows another.
 	d.mustSend("DELETE", "/v1/environments/logs", "", nil)
-	p.await(`document.getElementById("name").textContent === "metrics" && !` + containsText("environments", "logs"))
+	p.await(`document.getElementById("environment-name").textContent === "metrics" && !` + containsText("environments", "logs"))
 
 	assert.Empty(t, p.ConsoleErrors(), "nothing was refused by the policy, and nothing went wrong")
 	for _, asked := range p.Requests() {
@@ -172,7 +172,7 @@ func TestPage_IsAccessible(t *testing.T) {
 		box := evaluate[[]float64](p, `(() => { const b = document.getElementById("canvas").getBoundingClientRect(); `+
 			`return [b.left, b.top, blox.grid.side]; })()`)
 		p.Do(chromedp.MouseClickXY(box[0]+4.5*box[2], box[1]+box[2]/2))
-		assert.Equal(t, 4, evaluate[int](p, `blox.grid.at`))
+		assert.Equal(t, 4, evaluate[int](p, `blox.grid.selected`))
 		name := evaluate[string](p, `blox.grid.items[4].containerInstance.split("/").at(-1)`)
 		p.await(containsText("detail", name))
 	})
@@ -180,7 +180,7 @@ func TestPage_IsAccessible(t *testing.T) {
 		assert.Empty(t, evaluate[[]string](p, `[...document.querySelectorAll("button, input, a, [role], section, nav")].filter((e) => !e.hidden && e.offsetParent &&
 			!e.textContent.trim() && !e.getAttribute("aria-label") && !e.getAttribute("aria-labelledby") && !e.labels?.length && !e.getAttribute("aria-hidden")).map((e) => e.outerHTML.slice(0, 80))`))
 		assert.Equal(t, "en", evaluate[string](p, `document.documentElement.lang`))
-		assert.Equal(t, 1, evaluate[int](p, `document.querySelectorAll("h1:not(#nothing h1)").length`))
+		assert.Equal(t, 1, evaluate[int](p, `document.querySelectorAll("h1:not(#no-environments h1)").length`))
 	})
 	t.Run("on a phone", func(t *testing.T) {
 		p.setViewport(360, 740)
@@ -196,9 +196,9 @@ func TestPage_IsAccessible(t *testing.T) {
 			p.await(`matchMedia("(prefers-color-scheme: ` + scheme + `)").matches`)
 			grounds[evaluate[string](p, `getComputedStyle(document.body).backgroundColor`)] = true
 			for pair, least := range map[[2]string]float64{
-				{"ink", "ground"}: 4.5, {"ink", "card"}: 4.5, {"muted", "ground"}: 4.5, {"muted", "card"}: 4.5,
+				{"text", "background"}: 4.5, {"text", "card"}: 4.5, {"muted", "background"}: 4.5, {"muted", "card"}: 4.5,
 				{"muted", "soft"}:  4.5,
-				{"accent", "card"}: 4.5, {"accent", "ground"}: 4.5, {"accent", "soft"}: 4.5, {"accent-ink", "accent"}: 4.5,
+				{"accent", "card"}: 4.5, {"accent", "background"}: 4.5, {"accent", "soft"}: 4.5, {"accent-text", "accent"}: 4.5,
 				{"good", "good-soft"}: 4.5, {"bad", "bad-soft"}: 4.5, {"warn", "warn-soft"}: 4.5, {"good", "card"}: 4.5,
 				{"bad", "card"}: 4.5, {"warn", "card"}: 4.5,
 				{"running", "card"}: 3, {"starting", "card"}: 3, {"outdated", "card"}: 3, {"missing", "card"}: 3,
@@ -249,9 +249,9 @@ func TestPage_EscapesText(t *testing.T) {
 	d.deploy(d.createEnvironment("logs"))
 	p := openTab(t, d.url+"/#env=logs")
 	p.await(containsText("environments", "<b>bold<script>"))
-	p.await(containsText("why-rows", attack))
+	p.await(containsText("reason-rows", attack))
 	p.await(containsText("events", attack))
-	p.Do(chromedp.Evaluate[chromedp.Void](`blox.grid.goTo(blox.grid.items[0].containerInstance)`))
+	p.Do(chromedp.Evaluate[chromedp.Void](`blox.grid.selectInstance(blox.grid.items[0].containerInstance)`))
 	p.await(containsText("detail", attack))
 	assert.True(t, evaluate[bool](p,
 		`window.hacked === undefined && !document.querySelector("main img, main script, .side b, .side script")`))
@@ -269,17 +269,17 @@ func TestPage_ReportsLostConnectionAndReconnects(t *testing.T) {
 	way.SetDisconnected(true)
 	p.await(`!document.getElementById("banner").hidden && ` + containsText("banner", "Not live") +
 		` && document.body.classList.contains("stale")`)
-	assert.Equal(t, "Not live", p.textOf("live"))
+	assert.Equal(t, "Not live", p.textOf("live-status"))
 	d.sim.AddInstances("prod", 2)
 	way.SetDisconnected(false)
-	p.await(`document.getElementById("banner").hidden && document.getElementById("live").textContent === "Live"`)
+	p.await(`document.getElementById("banner").hidden && document.getElementById("live-status").textContent === "Live"`)
 	p.awaitCounts(d, "logs", map[string]int{"running": 5})
 
 	way.SetDisconnected(true) // and a user who does not wait
 	p.await(`!document.getElementById("retry").hidden`)
 	way.SetDisconnected(false)
 	p.Do(chromedp.Evaluate[chromedp.Void](`document.getElementById("retry").click()`))
-	p.await(`document.getElementById("live").textContent === "Live"`)
+	p.await(`document.getElementById("live-status").textContent === "Live"`)
 }
 
 func TestPage_WorksBelowPathPrefix(t *testing.T) {
@@ -303,7 +303,7 @@ func TestPage_IsServedWithSecurityHeaders(t *testing.T) {
 	d := newSystem(t).startServices()
 	for path, kind := range map[string]string{
 		"/": "text/html; charset=utf-8", "/page/page.css": "text/css; charset=utf-8",
-		"/page/page.js": "text/javascript; charset=utf-8", "/page/icon.svg": "image/svg+xml",
+		"/page/main.js": "text/javascript; charset=utf-8", "/page/icon.svg": "image/svg+xml",
 	} {
 		answer, body := d.send("GET", path, "")
 		assert.Equal(t, http.StatusOK, answer.StatusCode, path)
@@ -340,28 +340,28 @@ func TestPage_ReportsMissingEnvironment(t *testing.T) {
 	d.awaitReady()
 	d.deploy(d.createEnvironment("logs"))
 	p := openTab(t, d.url+"/#env=%zz")
-	p.await(`document.getElementById("live").textContent === "Live"`)
+	p.await(`document.getElementById("live-status").textContent === "Live"`)
 	w.putRecord("ecs/environment/a/b", `{"Token":"0b0a9e39-5d7b-4fd7-9b3e-0d2d2b4e5a11","DesiredTaskDefinition":"`+w.agent+
 		`","Cluster":"`+prod+`","Deployments":{}}`)
 	p.await(containsText("environments", "a/b"))
 	const press = `[...document.querySelectorAll("#environments button")].find((b) => b.innerText.includes(%q)).click()`
 	p.Do(chromedp.Evaluate[chromedp.Void](fmt.Sprintf(press, "a/b")))
 	p.await(containsText("banner", "Environment a/b does not exist"))
-	assert.Equal(t, "Not live", p.textOf("live"))
+	assert.Equal(t, "Not live", p.textOf("live-status"))
 	p.Do(chromedp.Evaluate[chromedp.Void](fmt.Sprintf(press, "logs")))
-	p.await(`document.getElementById("live").textContent === "Live"`)
+	p.await(`document.getElementById("live-status").textContent === "Live"`)
 	p.awaitCounts(d, "logs", map[string]int{"running": 2})
 
 	// One that goes and comes again is followed again.
 	d.mustSend("DELETE", "/v1/environments/logs", "", nil)
 	d.deploy(d.createEnvironment("logs"))
 	d.sim.AddInstances("prod", 1)
-	p.await(`document.getElementById("name").textContent === "logs" && document.getElementById("live").textContent ` +
+	p.await(`document.getElementById("environment-name").textContent === "logs" && document.getElementById("live-status").textContent ` +
 		`=== "Live"`)
 	p.awaitCounts(d, "logs", map[string]int{"running": 3})
 
 	// What cannot be seen in etcd is not called live.
 	d.etcd.Stop()
-	p.await(`document.getElementById("live").textContent === "Not ready" && ` +
+	p.await(`document.getElementById("live-status").textContent === "Not ready" && ` +
 		containsText("banner", "etcd does not respond"))
 }

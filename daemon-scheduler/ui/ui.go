@@ -1,5 +1,5 @@
-// Package ui is what daemon-scheduler shows to people: one page, drawn by the browser from the API's streams. Everything
-// that it needs is in this folder and in the binary.
+// Package ui serves the web page of daemon-scheduler: one page that the browser draws from the API's streams. The binary
+// embeds its files; there is no build step.
 package ui
 
 import (
@@ -8,77 +8,79 @@ import (
 	"embed"
 	"encoding/hex"
 	"fmt"
+	"io/fs"
 	"net/http"
 	"path"
 	"time"
 )
 
-//go:embed *.html *.css *.js *.svg
-var files embed.FS
+//go:embed static
+var static embed.FS
 
-// policy lets the page load its own files and ask its own server, and nothing else.
-const policy = "default-src 'none'; script-src 'self'; style-src 'self'; connect-src 'self'; img-src 'self' data:; " +
-	"base-uri 'none'; form-action 'none'; frame-ancestors 'none'"
+// contentSecurityPolicy allows the page its own files and requests to its own server, and nothing else.
+const contentSecurityPolicy = "default-src 'none'; script-src 'self'; style-src 'self'; connect-src 'self'; " +
+	"img-src 'self' data:; base-uri 'none'; form-action 'none'; frame-ancestors 'none'"
 
-// kinds are the Content-Types; the machine's own table is not asked, as browsers are told to believe these.
-var kinds = map[string]string{
+// contentTypes has the Content-Type of each file extension. The system's own table may differ from it.
+var contentTypes = map[string]string{
 	".html": "text/html; charset=utf-8",
 	".css":  "text/css; charset=utf-8",
 	".js":   "text/javascript; charset=utf-8",
 	".svg":  "image/svg+xml",
 }
 
-// file is one that is served.
 type file struct {
-	body []byte
-	kind string // Content-Type
-	tag  string // ETag
+	body        []byte
+	contentType string
+	etag        string
 }
 
-// Handler serves the page at /, and its files at /page/<name>; the page names them without a leading slash, so that it works
-// below any prefix. Browsers ask each time whether a file has changed.
+// Handler serves the page at / and its files at /page/<name>. All URLs in the page are relative, so it also works below
+// a path prefix. Browsers revalidate each file by its ETag.
 func Handler() http.Handler {
-	served := load()
+	files := loadFiles()
 	return http.HandlerFunc(func(w http.ResponseWriter, r *http.Request) {
 		name := r.PathValue("file")
 		if name == "" {
 			name = "index.html"
 		}
-		f, ok := served[name]
+		f, ok := files[name]
 		if !ok {
 			http.NotFound(w, r)
 			return
 		}
-		h := w.Header()
-		h.Set("Content-Type", f.kind)
-		h.Set("ETag", f.tag)
-		h.Set("Cache-Control", "no-cache")
-		h.Set("Content-Security-Policy", policy)
-		h.Set("X-Content-Type-Options", "nosniff")
-		h.Set("Referrer-Policy", "no-referrer")
-		h.Set("Cross-Origin-Opener-Policy", "same-origin")
-		h.Set("Cross-Origin-Resource-Policy", "same-origin")
-		h.Set("X-Frame-Options", "DENY")
-		http.ServeContent(w, r, "", time.Time{}, bytes.NewReader(f.body)) // which answers If-None-Match
+		header := w.Header()
+		header.Set("Content-Type", f.contentType)
+		header.Set("ETag", f.etag)
+		header.Set("Cache-Control", "no-cache")
+		header.Set("Content-Security-Policy", contentSecurityPolicy)
+		header.Set("X-Content-Type-Options", "nosniff")
+		header.Set("Referrer-Policy", "no-referrer")
+		header.Set("Cross-Origin-Opener-Policy", "same-origin")
+		header.Set("Cross-Origin-Resource-Policy", "same-origin")
+		header.Set("X-Frame-Options", "DENY")
+		http.ServeContent(w, r, "", time.Time{}, bytes.NewReader(f.body)) // handles If-None-Match
 	})
 }
 
-// load panics when a file cannot be read, which the build has put in.
-func load() map[string]file {
-	entries, err := files.ReadDir(".")
+// loadFiles panics if it cannot read an embedded file: the binary is broken then.
+func loadFiles() map[string]file {
+	names, err := fs.Glob(static, "static/*.*")
 	if err != nil {
-		panic(fmt.Errorf("page: %w", err))
+		panic(fmt.Errorf("list the page's files: %w", err))
 	}
-	served := map[string]file{}
-	for _, entry := range entries {
-		body, err := files.ReadFile(entry.Name())
+	files := make(map[string]file, len(names))
+	for _, name := range names {
+		body, err := static.ReadFile(name)
 		if err != nil {
-			panic(fmt.Errorf("page: %w", err))
+			panic(fmt.Errorf("read %s: %w", name, err))
 		}
 		sum := sha256.Sum256(body)
-		served[entry.Name()] = file{
-			body: body, kind: kinds[path.Ext(entry.Name())], tag: `"` + hex.EncodeToString(sum[:12]) + `"`,
+		files[path.Base(name)] = file{
+			body:        body,
+			contentType: contentTypes[path.Ext(name)],
+			etag:        `"` + hex.EncodeToString(sum[:12]) + `"`,
 		}
 	}
-	return served
+	return files
 }

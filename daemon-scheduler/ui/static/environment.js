@@ -1,0 +1,39 @@
+// The head of the selected environment: its name, status and properties.
+import { byId, createDefinition, createElement, setText } from "./dom.js";
+import { summarize } from "./environmentstatus.js";
+import { formatDateTime, resourceID } from "./format.js";
+import { selectedEnvironment, state } from "./state.js";
+
+export function drawEnvironment() {
+  const record = selectedEnvironment();
+  byId("environment").hidden = !record;
+  document.title = record ? state.selectedName + " – Blox" : "Blox";
+  if (!record) return;
+  setText(byId("environment-name"), record.environment.name);
+  byId("badges").replaceChildren(...badges(record).map(({ kind, label }) =>
+    createElement("span", { className: "badge " + kind, textContent: label })));
+  byId("properties").replaceChildren(...properties(record.environment).map(([label, value]) =>
+    createElement("div", {}, ...createDefinition(label, value))));
+}
+
+function badges(record) {
+  const { status, health } = record.environment;
+  const summary = summarize(record);
+  const badges = [{ kind: { active: "good", deploying: "busy" }[status] ?? "warn", label: status }];
+  if (status !== "inactive") badges.push({ kind: health === "healthy" ? "good" : "bad", label: health });
+  if (!summary.label.includes(status) && !summary.label.includes(health)) badges.push(summary);
+  return badges;
+}
+
+function properties(environment) {
+  const group = environment.instanceGroup ?? {};
+  const selectors = [...(group.attributes ?? []).map(({ name, value }) => name + "=" + value), group.query];
+  return [
+    ["Cluster", resourceID(group.cluster)],
+    ["Task definition", resourceID(environment.taskDefinition)],
+    ["Revision", String(environment.revision ?? "")],
+    ["Instances", selectors.filter(Boolean).join(", ")],
+    ["Readiness", environment.readinessAttribute],
+    ["Updated", environment.updatedAt && formatDateTime(new Date(environment.updatedAt))],
+  ].filter(([, value]) => value);
+}

@@ -1,0 +1,39 @@
+// The status and the task counts of one environment.
+
+// isCanary reports whether the deployment runs on its canary instances and waits for promotion. The configuration in
+// the API belongs to the newest revision, so it says nothing about deployments of older ones.
+export function isCanary(environment, deployment) {
+  return Boolean(deployment && deployment.rolloutState === "IN_PROGRESS" &&
+    deployment.revision === environment.revision && environment.deploymentConfiguration?.canary &&
+    !deployment.rollbackOf && !deployment.promoted);
+}
+
+// summarize returns the most important fact about an environment: its kind (a CSS class) and a label.
+export function summarize({ environment, deployment }) {
+  if (environment.status === "deleting") return { kind: "warn", label: "deleting" };
+  if (deployment?.rolloutState === "FAILED") return { kind: "bad", label: "rollout failed" };
+  if (environment.paused) return { kind: "warn", label: "paused" };
+  if (environment.health !== "healthy") {
+    return { kind: "bad", label: environment.status === "deploying" ? "deploying, unhealthy" : "unhealthy" };
+  }
+  if (environment.status === "deploying") return { kind: "busy", label: phaseLabel(environment, deployment) };
+  if (environment.status === "inactive") return { kind: "plain", label: "not deployed" };
+  return { kind: "good", label: "healthy" };
+}
+
+function phaseLabel(environment, deployment) {
+  if (deployment?.rollbackOf) return "rolling back";
+  if (deployment?.bakeStartedAt) return "baking";
+  return isCanary(environment, deployment) ? "canary" : "deploying";
+}
+
+// countByState splits the desired instances of an environment by state.
+export function countByState(environment) {
+  const running = environment.runningCount ?? 0;
+  const starting = environment.pendingCount ?? 0;
+  const failing = environment.failedCount ?? 0;
+  const desired = Math.max(environment.desiredCount ?? 0, running);
+  const rest = desired - running - starting - failing;
+  const outdated = Math.max(0, Math.min(environment.outdatedCount ?? 0, rest));
+  return { running, starting, outdated, failing, missing: Math.max(0, rest - outdated) };
+}

@@ -1,0 +1,64 @@
+// The rollout of the selected environment: its steps, progress, counts and notes.
+import { announce, byId, createDefinition, createElement, setText } from "./dom.js";
+import { countByState } from "./environmentstatus.js";
+import { formatNumber } from "./format.js";
+import { createProgressBar, updateProgressBar } from "./progressbar.js";
+import { describeRollout } from "./rolloutmodel.js";
+import { selectedEnvironment, state } from "./state.js";
+
+export function drawRollout() {
+  const record = selectedEnvironment();
+  if (!record) return;
+  const { environment, deployment } = record;
+  const { steps, text, notes } = describeRollout(environment, deployment, state.deployments);
+  byId("steps").replaceChildren(...steps.map(createStep));
+  drawText(environment, deployment, text);
+  drawProgress(environment, deployment);
+  drawCounts(environment, deployment);
+  byId("notes").replaceChildren(...notes.map(({ kind, text }) =>
+    createElement("li", { className: kind, textContent: text })));
+}
+
+function createStep({ label, status, current }) {
+  const element = createElement("li", { className: status }, createElement("span", { textContent: label }));
+  if (current) element.setAttribute("aria-current", "step");
+  return element;
+}
+
+// drawText announces a change of the deployment, but not the first deployment that the page shows of an environment.
+function drawText(environment, deployment, text) {
+  const element = byId("rollout-text");
+  const { environment: drawnEnvironment, deployment: drawnDeployment } = element.dataset;
+  const deploymentState = deployment?.id + deployment?.rolloutState;
+  if (element.textContent && drawnEnvironment === environment.name && drawnDeployment !== deploymentState) {
+    announce(environment.name + ": " + text);
+  }
+  element.dataset.environment = environment.name;
+  element.dataset.deployment = deploymentState;
+  setText(element, text);
+}
+
+function drawProgress(environment, deployment) {
+  const progress = byId("progress");
+  progress.hidden = !deployment;
+  if (!progress.firstChild) progress.append(createProgressBar(), createElement("output"));
+  updateProgressBar(progress.firstChild, environment);
+  const desired = environment.desiredCount ?? 0;
+  const percent = desired ? Math.min(100, Math.floor(100 * countByState(environment).running / desired)) : 100;
+  setText(progress.lastChild, percent + " %");
+}
+
+function drawCounts(environment, deployment) {
+  byId("counts").hidden = !deployment;
+  const counts = [
+    ["desired", environment.desiredCount],
+    ["running", environment.runningCount],
+    ["starting", environment.pendingCount],
+    ["outdated", environment.outdatedCount],
+    ["failing", environment.failedCount],
+  ];
+  byId("counts").replaceChildren(...counts.map(([label, count]) => {
+    const value = count === undefined || count === null ? "?" : formatNumber(count);
+    return createElement("div", {}, ...createDefinition(label, value));
+  }));
+}
