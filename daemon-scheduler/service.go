@@ -37,9 +37,7 @@ import (
 // loses its listener. It tolerates failures of etcd, the cluster-state-service and ECS. All replicas serve the API; one
 // elected leader schedules.
 func Run(ctx context.Context, cfg Config, log logrus.FieldLogger) error {
-	registry := prometheus.NewRegistry()
-	registry.MustRegister(collectors.NewGoCollector(), collectors.NewProcessCollector(collectors.ProcessCollectorOpts{}))
-	prefixed := prometheus.WrapRegistererWithPrefix("blox_ds_", registry) // for the metrics of shared packages
+	registry, prefixed := newRegistry()
 	ecs, region, err := newECS(ctx, cfg, prefixed)
 	if err != nil {
 		return err
@@ -81,11 +79,6 @@ func Run(ctx context.Context, cfg Config, log logrus.FieldLogger) error {
 		Store: store, Cache: cache, Status: status, Events: eventStore, Resolver: ecs, RecordEvent: recorder.Record,
 		Metrics: httpserver.MetricsHandler(registry), UI: ui.Handler(), Log: log,
 	})
-	lead := store.Lead
-	if !cfg.LeaderElect {
-		lead = store.ForceLeadership
-	}
-
 	log.WithFields(logrus.Fields{
 		"version": version.String(), "address": listener.Addr().String(), "region": region, "replica": replica,
 		"css": redact.URLs(cfg.CSSEndpoints), "etcd": cfg.Etcd.Endpoints, "tls": cfg.TLS.Cert != "",
@@ -96,12 +89,29 @@ func Run(ctx context.Context, cfg Config, log logrus.FieldLogger) error {
 	group.Go(func() error { return eventStore.Run(ctx) })
 	group.Go(func() error { return recorder.Run(ctx) })
 	group.Go(func() error { return status.Run(ctx) })
-	group.Go(func() error { return lead(ctx, replica, cfg.Lease, engine.Run) })
+	group.Go(func() error { return lead(ctx, cfg, store, replica, engine.Run) })
 	group.Go(func() error {
 		return httpserver.Serve(ctx, listener, handler, log,
 			httpserver.WithPanicText("Server Error"), httpserver.WithMetrics(prefixed), options)
 	})
 	return group.Wait()
+}
+
+// newRegistry returns the registry of all metrics, and one that prefixes the metrics of shared packages.
+func newRegistry() (*prometheus.Registry, prometheus.Registerer) {
+	registry := prometheus.NewRegistry()
+	registry.MustRegister(collectors.NewGoCollector(), collectors.NewProcessCollector(collectors.ProcessCollectorOpts{}))
+	return registry, prometheus.WrapRegistererWithPrefix("blox_ds_", registry)
+}
+
+// lead runs act whenever this replica leads. Without leader election, it takes the leadership at once.
+func lead(
+	ctx context.Context, cfg Config, records *store.Store, replica string, act func(context.Context, store.Term) error,
+) error {
+	if !cfg.LeaderElect {
+		return records.ForceLeadership(ctx, replica, cfg.Lease, act)
+	}
+	return records.Lead(ctx, replica, cfg.Lease, act)
 }
 
 // newECS returns a client of ECS and the AWS region.
