@@ -20,7 +20,9 @@ func FuzzRequests(f *testing.F) {
 		"/v1/tasks/prod/" + runningTask, "/v1/tasks/prod/" + strings.ReplaceAll(runningTask, "/", "%2F"),
 		"/v1/tasks/prod", "/v1/tasks/prod/", "/v1/instances?attribute=stack:prod&agentConnected=true", "/v1/instances/prod/" +
 			instance, "/v1/instances/other/" + draining, "/v1/clusters", "/v1/clusters?a=b",
-		"/v1/stream/tasks?entityVersion=1&cluster=prod&deleted=true&heartbeat=5", "/v1/stream/instances?entityVersion=99999999999999999999", "/v1/ping", "/v1/ready", "/v1/swagger.json", "/metrics", "*",
+		"/v1/stream/tasks?entityVersion=1&cluster=prod&deleted=true&heartbeat=5",
+		"/v1/stream/instances?entityVersion=99999999999999999999",
+		"/v1/ping", "/v1/ready", "/v1/swagger.json", "/metrics", "*",
 		"//v1//tasks/?x=%zz", "/v1/tasks?a;b", "/v1/tasks/prod/%00", "http://other/v1/tasks", "/v1/../etc",
 	} {
 		f.Add("GET", target, "", "")

@@ -35,6 +35,7 @@ func serve(ctx context.Context, listener net.Listener, cfg config, out io.Writer
 		IdleTimeout:       2 * time.Minute,
 	}
 	stopped := make(chan error, 1)
+	//nolint:contextcheck // the shutdown outlives ctx
 	defer context.AfterFunc(ctx, func() { stopped <- shutdown(server, sim) })()
 	fmt.Fprintln(out, cfg.exportCommand(listener.Addr().String()))
 	if err := server.Serve(listener); !errors.Is(err, http.ErrServerClosed) {

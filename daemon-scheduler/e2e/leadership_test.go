@@ -136,7 +136,7 @@ func TestRestore_StartsNoDuplicates(t *testing.T) {
 			require.NoError(t, err)
 			w.startCSS(address)
 			restart(address)
-			testenv.Eventually(t, func() bool { return len(w.launchKeys("logs")) == 3 }, "what ECS runs is not noted")
+			testenv.Eventually(t, func() bool { return len(w.launchKeys()) == 3 }, "what ECS runs is not noted")
 			added := w.sim.AddInstances("prod", 1)
 			w.awaitOneTaskEach(id, append(instances, added...)...)
 			w.assertNoDuplicates()

@@ -58,10 +58,10 @@ func (p *tab) legendCounts() map[string]int {
 }
 
 // awaitCounts waits until the legend counts what the API lists, and that is want.
-func (p *tab) awaitCounts(d *scheduler, name string, want map[string]int) {
+func (p *tab) awaitCounts(d *scheduler, want map[string]int) {
 	p.t.Helper()
 	testenv.Eventually(p.t, func() bool {
-		is := d.countStates(name)
+		is := d.countStates("logs")
 		return assert.ObjectsAreEqual(want, is) && assert.ObjectsAreEqual(is, p.legendCounts())
 	}, "not %v on the page and in the API", want)
 }
@@ -93,7 +93,7 @@ func TestPage_ShowsChanges(t *testing.T) {
 	assert.Equal(t, "logs", p.textOf("environment-name"))
 	p.await(containsText("replica", "this replica is the leader"))
 	p.await(containsText("rollout-text", "The rollout of agent:1 is completed"))
-	p.awaitCounts(d, "logs", map[string]int{"running": 6})
+	p.awaitCounts(d, map[string]int{"running": 6})
 	p.await(containsText("events", "Started agent:1 on 6 instances"))
 	p.await(containsText("deployments", "completed"))
 
@@ -101,12 +101,12 @@ func TestPage_ShowsChanges(t *testing.T) {
 	d.sim.AddInstances("prod", 1)
 	require.NoError(t, d.sim.DrainInstance(instances[0]))
 	require.NoError(t, d.sim.SetAgentConnected(instances[1], false))
-	p.awaitCounts(d, "logs", map[string]int{"running": 5, "draining": 1, "disconnected": 1})
+	p.awaitCounts(d, map[string]int{"running": 5, "draining": 1, "disconnected": 1})
 	p.await(containsText("reason-rows", "Disconnected") + " && " + containsText("reason-rows", "The instance is DRAINING."))
 	require.NoError(t, d.sim.KillTask(d.liveTasks(id)[instances[2]][0].ARN, 1))
 	p.await(`[...document.querySelectorAll("#events strong")].filter((s) => s.textContent.startsWith("Started ` +
 		`agent:1")).length > 1`)
-	p.awaitCounts(d, "logs", map[string]int{"running": 5, "draining": 1, "disconnected": 1})
+	p.awaitCounts(d, map[string]int{"running": 5, "draining": 1, "disconnected": 1})
 
 	// A rollout that fails says why.
 	d.sim.RegisterTaskDefinition("agent", ecssim.WithCPU(64), ecssim.WithMemory(64))
@@ -123,7 +123,7 @@ func TestPage_ShowsChanges(t *testing.T) {
 		fmt.Sprintf("%q", d.getDeployment("logs", id2).RolloutStateReason))
 	p.await(containsText("events", "Rollout of agent:2 failed"))
 	p.await(containsText("badges", "rollout failed"))
-	p.awaitCounts(d, "logs", d.countStates("logs"))
+	p.awaitCounts(d, d.countStates("logs"))
 
 	// An environment that is gone is gone from the page, which shows another.
 	d.mustSend("DELETE", "/v1/environments/logs", "", nil)
@@ -140,7 +140,7 @@ func TestPage_IsAccessible(t *testing.T) {
 	t.Parallel()
 	d, _, _ := startDeployed(t, 40)
 	p := openTab(t, d.url)
-	p.awaitCounts(d, "logs", map[string]int{"running": 40})
+	p.awaitCounts(d, map[string]int{"running": 40})
 
 	t.Run("with the keyboard", func(t *testing.T) {
 		label := `document.getElementById(document.getElementById("grid").getAttribute("aria-activedescendant"))?.getAttribute("aria-label")`
@@ -263,7 +263,7 @@ func TestPage_ReportsLostConnectionAndReconnects(t *testing.T) {
 	d, _, _ := startDeployed(t, 3)
 	way := testenv.NewProxy(t, strings.TrimPrefix(d.url, "http://"))
 	p := openTab(t, "http://"+way.Address())
-	p.awaitCounts(d, "logs", map[string]int{"running": 3})
+	p.awaitCounts(d, map[string]int{"running": 3})
 	assert.True(t, evaluate[bool](p, `document.getElementById("banner").hidden`))
 
 	way.SetDisconnected(true)
@@ -273,7 +273,7 @@ func TestPage_ReportsLostConnectionAndReconnects(t *testing.T) {
 	d.sim.AddInstances("prod", 2)
 	way.SetDisconnected(false)
 	p.await(`document.getElementById("banner").hidden && document.getElementById("live-status").textContent === "Live"`)
-	p.awaitCounts(d, "logs", map[string]int{"running": 5})
+	p.awaitCounts(d, map[string]int{"running": 5})
 
 	way.SetDisconnected(true) // and a user who does not wait
 	p.await(`!document.getElementById("retry").hidden`)
@@ -293,7 +293,7 @@ func TestPage_WorksBelowPathPrefix(t *testing.T) {
 	}))
 	t.Cleanup(front.Close)
 	p := openTab(t, front.URL+"/stage/")
-	p.awaitCounts(d, "logs", map[string]int{"running": 2})
+	p.awaitCounts(d, map[string]int{"running": 2})
 	assert.Empty(t, p.ConsoleErrors())
 	d.stop() // which ends the streams, or the server would wait for them
 }
@@ -350,7 +350,7 @@ func TestPage_ReportsMissingEnvironment(t *testing.T) {
 	assert.Equal(t, "Not live", p.textOf("live-status"))
 	p.Do(chromedp.Evaluate[chromedp.Void](fmt.Sprintf(press, "logs")))
 	p.await(`document.getElementById("live-status").textContent === "Live"`)
-	p.awaitCounts(d, "logs", map[string]int{"running": 2})
+	p.awaitCounts(d, map[string]int{"running": 2})
 
 	// One that goes and comes again is followed again.
 	d.mustSend("DELETE", "/v1/environments/logs", "", nil)
@@ -358,7 +358,7 @@ func TestPage_ReportsMissingEnvironment(t *testing.T) {
 	d.sim.AddInstances("prod", 1)
 	p.await(`document.getElementById("environment-name").textContent === "logs" && document.getElementById("live-status").textContent ` +
 		`=== "Live"`)
-	p.awaitCounts(d, "logs", map[string]int{"running": 3})
+	p.awaitCounts(d, map[string]int{"running": 3})
 
 	// What cannot be seen in etcd is not called live.
 	d.etcd.Stop()

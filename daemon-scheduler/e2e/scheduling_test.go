@@ -43,14 +43,14 @@ func TestEnvironment_FollowsInstances(t *testing.T) {
 	require.NoError(t, w.sim.RemoveInstance(instances[1]))
 	w.awaitOneTaskEach(id, instances[0], added)
 	testenv.Eventually(t, func() bool {
-		return len(w.launchKeys("logs")) == 2
+		return len(w.launchKeys()) == 2
 	}, "the launch of an instance that left stays")
 
 	require.NoError(t, w.sim.ActivateInstance(instances[2]))
 	w.awaitOneTaskEach(id, instances[0], instances[2], added)
 
 	d.mustSend("DELETE", "/v1/environments/logs", "", nil)
-	testenv.Eventually(t, func() bool { return len(w.launchKeys("logs")) == 0 }, "launches stay behind")
+	testenv.Eventually(t, func() bool { return len(w.launchKeys()) == 0 }, "launches stay behind")
 	w.awaitOneTaskEach(id, instances[0], instances[2], added)
 	for _, task := range w.sim.Tasks("other") {
 		assert.NotEqual(t, elsewhere[0], task.InstanceARN)
@@ -58,10 +58,10 @@ func TestEnvironment_FollowsInstances(t *testing.T) {
 	w.assertNoDuplicates()
 }
 
-// launchKeys is the keys of an environment's launch records.
-func (w *system) launchKeys(name string) (keys []string) {
+// launchKeys returns the keys of the launch records of the environment logs.
+func (w *system) launchKeys() (keys []string) {
 	w.t.Helper()
-	got, err := w.client.Get(w.t.Context(), "ecs/launch/"+name+"/", clientv3.WithPrefix())
+	got, err := w.client.Get(w.t.Context(), "ecs/launch/logs/", clientv3.WithPrefix())
 	require.NoError(w.t, err)
 	for _, kv := range got.Kvs {
 		keys = append(keys, string(kv.Key))
@@ -239,7 +239,7 @@ func TestStart_LostResponsesCauseNoDuplicates(t *testing.T) {
 }
 
 func (w *system) hasOpenLaunches(name string) bool {
-	got, err := w.client.Get(w.t.Context(), "ecs/launch/"+name+"/", clientv3.WithPrefix())
+	got, err := w.client.Get(w.t.Context(), "ecs/launch/logs/", clientv3.WithPrefix())
 	require.NoError(w.t, err)
 	return slices.ContainsFunc(got.Kvs,
 		func(kv *mvccpb.KeyValue) bool { return strings.Contains(string(kv.Value), `"State":"open"`) })

@@ -39,7 +39,7 @@ type instancesInput struct {
 }
 
 func (s *Sim) describeContainerInstances(c *cluster, in instancesInput) (any, error) {
-	return s.forEachInstance(c, in, maxDescribe, func(i *instance) string { return "" })
+	return s.forEachInstance(c, in, maxDescribe, func(*instance) string { return "" })
 }
 
 // maxInstancesPerCall is the most instances that one call can change or start a task on.

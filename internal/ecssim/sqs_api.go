@@ -110,7 +110,7 @@ func (s *Sim) setQueueAttributes(_ request, q *queue, in queueInput) (any, error
 	return struct{}{}, q.set(in.Attributes)
 }
 
-func (s *Sim) purgeQueue(_ request, q *queue, in queueInput) (any, error) {
+func (s *Sim) purgeQueue(_ request, q *queue, _ queueInput) (any, error) {
 	q.purge()
 	return struct{}{}, nil
 }

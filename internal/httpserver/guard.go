@@ -63,7 +63,7 @@ func recoverPanic(log logrus.FieldLogger, r *http.Request, res *response, text s
 	if failure == nil {
 		return
 	}
-	if failure == any(http.ErrAbortHandler) { //nolint:errorlint // net/http compares the panic value, too
+	if failure == any(http.ErrAbortHandler) { // intended by the handler
 		res.aborted = true
 		panic(failure)
 	}

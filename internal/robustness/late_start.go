@@ -18,8 +18,8 @@ import (
 const lateName = "late" // of the cluster, the environment and the family
 
 // checkLateStart provokes a StartTask that reaches ECS after --start-confirm-timeout, when another leader has already
-// started a task in its place. That is the one case in which an instance can get two tasks. The scheduler has to stop the
-// surplus task; only one that stays is a violation.
+// started a task in its place. That is the one case in which an instance can get two tasks. The scheduler has to stop
+// the surplus task; only one that stays is a violation.
 func (c *checker) checkLateStart(ctx context.Context) error {
 	if err := c.deployLate(ctx); err != nil {
 		return err
