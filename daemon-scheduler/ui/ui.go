@@ -1,5 +1,5 @@
-// Package ui serves the web page of daemon-scheduler: one page that the browser draws from the API's streams. The binary
-// embeds its files; there is no build step.
+// Package ui serves the web page of daemon-scheduler: one page that the browser draws from the API's streams. The
+// binary embeds its files; there is no build step.
 package ui
 
 import (
