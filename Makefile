@@ -42,7 +42,7 @@ layers: ## verify and list the imports between packages
 	go test -v -run TestLayers ./internal/layers
 
 names: ## fail if a declaration uses a name that the project replaced
-	BLOX_NAMES=1 go test ./internal/names
+	go test -count=1 ./internal/names
 
 # Go may report only "context deadline exceeded" when the fuzz time ends; this is not a failure.
 fuzz: ## run each fuzz target for FUZZTIME (2m); RUN=<regexp> selects some; testdata/fuzz keeps failing inputs

@@ -9,11 +9,7 @@ import (
 	"github.com/stretchr/testify/require"
 )
 
-// TestNames_ReplacedOnesStayAway runs with `make names`.
 func TestNames_ReplacedOnesStayAway(t *testing.T) {
-	if os.Getenv("BLOX_NAMES") == "" {
-		t.Skip("make names runs this test")
-	}
 	rules, err := ParseRules(rulesText)
 	require.NoError(t, err)
 	declared, err := Declarations(os.DirFS("../.."))
