@@ -149,7 +149,7 @@ func newConsumer(
 	return ingest.NewConsumer(ingest.NewSQS(awsconfig.SQS(aws), name), writer, cfg.Pollers, log), nil
 }
 
-// The codecs tell the cache how to decode, order and encode records.
+// The codecs decode, order and encode records for the cache.
 var (
 	taskCodec = cache.Codec[state.Task]{
 		Decode: state.DecodeTask, Version: func(t state.Task) int64 { return t.Version },

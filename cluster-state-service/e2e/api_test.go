@@ -160,7 +160,7 @@ func TestMetrics_AreServedAndDocumented(t *testing.T) {
 	readme, err := os.ReadFile("../README.md")
 	require.NoError(t, err)
 	for _, name := range regexp.MustCompile(`# TYPE (blox_\w+)`).FindAllStringSubmatch(body, -1) {
-		assert.Contains(t, string(readme), "`"+name[1], "the README tells of every metric")
+		assert.Contains(t, string(readme), "`"+name[1], "the README lists every metric")
 	}
 }
 

@@ -105,7 +105,7 @@ func TestReady_WaitsForFirstReconcile(t *testing.T) {
 		})
 	}
 	answer, body := c.get("/v1/tasks?status=wrong")
-	assert.Equal(t, http.StatusBadRequest, answer.StatusCode, "a bad request is told at once")
+	assert.Equal(t, http.StatusBadRequest, answer.StatusCode, "an invalid request is rejected at once")
 	assert.Equal(t, "Invalid status\n", body)
 	answer, body = c.get("/v1/ready")
 	assert.Equal(t, http.StatusServiceUnavailable, answer.StatusCode)

@@ -69,7 +69,7 @@ func filled(b *testing.B, instances, each int, deployment string) clusterstate.C
 			`"status":"ACTIVE","agentConnected":true,"attributes":[%s],"registeredResources":[],"remainingResources":[],"versionInfo":{}}}`,
 			prod, instanceARN(i), strings.Join(attributes, ",")))
 		for n := range each {
-			by := "somebody"
+			by := "another-scheduler"
 			if n == 0 {
 				by = deployment
 			}

@@ -70,7 +70,7 @@ func (c Cluster) Tasks(clusterARN string, startedBy ...string) []environment.Tas
 	return tasks
 }
 
-// TasksOn returns the tasks on the instance with that ARN, whoever started them, in no order.
+// TasksOn returns the tasks on the instance with that ARN, of all schedulers, in no order.
 func (c Cluster) TasksOn(instanceARN string) []environment.Task {
 	on := c.Informer.TasksOn(instanceARN)
 	tasks := make([]environment.Task, 0, len(on))

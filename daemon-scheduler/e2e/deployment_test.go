@@ -280,7 +280,7 @@ func TestDelete_StopsTasks(t *testing.T) {
 	id := d.deploy(e)
 	testenv.Eventually(t, func() bool { return len(w.liveTasks(id)) > 0 },
 		"nothing is started") // the rollout may be under way
-	foreign := w.startTask(instances[0], "somebody")
+	foreign := w.startTask(instances[0], "another-scheduler")
 	d.mustSend("DELETE", "/v1/environments/logs?stopTasks=true", "", nil)
 	testenv.Eventually(t, func() bool {
 		answer, _ := d.send("GET", "/v1/environments/logs", "")

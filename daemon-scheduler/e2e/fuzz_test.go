@@ -36,7 +36,7 @@ func newFixtures(f *testing.F) *fixtures {
 	return fx
 }
 
-// state tells all that a request might change.
+// state returns everything that a request may change.
 func (fx *fixtures) state(t *testing.T) string {
 	t.Helper()
 	got, err := fx.client.Get(t.Context(), "ecs/", clientv3.WithRange("ecs/leader"))

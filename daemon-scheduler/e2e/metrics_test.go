@@ -90,7 +90,7 @@ func TestMetrics_CountTaskActions(t *testing.T) {
 	require.NoError(t, err)
 	_, text := d.send(http.MethodGet, "/metrics", "")
 	for _, name := range regexp.MustCompile(`# TYPE (blox_\w+)`).FindAllStringSubmatch(text, -1) {
-		assert.Contains(t, string(readme), "`"+name[1], "the README tells of every metric")
+		assert.Contains(t, string(readme), "`"+name[1], "the README lists every metric")
 	}
 }
 
@@ -109,7 +109,7 @@ func TestReconcile_IgnoresForeignTasks(t *testing.T) {
 	const others = 24
 	last := ""
 	for range others {
-		last = w.startTask(instances[0], "somebody")
+		last = w.startTask(instances[0], "another-scheduler")
 		testenv.Eventually(t, func() bool { // one after the other, or one look would do for many
 			got, err := w.client.Get(t.Context(), "ecs/task/prod/"+last)
 			require.NoError(t, err)
@@ -121,7 +121,7 @@ func TestReconcile_IgnoresForeignTasks(t *testing.T) {
 	require.NoError(t, w.sim.KillTask(killed, 1)) // whose event comes after theirs
 	testenv.Eventually(t, func() bool { on := w.liveTasks(id)[instances[1]]; return len(on) == 1 && on[0].ARN != killed })
 	assert.Less(t, d.metric("blox_ds_environment_reconciles_total")-before, float64(others/2),
-		"one look for each task of somebody else")
+		"one reconciliation for each task of another scheduler")
 }
 
 // A quiet scheduler asks ECS nothing, however often it looks: here because the cluster and the records change in ways

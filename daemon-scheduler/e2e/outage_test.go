@@ -46,7 +46,7 @@ func TestThrottling_BacksOffDespiteChanges(t *testing.T) {
 	w.awaitOneTaskEach(id, instances...)
 }
 
-// isConnected tells whether the scheduler's source shows the instance as connected.
+// isConnected reports whether the scheduler's cluster state shows the instance as connected.
 func (d *scheduler) isConnected(instance string) bool {
 	for _, i := range d.sim.Instances("prod") {
 		if i.ARN == instance {

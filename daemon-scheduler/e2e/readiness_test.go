@@ -31,7 +31,7 @@ func (d *scheduler) createWithReadiness(name, definition, more string) (e models
 	return e
 }
 
-// startTaskWithDefinition starts a task of the definition on the instance, as somebody else than Blox would, and
+// startTaskWithDefinition starts a task of the definition on the instance, as another scheduler would, and
 // returns its ARN.
 func (w *system) startTaskWithDefinition(definition, instance string) string {
 	w.t.Helper()
@@ -233,7 +233,7 @@ func TestReadiness_ResolvesOpenRecordsAfterCrash(t *testing.T) {
 		record(instance)
 	}
 	w.setAttribute(instances[1], "blox.ready", "true")
-	w.setAttribute(instances[3], "blox.ready", "true") // which is somebody else's
+	w.setAttribute(instances[3], "blox.ready", "true") // set by an operator
 	hog := w.sim.RegisterTaskDefinition("hog", ecssim.WithMemory(7650))
 	w.startTaskWithDefinition(hog, instances[1])
 	w.startTaskWithDefinition(hog, instances[3])
@@ -341,7 +341,7 @@ func TestReadiness_DoesNotRetryDeniedCalls(t *testing.T) {
 	assert.Equal(t, before, puts.Load())
 }
 
-// isFull puts one more attribute on the instance, and tells when that is refused.
+// isFull sets one more attribute on the instance and reports whether ECS rejects it.
 func (w *system) isFull(instance string, n int) bool {
 	name := fmt.Sprint("a", n)
 	_, err := w.ecs().PutAttributes(w.t.Context(),
@@ -372,7 +372,7 @@ func TestReadiness_MakesNoECSCallsAtRest(t *testing.T) {
 	assert.Zero(t, w.sim.Calls("DeleteAttributes"))
 }
 
-// On a draining instance the daemons stay as long as somebody else's task does, and then leave one after the other.
+// On a draining instance, the daemons run as long as the workload task does, then stop one after the other.
 func TestDrain_StopsDaemonsLast(t *testing.T) {
 	t.Parallel()
 	w := newSystem(t)
@@ -385,7 +385,7 @@ func TestDrain_StopsDaemonsLast(t *testing.T) {
 		w.awaitOneTaskEach(id, instances...)
 	}
 	w.awaitReadyInstances(instances...)
-	work := w.startTask(instances[0], "somebody")
+	work := w.startTask(instances[0], "another-scheduler")
 	require.NoError(t, w.sim.DrainInstance(instances[0]))
 	testenv.Eventually(t, func() bool {
 		return strings.Contains(d.instanceStatuses("first")[instances[0]], "other tasks still run on it") &&
@@ -405,12 +405,12 @@ func TestDrain_StopsDaemonsLast(t *testing.T) {
 	stopped := map[string]time.Time{}
 	for _, task := range w.describeTasks(instances[0]) {
 		stopped[aws.ToString(task.StartedBy)] = aws.ToTime(task.StoppedAt)
-		if by := aws.ToString(task.StartedBy); by != "somebody" {
+		if by := aws.ToString(task.StartedBy); by != "another-scheduler" {
 			assert.Equal(t, "blox: the instance is draining, environment "+map[string]string{first: "first", last: "last"}[by],
 				aws.ToString(task.StoppedReason))
 		}
 	}
-	assert.False(t, stopped[first].Before(stopped["somebody"]), "a daemon left before the work was done")
+	assert.False(t, stopped[first].Before(stopped["another-scheduler"]), "a daemon left before the work was done")
 	assert.False(t, stopped[last].Before(stopped[first]), "they left in another order")
 	w.awaitReadyInstances(instances[1])
 	w.awaitReadinessRecords(instances[1])

@@ -61,7 +61,7 @@ func (f *rollout) deployPatch(patch string) (id string) {
 func (f *rollout) awaitMiddle(id string) {
 	f.t.Helper()
 	testenv.Eventually(f.t, func() bool { return f.runningTasks(id) > len(f.instances)/5 }, "the rollout does not go on")
-	require.Less(f.t, f.runningTasks(id), len(f.instances), "the rollout is over")
+	require.Less(f.t, f.runningTasks(id), len(f.instances), "the rollout has ended")
 }
 
 func (f *rollout) runningTasks(id string) (running int) {
@@ -162,7 +162,7 @@ func TestRollout_LimitsFailingTaskDefinition(t *testing.T) {
 	for family, reason := range map[string]string{
 		"never-runs": "Task failed to start", "dies": "failures (threshold 5).", "does-not-fit": "RESOURCE:MEMORY on arn:",
 	} {
-		t.Run(family+", and goes back", func(t *testing.T) {
+		t.Run(family+", and rolls back", func(t *testing.T) {
 			t.Parallel()
 			f, id, before := bad(t, family, `{"enable":true,"rollback":true,"threshold":5}`)
 			failed := f.awaitState(id, "FAILED")
@@ -229,7 +229,7 @@ func TestRollout_LimitsFailingTaskDefinition(t *testing.T) {
 		e := f.getEnvironment("logs")
 		assert.Equal(t, "paused", e.Status)
 		assert.Equal(t, id, e.PausedBy)
-		assert.Equal(t, id, f.newestDeployment(), "nothing goes back")
+		assert.Equal(t, id, f.newestDeployment(), "nothing rolls back")
 		f.assertLimits(n-lack, 0)
 
 		good := f.deployPatch(`{"taskDefinition":"agent:2"}`) // which ends the pause
@@ -273,7 +273,7 @@ func TestRollout_StartsWithCanary(t *testing.T) {
 			f := newRollout(t, n, `{}`)
 			for _, i := range f.instances[3:5] {
 				f.setAttribute(i, "stage", "canary")
-				require.NoError(t, f.sim.SetAgentConnected(i, false)) // tells the copy of the attribute
+				require.NoError(t, f.sim.SetAgentConnected(i, false)) // the event carries the attribute
 				require.NoError(t, f.sim.SetAgentConnected(i, true))
 			}
 			before := f.taskByInstance(f.first)

@@ -113,16 +113,16 @@ func TestScheduler_StopsDuplicatesAndKeepsForeignTasks(t *testing.T) {
 	d.awaitCompleted("logs", id)
 	kept := w.liveTasks(id)[instance][0]
 
-	w.startTask(instance, "somebody")
+	w.startTask(instance, "another-scheduler")
 	surplus := w.startTask(instance, id)
 	w.awaitOneTaskEach(id, instance)
 	assert.Equal(t, kept.ARN, w.liveTasks(id)[instance][0].ARN, "the oldest one is kept")
-	assert.Len(t, w.liveTasks("somebody"), 1, "tasks of others are left alone")
+	assert.Len(t, w.liveTasks("another-scheduler"), 1, "tasks of others are left alone")
 	testenv.Eventually(t, func() bool {
 		return slices.ContainsFunc(w.sim.Tasks("prod"), func(task ecssim.Task) bool {
 			return task.ARN == surplus && task.StoppedReason == "blox: duplicate task of environment logs"
 		})
-	}, "the reason is not told")
+	}, "the reason is not reported")
 }
 
 func TestDeployment_ReplacesDeploymentOfV03(t *testing.T) {
@@ -269,7 +269,7 @@ func TestCrashLoop_BacksOffBeforeRunning(t *testing.T) {
 	assert.Equal(t, 10*time.Second, launch.NextAttemptAt.Sub(launch.NotAfter))
 }
 
-// A daemon that runs for a moment and dies is replaced at once the first time, as somebody may have stopped it, and
+// A daemon that runs for a moment and dies is replaced at once the first time, as a user may have stopped it, and
 // then later and later; that it runs in between does not count.
 func TestCrashLoop_BacksOffAfterRunning(t *testing.T) {
 	t.Parallel()
@@ -406,7 +406,7 @@ func TestScheduler_MakesNoECSCallsAtRest(t *testing.T) {
 	w.awaitOneTaskEach(id, instances...)
 }
 
-// isRecorded tells whether a change of the instance has come through: its record in etcd is the simulator's.
+// isRecorded reports whether the instance's record in etcd equals the simulator's.
 func (d *scheduler) isRecorded(instance string) bool {
 	id := instance[strings.LastIndex(instance, "/")+1:]
 	ctx, cancel := context.WithTimeout(d.t.Context(), 5*time.Second)

@@ -108,7 +108,7 @@ func (f *streamClient) await(t testing.TB, so func() bool, message ...any) {
 	testenv.Eventually(t, func() bool { f.mu.Lock(); defer f.mu.Unlock(); return so() }, message...)
 }
 
-// awaitList waits until the stream has told what the list says.
+// awaitList waits until the stream has reported what the list returns.
 func (f *streamClient) awaitList(d *scheduler, name string) {
 	d.t.Helper()
 	f.await(d.t, func() bool {
@@ -215,7 +215,7 @@ func TestStream_SendsOverviewAndEventsFromEveryReplica(t *testing.T) {
 		}
 		for path, status := range map[string]int{
 			"/v1/stream/overview?heartbeat=0": 400, "/v1/stream/environments/logs/instances?heartbeat=301": 400,
-			"/v1/stream/environments/nobody/instances": 404,
+			"/v1/stream/environments/absent/instances": 404,
 		} {
 			answer, _ := d.sendValid("GET", path, "")
 			assert.Equal(t, status, answer.StatusCode, path)
@@ -272,7 +272,7 @@ func TestStream_SendsNewEnvironmentAtOnce(t *testing.T) {
 	})
 }
 
-// Others than Blox may have written to etcd: what the engine works on can be looked at and deleted.
+// Other programs may write to etcd: the API shows and deletes every environment that the engine manages.
 func TestEnvironment_WithInvalidNameCanBeReadAndDeleted(t *testing.T) {
 	t.Parallel()
 	w := newSystem(t)

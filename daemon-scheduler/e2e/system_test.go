@@ -276,7 +276,7 @@ func (w *system) ecs() *ecs.Client {
 	})
 }
 
-// startTask starts a task of the agent as somebody else than Blox would, and returns its ARN.
+// startTask starts a task of the agent, as another scheduler would, and returns its ARN.
 func (w *system) startTask(instance, startedBy string) string {
 	w.t.Helper()
 	out, err := w.ecs().StartTask(w.t.Context(), &ecs.StartTaskInput{

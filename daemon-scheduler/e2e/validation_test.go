@@ -162,7 +162,7 @@ func TestPatch_MergesValidFields(t *testing.T) {
 	assert.Len(t, revisions.Items, 4)
 }
 
-// Without a copy of the clusters nothing is told of them, and everything else works.
+// Without cluster state, the API omits counts and instances, and everything else works.
 func TestAPI_ReportsMissingClusterState(t *testing.T) {
 	t.Parallel()
 	d := newSystem(t).startScheduler(unusedAddress)

@@ -127,7 +127,7 @@ func TestStop_RollsBackOrAborts(t *testing.T) {
 		current, _ := e.Current()
 		assert.Equal(t, first, current.ID, "the newest completed deployment is current")
 		again := must(t)(e.Stop(second, StopRollback, third, now))
-		assert.Equal(t, e, again, "stopping what is over changes nothing")
+		assert.Equal(t, e, again, "stopping an ended deployment changes nothing")
 
 		back := must(t)(e.Rollback(third, now))
 		assert.False(t, back.Paused)

@@ -51,7 +51,7 @@ func TestCircuitBreaker_StopsAndRollsBackABadDeployment(t *testing.T) {
 			up, _, of := f.running()
 			assert.Equal(t, 40, up)
 			assert.Zero(t, of[current])
-			assert.GreaterOrEqual(t, of[earlier], 36, "tasks of the revision that is gone back to stay")
+			assert.GreaterOrEqual(t, of[earlier], 36, "tasks of the restored revision stay")
 		})
 	}
 }

@@ -19,7 +19,7 @@ type State struct {
 	// Fresh reports that Instances and Tasks are complete and recent. Otherwise nothing is started or stopped.
 	Fresh     bool
 	Instances []environment.Instance // of the environment's cluster
-	Tasks     []environment.Task     // of the environment's cluster, whoever started them
+	Tasks     []environment.Task     // of the environment's cluster, of all schedulers
 
 	// DrainOrders has the drain order of every deployment of the cluster's environments, by deployment id. Tasks that
 	// these deployments started are daemons; all others are workload tasks, which daemons serve.

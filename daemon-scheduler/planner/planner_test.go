@@ -107,7 +107,7 @@ func TestMake_DecidesForEachInstance(t *testing.T) {
 			legacyFailures: failedNow, want: []string{start},
 			wantStatus: environment.Running, health: environment.Unhealthy, failed: failedNow,
 		},
-		"a failure that v0.3 noted is over when the task is there": {
+		"a failure that v0.3 recorded ends when the task runs": {
 			legacyFailures: failedNow, tasks: []environment.Task{running}, wantStatus: environment.Completed,
 		},
 		"the record of an instance that left is forgotten": {

@@ -11,7 +11,7 @@ import (
 func TestAcknowledged_ListsDeletedEvents(t *testing.T) {
 	w := newFixture(t, Config{Acknowledged: 2})
 	instances := w.AddInstances("default", 5)
-	assert.Empty(t, w.Acknowledged(0), "nobody has deleted one")
+	assert.Empty(t, w.Acknowledged(0), "no message was deleted")
 	got, err := w.sqs.ReceiveMessage(w.ctx, &sqs.ReceiveMessageInput{QueueUrl: w.queue, MaxNumberOfMessages: 10})
 	require.NoError(t, err)
 	require.Len(t, got.Messages, 5)

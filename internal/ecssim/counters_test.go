@@ -52,7 +52,7 @@ func TestCounters_FewestRunningAndMostDuplicated(t *testing.T) {
 	require.NoError(t, w.KillTask(second[0], 0))
 	_, err := w.ecs.StopTask(w.ctx, &ecs.StopTaskInput{Task: &first[2]})
 	require.NoError(t, err)
-	assert.Equal(t, 1, w.Counters().FewestRunning["agent"], "a task that is told to stop does not count")
+	assert.Equal(t, 1, w.Counters().FewestRunning["agent"], "a stopping task does not count")
 	w.start("agent", "new", instances[0])
 	assert.Equal(t, 1, w.Counters().FewestRunning["agent"], "the worst moment is kept")
 	w.ResetCounters()

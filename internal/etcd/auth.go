@@ -123,7 +123,7 @@ func (w *watcher) Watch(ctx context.Context, key string, options ...clientv3.OpO
 	return w.Watcher.Watch(ctx, key, options...)
 }
 
-// streamKey is metadata by which clientv3 tells streams apart. Etcd ignores it.
+// streamKey is metadata by which clientv3 distinguishes streams. etcd ignores it.
 const streamKey = "blox-stream"
 
 // DedicatedStream returns a context for a watch, and the requests for its progress, with a gRPC stream of their own. On

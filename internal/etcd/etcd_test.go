@@ -43,7 +43,7 @@ func TestValidateEndpoints_RejectsMalformedOnes(t *testing.T) {
 }
 
 func TestNew_DoesNotConnect(t *testing.T) {
-	client, err := New(Config{Endpoints: []string{"192.0.2.1:2379"}}, nil) // an address that nobody has
+	client, err := New(Config{Endpoints: []string{"192.0.2.1:2379"}}, nil) // an address reserved for documentation
 	require.NoError(t, err)
 	assert.Equal(t, []string{"192.0.2.1:2379"}, client.Endpoints())
 	assert.NoError(t, client.Close())

@@ -53,7 +53,7 @@ func TestCampaign_NextLeaderStartsAtOnce(t *testing.T) {
 	<-second // long before the first one's lease would have ended
 }
 
-// Whoever waits or leads ends when it is told to, also while etcd is away.
+// Candidates and leaders end when their context does, even while etcd is unavailable.
 func TestCampaign_EndsWithoutEtcd(t *testing.T) {
 	server := testenv.EtcdServer(t)
 	first, stopFirst := lead(t, server, "first")
@@ -93,7 +93,7 @@ func TestCampaign_LeaseLastsAsLongAsEtcdConfirms(t *testing.T) {
 	testenv.Eventually(t, func() bool { return !time.Now().Before(term.Until()) }, "it goes on without etcd")
 }
 
-// Who seizes the lead has it at once, and whoever led is out.
+// ForceLeadership leads at once and deposes the earlier leader.
 func TestForceLeadership_ReplacesTheLeader(t *testing.T) {
 	server := testenv.EtcdServer(t)
 	first, _ := lead(t, server, "first")

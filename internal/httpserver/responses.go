@@ -32,7 +32,7 @@ func JSON(w http.ResponseWriter, status int, v any) {
 	_, _ = w.Write(body.Bytes()) // fails only if the client has left
 }
 
-// Error responds with text and a newline, as plain text. A 503 tells the client to retry after a second.
+// Error responds with text and a newline, as plain text. A 503 has Retry-After: 1.
 func Error(w http.ResponseWriter, status int, text string) {
 	if status == http.StatusServiceUnavailable {
 		w.Header().Set("Retry-After", "1")

@@ -25,7 +25,7 @@ func SelfCheck(files Files) (*tls.Config, error) {
 	return cfg, err
 }
 
-// selfCheckConfig accepts the server's own certificate as a client certificate and no other: whoever holds its key is
+// selfCheckConfig accepts the server's own certificate as a client certificate and no other. The holder of its key is
 // the server.
 func (l *loaded) selfCheckConfig() *tls.Config {
 	if l.trusted == nil || l.own == nil {

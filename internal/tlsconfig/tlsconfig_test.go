@@ -67,7 +67,7 @@ func dial(address string, cfg *tls.Config) (server, client string, err error) {
 		return "", "", err
 	}
 	defer conn.Close()
-	read, err := io.ReadAll(conn) // TLS 1.3 tells the client only here that its certificate is refused
+	read, err := io.ReadAll(conn) // with TLS 1.3, the alert about a rejected certificate arrives here
 	return conn.ConnectionState().PeerCertificates[0].Subject.CommonName, string(read), err
 }
 
@@ -182,7 +182,7 @@ func TestFiles_AreReloaded(t *testing.T) {
 	assert.Equal(t, 1, said(stay))
 	assert.Equal(t, 1, said(replaced))
 
-	// A broken one, a missing one and an expired one are told of once each.
+	// A broken, a missing and an expired file are logged once each.
 	lines.Reset()
 	for n, spoil := range []func(){
 		func() { require.NoError(t, os.WriteFile(files.Cert, cert[:len(cert)/2], 0o600)) },
