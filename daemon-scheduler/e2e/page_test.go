@@ -102,7 +102,8 @@ func TestPage_ShowsChanges(t *testing.T) {
 	require.NoError(t, d.sim.DrainInstance(instances[0]))
 	require.NoError(t, d.sim.SetAgentConnected(instances[1], false))
 	p.awaitCounts(d, map[string]int{"running": 5, "draining": 1, "disconnected": 1})
-	p.await(containsText("reason-rows", "Disconnected") + " && " + containsText("reason-rows", "The instance is DRAINING."))
+	p.await(containsText("reason-rows", "Disconnected") + " && " +
+		containsText("reason-rows", "The instance is DRAINING."))
 	require.NoError(t, d.sim.KillTask(d.liveTasks(id)[instances[2]][0].ARN, 1))
 	p.await(`[...document.querySelectorAll("#events strong")].filter((s) => s.textContent.startsWith("Started ` +
 		`agent:1")).length > 1`)

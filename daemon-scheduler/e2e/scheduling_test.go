@@ -239,7 +239,7 @@ func TestStart_LostResponsesCauseNoDuplicates(t *testing.T) {
 }
 
 func (w *system) hasOpenLaunches(name string) bool {
-	got, err := w.client.Get(w.t.Context(), "ecs/launch/logs/", clientv3.WithPrefix())
+	got, err := w.client.Get(w.t.Context(), "ecs/launch/"+name+"/", clientv3.WithPrefix())
 	require.NoError(w.t, err)
 	return slices.ContainsFunc(got.Kvs,
 		func(kv *mvccpb.KeyValue) bool { return strings.Contains(string(kv.Value), `"State":"open"`) })

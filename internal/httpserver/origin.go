@@ -9,7 +9,8 @@ import (
 
 const crossOriginText = "A page of another site may not change anything here"
 
-// crossOrigin reports whether a browser sends a changing request for a page of another site. X// nobody, and any page could otherwise post to a service on its visitor's machine or network. Clients that are no
+// crossOrigin reports whether a browser sends a changing request for a page of another site. The APIs do not
+// authenticate, so any page could otherwise post to a service on its visitor's machine or network. Clients other than
 // browsers send neither Origin nor Sec-Fetch-Site and are never cross-origin.
 //
 // Over plain HTTP, a page from a public host name counts as another site even if Host has the same name: the name's
@@ -27,8 +28,8 @@ func crossOrigin(r *http.Request) bool {
 	return err != nil || origin.Scheme == "http" && isPublic(origin.Hostname())
 }
 
-// privateSuffixes end host names that cannot be registered on the Internet. Sources: IANA, Special-Use Domain Names; for
-// internal, ICANN.
+// privateSuffixes end host names that cannot be registered on the Internet. Sources: IANA, Special-Use Domain Names;
+// for internal, ICANN.
 var privateSuffixes = []string{".localhost", ".local", ".internal", ".home.arpa", ".test"}
 
 // isPublic reports whether anybody may register the host name. Names of a single label are not public.
