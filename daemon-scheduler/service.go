@@ -82,7 +82,7 @@ func Run(ctx context.Context, cfg Config, log logrus.FieldLogger) error {
 	log.WithFields(logrus.Fields{
 		"version": version.String(), "address": listener.Addr().String(), "region": region, "replica": replica,
 		"css": redact.URLs(cfg.CSSEndpoints), "etcd": cfg.Etcd.Endpoints, "tls": cfg.TLS.Cert != "",
-	}).Info("daemon-scheduler is up")
+	}).Info("daemon-scheduler started")
 	group, ctx := errgroup.WithContext(ctx)
 	group.Go(func() error { return cluster.Run(ctx) })
 	group.Go(func() error { return cache.Run(ctx) })

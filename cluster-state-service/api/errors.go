@@ -40,7 +40,7 @@ func responses(log logrus.FieldLogger) httpserver.ErrorTable {
 			{Err: state.ErrInvalidDeleted, Status: badRequest, Text: "Invalid deleted, want true or false"},
 			{Err: state.ErrInvalidHeartbeat, Status: badRequest, Text: "Invalid heartbeat, want 1 to 300 seconds"},
 			{Err: state.ErrNotReconciled, Status: unavailable, Text: "Not yet reconciled with ECS"},
-			{Err: state.ErrStoreUnavailable, Status: unavailable, Text: "etcd does not answer"},
+			{Err: state.ErrStoreUnavailable, Status: unavailable, Text: "etcd does not respond"},
 		},
 		Unexpected: Unexpected,
 		Log:        log,

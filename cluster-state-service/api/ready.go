@@ -35,7 +35,7 @@ func (a *api) readiness(ctx context.Context) (leader string, reasons []string) {
 	reasons = []string{}
 	s, err := a.cache.WaitCurrent(ctx)
 	if err != nil {
-		reasons = append(reasons, "etcd does not answer")
+		reasons = append(reasons, "etcd does not respond")
 		s = a.cache.Snapshot()
 	}
 	switch {

@@ -41,7 +41,7 @@ func (c *Cache) WaitCurrent(ctx context.Context) (*Snapshot, error) {
 	return s, nil
 }
 
-// waitError distinguishes a caller that left from an etcd that does not answer.
+// waitError distinguishes a caller that left from an etcd that does not respond.
 func waitError(ctx context.Context, err error) error {
 	if ctx.Err() != nil {
 		return ctx.Err()

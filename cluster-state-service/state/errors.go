@@ -21,5 +21,5 @@ var (
 	ErrInvalidDeleted        = errors.New("invalid deleted")
 	ErrInvalidHeartbeat      = errors.New("invalid heartbeat")
 	ErrNotReconciled         = errors.New("not yet reconciled with ECS")
-	ErrStoreUnavailable      = errors.New("etcd does not answer")
+	ErrStoreUnavailable      = errors.New("etcd does not respond")
 )

@@ -40,7 +40,7 @@ func TestGuard_LogsRequests(t *testing.T) {
 	server := start(t, func(w http.ResponseWriter, r *http.Request) {
 		switch r.URL.Path {
 		case "/down":
-			Error(w, http.StatusServiceUnavailable, "etcd does not answer")
+			Error(w, http.StatusServiceUnavailable, "etcd does not respond")
 			return
 		case "/broken":
 			Error(w, http.StatusInternalServerError, "Server Error")

@@ -302,13 +302,13 @@ func TestHealthcheck_ReportsReadiness(t *testing.T) {
 			server := start(t, func(w http.ResponseWriter, r *http.Request) {
 				assert.Equal(t, "/v1/ready", r.URL.Path)
 				if !ready {
-					Error(w, http.StatusServiceUnavailable, "etcd does not answer")
+					Error(w, http.StatusServiceUnavailable, "etcd does not respond")
 				}
 			}, log, s)
 			_, port, err := net.SplitHostPort(server.url[len("http://"):])
 			require.NoError(t, err)
 			check := func() error { return Healthcheck(t.Context(), "0.0.0.0:"+port, "/v1/ready", files) }
-			assert.EqualError(t, check(), "not ready: status 503: etcd does not answer")
+			assert.EqualError(t, check(), "not ready: status 503: etcd does not respond")
 			ready = true
 			assert.NoError(t, check())
 			server.stop()
