@@ -278,7 +278,7 @@ func NewGetTaskServiceUnavailable() *GetTaskServiceUnavailable {
 
 // GetTaskServiceUnavailable describes a response with status code 503, with default header values.
 //
-// The service has not yet reconciled with ECS, or etcd does not answer. Retry after the seconds in Retry-After.
+// The service has not yet reconciled with ECS, or etcd does not respond. Retry after the seconds in Retry-After.
 type GetTaskServiceUnavailable struct {
 	Payload string
 }

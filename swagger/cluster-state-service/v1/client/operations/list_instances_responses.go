@@ -278,7 +278,7 @@ func NewListInstancesServiceUnavailable() *ListInstancesServiceUnavailable {
 
 // ListInstancesServiceUnavailable describes a response with status code 503, with default header values.
 //
-// The service has not yet reconciled with ECS, or etcd does not answer. Retry after the seconds in Retry-After.
+// The service has not yet reconciled with ECS, or etcd does not respond. Retry after the seconds in Retry-After.
 type ListInstancesServiceUnavailable struct {
 	Payload string
 }
