@@ -71,13 +71,13 @@ func newMetrics(e *Engine, registerer prometheus.Registerer) metrics {
 			"(set, removed) and outcome: succeeded, instance_gone, rejected (ECS gave a reason), "+
 			"not_sent (throttled, or not sent) or unknown (no answer).", "change", "outcome"),
 		joinToStart: histogram("blox_ds_instance_to_start_seconds",
-			"Time from an instance's first being able to run tasks to the answer of StartTask."),
+			"Time from when an instance can first run tasks until ECS responds to StartTask."),
 		joinToRunning: histogram("blox_ds_instance_to_running_seconds",
-			"Time from an instance's first being able to run tasks to its daemon's being RUNNING."),
+			"Time from when an instance can first run tasks until its daemon is RUNNING."),
 		missing: gauge("blox_ds_daemons_missing",
 			"Instances that lack a RUNNING task of the environment's deployment; only the leader reports it."),
 		duplicate: gauge("blox_ds_daemons_duplicate",
-			"Live tasks of the environment's deployment beyond one an instance; only the leader reports it."),
+			"Surplus live tasks of the deployment, beyond the first on each instance; only the leader reports it."),
 		leader: with.NewGauge(prometheus.GaugeOpts{
 			Name: "blox_ds_leader", Help: "1 while this replica leads, else 0.",
 		}),

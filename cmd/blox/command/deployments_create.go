@@ -21,7 +21,7 @@ func newDeploymentsCreate(a *app) *cobra.Command {
 		Long: `Deploy the newest revision of an environment. With --watch, the exit code is the outcome:
 0 completed, 3 failed, 4 stopped, 5 rolled back, 6 still in progress after --watch-for, 130 interrupted.
 
-Each deployment consumes the environment's deployment token, which every update renews. blox reads the current token.
+A deployment token permits one deployment, and every update renews it. blox reads the current token.
 With --token, the deployment is rejected if the environment has changed since you read the token. To deploy a
 revision again and replace every task, use --force-new-deployment.`,
 		Example: `  blox deployments create web-agent --watch
@@ -42,7 +42,7 @@ revision again and replace every task, use --force-new-deployment.`,
 		}),
 	}
 	cmd.Flags().StringVar(&token, "token", "", "deployment `token` read before (default: the current one)")
-	cmd.Flags().BoolVar(&force, "force-new-deployment", false, "deploy a revision that was deployed before")
+	cmd.Flags().BoolVar(&force, "force-new-deployment", false, "deploy a copy of the newest revision and replace every task")
 	watch.add(cmd)
 	return cmd
 }

@@ -18,7 +18,7 @@ func newDeploymentsPlan(a *app) *cobra.Command {
 	cmd := &cobra.Command{
 		Use: "plan ENVIRONMENT", Short: "Show what a deployment would start and stop",
 		Long: `Show what a deployment would start and stop on each instance, and why, without deploying. Steps of one WAVE
-happen together; the next wave waits until the tasks of the earlier ones are running.`,
+happen together; a wave starts when the tasks of the earlier ones are ready.`,
 		Args: positionalArgs("ENVIRONMENT"), ValidArgsFunction: a.environmentNames(),
 		RunE: a.run(func(ctx context.Context, c *connect.Clients, args []string) error {
 			planned, err := createDeployment(ctx, c, args[0], token, true)

@@ -22,8 +22,8 @@ func newEnvironmentsInstances(a *app) *cobra.Command {
 
   running    the task of the current deployment is running
   pending    the task is starting
-  outdated   a task of another deployment is running
-  missing    no task yet
+  outdated   a task of an earlier deployment is running
+  missing    no task; Blox has not started one yet
   failed     no task: it cannot be started or keeps stopping
   excluded   the environment does not select the instance`,
 		Example: `  blox environments instances web-agent
