@@ -75,22 +75,22 @@ func (h *handler) update(ctx context.Context, name string, change transition) (e
 }
 
 func (h *handler) pause(w http.ResponseWriter, r *http.Request) error {
-	return h.respondChanged(w, r, environment.EventEnvironmentPaused, environment.Environment.Pause)
+	return h.respondChanged(w, r, environment.EventEnvironmentPaused, "environment paused", environment.Environment.Pause)
 }
 
 func (h *handler) resume(w http.ResponseWriter, r *http.Request) error {
-	return h.respondChanged(w, r, environment.EventEnvironmentResumed, environment.Environment.Resume)
+	return h.respondChanged(w, r, environment.EventEnvironmentResumed, "environment resumed", environment.Environment.Resume)
 }
 
-// respondChanged changes the environment in the path and responds with it.
+// respondChanged changes the environment in the path, logs message and responds with the environment.
 func (h *handler) respondChanged(
-	w http.ResponseWriter, r *http.Request, action environment.EventAction, change transition,
+	w http.ResponseWriter, r *http.Request, action environment.EventAction, message string, change transition,
 ) error {
 	e, err := h.changeEnvironment(r, environment.Event{Action: action}, change)
 	if err != nil {
 		return err
 	}
-	h.Log.WithField("environment", e.Name).Infof("environment %s", action)
+	h.Log.WithField("environment", e.Name).Info(message)
 	httpserver.JSON(w, http.StatusOK, h.showEnvironment(e))
 	return nil
 }
@@ -117,19 +117,20 @@ func (h *handler) stopDeployment(w http.ResponseWriter, r *http.Request) error {
 		return err
 	}
 	rollbackID, now := uuid.NewString(), time.Now()
-	return h.changeDeployment(w, r, environment.EventDeploymentStopped,
+	return h.changeDeployment(w, r, environment.EventDeploymentStopped, "deployment stopped",
 		func(e environment.Environment, id string) (environment.Environment, error) {
 			return e.Stop(id, kind, rollbackID, now)
 		})
 }
 
 func (h *handler) promoteDeployment(w http.ResponseWriter, r *http.Request) error {
-	return h.changeDeployment(w, r, environment.EventDeploymentPromoted, environment.Environment.Promote)
+	return h.changeDeployment(w, r, environment.EventDeploymentPromoted, "deployment promoted",
+		environment.Environment.Promote)
 }
 
-// changeDeployment changes the deployment in the path and responds with it.
+// changeDeployment changes the deployment in the path, logs message and responds with the deployment.
 func (h *handler) changeDeployment(
-	w http.ResponseWriter, r *http.Request, action environment.EventAction,
+	w http.ResponseWriter, r *http.Request, action environment.EventAction, message string,
 	change func(environment.Environment, string) (environment.Environment, error),
 ) error {
 	id := r.PathValue("id")
@@ -140,7 +141,7 @@ func (h *handler) changeDeployment(
 	if err != nil {
 		return err
 	}
-	return h.respondDeployment(w, r, e, id, "deployment "+string(action))
+	return h.respondDeployment(w, r, e, id, message)
 }
 
 // respondDeployment logs message and responds with one deployment of e.

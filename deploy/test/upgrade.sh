@@ -1,5 +1,5 @@
 # The part "upgrade" of deploy/test/run upgrades and downgrades one replica at a time. Source this file; do not run it.
-# FROM is the git revision of the other version. Its images need a health check. The default is the latest release's tag.
+# FROM is the git revision of the other version. Its binaries need the flag --healthcheck. The default is the latest release's tag.
 
 # build_images REVISION VERSION builds the images of a revision with today's Dockerfile and tags them with VERSION.
 build_images() {
