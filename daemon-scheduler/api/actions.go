@@ -75,11 +75,13 @@ func (h *handler) update(ctx context.Context, name string, change transition) (e
 }
 
 func (h *handler) pause(w http.ResponseWriter, r *http.Request) error {
-	return h.respondChanged(w, r, environment.EventEnvironmentPaused, "environment paused", environment.Environment.Pause)
+	return h.respondChanged(w, r, environment.EventEnvironmentPaused, "environment paused",
+		environment.Environment.Pause)
 }
 
 func (h *handler) resume(w http.ResponseWriter, r *http.Request) error {
-	return h.respondChanged(w, r, environment.EventEnvironmentResumed, "environment resumed", environment.Environment.Resume)
+	return h.respondChanged(w, r, environment.EventEnvironmentResumed, "environment resumed",
+		environment.Environment.Resume)
 }
 
 // respondChanged changes the environment in the path, logs message and responds with the environment.
