@@ -42,7 +42,7 @@ revision again and replace every task, use --force-new-deployment.`,
 		}),
 	}
 	cmd.Flags().StringVar(&token, "token", "", "deployment `token` read before (default: the current one)")
-	cmd.Flags().BoolVar(&force, "force-new-deployment", false, "deploy a copy of the newest revision and replace every task")
+	cmd.Flags().BoolVar(&force, "force-new-deployment", false, "deploy a copy of the newest revision; replaces all tasks")
 	watch.add(cmd)
 	return cmd
 }

@@ -49,8 +49,8 @@ By default, blox connects to the services on this machine, as "make local" runs 
   blox --endpoint http://scheduler:2000 --css-endpoint http://state:3000 clusters list
   blox --sigv4 --endpoint https://ID.execute-api.REGION.amazonaws.com clusters list       # Blox on AWS
 
-These environment variables set the defaults of flags: BLOX_ENDPOINT, BLOX_CSS_ENDPOINT, BLOX_SIM_ENDPOINT, BLOX_CA, BLOX_CERT,
-BLOX_KEY, BLOX_SIGV4. Output is coloured on a terminal only; NO_COLOR turns colours off.
+These environment variables set the defaults of flags: BLOX_ENDPOINT, BLOX_CSS_ENDPOINT, BLOX_SIM_ENDPOINT, BLOX_CA,
+BLOX_CERT, BLOX_KEY, BLOX_SIGV4. Output is coloured on a terminal only; NO_COLOR turns colours off.
 
 Scripts can rely on -o json, -o yaml and the exit codes:
 
