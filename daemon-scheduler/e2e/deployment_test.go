@@ -12,6 +12,7 @@ import (
 
 	"github.com/aws/aws-sdk-go-v2/service/ecs"
 	"github.com/aws/aws-sdk-go-v2/service/ecs/types"
+	"github.com/go-openapi/swag/conv"
 	"github.com/stretchr/testify/assert"
 	"github.com/stretchr/testify/require"
 
@@ -301,13 +302,11 @@ func TestDelete_StopsTasks(t *testing.T) {
 func (w *system) setAttribute(instance, name, value string) {
 	w.t.Helper()
 	_, err := w.ecs().PutAttributes(w.t.Context(),
-		&ecs.PutAttributesInput{Cluster: ptr("prod"), Attributes: []types.Attribute{
+		&ecs.PutAttributesInput{Cluster: conv.Pointer("prod"), Attributes: []types.Attribute{
 			{Name: &name, Value: &value, TargetId: &instance, TargetType: types.TargetTypeContainerInstance},
 		}})
 	require.NoError(w.t, err)
 }
-
-func ptr[V any](v V) *V { return &v }
 
 func TestInstanceGroup_StopsTasksThatNoLongerMatch(t *testing.T) {
 	t.Parallel()
@@ -366,7 +365,9 @@ func TestTaskSettings_ApplyToTasks(t *testing.T) {
 	w.awaitOneTaskEach(id, instance)
 	arn := w.liveTasks(id)[instance][0].ARN
 	out, err := w.ecs().DescribeTasks(t.Context(),
-		&ecs.DescribeTasksInput{Cluster: ptr("prod"), Tasks: []string{arn}, Include: []types.TaskField{types.TaskFieldTags}})
+		&ecs.DescribeTasksInput{
+			Cluster: conv.Pointer("prod"), Tasks: []string{arn}, Include: []types.TaskField{types.TaskFieldTags},
+		})
 	require.NoError(t, err)
 	require.Len(t, out.Tasks, 1)
 	assert.Equal(t, "daemons", *out.Tasks[0].Group)

@@ -13,6 +13,7 @@ import (
 	"github.com/aws/aws-sdk-go-v2/aws"
 	"github.com/aws/aws-sdk-go-v2/service/ecs"
 	"github.com/aws/aws-sdk-go-v2/service/ecs/types"
+	"github.com/go-openapi/swag/conv"
 	"github.com/stretchr/testify/assert"
 	"github.com/stretchr/testify/require"
 	clientv3 "go.etcd.io/etcd/client/v3"
@@ -36,7 +37,7 @@ func (d *scheduler) createWithReadiness(name, definition, more string) (e models
 func (w *system) startTaskWithDefinition(definition, instance string) string {
 	w.t.Helper()
 	out, err := w.ecs().StartTask(w.t.Context(), &ecs.StartTaskInput{
-		Cluster: ptr("prod"), TaskDefinition: &definition, ContainerInstances: []string{instance},
+		Cluster: conv.Pointer("prod"), TaskDefinition: &definition, ContainerInstances: []string{instance},
 	})
 	require.NoError(w.t, err)
 	require.Len(w.t, out.Tasks, 1)
@@ -345,7 +346,9 @@ func TestReadiness_DoesNotRetryDeniedCalls(t *testing.T) {
 func (w *system) isFull(instance string, n int) bool {
 	name := fmt.Sprint("a", n)
 	_, err := w.ecs().PutAttributes(w.t.Context(),
-		&ecs.PutAttributesInput{Cluster: ptr("prod"), Attributes: []types.Attribute{{Name: &name, TargetId: &instance}}})
+		&ecs.PutAttributesInput{
+			Cluster: conv.Pointer("prod"), Attributes: []types.Attribute{{Name: &name, TargetId: &instance}},
+		})
 	return err != nil
 }
 
@@ -429,7 +432,7 @@ func (w *system) describeTasks(instance string) []types.Task {
 			arns = append(arns, task.ARN)
 		}
 	}
-	out, err := w.ecs().DescribeTasks(w.t.Context(), &ecs.DescribeTasksInput{Cluster: ptr("prod"), Tasks: arns})
+	out, err := w.ecs().DescribeTasks(w.t.Context(), &ecs.DescribeTasksInput{Cluster: conv.Pointer("prod"), Tasks: arns})
 	require.NoError(w.t, err)
 	return out.Tasks
 }

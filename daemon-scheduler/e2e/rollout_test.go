@@ -308,7 +308,7 @@ func TestRollout_StartsWithCanary(t *testing.T) {
 			f.awaitOneTaskEach(id, picked...)
 			testenv.Eventually(t, func() bool {
 				return f.runningTasks(f.first) == n-1
-			}, "who joins gets what was completed before")
+			}, "a new instance gets the last completed revision")
 			for _, task := range f.liveTasks(f.first)[joined] {
 				assert.Equal(t, f.agent, task.TaskDefinitionARN)
 			}
@@ -370,7 +370,7 @@ func TestRollout_CanBeChangedInProgress(t *testing.T) {
 		assert.Positive(t, f.runningTasks(id))
 		assert.Positive(t, f.runningTasks(f.first))
 		assert.Equal(t, id, f.newestDeployment())
-		f.mustSend("POST", path+"/resume", "", nil) // keeps up what was completed
+		f.mustSend("POST", path+"/resume", "", nil) // maintains the completed deployment
 		f.awaitOneTaskEach(f.first, f.instances...)
 		f.assertLimits(n-lack, 0)
 	})

@@ -7,6 +7,7 @@ import (
 
 	"github.com/aws/aws-sdk-go-v2/service/ecs"
 	"github.com/aws/aws-sdk-go-v2/service/ecs/types"
+	"github.com/go-openapi/swag/conv"
 	"github.com/stretchr/testify/assert"
 	"github.com/stretchr/testify/require"
 
@@ -102,7 +103,7 @@ func TestValidation_RejectsInvalidSettings(t *testing.T) {
 			on.mustReject(400, want, "POST", "/v1/environments", "{"+body+"}")
 		})
 	}
-	assert.EqualValues(t, 1, d.getEnvironment("made").Revision, "what was refused changed nothing")
+	assert.EqualValues(t, 1, d.getEnvironment("made").Revision, "a rejected request changes nothing")
 }
 
 func TestPatch_MergesValidFields(t *testing.T) {
@@ -198,22 +199,24 @@ func TestValidation_RejectsSurgeOfStaticPorts(t *testing.T) {
 		host      *int32
 		static    bool
 	}{
-		"bridge, a port of the host":       {types.NetworkModeBridge, 80, ptr[int32](8080), true},
-		"bridge, whatever port is free":    {types.NetworkModeBridge, 80, ptr[int32](0), false},
+		"bridge, a port of the host":       {types.NetworkModeBridge, 80, conv.Pointer[int32](8080), true},
+		"bridge, whatever port is free":    {types.NetworkModeBridge, 80, conv.Pointer[int32](0), false},
 		"bridge, no port of the host":      {types.NetworkModeBridge, 80, nil, false},
 		"host, the container's port is it": {types.NetworkModeHost, 80, nil, true},
-		"host, both":                       {types.NetworkModeHost, 80, ptr[int32](80), true},
+		"host, both":                       {types.NetworkModeHost, 80, conv.Pointer[int32](80), true},
 		"host, no ports":                   {types.NetworkModeHost, 0, nil, false},
-		"awsvpc":                           {types.NetworkModeAwsvpc, 80, ptr[int32](80), false},
-		"by default, a port of the host":   {"", 80, ptr[int32](80), true},
+		"awsvpc":                           {types.NetworkModeAwsvpc, 80, conv.Pointer[int32](80), false},
+		"by default, a port of the host":   {"", 80, conv.Pointer[int32](80), true},
 	} {
 		t.Run(name, func(t *testing.T) {
-			container := types.ContainerDefinition{Name: ptr("c"), Image: ptr("image"), Memory: ptr[int32](64)}
+			container := types.ContainerDefinition{
+				Name: conv.Pointer("c"), Image: conv.Pointer("image"), Memory: conv.Pointer[int32](64),
+			}
 			if tc.container != 0 {
 				container.PortMappings = []types.PortMapping{{ContainerPort: &tc.container, HostPort: tc.host}}
 			}
 			made, err := w.ecs().RegisterTaskDefinition(t.Context(), &ecs.RegisterTaskDefinitionInput{
-				Family: ptr("ports"), NetworkMode: tc.mode, ContainerDefinitions: []types.ContainerDefinition{container},
+				Family: conv.Pointer("ports"), NetworkMode: tc.mode, ContainerDefinitions: []types.ContainerDefinition{container},
 			})
 			require.NoError(t, err)
 			settings := "null"

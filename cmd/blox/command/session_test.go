@@ -171,7 +171,7 @@ func TestClusters_InstancesAndTasks(t *testing.T) {
 	require.Len(t, row, 1)
 	assert.Equal(t, []string{"prod", "agent:1", "RUNNING", "RUNNING", "-"}, row[0][1:6])
 	assert.Contains(t, h.mustRun("tasks", "list", "--wide", "--family", "agent"), fargate)
-	assert.Contains(t, h.run("tasks", "list", "--started-by", "nobody").err, "No tasks found")
+	assert.Contains(t, h.run("tasks", "list", "--started-by", "absent").err, "No tasks found")
 	for _, args := range [][]string{{fargate}, {fargate[strings.LastIndex(fargate, "/")+1:]}} {
 		assert.Contains(t, h.mustRun(append([]string{"tasks", "describe"}, args...)...), "ARN:              "+fargate+"\n")
 	}

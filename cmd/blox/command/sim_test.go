@@ -40,7 +40,7 @@ func TestSim_ControlsTheSimulator(t *testing.T) {
 	assert.Equal(t, []string{"prod", "agent:1", "RUNNING", "RUNNING", "-"}, task[1:6])
 	assert.Equal(t, "Task "+task[0]+" exited.\n", h.mustRun("sim", "tasks", "kill", task[0], "--exit-code", "139"))
 	assert.Equal(t, "139", tableRows(h.mustRun("sim", "tasks", "list"))[0][7])
-	assert.Contains(t, h.run("sim", "tasks", "kill", "nobody").err, "not found")
+	assert.Contains(t, h.run("sim", "tasks", "kill", "absent").err, "not found")
 	assert.Contains(t, h.run("sim", "tasks", "kill", task[0], "--exit-code", "300").err,
 		"exitCode is not a whole number from 0 to 255")
 
