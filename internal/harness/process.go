@@ -161,18 +161,25 @@ func (p *Process) Wait() int {
 	return r.command.ProcessState.ExitCode()
 }
 
-// Pause stops the process with SIGSTOP until Resume or Kill.
-func (p *Process) Pause() { p.signal(syscall.SIGSTOP) }
+// Pause stops the process with SIGSTOP until Resume or Kill. On Linux, it returns when every thread of the process has
+// stopped; elsewhere, a thread may run a moment longer.
+func (p *Process) Pause() {
+	if r := p.signal(syscall.SIGSTOP); r != nil {
+		awaitPaused(r.command.Process.Pid, r.done)
+	}
+}
 
 // Resume continues a paused process.
 func (p *Process) Resume() { p.signal(syscall.SIGCONT) }
 
-func (p *Process) signal(s syscall.Signal) {
+// signal returns the run that has received the signal, nil if the process does not run.
+func (p *Process) signal(s syscall.Signal) *run {
 	p.mu.Lock()
 	defer p.mu.Unlock()
-	if p.latest != nil && !p.latest.ended() {
-		_ = p.latest.command.Process.Signal(s)
+	if p.latest == nil || p.latest.ended() || p.latest.command.Process.Signal(s) != nil {
+		return nil
 	}
+	return p.latest
 }
 
 // Done returns a channel that is closed when the latest run has ended. It is nil before the first start.

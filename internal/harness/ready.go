@@ -21,20 +21,24 @@ const (
 func (p *Process) AwaitReady(ctx context.Context, url string, timeout time.Duration) error {
 	client := &http.Client{Transport: &http.Transport{DisableKeepAlives: true}, Timeout: requestLimit}
 	done := p.Done()
-	var err error
-	for deadline := time.Now().Add(timeout); time.Now().Before(deadline); {
-		if err = get(ctx, client, url); err == nil {
+	limited, cancel := context.WithTimeout(ctx, timeout)
+	defer cancel()
+	for {
+		err := get(limited, client, url)
+		if err == nil {
 			return nil
 		}
 		select {
-		case <-ctx.Done():
-			return ctx.Err()
+		case <-limited.Done():
+			if ctx.Err() != nil {
+				return ctx.Err()
+			}
+			return fmt.Errorf("%s not ready after %s: %w: %s", p.cfg.Name, timeout, err, p.Output())
 		case <-done:
 			return fmt.Errorf("%s ended before it was ready: %s", p.cfg.Name, p.Output())
 		case <-time.After(readyInterval):
 		}
 	}
-	return fmt.Errorf("%s not ready after %s: %w: %s", p.cfg.Name, timeout, err, p.Output())
 }
 
 func get(ctx context.Context, client *http.Client, url string) error {
