@@ -1,0 +1,92 @@
+package e2e
+
+import (
+	"strings"
+	"testing"
+
+	"github.com/stretchr/testify/assert"
+	"github.com/stretchr/testify/require"
+
+	"github.com/blox/blox/internal/testenv"
+	"github.com/blox/blox/swagger/daemon-scheduler/v1/models"
+)
+
+func TestRollout_StartsWithCanary(t *testing.T) {
+	t.Parallel()
+	const n = 10
+	for name, tc := range map[string]struct {
+		canary string
+		picked func(f *rollout) []string
+	}{
+		"in percent": {`{"percent":20}`, func(f *rollout) (picked []string) {
+			for instance := range f.liveTasks(f.newestDeployment()) {
+				picked = append(picked, instance)
+			}
+			return picked
+		}},
+		"by a query": {`{"query":"attribute:stage == canary"}`, func(f *rollout) []string { return f.instances[3:5] }},
+	} {
+		t.Run(name, func(t *testing.T) {
+			t.Parallel()
+			f := newRollout(t, n, `{}`)
+			for _, i := range f.instances[3:5] {
+				f.setAttribute(i, "stage", "canary")
+				require.NoError(t, f.sim.SetAgentConnected(i, false)) // the event carries the attribute
+				require.NoError(t, f.sim.SetAgentConnected(i, true))
+			}
+			before := f.taskByInstance(f.first)
+			id := f.deployPatch(`{"taskDefinition":"agent:2","deploymentConfiguration":{"minimumHealthyPercent":50,"canary":` +
+				tc.canary + `}}`)
+			testenv.Eventually(t, func() bool {
+				return f.runningTasks(id) == 2 && f.runningTasks(f.first) == n-2
+			}, "the canary does not run")
+			picked := tc.picked(f)
+			f.awaitOneTaskEach(id, picked...)
+			waits := 0
+			testenv.Eventually(t, func() bool {
+				waits = 0
+				for _, status := range f.instanceStatuses("logs") {
+					if status == "outdated: The deployment is waiting for promotion." {
+						waits++
+					}
+				}
+				return waits == n-2
+			}, "the others do not wait")
+
+			// Both deployments have a start in one plan.
+			f.mustSend("POST", "/v1/environments/logs/pause", "", nil)
+			joined := f.sim.AddInstances("prod", 1)[0]
+			f.instances = append(f.instances, joined)
+			require.NoError(t, f.sim.KillTask(f.taskByInstance(id)[picked[0]], 1))
+			testenv.Eventually(t, func() bool {
+				placed := f.instanceStatuses("logs")
+				return strings.HasPrefix(placed[joined], "missing") && strings.HasPrefix(placed[picked[0]], "missing")
+			})
+			f.mustSend("POST", "/v1/environments/logs/resume", "", nil)
+			f.awaitOneTaskEach(id, picked...)
+			testenv.Eventually(t, func() bool {
+				return f.runningTasks(f.first) == n-1
+			}, "a new instance gets the last completed revision")
+			for _, task := range f.liveTasks(f.first)[joined] {
+				assert.Equal(t, f.agent, task.TaskDefinitionARN)
+			}
+			for _, task := range f.liveTasks(id)[picked[0]] {
+				assert.NotEqual(t, f.agent, task.TaskDefinitionARN)
+			}
+			assert.Equal(t, "IN_PROGRESS", f.getDeployment("logs", id).RolloutState)
+			for instance, task := range f.taskByInstance(f.first) {
+				if instance != joined {
+					assert.Equal(t, before[instance], task)
+				}
+			}
+			for range 2 { // it is idempotent
+				var promoted models.Deployment
+				f.mustSend("POST", "/v1/environments/logs/deployments/"+id+"/promote", "", &promoted)
+				assert.True(t, promoted.Promoted)
+			}
+			f.awaitState(id, "COMPLETED")
+			f.awaitOneTaskEach(id, f.instances...)
+			f.assertLimits(n-n/2, 0)
+		})
+	}
+}
