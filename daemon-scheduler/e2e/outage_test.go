@@ -164,3 +164,57 @@ func TestAPI_ReportsFullEtcd(t *testing.T) {
 	}
 	assert.Equal(t, e.DeploymentToken, d.getEnvironment("logs").DeploymentToken)
 }
+
+func TestScheduler_RecoversFromOutages(t *testing.T) {
+	t.Parallel()
+	w := newSystem(t)
+	instances := w.sim.AddInstances("prod", 2)
+	w.sim.SetDown("ecs", true)
+	address, stopCSS := w.startCSS("127.0.0.1:0")
+	d := w.startScheduler(address, "--start-confirm-timeout", "1s")
+	w.sim.SetDown("ecs", false)
+	id := d.deploy(d.createEnvironment("logs"))
+	w.awaitOneTaskEach(id, instances...)
+
+	t.Log("the cluster-state-service goes, and returns at the same address")
+	stopCSS()
+	instances = append(instances, w.sim.AddInstances("prod", 1)...)
+	w.startCSS(address)
+	w.awaitOneTaskEach(id, instances...)
+
+	t.Log("etcd goes and returns")
+	w.etcd.Stop()
+	instances = append(instances, w.sim.AddInstances("prod", 1)...)
+	w.etcd.Start()
+	w.awaitOneTaskEach(id, instances...)
+
+	t.Log("ECS goes and returns")
+	w.sim.SetFaults(ecssim.Faults{Throttle: map[string]float64{"ecs": 1}})
+	instances = append(instances, w.sim.AddInstances("prod", 1)...)
+	calls := w.sim.Calls("StartTask")
+	testenv.Eventually(t, func() bool { return w.sim.Calls("StartTask") > calls })
+	w.sim.SetFaults(ecssim.Faults{})
+	w.awaitOneTaskEach(id, instances...)
+	w.assertNoDuplicates()
+}
+
+// Of two cluster-state-services one is not there, and then the other one goes: whichever answers is followed.
+func TestScheduler_FollowsAnyClusterStateService(t *testing.T) {
+	t.Parallel()
+	w := newSystem(t)
+	instances := w.sim.AddInstances("prod", 1)
+	first, stop := w.startCSS("127.0.0.1:0")
+	d := w.startScheduler(unusedAddress, "--css-endpoint", first)
+	d.awaitReady()
+	id := d.deploy(d.createEnvironment("logs"))
+	w.awaitOneTaskEach(id, instances...)
+
+	second, _ := w.startCSS("127.0.0.1:0")
+	e := w.startScheduler(first, "--css-endpoint", second)
+	e.awaitReady()
+	d.stop()
+	stop()
+	instances = append(instances, w.sim.AddInstances("prod", 1)...)
+	w.awaitOneTaskEach(id, instances...)
+	w.assertNoDuplicates()
+}

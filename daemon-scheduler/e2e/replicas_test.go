@@ -4,6 +4,7 @@ package e2e
 
 import (
 	"encoding/json"
+	stdjson "encoding/json"
 	"io"
 	"net/http"
 	"net/http/httptest"
@@ -125,4 +126,31 @@ func (r *replicas) anyRunning() string {
 		return address
 	}
 	return ""
+}
+
+func TestReplicas_TakeOver(t *testing.T) {
+	t.Parallel()
+	w := newSystem(t)
+	instances := w.sim.AddInstances("prod", 1)
+	css, _ := w.startCSS("127.0.0.1:0")
+	first := w.startScheduler(css)
+	testenv.Eventually(t, func() bool { return first.leader() != "" })
+	second := w.startScheduler(css)
+	testenv.Eventually(t, func() bool { return second.leader() == first.leader() })
+	id := second.deploy(second.createEnvironment("logs"))
+	w.awaitOneTaskEach(id, instances...)
+
+	leader := first.leader()
+	first.stop()
+	instances = append(instances, w.sim.AddInstances("prod", 1)...)
+	w.awaitOneTaskEach(id, instances...)
+	testenv.Eventually(t, func() bool { return second.leader() != "" && second.leader() != leader })
+	w.assertNoDuplicates()
+}
+
+func (d *scheduler) leader() string {
+	_, body := d.sendValid("GET", "/v1/ready", "")
+	var ready struct{ Leader string }
+	require.NoError(d.t, stdjson.Unmarshal([]byte(body), &ready))
+	return ready.Leader
 }
