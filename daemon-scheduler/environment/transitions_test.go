@@ -1,9 +1,7 @@
 package environment
 
 import (
-	"encoding/json"
 	"fmt"
-	"strings"
 	"testing"
 	"time"
 
@@ -46,47 +44,6 @@ func breaker(rollback bool) Spec {
 	return Spec{
 		DeploymentConfiguration: DeploymentConfiguration{CircuitBreaker: CircuitBreaker{Enable: true, Rollback: rollback}},
 	}
-}
-
-func TestUpdate_AddsARevisionAndAToken(t *testing.T) {
-	e := updated(t, Spec{Query: "attribute:zone == a"})
-	assert.Equal(t, token2, e.Token)
-	assert.Equal(t, "arn:td:2", e.DesiredTaskDefinition)
-	assert.Equal(
-		t,
-		Revision{
-			Number:    2,
-			CreatedAt: now.Add(time.Minute),
-			Spec:      Spec{TaskDefinition: "arn:td:2", Query: "attribute:zone == a"},
-		},
-		e.LatestRevision(),
-	)
-	assert.Len(t, e.KeptRevisions(), 2)
-	assert.Equal(t, "arn:td:1", e.RevisionFor(e.Deployments[first]).Spec.TaskDefinition)
-	assert.Equal(t, "attribute:zone == a", e.RevisionFor(e.Deployments[second]).Spec.Query)
-
-	same, err := e.Update(Spec{}, token1, token3, now)
-	assert.ErrorIs(t, err, ErrUpdateTokenOutdated)
-	assert.EqualError(t, err, "Token '"+token1+"' is outdated")
-	assert.Equal(t, e, same)
-	_, err = e.Update(Spec{}, "", token3, now)
-	assert.ErrorIs(t, err, ErrTokenMissing)
-	_, err = e.Delete(now).Update(Spec{}, token2, token3, now)
-	assert.ErrorIs(t, err, ErrDeleting)
-}
-
-func TestKeptRevisions_OfAV03Record(t *testing.T) {
-	e := read(t, v03)
-	assert.Equal(t, []Revision{{Number: 1, Spec: Spec{TaskDefinition: "arn:td:1"}}}, e.KeptRevisions())
-	assert.Equal(t, RolloutCompleted, e.Deployments[first].Rollout())
-	assert.Equal(t, 1, e.RevisionFor(e.Deployments[first]).Number)
-	assert.Equal(t, PhaseActive, e.Phase())
-	_, err := e.Rollback(third, now)
-	assert.ErrorIs(t, err, ErrNoRollbackTarget, "both deployments are of the one revision")
-
-	e = must(t)(e.Update(Spec{TaskDefinition: "arn:td:2"}, token1, token2, now))
-	assert.Len(t, e.Revisions, 2, "what v0.3 wanted is kept")
-	assert.Equal(t, "arn:td:1", e.Revisions[0].Spec.TaskDefinition)
 }
 
 func TestDeploy_SupersedesADeploymentOfAnEarlierRevision(t *testing.T) {
@@ -301,39 +258,6 @@ func TestRecordProgress_RecordsFailuresAndBakeStart(t *testing.T) {
 	assert.Equal(t, 2, e.Deployments[second].FailedTasks)
 }
 
-func TestUpdate_LimitsRevisions(t *testing.T) {
-	e := updated(t, Spec{Query: "in effect"})
-	e = completed(e, second, now.Add(time.Hour))
-	for range 2 * maxRevisions {
-		e = must(t)(e.Update(Spec{TaskDefinition: "arn:td:3"}, e.Token, token3, now))
-	}
-	assert.Len(t, e.Revisions, maxRevisions+2)
-	assert.Equal(t, "in effect", e.RevisionFor(e.Deployments[second]).Spec.Query)
-	assert.Equal(t, 1, e.Revisions[0].Number, "a rollback would return to it")
-	for range 20 {
-		e = must(t)(e.Update(Spec{TaskDefinition: "arn:td:3", Query: strings.Repeat("x", 60<<10)}, e.Token, token3, now))
-	}
-	written, err := json.Marshal(e)
-	require.NoError(t, err)
-	assert.Less(t, len(written), maxRevisionBytes+64<<10)
-	assert.Equal(t, "in effect", e.RevisionFor(e.Deployments[second]).Spec.Query)
-}
-
-func TestRevision_SurvivesARewrite(t *testing.T) {
-	e := Create("logs", "arn:cluster", token1, Spec{TaskDefinition: "arn:td:1", DrainOrder: 3}, now)
-	written, err := json.Marshal(e)
-	require.NoError(t, err)
-	assert.Contains(
-		t,
-		string(written),
-		`"Revisions":[{"Number":1,"CreatedAt":"2026-01-02T03:04:05Z","Spec":{"TaskDefinition":"arn:td:1","DrainOrder":3}}]`,
-	)
-	later := strings.Replace(string(written), `"DrainOrder":3`, `"DrainOrder":3,"Later":{"a":1}`, 1)
-	again, err := json.Marshal(read(t, later))
-	require.NoError(t, err)
-	assert.JSONEq(t, later, string(again))
-}
-
 func TestRollout_OfOtherVersions(t *testing.T) {
 	assert.Equal(
 		t,
@@ -342,29 +266,4 @@ func TestRollout_OfOtherVersions(t *testing.T) {
 		"an earlier version completed it",
 	)
 	assert.Equal(t, RolloutInProgress, Deployment{Status: Running}.Rollout())
-}
-
-func TestDeploymentConfiguration_Defaults(t *testing.T) {
-	zero, full, double := 0, 100, 200
-	for name, tc := range map[string]struct {
-		c                     DeploymentConfiguration
-		desired, lack, double int
-	}{
-		"by default a tenth":        {DeploymentConfiguration{}, 200, 20, 0},
-		"rounded to be healthy":     {DeploymentConfiguration{}, 19, 1, 0},
-		"one may always lack":       {DeploymentConfiguration{MinimumHealthyPercent: &full}, 5, 1, 0},
-		"all at once":               {DeploymentConfiguration{MinimumHealthyPercent: &zero}, 5, 5, 0},
-		"start first, all at once":  {DeploymentConfiguration{MaximumPercent: &double}, 5, 1, 5},
-		"of no instance there is 1": {DeploymentConfiguration{}, 0, 1, 0},
-	} {
-		assert.Equal(t, tc.lack, tc.c.MaxUnavailable(tc.desired), name)
-		assert.Equal(t, tc.double, tc.c.MaxSurge(tc.desired), name)
-	}
-	for desired, want := range map[int]int{0: 3, 5: 3, 7: 4, 50: 25, 5000: 200} {
-		assert.Equal(t, want, CircuitBreaker{}.FailureThreshold(desired))
-	}
-	assert.Equal(t, 7, CircuitBreaker{Threshold: 7}.FailureThreshold(1))
-	assert.Equal(t, 1, Canary{Percent: 1}.Size(5))
-	assert.Equal(t, 0, Canary{Percent: 50}.Size(0))
-	assert.Equal(t, 5, Canary{Percent: 10}.Size(50))
 }
