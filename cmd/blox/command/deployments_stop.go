@@ -2,6 +2,7 @@ package command
 
 import (
 	"context"
+	"errors"
 	"fmt"
 	"strings"
 
@@ -17,8 +18,8 @@ func newDeploymentsStop(a *app) *cobra.Command {
 	cmd := &cobra.Command{
 		Use: "stop ENVIRONMENT [ID]", Short: "Stop the deployment in progress and roll back or pause",
 		Long: `Stop the deployment in progress, or the one with the given id. --type ROLLBACK creates a deployment that
-restores the last completed one; --watch watches it. --type ABORT leaves all tasks as they are and pauses the
-environment until it is resumed or deployed again.`,
+restores the newest completed one; --watch watches it. --type ABORT leaves all tasks as they are and pauses the
+environment until it is resumed or deployed again. It leaves nothing to watch, so it excludes --watch.`,
 		Example: `  blox deployments stop web-agent --watch
   blox deployments stop web-agent --type ABORT`,
 		Args: positionalArgs("ENVIRONMENT", "[ID]"), ValidArgsFunction: a.environmentNames(deploymentIDs),
@@ -27,6 +28,9 @@ environment until it is resumed or deployed again.`,
 		given := strings.ToUpper(kind)
 		if given != "ROLLBACK" && given != "ABORT" {
 			return &usageError{cmd, fmt.Errorf("--type %q: must be ROLLBACK or ABORT", kind)}
+		}
+		if given == "ABORT" && watch.on {
+			return &usageError{cmd, errors.New("--watch needs --type ROLLBACK: --type ABORT ends the deployment at once")}
 		}
 		d, err := findDeployment(ctx, c, args, current)
 		if err != nil {

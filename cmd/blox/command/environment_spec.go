@@ -102,7 +102,7 @@ func (s *environmentSpec) flags(cmd *cobra.Command, create bool) {
 		"maximum `percent`: 100 stops the old task first; up to 200 starts the new task first on that many more instances")
 	flags.StringVar(&s.breaker, "circuit-breaker", breakerOff,
 		"circuit breaker `mode` for a deployment that keeps failing: off, pause (fail and pause) or rollback (restore the "+
-			"last completed deployment)")
+			"newest completed deployment)")
 	flags.Int64Var(&s.threshold, "circuit-breaker-threshold", 0,
 		"`number` of failures that trip the circuit breaker (default: half of the instances, 3 to 200)")
 	flags.Int64Var(&s.bake, "bake-minutes", 0, "`minutes` that all tasks must run before a deployment completes")

@@ -12,9 +12,14 @@ import (
 func newEnvironmentsRollback(a *app) *cobra.Command {
 	var watch watchFlags
 	cmd := &cobra.Command{
-		Use: "rollback NAME", Short: "Roll back to the last completed deployment",
-		Long: `Roll back to the last completed deployment: stop the deployment in progress and create one that restores the
-earlier revision. Repeating the command while a rollback is in progress changes nothing.`,
+		Use: "rollback NAME", Short: "Roll back to an earlier completed deployment",
+		Long: `Stop the deployment in progress, if any, and create a deployment that restores an earlier one:
+
+  newest deployment               restores
+  in progress, failed or stopped  the newest completed deployment
+  completed                       the newest completed deployment of another revision
+
+Repeating the command while a rollback is in progress changes nothing.`,
 		Example: `  blox environments rollback web-agent --watch`,
 		Args:    positionalArgs("NAME"), ValidArgsFunction: a.environmentNames(),
 		RunE: a.run(func(ctx context.Context, c *connect.Clients, args []string) error {

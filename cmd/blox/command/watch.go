@@ -24,6 +24,12 @@ type watchFlags struct {
 func (w *watchFlags) add(cmd *cobra.Command) {
 	cmd.Flags().BoolVarP(&w.on, "watch", "w", false, "watch the deployment until it ends; the exit code is the outcome")
 	w.addLimit(cmd)
+	cmd.PreRunE = func(*cobra.Command, []string) error {
+		if w.limit != 0 && !w.on {
+			return &usageError{cmd, errors.New("--watch-for needs --watch")}
+		}
+		return nil
+	}
 }
 
 func (w *watchFlags) addLimit(cmd *cobra.Command) {

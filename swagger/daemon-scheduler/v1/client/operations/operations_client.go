@@ -197,10 +197,10 @@ type ClientService interface {
 	// ResumeEnvironmentContext resume a paused environment.
 	ResumeEnvironmentContext(ctx context.Context, params *ResumeEnvironmentParams, opts ...ClientOption) (*ResumeEnvironmentOK, error)
 
-	// RollbackEnvironment roll back to the newest completed deployment.
+	// RollbackEnvironment roll back to an earlier completed deployment.
 	RollbackEnvironment(params *RollbackEnvironmentParams, opts ...ClientOption) (*RollbackEnvironmentOK, error)
 
-	// RollbackEnvironmentContext roll back to the newest completed deployment.
+	// RollbackEnvironmentContext roll back to an earlier completed deployment.
 	RollbackEnvironmentContext(ctx context.Context, params *RollbackEnvironmentParams, opts ...ClientOption) (*RollbackEnvironmentOK, error)
 
 	// StopDeployment stop a deployment in progress.
@@ -1272,7 +1272,7 @@ func (a *Client) ResumeEnvironmentContext(ctx context.Context, params *ResumeEnv
 	panic(msg)
 }
 
-// RollbackEnvironment rolls back to the newest completed deployment.
+// RollbackEnvironment rolls back to an earlier completed deployment.
 //
 // Blox stops the deployment in progress and creates a deployment of an earlier revision. If the newest deployment is in progress, failed or stopped, Blox deploys the newest completed deployment's revision. Otherwise, it deploys the newest completed deployment of a different revision. While a rollback is in progress, the request returns it and changes nothing, so clients can repeat the request. To end a rollback, stop its deployment. The request needs no token..
 //
@@ -1291,7 +1291,7 @@ func (a *Client) RollbackEnvironment(params *RollbackEnvironmentParams, opts ...
 	return a.RollbackEnvironmentContext(ctx, params, opts...)
 }
 
-// RollbackEnvironmentContext rolls back to the newest completed deployment.
+// RollbackEnvironmentContext rolls back to an earlier completed deployment.
 //
 // Blox stops the deployment in progress and creates a deployment of an earlier revision. If the newest deployment is in progress, failed or stopped, Blox deploys the newest completed deployment's revision. Otherwise, it deploys the newest completed deployment of a different revision. While a rollback is in progress, the request returns it and changes nothing, so clients can repeat the request. To end a rollback, stop its deployment. The request needs no token..
 //
