@@ -49,16 +49,16 @@ func TestAPI_Returns503DuringOutages(t *testing.T) {
 	e := d.createEnvironment("x")
 
 	w.etcd.Stop()
-	var asking sync.WaitGroup
+	var requests sync.WaitGroup
 	for _, path := range []string{"/v1/environments", "/v1/environments/x", "/v1/environments/x/deployments"} {
-		asking.Go(func() {
+		requests.Go(func() {
 			answer, text := d.sendValid("GET", path, "")
 			assert.Equal(t, 503, answer.StatusCode, path)
 			assert.Equal(t, "etcd does not respond\n", text, path)
 			assert.Equal(t, "1", answer.Header.Get("Retry-After"))
 		})
 	}
-	asking.Wait()
+	requests.Wait()
 	answer, _ := d.sendValid("GET", "/v1/ping", "")
 	assert.Equal(t, 200, answer.StatusCode)
 	answer, text := d.sendValid("GET", "/v1/ready", "")
@@ -77,18 +77,18 @@ func TestDeployment_IsCreatedPendingOncePerToken(t *testing.T) {
 	t.Parallel()
 	d := newSystem(t).startScheduler(unusedAddress)
 	e := d.createEnvironment("logs")
-	var made models.Deployment
+	var created models.Deployment
 	path := "/v1/environments/logs/deployments"
-	d.mustSend("POST", path+"?deploymentToken="+e.DeploymentToken.String()+"&colour=red", "no JSON", &made)
-	assert.Equal(t, "pending", *made.Status)
-	assert.Equal(t, "logs", *made.EnvironmentName)
-	assert.Equal(t, d.agent, *made.TaskDefinition)
-	assert.Empty(t, made.FailedInstances)
-	assert.Equal(t, made, d.getDeployment("logs", made.ID.String()))
+	d.mustSend("POST", path+"?deploymentToken="+e.DeploymentToken.String()+"&colour=red", "no JSON", &created)
+	assert.Equal(t, "pending", *created.Status)
+	assert.Equal(t, "logs", *created.EnvironmentName)
+	assert.Equal(t, d.agent, *created.TaskDefinition)
+	assert.Empty(t, created.FailedInstances)
+	assert.Equal(t, created, d.getDeployment("logs", created.ID.String()))
 	answer, text := d.sendValid("POST", path+"?deploymentToken="+e.DeploymentToken.String(), "")
 	assert.Equal(t, 400, answer.StatusCode)
 	assert.Equal(t, "Deployment with token '"+e.DeploymentToken.String()+"' already exists\n", text)
-	assert.Equal(t, e.DeploymentToken, d.getEnvironment("logs").DeploymentToken, "the environment keeps its token")
+	assert.Equal(t, e.DeploymentToken, d.getEnvironment("logs").DeploymentToken, "the token is unchanged")
 
 	answer, text = d.sendValid("DELETE", "/v1/environments/logs", "")
 	assert.Equal(t, 200, answer.StatusCode)
@@ -97,46 +97,46 @@ func TestDeployment_IsCreatedPendingOncePerToken(t *testing.T) {
 	assert.Equal(t, 404, answer.StatusCode)
 }
 
-// Every operation of the specification is there, and answers as it says.
+// The service implements every operation of the specification, and each response matches it.
 func TestAPI_ServesEveryOperation(t *testing.T) {
 	t.Parallel()
 	w := newSystem(t)
 	d := w.startServices()
 	d.awaitReady()
-	made := d.createEnvironment("logs")
-	id := d.deploy(made)
+	created := d.createEnvironment("logs")
+	id := d.deploy(created)
 	d.awaitCompleted("logs", id)
 	spec, err := apiSpec()
 	require.NoError(t, err)
-	answered := []string{"CreateDeployment"} // by deploy, which holds its answer against the specification
-	ask := func(method, path, body string) {
+	called := []string{"CreateDeployment"} // deploy has called it and checked the response
+	call := func(method, path, body string) {
 		t.Helper()
 		answer, text := d.send(method, path, body)
 		assert.Equal(t, http.StatusOK, answer.StatusCode, "%s %s: %s", method, path, text)
 		specMu.Lock()
 		defer specMu.Unlock()
-		answered = append(answered, spec.CheckResponse(t, answer, []byte(text)))
+		called = append(called, spec.CheckResponse(t, answer, []byte(text)))
 	}
-	ask("POST", "/v1/environments", `{"name":"metrics","instanceGroup":{"cluster":"prod"},"taskDefinition":"agent"}`)
+	call("POST", "/v1/environments", `{"name":"metrics","instanceGroup":{"cluster":"prod"},"taskDefinition":"agent"}`)
 	for _, path := range []string{"", "/logs", "/logs/deployments", "/logs/deployments/" + id, "/logs/revisions",
 		"/logs/instances"} {
-		ask("GET", "/v1/environments"+path, "")
+		call("GET", "/v1/environments"+path, "")
 	}
 	for _, stream := range []string{"environments", "environments/logs/instances", "overview"} {
-		ask("HEAD", "/v1/stream/"+stream, "")
+		call("HEAD", "/v1/stream/"+stream, "")
 	}
-	ask("GET", "/v1/events?environment=logs&limit=10", "")
-	ask("PATCH", "/v1/environments/logs?deploymentToken="+made.DeploymentToken.String(),
+	call("GET", "/v1/events?environment=logs&limit=10", "")
+	call("PATCH", "/v1/environments/logs?deploymentToken="+created.DeploymentToken.String(),
 		`{"deploymentConfiguration":{"canary":{"percent":50}}}`)
-	ask("POST", "/v1/environments/logs/pause", "")
+	call("POST", "/v1/environments/logs/pause", "")
 	id = d.deploy(d.getEnvironment("logs"))
-	ask("POST", "/v1/environments/logs/deployments/"+id+"/promote", "")
-	ask("POST", "/v1/environments/logs/deployments/"+id+"/stop", "")
-	ask("POST", "/v1/environments/logs/rollback", "")
-	ask("POST", "/v1/environments/logs/resume", "")
-	ask("DELETE", "/v1/environments/logs?stopTasks=true", "")
+	call("POST", "/v1/environments/logs/deployments/"+id+"/promote", "")
+	call("POST", "/v1/environments/logs/deployments/"+id+"/stop", "")
+	call("POST", "/v1/environments/logs/rollback", "")
+	call("POST", "/v1/environments/logs/resume", "")
+	call("DELETE", "/v1/environments/logs?stopTasks=true", "")
 	for _, path := range []string{"/v1/ping", "/v1/ready", "/v1/swagger.json"} {
-		ask("GET", path, "")
+		call("GET", path, "")
 	}
-	assert.ElementsMatch(t, spec.Operations(), answered)
+	assert.ElementsMatch(t, spec.Operations(), called)
 }

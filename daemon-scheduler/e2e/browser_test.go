@@ -29,7 +29,7 @@ func (p *tab) setViewport(width, height int64) {
 	p.Do(chromedp.EmulateViewport(width, height))
 }
 
-// setMediaFeature sets what a media query of that name finds.
+// setMediaFeature sets the value that media queries of the name match.
 func (p *tab) setMediaFeature(name, value string) {
 	p.t.Helper()
 	_, err := chromedp.Call(p.Context, emulation.SetEmulatedMedia, emulation.SetEmulatedMediaParams{
@@ -38,19 +38,19 @@ func (p *tab) setMediaFeature(name, value string) {
 	require.NoError(p.t, err)
 }
 
-// evaluate is what the expression is in the page.
+// evaluate returns the expression's value in the page.
 func evaluate[V any](p *tab, expression string) V {
 	p.t.Helper()
 	return testenv.Query(p.Chromium, chromedp.Evaluate[V](expression))
 }
 
-// await waits for the expression to be true in the page.
+// await waits until the expression is true in the page.
 func (p *tab) await(expression string) {
 	p.t.Helper()
 	testenv.Eventually(p.t, func() bool { return evaluate[bool](p, expression) }, "%s is not true", expression)
 }
 
-// textOf is all that is shown of the element with that id.
+// textOf returns the visible text of the element with the id.
 func (p *tab) textOf(id string) string {
 	p.t.Helper()
 	return evaluate[string](p, `document.getElementById("`+id+`").innerText`)

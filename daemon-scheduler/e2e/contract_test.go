@@ -23,29 +23,32 @@ const (
 	oldDeployment = "11111111-1111-4111-8111-111111111111"
 )
 
-// completedRecord is a record of v0.3 with a completed deployment, which InProgressDeploymentID still names, on the
-// cluster of that name.
+// completedRecord returns a record of v0.3 whose InProgressDeploymentID still names a completed deployment.
 func completedRecord(name, cluster, agent string) string {
-	return `{"Token":"` + usedToken + `","Name":"` + name + `","DesiredTaskDefinition":"` + agent + `","DesiredTaskCount":1,
-		"Cluster":"arn:aws:ecs:us-east-1:123456789012:cluster/` + cluster + `","Health":1,"PendingDeploymentID":"",
-		"InProgressDeploymentID":"` + oldDeployment + `","Later":{"kept":true},"Deployments":{"` + oldDeployment + `":{"ID":"` + oldDeployment + `","Status":2,
-		"Health":1,"TaskDefinition":"` + agent + `","DesiredTaskCount":1,"Token":"` + usedToken + `",
+	return `{"Token":"` + usedToken + `","Name":"` + name + `","DesiredTaskDefinition":"` + agent + `",
+		"DesiredTaskCount":1,"Cluster":"arn:aws:ecs:us-east-1:123456789012:cluster/` + cluster + `","Health":1,
+		"PendingDeploymentID":"","InProgressDeploymentID":"` + oldDeployment + `","Later":{"kept":true},
+		"Deployments":{"` + oldDeployment + `":{"ID":"` + oldDeployment + `","Status":2,"Health":1,
+		"TaskDefinition":"` + agent + `","DesiredTaskCount":1,"Token":"` + usedToken + `",
 		"FailedInstances":[{"Arn":"arn:i2","Reason":"AGENT"},{"Arn":"arn:i1","Reason":"RESOURCE:CPU"}],
 		"StartTime":"2017-05-01T10:00:00Z","EndTime":"2017-05-01T10:01:00Z"}}}`
 }
 
-// inProgressRecord is a record whose deployment newer runs, made with another token than the environment's.
+// inProgressRecord returns a record whose newDeployment is in progress and used another token than the environment's.
 func inProgressRecord(agent string) string {
-	return `{"Token":"` + unusedToken + `","Name":"busy","DesiredTaskDefinition":"` + agent + `","DesiredTaskCount":0,"Cluster":"` + prod + `",
-		"Health":0,"PendingDeploymentID":"","InProgressDeploymentID":"` + newDeployment + `","Deployments":{
-		"` + oldDeployment + `":{"ID":"` + oldDeployment + `","Status":2,"Health":0,"TaskDefinition":"` + agent + `","DesiredTaskCount":0,"Token":"x",
-		"FailedInstances":null,"StartTime":"2017-05-01T10:00:00Z","EndTime":"0001-01-01T00:00:00Z"},
-		"` + newDeployment + `":{"ID":"` + newDeployment + `","Status":1,"Health":0,"TaskDefinition":"` + agent + `","DesiredTaskCount":0,"Token":"` + usedToken + `",
-		"FailedInstances":null,"StartTime":"2017-05-02T10:00:00Z","EndTime":"0001-01-01T00:00:00Z"}}}`
+	return `{"Token":"` + unusedToken + `","Name":"busy","DesiredTaskDefinition":"` + agent + `",
+		"DesiredTaskCount":0,"Cluster":"` + prod + `","Health":0,"PendingDeploymentID":"",
+		"InProgressDeploymentID":"` + newDeployment + `","Deployments":{
+		"` + oldDeployment + `":{"ID":"` + oldDeployment + `","Status":2,"Health":0,
+		"TaskDefinition":"` + agent + `","DesiredTaskCount":0,"Token":"x","FailedInstances":null,
+		"StartTime":"2017-05-01T10:00:00Z","EndTime":"0001-01-01T00:00:00Z"},
+		"` + newDeployment + `":{"ID":"` + newDeployment + `","Status":1,"Health":0,
+		"TaskDefinition":"` + agent + `","DesiredTaskCount":0,"Token":"` + usedToken + `","FailedInstances":null,
+		"StartTime":"2017-05-02T10:00:00Z","EndTime":"0001-01-01T00:00:00Z"}}}`
 }
 
-// TestContract_Responses checks every row of the contract. No cluster-state-service runs, so the scheduler starts
-// nothing meanwhile.
+// TestContract_Responses checks every row of the contract. No cluster-state-service runs, so the scheduler starts no
+// tasks.
 func TestContract_Responses(t *testing.T) {
 	t.Parallel()
 	w := newSystem(t)
@@ -62,8 +65,8 @@ func TestContract_Responses(t *testing.T) {
 	for name, tc := range map[string]struct {
 		method, path, body string
 		status             int
-		want               string // the body; its beginning when it ends in …
-		kind               string // Content-Type; json for 200 and plain for others when empty
+		want               string // the body, or its beginning followed by …
+		kind               string // Content-Type; if empty, JSON for 200 and plain text otherwise
 	}{
 		"ping":   {"GET", "/v1/ping", "", 200, "", ""},
 		"a spec": {"GET", "/v1/swagger.json", "", 200, string(v1.JSON), ""},
@@ -91,7 +94,9 @@ func TestContract_Responses(t *testing.T) {
 		"list, no cluster's ARN": {"GET", "/v1/environments?cluster=" + w.agent, "", 400,
 			"Invalid cluster ARN or name\n", ""},
 
-		"get":         {"GET", "/v1/environments/made", "", 200, `{"deploymentToken":"` + made.DeploymentToken.String() + `","health":"healthy","instanceGroup":{"cluster":"` + prod + `"},"name":"made","taskDefinition":"` + w.agent + "\"}\n", ""},
+		"get": {"GET", "/v1/environments/made", "", 200, `{"deploymentToken":"` + made.DeploymentToken.String() +
+			`","health":"healthy","instanceGroup":{"cluster":"` + prod + `"},"name":"made",` +
+			`"taskDefinition":"` + w.agent + "\"}\n", ""},
 		"get none":    {"GET", "/v1/environments/none", "", 404, "Environment none does not exist\n", ""},
 		"get no name": {"GET", "/v1/environments/a%2Fb", "", 404, "Environment a/b does not exist\n", ""},
 		"delete none": {"DELETE", "/v1/environments/none", "", 200, "", ""},
@@ -216,7 +221,7 @@ func TestContract_Responses(t *testing.T) {
 	assert.Contains(t, body, "no data from cluster-state-service yet")
 }
 
-// createInactive leaves an INACTIVE cluster and an INACTIVE task definition behind.
+// createInactive creates an INACTIVE cluster and an INACTIVE task definition.
 func (w *system) createInactive() (cluster, definition string) {
 	w.t.Helper()
 	client := w.ecs()
@@ -228,7 +233,7 @@ func (w *system) createInactive() (cluster, definition string) {
 	return "gone", aws.ToString(&retired)
 }
 
-// keepV03Fields is a body as a client of v0.3 reads it: without the fields that it does not know.
+// keepV03Fields returns the body without the fields that clients of v0.3 do not know.
 func keepV03Fields(t *testing.T, body string) string {
 	t.Helper()
 	var strip func(v any) any

@@ -13,7 +13,7 @@ import (
 	"github.com/blox/blox/swagger/daemon-scheduler/v1/models"
 )
 
-// mustReject is call for what has to fail with that status and text.
+// mustReject sends a request that has to fail with the status and text.
 func (d *scheduler) mustReject(status int, text, method, path, body string) {
 	d.t.Helper()
 	answer, read := d.sendValid(method, path, body)
@@ -21,7 +21,7 @@ func (d *scheduler) mustReject(status int, text, method, path, body string) {
 	assert.Equal(d.t, text+"\n", read, "%s %s", method, path)
 }
 
-// patch updates an environment with its present token.
+// patch updates an environment with its current token.
 func (d *scheduler) patch(name, body string) (e models.Environment) {
 	d.t.Helper()
 	d.mustSend("PATCH", "/v1/environments/"+name+"?deploymentToken="+d.getEnvironment(name).DeploymentToken.String(), body,
@@ -50,12 +50,12 @@ func TestEnvironment_UpdatesAndRollsBack(t *testing.T) {
 	assert.Equal(t, second, *updated.TaskDefinition)
 	assert.EqualValues(t, 2, updated.Revision)
 	assert.NotEqual(t, before.DeploymentToken, updated.DeploymentToken)
-	assert.Equal(t, first, d.listDeployments("logs")[0].ID.String(), "nothing is deployed by it")
+	assert.Equal(t, first, d.listDeployments("logs")[0].ID.String(), "an update deploys nothing")
 	w.awaitOneTaskEach(first, instances...)
 
-	dry := d.dryRun(updated)
-	assert.Len(t, dry, 6, "a stop and a start for each instance")
-	for i, step := range dry {
+	plan := d.dryRun(updated)
+	assert.Len(t, plan, 6, "a stop and a start for each instance")
+	for i, step := range plan {
 		assert.Equal(t, map[bool]string{true: "stop", false: "start"}[step.Task != ""], *step.Action, "step %d", i)
 	}
 	assert.Len(t, d.listDeployments("logs"), 1, "a dry run creates nothing")
@@ -69,15 +69,15 @@ func TestEnvironment_UpdatesAndRollsBack(t *testing.T) {
 	assert.EqualValues(t, 2, shown.Revision)
 	assert.EqualValues(t, 3, *shown.RunningCount)
 	assert.NotNil(t, shown.StartedAt)
-	d.rejectDryRun("logs", 400) // the token is used
+	d.rejectDryRun("logs", 400) // a deployment has used the token
 
-	var back models.Deployment
-	d.mustSend("POST", "/v1/environments/logs/rollback", "", &back)
-	assert.Equal(t, id, back.RollbackOf)
-	assert.EqualValues(t, 1, back.Revision)
-	d.awaitCompleted("logs", back.ID.String())
-	w.awaitOneTaskEach(back.ID.String(), instances...)
-	for _, tasks := range w.liveTasks(back.ID.String()) {
+	var rollback models.Deployment
+	d.mustSend("POST", "/v1/environments/logs/rollback", "", &rollback)
+	assert.Equal(t, id, rollback.RollbackOf)
+	assert.EqualValues(t, 1, rollback.Revision)
+	d.awaitCompleted("logs", rollback.ID.String())
+	w.awaitOneTaskEach(rollback.ID.String(), instances...)
+	for _, tasks := range w.liveTasks(rollback.ID.String()) {
 		assert.Equal(t, w.agent, tasks[0].TaskDefinitionARN)
 	}
 	var revisions models.Revisions
@@ -97,13 +97,13 @@ func (d *scheduler) listDeployments(name string) []*models.Deployment {
 
 func (d *scheduler) dryRun(e models.Environment) []*models.PlanStep {
 	d.t.Helper()
-	var would models.Deployment
+	var created models.Deployment
 	d.mustSend("POST", "/v1/environments/"+*e.Name+"/deployments?dryRun=true&deploymentToken="+e.DeploymentToken.String(),
-		"", &would)
-	return would.Plan
+		"", &created)
+	return created.Plan
 }
 
-// rejectDryRun requires that a dry run is rejected with that status.
+// rejectDryRun checks that a dry run fails with the status.
 func (d *scheduler) rejectDryRun(name string, status int) {
 	d.t.Helper()
 	answer, text := d.sendValid("POST", "/v1/environments/"+name+"/deployments?dryRun=true&deploymentToken="+
@@ -111,20 +111,20 @@ func (d *scheduler) rejectDryRun(name string, status int) {
 	assert.Equal(d.t, status, answer.StatusCode, text)
 }
 
-// What a deployment in progress can meet. Nothing is carried out here, so that it stays in progress.
+// No cluster-state-service runs, so deployments stay in progress while users change them.
 func TestDeployment_CanBeChangedInProgress(t *testing.T) {
 	t.Parallel()
 	w := newSystem(t)
 	w.sim.RegisterTaskDefinition("agent")
 	d := w.startScheduler(unusedAddress)
-	begin := func(name string) (path, id string) {
+	deployUpdate := func(name string) (path, id string) {
 		w.putRecord("ecs/environment/"+name, strings.Replace(completedRecord(name, "prod", w.agent), `"Token":"`+usedToken+
 			`","Name"`, `"Token":"`+unusedToken+`","Name"`, 1))
 		e := d.patch(name, `{"taskDefinition":"agent"}`)
 		return "/v1/environments/" + name, d.deploy(e)
 	}
-	t.Run("a PATCH, whose deployment takes its place", func(t *testing.T) {
-		path, id := begin("patched")
+	t.Run("a newer deployment supersedes it", func(t *testing.T) {
+		path, id := deployUpdate("patched")
 		e := d.patch("patched", `{"drainOrder":3}`)
 		assert.EqualValues(t, 3, e.Revision)
 		assert.Equal(t, "IN_PROGRESS", d.getDeployment("patched", id).RolloutState)
@@ -132,30 +132,30 @@ func TestDeployment_CanBeChangedInProgress(t *testing.T) {
 		stopped := d.getDeployment("patched", id)
 		assert.Equal(t, "STOPPED", stopped.RolloutState)
 		assert.Equal(t, "Superseded by a deployment of revision 3.", stopped.RolloutStateReason)
-		assert.Equal(t, "completed", *stopped.Status, "v0.3 knows three words")
+		assert.Equal(t, "completed", *stopped.Status, "v0.3 has three statuses")
 		assert.Equal(t, newest, d.listDeployments("patched")[0].ID.String())
 		d.mustReject(400, "Deployment with token '"+e.DeploymentToken.String()+"' already exists", "POST", path+
 			"/deployments?deploymentToken="+e.DeploymentToken.String(), "")
 	})
-	t.Run("a rollback", func(t *testing.T) {
-		path, id := begin("back")
-		var back models.Deployment
-		d.mustSend("POST", path+"/rollback", "", &back)
-		assert.Equal(t, id, back.RollbackOf)
-		assert.Equal(t, w.agent, *back.TaskDefinition)
-		assert.Equal(t, "IN_PROGRESS", back.RolloutState)
-		assert.Equal(t, "STOPPED", d.getDeployment("back", id).RolloutState)
+	t.Run("rollback", func(t *testing.T) {
+		path, id := deployUpdate("returned")
+		var rollback models.Deployment
+		d.mustSend("POST", path+"/rollback", "", &rollback)
+		assert.Equal(t, id, rollback.RollbackOf)
+		assert.Equal(t, w.agent, *rollback.TaskDefinition)
+		assert.Equal(t, "IN_PROGRESS", rollback.RolloutState)
+		assert.Equal(t, "STOPPED", d.getDeployment("returned", id).RolloutState)
 		var again models.Deployment
 		d.mustSend("POST", path+"/rollback", "", &again)
-		assert.Equal(t, back, again, "it is idempotent")
-		assert.Equal(t, back.ID.String(), d.listDeployments("back")[0].ID.String())
+		assert.Equal(t, rollback, again, "rollback is idempotent")
+		assert.Equal(t, rollback.ID.String(), d.listDeployments("returned")[0].ID.String())
 	})
-	t.Run("stops", func(t *testing.T) {
-		path, id := begin("stopped")
+	t.Run("stop", func(t *testing.T) {
+		path, id := deployUpdate("stopped")
 		d.mustReject(400, `Invalid type "NO": must be ROLLBACK or ABORT`, "POST", path+"/deployments/"+id+"/stop?type=NO", "")
 		d.mustReject(404, "Deployment x does not exist for environment stopped", "POST", path+"/deployments/x/stop", "")
 		var stopped models.Deployment
-		for range 2 { // it is idempotent
+		for range 2 { // stopping is idempotent
 			d.mustSend("POST", path+"/deployments/"+id+"/stop?type=ABORT", "", &stopped)
 			assert.Equal(t, "STOPPED", stopped.RolloutState)
 		}
@@ -166,9 +166,9 @@ func TestDeployment_CanBeChangedInProgress(t *testing.T) {
 		d.mustSend("POST", path+"/resume", "", &e)
 		assert.Equal(t, "active", e.Status)
 
-		path, id = begin("undone")
+		path, id = deployUpdate("reverted")
 		d.mustSend("POST", path+"/deployments/"+id+"/stop", "", &stopped)
-		assert.Equal(t, id, d.listDeployments("undone")[0].RollbackOf)
+		assert.Equal(t, id, d.listDeployments("reverted")[0].RollbackOf)
 		path, id = "/v1/environments/single", d.deploy(d.createEnvironment("single"))
 		d.mustReject(409, "Environment single has no earlier completed deployment to roll back to", "POST", path+
 			"/deployments/"+id+"/stop", "")
@@ -177,26 +177,26 @@ func TestDeployment_CanBeChangedInProgress(t *testing.T) {
 		d.mustReject(409, "Deployment "+id+" has no canary waiting for promotion", "POST", path+"/deployments/"+id+"/promote",
 			"")
 	})
-	t.Run("a DELETE with stopTasks", func(t *testing.T) {
-		path, id := begin("gone")
-		for range 2 { // it is idempotent
+	t.Run("delete with stopTasks", func(t *testing.T) {
+		path, id := deployUpdate("deleted")
+		for range 2 { // deleting is idempotent
 			d.mustSend("DELETE", path+"?stopTasks=true", "", nil)
 		}
-		e := d.getEnvironment("gone")
+		e := d.getEnvironment("deleted")
 		assert.Equal(t, "deleting", e.Status)
-		assert.Equal(t, "STOPPED", d.getDeployment("gone", id).RolloutState)
-		const errorText = "Environment gone is being deleted"
+		assert.Equal(t, "STOPPED", d.getDeployment("deleted", id).RolloutState)
+		const errorText = "Environment deleted is being deleted"
 		for _, action := range []string{"/pause", "/resume", "/rollback", "/deployments/" + id + "/stop", "/deployments/" +
 			id + "/promote"} {
 			d.mustReject(409, errorText, "POST", path+action, "")
 		}
 		d.mustReject(409, errorText, "PATCH", path+"?deploymentToken="+e.DeploymentToken.String(), "{}")
-		d.mustReject(400, "Error saving environment gone to store: An environment with name gone already exists", "POST",
-			"/v1/environments",
-			`{"name":"gone","instanceGroup":{"cluster":"prod"},"taskDefinition":"agent"}`)
+		d.mustReject(400, "Error saving environment deleted to store: An environment with name deleted already exists",
+			"POST", "/v1/environments",
+			`{"name":"deleted","instanceGroup":{"cluster":"prod"},"taskDefinition":"agent"}`)
 		d.mustReject(400, `Invalid stopTasks "yes": must be true or false`, "DELETE", path+"?stopTasks=yes", "")
 		d.mustSend("DELETE", path, "", nil)
-		assert.Equal(t, "deleting", d.getEnvironment("gone").Status, "that its tasks are stopped was promised")
+		assert.Equal(t, "deleting", d.getEnvironment("deleted").Status, "a second DELETE does not cancel stopTasks")
 		d.mustSend("DELETE", "/v1/environments/patched", "", nil)
 		d.mustReject(404, "Environment patched does not exist", "GET", "/v1/environments/patched", "")
 		d.mustSend("DELETE", "/v1/environments/patched?stopTasks=true", "", nil)
@@ -209,14 +209,14 @@ func TestPatch_AcceptsOneUpdatePerToken(t *testing.T) {
 	e := d.createEnvironment("logs")
 	path := "/v1/environments/logs?deploymentToken=" + e.DeploymentToken.String()
 	statuses := make(chan int, 4)
-	var patching sync.WaitGroup
+	var requests sync.WaitGroup
 	for range cap(statuses) {
-		patching.Go(func() {
+		requests.Go(func() {
 			answer, _ := d.send("PATCH", path, `{"drainOrder":1}`)
 			statuses <- answer.StatusCode
 		})
 	}
-	patching.Wait()
+	requests.Wait()
 	close(statuses)
 	counts := map[int]int{}
 	for status := range statuses {

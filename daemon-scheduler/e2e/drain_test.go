@@ -16,7 +16,7 @@ import (
 	"github.com/blox/blox/internal/testenv"
 )
 
-// On a draining instance, the daemons run as long as the workload task does, then stop one after the other.
+// On a draining instance, the daemons run as long as the workload task does, then stop in drain order.
 func TestDrain_StopsDaemonsLast(t *testing.T) {
 	t.Parallel()
 	w := newSystem(t)
@@ -29,7 +29,7 @@ func TestDrain_StopsDaemonsLast(t *testing.T) {
 		w.awaitOneTaskEach(id, instances...)
 	}
 	w.awaitReadyInstances(instances...)
-	work := w.startTask(instances[0], "another-scheduler")
+	workload := w.startTask(instances[0], "another-scheduler")
 	require.NoError(t, w.sim.DrainInstance(instances[0]))
 	testenv.Eventually(t, func() bool {
 		return strings.Contains(d.instanceStatuses("first")[instances[0]], "other tasks still run on it") &&
@@ -39,13 +39,13 @@ func TestDrain_StopsDaemonsLast(t *testing.T) {
 	w.awaitReadyInstances(instances...)
 
 	w.sim.SetFaults(ecssim.Faults{Throttle: map[string]float64{"StopTask": 1}})
-	require.NoError(t, w.sim.KillTask(work, 0))
+	require.NoError(t, w.sim.KillTask(workload, 0))
 	testenv.Eventually(t, func() bool {
 		return strings.Contains(d.instanceStatuses("last")[instances[0]], "daemons with a lower drain order")
 	})
 	assert.Len(t, w.liveTasksOn(instances[0]), 2)
 	w.sim.SetFaults(ecssim.Faults{})
-	testenv.Eventually(t, func() bool { return len(w.liveTasksOn(instances[0])) == 0 }, "the drain does not end")
+	testenv.Eventually(t, func() bool { return len(w.liveTasksOn(instances[0])) == 0 }, "tasks remain on the instance")
 	stopped := map[string]time.Time{}
 	for _, task := range w.describeTasks(instances[0]) {
 		stopped[aws.ToString(task.StartedBy)] = aws.ToTime(task.StoppedAt)
@@ -54,8 +54,8 @@ func TestDrain_StopsDaemonsLast(t *testing.T) {
 				aws.ToString(task.StoppedReason))
 		}
 	}
-	assert.False(t, stopped[first].Before(stopped["another-scheduler"]), "a daemon left before the work was done")
-	assert.False(t, stopped[last].Before(stopped[first]), "they left in another order")
+	assert.False(t, stopped[first].Before(stopped["another-scheduler"]), "a daemon stopped before the workload task")
+	assert.False(t, stopped[last].Before(stopped[first]), "the daemons stopped in the wrong order")
 	w.awaitReadyInstances(instances[1])
 	w.awaitReadinessRecords(instances[1])
 
@@ -64,7 +64,7 @@ func TestDrain_StopsDaemonsLast(t *testing.T) {
 	w.assertNoDuplicates()
 }
 
-// describeTasks is all tasks that were on the instance.
+// describeTasks returns all tasks of the instance, stopped ones included.
 func (w *system) describeTasks(instance string) []types.Task {
 	w.t.Helper()
 	var arns []string

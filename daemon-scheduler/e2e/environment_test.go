@@ -18,12 +18,12 @@ import (
 	"github.com/blox/blox/swagger/daemon-scheduler/v1/models"
 )
 
-func TestEnvironment_FollowsInstances(t *testing.T) {
+func TestEnvironment_RunsOneTaskOnEachInstance(t *testing.T) {
 	t.Parallel()
 	w := newSystem(t)
 	instances := w.sim.AddInstances("prod", 3)
 	require.NoError(t, w.sim.DrainInstance(instances[2]))
-	elsewhere := w.sim.AddInstances("other", 1)
+	outside := w.sim.AddInstances("other", 1)
 	d := w.startServices()
 	e := d.createEnvironment("logs")
 	id := d.deploy(e)
@@ -45,16 +45,16 @@ func TestEnvironment_FollowsInstances(t *testing.T) {
 	w.awaitOneTaskEach(id, instances[0], added)
 	testenv.Eventually(t, func() bool {
 		return len(w.launchKeys()) == 2
-	}, "the launch of an instance that left stays")
+	}, "the launch of the removed instance remains")
 
 	require.NoError(t, w.sim.ActivateInstance(instances[2]))
 	w.awaitOneTaskEach(id, instances[0], instances[2], added)
 
 	d.mustSend("DELETE", "/v1/environments/logs", "", nil)
-	testenv.Eventually(t, func() bool { return len(w.launchKeys()) == 0 }, "launches stay behind")
+	testenv.Eventually(t, func() bool { return len(w.launchKeys()) == 0 }, "launches remain")
 	w.awaitOneTaskEach(id, instances[0], instances[2], added)
 	for _, task := range w.sim.Tasks("other") {
-		assert.NotEqual(t, elsewhere[0], task.InstanceARN)
+		assert.NotEqual(t, outside[0], task.InstanceARN)
 	}
 	w.assertNoDuplicates()
 }
@@ -71,7 +71,7 @@ func TestEnvironments_AreIndependent(t *testing.T) {
 	w.assertNoDuplicates()
 }
 
-// TestDelete_WaitsForOpenLaunches leaves a launch open as a replica would that calls StartTask at this moment.
+// The launch is open, as while another replica calls StartTask.
 func TestDelete_WaitsForOpenLaunches(t *testing.T) {
 	t.Parallel()
 	w := newSystem(t)
@@ -108,16 +108,16 @@ func TestPause_HoldsStartsUntilResume(t *testing.T) {
 	w.awaitOneTaskEach(id, instances...)
 }
 
-// instanceStatuses is the state and reason of each instance.
+// instanceStatuses returns the state and reason of each instance.
 func (d *scheduler) instanceStatuses(name string) map[string]string {
 	d.t.Helper()
 	var list models.EnvironmentInstances
 	d.mustSend("GET", "/v1/environments/"+name+"/instances", "", &list)
-	placed := map[string]string{}
+	statuses := map[string]string{}
 	for _, i := range list.Items {
-		placed[*i.ContainerInstance] = strings.TrimSuffix(*i.State+": "+i.Reason, ": ")
+		statuses[*i.ContainerInstance] = strings.TrimSuffix(*i.State+": "+i.Reason, ": ")
 	}
-	return placed
+	return statuses
 }
 
 func TestDelete_StopsTasks(t *testing.T) {
@@ -127,8 +127,7 @@ func TestDelete_StopsTasks(t *testing.T) {
 	d := w.startServices("--start-confirm-timeout", "1s")
 	e := d.createEnvironment("logs")
 	id := d.deploy(e)
-	testenv.Eventually(t, func() bool { return len(w.liveTasks(id)) > 0 },
-		"nothing is started") // the rollout may be under way
+	testenv.Eventually(t, func() bool { return len(w.liveTasks(id)) > 0 }, "no task starts") // other starts may follow
 	foreign := w.startTask(instances[0], "another-scheduler")
 	d.mustSend("DELETE", "/v1/environments/logs?stopTasks=true", "", nil)
 	testenv.Eventually(t, func() bool {
@@ -136,7 +135,7 @@ func TestDelete_StopsTasks(t *testing.T) {
 		return answer.StatusCode == http.StatusNotFound
 	})
 	assert.Empty(t, w.liveTasks(id))
-	testenv.Eventually(t, func() bool { return len(w.launchKeys()) == 0 }, "launches stay behind")
+	testenv.Eventually(t, func() bool { return len(w.launchKeys()) == 0 }, "launches remain")
 	for _, task := range w.sim.Tasks("prod") {
 		if task.ARN == foreign {
 			assert.True(t, task.Live())
@@ -205,8 +204,8 @@ func TestTaskSettings_ApplyToTasks(t *testing.T) {
 	d := w.startServices()
 	id := d.deploy(func() (e models.Environment) {
 		d.mustSend("POST", "/v1/environments", `{"name":"logs","taskDefinition":"agent","instanceGroup":{"cluster":"prod"},
-			"taskSettings":{"group":"daemons","enableExecuteCommand":true,"tags":[{"key":"team","value":"a"}],"overrides":{"containerOverrides":[
-			{"name":"agent","environment":[{"name":"LEVEL","value":"debug"}]}]}}}`, &e)
+			"taskSettings":{"group":"daemons","enableExecuteCommand":true,"tags":[{"key":"team","value":"a"}],
+			"overrides":{"containerOverrides":[{"name":"agent","environment":[{"name":"LEVEL","value":"debug"}]}]}}}`, &e)
 		assert.Equal(t, "debug", e.TaskSettings.Overrides.ContainerOverrides[0].Environment[0].Value)
 		return e
 	}())
@@ -224,7 +223,7 @@ func TestTaskSettings_ApplyToTasks(t *testing.T) {
 	assert.Equal(t, "debug", *out.Tasks[0].Overrides.ContainerOverrides[0].Environment[0].Value)
 }
 
-// Other programs may write to etcd: the API shows and deletes every environment that the engine manages.
+// Other programs may write to etcd. The API returns and deletes every environment that the engine manages.
 func TestEnvironment_WithInvalidNameCanBeReadAndDeleted(t *testing.T) {
 	t.Parallel()
 	w := newSystem(t)

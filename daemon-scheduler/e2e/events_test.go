@@ -23,9 +23,9 @@ func TestEvents_ContainUserActions(t *testing.T) {
 	other.awaitReady()
 	first := one.deploy(one.createEnvironment("logs"))
 	one.awaitCompleted("logs", first)
-	one.mustSend("POST", "/v1/environments/logs/resume", "", nil) // is no change
+	one.mustSend("POST", "/v1/environments/logs/resume", "", nil) // changes nothing
 	one.mustSend("POST", "/v1/environments/logs/pause", "", nil)
-	other.mustSend("POST", "/v1/environments/logs/pause", "", nil) // is none either
+	other.mustSend("POST", "/v1/environments/logs/pause", "", nil) // changes nothing
 	other.mustSend("POST", "/v1/environments/logs/resume", "", nil)
 	w.sim.RegisterTaskDefinition("agent", ecssim.WithCPU(64), ecssim.WithMemory(64))
 	var e models.Environment
@@ -34,41 +34,41 @@ func TestEvents_ContainUserActions(t *testing.T) {
 	second := one.deploy(e)
 	one.mustSend("POST", "/v1/environments/logs/deployments/"+second+"/promote", "", nil)
 	other.mustSend("POST", "/v1/environments/logs/deployments/"+second+"/stop?type=ABORT", "", nil)
-	var back models.Deployment
-	one.mustSend("POST", "/v1/environments/logs/rollback", "", &back)
+	var rollback models.Deployment
+	one.mustSend("POST", "/v1/environments/logs/rollback", "", &rollback)
 	one.mustSend("DELETE", "/v1/environments/logs?stopTasks=true", "", nil)
-	one.mustSend("DELETE", "/v1/environments/logs?stopTasks=true", "", nil) // nor this
+	one.mustSend("DELETE", "/v1/environments/logs?stopTasks=true", "", nil) // changes nothing
 	one.createEnvironment("metrics")
 	one.mustSend("DELETE", "/v1/environments/metrics", "", nil)
-	one.mustSend("DELETE", "/v1/environments/metrics", "", nil) // nor this
+	one.mustSend("DELETE", "/v1/environments/metrics", "", nil) // changes nothing
 
 	want := []string{
 		"deploymentPromoted logs " + second + " agent:2", "deploymentStopped logs " + second + " agent:2",
 		"environmentDeleted metrics  ", "environmentDeletionRequested logs  ", "environmentPaused logs  ",
 		"environmentResumed logs  ",
-		"rollbackRequested logs " + back.ID.String() + " agent:1",
+		"rollbackRequested logs " + rollback.ID.String() + " agent:1",
 	}
 	for _, d := range []*scheduler{one, other} {
 		testenv.Eventually(t, func() bool {
 			var list models.Events
 			d.mustSend("GET", "/v1/events?limit=1000", "", &list)
-			var said []string
-			for _, one := range list.Items {
-				switch *one.Action {
+			var events []string
+			for _, event := range list.Items {
+				switch *event.Action {
 				case "environmentPaused", "environmentResumed", "deploymentPromoted", "deploymentStopped", "rollbackRequested",
 					"environmentDeletionRequested":
 				case "environmentDeleted":
-					if *one.Environment == "logs" {
-						continue // as the leader says once the tasks have stopped
+					if *event.Environment == "logs" {
+						continue // the leader may record it once the tasks have stopped
 					}
 				default:
 					continue
 				}
-				said = append(said, fmt.Sprint(*one.Action, " ", *one.Environment, " ", one.Deployment, " ",
-					one.TaskDefinition[strings.LastIndex(one.TaskDefinition, "/")+1:]))
+				events = append(events, fmt.Sprint(*event.Action, " ", *event.Environment, " ", event.Deployment, " ",
+					event.TaskDefinition[strings.LastIndex(event.TaskDefinition, "/")+1:]))
 			}
-			slices.Sort(said)
-			return assert.ObjectsAreEqual(want, said)
-		}, "not %v", want)
+			slices.Sort(events)
+			return assert.ObjectsAreEqual(want, events)
+		}, "the events are not %v", want)
 	}
 }

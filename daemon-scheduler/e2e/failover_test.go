@@ -17,7 +17,7 @@ import (
 	"github.com/blox/blox/internal/testenv"
 )
 
-// failoverSize is the size of TestReplicas_RunOneTaskEachWhileLeadersFail. BLOX_FAILOVER=long selects the promised
+// failoverSize is the size of TestReplicas_RunOneTaskOnEachInstanceWhileLeadersFail. BLOX_FAILOVER=long selects the promised
 // size, which takes some minutes.
 type failoverSize struct {
 	environments, instances int
@@ -25,7 +25,7 @@ type failoverSize struct {
 	flags                   []string // of daemon-scheduler
 }
 
-func failoverSizeOfRun() failoverSize {
+func selectedFailoverSize() failoverSize {
 	if os.Getenv("BLOX_FAILOVER") == "long" {
 		return failoverSize{20, 200, 15, []string{"--start-confirm-timeout", "5s"}}
 	}
@@ -42,11 +42,11 @@ func taskStartFaults() ecssim.Faults {
 	}
 }
 
-// The leading one of three replicas is killed, or paused until another leads, again and again, while ECS has faults,
-// instances join and tasks fail. No instance ever has two live tasks of one environment. At the end, each has one of
-// each.
-func TestReplicas_RunOneTaskEachWhileLeadersFail(t *testing.T) {
-	size := failoverSizeOfRun()
+// The leader of three replicas is killed, or paused until another leads, several times, while ECS has faults, instances
+// join and tasks fail. No instance ever has two live tasks of one environment. At the end, each instance has one task of
+// each environment.
+func TestReplicas_RunOneTaskOnEachInstanceWhileLeadersFail(t *testing.T) {
+	size := selectedFailoverSize()
 	sim := ecssim.New(ecssim.Config{})
 	instances := len(sim.AddInstances("default", size.instances))
 	r := startReplicas(t, sim, size.flags)
@@ -62,7 +62,7 @@ func TestReplicas_RunOneTaskEachWhileLeadersFail(t *testing.T) {
 		testenv.Eventually(t, func() bool { return sim.Calls("StartTask") >= calls+rand.IntN(5) && r.leader() != "" })
 		instances += len(sim.AddInstances("default", 1))
 		if tasks := sim.Tasks("default"); len(tasks) > 0 {
-			_ = sim.KillTask(tasks[rand.IntN(len(tasks))].ARN, 1) // which may be stopped already
+			_ = sim.KillTask(tasks[rand.IntN(len(tasks))].ARN, 1) // the task may have stopped already
 		}
 		if n%3 == 2 {
 			r.pauseLeader()

@@ -13,10 +13,10 @@ import (
 	"github.com/blox/blox/internal/testenv"
 )
 
-// TestScheduler_RunsOneTaskEachWhileFaultsOccur has ECS throttle, fail and lose answers, events come twice and out of
-// order, and the leader go again and again, while environments are deployed, instances join and tasks die. The
-// simulator itself counts whether an instance ever had two live tasks of one deployment.
-func TestScheduler_RunsOneTaskEachWhileFaultsOccur(t *testing.T) {
+// ECS throttles, fails and loses responses, events arrive twice and out of order, and the leader stops several times,
+// while environments are deployed, instances join and tasks exit. The simulator records whether an instance ever had
+// two live tasks of one deployment.
+func TestScheduler_RunsOneTaskOnEachInstanceDespiteFaults(t *testing.T) {
 	t.Parallel()
 	w := newSystem(t)
 	instances := w.sim.AddInstances("prod", 10)
@@ -46,13 +46,13 @@ func TestScheduler_RunsOneTaskEachWhileFaultsOccur(t *testing.T) {
 		ids[i] = api.deploy(api.getEnvironment(name))
 	}
 	for round := range 4 {
-		testenv.Eventually(t, func() bool { return len(w.liveTasks(ids[round])) > 0 }, "%s has no task at all", names[round])
+		testenv.Eventually(t, func() bool { return len(w.liveTasks(ids[round])) > 0 }, "%s has no task", names[round])
 		for _, tasks := range w.liveTasks(ids[round]) {
-			_ = w.sim.KillTask(tasks[0].ARN, 1) // or it is dead already
+			_ = w.sim.KillTask(tasks[0].ARN, 1) // the task may have stopped already
 			break
 		}
 		instances = append(instances, w.sim.AddInstances("prod", 1)...)
-		// The one that leads goes, and another one comes.
+		// The leader stops, and a new replica starts once the other one leads.
 		leader := api.leader()
 		if strings.Contains(leader, strings.TrimPrefix(api.url, "http://127.0.0.1")+"-") {
 			api, next = next, api

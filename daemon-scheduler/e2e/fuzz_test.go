@@ -13,13 +13,13 @@ import (
 	"github.com/blox/blox/internal/testenv"
 )
 
-// fixtures are a daemon-scheduler, without a cluster-state-service, so that nothing is scheduled meanwhile, and the
-// records that every request finds.
+// fixtures are the records that every request finds, and a daemon-scheduler. No cluster-state-service runs, so the
+// scheduler starts no tasks.
 type fixtures struct {
 	*scheduler
 	requests *testenv.RawClient
 	records  map[string]string
-	clean    string // what state returns of them
+	clean    string // the result of state for the unchanged records
 }
 
 func newFixtures(f *testing.F) *fixtures {
@@ -36,7 +36,7 @@ func newFixtures(f *testing.F) *fixtures {
 	return fx
 }
 
-// state returns everything that a request may change.
+// state returns the keys and revisions of everything that a request may change.
 func (fx *fixtures) state(t *testing.T) string {
 	t.Helper()
 	got, err := fx.client.Get(t.Context(), "ecs/", clientv3.WithRange("ecs/leader"))
@@ -48,7 +48,7 @@ func (fx *fixtures) state(t *testing.T) string {
 	return state.String()
 }
 
-// reset puts the records back unless they are as they were.
+// reset restores the records if a request has changed them.
 func (fx *fixtures) reset(t *testing.T) {
 	t.Helper()
 	if fx.clean != "" && fx.state(t) == fx.clean {
@@ -63,8 +63,8 @@ func (fx *fixtures) reset(t *testing.T) {
 	fx.clean = fx.state(t)
 }
 
-// FuzzRequests sends any request to a running service: it is answered, by what the specification says or by a refusal
-// in plain text; what is refused, or only reads, has changed nothing in etcd.
+// FuzzRequests sends arbitrary requests to a running service. It answers as the specification says or with an error in
+// plain text. Rejected requests and reads change nothing in etcd.
 func FuzzRequests(f *testing.F) {
 	const body = `{"name":"x","instanceGroup":{"cluster":"prod"},"taskDefinition":"agent"}`
 	for _, target := range []string{
@@ -124,13 +124,13 @@ func FuzzRequests(f *testing.F) {
 		}
 		if changed &&
 			(status != 200 || method == http.MethodGet || method == http.MethodHead || method == http.MethodOptions) {
-			t.Errorf("%q %q %q: %d, and etcd is not as it was", method, target, body, status)
+			t.Errorf("%q %q %q: %d, and etcd has changed", method, target, body, status)
 		}
 	})
 }
 
-// FuzzStoredRecords puts anything under the key of an environment: the list has all the others, and that one can be
-// deleted.
+// FuzzStoredRecords stores arbitrary values under an environment's key. The list still holds all other environments,
+// and a request can delete this one.
 func FuzzStoredRecords(f *testing.F) {
 	fx := newFixtures(f)
 	for _, record := range fx.records {
@@ -140,23 +140,23 @@ func FuzzStoredRecords(f *testing.F) {
 	f.Add([]byte(`{"Deployments":{"x":null},"Revisions":[{}],"Token":"x","DeletingSince":"2026-01-02T03:04:05Z"}`))
 	f.Fuzz(func(t *testing.T, value []byte) {
 		fx.reset(t)
-		_, err := fx.client.Put(t.Context(), "ecs/environment/odd", string(value))
+		_, err := fx.client.Put(t.Context(), "ecs/environment/fuzzed", string(value))
 		require.NoError(t, err)
 		answer, read, _ := fx.requests.Send(t, "GET", "/v1/environments", "")
 		require.Equal(t, 200, answer.StatusCode, "%s", read)
 		for _, name := range []string{"old", "busy", "fresh"} {
 			assert.Contains(t, string(read), `"name":"`+name+`"`)
 		}
-		readable := strings.Contains(string(read), `"name":"odd"`)
+		readable := strings.Contains(string(read), `"name":"fuzzed"`)
 		for _, path := range []string{"", "/deployments", "/revisions"} {
-			answer, read, _ := fx.requests.Send(t, "GET", "/v1/environments/odd"+path, "")
+			answer, read, _ := fx.requests.Send(t, "GET", "/v1/environments/fuzzed"+path, "")
 			assert.Equal(t, map[bool]int{true: 200, false: 500}[readable], answer.StatusCode, "%s: %s", path, read)
 		}
 		for _, path := range []string{"pause", "resume", "rollback"} {
-			answer, read, _ := fx.requests.Send(t, "POST", "/v1/environments/odd/"+path, "")
+			answer, read, _ := fx.requests.Send(t, "POST", "/v1/environments/fuzzed/"+path, "")
 			assert.True(t, !readable || answer.StatusCode < 500, "%s: %s", path, read)
 		}
-		answer, read, _ = fx.requests.Send(t, "DELETE", "/v1/environments/odd", "")
+		answer, read, _ = fx.requests.Send(t, "DELETE", "/v1/environments/fuzzed", "")
 		assert.Equal(t, 200, answer.StatusCode, "%s", read)
 	})
 }

@@ -24,8 +24,8 @@ import (
 	"github.com/blox/blox/internal/testenv"
 )
 
-// A leader whose lease has no time left by its own clock announces launches, which etcd allows, and starts nothing.
-// Its contexts go on here, as those of a process do that was stopped and goes on before its timers.
+// By the leader's own clock, its lease has ended. It still announces launches, which etcd accepts, but starts no tasks.
+// Its contexts are not cancelled, as in a process that resumes after a pause and runs before its timers fire.
 func TestLeader_StartsNothingAfterLeaseDeadline(t *testing.T) {
 	t.Parallel()
 	w := newSystem(t)
@@ -45,17 +45,17 @@ func TestLeader_StartsNothingAfterLeaseDeadline(t *testing.T) {
 	cached.Subscribe(cache.Listener{
 		EnvironmentChanged: scheduling.EnvironmentChanged, AttributesChanged: scheduling.ReadinessChanged,
 	})
-	var lasts atomic.Bool
+	var leaseValid atomic.Bool
 	w.runService(func(ctx context.Context) error {
 		parts, ctx := errgroup.WithContext(ctx)
 		parts.Go(func() error { return informerCache.Run(ctx) })
 		parts.Go(func() error { return cached.Run(ctx) })
 		parts.Go(func() error {
-			return records.Lead(ctx, "stopped for a while", 2*time.Second, func(ctx context.Context, term store.Term) error {
-				until := term.Until
+			return records.Lead(ctx, "paused", 2*time.Second, func(ctx context.Context, term store.Term) error {
+				leaseEnd := term.Until
 				term.Until = func() time.Time {
-					if lasts.Load() {
-						return until()
+					if leaseValid.Load() {
+						return leaseEnd()
 					}
 					return time.Time{}
 				}
@@ -79,26 +79,26 @@ func TestLeader_StartsNothingAfterLeaseDeadline(t *testing.T) {
 		}
 	}
 	assert.Zero(t, w.sim.Calls("StartTask"))
-	lasts.Store(true)
+	leaseValid.Store(true)
 	w.awaitOneTaskEach(newDeployment, instances...)
 	w.assertNoDuplicates()
 }
 
-// Without an election a replica acts at once, though the key of one that died is still there.
+// Without leader election a replica schedules at once, although a stopped replica's election key remains.
 func TestLeader_StartsAtOnceWithoutElection(t *testing.T) {
 	t.Parallel()
 	w := newSystem(t)
 	instances := w.sim.AddInstances("prod", 1)
-	w.putRecord("ecs/leader/daemon-scheduler/1", "died a moment ago")
+	w.putRecord("ecs/leader/daemon-scheduler/1", "stopped replica")
 	d := w.startServices("--leader-elect=false")
 	d.awaitReady()
 	id := d.deploy(d.createEnvironment("logs"))
 	w.awaitOneTaskEach(id, instances...)
-	assert.NotEqual(t, "died a moment ago", d.leader())
+	assert.NotEqual(t, "stopped replica", d.leader())
 }
 
-// An etcd that was restored from a backup lacks what was started since, the tasks and the launches. Here the
-// cluster-state-service cannot compare with ECS yet and serves what it has.
+// An etcd restored from a backup lacks the tasks and launches started since. The cluster-state-service cannot reconcile
+// with ECS yet and serves its outdated records.
 func TestRestore_StartsNoDuplicates(t *testing.T) {
 	t.Parallel()
 	for name, restore := range map[string]func(w *system, css func(), d *scheduler) (restart func(css string)){
@@ -107,7 +107,7 @@ func TestRestore_StartsNoDuplicates(t *testing.T) {
 			css()
 			return func(css string) { w.startScheduler(css, "--start-confirm-timeout", "1s") }
 		},
-		"a leader whose copy is listed again": func(_ *system, css func(), _ *scheduler) func(string) {
+		"a leader that lists the cluster state again": func(_ *system, css func(), _ *scheduler) func(string) {
 			css()
 			return func(string) {}
 		},
@@ -136,7 +136,7 @@ func TestRestore_StartsNoDuplicates(t *testing.T) {
 			require.NoError(t, err)
 			w.startCSS(address)
 			restart(address)
-			testenv.Eventually(t, func() bool { return len(w.launchKeys()) == 3 }, "what ECS runs is not noted")
+			testenv.Eventually(t, func() bool { return len(w.launchKeys()) == 3 }, "the running tasks have no launch records")
 			added := w.sim.AddInstances("prod", 1)
 			w.awaitOneTaskEach(id, append(instances, added...)...)
 			w.assertNoDuplicates()

@@ -20,7 +20,7 @@ import (
 	"github.com/blox/blox/internal/testenv"
 )
 
-// metric is the sum of a metric's values whose labels have all of these, as label="value".
+// metric returns the sum of a metric's samples that have all the labels, each given as label="value".
 func (d *scheduler) metric(name string, labels ...string) (sum float64) {
 	d.t.Helper()
 	answer, text := d.send(http.MethodGet, "/metrics", "")
@@ -94,7 +94,7 @@ func TestMetrics_CountTaskActions(t *testing.T) {
 	}
 }
 
-// Tasks of others, however many, cause no look at an environment.
+// Tasks of other schedulers trigger no reconciliation.
 func TestReconcile_IgnoresForeignTasks(t *testing.T) {
 	t.Parallel()
 	w := newSystem(t)
@@ -110,7 +110,7 @@ func TestReconcile_IgnoresForeignTasks(t *testing.T) {
 	last := ""
 	for range others {
 		last = w.startTask(instances[0], "another-scheduler")
-		testenv.Eventually(t, func() bool { // one after the other, or one look would do for many
+		testenv.Eventually(t, func() bool { // one after another, because one reconciliation covers many changes
 			got, err := w.client.Get(t.Context(), "ecs/task/prod/"+last)
 			require.NoError(t, err)
 			return len(got.Kvs) == 1 && strings.Contains(string(got.Kvs[0].Value), `"RUNNING"`)
@@ -118,14 +118,13 @@ func TestReconcile_IgnoresForeignTasks(t *testing.T) {
 	}
 	require.NoError(t, w.sim.KillTask(last, 1))
 	killed := w.liveTasks(id)[instances[1]][0].ARN
-	require.NoError(t, w.sim.KillTask(killed, 1)) // whose event comes after theirs
+	require.NoError(t, w.sim.KillTask(killed, 1)) // its event arrives after the others
 	testenv.Eventually(t, func() bool { on := w.liveTasks(id)[instances[1]]; return len(on) == 1 && on[0].ARN != killed })
 	assert.Less(t, d.metric("blox_ds_environment_reconciles_total")-before, float64(others/2),
 		"one reconciliation for each task of another scheduler")
 }
 
-// A quiet scheduler asks ECS nothing, however often it looks: here because the cluster and the records change in ways
-// that ask for no deed.
+// The cluster and the records change in ways that need no action. The scheduler reconciles often and never calls ECS.
 func TestReconcile_MakesNoECSCallsAtRest(t *testing.T) {
 	t.Parallel()
 	w := newSystem(t)
@@ -136,26 +135,26 @@ func TestReconcile_MakesNoECSCallsAtRest(t *testing.T) {
 	d.awaitCompleted("logs", id)
 	testenv.Eventually(t, func() bool { return !w.hasOpenLaunches("logs") })
 	w.awaitOneTaskEach(id, instances...)
-	calls, looks := d.metric("blox_ds_aws_calls_total"), d.metric("blox_ds_environment_reconciles_total")
+	calls, reconciles := d.metric("blox_ds_aws_calls_total"), d.metric("blox_ds_environment_reconciles_total")
 	record, err := w.client.Get(t.Context(), "ecs/environment/logs")
 	require.NoError(t, err)
 	testenv.Eventually(t, func() bool {
 		require.NoError(t, w.sim.SetAgentConnected(instances[0], false))
 		require.NoError(t, w.sim.SetAgentConnected(instances[0], true))
 		w.putRecord("ecs/environment/logs", string(record.Kvs[0].Value))
-		return d.metric("blox_ds_environment_reconciles_total") > looks+20
+		return d.metric("blox_ds_environment_reconciles_total") > reconciles+20
 	})
 	assert.Equal(t, calls, d.metric("blox_ds_aws_calls_total"))
 	w.awaitOneTaskEach(id, instances...)
 	w.assertNoDuplicates()
 }
 
-// A start that failed for want of memory is tried again as soon as there is more, long before its delay ends.
+// A start that failed for lack of memory is retried as soon as memory is free, long before its back-off ends.
 func TestFailedStart_IsRetriedAtOnceWhenItsInstanceImproves(t *testing.T) {
 	t.Parallel()
 	for name, change := range map[string]func(w *system, instance, hog string){
-		"more is free": func(w *system, _, hog string) { require.NoError(w.t, w.sim.KillTask(hog, 0)) },
-		"its agent returns": func(w *system, instance, _ string) {
+		"memory becomes free": func(w *system, _, hog string) { require.NoError(w.t, w.sim.KillTask(hog, 0)) },
+		"its agent reconnects": func(w *system, instance, _ string) {
 			require.NoError(w.t, w.sim.SetAgentConnected(instance, false))
 			require.NoError(w.t, w.sim.SetAgentConnected(instance, true))
 		},

@@ -24,7 +24,7 @@ func (d *scheduler) awaitReady() {
 	})
 }
 
-// However much happens in the cluster meanwhile, a StartTask that is throttled is asked for later and later.
+// Cluster changes do not shorten the back-off of a throttled StartTask.
 func TestThrottling_BacksOffDespiteChanges(t *testing.T) {
 	t.Parallel()
 	w := newSystem(t)
@@ -41,7 +41,7 @@ func TestThrottling_BacksOffDespiteChanges(t *testing.T) {
 		require.NoError(t, w.sim.SetAgentConnected(instances[0], true))
 		testenv.Eventually(t, func() bool { return d.isConnected(instances[0]) })
 	}
-	assert.Less(t, w.sim.Calls("StartTask")-before, changes/4, "a call for each change is no back-off")
+	assert.Less(t, w.sim.Calls("StartTask")-before, changes/4, "the calls back off")
 	w.sim.SetFaults(ecssim.Faults{})
 	w.awaitOneTaskEach(id, instances...)
 }
@@ -56,7 +56,7 @@ func (d *scheduler) isConnected(instance string) bool {
 	return false
 }
 
-// The election key goes while the lease lives: who led stands for election again.
+// The election key is deleted while the lease lives. The former leader campaigns again.
 func TestLeader_RenewsElectionAfterKeyIsDeleted(t *testing.T) {
 	t.Parallel()
 	w := newSystem(t)
@@ -71,7 +71,7 @@ func TestLeader_RenewsElectionAfterKeyIsDeleted(t *testing.T) {
 	testenv.Eventually(t, func() bool { return len(w.liveTasks(id)) == 2 && d.leader() != "" })
 }
 
-// An instance that ECS does not know, and that the copy still shows, keeps no other's launch from being settled.
+// The cache still holds an instance that ECS does not know. Launches on the other instances are confirmed regardless.
 func TestStart_UnknownInstanceDelaysNoOther(t *testing.T) {
 	t.Parallel()
 	w := newSystem(t)
@@ -83,12 +83,13 @@ func TestStart_UnknownInstanceDelaysNoOther(t *testing.T) {
 	testenv.Eventually(t, func() bool {
 		return d.isRecorded(instances[0]) && d.isRecorded(instances[1]) && d.isRecorded(instances[2])
 	})
-	const gone = "arn:aws:ecs:us-east-1:123456789012:container-instance/prod/00000000000000000000000000000000"
-	known, err := w.client.Get(t.Context(), "ecs/instance/prod/"+instances[0])
+	const unknownInstance = "arn:aws:ecs:us-east-1:123456789012:container-instance/prod/00000000000000000000000000000000"
+	stored, err := w.client.Get(t.Context(), "ecs/instance/prod/"+instances[0])
 	require.NoError(t, err)
-	w.putRecord("ecs/instance/prod/"+gone, strings.ReplaceAll(string(known.Kvs[0].Value), instances[0], gone))
+	w.putRecord("ecs/instance/prod/"+unknownInstance,
+		strings.ReplaceAll(string(stored.Kvs[0].Value), instances[0], unknownInstance))
 	testenv.Eventually(t, func() bool {
-		answer, err := http.Get("http://" + css + "/v1/instances/prod/" + gone)
+		answer, err := http.Get("http://" + css + "/v1/instances/prod/" + unknownInstance)
 		require.NoError(t, err)
 		defer answer.Body.Close()
 		return answer.StatusCode == http.StatusOK
@@ -102,8 +103,8 @@ func TestStart_UnknownInstanceDelaysNoOther(t *testing.T) {
 	w.assertNoDuplicates()
 }
 
-// DELETE returns once no call of StartTask can be under way: when the last one was answered, or after its window,
-// whatever a wrong clock wrote.
+// DELETE returns once no StartTask call can be in flight: when ECS has answered the last one, or after the launch
+// window, even if a wrong clock wrote a later time.
 func TestDelete_WaitsOnlyForStartsInFlight(t *testing.T) {
 	t.Parallel()
 	w := newSystem(t)
@@ -111,12 +112,13 @@ func TestDelete_WaitsOnlyForStartsInFlight(t *testing.T) {
 	d := w.startServices()
 	d.awaitReady()
 	e := d.createEnvironment("logs")
-	w.sim.SetFaults(ecssim.Faults{Latency: map[string]ecssim.Duration{"StartTask": ecssim.Duration(500 * time.Millisecond)}})
+	const latency = ecssim.Duration(500 * time.Millisecond)
+	w.sim.SetFaults(ecssim.Faults{Latency: map[string]ecssim.Duration{"StartTask": latency}})
 	d.deploy(e)
 	testenv.Eventually(t, func() bool { return w.hasOpenLaunches("logs") })
 	d.mustSend(http.MethodDelete, "/v1/environments/logs", "", nil)
-	assert.Equal(t, 1, w.sim.Calls("StartTask"), "answered")
-	assert.False(t, w.hasOpenLaunches("logs"), "its outcome is noted, though the environment is gone")
+	assert.Equal(t, 1, w.sim.Calls("StartTask"), "ECS has answered the call")
+	assert.False(t, w.hasOpenLaunches("logs"), "the outcome is recorded although the environment was deleted")
 
 	d.createEnvironment("ahead")
 	w.putRecord("ecs/launch/ahead/arn:aws:ecs:us-east-1:123456789012:container-instance/prod/"+
@@ -125,7 +127,7 @@ func TestDelete_WaitsOnlyForStartsInFlight(t *testing.T) {
 	d.mustSend(http.MethodDelete, "/v1/environments/ahead", "", nil)
 }
 
-// Replicas end in time although etcd is away, the one that leads and the one that waits.
+// The leader and a follower both shut down in time while etcd is down.
 func TestReplicas_StopWithoutEtcd(t *testing.T) {
 	t.Parallel()
 	w := newSystem(t)
@@ -139,7 +141,7 @@ func TestReplicas_StopWithoutEtcd(t *testing.T) {
 	first.stop()
 }
 
-// While etcd has no room left, changes are refused with the reason, and reads are answered.
+// While etcd is out of space, the API rejects changes with the reason and still serves reads.
 func TestAPI_ReportsFullEtcd(t *testing.T) {
 	t.Parallel()
 	w := newSystem(t)
@@ -176,19 +178,19 @@ func TestScheduler_RecoversFromOutages(t *testing.T) {
 	id := d.deploy(d.createEnvironment("logs"))
 	w.awaitOneTaskEach(id, instances...)
 
-	t.Log("the cluster-state-service goes, and returns at the same address")
+	t.Log("the cluster-state-service restarts at the same address")
 	stopCSS()
 	instances = append(instances, w.sim.AddInstances("prod", 1)...)
 	w.startCSS(address)
 	w.awaitOneTaskEach(id, instances...)
 
-	t.Log("etcd goes and returns")
+	t.Log("etcd restarts")
 	w.etcd.Stop()
 	instances = append(instances, w.sim.AddInstances("prod", 1)...)
 	w.etcd.Start()
 	w.awaitOneTaskEach(id, instances...)
 
-	t.Log("ECS goes and returns")
+	t.Log("ECS throttles every call for a while")
 	w.sim.SetFaults(ecssim.Faults{Throttle: map[string]float64{"ecs": 1}})
 	instances = append(instances, w.sim.AddInstances("prod", 1)...)
 	calls := w.sim.Calls("StartTask")
@@ -198,7 +200,7 @@ func TestScheduler_RecoversFromOutages(t *testing.T) {
 	w.assertNoDuplicates()
 }
 
-// Of two cluster-state-services one is not there, and then the other one goes: whichever answers is followed.
+// The scheduler uses any cluster-state-service that responds: the first endpoint is down, and then the second fails.
 func TestScheduler_FollowsAnyClusterStateService(t *testing.T) {
 	t.Parallel()
 	w := newSystem(t)

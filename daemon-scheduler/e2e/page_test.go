@@ -18,7 +18,7 @@ import (
 	"github.com/blox/blox/swagger/daemon-scheduler/v1/models"
 )
 
-// countStates is how many instances are in each state, as the page would have it from the API's list.
+// countStates returns the number of instances in each of the page's states, according to the API's list.
 func (d *scheduler) countStates(name string) map[string]int {
 	d.t.Helper()
 	var list models.EnvironmentInstances
@@ -43,7 +43,7 @@ func (d *scheduler) countStates(name string) map[string]int {
 	return n
 }
 
-// legendCounts is what the legend of the grid counts.
+// legendCounts returns the counts that the grid's legend shows.
 func (p *tab) legendCounts() map[string]int {
 	p.t.Helper()
 	n := map[string]int{}
@@ -56,12 +56,12 @@ func (p *tab) legendCounts() map[string]int {
 	return n
 }
 
-// awaitCounts waits until the legend counts what the API lists, and that is want.
+// awaitCounts waits until the API's list and the legend both have the wanted counts.
 func (p *tab) awaitCounts(d *scheduler, want map[string]int) {
 	p.t.Helper()
 	testenv.Eventually(p.t, func() bool {
-		is := d.countStates("logs")
-		return assert.ObjectsAreEqual(want, is) && assert.ObjectsAreEqual(is, p.legendCounts())
+		listed := d.countStates("logs")
+		return assert.ObjectsAreEqual(want, listed) && assert.ObjectsAreEqual(listed, p.legendCounts())
 	}, "not %v on the page and in the API", want)
 }
 
@@ -69,7 +69,7 @@ func containsText(id, text string) string {
 	return fmt.Sprintf(`document.getElementById(%q).innerText.includes(%q)`, id, text)
 }
 
-// startDeployed is an environment on n instances, whose deployment is completed.
+// startDeployed starts both services with the environment logs and a completed deployment on n instances.
 func startDeployed(t *testing.T, n int) (d *scheduler, instances []string, id string) {
 	t.Helper()
 	w := newSystem(t)
@@ -96,7 +96,7 @@ func TestPage_ShowsChanges(t *testing.T) {
 	p.await(containsText("events", "Started agent:1 on 6 instances"))
 	p.await(containsText("deployments", "completed"))
 
-	// An instance joins, one is drained, one is out of reach, and a task is killed.
+	// An instance joins, another drains, an agent disconnects, and a task is killed.
 	d.sim.AddInstances("prod", 1)
 	require.NoError(t, d.sim.DrainInstance(instances[0]))
 	require.NoError(t, d.sim.SetAgentConnected(instances[1], false))
@@ -108,7 +108,7 @@ func TestPage_ShowsChanges(t *testing.T) {
 		`agent:1")).length > 1`)
 	p.awaitCounts(d, map[string]int{"running": 5, "draining": 1, "disconnected": 1})
 
-	// A rollout that fails says why.
+	// The page shows why a rollout failed.
 	d.sim.RegisterTaskDefinition("agent", ecssim.WithCPU(64), ecssim.WithMemory(64))
 	d.sim.SetFaults(ecssim.Faults{StartFailures: 1, StartFailureReason: "RESOURCE:MEMORY"})
 	e := d.getEnvironment("logs")
@@ -125,18 +125,18 @@ func TestPage_ShowsChanges(t *testing.T) {
 	p.await(containsText("badges", "rollout failed"))
 	p.awaitCounts(d, d.countStates("logs"))
 
-	// An environment that is gone is gone from the page, which shows another.
+	// The page selects another environment when the selected one is deleted.
 	d.mustSend("DELETE", "/v1/environments/logs", "", nil)
 	p.await(`document.getElementById("environment-name").textContent === "metrics" && !` + containsText("environments", "logs"))
 
-	assert.Empty(t, p.ConsoleErrors(), "nothing was refused by the policy, and nothing went wrong")
-	for _, asked := range p.Requests() {
-		assert.True(t, strings.HasPrefix(asked, d.url+"/"), "%s is not the server's own", asked)
+	assert.Empty(t, p.ConsoleErrors(), "the security policy blocks nothing, and no script fails")
+	for _, requested := range p.Requests() {
+		assert.True(t, strings.HasPrefix(requested, d.url+"/"), "%s is not on this server", requested)
 	}
 	d.assertNoDuplicates()
 }
 
-// What others have written is text, wherever it is shown.
+// The page escapes text from ECS and etcd wherever it shows it.
 func TestPage_EscapesText(t *testing.T) {
 	t.Parallel()
 	const attack = `<img src=x onerror="window.hacked=1"><script>window.hacked=1</script>`
@@ -163,23 +163,23 @@ func TestPage_EscapesText(t *testing.T) {
 func TestPage_ReportsLostConnectionAndReconnects(t *testing.T) {
 	t.Parallel()
 	d, _, _ := startDeployed(t, 3)
-	way := testenv.NewProxy(t, strings.TrimPrefix(d.url, "http://"))
-	p := openTab(t, "http://"+way.Address())
+	proxy := testenv.NewProxy(t, strings.TrimPrefix(d.url, "http://"))
+	p := openTab(t, "http://"+proxy.Address())
 	p.awaitCounts(d, map[string]int{"running": 3})
 	assert.True(t, evaluate[bool](p, `document.getElementById("banner").hidden`))
 
-	way.SetDisconnected(true)
+	proxy.SetDisconnected(true)
 	p.await(`!document.getElementById("banner").hidden && ` + containsText("banner", "Not live") +
 		` && document.body.classList.contains("stale")`)
 	assert.Equal(t, "Not live", p.textOf("live-status"))
 	d.sim.AddInstances("prod", 2)
-	way.SetDisconnected(false)
+	proxy.SetDisconnected(false)
 	p.await(`document.getElementById("banner").hidden && document.getElementById("live-status").textContent === "Live"`)
 	p.awaitCounts(d, map[string]int{"running": 5})
 
-	way.SetDisconnected(true) // and a user who does not wait
+	proxy.SetDisconnected(true) // the user does not wait for the automatic retry
 	p.await(`!document.getElementById("retry").hidden`)
-	way.SetDisconnected(false)
+	proxy.SetDisconnected(false)
 	p.Do(chromedp.Evaluate[chromedp.Void](`document.getElementById("retry").click()`))
 	p.await(`document.getElementById("live-status").textContent === "Live"`)
 }
@@ -197,7 +197,7 @@ func TestPage_WorksBelowPathPrefix(t *testing.T) {
 	p := openTab(t, front.URL+"/stage/")
 	p.awaitCounts(d, map[string]int{"running": 2})
 	assert.Empty(t, p.ConsoleErrors())
-	d.stop() // which ends the streams, or the server would wait for them
+	d.stop() // ends the streams; otherwise the server would wait for them
 }
 
 func TestPage_IsServedWithSecurityHeaders(t *testing.T) {
@@ -225,7 +225,7 @@ func TestPage_IsServedWithSecurityHeaders(t *testing.T) {
 		again.Body.Close()
 		assert.Equal(t, http.StatusNotModified, again.StatusCode, path)
 	}
-	for _, path := range []string{"/page/page.go", "/page/nothing.js", "/page/", "/page/x/y"} {
+	for _, path := range []string{"/page/page.go", "/page/absent.js", "/page/", "/page/x/y"} {
 		answer, _ := d.send("GET", path, "")
 		assert.NotEqual(t, http.StatusOK, answer.StatusCode, path)
 	}
@@ -233,7 +233,7 @@ func TestPage_IsServedWithSecurityHeaders(t *testing.T) {
 	assert.Equal(t, http.StatusMethodNotAllowed, answer.StatusCode)
 }
 
-// A name with a slash cannot be asked for, and what stands after # is anybody's.
+// The API has no path for a name with a slash, and a link may have an invalid fragment.
 func TestPage_ReportsMissingEnvironment(t *testing.T) {
 	t.Parallel()
 	w := newSystem(t)
@@ -254,7 +254,7 @@ func TestPage_ReportsMissingEnvironment(t *testing.T) {
 	p.await(`document.getElementById("live-status").textContent === "Live"`)
 	p.awaitCounts(d, map[string]int{"running": 2})
 
-	// One that goes and comes again is followed again.
+	// The page follows an environment that is deleted and created again.
 	d.mustSend("DELETE", "/v1/environments/logs", "", nil)
 	d.deploy(d.createEnvironment("logs"))
 	d.sim.AddInstances("prod", 1)
@@ -262,7 +262,7 @@ func TestPage_ReportsMissingEnvironment(t *testing.T) {
 		`=== "Live"`)
 	p.awaitCounts(d, map[string]int{"running": 3})
 
-	// What cannot be seen in etcd is not called live.
+	// Without etcd, the page shows that its data is not current.
 	d.etcd.Stop()
 	p.await(`document.getElementById("live-status").textContent === "Not ready" && ` +
 		containsText("banner", "etcd does not respond"))

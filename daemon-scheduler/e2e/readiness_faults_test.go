@@ -18,8 +18,8 @@ import (
 	"github.com/blox/blox/internal/testenv"
 )
 
-// However calls are throttled, fail before or after the deed, or lose their answers, and however their order, the
-// attributes are in the end where the daemons run, and on record.
+// ECS throttles calls, fails before or after the change, and loses responses. In the end, exactly the instances that
+// run the daemons have the attribute and a putOpenRecord.
 func TestReadiness_ConvergesDespiteFaults(t *testing.T) {
 	t.Parallel()
 	w := newSystem(t)
@@ -28,11 +28,11 @@ func TestReadiness_ConvergesDespiteFaults(t *testing.T) {
 	d := w.startScheduler(css, "--start-confirm-timeout", "1s")
 	d.awaitReady()
 	logs, metrics := d.createWithReadiness("logs", "agent", ""), d.createWithReadiness("metrics", "agent", "")
-	trouble := map[string]float64{"PutAttributes": 0.3, "DeleteAttributes": 0.3}
-	w.sim.SetFaults(ecssim.Faults{Throttle: trouble, ServerErrors: trouble, LateServerErrors: trouble,
-		LostResponses: trouble})
+	rates := map[string]float64{"PutAttributes": 0.3, "DeleteAttributes": 0.3}
+	w.sim.SetFaults(ecssim.Faults{Throttle: rates, ServerErrors: rates, LateServerErrors: rates,
+		LostResponses: rates})
 	ids := []string{d.deploy(logs), d.deploy(metrics)}
-	for n := range 8 { // each daemon dies once
+	for n := range 8 { // each task is killed once
 		id := ids[n/4]
 		w.awaitOneTaskEach(id, instances...)
 		require.NoError(t, w.sim.KillTask(w.liveTasks(id)[instances[n%4]][0].ARN, 0))
@@ -48,8 +48,8 @@ func TestReadiness_ConvergesDespiteFaults(t *testing.T) {
 	w.awaitReadyInstances(instances...)
 	w.awaitReadinessRecords(instances...)
 
-	w.sim.SetFaults(ecssim.Faults{Throttle: trouble, ServerErrors: trouble, LateServerErrors: trouble,
-		LostResponses: trouble})
+	w.sim.SetFaults(ecssim.Faults{Throttle: rates, ServerErrors: rates, LateServerErrors: rates,
+		LostResponses: rates})
 	d.mustSend("DELETE", "/v1/environments/logs?stopTasks=true", "", nil)
 	d.mustSend("DELETE", "/v1/environments/metrics?stopTasks=true", "", nil)
 	w.awaitReadyInstances()
@@ -58,17 +58,17 @@ func TestReadiness_ConvergesDespiteFaults(t *testing.T) {
 	w.awaitReadyInstances()
 }
 
-// What a process leaves behind that dies between its record and its call, or between the call and the record.
+// A crashed scheduler left open records, with and without the attribute in ECS. Its successor resolves both.
 func TestReadiness_ResolvesOpenRecordsAfterCrash(t *testing.T) {
 	t.Parallel()
 	w := newSystem(t)
 	instances := w.sim.AddInstances("prod", 4)
-	record := func(instance string) {
+	putOpenRecord := func(instance string) {
 		w.putRecord("ecs/readiness/blox.ready/"+instance, `{"Cluster":"`+prod+`","State":"open","NotAfter":"`+
 			time.Now().Add(time.Second).UTC().Format(time.RFC3339Nano)+`","Later":1}`)
 	}
 	for _, instance := range instances[:2] {
-		record(instance)
+		putOpenRecord(instance)
 	}
 	w.setAttribute(instances[1], "blox.ready", "true")
 	w.setAttribute(instances[3], "blox.ready", "true") // set by an operator
@@ -85,11 +85,11 @@ func TestReadiness_ResolvesOpenRecordsAfterCrash(t *testing.T) {
 	w.awaitReadinessRecords(instances[0], instances[2])
 	got, err := w.client.Get(t.Context(), "ecs/readiness/blox.ready/"+instances[0])
 	require.NoError(t, err)
-	assert.Contains(t, string(got.Kvs[0].Value), `"Later":1`, "what a later version has written is kept")
+	assert.Contains(t, string(got.Kvs[0].Value), `"Later":1`, "fields of later versions are kept")
 }
 
-// An instance that ECS does not know, and that the copy still shows, keeps no other from being ready, and is not
-// asked for again and again.
+// The cache still holds an instance that ECS does not know. The other instances become ready, and the scheduler does
+// not retry the unknown one.
 func TestReadiness_UnknownInstanceDelaysNoOther(t *testing.T) {
 	t.Parallel()
 	w := newSystem(t)
@@ -103,32 +103,32 @@ func TestReadiness_UnknownInstanceDelaysNoOther(t *testing.T) {
 		return d.isRecorded(instances[0]) && d.isRecorded(instances[1]) && d.isRecorded(instances[2])
 	})
 	d.awaitCompleted("logs", id)
-	const gone = "arn:aws:ecs:us-east-1:123456789012:container-instance/prod/00000000000000000000000000000000"
+	const unknownInstance = "arn:aws:ecs:us-east-1:123456789012:container-instance/prod/00000000000000000000000000000000"
 	task := w.liveTasks(id)[instances[0]][0].ARN
-	for key, change := range map[string]string{"ecs/instance/prod/" + instances[0]: "ecs/instance/prod/" + gone,
+	for key, newKey := range map[string]string{"ecs/instance/prod/" + instances[0]: "ecs/instance/prod/" + unknownInstance,
 		"ecs/task/prod/" + task: "ecs/task/prod/" + task[:len(task)-1] + "x"} {
-		known, err := w.client.Get(t.Context(), key)
+		stored, err := w.client.Get(t.Context(), key)
 		require.NoError(t, err)
-		value := strings.ReplaceAll(string(known.Kvs[0].Value), instances[0], gone)
-		w.putRecord(change, strings.ReplaceAll(value, task, task[:len(task)-1]+"x"))
+		value := strings.ReplaceAll(string(stored.Kvs[0].Value), instances[0], unknownInstance)
+		w.putRecord(newKey, strings.ReplaceAll(value, task, task[:len(task)-1]+"x"))
 	}
-	testenv.Eventually(t, func() bool { _, there := d.instanceStatuses("logs")[gone]; return there })
-	testenv.Eventually(t, func() bool { return strings.HasPrefix(d.instanceStatuses("logs")[gone], "running") })
+	testenv.Eventually(t, func() bool { _, found := d.instanceStatuses("logs")[unknownInstance]; return found })
+	testenv.Eventually(t, func() bool { return strings.HasPrefix(d.instanceStatuses("logs")[unknownInstance], "running") })
 	w.sim.SetFaults(ecssim.Faults{})
 	w.awaitReadyInstances(instances...)
 	w.awaitReadinessRecords(instances...)
-	refused := func() float64 { return d.metric("blox_ds_readiness_attributes_total", `outcome="instance_gone"`) }
-	testenv.Eventually(t, func() bool { return refused() == 1 })
-	calls, looks := w.sim.Calls("PutAttributes"), d.metric("blox_ds_environment_reconciles_total")
+	rejected := func() float64 { return d.metric("blox_ds_readiness_attributes_total", `outcome="instance_gone"`) }
+	testenv.Eventually(t, func() bool { return rejected() == 1 })
+	calls, reconciles := w.sim.Calls("PutAttributes"), d.metric("blox_ds_environment_reconciles_total")
 	testenv.Eventually(t, func() bool {
 		require.NoError(t, w.sim.SetAgentConnected(instances[0], false))
 		require.NoError(t, w.sim.SetAgentConnected(instances[0], true))
-		return d.metric("blox_ds_environment_reconciles_total") > looks+20
+		return d.metric("blox_ds_environment_reconciles_total") > reconciles+20
 	})
 	assert.Equal(t, calls, w.sim.Calls("PutAttributes"))
 }
 
-// An instance that can have no more attributes keeps no other from being ready, and is not asked for again and again.
+// One instance has as many attributes as ECS allows. The others become ready, and the scheduler does not retry it.
 func TestReadiness_FullInstanceDelaysNoOther(t *testing.T) {
 	t.Parallel()
 	w := newSystem(t)
@@ -149,7 +149,7 @@ func TestReadiness_FullInstanceDelaysNoOther(t *testing.T) {
 	assert.Equal(t, calls, w.sim.Calls("PutAttributes"))
 }
 
-// Who is not allowed to set attributes does not try again and again.
+// IAM denies PutAttributes. The scheduler does not retry at every reconciliation.
 func TestReadiness_DoesNotRetryDeniedCalls(t *testing.T) {
 	t.Parallel()
 	w := newSystem(t)
@@ -170,16 +170,16 @@ func TestReadiness_DoesNotRetryDeniedCalls(t *testing.T) {
 	d.awaitReady()
 	d.awaitCompleted("logs", d.deploy(d.createWithReadiness("logs", "agent", "")))
 	testenv.Eventually(t, func() bool { return d.metric("blox_ds_readiness_attributes_total", `outcome="rejected"`) >= 2 })
-	before, looks := puts.Load(), d.metric("blox_ds_environment_reconciles_total")
+	before, reconciles := puts.Load(), d.metric("blox_ds_environment_reconciles_total")
 	testenv.Eventually(t, func() bool {
 		require.NoError(t, w.sim.SetAgentConnected(instances[0], false))
 		require.NoError(t, w.sim.SetAgentConnected(instances[0], true))
-		return d.metric("blox_ds_environment_reconciles_total") > looks+20
+		return d.metric("blox_ds_environment_reconciles_total") > reconciles+20
 	})
 	assert.Equal(t, before, puts.Load())
 }
 
-// isFull sets one more attribute on the instance and reports whether ECS rejects it.
+// isFull sets another attribute on the instance and reports whether ECS rejects it.
 func (w *system) isFull(instance string, n int) bool {
 	name := fmt.Sprint("a", n)
 	_, err := w.ecs().PutAttributes(w.t.Context(),

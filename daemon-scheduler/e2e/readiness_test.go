@@ -18,12 +18,11 @@ import (
 	"github.com/blox/blox/swagger/daemon-scheduler/v1/models"
 )
 
-// createWithReadiness makes an environment of the task definition that names the attribute blox.ready, and more that
-// is given as JSON.
-func (d *scheduler) createWithReadiness(name, definition, more string) (e models.Environment) {
+// createWithReadiness creates an environment with the readiness attribute blox.ready, and more JSON fields if given.
+func (d *scheduler) createWithReadiness(name, definition, fields string) (e models.Environment) {
 	d.t.Helper()
-	d.mustSend("POST", "/v1/environments", `{"name":"`+name+`","instanceGroup":{"cluster":"prod"},"taskDefinition":"`+definition+`",
-		"readinessAttribute":"blox.ready"`+more+`}`, &e)
+	d.mustSend("POST", "/v1/environments", `{"name":"`+name+`","instanceGroup":{"cluster":"prod"},`+
+		`"taskDefinition":"`+definition+`","readinessAttribute":"blox.ready"`+fields+`}`, &e)
 	return e
 }
 
@@ -39,7 +38,7 @@ func (w *system) startTaskWithDefinition(definition, instance string) string {
 	return *out.Tasks[0].TaskArn
 }
 
-// instancesWithAttribute is the instances that have the attribute in ECS.
+// instancesWithAttribute returns the instances on which ECS has the attribute with the value true.
 func (w *system) instancesWithAttribute(attribute string) map[string]bool {
 	has := map[string]bool{}
 	for _, i := range w.sim.Instances("prod") {
@@ -50,7 +49,7 @@ func (w *system) instancesWithAttribute(attribute string) map[string]bool {
 	return has
 }
 
-// awaitReadyInstances waits until exactly these instances have the attribute blox.ready.
+// awaitReadyInstances waits until exactly the given instances have the attribute blox.ready.
 func (w *system) awaitReadyInstances(instances ...string) {
 	w.t.Helper()
 	want := map[string]bool{}
@@ -59,10 +58,10 @@ func (w *system) awaitReadyInstances(instances ...string) {
 	}
 	testenv.Eventually(w.t, func() bool {
 		return maps.Equal(want, w.instancesWithAttribute("blox.ready"))
-	}, "not ready are %v", instances)
+	}, "not exactly %v are ready", instances)
 }
 
-// readinessStates is the state of each record of a readiness attribute, by key.
+// readinessStates returns the state of each readiness record, by key.
 func (w *system) readinessStates() map[string]string {
 	w.t.Helper()
 	got, err := w.client.Get(w.t.Context(), "ecs/readiness/", clientv3.WithPrefix())
@@ -76,7 +75,7 @@ func (w *system) readinessStates() map[string]string {
 	return states
 }
 
-// awaitReadinessRecords waits until the records are of exactly these instances, and all settled.
+// awaitReadinessRecords waits until exactly the given instances have a readiness record, each with the state set.
 func (w *system) awaitReadinessRecords(instances ...string) {
 	w.t.Helper()
 	want := map[string]string{}
@@ -85,10 +84,10 @@ func (w *system) awaitReadinessRecords(instances ...string) {
 	}
 	testenv.Eventually(w.t, func() bool {
 		return maps.Equal(want, w.readinessStates())
-	}, "the records are not of %v", instances)
+	}, "not exactly %v have a readiness record", instances)
 }
 
-func TestReadiness_FollowsDaemons(t *testing.T) {
+func TestReadiness_ShowsWhereDaemonsRun(t *testing.T) {
 	t.Parallel()
 	w := newSystem(t)
 	w.sim.RegisterTaskDefinition("agent", ecssim.WithCPU(32), ecssim.WithMemory(64))
@@ -105,9 +104,9 @@ func TestReadiness_FollowsDaemons(t *testing.T) {
 	w.awaitOneTaskEach(logsID, instances...)
 	w.awaitReadyInstances(instances...)
 
-	t.Log("a second environment is to run too, and has no room on one instance")
+	t.Log("a second environment does not fit on one instance")
 	metrics := d.createWithReadiness("metrics", "large", "")
-	w.awaitReadyInstances(instances...) // it is only created
+	w.awaitReadyInstances(instances...) // metrics is not deployed yet
 	metricsID := d.deploy(metrics)
 	w.awaitOneTaskEach(metricsID, instances[:2]...)
 	w.awaitReadyInstances(instances[:2]...)
@@ -115,14 +114,14 @@ func TestReadiness_FollowsDaemons(t *testing.T) {
 	w.awaitReadyInstances(instances...)
 	w.awaitReadinessRecords(instances...)
 
-	t.Log("a daemon dies, and comes back")
+	t.Log("a daemon exits and is replaced")
 	w.sim.SetFaults(ecssim.Faults{Throttle: map[string]float64{"StartTask": 1}})
 	require.NoError(t, w.sim.KillTask(w.liveTasks(logsID)[instances[0]][0].ARN, 1))
 	w.awaitReadyInstances(instances[1:]...)
 	w.sim.SetFaults(ecssim.Faults{})
 	w.awaitReadyInstances(instances...)
 
-	t.Log("a daemon dies while no daemon-scheduler is there")
+	t.Log("a daemon exits while no daemon-scheduler runs")
 	d.stop()
 	w.sim.SetFaults(ecssim.Faults{Throttle: map[string]float64{"StartTask": 1}})
 	require.NoError(t, w.sim.KillTask(w.liveTasks(metricsID)[instances[1]][0].ARN, 1))
@@ -131,7 +130,7 @@ func TestReadiness_FollowsDaemons(t *testing.T) {
 	w.sim.SetFaults(ecssim.Faults{})
 	w.awaitReadyInstances(instances...)
 
-	t.Log("while a rollout replaces a daemon its instance is not ready")
+	t.Log("an instance is not ready while a rollout replaces its daemon")
 	w.sim.SetFaults(ecssim.Faults{Throttle: map[string]float64{"StartTask": 1}})
 	id := d.deploy(d.patch("logs", `{"taskDefinition":"agent:2"}`))
 	testenv.Eventually(t, func() bool { return len(w.instancesWithAttribute("blox.ready")) == 2 })
@@ -143,7 +142,7 @@ func TestReadiness_FollowsDaemons(t *testing.T) {
 		2.0)
 	assert.GreaterOrEqual(t, d.metric("blox_ds_readiness_attributes_total", `change="set"`, `outcome="succeeded"`), 2.0)
 
-	t.Log("pausing changes nothing about what runs")
+	t.Log("readiness follows tasks while the environment is paused")
 	d.mustSend("POST", "/v1/environments/logs/pause", "", nil)
 	require.NoError(t, w.sim.KillTask(w.liveTasks(id)[instances[2]][0].ARN, 1))
 	w.awaitReadyInstances(instances[:2]...)
@@ -156,7 +155,7 @@ func TestReadiness_FollowsDaemons(t *testing.T) {
 	require.NoError(t, w.sim.RemoveInstance(added))
 	w.awaitReadinessRecords(instances...)
 
-	t.Log("environments go")
+	t.Log("environments are deleted")
 	d.mustSend("DELETE", "/v1/environments/metrics?stopTasks=true", "", nil)
 	testenv.Eventually(t, func() bool { return len(w.liveTasks(metricsID)) == 0 })
 	w.awaitReadyInstances(instances...)
@@ -172,11 +171,11 @@ func TestReadiness_FollowsDaemons(t *testing.T) {
 	testenv.Eventually(t, func() bool {
 		return len(w.readinessStates()) == 0 && len(w.instancesWithAttribute("blox/warm")) == 0
 	})
-	assert.Equal(t, map[string]bool{instances[0]: true}, w.instancesWithAttribute("other"), "what others have set stays")
+	assert.Equal(t, map[string]bool{instances[0]: true}, w.instancesWithAttribute("other"), "other attributes remain")
 	w.assertNoDuplicates()
 }
 
-// At rest nothing is asked, whatever happens that needs nothing done.
+// Agents reconnect and nothing has to change, so the scheduler calls ECS neither for tasks nor for attributes.
 func TestReadiness_MakesNoECSCallsAtRest(t *testing.T) {
 	t.Parallel()
 	w := newSystem(t)
@@ -188,14 +187,14 @@ func TestReadiness_MakesNoECSCallsAtRest(t *testing.T) {
 	w.awaitReadinessRecords(instances...)
 	d.awaitCompleted("logs", id)
 	testenv.Eventually(t, func() bool { return !w.hasOpenLaunches("logs") })
-	calls, looks := d.metric("blox_ds_aws_calls_total"), d.metric("blox_ds_environment_reconciles_total")
+	calls, reconciles := d.metric("blox_ds_aws_calls_total"), d.metric("blox_ds_environment_reconciles_total")
 	testenv.Eventually(t, func() bool {
 		require.NoError(t, w.sim.SetAgentConnected(instances[0], false))
 		require.NoError(t, w.sim.SetAgentConnected(instances[0], true))
-		return d.metric("blox_ds_environment_reconciles_total") > looks+20
+		return d.metric("blox_ds_environment_reconciles_total") > reconciles+20
 	})
 	assert.Equal(t, calls, d.metric("blox_ds_aws_calls_total"))
-	assert.LessOrEqual(t, w.sim.Calls("PutAttributes"), 2, "one call for each at most")
+	assert.LessOrEqual(t, w.sim.Calls("PutAttributes"), 2, "at most one call for each instance")
 	assert.Zero(t, w.sim.Calls("DeleteAttributes"))
 }
 

@@ -128,7 +128,7 @@ func (r *replicas) anyRunning() string {
 	return ""
 }
 
-func TestReplicas_TakeOver(t *testing.T) {
+func TestReplicas_AnotherTakesOverWhenTheLeaderStops(t *testing.T) {
 	t.Parallel()
 	w := newSystem(t)
 	instances := w.sim.AddInstances("prod", 1)

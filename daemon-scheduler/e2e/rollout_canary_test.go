@@ -15,16 +15,16 @@ func TestRollout_StartsWithCanary(t *testing.T) {
 	t.Parallel()
 	const n = 10
 	for name, tc := range map[string]struct {
-		canary string
-		picked func(f *rollout) []string
+		canary   string
+		canaries func(f *rollout) []string
 	}{
-		"in percent": {`{"percent":20}`, func(f *rollout) (picked []string) {
+		"percent": {`{"percent":20}`, func(f *rollout) (instances []string) {
 			for instance := range f.liveTasks(f.newestDeployment()) {
-				picked = append(picked, instance)
+				instances = append(instances, instance)
 			}
-			return picked
+			return instances
 		}},
-		"by a query": {`{"query":"attribute:stage == canary"}`, func(f *rollout) []string { return f.instances[3:5] }},
+		"query": {`{"query":"attribute:stage == canary"}`, func(f *rollout) []string { return f.instances[3:5] }},
 	} {
 		t.Run(name, func(t *testing.T) {
 			t.Parallel()
@@ -39,38 +39,37 @@ func TestRollout_StartsWithCanary(t *testing.T) {
 				tc.canary + `}}`)
 			testenv.Eventually(t, func() bool {
 				return f.runningTasks(id) == 2 && f.runningTasks(f.first) == n-2
-			}, "the canary does not run")
-			picked := tc.picked(f)
-			f.awaitOneTaskEach(id, picked...)
-			waits := 0
+			}, "the canary tasks do not run")
+			canaries := tc.canaries(f)
+			f.awaitOneTaskEach(id, canaries...)
 			testenv.Eventually(t, func() bool {
-				waits = 0
+				waiting := 0
 				for _, status := range f.instanceStatuses("logs") {
 					if status == "outdated: The deployment is waiting for promotion." {
-						waits++
+						waiting++
 					}
 				}
-				return waits == n-2
-			}, "the others do not wait")
+				return waiting == n-2
+			}, "the other instances do not wait for promotion")
 
-			// Both deployments have a start in one plan.
+			// One plan then starts tasks of both deployments.
 			f.mustSend("POST", "/v1/environments/logs/pause", "", nil)
 			joined := f.sim.AddInstances("prod", 1)[0]
 			f.instances = append(f.instances, joined)
-			require.NoError(t, f.sim.KillTask(f.taskByInstance(id)[picked[0]], 1))
+			require.NoError(t, f.sim.KillTask(f.taskByInstance(id)[canaries[0]], 1))
 			testenv.Eventually(t, func() bool {
-				placed := f.instanceStatuses("logs")
-				return strings.HasPrefix(placed[joined], "missing") && strings.HasPrefix(placed[picked[0]], "missing")
+				statuses := f.instanceStatuses("logs")
+				return strings.HasPrefix(statuses[joined], "missing") && strings.HasPrefix(statuses[canaries[0]], "missing")
 			})
 			f.mustSend("POST", "/v1/environments/logs/resume", "", nil)
-			f.awaitOneTaskEach(id, picked...)
+			f.awaitOneTaskEach(id, canaries...)
 			testenv.Eventually(t, func() bool {
 				return f.runningTasks(f.first) == n-1
-			}, "a new instance gets the last completed revision")
+			}, "the new instance does not run the last completed revision")
 			for _, task := range f.liveTasks(f.first)[joined] {
 				assert.Equal(t, f.agent, task.TaskDefinitionARN)
 			}
-			for _, task := range f.liveTasks(id)[picked[0]] {
+			for _, task := range f.liveTasks(id)[canaries[0]] {
 				assert.NotEqual(t, f.agent, task.TaskDefinitionARN)
 			}
 			assert.Equal(t, "IN_PROGRESS", f.getDeployment("logs", id).RolloutState)
@@ -79,7 +78,7 @@ func TestRollout_StartsWithCanary(t *testing.T) {
 					assert.Equal(t, before[instance], task)
 				}
 			}
-			for range 2 { // it is idempotent
+			for range 2 { // promoting is idempotent
 				var promoted models.Deployment
 				f.mustSend("POST", "/v1/environments/logs/deployments/"+id+"/promote", "", &promoted)
 				assert.True(t, promoted.Promoted)

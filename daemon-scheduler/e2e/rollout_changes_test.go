@@ -8,37 +8,37 @@ import (
 	"github.com/blox/blox/internal/testenv"
 )
 
-// What users do in the middle of a rollout.
+// A rollout in progress keeps within its limits while users stop, pause or replace it, or its leader changes.
 func TestRollout_CanBeChangedInProgress(t *testing.T) {
 	t.Parallel()
-	const n, lack = 20, 6
-	begin := func(t *testing.T) (f *rollout, id, path string) {
+	const n, maxUnavailable = 20, 6
+	startRollout := func(t *testing.T) (f *rollout, id, path string) {
 		t.Helper()
 		f = newRollout(t, n, `{"minimumHealthyPercent":70}`)
 		id = f.deployPatch(`{"taskDefinition":"agent:2"}`)
 		f.awaitMiddle(id)
 		return f, id, "/v1/environments/logs"
 	}
-	t.Run("stop and go back", func(t *testing.T) {
+	t.Run("stop with rollback", func(t *testing.T) {
 		t.Parallel()
-		f, id, path := begin(t)
+		f, id, path := startRollout(t)
 		f.mustSend("POST", path+"/deployments/"+id+"/stop?type=ROLLBACK", "", nil)
 		assert.Equal(t, "STOPPED", f.getDeployment("logs", id).RolloutState)
-		back := f.newestDeployment()
-		assert.Equal(t, id, f.awaitState(back, "COMPLETED").RollbackOf)
+		rollback := f.newestDeployment()
+		assert.Equal(t, id, f.awaitState(rollback, "COMPLETED").RollbackOf)
 		testenv.Eventually(t, func() bool {
-			return f.runningTasks(f.first)+f.runningTasks(back) == n && len(f.liveTasks(id)) == 0
+			return f.runningTasks(f.first)+f.runningTasks(rollback) == n && len(f.liveTasks(id)) == 0
 		})
-		assert.Positive(t, f.runningTasks(f.first), "some were never touched")
-		testenv.Eventually(t, func() bool { // it counts those as its own
-			shown, first := f.getDeployment("logs", back).RunningCount, f.getDeployment("logs", f.first).RunningCount
+		assert.Positive(t, f.runningTasks(f.first), "some instances keep their first task")
+		testenv.Eventually(t, func() bool { // the rollback counts the adopted tasks
+			shown, first := f.getDeployment("logs", rollback).RunningCount, f.getDeployment("logs", f.first).RunningCount
 			return shown != nil && *shown == n && first != nil && *first == 0
 		})
-		f.assertLimits(n-lack, 0)
+		f.assertLimits(n-maxUnavailable, 0)
 	})
-	t.Run("abort, and resume", func(t *testing.T) {
+	t.Run("abort and resume", func(t *testing.T) {
 		t.Parallel()
-		f, id, path := begin(t)
+		f, id, path := startRollout(t)
 		f.mustSend("POST", path+"/deployments/"+id+"/stop?type=ABORT", "", nil)
 		assert.Equal(t, "paused", f.getEnvironment("logs").Status)
 		f.awaitIdle()
@@ -47,29 +47,29 @@ func TestRollout_CanBeChangedInProgress(t *testing.T) {
 		assert.Equal(t, id, f.newestDeployment())
 		f.mustSend("POST", path+"/resume", "", nil) // maintains the completed deployment
 		f.awaitOneTaskEach(f.first, f.instances...)
-		f.assertLimits(n-lack, 0)
+		f.assertLimits(n-maxUnavailable, 0)
 	})
 	t.Run("pause and resume", func(t *testing.T) {
 		t.Parallel()
-		f, id, path := begin(t)
+		f, id, path := startRollout(t)
 		f.mustSend("POST", path+"/pause", "", nil)
 		f.awaitIdle()
 		assert.Equal(t, "IN_PROGRESS", f.getDeployment("logs", id).RolloutState)
 		f.mustSend("POST", path+"/resume", "", nil)
 		f.awaitState(id, "COMPLETED")
 		f.awaitOneTaskEach(id, f.instances...)
-		f.assertLimits(n-lack, 0)
+		f.assertLimits(n-maxUnavailable, 0)
 	})
 	t.Run("another update", func(t *testing.T) {
 		t.Parallel()
-		f, id, _ := begin(t)
+		f, id, _ := startRollout(t)
 		next := f.deployPatch(`{"taskDefinition":"agent:1","drainOrder":1}`)
 		assert.Equal(t, "STOPPED", f.getDeployment("logs", id).RolloutState)
 		f.awaitState(next, "COMPLETED")
 		f.awaitOneTaskEach(next, f.instances...)
-		f.assertLimits(n-lack, 0)
+		f.assertLimits(n-maxUnavailable, 0)
 	})
-	t.Run("from the new tasks first to the old ones", func(t *testing.T) {
+	t.Run("from start-before-stop to stop-before-start", func(t *testing.T) {
 		t.Parallel()
 		f := newRollout(t, n, `{"minimumHealthyPercent":70,"maximumPercent":200}`)
 		id := f.deployPatch(`{"taskDefinition":"agent:2"}`)
@@ -77,9 +77,9 @@ func TestRollout_CanBeChangedInProgress(t *testing.T) {
 		next := f.deployPatch(`{"deploymentConfiguration":{"maximumPercent":null}}`)
 		f.awaitState(next, "COMPLETED")
 		f.awaitOneTaskEach(next, f.instances...)
-		f.assertLimits(n-lack, n)
+		f.assertLimits(n-maxUnavailable, n)
 	})
-	t.Run("the leader goes", func(t *testing.T) {
+	t.Run("the leader changes", func(t *testing.T) {
 		t.Parallel()
 		f := newRollout(t, n, `{"minimumHealthyPercent":70}`)
 		second := f.startReplica(f.system)
@@ -89,11 +89,11 @@ func TestRollout_CanBeChangedInProgress(t *testing.T) {
 		f.scheduler = second
 		f.awaitState(id, "COMPLETED")
 		f.awaitOneTaskEach(id, f.instances...)
-		f.assertLimits(n-lack, 0)
+		f.assertLimits(n-maxUnavailable, 0)
 	})
 }
 
-// awaitIdle waits until nothing is on its way any more. What was called before the pause may still come.
+// awaitIdle waits until no task starts or stops. Calls that precede a pause may still take effect.
 func (f *rollout) awaitIdle() {
 	f.t.Helper()
 	testenv.Eventually(f.t, func() bool {
@@ -103,5 +103,5 @@ func (f *rollout) awaitIdle() {
 			}
 		}
 		return !f.hasOpenLaunches("logs")
-	}, "it does not come to rest")
+	}, "tasks still start or stop")
 }

@@ -15,17 +15,17 @@ import (
 	"github.com/blox/blox/swagger/daemon-scheduler/v1/models"
 )
 
-// slowTasks makes tasks start and stop slowly, so that the tests see a rollout in progress and several instances
+// slowTasks makes tasks start and stop slowly, so that tests observe a rollout in progress and several instances
 // change at once, also on a busy machine.
 var slowTasks = ecssim.Config{PendingDelay: 200 * time.Millisecond, StopDelay: 200 * time.Millisecond}
 
-// rollout is an environment "logs" that has been rolled out to some instances, with a second revision of its task
+// rollout is an environment "logs" with a completed deployment on some instances, and a second revision of its task
 // definition.
 type rollout struct {
 	*scheduler
 	css       string
 	instances []string
-	first     string // the deployment of agent:1, completed
+	first     string // ID of the completed deployment of agent:1
 }
 
 func newRollout(t *testing.T, n int, configuration string) *rollout {
@@ -35,33 +35,33 @@ func newRollout(t *testing.T, n int, configuration string) *rollout {
 	f.css, _ = w.startCSS("127.0.0.1:0")
 	f.scheduler = f.startReplica(w)
 	require.NotEmpty(t, w.sim.RegisterTaskDefinition("agent", ecssim.WithCPU(32), ecssim.WithMemory(64)))
-	var made models.Environment
+	var created models.Environment
 	f.mustSend("POST", "/v1/environments", `{"name":"logs","instanceGroup":{"cluster":"prod"},`+
-		`"taskDefinition":"agent:1","deploymentConfiguration":`+configuration+`}`, &made)
+		`"taskDefinition":"agent:1","deploymentConfiguration":`+configuration+`}`, &created)
 	f.awaitReady()
-	f.first = f.deploy(made)
+	f.first = f.deploy(created)
 	f.awaitCompleted("logs", f.first)
 	require.Len(t, w.liveTasks(f.first), n)
 	w.sim.ResetCounters()
 	return f
 }
 
-// startReplica runs one more daemon-scheduler.
+// startReplica starts another daemon-scheduler.
 func (f *rollout) startReplica(w *system) *scheduler {
 	return w.startScheduler(f.css, "--change-rate", "1000", "--read-rate", "1000", "--start-confirm-timeout", "1s")
 }
 
-// deployPatch deploys a changed environment.
+// deployPatch updates the environment, deploys it and returns the deployment's ID.
 func (f *rollout) deployPatch(patch string) (id string) {
 	f.t.Helper()
 	return f.deploy(f.patch("logs", patch))
 }
 
-// awaitMiddle waits until some instances have a running task of the deployment.
+// awaitMiddle waits until more than a fifth of the instances have a running task of the deployment.
 func (f *rollout) awaitMiddle(id string) {
 	f.t.Helper()
-	testenv.Eventually(f.t, func() bool { return f.runningTasks(id) > len(f.instances)/5 }, "the rollout does not go on")
-	require.Less(f.t, f.runningTasks(id), len(f.instances), "the rollout has ended")
+	testenv.Eventually(f.t, func() bool { return f.runningTasks(id) > len(f.instances)/5 }, "the rollout does not start")
+	require.Less(f.t, f.runningTasks(id), len(f.instances), "the rollout has already completed")
 }
 
 func (f *rollout) runningTasks(id string) (running int) {
@@ -75,17 +75,17 @@ func (f *rollout) runningTasks(id string) (running int) {
 	return running
 }
 
-// assertLimits fails the test unless at least so many instances had a running agent all the time, and at most so many
-// two.
-func (f *rollout) assertLimits(running, doubled int) {
+// assertLimits checks that at least minRunning instances had a running agent at every moment, and that at most maxSurge
+// had two.
+func (f *rollout) assertLimits(minRunning, maxSurge int) {
 	f.t.Helper()
-	counted := f.sim.Counters()
-	assert.GreaterOrEqual(f.t, counted.FewestRunning["agent"], running, "of %d", len(f.instances))
-	assert.LessOrEqual(f.t, counted.MostDuplicated["agent"], doubled, "of %d", len(f.instances))
+	counters := f.sim.Counters()
+	assert.GreaterOrEqual(f.t, counters.FewestRunning["agent"], minRunning, "of %d", len(f.instances))
+	assert.LessOrEqual(f.t, counters.MostDuplicated["agent"], maxSurge, "of %d", len(f.instances))
 	f.assertNoDuplicates()
 }
 
-// awaitState waits until the deployment is in that state.
+// awaitState waits until the deployment is in the state and returns the deployment.
 func (f *rollout) awaitState(id, state string) models.Deployment {
 	f.t.Helper()
 	testenv.Eventually(f.t, func() bool {
@@ -94,10 +94,10 @@ func (f *rollout) awaitState(id, state string) models.Deployment {
 	return f.getDeployment("logs", id)
 }
 
-// newestDeployment is the id of the newest deployment.
+// newestDeployment returns the ID of the newest deployment.
 func (f *rollout) newestDeployment() string { return f.listDeployments("logs")[0].ID.String() }
 
-// taskByInstance is the ARNs of the live tasks of a deployment, by instance.
+// taskByInstance returns the ARN of the deployment's live task on each instance.
 func (f *rollout) taskByInstance(id string) map[string]string {
 	arns := map[string]string{}
 	for instance, tasks := range f.liveTasks(id) {
@@ -113,15 +113,15 @@ func TestRollout_KeepsWithinPercentages(t *testing.T) {
 		n = 40
 	}
 	for name, tc := range map[string]struct {
-		configuration  string
-		lack, doubled  int // in percent
-		leastAtOnce    int
-		atOnceByStarts bool
+		configuration            string
+		maxUnavailable, maxSurge int // in percent
+		minUsed                  int // instances that the rollout uses of its budget at the same time
+		startsFirst              bool
 	}{
-		"as by default":         {`{}`, 10, 0, n / 20, false},
-		"half of it at a time":  {`{"minimumHealthyPercent":50}`, 50, 0, n / 4, false},
-		"the new tasks first":   {`{"minimumHealthyPercent":100,"maximumPercent":150}`, 0, 50, n / 4, true},
-		"the new tasks at once": {`{"maximumPercent":200}`, 0, 100, n / 2, true},
+		"defaults":                 {`{}`, 10, 0, n / 20, false},
+		"half at a time":           {`{"minimumHealthyPercent":50}`, 50, 0, n / 4, false},
+		"start before stop":        {`{"minimumHealthyPercent":100,"maximumPercent":150}`, 0, 50, n / 4, true},
+		"all starts before a stop": {`{"maximumPercent":200}`, 0, 100, n / 2, true},
 	} {
 		t.Run(name, func(t *testing.T) {
 			t.Parallel()
@@ -129,12 +129,12 @@ func TestRollout_KeepsWithinPercentages(t *testing.T) {
 			id := f.deployPatch(`{"taskDefinition":"agent:2"}`)
 			f.awaitState(id, "COMPLETED")
 			f.awaitOneTaskEach(id, f.instances...)
-			f.assertLimits(n-n*tc.lack/100, n*tc.doubled/100)
-			counted := f.sim.Counters()
-			if tc.atOnceByStarts {
-				assert.GreaterOrEqual(t, counted.MostDuplicated["agent"], tc.leastAtOnce, "the rollout uses its budget")
+			f.assertLimits(n-n*tc.maxUnavailable/100, n*tc.maxSurge/100)
+			counters := f.sim.Counters()
+			if tc.startsFirst {
+				assert.GreaterOrEqual(t, counters.MostDuplicated["agent"], tc.minUsed, "the rollout uses its budget")
 			} else {
-				assert.LessOrEqual(t, counted.FewestRunning["agent"], n-tc.leastAtOnce, "the rollout uses its budget")
+				assert.LessOrEqual(t, counters.FewestRunning["agent"], n-tc.minUsed, "the rollout uses its budget")
 			}
 		})
 	}
@@ -145,13 +145,13 @@ func TestRollout_BakesBeforeCompletion(t *testing.T) {
 	f := newRollout(t, 3, `{"minimumHealthyPercent":0}`)
 	id := f.deployPatch(`{"taskDefinition":"agent:2","deploymentConfiguration":{"bakeTimeInMinutes":1}}`)
 	f.awaitOneTaskEach(id, f.instances...)
-	testenv.Eventually(t, func() bool { return f.getDeployment("logs", id).BakeStartedAt != nil }, "it does not bake")
+	testenv.Eventually(t, func() bool { return f.getDeployment("logs", id).BakeStartedAt != nil }, "no bake time")
 	shown := f.getDeployment("logs", id)
 	assert.Equal(t, "IN_PROGRESS", shown.RolloutState)
 	assert.Equal(t, "running", *shown.Status)
 	assert.Equal(t, "deploying", f.getEnvironment("logs").Status)
 
-	// A minute ago in its record is a minute later.
+	// Moving the start of the bake time back by a minute ends it.
 	got, err := f.client.Get(t.Context(), "ecs/environment/logs")
 	require.NoError(t, err)
 	since, err := json.Marshal(shown.BakeStartedAt)
@@ -160,16 +160,16 @@ func TestRollout_BakesBeforeCompletion(t *testing.T) {
 		Deployments map[string]struct{ BakeStartedAt string }
 	}
 	require.NoError(t, json.Unmarshal(got.Kvs[0].Value, &record))
-	noted := record.Deployments[id].BakeStartedAt
-	require.NotEmpty(t, noted, "%s", since)
+	recorded := record.Deployments[id].BakeStartedAt
+	require.NotEmpty(t, recorded, "%s", since)
 	f.putRecord("ecs/environment/logs",
-		strings.Replace(string(got.Kvs[0].Value), noted, time.Now().Add(-time.Minute).UTC().Format(time.RFC3339Nano), 1))
+		strings.Replace(string(got.Kvs[0].Value), recorded, time.Now().Add(-time.Minute).UTC().Format(time.RFC3339Nano), 1))
 	f.awaitState(id, "COMPLETED")
 }
 
 func TestRollout_ReportsPlanAndProgress(t *testing.T) {
 	t.Parallel()
-	const n, lack = 20, 4
+	const n, maxUnavailable = 20, 4
 	f := newRollout(t, n, `{"minimumHealthyPercent":80}`)
 	lines := f.streamEnvironments("")
 	e := f.patch("logs", `{"taskDefinition":"agent:2"}`)
@@ -187,23 +187,24 @@ func TestRollout_ReportsPlanAndProgress(t *testing.T) {
 		}
 	}
 	assert.Equal(t, n, starts)
-	assert.Len(t, stops, n/lack)
-	for wave, several := range stops {
-		assert.Equal(t, lack, several, "wave %d", wave)
+	assert.Len(t, stops, n/maxUnavailable)
+	for wave, count := range stops {
+		assert.Equal(t, maxUnavailable, count, "wave %d", wave)
 	}
 
 	id := f.deploy(e)
-	turn := fmt.Sprintf("outdated: Waiting for the rollout: at most %d instances may be without a running task.", lack)
+	waiting := fmt.Sprintf("outdated: Waiting for the rollout: at most %d instances may be without a running task.",
+		maxUnavailable)
 	testenv.Eventually(t, func() bool {
 		for _, status := range f.instanceStatuses("logs") {
-			if status == turn {
+			if status == waiting {
 				return true
 			}
 		}
 		return false
 	}, "no instance waits for the rollout")
 	f.awaitState(id, "COMPLETED")
-	f.assertLimits(n-lack, 0)
+	f.assertLimits(n-maxUnavailable, 0)
 
 	states := map[string]bool{}
 	testenv.Eventually(t, func() bool {
@@ -213,5 +214,5 @@ func TestRollout_ReportsPlanAndProgress(t *testing.T) {
 			states[line.Status] = true
 		}
 		return states["deploying"] && states["active"]
-	}, "the stream sends only the states %v", states)
+	}, "the stream has sent only the states %v", states)
 }

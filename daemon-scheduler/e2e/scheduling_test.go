@@ -60,15 +60,15 @@ func TestScheduler_StopsDuplicatesAndKeepsForeignTasks(t *testing.T) {
 	kept := w.liveTasks(id)[instance][0]
 
 	w.startTask(instance, "another-scheduler")
-	surplus := w.startTask(instance, id)
+	duplicate := w.startTask(instance, id)
 	w.awaitOneTaskEach(id, instance)
-	assert.Equal(t, kept.ARN, w.liveTasks(id)[instance][0].ARN, "the oldest one is kept")
-	assert.Len(t, w.liveTasks("another-scheduler"), 1, "tasks of others are left alone")
+	assert.Equal(t, kept.ARN, w.liveTasks(id)[instance][0].ARN, "the oldest task is kept")
+	assert.Len(t, w.liveTasks("another-scheduler"), 1, "tasks of other schedulers keep running")
 	testenv.Eventually(t, func() bool {
 		return slices.ContainsFunc(w.sim.Tasks("prod"), func(task ecssim.Task) bool {
-			return task.ARN == surplus && task.StoppedReason == "blox: duplicate task of environment logs"
+			return task.ARN == duplicate && task.StoppedReason == "blox: duplicate task of environment logs"
 		})
-	}, "the reason is not reported")
+	}, "the duplicate is not stopped with the reason")
 }
 
 func TestDeployment_ReplacesDeploymentOfV03(t *testing.T) {
@@ -84,12 +84,12 @@ func TestDeployment_ReplacesDeploymentOfV03(t *testing.T) {
 	d := w.startServices()
 	testenv.Eventually(t, func() bool {
 		return *d.getEnvironment("logs").Health == "healthy"
-	}, "what v0.3 noted as failed is not over")
+	}, "the failures in v0.3's record remain")
 	assert.Empty(t, d.getDeployment("logs", oldDeployment).FailedInstances)
 	w.awaitOneTaskEach(oldDeployment, instances...)
 	assert.Zero(t, w.sim.Calls("StopTask"))
 
-	// What an update will do: a new task definition, and a token for the next deployment.
+	// As an update does, set a new task definition and a new token.
 	got, err := w.client.Get(t.Context(), "ecs/environment/logs")
 	require.NoError(t, err)
 	assert.Contains(t, string(got.Kvs[0].Value), `"Later":{"kept":true}`)
@@ -108,12 +108,11 @@ func TestDeployment_ReplacesDeploymentOfV03(t *testing.T) {
 			assert.Equal(t, second, task.TaskDefinitionARN)
 		}
 	}
-	assert.Equal(t, 1, w.sim.Counters().PeakByFamily["agent"], "old and new lived together")
+	assert.Equal(t, 1, w.sim.Counters().PeakByFamily["agent"], "an old and a new task ran on one instance")
 	w.assertNoDuplicates()
 }
 
-// TestScheduler_MakesNoECSCallsAtRest puts a mark in etcd's revision and ECS's counters, lets another environment
-// come about, and sees that the first one caused nothing.
+// Agents disconnect and reconnect in normal operation. The scheduler has nothing to do and makes no calls.
 func TestScheduler_MakesNoECSCallsAtRest(t *testing.T) {
 	t.Parallel()
 	w := newSystem(t)
@@ -131,7 +130,7 @@ func TestScheduler_MakesNoECSCallsAtRest(t *testing.T) {
 	}
 	before := calls()
 	events := w.sim.Counters().Events
-	for range 20 { // the agent drops by design; nothing is to be done about it
+	for range 20 {
 		require.NoError(t, w.sim.SetAgentConnected(instances[0], false))
 		require.NoError(t, w.sim.SetAgentConnected(instances[0], true))
 	}

@@ -26,7 +26,7 @@ func TestStart_ListsAndRetriesFailures(t *testing.T) {
 	testenv.Eventually(t, func() bool { return *d.getEnvironment("logs").Health == "unhealthy" })
 	shown := d.getDeployment("logs", id)
 	assert.Equal(t, []string{instance}, shown.FailedInstances)
-	assert.Equal(t, "running", *shown.Status, "nothing runs")
+	assert.Equal(t, "running", *shown.Status, "no task runs")
 
 	w.sim.SetFaults(ecssim.Faults{})
 	d.awaitCompleted("logs", id)
@@ -36,7 +36,7 @@ func TestStart_ListsAndRetriesFailures(t *testing.T) {
 	assert.Equal(t, 2, w.sim.Calls("StartTask"))
 }
 
-func TestThrottling_IsNoFailure(t *testing.T) {
+func TestThrottling_CountsAsNoFailure(t *testing.T) {
 	t.Parallel()
 	w := newSystem(t)
 	instances := w.sim.AddInstances("prod", 2)
@@ -50,8 +50,8 @@ func TestThrottling_IsNoFailure(t *testing.T) {
 	w.assertNoDuplicates()
 }
 
-// TestStart_LostResponsesCauseNoDuplicates loses answers after the deed and before it. The instance is occupied until
-// it is certain what happened, in every case's own world at the same time.
+// ECS loses StartTask responses before or after it starts the tasks. No instance gets another task until the scheduler
+// has confirmed the outcome. The cases run at the same time, each on its own system.
 func TestStart_LostResponsesCauseNoDuplicates(t *testing.T) {
 	t.Parallel()
 	type lost struct {
@@ -59,12 +59,12 @@ func TestStart_LostResponsesCauseNoDuplicates(t *testing.T) {
 		name, id  string
 		instances []string
 	}
-	var all []lost
+	var cases []lost
 	for name, faults := range map[string]ecssim.Faults{
-		"after the deed": {LostResponses: map[string]float64{"StartTask": 1},
+		"lost after the start": {LostResponses: map[string]float64{"StartTask": 1},
 			Events: ecssim.EventFaults{Delay: 1, DelayBy: ecssim.Duration(3 * time.Second)}},
-		"before the deed":  {ServerErrors: map[string]float64{"StartTask": 1}},
-		"500 for the deed": {LateServerErrors: map[string]float64{"StartTask": 1}},
+		"error before the start": {ServerErrors: map[string]float64{"StartTask": 1}},
+		"error after the start":  {LateServerErrors: map[string]float64{"StartTask": 1}},
 	} {
 		w := newSystem(t)
 		c := lost{name: name, instances: w.sim.AddInstances("prod", 3),
@@ -75,14 +75,14 @@ func TestStart_LostResponsesCauseNoDuplicates(t *testing.T) {
 		c.id = c.deploy(e)
 		testenv.Eventually(t, func() bool { return w.sim.Calls("StartTask") == 1 })
 		w.sim.SetFaults(ecssim.Faults{})
-		all = append(all, c)
+		cases = append(cases, c)
 	}
-	for _, c := range all {
+	for _, c := range cases {
 		t.Log(c.name)
 		c.awaitOneTaskEach(c.id, c.instances...)
 		c.awaitCompleted("logs", c.id)
 		assert.Empty(t, c.getDeployment("logs", c.id).FailedInstances)
-		testenv.Eventually(t, func() bool { return !c.hasOpenLaunches("logs") }, "launches stay open")
+		testenv.Eventually(t, func() bool { return !c.hasOpenLaunches("logs") }, "open launches remain")
 		c.awaitOneTaskEach(c.id, c.instances...)
 		c.assertNoDuplicates()
 	}
@@ -106,7 +106,7 @@ func TestCrashLoop_BacksOffBeforeRunning(t *testing.T) {
 	assert.Equal(t, []string{instance}, d.getDeployment("logs", id).FailedInstances)
 	assert.Equal(t, "running", *d.getDeployment("logs", id).Status)
 	assert.Equal(t, "unhealthy", *d.getEnvironment("logs").Health)
-	assert.Equal(t, 1, w.sim.Calls("StartTask"), "it is not tried again at once")
+	assert.Equal(t, 1, w.sim.Calls("StartTask"), "the retry waits for the back-off")
 	got, err := w.client.Get(t.Context(), "ecs/launch/logs/"+instance)
 	require.NoError(t, err)
 	var launch struct {
@@ -119,8 +119,8 @@ func TestCrashLoop_BacksOffBeforeRunning(t *testing.T) {
 	assert.Equal(t, 10*time.Second, launch.NextAttemptAt.Sub(launch.NotAfter))
 }
 
-// A daemon that runs for a moment and dies is replaced at once the first time, as a user may have stopped it, and
-// then later and later; that it runs in between does not count.
+// A user may have stopped a task that exits, so the scheduler replaces it at once the first time. Further exits back
+// off, even though the task runs for a moment in between.
 func TestCrashLoop_BacksOffAfterRunning(t *testing.T) {
 	t.Parallel()
 	w := newSystem(t)
@@ -140,14 +140,14 @@ func TestCrashLoop_BacksOffAfterRunning(t *testing.T) {
 		return len(got.Kvs) == 1 && stdjson.Unmarshal(got.Kvs[0].Value, &launch) == nil && launch.State == "failed" &&
 			launch.Attempts == 2
 	})
-	assert.Equal(t, 2, w.sim.Calls("StartTask"), "it is not tried a third time at once")
+	assert.Equal(t, 2, w.sim.Calls("StartTask"), "the third attempt waits for the back-off")
 	assert.Equal(t, "STOPPED", launch.Reason)
 	assert.Equal(t, 10*time.Second, launch.NextAttemptAt.Sub(launch.NotAfter))
 	testenv.Eventually(t, func() bool { return *d.getEnvironment("logs").Health == "unhealthy" })
 	assert.Equal(t, []string{instance}, d.getDeployment("logs", id).FailedInstances)
 }
 
-// TestStart_ResolvesOpenLaunchesAfterCrash finds what a process leaves behind that dies right after its StartTask.
+// A scheduler crashed right after StartTask and left open launches. Its successor finds the task that was started.
 func TestStart_ResolvesOpenLaunchesAfterCrash(t *testing.T) {
 	t.Parallel()
 	w := newSystem(t)

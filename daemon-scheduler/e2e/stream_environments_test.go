@@ -15,7 +15,7 @@ import (
 	"github.com/blox/blox/swagger/daemon-scheduler/v1/models"
 )
 
-// streamEnvironments are those of the stream of environments.
+// streamEnvironments opens the stream of environments and returns its lines.
 func (d *scheduler) streamEnvironments(query string) <-chan string {
 	d.t.Helper()
 	ctx, cancel := context.WithCancel(context.Background())
@@ -44,15 +44,15 @@ func TestStream_SendsEnvironments(t *testing.T) {
 		answer, _ := d.send("HEAD", "/v1/stream/environments", "")
 		return answer.StatusCode == 200
 	})
-	all, beats, elsewhere := d.streamEnvironments("?deleted=true"), d.streamEnvironments("?heartbeat=1"),
+	all, heartbeats, otherCluster := d.streamEnvironments("?deleted=true"), d.streamEnvironments("?heartbeat=1"),
 		d.streamEnvironments("?cluster=elsewhere&deleted=true")
-	made := d.createEnvironment("logs")
+	created := d.createEnvironment("logs")
 	spec, err := apiSpec()
 	require.NoError(t, err)
-	next := func(of <-chan string) (e models.Environment) {
+	next := func(lines <-chan string) (e models.Environment) {
 		t.Helper()
 		select {
-		case line := <-of:
+		case line := <-lines:
 			require.NoError(t, stdjson.Unmarshal([]byte(line), &e))
 		case <-time.After(requestTimeout):
 			require.Fail(t, "no line")
@@ -62,7 +62,7 @@ func TestStream_SendsEnvironments(t *testing.T) {
 	line := next(all)
 	assert.NotEmpty(t, *line.Metadata.EntityVersion)
 	line.Metadata = nil
-	assert.Equal(t, made, line, "a line is what GET answers")
+	assert.Equal(t, created, line, "a line equals GET's response")
 	text, err := stdjson.Marshal(line)
 	require.NoError(t, err)
 	specMu.Lock()
@@ -72,20 +72,20 @@ func TestStream_SendsEnvironments(t *testing.T) {
 	d.mustSend("POST", "/v1/environments/logs/pause", "", nil)
 	assert.Equal(t, "paused", next(all).Status)
 	d.mustSend("DELETE", "/v1/environments/logs", "", nil)
-	gone := next(all)
-	assert.True(t, gone.Metadata.Deleted)
-	assert.Equal(t, "logs", *gone.Name)
+	deleted := next(all)
+	assert.True(t, deleted.Metadata.Deleted)
+	assert.Equal(t, "logs", *deleted.Name)
 
 	for changes := 0; changes < 2; {
-		if line := next(beats); line.Name != nil { // a heartbeat may come first
+		if line := next(heartbeats); line.Name != nil { // a heartbeat may come first
 			assert.Equal(t, "logs", *line.Name)
 			changes++
 		}
 	}
-	beat := next(beats)
-	assert.Nil(t, beat.Name, "deletions are shown to those who ask")
-	assert.NotEmpty(t, *beat.Metadata.EntityVersion)
-	assert.Empty(t, elsewhere)
+	heartbeat := next(heartbeats)
+	assert.Nil(t, heartbeat.Name, "deletions are sent only with deleted=true")
+	assert.NotEmpty(t, *heartbeat.Metadata.EntityVersion)
+	assert.Empty(t, otherCluster)
 	for _, query := range []string{"?deleted=yes", "?heartbeat=0", "?heartbeat=301", "?heartbeat=x", "?cluster=!"} {
 		answer, _ := d.sendValid("GET", "/v1/stream/environments"+query, "")
 		assert.Equal(t, 400, answer.StatusCode, query)

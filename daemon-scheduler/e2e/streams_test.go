@@ -17,7 +17,7 @@ import (
 	"github.com/blox/blox/swagger/daemon-scheduler/v1/models"
 )
 
-// streamClient is what a client has of a stream: the last of each instance or environment, and all events.
+// streamClient holds the lines that a client has received: the last of each instance or environment, and all events.
 type streamClient struct {
 	mu           sync.Mutex
 	instances    map[string]*models.EnvironmentInstance
@@ -31,7 +31,7 @@ type streamClient struct {
 	answer       *http.Response
 }
 
-// openStream reads a stream until the test ends. Every line has to be what the specification says.
+// openStream reads a stream until the test ends. It checks every line against the specification.
 func (d *scheduler) openStream(path string) *streamClient {
 	d.t.Helper()
 	f := &streamClient{
@@ -99,13 +99,13 @@ func (f *streamClient) apply(t testing.TB, text []byte) {
 	}
 }
 
-// await waits for what is followed to be so.
-func (f *streamClient) await(t testing.TB, so func() bool, message ...any) {
+// await waits until the condition on the received lines holds.
+func (f *streamClient) await(t testing.TB, condition func() bool, message ...any) {
 	t.Helper()
-	testenv.Eventually(t, func() bool { f.mu.Lock(); defer f.mu.Unlock(); return so() }, message...)
+	testenv.Eventually(t, func() bool { f.mu.Lock(); defer f.mu.Unlock(); return condition() }, message...)
 }
 
-// awaitList waits until the stream has reported what the list returns.
+// awaitList waits until the stream and the list hold the same instances.
 func (f *streamClient) awaitList(d *scheduler, name string) {
 	d.t.Helper()
 	f.await(d.t, func() bool {
@@ -134,23 +134,23 @@ func TestStream_SendsInstancesFromEveryReplica(t *testing.T) {
 		streams = append(streams, d.openStream("/v1/stream/environments/logs/instances"),
 			d.openStream("/v1/stream/environments/logs/instances?heartbeat=1"))
 	}
-	agree := func() {
+	awaitLists := func() {
 		t.Helper()
 		for n, f := range streams {
 			f.awaitList(replicas[n/2], "logs")
 		}
 	}
 	one.awaitCompleted("logs", id)
-	agree()
+	awaitLists()
 	for _, f := range streams {
 		f.await(t, func() bool { return len(f.states) > 0 && *f.states[0].Current && *f.states[0].Count == 30 })
 	}
-	quiet := streams[0].lines
+	before := streams[0].lines
 	joined := w.sim.AddInstances("prod", 1)[0]
 	require.NoError(t, w.sim.DrainInstance(instances[0]))
 	w.awaitOneTaskEach(id, append(instances[1:], joined)...)
-	agree()
-	assert.Less(t, streams[0].lines-quiet, 10, "only what has changed travels")
+	awaitLists()
+	assert.Less(t, streams[0].lines-before, 10, "only changed instances are sent")
 
 	streams[1].await(t, func() bool { return len(streams[1].states) > 2 }, "no heartbeat")
 	one.mustSend("DELETE", "/v1/environments/logs", "", nil)
@@ -178,14 +178,14 @@ func TestStream_SendsOverviewAndEventsFromEveryReplica(t *testing.T) {
 				f.environments["metrics"] != nil && f.environments["metrics"].Deployment == nil
 		})
 		f.await(t, func() bool {
-			said := map[string]int64{}
+			counts := map[string]int64{}
 			for _, d := range f.events {
 				if *d.Environment == "logs" && d.Deployment == id {
-					said[*d.Action] += *d.Count
+					counts[*d.Action] += *d.Count
 				}
 			}
 			return assert.ObjectsAreEqual(map[string]int64{"deploymentStarted": 0, "taskStarted": 4, "deploymentCompleted": 0},
-				said)
+				counts)
 		})
 		f.await(t, func() bool { return f.readiness != nil && *f.readiness.Ready && *f.readiness.Leader != "" })
 	}
@@ -231,17 +231,17 @@ func TestStream_SendsOverviewAndEventsFromEveryReplica(t *testing.T) {
 		})
 	}
 
-	// Nothing is written while nothing is decided.
+	// A scheduler at rest writes nothing to etcd.
 	before, err := w.client.Get(t.Context(), "ecs/", nil...)
 	require.NoError(t, err)
 	count := len(streams[1].states)
-	streams[1].await(t, func() bool { return len(streams[1].states) > count+2 }) // seconds
+	streams[1].await(t, func() bool { return len(streams[1].states) > count+2 }) // a heartbeat a second
 	after, err := w.client.Get(t.Context(), "ecs/", nil...)
 	require.NoError(t, err)
 	assert.Equal(t, before.Header.Revision, after.Header.Revision)
 }
 
-// Who has just created an environment may follow it at any replica, whatever that has heard from etcd.
+// A client that has just created an environment can stream it from any replica, even if that replica's cache lags.
 func TestStream_SendsNewEnvironmentAtOnce(t *testing.T) {
 	t.Parallel()
 	w := newSystem(t)
@@ -259,7 +259,7 @@ func TestStream_SendsNewEnvironmentAtOnce(t *testing.T) {
 		assert.Len(t, f.instances, 2)
 	}
 
-	// One of the same name is another one, also while some read that the first is gone.
+	// A new environment with the name of a deleted one can be streamed although the cache may still hold the deletion.
 	one.mustSend("DELETE", "/v1/environments/logs-0", "", nil)
 	one.createEnvironment("logs-0")
 	testenv.Eventually(t, func() bool {
@@ -269,7 +269,7 @@ func TestStream_SendsNewEnvironmentAtOnce(t *testing.T) {
 	})
 }
 
-// The overview is for those who look on: what is needed to deploy, and what tasks are given, is not in it.
+// The overview contains neither deployment tokens nor task settings, because anyone with read access may open it.
 func TestStream_OverviewHidesTokensAndTaskSettings(t *testing.T) {
 	t.Parallel()
 	d := newSystem(t).startServices()
@@ -285,11 +285,11 @@ func TestStream_OverviewHidesTokensAndTaskSettings(t *testing.T) {
 	answer, err := client.Do(request)
 	require.NoError(t, err)
 	defer answer.Body.Close()
-	lines, seen := bufio.NewScanner(answer.Body), false
-	for !seen && lines.Scan() {
+	lines, found := bufio.NewScanner(answer.Body), false
+	for !found && lines.Scan() {
 		assert.NotContains(t, lines.Text(), e.DeploymentToken.String())
 		assert.NotContains(t, lines.Text(), "secret-group")
-		seen = strings.Contains(lines.Text(), `"name":"logs"`)
+		found = strings.Contains(lines.Text(), `"name":"logs"`)
 	}
-	assert.True(t, seen)
+	assert.True(t, found)
 }

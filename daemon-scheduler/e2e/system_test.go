@@ -68,7 +68,7 @@ func newSystemWith(t testing.TB, simulated ecssim.Config) *system {
 	return w
 }
 
-// intercept lets answer do what the simulator would, when it is true.
+// intercept passes every request to answer first. If answer returns true, the simulator does not see the request.
 func (w *system) intercept(answer func(action string, to http.ResponseWriter) bool) {
 	w.aws.Config.Handler = http.HandlerFunc(func(to http.ResponseWriter, r *http.Request) {
 		target := r.Header.Get("X-Amz-Target")
@@ -108,7 +108,7 @@ func newLogger(t testing.TB, level logrus.Level) logrus.FieldLogger {
 	return log
 }
 
-// startCSS runs a cluster-state-service; address is where.
+// startCSS runs a cluster-state-service and returns its address.
 func (w *system) startCSS(at string) (address string, stop func()) {
 	w.t.Helper()
 	cfg, err := clusterstate.ParseConfig([]string{"--etcd-endpoint", w.etcd.Endpoints()[0], "--queue", "blox_queue"},
@@ -128,7 +128,7 @@ type scheduler struct {
 	stop func()
 }
 
-// startScheduler runs a daemon-scheduler on a cluster-state-service.
+// startScheduler runs a daemon-scheduler that reads from the cluster-state-service.
 func (w *system) startScheduler(css string, flags ...string) *scheduler {
 	w.t.Helper()
 	args := append([]string{"--etcd-endpoint", w.etcd.Endpoints()[0], "--css-endpoint", css, "--leader-lease", "10s"},
@@ -149,7 +149,7 @@ func (w *system) startServices(flags ...string) *scheduler {
 	return w.startScheduler(address, flags...)
 }
 
-// send sends a request and returns the answer with its body, read. Clients of v0.3 send no Content-Type that fits.
+// send sends a request and returns the response and its body. Like clients of v0.3, it sends no Content-Type.
 func (d *scheduler) send(method, path, body string) (*http.Response, string) {
 	d.t.Helper()
 	ctx, cancel := context.WithTimeout(context.Background(), requestTimeout)
@@ -169,7 +169,7 @@ func (d *scheduler) send(method, path, body string) (*http.Response, string) {
 	return answer, string(read)
 }
 
-// sendValid is do for what the specification knows, which the answer is held against.
+// sendValid sends a request and checks the response against the specification.
 func (d *scheduler) sendValid(method, path, body string) (*http.Response, string) {
 	d.t.Helper()
 	answer, read := d.send(method, path, body)
@@ -181,7 +181,7 @@ func (d *scheduler) sendValid(method, path, body string) (*http.Response, string
 	return answer, read
 }
 
-// mustSend is call for what has to succeed; the answer is read into v.
+// mustSend sends a request that has to return 200, and decodes the response into v unless that is nil.
 func (d *scheduler) mustSend(method, path, body string, v any) {
 	d.t.Helper()
 	answer, read := d.sendValid(method, path, body)
@@ -197,7 +197,7 @@ func (d *scheduler) getEnvironment(name string) (e models.Environment) {
 	return e
 }
 
-// createEnvironment makes an environment of the latest agent on prod.
+// createEnvironment creates an environment of the latest agent on prod.
 func (d *scheduler) createEnvironment(name string) (e models.Environment) {
 	d.t.Helper()
 	d.mustSend("POST", "/v1/environments", `{"name":"`+name+
@@ -208,15 +208,15 @@ func (d *scheduler) createEnvironment(name string) (e models.Environment) {
 // deploy creates an environment's deployment and returns its id.
 func (d *scheduler) deploy(e models.Environment) string {
 	d.t.Helper()
-	var made models.Deployment
-	d.mustSend("POST", "/v1/environments/"+*e.Name+"/deployments?deploymentToken="+e.DeploymentToken.String(), "", &made)
-	return made.ID.String()
+	var created models.Deployment
+	d.mustSend("POST", "/v1/environments/"+*e.Name+"/deployments?deploymentToken="+e.DeploymentToken.String(), "", &created)
+	return created.ID.String()
 }
 
-func (d *scheduler) getDeployment(name, id string) (made models.Deployment) {
+func (d *scheduler) getDeployment(name, id string) (deployment models.Deployment) {
 	d.t.Helper()
-	d.mustSend("GET", "/v1/environments/"+name+"/deployments/"+id, "", &made)
-	return made
+	d.mustSend("GET", "/v1/environments/"+name+"/deployments/"+id, "", &deployment)
+	return deployment
 }
 
 func (d *scheduler) awaitCompleted(name, id string) {
@@ -226,7 +226,7 @@ func (d *scheduler) awaitCompleted(name, id string) {
 	}, "%s is not completed", name)
 }
 
-// liveTasks is the live tasks that were started by id, by instance.
+// liveTasks returns the live tasks whose startedBy is id, by instance.
 func (w *system) liveTasks(id string) map[string][]ecssim.Task {
 	on := map[string][]ecssim.Task{}
 	for _, task := range w.sim.Tasks("prod") {
@@ -251,7 +251,7 @@ func (w *system) awaitOneTaskEach(id string, instances ...string) {
 	}, "not one task on each of %v", instances)
 }
 
-// assertNoDuplicates fails the test when an instance ever had two live tasks of one deployment.
+// assertNoDuplicates fails the test if an instance ever had two live tasks of one deployment.
 func (w *system) assertNoDuplicates() {
 	w.t.Helper()
 	assert.Empty(w.t, w.sim.Counters().Violations)
@@ -259,14 +259,14 @@ func (w *system) assertNoDuplicates() {
 	assert.Zero(w.t, w.sim.Counters().StartsOnDisconnected)
 }
 
-// putRecord writes a record as v0.3 would have.
+// putRecord stores a record as v0.3 does.
 func (w *system) putRecord(key, value string) {
 	w.t.Helper()
 	_, err := w.client.Put(w.t.Context(), key, value)
 	require.NoError(w.t, err)
 }
 
-// ecs is a client of the simulator for what its Go API has no word for.
+// ecs returns an SDK client of the simulator, for calls that its Go API lacks.
 func (w *system) ecs() *ecs.Client {
 	w.t.Helper()
 	cfg, err := awsconfig.Load(w.t.Context(), w.getenv)

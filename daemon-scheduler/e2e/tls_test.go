@@ -28,7 +28,7 @@ import (
 	"github.com/blox/blox/internal/tlsconfig"
 )
 
-// What no log may show.
+// Secrets that no log may contain.
 const (
 	etcdPassword = "etcd-hush"
 	cssPassword  = "css-hush"
@@ -36,8 +36,7 @@ const (
 	awsPassword  = "proxy-hush"
 )
 
-// tlsSystem is a world in which everything of Blox speaks TLS with certificates on both sides, and etcd wants a
-// password too.
+// tlsSystem is a system in which every connection of Blox uses mutual TLS, and etcd also requires a password.
 type tlsSystem struct {
 	*system
 	ca     *testenv.CA
@@ -46,7 +45,7 @@ type tlsSystem struct {
 	cssURL string
 }
 
-// logBuffer keep what is logged, and show it to the test.
+// logBuffer records log lines and copies them to the test's output.
 type logBuffer struct {
 	mu     sync.Mutex
 	text   bytes.Buffer
@@ -105,7 +104,7 @@ func newTLSSystem(t *testing.T) *tlsSystem {
 	return s
 }
 
-// flags are those of a service called name.
+// flags returns the TLS and etcd flags of the named service.
 func (s *tlsSystem) flags(name string) []string {
 	own, etcd := s.ca.Files(name), s.ca.Files(name+"-at-etcd")
 	return []string{
@@ -147,31 +146,31 @@ func TestServices_ConnectOverTLS(t *testing.T) {
 	testenv.Eventually(t, func() bool {
 		return httpserver.Healthcheck(t.Context(), cfg.Bind, "/v1/ready", cfg.TLS) == nil
 	}, "--healthcheck: not ready")
-	made := d.createEnvironment("logs")
-	id := d.deploy(made)
+	e := d.createEnvironment("logs")
+	id := d.deploy(e)
 	s.awaitOneTaskEach(id, instances...)
 	d.awaitCompleted("logs", id)
 
-	// Who has no certificate of ours is not let in.
-	stranger := *d
-	for _, stranger.tls = range []*tls.Config{
+	// Clients without a certificate of this CA are rejected.
+	untrusted := *d
+	for _, untrusted.tls = range []*tls.Config{
 		{RootCAs: d.tls.RootCAs},
 		{RootCAs: d.tls.RootCAs, Certificates: mustLoad(t, testenv.NewCA(t).Files("client")).Certificates},
 	} {
-		_, err := stranger.status("/v1/environments")
+		_, err := untrusted.status("/v1/environments")
 		assert.ErrorContains(t, err, "tls:")
 	}
 
-	// Every certificate is replaced by one of another authority, for which those of before are strangers; both services
-	// go on, with new connections as the old ones are lost with an etcd that knows no tokens.
+	// Another CA replaces every certificate and does not trust the earlier ones. Both services continue with new
+	// connections. The restarted etcd has lost its authentication tokens and closed the old connections.
 	replaceCertificates(t, s.ca)
 	s.etcd.Stop()
 	s.etcd.Start()
 	later := mustLoad(t, tlsconfig.Files{CA: s.ca.File, Cert: clientFile(s.ca, ".pem"), Key: clientFile(s.ca, ".key")})
 	testenv.Eventually(t, func() bool {
-		fresh := *d
-		fresh.tls = later
-		answer, err := fresh.status("/v1/environments/logs")
+		renewed := *d
+		renewed.tls = later
+		answer, err := renewed.status("/v1/environments/logs")
 		return err == nil && answer == http.StatusOK
 	}, "the new certificates are not served")
 	d.tls = later
@@ -179,7 +178,7 @@ func TestServices_ConnectOverTLS(t *testing.T) {
 	s.awaitOneTaskEach(id, instances...)
 	s.assertNoDuplicates()
 
-	// SQS is away, so that errors are logged that name its endpoint.
+	// SQS is down, so the services log errors that contain its endpoint.
 	s.sim.Close() // ends long polls
 	s.aws.Close()
 	testenv.Eventually(t, func() bool { return strings.Contains(s.logs.contents(), "receive events") })
@@ -187,13 +186,13 @@ func TestServices_ConnectOverTLS(t *testing.T) {
 	for _, want := range []string{"certificates reloaded", "daemon-scheduler started", "cluster-state-service started"} {
 		assert.Contains(t, logged, want)
 	}
-	for _, hidden := range []string{etcdPassword, cssPassword, awsSecret, awsPassword, made.DeploymentToken.String(),
+	for _, hidden := range []string{etcdPassword, cssPassword, awsSecret, awsPassword, e.DeploymentToken.String(),
 		"PRIVATE KEY"} {
 		assert.NotContains(t, logged, hidden)
 	}
 }
 
-// status asks as do does, and expects no answer.
+// status sends a GET and returns the status or the connection's error.
 func (d *scheduler) status(path string) (status int, err error) {
 	client := http.Client{Transport: &http.Transport{TLSClientConfig: d.tls, DisableKeepAlives: true},
 		Timeout: requestTimeout}
@@ -211,7 +210,7 @@ func mustLoad(t *testing.T, files tlsconfig.Files) *tls.Config {
 	return certificates.Client()
 }
 
-// replaceCertificates issues all certificates of ca anew from another authority, which takes its place.
+// replaceCertificates replaces the CA and reissues every certificate from the new one.
 func replaceCertificates(t *testing.T, ca *testenv.CA) {
 	t.Helper()
 	next := testenv.NewCA(t)

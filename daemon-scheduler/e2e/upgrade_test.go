@@ -49,7 +49,7 @@ func v03Records() map[string]string {
 	return map[string]string{"ecs/environment/legacy": environment, "ecs/task/prod/" + v03Task: task}
 }
 
-// v03System is the services as v0.3 is run: two processes with its flags and variables, an etcd with its records, and
+// v03System runs the services as v0.3 is run: two processes with its flags and variables, an etcd with its records, and
 // an ECS elsewhere.
 type v03System struct {
 	t            *testing.T

@@ -15,14 +15,14 @@ import (
 	"github.com/blox/blox/swagger/daemon-scheduler/v1/models"
 )
 
-// What is refused, the same on create and on update.
+// Create and update reject the same settings with the same text.
 func TestValidation_RejectsInvalidSettings(t *testing.T) {
 	t.Parallel()
 	w := newSystem(t)
 	w.sim.RegisterTaskDefinition("host", ecssim.WithHostPort(8080, "tcp"))
 	d := w.startScheduler(unusedAddress)
-	d.createEnvironment("made")
-	token := d.getEnvironment("made").DeploymentToken.String()
+	d.createEnvironment("existing")
+	token := d.getEnvironment("existing").DeploymentToken.String()
 	list := func(n int, item string) string {
 		return "[" + strings.TrimSuffix(strings.Repeat(item+",", n), ",") + "]"
 	}
@@ -39,20 +39,21 @@ func TestValidation_RejectsInvalidSettings(t *testing.T) {
 			"deploymentConfiguration.maximumPercent in body should be greater than or equal to 100"},
 		"maximum above 200": {`"deploymentConfiguration":{"maximumPercent":201}`,
 			"deploymentConfiguration.maximumPercent in body should be less than or equal to 200"},
-		"static ports": {`"taskDefinition":"host","deploymentConfiguration":{"maximumPercent":150}`, "deploymentConfiguration.maximumPercent in body should be 100, as tasks with static host ports cannot run side by side"},
-		"bake of a week": {`"deploymentConfiguration":{"bakeTimeInMinutes":1441}`,
+		"static ports": {`"taskDefinition":"host","deploymentConfiguration":{"maximumPercent":150}`,
+			"deploymentConfiguration.maximumPercent in body should be 100, as tasks with static host ports cannot run side by side"},
+		"bake time above a day": {`"deploymentConfiguration":{"bakeTimeInMinutes":1441}`,
 			"deploymentConfiguration.bakeTimeInMinutes in body should be less than or equal to 1440"},
 		"threshold 0": {`"deploymentConfiguration":{"deploymentCircuitBreaker":{"enable":true,"threshold":0}}`,
 			"deploymentConfiguration.deploymentCircuitBreaker.threshold in body should be greater than or equal to 1"},
 		"canary of all": {`"deploymentConfiguration":{"canary":{"percent":100}}`,
 			"deploymentConfiguration.canary.percent in body should be less than or equal to 99"},
-		"canary of nothing": {`"deploymentConfiguration":{"canary":{}}`,
+		"canary without percent and query": {`"deploymentConfiguration":{"canary":{}}`,
 			"deploymentConfiguration.canary in body should have either percent or query"},
-		"canary's query": {`"deploymentConfiguration":{"canary":{"query":"x"}}`, `deploymentConfiguration.canary.query ` +
+		"invalid canary query": {`"deploymentConfiguration":{"canary":{"query":"x"}}`, `deploymentConfiguration.canary.query ` +
 			`in body is invalid: column 1: "x" is not a subject: attribute:<name>, ec2InstanceId or agentConnected`},
-		"query": {`"instanceGroup":{"cluster":"` + prod + `","query":"attribute:a == b c"}`,
+		"invalid query": {`"instanceGroup":{"cluster":"` + prod + `","query":"attribute:a == b c"}`,
 			`instanceGroup.query in body is invalid: column 18: "c" is not and, or or the end of the query`},
-		"attribute's name": {`"instanceGroup":{"cluster":"` + prod + `","attributes":[{"name":"a b"}]}`,
+		"invalid attribute name": {`"instanceGroup":{"cluster":"` + prod + `","attributes":[{"name":"a b"}]}`,
 			`instanceGroup.attributes.0.name in body should match '^[a-zA-Z0-9_.\\/-]+$'`},
 		"attribute null": {`"instanceGroup":{"cluster":"` + prod + `","attributes":[null]}`,
 			"instanceGroup.attributes.0 in body must not be null"},
@@ -77,33 +78,33 @@ func TestValidation_RejectsInvalidSettings(t *testing.T) {
 		"tags null": {`"taskSettings":{"tags":[null]}`, "taskSettings.tags.0 in body must not be null"},
 		"tags of a service": {`"taskSettings":{"propagateTags":"SERVICE"}`,
 			"taskSettings.propagateTags in body should be one of [TASK_DEFINITION NONE]"},
-		"overrides of nothing": {`"taskSettings":{"overrides":{"containerOverrides":[{"name":"x"}]}}`,
+		"override of an unknown container": {`"taskSettings":{"overrides":{"containerOverrides":[{"name":"x"}]}}`,
 			"taskSettings.overrides.containerOverrides.0.name in body is not a container of the task definition"},
-		"readiness": {`"readinessAttribute":"a b"`,
+		"invalid readiness attribute": {`"readinessAttribute":"a b"`,
 			`readinessAttribute in body should match '^[a-zA-Z0-9_.\\/-]*$'`},
-		"ECS's readiness": {`"readinessAttribute":"ecs.ready"`,
+		"reserved readiness attribute": {`"readinessAttribute":"ecs.ready"`,
 			"readinessAttribute in body should not begin with ecs. or com.amazonaws., which are ECS's own"},
 		"drain order": {`"drainOrder":1001`, "drainOrder in body should be less than or equal to 1000"},
-		"yield": {`"scaleInAfterMinutes":-1`,
+		"scale-in below 0": {`"scaleInAfterMinutes":-1`,
 			"scaleInAfterMinutes in body should be greater than or equal to 0"},
 	} {
 		t.Run(name, func(t *testing.T) {
-			on := *d
+			sub := *d
 			w := *d.system
 			w.t = t
-			on.system = &w
+			sub.system = &w
 			want := "validation failure list:\n" + tc.want
-			on.mustReject(400, want, "PATCH", "/v1/environments/made?deploymentToken="+token, "{"+tc.field+"}")
+			sub.mustReject(400, want, "PATCH", "/v1/environments/existing?deploymentToken="+token, "{"+tc.field+"}")
 			body := `"name":"x",` + tc.field
 			for _, required := range []string{`"taskDefinition":"agent"`, `"instanceGroup":{"cluster":"prod"}`} {
 				if key, _, _ := strings.Cut(required, ":"); !strings.Contains(body, key) {
 					body += "," + required
 				}
 			}
-			on.mustReject(400, want, "POST", "/v1/environments", "{"+body+"}")
+			sub.mustReject(400, want, "POST", "/v1/environments", "{"+body+"}")
 		})
 	}
-	assert.EqualValues(t, 1, d.getEnvironment("made").Revision, "a rejected request changes nothing")
+	assert.EqualValues(t, 1, d.getEnvironment("existing").Revision, "a rejected request changes nothing")
 }
 
 func TestPatch_MergesValidFields(t *testing.T) {
@@ -111,8 +112,8 @@ func TestPatch_MergesValidFields(t *testing.T) {
 	w := newSystem(t)
 	_, retired := w.createInactive()
 	d := w.startScheduler(unusedAddress)
-	d.mustSend("POST", "/v1/environments", `{"name":"logs","instanceGroup":{"cluster":"prod","query":"attribute:a exists"},"taskDefinition":"agent",
-		"ignored":"as v0.3 does","deploymentConfiguration":{"minimumHealthyPercent":0,"canary":{"percent":10}},"drainOrder":2,
+	d.mustSend("POST", "/v1/environments", `{"name":"logs","taskDefinition":"agent",
+		"instanceGroup":{"cluster":"prod","query":"attribute:a exists"},"ignored":"as v0.3 does","deploymentConfiguration":{"minimumHealthyPercent":0,"canary":{"percent":10}},"drainOrder":2,
 		"taskSettings":{"group":"g","tags":[{"key":"a"}]}}`, nil)
 	path := "/v1/environments/logs?deploymentToken="
 	token := path + d.getEnvironment("logs").DeploymentToken.String()
@@ -142,15 +143,15 @@ func TestPatch_MergesValidFields(t *testing.T) {
 		"{}")
 
 	same := d.patch("logs", "{}")
-	assert.EqualValues(t, 2, same.Revision, "what changes nothing is a revision too, to deploy anew")
+	assert.EqualValues(t, 2, same.Revision, "an update without changes creates a revision, to deploy again")
 	assert.Equal(t, "attribute:a exists", same.InstanceGroup.Query)
 	assert.EqualValues(t, 0, *same.DeploymentConfiguration.MinimumHealthyPercent)
-	e := d.patch("logs", `{"instanceGroup":{"cluster":"`+prod+`","query":null},"deploymentConfiguration":{"minimumHealthyPercent":null,"bakeTimeInMinutes":5},
-		"drainOrder":null,"taskSettings":{"tags":[{"key":"b","value":"c"}]}}`)
+	e := d.patch("logs", `{"instanceGroup":{"cluster":"`+prod+`","query":null},
+		"deploymentConfiguration":{"minimumHealthyPercent":null,"bakeTimeInMinutes":5},"drainOrder":null,"taskSettings":{"tags":[{"key":"b","value":"c"}]}}`)
 	assert.Empty(t, e.InstanceGroup.Query)
-	assert.EqualValues(t, 90, *e.DeploymentConfiguration.MinimumHealthyPercent, "the default again")
+	assert.EqualValues(t, 90, *e.DeploymentConfiguration.MinimumHealthyPercent, "null restores the default")
 	assert.EqualValues(t, 5, *e.DeploymentConfiguration.BakeTimeInMinutes)
-	assert.EqualValues(t, 10, *e.DeploymentConfiguration.Canary.Percent, "what is left out stays")
+	assert.EqualValues(t, 10, *e.DeploymentConfiguration.Canary.Percent, "an omitted field keeps its value")
 	assert.Nil(t, e.DrainOrder)
 	assert.Equal(t, "g", e.TaskSettings.Group)
 	assert.Len(t, e.TaskSettings.Tags, 1)
@@ -184,14 +185,15 @@ func TestAPI_ReportsMissingClusterState(t *testing.T) {
 	}
 }
 
-// Two tasks that need the same port of an instance cannot run side by side, however their task definition says so.
+// Two tasks that need the same host port cannot run on one instance, in whichever form their definition names it.
 func TestValidation_RejectsSurgeOfStaticPorts(t *testing.T) {
 	t.Parallel()
 	w := newSystem(t)
 	d := w.startScheduler(unusedAddress)
-	d.createEnvironment("made")
-	d.patch("made", `{"deploymentConfiguration":{"maximumPercent":150}}`)
-	const refused = "validation failure list:\ndeploymentConfiguration.maximumPercent in body should be 100, as " +
+	d.createEnvironment("existing")
+	d.patch("existing", `{"deploymentConfiguration":{"maximumPercent":150}}`)
+	created := 0 // environments
+	const rejected = "validation failure list:\ndeploymentConfiguration.maximumPercent in body should be 100, as " +
 		"tasks with static host ports cannot run side by side\n"
 	for name, tc := range map[string]struct {
 		mode      types.NetworkMode
@@ -199,14 +201,14 @@ func TestValidation_RejectsSurgeOfStaticPorts(t *testing.T) {
 		host      *int32
 		static    bool
 	}{
-		"bridge, a port of the host":       {types.NetworkModeBridge, 80, conv.Pointer[int32](8080), true},
-		"bridge, whatever port is free":    {types.NetworkModeBridge, 80, conv.Pointer[int32](0), false},
-		"bridge, no port of the host":      {types.NetworkModeBridge, 80, nil, false},
-		"host, the container's port is it": {types.NetworkModeHost, 80, nil, true},
-		"host, both":                       {types.NetworkModeHost, 80, conv.Pointer[int32](80), true},
-		"host, no ports":                   {types.NetworkModeHost, 0, nil, false},
-		"awsvpc":                           {types.NetworkModeAwsvpc, 80, conv.Pointer[int32](80), false},
-		"by default, a port of the host":   {"", 80, conv.Pointer[int32](80), true},
+		"bridge, static host port":       {types.NetworkModeBridge, 80, conv.Pointer[int32](8080), true},
+		"bridge, dynamic host port":      {types.NetworkModeBridge, 80, conv.Pointer[int32](0), false},
+		"bridge, no host port":           {types.NetworkModeBridge, 80, nil, false},
+		"host, container port only":      {types.NetworkModeHost, 80, nil, true},
+		"host, both ports":               {types.NetworkModeHost, 80, conv.Pointer[int32](80), true},
+		"host, no ports":                 {types.NetworkModeHost, 0, nil, false},
+		"awsvpc":                         {types.NetworkModeAwsvpc, 80, conv.Pointer[int32](80), false},
+		"default mode, static host port": {"", 80, conv.Pointer[int32](80), true},
 	} {
 		t.Run(name, func(t *testing.T) {
 			container := types.ContainerDefinition{
@@ -215,7 +217,7 @@ func TestValidation_RejectsSurgeOfStaticPorts(t *testing.T) {
 			if tc.container != 0 {
 				container.PortMappings = []types.PortMapping{{ContainerPort: &tc.container, HostPort: tc.host}}
 			}
-			made, err := w.ecs().RegisterTaskDefinition(t.Context(), &ecs.RegisterTaskDefinitionInput{
+			registered, err := w.ecs().RegisterTaskDefinition(t.Context(), &ecs.RegisterTaskDefinitionInput{
 				Family: conv.Pointer("ports"), NetworkMode: tc.mode, ContainerDefinitions: []types.ContainerDefinition{container},
 			})
 			require.NoError(t, err)
@@ -223,21 +225,21 @@ func TestValidation_RejectsSurgeOfStaticPorts(t *testing.T) {
 			if tc.mode == types.NetworkModeAwsvpc {
 				settings = `{"networkConfiguration":{"awsvpcConfiguration":{"subnets":["s"]}}}`
 			}
-			wanted := fmt.Sprintf(`"taskDefinition":%q,"taskSettings":%s`, *made.TaskDefinition.TaskDefinitionArn, settings)
+			wanted := fmt.Sprintf(`"taskDefinition":%q,"taskSettings":%s`, *registered.TaskDefinition.TaskDefinitionArn, settings)
 			create := func(percent int) (int, string) {
-				id := fmt.Sprintf("%x", len(name)*1000+percent)
+				created++
 				answer, text := d.sendValid("POST", "/v1/environments", fmt.Sprintf(
-					`{"name":%q,"instanceGroup":{"cluster":"prod"},"deploymentConfiguration":{"maximumPercent":%d},%s}`, id+
-						string(tc.mode), percent, wanted))
+					`{"name":"ports-%d","instanceGroup":{"cluster":"prod"},"deploymentConfiguration":{"maximumPercent":%d},%s}`,
+					created, percent, wanted))
 				return answer.StatusCode, text
 			}
 			status, _ := create(100)
 			assert.Equal(t, 200, status)
 			status, text := create(101)
-			patched, patchText := d.sendValid("PATCH", "/v1/environments/made?deploymentToken="+
-				d.getEnvironment("made").DeploymentToken.String(), "{"+wanted+"}")
+			patched, patchText := d.sendValid("PATCH", "/v1/environments/existing?deploymentToken="+
+				d.getEnvironment("existing").DeploymentToken.String(), "{"+wanted+"}")
 			if tc.static {
-				assert.Equal(t, []any{400, refused, 400, refused}, []any{status, text, patched.StatusCode, patchText})
+				assert.Equal(t, []any{400, rejected, 400, rejected}, []any{status, text, patched.StatusCode, patchText})
 				return
 			}
 			assert.Equal(t, []any{200, 200}, []any{status, patched.StatusCode}, text+patchText)
