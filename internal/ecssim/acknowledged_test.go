@@ -16,14 +16,14 @@ func TestAcknowledged_ListsDeletedEvents(t *testing.T) {
 	require.NoError(t, err)
 	require.Len(t, got.Messages, 5)
 	for _, m := range got.Messages {
-		for range 2 { // the second changes nothing
+		for range 2 { // the second one changes nothing
 			_, err = w.sqs.DeleteMessage(w.ctx, &sqs.DeleteMessageInput{QueueUrl: w.queue, ReceiptHandle: m.ReceiptHandle})
 			require.NoError(t, err)
 		}
 	}
 	assert.Equal(t, []Acknowledged{{4, instances[3], 1}, {5, instances[4], 1}}, w.Acknowledged(3))
-	assert.GreaterOrEqual(t, len(w.Acknowledged(0)), 2, "as many as were asked for")
-	assert.Less(t, len(w.Acknowledged(0)), 5, "and not all")
+	assert.GreaterOrEqual(t, len(w.Acknowledged(0)), 2, "at least the requested number")
+	assert.Less(t, len(w.Acknowledged(0)), 5, "older ones are omitted")
 	assert.Empty(t, w.Acknowledged(5))
 	assert.Empty(t, newFixture(t, Config{}).Acknowledged(0))
 }

@@ -56,7 +56,7 @@ func TestClusters_CreateDescribeDelete(t *testing.T) {
 	assert.Equal(t, "INACTIVE", *out.Clusters[0].Status)
 	_, err = w.ecs.ListTasks(w.ctx, &ecs.ListTasksInput{Cluster: &prod})
 	require.ErrorAs(t, err, new(*types.ClusterNotFoundException))
-	assert.Len(t, w.AddInstances("prod", 1), 1, "a cluster comes back under its name")
+	assert.Len(t, w.AddInstances("prod", 1), 1, "a deleted cluster can be created again")
 }
 
 func TestClusters_AreNamedByNameOrARN(t *testing.T) {
@@ -110,7 +110,7 @@ func TestLists_ArePaged(t *testing.T) {
 	for name, in := range map[string]*ecs.ListClustersInput{
 		"no results":       {MaxResults: aws.Int32(0)},
 		"too many results": {MaxResults: aws.Int32(101)},
-		"a made-up token":  {NextToken: aws.String("bm9wZQ==")},
+		"an invalid token": {NextToken: aws.String("bm9wZQ==")},
 		"no base64":        {NextToken: aws.String("%")},
 	} {
 		_, err := w.ecs.ListClusters(w.ctx, in)

@@ -12,7 +12,7 @@ import (
 	"github.com/stretchr/testify/require"
 )
 
-// curl asks the control API and decodes its answer into out.
+// curl sends a request to the control API and decodes the response into out.
 func (w *fixture) curl(method, path, body string, out any) int {
 	w.t.Helper()
 	request, err := http.NewRequestWithContext(w.ctx, method, w.url+path, strings.NewReader(body))
@@ -31,23 +31,23 @@ func (w *fixture) curl(method, path, body string, out any) int {
 func TestControl_ServesEveryRequest(t *testing.T) {
 	w := newFixture(t, Config{})
 	t.Cleanup(http.DefaultClient.CloseIdleConnections)
-	var made struct {
+	var created struct {
 		Cluster, TaskDefinition, Task string
 		Instances                     []string
 	}
 	do := func(method, path string) {
 		t.Helper()
-		require.Equal(t, http.StatusOK, w.curl(method, path, "", &made), path)
+		require.Equal(t, http.StatusOK, w.curl(method, path, "", &created), path)
 	}
 	do("POST", "/_sim/clusters?name=prod")
-	assert.Equal(t, "arn:aws:ecs:us-east-1:123456789012:cluster/prod", made.Cluster)
+	assert.Equal(t, "arn:aws:ecs:us-east-1:123456789012:cluster/prod", created.Cluster)
 	do("POST", "/_sim/instances?cluster=prod&count=3")
-	require.Len(t, made.Instances, 3)
+	require.Len(t, created.Instances, 3)
 	do("POST", "/_sim/task-definitions?family=agent&cpu=64&memory=32&hostPort=8125")
-	out := w.startIn("prod", made.TaskDefinition, made.Instances[:2]...)
+	out := w.startIn("prod", created.TaskDefinition, created.Instances[:2]...)
 	task := out[0]
 
-	instance := url.QueryEscape(made.Instances[0])
+	instance := url.QueryEscape(created.Instances[0])
 	do("POST", "/_sim/instances/drain?instance="+instance)
 	assert.Equal(t, "DRAINING", w.Instances("prod")[0].Status)
 	do("POST", "/_sim/instances/activate?instance="+instance)
@@ -57,10 +57,10 @@ func TestControl_ServesEveryRequest(t *testing.T) {
 	do("POST", "/_sim/instances/agent?connected=true&instance="+instance)
 	do("POST", "/_sim/tasks/kill?exitCode=7&task="+task[strings.LastIndexByte(task, '/')+1:])
 	assert.Equal(t, 7, *w.task(task).ExitCode)
-	do("DELETE", "/_sim/instances?instance="+made.Instances[1])
+	do("DELETE", "/_sim/instances?instance="+created.Instances[1])
 	assert.Equal(t, "STOPPED", w.task(out[1]).LastStatus)
 	do("POST", "/_sim/tasks/fargate?cluster=prod&family=web")
-	assert.Equal(t, "FARGATE", w.task(made.Task).LaunchType)
+	assert.Equal(t, "FARGATE", w.task(created.Task).LaunchType)
 	do("POST", "/_sim/services?service=sqs&down=true")
 
 	var state State
@@ -146,9 +146,9 @@ func TestControl_RejectsInvalidRequests(t *testing.T) {
 		`{"latency":{"ecs":"-5s"}}`, `{"latency":{"s3":"5s"}}`, `{"exits":{"a":{"fraction":2}}}`, `{"failToRun":{"a":2}}`,
 		`{"startFailures":-0.1}`,
 	} {
-		var refused struct{ Error string }
-		assert.Equal(t, http.StatusBadRequest, w.curl("PUT", "/_sim/faults", body, &refused), body)
-		assert.NotEmpty(t, refused.Error)
+		var rejected struct{ Error string }
+		assert.Equal(t, http.StatusBadRequest, w.curl("PUT", "/_sim/faults", body, &rejected), body)
+		assert.NotEmpty(t, rejected.Error)
 	}
 	assert.Equal(t, before, w.Faults())
 }

@@ -42,11 +42,11 @@ func TestCounters_FewestRunningAndMostDuplicated(t *testing.T) {
 	w.RegisterTaskDefinition("agent")
 	instances := w.AddInstances("default", 3)
 	first := w.start("agent", "old", instances...)
-	assert.Zero(t, w.Counters().FewestRunning["agent"], "there was a beginning")
+	assert.Zero(t, w.Counters().FewestRunning["agent"], "no task ran at first")
 	w.ResetCounters()
 	assert.Equal(t, 3, w.Counters().FewestRunning["agent"])
 	second := w.start("agent", "new", instances[0], instances[1])
-	require.NoError(t, w.KillTask(first[0], 0)) // beside another one
+	require.NoError(t, w.KillTask(first[0], 0)) // the other one still runs
 	assert.Equal(t, 3, w.Counters().FewestRunning["agent"])
 	assert.Equal(t, 2, w.Counters().MostDuplicated["agent"])
 	require.NoError(t, w.KillTask(second[0], 0))
@@ -54,7 +54,7 @@ func TestCounters_FewestRunningAndMostDuplicated(t *testing.T) {
 	require.NoError(t, err)
 	assert.Equal(t, 1, w.Counters().FewestRunning["agent"], "a stopping task does not count")
 	w.start("agent", "new", instances[0])
-	assert.Equal(t, 1, w.Counters().FewestRunning["agent"], "the worst moment is kept")
+	assert.Equal(t, 1, w.Counters().FewestRunning["agent"], "the minimum is kept")
 	w.ResetCounters()
 	assert.Equal(t, 2, w.Counters().FewestRunning["agent"])
 	assert.Equal(t, 1, w.Counters().MostDuplicated["agent"])

@@ -14,7 +14,7 @@ import (
 	"github.com/stretchr/testify/require"
 )
 
-// fields are the paths of all fields of a JSON value, each with the kind of its value.
+// fields adds the paths of all fields of a JSON value to into, each with the kind of its value.
 func fields(value any, path string, into map[string]string) {
 	switch value := value.(type) {
 	case map[string]any:
@@ -67,7 +67,7 @@ func TestEvents_HaveTheFieldsOfTheSamples(t *testing.T) {
 	require.NoError(t, w.KillTask(*started.Tasks[0].TaskArn, 0))
 	w.StartFargateTask("prod", "web")
 
-	last := map[string]event{} // by what happened
+	last := map[string]event{} // by kind of event
 	for _, e := range w.events() {
 		switch {
 		case e.Detail["launchType"] != nil:
@@ -76,7 +76,7 @@ func TestEvents_HaveTheFieldsOfTheSamples(t *testing.T) {
 			last["instance"] = e
 		}
 	}
-	// What a sample has and a task of the simulator has not: only some tasks have it.
+	// Only some tasks have these fields of the samples; the simulator's task has none of them.
 	lacking := map[string][]string{"testdata/task-fargate-running.json": {".detail.capacityProviderName"}}
 	for sample, happened := range map[string]string{
 		"testdata/instance-active.json": "instance", "testdata/task-ec2-running.json": "EC2 RUNNING",
@@ -98,7 +98,7 @@ func TestEvents_HaveTheFieldsOfTheSamples(t *testing.T) {
 	assert.Regexp(t, `"time":"\d{4}-\d\d-\d\dT\d\d:\d\d:\d\dZ"`, fargate.raw)
 }
 
-// An event shows what Describe shows at the same version.
+// An event and Describe show the same fields at the same version.
 func TestEvents_AgreeWithDescribe(t *testing.T) {
 	w := newFixture(t, Config{})
 	w.RegisterTaskDefinition("agent")
@@ -117,5 +117,5 @@ func TestEvents_AgreeWithDescribe(t *testing.T) {
 	}
 	assert.EqualValues(t, tasks.Tasks[0].Version, highest[task])
 	assert.EqualValues(t, instances.ContainerInstances[0].Version, highest[instance])
-	assert.EqualValues(t, 2, highest[instance], "registered, and resources taken")
+	assert.EqualValues(t, 2, highest[instance], "registering and starting a task change the version")
 }

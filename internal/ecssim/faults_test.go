@@ -77,16 +77,16 @@ func TestFaults_ServerErrorsBeforeAndAfterTheCall(t *testing.T) {
 	w.SetFaults(Faults{LostResponses: map[string]float64{"StartTask": 1}})
 	err := start()
 	require.Error(t, err)
-	var known smithy.APIError
-	assert.NotErrorAs(t, err, &known, "there was no answer at all")
-	assert.Len(t, w.Tasks(""), 2, "and yet a task started")
+	var answer smithy.APIError
+	assert.NotErrorAs(t, err, &answer, "the client receives no response")
+	assert.Len(t, w.Tasks(""), 2, "both tasks started")
 	assert.Equal(t, map[string]int{"ServerException": 2, "lost": 1}, w.Counters().Calls["StartTask"])
 	assert.Len(t, w.Counters().Violations, 1)
 	w.SetFaults(Faults{})
 	require.NoError(t, start())
 }
 
-// A client that gave up does not know whether it was done: it is.
+// ECS completes a call although its client has timed out.
 func TestFaults_LatencyOutlivesTheClient(t *testing.T) {
 	w := newFixture(t, Config{Faults: Faults{Latency: map[string]Duration{"StartTask": Duration(300 * time.Millisecond)}}})
 	w.RegisterTaskDefinition("agent")
@@ -107,7 +107,7 @@ func TestFaults_Outage(t *testing.T) {
 	require.ErrorAs(t, err, &answer)
 	assert.Equal(t, http.StatusServiceUnavailable, answer.HTTPStatusCode())
 	w.AddInstances("default", 1)
-	assert.Len(t, w.events(), 1, "SQS is up, and events go on")
+	assert.Len(t, w.events(), 1, "SQS is up, and events are sent")
 	w.SetDown("ecs", false)
 	_, err = w.ecs.ListClusters(w.ctx, &ecs.ListClustersInput{})
 	require.NoError(t, err)
@@ -118,7 +118,7 @@ func TestFaults_Outage(t *testing.T) {
 		polled <- err
 	}()
 	w.SetDown("sqs", true)
-	require.ErrorAs(t, <-polled, &answer, "a long poll ends too")
+	require.ErrorAs(t, <-polled, &answer, "the long poll ends")
 	assert.Equal(t, http.StatusServiceUnavailable, answer.HTTPStatusCode())
 }
 
@@ -132,7 +132,7 @@ func TestFaults_Events(t *testing.T) {
 		w.eventually(func() bool {
 			all = append(all, w.events()...)
 			return len(all) == w.Counters().Events.Emitted-w.Counters().Events.Dropped+w.Counters().Events.Duplicated
-		}, "every event that is not dropped comes")
+		}, "every event that is not dropped is sent")
 		return all, w.Counters().Events
 	}
 	t.Run("none", func(t *testing.T) {
@@ -140,7 +140,7 @@ func TestFaults_Events(t *testing.T) {
 		assert.Len(t, all, n)
 		assert.Equal(t, EventCounters{Emitted: n, Sent: n}, count)
 		for n, e := range all {
-			assert.Equal(t, arns[n], e.Resources[0], "in their order")
+			assert.Equal(t, arns[n], e.Resources[0], "events are in order")
 		}
 	})
 	t.Run("drop", func(t *testing.T) {
@@ -153,14 +153,14 @@ func TestFaults_Events(t *testing.T) {
 		assert.Equal(t, n+count.Duplicated, len(all))
 		assert.InDelta(t, n/2, count.Duplicated, n/4)
 	})
-	t.Run("everything is late", func(t *testing.T) {
+	t.Run("delay all", func(t *testing.T) {
 		all, count := send(t, EventFaults{Delay: 1, DelayBy: Duration(time.Millisecond)})
 		assert.Len(t, all, n)
 		assert.Equal(t, n, count.Delayed)
 	})
-	t.Run("all are held", func(t *testing.T) {
+	t.Run("reorder all", func(t *testing.T) {
 		all, count := send(t, EventFaults{Reorder: 1})
-		assert.Len(t, all, n, "without one that overtakes them they come in the end")
+		assert.Len(t, all, n, "held events are sent even if no other event overtakes them")
 		assert.Equal(t, n, count.Reordered)
 	})
 }
@@ -178,7 +178,7 @@ func TestFaults_ReorderedEventsAreOvertaken(t *testing.T) {
 	assert.NotEqual(t, arns, order)
 }
 
-// The draws are the same in every run with one seed, whatever else was drawn between them.
+// With the same seed, each kind of fault draws the same values in every run, independent of the other kinds.
 func TestFaults_SeedRepeats(t *testing.T) {
 	draw := func(seed uint64, others int) (drawn []bool) {
 		d := newFaultDraws(seed)
@@ -219,7 +219,7 @@ func TestFaults_Starts(t *testing.T) {
 	dead := w.task(*start().Tasks[0].TaskArn)
 	assert.Equal(t, "EssentialContainerExited", dead.StopCode)
 	assert.Equal(t, 139, *dead.ExitCode)
-	assert.False(t, dead.StartedAt.IsZero(), "it ran before")
+	assert.False(t, dead.StartedAt.IsZero(), "the task ran before it exited")
 	assert.Equal(t, 2048, w.Instances("")[0].RemainingCPU)
 }
 
@@ -276,7 +276,7 @@ func TestFaults_JSON(t *testing.T) {
 	defer s.Close()
 	copied := s.Faults()
 	copied.Throttle["StartTask"] = 1
-	assert.Equal(t, 0.1, s.Faults().Throttle["StartTask"], "what is given out is a copy")
+	assert.Equal(t, 0.1, s.Faults().Throttle["StartTask"], "Faults returns a copy")
 	for _, bad := range []string{`-1s`, `soon`, ``} {
 		assert.Error(t, new(Duration).UnmarshalText([]byte(bad)), bad)
 	}

@@ -88,7 +88,7 @@ func TestInstances_Drain(t *testing.T) {
 	require.Len(t, events, 1)
 	assert.Equal(t, "DRAINING", events[0].Detail["status"])
 	assert.EqualValues(t, 3, events[0].Detail["version"])
-	assert.Equal(t, "RUNNING", w.task(task).DesiredStatus, "tasks of StartTask run on")
+	assert.Equal(t, "RUNNING", w.task(task).DesiredStatus, "draining does not stop tasks of StartTask")
 
 	started, err := w.ecs.StartTask(w.ctx, &ecs.StartTaskInput{
 		TaskDefinition: aws.String("agent"), ContainerInstances: instances,
@@ -132,7 +132,7 @@ func TestInstances_RegisterAndDeregister(t *testing.T) {
 	require.NoError(t, w.SetAgentConnected(instance, false))
 	_, err = w.ecs.RegisterContainerInstance(w.ctx, &ecs.RegisterContainerInstanceInput{ContainerInstanceArn: &instance})
 	require.NoError(t, err)
-	assert.True(t, w.Instances("")[0].AgentConnected, "an agent that comes back is connected")
+	assert.True(t, w.Instances("")[0].AgentConnected, "a registered agent is connected")
 
 	task := w.start("agent", "d1", instance)[0]
 	deregister := func(force bool) error {
@@ -141,14 +141,14 @@ func TestInstances_RegisterAndDeregister(t *testing.T) {
 		})
 		return err
 	}
-	assert.ErrorAs(t, deregister(false), new(*types.InvalidParameterException), "with a task")
+	assert.ErrorAs(t, deregister(false), new(*types.InvalidParameterException), "a task runs on the instance")
 	w.events()
 	require.NoError(t, deregister(true))
 	assert.Equal(t, "STOPPED", w.task(task).LastStatus)
 	events := w.events()
 	assert.Equal(t, "INACTIVE", events[0].Detail["status"])
 	assert.Equal(t, []string{"3 STOPPED/STOPPED"}, statusChanges(events))
-	assert.ErrorAs(t, deregister(true), new(*types.InvalidParameterException), "again")
+	assert.ErrorAs(t, deregister(true), new(*types.InvalidParameterException), "the instance is already deregistered")
 
 	for name, in := range map[string]*ecs.RegisterContainerInstanceInput{
 		"a document that is no JSON": {InstanceIdentityDocument: aws.String("{")},
@@ -232,12 +232,12 @@ func TestInstances_DisconnectedAgentReportsLater(t *testing.T) {
 	_, err = w.ecs.StopTask(w.ctx, &ecs.StopTaskInput{Task: &running})
 	require.NoError(t, err)
 	assert.Equal(t, "STOPPED", w.task(running).DesiredStatus)
-	assert.Equal(t, "RUNNING", w.task(running).LastStatus, "ECS does not know yet")
+	assert.Equal(t, "RUNNING", w.task(running).LastStatus, "the disconnected agent reports nothing")
 	require.NoError(t, w.SetAgentConnected(instances[0], true))
 	assert.Equal(t, "STOPPED", w.task(running).LastStatus)
 }
 
-// A task that was stopped before it ran must not be stuck when its agent comes back.
+// A PENDING task that is stopped while its agent is disconnected stops when the agent reconnects.
 func TestInstances_PendingTaskStopsWhileDisconnected(t *testing.T) {
 	synctest.Test(t, func(t *testing.T) {
 		s := New(Config{PendingDelay: time.Minute, StopDelay: time.Second})

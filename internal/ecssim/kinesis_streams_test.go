@@ -13,7 +13,7 @@ import (
 )
 
 func TestKinesis_Resharding(t *testing.T) {
-	w := newKinesisWorld(t, Config{StreamName: "events"})
+	w := newKinesisFixture(t, Config{StreamName: "events"})
 	reshard := func(err error) { t.Helper(); require.NoError(t, err) }
 	split := func(shard, at string) error {
 		_, err := w.kinesis.SplitShard(w.ctx, &kinesis.SplitShardInput{
@@ -35,9 +35,9 @@ func TestKinesis_Resharding(t *testing.T) {
 	assert.NotNil(t, shards[0].SequenceNumberRange.EndingSequenceNumber)
 	assert.Nil(t, shards[1].SequenceNumberRange.EndingSequenceNumber)
 	assert.NotEqual(t, firstShard, *w.put("a", "between").ShardId)
-	records, ended := w.all(firstShard)
+	records, ended := w.records(firstShard)
 	assert.Len(t, records, 1)
-	assert.True(t, ended, "a closed shard has an end")
+	assert.True(t, ended, "the closed shard has an end")
 
 	reshard(merge(*shards[2].ShardId, *shards[1].ShardId))
 	shards = w.shards()
@@ -47,7 +47,7 @@ func TestKinesis_Resharding(t *testing.T) {
 	})
 	assert.Equal(t, *shards[3].ShardId, *w.put("a", "after").ShardId)
 	assert.Equal(t, *shards[0].HashKeyRange, *shards[3].HashKeyRange)
-	at, err := w.from(*shards[1].ShardId, types.ShardIteratorTypeLatest)
+	at, err := w.iterator(*shards[1].ShardId, types.ShardIteratorTypeLatest)
 	require.NoError(t, err)
 	out, err := w.kinesis.GetRecords(w.ctx, &kinesis.GetRecordsInput{ShardIterator: at})
 	require.NoError(t, err)
@@ -58,10 +58,10 @@ func TestKinesis_Resharding(t *testing.T) {
 	shards = w.shards()
 	reshard(split(*shards[4].ShardId, "5"))
 	for name, err := range map[string]error{
-		"closed":       split(firstShard, halfway),
-		"out of range": split(*shards[5].ShardId, "5"),
-		"no hash key":  split(*shards[5].ShardId, "x"),
-		"no neighbour": merge("shardId-000000000006", *shards[5].ShardId),
+		"a closed shard":               split(firstShard, halfway),
+		"a hash key out of range":      split(*shards[5].ShardId, "5"),
+		"an invalid hash key":          split(*shards[5].ShardId, "x"),
+		"shards that are not adjacent": merge("shardId-000000000006", *shards[5].ShardId),
 	} {
 		assert.ErrorAs(t, err, new(*types.InvalidArgumentException), name)
 	}
@@ -69,7 +69,7 @@ func TestKinesis_Resharding(t *testing.T) {
 }
 
 func TestKinesis_CreateAndDeleteStreams(t *testing.T) {
-	w := newKinesisWorld(t, Config{})
+	w := newKinesisFixture(t, Config{})
 	name := aws.String("events")
 	create := func(shards int32) error {
 		_, err := w.kinesis.CreateStream(w.ctx, &kinesis.CreateStreamInput{StreamName: name, ShardCount: &shards})
@@ -93,18 +93,18 @@ func TestKinesis_CreateAndDeleteStreams(t *testing.T) {
 	assert.Equal(t, "arn:aws:kinesis:us-east-1:123456789012:stream/events", *summary.StreamARN)
 	assert.WithinDuration(t, time.Now(), *summary.StreamCreationTimestamp, time.Minute)
 	seq := *w.put("k", "old").SequenceNumber
-	old, err := w.from(firstShard, types.ShardIteratorTypeTrimHorizon)
+	old, err := w.iterator(firstShard, types.ShardIteratorTypeTrimHorizon)
 	require.NoError(t, err)
 	_, err = w.kinesis.DeleteStream(w.ctx, &kinesis.DeleteStreamInput{StreamARN: summary.StreamARN})
 	require.NoError(t, err)
-	_, err = w.from(firstShard, types.ShardIteratorTypeTrimHorizon)
+	_, err = w.iterator(firstShard, types.ShardIteratorTypeTrimHorizon)
 	assert.ErrorAs(t, err, new(*types.ResourceNotFoundException))
 
-	w.eventually(func() bool { return now().After(*summary.StreamCreationTimestamp) }, "the next millisecond")
+	w.eventually(func() bool { return now().After(*summary.StreamCreationTimestamp) }, "a millisecond passes")
 	require.NoError(t, create(1))
 	_, err = w.kinesis.GetRecords(w.ctx, &kinesis.GetRecordsInput{ShardIterator: old})
-	assert.ErrorAs(t, err, new(*types.InvalidArgumentException), "another stream's")
-	_, err = w.from(firstShard, types.ShardIteratorTypeAfterSequenceNumber, seq)
+	assert.ErrorAs(t, err, new(*types.InvalidArgumentException), "the iterator belongs to the deleted stream")
+	_, err = w.iterator(firstShard, types.ShardIteratorTypeAfterSequenceNumber, seq)
 	assert.ErrorAs(t, err, new(*types.InvalidArgumentException))
 
 	put, err := w.kinesis.PutRecords(w.ctx, &kinesis.PutRecordsInput{
@@ -115,7 +115,7 @@ func TestKinesis_CreateAndDeleteStreams(t *testing.T) {
 	})
 	require.NoError(t, err)
 	assert.Zero(t, *put.FailedRecordCount)
-	records, _ := w.all(firstShard)
+	records, _ := w.records(firstShard)
 	assert.Len(t, records, 2)
 }
 
@@ -125,10 +125,10 @@ func TestKinesis_StreamFromTheControlAPI(t *testing.T) {
 	for path, want := range map[string]int{"stream=a%20b": 400, "stream=events&shards=0": 400, "": 400} {
 		assert.Equal(t, want, w.curl("POST", "/_sim/streams?"+path, "", nil), path)
 	}
-	w.AddInstances("default", 1) // before there is a stream
+	w.AddInstances("default", 1) // before the stream exists
 	require.Equal(t, http.StatusOK, w.curl("POST", "/_sim/streams?stream=events&shards=2", "", nil))
 	assert.Equal(
-		t, http.StatusBadRequest, w.curl("POST", "/_sim/streams?stream=events", "", nil), "there is one of that name",
+		t, http.StatusBadRequest, w.curl("POST", "/_sim/streams?stream=events", "", nil), "a stream with the name exists",
 	)
 	w.AddInstances("default", 3)
 	var state State

@@ -18,20 +18,20 @@ import (
 
 const firstShard, halfway = "shardId-000000000000", "170141183460469231731687303715884105728"
 
-// kinesisWorld is a world with a Kinesis client.
-type kinesisWorld struct {
+// kinesisFixture is a fixture with a Kinesis client.
+type kinesisFixture struct {
 	*fixture
 	kinesis *kinesis.Client
 }
 
-func newKinesisWorld(t *testing.T, cfg Config) *kinesisWorld {
+func newKinesisFixture(t *testing.T, cfg Config) *kinesisFixture {
 	var client *kinesis.Client
 	w := newFixture(t, cfg, func(sdk *aws.Config) { client = kinesis.NewFromConfig(*sdk) })
-	return &kinesisWorld{w, client}
+	return &kinesisFixture{w, client}
 }
 
-// from is an iterator of a shard of the stream "events".
-func (w *kinesisWorld) from(shard string, kind types.ShardIteratorType, seq ...string) (*string, error) {
+// iterator returns an iterator of a shard of the stream "events".
+func (w *kinesisFixture) iterator(shard string, kind types.ShardIteratorType, seq ...string) (*string, error) {
 	in := &kinesis.GetShardIteratorInput{StreamName: aws.String("events"), ShardId: &shard, ShardIteratorType: kind}
 	if len(seq) > 0 {
 		in.StartingSequenceNumber = &seq[0]
@@ -43,23 +43,23 @@ func (w *kinesisWorld) from(shard string, kind types.ShardIteratorType, seq ...s
 	return out.ShardIterator, nil
 }
 
-// all returns the records of a shard and whether the shard has ended.
-func (w *kinesisWorld) all(shard string) (records []types.Record, ended bool) {
+// records returns the records of a shard and whether the shard is closed and read to its end.
+func (w *kinesisFixture) records(shard string) (all []types.Record, ended bool) {
 	w.t.Helper()
-	at, err := w.from(shard, types.ShardIteratorTypeTrimHorizon)
+	at, err := w.iterator(shard, types.ShardIteratorTypeTrimHorizon)
 	require.NoError(w.t, err)
 	for {
 		out, err := w.kinesis.GetRecords(w.ctx, &kinesis.GetRecordsInput{ShardIterator: at, Limit: aws.Int32(2)})
 		require.NoError(w.t, err)
-		records = append(records, out.Records...)
+		all = append(all, out.Records...)
 		if out.NextShardIterator == nil || len(out.Records) == 0 {
-			return records, out.NextShardIterator == nil
+			return all, out.NextShardIterator == nil
 		}
 		at = out.NextShardIterator
 	}
 }
 
-func (w *kinesisWorld) put(key, data string) *kinesis.PutRecordOutput {
+func (w *kinesisFixture) put(key, data string) *kinesis.PutRecordOutput {
 	w.t.Helper()
 	out, err := w.kinesis.PutRecord(w.ctx, &kinesis.PutRecordInput{
 		StreamName: aws.String("events"), PartitionKey: &key, Data: []byte(data),
@@ -68,7 +68,7 @@ func (w *kinesisWorld) put(key, data string) *kinesis.PutRecordOutput {
 	return out
 }
 
-func (w *kinesisWorld) shards() []types.Shard {
+func (w *kinesisFixture) shards() []types.Shard {
 	w.t.Helper()
 	var all []types.Shard
 	for in := (&kinesis.ListShardsInput{StreamName: aws.String("events"), MaxResults: aws.Int32(2)}); ; {
@@ -84,7 +84,7 @@ func (w *kinesisWorld) shards() []types.Shard {
 }
 
 func TestKinesis_EventsReachStreamAndQueue(t *testing.T) {
-	w := newKinesisWorld(t, Config{StreamName: "events", StreamShards: 3})
+	w := newKinesisFixture(t, Config{StreamName: "events", StreamShards: 3})
 	w.RegisterTaskDefinition("agent")
 	w.start("agent", "me", w.AddInstances("default", 5)...)
 	queued := map[string]bool{}
@@ -94,7 +94,7 @@ func TestKinesis_EventsReachStreamAndQueue(t *testing.T) {
 	streamed := 0
 	for _, sh := range w.shards() {
 		last := map[string]float64{}
-		records, ended := w.all(*sh.ShardId)
+		records, ended := w.records(*sh.ShardId)
 		assert.False(t, ended)
 		for _, r := range records {
 			streamed++
@@ -103,7 +103,7 @@ func TestKinesis_EventsReachStreamAndQueue(t *testing.T) {
 			require.NoError(t, json.Unmarshal(r.Data, &e))
 			assert.Equal(t, e.Resources[0], *r.PartitionKey)
 			version := e.Detail["version"].(float64)
-			assert.Greater(t, version, last[*r.PartitionKey], "in order")
+			assert.Greater(t, version, last[*r.PartitionKey], "records are in order")
 			last[*r.PartitionKey] = version
 		}
 	}
@@ -112,12 +112,12 @@ func TestKinesis_EventsReachStreamAndQueue(t *testing.T) {
 }
 
 func TestKinesis_Iterators(t *testing.T) {
-	w := newKinesisWorld(t, Config{StreamName: "events"})
+	w := newKinesisFixture(t, Config{StreamName: "events"})
 	var seq []string
 	for i := range 5 {
 		seq = append(seq, *w.put("k", fmt.Sprint(i)).SequenceNumber)
 	}
-	latest, err := w.from(firstShard, types.ShardIteratorTypeLatest)
+	latest, err := w.iterator(firstShard, types.ShardIteratorTypeLatest)
 	require.NoError(t, err)
 	w.put("k", "5")
 	read := func(at *string, limit int32) (text string, out *kinesis.GetRecordsOutput) {
@@ -134,12 +134,12 @@ func TestKinesis_Iterators(t *testing.T) {
 	for want, kind := range map[string]types.ShardIteratorType{
 		"2345": types.ShardIteratorTypeAtSequenceNumber, "345": types.ShardIteratorTypeAfterSequenceNumber,
 	} {
-		at, err := w.from(firstShard, kind, seq[2])
+		at, err := w.iterator(firstShard, kind, seq[2])
 		require.NoError(t, err)
 		text, _ := read(at, 10)
 		assert.Equal(t, want, text)
 	}
-	start, err := w.from(firstShard, types.ShardIteratorTypeTrimHorizon)
+	start, err := w.iterator(firstShard, types.ShardIteratorTypeTrimHorizon)
 	require.NoError(t, err)
 	text, out := read(start, 4)
 	assert.Equal(t, "0123", text)
@@ -153,55 +153,55 @@ func TestKinesis_Iterators(t *testing.T) {
 	require.NoError(t, w.ExpireIterators("events"))
 	_, err = w.kinesis.GetRecords(w.ctx, &kinesis.GetRecordsInput{ShardIterator: start})
 	assert.ErrorAs(t, err, new(*types.ExpiredIteratorException))
-	at, err := w.from(firstShard, types.ShardIteratorTypeAfterSequenceNumber, seq[4])
+	at, err := w.iterator(firstShard, types.ShardIteratorTypeAfterSequenceNumber, seq[4])
 	require.NoError(t, err)
 	text, _ = read(at, 4)
-	assert.Equal(t, "5", text, "a new one works")
+	assert.Equal(t, "5", text, "a new iterator works")
 }
 
 func TestKinesis_RejectsInvalidInput(t *testing.T) {
-	w := newKinesisWorld(t, Config{StreamName: "events"})
-	name := aws.String("events")
-	for what, in := range map[string]*kinesis.PutRecordInput{
-		"an empty key":  {PartitionKey: aws.String(""), Data: []byte("1")},
-		"a long key":    {PartitionKey: aws.String(strings.Repeat("k", 257)), Data: []byte("1")},
-		"too much data": {PartitionKey: aws.String("k"), Data: bytes.Repeat([]byte("x"), 1<<20)},
-		"no hash key":   {PartitionKey: aws.String("k"), Data: []byte("1"), ExplicitHashKey: aws.String("-1")},
-		"a key too high": {
+	w := newKinesisFixture(t, Config{StreamName: "events"})
+	stream := aws.String("events")
+	for name, in := range map[string]*kinesis.PutRecordInput{
+		"an empty key":        {PartitionKey: aws.String(""), Data: []byte("1")},
+		"a long key":          {PartitionKey: aws.String(strings.Repeat("k", 257)), Data: []byte("1")},
+		"too much data":       {PartitionKey: aws.String("k"), Data: bytes.Repeat([]byte("x"), 1<<20)},
+		"a negative hash key": {PartitionKey: aws.String("k"), Data: []byte("1"), ExplicitHashKey: aws.String("-1")},
+		"a hash key that is too high": {
 			PartitionKey: aws.String("k"), Data: []byte("1"),
 			ExplicitHashKey: aws.String("340282366920938463463374607431768211456"),
 		},
 	} {
-		in.StreamName = name
+		in.StreamName = stream
 		_, err := w.kinesis.PutRecord(w.ctx, in)
-		assert.Error(t, err, what)
+		assert.Error(t, err, name)
 	}
-	for what, call := range map[string]func() error{
-		"records 0": func() error {
-			at, err := w.from(firstShard, types.ShardIteratorTypeTrimHorizon)
+	for name, call := range map[string]func() error{
+		"a limit of 0": func() error {
+			at, err := w.iterator(firstShard, types.ShardIteratorTypeTrimHorizon)
 			require.NoError(t, err)
 			_, err = w.kinesis.GetRecords(w.ctx, &kinesis.GetRecordsInput{ShardIterator: at, Limit: aws.Int32(0)})
 			return err
 		},
-		"rubbish": func() error {
+		"an invalid iterator": func() error {
 			_, err := w.kinesis.GetRecords(w.ctx, &kinesis.GetRecordsInput{ShardIterator: aws.String("x")})
 			return err
 		},
-		"a number that is none": func() error {
-			_, err := w.from(firstShard, types.ShardIteratorTypeAfterSequenceNumber, "17")
+		"an unknown sequence number": func() error {
+			_, err := w.iterator(firstShard, types.ShardIteratorTypeAfterSequenceNumber, "17")
 			return err
 		},
-		"no such kind": func() error { _, err := w.from(firstShard, "SOMEWHERE"); return err },
+		"an unknown iterator type": func() error { _, err := w.iterator(firstShard, "UNKNOWN"); return err },
 		"token and name": func() error {
-			_, err := w.kinesis.ListShards(w.ctx, &kinesis.ListShardsInput{StreamName: name, NextToken: aws.String("x")})
+			_, err := w.kinesis.ListShards(w.ctx, &kinesis.ListShardsInput{StreamName: stream, NextToken: aws.String("x")})
 			return err
 		},
-		"no token": func() error {
+		"an invalid token": func() error {
 			_, err := w.kinesis.ListShards(w.ctx, &kinesis.ListShardsInput{NextToken: aws.String("x")})
 			return err
 		},
 	} {
-		assert.Error(t, call(), what)
+		assert.Error(t, call(), name)
 	}
 	_, err := w.kinesis.CreateStream(w.ctx, &kinesis.CreateStreamInput{
 		StreamName: aws.String("a b"), ShardCount: aws.Int32(1),
@@ -209,11 +209,11 @@ func TestKinesis_RejectsInvalidInput(t *testing.T) {
 	assert.Error(t, err)
 
 	w.SetFaults(Faults{Throttle: map[string]float64{"kinesis": 1, "ListShards": 0}})
-	_, err = w.from(firstShard, types.ShardIteratorTypeTrimHorizon)
+	_, err = w.iterator(firstShard, types.ShardIteratorTypeTrimHorizon)
 	assert.ErrorAs(t, err, new(*types.ProvisionedThroughputExceededException))
 	assert.Len(t, w.shards(), 1)
 	w.SetDown("kinesis", true)
-	_, err = w.kinesis.ListShards(w.ctx, &kinesis.ListShardsInput{StreamName: name})
+	_, err = w.kinesis.ListShards(w.ctx, &kinesis.ListShardsInput{StreamName: stream})
 	assert.Error(t, err)
 	assert.Equal(t, []string{"kinesis"}, w.state("").Down)
 	assert.Error(t, w.ExpireIterators("nope"))
@@ -241,11 +241,11 @@ func TestKinesis_IteratorAndRecordExpiry(t *testing.T) {
 		time.Sleep(time.Hour)
 		st.put("k", nil, []byte("2"))
 		time.Sleep(streamRetention - time.Hour + time.Second)
-		assert.Equal(t, 1, st.records(), "the older one is too old")
-		require.Len(t, st.shards, 1, "so are the closed shards")
+		assert.Equal(t, 1, st.records(), "the older record has expired")
+		require.Len(t, st.shards, 1, "the closed shards have expired")
 		assert.Equal(t, "shardId-000000000002", st.shards[0].id)
 		time.Sleep(2 * time.Hour)
 		assert.Zero(t, st.records())
-		assert.Len(t, st.shards, 1, "the open one stays")
+		assert.Len(t, st.shards, 1, "the open shard stays")
 	})
 }

@@ -40,7 +40,7 @@ func TestSQS_RedeliversAfterVisibilityTimeout(t *testing.T) {
 	first := w.receive(q, 1)[0]
 	assert.Equal(t, "1", first.Attributes["ApproximateReceiveCount"])
 	assert.NotEmpty(t, first.Attributes["SentTimestamp"])
-	hide := func(handle *string, seconds int32) error {
+	changeVisibility := func(handle *string, seconds int32) error {
 		out, err := w.sqs.ChangeMessageVisibilityBatch(w.ctx, &sqs.ChangeMessageVisibilityBatchInput{
 			QueueUrl: q, Entries: []types.ChangeMessageVisibilityBatchRequestEntry{
 				{Id: aws.String("1"), ReceiptHandle: handle, VisibilityTimeout: seconds},
@@ -51,13 +51,13 @@ func TestSQS_RedeliversAfterVisibilityTimeout(t *testing.T) {
 		}
 		return err
 	}
-	require.NoError(t, hide(first.ReceiptHandle, 60))
+	require.NoError(t, changeVisibility(first.ReceiptHandle, 60))
 	assert.Empty(t, w.receive(q, 1))
 	_, err := w.sqs.ChangeMessageVisibility(w.ctx, &sqs.ChangeMessageVisibilityInput{
 		QueueUrl: q, ReceiptHandle: first.ReceiptHandle, VisibilityTimeout: 0,
 	})
 	require.NoError(t, err)
-	assert.EqualError(t, hide(first.ReceiptHandle, 0), "MessageNotInflight")
+	assert.EqualError(t, changeVisibility(first.ReceiptHandle, 0), "MessageNotInflight")
 	second := w.receive(q, 1)[0]
 	assert.Equal(t, first.MessageId, second.MessageId)
 	assert.Equal(t, "2", second.Attributes["ApproximateReceiveCount"])
@@ -118,7 +118,7 @@ func TestSQS_DelayAndRetention(t *testing.T) {
 		time.Sleep(29 * time.Second)
 		assert.Empty(t, receive(t, q, 0), "in flight for 30 s")
 		start := time.Now()
-		assert.Equal(t, []string{"a 2"}, receive(t, q, 20*time.Second), "a long poll sees it come back")
+		assert.Equal(t, []string{"a 2"}, receive(t, q, 20*time.Second), "a long poll receives it again")
 		assert.InDelta(t, time.Second, time.Since(start), float64(10*time.Millisecond))
 
 		q.put(newMessage("late", nil), 5*time.Second)
@@ -148,7 +148,7 @@ func TestSQS_ZeroVisibilityReturnsAMessageOnce(t *testing.T) {
 	require.NoError(t, q.remove(receiptHandle(q.visible[q.firstVisible])))
 	got, _, err := q.receive(t.Context(), 10, 0, 0, nil)
 	require.NoError(t, err)
-	assert.Empty(t, got, "deleted while it stood in line")
+	assert.Empty(t, got, "a message deleted while visible is not received")
 }
 
 func TestSQS_ReceiveEndsWithItsClient(t *testing.T) {

@@ -48,9 +48,9 @@ func (w *fixture) attribute(queue *string, name types.QueueAttributeName) string
 }
 
 func code(err error) string {
-	var known smithy.APIError
-	if errors.As(err, &known) {
-		return known.ErrorCode()
+	var apiError smithy.APIError
+	if errors.As(err, &apiError) {
+		return apiError.ErrorCode()
 	}
 	return fmt.Sprint(err)
 }
@@ -59,7 +59,7 @@ func TestSQS_CreateAndListQueues(t *testing.T) {
 	w := newFixture(t, Config{})
 	url := w.newQueue("q", map[string]string{"VisibilityTimeout": "5", "ReceiveMessageWaitTimeSeconds": "1"})
 	assert.Equal(t, w.url+"/123456789012/q", *url)
-	assert.Equal(t, url, w.newQueue("q", map[string]string{"VisibilityTimeout": "5"}), "again, with the same attributes")
+	assert.Equal(t, url, w.newQueue("q", map[string]string{"VisibilityTimeout": "5"}), "the same queue")
 	_, err := w.sqs.CreateQueue(w.ctx, &sqs.CreateQueueInput{
 		QueueName: aws.String("q"), Attributes: map[string]string{"VisibilityTimeout": "6"},
 	})
@@ -80,11 +80,11 @@ func TestSQS_CreateAndListQueues(t *testing.T) {
 	assert.Equal(t, "arn:aws:sqs:us-east-1:123456789012:q", w.attribute(url, "QueueArn"))
 
 	for name, attributes := range map[string]map[string]string{
-		"an unknown attribute":      {"Nope": "1"},
-		"a timeout out of range":    {"VisibilityTimeout": "43201"},
-		"a delay that is no number": {"DelaySeconds": "x"},
-		"a redrive policy in words": {"RedrivePolicy": "please"},
-		"a redrive policy to a queue that there is not": {
+		"an unknown attribute":              {"Nope": "1"},
+		"a timeout out of range":            {"VisibilityTimeout": "43201"},
+		"a delay that is not a number":      {"DelaySeconds": "x"},
+		"a redrive policy that is not JSON": {"RedrivePolicy": "please"},
+		"a redrive policy to an unknown queue": {
 			"RedrivePolicy": `{"deadLetterTargetArn":"arn:aws:sqs:us-east-1:123456789012:nope","maxReceiveCount":1}`,
 		},
 	} {
@@ -119,29 +119,29 @@ func TestSQS_ReceiveAndDelete(t *testing.T) {
 	require.Len(t, sent.Failed, 1)
 	assert.Equal(t, "InvalidMessageContents", *sent.Failed[0].Code)
 
-	assert.Len(t, w.receive(q, 0), 1, "one is the default")
+	assert.Len(t, w.receive(q, 0), 1, "the default is one message")
 	out, err := w.sqs.ReceiveMessage(w.ctx, &sqs.ReceiveMessageInput{
 		QueueUrl: q, MaxNumberOfMessages: 10, MessageAttributeNames: []string{"n.*", "bin"},
 	})
 	require.NoError(t, err)
-	require.Len(t, out.Messages, 1, "the other one is in flight")
+	require.Len(t, out.Messages, 1, "the other message is in flight")
 	m := out.Messages[0]
 	assert.Equal(t, "c", *m.Body)
 	assert.Equal(t, "3", *m.MessageAttributes["n.1"].StringValue)
 	assert.Equal(t, []byte{0, 1}, m.MessageAttributes["bin"].BinaryValue)
 	assert.Equal(t, sent.Successful[1].MD5OfMessageAttributes, m.MD5OfMessageAttributes)
-	assert.Empty(t, m.Attributes, "only when asked for")
+	assert.Empty(t, m.Attributes, "system attributes are returned on request only")
 	assert.Empty(t, w.receive(q, 10))
 	assert.Equal(t, "2", w.attribute(q, "ApproximateNumberOfMessagesNotVisible"))
 
 	deleted, err := w.sqs.DeleteMessageBatch(w.ctx, &sqs.DeleteMessageBatchInput{
 		QueueUrl: q, Entries: []types.DeleteMessageBatchRequestEntry{
-			{Id: aws.String("1"), ReceiptHandle: m.ReceiptHandle}, {Id: aws.String("2"), ReceiptHandle: aws.String("rubbish")},
+			{Id: aws.String("1"), ReceiptHandle: m.ReceiptHandle}, {Id: aws.String("2"), ReceiptHandle: aws.String("invalid")},
 			{Id: aws.String("3"), ReceiptHandle: m.ReceiptHandle},
 		},
 	})
 	require.NoError(t, err)
-	assert.Len(t, deleted.Successful, 2, "what is deleted can be deleted again")
+	assert.Len(t, deleted.Successful, 2, "deleting a message twice succeeds")
 	require.Len(t, deleted.Failed, 1)
 	assert.Equal(t, "ReceiptHandleIsInvalid", *deleted.Failed[0].Code)
 	assert.True(t, deleted.Failed[0].SenderFault)
@@ -167,24 +167,25 @@ func TestSQS_AttributesMD5(t *testing.T) {
 func TestSQS_RejectsInvalidInput(t *testing.T) {
 	w := newFixture(t, Config{})
 	q := w.newQueue("q", map[string]string{"MaximumMessageSize": "1024"})
-	entries := func(ids ...string) (all []types.DeleteMessageBatchRequestEntry) {
+	entries := func(ids ...string) []types.DeleteMessageBatchRequestEntry {
+		all := []types.DeleteMessageBatchRequestEntry{} // the SDK rejects nil
 		for _, id := range ids {
 			all = append(all, types.DeleteMessageBatchRequestEntry{Id: &id, ReceiptHandle: aws.String("x")})
 		}
 		return all
 	}
-	remove := func(ids ...string) error {
+	deleteBatch := func(ids ...string) error {
 		_, err := w.sqs.DeleteMessageBatch(w.ctx, &sqs.DeleteMessageBatchInput{
-			QueueUrl: q, Entries: append([]types.DeleteMessageBatchRequestEntry{}, entries(ids...)...),
+			QueueUrl: q, Entries: entries(ids...),
 		})
 		return err
 	}
-	assert.ErrorAs(t, remove(), new(*types.EmptyBatchRequest))
+	assert.ErrorAs(t, deleteBatch(), new(*types.EmptyBatchRequest))
 	assert.ErrorAs(
-		t, remove("1", "2", "3", "4", "5", "6", "7", "8", "9", "10", "11"), new(*types.TooManyEntriesInBatchRequest),
+		t, deleteBatch("1", "2", "3", "4", "5", "6", "7", "8", "9", "10", "11"), new(*types.TooManyEntriesInBatchRequest),
 	)
-	assert.ErrorAs(t, remove("1", "1"), new(*types.BatchEntryIdsNotDistinct))
-	assert.ErrorAs(t, remove("a b"), new(*types.InvalidBatchEntryId))
+	assert.ErrorAs(t, deleteBatch("1", "1"), new(*types.BatchEntryIdsNotDistinct))
+	assert.ErrorAs(t, deleteBatch("a b"), new(*types.InvalidBatchEntryId))
 	_, err := w.sqs.DeleteMessage(w.ctx, &sqs.DeleteMessageInput{QueueUrl: q, ReceiptHandle: aws.String("x")})
 	assert.ErrorAs(t, err, new(*types.ReceiptHandleIsInvalid))
 	_, err = w.sqs.SendMessageBatch(w.ctx, &sqs.SendMessageBatchInput{
@@ -196,10 +197,10 @@ func TestSQS_RejectsInvalidInput(t *testing.T) {
 	assert.ErrorAs(t, err, new(*types.BatchRequestTooLong))
 
 	for name, in := range map[string]*sqs.SendMessageInput{
-		"an empty body":       {MessageBody: aws.String("")},
-		"a body too long":     {MessageBody: aws.String(strings.Repeat("a", 1025))},
-		"a control character": {MessageBody: aws.String("\x00")},
-		"a delay too long":    {MessageBody: aws.String("a"), DelaySeconds: 901},
+		"an empty body":            {MessageBody: aws.String("")},
+		"a body that is too long":  {MessageBody: aws.String(strings.Repeat("a", 1025))},
+		"a control character":      {MessageBody: aws.String("\x00")},
+		"a delay that is too long": {MessageBody: aws.String("a"), DelaySeconds: 901},
 	} {
 		in.QueueUrl = q
 		_, err := w.sqs.SendMessage(w.ctx, in)

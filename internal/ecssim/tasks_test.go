@@ -67,8 +67,8 @@ func TestStartTask_RejectsInvalidInput(t *testing.T) {
 	w := newFixture(t, Config{ShortARNs: true})
 	w.RegisterTaskDefinition("agent")
 	w.RegisterTaskDefinition("vpc", WithNetworkMode("awsvpc"))
-	gone := w.Sim.RegisterTaskDefinition("gone")
-	_, err := w.ecs.DeregisterTaskDefinition(w.ctx, &ecs.DeregisterTaskDefinitionInput{TaskDefinition: &gone})
+	inactive := w.Sim.RegisterTaskDefinition("inactive")
+	_, err := w.ecs.DeregisterTaskDefinition(w.ctx, &ecs.DeregisterTaskDefinitionInput{TaskDefinition: &inactive})
 	require.NoError(t, err)
 	instances := w.AddInstances("default", 11)
 	vpc := &types.NetworkConfiguration{AwsvpcConfiguration: &types.AwsVpcConfiguration{Subnets: []string{"subnet-1"}}}
@@ -101,7 +101,7 @@ func TestStartTask_RejectsInvalidInput(t *testing.T) {
 	} {
 		assert.ErrorAs(t, start(change), new(*types.InvalidParameterException), name)
 	}
-	for _, ref := range []string{"nope", gone, "gone", ""} {
+	for _, ref := range []string{"nope", inactive, "inactive", ""} {
 		err := start(func(in *ecs.StartTaskInput) { in.TaskDefinition = &ref })
 		assert.ErrorAs(t, err, new(*types.ClientException), "%q", ref)
 	}
@@ -241,9 +241,9 @@ func TestTasks_DescribeAndStop(t *testing.T) {
 	w.CreateCluster("prod")
 	for cluster, ref := range map[string]string{"default": "nope", "prod": task} {
 		_, err := w.ecs.StopTask(w.ctx, &ecs.StopTaskInput{Cluster: &cluster, Task: &ref})
-		refused := new(types.InvalidParameterException)
-		require.ErrorAs(t, err, &refused)
-		assert.Equal(t, "The referenced task was not found.", *refused.Message)
+		rejected := new(types.InvalidParameterException)
+		require.ErrorAs(t, err, &rejected)
+		assert.Equal(t, "The referenced task was not found.", *rejected.Message)
 	}
 	require.NoError(t, w.KillTask(task, 137))
 	w.events()
