@@ -9,18 +9,18 @@ import (
 func TestDeploymentConfiguration_Defaults(t *testing.T) {
 	zero, full, double := 0, 100, 200
 	for name, tc := range map[string]struct {
-		c                     DeploymentConfiguration
-		desired, lack, double int
+		c                                 DeploymentConfiguration
+		desired, maxUnavailable, maxSurge int
 	}{
-		"by default a tenth":        {DeploymentConfiguration{}, 200, 20, 0},
-		"rounded to be healthy":     {DeploymentConfiguration{}, 19, 1, 0},
-		"one may always lack":       {DeploymentConfiguration{MinimumHealthyPercent: &full}, 5, 1, 0},
-		"all at once":               {DeploymentConfiguration{MinimumHealthyPercent: &zero}, 5, 5, 0},
-		"start first, all at once":  {DeploymentConfiguration{MaximumPercent: &double}, 5, 1, 5},
-		"of no instance there is 1": {DeploymentConfiguration{}, 0, 1, 0},
+		"default, a tenth":               {DeploymentConfiguration{}, 200, 20, 0},
+		"rounds down":                    {DeploymentConfiguration{}, 19, 1, 0},
+		"at least one instance":          {DeploymentConfiguration{MinimumHealthyPercent: &full}, 5, 1, 0},
+		"all at once":                    {DeploymentConfiguration{MinimumHealthyPercent: &zero}, 5, 5, 0},
+		"start before stop, all at once": {DeploymentConfiguration{MaximumPercent: &double}, 5, 1, 5},
+		"no desired instances":           {DeploymentConfiguration{}, 0, 1, 0},
 	} {
-		assert.Equal(t, tc.lack, tc.c.MaxUnavailable(tc.desired), name)
-		assert.Equal(t, tc.double, tc.c.MaxSurge(tc.desired), name)
+		assert.Equal(t, tc.maxUnavailable, tc.c.MaxUnavailable(tc.desired), name)
+		assert.Equal(t, tc.maxSurge, tc.c.MaxSurge(tc.desired), name)
 	}
 	for desired, want := range map[int]int{0: 3, 5: 3, 7: 4, 50: 25, 5000: 200} {
 		assert.Equal(t, want, CircuitBreaker{}.FailureThreshold(desired))

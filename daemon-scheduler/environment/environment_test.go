@@ -74,8 +74,9 @@ func TestEnvironment_WritesV03sShape(t *testing.T) {
 	assert.JSONEq(
 		t,
 		`{"Name":"logs","Token":"`+token1+`","DesiredTaskDefinition":"arn:td:1","DesiredTaskCount":0,"Cluster":"arn:cluster",
-		"Health":0,"PendingDeploymentID":"`+first+`","InProgressDeploymentID":"","Deployments":{"`+first+`":{"ID":"`+first+`","Status":0,
-		"Health":0,"TaskDefinition":"arn:td:1","DesiredTaskCount":0,"Token":"`+token1+`","FailedInstances":null,
+		"Health":0,"PendingDeploymentID":"`+first+`","InProgressDeploymentID":"",
+		"Deployments":{"`+first+`":{"ID":"`+first+`","Status":0,"Health":0,
+		"TaskDefinition":"arn:td:1","DesiredTaskCount":0,"Token":"`+token1+`","FailedInstances":null,
 		"StartTime":"2026-01-02T03:04:05Z","EndTime":"0001-01-01T00:00:00Z","Revision":1,"RolloutState":"IN_PROGRESS"}}}`,
 		string(written),
 	)
@@ -86,8 +87,8 @@ func TestDeploy_RefusesInvalidTokens(t *testing.T) {
 	deployed, err := fresh.Deploy(first, token1, now)
 	require.NoError(t, err)
 	assert.Empty(t, fresh.Deployments, "environments are values")
-	moved := deployed
-	moved.Token = token2 // as an update will do
+	updatedToken := deployed
+	updatedToken.Token = token2 // as an update does
 	for name, tc := range map[string]struct {
 		of    Environment
 		token string
@@ -100,10 +101,10 @@ func TestDeploy_RefusesInvalidTokens(t *testing.T) {
 			fresh, "AAAAAAAA-AAAA-4AAA-8AAA-AAAAAAAAAAAA", ErrTokenMalformed,
 			"the deploymentToken is not a lower-case uuid",
 		},
-		"another's":            {fresh, token2, ErrTokenOutdated, "Token '" + token2 + "' is outdated"},
-		"an earlier one, used": {moved, token1, ErrTokenOutdated, "Token '" + token1 + "' is outdated"},
-		"used":                 {deployed, token1, ErrTokenUsed, "Deployment with token '" + token1 + "' already exists"},
-		"in progress":          {moved, token2, ErrInProgress, "There is already a deployment in progress: " + first},
+		"unknown":             {fresh, token2, ErrTokenOutdated, "Token '" + token2 + "' is outdated"},
+		"used, then replaced": {updatedToken, token1, ErrTokenOutdated, "Token '" + token1 + "' is outdated"},
+		"used":                {deployed, token1, ErrTokenUsed, "Deployment with token '" + token1 + "' already exists"},
+		"in progress":         {updatedToken, token2, ErrInProgress, "There is already a deployment in progress: " + first},
 	} {
 		t.Run(name, func(t *testing.T) {
 			same, err := tc.of.Deploy(second, tc.token, now)
@@ -126,7 +127,7 @@ func TestRecordProgress_FollowsADeployment(t *testing.T) {
 	assert.Equal(t, 3, e.DesiredTaskCount)
 
 	_, changed = e.RecordProgress(first, Progress{Status: Running, Desired: 4}, now.Add(2*time.Second))
-	assert.False(t, changed, "a count alone is not worth a write")
+	assert.False(t, changed, "a count alone causes no write")
 
 	e, changed = e.RecordProgress(first, Progress{Status: Running, Health: Unhealthy}, now)
 	assert.True(t, changed)
@@ -139,10 +140,10 @@ func TestRecordProgress_FollowsADeployment(t *testing.T) {
 	assert.Equal(t, Healthy, e.Health)
 
 	same, changed := e.RecordProgress(first, Progress{Status: Running}, now)
-	assert.False(t, changed, "completed is the end")
+	assert.False(t, changed, "a completed deployment does not change")
 	assert.Equal(t, e, same)
 	_, changed = e.RecordProgress(second, Progress{Status: Running}, now)
-	assert.False(t, changed, "no such deployment")
+	assert.False(t, changed, "the deployment does not exist")
 }
 
 func TestRecordProgress_DropsLegacyFailures(t *testing.T) {
@@ -178,8 +179,8 @@ func TestHistory_IsNewestFirstAndTrimmed(t *testing.T) {
 
 	trimmed := e.TrimDeployments(2, func(id string) bool { return id == "old" })
 	assert.Len(t, e.Deployments, 5)
-	assert.Contains(t, trimmed.Deployments, "pending", "the current one stays")
-	assert.Contains(t, trimmed.Deployments, "old", "its tasks live")
+	assert.Contains(t, trimmed.Deployments, "pending", "the current deployment is kept")
+	assert.Contains(t, trimmed.Deployments, "old", "its tasks are live")
 	assert.Contains(t, trimmed.Deployments, "new", "a rollback may return to it")
 	assert.Len(t, trimmed.Deployments, 3)
 	assert.Equal(t, e, e.TrimDeployments(5, func(string) bool { return false }))

@@ -11,7 +11,10 @@ import (
 
 func BenchmarkDecodeLaunch(b *testing.B) {
 	data := []byte(
-		`{"Deployment":"22222222-2222-4222-8222-222222222222","TaskDefinition":"arn:aws:ecs:us-east-1:123456789012:task-definition/agent:2","State":"started","NotAfter":"2026-01-02T03:04:05Z","Task":"arn:aws:ecs:us-east-1:123456789012:task/prod/1","Attempts":1,"NextAttemptAt":"0001-01-01T00:00:00Z","Reason":"","Detail":""}`,
+		`{"Deployment":"22222222-2222-4222-8222-222222222222",` +
+			`"TaskDefinition":"arn:aws:ecs:us-east-1:123456789012:task-definition/agent:2","State":"started",` +
+			`"NotAfter":"2026-01-02T03:04:05Z","Task":"arn:aws:ecs:us-east-1:123456789012:task/prod/1","Attempts":1,` +
+			`"NextAttemptAt":"0001-01-01T00:00:00Z","Reason":"","Detail":""}`,
 	)
 	for b.Loop() {
 		var l Launch
@@ -21,16 +24,18 @@ func BenchmarkDecodeLaunch(b *testing.B) {
 	}
 }
 
-// FuzzRecords reads records as any version may have written them. They survive a rewrite with their unknown fields,
-// and no transition panics.
+// FuzzRecords decodes records of any version. They survive a rewrite with their unknown fields, and no
+// transition panics.
 func FuzzRecords(f *testing.F) {
 	for _, seed := range []string{
 		v03, `null`, `{}`, `{"deployments":{"x":null,"":{}},"Revisions":[{},{"Number":-1,"Later":{"a":[1e400]}}]}`,
 		`{"Health":7,"Deployments":{"a":{"Status":9,"StartTime":"9999-12-31T23:59:59-12:00"}}}`,
 		`{"Deployment":"d","State":"open","NotAfter":"2026-01-02T03:04:05Z","Later":"<\u2028>"}`,
 		`{"Cluster":"c","State":"set","later":{"é":1,"é":2}}`,
-		`{"Token":"` + token1 + `","Revisions":[{"Number":2,"Spec":{"TaskDefinition":"arn:td:1","DeploymentConfiguration":{"Canary":{"Percent":5}}}}],"InProgressDeploymentID":"` + first +
-			`","Deployments":{"` + first + `":{"Status":1,"Revision":2,"TaskDefinition":"arn:td:1","RolloutState":"IN_PROGRESS"},"` + second + `":{"Status":2,"RolloutState":"COMPLETED"}}}`,
+		`{"Token":"` + token1 + `","Revisions":[{"Number":2,"Spec":{"TaskDefinition":"arn:td:1",` +
+			`"DeploymentConfiguration":{"Canary":{"Percent":5}}}}],"InProgressDeploymentID":"` + first + `","Deployments":{` +
+			`"` + first + `":{"Status":1,"Revision":2,"TaskDefinition":"arn:td:1","RolloutState":"IN_PROGRESS"},` +
+			`"` + second + `":{"Status":2,"RolloutState":"COMPLETED"}}}`,
 	} {
 		f.Add([]byte(seed))
 	}
@@ -45,7 +50,7 @@ func FuzzRecords(f *testing.F) {
 	})
 }
 
-// survives reads data into record, writes it, reads that into again, and reports whether data could be read.
+// survives decodes data into record, encodes it, decodes that into again, and reports whether data is a valid record.
 func survives(t *testing.T, data []byte, record, again any) bool {
 	t.Helper()
 	if json.Unmarshal(data, record) != nil {
@@ -53,30 +58,30 @@ func survives(t *testing.T, data []byte, record, again any) bool {
 	}
 	written, err := json.Marshal(record)
 	if err != nil {
-		t.Fatalf("%T cannot be written: %v: %q", record, err, data)
+		t.Fatalf("failed to encode %T: %v: %q", record, err, data)
 	}
 	if err := json.Unmarshal(written, again); err != nil {
-		t.Fatalf("%T: %s cannot be read: %v", record, written, err)
+		t.Fatalf("failed to decode %T %s: %v", record, written, err)
 	}
 	twice, err := json.Marshal(again)
 	if err != nil || !bytes.Equal(written, twice) {
-		t.Fatalf("%T: %s, and then %s, %v", record, written, twice, err)
+		t.Fatalf("%T: encoded as %s, then as %s: %v", record, written, twice, err)
 	}
-	var had, has map[string]json.RawMessage
-	if json.Unmarshal(data, &had) != nil || json.Unmarshal(written, &has) != nil {
+	var before, after map[string]json.RawMessage
+	if json.Unmarshal(data, &before) != nil || json.Unmarshal(written, &after) != nil {
 		return true // it is null
 	}
-	of := reflect.TypeOf(record).Elem()
-	for key, value := range had {
-		known := slices.ContainsFunc(reflect.VisibleFields(of), func(field reflect.StructField) bool {
+	fields := reflect.VisibleFields(reflect.TypeOf(record).Elem())
+	for key, value := range before {
+		known := slices.ContainsFunc(fields, func(field reflect.StructField) bool {
 			return field.IsExported() && field.Tag.Get("json") != "-" && strings.EqualFold(field.Name, key)
 		})
 		if known {
 			continue
 		}
 		var want, got any
-		if json.Unmarshal(value, &want) == nil && (json.Unmarshal(has[key], &got) != nil || !reflect.DeepEqual(want, got)) {
-			t.Fatalf("%T: %q was %s and is %s", record, key, value, has[key])
+		if json.Unmarshal(value, &want) == nil && (json.Unmarshal(after[key], &got) != nil || !reflect.DeepEqual(want, got)) {
+			t.Fatalf("%T: %q was %s and is %s", record, key, value, after[key])
 		}
 	}
 	return true
@@ -87,10 +92,10 @@ func keepsRules(t *testing.T, e Environment) {
 	t.Helper()
 	_, _ = e.Phase(), e.CurrentSpec()
 	if n := len(e.KeptRevisions()); n < 1 {
-		t.Fatal("no revision is known")
+		t.Fatal("no revision")
 	}
 	if len(e.History()) != len(e.Deployments) {
-		t.Fatal("the history is not complete")
+		t.Fatal("the history is incomplete")
 	}
 	_ = e.Health.String()
 	for _, d := range e.History() {
@@ -120,11 +125,11 @@ func keepsRules(t *testing.T, e Environment) {
 	for _, c := range changed {
 		data, err := json.Marshal(c)
 		if err != nil {
-			t.Fatalf("cannot be written: %v: %+v", err, c)
+			t.Fatalf("failed to encode: %v: %+v", err, c)
 		}
 		var again Environment
 		if err := json.Unmarshal(data, &again); err != nil {
-			t.Fatalf("cannot be read: %v: %s", err, data)
+			t.Fatalf("failed to decode: %v: %s", err, data)
 		}
 		if len(again.unknown) != len(e.unknown) {
 			t.Fatalf("unknown fields are lost: %s", data)

@@ -44,10 +44,10 @@ func TestKeptRevisions_OfAV03Record(t *testing.T) {
 	assert.Equal(t, 1, e.RevisionFor(e.Deployments[first]).Number)
 	assert.Equal(t, PhaseActive, e.Phase())
 	_, err := e.Rollback(third, now)
-	assert.ErrorIs(t, err, ErrNoRollbackTarget, "both deployments are of the one revision")
+	assert.ErrorIs(t, err, ErrNoRollbackTarget, "both deployments have the same revision")
 
 	e = must(t)(e.Update(Spec{TaskDefinition: "arn:td:2"}, token1, token2, now))
-	assert.Len(t, e.Revisions, 2, "what v0.3 wanted is kept")
+	assert.Len(t, e.Revisions, 2, "the desired task definition of v0.3 is kept")
 	assert.Equal(t, "arn:td:1", e.Revisions[0].Spec.TaskDefinition)
 }
 

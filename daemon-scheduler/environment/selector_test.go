@@ -10,19 +10,20 @@ import (
 )
 
 func TestSelector_Matches(t *testing.T) {
+	zoneA, zoneB := []Attribute{{"zone", "a"}}, []Attribute{{"zone", "b"}}
 	i := Instance{EC2InstanceID: "i-1", Attributes: query.Map{"zone": "a", "gpu": ""}}
 	for name, tc := range map[string]struct {
 		spec Spec
 		want bool
 	}{
-		"everything":              {Spec{}, true},
-		"all attributes":          {Spec{Attributes: []Attribute{{"zone", "a"}, {"gpu", ""}}}, true},
-		"one attribute of two":    {Spec{Attributes: []Attribute{{"zone", "a"}, {"disk", ""}}}, false},
-		"another value":           {Spec{Attributes: []Attribute{{"zone", "b"}}}, false},
-		"any value":               {Spec{Attributes: []Attribute{{"zone", ""}}}, true},
-		"a query":                 {Spec{Query: "ec2InstanceId == i-1"}, true},
-		"a query, not attributes": {Spec{Query: "ec2InstanceId == i-1", Attributes: []Attribute{{"zone", "b"}}}, false},
-		"attributes, not a query": {Spec{Query: "agentConnected == true", Attributes: []Attribute{{"zone", "a"}}}, false},
+		"no selector":                        {Spec{}, true},
+		"all attributes":                     {Spec{Attributes: []Attribute{{"zone", "a"}, {"gpu", ""}}}, true},
+		"one attribute of two":               {Spec{Attributes: []Attribute{{"zone", "a"}, {"disk", ""}}}, false},
+		"another value":                      {Spec{Attributes: zoneB}, false},
+		"any value":                          {Spec{Attributes: []Attribute{{"zone", ""}}}, true},
+		"a query":                            {Spec{Query: "ec2InstanceId == i-1"}, true},
+		"a query matches, attributes do not": {Spec{Query: "ec2InstanceId == i-1", Attributes: zoneB}, false},
+		"attributes match, a query does not": {Spec{Query: "agentConnected == true", Attributes: zoneA}, false},
 	} {
 		group, err := tc.spec.Selector()
 		require.NoError(t, err, name)
@@ -30,7 +31,7 @@ func TestSelector_Matches(t *testing.T) {
 	}
 	_, err := Spec{Query: "zone"}.Selector()
 	assert.ErrorContains(t, err, "query: column 1: ")
-	picked, err := Canary{Query: "attribute:zone == a"}.Selector()
+	canaries, err := Canary{Query: "attribute:zone == a"}.Selector()
 	require.NoError(t, err)
-	assert.True(t, picked.Matches(i))
+	assert.True(t, canaries.Matches(i))
 }

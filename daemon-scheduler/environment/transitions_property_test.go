@@ -12,8 +12,8 @@ import (
 
 // After any transitions in any order, at most one deployment is in progress, ended deployments do not change, the
 // current deployment is in progress or completed, its revision is known, and the record survives a rewrite.
-func TestTransitions_HoldInAnyOrder(t *testing.T) {
-	seen := map[string]int{}
+func TestTransitions_KeepInvariantsInAnyOrder(t *testing.T) {
+	counts := map[string]int{}
 	for seed := range uint64(50) {
 		r := rand.New(rand.NewPCG(seed, 2))
 		spec := breaker(seed%2 == 0)
@@ -64,25 +64,25 @@ func TestTransitions_HoldInAnyOrder(t *testing.T) {
 					)
 				}
 			}
-			e.holds(t, before, seed)
+			e.checkInvariants(t, before, seed)
 			for _, d := range e.Deployments {
-				seen[string(d.Rollout())]++
+				counts[string(d.Rollout())]++
 				if d.RollbackOf != "" {
-					seen["rollback"]++
+					counts["rollback"]++
 				}
 			}
-			seen[string(e.Phase())]++
+			counts[string(e.Phase())]++
 		}
 	}
-	for _, what := range []string{
+	for _, state := range []string{
 		"IN_PROGRESS", "COMPLETED", "FAILED", "STOPPED", "rollback", "inactive", "active", "deploying", "paused",
 		"deleting",
 	} {
-		require.Greater(t, seen[what], 100, what)
+		require.Greater(t, counts[state], 100, state)
 	}
 }
 
-// any returns a random deployment; the zero one if there is none.
+// any returns a random deployment, or the zero value if the environment has none.
 func (e Environment) any(r *rand.Rand) Deployment {
 	history := e.History()
 	if len(history) == 0 {
@@ -91,7 +91,8 @@ func (e Environment) any(r *rand.Rand) Deployment {
 	return history[r.IntN(len(history))]
 }
 
-func (e Environment) holds(t *testing.T, before Environment, seed uint64) {
+// checkInvariants fails the test if e, the result of a transition of before, breaks an invariant.
+func (e Environment) checkInvariants(t *testing.T, before Environment, seed uint64) {
 	t.Helper()
 	inProgress := 0
 	for id, d := range e.Deployments {

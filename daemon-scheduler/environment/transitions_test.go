@@ -73,7 +73,7 @@ func TestStop_RollsBackOrAborts(t *testing.T) {
 		}, current)
 		assert.True(t, e.Adopts(current, first), "the tasks are of the same revision")
 		assert.False(t, e.Adopts(current, second))
-		assert.False(t, e.Adopts(current, third), "its own are no adopted ones")
+		assert.False(t, e.Adopts(current, third), "a deployment does not adopt its own tasks")
 		assert.Equal(t, third, e.PendingDeploymentID)
 	})
 	t.Run("ABORT keeps the tasks and pauses", func(t *testing.T) {
@@ -86,19 +86,17 @@ func TestStop_RollsBackOrAborts(t *testing.T) {
 		again := must(t)(e.Stop(second, StopRollback, third, now))
 		assert.Equal(t, e, again, "stopping an ended deployment changes nothing")
 
-		back := must(t)(e.Rollback(third, now))
-		assert.False(t, back.Paused)
-		assert.Equal(t, second, back.Deployments[third].RollbackOf)
-		assert.Equal(t, 1, back.Deployments[third].Revision)
+		rollback := must(t)(e.Rollback(third, now))
+		assert.False(t, rollback.Paused)
+		assert.Equal(t, second, rollback.Deployments[third].RollbackOf)
+		assert.Equal(t, 1, rollback.Deployments[third].Revision)
 
-		on := must(t)(must(t)(e.Update(Spec{TaskDefinition: "arn:td:3"}, token2, token3, now)).Deploy(third, token3, now))
-		assert.False(t, on.Paused, "the next deployment ends the pause")
-		on = must(
-			t,
-		)(
-			must(t)(must(t)(e.Pause()).Update(Spec{TaskDefinition: "arn:td:3"}, token2, token3, now)).Deploy(third, token3, now),
-		)
-		assert.True(t, on.Paused, "but not the user's own")
+		update := Spec{TaskDefinition: "arn:td:3"}
+		resumed := must(t)(must(t)(e.Update(update, token2, token3, now)).Deploy(third, token3, now))
+		assert.False(t, resumed.Paused, "the next deployment ends the pause")
+		paused := must(t)(must(t)(e.Pause()).Update(update, token2, token3, now))
+		resumed = must(t)(paused.Deploy(third, token3, now))
+		assert.True(t, resumed.Paused, "a pause by the user outlasts the next deployment")
 	})
 	t.Run("no deployment to roll back to", func(t *testing.T) {
 		e := must(t)(New("logs", "", "arn:td:1", token1).Deploy(first, token1, now))
@@ -123,7 +121,7 @@ func TestFail_RollsBackOrPauses(t *testing.T) {
 	assert.Equal(t, second, e.Deployments[third].RollbackOf)
 	assert.False(t, e.Paused)
 	same, changed := e.RecordProgress(second, Progress{Status: Completed}, now)
-	assert.False(t, changed, "failed is the end")
+	assert.False(t, changed, "a failed deployment does not change")
 	assert.Equal(t, e, same)
 	assert.Equal(t, e, e.Fail(second, "again", "x", now))
 
@@ -131,32 +129,32 @@ func TestFail_RollsBackOrPauses(t *testing.T) {
 	assert.Equal(t, second, e.PausedBy)
 	assert.NotContains(t, e.Deployments, third)
 
-	alone := must(t)(Create("logs", "", token1, breaker(true), now).Deploy(first, token1, now))
-	assert.True(t, alone.Fail(first, "", third, now).Paused, "there is no deployment to roll back to")
+	single := must(t)(Create("logs", "", token1, breaker(true), now).Deploy(first, token1, now))
+	assert.True(t, single.Fail(first, "", third, now).Paused, "there is no deployment to roll back to")
 }
 
 func TestRollback_ReturnsToTheNewestCompletedDeployment(t *testing.T) {
 	e := updated(t, Spec{})
-	while := must(t)(e.Rollback(third, now.Add(time.Hour)))
-	assert.Equal(t, RolloutStopped, while.Deployments[second].Rollout())
-	assert.Equal(t, second, while.Deployments[third].RollbackOf)
-	assert.Equal(t, token2, while.Token, "it needs no token and uses none up")
+	duringRollout := must(t)(e.Rollback(third, now.Add(time.Hour)))
+	assert.Equal(t, RolloutStopped, duringRollout.Deployments[second].Rollout())
+	assert.Equal(t, second, duringRollout.Deployments[third].RollbackOf)
+	assert.Equal(t, token2, duringRollout.Token, "a rollback uses no token")
 
 	e = completed(e, second, now.Add(time.Hour))
 	e = must(t)(e.Rollback(third, now.Add(2*time.Hour)))
 	assert.Equal(t, RolloutCompleted, e.Deployments[second].Rollout())
 	assert.Equal(t, 1, e.Deployments[third].Revision)
-	assert.Equal(t, e, must(t)(e.Rollback("x", now.Add(3*time.Hour))), "who asks again does not want the bad one")
-	undone := must(t)(e.Stop(third, StopRollback, "x", now.Add(3*time.Hour)))
-	assert.Equal(t, 2, undone.Deployments["x"].Revision, "a rollback that is stopped")
+	assert.Equal(t, e, must(t)(e.Rollback("x", now.Add(3*time.Hour))), "a second request does not roll back again")
+	reverted := must(t)(e.Stop(third, StopRollback, "x", now.Add(3*time.Hour)))
+	assert.Equal(t, 2, reverted.Deployments["x"].Revision, "stopping a rollback returns to the deployment before it")
 	e = completed(e, third, now.Add(3*time.Hour))
 	assert.Equal(t, 2, must(t)(e.Rollback("x", now.Add(4*time.Hour))).Deployments["x"].Revision)
 	_, err := e.Delete(now).Rollback("x", now)
 	assert.ErrorIs(t, err, ErrDeleting)
 }
 
-// Pauses do not matter: Rollback undoes a failed or stopped deployment.
-func TestRollback_UndoesAnUnsuccessfulDeployment(t *testing.T) {
+// Rollback reverts a failed or stopped deployment whether or not the environment is paused.
+func TestRollback_RevertsAnUnsuccessfulDeployment(t *testing.T) {
 	e := completed(updated(t, breaker(false)), second, now.Add(time.Hour))
 	e = must(t)(e.Update(Spec{TaskDefinition: "arn:td:3"}, token2, token3, now.Add(2*time.Hour)))
 	e = must(t)(e.Deploy(third, token3, now.Add(3*time.Hour)))
@@ -177,9 +175,9 @@ func TestRollback_UndoesAnUnsuccessfulDeployment(t *testing.T) {
 			for _, step := range steps {
 				e = must(t)(step(e))
 			}
-			back := must(t)(e.Rollback("back", now.Add(5*time.Hour))).Deployments["back"]
-			assert.Equal(t, 2, back.Revision, "the newest completed one")
-			assert.Equal(t, third, back.RollbackOf)
+			rollback := must(t)(e.Rollback("back", now.Add(5*time.Hour))).Deployments["back"]
+			assert.Equal(t, 2, rollback.Revision, "the newest completed revision")
+			assert.Equal(t, third, rollback.RollbackOf)
 		})
 	}
 }
@@ -187,18 +185,13 @@ func TestRollback_UndoesAnUnsuccessfulDeployment(t *testing.T) {
 func TestTrimUnstarted_RemovesTheOldest(t *testing.T) {
 	e := must(t)(completed(updated(t, Spec{}), second, now.Add(time.Hour)).Pause())
 	for n := range 10 * maxUnstarted {
-		at, id := now.Add(time.Duration(2+n)*time.Hour), fmt.Sprint("back", n)
+		at, id := now.Add(time.Duration(2+n)*time.Hour), fmt.Sprint("rollback", n)
 		e = must(t)(e.Rollback(id, at))
-		e = must(
-			t,
-		)(
-			e.Stop(id, StopAbort, "", at.Add(time.Minute)),
-		).TrimUnstarted(
-			func(id string) bool { return id == "back3" },
-		)
+		e = must(t)(e.Stop(id, StopAbort, "", at.Add(time.Minute)))
+		e = e.TrimUnstarted(func(id string) bool { return id == "rollback3" })
 	}
 	assert.Len(t, e.Deployments, 2+maxUnstarted+1)
-	for _, id := range []string{first, second, "back3", fmt.Sprint("back", 10*maxUnstarted-1)} {
+	for _, id := range []string{first, second, "rollback3", fmt.Sprint("rollback", 10*maxUnstarted-1)} {
 		assert.Contains(t, e.Deployments, id)
 	}
 	_, err := e.Deploy("x", token2, now)
@@ -209,10 +202,10 @@ func TestPromote_ContinuesACanary(t *testing.T) {
 	e := updated(t, Spec{DeploymentConfiguration: DeploymentConfiguration{Canary: &Canary{Percent: 10}}})
 	assert.True(t, e.HasCanary(e.Deployments[second]))
 	assert.False(t, e.HasCanary(e.Deployments[first]))
-	on := must(t)(e.Promote(second))
-	assert.True(t, on.Deployments[second].Promoted)
+	promoted := must(t)(e.Promote(second))
+	assert.True(t, promoted.Deployments[second].Promoted)
 	assert.False(t, e.Deployments[second].Promoted, "environments are values")
-	assert.Equal(t, on, must(t)(on.Promote(second)))
+	assert.Equal(t, promoted, must(t)(promoted.Promote(second)))
 	for id, want := range map[string]error{first: ErrNoCanary, "none": ErrDeploymentNotFound} {
 		_, err := e.Promote(id)
 		assert.ErrorIs(t, err, want)
@@ -229,16 +222,16 @@ func TestPhase_FollowsPauseAndDelete(t *testing.T) {
 	assert.Equal(t, e, must(t)(paused.Resume()))
 	assert.Equal(t, e, must(t)(e.Resume()))
 
-	gone := paused.Delete(now)
-	assert.Equal(t, PhaseDeleting, gone.Phase())
-	assert.Equal(t, RolloutStopped, gone.Deployments[second].Rollout())
-	assert.False(t, gone.Paused)
-	assert.Equal(t, gone, gone.Delete(now.Add(time.Hour)))
-	_, err := gone.Pause()
+	deleted := paused.Delete(now)
+	assert.Equal(t, PhaseDeleting, deleted.Phase())
+	assert.Equal(t, RolloutStopped, deleted.Deployments[second].Rollout())
+	assert.False(t, deleted.Paused)
+	assert.Equal(t, deleted, deleted.Delete(now.Add(time.Hour)))
+	_, err := deleted.Pause()
 	assert.ErrorIs(t, err, ErrDeleting)
-	_, err = gone.Deploy(third, token2, now)
+	_, err = deleted.Deploy(third, token2, now)
 	assert.ErrorIs(t, err, ErrTokenUsed)
-	_, err = gone.Stop(second, StopAbort, third, now)
+	_, err = deleted.Stop(second, StopAbort, third, now)
 	assert.EqualError(t, err, "Environment logs is being deleted")
 }
 
@@ -259,11 +252,7 @@ func TestRecordProgress_RecordsFailuresAndBakeStart(t *testing.T) {
 }
 
 func TestRollout_OfOtherVersions(t *testing.T) {
-	assert.Equal(
-		t,
-		RolloutCompleted,
-		Deployment{Status: Completed, RolloutState: RolloutInProgress}.Rollout(),
-		"an earlier version completed it",
-	)
+	completedByV03 := Deployment{Status: Completed, RolloutState: RolloutInProgress}
+	assert.Equal(t, RolloutCompleted, completedByV03.Rollout(), "an earlier version completed it")
 	assert.Equal(t, RolloutInProgress, Deployment{Status: Running}.Rollout())
 }

@@ -32,17 +32,17 @@ func TestSpec_ValidateListsEveryProblem(t *testing.T) {
 		of   TaskDefinition
 		want string
 	}{
-		"nothing given": {Spec{}, bridge, ""},
-		"all that is right": {
+		"no settings": {Spec{}, bridge, ""},
+		"valid settings": {
 			Spec{Query: "attribute:a exists", TaskSettings: TaskSettings{Network: vpc, Tags: []Tag{{"a b", "ü@x"}, {"b", ""}}}},
 			awsvpc, "",
 		},
-		"a query": {
+		"an invalid query": {
 			Spec{Query: "zone == a"}, bridge,
 			`instanceGroup.query in body is invalid: column 1: "zone" is not a subject: ` +
 				`attribute:<name>, ec2InstanceId or agentConnected`,
 		},
-		"a canary's query": {
+		"an invalid canary query": {
 			canary(Canary{Query: "attribute:a"}), bridge,
 			"deploymentConfiguration.canary.query in body is invalid: column 12: " +
 				"the query ends where an operator: ==, !=, =~, !~, in, not_in, exists or !exists is expected",
@@ -50,18 +50,20 @@ func TestSpec_ValidateListsEveryProblem(t *testing.T) {
 		"an empty canary": {
 			canary(Canary{}), bridge, "deploymentConfiguration.canary in body should have either percent or query",
 		},
-		"two canaries": {
+		"a canary with percent and query": {
 			canary(Canary{5, "attribute:a exists"}), bridge,
 			"deploymentConfiguration.canary in body should have either percent or query",
 		},
-		"ports": {
+		"start before stop, static ports": {
 			Spec{DeploymentConfiguration: DeploymentConfiguration{MaximumPercent: &double}},
 			TaskDefinition{StaticPorts: true},
 			"deploymentConfiguration.maximumPercent in body should be 100, " +
 				"as tasks with static host ports cannot run side by side",
 		},
-		"no ports": {Spec{DeploymentConfiguration: DeploymentConfiguration{MaximumPercent: &double}}, bridge, ""},
-		"ECS's attribute": {
+		"start before stop, no static ports": {
+			Spec{DeploymentConfiguration: DeploymentConfiguration{MaximumPercent: &double}}, bridge, "",
+		},
+		"a reserved readiness attribute": {
 			Spec{ReadinessAttribute: "ecs.ready"}, bridge,
 			"readinessAttribute in body should not begin with ecs. or com.amazonaws., which are ECS's own",
 		},
@@ -69,11 +71,11 @@ func TestSpec_ValidateListsEveryProblem(t *testing.T) {
 			Spec{}, awsvpc,
 			"taskSettings.networkConfiguration in body is required by the task definition's network mode awsvpc",
 		},
-		"a network of no use": {
+		"a network without awsvpc": {
 			Spec{TaskSettings: TaskSettings{Network: vpc}}, bridge,
 			"taskSettings.networkConfiguration in body is only for task definitions with the network mode awsvpc",
 		},
-		"another container": {
+		"an override of an unknown container": {
 			named("side", ""), bridge,
 			"taskSettings.overrides.containerOverrides.0.name in body is not a container of the task definition",
 		},
@@ -81,14 +83,14 @@ func TestSpec_ValidateListsEveryProblem(t *testing.T) {
 			named("main", strings.Repeat("x", 8192)), bridge,
 			"taskSettings.overrides in body should be at most 8192 characters",
 		},
-		"a tag twice": {tags(Tag{"a", ""}, Tag{"a", "b"}), bridge, "taskSettings.tags.1.key in body is repeated"},
-		"AWS's tag":   {tags(Tag{"AWS:a", ""}), bridge, "taskSettings.tags.0.key in body should not begin with aws:"},
-		"a tag's key, value": {
+		"a repeated tag": {tags(Tag{"a", ""}, Tag{"a", "b"}), bridge, "taskSettings.tags.1.key in body is repeated"},
+		"a reserved tag": {tags(Tag{"AWS:a", ""}), bridge, "taskSettings.tags.0.key in body should not begin with aws:"},
+		"invalid characters in a tag's key and value": {
 			tags(Tag{"a!", "b?"}), bridge,
 			"taskSettings.tags.0.key in body should have letters, digits, spaces and _.:/=+-@ only\n" +
 				"taskSettings.tags.0.value in body should have letters, digits, spaces and _.:/=+-@ only",
 		},
-		"far too much of all": {
+		"a body that is too large": {
 			Spec{Attributes: make([]Attribute, 6000)}, bridge, "the body as a whole should be at most 65536 bytes",
 		},
 	} {
