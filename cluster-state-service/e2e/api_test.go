@@ -58,11 +58,11 @@ func TestList_Pages(t *testing.T) {
 	assert.Equal(t, []string{fargateTask}, second)
 	assert.Empty(t, end, "the last page")
 	rest, end := page("nextToken=" + next)
-	assert.Equal(t, second, rest, "without a limit: all that is left")
+	assert.Equal(t, second, rest, "all remaining items without a limit")
 	assert.Empty(t, end)
 	all, end := page("limit=3")
 	assert.Len(t, all, 3)
-	assert.Empty(t, end, "nothing follows")
+	assert.Empty(t, end, "no further page")
 
 	one, next := page("cluster=prod&limit=1")
 	assert.Equal(t, []string{runningTask}, one)
@@ -92,7 +92,8 @@ func TestAPI_Clusters(t *testing.T) {
 	assert.JSONEq(t, `[
 		{"clusterARN":"`+account+`cluster/default","name":"default","agentsConnected":0,"instances":{},"tasks":{"STOPPED":1}},
 		{"clusterARN":"`+account+`cluster/other","name":"other","agentsConnected":1,"instances":{"DRAINING":1},"tasks":{}},
-		{"clusterARN":"`+account+`cluster/prod","name":"prod","agentsConnected":1,"instances":{"ACTIVE":1},"tasks":{"RUNNING":2}}]`, string(list.Items))
+		{"clusterARN":"`+account+`cluster/prod","name":"prod","agentsConnected":1,"instances":{"ACTIVE":1},"tasks":{"RUNNING":2}}
+	]`, string(list.Items))
 }
 
 // A client that accepts gzip receives the same list compressed.

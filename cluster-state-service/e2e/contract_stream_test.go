@@ -40,7 +40,7 @@ func TestContract_Stream(t *testing.T) {
 	}
 	_, body := c.get("/v1/tasks/prod/" + runningTask)
 	_, from, _ := c.stream("/v1/stream/tasks?entityVersion=" + strconv.FormatInt(version, 10))
-	assert.Equal(t, body, from()+"\n", "the version itself is included, and a line is what GET shows")
+	assert.Equal(t, body, from()+"\n", "the version itself is included, and a line equals GET's response")
 	assert.Contains(t, from(), shortTask)
 
 	_, instances, _ := c.stream("/v1/stream/instances?entityVersion=" + strconv.FormatInt(version, 10))

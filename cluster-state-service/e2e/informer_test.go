@@ -36,14 +36,14 @@ func TestInformer_EqualsStore(t *testing.T) {
 	address := strings.TrimPrefix(c.url, "http://")
 	line := testenv.NewProxy(t, address)
 	f := w.follow(line.Address())
-	during := func(what string, do func()) {
+	during := func(name string, do func()) {
 		stopChurn := w.startChurn(instances)
 		defer stopChurn()
 		f.awaitNewRecords()
 		do()
 		f.awaitNewRecords()
 		stopChurn()
-		f.awaitStore(what)
+		f.awaitStore(name)
 	}
 
 	var listed time.Time
@@ -116,7 +116,7 @@ func (f *follower) onChange(c informer.Change) {
 	}
 }
 
-// cached returns what the informer holds: entity version by ARN.
+// cached returns the entity version of each of the informer's records, by ARN.
 func (f *follower) cached() map[string]int64 {
 	all := map[string]int64{}
 	for _, name := range []string{"default", "other"} {
@@ -156,8 +156,8 @@ func (w *system) awaitRevisions(revisions int64) {
 // included, and compacts them.
 func (f *follower) compactUnread() {
 	f.t.Helper()
-	for _, gone := range f.Tasks("arn:aws:ecs:us-east-1:123456789012:cluster/other")[:3] {
-		_, err := f.client.Delete(f.t.Context(), "ecs/task/other/"+*gone.Entity.TaskARN)
+	for _, task := range f.Tasks("arn:aws:ecs:us-east-1:123456789012:cluster/other")[:3] {
+		_, err := f.client.Delete(f.t.Context(), "ecs/task/other/"+*task.Entity.TaskARN)
 		require.NoError(f.t, err)
 	}
 	task, instance := f.sim.StartFargateTask("other", "marker"), f.sim.AddInstances("other", 1)[0]
@@ -186,7 +186,7 @@ func (f *follower) awaitStore(when string) {
 	assert.Equal(f.t, want, f.notified, when)
 }
 
-// stored returns what etcd holds: entity version by ARN.
+// stored returns the entity version of each record in etcd, by ARN.
 func (w *system) stored() map[string]int64 {
 	w.t.Helper()
 	all := map[string]int64{}

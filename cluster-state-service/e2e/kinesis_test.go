@@ -39,7 +39,7 @@ func TestKinesis_LosesNothingWhenAReaderIsKilled(t *testing.T) {
 	one := startProcess(t, etcd, server.URL, "kinesis://events")
 	two := startProcess(t, etcd, server.URL, "kinesis://events")
 	listed := sim.Calls("ListTasks")
-	testenv.Eventually(t, func() bool { return slices.Equal([]int{2, 2}, s.locks()) }, "each holds two shards")
+	testenv.Eventually(t, func() bool { return slices.Equal([]int{2, 2}, s.locks()) }, "not two shards for each process")
 
 	ctx, stopChanges := context.WithCancel(t.Context())
 	var changing sync.WaitGroup
@@ -50,10 +50,10 @@ func TestKinesis_LosesNothingWhenAReaderIsKilled(t *testing.T) {
 	s.split(2)
 	s.awaitTasks(200)
 	s.merge(0)
-	two.Kill() // not the one that reconciles: its successor would do so at once
-	s.split(1) // while no process reads the dead one's shards
+	two.Kill() // the other process reconciles; killing that one would start a reconcile run
+	s.split(1) // while no process reads the killed one's shards
 	s.merge(2)
-	testenv.Eventually(t, func() bool { return len(s.locks()) == 1 }, "the dead one's shards are not acquired")
+	testenv.Eventually(t, func() bool { return len(s.locks()) == 1 }, "the killed process's shards are not acquired")
 	s.awaitTasks(200)
 	s.split(0)
 	s.awaitTasks(200)
@@ -77,7 +77,7 @@ func TestKinesis_LosesNothingWhenAReaderIsKilled(t *testing.T) {
 		return outdated
 	}, "records are outdated")
 	assert.Equal(t, want, s.stored())
-	assert.Equal(t, listed, sim.Calls("ListTasks"), "no reconcile run has helped")
+	assert.Equal(t, listed, sim.Calls("ListTasks"), "no reconcile run")
 	t.Logf("%d records, %d shards", len(want), len(s.shards(false)))
 	assert.Zero(t, one.Stop(syscall.SIGTERM, time.Minute), "the other process ends cleanly")
 }

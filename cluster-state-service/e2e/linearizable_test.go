@@ -102,8 +102,8 @@ func (h *history) get(transport *http.Transport, url string, key state.Key) bool
 	case !assert.Equal(h.t, http.StatusNotFound, status, "%s", body):
 		return false
 	}
-	if !assert.GreaterOrEqual(h.t, record, shown, "%s: older than what an earlier read has shown", path) ||
-		!assert.GreaterOrEqual(h.t, record, stored, "%s: older than what etcd had before the read", path) {
+	if !assert.GreaterOrEqual(h.t, record, shown, "%s: older than an earlier read", path) ||
+		!assert.GreaterOrEqual(h.t, record, stored, "%s: older than etcd before the read", path) {
 		return false
 	}
 	h.mu.Lock()
@@ -142,8 +142,8 @@ func (h *history) list(transport *http.Transport, url, path string) bool {
 	for _, i := range got.Items {
 		highest = max(highest, number(i.Metadata.EntityVersion))
 	}
-	if !assert.GreaterOrEqual(h.t, of.version, shown, "%s: older than what an earlier read has shown", path) ||
-		!assert.GreaterOrEqual(h.t, highest, stored, "%s: lacks what etcd had before the read", path) ||
+	if !assert.GreaterOrEqual(h.t, of.version, shown, "%s: older than an earlier read", path) ||
+		!assert.GreaterOrEqual(h.t, highest, stored, "%s: older than etcd before the read", path) ||
 		!assert.GreaterOrEqual(h.t, of.version, newest.Header.Revision,
 			"%s: the state is older than etcd was before the read", path) {
 		return false

@@ -27,7 +27,7 @@ func TestReconcile_ReadsExistingRecords(t *testing.T) {
 	c := w.start().ready()
 	assert.Equal(t, w.ecsState(), c.served(), "ready means reconciled")
 
-	// A record read from ECS looks like one from an event.
+	// A record read from ECS has the form of one from an event.
 	_, read := c.get("/v1/tasks/default/" + tasks[3])
 	assert.Contains(t, read, `"exitCode":7`)
 	assert.Regexp(t, `"createdAt":"\d{4}-\d\d-\d\dT\d\d:\d\d:\d\d\.\d{3}Z"`, read)
@@ -87,7 +87,7 @@ func TestReconcile_FindsChangedAttributes(t *testing.T) {
 		return strings.Contains(body, `{"name":"stack","value":"blue"}`)
 	})
 	_, after := second.get("/v1/instances/default/" + instances[1])
-	assert.Equal(t, untouched, after, "what has not changed is not written")
+	assert.Equal(t, untouched, after, "an unchanged record is not written")
 }
 
 func TestReady_WaitsForFirstReconcile(t *testing.T) {

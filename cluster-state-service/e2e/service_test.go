@@ -118,7 +118,7 @@ func (c *css) get(path string) (*http.Response, string) {
 	return answer, body
 }
 
-// stream opens a stream. next returns its next line, and fails the test if there is none.
+// stream opens a stream. next returns its next line, and fails the test if the stream has ended.
 func (c *css) stream(path string) (header http.Header, next func() string, end func()) {
 	c.t.Helper()
 	ctx, cancel := context.WithTimeout(context.Background(), requestTimeout)
@@ -160,7 +160,7 @@ func (l *lines) next() (string, error) {
 	}
 }
 
-// served returns what the API shows: ARN to last status.
+// served returns the last status of every record that the API returns, by ARN.
 func (c *css) served() map[string]string {
 	c.t.Helper()
 	served := map[string]string{}

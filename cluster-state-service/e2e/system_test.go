@@ -102,7 +102,7 @@ func (w *system) startTasks(definition string, instances ...string) []string {
 	return started
 }
 
-// ecsState returns the simulator's state: ARN to last status.
+// ecsState returns the last status of every record in the simulator, by ARN.
 func (w *system) ecsState() map[string]string {
 	truth := map[string]string{}
 	for _, task := range w.sim.Tasks("") {

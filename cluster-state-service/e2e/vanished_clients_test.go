@@ -38,7 +38,7 @@ func (r records) commit(ops ...clientv3.Op) {
 	assert.NoError(r.t, err)
 }
 
-// changeUntil changes one of so many records after the other until ctx ends. Each change follows when a stream has
+// changeUntil changes the records one after another until ctx ends. It makes each change once a stream has
 // received the one before it, so that streams keep up however slow the machine is.
 func (r records) changeUntil(ctx context.Context, service string, count int) {
 	transport := &http.Transport{}
@@ -69,7 +69,7 @@ func vanish(t *testing.T, clients []*net.TCPConn) {
 
 // Clients whose connections are reset in the middle of a response leave neither a stream nor a goroutine in a service
 // that keeps running and always has something to send.
-func TestService_ReleasesWhatVanishedClientsHeld(t *testing.T) {
+func TestService_ReleasesResourcesOfVanishedClients(t *testing.T) {
 	etcd, sim := testenv.EtcdServer(t), ecssim.New(ecssim.Config{})
 	aws := httptest.NewServer(sim)
 	t.Cleanup(func() { sim.Close(); aws.Close() })

@@ -32,7 +32,8 @@ func task(id string, version int) string {
 }
 
 func deleted(id string, version int) string {
-	return fmt.Sprintf(`{"metadata":{"entityVersion":"%d","deleted":true},"entity":{"clusterARN":%q,"taskARN":%q}}`, version, prod, taskARN(id))
+	return fmt.Sprintf(`{"metadata":{"entityVersion":"%d","deleted":true},"entity":{"clusterARN":%q,"taskARN":%q}}`,
+		version, prod, taskARN(id))
 }
 
 func heartbeat(version int) string {

@@ -18,9 +18,12 @@ import (
 // version never moves back, and repeated lines change nothing.
 func FuzzLines(f *testing.F) {
 	for _, seed := range []string{
-		task("a", 8), task("b", 9) + "\n" + deleted("b", 10), heartbeat(9), `{"error":"slow"}`, `{"metadata":{"entityVersion":"x"}}`, "\n\n{}", `null`, `[]`,
-		strings.Replace(task("a", 8), `"RUNNING"`, `null`, 1), strings.Replace(task("a", 8), `"containers":[]`, `"containers":[null,{"exitCode":1e9}]`, 1),
-		`{"metadata":{"entityVersion":"9"},"entity":{"taskARN":7}}`, deleted("a", 11) + "\n" + task("a", 12), `{"metadata":{"entityVersion":"-1"}}`,
+		task("a", 8), task("b", 9) + "\n" + deleted("b", 10), heartbeat(9), `{"error":"slow"}`,
+		`{"metadata":{"entityVersion":"x"}}`, "\n\n{}", `null`, `[]`,
+		strings.Replace(task("a", 8), `"RUNNING"`, `null`, 1),
+		strings.Replace(task("a", 8), `"containers":[]`, `"containers":[null,{"exitCode":1e9}]`, 1),
+		`{"metadata":{"entityVersion":"9"},"entity":{"taskARN":7}}`, deleted("a", 11) + "\n" + task("a", 12),
+		`{"metadata":{"entityVersion":"-1"}}`,
 	} {
 		f.Add([]byte(seed + "\n"))
 	}
@@ -73,7 +76,8 @@ func versions(c *records[models.Task]) map[string]int64 {
 // FuzzDecodeList inserts an arbitrary JSON value between two tasks of a list, which must not hide them.
 func FuzzDecodeList(f *testing.F) {
 	for _, seed := range []string{
-		task("x", 3), task("a", 9), `null`, `7`, `"x"`, `[]`, `{"metadata":7}`, `{"metadata":{"entityVersion":7}}`, `{"entity":{"containers":[{"exitCode":1e99}]}}`,
+		task("x", 3), task("a", 9), `null`, `7`, `"x"`, `[]`, `{"metadata":7}`, `{"metadata":{"entityVersion":7}}`,
+		`{"entity":{"containers":[{"exitCode":1e99}]}}`,
 		strings.Replace(task("x", 3), `"RUNNING"`, `{}`, 1), `{"metadata":{"deleted":"yes"}}`,
 	} {
 		f.Add([]byte(seed))
