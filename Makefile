@@ -15,8 +15,8 @@ VULNDB  ?= https://vuln.go.dev
 STRESS  ?=
 LINTER  := go tool -modfile=internal/tools/lint/go.mod
 SWAGGER := go tool -modfile=internal/tools/swagger/go.mod swagger
-# Packages of generated code, and packages whose tests start processes, etcd clusters or whole services.
-NOT_UNIT := /(cmd|deploy|swagger)(/|$$)|/(cluster-state-service|daemon-scheduler)$$|/e2e$$|/internal/(bench|harness|local|robustness)(/|$$)
+# Packages of generated code, and packages with few tests other than those that start processes or etcd clusters.
+NOT_UNIT := /(cmd|deploy|swagger)(/|$$)|/(cluster-state-service|daemon-scheduler)(/store)?$$|/e2e$$|/etcd/embedded$$|/internal/(bench|harness|local|robustness|testenv)(/|$$)
 APIS    := cluster-state-service daemon-scheduler
 
 help: ## list the targets
@@ -31,8 +31,8 @@ generate: ## generate API clients and models from the swagger files
 	  $(SWAGGER) generate client --quiet --name=$$api --spec=swagger/$$api/v1/swagger.json --target=swagger/$$api/v1; \
 	done
 
-unit: ## run tests without processes and etcd clusters, with the race detector, in under 30 s
-	go test -short -race $$(go list ./... | grep -vE '$(NOT_UNIT)') ./cmd/blox/connect ./cmd/blox/show
+unit: ## run tests without processes and etcd clusters in under 30 s; only make test has the race detector
+	go test -short $$(go list ./... | grep -vE '$(NOT_UNIT)') ./cmd/blox/connect ./cmd/blox/show
 
 test: ## run every test with the race detector; STRESS=1 keeps all cores busy
 	$(if $(STRESS),go build -o bin/ ./internal/testenv/stress)

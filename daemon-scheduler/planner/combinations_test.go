@@ -6,14 +6,13 @@ import (
 	"time"
 
 	"github.com/blox/blox/daemon-scheduler/environment"
+	"github.com/blox/blox/internal/testenv/short"
 )
 
 // In every combination of launch, tasks and instance, nothing is started where a task may live, and every instance
 // without a task has an action or a time to plan again.
 func TestMake_IsSafeInEveryCombination(t *testing.T) {
-	if testing.Short() {
-		t.Skip("enumerates every combination of records and tasks")
-	}
+	short.Skip(t, "enumerates every combination of records and tasks")
 	var launches [][]environment.Launch
 	launches = append(launches, nil)
 	for _, state := range []environment.LaunchState{

@@ -13,6 +13,7 @@ import (
 	"github.com/stretchr/testify/require"
 
 	"github.com/blox/blox/internal/testenv"
+	"github.com/blox/blox/internal/testenv/short"
 )
 
 func logged() (*logrus.Logger, *test.Hook) {
@@ -160,6 +161,7 @@ func stalled(t *testing.T) io.Reader {
 }
 
 func TestServe_LiftsTheBodyTimeoutAfterTheBody(t *testing.T) {
+	short.Skip(t, "waits for timeouts of a second")
 	hasty := defaults
 	hasty.bodyTimeout = time.Second
 	server := start(t, func(w http.ResponseWriter, r *http.Request) {
@@ -201,6 +203,7 @@ func TestServe_AbortsResponsesThatNoClientReads(t *testing.T) {
 }
 
 func TestServe_LiftsTheWriteTimeoutBetweenResponses(t *testing.T) {
+	short.Skip(t, "waits for timeouts of a second")
 	hasty := defaults
 	hasty.writeTimeout = 500 * time.Millisecond
 	server := start(t, func(w http.ResponseWriter, r *http.Request) {

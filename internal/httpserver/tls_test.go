@@ -16,6 +16,7 @@ import (
 	"github.com/stretchr/testify/require"
 
 	"github.com/blox/blox/internal/testenv"
+	"github.com/blox/blox/internal/testenv/short"
 	"github.com/blox/blox/internal/tlsconfig"
 )
 
@@ -52,6 +53,7 @@ func overTLS(
 }
 
 func TestServe_StreamsOverTLS(t *testing.T) {
+	short.Skip(t, "waits for timeouts of a second")
 	overTLS(t, func(t *testing.T, protocol string, serve func(http.HandlerFunc, logrus.FieldLogger, settings) *served) {
 		brief := defaults
 		brief.writeTimeout = time.Second
@@ -90,6 +92,7 @@ func TestServe_StreamsOverTLS(t *testing.T) {
 }
 
 func TestServe_AbortsResponsesThatNoClientReadsOverTLS(t *testing.T) {
+	short.Skip(t, "waits for timeouts of a second")
 	overTLS(t, func(t *testing.T, _ string, serve func(http.HandlerFunc, logrus.FieldLogger, settings) *served) {
 		brief := defaults
 		brief.writeTimeout = time.Second
@@ -121,6 +124,7 @@ func TestServe_AbortsResponsesThatNoClientReadsOverTLS(t *testing.T) {
 
 // A client that reads nothing from its connection, unlike one that gives a single stream no window.
 func TestServe_ClosesDeadConnectionsOverHTTP2(t *testing.T) {
+	short.Skip(t, "waits for timeouts of a second")
 	ca := testenv.NewCA(t)
 	brief := defaults
 	brief.writeTimeout = time.Second
@@ -210,6 +214,7 @@ func TestServe_WaitsForHandlersOverTLS(t *testing.T) {
 }
 
 func TestServe_LimitsBodiesOverTLS(t *testing.T) {
+	short.Skip(t, "waits for timeouts of a second")
 	overTLS(t, func(t *testing.T, _ string, serve func(http.HandlerFunc, logrus.FieldLogger, settings) *served) {
 		log, _ := logged()
 		hasty := defaults

@@ -16,6 +16,8 @@ import (
 	"github.com/chromedp/cdproto/runtime"
 	"github.com/chromedp/chromedp"
 	"github.com/stretchr/testify/require"
+
+	"github.com/blox/blox/internal/testenv/short"
 )
 
 // Chromium is a headless browser with one tab. It records the requests of the tab and the errors on its console.
@@ -29,9 +31,10 @@ type Chromium struct {
 }
 
 // Browser starts a headless Chromium with its own profile and stops it with the test. If the machine has no Chromium,
-// the test is skipped; with CI=true it fails.
+// the test is skipped; with CI=true it fails. With -short the test is skipped as well.
 func Browser(tb testing.TB, more ...chromedp.ExecAllocatorOption) *Chromium {
 	tb.Helper()
+	short.Skip(tb, "starts a browser")
 	path := chromium()
 	if path == "" {
 		const missing = "no Chromium or Chrome on the PATH"

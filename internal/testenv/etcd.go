@@ -11,13 +11,14 @@ import (
 	clientv3 "go.etcd.io/etcd/client/v3"
 
 	"github.com/blox/blox/internal/etcd/embedded"
+	"github.com/blox/blox/internal/testenv/short"
 	"github.com/blox/blox/internal/tlsconfig"
 )
 
 // timeout limits every wait of a test. It is long because only failing tests reach it.
 const timeout = 3 * time.Minute
 
-// Etcd starts an etcd and returns a client. Both end with the test.
+// Etcd starts an etcd and returns a client. Both end with the test. With -short the test is skipped.
 func Etcd(tb testing.TB) *clientv3.Client {
 	tb.Helper()
 	return EtcdServer(tb).Client()
@@ -33,9 +34,10 @@ type Server struct {
 	running *embedded.Embedded // nil while stopped
 }
 
-// EtcdServer starts an etcd that ends with the test. Without an address in the options, it chooses one.
+// EtcdServer starts an etcd that ends with the test, or skips the test with -short. Without an address in the options, it chooses one.
 func EtcdServer(tb testing.TB, options ...embedded.Options) *Server {
 	tb.Helper()
+	short.Skip(tb, "starts an etcd")
 	s := &Server{tb: tb, dir: tb.TempDir()}
 	if len(options) > 0 {
 		s.options = options[0]

@@ -10,6 +10,7 @@ import (
 	"github.com/stretchr/testify/require"
 
 	"github.com/blox/blox/internal/harness"
+	"github.com/blox/blox/internal/testenv/short"
 )
 
 // programs are the commands that Program has built for this test binary.
@@ -20,9 +21,10 @@ var programs struct {
 }
 
 // Program starts a command of this module, such as "ecs-sim". The command ends with the test. Its output is logged if
-// the test fails. Env holds NAME=value pairs. TestMain has to call RemovePrograms.
+// the test fails. With -short the test is skipped. Env holds NAME=value pairs. TestMain has to call RemovePrograms.
 func Program(tb testing.TB, env []string, name string, args ...string) *harness.Process {
 	tb.Helper()
+	short.Skip(tb, "starts a process")
 	path, err := build(tb, name)
 	require.NoError(tb, err)
 	p := harness.NewProcess(harness.Config{Name: name, Path: path, Args: args, Env: env, Dir: tb.TempDir()})

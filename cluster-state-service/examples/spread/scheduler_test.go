@@ -37,7 +37,7 @@ type world struct {
 
 func newWorld(t *testing.T) *world {
 	t.Helper()
-	w := &world{t: t, sim: ecssim.New(ecssim.Config{}), etcd: testenv.EtcdServer(t), address: testenv.FreeAddress(t)}
+	w := &world{t: t, etcd: testenv.EtcdServer(t), sim: ecssim.New(ecssim.Config{}), address: testenv.FreeAddress(t)}
 	w.aws = httptest.NewServer(w.sim)
 	t.Cleanup(func() { w.sim.Close(); w.aws.Close() })
 	w.cluster = w.sim.CreateCluster("prod")

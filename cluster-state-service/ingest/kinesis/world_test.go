@@ -44,8 +44,8 @@ type world struct {
 
 func newWorld(t *testing.T, shards int) *world {
 	t.Helper()
-	sim := ecssim.New(ecssim.Config{StreamName: "events", StreamShards: shards})
-	w := &world{t: t, sim: sim, server: testenv.EtcdServer(t), recorded: versionLog{unique: true}}
+	w := &world{t: t, server: testenv.EtcdServer(t), recorded: versionLog{unique: true}}
+	w.sim = ecssim.New(ecssim.Config{StreamName: "events", StreamShards: shards})
 	aws := httptest.NewServer(w.sim)
 	t.Cleanup(func() { w.sim.Close(); aws.Close() })
 	w.url = aws.URL
