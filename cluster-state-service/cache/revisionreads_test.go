@@ -3,6 +3,7 @@ package cache
 import (
 	"context"
 	"testing"
+	"testing/synctest"
 
 	"github.com/stretchr/testify/assert"
 	"github.com/stretchr/testify/require"
@@ -13,36 +14,38 @@ import (
 // A read returns just as its deadline expires. A caller that arrived meanwhile gets a read that began later.
 func TestRevisionReads_GiveLateCallersTheirOwnRead(t *testing.T) {
 	t.Parallel()
-	q := &revisionReads{wake: make(chan struct{}, 1)}
-	ctx, stop := context.WithCancel(t.Context())
-	ended, second := make(chan struct{}), make(chan int64, 1)
-	reads := int64(0)
-	go func() {
-		defer close(ended)
-		q.run(ctx, func(limited context.Context) (int64, error) {
-			if reads++; reads > 1 {
+	synctest.Test(t, func(t *testing.T) { // the first read waits for its timeout
+		q := &revisionReads{wake: make(chan struct{}, 1)}
+		ctx, stop := context.WithCancel(t.Context())
+		ended, second := make(chan struct{}), make(chan int64, 1)
+		reads := int64(0)
+		go func() {
+			defer close(ended)
+			q.run(ctx, func(limited context.Context) (int64, error) {
+				if reads++; reads > 1 {
+					return reads, nil
+				}
+				go func() {
+					revision, err := q.next(ctx)
+					assert.NoError(t, err)
+					second <- revision
+				}()
+				testenv.Eventually(t, func() bool {
+					q.mu.Lock()
+					defer q.mu.Unlock()
+					return q.queued != nil
+				})
+				<-limited.Done()
 				return reads, nil
-			}
-			go func() {
-				revision, err := q.next(ctx)
-				assert.NoError(t, err)
-				second <- revision
-			}()
-			testenv.Eventually(t, func() bool {
-				q.mu.Lock()
-				defer q.mu.Unlock()
-				return q.queued != nil
 			})
-			<-limited.Done()
-			return reads, nil
-		})
-	}()
-	first, err := q.next(ctx)
-	require.NoError(t, err)
-	assert.EqualValues(t, 1, first)
-	assert.EqualValues(t, 2, <-second)
-	stop()
-	<-ended
-	_, err = q.next(t.Context())
-	assert.ErrorIs(t, err, errStopped)
+		}()
+		first, err := q.next(ctx)
+		require.NoError(t, err)
+		assert.EqualValues(t, 1, first)
+		assert.EqualValues(t, 2, <-second)
+		stop()
+		<-ended
+		_, err = q.next(t.Context())
+		assert.ErrorIs(t, err, errStopped)
+	})
 }

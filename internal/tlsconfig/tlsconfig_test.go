@@ -154,6 +154,7 @@ func TestFiles_AreReloaded(t *testing.T) {
 	log, lines := test.NewNullLogger()
 	server, err := tlsconfig.Load(files, log)
 	require.NoError(t, err)
+	tlsconfig.ReloadOften(server)
 	address := listen(t, server)
 	client := load(t, ca.Files("client"))
 	sees := func(want string) func() bool {
@@ -233,7 +234,9 @@ func TestFiles_FollowSymlinks(t *testing.T) {
 	files := tlsconfig.Files{Cert: filepath.Join(dir, "tls.crt"), Key: filepath.Join(dir, "tls.key")}
 	require.NoError(t, os.Symlink("..data/tls.crt", files.Cert))
 	require.NoError(t, os.Symlink("..data/tls.key", files.Key))
-	address := listen(t, load(t, files))
+	server := load(t, files)
+	tlsconfig.ReloadOften(server)
+	address := listen(t, server)
 	client := load(t, tlsconfig.Files{CA: ca.File})
 	sees := func() string {
 		name, _, err := dial(address, client.Client())

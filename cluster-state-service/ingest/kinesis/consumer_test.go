@@ -296,7 +296,10 @@ func TestGroup_NoticesWithoutReadersThatKinesisIsUnreachable(t *testing.T) {
 	for name, checkedAt := range map[string]time.Time{
 		"about to list": time.Now(), "about to describe": time.Now().Add(-streamCheckInterval),
 	} {
-		g := &group{stream: stream{newClient("http://127.0.0.1:1"), "events"}, checkedAt: checkedAt}
+		unreachable := kinesis.New(newClient("http://127.0.0.1:1").Options(), func(o *kinesis.Options) {
+			o.Retryer = aws.NopRetryer{} // each retry waits for up to seconds
+		})
+		g := &group{stream: stream{unreachable, "events"}, checkedAt: checkedAt}
 		require.Error(t, g.rebalance(t.Context()), name)
 		testenv.Eventually(t, func() bool { return g.connectivity.failedFor(0) })
 	}
