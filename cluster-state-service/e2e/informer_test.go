@@ -21,7 +21,7 @@ import (
 	"github.com/blox/blox/internal/testenv"
 )
 
-// An informer ends up with what etcd holds, while events flow: across broken connections, a compaction of the
+// An informer converges to etcd's state while events flow: across broken connections, a compaction of the
 // revision it would resume from, and restarts of the service.
 func TestInformer_EqualsStore(t *testing.T) {
 	w := newSystem(t,

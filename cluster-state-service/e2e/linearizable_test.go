@@ -17,7 +17,7 @@ import (
 	"github.com/blox/blox/cluster-state-service/state"
 )
 
-// history records what all readers have received.
+// history records the responses that all readers have received.
 type history struct {
 	*system
 	reads atomic.Int64

@@ -147,7 +147,7 @@ func (s *serviceProcess) openStreams() (n int) {
 }
 
 // goroutines returns the stacks of the goroutines that run the service's code or serve its connections. Others, such
-// as those of idle connections to AWS and etcd, come and go by themselves.
+// as those of idle connections to AWS and etcd, start and end by themselves.
 func (s *serviceProcess) goroutines() (stacks []string) {
 	s.t.Helper()
 	conn, err := net.Dial("tcp", s.debugAddress)

@@ -31,7 +31,7 @@ func TestReplicas_ReturnEqualAnswers(t *testing.T) {
 }
 
 // Two replicas that share an etcd and a queue are one linearizable register while events flow. Every answer is etcd's
-// state at the version that it carries. No read is older than what any reader, or etcd, had shown before it began.
+// state at the version that it carries. No read is older than etcd or any earlier read.
 func TestReplicas_AreLinearizable(t *testing.T) {
 	w := newSystem(t,
 		ecssim.Config{Seed: 3, Faults: ecssim.Faults{Events: ecssim.EventFaults{Duplicate: 0.2, Reorder: 0.2}}})

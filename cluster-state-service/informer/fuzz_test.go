@@ -59,7 +59,7 @@ func FuzzLines(f *testing.F) {
 		for want := state(); len(taken) > 0; taken = taken[1:] {
 			last := taken[len(taken)-1]
 			if err := copied.applyLine(last); err != nil || state() != want {
-				t.Fatalf("%q changes %s into %s when it comes again, %v", last, want, state(), err)
+				t.Fatalf("%q changes %s into %s when it is repeated, %v", last, want, state(), err)
 			}
 		}
 	})

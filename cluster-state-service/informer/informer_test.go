@@ -82,7 +82,7 @@ func deleteTask(cluster, id string) clientv3.Op {
 	return clientv3.OpDelete(key)
 }
 
-// stored returns what etcd holds: mod revision by ARN.
+// stored returns the mod revision of each record in etcd, by ARN.
 func (w *world) stored() map[string]string {
 	ctx, cancel := context.WithTimeout(w.Context(), time.Minute)
 	defer cancel()
@@ -99,7 +99,7 @@ func (w *world) stored() map[string]string {
 	return found
 }
 
-// cached returns what m holds of the clusters, in stored's form.
+// cached returns the entity version of each of m's records of the clusters, by ARN.
 func cached(m *informer.Informer, clusters ...string) map[string]string {
 	found := map[string]string{}
 	for _, cluster := range clusters {

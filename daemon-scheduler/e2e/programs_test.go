@@ -51,7 +51,7 @@ func TestPrograms_PrintVersionAndHelp(t *testing.T) {
 	}
 }
 
-// output returns what the program wrote, without the harness's line.
+// output returns the program's output without the harness's first line.
 func output(p *harness.Process) string {
 	_, text, _ := strings.Cut(p.Output(), "\n")
 	return text

@@ -113,7 +113,8 @@ func TestPatch_MergesValidFields(t *testing.T) {
 	_, retired := w.createInactive()
 	d := w.startScheduler(unusedAddress)
 	d.mustSend("POST", "/v1/environments", `{"name":"logs","taskDefinition":"agent",
-		"instanceGroup":{"cluster":"prod","query":"attribute:a exists"},"ignored":"as v0.3 does","deploymentConfiguration":{"minimumHealthyPercent":0,"canary":{"percent":10}},"drainOrder":2,
+		"instanceGroup":{"cluster":"prod","query":"attribute:a exists"},
+		"ignored":"as v0.3 does","deploymentConfiguration":{"minimumHealthyPercent":0,"canary":{"percent":10}},"drainOrder":2,
 		"taskSettings":{"group":"g","tags":[{"key":"a"}]}}`, nil)
 	path := "/v1/environments/logs?deploymentToken="
 	token := path + d.getEnvironment("logs").DeploymentToken.String()

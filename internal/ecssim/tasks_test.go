@@ -249,7 +249,7 @@ func TestTasks_DescribeAndStop(t *testing.T) {
 	w.events()
 	again, err := w.ecs.StopTask(w.ctx, &ecs.StopTaskInput{Task: &task})
 	require.NoError(t, err)
-	assert.Equal(t, int32(137), *again.Task.Containers[0].ExitCode, "a STOPPED task stays as it is")
+	assert.Equal(t, int32(137), *again.Task.Containers[0].ExitCode, "a STOPPED task does not change")
 	assert.Equal(t, types.TaskStopCodeEssentialContainerExited, again.Task.StopCode)
 	assert.Empty(t, w.events())
 	assert.ErrorIs(t, w.KillTask(task, 0), errNotFound)
