@@ -34,7 +34,8 @@ type Server struct {
 	running *embedded.Embedded // nil while stopped
 }
 
-// EtcdServer starts an etcd that ends with the test, or skips the test with -short. Without an address in the options, it chooses one.
+// EtcdServer starts an etcd that ends with the test, or skips the test with -short. Without an address in the options,
+// it chooses one.
 func EtcdServer(tb testing.TB, options ...embedded.Options) *Server {
 	tb.Helper()
 	short.Skip(tb, "starts an etcd")
