@@ -53,12 +53,12 @@ func TestMetrics_CountTaskActions(t *testing.T) {
 	d.awaitCompleted("logs", id)
 	testenv.Eventually(t, func() bool { return d.metric("blox_ds_instance_to_running_seconds_count") == 2 })
 	assert.Equal(t, 2.0, d.metric("blox_ds_instance_to_start_seconds_count"))
-	assert.Equal(t, 2.0, d.metric("blox_ds_task_starts_total", `outcome="started"`))
+	assert.Equal(t, 2.0, d.metric("blox_ds_task_starts_total", `outcome="succeeded"`))
 	assert.Equal(t, 1.0, d.metric("blox_ds_leader"))
 	assert.Equal(t, 1.0, d.metric("blox_ds_leader_elections_won_total"))
 	assert.Equal(t, float64(w.sim.Calls("StartTask")),
-		d.metric("blox_ds_aws_calls_total", `service="ECS"`, `action="StartTask"`, `outcome="ok"`))
-	assert.Equal(t, 1.0, d.metric("blox_ds_aws_calls_total", `action="DescribeClusters"`, `outcome="ok"`))
+		d.metric("blox_ds_aws_calls_total", `service="ECS"`, `action="StartTask"`, `outcome="succeeded"`))
+	assert.Equal(t, 1.0, d.metric("blox_ds_aws_calls_total", `action="DescribeClusters"`, `outcome="succeeded"`))
 	assert.Positive(t, d.metric("blox_ds_environment_reconciles_total", `outcome="succeeded"`))
 	assert.Equal(t, d.metric("blox_ds_environment_reconciles_total"),
 		d.metric("blox_ds_environment_reconcile_duration_seconds_count"))

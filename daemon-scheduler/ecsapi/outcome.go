@@ -13,18 +13,18 @@ import (
 	smithyhttp "github.com/aws/smithy-go/transport/http"
 )
 
-// Class says whether ECS executed a call.
-type Class int
+// Class tells whether ECS executed a call. Its text is the outcome label of metrics.
+type Class string
 
 // The classes of outcomes.
 const (
-	Unknown   Class = iota // no usable answer: ECS may have executed the call
-	NotSent                // throttled, or never sent: ECS did not execute the call; retry soon
-	Rejected               // ECS did not execute the call and says why
-	Succeeded              // ECS executed the call
+	Unknown   Class = "unknown"   // no usable response: ECS may have executed the call
+	NotSent   Class = "not_sent"  // throttled, or never sent: ECS did not execute the call; retry soon
+	Rejected  Class = "rejected"  // ECS did not execute the call and gave a reason
+	Succeeded Class = "succeeded" // ECS executed the call
 )
 
-// Outcome is what the error of a call says about its effect.
+// Outcome is the effect of a call, as far as its error shows it.
 type Outcome struct {
 	Class   Class
 	Code    string // ECS's error code, of a Rejected call

@@ -27,14 +27,14 @@ type metrics struct {
 	electionsWon      prometheus.Counter
 }
 
-// startOutcome is what became of the start of a task.
+// startOutcome is the outcome of a task start.
 type startOutcome string
 
 const (
-	startStarted   startOutcome = "started"
-	startFailed    startOutcome = "failed"
-	startNotSent   startOutcome = "not_sent"
-	startUnknown   startOutcome = "unknown"
+	startSucceeded              = startOutcome(ecsapi.Succeeded)
+	startRejected               = startOutcome(ecsapi.Rejected)
+	startNotSent                = startOutcome(ecsapi.NotSent)
+	startUnknown                = startOutcome(ecsapi.Unknown)
 	startConfirmed startOutcome = "confirmed"
 	startNotFound  startOutcome = "not_found"
 )
@@ -61,15 +61,15 @@ func newMetrics(e *Engine, registerer prometheus.Registerer) metrics {
 			"Duration of a reconcile of one environment, its calls of ECS included."),
 		planDuration: histogram("blox_ds_plan_duration_seconds",
 			"Duration of building the state of one environment and planning for it."),
-		starts: counter("blox_ds_task_starts_total", "Task starts, by outcome: started, failed (ECS gave a reason), "+
-			"not_sent (throttled, or not sent), or unknown (no answer); after unknown also "+
+		starts: counter("blox_ds_task_starts_total", "Task starts, by outcome: succeeded, rejected (ECS gave a reason), "+
+			"not_sent (throttled, or not sent) or unknown (no response); after unknown also "+
 			"confirmed (the task was found in ECS) or not_found.", "outcome"),
 		stops: counter("blox_ds_task_stops_total", "StopTask calls, by reason (superseded, duplicate, not_matching, "+
-			"draining, scale_in, deleted) and outcome: succeeded, rejected (ECS gave a reason) or failed.",
-			"reason", "outcome"),
+			"draining, scale_in, deleted) and outcome: succeeded, rejected (ECS gave a reason), "+
+			"not_sent (throttled, or not sent) or unknown (no response).", "reason", "outcome"),
 		attributes: counter("blox_ds_readiness_attributes_total", "Readiness attributes of instances, by change "+
 			"(set, removed) and outcome: succeeded, instance_gone, rejected (ECS gave a reason), "+
-			"not_sent (throttled, or not sent) or unknown (no answer).", "change", "outcome"),
+			"not_sent (throttled, or not sent) or unknown (no response).", "change", "outcome"),
 		joinToStart: histogram("blox_ds_instance_to_start_seconds",
 			"Time from when an instance can first run tasks until ECS responds to StartTask."),
 		joinToRunning: histogram("blox_ds_instance_to_running_seconds",
@@ -101,20 +101,11 @@ func (m metrics) countStarts(outcome startOutcome, n int) {
 }
 
 func (m metrics) countStop(reason planner.StopReason, outcome ecsapi.Outcome) {
-	label := "failed"
-	switch outcome.Class {
-	case ecsapi.Succeeded:
-		label = "succeeded"
-	case ecsapi.Rejected:
-		label = "rejected"
-	}
-	m.stops.WithLabelValues(string(reason), label).Inc()
+	m.stops.WithLabelValues(string(reason), string(outcome.Class)).Inc()
 }
 
 func (m metrics) countAttributes(change attributeChange, outcome ecsapi.Outcome, instanceGone bool, n int) {
-	label := map[ecsapi.Class]string{
-		ecsapi.Succeeded: "succeeded", ecsapi.Rejected: "rejected", ecsapi.NotSent: "not_sent", ecsapi.Unknown: "unknown",
-	}[outcome.Class]
+	label := string(outcome.Class)
 	if instanceGone {
 		label = "instance_gone"
 	}

@@ -178,7 +178,7 @@ func (r *reconciliation) launchesAfter(
 }
 
 func (r *reconciliation) started(l environment.Launch, task string) environment.Launch {
-	r.metrics.countStarts(startStarted, 1)
+	r.metrics.countStarts(startSucceeded, 1)
 	if _, launchedBefore := r.launches[l.Instance]; !launchedBefore {
 		if wait, known := r.joins.taskStarted(l.Instance, task); known {
 			r.metrics.joinToStart.Observe(wait.Seconds())
@@ -189,7 +189,7 @@ func (r *reconciliation) started(l environment.Launch, task string) environment.
 }
 
 func (r *reconciliation) startFailed(l environment.Launch, reason, detail string) environment.Launch {
-	r.metrics.countStarts(startFailed, 1)
+	r.metrics.countStarts(startRejected, 1)
 	if reason == "" {
 		reason = "UNKNOWN"
 	}

@@ -22,7 +22,7 @@ func WithMetrics(cfg aws.Config, registerer prometheus.Registerer) aws.Config {
 	calls := with.NewCounterVec(prometheus.CounterOpts{
 		Name: "aws_calls_total",
 		Help: "Attempts of AWS calls by service, action and outcome: " +
-			"ok, throttled, refused (4xx), failed (5xx) or lost (no response).",
+			"succeeded, throttled, rejected (4xx), failed (5xx) or unknown (no response).",
 	}, []string{"service", "action", "outcome"})
 	seconds := with.NewHistogramVec(prometheus.HistogramOpts{
 		Name: "aws_call_duration_seconds", Help: "Duration of an attempt of an AWS call by service and action.",
@@ -51,13 +51,13 @@ func outcome(err error) string {
 	var response *smithyhttp.ResponseError
 	switch {
 	case err == nil:
-		return "ok"
+		return "succeeded"
 	case throttles.IsErrorThrottle(err) == aws.TrueTernary:
 		return "throttled"
 	case !errors.As(err, &response) || response.HTTPStatusCode() == 0:
-		return "lost"
+		return "unknown"
 	case response.HTTPStatusCode() >= http.StatusInternalServerError:
 		return "failed"
 	}
-	return "refused"
+	return "rejected"
 }

@@ -72,7 +72,7 @@ func TestControl_ServesEveryRequest(t *testing.T) {
 	assert.Equal(t, []string{"sqs"}, state.Down)
 	var counters Counters
 	require.Equal(t, http.StatusOK, w.curl("GET", "/_sim/counters", "", &counters))
-	assert.Equal(t, map[string]int{"ok": 1}, counters.Calls["StartTask"])
+	assert.Equal(t, map[string]int{"succeeded": 1}, counters.Calls["StartTask"])
 	require.Equal(t, http.StatusOK, w.curl("DELETE", "/_sim/counters", "", &counters))
 	assert.Zero(t, w.Calls("StartTask"))
 	do("GET", "/_sim/ping")

@@ -7,7 +7,7 @@ import (
 
 // Counters counts calls, peaks and violations since the start or the last ResetCounters.
 type Counters struct {
-	// Calls counts by action and outcome: "ok", the error's code, "lost" for a lost response.
+	// Calls counts by action and outcome: "succeeded", the error's code, or "unknown" for a lost response.
 	Calls map[string]map[string]int `json:"calls"`
 	// PeakByStartedBy and PeakByFamily are the most live tasks on one instance at once, by startedBy (tasks without one
 	// are not counted) and by task definition family.

@@ -187,11 +187,11 @@ func outcome(err error) string {
 	var known *apiError
 	switch {
 	case err == nil:
-		return "ok"
+		return "succeeded"
 	case errors.As(err, &known):
 		return known.code
 	case errors.Is(err, errResponseLost):
-		return "lost"
+		return "unknown"
 	}
 	return "ServerException"
 }

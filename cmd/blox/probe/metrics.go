@@ -18,7 +18,7 @@ func NewMetrics(registerer prometheus.Registerer, readOnly bool) *Metrics {
 	with := promauto.With(registerer)
 	m := &Metrics{
 		runs: with.NewCounterVec(prometheus.CounterOpts{
-			Name: "blox_probe_runs_total", Help: "Runs of the probe by outcome: success or failure.",
+			Name: "blox_probe_runs_total", Help: "Runs of the probe by outcome: succeeded or failed.",
 		}, []string{"outcome"}),
 		seconds: with.NewHistogramVec(prometheus.HistogramOpts{
 			Name: "blox_probe_step_duration_seconds", Help: "Duration of successful steps.",
@@ -31,7 +31,7 @@ func NewMetrics(registerer prometheus.Registerer, readOnly bool) *Metrics {
 			Name: "blox_probe_last_success_timestamp_seconds", Help: "Unix time of the last successful run; 0 before the first.",
 		}),
 	}
-	for _, outcome := range []string{"success", "failure"} {
+	for _, outcome := range []string{"succeeded", "failed"} {
 		m.runs.WithLabelValues(outcome)
 	}
 	for _, step := range Steps(readOnly) {
@@ -43,9 +43,9 @@ func NewMetrics(registerer prometheus.Registerer, readOnly bool) *Metrics {
 
 // Observe adds a complete run to the metrics.
 func (m *Metrics) Observe(r Report) {
-	outcome := "failure"
+	outcome := "failed"
 	if r.Healthy {
-		outcome = "success"
+		outcome = "succeeded"
 		m.lastSuccess.Set(float64(r.StartedAt.UnixMilli())/1000 + r.Seconds)
 	}
 	m.runs.WithLabelValues(outcome).Inc()

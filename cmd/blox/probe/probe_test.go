@@ -262,8 +262,8 @@ func TestMetrics_HaveEveryStepFromTheStart(t *testing.T) {
 	metrics.Observe(probe.Report{StartedAt: time.Unix(2000, 0),
 		Steps: []probe.Step{{Name: probe.CSSPing, Error: "no answer"}}})
 	for _, line := range []string{
-		"blox_probe_last_success_timestamp_seconds 1002", `blox_probe_runs_total{outcome="failure"} 1`,
-		`blox_probe_runs_total{outcome="success"} 1`,
+		"blox_probe_last_success_timestamp_seconds 1002", `blox_probe_runs_total{outcome="failed"} 1`,
+		`blox_probe_runs_total{outcome="succeeded"} 1`,
 		`blox_probe_step_failures_total{step="css_ping"} 1`, `blox_probe_step_duration_seconds_count{step="css_ping"} 1`,
 	} {
 		assert.Contains(t, shown(), line+"\n")
