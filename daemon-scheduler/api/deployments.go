@@ -105,7 +105,7 @@ func (h *handler) dryRun(ctx context.Context, w http.ResponseWriter, name string
 	shown.Plan = []*models.PlanStep{}
 	for _, s := range steps {
 		shown.Plan = append(shown.Plan, &models.PlanStep{
-			Wave:              conv.Pointer(int64(s.Wave)),
+			Batch:             conv.Pointer(int64(s.Wave)),
 			Action:            &s.Action,
 			ContainerInstance: &s.Instance,
 			Task:              s.Task,

@@ -38,7 +38,7 @@ type Counts struct {
 
 // Step is one step of a dry run.
 type Step struct {
-	Wave     int    // from 1; a wave begins when the tasks of those before have started and stopped
+	Wave     int    // number of the batch, from 1; a batch starts when the tasks of the earlier batches have started and stopped
 	Action   string // start, stop or wait
 	Instance string // ARN
 	Task     string // ARN, of stop

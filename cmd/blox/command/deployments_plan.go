@@ -17,8 +17,8 @@ func newDeploymentsPlan(a *app) *cobra.Command {
 	var token string
 	cmd := &cobra.Command{
 		Use: "plan ENVIRONMENT", Short: "Show what a deployment would start and stop",
-		Long: `Show what a deployment would start and stop on each instance, and why, without deploying. Steps of one WAVE
-happen together; a wave starts when the tasks of the earlier ones are ready.`,
+		Long: `Show what a deployment would start and stop on each instance, and why, without deploying. Blox executes the steps of
+one BATCH together. A batch starts when the tasks of the earlier batches are ready.`,
 		Args: positionalArgs("ENVIRONMENT"), ValidArgsFunction: a.environmentNames(),
 		RunE: a.run(func(ctx context.Context, c *connect.Clients, args []string) error {
 			planned, err := createDeployment(ctx, c, args[0], token, true)
@@ -26,9 +26,9 @@ happen together; a wave starts when the tasks of the earlier ones are ready.`,
 				return err
 			}
 			err = a.list(planned, "Nothing to do.", func(s show.Style) *show.Rows {
-				rows := &show.Rows{Columns: show.Columns("WAVE", "ACTION", "INSTANCE~", "TASK~", "REASON~")}
+				rows := &show.Rows{Columns: show.Columns("BATCH", "ACTION", "INSTANCE~", "TASK~", "REASON~")}
 				for _, step := range planned.Plan {
-					rows.Add(show.Count(step.Wave), conv.Value(step.Action), s.ID(conv.Value(step.ContainerInstance)), s.ID(step.Task),
+					rows.Add(show.Count(step.Batch), conv.Value(step.Action), s.ID(conv.Value(step.ContainerInstance)), s.ID(step.Task),
 						conv.Value(step.Reason))
 				}
 				return rows
@@ -43,14 +43,14 @@ happen together; a wave starts when the tasks of the earlier ones are ready.`,
 	return cmd
 }
 
-// planSummary formats a plan as "agent:2 on web-agent, in 8 waves: 4 to start, 4 to stop".
+// planSummary formats a plan as "agent:2 on web-agent, in 8 batches: 4 to start, 4 to stop".
 func planSummary(planned *models.Deployment) string {
-	var waves int64
+	var batches int64
 	count := map[string]int{}
 	for _, step := range planned.Plan {
 		count[conv.Value(step.Action)]++
-		if step.Wave != nil {
-			waves = max(waves, *step.Wave)
+		if step.Batch != nil {
+			batches = max(batches, *step.Batch)
 		}
 	}
 	var steps []string
@@ -61,10 +61,10 @@ func planSummary(planned *models.Deployment) string {
 			steps = append(steps, fmt.Sprintf("%d %s", n, action.text))
 		}
 	}
-	unit := "waves"
-	if waves == 1 {
-		unit = "wave"
+	unit := "batches"
+	if batches == 1 {
+		unit = "batch"
 	}
 	return fmt.Sprintf("%s on %s, in %d %s: %s.", (show.Style{}).ID(conv.Value(planned.TaskDefinition)),
-		conv.Value(planned.EnvironmentName), waves, unit, strings.Join(steps, ", "))
+		conv.Value(planned.EnvironmentName), batches, unit, strings.Join(steps, ", "))
 }

@@ -30,7 +30,7 @@ func TestBlox_Session(t *testing.T) {
 		"agent:1"), "Status:            inactive\n")
 	plan := h.run("deployments", "plan", "web-agent")
 	require.Equal(t, 0, plan.code)
-	assert.Equal(t, "agent:1 on web-agent, in 1 wave: 3 to start.\n", plan.err)
+	assert.Equal(t, "agent:1 on web-agent, in 1 batch: 3 to start.\n", plan.err)
 	require.Len(t, tableRows(plan.out), 3)
 	for _, row := range tableRows(plan.out) {
 		assert.Equal(t, []string{"1", "start", row[2], "-", "The instance has no task of the deployment."}, row)
@@ -94,7 +94,7 @@ func TestBlox_Session(t *testing.T) {
 	assert.Contains(t, h.mustRun("environments", "update", "web-agent", "--task-definition", "agent:2"),
 		"Revision:          2\n")
 	plan = h.run("deployments", "plan", "web-agent")
-	assert.Equal(t, "agent:2 on web-agent, in 6 waves: 3 to start, 3 to stop.\n", plan.err)
+	assert.Equal(t, "agent:2 on web-agent, in 6 batches: 3 to start, 3 to stop.\n", plan.err)
 	require.Equal(t, 0, h.run("deployments", "create", "web-agent", "--watch").code)
 	back := h.run("environments", "rollback", "web-agent", "--watch")
 	require.Equal(t, 0, back.code, back.err)

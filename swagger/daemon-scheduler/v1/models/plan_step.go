@@ -22,6 +22,11 @@ type PlanStep struct {
 	// Enum: ["start","stop","wait"]
 	Action *string `json:"action"`
 
+	// Number of the batch, from 1. Blox executes the steps of a batch together. It starts the next batch when the batch's tasks are ready.
+	// Required: true
+	// Minimum: 1
+	Batch *int64 `json:"batch"`
+
 	// The instance's ARN.
 	// Required: true
 	ContainerInstance *string `json:"containerInstance"`
@@ -32,11 +37,6 @@ type PlanStep struct {
 
 	// ARN of the task to stop.
 	Task string `json:"task,omitempty"`
-
-	// Number of the batch. Blox runs a batch's steps together, and starts the next batch when its tasks are ready.
-	// Required: true
-	// Minimum: 1
-	Wave *int64 `json:"wave"`
 }
 
 // Validate validates this plan step
@@ -47,15 +47,15 @@ func (m *PlanStep) Validate(formats strfmt.Registry) error {
 		res = append(res, err)
 	}
 
+	if err := m.validateBatch(formats); err != nil {
+		res = append(res, err)
+	}
+
 	if err := m.validateContainerInstance(formats); err != nil {
 		res = append(res, err)
 	}
 
 	if err := m.validateReason(formats); err != nil {
-		res = append(res, err)
-	}
-
-	if err := m.validateWave(formats); err != nil {
 		res = append(res, err)
 	}
 
@@ -111,6 +111,19 @@ func (m *PlanStep) validateAction(formats strfmt.Registry) error {
 	return nil
 }
 
+func (m *PlanStep) validateBatch(formats strfmt.Registry) error {
+
+	if err := validate.Required("batch", "body", m.Batch); err != nil {
+		return err
+	}
+
+	if err := validate.MinimumInt("batch", "body", *m.Batch, 1, false); err != nil {
+		return err
+	}
+
+	return nil
+}
+
 func (m *PlanStep) validateContainerInstance(formats strfmt.Registry) error {
 
 	if err := validate.Required("containerInstance", "body", m.ContainerInstance); err != nil {
@@ -123,19 +136,6 @@ func (m *PlanStep) validateContainerInstance(formats strfmt.Registry) error {
 func (m *PlanStep) validateReason(formats strfmt.Registry) error {
 
 	if err := validate.Required("reason", "body", m.Reason); err != nil {
-		return err
-	}
-
-	return nil
-}
-
-func (m *PlanStep) validateWave(formats strfmt.Registry) error {
-
-	if err := validate.Required("wave", "body", m.Wave); err != nil {
-		return err
-	}
-
-	if err := validate.MinimumInt("wave", "body", *m.Wave, 1, false); err != nil {
 		return err
 	}
 
