@@ -71,7 +71,7 @@ func TestSim_ControlsTheSimulator(t *testing.T) {
 	var state ecssim.State
 	h.mustRunJSON(&state, "sim", "state", "--cluster", "prod")
 	assert.Len(t, state.Instances, 2)
-	assert.Contains(t, h.mustRun("sim", "counters"), "ListTaskDefinitions:\n    ok: ")
+	assert.Contains(t, h.mustRun("sim", "counters"), "ListTaskDefinitions:\n    succeeded: ")
 	var counters ecssim.Counters
 	require.NoError(t, json.Unmarshal([]byte(h.mustRun("sim", "counters", "--reset", "-o", "json")), &counters))
 	assert.Empty(t, counters.Calls)
