@@ -61,7 +61,7 @@ func taskARN(i, n int) string {
 // filled is the copy of a cluster in which every instance runs some tasks, the first of them the deployment's.
 func filled(b *testing.B, instances, each int, deployment string) clusterstate.Cluster {
 	var listed, tasks, attributes []string
-	for i := range 20 { // about as many as ECS's agent registers
+	for i := range 20 { // about as many as the ECS agent registers
 		attributes = append(attributes, fmt.Sprintf(`{"name":"ecs.capability.docker-remote-api.%d","value":""}`, i))
 	}
 	for i := range instances {

@@ -13,8 +13,8 @@ type InstanceChange struct {
 	ClusterARN string
 	Instance   string // ARN
 	Joined     bool   // it can be given tasks, and could not before
-	Changed    bool   // it joined or left, or its status, agent connection or attributes changed
-	// Improved reports that a failed start may succeed now: the agent has reconnected, resources were freed, or
+	Changed    bool   // it joined or left, or its status, ECS agent connection or attributes changed
+	// Improved reports that a failed start may succeed now: the ECS agent has reconnected, resources were freed, or
 	// attributes changed.
 	Improved bool
 }

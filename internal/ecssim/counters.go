@@ -17,7 +17,8 @@ type Counters struct {
 	// MostDuplicated is the most instances with two or more live tasks at once. ResetCounters sets both to the present.
 	FewestRunning  map[string]int `json:"fewestRunning"`
 	MostDuplicated map[string]int `json:"mostDuplicated"`
-	// StartsOnDraining and StartsOnDisconnected count starts on instances that were DRAINING or had no connected agent.
+	// StartsOnDraining and StartsOnDisconnected count starts on instances that were DRAINING or had no connected ECS
+	// agent.
 	StartsOnDraining     int `json:"startsOnDraining"`
 	StartsOnDisconnected int `json:"startsOnDisconnected"`
 	// Violations are the first 1,000 starts of a further live task with the same startedBy on one instance.

@@ -89,7 +89,7 @@ type registerInput struct {
 }
 
 func (s *Sim) registerContainerInstance(c *cluster, in registerInput) (any, error) {
-	if in.ContainerInstanceARN != "" { // an agent that reconnects
+	if in.ContainerInstanceARN != "" { // an ECS agent reconnects
 		i := s.instanceIn(c, in.ContainerInstanceARN)
 		if i == nil || i.status == statusInactive {
 			return nil, clientError("The container instance %.300q is not registered.", in.ContainerInstanceARN)
@@ -114,7 +114,7 @@ func (s *Sim) registerContainerInstance(c *cluster, in registerInput) (any, erro
 	return map[string]any{"containerInstance": newInstanceResponse(s.register(c, r))}, nil
 }
 
-// readResources parses the resources that an agent registers.
+// readResources parses the resources that an ECS agent registers.
 func readResources(all []resource) (resources, error) {
 	r := resources{tcp: map[int]bool{}, udp: map[int]bool{}}
 	for _, one := range all {

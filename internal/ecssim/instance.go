@@ -37,7 +37,7 @@ type instance struct {
 	liveTasks        map[liveKey]int  // counts by startedBy and by family
 	runningByFamily  map[string]int   // by family: RUNNING tasks whose desired status is RUNNING
 	tasks            map[*task]bool   // not STOPPED
-	waitingForAgent  map[*task]func() // transitions to run when the agent reconnects
+	waitingForAgent  map[*task]func() // transitions to run when the ECS agent reconnects
 	nextPort         int              // the next dynamic host port
 }
 
@@ -66,8 +66,8 @@ type Instance struct {
 	Attributes     map[string]string `json:"attributes"` // "" without a value
 }
 
-// AddInstances registers n ACTIVE container instances with connected agents and returns their ARNs. Each has 2048 CPU
-// units and 7680 MiB. It creates an unknown cluster, and returns nil if ECS rejects the cluster name.
+// AddInstances registers n ACTIVE container instances with connected ECS agents and returns their ARNs. Each has 2048
+// CPU units and 7680 MiB. It creates an unknown cluster, and returns nil if ECS rejects the cluster name.
 func (s *Sim) AddInstances(cluster string, n int) []string {
 	s.lock()
 	defer s.unlock()
@@ -96,7 +96,7 @@ func (s *Sim) ensureActiveCluster(ref string) (*cluster, error) {
 	return s.ensureCluster(ref)
 }
 
-// registration holds what an agent registers; zero values take the simulator's defaults.
+// registration holds the values that an ECS agent registers; zero values take the simulator's defaults.
 type registration struct {
 	ec2ID      string
 	capacity   resources
@@ -137,7 +137,7 @@ func (s *Sim) register(c *cluster, r registration) *instance {
 	return i
 }
 
-// capabilities lists what the agent on an ordinary Linux instance registers.
+// capabilities lists the attributes that the ECS agent on an ordinary Linux instance registers.
 var capabilities = []string{
 	"privileged-container", "docker-remote-api.1.17", "docker-remote-api.1.18", "docker-remote-api.1.19",
 	"docker-remote-api.1.44",
@@ -231,7 +231,7 @@ func (s *Sim) ActivateInstance(arn string) error {
 	return s.onInstance(arn, func(i *instance) { s.setStatus(i, statusActive) })
 }
 
-// SetAgentConnected connects or disconnects an instance's agent. While the agent is disconnected, no task starts there
+// SetAgentConnected connects or disconnects an instance's ECS agent. While it is disconnected, no task starts there
 // and the statuses of its tasks do not change.
 func (s *Sim) SetAgentConnected(arn string, connected bool) error {
 	return s.onInstance(arn, func(i *instance) { s.setConnected(i, connected) })

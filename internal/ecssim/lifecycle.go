@@ -8,10 +8,10 @@ import (
 )
 
 // A task passes through PROVISIONING (awsvpc only), PENDING, RUNNING, STOPPING, DEPROVISIONING (awsvpc only) and
-// STOPPED. Transitions that the agent reports go through whenConnected: a disconnected agent reports nothing.
+// STOPPED. Transitions that the ECS agent reports go through whenConnected: a disconnected one reports nothing.
 
-// whenConnected runs do now, or when the agent of the task's instance reconnects. Only the last function waits for a
-// reconnect; it replaces earlier ones.
+// whenConnected runs do now, or when the ECS agent of the task's instance reconnects. Only the last function waits for
+// a reconnect; it replaces earlier ones.
 func (s *Sim) whenConnected(t *task, do func()) {
 	if t.instance != nil && !t.instance.connected && t.live() {
 		t.instance.waitingForAgent[t] = do

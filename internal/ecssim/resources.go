@@ -12,7 +12,7 @@ type resources struct {
 	tcp, udp    map[int]bool
 }
 
-// reservedPorts returns the ports that ECS reserves for ssh, Docker and its agent.
+// reservedPorts returns the ports that ECS reserves for ssh, Docker and the ECS agent.
 func reservedPorts() map[int]bool {
 	return map[int]bool{22: true, 2375: true, 2376: true, 51678: true, 51679: true}
 }

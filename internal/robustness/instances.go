@@ -100,7 +100,7 @@ func pickInstance(a action, of []ecssim.Instance) url.Values {
 	return url.Values{"instance": {of[int(a.Pick*float64(len(of)))].ARN}}
 }
 
-// disconnectAgent disconnects an agent for the duration of the action.
+// disconnectAgent disconnects an ECS agent for the duration of the action.
 func (i *instances) disconnectAgent(ctx context.Context, a action) error {
 	query, err := i.pickConnected(ctx, a)
 	if err != nil || query == nil {
@@ -123,7 +123,7 @@ func (i *instances) pickConnected(ctx context.Context, a action) (url.Values, er
 	return pickInstance(a, c.active), nil
 }
 
-// restore connects every agent and activates every draining instance.
+// restore connects every ECS agent and activates every draining instance.
 func (i *instances) restore(ctx context.Context) error {
 	state, err := i.sim.state(ctx)
 	for _, instance := range state.Instances {

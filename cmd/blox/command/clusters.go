@@ -36,7 +36,8 @@ func newClustersList(a *app) *cobra.Command {
 				return err
 			}
 			return a.list(list.Payload, "There are no clusters with instances or tasks.", func(show.Style) *show.Rows {
-				rows := &show.Rows{Columns: show.Columns("CLUSTER", "INSTANCES", "AGENTS CONNECTED", "TASKS", "RUNNING", "ARN+")}
+				rows := &show.Rows{Columns: show.Columns("CLUSTER", "INSTANCES", "ECS AGENTS CONNECTED", "TASKS", "RUNNING",
+					"ARN+")}
 				for _, cluster := range list.Payload.Items {
 					rows.Add(conv.Value(cluster.Name), number(sum(cluster.Instances)), show.Count(cluster.AgentsConnected),
 						number(sum(cluster.Tasks)),
@@ -70,7 +71,7 @@ func newClustersDescribe(a *app) *cobra.Command {
 				f.Add("Cluster", conv.Value(cluster.Name))
 				f.Add("ARN", conv.Value(cluster.ClusterARN))
 				f.Add("Instances", byStatus(cluster.Instances))
-				f.Add("Agents connected", show.Count(cluster.AgentsConnected))
+				f.Add("ECS agents connected", show.Count(cluster.AgentsConnected))
 				f.Add("Tasks", byStatus(cluster.Tasks))
 				return f
 			})

@@ -56,7 +56,7 @@ func environmentInstanceRows(s show.Style, list []*models.EnvironmentInstance) *
 		}
 		status := conv.Value(i.Status)
 		if i.AgentConnected != nil && !*i.AgentConnected {
-			status += ", agent disconnected"
+			status += ", ECS agent disconnected"
 		}
 		rows.Add(s.ID(conv.Value(i.ContainerInstance)), i.Ec2InstanceID, status, conv.Value(i.State), s.ID(i.Task),
 			i.TaskStatus, i.Reason, attempts,

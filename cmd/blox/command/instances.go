@@ -89,8 +89,8 @@ func allInstances(
 }
 
 func instanceRows() *show.Rows {
-	return &show.Rows{Columns: show.Columns("INSTANCE~", "CLUSTER~", "EC2 INSTANCE", "STATUS", "AGENT", "CPU", "MEMORY",
-		"AGENT VERSION+", "VERSION+")}
+	return &show.Rows{Columns: show.Columns("INSTANCE~", "CLUSTER~", "EC2 INSTANCE", "STATUS", "ECS AGENT", "CPU",
+		"MEMORY", "ECS AGENT VERSION+", "VERSION+")}
 }
 
 func addInstance(rows *show.Rows, s show.Style, i *models.ContainerInstance) {
@@ -184,11 +184,11 @@ func instanceFields(s show.Style, i *models.ContainerInstance) *show.Fields {
 	f.Add("EC2 instance", e.EC2InstanceID)
 	f.Add("Status", conv.Value(e.Status))
 	if e.AgentConnected != nil {
-		f.Add("Agent connected", show.YesNo(*e.AgentConnected))
+		f.Add("ECS agent connected", show.YesNo(*e.AgentConnected))
 	}
-	f.Add("Agent update", e.AgentUpdateStatus)
+	f.Add("ECS agent update", e.AgentUpdateStatus)
 	if v := e.VersionInfo; v != nil {
-		f.Add("Versions", joinNonEmpty(labelled("agent ", v.AgentVersion),
+		f.Add("Versions", joinNonEmpty(labelled("ECS agent ", v.AgentVersion),
 			labelled("docker ", strings.TrimPrefix(v.DockerVersion, "DockerVersion: "))))
 	}
 	for _, r := range e.RegisteredResources {

@@ -131,7 +131,7 @@ func TestClusters_InstancesAndTasks(t *testing.T) {
 
 	assert.Equal(t, [][]string{{"default", "3", "2", "0", "0"}, {"prod", "7", "7", "1", "1"}},
 		tableRows(h.mustRun("clusters", "list")))
-	assert.Contains(t, h.mustRun("clusters", "describe", "default"), "Instances:         3: 2 ACTIVE, 1 DRAINING\n")
+	assert.Contains(t, h.mustRun("clusters", "describe", "default"), "Instances:             3: 2 ACTIVE, 1 DRAINING\n")
 	var list cssmodels.ContainerInstances
 	h.mustRunJSON(&list, "instances", "list", "--cluster", "prod", "--page-size", "3")
 	assert.Len(t, list.Items, 7, "all pages")
@@ -155,8 +155,8 @@ func TestClusters_InstancesAndTasks(t *testing.T) {
 	for _, args := range [][]string{{few[1]}, {id}, {id[:16], "--cluster", "default"},
 		{id[:11] + "…", "--cluster", "default"}, {few[1], "--cluster", "default"}} {
 		out := h.mustRun(append([]string{"instances", "describe"}, args...)...)
-		assert.Contains(t, out, "Instance:         "+id+"\n", args)
-		assert.Contains(t, out, "Status:           DRAINING\n", args)
+		assert.Contains(t, out, "Instance:             "+id+"\n", args)
+		assert.Contains(t, out, "Status:               DRAINING\n", args)
 	}
 	var ec2 cssmodels.ContainerInstance
 	h.mustRunJSON(&ec2, "instances", "describe", few[1])

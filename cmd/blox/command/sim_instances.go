@@ -84,14 +84,14 @@ var instanceChanges = []instanceChange{
 		method: http.MethodDelete, path: "instances", done: "removed",
 	},
 	{
-		use: "disconnect", short: "Disconnect the agent of a container instance",
+		use: "disconnect", short: "Disconnect the ECS agent of a container instance",
 		method: http.MethodPost, path: "instances/agent", parameters: url.Values{"connected": {"false"}},
-		done: "agent disconnected",
+		done: "ECS agent disconnected",
 	},
 	{
-		use: "connect", short: "Reconnect the agent of a container instance",
+		use: "connect", short: "Reconnect the ECS agent of a container instance",
 		method: http.MethodPost, path: "instances/agent", parameters: url.Values{"connected": {"true"}},
-		done: "agent connected",
+		done: "ECS agent connected",
 	},
 }
 
@@ -120,7 +120,7 @@ func newSimInstancesList(a *app) *cobra.Command {
 			}
 			none := "No instances. Add some with \"blox sim instances add\"."
 			return a.list(listOf(raw, "instances"), none, func(s show.Style) *show.Rows {
-				rows := &show.Rows{Columns: show.Columns("INSTANCE~", "CLUSTER~", "EC2 INSTANCE", "STATUS", "AGENT",
+				rows := &show.Rows{Columns: show.Columns("INSTANCE~", "CLUSTER~", "EC2 INSTANCE", "STATUS", "ECS AGENT",
 					"CPU", "MEMORY", "RUNNING", "PENDING")}
 				for _, i := range state.Instances {
 					agent := "disconnected"

@@ -106,9 +106,9 @@ func newStreamInstances(a *app) *cobra.Command {
 				if i.Metadata != nil && i.Metadata.Deleted {
 					return fmt.Sprintf("%-14s %s", "(deleted)", s.ID(conv.Value(e.ContainerInstanceARN))), nil
 				}
-				agent := "agent disconnected"
+				agent := "ECS agent disconnected"
 				if e.AgentConnected != nil && *e.AgentConnected {
-					agent = "agent connected"
+					agent = "ECS agent connected"
 				}
 				return fmt.Sprintf("%-14s %s  %s in %s, %s, CPU %s, memory %s", s.Colourize(conv.Value(e.Status)),
 					s.ID(conv.Value(e.ContainerInstanceARN)),

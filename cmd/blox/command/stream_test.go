@@ -25,7 +25,7 @@ func TestStream_PrintsChanges(t *testing.T) {
 	yamls.awaitOutput("---\nmetadata:\n  entityVersion: \"")
 	require.Equal(t, 0, h.run("sim", "instances", "add").code)
 	instances.awaitOutput("ACTIVE         ")
-	instances.awaitOutput("agent connected, CPU 2048/2048, memory 7680/7680\n")
+	instances.awaitOutput("ECS agent connected, CPU 2048/2048, memory 7680/7680\n")
 	// A stream starts at the current version when it connects, so the change repeats until the stream reports it.
 	until := func(r *process, text string, do func()) {
 		t.Helper()

@@ -31,7 +31,7 @@ export function drawDetail(instance) {
 }
 
 function properties(instance) {
-  const agent = instance.agentConnected ? "" : ", agent disconnected";
+  const agent = instance.agentConnected ? "" : ", ECS agent disconnected";
   return [
     ["Instance", resourceID(instance.containerInstance), "mono"],
     ["Status", instance.status.toLowerCase() + agent],
