@@ -18,7 +18,7 @@ import (
 // Config holds New's inputs.
 type Config struct {
 	Cache      *cache.Cache
-	Region     string                     // region whose first reconcile run makes the service ready
+	Region     string                     // region whose first reconciliation makes the service ready
 	OutOfSpace func(context.Context) bool // reports that etcd is out of space, which makes the service unready
 	Metrics    http.Handler               // served at /metrics; nil serves none
 	Log        logrus.FieldLogger

@@ -13,12 +13,12 @@ import (
 // freshness holds the values of the headers that describe a snapshot.
 type freshness struct {
 	revision     int64
-	finishedAt   time.Time // of the last reconcile run
+	finishedAt   time.Time // of the last reconciliation
 	version      []string  // header value of revision
-	reconciledAt []string  // header value of finishedAt; nil before the first reconcile run
+	reconciledAt []string  // header value of finishedAt; nil before the first reconciliation
 }
 
-// reconciledSnapshot returns the current state. Before the first reconcile run it returns state.ErrNotReconciled: an
+// reconciledSnapshot returns the current state. Before the first reconciliation it returns state.ErrNotReconciled: an
 // answer could lack any record.
 func (a *api) reconciledSnapshot(ctx context.Context) (*cache.Snapshot, error) {
 	s, err := a.cache.WaitCurrent(ctx)
@@ -34,7 +34,7 @@ func (a *api) reconciledSnapshot(ctx context.Context) (*cache.Snapshot, error) {
 // freshness computes the header values once for each revision, as many answers share one. It does not retain
 // the snapshot.
 func (a *api) freshness(s *cache.Snapshot) *freshness {
-	finishedAt := s.LastReconcile(a.region).FinishedAt
+	finishedAt := s.LastReconciliation(a.region).FinishedAt
 	if f := a.freshest.Load(); f != nil && f.revision == s.Revision && f.finishedAt.Equal(finishedAt) {
 		return f
 	}

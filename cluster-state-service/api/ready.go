@@ -41,7 +41,7 @@ func (a *api) readiness(ctx context.Context) (leader string, reasons []string) {
 	switch {
 	case s == nil:
 		reasons = append(reasons, "the state is not loaded from etcd yet")
-	case s.LastReconcile(a.region).FinishedAt.IsZero():
+	case s.LastReconciliation(a.region).FinishedAt.IsZero():
 		reasons = append(reasons, "not yet reconciled with ECS")
 	}
 	if s != nil {

@@ -151,17 +151,17 @@ func TestCache_SkipsMalformedRecords(t *testing.T) {
 	assert.Zero(t, s.Tasks.Len(), "a key with a malformed value leaves the list")
 }
 
-func TestSnapshot_HoldsReconcileRunAndLeader(t *testing.T) {
+func TestSnapshot_HoldsReconciliationAndLeader(t *testing.T) {
 	server := testenv.EtcdServer(t)
 	client := server.Client()
 	cache := start(t, server, 0)
 	s, err := cache.WaitCurrent(t.Context())
 	require.NoError(t, err)
-	assert.True(t, s.LastReconcile("eu-west-1").FinishedAt.IsZero())
+	assert.True(t, s.LastReconciliation("eu-west-1").FinishedAt.IsZero())
 	assert.Empty(t, s.Leader())
 
 	finished := time.Date(2026, 3, 4, 5, 6, 7, 0, time.UTC)
-	body, err := json.Marshal(state.ReconcileRun{FinishedAt: finished})
+	body, err := json.Marshal(state.Reconciliation{FinishedAt: finished})
 	require.NoError(t, err)
 	for key, value := range map[string]string{
 		state.ReconcilePrefix + "123456789012/eu-west-1": string(body),
@@ -176,8 +176,8 @@ func TestSnapshot_HoldsReconcileRunAndLeader(t *testing.T) {
 	}
 	s, err = cache.WaitCurrent(t.Context())
 	require.NoError(t, err)
-	assert.Equal(t, finished, s.LastReconcile("eu-west-1").FinishedAt)
-	assert.True(t, s.LastReconcile("us-east-1").FinishedAt.IsZero())
+	assert.Equal(t, finished, s.LastReconciliation("eu-west-1").FinishedAt)
+	assert.True(t, s.LastReconciliation("us-east-1").FinishedAt.IsZero())
 	assert.Equal(t, "first", s.Leader())
 	_, err = client.Delete(t.Context(), state.LockPrefix+"first")
 	require.NoError(t, err)

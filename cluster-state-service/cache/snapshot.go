@@ -10,15 +10,15 @@ import (
 // MetadataKey is the value of a key in etcd that describes the service itself rather than an entity.
 type MetadataKey struct {
 	Value      string
-	Revision   int64              // etcd's create revision
-	Reconciled state.ReconcileRun // Value, decoded, under state.ReconcilePrefix
+	Revision   int64                // etcd's create revision
+	Reconciled state.Reconciliation // Value, decoded, under state.ReconcilePrefix
 }
 
 // ParseMetadataKey reads a value. A malformed one leaves Reconciled zero.
 func ParseMetadataKey(key, value string, revision int64) MetadataKey {
 	m := MetadataKey{Value: value, Revision: revision}
 	if strings.HasPrefix(key, state.ReconcilePrefix) && json.Unmarshal([]byte(value), &m.Reconciled) != nil {
-		m.Reconciled = state.ReconcileRun{}
+		m.Reconciled = state.Reconciliation{}
 	}
 	return m
 }
@@ -39,9 +39,9 @@ type Snapshot struct {
 	Changes int64
 }
 
-// LastReconcile returns the last complete reconcile run in the region; zero if there was none.
-func (s *Snapshot) LastReconcile(region string) state.ReconcileRun {
-	var latest state.ReconcileRun
+// LastReconciliation returns the last complete reconciliation in the region; zero if there was none.
+func (s *Snapshot) LastReconciliation(region string) state.Reconciliation {
+	var latest state.Reconciliation
 	for key, metadata := range s.Metadata {
 		if !strings.HasPrefix(key, state.ReconcilePrefix) || !strings.HasSuffix(key, "/"+region) {
 			continue

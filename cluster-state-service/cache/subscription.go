@@ -92,8 +92,8 @@ func (s *subscription) attach(ctx context.Context, from *broadcast.Subscription[
 	context.AfterFunc(ctx, from.Close)
 }
 
-// checkRange returns an error unless the cache can stream the changes from the revision on. etcd decides what is in
-// range: another replica may have shown a revision that this one has not reached yet.
+// checkRange returns an error unless the cache can stream the changes from the revision on. etcd decides whether
+// the revision is in range: another replica may have shown a revision that this one has not reached yet.
 func (c *Cache) checkRange(ctx context.Context, revision int64) error {
 	limited, cancel := context.WithTimeoutCause(ctx, etcdTimeout, state.ErrStoreUnavailable)
 	defer cancel()

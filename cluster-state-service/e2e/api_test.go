@@ -142,7 +142,7 @@ func TestMetrics_AreServedAndDocumented(t *testing.T) {
 		`blox_css_stream_subscribers{kind="task"} 1`,
 		`blox_css_store_records_total{outcome="written"} 1`,
 		`blox_css_cache_tasks 3`, `blox_css_cache_instances 2`, `blox_css_cache_loads_total 1`,
-		`blox_css_reconcile_cluster_failures_total 0`,
+		`blox_css_reconciliation_cluster_failures_total 0`,
 	} {
 		assert.Contains(t, body, line+"\n")
 	}
@@ -151,8 +151,8 @@ func TestMetrics_AreServedAndDocumented(t *testing.T) {
 		"blox_css_cache_revision",
 		"blox_css_cache_wait_current_seconds_count", "blox_css_cache_revision_read_seconds_count",
 		"blox_css_cache_lag_revisions 0",
-		"blox_css_ingest_event_age_seconds_count", "blox_css_reconcile_run_duration_seconds_count",
-		"blox_css_reconcile_ecs_requests_total", "go_goroutines",
+		"blox_css_ingest_event_age_seconds_count", "blox_css_reconciliation_duration_seconds_count",
+		"blox_css_reconciliation_ecs_requests_total", "go_goroutines",
 	} {
 		assert.Contains(t, body, "\n"+name)
 	}

@@ -14,7 +14,7 @@ import (
 	"github.com/blox/blox/internal/testenv"
 )
 
-// Records of a region other than the simulator's, which reconcile leaves alone.
+// Records of a region other than the simulator's, which the reconciler leaves alone.
 const (
 	account     = "arn:aws:ecs:eu-west-1:123456789012:"
 	runningTask = account + "task/prod/1a2b3c4d5e6f47889900aabbccddeeff"

@@ -216,7 +216,7 @@ func (w *system) startChurn(instances []string) (stop func()) {
 				tasks = append(tasks, task)
 			}
 			assert.NoError(w.t, w.sim.SetAgentConnected(instances[chance.IntN(len(instances))], n%4 == 0))
-			if len(tasks) > 30 { // stop and delete the oldest, as reconcile does
+			if len(tasks) > 30 { // stop and delete the oldest, as the reconciler does
 				assert.NoError(w.t, w.sim.KillTask(tasks[0], 0))
 				_, err := w.client.Delete(context.Background(), "ecs/task/default/"+tasks[0])
 				assert.NoError(w.t, err)

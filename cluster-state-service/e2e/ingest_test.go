@@ -111,10 +111,10 @@ func TestIngest_KeepsUncommittedMessages(t *testing.T) {
 }
 
 // Of 50,000 events (10,000 under the race detector), a fifth arrives twice and a fifth late. The store still ends up
-// with the simulator's versions, without the help of a reconcile run.
+// with the simulator's versions, without the help of a reconciliation.
 func TestIngest_ConvergesAfterDisorderedEvents(t *testing.T) {
 	w := newSystem(t, ecssim.Config{Seed: 7})
-	c := w.start().ready() // the first reconcile run finds nothing, and the next is 20 minutes away
+	c := w.start().ready() // the first reconciliation finds nothing, and the next is 20 minutes away
 	w.sim.SetFaults(ecssim.Faults{Events: ecssim.EventFaults{Duplicate: 0.2, Reorder: 0.2}})
 	definition := w.sim.RegisterTaskDefinition("agent")
 	instances := w.sim.AddInstances("default", 100)

@@ -152,7 +152,7 @@ func (s *serviceProcess) awaitIdle() (goroutines int) {
 	testenv.Eventually(s.t, func() bool {
 		_, header, _ := s.get("/v1/instances")
 		return header.Get("Blox-Reconciled-At") != ""
-	}, "no reconcile run has finished")
+	}, "no reconciliation has finished")
 	equal := 0
 	testenv.Eventually(s.t, func() bool {
 		now := len(s.goroutines())

@@ -148,7 +148,7 @@ func (m *Informer) ListedAt() time.Time {
 	return tasks
 }
 
-// ReconciledAt returns the end of the last reconcile run of the CSS, as of the latest list or the start of the latest
+// ReconciledAt returns the end of the last reconciliation of the CSS, as of the latest list or the start of the latest
 // stream: a later run may have ended since. It is zero if unknown.
 func (m *Informer) ReconciledAt() time.Time {
 	m.reconciledMu.Lock()
@@ -159,7 +159,7 @@ func (m *Informer) ReconciledAt() time.Time {
 // setReconciledAt stores the value of a CSS's header, in RFC 3339, if it is later than the stored one.
 func (m *Informer) setReconciledAt(header string) {
 	at, err := time.Parse(time.RFC3339Nano, header)
-	if err != nil { // no reconcile run has ended yet
+	if err != nil { // no reconciliation has ended yet
 		return
 	}
 	m.reconciledMu.Lock()

@@ -52,7 +52,7 @@ func (w *world) commit(ops ...clientv3.Op) int64 {
 	return answer.Header.Revision
 }
 
-// reconciled records a reconcile run, without which a cluster-state-service serves nothing.
+// reconciled records a reconciliation, without which a cluster-state-service serves nothing.
 func (w *world) reconciled() {
 	const at = "2026-01-02T03:04:05Z"
 	w.commit(clientv3.OpPut("ecs/reconciled/123456789012/eu-west-1", fmt.Sprintf(`{"startedAt":%q,"finishedAt":%q}`, at, at)))
@@ -275,7 +275,7 @@ func TestInformer_ReportsMissedDeletions(t *testing.T) {
 	assert.True(t, m.ListedAt().After(listed))
 }
 
-func TestInformer_WaitsForFirstReconcile(t *testing.T) {
+func TestInformer_WaitsForFirstReconciliation(t *testing.T) {
 	w := newWorld(t)
 	w.commit(putTask("prod", "b", 1), putTask("prod", "a", 1), putTask("prod2", "c", 1), putInstance("prod", "i", 1))
 	m := w.startInformer(ignore, w.replica())

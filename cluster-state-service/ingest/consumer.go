@@ -71,7 +71,7 @@ func (c *Consumer) poll(ctx context.Context) {
 	}
 }
 
-// delete deletes messages. The queue delivers those that it fails to delete again, and recording them changes
+// delete deletes messages. If that fails for a message, the queue delivers it again, and recording it again changes
 // nothing.
 func (c *Consumer) delete(ctx context.Context, messages []Message) {
 	err := c.queue.Delete(ctx, messages)

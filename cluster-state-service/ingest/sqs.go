@@ -94,8 +94,8 @@ func parseSent(timestamp string) time.Time {
 	return time.UnixMilli(milliseconds)
 }
 
-// Delete deletes messages in one call. The error reports those that stay; SQS delivers them again, which does no
-// harm.
+// Delete deletes messages in one call. The error reports the messages that SQS failed to delete. SQS delivers
+// them again, which does no harm.
 func (q *SQS) Delete(ctx context.Context, messages []Message) error {
 	url, err := q.queueURL(ctx)
 	if err != nil {

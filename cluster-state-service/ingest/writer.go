@@ -81,8 +81,8 @@ func (w *Writer) partition(key state.Key) chan<- pendingRecord {
 	return w.partitions[maphash.String(w.seed, key.ARN)%uint64(len(w.partitions))]
 }
 
-// Write waits until all messages are done, and returns those that are recorded or of an unsupported kind. It logs and
-// counts a malformed message once and does not return it. An error means that ctx ended.
+// Write waits until all messages are done. It returns the recorded messages and those of an unsupported kind. It logs
+// and counts a malformed message once and does not return it. An error means that ctx ended.
 func (w *Writer) Write(ctx context.Context, messages []Message) (done []Message, err error) {
 	committed := make(chan Message, len(messages)) // has room for all, so that a commit never blocks
 	pending := 0

@@ -13,7 +13,7 @@ import (
 	"github.com/blox/blox/internal/backoff"
 )
 
-// clusterAttempts is how often a run tries to reconcile a cluster.
+// clusterAttempts is how often one reconciliation tries a cluster.
 const clusterAttempts = 3
 
 // correctionsFunc computes the corrections of a cluster.
@@ -56,8 +56,8 @@ func (r *Reconciler) activeClusterCorrections(ctx context.Context, cluster strin
 	return append(instances, tasks...), err
 }
 
-// corrections compares the stored records of one kind with ECS. ECS describes also those that it does not list, so
-// that it reports itself what is missing.
+// corrections compares the stored records of one kind with ECS. It asks ECS to describe every stored
+// record, listed or not, so that ECS itself reports the missing ones.
 func corrections[T entity[T]](
 	ctx context.Context, cluster string, stored cache.Index[T], keys map[string]state.Key,
 	list func(context.Context, string) ([]string, error),

@@ -21,22 +21,22 @@ import (
 const (
 	firstRetryDelay   = 200 * time.Millisecond
 	longestRetryDelay = 30 * time.Second
-	// failedClusterDelay is the time until the next run if some clusters failed.
+	// failedClusterDelay is the time until the next reconciliation if some clusters failed.
 	failedClusterDelay = time.Minute
-	// maxRunFailures is the number of failed runs in a row after which the leader releases the lock. Retries have
+	// maxFailures is the number of failed reconciliations in a row after which the leader releases the lock. Retries have
 	// reached longestRetryDelay by then, and another replica may succeed.
-	maxRunFailures = 9
+	maxFailures = 9
 )
 
 // Config configures a Reconciler.
 type Config struct {
 	ECS         *ecs.Client
 	Store       *store.Store
-	Compactor   *store.Compactor // runs while this replica holds the reconcile lock
+	Compactor   *store.Compactor // runs while this replica holds the reconciliation lock
 	WaitCurrent func(context.Context) (*cache.Snapshot, error)
 	Region      string
 	Name        string        // this replica's name, unique among the replicas that share the lock
-	Interval    time.Duration // between two runs
+	Interval    time.Duration // between two reconciliations
 	Log         logrus.FieldLogger
 	Metrics     prometheus.Registerer // may be nil
 }
@@ -50,7 +50,7 @@ type Reconciler struct {
 	failures  *logging.FailureLog
 
 	mu              sync.Mutex
-	clusterFailures map[string]*logging.FailureLog // by ARN, of clusters that failed in the last run
+	clusterFailures map[string]*logging.FailureLog // by ARN, of clusters that failed in the last reconciliation
 }
 
 // New returns a Reconciler.
@@ -81,7 +81,7 @@ func (r *Reconciler) Run(ctx context.Context) error {
 	return nil
 }
 
-// lead reconciles until the lock is lost or too many runs fail.
+// lead reconciles until the lock is lost or too many reconciliations fail.
 func (r *Reconciler) lead(ctx context.Context, token state.FencingToken) error {
 	ctx, cancel := context.WithCancel(ctx)
 	var compactor sync.WaitGroup
@@ -95,13 +95,13 @@ func (r *Reconciler) lead(ctx context.Context, token state.FencingToken) error {
 	retry := backoff.New(firstRetryDelay, longestRetryDelay)
 	failedRuns := 0
 	for ctx.Err() == nil {
-		failedClusters, err := r.run(ctx, token)
+		failedClusters, err := r.reconcile(ctx, token)
 		if ctx.Err() != nil {
 			break
 		}
 		if err != nil {
 			failedRuns++
-			if failedRuns == maxRunFailures {
+			if failedRuns == maxFailures {
 				return err
 			}
 			r.failures.Failed(err)
@@ -120,13 +120,13 @@ func (r *Reconciler) lead(ctx context.Context, token state.FencingToken) error {
 	return ctx.Err()
 }
 
-// waitForTurn delays the first run if another replica completed a run after this one started.
+// waitForTurn delays the first reconciliation if another replica completed one after this one started.
 func (r *Reconciler) waitForTurn(ctx context.Context) error {
 	snapshot, err := r.WaitCurrent(ctx)
 	if err != nil {
 		return err
 	}
-	if last := snapshot.LastReconcile(r.Region).FinishedAt; last.After(r.startedAt) {
+	if last := snapshot.LastReconciliation(r.Region).FinishedAt; last.After(r.startedAt) {
 		backoff.Sleep(ctx, time.Until(last.Add(r.Interval)))
 	}
 	return nil

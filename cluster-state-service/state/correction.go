@@ -2,8 +2,8 @@ package state
 
 import "errors"
 
-// ErrLockLost reports that another replica holds the reconcile lock.
-var ErrLockLost = errors.New("reconcile lock lost")
+// ErrLockLost reports that another replica holds the reconciliation lock.
+var ErrLockLost = errors.New("reconciliation lock lost")
 
 // Correction is the change of a stored record that makes it equal to ECS.
 type Correction struct {

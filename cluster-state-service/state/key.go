@@ -31,7 +31,7 @@ type Key struct {
 // String returns the key in etcd: ecs/task/<cluster>/<ARN> or ecs/instance/<cluster>/<ARN>.
 func (k Key) String() string { return k.Kind.Prefix() + k.Cluster + "/" + k.ARN }
 
-// TombstoneKey returns the key in etcd that marks the entity as removed by reconcile: ecs/deleted/<kind>/<ARN>.
+// TombstoneKey returns the key in etcd that marks the entity as removed by the reconciler: ecs/deleted/<kind>/<ARN>.
 func (k Key) TombstoneKey() string { return Root + "deleted/" + string(k.Kind) + "/" + k.ARN }
 
 // ClusterARN returns the ARN of the key's cluster; empty if the key's own ARN is malformed.

@@ -125,20 +125,20 @@ func changeLabel(c state.Correction) string {
 	return "put"
 }
 
-// SaveReconcileRun publishes a complete reconcile run to all replicas.
-func (s *Store) SaveReconcileRun(
-	ctx context.Context, token state.FencingToken, account, region string, run state.ReconcileRun,
+// SaveReconciliation publishes a complete reconciliation to all replicas.
+func (s *Store) SaveReconciliation(
+	ctx context.Context, token state.FencingToken, account, region string, run state.Reconciliation,
 ) error {
 	value, err := json.Marshal(run)
 	if err != nil {
-		return fmt.Errorf("encode reconcile run: %w", err)
+		return fmt.Errorf("encode reconciliation: %w", err)
 	}
 	ctx, cancel := context.WithTimeout(ctx, opTimeout)
 	defer cancel()
 	put := clientv3.OpPut(state.ReconcilePrefix+account+"/"+region, string(value))
 	response, err := s.client.Txn(ctx).If(guard(token)).Then(put).Commit()
 	if err != nil {
-		return fmt.Errorf("save reconcile run: %w", err)
+		return fmt.Errorf("save reconciliation: %w", err)
 	}
 	if !response.Succeeded {
 		return state.ErrLockLost

@@ -12,8 +12,8 @@ import (
 	"github.com/blox/blox/cluster-state-service/state"
 )
 
-// Record stores every record whose version is higher than the stored one. It drops records of entities that reconcile
-// removed: such an event arrived late. No key may occur twice.
+// Record stores every record whose version is higher than the stored one. It drops records of entities that the
+// reconciler removed: such an event arrived late. No key may occur twice.
 // After an error some records may be stored; the caller may call Record again with all of them.
 func (s *Store) Record(ctx context.Context, records []state.Record) error {
 	writes := make([]write, 0, len(records))
@@ -60,8 +60,8 @@ func (s *Store) commit(ctx context.Context, writes []write) (remaining []write, 
 	return nil, nil
 }
 
-// reread updates the writes of a failed transaction from what the transaction read, and drops those that are
-// obsolete.
+// reread updates the writes of a failed transaction with the records that the transaction read. It drops obsolete
+// writes.
 func (s *Store) reread(writes []write, responses []*etcdserverpb.ResponseOp) []write {
 	var remaining []write
 	for _, w := range writes {

@@ -16,8 +16,9 @@ import (
 // lockLease is how long the other replicas wait for the lock of a replica that died.
 const lockLease = 15 * time.Second
 
-// Lead waits until this replica, called name, holds the reconcile lock, then calls work and returns its result. The
-// context of work ends when the lock is lost; etcd rejects writes that are guarded by the fencing token from then on.
+// Lead waits until this replica, called name, holds the reconciliation lock, then calls work and returns its result.
+// The context of work ends when the lock is lost; etcd rejects writes that are guarded by the fencing token from then
+// on.
 func (s *Store) Lead(ctx context.Context, name string, work func(context.Context, state.FencingToken) error) error {
 	return etcd.Campaign(ctx, s.client, strings.TrimSuffix(state.LockPrefix, "/"), name, lockLease,
 		func(ctx context.Context, leadership etcd.Leadership) error {

@@ -16,7 +16,7 @@ type metrics struct {
 const (
 	outcomeWritten = "written"
 	outcomeOlder   = "older"   // not newer than the stored version
-	outcomeRemoved = "removed" // late: reconcile had removed the entity
+	outcomeRemoved = "removed" // late: the reconciler had removed the entity
 )
 
 func newMetrics(registerer prometheus.Registerer) metrics {
@@ -35,11 +35,11 @@ func newMetrics(registerer prometheus.Registerer) metrics {
 		records: factory.NewCounterVec(prometheus.CounterOpts{
 			Name: "blox_css_store_records_total",
 			Help: "Total number of records from events by outcome: written, older (than the stored version) " +
-				"or removed (by reconcile before the event arrived).",
+				"or removed (by the reconciler before the event arrived).",
 		}, []string{"outcome"}),
 		corrections: factory.NewCounterVec(prometheus.CounterOpts{
-			Name: "blox_css_reconcile_corrections_total",
-			Help: "Total number of records that reconcile corrected by change: put or remove.",
+			Name: "blox_css_reconciliation_corrections_total",
+			Help: "Total number of records that the reconciler corrected by change: put or remove.",
 		}, []string{"change"}),
 	}
 }

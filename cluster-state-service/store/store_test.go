@@ -156,7 +156,8 @@ func TestApplyCorrections_FailsWithoutLock(t *testing.T) {
 	lead(t, s, func(ctx context.Context, _ state.FencingToken) {
 		_, err := s.ApplyCorrections(ctx, old, []state.Correction{{Key: task("a", 0).Key, Value: task("a", 1).Value}})
 		assert.ErrorIs(t, err, state.ErrLockLost)
-		assert.ErrorIs(t, s.SaveReconcileRun(ctx, old, "123456789012", "eu-west-1", state.ReconcileRun{}), state.ErrLockLost)
+		err = s.SaveReconciliation(ctx, old, "123456789012", "eu-west-1", state.Reconciliation{})
+		assert.ErrorIs(t, err, state.ErrLockLost)
 	})
 	value, _ := stored(t, client, task("a", 0).Key.String())
 	assert.Empty(t, value)

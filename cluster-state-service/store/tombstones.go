@@ -13,7 +13,7 @@ const (
 	// tombstoneLife is how long Record drops events of a removed entity. EventBridge retries for 24 hours, and a queue
 	// may retain an event for days. ECS itself forgets stopped tasks within hours.
 	tombstoneLife = 48 * time.Hour
-	// leaseSharing is how long new tombstones share a lease: a reconcile run needs one lease, not one for each task.
+	// leaseSharing is how long new tombstones share a lease: a reconciliation needs one lease, not one for each task.
 	leaseSharing = 10 * time.Minute
 )
 

@@ -72,7 +72,7 @@ func TestCache_WatchYieldsEveryChange(t *testing.T) {
 	require.NoError(t, err)
 	assert.Equal(t, "old deleted=false paused=true in arn:cluster/prod", <-lines)
 
-	// The list after an outage shows what has changed meanwhile.
+	// The list after an outage shows the changes during the outage.
 	server.Stop()
 	server.Start()
 	ctx, cancel := context.WithTimeout(t.Context(), 30*time.Second)

@@ -17,7 +17,7 @@ func TestCache_DrainOrdersAreCopiedOnWrite(t *testing.T) {
 	c.index.putEnvironment(e)
 	shared := c.DrainOrders(e.Cluster)
 	assert.Equal(t, map[string]int{"a": 0}, shared)
-	assert.Zero(t, testing.AllocsPerRun(100, func() { c.DrainOrders(e.Cluster) }), "each reconcile reads them")
+	assert.Zero(t, testing.AllocsPerRun(100, func() { c.DrainOrders(e.Cluster) }), "each reconciliation reads them")
 
 	e.StoredVersion, e.Deployments = 2, map[string]environment.Deployment{"b": {ID: "b"}}
 	c.index.putEnvironment(e)

@@ -26,7 +26,7 @@ type Handler interface {
 	Replace(kvs []*mvccpb.KeyValue, revision int64)
 	// Apply receives the changes of one watch response, in etcd's order.
 	Apply(events []*clientv3.Event)
-	// Interrupted is called when the watch ends. The next Replace shows what has changed meanwhile.
+	// Interrupted is called when the watch ends. The next Replace shows the changes since then.
 	Interrupted()
 }
 

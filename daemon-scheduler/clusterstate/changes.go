@@ -57,8 +57,8 @@ func (c Cluster) sendTask(listener Listener, change informer.Change) {
 	}
 }
 
-// compare returns what the difference between two states of an instance means, nil being none, and whether it means
-// anything: what is free on an instance changes with every task.
+// compare returns the meaning of the difference between two states of an instance; nil stands for no instance. It
+// reports whether the difference matters, because every task changes the free resources of its instance.
 func compare(before, after *models.ContainerInstance) (meaning environment.InstanceChange, matters bool) {
 	switch {
 	case before == nil && after == nil:
@@ -93,7 +93,7 @@ func sorted(attributes []*models.ContainerInstanceAttribute) []string {
 	return list
 }
 
-// hasMore reports whether more of any resource is free than before. A set, such as the ports, lists what is taken.
+// hasMore reports whether more of any resource is free than before. A set, such as the ports, lists the used values.
 func hasMore(before, now []*models.ContainerInstanceResource) bool {
 	for _, n := range now {
 		for _, b := range before {

@@ -45,7 +45,8 @@ func (c Cluster) Instances(clusterARN string) []environment.Instance {
 	return instances
 }
 
-// attributes holds the informer's own list: searching it is cheaper than indexing all attributes for every reconcile.
+// attributes holds the informer's own list: searching it is cheaper than indexing all attributes for every
+// reconciliation.
 type attributes []*models.ContainerInstanceAttribute
 
 func (a attributes) Attribute(name string) (string, bool) {

@@ -18,7 +18,7 @@ import (
 
 const (
 	queryTimeout    = time.Minute // of all reads of ECS that confirm or verify tasks
-	maxConfirmsOnce = 10          // launches of one reconcile; after an error, few reads have to be repeated
+	maxConfirmsOnce = 10          // launches of one reconciliation; after an error, few reads have to be repeated
 )
 
 // errListedButMissing means that ECS, which is eventually consistent, lists a task but does not describe it.

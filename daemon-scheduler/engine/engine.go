@@ -37,11 +37,11 @@ type Config struct {
 }
 
 const (
-	commitTimeout          = 5 * time.Second
-	maxConcurrentCalls     = 8   // of one environment, or of one cluster's readiness attributes
-	maxActionsPerReconcile = 100 // starts, stops or attributes; the next reconcile follows at once
-	maxLaunchesPerCommit   = store.MaxRecordsPerCommit
-	syncPollInterval       = 50 * time.Millisecond
+	commitTimeout               = 5 * time.Second
+	maxConcurrentCalls          = 8   // of one environment, or of one cluster's readiness attributes
+	maxActionsPerReconciliation = 100 // starts, stops or attributes; the next reconciliation follows at once
+	maxLaunchesPerCommit        = store.MaxRecordsPerCommit
+	syncPollInterval            = 50 * time.Millisecond
 )
 
 // Engine reconciles all environments while its replica leads.
@@ -127,15 +127,15 @@ func (e *Engine) queueDepth() int {
 	return 0
 }
 
-// reconcileOne reconciles one environment and schedules its next reconcile.
+// reconcileOne reconciles one environment and schedules its next reconciliation.
 func (e *Engine) reconcileOne(ctx context.Context, leader *leaderState, name string) error {
 	start := time.Now()
 	done, err := e.reconcile(ctx, leader, name)
-	e.metrics.observeReconcile(start, err)
+	e.metrics.observeReconciliation(start, err)
 	if err != nil && ctx.Err() == nil {
 		log := e.Log.WithError(err).WithField("environment", name)
 		if errors.Is(err, environment.ErrConflict) {
-			log.Debug("records changed during the reconcile; retrying")
+			log.Debug("records changed during the reconciliation; retrying")
 		} else {
 			log.Warn("failed to reconcile environment; retrying")
 		}
@@ -203,7 +203,7 @@ func (e *Engine) InstanceChanged(c environment.InstanceChange) {
 	}
 }
 
-// ReadinessChanged queues a cluster for the reconcile of its readiness attributes, if it uses any.
+// ReadinessChanged queues a cluster for the reconciliation of its readiness attributes, if it uses any.
 func (e *Engine) ReadinessChanged(clusterARN string) {
 	if leader := e.leading(); leader != nil && e.Cache.UsesReadiness(clusterARN) {
 		leader.readiness.Add(clusterARN)

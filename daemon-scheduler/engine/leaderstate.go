@@ -16,7 +16,7 @@ const (
 	stopRequestRetention = 2 * time.Minute
 )
 
-// leaderState is what a leader knows during one term.
+// leaderState is the memory of a leader during one term.
 type leaderState struct {
 	store.Term
 	since     time.Time
@@ -24,7 +24,7 @@ type leaderState struct {
 	readiness *workqueue // of cluster ARNs, whose readiness attributes are to be reconciled
 
 	mu           sync.Mutex
-	verifiedAt   map[string]time.Time            // by environment: when ECS was last asked for tasks that the cache lacks
+	verifiedAt   map[string]time.Time            // by environment: last search in ECS for tasks that the cache lacks
 	improvedAt   map[string]time.Time            // by instance ARN: when a start that failed there became worth a retry
 	prunedAt     time.Time                       // when old entries of improvedAt were last removed
 	stopRequests map[string]map[string]time.Time // by environment and task ARN: when StopTask was last called

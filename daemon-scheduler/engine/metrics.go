@@ -55,10 +55,10 @@ func newMetrics(e *Engine, registerer prometheus.Registerer) metrics {
 		return with.NewGaugeVec(prometheus.GaugeOpts{Name: name, Help: help}, []string{"environment"})
 	}
 	return metrics{
-		reconciles: counter("blox_ds_environment_reconciles_total",
-			"Reconciles of environments, by outcome: succeeded or failed.", "outcome"),
-		reconcileDuration: histogram("blox_ds_environment_reconcile_duration_seconds",
-			"Duration of a reconcile of one environment, its calls of ECS included."),
+		reconciles: counter("blox_ds_environment_reconciliations_total",
+			"Reconciliations of environments, by outcome: succeeded or failed.", "outcome"),
+		reconcileDuration: histogram("blox_ds_environment_reconciliation_duration_seconds",
+			"Duration of a reconciliation of one environment, its calls of ECS included."),
 		planDuration: histogram("blox_ds_plan_duration_seconds",
 			"Duration of building the state of one environment and planning for it."),
 		starts: counter("blox_ds_task_starts_total", "Task starts, by outcome: succeeded, rejected (ECS gave a reason), "+
@@ -87,7 +87,7 @@ func newMetrics(e *Engine, registerer prometheus.Registerer) metrics {
 	}
 }
 
-func (m metrics) observeReconcile(start time.Time, err error) {
+func (m metrics) observeReconciliation(start time.Time, err error) {
 	outcome := "succeeded"
 	if err != nil {
 		outcome = "failed"

@@ -39,7 +39,8 @@ type readinessReconciliation struct {
 	cluster string // ARN
 }
 
-// reconcileReadiness reconciles the readiness attributes of one cluster's instances, and schedules the next reconcile.
+// reconcileReadiness reconciles the readiness attributes of one cluster's instances, and schedules the next
+// reconciliation.
 func (e *Engine) reconcileReadiness(ctx context.Context, leader *leaderState, clusterARN string) error {
 	start := time.Now()
 	plan := planner.PlanReadiness(e.buildReadinessState(leader, clusterARN, start))
@@ -50,7 +51,7 @@ func (e *Engine) reconcileReadiness(ctx context.Context, leader *leaderState, cl
 	err := r.execute(ctx, plan)
 	if err != nil && ctx.Err() == nil {
 		if errors.Is(err, environment.ErrConflict) {
-			r.log.WithError(err).Debug("records changed during the reconcile; retrying")
+			r.log.WithError(err).Debug("records changed during the reconciliation; retrying")
 		} else {
 			r.log.WithError(err).Warn("failed to reconcile readiness attributes; retrying")
 		}
@@ -79,10 +80,10 @@ func (e *Engine) buildReadinessState(leader *leaderState, clusterARN string, now
 	return s
 }
 
-// execute removes attributes before it sets others, at most maxActionsPerReconcile together.
+// execute removes attributes before it sets others, at most maxActionsPerReconciliation together.
 func (r *readinessReconciliation) execute(ctx context.Context, plan planner.ReadinessPlan) error {
-	remove := plan.Remove[:min(len(plan.Remove), maxActionsPerReconcile)]
-	set := plan.Set[:min(len(plan.Set), maxActionsPerReconcile-len(remove))]
+	remove := plan.Remove[:min(len(plan.Remove), maxActionsPerReconciliation)]
+	set := plan.Set[:min(len(plan.Set), maxActionsPerReconciliation-len(remove))]
 	var calls errgroup.Group
 	calls.SetLimit(maxConcurrentCalls)
 	for batch := range slices.Chunk(remove, ecsapi.MaxAttributesPerCall) {

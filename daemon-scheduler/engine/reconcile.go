@@ -66,9 +66,9 @@ func (e *Engine) reconcile(ctx context.Context, leader *leaderState, name string
 	return done, r.execute(ctx, plan, state.Fresh, now)
 }
 
-// BuildState returns what the caches hold that a plan for the environment depends on; own are those of its tasks that
-// the environment's deployments have started. It reads the tasks of others only where they matter: on DRAINING
-// instances and, if the environment releases instances for scale-in, on all.
+// BuildState returns the planner's input from the caches; own are the tasks that the environment's deployments have
+// started. It reads tasks of others only where they matter: on DRAINING instances and, if the environment releases
+// instances for scale-in, on all.
 func BuildState(
 	records *cache.Cache, cluster clusterstate.Cluster, e environment.Environment,
 ) (s planner.State, own []environment.Task) {
@@ -163,8 +163,8 @@ func (r *reconciliation) deleteEnvironment(ctx context.Context) (found bool, err
 	return false, nil
 }
 
-// forget removes what is known of an environment that was deleted, and its launch records once no launch is open. It
-// returns when to try again; zero if all is removed.
+// forget removes the memory of a deleted environment, and its launch records once no launch is open. It returns when
+// to try again; zero if all is removed.
 func (e *Engine) forget(
 	ctx context.Context, leader *leaderState, name string, launches map[string]environment.Launch,
 ) (requeueAt time.Time, err error) {

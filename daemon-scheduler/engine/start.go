@@ -35,7 +35,7 @@ func (r *reconciliation) start(ctx context.Context, starts []planner.Action) err
 		return err // with a task found, the plan is void
 	}
 	byDeployment := map[string][]planner.Action{}
-	for _, a := range starts[:min(len(starts), maxActionsPerReconcile)] {
+	for _, a := range starts[:min(len(starts), maxActionsPerReconciliation)] {
 		byDeployment[a.Launch.Deployment] = append(byDeployment[a.Launch.Deployment], a)
 	}
 	var calls errgroup.Group
@@ -55,7 +55,7 @@ func (r *reconciliation) startBatch(ctx context.Context, starts []planner.Action
 		return fmt.Errorf("wait for a StartTask: %w", err)
 	}
 	if r.isOutdated() {
-		return nil // the next reconcile follows at once
+		return nil // the next reconciliation follows at once
 	}
 	notAfter := time.Now().Add(environment.LaunchWindow)
 	callCtx, cancel := withGrace(ctx, notAfter)

@@ -15,8 +15,8 @@ import (
 )
 
 const (
-	stopTimeout          = 15 * time.Second // of one StopTask with its retries
-	minStopsPerReconcile = 10               // more only while the limiter has tokens left
+	stopTimeout               = 15 * time.Second // of one StopTask with its retries
+	minStopsPerReconciliation = 10               // more only while the limiter has tokens left
 )
 
 // stop executes stops. StopTask is idempotent, so it needs no announcement.
@@ -29,10 +29,10 @@ func (r *reconciliation) stop(ctx context.Context, stops []planner.Action) error
 	return calls.Wait()
 }
 
-// maxStops returns how many tasks one reconcile may stop. Each stop is a call of its own, and a reconcile that waits
-// for tokens delays the environment's starts and other environments.
+// maxStops returns how many tasks one reconciliation may stop. Each stop is a call of its own, and a
+// reconciliation that waits for tokens delays the environment's starts and other environments.
 func maxStops(limiter *ecsapi.Limiter) int {
-	return max(limiter.Available(maxActionsPerReconcile), minStopsPerReconcile)
+	return max(limiter.Available(maxActionsPerReconciliation), minStopsPerReconciliation)
 }
 
 func (r *reconciliation) stopTask(ctx context.Context, a planner.Action) error {
@@ -40,7 +40,7 @@ func (r *reconciliation) stopTask(ctx context.Context, a planner.Action) error {
 		return fmt.Errorf("wait for a StopTask: %w", err)
 	}
 	if r.isOutdated() {
-		return nil // the next reconcile follows at once
+		return nil // the next reconciliation follows at once
 	}
 	if err := checkFence(ctx, r.leader.Term, time.Now().Add(stopTimeout)); err != nil {
 		return fmt.Errorf("StopTask: %w", err)

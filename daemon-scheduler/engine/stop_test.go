@@ -21,9 +21,9 @@ func TestMaxStops_DependsOnTheTokensLeft(t *testing.T) {
 	for range 45 {
 		require.NoError(t, full.Wait(t.Context()))
 	}
-	assert.Equal(t, minStopsPerReconcile, maxStops(full), "some in any case")
-	assert.Equal(t, maxActionsPerReconcile, maxStops(ecsapi.NewLimiter(never, 5000)))
-	assert.Equal(t, maxActionsPerReconcile, maxStops(nil), "without a limit")
+	assert.Equal(t, minStopsPerReconciliation, maxStops(full), "some in any case")
+	assert.Equal(t, maxActionsPerReconciliation, maxStops(ecsapi.NewLimiter(never, 5000)))
+	assert.Equal(t, maxActionsPerReconciliation, maxStops(nil), "without a limit")
 }
 
 // The number of series must not grow with the number of environments.

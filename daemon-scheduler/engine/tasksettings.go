@@ -7,7 +7,7 @@ import (
 	"github.com/blox/blox/daemon-scheduler/environment"
 )
 
-// applyTaskSettings copies s to a call of StartTask. ECS has defaults for what is not set.
+// applyTaskSettings copies s to a call of StartTask. ECS has defaults for unset fields.
 func applyTaskSettings(input *ecs.StartTaskInput, s environment.TaskSettings) {
 	if n := s.Network; n != nil {
 		input.NetworkConfiguration = &types.NetworkConfiguration{AwsvpcConfiguration: &types.AwsVpcConfiguration{

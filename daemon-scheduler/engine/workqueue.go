@@ -12,14 +12,14 @@ const (
 	firstRetry   = 100 * time.Millisecond // doubles with every failure in a row
 	longestRetry = 5 * time.Second        // a user's change of an environment that keeps failing waits as long
 
-	// After a reconcile, a name cools down for four times its planning time. A flood of changes then costs a fifth of
-	// one processor at most, and the first change is still reconciled at once.
+	// After a reconciliation, a name cools down for four times its planning time. A flood of changes then costs at
+	// most a fifth of one processor, and the first change is still reconciled at once.
 	cooldownFactor   = 4
 	shortestCooldown = 10 * time.Millisecond
 	longestCooldown  = 500 * time.Millisecond
 )
 
-// workqueue holds the names of what has to be reconciled. A name is queued once, however often it was added, and one
+// workqueue holds the names of environments to reconcile. A name is queued once, however often it was added, and one
 // worker at a time processes it.
 type workqueue struct {
 	mu         sync.Mutex
@@ -28,7 +28,7 @@ type workqueue struct {
 	processing map[string]bool             // names that a worker has taken
 	requeues   map[string]*time.Timer      // names to add at a later time
 	cooldowns  map[string]*time.Timer      // names reconciled a moment ago
-	retries    map[string]*backoff.Backoff // names whose last reconcile failed
+	retries    map[string]*backoff.Backoff // names whose last reconciliation failed
 	backingOff map[string]bool             // names of retries that Add ignores until their retry
 	added      chan struct{}               // closed, and replaced, when queue grows
 	closed     bool
@@ -141,7 +141,7 @@ func (q *workqueue) endCooldown(name string) {
 	q.enqueue(name)
 }
 
-// Len returns how many names wait, those that cool down included.
+// Len returns the number of waiting names, including names that cool down.
 func (q *workqueue) Len() int {
 	q.mu.Lock()
 	defer q.mu.Unlock()

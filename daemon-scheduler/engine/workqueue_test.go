@@ -64,7 +64,7 @@ func TestWorkqueue_QueuesANameOnce(t *testing.T) {
 }
 
 // A flood of changes of one name has it reconciled at intervals, the first time at once, and delays no other name.
-func TestWorkqueue_CoolsDownBetweenReconciles(t *testing.T) {
+func TestWorkqueue_CoolsDownBetweenReconciliations(t *testing.T) {
 	synctest.Test(t, func(t *testing.T) {
 		q := newWorkqueue()
 		defer q.Close()

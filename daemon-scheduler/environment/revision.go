@@ -81,7 +81,7 @@ func (e Environment) CheckUpdate(token string) error {
 }
 
 // trimRevisions removes the oldest revisions beyond the limits. It keeps the latest one, the current deployment's,
-// and those that a rollback may return to.
+// and the revisions that a rollback may restore.
 func (e Environment) trimRevisions() Environment {
 	needed := map[int]bool{e.LatestRevision().Number: true}
 	if d, ok := e.Current(); ok {

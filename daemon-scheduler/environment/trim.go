@@ -2,8 +2,8 @@ package environment
 
 import "maps"
 
-// TrimDeployments removes the oldest ended deployments beyond keep. It keeps those that are current, that a rollback
-// may return to or undo, and that are inUse.
+// TrimDeployments removes the oldest ended deployments beyond keep. It keeps the current one, those inUse, and the
+// deployments that a rollback may restore or undo.
 func (e Environment) TrimDeployments(keep int, inUse func(id string) bool) Environment {
 	history := e.History()
 	if len(history) <= keep {
@@ -32,8 +32,8 @@ func (e Environment) TrimDeployments(keep int, inUse func(id string) bool) Envir
 // maxUnstarted is how many deployments are kept that ended before they started.
 const maxUnstarted = 20
 
-// TrimUnstarted removes the oldest deployments beyond maxUnstarted that ended before they started, as they do while
-// the environment is paused or no replica leads. It keeps those that a rollback may undo, that other fields name, and
+// TrimUnstarted removes the oldest deployments beyond maxUnstarted that ended before they started, as they do while the
+// environment is paused or no replica leads. It keeps deployments that a rollback may undo, that other fields name, or
 // that are inUse.
 func (e Environment) TrimUnstarted(inUse func(id string) bool) Environment {
 	needed := map[string]bool{e.PausedBy: true}

@@ -1,4 +1,4 @@
-// Package events records service events: what the leader and users do. Recording never blocks and is bounded.
+// Package events records service events: the actions of the leader and of users. Recording never blocks and is bounded.
 package events
 
 import (
@@ -95,7 +95,7 @@ func (r *Recorder) Run(ctx context.Context) error {
 	}
 }
 
-// writeAll writes what is pending, for shutdownTimeout at most.
+// writeAll writes pending events, for shutdownTimeout at most.
 func (r *Recorder) writeAll(ctx context.Context, current *batch) {
 	ctx, cancel := context.WithTimeout(ctx, shutdownTimeout)
 	defer cancel()

@@ -26,7 +26,7 @@ type instancePublisher struct {
 	known   bool // the cache has had the environment; used by the publisher alone
 }
 
-// WatchInstances yields the statuses of an environment's instances as lines of the encoder, then those that change. If
+// WatchInstances yields the statuses of an environment's instances as lines of the encoder, then changed statuses. If
 // heartbeat is above zero, it also yields the state once in each such time. It ends when ctx ends or after an error.
 func (s *Status) WatchInstances(ctx context.Context, name string, heartbeat time.Duration) iter.Seq2[[]byte, error] {
 	return func(yield func([]byte, error) bool) {

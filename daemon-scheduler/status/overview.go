@@ -40,8 +40,8 @@ func (o *overview) init(s *Status) {
 	o.publisher = newPublisher(o.source())
 }
 
-// WatchOverview yields environments, events and the readiness of this replica as lines of the encoder, then those that
-// change. If heartbeat is above zero, it also yields the state once in each such time. It ends when ctx ends.
+// WatchOverview yields environments, events and the readiness of this replica as lines of the encoder, then their
+// changes. If heartbeat is above zero, it also yields the state once in each such time. It ends when ctx ends.
 func (s *Status) WatchOverview(ctx context.Context, heartbeat time.Duration) iter.Seq2[[]byte, error] {
 	return s.overview.publisher.Read(ctx, heartbeat)
 }
@@ -146,7 +146,7 @@ func (o *overview) environmentRow(name string) ([]row, bool, error) {
 	return []row{{line: line}}, true, nil
 }
 
-// eventVersion is what of an event can change.
+// eventVersion holds the fields of an event that can change.
 type eventVersion struct {
 	lastSeenAt time.Time
 	count      int

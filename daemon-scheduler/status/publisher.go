@@ -45,7 +45,7 @@ type source struct {
 
 type rowKey struct{ section, key string }
 
-// publisher sends rows to any number of readers: first all rows, then those that change. It computes the rows once for
+// publisher sends rows to any number of readers: first all rows, then changed rows. It computes the rows once for
 // all readers, only while there are readers, and spends a tenth of the time on it at most.
 type publisher struct {
 	source source
@@ -102,7 +102,7 @@ type reader struct {
 	current bool // as the reader knows
 }
 
-// Read yields lines, one or more at a time: all rows and the state, then what changes. If heartbeat is above zero, it
+// Read yields lines, one or more at a time: all rows and the state, then changes. If heartbeat is above zero, it
 // also yields the state once in each such time. It ends when ctx ends or after an error.
 func (p *publisher) Read(ctx context.Context, heartbeat time.Duration) iter.Seq2[[]byte, error] {
 	return func(yield func([]byte, error) bool) {
@@ -294,8 +294,8 @@ func (p *publisher) put(section string, values map[string]any, row row) {
 	p.lines.Set(key, line)
 }
 
-// delta returns what the reader does not know yet, and the state if that has changed or a heartbeat is due. Readers
-// share the lines, so nothing may change them.
+// delta returns the rows that the reader has not received, and the state if it has changed or a heartbeat is due.
+// Readers share the lines, so nothing may change them.
 func (p *publisher) delta(r *reader, heartbeat bool) (lines [][]byte, err error) {
 	p.refreshMu.Lock()
 	defer p.refreshMu.Unlock()

@@ -14,7 +14,8 @@ type Readiness struct {
 	Reasons []string // why the replica is not ready; empty if it is
 }
 
-// Readiness reads who leads, and checks whether etcd responds and the cluster state is fresh. It takes up to a second.
+// Readiness reads the name of the leader, and checks whether etcd responds and the cluster state is fresh. It takes up
+// to a second.
 func (s *Status) Readiness(ctx context.Context) Readiness {
 	ctx, cancel := context.WithTimeout(ctx, leaderTimeout)
 	defer cancel()

@@ -1,4 +1,5 @@
-// Package store reads and writes daemon-scheduler's records in etcd. Every write is guarded by what was read:
+// Package store reads and writes daemon-scheduler's records in etcd. Every write is guarded by the revisions that
+// its caller read:
 //
 //	ecs/environment/<name>                      an environment with its revisions and deployments
 //	ecs/launch/<environment>/<instance ARN>     the latest attempt to start the environment's task on the instance
@@ -27,7 +28,7 @@ type Store struct {
 	committed CommitListener
 }
 
-// CommitListener applies committed changes to a cache, so that the leader's next reconcile is not behind its own
+// CommitListener applies committed changes to a cache, so that the leader's next reconciliation is not behind its own
 // writes. It must not block.
 type CommitListener interface {
 	Committed(c Changes, revision int64)

@@ -41,7 +41,7 @@ backup() {
 # A member with old data would mix old records into the restored data. All members therefore stop first, and the token
 # makes them a new cluster. Clients resume with revisions, so revisions must never decrease: they jump above every
 # revision after the backup, and older revisions count as compacted. The restored copy of ECS is outdated. Without the
-# record of the last reconcile run, cluster-state-service serves again only after it has reconciled.
+# record of the last reconciliation, cluster-state-service serves again only after it has reconciled.
 restore() {
   local members cluster='' member data
   members=$(services etcd)

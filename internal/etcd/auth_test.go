@@ -87,7 +87,7 @@ func TestNew_ReloadsTLSFiles(t *testing.T) {
 	testenv.Eventually(t, func() bool { return put(t, client, 5*time.Second) == nil })
 }
 
-// withAuth is an etcd whose user blox may use what is below ecs/ and nothing else. Tokens last a second.
+// withAuth is an etcd whose user blox may use only keys below ecs/. Tokens expire after a second.
 func withAuth(t *testing.T, password string, files ...tlsconfig.Files) *testenv.Server {
 	t.Helper()
 	options := embedded.Options{TokenTTL: time.Second}

@@ -71,7 +71,7 @@ func TestWriteAndFlush_NeedsOneWrite(t *testing.T) {
 	assert.NoError(t, <-ended)
 }
 
-// piecewise notes what is written to it, and when a client is given more time.
+// piecewise records the writes to it and the extensions of its deadline.
 type piecewise struct {
 	net.Conn
 	did []string

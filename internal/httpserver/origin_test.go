@@ -74,8 +74,8 @@ func TestCrossOrigin_PagesOfOtherSitesChangeNothing(t *testing.T) {
 	}
 }
 
-// A browser looks at the service's own page, at one on another port, and at one whose name points at the service
-// afterwards.
+// A browser opens the service's own page, a page on another port, and a page of a host name that resolves to the
+// service afterwards (DNS rebinding).
 func TestCrossOrigin_RejectsBrowsersOfOtherSites(t *testing.T) {
 	const post = `<p>waiting</p><script>
 fetch(new URL(decodeURIComponent(location.hash.slice(1)) || location.href),

@@ -8,8 +8,8 @@ import (
 // pieceSize is how many bytes of a response a client must take within the write timeout.
 const pieceSize = 64 << 10
 
-// response is a http.ResponseWriter that records what was sent and does not wait forever for a client that does not
-// read.
+// response is an http.ResponseWriter that records the status and size of its response. It limits the time that it waits
+// for a client that does not read.
 type response struct {
 	http.ResponseWriter
 	controller   *http.ResponseController

@@ -17,7 +17,7 @@ import (
 	"github.com/sirupsen/logrus"
 )
 
-// settings are the same for all services, except those that an Option sets. Tests use shorter timeouts.
+// settings are the same for all services unless an Option changes one. Tests use shorter timeouts.
 type settings struct {
 	headerTimeout  time.Duration // for a request's header
 	bodyTimeout    time.Duration // for a request's header and body

@@ -150,7 +150,7 @@ func listPackages(t *testing.T) []Package {
 }
 
 // readFolders opens every folder of the module. go test keeps a result as long as the files that the test process
-// opened are unchanged, and does not see those that `go list` reads.
+// opened are unchanged, and does not see files that `go list` reads.
 func readFolders(t *testing.T) {
 	require.NoError(t, filepath.WalkDir("../..", func(_ string, entry fs.DirEntry, err error) error {
 		if err == nil && entry.IsDir() && entry.Name() == ".git" {

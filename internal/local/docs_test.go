@@ -82,7 +82,7 @@ func proxyBelow(t *testing.T, target, path string) string {
 	return server.URL + path
 }
 
-// operations returns the IDs of all operations, and of those that are streams.
+// operations returns the IDs of all operations and of all streams.
 func operations(t *testing.T, spec []byte) (all, streams []string) {
 	t.Helper()
 	var described struct {

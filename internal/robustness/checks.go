@@ -55,7 +55,7 @@ func (c *checker) awaitRecovery(ctx context.Context, timeout time.Duration) erro
 	}
 }
 
-// checkAll checks what has to hold without faults.
+// checkAll checks the promises of Blox that hold without faults.
 func (c *checker) checkAll(ctx context.Context) *findings {
 	f := &findings{}
 	if err := c.checkReady(ctx); err != nil {

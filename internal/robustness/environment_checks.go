@@ -20,7 +20,7 @@ const (
 // liveTasks holds each live task's lastStatus, by instance ARN and startedBy.
 type liveTasks map[string]map[string][]string
 
-// checkEnvironment checks that each replica returns what was acknowledged, and that each instance has its task.
+// checkEnvironment checks that each replica returns the acknowledged environment, and that each instance has its task.
 func (c *checker) checkEnvironment(ctx context.Context, f *findings, e userEnvironment, state ecssim.State) {
 	live := c.liveTasks(f, e, state)
 	current := map[string]bool{} // IDs of the deployments of the current revision

@@ -47,8 +47,8 @@ func (o *operations) add(object string, op porcupine.Operation) {
 	o.byObject[object] = append(o.byObject[object], op)
 }
 
-// checkLinearizable checks each object's operations against the model. It writes those that are not linearizable to
-// dir.
+// checkLinearizable checks each object's operations against the model. It writes histories that are not linearizable
+// to dir.
 func (o *operations) checkLinearizable(
 	h *history, dir, promise string, model porcupine.NondeterministicModel,
 ) {

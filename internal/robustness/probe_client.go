@@ -19,7 +19,7 @@ import (
 const (
 	probeReaders = 4
 	probeCount   = 3 // probes of a generation; each has one writer
-	// Probes belong to an account of their own, so that no reconcile run compares them with ECS.
+	// Probes belong to an account of their own, so that no reconciliation compares them with ECS.
 	probeAccount = ":999999999999:"
 	probeCluster = "probe"
 	// After so many operations, or indeterminate ones, a new generation begins.

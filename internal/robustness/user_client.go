@@ -20,7 +20,7 @@ const (
 	stopTasksQuery = "?stopTasks=true"
 )
 
-// userClient deploys environments. Each slot executes one action after the other, and remembers what was acknowledged.
+// userClient deploys environments. Each slot executes one action after the other, and remembers acknowledged changes.
 type userClient struct {
 	*system
 	slots [userSlots]chan action

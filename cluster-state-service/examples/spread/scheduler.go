@@ -185,7 +185,7 @@ func (s *Scheduler) stop(ctx context.Context, arn string) error {
 	return nil
 }
 
-// verify lists the tasks in ECS and remembers those that the informer does not show yet.
+// verify lists the tasks in ECS and remembers the tasks that the informer does not show yet.
 func (s *Scheduler) verify(ctx context.Context) error {
 	callCtx, cancel := context.WithTimeout(ctx, callTimeout)
 	defer cancel()

@@ -33,7 +33,7 @@ type Options struct {
 	// TLS makes it serve https; with a CA, clients must have a certificate of its.
 	TLS           tlsconfig.Files
 	TokenTTL      time.Duration // of users' tokens, whole seconds; 0 is etcd's default of five minutes
-	UnsafeNoFsync bool          // quicker, and a crash of the machine may lose what was written: for tests
+	UnsafeNoFsync bool          // faster, but a crash of the machine may lose writes: for tests
 }
 
 // Embedded is a running etcd. Its owner ends it with Close.

@@ -20,7 +20,7 @@ type ListMetadata struct {
 	// Required: true
 	EntityVersion *string `json:"entityVersion"`
 
-	// End of the last reconcile run, RFC 3339.
+	// End of the last reconciliation, RFC 3339.
 	ReconciledAt string `json:"reconciledAt,omitempty"`
 }
 

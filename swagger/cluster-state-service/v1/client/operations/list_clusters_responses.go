@@ -63,7 +63,7 @@ type ListClustersOK struct {
 	// The etcd revision that this response shows.
 	BloxEntityVersion string
 
-	// End of the last reconcile run, RFC 3339. Absent before the first run.
+	// End of the last reconciliation, RFC 3339. Absent before the first reconciliation.
 	BloxReconciledAt string
 
 	Payload *models.Clusters

@@ -596,7 +596,7 @@ func (a *Client) PingContext(ctx context.Context, params *PingParams, opts ...Cl
 
 // Ready checks that the service is ready.
 //
-// The service is ready after the first reconcile run, as long as etcd answers and has space..
+// The service is ready after the first reconciliation, as long as etcd answers and has space..
 //
 // This method does not support injected context.
 // However, timeout and opentracing contexts are honored whenever enabled.
@@ -615,7 +615,7 @@ func (a *Client) Ready(params *ReadyParams, opts ...ClientOption) (*ReadyOK, err
 
 // ReadyContext checks that the service is ready.
 //
-// The service is ready after the first reconcile run, as long as etcd answers and has space..
+// The service is ready after the first reconciliation, as long as etcd answers and has space..
 //
 // Do not use the deprecated [ReadyParams.Context] with this method: it would be ignored.
 func (a *Client) ReadyContext(ctx context.Context, params *ReadyParams, opts ...ClientOption) (*ReadyOK, error) {

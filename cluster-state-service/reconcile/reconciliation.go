@@ -16,9 +16,9 @@ import (
 	"github.com/blox/blox/internal/arn"
 )
 
-// run reconciles every cluster that ECS or the store knows, and returns the number of clusters that failed. It
+// reconcile reconciles every cluster that ECS or the store knows, and returns the number of clusters that failed. It
 // returns an error if ECS does not list the clusters, if every cluster failed, or if the lock is lost.
-func (r *Reconciler) run(ctx context.Context, token state.FencingToken) (failed int, err error) {
+func (r *Reconciler) reconcile(ctx context.Context, token state.FencingToken) (failed int, err error) {
 	startedAt := time.Now()
 	active, deleted, err := r.clusters(ctx)
 	if err != nil {
@@ -33,13 +33,13 @@ func (r *Reconciler) run(ctx context.Context, token state.FencingToken) (failed 
 		return failed, errors.New("every cluster failed")
 	}
 	finishedAt := time.Now()
-	run := state.ReconcileRun{StartedAt: startedAt.UTC(), FinishedAt: finishedAt.UTC()}
-	if err := r.Store.SaveReconcileRun(ctx, token, accountOf(clusters), r.Region, run); err != nil {
+	done := state.Reconciliation{StartedAt: startedAt.UTC(), FinishedAt: finishedAt.UTC()}
+	if err := r.Store.SaveReconciliation(ctx, token, accountOf(clusters), r.Region, done); err != nil {
 		return failed, err
 	}
 	duration := finishedAt.Sub(startedAt)
 	r.metrics.duration.Observe(duration.Seconds())
-	r.metrics.lastRun.Set(float64(finishedAt.Unix()))
+	r.metrics.lastFinished.Set(float64(finishedAt.Unix()))
 	r.Log.WithFields(logrus.Fields{
 		"clusters": len(active), "corrected": corrected, "failed": failed, "duration": duration.Round(time.Millisecond),
 	}).Info("reconciled with ECS")
