@@ -26,7 +26,7 @@ import (
 )
 
 // Two processes share a stream whose shards are split and merged while events arrive. One of them is killed. The
-// store then equals the simulator's state, without the help of a reconcile run.
+// store then equals the simulator's state, without the help of a reconciliation.
 func TestKinesis_LosesNothingWhenAReaderIsKilled(t *testing.T) {
 	etcd := testenv.EtcdServer(t)
 	sim := ecssim.New(ecssim.Config{StreamName: "events", StreamShards: 4, Seed: 1,
@@ -50,7 +50,7 @@ func TestKinesis_LosesNothingWhenAReaderIsKilled(t *testing.T) {
 	s.split(2)
 	s.awaitTasks(200)
 	s.merge(0)
-	two.Kill() // the other process reconciles; killing that one would start a reconcile run
+	two.Kill() // the other process reconciles; killing that one would start a reconciliation
 	s.split(1) // while no process reads the killed one's shards
 	s.merge(2)
 	testenv.Eventually(t, func() bool { return len(s.locks()) == 1 }, "the killed process's shards are not acquired")
@@ -77,7 +77,7 @@ func TestKinesis_LosesNothingWhenAReaderIsKilled(t *testing.T) {
 		return outdated
 	}, "records are outdated")
 	assert.Equal(t, want, s.stored())
-	assert.Equal(t, listed, sim.Calls("ListTasks"), "no reconcile run")
+	assert.Equal(t, listed, sim.Calls("ListTasks"), "no reconciliation")
 	t.Logf("%d records, %d shards", len(want), len(s.shards(false)))
 	assert.Zero(t, one.Stop(syscall.SIGTERM, time.Minute), "the other process ends cleanly")
 }

@@ -90,7 +90,7 @@ func TestReconcile_FindsChangedAttributes(t *testing.T) {
 	assert.Equal(t, untouched, after, "an unchanged record is not written")
 }
 
-func TestReady_WaitsForFirstReconcile(t *testing.T) {
+func TestReady_WaitsForFirstReconciliation(t *testing.T) {
 	w := newSystem(t, ecssim.Config{})
 	w.sim.SetDown("ecs", true)
 	w.sim.AddInstances("default", 1)

@@ -59,9 +59,9 @@ func TestMetrics_CountTaskActions(t *testing.T) {
 	assert.Equal(t, float64(w.sim.Calls("StartTask")),
 		d.metric("blox_ds_aws_calls_total", `service="ECS"`, `action="StartTask"`, `outcome="succeeded"`))
 	assert.Equal(t, 1.0, d.metric("blox_ds_aws_calls_total", `action="DescribeClusters"`, `outcome="succeeded"`))
-	assert.Positive(t, d.metric("blox_ds_environment_reconciles_total", `outcome="succeeded"`))
-	assert.Equal(t, d.metric("blox_ds_environment_reconciles_total"),
-		d.metric("blox_ds_environment_reconcile_duration_seconds_count"))
+	assert.Positive(t, d.metric("blox_ds_environment_reconciliations_total", `outcome="succeeded"`))
+	assert.Equal(t, d.metric("blox_ds_environment_reconciliations_total"),
+		d.metric("blox_ds_environment_reconciliation_duration_seconds_count"))
 	assert.Positive(t, d.metric("blox_ds_http_requests_total", `route="/v1/environments"`, `method="POST"`, `code="200"`))
 	assert.GreaterOrEqual(t, d.metric("blox_ds_informer_age_seconds"), 0.0)
 	testenv.Eventually(t, func() bool { return d.metric("blox_ds_daemons_missing", `environment="logs"`) == 0 })
@@ -105,7 +105,7 @@ func TestReconcile_IgnoresForeignTasks(t *testing.T) {
 	d.awaitCompleted("logs", id)
 	w.awaitOneTaskEach(id, instances...)
 	testenv.Eventually(t, func() bool { return d.metric("blox_ds_instance_to_running_seconds_count") == 2 })
-	before := d.metric("blox_ds_environment_reconciles_total")
+	before := d.metric("blox_ds_environment_reconciliations_total")
 	const others = 24
 	last := ""
 	for range others {
@@ -120,7 +120,7 @@ func TestReconcile_IgnoresForeignTasks(t *testing.T) {
 	killed := w.liveTasks(id)[instances[1]][0].ARN
 	require.NoError(t, w.sim.KillTask(killed, 1)) // its event arrives after the others
 	testenv.Eventually(t, func() bool { on := w.liveTasks(id)[instances[1]]; return len(on) == 1 && on[0].ARN != killed })
-	assert.Less(t, d.metric("blox_ds_environment_reconciles_total")-before, float64(others/2),
+	assert.Less(t, d.metric("blox_ds_environment_reconciliations_total")-before, float64(others/2),
 		"one reconciliation for each task of another scheduler")
 }
 
@@ -135,14 +135,14 @@ func TestReconcile_MakesNoECSCallsAtRest(t *testing.T) {
 	d.awaitCompleted("logs", id)
 	testenv.Eventually(t, func() bool { return !w.hasOpenLaunches("logs") })
 	w.awaitOneTaskEach(id, instances...)
-	calls, reconciles := d.metric("blox_ds_aws_calls_total"), d.metric("blox_ds_environment_reconciles_total")
+	calls, reconciliations := d.metric("blox_ds_aws_calls_total"), d.metric("blox_ds_environment_reconciliations_total")
 	record, err := w.client.Get(t.Context(), "ecs/environment/logs")
 	require.NoError(t, err)
 	testenv.Eventually(t, func() bool {
 		require.NoError(t, w.sim.SetAgentConnected(instances[0], false))
 		require.NoError(t, w.sim.SetAgentConnected(instances[0], true))
 		w.putRecord("ecs/environment/logs", string(record.Kvs[0].Value))
-		return d.metric("blox_ds_environment_reconciles_total") > reconciles+20
+		return d.metric("blox_ds_environment_reconciliations_total") > reconciliations+20
 	})
 	assert.Equal(t, calls, d.metric("blox_ds_aws_calls_total"))
 	w.awaitOneTaskEach(id, instances...)

@@ -119,11 +119,11 @@ func TestReadiness_UnknownInstanceDelaysNoOther(t *testing.T) {
 	w.awaitReadinessRecords(instances...)
 	rejected := func() float64 { return d.metric("blox_ds_readiness_attributes_total", `outcome="instance_gone"`) }
 	testenv.Eventually(t, func() bool { return rejected() == 1 })
-	calls, reconciles := w.sim.Calls("PutAttributes"), d.metric("blox_ds_environment_reconciles_total")
+	calls, reconciliations := w.sim.Calls("PutAttributes"), d.metric("blox_ds_environment_reconciliations_total")
 	testenv.Eventually(t, func() bool {
 		require.NoError(t, w.sim.SetAgentConnected(instances[0], false))
 		require.NoError(t, w.sim.SetAgentConnected(instances[0], true))
-		return d.metric("blox_ds_environment_reconciles_total") > reconciles+20
+		return d.metric("blox_ds_environment_reconciliations_total") > reconciliations+20
 	})
 	assert.Equal(t, calls, w.sim.Calls("PutAttributes"))
 }
@@ -170,11 +170,11 @@ func TestReadiness_DoesNotRetryDeniedCalls(t *testing.T) {
 	d.awaitReady()
 	d.awaitCompleted("logs", d.deploy(d.createWithReadiness("logs", "agent", "")))
 	testenv.Eventually(t, func() bool { return d.metric("blox_ds_readiness_attributes_total", `outcome="rejected"`) >= 2 })
-	before, reconciles := puts.Load(), d.metric("blox_ds_environment_reconciles_total")
+	before, reconciliations := puts.Load(), d.metric("blox_ds_environment_reconciliations_total")
 	testenv.Eventually(t, func() bool {
 		require.NoError(t, w.sim.SetAgentConnected(instances[0], false))
 		require.NoError(t, w.sim.SetAgentConnected(instances[0], true))
-		return d.metric("blox_ds_environment_reconciles_total") > reconciles+20
+		return d.metric("blox_ds_environment_reconciliations_total") > reconciliations+20
 	})
 	assert.Equal(t, before, puts.Load())
 }

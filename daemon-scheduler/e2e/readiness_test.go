@@ -187,11 +187,11 @@ func TestReadiness_MakesNoECSCallsAtRest(t *testing.T) {
 	w.awaitReadinessRecords(instances...)
 	d.awaitCompleted("logs", id)
 	testenv.Eventually(t, func() bool { return !w.hasOpenLaunches("logs") })
-	calls, reconciles := d.metric("blox_ds_aws_calls_total"), d.metric("blox_ds_environment_reconciles_total")
+	calls, reconciliations := d.metric("blox_ds_aws_calls_total"), d.metric("blox_ds_environment_reconciliations_total")
 	testenv.Eventually(t, func() bool {
 		require.NoError(t, w.sim.SetAgentConnected(instances[0], false))
 		require.NoError(t, w.sim.SetAgentConnected(instances[0], true))
-		return d.metric("blox_ds_environment_reconciles_total") > reconciles+20
+		return d.metric("blox_ds_environment_reconciliations_total") > reconciliations+20
 	})
 	assert.Equal(t, calls, d.metric("blox_ds_aws_calls_total"))
 	assert.LessOrEqual(t, w.sim.Calls("PutAttributes"), 2, "at most one call for each instance")

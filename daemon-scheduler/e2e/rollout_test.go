@@ -175,11 +175,11 @@ func TestRollout_ReportsPlanAndProgress(t *testing.T) {
 	e := f.patch("logs", `{"taskDefinition":"agent:2"}`)
 	stops, starts, last := map[int64]int{}, 0, int64(0)
 	for _, step := range f.dryRun(e) {
-		assert.GreaterOrEqual(t, *step.Wave, last)
-		last = *step.Wave
+		assert.GreaterOrEqual(t, *step.Batch, last)
+		last = *step.Batch
 		switch *step.Action {
 		case "stop":
-			stops[*step.Wave]++
+			stops[*step.Batch]++
 		case "start":
 			starts++
 		default:
@@ -188,8 +188,8 @@ func TestRollout_ReportsPlanAndProgress(t *testing.T) {
 	}
 	assert.Equal(t, n, starts)
 	assert.Len(t, stops, n/maxUnavailable)
-	for wave, count := range stops {
-		assert.Equal(t, maxUnavailable, count, "wave %d", wave)
+	for batch, count := range stops {
+		assert.Equal(t, maxUnavailable, count, "batch %d", batch)
 	}
 
 	id := f.deploy(e)

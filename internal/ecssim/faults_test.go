@@ -51,11 +51,11 @@ func TestFaults_SDKRetriesThrottling(t *testing.T) {
 		require.NoError(t, err)
 	}
 	calls := w.Counters().Calls
-	assert.Equal(t, 20, calls["ListClusters"]["ok"])
+	assert.Equal(t, 20, calls["ListClusters"]["succeeded"])
 	assert.Positive(t, calls["ListClusters"]["ThrottlingException"])
 	assert.Positive(t, calls["ReceiveMessage"]["RequestThrottled"])
 	assert.Equal(t, 20, w.Calls("DescribeClusters"), "not throttled")
-	assert.Equal(t, calls["ListClusters"]["ok"]+calls["ListClusters"]["ThrottlingException"], w.Calls("ListClusters"))
+	assert.Equal(t, 20+calls["ListClusters"]["ThrottlingException"], w.Calls("ListClusters"))
 }
 
 func TestFaults_ServerErrorsBeforeAndAfterTheCall(t *testing.T) {
@@ -80,7 +80,7 @@ func TestFaults_ServerErrorsBeforeAndAfterTheCall(t *testing.T) {
 	var answer smithy.APIError
 	assert.NotErrorAs(t, err, &answer, "the client receives no response")
 	assert.Len(t, w.Tasks(""), 2, "both tasks started")
-	assert.Equal(t, map[string]int{"ServerException": 2, "lost": 1}, w.Counters().Calls["StartTask"])
+	assert.Equal(t, map[string]int{"ServerException": 2, "unknown": 1}, w.Counters().Calls["StartTask"])
 	assert.Len(t, w.Counters().Violations, 1)
 	w.SetFaults(Faults{})
 	require.NoError(t, start())
