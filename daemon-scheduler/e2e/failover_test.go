@@ -17,8 +17,8 @@ import (
 	"github.com/blox/blox/internal/testenv"
 )
 
-// failoverSize is the size of TestReplicas_RunOneTaskOnEachInstanceWhileLeadersFail. BLOX_FAILOVER=long selects the promised
-// size, which takes some minutes.
+// failoverSize is the size of TestReplicas_RunOneTaskOnEachInstanceWhileLeadersFail. BLOX_FAILOVER=long selects the
+// promised size, which takes some minutes.
 type failoverSize struct {
 	environments, instances int
 	failures                int      // of leaders; every third is a pause, the others are kills
@@ -43,8 +43,8 @@ func taskStartFaults() ecssim.Faults {
 }
 
 // The leader of three replicas is killed, or paused until another leads, several times, while ECS has faults, instances
-// join and tasks fail. No instance ever has two live tasks of one environment. At the end, each instance has one task of
-// each environment.
+// join and tasks fail. No instance ever has two live tasks of one environment. At the end, each instance has one task
+// of each environment.
 func TestReplicas_RunOneTaskOnEachInstanceWhileLeadersFail(t *testing.T) {
 	size := selectedFailoverSize()
 	sim := ecssim.New(ecssim.Config{})

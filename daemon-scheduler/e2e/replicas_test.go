@@ -4,7 +4,6 @@ package e2e
 
 import (
 	"encoding/json"
-	stdjson "encoding/json"
 	"io"
 	"net/http"
 	"net/http/httptest"
@@ -151,6 +150,6 @@ func TestReplicas_AnotherTakesOverWhenTheLeaderStops(t *testing.T) {
 func (d *scheduler) leader() string {
 	_, body := d.sendValid("GET", "/v1/ready", "")
 	var ready struct{ Leader string }
-	require.NoError(d.t, stdjson.Unmarshal([]byte(body), &ready))
+	require.NoError(d.t, json.Unmarshal([]byte(body), &ready))
 	return ready.Leader
 }

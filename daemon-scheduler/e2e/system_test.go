@@ -209,7 +209,8 @@ func (d *scheduler) createEnvironment(name string) (e models.Environment) {
 func (d *scheduler) deploy(e models.Environment) string {
 	d.t.Helper()
 	var created models.Deployment
-	d.mustSend("POST", "/v1/environments/"+*e.Name+"/deployments?deploymentToken="+e.DeploymentToken.String(), "", &created)
+	path := "/v1/environments/" + *e.Name + "/deployments?deploymentToken=" + e.DeploymentToken.String()
+	d.mustSend("POST", path, "", &created)
 	return created.ID.String()
 }
 

@@ -40,7 +40,8 @@ func TestValidation_RejectsInvalidSettings(t *testing.T) {
 		"maximum above 200": {`"deploymentConfiguration":{"maximumPercent":201}`,
 			"deploymentConfiguration.maximumPercent in body should be less than or equal to 200"},
 		"static ports": {`"taskDefinition":"host","deploymentConfiguration":{"maximumPercent":150}`,
-			"deploymentConfiguration.maximumPercent in body should be 100, as tasks with static host ports cannot run side by side"},
+			"deploymentConfiguration.maximumPercent in body should be 100, " +
+				"as tasks with static host ports cannot run side by side"},
 		"bake time above a day": {`"deploymentConfiguration":{"bakeTimeInMinutes":1441}`,
 			"deploymentConfiguration.bakeTimeInMinutes in body should be less than or equal to 1440"},
 		"threshold 0": {`"deploymentConfiguration":{"deploymentCircuitBreaker":{"enable":true,"threshold":0}}`,

@@ -38,7 +38,9 @@ type Counts struct {
 
 // Step is one step of a dry run.
 type Step struct {
-	Wave     int    // number of the batch, from 1; a batch starts when the tasks of the earlier batches have started and stopped
+	// Wave is the number of the batch, from 1. A batch starts when the tasks of the earlier batches have started and
+	// stopped.
+	Wave     int
 	Action   string // start, stop or wait
 	Instance string // ARN
 	Task     string // ARN, of stop

@@ -17,8 +17,8 @@ func newDeploymentsPlan(a *app) *cobra.Command {
 	var token string
 	cmd := &cobra.Command{
 		Use: "plan ENVIRONMENT", Short: "Show what a deployment would start and stop",
-		Long: `Show what a deployment would start and stop on each instance, and why, without deploying. Blox executes the steps of
-one BATCH together. A batch starts when the tasks of the earlier batches are ready.`,
+		Long: `Show what a deployment would start and stop on each instance, and why, without deploying. Blox executes the
+steps of one BATCH together. A batch starts when the tasks of the earlier batches are ready.`,
 		Args: positionalArgs("ENVIRONMENT"), ValidArgsFunction: a.environmentNames(),
 		RunE: a.run(func(ctx context.Context, c *connect.Clients, args []string) error {
 			planned, err := createDeployment(ctx, c, args[0], token, true)
@@ -28,8 +28,8 @@ one BATCH together. A batch starts when the tasks of the earlier batches are rea
 			err = a.list(planned, "Nothing to do.", func(s show.Style) *show.Rows {
 				rows := &show.Rows{Columns: show.Columns("BATCH", "ACTION", "INSTANCE~", "TASK~", "REASON~")}
 				for _, step := range planned.Plan {
-					rows.Add(show.Count(step.Batch), conv.Value(step.Action), s.ID(conv.Value(step.ContainerInstance)), s.ID(step.Task),
-						conv.Value(step.Reason))
+					rows.Add(show.Count(step.Batch), conv.Value(step.Action), s.ID(conv.Value(step.ContainerInstance)),
+						s.ID(step.Task), conv.Value(step.Reason))
 				}
 				return rows
 			})
