@@ -2,6 +2,7 @@ package engine
 
 import (
 	"context"
+	"io"
 	"net/http"
 	"net/http/httptest"
 	"strings"
@@ -25,13 +26,20 @@ import (
 	"github.com/blox/blox/internal/testenv"
 )
 
-// inconsistentECS lists a task that it does not describe yet, as ECS may for a moment; the simulator is consistent.
-// It counts and rejects all other calls.
-type inconsistentECS struct{ otherCalls atomic.Int64 }
+// ecsStub answers calls as ECS may and the simulator does not: it lists a task that it does not describe yet. It counts
+// all other calls, and rejects them unless answer answers them.
+type ecsStub struct {
+	otherCalls atomic.Int64
+	answer     func(action, body string) (status int, answer string)
+}
 
-func (s *inconsistentECS) ServeHTTP(w http.ResponseWriter, r *http.Request) {
+func (s *ecsStub) ServeHTTP(w http.ResponseWriter, r *http.Request) {
 	w.Header().Set("Content-Type", "application/x-amz-json-1.1")
-	answer := `{"__type":"AccessDeniedException","message":"not here"}`
+	body, err := io.ReadAll(r.Body)
+	if err != nil {
+		panic(http.ErrAbortHandler)
+	}
+	status, answer := http.StatusOK, ""
 	switch _, action, _ := strings.Cut(r.Header.Get("X-Amz-Target"), "."); action {
 	case "ListTasks":
 		answer = `{"taskArns":["t1"]}`
@@ -39,14 +47,18 @@ func (s *inconsistentECS) ServeHTTP(w http.ResponseWriter, r *http.Request) {
 		answer = `{"tasks":[],"failures":[{"arn":"t1","reason":"MISSING"}]}`
 	default:
 		s.otherCalls.Add(1)
-		w.WriteHeader(http.StatusForbidden)
+		status, answer = http.StatusForbidden, `{"__type":"AccessDeniedException","message":"not here"}`
+		if s.answer != nil {
+			status, answer = s.answer(action, string(body))
+		}
 	}
+	w.WriteHeader(status)
 	_, _ = w.Write([]byte(answer))
 }
 
 // newReconciliation returns a reconciliation of the environment "logs", which is in etcd.
-func newReconciliation(t *testing.T, term store.Term) (*reconciliation, *store.Store, *inconsistentECS) {
-	fake := &inconsistentECS{}
+func newReconciliation(t *testing.T, term store.Term) (*reconciliation, *store.Store, *ecsStub) {
+	fake := &ecsStub{}
 	server := httptest.NewServer(fake)
 	t.Cleanup(server.Close)
 	client := ecs.New(ecs.Options{

@@ -9,6 +9,7 @@ import (
 
 	"github.com/aws/aws-sdk-go-v2/aws"
 	"github.com/aws/aws-sdk-go-v2/service/ecs"
+	"github.com/aws/aws-sdk-go-v2/service/ecs/types"
 	"github.com/sirupsen/logrus"
 	"golang.org/x/sync/errgroup"
 
@@ -159,22 +160,32 @@ func (r *reconciliation) launchesAfter(
 		r.metrics.countStarts(startUnknown, len(announced))
 		r.log.WithError(outcome.Err).WithField("instances", len(announced)).Warn("StartTask was not answered")
 	case ecsapi.Succeeded:
-		byInstance := map[string]environment.Launch{}
-		for _, l := range announced {
-			byInstance[l.Instance] = l
-		}
-		for _, task := range out.Tasks {
-			if l, ok := byInstance[aws.ToString(task.ContainerInstanceArn)]; ok {
-				put = append(put, r.started(l, aws.ToString(task.TaskArn)))
-			}
-		}
-		for _, f := range out.Failures {
-			if l, ok := byInstance[aws.ToString(f.Arn)]; ok {
-				put = append(put, r.startFailed(l, aws.ToString(f.Reason), aws.ToString(f.Detail)))
-			}
-		}
+		put = r.launchesOfAnswer(announced, out)
 	}
 	return put, nil
+}
+
+// launchesOfAnswer returns the announced launches that ECS's answer names, each once: etcd refuses a transaction that
+// writes one record twice, and then all launches of the call would stay open. A task overrules a failure of the same
+// instance, because a failed launch would be repeated beside the task.
+func (r *reconciliation) launchesOfAnswer(
+	announced []environment.Launch, out *ecs.StartTaskOutput,
+) (known []environment.Launch) {
+	tasks, failures := map[string]types.Task{}, map[string]types.Failure{} // by instance ARN
+	for _, task := range out.Tasks {
+		tasks[aws.ToString(task.ContainerInstanceArn)] = task
+	}
+	for _, failure := range out.Failures {
+		failures[aws.ToString(failure.Arn)] = failure
+	}
+	for _, l := range announced {
+		if task, ok := tasks[l.Instance]; ok {
+			known = append(known, r.started(l, aws.ToString(task.TaskArn)))
+		} else if failure, ok := failures[l.Instance]; ok {
+			known = append(known, r.startFailed(l, aws.ToString(failure.Reason), aws.ToString(failure.Detail)))
+		}
+	}
+	return known
 }
 
 func (r *reconciliation) started(l environment.Launch, task string) environment.Launch {
