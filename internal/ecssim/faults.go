@@ -5,6 +5,8 @@ import (
 	"hash/fnv"
 	"maps"
 	"math/rand/v2"
+	"net/http"
+	"slices"
 	"time"
 )
 
@@ -19,6 +21,8 @@ type Faults struct {
 	// ServerErrors is the fraction of calls that return 500 without effect, LateServerErrors after they took effect.
 	ServerErrors     map[string]float64 `json:"serverErrors,omitempty"`
 	LateServerErrors map[string]float64 `json:"lateServerErrors,omitempty"`
+	// Refusals makes calls fail without effect, with an error about the caller or its permissions.
+	Refusals map[string]Refusal `json:"refusals,omitempty"`
 	// LostResponses is the fraction of calls that succeed but whose connection closes without a response.
 	LostResponses map[string]float64 `json:"lostResponses,omitempty"`
 	// Latency delays each call. As at AWS, the call is performed even if the client has timed out.
@@ -36,6 +40,50 @@ type Faults struct {
 	// ConsistencyLag is how long reads are stale: List calls omit a new container instance or task, DescribeTasks
 	// reports it as MISSING, and ListTasks lists a stopped task as running.
 	ConsistencyLag Duration `json:"consistencyLag,omitempty"`
+}
+
+// Refusal makes a fraction of calls fail with an error that AWS returns before it looks at the request.
+type Refusal struct {
+	Code     string  `json:"code"` // one of refusals
+	Fraction float64 `json:"fraction"`
+}
+
+// refusals holds the errors about callers by code. The statuses are those of "Common Error Types" in the Amazon ECS API
+// Reference, but for AccessDeniedException: ECS sends it with 400.
+var refusals = byCode(
+	apiError{code: "AccessDeniedException", message: "User is not authorized to perform this action."},
+	apiError{code: "ExpiredTokenException", status: http.StatusForbidden,
+		message: "The security token included in the request is expired"},
+	apiError{code: "IncompleteSignature", message: "The request signature does not conform to AWS standards."},
+	apiError{code: "InvalidClientTokenId", status: http.StatusForbidden,
+		message: "The security token included in the request is invalid."},
+	apiError{code: "InvalidSignatureException", status: http.StatusForbidden,
+		message: "The request signature we calculated does not match the signature you provided."},
+	apiError{code: "MissingAuthenticationToken", status: http.StatusForbidden,
+		message: "The request is missing an authentication token."},
+	apiError{code: "OptInRequired", status: http.StatusForbidden,
+		message: "The AWS access key ID needs a subscription for the service."},
+	apiError{code: "RequestExpired", message: "The request has expired."},
+	apiError{code: "RequestTimeTooSkewed", status: http.StatusForbidden,
+		message: "The difference between the request time and the current time is too large."},
+	apiError{code: "UnrecognizedClientException", status: http.StatusForbidden,
+		message: "The security token included in the request is invalid."},
+)
+
+func (r Refusal) err() error {
+	if e := refusals[r.Code]; e != nil {
+		return e
+	}
+	return &apiError{code: r.Code, query: r.Code, message: "The call is refused."}
+}
+
+func byCode(all ...apiError) map[string]*apiError {
+	byCode := make(map[string]*apiError, len(all))
+	for _, e := range all {
+		e.query = e.code
+		byCode[e.code] = &e
+	}
+	return byCode
 }
 
 // EventFaults are the fractions of events that are dropped, sent twice, sent after a later one, or delayed by DelayBy.
@@ -90,6 +138,7 @@ func (f Faults) clone() Faults {
 	} {
 		*m = maps.Clone(*m)
 	}
+	f.Refusals = maps.Clone(f.Refusals)
 	f.Latency = maps.Clone(f.Latency)
 	f.Exits = maps.Clone(f.Exits)
 	return f
@@ -110,6 +159,16 @@ func (f Faults) validate() error {
 			if !isAction(action) {
 				return fmt.Errorf("%s: %.100q is no action, and not ecs, sqs or kinesis", name, action)
 			}
+		}
+	}
+	for action, refusal := range f.Refusals {
+		fractions["refusals."+action] = refusal.Fraction
+		if !isAction(action) {
+			return fmt.Errorf("refusals: %.100q is no action, and not ecs, sqs or kinesis", action)
+		}
+		if refusals[refusal.Code] == nil {
+			return fmt.Errorf("refusals.%s: %.100q is not one of %q", action, refusal.Code,
+				slices.Sorted(maps.Keys(refusals)))
 		}
 	}
 	for action := range f.Latency {

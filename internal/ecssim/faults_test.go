@@ -223,6 +223,31 @@ func TestFaults_Starts(t *testing.T) {
 	assert.Equal(t, 2048, w.Instances("")[0].RemainingCPU)
 }
 
+func TestFaults_RefuseCallsWithAnErrorAboutTheCaller(t *testing.T) {
+	w := newFixture(t, Config{})
+	w.SetFaults(Faults{Refusals: map[string]Refusal{
+		"ecs": {Code: "ExpiredTokenException", Fraction: 1}, "ListTasks": {Code: "AccessDeniedException", Fraction: 1},
+	}})
+	for want, call := range map[string]func() error{
+		"ExpiredTokenException": func() error {
+			_, err := w.ecs.ListClusters(w.ctx, &ecs.ListClustersInput{})
+			return err
+		},
+		"AccessDeniedException": func() error {
+			_, err := w.ecs.ListTasks(w.ctx, &ecs.ListTasksInput{})
+			return err
+		},
+	} {
+		var api smithy.APIError
+		require.ErrorAs(t, call(), &api)
+		assert.Equal(t, want, api.ErrorCode())
+	}
+	_, err := w.sqs.ReceiveMessage(w.ctx, &sqs.ReceiveMessageInput{QueueUrl: w.queue})
+	require.NoError(t, err, "the refusals are those of ECS")
+	unknown := Faults{Refusals: map[string]Refusal{"StartTask": {Code: "NoSuchCode", Fraction: 1}}}
+	require.ErrorContains(t, unknown.validate(), "NoSuchCode")
+}
+
 func TestFaults_ExitHappensAfterItsDelay(t *testing.T) {
 	synctest.Test(t, func(t *testing.T) {
 		s := New(Config{PendingDelay: time.Second, Faults: Faults{Exits: map[string]Exit{"web": {

@@ -134,9 +134,12 @@ func (s *Sim) withFaults(service, action string, in request, do actionHandler) (
 		defer s.unlock()
 		return s.draws.hit(kind, action, forAction(fractions, service, action))
 	}
+	refusal := forAction(faults.Refusals, service, action)
 	switch {
 	case s.isDown(service):
 		return nil, errUnavailable
+	case hit("refusal", map[string]float64{action: refusal.Fraction}):
+		return nil, refusal.err()
 	case hit("throttle", faults.Throttle):
 		return nil, errThrottled[service]
 	case hit("server error", faults.ServerErrors):
