@@ -35,8 +35,8 @@ func New(client *ecs.Client, limits Limits) *Client { return &Client{Limits: lim
 
 // StartTask sends input once, without the SDK's retries, because a second StartTask would start a second task.
 func (c *Client) StartTask(ctx context.Context, input *ecs.StartTaskInput) (*ecs.StartTaskOutput, Outcome) {
-	traced, sent := traceSent(ctx)
-	out, err := c.ecs.StartTask(traced, input, awsconfig.NoRetry)
+	traced, option, sent := traceSent(ctx)
+	out, err := c.ecs.StartTask(traced, input, awsconfig.NoRetry, option)
 	return out, classify(err, sent())
 }
 
@@ -48,17 +48,17 @@ func (c *Client) StopTask(ctx context.Context, input *ecs.StopTaskInput) Outcome
 
 // PutAttributes sets attributes of container instances, without the SDK's retries.
 func (c *Client) PutAttributes(ctx context.Context, cluster string, attributes []types.Attribute) Outcome {
-	traced, sent := traceSent(ctx)
+	traced, option, sent := traceSent(ctx)
 	input := &ecs.PutAttributesInput{Cluster: &cluster, Attributes: attributes}
-	_, err := c.ecs.PutAttributes(traced, input, awsconfig.NoRetry)
+	_, err := c.ecs.PutAttributes(traced, input, awsconfig.NoRetry, option)
 	return classify(err, sent())
 }
 
 // DeleteAttributes removes attributes of container instances, without the SDK's retries.
 func (c *Client) DeleteAttributes(ctx context.Context, cluster string, attributes []types.Attribute) Outcome {
-	traced, sent := traceSent(ctx)
+	traced, option, sent := traceSent(ctx)
 	input := &ecs.DeleteAttributesInput{Cluster: &cluster, Attributes: attributes}
-	_, err := c.ecs.DeleteAttributes(traced, input, awsconfig.NoRetry)
+	_, err := c.ecs.DeleteAttributes(traced, input, awsconfig.NoRetry, option)
 	return classify(err, sent())
 }
 

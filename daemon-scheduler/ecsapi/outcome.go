@@ -5,11 +5,14 @@ import (
 	"errors"
 	"net/http"
 	"net/http/httptrace"
+	"strings"
 	"sync/atomic"
 
 	"github.com/aws/aws-sdk-go-v2/aws"
 	"github.com/aws/aws-sdk-go-v2/aws/retry"
+	"github.com/aws/aws-sdk-go-v2/service/ecs"
 	"github.com/aws/smithy-go"
+	"github.com/aws/smithy-go/middleware"
 	smithyhttp "github.com/aws/smithy-go/transport/http"
 )
 
@@ -19,21 +22,47 @@ type Class string
 // The classes of outcomes.
 const (
 	Unknown   Class = "unknown"   // no usable response: ECS may have executed the call
-	NotSent   Class = "not_sent"  // throttled, or never sent: ECS did not execute the call; retry soon
+	NotSent   Class = "not_sent"  // throttled, caller refused, or never sent: ECS did not execute the call; retry soon
 	Rejected  Class = "rejected"  // ECS did not execute the call and gave a reason
 	Succeeded Class = "succeeded" // ECS executed the call
+)
+
+// Scope tells what an error concerns, and so which other calls will fail as well.
+type Scope string
+
+// The scopes of errors.
+const (
+	ScopeInstance   Scope = "instance"   // the instance or the task of the call; other calls may succeed
+	ScopeDeployment Scope = "deployment" // the task definition, its roles or the cluster: no start can succeed
+	ScopeCaller     Scope = "caller"     // the scheduler's credentials, clock or request rate, the network, or ECS itself
 )
 
 // Outcome is the effect of a call, as far as its error shows it.
 type Outcome struct {
 	Class   Class
-	Code    string // ECS's error code, of a Rejected call
-	Message string // ECS's explanation, of a Rejected call
+	Scope   Scope  // of an error
+	Code    string // ECS's error code; empty if ECS sent none
+	Message string // ECS's explanation, or else the error's
 	Err     error  // nil if and only if the call succeeded
 }
 
 // Withheld returns the outcome of a call that its caller did not send, because of err.
-func Withheld(err error) Outcome { return Outcome{Class: NotSent, Err: err} }
+func Withheld(err error) Outcome { return failed(NotSent, ScopeCaller, err) }
+
+// Throttled reports whether ECS did not execute the call because there were too many.
+func (o Outcome) Throttled() bool { return throttles.IsErrorThrottle(o.Err) == aws.TrueTernary }
+
+// RefusesCaller reports whether ECS did not execute the call because of the scheduler's credentials or clock.
+func (o Outcome) RefusesCaller() bool { return callerCodes[o.Code] }
+
+// OfError returns the outcome of the call of AWS that err reports; false if err reports none.
+func OfError(err error) (Outcome, bool) {
+	var call *smithy.OperationError
+	if !errors.As(err, &call) {
+		return Outcome{}, false
+	}
+	return classify(call, true), true
+}
 
 // classify returns the Outcome of a call that ended with err. Sent is whether the request may have left this process.
 func classify(err error, sent bool) Outcome {
@@ -42,28 +71,102 @@ func classify(err error, sent bool) Outcome {
 	}
 	var response *smithyhttp.ResponseError
 	answered := errors.As(err, &response)
+	outcome := failed(NotSent, ScopeCaller, err)
 	switch {
-	case !sent, throttles.IsErrorThrottle(err) == aws.TrueTernary:
-		return Outcome{Class: NotSent, Err: err}
+	case !sent, outcome.Throttled(), outcome.RefusesCaller():
+		return outcome
 	case !answered || response.HTTPStatusCode() >= http.StatusInternalServerError || response.HTTPStatusCode() < 400:
-		return Outcome{Class: Unknown, Err: err}
+		outcome.Class = Unknown
+		return outcome
 	}
-	var api smithy.APIError
-	if errors.As(err, &api) {
-		return Outcome{Class: Rejected, Code: api.ErrorCode(), Message: api.ErrorMessage(), Err: err}
+	if outcome.Code == "" {
+		outcome.Code = http.StatusText(response.HTTPStatusCode())
 	}
-	return Outcome{Class: Rejected, Code: http.StatusText(response.HTTPStatusCode()), Message: err.Error(), Err: err}
+	outcome.Class = Rejected
+	outcome.Scope = ScopeInstance
+	if deploymentCodes[outcome.Code] || namesTaskDefinition(outcome.Message) {
+		outcome.Scope = ScopeDeployment
+	}
+	return outcome
 }
 
-// IsRejected reports whether err of a read means that ECS understood the request and refused it.
-func IsRejected(err error) bool { return classify(err, true).Class == Rejected }
+func failed(class Class, scope Scope, err error) Outcome {
+	outcome := Outcome{Class: class, Scope: scope, Message: err.Error(), Err: err}
+	var api smithy.APIError
+	if errors.As(err, &api) {
+		outcome.Code = api.ErrorCode()
+		outcome.Message = api.ErrorMessage()
+	}
+	return outcome
+}
+
+// callerCodes are the errors by which AWS refuses a caller before it looks at the request. Services spell some of them
+// with and without "Exception". Source: "Common Error Types" in the Amazon ECS API Reference.
+var callerCodes = map[string]bool{
+	"AuthFailure":                         true,
+	"BlockedException":                    true,
+	"ExpiredToken":                        true,
+	"ExpiredTokenException":               true,
+	"IncompleteSignature":                 true,
+	"IncompleteSignatureException":        true,
+	"InvalidClientTokenId":                true,
+	"InvalidSignature":                    true,
+	"InvalidSignatureException":           true,
+	"MissingAuthenticationToken":          true,
+	"MissingAuthenticationTokenException": true,
+	"OptInRequired":                       true,
+	"RequestExpired":                      true,
+	"RequestTimeTooSkewed":                true,
+	"SignatureDoesNotMatch":               true,
+	"UnrecognizedClient":                  true,
+	"UnrecognizedClientException":         true,
+}
+
+// deploymentCodes are the errors that every start of a deployment gets. ECS also denies access if the scheduler may not
+// pass the roles of the task definition.
+var deploymentCodes = map[string]bool{
+	"AccessDenied":             true,
+	"AccessDeniedException":    true,
+	"ClusterNotFoundException": true,
+	"NotAuthorized":            true,
+	"PlatformTaskDefinitionIncompatibilityException": true,
+	"PlatformUnknownException":                       true,
+	"UnauthorizedOperation":                          true,
+	"UnsupportedFeatureException":                    true,
+}
+
+// namesTaskDefinition reports whether ECS's explanation is about the task definition. Its code is then
+// ClientException or InvalidParameterException, as for an instance, and the message is "TaskDefinition is inactive",
+// "TaskDefinition not found." or one about parameters that the task definition requires.
+func namesTaskDefinition(message string) bool {
+	return strings.Contains(strings.ReplaceAll(strings.ToLower(message), " ", ""), "taskdefinition")
+}
+
+// IsRejected reports whether err of a read means that ECS understood the request and refused it for the instance or
+// task that it names.
+func IsRejected(err error) bool {
+	outcome := classify(err, true)
+	return outcome.Class == Rejected && outcome.Scope == ScopeInstance
+}
 
 var throttles = retry.ThrottleErrorCode{Codes: retry.DefaultThrottleErrorCodes}
 
-// traceSent returns a context for one call, and a function that reports whether the call got a connection to send on.
-func traceSent(ctx context.Context) (context.Context, func() bool) {
-	var sent atomic.Bool
-	return httptrace.WithClientTrace(ctx, &httptrace.ClientTrace{
-		GotConn: func(httptrace.GotConnInfo) { sent.Store(true) },
-	}), sent.Load
+// traceSent returns a context and an option for one call, and a function that reports whether the call got a connection
+// to send on. The SDK may connect to other services before that, to refresh the credentials.
+func traceSent(ctx context.Context) (traced context.Context, option func(*ecs.Options), sent func() bool) {
+	var signed, connected atomic.Bool
+	mark := middleware.DeserializeMiddlewareFunc("blox:signed", func(
+		ctx context.Context, in middleware.DeserializeInput, next middleware.DeserializeHandler,
+	) (middleware.DeserializeOutput, middleware.Metadata, error) {
+		signed.Store(true)
+		return next.HandleDeserialize(ctx, in)
+	})
+	traced = httptrace.WithClientTrace(ctx, &httptrace.ClientTrace{
+		GotConn: func(httptrace.GotConnInfo) { connected.Store(signed.Load()) },
+	})
+	return traced, func(o *ecs.Options) {
+		o.APIOptions = append(o.APIOptions, func(stack *middleware.Stack) error {
+			return stack.Deserialize.Add(mark, middleware.Before)
+		})
+	}, connected.Load
 }

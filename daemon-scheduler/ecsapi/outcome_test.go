@@ -3,6 +3,7 @@ package ecsapi
 import (
 	"context"
 	"errors"
+	"fmt"
 	"net/http"
 	"net/http/httptest"
 	"testing"
@@ -41,29 +42,91 @@ func clientAt(url string) *Client {
 
 func TestStartTask_ClassifiesWhatECSAnswers(t *testing.T) {
 	abort := func(http.ResponseWriter, *http.Request) { panic(http.ErrAbortHandler) }
+	inactive := `{"__type":"InvalidParameterException","message":"TaskDefinition is inactive"}`
 	for name, tc := range map[string]struct {
 		serve http.HandlerFunc
 		want  Class
+		scope Scope
 		code  string
 	}{
-		"success":               {respond(200, `{"tasks":[],"failures":[]}`), Succeeded, ""},
-		"throttled":             {respond(400, apiError("ThrottlingException")), NotSent, ""},
-		"rejected":              {respond(400, apiError("ClientException")), Rejected, "ClientException"},
-		"forbidden":             {respond(403, apiError("AccessDeniedException")), Rejected, "AccessDeniedException"},
-		"server error":          {respond(500, apiError("ServerException")), Unknown, ""},
-		"gateway error":         {respond(502, "<html>"), Unknown, ""},
-		"unreadable answer":     {respond(200, `{"tasks":`), Unknown, ""},
-		"connection terminated": {abort, Unknown, ""},
+		"success":                   {respond(200, `{"tasks":[],"failures":[]}`), Succeeded, "", ""},
+		"throttled":                 {respond(400, apiError("ThrottlingException")), NotSent, ScopeCaller, "ThrottlingException"},
+		"rejected":                  {respond(400, apiError("ClientException")), Rejected, ScopeInstance, "ClientException"},
+		"task definition not found": {respond(400, inactive), Rejected, ScopeDeployment, "InvalidParameterException"},
+		"server error":              {respond(500, apiError("ServerException")), Unknown, ScopeCaller, "ServerException"},
+		"gateway error":             {respond(502, "<html>"), Unknown, ScopeCaller, ""},
+		"unreadable answer":         {respond(200, `{"tasks":`), Unknown, ScopeCaller, ""},
+		"connection terminated":     {abort, Unknown, ScopeCaller, ""},
 	} {
 		t.Run(name, func(t *testing.T) {
 			server := httptest.NewServer(tc.serve)
 			defer server.Close()
 			outcome := startTask(t.Context(), server.URL)
 			assert.Equal(t, tc.want, outcome.Class)
+			assert.Equal(t, tc.scope, outcome.Scope)
 			assert.Equal(t, tc.code, outcome.Code)
 			assert.Equal(t, tc.want == Succeeded, outcome.Err == nil)
 		})
 	}
+}
+
+// ECS refuses such calls before it executes them, whatever the status is.
+func TestStartTask_DistinguishesErrorsAboutTheCallerFromThoseAboutTheDeployment(t *testing.T) {
+	for code, want := range map[string]struct {
+		class Class
+		scope Scope
+	}{
+		"ExpiredTokenException":               {NotSent, ScopeCaller},
+		"ExpiredToken":                        {NotSent, ScopeCaller},
+		"InvalidSignatureException":           {NotSent, ScopeCaller},
+		"UnrecognizedClientException":         {NotSent, ScopeCaller},
+		"RequestExpired":                      {NotSent, ScopeCaller},
+		"RequestTimeTooSkewed":                {NotSent, ScopeCaller},
+		"InvalidClientTokenId":                {NotSent, ScopeCaller},
+		"IncompleteSignature":                 {NotSent, ScopeCaller},
+		"MissingAuthenticationTokenException": {NotSent, ScopeCaller},
+		"OptInRequired":                       {NotSent, ScopeCaller},
+		"AccessDeniedException":               {Rejected, ScopeDeployment},
+		"AccessDenied":                        {Rejected, ScopeDeployment},
+		"ClusterNotFoundException":            {Rejected, ScopeDeployment},
+		"InvalidParameterException":           {Rejected, ScopeInstance},
+	} {
+		for _, status := range []int{http.StatusBadRequest, http.StatusForbidden} {
+			server := httptest.NewServer(respond(status, apiError(code)))
+			outcome := startTask(t.Context(), server.URL)
+			server.Close()
+			assert.Equal(t, want.class, outcome.Class, code)
+			assert.Equal(t, want.scope, outcome.Scope, code)
+			assert.Equal(t, want.scope == ScopeCaller, outcome.RefusesCaller(), code)
+		}
+	}
+}
+
+// A call whose credentials cannot be refreshed is not sent, although the SDK connects to another service for them. An
+// error of that service says nothing about the deployment.
+func TestStartTask_IsNotSentWithoutCredentials(t *testing.T) {
+	server := httptest.NewServer(respond(403, apiError("AccessDeniedException")))
+	defer server.Close()
+	credentialsOf := aws.CredentialsProviderFunc(func(ctx context.Context) (aws.Credentials, error) {
+		outcome := startTask(ctx, server.URL)
+		return aws.Credentials{}, outcome.Err
+	})
+	client := New(ecs.New(ecs.Options{Region: "us-east-1", BaseEndpoint: &server.URL, Credentials: credentialsOf}), Limits{})
+	_, outcome := client.StartTask(t.Context(), &ecs.StartTaskInput{
+		ContainerInstances: []string{"i"}, TaskDefinition: aws.String("agent"),
+	})
+	assert.Equal(t, NotSent, outcome.Class)
+	assert.Equal(t, ScopeCaller, outcome.Scope)
+}
+
+func TestOfError_KnowsErrorsOfCallsOnly(t *testing.T) {
+	server := httptest.NewServer(respond(403, apiError("ExpiredTokenException")))
+	defer server.Close()
+	outcome, ok := OfError(fmt.Errorf("reconcile: %w", errors.Join(errors.New("etcd"), startTask(t.Context(), server.URL).Err)))
+	assert.True(t, ok)
+	assert.True(t, outcome.RefusesCaller())
+	_, ok = OfError(errors.New("etcd"))
+	assert.False(t, ok)
 }
 
 func TestStartTask_KnowsThatItWasNotSent(t *testing.T) {

@@ -4,6 +4,7 @@ import (
 	"context"
 	"errors"
 	"fmt"
+	"slices"
 	"time"
 
 	"github.com/aws/aws-sdk-go-v2/aws"
@@ -59,6 +60,9 @@ func (c *Client) TaskDefinition(ctx context.Context, given string) (environment.
 	return definition(out.TaskDefinition), nil
 }
 
+// notFoundCodes are the errors by which ECS reports that it does not know what a lookup names.
+var notFoundCodes = []string{"ClientException", "InvalidParameterException", "ClusterNotFoundException"}
+
 // describe takes a token of limiter and makes a call. Its error is notFound if ECS blames the request,
 // environment.ErrECSUnavailable if ECS throttles or fails, and else ECS's own, which only an operator can resolve.
 func describe[Out any](ctx context.Context, limiter *Limiter, notFound error, call func() (Out, error)) (Out, error) {
@@ -67,18 +71,17 @@ func describe[Out any](ctx context.Context, limiter *Limiter, notFound error, ca
 		return none, errors.Join(environment.ErrECSUnavailable, err)
 	}
 	out, err := call()
-	switch outcome := classify(err, true); outcome.Class {
-	case Succeeded:
+	switch outcome := classify(err, true); {
+	case outcome.Class == Succeeded:
 		return out, nil
-	case Rejected:
-		switch outcome.Code {
-		case "ClientException", "InvalidParameterException", "ClusterNotFoundException":
-			return none, errors.Join(notFound, err)
-		}
+	case outcome.RefusesCaller():
 		return none, err
-	default:
+	case outcome.Class != Rejected:
 		return none, errors.Join(environment.ErrECSUnavailable, err)
+	case slices.Contains(notFoundCodes, outcome.Code):
+		return none, errors.Join(notFound, err)
 	}
+	return none, err
 }
 
 func definition(t *types.TaskDefinition) environment.TaskDefinition {

@@ -24,6 +24,7 @@ func TestTaskDefinition_DistinguishesMistakesFromOutages(t *testing.T) {
 		"throttled":   {400, apiError("ThrottlingException"), environment.ErrECSUnavailable},
 		"broken":      {500, apiError("ServerException"), environment.ErrECSUnavailable},
 		"not allowed": {400, apiError("AccessDeniedException"), nil},
+		"expired":     {403, apiError("ExpiredTokenException"), nil},
 	} {
 		t.Run(name, func(t *testing.T) {
 			server := httptest.NewServer(respond(tc.status, tc.body))
