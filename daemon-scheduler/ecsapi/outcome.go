@@ -55,6 +55,9 @@ func (o Outcome) Throttled() bool { return throttles.IsErrorThrottle(o.Err) == a
 // RefusesCaller reports whether ECS did not execute the call because of the scheduler's credentials or clock.
 func (o Outcome) RefusesCaller() bool { return callerCodes[o.Code] }
 
+// DeniesAccess reports whether the scheduler's IAM policies do not allow the call.
+func (o Outcome) DeniesAccess() bool { return accessCodes[o.Code] }
+
 // OfError returns the outcome of the call of AWS that err reports; false if err reports none.
 func OfError(err error) (Outcome, bool) {
 	var call *smithy.OperationError
@@ -84,7 +87,7 @@ func classify(err error, sent bool) Outcome {
 	}
 	outcome.Class = Rejected
 	outcome.Scope = ScopeInstance
-	if deploymentCodes[outcome.Code] || namesTaskDefinition(outcome.Message) {
+	if outcome.DeniesAccess() || deploymentCodes[outcome.Code] || namesTaskDefinition(outcome.Message) {
 		outcome.Scope = ScopeDeployment
 	}
 	return outcome
@@ -122,16 +125,20 @@ var callerCodes = map[string]bool{
 	"UnrecognizedClientException":         true,
 }
 
-// deploymentCodes are the errors that every start of a deployment gets. ECS also denies access if the scheduler may not
-// pass the roles of the task definition.
+// accessCodes are the errors about missing permissions. ECS also denies access if the scheduler may not pass the roles
+// of the task definition, so they concern the deployment.
+var accessCodes = map[string]bool{
+	"AccessDenied":          true,
+	"AccessDeniedException": true,
+	"NotAuthorized":         true,
+	"UnauthorizedOperation": true,
+}
+
+// deploymentCodes are the other errors that every start of a deployment gets.
 var deploymentCodes = map[string]bool{
-	"AccessDenied":             true,
-	"AccessDeniedException":    true,
-	"ClusterNotFoundException": true,
-	"NotAuthorized":            true,
+	"ClusterNotFoundException":                       true,
 	"PlatformTaskDefinitionIncompatibilityException": true,
 	"PlatformUnknownException":                       true,
-	"UnauthorizedOperation":                          true,
 	"UnsupportedFeatureException":                    true,
 }
 

@@ -18,6 +18,7 @@ import (
 	"github.com/blox/blox/daemon-scheduler/environment"
 	"github.com/blox/blox/daemon-scheduler/store"
 	"github.com/blox/blox/internal/backoff"
+	"github.com/blox/blox/internal/logging"
 )
 
 // Config holds the engine's dependencies and settings.
@@ -47,8 +48,10 @@ const (
 // Engine reconciles all environments while its replica leads.
 type Engine struct {
 	Config
-	metrics metrics
-	joins   *joinTracker
+	metrics      metrics
+	joins        *joinTracker
+	conditions   conditions
+	callFailures *logging.FailureLog // of calls that fail because of the scheduler or ECS itself
 
 	mu     sync.Mutex
 	leader *leaderState // nil while this replica does not lead
@@ -56,7 +59,10 @@ type Engine struct {
 
 // New returns an Engine that does nothing until Run.
 func New(cfg Config) *Engine {
-	e := &Engine{Config: cfg, joins: newJoinTracker()}
+	e := &Engine{
+		Config: cfg, joins: newJoinTracker(),
+		callFailures: logging.NewFailureLog(cfg.Log, "failed to call ECS; retrying", "ECS accepts calls again"),
+	}
 	e.metrics = newMetrics(e, cfg.Metrics)
 	return e
 }
@@ -109,6 +115,7 @@ func (e *Engine) setLeader(leader *leaderState) {
 	e.mu.Lock()
 	defer e.mu.Unlock()
 	e.leader = leader
+	e.conditions.reset()
 	e.metrics.setLeading(leader != nil)
 }
 
@@ -132,19 +139,32 @@ func (e *Engine) reconcileOne(ctx context.Context, leader *leaderState, name str
 	start := time.Now()
 	done, err := e.reconcile(ctx, leader, name)
 	e.metrics.observeReconciliation(start, err)
-	if err != nil && ctx.Err() == nil {
-		log := e.Log.WithError(err).WithField("environment", name)
-		if errors.Is(err, environment.ErrConflict) {
-			log.Debug("records changed during the reconciliation; retrying")
-		} else {
-			log.Warn("failed to reconcile environment; retrying")
-		}
+	if err == nil {
+		e.conditions.clear(name, callConditions...)
+	} else if ctx.Err() == nil {
+		e.recordFailure(name, err)
 	}
 	if done.again && err == nil {
 		leader.queue.Add(name)
 	}
 	leader.queue.Done(name, done.requeueAt, err != nil, done.planTime)
 	return err
+}
+
+// recordFailure records why the reconciliation of an environment failed. Credentials, throttling and outages of ECS concern
+// all environments, so one log keeps count of these failures.
+func (e *Engine) recordFailure(name string, err error) {
+	log := e.Log.WithError(err).WithField("environment", name)
+	outcome, called := ecsapi.OfError(err)
+	switch {
+	case errors.Is(err, environment.ErrConflict):
+		log.Debug("records changed during the reconciliation; retrying")
+	case called && outcome.Scope == ecsapi.ScopeCaller:
+		e.conditions.set(name, conditionOf(outcome), outcome)
+		e.callFailures.Failed(err)
+	default:
+		log.Warn("failed to reconcile environment; retrying")
+	}
 }
 
 // EnvironmentChanged queues an environment whose record or launch records have changed.

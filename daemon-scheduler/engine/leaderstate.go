@@ -30,6 +30,7 @@ type leaderState struct {
 	stopRequests map[string]map[string]time.Time // by environment and task ARN: when StopTask was last called
 	clusterOf    map[string]string               // by environment: the ARN of its cluster when it last changed
 	suppressed   map[environment.AttributeKey]time.Time
+	starts       map[string]map[string]startAnswers // by environment and deployment id
 }
 
 func newLeaderState(term store.Term) *leaderState {
@@ -37,7 +38,7 @@ func newLeaderState(term store.Term) *leaderState {
 		Term: term, since: time.Now(), queue: newWorkqueue(), readiness: newWorkqueue(),
 		verifiedAt: map[string]time.Time{}, improvedAt: map[string]time.Time{}, prunedAt: time.Now(),
 		stopRequests: map[string]map[string]time.Time{}, clusterOf: map[string]string{},
-		suppressed: map[environment.AttributeKey]time.Time{},
+		suppressed: map[environment.AttributeKey]time.Time{}, starts: map[string]map[string]startAnswers{},
 	}
 }
 
@@ -114,6 +115,7 @@ func (l *leaderState) forget(name string) {
 	defer l.mu.Unlock()
 	delete(l.verifiedAt, name)
 	delete(l.stopRequests, name)
+	delete(l.starts, name)
 }
 
 // recordCluster records the cluster of an environment, empty if the environment was deleted, and returns the cluster

@@ -39,8 +39,7 @@ type readinessReconciliation struct {
 	cluster string // ARN
 }
 
-// reconcileReadiness reconciles the readiness attributes of one cluster's instances, and schedules the next
-// reconciliation.
+// reconcileReadiness reconciles the readiness attributes of one cluster's instances, and schedules the next reconciliation.
 func (e *Engine) reconcileReadiness(ctx context.Context, leader *leaderState, clusterARN string) error {
 	start := time.Now()
 	plan := planner.PlanReadiness(e.buildReadinessState(leader, clusterARN, start))
@@ -50,9 +49,13 @@ func (e *Engine) reconcileReadiness(ctx context.Context, leader *leaderState, cl
 	}
 	err := r.execute(ctx, plan)
 	if err != nil && ctx.Err() == nil {
-		if errors.Is(err, environment.ErrConflict) {
+		outcome, called := ecsapi.OfError(err)
+		switch {
+		case errors.Is(err, environment.ErrConflict):
 			r.log.WithError(err).Debug("records changed during the reconciliation; retrying")
-		} else {
+		case called && outcome.Scope == ecsapi.ScopeCaller:
+			r.callFailures.Failed(err)
+		default:
 			r.log.WithError(err).Warn("failed to reconcile readiness attributes; retrying")
 		}
 	}
@@ -173,6 +176,7 @@ func (b *attributeBatch) call(ctx, callCtx context.Context, attributes []environ
 	log := b.log.WithFields(logrus.Fields{"attributes": names(attributes), "change": string(b.change)})
 	switch {
 	case outcome.Class == ecsapi.Succeeded:
+		b.callFailures.Succeeded()
 		log.Info("readiness attributes changed")
 		for _, a := range attributes {
 			b.record(planner.AnsweredAttribute(a, b.change == attributeSet, b.StartConfirmTimeout, time.Now()))

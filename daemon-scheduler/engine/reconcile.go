@@ -6,6 +6,7 @@ import (
 	"fmt"
 	"maps"
 	"slices"
+	"sync/atomic"
 	"time"
 
 	"github.com/google/uuid"
@@ -28,6 +29,8 @@ type reconciliation struct {
 	tasks    []environment.Task            // of the environment, as the cluster state shows them
 	log      logrus.FieldLogger
 	revision int64 // of the environment's record as planned with, or as this reconciliation has written it
+	// callFailed is set once a call failed because of the scheduler or ECS itself: other calls would fail as well.
+	callFailed *atomic.Bool
 }
 
 // result says when to reconcile again.
@@ -53,22 +56,35 @@ func (e *Engine) reconcile(ctx context.Context, leader *leaderState, name string
 	state.Launches, state.StartConfirmTimeout = launches, e.StartConfirmTimeout
 	state.StopRequestedAt, state.ImprovedAt = leader.recentStopRequests(name, now), leader.improvements(launches)
 	plan := planner.Make(state)
-	done := result{requeueAt: plan.RequeueAt, again: len(plan.Actions) > 0, planTime: time.Since(now)}
+	done := result{planTime: time.Since(now)}
 	e.metrics.planDuration.Observe(done.planTime.Seconds())
 	r := &reconciliation{
 		Engine: e, leader: leader, env: env, launches: launches, tasks: tasks, revision: env.StoredVersion,
-		log: e.Log.WithFields(logrus.Fields{"environment": name, "deployment": plan.Deployment}),
+		log:        e.Log.WithFields(logrus.Fields{"environment": name, "deployment": plan.Deployment}),
+		callFailed: new(atomic.Bool),
 	}
 	if plan.DeletionComplete {
 		found, err := r.deleteEnvironment(ctx)
 		return result{again: found, planTime: done.planTime}, err
 	}
+	var retryAt time.Time
+	plan.Actions, retryAt = r.permit(plan, state.StopRequestedAt, now)
+	done.again = len(plan.Actions) > 0
+	done.requeueAt = earlier(plan.RequeueAt, retryAt)
 	return done, r.execute(ctx, plan, state.Fresh, now)
 }
 
-// BuildState returns the planner's input from the caches; own are the tasks that the environment's deployments have
-// started. It reads tasks of others only where they matter: on DRAINING instances and, if the environment releases
-// instances for scale-in, on all.
+// earlier returns the earlier of two times; zero times are later than all others.
+func earlier(a, b time.Time) time.Time {
+	if a.IsZero() || !b.IsZero() && b.Before(a) {
+		return b
+	}
+	return a
+}
+
+// BuildState returns what the caches hold that a plan for the environment depends on; own are those of its tasks that
+// the environment's deployments have started. It reads the tasks of others only where they matter: on DRAINING
+// instances and, if the environment releases instances for scale-in, on all.
 func BuildState(
 	records *cache.Cache, cluster clusterstate.Cluster, e environment.Environment,
 ) (s planner.State, own []environment.Task) {
@@ -163,12 +179,13 @@ func (r *reconciliation) deleteEnvironment(ctx context.Context) (found bool, err
 	return false, nil
 }
 
-// forget removes the memory of a deleted environment, and its launch records once no launch is open. It returns when
-// to try again; zero if all is removed.
+// forget removes the memory of a deleted environment, and its launch records once no launch is open. It
+// returns when to try again; zero if all is removed.
 func (e *Engine) forget(
 	ctx context.Context, leader *leaderState, name string, launches map[string]environment.Launch,
 ) (requeueAt time.Time, err error) {
 	e.metrics.forget(name)
+	e.conditions.forget(name)
 	leader.forget(name)
 	all := make([]environment.Launch, 0, len(launches))
 	for _, l := range launches {

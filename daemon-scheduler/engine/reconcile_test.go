@@ -84,7 +84,9 @@ func newReconciliation(t *testing.T, term store.Term) (*reconciliation, *store.S
 	leader := newLeaderState(term)
 	t.Cleanup(leader.close)
 	e.setLeader(leader)
-	return &reconciliation{Engine: e, leader: leader, env: env, revision: env.StoredVersion, log: e.Log}, records, fake
+	return &reconciliation{
+		Engine: e, leader: leader, env: env, revision: env.StoredVersion, log: e.Log, callFailed: new(atomic.Bool),
+	}, records, fake
 }
 
 // awaitCached waits until the cached environment is as expected.

@@ -21,16 +21,23 @@ const (
 
 // stop executes stops. StopTask is idempotent, so it needs no announcement.
 func (r *reconciliation) stop(ctx context.Context, stops []planner.Action) error {
+	stops = stops[:min(len(stops), maxStops(r.ECS.Limits.Modifications))]
+	if len(stops) > 0 && r.conditions.has(r.env.Name, callConditions...) {
+		if err := r.stopTask(ctx, stops[0]); err != nil {
+			return err // the others would fail as well
+		}
+		stops = stops[1:]
+	}
 	var calls errgroup.Group
 	calls.SetLimit(maxConcurrentCalls)
-	for _, a := range stops[:min(len(stops), maxStops(r.ECS.Limits.Modifications))] {
+	for _, a := range stops {
 		calls.Go(func() error { return r.stopTask(ctx, a) })
 	}
 	return calls.Wait()
 }
 
-// maxStops returns how many tasks one reconciliation may stop. Each stop is a call of its own, and a
-// reconciliation that waits for tokens delays the environment's starts and other environments.
+// maxStops returns how many tasks one reconciliation may stop. Each stop is a call of its own, and a reconciliation that waits
+// for tokens delays the environment's starts and other environments.
 func maxStops(limiter *ecsapi.Limiter) int {
 	return max(limiter.Available(maxActionsPerReconciliation), minStopsPerReconciliation)
 }
@@ -39,14 +46,18 @@ func (r *reconciliation) stopTask(ctx context.Context, a planner.Action) error {
 	if err := r.ECS.Limits.Modifications.Wait(ctx); err != nil {
 		return fmt.Errorf("wait for a StopTask: %w", err)
 	}
-	if r.isOutdated() {
-		return nil // the next reconciliation follows at once
+	if r.isOutdated() || r.callFailed.Load() {
+		return nil // another reconciliation follows
 	}
 	if err := checkFence(ctx, r.leader.Term, time.Now().Add(stopTimeout)); err != nil {
 		return fmt.Errorf("StopTask: %w", err)
 	}
 	log := r.log.WithFields(logrus.Fields{"instance": a.Instance, "task": a.Task, "reason": a.Reason})
-	log.Info("task stop requested")
+	level := logrus.InfoLevel
+	if r.conditions.has(r.env.Name, callConditions...) {
+		level = logrus.DebugLevel // the failure has been logged, and this is its next retry
+	}
+	log.Log(level, "task stop requested")
 	callCtx, cancel := context.WithTimeout(ctx, stopTimeout)
 	defer cancel()
 	outcome := r.ECS.StopTask(callCtx, &ecs.StopTaskInput{Cluster: &r.env.Cluster, Task: &a.Task, Reason: &a.Reason})
@@ -57,6 +68,7 @@ func (r *reconciliation) stopTask(ctx context.Context, a planner.Action) error {
 	}
 	switch outcome.Class {
 	case ecsapi.Succeeded:
+		r.callFailures.Succeeded()
 		r.recordEvent(environment.Event{
 			Action: environment.EventTaskStopped, Deployment: r.startedBy(a.Task), Reason: a.Reason, Count: 1,
 			Instances: []environment.EventInstance{{Instance: a.Instance, Task: a.Task}},
@@ -66,6 +78,7 @@ func (r *reconciliation) stopTask(ctx context.Context, a planner.Action) error {
 		log.WithError(outcome.Err).WithField("code", outcome.Code).Warn("failed to stop task")
 		return nil
 	default:
+		r.callFailed.Store(true)
 		return fmt.Errorf("StopTask: %w", outcome.Err)
 	}
 }

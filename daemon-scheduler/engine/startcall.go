@@ -1,0 +1,129 @@
+package engine
+
+import (
+	"context"
+	"fmt"
+	"time"
+
+	"github.com/aws/aws-sdk-go-v2/aws"
+	"github.com/aws/aws-sdk-go-v2/service/ecs"
+	"github.com/aws/aws-sdk-go-v2/service/ecs/types"
+	"github.com/sirupsen/logrus"
+
+	"github.com/blox/blox/daemon-scheduler/ecsapi"
+	"github.com/blox/blox/daemon-scheduler/environment"
+	"github.com/blox/blox/daemon-scheduler/planner"
+)
+
+// startCall is one announced StartTask and what became of its launches. Launches that it does not list stay open.
+type startCall struct {
+	*reconciliation
+	notAfter time.Time            // the end of the announcement
+	known    []environment.Launch // whose outcome is known, to write
+	restored []environment.Launch // records as they were before the announcement, to write
+	drop     []environment.Launch // that had no record before the announcement, to remove
+}
+
+// send calls StartTask for announced launches of one deployment. It returns an error if the call failed because of the
+// scheduler or ECS itself.
+func (c *startCall) send(ctx context.Context, announced []environment.Launch) error {
+	out, outcome := c.startTask(ctx, announced)
+	c.recordAnswer(announced[0].Deployment, outcome)
+	switch {
+	case outcome.Class == ecsapi.Succeeded:
+		c.known = append(c.known, c.launchesOfAnswer(announced, out)...)
+		return nil
+	case outcome.Class == ecsapi.Unknown:
+		c.metrics.countStarts(startUnknown, len(announced))
+		c.log.WithError(outcome.Err).WithField("instances", len(announced)).Debug("StartTask was not answered")
+	case outcome.Scope == ecsapi.ScopeCaller:
+		c.restore(announced)
+	case outcome.Scope == ecsapi.ScopeDeployment && len(announced) > 1: // the next call tries one of them
+		c.log.WithError(outcome.Err).WithField("instances", len(announced)).Warn("ECS refused the deployment's tasks")
+		c.restore(announced)
+		return nil
+	default:
+		for _, l := range announced {
+			c.known = append(c.known, c.startFailed(l, outcome.Code, outcome.Message))
+		}
+		return nil
+	}
+	return fmt.Errorf("StartTask: %w", outcome.Err)
+}
+
+// restore has the launch records written as they were before the announcement: nothing was started, so nothing counts.
+func (c *startCall) restore(announced []environment.Launch) {
+	c.metrics.countStarts(startNotSent, len(announced))
+	for _, l := range announced {
+		if before, ok := c.launches[l.Instance]; ok {
+			before.StoredVersion = l.StoredVersion
+			c.restored = append(c.restored, before)
+		} else {
+			c.drop = append(c.drop, l)
+		}
+	}
+}
+
+// startTask calls StartTask for the announced launches unless that is no longer allowed.
+func (c *startCall) startTask(
+	ctx context.Context, announced []environment.Launch,
+) (*ecs.StartTaskOutput, ecsapi.Outcome) {
+	if err := checkFence(ctx, c.leader.Term, c.notAfter); err != nil {
+		return nil, ecsapi.Withheld(err)
+	}
+	first := announced[0]
+	input := &ecs.StartTaskInput{
+		Cluster: &c.env.Cluster, TaskDefinition: &first.TaskDefinition, StartedBy: &first.Deployment,
+	}
+	applyTaskSettings(input, c.env.RevisionFor(c.env.Deployments[first.Deployment]).Spec.TaskSettings)
+	for _, l := range announced {
+		input.ContainerInstances = append(input.ContainerInstances, l.Instance)
+	}
+	return c.ECS.StartTask(ctx, input)
+}
+
+// launchesOfAnswer returns the announced launches that ECS's answer names, each once: etcd refuses a transaction that
+// writes one record twice, and then all launches of the call would stay open. A task overrules a failure of the same
+// instance, because a failed launch would be repeated beside the task.
+func (r *reconciliation) launchesOfAnswer(
+	announced []environment.Launch, out *ecs.StartTaskOutput,
+) (known []environment.Launch) {
+	tasks, failures := map[string]types.Task{}, map[string]types.Failure{} // by instance ARN
+	for _, task := range out.Tasks {
+		tasks[aws.ToString(task.ContainerInstanceArn)] = task
+	}
+	for _, failure := range out.Failures {
+		failures[aws.ToString(failure.Arn)] = failure
+	}
+	for _, l := range announced {
+		if task, ok := tasks[l.Instance]; ok {
+			known = append(known, r.started(l, aws.ToString(task.TaskArn)))
+		} else if failure, ok := failures[l.Instance]; ok {
+			known = append(known, r.startFailed(l, aws.ToString(failure.Reason), aws.ToString(failure.Detail)))
+		}
+	}
+	return known
+}
+
+func (r *reconciliation) started(l environment.Launch, task string) environment.Launch {
+	r.metrics.countStarts(startSucceeded, 1)
+	if _, launchedBefore := r.launches[l.Instance]; !launchedBefore {
+		if wait, known := r.joins.taskStarted(l.Instance, task); known {
+			r.metrics.joinToStart.Observe(wait.Seconds())
+		}
+	}
+	r.log.WithFields(logrus.Fields{"instance": l.Instance, "task": task}).Info("task started")
+	return planner.StartedLaunch(l, task)
+}
+
+func (r *reconciliation) startFailed(l environment.Launch, reason, detail string) environment.Launch {
+	r.metrics.countStarts(startRejected, 1)
+	if reason == "" {
+		reason = "UNKNOWN"
+	}
+	l = planner.FailedLaunch(l, reason, detail, time.Now().UTC())
+	r.log.WithFields(logrus.Fields{
+		"instance": l.Instance, "reason": reason, "detail": detail, "attempt": l.Attempts, "next": l.NextAttemptAt,
+	}).Warn("failed to start task")
+	return l
+}
