@@ -1,7 +1,10 @@
 package engine
 
 import (
+	"encoding/json"
 	"net/http"
+	"slices"
+	"strings"
 	"testing"
 
 	"github.com/stretchr/testify/assert"
@@ -56,4 +59,54 @@ func TestStartTask_FoldsTheAnswerByInstance(t *testing.T) {
 	assert.Equal(t, environment.LaunchFailed, launches["i2"].State)
 	assert.Equal(t, "AGENT", launches["i2"].Reason)
 	assert.Equal(t, environment.LaunchOpen, launches["i3"].State, "the answer does not name the instance")
+}
+
+// StartTask may be refused as a whole because of one of its instances.
+func TestStartTask_StartsTheNineInstancesBesideABadOne(t *testing.T) {
+	r, records, fake := newReconciliation(t, leads)
+	fake.answer = func(_, body string) (int, string) {
+		var in struct{ ContainerInstances []string }
+		if err := json.Unmarshal([]byte(body), &in); err != nil || slices.Contains(in.ContainerInstances, "i6") {
+			return http.StatusBadRequest, `{"__type":"InvalidParameterException","message":"Container instance i6 is invalid."}`
+		}
+		return http.StatusOK, started(in.ContainerInstances...)
+	}
+	instances := []string{"i0", "i1", "i2", "i3", "i4", "i5", "i6", "i7", "i8", "i9"}
+	require.NoError(t, r.startBatch(t.Context(), startsOn(instances...)))
+	launches := storedLaunches(t, records)
+	require.Len(t, launches, len(instances))
+	for _, instance := range instances {
+		if instance == "i6" {
+			assert.Equal(t, environment.LaunchFailed, launches[instance].State)
+			assert.Equal(t, "InvalidParameterException", launches[instance].Reason)
+			continue
+		}
+		assert.Equal(t, environment.LaunchStarted, launches[instance].State, instance)
+		assert.Equal(t, "task on "+instance, launches[instance].Task)
+	}
+}
+
+// The second half is restored, not left open, if a call for the first half shows that no more calls are possible.
+func TestStartTask_RestoresTheOtherHalfIfTheCallerIsRefused(t *testing.T) {
+	r, records, fake := newReconciliation(t, leads)
+	fake.answer = func(_, body string) (int, string) {
+		var in struct{ ContainerInstances []string }
+		if err := json.Unmarshal([]byte(body), &in); err != nil || len(in.ContainerInstances) == 4 {
+			return http.StatusBadRequest, `{"__type":"ClientException","message":"One is invalid."}`
+		}
+		return http.StatusForbidden, `{"__type":"ExpiredTokenException","message":"It is expired."}`
+	}
+	err := r.startBatch(t.Context(), startsOn("i1", "i2", "i3", "i4"))
+	require.ErrorContains(t, err, "ExpiredTokenException")
+	assert.Empty(t, storedLaunches(t, records), "as before the call")
+	assert.EqualValues(t, 2, fake.otherCalls.Load())
+}
+
+// started is ECS's answer after it has started a task on each instance.
+func started(instances ...string) string {
+	tasks := make([]string, 0, len(instances))
+	for _, instance := range instances {
+		tasks = append(tasks, `{"taskArn":"task on `+instance+`","containerInstanceArn":"`+instance+`"}`)
+	}
+	return `{"tasks":[` + strings.Join(tasks, ",") + `],"failures":[]}`
 }

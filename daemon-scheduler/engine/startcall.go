@@ -24,12 +24,14 @@ type startCall struct {
 	drop     []environment.Launch // that had no record before the announcement, to remove
 }
 
-// send calls StartTask for announced launches of one deployment. It returns an error if the call failed because of the
-// scheduler or ECS itself.
+// send calls StartTask for announced launches of one deployment. If ECS refuses the call because of one instance, send
+// repeats it for each half. It returns an error if a call failed because of the scheduler or ECS itself.
 func (c *startCall) send(ctx context.Context, announced []environment.Launch) error {
 	out, outcome := c.startTask(ctx, announced)
 	c.recordAnswer(announced[0].Deployment, outcome)
 	switch {
+	case outcome.Class == ecsapi.Rejected && outcome.Scope == ecsapi.ScopeInstance && len(announced) > 1:
+		return c.sendHalves(ctx, announced)
 	case outcome.Class == ecsapi.Succeeded:
 		c.known = append(c.known, c.launchesOfAnswer(announced, out)...)
 		return nil
@@ -49,6 +51,21 @@ func (c *startCall) send(ctx context.Context, announced []environment.Launch) er
 		return nil
 	}
 	return fmt.Errorf("StartTask: %w", outcome.Err)
+}
+
+func (c *startCall) sendHalves(ctx context.Context, announced []environment.Launch) (err error) {
+	half := len(announced) / 2
+	for _, part := range [][]environment.Launch{announced[:half], announced[half:]} {
+		if err == nil {
+			err = c.ECS.Limits.Modifications.Wait(ctx)
+		}
+		if err != nil {
+			c.restore(part)
+			continue
+		}
+		err = c.send(ctx, part)
+	}
+	return err
 }
 
 // restore has the launch records written as they were before the announcement: nothing was started, so nothing counts.
