@@ -33,7 +33,7 @@ func (c Cluster) Follow(listener Listener) (stop func()) {
 func (c Cluster) sendInstance(listener Listener, change informer.Change) {
 	var after *models.ContainerInstance
 	if !change.Deleted {
-		after = c.Instance(change.ARN)
+		after = c.Informer.Instance(change.ARN)
 	}
 	if meaning, matters := compare(change.OldInstance, after); matters {
 		meaning.ClusterARN, meaning.Instance = change.ClusterARN, change.ARN
@@ -51,7 +51,7 @@ func (c Cluster) sendTask(listener Listener, change informer.Change) {
 	}
 	listener.TaskChanged(change.ClusterARN, task(t.Entity))
 	arn := conv.Value(t.Entity.ContainerInstanceARN)
-	if i := c.Instance(arn); i != nil && conv.Value(i.Entity.Status) == "DRAINING" {
+	if i := c.Informer.Instance(arn); i != nil && conv.Value(i.Entity.Status) == "DRAINING" {
 		// Daemons on a DRAINING instance wait for its other tasks to stop.
 		listener.InstanceChanged(environment.InstanceChange{ClusterARN: change.ClusterARN, Instance: arn, Changed: true})
 	}

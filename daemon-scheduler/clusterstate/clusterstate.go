@@ -36,13 +36,25 @@ func (c Cluster) Instances(clusterARN string) []environment.Instance {
 	known := c.Informer.Instances(clusterARN)
 	instances := make([]environment.Instance, 0, len(known))
 	for _, i := range known {
-		instances = append(instances, environment.Instance{
-			ARN: conv.Value(i.Entity.ContainerInstanceARN), Status: conv.Value(i.Entity.Status),
-			AgentConnected: conv.Value(i.Entity.AgentConnected), EC2InstanceID: i.Entity.EC2InstanceID,
-			Attributes: attributes(i.Entity.Attributes),
-		})
+		instances = append(instances, convertInstance(i.Entity))
 	}
 	return instances
+}
+
+// Instance returns the container instance with that ARN; false if it has left.
+func (c Cluster) Instance(arn string) (environment.Instance, bool) {
+	known := c.Informer.Instance(arn)
+	if known == nil {
+		return environment.Instance{}, false
+	}
+	return convertInstance(known.Entity), true
+}
+
+func convertInstance(e *models.ContainerInstanceDetail) environment.Instance {
+	return environment.Instance{
+		ARN: conv.Value(e.ContainerInstanceARN), Status: conv.Value(e.Status), AgentConnected: conv.Value(e.AgentConnected),
+		EC2InstanceID: e.EC2InstanceID, Attributes: attributes(e.Attributes),
+	}
 }
 
 // attributes holds the informer's own list: searching it is cheaper than indexing all attributes for every

@@ -65,6 +65,11 @@ func TestCluster_ConvertsTheInformersRecords(t *testing.T) {
 	assert.True(t, exists)
 	_, exists = seen[0].Attribute("other")
 	assert.False(t, exists)
+	one, found := c.Instance(i1)
+	assert.True(t, found)
+	assert.Equal(t, seen[0], one)
+	_, found = c.Instance("another")
+	assert.False(t, found)
 	seen[0].Attributes = nil
 	assert.Equal(t, environment.Instance{ARN: i1, Status: "ACTIVE", AgentConnected: true, EC2InstanceID: "i-1"}, seen[0])
 	assert.Equal(t, []environment.Task{{

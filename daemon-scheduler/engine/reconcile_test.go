@@ -29,6 +29,7 @@ import (
 // ecsStub answers calls as ECS may and the simulator does not: it lists a task that it does not describe yet. It counts
 // all other calls, and rejects them unless answer answers them.
 type ecsStub struct {
+	css        *cssStub
 	otherCalls atomic.Int64
 	answer     func(action, body string) (status int, answer string)
 }
@@ -58,7 +59,8 @@ func (s *ecsStub) ServeHTTP(w http.ResponseWriter, r *http.Request) {
 
 // newReconciliation returns a reconciliation of the environment "logs", which is in etcd.
 func newReconciliation(t *testing.T, term store.Term) (*reconciliation, *store.Store, *ecsStub) {
-	fake := &ecsStub{}
+	css := newClusterState(t)
+	fake := &ecsStub{css: css}
 	server := httptest.NewServer(fake)
 	t.Cleanup(server.Close)
 	client := ecs.New(ecs.Options{
@@ -79,7 +81,7 @@ func newReconciliation(t *testing.T, term store.Term) (*reconciliation, *store.S
 
 	e := New(Config{
 		ECS: ecsapi.New(client, ecsapi.Limits{}), Store: records, Cache: cached, Log: testenv.Logger(t),
-		Metrics: prometheus.NewRegistry(),
+		Metrics: prometheus.NewRegistry(), Cluster: css.cluster,
 	})
 	leader := newLeaderState(term)
 	t.Cleanup(leader.close)

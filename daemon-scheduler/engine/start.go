@@ -64,6 +64,10 @@ func (r *reconciliation) startBatch(ctx context.Context, starts []planner.Action
 	if r.isOutdated() || r.callFailed.Load() {
 		return nil // another reconciliation follows
 	}
+	starts = slices.DeleteFunc(slices.Clone(starts), func(a planner.Action) bool { return !r.canStartOn(a.Instance) })
+	if len(starts) == 0 {
+		return nil // another reconciliation follows
+	}
 	notAfter := time.Now().Add(environment.LaunchWindow)
 	callCtx, cancel := withGrace(ctx, notAfter)
 	defer cancel()
@@ -79,6 +83,13 @@ func (r *reconciliation) startBatch(ctx context.Context, starts []planner.Action
 	recording := *r
 	recording.env.Incarnation = 0 // also if the environment was deleted meanwhile; the launches' versions guard them
 	return errors.Join(err, recording.commitLaunches(commitCtx, slices.Concat(call.known, call.restored), call.drop))
+}
+
+// canStartOn reports whether a task may still be started on the instance. While the call waited for a token, the
+// instance may have begun to drain, lost its agent or left.
+func (r *reconciliation) canStartOn(instance string) bool {
+	i, found := r.Cluster.Instance(instance)
+	return found && i.Status == "ACTIVE" && i.AgentConnected && r.Cluster.Fresh(time.Now())
 }
 
 // announce writes the launches as open, which reserves their instances for this call.

@@ -110,3 +110,26 @@ func started(instances ...string) string {
 	}
 	return `{"tasks":[` + strings.Join(tasks, ",") + `],"failures":[]}`
 }
+
+// A start may have waited for its token of the API budget, long after it was planned.
+func TestStartTask_LeavesOutInstancesThatNoLongerQualify(t *testing.T) {
+	r, records, fake := newReconciliation(t, leads)
+	calls := make(chan []string, 1)
+	fake.answer = func(_, body string) (int, string) {
+		var in struct{ ContainerInstances []string }
+		if err := json.Unmarshal([]byte(body), &in); err != nil {
+			return http.StatusInternalServerError, ""
+		}
+		calls <- in.ContainerInstances
+		return http.StatusOK, started(in.ContainerInstances...)
+	}
+	starts := startsOn("i1", "i2", "i3", "left")
+	fake.css.change(t, "i1", "DRAINING", true)
+	fake.css.change(t, "i2", "ACTIVE", false)
+	require.NoError(t, r.startBatch(t.Context(), starts))
+	assert.Equal(t, []string{"i3"}, <-calls)
+	assert.Len(t, storedLaunches(t, records), 1, "the others are not announced")
+
+	require.NoError(t, r.startBatch(t.Context(), starts[:2]))
+	assert.EqualValues(t, 1, fake.otherCalls.Load(), "no call without instances")
+}

@@ -63,7 +63,18 @@ func (c *startCall) sendHalves(ctx context.Context, announced []environment.Laun
 			c.restore(part)
 			continue
 		}
-		err = c.send(ctx, part)
+		var ready, gone []environment.Launch
+		for _, l := range part {
+			if c.canStartOn(l.Instance) {
+				ready = append(ready, l)
+			} else {
+				gone = append(gone, l)
+			}
+		}
+		c.restore(gone)
+		if len(ready) > 0 {
+			err = c.send(ctx, ready)
+		}
 	}
 	return err
 }

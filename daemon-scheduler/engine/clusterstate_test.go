@@ -1,0 +1,99 @@
+package engine
+
+import (
+	"context"
+	"fmt"
+	"net/http"
+	"net/http/httptest"
+	"strings"
+	"sync"
+	"testing"
+	"time"
+
+	"github.com/stretchr/testify/assert"
+	"github.com/stretchr/testify/require"
+
+	"github.com/blox/blox/cluster-state-service/informer"
+	"github.com/blox/blox/daemon-scheduler/clusterstate"
+	"github.com/blox/blox/internal/testenv"
+)
+
+// cssStub is a cluster-state-service that holds the container instances of the cluster "c" and no tasks.
+type cssStub struct {
+	mu        sync.Mutex
+	version   int
+	instances map[string]string // as the API shows them, by ARN
+	cluster   clusterstate.Cluster
+}
+
+// newClusterState returns the state of the cluster "c" with the instances i0 to i9.
+func newClusterState(t *testing.T) *cssStub {
+	s := &cssStub{version: 1, instances: map[string]string{}}
+	for n := range 10 {
+		s.set(fmt.Sprintf("i%d", n), "ACTIVE", true)
+	}
+	server := httptest.NewServer(s)
+	clusterInformer, err := informer.New(informer.Config{Endpoints: []string{server.URL}, Log: testenv.Logger(t)})
+	require.NoError(t, err)
+	s.cluster = clusterstate.Cluster{Informer: clusterInformer}
+	ctx, cancel := context.WithCancel(context.Background())
+	var running sync.WaitGroup
+	running.Go(func() { assert.NoError(t, clusterInformer.Run(ctx)) })
+	t.Cleanup(func() { cancel(); running.Wait(); server.Close() })
+	testenv.Eventually(t, func() bool { return s.cluster.Fresh(time.Now()) })
+	return s
+}
+
+// set changes an instance, and returns the version of the change.
+func (s *cssStub) set(instance, status string, connected bool) int {
+	s.mu.Lock()
+	defer s.mu.Unlock()
+	s.version++
+	s.instances[instance] = fmt.Sprintf(`{"metadata":{"entityVersion":"%d"},"entity":{"clusterARN":"c",`+
+		`"containerInstanceARN":%q,"status":%q,"agentConnected":%t,"attributes":[],"registeredResources":[],`+
+		`"remainingResources":[],"versionInfo":{}}}`, s.version, instance, status, connected)
+	return s.version
+}
+
+// change changes an instance and waits until the scheduler knows.
+func (s *cssStub) change(t *testing.T, instance, status string, connected bool) {
+	t.Helper()
+	s.set(instance, status, connected)
+	testenv.Eventually(t, func() bool {
+		known := s.cluster.Informer.Instance(instance)
+		return *known.Entity.Status == status && *known.Entity.AgentConnected == connected
+	})
+}
+
+func (s *cssStub) lines() (lines []string, heartbeat string) {
+	s.mu.Lock()
+	defer s.mu.Unlock()
+	for _, line := range s.instances {
+		lines = append(lines, line)
+	}
+	return lines, fmt.Sprintf(`{"metadata":{"entityVersion":"%d"}}`, s.version)
+}
+
+func (s *cssStub) ServeHTTP(w http.ResponseWriter, r *http.Request) {
+	lines, heartbeat := s.lines()
+	if strings.HasSuffix(r.URL.Path, "/tasks") {
+		lines = nil
+	}
+	if !strings.HasPrefix(r.URL.Path, "/v1/stream/") {
+		_, _ = fmt.Fprintf(w, `{"items":[%s],%s`, strings.Join(lines, ","), strings.TrimPrefix(heartbeat, "{"))
+		return
+	}
+	for r.Context().Err() == nil {
+		_, _ = fmt.Fprintln(w, strings.Join(append(lines, heartbeat), "\n"))
+		_ = http.NewResponseController(w).Flush()
+		select {
+		case <-r.Context().Done():
+		case <-time.After(5 * time.Millisecond):
+		}
+		all, latest := s.lines()
+		heartbeat = latest
+		if lines != nil {
+			lines = all
+		}
+	}
+}
