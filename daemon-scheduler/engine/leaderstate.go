@@ -31,6 +31,7 @@ type leaderState struct {
 	clusterOf    map[string]string               // by environment: the ARN of its cluster when it last changed
 	suppressed   map[environment.AttributeKey]time.Time
 	starts       map[string]map[string]startAnswers // by environment and deployment id
+	openLaunches map[string]map[string]openLaunch   // by environment and instance ARN
 }
 
 func newLeaderState(term store.Term) *leaderState {
@@ -39,6 +40,7 @@ func newLeaderState(term store.Term) *leaderState {
 		verifiedAt: map[string]time.Time{}, improvedAt: map[string]time.Time{}, prunedAt: time.Now(),
 		stopRequests: map[string]map[string]time.Time{}, clusterOf: map[string]string{},
 		suppressed: map[environment.AttributeKey]time.Time{}, starts: map[string]map[string]startAnswers{},
+		openLaunches: map[string]map[string]openLaunch{},
 	}
 }
 

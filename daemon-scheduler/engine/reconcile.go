@@ -54,6 +54,7 @@ func (e *Engine) reconcile(ctx context.Context, leader *leaderState, name string
 	state, tasks := BuildState(e.Cache, e.Cluster, env)
 	state.Fresh, state.Now = e.Cluster.Fresh(now), now
 	state.Launches, state.StartConfirmTimeout = launches, e.StartConfirmTimeout
+	state.FirstSeenAt = leader.firstSeen(name, launches, now)
 	state.StopRequestedAt, state.ImprovedAt = leader.recentStopRequests(name, now), leader.improvements(launches)
 	plan := planner.Make(state)
 	done := result{planTime: time.Since(now)}
@@ -187,14 +188,14 @@ func (e *Engine) forget(
 	e.metrics.forget(name)
 	e.conditions.forget(name)
 	leader.forget(name)
-	all := make([]environment.Launch, 0, len(launches))
-	for _, l := range launches {
-		due := l.NotAfter.Add(e.StartConfirmTimeout)
-		if l.State == environment.LaunchOpen && time.Now().Before(due) && due.After(requeueAt) {
+	now := time.Now()
+	for _, seen := range leader.firstSeen(name, launches, now) {
+		due := seen.Add(environment.LaunchWindow + e.StartConfirmTimeout)
+		if now.Before(due) && due.After(requeueAt) {
 			requeueAt = due
 		}
-		all = append(all, l)
 	}
+	all := slices.Collect(maps.Values(launches))
 	if !requeueAt.IsZero() || len(all) == 0 {
 		return requeueAt, nil
 	}

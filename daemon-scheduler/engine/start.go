@@ -19,11 +19,6 @@ import (
 // shutdownGrace is how long a call and its record may take after the context that they belong to has ended.
 const shutdownGrace = 2 * time.Second
 
-var (
-	errAnnouncementExpired = errors.New("the announcement of the call has expired")
-	errLeaseExpired        = errors.New("the leader's lease has expired")
-)
-
 // start executes starts, ten instances a call. They are of one deployment, or of two while one of them is a canary.
 func (r *reconciliation) start(ctx context.Context, starts []planner.Action) error {
 	if len(starts) == 0 {
@@ -68,13 +63,15 @@ func (r *reconciliation) startBatch(ctx context.Context, starts []planner.Action
 	if len(starts) == 0 {
 		return nil // another reconciliation follows
 	}
-	notAfter := time.Now().Add(environment.LaunchWindow)
+	announcedAt := time.Now()
+	notAfter := announcedAt.Add(environment.LaunchWindow)
 	callCtx, cancel := withGrace(ctx, notAfter)
 	defer cancel()
 	announced, err := r.announce(callCtx, starts, notAfter)
 	if err != nil {
 		return fmt.Errorf("announce %d launches: %w", len(starts), err)
 	}
+	r.leader.recordAnnounced(r.env.Name, announced, announcedAt)
 	call := &startCall{reconciliation: r, notAfter: notAfter}
 	err = call.send(callCtx, announced)
 	r.recordStartEvents(starts, call.known)
@@ -113,20 +110,6 @@ func (r *reconciliation) announce(
 		announced[i].StoredVersion = version
 	}
 	return announced, err
-}
-
-// checkFence returns why a call that was announced until notAfter must not go out now; nil if it may. It compares
-// clocks, because the timers that end contexts may be late in a process that was suspended.
-func checkFence(ctx context.Context, term store.Term, notAfter time.Time) error {
-	switch now := time.Now(); {
-	case ctx.Err() != nil:
-		return ctx.Err()
-	case !now.Before(notAfter):
-		return errAnnouncementExpired
-	case !term.Lasts(now):
-		return errLeaseExpired
-	}
-	return nil
 }
 
 // withGrace returns a context that outlives ctx by shutdownGrace but ends at deadline, so that a call that went out can

@@ -28,8 +28,11 @@ type State struct {
 	StopRequestedAt map[string]time.Time // time of the last StopTask call, by task ARN
 	// ImprovedAt is when an instance last changed so that a failed start may succeed now, by instance ARN.
 	ImprovedAt map[string]time.Time
-	Now        time.Time
-	// StartConfirmTimeout is how long after a launch's NotAfter an unanswered StartTask counts as possibly started.
+	// FirstSeenAt is when the leader first saw the record of an open launch, by its own clock, by instance ARN. Without
+	// it, a launch's NotAfter counts, which is a time of the clock of the replica that wrote the record.
+	FirstSeenAt map[string]time.Time
+	Now         time.Time
+	// StartConfirmTimeout is how long after the launch window an unanswered StartTask counts as possibly started.
 	StartConfirmTimeout time.Duration
 }
 

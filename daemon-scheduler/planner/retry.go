@@ -90,7 +90,7 @@ func (b *planBuilder) replaceStopped(i *instanceState, task environment.Task) {
 // awaitConfirmation waits until ECS is consistent about an open launch, then has the launch confirmed. The instance
 // is occupied until then.
 func (b *planBuilder) awaitConfirmation(i *instanceState) {
-	due := i.launch.NotAfter.Add(b.StartConfirmTimeout)
+	due := b.confirmableAt(i.launch)
 	switch {
 	case b.Now.Before(due):
 		b.addWait(i.ARN, waitConfirmation)
@@ -101,6 +101,14 @@ func (b *planBuilder) awaitConfirmation(i *instanceState) {
 	default:
 		b.addAction(Action{Kind: Confirm, Instance: i.ARN, Launch: i.launch, Reason: confirmUnanswered})
 	}
+}
+
+// confirmableAt returns when ECS's answer about the task of an open launch is final.
+func (b *planBuilder) confirmableAt(launch environment.Launch) time.Time {
+	if seen, ok := b.FirstSeenAt[launch.Instance]; ok {
+		return seen.Add(environment.LaunchWindow + b.StartConfirmTimeout)
+	}
+	return launch.NotAfter.Add(b.StartConfirmTimeout)
 }
 
 // awaitVisible waits until the cluster state shows a launch's task, and has the launch confirmed if that takes long.
@@ -139,7 +147,7 @@ func (b *planBuilder) recordRunning(i *instanceState) {
 
 // forgetDeparted deletes the launch record of an instance that left, once no StartTask call can be under way.
 func (b *planBuilder) forgetDeparted(launch environment.Launch) {
-	due := launch.NotAfter.Add(b.StartConfirmTimeout)
+	due := b.confirmableAt(launch)
 	switch {
 	case launch.State == environment.LaunchOpen && b.Now.Before(due):
 		b.requeueAt(due)

@@ -10,12 +10,9 @@ import (
 type Term struct {
 	Key      string // the election key in etcd
 	Revision int64  // the key's create revision
-	// Until returns the time until which the lease is valid, by the monotonic clock; renewals extend it. Nil: no limit.
+	// Until returns the time until which the lease is valid, with readings of both clocks; renewals extend it. Nil: no limit.
 	Until func() time.Time
 }
-
-// Lasts reports whether the term is still valid at now.
-func (t Term) Lasts(now time.Time) bool { return t.Until == nil || now.Before(t.Until()) }
 
 // Changes are the records of one transaction. It commits only if the writer leads and no record has changed since it
 // was read.
