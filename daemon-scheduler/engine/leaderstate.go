@@ -12,8 +12,6 @@ import (
 const (
 	// improvementRetention is the longest back-off of a failed start: an earlier improvement changes no plan.
 	improvementRetention = 5 * time.Minute
-	// stopRequestRetention is longer than the planner waits for a StopTask to take effect.
-	stopRequestRetention = 2 * time.Minute
 )
 
 // leaderState is the memory of a leader during one term.
@@ -24,11 +22,11 @@ type leaderState struct {
 	readiness *workqueue // of cluster ARNs, whose readiness attributes are to be reconciled
 
 	mu           sync.Mutex
-	verifiedAt   map[string]time.Time            // by environment: last search in ECS for tasks that the cache lacks
-	improvedAt   map[string]time.Time            // by instance ARN: when a start that failed there became worth a retry
-	prunedAt     time.Time                       // when old entries of improvedAt were last removed
-	stopRequests map[string]map[string]time.Time // by environment and task ARN: when StopTask was last called
-	clusterOf    map[string]string               // by environment: the ARN of its cluster when it last changed
+	verifiedAt   map[string]time.Time              // by environment: last search in ECS for tasks that the cache lacks
+	improvedAt   map[string]time.Time              // by instance ARN: when a start that failed there became worth a retry
+	prunedAt     time.Time                         // when old entries of improvedAt were last removed
+	stopRequests map[string]map[string]stopRequest // by environment and task ARN
+	clusterOf    map[string]string                 // by environment: the ARN of its cluster when it last changed
 	suppressed   map[environment.AttributeKey]time.Time
 	starts       map[string]map[string]startAnswers // by environment and deployment id
 	openLaunches map[string]map[string]openLaunch   // by environment and instance ARN
@@ -38,7 +36,7 @@ func newLeaderState(term store.Term) *leaderState {
 	return &leaderState{
 		Term: term, since: time.Now(), queue: newWorkqueue(), readiness: newWorkqueue(),
 		verifiedAt: map[string]time.Time{}, improvedAt: map[string]time.Time{}, prunedAt: time.Now(),
-		stopRequests: map[string]map[string]time.Time{}, clusterOf: map[string]string{},
+		stopRequests: map[string]map[string]stopRequest{}, clusterOf: map[string]string{},
 		suppressed: map[environment.AttributeKey]time.Time{}, starts: map[string]map[string]startAnswers{},
 		openLaunches: map[string]map[string]openLaunch{},
 	}
@@ -89,26 +87,6 @@ func (l *leaderState) recordVerified(name string, at time.Time) {
 	l.mu.Lock()
 	defer l.mu.Unlock()
 	l.verifiedAt[name] = at
-}
-
-func (l *leaderState) recordStopRequest(name, task string) {
-	l.mu.Lock()
-	defer l.mu.Unlock()
-	if l.stopRequests[name] == nil {
-		l.stopRequests[name] = map[string]time.Time{}
-	}
-	l.stopRequests[name][task] = time.Now()
-}
-
-// recentStopRequests returns when StopTask was last called for the environment's tasks, and forgets old calls.
-func (l *leaderState) recentStopRequests(name string, now time.Time) map[string]time.Time {
-	l.mu.Lock()
-	defer l.mu.Unlock()
-	maps.DeleteFunc(l.stopRequests[name], func(_ string, at time.Time) bool { return now.Sub(at) >= stopRequestRetention })
-	if len(l.stopRequests[name]) == 0 {
-		delete(l.stopRequests, name)
-	}
-	return maps.Clone(l.stopRequests[name])
 }
 
 // forget removes everything about an environment that was deleted.

@@ -64,7 +64,7 @@ func newReconciliation(t *testing.T, term store.Term) (*reconciliation, *store.S
 	server := httptest.NewServer(fake)
 	t.Cleanup(server.Close)
 	client := ecs.New(ecs.Options{
-		Region: "us-east-1", BaseEndpoint: &server.URL,
+		Region: "us-east-1", BaseEndpoint: &server.URL, RetryMaxAttempts: 1,
 		Credentials: credentials.NewStaticCredentialsProvider("a", "b", ""),
 		HTTPClient:  awsconfig.BufferBodies(&http.Client{Transport: &http.Transport{DisableKeepAlives: true}}),
 	})
@@ -147,7 +147,7 @@ func TestReconcile_ForgetsADeletedEnvironment(t *testing.T) {
 	r, records, _ := newReconciliation(t, store.Term{})
 	require.NoError(t, records.Delete(t.Context(), "logs"))
 	awaitCached(t, r.Cache, func(_ environment.Environment, err error) bool { return err != nil })
-	r.leader.recordStopRequest("logs", "t1")
+	r.leader.recordStopRequest("logs", "t1", ecsapi.Succeeded)
 	r.leader.recordVerified("logs", time.Now())
 	_, err := r.reconcile(t.Context(), r.leader, "logs")
 	require.NoError(t, err)

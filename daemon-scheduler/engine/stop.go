@@ -64,7 +64,7 @@ func (r *reconciliation) stopTask(ctx context.Context, a planner.Action) error {
 	r.metrics.countStop(a.StopReason, outcome)
 	if outcome.Class != ecsapi.NotSent {
 		// The cluster state shows the stop soon. If it does not, the planner repeats the request later.
-		r.leader.recordStopRequest(r.env.Name, a.Task)
+		r.leader.recordStopRequest(r.env.Name, a.Task, outcome.Class)
 	}
 	switch outcome.Class {
 	case ecsapi.Succeeded:

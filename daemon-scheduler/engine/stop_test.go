@@ -1,9 +1,11 @@
 package engine
 
 import (
+	"net/http"
 	"slices"
 	"strings"
 	"testing"
+	"time"
 
 	"github.com/prometheus/client_golang/prometheus"
 	"github.com/stretchr/testify/assert"
@@ -54,4 +56,29 @@ func TestStop_CountsByABoundedSetOfReasons(t *testing.T) {
 	}
 	slices.Sort(reasons)
 	assert.Equal(t, []string{"deleted", "draining", "duplicate", "not_matching", "scale_in", "superseded"}, reasons)
+}
+
+// ECS may have executed a StopTask that was not answered, and may not.
+func TestStop_IsRepeatedAfterSecondsIfItWasNotAnswered(t *testing.T) {
+	r, _, fake := newReconciliation(t, store.Term{})
+	fake.answer = func(string, string) (int, string) {
+		return http.StatusInternalServerError, `{"__type":"ServerException"}`
+	}
+	stop := []planner.Action{{Kind: planner.Stop, Instance: "i1", Task: "t1"}}
+	retryAfter := func() time.Duration {
+		r.callFailed.Store(false)
+		require.Error(t, r.stop(t.Context(), stop))
+		request := r.leader.stopRequests["logs"]["t1"]
+		planned := r.leader.recentStopRequests("logs", request.at)["t1"].Add(planner.StopRetryInterval)
+		return planned.Sub(request.at)
+	}
+	assert.Equal(t, time.Second, retryAfter())
+	assert.Equal(t, 2*time.Second, retryAfter())
+	assert.Equal(t, 4*time.Second, retryAfter())
+
+	fake.answer = func(string, string) (int, string) { return http.StatusOK, `{}` }
+	r.callFailed.Store(false)
+	require.NoError(t, r.stop(t.Context(), stop))
+	request := r.leader.stopRequests["logs"]["t1"]
+	assert.Equal(t, request.at, r.leader.recentStopRequests("logs", request.at)["t1"], "ECS has executed it")
 }

@@ -89,6 +89,9 @@ const (
 	stopRetryInterval = 60 * time.Second // after which a StopTask call without effect is repeated
 )
 
+// StopRetryInterval is how long after its StopRequestedAt the stop of a task is planned again.
+const StopRetryInterval = stopRetryInterval
+
 // Make returns the plan for s. The first row that applies to an instance decides:
 //
 //	instance                                         | decision
