@@ -2,6 +2,7 @@ package e2e
 
 import (
 	"encoding/json"
+	"slices"
 	"testing"
 
 	"github.com/aws/aws-sdk-go-v2/aws"
@@ -12,6 +13,7 @@ import (
 
 	"github.com/blox/blox/internal/ecssim"
 	"github.com/blox/blox/internal/testenv"
+	"github.com/blox/blox/swagger/daemon-scheduler/v1/models"
 )
 
 // refuse makes ECS refuse all calls of the action with that error.
@@ -110,4 +112,18 @@ func (w *system) launchReasons(name string) (reasons []string) {
 		}
 	}
 	return reasons
+}
+
+func TestStop_RejectedByECSIsAnEvent(t *testing.T) {
+	t.Parallel()
+	f := newRollout(t, 2, `{"minimumHealthyPercent":0}`)
+	f.refuse("StopTask", "AccessDeniedException")
+	f.deployPatch(`{"taskDefinition":"agent:2"}`)
+	testenv.Eventually(t, func() bool {
+		var list models.Events
+		f.mustSend("GET", "/v1/events?limit=1000", "", &list)
+		return slices.ContainsFunc(list.Items, func(e *models.Event) bool {
+			return *e.Action == "taskStopFailed" && e.Reason == "AccessDeniedException"
+		})
+	})
 }

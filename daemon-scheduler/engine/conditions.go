@@ -24,7 +24,7 @@ const (
 )
 
 var (
-	// callConditions end when a reconcile of the environment succeeds.
+	// callConditions end when a reconciliation of the environment succeeds.
 	callConditions = []ConditionType{ConditionCredentialsExpired, ConditionThrottled, ConditionECSUnavailable}
 	// startConditions end when ECS accepts a StartTask of the deployment.
 	startConditions = []ConditionType{ConditionAccessDenied, ConditionTaskDefinitionRejected}

@@ -68,6 +68,9 @@ func (e *Engine) reconcile(ctx context.Context, leader *leaderState, name string
 		found, err := r.deleteEnvironment(ctx)
 		return result{again: found, planTime: done.planTime}, err
 	}
+	if !r.awaitsStop(plan, state.StopRequestedAt) {
+		e.conditions.clear(name, ConditionTaskStopFailed)
+	}
 	var retryAt time.Time
 	plan.Actions, retryAt = r.permit(plan, state.StopRequestedAt, now)
 	done.again = len(plan.Actions) > 0

@@ -3,6 +3,7 @@ package engine
 import (
 	"context"
 	"fmt"
+	"slices"
 	"time"
 
 	"github.com/aws/aws-sdk-go-v2/service/ecs"
@@ -66,21 +67,34 @@ func (r *reconciliation) stopTask(ctx context.Context, a planner.Action) error {
 		// The cluster state shows the stop soon. If it does not, the planner repeats the request later.
 		r.leader.recordStopRequest(r.env.Name, a.Task, outcome.Class)
 	}
+	event := environment.Event{
+		Action: environment.EventTaskStopped, Deployment: r.startedBy(a.Task), Reason: a.Reason, Count: 1,
+		Instances: []environment.EventInstance{{Instance: a.Instance, Task: a.Task}},
+	}
 	switch outcome.Class {
 	case ecsapi.Succeeded:
 		r.callFailures.Succeeded()
-		r.recordEvent(environment.Event{
-			Action: environment.EventTaskStopped, Deployment: r.startedBy(a.Task), Reason: a.Reason, Count: 1,
-			Instances: []environment.EventInstance{{Instance: a.Instance, Task: a.Task}},
-		})
-		return nil
+		r.conditions.clear(r.env.Name, ConditionTaskStopFailed)
 	case ecsapi.Rejected:
 		log.WithError(outcome.Err).WithField("code", outcome.Code).Warn("failed to stop task")
-		return nil
+		r.conditions.set(r.env.Name, ConditionTaskStopFailed, outcome)
+		event.Action, event.Reason, event.Detail = environment.EventTaskStopFailed, outcome.Code, outcome.Message
 	default:
 		r.callFailed.Store(true)
 		return fmt.Errorf("StopTask: %w", outcome.Err)
 	}
+	r.recordEvent(event)
+	return nil
+}
+
+// awaitsStop reports whether a task is to stop, or a recent call has requested so.
+func (r *reconciliation) awaitsStop(plan planner.Plan, stopRequestedAt map[string]time.Time) bool {
+	requested := func(t environment.Task) bool {
+		_, ok := stopRequestedAt[t.ARN]
+		return ok && t.Live()
+	}
+	stops := func(a planner.Action) bool { return a.Kind == planner.Stop }
+	return slices.ContainsFunc(r.tasks, requested) || slices.ContainsFunc(plan.Actions, stops)
 }
 
 // startedBy returns the id of the deployment that started a task; empty if the cluster state does not show the task.

@@ -10,6 +10,7 @@ const (
 	EventTaskStarted          EventAction = "taskStarted"
 	EventTaskStartFailed      EventAction = "taskStartFailed" // ECS refused the start
 	EventTaskStopped          EventAction = "taskStopped"
+	EventTaskStopFailed       EventAction = "taskStopFailed" // ECS refused the stop
 	EventDeploymentStarted    EventAction = "deploymentStarted"
 	EventDeploymentCompleted  EventAction = "deploymentCompleted"
 	EventDeploymentFailed     EventAction = "deploymentFailed"

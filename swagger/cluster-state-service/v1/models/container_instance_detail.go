@@ -26,7 +26,7 @@ type ContainerInstanceDetail struct {
 	// Required: true
 	AgentConnected *bool `json:"agentConnected"`
 
-	// Status of the last agent update.
+	// Status of the last update of the ECS agent.
 	AgentUpdateStatus string `json:"agentUpdateStatus,omitempty"`
 
 	// The instance's attributes.
