@@ -30,7 +30,7 @@ func TestEnvironment_RunsOneTaskOnEachInstance(t *testing.T) {
 
 	d.awaitCompleted("logs", id)
 	w.awaitOneTaskEach(id, instances[:2]...)
-	assert.Equal(t, 1, w.sim.Calls("StartTask"), "one call for all instances")
+	assert.Equal(t, 2, w.sim.Calls("StartTask"), "one call tries the deployment, one starts the rest")
 	assert.Equal(t, "healthy", *d.getEnvironment("logs").Health)
 
 	added := w.sim.AddInstances("prod", 1)[0]
