@@ -55,18 +55,16 @@ func Run(ctx context.Context, cfg Config, log logrus.FieldLogger) error {
 	})
 	store := store.New(clients.etcd, cache.StoredVersion, registry)
 	replica := replicaName()
-	writer := ingest.NewWriter(ingest.WriterConfig{
-		Recorder: store, BatchSize: cfg.EtcdBatchSize, Log: log, Metrics: registry,
-	})
-	consumer, err := newConsumer(cfg, clients.aws, store, writer, replica, log)
-	if err != nil {
-		return err
-	}
 	reconciler := reconcile.New(reconcile.Config{
 		ECS: clients.ecs, Store: store, Compactor: store.NewCompactor(cfg.EtcdHistory, progress(cache), log),
 		WaitCurrent: cache.WaitCurrent, Region: clients.aws.Region, Name: replica, Interval: cfg.ReconcileInterval,
 		Log: log, Metrics: registry,
 	})
+	writer := newWriter(cfg, store, cache, reconciler, log, registry)
+	consumer, err := newConsumer(cfg, clients.aws, store, writer, replica, log)
+	if err != nil {
+		return err
+	}
 	server := api.New(api.Config{
 		Cache: cache, Region: clients.aws.Region, OutOfSpace: store.OutOfSpace,
 		Metrics: httpserver.MetricsHandler(registry), Log: log,
@@ -82,7 +80,12 @@ func Run(ctx context.Context, cfg Config, log logrus.FieldLogger) error {
 	defer stopCache()
 	group.Go(func() error { return cache.Run(cacheCtx) })
 	group.Go(func() error { return writer.Run(ctx) })
-	group.Go(func() error { return consumer.Run(ctx) })
+	group.Go(func() error {
+		if cache.WaitLoaded(ctx) != nil { // before, every entity would be unknown to ingest
+			return nil
+		}
+		return consumer.Run(ctx)
+	})
 	group.Go(func() error { return reconciler.Run(ctx) })
 	group.Go(func() error {
 		defer stopCache()
@@ -131,6 +134,19 @@ func listen(cfg Config) (net.Listener, error) {
 		return nil, fmt.Errorf("--bind: %w", err)
 	}
 	return listener, nil
+}
+
+// newWriter returns the writer of events, which verifies old ones with ECS.
+func newWriter(
+	cfg Config, store *store.Store, cache *cache.Cache, reconciler *reconcile.Reconciler, log logrus.FieldLogger,
+	metrics prometheus.Registerer,
+) *ingest.Writer {
+	return ingest.NewWriter(ingest.WriterConfig{
+		Recorder: store, BatchSize: cfg.EtcdBatchSize, Log: log, Metrics: metrics,
+		Verification: ingest.Verification{
+			Describer: reconciler, StoredVersion: cache.StoredVersion, ReconciledAt: cache.ReconciledAt,
+		},
+	})
 }
 
 // newConsumer returns the consumer of the SQS queue or Kinesis stream that cfg names.

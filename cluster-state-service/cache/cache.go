@@ -124,6 +124,14 @@ func (c *Cache) StoredVersion(key state.Key) state.StoredVersion {
 	return state.StoredVersion{}
 }
 
+// ReconciledAt returns when the last complete reconciliation that covered a cluster began; zero if there was none.
+func (c *Cache) ReconciledAt(clusterARN string) time.Time {
+	if s := c.Snapshot(); s != nil {
+		return s.ReconciliationOf(clusterARN).StartedAt
+	}
+	return time.Time{}
+}
+
 // publish makes s the current snapshot after it has appended s's changes to the history. A reader that sees a revision
 // therefore finds every change up to it in the history.
 func (c *Cache) publish(s *Snapshot, changes []Change) {

@@ -41,6 +41,12 @@ func (c *Cache) WaitCurrent(ctx context.Context) (*Snapshot, error) {
 	return s, nil
 }
 
+// WaitLoaded waits until the cache has loaded etcd for the first time. An error means that ctx ended.
+func (c *Cache) WaitLoaded(ctx context.Context) error {
+	_, err := c.await(ctx, 1)
+	return err
+}
+
 // waitError distinguishes a caller that left from an etcd that does not respond.
 func waitError(ctx context.Context, err error) error {
 	if ctx.Err() != nil {

@@ -5,6 +5,7 @@ import (
 	"strings"
 
 	"github.com/blox/blox/cluster-state-service/state"
+	"github.com/blox/blox/internal/arn"
 )
 
 // MetadataKey is the value of a key in etcd that describes the service itself rather than an entity.
@@ -51,6 +52,15 @@ func (s *Snapshot) LastReconciliation(region string) state.Reconciliation {
 		}
 	}
 	return latest
+}
+
+// ReconciliationOf returns the last complete reconciliation that covered a cluster; zero if there was none.
+func (s *Snapshot) ReconciliationOf(clusterARN string) state.Reconciliation {
+	cluster, err := arn.ParseKind(clusterARN, arn.Cluster)
+	if err != nil {
+		return state.Reconciliation{}
+	}
+	return s.Metadata[state.ReconcilePrefix+cluster.Account+"/"+cluster.Region].Reconciled
 }
 
 // Leader returns the name of the replica that reconciles; empty if there is none.

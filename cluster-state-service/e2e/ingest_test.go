@@ -44,8 +44,8 @@ func TestIngest_StateFollowsQueue(t *testing.T) {
 // Replicas share a stream. A restarted replica continues at the checkpoint.
 func TestIngest_StateFollowsKinesisStream(t *testing.T) {
 	w := newSystem(t, ecssim.Config{StreamName: "events", StreamShards: 2})
-	one := w.startWithQueue("kinesis://events").ready()
-	two := w.startWithQueue("kinesis://events").ready()
+	one := w.startWithStream().ready()
+	two := w.startWithStream().ready()
 	definition := w.sim.RegisterTaskDefinition("agent")
 	instances := w.sim.AddInstances("default", 3)
 	tasks := w.startTasks(definition, instances...)
@@ -58,7 +58,7 @@ func TestIngest_StateFollowsKinesisStream(t *testing.T) {
 
 	w.sim.SetDown("ecs", true) // only the stream can report it now
 	require.NoError(t, w.sim.KillTask(tasks[1], 1))
-	w.startWithQueue("kinesis://events").ready().awaitConvergence()
+	w.startWithStream().ready().awaitConvergence()
 	assert.Zero(t, w.sim.Calls("ReceiveMessage"))
 }
 

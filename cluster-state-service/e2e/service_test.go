@@ -42,10 +42,10 @@ func (w *system) startAt(address string) *css {
 	return w.run(address, "blox_queue")
 }
 
-// startWithQueue is start with another queue.
-func (w *system) startWithQueue(queue string) *css {
+// startWithStream is start with the Kinesis stream "events" in place of the queue.
+func (w *system) startWithStream() *css {
 	w.t.Helper()
-	return w.run(testenv.FreeAddress(w.t), queue)
+	return w.run(testenv.FreeAddress(w.t), "kinesis://events")
 }
 
 func (w *system) run(address, queue string) *css {

@@ -48,7 +48,7 @@ func (c *Consumer) Run(ctx context.Context) error {
 }
 
 // poll receives, writes and deletes messages until ctx ends. Malformed messages stay in the queue for its redrive
-// policy.
+// policy. The queue delivers deferred messages again after its visibility timeout.
 func (c *Consumer) poll(ctx context.Context) {
 	retry := backoff.New(firstRetryDelay, longestRetryDelay)
 	for ctx.Err() == nil {
@@ -63,11 +63,11 @@ func (c *Consumer) poll(ctx context.Context) {
 		}
 		c.receiveFailures.Succeeded()
 		retry.Reset()
-		done, err := c.writer.Write(ctx, messages)
-		if err != nil || len(done) == 0 {
+		result, err := c.writer.Write(ctx, messages)
+		if err != nil || len(result.Done) == 0 {
 			continue
 		}
-		c.delete(ctx, done)
+		c.delete(ctx, result.Done)
 	}
 }
 

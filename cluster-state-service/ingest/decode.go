@@ -7,6 +7,7 @@ import (
 	"errors"
 	"fmt"
 	"strings"
+	"time"
 
 	"github.com/go-json-experiment/json"
 	"github.com/go-json-experiment/json/jsontext"
@@ -20,36 +21,47 @@ var ErrUnsupportedKind = errors.New("unsupported kind of event")
 // lenient accepts the JSON that encoding/json accepts.
 var lenient = json.JoinOptions(jsontext.AllowDuplicateNames(true), jsontext.AllowInvalidUTF8(true))
 
+// Event is a decoded event of a task or container instance.
+type Event struct {
+	state.Record
+	ChangedAt time.Time // when ECS made the change or sent the event, whichever is later; zero if the event has no time
+	Live      bool      // the task has not stopped, or the instance has not left its cluster
+}
+
 // Decode decodes one EventBridge event. Source: "Amazon ECS events" in the Amazon ECS Developer Guide.
 // An error other than ErrUnsupportedKind means that the event is malformed.
-func Decode(body []byte) (state.Record, error) {
+func Decode(body []byte) (Event, error) {
 	kind, err := detailType(body)
 	if err != nil {
-		return state.Record{}, fmt.Errorf("event: %w", err)
+		return Event{}, fmt.Errorf("event: %w", err)
 	}
-	record := state.Record{Value: body}
+	event := Event{Record: state.Record{Value: body}}
 	switch kind {
 	case "ECS Task State Change":
 		task, err := state.DecodeTask(body)
 		if err != nil {
-			return state.Record{}, fmt.Errorf("event: %w", err)
+			return Event{}, fmt.Errorf("event: %w", err)
 		}
-		record.Key, err = task.Key()
-		record.Version = task.Version
-		return validate(record, task.LastStatus, err)
+		event.Key, err = task.Key()
+		event.Version = task.Version
+		event.ChangedAt = task.LastChanged()
+		event.Live = task.LastStatus != "STOPPED" && task.LastStatus != "DELETED"
+		return validate(event, task.LastStatus, err)
 	case "ECS Container Instance State Change":
 		instance, err := state.DecodeInstance(body)
 		if err != nil {
-			return state.Record{}, fmt.Errorf("event: %w", err)
+			return Event{}, fmt.Errorf("event: %w", err)
 		}
-		record.Key, err = instance.Key()
-		record.Version = instance.Version
-		return validate(record, instance.Status, err)
+		event.Key, err = instance.Key()
+		event.Version = instance.Version
+		event.ChangedAt = instance.LastChanged()
+		event.Live = instance.Status != "INACTIVE"
+		return validate(event, instance.Status, err)
 	}
 	if !jsontext.Value(body).IsValid(lenient) {
-		return state.Record{}, errors.New("event: invalid JSON")
+		return Event{}, errors.New("event: invalid JSON")
 	}
-	return state.Record{}, fmt.Errorf("%w: %.100q", ErrUnsupportedKind, kind)
+	return Event{}, fmt.Errorf("%w: %.100q", ErrUnsupportedKind, kind)
 }
 
 // detailType returns the detail-type of an event. It reads no further, because ECS sends the detail-type before the
@@ -86,15 +98,15 @@ func detailType(body []byte) (string, error) {
 	return "", errors.New("no detail-type")
 }
 
-// validate rejects records that have no version or status: they could not be ordered or filtered.
-func validate(record state.Record, status string, err error) (state.Record, error) {
+// validate rejects events that have no version or status: they could not be ordered or filtered.
+func validate(event Event, status string, err error) (Event, error) {
 	switch {
 	case err != nil:
-		return state.Record{}, fmt.Errorf("event: %w", err)
-	case record.Version < 1:
-		return state.Record{}, fmt.Errorf("event: %s has no version", record.Key)
+		return Event{}, fmt.Errorf("event: %w", err)
+	case event.Version < 1:
+		return Event{}, fmt.Errorf("event: %s has no version", event.Key)
 	case status == "":
-		return state.Record{}, fmt.Errorf("event: %s has no status", record.Key)
+		return Event{}, fmt.Errorf("event: %s has no status", event.Key)
 	}
-	return record, nil
+	return event, nil
 }

@@ -48,7 +48,7 @@ func TestDecode_AcceptsEventsOfECS(t *testing.T) {
 			want.Value = body
 			got, err := Decode(body)
 			require.NoError(t, err)
-			assert.Equal(t, want, got)
+			assert.Equal(t, want, got.Record)
 		})
 	}
 }

@@ -9,6 +9,15 @@ import (
 	"github.com/blox/blox/cluster-state-service/state"
 )
 
+// outcome is what became of an event.
+type outcome string
+
+const (
+	outcomeRecorded outcome = "recorded"
+	outcomeOutdated outcome = "outdated" // old, and ECS does not know the entity
+	outcomeDeferred outcome = "deferred" // ECS did not answer
+)
+
 type metrics struct {
 	events *prometheus.CounterVec
 	age    prometheus.Histogram
@@ -20,6 +29,7 @@ func newMetrics(registerer prometheus.Registerer) metrics {
 		events: factory.NewCounterVec(prometheus.CounterOpts{
 			Name: "blox_css_ingest_events_total",
 			Help: "Total number of events by kind (task, instance or other) and outcome: recorded, " +
+				"outdated (old, and ECS does not know the entity), deferred (ECS did not answer; the event is read again), " +
 				"skipped (unsupported kind) or malformed.",
 		}, []string{"kind", "outcome"}),
 		age: factory.NewHistogram(prometheus.HistogramOpts{
@@ -30,9 +40,9 @@ func newMetrics(registerer prometheus.Registerer) metrics {
 	}
 }
 
-func (m metrics) eventRecorded(kind state.Kind, sent time.Time) {
-	m.events.WithLabelValues(string(kind), "recorded").Inc()
-	if !sent.IsZero() {
+func (m metrics) eventFinished(kind state.Kind, o outcome, sent time.Time) {
+	m.events.WithLabelValues(string(kind), string(o)).Inc()
+	if o == outcomeRecorded && !sent.IsZero() {
 		m.age.Observe(time.Since(sent).Seconds())
 	}
 }

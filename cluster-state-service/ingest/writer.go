@@ -24,7 +24,9 @@ type Recorder interface {
 
 // WriterConfig configures a Writer. Zero numbers stand for the defaults.
 type WriterConfig struct {
-	Recorder   Recorder
+	Recorder Recorder
+	// Verification says how to verify old events of unknown entities. Without a Describer, they are not verified.
+	Verification
 	Partitions int // number of concurrent commits; 2 by default
 	BatchSize  int // maximum number of records in a commit; 100 by default
 	Log        logrus.FieldLogger
@@ -32,10 +34,11 @@ type WriterConfig struct {
 }
 
 // Writer decodes messages and records them in batches. All records of an entity pass through the same partition, so
-// they keep their order.
+// they keep their order. Old events of unknown entities are verified with ECS first.
 type Writer struct {
 	recorder   Recorder
 	partitions []chan pendingRecord
+	verifier   *verifier
 	batchSize  int
 	seed       maphash.Seed
 	malformed  logOnce
@@ -46,8 +49,14 @@ type Writer struct {
 
 // pendingRecord is a record that waits for its commit.
 type pendingRecord struct {
-	record    state.Record
-	committed func()
+	record state.Record
+	finish func(outcome) // reports what became of the record's event; it is called once and does not block
+}
+
+// Result is what became of messages. Malformed messages are in neither list.
+type Result struct {
+	Done     []Message // recorded, or not to be recorded
+	Deferred []Message // not decided, because ECS did not answer; to be written again later
 }
 
 // NewWriter returns a Writer. It writes while Run runs.
@@ -61,15 +70,17 @@ func NewWriter(c WriterConfig) *Writer {
 		log:        c.Log,
 		metrics:    newMetrics(c.Metrics),
 	}
+	w.verifier = newVerifier(c.Verification, w.enqueue, c.Log)
 	for i := range w.partitions {
 		w.partitions[i] = make(chan pendingRecord, w.batchSize)
 	}
 	return w
 }
 
-// Run commits batches until ctx ends.
+// Run verifies events and commits batches until ctx ends.
 func (w *Writer) Run(ctx context.Context) error {
 	var running sync.WaitGroup
+	running.Go(func() { w.verifier.run(ctx) })
 	for _, partition := range w.partitions {
 		running.Go(func() { w.runPartition(ctx, partition) })
 	}
@@ -77,47 +88,68 @@ func (w *Writer) Run(ctx context.Context) error {
 	return nil
 }
 
-func (w *Writer) partition(key state.Key) chan<- pendingRecord {
-	return w.partitions[maphash.String(w.seed, key.ARN)%uint64(len(w.partitions))]
+// enqueue passes a record to its partition. An error means that ctx ended.
+func (w *Writer) enqueue(ctx context.Context, p pendingRecord) error {
+	partition := w.partitions[maphash.String(w.seed, p.record.Key.ARN)%uint64(len(w.partitions))]
+	select {
+	case partition <- p:
+		return nil
+	case <-ctx.Done():
+		return ctx.Err()
+	}
 }
 
-// Write waits until all messages are done. It returns the recorded messages and those of an unsupported kind. It logs
-// and counts a malformed message once and does not return it. An error means that ctx ended.
-func (w *Writer) Write(ctx context.Context, messages []Message) (done []Message, err error) {
-	committed := make(chan Message, len(messages)) // has room for all, so that a commit never blocks
+// Write waits until it knows what became of each message. It logs and counts a malformed message once. An error means
+// that ctx ended.
+func (w *Writer) Write(ctx context.Context, messages []Message) (result Result, err error) {
+	type finished struct {
+		message Message
+		outcome outcome
+	}
+	all := make(chan finished, len(messages)) // has room for all, so that a commit never blocks
 	pending := 0
 	for _, m := range messages {
-		record, err := Decode(m.Body)
+		event, err := Decode(m.Body)
 		switch {
 		case errors.Is(err, ErrUnsupportedKind):
 			w.log.WithError(err).WithField("message", m.ID).Debug("event skipped")
 			w.metrics.eventSkipped()
-			done = append(done, m)
+			result.Done = append(result.Done, m)
 			continue
 		case err != nil:
 			w.logMalformed(m, err)
 			continue
 		}
-		p := pendingRecord{record, func() {
-			w.metrics.eventRecorded(record.Key.Kind, m.Sent)
-			committed <- m
-		}}
-		select {
-		case w.partition(record.Key) <- p:
-			pending++
-		case <-ctx.Done():
-			return nil, ctx.Err()
+		finish := func(o outcome) {
+			w.metrics.eventFinished(event.Key.Kind, o, m.Sent)
+			all <- finished{m, o}
 		}
+		if err := w.enqueueEvent(ctx, event, finish); err != nil {
+			return Result{}, err
+		}
+		pending++
 	}
 	for ; pending > 0; pending-- {
 		select {
-		case m := <-committed:
-			done = append(done, m)
+		case f := <-all:
+			if f.outcome == outcomeDeferred {
+				result.Deferred = append(result.Deferred, f.message)
+			} else {
+				result.Done = append(result.Done, f.message)
+			}
 		case <-ctx.Done():
-			return nil, ctx.Err()
+			return Result{}, ctx.Err()
 		}
 	}
-	return done, nil
+	return result, nil
+}
+
+// enqueueEvent passes an event to the verifier if it is doubtful, else to its partition.
+func (w *Writer) enqueueEvent(ctx context.Context, event Event, finish func(outcome)) error {
+	if w.verifier.doubts(event) {
+		return w.verifier.enqueueEvent(ctx, pendingEvent{event, finish})
+	}
+	return w.enqueue(ctx, pendingRecord{event.Record, finish})
 }
 
 func (w *Writer) logMalformed(m Message, err error) {
@@ -179,7 +211,7 @@ func (w *Writer) commit(ctx context.Context, batch []pendingRecord) {
 		if err == nil {
 			w.failures.Succeeded()
 			for _, p := range batch {
-				p.committed()
+				p.finish(outcomeRecorded)
 			}
 			return
 		}

@@ -65,7 +65,7 @@ func TestWriter_RetriesCommitWithGrowingDelays(t *testing.T) {
 		var running sync.WaitGroup
 		running.Go(func() { assert.NoError(t, writer.Run(ctx)) })
 		committed := make(chan struct{})
-		writer.partitions[0] <- pendingRecord{record("a", 1), func() { close(committed) }}
+		writer.partitions[0] <- pendingRecord{record("a", 1), func(outcome) { close(committed) }}
 		<-committed
 		cancel()
 		running.Wait()

@@ -5,6 +5,7 @@ package reconcile
 import (
 	"context"
 	"sync"
+	"sync/atomic"
 	"time"
 
 	"github.com/aws/aws-sdk-go-v2/service/ecs"
@@ -14,6 +15,7 @@ import (
 	"github.com/blox/blox/cluster-state-service/cache"
 	"github.com/blox/blox/cluster-state-service/state"
 	"github.com/blox/blox/cluster-state-service/store"
+	"github.com/blox/blox/internal/arn"
 	"github.com/blox/blox/internal/backoff"
 	"github.com/blox/blox/internal/logging"
 )
@@ -48,6 +50,7 @@ type Reconciler struct {
 	metrics   metrics
 	startedAt time.Time
 	failures  *logging.FailureLog
+	local     atomic.Pointer[arn.ARN] // a cluster's; shows the account and region of ECS. Nil until a call shows them
 
 	mu              sync.Mutex
 	clusterFailures map[string]*logging.FailureLog // by ARN, of clusters that failed in the last reconciliation

@@ -108,6 +108,7 @@ func (r *Reconciler) clusters(ctx context.Context) (active, deleted []string, er
 	if err != nil {
 		return nil, nil, fmt.Errorf("cluster from ECS: %w", err)
 	}
+	r.local.Store(&local)
 	snapshot, err := r.WaitCurrent(ctx)
 	if err != nil {
 		return nil, nil, err

@@ -1,6 +1,12 @@
 package state
 
-import "fmt"
+import (
+	"errors"
+	"fmt"
+)
+
+// ErrForeignCluster reports a cluster of another account or region than that of this replica's ECS.
+var ErrForeignCluster = errors.New("cluster of another account or region")
 
 // Record is an entity that ingest read and the store is to write.
 type Record struct {

@@ -22,6 +22,9 @@ const (
 	longestRetryDelay = 10 * time.Second
 )
 
+// maxDeferral is how long a shard waits for ECS to verify old events.
+const maxDeferral = 30 * time.Second
+
 // Config configures a Consumer. Zero durations stand for the defaults.
 type Config struct {
 	Client *kinesis.Client

@@ -3,6 +3,7 @@ package kinesis
 import (
 	"context"
 	"encoding/json"
+	"time"
 
 	"github.com/sirupsen/logrus"
 	"golang.org/x/time/rate"
@@ -105,10 +106,31 @@ func (r *shardReader) logFailure(err error) {
 	r.readFailures.Failed(err)
 }
 
+// write waits until all messages are recorded or skipped. A stream delivers no record twice, so write retries the old
+// events that ECS has to verify while ECS does not answer, for up to maxDeferral. Then it skips them: the next run of
+// the reconciler finds what lives. An error means that ctx ended.
+func (r *shardReader) write(ctx context.Context, messages []ingest.Message) error {
+	deadline := time.Now().Add(maxDeferral)
+	for retry := backoff.New(firstRetryDelay, longestRetryDelay); ; retry.Wait(ctx) {
+		result, err := r.writer.Write(ctx, messages)
+		if err != nil {
+			return err
+		}
+		if len(result.Deferred) == 0 {
+			return nil
+		}
+		if time.Now().After(deadline) {
+			r.log.WithField("events", len(result.Deferred)).Warn("old events skipped, because ECS did not answer")
+			return nil
+		}
+		messages = result.Deferred
+	}
+}
+
 // commitAndCheckpoint waits until all messages are recorded or skipped, then saves the checkpoint. It reports whether
 // this replica may go on reading.
 func (r *shardReader) commitAndCheckpoint(ctx context.Context, messages []ingest.Message, ended bool) bool {
-	if _, err := r.writer.Write(ctx, messages); err != nil {
+	if err := r.write(ctx, messages); err != nil {
 		return false
 	}
 	if len(messages) > 0 {
