@@ -1,11 +1,13 @@
-// Package swagger_test holds the generated code and the swagger files together.
+// Package swagger_test compares the generated code with the swagger files.
 package swagger_test
 
 import (
 	"io/fs"
+	"maps"
 	"os"
 	"os/exec"
 	"path/filepath"
+	"slices"
 	"strings"
 	"testing"
 
@@ -14,7 +16,7 @@ import (
 )
 
 // Fails when a swagger file was changed without `make generate`, or generated code by hand.
-func TestGeneratedCodeIsWhatTheSwaggerFilesSay(t *testing.T) {
+func TestGeneratedCode_MatchesTheSwaggerFiles(t *testing.T) {
 	tool, err := exec.Command("go", "tool", "-modfile=../internal/tools/swagger/go.mod", "-n", "swagger").Output()
 	require.NoError(t, err)
 	for _, api := range []string{"cluster-state-service", "daemon-scheduler"} {
@@ -37,7 +39,11 @@ func TestGeneratedCodeIsWhatTheSwaggerFilesSay(t *testing.T) {
 			for _, folder := range []string{"client", "models"} {
 				want := goFiles(t, filepath.Join(root, target, folder))
 				assert.NotEmpty(t, want)
-				assert.Equal(t, want, goFiles(t, filepath.Join(api, "v1", folder)), "run `make generate`")
+				have := goFiles(t, filepath.Join(api, "v1", folder))
+				assert.ElementsMatch(t, slices.Collect(maps.Keys(want)), slices.Collect(maps.Keys(have)), "run `make generate`")
+				for path := range want {
+					assert.True(t, want[path] == have[path], "%s/%s is outdated: run `make generate`", folder, path)
+				}
 			}
 		})
 	}
