@@ -22,7 +22,7 @@ func TestLaunch_OfALeaderWhoseClockWasAheadIsSettled(t *testing.T) {
 	css, _ := w.startCSS("127.0.0.1:0")
 	d := w.startScheduler(css)
 	id := d.deploy(d.createEnvironment("logs"))
-	testenv.Eventually(t, func() bool { return w.refused("StartTask", "ExpiredTokenException") > 0 })
+	testenv.Eventually(t, func() bool { return w.refusedStarts("ExpiredTokenException") > 0 })
 	d.stop()
 	w.sim.SetFaults(ecssim.Faults{})
 	assert.Empty(t, w.launchKeys())

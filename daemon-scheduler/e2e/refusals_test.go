@@ -21,8 +21,8 @@ func (w *system) refuse(action, code string) {
 	w.sim.SetFaults(ecssim.Faults{Refusals: map[string]ecssim.Refusal{action: {Code: code, Fraction: 1}}})
 }
 
-// refused returns how many calls of the action got that error.
-func (w *system) refused(action, code string) int { return w.sim.Counters().Calls[action][code] }
+// refusedStarts returns how many StartTask calls got that error.
+func (w *system) refusedStarts(code string) int { return w.sim.Counters().Calls["StartTask"][code] }
 
 // Expired credentials, invalid signatures and skewed clocks concern the scheduler. They fail no instance and no
 // deployment, and the rollout continues once they are repaired.
@@ -38,7 +38,7 @@ func TestRefusal_OfTheCallerFailsNoInstance(t *testing.T) {
 				`{"enable":true,"rollback":true,"threshold":3}}`)
 			f.refuse("StartTask", code)
 			id := f.deployPatch(`{"taskDefinition":"agent:2"}`)
-			testenv.Eventually(t, func() bool { return f.refused("StartTask", code) >= 5 })
+			testenv.Eventually(t, func() bool { return f.refusedStarts(code) >= 5 })
 			shown := f.getDeployment("logs", id)
 			assert.Equal(t, "IN_PROGRESS", shown.RolloutState)
 			assert.Empty(t, shown.FailedInstances)
@@ -63,7 +63,7 @@ func TestRefusal_OfTheDeploymentStopsNoMoreThanOneTask(t *testing.T) {
 	f := newRollout(t, n, `{"minimumHealthyPercent":0}`)
 	f.refuse("StartTask", "AccessDeniedException")
 	id := f.deployPatch(`{"taskDefinition":"agent:2"}`)
-	testenv.Eventually(t, func() bool { return f.refused("StartTask", "AccessDeniedException") >= 2 })
+	testenv.Eventually(t, func() bool { return f.refusedStarts("AccessDeniedException") >= 2 })
 	assert.Equal(t, n-1, f.runningTasks(f.first), "nothing more is stopped")
 	assert.Equal(t, []string{"AccessDeniedException"}, f.launchReasons("logs"))
 
@@ -72,7 +72,7 @@ func TestRefusal_OfTheDeploymentStopsNoMoreThanOneTask(t *testing.T) {
 	})
 	require.NoError(t, err)
 	f.sim.SetFaults(ecssim.Faults{})
-	testenv.Eventually(t, func() bool { return f.refused("StartTask", "ClientException") >= 2 })
+	testenv.Eventually(t, func() bool { return f.refusedStarts("ClientException") >= 2 })
 	assert.Equal(t, n-1, f.runningTasks(f.first), "nothing more is stopped")
 
 	f.sim.RegisterTaskDefinition("agent", ecssim.WithCPU(16), ecssim.WithMemory(64))
@@ -91,7 +91,7 @@ func TestRefusal_InTheMiddleOfARolloutStopsNothingMore(t *testing.T) {
 	id := f.deployPatch(`{"taskDefinition":"agent:2"}`)
 	f.awaitMiddle(id)
 	f.refuse("StartTask", "AccessDeniedException")
-	testenv.Eventually(t, func() bool { return f.refused("StartTask", "AccessDeniedException") >= 2 })
+	testenv.Eventually(t, func() bool { return f.refusedStarts("AccessDeniedException") >= 2 })
 	f.assertLimits(running, 0)
 	f.sim.SetFaults(ecssim.Faults{})
 	f.awaitState(id, "COMPLETED")

@@ -111,7 +111,8 @@ func TestStartTask_IsNotSentWithoutCredentials(t *testing.T) {
 		outcome := startTask(ctx, server.URL)
 		return aws.Credentials{}, outcome.Err
 	})
-	client := New(ecs.New(ecs.Options{Region: "us-east-1", BaseEndpoint: &server.URL, Credentials: credentialsOf}), Limits{})
+	options := ecs.Options{Region: "us-east-1", BaseEndpoint: &server.URL, Credentials: credentialsOf}
+	client := New(ecs.New(options), Limits{})
 	_, outcome := client.StartTask(t.Context(), &ecs.StartTaskInput{
 		ContainerInstances: []string{"i"}, TaskDefinition: aws.String("agent"),
 	})
@@ -122,7 +123,8 @@ func TestStartTask_IsNotSentWithoutCredentials(t *testing.T) {
 func TestOfError_KnowsErrorsOfCallsOnly(t *testing.T) {
 	server := httptest.NewServer(respond(403, apiError("ExpiredTokenException")))
 	defer server.Close()
-	outcome, ok := OfError(fmt.Errorf("reconcile: %w", errors.Join(errors.New("etcd"), startTask(t.Context(), server.URL).Err)))
+	err := errors.Join(errors.New("etcd"), startTask(t.Context(), server.URL).Err)
+	outcome, ok := OfError(fmt.Errorf("reconcile: %w", err))
 	assert.True(t, ok)
 	assert.True(t, outcome.RefusesCaller())
 	_, ok = OfError(errors.New("etcd"))

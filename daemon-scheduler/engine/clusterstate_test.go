@@ -44,15 +44,13 @@ func newClusterState(t *testing.T) *cssStub {
 	return s
 }
 
-// set changes an instance, and returns the version of the change.
-func (s *cssStub) set(instance, status string, connected bool) int {
+func (s *cssStub) set(instance, status string, connected bool) {
 	s.mu.Lock()
 	defer s.mu.Unlock()
 	s.version++
 	s.instances[instance] = fmt.Sprintf(`{"metadata":{"entityVersion":"%d"},"entity":{"clusterARN":"c",`+
 		`"containerInstanceARN":%q,"status":%q,"agentConnected":%t,"attributes":[],"registeredResources":[],`+
 		`"remainingResources":[],"versionInfo":{}}}`, s.version, instance, status, connected)
-	return s.version
 }
 
 // change changes an instance and waits until the scheduler knows.

@@ -151,8 +151,8 @@ func (e *Engine) reconcileOne(ctx context.Context, leader *leaderState, name str
 	return err
 }
 
-// recordFailure records why the reconciliation of an environment failed. Credentials, throttling and outages of ECS concern
-// all environments, so one log keeps count of these failures.
+// recordFailure records why the reconciliation of an environment failed. Credentials, throttling and outages of ECS
+// concern all environments, so one log keeps count of these failures.
 func (e *Engine) recordFailure(name string, err error) {
 	log := e.Log.WithError(err).WithField("environment", name)
 	outcome, called := ecsapi.OfError(err)

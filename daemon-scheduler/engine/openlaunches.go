@@ -27,7 +27,9 @@ func (l *leaderState) recordAnnounced(name string, announced []environment.Launc
 
 // firstSeen returns when this replica first saw the environment's open launches, by instance ARN. It records those that
 // are new as seen at now, and forgets those that are no longer open.
-func (l *leaderState) firstSeen(name string, launches map[string]environment.Launch, now time.Time) map[string]time.Time {
+func (l *leaderState) firstSeen(
+	name string, launches map[string]environment.Launch, now time.Time,
+) map[string]time.Time {
 	l.mu.Lock()
 	defer l.mu.Unlock()
 	open, times := map[string]openLaunch{}, map[string]time.Time{}

@@ -39,7 +39,8 @@ type readinessReconciliation struct {
 	cluster string // ARN
 }
 
-// reconcileReadiness reconciles the readiness attributes of one cluster's instances, and schedules the next reconciliation.
+// reconcileReadiness reconciles the readiness attributes of one cluster's instances, and schedules the next
+// reconciliation.
 func (e *Engine) reconcileReadiness(ctx context.Context, leader *leaderState, clusterARN string) error {
 	start := time.Now()
 	plan := planner.PlanReadiness(e.buildReadinessState(leader, clusterARN, start))

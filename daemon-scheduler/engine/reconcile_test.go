@@ -16,6 +16,8 @@ import (
 	"github.com/prometheus/client_golang/prometheus"
 	"github.com/stretchr/testify/assert"
 	"github.com/stretchr/testify/require"
+	"go.etcd.io/etcd/api/v3/etcdserverpb"
+	clientv3 "go.etcd.io/etcd/client/v3"
 
 	"github.com/blox/blox/daemon-scheduler/cache"
 	"github.com/blox/blox/daemon-scheduler/ecsapi"
@@ -29,7 +31,6 @@ import (
 // ecsStub answers calls as ECS may and the simulator does not: it lists a task that it does not describe yet. It counts
 // all other calls, and rejects them unless answer answers them.
 type ecsStub struct {
-	css        *cssStub
 	otherCalls atomic.Int64
 	answer     func(action, body string) (status int, answer string)
 }
@@ -40,7 +41,8 @@ func (s *ecsStub) ServeHTTP(w http.ResponseWriter, r *http.Request) {
 	if err != nil {
 		panic(http.ErrAbortHandler)
 	}
-	status, answer := http.StatusOK, ""
+	status := http.StatusOK
+	var answer string
 	switch _, action, _ := strings.Cut(r.Header.Get("X-Amz-Target"), "."); action {
 	case "ListTasks":
 		answer = `{"taskArns":["t1"]}`
@@ -57,18 +59,36 @@ func (s *ecsStub) ServeHTTP(w http.ResponseWriter, r *http.Request) {
 	_, _ = w.Write([]byte(answer))
 }
 
+// world is what surrounds the engine in a test.
+type world struct {
+	*ecsStub
+	css  *cssStub
+	etcd *clientv3.Client
+}
+
+// fillEtcd makes etcd refuse writes, as it does when it is out of space.
+func (w *world) fillEtcd(t *testing.T) {
+	t.Helper()
+	members, err := w.etcd.MemberList(t.Context())
+	require.NoError(t, err)
+	_, err = etcdserverpb.NewMaintenanceClient(w.etcd.ActiveConnection()).Alarm(t.Context(), &etcdserverpb.AlarmRequest{
+		Action: etcdserverpb.AlarmRequest_ACTIVATE, Alarm: etcdserverpb.AlarmType_NOSPACE, MemberID: members.Members[0].ID,
+	})
+	require.NoError(t, err)
+}
+
 // newReconciliation returns a reconciliation of the environment "logs", which is in etcd.
-func newReconciliation(t *testing.T, term store.Term) (*reconciliation, *store.Store, *ecsStub) {
+func newReconciliation(t *testing.T, term store.Term) (*reconciliation, *store.Store, *world) {
 	css := newClusterState(t)
-	fake := &ecsStub{css: css}
-	server := httptest.NewServer(fake)
+	fake := &world{ecsStub: &ecsStub{}, css: css, etcd: testenv.Etcd(t)}
+	server := httptest.NewServer(fake.ecsStub)
 	t.Cleanup(server.Close)
 	client := ecs.New(ecs.Options{
 		Region: "us-east-1", BaseEndpoint: &server.URL, RetryMaxAttempts: 1,
 		Credentials: credentials.NewStaticCredentialsProvider("a", "b", ""),
 		HTTPClient:  awsconfig.BufferBodies(&http.Client{Transport: &http.Transport{DisableKeepAlives: true}}),
 	})
-	records := store.New(testenv.Etcd(t), testenv.Logger(t))
+	records := store.New(fake.etcd, testenv.Logger(t))
 	ctx, cancel := context.WithCancel(context.Background())
 	var group sync.WaitGroup
 	cached := cache.New(records, testenv.Logger(t))

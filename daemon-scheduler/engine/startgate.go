@@ -117,8 +117,8 @@ func (r *reconciliation) mayStopForRollout(
 		replaced := slices.ContainsFunc(r.tasks, func(t environment.Task) bool {
 			return t.Instance == a.Instance && t.StartedBy == plan.Deployment && t.Running()
 		})
-		if replaced {
-			return true
+		if replaced || !refused && r.launches[a.Instance].State == environment.LaunchReplacing {
+			return true // nothing is lost, or it is the trial itself
 		}
 		first := !trial
 		trial = true
@@ -129,7 +129,8 @@ func (r *reconciliation) mayStopForRollout(
 // hasTrial reports whether a start of the deployment is planned or open, or a task is stopping to make room for one.
 func (r *reconciliation) hasTrial(plan planner.Plan, stopRequestedAt map[string]time.Time) bool {
 	for _, l := range r.launches {
-		if l.Deployment == plan.Deployment && l.State == environment.LaunchOpen {
+		replacing := l.State == environment.LaunchReplacing && time.Now().Before(l.NotAfter.Add(stopRequestRetention))
+		if l.Deployment == plan.Deployment && (replacing || l.State == environment.LaunchOpen) {
 			return true
 		}
 	}

@@ -2,6 +2,7 @@ package engine
 
 import (
 	"context"
+	"errors"
 	"fmt"
 	"slices"
 	"time"
@@ -20,9 +21,41 @@ const (
 	minStopsPerReconciliation = 10               // more only while the limiter has tokens left
 )
 
-// stop executes stops. StopTask is idempotent, so it needs no announcement.
+// stop executes stops. StopTask is idempotent, so it needs no announcement, but a stop that makes room for a start is
+// the first half of that start: the replacement is recorded first. It survives a failover then, and a leader that cannot
+// write to etcd stops nothing that it could not replace.
 func (r *reconciliation) stop(ctx context.Context, stops []planner.Action) error {
 	stops = stops[:min(len(stops), maxStops(r.ECS.Limits.Modifications))]
+	unrecorded := r.recordReplacements(ctx, stops)
+	if unrecorded != nil {
+		stops = slices.DeleteFunc(slices.Clone(stops), r.needsRecord)
+	}
+	return errors.Join(unrecorded, r.stopTasks(ctx, stops))
+}
+
+// needsRecord reports whether the stop's replacement is to be recorded first.
+func (r *reconciliation) needsRecord(a planner.Action) bool {
+	last := r.launches[a.Instance]
+	recorded := last.State == environment.LaunchReplacing && last.Task == a.Task && last.Deployment == a.Launch.Deployment
+	return a.Launch.Instance != "" && !recorded
+}
+
+// recordReplacements writes the launches for which stops make room.
+func (r *reconciliation) recordReplacements(ctx context.Context, stops []planner.Action) error {
+	var replacements []environment.Launch
+	for _, a := range stops {
+		if r.needsRecord(a) {
+			a.Launch.NotAfter = time.Now().Add(environment.LaunchWindow).UTC().Round(0)
+			replacements = append(replacements, a.Launch)
+		}
+	}
+	if err := r.commitLaunches(ctx, replacements, nil); err != nil {
+		return fmt.Errorf("record %d replacements: %w", len(replacements), err)
+	}
+	return nil
+}
+
+func (r *reconciliation) stopTasks(ctx context.Context, stops []planner.Action) error {
 	if len(stops) > 0 && r.conditions.has(r.env.Name, callConditions...) {
 		if err := r.stopTask(ctx, stops[0]); err != nil {
 			return err // the others would fail as well
@@ -37,8 +70,8 @@ func (r *reconciliation) stop(ctx context.Context, stops []planner.Action) error
 	return calls.Wait()
 }
 
-// maxStops returns how many tasks one reconciliation may stop. Each stop is a call of its own, and a reconciliation that waits
-// for tokens delays the environment's starts and other environments.
+// maxStops returns how many tasks one reconciliation may stop. Each stop is a call of its own, and a reconciliation that
+// waits for tokens delays the environment's starts and other environments.
 func maxStops(limiter *ecsapi.Limiter) int {
 	return max(limiter.Available(maxActionsPerReconciliation), minStopsPerReconciliation)
 }

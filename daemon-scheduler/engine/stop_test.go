@@ -1,6 +1,7 @@
 package engine
 
 import (
+	"context"
 	"net/http"
 	"slices"
 	"strings"
@@ -12,6 +13,7 @@ import (
 	"github.com/stretchr/testify/require"
 
 	"github.com/blox/blox/daemon-scheduler/ecsapi"
+	"github.com/blox/blox/daemon-scheduler/environment"
 	"github.com/blox/blox/daemon-scheduler/planner"
 	"github.com/blox/blox/daemon-scheduler/store"
 )
@@ -81,4 +83,53 @@ func TestStop_IsRepeatedAfterSecondsIfItWasNotAnswered(t *testing.T) {
 	require.NoError(t, r.stop(t.Context(), stop))
 	request := r.leader.stopRequests["logs"]["t1"]
 	assert.Equal(t, request.at, r.leader.recentStopRequests("logs", request.at)["t1"], "ECS has executed it")
+}
+
+// replacing returns the stop of a task that makes room for one of deployment d.
+func replacing(instance, task string) planner.Action {
+	return planner.Action{
+		Kind: planner.Stop, Instance: instance, Task: task, StopReason: planner.ReasonSuperseded,
+		Launch: environment.Launch{
+			Instance: instance, Deployment: "d", TaskDefinition: "agent:1", State: environment.LaunchReplacing, Task: task,
+			Attempts: 1,
+		},
+	}
+}
+
+func TestStop_RecordsTheReplacementFirst(t *testing.T) {
+	r, records, fake := newReconciliation(t, leads)
+	recorded := make(chan environment.LaunchState, 1)
+	fake.answer = func(string, string) (int, string) {
+		stored, err := records.Launches(context.Background(), "logs")
+		if err != nil || len(stored) != 1 {
+			return http.StatusBadRequest, `{"__type":"InvalidParameterException"}`
+		}
+		recorded <- stored[0].State
+		return http.StatusOK, `{}`
+	}
+	require.NoError(t, r.stop(t.Context(), []planner.Action{replacing("i1", "t1")}))
+	assert.Equal(t, environment.LaunchReplacing, <-recorded)
+	launch := storedLaunches(t, records)["i1"]
+	assert.Equal(t, "t1", launch.Task)
+
+	r.launches = map[string]environment.Launch{"i1": launch}
+	require.NoError(t, r.stop(t.Context(), []planner.Action{replacing("i1", "t1")}))
+	assert.Equal(t, launch.StoredVersion, storedLaunches(t, records)["i1"].StoredVersion, "it is recorded already")
+}
+
+// StopTask needs no write, so a leader that cannot write could stop every daemon and start none.
+func TestStop_StopsNothingForTheRolloutWhileEtcdIsFull(t *testing.T) {
+	r, records, fake := newReconciliation(t, leads)
+	called := make(chan string, 2)
+	fake.answer = func(_, body string) (int, string) {
+		called <- body
+		return http.StatusOK, `{}`
+	}
+	fake.fillEtcd(t)
+	drain := planner.Action{Kind: planner.Stop, Instance: "i2", Task: "t2", StopReason: planner.ReasonDraining}
+	err := r.stop(t.Context(), []planner.Action{replacing("i1", "t1"), drain})
+	require.ErrorIs(t, err, environment.ErrStoreOutOfSpace)
+	assert.EqualValues(t, 1, fake.otherCalls.Load())
+	assert.Contains(t, <-called, `"t2"`, "other stops need no write")
+	assert.Empty(t, storedLaunches(t, records))
 }

@@ -5,11 +5,13 @@ import "time"
 // LaunchState is the state of a launch.
 type LaunchState string
 
-// A launch is open from before StartTask is called until the outcome is known.
+// A launch is open from before StartTask is called until the outcome is known. Before that it may be replacing: its Task
+// is the task that StopTask stops to make room.
 const (
-	LaunchOpen    LaunchState = "open"
-	LaunchStarted LaunchState = "started"
-	LaunchFailed  LaunchState = "failed"
+	LaunchReplacing LaunchState = "replacing"
+	LaunchOpen      LaunchState = "open"
+	LaunchStarted   LaunchState = "started"
+	LaunchFailed    LaunchState = "failed"
 )
 
 // LaunchWindow is how long after its record is written a launch may call StartTask.
@@ -24,7 +26,7 @@ type Launch struct {
 	TaskDefinition string // ARN with revision
 	State          LaunchState
 	NotAfter       time.Time // StartTask may be called until then
-	Task           string    // ARN, once known
+	Task           string    // ARN, once known; of a replacing launch, the task to stop
 	Attempts       int       // of this deployment on this instance in a row, including this one; from 1
 	// NextAttemptAt is the earliest time of the next attempt after a failure. For a started task that is missing from
 	// the cluster state, it is when ECS is queried for it.

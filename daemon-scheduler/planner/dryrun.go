@@ -74,6 +74,9 @@ func (s State) afterSuccess(plan Plan) State {
 			})
 		case Stop:
 			stopReasons[a.Task] = a.Reason
+			if a.Launch.Instance != "" {
+				s.Launches[a.Instance] = a.Launch
+			}
 		case Confirm:
 			s.Launches[a.Instance] = ConfirmLaunch(a.Launch, nil, s.Now)
 		case Record:

@@ -91,6 +91,10 @@ func (w *lossyCluster) do(a Action, ambiguous bool) {
 			w.tasks[a.Task] = task
 		}
 		w.state.StopRequestedAt[a.Task] = w.state.Now
+		if a.Launch.Instance != "" {
+			a.Launch.NotAfter = w.state.Now.Add(environment.LaunchWindow)
+			w.state.Launches[a.Instance] = a.Launch
+		}
 	case Start:
 		require.True(w.t, w.state.Fresh, "started from a copy that is not current")
 		a.Launch.NotAfter = w.state.Now.Add(environment.LaunchWindow)

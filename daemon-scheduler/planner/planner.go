@@ -52,7 +52,7 @@ const (
 type Action struct {
 	Kind     ActionKind
 	Instance string             // ARN
-	Launch   environment.Launch // of all but Stop; its StoredVersion is that of the record it replaces
+	Launch   environment.Launch // its StoredVersion is that of the record it replaces; of a Stop, see stopToReplace
 	Reason   string             // for people
 
 	Task       string // ARN, of Stop

@@ -34,6 +34,8 @@ func (b *planBuilder) planRetry(i *instanceState) {
 		b.awaitVisible(launch)
 	case launch.Deployment != i.target.ID:
 		b.start(i, 1, startMissing)
+	case launch.State == environment.LaunchReplacing:
+		b.start(i, launch.Attempts, startMissing)
 	case launch.State == environment.LaunchStarted:
 		b.replaceStopped(i, b.tasksByARN[launch.Task])
 	case b.backingOff(i) && b.instanceImproved(launch):

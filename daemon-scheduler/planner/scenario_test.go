@@ -162,6 +162,9 @@ func done(s State, plan Plan) State {
 			s.Launches[a.Instance] = StartedLaunch(a.Launch, "new on "+a.Instance)
 		case Stop:
 			s.StopRequestedAt[a.Task] = s.Now
+			if a.Launch.Instance != "" {
+				s.Launches[a.Instance] = a.Launch
+			}
 		case Confirm:
 			s.Launches[a.Instance] = ConfirmLaunch(a.Launch, []environment.Task{{ARN: "found", LastStatus: "RUNNING"}}, s.Now)
 		case Record:

@@ -149,6 +149,10 @@ func (f *fleet) do(a Action) {
 			f.tasks[a.Task] = task
 		}
 		f.state.StopRequestedAt[a.Task] = f.state.Now
+		if a.Launch.Instance != "" {
+			a.Launch.NotAfter = f.state.Now.Add(environment.LaunchWindow)
+			f.state.Launches[a.Instance] = a.Launch
+		}
 	case Start:
 		a.Launch.NotAfter = f.state.Now.Add(environment.LaunchWindow)
 		if f.full[a.Instance] {

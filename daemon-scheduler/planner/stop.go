@@ -52,7 +52,7 @@ func (b *planBuilder) replaceSuperseded(i *instanceState, superseded []environme
 	case b.budget.startFirst:
 		return true
 	}
-	b.stopOthers(i.ARN, superseded)
+	b.stopToReplace(i, superseded)
 	return false
 }
 

@@ -23,7 +23,7 @@ func DecodeEnvironment(kv *mvccpb.KeyValue) (environment.Environment, error) {
 }
 
 var launchStates = []environment.LaunchState{
-	environment.LaunchOpen, environment.LaunchStarted, environment.LaunchFailed,
+	environment.LaunchReplacing, environment.LaunchOpen, environment.LaunchStarted, environment.LaunchFailed,
 }
 
 // DecodeLaunch decodes a launch's record.

@@ -10,7 +10,8 @@ import (
 type Term struct {
 	Key      string // the election key in etcd
 	Revision int64  // the key's create revision
-	// Until returns the time until which the lease is valid, with readings of both clocks; renewals extend it. Nil: no limit.
+	// Until returns the time until which the lease is valid, with readings of both clocks; renewals extend it. Nil: no
+	// limit.
 	Until func() time.Time
 }
 

@@ -15,8 +15,8 @@ import (
 func newSimFaults(a *app) *cobra.Command {
 	cmd := &cobra.Command{
 		Use: "faults", Aliases: []string{"fault"}, Short: "Inject faults",
-		Long: `Inject faults: throttled and refused calls, lost responses, late and duplicate events, failing starts, tasks that
-stop. internal/ecssim/README.md describes the fields; fractions are from 0 to 1.`,
+		Long: `Inject faults: throttled and refused calls, lost responses, late and duplicate events, failing starts,
+tasks that stop. internal/ecssim/README.md describes the fields; fractions are from 0 to 1.`,
 		Example: `  blox sim faults set '{"throttle": {"ecs": 0.1}, "lostResponses": {"StartTask": 0.05}}'
   blox sim faults set '{"startFailures": 0.2, "startFailureReason": "RESOURCE:MEMORY"}'
   blox sim faults set '{"refusals": {"ecs": {"code": "ExpiredTokenException", "fraction": 1}}}'
