@@ -62,14 +62,14 @@ func newMetrics(e *Engine, registerer prometheus.Registerer) metrics {
 		planDuration: histogram("blox_ds_plan_duration_seconds",
 			"Duration of building the state of one environment and planning for it."),
 		starts: counter("blox_ds_task_starts_total", "Task starts, by outcome: succeeded, rejected (ECS gave a reason), "+
-			"not_sent (throttled, or not sent) or unknown (no response); after unknown also "+
+			"not_sent (throttled, credentials refused, or not sent) or unknown (no response); after unknown also "+
 			"confirmed (the task was found in ECS) or not_found.", "outcome"),
 		stops: counter("blox_ds_task_stops_total", "StopTask calls, by reason (superseded, duplicate, not_matching, "+
 			"draining, scale_in, deleted) and outcome: succeeded, rejected (ECS gave a reason), "+
-			"not_sent (throttled, or not sent) or unknown (no response).", "reason", "outcome"),
+			"not_sent (throttled, credentials refused, or not sent) or unknown (no response).", "reason", "outcome"),
 		attributes: counter("blox_ds_readiness_attributes_total", "Readiness attributes of instances, by change "+
 			"(set, removed) and outcome: succeeded, instance_gone, rejected (ECS gave a reason), "+
-			"not_sent (throttled, or not sent) or unknown (no response).", "change", "outcome"),
+			"not_sent (throttled, credentials refused, or not sent) or unknown (no response).", "change", "outcome"),
 		joinToStart: histogram("blox_ds_instance_to_start_seconds",
 			"Time from when an instance can first run tasks until ECS responds to StartTask."),
 		joinToRunning: histogram("blox_ds_instance_to_running_seconds",

@@ -1,6 +1,7 @@
 package engine
 
 import (
+	"maps"
 	"slices"
 	"time"
 
@@ -60,6 +61,16 @@ func (l *leaderState) answersOf(name string) map[string]startAnswers {
 	return l.starts[name]
 }
 
+// forgetStarts removes the answers to the starts of deployments that the environment no longer has.
+func (l *leaderState) forgetStarts(env environment.Environment) {
+	l.mu.Lock()
+	defer l.mu.Unlock()
+	maps.DeleteFunc(l.starts[env.Name], func(id string, _ startAnswers) bool {
+		_, kept := env.Deployments[id]
+		return !kept
+	})
+}
+
 // isAccepted reports whether ECS accepts starts of the deployment, as far as is known.
 func (r *reconciliation) isAccepted(deployment string) bool {
 	answers := r.leader.startAnswers(r.env.Name, deployment)
@@ -79,27 +90,25 @@ func (r *reconciliation) isAccepted(deployment string) bool {
 func (r *reconciliation) permit(
 	plan planner.Plan, stopRequestedAt map[string]time.Time, now time.Time,
 ) (permitted []planner.Action, retryAt time.Time) {
-	refused := false
-	for _, a := range plan.Actions {
-		if a.Kind != planner.Start {
-			continue
-		}
-		if at := r.leader.startAnswers(r.env.Name, a.Launch.Deployment).retryAt; now.Before(at) {
-			refused = true
-			if retryAt.IsZero() || at.Before(retryAt) {
-				retryAt = at
-			}
-		}
-	}
+	r.leader.forgetStarts(r.env)
+	refused := r.leader.startAnswers(r.env.Name, plan.Deployment).refusals != nil
 	mayStop := r.mayStopForRollout(plan, stopRequestedAt)
 	for _, a := range plan.Actions {
+		var answers startAnswers
+		if a.Kind == planner.Start {
+			answers = r.leader.startAnswers(r.env.Name, a.Launch.Deployment)
+			refused = refused || answers.refusals != nil
+		}
 		switch {
-		case a.Kind == planner.Start && refused &&
-			now.Before(r.leader.startAnswers(r.env.Name, a.Launch.Deployment).retryAt):
+		case now.Before(answers.retryAt):
+			retryAt = earlier(retryAt, answers.retryAt)
 		case a.Kind == planner.Stop && a.StopReason == planner.ReasonSuperseded && !mayStop(a):
 		default:
 			permitted = append(permitted, a)
 		}
+	}
+	if !refused { // the refused deployment is no longer in effect
+		r.conditions.clear(r.env.Name, startConditions...)
 	}
 	return permitted, retryAt
 }
