@@ -22,8 +22,8 @@ const (
 )
 
 // stop executes stops. StopTask is idempotent, so it needs no announcement, but a stop that makes room for a start is
-// the first half of that start: the replacement is recorded first. It survives a failover then, and a leader that cannot
-// write to etcd stops nothing that it could not replace.
+// the first half of that start: the replacement is recorded first. It survives a failover then, and a leader that
+// cannot write to etcd stops nothing that it could not replace.
 func (r *reconciliation) stop(ctx context.Context, stops []planner.Action) error {
 	stops = stops[:min(len(stops), maxStops(r.ECS.Limits.Modifications))]
 	unrecorded := r.recordReplacements(ctx, stops)
@@ -70,8 +70,8 @@ func (r *reconciliation) stopTasks(ctx context.Context, stops []planner.Action) 
 	return calls.Wait()
 }
 
-// maxStops returns how many tasks one reconciliation may stop. Each stop is a call of its own, and a reconciliation that
-// waits for tokens delays the environment's starts and other environments.
+// maxStops returns how many tasks one reconciliation may stop. Each stop is a call of its own, and a reconciliation
+// that waits for tokens delays the environment's starts and other environments.
 func maxStops(limiter *ecsapi.Limiter) int {
 	return max(limiter.Available(maxActionsPerReconciliation), minStopsPerReconciliation)
 }

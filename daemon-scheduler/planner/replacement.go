@@ -3,8 +3,8 @@ package planner
 import "github.com/blox/blox/daemon-scheduler/environment"
 
 // stopToReplace stops superseded tasks that run, to make room for one of the target. Such a stop is the first half of
-// the start: its Launch has to be recorded before StopTask is called. A leader that cannot write stops nothing then, and
-// its successor knows that the instance lacks its task because of the rollout.
+// the start: its Launch has to be recorded before StopTask is called. A leader that cannot write stops nothing then,
+// and its successor knows that the instance lacks its task because of the rollout.
 func (b *planBuilder) stopToReplace(i *instanceState, superseded []environment.Task) {
 	first := len(b.plan.Actions)
 	b.stopOthers(i.ARN, superseded)
