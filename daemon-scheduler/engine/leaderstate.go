@@ -30,6 +30,7 @@ type leaderState struct {
 	suppressed   map[environment.AttributeKey]time.Time
 	starts       map[string]map[string]startAnswers // by environment and deployment id
 	openLaunches map[string]map[string]openLaunch   // by environment and instance ARN
+	skewed       map[string]map[string]skewedLaunch // by environment and instance ARN
 }
 
 func newLeaderState(term store.Term) *leaderState {
@@ -38,7 +39,7 @@ func newLeaderState(term store.Term) *leaderState {
 		verifiedAt: map[string]time.Time{}, improvedAt: map[string]time.Time{}, prunedAt: time.Now(),
 		stopRequests: map[string]map[string]stopRequest{}, clusterOf: map[string]string{},
 		suppressed: map[environment.AttributeKey]time.Time{}, starts: map[string]map[string]startAnswers{},
-		openLaunches: map[string]map[string]openLaunch{},
+		openLaunches: map[string]map[string]openLaunch{}, skewed: map[string]map[string]skewedLaunch{},
 	}
 }
 
@@ -96,6 +97,7 @@ func (l *leaderState) forget(name string) {
 	delete(l.verifiedAt, name)
 	delete(l.stopRequests, name)
 	delete(l.starts, name)
+	delete(l.skewed, name)
 }
 
 // recordCluster records the cluster of an environment, empty if the environment was deleted, and returns the cluster

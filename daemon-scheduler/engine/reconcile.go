@@ -51,6 +51,7 @@ func (e *Engine) reconcile(ctx context.Context, leader *leaderState, name string
 		return result{}, err
 	}
 	now := time.Now()
+	leader.correctSkew(name, launches, now)
 	state, tasks := BuildState(e.Cache, e.Cluster, env)
 	state.Fresh, state.Now = e.Cluster.Fresh(now), now
 	state.Launches, state.StartConfirmTimeout = launches, e.StartConfirmTimeout
