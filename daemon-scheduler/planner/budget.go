@@ -21,16 +21,46 @@ const (
 	minReadyMax     = time.Minute
 )
 
-// rolloutBudget is how many more instances the rollout may change now.
-type rolloutBudget struct {
-	startFirst bool   // new tasks start beside the old ones, which stop once the new ones run
-	remaining  int    // instances that may lose their running task or, with startFirst, get a second one
-	limit      string // what limits it
+// rollout is the rollout that the current deployment belongs to. A deployment that was stopped or failed has disturbed
+// instances already; the one that follows it continues its rollout.
+type rollout struct {
+	start       time.Time       // when it began, with the unfinished deployments that it continues
+	deployments map[string]bool // the ids of these deployments
+	first       bool            // no other deployment was completed before
 }
 
-// computeBudget returns the budget that the instances already unavailable or surging leave.
-func (b *planBuilder) computeBudget(instances []*instanceState) rolloutBudget {
+func newRollout(e environment.Environment) rollout {
+	current, _ := e.Current()
+	previous, completed := e.NewestCompleted()
+	r := rollout{
+		start:       current.StartTime,
+		deployments: map[string]bool{current.ID: true},
+		first:       !completed || previous.ID == current.ID,
+	}
+	for _, d := range e.History() {
+		if completed && d.ID == previous.ID {
+			break
+		}
+		r.deployments[d.ID] = true
+		if d.StartTime.Before(r.start) {
+			r.start = d.StartTime
+		}
+	}
+	return r
+}
+
+// rolloutBudget is how many more instances the rollout may change now.
+type rolloutBudget struct {
+	startFirst  bool      // new tasks start beside the old ones, which stop once the new ones run
+	remaining   int       // instances that may lose their running task or, with startFirst, get a second one
+	limit       string    // what limits it
+	nextReadyAt time.Time // when the next new task becomes ready, which may free some of it; zero if all are
+}
+
+// newRolloutBudget returns the budget that the instances already unavailable or surging leave.
+func newRolloutBudget(rules environment.DeploymentConfiguration, instances []*instanceState) rolloutBudget {
 	desired, unavailable, surging := 0, 0, 0
+	var nextReadyAt time.Time
 	for _, i := range instances {
 		if i.schedulable || i.unavailable {
 			desired++
@@ -38,16 +68,17 @@ func (b *planBuilder) computeBudget(instances []*instanceState) rolloutBudget {
 		if i.unavailable {
 			unavailable++
 		}
-		if b.surging(i) {
+		if i.surging {
 			surging++
 		}
+		nextReadyAt = earliest(nextReadyAt, i.minReadyAt)
 	}
-	rules := b.spec.DeploymentConfiguration
 	maxUnavailable, maxSurge := rules.MaxUnavailable(desired), rules.MaxSurge(desired)
 	budget := rolloutBudget{
-		startFirst: maxSurge > 0,
-		remaining:  maxUnavailable - unavailable,
-		limit:      fmt.Sprintf(limitUnavailable, quantity(maxUnavailable, "instance")),
+		startFirst:  maxSurge > 0,
+		remaining:   maxUnavailable - unavailable,
+		limit:       fmt.Sprintf(limitUnavailable, quantity(maxUnavailable, "instance")),
+		nextReadyAt: nextReadyAt,
 	}
 	// The unavailable limit holds with startFirst, too: tasks that stop after they ran would otherwise replace the old
 	// ones.
@@ -58,109 +89,77 @@ func (b *planBuilder) computeBudget(instances []*instanceState) rolloutBudget {
 	return budget
 }
 
-// reserve takes one instance from the budget, if any remains.
-func (b *planBuilder) reserve() bool {
-	if b.budget.remaining <= 0 {
-		return false
+// after returns the budget that the decision about one instance leaves for the others.
+func (b rolloutBudget) after(d decision) rolloutBudget {
+	if d.reserve {
+		b.remaining--
 	}
-	b.budget.remaining--
-	return true
+	return b
 }
 
-// findRolloutStart determines the rollout that the current deployment belongs to. A deployment that was stopped or
-// failed has disturbed instances already; the one that follows it continues its rollout.
-func (b *planBuilder) findRolloutStart() {
-	b.rolloutDeployments = map[string]bool{b.current.ID: true}
-	b.rolloutStart = b.current.StartTime
-	var completed bool
-	b.previous, completed = b.Environment.NewestCompleted()
-	b.firstRollout = !completed || b.previous.ID == b.current.ID
-	for _, d := range b.Environment.History() {
-		if completed && d.ID == b.previous.ID {
-			break
-		}
-		b.rolloutDeployments[d.ID] = true
-		if d.StartTime.Before(b.rolloutStart) {
-			b.rolloutStart = d.StartTime
-		}
-	}
-}
-
-// recordLostTask notes the instance of a task that had run, if its loss counts against the budget: the rollout
-// stopped it and has not started another one yet, or it stopped after the current deployment began.
-func (b *planBuilder) recordLostTask(task environment.Task) {
+// lostDuringRollout reports whether the loss of a stopped task counts against the budget. The task had run, and either
+// the rollout stopped it and has not started another one yet, or it stopped after the current deployment began.
+func (f *facts) lostDuringRollout(task environment.Task) bool {
 	if task.StartedAt.IsZero() {
-		return
-	}
-	notReplaced := !announcedAt(b.Launches[task.Instance]).After(task.StoppedAt)
-	stoppedByRollout := strings.HasPrefix(task.StoppedReason, StopMessages[ReasonSuperseded]) &&
-		task.StoppedAt.After(b.rolloutStart.Add(-clockSkew)) && notReplaced
-	if stoppedByRollout || task.StoppedAt.After(b.current.StartTime) {
-		b.lostRunningTask[task.Instance] = true
-	}
-}
-
-// unavailable reports whether the rollout may be why the instance has no running task: it stopped a superseded task
-// there, or one was lost since it began. An instance without a task before the rollout does not count.
-func (b *planBuilder) unavailable(i *instanceState) bool {
-	if !i.matches || i.Status != statusActive || i.target.ID == "" || i.released {
 		return false
 	}
-	hadTask := i.hasLaunch && (!i.launch.HadNoTask || !b.tasksByARN[i.launch.Task].StartedAt.IsZero())
+	notReplaced := !announcedAt(f.Launches[task.Instance]).After(task.StoppedAt)
+	stoppedByRollout := strings.HasPrefix(task.StoppedReason, StopMessages[ReasonSuperseded]) &&
+		task.StoppedAt.After(f.rollout.start.Add(-clockSkew)) && notReplaced
+	return stoppedByRollout || task.StoppedAt.After(f.current().StartTime)
+}
+
+// isUnavailable reports whether the rollout may be why the instance has no running task: it stopped a superseded task
+// there, or one was lost since it began. An instance without a task before the rollout does not count.
+func (f *facts) isUnavailable(i *instanceState) bool {
+	if !i.matches || i.Status != statusActive || i.target == nil || i.released() {
+		return false
+	}
+	hadTask := i.hasLaunch && (!i.launch.HadNoTask || !f.task(i.launch.Task).StartedAt.IsZero())
 	// Outside a canary, instances return to the previous deployment during the rollout: their launches count by time.
-	inRollout := b.rolloutDeployments[i.launch.Deployment] || announcedAt(i.launch).After(b.rolloutStart)
+	inRollout := f.rollout.deployments[i.launch.Deployment] || announcedAt(i.launch).After(f.rollout.start)
 	touched := hadTask && inRollout
 	switch {
 	case !i.AgentConnected && touched:
 		return true // the state of its task is unknown
 	case i.hasRunning:
-		onlyNewTask := !slices.ContainsFunc(i.others, b.staysRunning)
-		return touched && !i.launch.HadNoTask && b.belowMinReady(i) && onlyNewTask
-	case touched, hadTask && b.isInvisible(i.launch), b.lostRunningTask[i.ARN]:
+		// Its only running task is the new one, which may still fail.
+		onlyNewTask := !slices.ContainsFunc(i.duplicates, f.staysRunning) && !slices.ContainsFunc(i.superseded, f.staysRunning)
+		return touched && !i.launch.HadNoTask && !i.minReadyAt.IsZero() && onlyNewTask
+	case touched, hadTask && f.isInvisible(i.launch), f.lostRunningTask[i.ARN]:
 		return true
 	}
-	return slices.ContainsFunc(b.liveTasks[i.ARN], func(t environment.Task) bool {
-		return t.LastStatus != "PENDING" && (t.Stopping() || b.stopRequested(t))
+	return slices.ContainsFunc(i.live, func(t environment.Task) bool {
+		return t.LastStatus != "PENDING" && (t.Stopping() || f.stopRequested(t))
 	})
 }
 
-// belowMinReady reports whether the instance's task is one that the current rollout started, and has not run for the
-// min ready time yet.
-func (b *planBuilder) belowMinReady(i *instanceState) bool {
+// minReadyAt returns when the instance's task becomes ready, if it is one that the current rollout started and that
+// has not run for the min ready time yet; zero otherwise.
+func (f *facts) minReadyAt(i *instanceState) time.Time {
 	since := i.kept.StartedAt
-	if b.current.Status == environment.Completed || !i.hasKept || !b.staysRunning(i.kept) || since.IsZero() {
-		return false
+	if f.current().Status == environment.Completed || !i.hasKept || !f.staysRunning(i.kept) || since.IsZero() {
+		return time.Time{}
 	}
-	if i.launch.Task != i.kept.ARN || i.launch.Deployment != b.current.ID {
-		return false
+	if i.launch.Task != i.kept.ARN || i.launch.Deployment != f.current().ID {
+		return time.Time{}
 	}
-	if since.After(b.Now) { // ECS's clock is ahead
+	if since.After(f.Now) { // ECS's clock is ahead
 		since = announcedAt(i.launch)
 	}
-	due := since.Add(backoff.Delay(minReadyInitial, minReadyMax, b.failures+1))
-	if !b.Now.Before(due) {
-		return false
+	due := since.Add(backoff.Delay(minReadyInitial, minReadyMax, f.failures.count+1))
+	if !f.Now.Before(due) {
+		return time.Time{}
 	}
-	if b.minReadyAt.IsZero() || due.Before(b.minReadyAt) {
-		b.minReadyAt = due
-	}
-	return true
+	return due
 }
 
-// requeueAtMinReady plans the environment again when the next new task becomes ready.
-func (b *planBuilder) requeueAtMinReady() {
-	if !b.minReadyAt.IsZero() {
-		b.requeueAt(b.minReadyAt)
-	}
-}
-
-// surging reports whether the instance has a second live task, or may be getting one.
-func (b *planBuilder) surging(i *instanceState) bool {
-	live := b.liveTasks[i.ARN]
-	mayStart := i.isOpen() || b.isInvisible(i.launch) && b.isKnown(i.launch.Deployment)
+// isSurging reports whether the instance has a second live task, or may be getting one.
+func (f *facts) isSurging(i *instanceState) bool {
+	mayStart := i.isOpen() || f.isInvisible(i.launch) && f.isKnown(i.launch.Deployment)
 	startedByLaunch := func(t environment.Task) bool { return t.StartedBy == i.launch.Deployment }
-	if mayStart && !slices.ContainsFunc(live, startedByLaunch) {
-		return len(live) > 0
+	if mayStart && !slices.ContainsFunc(i.live, startedByLaunch) {
+		return len(i.live) > 0
 	}
-	return len(live) > 1
+	return len(i.live) > 1
 }

@@ -7,31 +7,37 @@ import (
 	"github.com/blox/blox/daemon-scheduler/environment"
 )
 
-// planDeletion stops every task of the environment, has every launch confirmed, and reports when both are done.
-func (b *planBuilder) planDeletion() {
-	b.plan.Progress = environment.Progress{
-		Status: b.current.Status, Health: b.current.Health, LegacyFailures: b.current.FailedInstances,
+// planDeletion stops every task of the environment, also of a paused one, has every launch confirmed, and reports when
+// both are done.
+func planDeletion(f *facts) Plan {
+	plan := newPlan(f)
+	plan.Progress = environment.Progress{
+		Status: f.current().Status, Health: f.current().Health, LegacyFailures: f.current().FailedInstances,
 	}
-	b.holdReason = "" // also of a paused environment
 	remaining := false
-	for _, arn := range slices.Sorted(maps.Keys(b.liveTasks)) {
+	for _, arn := range slices.Sorted(maps.Keys(f.liveTasks)) {
 		remaining = true
-		b.countTasks(b.selectKept(arn, b.current))
-		b.stopTasks(arn, b.liveTasks[arn], ReasonDeleted)
+		i := &instanceState{target: f.targets.current, live: f.liveTasks[arn]}
+		f.divideTasks(i)
+		plan.Counts = rolloutCount{Counts: plan.Counts}.plus(
+			countTasks(i.kept, i.hasKept, len(i.duplicates)+len(i.superseded) > 0),
+		)
+		plan = plan.with(arn, f.stop(i.live, ReasonDeleted))
 	}
-	for _, arn := range slices.Sorted(maps.Keys(b.Launches)) {
-		launch := b.Launches[arn]
+	for _, arn := range slices.Sorted(maps.Keys(f.Launches)) {
+		launch := f.Launches[arn]
 		switch {
 		case launch.State == environment.LaunchOpen:
 			remaining = true
-			b.awaitConfirmation(&instanceState{Instance: environment.Instance{ARN: arn}, launch: launch})
-		case b.isInvisible(launch) && b.isKnown(launch.Deployment):
+			plan = plan.with(arn, awaitConfirmation(f, launch, environment.Task{}))
+		case f.isInvisible(launch) && f.isKnown(launch.Deployment):
 			remaining = true
-			b.awaitVisible(launch)
+			plan = plan.with(arn, awaitVisible(f, launch))
 		}
 	}
-	if !b.Fresh {
-		b.requeueAt(b.Now.Add(staleRecheck))
+	if !f.Fresh {
+		plan.RequeueAt = earliest(plan.RequeueAt, f.Now.Add(staleRecheck))
 	}
-	b.plan.DeletionComplete = b.Fresh && !remaining
+	plan.DeletionComplete = f.Fresh && !remaining
+	return plan
 }

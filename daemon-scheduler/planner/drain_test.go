@@ -33,9 +33,7 @@ func TestDrain_StopsDaemonsInTheirOrder(t *testing.T) {
 	)
 	s.Tasks[1].LastStatus = "STOPPED"
 	assert.Equal(t, []string{"stop t1: blox: the instance is draining, environment logs"}, texts(Make(s).Actions))
-	s.Environment.Paused = true
-	assert.Empty(t, Make(s).Actions)
-	s.Environment.Paused, s.DrainOrders = false, nil
+	s.DrainOrders = nil
 	assert.Empty(t, Make(s).Actions, "who is a daemon is not known")
 }
 
@@ -47,8 +45,6 @@ func TestDrain_StopsTasksWithoutACurrentDeployment(t *testing.T) {
 		s.Environment.Deployments[id] = d
 	}
 	assert.Equal(t, []string{"stop t1: blox: the instance is draining, environment logs"}, texts(Make(s).Actions))
-	s.Environment.Paused = true
-	assert.Empty(t, Make(s).Actions)
-	s.Environment.Paused, s.Instances = false, []environment.Instance{active("i1")}
+	s.Instances = []environment.Instance{active("i1")}
 	assert.Empty(t, Make(s).Actions, "elsewhere it stays")
 }

@@ -3,6 +3,7 @@ package planner
 import (
 	"cmp"
 	"slices"
+	"time"
 
 	"github.com/blox/blox/daemon-scheduler/environment"
 )
@@ -13,69 +14,125 @@ const (
 	statusDraining = "DRAINING"
 )
 
-// instanceState is one instance of the cluster together with everything that the environment has on it.
+// instanceState is one instance of the cluster together with everything that the environment has on it. It is complete
+// before the first decision, because the budget of one instance depends on how many others are unavailable.
 type instanceState struct {
 	environment.Instance
 	launch    environment.Launch
 	hasLaunch bool
 
-	matches     bool // the instance group includes it
-	schedulable bool // it matches and can be given a task
-	target      environment.Deployment
-	kept        environment.Task   // the target's task to keep
-	hasKept     bool               // whether there is one
-	others      []environment.Task // all other live tasks of the environment
-	hasRunning  bool               // whether a task of the environment runs and is not being stopped
-	unavailable bool               // see planBuilder.unavailable
-	daemonsOnly bool               // no workload task is on it
-	released    bool               // it is released for scale-in
+	target      *target // what it is to run; nil if nothing before the canary is promoted
+	matches     bool    // its target includes it
+	schedulable bool    // it matches and can be given a task
+	hold        string  // why nothing may be started or stopped on it, except by drains and scale-in; empty if it may
+
+	live       []environment.Task // the environment's, in keepOrder
+	kept       environment.Task   // the target's task to keep
+	hasKept    bool               // whether there is one
+	duplicates []environment.Task // of the target, beside the kept one
+	superseded []environment.Task // of other deployments
+
+	hasRunning  bool      // a task of the environment runs and is not being stopped
+	daemonsOnly bool      // no workload task is on it
+	releasedTo  time.Time // until when it is released for scale-in; zero if it is not
+	minReadyAt  time.Time // when its new task becomes ready; zero if it is, or if there is none
+	unavailable bool      // see isUnavailable
+	surging     bool      // see isSurging
 }
 
 // isOpen reports whether the outcome of the last StartTask call is unknown.
 func (i *instanceState) isOpen() bool { return i.launch.State == environment.LaunchOpen }
 
-// buildInstanceStates returns every instance that has not left, by ARN. It precedes all decisions, because the budget
-// of one instance depends on how many others are unavailable.
-func (b *planBuilder) buildInstanceStates() []*instanceState {
-	var instances []*instanceState
-	for _, instance := range slices.SortedFunc(slices.Values(b.Instances), byInstanceARN) {
-		if instance.Deregistered() {
-			continue
-		}
-		i := &instanceState{Instance: instance}
-		i.launch, i.hasLaunch = b.Launches[instance.ARN]
-		i.matches = b.selector.Matches(instance)
-		i.schedulable = i.matches && instance.Status == statusActive && instance.AgentConnected
-		instances = append(instances, i)
+// released reports whether the instance is without the environment's tasks for now, so that scale-in can remove it.
+func (i *instanceState) released() bool { return !i.releasedTo.IsZero() }
+
+// isTarget reports whether the instance is to run that deployment.
+func (i *instanceState) isTarget(id string) bool { return i.target != nil && i.target.ID == id }
+
+// newInstanceStates returns every instance that has not left, by ARN.
+func newInstanceStates(f *facts) []*instanceState {
+	present := presentInstances(f.Instances)
+	assigned := f.targets.assign(present, f.hasBegun)
+	states := make([]instanceState, len(present))
+	instances := make([]*instanceState, len(present))
+	for n := range present {
+		states[n] = f.instanceState(present[n], assigned[n])
+		instances[n] = &states[n]
 	}
-	b.assignTargets(instances)
-	for _, i := range instances {
-		i.kept, i.hasKept, i.others = b.selectKept(i.ARN, i.target)
-		i.hasRunning = slices.ContainsFunc(b.liveTasks[i.ARN], b.staysRunning)
-		i.daemonsOnly = !b.hasWorkloadTasks(i.ARN)
-		i.released = i.schedulable && b.releasedForScaleIn(i)
-		i.schedulable = i.schedulable && !i.released
-		i.unavailable = b.unavailable(i)
-	}
-	b.budget = b.computeBudget(instances)
 	return instances
+}
+
+func (f *facts) instanceState(instance environment.Instance, target *target) instanceState {
+	i := instanceState{Instance: instance, target: target, live: f.liveTasks[instance.ARN]}
+	i.launch, i.hasLaunch = f.Launches[instance.ARN]
+	i.matches = f.matches(instance, target)
+	i.hold = f.holdReason(target)
+	f.divideTasks(&i)
+	i.hasRunning = slices.ContainsFunc(i.live, f.staysRunning)
+	i.daemonsOnly = f.workloadTasks[instance.ARN] == 0
+	i.schedulable = i.matches && canStart(instance)
+	if i.schedulable && i.daemonsOnly {
+		i.releasedTo = f.releasedUntil(i.target, i.launch)
+	}
+	i.schedulable = i.schedulable && !i.released()
+	i.minReadyAt = f.minReadyAt(&i)
+	i.unavailable = f.isUnavailable(&i)
+	i.surging = f.isSurging(&i)
+	return i
+}
+
+// matches reports whether the instance's target includes it. Without a target, it is the current deployment that will.
+func (f *facts) matches(instance environment.Instance, t *target) bool {
+	if t == nil {
+		t = f.targets.current
+	}
+	return t.selector.Matches(instance)
+}
+
+// holdReason returns why nothing may be started or stopped on instances with that target; empty if it may.
+func (f *facts) holdReason(t *target) string {
+	switch {
+	case f.frozen():
+		return waitPaused
+	case f.targets.canaryErr != nil:
+		return waitCanaryUnknown + f.targets.canaryErr.Error()
+	case t != nil && t.err != nil:
+		return waitGroupUnknown + t.err.Error()
+	}
+	return ""
+}
+
+// hasBegun reports whether the current deployment has a launch record or a live task on the instance.
+func (f *facts) hasBegun(arn string) bool {
+	current := f.current().ID
+	if launch, ok := f.Launches[arn]; ok && launch.Deployment == current {
+		return true
+	}
+	return slices.ContainsFunc(f.liveTasks[arn], func(t environment.Task) bool { return t.StartedBy == current })
+}
+
+// presentInstances returns the instances that have not left, by ARN.
+func presentInstances(instances []environment.Instance) []environment.Instance {
+	present := slices.DeleteFunc(slices.Clone(instances), environment.Instance.Deregistered)
+	slices.SortFunc(present, byInstanceARN)
+	return present
 }
 
 func byInstanceARN(a, b environment.Instance) int { return cmp.Compare(a.ARN, b.ARN) }
 
-// selectKept divides the environment's live tasks on an instance into the target's one to keep, if any, and the
-// others.
-func (b *planBuilder) selectKept(
-	instance string, target environment.Deployment,
-) (kept environment.Task, found bool, others []environment.Task) {
-	for _, task := range slices.SortedFunc(slices.Values(b.liveTasks[instance]), keepOrder) {
-		if !found && b.countsFor(target, task.StartedBy) {
-			kept, found = task, true
-			continue
+// divideTasks divides the live tasks on i into the target's one to keep, its duplicates, and superseded ones. It fills
+// in a state that is being built.
+func (f *facts) divideTasks(i *instanceState) {
+	for n, task := range i.live {
+		switch {
+		case !f.countsFor(i.target, task.StartedBy):
+			i.superseded = append(i.superseded, task)
+		case i.hasKept:
+			i.duplicates = append(i.duplicates, i.live[n])
+		default:
+			i.kept, i.hasKept = task, true
 		}
-		others = append(others, task)
 	}
-	return kept, found, others
 }
 
 // keepOrder sorts the tasks that most deserve to be kept first: those not being stopped, then RUNNING ones, then the
@@ -100,58 +157,36 @@ func trueFirst(a, b bool) int {
 }
 
 // countsFor reports whether a task that startedBy has started counts as the target's.
-func (b *planBuilder) countsFor(target environment.Deployment, startedBy string) bool {
-	return target.ID != "" && (startedBy == target.ID || b.Environment.Adopts(target, startedBy))
+func (f *facts) countsFor(t *target, startedBy string) bool {
+	return t != nil && t.ID != "" && (startedBy == t.ID || f.Environment.Adopts(t.Deployment, startedBy))
 }
 
-// splitOthers divides the tasks that are not kept into the target's own duplicates and superseded tasks.
-func (b *planBuilder) splitOthers(i *instanceState) (duplicates, superseded []environment.Task) {
-	for _, task := range i.others {
-		if b.countsFor(i.target, task.StartedBy) {
-			duplicates = append(duplicates, task)
-		} else {
-			superseded = append(superseded, task)
-		}
-	}
-	return duplicates, superseded
-}
-
-// hasWorkloadTasks reports whether a live task that is no daemon is on the instance.
-func (b *planBuilder) hasWorkloadTasks(instance string) bool { return b.workloadTasks[instance] > 0 }
-
-// unschedulable handles an instance that cannot be given a task now. Duplicates are stopped there, too.
-func (b *planBuilder) unschedulable(i *instanceState) {
-	if i.released {
-		if !b.stopTasks(i.ARN, b.liveTasks[i.ARN], ReasonScaleIn) {
-			b.addWait(i.ARN, waitReleased)
-		}
-		return
-	}
-	duplicates, _ := b.splitOthers(i)
-	b.stopOthers(i.ARN, duplicates)
+// unschedulable decides for an instance that cannot be given a task now. Duplicates are stopped there, too.
+func unschedulable(f *facts, i *instanceState) decision {
+	d := f.stop(i.duplicates, ReasonDuplicate)
 	switch {
 	case i.hasKept:
 	case i.Status != statusActive:
-		b.addWait(i.ARN, waitStatus(i.Status))
+		d.wait = waitStatus(i.Status)
 	default:
-		b.addWait(i.ARN, waitDisconnected)
+		d.wait = waitDisconnected
 	}
+	return d
 }
 
 // notMatching stops the environment's tasks on an instance outside the instance group, then forgets its launch
 // record. While the agent is disconnected, nothing is stopped: a query on agentConnected would otherwise stop tasks
 // whenever an agent reconnects, which takes seconds and is routine.
-func (b *planBuilder) notMatching(i environment.Instance, launch environment.Launch) {
-	tasks := b.liveTasks[i.ARN]
-	if i.AgentConnected && b.stopTasks(i.ARN, tasks, ReasonNotMatching) {
-		return
+func notMatching(f *facts, i *instanceState) (d decision) {
+	if i.AgentConnected {
+		d = f.stop(i.live, ReasonNotMatching)
 	}
-	if len(tasks) > 0 || !b.Fresh || launch.Instance == "" {
-		return
+	switch {
+	case len(i.live) > 0, !f.Fresh, !i.hasLaunch:
+	case f.isInvisible(i.launch) && f.isKnown(i.launch.Deployment):
+		return awaitVisible(f, i.launch)
+	default:
+		return forget(i.launch, forgetNotMatching)
 	}
-	if b.isInvisible(launch) && b.isKnown(launch.Deployment) {
-		b.awaitVisible(launch)
-		return
-	}
-	b.addAction(Action{Kind: Forget, Instance: i.ARN, Launch: launch, Reason: forgetNotMatching})
+	return d
 }

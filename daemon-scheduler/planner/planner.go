@@ -4,8 +4,6 @@
 package planner
 
 import (
-	"maps"
-	"slices"
 	"time"
 
 	"github.com/blox/blox/daemon-scheduler/environment"
@@ -100,7 +98,7 @@ const StopRetryInterval = stopRetryInterval
 //	                                                 | meanwhile stop superseded and duplicate tasks
 //	nothing is deployed, it is DRAINING with tasks   | drain: stop the tasks once only daemons remain
 //	nothing is deployed                              | none
-//	the environment is on hold (paused, unreadable)  | wait
+//	it is on hold (paused, unreadable)               | wait
 //	it does not match the instance group             | stop the tasks, then forget the launch record
 //	it is DRAINING                                   | drain: stop the tasks once only daemons remain
 //	it is not ACTIVE, disconnected, or released      | stop duplicates and wait; released: stop all tasks
@@ -111,77 +109,91 @@ const StopRetryInterval = stopRetryInterval
 //	its launch record is of a known deployment       | wait for the task to appear, back off, or start again
 //	otherwise                                        | start a task
 //
-// Then the plan covers the whole environment: it forgets the launch records of instances that left, sums up the
-// progress, and checks the circuit breaker. An environment that is being deleted has all its tasks stopped instead.
-// With nothing deployed, the plan only confirms open launches and drains.
+// Each instance is judged by its own target: the deployment that it is to run, and the revision of that. Then the plan
+// covers the whole environment: it forgets the launch records of instances that left, sums up the progress, and checks
+// the circuit breaker. An environment that is being deleted has all its tasks stopped instead. With nothing deployed,
+// the plan only confirms open launches and drains.
 func Make(s State) Plan {
-	b, _ := buildPlan(s)
-	return b.plan
+	plan, _ := makePlan(s)
+	return plan
 }
 
-func buildPlan(s State) (*planBuilder, []*instanceState) {
-	b := newPlanBuilder(s)
-	b.applySpec()
-	b.indexTasks()
-	instances := b.buildInstanceStates()
+// makePlan returns the plan for s, and the instances that it is for.
+func makePlan(s State) (Plan, []*instanceState) {
+	f := newFacts(s)
+	instances := newInstanceStates(f)
 	if s.Environment.IsDeleting() {
-		b.planDeletion()
-		return b, instances
+		return planDeletion(f), instances
 	}
-	if b.deployed && !s.Fresh {
-		b.requeueAt(s.Now.Add(staleRecheck))
+	plan := newPlan(f)
+	decisions := make([]decision, len(instances))
+	budget := newRolloutBudget(f.targets.current.spec.DeploymentConfiguration, instances)
+	for n, i := range instances {
+		decisions[n] = decide(f, i, budget)
+		budget = budget.after(decisions[n])
+		plan = plan.with(i.ARN, decisions[n])
 	}
-	present := map[string]bool{}
-	for _, i := range instances {
-		present[i.ARN] = true
-		b.planInstance(i)
+	plan = plan.with("", forgetDeparted(f, instances))
+	if f.deployed() && !f.Fresh {
+		plan = plan.with("", requeue(f.Now.Add(staleRecheck)))
 	}
-	for _, arn := range slices.Sorted(maps.Keys(s.Launches)) {
-		if !present[arn] {
-			b.forgetDeparted(s.Launches[arn])
-		}
+	count := countRollout(f, instances, decisions)
+	progress, requeueAt := progress(f, count)
+	plan = plan.with("", requeue(requeueAt))
+	plan.Progress, plan.Counts, plan.Failed = progress, count.Counts, count.failed
+	if plan.FailureReason = checkCircuitBreaker(f, count.Desired); plan.FailureReason != "" {
+		plan.Actions = withoutCalls(plan.Actions)
 	}
-	b.summarizeProgress()
-	b.checkCircuitBreaker()
-	return b, instances
+	return plan, instances
 }
 
-// planInstance decides for one instance, by the rows above Make.
-func (b *planBuilder) planInstance(i *instanceState) {
-	if i.matches {
-		b.countInstance(i)
-	}
-	if i.isOpen() {
-		b.awaitConfirmation(i)
-		if b.deployed && i.schedulable {
-			b.stopSuperseded(i)
-		}
-		return
-	}
+// decide decides for one instance, by the rows above Make.
+func decide(f *facts, i *instanceState, budget rolloutBudget) decision {
 	switch {
-	case !b.deployed && i.Status == statusDraining && len(i.others) > 0: // whatever became of their deployments
-		b.drain(i)
-	case !b.deployed:
-	case b.holdReason != "":
-		if !i.hasKept {
-			b.addWait(i.ARN, b.holdReason)
+	case i.isOpen():
+		d := awaitConfirmation(f, i.launch, i.kept)
+		if f.deployed() && i.schedulable && i.hold == "" {
+			stops, _ := replace(f, i, budget)
+			d = d.and(stops)
 		}
+		return d
+	case !f.deployed() && i.Status == statusDraining && len(i.live) > 0: // whatever became of their deployments
+		return drain(f, i)
+	case !f.deployed():
+		return decision{}
+	case i.hold != "":
+		if i.hasKept {
+			return decision{}
+		}
+		return waitFor(i.hold)
 	case !i.matches:
-		b.notMatching(i.Instance, i.launch)
+		return notMatching(f, i)
 	case i.Status == statusDraining:
-		b.drain(i)
+		return drain(f, i)
+	case i.released():
+		return release(f, i)
 	case !i.schedulable:
-		b.unschedulable(i)
-	case !b.Fresh:
-		b.addWait(i.ARN, waitNotFresh)
-	case i.target.ID == "":
-		b.addWait(i.ARN, waitPromotion)
-	case b.stopSuperseded(i):
-	case i.hasKept:
-		b.recordRunning(i)
-	case i.hasLaunch && b.isKnown(i.launch.Deployment):
-		b.planRetry(i)
-	default:
-		b.start(i, 1, startMissing)
+		return unschedulable(f, i)
+	case !f.Fresh:
+		return waitFor(waitNotFresh)
+	case i.target == nil:
+		return waitFor(waitPromotion)
 	}
+	d, blocked := replace(f, i, budget)
+	if blocked {
+		return d
+	}
+	return d.and(keepOrStart(f, i))
+}
+
+func newPlan(f *facts) Plan { return Plan{Deployment: f.current().ID, InUse: f.inUse()} }
+
+// with returns the plan with a decision about an instance.
+func (p Plan) with(instance string, d decision) Plan {
+	p.Actions = append(p.Actions, d.actions...)
+	if d.wait != "" {
+		p.Waits = append(p.Waits, Wait{instance, d.wait})
+	}
+	p.RequeueAt = earliest(p.RequeueAt, d.requeueAt)
+	return p
 }

@@ -2,127 +2,162 @@ package planner
 
 import (
 	"slices"
+	"time"
 
 	"github.com/blox/blox/daemon-scheduler/environment"
 )
 
-// countInstance adds a matching instance to the deployment's progress.
-func (b *planBuilder) countInstance(i *instanceState) {
-	if !b.deployed {
-		return
+// rolloutCount is how far the current deployment is.
+type rolloutCount struct {
+	environment.Counts
+	finished       int                          // desired instances with the task RUNNING and no superseded one, or failed
+	running        int                          // desired instances with the task RUNNING
+	failed         []environment.FailedInstance // by ARN
+	legacyFailures []environment.FailedInstance // recorded by v0.3, of instances on which Blox has not tried yet
+	lastRestart    time.Time                    // when the youngest task that replaced one of its deployment began to run
+}
+
+// countRollout counts the instances that match. Decisions has what was decided for each of them.
+func countRollout(f *facts, instances []*instanceState, decisions []decision) (c rolloutCount) {
+	if !f.deployed() {
+		return c
 	}
-	if i.schedulable {
-		b.desired++
-	}
-	if i.target.ID != b.current.ID { // it keeps the previous deployment
-		if i.hasKept || len(i.others) > 0 {
-			b.plan.Counts.Outdated++
+	for n, i := range instances {
+		if !i.matches {
+			continue
 		}
-		return
+		if i.schedulable {
+			c.Desired++
+		}
+		if !i.isTarget(f.current().ID) { // it keeps the previous deployment
+			if len(i.live) > 0 {
+				c.Outdated++
+			}
+			continue
+		}
+		c.Counts = c.plus(countTasks(i.kept, i.hasKept, len(i.superseded) > 0))
+		if i.hasKept && i.schedulable && i.kept.Running() {
+			c.running++
+			c.finished += oneIf(!slices.ContainsFunc(i.superseded, notStopping))
+			if i.launch.Deployment == f.current().ID && i.launch.Attempts > 1 && i.kept.StartedAt.After(c.lastRestart) {
+				c.lastRestart = i.kept.StartedAt
+			}
+			continue
+		}
+		failure, legacy := failureOf(f, i, decisions[n])
+		if failure.Reason == "" {
+			continue
+		}
+		c.failed = append(c.failed, failure)
+		c.finished += oneIf(i.schedulable)
+		if legacy {
+			c.legacyFailures = append(c.legacyFailures, failure)
+		}
 	}
-	_, superseded := b.splitOthers(i)
-	b.countTasks(i.kept, i.hasKept, superseded)
-	failed := i.launch.Deployment == b.current.ID && i.launch.Reason != ""
+	c.Failed = len(c.failed)
+	return c
+}
+
+// failureOf returns why an instance without a RUNNING task of the current deployment counts as failed; no reason if it
+// does not. A failure that v0.3 recorded stays until Blox first tries to start a task on the instance.
+func failureOf(f *facts, i *instanceState, d decision) (failure environment.FailedInstance, legacy bool) {
+	launched := i.launch.Deployment == f.current().ID
+	failure = environment.FailedInstance{Arn: i.ARN}
 	switch {
-	case i.hasKept && i.schedulable && i.kept.Running():
-		b.countRunning(i, superseded)
-	case i.hasKept && !failed: // it is starting
-	case i.released:
-	case failed:
-		b.addFailed(i.ARN, i.launch.Reason, i.schedulable)
-	case i.launch.Deployment != b.current.ID:
-		b.carryLegacyFailure(i.ARN, i.schedulable)
-	}
-}
-
-// countRunning adds an instance whose task is RUNNING. It is finished once no superseded task remains.
-func (b *planBuilder) countRunning(i *instanceState, superseded []environment.Task) {
-	b.running++
-	if !slices.ContainsFunc(superseded, func(t environment.Task) bool { return !t.Stopping() }) {
-		b.finished++
-	}
-	restarted := i.launch.Deployment == b.current.ID && i.launch.Attempts > 1
-	if restarted && i.kept.StartedAt.After(b.lastRestart) {
-		b.lastRestart = i.kept.StartedAt
-	}
-}
-
-// countTasks counts the live tasks on an instance.
-func (b *planBuilder) countTasks(kept environment.Task, hasKept bool, superseded []environment.Task) {
-	counts := &b.plan.Counts
-	switch {
-	case hasKept && kept.Running():
-		counts.Running++
-	case hasKept:
-		counts.Pending++
-	}
-	if len(superseded) > 0 {
-		counts.Outdated++
-	}
-}
-
-// carryLegacyFailure keeps a failure that v0.3 recorded until Blox first tries to start a task on the instance.
-func (b *planBuilder) carryLegacyFailure(instance string, schedulable bool) {
-	for _, f := range b.current.FailedInstances {
-		if f.Arn == instance {
-			b.plan.Progress.LegacyFailures = append(b.plan.Progress.LegacyFailures, f)
-			b.addFailed(instance, f.Reason, schedulable)
-			return
+	case d.failure != "":
+		failure.Reason = d.failure
+	case launched && i.launch.Reason != "" && !i.released():
+		failure.Reason = i.launch.Reason
+	case launched, i.hasKept, i.released():
+	default:
+		for _, noted := range f.current().FailedInstances {
+			if noted.Arn == i.ARN {
+				return noted, true
+			}
 		}
 	}
+	return failure, false
 }
 
-// addFailed adds an instance to the failed ones.
-func (b *planBuilder) addFailed(instance, reason string, schedulable bool) {
-	b.plan.Failed = append(b.plan.Failed, environment.FailedInstance{Arn: instance, Reason: reason})
-	if schedulable {
-		b.finished++
-	}
-}
-
-// summarizeProgress sets the deployment's progress. A deployment is completed when every instance that can run its
-// task has it RUNNING or failed, and at least one has it RUNNING, or there is no such instance. On hold, or while the
-// cluster state is not fresh, the progress stays as it was.
-func (b *planBuilder) summarizeProgress() {
-	b.plan.Counts.Desired = b.desired
-	b.plan.Counts.Failed = len(b.plan.Failed)
-	progress := &b.plan.Progress
-	if !b.Fresh || !b.deployed || b.holdReason != "" {
-		*progress = environment.Progress{
-			Status: b.current.Status, Health: b.current.Health, Desired: b.current.DesiredTaskCount,
-			LegacyFailures: b.current.FailedInstances,
-		}
-		return
-	}
-	progress.Status = environment.Running
-	progress.Desired = b.desired
-	succeeded := b.running > 0 || b.desired == 0
-	if !b.canaryPending && b.finished == b.desired && succeeded && b.bakeTimeElapsed() {
-		progress.Status = environment.Completed
-	}
-	if len(b.plan.Failed) > 0 {
-		progress.Health = environment.Unhealthy
+// countTasks counts the live tasks on one instance.
+func countTasks(kept environment.Task, hasKept, hasOthers bool) environment.Counts {
+	return environment.Counts{
+		Running:  oneIf(hasKept && kept.Running()),
+		Pending:  oneIf(hasKept && !kept.Running()),
+		Outdated: oneIf(hasOthers),
 	}
 }
 
-// bakeTimeElapsed reports whether all tasks of a finished deployment have run for the bake time. A task that replaced
-// one of its own deployment starts the bake time again. Rollbacks do not bake.
-func (b *planBuilder) bakeTimeElapsed() bool {
-	bakeTime := b.spec.DeploymentConfiguration.BakeTime()
-	if bakeTime == 0 || b.current.RollbackOf != "" || b.current.Status == environment.Completed {
-		return true
+// plus returns the counts with those of another instance's tasks.
+func (c rolloutCount) plus(tasks environment.Counts) environment.Counts {
+	sum := c.Counts
+	sum.Running += tasks.Running
+	sum.Pending += tasks.Pending
+	sum.Outdated += tasks.Outdated
+	return sum
+}
+
+func oneIf(condition bool) int {
+	if condition {
+		return 1
 	}
-	b.plan.Progress.Baking = true
-	since := b.current.BakeStartedAt
+	return 0
+}
+
+func notStopping(t environment.Task) bool { return !t.Stopping() }
+
+// progress returns the current deployment's progress, and when it may change although the state has not. A deployment
+// is completed when every instance that can run its task has it RUNNING or failed, and at least one has it RUNNING, or
+// there is no such instance. On hold, or while the cluster state is not fresh, the progress stays as it was.
+func progress(f *facts, c rolloutCount) (p environment.Progress, requeueAt time.Time) {
+	if !f.Fresh || !f.deployed() || f.holdReason(f.targets.current) != "" {
+		return unchangedProgress(f.current()), time.Time{}
+	}
+	p = environment.Progress{Status: environment.Running, Desired: c.Desired, LegacyFailures: c.legacyFailures}
+	if len(c.failed) > 0 {
+		p.Health = environment.Unhealthy
+	}
+	if breakerApplies(f) {
+		p.FailedTasks = f.failures.count
+	}
+	succeeded := c.running > 0 || c.Desired == 0
+	if f.targets.canaryPending || c.finished != c.Desired || !succeeded {
+		return p, time.Time{}
+	}
+	if p.Baking = bakes(f); !p.Baking {
+		p.Status = environment.Completed
+		return p, time.Time{}
+	}
+	if due := bakedAt(f, c); f.Now.Before(due) {
+		return p, due
+	}
+	p.Status = environment.Completed
+	return p, time.Time{}
+}
+
+// unchangedProgress returns the progress that is recorded already.
+func unchangedProgress(d environment.Deployment) environment.Progress {
+	return environment.Progress{
+		Status: d.Status, Health: d.Health, Desired: d.DesiredTaskCount, LegacyFailures: d.FailedInstances,
+	}
+}
+
+// bakes reports whether the current deployment has a bake time. Rollbacks do not bake.
+func bakes(f *facts) bool {
+	d := f.current()
+	bakeTime := f.targets.current.spec.DeploymentConfiguration.BakeTime()
+	return bakeTime > 0 && d.RollbackOf == "" && d.Status != environment.Completed
+}
+
+// bakedAt returns when all tasks of a finished deployment have run for the bake time. A task that replaced one of its
+// own deployment starts the bake time again.
+func bakedAt(f *facts, c rolloutCount) time.Time {
+	since := f.current().BakeStartedAt
 	if since.IsZero() {
-		since = b.Now // RecordProgress records it
+		since = f.Now // RecordProgress records it
 	}
-	if b.lastRestart.After(since) {
-		since = b.lastRestart
+	if c.lastRestart.After(since) {
+		since = c.lastRestart
 	}
-	if b.Now.Before(since.Add(bakeTime)) {
-		b.requeueAt(since.Add(bakeTime))
-		return false
-	}
-	return true
+	return since.Add(f.targets.current.spec.DeploymentConfiguration.BakeTime())
 }

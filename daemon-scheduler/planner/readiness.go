@@ -13,7 +13,8 @@ import (
 type ReadinessState struct {
 	Cluster      string // ARN
 	Environments []environment.Environment
-	Attributes   []environment.ReadinessAttribute // the records
+	Launches     map[string]map[string]environment.Launch // their launch records, by environment and instance ARN
+	Attributes   []environment.ReadinessAttribute         // the records
 
 	// Fresh reports that Instances and Tasks are complete and recent. Otherwise nothing is set or removed.
 	Fresh     bool
@@ -34,158 +35,174 @@ type ReadinessPlan struct {
 }
 
 // PlanReadiness decides which readiness attributes to set and to remove. An instance has an attribute while at least
-// one environment names it and includes the instance, and the tasks of all these environments run there. Blox removes
-// attributes wherever it has set them, and sets them on ACTIVE instances with a connected agent only.
-func PlanReadiness(s ReadinessState) ReadinessPlan {
-	b := readinessBuilder{
-		ReadinessState: s,
-		attributes:     map[environment.AttributeKey]environment.ReadinessAttribute{},
-		daemons:        map[string][]daemon{},
-	}
+// one environment includes the instance and names the attribute there, and the tasks of all these environments run on
+// it. Each environment is judged by its target on the instance, so that a canary renames the attribute on its own
+// instances only. Blox removes attributes wherever it has set them, and sets them on ACTIVE instances with a connected
+// agent only.
+func PlanReadiness(s ReadinessState) (plan ReadinessPlan) {
+	present := presentInstances(s.Instances)
+	daemons := newDaemons(s, present)
+	records := map[environment.AttributeKey]environment.ReadinessAttribute{}
 	for _, a := range s.Attributes {
-		b.attributes[a.Key()] = a
-		b.daemons[a.Name] = nil
+		records[a.Key()] = a
 	}
-	b.indexDaemons()
-	switch {
-	case len(b.daemons) == 0:
+	switch names := attributeNames(s, daemons); {
+	case len(names) == 0:
+		return plan
 	case !s.Fresh:
-		b.requeueAt(s.Now.Add(staleRecheck))
+		plan.RequeueAt = s.Now.Add(staleRecheck)
+		return plan
 	default:
-		b.planInstances()
+		for n, i := range present {
+			ready := readyFor(daemons, n, i)
+			for _, name := range names {
+				plan = plan.with(decideAttribute(s, i, ready[name], recordOf(s, records, name, i.ARN)))
+				delete(records, environment.AttributeKey{Name: name, Instance: i.ARN})
+			}
+		}
 	}
-	return b.plan
+	plan.Forget = slices.SortedFunc(maps.Values(records), byAttributeKey)
+	return plan
 }
 
-// readinessBuilder is a ReadinessPlan under construction.
-type readinessBuilder struct {
-	ReadinessState
-	plan       ReadinessPlan
-	attributes map[environment.AttributeKey]environment.ReadinessAttribute
-	daemons    map[string][]daemon // by attribute
-}
-
-// daemon is an environment that names an attribute.
+// daemon is an environment that sets a readiness attribute, or may do so.
 type daemon struct {
-	selector  environment.Selector // all instances if the query cannot be parsed, because a later version wrote it
-	running   map[string]bool      // by instance ARN
-	startedOn map[string]bool      // the only instances included while the first deployment is a canary; otherwise nil
+	assigned []*target       // by the index of the instance; nil where the environment does not count
+	running  map[string]bool // the instances with a RUNNING task, by ARN
 }
 
-// indexDaemons finds the environments that name each attribute, and where their tasks run.
-func (b *readinessBuilder) indexDaemons() {
-	byDeployment := map[string]daemon{}
-	for _, e := range b.Environments {
-		spec := e.CurrentSpec()
-		if _, deployed := e.Current(); !deployed || spec.ReadinessAttribute == "" || e.IsDeleting() {
-			continue // an environment without a deployment does not count yet
-		}
-		selector, _ := spec.Selector()
-		d := daemon{selector: selector, running: map[string]bool{}}
-		if awaitingFirstPromotion(e) {
-			d.startedOn = map[string]bool{}
-		}
-		b.daemons[spec.ReadinessAttribute] = append(b.daemons[spec.ReadinessAttribute], d)
-		for id := range e.Deployments {
-			byDeployment[id] = d
-		}
-	}
-	for _, t := range b.Tasks {
-		d, ours := byDeployment[t.StartedBy]
-		if ours && d.startedOn != nil {
-			d.startedOn[t.Instance] = true
-		}
-		if ours && t.Running() {
-			d.running[t.Instance] = true
-		}
-	}
-}
-
-// awaitingFirstPromotion reports whether the environment's first deployment is a canary waiting for promotion.
-// Instances outside the canary have never had a task.
-func awaitingFirstPromotion(e environment.Environment) bool {
-	d, inProgress := e.InProgress()
-	_, completed := e.NewestCompleted()
-	return inProgress && e.HasCanary(d) && !d.Promoted && !completed
-}
-
-// planInstances decides for each instance and attribute, in the order of their names.
-func (b *readinessBuilder) planInstances() {
-	names := slices.Sorted(maps.Keys(b.daemons))
-	present := map[string]bool{}
-	for _, instance := range slices.SortedFunc(slices.Values(b.Instances), byInstanceARN) {
-		if instance.Deregistered() {
+// newDaemons returns the environments that name an attribute. One without a deployment does not count yet.
+func newDaemons(s ReadinessState, present []environment.Instance) []daemon {
+	var daemons []daemon
+	byDeployment := map[string]int{} // deployment id to the index of its environment
+	live := map[string]map[string]bool{}
+	var counted []environment.Environment
+	for _, e := range s.Environments {
+		if _, deployed := e.Current(); !deployed || e.IsDeleting() {
 			continue
 		}
-		present[instance.ARN] = true
-		for _, name := range names {
-			b.planAttribute(instance, name)
+		for id := range e.Deployments {
+			byDeployment[id] = len(counted)
+		}
+		counted = append(counted, e)
+		daemons = append(daemons, daemon{running: map[string]bool{}})
+	}
+	for _, t := range s.Tasks {
+		n, ours := byDeployment[t.StartedBy]
+		if ours && t.Running() {
+			daemons[n].running[t.Instance] = true
+		}
+		if ours && t.Live() {
+			if live[t.StartedBy] == nil {
+				live[t.StartedBy] = map[string]bool{}
+			}
+			live[t.StartedBy][t.Instance] = true
 		}
 	}
-	for _, a := range slices.SortedFunc(maps.Values(b.attributes), byAttributeKey) {
-		if !present[a.Instance] {
-			b.plan.Forget = append(b.plan.Forget, a)
+	for n, e := range counted {
+		t := newTargets(e)
+		begun := func(arn string) bool {
+			launch, launched := s.Launches[e.Name][arn]
+			return launched && launch.Deployment == t.current.ID || live[t.current.ID][arn]
+		}
+		daemons[n].assigned = t.assignReadiness(present, begun)
+	}
+	return daemons
+}
+
+// assignReadiness returns the target of each instance that names a readiness attribute there; nil for the others.
+// While the first deployment is a canary, an instance counts only once the deployment has begun on it: those outside
+// the canary have never had a task.
+func (t targets) assignReadiness(present []environment.Instance, begun func(arn string) bool) []*target {
+	assigned := t.assign(present, begun)
+	for n, i := range present {
+		switch one := assigned[n]; {
+		case one == nil:
+		case one.spec.ReadinessAttribute == "",
+			!one.selector.Matches(i),
+			t.canaryPending && t.previous == nil && !begun(i.ARN):
+			assigned[n] = nil
 		}
 	}
+	return assigned
+}
+
+// attributeNames returns the attributes that are recorded or named, in order.
+func attributeNames(s ReadinessState, daemons []daemon) []string {
+	names := map[string]bool{}
+	for _, a := range s.Attributes {
+		names[a.Name] = true
+	}
+	for _, d := range daemons {
+		for _, t := range d.assigned {
+			if t != nil {
+				names[t.spec.ReadinessAttribute] = true
+			}
+		}
+	}
+	return slices.Sorted(maps.Keys(names))
+}
+
+// readyFor returns the attributes that daemons name on the n-th instance, and whether all of these daemons run there.
+func readyFor(daemons []daemon, n int, i environment.Instance) map[string]bool {
+	ready := map[string]bool{}
+	for _, d := range daemons {
+		if t := d.assigned[n]; t != nil {
+			others, named := ready[t.spec.ReadinessAttribute]
+			ready[t.spec.ReadinessAttribute] = d.running[i.ARN] && (others || !named)
+		}
+	}
+	return ready
+}
+
+// recordOf returns the attribute's record, or one without a state if there is none.
+func recordOf(
+	s ReadinessState, records map[environment.AttributeKey]environment.ReadinessAttribute, name, instance string,
+) environment.ReadinessAttribute {
+	if a, recorded := records[environment.AttributeKey{Name: name, Instance: instance}]; recorded {
+		return a
+	}
+	return environment.ReadinessAttribute{Name: name, Instance: instance, Cluster: s.Cluster}
 }
 
 func byAttributeKey(a, b environment.ReadinessAttribute) int {
 	return cmp.Or(cmp.Compare(a.Name, b.Name), cmp.Compare(a.Instance, b.Instance))
 }
 
-// planAttribute decides whether to set or to remove one attribute of one instance.
-func (b *readinessBuilder) planAttribute(i environment.Instance, name string) {
-	key := environment.AttributeKey{Name: name, Instance: i.ARN}
-	attribute, recorded := b.attributes[key]
-	if !recorded {
-		attribute = environment.ReadinessAttribute{Name: name, Instance: i.ARN, Cluster: b.Cluster}
-	}
-	uncertain := mayStillApply(attribute, b.ConfirmTimeout, b.Now)
-	suppressedUntil := b.SuppressedUntil[key]
-	state := attribute.State
-	if !b.allRunning(i, name) {
-		switch {
-		case !recorded:
-		case b.Now.Before(suppressedUntil):
-			b.requeueAt(suppressedUntil)
-		case state == environment.AttributeRemoved && uncertain: // a call may set it again: remove it once more then
-			b.requeueAt(attribute.NotAfter.Add(b.ConfirmTimeout))
-		default:
-			b.plan.Remove = append(b.plan.Remove, attribute)
-		}
-		return
-	}
+// decideAttribute decides whether to set or to remove one attribute of one instance.
+func decideAttribute(
+	s ReadinessState, i environment.Instance, ready bool, a environment.ReadinessAttribute,
+) ReadinessPlan {
+	uncertainUntil := a.NotAfter.Add(s.ConfirmTimeout)
+	uncertain := mayStillApply(a, s.ConfirmTimeout, s.Now)
+	suppressedUntil := s.SuppressedUntil[a.Key()]
+	suppressed := s.Now.Before(suppressedUntil)
 	switch {
-	case state == environment.AttributeSet && attribute.NotAfter.IsZero():
-	case state == environment.AttributeSet && uncertain: // a call may remove it: set it once more then
-		b.requeueAt(attribute.NotAfter.Add(b.ConfirmTimeout))
-	case i.Status != statusActive || !i.AgentConnected:
-	case b.Now.Before(suppressedUntil):
-		b.requeueAt(suppressedUntil)
+	case !ready && a.State == "":
+	case !ready && suppressed:
+		return ReadinessPlan{RequeueAt: suppressedUntil}
+	case !ready && a.State == environment.AttributeRemoved && uncertain: // a call may set it again: remove it once more
+		return ReadinessPlan{RequeueAt: uncertainUntil}
+	case !ready:
+		return ReadinessPlan{Remove: []environment.ReadinessAttribute{a}}
+	case a.State == environment.AttributeSet && a.NotAfter.IsZero():
+	case a.State == environment.AttributeSet && uncertain: // a call may remove it: set it once more then
+		return ReadinessPlan{RequeueAt: uncertainUntil}
+	case !canStart(i):
+	case suppressed:
+		return ReadinessPlan{RequeueAt: suppressedUntil}
 	default:
-		b.plan.Set = append(b.plan.Set, attribute)
+		return ReadinessPlan{Set: []environment.ReadinessAttribute{a}}
 	}
+	return ReadinessPlan{}
 }
 
-// allRunning reports whether at least one daemon includes the instance, and all that do run there.
-func (b *readinessBuilder) allRunning(i environment.Instance, attribute string) bool {
-	found := false
-	for _, d := range b.daemons[attribute] {
-		if !d.selector.Matches(i) || d.startedOn != nil && !d.startedOn[i.ARN] {
-			continue
-		}
-		if !d.running[i.ARN] {
-			return false
-		}
-		found = true
-	}
-	return found
-}
-
-func (b *readinessBuilder) requeueAt(t time.Time) {
-	if b.plan.RequeueAt.IsZero() || t.Before(b.plan.RequeueAt) {
-		b.plan.RequeueAt = t
-	}
+// with returns the plan with the decision about one attribute.
+func (p ReadinessPlan) with(one ReadinessPlan) ReadinessPlan {
+	p.Set = append(p.Set, one.Set...)
+	p.Remove = append(p.Remove, one.Remove...)
+	p.RequeueAt = earliest(p.RequeueAt, one.RequeueAt)
+	return p
 }
 
 // mayStillApply reports whether an unanswered call about the attribute may still take effect.

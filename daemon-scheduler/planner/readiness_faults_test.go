@@ -49,16 +49,30 @@ func TestPlanReadiness_ConvergesUnderFaults(t *testing.T) {
 		want := map[environment.AttributeKey]bool{}
 		for _, i := range w.s.Instances {
 			for _, attribute := range []string{"ready", "warm"} {
-				a := readinessBuilder{ReadinessState: w.s, daemons: map[string][]daemon{}}
-				a.indexDaemons()
 				key := environment.AttributeKey{Name: attribute, Instance: i.ARN}
-				if a.allRunning(i, attribute) && (i.AgentConnected || w.present[key]) {
+				if w.allRunning(i.ARN, attribute) && (i.AgentConnected || w.present[key]) {
 					want[key] = true
 				}
 			}
 		}
 		require.Equal(t, want, w.present, "seed %d", seed)
 	}
+}
+
+// allRunning reports whether environments name the attribute, and the tasks of all of them run on the instance.
+func (w *attributeSimulation) allRunning(instance, attribute string) bool {
+	named := false
+	for _, e := range w.s.Environments {
+		if e.CurrentSpec().ReadinessAttribute != attribute {
+			continue
+		}
+		named = true
+		runs := func(t environment.Task) bool { return t.Instance == instance && t.StartedBy == e.Name }
+		if !slices.ContainsFunc(w.s.Tasks, runs) {
+			return false
+		}
+	}
+	return named
 }
 
 // changeState changes the state at random and applies some pending calls.

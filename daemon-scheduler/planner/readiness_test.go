@@ -47,7 +47,7 @@ func querying(text string) func(*environment.Environment) {
 	return func(e *environment.Environment) { e.Revisions[0].Spec.Query = text }
 }
 
-func record(state environment.AttributeState, ago ...time.Duration) environment.ReadinessAttribute {
+func attribute(state environment.AttributeState, ago ...time.Duration) environment.ReadinessAttribute {
 	m := environment.ReadinessAttribute{
 		Name:          "ready",
 		Instance:      "i1",
@@ -80,21 +80,21 @@ func TestPlanReadiness_DecidesForEachAttribute(t *testing.T) {
 	}{
 		"an environment without a deployment does not count": {
 			envs: []environment.Environment{logs, naming("new", "ready", created)}, tasks: oneRuns,
-			attributes: []environment.ReadinessAttribute{record(environment.AttributeSet)},
+			attributes: []environment.ReadinessAttribute{attribute(environment.AttributeSet)},
 		},
 		"an environment counts once its first deployment begins": {
 			envs: []environment.Environment{logs, naming("new", "ready", begun)}, tasks: oneRuns,
-			attributes: []environment.ReadinessAttribute{record(environment.AttributeSet)},
+			attributes: []environment.ReadinessAttribute{attribute(environment.AttributeSet)},
 			want:       []string{remove},
 		},
 		"a canary of the first deployment counts only where it has started": {
 			envs: []environment.Environment{logs, naming("new", "ready", begun, canary)}, tasks: oneRuns,
-			attributes: []environment.ReadinessAttribute{record(environment.AttributeSet)},
+			attributes: []environment.ReadinessAttribute{attribute(environment.AttributeSet)},
 		},
 		"a canary of the first deployment has to run where it has started": {
 			envs:       []environment.Environment{logs, naming("new", "ready", begun, canary)},
 			tasks:      append(slices.Clip(oneRuns), task("t3", "new", "PENDING")),
-			attributes: []environment.ReadinessAttribute{record(environment.AttributeSet)},
+			attributes: []environment.ReadinessAttribute{attribute(environment.AttributeSet)},
 			want:       []string{remove},
 		},
 		"no environment names an attribute": {
@@ -104,19 +104,19 @@ func TestPlanReadiness_DecidesForEachAttribute(t *testing.T) {
 		"one of two runs": {envs: both, tasks: oneRuns},
 		"both run":        {envs: both, tasks: bothRun, want: []string{set}},
 		"both run, and it is set": {
-			envs: both, tasks: bothRun, attributes: []environment.ReadinessAttribute{record(environment.AttributeSet)},
+			envs: both, tasks: bothRun, attributes: []environment.ReadinessAttribute{attribute(environment.AttributeSet)},
 		},
 		"one stopped": {
-			envs: both, tasks: oneRuns, attributes: []environment.ReadinessAttribute{record(environment.AttributeSet)},
+			envs: both, tasks: oneRuns, attributes: []environment.ReadinessAttribute{attribute(environment.AttributeSet)},
 			want: []string{remove},
 		},
 		"one is stopping": {
 			envs: both, tasks: append(slices.Clip(oneRuns), with(task("t2", "metrics", "RUNNING"), stopping)),
-			attributes: []environment.ReadinessAttribute{record(environment.AttributeSet)}, want: []string{remove},
+			attributes: []environment.ReadinessAttribute{attribute(environment.AttributeSet)}, want: []string{remove},
 		},
 		"one is pending": {
 			envs: both, tasks: append(slices.Clip(oneRuns), task("t2", "metrics", "PENDING")),
-			attributes: []environment.ReadinessAttribute{record(environment.AttributeSet)}, want: []string{remove},
+			attributes: []environment.ReadinessAttribute{attribute(environment.AttributeSet)}, want: []string{remove},
 		},
 		"another's task is no daemon": {
 			envs: both, tasks: append(slices.Clip(oneRuns), task("t2", foreign, "RUNNING")),
@@ -130,7 +130,7 @@ func TestPlanReadiness_DecidesForEachAttribute(t *testing.T) {
 		},
 		"the only one is being deleted": {
 			envs: []environment.Environment{naming("logs", "ready", deleting)}, tasks: oneRuns,
-			attributes: []environment.ReadinessAttribute{record(environment.AttributeSet)}, want: []string{remove},
+			attributes: []environment.ReadinessAttribute{attribute(environment.AttributeSet)}, want: []string{remove},
 		},
 		"a daemon for other instances does not count": {
 			envs:  []environment.Environment{logs, naming("metrics", "ready", querying("attribute:gpu exists"))},
@@ -149,7 +149,7 @@ func TestPlanReadiness_DecidesForEachAttribute(t *testing.T) {
 		},
 		"the only one is for others": {
 			envs: []environment.Environment{naming("logs", "ready", querying("attribute:gpu exists"))}, tasks: oneRuns,
-			attributes: []environment.ReadinessAttribute{record(environment.AttributeSet)}, want: []string{remove},
+			attributes: []environment.ReadinessAttribute{attribute(environment.AttributeSet)}, want: []string{remove},
 		},
 		"a paused environment counts": {
 			envs:  []environment.Environment{naming("logs", "ready", func(e *environment.Environment) { e.Paused = true })},
@@ -159,20 +159,20 @@ func TestPlanReadiness_DecidesForEachAttribute(t *testing.T) {
 			e.Deployments[earlier] = environment.Deployment{ID: earlier, Status: environment.Completed}
 		})}, tasks: []environment.Task{task("t1", earlier, "RUNNING")}, want: []string{set}},
 		"no environment names it any more": {
-			attributes: []environment.ReadinessAttribute{record(environment.AttributeSet)}, want: []string{remove},
+			attributes: []environment.ReadinessAttribute{attribute(environment.AttributeSet)}, want: []string{remove},
 		},
 		"another one is named now": {
 			envs: []environment.Environment{naming("logs", "warm")}, tasks: oneRuns,
-			attributes: []environment.ReadinessAttribute{record(environment.AttributeSet)},
+			attributes: []environment.ReadinessAttribute{attribute(environment.AttributeSet)},
 			want:       []string{remove, "set warm on i1"},
 		},
 		"the cluster state is stale": {
-			envs: both, tasks: oneRuns, attributes: []environment.ReadinessAttribute{record(environment.AttributeSet)},
+			envs: both, tasks: oneRuns, attributes: []environment.ReadinessAttribute{attribute(environment.AttributeSet)},
 			stale: true, requeueIn: staleRecheck,
 		},
 		"draining keeps it": {
 			envs: []environment.Environment{logs}, tasks: oneRuns,
-			attributes: []environment.ReadinessAttribute{record(environment.AttributeSet)},
+			attributes: []environment.ReadinessAttribute{attribute(environment.AttributeSet)},
 			instances:  on("DRAINING", "i1"),
 		},
 		"draining does not get it": {
@@ -180,66 +180,66 @@ func TestPlanReadiness_DecidesForEachAttribute(t *testing.T) {
 		},
 		"draining loses it": {
 			envs:       []environment.Environment{logs},
-			attributes: []environment.ReadinessAttribute{record(environment.AttributeSet)},
+			attributes: []environment.ReadinessAttribute{attribute(environment.AttributeSet)},
 			instances:  on("DRAINING", "i1"), want: []string{remove},
 		},
 		"disconnected keeps it": {
 			envs: []environment.Environment{logs}, tasks: oneRuns,
-			attributes: []environment.ReadinessAttribute{record(environment.AttributeSet)}, instances: away,
+			attributes: []environment.ReadinessAttribute{attribute(environment.AttributeSet)}, instances: away,
 		},
 		"disconnected does not get it": {envs: []environment.Environment{logs}, tasks: oneRuns, instances: away},
 		"disconnected loses it": {
 			envs:       []environment.Environment{logs},
-			attributes: []environment.ReadinessAttribute{record(environment.AttributeSet)}, instances: away,
+			attributes: []environment.ReadinessAttribute{attribute(environment.AttributeSet)}, instances: away,
 			want: []string{remove},
 		},
 		"the instance left": {
 			envs:       []environment.Environment{logs},
-			attributes: []environment.ReadinessAttribute{record(environment.AttributeSet)},
+			attributes: []environment.ReadinessAttribute{attribute(environment.AttributeSet)},
 			instances:  on("INACTIVE", "i1"), want: []string{forget},
 		},
 		"the instance is unknown": {
-			attributes: []environment.ReadinessAttribute{record(environment.AttributeOpen, 0)},
+			attributes: []environment.ReadinessAttribute{attribute(environment.AttributeOpen, 0)},
 			instances:  on("ACTIVE", "i2"), want: []string{forget},
 		},
 		"announced and then nothing": {
 			envs: []environment.Environment{logs}, tasks: oneRuns,
-			attributes: []environment.ReadinessAttribute{record(environment.AttributeOpen, -time.Second)},
+			attributes: []environment.ReadinessAttribute{attribute(environment.AttributeOpen, -time.Second)},
 			want:       []string{set},
 		},
 		"announced and not wanted": {
 			envs:       []environment.Environment{logs},
-			attributes: []environment.ReadinessAttribute{record(environment.AttributeOpen, -time.Second)},
+			attributes: []environment.ReadinessAttribute{attribute(environment.AttributeOpen, -time.Second)},
 			want:       []string{remove},
 		},
 		"removed, and it may come back": {
 			envs:       []environment.Environment{logs},
-			attributes: []environment.ReadinessAttribute{record(environment.AttributeRemoved, time.Second)},
+			attributes: []environment.ReadinessAttribute{attribute(environment.AttributeRemoved, time.Second)},
 			requeueIn:  confirmTimeout - time.Second,
 		},
 		"removed, and it may have": {
 			envs:       []environment.Environment{logs},
-			attributes: []environment.ReadinessAttribute{record(environment.AttributeRemoved, confirmTimeout)},
+			attributes: []environment.ReadinessAttribute{attribute(environment.AttributeRemoved, confirmTimeout)},
 			want:       []string{remove},
 		},
 		"removed, and wanted again": {
 			envs: []environment.Environment{logs}, tasks: oneRuns,
-			attributes: []environment.ReadinessAttribute{record(environment.AttributeRemoved, time.Second)},
+			attributes: []environment.ReadinessAttribute{attribute(environment.AttributeRemoved, time.Second)},
 			want:       []string{set},
 		},
 		"set, and it may go": {
 			envs: []environment.Environment{logs}, tasks: oneRuns,
-			attributes: []environment.ReadinessAttribute{record(environment.AttributeSet, time.Second)},
+			attributes: []environment.ReadinessAttribute{attribute(environment.AttributeSet, time.Second)},
 			requeueIn:  confirmTimeout - time.Second,
 		},
 		"set, and it may have gone": {
 			envs: []environment.Environment{logs}, tasks: oneRuns,
-			attributes: []environment.ReadinessAttribute{record(environment.AttributeSet, confirmTimeout)},
+			attributes: []environment.ReadinessAttribute{attribute(environment.AttributeSet, confirmTimeout)},
 			want:       []string{set},
 		},
 		"set, and not wanted in spite of it": {
 			envs:       []environment.Environment{logs},
-			attributes: []environment.ReadinessAttribute{record(environment.AttributeSet, time.Second)},
+			attributes: []environment.ReadinessAttribute{attribute(environment.AttributeSet, time.Second)},
 			want:       []string{remove},
 		},
 		"refused a moment ago": {

@@ -1,45 +1,59 @@
 package planner
 
-import "time"
+import (
+	"time"
+
+	"github.com/blox/blox/daemon-scheduler/environment"
+)
 
 // releaseDuration is how long an instance stays released, without its daemon, for scale-in to remove it. Managed
 // scaling of a capacity provider needs fifteen minutes to decide. Afterwards the daemon is started again.
 const releaseDuration = 30 * time.Minute
 
-// trackScaleIn records since when only daemons run on the instance, and releases the instance once that has lasted
-// for ScaleInAfterMinutes.
-func (b *planBuilder) trackScaleIn(i *instanceState) {
-	after := time.Duration(b.spec.ScaleInAfterMinutes) * time.Minute
+// trackScaleIn records since when only daemons run on an instance that has its task, and releases the instance once
+// that has lasted for ScaleInAfterMinutes.
+func trackScaleIn(f *facts, i *instanceState) decision {
+	after := time.Duration(i.target.spec.ScaleInAfterMinutes) * time.Minute
 	next := i.launch
+	var d decision
 	switch {
 	case after == 0 || !i.daemonsOnly: // the rule is off, or a workload task has arrived
 		next.DaemonsOnlySince = time.Time{}
 		next.ReleasedAt = time.Time{}
 	case next.DaemonsOnlySince.IsZero(): // the last workload task has stopped
-		next.DaemonsOnlySince = b.Now.UTC()
-		b.requeueAt(b.Now.Add(after))
-	case b.Now.Before(next.DaemonsOnlySince.Add(after)):
-		b.requeueAt(next.DaemonsOnlySince.Add(after))
+		next.DaemonsOnlySince = f.Now.UTC()
+		d = requeue(f.Now.Add(after))
+	case f.Now.Before(next.DaemonsOnlySince.Add(after)):
+		d = requeue(next.DaemonsOnlySince.Add(after))
 	case next.ReleasedAt.IsZero(): // long enough
-		next.ReleasedAt = b.Now.UTC()
+		next.ReleasedAt = f.Now.UTC()
 	default: // released, but not removed: the time begins again
-		next.DaemonsOnlySince = b.Now.UTC()
+		next.DaemonsOnlySince = f.Now.UTC()
 		next.ReleasedAt = time.Time{}
 	}
 	if !next.DaemonsOnlySince.Equal(i.launch.DaemonsOnlySince) || !next.ReleasedAt.Equal(i.launch.ReleasedAt) {
-		b.addAction(Action{Kind: Record, Instance: i.ARN, Launch: next, Reason: recordScaleIn})
+		d = d.and(record(next, recordScaleIn))
 	}
+	return d
 }
 
-// releasedForScaleIn reports whether the instance is without the environment's tasks for now.
-func (b *planBuilder) releasedForScaleIn(i *instanceState) bool {
-	if !i.daemonsOnly || i.launch.ReleasedAt.IsZero() || b.spec.ScaleInAfterMinutes == 0 || i.isOpen() {
-		return false
+// releasedUntil returns until when an instance with daemons only is without the environment's tasks; zero if it is
+// not.
+func (f *facts) releasedUntil(t *target, launch environment.Launch) time.Time {
+	if launch.ReleasedAt.IsZero() || launch.State == environment.LaunchOpen || t == nil || t.spec.ScaleInAfterMinutes == 0 {
+		return time.Time{}
 	}
-	end := i.launch.ReleasedAt.Add(releaseDuration)
-	if !b.Now.Before(end) {
-		return false
+	if end := launch.ReleasedAt.Add(releaseDuration); f.Now.Before(end) {
+		return end
 	}
-	b.requeueAt(end)
-	return true
+	return time.Time{}
+}
+
+// release stops all tasks on a released instance. It goes on while the environment is on hold.
+func release(f *facts, i *instanceState) decision {
+	d := f.stop(i.live, ReasonScaleIn).and(requeue(i.releasedTo))
+	if len(d.actions) == 0 {
+		d.wait = waitReleased
+	}
+	return d
 }

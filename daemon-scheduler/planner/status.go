@@ -4,48 +4,51 @@ import "github.com/blox/blox/daemon-scheduler/environment"
 
 // InstanceStatuses returns the status of each instance of the cluster, by ARN.
 func InstanceStatuses(s State) []environment.InstanceStatus {
-	b, instances := buildPlan(s)
-	reasons := map[string]string{}
-	for _, a := range b.plan.Actions {
+	plan, instances := makePlan(s)
+	reasons := map[string]string{} // by instance ARN
+	for _, a := range plan.Actions {
 		reasons[a.Instance] = a.Reason
 	}
-	for _, w := range b.plan.Waits {
+	for _, w := range plan.Waits {
 		reasons[w.Instance] = w.Reason
 	}
 	failed := map[string]bool{}
-	for _, f := range b.plan.Failed {
+	for _, f := range plan.Failed {
 		failed[f.Arn] = true
 	}
-	var statuses []environment.InstanceStatus
+	statuses := make([]environment.InstanceStatus, 0, len(instances))
 	for _, i := range instances {
-		statuses = append(statuses, b.instanceStatus(i, reasons[i.ARN], failed[i.ARN]))
+		statuses = append(statuses, instanceStatus(s.Environment, plan.Deployment, i, reasons[i.ARN], failed[i.ARN]))
 	}
 	return statuses
 }
 
-func (b *planBuilder) instanceStatus(i *instanceState, reason string, failed bool) environment.InstanceStatus {
+// instanceStatus returns the status of one instance; current is the current deployment's id, empty without one.
+func instanceStatus(
+	e environment.Environment, current string, i *instanceState, reason string, failed bool,
+) environment.InstanceStatus {
 	status := environment.InstanceStatus{Instance: i.Instance, Reason: reason}
-	if i.hasLaunch && i.launch.Deployment == i.target.ID {
+	if i.hasLaunch && i.isTarget(i.launch.Deployment) {
 		status.Attempts = i.launch.Attempts
 		status.NextAttemptAt = i.launch.NextAttemptAt
 	}
 	shown := i.kept
-	if !i.hasKept && len(i.others) > 0 {
-		shown = i.others[0]
+	if !i.hasKept && len(i.live) > 0 {
+		shown = i.live[0]
 	}
 	status.Task = shown.ARN
 	status.TaskStatus = shown.LastStatus
 	status.Deployment = shown.StartedBy
 	switch {
-	case !b.deployed:
+	case current == "":
 		setPhase(&status, environment.InstanceExcluded, statusNothing)
-	case b.Environment.IsDeleting():
+	case e.IsDeleting():
 		setPhase(&status, environment.InstanceExcluded, statusDeleting)
 	case !i.matches:
 		setPhase(&status, environment.InstanceExcluded, statusNotMatching)
-	case i.released:
+	case i.released():
 		setPhase(&status, environment.InstanceExcluded, waitReleased)
-	case i.hasKept && i.target.ID != b.current.ID:
+	case i.hasKept && !i.isTarget(current):
 		setPhase(&status, environment.InstanceOutdated, waitPromotion)
 	case i.hasKept && shown.Running():
 		status.Phase = environment.InstanceRunning
@@ -56,7 +59,7 @@ func (b *planBuilder) instanceStatus(i *instanceState, reason string, failed boo
 		}
 	case i.hasKept:
 		status.Phase = environment.InstancePending
-	case len(i.others) > 0:
+	case len(i.live) > 0:
 		status.Phase = environment.InstanceOutdated
 	case i.Status == statusActive:
 		status.Phase = environment.InstanceMissing

@@ -1,69 +1,120 @@
 package planner
 
 import (
-	"slices"
-
 	"github.com/blox/blox/daemon-scheduler/environment"
 )
 
-// assignTargets sets the deployment that each instance is to run: the current one, or, outside a canary that waits
-// for promotion, the one that was completed before.
-func (b *planBuilder) assignTargets(instances []*instanceState) {
-	for _, i := range instances {
-		i.target = b.current
-	}
-	canary := b.spec.DeploymentConfiguration.Canary
-	finished := b.current.Promoted || b.current.Status == environment.Completed
-	if !b.deployed || finished || canary == nil || !b.Environment.HasCanary(b.current) {
-		return
-	}
-	b.canaryPending = true
-	selected := b.selectCanary(*canary, instances)
-	for _, i := range instances {
-		if !selected[i.ARN] {
-			i.target = b.previous
-		}
-	}
+// target is a deployment that instances are to run, with the spec of its own revision. Each instance is judged by its
+// target: which instances it includes, in which order daemons drain, and when instances are released for scale-in.
+type target struct {
+	environment.Deployment
+	spec     environment.Spec
+	selector environment.Selector
+	// err is why the query cannot be parsed: a later version wrote it. The selector then matches all instances.
+	err error
 }
 
-// selectCanary returns the canary's instances. Those on which the deployment has begun come first, so that the choice
-// is stable while instances join and leave.
-func (b *planBuilder) selectCanary(canary environment.Canary, instances []*instanceState) map[string]bool {
-	selected := map[string]bool{}
-	if canary.Query != "" {
-		selector, err := canary.Selector()
-		if err != nil {
-			b.holdReason = waitCanaryUnknown + err.Error()
-			return selected
+func newTarget(e environment.Environment, d environment.Deployment) *target {
+	t := &target{Deployment: d, spec: e.RevisionFor(d).Spec}
+	t.selector, t.err = t.spec.Selector()
+	return t
+}
+
+// targets are the two deployments between which a canary divides the instances.
+type targets struct {
+	deployed bool
+	current  *target // the deployment to roll out or to maintain; empty if nothing is deployed
+	previous *target // the newest completed deployment, which instances outside a canary keep; nil without one
+
+	canaryPending bool                 // whether the current deployment waits for promotion
+	canary        environment.Canary   // of the current deployment if canaryPending
+	canarySelect  environment.Selector // by the canary's query
+	canaryErr     error                // why that query cannot be parsed
+}
+
+func newTargets(e environment.Environment) (t targets) {
+	current, deployed := e.Current()
+	t.deployed = deployed
+	t.current = &target{}
+	if !deployed { // drains still go by the latest revision
+		t.current.spec = e.LatestRevision().Spec
+		return t
+	}
+	t.current = newTarget(e, current)
+	if previous, completed := e.NewestCompleted(); completed {
+		t.previous = t.current
+		if previous.ID != current.ID {
+			t.previous = newTarget(e, previous)
 		}
-		for _, i := range instances {
-			selected[i.ARN] = selector.Matches(i.Instance)
+	}
+	canary := t.current.spec.DeploymentConfiguration.Canary
+	finished := current.Promoted || current.Status == environment.Completed
+	if canary != nil && !finished && e.HasCanary(current) {
+		t.canaryPending = true
+		t.canary = *canary
+		t.canarySelect, t.canaryErr = canary.Selector()
+	}
+	return t
+}
+
+// assign returns the target of each instance: the current deployment, or, outside a canary that waits for promotion,
+// the one that was completed before; nil if there is none. Begun reports whether the current deployment has a launch
+// record or a task on an instance: its instances stay in the canary while others join and leave.
+func (t targets) assign(instances []environment.Instance, begun func(arn string) bool) []*target {
+	assigned := make([]*target, len(instances))
+	if !t.canaryPending {
+		for n := range assigned {
+			assigned[n] = t.current
 		}
+		return assigned
+	}
+	selected := t.selectCanary(instances, begun)
+	for n := range assigned {
+		assigned[n] = t.previous
+		if selected[n] {
+			assigned[n] = t.current
+		}
+	}
+	return assigned
+}
+
+// selectCanary reports for each instance whether the canary includes it. A canary never includes instances that the
+// current deployment's revision does not select: their tasks stop after the promotion only.
+func (t targets) selectCanary(instances []environment.Instance, begun func(arn string) bool) []bool {
+	selected := make([]bool, len(instances))
+	if t.canaryErr != nil {
 		return selected
 	}
-	desired := 0
-	var candidates []*instanceState
-	for _, i := range instances {
-		if i.schedulable {
+	desired, chosen := 0, 0
+	for n, i := range instances {
+		hasBegun := begun(i.ARN)
+		startable := canStart(i) && t.current.selector.Matches(i)
+		switch {
+		case t.canary.Query != "":
+			selected[n] = (hasBegun || startable) && t.canarySelect.Matches(i)
+		case hasBegun:
+			selected[n] = true
+			chosen++
+		}
+		if startable {
 			desired++
 		}
-		if b.hasBegun(i) {
-			selected[i.ARN] = true
-		} else if i.schedulable {
-			candidates = append(candidates, i)
-		}
 	}
-	missing := max(0, canary.Size(desired)-len(selected))
-	for _, i := range candidates[:min(len(candidates), missing)] {
-		selected[i.ARN] = true
+	if t.canary.Query != "" {
+		return selected
+	}
+	missing := t.canary.Size(desired) - chosen
+	for n, i := range instances {
+		if missing <= 0 {
+			break
+		}
+		if !selected[n] && canStart(i) && t.current.selector.Matches(i) {
+			selected[n] = true
+			missing--
+		}
 	}
 	return selected
 }
 
-// hasBegun reports whether the current deployment has a launch record or a task on the instance.
-func (b *planBuilder) hasBegun(i *instanceState) bool {
-	if i.hasLaunch && i.launch.Deployment == b.current.ID {
-		return true
-	}
-	return slices.ContainsFunc(b.liveTasks[i.ARN], func(t environment.Task) bool { return t.StartedBy == b.current.ID })
-}
+// canStart reports whether the instance can be given a task now.
+func canStart(i environment.Instance) bool { return i.Status == statusActive && i.AgentConnected }

@@ -1,0 +1,77 @@
+package planner
+
+import (
+	"time"
+
+	"github.com/blox/blox/daemon-scheduler/environment"
+)
+
+// decision is the outcome of one sub-decision about one instance. The zero decision does nothing.
+type decision struct {
+	actions   []Action
+	wait      string    // why the instance has to wait; empty if it does not
+	requeueAt time.Time // when the decision may change although the state has not; zero if it cannot
+	reserve   bool      // takes one instance from the rollout budget
+	failure   string    // why the instance counts as failed from now on; empty if it does not
+}
+
+// and returns d with what next adds to it. The first reason to wait is the one that is shown.
+func (d decision) and(next decision) decision {
+	if d.actions == nil {
+		d.actions = next.actions
+	} else {
+		d.actions = append(d.actions, next.actions...)
+	}
+	if d.wait == "" {
+		d.wait = next.wait
+	}
+	if d.failure == "" {
+		d.failure = next.failure
+	}
+	d.requeueAt = earliest(d.requeueAt, next.requeueAt)
+	d.reserve = d.reserve || next.reserve
+	return d
+}
+
+func act(a Action) decision { return decision{actions: []Action{a}} }
+
+func waitFor(reason string) decision { return decision{wait: reason} }
+
+func requeue(at time.Time) decision { return decision{requeueAt: at} }
+
+// record decides to write a launch record.
+func record(launch environment.Launch, reason string) decision {
+	return act(Action{Kind: Record, Instance: launch.Instance, Launch: launch, Reason: reason})
+}
+
+// confirm decides to query ECS for the launch's tasks.
+func confirm(launch environment.Launch, reason string) decision {
+	return act(Action{Kind: Confirm, Instance: launch.Instance, Launch: launch, Reason: reason})
+}
+
+// forget decides to delete the launch record of an instance.
+func forget(launch environment.Launch, reason string) decision {
+	return act(Action{Kind: Forget, Instance: launch.Instance, Launch: launch, Reason: reason})
+}
+
+// stop decides to stop those of the tasks that are not stopping yet. While the cluster state is not fresh, it decides
+// nothing.
+func (f *facts) stop(tasks []environment.Task, reason StopReason) (d decision) {
+	if !f.Fresh {
+		return decision{}
+	}
+	for _, task := range tasks {
+		switch {
+		case task.Stopping():
+		case f.stopRequested(task):
+			d.requeueAt = earliest(d.requeueAt, f.StopRequestedAt[task.ARN].Add(stopRetryInterval))
+		default:
+			d.actions = append(d.actions, Action{
+				Kind: Stop, Instance: task.Instance, Task: task.ARN, StopReason: reason,
+				Reason: reason.Message(f.Environment.Name),
+			})
+			d.requeueAt = earliest(d.requeueAt, f.Now.Add(stopRetryInterval))
+		}
+	}
+	return d
+}
