@@ -188,5 +188,8 @@ func notMatching(f *facts, i *instanceState) (d decision) {
 	default:
 		return forget(i.launch, forgetNotMatching)
 	}
+	if i.target != f.targets.current && f.targets.current.selector.Matches(i.Instance) {
+		d.wait = waitPromotion
+	}
 	return d
 }
