@@ -24,15 +24,15 @@ func (d drainOrders) share(clusterARN string) map[string]int {
 	return held.byDeployment
 }
 
-// replace replaces an environment's deployments by those of e, which have the drain order. The zero Environment has
-// none.
-func (d drainOrders) replace(old, e environment.Environment, order int) {
+// replace replaces an environment's deployments by those of e. The zero Environment has none.
+func (d drainOrders) replace(old, e environment.Environment) {
 	for id := range old.Deployments {
 		if _, stays := e.Deployments[id]; !stays || old.Cluster != e.Cluster {
 			delete(d.writable(old.Cluster), id)
 		}
 	}
-	for id := range e.Deployments {
+	for id, spec := range e.SpecsByDeployment() {
+		order := spec.DrainOrder
 		// A deployment's progress changes the record but not the order, so it must not cost a copy.
 		if held, ok := d[e.Cluster]; ok {
 			if former, ok := held.byDeployment[id]; ok && former == order {

@@ -57,13 +57,14 @@ func (i *index) putEnvironment(e environment.Environment) bool {
 	i.unindex(e.Name, old)
 	i.environments[e.Name] = e
 	put(i.byCluster, e.Cluster, e.Name, true)
-	spec := e.CurrentSpec()
-	i.drainOrders.replace(old, e, spec.DrainOrder)
-	if spec.ScaleInAfterMinutes > 0 {
-		put(i.releasing, e.Cluster, e.Name, true)
-	}
-	if spec.ReadinessAttribute != "" {
-		put(i.withAttribute, e.Cluster, e.Name, true)
+	i.drainOrders.replace(old, e)
+	for _, spec := range e.SpecsInEffect() {
+		if spec.ScaleInAfterMinutes > 0 {
+			put(i.releasing, e.Cluster, e.Name, true)
+		}
+		if spec.ReadinessAttribute != "" {
+			put(i.withAttribute, e.Cluster, e.Name, true)
+		}
 	}
 	for id := range e.Deployments {
 		i.byDeployment[id] = e.Name
@@ -79,7 +80,7 @@ func (i *index) removeEnvironment(name string, revision int64) {
 		return
 	}
 	i.unindex(name, old)
-	i.drainOrders.replace(old, environment.Environment{}, 0)
+	i.drainOrders.replace(old, environment.Environment{})
 }
 
 // unindex removes an environment from everything but drainOrders.

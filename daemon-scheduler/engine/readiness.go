@@ -78,7 +78,11 @@ func (e *Engine) buildReadinessState(leader *leaderState, clusterARN string, now
 		return s
 	}
 	s.Instances = e.Cluster.Instances(clusterARN)
+	s.Launches = map[string]map[string]environment.Launch{}
 	for _, env := range s.Environments {
+		if env.AwaitsPromotion() { // only a canary's instances depend on the launches
+			_, s.Launches[env.Name], _ = e.Cache.Environment(env.Name)
+		}
 		s.Tasks = append(s.Tasks, e.Cluster.Tasks(clusterARN, slices.Collect(maps.Keys(env.Deployments))...)...)
 	}
 	return s

@@ -95,7 +95,7 @@ func BuildState(
 ) (s planner.State, own []environment.Task) {
 	own = cluster.Tasks(e.Cluster, slices.Collect(maps.Keys(e.Deployments))...)
 	s = planner.State{Environment: e, Instances: cluster.Instances(e.Cluster), Tasks: slices.Clip(own)}
-	releases := e.CurrentSpec().ScaleInAfterMinutes > 0
+	releases := slices.ContainsFunc(e.SpecsInEffect(), func(s environment.Spec) bool { return s.ScaleInAfterMinutes > 0 })
 	for _, i := range s.Instances {
 		if i.Deregistered() || i.Status != "DRAINING" && !releases {
 			continue

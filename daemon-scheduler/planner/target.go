@@ -47,12 +47,9 @@ func newTargets(e environment.Environment) (t targets) {
 			t.previous = newTarget(e, previous)
 		}
 	}
-	canary := t.current.spec.DeploymentConfiguration.Canary
-	finished := current.Promoted || current.Status == environment.Completed
-	if canary != nil && !finished && e.HasCanary(current) {
-		t.canaryPending = true
-		t.canary = *canary
-		t.canarySelect, t.canaryErr = canary.Selector()
+	if t.canaryPending = e.AwaitsPromotion(); t.canaryPending {
+		t.canary = *t.current.spec.DeploymentConfiguration.Canary
+		t.canarySelect, t.canaryErr = t.canary.Selector()
 	}
 	return t
 }
