@@ -45,8 +45,10 @@ type Environment struct {
 
 	Revisions []Revision `json:",omitempty"` // oldest first; empty in v0.3's records, see KeptRevisions
 	CreatedAt time.Time  `json:",omitzero"`  // zero in v0.3's records
-	Paused    bool       `json:",omitempty"` // nothing is started or stopped
-	// PausedBy is the deployment whose abortion or failure paused the environment; the next deployment ends that pause.
+	// Paused reports that nothing is started or stopped but by drains, scale-in and deletion. With PausedBy, instances
+	// without a task are still given one.
+	Paused bool `json:",omitempty"`
+	// PausedBy is the deployment whose abortion or failure paused the rollout; the next deployment ends that pause.
 	PausedBy      string    `json:",omitempty"`
 	DeletingSince time.Time `json:",omitzero"` // zero unless the environment is being deleted with its tasks
 
@@ -95,7 +97,7 @@ const (
 	PhaseInactive  Phase = "inactive"  // no deployment is current
 	PhaseActive    Phase = "active"    // a completed deployment is current
 	PhaseDeploying Phase = "deploying" // a deployment is in progress
-	PhasePaused    Phase = "paused"    // nothing is started or stopped
+	PhasePaused    Phase = "paused"    // no task is replaced
 	PhaseDeleting  Phase = "deleting"  // the tasks are being stopped; then the environment is deleted
 )
 

@@ -143,7 +143,8 @@ func (e Environment) Promote(id string) (Environment, error) {
 	return e.withDeployment(d), nil
 }
 
-// Pause stops all starts and stops until Resume. Deployments do not end a pause that a user requested.
+// Pause stops all starts and stops until Resume, but for drains, scale-in and deletion. Deployments do not end a pause
+// that a user requested.
 func (e Environment) Pause() (Environment, error) {
 	e.Paused = true
 	e.PausedBy = ""
@@ -157,7 +158,7 @@ func (e Environment) Resume() (Environment, error) {
 	return e, e.checkNotDeleting()
 }
 
-// pauseAfter pauses e because of an aborted or failed deployment, unless a user has paused it.
+// pauseAfter pauses the rollout because of an aborted or failed deployment, unless a user has paused it.
 func (e Environment) pauseAfter(deployment string) Environment {
 	if !e.Paused || e.PausedBy != "" {
 		e.Paused = true

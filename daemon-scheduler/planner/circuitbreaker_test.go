@@ -35,11 +35,12 @@ func TestCircuitBreaker_StopsAndRollsBackABadDeployment(t *testing.T) {
 			assert.GreaterOrEqual(t, failed.FailedTasks, 0)
 			if !rollback {
 				assert.True(t, f.state.Environment.Paused)
-				before := f.count
-				for range 20 {
+				for range 100 {
 					f.step()
 				}
-				assert.Equal(t, before, f.count, "nothing is started on pause")
+				up, _, of := f.running()
+				assert.Equal(t, 40, up, "instances without a task get what was completed before")
+				assert.Zero(t, of[current])
 				return
 			}
 			for n := 0; f.state.Environment.Deployments[newest].Status != environment.Completed; n++ {

@@ -127,9 +127,6 @@ func (f *facts) inUse() map[string]bool {
 	return inUse
 }
 
-// frozen reports whether a user has paused the environment.
-func (f *facts) frozen() bool { return f.Environment.Paused }
-
 // earliest returns the earlier of two times, of which zero means never.
 func earliest(a, b time.Time) time.Time {
 	if a.IsZero() || !b.IsZero() && b.Before(a) {

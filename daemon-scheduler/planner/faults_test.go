@@ -261,7 +261,7 @@ func (u *faultyFleet) apply(a Action, calm bool) {
 		u.recordDisruption(a, rules)
 		u.fleet.do(a)
 	case Start:
-		require.True(u.t, u.state.Fresh && !e.Paused, "started from a copy that is not current, or on pause")
+		require.True(u.t, u.state.Fresh && !(e.Paused && e.PausedBy == ""), "started from a stale copy, or on pause")
 		for _, task := range u.tasks {
 			if task.Live() && task.Instance == a.Instance {
 				_, doubled, _ := u.running()

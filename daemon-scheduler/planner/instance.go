@@ -24,7 +24,7 @@ type instanceState struct {
 	target      *target // what it is to run; nil if nothing before the canary is promoted
 	matches     bool    // its target includes it
 	schedulable bool    // it matches and can be given a task
-	hold        string  // why nothing may be started or stopped on it, except by drains and scale-in; empty if it may
+	hold        string  // see holdReason
 
 	live       []environment.Task // the environment's, in keepOrder
 	kept       environment.Task   // the target's task to keep
@@ -87,19 +87,6 @@ func (f *facts) matches(instance environment.Instance, t *target) bool {
 		t = f.targets.current
 	}
 	return t.selector.Matches(instance)
-}
-
-// holdReason returns why nothing may be started or stopped on instances with that target; empty if it may.
-func (f *facts) holdReason(t *target) string {
-	switch {
-	case f.frozen():
-		return waitPaused
-	case f.targets.canaryErr != nil:
-		return waitCanaryUnknown + f.targets.canaryErr.Error()
-	case t != nil && t.err != nil:
-		return waitGroupUnknown + t.err.Error()
-	}
-	return ""
 }
 
 // hasBegun reports whether the current deployment has a launch record or a live task on the instance.

@@ -98,10 +98,12 @@ const StopRetryInterval = stopRetryInterval
 //	                                                 | meanwhile stop superseded and duplicate tasks
 //	nothing is deployed, it is DRAINING with tasks   | drain: stop the tasks once only daemons remain
 //	nothing is deployed                              | none
-//	it is on hold (paused, unreadable)               | wait
+//	it is DRAINING, and matches or is on hold        | drain: stop the tasks once only daemons remain
+//	it is released for scale-in                      | stop all tasks
+//	a user has paused, or its spec is unreadable     | wait; update the launch record, track scale-in
+//	the rollout is paused, it has tasks              | stop duplicates, track scale-in, keep all other tasks
 //	it does not match the instance group             | stop the tasks, then forget the launch record
-//	it is DRAINING                                   | drain: stop the tasks once only daemons remain
-//	it is not ACTIVE, disconnected, or released      | stop duplicates and wait; released: stop all tasks
+//	it is not ACTIVE, or disconnected                | stop duplicates and wait
 //	the cluster state is not fresh                   | wait
 //	it has no target before the canary is promoted   | wait
 //	it has superseded or duplicate tasks             | stop them as far as the rollout budget allows
@@ -111,8 +113,7 @@ const StopRetryInterval = stopRetryInterval
 //
 // Each instance is judged by its own target: the deployment that it is to run, and the revision of that. Then the plan
 // covers the whole environment: it forgets the launch records of instances that left, sums up the progress, and checks
-// the circuit breaker. An environment that is being deleted has all its tasks stopped instead. With nothing deployed,
-// the plan only confirms open launches and drains.
+// the circuit breaker. An environment that is being deleted has all its tasks stopped instead, paused or not.
 func Make(s State) Plan {
 	plan, _ := makePlan(s)
 	return plan
@@ -152,26 +153,23 @@ func decide(f *facts, i *instanceState, budget rolloutBudget) decision {
 	switch {
 	case i.isOpen():
 		d := awaitConfirmation(f, i.launch, i.kept)
-		if f.deployed() && i.schedulable && i.hold == "" {
+		if f.deployed() && i.schedulable && i.hold == "" && !f.rolloutPaused() {
 			stops, _ := replace(f, i, budget)
 			d = d.and(stops)
 		}
 		return d
-	case !f.deployed() && i.Status == statusDraining && len(i.live) > 0: // whatever became of their deployments
-		return drain(f, i)
-	case !f.deployed():
+	case !f.deployed() && (i.Status != statusDraining || len(i.live) == 0):
 		return decision{}
-	case i.hold != "":
-		if i.hasKept {
-			return decision{}
-		}
-		return waitFor(i.hold)
-	case !i.matches:
-		return notMatching(f, i)
-	case i.Status == statusDraining:
+	case !f.deployed(), i.Status == statusDraining && (i.matches || i.hold != ""):
 		return drain(f, i)
 	case i.released():
 		return release(f, i)
+	case i.hold != "":
+		return hold(f, i)
+	case f.rolloutPaused() && len(i.live) > 0:
+		return pauseRollout(f, i)
+	case !i.matches:
+		return notMatching(f, i)
 	case !i.schedulable:
 		return unschedulable(f, i)
 	case !f.Fresh:

@@ -381,37 +381,6 @@ func TestMake_HoldsWhenTheInstanceGroupCannotBeParsed(t *testing.T) {
 	assert.Contains(t, plan.Waits[0].Reason, "The instance group cannot be parsed: query: column 1: ")
 }
 
-func TestMake_HoldsWhilePaused(t *testing.T) {
-	s := scenario{
-		instances: []environment.Instance{active("i1"), active("i2"), active("i3")},
-		tasks: []environment.Task{
-			task("t1", current, "RUNNING"), task("t2", current, "RUNNING"),
-			with(task("t3", earlier, "RUNNING"), func(t *environment.Task) { t.Instance = "i2" }),
-		},
-	}.state()
-	assert.Len(t, Make(s).Actions, 3)
-	s.Environment.Paused = true
-	plan := Make(s)
-	assert.Empty(t, plan.Actions)
-	assert.Equal(t, []Wait{{"i2", "The environment is paused."}, {"i3", "The environment is paused."}}, plan.Waits)
-	assert.Equal(t, environment.Counts{Desired: 3, Running: 1, Outdated: 1}, plan.Counts)
-	assert.Zero(t, plan.RequeueAt)
-	assert.Equal(t, environment.Pending, plan.Progress.Status, "what is paused does not go on")
-
-	s.Launches["i3"] = environment.Launch{
-		Instance:   "i3",
-		Deployment: current,
-		State:      environment.LaunchOpen,
-		NotAfter:   now.Add(-time.Hour),
-	}
-	assert.Equal(
-		t,
-		[]string{"confirm i3: StartTask was not answered; checking with ECS."},
-		texts(Make(s).Actions),
-		"what is under way is settled",
-	)
-}
-
 // A deployment whose task may live unseen stays in the history. Otherwise the task would belong to no deployment.
 func TestPlan_KeepsDeploymentsWithUnconfirmedLaunchesInUse(t *testing.T) {
 	other := task("t2", current, "RUNNING")

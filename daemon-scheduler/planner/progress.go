@@ -12,6 +12,7 @@ type rolloutCount struct {
 	environment.Counts
 	finished       int                          // desired instances with the task RUNNING and no superseded one, or failed
 	running        int                          // desired instances with the task RUNNING
+	missing        int                          // desired instances to which nothing is given although they have no task
 	failed         []environment.FailedInstance // by ARN
 	legacyFailures []environment.FailedInstance // recorded by v0.3, of instances on which Blox has not tried yet
 	lastRestart    time.Time                    // when the youngest task that replaced one of its deployment began to run
@@ -28,6 +29,7 @@ func countRollout(f *facts, instances []*instanceState, decisions []decision) (c
 		}
 		if i.schedulable {
 			c.Desired++
+			c.missing += oneIf(i.target != nil && len(i.live) == 0 && !i.isOpen())
 		}
 		if !i.isTarget(f.current().ID) { // it keeps the previous deployment
 			if len(i.live) > 0 {
@@ -108,9 +110,14 @@ func notStopping(t environment.Task) bool { return !t.Stopping() }
 
 // progress returns the current deployment's progress, and when it may change although the state has not. A deployment
 // is completed when every instance that can run its task has it RUNNING or failed, and at least one has it RUNNING, or
-// there is no such instance. On hold, or while the cluster state is not fresh, the progress stays as it was.
+// there is no such instance. On hold, or while the cluster state is not fresh, the status stays as it was.
 func progress(f *facts, c rolloutCount) (p environment.Progress, requeueAt time.Time) {
-	if !f.Fresh || !f.deployed() || f.holdReason(f.targets.current) != "" {
+	switch {
+	case !f.Fresh || !f.deployed():
+		return unchangedProgress(f.current()), time.Time{}
+	case f.frozen():
+		return frozenProgress(f.current(), c), time.Time{}
+	case f.holdReason(f.targets.current) != "":
 		return unchangedProgress(f.current()), time.Time{}
 	}
 	p = environment.Progress{Status: environment.Running, Desired: c.Desired, LegacyFailures: c.legacyFailures}
@@ -140,6 +147,17 @@ func unchangedProgress(d environment.Deployment) environment.Progress {
 	return environment.Progress{
 		Status: d.Status, Health: d.Health, Desired: d.DesiredTaskCount, LegacyFailures: d.FailedInstances,
 	}
+}
+
+// frozenProgress returns the progress while a user has paused the environment. It stays as it was, but an instance that
+// lacks a daemon is not healthy.
+func frozenProgress(d environment.Deployment, c rolloutCount) environment.Progress {
+	p := unchangedProgress(d)
+	p.Health = environment.Healthy
+	if len(c.failed) > 0 || c.missing > 0 {
+		p.Health = environment.Unhealthy
+	}
+	return p
 }
 
 // bakes reports whether the current deployment has a bake time. Rollbacks do not bake.

@@ -50,6 +50,7 @@ const (
 // Reasons of waits.
 const (
 	waitPaused         = "The environment is paused."
+	waitRolloutPaused  = "The rollout is paused; the task stays as it is."
 	waitNotFresh       = "The cluster state is not up to date."
 	waitPromotion      = "The deployment is waiting for promotion."
 	waitReleased       = "Only daemons run on the instance; it is released for scale-in."

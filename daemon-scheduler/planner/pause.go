@@ -1,0 +1,49 @@
+package planner
+
+// frozen reports whether a user has paused the environment. Then nothing is started or stopped but by drains, scale-in
+// and deletion.
+func (f *facts) frozen() bool { return f.Environment.Paused && f.Environment.PausedBy == "" }
+
+// rolloutPaused reports whether a deployment that failed or was aborted has paused the environment. Then no task is
+// replaced, but instances without one are given the deployment that is current now.
+func (f *facts) rolloutPaused() bool { return f.Environment.Paused && f.Environment.PausedBy != "" }
+
+// holdReason returns why nothing may be started or stopped on instances with that target, but by drains, scale-in and
+// deletion; empty if it may.
+func (f *facts) holdReason(t *target) string {
+	switch {
+	case f.frozen():
+		return waitPaused
+	case f.targets.canaryErr != nil:
+		return waitCanaryUnknown + f.targets.canaryErr.Error()
+	case t != nil && t.err != nil:
+		return waitGroupUnknown + t.err.Error()
+	}
+	return ""
+}
+
+// hold decides for an instance on hold. Scale-in goes on, and returns the daemon that it has stopped.
+func hold(f *facts, i *instanceState) decision {
+	releaseEnded := i.schedulable && !i.launch.ReleasedAt.IsZero() && i.isTarget(i.launch.Deployment)
+	switch {
+	case i.hasKept && !f.Fresh:
+		return decision{}
+	case i.hasKept:
+		return recordRunning(f, i)
+	case releaseEnded && f.Fresh && len(i.live) == 0:
+		return keepOrStart(f, i)
+	}
+	return waitFor(i.hold)
+}
+
+// pauseRollout decides for an instance with live tasks while the rollout is paused: the tasks stay as they are.
+func pauseRollout(f *facts, i *instanceState) decision {
+	if !i.hasKept {
+		return waitFor(waitRolloutPaused)
+	}
+	d := f.stop(i.duplicates, ReasonDuplicate)
+	if !f.Fresh || len(d.actions) > 0 {
+		return d
+	}
+	return d.and(recordRunning(f, i))
+}
