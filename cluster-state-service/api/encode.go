@@ -18,6 +18,7 @@ func EncodeTask(t state.Task, revision int64) []byte {
 		Containers:           each(t.Containers, encodeContainer),
 		CreatedAt:            &t.CreatedAt,
 		DesiredStatus:        &t.DesiredStatus,
+		Group:                t.Group,
 		LastStatus:           &t.LastStatus,
 		Overrides: &models.TaskOverride{
 			ContainerOverrides: each(t.Overrides.ContainerOverrides, encodeContainerOverride),
@@ -27,6 +28,7 @@ func EncodeTask(t state.Task, revision int64) []byte {
 		StartedBy:         t.StartedBy,
 		StoppedAt:         t.StoppedAt,
 		StoppedReason:     t.StoppedReason,
+		StopCode:          t.StopCode,
 		TaskARN:           &t.ARN,
 		TaskDefinitionARN: &t.TaskDefinitionARN,
 	}})

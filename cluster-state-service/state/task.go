@@ -18,15 +18,19 @@ type Task struct {
 	LastStatus    string `json:"lastStatus"`
 	DesiredStatus string `json:"desiredStatus"`
 	StartedBy     string `json:"startedBy"`
-	LaunchType    string `json:"launchType"`
+	// Group is the task group: service:<name> for the tasks of a service, else family:<name> unless a user chose it.
+	Group      string `json:"group"`
+	LaunchType string `json:"launchType"`
 	// Times are as ECS sent them, in ISO 8601; empty for events that have not happened.
-	CreatedAt     string      `json:"createdAt"`
-	StartedAt     string      `json:"startedAt"`
-	StoppedAt     string      `json:"stoppedAt"`
-	UpdatedAt     string      `json:"updatedAt"`
-	StoppedReason string      `json:"stoppedReason"`
-	Containers    []Container `json:"containers"`
-	Overrides     Overrides   `json:"overrides"`
+	CreatedAt     string `json:"createdAt"`
+	StartedAt     string `json:"startedAt"`
+	StoppedAt     string `json:"stoppedAt"`
+	UpdatedAt     string `json:"updatedAt"`
+	StoppedReason string `json:"stoppedReason"`
+	// StopCode is why the task stopped, such as UserInitiated; empty if ECS does not say.
+	StopCode   string      `json:"stopCode"`
+	Containers []Container `json:"containers"`
+	Overrides  Overrides   `json:"overrides"`
 	// Version increases with every change that ECS makes to the task, starting at 1.
 	Version int64 `json:"version"`
 	// RecordedAt is the envelope's time: when ECS sent the event, or the time of the Describe call.

@@ -96,7 +96,9 @@ func (c Cluster) TasksOn(instanceARN string) []environment.Task {
 func task(e *models.TaskDetail) environment.Task {
 	return environment.Task{
 		ARN: conv.Value(e.TaskARN), Instance: conv.Value(e.ContainerInstanceARN), StartedBy: e.StartedBy,
-		LastStatus: conv.Value(e.LastStatus), DesiredStatus: conv.Value(e.DesiredStatus), StoppedReason: e.StoppedReason,
+		Group:      e.Group,
+		LastStatus: conv.Value(e.LastStatus), DesiredStatus: conv.Value(e.DesiredStatus),
+		StoppedReason: e.StoppedReason, StopCode: e.StopCode,
 		CreatedAt: parseTime(conv.Value(e.CreatedAt)), StartedAt: parseTime(e.StartedAt), StoppedAt: parseTime(e.StoppedAt),
 	}
 }

@@ -106,7 +106,8 @@ func task(t types.Task) environment.Task {
 	return environment.Task{
 		ARN: aws.ToString(t.TaskArn), Instance: aws.ToString(t.ContainerInstanceArn),
 		StartedBy: aws.ToString(t.StartedBy), LastStatus: aws.ToString(t.LastStatus),
-		DesiredStatus: aws.ToString(t.DesiredStatus), StoppedReason: aws.ToString(t.StoppedReason),
+		DesiredStatus: aws.ToString(t.DesiredStatus), Group: aws.ToString(t.Group),
+		StoppedReason: aws.ToString(t.StoppedReason), StopCode: string(t.StopCode),
 		CreatedAt: aws.ToTime(t.CreatedAt), StartedAt: aws.ToTime(t.StartedAt), StoppedAt: aws.ToTime(t.StoppedAt),
 	}
 }

@@ -35,7 +35,9 @@ type Task struct {
 	StartedBy     string // the deployment's id if Blox started the task
 	LastStatus    string // PENDING, RUNNING, STOPPED, …
 	DesiredStatus string // RUNNING or STOPPED
+	Group         string // the task group, such as service:<name>
 	StoppedReason string
+	StopCode      string    // UserInitiated, EssentialContainerExited, …; empty if ECS does not say
 	CreatedAt     time.Time // zero if unknown
 	StartedAt     time.Time // when it became RUNNING; zero if it has not, or if unknown
 	StoppedAt     time.Time // zero if it has not stopped, or if unknown

@@ -39,6 +39,9 @@ type TaskDetail struct {
 	// Required: true
 	DesiredStatus *string `json:"desiredStatus"`
 
+	// The task group: service:<name> for the tasks of a service.
+	Group string `json:"group,omitempty"`
+
 	// PROVISIONING, PENDING, ACTIVATING, RUNNING, DEACTIVATING, STOPPING, DEPROVISIONING, STOPPED or DELETED.
 	// Required: true
 	LastStatus *string `json:"lastStatus"`
@@ -52,6 +55,9 @@ type TaskDetail struct {
 
 	// The startedBy value of StartTask or RunTask.
 	StartedBy string `json:"startedBy,omitempty"`
+
+	// Code of the reason why the task stopped, such as UserInitiated or EssentialContainerExited.
+	StopCode string `json:"stopCode,omitempty"`
 
 	// Time at which the task became STOPPED.
 	StoppedAt string `json:"stoppedAt,omitempty"`
