@@ -3,7 +3,6 @@ package planner
 import (
 	"fmt"
 	"slices"
-	"strings"
 	"time"
 
 	"github.com/blox/blox/daemon-scheduler/environment"
@@ -104,7 +103,7 @@ func (f *facts) lostDuringRollout(task environment.Task) bool {
 		return false
 	}
 	notReplaced := !announcedAt(f.Launches[task.Instance]).After(task.StoppedAt)
-	stoppedByRollout := strings.HasPrefix(task.StoppedReason, StopMessages[ReasonSuperseded]) &&
+	stoppedByRollout := stoppedAsSuperseded(task) &&
 		task.StoppedAt.After(f.rollout.start.Add(-clockSkew)) && notReplaced
 	return stoppedByRollout || task.StoppedAt.After(f.current().StartTime)
 }

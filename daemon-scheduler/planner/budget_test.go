@@ -172,7 +172,7 @@ func TestBudget_CountsUnavailableInstances(t *testing.T) {
 			l := launched(f, current, environment.LaunchStarted, time.Second)
 			l.Task = f.start("i000", current)
 			f.run(l.Task)
-			l.Attempts = 4
+			l.Attempts, l.Failures = 4, 3
 			f.state.Launches["i000"] = l
 			f.state.Now = now.Add(7 * time.Second)
 		}, 1},

@@ -20,11 +20,10 @@ func countFailures(
 ) (failures failureCount) {
 	firstFailed := "" // the instance of the example: the first by ARN
 	for arn, l := range launches {
-		n := failedAttempts(l)
-		if l.Deployment != current.ID || l.HadNoTask && !first || n == 0 {
+		if l.Deployment != current.ID || l.HadNoTask && !first || l.Failures == 0 {
 			continue
 		}
-		failures.count += n
+		failures.count += l.Failures
 		if l.Reason == "" || firstFailed != "" && firstFailed < arn {
 			continue
 		}

@@ -97,7 +97,7 @@ func TestCircuitBreaker_CountsEveryFailureOfTheFirstDeployment(t *testing.T) {
 	e, err := e.Deploy(current, token1, now)
 	assert.NoError(t, err)
 	l := FailedLaunch(
-		environment.Launch{Instance: "i1", Deployment: current, Attempts: 2, HadNoTask: true},
+		environment.Launch{Instance: "i1", Deployment: current, Attempts: 2, Failures: 1, HadNoTask: true},
 		"RESOURCE:CPU",
 		"",
 		now,

@@ -2,6 +2,7 @@ package planner
 
 import (
 	"slices"
+	"strings"
 	"time"
 
 	"github.com/blox/blox/daemon-scheduler/environment"
@@ -23,9 +24,10 @@ const (
 func FailedLaunch(launch environment.Launch, reason, detail string, now time.Time) environment.Launch {
 	launch.State = environment.LaunchFailed
 	launch.Task = ""
+	launch.Failures++
 	launch.Reason = reason
 	launch.Detail = detail
-	launch.NextAttemptAt = now.Add(retryDelay(launch.Attempts))
+	launch.NextAttemptAt = now.Add(retryDelay(launch.Failures))
 	return launch
 }
 
@@ -53,7 +55,7 @@ func ConfirmLaunch(launch environment.Launch, found []environment.Task, now time
 		launch.State = environment.LaunchFailed
 		launch.NextAttemptAt = now
 	case len(found) > 0:
-		launch = stoppedLaunch(launch, found[0])
+		launch = stoppedLaunch(launch, found[0], now)
 	case now.Before(launch.NotAfter.Add(missingGracePeriod)): // ECS may not show it yet
 		launch.NextAttemptAt = now.Add(visibilityRecheck)
 	default:
@@ -63,37 +65,64 @@ func ConfirmLaunch(launch environment.Launch, found []environment.Task, now time
 	return launch
 }
 
-// stoppedLaunch returns launch after its task stopped.
-func stoppedLaunch(launch environment.Launch, task environment.Task) environment.Launch {
-	failures, _ := consecutiveFailures(launch, task)
+// stoppedLaunch returns launch after its task stopped. If the task did not fail, the next attempt is due.
+func stoppedLaunch(launch environment.Launch, task environment.Task, now time.Time) environment.Launch {
 	launch.State = environment.LaunchFailed
-	launch.NextAttemptAt = launch.NotAfter.Add(retryDelay(failures))
+	stop := stopOf(launch, task)
+	if !stop.failed {
+		launch.NextAttemptAt = now
+		return launch
+	}
+	launch.Failures = stop.failures
+	launch.NextAttemptAt = launch.NotAfter.Add(retryDelay(stop.delayFailures))
 	launch.Reason = taskStopped
 	launch.Detail = task.StoppedReason
 	return launch
 }
 
-// consecutiveFailures returns how many failures in a row there are once the launch's task has stopped, and the number
-// of the next attempt. The first task that stops after it ran is no failure: a user may have stopped it.
-func consecutiveFailures(launch environment.Launch, task environment.Task) (failures, nextAttempt int) {
-	ran := !task.StartedAt.IsZero()
-	switch {
-	case ran && task.StoppedAt.Sub(task.StartedAt) >= stableAfter:
-		return 0, 1
-	case ran:
-		return launch.Attempts - 1, launch.Attempts + 1
-	default:
-		return launch.Attempts, launch.Attempts + 1
-	}
+// stop is what the stop of a launch's task means for the next attempt.
+type stop struct {
+	failed        bool // the task stopped by itself
+	attempts      int  // the number of the next attempt
+	failures      int  // in a row
+	delayFailures int  // the failures that delay the next attempt
 }
 
-// failedAttempts returns how many attempts of the launch's deployment have failed on its instance. An unanswered
-// attempt that left no task is no failure.
-func failedAttempts(l environment.Launch) int {
-	if l.State == environment.LaunchFailed && l.Reason != "" {
-		return l.Attempts
+// stopOf returns what the stop of the launch's task means. The first failure of a task that had run delays nothing,
+// because a daemon that crashes once is to be back at once. A task that ran for long begins a new row.
+func stopOf(launch environment.Launch, task environment.Task) stop {
+	s := stop{failed: failed(task), attempts: launch.Attempts + 1, failures: launch.Failures}
+	ran := !task.StartedAt.IsZero()
+	if ran && task.StoppedAt.Sub(task.StartedAt) >= stableAfter {
+		s.attempts = 1
+		s.failures = 0
 	}
-	return max(l.Attempts-1, 0)
+	if !s.failed {
+		return s
+	}
+	s.failures++
+	s.delayFailures = s.failures
+	if ran {
+		s.delayFailures--
+	}
+	return s
+}
+
+// The codes of stops that are no failures of the task, as ECS spells them.
+var stopCodesOfOthers = map[string]bool{
+	"UserInitiated":             true, // StopTask, which Blox calls too
+	"ServiceSchedulerInitiated": true,
+	"SpotInterruption":          true,
+	"TerminationNotice":         true,
+	"InfrastructureHealth":      true,
+}
+
+// hostReason begins the reasons of tasks whose instance was stopped or terminated; ECS gives no code for them.
+const hostReason = "Host EC2 "
+
+// failed reports whether the task stopped by itself: neither a user, nor Blox, nor the infrastructure stopped it.
+func failed(task environment.Task) bool {
+	return !stopCodesOfOthers[task.StopCode] && !stoppedByBlox(task) && !strings.HasPrefix(task.StoppedReason, hostReason)
 }
 
 // announcedAt is when the launch record was written, before StartTask was called.

@@ -39,7 +39,7 @@ func TestConfirmLaunch_RecordsTheOutcome(t *testing.T) {
 			environment.LaunchStarted, "t1", "", 2 * time.Minute,
 		},
 		"started, dead": {
-			launch(environment.LaunchStarted, 40*time.Second, named("t1"), attempt(4)), []environment.Task{dead},
+			launch(environment.LaunchStarted, 40*time.Second, named("t1"), attempt(4), failures(3)), []environment.Task{dead},
 			environment.LaunchFailed, "t1", "STOPPED", 50 * time.Second,
 		},
 		"started, MISSING soon after": {
@@ -64,7 +64,7 @@ func TestFailedLaunch_BacksOff(t *testing.T) {
 	for attempts, want := range map[int]time.Duration{
 		1: 10 * time.Second, 2: 20 * time.Second, 5: 160 * time.Second, 6: 300 * time.Second, 1000: 300 * time.Second,
 	} {
-		got := FailedLaunch(launch(environment.LaunchOpen, 0, attempt(attempts)), "AGENT", "the agent is away", now)
+		got := FailedLaunch(launch(environment.LaunchOpen, 0, attempt(attempts), failures(attempts-1)), "AGENT", "the agent is away", now)
 		assert.Equal(t, now.Add(want), got.NextAttemptAt, "attempt %d", attempts)
 		assert.Equal(t, environment.LaunchFailed, got.State)
 		assert.Equal(t, "AGENT", got.Reason)

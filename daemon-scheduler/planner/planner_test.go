@@ -267,14 +267,14 @@ func TestMake_DecidesForEachInstance(t *testing.T) {
 			failed: []environment.FailedInstance{{Arn: "i1", Reason: "STOPPED"}},
 		},
 		"the third task that stops after it ran is replaced after 20 s": {
-			launches: []environment.Launch{launch(environment.LaunchStarted, 12*time.Second, named("t1"), attempt(3))},
+			launches: []environment.Launch{launch(environment.LaunchStarted, 12*time.Second, named("t1"), attempt(3), failures(2))},
 			tasks:    []environment.Task{with(task("t1", current, "STOPPED"), ran(3*time.Second))},
 			want:     []string{"record i1: The task keeps stopping."}, requeueIn: 18 * time.Second,
 			wantStatus: environment.Running, health: environment.Unhealthy,
 			failed: []environment.FailedInstance{{Arn: "i1", Reason: "STOPPED"}},
 		},
 		"the hundredth task that stops after it ran is replaced after 5 min": {
-			launches: []environment.Launch{launch(environment.LaunchStarted, 10*time.Second, named("t1"), attempt(100))},
+			launches: []environment.Launch{launch(environment.LaunchStarted, 10*time.Second, named("t1"), attempt(100), failures(99))},
 			tasks:    []environment.Task{with(task("t1", current, "STOPPED"), ran(3*time.Second))},
 			want:     []string{"record i1: The task keeps stopping."}, requeueIn: 5 * time.Minute,
 			wantStatus: environment.Running, health: environment.Unhealthy,

@@ -1,6 +1,11 @@
 package planner
 
-import "fmt"
+import (
+	"fmt"
+	"strings"
+
+	"github.com/blox/blox/daemon-scheduler/environment"
+)
 
 // StopReason is why a task is stopped. The set is bounded, because the reason labels a metric.
 type StopReason string
@@ -17,12 +22,25 @@ const (
 
 // StopMessages holds, for every StopReason, what ECS shows as the task's stoppedReason. The environment's name follows.
 var StopMessages = map[StopReason]string{
-	ReasonSuperseded:  "blox: superseded task of environment ",
-	ReasonDuplicate:   "blox: duplicate task of environment ",
-	ReasonNotMatching: "blox: the instance does not match environment ",
-	ReasonDraining:    "blox: the instance is draining, environment ",
-	ReasonScaleIn:     "blox: the instance is released for scale-in, environment ",
-	ReasonDeleted:     "blox: deleted environment ",
+	ReasonSuperseded:  stopPrefix + "superseded task of environment ",
+	ReasonDuplicate:   stopPrefix + "duplicate task of environment ",
+	ReasonNotMatching: stopPrefix + "the instance does not match environment ",
+	ReasonDraining:    stopPrefix + "the instance is draining, environment ",
+	ReasonScaleIn:     stopPrefix + "the instance is released for scale-in, environment ",
+	ReasonDeleted:     stopPrefix + "deleted environment ",
+}
+
+// stopPrefix begins the stoppedReason of every task that Blox has stopped.
+const stopPrefix = "blox: "
+
+// stoppedByBlox reports whether Blox has stopped the task.
+func stoppedByBlox(task environment.Task) bool {
+	return strings.HasPrefix(task.StoppedReason, stopPrefix)
+}
+
+// stoppedAsSuperseded reports whether Blox has stopped the task to replace it in a rollout.
+func stoppedAsSuperseded(task environment.Task) bool {
+	return strings.HasPrefix(task.StoppedReason, StopMessages[ReasonSuperseded])
 }
 
 // Message returns the stoppedReason for a task of an environment.

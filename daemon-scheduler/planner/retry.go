@@ -15,11 +15,11 @@ func keepOrStart(f *facts, i *instanceState) decision {
 	case i.hasLaunch && f.isKnown(i.launch.Deployment):
 		return retry(f, i)
 	}
-	return start(i, 1, startMissing)
+	return start(i, 1, 0, startMissing)
 }
 
 // start decides on a launch that replaces the last one, if any.
-func start(i *instanceState, attempts int, reason string) decision {
+func start(i *instanceState, attempts, failures int, reason string) decision {
 	last := i.launch
 	next := environment.Launch{
 		Instance:       i.ARN,
@@ -27,6 +27,7 @@ func start(i *instanceState, attempts int, reason string) decision {
 		TaskDefinition: i.target.TaskDefinition,
 		State:          environment.LaunchOpen,
 		Attempts:       attempts,
+		Failures:       failures,
 		HadNoTask:      !i.hasRunning && !i.unavailable,
 		StoredVersion:  last.StoredVersion,
 	}
@@ -44,21 +45,21 @@ func retry(f *facts, i *instanceState) decision {
 	case f.isInvisible(launch):
 		return awaitVisible(f, launch)
 	case !i.isTarget(launch.Deployment):
-		return start(i, 1, startMissing)
+		return start(i, 1, 0, startMissing)
 	case launch.State == environment.LaunchStarted:
 		return replaceStopped(f, i, f.task(launch.Task))
 	}
 	if until := backoffUntil(f, i); !until.IsZero() {
 		early, at := mayRetryEarly(f, launch)
 		if early {
-			return start(i, launch.Attempts+1, startImproved)
+			return start(i, launch.Attempts+1, launch.Failures, startImproved)
 		}
 		return decision{wait: waitBackingOff + launch.Reason, requeueAt: earliest(until, at)}
 	}
 	if launch.Reason == "" { // StartTask was not answered and ECS has no such task: this attempt is made again
-		return start(i, launch.Attempts, startRetry)
+		return start(i, launch.Attempts, launch.Failures, startRetry)
 	}
-	return start(i, launch.Attempts+1, startRetry)
+	return start(i, launch.Attempts+1, launch.Failures, startRetry)
 }
 
 // backoffUntil returns when the next attempt is due if the target's last one on the instance failed; zero if it is due
@@ -79,21 +80,21 @@ func mayRetryEarly(f *facts, launch environment.Launch) (early bool, at time.Tim
 	if !ok || improved.Before(announcedAt(launch)) || launch.Reason == taskStopped {
 		return false, time.Time{}
 	}
-	if due := announcedAt(launch).Add(retryDelay(launch.Attempts) / 10); f.Now.Before(due) {
+	if due := announcedAt(launch).Add(retryDelay(launch.Failures) / 10); f.Now.Before(due) {
 		return false, due
 	}
 	return true, time.Time{}
 }
 
-// replaceStopped replaces a task that stopped: at once if it is the first that stopped after it had run, otherwise
-// after a growing delay.
+// replaceStopped replaces a task that stopped: at once if it did not fail, or for the first time after it had run,
+// otherwise after a growing delay.
 func replaceStopped(f *facts, i *instanceState, task environment.Task) decision {
-	failures, nextAttempt := consecutiveFailures(i.launch, task)
-	due := i.launch.NotAfter.Add(retryDelay(failures))
-	if failures == 0 || !f.Now.Before(due) {
-		return start(i, nextAttempt, startStopped)
+	stop := stopOf(i.launch, task)
+	due := i.launch.NotAfter.Add(retryDelay(stop.delayFailures))
+	if stop.delayFailures == 0 || !f.Now.Before(due) {
+		return start(i, stop.attempts, stop.failures, startStopped)
 	}
-	launch := stoppedLaunch(i.launch, task)
+	launch := stoppedLaunch(i.launch, task, f.Now)
 	d := record(launch, recordKeepsStopping)
 	d.requeueAt = launch.NextAttemptAt
 	d.failure = launch.Reason

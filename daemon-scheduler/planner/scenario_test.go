@@ -141,6 +141,7 @@ func failedLaunch(reason string, n int, ago time.Duration) environment.Launch {
 		TaskDefinition: agent2,
 		State:          environment.LaunchOpen,
 		Attempts:       n,
+		Failures:       n - 1,
 		StoredVersion:  7,
 		NotAfter:       now.Add(environment.LaunchWindow - ago),
 	}

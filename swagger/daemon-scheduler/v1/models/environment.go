@@ -64,7 +64,7 @@ type Environment struct {
 	// Whether scheduling is paused.
 	Paused bool `json:"paused,omitempty"`
 
-	// ID of the deployment whose stop or failure paused the environment. The next deployment resumes scheduling.
+	// ID of the deployment whose stop or failure paused the rollout: Blox keeps running tasks as they are, and gives instances without a task the newest completed deployment. The next deployment resumes scheduling. Absent if a user paused the environment.
 	PausedBy string `json:"pausedBy,omitempty"`
 
 	// Number of instances whose task of the current deployment is not RUNNING yet.
@@ -87,7 +87,7 @@ type Environment struct {
 	// Minimum: 0
 	ScaleInAfterMinutes *int64 `json:"scaleInAfterMinutes,omitempty"`
 
-	// inactive: no deployment exists. deploying: a deployment is in progress. active: Blox maintains a completed deployment. paused: Blox starts and stops no task. deleting: Blox is stopping the environment's tasks.
+	// inactive: no deployment exists. deploying: a deployment is in progress. active: Blox maintains a completed deployment. paused: Blox replaces no task; see pause and pausedBy. deleting: Blox is stopping the environment's tasks.
 	// Enum: ["inactive","deploying","active","paused","deleting"]
 	Status string `json:"status,omitempty"`
 

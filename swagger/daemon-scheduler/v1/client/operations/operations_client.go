@@ -944,7 +944,7 @@ func (a *Client) ListRevisionsContext(ctx context.Context, params *ListRevisions
 
 // PauseEnvironment pauses an environment.
 //
-// Blox starts and stops no task of a paused environment. Pausing a paused environment succeeds..
+// Blox starts and stops no task of a paused environment, except that drains, scale-in and deletion go on. Pausing a paused environment succeeds..
 //
 // This method does not support injected context.
 // However, timeout and opentracing contexts are honored whenever enabled.
@@ -963,7 +963,7 @@ func (a *Client) PauseEnvironment(params *PauseEnvironmentParams, opts ...Client
 
 // PauseEnvironmentContext pauses an environment.
 //
-// Blox starts and stops no task of a paused environment. Pausing a paused environment succeeds..
+// Blox starts and stops no task of a paused environment, except that drains, scale-in and deletion go on. Pausing a paused environment succeeds..
 //
 // Do not use the deprecated [PauseEnvironmentParams.Context] with this method: it would be ignored.
 func (a *Client) PauseEnvironmentContext(ctx context.Context, params *PauseEnvironmentParams, opts ...ClientOption) (*PauseEnvironmentOK, error) {

@@ -74,7 +74,7 @@ type StopDeploymentParams struct {
 
 	// Type.
 	//
-	// ROLLBACK rolls back to the newest completed deployment. ABORT keeps all tasks as they are and pauses the environment. Default: ROLLBACK.
+	// ROLLBACK rolls back to the newest completed deployment. ABORT keeps all tasks as they are and pauses the rollout; instances without a task get the newest completed deployment. Default: ROLLBACK.
 	//
 	// Default: "ROLLBACK"
 	Type *string
