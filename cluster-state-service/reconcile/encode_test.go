@@ -29,8 +29,8 @@ func TestEncode_ProducesTheFormOfEvents(t *testing.T) {
 		TaskDefinitionArn: &want.TaskDefinitionARN, LastStatus: &want.LastStatus, DesiredStatus: &want.DesiredStatus,
 		StartedBy: &want.StartedBy, LaunchType: types.LaunchTypeEc2, Version: 6,
 		CreatedAt: at("2026-03-04T10:15:20.902Z"), StartedAt: at("2026-03-04T10:15:29.44Z"),
-		StoppedAt:     at("2026-03-04T11:00:02.5Z"),
-		Group: &want.Group, StoppedReason: &want.StoppedReason, StopCode: types.TaskStopCodeEssentialContainerExited,
+		StoppedAt: at("2026-03-04T11:00:02.5Z"),
+		Group:     &want.Group, StoppedReason: &want.StoppedReason, StopCode: types.TaskStopCodeEssentialContainerExited,
 		Containers: []types.Container{{
 			ContainerArn: &container.ARN, Name: &container.Name, LastStatus: &container.LastStatus,
 			ExitCode: conv.Pointer[int32](0),
