@@ -5,6 +5,7 @@ import (
 	"sync"
 	"time"
 
+	"github.com/blox/blox/daemon-scheduler/clusterstate"
 	"github.com/blox/blox/daemon-scheduler/environment"
 	"github.com/blox/blox/daemon-scheduler/store"
 )
@@ -20,6 +21,7 @@ type leaderState struct {
 	since     time.Time
 	queue     *workqueue // of environments
 	readiness *workqueue // of cluster ARNs, whose readiness attributes are to be reconciled
+	agents    clusterstate.AgentTracker
 
 	mu           sync.Mutex
 	verifiedAt   map[string]time.Time              // by environment: last search in ECS for tasks that the cache lacks

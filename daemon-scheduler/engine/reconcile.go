@@ -56,6 +56,8 @@ func (e *Engine) reconcile(ctx context.Context, leader *leaderState, name string
 	state.Fresh, state.Now = e.Cluster.Fresh(now), now
 	state.Launches, state.StartConfirmTimeout = launches, e.StartConfirmTimeout
 	state.FirstSeenAt = leader.firstSeen(name, launches, now)
+	leader.agents.Observe(env.Cluster, state.Instances, now)
+	state.DisconnectedSince = leader.agents.DisconnectedSince(env.Cluster)
 	state.StopRequestedAt, state.ImprovedAt = leader.recentStopRequests(name, now), leader.improvements(launches)
 	plan := planner.Make(state)
 	done := result{planTime: time.Since(now)}

@@ -10,9 +10,14 @@ import (
 
 // Statuses of container instances, as ECS spells them.
 const (
-	statusActive   = "ACTIVE"
-	statusDraining = "DRAINING"
+	statusActive        = "ACTIVE"
+	statusDraining      = "DRAINING"
+	statusDeregistering = "DEREGISTERING"
 )
+
+// unreachableGrace is how long a deployment waits for an instance whose agent is disconnected. Agents disconnect for
+// seconds several times an hour; one that stays away for that long may never return.
+const unreachableGrace = 10 * time.Minute
 
 // instanceState is one instance of the cluster together with everything that the environment has on it. It is complete
 // before the first decision, because the budget of one instance depends on how many others are unavailable.
@@ -31,6 +36,8 @@ type instanceState struct {
 	hasKept    bool               // whether there is one
 	duplicates []environment.Task // of the target, beside the kept one
 	superseded []environment.Task // of other deployments
+
+	unreachableTo time.Time // until when its lost agent is waited for; zero if it is not
 
 	hasRunning  bool      // a task of the environment runs and is not being stopped
 	daemonsOnly bool      // no workload task is on it
@@ -71,6 +78,9 @@ func (f *facts) instanceState(instance environment.Instance, target *target) ins
 	i.hasRunning = slices.ContainsFunc(i.live, f.staysRunning)
 	i.daemonsOnly = f.workloadTasks[instance.ARN] == 0
 	i.schedulable = i.matches && canStart(instance)
+	if i.matches && instance.Status == statusActive && !instance.AgentConnected {
+		i.unreachableTo = f.unreachableUntil(instance.ARN)
+	}
 	if i.schedulable && i.daemonsOnly {
 		i.releasedTo = f.releasedUntil(i.target, i.launch)
 	}
@@ -87,6 +97,19 @@ func (f *facts) matches(instance environment.Instance, t *target) bool {
 		t = f.targets.current
 	}
 	return t.selector.Matches(instance)
+}
+
+// unreachableUntil returns until when an instance whose agent is disconnected is waited for; zero if it no longer is.
+// A loss whose age is unknown has just begun.
+func (f *facts) unreachableUntil(arn string) time.Time {
+	since, known := f.DisconnectedSince[arn]
+	if !known {
+		since = f.Now
+	}
+	if until := since.Add(unreachableGrace); f.Now.Before(until) {
+		return until
+	}
+	return time.Time{}
 }
 
 // hasBegun reports whether the current deployment has a launch record or a live task on the instance.

@@ -29,7 +29,9 @@ type State struct {
 	// FirstSeenAt is when the leader first saw the record of an open launch, by its own clock, by instance ARN. Without
 	// it, a launch's NotAfter counts, which is a time of the clock of the replica that wrote the record.
 	FirstSeenAt map[string]time.Time
-	Now         time.Time
+	// DisconnectedSince is since when the agents that are disconnected have been so, by instance ARN.
+	DisconnectedSince map[string]time.Time
+	Now               time.Time
 	// StartConfirmTimeout is how long after the launch window an unanswered StartTask counts as possibly started.
 	StartConfirmTimeout time.Duration
 }

@@ -31,31 +31,31 @@ func TestMake_DecidesForEachInstance(t *testing.T) {
 		},
 		"nothing is started while the agent is disconnected": {
 			instances: []environment.Instance{{ARN: "i1", Status: "ACTIVE"}},
-			waits:     []string{"i1: The ECS agent on this instance is disconnected."}, wantStatus: environment.Completed,
+			waits:     []string{"i1: The ECS agent on this instance is disconnected."}, requeueIn: 10 * time.Minute, wantStatus: environment.Running,
 		},
 		"nothing is started on a DRAINING instance": {
 			instances: on("DRAINING", "i1"),
-			waits:     []string{"i1: The instance is DRAINING."}, wantStatus: environment.Completed,
+			waits:     []string{"i1: The instance is DRAINING."}, wantStatus: environment.Running,
 		},
 		"nothing is started on a REGISTERING instance": {
 			instances: on("REGISTERING", "i1"),
-			waits:     []string{"i1: The instance is REGISTERING."}, wantStatus: environment.Completed,
+			waits:     []string{"i1: The instance is REGISTERING."}, wantStatus: environment.Running,
 		},
 		"an INACTIVE instance has left": {instances: on("INACTIVE", "i1"), wantStatus: environment.Completed},
 		"the task on a DRAINING instance stays while there are others": {
 			instances: on("DRAINING", "i1"), tasks: []environment.Task{running, task("t2", foreign, "RUNNING")},
-			wantStatus: environment.Completed,
+			wantStatus: environment.Running,
 			waits:      []string{"i1: The instance is draining; other tasks still run on it."},
 		},
 		"the task on a DRAINING instance stops when only daemons remain": {
 			instances: on("DRAINING", "i1"), tasks: []environment.Task{running, task("t2", foreign, "STOPPED")},
 			want: []string{"stop t1: blox: the instance is draining, environment logs"}, requeueIn: time.Minute,
-			wantStatus: environment.Completed,
+			wantStatus: environment.Running,
 		},
 		"a superseded task on a DRAINING instance stays, as nothing could replace it": {
 			instances: on("DRAINING", "i1"),
 			tasks:     []environment.Task{task("t1", earlier, "RUNNING"), task("t2", foreign, "PENDING")},
-			waits:     []string{"i1: The instance is draining; other tasks still run on it."}, wantStatus: environment.Completed,
+			waits:     []string{"i1: The instance is draining; other tasks still run on it."}, wantStatus: environment.Running,
 		},
 		"an empty cluster completes": {
 			instances: []environment.Instance{}, wantStatus: environment.Completed,
@@ -394,6 +394,7 @@ func TestPlan_KeepsDeploymentsWithUnconfirmedLaunchesInUse(t *testing.T) {
 				instances: []environment.Instance{{ARN: "i1", Status: "ACTIVE"}, active("i2")}, // i1's agent is away
 				tasks:     []environment.Task{other}, launches: []environment.Launch{l},
 			}.state()
+			s.DisconnectedSince = map[string]time.Time{"i1": now.Add(-time.Hour)}
 			plan := Make(s)
 			assert.Equal(t, environment.Completed, plan.Progress.Status)
 			assert.True(t, plan.InUse[earlier])

@@ -12,6 +12,8 @@ type rolloutCount struct {
 	environment.Counts
 	finished       int                          // desired instances with the task RUNNING and no superseded one, or failed
 	running        int                          // desired instances with the task RUNNING
+	registered     int                          // matching instances, whether or not they can run the task now
+	settlesAt      time.Time                    // when the next unreachable instance stops counting as desired; zero if none
 	missing        int                          // desired instances to which nothing is given although they have no task
 	failed         []environment.FailedInstance // by ARN
 	legacyFailures []environment.FailedInstance // recorded by v0.3, of instances on which Blox has not tried yet
@@ -27,8 +29,11 @@ func countRollout(f *facts, instances []*instanceState, decisions []decision) (c
 		if !i.matches {
 			continue
 		}
+		c.registered += oneIf(!i.released() && i.Status != statusDeregistering)
+		desired := i.schedulable || !i.unreachableTo.IsZero()
+		c.Desired += oneIf(desired)
+		c.settlesAt = earliest(c.settlesAt, i.unreachableTo)
 		if i.schedulable {
-			c.Desired++
 			c.missing += oneIf(i.target != nil && len(i.live) == 0 && !i.isOpen())
 		}
 		if !i.isTarget(f.current().ID) { // it keeps the previous deployment
@@ -51,7 +56,7 @@ func countRollout(f *facts, instances []*instanceState, decisions []decision) (c
 			continue
 		}
 		c.failed = append(c.failed, failure)
-		c.finished += oneIf(i.schedulable)
+		c.finished += oneIf(desired)
 		if legacy {
 			c.legacyFailures = append(c.legacyFailures, failure)
 		}
@@ -109,8 +114,9 @@ func oneIf(condition bool) int {
 func notStopping(t environment.Task) bool { return !t.Stopping() }
 
 // progress returns the current deployment's progress, and when it may change although the state has not. A deployment
-// is completed when every instance that can run its task has it RUNNING or failed, and at least one has it RUNNING, or
-// there is no such instance. On hold, or while the cluster state is not fresh, the status stays as it was.
+// is completed when every ACTIVE instance has its task RUNNING or failed, and at least one has it RUNNING, or no
+// instance is registered. An instance whose agent is disconnected shows neither, but is waited for only for a while. On
+// hold, or while the cluster state is not fresh, the status stays as it was.
 func progress(f *facts, c rolloutCount) (p environment.Progress, requeueAt time.Time) {
 	switch {
 	case !f.Fresh || !f.deployed():
@@ -127,9 +133,9 @@ func progress(f *facts, c rolloutCount) (p environment.Progress, requeueAt time.
 	if breakerApplies(f) {
 		p.FailedTasks = f.failures.count
 	}
-	succeeded := c.running > 0 || c.Desired == 0
+	succeeded := c.running > 0 || c.registered == 0
 	if f.targets.canaryPending || c.finished != c.Desired || !succeeded {
-		return p, time.Time{}
+		return p, settlesAt(f, c)
 	}
 	if p.Baking = bakes(f); !p.Baking {
 		p.Status = environment.Completed
@@ -140,6 +146,14 @@ func progress(f *facts, c rolloutCount) (p environment.Progress, requeueAt time.
 	}
 	p.Status = environment.Completed
 	return p, time.Time{}
+}
+
+// settlesAt returns when a deployment in progress no longer waits for an unreachable instance.
+func settlesAt(f *facts, c rolloutCount) time.Time {
+	if f.current().Status == environment.Completed {
+		return time.Time{}
+	}
+	return c.settlesAt
 }
 
 // unchangedProgress returns the progress that is recorded already.

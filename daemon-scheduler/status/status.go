@@ -49,6 +49,7 @@ type Encoder interface {
 // Status computes the status of environments. All methods may be called by any goroutine.
 type Status struct {
 	Config
+	agents    clusterstate.AgentTracker
 	instances instanceStreams
 	overview  overview
 }
@@ -74,6 +75,8 @@ func (s *Status) plannerInput(e environment.Environment) (planner.State, bool) {
 	}
 	_, launches, _ := s.Cache.Environment(e.Name) // an environment that the cache does not have yet has no launches
 	state, _ := engine.BuildState(s.Cache, s.Cluster, e)
+	s.agents.Observe(e.Cluster, state.Instances, now)
+	state.DisconnectedSince = s.agents.DisconnectedSince(e.Cluster)
 	state.Launches = launches
 	state.Fresh = true
 	state.Now = now
