@@ -65,7 +65,10 @@ func (f *facts) indexOtherTask(task environment.Task) {
 		return
 	}
 	order, daemon := f.DrainOrders[task.StartedBy]
-	if !daemon {
+	switch {
+	case !daemon && f.DaemonGroups[task.Group]:
+		return // ECS stops it after this environment's tasks
+	case !daemon:
 		f.workloadTasks[task.Instance]++
 		return
 	}

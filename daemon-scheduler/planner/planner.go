@@ -20,8 +20,11 @@ type State struct {
 	Tasks     []environment.Task     // of the environment's cluster, of all schedulers
 
 	// DrainOrders has the drain order of every deployment of the cluster's environments, by deployment id. Tasks that
-	// these deployments started are daemons; all others are workload tasks, which daemons serve.
+	// these deployments started are daemons.
 	DrainOrders map[string]int
+	// DaemonGroups has the task groups whose tasks are daemons of ECS: those of DAEMON services, service:<name>, and of
+	// Managed Daemons. All other tasks are workload tasks, which daemons serve.
+	DaemonGroups map[string]bool
 
 	StopRequestedAt map[string]time.Time // time of the last StopTask call, by task ARN
 	// ImprovedAt is when an instance last changed so that a failed start may succeed now, by instance ARN.
