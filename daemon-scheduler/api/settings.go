@@ -37,6 +37,7 @@ func readConfiguration(m *models.DeploymentConfiguration) (c environment.Deploym
 	c.MinimumHealthyPercent = intPointer(m.MinimumHealthyPercent)
 	c.MaximumPercent = intPointer(m.MaximumPercent)
 	c.BakeTimeInMinutes = int(conv.Value(m.BakeTimeInMinutes))
+	c.ProgressDeadlineMinutes = int(conv.Value(m.ProgressDeadlineMinutes))
 	if b := m.DeploymentCircuitBreaker; b != nil {
 		c.CircuitBreaker = environment.CircuitBreaker{
 			Enable: b.Enable, Rollback: b.Rollback, Threshold: int(conv.Value(b.Threshold)),
@@ -51,9 +52,10 @@ func readConfiguration(m *models.DeploymentConfiguration) (c environment.Deploym
 // showConfiguration includes the defaults of fields that are not configured.
 func showConfiguration(c environment.DeploymentConfiguration) *models.DeploymentConfiguration {
 	m := &models.DeploymentConfiguration{
-		MinimumHealthyPercent: conv.Pointer(int64(c.MinimumHealthy())),
-		MaximumPercent:        conv.Pointer(int64(c.Maximum())),
-		BakeTimeInMinutes:     conv.Pointer(int64(c.BakeTimeInMinutes)),
+		MinimumHealthyPercent:   conv.Pointer(int64(c.MinimumHealthy())),
+		MaximumPercent:          conv.Pointer(int64(c.Maximum())),
+		BakeTimeInMinutes:       conv.Pointer(int64(c.BakeTimeInMinutes)),
+		ProgressDeadlineMinutes: nonZero(c.ProgressDeadlineMinutes),
 		DeploymentCircuitBreaker: &models.CircuitBreaker{
 			Enable:    c.CircuitBreaker.Enable,
 			Rollback:  c.CircuitBreaker.Rollback,

@@ -42,10 +42,16 @@ func TestDeployment_WaitsForDisconnectedInstances(t *testing.T) {
 	require.NoError(t, w.sim.SetAgentConnected(instances[1], false))
 	d := w.startServices()
 	id := d.deploy(d.createEnvironment("logs"))
-	d.awaitCompleted("logs", id)
 	w.awaitOneTaskEach(id, instances[0])
-	assert.Empty(t, d.getDeployment("logs", id).FailedInstances)
+	testenv.Eventually(t, func() bool {
+		counted := d.getDeployment("logs", id)
+		return counted.RunningCount != nil && *counted.RunningCount == 1
+	})
+	unsettled := d.getDeployment("logs", id)
+	assert.Empty(t, unsettled.FailedInstances)
+	assert.Equal(t, "IN_PROGRESS", unsettled.RolloutState, "the disconnected instance shows nothing")
 	require.NoError(t, w.sim.SetAgentConnected(instances[1], true))
+	d.awaitCompleted("logs", id)
 	w.awaitOneTaskEach(id, instances...)
 	w.assertNoDuplicates()
 }

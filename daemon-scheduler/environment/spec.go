@@ -30,7 +30,9 @@ type DeploymentConfiguration struct {
 	MaximumPercent        *int           `json:",omitempty"`
 	CircuitBreaker        CircuitBreaker `json:",omitzero"`
 	BakeTimeInMinutes     int            `json:",omitempty"`
-	Canary                *Canary        `json:",omitempty"`
+	// ProgressDeadlineMinutes is how long a new task may take to become RUNNING; 0: for ever.
+	ProgressDeadlineMinutes int     `json:",omitempty"`
+	Canary                  *Canary `json:",omitempty"`
 }
 
 // CircuitBreaker configures when a deployment fails.
@@ -89,6 +91,11 @@ func (c DeploymentConfiguration) MaxSurge(desired int) int {
 // BakeTime is how long all tasks must run before the deployment is completed.
 func (c DeploymentConfiguration) BakeTime() time.Duration {
 	return time.Duration(c.BakeTimeInMinutes) * time.Minute
+}
+
+// ProgressDeadline is how long a new task may take to become RUNNING before it counts as failed; zero: for ever.
+func (c DeploymentConfiguration) ProgressDeadline() time.Duration {
+	return time.Duration(c.ProgressDeadlineMinutes) * time.Minute
 }
 
 // FailureThreshold is the number of failed starts and tasks, on desired instances, at which a deployment fails. It

@@ -9,8 +9,9 @@ import (
 
 // failureCount is how many starts and tasks of a deployment have failed.
 type failureCount struct {
-	count   int
-	example string // one of them; may be empty
+	launches int    // as the launch records count them
+	count    int    // of these, or as recorded with the deployment if that is more
+	example  string // one of them; may be empty
 }
 
 // countFailures counts the failed starts and tasks of the current deployment. Unless it is the environment's first,
@@ -23,7 +24,7 @@ func countFailures(
 		if l.Deployment != current.ID || l.HadNoTask && !first || l.Failures == 0 {
 			continue
 		}
-		failures.count += l.Failures
+		failures.launches += l.Failures
 		if l.Reason == "" || firstFailed != "" && firstFailed < arn {
 			continue
 		}
@@ -33,25 +34,32 @@ func countFailures(
 			failures.example += ": " + l.Detail
 		}
 	}
-	failures.count = max(failures.count, current.FailedTasks)
+	failures.count = max(failures.launches, current.FailedTasks)
 	return failures
 }
 
-// breakerApplies reports whether the current deployment can fail. A rollback cannot, because there is nothing else to
-// roll back to.
-func breakerApplies(f *facts) bool {
+// canFail reports whether the current deployment can fail. A rollback cannot, because there is nothing else to roll back
+// to.
+func canFail(f *facts) bool {
 	inProgress := f.current().Rollout() == environment.RolloutInProgress && f.current().RollbackOf == ""
 	return f.deployed() && f.Fresh && f.holdReason(f.targets.current) == "" && inProgress
 }
 
+// failedTasks returns how many starts and tasks of the current deployment have failed. Tasks beyond the progress deadline
+// count as long as they are.
+func failedTasks(f *facts, c rolloutCount) int {
+	return max(f.failures.launches+c.overdue, f.failures.count)
+}
+
 // checkCircuitBreaker returns why a deployment with too many failed starts and tasks fails; empty if it does not.
-func checkCircuitBreaker(f *facts, desired int) (failureReason string) {
+func checkCircuitBreaker(f *facts, c rolloutCount) (failureReason string) {
 	breaker := f.targets.current.spec.DeploymentConfiguration.CircuitBreaker
-	threshold := breaker.FailureThreshold(max(desired, 1))
-	if !breaker.Enable || !breakerApplies(f) || f.failures.count < threshold {
+	threshold := breaker.FailureThreshold(max(c.Desired, 1))
+	failures := failedTasks(f, c)
+	if !breaker.Enable || !canFail(f) || failures < threshold {
 		return ""
 	}
-	failureReason = fmt.Sprintf(breakerTripped, quantity(f.failures.count, "failure"), threshold)
+	failureReason = fmt.Sprintf(breakerTripped, quantity(failures, "failure"), threshold)
 	if f.failures.example != "" {
 		failureReason += breakerFirstReason + f.failures.example
 	}

@@ -4,6 +4,7 @@
 package planner
 
 import (
+	"cmp"
 	"time"
 
 	"github.com/blox/blox/daemon-scheduler/environment"
@@ -79,7 +80,8 @@ type Plan struct {
 	Progress   environment.Progress
 	Failed     []environment.FailedInstance // by ARN
 	Counts     environment.Counts
-	// FailureReason is why the circuit breaker tripped; empty if it did not. Such a plan starts and stops nothing.
+	// FailureReason is why the deployment fails: the circuit breaker tripped, or the progress deadline has passed; empty if
+	// it does not. Such a plan starts and stops nothing.
 	FailureReason string
 	// InUse has the ids of the deployments that have live tasks, or may have them.
 	InUse map[string]bool
@@ -118,7 +120,7 @@ const StopRetryInterval = stopRetryInterval
 //
 // Each instance is judged by its own target: the deployment that it is to run, and the revision of that. Then the plan
 // covers the whole environment: it forgets the launch records of instances that left, sums up the progress, and checks
-// the circuit breaker. An environment that is being deleted has all its tasks stopped instead, paused or not.
+// the circuit breaker and the progress deadline. An environment that is being deleted has all its tasks stopped instead, paused or not.
 func Make(s State) Plan {
 	plan, _ := makePlan(s)
 	return plan
@@ -147,7 +149,8 @@ func makePlan(s State) (Plan, []*instanceState) {
 	progress, requeueAt := progress(f, count)
 	plan = plan.with("", requeue(requeueAt))
 	plan.Progress, plan.Counts, plan.Failed = progress, count.Counts, count.failed
-	if plan.FailureReason = checkCircuitBreaker(f, count.Desired); plan.FailureReason != "" {
+	plan.FailureReason = cmp.Or(checkCircuitBreaker(f, count), checkProgressDeadline(f, count))
+	if plan.FailureReason != "" {
 		plan.Actions = withoutCalls(plan.Actions)
 	}
 	return plan, instances

@@ -17,6 +17,9 @@ type rolloutCount struct {
 	missing        int                          // desired instances to which nothing is given although they have no task
 	failed         []environment.FailedInstance // by ARN
 	legacyFailures []environment.FailedInstance // recorded by v0.3, of instances on which Blox has not tried yet
+	overdue        int                          // tasks that have not become RUNNING within the progress deadline
+	overdueAt      time.Time                    // when the next one will; zero if none
+	lastStart      time.Time                    // when the youngest task began to run
 	lastRestart    time.Time                    // when the youngest task that replaced one of its deployment began to run
 }
 
@@ -45,13 +48,17 @@ func countRollout(f *facts, instances []*instanceState, decisions []decision) (c
 		c.Counts = c.plus(countTasks(i.kept, i.hasKept, len(i.superseded) > 0))
 		if i.hasKept && i.schedulable && i.kept.Running() {
 			c.running++
+			c.lastStart = latest(c.lastStart, i.kept.StartedAt)
 			c.finished += oneIf(!slices.ContainsFunc(i.superseded, notStopping))
-			if i.launch.Deployment == f.current().ID && i.launch.Attempts > 1 && i.kept.StartedAt.After(c.lastRestart) {
-				c.lastRestart = i.kept.StartedAt
+			if i.launch.Deployment == f.current().ID && i.launch.Attempts > 1 {
+				c.lastRestart = latest(c.lastRestart, i.kept.StartedAt)
 			}
 			continue
 		}
-		failure, legacy := failureOf(f, i, decisions[n])
+		overdue, dueAt := overdueReason(f, i)
+		c.overdueAt = earliest(c.overdueAt, dueAt)
+		c.overdue += oneIf(overdue != "" && (!i.launch.HadNoTask || f.rollout.first))
+		failure, legacy := failureOf(f, i, decisions[n], overdue)
 		if failure.Reason == "" {
 			continue
 		}
@@ -67,10 +74,14 @@ func countRollout(f *facts, instances []*instanceState, decisions []decision) (c
 
 // failureOf returns why an instance without a RUNNING task of the current deployment counts as failed; no reason if it
 // does not. A failure that v0.3 recorded stays until Blox first tries to start a task on the instance.
-func failureOf(f *facts, i *instanceState, d decision) (failure environment.FailedInstance, legacy bool) {
+func failureOf(
+	f *facts, i *instanceState, d decision, overdue string,
+) (failure environment.FailedInstance, legacy bool) {
 	launched := i.launch.Deployment == f.current().ID
 	failure = environment.FailedInstance{Arn: i.ARN}
 	switch {
+	case overdue != "":
+		failure.Reason = overdue
 	case d.failure != "":
 		failure.Reason = d.failure
 	case launched && i.launch.Reason != "" && !i.released():
@@ -130,12 +141,12 @@ func progress(f *facts, c rolloutCount) (p environment.Progress, requeueAt time.
 	if len(c.failed) > 0 {
 		p.Health = environment.Unhealthy
 	}
-	if breakerApplies(f) {
-		p.FailedTasks = f.failures.count
+	if canFail(f) {
+		p.FailedTasks = failedTasks(f, c)
 	}
 	succeeded := c.running > 0 || c.registered == 0
 	if f.targets.canaryPending || c.finished != c.Desired || !succeeded {
-		return p, settlesAt(f, c)
+		return p, earliest(settlesAt(f, c), c.overdueAt)
 	}
 	if p.Baking = bakes(f); !p.Baking {
 		p.Status = environment.Completed

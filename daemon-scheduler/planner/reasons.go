@@ -89,6 +89,8 @@ const (
 	statusNotMatching  = "The instance does not match the instance group."
 	limitUnavailable   = "at most %s may be without a running task."
 	limitSurge         = "at most %s may have two tasks."
+	failureOverdue     = "The task has been %s for more than %s."
+	deadlineExceeded   = "Progress deadline exceeded: %s not RUNNING within %s."
 	breakerTripped     = "Circuit breaker tripped: %s (threshold %d)."
 	breakerFirstReason = " First: "
 )

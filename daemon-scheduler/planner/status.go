@@ -12,9 +12,9 @@ func InstanceStatuses(s State) []environment.InstanceStatus {
 	for _, w := range plan.Waits {
 		reasons[w.Instance] = w.Reason
 	}
-	failed := map[string]bool{}
+	failed := map[string]string{} // reasons by instance ARN
 	for _, f := range plan.Failed {
-		failed[f.Arn] = true
+		failed[f.Arn] = f.Reason
 	}
 	statuses := make([]environment.InstanceStatus, 0, len(instances))
 	for _, i := range instances {
@@ -25,7 +25,7 @@ func InstanceStatuses(s State) []environment.InstanceStatus {
 
 // instanceStatus returns the status of one instance; current is the current deployment's id, empty without one.
 func instanceStatus(
-	e environment.Environment, current string, i *instanceState, reason string, failed bool,
+	e environment.Environment, current string, i *instanceState, reason, failure string,
 ) environment.InstanceStatus {
 	status := environment.InstanceStatus{Instance: i.Instance, Reason: reason}
 	if i.hasLaunch && i.isTarget(i.launch.Deployment) {
@@ -52,8 +52,8 @@ func instanceStatus(
 		setPhase(&status, environment.InstanceOutdated, waitPromotion)
 	case i.hasKept && shown.Running():
 		status.Phase = environment.InstanceRunning
-	case failed:
-		setPhase(&status, environment.InstanceFailed, i.launch.Reason)
+	case failure != "":
+		setPhase(&status, environment.InstanceFailed, failure)
 		if i.launch.Detail != "" {
 			status.Reason += " (" + i.launch.Detail + ")"
 		}

@@ -33,6 +33,7 @@ type environmentSpec struct {
 	minimum, maximum         int64
 	breaker                  string
 	threshold, bake          int64
+	progressDeadline         int64
 	canaryPercent            int64
 	canaryQuery              string
 	readiness                string
@@ -53,6 +54,7 @@ var fieldPaths = map[string]string{
 	"circuit-breaker":           "deploymentConfiguration.deploymentCircuitBreaker",
 	"circuit-breaker-threshold": "deploymentConfiguration.deploymentCircuitBreaker.threshold",
 	"bake-minutes":              "deploymentConfiguration.bakeTimeInMinutes",
+	"progress-deadline-minutes": "deploymentConfiguration.progressDeadlineMinutes",
 	"canary-percent":            "deploymentConfiguration.canary",
 	"canary-query":              "deploymentConfiguration.canary",
 	"readiness-attribute":       "readinessAttribute",
@@ -63,19 +65,20 @@ var fieldPaths = map[string]string{
 
 // resettable maps the values of --reset to fields. A reset field is null in the merge patch.
 var resettable = map[string]string{
-	"attributes":               "instanceGroup.attributes",
-	"query":                    "instanceGroup.query",
-	"minimum-healthy-percent":  fieldPaths["minimum-healthy-percent"],
-	"maximum-percent":          fieldPaths["maximum-percent"],
-	"circuit-breaker":          fieldPaths["circuit-breaker"],
-	"bake-minutes":             fieldPaths["bake-minutes"],
-	"canary":                   fieldPaths["canary-percent"],
-	"readiness-attribute":      fieldPaths["readiness-attribute"],
-	"drain-order":              fieldPaths["drain-order"],
-	"scale-in-after-minutes":   fieldPaths["scale-in-after-minutes"],
-	"tags":                     fieldPaths["tag"],
-	"task-settings":            "taskSettings",
-	"deployment-configuration": "deploymentConfiguration",
+	"attributes":                "instanceGroup.attributes",
+	"query":                     "instanceGroup.query",
+	"minimum-healthy-percent":   fieldPaths["minimum-healthy-percent"],
+	"maximum-percent":           fieldPaths["maximum-percent"],
+	"circuit-breaker":           fieldPaths["circuit-breaker"],
+	"bake-minutes":              fieldPaths["bake-minutes"],
+	"progress-deadline-minutes": fieldPaths["progress-deadline-minutes"],
+	"canary":                    fieldPaths["canary-percent"],
+	"readiness-attribute":       fieldPaths["readiness-attribute"],
+	"drain-order":               fieldPaths["drain-order"],
+	"scale-in-after-minutes":    fieldPaths["scale-in-after-minutes"],
+	"tags":                      fieldPaths["tag"],
+	"task-settings":             "taskSettings",
+	"deployment-configuration":  "deploymentConfiguration",
 }
 
 func (s *environmentSpec) flags(cmd *cobra.Command, create bool) {
@@ -106,6 +109,8 @@ func (s *environmentSpec) flags(cmd *cobra.Command, create bool) {
 	flags.Int64Var(&s.threshold, "circuit-breaker-threshold", 0,
 		"`number` of failures that trip the circuit breaker (default: half of the instances, 3 to 200)")
 	flags.Int64Var(&s.bake, "bake-minutes", 0, "`minutes` that all tasks must run before a deployment completes")
+	flags.Int64Var(&s.progressDeadline, "progress-deadline-minutes", 0,
+		"`minutes` within which a new task must become RUNNING; 0: no deadline")
 	flags.Int64Var(&s.canaryPercent, "canary-percent", 0,
 		"roll out to this `percent` of the instances first, to the others after \"blox deployments promote\"")
 	flags.StringVar(&s.canaryQuery, "canary-query", "",
@@ -182,17 +187,18 @@ func (s *environmentSpec) values() (map[string]any, error) {
 		return nil, fmt.Errorf("--tag %w", err)
 	}
 	return map[string]any{
-		"cluster":                 s.cluster,
-		"task-definition":         s.definition,
-		"attribute":               attributes,
-		"query":                   s.query,
-		"minimum-healthy-percent": s.minimum,
-		"maximum-percent":         s.maximum,
-		"bake-minutes":            s.bake,
-		"readiness-attribute":     s.readiness,
-		"drain-order":             s.drainOrder,
-		"scale-in-after-minutes":  s.scaleInAfter,
-		"tag":                     tags,
+		"cluster":                   s.cluster,
+		"task-definition":           s.definition,
+		"attribute":                 attributes,
+		"query":                     s.query,
+		"minimum-healthy-percent":   s.minimum,
+		"maximum-percent":           s.maximum,
+		"bake-minutes":              s.bake,
+		"progress-deadline-minutes": s.progressDeadline,
+		"readiness-attribute":       s.readiness,
+		"drain-order":               s.drainOrder,
+		"scale-in-after-minutes":    s.scaleInAfter,
+		"tag":                       tags,
 		// A merge patch keeps fields that it does not name, so the other one must be null.
 		"canary-percent": s.canary("percent", s.canaryPercent, "query"),
 		"canary-query":   s.canary("query", s.canaryQuery, "percent"),

@@ -78,6 +78,9 @@ func addConfiguration(f *show.Fields, c *models.DeploymentConfiguration) {
 	if c.BakeTimeInMinutes != nil && *c.BakeTimeInMinutes > 0 {
 		f.Add("Bake time", fmt.Sprintf("%d min", *c.BakeTimeInMinutes))
 	}
+	if c.ProgressDeadlineMinutes != nil && *c.ProgressDeadlineMinutes > 0 {
+		f.Add("Progress deadline", fmt.Sprintf("%d min", *c.ProgressDeadlineMinutes))
+	}
 	if c.Canary != nil {
 		f.Add("Canary", canaryOf(c.Canary))
 	}

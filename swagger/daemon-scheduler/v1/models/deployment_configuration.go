@@ -38,6 +38,11 @@ type DeploymentConfiguration struct {
 	// Maximum: 100
 	// Minimum: 0
 	MinimumHealthyPercent *int64 `json:"minimumHealthyPercent,omitempty"`
+
+	// Minutes within which a new task must become RUNNING. Otherwise the task counts as failed, and the deployment fails if no other task became RUNNING in that time. Default: 0, no deadline.
+	// Maximum: 1440
+	// Minimum: 0
+	ProgressDeadlineMinutes *int64 `json:"progressDeadlineMinutes,omitempty"`
 }
 
 // Validate validates this deployment configuration
@@ -61,6 +66,10 @@ func (m *DeploymentConfiguration) Validate(formats strfmt.Registry) error {
 	}
 
 	if err := m.validateMinimumHealthyPercent(formats); err != nil {
+		res = append(res, err)
+	}
+
+	if err := m.validateProgressDeadlineMinutes(formats); err != nil {
 		res = append(res, err)
 	}
 
@@ -158,6 +167,22 @@ func (m *DeploymentConfiguration) validateMinimumHealthyPercent(formats strfmt.R
 	}
 
 	if err := validate.MaximumInt("minimumHealthyPercent", "body", *m.MinimumHealthyPercent, 100, false); err != nil {
+		return err
+	}
+
+	return nil
+}
+
+func (m *DeploymentConfiguration) validateProgressDeadlineMinutes(formats strfmt.Registry) error {
+	if typeutils.IsZero(m.ProgressDeadlineMinutes) { // not required
+		return nil
+	}
+
+	if err := validate.MinimumInt("progressDeadlineMinutes", "body", *m.ProgressDeadlineMinutes, 0, false); err != nil {
+		return err
+	}
+
+	if err := validate.MaximumInt("progressDeadlineMinutes", "body", *m.ProgressDeadlineMinutes, 1440, false); err != nil {
 		return err
 	}
 
