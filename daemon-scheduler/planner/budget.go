@@ -88,8 +88,8 @@ func newRolloutBudget(rules environment.DeploymentConfiguration, instances []*in
 	return budget
 }
 
-// after returns the budget that the decision about one instance leaves for the others.
-func (b rolloutBudget) after(d decision) rolloutBudget {
+// after returns the budget that the plan for one instance leaves for the others.
+func (b rolloutBudget) after(d instancePlan) rolloutBudget {
 	if d.reserve {
 		b.remaining--
 	}
@@ -123,7 +123,8 @@ func (f *facts) isUnavailable(i *instanceState) bool {
 		return true // the state of its task is unknown
 	case i.hasRunning:
 		// Its only running task is the new one, which may still fail.
-		onlyNewTask := !slices.ContainsFunc(i.duplicates, f.staysRunning) && !slices.ContainsFunc(i.superseded, f.staysRunning)
+		onlyNewTask := !slices.ContainsFunc(i.duplicates, f.staysRunning) &&
+			!slices.ContainsFunc(i.superseded, f.staysRunning)
 		return touched && !i.launch.HadNoTask && !i.minReadyAt.IsZero() && onlyNewTask
 	case touched, hadTask && f.isInvisible(i.launch), f.lostRunningTask[i.ARN]:
 		return true

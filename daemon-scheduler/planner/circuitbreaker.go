@@ -38,15 +38,15 @@ func countFailures(
 	return failures
 }
 
-// canFail reports whether the current deployment can fail. A rollback cannot, because there is nothing else to roll back
-// to.
+// canFail reports whether the current deployment can fail. A rollback cannot, because there is nothing else to roll
+// back to.
 func canFail(f *facts) bool {
 	inProgress := f.current().Rollout() == environment.RolloutInProgress && f.current().RollbackOf == ""
 	return f.deployed() && f.Fresh && f.holdReason(f.targets.current) == "" && inProgress
 }
 
-// failedTasks returns how many starts and tasks of the current deployment have failed. Tasks beyond the progress deadline
-// count as long as they are.
+// failedTasks returns how many starts and tasks of the current deployment have failed. A task that exceeds the progress
+// deadline counts until it is RUNNING.
 func failedTasks(f *facts, c rolloutCount) int {
 	return max(f.failures.launches+c.overdue, f.failures.count)
 }

@@ -10,11 +10,11 @@ import (
 
 // awaitConfirmation waits until ECS is consistent about an open launch, then has the launch confirmed. The instance is
 // occupied until then. Kept is the task that the cluster state shows in its place, zero if none.
-func awaitConfirmation(f *facts, launch environment.Launch, kept environment.Task) decision {
+func awaitConfirmation(f *facts, launch environment.Launch, kept environment.Task) instancePlan {
 	due := f.confirmableAt(launch)
 	switch {
 	case f.Now.Before(due):
-		return decision{wait: waitConfirmation, requeueAt: due}
+		return instancePlan{wait: waitConfirmation, requeueAt: due}
 	case kept.ARN != "" && f.Fresh && launch.Deployment == kept.StartedBy: // no call to ECS is needed
 		return record(StartedLaunch(launch, kept.ARN), recordTaskFound)
 	}
@@ -30,19 +30,19 @@ func (f *facts) confirmableAt(launch environment.Launch) time.Time {
 }
 
 // awaitVisible waits until the cluster state shows a launch's task, and has the launch confirmed if that takes long.
-func awaitVisible(f *facts, launch environment.Launch) decision {
+func awaitVisible(f *facts, launch environment.Launch) instancePlan {
 	due := launch.NotAfter.Add(f.StartConfirmTimeout)
 	if launch.NextAttemptAt.After(due) {
 		due = launch.NextAttemptAt
 	}
 	if f.Now.Before(due) {
-		return decision{wait: waitInvisible, requeueAt: due}
+		return instancePlan{wait: waitInvisible, requeueAt: due}
 	}
 	return confirm(launch, confirmInvisible)
 }
 
 // forgetDeparted deletes the launch records of instances that left, once no StartTask call can be under way.
-func forgetDeparted(f *facts, present []*instanceState) (d decision) {
+func forgetDeparted(f *facts, present []*instanceState) (d instancePlan) {
 	here := make(map[string]bool, len(present))
 	for _, i := range present {
 		here[i.ARN] = true

@@ -3,7 +3,7 @@ package planner
 // drain keeps the environment's tasks on a draining instance until every workload task and every daemon with a lower
 // drain order has stopped. Then it stops them, so that the drain can finish. It goes on while the environment is on
 // hold: a drain that waits holds up managed termination.
-func drain(f *facts, i *instanceState) decision {
+func drain(f *facts, i *instanceState) instancePlan {
 	if len(i.live) == 0 {
 		return waitFor(waitStatus(i.Status))
 	}

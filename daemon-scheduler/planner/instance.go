@@ -20,7 +20,7 @@ const (
 const unreachableGrace = 10 * time.Minute
 
 // instanceState is one instance of the cluster together with everything that the environment has on it. It is complete
-// before the first decision, because the budget of one instance depends on how many others are unavailable.
+// before anything is decided, because the budget of one instance depends on how many others are unavailable.
 type instanceState struct {
 	environment.Instance
 	launch    environment.Launch
@@ -172,7 +172,7 @@ func (f *facts) countsFor(t *target, startedBy string) bool {
 }
 
 // unschedulable decides for an instance that cannot be given a task now. Duplicates are stopped there, too.
-func unschedulable(f *facts, i *instanceState) decision {
+func unschedulable(f *facts, i *instanceState) instancePlan {
 	d := f.stop(i.duplicates, ReasonDuplicate)
 	switch {
 	case i.hasKept:
@@ -187,7 +187,7 @@ func unschedulable(f *facts, i *instanceState) decision {
 // notMatching stops the environment's tasks on an instance outside the instance group, then forgets its launch
 // record. While the agent is disconnected, nothing is stopped: a query on agentConnected would otherwise stop tasks
 // whenever an agent reconnects, which takes seconds and is routine.
-func notMatching(f *facts, i *instanceState) (d decision) {
+func notMatching(f *facts, i *instanceState) (d instancePlan) {
 	if i.AgentConnected {
 		d = f.stop(i.live, ReasonNotMatching)
 	}

@@ -64,7 +64,8 @@ func TestFailedLaunch_BacksOff(t *testing.T) {
 	for attempts, want := range map[int]time.Duration{
 		1: 10 * time.Second, 2: 20 * time.Second, 5: 160 * time.Second, 6: 300 * time.Second, 1000: 300 * time.Second,
 	} {
-		got := FailedLaunch(launch(environment.LaunchOpen, 0, attempt(attempts), failures(attempts-1)), "AGENT", "the agent is away", now)
+		l := launch(environment.LaunchOpen, 0, attempt(attempts), failures(attempts-1))
+		got := FailedLaunch(l, "AGENT", "the agent is away", now)
 		assert.Equal(t, now.Add(want), got.NextAttemptAt, "attempt %d", attempts)
 		assert.Equal(t, environment.LaunchFailed, got.State)
 		assert.Equal(t, "AGENT", got.Reason)

@@ -23,11 +23,11 @@ func (f *facts) holdReason(t *target) string {
 }
 
 // hold decides for an instance on hold. Scale-in goes on, and returns the daemon that it has stopped.
-func hold(f *facts, i *instanceState) decision {
+func hold(f *facts, i *instanceState) instancePlan {
 	releaseEnded := i.schedulable && !i.launch.ReleasedAt.IsZero() && i.isTarget(i.launch.Deployment)
 	switch {
 	case i.hasKept && !f.Fresh:
-		return decision{}
+		return instancePlan{}
 	case i.hasKept:
 		return recordRunning(f, i)
 	case releaseEnded && f.Fresh && len(i.live) == 0:
@@ -37,7 +37,7 @@ func hold(f *facts, i *instanceState) decision {
 }
 
 // pauseRollout decides for an instance with live tasks while the rollout is paused: the tasks stay as they are.
-func pauseRollout(f *facts, i *instanceState) decision {
+func pauseRollout(f *facts, i *instanceState) instancePlan {
 	if !i.hasKept {
 		return waitFor(waitRolloutPaused)
 	}

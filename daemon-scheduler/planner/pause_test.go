@@ -46,7 +46,8 @@ func TestPause_HoldsStartsAndReplacements(t *testing.T) {
 
 func TestPause_AnInstanceWithoutADaemonIsUnhealthy(t *testing.T) {
 	s := paused(scenario{
-		instances: []environment.Instance{active("i1"), active("i2")}, tasks: []environment.Task{task("t1", earlier, "RUNNING")},
+		instances: []environment.Instance{active("i1"), active("i2")},
+		tasks:     []environment.Task{task("t1", earlier, "RUNNING")},
 	}.state())
 	assert.Equal(t, environment.Unhealthy, Make(s).Progress.Health)
 	status := InstanceStatuses(s)[1]
@@ -90,7 +91,8 @@ func TestPause_ScaleInGoesOnAndReturnsTheDaemon(t *testing.T) {
 	s = done(s, Make(s))
 	s.Now = s.Now.Add(20 * time.Minute)
 	s = done(s, Make(s))
-	assert.Equal(t, []string{"stop t1: blox: the instance is released for scale-in, environment logs"}, texts(Make(s).Actions))
+	assert.Equal(t, []string{"stop t1: blox: the instance is released for scale-in, environment logs"},
+		texts(Make(s).Actions))
 	s.Tasks = []environment.Task{with(task("t1", current, "STOPPED"), func(t *environment.Task) {
 		t.StoppedReason, t.StoppedAt = ReasonScaleIn.Message("logs"), s.Now
 	})}

@@ -80,8 +80,8 @@ type Plan struct {
 	Progress   environment.Progress
 	Failed     []environment.FailedInstance // by ARN
 	Counts     environment.Counts
-	// FailureReason is why the deployment fails: the circuit breaker tripped, or the progress deadline has passed; empty if
-	// it does not. Such a plan starts and stops nothing.
+	// FailureReason is why the deployment fails: the circuit breaker tripped, or the progress deadline has passed; empty
+	// if it does not. Such a plan starts and stops nothing.
 	FailureReason string
 	// InUse has the ids of the deployments that have live tasks, or may have them.
 	InUse map[string]bool
@@ -99,7 +99,7 @@ const StopRetryInterval = stopRetryInterval
 
 // Make returns the plan for s. The first row that applies to an instance decides:
 //
-//	instance                                         | decision
+//	instance                                         | plan
 //	-------------------------------------------------+----------------------------------------------------------
 //	its launch record is open                        | wait until ECS is consistent, then confirm the launch;
 //	                                                 | meanwhile stop superseded and duplicate tasks
@@ -120,7 +120,8 @@ const StopRetryInterval = stopRetryInterval
 //
 // Each instance is judged by its own target: the deployment that it is to run, and the revision of that. Then the plan
 // covers the whole environment: it forgets the launch records of instances that left, sums up the progress, and checks
-// the circuit breaker and the progress deadline. An environment that is being deleted has all its tasks stopped instead, paused or not.
+// the circuit breaker and the progress deadline. An environment that is being deleted has all its tasks stopped
+// instead, paused or not.
 func Make(s State) Plan {
 	plan, _ := makePlan(s)
 	return plan
@@ -134,18 +135,18 @@ func makePlan(s State) (Plan, []*instanceState) {
 		return planDeletion(f), instances
 	}
 	plan := newPlan(f)
-	decisions := make([]decision, len(instances))
+	plans := make([]instancePlan, len(instances))
 	budget := newRolloutBudget(f.targets.current.spec.DeploymentConfiguration, instances)
 	for n, i := range instances {
-		decisions[n] = decide(f, i, budget)
-		budget = budget.after(decisions[n])
-		plan = plan.with(i.ARN, decisions[n])
+		plans[n] = decide(f, i, budget)
+		budget = budget.after(plans[n])
+		plan = plan.with(i.ARN, plans[n])
 	}
 	plan = plan.with("", forgetDeparted(f, instances))
 	if f.deployed() && !f.Fresh {
 		plan = plan.with("", requeue(f.Now.Add(staleRecheck)))
 	}
-	count := countRollout(f, instances, decisions)
+	count := countRollout(f, instances, plans)
 	progress, requeueAt := progress(f, count)
 	plan = plan.with("", requeue(requeueAt))
 	plan.Progress, plan.Counts, plan.Failed = progress, count.Counts, count.failed
@@ -157,7 +158,7 @@ func makePlan(s State) (Plan, []*instanceState) {
 }
 
 // decide decides for one instance, by the rows above Make.
-func decide(f *facts, i *instanceState, budget rolloutBudget) decision {
+func decide(f *facts, i *instanceState, budget rolloutBudget) instancePlan {
 	switch {
 	case i.isOpen():
 		d := awaitConfirmation(f, i.launch, i.kept)
@@ -167,7 +168,7 @@ func decide(f *facts, i *instanceState, budget rolloutBudget) decision {
 		}
 		return d
 	case !f.deployed() && (i.Status != statusDraining || len(i.live) == 0):
-		return decision{}
+		return instancePlan{}
 	case !f.deployed(), i.Status == statusDraining && (i.matches || i.hold != ""):
 		return drain(f, i)
 	case i.released():
@@ -194,8 +195,8 @@ func decide(f *facts, i *instanceState, budget rolloutBudget) decision {
 
 func newPlan(f *facts) Plan { return Plan{Deployment: f.current().ID, InUse: f.inUse()} }
 
-// with returns the plan with a decision about an instance.
-func (p Plan) with(instance string, d decision) Plan {
+// with returns the plan with the part for one instance.
+func (p Plan) with(instance string, d instancePlan) Plan {
 	p.Actions = append(p.Actions, d.actions...)
 	if d.wait != "" {
 		p.Waits = append(p.Waits, Wait{instance, d.wait})

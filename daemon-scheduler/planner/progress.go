@@ -13,7 +13,7 @@ type rolloutCount struct {
 	finished       int                          // desired instances with the task RUNNING and no superseded one, or failed
 	running        int                          // desired instances with the task RUNNING
 	registered     int                          // matching instances, whether or not they can run the task now
-	settlesAt      time.Time                    // when the next unreachable instance stops counting as desired; zero if none
+	settlesAt      time.Time                    // when the next unreachable instance is no longer desired; zero if none
 	missing        int                          // desired instances to which nothing is given although they have no task
 	failed         []environment.FailedInstance // by ARN
 	legacyFailures []environment.FailedInstance // recorded by v0.3, of instances on which Blox has not tried yet
@@ -23,8 +23,8 @@ type rolloutCount struct {
 	lastRestart    time.Time                    // when the youngest task that replaced one of its deployment began to run
 }
 
-// countRollout counts the instances that match. Decisions has what was decided for each of them.
-func countRollout(f *facts, instances []*instanceState, decisions []decision) (c rolloutCount) {
+// countRollout counts the instances that match. Plans has the plan for each of them.
+func countRollout(f *facts, instances []*instanceState, plans []instancePlan) (c rolloutCount) {
 	if !f.deployed() {
 		return c
 	}
@@ -58,7 +58,7 @@ func countRollout(f *facts, instances []*instanceState, decisions []decision) (c
 		overdue, dueAt := overdueReason(f, i)
 		c.overdueAt = earliest(c.overdueAt, dueAt)
 		c.overdue += oneIf(overdue != "" && (!i.launch.HadNoTask || f.rollout.first))
-		failure, legacy := failureOf(f, i, decisions[n], overdue)
+		failure, legacy := failureOf(f, i, plans[n], overdue)
 		if failure.Reason == "" {
 			continue
 		}
@@ -75,7 +75,7 @@ func countRollout(f *facts, instances []*instanceState, decisions []decision) (c
 // failureOf returns why an instance without a RUNNING task of the current deployment counts as failed; no reason if it
 // does not. A failure that v0.3 recorded stays until Blox first tries to start a task on the instance.
 func failureOf(
-	f *facts, i *instanceState, d decision, overdue string,
+	f *facts, i *instanceState, d instancePlan, overdue string,
 ) (failure environment.FailedInstance, legacy bool) {
 	launched := i.launch.Deployment == f.current().ID
 	failure = environment.FailedInstance{Arn: i.ARN}

@@ -155,9 +155,12 @@ func TestPlanReadiness_DecidesForEachAttribute(t *testing.T) {
 			envs:  []environment.Environment{naming("logs", "ready", func(e *environment.Environment) { e.Paused = true })},
 			tasks: oneRuns, want: []string{set},
 		},
-		"an older deployment's task counts": {envs: []environment.Environment{naming("logs", "ready", func(e *environment.Environment) {
-			e.Deployments[earlier] = environment.Deployment{ID: earlier, Status: environment.Completed}
-		})}, tasks: []environment.Task{task("t1", earlier, "RUNNING")}, want: []string{set}},
+		"an older deployment's task counts": {
+			envs: []environment.Environment{naming("logs", "ready", func(e *environment.Environment) {
+				e.Deployments[earlier] = environment.Deployment{ID: earlier, Status: environment.Completed}
+			})},
+			tasks: []environment.Task{task("t1", earlier, "RUNNING")}, want: []string{set},
+		},
 		"no environment names it any more": {
 			attributes: []environment.ReadinessAttribute{attribute(environment.AttributeSet)}, want: []string{remove},
 		},

@@ -8,7 +8,7 @@ import (
 
 // replace stops duplicates, and superseded tasks as far as the rollout budget allows. Blocked reports that the
 // instance has to wait for that before it is given a task.
-func replace(f *facts, i *instanceState, budget rolloutBudget) (d decision, blocked bool) {
+func replace(f *facts, i *instanceState, budget rolloutBudget) (d instancePlan, blocked bool) {
 	d = f.stop(i.duplicates, ReasonDuplicate)
 	stopping := len(d.actions) > 0
 	running := slices.IndexFunc(i.superseded, f.staysRunning)
@@ -18,7 +18,7 @@ func replace(f *facts, i *instanceState, budget rolloutBudget) (d decision, bloc
 	case !f.Fresh: // the superseded tasks may have stopped, and the kept one too
 		return d, true
 	case running >= 0 && budget.startFirst && !i.minReadyAt.IsZero(): // the new task may still fail
-		return d.and(decision{wait: waitMinReady, requeueAt: budget.nextReadyAt}), stopping
+		return d.and(instancePlan{wait: waitMinReady, requeueAt: budget.nextReadyAt}), stopping
 	case i.hasKept && f.staysRunning(i.kept), running < 0: // no superseded task is needed any more
 		stops := f.stop(i.superseded, ReasonSuperseded)
 		stopped := len(stops.actions) > 0
@@ -41,7 +41,7 @@ func replace(f *facts, i *instanceState, budget rolloutBudget) (d decision, bloc
 
 // replaceLast decides for an instance whose only live task runs and is superseded. Unless it is blocked, a new task
 // may be started now: beside the old one, or after a failed attempt to do so.
-func replaceLast(f *facts, i *instanceState, budget rolloutBudget) (d decision, blocked bool) {
+func replaceLast(f *facts, i *instanceState, budget rolloutBudget) (d instancePlan, blocked bool) {
 	needsNoBudget := i.surging
 	if until := backoffUntil(f, i); !until.IsZero() {
 		early, _ := mayRetryEarly(f, i.launch)
@@ -49,11 +49,11 @@ func replaceLast(f *facts, i *instanceState, budget rolloutBudget) (d decision, 
 	}
 	switch {
 	case needsNoBudget:
-		return decision{}, false
+		return instancePlan{}, false
 	case budget.remaining <= 0:
-		return decision{wait: waitRollout + budget.limit, requeueAt: budget.nextReadyAt}, true
+		return instancePlan{wait: waitRollout + budget.limit, requeueAt: budget.nextReadyAt}, true
 	case budget.startFirst:
-		return decision{reserve: true}, false
+		return instancePlan{reserve: true}, false
 	}
 	d = f.stop(i.superseded, ReasonSuperseded)
 	d.reserve = true

@@ -8,7 +8,7 @@ import (
 )
 
 // keepOrStart decides for an instance on which no superseded task is in the way: it keeps the task, or starts one.
-func keepOrStart(f *facts, i *instanceState) decision {
+func keepOrStart(f *facts, i *instanceState) instancePlan {
 	switch {
 	case i.hasKept:
 		return recordRunning(f, i)
@@ -19,7 +19,7 @@ func keepOrStart(f *facts, i *instanceState) decision {
 }
 
 // start decides on a launch that replaces the last one, if any.
-func start(i *instanceState, attempts, failures int, reason string) decision {
+func start(i *instanceState, attempts, failures int, reason string) instancePlan {
 	last := i.launch
 	next := environment.Launch{
 		Instance:       i.ARN,
@@ -39,7 +39,7 @@ func start(i *instanceState, attempts, failures int, reason string) decision {
 }
 
 // retry decides for an instance without a live task of its target whose last launch has an outcome.
-func retry(f *facts, i *instanceState) decision {
+func retry(f *facts, i *instanceState) instancePlan {
 	launch := i.launch
 	switch {
 	case f.isInvisible(launch):
@@ -54,7 +54,7 @@ func retry(f *facts, i *instanceState) decision {
 		if early {
 			return start(i, launch.Attempts+1, launch.Failures, startImproved)
 		}
-		return decision{wait: waitBackingOff + launch.Reason, requeueAt: earliest(until, at)}
+		return instancePlan{wait: waitBackingOff + launch.Reason, requeueAt: earliest(until, at)}
 	}
 	if launch.Reason == "" { // StartTask was not answered and ECS has no such task: this attempt is made again
 		return start(i, launch.Attempts, launch.Failures, startRetry)
@@ -88,7 +88,7 @@ func mayRetryEarly(f *facts, launch environment.Launch) (early bool, at time.Tim
 
 // replaceStopped replaces a task that stopped: at once if it did not fail, or for the first time after it had run,
 // otherwise after a growing delay.
-func replaceStopped(f *facts, i *instanceState, task environment.Task) decision {
+func replaceStopped(f *facts, i *instanceState, task environment.Task) instancePlan {
 	stop := stopOf(i.launch, task)
 	due := i.launch.NotAfter.Add(retryDelay(stop.delayFailures))
 	if stop.delayFailures == 0 || !f.Now.Before(due) {
@@ -102,9 +102,9 @@ func replaceStopped(f *facts, i *instanceState, task environment.Task) decision 
 }
 
 // recordRunning updates the launch record of an instance that has its task, and tracks scale-in once nothing changes.
-func recordRunning(f *facts, i *instanceState) decision {
+func recordRunning(f *facts, i *instanceState) instancePlan {
 	if i.launch.Deployment != i.kept.StartedBy || !i.hasLaunch {
-		return decision{}
+		return instancePlan{}
 	}
 	next := i.launch
 	if next.State == environment.LaunchFailed { // ECS has started it nevertheless

@@ -71,3 +71,93 @@ func TestAwaitConfirmation_ChecksWithECSWhileTheClusterStateIsStale(t *testing.T
 		assert.NotEqual(t, Start, a.Kind, "a second live task")
 	}
 }
+
+func TestRetry_ReplacesTasksThatStopped(t *testing.T) {
+	checkScenarios(t, map[string]scenario{
+		"the first task that stops after it ran is replaced at once": {
+			launches: []environment.Launch{launch(environment.LaunchStarted, 15*time.Second, named("t1"))},
+			tasks:    []environment.Task{with(task("t1", current, "STOPPED"), ran(3*time.Second))},
+			want:     []string{"start i1: Replacing a task that stopped."}, wantStatus: environment.Running,
+		},
+		"a task that never ran is replaced after 10 s": {
+			launches: []environment.Launch{launch(environment.LaunchStarted, 15*time.Second, named("t1"))},
+			tasks:    []environment.Task{task("t1", current, "STOPPED")},
+			want:     []string{"record i1: The task keeps stopping."}, requeueIn: 5 * time.Second,
+			wantStatus: environment.Running, health: environment.Unhealthy,
+			failed: []environment.FailedInstance{{Arn: "i1", Reason: "STOPPED"}},
+		},
+		"the third task that stops after it ran is replaced after 20 s": {
+			launches: []environment.Launch{
+				launch(environment.LaunchStarted, 12*time.Second, named("t1"), attempt(3), failures(2)),
+			},
+			tasks: []environment.Task{with(task("t1", current, "STOPPED"), ran(3*time.Second))},
+			want:  []string{"record i1: The task keeps stopping."}, requeueIn: 18 * time.Second,
+			wantStatus: environment.Running, health: environment.Unhealthy,
+			failed: []environment.FailedInstance{{Arn: "i1", Reason: "STOPPED"}},
+		},
+		"the hundredth task that stops after it ran is replaced after 5 min": {
+			launches: []environment.Launch{
+				launch(environment.LaunchStarted, 10*time.Second, named("t1"), attempt(100), failures(99)),
+			},
+			tasks: []environment.Task{with(task("t1", current, "STOPPED"), ran(3*time.Second))},
+			want:  []string{"record i1: The task keeps stopping."}, requeueIn: 5 * time.Minute,
+			wantStatus: environment.Running, health: environment.Unhealthy,
+			failed: []environment.FailedInstance{{Arn: "i1", Reason: "STOPPED"}},
+		},
+		"a task that ran for five minutes is replaced at once": {
+			launches: []environment.Launch{launch(environment.LaunchStarted, 6*time.Minute, named("t1"), attempt(100))},
+			tasks:    []environment.Task{with(task("t1", current, "STOPPED"), ran(5*time.Minute))},
+			want:     []string{"start i1: Replacing a task that stopped."}, wantStatus: environment.Running,
+		},
+		"a task without a launch record is replaced at once": {
+			tasks: []environment.Task{task("t1", current, "STOPPED")}, want: []string{startI1}, wantStatus: environment.Running,
+		},
+		"a deployment whose tasks all stopped is not completed": {
+			tasks: []environment.Task{task("t1", current, "STOPPED")},
+			launches: []environment.Launch{
+				launch(environment.LaunchFailed, time.Minute, named("t1"), because("STOPPED", time.Minute)),
+			},
+			waits: []string{"i1: Backing off after a failure: STOPPED"}, requeueIn: time.Minute,
+			wantStatus: environment.Running, health: environment.Unhealthy,
+			failed: []environment.FailedInstance{{Arn: "i1", Reason: "STOPPED"}},
+		},
+	})
+}
+
+func TestRetry_CountsAttempts(t *testing.T) {
+	attempts := func(r scenario) int { return Make(r.state()).Actions[0].Launch.Attempts }
+	dead := task("t1", current, "STOPPED")
+	assert.Equal(t, 1, attempts(scenario{}))
+	assert.Equal(
+		t,
+		5,
+		attempts(
+			scenario{
+				launches: []environment.Launch{
+					launch(environment.LaunchFailed, time.Minute, attempt(4), because("AGENT", -time.Second)),
+				},
+			},
+		),
+	)
+	assert.Equal(
+		t,
+		4,
+		attempts(scenario{launches: []environment.Launch{launch(environment.LaunchFailed, time.Minute, attempt(4))}}),
+		"ECS knows nothing of it",
+	)
+	assert.Equal(
+		t,
+		1,
+		attempts(
+			scenario{launches: []environment.Launch{launch(environment.LaunchFailed, time.Minute, of(earlier), attempt(4))}},
+		),
+	)
+	assert.Equal(t, 2, attempts(scenario{
+		launches: []environment.Launch{launch(environment.LaunchStarted, time.Minute, named("t1"))},
+		tasks:    []environment.Task{with(dead, ran(time.Second))},
+	}))
+	assert.Equal(t, 1, attempts(scenario{
+		launches: []environment.Launch{launch(environment.LaunchStarted, time.Hour, named("t1"), attempt(9))},
+		tasks:    []environment.Task{with(dead, ran(6*time.Minute))},
+	}))
+}

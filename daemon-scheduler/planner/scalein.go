@@ -12,10 +12,10 @@ const releaseDuration = 30 * time.Minute
 
 // trackScaleIn records since when only daemons run on an instance that has its task, and releases the instance once
 // that has lasted for ScaleInAfterMinutes.
-func trackScaleIn(f *facts, i *instanceState) decision {
+func trackScaleIn(f *facts, i *instanceState) instancePlan {
 	after := time.Duration(i.target.spec.ScaleInAfterMinutes) * time.Minute
 	next := i.launch
-	var d decision
+	var d instancePlan
 	switch {
 	case after == 0 || !i.daemonsOnly: // the rule is off, or a workload task has arrived
 		next.DaemonsOnlySince = time.Time{}
@@ -40,7 +40,8 @@ func trackScaleIn(f *facts, i *instanceState) decision {
 // releasedUntil returns until when an instance with daemons only is without the environment's tasks; zero if it is
 // not.
 func (f *facts) releasedUntil(t *target, launch environment.Launch) time.Time {
-	if launch.ReleasedAt.IsZero() || launch.State == environment.LaunchOpen || t == nil || t.spec.ScaleInAfterMinutes == 0 {
+	released := !launch.ReleasedAt.IsZero() && launch.State != environment.LaunchOpen
+	if !released || t == nil || t.spec.ScaleInAfterMinutes == 0 {
 		return time.Time{}
 	}
 	if end := launch.ReleasedAt.Add(releaseDuration); f.Now.Before(end) {
@@ -50,7 +51,7 @@ func (f *facts) releasedUntil(t *target, launch environment.Launch) time.Time {
 }
 
 // release stops all tasks on a released instance. It goes on while the environment is on hold.
-func release(f *facts, i *instanceState) decision {
+func release(f *facts, i *instanceState) instancePlan {
 	d := f.stop(i.live, ReasonScaleIn).and(requeue(i.releasedTo))
 	if len(d.actions) == 0 {
 		d.wait = waitReleased

@@ -6,17 +6,18 @@ import (
 	"github.com/blox/blox/daemon-scheduler/environment"
 )
 
-// decision is the outcome of one sub-decision about one instance. The zero decision does nothing.
-type decision struct {
+// instancePlan is the part of a plan that concerns one instance. Each rule returns one; the zero instancePlan does
+// nothing.
+type instancePlan struct {
 	actions   []Action
 	wait      string    // why the instance has to wait; empty if it does not
-	requeueAt time.Time // when the decision may change although the state has not; zero if it cannot
+	requeueAt time.Time // when it may change although the state has not; zero if it cannot
 	reserve   bool      // takes one instance from the rollout budget
 	failure   string    // why the instance counts as failed from now on; empty if it does not
 }
 
 // and returns d with what next adds to it. The first reason to wait is the one that is shown.
-func (d decision) and(next decision) decision {
+func (d instancePlan) and(next instancePlan) instancePlan {
 	if d.actions == nil {
 		d.actions = next.actions
 	} else {
@@ -33,32 +34,32 @@ func (d decision) and(next decision) decision {
 	return d
 }
 
-func act(a Action) decision { return decision{actions: []Action{a}} }
+func act(a Action) instancePlan { return instancePlan{actions: []Action{a}} }
 
-func waitFor(reason string) decision { return decision{wait: reason} }
+func waitFor(reason string) instancePlan { return instancePlan{wait: reason} }
 
-func requeue(at time.Time) decision { return decision{requeueAt: at} }
+func requeue(at time.Time) instancePlan { return instancePlan{requeueAt: at} }
 
 // record decides to write a launch record.
-func record(launch environment.Launch, reason string) decision {
+func record(launch environment.Launch, reason string) instancePlan {
 	return act(Action{Kind: Record, Instance: launch.Instance, Launch: launch, Reason: reason})
 }
 
 // confirm decides to query ECS for the launch's tasks.
-func confirm(launch environment.Launch, reason string) decision {
+func confirm(launch environment.Launch, reason string) instancePlan {
 	return act(Action{Kind: Confirm, Instance: launch.Instance, Launch: launch, Reason: reason})
 }
 
 // forget decides to delete the launch record of an instance.
-func forget(launch environment.Launch, reason string) decision {
+func forget(launch environment.Launch, reason string) instancePlan {
 	return act(Action{Kind: Forget, Instance: launch.Instance, Launch: launch, Reason: reason})
 }
 
 // stop decides to stop those of the tasks that are not stopping yet. While the cluster state is not fresh, it decides
 // nothing.
-func (f *facts) stop(tasks []environment.Task, reason StopReason) (d decision) {
+func (f *facts) stop(tasks []environment.Task, reason StopReason) (d instancePlan) {
 	if !f.Fresh {
-		return decision{}
+		return instancePlan{}
 	}
 	for _, task := range tasks {
 		switch {

@@ -1,0 +1,207 @@
+package planner
+
+import (
+	"maps"
+	"slices"
+	"strings"
+	"testing"
+	"time"
+
+	"github.com/stretchr/testify/require"
+
+	"github.com/blox/blox/daemon-scheduler/environment"
+	"github.com/blox/blox/internal/testenv"
+)
+
+// round lets some time pass and carries out a part of the plan; all of it if calm.
+func (u *faultyFleet) round(calm bool) Plan {
+	u.state.Now = u.state.Now.Add(time.Duration(1+u.IntN(5)) * time.Second)
+	u.advanceTasks()
+	u.copyTasks(map[bool]int{true: 1, false: 2}[calm])
+	plan := Make(u.state)
+	if plan.FailureReason != "" {
+		u.logf("%s failed: %s", plan.Deployment[:8], plan.FailureReason)
+		u.state.Environment = u.state.Environment.Fail(plan.Deployment, plan.FailureReason, u.id(), u.state.Now)
+		return plan
+	}
+	u.state.Environment, _ = u.state.Environment.RecordProgress(plan.Deployment, plan.Progress, u.state.Now)
+	if plan.Progress.Status == environment.Completed {
+		clear(u.disrupted) // what has failed by then holds up nothing that comes after
+	}
+	actions := slices.Clone(plan.Actions)
+	if !calm {
+		u.Shuffle(len(actions), func(i, j int) { actions[i], actions[j] = actions[j], actions[i] })
+		actions = actions[:u.IntN(len(actions)+1)]
+	}
+	for _, a := range actions {
+		u.apply(a, calm)
+	}
+	u.running() // never two live tasks of one deployment, nor three in all
+	return plan
+}
+
+func (u *faultyFleet) apply(a Action, calm bool) {
+	e := u.state.Environment
+	d, _ := e.Current()
+	rules := e.RevisionFor(d).Spec.DeploymentConfiguration
+	u.logf("%s %s %s: %s", a.Kind, a.Instance, a.Task, a.Reason)
+	switch a.Kind {
+	case Stop:
+		u.recordDisruption(a, rules)
+		u.fleet.do(a)
+	case Start:
+		require.True(u.t, u.state.Fresh && !(e.Paused && e.PausedBy == ""), "started from a stale copy, or on pause")
+		for _, task := range u.tasks {
+			if task.Live() && task.Instance == a.Instance {
+				_, doubled, _ := u.running()
+				require.Less(
+					u.t,
+					doubled,
+					rules.MaxSurge(len(u.state.Instances)),
+					"seed %d: two live tasks on %s\n%s",
+					u.seed,
+					a.Instance,
+					u.recentLog(""),
+				)
+			}
+		}
+		if !u.connected(a.Instance) {
+			require.Fail(u.t, "started on a disconnected instance")
+		}
+		a.Launch.NotAfter = u.state.Now.Add(environment.LaunchWindow)
+		switch outcome := u.IntN(8); {
+		case !calm && outcome == 0: // the answer is lost
+			u.state.Launches[a.Instance] = a.Launch
+			u.start(a.Instance, a.Launch.Deployment)
+		case !calm && outcome == 1: // so is the question
+			u.state.Launches[a.Instance] = a.Launch
+		default:
+			u.fleet.do(a)
+		}
+	case Confirm:
+		var found []environment.Task
+		for _, task := range u.tasks {
+			if a.Launch.State == environment.LaunchStarted && task.ARN == a.Launch.Task ||
+				a.Launch.State == environment.LaunchOpen && task.StartedBy == a.Launch.Deployment && task.Instance == a.Instance {
+				found = append(found, task)
+			}
+		}
+		u.state.Launches[a.Instance] = ConfirmLaunch(a.Launch, found, u.state.Now)
+	default:
+		u.fleet.do(a)
+	}
+}
+
+// recordDisruption records a stop of an instance's last running task, as far as the cluster state showed that. No
+// more instances than may be unavailable can be disrupted at a time.
+func (u *faultyFleet) recordDisruption(a Action, rules environment.DeploymentConfiguration) {
+	if a.StopReason != ReasonSuperseded || !u.tasks[a.Task].Running() {
+		return
+	}
+	for _, task := range u.state.Tasks {
+		_, asked := u.state.StopRequestedAt[task.ARN]
+		if task.Instance != a.Instance {
+			continue
+		}
+		if task.ARN == a.Task && !task.Running() || task.ARN != a.Task && task.Running() && !asked {
+			return
+		}
+	}
+	u.disrupted[a.Instance] = true
+	require.LessOrEqual(
+		u.t,
+		len(u.disrupted),
+		rules.MaxUnavailable(len(u.state.Instances)),
+		"seed %d: %v have lost their running task\n%s",
+		u.seed,
+		slices.Sorted(maps.Keys(u.disrupted)),
+		u.recentLog(""),
+	)
+}
+
+// recentLog returns the last events, of one instance or of all.
+func (u *faultyFleet) recentLog(on string) string {
+	lines := u.history
+	if on != "" {
+		lines = slices.DeleteFunc(
+			slices.Clone(lines),
+			func(l string) bool { return !strings.Contains(l, on) && !strings.Contains(l, "user") },
+		)
+	}
+	return strings.Join(lines[max(0, len(lines)-60):], "\n")
+}
+
+// converge stops all faults. The deployment must complete. Until then, every plan has actions or a time to plan
+// again, or tasks are starting or stopping.
+func (u *faultyFleet) converge() {
+	u.injectFailures = false
+	clear(u.full)
+	u.state.Fresh = true
+	for i := range u.state.Instances {
+		u.state.Instances[i].AgentConnected = true
+	}
+	u.state.Environment, _ = u.state.Environment.Resume()
+	if d, ok := u.state.Environment.InProgress(); ok {
+		if promoted, err := u.state.Environment.Promote(d.ID); err == nil {
+			u.state.Environment = promoted
+		}
+	}
+	for n := 0; ; n++ {
+		require.Less(u.t, n, 400, "seed %d: no end: %v\n%s", u.seed, Make(u.state).Waits, u.recentLog(""))
+		plan := u.round(true)
+		if plan.FailureReason != "" { // for what failed before
+			u.state.Environment, _ = u.state.Environment.Resume()
+		}
+		moving := false
+		for _, task := range u.tasks {
+			moving = moving || task.Live() && !task.Running()
+		}
+		if len(plan.Actions) > 0 || plan.FailureReason != "" || moving {
+			continue
+		}
+		if plan.RequeueAt.After(u.state.Now) {
+			u.state.Now = plan.RequeueAt
+		}
+		if plan.Progress.Status == environment.Completed && len(plan.Waits) == 0 {
+			break
+		}
+		require.False(
+			u.t,
+			plan.RequeueAt.IsZero(),
+			"seed %d: forgotten: %v, %v\n%s",
+			u.seed,
+			plan.Progress,
+			plan.Waits,
+			u.recentLog(""),
+		)
+	}
+	d, _ := u.state.Environment.Current()
+	on := map[string]int{}
+	for _, task := range u.tasks {
+		if task.Live() {
+			require.True(u.t, task.StartedBy == d.ID || u.state.Environment.Adopts(d, task.StartedBy), "seed %d", u.seed)
+			on[task.Instance]++
+		}
+	}
+	for _, i := range u.state.Instances {
+		require.Equal(u.t, 1, on[i.ARN], "seed %d: %s\n%s", u.seed, i.ARN, u.recentLog(i.ARN))
+	}
+	require.Len(u.t, on, len(u.state.Instances))
+}
+
+func TestRollout_KeepsItsRulesUnderFaults(t *testing.T) {
+	count := uint64(150)
+	if testenv.RaceEnabled {
+		count = 40
+	}
+	for seed := range seeds(count) {
+		u := newFaultyFleet(t, seed)
+		for range 120 {
+			for range u.IntN(3) {
+				u.injectFault()
+			}
+			u.round(false)
+		}
+		u.converge()
+	}
+}
