@@ -55,7 +55,7 @@ func replaceLast(f *facts, i *instanceState, budget rolloutBudget) (d instancePl
 	case budget.startFirst:
 		return instancePlan{reserve: true}, false
 	}
-	d = f.stop(i.superseded, ReasonSuperseded)
+	d = stopToReplace(f, i)
 	d.reserve = true
 	return d, true
 }

@@ -46,6 +46,8 @@ func retry(f *facts, i *instanceState) instancePlan {
 		return awaitVisible(f, launch)
 	case !i.isTarget(launch.Deployment):
 		return start(i, 1, 0, startMissing)
+	case launch.State == environment.LaunchReplacing:
+		return start(i, launch.Attempts, launch.Failures, startMissing)
 	case launch.State == environment.LaunchStarted:
 		return replaceStopped(f, i, f.task(launch.Task))
 	}
@@ -107,7 +109,7 @@ func recordRunning(f *facts, i *instanceState) instancePlan {
 		return instancePlan{}
 	}
 	next := i.launch
-	if next.State == environment.LaunchFailed { // ECS has started it nevertheless
+	if next.State != environment.LaunchStarted { // ECS has started it nevertheless
 		next = StartedLaunch(next, i.kept.ARN)
 	}
 	if i.kept.Running() {
