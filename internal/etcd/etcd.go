@@ -29,8 +29,8 @@ const (
 
 // New returns a client of the etcd in cfg. It does not connect: the first call fails if etcd is unavailable, so every
 // call needs a deadline. The client logs nothing, as every failure reaches the caller. Log receives messages about
-// replaced certificates; it may be nil without TLS. The caller closes the client.
-func New(cfg Config, log logrus.FieldLogger) (*clientv3.Client, error) {
+// replaced certificates; it may be nil without TLS. The monitors see every response. The caller closes the client.
+func New(cfg Config, log logrus.FieldLogger, monitors ...*Monitor) (*clientv3.Client, error) {
 	if err := ValidateEndpoints(cfg.Endpoints); err != nil {
 		return nil, err
 	}
@@ -45,6 +45,9 @@ func New(cfg Config, log logrus.FieldLogger) (*clientv3.Client, error) {
 		DialOptions: []grpc.DialOption{
 			grpc.WithConnectParams(grpc.ConnectParams{Backoff: reconnect, MinConnectTimeout: connectTimeout}),
 		},
+	}
+	for _, m := range monitors {
+		options.DialOptions = append(options.DialOptions, m.dialOptions()...)
 	}
 	if cfg.https() {
 		certificates, err := tlsconfig.Load(cfg.TLS, log)

@@ -83,6 +83,15 @@ func (s *Server) Stop() {
 	}
 }
 
+// Wipe removes the data of a stopped etcd, so that Start starts an empty one at the same address.
+func (s *Server) Wipe() {
+	s.tb.Helper()
+	s.mu.Lock()
+	defer s.mu.Unlock()
+	require.Nil(s.tb, s.running, "the etcd is running")
+	s.dir = s.tb.TempDir()
+}
+
 // Endpoints returns the values of --etcd-endpoint; Stop and Start do not change them.
 func (s *Server) Endpoints() []string {
 	s.mu.Lock()
