@@ -36,7 +36,9 @@ func Run(ctx context.Context, cfg Config, log logrus.FieldLogger) error {
 	if err != nil {
 		return err
 	}
-	clients, err := newClients(ctx, cfg, log)
+	registry, prefixed := newRegistry()
+	monitor := etcd.NewMonitor(log, prefixed)
+	clients, err := newClients(ctx, cfg, monitor, log)
 	if err != nil {
 		return err
 	}
@@ -46,14 +48,11 @@ func Run(ctx context.Context, cfg Config, log logrus.FieldLogger) error {
 		return err
 	}
 
-	registry := prometheus.NewRegistry()
-	registry.MustRegister(collectors.NewGoCollector(), collectors.NewProcessCollector(collectors.ProcessCollectorOpts{}))
-	prefixed := prometheus.WrapRegistererWithPrefix("blox_css_", registry) // for the metrics of shared packages
 	cache := cache.New(cache.Config{
-		WatchClient: clients.etcdWatch, Client: clients.etcd, Tasks: taskCodec, Instances: instanceCodec,
+		WatchClient: clients.etcdWatch, Client: clients.etcd, Monitor: monitor, Tasks: taskCodec, Instances: instanceCodec,
 		Log: log, Metrics: registry,
 	})
-	store := store.New(clients.etcd, cache.StoredVersion, registry)
+	store := store.New(clients.etcd, cache.StoredVersion, registry).WithMonitor(monitor)
 	replica := replicaName()
 	reconciler := reconcile.New(reconcile.Config{
 		ECS: clients.ecs, Store: store, Compactor: store.NewCompactor(cfg.EtcdHistory, progress(cache), log),
@@ -78,6 +77,7 @@ func Run(ctx context.Context, cfg Config, log logrus.FieldLogger) error {
 	// In-flight requests need the cache after ctx ends.
 	cacheCtx, stopCache := context.WithCancel(context.WithoutCancel(ctx))
 	defer stopCache()
+	group.Go(func() error { return monitor.Run(cacheCtx, clients.etcd) })
 	group.Go(func() error { return cache.Run(cacheCtx) })
 	group.Go(func() error { return writer.Run(ctx) })
 	group.Go(func() error {
@@ -95,6 +95,13 @@ func Run(ctx context.Context, cfg Config, log logrus.FieldLogger) error {
 	return group.Wait()
 }
 
+// newRegistry returns the registry of all metrics, and one that prefixes the metrics of shared packages.
+func newRegistry() (*prometheus.Registry, prometheus.Registerer) {
+	registry := prometheus.NewRegistry()
+	registry.MustRegister(collectors.NewGoCollector(), collectors.NewProcessCollector(collectors.ProcessCollectorOpts{}))
+	return registry, prometheus.WrapRegistererWithPrefix("blox_css_", registry)
+}
+
 // clients are the clients of the services that Run depends on.
 type clients struct {
 	aws       aws.Config
@@ -104,17 +111,19 @@ type clients struct {
 }
 
 // newClients makes no calls.
-func newClients(ctx context.Context, cfg Config, log logrus.FieldLogger) (c clients, err error) {
+func newClients(
+	ctx context.Context, cfg Config, monitor *etcd.Monitor, log logrus.FieldLogger,
+) (c clients, err error) {
 	if c.aws, err = awsconfig.Load(ctx, cfg.Getenv); err != nil {
 		return c, err
 	}
 	if c.ecs, err = awsconfig.ECS(c.aws, cfg.Getenv); err != nil {
 		return c, err
 	}
-	if c.etcd, err = etcd.New(cfg.Etcd, log); err != nil {
+	if c.etcd, err = etcd.New(cfg.Etcd, log, monitor); err != nil {
 		return c, err
 	}
-	if c.etcdWatch, err = etcd.New(cfg.Etcd, log); err != nil {
+	if c.etcdWatch, err = etcd.New(cfg.Etcd, log, monitor); err != nil {
 		c.etcd.Close()
 	}
 	return c, err

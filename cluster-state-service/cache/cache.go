@@ -19,6 +19,7 @@ import (
 	"github.com/blox/blox/cluster-state-service/state"
 	"github.com/blox/blox/internal/backoff"
 	"github.com/blox/blox/internal/broadcast"
+	"github.com/blox/blox/internal/etcd"
 )
 
 const (
@@ -34,6 +35,7 @@ const (
 type Cache struct {
 	watchClient *clientv3.Client
 	client      *clientv3.Client
+	monitor     *etcd.Monitor
 	tasks       Codec[state.Task]
 	instances   Codec[state.Instance]
 	log         logrus.FieldLogger
@@ -60,6 +62,8 @@ type Config struct {
 	// once.
 	WatchClient *clientv3.Client
 	Client      *clientv3.Client
+	// Monitor detects that etcd was wiped or restored, which empties the cache; nil detects nothing.
+	Monitor *etcd.Monitor
 	// Tasks and Instances decode and encode the records.
 	Tasks     Codec[state.Task]
 	Instances Codec[state.Instance]
@@ -74,7 +78,7 @@ type Config struct {
 // New constructs a Cache. Run fills it.
 func New(cfg Config) *Cache {
 	c := &Cache{
-		watchClient: cfg.WatchClient, client: cfg.Client,
+		watchClient: cfg.WatchClient, client: cfg.Client, monitor: cfg.Monitor,
 		tasks: cfg.Tasks, instances: cfg.Instances, log: cfg.Log,
 		historyLimit: cmp.Or(cfg.HistoryLimit, defaultHistoryLimit),
 		advanced:     make(chan struct{}), progressWake: make(chan struct{}, 1), cancelWatch: func() {},
@@ -88,7 +92,7 @@ func New(cfg Config) *Cache {
 
 // Run keeps the cache current until ctx is cancelled, and then returns nil. If etcd cancels the watch or is
 // unavailable, Run reloads the cache as soon as etcd answers. Until then the cache keeps its last state, and
-// WaitCurrent returns an error.
+// WaitCurrent returns an error. When etcd was wiped or restored, Run empties the cache first.
 func (c *Cache) Run(ctx context.Context) error {
 	group, ctx := errgroup.WithContext(ctx)
 	group.Go(func() error { c.revisionReads.run(ctx, c.readRevision); return nil })
@@ -102,7 +106,7 @@ func (c *Cache) Run(ctx context.Context) error {
 	group.Go(func() error {
 		defer func() { c.currentHistory().Close(errStopped) }()
 		for retry := backoff.New(minReloadDelay, maxReloadDelay); ctx.Err() == nil; retry.Wait(ctx) {
-			err := c.loadAndWatch(ctx, retry.Reset)
+			err := c.followData(ctx, retry.Reset)
 			if ctx.Err() == nil {
 				c.log.WithError(err).WithField("etcd", c.client.Endpoints()).Warn("etcd watch lost; reloading the cache")
 			}
@@ -154,6 +158,17 @@ func (c *Cache) restart(s *Snapshot) {
 	c.wanted = 0
 	c.mu.Unlock()
 	c.publish(s, nil)
+}
+
+// drop empties the cache and ends all streams with errInterrupted. It is for an etcd that was wiped or restored: what
+// the cache holds is worthless then.
+func (c *Cache) drop() {
+	c.mu.Lock()
+	defer c.mu.Unlock()
+	c.history.Close(errInterrupted)
+	c.history = c.newHistory(0)
+	c.wanted = 0
+	c.snapshot.Store(nil)
 }
 
 // reload stops the current watch, so that Run loads everything again.

@@ -29,7 +29,7 @@ func (c *Cache) WaitCurrent(ctx context.Context) (*Snapshot, error) {
 		return nil, waitError(ctx, err)
 	}
 	s := c.snapshot.Load()
-	if s == nil || s.Revision < revision {
+	if !c.hasReached(s, revision) {
 		remaining := max(etcdTimeout-time.Since(started), time.Second)
 		limited, cancel := context.WithTimeoutCause(ctx, remaining, state.ErrStoreUnavailable)
 		defer cancel()
@@ -72,14 +72,19 @@ func (c *Cache) readRevision(ctx context.Context) (int64, error) {
 	return revision, nil
 }
 
+// hasReached reports whether s is at revision or later, and of the present data of etcd.
+func (c *Cache) hasReached(s *Snapshot, revision int64) bool {
+	return s != nil && s.Revision >= revision && s.generation == c.monitor.Generation()
+}
+
 // await returns a snapshot at revision or later.
 func (c *Cache) await(ctx context.Context, revision int64) (*Snapshot, error) {
 	for {
-		if s := c.snapshot.Load(); s != nil && s.Revision >= revision {
+		if s := c.snapshot.Load(); c.hasReached(s, revision) {
 			return s, nil
 		}
 		c.mu.Lock()
-		if s := c.snapshot.Load(); s != nil && s.Revision >= revision {
+		if s := c.snapshot.Load(); c.hasReached(s, revision) {
 			c.mu.Unlock()
 			return s, nil
 		}

@@ -2,6 +2,7 @@ package cache
 
 import (
 	"context"
+	"errors"
 	"fmt"
 	"maps"
 	"slices"
@@ -23,6 +24,18 @@ const (
 // loadedPrefixes are the keys that the cache holds.
 var loadedPrefixes = []string{
 	state.KindTask.Prefix(), state.KindInstance.Prefix(), state.ReconcilePrefix, state.LockPrefix,
+}
+
+// followData is loadAndWatch until etcd is wiped or restored. Then it drops what the cache holds.
+func (c *Cache) followData(ctx context.Context, loaded func()) error {
+	data, cancel := c.monitor.Context(ctx)
+	defer cancel()
+	err := c.loadAndWatch(data, loaded)
+	if cause := context.Cause(data); errors.Is(cause, etcd.ErrDataReplaced) {
+		c.drop()
+		return cause
+	}
+	return err
 }
 
 // loadAndWatch loads all records and applies the events of etcd's watch until that fails. It calls loaded after the
@@ -79,7 +92,10 @@ func dedicatedStream(ctx context.Context) context.Context {
 
 // load reads all records at one revision.
 func (c *Cache) load(ctx context.Context) (*Snapshot, error) {
-	s := &Snapshot{Tasks: NewTasks(), Instances: NewInstances(), Metadata: map[string]MetadataKey{}}
+	s := &Snapshot{
+		Tasks: NewTasks(), Instances: NewInstances(), Metadata: map[string]MetadataKey{},
+		generation: c.monitor.Generation(),
+	}
 	if previous := c.Snapshot(); previous != nil {
 		s.Changes = previous.Changes
 	}
@@ -131,7 +147,7 @@ func (c *Cache) apply(events []*clientv3.Event) {
 	next := &Snapshot{
 		Revision: events[len(events)-1].Kv.ModRevision,
 		Tasks:    old.Tasks.Clone(), Instances: old.Instances.Clone(),
-		Metadata: old.Metadata, Changes: old.Changes + int64(len(events)),
+		Metadata: old.Metadata, Changes: old.Changes + int64(len(events)), generation: old.generation,
 	}
 	if slices.ContainsFunc(events, func(e *clientv3.Event) bool { return IsMetadataKey(string(e.Kv.Key)) }) {
 		next.Metadata = maps.Clone(old.Metadata)

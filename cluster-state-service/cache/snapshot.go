@@ -38,6 +38,8 @@ type Snapshot struct {
 	Metadata  map[string]MetadataKey // by key
 	// Changes counts the writes to Blox's keys since the service began to watch.
 	Changes int64
+	// generation is of etcd's data when the snapshot was loaded; see etcd.Monitor.
+	generation int64
 }
 
 // LastReconciliation returns the last complete reconciliation in the region; zero if there was none.

@@ -55,17 +55,42 @@ func TestService_ReportsFullEtcd(t *testing.T) {
 	w := newSystem(t, ecssim.Config{}, embedded.Options{Quota: 4 << 20})
 	c := w.start().ready()
 	w.fill()
+	answer, body := c.get("/v1/ready")
+	assert.Equal(t, http.StatusServiceUnavailable, answer.StatusCode, "before the first event")
+	assert.Contains(t, body, "etcd is out of space")
 	w.sendMessage(string(testenv.Event(t, "task-ec2-running.json")))
 	testenv.Eventually(t, func() bool {
 		answer, body := c.get("/v1/ready")
 		return answer.StatusCode == http.StatusServiceUnavailable && strings.Contains(body, "etcd is out of space")
 	})
-	answer, _ := c.get("/v1/tasks")
+	answer, _ = c.get("/v1/tasks")
 	assert.Equal(t, http.StatusOK, answer.StatusCode)
 	assert.Equal(t, 1, w.messageCount())
 	w.freeSpace()
 	c.ready()
 	testenv.Eventually(t, func() bool { return c.served()[runningTask] == "RUNNING" })
+}
+
+// etcd stops, loses its data and starts empty at the same address. Streams end with an error, and the service
+// reconciles with ECS at once.
+func TestService_FollowsAWipedEtcd(t *testing.T) {
+	w := newSystem(t, ecssim.Config{})
+	c := w.start().ready()
+	w.startTasks(w.sim.RegisterTaskDefinition("agent"), w.sim.AddInstances("default", 5)...)
+	c.awaitConvergence()
+	_, next, _ := c.stream("/v1/stream/tasks?heartbeat=60")
+
+	w.etcd.Stop()
+	w.etcd.Wipe()
+	w.etcd.Start()
+	assert.Contains(t, next(), "interrupted")
+	testenv.Eventually(t, func() bool {
+		got, err := w.client.Get(t.Context(), "ecs/task/", clientv3.WithPrefix(), clientv3.WithCountOnly())
+		return err == nil && got.Count == 5
+	}, "etcd lacks the tasks")
+	c.ready().awaitConvergence()
+	_, metrics := c.do(http.MethodGet, "/metrics")
+	assert.Contains(t, metrics, "blox_css_etcd_data_replaced_total 1")
 }
 
 // fill exhausts etcd's quota.

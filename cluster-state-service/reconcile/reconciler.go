@@ -4,6 +4,7 @@ package reconcile
 
 import (
 	"context"
+	"errors"
 	"sync"
 	"sync/atomic"
 	"time"
@@ -17,6 +18,7 @@ import (
 	"github.com/blox/blox/cluster-state-service/store"
 	"github.com/blox/blox/internal/arn"
 	"github.com/blox/blox/internal/backoff"
+	"github.com/blox/blox/internal/etcd"
 	"github.com/blox/blox/internal/logging"
 )
 
@@ -75,6 +77,9 @@ func (r *Reconciler) Run(ctx context.Context) error {
 		err := r.Store.Lead(ctx, r.Name, r.lead)
 		if ctx.Err() != nil {
 			break
+		}
+		if errors.Is(err, etcd.ErrDataReplaced) { // a reconciliation that a restored etcd recorded counts no more
+			r.startedAt = time.Now()
 		}
 		if time.Since(startedAt) > longestRetryDelay {
 			retry.Reset()

@@ -2,12 +2,10 @@ package store
 
 import (
 	"context"
-	"errors"
 	"fmt"
 	"time"
 
 	"go.etcd.io/etcd/api/v3/etcdserverpb"
-	"go.etcd.io/etcd/api/v3/v3rpc/rpctypes"
 
 	"github.com/blox/blox/cluster-state-service/state"
 )
@@ -45,10 +43,6 @@ func (s *Store) commit(ctx context.Context, writes []write) (remaining []write, 
 	started := time.Now()
 	response, err := newTransaction(s.client.Txn(ctx), writes).Commit()
 	s.metrics.duration.Observe(time.Since(started).Seconds())
-	outOfSpace := errors.Is(err, rpctypes.ErrNoSpace)
-	if outOfSpace || err == nil {
-		s.outOfSpace.Store(outOfSpace)
-	}
 	if err != nil {
 		return nil, fmt.Errorf("etcd transaction: %w", err)
 	}

@@ -18,12 +18,18 @@ const lockLease = 15 * time.Second
 
 // Lead waits until this replica, called name, holds the reconciliation lock, then calls work and returns its result.
 // The context of work ends when the lock is lost; etcd rejects writes that are guarded by the fencing token from then
-// on.
+// on. When etcd was wiped or restored, the context ends too, and the error wraps etcd.ErrDataReplaced.
 func (s *Store) Lead(ctx context.Context, name string, work func(context.Context, state.FencingToken) error) error {
-	return etcd.Campaign(ctx, s.client, strings.TrimSuffix(state.LockPrefix, "/"), name, lockLease,
+	ctx, cancel := s.monitor.Context(ctx)
+	defer cancel()
+	err := etcd.Campaign(ctx, s.client, strings.TrimSuffix(state.LockPrefix, "/"), name, lockLease,
 		func(ctx context.Context, leadership etcd.Leadership) error {
 			return work(ctx, state.FencingToken{Key: leadership.Key, Revision: leadership.Revision})
 		})
+	if cause := context.Cause(ctx); errors.Is(cause, etcd.ErrDataReplaced) {
+		return errors.Join(cause, err)
+	}
+	return err
 }
 
 // withLease calls work with a lease. Errors begin with operation and, if the lease is lost, wrap lost.

@@ -3,13 +3,13 @@ package store
 
 import (
 	"context"
-	"sync/atomic"
 	"time"
 
 	"github.com/prometheus/client_golang/prometheus"
 	clientv3 "go.etcd.io/etcd/client/v3"
 
 	"github.com/blox/blox/cluster-state-service/state"
+	"github.com/blox/blox/internal/etcd"
 )
 
 // opTimeout bounds one request to etcd.
@@ -20,7 +20,8 @@ type Store struct {
 	client        *clientv3.Client
 	storedVersion func(state.Key) state.StoredVersion
 
-	outOfSpace atomic.Bool // etcd rejected the last transaction for lack of space
+	monitor    *etcd.Monitor // nil: replaced data is not detected
+	space      *etcd.Space
 	tombstones tombstones
 	metrics    metrics
 }
@@ -31,20 +32,18 @@ type Store struct {
 func New(
 	client *clientv3.Client, storedVersion func(state.Key) state.StoredVersion, metrics prometheus.Registerer,
 ) *Store {
-	return &Store{client: client, storedVersion: storedVersion, metrics: newMetrics(metrics)}
+	return &Store{
+		client: client, storedVersion: storedVersion, space: etcd.NewSpace(client), metrics: newMetrics(metrics),
+	}
 }
 
-// OutOfSpace reports whether etcd rejects writes for lack of space. After a rejected write it checks etcd at every
-// call, because the next event may be far away. If etcd does not respond, the result is the previous one.
-func (s *Store) OutOfSpace(ctx context.Context) bool {
-	if !s.outOfSpace.Load() {
-		return false
-	}
-	// The guard never holds, so nothing is written. etcd out of space rejects every transaction that contains a put.
-	never := clientv3.Compare(clientv3.CreateRevision(state.ReconcilePrefix), "<", 0)
-	probe := s.client.Txn(ctx).If(never).Then(clientv3.OpPut(state.ReconcilePrefix, ""))
-	if _, err := probe.Commit(); err == nil {
-		s.outOfSpace.Store(false)
-	}
-	return s.outOfSpace.Load()
+// WithMonitor makes Lead end when the monitor detects that etcd's data was replaced. It must be called before the store
+// is used.
+func (s *Store) WithMonitor(m *etcd.Monitor) *Store {
+	s.monitor = m
+	return s
 }
+
+// OutOfSpace reports whether etcd rejects writes for lack of space. If etcd does not respond, the result is that of the
+// previous call.
+func (s *Store) OutOfSpace(ctx context.Context) bool { return s.space.OutOfSpace(ctx) }
