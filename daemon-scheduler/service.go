@@ -51,7 +51,8 @@ func Run(ctx context.Context, cfg Config, log logrus.FieldLogger) error {
 	if err != nil {
 		return err
 	}
-	client, err := etcd.New(cfg.Etcd, log)
+	monitor := etcd.NewMonitor(log, prefixed)
+	client, err := etcd.New(cfg.Etcd, log, monitor)
 	if err != nil {
 		return err
 	}
@@ -62,7 +63,7 @@ func Run(ctx context.Context, cfg Config, log logrus.FieldLogger) error {
 	}
 
 	replica := replicaName(listener.Addr())
-	store := store.New(client, log)
+	store := store.New(client, log).WithMonitor(monitor)
 	cache := cache.New(store, log)
 	eventStore := events.NewStore(store, log)
 	recorder := events.NewRecorder(eventStore, log)
@@ -71,7 +72,7 @@ func Run(ctx context.Context, cfg Config, log logrus.FieldLogger) error {
 	})
 	defer cluster.Follow(engine)()
 	status, unsubscribe := status.New(status.Config{
-		Cache: cache, Cluster: cluster, Events: eventStore, Leader: store, Encoder: api.Encoder{}, Replica: replica,
+		Cache: cache, Cluster: cluster, Events: eventStore, Etcd: store, Encoder: api.Encoder{}, Replica: replica,
 		StartConfirmTimeout: cfg.StartConfirmTimeout,
 	})
 	defer unsubscribe()
@@ -84,6 +85,7 @@ func Run(ctx context.Context, cfg Config, log logrus.FieldLogger) error {
 		"css": redact.URLs(cfg.CSSEndpoints), "etcd": cfg.Etcd.Endpoints, "tls": cfg.TLS.Cert != "",
 	}).Info("daemon-scheduler started")
 	group, ctx := errgroup.WithContext(ctx)
+	group.Go(func() error { return monitor.Run(ctx, client) })
 	group.Go(func() error { return cluster.Run(ctx) })
 	group.Go(func() error { return cache.Run(ctx) })
 	group.Go(func() error { return eventStore.Run(ctx) })

@@ -2,6 +2,7 @@ package cache
 
 import (
 	"context"
+	"errors"
 	"iter"
 	"sync"
 	"time"
@@ -17,11 +18,13 @@ import (
 // maxUnread is how many changes a reader may be behind.
 const maxUnread = 1000
 
+// errDataReplaced ends the streams of environments when etcd was wiped or restored.
+var errDataReplaced = errors.New("etcd was wiped or restored from a backup; list the environments again")
+
 // broadcaster passes every change of an environment's record to the readers of Watch, in etcd's order.
 type broadcaster struct {
-	history *broadcast.History[environment.Change]
-
 	mu       sync.Mutex
+	history  *broadcast.History[environment.Change]
 	appended int64                  // changes
 	sent     map[string]sentVersion // what readers know, by name; nil before the first list
 	revision int64                  // of etcd, up to which sent is complete
@@ -34,8 +37,18 @@ type sentVersion struct {
 	cluster  string
 }
 
-func (b *broadcaster) init() {
-	b.history = broadcast.NewHistory(0, broadcast.Retention[environment.Change]{Items: maxUnread})
+func (b *broadcaster) init() { b.history = newHistory() }
+
+func newHistory() *broadcast.History[environment.Change] {
+	return broadcast.NewHistory(0, broadcast.Retention[environment.Change]{Items: maxUnread})
+}
+
+// drop ends all streams and forgets what their readers knew. New ones start after the next list.
+func (b *broadcaster) drop() {
+	b.mu.Lock()
+	defer b.mu.Unlock()
+	b.history.Close(errDataReplaced)
+	b.history, b.appended, b.sent, b.revision, b.current = newHistory(), 0, nil, 0, false
 }
 
 // Watch returns the changes of all environments from now on, oldest first. They end when ctx ends or after an error:

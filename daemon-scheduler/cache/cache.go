@@ -9,7 +9,6 @@ import (
 	"sync"
 
 	"github.com/sirupsen/logrus"
-	"golang.org/x/sync/errgroup"
 
 	"github.com/blox/blox/daemon-scheduler/environment"
 	"github.com/blox/blox/daemon-scheduler/store"
@@ -36,23 +35,62 @@ func New(s *store.Store, log logrus.FieldLogger) *Cache {
 	return c
 }
 
-// Run keeps the cache up to date until ctx ends, and then returns nil.
+// Run keeps the cache up to date until ctx ends, and then returns nil. When etcd was wiped or restored, it drops
+// everything and lists again.
 func (c *Cache) Run(ctx context.Context) error {
-	group, ctx := errgroup.WithContext(ctx)
-	for _, k := range kinds {
-		group.Go(func() error {
-			Follow(ctx, c.store, k.prefix, &loader{cache: c, kind: k}, c.log)
-			return nil
-		})
+	for ctx.Err() == nil {
+		data, cancel := c.store.DataContext(ctx)
+		c.drop(c.store.DataGeneration())
+		c.follow(data)
+		cancel()
 	}
-	return group.Wait()
+	return nil
 }
 
-// Synced reports whether every kind of record has been listed.
+// follow lists and watches all kinds of records until ctx ends.
+func (c *Cache) follow(ctx context.Context) {
+	var following sync.WaitGroup
+	for _, k := range kinds {
+		following.Go(func() { Follow(ctx, c.store, k.prefix, &loader{cache: c, kind: k}, c.log) })
+	}
+	following.Wait()
+}
+
+// drop empties the cache unless it is of this generation of etcd's data. Streams end with an error, so that their
+// clients list again.
+func (c *Cache) drop(generation int64) {
+	names, clusters := c.dropIndex(generation)
+	if names == nil {
+		return
+	}
+	c.broadcaster.drop()
+	for name := range names {
+		c.listeners.environmentChanged(name, foreignCommit)
+	}
+	for clusterARN := range clusters {
+		c.listeners.attributesChanged(clusterARN)
+	}
+}
+
+// dropIndex returns the environments and the clusters with readiness attributes that the index held; nil if it is of
+// this generation.
+func (c *Cache) dropIndex(generation int64) (names, clusters map[string]bool) {
+	c.mu.Lock()
+	defer c.mu.Unlock()
+	if c.index.generation == generation {
+		return nil, nil
+	}
+	names, clusters = c.index.names(), keys(c.index.attributes)
+	c.index = newIndex()
+	c.index.generation = generation
+	return names, clusters
+}
+
+// Synced reports whether every kind of record has been listed since etcd was last wiped or restored.
 func (c *Cache) Synced() bool {
 	c.mu.Lock()
 	defer c.mu.Unlock()
-	return len(c.index.listed) == len(kinds)
+	return len(c.index.listed) == len(kinds) && c.index.generation == c.store.DataGeneration()
 }
 
 // Environment returns an environment and its launches by instance. If there is no such environment, the error is

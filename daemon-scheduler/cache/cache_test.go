@@ -3,6 +3,7 @@ package cache
 import (
 	"context"
 	"errors"
+	"slices"
 	"sync"
 	"testing"
 	"time"
@@ -14,6 +15,7 @@ import (
 
 	"github.com/blox/blox/daemon-scheduler/environment"
 	"github.com/blox/blox/daemon-scheduler/store"
+	"github.com/blox/blox/internal/etcd"
 	"github.com/blox/blox/internal/testenv"
 )
 
@@ -26,6 +28,11 @@ func env(name string) environment.Environment {
 // running returns a store with a cache that runs until the test ends.
 func running(t *testing.T, client *clientv3.Client, listeners ...Listener) (*store.Store, *Cache) {
 	s := store.New(client, testenv.Logger(t))
+	return s, run(t, s, listeners...)
+}
+
+// run returns a cache that runs until the test ends.
+func run(t *testing.T, s *store.Store, listeners ...Listener) *Cache {
 	c := New(s, testenv.Logger(t))
 	for _, l := range listeners {
 		c.Subscribe(l)
@@ -35,7 +42,7 @@ func running(t *testing.T, client *clientv3.Client, listeners ...Listener) (*sto
 	group.Go(func() { assert.NoError(t, c.Run(ctx)) })
 	t.Cleanup(func() { cancel(); group.Wait() })
 	testenv.Eventually(t, c.Synced)
-	return s, c
+	return c
 }
 
 // lead makes a replica lead until the test ends.
@@ -95,6 +102,53 @@ func TestCache_FollowsOtherReplicasAndRecoversFromOutages(t *testing.T) {
 	testenv.Eventually(t, func() bool { return len(c.NamesInCluster("arn:cluster/prod")) == 1 })
 	_, _, err := c.Environment("logs")
 	assert.ErrorIs(t, err, environment.ErrNotFound)
+}
+
+// monitored returns a store whose monitor runs until the test ends.
+func monitored(t *testing.T, server *testenv.Server) *store.Store {
+	t.Helper()
+	m := etcd.NewMonitor(testenv.Logger(t), nil)
+	client, err := etcd.New(etcd.Config{Endpoints: server.Endpoints()}, testenv.Logger(t), m)
+	require.NoError(t, err)
+	ctx, cancel := context.WithCancel(context.Background())
+	var group sync.WaitGroup
+	group.Go(func() { assert.NoError(t, m.Run(ctx, client)) })
+	t.Cleanup(func() { cancel(); group.Wait(); _ = client.Close() })
+	return store.New(client, testenv.Logger(t)).WithMonitor(m)
+}
+
+// An etcd that lost its data starts empty at the same address. The cache drops what it holds and follows the new data,
+// streams end, and the leader is elected anew.
+func TestCache_FollowsAWipedEtcd(t *testing.T) {
+	server := testenv.EtcdServer(t)
+	s := monitored(t, server)
+	c := run(t, s)
+	terms := make(chan store.Term, 10)
+	ctx, cancel := context.WithCancel(context.Background())
+	var group sync.WaitGroup
+	group.Go(func() {
+		assert.NoError(t, s.Lead(ctx, "one", time.Hour, func(ctx context.Context, term store.Term) error {
+			terms <- term
+			<-ctx.Done()
+			return nil
+		}))
+	})
+	t.Cleanup(func() { cancel(); group.Wait() })
+	<-terms
+	require.NoError(t, s.Create(t.Context(), env("logs")))
+	testenv.Eventually(t, func() bool { return len(c.Names()) == 1 })
+	lines := watch(t, c, 0)
+
+	server.Stop()
+	server.Wipe()
+	server.Start()
+	assert.Equal(t, errDataReplaced.Error(), <-lines)
+	testenv.Eventually(t, func() bool { return c.Synced() && len(c.Names()) == 0 })
+	<-terms
+	next := watch(t, c, 0)
+	require.NoError(t, s.Create(t.Context(), env("metrics")))
+	assert.Equal(t, "metrics deleted=false paused=false in arn:cluster/prod", <-next)
+	testenv.Eventually(t, func() bool { return slices.Equal(c.Names(), []string{"metrics"}) })
 }
 
 func TestCache_ReportsMalformedEnvironmentsAndCountsMalformedLaunchesAsOpen(t *testing.T) {

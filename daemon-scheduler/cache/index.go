@@ -8,6 +8,7 @@ import (
 // index holds the records and their secondary indexes. A record replaces one of a lower StoredVersion only, as the
 // process's own commits enter the index before the watch returns them.
 type index struct {
+	generation   int64           // of etcd's data: how often it had been wiped or restored
 	listed       map[string]bool // prefixes
 	environments map[string]environment.Environment
 	// malformed has the error of each environment whose record cannot be decoded.

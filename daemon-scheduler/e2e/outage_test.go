@@ -1,6 +1,7 @@
 package e2e
 
 import (
+	"encoding/json"
 	"net/http"
 	"strconv"
 	"strings"
@@ -14,6 +15,7 @@ import (
 	"github.com/blox/blox/internal/ecssim"
 	"github.com/blox/blox/internal/etcd/embedded"
 	"github.com/blox/blox/internal/testenv"
+	"github.com/blox/blox/swagger/daemon-scheduler/v1/models"
 )
 
 func (d *scheduler) awaitReady() {
@@ -165,6 +167,40 @@ func TestAPI_ReportsFullEtcd(t *testing.T) {
 		assert.Equal(t, "etcd is out of space\n", text, path)
 	}
 	assert.Equal(t, e.DeploymentToken, d.getEnvironment("logs").DeploymentToken)
+	answer, text := d.sendValid(http.MethodGet, "/v1/ready", "")
+	assert.Equal(t, http.StatusServiceUnavailable, answer.StatusCode)
+	assert.Contains(t, text, "etcd is out of space")
+
+	_, err = w.client.AlarmDisarm(t.Context(), &clientv3.AlarmMember{})
+	require.NoError(t, err)
+	d.awaitReady()
+}
+
+// etcd stops, loses its data and starts empty at the same address, while both services run. The scheduler drops the
+// environments, is elected anew and carries out what is created afterwards.
+func TestScheduler_FollowsAWipedEtcd(t *testing.T) {
+	t.Parallel()
+	w := newSystem(t)
+	instances := w.sim.AddInstances("prod", 2)
+	d := w.startServices()
+	d.awaitReady()
+	w.awaitOneTaskEach(d.deploy(d.createEnvironment("lost")), instances...)
+
+	w.etcd.Stop()
+	w.etcd.Wipe()
+	w.etcd.Start()
+	var list struct{ Items []models.Environment }
+	testenv.Eventually(t, func() bool {
+		answer, body := d.send(http.MethodGet, "/v1/environments", "")
+		return answer.StatusCode == http.StatusOK && json.Unmarshal([]byte(body), &list) == nil && len(list.Items) == 0
+	})
+	testenv.Eventually(t, func() bool {
+		_, body := d.send(http.MethodGet, "/metrics", "")
+		return strings.Contains(body, "blox_ds_etcd_data_replaced_total 1")
+	})
+	d.awaitReady()
+	w.awaitOneTaskEach(d.deploy(d.createEnvironment("logs")), instances...)
+	w.assertNoDuplicates()
 }
 
 func TestScheduler_RecoversFromOutages(t *testing.T) {

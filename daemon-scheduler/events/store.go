@@ -50,9 +50,14 @@ func NewStore(records *store.Store, log logrus.FieldLogger) *Store {
 	return &Store{records: records, log: log, batches: map[string][]environment.Event{}}
 }
 
-// Run follows the events of all replicas until ctx ends, and then returns nil.
+// Run follows the events of all replicas until ctx ends, and then returns nil. When etcd was wiped or restored, it
+// lists again.
 func (s *Store) Run(ctx context.Context) error {
-	cache.Follow(ctx, s.records, store.EventPrefix, s, s.log)
+	for ctx.Err() == nil {
+		data, cancel := s.records.DataContext(ctx)
+		cache.Follow(data, s.records, store.EventPrefix, s, s.log)
+		cancel()
+	}
 	return nil
 }
 

@@ -14,15 +14,21 @@ type Readiness struct {
 	Reasons []string // why the replica is not ready; empty if it is
 }
 
-// Readiness reads the name of the leader, and checks whether etcd responds and the cluster state is fresh. It takes up
-// to a second.
+// Readiness reads the name of the leader, and checks whether etcd responds and accepts writes, its records are in the
+// cache, and the cluster state is fresh. It takes up to a second.
 func (s *Status) Readiness(ctx context.Context) Readiness {
 	ctx, cancel := context.WithTimeout(ctx, leaderTimeout)
 	defer cancel()
 	reasons := s.clusterReasons()
-	leader, err := s.Leader.Leader(ctx)
-	if err != nil {
+	leader, err := s.Etcd.Leader(ctx)
+	switch {
+	case err != nil:
 		reasons = append(reasons, "etcd does not respond")
+	case s.Etcd.OutOfSpace(ctx):
+		reasons = append(reasons, "etcd is out of space; nothing is started or changed until space is freed")
+	}
+	if !s.Cache.Synced() {
+		reasons = append(reasons, "the environments are not loaded from etcd yet")
 	}
 	return Readiness{Replica: s.Replica, Leader: leader, Reasons: reasons}
 }

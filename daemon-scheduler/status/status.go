@@ -21,16 +21,19 @@ type Config struct {
 	Cache               *cache.Cache
 	Cluster             clusterstate.Cluster
 	Events              *events.Store
-	Leader              LeaderReader
+	Etcd                EtcdReader
 	Encoder             Encoder
 	Replica             string        // the name of this replica
 	StartConfirmTimeout time.Duration // as the engine's
 	Log                 logrus.FieldLogger
 }
 
-// LeaderReader reads the name of the replica that leads; empty if none does. store.Store implements it.
-type LeaderReader interface {
+// EtcdReader reads etcd for Readiness. store.Store implements it.
+type EtcdReader interface {
+	// Leader returns the name of the replica that leads; empty if none does.
 	Leader(ctx context.Context) (string, error)
+	// OutOfSpace reports whether etcd rejects writes for lack of space.
+	OutOfSpace(ctx context.Context) bool
 }
 
 // Encoder encodes the lines of streams, with their newlines.

@@ -42,28 +42,29 @@ func (textEncoder) State(count int, current bool) []byte {
 }
 
 // newStatus returns a status whose cluster state has never been read.
-func newStatus(t *testing.T, client *clientv3.Client, leader LeaderReader) (*Status, *store.Store) {
+func newStatus(t *testing.T, client *clientv3.Client, reader EtcdReader) (*Status, *store.Store) {
 	records := store.New(client, testenv.Logger(t))
 	unread, err := informer.New(informer.Config{Endpoints: []string{"localhost:1"}})
 	require.NoError(t, err)
-	if leader == nil {
-		leader = records
+	if reader == nil {
+		reader = records
 	}
 	s, stop := New(Config{
 		Cache: cache.New(records, testenv.Logger(t)), Cluster: clusterstate.Cluster{Informer: unread},
-		Events: events.NewStore(records, testenv.Logger(t)), Leader: leader, Encoder: textEncoder{}, Replica: "one",
+		Events: events.NewStore(records, testenv.Logger(t)), Etcd: reader, Encoder: textEncoder{}, Replica: "one",
 	})
 	t.Cleanup(stop)
 	return s, records
 }
 
-// silentEtcd does not respond to reads of the leader.
+// silentEtcd does not respond.
 type silentEtcd struct{}
 
 func (silentEtcd) Leader(ctx context.Context) (string, error) {
 	<-ctx.Done()
 	return "", ctx.Err()
 }
+func (silentEtcd) OutOfSpace(context.Context) bool { return false }
 
 func TestStatus_OverviewDoesNotWaitForASilentEtcd(t *testing.T) {
 	synctest.Test(t, func(t *testing.T) {
@@ -80,7 +81,7 @@ func TestStatus_OverviewDoesNotWaitForASilentEtcd(t *testing.T) {
 			}
 			assert.Zero(t, time.Since(start), "the state is sent at once")
 		}
-		assert.Equal(t, []string{"count=0 current=false\n", "leader= reasons=2\n"}, received)
+		assert.Equal(t, []string{"count=0 current=false\n", "leader= reasons=3\n"}, received)
 		cancel()
 		stopped := time.Now()
 		running.Wait()

@@ -15,8 +15,8 @@ import (
 const electionRetryDelay = time.Second
 
 // Lead campaigns for the leadership as the replica called name. Each time it is elected, it calls act with a context
-// that ends when the lease, which lasts for ttl unless it is renewed, is lost. If etcd fails, Lead retries. It returns
-// nil after ctx has ended, and resigns first.
+// that ends when the lease, which lasts for ttl unless it is renewed, is lost, or when etcd was wiped or restored. If
+// etcd fails, Lead retries. It returns nil after ctx has ended, and resigns first.
 func (s *Store) Lead(ctx context.Context, name string, ttl time.Duration, act func(context.Context, Term) error) error {
 	return s.lead(ctx, etcd.Campaign, name, ttl, act)
 }
@@ -38,12 +38,14 @@ func (s *Store) lead(
 	ctx context.Context, acquire acquire, name string, ttl time.Duration, act func(context.Context, Term) error,
 ) error {
 	for ctx.Err() == nil {
-		err := acquire(ctx, s.client, electionPrefix, name, ttl, func(ctx context.Context, term etcd.Leadership) error {
+		data, cancel := s.DataContext(ctx)
+		err := acquire(data, s.client, electionPrefix, name, ttl, func(ctx context.Context, term etcd.Leadership) error {
 			log := s.log.WithFields(logrus.Fields{"replica": name, "revision": term.Revision})
 			log.Info("leadership acquired")
 			defer log.Info("leadership lost")
 			return act(ctx, Term(term))
 		})
+		cancel()
 		if err != nil && ctx.Err() == nil {
 			s.log.WithError(err).Warn("failed to take part in the election; retrying")
 			backoff.Sleep(ctx, backoff.Jitter(electionRetryDelay))

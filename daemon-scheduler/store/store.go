@@ -6,6 +6,7 @@
 //	ecs/readiness/<attribute>/<instance ARN>    a readiness attribute that Blox has set; its name is URL-escaped
 //	ecs/event/<time>-<part of a UUID>           a batch of service events, kept for an hour (package events)
 //	ecs/leader/daemon-scheduler/…               the election
+//	ecs/data-id                                 a random id, by which a wiped etcd is detected (package etcd)
 //
 // Only the leader writes launches, readiness attributes and the progress of deployments.
 package store
@@ -19,6 +20,7 @@ import (
 	clientv3 "go.etcd.io/etcd/client/v3"
 
 	"github.com/blox/blox/daemon-scheduler/environment"
+	"github.com/blox/blox/internal/etcd"
 )
 
 // Store reads and writes etcd.
@@ -26,6 +28,8 @@ type Store struct {
 	client    *clientv3.Client
 	log       logrus.FieldLogger
 	committed CommitListener
+	monitor   *etcd.Monitor // nil: replaced data is not detected
+	space     *etcd.Space
 }
 
 // CommitListener applies committed changes to a cache, so that the leader's next reconciliation is not behind its own
@@ -37,8 +41,27 @@ type CommitListener interface {
 
 // New returns a store that uses client. The caller closes client.
 func New(client *clientv3.Client, log logrus.FieldLogger) *Store {
-	return &Store{client: client, log: log}
+	return &Store{client: client, log: log, space: etcd.NewSpace(client)}
 }
+
+// WithMonitor makes DataContext and leadership end when the monitor detects that etcd's data was replaced. It must be
+// called before the store is used.
+func (s *Store) WithMonitor(m *etcd.Monitor) *Store {
+	s.monitor = m
+	return s
+}
+
+// DataContext returns a context that ends with ctx, or with the cause etcd.ErrDataReplaced when etcd was wiped or
+// restored. The caller must call cancel.
+func (s *Store) DataContext(ctx context.Context) (data context.Context, cancel context.CancelFunc) {
+	return s.monitor.Context(ctx)
+}
+
+// DataGeneration counts how often etcd was wiped or restored. It grows before the contexts of DataContext end.
+func (s *Store) DataGeneration() int64 { return s.monitor.Generation() }
+
+// OutOfSpace reports whether etcd rejects writes for lack of space.
+func (s *Store) OutOfSpace(ctx context.Context) bool { return s.space.OutOfSpace(ctx) }
 
 // OnCommit sets the listener to every Commit and CommitAttributes. It must be called before either.
 func (s *Store) OnCommit(listener CommitListener) { s.committed = listener }
