@@ -19,7 +19,8 @@ type faultyFleet struct {
 	seed           uint64
 	disrupted      map[string]bool // instances whose running task a rollout has stopped, and that have had none since
 	serial         int
-	injectFailures bool // whether starts fail and deployments are bad now and then
+	refusals       map[string]int // failed starts, by deployment
+	injectFailures bool           // whether starts fail and deployments are bad now and then
 	history        []string
 }
 
@@ -28,6 +29,7 @@ func newFaultyFleet(t *testing.T, seed uint64) *faultyFleet {
 		fleet:          &fleet{Rand: rand.New(rand.NewPCG(seed, 3))},
 		seed:           seed,
 		disrupted:      map[string]bool{},
+		refusals:       map[string]int{},
 		injectFailures: true,
 	}
 	f := newFleet(t, seed, 12+int(seed%13), u.spec())
@@ -82,6 +84,9 @@ func (u *faultyFleet) spec() environment.Spec {
 		c.BakeTimeInMinutes = 1
 	}
 	spec.DeploymentConfiguration = c
+	if u.IntN(4) == 0 {
+		spec.Query = "attribute:zone in [a, b]"
+	}
 	return spec
 }
 
@@ -143,7 +148,7 @@ func (u *faultyFleet) actAsUser() {
 // injectFault makes a random change to the fleet.
 func (u *faultyFleet) injectFault() {
 	pick := func() *environment.Instance { return &u.state.Instances[u.IntN(len(u.state.Instances))] }
-	switch u.IntN(12) {
+	switch u.IntN(14) {
 	case 0:
 		u.serial++
 		arn := fmt.Sprintf("h%03d", u.serial)
@@ -187,7 +192,41 @@ func (u *faultyFleet) injectFault() {
 		u.logf("new leader")
 	case 10:
 		u.actAsUser()
+	case 11, 12: // a drain begins, or is cancelled
+		at := pick()
+		at.Status = []string{"ACTIVE", "DRAINING"}[u.IntN(2)]
+		delete(u.disrupted, at.ARN)
+		u.logf("%s %s", at.ARN, at.Status)
+	case 13:
+		u.stopByHand()
 	}
+}
+
+// stopByHand stops a task as a user does.
+func (u *faultyFleet) stopByHand() {
+	for _, arn := range slices.Sorted(maps.Keys(u.tasks)) {
+		if task := u.tasks[arn]; task.Live() && !task.Stopping() && u.IntN(10) == 0 {
+			task.DesiredStatus, task.StopCode, task.StoppedReason = "STOPPED", "UserInitiated", "stopped by hand"
+			u.tasks[arn] = task
+			u.logf("%s stopped by hand on %s", arn, task.Instance)
+			return
+		}
+	}
+}
+
+// observeAgents records since when agents are disconnected.
+func (u *faultyFleet) observeAgents() {
+	since := map[string]time.Time{}
+	for _, i := range u.state.Instances {
+		if i.AgentConnected {
+			continue
+		}
+		since[i.ARN] = u.state.Now
+		if lost, known := u.state.DisconnectedSince[i.ARN]; known {
+			since[i.ARN] = lost
+		}
+	}
+	u.state.DisconnectedSince = since
 }
 
 func (u *faultyFleet) connected(instance string) bool {
