@@ -5,8 +5,8 @@ import "time"
 // LaunchState is the state of a launch.
 type LaunchState string
 
-// A launch is open from before StartTask is called until the outcome is known. Before that it may be replacing: its Task
-// is the task that StopTask stops to make room.
+// A launch is open from before StartTask is called until the outcome is known. Before that it may be replacing: its
+// Task is the task that StopTask stops to make room.
 const (
 	LaunchReplacing LaunchState = "replacing"
 	LaunchOpen      LaunchState = "open"
@@ -28,7 +28,8 @@ type Launch struct {
 	NotAfter       time.Time // StartTask may be called until then
 	Task           string    // ARN, once known; of a replacing launch, the task to stop
 	Attempts       int       // of this deployment on this instance in a row, including this one; from 1
-	// Failures is how many of these attempts have failed: StartTask failed for the instance, or the task stopped by itself.
+	// Failures is how many of these attempts have failed: StartTask failed for the instance, or the task stopped by
+	// itself.
 	Failures int `json:",omitempty"`
 	// NextAttemptAt is the earliest time of the next attempt after a failure. For a started task that is missing from
 	// the cluster state, it is when ECS is queried for it.
