@@ -41,9 +41,14 @@ type Deployment struct {
 	// FailedInstances are the failed instances that v0.3 recorded. Blox only removes entries, as it records failures in
 	// Launches.
 	FailedInstances []FailedInstance
-	StartTime       time.Time // when it was created
-	EndTime         time.Time // when it was completed, failed or stopped; zero before
+	// StartTime is when it was created, and EndTime when it was completed, failed or stopped; zero before. Both are for
+	// people: replicas have different clocks, so only Sequence orders deployments.
+	StartTime time.Time
+	EndTime   time.Time
 
+	// Sequence is higher than that of every deployment that the environment's record held at the creation. v0.3's
+	// records have none: 0.
+	Sequence           int64        `json:",omitempty"`
 	Revision           int          `json:",omitempty"` // the revision's number; 0 in v0.3's records, see RevisionNumber
 	RolloutState       RolloutState `json:",omitempty"` // see Rollout
 	RolloutStateReason string       `json:",omitempty"`
@@ -112,12 +117,14 @@ func (e Environment) Current() (Deployment, bool) {
 	return e.NewestCompleted()
 }
 
-// History returns every deployment, newest first: those in progress, then by time of creation.
+// History returns every deployment, newest first: those in progress, then by sequence. Deployments of v0.3 have no
+// sequence; they precede all others, in the order of their times.
 func (e Environment) History() []Deployment {
 	history := slices.Collect(maps.Values(e.Deployments))
 	slices.SortFunc(history, func(a, b Deployment) int {
 		return cmp.Or(
 			cmp.Compare(a.Status/Completed, b.Status/Completed),
+			cmp.Compare(b.Sequence, a.Sequence),
 			b.StartTime.Compare(a.StartTime),
 			b.EndTime.Compare(a.EndTime),
 			cmp.Compare(b.ID, a.ID),
@@ -193,6 +200,24 @@ func (e Environment) endDeployment(d Deployment, state RolloutState, reason stri
 		e.PendingDeploymentID = ""
 	}
 	return e.withDeployment(d)
+}
+
+// addDeployment returns e with the new deployment d, which starts next and is newer than all others.
+func (e Environment) addDeployment(d Deployment, now time.Time) Environment {
+	d.Status = Pending
+	d.RolloutState = RolloutInProgress
+	d.StartTime = now.UTC()
+	d.Sequence = e.nextSequence()
+	e.PendingDeploymentID = d.ID
+	return e.clearAutomaticPause().withDeployment(d)
+}
+
+func (e Environment) nextSequence() int64 {
+	newest := int64(0)
+	for _, d := range e.Deployments {
+		newest = max(newest, d.Sequence)
+	}
+	return newest + 1
 }
 
 // withDeployment returns e with d in a map of its own.

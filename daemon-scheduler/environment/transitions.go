@@ -30,11 +30,9 @@ func (e Environment) Deploy(id, token string, now time.Time) (Environment, error
 		reason := "Superseded by a deployment of revision " + strconv.Itoa(latest.Number) + "."
 		e = e.endDeployment(d, RolloutStopped, reason, now)
 	}
-	e.PendingDeploymentID = id
-	return e.clearAutomaticPause().withDeployment(Deployment{
-		ID: id, Status: Pending, TaskDefinition: latest.Spec.TaskDefinition, Token: token, StartTime: now.UTC(),
-		Revision: latest.Number, RolloutState: RolloutInProgress,
-	}), nil
+	return e.addDeployment(Deployment{
+		ID: id, TaskDefinition: latest.Spec.TaskDefinition, Token: token, Revision: latest.Number,
+	}, now), nil
 }
 
 // CheckToken returns an error unless token has the form of a deployment token.
@@ -118,11 +116,9 @@ func (e Environment) Rollback(next string, now time.Time) (Environment, error) {
 
 // startRollback adds a deployment with the id next that rolls out the revision of to and undoes the deployment from.
 func (e Environment) startRollback(to Deployment, from, next string, now time.Time) Environment {
-	e.PendingDeploymentID = next
-	return e.clearAutomaticPause().withDeployment(Deployment{
-		ID: next, Status: Pending, TaskDefinition: to.TaskDefinition, StartTime: now.UTC(),
-		Revision: to.RevisionNumber(), RolloutState: RolloutInProgress, RollbackOf: from,
-	})
+	return e.addDeployment(Deployment{
+		ID: next, TaskDefinition: to.TaskDefinition, Revision: to.RevisionNumber(), RollbackOf: from,
+	}, now)
 }
 
 // Promote continues the deployment after its canary.

@@ -23,7 +23,7 @@ func TestTransitions_KeepInvariantsInAnyOrder(t *testing.T) {
 		id := func() string { ids++; return fmt.Sprintf("%08d-0000-4000-8000-000000000000", ids) }
 		for range 60 {
 			before, d := e, e.any(r)
-			at = at.Add(time.Duration(r.IntN(100)) * time.Second)
+			at = at.Add(time.Duration(r.IntN(200)-100) * time.Second) // replicas have different clocks
 			switch r.IntN(14) {
 			case 0, 1:
 				spec := Spec{TaskDefinition: fmt.Sprintf("arn:td:%d", 1+r.IntN(5)), Query: "attribute:a exists"}
@@ -105,6 +105,14 @@ func (e Environment) checkInvariants(t *testing.T, before Environment, seed uint
 		}
 	}
 	require.LessOrEqual(t, inProgress, 1, "seed %d", seed)
+	newest := before.nextSequence() - 1
+	for i, d := range e.History() {
+		if _, kept := before.Deployments[d.ID]; !kept {
+			require.Zero(t, i, "seed %d: %s is not the newest deployment", seed, d.ID)
+			require.Greater(t, d.Sequence, newest, "seed %d", seed)
+		}
+	}
+	require.GreaterOrEqual(t, e.nextSequence(), before.nextSequence(), "seed %d: the newest deployment is lost", seed)
 	if e.IsDeleting() {
 		require.Zero(t, inProgress, "seed %d", seed)
 		require.True(t, before.IsDeleting() || before.DeletingSince.IsZero())

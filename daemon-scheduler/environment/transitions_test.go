@@ -67,6 +67,7 @@ func TestStop_RollsBackOrAborts(t *testing.T) {
 			ID:             third,
 			TaskDefinition: "arn:td:1",
 			StartTime:      now.Add(time.Hour),
+			Sequence:       3,
 			Revision:       1,
 			RolloutState:   RolloutInProgress,
 			RollbackOf:     second,
