@@ -2,6 +2,8 @@ package api
 
 import (
 	"context"
+	"errors"
+	"fmt"
 	"net/http"
 	"sync"
 	"time"
@@ -23,7 +25,8 @@ func (h *handler) record(event environment.Event) {
 	h.RecordEvent(event)
 }
 
-// changeEnvironment applies change to the environment in the path. It records event if that changes the stored record.
+// changeEnvironment applies change to the environment in the path. If change creates a deployment, its task definition
+// must be ACTIVE. changeEnvironment records event if the stored record changes.
 func (h *handler) changeEnvironment(
 	r *http.Request, event environment.Event, change transition,
 ) (environment.Environment, error) {
@@ -31,10 +34,8 @@ func (h *handler) changeEnvironment(
 	if !environment.IsAddressableName(name) {
 		return environment.Environment{}, environment.NotFound(name)
 	}
-	ctx, cancel := withStoreTimeout(r)
-	defer cancel()
 	previousVersion := int64(0)
-	e, err := h.update(ctx, name, func(e environment.Environment) (environment.Environment, error) {
+	e, err := h.updateVerified(r, name, func(e environment.Environment) (environment.Environment, error) {
 		previousVersion = e.StoredVersion
 		return change(e)
 	})
@@ -72,6 +73,66 @@ func (h *handler) update(ctx context.Context, name string, change transition) (e
 			return tasks == nil || launched[id] || tasks.ByDeployment[id].Running+tasks.ByDeployment[id].Pending > 0
 		}), nil
 	})
+}
+
+// errUnverified means that a change creates a deployment whose task definition has not been verified.
+var errUnverified = errors.New("the task definition has not been verified")
+
+// updateVerified applies change like update. A deployment that change creates is stored only if ECS has its task
+// definition as ACTIVE: otherwise it would stop tasks and start none.
+func (h *handler) updateVerified(
+	r *http.Request, name string, change transition,
+) (environment.Environment, error) {
+	var verified environment.Deployment
+	verify := func(e environment.Environment) (environment.Environment, error) {
+		next, err := change(e)
+		if err != nil {
+			return e, err
+		}
+		d, created := createdDeployment(e, next)
+		if created && d.TaskDefinition != verified.TaskDefinition {
+			verified = d
+			return e, errUnverified
+		}
+		return next, nil
+	}
+	for {
+		e, err := h.updateWithTimeout(r, name, verify)
+		if !errors.Is(err, errUnverified) {
+			return e, err
+		}
+		if err := h.verifyTarget(r.Context(), name, verified); err != nil {
+			return environment.Environment{}, err
+		}
+	}
+}
+
+// updateWithTimeout is update with a timeout of its own, which calls of ECS do not use up.
+func (h *handler) updateWithTimeout(
+	r *http.Request, name string, change transition,
+) (environment.Environment, error) {
+	ctx, cancel := withStoreTimeout(r)
+	defer cancel()
+	return h.update(ctx, name, change)
+}
+
+// createdDeployment returns the deployment that a change from e to next has created, if any.
+func createdDeployment(e, next environment.Environment) (environment.Deployment, bool) {
+	d, inProgress := next.InProgress()
+	_, existed := e.Deployments[d.ID]
+	return d, inProgress && !existed
+}
+
+// verifyTarget returns an error unless ECS has the deployment's task definition as ACTIVE.
+func (h *handler) verifyTarget(ctx context.Context, name string, d environment.Deployment) error {
+	_, err := h.Resolver.TaskDefinition(ctx, d.TaskDefinition)
+	if errors.Is(err, environment.ErrTaskDefinitionInactive) || errors.Is(err, environment.ErrTaskDefinitionNotFound) {
+		return environment.TargetUnusable(name, d, err)
+	}
+	if err != nil {
+		return fmt.Errorf("resolve the task definition of revision %d: %w", d.RevisionNumber(), err)
+	}
+	return nil
 }
 
 func (h *handler) pause(w http.ResponseWriter, r *http.Request) error {

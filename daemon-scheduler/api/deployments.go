@@ -1,7 +1,6 @@
 package api
 
 import (
-	"context"
 	"maps"
 	"net/http"
 	"slices"
@@ -30,17 +29,12 @@ func (h *handler) createDeployment(w http.ResponseWriter, r *http.Request) error
 	if err != nil {
 		return err
 	}
-	ctx, cancel := withStoreTimeout(r)
-	defer cancel()
 	id, now := uuid.NewString(), time.Now()
+	deploy := func(e environment.Environment) (environment.Environment, error) { return e.Deploy(id, token, now) }
 	if dryRun {
-		return h.dryRun(ctx, w, name, func(e environment.Environment) (environment.Environment, error) {
-			return e.Deploy(id, token, now)
-		})
+		return h.dryRun(w, r, deploy)
 	}
-	e, err := h.update(ctx, name, func(e environment.Environment) (environment.Environment, error) {
-		return e.Deploy(id, token, now)
-	})
+	e, err := h.updateVerified(r, name, deploy)
 	if err != nil {
 		return err
 	}
@@ -89,12 +83,17 @@ func (h *handler) environmentAndLaunches(r *http.Request) (environment.Environme
 }
 
 // dryRun responds with the plan of a deployment that it does not create.
-func (h *handler) dryRun(ctx context.Context, w http.ResponseWriter, name string, deploy transition) error {
-	e, err := h.Store.Get(ctx, name)
+func (h *handler) dryRun(w http.ResponseWriter, r *http.Request, deploy transition) error {
+	ctx, cancel := withStoreTimeout(r)
+	defer cancel()
+	e, err := h.Store.Get(ctx, r.PathValue("name"))
 	if err != nil {
 		return err
 	}
 	if e, err = deploy(e); err != nil {
+		return err
+	}
+	if err := h.verifyTarget(r.Context(), e.Name, e.Deployments[e.PendingDeploymentID]); err != nil {
 		return err
 	}
 	steps, ok := h.Status.DryRun(e)

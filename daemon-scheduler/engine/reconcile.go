@@ -149,7 +149,11 @@ func (r *reconciliation) isOutdated() bool {
 func (r *reconciliation) recordProgress(ctx context.Context, plan planner.Plan, now time.Time) error {
 	next, changed := r.env.RecordProgress(plan.Deployment, plan.Progress, now)
 	if plan.FailureReason != "" {
-		next = next.Fail(plan.Deployment, plan.FailureReason, uuid.NewString(), now)
+		isActive, err := r.activeRollbackDefinition(ctx, next.RollbackDefinitions(plan.Deployment))
+		if err != nil {
+			return fmt.Errorf("choose the rollback's deployment: %w", err)
+		}
+		next = next.Fail(plan.Deployment, plan.FailureReason, uuid.NewString(), isActive, now)
 		changed = true
 		r.log.WithField("reason", plan.FailureReason).Warn("deployment failed")
 	}

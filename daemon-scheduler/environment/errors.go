@@ -1,6 +1,9 @@
 package environment
 
-import "errors"
+import (
+	"errors"
+	"fmt"
+)
 
 // Errors of requests and of the services that Blox depends on. The functions below return some of them with v0.3's
 // texts.
@@ -24,7 +27,10 @@ var (
 	ErrClusterInactive        = errors.New("cluster inactive")
 	ErrTaskDefinitionNotFound = errors.New("task definition not found")
 	ErrTaskDefinitionInactive = errors.New("task definition inactive")
-	ErrECSUnavailable         = errors.New("ECS unavailable") // throttled or failing; a retry may succeed
+	// ErrTargetUnusable means that the task definition of a deployment to create does not exist or is inactive. See
+	// TargetUnusable.
+	ErrTargetUnusable = errors.New("task definition of the deployment unusable")
+	ErrECSUnavailable = errors.New("ECS unavailable") // throttled or failing; a retry may succeed
 
 	ErrStoreUnavailable  = errors.New("the store is unavailable")
 	ErrStoreOutOfSpace   = errors.New("the store is out of space") // reads still work
@@ -84,6 +90,17 @@ func deleting(name string) error {
 func noRollbackTarget(name string) error {
 	text := "Environment " + name + " has no earlier completed deployment to roll back to"
 	return &domainError{ErrNoRollbackTarget, text}
+}
+
+// TargetUnusable returns the ErrTargetUnusable of the deployment d of the named environment. Cause is
+// ErrTaskDefinitionNotFound or ErrTaskDefinitionInactive.
+func TargetUnusable(name string, d Deployment, cause error) error {
+	problem := "TaskDefinition is inactive"
+	if errors.Is(cause, ErrTaskDefinitionNotFound) {
+		problem = "TaskDefinition does not exist"
+	}
+	text := fmt.Sprintf("%s: revision %d of environment %s has %s", problem, d.RevisionNumber(), name, d.TaskDefinition)
+	return &domainError{ErrTargetUnusable, text}
 }
 
 func noCanary(id string) error {

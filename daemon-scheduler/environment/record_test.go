@@ -107,7 +107,7 @@ func keepsRules(t *testing.T, e Environment) {
 		e.TrimDeployments(1, inUse),
 		e.TrimUnstarted(inUse),
 		e.Delete(now),
-		e.Fail(first, "x", next, now),
+		e.Fail(first, "x", next, allActive, now),
 	}
 	add := func(c Environment, err error) {
 		if err == nil {

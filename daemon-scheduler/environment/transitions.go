@@ -1,6 +1,7 @@
 package environment
 
 import (
+	"slices"
 	"strconv"
 	"time"
 )
@@ -78,19 +79,40 @@ func (e Environment) Stop(id string, kind StopKind, next string, now time.Time) 
 }
 
 // Fail ends the deployment in progress as failed. It rolls back, with the id next, if the circuit breaker is
-// configured to and there is a completed deployment. Otherwise it leaves the tasks as they are and pauses.
-func (e Environment) Fail(id, reason, next string, now time.Time) Environment {
+// configured to, to the newest completed deployment whose task definition isActive. If there is none, or the circuit
+// breaker does not roll back, Fail leaves the tasks as they are and pauses.
+func (e Environment) Fail(
+	id, reason, next string, isActive func(taskDefinition string) bool, now time.Time,
+) Environment {
 	d, ok := e.Deployments[id]
 	if !ok || d.Status == Completed {
 		return e
 	}
-	to, found := e.NewestCompleted()
-	rollback := found && e.RevisionFor(d).Spec.DeploymentConfiguration.CircuitBreaker.Rollback
+	definitions := e.RollbackDefinitions(id)
+	to, found := e.newestCompleted(func(d Deployment) bool { return isActive(d.TaskDefinition) })
+	if len(definitions) > 0 && !found {
+		reason += " Blox cannot roll back: the task definition of no completed deployment is ACTIVE."
+	}
 	e = e.endDeployment(d, RolloutFailed, reason, now)
-	if !rollback {
+	if len(definitions) == 0 || !found {
 		return e.pauseAfter(id)
 	}
 	return e.startRollback(to, id, next, now)
+}
+
+// RollbackDefinitions returns the task definitions that the deployment may return to automatically when it fails, those
+// of the newest completed deployments first. It returns none if the deployment pauses instead.
+func (e Environment) RollbackDefinitions(id string) (definitions []string) {
+	d, ok := e.Deployments[id]
+	if !ok || !e.RevisionFor(d).Spec.DeploymentConfiguration.CircuitBreaker.Rollback {
+		return nil
+	}
+	for _, d := range e.History() {
+		if d.Rollout() == RolloutCompleted && !slices.Contains(definitions, d.TaskDefinition) {
+			definitions = append(definitions, d.TaskDefinition)
+		}
+	}
+	return definitions
 }
 
 // Rollback adds a deployment with the id next that undoes the one in progress, or the newest one if it failed or was

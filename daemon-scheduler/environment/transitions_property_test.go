@@ -38,7 +38,7 @@ func TestTransitions_KeepInvariantsInAnyOrder(t *testing.T) {
 			case 6:
 				e, _ = e.Stop(d.ID, StopAbort, id(), at)
 			case 7:
-				e = e.Fail(d.ID, "it failed", id(), at)
+				e = e.Fail(d.ID, "it failed", id(), allActive, at)
 			case 8:
 				e, _ = e.Rollback(id(), at)
 			case 9:

@@ -2,6 +2,7 @@ package environment
 
 import (
 	"fmt"
+	"slices"
 	"testing"
 	"time"
 
@@ -116,7 +117,7 @@ func TestStop_RollsBackOrAborts(t *testing.T) {
 }
 
 func TestFail_RollsBackOrPauses(t *testing.T) {
-	e := updated(t, breaker(true)).Fail(second, "3 tasks failed.", third, now.Add(time.Hour))
+	e := updated(t, breaker(true)).Fail(second, "3 tasks failed.", third, allActive, now.Add(time.Hour))
 	assert.Equal(t, RolloutFailed, e.Deployments[second].Rollout())
 	assert.Equal(t, "3 tasks failed.", e.Deployments[second].RolloutStateReason)
 	assert.Equal(t, second, e.Deployments[third].RollbackOf)
@@ -124,14 +125,47 @@ func TestFail_RollsBackOrPauses(t *testing.T) {
 	same, changed := e.RecordProgress(second, Progress{Status: Completed}, now)
 	assert.False(t, changed, "a failed deployment does not change")
 	assert.Equal(t, e, same)
-	assert.Equal(t, e, e.Fail(second, "again", "x", now))
+	assert.Equal(t, e, e.Fail(second, "again", "x", allActive, now))
 
-	e = updated(t, breaker(false)).Fail(second, "3 tasks failed.", third, now)
+	e = updated(t, breaker(false)).Fail(second, "3 tasks failed.", third, allActive, now)
 	assert.Equal(t, second, e.PausedBy)
 	assert.NotContains(t, e.Deployments, third)
 
 	single := must(t)(Create("logs", "", token1, breaker(true), now).Deploy(first, token1, now))
-	assert.True(t, single.Fail(first, "", third, now).Paused, "there is no deployment to roll back to")
+	assert.True(t, single.Fail(first, "", third, allActive, now).Paused, "there is no deployment to roll back to")
+}
+
+// allActive reports that ECS has every task definition as ACTIVE.
+func allActive(string) bool { return true }
+
+func TestFail_RollsBackToAnActiveTaskDefinition(t *testing.T) {
+	e := completed(updated(t, breaker(true)), second, now)
+	spec := breaker(true)
+	spec.TaskDefinition = "arn:td:3"
+	e = must(t)(must(t)(e.Update(spec, token2, token3, now)).Deploy(third, token3, now))
+	assert.Equal(t, []string{"arn:td:2", "arn:td:1"}, e.RollbackDefinitions(third))
+	for name, tc := range map[string]struct {
+		inactive []string
+		want     string // the task definition that the rollback returns to; empty: the environment is paused
+	}{
+		"the newest is active":   {nil, "arn:td:2"},
+		"the newest is inactive": {[]string{"arn:td:2"}, "arn:td:1"},
+		"none is active":         {[]string{"arn:td:1", "arn:td:2"}, ""},
+	} {
+		t.Run(name, func(t *testing.T) {
+			isActive := func(definition string) bool { return !slices.Contains(tc.inactive, definition) }
+			failed := e.Fail(third, "3 tasks failed.", "back", isActive, now)
+			assert.Equal(t, RolloutFailed, failed.Deployments[third].Rollout())
+			assert.Equal(t, tc.want, failed.Deployments["back"].TaskDefinition)
+			assert.Equal(t, tc.want == "", failed.Paused)
+			reason := "3 tasks failed."
+			if tc.want == "" {
+				reason += " Blox cannot roll back: the task definition of no completed deployment is ACTIVE."
+			}
+			assert.Equal(t, reason, failed.Deployments[third].RolloutStateReason)
+		})
+	}
+	assert.Empty(t, updated(t, breaker(false)).RollbackDefinitions(second), "the environment is paused instead")
 }
 
 func TestRollback_ReturnsToTheNewestCompletedDeployment(t *testing.T) {
@@ -161,7 +195,7 @@ func TestRollback_RevertsAnUnsuccessfulDeployment(t *testing.T) {
 	e = must(t)(e.Deploy(third, token3, now.Add(3*time.Hour)))
 	abort := func(e Environment) (Environment, error) { return e.Stop(third, StopAbort, "", now.Add(4*time.Hour)) }
 	fail := func(e Environment) (Environment, error) {
-		return e.Fail(third, "3 tasks failed.", "", now.Add(4*time.Hour)), nil
+		return e.Fail(third, "3 tasks failed.", "", allActive, now.Add(4*time.Hour)), nil
 	}
 	type step = func(Environment) (Environment, error)
 	for name, steps := range map[string][]step{

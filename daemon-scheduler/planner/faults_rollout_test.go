@@ -23,7 +23,7 @@ func (u *faultyFleet) round(calm bool) Plan {
 	u.checkProgress(plan)
 	if plan.FailureReason != "" {
 		u.logf("%s failed: %s", plan.Deployment[:8], plan.FailureReason)
-		u.state.Environment = u.state.Environment.Fail(plan.Deployment, plan.FailureReason, u.id(), u.state.Now)
+		u.state.Environment = u.state.Environment.Fail(plan.Deployment, plan.FailureReason, u.id(), allActive, u.state.Now)
 		return plan
 	}
 	u.state.Environment, _ = u.state.Environment.RecordProgress(plan.Deployment, plan.Progress, u.state.Now)

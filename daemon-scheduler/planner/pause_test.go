@@ -17,7 +17,7 @@ func paused(s State) State {
 
 // afterFailure returns the state after the current deployment has failed, which paused the environment.
 func afterFailure(s State) State {
-	s.Environment = s.Environment.Fail(current, "it was bad", newest, now.Add(-time.Hour))
+	s.Environment = s.Environment.Fail(current, "it was bad", newest, allActive, now.Add(-time.Hour))
 	return s
 }
 

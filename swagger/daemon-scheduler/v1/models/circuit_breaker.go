@@ -20,7 +20,7 @@ type CircuitBreaker struct {
 	// Whether the circuit breaker is enabled.
 	Enable bool `json:"enable,omitempty"`
 
-	// Whether Blox rolls back to the newest completed deployment after a failure. Otherwise, Blox keeps all tasks as they are and pauses the rollout; instances without a task get the newest completed deployment.
+	// Whether Blox rolls back after a failure, to the newest completed deployment whose task definition is ACTIVE. Otherwise, or if there is none, Blox keeps all tasks as they are and pauses the rollout; instances without a task get the newest completed deployment.
 	Rollback bool `json:"rollback,omitempty"`
 
 	// Number of failed starts and tasks at which the deployment fails. Default: half of the instances, at least 3 and at most 200.

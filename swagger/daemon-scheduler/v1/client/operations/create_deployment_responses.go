@@ -203,7 +203,7 @@ func NewCreateDeploymentNotFound() *CreateDeploymentNotFound {
 
 // CreateDeploymentNotFound describes a response with status code 404, with default header values.
 //
-// The environment does not exist.
+// The environment does not exist, or its task definition does not exist or is inactive.
 type CreateDeploymentNotFound struct {
 	Payload string
 }
@@ -401,7 +401,7 @@ func NewCreateDeploymentServiceUnavailable() *CreateDeploymentServiceUnavailable
 
 // CreateDeploymentServiceUnavailable describes a response with status code 503, with default header values.
 //
-// etcd does not respond, or a dry run found a stale cluster state; retry later.
+// etcd or ECS does not respond, or a dry run found a stale cluster state; retry later.
 type CreateDeploymentServiceUnavailable struct {
 	Payload string
 }

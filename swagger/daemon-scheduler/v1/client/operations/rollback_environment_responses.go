@@ -131,7 +131,7 @@ func NewRollbackEnvironmentNotFound() *RollbackEnvironmentNotFound {
 
 // RollbackEnvironmentNotFound describes a response with status code 404, with default header values.
 //
-// The environment does not exist.
+// The environment does not exist, or the task definition to return to does not exist or is inactive.
 type RollbackEnvironmentNotFound struct {
 	Payload string
 }
@@ -329,7 +329,7 @@ func NewRollbackEnvironmentServiceUnavailable() *RollbackEnvironmentServiceUnava
 
 // RollbackEnvironmentServiceUnavailable describes a response with status code 503, with default header values.
 //
-// etcd does not respond; retry later.
+// etcd or ECS does not respond; retry later.
 type RollbackEnvironmentServiceUnavailable struct {
 	Payload string
 }

@@ -203,7 +203,7 @@ func NewStopDeploymentNotFound() *StopDeploymentNotFound {
 
 // StopDeploymentNotFound describes a response with status code 404, with default header values.
 //
-// The environment or deployment does not exist.
+// The environment or deployment does not exist, or the task definition to return to does not exist or is inactive.
 type StopDeploymentNotFound struct {
 	Payload string
 }
@@ -401,7 +401,7 @@ func NewStopDeploymentServiceUnavailable() *StopDeploymentServiceUnavailable {
 
 // StopDeploymentServiceUnavailable describes a response with status code 503, with default header values.
 //
-// etcd does not respond; retry later.
+// etcd or ECS does not respond; retry later.
 type StopDeploymentServiceUnavailable struct {
 	Payload string
 }
