@@ -158,20 +158,31 @@ func (h *handler) respondChanged(
 	return nil
 }
 
-// rollback responds with the rollback's deployment: the one in progress, else a new one.
+// rollback responds with the rollback's deployment: the one in progress, else a new one. With a revision, it responds
+// with the deployment of that revision, which may be in effect already.
 func (h *handler) rollback(w http.ResponseWriter, r *http.Request) error {
+	revision, err := revisionParameter(r)
+	if err != nil {
+		return err
+	}
 	id, now := uuid.NewString(), time.Now()
+	target := ""
 	event := environment.Event{Action: environment.EventRollbackRequested}
 	e, err := h.changeEnvironment(r, event, func(e environment.Environment) (environment.Environment, error) {
-		return e.Rollback(id, now)
+		if revision > 0 {
+			next, d, err := e.RollbackTo(revision, id, now)
+			target = d.ID
+			return next, err
+		}
+		next, err := e.Rollback(id, now)
+		d, _ := next.InProgress()
+		target = d.ID
+		return next, err
 	})
 	if err != nil {
 		return err
 	}
-	if d, ok := e.InProgress(); ok {
-		id = d.ID
-	}
-	return h.respondDeployment(w, r, e, id, "environment rolled back")
+	return h.respondDeployment(w, r, e, target, "environment rolled back")
 }
 
 func (h *handler) stopDeployment(w http.ResponseWriter, r *http.Request) error {

@@ -50,31 +50,9 @@ type handler struct {
 func New(cfg Config) http.Handler {
 	h := &handler{cfg, httpserver.ErrorTable{Responses: errorResponses, Unexpected: unexpected, Log: cfg.Log}}
 	mux := http.NewServeMux()
-	for pattern, serve := range map[string]func(http.ResponseWriter, *http.Request) error{
-		"POST /v1/environments":                                 h.createEnvironment,
-		"GET /v1/environments":                                  h.listEnvironments,
-		"GET /v1/environments/{name}":                           h.getEnvironment,
-		"DELETE /v1/environments/{name}":                        h.deleteEnvironment,
-		"POST /v1/environments/{name}/deployments":              h.createDeployment,
-		"GET /v1/environments/{name}/deployments":               h.listDeployments,
-		"GET /v1/environments/{name}/deployments/{id}":          h.getDeployment,
-		"PATCH /v1/environments/{name}":                         h.updateEnvironment,
-		"GET /v1/environments/{name}/revisions":                 h.listRevisions,
-		"GET /v1/environments/{name}/instances":                 h.listInstances,
-		"POST /v1/environments/{name}/rollback":                 h.rollback,
-		"POST /v1/environments/{name}/pause":                    h.pause,
-		"POST /v1/environments/{name}/resume":                   h.resume,
-		"POST /v1/environments/{name}/deployments/{id}/stop":    h.stopDeployment,
-		"POST /v1/environments/{name}/deployments/{id}/promote": h.promoteDeployment,
-		"GET /v1/stream/environments":                           h.streamEnvironments,
-		"GET /v1/stream/environments/{name}/instances":          h.streamInstances,
-		"GET /v1/stream/overview":                               h.streamOverview,
-		"GET /v1/events":                                        h.listEvents,
-		"GET /v1/ping":                                          h.ping,
-		"GET /v1/ready":                                         h.ready,
-	} {
+	for pattern, route := range h.routes() {
 		mux.HandleFunc(pattern, func(w http.ResponseWriter, r *http.Request) {
-			if err := serve(w, r); err != nil {
+			if err := route.handle(w, r); err != nil {
 				h.errors.Respond(w, r, err)
 			}
 		})

@@ -29,8 +29,11 @@ func (h *handler) createDeployment(w http.ResponseWriter, r *http.Request) error
 	if err != nil {
 		return err
 	}
-	id, now := uuid.NewString(), time.Now()
-	deploy := func(e environment.Environment) (environment.Environment, error) { return e.Deploy(id, token, now) }
+	id := uuid.NewString()
+	deploy, err := deployTransition(r, id, token)
+	if err != nil {
+		return err
+	}
 	if dryRun {
 		return h.dryRun(w, r, deploy)
 	}
@@ -41,6 +44,25 @@ func (h *handler) createDeployment(w http.ResponseWriter, r *http.Request) error
 	h.Log.WithFields(logrus.Fields{"environment": name, "deployment": id}).Info("deployment created")
 	httpserver.JSON(w, http.StatusOK, showDeployment(e, e.Deployments[id], nil, h.Status.Counts(e)))
 	return nil
+}
+
+// deployTransition returns the transition that the request's parameters revision and forceNewDeployment ask for.
+func deployTransition(r *http.Request, id, token string) (transition, error) {
+	revision, err := revisionParameter(r)
+	if err != nil {
+		return nil, err
+	}
+	force, err := boolParameter(r, "forceNewDeployment")
+	if err != nil {
+		return nil, err
+	}
+	now, nextToken := time.Now(), uuid.NewString()
+	return func(e environment.Environment) (environment.Environment, error) {
+		if revision == 0 && !force {
+			return e.Deploy(id, token, now)
+		}
+		return e.Redeploy(id, token, environment.Redeployment{Revision: revision, Force: force}, nextToken, now)
+	}, nil
 }
 
 func (h *handler) listDeployments(w http.ResponseWriter, r *http.Request) error {
@@ -131,6 +153,7 @@ func showDeployment(
 		RolloutStateReason: d.RolloutStateReason,
 		RollbackOf:         d.RollbackOf,
 		Promoted:           d.Promoted,
+		ForceNewDeployment: d.ForceNewDeployment,
 		FailedTasks:        int64(d.FailedTasks),
 		FailedCount:        conv.Pointer(int64(len(failures))),
 		CreatedAt:          timePointer(d.StartTime),

@@ -50,6 +50,7 @@ var errorResponses = []httpserver.ErrorResponse{
 
 	{Err: environment.ErrNotFound, Status: http.StatusNotFound},
 	{Err: environment.ErrDeploymentNotFound, Status: http.StatusNotFound},
+	{Err: environment.ErrRevisionNotFound, Status: http.StatusNotFound},
 	{Err: environment.ErrTargetUnusable, Status: http.StatusNotFound},
 	{Err: environment.ErrClusterNotFound, Status: http.StatusNotFound, Text: "Cluster does not exist"},
 	{Err: environment.ErrClusterInactive, Status: http.StatusNotFound, Text: "Cluster is inactive"},

@@ -3,6 +3,7 @@ package api
 import (
 	"net/http"
 	"slices"
+	"strconv"
 
 	"github.com/go-openapi/swag/conv"
 
@@ -23,6 +24,25 @@ func (h *handler) listRevisions(w http.ResponseWriter, r *http.Request) error {
 		list.Items = append(list.Items, showRevision(e.Cluster, revision))
 	}
 	httpserver.JSON(w, http.StatusOK, list)
+	return nil
+}
+
+func (h *handler) getRevision(w http.ResponseWriter, r *http.Request) error {
+	ctx, cancel := withStoreTimeout(r)
+	defer cancel()
+	e, err := h.get(ctx, r.PathValue("name"))
+	if err != nil {
+		return err
+	}
+	number, err := strconv.Atoi(r.PathValue("revision"))
+	if err != nil {
+		return environment.RevisionNotFound(r.PathValue("revision"), e.Name)
+	}
+	revision, err := e.Revision(number)
+	if err != nil {
+		return err
+	}
+	httpserver.JSON(w, http.StatusOK, showRevision(e.Cluster, revision))
 	return nil
 }
 

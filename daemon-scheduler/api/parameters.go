@@ -34,6 +34,19 @@ func boolParameter(r *http.Request, name string) (bool, error) {
 	}
 }
 
+// revisionParameter reads the number of a revision; 0 if the parameter is missing.
+func revisionParameter(r *http.Request) (int, error) {
+	value := r.URL.Query().Get("revision")
+	if value == "" && !r.URL.Query().Has("revision") {
+		return 0, nil
+	}
+	number, err := strconv.Atoi(value)
+	if err != nil || number < 1 {
+		return 0, invalidParameter("revision", value, "a whole number of 1 or more")
+	}
+	return number, nil
+}
+
 // heartbeatParameter reads the interval of a stream's heartbeats; 0 if the parameter is missing.
 func heartbeatParameter(r *http.Request) (time.Duration, error) {
 	value := r.URL.Query().Get("heartbeat")

@@ -23,6 +23,10 @@ func TestParameters_NameTheOffendingValueAndTheAcceptedOnes(t *testing.T) {
 			_, err := heartbeatParameter(r)
 			return err
 		}},
+		"revision": {"revision=0", `Invalid revision "0": must be a whole number of 1 or more`, func(r *http.Request) error {
+			_, err := revisionParameter(r)
+			return err
+		}},
 		"limit": {"limit=0", `Invalid limit "0": must be 1 to 1000`, func(r *http.Request) error {
 			_, err := limitParameter(r)
 			return err

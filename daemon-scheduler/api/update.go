@@ -14,7 +14,7 @@ import (
 	"github.com/blox/blox/swagger/daemon-scheduler/v1/models"
 )
 
-// updateEnvironment creates a revision. Every update changes the token, so the store accepts the update only if the
+// updateEnvironment creates a revision, unless the body changes nothing. Every change renews the token, so the store accepts the update only if the
 // environment has not changed since it was read.
 func (h *handler) updateEnvironment(w http.ResponseWriter, r *http.Request) error {
 	token := r.URL.Query().Get("deploymentToken")
@@ -33,9 +33,14 @@ func (h *handler) updateEnvironment(w http.ResponseWriter, r *http.Request) erro
 	if err != nil {
 		return err
 	}
+	latest := e.LatestRevision().Number
 	e, err = h.storeSpec(r, e.Name, spec, token)
 	if err != nil {
 		return err
+	}
+	if e.LatestRevision().Number == latest {
+		httpserver.JSON(w, http.StatusOK, h.showEnvironment(e))
+		return nil
 	}
 	h.Log.WithFields(logrus.Fields{
 		"environment": e.Name, "revision": e.LatestRevision().Number, "taskDefinition": spec.TaskDefinition,

@@ -112,12 +112,14 @@ func (m metrics) countAttributes(change attributeChange, outcome ecsapi.Outcome,
 	m.attributes.WithLabelValues(string(change), label).Add(float64(n))
 }
 
-// updateGauges compares a plan with the environment's tasks as a fresh cluster state shows them.
-func (m metrics) updateGauges(name string, plan planner.Plan, tasks []environment.Task) {
+// updateGauges compares a plan with the environment's tasks as a fresh cluster state shows them. Tasks that the
+// deployment has adopted count as its own.
+func (m metrics) updateGauges(e environment.Environment, plan planner.Plan, tasks []environment.Task) {
 	running, live := map[string]bool{}, map[string]bool{} // by instance ARN
 	duplicates := 0
 	for _, t := range tasks {
-		if t.StartedBy != plan.Deployment || !t.Live() {
+		own := t.StartedBy == plan.Deployment || e.Adopts(e.Deployments[plan.Deployment], t.StartedBy)
+		if !own || !t.Live() {
 			continue
 		}
 		if live[t.Instance] {
@@ -128,8 +130,8 @@ func (m metrics) updateGauges(name string, plan planner.Plan, tasks []environmen
 			running[t.Instance] = true
 		}
 	}
-	m.missing.WithLabelValues(name).Set(float64(max(0, plan.Progress.Desired-len(running))))
-	m.duplicate.WithLabelValues(name).Set(float64(duplicates))
+	m.missing.WithLabelValues(e.Name).Set(float64(max(0, plan.Progress.Desired-len(running))))
+	m.duplicate.WithLabelValues(e.Name).Set(float64(duplicates))
 }
 
 // forget removes the gauges of an environment that was deleted.

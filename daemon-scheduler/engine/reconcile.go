@@ -121,7 +121,7 @@ func (r *reconciliation) execute(ctx context.Context, plan planner.Plan, fresh b
 	}
 	var progressErr error
 	if fresh { // an old cluster state says nothing new about gauges and progress
-		r.metrics.updateGauges(r.env.Name, plan, r.tasks)
+		r.metrics.updateGauges(r.env, plan, r.tasks)
 		if progressErr = r.recordProgress(ctx, plan, now); errors.Is(progressErr, environment.ErrConflict) {
 			return progressErr // the environment has changed, so the plan is void
 		}

@@ -60,7 +60,8 @@ func (r *reconciliation) listUnseen(ctx context.Context) (unseen []string, err e
 	}
 	current, _ := r.env.Current()
 	for i, d := range r.env.History() {
-		if i > 0 && d.ID != current.ID && d.Status == environment.Completed && !live[d.ID] {
+		replaced := i > 0 && d.ID != current.ID && !r.env.Adopts(current, d.ID)
+		if replaced && d.Status == environment.Completed && !live[d.ID] {
 			continue // a later deployment replaced its tasks, before the backup as well
 		}
 		arns, err := r.listStartedBy(ctx, d.ID)

@@ -48,7 +48,12 @@ type Deployment struct {
 
 	// Sequence is higher than that of every deployment that the environment's record held at the creation. v0.3's
 	// records have none: 0.
-	Sequence           int64        `json:",omitempty"`
+	Sequence int64 `json:",omitempty"`
+	// TaskSettingsHash tells apart the TaskSettings of revisions that may no longer be kept. Earlier records have none.
+	TaskSettingsHash string `json:",omitempty"`
+	// ForceNewDeployment replaces all tasks, also those that the deployment could adopt.
+	ForceNewDeployment bool `json:",omitempty"`
+
 	Revision           int          `json:",omitempty"` // the revision's number; 0 in v0.3's records, see RevisionNumber
 	RolloutState       RolloutState `json:",omitempty"` // see Rollout
 	RolloutStateReason string       `json:",omitempty"`
@@ -182,12 +187,31 @@ func (e Environment) HasCanary(d Deployment) bool {
 	return d.RollbackOf == "" && e.RevisionFor(d).Spec.DeploymentConfiguration.Canary != nil
 }
 
-// Adopts reports whether the rollback d takes over tasks that the deployment startedBy has started: they run the same
-// revision, so there is no reason to replace them.
+// Adopts reports whether the deployment d takes over tasks that the deployment startedBy has started, because it would
+// start equal tasks: revisions that differ in other fields only have no reason to replace them. A deployment of the
+// same revision replaces the tasks, unless it is a rollback, which undoes the tasks of one deployment only.
 func (e Environment) Adopts(d Deployment, startedBy string) bool {
 	starter, ok := e.Deployments[startedBy]
-	return ok && starter.ID != d.ID && d.RollbackOf != "" && d.RollbackOf != starter.ID &&
-		starter.RevisionNumber() == d.RevisionNumber() && starter.TaskDefinition == d.TaskDefinition
+	switch {
+	case !ok, starter.ID == d.ID, d.ForceNewDeployment, starter.TaskDefinition != d.TaskDefinition:
+		return false
+	case starter.RevisionNumber() == d.RevisionNumber():
+		return d.RollbackOf != "" && d.RollbackOf != starter.ID
+	}
+	hash := e.taskSettingsHash(d)
+	return hash != "" && hash == e.taskSettingsHash(starter)
+}
+
+// taskSettingsHash returns the hash of the deployment's task settings; empty if they are no longer known.
+func (e Environment) taskSettingsHash(d Deployment) string {
+	if d.TaskSettingsHash != "" {
+		return d.TaskSettingsHash
+	}
+	kept := func(r Revision) bool { return r.Number == d.Revision }
+	if d.Revision > 0 && !slices.ContainsFunc(e.Revisions, kept) { // v0.3's deployments have no settings
+		return ""
+	}
+	return e.RevisionFor(d).Spec.TaskSettings.hash()
 }
 
 // endDeployment returns e after its deployment d ended in state.
@@ -208,6 +232,7 @@ func (e Environment) addDeployment(d Deployment, now time.Time) Environment {
 	d.RolloutState = RolloutInProgress
 	d.StartTime = now.UTC()
 	d.Sequence = e.nextSequence()
+	d.TaskSettingsHash = e.RevisionFor(d).Spec.TaskSettings.hash()
 	e.PendingDeploymentID = d.ID
 	return e.clearAutomaticPause().withDeployment(d)
 }

@@ -11,6 +11,7 @@ var (
 	ErrExists             = errors.New("environment exists")    // see Exists
 	ErrNotFound           = errors.New("environment not found") // see NotFound
 	ErrDeploymentNotFound = errors.New("deployment not found")  // see DeploymentNotFound
+	ErrRevisionNotFound   = errors.New("revision not found")    // see RevisionNotFound
 
 	ErrTokenMissing   = errors.New("the deploymentToken is missing")
 	ErrTokenMalformed = errors.New("the deploymentToken is not a lower-case uuid")
@@ -65,6 +66,11 @@ func NotFound(name string) error {
 // DeploymentNotFound returns the ErrDeploymentNotFound of a deployment.
 func DeploymentNotFound(id, name string) error {
 	return &domainError{ErrDeploymentNotFound, "Deployment " + id + " does not exist for environment " + name}
+}
+
+// RevisionNotFound returns the ErrRevisionNotFound of a revision, as given.
+func RevisionNotFound(number, name string) error {
+	return &domainError{ErrRevisionNotFound, "Revision " + number + " does not exist for environment " + name}
 }
 
 func tokenOutdated(token string) error {

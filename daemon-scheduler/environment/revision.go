@@ -57,12 +57,16 @@ func (e Environment) CurrentSpec() Spec {
 }
 
 // Update adds a revision with spec. Next is the token for its deployment. Token has to be the environment's, so that
-// a client that does not know the latest update cannot undo it.
+// a client that does not know the latest update cannot undo it. A spec that equals the latest one changes nothing.
 func (e Environment) Update(spec Spec, token, next string, now time.Time) (Environment, error) {
 	if err := e.CheckUpdate(token); err != nil {
 		return e, err
 	}
-	revision := Revision{Number: e.LatestRevision().Number + 1, CreatedAt: now.UTC(), Spec: spec}
+	latest := e.LatestRevision()
+	if spec.Equal(latest.Spec) {
+		return e, nil
+	}
+	revision := Revision{Number: latest.Number + 1, CreatedAt: now.UTC(), Spec: spec}
 	e.Revisions = append(e.KeptRevisions(), revision)
 	e.DesiredTaskDefinition = spec.TaskDefinition
 	e.Token = next

@@ -54,14 +54,15 @@ func TestKeptRevisions_OfAV03Record(t *testing.T) {
 func TestUpdate_LimitsRevisions(t *testing.T) {
 	e := updated(t, Spec{Query: "in effect"})
 	e = completed(e, second, now.Add(time.Hour))
-	for range 2 * maxRevisions {
-		e = must(t)(e.Update(Spec{TaskDefinition: "arn:td:3"}, e.Token, token3, now))
+	for n := range 2 * maxRevisions {
+		e = must(t)(e.Update(Spec{TaskDefinition: "arn:td:3", DrainOrder: n}, e.Token, token3, now))
 	}
 	assert.Len(t, e.Revisions, maxRevisions+2)
 	assert.Equal(t, "in effect", e.RevisionFor(e.Deployments[second]).Spec.Query)
 	assert.Equal(t, 1, e.Revisions[0].Number, "a rollback would return to it")
-	for range 20 {
-		e = must(t)(e.Update(Spec{TaskDefinition: "arn:td:3", Query: strings.Repeat("x", 60<<10)}, e.Token, token3, now))
+	for n := range 20 {
+		spec := Spec{TaskDefinition: "arn:td:3", Query: strings.Repeat("x", 60<<10), DrainOrder: n}
+		e = must(t)(e.Update(spec, e.Token, token3, now))
 	}
 	written, err := json.Marshal(e)
 	require.NoError(t, err)

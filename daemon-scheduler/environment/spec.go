@@ -1,6 +1,12 @@
 package environment
 
-import "time"
+import (
+	"bytes"
+	"crypto/sha256"
+	"encoding/hex"
+	"encoding/json"
+	"time"
+)
 
 // Spec is the desired state of an environment, except for its cluster. A Revision holds it. Specs are immutable.
 type Spec struct {
@@ -119,6 +125,27 @@ type TaskSettings struct {
 	EnableECSManagedTags bool                 `json:",omitempty"`
 	EnableExecuteCommand bool                 `json:",omitempty"`
 	Group                string               `json:",omitempty"`
+}
+
+// hash returns a short text that differs for different settings. A field that a later version adds does not change the
+// hash of settings without it.
+func (s TaskSettings) hash() string {
+	data, err := json.Marshal(s)
+	if err != nil {
+		return "" // then the record cannot be written either
+	}
+	sum := sha256.Sum256(data)
+	return hex.EncodeToString(sum[:16])
+}
+
+// Equal reports whether both specs have the same fields in JSON.
+func (s Spec) Equal(other Spec) bool {
+	one, err := json.Marshal(s)
+	if err != nil {
+		return false
+	}
+	two, err := json.Marshal(other)
+	return err == nil && bytes.Equal(one, two)
 }
 
 // AwsVpcConfiguration configures the network of tasks with the network mode awsvpc.

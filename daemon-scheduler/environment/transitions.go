@@ -2,7 +2,6 @@ package environment
 
 import (
 	"slices"
-	"strconv"
 	"time"
 )
 
@@ -28,8 +27,7 @@ func (e Environment) Deploy(id, token string, now time.Time) (Environment, error
 		if d.RevisionNumber() == latest.Number {
 			return e, inProgress(d.ID)
 		}
-		reason := "Superseded by a deployment of revision " + strconv.Itoa(latest.Number) + "."
-		e = e.endDeployment(d, RolloutStopped, reason, now)
+		e = e.endDeployment(d, RolloutStopped, superseded(latest), now)
 	}
 	return e.addDeployment(Deployment{
 		ID: id, TaskDefinition: latest.Spec.TaskDefinition, Token: token, Revision: latest.Number,

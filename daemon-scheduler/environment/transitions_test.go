@@ -65,13 +65,14 @@ func TestStop_RollsBackOrAborts(t *testing.T) {
 		assert.Equal(t, now.Add(time.Hour), e.Deployments[second].EndTime)
 		current, _ := e.Current()
 		assert.Equal(t, Deployment{
-			ID:             third,
-			TaskDefinition: "arn:td:1",
-			StartTime:      now.Add(time.Hour),
-			Sequence:       3,
-			Revision:       1,
-			RolloutState:   RolloutInProgress,
-			RollbackOf:     second,
+			ID:               third,
+			TaskSettingsHash: TaskSettings{}.hash(),
+			TaskDefinition:   "arn:td:1",
+			StartTime:        now.Add(time.Hour),
+			Sequence:         3,
+			Revision:         1,
+			RolloutState:     RolloutInProgress,
+			RollbackOf:       second,
 		}, current)
 		assert.True(t, e.Adopts(current, first), "the tasks are of the same revision")
 		assert.False(t, e.Adopts(current, second))

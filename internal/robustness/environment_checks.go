@@ -23,7 +23,7 @@ type liveTasks map[string]map[string][]string
 // checkEnvironment checks that each replica returns the acknowledged environment, and that each instance has its task.
 func (c *checker) checkEnvironment(ctx context.Context, f *findings, e userEnvironment, state ecssim.State) {
 	live := c.liveTasks(f, e, state)
-	current := map[string]bool{} // IDs of the deployments of the current revision
+	current := map[string]bool{} // IDs of the deployments of the current task definition
 	for n, address := range c.ds {
 		if !c.checkReplica(ctx, f, e, n, address, live, current) {
 			return
@@ -100,7 +100,8 @@ func (c *checker) checkReplica(
 	return true
 }
 
-// checkDeployments checks that every acknowledged deployment exists, and adds those of the current revision.
+// checkDeployments checks that every acknowledged deployment exists, and adds those of the current task
+// definition.
 func (c *checker) checkDeployments(
 	ctx context.Context, f *findings, e userEnvironment, n int, address string, current map[string]bool,
 ) bool {
@@ -110,15 +111,15 @@ func (c *checker) checkDeployments(
 		f.add(promiseDurable, "ds-%d: %s: deployments: %d: %v", n, e.name, r.status, err)
 		return false
 	}
-	ids, revision := map[string]bool{}, 0
+	ids, definition := map[string]bool{}, ""
 	for _, d := range list.Items { // newest first
 		ids[d.ID] = true
-		if revision == 0 && d.RolloutState == "COMPLETED" {
-			revision = d.Revision
+		if definition == "" && d.RolloutState == "COMPLETED" {
+			definition = d.TaskDefinition
 		}
 	}
-	for _, d := range list.Items { // a deployment keeps tasks that another deployment of its revision started
-		current[d.ID] = current[d.ID] || d.Revision == revision
+	for _, d := range list.Items { // a deployment keeps equal tasks that another deployment started
+		current[d.ID] = current[d.ID] || d.TaskDefinition == definition
 	}
 	for _, id := range e.deployments {
 		if !ids[id] {

@@ -35,6 +35,6 @@ type environmentResponse struct{ DeploymentToken, ID, TaskDefinition string }
 type deploymentsJSON struct {
 	Items []struct {
 		ID, RolloutState string
-		Revision         int
+		TaskDefinition   string
 	}
 }

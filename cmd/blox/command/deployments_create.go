@@ -13,63 +13,55 @@ import (
 )
 
 func newDeploymentsCreate(a *app) *cobra.Command {
-	var token string
-	var force bool
+	var request deploymentRequest
 	var watch watchFlags
 	cmd := &cobra.Command{
-		Use: "create ENVIRONMENT", Short: "Deploy the newest revision of an environment",
-		Long: `Deploy the newest revision of an environment. With --watch, the exit code is the outcome:
-0 completed, 3 failed, 4 stopped, 5 rolled back, 6 still in progress after --watch-for, 130 interrupted.
+		Use: "create ENVIRONMENT", Short: "Deploy the newest or another revision of an environment",
+		Long: `Deploy the newest revision of an environment, or the one that --revision names. With --watch, the exit code is the
+outcome: 0 completed, 3 failed, 4 stopped, 5 rolled back, 6 still in progress after --watch-for, 130 interrupted.
+
+The deployment keeps running tasks of other revisions with the same task definition and task settings. To replace
+every task, use --force-new-deployment. "blox environments revisions" lists the revisions.
 
 A deployment token permits one deployment, and every update renews it. blox reads the current token.
-With --token, the deployment is rejected if the environment has changed since you read the token. To deploy a
-revision again and replace every task, use --force-new-deployment.`,
+With --token, the deployment is rejected if the environment has changed since you read the token.`,
 		Example: `  blox deployments create web-agent --watch
+  blox deployments create web-agent --revision 3
   blox deployments create web-agent --watch --watch-for 15m && echo completed`,
 		Args: positionalArgs("ENVIRONMENT"), ValidArgsFunction: a.environmentNames(),
 		RunE: a.run(func(ctx context.Context, c *connect.Clients, args []string) error {
-			if force {
-				var err error
-				if token, err = createRevision(ctx, c, args[0], token); err != nil {
-					return err
-				}
-			}
-			made, err := createDeployment(ctx, c, args[0], token, false)
+			made, err := createDeployment(ctx, c, args[0], request)
 			if err != nil {
 				return err
 			}
 			return a.watchOrPrint(ctx, c, made, watch)
 		}),
 	}
-	cmd.Flags().StringVar(&token, "token", "", "deployment `token` read before (default: the current one)")
-	cmd.Flags().BoolVar(&force, "force-new-deployment", false, "deploy a copy of the newest revision; replaces all tasks")
+	request.addFlags(cmd)
 	watch.add(cmd)
 	return cmd
 }
 
-// createRevision creates a revision equal to the newest one and returns its deployment token.
-func createRevision(ctx context.Context, c *connect.Clients, name, token string) (string, error) {
-	got, err := c.Scheduler.GetEnvironmentContext(ctx, ds.NewGetEnvironmentParams().WithName(name))
-	if err != nil {
-		return "", err
-	}
-	if token == "" {
-		token = tokenOf(got.Payload)
-	}
-	params := ds.NewUpdateEnvironmentParams().WithName(name).WithDeploymentToken(token).
-		WithBody(&models.UpdateEnvironmentRequest{TaskDefinition: conv.Value(got.Payload.TaskDefinition)})
-	renewed, err := c.Scheduler.UpdateEnvironmentContext(ctx, params)
-	if err != nil {
-		return "", err
-	}
-	return tokenOf(renewed.Payload), nil
+// deploymentRequest is a deployment to create or to plan.
+type deploymentRequest struct {
+	token    string // read if empty
+	revision int64  // 0: the newest
+	force    bool
+	dryRun   bool
 }
 
-// createDeployment deploys the environment, or plans that with dryRun. It reads the token if it is empty.
+func (r *deploymentRequest) addFlags(cmd *cobra.Command) {
+	cmd.Flags().StringVar(&r.token, "token", "", "deployment `token` read before (default: the current one)")
+	cmd.Flags().Int64Var(&r.revision, "revision", 0, "`number` of the revision to deploy (default: the newest)")
+	cmd.Flags().BoolVar(&r.force, "force-new-deployment", false, "replace every task")
+}
+
+// createDeployment deploys the environment, or plans that.
 func createDeployment(
-	ctx context.Context, c *connect.Clients, name, token string, dryRun bool,
+	ctx context.Context, c *connect.Clients, name string, request deploymentRequest,
 ) (*models.Deployment, error) {
 	var present *models.Environment
+	token := request.token
 	if token == "" {
 		got, err := c.Scheduler.GetEnvironmentContext(ctx, ds.NewGetEnvironmentParams().WithName(name))
 		if err != nil {
@@ -79,8 +71,14 @@ func createDeployment(
 		token = tokenOf(present)
 	}
 	params := ds.NewCreateDeploymentParams().WithName(name).WithDeploymentToken(token)
-	if dryRun {
-		params.SetDryRun(&dryRun)
+	if request.revision != 0 {
+		params.SetRevision(&request.revision)
+	}
+	if request.force {
+		params.SetForceNewDeployment(&request.force)
+	}
+	if request.dryRun {
+		params.SetDryRun(&request.dryRun)
 	}
 	made, err := c.Scheduler.CreateDeploymentContext(ctx, params)
 	if present != nil && connect.IsTokenUsed(err) {

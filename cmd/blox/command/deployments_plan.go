@@ -14,14 +14,14 @@ import (
 )
 
 func newDeploymentsPlan(a *app) *cobra.Command {
-	var token string
+	request := deploymentRequest{dryRun: true}
 	cmd := &cobra.Command{
 		Use: "plan ENVIRONMENT", Short: "Show what a deployment would start and stop",
 		Long: `Show what a deployment would start and stop on each instance, and why, without deploying. Blox executes the
 steps of one BATCH together. A batch starts when the tasks of the earlier batches are ready.`,
 		Args: positionalArgs("ENVIRONMENT"), ValidArgsFunction: a.environmentNames(),
 		RunE: a.run(func(ctx context.Context, c *connect.Clients, args []string) error {
-			planned, err := createDeployment(ctx, c, args[0], token, true)
+			planned, err := createDeployment(ctx, c, args[0], request)
 			if err != nil {
 				return err
 			}
@@ -39,7 +39,7 @@ steps of one BATCH together. A batch starts when the tasks of the earlier batche
 			return err
 		}),
 	}
-	cmd.Flags().StringVar(&token, "token", "", "deployment `token` read before (default: the current one)")
+	request.addFlags(cmd)
 	return cmd
 }
 

@@ -10,6 +10,7 @@ import (
 )
 
 func newEnvironmentsRollback(a *app) *cobra.Command {
+	var revision int64
 	var watch watchFlags
 	cmd := &cobra.Command{
 		Use: "rollback NAME", Short: "Roll back to an earlier completed deployment",
@@ -23,13 +24,18 @@ Repeating the command while a rollback is in progress changes nothing.`,
 		Example: `  blox environments rollback web-agent --watch`,
 		Args:    positionalArgs("NAME"), ValidArgsFunction: a.environmentNames(),
 		RunE: a.run(func(ctx context.Context, c *connect.Clients, args []string) error {
-			made, err := c.Scheduler.RollbackEnvironmentContext(ctx, ds.NewRollbackEnvironmentParams().WithName(args[0]))
+			params := ds.NewRollbackEnvironmentParams().WithName(args[0])
+			if revision != 0 {
+				params.SetRevision(&revision)
+			}
+			made, err := c.Scheduler.RollbackEnvironmentContext(ctx, params)
 			if err != nil {
 				return err
 			}
 			return a.watchOrPrint(ctx, c, made.Payload, watch)
 		}),
 	}
+	cmd.Flags().Int64Var(&revision, "to-revision", 0, "`number` of the revision to return to (default: the last completed)")
 	watch.add(cmd)
 	return cmd
 }

@@ -19,8 +19,9 @@ func newEnvironmentsUpdate(a *app) *cobra.Command {
 	var token string
 	cmd := &cobra.Command{
 		Use: "update NAME", Short: "Change an environment; starts and stops nothing",
-		Long: `Change an environment. Fields that are not given keep their values. The environment gets a new revision;
-"blox deployments plan NAME" shows what a deployment of it would do, "blox deployments create NAME" deploys it.
+		Long: `Change an environment. Fields that are not given keep their values. The environment gets a new revision, unless
+no value changes. "blox deployments plan NAME" shows what a deployment of it would do, "blox deployments create NAME"
+deploys it.
 
 --attribute and --tag replace all earlier values. --file has the fields of "blox environments create --file"; null
 resets a field to its default. With --token, the deployment token that you read before, the update is rejected with
@@ -58,6 +59,9 @@ exit code 1 if the environment has changed since.`,
 		changed, err := c.Scheduler.UpdateEnvironmentContext(ctx, params, connect.WithBody(body))
 		if err != nil {
 			return err
+		}
+		if changed.Payload.Revision == got.Payload.Revision {
+			fmt.Fprintf(a.Err, "Nothing changed: revision %d has these settings already.\n", got.Payload.Revision)
 		}
 		return a.printEnvironment(changed.Payload)
 	})

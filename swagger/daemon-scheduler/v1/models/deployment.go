@@ -52,6 +52,9 @@ type Deployment struct {
 	// Format: date-time
 	FinishedAt *strfmt.DateTime `json:"finishedAt,omitempty"`
 
+	// Whether the deployment replaces all tasks.
+	ForceNewDeployment bool `json:"forceNewDeployment,omitempty"`
+
 	// ID of the deployment. Its tasks have this ID as startedBy.
 	// Required: true
 	// Format: uuid
@@ -80,7 +83,7 @@ type Deployment struct {
 	// Reason for the rollout state.
 	RolloutStateReason string `json:"rolloutStateReason,omitempty"`
 
-	// Number of running tasks of the deployment, including tasks that a rollback kept.
+	// Number of running tasks of the deployment, including tasks of other deployments that it keeps.
 	RunningCount *int64 `json:"runningCount,omitempty"`
 
 	// When the rollout started.

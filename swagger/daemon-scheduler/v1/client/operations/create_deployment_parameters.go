@@ -65,7 +65,7 @@ type CreateDeploymentParams struct {
 
 	// DeploymentToken.
 	//
-	// The environment's deployment token, a lower-case UUID. Each token creates one deployment.
+	// The environment's deployment token, a lower-case UUID. Each token creates one deployment. With revision or forceNewDeployment, a used token is accepted and the environment gets a new token.
 	DeploymentToken string
 
 	// DryRun.
@@ -73,10 +73,20 @@ type CreateDeploymentParams struct {
 	// Whether to return the plan only, without creating a deployment. Default: false.
 	DryRun *bool
 
+	// ForceNewDeployment.
+	//
+	// Whether to replace all tasks, also those with the same task definition and task settings. Default: false.
+	ForceNewDeployment *bool
+
 	// Name.
 	//
 	// The environment's name.
 	Name string
+
+	// Revision.
+	//
+	// Number of the revision to deploy. Default: the newest revision.
+	Revision *int64
 
 	HTTPClient *http.Client
 
@@ -157,6 +167,17 @@ func (o *CreateDeploymentParams) SetDryRun(dryRun *bool) {
 	o.DryRun = dryRun
 }
 
+// WithForceNewDeployment adds the forceNewDeployment to the create deployment params.
+func (o *CreateDeploymentParams) WithForceNewDeployment(forceNewDeployment *bool) *CreateDeploymentParams {
+	o.SetForceNewDeployment(forceNewDeployment)
+	return o
+}
+
+// SetForceNewDeployment adds the forceNewDeployment to the create deployment params.
+func (o *CreateDeploymentParams) SetForceNewDeployment(forceNewDeployment *bool) {
+	o.ForceNewDeployment = forceNewDeployment
+}
+
 // WithName adds the name to the create deployment params.
 func (o *CreateDeploymentParams) WithName(name string) *CreateDeploymentParams {
 	o.SetName(name)
@@ -166,6 +187,17 @@ func (o *CreateDeploymentParams) WithName(name string) *CreateDeploymentParams {
 // SetName adds the name to the create deployment params.
 func (o *CreateDeploymentParams) SetName(name string) {
 	o.Name = name
+}
+
+// WithRevision adds the revision to the create deployment params.
+func (o *CreateDeploymentParams) WithRevision(revision *int64) *CreateDeploymentParams {
+	o.SetRevision(revision)
+	return o
+}
+
+// SetRevision adds the revision to the create deployment params.
+func (o *CreateDeploymentParams) SetRevision(revision *int64) {
+	o.Revision = revision
 }
 
 // WriteToRequest writes these params to a [runtime.ClientRequest].
@@ -202,9 +234,43 @@ func (o *CreateDeploymentParams) WriteToRequest(r runtime.ClientRequest, reg str
 		}
 	}
 
+	if o.ForceNewDeployment != nil {
+
+		// query param forceNewDeployment
+		var qrForceNewDeployment bool
+
+		if o.ForceNewDeployment != nil {
+			qrForceNewDeployment = *o.ForceNewDeployment
+		}
+		qForceNewDeployment := conv.FormatBool(qrForceNewDeployment)
+		if qForceNewDeployment != "" {
+
+			if err := r.SetQueryParam("forceNewDeployment", qForceNewDeployment); err != nil {
+				return err
+			}
+		}
+	}
+
 	// path param name
 	if err := r.SetPathParam("name", o.Name); err != nil {
 		return err
+	}
+
+	if o.Revision != nil {
+
+		// query param revision
+		var qrRevision int64
+
+		if o.Revision != nil {
+			qrRevision = *o.Revision
+		}
+		qRevision := conv.FormatInteger(qrRevision)
+		if qRevision != "" {
+
+			if err := r.SetQueryParam("revision", qRevision); err != nil {
+				return err
+			}
+		}
 	}
 
 	if len(res) > 0 {

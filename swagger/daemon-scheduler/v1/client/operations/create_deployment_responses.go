@@ -137,7 +137,7 @@ func NewCreateDeploymentBadRequest() *CreateDeploymentBadRequest {
 
 // CreateDeploymentBadRequest describes a response with status code 400, with default header values.
 //
-// The token is missing, malformed, outdated or used, a deployment is in progress, or dryRun is invalid.
+// The token is missing, malformed, outdated or used, a deployment is in progress, or a parameter is invalid.
 type CreateDeploymentBadRequest struct {
 	Payload string
 }
@@ -203,7 +203,7 @@ func NewCreateDeploymentNotFound() *CreateDeploymentNotFound {
 
 // CreateDeploymentNotFound describes a response with status code 404, with default header values.
 //
-// The environment does not exist, or its task definition does not exist or is inactive.
+// The environment or revision does not exist, or its task definition does not exist or is inactive.
 type CreateDeploymentNotFound struct {
 	Payload string
 }

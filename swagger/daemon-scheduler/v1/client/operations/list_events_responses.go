@@ -125,7 +125,7 @@ func NewListEventsBadRequest() *ListEventsBadRequest {
 
 // ListEventsBadRequest describes a response with status code 400, with default header values.
 //
-// A parameter is invalid.
+// A parameter is unknown, repeated or invalid.
 type ListEventsBadRequest struct {
 	Payload string
 }

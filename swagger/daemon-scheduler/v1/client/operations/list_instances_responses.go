@@ -27,6 +27,12 @@ func (o *ListInstancesReader) ReadResponse(response runtime.ClientResponse, cons
 			return nil, err
 		}
 		return result, nil
+	case 400:
+		result := NewListInstancesBadRequest()
+		if err := result.readResponse(response, consumer, o.formats); err != nil {
+			return nil, err
+		}
+		return nil, result
 	case 404:
 		result := NewListInstancesNotFound()
 		if err := result.readResponse(response, consumer, o.formats); err != nil {
@@ -112,6 +118,72 @@ func (o *ListInstancesOK) readResponse(response runtime.ClientResponse, consumer
 
 	// response payload
 	if err := consumer.Consume(response.Body(), o.Payload); err != nil && !stderrors.Is(err, io.EOF) {
+		return err
+	}
+
+	return nil
+}
+
+// NewListInstancesBadRequest creates a ListInstancesBadRequest with default headers values
+func NewListInstancesBadRequest() *ListInstancesBadRequest {
+	return &ListInstancesBadRequest{}
+}
+
+// ListInstancesBadRequest describes a response with status code 400, with default header values.
+//
+// The request has an unknown query parameter.
+type ListInstancesBadRequest struct {
+	Payload string
+}
+
+// IsSuccess returns true when this list instances bad request response has a 2xx status code
+func (o *ListInstancesBadRequest) IsSuccess() bool {
+	return false
+}
+
+// IsRedirect returns true when this list instances bad request response has a 3xx status code
+func (o *ListInstancesBadRequest) IsRedirect() bool {
+	return false
+}
+
+// IsClientError returns true when this list instances bad request response has a 4xx status code
+func (o *ListInstancesBadRequest) IsClientError() bool {
+	return true
+}
+
+// IsServerError returns true when this list instances bad request response has a 5xx status code
+func (o *ListInstancesBadRequest) IsServerError() bool {
+	return false
+}
+
+// IsCode returns true when this list instances bad request response a status code equal to that given
+func (o *ListInstancesBadRequest) IsCode(code int) bool {
+	return code == 400
+}
+
+// Code gets the status code for the list instances bad request response
+func (o *ListInstancesBadRequest) Code() int {
+	return 400
+}
+
+func (o *ListInstancesBadRequest) Error() string {
+	payload, _ := json.Marshal(o.Payload)
+	return fmt.Sprintf("[GET /environments/{name}/instances][%d] listInstancesBadRequest %s", 400, payload)
+}
+
+func (o *ListInstancesBadRequest) String() string {
+	payload, _ := json.Marshal(o.Payload)
+	return fmt.Sprintf("[GET /environments/{name}/instances][%d] listInstancesBadRequest %s", 400, payload)
+}
+
+func (o *ListInstancesBadRequest) GetPayload() string {
+	return o.Payload
+}
+
+func (o *ListInstancesBadRequest) readResponse(response runtime.ClientResponse, consumer runtime.Consumer, formats strfmt.Registry) error {
+
+	// response payload
+	if err := consumer.Consume(response.Body(), &o.Payload); err != nil && !stderrors.Is(err, io.EOF) {
 		return err
 	}
 

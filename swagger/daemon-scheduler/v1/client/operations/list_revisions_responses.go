@@ -27,6 +27,12 @@ func (o *ListRevisionsReader) ReadResponse(response runtime.ClientResponse, cons
 			return nil, err
 		}
 		return result, nil
+	case 400:
+		result := NewListRevisionsBadRequest()
+		if err := result.readResponse(response, consumer, o.formats); err != nil {
+			return nil, err
+		}
+		return nil, result
 	case 404:
 		result := NewListRevisionsNotFound()
 		if err := result.readResponse(response, consumer, o.formats); err != nil {
@@ -112,6 +118,72 @@ func (o *ListRevisionsOK) readResponse(response runtime.ClientResponse, consumer
 
 	// response payload
 	if err := consumer.Consume(response.Body(), o.Payload); err != nil && !stderrors.Is(err, io.EOF) {
+		return err
+	}
+
+	return nil
+}
+
+// NewListRevisionsBadRequest creates a ListRevisionsBadRequest with default headers values
+func NewListRevisionsBadRequest() *ListRevisionsBadRequest {
+	return &ListRevisionsBadRequest{}
+}
+
+// ListRevisionsBadRequest describes a response with status code 400, with default header values.
+//
+// The request has an unknown query parameter.
+type ListRevisionsBadRequest struct {
+	Payload string
+}
+
+// IsSuccess returns true when this list revisions bad request response has a 2xx status code
+func (o *ListRevisionsBadRequest) IsSuccess() bool {
+	return false
+}
+
+// IsRedirect returns true when this list revisions bad request response has a 3xx status code
+func (o *ListRevisionsBadRequest) IsRedirect() bool {
+	return false
+}
+
+// IsClientError returns true when this list revisions bad request response has a 4xx status code
+func (o *ListRevisionsBadRequest) IsClientError() bool {
+	return true
+}
+
+// IsServerError returns true when this list revisions bad request response has a 5xx status code
+func (o *ListRevisionsBadRequest) IsServerError() bool {
+	return false
+}
+
+// IsCode returns true when this list revisions bad request response a status code equal to that given
+func (o *ListRevisionsBadRequest) IsCode(code int) bool {
+	return code == 400
+}
+
+// Code gets the status code for the list revisions bad request response
+func (o *ListRevisionsBadRequest) Code() int {
+	return 400
+}
+
+func (o *ListRevisionsBadRequest) Error() string {
+	payload, _ := json.Marshal(o.Payload)
+	return fmt.Sprintf("[GET /environments/{name}/revisions][%d] listRevisionsBadRequest %s", 400, payload)
+}
+
+func (o *ListRevisionsBadRequest) String() string {
+	payload, _ := json.Marshal(o.Payload)
+	return fmt.Sprintf("[GET /environments/{name}/revisions][%d] listRevisionsBadRequest %s", 400, payload)
+}
+
+func (o *ListRevisionsBadRequest) GetPayload() string {
+	return o.Payload
+}
+
+func (o *ListRevisionsBadRequest) readResponse(response runtime.ClientResponse, consumer runtime.Consumer, formats strfmt.Registry) error {
+
+	// response payload
+	if err := consumer.Consume(response.Body(), &o.Payload); err != nil && !stderrors.Is(err, io.EOF) {
 		return err
 	}
 

@@ -131,6 +131,12 @@ type ClientService interface {
 	// GetEnvironmentContext get an environment.
 	GetEnvironmentContext(ctx context.Context, params *GetEnvironmentParams, opts ...ClientOption) (*GetEnvironmentOK, error)
 
+	// GetRevision get a revision of an environment.
+	GetRevision(params *GetRevisionParams, opts ...ClientOption) (*GetRevisionOK, error)
+
+	// GetRevisionContext get a revision of an environment.
+	GetRevisionContext(ctx context.Context, params *GetRevisionParams, opts ...ClientOption) (*GetRevisionOK, error)
+
 	// GetSwagger get this API description.
 	GetSwagger(params *GetSwaggerParams, opts ...ClientOption) (*GetSwaggerOK, error)
 
@@ -197,10 +203,10 @@ type ClientService interface {
 	// ResumeEnvironmentContext resume a paused environment.
 	ResumeEnvironmentContext(ctx context.Context, params *ResumeEnvironmentParams, opts ...ClientOption) (*ResumeEnvironmentOK, error)
 
-	// RollbackEnvironment roll back to an earlier completed deployment.
+	// RollbackEnvironment roll back to the newest completed deployment or to a revision.
 	RollbackEnvironment(params *RollbackEnvironmentParams, opts ...ClientOption) (*RollbackEnvironmentOK, error)
 
-	// RollbackEnvironmentContext roll back to an earlier completed deployment.
+	// RollbackEnvironmentContext roll back to the newest completed deployment or to a revision.
 	RollbackEnvironmentContext(ctx context.Context, params *RollbackEnvironmentParams, opts ...ClientOption) (*RollbackEnvironmentOK, error)
 
 	// StopDeployment stop a deployment in progress.
@@ -238,7 +244,7 @@ type ClientService interface {
 
 // CreateDeployment creates a deployment.
 //
-// Rolls out the environment's newest revision: Blox starts a task on every matching container instance and replaces it when it stops..
+// Rolls out a revision of the environment, by default the newest one: Blox starts a task on every matching container instance and replaces it when it stops. The deployment keeps tasks of other revisions that have the same task definition and task settings..
 //
 // This method does not support injected context.
 // However, timeout and opentracing contexts are honored whenever enabled.
@@ -257,7 +263,7 @@ func (a *Client) CreateDeployment(params *CreateDeploymentParams, opts ...Client
 
 // CreateDeploymentContext creates a deployment.
 //
-// Rolls out the environment's newest revision: Blox starts a task on every matching container instance and replaces it when it stops..
+// Rolls out a revision of the environment, by default the newest one: Blox starts a task on every matching container instance and replaces it when it stops. The deployment keeps tasks of other revisions that have the same task definition and task settings..
 //
 // Do not use the deprecated [CreateDeploymentParams.Context] with this method: it would be ignored.
 func (a *Client) CreateDeploymentContext(ctx context.Context, params *CreateDeploymentParams, opts ...ClientOption) (*CreateDeploymentOK, error) {
@@ -555,6 +561,68 @@ func (a *Client) GetEnvironmentContext(ctx context.Context, params *GetEnvironme
 	//
 	// safeguard: normally, in the absence of a default response, unknown success responses return an error above: so this is a codegen issue
 	msg := fmt.Sprintf("unexpected success response for GetEnvironment: API contract not enforced by server. Client expected to get an error, but got: %T", result)
+	panic(msg)
+}
+
+// GetRevision gets a revision of an environment.
+//
+// This method does not support injected context.
+// However, timeout and opentracing contexts are honored whenever enabled.
+//
+// If you need to pass a specific context, use [Client.GetRevisionContext] instead.
+func (a *Client) GetRevision(params *GetRevisionParams, opts ...ClientOption) (*GetRevisionOK, error) {
+	var ctx context.Context
+	if params.inner.ctx != nil {
+		ctx = params.inner.ctx
+	} else {
+		ctx = context.Background()
+	}
+
+	return a.GetRevisionContext(ctx, params, opts...)
+}
+
+// GetRevisionContext gets a revision of an environment.
+//
+// Do not use the deprecated [GetRevisionParams.Context] with this method: it would be ignored.
+func (a *Client) GetRevisionContext(ctx context.Context, params *GetRevisionParams, opts ...ClientOption) (*GetRevisionOK, error) {
+	// NOTE: parameters are not validated before sending
+	if params == nil {
+		params = NewGetRevisionParams()
+	}
+
+	op := &runtime.ClientOperation{
+		ID:                 "GetRevision",
+		Method:             "GET",
+		PathPattern:        "/environments/{name}/revisions/{revision}",
+		ProducesMediaTypes: []string{"application/json"},
+		ConsumesMediaTypes: []string{"application/json"},
+		Schemes:            []string{"http"},
+		Params:             params,
+		Reader:             &GetRevisionReader{formats: a.formats},
+		Client:             params.HTTPClient,
+	}
+
+	for _, opt := range opts {
+		opt(op)
+	}
+
+	result, err := a.transport.SubmitContext(ctx, op)
+	if err != nil {
+		return nil, err
+	}
+
+	// only one success response has to be checked
+	success, ok := result.(*GetRevisionOK)
+	if ok {
+		return success, nil
+	}
+
+	// unexpected success response.
+
+	// no default response is defined.
+	//
+	// safeguard: normally, in the absence of a default response, unknown success responses return an error above: so this is a codegen issue
+	msg := fmt.Sprintf("unexpected success response for GetRevision: API contract not enforced by server. Client expected to get an error, but got: %T", result)
 	panic(msg)
 }
 
@@ -1272,9 +1340,9 @@ func (a *Client) ResumeEnvironmentContext(ctx context.Context, params *ResumeEnv
 	panic(msg)
 }
 
-// RollbackEnvironment rolls back to an earlier completed deployment.
+// RollbackEnvironment rolls back to the newest completed deployment or to a revision.
 //
-// Blox stops the deployment in progress and creates a deployment of an earlier revision. If the newest deployment is in progress, failed or stopped, Blox deploys the newest completed deployment's revision. Otherwise, it deploys the newest completed deployment of a different revision. While a rollback is in progress, the request returns it and changes nothing, so clients can repeat the request. To end a rollback, stop its deployment. The request needs no token..
+// Blox stops the deployment in progress and creates a deployment of an earlier revision. If the newest deployment is in progress, failed or stopped, Blox deploys the newest completed deployment's revision. Otherwise, it deploys the newest completed deployment of a different revision. With the parameter revision, it deploys that revision. While a rollback is in progress, or a deployment of the given revision is in progress or in effect, the request returns it and changes nothing, so clients can repeat the request. To end a rollback, stop its deployment. The request needs no token..
 //
 // This method does not support injected context.
 // However, timeout and opentracing contexts are honored whenever enabled.
@@ -1291,9 +1359,9 @@ func (a *Client) RollbackEnvironment(params *RollbackEnvironmentParams, opts ...
 	return a.RollbackEnvironmentContext(ctx, params, opts...)
 }
 
-// RollbackEnvironmentContext rolls back to an earlier completed deployment.
+// RollbackEnvironmentContext rolls back to the newest completed deployment or to a revision.
 //
-// Blox stops the deployment in progress and creates a deployment of an earlier revision. If the newest deployment is in progress, failed or stopped, Blox deploys the newest completed deployment's revision. Otherwise, it deploys the newest completed deployment of a different revision. While a rollback is in progress, the request returns it and changes nothing, so clients can repeat the request. To end a rollback, stop its deployment. The request needs no token..
+// Blox stops the deployment in progress and creates a deployment of an earlier revision. If the newest deployment is in progress, failed or stopped, Blox deploys the newest completed deployment's revision. Otherwise, it deploys the newest completed deployment of a different revision. With the parameter revision, it deploys that revision. While a rollback is in progress, or a deployment of the given revision is in progress or in effect, the request returns it and changes nothing, so clients can repeat the request. To end a rollback, stop its deployment. The request needs no token..
 //
 // Do not use the deprecated [RollbackEnvironmentParams.Context] with this method: it would be ignored.
 func (a *Client) RollbackEnvironmentContext(ctx context.Context, params *RollbackEnvironmentParams, opts ...ClientOption) (*RollbackEnvironmentOK, error) {
@@ -1604,7 +1672,7 @@ func (a *Client) StreamOverviewContext(ctx context.Context, params *StreamOvervi
 
 // UpdateEnvironment updates an environment.
 //
-// The body is a JSON merge patch: omitted fields keep their values, and null resets a field to its default. Blox creates a new revision and a new deployment token. Running tasks change only when a deployment is created with the new token..
+// The body is a JSON merge patch: omitted fields keep their values, and null resets a field to its default. Blox creates a new revision and a new deployment token. A patch that changes no field changes nothing and keeps the token. Running tasks change only when a deployment is created with the new token..
 //
 // This method does not support injected context.
 // However, timeout and opentracing contexts are honored whenever enabled.
@@ -1623,7 +1691,7 @@ func (a *Client) UpdateEnvironment(params *UpdateEnvironmentParams, opts ...Clie
 
 // UpdateEnvironmentContext updates an environment.
 //
-// The body is a JSON merge patch: omitted fields keep their values, and null resets a field to its default. Blox creates a new revision and a new deployment token. Running tasks change only when a deployment is created with the new token..
+// The body is a JSON merge patch: omitted fields keep their values, and null resets a field to its default. Blox creates a new revision and a new deployment token. A patch that changes no field changes nothing and keeps the token. Running tasks change only when a deployment is created with the new token..
 //
 // Do not use the deprecated [UpdateEnvironmentParams.Context] with this method: it would be ignored.
 func (a *Client) UpdateEnvironmentContext(ctx context.Context, params *UpdateEnvironmentParams, opts ...ClientOption) (*UpdateEnvironmentOK, error) {

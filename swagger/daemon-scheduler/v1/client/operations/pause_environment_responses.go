@@ -27,6 +27,12 @@ func (o *PauseEnvironmentReader) ReadResponse(response runtime.ClientResponse, c
 			return nil, err
 		}
 		return result, nil
+	case 400:
+		result := NewPauseEnvironmentBadRequest()
+		if err := result.readResponse(response, consumer, o.formats); err != nil {
+			return nil, err
+		}
+		return nil, result
 	case 404:
 		result := NewPauseEnvironmentNotFound()
 		if err := result.readResponse(response, consumer, o.formats); err != nil {
@@ -118,6 +124,72 @@ func (o *PauseEnvironmentOK) readResponse(response runtime.ClientResponse, consu
 
 	// response payload
 	if err := consumer.Consume(response.Body(), o.Payload); err != nil && !stderrors.Is(err, io.EOF) {
+		return err
+	}
+
+	return nil
+}
+
+// NewPauseEnvironmentBadRequest creates a PauseEnvironmentBadRequest with default headers values
+func NewPauseEnvironmentBadRequest() *PauseEnvironmentBadRequest {
+	return &PauseEnvironmentBadRequest{}
+}
+
+// PauseEnvironmentBadRequest describes a response with status code 400, with default header values.
+//
+// The request has an unknown query parameter or body field.
+type PauseEnvironmentBadRequest struct {
+	Payload string
+}
+
+// IsSuccess returns true when this pause environment bad request response has a 2xx status code
+func (o *PauseEnvironmentBadRequest) IsSuccess() bool {
+	return false
+}
+
+// IsRedirect returns true when this pause environment bad request response has a 3xx status code
+func (o *PauseEnvironmentBadRequest) IsRedirect() bool {
+	return false
+}
+
+// IsClientError returns true when this pause environment bad request response has a 4xx status code
+func (o *PauseEnvironmentBadRequest) IsClientError() bool {
+	return true
+}
+
+// IsServerError returns true when this pause environment bad request response has a 5xx status code
+func (o *PauseEnvironmentBadRequest) IsServerError() bool {
+	return false
+}
+
+// IsCode returns true when this pause environment bad request response a status code equal to that given
+func (o *PauseEnvironmentBadRequest) IsCode(code int) bool {
+	return code == 400
+}
+
+// Code gets the status code for the pause environment bad request response
+func (o *PauseEnvironmentBadRequest) Code() int {
+	return 400
+}
+
+func (o *PauseEnvironmentBadRequest) Error() string {
+	payload, _ := json.Marshal(o.Payload)
+	return fmt.Sprintf("[POST /environments/{name}/pause][%d] pauseEnvironmentBadRequest %s", 400, payload)
+}
+
+func (o *PauseEnvironmentBadRequest) String() string {
+	payload, _ := json.Marshal(o.Payload)
+	return fmt.Sprintf("[POST /environments/{name}/pause][%d] pauseEnvironmentBadRequest %s", 400, payload)
+}
+
+func (o *PauseEnvironmentBadRequest) GetPayload() string {
+	return o.Payload
+}
+
+func (o *PauseEnvironmentBadRequest) readResponse(response runtime.ClientResponse, consumer runtime.Consumer, formats strfmt.Registry) error {
+
+	// response payload
+	if err := consumer.Consume(response.Body(), &o.Payload); err != nil && !stderrors.Is(err, io.EOF) {
 		return err
 	}
 

@@ -27,6 +27,12 @@ func (o *PromoteDeploymentReader) ReadResponse(response runtime.ClientResponse, 
 			return nil, err
 		}
 		return result, nil
+	case 400:
+		result := NewPromoteDeploymentBadRequest()
+		if err := result.readResponse(response, consumer, o.formats); err != nil {
+			return nil, err
+		}
+		return nil, result
 	case 404:
 		result := NewPromoteDeploymentNotFound()
 		if err := result.readResponse(response, consumer, o.formats); err != nil {
@@ -118,6 +124,72 @@ func (o *PromoteDeploymentOK) readResponse(response runtime.ClientResponse, cons
 
 	// response payload
 	if err := consumer.Consume(response.Body(), o.Payload); err != nil && !stderrors.Is(err, io.EOF) {
+		return err
+	}
+
+	return nil
+}
+
+// NewPromoteDeploymentBadRequest creates a PromoteDeploymentBadRequest with default headers values
+func NewPromoteDeploymentBadRequest() *PromoteDeploymentBadRequest {
+	return &PromoteDeploymentBadRequest{}
+}
+
+// PromoteDeploymentBadRequest describes a response with status code 400, with default header values.
+//
+// The request has an unknown query parameter or body field.
+type PromoteDeploymentBadRequest struct {
+	Payload string
+}
+
+// IsSuccess returns true when this promote deployment bad request response has a 2xx status code
+func (o *PromoteDeploymentBadRequest) IsSuccess() bool {
+	return false
+}
+
+// IsRedirect returns true when this promote deployment bad request response has a 3xx status code
+func (o *PromoteDeploymentBadRequest) IsRedirect() bool {
+	return false
+}
+
+// IsClientError returns true when this promote deployment bad request response has a 4xx status code
+func (o *PromoteDeploymentBadRequest) IsClientError() bool {
+	return true
+}
+
+// IsServerError returns true when this promote deployment bad request response has a 5xx status code
+func (o *PromoteDeploymentBadRequest) IsServerError() bool {
+	return false
+}
+
+// IsCode returns true when this promote deployment bad request response a status code equal to that given
+func (o *PromoteDeploymentBadRequest) IsCode(code int) bool {
+	return code == 400
+}
+
+// Code gets the status code for the promote deployment bad request response
+func (o *PromoteDeploymentBadRequest) Code() int {
+	return 400
+}
+
+func (o *PromoteDeploymentBadRequest) Error() string {
+	payload, _ := json.Marshal(o.Payload)
+	return fmt.Sprintf("[POST /environments/{name}/deployments/{id}/promote][%d] promoteDeploymentBadRequest %s", 400, payload)
+}
+
+func (o *PromoteDeploymentBadRequest) String() string {
+	payload, _ := json.Marshal(o.Payload)
+	return fmt.Sprintf("[POST /environments/{name}/deployments/{id}/promote][%d] promoteDeploymentBadRequest %s", 400, payload)
+}
+
+func (o *PromoteDeploymentBadRequest) GetPayload() string {
+	return o.Payload
+}
+
+func (o *PromoteDeploymentBadRequest) readResponse(response runtime.ClientResponse, consumer runtime.Consumer, formats strfmt.Registry) error {
+
+	// response payload
+	if err := consumer.Consume(response.Body(), &o.Payload); err != nil && !stderrors.Is(err, io.EOF) {
 		return err
 	}
 

@@ -27,6 +27,12 @@ func (o *ResumeEnvironmentReader) ReadResponse(response runtime.ClientResponse, 
 			return nil, err
 		}
 		return result, nil
+	case 400:
+		result := NewResumeEnvironmentBadRequest()
+		if err := result.readResponse(response, consumer, o.formats); err != nil {
+			return nil, err
+		}
+		return nil, result
 	case 404:
 		result := NewResumeEnvironmentNotFound()
 		if err := result.readResponse(response, consumer, o.formats); err != nil {
@@ -118,6 +124,72 @@ func (o *ResumeEnvironmentOK) readResponse(response runtime.ClientResponse, cons
 
 	// response payload
 	if err := consumer.Consume(response.Body(), o.Payload); err != nil && !stderrors.Is(err, io.EOF) {
+		return err
+	}
+
+	return nil
+}
+
+// NewResumeEnvironmentBadRequest creates a ResumeEnvironmentBadRequest with default headers values
+func NewResumeEnvironmentBadRequest() *ResumeEnvironmentBadRequest {
+	return &ResumeEnvironmentBadRequest{}
+}
+
+// ResumeEnvironmentBadRequest describes a response with status code 400, with default header values.
+//
+// The request has an unknown query parameter or body field.
+type ResumeEnvironmentBadRequest struct {
+	Payload string
+}
+
+// IsSuccess returns true when this resume environment bad request response has a 2xx status code
+func (o *ResumeEnvironmentBadRequest) IsSuccess() bool {
+	return false
+}
+
+// IsRedirect returns true when this resume environment bad request response has a 3xx status code
+func (o *ResumeEnvironmentBadRequest) IsRedirect() bool {
+	return false
+}
+
+// IsClientError returns true when this resume environment bad request response has a 4xx status code
+func (o *ResumeEnvironmentBadRequest) IsClientError() bool {
+	return true
+}
+
+// IsServerError returns true when this resume environment bad request response has a 5xx status code
+func (o *ResumeEnvironmentBadRequest) IsServerError() bool {
+	return false
+}
+
+// IsCode returns true when this resume environment bad request response a status code equal to that given
+func (o *ResumeEnvironmentBadRequest) IsCode(code int) bool {
+	return code == 400
+}
+
+// Code gets the status code for the resume environment bad request response
+func (o *ResumeEnvironmentBadRequest) Code() int {
+	return 400
+}
+
+func (o *ResumeEnvironmentBadRequest) Error() string {
+	payload, _ := json.Marshal(o.Payload)
+	return fmt.Sprintf("[POST /environments/{name}/resume][%d] resumeEnvironmentBadRequest %s", 400, payload)
+}
+
+func (o *ResumeEnvironmentBadRequest) String() string {
+	payload, _ := json.Marshal(o.Payload)
+	return fmt.Sprintf("[POST /environments/{name}/resume][%d] resumeEnvironmentBadRequest %s", 400, payload)
+}
+
+func (o *ResumeEnvironmentBadRequest) GetPayload() string {
+	return o.Payload
+}
+
+func (o *ResumeEnvironmentBadRequest) readResponse(response runtime.ClientResponse, consumer runtime.Consumer, formats strfmt.Registry) error {
+
+	// response payload
+	if err := consumer.Consume(response.Body(), &o.Payload); err != nil && !stderrors.Is(err, io.EOF) {
 		return err
 	}
 

@@ -11,6 +11,7 @@ import (
 	"github.com/go-openapi/runtime"
 	cr "github.com/go-openapi/runtime/client"
 	"github.com/go-openapi/strfmt"
+	"github.com/go-openapi/swag/conv"
 )
 
 // NewRollbackEnvironmentParams creates a new RollbackEnvironmentParams object,
@@ -66,6 +67,11 @@ type RollbackEnvironmentParams struct {
 	//
 	// The environment's name.
 	Name string
+
+	// Revision.
+	//
+	// Number of the revision to return to. Default: the revision of the newest completed deployment.
+	Revision *int64
 
 	HTTPClient *http.Client
 
@@ -135,6 +141,17 @@ func (o *RollbackEnvironmentParams) SetName(name string) {
 	o.Name = name
 }
 
+// WithRevision adds the revision to the rollback environment params.
+func (o *RollbackEnvironmentParams) WithRevision(revision *int64) *RollbackEnvironmentParams {
+	o.SetRevision(revision)
+	return o
+}
+
+// SetRevision adds the revision to the rollback environment params.
+func (o *RollbackEnvironmentParams) SetRevision(revision *int64) {
+	o.Revision = revision
+}
+
 // WriteToRequest writes these params to a [runtime.ClientRequest].
 func (o *RollbackEnvironmentParams) WriteToRequest(r runtime.ClientRequest, reg strfmt.Registry) error {
 	if err := r.SetTimeout(o.inner.timeout); err != nil {
@@ -145,6 +162,23 @@ func (o *RollbackEnvironmentParams) WriteToRequest(r runtime.ClientRequest, reg 
 	// path param name
 	if err := r.SetPathParam("name", o.Name); err != nil {
 		return err
+	}
+
+	if o.Revision != nil {
+
+		// query param revision
+		var qrRevision int64
+
+		if o.Revision != nil {
+			qrRevision = *o.Revision
+		}
+		qRevision := conv.FormatInteger(qrRevision)
+		if qRevision != "" {
+
+			if err := r.SetQueryParam("revision", qRevision); err != nil {
+				return err
+			}
+		}
 	}
 
 	if len(res) > 0 {

@@ -27,6 +27,12 @@ func (o *RollbackEnvironmentReader) ReadResponse(response runtime.ClientResponse
 			return nil, err
 		}
 		return result, nil
+	case 400:
+		result := NewRollbackEnvironmentBadRequest()
+		if err := result.readResponse(response, consumer, o.formats); err != nil {
+			return nil, err
+		}
+		return nil, result
 	case 404:
 		result := NewRollbackEnvironmentNotFound()
 		if err := result.readResponse(response, consumer, o.formats); err != nil {
@@ -124,6 +130,72 @@ func (o *RollbackEnvironmentOK) readResponse(response runtime.ClientResponse, co
 	return nil
 }
 
+// NewRollbackEnvironmentBadRequest creates a RollbackEnvironmentBadRequest with default headers values
+func NewRollbackEnvironmentBadRequest() *RollbackEnvironmentBadRequest {
+	return &RollbackEnvironmentBadRequest{}
+}
+
+// RollbackEnvironmentBadRequest describes a response with status code 400, with default header values.
+//
+// revision is invalid, or the request has an unknown query parameter or body field.
+type RollbackEnvironmentBadRequest struct {
+	Payload string
+}
+
+// IsSuccess returns true when this rollback environment bad request response has a 2xx status code
+func (o *RollbackEnvironmentBadRequest) IsSuccess() bool {
+	return false
+}
+
+// IsRedirect returns true when this rollback environment bad request response has a 3xx status code
+func (o *RollbackEnvironmentBadRequest) IsRedirect() bool {
+	return false
+}
+
+// IsClientError returns true when this rollback environment bad request response has a 4xx status code
+func (o *RollbackEnvironmentBadRequest) IsClientError() bool {
+	return true
+}
+
+// IsServerError returns true when this rollback environment bad request response has a 5xx status code
+func (o *RollbackEnvironmentBadRequest) IsServerError() bool {
+	return false
+}
+
+// IsCode returns true when this rollback environment bad request response a status code equal to that given
+func (o *RollbackEnvironmentBadRequest) IsCode(code int) bool {
+	return code == 400
+}
+
+// Code gets the status code for the rollback environment bad request response
+func (o *RollbackEnvironmentBadRequest) Code() int {
+	return 400
+}
+
+func (o *RollbackEnvironmentBadRequest) Error() string {
+	payload, _ := json.Marshal(o.Payload)
+	return fmt.Sprintf("[POST /environments/{name}/rollback][%d] rollbackEnvironmentBadRequest %s", 400, payload)
+}
+
+func (o *RollbackEnvironmentBadRequest) String() string {
+	payload, _ := json.Marshal(o.Payload)
+	return fmt.Sprintf("[POST /environments/{name}/rollback][%d] rollbackEnvironmentBadRequest %s", 400, payload)
+}
+
+func (o *RollbackEnvironmentBadRequest) GetPayload() string {
+	return o.Payload
+}
+
+func (o *RollbackEnvironmentBadRequest) readResponse(response runtime.ClientResponse, consumer runtime.Consumer, formats strfmt.Registry) error {
+
+	// response payload
+	if err := consumer.Consume(response.Body(), &o.Payload); err != nil && !stderrors.Is(err, io.EOF) {
+		return err
+	}
+
+	return nil
+}
+
 // NewRollbackEnvironmentNotFound creates a RollbackEnvironmentNotFound with default headers values
 func NewRollbackEnvironmentNotFound() *RollbackEnvironmentNotFound {
 	return &RollbackEnvironmentNotFound{}
@@ -131,7 +203,7 @@ func NewRollbackEnvironmentNotFound() *RollbackEnvironmentNotFound {
 
 // RollbackEnvironmentNotFound describes a response with status code 404, with default header values.
 //
-// The environment does not exist, or the task definition to return to does not exist or is inactive.
+// The environment or revision does not exist, or the task definition to return to does not exist or is inactive.
 type RollbackEnvironmentNotFound struct {
 	Payload string
 }
@@ -197,7 +269,7 @@ func NewRollbackEnvironmentConflict() *RollbackEnvironmentConflict {
 
 // RollbackEnvironmentConflict describes a response with status code 409, with default header values.
 //
-// No earlier deployment is completed, or the environment is being deleted.
+// No deployment to roll back from or to exists, or the environment is being deleted.
 type RollbackEnvironmentConflict struct {
 	Payload string
 }

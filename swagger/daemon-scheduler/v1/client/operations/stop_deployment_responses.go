@@ -137,7 +137,7 @@ func NewStopDeploymentBadRequest() *StopDeploymentBadRequest {
 
 // StopDeploymentBadRequest describes a response with status code 400, with default header values.
 //
-// The type is invalid.
+// The type is invalid, or the request has an unknown query parameter or body field.
 type StopDeploymentBadRequest struct {
 	Payload string
 }

@@ -124,7 +124,7 @@ func NewStreamEnvironmentsBadRequest() *StreamEnvironmentsBadRequest {
 
 // StreamEnvironmentsBadRequest describes a response with status code 400, with default header values.
 //
-// A parameter is invalid.
+// A parameter is unknown, repeated or invalid.
 type StreamEnvironmentsBadRequest struct {
 	Payload string
 }

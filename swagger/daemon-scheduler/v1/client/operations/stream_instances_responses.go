@@ -128,7 +128,7 @@ func NewStreamInstancesBadRequest() *StreamInstancesBadRequest {
 
 // StreamInstancesBadRequest describes a response with status code 400, with default header values.
 //
-// A parameter is invalid.
+// A parameter is unknown, repeated or invalid.
 type StreamInstancesBadRequest struct {
 	Payload string
 }

@@ -122,7 +122,7 @@ func NewStreamOverviewBadRequest() *StreamOverviewBadRequest {
 
 // StreamOverviewBadRequest describes a response with status code 400, with default header values.
 //
-// A parameter is invalid.
+// A parameter is unknown, repeated or invalid.
 type StreamOverviewBadRequest struct {
 	Payload string
 }

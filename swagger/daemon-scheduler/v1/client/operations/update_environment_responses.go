@@ -69,7 +69,7 @@ func NewUpdateEnvironmentOK() *UpdateEnvironmentOK {
 
 // UpdateEnvironmentOK describes a response with status code 200, with default header values.
 //
-// The environment, with its new revision and token.
+// The environment, with its new revision and token, or unchanged.
 type UpdateEnvironmentOK struct {
 	Payload *models.Environment
 }
@@ -137,7 +137,7 @@ func NewUpdateEnvironmentBadRequest() *UpdateEnvironmentBadRequest {
 
 // UpdateEnvironmentBadRequest describes a response with status code 400, with default header values.
 //
-// The token is missing or malformed, or the body is invalid. Unknown fields are rejected.
+// The token is missing or malformed, or the body is invalid. Unknown parameters and fields are rejected.
 type UpdateEnvironmentBadRequest struct {
 	Payload string
 }
