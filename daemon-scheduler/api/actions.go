@@ -137,7 +137,7 @@ func (h *handler) verifyTarget(ctx context.Context, name string, d environment.D
 
 func (h *handler) pause(w http.ResponseWriter, r *http.Request) error {
 	return h.respondChanged(w, r, environment.EventEnvironmentPaused, "environment paused",
-		environment.Environment.Pause)
+		func(e environment.Environment) (environment.Environment, error) { return e.Pause(time.Now()) })
 }
 
 func (h *handler) resume(w http.ResponseWriter, r *http.Request) error {

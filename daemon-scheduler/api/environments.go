@@ -120,6 +120,13 @@ func showEnvironment(e environment.Environment, counts *status.Counts) *models.E
 		DrainOrder:              nonZero(spec.DrainOrder),
 		ScaleInAfterMinutes:     nonZero(spec.ScaleInAfterMinutes),
 	}
+	if d, ok := e.Effective(); ok {
+		m.EffectiveRevision = int64(d.RevisionNumber())
+		m.EffectiveTaskDefinition = d.TaskDefinition
+	}
+	for _, c := range e.Conditions() {
+		m.Conditions = append(m.Conditions, showCondition(c))
+	}
 	if counts != nil {
 		total := counts.Total
 		m.DesiredCount = conv.Pointer(int64(total.Desired))
@@ -129,4 +136,14 @@ func showEnvironment(e environment.Environment, counts *status.Counts) *models.E
 		m.FailedCount = conv.Pointer(int64(total.Failed))
 	}
 	return m
+}
+
+func showCondition(c environment.Condition) *models.Condition {
+	return &models.Condition{
+		Type:               conv.Pointer(string(c.Type)),
+		Status:             conv.Pointer(string(c.Status)),
+		Reason:             &c.Reason,
+		Message:            c.Message,
+		LastTransitionTime: timePointer(c.LastTransitionTime),
+	}
 }

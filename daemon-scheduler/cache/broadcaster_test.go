@@ -54,7 +54,7 @@ func TestCache_WatchYieldsEveryChange(t *testing.T) {
 	require.NoError(t, s.Create(t.Context(), env("logs")))
 	assert.Equal(t, "logs deleted=false paused=false in arn:cluster/prod", <-lines)
 	for range 2 { // the second changes nothing
-		pause := func(e environment.Environment) (environment.Environment, error) { return e.Pause() }
+		pause := func(e environment.Environment) (environment.Environment, error) { return e.Pause(time.Now()) }
 		_, err := s.Update(t.Context(), "logs", pause)
 		require.NoError(t, err)
 	}

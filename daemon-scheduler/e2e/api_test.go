@@ -118,8 +118,10 @@ func TestAPI_ServesEveryOperation(t *testing.T) {
 		called = append(called, spec.CheckResponse(t, answer, []byte(text)))
 	}
 	call("POST", "/v1/environments", `{"name":"metrics","instanceGroup":{"cluster":"prod"},"taskDefinition":"agent"}`)
-	for _, path := range []string{"", "/logs", "/logs/deployments", "/logs/deployments/" + id, "/logs/revisions",
-		"/logs/instances"} {
+	for _, path := range []string{
+		"", "/logs", "/logs/deployments", "/logs/deployments/" + id, "/logs/revisions", "/logs/revisions/1",
+		"/logs/instances",
+	} {
 		call("GET", "/v1/environments"+path, "")
 	}
 	for _, stream := range []string{"environments", "environments/logs/instances", "overview"} {

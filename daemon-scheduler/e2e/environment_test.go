@@ -172,9 +172,9 @@ func TestInstanceGroup_StopsTasksThatNoLongerMatch(t *testing.T) {
 	assert.Equal(t, "excluded: The instance does not match the instance group.", d.instanceStatuses("logs")[instances[2]])
 	assert.EqualValues(t, 2, *d.getEnvironment("logs").DesiredCount)
 
-	id = d.deploy(d.patch("logs", `{"instanceGroup":{"query":null,"attributes":[{"name":"zone","value":"b"}]}}`))
-	w.awaitOneTaskEach(id, instances[1])
-	d.awaitCompleted("logs", id)
+	narrower := d.deploy(d.patch("logs", `{"instanceGroup":{"query":null,"attributes":[{"name":"zone","value":"b"}]}}`))
+	d.awaitCompleted("logs", narrower)
+	w.awaitOneTaskEach(id, instances[1]) // the deployment keeps the equal task
 	testenv.Eventually(t, func() bool {
 		return len(w.sim.Tasks("prod")) > 0 && len(w.liveTasksOn(instances[0])) == 0
 	}, "the instance keeps its task")

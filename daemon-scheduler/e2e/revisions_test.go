@@ -134,3 +134,47 @@ func TestDeployment_AdoptsEqualTasks(t *testing.T) {
 	w.awaitOneTaskEach(grouped, append(joined, instances...)...)
 	w.assertNoDuplicates()
 }
+
+// After a rollback, every surface names the revision that runs.
+func TestEnvironment_ShowsTheEffectiveRevision(t *testing.T) {
+	t.Parallel()
+	w := newSystem(t)
+	w.sim.AddInstances("prod", 2)
+	second := w.sim.RegisterTaskDefinition("agent", ecssim.WithCPU(32), ecssim.WithMemory(64))
+	d := w.startServices()
+	var made models.Environment
+	d.mustSend("POST", "/v1/environments", `{"name":"logs","instanceGroup":{"cluster":"prod"},"taskDefinition":"agent:1"}`,
+		&made)
+	assert.Zero(t, made.EffectiveRevision, "nothing is deployed")
+	d.awaitCompleted("logs", d.deploy(made))
+	d.awaitCompleted("logs", d.deploy(d.patch("logs", `{"taskDefinition":"agent:2"}`)))
+	e := d.getEnvironment("logs")
+	assert.Equal(t, second, e.EffectiveTaskDefinition)
+	assert.EqualValues(t, 2, e.EffectiveRevision)
+	assert.Empty(t, e.Conditions)
+
+	var back models.Deployment
+	d.mustSend("POST", "/v1/environments/logs/rollback", "", &back)
+	assertRolledBack := func(effective string, revision int64, conditions []*models.Condition) {
+		t.Helper()
+		assert.Equal(t, w.agent, effective)
+		assert.EqualValues(t, 1, revision)
+		if assert.Len(t, conditions, 1) {
+			assert.Equal(t, "RolledBack", *conditions[0].Type)
+			assert.Equal(t, "True", *conditions[0].Status)
+			assert.Equal(t, "RollbackRequested", *conditions[0].Reason)
+			assert.NotNil(t, conditions[0].LastTransitionTime)
+		}
+	}
+	d.awaitCompleted("logs", back.ID.String())
+	e = d.getEnvironment("logs")
+	assert.Equal(t, second, *e.TaskDefinition, "the desired one stays")
+	assertRolledBack(e.EffectiveTaskDefinition, e.EffectiveRevision, e.Conditions)
+	var list models.Environments
+	d.mustSend("GET", "/v1/environments", "", &list)
+	assertRolledBack(list.Items[0].EffectiveTaskDefinition, list.Items[0].EffectiveRevision, list.Items[0].Conditions)
+
+	d.mustSend("POST", "/v1/environments/logs/pause", "", &e)
+	assert.Len(t, e.Conditions, 2)
+	assert.Equal(t, "Paused", *e.Conditions[1].Type)
+}

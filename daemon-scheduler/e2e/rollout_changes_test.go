@@ -66,7 +66,7 @@ func TestRollout_CanBeChangedInProgress(t *testing.T) {
 		next := f.deployPatch(`{"taskDefinition":"agent:1","drainOrder":1}`)
 		assert.Equal(t, "STOPPED", f.getDeployment("logs", id).RolloutState)
 		f.awaitState(next, "COMPLETED")
-		f.awaitOneTaskEach(next, f.instances...)
+		f.awaitOneTaskEachOf(f.first, next, id) // the deployment keeps equal tasks
 		f.assertLimits(n-maxUnavailable, 0)
 	})
 	t.Run("from start-before-stop to stop-before-start", func(t *testing.T) {
@@ -76,7 +76,7 @@ func TestRollout_CanBeChangedInProgress(t *testing.T) {
 		testenv.Eventually(t, func() bool { return len(f.liveTasks(id)) > n/3 })
 		next := f.deployPatch(`{"deploymentConfiguration":{"maximumPercent":null}}`)
 		f.awaitState(next, "COMPLETED")
-		f.awaitOneTaskEach(next, f.instances...)
+		f.awaitOneTaskEachOf(id, next, f.first) // the deployment keeps equal tasks
 		f.assertLimits(n-maxUnavailable, n)
 	})
 	t.Run("the leader changes", func(t *testing.T) {
@@ -91,6 +91,16 @@ func TestRollout_CanBeChangedInProgress(t *testing.T) {
 		f.awaitOneTaskEach(id, f.instances...)
 		f.assertLimits(n-maxUnavailable, 0)
 	})
+}
+
+// awaitOneTaskEachOf waits until each instance has one live task, RUNNING, of one of two deployments, and the superseded
+// one has none.
+func (f *rollout) awaitOneTaskEachOf(one, other, superseded string) {
+	f.t.Helper()
+	testenv.Eventually(f.t, func() bool {
+		running, live := f.runningTasks(one)+f.runningTasks(other), len(f.liveTasks(one))+len(f.liveTasks(other))
+		return running == len(f.instances) && live == len(f.instances) && len(f.liveTasks(superseded)) == 0
+	}, "not one task on each instance")
 }
 
 // awaitIdle waits until no task starts or stops. Calls that precede a pause may still take effect.

@@ -50,6 +50,7 @@ type Environment struct {
 	Paused bool `json:",omitempty"`
 	// PausedBy is the deployment whose abortion or failure paused the rollout; the next deployment ends that pause.
 	PausedBy      string    `json:",omitempty"`
+	PausedAt      time.Time `json:",omitzero"` // since when the environment is paused; zero if that is unknown
 	DeletingSince time.Time `json:",omitzero"` // zero unless the environment is being deleted with its tasks
 
 	StoredVersion int64 `json:"-"` // increases with each write of the record; 0: not stored

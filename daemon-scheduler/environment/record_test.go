@@ -120,7 +120,7 @@ func keepsRules(t *testing.T, e Environment) {
 	add(e.Stop(first, StopRollback, next, now))
 	add(e.Stop(first, StopAbort, next, now))
 	add(e.Promote(first))
-	add(e.Pause())
+	add(e.Pause(now))
 	add(e.Resume())
 	for _, c := range changed {
 		data, err := json.Marshal(c)

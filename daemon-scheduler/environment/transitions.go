@@ -67,7 +67,7 @@ func (e Environment) Stop(id string, kind StopKind, next string, now time.Time) 
 		return e, nil
 	}
 	if kind == StopAbort {
-		return e.endDeployment(d, RolloutStopped, "The deployment was aborted.", now).pauseAfter(id), nil
+		return e.endDeployment(d, RolloutStopped, "The deployment was aborted.", now).pauseAfter(id, now), nil
 	}
 	to, ok := e.NewestCompleted()
 	if !ok {
@@ -93,7 +93,7 @@ func (e Environment) Fail(
 	}
 	e = e.endDeployment(d, RolloutFailed, reason, now)
 	if len(definitions) == 0 || !found {
-		return e.pauseAfter(id)
+		return e.pauseAfter(id, now)
 	}
 	return e.startRollback(to, id, next, now)
 }
@@ -161,35 +161,52 @@ func (e Environment) Promote(id string) (Environment, error) {
 
 // Pause stops all starts and stops until Resume, but for drains, scale-in and deletion. Deployments do not end a pause
 // that a user requested.
-func (e Environment) Pause() (Environment, error) {
-	e.Paused = true
-	e.PausedBy = ""
-	return e, e.checkNotDeleting()
+func (e Environment) Pause(now time.Time) (Environment, error) {
+	if err := e.checkNotDeleting(); err != nil {
+		return e, err
+	}
+	return e.pause("", now), nil
 }
 
 // Resume ends a pause.
 func (e Environment) Resume() (Environment, error) {
-	e.Paused = false
-	e.PausedBy = ""
-	return e, e.checkNotDeleting()
+	if err := e.checkNotDeleting(); err != nil {
+		return e, err
+	}
+	return e.unpause(), nil
 }
 
 // pauseAfter pauses the rollout because of an aborted or failed deployment, unless a user has paused it.
-func (e Environment) pauseAfter(deployment string) Environment {
-	if !e.Paused || e.PausedBy != "" {
-		e.Paused = true
-		e.PausedBy = deployment
+func (e Environment) pauseAfter(deployment string, now time.Time) Environment {
+	if e.Paused && e.PausedBy == "" {
+		return e
 	}
+	return e.pause(deployment, now)
+}
+
+// pause pauses e. A pause that begins another way keeps its time.
+func (e Environment) pause(by string, now time.Time) Environment {
+	if !e.Paused {
+		e.PausedAt = now.UTC()
+	}
+	e.Paused = true
+	e.PausedBy = by
+	return e
+}
+
+func (e Environment) unpause() Environment {
+	e.Paused = false
+	e.PausedBy = ""
+	e.PausedAt = time.Time{}
 	return e
 }
 
 // clearAutomaticPause ends a pause that a deployment has caused.
 func (e Environment) clearAutomaticPause() Environment {
-	if e.PausedBy != "" {
-		e.Paused = false
-		e.PausedBy = ""
+	if e.PausedBy == "" {
+		return e
 	}
-	return e
+	return e.unpause()
 }
 
 // Delete begins to delete the environment with its tasks. It stops the deployment in progress; nothing can be
@@ -199,8 +216,7 @@ func (e Environment) Delete(now time.Time) Environment {
 		return e
 	}
 	e.DeletingSince = now.UTC()
-	e.Paused = false
-	e.PausedBy = ""
+	e = e.unpause()
 	for d, ok := e.InProgress(); ok; d, ok = e.InProgress() {
 		e = e.endDeployment(d, RolloutStopped, "The environment is being deleted.", now)
 	}

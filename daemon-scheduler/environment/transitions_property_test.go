@@ -44,7 +44,7 @@ func TestTransitions_KeepInvariantsInAnyOrder(t *testing.T) {
 			case 9:
 				e, _ = e.Promote(d.ID)
 			case 10:
-				if next, err := e.Pause(); err == nil && r.IntN(2) == 0 {
+				if next, err := e.Pause(at); err == nil && r.IntN(2) == 0 {
 					e = next
 				} else if next, err := e.Resume(); err == nil {
 					e = next

@@ -97,7 +97,7 @@ func TestStop_RollsBackOrAborts(t *testing.T) {
 		update := Spec{TaskDefinition: "arn:td:3"}
 		resumed := must(t)(must(t)(e.Update(update, token2, token3, now)).Deploy(third, token3, now))
 		assert.False(t, resumed.Paused, "the next deployment ends the pause")
-		paused := must(t)(must(t)(e.Pause()).Update(update, token2, token3, now))
+		paused := must(t)(must(t)(e.Pause(now)).Update(update, token2, token3, now))
 		resumed = must(t)(paused.Deploy(third, token3, now))
 		assert.True(t, resumed.Paused, "a pause by the user outlasts the next deployment")
 	})
@@ -195,16 +195,17 @@ func TestRollback_RevertsAnUnsuccessfulDeployment(t *testing.T) {
 	e = must(t)(e.Update(Spec{TaskDefinition: "arn:td:3"}, token2, token3, now.Add(2*time.Hour)))
 	e = must(t)(e.Deploy(third, token3, now.Add(3*time.Hour)))
 	abort := func(e Environment) (Environment, error) { return e.Stop(third, StopAbort, "", now.Add(4*time.Hour)) }
+	pause := func(e Environment) (Environment, error) { return e.Pause(now) }
 	fail := func(e Environment) (Environment, error) {
 		return e.Fail(third, "3 tasks failed.", "", allActive, now.Add(4*time.Hour)), nil
 	}
 	type step = func(Environment) (Environment, error)
 	for name, steps := range map[string][]step{
 		"aborted":                  {abort},
-		"paused, aborted":          {Environment.Pause, abort},
-		"aborted, paused":          {abort, Environment.Pause},
-		"aborted, paused, resumed": {abort, Environment.Pause, Environment.Resume},
-		"failed, paused":           {fail, Environment.Pause},
+		"paused, aborted":          {pause, abort},
+		"aborted, paused":          {abort, pause},
+		"aborted, paused, resumed": {abort, pause, Environment.Resume},
+		"failed, paused":           {fail, pause},
 	} {
 		t.Run(name, func(t *testing.T) {
 			e := e
@@ -219,7 +220,7 @@ func TestRollback_RevertsAnUnsuccessfulDeployment(t *testing.T) {
 }
 
 func TestTrimUnstarted_RemovesTheOldest(t *testing.T) {
-	e := must(t)(completed(updated(t, Spec{}), second, now.Add(time.Hour)).Pause())
+	e := must(t)(completed(updated(t, Spec{}), second, now.Add(time.Hour)).Pause(now))
 	for n := range 10 * maxUnstarted {
 		at, id := now.Add(time.Duration(2+n)*time.Hour), fmt.Sprint("rollback", n)
 		e = must(t)(e.Rollback(id, at))
@@ -252,9 +253,9 @@ func TestPromote_ContinuesACanary(t *testing.T) {
 
 func TestPhase_FollowsPauseAndDelete(t *testing.T) {
 	e := updated(t, Spec{})
-	paused := must(t)(e.Pause())
+	paused := must(t)(e.Pause(now))
 	assert.Equal(t, PhasePaused, paused.Phase())
-	assert.Equal(t, paused, must(t)(paused.Pause()))
+	assert.Equal(t, paused, must(t)(paused.Pause(now.Add(time.Hour))))
 	assert.Equal(t, e, must(t)(paused.Resume()))
 	assert.Equal(t, e, must(t)(e.Resume()))
 
@@ -263,7 +264,7 @@ func TestPhase_FollowsPauseAndDelete(t *testing.T) {
 	assert.Equal(t, RolloutStopped, deleted.Deployments[second].Rollout())
 	assert.False(t, deleted.Paused)
 	assert.Equal(t, deleted, deleted.Delete(now.Add(time.Hour)))
-	_, err := deleted.Pause()
+	_, err := deleted.Pause(now)
 	assert.ErrorIs(t, err, ErrDeleting)
 	_, err = deleted.Deploy(third, token2, now)
 	assert.ErrorIs(t, err, ErrTokenUsed)

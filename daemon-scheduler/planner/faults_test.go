@@ -117,7 +117,7 @@ func (u *faultyFleet) actAsUser() {
 	case 2:
 		next, err = e.Promote(d.ID)
 	case 3:
-		next, err = e.Pause()
+		next, err = e.Pause(u.state.Now)
 	case 4:
 		next, err = e.Resume()
 	default:

@@ -11,7 +11,7 @@ import (
 
 // paused returns the state with an environment that a user has paused.
 func paused(s State) State {
-	s.Environment, _ = s.Environment.Pause()
+	s.Environment, _ = s.Environment.Pause(now)
 	return s
 }
 

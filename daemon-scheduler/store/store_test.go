@@ -173,7 +173,9 @@ func TestStore_CommitRemovesAnUnchangedEnvironment(t *testing.T) {
 	require.NoError(t, s.Create(t.Context(), env("logs")))
 	old, err := s.Get(t.Context(), "logs")
 	require.NoError(t, err)
-	stored, err := s.Update(t.Context(), "logs", environment.Environment.Pause)
+	stored, err := s.Update(t.Context(), "logs", func(e environment.Environment) (environment.Environment, error) {
+		return e.Pause(time.Now())
+	})
 	require.NoError(t, err)
 	_, err = s.Commit(t.Context(), term, Changes{Name: "logs", Incarnation: old.Incarnation, Remove: &old})
 	assert.ErrorIs(t, err, environment.ErrConflict)

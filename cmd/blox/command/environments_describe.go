@@ -39,8 +39,11 @@ func environmentFields(s show.Style, e *models.Environment) *show.Fields {
 	f.Add("Paused by", e.PausedBy)
 	f.Add("Health", conv.Value(e.Health))
 	f.Add("Cluster", s.ID(clusterOf(e)))
-	f.Add("Task definition", s.ID(conv.Value(e.TaskDefinition)))
-	f.Add("Revision", number(e.Revision))
+	for _, c := range e.Conditions {
+		f.Add("Condition", conditionText(c))
+	}
+	f.Add("Task definition", effectiveDefinition(s, e))
+	f.Add("Revision", effectiveRevision(e))
 	if e.DesiredCount != nil {
 		f.Add("Instances", fmt.Sprintf("%d desired, %s running, %s pending, %s outdated, %s failed", *e.DesiredCount,
 			show.Count(e.RunningCount), show.Count(e.PendingCount), show.Count(e.OutdatedCount), show.Count(e.FailedCount)))

@@ -18,7 +18,8 @@ func newEnvironmentsList(a *app) *cobra.Command {
 	cmd := &cobra.Command{
 		Use: "list", Aliases: []string{"ls"}, Short: "List environments",
 		Long: `List environments. DESIRED counts the selected instances. RUNNING and PENDING count instances with a task of
-the current deployment, OUTDATED those with a task of an earlier one, FAILED those where the task fails.`,
+the current deployment, OUTDATED those with a task of an earlier one, FAILED those where the task fails. TASK
+DEFINITION and REVISION are those in effect; the newest revision follows in parentheses if it is another one.`,
 		Args: positionalArgs(), ValidArgsFunction: noFiles,
 		RunE: a.run(func(ctx context.Context, c *connect.Clients, _ []string) error {
 			list, err := c.Scheduler.ListEnvironmentsContext(ctx, ds.NewListEnvironmentsParams().WithCluster(optional(cluster)))
@@ -40,8 +41,8 @@ func environmentRows(s show.Style, list []*models.Environment) *show.Rows {
 		"DESIRED", "RUNNING", "PENDING",
 		"OUTDATED", "FAILED", "UPDATED+", "TOKEN+")}
 	for _, e := range list {
-		rows.Add(conv.Value(e.Name), e.Status, conv.Value(e.Health), s.ID(clusterOf(e)), s.ID(conv.Value(e.TaskDefinition)),
-			number(e.Revision), show.Count(e.DesiredCount),
+		rows.Add(conv.Value(e.Name), e.Status, conv.Value(e.Health), s.ID(clusterOf(e)), effectiveDefinition(s, e),
+			effectiveRevision(e), show.Count(e.DesiredCount),
 			show.Count(e.RunningCount), show.Count(e.PendingCount), show.Count(e.OutdatedCount), show.Count(e.FailedCount),
 			show.Time(time.Time(conv.Value(e.UpdatedAt))), tokenOf(e))
 	}

@@ -92,7 +92,7 @@ func TestBlox_Session(t *testing.T) {
 	assert.Equal(t, "TASK DEFINITION\nagent:1\nagent:2\n",
 		h.mustRun("sim", "task-definitions", "list", "--family", "agent"))
 	assert.Contains(t, h.mustRun("environments", "update", "web-agent", "--task-definition", "agent:2"),
-		"Revision:          2\n")
+		"Task definition:   agent:1 (newest: agent:2)\nRevision:          1 (newest: 2)\n")
 	plan = h.run("deployments", "plan", "web-agent")
 	assert.Equal(t, "agent:2 on web-agent, in 6 batches: 3 to start, 3 to stop.\n", plan.err)
 	require.Equal(t, 0, h.run("deployments", "create", "web-agent", "--watch").code)
@@ -101,6 +101,12 @@ func TestBlox_Session(t *testing.T) {
 	assert.Contains(t, back.err, "Rollback: deployment ")
 	assert.Contains(t, back.err, "of web-agent: agent:1\n")
 	assert.Contains(t, back.err, "  3/3 running\n")
+	assert.Equal(t, []string{"agent:1 (rolled back from agent:2)", "1 (newest: 2)"},
+		tableRows(h.mustRun("environments", "list"))[0][4:6])
+	described := h.mustRun("environments", "describe", "web-agent")
+	assert.Regexp(t, `\nCondition: +RolledBack since .*: Revision 1 with agent:1 is in effect; `+
+		`revision 2 with agent:2 was rolled back\.\n`, described)
+	assert.Regexp(t, `\nTask definition: +agent:1 \(rolled back from agent:2\)\nRevision: +1 \(newest: 2\)\n`, described)
 	unchanged := h.run("environments", "update", "web-agent", "--task-definition", "agent:2")
 	require.Equal(t, 0, unchanged.code, unchanged.err)
 	assert.Equal(t, "Nothing changed: revision 2 has these settings already.\n", unchanged.err)

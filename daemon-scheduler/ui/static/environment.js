@@ -1,6 +1,6 @@
 // The head of the selected environment: its name, status and properties.
 import { byId, createDefinition, createElement, setText } from "./dom.js";
-import { summarize } from "./environmentstatus.js";
+import { effectiveText, summarize } from "./environmentstatus.js";
 import { formatDateTime, resourceID } from "./format.js";
 import { selectedEnvironment, state } from "./state.js";
 
@@ -26,12 +26,13 @@ function badges(record) {
 }
 
 function properties(environment) {
+  const effective = effectiveText(environment);
   const group = environment.instanceGroup ?? {};
   const selectors = [...(group.attributes ?? []).map(({ name, value }) => name + "=" + value), group.query];
   return [
     ["Cluster", resourceID(group.cluster)],
-    ["Task definition", resourceID(environment.taskDefinition)],
-    ["Revision", String(environment.revision ?? "")],
+    ["Task definition", effective.taskDefinition],
+    ["Revision", effective.revision],
     ["Instances", selectors.filter(Boolean).join(", ")],
     ["Readiness", environment.readinessAttribute],
     ["Updated", environment.updatedAt && formatDateTime(new Date(environment.updatedAt))],

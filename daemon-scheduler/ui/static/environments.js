@@ -55,7 +55,7 @@ function updateItem(item, name) {
   setText(item.counts, countsText(environment));
   setText(item.detail, environment.failedCount
     ? formatNumber(environment.failedCount) + " failing"
-    : "rev " + environment.revision);
+    : "rev " + (environment.effectiveRevision ?? environment.revision));
   updateProgressBar(item.bar, environment);
   if (name === state.selectedName) item.button.setAttribute("aria-current", "true");
   else item.button.removeAttribute("aria-current");

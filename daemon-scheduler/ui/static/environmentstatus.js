@@ -1,4 +1,5 @@
 // The status and the task counts of one environment.
+import { resourceID } from "./format.js";
 
 // isCanary reports whether the deployment runs on its canary instances and waits for promotion. The configuration in
 // the API belongs to the newest revision, so it says nothing about deployments of older ones.
@@ -6,6 +7,23 @@ export function isCanary(environment, deployment) {
   return Boolean(deployment && deployment.rolloutState === "IN_PROGRESS" &&
     deployment.revision === environment.revision && environment.deploymentConfiguration?.canary &&
     !deployment.rollbackOf && !deployment.promoted);
+}
+
+const hasCondition = (environment, type) =>
+  (environment.conditions ?? []).some((condition) => condition.type === type && condition.status === "True");
+
+// effectiveText returns the task definition and the revision in effect and, if the newest revision is another one, what
+// became of that.
+export function effectiveText(environment) {
+  const { taskDefinition, revision } = environment;
+  const relation = hasCondition(environment, "RolledBack") ? "rolled back from" : "newest:";
+  const describe = (effective, newest, relation) =>
+    effective === newest ? newest : `${effective} (${relation} ${newest})`;
+  return {
+    taskDefinition:
+      describe(resourceID(environment.effectiveTaskDefinition ?? taskDefinition), resourceID(taskDefinition), relation),
+    revision: describe(String(environment.effectiveRevision ?? revision ?? ""), String(revision ?? ""), "newest:"),
+  };
 }
 
 // summarize returns the most important fact about an environment: its kind (a CSS class) and a label.
@@ -18,6 +36,7 @@ export function summarize({ environment, deployment }) {
   }
   if (environment.status === "deploying") return { kind: "busy", label: phaseLabel(environment, deployment) };
   if (environment.status === "inactive") return { kind: "plain", label: "not deployed" };
+  if (hasCondition(environment, "RolledBack")) return { kind: "warn", label: "rolled back" };
   return { kind: "good", label: "healthy" };
 }
 

@@ -6,6 +6,7 @@ import (
 	"context"
 	"encoding/json"
 	stderrors "errors"
+	"strconv"
 
 	"github.com/go-openapi/errors"
 	"github.com/go-openapi/strfmt"
@@ -18,6 +19,9 @@ import (
 //
 // swagger:model Environment
 type Environment struct {
+
+	// Conditions that hold. An absent condition does not hold.
+	Conditions []*Condition `json:"conditions,omitempty"`
 
 	// Creation time; omitted for environments that v0.3 created.
 	// Format: date-time
@@ -38,6 +42,12 @@ type Environment struct {
 	// Maximum: 1000
 	// Minimum: -1000
 	DrainOrder *int64 `json:"drainOrder,omitempty"`
+
+	// Number of the revision in effect: that of the rollback in progress, else of the newest completed deployment, else of the first deployment. Omitted without a deployment.
+	EffectiveRevision int64 `json:"effectiveRevision,omitempty"`
+
+	// Task definition ARN of the revision in effect.
+	EffectiveTaskDefinition string `json:"effectiveTaskDefinition,omitempty"`
 
 	// Number of instances whose task failed to start or keeps stopping.
 	FailedCount *int64 `json:"failedCount,omitempty"`
@@ -75,7 +85,7 @@ type Environment struct {
 	// Pattern: ^[a-zA-Z0-9_.\\/-]*$
 	ReadinessAttribute string `json:"readinessAttribute,omitempty"`
 
-	// Number of the newest revision, starting at 1.
+	// Number of the newest revision, which is desired, starting at 1.
 	// Minimum: 1
 	Revision int64 `json:"revision,omitempty"`
 
@@ -91,7 +101,7 @@ type Environment struct {
 	// Enum: ["inactive","deploying","active","paused","deleting"]
 	Status string `json:"status,omitempty"`
 
-	// Task definition ARN of the newest revision. After a rollback, an earlier task definition runs; see the newest deployment.
+	// Task definition ARN of the newest revision, which is desired. effectiveTaskDefinition runs.
 	// Required: true
 	TaskDefinition *string `json:"taskDefinition"`
 
@@ -106,6 +116,10 @@ type Environment struct {
 // Validate validates this environment
 func (m *Environment) Validate(formats strfmt.Registry) error {
 	var res []error
+
+	if err := m.validateConditions(formats); err != nil {
+		res = append(res, err)
+	}
 
 	if err := m.validateCreatedAt(formats); err != nil {
 		res = append(res, err)
@@ -170,6 +184,36 @@ func (m *Environment) Validate(formats strfmt.Registry) error {
 	if len(res) > 0 {
 		return errors.CompositeValidationError(res...)
 	}
+	return nil
+}
+
+func (m *Environment) validateConditions(formats strfmt.Registry) error {
+	if typeutils.IsZero(m.Conditions) { // not required
+		return nil
+	}
+
+	for i := 0; i < len(m.Conditions); i++ {
+		if typeutils.IsZero(m.Conditions[i]) { // not required
+			continue
+		}
+
+		if m.Conditions[i] != nil {
+			if err := m.Conditions[i].Validate(formats); err != nil {
+				ve := new(errors.Validation)
+				if stderrors.As(err, &ve) {
+					return ve.ValidateName("conditions" + "." + strconv.Itoa(i))
+				}
+				ce := new(errors.CompositeError)
+				if stderrors.As(err, &ce) {
+					return ce.ValidateName("conditions" + "." + strconv.Itoa(i))
+				}
+
+				return err
+			}
+		}
+
+	}
+
 	return nil
 }
 
@@ -479,6 +523,10 @@ func (m *Environment) validateUpdatedAt(formats strfmt.Registry) error {
 func (m *Environment) ContextValidate(ctx context.Context, formats strfmt.Registry) error {
 	var res []error
 
+	if err := m.contextValidateConditions(ctx, formats); err != nil {
+		res = append(res, err)
+	}
+
 	if err := m.contextValidateDeploymentConfiguration(ctx, formats); err != nil {
 		res = append(res, err)
 	}
@@ -498,6 +546,35 @@ func (m *Environment) ContextValidate(ctx context.Context, formats strfmt.Regist
 	if len(res) > 0 {
 		return errors.CompositeValidationError(res...)
 	}
+	return nil
+}
+
+func (m *Environment) contextValidateConditions(ctx context.Context, formats strfmt.Registry) error {
+
+	for i := 0; i < len(m.Conditions); i++ {
+
+		if m.Conditions[i] != nil {
+
+			if typeutils.IsZero(m.Conditions[i]) { // not required
+				return nil
+			}
+
+			if err := m.Conditions[i].ContextValidate(ctx, formats); err != nil {
+				ve := new(errors.Validation)
+				if stderrors.As(err, &ve) {
+					return ve.ValidateName("conditions" + "." + strconv.Itoa(i))
+				}
+				ce := new(errors.CompositeError)
+				if stderrors.As(err, &ce) {
+					return ce.ValidateName("conditions" + "." + strconv.Itoa(i))
+				}
+
+				return err
+			}
+		}
+
+	}
+
 	return nil
 }
 

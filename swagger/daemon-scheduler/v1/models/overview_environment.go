@@ -6,6 +6,7 @@ import (
 	"context"
 	"encoding/json"
 	stderrors "errors"
+	"strconv"
 
 	"github.com/go-openapi/errors"
 	"github.com/go-openapi/strfmt"
@@ -19,6 +20,9 @@ import (
 // swagger:model OverviewEnvironment
 type OverviewEnvironment struct {
 
+	// Conditions that hold. An absent condition does not hold.
+	Conditions []*Condition `json:"conditions,omitempty"`
+
 	// Creation time; omitted for environments that v0.3 created.
 	// Format: date-time
 	CreatedAt *strfmt.DateTime `json:"createdAt,omitempty"`
@@ -28,6 +32,12 @@ type OverviewEnvironment struct {
 
 	// Number of instances that should have a task.
 	DesiredCount *int64 `json:"desiredCount,omitempty"`
+
+	// Number of the revision in effect: that of the rollback in progress, else of the newest completed deployment, else of the first deployment. Omitted without a deployment.
+	EffectiveRevision int64 `json:"effectiveRevision,omitempty"`
+
+	// Task definition ARN of the revision in effect.
+	EffectiveTaskDefinition string `json:"effectiveTaskDefinition,omitempty"`
 
 	// Number of instances whose task failed to start or keeps stopping.
 	FailedCount *int64 `json:"failedCount,omitempty"`
@@ -62,7 +72,7 @@ type OverviewEnvironment struct {
 	// Pattern: ^[a-zA-Z0-9_.\\/-]*$
 	ReadinessAttribute string `json:"readinessAttribute,omitempty"`
 
-	// Number of the newest revision, starting at 1.
+	// Number of the newest revision, which is desired, starting at 1.
 	// Minimum: 1
 	Revision int64 `json:"revision,omitempty"`
 
@@ -73,7 +83,7 @@ type OverviewEnvironment struct {
 	// Enum: ["inactive","deploying","active","paused","deleting"]
 	Status string `json:"status,omitempty"`
 
-	// Task definition ARN of the newest revision. After a rollback, an earlier task definition runs; see the newest deployment.
+	// Task definition ARN of the newest revision, which is desired. effectiveTaskDefinition runs.
 	// Required: true
 	TaskDefinition *string `json:"taskDefinition"`
 
@@ -85,6 +95,10 @@ type OverviewEnvironment struct {
 // Validate validates this overview environment
 func (m *OverviewEnvironment) Validate(formats strfmt.Registry) error {
 	var res []error
+
+	if err := m.validateConditions(formats); err != nil {
+		res = append(res, err)
+	}
 
 	if err := m.validateCreatedAt(formats); err != nil {
 		res = append(res, err)
@@ -129,6 +143,36 @@ func (m *OverviewEnvironment) Validate(formats strfmt.Registry) error {
 	if len(res) > 0 {
 		return errors.CompositeValidationError(res...)
 	}
+	return nil
+}
+
+func (m *OverviewEnvironment) validateConditions(formats strfmt.Registry) error {
+	if typeutils.IsZero(m.Conditions) { // not required
+		return nil
+	}
+
+	for i := 0; i < len(m.Conditions); i++ {
+		if typeutils.IsZero(m.Conditions[i]) { // not required
+			continue
+		}
+
+		if m.Conditions[i] != nil {
+			if err := m.Conditions[i].Validate(formats); err != nil {
+				ve := new(errors.Validation)
+				if stderrors.As(err, &ve) {
+					return ve.ValidateName("conditions" + "." + strconv.Itoa(i))
+				}
+				ce := new(errors.CompositeError)
+				if stderrors.As(err, &ce) {
+					return ce.ValidateName("conditions" + "." + strconv.Itoa(i))
+				}
+
+				return err
+			}
+		}
+
+	}
+
 	return nil
 }
 
@@ -347,6 +391,10 @@ func (m *OverviewEnvironment) validateUpdatedAt(formats strfmt.Registry) error {
 func (m *OverviewEnvironment) ContextValidate(ctx context.Context, formats strfmt.Registry) error {
 	var res []error
 
+	if err := m.contextValidateConditions(ctx, formats); err != nil {
+		res = append(res, err)
+	}
+
 	if err := m.contextValidateDeploymentConfiguration(ctx, formats); err != nil {
 		res = append(res, err)
 	}
@@ -358,6 +406,35 @@ func (m *OverviewEnvironment) ContextValidate(ctx context.Context, formats strfm
 	if len(res) > 0 {
 		return errors.CompositeValidationError(res...)
 	}
+	return nil
+}
+
+func (m *OverviewEnvironment) contextValidateConditions(ctx context.Context, formats strfmt.Registry) error {
+
+	for i := 0; i < len(m.Conditions); i++ {
+
+		if m.Conditions[i] != nil {
+
+			if typeutils.IsZero(m.Conditions[i]) { // not required
+				return nil
+			}
+
+			if err := m.Conditions[i].ContextValidate(ctx, formats); err != nil {
+				ve := new(errors.Validation)
+				if stderrors.As(err, &ve) {
+					return ve.ValidateName("conditions" + "." + strconv.Itoa(i))
+				}
+				ce := new(errors.CompositeError)
+				if stderrors.As(err, &ce) {
+					return ce.ValidateName("conditions" + "." + strconv.Itoa(i))
+				}
+
+				return err
+			}
+		}
+
+	}
+
 	return nil
 }
 
