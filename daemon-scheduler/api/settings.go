@@ -99,6 +99,7 @@ func readSettings(m *models.TaskSettings) (s environment.TaskSettings) {
 	}
 	convert(m.Overrides, &s.Overrides)
 	convert(m.Tags, &s.Tags)
+	convert(m.VolumeConfigurations, &s.VolumeConfigurations)
 	return s
 }
 
@@ -116,6 +117,7 @@ func showSettings(s environment.TaskSettings) *models.TaskSettings {
 	}
 	convert(s.Overrides, &m.Overrides)
 	convert(s.Tags, &m.Tags)
+	convert(s.VolumeConfigurations, &m.VolumeConfigurations)
 	return m
 }
 

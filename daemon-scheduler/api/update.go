@@ -14,8 +14,8 @@ import (
 	"github.com/blox/blox/swagger/daemon-scheduler/v1/models"
 )
 
-// updateEnvironment creates a revision, unless the body changes nothing. Every change renews the token, so the store accepts the update only if the
-// environment has not changed since it was read.
+// updateEnvironment creates a revision, unless the body changes nothing. Every change renews the token, so the store
+// accepts the update only if the environment has not changed since it was read.
 func (h *handler) updateEnvironment(w http.ResponseWriter, r *http.Request) error {
 	token := r.URL.Query().Get("deploymentToken")
 	if err := environment.CheckToken(token); err != nil {

@@ -93,8 +93,8 @@ func TestRollout_CanBeChangedInProgress(t *testing.T) {
 	})
 }
 
-// awaitOneTaskEachOf waits until each instance has one live task, RUNNING, of one of two deployments, and the superseded
-// one has none.
+// awaitOneTaskEachOf waits until each instance has one live task, RUNNING, of one of two deployments, and the
+// superseded one has none.
 func (f *rollout) awaitOneTaskEachOf(one, other, superseded string) {
 	f.t.Helper()
 	testenv.Eventually(f.t, func() bool {

@@ -86,6 +86,11 @@ func describe[Out any](ctx context.Context, limiter *Limiter, notFound error, ca
 
 func definition(t *types.TaskDefinition) environment.TaskDefinition {
 	d := environment.TaskDefinition{ARN: aws.ToString(t.TaskDefinitionArn), NetworkMode: string(t.NetworkMode)}
+	for _, v := range t.Volumes {
+		if aws.ToBool(v.ConfiguredAtLaunch) {
+			d.LaunchVolumes = append(d.LaunchVolumes, aws.ToString(v.Name))
+		}
+	}
 	for _, c := range t.ContainerDefinitions {
 		d.Containers = append(d.Containers, aws.ToString(c.Name))
 		for _, port := range c.PortMappings {

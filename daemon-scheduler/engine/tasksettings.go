@@ -21,6 +21,35 @@ func applyTaskSettings(input *ecs.StartTaskInput, s environment.TaskSettings) {
 	input.PropagateTags = types.PropagateTags(s.PropagateTags)
 	input.EnableECSManagedTags, input.EnableExecuteCommand = s.EnableECSManagedTags, s.EnableExecuteCommand
 	input.Group = nonEmpty(s.Group)
+	for _, v := range s.VolumeConfigurations {
+		input.VolumeConfigurations = append(input.VolumeConfigurations, types.TaskVolumeConfiguration{
+			Name: &v.Name, ManagedEBSVolume: managedEBSVolume(v.ManagedEBSVolume),
+		})
+	}
+}
+
+func managedEBSVolume(v *environment.ManagedEBSVolume) *types.TaskManagedEBSVolumeConfiguration {
+	if v == nil {
+		return nil
+	}
+	volume := &types.TaskManagedEBSVolumeConfiguration{
+		RoleArn: &v.RoleARN, Encrypted: v.Encrypted, FilesystemType: types.TaskFilesystemType(v.FilesystemType),
+		Iops: v.IOPS, KmsKeyId: nonEmpty(v.KMSKeyID), SizeInGiB: v.SizeInGiB, SnapshotId: nonEmpty(v.SnapshotID),
+		Throughput: v.Throughput, VolumeInitializationRate: v.VolumeInitializationRate, VolumeType: nonEmpty(v.VolumeType),
+	}
+	if p := v.TerminationPolicy; p != nil {
+		volume.TerminationPolicy = &types.TaskManagedEBSVolumeTerminationPolicy{DeleteOnTermination: &p.DeleteOnTermination}
+	}
+	for _, s := range v.TagSpecifications {
+		specification := types.EBSTagSpecification{
+			ResourceType: types.EBSResourceType(s.ResourceType), PropagateTags: types.PropagateTags(s.PropagateTags),
+		}
+		for _, tag := range s.Tags {
+			specification.Tags = append(specification.Tags, types.Tag{Key: &tag.Key, Value: &tag.Value})
+		}
+		volume.TagSpecifications = append(volume.TagSpecifications, specification)
+	}
+	return volume
 }
 
 func overrides(o *environment.TaskOverride) *types.TaskOverride {

@@ -27,6 +27,15 @@ func TestApplyTaskSettings_CopiesEveryField(t *testing.T) {
 			}}},
 		Tags: []environment.Tag{{Key: "k", Value: "v"}, {Key: "l"}}, PropagateTags: "TASK_DEFINITION",
 		EnableECSManagedTags: true, EnableExecuteCommand: true, Group: "daemons",
+		VolumeConfigurations: []environment.VolumeConfiguration{{
+			Name: "data", ManagedEBSVolume: &environment.ManagedEBSVolume{
+				RoleARN: "r", Encrypted: new(bool), FilesystemType: "xfs", IOPS: &cpu, KMSKeyID: "k", SizeInGiB: &cpu,
+				SnapshotID: "snap", Throughput: &cpu, VolumeInitializationRate: &cpu, VolumeType: "gp3",
+				TerminationPolicy: &environment.VolumeTerminationPolicy{DeleteOnTermination: true},
+				TagSpecifications: []environment.EBSTagSpecification{{
+					ResourceType: "volume", PropagateTags: "NONE", Tags: []environment.Tag{{Key: "k", Value: "v"}},
+				}},
+			}}},
 	})
 	var want ecs.StartTaskInput
 	require.NoError(t, json.Unmarshal([]byte(`{"EnableECSManagedTags":true,"EnableExecuteCommand":true,"Group":"daemons",
@@ -34,6 +43,10 @@ func TestApplyTaskSettings_CopiesEveryField(t *testing.T) {
 		"Overrides":{"ContainerOverrides":[{"Command":["run"],"Cpu":128,"Environment":[{"Name":"a","Value":"b"}],
 		"EnvironmentFiles":[{"Type":"s3","Value":"f"}],"Memory":128,"MemoryReservation":128,"Name":"main",
 		"ResourceRequirements":[{"Type":"GPU","Value":"1"}]}],"Cpu":"256","ExecutionRoleArn":"e","Memory":"512","TaskRoleArn":"t"},
+		"VolumeConfigurations":[{"Name":"data","ManagedEBSVolume":{"RoleArn":"r","Encrypted":false,"FilesystemType":"xfs",
+		"Iops":128,"KmsKeyId":"k","SizeInGiB":128,"SnapshotId":"snap","Throughput":128,"VolumeInitializationRate":128,
+		"VolumeType":"gp3","TerminationPolicy":{"DeleteOnTermination":true},"TagSpecifications":[{"ResourceType":"volume",
+		"PropagateTags":"NONE","Tags":[{"Key":"k","Value":"v"}]}]}}],
 		"PropagateTags":"TASK_DEFINITION","Tags":[{"Key":"k","Value":"v"},{"Key":"l","Value":""}]}`), &want))
 	assert.Equal(t, want, input)
 

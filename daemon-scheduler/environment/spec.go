@@ -2,8 +2,6 @@ package environment
 
 import (
 	"bytes"
-	"crypto/sha256"
-	"encoding/hex"
 	"encoding/json"
 	"time"
 )
@@ -116,28 +114,6 @@ func (b CircuitBreaker) FailureThreshold(desired int) int {
 // Size is the number of instances, of desired ones, that a canary in percent runs on: at least one.
 func (c Canary) Size(desired int) int { return min(desired, max(1, desired*c.Percent/100)) }
 
-// TaskSettings are parameters of StartTask, with ECS's names.
-type TaskSettings struct {
-	Network              *AwsVpcConfiguration `json:",omitempty"`
-	Overrides            *TaskOverride        `json:",omitempty"`
-	Tags                 []Tag                `json:",omitempty"`
-	PropagateTags        string               `json:",omitempty"` // TASK_DEFINITION, NONE or empty
-	EnableECSManagedTags bool                 `json:",omitempty"`
-	EnableExecuteCommand bool                 `json:",omitempty"`
-	Group                string               `json:",omitempty"`
-}
-
-// hash returns a short text that differs for different settings. A field that a later version adds does not change the
-// hash of settings without it.
-func (s TaskSettings) hash() string {
-	data, err := json.Marshal(s)
-	if err != nil {
-		return "" // then the record cannot be written either
-	}
-	sum := sha256.Sum256(data)
-	return hex.EncodeToString(sum[:16])
-}
-
 // Equal reports whether both specs have the same fields in JSON.
 func (s Spec) Equal(other Spec) bool {
 	one, err := json.Marshal(s)
@@ -146,56 +122,4 @@ func (s Spec) Equal(other Spec) bool {
 	}
 	two, err := json.Marshal(other)
 	return err == nil && bytes.Equal(one, two)
-}
-
-// AwsVpcConfiguration configures the network of tasks with the network mode awsvpc.
-type AwsVpcConfiguration struct {
-	Subnets        []string
-	SecurityGroups []string `json:",omitempty"`
-	AssignPublicIP string   `json:",omitempty"` // DISABLED or empty
-}
-
-// TaskOverride overrides the task definition.
-type TaskOverride struct {
-	ContainerOverrides []ContainerOverride `json:",omitempty"`
-	CPU                string              `json:",omitempty"`
-	Memory             string              `json:",omitempty"`
-	ExecutionRoleARN   string              `json:",omitempty"`
-	TaskRoleARN        string              `json:",omitempty"`
-}
-
-// ContainerOverride overrides the named container's definition.
-type ContainerOverride struct {
-	Name                 string
-	Command              []string              `json:",omitempty"`
-	Environment          []KeyValue            `json:",omitempty"`
-	EnvironmentFiles     []EnvironmentFile     `json:",omitempty"`
-	CPU                  *int32                `json:",omitempty"`
-	Memory               *int32                `json:",omitempty"` // MiB
-	MemoryReservation    *int32                `json:",omitempty"` // MiB
-	ResourceRequirements []ResourceRequirement `json:",omitempty"`
-}
-
-// KeyValue is an environment variable of a container.
-type KeyValue struct {
-	Name  string
-	Value string `json:",omitempty"`
-}
-
-// EnvironmentFile is a file of environment variables.
-type EnvironmentFile struct {
-	Type  string // s3
-	Value string // ARN
-}
-
-// ResourceRequirement is a resource that a container requires.
-type ResourceRequirement struct {
-	Type  string // GPU or InferenceAccelerator
-	Value string
-}
-
-// Tag is a tag of a task.
-type Tag struct {
-	Key   string
-	Value string `json:",omitempty"`
 }

@@ -15,6 +15,8 @@ type TaskDefinition struct {
 	NetworkMode string // awsvpc, bridge, host, none or empty
 	StaticPorts bool   // its tasks have static host ports, so two of them cannot run on one instance
 	Containers  []string
+	// LaunchVolumes are the names of the volumes that the task definition leaves to the launch.
+	LaunchVolumes []string
 }
 
 const (
@@ -82,6 +84,7 @@ func (s TaskSettings) validate(d TaskDefinition) (problems []string) {
 				"overrides.containerOverrides.%d.name in body is not a container of the task definition", i)
 		}
 	}
+	problems = append(problems, s.validateVolumes(d)...)
 	seen := map[string]bool{}
 	for i, tag := range s.Tags {
 		add(seen[tag.Key], "tags.%d.key in body is repeated", i)
@@ -89,6 +92,34 @@ func (s TaskSettings) validate(d TaskDefinition) (problems []string) {
 		add(strings.HasPrefix(strings.ToLower(tag.Key), "aws:"), "tags.%d.key in body should not begin with aws:", i)
 		add(!tagPattern.MatchString(tag.Key), "tags.%d.key in body should have "+tagCharacters, i)
 		add(!tagPattern.MatchString(tag.Value), "tags.%d.value in body should have "+tagCharacters, i)
+	}
+	return problems
+}
+
+// validateVolumes returns a problem for each volume that is configured here or in the task definition only: ECS would
+// refuse every start.
+func (s TaskSettings) validateVolumes(d TaskDefinition) (problems []string) {
+	const field = "taskSettings.volumeConfigurations"
+	configured := map[string]bool{}
+	for i, v := range s.VolumeConfigurations {
+		switch {
+		case configured[v.Name]:
+			problems = append(problems, fmt.Sprintf("%s.%d.name in body is repeated", field, i))
+		case !slices.Contains(d.LaunchVolumes, v.Name):
+			problems = append(problems, fmt.Sprintf(
+				"%s.%d.name in body is not a volume that the task definition configures at launch", field, i))
+		}
+		configured[v.Name] = true
+		if e := v.ManagedEBSVolume; e != nil && e.SizeInGiB == nil && e.SnapshotID == "" {
+			problems = append(problems, fmt.Sprintf(
+				"%s.%d.managedEBSVolume in body should have sizeInGiB or snapshotId", field, i))
+		}
+	}
+	for _, name := range d.LaunchVolumes {
+		if !configured[name] {
+			problems = append(problems, fmt.Sprintf(
+				"%s in body is required for volume %s, which the task definition configures at launch", field, name))
+		}
 	}
 	return problems
 }

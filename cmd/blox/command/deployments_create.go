@@ -17,8 +17,9 @@ func newDeploymentsCreate(a *app) *cobra.Command {
 	var watch watchFlags
 	cmd := &cobra.Command{
 		Use: "create ENVIRONMENT", Short: "Deploy the newest or another revision of an environment",
-		Long: `Deploy the newest revision of an environment, or the one that --revision names. With --watch, the exit code is the
-outcome: 0 completed, 3 failed, 4 stopped, 5 rolled back, 6 still in progress after --watch-for, 130 interrupted.
+		Long: `Deploy the newest revision of an environment, or the one that --revision names. With --watch, the exit code
+is the outcome: 0 completed, 3 failed, 4 stopped, 5 rolled back, 6 still in progress after --watch-for,
+130 interrupted.
 
 The deployment keeps running tasks of other revisions with the same task definition and task settings. To replace
 every task, use --force-new-deployment. "blox environments revisions" lists the revisions.

@@ -35,7 +35,7 @@ Repeating the command while a rollback is in progress changes nothing.`,
 			return a.watchOrPrint(ctx, c, made.Payload, watch)
 		}),
 	}
-	cmd.Flags().Int64Var(&revision, "to-revision", 0, "`number` of the revision to return to (default: the last completed)")
+	cmd.Flags().Int64Var(&revision, "to-revision", 0, "`number` of the revision (default: the last completed one)")
 	watch.add(cmd)
 	return cmd
 }

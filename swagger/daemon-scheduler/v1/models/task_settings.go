@@ -43,6 +43,10 @@ type TaskSettings struct {
 	// Tags of the tasks.
 	// Max Items: 50
 	Tags []*Tag `json:"tags,omitempty"`
+
+	// Volumes that the task definition leaves to the launch.
+	// Max Items: 10
+	VolumeConfigurations []*VolumeConfiguration `json:"volumeConfigurations,omitempty"`
 }
 
 // Validate validates this task settings
@@ -66,6 +70,10 @@ func (m *TaskSettings) Validate(formats strfmt.Registry) error {
 	}
 
 	if err := m.validateTags(formats); err != nil {
+		res = append(res, err)
+	}
+
+	if err := m.validateVolumeConfigurations(formats); err != nil {
 		res = append(res, err)
 	}
 
@@ -211,6 +219,42 @@ func (m *TaskSettings) validateTags(formats strfmt.Registry) error {
 	return nil
 }
 
+func (m *TaskSettings) validateVolumeConfigurations(formats strfmt.Registry) error {
+	if typeutils.IsZero(m.VolumeConfigurations) { // not required
+		return nil
+	}
+
+	iVolumeConfigurationsSize := int64(len(m.VolumeConfigurations))
+
+	if err := validate.MaxItems("volumeConfigurations", "body", iVolumeConfigurationsSize, 10); err != nil {
+		return err
+	}
+
+	for i := 0; i < len(m.VolumeConfigurations); i++ {
+		if typeutils.IsZero(m.VolumeConfigurations[i]) { // not required
+			continue
+		}
+
+		if m.VolumeConfigurations[i] != nil {
+			if err := m.VolumeConfigurations[i].Validate(formats); err != nil {
+				ve := new(errors.Validation)
+				if stderrors.As(err, &ve) {
+					return ve.ValidateName("volumeConfigurations" + "." + strconv.Itoa(i))
+				}
+				ce := new(errors.CompositeError)
+				if stderrors.As(err, &ce) {
+					return ce.ValidateName("volumeConfigurations" + "." + strconv.Itoa(i))
+				}
+
+				return err
+			}
+		}
+
+	}
+
+	return nil
+}
+
 // ContextValidate validate this task settings based on the context it is used
 func (m *TaskSettings) ContextValidate(ctx context.Context, formats strfmt.Registry) error {
 	var res []error
@@ -224,6 +268,10 @@ func (m *TaskSettings) ContextValidate(ctx context.Context, formats strfmt.Regis
 	}
 
 	if err := m.contextValidateTags(ctx, formats); err != nil {
+		res = append(res, err)
+	}
+
+	if err := m.contextValidateVolumeConfigurations(ctx, formats); err != nil {
 		res = append(res, err)
 	}
 
@@ -301,6 +349,35 @@ func (m *TaskSettings) contextValidateTags(ctx context.Context, formats strfmt.R
 				ce := new(errors.CompositeError)
 				if stderrors.As(err, &ce) {
 					return ce.ValidateName("tags" + "." + strconv.Itoa(i))
+				}
+
+				return err
+			}
+		}
+
+	}
+
+	return nil
+}
+
+func (m *TaskSettings) contextValidateVolumeConfigurations(ctx context.Context, formats strfmt.Registry) error {
+
+	for i := 0; i < len(m.VolumeConfigurations); i++ {
+
+		if m.VolumeConfigurations[i] != nil {
+
+			if typeutils.IsZero(m.VolumeConfigurations[i]) { // not required
+				return nil
+			}
+
+			if err := m.VolumeConfigurations[i].ContextValidate(ctx, formats); err != nil {
+				ve := new(errors.Validation)
+				if stderrors.As(err, &ve) {
+					return ve.ValidateName("volumeConfigurations" + "." + strconv.Itoa(i))
+				}
+				ce := new(errors.CompositeError)
+				if stderrors.As(err, &ce) {
+					return ce.ValidateName("volumeConfigurations" + "." + strconv.Itoa(i))
 				}
 
 				return err
