@@ -81,6 +81,23 @@ func startDeployed(t *testing.T, n int) (d *scheduler, instances []string, id st
 	return d, instances, id
 }
 
+// After a rollback, the page names the task definition that runs first.
+func TestPage_ShowsTheEffectiveRevision(t *testing.T) {
+	t.Parallel()
+	d, _, _ := startDeployed(t, 2)
+	d.sim.RegisterTaskDefinition("agent", ecssim.WithCPU(32), ecssim.WithMemory(64))
+	d.awaitCompleted("logs", d.deploy(d.patch("logs", `{"taskDefinition":"agent"}`)))
+	p := openTab(t, d.url+"/#env=logs")
+	p.await(containsText("properties", "agent:2"))
+	assert.NotContains(t, p.textOf("properties"), "(")
+
+	d.mustSend("POST", "/v1/environments/logs/rollback", "", nil)
+	p.await(containsText("properties", "agent:1 (rolled back from agent:2)"))
+	p.await(containsText("properties", "1 (newest: 2)"))
+	p.await(containsText("badges", "rolled back"))
+	p.await(containsText("environments", "rolled back"))
+}
+
 func TestPage_ShowsChanges(t *testing.T) {
 	t.Parallel()
 	d, instances, id := startDeployed(t, 6)
