@@ -141,7 +141,7 @@ func newCluster(cfg Config, log logrus.FieldLogger) (clusterstate.Cluster, error
 	if err != nil {
 		return clusterstate.Cluster{}, fmt.Errorf("--css-endpoint: %w", err)
 	}
-	return clusterstate.Cluster{Informer: inf}, nil
+	return clusterstate.New(inf), nil
 }
 
 // newEngine returns an engine that reconciles an environment when the cache has changed.

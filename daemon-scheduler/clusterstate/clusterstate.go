@@ -15,8 +15,23 @@ import (
 // MaxAge is the greatest age of a cluster state that the scheduler acts on.
 const MaxAge = 30 * time.Second
 
-// Cluster is the state of all clusters as the informer knows it.
-type Cluster struct{ *informer.Informer }
+// Cluster is the state of all clusters as the informer knows it, without phantoms: tasks that ECS does not know. Copies
+// share the phantoms.
+type Cluster struct {
+	*informer.Informer
+	phantoms *phantoms // nil leaves none out
+}
+
+// New returns the state of the informer's clusters.
+func New(i *informer.Informer) Cluster { return Cluster{Informer: i, phantoms: &phantoms{}} }
+
+// IgnoreTasks leaves the tasks with these ARNs out of Tasks and TasksOn, until the cluster-state-service has reconciled
+// with ECS and removed them.
+func (c Cluster) IgnoreTasks(arns []string) {
+	if c.phantoms != nil && len(arns) > 0 {
+		c.phantoms.add(arns, time.Now())
+	}
+}
 
 // Fresh reports whether the cluster state is complete and no older than MaxAge.
 func (c Cluster) Fresh(now time.Time) bool { return c.Synced() && c.Age(now) <= MaxAge }
@@ -73,9 +88,10 @@ func (a attributes) Attribute(name string) (string, bool) {
 // Tasks returns the tasks of the cluster with that ARN that were started by any of startedBy, in no order.
 func (c Cluster) Tasks(clusterARN string, startedBy ...string) []environment.Task {
 	var tasks []environment.Task
+	isPhantom := c.phantoms.at(time.Now())
 	for _, by := range startedBy {
 		for _, t := range c.TasksStartedBy(by) {
-			if conv.Value(t.Entity.ClusterARN) == clusterARN {
+			if conv.Value(t.Entity.ClusterARN) == clusterARN && !isPhantom(conv.Value(t.Entity.TaskARN)) {
 				tasks = append(tasks, task(t.Entity))
 			}
 		}
@@ -87,8 +103,11 @@ func (c Cluster) Tasks(clusterARN string, startedBy ...string) []environment.Tas
 func (c Cluster) TasksOn(instanceARN string) []environment.Task {
 	on := c.Informer.TasksOn(instanceARN)
 	tasks := make([]environment.Task, 0, len(on))
+	isPhantom := c.phantoms.at(time.Now())
 	for _, t := range on {
-		tasks = append(tasks, task(t.Entity))
+		if !isPhantom(conv.Value(t.Entity.TaskARN)) {
+			tasks = append(tasks, task(t.Entity))
+		}
 	}
 	return tasks
 }

@@ -35,7 +35,7 @@ func newClusterState(t *testing.T) *cssStub {
 	server := httptest.NewServer(s)
 	clusterInformer, err := informer.New(informer.Config{Endpoints: []string{server.URL}, Log: testenv.Logger(t)})
 	require.NoError(t, err)
-	s.cluster = clusterstate.Cluster{Informer: clusterInformer}
+	s.cluster = clusterstate.New(clusterInformer)
 	ctx, cancel := context.WithCancel(context.Background())
 	var running sync.WaitGroup
 	running.Go(func() { assert.NoError(t, clusterInformer.Run(ctx)) })

@@ -51,6 +51,7 @@ type Engine struct {
 	metrics      metrics
 	joins        *joinTracker
 	conditions   conditions
+	confirmed    confirmations
 	callFailures *logging.FailureLog // of calls that fail because of the scheduler or ECS itself
 
 	mu     sync.Mutex

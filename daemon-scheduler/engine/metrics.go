@@ -18,6 +18,7 @@ type metrics struct {
 	planDuration      prometheus.Histogram
 	starts            *prometheus.CounterVec
 	stops             *prometheus.CounterVec
+	phantoms          prometheus.Counter
 	attributes        *prometheus.CounterVec
 	joinToStart       prometheus.Histogram
 	joinToRunning     prometheus.Histogram
@@ -67,6 +68,10 @@ func newMetrics(e *Engine, registerer prometheus.Registerer) metrics {
 		stops: counter("blox_ds_task_stops_total", "StopTask calls, by reason (superseded, duplicate, not_matching, "+
 			"draining, scale_in, deleted) and outcome: succeeded, rejected (ECS gave a reason), "+
 			"not_sent (throttled, credentials refused, or not sent) or unknown (no response).", "reason", "outcome"),
+		phantoms: with.NewCounter(prometheus.CounterOpts{
+			Name: "blox_ds_phantom_tasks_total",
+			Help: "Tasks of the cluster state that the leader ignores, because ECS does not know them.",
+		}),
 		attributes: counter("blox_ds_readiness_attributes_total", "Readiness attributes of instances, by change "+
 			"(set, removed) and outcome: succeeded, instance_gone, rejected (ECS gave a reason), "+
 			"not_sent (throttled, credentials refused, or not sent) or unknown (no response).", "change", "outcome"),

@@ -133,7 +133,10 @@ func (r *reconciliation) execute(ctx context.Context, plan planner.Plan, fresh b
 	recordErr := r.recordLaunches(ctx, actions[planner.Record], actions[planner.Forget])
 	confirmErr := r.confirm(ctx, actions[planner.Confirm])
 	var calls errgroup.Group
-	calls.Go(func() error { return r.stop(ctx, actions[planner.Stop]) })
+	calls.Go(func() error {
+		stops, err := r.verifyKept(ctx, actions[planner.Stop])
+		return errors.Join(err, r.stop(ctx, stops))
+	})
 	calls.Go(func() error { return r.start(ctx, actions[planner.Start]) })
 	return errors.Join(progressErr, recordErr, confirmErr, calls.Wait())
 }

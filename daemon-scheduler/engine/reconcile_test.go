@@ -33,6 +33,8 @@ import (
 type ecsStub struct {
 	otherCalls atomic.Int64
 	answer     func(action, body string) (status int, answer string)
+	// describe answers DescribeTasks; nil reports t1 as missing.
+	describe func(body string) (status int, answer string)
 }
 
 func (s *ecsStub) ServeHTTP(w http.ResponseWriter, r *http.Request) {
@@ -48,6 +50,9 @@ func (s *ecsStub) ServeHTTP(w http.ResponseWriter, r *http.Request) {
 		answer = `{"taskArns":["t1"]}`
 	case "DescribeTasks":
 		answer = `{"tasks":[],"failures":[{"arn":"t1","reason":"MISSING"}]}`
+		if s.describe != nil {
+			status, answer = s.describe(string(body))
+		}
 	default:
 		s.otherCalls.Add(1)
 		status, answer = http.StatusForbidden, `{"__type":"AccessDeniedException","message":"not here"}`

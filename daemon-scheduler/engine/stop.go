@@ -109,6 +109,9 @@ func (r *reconciliation) stopTask(ctx context.Context, a planner.Action) error {
 		r.callFailures.Succeeded()
 		r.conditions.clear(r.env.Name, ConditionTaskStopFailed)
 	case ecsapi.Rejected:
+		if r.ignoreIfMissing(ctx, a, outcome) {
+			return nil
+		}
 		log.WithError(outcome.Err).WithField("code", outcome.Code).Warn("failed to stop task")
 		r.conditions.set(r.env.Name, ConditionTaskStopFailed, outcome)
 		event.Action, event.Reason, event.Detail = environment.EventTaskStopFailed, outcome.Code, outcome.Message

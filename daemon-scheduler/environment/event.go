@@ -10,7 +10,8 @@ const (
 	EventTaskStarted          EventAction = "taskStarted"
 	EventTaskStartFailed      EventAction = "taskStartFailed" // ECS refused the start
 	EventTaskStopped          EventAction = "taskStopped"
-	EventTaskStopFailed       EventAction = "taskStopFailed" // ECS refused the stop
+	EventTaskStopFailed       EventAction = "taskStopFailed"     // ECS refused the stop
+	EventPhantomTaskIgnored   EventAction = "phantomTaskIgnored" // the cluster state shows a task that ECS does not know
 	EventDeploymentStarted    EventAction = "deploymentStarted"
 	EventDeploymentCompleted  EventAction = "deploymentCompleted"
 	EventDeploymentFailed     EventAction = "deploymentFailed"

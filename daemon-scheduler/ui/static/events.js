@@ -12,6 +12,7 @@ const DISPLAY = { // by action: the kind (a CSS class) and the text
     `Failed to start ${resourceID(e.taskDefinition)} on ${formatCount(e.count, "instance")}`],
   taskStopped: ["", (e) => `Stopped ${formatCount(e.count, "task")}`],
   taskStopFailed: ["bad", (e) => `Failed to stop ${formatCount(e.count, "task")}`],
+  phantomTaskIgnored: ["warn", (e) => `Ignored ${formatCount(e.count, "task")} that ECS does not know`],
   deploymentStarted: ["", (e) => `Rollout started: ${resourceID(e.taskDefinition)}`],
   deploymentCompleted: ["good", (e) => `Rollout of ${resourceID(e.taskDefinition)} completed`],
   deploymentFailed: ["bad", (e) => `Rollout of ${resourceID(e.taskDefinition)} failed`],

@@ -20,9 +20,9 @@ import (
 // swagger:model Event
 type Event struct {
 
-	// Type of the event. The leader reports taskStarted, taskStartFailed (ECS rejected the start), taskStopped, taskStopFailed (ECS rejected the stop), deploymentStarted, deploymentCompleted, deploymentFailed, deploymentRolledBack, environmentDeleted and eventsDropped (Blox exceeded its limit of events). User requests cause environmentPaused, environmentResumed, rollbackRequested, deploymentStopped, deploymentPromoted and environmentDeletionRequested.
+	// Type of the event. The leader reports taskStarted, taskStartFailed (ECS rejected the start), taskStopped, taskStopFailed (ECS rejected the stop), phantomTaskIgnored (ECS does not know a task of the cluster state), deploymentStarted, deploymentCompleted, deploymentFailed, deploymentRolledBack, environmentDeleted and eventsDropped (Blox exceeded its limit of events). User requests cause environmentPaused, environmentResumed, rollbackRequested, deploymentStopped, deploymentPromoted and environmentDeletionRequested.
 	// Required: true
-	// Enum: ["taskStarted","taskStartFailed","taskStopped","taskStopFailed","deploymentStarted","deploymentCompleted","deploymentFailed","deploymentRolledBack","environmentDeleted","eventsDropped","environmentPaused","environmentResumed","rollbackRequested","deploymentStopped","deploymentPromoted","environmentDeletionRequested"]
+	// Enum: ["taskStarted","taskStartFailed","taskStopped","taskStopFailed","phantomTaskIgnored","deploymentStarted","deploymentCompleted","deploymentFailed","deploymentRolledBack","environmentDeleted","eventsDropped","environmentPaused","environmentResumed","rollbackRequested","deploymentStopped","deploymentPromoted","environmentDeletionRequested"]
 	Action *string `json:"action"`
 
 	// Number of instances or dropped events that the event covers; 0 for events of deployments and environments.
@@ -105,7 +105,7 @@ var eventTypeActionPropEnum []any
 
 func init() {
 	var res []string
-	if err := json.Unmarshal([]byte(`["taskStarted","taskStartFailed","taskStopped","taskStopFailed","deploymentStarted","deploymentCompleted","deploymentFailed","deploymentRolledBack","environmentDeleted","eventsDropped","environmentPaused","environmentResumed","rollbackRequested","deploymentStopped","deploymentPromoted","environmentDeletionRequested"]`), &res); err != nil {
+	if err := json.Unmarshal([]byte(`["taskStarted","taskStartFailed","taskStopped","taskStopFailed","phantomTaskIgnored","deploymentStarted","deploymentCompleted","deploymentFailed","deploymentRolledBack","environmentDeleted","eventsDropped","environmentPaused","environmentResumed","rollbackRequested","deploymentStopped","deploymentPromoted","environmentDeletionRequested"]`), &res); err != nil {
 		panic(err)
 	}
 	for _, v := range res {
@@ -126,6 +126,9 @@ const (
 
 	// EventActionTaskStopFailed captures enum value "taskStopFailed"
 	EventActionTaskStopFailed string = "taskStopFailed"
+
+	// EventActionPhantomTaskIgnored captures enum value "phantomTaskIgnored"
+	EventActionPhantomTaskIgnored string = "phantomTaskIgnored"
 
 	// EventActionDeploymentStarted captures enum value "deploymentStarted"
 	EventActionDeploymentStarted string = "deploymentStarted"

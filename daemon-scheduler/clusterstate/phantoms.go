@@ -1,0 +1,52 @@
+package clusterstate
+
+import (
+	"maps"
+	"sync"
+	"sync/atomic"
+	"time"
+)
+
+const (
+	// phantomLife is how long a phantom is left out. It is longer than the time between two reconciliations of the
+	// cluster-state-service, which remove the phantom's record.
+	phantomLife = 30 * time.Minute
+	maxPhantoms = 10_000 // bounds the memory: a phantom beyond them is found again when it matters
+)
+
+// phantoms holds the tasks that the cluster-state-service shows and ECS does not know. It is safe for concurrent use.
+type phantoms struct {
+	mu    sync.Mutex // serializes changes
+	until atomic.Pointer[map[string]time.Time]
+}
+
+// add leaves out the tasks with these ARNs from now on.
+func (p *phantoms) add(arns []string, now time.Time) {
+	p.mu.Lock()
+	defer p.mu.Unlock()
+	next := map[string]time.Time{}
+	if current := p.until.Load(); current != nil {
+		maps.Copy(next, *current)
+	}
+	maps.DeleteFunc(next, func(_ string, until time.Time) bool { return !now.Before(until) })
+	for _, arn := range arns {
+		if len(next) < maxPhantoms {
+			next[arn] = now.Add(phantomLife)
+		}
+	}
+	p.until.Store(&next)
+}
+
+// at returns a function that reports whether the task with an ARN is a phantom at a time.
+func (p *phantoms) at(now time.Time) func(arn string) bool {
+	var until map[string]time.Time
+	if p != nil {
+		if current := p.until.Load(); current != nil {
+			until = *current
+		}
+	}
+	return func(arn string) bool {
+		expiry, ok := until[arn]
+		return ok && now.Before(expiry)
+	}
+}

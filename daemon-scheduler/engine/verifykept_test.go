@@ -1,0 +1,227 @@
+package engine
+
+import (
+	"encoding/json"
+	"fmt"
+	"net/http"
+	"sync"
+	"testing"
+	"time"
+
+	"github.com/prometheus/client_golang/prometheus"
+	"github.com/stretchr/testify/assert"
+	"github.com/stretchr/testify/require"
+
+	"github.com/blox/blox/daemon-scheduler/environment"
+	"github.com/blox/blox/daemon-scheduler/planner"
+	"github.com/blox/blox/daemon-scheduler/store"
+)
+
+// describedTasks answers DescribeTasks: desiredStatus by ARN of the tasks that ECS knows. It counts the calls.
+type describedTasks struct {
+	mu     sync.Mutex
+	known  map[string]string
+	down   bool
+	calls  int
+	events []environment.Event
+}
+
+func (d *describedTasks) describe(body string) (status int, answer string) {
+	d.mu.Lock()
+	defer d.mu.Unlock()
+	d.calls++
+	if d.down {
+		return http.StatusServiceUnavailable, `{"__type":"ServiceUnavailable"}`
+	}
+	var input struct{ Tasks []string }
+	if json.Unmarshal([]byte(body), &input) != nil || len(input.Tasks) > 100 {
+		return http.StatusBadRequest, `{"__type":"InvalidParameterException"}`
+	}
+	output := map[string][]map[string]string{}
+	for _, arn := range input.Tasks {
+		if desired, ok := d.known[arn]; ok {
+			task := map[string]string{"taskArn": arn, "lastStatus": "RUNNING", "desiredStatus": desired}
+			output["tasks"] = append(output["tasks"], task)
+		} else {
+			output["failures"] = append(output["failures"], map[string]string{"arn": arn, "reason": "MISSING"})
+		}
+	}
+	encoded, err := json.Marshal(output)
+	if err != nil {
+		return http.StatusInternalServerError, "{}"
+	}
+	return http.StatusOK, string(encoded)
+}
+
+// running returns a task that runs on an instance for the cluster state; it is hours old.
+func running(arn, instance, deployment string) environment.Task {
+	return environment.Task{
+		ARN: arn, Instance: instance, StartedBy: deployment, LastStatus: "RUNNING", DesiredStatus: "RUNNING",
+		CreatedAt: time.Now().Add(-5 * time.Hour),
+	}
+}
+
+func stopOf(t environment.Task, reason planner.StopReason) planner.Action {
+	return planner.Action{Kind: planner.Stop, Instance: t.Instance, Task: t.ARN, StopReason: reason}
+}
+
+// newVerification returns a reconciliation with tasks, and what ECS answers about them.
+func newVerification(t *testing.T, tasks ...environment.Task) (*reconciliation, *describedTasks) {
+	r, _, fake := newReconciliation(t, store.Term{})
+	ecs := &describedTasks{known: map[string]string{}}
+	fake.describe = ecs.describe
+	r.tasks = tasks
+	r.RecordEvent = func(e environment.Event) { ecs.events = append(ecs.events, e) }
+	return r, ecs
+}
+
+func TestVerifyKept_WithholdsStopsUntilECSConfirmsWhatRemains(t *testing.T) {
+	oldTask, kept := running("old", "i1", "first"), running("kept", "i1", "second")
+	other, otherKept := running("other", "i2", "second"), running("otherKept", "i2", "second")
+	young := kept
+	young.CreatedAt = time.Now().Add(-time.Minute)
+	unknownAge := kept
+	unknownAge.CreatedAt = time.Time{}
+	stopping := kept
+	stopping.DesiredStatus = "STOPPED"
+	both := []planner.Action{stopOf(oldTask, planner.ReasonSuperseded), stopOf(other, planner.ReasonDuplicate)}
+	launched := map[string]environment.Launch{"i1": {
+		Instance: "i1", Deployment: "second", State: environment.LaunchStarted, Task: "kept", NotAfter: time.Now(),
+	}}
+	for name, tc := range map[string]struct {
+		tasks       []environment.Task
+		launches    map[string]environment.Launch
+		known       map[string]string // by ARN: the desired status in ECS
+		stops       []planner.Action
+		want        []planner.Action
+		wantErr     error
+		wantPhantom []string
+		wantCalls   int
+	}{
+		"what remains is live": {
+			tasks: []environment.Task{oldTask, kept, other, otherKept},
+			known: map[string]string{"kept": "RUNNING", "other": "RUNNING", "otherKept": "RUNNING"},
+			stops: both, want: both, wantCalls: 1,
+		},
+		"what remains is a phantom on one instance": {
+			tasks: []environment.Task{oldTask, kept, other, otherKept},
+			known: map[string]string{"other": "RUNNING", "otherKept": "RUNNING"},
+			stops: both, want: both[1:], wantPhantom: []string{"kept"}, wantCalls: 1,
+		},
+		"a duplicate is a phantom": {
+			tasks: []environment.Task{other, otherKept}, known: map[string]string{"otherKept": "RUNNING"},
+			stops: both[1:], wantPhantom: []string{"other"}, wantCalls: 1,
+		},
+		"what remains is stopping": {
+			tasks: []environment.Task{oldTask, kept}, known: map[string]string{"kept": "STOPPED"},
+			stops: both[:1], wantErr: errUnconfirmed, wantCalls: 1,
+		},
+		"what remains is too young to be a phantom": {
+			tasks: []environment.Task{oldTask, young}, stops: both[:1], wantErr: errUnconfirmed, wantCalls: 1,
+		},
+		"what remains was launched a moment ago": {
+			tasks: []environment.Task{oldTask, unknownAge}, launches: launched,
+			stops: both[:1], wantErr: errUnconfirmed, wantCalls: 1,
+		},
+		"a duplicate beside a task that stops": {
+			tasks: []environment.Task{other, {
+				ARN: "otherKept", Instance: "i2", StartedBy: "second", LastStatus: "RUNNING", DesiredStatus: "STOPPED",
+			}},
+			known: map[string]string{"other": "RUNNING"}, stops: both[1:], wantErr: errUnconfirmed, wantCalls: 1,
+		},
+		"the stop makes room for a start": {
+			tasks: []environment.Task{oldTask, stopping}, stops: both[:1], want: both[:1],
+		},
+		"all tasks stop on purpose": {
+			tasks: []environment.Task{oldTask, kept}, stops: []planner.Action{stopOf(oldTask, planner.ReasonDraining)},
+			want: []planner.Action{stopOf(oldTask, planner.ReasonDraining)},
+		},
+	} {
+		t.Run(name, func(t *testing.T) {
+			r, ecs := newVerification(t, tc.tasks...)
+			ecs.known, r.launches = tc.known, tc.launches
+			got, err := r.verifyKept(t.Context(), tc.stops)
+			require.ErrorIs(t, err, tc.wantErr)
+			assert.ElementsMatch(t, tc.want, got)
+			assert.Equal(t, tc.wantCalls, ecs.calls)
+			var phantoms []string
+			for _, e := range ecs.events {
+				assert.Equal(t, environment.EventPhantomTaskIgnored, e.Action)
+				phantoms = append(phantoms, e.Instances[0].Task)
+			}
+			assert.Equal(t, tc.wantPhantom, phantoms)
+			assert.InDelta(t, len(tc.wantPhantom), counted(t, r.Metrics, "blox_ds_phantom_tasks_total"), 0)
+		})
+	}
+}
+
+// counted returns the value of a counter without labels.
+func counted(t *testing.T, registerer prometheus.Registerer, name string) float64 {
+	families, err := registerer.(*prometheus.Registry).Gather()
+	require.NoError(t, err)
+	for _, family := range families {
+		if family.GetName() == name {
+			return family.GetMetric()[0].GetCounter().GetValue()
+		}
+	}
+	return -1
+}
+
+func TestVerifyKept_RetriesAfterErrorsOfECS(t *testing.T) {
+	oldTask, kept := running("old", "i1", "first"), running("kept", "i1", "second")
+	r, ecs := newVerification(t, oldTask, kept)
+	ecs.known["kept"] = "RUNNING"
+	ecs.down = true
+	stops := []planner.Action{
+		stopOf(oldTask, planner.ReasonSuperseded), stopOf(running("leaving", "i2", "second"), planner.ReasonDraining),
+	}
+	got, err := r.verifyKept(t.Context(), stops)
+	require.Error(t, err)
+	assert.Equal(t, stops[1:], got, "stops on purpose go out")
+	ecs.down = false
+	got, err = r.verifyKept(t.Context(), stops[:1])
+	require.NoError(t, err)
+	assert.Equal(t, stops[:1], got)
+}
+
+// A rollout of many instances costs a call for each hundred tasks, not one for each stop.
+func TestVerifyKept_SharesCallsAndRemembersConfirmations(t *testing.T) {
+	r, ecs := newVerification(t)
+	var stops []planner.Action
+	for n := range 300 {
+		instance := fmt.Sprint("i", n)
+		oldTask, kept := running("old"+instance, instance, "first"), running("kept"+instance, instance, "second")
+		ecs.known[kept.ARN] = "RUNNING"
+		r.tasks = append(r.tasks, oldTask, kept)
+		stops = append(stops, stopOf(oldTask, planner.ReasonSuperseded))
+	}
+	for len(stops) > 0 {
+		for range 5 { // the limiter lets few stops out at a time
+			got, err := r.verifyKept(t.Context(), stops)
+			require.NoError(t, err)
+			require.Len(t, got, maxActionsPerReconciliation)
+		}
+		stops = stops[maxActionsPerReconciliation:]
+	}
+	assert.Equal(t, 3, ecs.calls)
+}
+
+func TestStop_IgnoresAPhantomThatECSDoesNotStop(t *testing.T) {
+	phantom := running("phantom", "i1", "first")
+	for name, known := range map[string]map[string]string{"phantom": {}, "task": {"phantom": "RUNNING"}} {
+		t.Run(name, func(t *testing.T) {
+			r, _, fake := newReconciliation(t, store.Term{})
+			ecs := &describedTasks{known: known}
+			fake.describe = ecs.describe
+			fake.answer = func(string, string) (int, string) {
+				return http.StatusBadRequest,
+					`{"__type":"InvalidParameterException","message":"The referenced task was not found."}`
+			}
+			r.tasks = []environment.Task{phantom}
+			require.NoError(t, r.stop(t.Context(), []planner.Action{stopOf(phantom, planner.ReasonSuperseded)}))
+			isPhantom := len(known) == 0
+			assert.Equal(t, isPhantom, counted(t, r.Metrics, "blox_ds_phantom_tasks_total") == 1)
+			assert.Equal(t, !isPhantom, r.conditions.has("logs", ConditionTaskStopFailed))
+		})
+	}
+}
