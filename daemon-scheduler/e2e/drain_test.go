@@ -30,6 +30,7 @@ func TestDrain_StopsDaemonsLast(t *testing.T) {
 	}
 	w.awaitReadyInstances(instances...)
 	workload := w.startTask(instances[0], "another-scheduler")
+	testenv.Eventually(t, func() bool { return d.isTaskRunning(workload) }) // events of tasks and instances have no order
 	require.NoError(t, w.sim.DrainInstance(instances[0]))
 	testenv.Eventually(t, func() bool {
 		return strings.Contains(d.instanceStatuses("first")[instances[0]], "other tasks still run on it") &&

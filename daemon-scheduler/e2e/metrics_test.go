@@ -152,11 +152,13 @@ func TestReconcile_MakesNoECSCallsAtRest(t *testing.T) {
 // A start that failed for lack of memory is retried as soon as memory is free, long before its back-off ends.
 func TestFailedStart_IsRetriedAtOnceWhenItsInstanceImproves(t *testing.T) {
 	t.Parallel()
-	for name, change := range map[string]func(w *system, instance, hog string){
-		"memory becomes free": func(w *system, _, hog string) { require.NoError(w.t, w.sim.KillTask(hog, 0)) },
-		"its agent reconnects": func(w *system, instance, _ string) {
-			require.NoError(w.t, w.sim.SetAgentConnected(instance, false))
-			require.NoError(w.t, w.sim.SetAgentConnected(instance, true))
+	for name, change := range map[string]func(d *scheduler, instance, hog string){
+		"memory becomes free": func(d *scheduler, _, hog string) { require.NoError(d.t, d.sim.KillTask(hog, 0)) },
+		"its agent reconnects": func(d *scheduler, instance, _ string) {
+			require.NoError(d.t, d.sim.SetAgentConnected(instance, false))
+			// Of two events that arrive together, cluster-state-service stores the newer one only.
+			testenv.Eventually(d.t, func() bool { return d.isRecorded(instance) })
+			require.NoError(d.t, d.sim.SetAgentConnected(instance, true))
 		},
 	} {
 		t.Run(name, func(t *testing.T) {
@@ -186,7 +188,7 @@ func TestFailedStart_IsRetriedAtOnceWhenItsInstanceImproves(t *testing.T) {
 			w.putRecord("ecs/environment/logs", record)
 			testenv.Eventually(t, func() bool { return status("Backing off") || status("RESOURCE:MEMORY") })
 			assert.Empty(t, w.liveTasks(newDeployment))
-			change(w, instance, *out.Tasks[0].TaskArn)
+			change(d, instance, *out.Tasks[0].TaskArn)
 			w.awaitOneTaskEach(newDeployment, instance)
 		})
 	}

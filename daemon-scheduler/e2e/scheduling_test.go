@@ -167,6 +167,21 @@ func (d *scheduler) isRecorded(instance string) bool {
 	return false
 }
 
+// isTaskRunning reports whether the task's record in etcd is RUNNING.
+func (d *scheduler) isTaskRunning(task string) bool {
+	ctx, cancel := context.WithTimeout(d.t.Context(), 5*time.Second)
+	defer cancel()
+	got, err := d.client.Get(ctx, "ecs/task/prod/", clientv3.WithPrefix())
+	require.NoError(d.t, err)
+	for _, kv := range got.Kvs {
+		var record struct{ Detail struct{ LastStatus string } }
+		if strings.HasSuffix(string(kv.Key), task) && stdjson.Unmarshal(kv.Value, &record) == nil {
+			return record.Detail.LastStatus == "RUNNING"
+		}
+	}
+	return false
+}
+
 func TestDeploymentHistory_IsBounded(t *testing.T) {
 	t.Parallel()
 	w := newSystem(t)
