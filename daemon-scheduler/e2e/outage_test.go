@@ -171,6 +171,12 @@ func TestAPI_ReportsFullEtcd(t *testing.T) {
 	assert.Equal(t, http.StatusServiceUnavailable, answer.StatusCode)
 	assert.Contains(t, text, "etcd is out of space")
 
+	deleted, err := w.client.Delete(t.Context(), "filler/", clientv3.WithPrefix())
+	require.NoError(t, err)
+	_, err = w.client.Compact(t.Context(), deleted.Header.Revision, clientv3.WithCompactPhysical())
+	require.NoError(t, err)
+	_, err = w.client.Defragment(t.Context(), full.Endpoints()[0])
+	require.NoError(t, err)
 	_, err = w.client.AlarmDisarm(t.Context(), &clientv3.AlarmMember{})
 	require.NoError(t, err)
 	d.awaitReady()
