@@ -9,39 +9,27 @@ import (
 // longestLaunchDelay is the longest time from a launch record's write until its NextAttemptAt.
 const longestLaunchDelay = improvementRetention
 
-// skewedLaunch is a launch record with times that are too far ahead, and when this replica first saw it.
-type skewedLaunch struct {
-	version     int64
-	firstSeenAt time.Time
-}
-
 // correctSkew replaces times in launches that only a clock ahead of this replica's can have set. They would delay the
 // next attempt by as much as that clock was ahead, so the delays count from when this replica first saw the record.
 func (l *leaderState) correctSkew(name string, launches map[string]environment.Launch, now time.Time) {
 	l.mu.Lock()
 	defer l.mu.Unlock()
-	skewed := map[string]skewedLaunch{}
+	skewed := sightings{}
 	for instance, launch := range launches {
 		lateEnd := launch.NotAfter.After(now.Add(environment.LaunchWindow))
 		lateRetry := launch.NextAttemptAt.After(now.Add(longestLaunchDelay))
 		if !lateEnd && !lateRetry {
 			continue
 		}
-		seen, known := l.skewed[name][instance]
-		if !known || seen.version != launch.StoredVersion {
-			seen = skewedLaunch{launch.StoredVersion, now}
-		}
+		seen := l.skewed[name].of(launch, now)
 		skewed[instance] = seen
 		if lateEnd {
-			launch.NotAfter = seen.firstSeenAt.Add(environment.LaunchWindow).UTC().Round(0)
+			launch.NotAfter = seen.at.Add(environment.LaunchWindow).UTC().Round(0)
 		}
 		if lateRetry {
-			launch.NextAttemptAt = seen.firstSeenAt.Add(longestLaunchDelay).UTC().Round(0)
+			launch.NextAttemptAt = seen.at.Add(longestLaunchDelay).UTC().Round(0)
 		}
 		launches[instance] = launch
 	}
-	delete(l.skewed, name)
-	if len(skewed) > 0 {
-		l.skewed[name] = skewed
-	}
+	replace(l.skewed, name, skewed)
 }

@@ -155,17 +155,28 @@ func (e *Engine) reconcileOne(ctx context.Context, leader *leaderState, name str
 // recordFailure records why the reconciliation of an environment failed. Credentials, throttling and outages of ECS
 // concern all environments, so one log keeps count of these failures.
 func (e *Engine) recordFailure(name string, err error) {
-	log := e.Log.WithError(err).WithField("environment", name)
+	log := e.Log.WithField("environment", name)
+	if outcome, general := e.logFailure(log, err, "failed to reconcile environment; retrying"); general {
+		e.conditions.set(name, conditionOf(outcome), outcome)
+	}
+}
+
+// logFailure logs why a reconciliation failed. General reports that a call failed with outcome because of the scheduler
+// or ECS itself.
+func (e *Engine) logFailure(
+	log logrus.FieldLogger, err error, message string,
+) (outcome ecsapi.Outcome, general bool) {
 	outcome, called := ecsapi.OfError(err)
 	switch {
 	case errors.Is(err, environment.ErrConflict):
-		log.Debug("records changed during the reconciliation; retrying")
+		log.WithError(err).Debug("records changed during the reconciliation; retrying")
 	case called && outcome.Scope == ecsapi.ScopeCaller:
-		e.conditions.set(name, conditionOf(outcome), outcome)
 		e.callFailures.Failed(err)
+		return outcome, true
 	default:
-		log.Warn("failed to reconcile environment; retrying")
+		log.WithError(err).Warn(message)
 	}
+	return outcome, false
 }
 
 // EnvironmentChanged queues an environment whose record or launch records have changed.

@@ -31,8 +31,8 @@ type leaderState struct {
 	clusterOf    map[string]string                 // by environment: the ARN of its cluster when it last changed
 	suppressed   map[environment.AttributeKey]time.Time
 	starts       map[string]map[string]startAnswers // by environment and deployment id
-	openLaunches map[string]map[string]openLaunch   // by environment and instance ARN
-	skewed       map[string]map[string]skewedLaunch // by environment and instance ARN
+	openLaunches map[string]sightings               // of open launches, by environment
+	skewed       map[string]sightings               // of launches with times that are too far ahead, by environment
 }
 
 func newLeaderState(term store.Term) *leaderState {
@@ -41,7 +41,7 @@ func newLeaderState(term store.Term) *leaderState {
 		verifiedAt: map[string]time.Time{}, improvedAt: map[string]time.Time{}, prunedAt: time.Now(),
 		stopRequests: map[string]map[string]stopRequest{}, clusterOf: map[string]string{},
 		suppressed: map[environment.AttributeKey]time.Time{}, starts: map[string]map[string]startAnswers{},
-		openLaunches: map[string]map[string]openLaunch{}, skewed: map[string]map[string]skewedLaunch{},
+		openLaunches: map[string]sightings{}, skewed: map[string]sightings{},
 	}
 }
 

@@ -50,15 +50,7 @@ func (e *Engine) reconcileReadiness(ctx context.Context, leader *leaderState, cl
 	}
 	err := r.execute(ctx, plan)
 	if err != nil && ctx.Err() == nil {
-		outcome, called := ecsapi.OfError(err)
-		switch {
-		case errors.Is(err, environment.ErrConflict):
-			r.log.WithError(err).Debug("records changed during the reconciliation; retrying")
-		case called && outcome.Scope == ecsapi.ScopeCaller:
-			r.callFailures.Failed(err)
-		default:
-			r.log.WithError(err).Warn("failed to reconcile readiness attributes; retrying")
-		}
+		r.logFailure(r.log, err, "failed to reconcile readiness attributes; retrying")
 	}
 	if err == nil && len(plan.Remove)+len(plan.Set)+len(plan.Forget) > 0 {
 		leader.readiness.Add(clusterARN)

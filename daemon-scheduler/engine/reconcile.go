@@ -77,16 +77,8 @@ func (e *Engine) reconcile(ctx context.Context, leader *leaderState, name string
 	var retryAt time.Time
 	plan.Actions, retryAt = r.permit(plan, state.StopRequestedAt, now)
 	done.again = len(plan.Actions) > 0
-	done.requeueAt = earlier(plan.RequeueAt, retryAt)
+	done.requeueAt = planner.Earliest(plan.RequeueAt, retryAt)
 	return done, r.execute(ctx, plan, state.Fresh, now)
-}
-
-// earlier returns the earlier of two times; zero times are later than all others.
-func earlier(a, b time.Time) time.Time {
-	if a.IsZero() || !b.IsZero() && b.Before(a) {
-		return b
-	}
-	return a
 }
 
 // BuildState returns what the caches hold that a plan for the environment depends on; own are those of its tasks that

@@ -86,7 +86,7 @@ func (r *reconciliation) startBatch(ctx context.Context, starts []planner.Action
 // instance may have begun to drain, lost its agent or left.
 func (r *reconciliation) canStartOn(instance string) bool {
 	i, found := r.Cluster.Instance(instance)
-	return found && i.Status == "ACTIVE" && i.AgentConnected && r.Cluster.Fresh(time.Now())
+	return found && i.CanRunTasks() && r.Cluster.Fresh(time.Now())
 }
 
 // announce writes the launches as open, which reserves their instances for this call.
@@ -94,10 +94,7 @@ func (r *reconciliation) announce(
 	ctx context.Context, starts []planner.Action, notAfter time.Time,
 ) ([]environment.Launch, error) {
 	announced := make([]environment.Launch, 0, len(starts))
-	level := logrus.InfoLevel
-	if r.conditions.has(r.env.Name, callConditions...) {
-		level = logrus.DebugLevel // the failure has been logged, and this is its next retry
-	}
+	level := r.requestLevel()
 	for _, a := range starts {
 		a.Launch.NotAfter = notAfter.UTC().Round(0)
 		announced = append(announced, a.Launch)
@@ -110,6 +107,14 @@ func (r *reconciliation) announce(
 		announced[i].StoredVersion = version
 	}
 	return announced, err
+}
+
+// requestLevel returns the level at which calls of ECS are logged.
+func (r *reconciliation) requestLevel() logrus.Level {
+	if r.conditions.has(r.env.Name, callConditions...) {
+		return logrus.DebugLevel // the failure has been logged, and the call is its next retry
+	}
+	return logrus.InfoLevel
 }
 
 // withGrace returns a context that outlives ctx by shutdownGrace but ends at deadline, so that a call that went out can

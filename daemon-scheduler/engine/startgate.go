@@ -101,7 +101,7 @@ func (r *reconciliation) permit(
 		}
 		switch {
 		case now.Before(answers.retryAt):
-			retryAt = earlier(retryAt, answers.retryAt)
+			retryAt = planner.Earliest(retryAt, answers.retryAt)
 		case a.Kind == planner.Stop && a.StopReason == planner.ReasonSuperseded && !mayStop(a):
 		default:
 			permitted = append(permitted, a)

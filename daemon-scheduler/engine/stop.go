@@ -87,11 +87,7 @@ func (r *reconciliation) stopTask(ctx context.Context, a planner.Action) error {
 		return fmt.Errorf("StopTask: %w", err)
 	}
 	log := r.log.WithFields(logrus.Fields{"instance": a.Instance, "task": a.Task, "reason": a.Reason})
-	level := logrus.InfoLevel
-	if r.conditions.has(r.env.Name, callConditions...) {
-		level = logrus.DebugLevel // the failure has been logged, and this is its next retry
-	}
-	log.Log(level, "task stop requested")
+	log.Log(r.requestLevel(), "task stop requested")
 	callCtx, cancel := context.WithTimeout(ctx, stopTimeout)
 	defer cancel()
 	outcome := r.ECS.StopTask(callCtx, &ecs.StopTaskInput{Cluster: &r.env.Cluster, Task: &a.Task, Reason: &a.Reason})

@@ -15,9 +15,7 @@ func applyTaskSettings(input *ecs.StartTaskInput, s environment.TaskSettings) {
 		}}
 	}
 	input.Overrides = overrides(s.Overrides)
-	for _, tag := range s.Tags {
-		input.Tags = append(input.Tags, types.Tag{Key: &tag.Key, Value: &tag.Value})
-	}
+	input.Tags = tags(s.Tags)
 	input.PropagateTags = types.PropagateTags(s.PropagateTags)
 	input.EnableECSManagedTags, input.EnableExecuteCommand = s.EnableECSManagedTags, s.EnableExecuteCommand
 	input.Group = nonEmpty(s.Group)
@@ -43,13 +41,18 @@ func managedEBSVolume(v *environment.ManagedEBSVolume) *types.TaskManagedEBSVolu
 	for _, s := range v.TagSpecifications {
 		specification := types.EBSTagSpecification{
 			ResourceType: types.EBSResourceType(s.ResourceType), PropagateTags: types.PropagateTags(s.PropagateTags),
-		}
-		for _, tag := range s.Tags {
-			specification.Tags = append(specification.Tags, types.Tag{Key: &tag.Key, Value: &tag.Value})
+			Tags: tags(s.Tags),
 		}
 		volume.TagSpecifications = append(volume.TagSpecifications, specification)
 	}
 	return volume
+}
+
+func tags(list []environment.Tag) (tags []types.Tag) {
+	for _, tag := range list {
+		tags = append(tags, types.Tag{Key: &tag.Key, Value: &tag.Value})
+	}
+	return tags
 }
 
 func overrides(o *environment.TaskOverride) *types.TaskOverride {

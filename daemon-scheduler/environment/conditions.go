@@ -109,11 +109,11 @@ func paused(e Environment) (Condition, bool) {
 }
 
 func waitingForPromotion(e Environment) (Condition, bool) {
-	d, ok := e.InProgress()
+	d, _ := e.InProgress()
 	return Condition{
 		Type: ConditionWaitingForPromotion, Reason: "CanaryNotPromoted", LastTransitionTime: d.StartTime,
 		Message: "The deployment continues beyond its canary when it is promoted.",
-	}, ok && !d.Promoted && e.HasCanary(d)
+	}, e.AwaitsPromotion()
 }
 
 // circuitBreakerTripped holds until a user creates another deployment. Rollbacks do not end it.

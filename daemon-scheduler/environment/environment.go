@@ -119,6 +119,14 @@ func (e Environment) Phase() Phase {
 	return PhaseInactive
 }
 
+// PausedByUser reports whether a user has paused the environment. Then nothing is started or stopped but by drains,
+// scale-in and deletion.
+func (e Environment) PausedByUser() bool { return e.Paused && e.PausedBy == "" }
+
+// RolloutPaused reports whether a deployment that failed or was aborted has paused the environment. Then no task is
+// replaced, but instances without one are given the deployment that is current now.
+func (e Environment) RolloutPaused() bool { return e.Paused && e.PausedBy != "" }
+
 // IsDeleting reports whether the environment is being deleted with its tasks.
 func (e Environment) IsDeleting() bool { return !e.DeletingSince.IsZero() }
 

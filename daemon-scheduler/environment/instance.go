@@ -23,6 +23,9 @@ func (i Instance) Attribute(name string) (value string, exists bool) {
 	return i.Attributes.Attribute(name)
 }
 
+// CanRunTasks reports whether ECS can start a task on the instance now.
+func (i Instance) CanRunTasks() bool { return i.Status == "ACTIVE" && i.AgentConnected }
+
 // Deregistered reports whether the instance has left its cluster.
 func (i Instance) Deregistered() bool {
 	return i.Status == "INACTIVE" || i.Status == "REGISTRATION_FAILED"

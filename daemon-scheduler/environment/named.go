@@ -30,22 +30,12 @@ func (e Environment) Redeploy(id, token string, r Redeployment, next string, now
 			return e, err
 		}
 	}
-	if d, ok := e.InProgress(); ok {
-		if d.RevisionNumber() == revision.Number && !r.Force {
-			return e, inProgress(d.ID)
-		}
-		e = e.endDeployment(d, RolloutStopped, superseded(revision), now)
+	deployed, err := e.deployRevision(revision, Deployment{ID: id, Token: token, ForceNewDeployment: r.Force}, now)
+	if err != nil {
+		return e, err
 	}
-	e.Token = next
-	return e.addDeployment(Deployment{
-		ID: id, TaskDefinition: revision.Spec.TaskDefinition, Token: token, Revision: revision.Number,
-		ForceNewDeployment: r.Force,
-	}, now), nil
-}
-
-// superseded is why a deployment of the revision stops the one in progress.
-func superseded(r Revision) string {
-	return "Superseded by a deployment of revision " + strconv.Itoa(r.Number) + "."
+	deployed.Token = next
+	return deployed, nil
 }
 
 // Revision returns the revision with that number if it is kept.

@@ -2,6 +2,7 @@ package environment
 
 import (
 	"slices"
+	"strconv"
 	"time"
 )
 
@@ -22,16 +23,22 @@ func (e Environment) Deploy(id, token string, now time.Time) (Environment, error
 	if err := e.checkNotDeleting(); err != nil {
 		return e, err
 	}
-	latest := e.LatestRevision()
-	if d, ok := e.InProgress(); ok {
-		if d.RevisionNumber() == latest.Number {
-			return e, inProgress(d.ID)
+	return e.deployRevision(e.LatestRevision(), Deployment{ID: id, Token: token}, now)
+}
+
+// deployRevision adds the deployment d of revision r, and stops the one in progress. It refuses a deployment of the same
+// revision unless that is forced.
+func (e Environment) deployRevision(r Revision, d Deployment, now time.Time) (Environment, error) {
+	if current, ok := e.InProgress(); ok {
+		if current.RevisionNumber() == r.Number && !d.ForceNewDeployment {
+			return e, inProgress(current.ID)
 		}
-		e = e.endDeployment(d, RolloutStopped, superseded(latest), now)
+		reason := "Superseded by a deployment of revision " + strconv.Itoa(r.Number) + "."
+		e = e.endDeployment(current, RolloutStopped, reason, now)
 	}
-	return e.addDeployment(Deployment{
-		ID: id, TaskDefinition: latest.Spec.TaskDefinition, Token: token, Revision: latest.Number,
-	}, now), nil
+	d.Revision = r.Number
+	d.TaskDefinition = r.Spec.TaskDefinition
+	return e.addDeployment(d, now), nil
 }
 
 // CheckToken returns an error unless token has the form of a deployment token.
@@ -178,7 +185,7 @@ func (e Environment) Resume() (Environment, error) {
 
 // pauseAfter pauses the rollout because of an aborted or failed deployment, unless a user has paused it.
 func (e Environment) pauseAfter(deployment string, now time.Time) Environment {
-	if e.Paused && e.PausedBy == "" {
+	if e.PausedByUser() {
 		return e
 	}
 	return e.pause(deployment, now)

@@ -70,7 +70,7 @@ func newRolloutBudget(rules environment.DeploymentConfiguration, instances []*in
 		if i.surging {
 			surging++
 		}
-		nextReadyAt = earliest(nextReadyAt, i.minReadyAt)
+		nextReadyAt = Earliest(nextReadyAt, i.minReadyAt)
 	}
 	maxUnavailable, maxSurge := rules.MaxUnavailable(desired), rules.MaxSurge(desired)
 	budget := rolloutBudget{

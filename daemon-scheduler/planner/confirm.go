@@ -31,10 +31,7 @@ func (f *facts) confirmableAt(launch environment.Launch) time.Time {
 
 // awaitVisible waits until the cluster state shows a launch's task, and has the launch confirmed if that takes long.
 func awaitVisible(f *facts, launch environment.Launch) instancePlan {
-	due := launch.NotAfter.Add(f.StartConfirmTimeout)
-	if launch.NextAttemptAt.After(due) {
-		due = launch.NextAttemptAt
-	}
+	due := latest(launch.NotAfter.Add(f.StartConfirmTimeout), launch.NextAttemptAt)
 	if f.Now.Before(due) {
 		return instancePlan{wait: waitInvisible, requeueAt: due}
 	}

@@ -19,9 +19,7 @@ func planDeletion(f *facts) Plan {
 		remaining = true
 		i := &instanceState{target: f.targets.current, live: f.liveTasks[arn]}
 		f.divideTasks(i)
-		plan.Counts = rolloutCount{Counts: plan.Counts}.plus(
-			countTasks(i.kept, i.hasKept, len(i.duplicates)+len(i.superseded) > 0),
-		)
+		plan.Counts = plus(plan.Counts, countTasks(i.kept, i.hasKept, len(i.duplicates)+len(i.superseded) > 0))
 		plan = plan.with(arn, f.stop(i.live, ReasonDeleted))
 	}
 	for _, arn := range slices.Sorted(maps.Keys(f.Launches)) {
@@ -36,7 +34,7 @@ func planDeletion(f *facts) Plan {
 		}
 	}
 	if !f.Fresh {
-		plan.RequeueAt = earliest(plan.RequeueAt, f.Now.Add(staleRecheck))
+		plan.RequeueAt = Earliest(plan.RequeueAt, f.Now.Add(staleRecheck))
 	}
 	plan.DeletionComplete = f.Fresh && !remaining
 	return plan

@@ -111,7 +111,7 @@ func (f *facts) staysRunning(task environment.Task) bool {
 // stopRequested reports whether StopTask was called so recently that the cluster state may not show it yet.
 func (f *facts) stopRequested(task environment.Task) bool {
 	requested, ok := f.StopRequestedAt[task.ARN]
-	return ok && f.Now.Before(requested.Add(stopRetryInterval))
+	return ok && f.Now.Before(requested.Add(StopRetryInterval))
 }
 
 // inUse returns the ids of the deployments that have live tasks, or may have them.
@@ -138,8 +138,8 @@ func latest(a, b time.Time) time.Time {
 	return a
 }
 
-// earliest returns the earlier of two times, of which zero means never.
-func earliest(a, b time.Time) time.Time {
+// Earliest returns the earlier of two times, of which zero means never.
+func Earliest(a, b time.Time) time.Time {
 	if a.IsZero() || !b.IsZero() && b.Before(a) {
 		return b
 	}

@@ -77,7 +77,7 @@ func (f *facts) instanceState(instance environment.Instance, target *target) ins
 	f.divideTasks(&i)
 	i.hasRunning = slices.ContainsFunc(i.live, f.staysRunning)
 	i.daemonsOnly = f.workloadTasks[instance.ARN] == 0
-	i.schedulable = i.matches && canStart(instance)
+	i.schedulable = i.matches && instance.CanRunTasks()
 	if i.matches && instance.Status == statusActive && !instance.AgentConnected {
 		i.unreachableTo = f.unreachableUntil(instance.ARN)
 	}
@@ -133,12 +133,12 @@ func byInstanceARN(a, b environment.Instance) int { return cmp.Compare(a.ARN, b.
 // divideTasks divides the live tasks on i into the target's one to keep, its duplicates, and superseded ones. It fills
 // in a state that is being built.
 func (f *facts) divideTasks(i *instanceState) {
-	for n, task := range i.live {
+	for _, task := range i.live {
 		switch {
 		case !f.countsFor(i.target, task.StartedBy):
 			i.superseded = append(i.superseded, task)
 		case i.hasKept:
-			i.duplicates = append(i.duplicates, i.live[n])
+			i.duplicates = append(i.duplicates, task)
 		default:
 			i.kept, i.hasKept = task, true
 		}

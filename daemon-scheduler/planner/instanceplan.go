@@ -29,7 +29,7 @@ func (d instancePlan) and(next instancePlan) instancePlan {
 	if d.failure == "" {
 		d.failure = next.failure
 	}
-	d.requeueAt = earliest(d.requeueAt, next.requeueAt)
+	d.requeueAt = Earliest(d.requeueAt, next.requeueAt)
 	d.reserve = d.reserve || next.reserve
 	return d
 }
@@ -65,13 +65,13 @@ func (f *facts) stop(tasks []environment.Task, reason StopReason) (d instancePla
 		switch {
 		case task.Stopping():
 		case f.stopRequested(task):
-			d.requeueAt = earliest(d.requeueAt, f.StopRequestedAt[task.ARN].Add(stopRetryInterval))
+			d.requeueAt = Earliest(d.requeueAt, f.StopRequestedAt[task.ARN].Add(StopRetryInterval))
 		default:
 			d.actions = append(d.actions, Action{
 				Kind: Stop, Instance: task.Instance, Task: task.ARN, StopReason: reason,
 				Reason: reason.Message(f.Environment.Name),
 			})
-			d.requeueAt = earliest(d.requeueAt, f.Now.Add(stopRetryInterval))
+			d.requeueAt = Earliest(d.requeueAt, f.Now.Add(StopRetryInterval))
 		}
 	}
 	return d

@@ -1,18 +1,10 @@
 package planner
 
-// frozen reports whether a user has paused the environment. Then nothing is started or stopped but by drains, scale-in
-// and deletion.
-func (f *facts) frozen() bool { return f.Environment.Paused && f.Environment.PausedBy == "" }
-
-// rolloutPaused reports whether a deployment that failed or was aborted has paused the environment. Then no task is
-// replaced, but instances without one are given the deployment that is current now.
-func (f *facts) rolloutPaused() bool { return f.Environment.Paused && f.Environment.PausedBy != "" }
-
 // holdReason returns why nothing may be started or stopped on instances with that target, but by drains, scale-in and
 // deletion; empty if it may.
 func (f *facts) holdReason(t *target) string {
 	switch {
-	case f.frozen():
+	case f.Environment.PausedByUser():
 		return waitPaused
 	case f.targets.canaryErr != nil:
 		return waitCanaryUnknown + f.targets.canaryErr.Error()

@@ -89,13 +89,10 @@ type Plan struct {
 	DeletionComplete bool
 }
 
-const (
-	staleRecheck      = time.Second      // between two checks whether the cluster state is fresh again
-	stopRetryInterval = 60 * time.Second // after which a StopTask call without effect is repeated
-)
-
 // StopRetryInterval is how long after its StopRequestedAt the stop of a task is planned again.
-const StopRetryInterval = stopRetryInterval
+const StopRetryInterval = 60 * time.Second
+
+const staleRecheck = time.Second // between two checks whether the cluster state is fresh again
 
 // Make returns the plan for s. The first row that applies to an instance decides:
 //
@@ -162,7 +159,7 @@ func decide(f *facts, i *instanceState, budget rolloutBudget) instancePlan {
 	switch {
 	case i.isOpen():
 		d := awaitConfirmation(f, i.launch, i.kept)
-		if f.deployed() && i.schedulable && i.hold == "" && !f.rolloutPaused() {
+		if f.deployed() && i.schedulable && i.hold == "" && !f.Environment.RolloutPaused() {
 			stops, _ := replace(f, i, budget)
 			d = d.and(stops)
 		}
@@ -175,7 +172,7 @@ func decide(f *facts, i *instanceState, budget rolloutBudget) instancePlan {
 		return release(f, i)
 	case i.hold != "":
 		return hold(f, i)
-	case f.rolloutPaused() && len(i.live) > 0:
+	case f.Environment.RolloutPaused() && len(i.live) > 0:
 		return pauseRollout(f, i)
 	case !i.matches:
 		return notMatching(f, i)
@@ -201,6 +198,6 @@ func (p Plan) with(instance string, d instancePlan) Plan {
 	if d.wait != "" {
 		p.Waits = append(p.Waits, Wait{instance, d.wait})
 	}
-	p.RequeueAt = earliest(p.RequeueAt, d.requeueAt)
+	p.RequeueAt = Earliest(p.RequeueAt, d.requeueAt)
 	return p
 }

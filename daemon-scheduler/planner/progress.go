@@ -35,17 +35,13 @@ func countRollout(f *facts, instances []*instanceState, plans []instancePlan) (c
 		c.registered += oneIf(!i.released() && i.Status != statusDeregistering)
 		desired := i.schedulable || !i.unreachableTo.IsZero()
 		c.Desired += oneIf(desired)
-		c.settlesAt = earliest(c.settlesAt, i.unreachableTo)
-		if i.schedulable {
-			c.missing += oneIf(i.target != nil && len(i.live) == 0 && !i.isOpen())
-		}
+		c.settlesAt = Earliest(c.settlesAt, i.unreachableTo)
+		c.missing += oneIf(i.schedulable && i.target != nil && len(i.live) == 0 && !i.isOpen())
 		if !i.isTarget(f.current().ID) { // it keeps the previous deployment
-			if len(i.live) > 0 {
-				c.Outdated++
-			}
+			c.Outdated += oneIf(len(i.live) > 0)
 			continue
 		}
-		c.Counts = c.plus(countTasks(i.kept, i.hasKept, len(i.superseded) > 0))
+		c.Counts = plus(c.Counts, countTasks(i.kept, i.hasKept, len(i.superseded) > 0))
 		if i.hasKept && i.schedulable && i.kept.Running() {
 			c.running++
 			c.lastStart = latest(c.lastStart, i.kept.StartedAt)
@@ -56,7 +52,7 @@ func countRollout(f *facts, instances []*instanceState, plans []instancePlan) (c
 			continue
 		}
 		overdue, dueAt := overdueReason(f, i)
-		c.overdueAt = earliest(c.overdueAt, dueAt)
+		c.overdueAt = Earliest(c.overdueAt, dueAt)
 		c.overdue += oneIf(overdue != "" && (!i.launch.HadNoTask || f.rollout.first))
 		failure, legacy := failureOf(f, i, plans[n], overdue)
 		if failure.Reason == "" {
@@ -107,12 +103,11 @@ func countTasks(kept environment.Task, hasKept, hasOthers bool) environment.Coun
 }
 
 // plus returns the counts with those of another instance's tasks.
-func (c rolloutCount) plus(tasks environment.Counts) environment.Counts {
-	sum := c.Counts
-	sum.Running += tasks.Running
-	sum.Pending += tasks.Pending
-	sum.Outdated += tasks.Outdated
-	return sum
+func plus(c, tasks environment.Counts) environment.Counts {
+	c.Running += tasks.Running
+	c.Pending += tasks.Pending
+	c.Outdated += tasks.Outdated
+	return c
 }
 
 func oneIf(condition bool) int {
@@ -132,7 +127,7 @@ func progress(f *facts, c rolloutCount) (p environment.Progress, requeueAt time.
 	switch {
 	case !f.Fresh || !f.deployed():
 		return unchangedProgress(f.current()), time.Time{}
-	case f.frozen():
+	case f.Environment.PausedByUser():
 		return frozenProgress(f.current(), c), time.Time{}
 	case f.holdReason(f.targets.current) != "":
 		return unchangedProgress(f.current()), time.Time{}
@@ -146,7 +141,7 @@ func progress(f *facts, c rolloutCount) (p environment.Progress, requeueAt time.
 	}
 	succeeded := c.running > 0 || c.registered == 0
 	if f.targets.canaryPending || c.finished != c.Desired || !succeeded {
-		return p, earliest(settlesAt(f, c), c.overdueAt)
+		return p, Earliest(settlesAt(f, c), c.overdueAt)
 	}
 	if p.Baking = bakes(f); !p.Baking {
 		p.Status = environment.Completed
@@ -199,8 +194,5 @@ func bakedAt(f *facts, c rolloutCount) time.Time {
 	if since.IsZero() {
 		since = f.Now // RecordProgress records it
 	}
-	if c.lastRestart.After(since) {
-		since = c.lastRestart
-	}
-	return since.Add(f.targets.current.spec.DeploymentConfiguration.BakeTime())
+	return latest(since, c.lastRestart).Add(f.targets.current.spec.DeploymentConfiguration.BakeTime())
 }

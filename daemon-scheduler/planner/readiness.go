@@ -188,7 +188,7 @@ func decideAttribute(
 	case a.State == environment.AttributeSet && a.NotAfter.IsZero():
 	case a.State == environment.AttributeSet && uncertain: // a call may remove it: set it once more then
 		return ReadinessPlan{RequeueAt: uncertainUntil}
-	case !canStart(i):
+	case !i.CanRunTasks():
 	case suppressed:
 		return ReadinessPlan{RequeueAt: suppressedUntil}
 	default:
@@ -201,7 +201,7 @@ func decideAttribute(
 func (p ReadinessPlan) with(one ReadinessPlan) ReadinessPlan {
 	p.Set = append(p.Set, one.Set...)
 	p.Remove = append(p.Remove, one.Remove...)
-	p.RequeueAt = earliest(p.RequeueAt, one.RequeueAt)
+	p.RequeueAt = Earliest(p.RequeueAt, one.RequeueAt)
 	return p
 }
 

@@ -15,16 +15,14 @@ func stopToReplace(f *facts, i *instanceState) instancePlan {
 
 // replacement returns the launch that replaces a task of the instance.
 func replacement(f *facts, i *instanceState, task string) environment.Launch {
-	next := environment.Launch{
-		Instance: i.ARN, Deployment: i.target.ID, TaskDefinition: i.target.TaskDefinition,
-		State: environment.LaunchReplacing, Task: task, Attempts: 1, StoredVersion: i.launch.StoredVersion,
-	}
+	next := nextLaunch(i)
+	next.State = environment.LaunchReplacing
+	next.Task = task
+	next.Attempts = 1
 	last := i.launch
 	if !i.hasLaunch || !i.isTarget(last.Deployment) {
 		return next
 	}
-	next.Reason = last.Reason // the instance stays failed until its task runs
-	next.Detail = last.Detail
 	next.Attempts = last.Attempts
 	next.Failures = last.Failures
 	switch {

@@ -20,22 +20,26 @@ func keepOrStart(f *facts, i *instanceState) instancePlan {
 
 // start decides on a launch that replaces the last one, if any.
 func start(i *instanceState, attempts, failures int, reason string) instancePlan {
-	last := i.launch
-	next := environment.Launch{
-		Instance:       i.ARN,
-		Deployment:     i.target.ID,
-		TaskDefinition: i.target.TaskDefinition,
-		State:          environment.LaunchOpen,
-		Attempts:       attempts,
-		Failures:       failures,
-		HadNoTask:      !i.hasRunning && !i.unavailable,
-		StoredVersion:  last.StoredVersion,
-	}
-	if i.hasLaunch && i.isTarget(last.Deployment) { // the instance stays failed until its task runs
-		next.Reason = last.Reason
-		next.Detail = last.Detail
-	}
+	next := nextLaunch(i)
+	next.State = environment.LaunchOpen
+	next.Attempts = attempts
+	next.Failures = failures
+	next.HadNoTask = !i.hasRunning && !i.unavailable
 	return act(Action{Kind: Start, Instance: i.ARN, Launch: next, Reason: reason})
+}
+
+// nextLaunch returns a launch of the instance's target that replaces the last launch record, if any. After a launch of
+// the same target, the instance stays failed until its task runs.
+func nextLaunch(i *instanceState) environment.Launch {
+	next := environment.Launch{
+		Instance: i.ARN, Deployment: i.target.ID, TaskDefinition: i.target.TaskDefinition,
+		StoredVersion: i.launch.StoredVersion,
+	}
+	if i.hasLaunch && i.isTarget(i.launch.Deployment) {
+		next.Reason = i.launch.Reason
+		next.Detail = i.launch.Detail
+	}
+	return next
 }
 
 // retry decides for an instance without a live task of its target whose last launch has an outcome.
@@ -56,7 +60,7 @@ func retry(f *facts, i *instanceState) instancePlan {
 		if early {
 			return start(i, launch.Attempts+1, launch.Failures, startImproved)
 		}
-		return instancePlan{wait: waitBackingOff + launch.Reason, requeueAt: earliest(until, at)}
+		return instancePlan{wait: waitBackingOff + launch.Reason, requeueAt: Earliest(until, at)}
 	}
 	if launch.Reason == "" { // StartTask was not answered and ECS has no such task: this attempt is made again
 		return start(i, launch.Attempts, launch.Failures, startRetry)

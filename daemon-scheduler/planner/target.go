@@ -79,39 +79,32 @@ func (t targets) assign(instances []environment.Instance, begun func(arn string)
 // current deployment's revision does not select: their tasks stop after the promotion only.
 func (t targets) selectCanary(instances []environment.Instance, begun func(arn string) bool) []bool {
 	selected := make([]bool, len(instances))
+	candidate := make([]bool, len(instances))
 	if t.canaryErr != nil {
 		return selected
 	}
 	desired, chosen := 0, 0
 	for n, i := range instances {
 		hasBegun := begun(i.ARN)
-		startable := canStart(i) && t.current.selector.Matches(i)
+		candidate[n] = i.CanRunTasks() && t.current.selector.Matches(i)
 		switch {
 		case t.canary.Query != "":
-			selected[n] = (hasBegun || startable) && t.canarySelect.Matches(i)
+			selected[n] = (hasBegun || candidate[n]) && t.canarySelect.Matches(i)
 		case hasBegun:
 			selected[n] = true
 			chosen++
 		}
-		if startable {
-			desired++
-		}
+		desired += oneIf(candidate[n])
 	}
 	if t.canary.Query != "" {
 		return selected
 	}
 	missing := t.canary.Size(desired) - chosen
-	for n, i := range instances {
-		if missing <= 0 {
-			break
-		}
-		if !selected[n] && canStart(i) && t.current.selector.Matches(i) {
+	for n := 0; n < len(instances) && missing > 0; n++ {
+		if !selected[n] && candidate[n] {
 			selected[n] = true
 			missing--
 		}
 	}
 	return selected
 }
-
-// canStart reports whether the instance can be given a task now.
-func canStart(i environment.Instance) bool { return i.Status == statusActive && i.AgentConnected }
