@@ -73,7 +73,7 @@ func TestIngest_ReplayedEventsOfForgottenEntitiesCreateNoRecords(t *testing.T) {
 	assert.Equal(t, map[string]string{forgottenTask: "STOPPED"}, c.served())
 }
 
-// The events of what ECS started since the last reconciliation were lost. A replayed one makes Blox read ECS.
+// The events of a task that ECS started since the last reconciliation were lost. A replayed one makes Blox read ECS.
 func TestIngest_ReplayedEventStoresWhatECSKnows(t *testing.T) {
 	w := newSystem(t, ecssim.Config{})
 	c := w.start().ready()

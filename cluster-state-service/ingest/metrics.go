@@ -9,7 +9,7 @@ import (
 	"github.com/blox/blox/cluster-state-service/state"
 )
 
-// outcome is what became of an event.
+// outcome is the outcome of an event.
 type outcome string
 
 const (

@@ -36,7 +36,7 @@ type Describer interface {
 	) (found []state.Record, missing []string, err error)
 }
 
-// Verification is what a Writer needs to verify old events of unknown entities.
+// Verification holds the sources that verify old events of unknown entities.
 type Verification struct {
 	Describer Describer // nil verifies nothing
 	// StoredVersion returns the version that is probably stored under a key.
@@ -82,16 +82,6 @@ func (v *verifier) doubts(e Event) bool {
 	}
 	latest := e.ChangedAt.Add(timeResolution)
 	return v.StoredVersion(e.Key).Revision == 0 && latest.Before(v.ReconciledAt(e.Key.ClusterARN()))
-}
-
-// enqueueEvent passes an event to the verifier. An error means that ctx ended.
-func (v *verifier) enqueueEvent(ctx context.Context, p pendingEvent) error {
-	select {
-	case v.events <- p:
-		return nil
-	case <-ctx.Done():
-		return ctx.Err()
-	}
 }
 
 // run verifies events in batches until ctx ends.
@@ -204,9 +194,7 @@ func (v *verifier) describe(
 
 // record passes a record to its partition in place of an event.
 func (v *verifier) record(ctx context.Context, p pendingEvent, r state.Record) {
-	if v.enqueue(ctx, pendingRecord{r, p.finish}) != nil {
-		return // ctx has ended, and so has the wait for the event
-	}
+	_ = v.enqueue(ctx, pendingRecord{r, p.finish}) // if ctx has ended, so has the wait for the event
 }
 
 func finishAll(events []pendingEvent, o outcome) {

@@ -50,10 +50,10 @@ type Writer struct {
 // pendingRecord is a record that waits for its commit.
 type pendingRecord struct {
 	record state.Record
-	finish func(outcome) // reports what became of the record's event; it is called once and does not block
+	finish func(outcome) // reports the outcome of the record's event; it is called once and does not block
 }
 
-// Result is what became of messages. Malformed messages are in neither list.
+// Result lists messages by outcome. Malformed messages are in neither list.
 type Result struct {
 	Done     []Message // recorded, or not to be recorded
 	Deferred []Message // not decided, because ECS did not answer; to be written again later
@@ -90,16 +90,20 @@ func (w *Writer) Run(ctx context.Context) error {
 
 // enqueue passes a record to its partition. An error means that ctx ended.
 func (w *Writer) enqueue(ctx context.Context, p pendingRecord) error {
-	partition := w.partitions[maphash.String(w.seed, p.record.Key.ARN)%uint64(len(w.partitions))]
+	return send(ctx, w.partitions[maphash.String(w.seed, p.record.Key.ARN)%uint64(len(w.partitions))], p)
+}
+
+// send passes a value on as soon as the channel accepts it. An error means that ctx ended.
+func send[T any](ctx context.Context, to chan<- T, value T) error {
 	select {
-	case partition <- p:
+	case to <- value:
 		return nil
 	case <-ctx.Done():
 		return ctx.Err()
 	}
 }
 
-// Write waits until it knows what became of each message. It logs and counts a malformed message once. An error means
+// Write waits until the outcome of each message is known. It logs and counts a malformed message once. An error means
 // that ctx ended.
 func (w *Writer) Write(ctx context.Context, messages []Message) (result Result, err error) {
 	type finished struct {
@@ -147,7 +151,7 @@ func (w *Writer) Write(ctx context.Context, messages []Message) (result Result, 
 // enqueueEvent passes an event to the verifier if it is doubtful, else to its partition.
 func (w *Writer) enqueueEvent(ctx context.Context, event Event, finish func(outcome)) error {
 	if w.verifier.doubts(event) {
-		return w.verifier.enqueueEvent(ctx, pendingEvent{event, finish})
+		return send(ctx, w.verifier.events, pendingEvent{event, finish})
 	}
 	return w.enqueue(ctx, pendingRecord{event.Record, finish})
 }

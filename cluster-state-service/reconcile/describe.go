@@ -28,7 +28,7 @@ func (r *Reconciler) Describe(
 	return records(described, arns, err)
 }
 
-// records returns the result of Describe from what ECS answered about arns. A cluster that does not exist has nothing.
+// records returns the result of Describe from ECS's response about arns. A cluster that does not exist has no entities.
 func records[T any](
 	described description[T], arns []string, err error,
 ) (found []state.Record, missing []string, _ error) {

@@ -183,7 +183,7 @@ func TestAPI_ReportsFullEtcd(t *testing.T) {
 }
 
 // etcd stops, loses its data and starts empty at the same address, while both services run. The scheduler drops the
-// environments, is elected anew and carries out what is created afterwards.
+// environments, is elected anew and runs an environment that is created afterwards.
 func TestScheduler_FollowsAWipedEtcd(t *testing.T) {
 	t.Parallel()
 	w := newSystem(t)

@@ -149,7 +149,8 @@ func TestPatch_MergesValidFields(t *testing.T) {
 	assert.Equal(t, "attribute:a exists", same.InstanceGroup.Query)
 	assert.EqualValues(t, 0, *same.DeploymentConfiguration.MinimumHealthyPercent)
 	e := d.patch("logs", `{"instanceGroup":{"cluster":"`+prod+`","query":null},
-		"deploymentConfiguration":{"minimumHealthyPercent":null,"bakeTimeInMinutes":5},"drainOrder":null,"taskSettings":{"tags":[{"key":"b","value":"c"}]}}`)
+		"deploymentConfiguration":{"minimumHealthyPercent":null,"bakeTimeInMinutes":5},
+		"drainOrder":null,"taskSettings":{"tags":[{"key":"b","value":"c"}]}}`)
 	assert.Empty(t, e.InstanceGroup.Query)
 	assert.EqualValues(t, 90, *e.DeploymentConfiguration.MinimumHealthyPercent, "null restores the default")
 	assert.EqualValues(t, 5, *e.DeploymentConfiguration.BakeTimeInMinutes)

@@ -16,7 +16,7 @@ import (
 	smithyhttp "github.com/aws/smithy-go/transport/http"
 )
 
-// Class tells whether ECS executed a call. Its text is the outcome label of metrics.
+// Class says whether ECS executed a call. Its text is the outcome label of metrics.
 type Class string
 
 // The classes of outcomes.
@@ -27,7 +27,7 @@ const (
 	Succeeded Class = "succeeded" // ECS executed the call
 )
 
-// Scope tells what an error concerns, and so which other calls will fail as well.
+// Scope is the object of an error, and so the other calls that will fail as well.
 type Scope string
 
 // The scopes of errors.

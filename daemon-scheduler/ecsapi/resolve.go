@@ -60,7 +60,7 @@ func (c *Client) TaskDefinition(ctx context.Context, given string) (environment.
 	return definition(out.TaskDefinition), nil
 }
 
-// notFoundCodes are the errors by which ECS reports that it does not know what a lookup names.
+// notFoundCodes are the errors by which ECS reports that it does not know the resource of a lookup.
 var notFoundCodes = []string{"ClientException", "InvalidParameterException", "ClusterNotFoundException"}
 
 // describe takes a token of limiter and makes a call. Its error is notFound if ECS blames the request,

@@ -8,55 +8,41 @@ import (
 	"time"
 
 	"github.com/blox/blox/daemon-scheduler/ecsapi"
-)
-
-// ConditionType names why calls of ECS for an environment fail.
-type ConditionType string
-
-// The types of conditions.
-const (
-	ConditionCredentialsExpired     ConditionType = "CredentialsExpired"     // AWS refuses the credentials or the clock
-	ConditionThrottled              ConditionType = "Throttled"              // ECS throttles the account
-	ConditionECSUnavailable         ConditionType = "ECSUnavailable"         // ECS fails or cannot be reached
-	ConditionAccessDenied           ConditionType = "AccessDenied"           // ECS denies StartTask or iam:PassRole
-	ConditionTaskDefinitionRejected ConditionType = "TaskDefinitionRejected" // ECS rejects every start of the deployment
-	ConditionTaskStopFailed         ConditionType = "TaskStopFailed"         // ECS rejects StopTask
+	"github.com/blox/blox/daemon-scheduler/environment"
 )
 
 var (
 	// callConditions end when a reconciliation of the environment succeeds.
-	callConditions = []ConditionType{ConditionCredentialsExpired, ConditionThrottled, ConditionECSUnavailable}
+	callConditions = []environment.ConditionType{
+		environment.ConditionCredentialsExpired, environment.ConditionThrottled, environment.ConditionECSUnavailable,
+	}
 	// startConditions end when ECS accepts a StartTask of the deployment.
-	startConditions = []ConditionType{ConditionAccessDenied, ConditionTaskDefinitionRejected}
+	startConditions = []environment.ConditionType{
+		environment.ConditionAccessDenied, environment.ConditionTaskDefinitionRejected,
+	}
 )
-
-// Condition is an observation about an environment that holds until it is no longer made.
-type Condition struct {
-	Type    ConditionType
-	Reason  string // ECS's error code; empty if there is none
-	Message string
-	Since   time.Time
-}
 
 // conditions holds the conditions of environments. It is safe for concurrent use.
 type conditions struct {
 	mu            sync.Mutex
-	byEnvironment map[string]map[ConditionType]Condition
+	byEnvironment map[string]map[environment.ConditionType]environment.Condition
 }
 
 // set records a condition. One of the same type keeps its time.
-func (c *conditions) set(name string, conditionType ConditionType, outcome ecsapi.Outcome) {
+func (c *conditions) set(name string, conditionType environment.ConditionType, outcome ecsapi.Outcome) {
 	c.mu.Lock()
 	defer c.mu.Unlock()
 	if c.byEnvironment == nil {
-		c.byEnvironment = map[string]map[ConditionType]Condition{}
+		c.byEnvironment = map[string]map[environment.ConditionType]environment.Condition{}
 	}
 	if c.byEnvironment[name] == nil {
-		c.byEnvironment[name] = map[ConditionType]Condition{}
+		c.byEnvironment[name] = map[environment.ConditionType]environment.Condition{}
 	}
 	condition, holds := c.byEnvironment[name][conditionType]
 	if !holds {
-		condition = Condition{Type: conditionType, Since: time.Now().UTC()}
+		condition = environment.Condition{
+			Type: conditionType, Status: environment.ConditionTrue, LastTransitionTime: time.Now().UTC(),
+		}
 	}
 	condition.Reason = outcome.Code
 	condition.Message = outcome.Message
@@ -64,7 +50,7 @@ func (c *conditions) set(name string, conditionType ConditionType, outcome ecsap
 }
 
 // clear ends conditions of an environment.
-func (c *conditions) clear(name string, types ...ConditionType) {
+func (c *conditions) clear(name string, types ...environment.ConditionType) {
 	c.mu.Lock()
 	defer c.mu.Unlock()
 	for _, conditionType := range types {
@@ -90,38 +76,38 @@ func (c *conditions) reset() {
 }
 
 // has reports whether one of the conditions holds for an environment.
-func (c *conditions) has(name string, types ...ConditionType) bool {
+func (c *conditions) has(name string, types ...environment.ConditionType) bool {
 	c.mu.Lock()
 	defer c.mu.Unlock()
-	return slices.ContainsFunc(types, func(t ConditionType) bool {
+	return slices.ContainsFunc(types, func(t environment.ConditionType) bool {
 		_, holds := c.byEnvironment[name][t]
 		return holds
 	})
 }
 
 // list returns an environment's conditions by type.
-func (c *conditions) list(name string) []Condition {
+func (c *conditions) list(name string) []environment.Condition {
 	c.mu.Lock()
 	defer c.mu.Unlock()
-	byType := func(a, b Condition) int { return cmp.Compare(a.Type, b.Type) }
+	byType := func(a, b environment.Condition) int { return cmp.Compare(a.Type, b.Type) }
 	return slices.SortedFunc(maps.Values(c.byEnvironment[name]), byType)
 }
 
 // Conditions returns the conditions that this replica has observed of an environment, by type. Only the leader observes
 // any.
-func (e *Engine) Conditions(name string) []Condition { return e.conditions.list(name) }
+func (e *Engine) Conditions(name string) []environment.Condition { return e.conditions.list(name) }
 
 // conditionOf returns the type of the condition that the failure of a StartTask or of a read shows.
-func conditionOf(outcome ecsapi.Outcome) ConditionType {
+func conditionOf(outcome ecsapi.Outcome) environment.ConditionType {
 	switch {
 	case outcome.RefusesCaller():
-		return ConditionCredentialsExpired
+		return environment.ConditionCredentialsExpired
 	case outcome.Throttled():
-		return ConditionThrottled
+		return environment.ConditionThrottled
 	case outcome.Scope == ecsapi.ScopeCaller:
-		return ConditionECSUnavailable
+		return environment.ConditionECSUnavailable
 	case outcome.DeniesAccess():
-		return ConditionAccessDenied
+		return environment.ConditionAccessDenied
 	}
-	return ConditionTaskDefinitionRejected
+	return environment.ConditionTaskDefinitionRejected
 }

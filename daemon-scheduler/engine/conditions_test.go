@@ -25,10 +25,10 @@ func TestConditions_ShowARejectedStop(t *testing.T) {
 	require.NoError(t, r.stop(t.Context(), stop))
 	shown := r.Conditions("logs")
 	require.Len(t, shown, 1)
-	assert.Equal(t, ConditionTaskStopFailed, shown[0].Type)
+	assert.Equal(t, environment.ConditionTaskStopFailed, shown[0].Type)
 	assert.Equal(t, "AccessDeniedException", shown[0].Reason)
 	assert.Equal(t, "the reason", shown[0].Message)
-	assert.False(t, shown[0].Since.IsZero())
+	assert.False(t, shown[0].LastTransitionTime.IsZero())
 	require.Len(t, events, 1)
 	assert.Equal(t, environment.EventTaskStopFailed, events[0].Action)
 	assert.Equal(t, "AccessDeniedException", events[0].Reason)
@@ -37,7 +37,7 @@ func TestConditions_ShowARejectedStop(t *testing.T) {
 	require.NoError(t, r.stop(t.Context(), stop))
 	again := r.Conditions("logs")
 	require.Len(t, again, 1)
-	assert.Equal(t, shown[0].Since, again[0].Since, "it is the same condition")
+	assert.Equal(t, shown[0].LastTransitionTime, again[0].LastTransitionTime, "it is the same condition")
 	fake.answer = func(string, string) (int, string) { return http.StatusOK, "{}" }
 	require.NoError(t, r.stop(t.Context(), stop))
 	assert.Empty(t, r.Conditions("logs"))
@@ -46,14 +46,14 @@ func TestConditions_ShowARejectedStop(t *testing.T) {
 func TestConditions_ShowWhyStartsFail(t *testing.T) {
 	for code, tc := range map[string]struct {
 		status int
-		want   ConditionType
+		want   environment.ConditionType
 	}{
-		"ExpiredTokenException":    {http.StatusForbidden, ConditionCredentialsExpired},
-		"RequestTimeTooSkewed":     {http.StatusForbidden, ConditionCredentialsExpired},
-		"ThrottlingException":      {http.StatusBadRequest, ConditionThrottled},
-		"ServerException":          {http.StatusInternalServerError, ConditionECSUnavailable},
-		"AccessDeniedException":    {http.StatusBadRequest, ConditionAccessDenied},
-		"ClusterNotFoundException": {http.StatusBadRequest, ConditionTaskDefinitionRejected},
+		"ExpiredTokenException":    {http.StatusForbidden, environment.ConditionCredentialsExpired},
+		"RequestTimeTooSkewed":     {http.StatusForbidden, environment.ConditionCredentialsExpired},
+		"ThrottlingException":      {http.StatusBadRequest, environment.ConditionThrottled},
+		"ServerException":          {http.StatusInternalServerError, environment.ConditionECSUnavailable},
+		"AccessDeniedException":    {http.StatusBadRequest, environment.ConditionAccessDenied},
+		"ClusterNotFoundException": {http.StatusBadRequest, environment.ConditionTaskDefinitionRejected},
 	} {
 		t.Run(code, func(t *testing.T) {
 			r, _, fake := newReconciliation(t, leads)

@@ -72,7 +72,7 @@ func (e *Engine) reconcile(ctx context.Context, leader *leaderState, name string
 		return result{again: found, planTime: done.planTime}, err
 	}
 	if !r.awaitsStop(plan, state.StopRequestedAt) {
-		e.conditions.clear(name, ConditionTaskStopFailed)
+		e.conditions.clear(name, environment.ConditionTaskStopFailed)
 	}
 	var retryAt time.Time
 	plan.Actions, retryAt = r.permit(plan, state.StopRequestedAt, now)

@@ -15,7 +15,7 @@ import (
 	"github.com/blox/blox/daemon-scheduler/planner"
 )
 
-// startCall is one announced StartTask and what became of its launches. Launches that it does not list stay open.
+// startCall is one announced StartTask and the outcomes of its launches. Launches that it does not list stay open.
 type startCall struct {
 	*reconciliation
 	notAfter time.Time            // the end of the announcement

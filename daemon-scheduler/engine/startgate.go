@@ -18,7 +18,7 @@ const (
 	refusalRetryMax     = time.Minute
 )
 
-// startAnswers is what ECS has answered to the starts of one deployment. ECS may refuse all of them: it denies access
+// startAnswers holds ECS's responses to the starts of one deployment. ECS may refuse all of them: it denies access
 // to a role, or the task definition is inactive. Until ECS has accepted one, the leader therefore tries one instance at
 // a time and stops no more than one task for the rollout.
 type startAnswers struct {
@@ -46,7 +46,7 @@ func (l *leaderState) recordStartRefused(name, deployment string) {
 	l.answersOf(name)[deployment] = answers
 }
 
-// startAnswers returns what ECS has answered to the starts of the deployment during this term.
+// startAnswers returns ECS's responses to the starts of the deployment during this term.
 func (l *leaderState) startAnswers(name, deployment string) startAnswers {
 	l.mu.Lock()
 	defer l.mu.Unlock()
@@ -152,7 +152,7 @@ func (r *reconciliation) hasTrial(plan planner.Plan, stopRequestedAt map[string]
 	})
 }
 
-// recordAnswer records what the outcome of a StartTask says about all starts of its deployment.
+// recordAnswer records the consequences of a StartTask for all starts of its deployment.
 func (r *reconciliation) recordAnswer(deployment string, outcome ecsapi.Outcome) {
 	switch {
 	case outcome.Class == ecsapi.Succeeded:

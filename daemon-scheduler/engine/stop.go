@@ -103,13 +103,13 @@ func (r *reconciliation) stopTask(ctx context.Context, a planner.Action) error {
 	switch outcome.Class {
 	case ecsapi.Succeeded:
 		r.callFailures.Succeeded()
-		r.conditions.clear(r.env.Name, ConditionTaskStopFailed)
+		r.conditions.clear(r.env.Name, environment.ConditionTaskStopFailed)
 	case ecsapi.Rejected:
 		if r.ignoreIfMissing(ctx, a, outcome) {
 			return nil
 		}
 		log.WithError(outcome.Err).WithField("code", outcome.Code).Warn("failed to stop task")
-		r.conditions.set(r.env.Name, ConditionTaskStopFailed, outcome)
+		r.conditions.set(r.env.Name, environment.ConditionTaskStopFailed, outcome)
 		event.Action, event.Reason, event.Detail = environment.EventTaskStopFailed, outcome.Code, outcome.Message
 	default:
 		r.callFailed.Store(true)

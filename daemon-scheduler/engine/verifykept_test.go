@@ -65,7 +65,7 @@ func stopOf(t environment.Task, reason planner.StopReason) planner.Action {
 	return planner.Action{Kind: planner.Stop, Instance: t.Instance, Task: t.ARN, StopReason: reason}
 }
 
-// newVerification returns a reconciliation with tasks, and what ECS answers about them.
+// newVerification returns a reconciliation with tasks, and ECS's descriptions of them.
 func newVerification(t *testing.T, tasks ...environment.Task) (*reconciliation, *describedTasks) {
 	r, _, fake := newReconciliation(t, store.Term{})
 	ecs := &describedTasks{known: map[string]string{}}
@@ -221,7 +221,7 @@ func TestStop_IgnoresAPhantomThatECSDoesNotStop(t *testing.T) {
 			require.NoError(t, r.stop(t.Context(), []planner.Action{stopOf(phantom, planner.ReasonSuperseded)}))
 			isPhantom := len(known) == 0
 			assert.Equal(t, isPhantom, counted(t, r.Metrics, "blox_ds_phantom_tasks_total") == 1)
-			assert.Equal(t, !isPhantom, r.conditions.has("logs", ConditionTaskStopFailed))
+			assert.Equal(t, !isPhantom, r.conditions.has("logs", environment.ConditionTaskStopFailed))
 		})
 	}
 }

@@ -49,7 +49,7 @@ func TestAdopts_ComparesTaskDefinitionAndTaskSettings(t *testing.T) {
 				withoutHash.Deployments[id] = d
 			}
 			assert.Equal(t, tc.want, withoutHash.Adopts(withoutHash.Deployments[second], first),
-				"the kept revisions tell the same")
+				"the kept revisions give the same result")
 
 			e = must(t)(e.Redeploy(third, token2, Redeployment{Force: true}, token3, now))
 			assert.False(t, e.Adopts(e.Deployments[third], first), "a forced deployment replaces all tasks")

@@ -17,6 +17,16 @@ const (
 	ConditionCircuitBreakerTripped ConditionType = "CircuitBreakerTripped" // the newest deployment failed
 )
 
+// The conditions that the leader observes when calls of ECS fail.
+const (
+	ConditionCredentialsExpired     ConditionType = "CredentialsExpired"     // AWS refuses the credentials or the clock
+	ConditionThrottled              ConditionType = "Throttled"              // ECS throttles the account
+	ConditionECSUnavailable         ConditionType = "ECSUnavailable"         // ECS fails or cannot be reached
+	ConditionAccessDenied           ConditionType = "AccessDenied"           // ECS denies StartTask or iam:PassRole
+	ConditionTaskDefinitionRejected ConditionType = "TaskDefinitionRejected" // ECS rejects every start of the deployment
+	ConditionTaskStopFailed         ConditionType = "TaskStopFailed"         // ECS rejects StopTask
+)
+
 // ConditionStatus is the status of a condition, in Kubernetes' words.
 type ConditionStatus string
 
@@ -27,12 +37,12 @@ const ConditionTrue ConditionStatus = "True"
 type Condition struct {
 	Type               ConditionType
 	Status             ConditionStatus
-	Reason             string // one word
+	Reason             string // one word; of a failed call, ECS's error code, which may be empty
 	Message            string
 	LastTransitionTime time.Time // when Status last changed; zero if unknown
 }
 
-// Conditions returns the conditions that hold, in a fixed order.
+// Conditions returns the conditions that the record shows, in a fixed order.
 func (e Environment) Conditions() (conditions []Condition) {
 	for _, derive := range []func(Environment) (Condition, bool){
 		rolledBack, paused, waitingForPromotion, circuitBreakerTripped,

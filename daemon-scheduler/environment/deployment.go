@@ -49,7 +49,7 @@ type Deployment struct {
 	// Sequence is higher than that of every deployment that the environment's record held at the creation. v0.3's
 	// records have none: 0.
 	Sequence int64 `json:",omitempty"`
-	// TaskSettingsHash tells apart the TaskSettings of revisions that may no longer be kept. Earlier records have none.
+	// TaskSettingsHash distinguishes the TaskSettings of revisions that may no longer be kept. Earlier records have none.
 	TaskSettingsHash string `json:",omitempty"`
 	// ForceNewDeployment replaces all tasks, also those that the deployment could adopt.
 	ForceNewDeployment bool `json:",omitempty"`

@@ -104,7 +104,7 @@ type EBSTagSpecification struct {
 	Tags          []Tag  `json:",omitempty"`
 }
 
-// VolumeTerminationPolicy says what becomes of a volume when its task stops.
+// VolumeTerminationPolicy says whether a volume is deleted when its task stops.
 type VolumeTerminationPolicy struct {
 	DeleteOnTermination bool
 }

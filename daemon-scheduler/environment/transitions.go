@@ -26,8 +26,8 @@ func (e Environment) Deploy(id, token string, now time.Time) (Environment, error
 	return e.deployRevision(e.LatestRevision(), Deployment{ID: id, Token: token}, now)
 }
 
-// deployRevision adds the deployment d of revision r, and stops the one in progress. It refuses a deployment of the same
-// revision unless that is forced.
+// deployRevision adds the deployment d of revision r, and stops the one in progress. It refuses a deployment of the
+// same revision unless that is forced.
 func (e Environment) deployRevision(r Revision, d Deployment, now time.Time) (Environment, error) {
 	if current, ok := e.InProgress(); ok {
 		if current.RevisionNumber() == r.Number && !d.ForceNewDeployment {

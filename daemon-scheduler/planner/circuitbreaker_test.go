@@ -39,7 +39,7 @@ func TestCircuitBreaker_StopsAndRollsBackABadDeployment(t *testing.T) {
 					f.step()
 				}
 				up, _, of := f.running()
-				assert.Equal(t, 40, up, "instances without a task get what was completed before")
+				assert.Equal(t, 40, up, "instances without a task get the previous deployment")
 				assert.Zero(t, of[current])
 				return
 			}

@@ -80,7 +80,7 @@ func stoppedLaunch(launch environment.Launch, task environment.Task, now time.Ti
 	return launch
 }
 
-// stop is what the stop of a launch's task means for the next attempt.
+// stop is the meaning of the stop of a launch's task for the next attempt.
 type stop struct {
 	failed        bool // the task stopped by itself
 	attempts      int  // the number of the next attempt
@@ -88,7 +88,7 @@ type stop struct {
 	delayFailures int  // the failures that delay the next attempt
 }
 
-// stopOf returns what the stop of the launch's task means. The first failure of a task that had run delays nothing,
+// stopOf returns the meaning of the stop of the launch's task. The first failure of a task that had run delays nothing,
 // because a daemon that crashes once is to be back at once. A task that ran for long begins a new row.
 func stopOf(launch environment.Launch, task environment.Task) stop {
 	s := stop{failed: failed(task), attempts: launch.Attempts + 1, failures: launch.Failures}

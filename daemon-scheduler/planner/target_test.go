@@ -30,7 +30,7 @@ func TestCanary_WaitsForPromotion(t *testing.T) {
 			assert.Equal(t, map[string]int{current: tc.want, earlier: 40 - tc.want}, of)
 			assert.Equal(t, environment.Running, f.state.Environment.Deployments[current].Status)
 
-			// An instance that joins meanwhile, and one whose task dies, get what was completed before.
+			// An instance that joins meanwhile, and one whose task dies, get the previous deployment.
 			f.state.Instances = append(f.state.Instances, environment.Instance{ARN: "j", Status: "ACTIVE", AgentConnected: true})
 			for arn, task := range f.tasks {
 				if task.Live() && task.Instance == "i039" {

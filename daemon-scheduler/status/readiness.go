@@ -15,7 +15,7 @@ type Readiness struct {
 }
 
 // Readiness reads the name of the leader, and checks whether etcd responds and accepts writes, its records are in the
-// cache, and the cluster state is fresh. It takes up to a second.
+// cache, and the cluster state is fresh. It returns within a second.
 func (s *Status) Readiness(ctx context.Context) Readiness {
 	ctx, cancel := context.WithTimeout(ctx, leaderTimeout)
 	defer cancel()

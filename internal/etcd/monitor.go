@@ -110,7 +110,7 @@ func (m *Monitor) Generation() int64 {
 	return m.generation
 }
 
-// check reads etcd linearizably and compares the result with what was seen before.
+// check reads etcd linearizably and compares the result with the position before.
 func (m *Monitor) check(ctx context.Context, client *clientv3.Client) error {
 	ctx, cancel := context.WithTimeout(ctx, checkTimeout)
 	defer cancel()

@@ -67,7 +67,7 @@ func header(response any) *pb.ResponseHeader {
 	return nil
 }
 
-// observe records the header of a response. It requests a check if the header contradicts what was seen before the
+// observe records the header of a response. It requests a check if the header contradicts the position before the
 // request.
 func (m *Monitor) observe(h *pb.ResponseHeader, before int64) {
 	if h == nil || h.ClusterId == 0 || h.Revision == 0 {

@@ -1,12 +1,16 @@
 package harness
 
 import (
+	"bytes"
 	"fmt"
 	"os"
 	"path/filepath"
-	"strings"
+	"regexp"
 	"time"
 )
+
+// pausedOrEnded matches the states of threads that run no longer: T (stopped), Z (zombie) and X (dead).
+var pausedOrEnded = regexp.MustCompile("^ [TZX]")
 
 // awaitPaused returns when every thread of the process is in state T (stopped) or the process has ended. The kernel
 // delivers SIGSTOP to one thread at a time, so the other threads run on for a moment after kill(2) has returned.
@@ -31,8 +35,8 @@ func allThreadsPaused(pid int) bool {
 			continue // the thread has ended
 		}
 		// The state follows the command's name, which stands in parentheses and may contain any character.
-		_, state, _ := strings.Cut(string(stat[strings.LastIndexByte(string(stat), ')')+1:]), " ")
-		if !strings.HasPrefix(state, "T") && !strings.HasPrefix(state, "Z") && !strings.HasPrefix(state, "X") {
+		state := stat[bytes.LastIndexByte(stat, ')')+1:]
+		if !pausedOrEnded.Match(state) {
 			return false
 		}
 	}

@@ -9,8 +9,8 @@ import (
 	"github.com/blox/blox/swagger/daemon-scheduler/v1/models"
 )
 
-// effectiveDefinition returns the task definition that is in effect and, if the newest revision has another one, what
-// became of that: "agent:1 (rolled back from agent:2)".
+// effectiveDefinition returns the task definition in effect and, in parentheses, that of the newest revision if it is
+// another one: "agent:1 (rolled back from agent:2)".
 func effectiveDefinition(s show.Style, e *models.Environment) string {
 	desired := s.ID(conv.Value(e.TaskDefinition))
 	effective := s.ID(e.EffectiveTaskDefinition)
