@@ -73,7 +73,7 @@ func Run(ctx context.Context, cfg Config, log logrus.FieldLogger) error {
 	defer cluster.Follow(engine)()
 	status, unsubscribe := status.New(status.Config{
 		Cache: cache, Cluster: cluster, Events: eventStore, Etcd: store, Encoder: api.Encoder{}, Replica: replica,
-		StartConfirmTimeout: cfg.StartConfirmTimeout,
+		StartConfirmTimeout: cfg.StartConfirmTimeout, Metrics: registry,
 	})
 	defer unsubscribe()
 	handler := api.New(api.Config{

@@ -118,11 +118,11 @@ func (h *handler) dryRun(w http.ResponseWriter, r *http.Request, deploy transiti
 	if err := h.verifyTarget(r.Context(), e.Name, e.Deployments[e.PendingDeploymentID]); err != nil {
 		return err
 	}
-	steps, ok := h.Status.DryRun(e)
+	steps, counts, ok := h.Status.DryRun(e)
 	if !ok {
 		return environment.ErrClusterStateStale
 	}
-	shown := showDeployment(e, e.Deployments[e.PendingDeploymentID], nil, h.Status.Counts(e))
+	shown := showDeployment(e, e.Deployments[e.PendingDeploymentID], nil, counts)
 	shown.Plan = []*models.PlanStep{}
 	for _, s := range steps {
 		shown.Plan = append(shown.Plan, &models.PlanStep{

@@ -44,7 +44,7 @@ func (h *handler) streamEnvironments(w http.ResponseWriter, r *http.Request) err
 				if !c.Heartbeat && (!matches(c.Environment) || c.Deleted && !deleted) {
 					continue
 				}
-				if !yield(httpstream.Line{Text: h.changeLine(c)}, nil) {
+				if !yield(httpstream.Line{Text: c.Line(h.changeLine)}, nil) {
 					return
 				}
 			}

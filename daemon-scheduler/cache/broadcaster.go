@@ -21,10 +21,23 @@ const maxUnread = 1000
 // errDataReplaced ends the streams of environments when etcd was wiped or restored.
 var errDataReplaced = errors.New("etcd was wiped or restored from a backup; list the environments again")
 
+// Change is a change that all readers of Watch share.
+type Change struct {
+	environment.Change
+	encoded sync.Once
+	line    []byte
+}
+
+// Line returns the change as encode encodes it. It calls encode once for all readers, which must not change the line.
+func (c *Change) Line(encode func(environment.Change) []byte) []byte {
+	c.encoded.Do(func() { c.line = encode(c.Change) })
+	return c.line
+}
+
 // broadcaster passes every change of an environment's record to the readers of Watch, in etcd's order.
 type broadcaster struct {
 	mu       sync.Mutex
-	history  *broadcast.History[environment.Change]
+	history  *broadcast.History[*Change]
 	appended int64                  // changes
 	sent     map[string]sentVersion // what readers know, by name; nil before the first list
 	revision int64                  // of etcd, up to which sent is complete
@@ -39,8 +52,8 @@ type sentVersion struct {
 
 func (b *broadcaster) init() { b.history = newHistory() }
 
-func newHistory() *broadcast.History[environment.Change] {
-	return broadcast.NewHistory(0, broadcast.Retention[environment.Change]{Items: maxUnread})
+func newHistory() *broadcast.History[*Change] {
+	return broadcast.NewHistory(0, broadcast.Retention[*Change]{Items: maxUnread})
 }
 
 // drop ends all streams and forgets what their readers knew. New ones start after the next list.
@@ -55,14 +68,14 @@ func (b *broadcaster) drop() {
 // broadcast.ErrSlow if the reader is too far behind. If heartbeat is above zero, a Heartbeat follows once in each such
 // time while the cache follows etcd. One goroutine may read the sequence, once. Watch returns
 // environment.ErrStoreUnavailable if etcd has not been read yet.
-func (c *Cache) Watch(ctx context.Context, heartbeat time.Duration) (iter.Seq2[environment.Change, error], error) {
+func (c *Cache) Watch(ctx context.Context, heartbeat time.Duration) (iter.Seq2[*Change, error], error) {
 	b := &c.broadcaster
 	subscription := b.subscribe()
 	if subscription == nil {
 		return nil, environment.ErrStoreUnavailable
 	}
 	stop := context.AfterFunc(ctx, subscription.Close) // closes a subscription that is never read, too
-	return func(yield func(environment.Change, error) bool) {
+	return func(yield func(*Change, error) bool) {
 		defer func() { stop(); subscription.Close() }()
 		var ticks <-chan time.Time
 		if heartbeat > 0 {
@@ -72,7 +85,7 @@ func (c *Cache) Watch(ctx context.Context, heartbeat time.Duration) (iter.Seq2[e
 		}
 		for ctx.Err() == nil {
 			if err := subscription.Err(); err != nil {
-				yield(environment.Change{}, err)
+				yield(&Change{}, err)
 				return
 			}
 			if changes, ok := subscription.Next(); ok {
@@ -96,7 +109,7 @@ func (c *Cache) Watch(ctx context.Context, heartbeat time.Duration) (iter.Seq2[e
 }
 
 // subscribe returns nil before the first list.
-func (b *broadcaster) subscribe() *broadcast.Subscription[environment.Change] {
+func (b *broadcaster) subscribe() *broadcast.Subscription[*Change] {
 	b.mu.Lock()
 	defer b.mu.Unlock()
 	if b.sent == nil {
@@ -106,10 +119,11 @@ func (b *broadcaster) subscribe() *broadcast.Subscription[environment.Change] {
 }
 
 // heartbeat returns a heartbeat, unless the reader has not read all changes or some may be missing.
-func (b *broadcaster) heartbeat(s *broadcast.Subscription[environment.Change]) (environment.Change, bool) {
+func (b *broadcaster) heartbeat(s *broadcast.Subscription[*Change]) (*Change, bool) {
 	b.mu.Lock()
 	defer b.mu.Unlock()
-	return environment.Change{Heartbeat: true, Version: b.revision}, b.current && s.Version() == b.appended
+	change := &Change{Change: environment.Change{Heartbeat: true, Version: b.revision}}
+	return change, b.current && s.Version() == b.appended
 }
 
 // replace broadcasts how a list of all environments, made at revision, differs from what readers know.
@@ -177,5 +191,5 @@ func (b *broadcaster) remove(name string, revision int64) {
 
 func (b *broadcaster) send(change environment.Change) {
 	b.appended++
-	b.history.Append(b.appended, change)
+	b.history.Append(b.appended, &Change{Change: change})
 }

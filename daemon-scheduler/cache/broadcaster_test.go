@@ -4,6 +4,7 @@ import (
 	"context"
 	"encoding/json"
 	"fmt"
+	"iter"
 	"runtime"
 	"testing"
 	"time"
@@ -94,7 +95,7 @@ func TestBroadcaster_ReplaceSendsWhatReadersMissed(t *testing.T) {
 	b.init()
 	subscription := b.history.Subscribe()
 	defer subscription.Close()
-	sent := func() (changes []environment.Change) {
+	sent := func() (changes []*Change) {
 		for {
 			more, ok := subscription.Next()
 			if !ok {
@@ -155,4 +156,24 @@ func TestCache_WatchIsCheap(t *testing.T) {
 	}
 	runtime.ReadMemStats(&after)
 	assert.Less(t, (after.TotalAlloc-before.TotalAlloc)/readers, uint64(32<<10), "bytes")
+}
+
+func TestChange_IsEncodedOnceForAllReaders(t *testing.T) {
+	c, l := unread(t)
+	l.Replace(nil, 1)
+	encoded := 0
+	encode := func(change environment.Change) []byte { encoded++; return []byte(change.Environment.Name) }
+	first, err := c.Watch(t.Context(), 0)
+	require.NoError(t, err)
+	second, err := c.Watch(t.Context(), 0)
+	require.NoError(t, err)
+	l.Replace([]*mvccpb.KeyValue{record(t, "logs", 2)}, 2)
+	for _, changes := range []iter.Seq2[*Change, error]{first, second} {
+		for change, err := range changes {
+			require.NoError(t, err)
+			assert.Equal(t, "logs", string(change.Line(encode)))
+			break
+		}
+	}
+	assert.Equal(t, 1, encoded)
 }

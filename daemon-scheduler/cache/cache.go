@@ -98,15 +98,34 @@ func (c *Cache) Synced() bool {
 func (c *Cache) Environment(name string) (environment.Environment, map[string]environment.Launch, error) {
 	c.mu.Lock()
 	defer c.mu.Unlock()
-	launches := maps.Clone(c.index.launches[name])
-	if err, malformed := c.index.malformed[name]; malformed {
-		return environment.Environment{}, launches, err
+	e, err := c.index.record(name)
+	return e, maps.Clone(c.index.launches[name]), err
+}
+
+// Record returns an environment without its launches. If there is no such environment, the error is
+// environment.ErrNotFound.
+func (c *Cache) Record(name string) (environment.Environment, error) {
+	c.mu.Lock()
+	defer c.mu.Unlock()
+	return c.index.record(name)
+}
+
+// Version identifies what the cache returns about an environment, beside its record. It is comparable.
+type Version struct {
+	Generation  int64 // of etcd's data
+	Launches    int64 // of the environment
+	DrainOrders int64 // of the cluster
+}
+
+// Version returns the version of an environment's launches and of its cluster's drain orders. Each change, and each
+// wipe or restore of etcd, makes another one.
+func (c *Cache) Version(name, clusterARN string) Version {
+	c.mu.Lock()
+	defer c.mu.Unlock()
+	return Version{
+		Generation: c.index.generation, Launches: c.index.launchVersions[name],
+		DrainOrders: c.index.drainOrders.version(clusterARN),
 	}
-	e, ok := c.index.environments[name]
-	if !ok {
-		return e, launches, environment.NotFound(name)
-	}
-	return e, launches, nil
 }
 
 // Names returns the names of all environments, and of deleted ones that left launches behind.

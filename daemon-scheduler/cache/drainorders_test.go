@@ -25,5 +25,5 @@ func TestCache_DrainOrdersAreCopiedOnWrite(t *testing.T) {
 	assert.Equal(t, map[string]int{"b": 0}, c.DrainOrders(e.Cluster))
 	c.index.removeEnvironment(e.Name, 3)
 	assert.Empty(t, c.DrainOrders(e.Cluster))
-	assert.Empty(t, c.index.drainOrders)
+	assert.Empty(t, c.index.drainOrders.byCluster)
 }

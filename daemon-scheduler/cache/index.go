@@ -16,6 +16,10 @@ type index struct {
 	launches   map[string]map[string]environment.Launch                               // by environment and instance
 	attributes map[string]map[environment.AttributeKey]environment.ReadinessAttribute // by cluster ARN
 
+	// launchVersions has a number for each environment with launches, which grows with each change of one of them.
+	launchVersions map[string]int64
+	launchChanges  int64 // so far, of all environments
+
 	drainOrders      drainOrders
 	byCluster        map[string]map[string]bool          // cluster ARN to names
 	releasing        map[string]map[string]bool          // as byCluster: environments that release instances for scale-in
@@ -31,7 +35,8 @@ func newIndex() index {
 		malformed:        map[string]error{},
 		launches:         map[string]map[string]environment.Launch{},
 		attributes:       map[string]map[environment.AttributeKey]environment.ReadinessAttribute{},
-		drainOrders:      drainOrders{},
+		launchVersions:   map[string]int64{},
+		drainOrders:      drainOrders{byCluster: map[string]*orders{}},
 		byCluster:        map[string]map[string]bool{},
 		releasing:        map[string]map[string]bool{},
 		withAttribute:    map[string]map[string]bool{},
@@ -47,6 +52,18 @@ func (i *index) names() map[string]bool {
 		names[name] = true
 	}
 	return names
+}
+
+// record returns an environment, or why there is none.
+func (i *index) record(name string) (environment.Environment, error) {
+	if err, malformed := i.malformed[name]; malformed {
+		return environment.Environment{}, err
+	}
+	e, ok := i.environments[name]
+	if !ok {
+		return e, environment.NotFound(name)
+	}
+	return e, nil
 }
 
 // putEnvironment reports whether e is newer than the record in the index.
@@ -115,6 +132,7 @@ func (i *index) putLaunch(name string, l environment.Launch) bool {
 		return false
 	}
 	put(i.launches, name, l.Instance, l)
+	i.launchesChanged(name)
 	return true
 }
 
@@ -125,7 +143,16 @@ func (i *index) removeLaunch(name, instance string, revision int64) bool {
 		return false
 	}
 	remove(i.launches, name, instance)
+	i.launchesChanged(name)
 	return true
+}
+
+func (i *index) launchesChanged(name string) {
+	i.launchChanges++
+	i.launchVersions[name] = i.launchChanges
+	if len(i.launches[name]) == 0 {
+		delete(i.launchVersions, name)
+	}
 }
 
 func (i *index) removeOtherLaunches(listed map[string]bool) {

@@ -33,6 +33,14 @@ func (c Cluster) IgnoreTasks(arns []string) {
 	}
 }
 
+// Ignored counts the calls of IgnoreTasks that have taken effect.
+func (c Cluster) Ignored() int64 {
+	if c.phantoms == nil {
+		return 0
+	}
+	return c.phantoms.changes.Load()
+}
+
 // Fresh reports whether the cluster state is complete and no older than MaxAge.
 func (c Cluster) Fresh(now time.Time) bool { return c.Synced() && c.Age(now) <= MaxAge }
 

@@ -18,6 +18,8 @@ const (
 type phantoms struct {
 	mu    sync.Mutex // serializes changes
 	until atomic.Pointer[map[string]time.Time]
+	// changes counts the calls of add.
+	changes atomic.Int64
 }
 
 // add leaves out the tasks with these ARNs from now on.
@@ -35,6 +37,7 @@ func (p *phantoms) add(arns []string, now time.Time) {
 		}
 	}
 	p.until.Store(&next)
+	p.changes.Add(1)
 }
 
 // at returns a function that reports whether the task with an ARN is a phantom at a time.

@@ -83,7 +83,8 @@ func (e *Engine) reconcile(ctx context.Context, leader *leaderState, name string
 
 // BuildState returns what the caches hold that a plan for the environment depends on; own are those of its tasks that
 // the environment's deployments have started. It reads the tasks of others only where they matter: on DRAINING
-// instances and, if the environment releases instances for scale-in, on all.
+// instances and, if the environment releases instances for scale-in, on all. Package status lists what it reads as the
+// inputs of a summary.
 func BuildState(
 	records *cache.Cache, cluster clusterstate.Cluster, e environment.Environment,
 ) (s planner.State, own []environment.Task) {
@@ -136,7 +137,7 @@ func (r *reconciliation) execute(ctx context.Context, plan planner.Plan, fresh b
 // isOutdated reports whether the environment's record has changed since the plan was made. The rest of the plan is then
 // void: the API has promised the change to a client.
 func (r *reconciliation) isOutdated() bool {
-	env, _, err := r.Cache.Environment(r.env.Name)
+	env, err := r.Cache.Record(r.env.Name)
 	return err != nil || env.Incarnation != r.env.Incarnation || env.StoredVersion != r.revision
 }
 

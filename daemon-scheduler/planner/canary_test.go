@@ -35,7 +35,7 @@ func TestCanary_NarrowerSelectorStopsNothingOutsideTheCanary(t *testing.T) {
 	s := canaryState(environment.Spec{}, environment.Spec{Query: "attribute:zone == b"})
 	assert.Equal(t, []string{"stop t1: blox: superseded task of environment logs"}, texts(Make(s).Actions),
 		"the canary is the first instance that the new selector includes")
-	for _, status := range InstanceStatuses(s) {
+	for _, status := range Summarize(s).Instances {
 		assert.NotEqual(t, environment.InstanceExcluded, status.Phase, status.Instance.ARN)
 	}
 	for _, step := range DryRun(s) {
@@ -64,7 +64,7 @@ func TestCanary_WiderSelectorStartsNoOldTaskWhereItNeverRan(t *testing.T) {
 		}
 		s = done(s, Make(s))
 	}
-	statuses := InstanceStatuses(s)
+	statuses := Summarize(s).Instances
 	assert.Equal(t, "The deployment is waiting for promotion.", statuses[1].Reason)
 	assert.Equal(t, environment.InstanceExcluded, statuses[1].Phase)
 

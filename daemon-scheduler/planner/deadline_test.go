@@ -45,7 +45,7 @@ func TestProgressDeadline_FailsATaskThatStaysPending(t *testing.T) {
 	assert.Equal(t, environment.Completed, plan.Progress.Status, "as with any other failed start")
 	assert.Empty(t, plan.FailureReason)
 	assert.Empty(t, plan.Actions, "the task may still start")
-	status := InstanceStatuses(s)[1]
+	status := Summarize(s).Instances[1]
 	assert.Equal(t, environment.InstanceFailed, status.Phase)
 	assert.Equal(t, reason, status.Reason)
 }

@@ -121,7 +121,7 @@ func TestUnschedulable_NamesTheStatusOrTheAgent(t *testing.T) {
 		t.Run(name, func(t *testing.T) {
 			s := scenario{instances: []environment.Instance{tc.instance}}.state()
 			assert.Equal(t, []Wait{{"i1", tc.want}}, Make(s).Waits)
-			assert.Equal(t, tc.want, InstanceStatuses(s)[0].Reason)
+			assert.Equal(t, tc.want, Summarize(s).Instances[0].Reason)
 		})
 	}
 }

@@ -50,7 +50,7 @@ func TestPause_AnInstanceWithoutADaemonIsUnhealthy(t *testing.T) {
 		tasks:     []environment.Task{task("t1", earlier, "RUNNING")},
 	}.state())
 	assert.Equal(t, environment.Unhealthy, Make(s).Progress.Health)
-	status := InstanceStatuses(s)[1]
+	status := Summarize(s).Instances[1]
 	assert.Equal(t, environment.InstanceMissing, status.Phase)
 	assert.Equal(t, "The environment is paused.", status.Reason)
 

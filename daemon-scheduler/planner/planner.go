@@ -120,16 +120,16 @@ const staleRecheck = time.Second // between two checks whether the cluster state
 // the circuit breaker and the progress deadline. An environment that is being deleted has all its tasks stopped
 // instead, paused or not.
 func Make(s State) Plan {
-	plan, _ := makePlan(s)
+	plan, _, _ := makePlan(s)
 	return plan
 }
 
-// makePlan returns the plan for s, and the instances that it is for.
-func makePlan(s State) (Plan, []*instanceState) {
+// makePlan returns the plan for s, the instances that it is for, and their count, which is zero during a deletion.
+func makePlan(s State) (Plan, []*instanceState, rolloutCount) {
 	f := newFacts(s)
 	instances := newInstanceStates(f)
 	if s.Environment.IsDeleting() {
-		return planDeletion(f), instances
+		return planDeletion(f), instances, rolloutCount{}
 	}
 	plan := newPlan(f)
 	plans := make([]instancePlan, len(instances))
@@ -151,7 +151,7 @@ func makePlan(s State) (Plan, []*instanceState) {
 	if plan.FailureReason != "" {
 		plan.Actions = withoutCalls(plan.Actions)
 	}
-	return plan, instances
+	return plan, instances, count
 }
 
 // decide decides for one instance, by the rows above Make.

@@ -26,7 +26,7 @@ func TestReplacement_IsTheFirstHalfOfAStart(t *testing.T) {
 	s = done(s, plan)
 	s.Tasks[0].LastStatus, s.Tasks[0].DesiredStatus = "STOPPED", "STOPPED"
 	s.Tasks[0].StoppedReason, s.Tasks[0].StoppedAt = "a user stopped it", s.Now.Add(-time.Hour)
-	plan, instances := makePlan(s)
+	plan, instances, _ := makePlan(s)
 	assert.True(t, instances[0].unavailable)
 	require.Len(t, plan.Actions, 1)
 	start := plan.Actions[0]

@@ -46,7 +46,7 @@ func TestScaleIn_ReleasesAnInstanceWithDaemonsOnly(t *testing.T) {
 	assert.Equal(t, []string{"stop t1: blox: the instance is released for scale-in, environment logs"}, step(0))
 	assert.Empty(t, step(29*time.Minute), "it stays away")
 	assert.Equal(t, environment.Completed, Make(s).Progress.Status, "nothing is missing")
-	assert.Equal(t, environment.InstanceExcluded, InstanceStatuses(s)[0].Phase)
+	assert.Equal(t, environment.InstanceExcluded, Summarize(s).Instances[0].Phase)
 	assert.Equal(
 		t,
 		[]string{"start i1: Replacing a task that stopped."},

@@ -1,10 +1,30 @@
 package planner
 
-import "github.com/blox/blox/daemon-scheduler/environment"
+import (
+	"time"
 
-// InstanceStatuses returns the status of each instance of the cluster, by ARN.
-func InstanceStatuses(s State) []environment.InstanceStatus {
-	plan, instances := makePlan(s)
+	"github.com/blox/blox/daemon-scheduler/environment"
+)
+
+// Summary is what people are shown of a State.
+type Summary struct {
+	Counts    environment.Counts
+	Instances []environment.InstanceStatus // by ARN
+	// ChangesAt is when the summary may change although the state has not; zero if it cannot.
+	ChangesAt time.Time
+}
+
+// Summarize returns the summary of s.
+func Summarize(s State) Summary {
+	plan, instances, count := makePlan(s)
+	at := Earliest(plan.RequeueAt, Earliest(count.settlesAt, count.overdueAt))
+	for _, i := range instances {
+		at = Earliest(at, Earliest(i.unreachableTo, Earliest(i.releasedTo, i.minReadyAt)))
+	}
+	return Summary{Counts: plan.Counts, Instances: instanceStatuses(s.Environment, plan, instances), ChangesAt: at}
+}
+
+func instanceStatuses(e environment.Environment, plan Plan, instances []*instanceState) []environment.InstanceStatus {
 	reasons := map[string]string{} // by instance ARN
 	for _, a := range plan.Actions {
 		reasons[a.Instance] = a.Reason
@@ -18,7 +38,7 @@ func InstanceStatuses(s State) []environment.InstanceStatus {
 	}
 	statuses := make([]environment.InstanceStatus, 0, len(instances))
 	for _, i := range instances {
-		statuses = append(statuses, instanceStatus(s.Environment, plan.Deployment, i, reasons[i.ARN], failed[i.ARN]))
+		statuses = append(statuses, instanceStatus(e, plan.Deployment, i, reasons[i.ARN], failed[i.ARN]))
 	}
 	return statuses
 }

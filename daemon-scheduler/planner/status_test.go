@@ -10,7 +10,7 @@ import (
 	"github.com/blox/blox/daemon-scheduler/environment"
 )
 
-func TestInstanceStatuses_ShowPhaseAndReason(t *testing.T) {
+func TestSummary_ShowsPhaseAndReason(t *testing.T) {
 	failing := launch(environment.LaunchFailed, time.Minute, because("RESOURCE:CPU", time.Minute), attempt(3))
 	failing.Instance, failing.Detail = "i4", "too little CPU"
 	s := only(scenario{
@@ -38,7 +38,7 @@ func TestInstanceStatuses_ShowPhaseAndReason(t *testing.T) {
 		launches: []environment.Launch{failing},
 	}, "attribute:zone == a")
 	var got []string
-	for _, p := range InstanceStatuses(s) {
+	for _, p := range Summarize(s).Instances {
 		got = append(got, fmt.Sprintf("%s %s %s%s: %s", p.Instance.ARN, p.Phase, p.Task, p.TaskStatus, p.Reason))
 	}
 	assert.Equal(t, []string{
@@ -51,8 +51,24 @@ func TestInstanceStatuses_ShowPhaseAndReason(t *testing.T) {
 		"i7 excluded : The instance is DRAINING.",
 		"i8 missing : The ECS agent on this instance is disconnected.",
 	}, got)
-	assert.Equal(t, 3, InstanceStatuses(s)[3].Attempts)
-	assert.Equal(t, now.Add(time.Minute), InstanceStatuses(s)[3].NextAttemptAt)
-	assert.Equal(t, environment.InstanceExcluded, InstanceStatuses(scenario{notDeployed: true}.state())[0].Phase)
-	assert.Equal(t, "Nothing is deployed.", InstanceStatuses(scenario{notDeployed: true}.state())[0].Reason)
+	assert.Equal(t, 3, Summarize(s).Instances[3].Attempts)
+	assert.Equal(t, now.Add(time.Minute), Summarize(s).Instances[3].NextAttemptAt)
+	assert.Equal(t, environment.InstanceExcluded, Summarize(scenario{notDeployed: true}.state()).Instances[0].Phase)
+	assert.Equal(t, "Nothing is deployed.", Summarize(scenario{notDeployed: true}.state()).Instances[0].Reason)
+}
+
+// At rest, time alone still changes which instances are desired.
+func TestSummary_ChangesWhenALostInstanceIsNoLongerWaitedFor(t *testing.T) {
+	s := scenario{
+		status: environment.Completed, instances: []environment.Instance{active("i1"), lost},
+		tasks: []environment.Task{task("t1", current, "RUNNING"), at("i2", task("t2", current, "RUNNING"))},
+	}.state()
+	s.DisconnectedSince = map[string]time.Time{"i2": now.Add(-time.Minute)}
+	summary := Summarize(s)
+	assert.Equal(t, 2, summary.Counts.Desired)
+	assert.Equal(t, now.Add(9*time.Minute), summary.ChangesAt)
+	s.Now = summary.ChangesAt
+	summary = Summarize(s)
+	assert.Equal(t, 1, summary.Counts.Desired)
+	assert.Zero(t, summary.ChangesAt)
 }

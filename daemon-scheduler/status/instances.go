@@ -23,7 +23,9 @@ type instancePublisher struct {
 	*publisher
 	readers int
 	created time.Time
-	known   bool // the cache has had the environment; used by the publisher alone
+	// known and shown are used by the publisher alone.
+	known bool     // the cache has had the environment
+	shown *summary // whose rows are published
 }
 
 // WatchInstances yields the statuses of an environment's instances as lines of the encoder, then changed statuses. If
@@ -90,7 +92,7 @@ func (s *Status) instanceSource(name string, p *instancePublisher) source {
 // publishedInstances waits for an environment that the cache does not have yet: its reader has seen it in etcd, and the
 // cache may be behind.
 func (s *Status) publishedInstances(name string, p *instancePublisher) ([]row, bool, error) {
-	rows, ok, err := s.instanceRows(name)
+	rows, ok, err := s.instanceRows(name, p)
 	if errors.Is(err, environment.ErrNotFound) && !p.known && time.Since(p.created) < instancesPeriod {
 		return nil, false, nil
 	}
@@ -103,22 +105,26 @@ func (s *Status) publishedInstances(name string, p *instancePublisher) ([]row, b
 	return rows, ok, err
 }
 
-func (s *Status) instanceRows(name string) ([]row, bool, error) {
+func (s *Status) instanceRows(name string, p *instancePublisher) ([]row, bool, error) {
 	if !s.Cache.Synced() {
 		return nil, false, nil
 	}
-	e, _, err := s.Cache.Environment(name)
+	e, err := s.Cache.Record(name)
 	if err != nil {
 		return nil, false, err
 	}
-	statuses, ok := s.InstanceStatuses(e)
-	rows := make([]row, 0, len(statuses))
-	for _, status := range statuses {
+	latest := s.summarize(e)
+	if latest == nil || latest == p.shown {
+		return nil, false, nil
+	}
+	p.shown = latest
+	rows := make([]row, 0, len(latest.instances))
+	for _, status := range latest.instances {
 		status.Instance.Attributes = nil // not in the line, and not comparable
 		rows = append(rows, row{
 			key: status.Instance.ARN, value: status,
 			line: func() []byte { return s.Encoder.Instance(status) },
 		})
 	}
-	return rows, ok, nil
+	return rows, true, nil
 }

@@ -19,7 +19,7 @@ const (
 )
 
 const (
-	overviewPeriod    = 2 * time.Second // between two checks whether the caches are current
+	overviewPeriod    = 2 * time.Second // between two checks of what changes with time
 	readinessInterval = 2 * time.Second // between two reads of who leads
 )
 
@@ -107,14 +107,15 @@ func (o *overview) source() source {
 	}
 }
 
-// periodic returns all environments if the caches have become current or stale, as their counts come and go with that.
+// periodic returns all environments: their counts change with time, and come and go as the caches become current or
+// stale. Most summaries stay valid, so this costs little.
 func (o *overview) periodic() []string {
-	current := o.status.current()
-	if current == o.current {
-		return nil
+	sections := o.environmentSections()
+	if current := o.status.current(); current != o.current {
+		o.current = current
+		sections = append(sections, readinessSection)
 	}
-	o.current = current
-	return append(o.environmentSections(), readinessSection)
+	return sections
 }
 
 func (o *overview) environmentSections() (sections []string) {
@@ -135,15 +136,22 @@ func (o *overview) rows(section string) ([]row, bool, error) {
 }
 
 func (o *overview) environmentRow(name string) ([]row, bool, error) {
-	e, _, err := o.status.Cache.Environment(name)
+	e, err := o.status.Cache.Record(name)
 	if errors.Is(err, environment.ErrNotFound) {
 		return nil, true, nil
 	}
 	if err != nil { // malformed, as the log says
 		return nil, false, nil
 	}
-	line := func() []byte { return o.status.Encoder.Environment(e, o.status.Counts(e)) }
-	return []row{{line: line}}, true, nil
+	counts := o.status.Counts(e)
+	line := func() []byte { return o.status.Encoder.Environment(e, counts) }
+	return []row{{value: environmentVersion{e.Incarnation, e.StoredVersion, counts}, line: line}}, true, nil
+}
+
+// environmentVersion determines the line of an environment.
+type environmentVersion struct {
+	incarnation, record int64
+	counts              *Counts // each computation's are others
 }
 
 // eventVersion holds the fields of an event that can change.

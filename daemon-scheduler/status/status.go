@@ -6,11 +6,12 @@ import (
 	"context"
 	"time"
 
+	"github.com/prometheus/client_golang/prometheus"
+	"github.com/prometheus/client_golang/prometheus/promauto"
 	"github.com/sirupsen/logrus"
 
 	"github.com/blox/blox/daemon-scheduler/cache"
 	"github.com/blox/blox/daemon-scheduler/clusterstate"
-	"github.com/blox/blox/daemon-scheduler/engine"
 	"github.com/blox/blox/daemon-scheduler/environment"
 	"github.com/blox/blox/daemon-scheduler/events"
 	"github.com/blox/blox/daemon-scheduler/planner"
@@ -26,6 +27,7 @@ type Config struct {
 	Replica             string        // the name of this replica
 	StartConfirmTimeout time.Duration // as the engine's
 	Log                 logrus.FieldLogger
+	Metrics             prometheus.Registerer
 }
 
 // EtcdReader reads etcd for Readiness. store.Store implements it.
@@ -53,13 +55,22 @@ type Encoder interface {
 type Status struct {
 	Config
 	agents    clusterstate.AgentTracker
+	versions  versions
+	summaries summaries
 	instances instanceStreams
 	overview  overview
+
+	computations prometheus.Counter // of summaries
 }
 
 // New returns a Status that follows the changes of the caches until stop is called.
 func New(cfg Config) (s *Status, stop func()) {
-	s = &Status{Config: cfg}
+	s = &Status{Config: cfg, versions: newVersions()}
+	s.summaries = summaries{versions: &s.versions, entries: map[string]*summaryEntry{}}
+	s.computations = promauto.With(cfg.Metrics).NewCounter(prometheus.CounterOpts{
+		Name: "blox_ds_status_computations_total",
+		Help: "Computations of an environment's counts and instance statuses: one per change, while they are read.",
+	})
 	s.instances.publishers = map[string]*instancePublisher{}
 	s.overview.init(s)
 	cfg.Cache.Subscribe(cache.Listener{EnvironmentChanged: s.environmentChanged, OwnCommits: true})
@@ -70,96 +81,76 @@ func New(cfg Config) (s *Status, stop func()) {
 // Run reads who leads while the overview has readers. It returns nil after ctx has ended.
 func (s *Status) Run(ctx context.Context) error { return s.overview.run(ctx) }
 
-// plannerInput returns what the planner needs. It reports false if a cache is stale.
-func (s *Status) plannerInput(e environment.Environment) (planner.State, bool) {
-	now := time.Now()
-	if !s.Cache.Synced() || !s.Cluster.Fresh(now) {
-		return planner.State{}, false
-	}
-	_, launches, _ := s.Cache.Environment(e.Name) // an environment that the cache does not have yet has no launches
-	state, _ := engine.BuildState(s.Cache, s.Cluster, e)
-	s.agents.Observe(e.Cluster, state.Instances, now)
-	state.DisconnectedSince = s.agents.DisconnectedSince(e.Cluster)
-	state.Launches = launches
-	state.Fresh = true
-	state.Now = now
-	state.StartConfirmTimeout = s.StartConfirmTimeout
-	return state, true
-}
-
 // Counts are the numbers of an environment's tasks.
 type Counts struct {
 	Total        environment.Counts
 	ByDeployment map[string]environment.Counts // running and pending tasks, by deployment id
 }
 
-// Counts counts an environment's tasks. A task that the current deployment has adopted counts as its own. Counts
-// returns nil if a cache is stale.
+// Counts counts the tasks of an environment as it is stored. A task that the current deployment has adopted counts as
+// its own. Counts returns nil if a cache is stale. All callers share the result, which must not change.
 func (s *Status) Counts(e environment.Environment) *Counts {
-	state, ok := s.plannerInput(e)
-	if !ok {
-		return nil
+	if known := s.summarize(e); known != nil {
+		return &known.counts
 	}
-	current, _ := e.Current()
-	byDeployment := map[string]environment.Counts{}
-	for _, task := range state.Tasks {
-		if !task.Live() {
-			continue
-		}
-		id := task.StartedBy
-		if e.Adopts(current, id) {
-			id = current.ID
-		}
-		counts := byDeployment[id]
-		if task.Running() {
-			counts.Running++
-		} else {
-			counts.Pending++
-		}
-		byDeployment[id] = counts
-	}
-	return &Counts{Total: planner.Make(state).Counts, ByDeployment: byDeployment}
+	return nil
 }
 
-// InstanceStatuses returns the status of each instance of an environment's cluster. It reports false if a cache is
-// stale.
+// InstanceStatuses returns the status of each instance of a stored environment's cluster. It reports false if a cache
+// is stale. All callers share the result, which must not change.
 func (s *Status) InstanceStatuses(e environment.Environment) ([]environment.InstanceStatus, bool) {
-	state, ok := s.plannerInput(e)
-	if !ok {
-		return nil, false
+	if known := s.summarize(e); known != nil {
+		return known.instances, true
 	}
-	return planner.InstanceStatuses(state), true
+	return nil, false
 }
 
-// DryRun returns the steps that the scheduler would take if the environment were e. It reports false if a cache is
-// stale.
-func (s *Status) DryRun(e environment.Environment) ([]environment.Step, bool) {
-	state, ok := s.plannerInput(e)
-	if !ok {
-		return nil, false
+// DryRun returns the steps that the scheduler would take if the environment were e, and its counts before the first of
+// them. It reports false if a cache is stale.
+func (s *Status) DryRun(e environment.Environment) ([]environment.Step, *Counts, bool) {
+	if !s.current() {
+		return nil, nil, false
 	}
-	return planner.DryRun(state), true
+	before, state := s.compute(e, time.Now())
+	return planner.DryRun(state), &before.counts, true
 }
 
 // current reports whether both caches are up to date.
 func (s *Status) current() bool { return s.Cache.Synced() && s.Cluster.Fresh(time.Now()) }
 
 func (s *Status) environmentChanged(name string) {
+	if _, err := s.Cache.Record(name); err != nil {
+		s.summaries.forget(name)
+	}
+	s.invalidateStreams(name)
+}
+
+func (s *Status) invalidateStreams(name string) {
 	s.overview.environmentChanged(name)
 	s.instances.environmentChanged(name)
 }
 
-// TaskChanged implements clusterstate.Listener. Tasks of others matter on draining instances only, whose changes
-// InstanceChanged receives.
-func (s *Status) TaskChanged(_ string, t environment.Task) {
+// TaskChanged implements clusterstate.Listener. Tasks of others matter on draining instances, whose changes
+// InstanceChanged receives, and to environments that release instances for scale-in.
+func (s *Status) TaskChanged(clusterARN string, t environment.Task) {
+	s.versions.taskChanged(t.StartedBy)
 	if name, ours := s.Cache.NameByDeployment(t.StartedBy); ours {
-		s.environmentChanged(name)
+		s.invalidateStreams(name)
+		return
+	}
+	for _, name := range s.Cache.WithScaleInRelease(clusterARN) {
+		s.versions.workloadChanged(name)
+		s.invalidateStreams(name)
 	}
 }
 
 // InstanceChanged implements clusterstate.Listener.
 func (s *Status) InstanceChanged(c environment.InstanceChange) {
+	if !c.Changed { // free resources are not shown
+		return
+	}
+	s.versions.instanceChanged(c.ClusterARN)
 	for _, name := range s.Cache.NamesInCluster(c.ClusterARN) {
-		s.environmentChanged(name)
+		s.invalidateStreams(name)
 	}
 }
