@@ -93,6 +93,8 @@ func (c *config) addSimulatorFlags(flags *flag.FlagSet, getenv func(string) stri
 	flags.Uint64Var(&sim.Seed, "seed", 0, "`number` that determines the random faults")
 	flags.DurationVar(&sim.PendingDelay, "pending-delay", sim.PendingDelay, "`time` from a task's start to RUNNING")
 	flags.DurationVar(&sim.StopDelay, "stop-delay", sim.StopDelay, "`time` from a task's stop to STOPPED")
+	flags.DurationVar(&sim.HealthDelay, "health-delay", sim.HealthDelay,
+		"`time` from RUNNING to the first result of container health checks")
 	flags.DurationVar(&sim.EventDelay, "event-delay", sim.EventDelay,
 		"`time` from a change to the arrival of its event")
 	flags.DurationVar(&sim.StoppedTaskRetention, "stopped-task-retention", sim.StoppedTaskRetention,

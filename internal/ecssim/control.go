@@ -67,8 +67,13 @@ func (s *Sim) controlAPI() http.Handler {
 	handle("POST /_sim/instances/drain", onInstance(s.DrainInstance), "instance")
 	handle("POST /_sim/instances/activate", onInstance(s.ActivateInstance), "instance")
 	handle("POST /_sim/instances/agent", s.postAgent, "instance", "connected")
-	handle("POST /_sim/task-definitions", s.postDefinition, "family", "cpu", "memory", "hostPort")
+	handle("POST /_sim/task-definitions", s.postDefinition, "family", "cpu", "memory", "hostPort",
+		"healthCheck")
 	handle("POST /_sim/tasks/kill", s.postKill, "task", "exitCode")
+	handle("POST /_sim/tasks/health", func(q url.Values, _ *http.Request) (any, error) {
+		task, status := q.Get("task"), q.Get("status")
+		return map[string]string{"task": task, "status": status}, s.SetHealth(task, status)
+	}, "task", "status")
 	handle("POST /_sim/tasks/fargate", s.postFargate, "cluster", "family")
 	handle("POST /_sim/streams", s.postStream, "stream", "shards")
 	handle("POST /_sim/streams/expire", func(q url.Values, _ *http.Request) (any, error) {
@@ -113,6 +118,18 @@ func parseInt(q url.Values, name string, fallback, low, high int) (int, error) {
 		return 0, fmt.Errorf("%s is not a whole number from %d to %d", name, low, high)
 	}
 	return n, nil
+}
+
+// parseBool parses true or false; an absent parameter is false.
+func parseBool(q url.Values, name string) (bool, error) {
+	if !q.Has(name) {
+		return false, nil
+	}
+	b, err := strconv.ParseBool(q.Get(name))
+	if err != nil {
+		return false, fmt.Errorf("%s is not true or false", name)
+	}
+	return b, nil
 }
 
 func (s *Sim) state(cluster string) State {
@@ -201,7 +218,8 @@ func (s *Sim) postDefinition(q url.Values, _ *http.Request) (any, error) {
 	cpu, cpuErr := parseInt(q, "cpu", 128, 0, 1<<20)
 	memory, memoryErr := parseInt(q, "memory", 256, 4, 1<<24)
 	port, portErr := parseInt(q, "hostPort", 0, 1, 65535)
-	for _, err := range []error{cpuErr, memoryErr, portErr} {
+	check, checkErr := parseBool(q, "healthCheck")
+	for _, err := range []error{cpuErr, memoryErr, portErr, checkErr} {
 		if err != nil {
 			return nil, err
 		}
@@ -209,6 +227,9 @@ func (s *Sim) postDefinition(q url.Values, _ *http.Request) (any, error) {
 	opts := []DefinitionOption{WithCPU(cpu), WithMemory(memory)}
 	if port > 0 {
 		opts = append(opts, WithHostPort(port, "tcp"))
+	}
+	if check {
+		opts = append(opts, WithHealthCheck())
 	}
 	arn := s.RegisterTaskDefinition(q.Get("family"), opts...)
 	if arn == "" {

@@ -55,6 +55,9 @@ type containerInput struct {
 	LogConfiguration *struct {
 		LogDriver string `json:"logDriver"`
 	} `json:"logConfiguration"`
+	HealthCheck *struct {
+		Command []string `json:"command"`
+	} `json:"healthCheck"`
 }
 
 var (
@@ -89,6 +92,13 @@ func WithHostPort(port int, protocol string) DefinitionOption {
 		container["portMappings"] = append(ports, map[string]any{
 			"containerPort": port, "hostPort": port, "protocol": protocol,
 		})
+	}
+}
+
+// WithHealthCheck adds a container health check.
+func WithHealthCheck() DefinitionOption {
+	return func(_, container map[string]any) {
+		container["healthCheck"] = map[string]any{"command": []string{"CMD-SHELL", "true"}}
 	}
 }
 
@@ -181,6 +191,9 @@ func (in *definitionInput) validate() error {
 		}
 		if c.Memory < 0 || c.MemoryReservation < 0 || c.CPU < 0 {
 			return clientError("Invalid setting for container '%s'. CPU and memory are not negative.", c.Name)
+		}
+		if c.HealthCheck != nil && len(c.HealthCheck.Command) == 0 {
+			return clientError("Invalid health check for container '%s'. The command is empty.", c.Name)
 		}
 		for _, p := range c.PortMappings {
 			inRange := p.ContainerPort >= 0 && p.ContainerPort <= 65535 && p.HostPort >= 0 && p.HostPort <= 65535

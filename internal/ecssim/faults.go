@@ -35,6 +35,9 @@ type Faults struct {
 	// FailToRun is, by task definition family, the fraction of tasks that become STOPPED (TaskFailedToStart) instead of
 	// RUNNING.
 	FailToRun map[string]float64 `json:"failToRun,omitempty"`
+	// Unhealthy is, by task definition family, the fraction of tasks with container health checks that become UNHEALTHY
+	// instead of HEALTHY after Config.HealthDelay.
+	Unhealthy map[string]float64 `json:"unhealthy,omitempty"`
 	// Exits configures, by task definition family, which RUNNING tasks exit.
 	Exits map[string]Exit `json:"exits,omitempty"`
 	// ConsistencyLag is how long reads are stale: List calls omit a new container instance or task, DescribeTasks
@@ -134,7 +137,7 @@ func (s *Sim) Faults() Faults {
 
 func (f Faults) clone() Faults {
 	for _, m := range []*map[string]float64{
-		&f.Throttle, &f.ServerErrors, &f.LateServerErrors, &f.LostResponses, &f.FailToRun,
+		&f.Throttle, &f.ServerErrors, &f.LateServerErrors, &f.LostResponses, &f.FailToRun, &f.Unhealthy,
 	} {
 		*m = maps.Clone(*m)
 	}
@@ -178,6 +181,9 @@ func (f Faults) validate() error {
 	}
 	for family, fraction := range f.FailToRun {
 		fractions["failToRun."+family] = fraction
+	}
+	for family, fraction := range f.Unhealthy {
+		fractions["unhealthy."+family] = fraction
 	}
 	for family, exit := range f.Exits {
 		fractions["exits."+family] = exit.Fraction

@@ -57,6 +57,7 @@ func (s *Sim) setRunning(t *task) {
 		t.instance.running++
 	}
 	s.taskChanged(t)
+	s.scheduleHealth(t)
 	family := t.definition.family
 	exit := s.faults.Exits[family]
 	if s.draws.hit("exit", family, exit.Fraction) {

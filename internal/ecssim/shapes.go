@@ -209,7 +209,7 @@ type taskResponse struct {
 }
 
 func newTaskResponse(t *task, withTags bool) taskResponse {
-	a := taskResponse{shapeTask[epoch](t, true), "UNKNOWN", []json.RawMessage{}, []tag{}}
+	a := taskResponse{shapeTask[epoch](t, true), t.health(), []json.RawMessage{}, []tag{}}
 	if withTags {
 		a.Tags = append(a.Tags, t.tags...)
 	}
@@ -286,7 +286,7 @@ func (c *container) shape(t *task, health bool) containerShape {
 		shape.NetworkInterfaces = append(shape.NetworkInterfaces, interfaceShape{t.eni.attachmentID, t.eni.ip})
 	}
 	if health {
-		shape.HealthStatus = "UNKNOWN"
+		shape.HealthStatus = c.health
 	}
 	return shape
 }

@@ -33,6 +33,8 @@ type Config struct {
 	IteratorLife time.Duration
 	// PendingDelay is the time between a task's start and RUNNING, StopDelay between its stop and STOPPED.
 	PendingDelay, StopDelay time.Duration
+	// HealthDelay is the time between RUNNING and the first result of container health checks.
+	HealthDelay time.Duration
 	// EventDelay is the time between a change and the arrival of its event in the queue.
 	EventDelay time.Duration
 	// StoppedTaskRetention is how long Describe calls return STOPPED tasks and INACTIVE container instances; 1h when 0.
@@ -48,7 +50,8 @@ type Config struct {
 
 // Defaults returns settings for a laptop: visible delays and no faults.
 func Defaults() Config {
-	return Config{PendingDelay: 300 * time.Millisecond, StopDelay: 200 * time.Millisecond}.withDefaults()
+	return Config{PendingDelay: 300 * time.Millisecond, StopDelay: 200 * time.Millisecond, HealthDelay: time.Second}.
+		withDefaults()
 }
 
 func (c Config) withDefaults() Config {

@@ -57,6 +57,7 @@ type container struct {
 	runtime  string
 	exitCode *int
 	reason   string
+	health   string // the result of its health check
 	bindings []networkBinding
 }
 
@@ -79,7 +80,10 @@ type Task struct {
 	StopCode          string `json:"stopCode"`
 	StoppedReason     string `json:"stoppedReason"`
 	// ExitCode is the exit code of the first container; nil while it runs.
-	ExitCode  *int      `json:"exitCode"`
+	ExitCode *int `json:"exitCode"`
+	// HealthStatus is UNKNOWN without a health check.
+	HealthStatus string `json:"healthStatus"`
+
 	CreatedAt time.Time `json:"createdAt"`
 	StartedAt time.Time `json:"startedAt,omitzero"` // zero until it is RUNNING
 	StoppedAt time.Time `json:"stoppedAt,omitzero"` // zero until it is STOPPED
@@ -109,8 +113,8 @@ func (t *task) snapshot() Task {
 		ARN: t.arn, ClusterARN: t.cluster.arn, TaskDefinitionARN: t.definition.arn, Family: t.definition.family,
 		StartedBy: t.startedBy, Group: t.group, LaunchType: t.launchType, LastStatus: t.lastStatus,
 		DesiredStatus: t.desiredStatus, Version: t.version,
-		StopCode: t.stopCode, StoppedReason: t.stoppedReason, CreatedAt: t.createdAt, StartedAt: t.startedAt,
-		StoppedAt: t.stoppedAt,
+		StopCode: t.stopCode, StoppedReason: t.stoppedReason, HealthStatus: t.health(), CreatedAt: t.createdAt,
+		StartedAt: t.startedAt, StoppedAt: t.stoppedAt,
 	}
 	if t.instance != nil {
 		snapshot.InstanceARN = t.instance.arn
@@ -197,7 +201,9 @@ func (s *Sim) start(l launch) *task {
 		createdAt:     now(), zone: s.cfg.Region + "a", tags: l.tags,
 	}
 	for _, c := range l.definition.input.ContainerDefinitions {
-		t.containers = append(t.containers, &container{id: uuid.NewString(), input: c, status: statusPending})
+		t.containers = append(t.containers, &container{
+			id: uuid.NewString(), input: c, status: statusPending, health: healthUnknown,
+		})
 	}
 	if l.definition.input.NetworkMode == "awsvpc" {
 		t.lastStatus = statusProvisioning

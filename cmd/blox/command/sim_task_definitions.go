@@ -24,6 +24,7 @@ func newSimTaskDefinitions(a *app) *cobra.Command {
 func newSimRegister(a *app) *cobra.Command {
 	var cpu, memory, port int64
 	var file string
+	var healthCheck bool
 	cmd := &cobra.Command{
 		Use: "register [FAMILY]", Short: "Register the next revision of a task definition",
 		Long: `Register the next revision of a task definition: with one container, or with --file, from the input of ECS's
@@ -47,11 +48,15 @@ RegisterTaskDefinition.`,
 		if port > 0 {
 			query.Set("hostPort", number(port))
 		}
+		if healthCheck {
+			query.Set("healthCheck", "true")
+		}
 		return a.registerFamily(ctx, c, query)
 	})
 	cmd.Flags().Int64Var(&cpu, "cpu", 128, "CPU `units` of the container")
 	cmd.Flags().Int64Var(&memory, "memory", 256, "memory of the container, in `MiB`")
 	cmd.Flags().Int64Var(&port, "host-port", 0, "static host `port` of the container")
+	cmd.Flags().BoolVar(&healthCheck, "health-check", false, "add a health check to the container")
 	cmd.Flags().StringVarP(&file, "file", "f", "",
 		"`file` in JSON or YAML with the input of RegisterTaskDefinition; - for stdin")
 	return cmd

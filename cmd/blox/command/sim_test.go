@@ -44,13 +44,22 @@ func TestSim_ControlsTheSimulator(t *testing.T) {
 	assert.Contains(t, h.run("sim", "tasks", "kill", task[0], "--exit-code", "300").err,
 		"exitCode is not a whole number from 0 to 255")
 
+	h.mustRun("sim", "task-definitions", "register", "checked", "--health-check")
+	h.mustRun("sim", "tasks", "fargate", "checked", "--cluster", "prod")
+	checked := tableRows(h.mustRun("sim", "tasks", "list"))[1]
+	assert.Equal(t, "HEALTHY", checked[8])
+	assert.Equal(t, "Task "+checked[0]+" is UNHEALTHY.\n", h.mustRun("sim", "tasks", "health", checked[0], "unhealthy"))
+	assert.Equal(t, "UNHEALTHY", tableRows(h.mustRun("sim", "tasks", "list"))[1][8])
+	assert.Contains(t, h.run("sim", "tasks", "health", checked[0], "unwell").err, "not HEALTHY, UNHEALTHY or UNKNOWN")
+	assert.Equal(t, 2, h.run("sim", "tasks", "health", checked[0]).code)
+
 	definition := writeFile(t, "definition.yml",
 		"family: full\ncontainerDefinitions:\n- {name: a, image: b, memory: 64, essential: true}\n")
 	assert.Equal(t, "TASK DEFINITION\nfull:1\n", h.mustRun("sim", "task-definitions", "register", "--file", definition))
 	h.mustRun("sim", "task-definitions", "register", "agent", "--cpu", "64", "--memory", "64", "--host-port", "8125")
 	var list struct{ Items []string }
 	h.mustRunJSON(&list, "sim", "task-definitions", "list")
-	assert.Len(t, list.Items, 3)
+	assert.Len(t, list.Items, 4)
 	assert.Contains(t, h.run("sim", "task-definitions", "register", "a b").err, "letters, digits")
 	assert.Equal(t, 2, h.run("sim", "task-definitions", "register").code)
 
