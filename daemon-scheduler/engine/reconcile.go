@@ -29,6 +29,8 @@ type reconciliation struct {
 	tasks    []environment.Task            // of the environment, as the cluster state shows them
 	log      logrus.FieldLogger
 	revision int64 // of the environment's record as planned with, or as this reconciliation has written it
+	// stopRequestedAt has the recent calls of StopTask, as the plan knows them, by task ARN.
+	stopRequestedAt map[string]time.Time
 	// callFailed is set once a call failed because of the scheduler or ECS itself: other calls would fail as well.
 	callFailed *atomic.Bool
 }
@@ -65,17 +67,17 @@ func (e *Engine) reconcile(ctx context.Context, leader *leaderState, name string
 	r := &reconciliation{
 		Engine: e, leader: leader, env: env, launches: launches, tasks: tasks, revision: env.StoredVersion,
 		log:        e.Log.WithFields(logrus.Fields{"environment": name, "deployment": plan.Deployment}),
-		callFailed: new(atomic.Bool),
+		callFailed: new(atomic.Bool), stopRequestedAt: state.StopRequestedAt,
 	}
 	if plan.DeletionComplete {
 		found, err := r.deleteEnvironment(ctx)
 		return result{again: found, planTime: done.planTime}, err
 	}
-	if !r.awaitsStop(plan, state.StopRequestedAt) {
+	if !r.awaitsStop(plan) {
 		e.conditions.clear(name, environment.ConditionTaskStopFailed)
 	}
 	var retryAt time.Time
-	plan.Actions, retryAt = r.permit(plan, state.StopRequestedAt, now)
+	plan.Actions, retryAt = r.permit(plan, now)
 	done.again = len(plan.Actions) > 0
 	done.requeueAt = planner.Earliest(plan.RequeueAt, retryAt)
 	return done, r.execute(ctx, plan, state.Fresh, now)

@@ -28,7 +28,7 @@ type startCall struct {
 // repeats it for each half. It returns an error if a call failed because of the scheduler or ECS itself.
 func (c *startCall) send(ctx context.Context, announced []environment.Launch) error {
 	out, outcome := c.startTask(ctx, announced)
-	c.recordAnswer(announced[0].Deployment, outcome)
+	c.recordAnswer(announced, outcome)
 	switch {
 	case outcome.Class == ecsapi.Rejected && outcome.Scope == ecsapi.ScopeInstance && len(announced) > 1:
 		return c.sendHalves(ctx, announced)

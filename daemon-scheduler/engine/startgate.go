@@ -22,9 +22,10 @@ const (
 // to a role, or the task definition is inactive. Until ECS has accepted one, the leader therefore tries one instance at
 // a time and stops no more than one task for the rollout.
 type startAnswers struct {
-	accepted bool             // ECS has executed one
-	refusals *backoff.Backoff // not nil: ECS refused the last one because of the deployment
-	retryAt  time.Time        // when to try again after a refusal
+	accepted  bool             // ECS has executed one
+	refusals  *backoff.Backoff // not nil: ECS refused the last one because of the deployment
+	retryAt   time.Time        // when to try again after a refusal
+	refusedOn string           // ARN of the instance of the refused start
 }
 
 // recordStartAccepted records that ECS has executed a StartTask of the deployment.
@@ -34,8 +35,8 @@ func (l *leaderState) recordStartAccepted(name, deployment string) {
 	l.answersOf(name)[deployment] = startAnswers{accepted: true}
 }
 
-// recordStartRefused records that ECS refused a StartTask because of the deployment.
-func (l *leaderState) recordStartRefused(name, deployment string) {
+// recordStartRefused records that ECS refused a StartTask on the instance because of the deployment.
+func (l *leaderState) recordStartRefused(name, deployment, instance string) {
 	l.mu.Lock()
 	defer l.mu.Unlock()
 	answers := l.answersOf(name)[deployment]
@@ -43,6 +44,7 @@ func (l *leaderState) recordStartRefused(name, deployment string) {
 		answers.refusals = backoff.New(refusalRetryInitial, refusalRetryMax)
 	}
 	answers.retryAt = time.Now().Add(answers.refusals.Next())
+	answers.refusedOn = instance
 	l.answersOf(name)[deployment] = answers
 }
 
@@ -78,7 +80,8 @@ func (r *reconciliation) isAccepted(deployment string) bool {
 		return answers.refusals == nil
 	}
 	for _, l := range r.launches {
-		if l.Deployment == deployment && l.State == environment.LaunchStarted {
+		started := l.State == environment.LaunchStarted || l.State == environment.LaunchFailed && l.Task != ""
+		if l.Deployment == deployment && started {
 			return true
 		}
 	}
@@ -86,24 +89,26 @@ func (r *reconciliation) isAccepted(deployment string) bool {
 }
 
 // permit returns the plan's actions without those that have to wait until ECS accepts starts of their deployment, and
-// when the next start may be tried; zero if none waits for that.
-func (r *reconciliation) permit(
-	plan planner.Plan, stopRequestedAt map[string]time.Time, now time.Time,
-) (permitted []planner.Action, retryAt time.Time) {
+// when the next start or stop may be tried; zero if none waits for that.
+func (r *reconciliation) permit(plan planner.Plan, now time.Time) (permitted []planner.Action, retryAt time.Time) {
 	r.leader.forgetStarts(r.env)
 	refused := r.leader.startAnswers(r.env.Name, plan.Deployment).refusals != nil
-	mayStop := r.mayStopForRollout(plan, stopRequestedAt)
+	gates := map[string]startGate{} // by deployment id
 	for _, a := range plan.Actions {
-		var answers startAnswers
-		if a.Kind == planner.Start {
-			answers = r.leader.startAnswers(r.env.Name, a.Launch.Deployment)
-			refused = refused || answers.refusals != nil
+		if a.Kind != planner.Start && !makesRoom(a) {
+			permitted = append(permitted, a)
+			continue
 		}
+		gate, known := gates[a.Launch.Deployment]
+		if !known {
+			gate = r.gateOf(a.Launch.Deployment, plan, now)
+			gates[a.Launch.Deployment] = gate
+		}
+		refused = refused || gate.refusals != nil
 		switch {
-		case now.Before(answers.retryAt):
-			retryAt = planner.Earliest(retryAt, answers.retryAt)
-		case a.Kind == planner.Stop && a.StopReason == planner.ReasonSuperseded && !mayStop(a):
-		default:
+		case now.Before(gate.retryAt):
+			retryAt = planner.Earliest(retryAt, gate.retryAt)
+		case a.Kind == planner.Start, gate.open, a.Task == gate.trial, gate.refusals == nil && !r.needsRecord(a):
 			permitted = append(permitted, a)
 		}
 	}
@@ -113,54 +118,89 @@ func (r *reconciliation) permit(
 	return permitted, retryAt
 }
 
-// mayStopForRollout returns a function that reports whether a superseded task may be stopped.
-func (r *reconciliation) mayStopForRollout(
-	plan planner.Plan, stopRequestedAt map[string]time.Time,
-) func(planner.Action) bool {
-	if r.isAccepted(plan.Deployment) {
-		return func(planner.Action) bool { return true }
-	}
-	refused := r.leader.startAnswers(r.env.Name, plan.Deployment).refusals != nil
-	trial := refused || r.hasTrial(plan, stopRequestedAt)
-	return func(a planner.Action) bool {
-		replaced := slices.ContainsFunc(r.tasks, func(t environment.Task) bool {
-			return t.Instance == a.Instance && t.StartedBy == plan.Deployment && t.Running()
-		})
-		if replaced || !refused && r.launches[a.Instance].State == environment.LaunchReplacing {
-			return true // nothing is lost, or it is the trial itself
-		}
-		first := !trial
-		trial = true
-		return first
-	}
+// makesRoom reports whether the action stops the only task of an instance, to start one of another deployment.
+func makesRoom(a planner.Action) bool { return a.Kind == planner.Stop && a.Launch.Instance != "" }
+
+// startGate shows which tasks may be stopped to make room for starts of one deployment.
+type startGate struct {
+	startAnswers
+	open  bool   // all of them
+	trial string // ARN of the one task whose stop makes room for the next try; empty if none
 }
 
-// hasTrial reports whether a start of the deployment is planned or open, or a task is stopping to make room for one.
-func (r *reconciliation) hasTrial(plan planner.Plan, stopRequestedAt map[string]time.Time) bool {
-	for _, l := range r.launches {
-		replacing := l.State == environment.LaunchReplacing && time.Now().Before(l.NotAfter.Add(stopRequestRetention))
-		if l.Deployment == plan.Deployment && (replacing || l.State == environment.LaunchOpen) {
-			return true
+func (r *reconciliation) gateOf(deployment string, plan planner.Plan, now time.Time) startGate {
+	gate := startGate{
+		startAnswers: r.leader.startAnswers(r.env.Name, deployment), open: r.isAccepted(deployment),
+	}
+	if !gate.open && !r.isTrying(deployment, plan, now) {
+		gate.trial = r.nextTrial(deployment, plan)
+	}
+	return gate
+}
+
+// nextTrial returns the ARN of the task to stop to try a start of the deployment: one whose replacement is recorded
+// already, or else the first one; empty if the plan stops none.
+func (r *reconciliation) nextTrial(deployment string, plan planner.Plan) (task string) {
+	for _, a := range plan.Actions {
+		switch {
+		case !makesRoom(a) || a.Launch.Deployment != deployment:
+		case !r.needsRecord(a):
+			return a.Task
+		case task == "":
+			task = a.Task
 		}
 	}
-	stopping := func(t environment.Task) bool {
-		_, requested := stopRequestedAt[t.ARN]
-		return requested && t.Live() && t.StartedBy != plan.Deployment
+	return task
+}
+
+// isTrying reports whether one instance is trying a start of the deployment: the start is planned or open, its task is
+// stopping to make room, or ECS refused the start there and the planner repeats it.
+func (r *reconciliation) isTrying(deployment string, plan planner.Plan, now time.Time) bool {
+	toStop := map[string]bool{} // by task ARN
+	for _, a := range plan.Actions {
+		if a.Kind == planner.Start && a.Launch.Deployment == deployment {
+			return true
+		}
+		toStop[a.Task] = toStop[a.Task] || a.Kind == planner.Stop
 	}
-	return slices.ContainsFunc(r.tasks, stopping) || slices.ContainsFunc(plan.Actions, func(a planner.Action) bool {
-		return a.Kind == planner.Start && a.Launch.Deployment == plan.Deployment
+	for instance, l := range r.launches {
+		if l.Deployment != deployment {
+			continue
+		}
+		switch l.State {
+		case environment.LaunchOpen:
+			return true
+		case environment.LaunchReplacing:
+			if !toStop[l.Task] && (now.Before(l.NotAfter.Add(stopRequestRetention)) || r.isStopping(l.Task)) {
+				return true
+			}
+		case environment.LaunchFailed:
+			if instance == r.leader.startAnswers(r.env.Name, deployment).refusedOn && r.canStartOn(instance) {
+				return true
+			}
+		}
+	}
+	return false
+}
+
+// isStopping reports whether the task is live and stopping, or a recent call has requested so.
+func (r *reconciliation) isStopping(task string) bool {
+	_, requested := r.stopRequestedAt[task]
+	return slices.ContainsFunc(r.tasks, func(t environment.Task) bool {
+		return t.ARN == task && t.Live() && (requested || t.Stopping())
 	})
 }
 
-// recordAnswer records the consequences of a StartTask for all starts of its deployment.
-func (r *reconciliation) recordAnswer(deployment string, outcome ecsapi.Outcome) {
+// recordAnswer records the consequences of a StartTask, of announced launches, for all starts of their deployment.
+func (r *reconciliation) recordAnswer(announced []environment.Launch, outcome ecsapi.Outcome) {
+	deployment := announced[0].Deployment
 	switch {
 	case outcome.Class == ecsapi.Succeeded:
 		r.callFailures.Succeeded()
 		r.leader.recordStartAccepted(r.env.Name, deployment)
 		r.conditions.clear(r.env.Name, startConditions...)
 	case outcome.Class == ecsapi.Rejected && outcome.Scope == ecsapi.ScopeDeployment:
-		r.leader.recordStartRefused(r.env.Name, deployment)
+		r.leader.recordStartRefused(r.env.Name, deployment, announced[0].Instance)
 		r.conditions.set(r.env.Name, conditionOf(outcome), outcome)
 	case outcome.Scope == ecsapi.ScopeCaller && outcome.Err != nil:
 		r.callFailed.Store(true)

@@ -120,9 +120,9 @@ func (r *reconciliation) stopTask(ctx context.Context, a planner.Action) error {
 }
 
 // awaitsStop reports whether a task is to stop, or a recent call has requested so.
-func (r *reconciliation) awaitsStop(plan planner.Plan, stopRequestedAt map[string]time.Time) bool {
+func (r *reconciliation) awaitsStop(plan planner.Plan) bool {
 	requested := func(t environment.Task) bool {
-		_, ok := stopRequestedAt[t.ARN]
+		_, ok := r.stopRequestedAt[t.ARN]
 		return ok && t.Live()
 	}
 	stops := func(a planner.Action) bool { return a.Kind == planner.Stop }

@@ -74,7 +74,6 @@ func needsConfirmation(a planner.Action) bool {
 
 // keptByInstance returns, by instance ARN, the tasks that are to remain where a task is stopped because of them.
 func (r *reconciliation) keptByInstance(stops []planner.Action) map[string]keptTasks {
-	requested := r.leader.recentStopRequests(r.env.Name, time.Now())
 	toStop, verified := map[string]bool{}, map[string]bool{} // by task ARN; by instance ARN
 	byInstance := map[string]keptTasks{}
 	for _, a := range stops {
@@ -90,7 +89,7 @@ func (r *reconciliation) keptByInstance(stops []planner.Action) map[string]keptT
 		return nil
 	}
 	for _, t := range r.tasks {
-		_, stopping := requested[t.ARN]
+		_, stopping := r.stopRequestedAt[t.ARN]
 		if !verified[t.Instance] || toStop[t.ARN] || stopping || t.Stopping() || !t.Live() {
 			continue
 		}
