@@ -25,6 +25,9 @@ const (
 // the first half of that start: the replacement is recorded first. It survives a failover then, and a leader that
 // cannot write to etcd stops nothing that it could not replace.
 func (r *reconciliation) stop(ctx context.Context, stops []planner.Action) error {
+	if r.isOutdated() {
+		return nil // another reconciliation follows, and no record of this plan may outlive it
+	}
 	stops = stops[:min(len(stops), maxStops(r.ECS.Limits.Modifications))]
 	unrecorded := r.recordReplacements(ctx, stops)
 	if unrecorded != nil {

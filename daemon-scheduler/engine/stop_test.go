@@ -133,3 +133,18 @@ func TestStop_StopsNothingForTheRolloutWhileEtcdIsFull(t *testing.T) {
 	assert.Contains(t, <-called, `"t2"`, "other stops need no write")
 	assert.Empty(t, storedLaunches(t, records))
 }
+
+// The API has promised the change to a client, so a plan from before it must not leave records behind.
+func TestStop_RecordsNoReplacementOnceTheEnvironmentChanged(t *testing.T) {
+	r, records, fake := newReconciliation(t, leads)
+	paused, err := records.Update(t.Context(), "logs", func(e environment.Environment) (environment.Environment, error) {
+		return e.Pause(time.Now())
+	})
+	require.NoError(t, err)
+	awaitCached(t, r.Cache, func(e environment.Environment, _ error) bool {
+		return e.StoredVersion == paused.StoredVersion
+	})
+	require.NoError(t, r.stop(t.Context(), []planner.Action{replacing("i1", "t1")}))
+	assert.Empty(t, storedLaunches(t, records))
+	assert.Zero(t, fake.otherCalls.Load())
+}

@@ -109,8 +109,8 @@ func replaceStopped(f *facts, i *instanceState, task environment.Task) instanceP
 
 // recordRunning updates the launch record of an instance that has its task, and tracks scale-in once nothing changes.
 func recordRunning(f *facts, i *instanceState) instancePlan {
-	if i.launch.Deployment != i.kept.StartedBy || !i.hasLaunch {
-		return instancePlan{}
+	if !i.hasLaunch || i.launch.Deployment != i.kept.StartedBy {
+		return adoptKept(f, i)
 	}
 	next := i.launch
 	if next.State != environment.LaunchStarted { // ECS has started it nevertheless
@@ -124,6 +124,22 @@ func recordRunning(f *facts, i *instanceState) instancePlan {
 		return record(next, recordTaskFound)
 	}
 	return trackScaleIn(f, i)
+}
+
+// adoptKept records the task of an instance whose launch record, if any, is of another deployment: a rollback keeps
+// the tasks of an earlier deployment. The record is needed to track scale-in. One that announces the stop of a task is
+// outdated in any case, because the task is kept.
+func adoptKept(f *facts, i *instanceState) instancePlan {
+	needed := i.target.spec.ScaleInAfterMinutes > 0 || i.launch.State == environment.LaunchReplacing
+	mayAppear := f.isInvisible(i.launch) && f.isKnown(i.launch.Deployment)
+	if !needed || mayAppear || len(i.superseded)+len(i.duplicates) > 0 {
+		return instancePlan{}
+	}
+	return record(environment.Launch{
+		Instance: i.ARN, Deployment: i.kept.StartedBy, State: environment.LaunchStarted, Task: i.kept.ARN, Attempts: 1,
+		TaskDefinition: f.Environment.Deployments[i.kept.StartedBy].TaskDefinition,
+		NotAfter:       i.kept.CreatedAt, StoredVersion: i.launch.StoredVersion,
+	}, recordTaskFound)
 }
 
 // retryDelay is the delay after that many failures in a row.

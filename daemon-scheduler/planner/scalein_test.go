@@ -5,6 +5,7 @@ import (
 	"time"
 
 	"github.com/stretchr/testify/assert"
+	"github.com/stretchr/testify/require"
 
 	"github.com/blox/blox/daemon-scheduler/environment"
 )
@@ -60,6 +61,36 @@ func TestScaleIn_ReleasesAnInstanceWithDaemonsOnly(t *testing.T) {
 	assert.Equal(t, []string{note}, step(0), "company ends it")
 	assert.True(t, s.Launches["i1"].DaemonsOnlySince.IsZero())
 	assert.True(t, s.Launches["i1"].ReleasedAt.IsZero())
+}
+
+// A rollback keeps the tasks of an earlier deployment beside the launch records of the one that it undoes.
+func TestScaleIn_TracksKeptTasksOfOtherDeployments(t *testing.T) {
+	replaced := launch(environment.LaunchReplacing, time.Hour, named("t1"), of(earlier))
+	for name, launches := range map[string][]environment.Launch{
+		"the replacement of the task was recorded":        {replaced},
+		"a start of another deployment failed":            {launch(environment.LaunchFailed, time.Hour, of(earlier))},
+		"the task of another deployment stopped":          {launch(environment.LaunchStarted, time.Hour, named("t0"), of(earlier))},
+		"the record is of a deployment that is forgotten": {launch(environment.LaunchStarted, time.Hour, of(foreign))},
+		"there is no record":                              nil,
+	} {
+		t.Run(name, func(t *testing.T) {
+			s := scenario{
+				tasks: []environment.Task{task("t1", current, "RUNNING"), task("t0", earlier, "STOPPED")}, launches: launches,
+			}.state()
+			s.Environment.Revisions = []environment.Revision{
+				{Number: 1, Spec: environment.Spec{TaskDefinition: agent2, ScaleInAfterMinutes: 20}},
+			}
+			version := s.Launches["i1"].StoredVersion
+			plan := Make(s)
+			require.Equal(t, []string{"record i1: " + recordTaskFound}, texts(plan.Actions))
+			assert.Equal(t, environment.Launch{
+				Instance: "i1", Deployment: current, TaskDefinition: agent2, State: environment.LaunchStarted, Task: "t1",
+				Attempts: 1, NotAfter: now.Add(-10 * time.Minute), StoredVersion: version,
+			}, plan.Actions[0].Launch)
+			s.Launches["i1"] = plan.Actions[0].Launch
+			assert.Equal(t, []string{"record i1: " + recordScaleIn}, texts(Make(s).Actions))
+		})
+	}
 }
 
 func withLaunch(l environment.Launch, change func(*environment.Launch)) environment.Launch {
