@@ -9,7 +9,6 @@ import (
 	"sync/atomic"
 	"time"
 
-	"github.com/google/uuid"
 	"github.com/sirupsen/logrus"
 	"golang.org/x/sync/errgroup"
 
@@ -147,13 +146,11 @@ func (r *reconciliation) isOutdated() bool {
 func (r *reconciliation) recordProgress(ctx context.Context, plan planner.Plan, now time.Time) error {
 	next, changed := r.env.RecordProgress(plan.Deployment, plan.Progress, now)
 	if plan.FailureReason != "" {
-		isActive, err := r.activeRollbackDefinition(ctx, next.RollbackDefinitions(plan.Deployment))
-		if err != nil {
-			return fmt.Errorf("choose the rollback's deployment: %w", err)
+		var err error
+		if next, err = r.failDeployment(ctx, next, plan.Deployment, plan.FailureReason, now); err != nil {
+			return err
 		}
-		next = next.Fail(plan.Deployment, plan.FailureReason, uuid.NewString(), isActive, now)
 		changed = true
-		r.log.WithField("reason", plan.FailureReason).Warn("deployment failed")
 	}
 	if !changed {
 		return nil

@@ -98,11 +98,19 @@ func (e Environment) Fail(
 	if len(definitions) > 0 && !found {
 		reason += " Blox cannot roll back: the task definition of no completed deployment is ACTIVE."
 	}
-	e = e.endDeployment(d, RolloutFailed, reason, now)
 	if len(definitions) == 0 || !found {
-		return e.pauseAfter(id, now)
+		return e.FailAndPause(id, reason, now)
 	}
-	return e.startRollback(to, id, next, now)
+	return e.endDeployment(d, RolloutFailed, reason, now).startRollback(to, id, next, now)
+}
+
+// FailAndPause ends the deployment in progress as failed, leaves the tasks as they are and pauses.
+func (e Environment) FailAndPause(id, reason string, now time.Time) Environment {
+	d, ok := e.Deployments[id]
+	if !ok || d.Status == Completed {
+		return e
+	}
+	return e.endDeployment(d, RolloutFailed, reason, now).pauseAfter(id, now)
 }
 
 // RollbackDefinitions returns the task definitions that the deployment may return to automatically when it fails, those
