@@ -37,7 +37,7 @@ func New(client *ecs.Client, limits Limits) *Client { return &Client{Limits: lim
 func (c *Client) StartTask(ctx context.Context, input *ecs.StartTaskInput) (*ecs.StartTaskOutput, Outcome) {
 	traced, option, sent := traceSent(ctx)
 	out, err := c.ecs.StartTask(traced, input, awsconfig.NoRetry, option)
-	return out, classify(err, sent())
+	return out, aboutStart(classify(err, sent()))
 }
 
 // StopTask stops a task. The SDK retries the call, which is idempotent.

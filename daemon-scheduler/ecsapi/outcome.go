@@ -142,6 +142,21 @@ var deploymentCodes = map[string]bool{
 	"UnsupportedFeatureException":                    true,
 }
 
+// aboutStart returns the outcome of a StartTask. ECS lists what is wrong with single instances as failures of a call
+// that succeeds, so an error is about the request and concerns every start of the deployment, unless it names an
+// instance. Source: "API failures and error messages" in the Amazon ECS Developer Guide.
+func aboutStart(outcome Outcome) Outcome {
+	if outcome.Class == Rejected && !namesInstance(outcome.Message) {
+		outcome.Scope = ScopeDeployment
+	}
+	return outcome
+}
+
+// namesInstance reports whether ECS's explanation is about container instances.
+func namesInstance(message string) bool {
+	return strings.Contains(strings.NewReplacer(" ", "", "-", "").Replace(strings.ToLower(message)), "containerinstance")
+}
+
 // namesTaskDefinition reports whether ECS's explanation is about the task definition. Its code is then
 // ClientException or InvalidParameterException, as for an instance, and the message is "TaskDefinition is inactive",
 // "TaskDefinition not found." or one about parameters that the task definition requires.
@@ -154,6 +169,18 @@ func namesTaskDefinition(message string) bool {
 func IsRejected(err error) bool {
 	outcome := classify(err, true)
 	return outcome.Class == Rejected && outcome.Scope == ScopeInstance
+}
+
+// IsClusterNotFound reports whether err of a call means that ECS does not know the cluster, or that the cluster is
+// INACTIVE because it was deleted. Such a cluster has no tasks.
+func IsClusterNotFound(err error) bool {
+	outcome, called := OfError(err)
+	if !called || outcome.Class != Rejected {
+		return false
+	}
+	message := strings.ToLower(outcome.Message)
+	return outcome.Code == "ClusterNotFoundException" ||
+		strings.Contains(message, "cluster is inactive") || strings.Contains(message, "cluster was inactive")
 }
 
 var throttles = retry.ThrottleErrorCode{Codes: retry.DefaultThrottleErrorCodes}

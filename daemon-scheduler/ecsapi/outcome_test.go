@@ -51,7 +51,7 @@ func TestStartTask_ClassifiesWhatECSAnswers(t *testing.T) {
 	}{
 		"success":                   {respond(200, `{"tasks":[],"failures":[]}`), Succeeded, "", ""},
 		"throttled":                 {respond(400, apiError("ThrottlingException")), NotSent, ScopeCaller, "ThrottlingException"},
-		"rejected":                  {respond(400, apiError("ClientException")), Rejected, ScopeInstance, "ClientException"},
+		"rejected":                  {respond(400, apiError("ClientException")), Rejected, ScopeDeployment, "ClientException"},
 		"task definition not found": {respond(400, inactive), Rejected, ScopeDeployment, "InvalidParameterException"},
 		"server error":              {respond(500, apiError("ServerException")), Unknown, ScopeCaller, "ServerException"},
 		"gateway error":             {respond(502, "<html>"), Unknown, ScopeCaller, ""},
@@ -89,7 +89,14 @@ func TestStartTask_DistinguishesErrorsAboutTheCallerFromThoseAboutTheDeployment(
 		"AccessDeniedException":               {Rejected, ScopeDeployment},
 		"AccessDenied":                        {Rejected, ScopeDeployment},
 		"ClusterNotFoundException":            {Rejected, ScopeDeployment},
-		"InvalidParameterException":           {Rejected, ScopeInstance},
+		"BlockedException":                    {NotSent, ScopeCaller},
+		"InvalidParameterException":           {Rejected, ScopeDeployment},
+		"ClientException":                     {Rejected, ScopeDeployment},
+		"UnsupportedFeatureException":         {Rejected, ScopeDeployment},
+		"PlatformUnknownException":            {Rejected, ScopeDeployment},
+		"AnErrorOfTheFuture":                  {Rejected, ScopeDeployment},
+
+		"PlatformTaskDefinitionIncompatibilityException": {Rejected, ScopeDeployment},
 	} {
 		for _, status := range []int{http.StatusBadRequest, http.StatusForbidden} {
 			server := httptest.NewServer(respond(status, apiError(code)))
@@ -100,6 +107,53 @@ func TestStartTask_DistinguishesErrorsAboutTheCallerFromThoseAboutTheDeployment(
 			assert.Equal(t, want.scope == ScopeCaller, outcome.RefusesCaller(), code)
 		}
 	}
+}
+
+// ECS lists what is wrong with single instances as failures of a call that succeeds. An error is about the request, and
+// so about the deployment, unless it names an instance.
+func TestStartTask_BlamesAnInstanceOnlyIfTheErrorNamesOne(t *testing.T) {
+	for message, want := range map[string]Scope{
+		"Network Configuration must be provided when networkMode 'awsvpc' is specified.": ScopeDeployment,
+		"Override for container named agent is not a container in the TaskDefinition.":   ScopeDeployment,
+		"Invalid identifier: Identifier is for 123456789012.":                            ScopeDeployment,
+		"Container instance i6 is invalid.":                                              ScopeInstance,
+		"The referenced container instances were not found.":                             ScopeInstance,
+		"arn:aws:ecs:us-east-1:123456789012:container-instance/prod/i6 is not valid.":    ScopeInstance,
+	} {
+		server := httptest.NewServer(respond(400, `{"__type":"InvalidParameterException","message":"`+message+`"}`))
+		outcome := startTask(t.Context(), server.URL)
+		server.Close()
+		assert.Equal(t, Rejected, outcome.Class, message)
+		assert.Equal(t, want, outcome.Scope, message)
+	}
+}
+
+// StopTask and attribute changes are about one task or a few instances.
+func TestOtherCalls_AreRejectedForTheirOwnObject(t *testing.T) {
+	server := httptest.NewServer(respond(400,
+		`{"__type":"InvalidParameterException","message":"The referenced task was not found."}`))
+	defer server.Close()
+	outcome := clientAt(server.URL).StopTask(t.Context(), &ecs.StopTaskInput{Task: aws.String("t1")})
+	assert.Equal(t, Rejected, outcome.Class)
+	assert.Equal(t, ScopeInstance, outcome.Scope)
+}
+
+func TestIsClusterNotFound_KnowsMissingAndInactiveClusters(t *testing.T) {
+	for body, want := range map[string]bool{
+		apiError("ClusterNotFoundException"): true,
+		`{"__type":"InvalidParameterException","message":"The specified cluster is inactive."}`: true,
+		`{"__type":"ClientException","message":"The referenced cluster was inactive."}`:         true,
+		`{"__type":"InvalidParameterException","message":"TaskDefinition is inactive"}`:         false,
+		apiError("AccessDeniedException"): false,
+		apiError("ExpiredTokenException"): false,
+	} {
+		server := httptest.NewServer(respond(400, body))
+		_, err := clientAt(server.URL).ListTasks(t.Context(), &ecs.ListTasksInput{})
+		server.Close()
+		assert.Equal(t, want, IsClusterNotFound(err), body)
+	}
+	assert.False(t, IsClusterNotFound(nil))
+	assert.False(t, IsClusterNotFound(context.Canceled))
 }
 
 // A call whose credentials cannot be refreshed is not sent, although the SDK connects to another service for them. An

@@ -92,7 +92,7 @@ func TestStartTask_RestoresTheOtherHalfIfTheCallerIsRefused(t *testing.T) {
 	fake.answer = func(_, body string) (int, string) {
 		var in struct{ ContainerInstances []string }
 		if err := json.Unmarshal([]byte(body), &in); err != nil || len(in.ContainerInstances) == 4 {
-			return http.StatusBadRequest, `{"__type":"ClientException","message":"One is invalid."}`
+			return http.StatusBadRequest, `{"__type":"ClientException","message":"A container instance is invalid."}`
 		}
 		return http.StatusForbidden, `{"__type":"ExpiredTokenException","message":"It is expired."}`
 	}
