@@ -42,30 +42,61 @@ type keptTasks struct {
 // instance are live. A superseded task that leaves nothing makes room for a start and needs no confirmation, nor do
 // stops for other reasons. verifyKept has the phantoms that it finds left out of the cluster state, for the next plan.
 //
-// It calls ECS only if such stops are planned, for up to a hundred tasks in a call. An error withholds them.
-func (r *reconciliation) verifyKept(ctx context.Context, stops []planner.Action) ([]planner.Action, error) {
-	stops = stops[:min(len(stops), maxActionsPerReconciliation)]
-	byInstance := r.keptByInstance(stops)
-	missing, err := r.describeKept(ctx, byInstance)
+// It calls ECS only if such stops are planned, for about a hundred tasks in a call, and until as many stops may go out
+// as one reconciliation executes. An error withholds the stops that need confirmation.
+func (r *reconciliation) verifyKept(
+	ctx context.Context, stops []planner.Action,
+) (permitted []planner.Action, err error) {
+	ctx, cancel := context.WithTimeout(ctx, describeTimeout)
+	defer cancel()
+	unconfirmed := 0 // instances
+	for len(stops) > 0 && len(permitted) < maxActionsPerReconciliation {
+		var group []planner.Action
+		group, stops = cutStops(stops, maxActionsPerReconciliation)
+		byInstance := r.keptByInstance(group)
+		var missing map[string]bool
+		if err == nil { // after an error, another call would probably fail as well
+			missing, err = r.describeKept(ctx, byInstance)
+		}
+		passed, waiting := r.confirmedStops(group, byInstance, missing)
+		permitted = append(permitted, passed...)
+		unconfirmed += waiting
+	}
+	if unconfirmed > 0 && err == nil {
+		err = fmt.Errorf("stop tasks of %d instances: %w", unconfirmed, errUnconfirmed)
+	}
+	return permitted, err
+}
+
+// cutStops splits stops, which are ordered by instance, after the n-th or later, between two instances.
+func cutStops(stops []planner.Action, n int) (first, rest []planner.Action) {
+	n = min(n, len(stops))
+	for n < len(stops) && stops[n].Instance == stops[n-1].Instance {
+		n++
+	}
+	return stops[:n], stops[n:]
+}
+
+// confirmedStops returns the stops that may go out, and how many instances wait for ECS's confirmation. It has phantoms
+// among the missing tasks ignored.
+func (r *reconciliation) confirmedStops(
+	stops []planner.Action, byInstance map[string]keptTasks, missing map[string]bool,
+) (permitted []planner.Action, unconfirmed int) {
 	phantoms := r.phantomsOf(missing, time.Now())
 	r.ignorePhantoms(phantoms)
 	withheld := map[string]bool{} // by instance ARN
 	for _, t := range phantoms {
 		withheld[t.Instance] = true
 	}
-	unconfirmed := 0
 	for instance, kept := range byInstance {
 		if !withheld[instance] && !r.confirmed.all(kept.tasks, time.Now()) {
 			withheld[instance] = true
 			unconfirmed++
 		}
 	}
-	if unconfirmed > 0 && err == nil {
-		err = fmt.Errorf("stop tasks of %d instances: %w", unconfirmed, errUnconfirmed)
-	}
 	return slices.DeleteFunc(slices.Clone(stops), func(a planner.Action) bool {
 		return withheld[a.Instance] && needsConfirmation(a)
-	}), err
+	}), unconfirmed
 }
 
 func needsConfirmation(a planner.Action) bool {
@@ -118,8 +149,6 @@ func (r *reconciliation) describeKept(
 	if len(arns) == 0 {
 		return nil, nil
 	}
-	ctx, cancel := context.WithTimeout(ctx, describeTimeout)
-	defer cancel()
 	at := time.Now()
 	tasks, missing, err := r.ECS.DescribeTasks(ctx, r.env.Cluster, arns)
 	if err != nil {

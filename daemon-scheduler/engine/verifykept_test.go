@@ -206,6 +206,31 @@ func TestVerifyKept_SharesCallsAndRemembersConfirmations(t *testing.T) {
 	assert.Equal(t, 3, ecs.calls)
 }
 
+// Stops that wait for ECS, however many, must not hold up those that need not.
+func TestVerifyKept_ContinuesBehindStopsThatItWithholds(t *testing.T) {
+	r, ecs := newVerification(t)
+	var stops []planner.Action
+	add := func(n int, inECS string) {
+		instance := fmt.Sprint("i", n)
+		oldTask, kept := running("old"+instance, instance, "first"), running("kept"+instance, instance, "second")
+		ecs.known[kept.ARN] = inECS
+		r.tasks = append(r.tasks, oldTask, kept)
+		stops = append(stops, stopOf(oldTask, planner.ReasonSuperseded))
+	}
+	for n := range 2 * maxActionsPerReconciliation {
+		add(n, "STOPPED")
+	}
+	for n := range 10 {
+		add(1000+n, "RUNNING")
+	}
+	draining := stopOf(running("leaving", "i2000", "second"), planner.ReasonDraining)
+	got, err := r.verifyKept(t.Context(), append(stops, draining))
+	require.ErrorIs(t, err, errUnconfirmed)
+	assert.ErrorContains(t, err, "stop tasks of 200 instances")
+	assert.ElementsMatch(t, append(stops[2*maxActionsPerReconciliation:], draining), got)
+	assert.Equal(t, 3, ecs.calls)
+}
+
 func TestStop_IgnoresAPhantomThatECSDoesNotStop(t *testing.T) {
 	phantom := running("phantom", "i1", "first")
 	for name, known := range map[string]map[string]string{"phantom": {}, "task": {"phantom": "RUNNING"}} {
