@@ -140,12 +140,12 @@ func TestOtherCalls_AreRejectedForTheirOwnObject(t *testing.T) {
 
 func TestIsClusterNotFound_KnowsMissingAndInactiveClusters(t *testing.T) {
 	for body, want := range map[string]bool{
-		apiError("ClusterNotFoundException"): true,
+		apiError("ClusterNotFoundException"):                                                    true,
 		`{"__type":"InvalidParameterException","message":"The specified cluster is inactive."}`: true,
 		`{"__type":"ClientException","message":"The referenced cluster was inactive."}`:         true,
 		`{"__type":"InvalidParameterException","message":"TaskDefinition is inactive"}`:         false,
-		apiError("AccessDeniedException"): false,
-		apiError("ExpiredTokenException"): false,
+		apiError("AccessDeniedException"):                                                       false,
+		apiError("ExpiredTokenException"):                                                       false,
 	} {
 		server := httptest.NewServer(respond(400, body))
 		_, err := clientAt(server.URL).ListTasks(t.Context(), &ecs.ListTasksInput{})
