@@ -186,7 +186,8 @@ func (r *reconciliation) deleteEnvironment(ctx context.Context) (found bool, err
 }
 
 // forget removes the memory of a deleted environment, and its launch records once no launch is open. It
-// returns when to try again; zero if all is removed.
+// returns when to try again; zero if all is removed. Environments and launches reach the cache by separate watches, so
+// a launch can precede its environment there: the commit fails then, and removes nothing.
 func (e *Engine) forget(
 	ctx context.Context, leader *leaderState, name string, launches map[string]environment.Launch,
 ) (requeueAt time.Time, err error) {
@@ -205,7 +206,14 @@ func (e *Engine) forget(
 		return requeueAt, nil
 	}
 	r := &reconciliation{Engine: e, leader: leader, env: environment.Environment{Name: name}}
-	return time.Time{}, r.commitLaunches(ctx, nil, all)
+	for len(all) > 0 {
+		c := store.Changes{IsDeleted: true}
+		c.Delete, all = cut(all, maxLaunchesPerCommit)
+		if _, err := r.commitChanges(ctx, c); err != nil {
+			return time.Time{}, fmt.Errorf("remove launch records: %w", err)
+		}
+	}
+	return time.Time{}, nil
 }
 
 // recordLaunches executes the actions that change launch records alone.

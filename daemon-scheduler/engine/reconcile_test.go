@@ -179,3 +179,21 @@ func TestReconcile_ForgetsADeletedEnvironment(t *testing.T) {
 	assert.Empty(t, r.leader.stopRequests)
 	assert.Empty(t, r.leader.verifiedAt)
 }
+
+// The watch of launches may be ahead of the watch of environments.
+func TestForget_KeepsLaunchesOfAnEnvironmentThatTheCacheLacks(t *testing.T) {
+	r, records, _ := newReconciliation(t, leads)
+	require.NoError(t, r.recordLaunches(t.Context(), []planner.Action{
+		{Launch: environment.Launch{Instance: "i1", Deployment: "d", State: environment.LaunchFailed}},
+	}, nil))
+	launches := storedLaunches(t, records)
+	require.Len(t, launches, 1)
+	_, err := r.forget(t.Context(), r.leader, "logs", launches)
+	require.Error(t, err)
+	assert.Len(t, storedLaunches(t, records), 1)
+
+	require.NoError(t, records.Delete(t.Context(), "logs"))
+	_, err = r.forget(t.Context(), r.leader, "logs", launches)
+	require.NoError(t, err)
+	assert.Empty(t, storedLaunches(t, records))
+}

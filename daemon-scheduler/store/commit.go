@@ -26,6 +26,9 @@ func (s *Store) Commit(ctx context.Context, term Term, c Changes) (int64, error)
 	if c.Incarnation != 0 {
 		t.compares = append(t.compares, clientv3.Compare(clientv3.CreateRevision(EnvironmentKey(c.Name)), "=", c.Incarnation))
 	}
+	if c.IsDeleted {
+		t.compares = append(t.compares, clientv3.Compare(clientv3.CreateRevision(EnvironmentKey(c.Name)), "=", 0))
+	}
 	if c.Environment != nil {
 		t.put(EnvironmentKey(c.Name), c.Environment.StoredVersion, c.Environment)
 	}

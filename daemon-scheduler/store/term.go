@@ -21,6 +21,8 @@ type Changes struct {
 	Name string // of the environment
 	// Incarnation guards against an environment that has been deleted or created anew since. 0: it need not exist.
 	Incarnation int64
+	// IsDeleted guards against an environment that exists.
+	IsDeleted bool
 	// Environment replaces the environment's record; nil leaves it.
 	Environment *environment.Environment
 	// Remove deletes the environment's record; nil leaves it.
