@@ -14,6 +14,7 @@ import (
 	"github.com/blox/blox/daemon-scheduler/ecsapi"
 	"github.com/blox/blox/daemon-scheduler/environment"
 	"github.com/blox/blox/daemon-scheduler/planner"
+	"github.com/blox/blox/daemon-scheduler/store"
 )
 
 const (
@@ -52,7 +53,7 @@ func (r *reconciliation) confirm(ctx context.Context, actions []planner.Action) 
 		}
 		confirmed = append(confirmed, r.confirmLaunch(a, found))
 	}
-	if err := r.commitLaunches(ctx, confirmed, nil); err != nil || undecided == 0 {
+	if err := r.commitLaunches(ctx, store.Changes{Put: confirmed}); err != nil || undecided == 0 {
 		return err
 	}
 	return fmt.Errorf("confirm %d launches: %w", undecided, errListedButMissing)

@@ -206,14 +206,7 @@ func (e *Engine) forget(
 		return requeueAt, nil
 	}
 	r := &reconciliation{Engine: e, leader: leader, env: environment.Environment{Name: name}}
-	for len(all) > 0 {
-		c := store.Changes{IsDeleted: true}
-		c.Delete, all = cut(all, maxLaunchesPerCommit)
-		if _, err := r.commitChanges(ctx, c); err != nil {
-			return time.Time{}, fmt.Errorf("remove launch records: %w", err)
-		}
-	}
-	return time.Time{}, nil
+	return time.Time{}, r.commitLaunches(ctx, store.Changes{IsDeleted: true, Delete: all})
 }
 
 // recordLaunches executes the actions that change launch records alone.
@@ -229,13 +222,13 @@ func (r *reconciliation) recordLaunches(ctx context.Context, records, forgets []
 	for _, a := range forgets {
 		drop = append(drop, a.Launch)
 	}
-	return r.commitLaunches(ctx, put, drop)
+	return r.commitLaunches(ctx, store.Changes{Put: put, Delete: drop})
 }
 
-// commitLaunches writes and removes launch records, in as many transactions as that takes.
-func (r *reconciliation) commitLaunches(ctx context.Context, put, drop []environment.Launch) error {
+// commitLaunches writes and removes the launch records of c, in as many transactions as that takes.
+func (r *reconciliation) commitLaunches(ctx context.Context, c store.Changes) error {
+	put, drop := c.Put, c.Delete
 	for len(put)+len(drop) > 0 {
-		var c store.Changes
 		c.Put, put = cut(put, maxLaunchesPerCommit)
 		c.Delete, drop = cut(drop, maxLaunchesPerCommit-len(c.Put))
 		if _, err := r.commitChanges(ctx, c); err != nil {

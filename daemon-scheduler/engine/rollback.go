@@ -14,7 +14,7 @@ import (
 
 // failDeployment returns env after its deployment has failed. It rolls back only to a task definition that ECS reports
 // as ACTIVE. If ECS rejects the question, such as for lack of permissions, another one would change nothing: the
-// rollout pauses, and its reason tells why. Other errors are returned, because they pass.
+// rollout pauses, and its reason tells why. It returns other errors, which are transient.
 func (r *reconciliation) failDeployment(
 	ctx context.Context, env environment.Environment, id, reason string, now time.Time,
 ) (environment.Environment, error) {

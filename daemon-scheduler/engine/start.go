@@ -79,7 +79,9 @@ func (r *reconciliation) startBatch(ctx context.Context, starts []planner.Action
 	defer cancelCommit()
 	recording := *r
 	recording.env.Incarnation = 0 // also if the environment was deleted meanwhile; the launches' versions guard them
-	return errors.Join(err, recording.commitLaunches(commitCtx, slices.Concat(call.known, call.restored), call.drop))
+	return errors.Join(err, recording.commitLaunches(commitCtx, store.Changes{
+		Put: slices.Concat(call.known, call.restored), Delete: call.drop,
+	}))
 }
 
 // canStartOn reports whether a task may still be started on the instance. While the call waited for a token, the

@@ -14,6 +14,7 @@ import (
 	"github.com/blox/blox/daemon-scheduler/ecsapi"
 	"github.com/blox/blox/daemon-scheduler/environment"
 	"github.com/blox/blox/daemon-scheduler/planner"
+	"github.com/blox/blox/daemon-scheduler/store"
 )
 
 const (
@@ -52,7 +53,7 @@ func (r *reconciliation) recordReplacements(ctx context.Context, stops []planner
 			replacements = append(replacements, a.Launch)
 		}
 	}
-	if err := r.commitLaunches(ctx, replacements, nil); err != nil {
+	if err := r.commitLaunches(ctx, store.Changes{Put: replacements}); err != nil {
 		return fmt.Errorf("record %d replacements: %w", len(replacements), err)
 	}
 	return nil

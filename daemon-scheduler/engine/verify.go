@@ -8,6 +8,7 @@ import (
 	"github.com/sirupsen/logrus"
 
 	"github.com/blox/blox/daemon-scheduler/environment"
+	"github.com/blox/blox/daemon-scheduler/store"
 )
 
 // verifyAgainstECS finds tasks of the environment that the cluster state lacks, before anything is started and before
@@ -33,7 +34,7 @@ func (r *reconciliation) verifyAgainstECS(ctx context.Context) (found bool, err 
 		return false, fmt.Errorf("describe %d tasks: %w", len(unseen), err)
 	}
 	launches := r.launchesOfUnseen(tasks, start)
-	if err := r.commitLaunches(ctx, launches, nil); err != nil {
+	if err := r.commitLaunches(ctx, store.Changes{Put: launches}); err != nil {
 		return false, err
 	}
 	if len(missing) > 0 {

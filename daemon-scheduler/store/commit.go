@@ -23,11 +23,8 @@ func (s *Store) Commit(ctx context.Context, term Term, c Changes) (int64, error)
 		return 0, fmt.Errorf("commit environment %s: %d launches; at most %d are possible", c.Name, n, MaxRecordsPerCommit)
 	}
 	t := transaction{what: "environment " + c.Name}
-	if c.Incarnation != 0 {
+	if c.Incarnation != 0 || c.IsDeleted { // a key that does not exist has the create revision 0
 		t.compares = append(t.compares, clientv3.Compare(clientv3.CreateRevision(EnvironmentKey(c.Name)), "=", c.Incarnation))
-	}
-	if c.IsDeleted {
-		t.compares = append(t.compares, clientv3.Compare(clientv3.CreateRevision(EnvironmentKey(c.Name)), "=", 0))
 	}
 	if c.Environment != nil {
 		t.put(EnvironmentKey(c.Name), c.Environment.StoredVersion, c.Environment)

@@ -21,7 +21,7 @@ type Changes struct {
 	Name string // of the environment
 	// Incarnation guards against an environment that has been deleted or created anew since. 0: it need not exist.
 	Incarnation int64
-	// IsDeleted guards against an environment that exists.
+	// IsDeleted guards against an environment that exists; Incarnation is 0 then.
 	IsDeleted bool
 	// Environment replaces the environment's record; nil leaves it.
 	Environment *environment.Environment
