@@ -4,7 +4,6 @@ import (
 	"sync"
 	"time"
 
-	"github.com/blox/blox/daemon-scheduler/cache"
 	"github.com/blox/blox/daemon-scheduler/engine"
 	"github.com/blox/blox/daemon-scheduler/environment"
 	"github.com/blox/blox/daemon-scheduler/planner"
@@ -37,7 +36,6 @@ type summaryEntry struct {
 	readAt time.Time // guarded by summaries.mu
 
 	mu          sync.Mutex // held while the summary is computed
-	env         environment.Environment
 	inputs      inputs
 	readsOrders bool // the summary depends on the cluster's drain orders
 	recomputeAt time.Time
@@ -85,29 +83,27 @@ func (s *Status) summarize(e environment.Environment) *summary {
 	entry := s.summaries.entry(e.Name, now)
 	entry.mu.Lock()
 	defer entry.mu.Unlock()
-	if e.StoredVersion > 0 && !entry.isOlder(e, s.Cache.Version(e.Name, e.Cluster)) {
-		return s.refresh(entry, e, now)
+	// The inputs are read before what they identify, so that a change in between makes the summary be computed again.
+	in := s.inputs(e)
+	if e.StoredVersion > 0 && !entry.outdates(in) {
+		return s.refresh(entry, e, in, now)
 	}
 	shown, _ := s.compute(e, now)
 	return shown
 }
 
-// isOlder reports whether e is older than the environment of the entry's summary, in the same data of etcd.
-func (e *summaryEntry) isOlder(env environment.Environment, version cache.Version) bool {
-	older := env.Incarnation < e.env.Incarnation ||
-		env.Incarnation == e.env.Incarnation && env.StoredVersion < e.env.StoredVersion
-	return older && version.Generation == e.inputs.cache.Generation
+// outdates reports whether the entry's summary is of a newer record than in, in the same data of etcd.
+func (e *summaryEntry) outdates(in inputs) bool {
+	older := in.incarnation < e.inputs.incarnation ||
+		in.incarnation == e.inputs.incarnation && in.record < e.inputs.record
+	return older && in.cache.Generation == e.inputs.cache.Generation
 }
 
 // refresh computes an entry's summary if its inputs have changed. Its caller holds the entry's lock.
-func (s *Status) refresh(entry *summaryEntry, e environment.Environment, now time.Time) *summary {
-	if e.Incarnation != entry.env.Incarnation || e.StoredVersion != entry.env.StoredVersion {
+func (s *Status) refresh(entry *summaryEntry, e environment.Environment, in inputs, now time.Time) *summary {
+	if in.incarnation != entry.inputs.incarnation || in.record != entry.inputs.record {
 		s.versions.own(e)
-		entry.env = e
-		entry.summary = nil
 	}
-	// The inputs are read before what they identify, so that a change in between makes the summary be computed again.
-	in := s.inputs(e)
 	if !entry.holds(in, now) {
 		var state planner.State
 		entry.inputs = in
@@ -173,16 +169,12 @@ func countByDeployment(e environment.Environment, tasks []environment.Task) map[
 			id = current.ID
 		}
 		sum := counts[id]
-		sum.Running += oneIf(task.Running())
-		sum.Pending += oneIf(!task.Running())
+		if task.Running() {
+			sum.Running++
+		} else {
+			sum.Pending++
+		}
 		counts[id] = sum
 	}
 	return counts
-}
-
-func oneIf(condition bool) int {
-	if condition {
-		return 1
-	}
-	return 0
 }

@@ -14,7 +14,7 @@ func TestVersions_CountTheTasksOfDeploymentsThatTheCacheDoesNotHaveYet(t *testin
 	v := newVersions()
 	of := func() int64 { tasks, _ := v.of("logs", "prod"); return tasks }
 	v.taskChanged("d1")
-	assert.Zero(t, of(), "it is nobody's")
+	assert.Zero(t, of(), "no environment has the deployment")
 	v.own(environment.Environment{Name: "logs", Deployments: map[string]environment.Deployment{"d1": {}, "d2": {}}})
 	v.taskChanged("d1")
 	v.taskChanged("d2")
@@ -60,15 +60,13 @@ func TestSummaryEntry_HoldsUntilAnInputChangesOrTimeDoes(t *testing.T) {
 }
 
 func TestSummaryEntry_AnOlderRecordReplacesANewerOneOnlyInOtherData(t *testing.T) {
-	e := &summaryEntry{
-		env: environment.Environment{Incarnation: 5, StoredVersion: 9}, inputs: inputs{cache: cache.Version{Generation: 1}},
-	}
+	e := &summaryEntry{inputs: inputs{incarnation: 5, record: 9, cache: cache.Version{Generation: 1}}}
 	same, restored := cache.Version{Generation: 1}, cache.Version{Generation: 2}
-	assert.True(t, e.isOlder(environment.Environment{Incarnation: 5, StoredVersion: 8}, same))
-	assert.True(t, e.isOlder(environment.Environment{Incarnation: 4, StoredVersion: 9}, same))
-	assert.False(t, e.isOlder(environment.Environment{Incarnation: 5, StoredVersion: 9}, same))
-	assert.False(t, e.isOlder(environment.Environment{Incarnation: 10, StoredVersion: 10}, same))
-	assert.False(t, e.isOlder(environment.Environment{Incarnation: 5, StoredVersion: 8}, restored))
+	assert.True(t, e.outdates(inputs{incarnation: 5, record: 8, cache: same}))
+	assert.True(t, e.outdates(inputs{incarnation: 4, record: 9, cache: same}))
+	assert.False(t, e.outdates(inputs{incarnation: 5, record: 9, cache: same}))
+	assert.False(t, e.outdates(inputs{incarnation: 10, record: 10, cache: same}))
+	assert.False(t, e.outdates(inputs{incarnation: 5, record: 8, cache: restored}))
 }
 
 func TestSummaries_ForgetThoseThatAreNotRead(t *testing.T) {
