@@ -171,18 +171,6 @@ func IsRejected(err error) bool {
 	return outcome.Class == Rejected && outcome.Scope == ScopeInstance
 }
 
-// IsClusterNotFound reports whether err of a call means that ECS does not know the cluster, or that the cluster is
-// INACTIVE because it was deleted. Such a cluster has no tasks.
-func IsClusterNotFound(err error) bool {
-	outcome, called := OfError(err)
-	if !called || outcome.Class != Rejected {
-		return false
-	}
-	message := strings.ToLower(outcome.Message)
-	return outcome.Code == "ClusterNotFoundException" ||
-		strings.Contains(message, "cluster is inactive") || strings.Contains(message, "cluster was inactive")
-}
-
 var throttles = retry.ThrottleErrorCode{Codes: retry.DefaultThrottleErrorCodes}
 
 // traceSent returns a context and an option for one call, and a function that reports whether the call got a connection

@@ -138,24 +138,6 @@ func TestOtherCalls_AreRejectedForTheirOwnObject(t *testing.T) {
 	assert.Equal(t, ScopeInstance, outcome.Scope)
 }
 
-func TestIsClusterNotFound_KnowsMissingAndInactiveClusters(t *testing.T) {
-	for body, want := range map[string]bool{
-		apiError("ClusterNotFoundException"):                                                    true,
-		`{"__type":"InvalidParameterException","message":"The specified cluster is inactive."}`: true,
-		`{"__type":"ClientException","message":"The referenced cluster was inactive."}`:         true,
-		`{"__type":"InvalidParameterException","message":"TaskDefinition is inactive"}`:         false,
-		apiError("AccessDeniedException"):                                                       false,
-		apiError("ExpiredTokenException"):                                                       false,
-	} {
-		server := httptest.NewServer(respond(400, body))
-		_, err := clientAt(server.URL).ListTasks(t.Context(), &ecs.ListTasksInput{})
-		server.Close()
-		assert.Equal(t, want, IsClusterNotFound(err), body)
-	}
-	assert.False(t, IsClusterNotFound(nil))
-	assert.False(t, IsClusterNotFound(context.Canceled))
-}
-
 // A call whose credentials cannot be refreshed is not sent, although the SDK connects to another service for them. An
 // error of that service says nothing about the deployment.
 func TestStartTask_IsNotSentWithoutCredentials(t *testing.T) {
