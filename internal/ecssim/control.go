@@ -120,11 +120,8 @@ func parseInt(q url.Values, name string, fallback, low, high int) (int, error) {
 	return n, nil
 }
 
-// parseBool parses true or false; an absent parameter is false.
+// parseBool parses true or false. The parameter must not be absent.
 func parseBool(q url.Values, name string) (bool, error) {
-	if !q.Has(name) {
-		return false, nil
-	}
 	b, err := strconv.ParseBool(q.Get(name))
 	if err != nil {
 		return false, fmt.Errorf("%s is not true or false", name)
@@ -205,9 +202,9 @@ func (s *Sim) postInstances(q url.Values, _ *http.Request) (any, error) {
 }
 
 func (s *Sim) postAgent(q url.Values, _ *http.Request) (any, error) {
-	connected, err := strconv.ParseBool(q.Get("connected"))
+	connected, err := parseBool(q, "connected")
 	if err != nil {
-		return nil, fmt.Errorf("connected is not true or false")
+		return nil, err
 	}
 	return map[string]any{
 		"instance": q.Get("instance"), "connected": connected,
@@ -218,7 +215,10 @@ func (s *Sim) postDefinition(q url.Values, _ *http.Request) (any, error) {
 	cpu, cpuErr := parseInt(q, "cpu", 128, 0, 1<<20)
 	memory, memoryErr := parseInt(q, "memory", 256, 4, 1<<24)
 	port, portErr := parseInt(q, "hostPort", 0, 1, 65535)
-	check, checkErr := parseBool(q, "healthCheck")
+	check, checkErr := q.Has("healthCheck"), error(nil)
+	if check {
+		check, checkErr = parseBool(q, "healthCheck")
+	}
 	for _, err := range []error{cpuErr, memoryErr, portErr, checkErr} {
 		if err != nil {
 			return nil, err
@@ -266,7 +266,7 @@ func (s *Sim) postStream(q url.Values, _ *http.Request) (any, error) {
 
 func (s *Sim) postService(q url.Values, _ *http.Request) (any, error) {
 	service := q.Get("service")
-	down, err := strconv.ParseBool(q.Get("down"))
+	down, err := parseBool(q, "down")
 	if err != nil || !slices.Contains(services, service) {
 		return nil, fmt.Errorf("service is not ecs, sqs or kinesis, or down is not true or false")
 	}
