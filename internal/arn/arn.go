@@ -20,6 +20,7 @@ const (
 	Task              Kind = "task"
 	ContainerInstance Kind = "container-instance"
 	TaskDefinition    Kind = "task-definition"
+	Service           Kind = "service"
 )
 
 // ErrMalformed is wrapped by every error of this package.
@@ -31,9 +32,10 @@ type ARN struct {
 	Region    string // eu-west-1
 	Account   string // twelve digits
 	Kind      Kind
-	// Cluster is the cluster's name; empty in short task and container instance ARNs and in task definitions.
+	// Cluster is the cluster's name; empty in short ARNs of tasks, container instances and services, and in task
+	// definitions.
 	Cluster string
-	// ID is the last part: a task's or container instance's id, a cluster's name, or <family>:<revision>.
+	// ID is the last part: a task's or container instance's id, a cluster's or service's name, or <family>:<revision>.
 	ID string
 }
 
@@ -131,7 +133,7 @@ func Parse(s string) (ARN, error) {
 		}
 		a.ID = rest
 		return a, nil
-	case Task, ContainerInstance:
+	case Task, ContainerInstance, Service:
 		var long bool
 		if a.Cluster, a.ID, long = strings.Cut(rest, "/"); !long {
 			a.Cluster, a.ID = "", rest

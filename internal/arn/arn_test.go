@@ -61,7 +61,7 @@ func TestParse_RejectsMalformedARNs(t *testing.T) {
 		"no id after the cluster":   "arn:aws:ecs:us-east-1:123456789012:task/prod/",
 		"no cluster before the id":  "arn:aws:ecs:us-east-1:123456789012:task//id",
 		"one part too many":         "arn:aws:ecs:us-east-1:123456789012:task/prod/id/more",
-		"a service":                 "arn:aws:ecs:us-east-1:123456789012:service/prod/web",
+		"a task set":                "arn:aws:ecs:us-east-1:123456789012:task-set/prod/web/1",
 		"cluster with a slash":      "arn:aws:ecs:us-east-1:123456789012:cluster/a/b",
 		"definition, no revision":   "arn:aws:ecs:us-east-1:123456789012:task-definition/agent",
 		"definition, revision zero": "arn:aws:ecs:us-east-1:123456789012:task-definition/agent:0",

@@ -16,9 +16,12 @@ import (
 	awshttp "github.com/aws/aws-sdk-go-v2/aws/transport/http"
 	"github.com/aws/aws-sdk-go-v2/config"
 	"github.com/aws/aws-sdk-go-v2/credentials"
+	"github.com/aws/aws-sdk-go-v2/service/cloudwatch"
 	"github.com/aws/aws-sdk-go-v2/service/ecs"
 	"github.com/aws/aws-sdk-go-v2/service/kinesis"
 	"github.com/aws/aws-sdk-go-v2/service/sqs"
+	"github.com/aws/aws-sdk-go-v2/service/sts"
+	"github.com/aws/smithy-go/logging"
 	smithy "github.com/aws/smithy-go/middleware"
 
 	"github.com/blox/blox/internal/redact"
@@ -32,6 +35,10 @@ const (
 	callTimeout    = 40 * time.Second
 )
 
+// maxIdleConnections is how many connections to one service stay open between calls: those of as many concurrent calls
+// as a service of Blox makes. The SDK's default is 10; each further call would open a connection of its own.
+const maxIdleConnections = 100
+
 // Load finds the region, credentials, endpoints and retry settings (three attempts unless AWS_MAX_ATTEMPTS is set) as
 // the AWS SDK does: in the environment, the shared files and the machine's role. Getenv takes precedence for
 // AWS_REGION, AWS_ENDPOINT_URL, AWS_ACCESS_KEY_ID, AWS_SECRET_ACCESS_KEY and AWS_SESSION_TOKEN. It is an error if no
@@ -40,6 +47,7 @@ func Load(ctx context.Context, getenv func(string) string) (aws.Config, error) {
 	options := []func(*config.LoadOptions) error{
 		config.WithRegion(getenv("AWS_REGION")),
 		config.WithHTTPClient(httpClient()),
+		config.WithLogger(logging.Nop{}), // the SDK would write lines of its own to stderr, beside the log
 		config.WithAPIOptions([]func(*smithy.Stack) error{middleware.AddUserAgentKeyValue("Blox", version.Version)}),
 	}
 	if endpoint := getenv("AWS_ENDPOINT_URL"); endpoint != "" {
@@ -57,6 +65,9 @@ func Load(ctx context.Context, getenv func(string) string) (aws.Config, error) {
 		return aws.Config{}, errors.New("no AWS region: set AWS_REGION, or AWS_PROFILE to a profile that has one")
 	}
 	cfg.HTTPClient = BufferBodies(cfg.HTTPClient)
+	if cfg.Credentials != nil {
+		cfg.Credentials = explained{cfg.Credentials}
+	}
 	return cfg, nil
 }
 
@@ -66,6 +77,7 @@ func httpClient() *awshttp.BuildableClient { // the SDK adds the certificates of
 		WithTransportOptions(func(t *http.Transport) {
 			t.TLSHandshakeTimeout = connectTimeout
 			t.ResponseHeaderTimeout = headerTimeout
+			t.MaxIdleConnsPerHost = maxIdleConnections
 		})
 }
 
@@ -97,3 +109,9 @@ func SQS(cfg aws.Config) *sqs.Client { return sqs.NewFromConfig(cfg) }
 
 // Kinesis returns a client of Kinesis.
 func Kinesis(cfg aws.Config) *kinesis.Client { return kinesis.NewFromConfig(cfg) }
+
+// CloudWatch returns a client of CloudWatch.
+func CloudWatch(cfg aws.Config) *cloudwatch.Client { return cloudwatch.NewFromConfig(cfg) }
+
+// STS returns a client of STS.
+func STS(cfg aws.Config) *sts.Client { return sts.NewFromConfig(cfg) }

@@ -26,7 +26,7 @@ func WithMetrics(cfg aws.Config, registerer prometheus.Registerer) aws.Config {
 	}, []string{"service", "action", "outcome"})
 	seconds := with.NewHistogramVec(prometheus.HistogramOpts{
 		Name: "aws_call_duration_seconds", Help: "Duration of an attempt of an AWS call by service and action.",
-		Buckets: []float64{.005, .01, .025, .05, .1, .25, .5, 1, 2.5, 5, 10},
+		Buckets: []float64{.005, .01, .025, .05, .1, .25, .5, 1, 2.5, 5, 10, 20, 40}, // a long poll of SQS takes 20 s
 	}, []string{"service", "action"})
 	observe := middleware.DeserializeMiddlewareFunc("BloxMetrics", func(
 		ctx context.Context, in middleware.DeserializeInput, next middleware.DeserializeHandler,

@@ -1,19 +1,22 @@
 package ecssim
 
 import (
+	"fmt"
 	"slices"
 	"strings"
 
 	"github.com/blox/blox/internal/arn"
 )
 
-// cluster is an ECS cluster. Its instances and tasks are in the order of their creation.
+// cluster is an ECS cluster. Its instances, tasks and services are in the order of their creation.
 type cluster struct {
 	seq       int64
 	name, arn string
 	active    bool
 	instances []*instance
 	tasks     []*task
+	services  []*service
+	scheduled bool // the service scheduler runs soon
 	tags      []tag
 	settings  []nameValue
 }
@@ -98,6 +101,12 @@ func (c *cluster) deactivate() error {
 				message: "The Cluster cannot be deleted while Container Instances are active or draining."}
 		}
 	}
+	for _, v := range c.services {
+		if v.status != statusInactive {
+			return &apiError{code: "ClusterContainsServicesException",
+				message: "The Cluster cannot be deleted while Services are active."}
+		}
+	}
 	for _, t := range c.tasks {
 		if t.live() {
 			return &apiError{
@@ -107,4 +116,22 @@ func (c *cluster) deactivate() error {
 	}
 	c.active = false
 	return nil
+}
+
+// SetAgentsConnected connects or disconnects the ECS agents of all instances of a cluster, given by name or ARN. It
+// returns the number of instances that changed.
+func (s *Sim) SetAgentsConnected(cluster string, connected bool) (changed int, err error) {
+	s.lock()
+	defer s.unlock()
+	c, err := s.anyCluster(cluster)
+	if err != nil || c == nil || cluster == "" {
+		return 0, fmt.Errorf("%w: cluster %.300q", errNotFound, cluster)
+	}
+	for _, i := range c.instances {
+		if i.status != statusInactive && i.connected != connected {
+			s.setConnected(i, connected)
+			changed++
+		}
+	}
+	return changed, nil
 }

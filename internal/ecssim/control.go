@@ -49,10 +49,7 @@ func (s *Sim) controlAPI() http.Handler {
 		}
 	}
 	handle("GET /_sim/ping", func(url.Values, *http.Request) (any, error) { return map[string]bool{"alive": true}, nil })
-	handle(
-		"GET /_sim/state", func(q url.Values, _ *http.Request) (any, error) { return s.state(q.Get("cluster")), nil },
-		"cluster",
-	)
+	handle("GET /_sim/state", s.getState, "cluster")
 	handle("GET /_sim/counters", func(url.Values, *http.Request) (any, error) { return s.Counters(), nil })
 	handle("DELETE /_sim/counters", func(url.Values, *http.Request) (any, error) {
 		s.ResetCounters()
@@ -67,6 +64,7 @@ func (s *Sim) controlAPI() http.Handler {
 	handle("POST /_sim/instances/drain", onInstance(s.DrainInstance), "instance")
 	handle("POST /_sim/instances/activate", onInstance(s.ActivateInstance), "instance")
 	handle("POST /_sim/instances/agent", s.postAgent, "instance", "connected")
+	handle("POST /_sim/instances/agents", s.postAgents, "cluster", "connected")
 	handle("POST /_sim/task-definitions", s.postDefinition, "family", "cpu", "memory", "hostPort",
 		"healthCheck")
 	handle("POST /_sim/tasks/kill", s.postKill, "task", "exitCode")
@@ -75,6 +73,11 @@ func (s *Sim) controlAPI() http.Handler {
 		return map[string]string{"task": task, "status": status}, s.SetHealth(task, status)
 	}, "task", "status")
 	handle("POST /_sim/tasks/fargate", s.postFargate, "cluster", "family")
+	handle("GET /_sim/alarms", s.getAlarms)
+	handle("POST /_sim/alarms", s.postAlarm, "name", "state", "type")
+	handle("DELETE /_sim/alarms", s.deleteAlarm, "name")
+	handle("POST /_sim/roles", s.postRole, "role", "externalId")
+	handle("POST /_sim/daemon-services", s.postDaemonService, "cluster", "name", "taskDefinition")
 	handle("POST /_sim/streams", s.postStream, "stream", "shards")
 	handle("POST /_sim/streams/expire", func(q url.Values, _ *http.Request) (any, error) {
 		return map[string]string{"stream": q.Get("stream")}, s.ExpireIterators(q.Get("stream"))
@@ -127,6 +130,10 @@ func parseBool(q url.Values, name string) (bool, error) {
 		return false, fmt.Errorf("%s is not true or false", name)
 	}
 	return b, nil
+}
+
+func (s *Sim) getState(q url.Values, _ *http.Request) (any, error) {
+	return s.state(q.Get("cluster")), nil
 }
 
 func (s *Sim) state(cluster string) State {
@@ -211,6 +218,15 @@ func (s *Sim) postAgent(q url.Values, _ *http.Request) (any, error) {
 	}, s.SetAgentConnected(q.Get("instance"), connected)
 }
 
+func (s *Sim) postAgents(q url.Values, _ *http.Request) (any, error) {
+	connected, err := parseBool(q, "connected")
+	if err != nil {
+		return nil, err
+	}
+	changed, err := s.SetAgentsConnected(q.Get("cluster"), connected)
+	return map[string]any{"cluster": q.Get("cluster"), "connected": connected, "changed": changed}, err
+}
+
 func (s *Sim) postDefinition(q url.Values, _ *http.Request) (any, error) {
 	cpu, cpuErr := parseInt(q, "cpu", 128, 0, 1<<20)
 	memory, memoryErr := parseInt(q, "memory", 256, 4, 1<<24)
@@ -256,6 +272,15 @@ func (s *Sim) postFargate(q url.Values, _ *http.Request) (any, error) {
 	return map[string]string{"task": arn}, nil
 }
 
+func (s *Sim) postDaemonService(q url.Values, _ *http.Request) (any, error) {
+	arn := s.CreateDaemonService(q.Get("cluster"), q.Get("name"), q.Get("taskDefinition"))
+	if arn == "" {
+		return nil, fmt.Errorf("ECS rejects a DAEMON service with cluster %.100q, name %.100q and task definition %.100q",
+			q.Get("cluster"), q.Get("name"), q.Get("taskDefinition"))
+	}
+	return map[string]string{"service": arn}, nil
+}
+
 func (s *Sim) postStream(q url.Values, _ *http.Request) (any, error) {
 	shards, err := parseInt(q, "shards", 1, 1, MaxShards)
 	if err != nil {
@@ -268,7 +293,7 @@ func (s *Sim) postService(q url.Values, _ *http.Request) (any, error) {
 	service := q.Get("service")
 	down, err := parseBool(q, "down")
 	if err != nil || !slices.Contains(services, service) {
-		return nil, fmt.Errorf("service is not ecs, sqs or kinesis, or down is not true or false")
+		return nil, errors.New("service is not " + servicesInWords + ", or down is not true or false")
 	}
 	s.SetDown(service, down)
 	return map[string]any{"service": service, "down": down}, nil

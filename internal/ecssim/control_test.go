@@ -55,6 +55,11 @@ func TestControl_ServesEveryRequest(t *testing.T) {
 	do("POST", "/_sim/instances/agent?connected=false&instance="+instance)
 	assert.False(t, w.Instances("prod")[0].AgentConnected)
 	do("POST", "/_sim/instances/agent?connected=true&instance="+instance)
+	do("POST", "/_sim/instances/agents?connected=false&cluster=prod")
+	for _, i := range w.Instances("prod") {
+		assert.False(t, i.AgentConnected)
+	}
+	do("POST", "/_sim/instances/agents?connected=true&cluster=prod")
 	do("POST", "/_sim/tasks/kill?exitCode=7&task="+task[strings.LastIndexByte(task, '/')+1:])
 	assert.Equal(t, 7, *w.task(task).ExitCode)
 	do("DELETE", "/_sim/instances?instance="+created.Instances[1])
@@ -123,6 +128,9 @@ func TestControl_RejectsInvalidRequests(t *testing.T) {
 		"POST /_sim/instances/drain?instance=nope":              404,
 		"POST /_sim/instances/agent?instance=nope":              400,
 		"POST /_sim/instances/agent?instance=x&connected=false": 404,
+		"POST /_sim/instances/agents?cluster=x":                 400,
+		"POST /_sim/instances/agents?connected=true":            404,
+		"POST /_sim/instances/agents?cluster=x&connected=true":  404,
 		"POST /_sim/task-definitions?family=":                   400,
 		"POST /_sim/task-definitions?family=a&hostPort=70000":   400,
 		"POST /_sim/tasks/kill?task=nope":                       404,

@@ -35,6 +35,12 @@ var ecsActions = map[string]actionHandler{
 	"StopTask":      onCluster((*Sim).stopTask),
 	"ListTasks":     onCluster((*Sim).listTasks),
 	"DescribeTasks": onCluster((*Sim).describeTasks),
+
+	"CreateService":    onCluster((*Sim).createService),
+	"UpdateService":    onCluster((*Sim).updateService),
+	"DeleteService":    onCluster((*Sim).deleteService),
+	"ListServices":     onCluster((*Sim).listServices),
+	"DescribeServices": onCluster((*Sim).describeServices),
 }
 
 // pageInput holds the paging parameters of List actions.

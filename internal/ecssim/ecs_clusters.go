@@ -34,6 +34,11 @@ func shapeCluster(c *cluster) clusterShape {
 			shape.RegisteredContainerInstancesCount++
 		}
 	}
+	for _, v := range c.services {
+		if v.status == statusActive {
+			shape.ActiveServicesCount++
+		}
+	}
 	for _, t := range c.tasks {
 		switch t.lastStatus {
 		case statusRunning:

@@ -182,6 +182,7 @@ func (s *Sim) putAttributes(c *cluster, in attributesInput) (any, error) {
 			return &apiError{code: "AttributeLimitExceededException", message: "The container instance has too many attributes."}
 		}
 		i.setAttribute(a)
+		s.scheduleServices(c)
 		return nil
 	})
 }
@@ -191,6 +192,7 @@ func (s *Sim) deleteAttributes(c *cluster, in attributesInput) (any, error) {
 		i.attributes = slices.DeleteFunc(slices.Clone(i.attributes), func(b attribute) bool {
 			return a.Name == b.Name && (a.Value == nil || deref(a.Value) == deref(b.Value))
 		})
+		s.scheduleServices(c)
 		return nil
 	})
 }

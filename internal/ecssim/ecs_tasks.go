@@ -213,8 +213,11 @@ func (s *Sim) listTasks(c *cluster, in listTasksInput) (any, error) {
 	if !slices.Contains([]string{statusRunning, statusPending, statusStopped}, desired) {
 		return nil, invalid("Invalid desiredStatus: %.100q", in.DesiredStatus)
 	}
+	var of *service
 	if in.ServiceName != "" {
-		return nil, &apiError{code: "ServiceNotFoundException", message: "Service not found."}
+		if of = s.serviceIn(c, in.ServiceName); of == nil {
+			return nil, errServiceNotFound
+		}
 	}
 	var on *instance
 	if in.ContainerInstance != "" {
@@ -224,7 +227,7 @@ func (s *Sim) listTasks(c *cluster, in listTasksInput) (any, error) {
 	}
 	return listPage("taskArns", in.pageInput, c.tasks, func(t *task) int64 { return t.seq }, func(t *task) (string, bool) {
 		return t.arn, !s.notYetVisible(t.createdAt) && desired == s.listedDesiredStatus(t) &&
-			(on == nil || on == t.instance) &&
+			(on == nil || on == t.instance) && (of == nil || of == t.service) &&
 			(in.Family == "" || in.Family == t.definition.family) && (in.StartedBy == "" || in.StartedBy == t.startedBy) &&
 			(in.LaunchType == "" || in.LaunchType == t.launchType)
 	})

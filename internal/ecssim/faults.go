@@ -7,13 +7,14 @@ import (
 	"math/rand/v2"
 	"net/http"
 	"slices"
+	"strings"
 	"time"
 )
 
 // Faults configures the faults to inject; the zero value injects none. All fractions are from 0 to 1.
 //
-// Maps by action have an action such as "StartTask" as key, or a service ("ecs", "sqs" or "kinesis") for its other
-// actions.
+// Maps by action have an action such as "StartTask" as key, or a service ("ecs", "sqs", "kinesis", "cloudwatch" or
+// "sts") for its other actions.
 type Faults struct {
 	// Throttle is the fraction of calls refused with ThrottlingException (RequestThrottled by SQS,
 	// ProvisionedThroughputExceededException by Kinesis).
@@ -35,6 +36,9 @@ type Faults struct {
 	// FailToRun is, by task definition family, the fraction of tasks that become STOPPED (TaskFailedToStart) instead of
 	// RUNNING.
 	FailToRun map[string]float64 `json:"failToRun,omitempty"`
+	// StayPending is, by task definition family, the fraction of tasks that stay PENDING until they are stopped, as
+	// while an image pull hangs.
+	StayPending map[string]float64 `json:"stayPending,omitempty"`
 	// Unhealthy is, by task definition family, the fraction of tasks with container health checks that become UNHEALTHY
 	// instead of HEALTHY after Config.HealthDelay.
 	Unhealthy map[string]float64 `json:"unhealthy,omitempty"`
@@ -49,6 +53,28 @@ type Faults struct {
 type Refusal struct {
 	Code     string  `json:"code"` // one of refusals
 	Fraction float64 `json:"fraction"`
+	// Cluster is the name of the only cluster whose calls are refused; empty for all.
+	Cluster string `json:"cluster,omitempty"`
+	// Role is the ARN of the only role whose calls are refused, AssumeRole of it included; empty for all callers.
+	Role string `json:"role,omitempty"`
+}
+
+// concerns reports whether the refusal applies to a call.
+func (r Refusal) concerns(call request) bool {
+	in, err := decode[struct {
+		Cluster  string   `json:"cluster"`
+		Clusters []string `json:"clusters"`
+		RoleArn  string
+	}](call.body)
+	if r.Role != "" && r.Role != call.role && r.Role != in.RoleArn {
+		return false
+	}
+	if r.Cluster == "" {
+		return true
+	}
+	return err == nil && slices.ContainsFunc(append(in.Clusters, in.Cluster), func(ref string) bool {
+		return ref[strings.LastIndex(ref, "/")+1:] == r.Cluster
+	})
 }
 
 // refusals holds the errors about callers by code. The statuses are those of "Common Error Types" in the Amazon ECS API
@@ -137,7 +163,7 @@ func (s *Sim) Faults() Faults {
 
 func (f Faults) clone() Faults {
 	for _, m := range []*map[string]float64{
-		&f.Throttle, &f.ServerErrors, &f.LateServerErrors, &f.LostResponses, &f.FailToRun, &f.Unhealthy,
+		&f.Throttle, &f.ServerErrors, &f.LateServerErrors, &f.LostResponses, &f.FailToRun, &f.StayPending, &f.Unhealthy,
 	} {
 		*m = maps.Clone(*m)
 	}
@@ -160,14 +186,14 @@ func (f Faults) validate() error {
 		for action, fraction := range m {
 			fractions[name+"."+action] = fraction
 			if !isAction(action) {
-				return fmt.Errorf("%s: %.100q is no action, and not ecs, sqs or kinesis", name, action)
+				return fmt.Errorf("%s: %.100q is no action, and not "+servicesInWords, name, action)
 			}
 		}
 	}
 	for action, refusal := range f.Refusals {
 		fractions["refusals."+action] = refusal.Fraction
 		if !isAction(action) {
-			return fmt.Errorf("refusals: %.100q is no action, and not ecs, sqs or kinesis", action)
+			return fmt.Errorf("refusals: %.100q is no action, and not "+servicesInWords, action)
 		}
 		if refusals[refusal.Code] == nil {
 			return fmt.Errorf("refusals.%s: %.100q is not one of %q", action, refusal.Code,
@@ -176,14 +202,15 @@ func (f Faults) validate() error {
 	}
 	for action := range f.Latency {
 		if !isAction(action) {
-			return fmt.Errorf("latency: %.100q is no action, and not ecs, sqs or kinesis", action)
+			return fmt.Errorf("latency: %.100q is no action, and not "+servicesInWords, action)
 		}
 	}
-	for family, fraction := range f.FailToRun {
-		fractions["failToRun."+family] = fraction
-	}
-	for family, fraction := range f.Unhealthy {
-		fractions["unhealthy."+family] = fraction
+	for name, m := range map[string]map[string]float64{
+		"failToRun": f.FailToRun, "stayPending": f.StayPending, "unhealthy": f.Unhealthy,
+	} {
+		for family, fraction := range m {
+			fractions[name+"."+family] = fraction
+		}
 	}
 	for family, exit := range f.Exits {
 		fractions["exits."+family] = exit.Fraction

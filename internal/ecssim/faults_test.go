@@ -253,6 +253,26 @@ func TestFaults_RefuseCallsWithAnErrorAboutTheCaller(t *testing.T) {
 	require.ErrorContains(t, unknown.validate(), "NoSuchCode")
 }
 
+func TestFaults_RefuseTheCallsOfOneCluster(t *testing.T) {
+	w := newFixture(t, Config{})
+	secret := w.CreateCluster("secret")
+	w.SetFaults(Faults{Refusals: map[string]Refusal{
+		"ecs": {Code: "AccessDeniedException", Fraction: 1, Cluster: "secret"},
+	}})
+	list := func(cluster *string) error {
+		_, err := w.ecs.ListTasks(w.ctx, &ecs.ListTasksInput{Cluster: cluster})
+		return err
+	}
+	require.NoError(t, list(nil))
+	for _, ref := range []string{"secret", secret} {
+		require.ErrorContains(t, list(&ref), "AccessDeniedException")
+	}
+	_, err := w.ecs.DescribeClusters(w.ctx, &ecs.DescribeClustersInput{Clusters: []string{"default", secret}})
+	require.ErrorContains(t, err, "AccessDeniedException")
+	_, err = w.ecs.ListClusters(w.ctx, &ecs.ListClustersInput{})
+	require.NoError(t, err)
+}
+
 func TestFaults_ExitHappensAfterItsDelay(t *testing.T) {
 	synctest.Test(t, func(t *testing.T) {
 		s := New(Config{PendingDelay: time.Second, Faults: Faults{Exits: map[string]Exit{"web": {

@@ -32,6 +32,7 @@ func (s *Sim) advance(t *task) {
 			s.taskChanged(t)
 			s.schedule(s.cfg.PendingDelay, func() { s.advance(t) })
 		case t.lastStatus != statusPending:
+		case s.draws.hit("stay pending", t.definition.family, s.faults.StayPending[t.definition.family]):
 		case s.draws.hit("fail to run", t.definition.family, s.faults.FailToRun[t.definition.family]):
 			for _, c := range t.containers {
 				c.reason = "CannotPullContainerError: pull image manifest has been retried 7 time(s)"
@@ -171,5 +172,6 @@ func (s *Sim) taskChanged(t *task) {
 	t.version++
 	t.updatedAt = now()
 	s.countRunning(t)
+	s.scheduleServices(t.cluster)
 	s.emit("ECS Task State Change", t.arn, taskDetail{shapeTask[iso](t, false), iso(t.updatedAt)})
 }

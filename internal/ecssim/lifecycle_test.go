@@ -72,3 +72,25 @@ func TestTasks_DelaysPass(t *testing.T) {
 		statusChanges(seen),
 	)
 }
+
+func TestFaults_TasksStayPendingUntilStopped(t *testing.T) {
+	w := newFixture(t, Config{Faults: Faults{StayPending: map[string]float64{"slow-image": 1}}})
+	w.RegisterTaskDefinition("slow-image")
+	w.RegisterTaskDefinition("agent")
+	started := map[string]string{}
+	for _, family := range []string{"slow-image", "agent"} {
+		out, err := w.ecs.StartTask(w.ctx, &ecs.StartTaskInput{
+			TaskDefinition: &family, ContainerInstances: w.AddInstances("default", 1),
+		})
+		require.NoError(t, err)
+		require.Len(t, out.Tasks, 1)
+		started[family] = *out.Tasks[0].TaskArn
+	}
+	assert.Equal(t, "RUNNING", w.task(started["agent"]).LastStatus)
+	assert.Equal(t, "PENDING", w.task(started["slow-image"]).LastStatus, "its start was due as long ago")
+
+	pending := started["slow-image"]
+	_, err := w.ecs.StopTask(w.ctx, &ecs.StopTaskInput{Task: &pending})
+	require.NoError(t, err)
+	assert.Equal(t, "STOPPED", w.task(pending).LastStatus)
+}

@@ -216,8 +216,8 @@ func newTaskResponse(t *task, withTags bool) taskResponse {
 	return a
 }
 
-// shapeTask returns the shape of a task; only responses include the health status.
-func shapeTask[T timestamp](t *task, health bool) taskShape[T] {
+// shapeTask returns the shape of a task; responses include the health status and name types of attachments differently.
+func shapeTask[T timestamp](t *task, response bool) taskShape[T] {
 	shape := taskShape[T]{
 		Attachments: []attachment{}, Attributes: []attribute{{Name: "ecs.cpu-architecture", Value: new("x86_64")}},
 		AvailabilityZone: t.zone, ClusterARN: t.cluster.arn, CPU: strconv.Itoa(t.reserved.cpu),
@@ -241,22 +241,26 @@ func shapeTask[T timestamp](t *task, health bool) taskShape[T] {
 		shape.PlatformVersion, shape.EphemeralStorage = "1.4.0", &ephemeral{20}
 	}
 	if t.eni != nil {
-		shape.Attachments = append(shape.Attachments, t.eni.attachment(t.lastStatus))
+		shape.Attachments = append(shape.Attachments, t.eni.attachment(t.lastStatus, response))
 	}
 	for _, c := range t.containers {
-		shape.Containers = append(shape.Containers, c.shape(t, health))
+		shape.Containers = append(shape.Containers, c.shape(t, response))
 	}
 	return shape
 }
 
-func (n *networkInterface) attachment(taskStatus string) attachment {
+func (n *networkInterface) attachment(taskStatus string, response bool) attachment {
 	status := map[string]string{
 		statusProvisioning: "PRECREATED", statusDeprovisioning: "DETACHING", statusStopped: "DELETED",
 	}[taskStatus]
 	if status == "" {
 		status = "ATTACHED"
 	}
-	return attachment{ID: n.attachmentID, Type: "eni", Status: status, Details: []nameValue{
+	kind := "eni"
+	if response {
+		kind = "ElasticNetworkInterface"
+	}
+	return attachment{ID: n.attachmentID, Type: kind, Status: status, Details: []nameValue{
 		{"subnetId", n.subnet}, {"networkInterfaceId", n.eni}, {"macAddress", n.mac}, {"privateIPv4Address", n.ip},
 	}}
 }

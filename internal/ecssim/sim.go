@@ -1,9 +1,10 @@
-// Package ecssim simulates Amazon ECS, SQS and Kinesis behind one HTTP handler, to test ECS schedulers.
+// Package ecssim simulates Amazon ECS, SQS, Kinesis, STS and the alarms of CloudWatch behind one HTTP handler, to test
+// ECS schedulers.
 //
-// It speaks the wire protocols of the AWS SDKs: AWS JSON 1.1 for ECS and Kinesis, 1.0 for SQS. It keeps clusters,
-// container instances, task definitions and tasks with ECS's life cycle, versions, limits and errors. It sends an
-// EventBridge event for every change to an SQS queue and optionally to a Kinesis stream. It injects faults on request
-// and counts calls. README.md shows how to use it from a shell.
+// It speaks the wire protocols of the AWS SDKs: AWS JSON 1.1 for ECS and Kinesis, 1.0 for SQS, AWS query for STS, and
+// Smithy RPC v2 CBOR for CloudWatch. It keeps clusters, container instances, task definitions and tasks with ECS's life
+// cycle, versions, limits and errors. It sends an EventBridge event for every change to an SQS queue and optionally to
+// a Kinesis stream. It injects faults on request and counts calls. README.md shows how to use it from a shell.
 package ecssim
 
 import (
@@ -35,6 +36,8 @@ type Config struct {
 	PendingDelay, StopDelay time.Duration
 	// HealthDelay is the time between RUNNING and the first result of container health checks.
 	HealthDelay time.Duration
+	// ServiceDelay is the time between a change of a cluster and what the service scheduler does about it; 20ms when 0.
+	ServiceDelay time.Duration
 	// EventDelay is the time between a change and the arrival of its event in the queue.
 	EventDelay time.Duration
 	// StoppedTaskRetention is how long Describe calls return STOPPED tasks and INACTIVE container instances; 1h when 0.
@@ -44,6 +47,8 @@ type Config struct {
 	Seed uint64
 	// Acknowledged is the least number of deleted events to remember, latest first; none when 0.
 	Acknowledged int
+	// APILimits throttles calls of ECS as its published token buckets do.
+	APILimits bool
 	// Faults are the initial faults; SetFaults changes them.
 	Faults Faults
 }
@@ -60,17 +65,19 @@ func (c Config) withDefaults() Config {
 	c.Partition = cmp.Or(c.Partition, "aws")
 	c.QueueName = cmp.Or(c.QueueName, "blox_queue")
 	c.StreamShards = cmp.Or(c.StreamShards, 1)
+	c.ServiceDelay = cmp.Or(c.ServiceDelay, 20*time.Millisecond)
 	c.IteratorLife = cmp.Or(c.IteratorLife, 5*time.Minute)
 	c.StoppedTaskRetention = cmp.Or(c.StoppedTaskRetention, time.Hour)
 	return c
 }
 
-// Sim simulates the ECS, SQS and Kinesis of one account in one region. Its methods are safe for concurrent use.
+// Sim simulates the ECS, SQS, Kinesis and alarms of one account in one region. Its methods are safe for concurrent use.
 type Sim struct {
 	cfg     Config
 	control http.Handler
-	queues  *queues  // has its own lock, so receiving does not wait for ECS
-	streams *streams // has its own lock
+	limits  apiLimits // nil without Config.APILimits
+	queues  *queues   // has its own lock, so receiving does not wait for ECS
+	streams *streams  // has its own lock
 	events  *queue
 	stream  *stream       // of the events; nil without Config.StreamName
 	done    chan struct{} // closed by Close
@@ -86,6 +93,8 @@ type Sim struct {
 	instances        map[string]*instance
 	tasks            map[string]*task
 	definitions      map[string][]*definition // by family; revision n is at n-1
+	alarms           map[string]*alarm        // by name
+	roles            roles
 	faults           Faults
 	draws            faultDraws
 	counters         counters
@@ -109,6 +118,8 @@ func New(cfg Config) *Sim {
 		instances:        map[string]*instance{},
 		tasks:            map[string]*task{},
 		definitions:      map[string][]*definition{},
+		alarms:           map[string]*alarm{},
+		roles:            newRoles(),
 		faults:           cfg.Faults.clone(),
 		draws:            newFaultDraws(cfg.Seed),
 		counters:         newCounters(),
@@ -117,6 +128,9 @@ func New(cfg Config) *Sim {
 		down:             map[string]bool{},
 	}
 	s.control = s.controlAPI()
+	if cfg.APILimits {
+		s.limits = newAPILimits()
+	}
 	s.events, _ = s.queues.create(cfg.QueueName, nil)
 	if cfg.Acknowledged > 0 {
 		s.events.acknowledged = &acknowledgements{limit: cfg.Acknowledged}
@@ -143,8 +157,8 @@ func (s *Sim) Close() {
 	s.wg.Wait()
 }
 
-// SetDown makes a service ("ecs", "sqs" or "kinesis") answer 503 to every call, waiting long polls included, until down
-// is false. Tasks keep running and events are still queued.
+// SetDown makes a service ("ecs", "sqs", "kinesis", "cloudwatch" or "sts") answer 503 to every call, waiting long
+// polls included, until down is false. Tasks keep running and events are still queued.
 func (s *Sim) SetDown(service string, down bool) {
 	s.lock()
 	defer s.unlock()

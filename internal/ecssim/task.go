@@ -30,6 +30,7 @@ type task struct {
 	cluster                   *cluster
 	instance                  *instance // nil on Fargate
 	definition                *definition
+	service                   *service // nil for a standalone task
 	launchType                string
 	startedBy, group          string
 	exec                      bool
@@ -176,11 +177,12 @@ func (s *Sim) taskIn(c *cluster, ref string) *task {
 	return nil
 }
 
-// launch holds the validated parameters of a start; instance is nil on Fargate.
+// launch holds the validated parameters of a start; instance is nil on Fargate, service for a standalone task.
 type launch struct {
 	cluster          *cluster
 	instance         *instance
 	definition       *definition
+	service          *service
 	startedBy, group string
 	exec             bool
 	overrides        overrides
@@ -193,7 +195,7 @@ func (s *Sim) start(l launch) *task {
 	id := s.newID()
 	t := &task{
 		seq: s.nextSeq(), id: id, arn: s.arn(arn.Task, l.cluster.name, id), cluster: l.cluster, instance: l.instance,
-		definition: l.definition,
+		definition: l.definition, service: l.service,
 		launchType: launchFargate, startedBy: l.startedBy, group: cmp.Or(l.group, "family:"+l.definition.family),
 		exec:      l.exec,
 		overrides: l.overrides.forAllContainers(l.definition), reserved: l.required, lastStatus: statusPending,

@@ -8,33 +8,31 @@ import (
 	"io"
 	"net/http"
 	"slices"
-	"strconv"
 	"strings"
 	"time"
-
-	"github.com/google/uuid"
 )
 
 const (
-	serviceECS     = "ecs"
-	serviceSQS     = "sqs"
-	serviceKinesis = "kinesis"
-
-	ecsTarget     = "AmazonEC2ContainerServiceV20141113."
-	sqsTarget     = "AmazonSQS."
-	kinesisTarget = "Kinesis_20131202."
+	serviceECS        = "ecs"
+	serviceSQS        = "sqs"
+	serviceKinesis    = "kinesis"
+	serviceCloudWatch = "cloudwatch"
+	serviceSTS        = "sts"
 
 	// maxBody allows SQS's largest batch with every byte escaped.
 	maxBody = 8 << 20
 )
 
 // services lists the simulated services.
-var services = []string{serviceECS, serviceSQS, serviceKinesis}
+var services = []string{serviceECS, serviceSQS, serviceKinesis, serviceCloudWatch, serviceSTS}
+
+const servicesInWords = "ecs, sqs, kinesis, cloudwatch or sts"
 
 // request is a call as its handler sees it.
 type request struct {
 	ctx         context.Context
 	body        []byte
+	role        string          // ARN of the assumed role whose credentials sign the call; empty for other credentials
 	baseURL     string          // of the simulator, as the client addressed it
 	interrupted <-chan struct{} // closed to end long polls
 }
@@ -71,7 +69,7 @@ var (
 	errResponseLost = errors.New("response lost")
 )
 
-// ServeHTTP serves ECS, SQS and Kinesis calls on every path, and the control API below /_sim/.
+// ServeHTTP serves calls of the simulated services on every path, and the control API below /_sim/.
 func (s *Sim) ServeHTTP(w http.ResponseWriter, r *http.Request) {
 	if r.URL.Path == "/_sim" || strings.HasPrefix(r.URL.Path, "/_sim/") {
 		s.control.ServeHTTP(w, r)
@@ -84,41 +82,35 @@ func (s *Sim) ServeHTTP(w http.ResponseWriter, r *http.Request) {
 		)
 		return
 	}
-	service, action := serviceECS, ""
-	var handler actionHandler
-	switch target := r.Header.Get("X-Amz-Target"); {
-	case strings.HasPrefix(target, ecsTarget):
-		action = strings.TrimPrefix(target, ecsTarget)
-		handler = ecsActions[action]
-	case strings.HasPrefix(target, sqsTarget):
-		service, action = serviceSQS, strings.TrimPrefix(target, sqsTarget)
-		handler = sqsActions[action]
-	case strings.HasPrefix(target, kinesisTarget):
-		service, action = serviceKinesis, strings.TrimPrefix(target, kinesisTarget)
-		handler = kinesisActions[action]
-	}
-	if handler == nil {
+	body, err := io.ReadAll(http.MaxBytesReader(w, r.Body, maxBody))
+	c := route(r, body)
+	if c.handler == nil {
 		s.countCall("unknown", "UnknownOperationException")
-		writeResponse(w, service, nil, &apiError{code: "UnknownOperationException", query: "InvalidAction",
-			message: fmt.Sprintf("The simulator has no operation %.100q.", r.Header.Get("X-Amz-Target"))})
+		writeResponse(w, c.protocol, nil, &apiError{code: "UnknownOperationException", query: "InvalidAction",
+			message: fmt.Sprintf("The simulator has no operation %.100q.", c.target)})
 		return
 	}
-	body, err := io.ReadAll(http.MaxBytesReader(w, r.Body, maxBody))
+	role, signErr := s.signer(r)
 	if err != nil {
 		err = &apiError{
 			code: "RequestEntityTooLarge", status: http.StatusRequestEntityTooLarge,
 			message: "The body could not be read: " + err.Error(),
 		}
-	} else {
-		in := request{ctx: r.Context(), body: body, baseURL: baseURL(r), interrupted: s.queues.interruption()}
-		body, err = s.withFaults(service, action, in, handler)
+	} else if err = signErr; err == nil {
+		if body, err = c.protocol.decode(body); err == nil {
+			in := request{
+				ctx: r.Context(), body: body, role: role, baseURL: baseURL(r), interrupted: s.queues.interruption(),
+			}
+			body, err = s.withFaults(c.service, c.action, in, c.handler)
+		}
 	}
-	s.countCall(action, outcome(err))
+	s.countCall(c.action, outcome(err))
+	s.countRoleCall(role, c.action)
 	if errors.Is(err, errResponseLost) {
 		closeConnection(w)
 		return
 	}
-	writeResponse(w, service, body, err)
+	writeResponse(w, c.protocol, body, err)
 }
 
 // withFaults performs a call subject to the current faults.
@@ -138,9 +130,9 @@ func (s *Sim) withFaults(service, action string, in request, do actionHandler) (
 	switch {
 	case s.isDown(service):
 		return nil, errUnavailable
-	case hit("refusal", map[string]float64{action: refusal.Fraction}):
+	case refusal.concerns(in) && hit("refusal", map[string]float64{action: refusal.Fraction}):
 		return nil, refusal.err()
-	case hit("throttle", faults.Throttle):
+	case !s.limits.allow(action), hit("throttle", faults.Throttle):
 		return nil, errThrottled[service]
 	case hit("server error", faults.ServerErrors):
 		return nil, errServer
@@ -165,6 +157,9 @@ var (
 		serviceECS:     &apiError{code: "ThrottlingException", message: "Rate exceeded"},
 		serviceSQS:     &apiError{code: "RequestThrottled", query: "RequestThrottled", message: "Rate exceeded"},
 		serviceKinesis: &apiError{code: "ProvisionedThroughputExceededException", message: "Rate exceeded for shard"},
+
+		serviceCloudWatch: &apiError{code: "Throttling", message: "Rate exceeded"},
+		serviceSTS:        &apiError{code: "Throttling", message: "Rate exceeded"},
 	}
 )
 
@@ -197,51 +192,6 @@ func outcome(err error) string {
 		return "unknown"
 	}
 	return "ServerException"
-}
-
-// A large response that AWS could never send so fast can arrive before the client finishes sending. aws-sdk-go-v2 then
-// closes the request body under net/http, which drops the connection and the unread rest of the response. So responses
-// longer than one read are delayed by responseDelay.
-const (
-	responseDelay  = 100 * time.Microsecond
-	singleReadSize = 2048 // bytes
-)
-
-// writeResponse writes a success or an error in the service's protocol.
-func writeResponse(w http.ResponseWriter, service string, body []byte, err error) {
-	status := http.StatusOK
-	if err != nil {
-		e := errServer
-		errors.As(err, &e)
-		if status = e.status; status == 0 {
-			status = http.StatusBadRequest
-		}
-		shape := e.code
-		if service == serviceSQS {
-			shape = "com.amazonaws.sqs#" + e.code
-			fault := "Sender"
-			if status >= http.StatusInternalServerError {
-				fault = "Receiver"
-			}
-			if e.query == "" {
-				e = &apiError{code: e.code, message: e.message, query: e.code}
-			}
-			w.Header().Set("x-amzn-query-error", e.query+";"+fault)
-		}
-		body, _ = json.Marshal(map[string]string{"__type": shape, "message": e.message})
-	}
-	if len(body) > singleReadSize {
-		time.Sleep(responseDelay)
-	}
-	version := "1.1"
-	if service == serviceSQS {
-		version = "1.0"
-	}
-	w.Header().Set("Content-Type", "application/x-amz-json-"+version)
-	w.Header().Set("Content-Length", strconv.Itoa(len(body)))
-	w.Header().Set("x-amzn-RequestId", uuid.NewString())
-	w.WriteHeader(status)
-	_, _ = w.Write(body)
 }
 
 // closeConnection closes the connection without a response.
@@ -335,5 +285,5 @@ func withoutLock[In any](do func(*Sim, request, In) (any, error)) actionHandler 
 
 func isAction(name string) bool {
 	return slices.Contains(services, name) || ecsActions[name] != nil || sqsActions[name] != nil ||
-		kinesisActions[name] != nil
+		kinesisActions[name] != nil || cloudWatchActions[name] != nil || stsActions[name] != nil
 }

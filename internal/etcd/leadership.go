@@ -8,6 +8,7 @@ import (
 	"sync"
 	"time"
 
+	"go.etcd.io/etcd/api/v3/v3rpc/rpctypes"
 	clientv3 "go.etcd.io/etcd/client/v3"
 	"go.etcd.io/etcd/client/v3/concurrency"
 )
@@ -103,7 +104,7 @@ func Campaign(
 		election := concurrency.NewElection(session, prefix)
 		won := make(chan error, 1)
 		// When its context ends, it resigns without a timeout. Closing the client ends that.
-		go func() { won <- election.Campaign(ctx, name) }()
+		go func() { won <- campaign(ctx, election, name) }()
 		var err error
 		select {
 		case err = <-won:
@@ -115,6 +116,17 @@ func Campaign(
 		}
 		return work(ctx, Leadership{election.Key(), election.Rev(), deadline.get})
 	})
+}
+
+// campaign waits until the election is won. A candidate waits for the deletion of its predecessor's key with a watch.
+// When etcd restarts, the watch resumes at its first revision, which may be compacted by then. The candidate keeps its
+// place in the election and watches again.
+func campaign(ctx context.Context, election *concurrency.Election, name string) error {
+	for {
+		if err := election.Campaign(ctx, name); !errors.Is(err, rpctypes.ErrCompacted) {
+			return err
+		}
+	}
 }
 
 // ForceLeadership leads at once and deletes the keys of all other leaders and candidates. It is for a process without

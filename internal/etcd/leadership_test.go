@@ -6,7 +6,9 @@ import (
 	"testing"
 	"time"
 
+	"github.com/prometheus/client_golang/prometheus"
 	"github.com/stretchr/testify/assert"
+	"github.com/stretchr/testify/require"
 	clientv3 "go.etcd.io/etcd/client/v3"
 
 	"github.com/blox/blox/internal/etcd"
@@ -67,6 +69,44 @@ func TestCampaign_EndsWithoutEtcd(t *testing.T) {
 	server.Stop()
 	assert.ErrorIs(t, stopSecond(), context.Canceled)
 	assert.NoError(t, stopFirst())
+}
+
+// A candidate waits for long, in a history that etcd has compacted when the candidate connects again.
+func TestCampaign_WaitsThroughCompactions(t *testing.T) {
+	server := testenv.EtcdServer(t)
+	first, stopFirst := lead(t, server, "first")
+	<-first
+	before := watchers(t)
+	second, stopSecond := lead(t, server, "second")
+	testenv.Eventually(t, func() bool { return watchers(t) > before }, "the candidate does not wait")
+	writeMany(t, server, 10)
+	client := server.Client()
+	now, err := client.Get(t.Context(), "x")
+	require.NoError(t, err)
+	_, err = client.Compact(t.Context(), now.Header.Revision)
+	require.NoError(t, err)
+	server.Stop()
+	server.Start()
+	assert.NoError(t, stopFirst())
+	select {
+	case <-second:
+	case <-time.After(time.Minute):
+		assert.Fail(t, "the second does not lead")
+	}
+	assert.NoError(t, stopSecond())
+}
+
+// watchers returns the number of watchers of all etcds of this process.
+func watchers(t *testing.T) (n float64) {
+	t.Helper()
+	metrics, err := prometheus.DefaultGatherer.Gather()
+	require.NoError(t, err)
+	for _, m := range metrics {
+		if m.GetName() == "etcd_debugging_mvcc_watcher_total" {
+			n += m.GetMetric()[0].GetGauge().GetValue()
+		}
+	}
+	return n
 }
 
 // The lease's end, by this machine's clock, moves on while etcd answers, and when it does not the work's context ends

@@ -32,9 +32,11 @@ const (
 // each second, and at once after a suspicious response or a new watch. A watch that resumes at a revision that etcd
 // has not reached yet would wait without an error. A nil Monitor detects nothing.
 type Monitor struct {
-	log      logrus.FieldLogger
-	replaced prometheus.Counter
-	suspect  chan struct{} // requests a check
+	log        logrus.FieldLogger
+	replaced   prometheus.Counter
+	violations prometheus.Counter // found by WatchOrder
+	usage      *usage
+	suspect    chan struct{} // requests a check
 
 	mu         sync.Mutex
 	seen       position
@@ -49,20 +51,29 @@ type position struct {
 	dataID   string // empty if etcd accepts no writes
 }
 
-// NewMonitor returns a Monitor that logs and counts replacements. The registerer adds the service's prefix; nil
-// registers nothing.
+// NewMonitor returns a Monitor that logs and counts replacements, and measures how much of its space etcd uses. The
+// registerer adds the service's prefix; nil registers nothing.
 func NewMonitor(log logrus.FieldLogger, registerer prometheus.Registerer) *Monitor {
+	factory := promauto.With(registerer)
 	return &Monitor{
 		log: log, suspect: make(chan struct{}, 1), contexts: map[*context.CancelCauseFunc]struct{}{},
-		replaced: promauto.With(registerer).NewCounter(prometheus.CounterOpts{
+		usage: newUsage(registerer),
+		replaced: factory.NewCounter(prometheus.CounterOpts{
 			Name: "etcd_data_replaced_total",
 			Help: "Times that etcd was found wiped or restored from a backup without raised revisions.",
+		}),
+		violations: factory.NewCounter(prometheus.CounterOpts{
+			Name: "etcd_watch_order_violations_total",
+			Help: "Watches that delivered an event after etcd had announced its revision.",
 		}),
 	}
 }
 
-// Run checks etcd until ctx ends, and then returns nil.
+// Run checks and measures etcd until ctx ends, and then returns nil.
 func (m *Monitor) Run(ctx context.Context, client *clientv3.Client) error {
+	var measuring sync.WaitGroup
+	measuring.Go(func() { m.usage.run(ctx, client) })
+	defer measuring.Wait()
 	ticker := time.NewTicker(checkInterval)
 	defer ticker.Stop()
 	for ctx.Err() == nil {
@@ -114,7 +125,7 @@ func (m *Monitor) Generation() int64 {
 func (m *Monitor) check(ctx context.Context, client *clientv3.Client) error {
 	ctx, cancel := context.WithTimeout(ctx, checkTimeout)
 	defer cancel()
-	before := m.position()
+	before := m.mark()
 	got, err := client.Get(ctx, dataIDKey)
 	if err != nil {
 		return fmt.Errorf("read %s: %w", dataIDKey, err)
@@ -137,6 +148,13 @@ func (m *Monitor) check(ctx context.Context, client *clientv3.Client) error {
 	return nil
 }
 
+// mark is what the monitor knew when a request or stream began. A response belongs to the history of its beginning:
+// it says nothing about a later generation of the data.
+type mark struct {
+	position
+	generation int64
+}
+
 // createDataID returns the new id, or the id of another replica that was faster.
 func createDataID(ctx context.Context, client *clientv3.Client) (string, error) {
 	id := uuid.NewString()
@@ -157,10 +175,13 @@ func createDataID(ctx context.Context, client *clientv3.Client) (string, error) 
 
 // compare takes over now, which was read after before had been seen. If both cannot belong to one history, it ends all
 // contexts.
-func (m *Monitor) compare(before, now position) {
+func (m *Monitor) compare(before mark, now position) {
 	m.mu.Lock()
 	defer m.mu.Unlock()
-	if now.follows(before) {
+	if before.generation != m.generation {
+		return
+	}
+	if now.follows(before.position) {
 		m.seen.cluster = now.cluster
 		m.seen.revision = max(m.seen.revision, now.revision)
 		m.seen.dataID = now.dataID
@@ -189,8 +210,8 @@ func (p position) follows(before position) bool {
 		(before.dataID == "" || p.dataID == before.dataID)
 }
 
-func (m *Monitor) position() position {
+func (m *Monitor) mark() mark {
 	m.mu.Lock()
 	defer m.mu.Unlock()
-	return m.seen
+	return mark{m.seen, m.generation}
 }

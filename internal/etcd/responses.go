@@ -18,10 +18,10 @@ func (m *Monitor) unary(
 	ctx context.Context, method string, request, response any, conn *grpc.ClientConn, next grpc.UnaryInvoker,
 	options ...grpc.CallOption,
 ) error {
-	before := m.position()
+	before := m.mark()
 	err := next(ctx, method, request, response, conn, options...)
 	if err == nil {
-		m.observe(header(response), before.revision)
+		m.observe(header(response), before)
 	}
 	return err
 }
@@ -30,21 +30,24 @@ func (m *Monitor) stream(
 	ctx context.Context, description *grpc.StreamDesc, conn *grpc.ClientConn, method string, next grpc.Streamer,
 	options ...grpc.CallOption,
 ) (grpc.ClientStream, error) {
+	generation := m.Generation()
 	stream, err := next(ctx, description, conn, method, options...)
 	if err != nil {
 		return nil, err
 	}
-	return observedStream{stream, m}, nil
+	return observedStream{stream, m, generation}, nil
 }
 
 // observedStream is a stream of watches or of lease renewals.
 type observedStream struct {
 	grpc.ClientStream
-	monitor *Monitor
+	monitor    *Monitor
+	generation int64 // in which the stream began
 }
 
 func (s observedStream) RecvMsg(message any) error {
-	before := s.monitor.position()
+	before := s.monitor.mark()
+	before.generation = s.generation
 	if err := s.ClientStream.RecvMsg(message); err != nil {
 		return err
 	}
@@ -55,7 +58,7 @@ func (s observedStream) RecvMsg(message any) error {
 			s.monitor.requestCheck()
 		}
 	}
-	s.monitor.observe(header(message), before.revision)
+	s.monitor.observe(header(message), before)
 	return nil
 }
 
@@ -68,13 +71,18 @@ func header(response any) *pb.ResponseHeader {
 }
 
 // observe records the header of a response. It requests a check if the header contradicts the position before the
-// request.
-func (m *Monitor) observe(h *pb.ResponseHeader, before int64) {
+// request. It ignores a request or stream that began before the data was replaced: a late response of the former etcd
+// would make the new one look replaced, too.
+func (m *Monitor) observe(h *pb.ResponseHeader, before mark) {
 	if h == nil || h.ClusterId == 0 || h.Revision == 0 {
 		return
 	}
 	m.mu.Lock()
-	suspicious := h.Revision < before || m.seen.cluster != 0 && h.ClusterId != m.seen.cluster
+	if before.generation != m.generation {
+		m.mu.Unlock()
+		return
+	}
+	suspicious := h.Revision < before.revision || m.seen.cluster != 0 && h.ClusterId != m.seen.cluster
 	if !suspicious {
 		m.seen.revision = max(m.seen.revision, h.Revision)
 	}

@@ -17,6 +17,7 @@ import (
 func guard(next http.Handler, log logrus.FieldLogger, s settings) http.Handler {
 	return http.HandlerFunc(func(w http.ResponseWriter, r *http.Request) {
 		started := time.Now()
+		assignID(w, r)
 		controller := http.NewResponseController(w)
 		res := &response{ResponseWriter: w, controller: controller, writeTimeout: s.writeTimeout, overTLS: r.TLS != nil}
 		if r.ProtoMajor == 1 {
@@ -26,21 +27,21 @@ func guard(next http.Handler, log logrus.FieldLogger, s settings) http.Handler {
 		defer func() {
 			took := time.Since(started)
 			s.observe(r, res.statusCode(), took)
-			if res.statusCode() >= http.StatusInternalServerError || debugEnabled(log) {
+			if res.statusCode() >= http.StatusInternalServerError || changes(r.Method) || debugEnabled(log) {
 				logRequest(log, r, res, took)
 			}
 		}()
 		defer recoverPanic(log, r, res, s.panicText)
 
 		if crossOrigin(r) {
-			Error(res, http.StatusForbidden, crossOriginText)
+			Error(res, r, Problem{Status: http.StatusForbidden, Code: CodeCrossOrigin, Detail: crossOriginText})
 			return
 		}
 		if r.ContentLength > maxBody {
 			if r.ProtoMajor == 1 {
 				w.Header().Set("Connection", "close") // so that net/http does not read the whole body
 			}
-			Error(res, http.StatusRequestEntityTooLarge, bodyTooLarge)
+			Error(res, r, problemTooLarge)
 			return
 		}
 		if r.Body != http.NoBody {
@@ -67,14 +68,14 @@ func recoverPanic(log logrus.FieldLogger, r *http.Request, res *response, text s
 		res.aborted = true
 		panic(failure)
 	}
-	log.WithFields(logrus.Fields{
+	RequestLog(log, r).WithFields(logrus.Fields{
 		"method": r.Method, "path": r.URL.Path, "panic": failure, "stack": string(debug.Stack()),
 	}).Error("request panicked")
 	if res.status != 0 {
 		res.aborted = true
 		panic(http.ErrAbortHandler)
 	}
-	Error(res, http.StatusInternalServerError, text)
+	Error(res, r, internalError(text))
 }
 
 // debugEnabled reports whether successful requests are logged. Collecting the fields of a line that is dropped would be
@@ -88,17 +89,22 @@ func debugEnabled(log logrus.FieldLogger) bool {
 }
 
 func logRequest(log logrus.FieldLogger, r *http.Request, res *response, took time.Duration) {
-	entry := log.WithFields(logrus.Fields{
+	entry := RequestLog(log, r).WithFields(logrus.Fields{
 		"method": r.Method, "path": r.URL.Path, "status": res.statusCode(), "bytes": res.bytes, "duration": took,
-		"client": r.RemoteAddr,
 	})
 	switch {
+	case res.aborted && changes(r.Method):
+		entry.Info("request aborted")
 	case res.aborted:
 		entry.Debug("request aborted")
+	case res.statusCode() == http.StatusServiceUnavailable && r.URL.Path == ReadyPath: // probes repeat
+		entry.Debug("service not ready")
 	case res.statusCode() == http.StatusServiceUnavailable: // the component that misses a dependency logs that itself
 		entry.Info("request rejected")
 	case res.statusCode() >= http.StatusInternalServerError:
 		entry.Warn("request failed")
+	case changes(r.Method):
+		entry.Info("request served")
 	default:
 		entry.Debug("request served")
 	}

@@ -41,10 +41,10 @@ func TestGuard_LogsRequests(t *testing.T) {
 	server := start(t, func(w http.ResponseWriter, r *http.Request) {
 		switch r.URL.Path {
 		case "/down":
-			Error(w, http.StatusServiceUnavailable, "etcd does not respond")
+			Error(w, r, Problem{Status: http.StatusServiceUnavailable, Detail: "etcd does not respond"})
 			return
 		case "/broken":
-			Error(w, http.StatusInternalServerError, "Server Error")
+			Error(w, r, Problem{Status: http.StatusInternalServerError, Detail: "Server Error"})
 			return
 		}
 		_, _ = io.WriteString(w, "hello")

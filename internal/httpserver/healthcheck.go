@@ -35,6 +35,9 @@ func WithTLSFiles(files tlsconfig.Files, log logrus.FieldLogger) (Option, error)
 	return WithTLS(certificates.Server()), nil
 }
 
+// ReadyPath is where a service reports whether it is ready.
+const ReadyPath = "/v1/ready"
+
 // Healthcheck requests path from the service that serves at bind with files. It returns nil if the response is 200.
 func Healthcheck(ctx context.Context, bind, path string, files tlsconfig.Files) error {
 	address, err := localAddress(bind)

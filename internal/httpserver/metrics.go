@@ -54,6 +54,12 @@ func WithMetrics(registerer prometheus.Registerer) Option {
 	}
 }
 
+// Registry registers metrics and gathers them. prometheus.NewRegistry returns one.
+type Registry interface {
+	prometheus.Registerer
+	prometheus.Gatherer
+}
+
 // MetricsHandler serves a registry's metrics in Prometheus's text format.
 func MetricsHandler(gatherer prometheus.Gatherer) http.Handler {
 	return promhttp.HandlerFor(gatherer, promhttp.HandlerOpts{})

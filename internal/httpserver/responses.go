@@ -32,14 +32,6 @@ func JSON(w http.ResponseWriter, status int, v any) {
 	_, _ = w.Write(body.Bytes()) // fails only if the client has left
 }
 
-// Error responds with text and a newline, as plain text. A 503 has Retry-After: 1.
-func Error(w http.ResponseWriter, status int, text string) {
-	if status == http.StatusServiceUnavailable {
-		w.Header().Set("Retry-After", "1")
-	}
-	http.Error(w, text, status)
-}
-
 // SpecHandler serves an API's OpenAPI document.
 func SpecHandler(spec []byte) http.Handler {
 	return http.HandlerFunc(func(w http.ResponseWriter, _ *http.Request) {
@@ -53,6 +45,8 @@ func SpecHandler(spec []byte) http.Handler {
 type ErrorResponse struct {
 	Err    error  // matches by errors.Is
 	Status int    // as in http.StatusNotFound
+	Code   string // see Problem
+	Hint   string // see Problem
 	Text   string // if empty, the text of the innermost matching error, without the operations that wrap it
 }
 
@@ -61,42 +55,60 @@ type ErrorResponse struct {
 type ErrorTable struct {
 	Responses  []ErrorResponse
 	Unexpected string // the text of 500 for all other errors, which are logged
-	Log        logrus.FieldLogger
+	// Details returns which part of the request err is about; nil for none.
+	Details func(err error) Details
+	Log     logrus.FieldLogger
 }
 
 // Respond responds to r with the table's response to err.
 func (t ErrorTable) Respond(w http.ResponseWriter, r *http.Request, err error) {
-	status, text, known := t.find(err)
+	problem, known := t.find(err)
 	ended := r.Context().Err() != nil // the client has left, or the server stops
-	log := t.Log.WithError(err).WithFields(logrus.Fields{"method": r.Method, "path": r.URL.Path})
+	log := RequestLog(t.Log, r).WithError(err).WithFields(logrus.Fields{"method": r.Method, "path": r.URL.Path})
 	switch {
 	case !known && ended:
 		log.Debug("request ended early")
 	case !known:
 		log.Error("request failed")
-	case status >= http.StatusInternalServerError && !ended:
+	case problem.Status >= http.StatusInternalServerError && !ended:
 		log.Info("request rejected")
 	}
-	Error(w, status, text)
+	Error(w, r, problem)
 }
 
-func (t ErrorTable) find(err error) (status int, text string, known bool) {
+func (t ErrorTable) find(err error) (p Problem, known bool) {
 	for _, response := range t.Responses {
-		if errors.Is(err, response.Err) {
-			if response.Text == "" {
-				return response.Status, innermost(err, response.Err).Error(), true
-			}
-			return response.Status, response.Text, true
+		if !errors.Is(err, response.Err) {
+			continue
 		}
+		p = Problem{Status: response.Status, Code: response.Code, Hint: response.Hint, Detail: response.Text}
+		if p.Detail == "" {
+			p.Detail = innermost(err, response.Err).Error()
+		}
+		if t.Details != nil {
+			p.Details = t.Details(err)
+		}
+		return p, true
 	}
 	var tooLarge *http.MaxBytesError
 	switch {
 	case errors.As(err, &tooLarge):
-		return http.StatusRequestEntityTooLarge, bodyTooLarge, true
+		return problemTooLarge, true
 	case errors.Is(err, errBodyTooSlow):
-		return http.StatusRequestTimeout, bodyTooSlow, true
+		return Problem{Status: http.StatusRequestTimeout, Code: CodeBodyTooSlow, Detail: bodyTooSlow}, true
 	}
-	return http.StatusInternalServerError, t.Unexpected, false
+	return internalError(t.Unexpected), false
+}
+
+var problemTooLarge = Problem{
+	Status: http.StatusRequestEntityTooLarge, Code: CodeBodyTooLarge, Detail: bodyTooLarge,
+}
+
+func internalError(text string) Problem {
+	return Problem{
+		Status: http.StatusInternalServerError, Code: CodeInternal, Detail: text,
+		Hint: "The service's log has the cause, with the id of the request.",
+	}
 }
 
 // innermost returns the last error in err's chain that still matches target.

@@ -24,7 +24,7 @@ func TestJSON_WritesOneLine(t *testing.T) {
 
 func TestError_WritesPlainText(t *testing.T) {
 	w := httptest.NewRecorder()
-	Error(w, http.StatusNotFound, "Task not found")
+	Error(w, httptest.NewRequest("GET", "/", nil), Problem{Status: http.StatusNotFound, Detail: "Task not found"})
 	assert.Equal(t, http.StatusNotFound, w.Code)
 	assert.Equal(t, "text/plain; charset=utf-8", w.Header().Get("Content-Type"))
 	assert.Equal(t, "nosniff", w.Header().Get("X-Content-Type-Options"))
@@ -32,7 +32,7 @@ func TestError_WritesPlainText(t *testing.T) {
 	assert.Empty(t, w.Header().Get("Retry-After"))
 
 	w = httptest.NewRecorder()
-	Error(w, http.StatusServiceUnavailable, "Not yet reconciled with ECS")
+	Error(w, httptest.NewRequest("GET", "/", nil), Problem{Status: http.StatusServiceUnavailable, Detail: "Not ready"})
 	assert.Equal(t, "1", w.Header().Get("Retry-After"))
 }
 
@@ -80,7 +80,9 @@ func TestErrorTable_Responds(t *testing.T) {
 		t.Run(name, func(t *testing.T) {
 			log, lines := logged()
 			answers := ErrorTable{
-				Responses:  []ErrorResponse{{errNotFound, 404, "Task not found"}, {errNoSuch, 404, ""}},
+				Responses: []ErrorResponse{
+					{Err: errNotFound, Status: 404, Text: "Task not found"}, {Err: errNoSuch, Status: 404},
+				},
 				Unexpected: "Server Error",
 				Log:        log,
 			}

@@ -63,7 +63,8 @@ var errAborted = errors.New("the server aborts its requests")
 // Serve serves requests on listener until ctx ends, within limits that hold for every handler: 10 s and 64 KiB for a
 // header, 1 MiB for a body and 30 s for both, and 10 s for the client to take each 64 KiB of a response, which may be
 // endless. A handler that panics responds with 500. Connections for which the process has no file descriptors are
-// closed at once. Requests are logged at debug level, failed ones at warning level.
+// closed at once. Requests are logged with their ids at debug level, those that may change something at info level, and
+// failed ones at warning level. Every response has an X-Request-Id.
 //
 // When ctx ends, Serve accepts no more connections, streams end (see StreamContext), and requests in flight have 5 s to
 // finish. Then their contexts end and their responses are aborted. Serve returns nil after the last handler has

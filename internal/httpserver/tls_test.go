@@ -307,7 +307,7 @@ func TestHealthcheck_ReportsReadiness(t *testing.T) {
 			server := start(t, func(w http.ResponseWriter, r *http.Request) {
 				assert.Equal(t, "/v1/ready", r.URL.Path)
 				if !ready {
-					Error(w, http.StatusServiceUnavailable, "etcd does not respond")
+					Error(w, r, Problem{Status: http.StatusServiceUnavailable, Detail: "etcd does not respond"})
 				}
 			}, log, s)
 			_, port, err := net.SplitHostPort(server.url[len("http://"):])

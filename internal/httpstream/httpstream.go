@@ -24,8 +24,9 @@ import (
 
 // Line is one line of a stream.
 type Line struct {
-	Text []byte // with its newline; empty if there is nothing to send
-	More bool   // another line follows at once, so both are sent together
+	Prefix []byte // sent before Text, unless that is empty
+	Text   []byte // with its newline; empty if there is nothing to send
+	More   bool   // another line follows at once, so both are sent together
 }
 
 // Open starts a stream's source. Ctx ends when the client leaves or the service stops. The source yields lines, and
@@ -45,7 +46,9 @@ func Serve(w http.ResponseWriter, r *http.Request, open Open, errorLine func(err
 		return err
 	}
 	w.Header().Set("Content-Type", "application/octet-stream")
-	w.Header().Set("Cache-Control", "no-store")
+	// Proxies must pass on each line at once: nginx buffers responses by default, and compression would hold lines back.
+	w.Header().Set("Cache-Control", "no-store, no-transform")
+	w.Header().Set("X-Accel-Buffering", "no")
 	w.WriteHeader(http.StatusOK)
 	if err := http.NewResponseController(w).Flush(); err != nil || r.Method == http.MethodHead {
 		return nil
@@ -85,9 +88,12 @@ type writer struct {
 
 func (w *writer) write(line Line) error {
 	text := line.Text
-	if line.More && len(text) > 0 || w.buffered != nil {
+	if len(text) > 0 && (line.More || len(line.Prefix) > 0) || w.buffered != nil {
 		if w.buffered == nil {
 			w.buffered = buffers.Get().(*bytes.Buffer)
+		}
+		if len(text) > 0 {
+			w.buffered.Write(line.Prefix)
 		}
 		w.buffered.Write(text)
 		if line.More && w.buffered.Len() < maxBuffered {

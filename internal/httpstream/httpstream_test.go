@@ -57,7 +57,8 @@ func TestServe_SendsHeadersAndLines(t *testing.T) {
 	require.NoError(t, err)
 	assert.Equal(t, http.StatusOK, response.StatusCode)
 	assert.Equal(t, "application/octet-stream", response.Header.Get("Content-Type"))
-	assert.Equal(t, "no-store", response.Header.Get("Cache-Control"))
+	assert.Equal(t, "no-store, no-transform", response.Header.Get("Cache-Control"))
+	assert.Equal(t, "no", response.Header.Get("X-Accel-Buffering"))
 	assert.Equal(t, "a\nb\n", body)
 }
 

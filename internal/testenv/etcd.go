@@ -29,9 +29,17 @@ type Server struct {
 	tb      testing.TB
 	dir     string
 	options embedded.Options
+	program string // path of an etcd to run as a process; "" runs the embedded one
 
 	mu      sync.Mutex
-	running *embedded.Embedded // nil while stopped
+	running runningEtcd // nil while stopped
+}
+
+// runningEtcd is an embedded etcd or a process.
+type runningEtcd interface {
+	Address() string
+	Client() (*clientv3.Client, error)
+	Close()
 }
 
 // EtcdServer starts an etcd that ends with the test, or skips the test with -short. Without an address in the options,
@@ -68,9 +76,16 @@ func (s *Server) Start() {
 	}
 	ctx, cancel := context.WithTimeout(context.Background(), timeout)
 	defer cancel()
-	running, err := embedded.Start(ctx, s.dir, s.options)
+	running, err := s.start(ctx)
 	require.NoError(s.tb, err)
 	s.running, s.options.Address = running, running.Address()
+}
+
+func (s *Server) start(ctx context.Context) (runningEtcd, error) {
+	if s.program == "" {
+		return embedded.Start(ctx, s.dir, s.options)
+	}
+	return startEtcdProcess(ctx, s.program, s.dir, s.options.Address)
 }
 
 // Stop stops the etcd and waits for its end; it has no effect on a stopped one.
