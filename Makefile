@@ -36,7 +36,7 @@ unit: ## run tests without processes and etcd clusters in under 30 s; only make 
 
 test: ## run every test with the race detector; STRESS=1 keeps all cores busy
 	$(if $(STRESS),go build -o bin/ ./internal/testenv/stress)
-	$(if $(STRESS),bin/stress) go test -race -timeout $(if $(STRESS),30m,15m) ./...
+	$(if $(STRESS),bin/stress) go test -race -timeout $(if $(STRESS),40m,25m) ./...
 
 layers: ## verify and list the imports between packages
 	go test -v -run TestLayers ./internal/layers
@@ -58,6 +58,9 @@ fuzz: ## run each fuzz target for FUZZTIME (2m); RUN=<regexp> selects some; test
 
 bench: build ## run the benchmarks in about eight minutes; RUN=<regexp> selects sections
 	bin/blox-bench --run '$(RUN)'
+
+alerts: ## make each alert fire on the simulator in about ten minutes, with Debian's Prometheus
+	go test -count=1 -timeout 40m ./deploy/monitoring -run TestAlerts -v -fire
 
 robustness: build ## inject faults into every process of Blox and check its promises; SEED=, DURATION=5m
 	bin/blox-robustness --duration $(DURATION) $(if $(SEED),--seed $(SEED))
@@ -95,4 +98,4 @@ clean: ## remove the output of the targets above
 	rm -rf bin tmp
 
 .DEFAULT_GOAL := help
-.PHONY: help build generate unit test layers names fuzz bench robustness load lint vuln local docker deploy-test clean
+.PHONY: help build generate unit test alerts layers names fuzz bench robustness load lint vuln local docker deploy-test clean

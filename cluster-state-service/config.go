@@ -13,7 +13,15 @@ import (
 	"github.com/blox/blox/cluster-state-service/ingest"
 	"github.com/blox/blox/internal/etcd"
 	"github.com/blox/blox/internal/httpserver"
+	"github.com/blox/blox/internal/logging"
+	"github.com/blox/blox/internal/ratelimit"
 	"github.com/blox/blox/internal/tlsconfig"
+)
+
+// Bounds of --stopped-task-retention. ECS itself keeps stopped tasks for about an hour.
+const (
+	minRetention = time.Hour
+	maxRetention = 30 * 24 * time.Hour
 )
 
 // Config holds every setting. Flags override environment variables, which override defaults.
@@ -24,20 +32,30 @@ type Config struct {
 	Healthcheck bool
 	// Etcd, --etcd-…, CSS_ETCD_…: endpoints, TLS and credentials of etcd. CSS_ETCD_ENDPOINTS is comma-separated.
 	Etcd etcd.Config
-	// Queue, --queue, CSS_QUEUE: an SQS queue, name or sqs://name, or a Kinesis stream, kinesis://name.
+	// Queue, --queue, CSS_QUEUE: an SQS queue, name, URL or ARN, or a Kinesis stream, kinesis://name or ARN.
 	Queue             string
 	ReconcileInterval time.Duration // --reconcile-interval: time between full reconciliations with ECS
-	EtcdHistory       time.Duration // --etcd-history: age of the oldest etcd revision to keep; 0 disables compaction
-	Pollers           int           // --pollers: number of concurrent receives from an SQS queue
-	EtcdBatchSize     int           // --etcd-batch-size: maximum number of records in one etcd transaction
+	// StoppedTaskRetention, --stopped-task-retention, CSS_STOPPED_TASK_RETENTION: how long stopped tasks are kept.
+	StoppedTaskRetention time.Duration
+	// Greatest numbers of calls of ECS per second.
+	ReadRate      float64       // --read-rate: List and Describe of tasks and container instances; bursts of 80
+	LookupRate    float64       // --lookup-rate: ListClusters and DescribeClusters; bursts of 40
+	ReconcileRate float64       // --reconcile-rate: the part of ReadRate that periodic reconciliations use
+	EtcdHistory   time.Duration // --etcd-history: age of the oldest etcd revision to keep; 0 disables compaction
+	Pollers       int           // --pollers: number of concurrent receives from an SQS queue
+	EtcdBatchSize int           // --etcd-batch-size: maximum number of records in one etcd transaction
 
 	LogFile  string // CSS_LOG_FILE: path of a rotated log file, written in addition to stderr
 	LogLevel string // CSS_LOG_LEVEL: debug, info, warn, error, crit or none
+	// LogFormat, --log-format, CSS_LOG_FORMAT: text or json.
+	LogFormat string
 
 	// Getenv reads the AWS SDK's variables and ECS_ENDPOINT.
 	Getenv func(string) string
 	// Listener replaces the listener on Bind if it is not nil.
 	Listener net.Listener
+	// Metrics replaces the registry of metrics if it is not nil.
+	Metrics httpserver.Registry
 }
 
 // ErrVersion reports that the arguments contain --version.
@@ -53,16 +71,32 @@ func ParseConfig(args []string, getenv func(string) string, help io.Writer) (Con
 	c.TLS.ListenerFlags(flags, "CSS", getenv)
 	c.Etcd.Flags(flags, "CSS", getenv)
 	flags.StringVar(&c.Queue, "queue", getenv("CSS_QUEUE"),
-		"source of ECS events: an SQS queue, `name` or sqs://name, or a Kinesis stream, kinesis://name")
+		"source of ECS events: an SQS queue, `name`, URL or ARN, or a Kinesis stream, kinesis://name or ARN")
 	flags.DurationVar(&c.ReconcileInterval, "reconcile-interval", 20*time.Minute,
 		"`time` between full reconciliations with ECS")
+	flags.DurationVar(&c.StoppedTaskRetention, "stopped-task-retention", minRetention,
+		"`time` for which stopped tasks are kept, 1h to 720h (30 days); longer while ECS knows them")
+	flags.Float64Var(&c.ReadRate, "read-rate", ratelimit.ResourceReads.Rate,
+		"greatest number of `calls` per second that list and describe tasks and container instances; ECS allows an "+
+			"account 20")
+	flags.Float64Var(&c.LookupRate, "lookup-rate", ratelimit.ClusterReads.Rate,
+		"greatest number of `calls` of ListClusters and DescribeClusters per second; ECS allows an account 20")
+	flags.Float64Var(&c.ReconcileRate, "reconcile-rate", 2,
+		"greatest number of `calls` per second of periodic reconciliations, within --read-rate")
 	flags.DurationVar(&c.EtcdHistory, "etcd-history", 5*time.Minute,
 		"`age` of the oldest etcd revision to keep; 0 leaves compaction to etcd")
 	flags.IntVar(&c.Pollers, "pollers", 16, "`number` of concurrent receives from an SQS queue, 1 to 100")
 	flags.IntVar(&c.EtcdBatchSize, "etcd-batch-size", 100,
 		"maximum number of `records` in one etcd transaction, 1 to 100")
+	flags.StringVar(&c.LogFormat, "log-format", cmp.Or(getenv("CSS_LOG_FORMAT"), logging.FormatText),
+		logging.FormatUsage)
 	flags.BoolVar(&c.Healthcheck, "healthcheck", false, httpserver.HealthcheckUsage)
 	version := flags.Bool("version", false, "print the version and exit")
+	if given := getenv("CSS_STOPPED_TASK_RETENTION"); given != "" {
+		if err := flags.Set("stopped-task-retention", given); err != nil {
+			return c, fmt.Errorf("CSS_STOPPED_TASK_RETENTION %.100q: must be a duration, such as 24h", given)
+		}
+	}
 	if err := flags.Parse(args); err != nil {
 		if errors.Is(err, flag.ErrHelp) {
 			usage(flags, help)
@@ -81,7 +115,8 @@ func usage(flags *flag.FlagSet, to io.Writer) {
 		"AWS_REGION, AWS_PROFILE and the AWS SDK's other variables select the account and region of ECS and the queue.\n"+
 		"CSS_LOG_FILE sets a log file, CSS_LOG_LEVEL the level: debug, info, warn, error, crit or none.\n"+
 		"Certificate and key files are reloaded when they change.\n"+
-		"Variables set the TLS and etcd flags, too: CSS_TLS_CERT, CSS_TLS_KEY, CSS_CLIENT_CA, CSS_ETCD_CA and so on.\n\n")
+		"Variables set the TLS and etcd flags, too: CSS_TLS_CERT, CSS_TLS_KEY, CSS_CLIENT_CA, CSS_ETCD_CA and so on.\n"+
+		"CSS_STOPPED_TASK_RETENTION sets --stopped-task-retention.\n\n")
 	flags.SetOutput(to)
 	flags.PrintDefaults()
 }
@@ -99,17 +134,31 @@ func (c Config) check(rest []string) error {
 	if err := c.TLS.ValidateListener(); err != nil {
 		problem("%s", err)
 	}
+	if !logging.IsFormat(c.LogFormat) {
+		problem("--log-format %q: must be text or json", c.LogFormat)
+	}
 	if c.Healthcheck { // a health check needs no other setting
 		return joinProblems(problems)
 	}
 	problems = append(problems, c.Etcd.Validate()...)
 	if c.Queue == "" {
 		problem("--queue is missing: set the SQS queue or Kinesis stream that receives ECS events")
-	} else if _, _, err := ingest.ParseQueue(c.Queue); err != nil {
+	} else if _, err := ingest.ParseSource(c.Queue); err != nil {
 		problem("--queue: %s", err)
 	}
 	if c.ReconcileInterval <= 0 {
 		problem("--reconcile-interval %s: must be above 0", c.ReconcileInterval)
+	}
+	if c.StoppedTaskRetention < minRetention || c.StoppedTaskRetention > maxRetention {
+		problem("--stopped-task-retention %s: must be 1h to 720h", c.StoppedTaskRetention)
+	}
+	for _, limit := range []struct {
+		flag string
+		rate float64
+	}{{"read", c.ReadRate}, {"lookup", c.LookupRate}, {"reconcile", c.ReconcileRate}} {
+		if !(limit.rate > 0) { // NaN, too
+			problem("--%s-rate %v: must be above 0", limit.flag, limit.rate)
+		}
 	}
 	if c.EtcdHistory < 0 {
 		problem("--etcd-history %s: must be 0 or above", c.EtcdHistory)

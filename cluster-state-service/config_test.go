@@ -55,9 +55,12 @@ func TestParseConfig_ReportsEveryProblemOnOneLine(t *testing.T) {
 		"every flag malformed": {
 			[]string{
 				"--bind", "x", "--etcd-endpoint", "y", "--queue", "http://z", "--pollers", "0", "--etcd-history", "-1s",
-				"--etcd-batch-size", "101",
+				"--etcd-batch-size", "101", "--stopped-task-retention", "59m",
 			},
-			[]string{"--bind", "--etcd-endpoint", "--queue", "--pollers", "--etcd-history", "--etcd-batch-size"},
+			[]string{
+				"--bind", "--etcd-endpoint", "--queue", "--pollers", "--etcd-history", "--etcd-batch-size",
+				"--stopped-task-retention 59m0s: must be 1h to 720h",
+			},
 		},
 		"two malformed etcd endpoints": {
 			[]string{"--etcd-endpoint", "y", "--etcd-endpoint", "z", "--queue", "q"}, []string{`"y"`, `"z"`},
@@ -79,6 +82,32 @@ func TestParseConfig_ReportsEveryProblemOnOneLine(t *testing.T) {
 				assert.ErrorContains(t, err, want)
 			}
 			assert.NotContains(t, err.Error(), "\n")
+		})
+	}
+}
+
+func TestParseConfig_ReadsTheRetentionOfStoppedTasks(t *testing.T) {
+	required := []string{"--queue", "q", "--etcd-endpoint", "a:1"}
+	for name, tc := range map[string]struct {
+		variable string
+		args     []string
+		want     time.Duration
+		err      string
+	}{
+		"an hour by default":             {want: time.Hour},
+		"a variable sets it":             {variable: "48h", want: 48 * time.Hour},
+		"the flag overrides it":          {"48h", []string{"--stopped-task-retention", "720h"}, 720 * time.Hour, ""},
+		"more than thirty days is wrong": {args: []string{"--stopped-task-retention", "721h"}, err: "must be 1h to 720h"},
+		"a malformed variable is wrong":  {variable: "2d", err: `CSS_STOPPED_TASK_RETENTION "2d": must be a duration`},
+	} {
+		t.Run(name, func(t *testing.T) {
+			c, err := parse(map[string]string{"CSS_STOPPED_TASK_RETENTION": tc.variable}, append(required, tc.args...)...)
+			if tc.err != "" {
+				assert.ErrorContains(t, err, tc.err)
+				return
+			}
+			require.NoError(t, err)
+			assert.Equal(t, tc.want, c.StoppedTaskRetention)
 		})
 	}
 }

@@ -2,6 +2,7 @@
 package clusterstate
 
 import (
+	"cmp"
 	"context"
 	"fmt"
 	"net"
@@ -26,6 +27,8 @@ import (
 	"github.com/blox/blox/internal/awsconfig"
 	"github.com/blox/blox/internal/etcd"
 	"github.com/blox/blox/internal/httpserver"
+	"github.com/blox/blox/internal/ratelimit"
+	"github.com/blox/blox/internal/tlsconfig"
 	"github.com/blox/blox/internal/version"
 )
 
@@ -36,9 +39,9 @@ func Run(ctx context.Context, cfg Config, log logrus.FieldLogger) error {
 	if err != nil {
 		return err
 	}
-	registry, prefixed := newRegistry()
+	registry, prefixed := newRegistry(cfg)
 	monitor := etcd.NewMonitor(log, prefixed)
-	clients, err := newClients(ctx, cfg, monitor, log)
+	clients, err := newClients(ctx, cfg, monitor, log, prefixed)
 	if err != nil {
 		return err
 	}
@@ -54,18 +57,15 @@ func Run(ctx context.Context, cfg Config, log logrus.FieldLogger) error {
 	})
 	store := store.New(clients.etcd, cache.StoredVersion, registry).WithMonitor(monitor)
 	replica := replicaName()
-	reconciler := reconcile.New(reconcile.Config{
-		ECS: clients.ecs, Store: store, Compactor: store.NewCompactor(cfg.EtcdHistory, progress(cache), log),
-		WaitCurrent: cache.WaitCurrent, Region: clients.aws.Region, Name: replica, Interval: cfg.ReconcileInterval,
-		Log: log, Metrics: registry,
-	})
+	reconciler, maintainer := newReconciler(cfg, clients, store, cache, replica, log, registry)
 	writer := newWriter(cfg, store, cache, reconciler, log, registry)
-	consumer, err := newConsumer(cfg, clients.aws, store, writer, replica, log)
+	consumer, connectivity, err := newConsumer(cfg, clients.aws, store, writer, replica, log, registry)
 	if err != nil {
 		return err
 	}
 	server := api.New(api.Config{
-		Cache: cache, Region: clients.aws.Region, OutOfSpace: store.OutOfSpace,
+		Cache: cache, Region: reconciler.Region, OutOfSpace: store.OutOfSpace,
+		QueueProblem: connectivity.Problem, RefreshInstances: reconciler.RefreshInstances, Progress: writer.Progress,
 		Metrics: httpserver.MetricsHandler(registry), Log: log,
 	})
 
@@ -87,6 +87,7 @@ func Run(ctx context.Context, cfg Config, log logrus.FieldLogger) error {
 		return consumer.Run(ctx)
 	})
 	group.Go(func() error { return reconciler.Run(ctx) })
+	group.Go(func() error { return maintainer.Run(ctx) })
 	group.Go(func() error {
 		defer stopCache()
 		return httpserver.Serve(ctx, listener, server, log,
@@ -96,10 +97,16 @@ func Run(ctx context.Context, cfg Config, log logrus.FieldLogger) error {
 }
 
 // newRegistry returns the registry of all metrics, and one that prefixes the metrics of shared packages.
-func newRegistry() (*prometheus.Registry, prometheus.Registerer) {
-	registry := prometheus.NewRegistry()
+func newRegistry(cfg Config) (httpserver.Registry, prometheus.Registerer) {
+	registry := cfg.Metrics
+	if registry == nil {
+		registry = prometheus.NewRegistry()
+	}
 	registry.MustRegister(collectors.NewGoCollector(), collectors.NewProcessCollector(collectors.ProcessCollectorOpts{}))
-	return registry, prometheus.WrapRegistererWithPrefix("blox_css_", registry)
+	version.Register(registry, "cluster-state-service")
+	prefixed := prometheus.WrapRegistererWithPrefix("blox_css_", registry)
+	tlsconfig.RegisterExpiry(prefixed, map[string]tlsconfig.Files{"server": cfg.TLS, "etcd_client": cfg.Etcd.TLS})
+	return registry, prefixed
 }
 
 // clients are the clients of the services that Run depends on.
@@ -112,14 +119,19 @@ type clients struct {
 
 // newClients makes no calls.
 func newClients(
-	ctx context.Context, cfg Config, monitor *etcd.Monitor, log logrus.FieldLogger,
+	ctx context.Context, cfg Config, monitor *etcd.Monitor, log logrus.FieldLogger, metrics prometheus.Registerer,
 ) (c clients, err error) {
 	if c.aws, err = awsconfig.Load(ctx, cfg.Getenv); err != nil {
 		return c, err
 	}
-	if c.ecs, err = awsconfig.ECS(c.aws, cfg.Getenv); err != nil {
+	c.aws = awsconfig.WithMetrics(c.aws, metrics)
+	client, err := awsconfig.ECS(c.aws, cfg.Getenv)
+	if err != nil {
 		return c, err
 	}
+	limits := newLimits(cfg)
+	metrics.MustRegister(limits)
+	c.ecs = ecs.New(client.Options(), limits.Option)
 	if c.etcd, err = etcd.New(cfg.Etcd, log, monitor); err != nil {
 		return c, err
 	}
@@ -127,6 +139,22 @@ func newClients(
 		c.etcd.Close()
 	}
 	return c, err
+}
+
+// firstPart is the part of ECS's token buckets that the first reconciliation uses at first.
+const firstPart = .8
+
+// periodicBurst is the number of calls at once of a periodic reconciliation: those of one small cluster.
+const periodicBurst = 5
+
+func newLimits(cfg Config) ratelimit.ECS {
+	limiter := func(burst, rate float64) *ratelimit.Limiter {
+		return ratelimit.New(ratelimit.Bucket{Burst: burst, Rate: rate}, firstPart)
+	}
+	return ratelimit.ECS{
+		ClusterReads:  limiter(ratelimit.ClusterReads.Burst, cfg.LookupRate),
+		ResourceReads: limiter(ratelimit.ResourceReads.Burst, cfg.ReadRate),
+	}
 }
 
 func (c clients) close() {
@@ -145,6 +173,23 @@ func listen(cfg Config) (net.Listener, error) {
 	return listener, nil
 }
 
+// newReconciler returns the reconciler of the account and region of ECS, and the maintainer of all that share etcd.
+func newReconciler(
+	cfg Config, clients clients, store *store.Store, cache *cache.Cache, replica string, log logrus.FieldLogger,
+	metrics prometheus.Registerer,
+) (*reconcile.Reconciler, *reconcile.Maintainer) {
+	reconciler := reconcile.New(reconcile.Config{
+		ECS: clients.ecs, RegionName: clients.aws.Region, Store: store, WaitCurrent: cache.WaitCurrent, Name: replica,
+		Interval: cfg.ReconcileInterval, StoppedTaskRetention: cfg.StoppedTaskRetention, Log: log, Metrics: metrics,
+		Periodic: ratelimit.New(ratelimit.Bucket{Burst: periodicBurst, Rate: cfg.ReconcileRate}, 1),
+	})
+	return reconciler, reconcile.NewMaintainer(reconcile.MaintainerConfig{
+		Store: store, Compactor: store.NewCompactor(cfg.EtcdHistory, progress(cache), log),
+		WaitCurrent: cache.WaitCurrent, Name: replica, Interval: cfg.ReconcileInterval,
+		StoppedTaskRetention: cfg.StoppedTaskRetention, Log: log,
+	})
+}
+
 // newWriter returns the writer of events, which verifies old ones with ECS.
 func newWriter(
 	cfg Config, store *store.Store, cache *cache.Cache, reconciler *reconcile.Reconciler, log logrus.FieldLogger,
@@ -158,26 +203,34 @@ func newWriter(
 	})
 }
 
-// newConsumer returns the consumer of the SQS queue or Kinesis stream that cfg names.
+// newConsumer returns the consumer of the SQS queue or Kinesis stream that cfg names, and the record of whether that
+// can be read.
 func newConsumer(
 	cfg Config, aws aws.Config, store *store.Store, writer *ingest.Writer, replica string, log logrus.FieldLogger,
-) (interface{ Run(context.Context) error }, error) {
-	service, name, err := ingest.ParseQueue(cfg.Queue)
+	metrics prometheus.Registerer,
+) (consumer interface{ Run(context.Context) error }, connectivity *ingest.Connectivity, err error) {
+	source, err := ingest.ParseSource(cfg.Queue)
 	if err != nil {
-		return nil, err
+		return nil, nil, err
 	}
-	if service == ingest.ServiceKinesis {
+	connectivity = ingest.NewConnectivity(metrics)
+	aws.Region = cmp.Or(source.Region, aws.Region)
+	if source.Service == ingest.ServiceKinesis {
 		return kinesis.NewConsumer(kinesis.Config{
-			Client: awsconfig.Kinesis(aws), Stream: name, Member: replica, Store: store, Writer: writer, Log: log,
-		}), nil
+			Client: awsconfig.Kinesis(aws), Source: source, Member: replica, Store: store, Writer: writer, Log: log,
+			Connectivity: connectivity,
+		}), connectivity, nil
 	}
-	return ingest.NewConsumer(ingest.NewSQS(awsconfig.SQS(aws), name), writer, cfg.Pollers, log), nil
+	return ingest.NewConsumer(ingest.ConsumerConfig{
+		Queue: ingest.NewSQS(awsconfig.SQS(aws), source), Writer: writer, Pollers: cfg.Pollers, Connectivity: connectivity,
+		Log: log,
+	}), connectivity, nil
 }
 
 // The codecs decode, order and encode records for the cache.
 var (
 	taskCodec = cache.Codec[state.Task]{
-		Decode: state.DecodeTask, Version: func(t state.Task) int64 { return t.Version },
+		Decode: state.DecodeTask, Version: func(t state.Task) int64 { return t.Version }, Compact: state.Task.Compact,
 		Encode: api.EncodeTask, EncodeDeleted: api.EncodeDeleted,
 	}
 	instanceCodec = cache.Codec[state.Instance]{

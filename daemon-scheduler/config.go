@@ -14,6 +14,7 @@ import (
 	"github.com/blox/blox/cluster-state-service/informer"
 	"github.com/blox/blox/internal/etcd"
 	"github.com/blox/blox/internal/httpserver"
+	"github.com/blox/blox/internal/logging"
 	"github.com/blox/blox/internal/tlsconfig"
 )
 
@@ -31,16 +32,31 @@ type Config struct {
 	Lease               time.Duration // --leader-lease: time until another replica takes over from a failed leader
 	DeploymentHistory   int           // --deployment-history: deployments kept of each environment
 	Workers             int           // --workers: environments reconciled concurrently
-	// Calls of ECS per second, one limit for each class that ECS throttles.
-	ChangeRate float64 // --change-rate: StartTask, StopTask, PutAttributes and DeleteAttributes; bursts of 50
-	ReadRate   float64 // --read-rate: ListTasks and DescribeTasks; bursts of 50
+	// AttributeInterval (--attribute-interval) is the time between two comparisons of attributes with ECS; 0: none.
+	AttributeInterval time.Duration
+	// Intervals between two reads of a task's container health.
+	HealthInterval        time.Duration // --health-interval: of tasks at rest
+	RolloutHealthInterval time.Duration // --rollout-health-interval: of a rollout's tasks
+	// Greatest numbers of calls of ECS per second, one for each class that ECS throttles.
+	ChangeRate float64 // --change-rate: StartTask, StopTask, PutAttributes and DeleteAttributes; bursts of 90
+	ReadRate   float64 // --read-rate: ListTasks, DescribeTasks and ListAttributes; bursts of 50
 	LookupRate float64 // --lookup-rate: DescribeClusters, and DescribeTaskDefinition; bursts of 25
+	AlarmRate  float64 // --alarm-rate: CloudWatch's DescribeAlarms; bursts of 4
+	// AllowedRoles (--allowed-role, repeatable) are patterns of the ARNs of roles that environments may name; none: IAM
+	// alone decides.
+	AllowedRoles []string
+	// AlarmInterval (--alarm-interval) is the time between two reads of the alarms of deployments in progress.
+	AlarmInterval time.Duration
 
 	LogFile  string // DS_LOG_FILE: path of a rotated file, in addition to stderr
 	LogLevel string // DS_LOG_LEVEL: debug, info, warn, error, crit or none
+	// LogFormat, --log-format, DS_LOG_FORMAT: text or json.
+	LogFormat string
 
 	Getenv   func(string) string // reads the AWS SDK's variables and ECS_ENDPOINT
 	Listener net.Listener        // if set, it is served instead of Bind
+	// Metrics replaces the registry of metrics if it is not nil.
+	Metrics httpserver.Registry
 }
 
 // ErrVersion means that --version was given.
@@ -82,12 +98,29 @@ func (c *Config) define(flags *flag.FlagSet) (version *bool) {
 		"`time` until another replica takes over from a leader that fails; whole seconds, at least 2s")
 	flags.IntVar(&c.DeploymentHistory, "deployment-history", 100, "`number` of deployments kept of each environment")
 	flags.IntVar(&c.Workers, "workers", 16, "`number` of environments reconciled concurrently, 1 to 100")
-	flags.Float64Var(&c.ChangeRate, "change-rate", 20,
-		"`calls` of StartTask, StopTask, PutAttributes and DeleteAttributes per second; ECS allows an account 40")
+	flags.DurationVar(&c.AttributeInterval, "attribute-interval", time.Minute,
+		"`time` between two comparisons with ECS of the custom attributes that environments use; 0 for none")
+	flags.DurationVar(&c.HealthInterval, "health-interval", time.Minute,
+		"time between two reads of a task's container health, if its task definition has a health check")
+	flags.DurationVar(&c.RolloutHealthInterval, "rollout-health-interval", 3*time.Second,
+		"the same for tasks of a rollout, and for tasks that are not HEALTHY")
+	flags.Float64Var(&c.ChangeRate, "change-rate", 40,
+		"greatest number of `calls` of StartTask, StopTask, PutAttributes and DeleteAttributes per second; ECS allows an "+
+			"account 40")
 	flags.Float64Var(&c.ReadRate, "read-rate", 10,
-		"`calls` of ListTasks and DescribeTasks per second; ECS allows an account 20")
+		"greatest number of `calls` of ListTasks, DescribeTasks and ListAttributes per second; ECS allows an account 20")
 	flags.Float64Var(&c.LookupRate, "lookup-rate", 10,
-		"`calls` of DescribeClusters, and of DescribeTaskDefinition, per second; ECS allows an account 20 of each")
+		"greatest number of `calls` of DescribeClusters, and of DescribeTaskDefinition, per second; ECS allows an account "+
+			"20 of each")
+	flags.Func("allowed-role", "`pattern`, with * and ?, of the ARNs of IAM roles that environments may name; "+
+		"repeatable. Without it, all that IAM lets the service assume",
+		func(s string) error { c.AllowedRoles = append(c.AllowedRoles, s); return nil })
+	flags.DurationVar(&c.AlarmInterval, "alarm-interval", 15*time.Second,
+		"time between two reads of the CloudWatch alarms of deployments in progress")
+	flags.Float64Var(&c.AlarmRate, "alarm-rate", 4,
+		"greatest number of `calls` of CloudWatch's DescribeAlarms per second; CloudWatch allows an account 9")
+	flags.StringVar(&c.LogFormat, "log-format", cmp.Or(c.Getenv("DS_LOG_FORMAT"), logging.FormatText),
+		logging.FormatUsage)
 	flags.BoolVar(&c.Healthcheck, "healthcheck", false, httpserver.HealthcheckUsage)
 	return flags.Bool("version", false, "print the version and exit")
 }
@@ -124,6 +157,7 @@ func (c Config) check(rest []string) error {
 	if err := c.TLS.ValidateListener(); err != nil {
 		problem(true, "%s", err)
 	}
+	problem(!logging.IsFormat(c.LogFormat), "--log-format %q: not text or json", c.LogFormat)
 	if c.Healthcheck { // it needs no other setting
 		return joined(problems)
 	}
@@ -138,12 +172,16 @@ func (c Config) check(rest []string) error {
 	problem(c.StartConfirmTimeout < 0, "--start-confirm-timeout %s: below 0", c.StartConfirmTimeout)
 	problem(c.Lease < 2*time.Second, "--leader-lease %s: below 2s", c.Lease)
 	problem(c.Lease%time.Second != 0, "--leader-lease %s: not whole seconds", c.Lease)
+	problem(c.HealthInterval <= 0, "--health-interval %s: not above 0", c.HealthInterval)
+	problem(c.RolloutHealthInterval <= 0, "--rollout-health-interval %s: not above 0", c.RolloutHealthInterval)
+	problem(c.AlarmInterval <= 0, "--alarm-interval %s: not above 0", c.AlarmInterval)
 	problem(c.DeploymentHistory < 1, "--deployment-history %d: below 1", c.DeploymentHistory)
 	problem(c.Workers < 1 || c.Workers > 100, "--workers %d: not 1 to 100", c.Workers)
+	problem(c.AttributeInterval < 0, "--attribute-interval %s: below 0", c.AttributeInterval)
 	for _, limit := range []struct {
 		flag string
 		rate float64
-	}{{"change", c.ChangeRate}, {"read", c.ReadRate}, {"lookup", c.LookupRate}} {
+	}{{"change", c.ChangeRate}, {"read", c.ReadRate}, {"lookup", c.LookupRate}, {"alarm", c.AlarmRate}} {
 		problem(!(limit.rate > 0), "--%s-rate %v: not above 0", limit.flag, limit.rate)
 	}
 	return joined(problems)

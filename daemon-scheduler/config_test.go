@@ -56,13 +56,16 @@ func TestParseConfig_NamesEveryInvalidSetting(t *testing.T) {
 		"--etcd-endpoint is missing: host:port of etcd")
 	_, err = parse(nil, "--bind", "x", "--css-endpoint", "ftp://x", "--etcd-endpoint", "y",
 		"--start-confirm-timeout", "-1s", "--leader-lease", "1s", "--deployment-history", "0", "--workers", "0",
-		"--change-rate", "0", "--read-rate", "NaN", "--lookup-rate", "-1", "more")
+		"--change-rate", "0", "--read-rate", "NaN", "--lookup-rate", "-1", "--attribute-interval", "-1s",
+		"--health-interval", "0", "--rollout-health-interval", "-1s", "--alarm-rate", "0", "--alarm-interval", "0", "more")
 	for _, part := range []string{
 		`unknown argument "more"; `, `--bind "x": not host:port; `, `--css-endpoint: endpoint "ftp://x"`,
 		`--etcd-endpoint: etcd endpoint "y": not host:port; `,
 		"--start-confirm-timeout -1s: below 0; ", "--leader-lease 1s: below 2s; ", "--deployment-history 0: below 1; ",
-		"--workers 0: not 1 to 100; ", "--change-rate 0: not above 0; ", "--read-rate NaN: not above 0; ",
-		"--lookup-rate -1: not above 0",
+		"--workers 0: not 1 to 100; ", "--health-interval 0s: not above 0; ",
+		"--rollout-health-interval -1s: not above 0; ", "--change-rate 0: not above 0; ", "--read-rate NaN: not above 0; ",
+		"--alarm-rate 0: not above 0", "--alarm-interval 0s: not above 0",
+		"--lookup-rate -1: not above 0", "--attribute-interval -1s: below 0",
 	} {
 		assert.ErrorContains(t, err, part)
 	}

@@ -21,6 +21,7 @@ import (
 	"github.com/blox/blox/daemon-scheduler/clusterstate"
 	"github.com/blox/blox/daemon-scheduler/ecsapi"
 	"github.com/blox/blox/daemon-scheduler/engine"
+	"github.com/blox/blox/daemon-scheduler/environment"
 	"github.com/blox/blox/daemon-scheduler/events"
 	"github.com/blox/blox/daemon-scheduler/status"
 	"github.com/blox/blox/daemon-scheduler/store"
@@ -28,6 +29,7 @@ import (
 	"github.com/blox/blox/internal/awsconfig"
 	"github.com/blox/blox/internal/etcd"
 	"github.com/blox/blox/internal/httpserver"
+	"github.com/blox/blox/internal/ratelimit"
 	"github.com/blox/blox/internal/redact"
 	"github.com/blox/blox/internal/tlsconfig"
 	"github.com/blox/blox/internal/version"
@@ -37,16 +39,15 @@ import (
 // loses its listener. It tolerates failures of etcd, the cluster-state-service and ECS. All replicas serve the API; one
 // elected leader schedules.
 func Run(ctx context.Context, cfg Config, log logrus.FieldLogger) error {
-	registry, prefixed := newRegistry()
+	registry, prefixed := newRegistry(cfg)
 	ecs, region, err := newECS(ctx, cfg, prefixed)
 	if err != nil {
 		return err
 	}
-	cluster, err := newCluster(cfg, log)
+	cluster, err := newCluster(cfg, registry, log)
 	if err != nil {
 		return err
 	}
-	cluster.Register(registry)
 	options, err := httpserver.WithTLSFiles(cfg.TLS, log)
 	if err != nil {
 		return err
@@ -77,8 +78,9 @@ func Run(ctx context.Context, cfg Config, log logrus.FieldLogger) error {
 	})
 	defer unsubscribe()
 	handler := api.New(api.Config{
-		Store: store, Cache: cache, Status: status, Events: eventStore, Resolver: ecs, RecordEvent: recorder.Record,
-		Metrics: httpserver.MetricsHandler(registry), UI: ui.Handler(), Log: log,
+		Store: store, Cache: cache, Status: status, Events: eventStore, RecordEvent: recorder.Record,
+		Resolver: func(role environment.Role) api.Resolver { return ecs.For(role) },
+		Metrics:  httpserver.MetricsHandler(registry), UI: ui.Handler(), Log: log,
 	})
 	log.WithFields(logrus.Fields{
 		"version": version.String(), "address": listener.Addr().String(), "region": region, "replica": replica,
@@ -100,10 +102,18 @@ func Run(ctx context.Context, cfg Config, log logrus.FieldLogger) error {
 }
 
 // newRegistry returns the registry of all metrics, and one that prefixes the metrics of shared packages.
-func newRegistry() (*prometheus.Registry, prometheus.Registerer) {
-	registry := prometheus.NewRegistry()
+func newRegistry(cfg Config) (httpserver.Registry, prometheus.Registerer) {
+	registry := cfg.Metrics
+	if registry == nil {
+		registry = prometheus.NewRegistry()
+	}
 	registry.MustRegister(collectors.NewGoCollector(), collectors.NewProcessCollector(collectors.ProcessCollectorOpts{}))
-	return registry, prometheus.WrapRegistererWithPrefix("blox_ds_", registry)
+	version.Register(registry, "daemon-scheduler")
+	prefixed := prometheus.WrapRegistererWithPrefix("blox_ds_", registry)
+	tlsconfig.RegisterExpiry(prefixed, map[string]tlsconfig.Files{
+		"server": cfg.TLS, "css_client": cfg.CSSTLS, "etcd_client": cfg.Etcd.TLS,
+	})
+	return registry, prefixed
 }
 
 // lead runs act whenever this replica leads. Without leader election, it takes the leadership at once.
@@ -116,21 +126,52 @@ func lead(
 	return records.Lead(ctx, replica, cfg.Lease, act)
 }
 
-// newECS returns a client of ECS and the AWS region.
+// newECS returns a client of ECS and of CloudWatch's alarms, and the AWS region.
 func newECS(ctx context.Context, cfg Config, registerer prometheus.Registerer) (*ecsapi.Client, string, error) {
 	aws, err := awsconfig.Load(ctx, cfg.Getenv)
 	if err != nil {
 		return nil, "", err
 	}
-	client, err := awsconfig.ECS(awsconfig.WithMetrics(aws, registerer), cfg.Getenv)
+	aws = awsconfig.WithMetrics(aws, registerer)
+	client, err := awsconfig.ECS(aws, cfg.Getenv)
 	if err != nil {
 		return nil, "", err
 	}
-	return ecsapi.New(client, ecsapi.NewLimits(cfg.ChangeRate, cfg.ReadRate, cfg.LookupRate)), aws.Region, nil
+	limits := newLimits(cfg)
+	alarmLimits := newAlarmLimits(cfg)
+	registerer.MustRegister(limits, alarmLimits)
+	ecs := ecsapi.New(client, limits)
+	ecs.Alarms = ecsapi.NewAlarms(awsconfig.CloudWatch(aws), alarmLimits)
+	return ecs.WithRoles(ecsapi.RoleConfig{
+		STS: awsconfig.STS(aws), Allowed: cfg.AllowedRoles, ECS: client, CloudWatch: awsconfig.CloudWatch(aws),
+		NewLimits: func() (ratelimit.ECS, ratelimit.CloudWatch) { return newLimits(cfg), newAlarmLimits(cfg) },
+	}), aws.Region, nil
+}
+
+// newLimits returns limits that leave half of the reads to others, cluster-state-service among them. A deployment may
+// spend all modifications.
+func newLimits(cfg Config) ratelimit.ECS {
+	limiter := func(burst, rate float64) *ratelimit.Limiter {
+		return ratelimit.New(ratelimit.Bucket{Burst: burst, Rate: rate}, 1)
+	}
+	modifications := ratelimit.Bucket{Burst: ratelimit.Modifications.Burst, Rate: cfg.ChangeRate}
+	return ratelimit.ECS{
+		ClusterReads:        limiter(ratelimit.ClusterReads.Burst/2, cfg.LookupRate),
+		TaskDefinitionReads: limiter(ratelimit.TaskDefinitionReads.Burst/2, cfg.LookupRate),
+		ResourceReads:       limiter(ratelimit.ResourceReads.Burst/2, cfg.ReadRate),
+		Modifications:       ratelimit.New(modifications.WithoutJitter(), 1),
+	}
+}
+
+func newAlarmLimits(cfg Config) ratelimit.CloudWatch {
+	bucket := ratelimit.Bucket{Burst: max(1, cfg.AlarmRate), Rate: cfg.AlarmRate}
+	return ratelimit.CloudWatch{DescribeAlarms: ratelimit.New(bucket, 1)}
 }
 
 // newCluster returns the copy of the clusters, read from the cluster-state-service.
-func newCluster(cfg Config, log logrus.FieldLogger) (clusterstate.Cluster, error) {
+func newCluster(
+	cfg Config, metrics prometheus.Registerer, log logrus.FieldLogger,
+) (clusterstate.Cluster, error) {
 	tls, err := tlsconfig.Load(cfg.CSSTLS, log)
 	if err != nil {
 		return clusterstate.Cluster{}, fmt.Errorf("--css-ca, --css-cert, --css-key: %w", err)
@@ -141,7 +182,9 @@ func newCluster(cfg Config, log logrus.FieldLogger) (clusterstate.Cluster, error
 	if err != nil {
 		return clusterstate.Cluster{}, fmt.Errorf("--css-endpoint: %w", err)
 	}
-	return clusterstate.New(inf), nil
+	cluster := clusterstate.New(inf)
+	cluster.Register(metrics)
+	return cluster, nil
 }
 
 // newEngine returns an engine that reconciles an environment when the cache has changed.
@@ -149,6 +192,10 @@ func newEngine(cfg Config, dependencies engine.Config) *engine.Engine {
 	dependencies.StartConfirmTimeout = cfg.StartConfirmTimeout
 	dependencies.DeploymentHistory = cfg.DeploymentHistory
 	dependencies.Workers = cfg.Workers
+	dependencies.AttributeInterval = cfg.AttributeInterval
+	dependencies.AlarmInterval = cfg.AlarmInterval
+	dependencies.HealthInterval = cfg.HealthInterval
+	dependencies.RolloutHealthInterval = cfg.RolloutHealthInterval
 	e := engine.New(dependencies)
 	dependencies.Cache.Subscribe(cache.Listener{
 		EnvironmentChanged: e.EnvironmentChanged, AttributesChanged: e.ReadinessChanged,

@@ -98,10 +98,10 @@ func allowedActions(v any) (actions []string) {
 	return slices.Compact(actions)
 }
 
-var inputType = regexp.MustCompile(`&(ecs|sqs)\.(\w+)Input\{`)
+var inputType = regexp.MustCompile(`&(ecs|sqs|cloudwatch)\.(\w+)Input\{`)
 
-// calledActions returns the sorted IAM actions of ECS and SQS that a service's source calls, and more. It ignores
-// Kinesis because no template grants it.
+// calledActions returns the sorted IAM actions of ECS, SQS and CloudWatch that a service's source calls, and more. It
+// ignores Kinesis because no template grants it.
 func calledActions(t *testing.T, folder string, more ...string) (actions []string) {
 	t.Helper()
 	require.NoError(t, filepath.WalkDir(folder, func(path string, entry fs.DirEntry, err error) error {
@@ -133,14 +133,19 @@ func TestRoles_AllowExactlyTheCallsOfTheServices(t *testing.T) {
 	slices.Sort(user)
 	assert.Equal(t, slices.Compact(user), allowedActions(readYAML(t, "docker/blox-local-user.yml")["Resources"]))
 	for _, path := range []string{"aws/blox-aws.yml", "docker/blox-local-user.yml"} {
-		passRoles := 0
+		passRoles, assumed := 0, 0
 		walkMaps(readYAML(t, path), func(m map[string]any) {
 			if m["Action"] == "iam:PassRole" {
 				passRoles++
 				assert.Equal(t, map[string]any{"!Ref": "DaemonRoleArns"}, m["Resource"])
 			}
+			if m["Action"] == "sts:AssumeRole" && m["Principal"] == nil {
+				assumed++
+				assert.Equal(t, map[string]any{"!Ref": "EnvironmentRoleArns"}, m["Resource"])
+			}
 		})
 		assert.Equal(t, 1, passRoles, path)
+		assert.Equal(t, 1, assumed, path)
 	}
 }
 
@@ -191,7 +196,7 @@ func TestCompose_PublishesPortsOnLoopbackOnly(t *testing.T) {
 	files, err := filepath.Glob("docker/*.yml")
 	require.NoError(t, err)
 	published := 0
-	for _, path := range append(files, "../docker-compose.yml") {
+	for _, path := range append(files, "../docker-compose.yml", "monitoring/docker-compose.yml") {
 		services, _ := readYAML(t, path)["services"].(map[string]any)
 		for name, service := range services {
 			ports, _ := at(service, "ports").([]any)

@@ -18,19 +18,28 @@ import (
 // Config holds New's inputs.
 type Config struct {
 	Cache      *cache.Cache
-	Region     string                     // region whose first reconciliation makes the service ready
+	Region     func() state.Region        // region whose first reconciliation makes the service ready
 	OutOfSpace func(context.Context) bool // reports that etcd is out of space, which makes the service unready
-	Metrics    http.Handler               // served at /metrics; nil serves none
-	Log        logrus.FieldLogger
+	// QueueProblem returns why no events are received, which makes the service unready; "" if they are.
+	QueueProblem func() string
+	// RefreshInstances corrects the records of a cluster's instances from ECS, and returns how many differed.
+	RefreshInstances func(ctx context.Context, clusterARN string, arns []string) (corrected int, err error)
+	Progress         func() state.IngestProgress // how far this replica has read the queue or stream
+	Metrics          http.Handler                // served at /metrics; nil serves none
+	Log              logrus.FieldLogger
 }
 
 // api holds what all handlers share.
 type api struct {
-	cache      *cache.Cache
-	region     string
-	outOfSpace func(context.Context) bool
-	fail       func(http.ResponseWriter, *http.Request, error)
-	freshest   atomic.Pointer[freshness] // of the snapshot used last
+	cache        *cache.Cache
+	region       func() state.Region
+	outOfSpace   func(context.Context) bool
+	queueProblem func() string
+	refresher    func(context.Context, string, []string) (int, error)
+	progress     func() state.IngestProgress
+	fail         func(http.ResponseWriter, *http.Request, error)
+	freshest     atomic.Pointer[freshness] // of the snapshot used last
+	waiters      chan struct{}             // holds a token for each list that waits for a change
 }
 
 // resource holds the handlers of one kind of entity.
@@ -39,22 +48,26 @@ type resource[T any] struct {
 	kind     state.Kind
 	notFound error
 	index    func(*cache.Snapshot) cache.Index[T]
-	matches  func(state.Filter, *T) bool
+	matches  func(*state.Filter, *T) bool
 	filters  []string // query parameters of list, beside limit and nextToken
 }
 
 // New returns the handler of the whole API.
 func New(cfg Config) http.Handler {
-	a := &api{cache: cfg.Cache, region: cfg.Region, outOfSpace: cfg.OutOfSpace, fail: responses(cfg.Log).Respond}
+	a := &api{
+		cache: cfg.Cache, region: cfg.Region, outOfSpace: cfg.OutOfSpace, queueProblem: cfg.QueueProblem,
+		refresher: cfg.RefreshInstances, progress: cfg.Progress, fail: responses(cfg.Log).Respond,
+		waiters: make(chan struct{}, maxWaiters),
+	}
 	tasks := resource[state.Task]{
 		api: a, kind: state.KindTask, notFound: state.ErrTaskNotFound,
 		index:   func(s *cache.Snapshot) cache.Index[state.Task] { return s.Tasks },
-		matches: state.Filter.MatchesTask, filters: state.TaskFilters,
+		matches: (*state.Filter).MatchesTask, filters: state.TaskFilters,
 	}
 	instances := resource[state.Instance]{
 		api: a, kind: state.KindInstance, notFound: state.ErrInstanceNotFound,
 		index:   func(s *cache.Snapshot) cache.Index[state.Instance] { return s.Instances },
-		matches: state.Filter.MatchesInstance, filters: state.InstanceFilters,
+		matches: (*state.Filter).MatchesInstance, filters: state.InstanceFilters,
 	}
 
 	mux := http.NewServeMux()
@@ -65,6 +78,7 @@ func New(cfg Config) http.Handler {
 	mux.Handle("GET /v1/instances", compress(instances.list))
 	mux.HandleFunc("GET /v1/instances/{cluster}/{arn...}", instances.get)
 	mux.HandleFunc("/v1/instances/{cluster}", http.NotFound)
+	mux.HandleFunc("POST /v1/instances/refresh", a.refresh)
 	mux.HandleFunc("GET /v1/stream/instances", instances.stream)
 	mux.HandleFunc("GET /v1/clusters", a.listClusters)
 	mux.HandleFunc("GET /v1/ping", ping)

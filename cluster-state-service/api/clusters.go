@@ -6,19 +6,30 @@ import (
 	"slices"
 
 	"github.com/blox/blox/cluster-state-service/cache"
+	"github.com/blox/blox/cluster-state-service/state"
 	"github.com/blox/blox/internal/arn"
 	"github.com/blox/blox/swagger/cluster-state-service/v1/models"
 )
 
 // listClusters returns the number of container instances and tasks of every cluster that has any.
 func (a *api) listClusters(w http.ResponseWriter, r *http.Request) {
-	if _, err := parseQuery(r.URL.RawQuery, nil); err != nil {
+	query, err := parseQuery(r.URL.RawQuery, []string{"maxStaleness"})
+	if err != nil {
 		a.fail(w, r, err)
 		return
 	}
-	s, err := a.reconciledSnapshot(r.Context())
+	maxStaleness, err := parseMaxStaleness(query.Get("maxStaleness"))
 	if err != nil {
 		a.fail(w, r, err)
+		return
+	}
+	s, err := a.reconciledSnapshot(r.Context(), state.ClusterFilter{}, maxStaleness)
+	if err != nil {
+		a.fail(w, r, err)
+		return
+	}
+	a.setFreshness(w.Header(), s)
+	if notModified(w, r, a.freshness(s).etags.all) {
 		return
 	}
 	counts := countClusters(s)
@@ -29,7 +40,6 @@ func (a *api) listClusters(w http.ResponseWriter, r *http.Request) {
 		items = append(items, item)
 		size += len(item) + 1
 	}
-	a.setFreshness(w.Header(), s)
 	writeList(w, items, size, a.listTail(s, ""))
 }
 

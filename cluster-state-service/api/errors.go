@@ -1,6 +1,7 @@
 package api
 
 import (
+	"errors"
 	"net/http"
 
 	"github.com/sirupsen/logrus"
@@ -12,37 +13,84 @@ import (
 // Unexpected is the text of every error that responses does not list. The log has the details.
 const Unexpected = "Unexpected internal server error"
 
-// responses maps errors to HTTP. Clients see no other texts; v0.3 defines most of them.
+const (
+	badRequest  = http.StatusBadRequest
+	notFound    = http.StatusNotFound
+	unavailable = http.StatusServiceUnavailable
+)
+
+// errorResponses maps errors to HTTP. Clients see no other texts; v0.3 defines most of them.
+var errorResponses = []httpserver.ErrorResponse{
+	{
+		Err: state.ErrUnsupportedFilter, Status: badRequest, Code: "UnsupportedFilter",
+		Text: "At least one of the filters provided is unsupported",
+	},
+	{
+		Err: state.ErrRepeatedFilter, Status: badRequest, Code: "RepeatedFilter",
+		Text: "At least one of the filters provided is specified multiple times",
+	},
+	{Err: state.ErrInvalidStatus, Status: badRequest, Code: "InvalidStatus", Text: "Invalid status"},
+	{Err: state.ErrInvalidCluster, Status: badRequest, Code: "InvalidCluster", Text: "Invalid cluster ARN or name"},
+	{Err: state.ErrInvalidParameter, Status: badRequest, Code: "InvalidParameter"},
+	{
+		Err: state.ErrInvalidNextToken, Status: badRequest, Code: "InvalidNextToken",
+		Text: "Invalid next token",
+		Hint: "List again from the first page.",
+	},
+	{Err: state.ErrInstanceNotFound, Status: notFound, Code: "InstanceNotFound", Text: "Instance not found"},
+	{Err: state.ErrTaskNotFound, Status: notFound, Code: "TaskNotFound", Text: "Task not found"},
+	{
+		Err: state.ErrInvalidVersion, Status: badRequest, Code: "InvalidEntityVersion",
+		Text: "Invalid entity version",
+	},
+	{
+		Err: state.ErrVersionOutOfRange, Status: badRequest, Code: "EntityVersionOutOfRange",
+		Text: "Entity version is out of range",
+		Hint: "List again, and stream from the version of the list.",
+	},
+	{
+		Err: state.ErrNotReconciled, Status: unavailable, Code: "NotReconciled",
+		Text: "Not yet reconciled with ECS",
+		Hint: "Retry later; GET /v1/ready has the reasons.",
+	},
+	{ // the text names the cluster and the reason
+		Err: state.ErrClusterNotReconciled, Status: unavailable, Code: "ClusterNotReconciled",
+		Hint: "Retry later.",
+	},
+	{
+		Err: state.ErrTooManyWaiters, Status: unavailable, Code: "TooManyWaiters",
+		Text: "Too many requests wait for changes",
+		Hint: "Retry later, or follow a stream.",
+	},
+	{
+		Err: state.ErrStoreUnavailable, Status: unavailable, Code: "StoreUnavailable",
+		Text: "etcd does not respond",
+		Hint: "Retry later; GET /v1/ready has the reasons.",
+	},
+	{Err: state.ErrInvalidRefresh, Status: badRequest, Code: "InvalidRefresh"},
+	{
+		Err: state.ErrForeignCluster, Status: badRequest, Code: "ForeignCluster",
+		Text: "The cluster is of another account or region",
+	},
+	{
+		Err: state.ErrECSUnavailable, Status: unavailable, Code: "ECSUnavailable",
+		Text: "ECS does not respond",
+		Hint: "Retry later.",
+	},
+}
+
+// responses returns the table of all errors.
 func responses(log logrus.FieldLogger) httpserver.ErrorTable {
-	const badRequest, notFound, unavailable = http.StatusBadRequest, http.StatusNotFound, http.StatusServiceUnavailable
 	return httpserver.ErrorTable{
-		Responses: []httpserver.ErrorResponse{
-			{
-				Err: state.ErrUnsupportedFilter, Status: badRequest,
-				Text: "At least one of the filters provided is unsupported",
-			},
-			{
-				Err: state.ErrRepeatedFilter, Status: badRequest,
-				Text: "At least one of the filters provided is specified multiple times",
-			},
-			{Err: state.ErrInvalidStatus, Status: badRequest, Text: "Invalid status"},
-			{Err: state.ErrInvalidCluster, Status: badRequest, Text: "Invalid cluster ARN or name"},
-			{Err: state.ErrInvalidDesiredStatus, Status: badRequest, Text: "Invalid desired status"},
-			{Err: state.ErrInvalidLaunchType, Status: badRequest, Text: "Invalid launch type"},
-			{Err: state.ErrInvalidAttribute, Status: badRequest, Text: "Invalid attribute, want name:value or name"},
-			{Err: state.ErrInvalidAgentConnected, Status: badRequest, Text: "Invalid agentConnected, want true or false"},
-			{Err: state.ErrInvalidLimit, Status: badRequest, Text: "Invalid limit"},
-			{Err: state.ErrInvalidNextToken, Status: badRequest, Text: "Invalid next token"},
-			{Err: state.ErrInstanceNotFound, Status: notFound, Text: "Instance not found"},
-			{Err: state.ErrTaskNotFound, Status: notFound, Text: "Task not found"},
-			{Err: state.ErrInvalidVersion, Status: badRequest, Text: "Invalid entity version"},
-			{Err: state.ErrVersionOutOfRange, Status: badRequest, Text: "Entity version is out of range"},
-			{Err: state.ErrInvalidDeleted, Status: badRequest, Text: "Invalid deleted, want true or false"},
-			{Err: state.ErrInvalidHeartbeat, Status: badRequest, Text: "Invalid heartbeat, want 1 to 300 seconds"},
-			{Err: state.ErrNotReconciled, Status: unavailable, Text: "Not yet reconciled with ECS"},
-			{Err: state.ErrStoreUnavailable, Status: unavailable, Text: "etcd does not respond"},
-		},
-		Unexpected: Unexpected,
-		Log:        log,
+		Responses: errorResponses, Unexpected: Unexpected, Details: errorDetails, Log: log,
 	}
+}
+
+// errorDetails returns which parameter of a request is invalid.
+func errorDetails(err error) httpserver.Details {
+	var of *state.ParameterError
+	if errors.As(err, &of) {
+		return httpserver.Details{Parameter: of.Parameter, Accepted: of.Accepted}
+	}
+	return httpserver.Details{}
 }

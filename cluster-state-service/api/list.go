@@ -28,9 +28,16 @@ func (k resource[T]) list(w http.ResponseWriter, r *http.Request) {
 		k.fail(w, r, err)
 		return
 	}
-	s, err := k.reconciledSnapshot(r.Context())
+	s, err := k.reconciledSnapshot(r.Context(), q.filter.Cluster, q.maxStaleness)
+	if err == nil && q.wait > 0 {
+		s, err = k.waitChange(r, q, s)
+	}
 	if err != nil {
 		k.fail(w, r, err)
+		return
+	}
+	k.setFreshness(w.Header(), s)
+	if notModified(w, r, k.freshness(s).etags.of(k.kind, q.filter)) {
 		return
 	}
 	pooled := itemsPool.Get().(*[][]byte)
@@ -40,15 +47,15 @@ func (k resource[T]) list(w http.ResponseWriter, r *http.Request) {
 		*pooled = items
 		itemsPool.Put(pooled)
 	}()
-	k.setFreshness(w.Header(), s)
 	writeList(w, items, size, k.listTail(s, next))
 }
 
 // collect appends the page's items. It returns their total size, with a comma each, and the token of the next page.
 func (k resource[T]) collect(s *cache.Snapshot, q listQuery, items [][]byte) (_ [][]byte, size int, next string) {
 	last := ""
+	q.filter = k.onInstances(s, q.filter)
 	for entry := range k.candidates(s, q) {
-		if !k.matches(q.filter, &entry.Entity) {
+		if !k.matches(&q.filter, &entry.Entity) {
 			continue
 		}
 		if q.limit > 0 && len(items) == q.limit {
@@ -70,14 +77,34 @@ func (k resource[T]) candidates(s *cache.Snapshot, q listQuery) iter.Seq[*cache.
 	if k.kind == state.KindTask && q.filter.StartedBy != "" {
 		return k.index(s).BySecondaryKey(q.filter.StartedBy, q.after, prefix)
 	}
+	if id, one := q.filter.EC2InstanceID.Only(); one && k.kind == state.KindInstance {
+		return k.index(s).BySecondaryKey(id, q.after, prefix)
+	}
 	return k.index(s).After(q.after, prefix)
+}
+
+// onInstances prepares a filter of tasks by EC2 instance.
+func (k resource[T]) onInstances(s *cache.Snapshot, f state.Filter) state.Filter {
+	if k.kind != state.KindTask || f.EC2InstanceID.IsEmpty() {
+		return f
+	}
+	arns := map[string]bool{}
+	for _, id := range f.EC2InstanceID.List {
+		for entry := range s.Instances.BySecondaryKey(id, "", "") {
+			arns[entry.Entity.ARN] = true
+		}
+	}
+	return f.OnInstances(arns)
 }
 
 // listTail returns the part of a list after its items.
 func (a *api) listTail(s *cache.Snapshot, next string) []byte {
 	f := a.freshness(s)
-	metadata := encode(models.ListMetadata{EntityVersion: &f.version[0], ReconciledAt: f.reconciledAt[0]})
-	tail := append([]byte(`],"metadata":`), metadata...)
+	metadata := models.ListMetadata{EntityVersion: &f.version[0], NotReconciled: s.Reconciliations.NotReconciled}
+	if f.reconciledAt != nil {
+		metadata.ReconciledAt = f.reconciledAt[0]
+	}
+	tail := append([]byte(`],"metadata":`), encode(metadata)...)
 	if next != "" {
 		tail = append(tail, `,"nextToken":`...)
 		tail = append(tail, encode(next)...)
@@ -115,7 +142,12 @@ func (k resource[T]) get(w http.ResponseWriter, r *http.Request) {
 		k.fail(w, r, k.notFound)
 		return
 	}
-	s, err := k.reconciledSnapshot(r.Context())
+	maxStaleness, err := maxStalenessOf(r)
+	if err != nil {
+		k.fail(w, r, err)
+		return
+	}
+	s, err := k.reconciledSnapshot(r.Context(), state.ClusterFilter{Name: key.Cluster}, maxStaleness)
 	if err != nil {
 		k.fail(w, r, err)
 		return
@@ -126,6 +158,9 @@ func (k resource[T]) get(w http.ResponseWriter, r *http.Request) {
 		return
 	}
 	k.setFreshness(w.Header(), s)
+	if notModified(w, r, entityETag(entry)) {
+		return
+	}
 	w.Header().Set("Content-Type", httpserver.ContentTypeJSON)
 	w.Header().Set("Content-Length", strconv.Itoa(len(entry.Line)))
 	_, _ = w.Write(entry.Line) // a failed write means that the client has left

@@ -12,39 +12,49 @@ import (
 
 // freshness holds the values of the headers that describe a snapshot.
 type freshness struct {
-	revision     int64
-	finishedAt   time.Time // of the last reconciliation
-	version      []string  // header value of revision
-	reconciledAt []string  // header value of finishedAt; nil before the first reconciliation
+	revision        int64
+	reconciliations *cache.Reconciliations
+	region          state.Region
+	version         []string // header value of revision
+	reconciledAt    []string // header value; nil before the first reconciliation
+	etags           listETags
+	progress        state.IngestProgress // in whole seconds
+	receivedAt      []string             // header value; nil before the first receive
+	newestEventAt   []string             // header value; nil before the first event
 }
 
-// reconciledSnapshot returns the current state. Before the first reconciliation it returns state.ErrNotReconciled: an
-// answer could lack any record.
-func (a *api) reconciledSnapshot(ctx context.Context) (*cache.Snapshot, error) {
-	s, err := a.cache.WaitCurrent(ctx)
+// reconciledSnapshot returns the current state, or one that is at most maxStaleness old. If an answer about the
+// clusters that match could lack records, it returns an error that wraps state.ErrNotReconciled or
+// state.ErrClusterNotReconciled.
+func (a *api) reconciledSnapshot(
+	ctx context.Context, clusters state.ClusterFilter, maxStaleness time.Duration,
+) (*cache.Snapshot, error) {
+	s, err := a.cache.Recent(ctx, maxStaleness)
 	if err != nil {
 		return nil, err
 	}
-	if a.freshness(s).reconciledAt == nil {
-		return nil, state.ErrNotReconciled
-	}
-	return s, nil
+	return s, s.Reconciliations.Check(a.region(), clusters)
 }
 
-// freshness computes the header values once for each revision, as many answers share one. It does not retain
+// freshness computes the header values once for each revision and second, as many answers share one. It does not retain
 // the snapshot.
 func (a *api) freshness(s *cache.Snapshot) *freshness {
-	finishedAt := s.LastReconciliation(a.region).FinishedAt
-	if f := a.freshest.Load(); f != nil && f.revision == s.Revision && f.finishedAt.Equal(finishedAt) {
+	progress := a.progress()
+	progress.ReceivedAt = progress.ReceivedAt.Truncate(time.Second)
+	progress.NewestEventAt = progress.NewestEventAt.Truncate(time.Second)
+	region := a.region()
+	f := a.freshest.Load()
+	if f != nil && f.revision == s.Revision && f.reconciliations == s.Reconciliations && f.progress == progress &&
+		f.region == region {
 		return f
 	}
-	f := &freshness{
-		revision: s.Revision, finishedAt: finishedAt,
-		version: []string{strconv.FormatInt(s.Revision, 10)},
+	f = &freshness{
+		revision: s.Revision, reconciliations: s.Reconciliations, region: region,
+		version: []string{strconv.FormatInt(s.Revision, 10)}, etags: newListETags(s),
+		progress: progress, receivedAt: headerTime(progress.ReceivedAt),
+		newestEventAt: headerTime(progress.NewestEventAt),
 	}
-	if !finishedAt.IsZero() {
-		f.reconciledAt = []string{state.Timestamp(finishedAt)}
-	}
+	f.reconciledAt = headerTime(s.Reconciliations.At(region))
 	a.freshest.Store(f)
 	return f
 }
@@ -56,4 +66,18 @@ func (a *api) setFreshness(h http.Header, s *cache.Snapshot) {
 	if f.reconciledAt != nil {
 		h["Blox-Reconciled-At"] = f.reconciledAt
 	}
+	if f.receivedAt != nil {
+		h["Blox-Received-At"] = f.receivedAt
+	}
+	if f.newestEventAt != nil {
+		h["Blox-Newest-Event-At"] = f.newestEventAt
+	}
+}
+
+// headerTime returns the header value of a time; nil if it is zero.
+func headerTime(at time.Time) []string {
+	if at.IsZero() {
+		return nil
+	}
+	return []string{state.Timestamp(at)}
 }

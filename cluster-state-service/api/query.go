@@ -8,6 +8,7 @@ import (
 	"net/url"
 	"slices"
 	"strconv"
+	"time"
 
 	"github.com/blox/blox/cluster-state-service/state"
 )
@@ -15,16 +16,24 @@ import (
 // maxLimit is the maximum number of items of a page.
 const maxLimit = 1000
 
+// listParameters are the parameters of lists beside their filters.
+var listParameters = []string{"limit", "nextToken", "maxStaleness", "wait", "entityVersion"}
+
 // listQuery is the parsed query of a list.
 type listQuery struct {
 	filter state.Filter
 	limit  int    // 0 means all
 	after  string // key in etcd after which the page starts; empty for the first page
+
+	maxStaleness time.Duration // maximum age of the state; 0 for the current one
+	wait         time.Duration // how long to wait for a change after version; 0 does not wait
+	version      int64
+	selective    bool // filter depends on more than the cluster
 }
 
 // parseListQuery validates in v0.3's order: unsupported, repeated, status, cluster. Newer parameters follow.
 func (k resource[T]) parseListQuery(rawQuery string) (q listQuery, err error) {
-	query, err := parseQuery(rawQuery, append(slices.Clone(k.filters), "limit", "nextToken"))
+	query, err := parseQuery(rawQuery, append(slices.Clone(k.filters), listParameters...))
 	if err != nil {
 		return q, err
 	}
@@ -33,12 +42,19 @@ func (k resource[T]) parseListQuery(rawQuery string) (q listQuery, err error) {
 	}
 	if given := query.Get("limit"); given != "" {
 		if q.limit, err = strconv.Atoi(given); err != nil || q.limit < 1 || q.limit > maxLimit {
-			return q, fmt.Errorf("%w: %.100q", state.ErrInvalidLimit, given)
+			return q, &state.ParameterError{Parameter: "limit", Given: given, Accepted: "1 to 1000"}
 		}
 	}
 	if given := query.Get("nextToken"); given != "" {
-		q.after, err = q.parseToken(k.kind, given)
+		if q.after, err = q.parseToken(k.kind, given); err != nil {
+			return q, err
+		}
 	}
+	q.selective = isSelective(k.filters, query)
+	if q.maxStaleness, err = parseMaxStaleness(query.Get("maxStaleness")); err != nil {
+		return q, err
+	}
+	q.wait, q.version, err = parseWait(query)
 	return q, err
 }
 

@@ -2,11 +2,15 @@ package api
 
 import (
 	"net/url"
+	"reflect"
 	"strings"
 	"testing"
 	"time"
 	"unicode/utf8"
 
+	"github.com/stretchr/testify/assert"
+
+	"github.com/blox/blox/cluster-state-service/cache"
 	"github.com/blox/blox/cluster-state-service/state"
 )
 
@@ -18,6 +22,8 @@ func FuzzListQuery(f *testing.F) {
 		{"", "ecs/task/prod/x"}, {"status=running&limit=1", "ecs/task/a/b"},
 		{"limit=1001", ""}, {"limit=+1", ""}, {"nextToken=", "x"}, {"nextToken=e30", ""},
 		{"status=running&status=stopped", ""}, {"cluster=%zz", ""}, {"a=b;c=d", ""}, {"startedBy=\xff", "\x00"},
+		{"wait=30s&entityVersion=7&maxStaleness=60", ""}, {"wait=30s", ""}, {"entityVersion=7", ""}, {"wait=1e9s", ""},
+		{"maxStaleness=99999999999", ""}, {"group=!a,b&since=2026-03-04T10:15:30Z&limit=3", "x"},
 	} {
 		f.Add(seed[0], seed[1])
 	}
@@ -29,16 +35,22 @@ func FuzzListQuery(f *testing.F) {
 		if q.limit < 0 || q.limit > maxLimit {
 			t.Fatalf("%q: limit %d", raw, q.limit)
 		}
+		if q.wait != 0 && (q.wait < minWait || q.wait > maxWait) || q.version < 0 || q.version > 0 && q.wait == 0 {
+			t.Fatalf("%q: waits %v for a change after %d", raw, q.wait, q.version)
+		}
+		if q.maxStaleness < 0 || q.maxStaleness > 24*time.Hour || q.maxStaleness%time.Second != 0 {
+			t.Fatalf("%q: max staleness %v", raw, q.maxStaleness)
+		}
 		if after == "" || !utf8.ValidString(after) || strings.Contains(raw, "nextToken") {
 			return
 		}
 		token := q.token(state.KindTask, after)
 		next, err := taskLists.parseListQuery(raw + "&nextToken=" + token)
-		if err != nil || next.after != after || next.filter != q.filter || next.limit != q.limit {
+		if err != nil || next.after != after || !reflect.DeepEqual(next.filter, q.filter) || next.limit != q.limit {
 			t.Fatalf("%q continues as %+v, %v", raw, next, err)
 		}
 		other := q.filter
-		other.Family += "x"
+		other.StartedBy += "x"
 		if _, err := (listQuery{filter: other}).parseToken(state.KindTask, token); err == nil {
 			t.Fatalf("%q: another list accepts the token", raw)
 		}
@@ -52,17 +64,21 @@ func FuzzStreamOptions(f *testing.F) {
 	for _, seed := range []string{
 		"", "entityVersion=0", "entityVersion=7&cluster=prod&deleted=true&heartbeat=5",
 		"entityVersion=%2B1", "entityVersion=99999999999999999999",
-		"heartbeat=300", "heartbeat=301", "deleted=yes", "cluster=a+b", "entityVersion=1;deleted=true", "x=%zz",
+		"heartbeat=300", "heartbeat=301", "type=true&snapshot=true&group=!a,b", "snapshot=true&entityVersion=1",
+		"status=running&status=stopped", "since=x", "deleted=yes", "cluster=a+b", "entityVersion=1;deleted=true", "x=%zz",
 	} {
 		f.Add(seed)
 	}
 	f.Fuzz(func(t *testing.T, raw string) {
-		o, err := parseStreamOptions(raw)
+		o, err := parseStreamOptions(state.KindTask, state.TaskFilters, raw)
 		if err != nil {
 			return
 		}
 		if o.from < 0 || o.heartbeat < 0 || o.heartbeat > 300*time.Second || o.heartbeat%time.Second != 0 {
 			t.Fatalf("%q: %+v", raw, o)
+		}
+		if o.snapshot && o.from > 0 {
+			t.Fatalf("%q resumes a snapshot", raw)
 		}
 		query, err := url.ParseQuery(raw)
 		if err != nil {
@@ -73,4 +89,26 @@ func FuzzStreamOptions(f *testing.F) {
 			t.Fatalf("%q: from %d", raw, o.from)
 		}
 	})
+}
+
+func FuzzMatchesETag(f *testing.F) {
+	for _, seed := range []string{``, `*`, `"a"`, `W/"a"`, `"b", W/"a"`, `"b","c"`, ` "a" `, `"a`, `W/*`, `,,"a",`} {
+		f.Add(seed)
+	}
+	f.Fuzz(func(t *testing.T, header string) {
+		const tag = `W/"a"`
+		if !matchesETag(header+`,"a"`, tag) || !matchesETag(tag+", "+header, tag) {
+			t.Fatalf("%q: the tag is not found beside it", header)
+		}
+		if matchesETag(header, tag) && !strings.Contains(header, `"a"`) && !strings.Contains(header, "*") {
+			t.Fatalf("%q matches", header)
+		}
+	})
+}
+
+func TestWaitChange_RejectsMoreRequestsThanItsBound(t *testing.T) {
+	tasks := taskLists
+	tasks.api = &api{waiters: make(chan struct{})} // no request may wait
+	_, err := tasks.waitChange(nil, listQuery{}, &cache.Snapshot{})
+	assert.ErrorIs(t, err, state.ErrTooManyWaiters)
 }

@@ -5,7 +5,9 @@ import (
 	"net/http"
 	"time"
 
+	"github.com/blox/blox/cluster-state-service/state"
 	"github.com/blox/blox/internal/httpserver"
+	"github.com/blox/blox/internal/version"
 	"github.com/blox/blox/swagger/cluster-state-service/v1/models"
 )
 
@@ -27,7 +29,14 @@ func (a *api) ready(w http.ResponseWriter, r *http.Request) {
 		status = http.StatusServiceUnavailable
 		w.Header().Set("Retry-After", "1")
 	}
-	httpserver.JSON(w, status, models.Readiness{Leader: &leader, Ready: &ready, Reasons: reasons})
+	answer := models.Readiness{Leader: &leader, Ready: &ready, Reasons: reasons, Version: version.String()}
+	if progress := a.progress(); !progress.ReceivedAt.IsZero() {
+		answer.ReceivedAt = state.Timestamp(progress.ReceivedAt)
+		if !progress.NewestEventAt.IsZero() {
+			answer.NewestEventAt = state.Timestamp(progress.NewestEventAt)
+		}
+	}
+	httpserver.JSON(w, status, answer)
 }
 
 // readiness returns the replica that reconciles and the reasons why the service is not ready. reasons is never nil.
@@ -41,11 +50,14 @@ func (a *api) readiness(ctx context.Context) (leader string, reasons []string) {
 	switch {
 	case s == nil:
 		reasons = append(reasons, "the state is not loaded from etcd yet")
-	case s.LastReconciliation(a.region).FinishedAt.IsZero():
+	case s.Reconciliations.At(a.region()).IsZero():
 		reasons = append(reasons, "not yet reconciled with ECS")
 	}
 	if s != nil {
-		leader = s.Leader()
+		leader = s.Leader(a.region())
+	}
+	if problem := a.queueProblem(); problem != "" {
+		reasons = append(reasons, problem)
 	}
 	if a.outOfSpace(ctx) {
 		reasons = append(reasons, "etcd is out of space; events wait in the queue until space is freed")

@@ -36,6 +36,7 @@ type Cache struct {
 	watchClient *clientv3.Client
 	client      *clientv3.Client
 	monitor     *etcd.Monitor
+	progress    *etcd.Progress
 	tasks       Codec[state.Task]
 	instances   Codec[state.Instance]
 	log         logrus.FieldLogger
@@ -44,6 +45,8 @@ type Cache struct {
 	historyLimit int // number of changes
 
 	snapshot atomic.Pointer[Snapshot] // nil until the first load
+	lastRead atomic.Pointer[read]     // of etcd's revision; nil before the first
+	differs  atomic.Bool              // an audit found the cache to differ from etcd
 
 	mu          sync.Mutex
 	history     *broadcast.History[Change]
@@ -79,7 +82,8 @@ type Config struct {
 func New(cfg Config) *Cache {
 	c := &Cache{
 		watchClient: cfg.WatchClient, client: cfg.Client, monitor: cfg.Monitor,
-		tasks: cfg.Tasks, instances: cfg.Instances, log: cfg.Log,
+		progress: etcd.NewProgress(cfg.Client, cfg.Log),
+		tasks:    cfg.Tasks, instances: cfg.Instances, log: cfg.Log,
 		historyLimit: cmp.Or(cfg.HistoryLimit, defaultHistoryLimit),
 		advanced:     make(chan struct{}), progressWake: make(chan struct{}, 1), cancelWatch: func() {},
 		revisionReads: revisionReads{wake: make(chan struct{}, 1)},
@@ -97,12 +101,8 @@ func (c *Cache) Run(ctx context.Context) error {
 	group, ctx := errgroup.WithContext(ctx)
 	group.Go(func() error { c.revisionReads.run(ctx, c.readRevision); return nil })
 	group.Go(func() error { c.requestProgress(ctx); return nil })
-	group.Go(func() error {
-		if _, err := c.await(ctx, 1); err == nil {
-			c.warnAboutOldServers(ctx)
-		}
-		return nil
-	})
+	group.Go(func() error { c.progress.Run(ctx); return nil })
+	group.Go(func() error { c.runAudits(ctx); return nil })
 	group.Go(func() error {
 		defer func() { c.currentHistory().Close(errStopped) }()
 		for retry := backoff.New(minReloadDelay, maxReloadDelay); ctx.Err() == nil; retry.Wait(ctx) {
@@ -128,10 +128,10 @@ func (c *Cache) StoredVersion(key state.Key) state.StoredVersion {
 	return state.StoredVersion{}
 }
 
-// ReconciledAt returns when the last complete reconciliation that covered a cluster began; zero if there was none.
+// ReconciledAt returns when the last complete reconciliation of a cluster began; zero if there was none.
 func (c *Cache) ReconciledAt(clusterARN string) time.Time {
 	if s := c.Snapshot(); s != nil {
-		return s.ReconciliationOf(clusterARN).StartedAt
+		return s.Reconciliations.Of(clusterARN).StartedAt
 	}
 	return time.Time{}
 }
@@ -160,8 +160,8 @@ func (c *Cache) restart(s *Snapshot) {
 	c.publish(s, nil)
 }
 
-// drop empties the cache and ends all streams with errInterrupted. It is for an etcd that was wiped or restored: what
-// the cache holds is worthless then.
+// drop empties the cache and ends all streams with errInterrupted. It is for an etcd that was wiped or restored, or
+// whose watch lost events: the cache's content is worthless then.
 func (c *Cache) drop() {
 	c.mu.Lock()
 	defer c.mu.Unlock()

@@ -2,7 +2,6 @@ package cache
 
 import (
 	"context"
-	"encoding/json"
 	"fmt"
 	"sync"
 	"testing"
@@ -101,18 +100,50 @@ func TestWaitCurrent_SeesEveryFinishedWrite(t *testing.T) {
 	assert.Nil(t, s.Tasks.Get(keyOf("before")))
 }
 
-// Other applications make revisions in a shared etcd that bring no event. Progress requests bridge them.
+// Other applications make revisions in a shared etcd that bring no event. Progress requests bridge them, or markers
+// if etcd's progress notifications cannot be trusted.
 func TestWaitCurrent_PassesForeignRevisions(t *testing.T) {
-	server := testenv.EtcdServer(t)
-	client := server.Client()
-	cache := start(t, server, 0)
-	for n := range 20 {
-		answer, err := client.Put(t.Context(), "others/key", fmt.Sprint(n))
-		require.NoError(t, err)
-		s, err := cache.WaitCurrent(t.Context())
-		require.NoError(t, err)
-		assert.GreaterOrEqual(t, s.Revision, answer.Header.Revision)
+	for name, c := range map[string]struct {
+		start       func(testing.TB) *testenv.Server
+		withMarkers bool
+	}{
+		"progress requests": {start: func(tb testing.TB) *testenv.Server { return testenv.EtcdServer(tb) }},
+		"markers":           {start: testenv.DebianEtcd, withMarkers: true},
+	} {
+		t.Run(name, func(t *testing.T) {
+			server := c.start(t)
+			client := server.Client()
+			cache := start(t, server, 0)
+			testenv.Eventually(t, func() bool { return c.withMarkers || cache.progress.Ordered() })
+			before := markerVersion(t, client)
+			const revisions = 20
+			for n := range revisions {
+				answer, err := client.Put(t.Context(), "others/key", fmt.Sprint(n))
+				require.NoError(t, err)
+				s, err := cache.WaitCurrent(t.Context())
+				require.NoError(t, err)
+				assert.GreaterOrEqual(t, s.Revision, answer.Header.Revision)
+			}
+			written := markerVersion(t, client) - before
+			if c.withMarkers {
+				assert.Positive(t, written)
+				assert.LessOrEqual(t, written, int64(revisions)+1, "more than one marker for a revision")
+			} else {
+				assert.Zero(t, written)
+			}
+		})
 	}
+}
+
+// markerVersion returns how often the marker was written.
+func markerVersion(t *testing.T, client *clientv3.Client) int64 {
+	t.Helper()
+	got, err := client.Get(t.Context(), "ecs/marker")
+	require.NoError(t, err)
+	if len(got.Kvs) == 0 {
+		return 0
+	}
+	return got.Kvs[0].Version
 }
 
 func TestSnapshot_IsImmutable(t *testing.T) {
@@ -151,48 +182,28 @@ func TestCache_SkipsMalformedRecords(t *testing.T) {
 	assert.Zero(t, s.Tasks.Len(), "a key with a malformed value leaves the list")
 }
 
-func TestSnapshot_HoldsReconciliationAndLeader(t *testing.T) {
+func TestSnapshot_NamesTheOldestLeader(t *testing.T) {
 	server := testenv.EtcdServer(t)
 	client := server.Client()
 	cache := start(t, server, 0)
 	s, err := cache.WaitCurrent(t.Context())
 	require.NoError(t, err)
-	assert.True(t, s.LastReconciliation("eu-west-1").FinishedAt.IsZero())
-	assert.Empty(t, s.Leader())
-
-	finished := time.Date(2026, 3, 4, 5, 6, 7, 0, time.UTC)
-	body, err := json.Marshal(state.Reconciliation{FinishedAt: finished})
+	region := state.Region{Account: "123456789012", Name: "eu-west-1"}
+	_, err = client.Put(t.Context(), state.Region{Account: "123456789012", Name: "eu-west-10"}.Lock()+"/1", "elsewhere")
 	require.NoError(t, err)
-	for key, value := range map[string]string{
-		state.ReconcilePrefix + "123456789012/eu-west-1": string(body),
-		state.ReconcilePrefix + "123456789012/us-east-1": "malformed",
-	} {
-		_, err := client.Put(t.Context(), key, value)
-		require.NoError(t, err)
-	}
+	assert.Empty(t, s.Leader(region))
 	for _, name := range []string{"first", "second"} {
-		_, err := client.Put(t.Context(), state.LockPrefix+name, name)
+		_, err := client.Put(t.Context(), region.Lock()+"/"+name, name)
 		require.NoError(t, err)
 	}
 	s, err = cache.WaitCurrent(t.Context())
 	require.NoError(t, err)
-	assert.Equal(t, finished, s.LastReconciliation("eu-west-1").FinishedAt)
-	assert.True(t, s.LastReconciliation("us-east-1").FinishedAt.IsZero())
-	assert.Equal(t, "first", s.Leader())
-	_, err = client.Delete(t.Context(), state.LockPrefix+"first")
+	assert.Equal(t, "first", s.Leader(region))
+	_, err = client.Delete(t.Context(), region.Lock()+"/first")
 	require.NoError(t, err)
 	s, err = cache.WaitCurrent(t.Context())
 	require.NoError(t, err)
-	assert.Equal(t, "second", s.Leader())
-}
-
-func TestProgressOvertakesEvents_ByVersion(t *testing.T) {
-	for version, want := range map[string]bool{
-		"3.0.15": true, "3.4.23": true, "3.4.25": false, "3.4.30": false,
-		"3.5.0": true, "3.5.7": true, "3.5.8": false, "3.6.0": false, "3.7.3": false,
-	} {
-		assert.Equal(t, want, progressOvertakesEvents(version), version)
-	}
+	assert.Equal(t, "second", s.Leader(region))
 }
 
 // While etcd is down, reads fail. When it returns, the cache reloads and streams work again.

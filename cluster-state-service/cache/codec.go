@@ -10,6 +10,9 @@ import (
 type Codec[T any] struct {
 	Decode  func(value []byte) (T, error)
 	Version func(T) int64
+	// Compact returns the part of an entity that the cache keeps decoded, given its key: what filters and reconciliations
+	// read. Nil keeps all.
+	Compact func(entity T, key string) T
 	// Encode returns the entity as clients see it.
 	Encode func(entity T, revision int64) []byte
 	// EncodeDeleted returns the stream line for an entity that was deleted at the revision.
@@ -24,23 +27,51 @@ func (c Codec[T]) decode(kv *mvccpb.KeyValue) (entity T, line []byte, err error)
 	return entity, append(c.Encode(entity, kv.ModRevision), '\n'), nil
 }
 
-// line returns the stream line of a stored entity.
-func (c Codec[T]) line(kv *mvccpb.KeyValue) ([]byte, error) {
-	_, line, err := c.decode(kv)
-	return line, err
+// change returns the change of a stored entity. previous is the value before it; nil if it is not known.
+func (c Codec[T]) change(kv, previous *mvccpb.KeyValue) (Change, error) {
+	entity, line, err := c.decode(kv)
+	if err != nil {
+		return Change{}, err
+	}
+	change := Change{Line: line, Entity: &entity}
+	if previous != nil {
+		change.Previous = c.entity(previous)
+	}
+	return change, nil
 }
 
-// putInto decodes a stored entity into index and returns its line. If the value is malformed, the key leaves the index.
-func (c Codec[T]) putInto(index Index[T], kv *mvccpb.KeyValue) ([]byte, error) {
+// entity returns a stored entity as Change.Previous; nil if it is malformed.
+func (c Codec[T]) entity(kv *mvccpb.KeyValue) any {
+	entity, err := c.Decode(kv.Value)
+	if err != nil {
+		return nil
+	}
+	return &entity
+}
+
+// putInto decodes a stored entity into index and returns its change. If the value is malformed, the key leaves the
+// index.
+func (c Codec[T]) putInto(index Index[T], kv *mvccpb.KeyValue) (Change, error) {
 	key := string(kv.Key)
 	entity, line, err := c.decode(kv)
 	if err != nil {
 		index.Delete(key)
-		return nil, err
+		return Change{}, err
 	}
-	index.Put(&Entry[T]{
+	entry := &Entry[T]{
 		Key: key, Entity: entity, Version: c.Version(entity), Revision: kv.ModRevision,
 		Line: line, // one copy serves lists and streams
-	})
-	return line, nil
+	}
+	if c.Compact != nil {
+		entry.Entity = c.Compact(entity, key)
+	}
+	return Change{Line: line, Entity: &entry.Entity, Previous: entityOf(index.Put(entry))}, nil
+}
+
+// entityOf returns the entity of an entry as Change.Previous.
+func entityOf[T any](e *Entry[T]) any {
+	if e == nil {
+		return nil
+	}
+	return &e.Entity
 }

@@ -5,9 +5,11 @@ import (
 	"iter"
 	"strings"
 
+	"github.com/cespare/xxhash/v2"
 	"github.com/google/btree"
 
 	"github.com/blox/blox/cluster-state-service/state"
+	"github.com/blox/blox/internal/digest"
 )
 
 // btreeDegree balances the cost of a copy-on-write update against that of a walk.
@@ -16,7 +18,7 @@ const btreeDegree = 32
 // Entry is one stored entity, decoded for filters and encoded for clients. It is immutable.
 type Entry[T any] struct {
 	Key      string // in etcd
-	Entity   T
+	Entity   T      // see Codec.Compact
 	Version  int64  // ECS's version of the entity
 	Revision int64  // etcd's mod revision
 	Line     []byte // the entity as clients see it, in JSON, and a newline
@@ -24,6 +26,15 @@ type Entry[T any] struct {
 
 // JSON returns the line without its newline.
 func (e *Entry[T]) JSON() []byte { return e.Line[: len(e.Line)-1 : len(e.Line)-1] }
+
+// arn returns the ARN in the key.
+func (e *Entry[T]) arn() string {
+	key, _ := state.ParseKey(e.Key) // the index holds keys of entities only
+	return key.ARN
+}
+
+// Digest identifies the content of the line.
+func (e *Entry[T]) Digest() uint64 { return xxhash.Sum64(e.Line) }
 
 // Index holds the entries of a kind, ordered by key. Clones share all unchanged nodes (copy-on-write), so that one
 // clone can change while others are read.
@@ -33,6 +44,13 @@ type Index[T any] struct {
 	secondaryKey func(*T) string // nil without a secondary index
 	// secondary is ordered by secondary key, then key. It lacks entries without a secondary key.
 	secondary *btree.BTreeG[secondaryEntry[T]]
+	sums      *sums
+}
+
+// sums depend neither on the order of the entries nor on that of their changes.
+type sums struct {
+	content  uint64     // sum of the digests of all entries
+	versions digest.Sum // of ARNs and mod revisions
 }
 
 type secondaryEntry[T any] struct {
@@ -46,6 +64,7 @@ func NewIndex[T any](secondaryKey func(*T) string) Index[T] {
 	x := Index[T]{
 		tree:         btree.NewG(btreeDegree, func(a, b *Entry[T]) bool { return a.Key < b.Key }),
 		secondaryKey: secondaryKey,
+		sums:         &sums{},
 	}
 	if secondaryKey != nil {
 		x.secondary = btree.NewG(btreeDegree, func(a, b secondaryEntry[T]) bool {
@@ -58,8 +77,16 @@ func NewIndex[T any](secondaryKey func(*T) string) Index[T] {
 // NewTasks returns an empty index of tasks with startedBy as the secondary key: a scheduler queries its own tasks.
 func NewTasks() Index[state.Task] { return NewIndex(func(t *state.Task) string { return t.StartedBy }) }
 
-// NewInstances returns an empty index of container instances.
-func NewInstances() Index[state.Instance] { return NewIndex[state.Instance](nil) }
+// NewInstances returns an empty index of container instances with the EC2 instance's ID as the secondary key.
+func NewInstances() Index[state.Instance] {
+	return NewIndex(func(i *state.Instance) string { return i.EC2InstanceID })
+}
+
+// Digest identifies the content of the index, its versions included. Equal indexes of all replicas have equal digests.
+func (x Index[T]) Digest() uint64 { return x.sums.content }
+
+// Versions identifies the entries by their ARNs and mod revisions, which clients know.
+func (x Index[T]) Versions() digest.Sum { return x.sums.versions }
 
 // Len returns the number of entries.
 func (x Index[T]) Len() int { return x.tree.Len() }
@@ -105,17 +132,24 @@ func seekKey(key, prefix string) string {
 // Clone returns a copy, in constant time.
 func (x Index[T]) Clone() Index[T] {
 	x.tree = x.tree.Clone()
+	copied := *x.sums
+	x.sums = &copied
 	if x.secondary != nil {
 		x.secondary = x.secondary.Clone()
 	}
 	return x
 }
 
-// Put adds an entry, or replaces that with the same key.
-func (x Index[T]) Put(e *Entry[T]) {
+// Put adds an entry, or replaces that with the same key and returns it.
+func (x Index[T]) Put(e *Entry[T]) (old *Entry[T]) {
 	old, replaced := x.tree.ReplaceOrInsert(e)
+	x.sums.content += e.Digest()
+	x.sums.versions.Add(e.arn(), e.Revision)
+	if replaced {
+		x.forget(old)
+	}
 	if x.secondaryKey == nil {
-		return
+		return old
 	}
 	secondaryKey := x.secondaryKey(&e.Entity)
 	if replaced {
@@ -126,12 +160,23 @@ func (x Index[T]) Put(e *Entry[T]) {
 	if secondaryKey != "" {
 		x.secondary.ReplaceOrInsert(secondaryEntry[T]{secondaryKey, e})
 	}
+	return old
 }
 
-// Delete removes the entry under the key, if there is one.
-func (x Index[T]) Delete(key string) {
+// forget subtracts an entry from the sums.
+func (x Index[T]) forget(old *Entry[T]) {
+	x.sums.content -= old.Digest()
+	x.sums.versions.Remove(old.arn(), old.Revision)
+}
+
+// Delete removes the entry under the key, if there is one, and returns it.
+func (x Index[T]) Delete(key string) (old *Entry[T]) {
 	old, deleted := x.tree.Delete(&Entry[T]{Key: key})
+	if deleted {
+		x.forget(old)
+	}
 	if deleted && x.secondaryKey != nil {
 		x.secondary.Delete(secondaryEntry[T]{x.secondaryKey(&old.Entity), old})
 	}
+	return old
 }

@@ -14,7 +14,7 @@ import (
 const (
 	// etcdTimeout is how long a read waits for etcd before it fails.
 	etcdTimeout = 5 * time.Second
-	// Delays between two progress requests.
+	// Delays between two requests for progress.
 	minProgressDelay = 10 * time.Millisecond
 	maxProgressDelay = 100 * time.Millisecond
 )
@@ -39,6 +39,31 @@ func (c *Cache) WaitCurrent(ctx context.Context) (*Snapshot, error) {
 	}
 	c.metrics.waits.Observe(time.Since(started).Seconds())
 	return s, nil
+}
+
+// read is a read of etcd's revision: every write that finished before startedAt is at the revision or before.
+type read struct {
+	startedAt time.Time
+	revision  int64
+}
+
+// Recent is WaitCurrent for readers that accept a state of the past. It does not read from etcd if an earlier read
+// shows that the cache contains every write that finished maxStaleness before the call.
+func (c *Cache) Recent(ctx context.Context, maxStaleness time.Duration) (*Snapshot, error) {
+	if s, at := c.knownCurrent(); s != nil && time.Since(at) <= maxStaleness {
+		return s, nil
+	}
+	return c.WaitCurrent(ctx)
+}
+
+// knownCurrent returns the latest state and the time up to which it is known to contain every write; nil if no read
+// shows it.
+func (c *Cache) knownCurrent() (*Snapshot, time.Time) {
+	last := c.lastRead.Load() // before the snapshot, which may be later
+	if s := c.snapshot.Load(); last != nil && c.hasReached(s, last.revision) {
+		return s, last.startedAt
+	}
+	return nil, time.Time{}
 }
 
 // WaitLoaded waits until the cache has loaded etcd for the first time. An error means that ctx ended.
@@ -69,6 +94,7 @@ func (c *Cache) readRevision(ctx context.Context) (int64, error) {
 		c.reload()
 		return 0, fmt.Errorf("read etcd's revision: it moved back from %d to %d", before.Revision, revision)
 	}
+	c.lastRead.Store(&read{started, revision})
 	return revision, nil
 }
 
@@ -103,9 +129,8 @@ func (c *Cache) await(ctx context.Context, revision int64) (*Snapshot, error) {
 	}
 }
 
-// requestProgress requests progress notifications while a caller waits for a revision. Other applications may share
-// the etcd, and their revisions bring no event. etcd ignores progress requests while the watch lags, so the request
-// repeats.
+// requestProgress makes etcd announce its revision while a caller waits for one. Other applications may share the etcd,
+// and their revisions bring no event. A lagging watch may get no announcement, so the request repeats.
 func (c *Cache) requestProgress(ctx context.Context) {
 	for {
 		select {
@@ -113,26 +138,38 @@ func (c *Cache) requestProgress(ctx context.Context) {
 		case <-ctx.Done():
 			return
 		}
-		for retry := backoff.New(minProgressDelay, maxProgressDelay); c.isAwaited(); {
-			// The watch delivers the notification. This call's own error says nothing about it.
-			_ = c.watchClient.RequestProgress(dedicatedStream(ctx))
-			select {
-			case <-c.nextAdvance():
-			case <-time.After(retry.Next()):
-			case <-ctx.Done():
-				return
-			}
+		if !c.progress.Ordered() { // an event that is on its way spares the write of a marker
+			c.awaitAdvance(ctx, minProgressDelay)
+		}
+		retry := backoff.New(minProgressDelay, maxProgressDelay)
+		for wanted := c.awaited(); wanted > 0 && ctx.Err() == nil; wanted = c.awaited() {
+			// The watch delivers the announcement. This call's own error says nothing about it.
+			_ = c.progress.Announce(dedicatedStream(ctx), c.watchClient, wanted)
+			c.awaitAdvance(ctx, retry.Next())
 		}
 	}
 }
 
-// isAwaited reports whether a caller may wait for a later revision than the cache has. Callers that left still count,
-// but only until the next revision: etcd's revision was at least as high as wanted.
-func (c *Cache) isAwaited() bool {
+// awaitAdvance waits until the next snapshot is published, but not longer than limit.
+func (c *Cache) awaitAdvance(ctx context.Context, limit time.Duration) {
+	timer := time.NewTimer(limit)
+	defer timer.Stop()
+	select {
+	case <-c.nextAdvance():
+	case <-timer.C:
+	case <-ctx.Done():
+	}
+}
+
+// awaited returns a revision for which a caller may wait; 0 if the cache has reached all of them. Callers that left
+// still count, but only until the next revision: etcd's revision was at least as high as wanted.
+func (c *Cache) awaited() int64 {
 	c.mu.Lock()
 	defer c.mu.Unlock()
-	s := c.snapshot.Load()
-	return s != nil && s.Revision < c.wanted
+	if s := c.snapshot.Load(); s == nil || s.Revision >= c.wanted {
+		return 0
+	}
+	return c.wanted
 }
 
 // nextAdvance returns a channel that is closed when the next snapshot is published.

@@ -1,11 +1,13 @@
 package cache
 
 import (
+	"cmp"
 	"context"
 	"errors"
 	"fmt"
 	"maps"
 	"slices"
+	"strings"
 	"time"
 
 	"github.com/sirupsen/logrus"
@@ -26,7 +28,8 @@ var loadedPrefixes = []string{
 	state.KindTask.Prefix(), state.KindInstance.Prefix(), state.ReconcilePrefix, state.LockPrefix,
 }
 
-// followData is loadAndWatch until etcd is wiped or restored. Then it drops what the cache holds.
+// followData is loadAndWatch until etcd is wiped or restored, its watch loses events or an audit finds a
+// difference. Then it drops the cache's content.
 func (c *Cache) followData(ctx context.Context, loaded func()) error {
 	data, cancel := c.monitor.Context(ctx)
 	defer cancel()
@@ -34,6 +37,9 @@ func (c *Cache) followData(ctx context.Context, loaded func()) error {
 	if cause := context.Cause(data); errors.Is(cause, etcd.ErrDataReplaced) {
 		c.drop()
 		return cause
+	}
+	if c.differs.Swap(false) || errors.Is(err, etcd.ErrWatchOrder) {
+		c.drop()
 	}
 	return err
 }
@@ -61,9 +67,10 @@ func (c *Cache) loadAndWatch(ctx context.Context, loaded func()) error {
 	}).Info("cache loaded")
 
 	watch := c.watchClient.Watch(ctx, state.Root, clientv3.WithPrefix(), clientv3.WithRev(s.Revision+1),
-		clientv3.WithFragment(), clientv3.WithProgressNotify())
+		clientv3.WithFragment())
+	order := c.monitor.WatchOrder(s.Revision)
 	for response := range watch {
-		switch err := response.Err(); {
+		switch err := cmp.Or(response.Err(), order.Check(response)); {
 		case err != nil:
 			return fmt.Errorf("watch %s: %w", state.Root, err)
 		case response.IsProgressNotify():
@@ -105,6 +112,8 @@ func (c *Cache) load(ctx context.Context) (*Snapshot, error) {
 			return nil, fmt.Errorf("load %s: %w", prefix, err)
 		}
 	}
+	s.Reconciliations = newReconciliations(s.Metadata)
+	s.TasksChanged, s.InstancesChanged = s.Revision, s.Revision
 	return s, nil
 }
 
@@ -147,13 +156,22 @@ func (c *Cache) apply(events []*clientv3.Event) {
 	next := &Snapshot{
 		Revision: events[len(events)-1].Kv.ModRevision,
 		Tasks:    old.Tasks.Clone(), Instances: old.Instances.Clone(),
-		Metadata: old.Metadata, Changes: old.Changes + int64(len(events)), generation: old.generation,
+		Metadata: old.Metadata, Reconciliations: old.Reconciliations,
+		Changes: old.Changes + int64(len(events)), generation: old.generation,
+		TasksChanged: old.TasksChanged, InstancesChanged: old.InstancesChanged,
 	}
-	if slices.ContainsFunc(events, func(e *clientv3.Event) bool { return IsMetadataKey(string(e.Kv.Key)) }) {
+	metadataChanged := slices.ContainsFunc(events, func(e *clientv3.Event) bool { return IsMetadataKey(string(e.Kv.Key)) })
+	if metadataChanged {
 		next.Metadata = maps.Clone(old.Metadata)
 	}
 	changes := make([]Change, 0, len(events))
 	for _, e := range events {
+		switch key := string(e.Kv.Key); {
+		case strings.HasPrefix(key, state.KindTask.Prefix()):
+			next.TasksChanged = e.Kv.ModRevision
+		case strings.HasPrefix(key, state.KindInstance.Prefix()):
+			next.InstancesChanged = e.Kv.ModRevision
+		}
 		update := c.put
 		if e.Type == clientv3.EventTypeDelete {
 			update = c.remove
@@ -161,6 +179,9 @@ func (c *Cache) apply(events []*clientv3.Event) {
 		if change := update(next, e.Kv); change != nil {
 			changes = append(changes, *change)
 		}
+	}
+	if metadataChanged {
+		next.Reconciliations = newReconciliations(next.Metadata)
 	}
 	c.publish(next, changes)
 }
@@ -177,22 +198,23 @@ func (c *Cache) put(s *Snapshot, kv *mvccpb.KeyValue) *Change {
 	if err != nil {
 		return nil // another part of Blox owns this key
 	}
-	var line []byte
+	var change Change
 	if key.Kind == state.KindTask {
-		line, err = c.tasks.putInto(s.Tasks, kv)
+		change, err = c.tasks.putInto(s.Tasks, kv)
 	} else {
-		line, err = c.instances.putInto(s.Instances, kv)
+		change, err = c.instances.putInto(s.Instances, kv)
 	}
-	return c.putChange(key, kv.ModRevision, line, err)
+	return c.putChange(key, kv, change, err)
 }
 
-// putChange returns the change of a put whose line could be encoded. It logs a malformed record and returns nil.
-func (c *Cache) putChange(key state.Key, revision int64, line []byte, err error) *Change {
+// putChange completes the change of a put. It logs a malformed record and returns nil.
+func (c *Cache) putChange(key state.Key, kv *mvccpb.KeyValue, change Change, err error) *Change {
 	if err != nil {
 		c.log.WithError(err).WithField("key", key.String()).Error("malformed record skipped")
 		return nil
 	}
-	return &Change{Key: key, Revision: revision, Line: line}
+	change.Key, change.Revision, change.Created = key, kv.ModRevision, kv.CreateRevision == kv.ModRevision
+	return &change
 }
 
 // remove deletes a key from s. It returns the change for subscribers, or nil if there is none.
@@ -206,19 +228,22 @@ func (c *Cache) remove(s *Snapshot, kv *mvccpb.KeyValue) *Change {
 	if err != nil {
 		return nil
 	}
+	var previous any
 	if key.Kind == state.KindTask {
-		s.Tasks.Delete(name)
+		previous = entityOf(s.Tasks.Delete(name))
 	} else {
-		s.Instances.Delete(name)
+		previous = entityOf(s.Instances.Delete(name))
 	}
-	return c.deleteChange(key, kv.ModRevision)
+	return c.deleteChange(key, kv.ModRevision, previous)
 }
 
 // deleteChange returns the change of a deletion.
-func (c *Cache) deleteChange(key state.Key, revision int64) *Change {
+func (c *Cache) deleteChange(key state.Key, revision int64, previous any) *Change {
 	encode := c.tasks.EncodeDeleted
 	if key.Kind == state.KindInstance {
 		encode = c.instances.EncodeDeleted
 	}
-	return &Change{Key: key, Revision: revision, Deleted: true, Line: append(encode(key, revision), '\n')}
+	return &Change{
+		Key: key, Revision: revision, Deleted: true, Line: append(encode(key, revision), '\n'), Previous: previous,
+	}
 }

@@ -7,8 +7,10 @@ import (
 
 type metrics struct {
 	loads       prometheus.Counter
+	differences prometheus.Counter
 	subscribers *prometheus.GaugeVec
 	terminated  *prometheus.CounterVec
+	waiting     prometheus.Gauge
 	waits       prometheus.Histogram
 	reads       prometheus.Histogram
 }
@@ -24,6 +26,10 @@ func newMetrics(c *Cache, registerer prometheus.Registerer) metrics {
 			Name: "blox_css_cache_loads_total",
 			Help: "Full loads of the cache from etcd.",
 		}),
+		differences: factory.NewCounter(prometheus.CounterOpts{
+			Name: "blox_css_cache_audit_differences_total",
+			Help: "Records that differed between the cache and etcd in an audit; the cache was then reloaded.",
+		}),
 		subscribers: factory.NewGaugeVec(prometheus.GaugeOpts{
 			Name: "blox_css_stream_subscribers",
 			Help: "Open streams by kind.",
@@ -32,6 +38,10 @@ func newMetrics(c *Cache, registerer prometheus.Registerer) metrics {
 			Name: "blox_css_streams_terminated_total",
 			Help: "Streams terminated by the service, by reason: slow, interrupted or replay.",
 		}, []string{"reason"}),
+		waiting: factory.NewGauge(prometheus.GaugeOpts{
+			Name: "blox_css_waiting_lists",
+			Help: "Lists that wait for a change.",
+		}),
 		waits: factory.NewHistogram(prometheus.HistogramOpts{
 			Name:    "blox_css_cache_wait_current_seconds",
 			Help:    "Time that a linearizable read waits for the cache to catch up with etcd.",
@@ -56,6 +66,11 @@ func registerSnapshotGauges(c *Cache, registerer prometheus.Registerer) {
 			return 0
 		})
 	}
+	gauge("blox_css_clusters_not_reconciled", "Known clusters that were never reconciled; lists lack their records.",
+		func(s *Snapshot) int64 { return int64(len(s.Reconciliations.NotReconciled)) })
+	if registerer != nil {
+		registerer.MustRegister(oldestReconciliation{c})
+	}
 	gauge("blox_css_cache_revision", "etcd revision that the cache has reached.",
 		func(s *Snapshot) int64 { return s.Revision })
 	gauge("blox_css_cache_lag_revisions", "Revisions by which the cache lagged at the latest read of etcd's revision.",
@@ -64,4 +79,28 @@ func registerSnapshotGauges(c *Cache, registerer prometheus.Registerer) {
 		func(s *Snapshot) int64 { return int64(s.Tasks.Len()) })
 	gauge("blox_css_cache_instances", "Container instances in the cache.",
 		func(s *Snapshot) int64 { return int64(s.Instances.Len()) })
+}
+
+var oldestReconciliationDescription = prometheus.NewDesc("blox_css_oldest_reconciliation_timestamp_seconds",
+	"Unix time at which the reconciled cluster with the least recent reconciliation was reconciled, by region.",
+	[]string{"region"}, nil)
+
+// oldestReconciliation reports how old the records of the worst cluster of each region may be.
+type oldestReconciliation struct{ cache *Cache }
+
+// Describe implements prometheus.Collector.
+func (oldestReconciliation) Describe(descriptions chan<- *prometheus.Desc) {
+	descriptions <- oldestReconciliationDescription
+}
+
+// Collect implements prometheus.Collector.
+func (o oldestReconciliation) Collect(metrics chan<- prometheus.Metric) {
+	snapshot := o.cache.Snapshot()
+	if snapshot == nil {
+		return
+	}
+	for region, at := range snapshot.Reconciliations.Oldest() {
+		metrics <- prometheus.MustNewConstMetric(
+			oldestReconciliationDescription, prometheus.GaugeValue, float64(at.UnixMilli())/1000, region)
+	}
 }

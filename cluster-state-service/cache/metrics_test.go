@@ -24,17 +24,7 @@ func TestMetrics_ReportLag(t *testing.T) {
 	cache, metrics := build(t, server, watchClient, 0), prometheus.NewRegistry()
 	cache.metrics = newMetrics(cache, metrics)
 	run(t, cache)
-	gauge := func(name string) float64 {
-		families, err := metrics.Gather()
-		require.NoError(t, err)
-		for _, f := range families {
-			if f.GetName() == name {
-				return f.GetMetric()[0].GetGauge().GetValue()
-			}
-		}
-		t.Fatal(name)
-		return 0
-	}
+	gauge := func(name string) float64 { return testenv.Metric(t, metrics, name) }
 	_, err = cache.WaitCurrent(t.Context())
 	require.NoError(t, err)
 	assert.Zero(t, gauge("blox_css_cache_lag_revisions"))

@@ -32,7 +32,7 @@ func TestHeartbeat_NeverSkipsChanges(t *testing.T) {
 
 	ctx, cancel := context.WithTimeout(t.Context(), 30*time.Second)
 	defer cancel()
-	changes, err := cache.Watch(ctx, state.KindTask, 0, 20*time.Millisecond)
+	changes, err := cache.Watch(ctx, state.KindTask, WatchOptions{Heartbeat: 20 * time.Millisecond})
 	require.NoError(t, err)
 	var missed, beat int64
 	for c, err := range changes {
@@ -61,7 +61,7 @@ func TestWatch_EndsWithFirstLoad(t *testing.T) {
 	cache := build(t, server, server.Client(), 0)
 	ctx, cancel := context.WithTimeout(t.Context(), 30*time.Second)
 	defer cancel()
-	changes, err := cache.Watch(ctx, state.KindTask, 0, 0)
+	changes, err := cache.Watch(ctx, state.KindTask, WatchOptions{})
 	require.NoError(t, err)
 	write(t, client, "a", 1)
 	run(t, cache)
@@ -82,7 +82,7 @@ func TestWatch_SurvivesLargeTransaction(t *testing.T) {
 	require.NoError(t, err)
 	ctx, cancel := context.WithTimeout(t.Context(), 30*time.Second)
 	defer cancel()
-	changes, err := cache.Watch(ctx, state.KindTask, 0, 0)
+	changes, err := cache.Watch(ctx, state.KindTask, WatchOptions{})
 	require.NoError(t, err)
 	var puts []clientv3.Op
 	for n := range 50 {
@@ -112,7 +112,7 @@ func TestReplay_SlowSubscribersHoldNoSlot(t *testing.T) {
 	_, err := cache.WaitCurrent(t.Context())
 	require.NoError(t, err)
 	for range cap(cache.replaySlots) {
-		changes, err := cache.Watch(t.Context(), state.KindTask, first, 0)
+		changes, err := cache.Watch(t.Context(), state.KindTask, WatchOptions{From: first})
 		require.NoError(t, err)
 		next, stop := iter.Pull2(changes)
 		defer stop()

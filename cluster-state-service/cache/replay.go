@@ -1,9 +1,11 @@
 package cache
 
 import (
+	"cmp"
 	"context"
 	"errors"
 	"fmt"
+	"math"
 	"time"
 
 	clientv3 "go.etcd.io/etcd/client/v3"
@@ -58,9 +60,20 @@ func (s *subscription) replay(ctx context.Context) (changes []Change, err error)
 	stream := fmt.Sprintf("replay-%p-%d", s, s.from)
 	ctx, cancel := context.WithCancel(etcd.DedicatedStream(clientv3.WithRequireLeader(ctx), stream))
 	defer cancel()
-	watch := s.cache.client.Watch(ctx, s.kind.Prefix(), clientv3.WithPrefix(), clientv3.WithRev(s.from),
-		clientv3.WithFragment(), clientv3.WithProgressNotify())
-	progress := time.NewTicker(replayProgressInterval)
+	prefix, announce := s.kind.Prefix(), replayProgressInterval
+	if !s.cache.progress.Ordered() { // the watch must receive the marker; its event follows all changes, so one is enough
+		prefix, announce = state.Root, time.Duration(math.MaxInt64)
+		if err := s.cache.progress.Announce(ctx, s.cache.client, s.floor+1); err != nil {
+			return nil, err
+		}
+	}
+	options := []clientv3.OpOption{clientv3.WithPrefix(), clientv3.WithRev(s.from), clientv3.WithFragment()}
+	if s.previous {
+		options = append(options, clientv3.WithPrevKV())
+	}
+	watch := s.cache.client.Watch(ctx, prefix, options...)
+	order := s.cache.monitor.WatchOrder(s.from - 1)
+	progress := time.NewTicker(announce)
 	defer progress.Stop()
 	for done := false; !done && len(changes) < maxReplayBatch; {
 		select {
@@ -69,7 +82,7 @@ func (s *subscription) replay(ctx context.Context) (changes []Change, err error)
 		case <-progress.C:
 			_ = s.cache.client.RequestProgress(ctx) // the watch delivers the notification
 		case response, open := <-watch:
-			if err := response.Err(); err != nil || !open {
+			if err := cmp.Or(response.Err(), order.Check(response)); err != nil || !open {
 				return changes, fmt.Errorf("replay from revision %d: %w", s.from, errors.Join(err, errInterrupted))
 			}
 			changes, done = s.collect(response, changes)
@@ -89,7 +102,7 @@ func (s *subscription) collect(response clientv3.WatchResponse, changes []Change
 		if s.from = e.Kv.ModRevision; s.from > s.floor {
 			return changes, true
 		}
-		if change := s.cache.encodeEvent(e); change != nil {
+		if change := s.cache.encodeEvent(e); change != nil && change.Key.Kind == s.kind {
 			changes = append(changes, *change)
 		}
 	}
@@ -105,13 +118,17 @@ func (c *Cache) encodeEvent(e *clientv3.Event) *Change {
 	if err != nil {
 		return nil
 	}
-	if e.Type == clientv3.EventTypeDelete {
-		return c.deleteChange(key, e.Kv.ModRevision)
-	}
-	encode := c.tasks.line
+	change, entity := c.tasks.change, c.tasks.entity
 	if key.Kind == state.KindInstance {
-		encode = c.instances.line
+		change, entity = c.instances.change, c.instances.entity
 	}
-	line, err := encode(e.Kv)
-	return c.putChange(key, e.Kv.ModRevision, line, err)
+	if e.Type == clientv3.EventTypeDelete {
+		var previous any
+		if e.PrevKv != nil {
+			previous = entity(e.PrevKv)
+		}
+		return c.deleteChange(key, e.Kv.ModRevision, previous)
+	}
+	put, err := change(e.Kv, e.PrevKv)
+	return c.putChange(key, e.Kv, put, err)
 }

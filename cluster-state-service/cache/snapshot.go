@@ -5,7 +5,7 @@ import (
 	"strings"
 
 	"github.com/blox/blox/cluster-state-service/state"
-	"github.com/blox/blox/internal/arn"
+	"github.com/blox/blox/internal/digest"
 )
 
 // MetadataKey is the value of a key in etcd that describes the service itself rather than an entity.
@@ -36,40 +36,39 @@ type Snapshot struct {
 	Tasks     Index[state.Task]
 	Instances Index[state.Instance]
 	Metadata  map[string]MetadataKey // by key
+	// Reconciliations summarize Metadata.
+	Reconciliations *Reconciliations
+	// TasksChanged and InstancesChanged are the revisions of the last change of each kind, or later ones: after a load,
+	// earlier changes are unknown.
+	TasksChanged, InstancesChanged int64
 	// Changes counts the writes to Blox's keys since the service began to watch.
 	Changes int64
 	// generation is of etcd's data when the snapshot was loaded; see etcd.Monitor.
 	generation int64
 }
 
-// LastReconciliation returns the last complete reconciliation in the region; zero if there was none.
-func (s *Snapshot) LastReconciliation(region string) state.Reconciliation {
-	var latest state.Reconciliation
-	for key, metadata := range s.Metadata {
-		if !strings.HasPrefix(key, state.ReconcilePrefix) || !strings.HasSuffix(key, "/"+region) {
-			continue
-		}
-		if metadata.Reconciled.FinishedAt.After(latest.FinishedAt) {
-			latest = metadata.Reconciled
-		}
+// ChangedAt returns the revision of the last change of a kind, or a later one.
+func (s *Snapshot) ChangedAt(kind state.Kind) int64 {
+	if kind == state.KindInstance {
+		return s.InstancesChanged
 	}
-	return latest
+	return s.TasksChanged
 }
 
-// ReconciliationOf returns the last complete reconciliation that covered a cluster; zero if there was none.
-func (s *Snapshot) ReconciliationOf(clusterARN string) state.Reconciliation {
-	cluster, err := arn.ParseKind(clusterARN, arn.Cluster)
-	if err != nil {
-		return state.Reconciliation{}
+// Versions identifies the entities of a kind by their ARNs and mod revisions.
+func (s *Snapshot) Versions(kind state.Kind) digest.Sum {
+	if kind == state.KindInstance {
+		return s.Instances.Versions()
 	}
-	return s.Metadata[state.ReconcilePrefix+cluster.Account+"/"+cluster.Region].Reconciled
+	return s.Tasks.Versions()
 }
 
-// Leader returns the name of the replica that reconciles; empty if there is none.
-func (s *Snapshot) Leader() string {
+// Leader returns the name of the replica that reconciles a region; empty if there is none.
+func (s *Snapshot) Leader(region state.Region) string {
+	candidates := s.Reconciliations.resolve(region).Lock() + "/"
 	var oldest MetadataKey
 	for key, metadata := range s.Metadata {
-		if strings.HasPrefix(key, state.LockPrefix) && (oldest.Revision == 0 || metadata.Revision < oldest.Revision) {
+		if strings.HasPrefix(key, candidates) && (oldest.Revision == 0 || metadata.Revision < oldest.Revision) {
 			oldest = metadata
 		}
 	}
@@ -79,7 +78,12 @@ func (s *Snapshot) Leader() string {
 // StoredVersion returns the version stored under a key; zero if there is none.
 func (s *Snapshot) StoredVersion(key state.Key) state.StoredVersion {
 	if key.Kind == state.KindInstance {
-		return storedVersion(s.Instances.Get(key.String()))
+		stored := s.Instances.Get(key.String())
+		version := storedVersion(stored)
+		if stored != nil {
+			version.Health = stored.Entity.HealthStatus
+		}
+		return version
 	}
 	return storedVersion(s.Tasks.Get(key.String()))
 }

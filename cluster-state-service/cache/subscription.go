@@ -36,22 +36,33 @@ type subscription struct {
 	cache *Cache
 	kind  state.Kind
 	from  int64 // changes below this revision are skipped
+	// previous makes replayed changes contain the entity before them, as those of the history do.
+	previous bool
+	initial  *Snapshot // yielded before all changes; nil for none
 	// floor is the revision at which the history began when the subscription did: etcd replays older changes.
 	floor int64
 	batch []Change
 }
 
-// Watch streams the changes of a kind, beginning with those at revision from. From 0 it streams new changes only. An
-// error wraps state.ErrVersionOutOfRange if etcd has compacted the revision or has not reached it, or
-// state.ErrStoreUnavailable.
+// WatchOptions are the options of Watch. The zero value streams new changes.
+type WatchOptions struct {
+	// From is the revision of the first change; 0 starts with new changes.
+	From int64
+	// Snapshot yields the present entities first, as Initial changes, and then an InSync change. It excludes From.
+	Snapshot bool
+	// Heartbeat is the interval of Heartbeat changes, which follow all changes before them; 0 for none.
+	Heartbeat time.Duration
+	// Previous makes sure that every change contains the entity before it, unless etcd has compacted that.
+	Previous bool
+}
+
+// Watch streams the changes of a kind. An error wraps state.ErrVersionOutOfRange if etcd has compacted the revision
+// From or has not reached it, and state.ErrStoreUnavailable otherwise.
 //
 // The sequence yields every change once, oldest first, and then waits for more. It ends when ctx is cancelled or
-// after it has yielded an error. With a positive heartbeat it yields a Heartbeat change once in every such time,
-// after all other changes. One goroutine may range over it, once.
-func (c *Cache) Watch(
-	ctx context.Context, kind state.Kind, from int64, heartbeat time.Duration,
-) (iter.Seq2[Change, error], error) {
-	s, err := c.subscribe(ctx, kind, from)
+// after it has yielded an error. One goroutine may range over it, once.
+func (c *Cache) Watch(ctx context.Context, kind state.Kind, o WatchOptions) (iter.Seq2[Change, error], error) {
+	s, err := c.subscribe(ctx, kind, o)
 	if err != nil {
 		return nil, err
 	}
@@ -60,27 +71,30 @@ func (c *Cache) Watch(
 		open.Inc()
 		defer open.Dec()
 		defer s.Close()
-		if s.replayAll(ctx, yield) {
-			s.follow(ctx, heartbeat, yield)
+		if s.yieldInitial(yield) && s.replayAll(ctx, yield) {
+			s.follow(ctx, o.Heartbeat, yield)
 		}
 	}, nil
 }
 
 // subscribe returns a subscription that ends with ctx.
-func (c *Cache) subscribe(ctx context.Context, kind state.Kind, from int64) (*subscription, error) {
-	s := &subscription{cache: c, kind: kind, from: from}
-	if from > 0 {
-		if err := c.checkRange(ctx, from); err != nil {
+func (c *Cache) subscribe(ctx context.Context, kind state.Kind, o WatchOptions) (*subscription, error) {
+	s := &subscription{cache: c, kind: kind, from: o.From, previous: o.Previous}
+	if o.Snapshot {
+		return s, s.attachAtSnapshot(ctx)
+	}
+	if s.from > 0 {
+		if err := c.checkRange(ctx, s.from); err != nil {
 			return nil, err
 		}
-		retained, complete := c.currentHistory().SubscribeFrom(from)
+		retained, complete := c.currentHistory().SubscribeFrom(s.from)
 		if complete {
 			s.attach(ctx, retained)
 			return s, nil
 		}
 	}
 	s.attach(ctx, c.currentHistory().Subscribe())
-	if from > 0 {
+	if s.from > 0 {
 		s.floor = s.Version()
 	}
 	return s, nil
@@ -119,16 +133,10 @@ func (s *subscription) follow(ctx context.Context, heartbeat time.Duration, yiel
 		tick = ticker.C
 	}
 	for due := false; ; {
-		reached := s.cacheRevision() // before readBatch: the history already holds every change up to it
+		reached := s.cache.Snapshot() // before readBatch: the history already holds every change up to it
 		// After a reload, reached may belong to a newer history than s reads. Err then reports the end of the old one.
-		switch err := s.Err(); {
-		case errors.Is(err, errStopped): // a stop of the service ends streams cleanly
-			return
-		case errors.Is(err, broadcast.ErrSlow):
-			s.terminate(reasonSlow, err, yield)
-			return
-		case err != nil:
-			s.terminate(reasonInterrupted, err, yield)
+		if err := s.Err(); err != nil {
+			s.end(err, yield)
 			return
 		}
 		if s.readBatch() {
@@ -140,7 +148,7 @@ func (s *subscription) follow(ctx context.Context, heartbeat time.Duration, yiel
 		}
 		if due {
 			due = false
-			if !yield(Change{Heartbeat: true, Revision: max(reached, s.Version())}, nil) {
+			if !yield(s.heartbeat(reached), nil) {
 				return
 			}
 		}
@@ -161,11 +169,17 @@ func (s *subscription) terminate(reason string, err error, yield func(Change, er
 	yield(Change{}, err)
 }
 
-func (s *subscription) cacheRevision() int64 {
-	if snapshot := s.cache.Snapshot(); snapshot != nil {
-		return snapshot.Revision
+// heartbeat returns the heartbeat of a subscriber that has received every change up to a snapshot's revision.
+func (s *subscription) heartbeat(reached *Snapshot) Change {
+	beat := Change{Heartbeat: true, Revision: s.Version()}
+	if reached != nil {
+		beat.Revision = max(beat.Revision, reached.Revision)
+		beat.NotReconciled = reached.Reconciliations.NotReconciled
+		if reached.Revision == beat.Revision { // the history may be ahead of the snapshot
+			beat.Digest = reached.Versions(s.kind).String()
+		}
 	}
-	return 0
+	return beat
 }
 
 // readBatch collects the subscriber's changes from the history in s.batch. It stops after the watch response that

@@ -21,7 +21,7 @@ func lines(t *testing.T, cache *Cache, from int64, n int) []string {
 	t.Helper()
 	ctx, cancel := context.WithTimeout(t.Context(), 30*time.Second)
 	defer cancel()
-	changes, err := cache.Watch(ctx, state.KindTask, from, 0)
+	changes, err := cache.Watch(ctx, state.KindTask, WatchOptions{From: from})
 	require.NoError(t, err)
 	var got []string
 	for c, err := range changes {
@@ -44,7 +44,7 @@ func TestWatch_StartsNow(t *testing.T) {
 
 	ctx, cancel := context.WithTimeout(t.Context(), 30*time.Second)
 	defer cancel()
-	changes, err := cache.Watch(ctx, state.KindTask, 0, 0)
+	changes, err := cache.Watch(ctx, state.KindTask, WatchOptions{})
 	require.NoError(t, err)
 	first := write(t, client, "a", 1)
 	second := write(t, client, "a", 2)
@@ -108,7 +108,7 @@ func TestReplay_EndsWithoutFurtherEvent(t *testing.T) {
 	require.NoError(t, err)
 	ctx, cancel := context.WithTimeout(t.Context(), 30*time.Second)
 	defer cancel()
-	changes, err := cache.Watch(ctx, state.KindTask, first, 0)
+	changes, err := cache.Watch(ctx, state.KindTask, WatchOptions{From: first})
 	require.NoError(t, err)
 	seen := 0
 	for c, err := range changes {
@@ -128,11 +128,11 @@ func TestWatch_RejectsRevisionOutOfRange(t *testing.T) {
 	first := write(t, client, "a", 1)
 	last := write(t, client, "a", 2)
 	cache := start(t, server, 0)
-	_, err := cache.Watch(t.Context(), state.KindTask, last+1, 0)
+	_, err := cache.Watch(t.Context(), state.KindTask, WatchOptions{From: last + 1})
 	assert.ErrorIs(t, err, state.ErrVersionOutOfRange, "in the future")
 	_, err = client.Compact(t.Context(), last)
 	require.NoError(t, err)
-	_, err = cache.Watch(t.Context(), state.KindTask, first, 0)
+	_, err = cache.Watch(t.Context(), state.KindTask, WatchOptions{From: first})
 	assert.ErrorIs(t, err, state.ErrVersionOutOfRange, "compacted")
 	assert.Len(t, lines(t, cache, last, 1), 1)
 }
@@ -150,7 +150,7 @@ func TestHeartbeat_CarriesResumableRevision(t *testing.T) {
 	require.NoError(t, err)
 	ctx, cancel := context.WithTimeout(t.Context(), 30*time.Second)
 	defer cancel()
-	changes, err := cache.Watch(ctx, state.KindTask, 0, 10*time.Millisecond)
+	changes, err := cache.Watch(ctx, state.KindTask, WatchOptions{Heartbeat: 10 * time.Millisecond})
 	require.NoError(t, err)
 	for c, err := range changes {
 		require.NoError(t, err)
@@ -170,7 +170,7 @@ func TestHeartbeat_StopsWhileEtcdIsUnavailable(t *testing.T) {
 	server.Stop()
 	ctx, cancel := context.WithTimeout(t.Context(), 300*time.Millisecond)
 	defer cancel()
-	changes, err := cache.Watch(ctx, state.KindTask, 0, time.Millisecond)
+	changes, err := cache.Watch(ctx, state.KindTask, WatchOptions{Heartbeat: time.Millisecond})
 	require.NoError(t, err)
 	for c, err := range changes {
 		require.NoError(t, err)
@@ -181,7 +181,7 @@ func TestHeartbeat_StopsWhileEtcdIsUnavailable(t *testing.T) {
 	ctx, cancel = context.WithTimeout(t.Context(), 30*time.Second)
 	defer cancel()
 	testenv.Eventually(t, func() bool {
-		changes, err := cache.Watch(ctx, state.KindTask, 0, time.Millisecond)
+		changes, err := cache.Watch(ctx, state.KindTask, WatchOptions{Heartbeat: time.Millisecond})
 		require.NoError(t, err)
 		for c, err := range changes { // an error: the history ended with the old watch
 			return err == nil && c.Heartbeat
@@ -196,7 +196,7 @@ func TestWatch_TerminatesSlowSubscriber(t *testing.T) {
 	cache := start(t, server, 2)
 	_, err := cache.WaitCurrent(t.Context())
 	require.NoError(t, err)
-	changes, err := cache.Watch(t.Context(), state.KindTask, 0, 0)
+	changes, err := cache.Watch(t.Context(), state.KindTask, WatchOptions{})
 	require.NoError(t, err)
 	for n := range 10 {
 		write(t, client, "a", n)
@@ -217,7 +217,7 @@ func TestWatch_EndsWhenCacheReloads(t *testing.T) {
 	cache := start(t, server, 0)
 	s, err := cache.WaitCurrent(t.Context())
 	require.NoError(t, err)
-	changes, err := cache.Watch(t.Context(), state.KindTask, 0, 0)
+	changes, err := cache.Watch(t.Context(), state.KindTask, WatchOptions{})
 	require.NoError(t, err)
 	cache.restart(s) // as loadAndWatch does after a failed watch
 	ended := false
@@ -238,7 +238,7 @@ func TestWatch_EndsCleanlyWithService(t *testing.T) {
 	running.Go(func() { assert.NoError(t, cache.Run(ctx)) })
 	_, err := cache.WaitCurrent(t.Context())
 	require.NoError(t, err)
-	changes, err := cache.Watch(t.Context(), state.KindTask, 0, 0)
+	changes, err := cache.Watch(t.Context(), state.KindTask, WatchOptions{})
 	require.NoError(t, err)
 	cancel()
 	for range changes {

@@ -153,6 +153,10 @@ func TestMetrics_AreServedAndDocumented(t *testing.T) {
 		"blox_css_cache_lag_revisions 0",
 		"blox_css_ingest_event_age_seconds_count", "blox_css_reconciliation_duration_seconds_count",
 		"blox_css_reconciliation_ecs_requests_total", "go_goroutines",
+		`blox_css_aws_calls_total{action="ReceiveMessage",outcome="succeeded",service="SQS"}`,
+		`blox_css_oldest_reconciliation_timestamp_seconds{region="us-east-1"} 1`,
+		`blox_css_ingest_receives_total{outcome="failed"} 0`,
+		`blox_build_info{commit="",component="cluster-state-service",`,
 	} {
 		assert.Contains(t, body, "\n"+name)
 	}
@@ -182,5 +186,8 @@ func TestAPI_GeneratedClientCallsEveryOperation(t *testing.T) {
 		assert.Equal(t, http.StatusOK, answer.StatusCode, path)
 		answered = append(answered, c.spec.CheckResponse(t, answer, []byte(body)))
 	}
+	answer, body := c.do(http.MethodPost, "/v1/instances/refresh") // without the body that it needs
+	assert.Equal(t, http.StatusBadRequest, answer.StatusCode)
+	answered = append(answered, c.spec.CheckResponse(t, answer, []byte(body)))
 	assert.ElementsMatch(t, c.spec.Operations(), answered)
 }

@@ -107,7 +107,7 @@ func TestContract_StreamErrors(t *testing.T) {
 		"entityVersion=1":                       "Entity version is out of range",
 		"entityVersion=99999999":                "Entity version is out of range",
 		"entityVersion=9223372036854775807":     "Entity version is out of range",
-		"entityVersion=99999999999999999999999": "Entity version is out of range",
+		"entityVersion=99999999999999999999999": "Invalid entity version",
 		"cluster=a%20b":                         "Invalid cluster ARN or name",
 	} {
 		for _, path := range []string{"/v1/stream/tasks?", "/v1/stream/instances?"} {

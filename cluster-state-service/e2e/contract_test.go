@@ -137,6 +137,9 @@ func TestContract_ListErrors(t *testing.T) {
 	const (
 		unsupported = "At least one of the filters provided is unsupported"
 		repeated    = "At least one of the filters provided is specified multiple times"
+		several     = "; several separated by commas, after one ! to exclude them"
+		desired     = "RUNNING or STOPPED" + several
+		launchTypes = "EC2, FARGATE, EXTERNAL or MANAGED_INSTANCES" + several
 	)
 	for path, want := range map[string]string{
 		"/v1/tasks?colour=red":                               unsupported,
@@ -156,15 +159,15 @@ func TestContract_ListErrors(t *testing.T) {
 		"/v1/tasks?cluster=" + strings.Repeat("x", 256):      "Invalid cluster ARN or name",
 		"/v1/instances?cluster=" + runningTask:               "Invalid cluster ARN or name",
 		"/v1/instances?cluster=arn:aws:ecs:x":                "Invalid cluster ARN or name",
-		"/v1/tasks?desiredStatus=pending":                    "Invalid desired status",
-		"/v1/tasks?launchType=ec3":                           "Invalid launch type",
-		"/v1/instances?attribute=:x":                         "Invalid attribute, want name:value or name",
-		"/v1/instances?agentConnected=yes":                   "Invalid agentConnected, want true or false",
+		"/v1/tasks?desiredStatus=pending":                    `Invalid desiredStatus "pending": must be ` + desired,
+		"/v1/tasks?launchType=ec3":                           `Invalid launchType "ec3": must be ` + launchTypes,
+		"/v1/instances?attribute=:x":                         `Invalid attribute ":x": must be name:value or name`,
+		"/v1/instances?agentConnected=yes":                   `Invalid agentConnected "yes": must be true or false`,
 		"/v1/instances?family=x":                             unsupported,
 		"/v1/tasks?attribute=x":                              unsupported,
-		"/v1/tasks?limit=0":                                  "Invalid limit",
-		"/v1/tasks?limit=1001":                               "Invalid limit",
-		"/v1/tasks?limit=x":                                  "Invalid limit",
+		"/v1/tasks?limit=0":                                  `Invalid limit "0": must be 1 to 1000`,
+		"/v1/tasks?limit=1001":                               `Invalid limit "1001": must be 1 to 1000`,
+		"/v1/tasks?limit=x":                                  `Invalid limit "x": must be 1 to 1000`,
 		"/v1/tasks?limit=1&limit=1":                          repeated,
 		"/v1/tasks?nextToken=x":                              "Invalid next token",
 		"/v1/tasks?nextToken=e30":                            "Invalid next token",
@@ -242,7 +245,9 @@ func TestContract_PathsAndMethods(t *testing.T) {
 	} {
 		answer, _ := c.do(http.MethodGet, path)
 		assert.Contains(t, []int{http.StatusMovedPermanently, http.StatusPermanentRedirect}, answer.StatusCode, path)
-		assert.Equal(t, want, answer.Header.Get("Location"), path)
+		location, err := answer.Location()
+		require.NoError(t, err, path)
+		assert.Equal(t, c.url+want, location.String(), path)
 	}
 	for _, path := range []string{"/", "/v1", "/v1/nothing", "/v2/tasks", "/v1/tasks/prod", "/v1/stream", "/v1/stream/x",
 		"/v1/TASKS"} {

@@ -3,6 +3,7 @@ package e2e
 import (
 	"net/http"
 	"strings"
+	"sync"
 	"testing"
 
 	"github.com/aws/aws-sdk-go-v2/aws"
@@ -88,6 +89,43 @@ func TestReconcile_FindsChangedAttributes(t *testing.T) {
 	})
 	_, after := second.get("/v1/instances/default/" + instances[1])
 	assert.Equal(t, untouched, after, "an unchanged record is not written")
+}
+
+// Ingest stores a late event after reconcile read the store and before it writes what ECS responded.
+func TestReconcile_ReplacesRecordOfLateEvent(t *testing.T) {
+	w := newSystem(t, ecssim.Config{})
+	instances := w.sim.AddInstances("default", 1) // its event has no attribute
+	_, err := w.ecs().PutAttributes(t.Context(), &ecs.PutAttributesInput{Attributes: []types.Attribute{{
+		Name: aws.String("stack"), Value: aws.String("blue"), TargetId: &instances[0],
+	}}})
+	require.NoError(t, err)
+	described, stored := make(chan struct{}), make(chan struct{})
+	describe := sync.OnceFunc(func() { close(described) })
+	w.aws.Config.Handler = http.HandlerFunc(func(to http.ResponseWriter, r *http.Request) {
+		await := func(done <-chan struct{}) {
+			select {
+			case <-done:
+			case <-r.Context().Done():
+			}
+		}
+		switch _, action, _ := strings.Cut(r.Header.Get("X-Amz-Target"), "."); action {
+		case "DescribeContainerInstances":
+			describe()
+			await(stored)
+		case "ReceiveMessage":
+			await(described)
+		}
+		w.sim.ServeHTTP(to, r)
+	})
+	c := w.start()
+	testenv.Eventually(t, func() bool {
+		answer, err := w.client.Get(t.Context(), "ecs/instance/", clientv3.WithPrefix())
+		require.NoError(t, err)
+		return len(answer.Kvs) == 1
+	}, "ingest stores no event")
+	close(stored)
+	_, body := c.ready().get("/v1/instances/default/" + instances[0])
+	assert.Contains(t, body, `{"name":"stack","value":"blue"}`)
 }
 
 func TestReady_WaitsForFirstReconciliation(t *testing.T) {

@@ -13,6 +13,7 @@ import (
 	sqstypes "github.com/aws/aws-sdk-go-v2/service/sqs/types"
 	"github.com/stretchr/testify/assert"
 	"github.com/stretchr/testify/require"
+	clientv3 "go.etcd.io/etcd/client/v3"
 
 	"github.com/blox/blox/internal/awsconfig"
 	"github.com/blox/blox/internal/ecssim"
@@ -30,14 +31,16 @@ func replayed(t *testing.T, name string, replace ...string) string {
 	return strings.NewReplacer(replace...).Replace(string(body))
 }
 
-func (w *system) putKinesisRecord(body string) {
+// putKinesisRecord returns the sequence number.
+func (w *system) putKinesisRecord(body string) string {
 	w.t.Helper()
 	client := kinesis.New(kinesis.Options{Region: "us-east-1", BaseEndpoint: &w.aws.URL,
 		Credentials: aws.AnonymousCredentials{}, HTTPClient: awsconfig.BufferBodies(w.aws.Client())})
-	_, err := client.PutRecord(w.t.Context(), &kinesis.PutRecordInput{
+	put, err := client.PutRecord(w.t.Context(), &kinesis.PutRecordInput{
 		StreamName: aws.String("events"), PartitionKey: aws.String("k"), Data: []byte(body),
 	})
 	require.NoError(w.t, err)
+	return *put.SequenceNumber
 }
 
 // hasCounted reports whether the service has counted at least n events of that kind and outcome.
@@ -92,8 +95,14 @@ func TestIngest_ReplayedEventStoresWhatECSKnows(t *testing.T) {
 func TestIngest_OldEventsWaitInTheQueueWhileECSIsDown(t *testing.T) {
 	w := newSystem(t, ecssim.Config{})
 	client, queue := w.sqs()
-	_, err := client.SetQueueAttributes(t.Context(), &sqs.SetQueueAttributesInput{
-		QueueUrl: queue, Attributes: map[string]string{string(sqstypes.QueueAttributeNameVisibilityTimeout): "1"},
+	_, err := client.CreateQueue(t.Context(), &sqs.CreateQueueInput{QueueName: aws.String("dead_letters")})
+	require.NoError(t, err)
+	_, err = client.SetQueueAttributes(t.Context(), &sqs.SetQueueAttributesInput{
+		QueueUrl: queue, Attributes: map[string]string{
+			string(sqstypes.QueueAttributeNameVisibilityTimeout): "20",
+			string(sqstypes.QueueAttributeNameRedrivePolicy): `{"maxReceiveCount":"3",` +
+				`"deadLetterTargetArn":"arn:aws:sqs:us-east-1:123456789012:dead_letters"}`,
+		},
 	})
 	require.NoError(t, err)
 	c := w.start().ready()
@@ -105,24 +114,43 @@ func TestIngest_OldEventsWaitInTheQueueWhileECSIsDown(t *testing.T) {
 			"2026-03-04T10:15:30Z", now))
 	}
 	testenv.Eventually(t, func() bool { return len(c.served()) == 20 && w.messageCount() == 1 }, "recent events wait")
-	testenv.Eventually(t, func() bool { return c.hasCounted("task", "deferred", 2) }, "the event is not delivered again")
-	assert.Equal(t, 1, w.messageCount())
+	testenv.Eventually(t, func() bool { return c.hasCounted("task", "deferred", 5) }, "the event is not kept")
+	assert.Equal(t, 1, w.messageCount(), "the event was delivered so often that it is a dead letter")
 	w.sim.SetDown("ecs", false)
 	w.awaitEmptyQueue()
 	assert.NotContains(t, c.served(), forgottenTask)
 }
 
-// A Kinesis stream delivers every record once, so the reader waits for ECS.
-func TestIngest_ReplayedEventsOfAStreamCreateNoRecords(t *testing.T) {
+// A Kinesis stream delivers every record once. While ECS does not answer, the checkpoint stays before the old event,
+// and later events pass.
+func TestIngest_OldEventsOfAStreamHoldItsCheckpoint(t *testing.T) {
 	w := newSystem(t, ecssim.Config{StreamName: "events"})
 	c := w.startWithStream().ready()
 	w.sim.SetDown("ecs", true)
+	before := w.putKinesisRecord(replayed(t, "task-ec2-stopped.json", "1a2b3c4d5e6f47889900aabbccddeeff",
+		fmt.Sprintf("%032x", 1)))
 	w.putKinesisRecord(replayed(t, "task-ec2-running.json"))
-	testenv.Eventually(t, func() bool { return c.hasCounted("task", "deferred", 1) }, "the event is not read")
+	now := time.Now().UTC().Format(time.RFC3339)
+	last := w.putKinesisRecord(replayed(t, "task-ec2-running.json", "1a2b3c4d5e6f47889900aabbccddeeff",
+		fmt.Sprintf("%032x", 2), "2026-03-04T10:15:30Z", now))
+	testenv.Eventually(t, func() bool { return len(c.served()) == 2 }, "later events wait")
+	testenv.Eventually(t, func() bool { return c.hasCounted("task", "deferred", 2) }, "the event is not kept")
+	assert.Contains(t, w.checkpoint(), before)
 	w.sim.SetDown("ecs", false)
-	w.sim.AddInstances("default", 1)
-	c.awaitConvergence()
+	testenv.Eventually(t, func() bool { return strings.Contains(w.checkpoint(), last) }, "the checkpoint does not follow")
 	assert.True(t, c.hasCounted("task", "outdated", 1))
+	assert.NotContains(t, c.served(), forgottenTask)
+}
+
+// checkpoint returns the checkpoint of the stream's only shard.
+func (w *system) checkpoint() string {
+	w.t.Helper()
+	got, err := w.client.Get(w.t.Context(), "ecs/kinesis/events/", clientv3.WithPrefix())
+	require.NoError(w.t, err)
+	if len(got.Kvs) == 0 {
+		return ""
+	}
+	return string(got.Kvs[0].Value)
 }
 
 // A replica of another account reconciles that account's clusters and shares etcd and the queue.

@@ -53,7 +53,7 @@ func (w *system) run(address, queue string) *css {
 	listener, err := net.Listen("tcp", address)
 	require.NoError(w.t, err)
 	environment := map[string]string{
-		"AWS_REGION": "us-east-1", "AWS_ENDPOINT_URL": w.aws.URL,
+		"AWS_REGION": w.region, "AWS_ENDPOINT_URL": w.aws.URL,
 		"AWS_ACCESS_KEY_ID": "test", "AWS_SECRET_ACCESS_KEY": "test",
 	}
 	getenv := func(name string) string { return environment[name] }
@@ -121,15 +121,7 @@ func (c *css) get(path string) (*http.Response, string) {
 // stream opens a stream. next returns its next line, and fails the test if the stream has ended.
 func (c *css) stream(path string) (header http.Header, next func() string, end func()) {
 	c.t.Helper()
-	ctx, cancel := context.WithTimeout(context.Background(), requestTimeout)
-	request, err := http.NewRequestWithContext(ctx, http.MethodGet, c.url+path, nil)
-	require.NoError(c.t, err)
-	transport := &http.Transport{}
-	answer, err := transport.RoundTrip(request)
-	require.NoError(c.t, err)
-	require.Equal(c.t, http.StatusOK, answer.StatusCode)
-	end = sync.OnceFunc(func() { cancel(); answer.Body.Close(); transport.CloseIdleConnections() })
-	c.t.Cleanup(end)
+	answer, end := c.openStream(path)
 	lines := newLines(answer.Body)
 	return answer.Header, func() string {
 		c.t.Helper()
@@ -137,6 +129,21 @@ func (c *css) stream(path string) (header http.Header, next func() string, end f
 		require.NoError(c.t, err)
 		return line
 	}, end
+}
+
+// openStream opens a stream, which ends with the test at the latest.
+func (c *css) openStream(path string) (answer *http.Response, end func()) {
+	c.t.Helper()
+	ctx, cancel := context.WithTimeout(context.Background(), requestTimeout)
+	request, err := http.NewRequestWithContext(ctx, http.MethodGet, c.url+path, nil)
+	require.NoError(c.t, err)
+	transport := &http.Transport{}
+	answer, err = transport.RoundTrip(request)
+	require.NoError(c.t, err)
+	require.Equal(c.t, http.StatusOK, answer.StatusCode)
+	end = sync.OnceFunc(func() { cancel(); answer.Body.Close(); transport.CloseIdleConnections() })
+	c.t.Cleanup(end)
+	return answer, end
 }
 
 type lines struct {

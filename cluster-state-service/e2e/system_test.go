@@ -1,6 +1,7 @@
 package e2e
 
 import (
+	"cmp"
 	"net/http/httptest"
 	"strconv"
 	"sync"
@@ -25,6 +26,7 @@ var apiSpec = sync.OnceValues(func() (*testenv.Spec, error) { return testenv.New
 // system is a simulated ECS with its queue, a real etcd, and cluster-state-services between them.
 type system struct {
 	t      testing.TB
+	region string
 	sim    *ecssim.Sim
 	aws    *httptest.Server
 	etcd   *testenv.Server
@@ -36,21 +38,35 @@ func newSystem(t testing.TB, cfg ecssim.Config, etcd ...embedded.Options) *syste
 	t.Helper()
 	spec, err := apiSpec()
 	require.NoError(t, err)
-	w := &system{t: t, sim: ecssim.New(cfg), etcd: testenv.EtcdServer(t, etcd...), spec: spec}
+	w := &system{t: t, etcd: testenv.EtcdServer(t, etcd...), spec: spec}
 	w.client = w.etcd.Client()
-	w.aws = httptest.NewServer(w.sim)
-	t.Cleanup(func() { w.sim.Close(); w.aws.Close() })
+	w.simulate(cfg)
 	return w
 }
 
+// simulate starts the simulated ECS.
+func (w *system) simulate(cfg ecssim.Config) {
+	w.region = cmp.Or(cfg.Region, "us-east-1")
+	w.sim = ecssim.New(cfg)
+	w.aws = httptest.NewServer(w.sim)
+	w.t.Cleanup(func() { w.sim.Close(); w.aws.Close() })
+}
+
+// beside returns a system with an ECS and a queue of its own that shares etcd with w.
+func (w *system) beside(cfg ecssim.Config) *system {
+	other := &system{t: w.t, etcd: w.etcd, client: w.client, spec: w.spec}
+	other.simulate(cfg)
+	return other
+}
+
 func (w *system) ecs() *ecs.Client {
-	return ecs.New(ecs.Options{Region: "us-east-1", BaseEndpoint: &w.aws.URL, Credentials: aws.AnonymousCredentials{},
+	return ecs.New(ecs.Options{Region: w.region, BaseEndpoint: &w.aws.URL, Credentials: aws.AnonymousCredentials{},
 		HTTPClient: awsconfig.BufferBodies(w.aws.Client())})
 }
 
 func (w *system) sqs() (*sqs.Client, *string) {
 	w.t.Helper()
-	client := sqs.New(sqs.Options{Region: "us-east-1", BaseEndpoint: &w.aws.URL, Credentials: aws.AnonymousCredentials{},
+	client := sqs.New(sqs.Options{Region: w.region, BaseEndpoint: &w.aws.URL, Credentials: aws.AnonymousCredentials{},
 		HTTPClient: awsconfig.BufferBodies(w.aws.Client())})
 	found, err := client.GetQueueUrl(w.t.Context(), &sqs.GetQueueUrlInput{QueueName: aws.String("blox_queue")})
 	require.NoError(w.t, err)

@@ -97,7 +97,7 @@ func TestService_ReleasesResourcesOfVanishedClients(t *testing.T) {
 	recent := strconv.FormatInt(now.Header.Revision, 10)
 	streams := []string{
 		"tasks", "tasks?entityVersion=" + recent, "tasks?heartbeat=1&deleted=true", "instances?heartbeat=1",
-		"tasks?cluster=none",
+		"tasks?cluster=none", "tasks?snapshot=true&heartbeat=1", "tasks?snapshot=true&type=true&status=running&group=x",
 	}
 	var clients []*net.TCPConn
 	for n := range reading {

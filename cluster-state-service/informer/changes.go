@@ -9,17 +9,18 @@ import (
 // Kind is the kind of a changed record.
 type Kind string
 
-// The kinds of record that a CSS holds.
+// The kinds of record that a CSS holds, and clusters, whose only state is Informer.Reconciled.
 const (
 	KindInstance Kind = "instance"
 	KindTask     Kind = "task"
+	KindCluster  Kind = "cluster"
 )
 
 // Change reports that a record has changed. The Informer holds its present state.
 type Change struct {
 	ClusterARN string
 	Kind       Kind
-	ARN        string // of the instance or task
+	ARN        string // of the instance, task or cluster
 	Deleted    bool   // the record no longer exists
 	Relisted   bool   // found by another list, so intermediate changes may be missing
 	// OldTask or OldInstance is the previous state; nil for a new record. Subscribers must not modify it.

@@ -138,7 +138,7 @@ func run(t *testing.T, services ...*css) (*Informer, *changeLog) {
 	}
 	m, err := New(cfg)
 	require.NoError(t, err)
-	m.minDelay = time.Millisecond
+	m.minDelay, m.auditInterval = time.Millisecond, time.Nanosecond
 	changes := &changeLog{}
 	t.Cleanup(m.Subscribe(changes.add))
 	ctx, cancel := context.WithCancel(t.Context())

@@ -17,6 +17,7 @@ import (
 	"github.com/sirupsen/logrus"
 
 	"github.com/blox/blox/internal/backoff"
+	"github.com/blox/blox/internal/logging"
 	"github.com/blox/blox/internal/redact"
 )
 
@@ -37,20 +38,29 @@ type follower[R any] struct {
 	endpoint int   // index of the endpoint in use
 	version  int64 // version to resume the stream with; 0 if the kind must be listed first
 	failures int   // in a row
+	auditAt  time.Time
+	failed   *logging.FailureLog
+}
+
+func newFollower[R any](m *Informer, path string, records *records[R]) *follower[R] {
+	return &follower[R]{
+		Informer: m, path: path, records: records, auditAt: nextAudit(m.auditInterval),
+		failed: logging.NewFailureLog(m.log.WithField("kind", string(records.kind)),
+			"failed to follow the cluster-state-service; retrying", "following the cluster-state-service again"),
+	}
 }
 
 // follow lists and streams a kind until ctx is cancelled, and then returns nil.
 func follow[R any](ctx context.Context, m *Informer, path string, records *records[R]) error {
-	f := &follower[R]{Informer: m, path: path, records: records}
+	f := newFollower(m, path, records)
 	for {
 		err := f.listAndStream(ctx)
 		if ctx.Err() != nil {
 			return nil
 		}
+		f.records.tooOld.Store(errors.Is(err, errTooOld))
 		delay := f.retryDelay(err)
-		f.log.WithError(err).WithFields(logrus.Fields{
-			"endpoint": redact.URL(f.base()), "kind": string(records.kind), "delay": delay,
-		}).Warn("failed to follow the cluster-state-service; retrying")
+		f.failed.Failed(fmt.Errorf("%s: %w", redact.URL(f.base()), err))
 		if errors.Is(err, errRelist) {
 			f.version = 0
 		}
@@ -90,17 +100,19 @@ func (f *follower[R]) listAndStream(ctx context.Context) error {
 
 func (f *follower[R]) list(ctx context.Context) error {
 	requestedAt := time.Now() // the response is at least as recent
+	f.records.resetAudit()
 	body, err := f.get(ctx, f.base()+"/v1/"+f.path)
 	if err != nil {
 		return err
 	}
 	defer body.Close()
-	list, version, err := decodeList(body, f.records.read, f.skip)
+	list, metadata, err := decodeList(body, f.records.read, f.skip)
 	if err != nil {
 		return err
 	}
-	changes := f.records.replace(list, requestedAt)
-	f.version = version
+	f.records.tooOld.Store(false)
+	changes := f.records.replace(list, requestedAt, metadata.notReconciled)
+	f.version = metadata.version
 	f.subscribers.notify(changes...)
 	f.log.WithFields(logrus.Fields{
 		"endpoint": redact.URL(f.base()), "kind": string(f.records.kind), "records": len(list), "changes": len(changes),
@@ -174,14 +186,23 @@ func (f *follower[R]) applyLine(line []byte) error {
 			return errors.Join(err, errors.New(last.Error))
 		}
 		// The CSS sends a heartbeat after all changes before it.
+		f.subscribers.notify(f.records.setNotReconciled(r.notReconciled)...)
+		if err := f.compare(r.digest); err != nil {
+			return err
+		}
 		f.records.confirm(time.Now())
-		f.failures = 0
+		f.succeeded()
 	} else if change, changed := f.records.apply(r); changed {
 		f.subscribers.notify(change)
-		f.failures = 0
+		f.succeeded()
 	}
 	f.version = max(f.version, r.version)
 	return nil
+}
+
+func (f *follower[R]) succeeded() {
+	f.failures = 0
+	f.failed.Succeeded()
 }
 
 // skip logs and counts a malformed record. r holds the fields that could be read.

@@ -30,10 +30,11 @@ func FuzzLines(f *testing.F) {
 	f.Fuzz(func(t *testing.T, body []byte) {
 		m, err := New(Config{Endpoints: []string{"css:3000"}})
 		require.NoError(t, err)
-		copied := &follower[models.Task]{Informer: m, records: m.tasks, version: 7}
+		copied := newFollower(m, "tasks", m.tasks)
+		copied.version = 7
 		list, _, err := decodeList(strings.NewReader(listed(7, task("a", 7))), copied.records.read, copied.skip)
 		require.NoError(t, err)
-		copied.records.replace(list, m.reconciledAt)
+		copied.records.replace(list, m.reconciledAt, nil)
 		var taken [][]byte
 		lines := bufio.NewScanner(strings.NewReader(string(body)))
 		lines.Split(wholeLines)
@@ -87,10 +88,10 @@ func FuzzDecodeList(f *testing.F) {
 			item = []byte("null")
 		}
 		body := listed(9, task("a", 7), string(item), task("b", 8))
-		list, version, err := decodeList(strings.NewReader(body), readTask, func(*record[models.Task], error) {})
-		if err != nil || version != 9 || len(list) < 2 ||
+		list, metadata, err := decodeList(strings.NewReader(body), readTask, func(*record[models.Task], error) {})
+		if err != nil || metadata.version != 9 || len(list) < 2 ||
 			list[0].arn != taskARN("a") || list[len(list)-1].arn != taskARN("b") {
-			t.Fatalf("%d tasks, version %d, %v: %s", len(list), version, err, body)
+			t.Fatalf("%d tasks, version %d, %v: %s", len(list), metadata.version, err, body)
 		}
 	})
 }

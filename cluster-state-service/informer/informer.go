@@ -2,7 +2,8 @@
 // container instance and every task, current within milliseconds of a change.
 //
 // An Informer lists once and then follows two streams. If a stream breaks, it resumes it, at another replica of the
-// CSS if there is one, and neither misses nor repeats a change. If it cannot resume the stream, it lists again.
+// CSS if there is one, and neither misses nor repeats a change. If it cannot resume the stream, it lists again. Every
+// five minutes it compares a digest of its copy with the CSS, and lists again if they differ.
 //
 //	clusters, err := informer.New(informer.Config{Endpoints: []string{"localhost:3000"}})
 //	stop := clusters.Subscribe(func(c informer.Change) { queue.Add(c.ClusterARN) })
@@ -53,6 +54,8 @@ type Informer struct {
 	// readTimeout is the time without data after which a connection counts as broken.
 	readTimeout time.Duration
 	minDelay    time.Duration // before the first retry
+	// auditInterval is the time between two comparisons with the CSS, at most.
+	auditInterval time.Duration
 
 	instances    *records[models.ContainerInstance]
 	tasks        *records[models.Task]
@@ -78,8 +81,10 @@ func New(cfg Config) (*Informer, error) {
 		heartbeat:   cfg.Heartbeat,
 		readTimeout: 3 * cfg.Heartbeat,
 		minDelay:    firstRetryDelay,
-		instances:   newRecords(KindInstance, readInstance, instanceKeys),
-		tasks:       newRecords(KindTask, readTask, taskKeys),
+
+		auditInterval: defaultAuditInterval,
+		instances:     newRecords(KindInstance, readInstance, instanceKeys),
+		tasks:         newRecords(KindTask, readTask, taskKeys),
 	}
 	for _, given := range cfg.Endpoints {
 		endpoint, err := baseURL(given)
@@ -128,6 +133,9 @@ func (m *Informer) Synced() bool {
 	return !m.instances.currentAt().IsZero() && !m.tasks.currentAt().IsZero()
 }
 
+// TooOld reports whether the last list failed because the CSS is too old for an Informer, as v0.3 is. Upgrade the CSS.
+func (m *Informer) TooOld() bool { return m.instances.tooOld.Load() || m.tasks.tooOld.Load() }
+
 // Age returns the time since the copy was last known to equal the CSS, for the older of its two kinds. With a working
 // connection it stays below Config.Heartbeat. Before Synced it is the maximum duration.
 func (m *Informer) Age(now time.Time) time.Duration {
@@ -148,8 +156,14 @@ func (m *Informer) ListedAt() time.Time {
 	return tasks
 }
 
-// ReconciledAt returns the end of the last reconciliation of the CSS, as of the latest list or the start of the latest
-// stream: a later run may have ended since. It is zero if unknown.
+// Reconciled reports whether the CSS has reconciled the cluster with that ARN at least once. Otherwise the copy may
+// lack its records: ECS may refuse to list them, for example. A cluster that the CSS does not know is empty.
+func (m *Informer) Reconciled(clusterARN string) bool {
+	return m.instances.isReconciled(clusterARN) && m.tasks.isReconciled(clusterARN)
+}
+
+// ReconciledAt returns since when the CSS has reconciled every cluster for which Reconciled is true, as of the latest
+// list or the start of the latest stream: later ones may have ended since. It is zero if unknown.
 func (m *Informer) ReconciledAt() time.Time {
 	m.reconciledMu.Lock()
 	defer m.reconciledMu.Unlock()

@@ -147,7 +147,10 @@ func (r *replica) start() {
 	parts.Go(func() error { return v.Run(ctx) })
 	parts.Go(func() error {
 		handler := api.New(api.Config{
-			Cache: v, Region: "eu-west-1", OutOfSpace: func(context.Context) bool { return false }, Log: r.log,
+			Cache: v, Region: func() state.Region { return state.Region{Account: "123456789012", Name: "eu-west-1"} },
+			OutOfSpace:   func(context.Context) bool { return false },
+			QueueProblem: func() string { return "" }, Log: r.log,
+			Progress: func() state.IngestProgress { return state.IngestProgress{} },
 		})
 		return httpserver.Serve(ctx, listener, handler, r.log)
 	})
@@ -177,6 +180,11 @@ func (w *world) startInformer(
 	}
 	m, err := informer.New(cfg)
 	require.NoError(w, err)
+	m.AuditEvery(time.Nanosecond)
+	w.Cleanup(func() {
+		n, _ := m.Differences()
+		assert.Zero(w, n, "an audit found a difference")
+	})
 	w.Cleanup(m.Subscribe(func(c informer.Change) { subscriber(m, c) }))
 	ctx, cancel := context.WithCancel(context.Background())
 	ended := make(chan error, 1)

@@ -6,18 +6,26 @@ import (
 	"fmt"
 	"io"
 
-	"github.com/go-openapi/swag/conv"
-
 	"github.com/blox/blox/swagger/cluster-state-service/v1/models"
 )
+
+// errTooOld reports a list without the version that it shows, which a stream needs to continue it.
+var errTooOld = errors.New("the cluster-state-service is too old: its lists have no entityVersion, as in v0.3; " +
+	"upgrade it before its clients")
+
+// listMetadata describes a list.
+type listMetadata struct {
+	version       int64
+	notReconciled []string // ARNs of clusters
+}
 
 // decodeList reads {"items":[…],"metadata":{"entityVersion":"…"}} item by item: decoded as a whole, 100,000 tasks
 // would be in memory twice. It passes malformed records to skip, so that one of them does not hide the others.
 func decodeList[R any](
 	from io.Reader, read func(*R) (*record[R], error), skip func(*record[R], error),
-) (list []*record[R], version int64, err error) {
+) (list []*record[R], metadata listMetadata, err error) {
 	decoder := json.NewDecoder(from)
-	var metadata models.ListMetadata
+	var received models.ListMetadata
 	err = object(decoder, func(field string) error {
 		switch field {
 		case "items":
@@ -39,16 +47,20 @@ func decodeList[R any](
 				return nil
 			})
 		case "metadata":
-			return decoder.Decode(&metadata)
+			return decoder.Decode(&received)
 		default:
 			return decoder.Decode(new(json.RawMessage))
 		}
 	})
 	if err != nil {
-		return nil, 0, err
+		return nil, metadata, err
 	}
-	version, err = parseVersion(conv.Value(metadata.EntityVersion))
-	return list, version, err
+	if received.EntityVersion == nil {
+		return nil, metadata, errTooOld
+	}
+	metadata.notReconciled = received.NotReconciled
+	metadata.version, err = parseVersion(*received.EntityVersion)
+	return list, metadata, err
 }
 
 // isMalformed reports whether err concerns one complete JSON value, so that decoding can continue after it.

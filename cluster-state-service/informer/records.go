@@ -7,6 +7,7 @@ import (
 	"iter"
 	"strconv"
 	"sync"
+	"sync/atomic"
 	"time"
 
 	"github.com/go-openapi/strfmt"
@@ -23,6 +24,9 @@ type record[R any] struct {
 	version int64
 	deleted bool // a deletion; value has the ARNs only
 	value   *R
+	// notReconciled has, of a heartbeat, the ARNs of the clusters that the CSS has never reconciled.
+	notReconciled []string
+	digest        string // of a heartbeat, what the CSS holds at its version; empty if an old CSS does not send it
 }
 
 func before[R any](a, b *record[R]) bool {
@@ -38,6 +42,8 @@ type records[R any] struct {
 	// keys returns the secondary keys of value.
 	keys func(value *R) []secondaryKey
 
+	tooOld atomic.Bool // the CSS that was listed last is too old
+
 	mu        sync.RWMutex
 	byARN     map[string]*record[R]
 	ordered   *btree.BTreeG[*record[R]]              // by cluster, then ARN
@@ -46,6 +52,9 @@ type records[R any] struct {
 	listed    time.Time                              // time of the last list
 	skipped   int                                    // malformed records
 	skippedAt time.Time                              // time of the last one
+	audit     audit
+	// notReconciled has the ARNs of the clusters that the CSS has never reconciled.
+	notReconciled map[string]bool
 }
 
 func newRecords[R any](kind Kind, read func(*R) (*record[R], error), keys func(*R) []secondaryKey) *records[R] {
@@ -132,11 +141,44 @@ func (c *records[R]) confirm(at time.Time) {
 	c.current = at
 }
 
+// isReconciled reports whether the CSS has reconciled the cluster with that ARN.
+func (c *records[R]) isReconciled(clusterARN string) bool {
+	c.mu.RLock()
+	defer c.mu.RUnlock()
+	return !c.notReconciled[clusterARN]
+}
+
+// setNotReconciled replaces the clusters that the CSS has never reconciled. It returns the changes of clusters.
+func (c *records[R]) setNotReconciled(clusterARNs []string) (changes []Change) {
+	c.mu.Lock()
+	defer c.mu.Unlock()
+	return c.replaceNotReconciled(clusterARNs)
+}
+
+// replaceNotReconciled is setNotReconciled for a caller that holds the lock.
+func (c *records[R]) replaceNotReconciled(clusterARNs []string) (changes []Change) {
+	old := c.notReconciled
+	c.notReconciled = map[string]bool{}
+	for _, clusterARN := range clusterARNs {
+		c.notReconciled[clusterARN] = true
+		if !old[clusterARN] {
+			changes = append(changes, Change{ClusterARN: clusterARN, Kind: KindCluster, ARN: clusterARN})
+		}
+	}
+	for clusterARN := range old {
+		if !c.notReconciled[clusterARN] {
+			changes = append(changes, Change{ClusterARN: clusterARN, Kind: KindCluster, ARN: clusterARN})
+		}
+	}
+	return changes
+}
+
 // apply stores a line of a stream if it is newer than the copy. It reports whether the copy changed.
 func (c *records[R]) apply(line *record[R]) (Change, bool) {
 	c.mu.Lock()
 	defer c.mu.Unlock()
 	held := c.byARN[line.arn]
+	c.audit.decoded(line.arn, line.version)
 	if held == nil && line.deleted || held != nil && held.version >= line.version {
 		return Change{}, false // a resumed stream begins with lines that were applied before
 	}
@@ -149,9 +191,11 @@ func (c *records[R]) apply(line *record[R]) (Change, bool) {
 	return c.change(line, held, false), true
 }
 
-// replace replaces the copy by a list that was current at that time. It returns the differences.
-func (c *records[R]) replace(list []*record[R], at time.Time) (changes []Change) {
+// replace replaces the copy by a list that was current at that time, and the clusters that the CSS has never
+// reconciled. It returns the differences.
+func (c *records[R]) replace(list []*record[R], at time.Time, notReconciled []string) (changes []Change) {
 	c.mu.Lock()
+	changes = c.replaceNotReconciled(notReconciled)
 	old := c.byARN
 	c.clear()
 	for _, r := range list {
@@ -200,7 +244,11 @@ func (c *records[R]) skip(r *record[R]) (Change, bool) {
 	c.skipped++
 	c.skippedAt = time.Now()
 	held := c.byARN[r.arn]
-	if held == nil || held.version >= r.version {
+	if held != nil && held.version >= r.version { // a resumed stream repeats it
+		return Change{}, false
+	}
+	c.audit.skipped(r.arn, r.version)
+	if held == nil {
 		return Change{}, false
 	}
 	c.remove(held)
@@ -239,6 +287,7 @@ func check[R any](
 	if m == nil || m.EntityVersion == nil {
 		return errNoIdentity
 	}
+	r.notReconciled, r.digest = m.NotReconciled, m.Digest
 	if r.version, err = parseVersion(*m.EntityVersion); err != nil || !entity {
 		return err
 	}

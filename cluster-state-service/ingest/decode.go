@@ -15,7 +15,11 @@ import (
 	"github.com/blox/blox/cluster-state-service/state"
 )
 
-// ErrUnsupportedKind reports a well-formed event of a kind that Blox does not store, such as a service action.
+// ecsSource is the source of ECS's own events. Others can send events to the same queue.
+const ecsSource = "aws.ecs"
+
+// ErrUnsupportedKind reports a well-formed event of a kind that Blox does not store, such as a service action, or of
+// another source than ECS.
 var ErrUnsupportedKind = errors.New("unsupported kind of event")
 
 // lenient accepts the JSON that encoding/json accepts.
@@ -31,9 +35,21 @@ type Event struct {
 // Decode decodes one EventBridge event. Source: "Amazon ECS events" in the Amazon ECS Developer Guide.
 // An error other than ErrUnsupportedKind means that the event is malformed.
 func Decode(body []byte) (Event, error) {
-	kind, err := detailType(body)
+	source, kind, err := sourceAndKind(body)
+	if errors.Is(err, errNoDetailType) {
+		if inner := snsMessage(body); inner != nil {
+			body = inner
+			source, kind, err = sourceAndKind(body)
+		}
+	}
 	if err != nil {
 		return Event{}, fmt.Errorf("event: %w", err)
+	}
+	if source != ecsSource {
+		if !jsontext.Value(body).IsValid(lenient) {
+			return Event{}, errors.New("event: invalid JSON")
+		}
+		return Event{}, fmt.Errorf("%w: source %.100q", ErrUnsupportedKind, source)
 	}
 	event := Event{Record: state.Record{Value: body}}
 	switch kind {
@@ -45,8 +61,15 @@ func Decode(body []byte) (Event, error) {
 		event.Key, err = task.Key()
 		event.Version = task.Version
 		event.ChangedAt = task.LastChanged()
-		event.Live = task.LastStatus != "STOPPED" && task.LastStatus != "DELETED"
+		event.Live = !task.HasStopped()
 		return validate(event, task.LastStatus, err)
+	case instanceHealthChange:
+		change, err := state.DecodeHealthChange(body)
+		if err != nil {
+			return Event{}, fmt.Errorf("event: %w", err)
+		}
+		event.Key, event.Health = change.Key, &change.Health
+		return event, nil
 	case "ECS Container Instance State Change":
 		instance, err := state.DecodeInstance(body)
 		if err != nil {
@@ -61,41 +84,88 @@ func Decode(body []byte) (Event, error) {
 	if !jsontext.Value(body).IsValid(lenient) {
 		return Event{}, errors.New("event: invalid JSON")
 	}
-	return Event{}, fmt.Errorf("%w: %.100q", ErrUnsupportedKind, kind)
+	return Event{}, unsupportedKind(kind)
 }
 
-// detailType returns the detail-type of an event. It reads no further, because ECS sends the detail-type before the
-// detail.
-func detailType(body []byte) (string, error) {
+// instanceHealthChange is the detail-type of events of the health of container instances. They report the failure of a
+// managed daemon, too.
+const instanceHealthChange = "ECS Container Instance Health Change"
+
+// unsupportedKind is the detail-type of an event that Blox does not store.
+type unsupportedKind string
+
+func (k unsupportedKind) Error() string {
+	return fmt.Sprintf("%v: %.100q", ErrUnsupportedKind, string(k))
+}
+
+func (k unsupportedKind) Is(target error) bool { return target == ErrUnsupportedKind }
+
+// skippedLabel returns the label in metrics of an event that was skipped with err.
+func skippedLabel(err error) string {
+	var kind unsupportedKind // stays empty for an event that ECS has not sent
+	errors.As(err, &kind)
+	return kind.label()
+}
+
+// label returns the label of the kind in metrics.
+func (k unsupportedKind) label() string {
+	switch {
+	case strings.HasPrefix(string(k), "ECS Daemon "):
+		return "daemon"
+	case strings.HasPrefix(string(k), "ECS Service "), strings.HasPrefix(string(k), "ECS Deployment "):
+		return "service"
+	}
+	return "other"
+}
+
+var errNoDetailType = errors.New("no detail-type")
+
+// snsMessage returns the event in a notification of Amazon SNS without raw message delivery; nil if body is none.
+func snsMessage(body []byte) []byte {
+	var notification struct{ Type, TopicArn, Message string }
+	err := json.Unmarshal(body, &notification, lenient)
+	if err != nil || notification.Type != "Notification" || notification.TopicArn == "" {
+		return nil
+	}
+	return []byte(notification.Message)
+}
+
+// sourceAndKind returns the source and the detail-type of an event. It reads no further, because EventBridge sends both
+// before the detail.
+func sourceAndKind(body []byte) (source, kind string, err error) {
 	fields := jsontext.NewDecoder(bytes.NewBuffer(body), lenient)
 	begin, err := fields.ReadToken()
 	if err != nil {
-		return "", err
+		return "", "", err
 	}
 	if begin.Kind() != '{' {
-		return "", errors.New("not an object")
+		return "", "", errors.New("not an object")
 	}
-	for fields.PeekKind() != '}' {
+	for fields.PeekKind() != '}' && (source == "" || kind == "") {
 		name, err := fields.ReadToken()
 		if err != nil {
-			return "", err
+			return "", "", err
 		}
-		if !strings.EqualFold(name.String(), "detail-type") {
+		target := map[string]*string{"source": &source, "detail-type": &kind}[strings.ToLower(name.String())]
+		if target == nil {
 			if err := fields.SkipValue(); err != nil {
-				return "", err
+				return "", "", err
 			}
 			continue
 		}
-		kind, err := fields.ReadToken()
+		value, err := fields.ReadToken()
 		if err != nil {
-			return "", err
+			return "", "", err
 		}
-		if kind.Kind() != '"' {
-			return "", errors.New("detail-type is not a string")
+		if value.Kind() != '"' {
+			return "", "", fmt.Errorf("%s is not a string", strings.ToLower(name.String()))
 		}
-		return kind.String(), nil
+		*target = value.String()
 	}
-	return "", errors.New("no detail-type")
+	if kind == "" {
+		return "", "", errNoDetailType
+	}
+	return source, kind, nil
 }
 
 // validate rejects events that have no version or status: they could not be ordered or filtered.

@@ -4,6 +4,7 @@ import (
 	"bytes"
 	"encoding/json"
 	"errors"
+	"strings"
 	"testing"
 
 	"github.com/stretchr/testify/assert"
@@ -53,11 +54,82 @@ func TestDecode_AcceptsEventsOfECS(t *testing.T) {
 	}
 }
 
+// A subscription of the queue to an SNS topic without raw message delivery wraps events.
+func TestDecode_UnwrapsNotificationsOfSNS(t *testing.T) {
+	event := testenv.Event(t, "task-ec2-running.json")
+	wrap := func(fields map[string]string) []byte {
+		body, err := json.Marshal(fields)
+		require.NoError(t, err)
+		return body
+	}
+	notification := map[string]string{
+		"Type": "Notification", "TopicArn": "arn:aws:sns:eu-west-1:123456789012:ecs", "Message": string(event),
+	}
+	got, err := Decode(wrap(notification))
+	require.NoError(t, err)
+	want, err := Decode(event)
+	require.NoError(t, err)
+	assert.Equal(t, want, got, "the event is stored, not the notification")
+
+	notification["Message"] = string(testenv.Event(t, "service-action.json"))
+	_, err = Decode(wrap(notification))
+	assert.ErrorIs(t, err, ErrUnsupportedKind)
+	for name, message := range map[string]string{
+		"no event": "hello", "malformed": string(testenv.Event(t, "broken.txt")), "wrapped twice": string(wrap(notification)),
+	} {
+		notification["Message"] = message
+		_, err = Decode(wrap(notification))
+		require.Error(t, err, name)
+		assert.NotErrorIs(t, err, ErrUnsupportedKind, name)
+	}
+	_, err = Decode(wrap(map[string]string{"Type": "Notification", "Message": string(event)}))
+	assert.Error(t, err, "no topic")
+}
+
+// A health change has no version and only a part of the instance, which must not replace the whole record.
+func TestDecode_ReadsHealthChanges(t *testing.T) {
+	event := string(testenv.Event(t, "instance-health-impaired.json"))
+	got, err := Decode([]byte(event))
+	require.NoError(t, err)
+	assert.Equal(t, state.Key{
+		Kind: state.KindInstance, Cluster: "prod",
+		ARN: "arn:aws:ecs:eu-west-1:123456789012:container-instance/prod/0f3c1b2a9d8e4f7685940a1b2c3d4e5f",
+	}, got.Key)
+	assert.Equal(t, &state.HealthStatus{OverallStatus: "IMPAIRED", ChangedAt: "2026-03-04T10:20:00Z"}, got.Health)
+	assert.False(t, got.Live, "ECS is not asked about it")
+	for name, change := range map[string][2]string{
+		"no status":       {`"overallStatus": "IMPAIRED"`, `"overallStatus": null`},
+		"no time":         {`"time": "2026-03-04T10:20:00Z",`, ""},
+		"no ARN":          {`"containerInstanceArn"`, `"x"`},
+		"another cluster": {"cluster/prod", "cluster/other"},
+	} {
+		_, err := Decode([]byte(strings.ReplaceAll(event, change[0], change[1])))
+		require.Error(t, err, name)
+		assert.NotErrorIs(t, err, ErrUnsupportedKind, name)
+	}
+}
+
+func TestUnsupportedKind_HasABoundedLabel(t *testing.T) {
+	for kind, want := range map[string]string{
+		"ECS Service Action": "service", "ECS Deployment State Change": "service",
+		"ECS Daemon Service Action": "daemon", "ECS Daemon Deployment State Change": "daemon",
+		"ECS Something New": "other", "": "other",
+	} {
+		assert.Equal(t, want, unsupportedKind(kind).label(), kind)
+	}
+}
+
 func TestDecode_DistinguishesUnsupportedFromMalformed(t *testing.T) {
 	_, err := Decode(testenv.Event(t, "service-action.json"))
 	assert.ErrorIs(t, err, ErrUnsupportedKind)
 	_, err = Decode([]byte(`{"detail-type":"ECS Something New","detail":7}`))
 	assert.ErrorIs(t, err, ErrUnsupportedKind)
+	foreign := testenv.Event(t, "task-ec2-running.json", `"source": "aws.ecs"`, `"source": "my.app"`)
+	_, err = Decode(foreign)
+	require.ErrorIs(t, err, ErrUnsupportedKind)
+	assert.ErrorContains(t, err, "my.app")
+	_, err = Decode(foreign[:len(foreign)-3])
+	assert.NotErrorIs(t, err, ErrUnsupportedKind, "it is truncated")
 
 	for name, body := range map[string][]byte{
 		"truncated":             testenv.Event(t, "broken.txt"),
@@ -95,7 +167,7 @@ func FuzzDecode(f *testing.F) {
 		if !bytes.Equal(record.Value, body) {
 			t.Errorf("%q is stored as %q", body, record.Value)
 		}
-		if record.Version < 1 || record.Key.ARN == "" || record.Key.Cluster == "" {
+		if record.Version < 1 && record.Health == nil || record.Key.ARN == "" || record.Key.Cluster == "" {
 			t.Errorf("accepted an event without identity or version: %q", body)
 		}
 		if key, err := state.ParseKey(record.Key.String()); err != nil || key != record.Key {

@@ -28,9 +28,9 @@ func newMetrics(registerer prometheus.Registerer) metrics {
 	return metrics{
 		events: factory.NewCounterVec(prometheus.CounterOpts{
 			Name: "blox_css_ingest_events_total",
-			Help: "Total number of events by kind (task, instance or other) and outcome: recorded, " +
-				"outdated (old, and ECS does not know the entity), deferred (ECS did not answer; the event is read again), " +
-				"skipped (unsupported kind) or malformed.",
+			Help: "Total number of events by kind (task, instance, service, daemon or other) and outcome: recorded, " +
+				"outdated (old, and ECS does not know the entity), deferred (ECS did not answer yet; counted at each attempt), " +
+				"skipped (unsupported kind, or not from ECS) or malformed.",
 		}, []string{"kind", "outcome"}),
 		age: factory.NewHistogram(prometheus.HistogramOpts{
 			Name:    "blox_css_ingest_event_age_seconds",
@@ -47,6 +47,6 @@ func (m metrics) eventFinished(kind state.Kind, o outcome, sent time.Time) {
 	}
 }
 
-func (m metrics) eventSkipped() { m.events.WithLabelValues("other", "skipped").Inc() }
+func (m metrics) eventSkipped(kind string) { m.events.WithLabelValues(kind, "skipped").Inc() }
 
 func (m metrics) eventMalformed() { m.events.WithLabelValues("other", "malformed").Inc() }

@@ -8,6 +8,7 @@ import (
 	"sync"
 	"time"
 
+	"github.com/aws/aws-sdk-go-v2/aws"
 	"github.com/aws/aws-sdk-go-v2/service/sqs"
 	"github.com/aws/aws-sdk-go-v2/service/sqs/types"
 	"github.com/go-openapi/swag/conv"
@@ -23,24 +24,31 @@ const (
 // SQS.
 type SQS struct {
 	client *sqs.Client
-	name   string
+	source Source
 
 	mu  sync.Mutex
 	url *string
 }
 
-// NewSQS returns the queue of the given name. It makes no call.
-func NewSQS(client *sqs.Client, name string) *SQS { return &SQS{client: client, name: name} }
+// NewSQS returns a queue, given a client of its region. It makes no call.
+func NewSQS(client *sqs.Client, source Source) *SQS { return &SQS{client: client, source: source} }
 
 func (q *SQS) queueURL(ctx context.Context) (*string, error) {
+	if q.source.URL != "" {
+		return &q.source.URL, nil
+	}
 	q.mu.Lock()
 	defer q.mu.Unlock()
 	if q.url == nil {
+		input := &sqs.GetQueueUrlInput{QueueName: &q.source.Name}
+		if q.source.Account != "" {
+			input.QueueOwnerAWSAccountId = &q.source.Account
+		}
 		ctx, cancel := context.WithTimeout(ctx, callTimeout)
 		defer cancel()
-		output, err := q.client.GetQueueUrl(ctx, &sqs.GetQueueUrlInput{QueueName: &q.name})
+		output, err := q.client.GetQueueUrl(ctx, input)
 		if err != nil {
-			return nil, fmt.Errorf("look up queue %s: %w", q.name, err)
+			return nil, fmt.Errorf("look up queue %s: %w", q.source.Name, err)
 		}
 		q.url = output.QueueUrl
 	}
@@ -68,10 +76,10 @@ func (q *SQS) Receive(ctx context.Context) ([]Message, error) {
 	output, err := q.client.ReceiveMessage(ctx, &sqs.ReceiveMessageInput{
 		QueueUrl: url, MaxNumberOfMessages: maxMessages, WaitTimeSeconds: int32(longPoll / time.Second),
 		MessageSystemAttributeNames: []types.MessageSystemAttributeName{sentTimestamp},
-	})
+	}, noRetry)
 	if err != nil {
 		q.forgetMissing(err)
-		return nil, fmt.Errorf("receive from queue %s: %w", q.name, err)
+		return nil, fmt.Errorf("receive from queue %s: %w", q.source.Name, err)
 	}
 	messages := make([]Message, len(output.Messages))
 	for i, m := range output.Messages {
@@ -82,6 +90,9 @@ func (q *SQS) Receive(ctx context.Context) ([]Message, error) {
 	}
 	return messages, nil
 }
+
+// noRetry leaves retries to the pollers, which share their back-off.
+func noRetry(o *sqs.Options) { o.Retryer = aws.NopRetryer{} }
 
 const sentTimestamp = types.MessageSystemAttributeNameSentTimestamp
 
@@ -112,12 +123,40 @@ func (q *SQS) Delete(ctx context.Context, messages []Message) error {
 	output, err := q.client.DeleteMessageBatch(ctx, &sqs.DeleteMessageBatchInput{QueueUrl: url, Entries: entries})
 	if err != nil {
 		q.forgetMissing(err)
-		return fmt.Errorf("delete from queue %s: %w", q.name, err)
+		return fmt.Errorf("delete from queue %s: %w", q.source.Name, err)
 	}
-	if len(output.Failed) > 0 {
-		first := output.Failed[0]
-		return fmt.Errorf("delete from queue %s: failed for %d of %d messages: %s: %s",
-			q.name, len(output.Failed), len(messages), conv.Value(first.Code), conv.Value(first.Message))
+	return q.batchError("delete from", len(messages), output.Failed)
+}
+
+// Extend keeps messages invisible for the given time, with one call.
+func (q *SQS) Extend(ctx context.Context, messages []Message, visibility time.Duration) error {
+	url, err := q.queueURL(ctx)
+	if err != nil {
+		return err
 	}
-	return nil
+	entries := make([]types.ChangeMessageVisibilityBatchRequestEntry, len(messages))
+	for i := range messages {
+		entries[i] = types.ChangeMessageVisibilityBatchRequestEntry{
+			Id: conv.Pointer(strconv.Itoa(i)), ReceiptHandle: &messages[i].Handle,
+			VisibilityTimeout: int32(visibility / time.Second),
+		}
+	}
+	ctx, cancel := context.WithTimeout(ctx, callTimeout)
+	defer cancel()
+	output, err := q.client.ChangeMessageVisibilityBatch(ctx,
+		&sqs.ChangeMessageVisibilityBatchInput{QueueUrl: url, Entries: entries})
+	if err != nil {
+		q.forgetMissing(err)
+		return fmt.Errorf("extend the visibility of messages of queue %s: %w", q.source.Name, err)
+	}
+	return q.batchError("extend the visibility of messages of", len(messages), output.Failed)
+}
+
+// batchError returns an error if a batch call failed for some of its messages.
+func (q *SQS) batchError(operation string, messages int, failed []types.BatchResultErrorEntry) error {
+	if len(failed) == 0 {
+		return nil
+	}
+	return fmt.Errorf("%s queue %s: failed for %d of %d messages: %s: %s",
+		operation, q.source.Name, len(failed), messages, conv.Value(failed[0].Code), conv.Value(failed[0].Message))
 }

@@ -69,7 +69,7 @@ func newVerifier(
 	return &verifier{
 		Verification: v, events: make(chan pendingEvent, verifyBatchSize), enqueue: enqueue,
 		retry: backoff.New(firstVerifyDelay, longestVerifyDelay), log: log,
-		failures: logging.NewFailureLog(log, "failed to verify old events with ECS; they are read again later",
+		failures: logging.NewFailureLog(log, "failed to verify old events with ECS; they are kept until ECS answers",
 			"verifying old events with ECS again"),
 	}
 }

@@ -41,10 +41,11 @@ type Writer struct {
 	verifier   *verifier
 	batchSize  int
 	seed       maphash.Seed
-	malformed  logOnce
+	malformed  *onceSet
 	failures   *logging.FailureLog
 	log        logrus.FieldLogger
 	metrics    metrics
+	progress   progress
 }
 
 // pendingRecord is a record that waits for its commit.
@@ -66,16 +67,24 @@ func NewWriter(c WriterConfig) *Writer {
 		partitions: make([]chan pendingRecord, cmp.Or(c.Partitions, 2)),
 		batchSize:  cmp.Or(c.BatchSize, 100),
 		seed:       maphash.MakeSeed(),
+		malformed:  newOnceSet(),
 		failures:   logging.NewFailureLog(c.Log, "failed to record events; retrying", "recording events again"),
 		log:        c.Log,
 		metrics:    newMetrics(c.Metrics),
 	}
+	w.progress.register(c.Metrics)
 	w.verifier = newVerifier(c.Verification, w.enqueue, c.Log)
 	for i := range w.partitions {
 		w.partitions[i] = make(chan pendingRecord, w.batchSize)
 	}
 	return w
 }
+
+// Received records that a receive from the queue or stream succeeded, with or without messages.
+func (w *Writer) Received() { w.progress.received() }
+
+// Progress returns how far this replica has read the queue or stream.
+func (w *Writer) Progress() state.IngestProgress { return w.progress.state() }
 
 // Run verifies events and commits batches until ctx ends.
 func (w *Writer) Run(ctx context.Context) error {
@@ -117,7 +126,7 @@ func (w *Writer) Write(ctx context.Context, messages []Message) (result Result, 
 		switch {
 		case errors.Is(err, ErrUnsupportedKind):
 			w.log.WithError(err).WithField("message", m.ID).Debug("event skipped")
-			w.metrics.eventSkipped()
+			w.metrics.eventSkipped(skippedLabel(err))
 			result.Done = append(result.Done, m)
 			continue
 		case err != nil:
@@ -126,6 +135,9 @@ func (w *Writer) Write(ctx context.Context, messages []Message) (result Result, 
 		}
 		finish := func(o outcome) {
 			w.metrics.eventFinished(event.Key.Kind, o, m.Sent)
+			if o == outcomeRecorded {
+				w.progress.recorded(event.ChangedAt)
+			}
 			all <- finished{m, o}
 		}
 		if err := w.enqueueEvent(ctx, event, finish); err != nil {
@@ -223,24 +235,4 @@ func (w *Writer) commit(ctx context.Context, batch []pendingRecord) {
 			w.failures.Failed(err)
 		}
 	}
-}
-
-// logOnce remembers about a thousand messages, so that a message that the queue delivers again is logged once.
-type logOnce struct {
-	mu     sync.Mutex
-	logged map[string]bool
-}
-
-// first reports whether id is new.
-func (o *logOnce) first(id string) bool {
-	o.mu.Lock()
-	defer o.mu.Unlock()
-	if o.logged[id] {
-		return false
-	}
-	if o.logged == nil || len(o.logged) >= 1000 {
-		o.logged = map[string]bool{}
-	}
-	o.logged[id] = true
-	return true
 }

@@ -45,15 +45,18 @@ func TestNextBatch_StopsAtTheBatchSize(t *testing.T) {
 	assert.Len(t, partition, 3)
 }
 
-func TestLogOnce_RemembersABoundedNumber(t *testing.T) {
-	var o logOnce
-	assert.True(t, o.first("a"))
-	assert.False(t, o.first("a"))
-	assert.True(t, o.first("b"))
-	for i := range 2000 {
-		o.first(fmt.Sprint(i))
+func TestOnceSet_RemembersABoundedNumber(t *testing.T) {
+	o := newOnceSet()
+	for round := range 3 { // as a queue delivers them again
+		for i := range onceSetSize {
+			assert.Equal(t, round == 0, o.first(fmt.Sprint(i)))
+		}
 	}
-	assert.LessOrEqual(t, len(o.logged), 1000, "memory is bounded")
+	for i := range 5 * onceSetSize {
+		o.first(fmt.Sprint("other", i))
+		assert.LessOrEqual(t, len(o.recent)+len(o.older), 2*onceSetSize, "memory is bounded")
+	}
+	assert.True(t, o.first("0"), "forgotten")
 }
 
 func TestWriter_RetriesCommitWithGrowingDelays(t *testing.T) {

@@ -55,23 +55,11 @@ func (r *Reconciler) checkLocal(ctx context.Context, clusterARN string) error {
 	if err != nil {
 		return fmt.Errorf("describe: %w", err)
 	}
-	local := r.local.Load()
-	if local == nil { // another replica reconciles
-		active, deleted, err := r.ecs.describeClusters(ctx, nil) // the default cluster, which may not exist
-		if err != nil {
-			return err
-		}
-		for _, one := range append(active, deleted...) {
-			if a, err := arn.ParseKind(one, arn.Cluster); err == nil {
-				local = &a
-				r.local.Store(local)
-			}
-		}
-	}
+	local, err := r.identify(ctx)
 	switch {
-	case local == nil:
-		return errors.New("describe: the account of ECS is unknown")
-	case !cluster.SameRegion(*local):
+	case err != nil:
+		return fmt.Errorf("describe: %w", err)
+	case !cluster.SameRegion(local):
 		return fmt.Errorf("describe %s: %w", clusterARN, state.ErrForeignCluster)
 	}
 	return nil

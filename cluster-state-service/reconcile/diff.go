@@ -7,14 +7,28 @@ import (
 	"github.com/blox/blox/cluster-state-service/state"
 )
 
-// removalAge is how long a record must not have changed before Diff removes it: ECS's List and Describe calls are
-// eventually consistent. Source: "API eventual consistency" in the Amazon ECS API Reference.
+// removalAge is how long the record of a live entity must not have changed before Diff removes it: ECS's List and
+// Describe calls are eventually consistent. Source: "API eventual consistency" in the Amazon ECS API Reference.
 const removalAge = 5 * time.Minute
 
 // entity is what Diff needs of a task or container instance.
-type entity[T any] interface {
-	Equivalent(T) bool
+type entity interface {
 	LastChanged() time.Time
+	EndedAt() (at time.Time, ended bool)
+}
+
+// removal decides which records of entities that ECS does not know any more are removed.
+type removal struct {
+	now       time.Time
+	retention time.Duration // of stopped tasks: ECS forgets them after about an hour
+}
+
+// allows reports whether a record may be removed.
+func allows[T entity](r removal, record T) bool {
+	if at, ended := record.EndedAt(); ended {
+		return r.now.Sub(at) >= r.retention
+	}
+	return r.now.Sub(record.LastChanged()) > removalAge
 }
 
 // description is the result of describing entities in ECS.
@@ -34,10 +48,12 @@ type described[T any] struct {
 
 // Diff returns the corrections that make the stored records equal to ECS. missing are stored keys that ECS reports as
 // missing. An older version never replaces a newer one: its event may be faster than the response of ECS.
-func Diff[T entity[T]](
-	stored cache.Index[T], present []described[T], missing []state.Key, now time.Time,
-) []state.Correction {
-	var corrections []state.Correction
+//
+// sameVersion are the corrections of records that have ECS's version. ECS changes some fields without a new version,
+// and the cache does not hold them all, so only the store can decide which of the corrections apply.
+func Diff[T entity](
+	stored cache.Index[T], present []described[T], missing []state.Key, remove removal,
+) (corrections, sameVersion []state.Correction) {
 	for _, d := range present {
 		record := stored.Get(d.key.String())
 		switch {
@@ -45,17 +61,19 @@ func Diff[T entity[T]](
 			if !d.inactive {
 				corrections = append(corrections, state.Correction{Key: d.key, Value: d.value})
 			}
-		case d.inactive && now.Sub(record.Entity.LastChanged()) > removalAge:
+		case d.inactive && allows(remove, record.Entity):
 			corrections = append(corrections, state.Correction{Key: d.key, Revision: record.Revision})
-		case d.version > record.Version, d.version == record.Version && !d.entity.Equivalent(record.Entity):
+		case d.version > record.Version:
 			corrections = append(corrections, state.Correction{Key: d.key, Value: d.value, Revision: record.Revision})
+		case d.version == record.Version:
+			sameVersion = append(sameVersion, state.Correction{Key: d.key, Value: d.value, Revision: record.Revision})
 		}
 	}
 	for _, key := range missing {
 		record := stored.Get(key.String())
-		if record != nil && now.Sub(record.Entity.LastChanged()) > removalAge {
+		if record != nil && allows(remove, record.Entity) {
 			corrections = append(corrections, state.Correction{Key: key, Revision: record.Revision})
 		}
 	}
-	return corrections
+	return corrections, sameVersion
 }

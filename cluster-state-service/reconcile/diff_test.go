@@ -40,43 +40,41 @@ func TestDiff_CorrectsOutdatedRecords(t *testing.T) {
 		present []described[state.Instance]
 		missing []state.Key
 		want    []state.Correction
+		same    bool // want is for a record of the same version
 	}{
 		"nothing to do": {},
 		"a new instance is stored": {
-			nil, present(3, "blue", false), nil, []state.Correction{{Key: key, Value: []byte("new")}},
+			nil, present(3, "blue", false), nil, []state.Correction{{Key: key, Value: []byte("new")}}, false,
 		},
-		"an equal record stays": {
-			conv.Pointer(instanceAt(3, old, "blue")), present(3, "blue", false), nil, nil,
+		"a record of the same version may have other fields": {
+			conv.Pointer(instanceAt(3, old, "blue")), present(3, "green", false), nil, put, true,
 		},
 		"a newer version in ECS replaces the record": {
-			conv.Pointer(instanceAt(3, old, "blue")), present(4, "blue", false), nil, put,
+			conv.Pointer(instanceAt(3, old, "blue")), present(4, "blue", false), nil, put, false,
 		},
 		"a newer version in the store stays": {
-			conv.Pointer(instanceAt(5, old, "green")), present(4, "blue", false), nil, nil,
-		},
-		"a change without a new version replaces the record": {
-			conv.Pointer(instanceAt(3, old, "blue")), present(3, "green", false), nil, put,
+			conv.Pointer(instanceAt(5, old, "green")), present(4, "blue", false), nil, nil, false,
 		},
 		"a missing instance is removed": {
-			conv.Pointer(instanceAt(3, old, "")), nil, []state.Key{key}, remove,
+			conv.Pointer(instanceAt(3, old, "")), nil, []state.Key{key}, remove, false,
 		},
 		"a missing instance that changed recently stays": {
-			conv.Pointer(instanceAt(3, young, "")), nil, []state.Key{key}, nil,
+			conv.Pointer(instanceAt(3, young, "")), nil, []state.Key{key}, nil, false,
 		},
 		"a missing instance that is not stored needs nothing": {
-			nil, nil, []state.Key{key}, nil,
+			nil, nil, []state.Key{key}, nil, false,
 		},
 		"a missing instance without a time is removed": {
-			conv.Pointer(instanceAt(3, time.Time{}, "")), nil, []state.Key{key}, remove,
+			conv.Pointer(instanceAt(3, time.Time{}, "")), nil, []state.Key{key}, remove, false,
 		},
 		"an inactive instance is removed": {
-			conv.Pointer(instanceAt(3, old, "")), present(4, "", true), nil, remove,
+			conv.Pointer(instanceAt(3, old, "")), present(4, "", true), nil, remove, false,
 		},
 		"an instance that became inactive recently is updated": {
-			conv.Pointer(instanceAt(3, young, "")), present(4, "", true), nil, put,
+			conv.Pointer(instanceAt(3, young, "")), present(4, "", true), nil, put, false,
 		},
 		"an unknown inactive instance is not stored": {
-			nil, present(4, "", true), nil, nil,
+			nil, present(4, "", true), nil, nil, false,
 		},
 	} {
 		t.Run(name, func(t *testing.T) {
@@ -86,7 +84,12 @@ func TestDiff_CorrectsOutdatedRecords(t *testing.T) {
 					Key: key.String(), Entity: *tc.stored, Version: tc.stored.Version, Revision: revision,
 				})
 			}
-			assert.Equal(t, tc.want, Diff(stored, tc.present, tc.missing, now))
+			corrections, sameVersion := Diff(stored, tc.present, tc.missing, removal{now: now})
+			if tc.same {
+				corrections, sameVersion = sameVersion, corrections
+			}
+			assert.Equal(t, tc.want, corrections)
+			assert.Empty(t, sameVersion)
 		})
 	}
 }

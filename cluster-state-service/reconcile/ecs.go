@@ -82,6 +82,42 @@ func (r ecsReader) describeClusters(ctx context.Context, arns []string) (active,
 	return active, deleted, nil
 }
 
+// countClusters returns ECS's counts by cluster ARN. It leaves out the clusters that the caller may not describe.
+func (r ecsReader) countClusters(ctx context.Context, arns []string) (map[string]clusterCounts, error) {
+	counts := map[string]clusterCounts{}
+	for chunk := range slices.Chunk(arns, describeLimit) {
+		if err := r.countInto(ctx, counts, chunk); err != nil {
+			return counts, fmt.Errorf("describe clusters: %w", err)
+		}
+	}
+	return counts, nil
+}
+
+// countInto adds the counts of at most describeLimit clusters. ECS refuses the whole call if it refuses one of them, so
+// a refused call is repeated for each half.
+func (r ecsReader) countInto(ctx context.Context, counts map[string]clusterCounts, arns []string) error {
+	output, err := r.client.DescribeClusters(ctx, &ecs.DescribeClustersInput{Clusters: arns})
+	var denied *types.AccessDeniedException
+	switch {
+	case errors.As(err, &denied) && len(arns) == 1:
+		return nil
+	case errors.As(err, &denied):
+		half := len(arns) / 2
+		if err := r.countInto(ctx, counts, arns[:half]); err != nil {
+			return err
+		}
+		return r.countInto(ctx, counts, arns[half:])
+	case err != nil:
+		return err
+	}
+	for _, c := range output.Clusters {
+		counts[conv.Value(c.ClusterArn)] = clusterCounts{
+			int(c.RegisteredContainerInstancesCount), int(c.RunningTasksCount), int(c.PendingTasksCount),
+		}
+	}
+	return nil
+}
+
 func (r ecsReader) listInstances(ctx context.Context, cluster string) ([]string, error) {
 	p := ecs.NewListContainerInstancesPaginator(r.client, &ecs.ListContainerInstancesInput{Cluster: &cluster})
 	arns, err := collect(ctx, p, func(o *ecs.ListContainerInstancesOutput) ([]string, *string) {
@@ -113,6 +149,7 @@ func (r ecsReader) describeInstances(
 	for chunk := range slices.Chunk(arns, describeLimit) {
 		output, err := r.client.DescribeContainerInstances(ctx, &ecs.DescribeContainerInstancesInput{
 			Cluster: &cluster, ContainerInstances: chunk,
+			Include: []types.ContainerInstanceField{types.ContainerInstanceFieldContainerInstanceHealth},
 		})
 		if err != nil {
 			return result, fmt.Errorf("describe container instances of %s: %w", cluster, err)

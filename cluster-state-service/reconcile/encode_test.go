@@ -3,7 +3,6 @@ package reconcile
 import (
 	"encoding/json"
 	"testing"
-	"time"
 
 	"github.com/aws/aws-sdk-go-v2/service/ecs/types"
 	"github.com/go-openapi/swag/conv"
@@ -18,22 +17,22 @@ import (
 func TestEncode_ProducesTheFormOfEvents(t *testing.T) {
 	want, err := state.DecodeTask(testenv.Event(t, "task-ec2-stopped.json"))
 	require.NoError(t, err)
-	at := func(s string) *time.Time {
-		at, err := time.Parse(time.RFC3339, s)
-		require.NoError(t, err)
-		return &at
-	}
 	container := want.Containers[0]
 	described := types.Task{
 		TaskArn: &want.ARN, ClusterArn: &want.ClusterARN, ContainerInstanceArn: &want.ContainerInstanceARN,
 		TaskDefinitionArn: &want.TaskDefinitionARN, LastStatus: &want.LastStatus, DesiredStatus: &want.DesiredStatus,
 		StartedBy: &want.StartedBy, LaunchType: types.LaunchTypeEc2, Version: 6,
-		CreatedAt: at("2026-03-04T10:15:20.902Z"), StartedAt: at("2026-03-04T10:15:29.44Z"),
-		StoppedAt: at("2026-03-04T11:00:02.5Z"),
-		Group:     &want.Group, StoppedReason: &want.StoppedReason, StopCode: types.TaskStopCodeEssentialContainerExited,
+		CreatedAt: at(t, "2026-03-04T10:15:20.902Z"), StartedAt: at(t, "2026-03-04T10:15:29.44Z"),
+		StoppedAt: at(t, "2026-03-04T11:00:02.5Z"), StoppingAt: at(t, "2026-03-04T10:59:51.003Z"),
+		PullStartedAt: at(t, "2026-03-04T10:15:22.1Z"), PullStoppedAt: at(t, "2026-03-04T10:15:27.9Z"),
+		ExecutionStoppedAt: at(t, "2026-03-04T11:00:01.9Z"), Connectivity: types.ConnectivityConnected,
+		Cpu: conv.Pointer("128"), Memory: conv.Pointer("256"), AvailabilityZone: conv.Pointer("eu-west-1b"),
+		Attributes: []types.Attribute{{Name: conv.Pointer("ecs.cpu-architecture"), Value: conv.Pointer("x86_64")}},
+		Group:      &want.Group, StoppedReason: &want.StoppedReason, StopCode: types.TaskStopCodeEssentialContainerExited,
 		Containers: []types.Container{{
 			ContainerArn: &container.ARN, Name: &container.Name, LastStatus: &container.LastStatus,
-			ExitCode: conv.Pointer[int32](0),
+			ExitCode: conv.Pointer[int32](0), Image: &container.Image, ImageDigest: &container.ImageDigest,
+			RuntimeId: &container.RuntimeID, Cpu: conv.Pointer("128"), Memory: conv.Pointer("256"),
 			NetworkBindings: []types.NetworkBinding{{
 				BindIP: conv.Pointer("0.0.0.0"), ContainerPort: conv.Pointer[int32](8125),
 				HostPort: conv.Pointer[int32](8125), Protocol: types.TransportProtocolUdp,

@@ -6,40 +6,25 @@ import (
 
 	"github.com/aws/aws-sdk-go-v2/service/ecs"
 	"github.com/prometheus/client_golang/prometheus"
-	"golang.org/x/time/rate"
-)
-
-// The share of the account's budget for ECS's read calls, which is 20 a second with bursts of 100 for all clients of
-// the account. Source: "Request throttling for the Amazon ECS API" in the Amazon ECS API Reference.
-const (
-	callsPerSecond = 10
-	callBurst      = 50
 )
 
 const (
 	concurrentClusters = 8
+	periodicClusters   = 4                // of them, those that periodic reconciliations may occupy
 	describeLimit      = 100              // ARNs in one Describe call
-	callTimeout        = 45 * time.Second // includes the SDK's retries
+	callTimeout        = 45 * time.Second // includes the SDK's retries, and their waits for the API budget
 )
 
-// limitedClient limits the rate and duration of calls to ECS. The SDK's paginators accept it as a client.
+// limitedClient limits the duration of calls to ECS. The SDK's paginators accept it as a client.
 type limitedClient struct {
 	client   *ecs.Client
-	limiter  *rate.Limiter
 	requests prometheus.Counter
-}
-
-func newLimitedClient(client *ecs.Client, requests prometheus.Counter) *limitedClient {
-	return &limitedClient{client, rate.NewLimiter(callsPerSecond, callBurst), requests}
 }
 
 func call[In, Out any](
 	ctx context.Context, c *limitedClient, api func(context.Context, *In, ...func(*ecs.Options)) (*Out, error),
 	input *In, options []func(*ecs.Options),
 ) (*Out, error) {
-	if err := c.limiter.Wait(ctx); err != nil {
-		return nil, err
-	}
 	c.requests.Inc()
 	ctx, cancel := context.WithTimeout(ctx, callTimeout)
 	defer cancel()

@@ -9,6 +9,7 @@ import (
 type metrics struct {
 	duration        prometheus.Histogram
 	clusterFailures prometheus.Counter
+	drifts          prometheus.Counter
 	requests        prometheus.Counter
 	lastFinished    prometheus.Gauge
 }
@@ -18,12 +19,16 @@ func newMetrics(registerer prometheus.Registerer) metrics {
 	return metrics{
 		duration: factory.NewHistogram(prometheus.HistogramOpts{
 			Name:    "blox_css_reconciliation_duration_seconds",
-			Help:    "Duration of reconciliations, each of which covers all clusters.",
-			Buckets: prometheus.ExponentialBuckets(.1, 2, 12),
+			Help:    "Duration of successful reconciliations of a cluster.",
+			Buckets: prometheus.ExponentialBuckets(.05, 2, 13),
 		}),
 		clusterFailures: factory.NewCounter(prometheus.CounterOpts{
 			Name: "blox_css_reconciliation_cluster_failures_total",
 			Help: "Total number of failures to reconcile a cluster.",
+		}),
+		drifts: factory.NewCounter(prometheus.CounterOpts{
+			Name: "blox_css_reconciliation_drifts_total",
+			Help: "Total number of clusters reconciled because ECS's counts differed from the records twice in a row.",
 		}),
 		requests: factory.NewCounter(prometheus.CounterOpts{
 			Name: "blox_css_reconciliation_ecs_requests_total",
@@ -31,7 +36,7 @@ func newMetrics(registerer prometheus.Registerer) metrics {
 		}),
 		lastFinished: factory.NewGauge(prometheus.GaugeOpts{
 			Name: "blox_css_reconciliation_last_timestamp_seconds",
-			Help: "Unix time at which this replica last completed a reconciliation.",
+			Help: "Unix time at which this replica last reconciled a cluster.",
 		}),
 	}
 }

@@ -3,6 +3,7 @@
 package reconcile
 
 import (
+	"cmp"
 	"context"
 	"errors"
 	"sync"
@@ -20,15 +21,16 @@ import (
 	"github.com/blox/blox/internal/backoff"
 	"github.com/blox/blox/internal/etcd"
 	"github.com/blox/blox/internal/logging"
+	"github.com/blox/blox/internal/ratelimit"
 )
 
 const (
-	firstRetryDelay   = 200 * time.Millisecond
-	longestRetryDelay = 30 * time.Second
-	// failedClusterDelay is the time until the next reconciliation if some clusters failed.
-	failedClusterDelay = time.Minute
-	// maxFailures is the number of failed reconciliations in a row after which the leader releases the lock. Retries have
-	// reached longestRetryDelay by then, and another replica may succeed.
+	firstRetryDelay      = 200 * time.Millisecond
+	longestRetryDelay    = 30 * time.Second
+	defaultCheckInterval = time.Minute
+	defaultRetention     = time.Hour
+	// maxFailures is the number of failures in a row, to list the clusters or of every cluster, after which the leader
+	// releases the lock: another replica may succeed.
 	maxFailures = 9
 )
 
@@ -36,13 +38,19 @@ const (
 type Config struct {
 	ECS         *ecs.Client
 	Store       *store.Store
-	Compactor   *store.Compactor // runs while this replica holds the reconciliation lock
 	WaitCurrent func(context.Context) (*cache.Snapshot, error)
-	Region      string
+	RegionName  string        // of ECS
 	Name        string        // this replica's name, unique among the replicas that share the lock
-	Interval    time.Duration // between two reconciliations
-	Log         logrus.FieldLogger
-	Metrics     prometheus.Registerer // may be nil
+	Interval    time.Duration // between two reconciliations of a cluster
+	// StoppedTaskRetention is how long stopped tasks are kept; longer while ECS knows them. An hour by default.
+	StoppedTaskRetention time.Duration
+	// CheckInterval is the time between two comparisons of ECS's counts with the records; a minute by default.
+	CheckInterval time.Duration
+	// Periodic limits the calls of reconciliations that are not urgent; nil does not. An urgent one is a cluster's first,
+	// one that follows a failure, and one of a cluster whose counts differ.
+	Periodic *ratelimit.Limiter
+	Log      logrus.FieldLogger
+	Metrics  prometheus.Registerer // may be nil
 }
 
 // Reconciler reconciles all clusters of an account and region at intervals. One replica does so at a time.
@@ -53,19 +61,17 @@ type Reconciler struct {
 	startedAt time.Time
 	failures  *logging.FailureLog
 	local     atomic.Pointer[arn.ARN] // a cluster's; shows the account and region of ECS. Nil until a call shows them
-
-	mu              sync.Mutex
-	clusterFailures map[string]*logging.FailureLog // by ARN, of clusters that failed in the last reconciliation
 }
 
 // New returns a Reconciler.
 func New(c Config) *Reconciler {
 	m := newMetrics(c.Metrics)
+	c.CheckInterval = min(cmp.Or(c.CheckInterval, defaultCheckInterval), c.Interval)
+	c.StoppedTaskRetention = cmp.Or(c.StoppedTaskRetention, defaultRetention)
 	return &Reconciler{
 		Config: c, metrics: m, startedAt: time.Now(),
-		ecs:             ecsReader{newLimitedClient(c.ECS, m.requests), c.Log},
-		failures:        logging.NewFailureLog(c.Log, "failed to reconcile with ECS; retrying", "reconciling with ECS again"),
-		clusterFailures: map[string]*logging.FailureLog{},
+		ecs:      ecsReader{&limitedClient{c.ECS, m.requests}, c.Log},
+		failures: logging.NewFailureLog(c.Log, "failed to reconcile with ECS; retrying", "reconciling with ECS again"),
 	}
 }
 
@@ -74,7 +80,7 @@ func New(c Config) *Reconciler {
 func (r *Reconciler) Run(ctx context.Context) error {
 	for retry := backoff.New(firstRetryDelay, longestRetryDelay); ctx.Err() == nil; retry.Wait(ctx) {
 		startedAt := time.Now()
-		err := r.Store.Lead(ctx, r.Name, r.lead)
+		err := r.campaign(ctx)
 		if ctx.Err() != nil {
 			break
 		}
@@ -89,73 +95,28 @@ func (r *Reconciler) Run(ctx context.Context) error {
 	return nil
 }
 
-// lead reconciles until the lock is lost or too many reconciliations fail.
-func (r *Reconciler) lead(ctx context.Context, token state.FencingToken) error {
-	ctx, cancel := context.WithCancel(ctx)
-	var compactor sync.WaitGroup
-	compactor.Go(func() { r.Compactor.Run(ctx) })
-	defer compactor.Wait()
-	defer cancel()
-
-	if err := r.waitForTurn(ctx); err != nil {
-		return err
-	}
-	retry := backoff.New(firstRetryDelay, longestRetryDelay)
-	failedRuns := 0
-	for ctx.Err() == nil {
-		failedClusters, err := r.reconcile(ctx, token)
-		if ctx.Err() != nil {
-			break
-		}
-		if err != nil {
-			failedRuns++
-			if failedRuns == maxFailures {
-				return err
-			}
-			r.failures.Failed(err)
-			retry.Wait(ctx)
-			continue
-		}
-		failedRuns = 0
-		retry.Reset()
-		r.failures.Succeeded()
-		interval := r.Interval
-		if failedClusters > 0 {
-			interval = min(interval, failedClusterDelay)
-		}
-		backoff.Sleep(ctx, interval)
-	}
-	return ctx.Err()
-}
-
-// waitForTurn delays the first reconciliation if another replica completed one after this one started.
-func (r *Reconciler) waitForTurn(ctx context.Context) error {
-	snapshot, err := r.WaitCurrent(ctx)
+// campaign waits until this replica holds the lock of ECS's account and region, and then reconciles.
+func (r *Reconciler) campaign(ctx context.Context) error {
+	local, err := r.identify(ctx)
 	if err != nil {
 		return err
 	}
-	if last := snapshot.LastReconciliation(r.Region).FinishedAt; last.After(r.startedAt) {
-		backoff.Sleep(ctx, time.Until(last.Add(r.Interval)))
-	}
-	return nil
+	return r.Store.Lead(ctx, state.RegionOf(local).Lock(), r.Name,
+		func(ctx context.Context, token state.FencingToken) error { return r.lead(ctx, local, token) })
 }
 
-// logClusterFailure logs a cluster's failure, and its end if err is nil.
-func (r *Reconciler) logClusterFailure(cluster string, err error) {
-	r.mu.Lock()
-	defer r.mu.Unlock()
-	failures := r.clusterFailures[cluster]
-	if err == nil {
-		if failures != nil {
-			failures.Succeeded()
-			delete(r.clusterFailures, cluster)
-		}
-		return
+// lead reconciles until the lock is lost or too many reconciliations fail.
+func (r *Reconciler) lead(ctx context.Context, local arn.ARN, token state.FencingToken) error {
+	ctx, cancel := context.WithCancel(ctx)
+	var running sync.WaitGroup
+	defer running.Wait()
+	defer cancel()
+	t := &term{
+		Reconciler: r, local: local, token: token, schedule: newSchedule(r.Interval), running: &running,
+		startedAt: time.Now(), finished: make(chan result), listRetry: backoff.New(firstRetryDelay, longestRetryDelay),
+		clusterFailures: map[string]*logging.FailureLog{},
+		countFailures: logging.NewFailureLog(r.Log, "failed to compare the counts of clusters; lost events are found later",
+			"comparing the counts of clusters again"),
 	}
-	if failures == nil {
-		failures = logging.NewFailureLog(r.Log.WithField("cluster", cluster),
-			"failed to reconcile cluster; retrying", "reconciling cluster again")
-		r.clusterFailures[cluster] = failures
-	}
-	failures.Failed(err)
+	return t.run(ctx)
 }

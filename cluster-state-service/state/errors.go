@@ -1,25 +1,41 @@
 package state
 
-import "errors"
+import (
+	"errors"
+	"fmt"
+)
 
 // The errors of queries. api/errors.go maps them to HTTP responses.
 var (
-	ErrTaskNotFound          = errors.New("task not found")
-	ErrInstanceNotFound      = errors.New("instance not found")
-	ErrUnsupportedFilter     = errors.New("unsupported filter")
-	ErrRepeatedFilter        = errors.New("repeated filter")
-	ErrInvalidStatus         = errors.New("invalid status")
-	ErrInvalidCluster        = errors.New("invalid cluster")
-	ErrInvalidDesiredStatus  = errors.New("invalid desired status")
-	ErrInvalidLaunchType     = errors.New("invalid launch type")
-	ErrInvalidAttribute      = errors.New("invalid attribute")
-	ErrInvalidAgentConnected = errors.New("invalid agentConnected")
-	ErrInvalidLimit          = errors.New("invalid limit")
-	ErrInvalidNextToken      = errors.New("invalid next token")
-	ErrInvalidVersion        = errors.New("invalid entity version")
-	ErrVersionOutOfRange     = errors.New("entity version compacted or in the future")
-	ErrInvalidDeleted        = errors.New("invalid deleted")
-	ErrInvalidHeartbeat      = errors.New("invalid heartbeat")
-	ErrNotReconciled         = errors.New("not yet reconciled with ECS")
-	ErrStoreUnavailable      = errors.New("etcd does not respond")
+	ErrTaskNotFound      = errors.New("task not found")
+	ErrInstanceNotFound  = errors.New("instance not found")
+	ErrUnsupportedFilter = errors.New("unsupported filter")
+	ErrRepeatedFilter    = errors.New("repeated filter")
+	ErrInvalidStatus     = errors.New("invalid status")
+	// ErrInvalidParameter matches every ParameterError.
+	ErrInvalidParameter     = errors.New("invalid parameter")
+	ErrInvalidCluster       = errors.New("invalid cluster")
+	ErrInvalidNextToken     = errors.New("invalid next token")
+	ErrInvalidVersion       = errors.New("invalid entity version")
+	ErrVersionOutOfRange    = errors.New("entity version compacted or in the future")
+	ErrNotReconciled        = errors.New("not yet reconciled with ECS")
+	ErrClusterNotReconciled = errors.New("cluster not yet reconciled with ECS")
+	ErrTooManyWaiters       = errors.New("too many requests wait for changes")
+	ErrStoreUnavailable     = errors.New("etcd does not respond")
+	ErrInvalidRefresh       = errors.New("invalid refresh")
+	ErrECSUnavailable       = errors.New("ECS does not respond")
 )
+
+// ParameterError reports an invalid query parameter that v0.3 did not have. Its text is for clients.
+type ParameterError struct {
+	Parameter string
+	Given     string
+	Accepted  string // what the parameter accepts
+}
+
+func (e *ParameterError) Error() string {
+	return fmt.Sprintf("Invalid %s %.100q: must be %s", e.Parameter, e.Given, e.Accepted)
+}
+
+// Is makes every ParameterError match ErrInvalidParameter.
+func (e *ParameterError) Is(target error) bool { return target == ErrInvalidParameter }

@@ -1,9 +1,11 @@
 package state
 
 import (
+	"cmp"
 	"fmt"
 	"slices"
 	"strings"
+	"time"
 
 	"github.com/blox/blox/internal/arn"
 )
@@ -43,37 +45,54 @@ func (f ClusterFilter) Matches(key Key) bool {
 	return matchesValue(f.Name, key.Cluster) && (f.ARN == "" || f.ARN == key.ClusterARN())
 }
 
+// MatchesCluster reports whether a cluster, given by its parsed ARN, matches.
+func (f ClusterFilter) MatchesCluster(cluster arn.ARN) bool {
+	return matchesValue(f.Name, cluster.Cluster) && (f.ARN == "" || f.ARN == cluster.String())
+}
+
 // Filter selects entities of one kind. An entity must match every field that is set.
 type Filter struct {
 	Cluster ClusterFilter
 	// Status is a task's last status or an instance's status, in upper case.
 	Status string
+	// CapacityProvider is a task's or an instance's.
+	CapacityProvider Values
+	// Since selects entities whose last change is not older.
+	Since time.Time
+	// EC2InstanceID is an instance's, or that of a task's instance; see OnInstances.
+	EC2InstanceID Values
 
 	// Filters of tasks.
 	StartedBy         string
-	DesiredStatus     string // in upper case
-	LaunchType        string // in upper case
-	Family            string // the task definition's name without its revision
-	TaskDefinition    string // <family>:<revision>, or the ARN
-	ContainerInstance string // the ARN, or its ID
+	DesiredStatus     Values
+	LaunchType        Values
+	StopCode          Values
+	Group             Values
+	Family            Values // the task definition's name without its revision
+	TaskDefinition    Values // <family>:<revision>, or the ARN
+	ContainerInstance Values // the ARN, or its ID
 
 	// Filters of container instances.
-	Attribute      string // <name>:<value>, or <name> for any value
-	EC2InstanceID  string
+	Attribute      Values // <name>:<value>, or <name> for any value
 	AgentConnected string // "true" or "false"
+
+	onInstances map[string]bool // the ARNs of OnInstances
 }
 
-// The names of the query parameters that filter each kind; Filter's fields have the same names.
+// The names of the query parameters that filter each kind.
 var (
 	TaskFilters = []string{"status", "cluster", "startedBy", "desiredStatus", "family", "taskDefinition",
-		"containerInstance", "launchType"}
-	InstanceFilters = []string{"status", "cluster", "attribute", "ec2InstanceId", "agentConnected"}
+		"containerInstance", "launchType", "group", "stopCode", "capacityProviderName", "ec2InstanceId", "since"}
+	InstanceFilters = []string{"status", "cluster", "attribute", "ec2InstanceId", "agentConnected",
+		"capacityProviderName", "since"}
 )
 
-// The values of desiredStatus and launchType. Source: Task in the Amazon ECS API Reference.
+// The values of desiredStatus, launchType and stopCode. Source: Task in the Amazon ECS API Reference.
 var (
 	desiredStatuses = []string{"RUNNING", "STOPPED"}
 	launchTypes     = []string{"EC2", "FARGATE", "EXTERNAL", "MANAGED_INSTANCES"}
+	stopCodes       = []string{"TaskFailedToStart", "EssentialContainerExited", "UserInitiated",
+		"ServiceSchedulerInitiated", "SpotInterruption", "TerminationNotice", "InfrastructureHealth"}
 )
 
 // ParseFilter parses the filters of a kind from query parameters; an empty value is no filter. It checks the status
@@ -86,71 +105,103 @@ func ParseFilter(kind Kind, value func(name string) string) (f Filter, err error
 		return f, err
 	}
 	f.StartedBy = value("startedBy")
-	f.Family = value("family")
-	f.TaskDefinition = value("taskDefinition")
-	f.ContainerInstance = value("containerInstance")
-	f.EC2InstanceID = value("ec2InstanceId")
-	f.Attribute = value("attribute")
+	for _, list := range []struct {
+		parameter string
+		into      *Values
+		accepted  []string // nil accepts any value
+	}{
+		{"desiredStatus", &f.DesiredStatus, desiredStatuses},
+		{"launchType", &f.LaunchType, launchTypes},
+		{"stopCode", &f.StopCode, stopCodes},
+		{"group", &f.Group, nil},
+		{"family", &f.Family, nil},
+		{"taskDefinition", &f.TaskDefinition, nil},
+		{"containerInstance", &f.ContainerInstance, nil},
+		{"capacityProviderName", &f.CapacityProvider, nil},
+		{"ec2InstanceId", &f.EC2InstanceID, nil},
+		{"attribute", &f.Attribute, nil},
+	} {
+		if *list.into, err = parseValues(list.parameter, value(list.parameter), list.accepted); err != nil {
+			return f, err
+		}
+	}
+	if f.Since, err = parseSince(value("since")); err != nil {
+		return f, err
+	}
 	f.AgentConnected = value("agentConnected")
-	if f.DesiredStatus, err = parseEnum(desiredStatuses, value("desiredStatus"), ErrInvalidDesiredStatus); err != nil {
-		return f, err
-	}
-	if f.LaunchType, err = parseEnum(launchTypes, value("launchType"), ErrInvalidLaunchType); err != nil {
-		return f, err
-	}
 	if !slices.Contains([]string{"", "true", "false"}, f.AgentConnected) {
-		return f, fmt.Errorf("%w: %.100q", ErrInvalidAgentConnected, f.AgentConnected)
+		return f, &ParameterError{"agentConnected", f.AgentConnected, "true or false"}
 	}
-	if strings.HasPrefix(f.Attribute, ":") {
-		return f, fmt.Errorf("%w: %.100q", ErrInvalidAttribute, f.Attribute)
+	if slices.ContainsFunc(f.Attribute.List, func(a string) bool { return strings.HasPrefix(a, ":") }) {
+		return f, &ParameterError{"attribute", value("attribute"), "name:value or name"}
 	}
 	return f, nil
 }
 
 // ParseStatus parses a status of the kind, in any case; an empty string is no filter. Errors wrap ErrInvalidStatus.
 func ParseStatus(kind Kind, s string) (string, error) {
+	statuses := taskStatuses
 	if kind == KindInstance {
-		return parseEnum(instanceStatuses, s, ErrInvalidStatus)
+		statuses = instanceStatuses
 	}
-	return parseEnum(taskStatuses, s, ErrInvalidStatus)
-}
-
-// parseEnum parses one of the known values, in any case; an empty string is no filter.
-func parseEnum(known []string, s string, invalid error) (string, error) {
 	upper := strings.ToUpper(s)
-	if s != "" && !slices.Contains(known, upper) {
-		return "", fmt.Errorf("%w: %.100q", invalid, s)
+	if s != "" && !slices.Contains(statuses, upper) {
+		return "", fmt.Errorf("%w: %.100q", ErrInvalidStatus, s)
 	}
 	return upper, nil
 }
 
-// matchesValue reports whether filter is empty or equals value.
-func matchesValue(filter, value string) bool { return filter == "" || filter == value }
+// parseSince parses a time; an empty string is no filter.
+func parseSince(s string) (time.Time, error) {
+	if s == "" {
+		return time.Time{}, nil
+	}
+	since, err := time.Parse(time.RFC3339Nano, s)
+	if err != nil {
+		return time.Time{}, &ParameterError{"since", s, "a time in RFC 3339, such as 2026-03-04T10:15:30Z"}
+	}
+	return since.UTC(), nil
+}
 
-// matchesARNOrID reports whether filter is empty, the ARN, or the part after the ARN's last slash.
-func matchesARNOrID(filter, arn string) bool {
-	return matchesValue(filter, arn) || strings.HasSuffix(arn, "/"+filter)
+// OnInstances returns the filter for tasks with the ARNs of the container instances that EC2InstanceID names. Without
+// it, MatchesTask finds no such instance.
+func (f Filter) OnInstances(arns map[string]bool) Filter {
+	f.onInstances = arns
+	return f
 }
 
 // MatchesTask reports whether the task matches. It does not check the cluster's name: callers iterate over the keys
 // of one cluster.
-func (f Filter) MatchesTask(t *Task) bool {
+func (f *Filter) MatchesTask(t *Task) bool {
 	return matchesValue(f.Cluster.ARN, t.ClusterARN) &&
 		(f.Status == "" || strings.EqualFold(f.Status, t.LastStatus)) &&
 		matchesValue(f.StartedBy, t.StartedBy) &&
-		matchesValue(f.DesiredStatus, t.DesiredStatus) && matchesValue(f.LaunchType, t.LaunchType) &&
-		(f.Family == "" || strings.Contains(t.TaskDefinitionARN, ":task-definition/"+f.Family+":")) &&
-		matchesARNOrID(f.TaskDefinition, t.TaskDefinitionARN) && matchesARNOrID(f.ContainerInstance, t.ContainerInstanceARN)
+		f.DesiredStatus.Matches(t.DesiredStatus) && f.LaunchType.Matches(t.LaunchType) &&
+		f.StopCode.Matches(t.StopCode) && f.Group.Matches(t.Group) &&
+		f.CapacityProvider.Matches(t.CapacityProviderName) &&
+		f.Family.matchesFunc(func(family string) bool {
+			return strings.Contains(t.TaskDefinitionARN, ":task-definition/"+family+":")
+		}) &&
+		f.TaskDefinition.matchesARNOrID(t.TaskDefinitionARN) &&
+		f.ContainerInstance.matchesARNOrID(t.ContainerInstanceARN) &&
+		(f.EC2InstanceID.IsEmpty() || f.onInstances[t.ContainerInstanceARN] != f.EC2InstanceID.Excluded) &&
+		f.matchesSince(t.UpdatedAt, t.RecordedAt)
 }
 
 // MatchesInstance reports whether the instance matches. It does not check the cluster's name, as MatchesTask does
 // not.
-func (f Filter) MatchesInstance(i *Instance) bool {
+func (f *Filter) MatchesInstance(i *Instance) bool {
 	return matchesValue(f.Cluster.ARN, i.ClusterARN) &&
 		(f.Status == "" || strings.EqualFold(f.Status, i.Status)) &&
-		matchesValue(f.EC2InstanceID, i.EC2InstanceID) &&
+		f.EC2InstanceID.Matches(i.EC2InstanceID) && f.CapacityProvider.Matches(i.CapacityProviderName) &&
 		(f.AgentConnected == "" || (f.AgentConnected == "true") == i.AgentConnected) &&
-		(f.Attribute == "" || i.hasAttribute(f.Attribute))
+		f.Attribute.matchesFunc(i.hasAttribute) &&
+		f.matchesSince(i.UpdatedAt, i.RecordedAt)
+}
+
+// matchesSince compares the time of ECS's last change. A record from Describe has none: its call is the change.
+func (f *Filter) matchesSince(updatedAt, recordedAt string) bool {
+	return f.Since.IsZero() || !latest(cmp.Or(updatedAt, recordedAt), "").Before(f.Since)
 }
 
 // hasAttribute reports whether the instance has the attribute <name>:<value>, or <name> with any value.

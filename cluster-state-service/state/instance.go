@@ -2,7 +2,6 @@ package state
 
 import (
 	"fmt"
-	"slices"
 	"strconv"
 	"strings"
 	"time"
@@ -16,13 +15,23 @@ type Instance struct {
 	// EC2InstanceID is i-…, or mi-… on ECS Anywhere.
 	EC2InstanceID       string      `json:"ec2InstanceId"`
 	Status              string      `json:"status"`
+	StatusReason        string      `json:"statusReason"`
 	AgentConnected      bool        `json:"agentConnected"`
 	AgentUpdateStatus   string      `json:"agentUpdateStatus"`
 	Attributes          []Attribute `json:"attributes"`
 	RegisteredResources []Resource  `json:"registeredResources"`
 	RemainingResources  []Resource  `json:"remainingResources"`
 	VersionInfo         VersionInfo `json:"versionInfo"`
-	UpdatedAt           string      `json:"updatedAt"`
+	RegisteredAt        string      `json:"registeredAt"`
+	UpdatedAt           string      `json:"updatedAt"` // in events only
+	// CapacityProviderName is empty for instances that no capacity provider manages.
+	CapacityProviderName string       `json:"capacityProviderName"`
+	Attachments          []Attachment `json:"attachments"`
+	// HealthStatus is in Describe and in events of its own; see HealthChange. The counts are in Describe only: they show
+	// the instance as of the last Describe call.
+	HealthStatus      HealthStatus `json:"healthStatus"`
+	RunningTasksCount *int64       `json:"runningTasksCount"`
+	PendingTasksCount *int64       `json:"pendingTasksCount"`
 	// Version increases with every change that ECS sends an event for, starting at 1.
 	Version int64 `json:"version"`
 	// RecordedAt is the envelope's time: when ECS sent the event, or the time of the Describe call.
@@ -35,14 +44,22 @@ type Attribute struct {
 	Value string `json:"value"`
 }
 
-// Resource is an amount of CPU or memory, or a set of ports, of an instance.
+// Resource is an amount of CPU or memory, or a set of ports, of an instance. The field of its type holds its value; nil
+// is none.
 type Resource struct {
 	Name           string   `json:"name"`
 	Type           string   `json:"type"` // INTEGER, LONG, DOUBLE or STRINGSET
-	IntegerValue   int64    `json:"integerValue"`
-	LongValue      int64    `json:"longValue"`
-	DoubleValue    float64  `json:"doubleValue"`
+	IntegerValue   *int64   `json:"integerValue"`
+	LongValue      *int64   `json:"longValue"`
+	DoubleValue    *float64 `json:"doubleValue"`
 	StringSetValue []string `json:"stringSetValue"`
+}
+
+// HealthStatus is the result of ECS's checks of an instance.
+type HealthStatus struct {
+	OverallStatus string `json:"overallStatus"` // OK, IMPAIRED, INSUFFICIENT_DATA or INITIALIZING
+	// ChangedAt is the time of the health change event that reported the status; empty if Describe did.
+	ChangedAt string `json:"changedAt,omitempty"`
 }
 
 // VersionInfo holds the versions of the software on an instance.
@@ -53,16 +70,16 @@ type VersionInfo struct {
 }
 
 // Value is the resource's amount as v0.3 shows it: INTEGER and LONG in decimal, DOUBLE with two decimals, STRINGSET
-// joined by commas, and empty for any other type.
+// joined by commas, and empty without a value and for any other type.
 func (r Resource) Value() string {
-	switch r.Type {
-	case "INTEGER":
-		return strconv.FormatInt(r.IntegerValue, 10)
-	case "LONG":
-		return strconv.FormatInt(r.LongValue, 10)
-	case "DOUBLE":
-		return strconv.FormatFloat(r.DoubleValue, 'f', 2, 64)
-	case "STRINGSET":
+	switch {
+	case r.Type == "INTEGER" && r.IntegerValue != nil:
+		return strconv.FormatInt(*r.IntegerValue, 10)
+	case r.Type == "LONG" && r.LongValue != nil:
+		return strconv.FormatInt(*r.LongValue, 10)
+	case r.Type == "DOUBLE" && r.DoubleValue != nil:
+		return strconv.FormatFloat(*r.DoubleValue, 'f', 2, 64)
+	case r.Type == "STRINGSET":
 		return strings.Join(r.StringSetValue, ",")
 	}
 	return ""
@@ -87,24 +104,5 @@ func (i Instance) Key() (Key, error) { return NewKey(KindInstance, i.ClusterARN,
 // LastChanged returns the time of the last change that the record contains; zero if it contains none.
 func (i Instance) LastChanged() time.Time { return latest(i.UpdatedAt, i.RecordedAt) }
 
-// Equivalent reports whether two records of an instance are equal except for order and fields that only events
-// contain.
-func (i Instance) Equivalent(other Instance) bool { return equalJSON(i.canonical(), other.canonical()) }
-
-func (i Instance) canonical() Instance {
-	i.UpdatedAt = "" // only events contain it
-	i.Attributes = slices.Clone(i.Attributes)
-	sortBy(i.Attributes, func(a Attribute) string { return a.Name + "=" + a.Value })
-	i.RegisteredResources = canonicalResources(i.RegisteredResources)
-	i.RemainingResources = canonicalResources(i.RemainingResources)
-	return i
-}
-
-func canonicalResources(resources []Resource) []Resource {
-	resources = slices.Clone(resources)
-	sortBy(resources, func(r Resource) string { return r.Name })
-	for i := range resources {
-		resources[i].StringSetValue = slices.Sorted(slices.Values(resources[i].StringSetValue))
-	}
-	return resources
-}
+// EndedAt returns that the instance has no last state whose record is worth keeping, unlike a task.
+func (i Instance) EndedAt() (at time.Time, ended bool) { return time.Time{}, false }

@@ -32,7 +32,7 @@ type Key struct {
 func (k Key) String() string { return k.Kind.Prefix() + k.Cluster + "/" + k.ARN }
 
 // TombstoneKey returns the key in etcd that marks the entity as removed by the reconciler: ecs/deleted/<kind>/<ARN>.
-func (k Key) TombstoneKey() string { return Root + "deleted/" + string(k.Kind) + "/" + k.ARN }
+func (k Key) TombstoneKey() string { return TombstonePrefix + string(k.Kind) + "/" + k.ARN }
 
 // ClusterARN returns the ARN of the key's cluster; empty if the key's own ARN is malformed.
 func (k Key) ClusterARN() string {

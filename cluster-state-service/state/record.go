@@ -11,14 +11,17 @@ var ErrForeignCluster = errors.New("cluster of another account or region")
 // Record is an entity that ingest read and the store is to write.
 type Record struct {
 	Key     Key
-	Version int64  // ECS's detail.version
-	Value   []byte // the event's JSON as received, or the same envelope around the output of an ECS Describe call
+	Version int64 // ECS's detail.version
+	// Health is what the event reports if it is about the health of an instance alone; the version is 0 then.
+	Health *HealthStatus
+	Value  []byte // the event's JSON as received, or the same envelope around the output of an ECS Describe call
 }
 
 // StoredVersion is the version stored under a key. It is zero if the key does not exist.
 type StoredVersion struct {
 	Version  int64 // detail.version of the stored record
 	Revision int64 // etcd's mod revision; 0 if the key does not exist
+	Health   HealthStatus
 }
 
 // DecodeVersion returns the detail.version of a stored value.

@@ -2,7 +2,7 @@ package state
 
 import (
 	"fmt"
-	"slices"
+	"strings"
 	"time"
 )
 
@@ -19,14 +19,31 @@ type Task struct {
 	DesiredStatus string `json:"desiredStatus"`
 	StartedBy     string `json:"startedBy"`
 	// Group is the task group: service:<name> for the tasks of a service, else family:<name> unless a user chose it.
-	Group      string `json:"group"`
-	LaunchType string `json:"launchType"`
+	Group                string `json:"group"`
+	LaunchType           string `json:"launchType"`
+	CapacityProviderName string `json:"capacityProviderName"`
+	AvailabilityZone     string `json:"availabilityZone"`
+	// PlatformFamily is in Describe only. It and PlatformVersion are of Fargate.
+	PlatformFamily  string `json:"platformFamily"`
+	PlatformVersion string `json:"platformVersion"`
+	// CPU units and MiB of memory; empty or "null" if the task definition sets none.
+	CPU                  string            `json:"cpu"`
+	Memory               string            `json:"memory"`
+	EphemeralStorage     *EphemeralStorage `json:"ephemeralStorage"`
+	EnableExecuteCommand bool              `json:"enableExecuteCommand"`
+	Connectivity         string            `json:"connectivity"` // CONNECTED or DISCONNECTED
+	Attachments          []Attachment      `json:"attachments"`
+	Attributes           []Attribute       `json:"attributes"`
 	// Times are as ECS sent them, in ISO 8601; empty for events that have not happened.
-	CreatedAt     string `json:"createdAt"`
-	StartedAt     string `json:"startedAt"`
-	StoppedAt     string `json:"stoppedAt"`
-	UpdatedAt     string `json:"updatedAt"`
-	StoppedReason string `json:"stoppedReason"`
+	CreatedAt          string `json:"createdAt"`
+	PullStartedAt      string `json:"pullStartedAt"`
+	PullStoppedAt      string `json:"pullStoppedAt"`
+	StartedAt          string `json:"startedAt"`
+	StoppingAt         string `json:"stoppingAt"`
+	ExecutionStoppedAt string `json:"executionStoppedAt"`
+	StoppedAt          string `json:"stoppedAt"`
+	UpdatedAt          string `json:"updatedAt"` // in events only
+	StoppedReason      string `json:"stoppedReason"`
 	// StopCode is why the task stopped, such as UserInitiated; empty if ECS does not say.
 	StopCode   string      `json:"stopCode"`
 	Containers []Container `json:"containers"`
@@ -42,18 +59,66 @@ type Container struct {
 	ARN        string `json:"containerArn"`
 	Name       string `json:"name"`
 	LastStatus string `json:"lastStatus"`
-	// ExitCode is nil until the container ends.
-	ExitCode        *int32           `json:"exitCode"`
+	// ExitCode is nil until the container ends. Windows has codes up to 2^32-1.
+	ExitCode        *int64           `json:"exitCode"`
 	Reason          string           `json:"reason"`
 	NetworkBindings []NetworkBinding `json:"networkBindings"`
+	Image           string           `json:"image"`
+	ImageDigest     string           `json:"imageDigest"`
+	RuntimeID       string           `json:"runtimeId"`
+	// CPU units and MiB of memory; empty or "null" if the task definition sets none.
+	CPU    string `json:"cpu"`
+	Memory string `json:"memory"`
+	// HealthStatus is HEALTHY, UNHEALTHY or UNKNOWN; only Describe has it.
+	HealthStatus      string             `json:"healthStatus"`
+	NetworkInterfaces []NetworkInterface `json:"networkInterfaces"`
+	GPUIDs            []string           `json:"gpuIds"`
+	ManagedAgents     []ManagedAgent     `json:"managedAgents"`
 }
 
 // NetworkBinding maps a container's port to a port of its host.
 type NetworkBinding struct {
 	BindIP        string `json:"bindIP"`
-	ContainerPort int32  `json:"containerPort"`
-	HostPort      int32  `json:"hostPort"`
+	ContainerPort int64  `json:"containerPort"`
+	HostPort      int64  `json:"hostPort"`
 	Protocol      string `json:"protocol"`
+	// Ranges, such as 8000-8010, stand in for the ports if the task definition names a range.
+	ContainerPortRange string `json:"containerPortRange"`
+	HostPortRange      string `json:"hostPortRange"`
+}
+
+// NetworkInterface is a network interface of a container, in the network mode awsvpc.
+type NetworkInterface struct {
+	AttachmentID       string `json:"attachmentId"`
+	PrivateIPv4Address string `json:"privateIpv4Address"`
+	IPv6Address        string `json:"ipv6Address"`
+}
+
+// ManagedAgent is an agent that ECS runs in a container, such as ExecuteCommandAgent.
+type ManagedAgent struct {
+	Name          string `json:"name"`
+	LastStatus    string `json:"lastStatus"`
+	Reason        string `json:"reason"`
+	LastStartedAt string `json:"lastStartedAt"`
+}
+
+// EphemeralStorage is the size of a Fargate task's storage.
+type EphemeralStorage struct {
+	SizeInGiB int64 `json:"sizeInGiB"`
+}
+
+// Attachment is a resource that is attached to a task or container instance, such as a network interface.
+type Attachment struct {
+	ID      string             `json:"id"`
+	Type    string             `json:"type"` // eni in events, ElasticNetworkInterface in Describe
+	Status  string             `json:"status"`
+	Details []AttachmentDetail `json:"details"`
+}
+
+// AttachmentDetail is a property of an attachment, such as its subnet.
+type AttachmentDetail struct {
+	Name  string `json:"name"`
+	Value string `json:"value"`
 }
 
 // Overrides are the differences from the task definition.
@@ -93,25 +158,31 @@ func DecodeTask(value []byte) (Task, error) {
 // Key returns the task's key. An error wraps arn.ErrMalformed.
 func (t Task) Key() (Key, error) { return NewKey(KindTask, t.ClusterARN, t.ARN) }
 
+// Compact returns the task without what neither filters nor reconciliations read, such as its containers: a third of
+// its memory. It shares the memory of the ARN with the task's key in etcd, which ends with it.
+func (t Task) Compact(key string) Task {
+	t.Containers, t.Overrides, t.EphemeralStorage, t.Attachments, t.Attributes = nil, Overrides{}, nil, nil, nil
+	t.CreatedAt, t.PullStartedAt, t.PullStoppedAt, t.StartedAt = "", "", "", ""
+	if strings.HasSuffix(key, t.ARN) {
+		t.ARN = key[len(key)-len(t.ARN):]
+	}
+	return t
+}
+
 // LastChanged returns the time of the last change that the record contains; zero if it contains none.
 func (t Task) LastChanged() time.Time { return latest(t.UpdatedAt, t.RecordedAt) }
 
-// Equivalent reports whether two records of a task are equal except for the order of containers, the precision of
-// times and fields that only events contain.
-func (t Task) Equivalent(other Task) bool { return equalJSON(t.canonical(), other.canonical()) }
+// HasStopped reports whether the task has reached its last state, which never changes.
+func (t Task) HasStopped() bool { return t.LastStatus == "STOPPED" || t.LastStatus == "DELETED" }
 
-func (t Task) canonical() Task {
-	t.CreatedAt = normalizeTime(t.CreatedAt)
-	t.StartedAt = normalizeTime(t.StartedAt)
-	t.StoppedAt = normalizeTime(t.StoppedAt)
-	t.UpdatedAt = "" // only events contain it
-	t.Containers = slices.Clone(t.Containers)
-	sortBy(t.Containers, func(c Container) string { return c.ARN + c.Name })
-	for i := range t.Containers {
-		t.Containers[i].NetworkBindings = slices.Clone(t.Containers[i].NetworkBindings)
-		sortBy(t.Containers[i].NetworkBindings, func(b NetworkBinding) string {
-			return fmt.Sprint(b.BindIP, " ", b.HostPort, " ", b.Protocol)
-		})
+// EndedAt returns when the task stopped; ended is false if it has not. A record without that time stopped at its last
+// change.
+func (t Task) EndedAt() (at time.Time, ended bool) {
+	if !t.HasStopped() {
+		return time.Time{}, false
 	}
-	return t
+	if at, err := time.Parse(time.RFC3339Nano, t.StoppedAt); err == nil {
+		return at, true
+	}
+	return t.LastChanged(), true
 }

@@ -4,6 +4,7 @@ import (
 	"context"
 	"errors"
 	"fmt"
+	"sync"
 	"time"
 
 	"github.com/sirupsen/logrus"
@@ -19,8 +20,11 @@ const (
 	maxHistoryRecords = 300_000
 )
 
+// pruneInterval is the time between two prunes of the tombstones.
+const pruneInterval = 20 * time.Minute
+
 // Compactor compacts etcd's history, which grows by some kilobytes a record and would fill etcd within minutes at
-// full event rate. A stream can resume at any revision that is not compacted.
+// full event rate. A stream can resume at any revision that is not compacted. It also prunes expired tombstones.
 type Compactor struct {
 	store    *Store
 	history  time.Duration
@@ -47,8 +51,11 @@ type sample struct {
 	changes  int64
 }
 
-// Run compacts until ctx ends. Only the leader should run it: several compactors would repeat each other's work.
+// Run compacts until ctx ends. Only one replica should run it: several compactors would repeat each other's work.
 func (c *Compactor) Run(ctx context.Context) {
+	var pruning sync.WaitGroup
+	defer pruning.Wait()
+	pruning.Go(func() { c.prune(ctx) })
 	if c.history <= 0 {
 		return
 	}
@@ -71,6 +78,14 @@ func (c *Compactor) Run(ctx context.Context) {
 		}
 		c.failures.Succeeded()
 		compacted = target
+	}
+}
+
+// prune prunes tombstones at intervals until ctx ends. A failure means that etcd does not respond, which others log.
+func (c *Compactor) prune(ctx context.Context) {
+	for ctx.Err() == nil {
+		_, _ = c.store.pruneTombstones(ctx, time.Now())
+		backoff.Sleep(ctx, pruneInterval)
 	}
 }
 

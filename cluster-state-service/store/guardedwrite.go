@@ -16,9 +16,19 @@ import (
 func (s *Store) Record(ctx context.Context, records []state.Record) error {
 	writes := make([]write, 0, len(records))
 	for _, r := range records {
+		if r.Health != nil {
+			if err := s.recordHealth(ctx, state.HealthChange{Key: r.Key, Health: *r.Health}); err != nil {
+				return err
+			}
+			continue
+		}
 		stored := s.storedVersion(r.Key)
 		if stored.Revision == 0 || stored.Version < r.Version {
-			writes = append(writes, write{r, r.Key.String(), stored.Revision})
+			w := write{r, r.Key.String(), stored.Revision, r.Value}
+			if r.Key.Kind == state.KindInstance {
+				w.carryHealth(stored.Health)
+			}
+			writes = append(writes, w)
 		} else {
 			s.metrics.records.WithLabelValues(outcomeOlder).Inc()
 		}
@@ -76,6 +86,10 @@ func (s *Store) reread(writes []write, responses []*etcdserverpb.ResponseOp) []w
 		case stored[0].ModRevision == w.revision:
 			remaining = append(remaining, w) // another write of the transaction lost its race
 		case w.isNewerThan(stored[0].Value):
+			if w.Key.Kind == state.KindInstance {
+				instance, _ := state.DecodeInstance(stored[0].Value) // a malformed one has no health
+				w.carryHealth(instance.HealthStatus)
+			}
 			w.revision = stored[0].ModRevision
 			remaining = append(remaining, w)
 		default:

@@ -4,7 +4,6 @@ import (
 	"context"
 	"errors"
 	"fmt"
-	"strings"
 	"time"
 
 	"go.etcd.io/etcd/client/v3/concurrency"
@@ -16,13 +15,15 @@ import (
 // lockLease is how long the other replicas wait for the lock of a replica that died.
 const lockLease = 15 * time.Second
 
-// Lead waits until this replica, called name, holds the reconciliation lock, then calls work and returns its result.
-// The context of work ends when the lock is lost; etcd rejects writes that are guarded by the fencing token from then
-// on. When etcd was wiped or restored, the context ends too, and the error wraps etcd.ErrDataReplaced.
-func (s *Store) Lead(ctx context.Context, name string, work func(context.Context, state.FencingToken) error) error {
+// Lead waits until this replica, called name, wins the election lock, then calls work and returns its result. The
+// context of work ends when the lock is lost; etcd rejects writes that are guarded by the fencing token from then on.
+// When etcd was wiped or restored, the context ends too, and the error wraps etcd.ErrDataReplaced.
+func (s *Store) Lead(
+	ctx context.Context, lock, name string, work func(context.Context, state.FencingToken) error,
+) error {
 	ctx, cancel := s.monitor.Context(ctx)
 	defer cancel()
-	err := etcd.Campaign(ctx, s.client, strings.TrimSuffix(state.LockPrefix, "/"), name, lockLease,
+	err := etcd.Campaign(ctx, s.client, lock, name, lockLease,
 		func(ctx context.Context, leadership etcd.Leadership) error {
 			return work(ctx, state.FencingToken{Key: leadership.Key, Revision: leadership.Revision})
 		})

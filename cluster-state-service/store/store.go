@@ -20,10 +20,9 @@ type Store struct {
 	client        *clientv3.Client
 	storedVersion func(state.Key) state.StoredVersion
 
-	monitor    *etcd.Monitor // nil: replaced data is not detected
-	space      *etcd.Space
-	tombstones tombstones
-	metrics    metrics
+	monitor *etcd.Monitor // nil: replaced data is not detected
+	space   *etcd.Space
+	metrics metrics
 }
 
 // New returns a Store. storedVersion returns the version that is probably stored under a key. It may lag behind etcd:

@@ -114,55 +114,9 @@ func TestRecord_DropsLateEventsOfRemovedEntities(t *testing.T) {
 	assert.Empty(t, value, "a late event does not restore the record")
 	value, _ = stored(t, client, task("b", 0).Key.String())
 	assert.Equal(t, string(task("b", 2).Value), value, "other records of the batch are written")
-
-	tombstone, err := client.Get(t.Context(), task("a", 0).Key.TombstoneKey())
-	require.NoError(t, err)
-	require.Len(t, tombstone.Kvs, 1)
-	lease, err := client.TimeToLive(t.Context(), clientv3.LeaseID(tombstone.Kvs[0].Lease))
-	require.NoError(t, err)
-	assert.GreaterOrEqual(t, lease.TTL, int64((48 * time.Hour).Seconds()))
 }
 
-func TestApplyCorrections_SkipsChangedRecords(t *testing.T) {
-	client := testenv.Etcd(t)
-	s := New(client, nothingStored, nil)
-	require.NoError(t, s.Record(t.Context(), []state.Record{task("a", 1), task("b", 1)}))
-	_, a := stored(t, client, task("a", 0).Key.String())
-	_, b := stored(t, client, task("b", 0).Key.String())
-	require.NoError(t, s.Record(t.Context(), []state.Record{task("a", 2)})) // an event arrives
-	lead(t, s, func(ctx context.Context, h state.FencingToken) {
-		done, err := s.ApplyCorrections(ctx, h, []state.Correction{
-			{Key: task("a", 0).Key, Revision: a},
-			{Key: task("b", 0).Key, Value: task("b", 3).Value, Revision: b},
-			{Key: task("c", 0).Key, Value: task("c", 1).Value},
-		})
-		require.NoError(t, err)
-		assert.Equal(t, 2, done)
-		done, err = s.ApplyCorrections(ctx, h, []state.Correction{{Key: task("a", 0).Key, Value: task("a", 1).Value}})
-		require.NoError(t, err)
-		assert.Zero(t, done, "the correction assumed that the key does not exist")
-	})
-	for id, version := range map[string]int64{"a": 2, "b": 3, "c": 1} {
-		value, _ := stored(t, client, task(id, 0).Key.String())
-		assert.Equal(t, string(task(id, version).Value), value)
-	}
-}
-
-func TestApplyCorrections_FailsWithoutLock(t *testing.T) {
-	client := testenv.Etcd(t)
-	s := New(client, nothingStored, nil)
-	var old state.FencingToken
-	lead(t, s, func(_ context.Context, h state.FencingToken) { old = h })
-	lead(t, s, func(ctx context.Context, _ state.FencingToken) {
-		_, err := s.ApplyCorrections(ctx, old, []state.Correction{{Key: task("a", 0).Key, Value: task("a", 1).Value}})
-		assert.ErrorIs(t, err, state.ErrLockLost)
-		err = s.SaveReconciliation(ctx, old, "123456789012", "eu-west-1", state.Reconciliation{})
-		assert.ErrorIs(t, err, state.ErrLockLost)
-	})
-	value, _ := stored(t, client, task("a", 0).Key.String())
-	assert.Empty(t, value)
-}
-
+// Corrections compute what was absent; meanwhile ingest stores late events.
 func TestLead_RunsOneLeaderAtATime(t *testing.T) {
 	client := testenv.Etcd(t)
 	s := New(client, nothingStored, nil)
@@ -172,7 +126,8 @@ func TestLead_RunsOneLeaderAtATime(t *testing.T) {
 	var replicas sync.WaitGroup
 	for i := range 5 {
 		replicas.Go(func() {
-			assert.NoError(t, s.Lead(t.Context(), fmt.Sprint("replica", i), func(context.Context, state.FencingToken) error {
+			name := fmt.Sprint("replica", i)
+			assert.NoError(t, s.Lead(t.Context(), testLock, name, func(context.Context, state.FencingToken) error {
 				mu.Lock()
 				leading++
 				assert.Equal(t, 1, leading)
@@ -257,28 +212,6 @@ func TestRecord_RereadsAllLosersInOneTransaction(t *testing.T) {
 	}
 }
 
-func TestApplyCorrections_RereadsAllChangedRecordsInOneTransaction(t *testing.T) {
-	client := testenv.Etcd(t)
-	s := New(client, nothingStored, nil)
-	var records []state.Record
-	for n := range 60 {
-		records = append(records, task(fmt.Sprint(n), 1))
-	}
-	require.NoError(t, s.Record(t.Context(), records[:59]))
-	lead(t, s, func(ctx context.Context, token state.FencingToken) {
-		var corrections []state.Correction // all but the last assume that the key does not exist
-		for _, r := range records {
-			corrections = append(corrections, state.Correction{Key: r.Key, Value: r.Value})
-		}
-		kv := &slowKV{KV: client.KV}
-		client.KV = kv
-		applied, err := s.ApplyCorrections(ctx, token, corrections)
-		require.NoError(t, err)
-		assert.Equal(t, 1, applied)
-		assert.Equal(t, 2, kv.txns)
-	})
-}
-
 func TestCompact_SucceedsTwice(t *testing.T) {
 	client := testenv.Etcd(t)
 	s := New(client, nothingStored, nil)
@@ -291,10 +224,12 @@ func TestCompact_SucceedsTwice(t *testing.T) {
 	assert.Error(t, err)
 }
 
+const testLock = "ecs/lock/test"
+
 // lead calls work while it holds the lock.
 func lead(t *testing.T, s *Store, work func(context.Context, state.FencingToken)) {
 	t.Helper()
-	require.NoError(t, s.Lead(t.Context(), "test", func(ctx context.Context, token state.FencingToken) error {
+	require.NoError(t, s.Lead(t.Context(), testLock, "test", func(ctx context.Context, token state.FencingToken) error {
 		work(ctx, token)
 		return nil
 	}))

@@ -18,6 +18,7 @@ type write struct {
 	state.Record
 	key      string
 	revision int64
+	received []byte // the value before carryHealth
 }
 
 // transactionSize returns how many of writes fit into one transaction, at least one.

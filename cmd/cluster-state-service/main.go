@@ -35,12 +35,9 @@ func run(ctx context.Context, args []string, getenv func(string) string) error {
 		return err
 	}
 	if cfg.Healthcheck {
-		return httpserver.Healthcheck(ctx, cfg.Bind, "/v1/ready", cfg.TLS)
+		return httpserver.Healthcheck(ctx, cfg.Bind, httpserver.ReadyPath, cfg.TLS)
 	}
-	log, err := logging.New("CSS", cfg.LogFile, cfg.LogLevel)
-	if err != nil {
-		return err
-	}
+	log := logging.New("CSS", logging.Options{File: cfg.LogFile, Level: cfg.LogLevel, Format: cfg.LogFormat})
 	defer log.Close()
 	return clusterstate.Run(ctx, cfg, log)
 }

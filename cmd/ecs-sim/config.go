@@ -99,6 +99,8 @@ func (c *config) addSimulatorFlags(flags *flag.FlagSet, getenv func(string) stri
 		"`time` from a change to the arrival of its event")
 	flags.DurationVar(&sim.StoppedTaskRetention, "stopped-task-retention", sim.StoppedTaskRetention,
 		"`time` during which STOPPED tasks can be described")
+	flags.BoolVar(&sim.APILimits, "api-limits", false,
+		"throttle calls of ECS as its published token buckets do")
 	flags.IntVar(&sim.Acknowledged, "acknowledged", 0,
 		"`number` of deleted events that GET /_sim/acknowledged can return")
 }

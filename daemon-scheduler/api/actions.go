@@ -19,12 +19,6 @@ import (
 // transition returns the environment after a change, or an error if its state forbids the change.
 type transition func(environment.Environment) (environment.Environment, error)
 
-// record records the event of a user's request.
-func (h *handler) record(event environment.Event) {
-	event.LastSeenAt = time.Now()
-	h.RecordEvent(event)
-}
-
 // changeEnvironment applies change to the environment in the path. If change creates a deployment, its task definition
 // must be ACTIVE. changeEnvironment records event if the stored record changes.
 func (h *handler) changeEnvironment(
@@ -46,8 +40,12 @@ func (h *handler) changeEnvironment(
 	if d, ok := e.InProgress(); ok && event.Deployment == "" {
 		event.Deployment = d.ID
 	}
-	event.TaskDefinition = e.Deployments[event.Deployment].TaskDefinition
-	h.record(event)
+	d := e.Deployments[event.Deployment]
+	event.TaskDefinition = d.TaskDefinition
+	if event.Action == environment.EventDeploymentPromoted {
+		event.Reason = e.PromotionText(d)
+	}
+	h.record(r, event)
 	return e, nil
 }
 
@@ -84,6 +82,7 @@ func (h *handler) updateVerified(
 	r *http.Request, name string, change transition,
 ) (environment.Environment, error) {
 	var verified environment.Deployment
+	var role environment.Role
 	verify := func(e environment.Environment) (environment.Environment, error) {
 		next, err := change(e)
 		if err != nil {
@@ -91,7 +90,7 @@ func (h *handler) updateVerified(
 		}
 		d, created := createdDeployment(e, next)
 		if created && d.TaskDefinition != verified.TaskDefinition {
-			verified = d
+			verified, role = d, e.Role()
 			return e, errUnverified
 		}
 		return next, nil
@@ -101,7 +100,7 @@ func (h *handler) updateVerified(
 		if !errors.Is(err, errUnverified) {
 			return e, err
 		}
-		if err := h.verifyTarget(r.Context(), name, verified); err != nil {
+		if err := h.verifyTarget(r.Context(), name, role, verified); err != nil {
 			return environment.Environment{}, err
 		}
 	}
@@ -124,8 +123,10 @@ func createdDeployment(e, next environment.Environment) (environment.Deployment,
 }
 
 // verifyTarget returns an error unless ECS has the deployment's task definition as ACTIVE.
-func (h *handler) verifyTarget(ctx context.Context, name string, d environment.Deployment) error {
-	_, err := h.Resolver.TaskDefinition(ctx, d.TaskDefinition)
+func (h *handler) verifyTarget(
+	ctx context.Context, name string, role environment.Role, d environment.Deployment,
+) error {
+	_, err := h.Resolver(role).TaskDefinition(ctx, d.TaskDefinition)
 	if errors.Is(err, environment.ErrTaskDefinitionInactive) || errors.Is(err, environment.ErrTaskDefinitionNotFound) {
 		return environment.TargetUnusable(name, d, err)
 	}
@@ -153,7 +154,7 @@ func (h *handler) respondChanged(
 	if err != nil {
 		return err
 	}
-	h.Log.WithField("environment", e.Name).Info(message)
+	httpserver.RequestLog(h.Log, r).WithField("environment", e.Name).Info(message)
 	httpserver.JSON(w, http.StatusOK, h.showEnvironment(e))
 	return nil
 }
@@ -197,11 +198,6 @@ func (h *handler) stopDeployment(w http.ResponseWriter, r *http.Request) error {
 		})
 }
 
-func (h *handler) promoteDeployment(w http.ResponseWriter, r *http.Request) error {
-	return h.changeDeployment(w, r, environment.EventDeploymentPromoted, "deployment promoted",
-		environment.Environment.Promote)
-}
-
 // changeDeployment changes the deployment in the path, logs message and responds with the deployment.
 func (h *handler) changeDeployment(
 	w http.ResponseWriter, r *http.Request, action environment.EventAction, message string,
@@ -228,7 +224,7 @@ func (h *handler) respondDeployment(
 	if err != nil {
 		return err
 	}
-	h.Log.WithFields(logrus.Fields{"environment": e.Name, "deployment": id}).Info(message)
+	httpserver.RequestLog(h.Log, r).WithFields(logrus.Fields{"environment": e.Name, "deployment": id}).Info(message)
 	httpserver.JSON(w, http.StatusOK, showDeployment(e, e.Deployments[id], launches, h.Status.Counts(e)))
 	return nil
 }

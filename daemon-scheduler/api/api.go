@@ -20,11 +20,12 @@ import (
 
 // Config holds the API's dependencies.
 type Config struct {
-	Store    *store.Store
-	Cache    *cache.Cache
-	Status   *status.Status
-	Events   *events.Store
-	Resolver Resolver
+	Store  *store.Store
+	Cache  *cache.Cache
+	Status *status.Status
+	Events *events.Store
+	// Resolver returns the resolver whose calls assume a role, if that is set.
+	Resolver func(environment.Role) Resolver
 	// RecordEvent records what a user has done. It does not block.
 	RecordEvent func(environment.Event)
 	Metrics     http.Handler // served at /metrics
@@ -37,6 +38,7 @@ type Config struct {
 type Resolver interface {
 	Cluster(ctx context.Context, given string) (arn string, err error)
 	TaskDefinition(ctx context.Context, given string) (environment.TaskDefinition, error)
+	Service(ctx context.Context, cluster, given string) (environment.Service, error)
 }
 
 const storeTimeout = 5 * time.Second // for a request's reads and writes in etcd
@@ -48,7 +50,9 @@ type handler struct {
 
 // New returns the handler of all paths of the service.
 func New(cfg Config) http.Handler {
-	h := &handler{cfg, httpserver.ErrorTable{Responses: errorResponses, Unexpected: unexpected, Log: cfg.Log}}
+	h := &handler{cfg, httpserver.ErrorTable{
+		Responses: errorResponses, Unexpected: unexpected, Details: errorDetails, Log: cfg.Log,
+	}}
 	mux := http.NewServeMux()
 	for pattern, route := range h.routes() {
 		mux.HandleFunc(pattern, func(w http.ResponseWriter, r *http.Request) {

@@ -9,6 +9,7 @@ import (
 	"io"
 	"reflect"
 
+	apierrors "github.com/go-openapi/errors"
 	"github.com/go-openapi/strfmt"
 
 	"github.com/blox/blox/daemon-scheduler/environment"
@@ -22,13 +23,16 @@ func readBody(body io.Reader) ([]byte, error) {
 		return nil, fmt.Errorf("read the body: %w", err)
 	}
 	if len(data) == 0 {
-		return nil, &invalid{"The body is empty: an environment in JSON is required"}
+		return nil, &invalid{text: "The body is empty: an environment in JSON is required"}
 	}
 	return data, nil
 }
 
-// readRequest reads and validates the body of a request to create. It ignores unknown fields, as v0.3 does.
-func readRequest(body io.Reader) (models.CreateEnvironmentRequest, error) {
+// readRequest reads and validates the body of a request to create. It ignores unknown fields, as v0.3 does. It calls
+// complete before it validates required fields.
+func readRequest(
+	body io.Reader, complete func(*models.CreateEnvironmentRequest) error,
+) (models.CreateEnvironmentRequest, error) {
 	var request models.CreateEnvironmentRequest
 	data, err := readBody(body)
 	if err != nil {
@@ -41,7 +45,15 @@ func readRequest(body io.Reader) (models.CreateEnvironmentRequest, error) {
 	if err != nil {
 		return request, decodeError(err)
 	}
-	return request, validate(request.Validate(strfmt.Default), nullItems(document)...)
+	if err := complete(&request); err != nil {
+		return request, err
+	}
+	failed := request.Validate(strfmt.Default)
+	if g := request.InstanceGroup; g != nil && g.Cluster == "" { // v0.3's swagger file does not require it
+		missing := apierrors.Required("instanceGroup.cluster", "body", g.Cluster)
+		failed = apierrors.CompositeValidationError(missing, failed)
+	}
+	return request, validate(failed, nullItems(document)...)
 }
 
 // readPatch applies the body, a JSON merge patch, to e's newest revision. It returns the validated result.
@@ -55,10 +67,10 @@ func readPatch(body io.Reader, e environment.Environment) (*models.UpdateEnviron
 		return nil, notJSON(err)
 	}
 	if _, ok := patch.(map[string]any); !ok {
-		return nil, &invalid{"The body is not an environment: it must be an object"}
+		return nil, &invalid{text: "The body is not an environment: it must be an object"}
 	}
 	if unknown := unknownFields(patch, reflect.TypeFor[models.UpdateEnvironmentRequest]()); len(unknown) > 0 {
-		return nil, &invalid{failureText(unknown)}
+		return nil, invalidBody(unknown)
 	}
 	merged, err := applyPatch(patch, e)
 	if err != nil {
@@ -135,7 +147,7 @@ func decodeError(err error) error {
 		return notJSON(err)
 	}
 	field := cmp.Or(typeError.Field, "it")
-	return &invalid{fmt.Sprintf("The body is not an environment: %s must not be of type %s", field, typeError.Value)}
+	return &invalid{text: fmt.Sprintf("The body is not an environment: %s must not be of type %s", field, typeError.Value)}
 }
 
-func notJSON(err error) error { return &invalid{"The body is not JSON: " + err.Error()} }
+func notJSON(err error) error { return &invalid{text: "The body is not JSON: " + err.Error()} }

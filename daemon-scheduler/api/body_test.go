@@ -26,7 +26,7 @@ func TestReadBody_LimitsTheErrorOfAnInvalidBody(t *testing.T) {
 			strings.Repeat(`{"a":1},`, 50_000) + `{}]}}}`,
 	} {
 		t.Run(name, func(t *testing.T) {
-			_, err := readRequest(strings.NewReader(body))
+			_, err := readRequest(strings.NewReader(body), asGiven)
 			require.ErrorIs(t, err, errInvalid)
 			assert.Less(t, len(err.Error()), 32<<10)
 			_, err = readPatch(strings.NewReader(body), environment.New("logs", "arn:cluster", "arn:td:1", "token"))
@@ -35,7 +35,7 @@ func TestReadBody_LimitsTheErrorOfAnInvalidBody(t *testing.T) {
 		})
 	}
 	const required = `"name":"a","taskDefinition":"b","instanceGroup":{"cluster":"c"}`
-	_, err := readRequest(strings.NewReader(`{` + required + `,"x":[` + many + `]}`))
+	_, err := readRequest(strings.NewReader(`{`+required+`,"x":[`+many+`]}`), asGiven)
 	require.ErrorIs(t, err, errInvalid)
 	assert.Equal(t, maxFailures+2, len(strings.Split(err.Error(), "\n")))
 	assert.Contains(t, err.Error(), "x.19 in body must not be null\nand more")
@@ -73,12 +73,12 @@ func FuzzReadRequest(f *testing.F) {
 		f.Add(seed)
 	}
 	f.Fuzz(func(t *testing.T, body string) {
-		request, err := readRequest(strings.NewReader(body))
+		request, err := readRequest(strings.NewReader(body), asGiven)
 		if err != nil {
 			assertInvalid(t, body, err)
 			return
 		}
-		if !environment.IsName(*request.Name) || *request.InstanceGroup.Cluster == "" || *request.TaskDefinition == "" {
+		if !environment.IsName(*request.Name) || request.InstanceGroup.Cluster == "" || *request.TaskDefinition == "" {
 			t.Fatalf("%q: a required field is empty", body)
 		}
 		spec := specFromRequest(&models.UpdateEnvironmentRequest{
@@ -154,3 +154,5 @@ func storedForm(t *testing.T, s environment.Spec) string {
 	}
 	return string(data)
 }
+
+func asGiven(*models.CreateEnvironmentRequest) error { return nil }

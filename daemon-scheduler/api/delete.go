@@ -8,6 +8,7 @@ import (
 	"time"
 
 	"github.com/blox/blox/daemon-scheduler/environment"
+	"github.com/blox/blox/internal/httpserver"
 )
 
 // launchPollInterval is the time between reads of a deleted environment's open launches.
@@ -41,18 +42,18 @@ func (h *handler) deleteEnvironment(w http.ResponseWriter, r *http.Request) erro
 	return nil
 }
 
-// deleteRecord deletes the environment and leaves its tasks running. It changes nothing if the engine is deleting the
-// environment already.
+// deleteRecord deletes the environment and leaves its tasks running. It frees an environment whose deletion with its
+// tasks does not end.
 func (h *handler) deleteRecord(r *http.Request, name string) error {
 	ctx, cancel := withStoreTimeout(r)
 	defer cancel()
-	e, getErr := h.Store.Get(ctx, name)
+	_, getErr := h.Store.Get(ctx, name)
 	if err := h.Store.Delete(ctx, name); err != nil {
 		return err
 	}
-	if getErr == nil && !e.IsDeleting() {
-		h.record(environment.Event{Action: environment.EventEnvironmentDeleted, Environment: name})
-		h.Log.WithField("environment", name).Info("environment deleted")
+	if getErr == nil {
+		h.record(r, environment.Event{Action: environment.EventEnvironmentDeleted, Environment: name})
+		httpserver.RequestLog(h.Log, r).WithField("environment", name).Info("environment deleted")
 	}
 	return nil
 }
@@ -70,8 +71,8 @@ func (h *handler) requestDeletion(r *http.Request, name string) error {
 		return err
 	}
 	if err == nil && requested {
-		h.record(environment.Event{Action: environment.EventEnvironmentDeletionRequested, Environment: name})
-		h.Log.WithField("environment", name).Info("environment deletion requested")
+		h.record(r, environment.Event{Action: environment.EventEnvironmentDeletionRequested, Environment: name})
+		httpserver.RequestLog(h.Log, r).WithField("environment", name).Info("environment deletion requested")
 	}
 	return nil
 }

@@ -6,7 +6,6 @@ import (
 	"slices"
 	"time"
 
-	"github.com/go-openapi/strfmt"
 	"github.com/go-openapi/swag/conv"
 	"github.com/google/uuid"
 	"github.com/sirupsen/logrus"
@@ -41,7 +40,12 @@ func (h *handler) createDeployment(w http.ResponseWriter, r *http.Request) error
 	if err != nil {
 		return err
 	}
-	h.Log.WithFields(logrus.Fields{"environment": name, "deployment": id}).Info("deployment created")
+	h.record(r, environment.Event{
+		Action: environment.EventDeploymentCreated, Environment: name, Deployment: id,
+		TaskDefinition: e.Deployments[id].TaskDefinition,
+	})
+	httpserver.RequestLog(h.Log, r).WithFields(logrus.Fields{"environment": name, "deployment": id}).
+		Info("deployment created")
 	httpserver.JSON(w, http.StatusOK, showDeployment(e, e.Deployments[id], nil, h.Status.Counts(e)))
 	return nil
 }
@@ -115,7 +119,7 @@ func (h *handler) dryRun(w http.ResponseWriter, r *http.Request, deploy transiti
 	if e, err = deploy(e); err != nil {
 		return err
 	}
-	if err := h.verifyTarget(r.Context(), e.Name, e.Deployments[e.PendingDeploymentID]); err != nil {
+	if err := h.verifyTarget(r.Context(), e.Name, e.Role(), e.Deployments[e.PendingDeploymentID]); err != nil {
 		return err
 	}
 	steps, counts, ok := h.Status.DryRun(e)
@@ -126,7 +130,7 @@ func (h *handler) dryRun(w http.ResponseWriter, r *http.Request, deploy transiti
 	shown.Plan = []*models.PlanStep{}
 	for _, s := range steps {
 		shown.Plan = append(shown.Plan, &models.PlanStep{
-			Batch:             conv.Pointer(int64(s.Wave)),
+			Batch:             conv.Pointer(int64(s.Batch)),
 			Action:            &s.Action,
 			ContainerInstance: &s.Instance,
 			Task:              s.Task,
@@ -143,7 +147,7 @@ func showDeployment(
 ) *models.Deployment {
 	failures := instanceFailures(d, launches)
 	m := &models.Deployment{
-		ID:                 conv.Pointer(strfmt.UUID(d.ID)),
+		ID:                 &d.ID,
 		Status:             conv.Pointer(d.Status.String()),
 		TaskDefinition:     &d.TaskDefinition,
 		EnvironmentName:    &e.Name,
@@ -153,8 +157,9 @@ func showDeployment(
 		RolloutStateReason: d.RolloutStateReason,
 		RollbackOf:         d.RollbackOf,
 		Promoted:           d.Promoted,
+		CanaryProgress:     showCanaryProgress(e, d),
 		ForceNewDeployment: d.ForceNewDeployment,
-		FailedTasks:        int64(d.FailedTasks),
+		FailedTasks:        int64(d.CountedFailures()),
 		FailedCount:        conv.Pointer(int64(len(failures))),
 		CreatedAt:          timePointer(d.StartTime),
 		StartedAt:          timePointer(d.RolloutStartedAt),

@@ -8,6 +8,7 @@ import (
 
 	"github.com/blox/blox/daemon-scheduler/environment"
 	"github.com/blox/blox/daemon-scheduler/status"
+	"github.com/blox/blox/internal/version"
 	"github.com/blox/blox/swagger/daemon-scheduler/v1/models"
 )
 
@@ -29,10 +30,10 @@ func (Encoder) State(count int, current bool) []byte {
 }
 
 // Environment implements status.Encoder. It omits failed instances, which the stream of instances has.
-func (Encoder) Environment(e environment.Environment, counts *status.Counts) []byte {
-	line := models.OverviewLine{Environment: showOverview(showEnvironment(e, counts))}
+func (Encoder) Environment(e environment.Environment, observed status.Observed) []byte {
+	line := models.OverviewLine{Environment: showOverview(showEnvironment(e, observed))}
 	if history := e.History(); len(history) > 0 {
-		line.Deployment = showDeployment(e, history[0], nil, counts)
+		line.Deployment = showDeployment(e, history[0], nil, observed.Counts)
 		line.Deployment.FailedInstances = []string{}
 		line.Deployment.FailedCount = nil
 	}
@@ -58,6 +59,7 @@ func (Encoder) Readiness(r status.Readiness) []byte {
 func showOverview(e *models.Environment) *models.OverviewEnvironment {
 	return &models.OverviewEnvironment{
 		Name:                    e.Name,
+		EnvironmentType:         e.EnvironmentType,
 		InstanceGroup:           e.InstanceGroup,
 		TaskDefinition:          e.TaskDefinition,
 		Health:                  e.Health,
@@ -71,12 +73,17 @@ func showOverview(e *models.Environment) *models.OverviewEnvironment {
 		DesiredCount:            e.DesiredCount,
 		RunningCount:            e.RunningCount,
 		PendingCount:            e.PendingCount,
+		UpdatedCount:            e.UpdatedCount,
+		AvailableCount:          e.AvailableCount,
 		OutdatedCount:           e.OutdatedCount,
 		FailedCount:             e.FailedCount,
+		UnreachableCount:        e.UnreachableCount,
+		MisscheduledCount:       e.MisscheduledCount,
 		CreatedAt:               e.CreatedAt,
 		UpdatedAt:               e.UpdatedAt,
 		DeploymentConfiguration: e.DeploymentConfiguration,
 		ReadinessAttribute:      e.ReadinessAttribute,
+		UnhealthyPolicy:         e.UnhealthyPolicy,
 	}
 }
 
@@ -90,6 +97,7 @@ func showInstance(s environment.InstanceStatus) *models.EnvironmentInstance {
 		Reason:            s.Reason,
 		Task:              s.Task,
 		TaskStatus:        s.TaskStatus,
+		HealthStatus:      string(s.Health),
 		Deployment:        s.Deployment,
 		Attempts:          int64(s.Attempts),
 		NextAttemptAt:     timePointer(s.NextAttemptAt),
@@ -108,8 +116,12 @@ func showEvent(e environment.Event) *models.Event {
 		TaskDefinition: e.TaskDefinition,
 		Reason:         e.Reason,
 		Detail:         e.Detail,
+		Actor:          e.Actor,
 		Count:          conv.Pointer(int64(e.Count)),
 		Instances:      []*models.EventInstance{},
+	}
+	for _, c := range e.Changes {
+		m.Changes = append(m.Changes, &models.FieldChange{Field: &c.Field, Before: c.Before, After: c.After})
 	}
 	for _, i := range slices.Backward(e.Instances) {
 		m.Instances = append(m.Instances, &models.EventInstance{ContainerInstance: &i.Instance, Task: i.Task})
@@ -120,6 +132,6 @@ func showEvent(e environment.Event) *models.Event {
 func showReadiness(r status.Readiness) *models.Readiness {
 	return &models.Readiness{
 		Ready: conv.Pointer(len(r.Reasons) == 0), Leader: &r.Leader, Reasons: append([]string{}, r.Reasons...),
-		Replica: r.Replica,
+		Replica: r.Replica, Version: version.String(),
 	}
 }

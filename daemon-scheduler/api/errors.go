@@ -17,7 +17,10 @@ var (
 )
 
 // invalid is an error of a request. The client receives its text.
-type invalid struct{ text string }
+type invalid struct {
+	text    string
+	details httpserver.Details
+}
 
 func (i *invalid) Error() string        { return i.text }
 func (i *invalid) Is(target error) bool { return target == errInvalid }
@@ -25,40 +28,102 @@ func (i *invalid) Is(target error) bool { return target == errInvalid }
 // unexpected is the text of every error that errorResponses does not match.
 const unexpected = "Server Error"
 
+const (
+	badRequest  = http.StatusBadRequest
+	notFound    = http.StatusNotFound
+	conflict    = http.StatusConflict
+	unavailable = http.StatusServiceUnavailable
+)
+
 // errorResponses maps errors to responses; clients learn nothing else about errors. The texts are v0.3's. A response
 // without a text has the error's own, which names the offending value.
 var errorResponses = []httpserver.ErrorResponse{
-	{Err: errInvalid, Status: http.StatusBadRequest},
-	{Err: errUnsupported, Status: http.StatusBadRequest, Text: "At least one of the filters provided is not supported"},
+	{Err: errInvalid, Status: badRequest, Code: "InvalidRequest"},
 	{
-		Err: errRepeated, Status: http.StatusBadRequest,
+		Err: errUnsupported, Status: badRequest, Code: "UnsupportedFilter",
+		Text: "At least one of the filters provided is not supported",
+	},
+	{
+		Err: errRepeated, Status: badRequest, Code: "RepeatedFilter",
 		Text: "At least one of the filters provided is specified multiple times",
 	},
-	{Err: errCluster, Status: http.StatusBadRequest, Text: "Invalid cluster ARN or name"},
+	{Err: errCluster, Status: badRequest, Code: "InvalidCluster", Text: "Invalid cluster ARN or name"},
+	{
+		Err: environment.ErrTokenMissing, Status: badRequest, Code: "DeploymentTokenMissing",
+		Hint: "GET the environment returns its current deploymentToken.",
+	},
+	{
+		Err: environment.ErrTokenMalformed, Status: badRequest, Code: "DeploymentTokenMalformed",
+		Hint: "GET the environment returns its current deploymentToken.",
+	},
+	{
+		Err: environment.ErrTokenOutdated, Status: badRequest, Code: "DeploymentTokenOutdated",
+		Hint: "GET the environment again for its current deploymentToken.",
+	},
+	{
+		Err: environment.ErrTokenUsed, Status: badRequest, Code: "DeploymentTokenUsed",
+		Hint: "Update the environment, or set forceNewDeployment=true.",
+	},
+	{
+		Err: environment.ErrInProgress, Status: badRequest, Code: "DeploymentInProgress",
+		Hint: "Wait until it has ended, or stop it.",
+	},
+	{Err: environment.ErrExists, Status: badRequest, Code: "EnvironmentExists", Hint: "PATCH updates it."},
+	{
+		Err: environment.ErrUpdateTokenOutdated, Status: conflict, Code: "UpdateTokenOutdated",
+		Hint: "GET the environment again for its current deploymentToken.",
+	},
+	{
+		Err: environment.ErrDeleting, Status: conflict, Code: "EnvironmentDeleting",
+		Hint: "Wait until the environment is deleted.",
+	},
+	{Err: environment.ErrNoRollbackTarget, Status: conflict, Code: "NoRollbackTarget"},
+	{Err: environment.ErrNoCanary, Status: conflict, Code: "NoCanary"},
+	{Err: environment.ErrNoTakeover, Status: conflict, Code: "NoTakeover"},
+	{
+		Err: environment.ErrRoleNotAssumed, Status: badRequest, Code: "RoleNotAssumed",
+		Hint: "Allow sts:AssumeRole in the policy of daemon-scheduler and in the role's trust policy, or change the role.",
+	},
+	{Err: environment.ErrServiceUnsuitable, Status: badRequest, Code: "ServiceUnsuitable"},
+	{Err: environment.ErrNotFound, Status: notFound, Code: "EnvironmentNotFound"},
+	{Err: environment.ErrDeploymentNotFound, Status: notFound, Code: "DeploymentNotFound"},
+	{Err: environment.ErrRevisionNotFound, Status: notFound, Code: "RevisionNotFound"},
+	{Err: environment.ErrServiceNotFound, Status: notFound, Code: "ServiceNotFound"},
+	{Err: environment.ErrTargetUnusable, Status: notFound, Code: "TargetUnusable"},
+	{Err: environment.ErrClusterNotFound, Status: notFound, Code: "ClusterNotFound"},
+	{Err: environment.ErrClusterInactive, Status: notFound, Code: "ClusterInactive", Text: "Cluster is inactive"},
+	{Err: environment.ErrTaskDefinitionNotFound, Status: notFound, Code: "TaskDefinitionNotFound"},
+	{
+		Err: environment.ErrTaskDefinitionInactive, Status: notFound, Code: "TaskDefinitionInactive",
+		Text: "TaskDefinition is inactive",
+	},
+	{
+		Err: environment.ErrECSUnavailable, Status: unavailable, Code: "ECSUnavailable",
+		Text: "ECS does not respond",
+		Hint: "Retry later.",
+	},
+	{
+		Err: environment.ErrClusterStateStale, Status: unavailable, Code: "ClusterStateStale",
+		Text: "The cluster state is stale",
+		Hint: "Retry later; GET /v1/ready has the reasons.",
+	},
+	{
+		Err: environment.ErrStoreUnavailable, Status: unavailable, Code: "StoreUnavailable",
+		Text: "etcd does not respond",
+		Hint: "Retry later; GET /v1/ready has the reasons.",
+	},
+	{
+		Err: environment.ErrStoreOutOfSpace, Status: unavailable, Code: "StoreOutOfSpace",
+		Text: "etcd is out of space",
+		Hint: "Compact and defragment etcd, or raise its quota.",
+	},
+}
 
-	{Err: environment.ErrTokenMissing, Status: http.StatusBadRequest},
-	{Err: environment.ErrTokenMalformed, Status: http.StatusBadRequest},
-	{Err: environment.ErrTokenOutdated, Status: http.StatusBadRequest},
-	{Err: environment.ErrTokenUsed, Status: http.StatusBadRequest},
-	{Err: environment.ErrInProgress, Status: http.StatusBadRequest},
-	{Err: environment.ErrExists, Status: http.StatusBadRequest},
-
-	{Err: environment.ErrUpdateTokenOutdated, Status: http.StatusConflict},
-	{Err: environment.ErrDeleting, Status: http.StatusConflict},
-	{Err: environment.ErrNoRollbackTarget, Status: http.StatusConflict},
-	{Err: environment.ErrNoCanary, Status: http.StatusConflict},
-
-	{Err: environment.ErrNotFound, Status: http.StatusNotFound},
-	{Err: environment.ErrDeploymentNotFound, Status: http.StatusNotFound},
-	{Err: environment.ErrRevisionNotFound, Status: http.StatusNotFound},
-	{Err: environment.ErrTargetUnusable, Status: http.StatusNotFound},
-	{Err: environment.ErrClusterNotFound, Status: http.StatusNotFound, Text: "Cluster does not exist"},
-	{Err: environment.ErrClusterInactive, Status: http.StatusNotFound, Text: "Cluster is inactive"},
-	{Err: environment.ErrTaskDefinitionNotFound, Status: http.StatusNotFound, Text: "TaskDefinition does not exist"},
-	{Err: environment.ErrTaskDefinitionInactive, Status: http.StatusNotFound, Text: "TaskDefinition is inactive"},
-
-	{Err: environment.ErrECSUnavailable, Status: http.StatusServiceUnavailable, Text: "ECS does not respond"},
-	{Err: environment.ErrClusterStateStale, Status: http.StatusServiceUnavailable, Text: "The cluster state is stale"},
-	{Err: environment.ErrStoreUnavailable, Status: http.StatusServiceUnavailable, Text: "etcd does not respond"},
-	{Err: environment.ErrStoreOutOfSpace, Status: http.StatusServiceUnavailable, Text: "etcd is out of space"},
+// errorDetails returns which part of a request is invalid.
+func errorDetails(err error) httpserver.Details {
+	var of *invalid
+	if errors.As(err, &of) {
+		return of.details
+	}
+	return httpserver.Details{}
 }

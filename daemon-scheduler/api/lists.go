@@ -58,6 +58,7 @@ func showRevision(cluster string, revision environment.Revision) *models.Revisio
 		ReadinessAttribute:      spec.ReadinessAttribute,
 		DrainOrder:              nonZero(spec.DrainOrder),
 		ScaleInAfterMinutes:     nonZero(spec.ScaleInAfterMinutes),
+		UnhealthyPolicy:         string(spec.UnhealthyPolicy),
 	}
 }
 

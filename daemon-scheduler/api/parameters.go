@@ -9,6 +9,7 @@ import (
 
 	"github.com/blox/blox/daemon-scheduler/environment"
 	"github.com/blox/blox/internal/arn"
+	"github.com/blox/blox/internal/httpserver"
 	"github.com/blox/blox/internal/httpstream"
 )
 
@@ -19,7 +20,10 @@ const (
 
 // invalidParameter returns the error of a query parameter. Accepted completes the sentence "must be …".
 func invalidParameter(name, value, accepted string) error {
-	return &invalid{fmt.Sprintf("Invalid %s %.100q: must be %s", name, value, accepted)}
+	return &invalid{
+		text:    fmt.Sprintf("Invalid %s %.100q: must be %s", name, value, accepted),
+		details: httpserver.Details{Parameter: name, Accepted: accepted},
+	}
 }
 
 // boolParameter reads a query parameter that is true or false; false if it is missing.
@@ -91,10 +95,13 @@ func stopKind(r *http.Request) (environment.StopKind, error) {
 	}
 }
 
+// typeDaemon is the only type of environments: one task on each selected instance.
+const typeDaemon = "DAEMON"
+
 // environmentFilter reads the filters of a list. The checks run in v0.3's order.
 func environmentFilter(query url.Values) (matches func(environment.Environment) bool, err error) {
 	for key := range query {
-		if key != "cluster" && key != "nextToken" {
+		if key != "cluster" && key != "environmentType" && key != "nextToken" {
 			return nil, errUnsupported
 		}
 	}
@@ -103,7 +110,18 @@ func environmentFilter(query url.Values) (matches func(environment.Environment) 
 			return nil, errRepeated
 		}
 	}
-	switch cluster := query.Get("cluster"); {
+	if matches, err = clusterFilter(query.Get("cluster")); err != nil {
+		return nil, err
+	}
+	if value := query.Get("environmentType"); value != "" && value != typeDaemon {
+		return nil, invalidParameter("environmentType", value, typeDaemon)
+	}
+	return matches, nil
+}
+
+// clusterFilter returns a filter by cluster, a name or an ARN; without one, it matches all environments.
+func clusterFilter(cluster string) (matches func(environment.Environment) bool, err error) {
+	switch {
 	case cluster == "":
 		return func(environment.Environment) bool { return true }, nil
 	case arn.IsClusterName(cluster):
@@ -111,10 +129,9 @@ func environmentFilter(query url.Values) (matches func(environment.Environment) 
 			a, err := arn.ParseKind(e.Cluster, arn.Cluster)
 			return err == nil && a.Cluster == cluster
 		}, nil
-	default:
-		if _, err := arn.ParseKind(cluster, arn.Cluster); err != nil {
-			return nil, errCluster
-		}
-		return func(e environment.Environment) bool { return e.Cluster == cluster }, nil
 	}
+	if _, err := arn.ParseKind(cluster, arn.Cluster); err != nil {
+		return nil, errCluster
+	}
+	return func(e environment.Environment) bool { return e.Cluster == cluster }, nil
 }

@@ -31,6 +31,12 @@ func TestParameters_NameTheOffendingValueAndTheAcceptedOnes(t *testing.T) {
 			_, err := limitParameter(r)
 			return err
 		}},
+		"environmentType": {
+			"environmentType=daemon", `Invalid environmentType "daemon": must be DAEMON`, func(r *http.Request) error {
+				_, err := environmentFilter(r.URL.Query())
+				return err
+			},
+		},
 		"environment": {
 			"environment=a/b", `Invalid environment "a/b": must be 1 to 30 letters, digits, hyphens and underscores`,
 			func(r *http.Request) error {

@@ -41,16 +41,17 @@ func (h *handler) routes() map[string]route {
 		"GET /v1/ready":                            lenient(h.ready), // for health checkers
 
 		"PATCH " + environment: {
-			serve: h.updateEnvironment, parameters: []string{"deploymentToken"}, readsBody: true,
+			serve: h.updateEnvironment, parameters: []string{"deploymentToken", "dryRun"}, readsBody: true,
 		},
 		"GET " + environment + "/revisions":                 strict(h.listRevisions),
 		"GET " + environment + "/revisions/{revision}":      strict(h.getRevision),
 		"GET " + environment + "/instances":                 strict(h.listInstances),
 		"POST " + environment + "/rollback":                 strict(h.rollback, "revision"),
 		"POST " + environment + "/pause":                    strict(h.pause),
+		"POST " + environment + "/takeover/cancel":          strict(h.cancelTakeover),
 		"POST " + environment + "/resume":                   strict(h.resume),
 		"POST " + environment + "/deployments/{id}/stop":    strict(h.stopDeployment, "type"),
-		"POST " + environment + "/deployments/{id}/promote": strict(h.promoteDeployment),
+		"POST " + environment + "/deployments/{id}/promote": strict(h.promoteDeployment, "step", "full"),
 		"GET /v1/stream/environments":                       strict(h.streamEnvironments, "cluster", "deleted", "heartbeat"),
 		"GET /v1/stream/environments/{name}/instances":      strict(h.streamInstances, "heartbeat"),
 		"GET /v1/stream/overview":                           strict(h.streamOverview, "heartbeat"),
@@ -81,10 +82,10 @@ func checkQuery(query url.Values, accepted []string) error {
 			if len(accepted) > 0 {
 				text = "accepted: " + strings.Join(accepted, ", ")
 			}
-			return &invalid{fmt.Sprintf("Unknown query parameter %.100q; %s", name, text)}
+			return &invalid{text: fmt.Sprintf("Unknown query parameter %.100q; %s", name, text)}
 		}
 		if len(query[name]) > 1 {
-			return &invalid{fmt.Sprintf("Query parameter %q is repeated", name)}
+			return &invalid{text: fmt.Sprintf("Query parameter %q is repeated", name)}
 		}
 	}
 	return nil
@@ -105,7 +106,7 @@ func checkNoFields(body io.Reader) error {
 	}
 	object, ok := fields.(map[string]any)
 	if !ok {
-		return &invalid{"The body must be empty: this operation has no fields"}
+		return &invalid{text: "The body must be empty: this operation has no fields"}
 	}
 	var w bodyWalker
 	for _, key := range slices.Sorted(maps.Keys(object)) {

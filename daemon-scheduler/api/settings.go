@@ -18,6 +18,8 @@ func specFromRequest(request *models.UpdateEnvironmentRequest) environment.Spec 
 		ReadinessAttribute:      request.ReadinessAttribute,
 		DrainOrder:              int(conv.Value(request.DrainOrder)),
 		ScaleInAfterMinutes:     int(conv.Value(request.ScaleInAfterMinutes)),
+		UnhealthyPolicy:         environment.UnhealthyPolicy(request.UnhealthyPolicy),
+		Role:                    environment.Role{ARN: request.Role, ExternalID: request.RoleExternalID},
 		DeploymentConfiguration: readConfiguration(request.DeploymentConfiguration),
 		TaskSettings:            readSettings(request.TaskSettings),
 	}
@@ -36,46 +38,84 @@ func readConfiguration(m *models.DeploymentConfiguration) (c environment.Deploym
 	}
 	c.MinimumHealthyPercent = intPointer(m.MinimumHealthyPercent)
 	c.MaximumPercent = intPointer(m.MaximumPercent)
+	c.MaxUnavailableCount = int(conv.Value(m.MaxUnavailable))
+	c.MaxSurgeCount = intPointer(m.MaxSurge)
 	c.BakeTimeInMinutes = int(conv.Value(m.BakeTimeInMinutes))
 	c.ProgressDeadlineMinutes = int(conv.Value(m.ProgressDeadlineMinutes))
+	c.MinimumHealthySeconds = int(conv.Value(m.MinimumHealthySeconds))
+	c.SlowStart = m.SlowStart
+	c.SpreadBy = m.SpreadBy
 	if b := m.DeploymentCircuitBreaker; b != nil {
-		c.CircuitBreaker = environment.CircuitBreaker{
-			Enable: b.Enable, Rollback: b.Rollback, Threshold: int(conv.Value(b.Threshold)),
+		c.CircuitBreaker = readCircuitBreaker(b)
+	}
+	if a := m.Alarms; a != nil {
+		c.Alarms = &environment.Alarms{
+			Names: a.AlarmNames, Enable: a.Enable == nil || *a.Enable, Rollback: a.Rollback,
 		}
 	}
 	if m.Canary != nil {
-		c.Canary = &environment.Canary{Percent: int(conv.Value(m.Canary.Percent)), Query: m.Canary.Query}
+		c.Canary = readCanary(m.Canary)
 	}
 	return c
 }
 
 // showConfiguration includes the defaults of fields that are not configured.
 func showConfiguration(c environment.DeploymentConfiguration) *models.DeploymentConfiguration {
-	m := &models.DeploymentConfiguration{
-		MinimumHealthyPercent:   conv.Pointer(int64(c.MinimumHealthy())),
-		MaximumPercent:          conv.Pointer(int64(c.Maximum())),
-		BakeTimeInMinutes:       conv.Pointer(int64(c.BakeTimeInMinutes)),
-		ProgressDeadlineMinutes: nonZero(c.ProgressDeadlineMinutes),
-		DeploymentCircuitBreaker: &models.CircuitBreaker{
-			Enable:    c.CircuitBreaker.Enable,
-			Rollback:  c.CircuitBreaker.Rollback,
-			Threshold: nonZero(c.CircuitBreaker.Threshold),
-		},
+	m := configuredFields(c)
+	if c.MaxUnavailableCount == 0 {
+		m.MinimumHealthyPercent = conv.Pointer(int64(c.MinimumHealthy()))
 	}
-	if c.Canary != nil {
-		m.Canary = &models.Canary{Query: c.Canary.Query, Percent: nonZero(c.Canary.Percent)}
+	if c.MaxSurgeCount == nil {
+		m.MaximumPercent = conv.Pointer(int64(c.Maximum()))
 	}
+	m.SlowStart = conv.Pointer(c.StartsSlowly())
 	return m
 }
 
 // configuredFields omits the defaults of fields that are not configured.
 func configuredFields(c environment.DeploymentConfiguration) *models.DeploymentConfiguration {
-	m := showConfiguration(c)
-	if c.MinimumHealthyPercent == nil {
-		m.MinimumHealthyPercent = nil
+	m := &models.DeploymentConfiguration{
+		MinimumHealthyPercent:    int64Pointer(c.MinimumHealthyPercent),
+		MaximumPercent:           int64Pointer(c.MaximumPercent),
+		MaxUnavailable:           nonZero(c.MaxUnavailableCount),
+		MaxSurge:                 int64Pointer(c.MaxSurgeCount),
+		BakeTimeInMinutes:        conv.Pointer(int64(c.BakeTimeInMinutes)),
+		ProgressDeadlineMinutes:  nonZero(c.ProgressDeadlineMinutes),
+		MinimumHealthySeconds:    nonZero(c.MinimumHealthySeconds),
+		SlowStart:                c.SlowStart,
+		SpreadBy:                 c.SpreadBy,
+		DeploymentCircuitBreaker: showCircuitBreaker(c.CircuitBreaker),
 	}
-	if c.MaximumPercent == nil {
-		m.MaximumPercent = nil
+	if a := c.Alarms; a != nil {
+		m.Alarms = &models.DeploymentAlarms{AlarmNames: a.Names, Enable: &a.Enable, Rollback: a.Rollback}
+	}
+	if c.Canary != nil {
+		m.Canary = showCanary(*c.Canary)
+	}
+	return m
+}
+
+func readCircuitBreaker(m *models.CircuitBreaker) environment.CircuitBreaker {
+	b := environment.CircuitBreaker{
+		Enable: m.Enable, Rollback: m.Rollback, Threshold: int(conv.Value(m.Threshold)),
+		ResetOnHealthyTask: m.ResetOnHealthyTask,
+	}
+	if t := m.ThresholdConfiguration; t != nil {
+		b.ThresholdConfiguration = &environment.FailureThreshold{
+			Type: environment.ThresholdType(conv.Value(t.Type)), Value: int(conv.Value(t.Value)),
+		}
+	}
+	return b
+}
+
+func showCircuitBreaker(b environment.CircuitBreaker) *models.CircuitBreaker {
+	m := &models.CircuitBreaker{
+		Enable: b.Enable, Rollback: b.Rollback, Threshold: nonZero(b.Threshold), ResetOnHealthyTask: b.ResetOnHealthyTask,
+	}
+	if t := b.ThresholdConfiguration; t != nil {
+		m.ThresholdConfiguration = &models.CircuitBreakerThreshold{
+			Type: conv.Pointer(string(t.Type)), Value: conv.Pointer(int64(t.Value)),
+		}
 	}
 	return m
 }
@@ -155,6 +195,9 @@ func editableSpec(e environment.Environment) *models.UpdateEnvironmentRequest {
 		TaskSettings:            showSettings(spec.TaskSettings),
 		DrainOrder:              nonZero(spec.DrainOrder),
 		ScaleInAfterMinutes:     nonZero(spec.ScaleInAfterMinutes),
+		UnhealthyPolicy:         string(spec.UnhealthyPolicy),
+		Role:                    spec.Role.ARN,
+		RoleExternalID:          spec.Role.ExternalID,
 	}
 }
 
@@ -166,7 +209,7 @@ func showAttributes(spec environment.Spec) (shown []*models.Attribute) {
 }
 
 func showGroup(cluster string, spec environment.Spec) *models.InstanceGroup {
-	return &models.InstanceGroup{Cluster: &cluster, Query: spec.Query, Attributes: showAttributes(spec)}
+	return &models.InstanceGroup{Cluster: cluster, Query: spec.Query, Attributes: showAttributes(spec)}
 }
 
 // intPointer keeps nil, which stands for the default.
@@ -175,6 +218,14 @@ func intPointer(n *int64) *int {
 		return nil
 	}
 	return conv.Pointer(int(*n))
+}
+
+// int64Pointer is the inverse of intPointer.
+func int64Pointer(n *int) *int64 {
+	if n == nil {
+		return nil
+	}
+	return conv.Pointer(int64(*n))
 }
 
 // timePointer returns nil, which JSON omits, for the zero time.

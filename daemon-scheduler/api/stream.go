@@ -7,11 +7,11 @@ import (
 	"errors"
 	"iter"
 	"net/http"
-	"net/url"
 	"strconv"
 	"time"
 
 	"github.com/blox/blox/daemon-scheduler/environment"
+	"github.com/blox/blox/internal/httpserver"
 	"github.com/blox/blox/internal/httpstream"
 	"github.com/blox/blox/swagger/daemon-scheduler/v1/models"
 )
@@ -26,7 +26,7 @@ func (h *handler) streamEnvironments(w http.ResponseWriter, r *http.Request) err
 	if err != nil {
 		return err
 	}
-	matches, err := environmentFilter(url.Values{"cluster": {r.URL.Query().Get("cluster")}})
+	matches, err := clusterFilter(r.URL.Query().Get("cluster"))
 	if err != nil {
 		return err
 	}
@@ -107,7 +107,7 @@ func (h *handler) streamLines(
 		if errors.Is(err, environment.ErrNotFound) {
 			return encode(streamMessage{Error: err.Error()})
 		}
-		h.Log.WithError(err).WithField("path", r.URL.Path).Warn("stream ended")
+		httpserver.RequestLog(h.Log, r).WithError(err).WithField("path", r.URL.Path).Warn("stream ended")
 		return encode(streamMessage{Error: unexpected})
 	})
 }

@@ -21,6 +21,10 @@ func (h *handler) updateEnvironment(w http.ResponseWriter, r *http.Request) erro
 	if err := environment.CheckToken(token); err != nil {
 		return err
 	}
+	dryRun, err := boolParameter(r, "dryRun")
+	if err != nil {
+		return err
+	}
 	e, err := h.getForUpdate(r, token)
 	if err != nil {
 		return err
@@ -29,23 +33,39 @@ func (h *handler) updateEnvironment(w http.ResponseWriter, r *http.Request) erro
 	if err != nil {
 		return err
 	}
-	spec, err := h.resolveSpec(r.Context(), request)
+	spec, err := h.resolveSpec(r.Context(), e.Cluster, request)
 	if err != nil {
 		return err
 	}
-	latest := e.LatestRevision().Number
+	if dryRun {
+		return h.respondUpdateDryRun(w, e, spec)
+	}
+	before := e
 	e, err = h.storeSpec(r, e.Name, spec, token)
 	if err != nil {
 		return err
 	}
-	if e.LatestRevision().Number == latest {
+	if e.LatestRevision().Number == before.LatestRevision().Number {
 		httpserver.JSON(w, http.StatusOK, h.showEnvironment(e))
 		return nil
 	}
-	h.Log.WithFields(logrus.Fields{
+	h.recordRevision(r, before, e)
+	httpserver.RequestLog(h.Log, r).WithFields(logrus.Fields{
 		"environment": e.Name, "revision": e.LatestRevision().Number, "taskDefinition": spec.TaskDefinition,
 	}).Info("environment updated")
 	httpserver.JSON(w, http.StatusOK, h.showEnvironment(e))
+	return nil
+}
+
+// respondUpdateDryRun responds with the environment as it would be with spec. Its token permits nothing, unless spec
+// changes nothing.
+func (h *handler) respondUpdateDryRun(w http.ResponseWriter, e environment.Environment, spec environment.Spec) error {
+	updated, err := e.Update(spec, e.Token, "", time.Now())
+	if err != nil {
+		return err
+	}
+	updated.StoredVersion = 0 // nothing is cached for it
+	httpserver.JSON(w, http.StatusOK, h.showEnvironment(updated))
 	return nil
 }
 
@@ -74,10 +94,13 @@ func (h *handler) storeSpec(
 
 // resolveSpec returns the request's spec with the resolved task definition, and validates it against that.
 func (h *handler) resolveSpec(
-	ctx context.Context, request *models.UpdateEnvironmentRequest,
+	ctx context.Context, clusterARN string, request *models.UpdateEnvironmentRequest,
 ) (environment.Spec, error) {
 	spec := specFromRequest(request)
-	definition, err := h.Resolver.TaskDefinition(ctx, spec.TaskDefinition)
+	if problems := spec.Role.Validate(clusterARN); len(problems) > 0 { // before calls that assume it
+		return spec, validate(nil, problems...)
+	}
+	definition, err := h.Resolver(spec.Role).TaskDefinition(ctx, spec.TaskDefinition)
 	if err != nil {
 		return spec, fmt.Errorf("resolve the task definition: %w", err)
 	}

@@ -10,6 +10,8 @@ import (
 	"strings"
 
 	apierrors "github.com/go-openapi/errors"
+
+	"github.com/blox/blox/internal/httpserver"
 )
 
 // maxFailures limits the lines of an error. A body of 1 MiB could cause 100,000 lines, each as long as the body.
@@ -114,9 +116,14 @@ func (w *bodyWalker) nullItems(v any) {
 // validate returns one error for err and the other failures, in v0.3's form; nil if there are none.
 func validate(err error, failures ...string) error {
 	if all := append(failureLines(err), failures...); len(all) > 0 {
-		return &invalid{failureText(all)}
+		return invalidBody(all)
 	}
 	return nil
+}
+
+// invalidBody returns the error of a body with these failures, one line each.
+func invalidBody(failures []string) error {
+	return &invalid{text: failureText(failures), details: httpserver.Details{Failures: failures}}
 }
 
 func failureText(failures []string) string {

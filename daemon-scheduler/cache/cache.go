@@ -14,7 +14,8 @@ import (
 	"github.com/blox/blox/daemon-scheduler/store"
 )
 
-// Cache is a copy of the environments, launches and readiness attributes. All methods may be called by any goroutine.
+// Cache is a copy of the environments, launches, readiness attributes, observed conditions and task health. All methods
+// may be called by any goroutine.
 type Cache struct {
 	store *store.Store
 	log   logrus.FieldLogger
@@ -94,12 +95,12 @@ func (c *Cache) Synced() bool {
 }
 
 // Environment returns an environment and its launches by instance. If there is no such environment, the error is
-// environment.ErrNotFound; its launches may still exist.
+// environment.ErrNotFound; its launches may still exist. The caller must not change the map.
 func (c *Cache) Environment(name string) (environment.Environment, map[string]environment.Launch, error) {
 	c.mu.Lock()
 	defer c.mu.Unlock()
 	e, err := c.index.record(name)
-	return e, maps.Clone(c.index.launches[name]), err
+	return e, c.index.shareLaunches(name), err
 }
 
 // Record returns an environment without its launches. If there is no such environment, the error is
@@ -115,20 +116,45 @@ type Version struct {
 	Generation  int64 // of etcd's data
 	Launches    int64 // of the environment
 	DrainOrders int64 // of the cluster
+	Health      int64 // of the environment's tasks
 }
 
-// Version returns the version of an environment's launches and of its cluster's drain orders. Each change, and each
-// wipe or restore of etcd, makes another one.
+// Version returns the version of an environment's launches, of its tasks' health and of its cluster's drain orders.
+// Each change, and each wipe or restore of etcd, makes another one.
 func (c *Cache) Version(name, clusterARN string) Version {
 	c.mu.Lock()
 	defer c.mu.Unlock()
 	return Version{
 		Generation: c.index.generation, Launches: c.index.launchVersions[name],
-		DrainOrders: c.index.drainOrders.version(clusterARN),
+		DrainOrders: c.index.drainOrders.version(clusterARN), Health: c.index.health.versions[name],
 	}
 }
 
-// Names returns the names of all environments, and of deleted ones that left launches behind.
+// ClusterVersion identifies the records of a cluster's environments. It is comparable.
+type ClusterVersion struct {
+	Generation int64 // of etcd's data
+	Records    int64 // 0: there is no environment
+}
+
+// ClusterVersion returns the version of the records of a cluster's environments. Each change, and each wipe or restore
+// of etcd, makes another one.
+func (c *Cache) ClusterVersion(clusterARN string) ClusterVersion {
+	c.mu.Lock()
+	defer c.mu.Unlock()
+	return ClusterVersion{Generation: c.index.generation, Records: c.index.recordVersions[clusterARN]}
+}
+
+// ObservedConditions returns the record of an environment's conditions; without conditions if there is none. The caller
+// must not change them.
+func (c *Cache) ObservedConditions(name string) environment.ObservedConditions {
+	c.mu.Lock()
+	defer c.mu.Unlock()
+	o := c.index.conditions[name]
+	o.Environment = name
+	return o
+}
+
+// Names returns the names of all environments, and of deleted ones that left launches or conditions behind.
 func (c *Cache) Names() []string {
 	c.mu.Lock()
 	defer c.mu.Unlock()
@@ -158,11 +184,12 @@ func (c *Cache) ClusterOf(name string) (clusterARN string, ok bool) {
 	return e.Cluster, ok
 }
 
-// WithScaleInRelease returns the names of a cluster's environments that release instances for scale-in.
-func (c *Cache) WithScaleInRelease(clusterARN string) []string {
+// WithOthersTasks returns the names of a cluster's environments to which the tasks of others matter: those that release
+// instances for scale-in, and those that take a service over.
+func (c *Cache) WithOthersTasks(clusterARN string) []string {
 	c.mu.Lock()
 	defer c.mu.Unlock()
-	return slices.Collect(maps.Keys(c.index.releasing[clusterARN]))
+	return slices.Collect(maps.Keys(c.index.othersMatter[clusterARN]))
 }
 
 // FailedOn returns the names of a cluster's environments whose latest launch on the instance failed.
@@ -212,6 +239,23 @@ func (c *Cache) ReadinessInputs(
 	return environments, slices.Collect(maps.Values(c.index.attributes[clusterARN]))
 }
 
+// AttributesInUse returns the names of the attributes that the environments of each cluster use, by cluster ARN.
+func (c *Cache) AttributesInUse() map[string][]string {
+	c.mu.Lock()
+	environments := slices.Collect(maps.Values(c.index.environments))
+	c.mu.Unlock()
+	inUse := map[string][]string{}
+	for _, e := range environments {
+		if names := e.AttributesInUse(); len(names) > 0 {
+			inUse[e.Cluster] = append(inUse[e.Cluster], names...)
+		}
+	}
+	for clusterARN, names := range inUse {
+		inUse[clusterARN] = slices.Compact(slices.Sorted(slices.Values(names)))
+	}
+	return inUse
+}
+
 // Committed applies a commit of this process's store.
 func (c *Cache) Committed(changes store.Changes, revision int64) {
 	c.apply(changes, revision)
@@ -251,4 +295,21 @@ func (c *Cache) AttributesCommitted(put, remove []environment.ReadinessAttribute
 	for _, a := range remove {
 		c.index.removeAttribute(a.Key(), revision)
 	}
+}
+
+// ConditionsCommitted applies a commit of this process's store.
+func (c *Cache) ConditionsCommitted(o environment.ObservedConditions, revision int64) {
+	c.applyConditions(o, revision)
+	c.listeners.environmentChanged(o.Environment, ownCommit)
+}
+
+func (c *Cache) applyConditions(o environment.ObservedConditions, revision int64) {
+	c.mu.Lock()
+	defer c.mu.Unlock()
+	if len(o.Conditions) == 0 {
+		c.index.removeConditions(o.Environment, revision)
+		return
+	}
+	o.StoredVersion = revision
+	c.index.putConditions(o)
 }

@@ -3,6 +3,7 @@ package cache
 import (
 	"context"
 	"errors"
+	"maps"
 	"slices"
 	"sync"
 	"testing"
@@ -73,10 +74,16 @@ func TestCache_HoldsOwnCommitsAtOnce(t *testing.T) {
 	require.NoError(t, err)
 	_, launches, _ := c.Environment("logs")
 	assert.Equal(t, revision, launches["arn:i/1"].StoredVersion)
+	changes.Put = []environment.Launch{{Instance: "arn:i/2", Deployment: "d", State: environment.LaunchOpen}}
+	_, err = s.Commit(t.Context(), term, changes)
+	require.NoError(t, err)
+	_, both, _ := c.Environment("logs")
+	assert.Len(t, both, 2)
+	assert.Len(t, launches, 1, "a reader's launches do not change")
 
-	launch.StoredVersion = revision
 	changes = store.Changes{
-		Name: "logs", Incarnation: stored.Incarnation, Remove: &stored, Delete: []environment.Launch{launch},
+		Name: "logs", Incarnation: stored.Incarnation, Remove: &stored,
+		Delete: slices.Collect(maps.Values(both)),
 	}
 	_, err = s.Commit(t.Context(), term, changes)
 	require.NoError(t, err)

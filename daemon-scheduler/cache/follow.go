@@ -1,6 +1,7 @@
 package cache
 
 import (
+	"cmp"
 	"context"
 	"fmt"
 	"time"
@@ -11,6 +12,7 @@ import (
 
 	"github.com/blox/blox/daemon-scheduler/store"
 	"github.com/blox/blox/internal/backoff"
+	"github.com/blox/blox/internal/logging"
 )
 
 const (
@@ -33,21 +35,24 @@ type Handler interface {
 // Follow lists the records below prefix and watches them. It retries until ctx ends.
 func Follow(ctx context.Context, s *store.Store, prefix string, handler Handler, log logrus.FieldLogger) {
 	retry := backoff.New(firstRetryDelay, longestRetryDelay)
+	failures := logging.NewFailureLog(log.WithField("prefix", prefix), "failed to follow etcd; listing again",
+		"etcd is followed again")
 	for ctx.Err() == nil {
 		start := time.Now()
-		err := listAndWatch(ctx, s, prefix, handler)
+		err := listAndWatch(ctx, s, prefix, handler, failures.Succeeded)
 		if ctx.Err() != nil {
 			return
 		}
 		if time.Since(start) > stableAfter {
 			retry.Reset()
 		}
-		log.WithError(err).WithField("prefix", prefix).Warn("failed to follow etcd; listing again")
+		failures.Failed(err)
 		retry.Wait(ctx)
 	}
 }
 
-func listAndWatch(ctx context.Context, s *store.Store, prefix string, handler Handler) error {
+// listAndWatch calls listed when the handler has all records.
+func listAndWatch(ctx context.Context, s *store.Store, prefix string, handler Handler, listed func()) error {
 	listCtx, cancel := context.WithTimeout(ctx, listTimeout)
 	kvs, revision, err := s.Scan(listCtx, prefix)
 	cancel()
@@ -55,11 +60,13 @@ func listAndWatch(ctx context.Context, s *store.Store, prefix string, handler Ha
 		return err
 	}
 	handler.Replace(kvs, revision)
+	listed()
 	defer handler.Interrupted()
 	watchCtx, cancel := context.WithCancel(ctx)
 	defer cancel()
+	order := s.WatchOrder(revision)
 	for changes := range s.Watch(watchCtx, prefix, revision+1) {
-		if err := changes.Err(); err != nil {
+		if err := cmp.Or(changes.Err(), order.Check(changes)); err != nil {
 			return fmt.Errorf("watch %s: %w", prefix, err)
 		}
 		handler.Apply(changes.Events)

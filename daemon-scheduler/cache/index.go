@@ -1,6 +1,8 @@
 package cache
 
 import (
+	"maps"
+
 	"github.com/blox/blox/daemon-scheduler/environment"
 	"github.com/blox/blox/daemon-scheduler/store"
 )
@@ -12,18 +14,27 @@ type index struct {
 	listed       map[string]bool // prefixes
 	environments map[string]environment.Environment
 	// malformed has the error of each environment whose record cannot be decoded.
-	malformed  map[string]error
-	launches   map[string]map[string]environment.Launch                               // by environment and instance
-	attributes map[string]map[environment.AttributeKey]environment.ReadinessAttribute // by cluster ARN
+	malformed map[string]error
+	launches  map[string]map[string]environment.Launch // by environment and instance
+	// sharedLaunches has the environments whose map of launches readers have, so that it must not change: copy on write.
+	sharedLaunches map[string]bool
+	attributes     map[string]map[environment.AttributeKey]environment.ReadinessAttribute // by cluster ARN
+
+	conditions map[string]environment.ObservedConditions // by environment
+	health     health
 
 	// launchVersions has a number for each environment with launches, which grows with each change of one of them.
 	launchVersions map[string]int64
 	launchChanges  int64 // so far, of all environments
 
+	// recordVersions has a number for each cluster with environments, by ARN, which grows with each change of one of them.
+	recordVersions map[string]int64
+	recordChanges  int64 // so far, of all clusters
+
 	drainOrders      drainOrders
 	byCluster        map[string]map[string]bool          // cluster ARN to names
-	releasing        map[string]map[string]bool          // as byCluster: environments that release instances for scale-in
-	withAttribute    map[string]map[string]bool          // as byCluster: environments that name a readiness attribute
+	othersMatter     map[string]map[string]bool          // as byCluster: see Cache.WithOthersTasks
+	withAttribute    map[string]map[string]bool          // as byCluster: environments that set an attribute
 	byDeployment     map[string]string                   // deployment id to name
 	attributeCluster map[environment.AttributeKey]string // to cluster ARN
 }
@@ -34,21 +45,28 @@ func newIndex() index {
 		environments:     map[string]environment.Environment{},
 		malformed:        map[string]error{},
 		launches:         map[string]map[string]environment.Launch{},
+		sharedLaunches:   map[string]bool{},
 		attributes:       map[string]map[environment.AttributeKey]environment.ReadinessAttribute{},
+		conditions:       map[string]environment.ObservedConditions{},
+		health:           newHealth(),
 		launchVersions:   map[string]int64{},
+		recordVersions:   map[string]int64{},
 		drainOrders:      drainOrders{byCluster: map[string]*orders{}},
 		byCluster:        map[string]map[string]bool{},
-		releasing:        map[string]map[string]bool{},
+		othersMatter:     map[string]map[string]bool{},
 		withAttribute:    map[string]map[string]bool{},
 		byDeployment:     map[string]string{},
 		attributeCluster: map[environment.AttributeKey]string{},
 	}
 }
 
-// names returns the environments, and the deleted ones that left launches behind.
+// names returns the environments, and the deleted ones that left launches or conditions behind.
 func (i *index) names() map[string]bool {
 	names := keys(i.environments)
 	for name := range i.launches {
+		names[name] = true
+	}
+	for name := range i.conditions {
 		names[name] = true
 	}
 	return names
@@ -78,16 +96,33 @@ func (i *index) putEnvironment(e environment.Environment) bool {
 	i.drainOrders.replace(old, e)
 	for _, spec := range e.SpecsInEffect() {
 		if spec.ScaleInAfterMinutes > 0 {
-			put(i.releasing, e.Cluster, e.Name, true)
+			put(i.othersMatter, e.Cluster, e.Name, true)
 		}
 		if spec.ReadinessAttribute != "" {
 			put(i.withAttribute, e.Cluster, e.Name, true)
 		}
 	}
+	if e.Takeover.Moves() {
+		put(i.othersMatter, e.Cluster, e.Name, true)
+	}
+	if e.Takeover.MarksInstances() {
+		put(i.withAttribute, e.Cluster, e.Name, true)
+	}
 	for id := range e.Deployments {
 		i.byDeployment[id] = e.Name
 	}
+	i.recordChanged(old.Cluster)
+	i.recordChanged(e.Cluster)
 	return true
+}
+
+// recordChanged records a change of an environment in the cluster, or away from it.
+func (i *index) recordChanged(clusterARN string) {
+	i.recordChanges++
+	i.recordVersions[clusterARN] = i.recordChanges
+	if len(i.byCluster[clusterARN]) == 0 {
+		delete(i.recordVersions, clusterARN)
+	}
 }
 
 // removeEnvironment removes an environment that was deleted at revision.
@@ -98,6 +133,7 @@ func (i *index) removeEnvironment(name string, revision int64) {
 		return
 	}
 	i.unindex(name, old)
+	i.recordChanged(old.Cluster)
 	i.drainOrders.replace(old, environment.Environment{})
 }
 
@@ -108,7 +144,7 @@ func (i *index) unindex(name string, old environment.Environment) {
 	for id := range old.Deployments {
 		delete(i.byDeployment, id)
 	}
-	for _, names := range []map[string]map[string]bool{i.byCluster, i.releasing, i.withAttribute} {
+	for _, names := range []map[string]map[string]bool{i.byCluster, i.othersMatter, i.withAttribute} {
 		remove(names, old.Cluster, name)
 	}
 }
@@ -131,6 +167,7 @@ func (i *index) putLaunch(name string, l environment.Launch) bool {
 	if i.launches[name][l.Instance].StoredVersion >= l.StoredVersion {
 		return false
 	}
+	i.unshareLaunches(name)
 	put(i.launches, name, l.Instance, l)
 	i.launchesChanged(name)
 	return true
@@ -142,9 +179,27 @@ func (i *index) removeLaunch(name, instance string, revision int64) bool {
 	if !ok || held.StoredVersion > revision {
 		return false
 	}
+	i.unshareLaunches(name)
 	remove(i.launches, name, instance)
 	i.launchesChanged(name)
 	return true
+}
+
+// shareLaunches returns an environment's launches by instance, in a map that does not change from then on.
+func (i *index) shareLaunches(name string) map[string]environment.Launch {
+	launches := i.launches[name]
+	if len(launches) > 0 {
+		i.sharedLaunches[name] = true
+	}
+	return launches
+}
+
+// unshareLaunches makes an environment's launches writable.
+func (i *index) unshareLaunches(name string) {
+	if i.sharedLaunches[name] {
+		i.launches[name] = maps.Clone(i.launches[name])
+		delete(i.sharedLaunches, name)
+	}
 }
 
 func (i *index) launchesChanged(name string) {
@@ -192,6 +247,33 @@ func (i *index) removeOtherAttributes(listed map[string]bool) {
 	for key, clusterARN := range i.attributeCluster {
 		if !listed[store.AttributeKey(key)] {
 			i.removeAttribute(key, i.attributes[clusterARN][key].StoredVersion)
+		}
+	}
+}
+
+// putConditions reports whether o is newer than the record in the index.
+func (i *index) putConditions(o environment.ObservedConditions) bool {
+	if i.conditions[o.Environment].StoredVersion >= o.StoredVersion {
+		return false
+	}
+	i.conditions[o.Environment] = o
+	return true
+}
+
+// removeConditions reports whether there was a record that is not newer than revision.
+func (i *index) removeConditions(name string, revision int64) bool {
+	held, ok := i.conditions[name]
+	if !ok || held.StoredVersion > revision {
+		return false
+	}
+	delete(i.conditions, name)
+	return true
+}
+
+func (i *index) removeOtherConditions(listed map[string]bool) {
+	for name := range i.conditions {
+		if !listed[store.ConditionsKey(name)] {
+			delete(i.conditions, name)
 		}
 	}
 }

@@ -4,7 +4,8 @@ import "sync"
 
 // Listener is called after the cache has changed. Its functions must not block; nil ones are not called.
 type Listener struct {
-	// EnvironmentChanged is called if an environment's record or one of its launches has changed.
+	// EnvironmentChanged is called if an environment's record, its conditions, one of its launches or the health of one
+	// of its tasks has changed.
 	EnvironmentChanged func(name string)
 	// AttributesChanged is called if a readiness attribute on one of the cluster's instances has changed.
 	AttributesChanged func(clusterARN string)

@@ -52,6 +52,22 @@ var kinds = []kind{
 		subjects:     func(i *index) map[string]bool { return keys(i.attributes) },
 		notify:       (*listeners).attributesChanged,
 	},
+	{
+		prefix:       store.ConditionsPrefix,
+		put:          (*Cache).loadConditions,
+		remove:       (*Cache).unloadConditions,
+		removeOthers: (*index).removeOtherConditions,
+		subjects:     func(i *index) map[string]bool { return keys(i.conditions) },
+		notify:       notifyEnvironment,
+	},
+	{
+		prefix:       store.HealthPrefix,
+		put:          (*Cache).loadHealth,
+		remove:       (*Cache).unloadHealth,
+		removeOthers: (*index).removeOtherHealth,
+		subjects:     func(i *index) map[string]bool { return keys(i.health.byTask) },
+		notify:       notifyEnvironment,
+	},
 }
 
 // loader is the Handler of one kind.
@@ -170,4 +186,21 @@ func (c *Cache) loadAttribute(kv *mvccpb.KeyValue) (clusterARN string, changed b
 func (c *Cache) unloadAttribute(kv *mvccpb.KeyValue) (clusterARN string, changed bool) {
 	key, _ := store.ParseAttributeKey(string(kv.Key))
 	return c.index.removeAttribute(key, kv.ModRevision)
+}
+
+// loadConditions replaces a malformed record by one without conditions, which the leader can overwrite or remove.
+func (c *Cache) loadConditions(kv *mvccpb.KeyValue) (name string, changed bool) {
+	o, err := store.DecodeConditions(kv)
+	if err != nil {
+		c.log.WithError(err).WithField("key", string(kv.Key)).Error("malformed conditions skipped")
+		o = environment.ObservedConditions{
+			Environment: store.ConditionsName(string(kv.Key)), StoredVersion: kv.ModRevision,
+		}
+	}
+	return o.Environment, c.index.putConditions(o)
+}
+
+func (c *Cache) unloadConditions(kv *mvccpb.KeyValue) (name string, changed bool) {
+	name = store.ConditionsName(string(kv.Key))
+	return name, c.index.removeConditions(name, kv.ModRevision)
 }

@@ -103,5 +103,5 @@ func filled(b *testing.B, instances, each int, deployment string) clusterstate.C
 	if err := <-ended; err != nil {
 		b.Fatal(err)
 	}
-	return clusterstate.Cluster{Informer: clusterInformer}
+	return clusterstate.New(clusterInformer)
 }

@@ -22,10 +22,13 @@ type Listener interface {
 // Follow sends every change to the listener until stop is called.
 func (c Cluster) Follow(listener Listener) (stop func()) {
 	return c.Subscribe(func(change informer.Change) {
-		if change.Kind == informer.KindInstance {
+		switch change.Kind {
+		case informer.KindInstance:
 			c.sendInstance(listener, change)
-		} else {
+		case informer.KindTask:
 			c.sendTask(listener, change)
+		case informer.KindCluster:
+			listener.InstanceChanged(environment.InstanceChange{ClusterARN: change.ClusterARN, Changed: true})
 		}
 	})
 }
@@ -74,7 +77,8 @@ func compare(before, after *models.ContainerInstance) (meaning environment.Insta
 	attributes := !slices.Equal(sorted(old.Attributes), sorted(now.Attributes))
 	meaning.Joined = canRunTasks(now) && !canRunTasks(old)
 	meaning.Changed = attributes || conv.Value(old.Status) != conv.Value(now.Status) ||
-		conv.Value(old.AgentConnected) != conv.Value(now.AgentConnected)
+		conv.Value(old.AgentConnected) != conv.Value(now.AgentConnected) || agentVersion(old) != agentVersion(now) ||
+		old.CapacityProviderName != now.CapacityProviderName || old.RegisteredAt != now.RegisteredAt
 	meaning.Improved = attributes || meaning.Joined || hasMore(old.RemainingResources, now.RemainingResources)
 	return meaning, meaning.Changed || meaning.Improved
 }

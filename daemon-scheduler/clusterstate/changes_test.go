@@ -41,6 +41,13 @@ func TestCompare_ReportsWhatAnInstanceChangeMeans(t *testing.T) {
 	swapped := func(i *models.ContainerInstanceDetail) {
 		i.Attributes[0], i.Attributes[1] = i.Attributes[1], i.Attributes[0]
 	}
+	version := func(v string) func(*models.ContainerInstanceDetail) {
+		return func(i *models.ContainerInstanceDetail) {
+			i.VersionInfo = &models.ContainerInstanceVersionInfo{AgentVersion: v}
+		}
+	}
+	provider := func(i *models.ContainerInstanceDetail) { i.CapacityProviderName = "spot" }
+	registered := func(i *models.ContainerInstanceDetail) { i.RegisteredAt = "2026-01-31T12:00:00Z" }
 	another := func(i *models.ContainerInstanceDetail) { i.Attributes = i.Attributes[:1] }
 	for name, tc := range map[string]struct {
 		was, is               *models.ContainerInstance
@@ -57,6 +64,9 @@ func TestCompare_ReportsWhatAnInstanceChangeMeans(t *testing.T) {
 		"active again":               {instance(status("DRAINING")), instance(), true, true, true},
 		"attributes in new order":    {instance(), instance(swapped), false, false, false},
 		"attributes changed":         {instance(), instance(another), false, true, true},
+		"ECS agent updated":          {instance(), instance(version("1.87.0")), false, true, false},
+		"another capacity provider":  {instance(), instance(provider), false, true, false},
+		"its registration is known":  {instance(), instance(registered), false, true, false},
 		"less memory":                {instance(), instance(free(1, "800")), false, false, false},
 		"more memory":                {instance(), instance(free(1, "1000")), false, false, true},
 		"less, and more":             {instance(), instance(free(0, "1"), free(1, "1000")), false, false, true},

@@ -3,6 +3,7 @@
 package clusterstate
 
 import (
+	"slices"
 	"time"
 
 	"github.com/go-openapi/swag/conv"
@@ -16,14 +17,25 @@ import (
 const MaxAge = 30 * time.Second
 
 // Cluster is the state of all clusters as the informer knows it, without phantoms: tasks that ECS does not know. Copies
-// share the phantoms.
+// share the phantoms, the pending times and the DAEMON services.
 type Cluster struct {
 	*informer.Informer
-	phantoms *phantoms // nil leaves none out
+	instances *instanceLists
+	tasks     *taskConversions
+	phantoms  *phantoms     // nil leaves none out
+	pending   *pendingTimes // nil measures none
+	daemons   *daemonGroups // nil knows none
 }
 
-// New returns the state of the informer's clusters.
-func New(i *informer.Informer) Cluster { return Cluster{Informer: i, phantoms: &phantoms{}} }
+// New returns the state of the informer's clusters. It follows the informer's changes for as long as that exists.
+func New(i *informer.Informer) Cluster {
+	c := Cluster{
+		Informer: i, instances: newInstanceLists(), tasks: newTaskConversions(), phantoms: &phantoms{},
+		pending: newPendingTimes(), daemons: &daemonGroups{},
+	}
+	i.Subscribe(c.measurePending)
+	return c
+}
 
 // IgnoreTasks leaves the tasks with these ARNs out of Tasks and TasksOn, until the cluster-state-service has reconciled
 // with ECS and removed them.
@@ -41,8 +53,19 @@ func (c Cluster) Ignored() int64 {
 	return c.phantoms.changes.Load()
 }
 
+// IgnoredUntil returns when Tasks and TasksOn next show a task again that they leave out; zero if they leave out none.
+func (c Cluster) IgnoredUntil(now time.Time) time.Time {
+	return c.phantoms.nextExpiry(now)
+}
+
 // Fresh reports whether the cluster state is complete and no older than MaxAge.
 func (c Cluster) Fresh(now time.Time) bool { return c.Synced() && c.Age(now) <= MaxAge }
+
+// FreshIn is Fresh for one cluster, which the cluster-state-service must have reconciled: otherwise the state may lack
+// any of its records.
+func (c Cluster) FreshIn(clusterARN string, now time.Time) bool {
+	return c.Fresh(now) && c.Reconciled(clusterARN)
+}
 
 // DoubtedAt returns when the cluster state last differed from what a stream of changes makes of it: the informer listed
 // it anew, or skipped a malformed record.
@@ -54,14 +77,10 @@ func (c Cluster) DoubtedAt() time.Time {
 	return at
 }
 
-// Instances returns the container instances of the cluster with that ARN.
+// Instances returns the container instances of the cluster with that ARN, by ARN. All callers share the result, which
+// must not change.
 func (c Cluster) Instances(clusterARN string) []environment.Instance {
-	known := c.Informer.Instances(clusterARN)
-	instances := make([]environment.Instance, 0, len(known))
-	for _, i := range known {
-		instances = append(instances, convertInstance(i.Entity))
-	}
-	return instances
+	return c.instances.list(clusterARN, c.Informer.Instances(clusterARN))
 }
 
 // Instance returns the container instance with that ARN; false if it has left.
@@ -76,8 +95,16 @@ func (c Cluster) Instance(arn string) (environment.Instance, bool) {
 func convertInstance(e *models.ContainerInstanceDetail) environment.Instance {
 	return environment.Instance{
 		ARN: conv.Value(e.ContainerInstanceARN), Status: conv.Value(e.Status), AgentConnected: conv.Value(e.AgentConnected),
-		EC2InstanceID: e.EC2InstanceID, Attributes: attributes(e.Attributes),
+		AgentVersion: agentVersion(e), EC2InstanceID: e.EC2InstanceID, CapacityProvider: e.CapacityProviderName,
+		RegisteredAt: parseTime(e.RegisteredAt), Attributes: attributes(e.Attributes),
 	}
+}
+
+func agentVersion(e *models.ContainerInstanceDetail) string {
+	if e.VersionInfo == nil {
+		return ""
+	}
+	return e.VersionInfo.AgentVersion
 }
 
 // attributes holds the informer's own list: searching it is cheaper than indexing all attributes for every
@@ -96,11 +123,14 @@ func (a attributes) Attribute(name string) (string, bool) {
 // Tasks returns the tasks of the cluster with that ARN that were started by any of startedBy, in no order.
 func (c Cluster) Tasks(clusterARN string, startedBy ...string) []environment.Task {
 	var tasks []environment.Task
-	isPhantom := c.phantoms.at(time.Now())
+	now := time.Now()
+	isPhantom := c.phantoms.at(now)
 	for _, by := range startedBy {
-		for _, t := range c.TasksStartedBy(by) {
-			if conv.Value(t.Entity.ClusterARN) == clusterARN && !isPhantom(conv.Value(t.Entity.TaskARN)) {
-				tasks = append(tasks, task(t.Entity))
+		known := c.tasks.list(by, c.TasksStartedBy(by), now)
+		tasks = slices.Grow(tasks, len(known))
+		for _, t := range known {
+			if t.clusterARN == clusterARN && !isPhantom(t.task.ARN) {
+				tasks = append(tasks, t.task)
 			}
 		}
 	}
@@ -121,13 +151,28 @@ func (c Cluster) TasksOn(instanceARN string) []environment.Task {
 }
 
 func task(e *models.TaskDetail) environment.Task {
-	return environment.Task{
+	t := environment.Task{
 		ARN: conv.Value(e.TaskARN), Instance: conv.Value(e.ContainerInstanceARN), StartedBy: e.StartedBy,
 		Group:      e.Group,
 		LastStatus: conv.Value(e.LastStatus), DesiredStatus: conv.Value(e.DesiredStatus),
 		StoppedReason: e.StoppedReason, StopCode: e.StopCode,
 		CreatedAt: parseTime(conv.Value(e.CreatedAt)), StartedAt: parseTime(e.StartedAt), StoppedAt: parseTime(e.StoppedAt),
+		Containers: containers(e.Containers),
 	}
+	if t.LastStatus != "RUNNING" { // a plan reads all tasks, and most of them run
+		t.PullStartedAt, t.PullStoppedAt = parseTime(e.PullStartedAt), parseTime(e.PullStoppedAt)
+	}
+	return t
+}
+
+// containers returns the containers that have an exit code or a reason.
+func containers(all []*models.TaskContainer) (list []environment.Container) {
+	for _, c := range all {
+		if c != nil && (c.ExitCode != nil || c.Reason != "") {
+			list = append(list, environment.Container{Name: conv.Value(c.Name), ExitCode: c.ExitCode, Reason: c.Reason})
+		}
+	}
+	return list
 }
 
 // parseTime parses a time as cluster-state-service writes it; zero if there is none.

@@ -7,6 +7,7 @@ import (
 	"testing"
 	"time"
 
+	"github.com/go-openapi/swag/conv"
 	"github.com/stretchr/testify/assert"
 	"github.com/stretchr/testify/require"
 	"go.uber.org/goleak"
@@ -24,9 +25,10 @@ const (
 		"containerInstanceARN":"arn:aws:ecs:us-east-1:123456789012:container-instance/prod/i1","status":"ACTIVE","agentConnected":true,
 		"attributes":[{"name":"zone","value":"a"},{"name":"gpu","value":""}],"EC2InstanceID":"i-1","registeredResources":[],"remainingResources":[],"versionInfo":{}}}],"metadata":{"entityVersion":"3"}}`
 	tasks = `{"items":[{"metadata":{"entityVersion":"3"},"entity":{"clusterARN":"arn:aws:ecs:us-east-1:123456789012:cluster/prod",
-		"containerInstanceARN":"arn:aws:ecs:us-east-1:123456789012:container-instance/prod/i1","containers":[],"startedBy":"me",
+		"containerInstanceARN":"arn:aws:ecs:us-east-1:123456789012:container-instance/prod/i1","containers":[{"containerARN":"c1","name":"web","lastStatus":"STOPPED","exitCode":1,"reason":"out of memory","networkBindings":[]},
+		{"containerARN":"c2","name":"log","lastStatus":"RUNNING","networkBindings":[]}],"startedBy":"me","pullStartedAt":"2026-01-02T03:04:05.7Z",
 		"createdAt":"2026-01-02T03:04:05.678Z","startedAt":"2026-01-02T03:04:06Z","stoppedAt":"not a time","stoppedReason":"why",
-		"desiredStatus":"STOPPED","lastStatus":"RUNNING","overrides":{"containerOverrides":[]},
+		"desiredStatus":"STOPPED","lastStatus":"STOPPING","overrides":{"containerOverrides":[]},
 		"taskARN":"arn:aws:ecs:us-east-1:123456789012:task/prod/t1","taskDefinitionARN":"td"}}],"metadata":{"entityVersion":"3"}}`
 )
 
@@ -74,8 +76,11 @@ func TestCluster_ConvertsTheInformersRecords(t *testing.T) {
 	assert.Equal(t, environment.Instance{ARN: i1, Status: "ACTIVE", AgentConnected: true, EC2InstanceID: "i-1"}, seen[0])
 	assert.Equal(t, []environment.Task{{
 		ARN: "arn:aws:ecs:us-east-1:123456789012:task/prod/t1", Instance: i1, StartedBy: "me",
-		LastStatus: "RUNNING", DesiredStatus: "STOPPED", StoppedReason: "why",
-		CreatedAt: time.Date(2026, 1, 2, 3, 4, 5, 678e6, time.UTC), StartedAt: time.Date(2026, 1, 2, 3, 4, 6, 0, time.UTC),
+		LastStatus: "STOPPING", DesiredStatus: "STOPPED", StoppedReason: "why",
+		PullStartedAt: time.Date(2026, 1, 2, 3, 4, 5, 700e6, time.UTC),
+		Containers:    []environment.Container{{Name: "web", ExitCode: conv.Pointer(int64(1)), Reason: "out of memory"}},
+		CreatedAt:     time.Date(2026, 1, 2, 3, 4, 5, 678e6, time.UTC),
+		StartedAt:     time.Date(2026, 1, 2, 3, 4, 6, 0, time.UTC),
 	}}, c.Tasks(prod, "me"))
 	assert.Empty(t, c.Tasks("arn:aws:ecs:us-east-1:123456789012:cluster/other", "me"))
 	assert.False(t, c.Fresh(time.Now().Add(MaxAge+time.Second)), "it was not heard of for too long")

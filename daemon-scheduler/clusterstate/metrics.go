@@ -22,4 +22,8 @@ func (c Cluster) Register(registerer prometheus.Registerer) {
 	with.NewCounterFunc(prometheus.CounterOpts{
 		Name: "blox_ds_informer_skipped_records_total", Help: "Malformed records that the informer skipped.",
 	}, func() float64 { n, _ := c.Skipped(); return float64(n) })
+	with.NewCounterFunc(prometheus.CounterOpts{
+		Name: "blox_ds_informer_audit_differences_total",
+		Help: "Audits in which the informer's copy differed from cluster-state-service; it then listed again.",
+	}, func() float64 { n, _ := c.Differences(); return float64(n) })
 }

@@ -42,14 +42,30 @@ func (p *phantoms) add(arns []string, now time.Time) {
 
 // at returns a function that reports whether the task with an ARN is a phantom at a time.
 func (p *phantoms) at(now time.Time) func(arn string) bool {
-	var until map[string]time.Time
-	if p != nil {
-		if current := p.until.Load(); current != nil {
-			until = *current
-		}
-	}
+	until := p.expiries()
 	return func(arn string) bool {
 		expiry, ok := until[arn]
 		return ok && now.Before(expiry)
 	}
+}
+
+// nextExpiry returns when the next phantom expires; zero if there is none.
+func (p *phantoms) nextExpiry(now time.Time) (next time.Time) {
+	for _, expiry := range p.expiries() {
+		if now.Before(expiry) && (next.IsZero() || expiry.Before(next)) {
+			next = expiry
+		}
+	}
+	return next
+}
+
+// expiries returns when the phantoms expire, by ARN. The map never changes.
+func (p *phantoms) expiries() map[string]time.Time {
+	if p == nil {
+		return nil
+	}
+	if current := p.until.Load(); current != nil {
+		return *current
+	}
+	return nil
 }

@@ -18,6 +18,10 @@ func TestPhantoms_Expire(t *testing.T) {
 	assert.False(t, p.at(now.Add(phantomLife))("a"))
 	assert.True(t, p.at(now.Add(phantomLife))("b"))
 	assert.False(t, p.at(now)("c"))
+	assert.Equal(t, now.Add(phantomLife), p.nextExpiry(now))
+	assert.Equal(t, now.Add(phantomLife+time.Minute), p.nextExpiry(now.Add(phantomLife)))
+	assert.Zero(t, p.nextExpiry(now.Add(phantomLife+time.Minute)))
+	assert.Zero(t, (*phantoms)(nil).nextExpiry(now))
 }
 
 func TestPhantoms_AreBounded(t *testing.T) {

@@ -25,8 +25,8 @@ func TestCreate_ResolvesNamesAndARNs(t *testing.T) {
 		var e models.Environment
 		d.mustSend("POST", "/v1/environments",
 			fmt.Sprintf(`{"name":"e%d","instanceGroup":{"cluster":%q},"taskDefinition":%q}`, i, tc.cluster, tc.definition), &e)
-		assert.Equal(t, prod, *e.InstanceGroup.Cluster)
-		assert.Equal(t, tc.want, *e.TaskDefinition)
+		assert.Equal(t, prod, e.InstanceGroup.Cluster)
+		assert.Equal(t, tc.want, e.TaskDefinition)
 		assert.Equal(t, e, d.getEnvironment(*e.Name))
 	}
 }
@@ -79,15 +79,15 @@ func TestDeployment_IsCreatedPendingOncePerToken(t *testing.T) {
 	e := d.createEnvironment("logs")
 	var created models.Deployment
 	path := "/v1/environments/logs/deployments"
-	d.mustSend("POST", path+"?deploymentToken="+e.DeploymentToken.String()+"&colour=red", "no JSON", &created)
+	d.mustSend("POST", path+"?deploymentToken="+e.DeploymentToken+"&colour=red", "no JSON", &created)
 	assert.Equal(t, "pending", *created.Status)
 	assert.Equal(t, "logs", *created.EnvironmentName)
 	assert.Equal(t, d.agent, *created.TaskDefinition)
 	assert.Empty(t, created.FailedInstances)
-	assert.Equal(t, created, d.getDeployment("logs", created.ID.String()))
-	answer, text := d.sendValid("POST", path+"?deploymentToken="+e.DeploymentToken.String(), "")
+	assert.Equal(t, created, d.getDeployment("logs", *created.ID))
+	answer, text := d.sendValid("POST", path+"?deploymentToken="+e.DeploymentToken, "")
 	assert.Equal(t, 400, answer.StatusCode)
-	assert.Equal(t, "Deployment with token '"+e.DeploymentToken.String()+"' already exists\n", text)
+	assert.Equal(t, "Deployment with token '"+e.DeploymentToken+"' already exists\n", text)
 	assert.Equal(t, e.DeploymentToken, d.getEnvironment("logs").DeploymentToken, "the token is unchanged")
 
 	answer, text = d.sendValid("DELETE", "/v1/environments/logs", "")
@@ -108,15 +108,16 @@ func TestAPI_ServesEveryOperation(t *testing.T) {
 	d.awaitCompleted("logs", id)
 	spec, err := apiSpec()
 	require.NoError(t, err)
-	called := []string{"CreateDeployment"} // deploy has called it and checked the response
-	call := func(method, path, body string) {
+	called := []string{"createDeployment"} // deploy has called it and checked the response
+	expect := func(status int, method, path, body string) {
 		t.Helper()
 		answer, text := d.send(method, path, body)
-		assert.Equal(t, http.StatusOK, answer.StatusCode, "%s %s: %s", method, path, text)
+		assert.Equal(t, status, answer.StatusCode, "%s %s: %s", method, path, text)
 		specMu.Lock()
 		defer specMu.Unlock()
 		called = append(called, spec.CheckResponse(t, answer, []byte(text)))
 	}
+	call := func(method, path, body string) { t.Helper(); expect(http.StatusOK, method, path, body) }
 	call("POST", "/v1/environments", `{"name":"metrics","instanceGroup":{"cluster":"prod"},"taskDefinition":"agent"}`)
 	for _, path := range []string{
 		"", "/logs", "/logs/deployments", "/logs/deployments/" + id, "/logs/revisions", "/logs/revisions/1",
@@ -128,7 +129,7 @@ func TestAPI_ServesEveryOperation(t *testing.T) {
 		call("HEAD", "/v1/stream/"+stream, "")
 	}
 	call("GET", "/v1/events?environment=logs&limit=10", "")
-	call("PATCH", "/v1/environments/logs?deploymentToken="+created.DeploymentToken.String(),
+	call("PATCH", "/v1/environments/logs?deploymentToken="+created.DeploymentToken,
 		`{"deploymentConfiguration":{"canary":{"percent":50}}}`)
 	call("POST", "/v1/environments/logs/pause", "")
 	id = d.deploy(d.getEnvironment("logs"))
@@ -136,6 +137,7 @@ func TestAPI_ServesEveryOperation(t *testing.T) {
 	call("POST", "/v1/environments/logs/deployments/"+id+"/stop", "")
 	call("POST", "/v1/environments/logs/rollback", "")
 	call("POST", "/v1/environments/logs/resume", "")
+	expect(http.StatusConflict, "POST", "/v1/environments/logs/takeover/cancel", "") // it takes no service over
 	call("DELETE", "/v1/environments/logs?stopTasks=true", "")
 	for _, path := range []string{"/v1/ping", "/v1/ready", "/v1/swagger.json"} {
 		call("GET", path, "")

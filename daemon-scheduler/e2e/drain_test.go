@@ -65,6 +65,29 @@ func TestDrain_StopsDaemonsLast(t *testing.T) {
 	w.assertNoDuplicates()
 }
 
+// A workload task that started just before the drain may not be in the cluster state yet. Its daemon outlives it.
+func TestDrain_WaitsForTasksThatTheClusterStateLacks(t *testing.T) {
+	t.Parallel()
+	w := newSystem(t)
+	instances := w.sim.AddInstances("prod", 2)
+	d := w.startServices()
+	d.awaitReady()
+	id, _ := d.deployAgent(instances...)
+	w.sim.SetFaults(ecssim.Faults{Events: ecssim.EventFaults{Drop: 1}})
+	workload := w.startTask(instances[0], "another-scheduler")
+	w.sim.SetFaults(ecssim.Faults{})
+	require.NoError(t, w.sim.DrainInstance(instances[0]))
+	for range 2 {
+		d.passThrough(id)
+	}
+	assert.Zero(t, w.sim.Calls("StopTask"))
+	assert.Len(t, w.liveTasksOn(instances[0]), 2)
+
+	require.NoError(t, w.sim.KillTask(workload, 0))
+	testenv.Eventually(t, func() bool { return len(w.liveTasksOn(instances[0])) == 0 }, "tasks remain on the instance")
+	w.assertNoDuplicates()
+}
+
 // describeTasks returns all tasks of the instance, stopped ones included.
 func (w *system) describeTasks(instance string) []types.Task {
 	w.t.Helper()

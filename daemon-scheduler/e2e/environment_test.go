@@ -31,7 +31,7 @@ func TestEnvironment_RunsOneTaskOnEachInstance(t *testing.T) {
 	d.awaitCompleted("logs", id)
 	w.awaitOneTaskEach(id, instances[:2]...)
 	assert.Equal(t, 2, w.sim.Calls("StartTask"), "one call tries the deployment, one starts the rest")
-	assert.Equal(t, "healthy", *d.getEnvironment("logs").Health)
+	assert.EqualValues(t, "healthy", *d.getEnvironment("logs").Health)
 
 	added := w.sim.AddInstances("prod", 1)[0]
 	w.awaitOneTaskEach(id, instances[0], instances[1], added)
@@ -245,4 +245,23 @@ func TestEnvironment_WithInvalidNameCanBeReadAndDeleted(t *testing.T) {
 	answer, body := d.sendValid("POST", "/v1/environments", `{"name":"`+name+
 		`","instanceGroup":{"cluster":"prod"},"taskDefinition":"agent"}`)
 	assert.Equal(t, http.StatusBadRequest, answer.StatusCode, body)
+}
+
+func TestListEnvironments_FiltersByType(t *testing.T) {
+	t.Parallel()
+	w := newSystem(t)
+	w.sim.AddInstances("prod", 1)
+	d := w.startServices()
+	d.createEnvironment("logs")
+	var list models.Environments
+	d.mustSend("GET", "/v1/environments?environmentType=DAEMON&cluster=prod", "", &list)
+	require.Len(t, list.Items, 1)
+	assert.Equal(t, "DAEMON", list.Items[0].EnvironmentType)
+	answer, body := d.send("GET", "/v1/environments?environmentType=SERVICE", "")
+	assert.Equal(t, http.StatusBadRequest, answer.StatusCode)
+	assert.Contains(t, body, `Invalid environmentType "SERVICE": must be DAEMON`)
+	answer, body = d.send("POST", "/v1/environments", `{"name":"web","environmentType":"SERVICE",`+
+		`"instanceGroup":{"cluster":"prod"},"taskDefinition":"agent"}`)
+	assert.Equal(t, http.StatusBadRequest, answer.StatusCode)
+	assert.Contains(t, body, "environmentType in body should be one of [DAEMON]")
 }

@@ -41,7 +41,7 @@ func TestDeployment_IsRefusedForInactiveTaskDefinition(t *testing.T) {
 	back, _ := begin("back")
 	stopped, id := begin("stopped")
 	undeployed := d.createEnvironment("undeployed")
-	deployments := "/v1/environments/undeployed/deployments?deploymentToken=" + undeployed.DeploymentToken.String()
+	deployments := "/v1/environments/undeployed/deployments?deploymentToken=" + undeployed.DeploymentToken
 	w.deregister(w.agent)
 	w.deregister(second)
 

@@ -21,6 +21,7 @@ import (
 	"github.com/blox/blox/daemon-scheduler/engine"
 	"github.com/blox/blox/daemon-scheduler/store"
 	"github.com/blox/blox/internal/ecssim"
+	"github.com/blox/blox/internal/ratelimit"
 	"github.com/blox/blox/internal/testenv"
 )
 
@@ -37,7 +38,7 @@ func TestLeader_StartsNothingAfterLeaseDeadline(t *testing.T) {
 	records, clusters := store.New(w.client, log), clusterstate.Cluster{Informer: informerCache}
 	cached := cache.New(records, log)
 	scheduling := engine.New(engine.Config{
-		Store: records, Cache: cached, Cluster: clusters, ECS: ecsapi.New(w.ecs(), ecsapi.Limits{}), Log: log,
+		Store: records, Cache: cached, Cluster: clusters, ECS: ecsapi.New(w.ecs(), ratelimit.ECS{}), Log: log,
 		DeploymentHistory: 10,
 		Workers:           1, Metrics: prometheus.NewRegistry(),
 	})

@@ -55,6 +55,12 @@ func TestMetrics_CountTaskActions(t *testing.T) {
 	assert.Equal(t, 2.0, d.metric("blox_ds_instance_to_start_seconds_count"))
 	assert.Equal(t, 2.0, d.metric("blox_ds_task_starts_total", `outcome="succeeded"`))
 	assert.Equal(t, 1.0, d.metric("blox_ds_leader"))
+	assert.Equal(t, 1.0, d.metric("blox_ds_deployments_total", `outcome="completed"`))
+	assert.Equal(t, 1.0, d.metric("blox_ds_deployment_duration_seconds_count", `outcome="completed"`))
+	assert.Equal(t, 1.0, d.metric("blox_ds_environment_healthy", `environment="logs"`, `cluster="prod"`))
+	assert.Equal(t, 1.0, d.metric("blox_ds_environment_phase", `phase="active"`))
+	assert.Equal(t, 0.0, d.metric("blox_ds_deployment_phase_start_timestamp_seconds"), "no deployment is in progress")
+	assert.Equal(t, 1.0, d.metric("blox_build_info", `component="daemon-scheduler"`))
 	assert.Equal(t, 1.0, d.metric("blox_ds_leader_elections_won_total"))
 	assert.Equal(t, float64(w.sim.Calls("StartTask")),
 		d.metric("blox_ds_aws_calls_total", `service="ECS"`, `action="StartTask"`, `outcome="succeeded"`))

@@ -159,8 +159,8 @@ func TestAPI_ReportsFullEtcd(t *testing.T) {
 	require.ErrorContains(t, err, "space")
 	for path, body := range map[string]string{
 		"/v1/environments": `{"name":"more","instanceGroup":{"cluster":"prod"},"taskDefinition":"agent"}`,
-		"/v1/environments/logs/deployments?deploymentToken=" + e.DeploymentToken.String(): "",
-		"/v1/environments/logs/pause": "",
+		"/v1/environments/logs/deployments?deploymentToken=" + e.DeploymentToken: "",
+		"/v1/environments/logs/pause":                                            "",
 	} {
 		answer, text := d.sendValid(http.MethodPost, path, body)
 		assert.Equal(t, http.StatusServiceUnavailable, answer.StatusCode, path)

@@ -129,7 +129,7 @@ func TestPage_ShowsChanges(t *testing.T) {
 	d.sim.RegisterTaskDefinition("agent", ecssim.WithCPU(64), ecssim.WithMemory(64))
 	d.sim.SetFaults(ecssim.Faults{StartFailures: 1, StartFailureReason: "RESOURCE:MEMORY"})
 	e := d.getEnvironment("logs")
-	d.mustSend("PATCH", "/v1/environments/logs?deploymentToken="+e.DeploymentToken.String(),
+	d.mustSend("PATCH", "/v1/environments/logs?deploymentToken="+e.DeploymentToken,
 		`{"taskDefinition":"agent:2","deploymentConfiguration":{"deploymentCircuitBreaker":{"enable":true,"threshold":1}}}`,
 		nil)
 	p.await(containsText("properties", "agent:2"))

@@ -126,7 +126,7 @@ func TestScheduler_ReplayedRunningEventStopsNothing(t *testing.T) {
 	w.sendEvents(newPhantom(instances[0], id).runningEvent())
 	d.passThrough(id)
 	w.assertUntouched(id, tasks)
-	assert.Equal(t, "healthy", *d.getEnvironment("logs").Health)
+	assert.EqualValues(t, "healthy", *d.getEnvironment("logs").Health)
 }
 
 func TestScheduler_LivesReplayedHoursLateStopNothing(t *testing.T) {
@@ -162,7 +162,7 @@ func TestScheduler_PhantomTaskStopsNoDaemonAndHoldsNoPlace(t *testing.T) {
 	testenv.Eventually(t, func() bool { return d.metric("blox_ds_phantom_tasks_total") == 2 }, "phantoms are not counted")
 	added := d.passThrough(id)
 	w.assertUntouched(id, tasks)
-	assert.Equal(t, "healthy", *d.getEnvironment("logs").Health)
+	assert.EqualValues(t, "healthy", *d.getEnvironment("logs").Health)
 	testenv.Eventually(t, func() bool { return d.metric("blox_ds_daemons_duplicate", `environment="logs"`) == 0 })
 	testenv.Eventually(t, func() bool {
 		var list models.Events
@@ -229,4 +229,25 @@ func TestScheduler_PhantomOfAnEarlierDeploymentHoldsNoPlace(t *testing.T) {
 	w.sim.SetFaults(ecssim.Faults{})
 	testenv.Eventually(t, func() bool { return len(w.liveTasks(second)[instances[1]]) == 1 }, "no daemon is started")
 	w.assertNoDuplicates()
+}
+
+// A phantom appears where the rollout has stopped the daemon and its replacement does not start. The instance must not
+// count as available: one instance more than allowed would lose its daemon.
+func TestScheduler_PhantomDoesNotExtendTheRolloutBudget(t *testing.T) {
+	t.Parallel()
+	f := newRollout(t, 4, `{"minimumHealthyPercent":75}`)
+	f.sim.SetFaults(ecssim.Faults{FailToRun: map[string]float64{"agent": 1}})
+	second := f.deployPatch(`{"taskDefinition":"agent:2"}`)
+	testenv.Eventually(t, func() bool { return len(f.launchReasons("logs")) == 1 }, "no replacement has failed")
+	live := f.liveTasks(f.first)
+	require.Len(t, live, 3)
+	disturbed := f.instances[slices.IndexFunc(f.instances, func(i string) bool { return len(live[i]) == 0 })]
+	p := newPhantom(disturbed, f.first)
+	f.putRecord("ecs/task/prod/"+p.arn(), p.runningEvent())
+	testenv.Eventually(t, func() bool { return f.metric("blox_ds_phantom_tasks_total") == 1 }, "no phantom is found")
+	f.sim.SetFaults(ecssim.Faults{})
+	f.awaitState(second, "COMPLETED")
+	f.awaitOneTaskEach(second, f.instances...)
+	f.assertLimits(3, 0)
+	f.assertNoDuplicates()
 }

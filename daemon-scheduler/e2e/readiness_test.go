@@ -180,7 +180,7 @@ func TestReadiness_MakesNoECSCallsAtRest(t *testing.T) {
 	t.Parallel()
 	w := newSystem(t)
 	instances := w.sim.AddInstances("prod", 2)
-	d := w.startServices()
+	d := w.startServices("--attribute-interval", "1h") // which lists attributes
 	d.awaitReady()
 	id := d.deploy(d.createWithReadiness("logs", "agent", ""))
 	w.awaitReadyInstances(instances...)

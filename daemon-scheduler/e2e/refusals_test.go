@@ -127,3 +127,40 @@ func TestStop_RejectedByECSIsAnEvent(t *testing.T) {
 		})
 	})
 }
+
+// condition returns the condition of "logs" with that type; nil if it does not hold.
+func condition(d *scheduler, conditionType string) *models.Condition {
+	for _, c := range d.getEnvironment("logs").Conditions {
+		if *c.Type == conditionType {
+			return c
+		}
+	}
+	return nil
+}
+
+// Only the leader calls ECS, but every replica shows what it observes.
+func TestConditions_OfRefusedCallsAreShownByEveryReplica(t *testing.T) {
+	t.Parallel()
+	f := newRollout(t, 2, `{"minimumHealthyPercent":0}`)
+	other := f.startScheduler(unusedAddress)
+	f.refuse("StopTask", "AccessDeniedException")
+	f.deployPatch(`{"taskDefinition":"agent:2"}`)
+	testenv.Eventually(t, func() bool { return condition(other, "TaskStopFailed") != nil })
+	shown := condition(other, "TaskStopFailed")
+	assert.Equal(t, "True", *shown.Status)
+	assert.Equal(t, "AccessDeniedException", *shown.Reason)
+	assert.NotNil(t, shown.LastTransitionTime)
+	assert.Equal(t, condition(f.scheduler, "TaskStopFailed").LastTransitionTime, shown.LastTransitionTime)
+	assert.Equal(t, 1.0, other.metric("blox_ds_environment_conditions", `type="TaskStopFailed"`))
+	assert.Equal(t, 0.0, other.metric("blox_ds_environment_conditions", `type="AccessDenied"`))
+
+	f.refuse("StartTask", "ExpiredTokenException")
+	f.sim.AddInstances("prod", 1)
+	testenv.Eventually(t, func() bool { return condition(other, "CredentialsExpired") != nil })
+	f.mustSend("DELETE", "/v1/environments/logs", "", nil)
+	testenv.Eventually(t, func() bool {
+		got, err := f.client.Get(t.Context(), "ecs/condition/", clientv3.WithPrefix(), clientv3.WithCountOnly())
+		require.NoError(t, err)
+		return got.Count == 0
+	}, "conditions are left")
+}

@@ -16,7 +16,7 @@ import (
 func (d *scheduler) redeploy(name, parameters string) (made models.Deployment) {
 	d.t.Helper()
 	d.mustSend("POST", "/v1/environments/"+name+"/deployments?deploymentToken="+
-		d.getEnvironment(name).DeploymentToken.String()+"&"+parameters, "", &made)
+		d.getEnvironment(name).DeploymentToken+"&"+parameters, "", &made)
 	return made
 }
 
@@ -41,21 +41,21 @@ func TestRevision_IsDeployedAndRolledBackToByNumber(t *testing.T) {
 		}
 	}
 
-	token := d.getEnvironment("logs").DeploymentToken.String()
+	token := d.getEnvironment("logs").DeploymentToken
 	named := d.redeploy("logs", "revision=1")
 	assert.EqualValues(t, 1, named.Revision)
 	assert.Empty(t, named.RollbackOf)
-	assertRuns(named.ID.String(), 1)
+	assertRuns(*named.ID, 1)
 	d.mustReject(400, "Token '"+token+"' is outdated", "POST", path+"/deployments?revision=1&deploymentToken="+token, "")
 	assert.EqualValues(t, 3, d.getEnvironment("logs").Revision, "the desired revision stays")
 
 	var back models.Deployment
 	d.mustSend("POST", path+"/rollback?revision=2", "", &back)
-	assert.Equal(t, named.ID.String(), back.RollbackOf)
-	assertRuns(back.ID.String(), 2)
+	assert.Equal(t, *named.ID, back.RollbackOf)
+	assertRuns(*back.ID, 2)
 	d.mustSend("POST", path+"/rollback?revision=2", "", &back)
 	assert.Equal(t, "COMPLETED", back.RolloutState, "it is in effect already")
-	assert.Equal(t, back.ID.String(), d.listDeployments("logs")[0].ID.String())
+	assert.Equal(t, *back.ID, *d.listDeployments("logs")[0].ID)
 
 	newest := d.deploy(d.getEnvironment("logs"))
 	assertRuns(newest, 3)
@@ -66,7 +66,7 @@ func TestRevision_IsDeployedAndRolledBackToByNumber(t *testing.T) {
 	assert.True(t, strings.HasSuffix(*revision.TaskDefinition, "/agent:2"))
 
 	before := w.record("logs")
-	token = d.getEnvironment("logs").DeploymentToken.String()
+	token = d.getEnvironment("logs").DeploymentToken
 	const missing = "Revision 9 does not exist for environment logs"
 	d.mustReject(404, missing, "GET", path+"/revisions/9", "")
 	d.mustReject(404, missing, "POST", path+"/rollback?revision=9", "")
@@ -120,14 +120,14 @@ func TestDeployment_AdoptsEqualTasks(t *testing.T) {
 	assert.Zero(t, w.sim.Calls("StartTask"), "nothing restarts")
 
 	joined := w.sim.AddInstances("prod", 1)
-	current := d.listDeployments("logs")[0].ID.String()
+	current := *d.listDeployments("logs")[0].ID
 	w.awaitOneTaskEach(current, joined...)
 
 	forced := d.redeploy("logs", "forceNewDeployment=true")
 	assert.True(t, forced.ForceNewDeployment)
-	d.mustSend("POST", "/v1/environments/logs/deployments/"+forced.ID.String()+"/promote", "", nil)
-	d.awaitCompleted("logs", forced.ID.String())
-	w.awaitOneTaskEach(forced.ID.String(), append(joined, instances...)...)
+	d.mustSend("POST", "/v1/environments/logs/deployments/"+*forced.ID+"/promote", "", nil)
+	d.awaitCompleted("logs", *forced.ID)
+	w.awaitOneTaskEach(*forced.ID, append(joined, instances...)...)
 
 	grouped := d.deploy(d.patch("logs", `{"taskSettings":{"group":"daemons"},"deploymentConfiguration":{"canary":null}}`))
 	d.awaitCompleted("logs", grouped)
@@ -166,9 +166,9 @@ func TestEnvironment_ShowsTheEffectiveRevision(t *testing.T) {
 			assert.NotNil(t, conditions[0].LastTransitionTime)
 		}
 	}
-	d.awaitCompleted("logs", back.ID.String())
+	d.awaitCompleted("logs", *back.ID)
 	e = d.getEnvironment("logs")
-	assert.Equal(t, second, *e.TaskDefinition, "the desired one stays")
+	assert.Equal(t, second, e.TaskDefinition, "the desired one stays")
 	assertRolledBack(e.EffectiveTaskDefinition, e.EffectiveRevision, e.Conditions)
 	var list models.Environments
 	d.mustSend("GET", "/v1/environments", "", &list)

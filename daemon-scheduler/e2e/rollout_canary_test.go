@@ -52,6 +52,9 @@ func TestRollout_StartsWithCanary(t *testing.T) {
 				return waiting == n-2
 			}, "the other instances do not wait for promotion")
 
+			assert.Positive(t, f.metric("blox_ds_deployment_phase_start_timestamp_seconds", `environment="logs"`, `phase="canary"`))
+			assert.Equal(t, 1.0, f.metric("blox_ds_environment_condition_active", `type="WaitingForPromotion"`))
+
 			// One plan then starts tasks of both deployments.
 			f.mustSend("POST", "/v1/environments/logs/pause", "", nil)
 			joined := f.sim.AddInstances("prod", 1)[0]

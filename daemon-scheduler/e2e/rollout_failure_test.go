@@ -80,7 +80,7 @@ func TestRollout_LimitsFailingTaskDefinition(t *testing.T) {
 			assert.Equal(t, before[instance], task)
 		}
 		assert.Equal(t, "IN_PROGRESS", f.getDeployment("logs", id).RolloutState)
-		assert.Equal(t, "unhealthy", *f.getEnvironment("logs").Health)
+		assert.EqualValues(t, "unhealthy", *f.getEnvironment("logs").Health)
 		f.assertLimits(n-maxUnavailable, 0)
 	})
 	t.Run("start-before-stop keeps all old tasks", func(t *testing.T) {

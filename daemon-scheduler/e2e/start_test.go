@@ -105,7 +105,7 @@ func TestCrashLoop_BacksOffBeforeRunning(t *testing.T) {
 	testenv.Eventually(t, func() bool { return len(d.getDeployment("logs", id).FailedInstances) == 1 })
 	assert.Equal(t, []string{instance}, d.getDeployment("logs", id).FailedInstances)
 	assert.Equal(t, "running", *d.getDeployment("logs", id).Status)
-	assert.Equal(t, "unhealthy", *d.getEnvironment("logs").Health)
+	assert.EqualValues(t, "unhealthy", *d.getEnvironment("logs").Health)
 	assert.Equal(t, 1, w.sim.Calls("StartTask"), "the retry waits for the back-off")
 	got, err := w.client.Get(t.Context(), "ecs/launch/logs/"+instance)
 	require.NoError(t, err)

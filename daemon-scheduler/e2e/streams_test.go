@@ -184,8 +184,9 @@ func TestStream_SendsOverviewAndEventsFromEveryReplica(t *testing.T) {
 					counts[*d.Action] += *d.Count
 				}
 			}
-			return assert.ObjectsAreEqual(map[string]int64{"deploymentStarted": 0, "taskStarted": 4, "deploymentCompleted": 0},
-				counts)
+			return assert.ObjectsAreEqual(map[string]int64{
+				"deploymentCreated": 0, "deploymentStarted": 0, "taskStarted": 4, "deploymentCompleted": 0,
+			}, counts)
 		})
 		f.await(t, func() bool { return f.readiness != nil && *f.readiness.Ready && *f.readiness.Leader != "" })
 	}
@@ -194,12 +195,13 @@ func TestStream_SendsOverviewAndEventsFromEveryReplica(t *testing.T) {
 	for _, d := range []*scheduler{one, other} {
 		var list models.Events
 		d.mustSend("GET", "/v1/events?environment=logs", "", &list)
-		require.Len(t, list.Items, 3)
+		require.Len(t, list.Items, 5)
 		assert.Equal(t, "deploymentCompleted", *list.Items[0].Action, "newest first")
 		d.mustSend("GET", "/v1/events?limit=1", "", &list)
 		assert.Len(t, list.Items, 1)
 		d.mustSend("GET", "/v1/events?environment=metrics", "", &list)
-		assert.Empty(t, list.Items)
+		require.Len(t, list.Items, 1)
+		assert.Equal(t, "environmentCreated", *list.Items[0].Action)
 		for query, text := range map[string]string{
 			"limit=0":           "Invalid limit \"0\": must be 1 to 1000\n",
 			"limit=1001":        "Invalid limit \"1001\": must be 1 to 1000\n",
@@ -287,7 +289,7 @@ func TestStream_OverviewHidesTokensAndTaskSettings(t *testing.T) {
 	defer answer.Body.Close()
 	lines, found := bufio.NewScanner(answer.Body), false
 	for !found && lines.Scan() {
-		assert.NotContains(t, lines.Text(), e.DeploymentToken.String())
+		assert.NotContains(t, lines.Text(), e.DeploymentToken)
 		assert.NotContains(t, lines.Text(), "secret-group")
 		found = strings.Contains(lines.Text(), `"name":"logs"`)
 	}

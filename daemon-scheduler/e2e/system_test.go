@@ -10,6 +10,7 @@ import (
 	"net/http/httptest"
 	"strings"
 	"sync"
+	"sync/atomic"
 	"testing"
 	"time"
 
@@ -44,12 +45,13 @@ var (
 
 // system is a simulated ECS with the cluster prod, a real etcd, and services of Blox between them.
 type system struct {
-	t      testing.TB
-	sim    *ecssim.Sim
-	aws    *httptest.Server
-	etcd   *testenv.Server
-	client *clientv3.Client
-	agent  string // ARN of the task definition agent:1
+	t          testing.TB
+	sim        *ecssim.Sim
+	aws        *httptest.Server
+	awsHandler *atomic.Pointer[http.Handler]
+	etcd       *testenv.Server
+	client     *clientv3.Client
+	agent      string // ARN of the task definition agent:1
 }
 
 func newSystem(t testing.TB) *system {
@@ -59,23 +61,35 @@ func newSystem(t testing.TB) *system {
 
 func newSystemWith(t testing.TB, simulated ecssim.Config) *system {
 	t.Helper()
-	w := &system{t: t, sim: ecssim.New(simulated), etcd: testenv.EtcdServer(t)}
+	w := &system{t: t, etcd: testenv.EtcdServer(t), sim: ecssim.New(simulated)} // etcd first: it may skip the test
 	w.client = w.etcd.Client()
-	w.aws = httptest.NewServer(w.sim)
+	w.aws = w.newAWS()
 	t.Cleanup(func() { w.sim.Close(); w.aws.Close() })
 	require.Equal(t, prod, w.sim.CreateCluster("prod"))
 	w.agent = w.sim.RegisterTaskDefinition("agent", ecssim.WithCPU(64), ecssim.WithMemory(64))
 	return w
 }
 
+// newAWS starts the server of the simulator, with a handler that a test may replace.
+func (w *system) newAWS() *httptest.Server {
+	w.awsHandler = &atomic.Pointer[http.Handler]{}
+	w.serveAWS(w.sim)
+	return httptest.NewServer(http.HandlerFunc(func(to http.ResponseWriter, r *http.Request) {
+		(*w.awsHandler.Load()).ServeHTTP(to, r)
+	}))
+}
+
+// serveAWS replaces the handler of the calls of AWS.
+func (w *system) serveAWS(handler http.Handler) { w.awsHandler.Store(&handler) }
+
 // intercept passes every request to answer first. If answer returns true, the simulator does not see the request.
 func (w *system) intercept(answer func(action string, to http.ResponseWriter) bool) {
-	w.aws.Config.Handler = http.HandlerFunc(func(to http.ResponseWriter, r *http.Request) {
+	w.serveAWS(http.HandlerFunc(func(to http.ResponseWriter, r *http.Request) {
 		target := r.Header.Get("X-Amz-Target")
 		if !answer(target[strings.LastIndex(target, ".")+1:], to) {
 			w.sim.ServeHTTP(to, r)
 		}
-	})
+	}))
 }
 
 func (w *system) getenv(name string) string {
@@ -209,9 +223,9 @@ func (d *scheduler) createEnvironment(name string) (e models.Environment) {
 func (d *scheduler) deploy(e models.Environment) string {
 	d.t.Helper()
 	var created models.Deployment
-	path := "/v1/environments/" + *e.Name + "/deployments?deploymentToken=" + e.DeploymentToken.String()
+	path := "/v1/environments/" + *e.Name + "/deployments?deploymentToken=" + e.DeploymentToken
 	d.mustSend("POST", path, "", &created)
-	return created.ID.String()
+	return *created.ID
 }
 
 func (d *scheduler) getDeployment(name, id string) (deployment models.Deployment) {

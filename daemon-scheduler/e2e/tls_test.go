@@ -6,7 +6,6 @@ import (
 	"crypto/tls"
 	"io"
 	"net/http"
-	"net/http/httptest"
 	"os"
 	"path/filepath"
 	"strings"
@@ -80,7 +79,7 @@ func newTLSSystem(t *testing.T) *tlsSystem {
 	w := &system{t: t, sim: ecssim.New(ecssim.Config{}),
 		etcd: testenv.EtcdServer(t, embedded.Options{TLS: ca.Files("etcd"), TokenTTL: time.Second})}
 	w.client = w.etcd.Client()
-	w.aws = httptest.NewServer(w.sim)
+	w.aws = w.newAWS()
 	t.Cleanup(func() { w.sim.Close(); w.aws.Close() })
 	require.Equal(t, prod, w.sim.CreateCluster("prod"))
 	w.agent = w.sim.RegisterTaskDefinition("agent", ecssim.WithCPU(64), ecssim.WithMemory(64))
@@ -186,7 +185,7 @@ func TestServices_ConnectOverTLS(t *testing.T) {
 	for _, want := range []string{"certificates reloaded", "daemon-scheduler started", "cluster-state-service started"} {
 		assert.Contains(t, logged, want)
 	}
-	for _, hidden := range []string{etcdPassword, cssPassword, awsSecret, awsPassword, e.DeploymentToken.String(),
+	for _, hidden := range []string{etcdPassword, cssPassword, awsSecret, awsPassword, e.DeploymentToken,
 		"PRIVATE KEY"} {
 		assert.NotContains(t, logged, hidden)
 	}

@@ -22,7 +22,7 @@ func TestValidation_RejectsInvalidSettings(t *testing.T) {
 	w.sim.RegisterTaskDefinition("host", ecssim.WithHostPort(8080, "tcp"))
 	d := w.startScheduler(unusedAddress)
 	d.createEnvironment("existing")
-	token := d.getEnvironment("existing").DeploymentToken.String()
+	token := d.getEnvironment("existing").DeploymentToken
 	list := func(n int, item string) string {
 		return "[" + strings.TrimSuffix(strings.Repeat(item+",", n), ",") + "]"
 	}
@@ -49,9 +49,10 @@ func TestValidation_RejectsInvalidSettings(t *testing.T) {
 		"canary of all": {`"deploymentConfiguration":{"canary":{"percent":100}}`,
 			"deploymentConfiguration.canary.percent in body should be less than or equal to 99"},
 		"canary without percent and query": {`"deploymentConfiguration":{"canary":{}}`,
-			"deploymentConfiguration.canary in body should have either percent or query"},
+			"deploymentConfiguration.canary in body should have either percent, query or steps"},
 		"invalid canary query": {`"deploymentConfiguration":{"canary":{"query":"x"}}`, `deploymentConfiguration.canary.query ` +
-			`in body is invalid: column 1: "x" is not a subject: attribute:<name>, ec2InstanceId or agentConnected`},
+			`in body is invalid: column 1: "x" is not a subject: attribute:<name>, ec2InstanceId, agentConnected, ` +
+			`agentVersion, capacityProviderName or registeredAt`},
 		"invalid query": {`"instanceGroup":{"cluster":"` + prod + `","query":"attribute:a == b c"}`,
 			`instanceGroup.query in body is invalid: column 18: "c" is not and, or or the end of the query`},
 		"invalid attribute name": {`"instanceGroup":{"cluster":"` + prod + `","attributes":[{"name":"a b"}]}`,
@@ -118,7 +119,7 @@ func TestPatch_MergesValidFields(t *testing.T) {
 		"ignored":"as v0.3 does","deploymentConfiguration":{"minimumHealthyPercent":0,"canary":{"percent":10}},"drainOrder":2,
 		"taskSettings":{"group":"g","tags":[{"key":"a"}]}}`, nil)
 	path := "/v1/environments/logs?deploymentToken="
-	token := path + d.getEnvironment("logs").DeploymentToken.String()
+	token := path + d.getEnvironment("logs").DeploymentToken
 	failed := "validation failure list:\n"
 	for body, want := range map[string]string{
 		"":                   "The body is empty: an environment in JSON is required",
@@ -136,7 +137,7 @@ func TestPatch_MergesValidFields(t *testing.T) {
 	} {
 		d.mustReject(400, want, "PATCH", token, body)
 	}
-	d.mustReject(404, "TaskDefinition does not exist", "PATCH", token, `{"taskDefinition":"none"}`)
+	d.mustReject(404, `TaskDefinition "none" does not exist`, "PATCH", token, `{"taskDefinition":"none"}`)
 	d.mustReject(404, "TaskDefinition is inactive", "PATCH", token, `{"taskDefinition":"`+retired+`"}`)
 	d.mustReject(400, "the deploymentToken is missing", "PATCH", "/v1/environments/logs", "{}")
 	d.mustReject(400, "the deploymentToken is not a lower-case uuid", "PATCH", path+"x", "{}")
@@ -175,7 +176,7 @@ func TestAPI_ReportsMissingClusterState(t *testing.T) {
 	assert.Nil(t, e.DesiredCount)
 	const errorText = "The cluster state is stale"
 	d.mustReject(503, errorText, "GET", "/v1/environments/logs/instances", "")
-	path := "/v1/environments/logs/deployments?deploymentToken=" + e.DeploymentToken.String()
+	path := "/v1/environments/logs/deployments?deploymentToken=" + e.DeploymentToken
 	d.mustReject(503, errorText, "POST", path+"&dryRun=true", "")
 	d.mustReject(400, `Invalid dryRun "yes": must be true or false`, "POST", path+"&dryRun=yes", "")
 	assert.Empty(t, d.listDeployments("logs"))
@@ -240,7 +241,7 @@ func TestValidation_RejectsSurgeOfStaticPorts(t *testing.T) {
 			assert.Equal(t, 200, status)
 			status, text := create(101)
 			patched, patchText := d.sendValid("PATCH", "/v1/environments/existing?deploymentToken="+
-				d.getEnvironment("existing").DeploymentToken.String(), "{"+wanted+"}")
+				d.getEnvironment("existing").DeploymentToken, "{"+wanted+"}")
 			if tc.static {
 				assert.Equal(t, []any{400, rejected, 400, rejected}, []any{status, text, patched.StatusCode, patchText})
 				return
@@ -248,4 +249,36 @@ func TestValidation_RejectsSurgeOfStaticPorts(t *testing.T) {
 			assert.Equal(t, []any{200, 200}, []any{status, patched.StatusCode}, text+patchText)
 		})
 	}
+}
+
+func TestUpdate_DryRunChangesNothing(t *testing.T) {
+	t.Parallel()
+	w := newSystem(t)
+	w.sim.AddInstances("prod", 2)
+	d := w.startServices()
+	d.awaitCompleted("logs", d.deploy(d.createEnvironment("logs")))
+	second := w.sim.RegisterTaskDefinition("agent")
+	made, record := d.getEnvironment("logs"), w.record("logs")
+	path := "/v1/environments/logs?dryRun=true&deploymentToken=" + made.DeploymentToken
+	dryRun := func(body string) (e models.Environment) {
+		d.mustSend("PATCH", path, body, &e)
+		return e
+	}
+
+	planned := dryRun(`{"taskDefinition":"agent:2","drainOrder":4}`)
+	assert.Equal(t, second, planned.TaskDefinition)
+	assert.EqualValues(t, 2, planned.Revision)
+	assert.EqualValues(t, 4, *planned.DrainOrder)
+	assert.Empty(t, planned.DeploymentToken, "there is nothing to deploy")
+	same := dryRun(`{"taskDefinition":"agent:1"}`)
+	assert.EqualValues(t, 1, same.Revision)
+	assert.Equal(t, made.DeploymentToken, same.DeploymentToken)
+	d.mustReject(404, "TaskDefinition \"agent:9\" does not exist", "PATCH", path, `{"taskDefinition":"agent:9"}`)
+	d.mustReject(400, `Invalid dryRun "yes": must be true or false`, "PATCH",
+		strings.Replace(path, "true", "yes", 1), `{"taskDefinition":"agent:2"}`)
+
+	assert.Equal(t, record, w.record("logs"))
+	after := d.getEnvironment("logs")
+	assert.EqualValues(t, 1, after.Revision)
+	assert.EqualValues(t, 2, *after.UpdatedCount, "the planned revision is not counted")
 }

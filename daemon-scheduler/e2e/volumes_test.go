@@ -21,7 +21,7 @@ import (
 func (w *system) recordStarts() (bodies func() []string) {
 	var mu sync.Mutex
 	var recorded []string
-	w.aws.Config.Handler = http.HandlerFunc(func(to http.ResponseWriter, r *http.Request) {
+	w.serveAWS(http.HandlerFunc(func(to http.ResponseWriter, r *http.Request) {
 		if strings.HasSuffix(r.Header.Get("X-Amz-Target"), ".StartTask") {
 			body, err := io.ReadAll(r.Body)
 			assert.NoError(w.t, err)
@@ -31,7 +31,7 @@ func (w *system) recordStarts() (bodies func() []string) {
 			mu.Unlock()
 		}
 		w.sim.ServeHTTP(to, r)
-	})
+	}))
 	return func() []string {
 		mu.Lock()
 		defer mu.Unlock()

@@ -5,6 +5,7 @@ package ecsapi
 import (
 	"context"
 	"slices"
+	"sync"
 
 	"github.com/aws/aws-sdk-go-v2/aws"
 	"github.com/aws/aws-sdk-go-v2/service/ecs"
@@ -12,43 +13,51 @@ import (
 
 	"github.com/blox/blox/daemon-scheduler/environment"
 	"github.com/blox/blox/internal/awsconfig"
+	"github.com/blox/blox/internal/ratelimit"
 )
 
 // Sizes that ECS accepts in one call.
 const (
 	MaxInstancesPerStartTask = 10
 	MaxAttributesPerCall     = 10
-	maxTasksPerDescribe      = 100
+	MaxTasksPerDescribe      = 100
 )
 
-// Client is the part of the ECS API that the scheduler uses. Reads take their tokens from Limits themselves.
+// Client is the part of the ECS API that the scheduler uses. Every attempt of a call takes a token from Limits.
 //
-// Modifications do not: a caller announces StartTask and attribute changes in etcd before the call, and an announcement
-// expires, so the caller takes the token from Limits.Modifications before it announces.
+// The first attempts of modifications do not: a caller announces StartTask and attribute changes in etcd before the
+// call, and an announcement expires, so the caller takes the token from Limits.Modifications before it announces.
 type Client struct {
-	Limits Limits
+	Limits ratelimit.ECS
+	Alarms *Alarms // of CloudWatch, in the same account
 	ecs    *ecs.Client
+
+	roles *roleClients // nil in clients of roles
+
+	healthChecks *sync.Map // by ARN of a task definition, which never changes: names of containers, as []string
 }
 
 // New returns a Client that calls ECS through client.
-func New(client *ecs.Client, limits Limits) *Client { return &Client{Limits: limits, ecs: client} }
+func New(client *ecs.Client, limits ratelimit.ECS) *Client {
+	return &Client{Limits: limits, ecs: ecs.New(client.Options(), limits.Option), healthChecks: &sync.Map{}}
+}
 
 // StartTask sends input once, without the SDK's retries, because a second StartTask would start a second task.
 func (c *Client) StartTask(ctx context.Context, input *ecs.StartTaskInput) (*ecs.StartTaskOutput, Outcome) {
-	traced, option, sent := traceSent(ctx)
+	traced, option, sent := traceSent(ratelimit.WithPaid(ctx))
 	out, err := c.ecs.StartTask(traced, input, awsconfig.NoRetry, option)
 	return out, aboutStart(classify(err, sent()))
 }
 
 // StopTask stops a task. The SDK retries the call, which is idempotent.
 func (c *Client) StopTask(ctx context.Context, input *ecs.StopTaskInput) Outcome {
-	_, err := c.ecs.StopTask(ctx, input)
+	_, err := c.ecs.StopTask(ratelimit.WithPaid(ctx), input)
 	return classify(err, true)
 }
 
 // PutAttributes sets attributes of container instances, without the SDK's retries.
 func (c *Client) PutAttributes(ctx context.Context, cluster string, attributes []types.Attribute) Outcome {
-	traced, option, sent := traceSent(ctx)
+	traced, option, sent := traceSent(ratelimit.WithPaid(ctx))
 	input := &ecs.PutAttributesInput{Cluster: &cluster, Attributes: attributes}
 	_, err := c.ecs.PutAttributes(traced, input, awsconfig.NoRetry, option)
 	return classify(err, sent())
@@ -56,18 +65,33 @@ func (c *Client) PutAttributes(ctx context.Context, cluster string, attributes [
 
 // DeleteAttributes removes attributes of container instances, without the SDK's retries.
 func (c *Client) DeleteAttributes(ctx context.Context, cluster string, attributes []types.Attribute) Outcome {
-	traced, option, sent := traceSent(ctx)
+	traced, option, sent := traceSent(ratelimit.WithPaid(ctx))
 	input := &ecs.DeleteAttributesInput{Cluster: &cluster, Attributes: attributes}
 	_, err := c.ecs.DeleteAttributes(traced, input, awsconfig.NoRetry, option)
 	return classify(err, sent())
 }
 
+// ListAttributes returns the values of one attribute of a cluster's instances, by instance ARN, page by page.
+func (c *Client) ListAttributes(ctx context.Context, cluster, name string) (values map[string]string, err error) {
+	values = map[string]string{}
+	input := &ecs.ListAttributesInput{
+		Cluster: &cluster, AttributeName: &name, TargetType: types.TargetTypeContainerInstance,
+	}
+	for pages := ecs.NewListAttributesPaginator(c.ecs, input); pages.HasMorePages(); {
+		page, err := pages.NextPage(ctx)
+		if err != nil {
+			return nil, err
+		}
+		for _, a := range page.Attributes {
+			values[aws.ToString(a.TargetId)] = aws.ToString(a.Value)
+		}
+	}
+	return values, nil
+}
+
 // ListTasks returns the ARNs of all tasks that match input, page by page.
 func (c *Client) ListTasks(ctx context.Context, input *ecs.ListTasksInput) (arns []string, err error) {
 	for pages := ecs.NewListTasksPaginator(c.ecs, input); pages.HasMorePages(); {
-		if err := c.Limits.ResourceReads.Wait(ctx); err != nil {
-			return nil, err
-		}
 		page, err := pages.NextPage(ctx)
 		if err != nil {
 			return nil, err
@@ -82,32 +106,53 @@ func (c *Client) DescribeTasks(
 	ctx context.Context, cluster string, arns []string,
 ) (tasks []environment.Task, missing map[string]bool, err error) {
 	missing = map[string]bool{}
-	arns = slices.Compact(slices.Sorted(slices.Values(arns)))
-	for chunk := range slices.Chunk(arns, maxTasksPerDescribe) {
-		if err := c.Limits.ResourceReads.Wait(ctx); err != nil {
-			return nil, nil, err
-		}
-		out, err := c.ecs.DescribeTasks(ctx, &ecs.DescribeTasksInput{Cluster: &cluster, Tasks: chunk})
-		if err != nil {
-			return nil, nil, err
-		}
+	err = c.describeTasks(ctx, cluster, arns, func(chunk []string, described []types.Task) {
 		for _, arn := range chunk {
 			missing[arn] = true
 		}
-		for _, t := range out.Tasks {
+		for _, t := range described {
 			delete(missing, aws.ToString(t.TaskArn))
 			tasks = append(tasks, task(t))
 		}
+	})
+	if err != nil {
+		return nil, nil, err
 	}
 	return tasks, missing, nil
 }
 
+// describeTasks describes the tasks with those ARNs, as many in a call as ECS accepts.
+func (c *Client) describeTasks(
+	ctx context.Context, cluster string, arns []string, receive func(arns []string, described []types.Task),
+) error {
+	arns = slices.Compact(slices.Sorted(slices.Values(arns)))
+	for chunk := range slices.Chunk(arns, MaxTasksPerDescribe) {
+		out, err := c.ecs.DescribeTasks(ctx, &ecs.DescribeTasksInput{Cluster: &cluster, Tasks: chunk})
+		if err != nil {
+			return err
+		}
+		receive(chunk, out.Tasks)
+	}
+	return nil
+}
+
 func task(t types.Task) environment.Task {
+	var containers []environment.Container
+	for _, c := range t.Containers {
+		converted := environment.Container{Name: aws.ToString(c.Name), Reason: aws.ToString(c.Reason)}
+		if c.ExitCode != nil {
+			converted.ExitCode = aws.Int64(int64(*c.ExitCode))
+		}
+		if converted.ExitCode != nil || converted.Reason != "" {
+			containers = append(containers, converted)
+		}
+	}
 	return environment.Task{
 		ARN: aws.ToString(t.TaskArn), Instance: aws.ToString(t.ContainerInstanceArn),
 		StartedBy: aws.ToString(t.StartedBy), LastStatus: aws.ToString(t.LastStatus),
 		DesiredStatus: aws.ToString(t.DesiredStatus), Group: aws.ToString(t.Group),
 		StoppedReason: aws.ToString(t.StoppedReason), StopCode: string(t.StopCode),
 		CreatedAt: aws.ToTime(t.CreatedAt), StartedAt: aws.ToTime(t.StartedAt), StoppedAt: aws.ToTime(t.StoppedAt),
+		Containers: containers,
 	}
 }

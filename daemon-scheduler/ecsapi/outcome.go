@@ -14,6 +14,8 @@ import (
 	"github.com/aws/smithy-go"
 	"github.com/aws/smithy-go/middleware"
 	smithyhttp "github.com/aws/smithy-go/transport/http"
+
+	"github.com/blox/blox/internal/awsconfig"
 )
 
 // Class says whether ECS executed a call. Its text is the outcome label of metrics.
@@ -44,19 +46,22 @@ type Outcome struct {
 	Code    string // ECS's error code; empty if ECS sent none
 	Message string // ECS's explanation, or else the error's
 	Err     error  // nil if and only if the call succeeded
+	Role    string // ARN of the role that could not be assumed; empty unless that is the error
 }
 
 // Withheld returns the outcome of a call that its caller did not send, because of err.
 func Withheld(err error) Outcome { return failed(NotSent, ScopeCaller, err) }
 
 // Throttled reports whether ECS did not execute the call because there were too many.
-func (o Outcome) Throttled() bool { return throttles.IsErrorThrottle(o.Err) == aws.TrueTernary }
+func (o Outcome) Throttled() bool {
+	return o.Role == "" && throttles.IsErrorThrottle(o.Err) == aws.TrueTernary
+}
 
 // RefusesCaller reports whether ECS did not execute the call because of the scheduler's credentials or clock.
-func (o Outcome) RefusesCaller() bool { return callerCodes[o.Code] }
+func (o Outcome) RefusesCaller() bool { return o.Role == "" && callerCodes[o.Code] }
 
 // DeniesAccess reports whether the scheduler's IAM policies do not allow the call.
-func (o Outcome) DeniesAccess() bool { return accessCodes[o.Code] }
+func (o Outcome) DeniesAccess() bool { return o.Role == "" && accessCodes[o.Code] }
 
 // OfError returns the outcome of the call of AWS that err reports; false if err reports none.
 func OfError(err error) (Outcome, bool) {
@@ -71,6 +76,9 @@ func OfError(err error) (Outcome, bool) {
 func classify(err error, sent bool) Outcome {
 	if err == nil {
 		return Outcome{Class: Succeeded}
+	}
+	if outcome, ok := aboutRole(err); ok {
+		return outcome
 	}
 	var response *smithyhttp.ResponseError
 	answered := errors.As(err, &response)
@@ -87,7 +95,7 @@ func classify(err error, sent bool) Outcome {
 	}
 	outcome.Class = Rejected
 	outcome.Scope = ScopeInstance
-	if outcome.DeniesAccess() || deploymentCodes[outcome.Code] || namesTaskDefinition(outcome.Message) {
+	if outcome.DeniesAccess() || deploymentErrorCodes[outcome.Code] || isAboutTaskDefinition(outcome.Message) {
 		outcome.Scope = ScopeDeployment
 	}
 	return outcome
@@ -118,6 +126,7 @@ var callerCodes = map[string]bool{
 	"MissingAuthenticationToken":          true,
 	"MissingAuthenticationTokenException": true,
 	"OptInRequired":                       true,
+	awsconfig.NoCredentials:               true, // the call was not even signed
 	"RequestExpired":                      true,
 	"RequestTimeTooSkewed":                true,
 	"SignatureDoesNotMatch":               true,
@@ -134,8 +143,8 @@ var accessCodes = map[string]bool{
 	"UnauthorizedOperation": true,
 }
 
-// deploymentCodes are the other errors that every start of a deployment gets.
-var deploymentCodes = map[string]bool{
+// deploymentErrorCodes are the other errors that every start of a deployment gets.
+var deploymentErrorCodes = map[string]bool{
 	"ClusterNotFoundException":                       true,
 	"PlatformTaskDefinitionIncompatibilityException": true,
 	"PlatformUnknownException":                       true,
@@ -157,10 +166,10 @@ func namesInstance(message string) bool {
 	return strings.Contains(strings.NewReplacer(" ", "", "-", "").Replace(strings.ToLower(message)), "containerinstance")
 }
 
-// namesTaskDefinition reports whether ECS's explanation is about the task definition. Its code is then
+// isAboutTaskDefinition reports whether ECS's explanation is about the task definition. Its code is then
 // ClientException or InvalidParameterException, as for an instance, and the message is "TaskDefinition is inactive",
 // "TaskDefinition not found." or one about parameters that the task definition requires.
-func namesTaskDefinition(message string) bool {
+func isAboutTaskDefinition(message string) bool {
 	return strings.Contains(strings.ReplaceAll(strings.ToLower(message), " ", ""), "taskdefinition")
 }
 

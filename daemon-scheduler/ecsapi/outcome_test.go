@@ -15,6 +15,7 @@ import (
 	"go.uber.org/goleak"
 
 	"github.com/blox/blox/internal/awsconfig"
+	"github.com/blox/blox/internal/ratelimit"
 )
 
 func TestMain(m *testing.M) { goleak.VerifyTestMain(m) }
@@ -37,7 +38,7 @@ func clientAt(url string) *Client {
 		Region: "us-east-1", BaseEndpoint: &url, RetryMaxAttempts: 1,
 		Credentials: credentials.NewStaticCredentialsProvider("a", "b", ""),
 		HTTPClient:  awsconfig.BufferBodies(&http.Client{Transport: &http.Transport{DisableKeepAlives: true}}),
-	}), Limits{})
+	}), ratelimit.ECS{})
 }
 
 func TestStartTask_ClassifiesWhatECSAnswers(t *testing.T) {
@@ -148,7 +149,7 @@ func TestStartTask_IsNotSentWithoutCredentials(t *testing.T) {
 		return aws.Credentials{}, outcome.Err
 	})
 	options := ecs.Options{Region: "us-east-1", BaseEndpoint: &server.URL, Credentials: credentialsOf}
-	client := New(ecs.New(options), Limits{})
+	client := New(ecs.New(options), ratelimit.ECS{})
 	_, outcome := client.StartTask(t.Context(), &ecs.StartTaskInput{
 		ContainerInstances: []string{"i"}, TaskDefinition: aws.String("agent"),
 	})

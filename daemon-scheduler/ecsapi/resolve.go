@@ -22,7 +22,7 @@ const resolveTimeout = 10 * time.Second
 func (c *Client) Cluster(ctx context.Context, given string) (string, error) {
 	ctx, cancel := context.WithTimeout(ctx, resolveTimeout)
 	defer cancel()
-	out, err := describe(ctx, c.Limits.ClusterReads, environment.ErrClusterNotFound,
+	out, err := describe(environment.ClusterNotFound(given),
 		func() (*ecs.DescribeClustersOutput, error) {
 			return c.ecs.DescribeClusters(ctx, &ecs.DescribeClustersInput{Clusters: []string{given}})
 		})
@@ -30,13 +30,15 @@ func (c *Client) Cluster(ctx context.Context, given string) (string, error) {
 		return "", fmt.Errorf("describe cluster %.300q: %w", given, err)
 	}
 	if len(out.Clusters) == 0 {
-		return "", environment.ErrClusterNotFound
+		return "", environment.ClusterNotFound(given)
 	}
 	switch aws.ToString(out.Clusters[0].Status) {
 	case "INACTIVE", "DEPROVISIONING", "FAILED":
 		return "", environment.ErrClusterInactive
 	}
-	return aws.ToString(out.Clusters[0].ClusterArn), nil
+	found := aws.ToString(out.Clusters[0].ClusterArn)
+	c.LearnAccount(found)
+	return found, nil
 }
 
 // TaskDefinition returns an ACTIVE task definition, given its family, family:revision or ARN. Errors are
@@ -44,7 +46,7 @@ func (c *Client) Cluster(ctx context.Context, given string) (string, error) {
 func (c *Client) TaskDefinition(ctx context.Context, given string) (environment.TaskDefinition, error) {
 	ctx, cancel := context.WithTimeout(ctx, resolveTimeout)
 	defer cancel()
-	out, err := describe(ctx, c.Limits.TaskDefinitionReads, environment.ErrTaskDefinitionNotFound,
+	out, err := describe(environment.TaskDefinitionNotFound(given),
 		func() (*ecs.DescribeTaskDefinitionOutput, error) {
 			return c.ecs.DescribeTaskDefinition(ctx, &ecs.DescribeTaskDefinitionInput{TaskDefinition: &given})
 		})
@@ -52,8 +54,9 @@ func (c *Client) TaskDefinition(ctx context.Context, given string) (environment.
 		return environment.TaskDefinition{}, fmt.Errorf("describe task definition %.300q: %w", given, err)
 	}
 	if out.TaskDefinition == nil {
-		return environment.TaskDefinition{}, environment.ErrTaskDefinitionNotFound
+		return environment.TaskDefinition{}, environment.TaskDefinitionNotFound(given)
 	}
+	c.rememberHealthChecks(out.TaskDefinition)
 	if out.TaskDefinition.Status != types.TaskDefinitionStatusActive {
 		return environment.TaskDefinition{}, environment.ErrTaskDefinitionInactive
 	}
@@ -63,23 +66,22 @@ func (c *Client) TaskDefinition(ctx context.Context, given string) (environment.
 // notFoundCodes are the errors by which ECS reports that it does not know the resource of a lookup.
 var notFoundCodes = []string{"ClientException", "InvalidParameterException", "ClusterNotFoundException"}
 
-// describe takes a token of limiter and makes a call. Its error is notFound if ECS blames the request,
+// describe makes a call. Its error is notFound if ECS blames the request,
 // environment.ErrECSUnavailable if ECS throttles or fails, and else ECS's own, which only an operator can resolve.
-func describe[Out any](ctx context.Context, limiter *Limiter, notFound error, call func() (Out, error)) (Out, error) {
+func describe[Out any](notFound error, call func() (Out, error)) (Out, error) {
 	var none Out
-	if err := limiter.Wait(ctx); err != nil {
-		return none, errors.Join(environment.ErrECSUnavailable, err)
-	}
 	out, err := call()
 	switch outcome := classify(err, true); {
 	case outcome.Class == Succeeded:
 		return out, nil
+	case refusesRole(outcome):
+		return none, &refusedRole{environment.RoleNotAssumed(outcome.Role, outcome.Code+": "+outcome.Message), err}
 	case outcome.RefusesCaller():
 		return none, err
 	case outcome.Class != Rejected:
 		return none, errors.Join(environment.ErrECSUnavailable, err)
 	case slices.Contains(notFoundCodes, outcome.Code):
-		return none, errors.Join(notFound, err)
+		return none, notFound // ECS's own text adds nothing
 	}
 	return none, err
 }
@@ -101,3 +103,9 @@ func definition(t *types.TaskDefinition) environment.TaskDefinition {
 	}
 	return d
 }
+
+// refusedRole is an environment.ErrRoleNotAssumed that keeps the error of the call.
+type refusedRole struct{ kind, call error }
+
+func (e *refusedRole) Error() string   { return e.kind.Error() }
+func (e *refusedRole) Unwrap() []error { return []error{e.kind, e.call} }

@@ -46,3 +46,25 @@ func TestCluster_IsUnavailableWhenECSCannotBeReached(t *testing.T) {
 	_, err := clientAt("http://127.0.0.1:1").Cluster(t.Context(), "prod")
 	assert.ErrorIs(t, err, environment.ErrECSUnavailable)
 }
+
+func TestClient_NamesWhatECSDoesNotKnow(t *testing.T) {
+	for name, body := range map[string]struct {
+		status int
+		body   string
+	}{
+		"refused":   {400, apiError("ClientException")},
+		"left out":  {200, `{}`},
+		"malformed": {400, apiError("InvalidParameterException")},
+	} {
+		t.Run(name, func(t *testing.T) {
+			server := httptest.NewServer(respond(body.status, body.body))
+			defer server.Close()
+			_, err := clientAt(server.URL).TaskDefinition(t.Context(), "agnet:1")
+			assert.ErrorIs(t, err, environment.ErrTaskDefinitionNotFound)
+			assert.ErrorContains(t, err, `TaskDefinition "agnet:1" does not exist`)
+			_, err = clientAt(server.URL).Cluster(t.Context(), "prdo")
+			assert.ErrorIs(t, err, environment.ErrClusterNotFound)
+			assert.ErrorContains(t, err, `Cluster "prdo" does not exist`)
+		})
+	}
+}

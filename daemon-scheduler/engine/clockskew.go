@@ -1,6 +1,7 @@
 package engine
 
 import (
+	"maps"
 	"time"
 
 	"github.com/blox/blox/daemon-scheduler/environment"
@@ -9,12 +10,16 @@ import (
 // longestLaunchDelay is the longest time from a launch record's write until its NextAttemptAt.
 const longestLaunchDelay = improvementRetention
 
-// correctSkew replaces times in launches that only a clock ahead of this replica's can have set. They would delay the
-// next attempt by as much as that clock was ahead, so the delays count from when this replica first saw the record.
-func (l *leaderState) correctSkew(name string, launches map[string]environment.Launch, now time.Time) {
+// correctSkew returns the launches without times that only a clock ahead of this replica's can have set. They would
+// delay the next attempt by as much as that clock was ahead, so the delays count from when this replica first saw the
+// record.
+func (l *leaderState) correctSkew(
+	name string, launches map[string]environment.Launch, now time.Time,
+) map[string]environment.Launch {
 	l.mu.Lock()
 	defer l.mu.Unlock()
 	skewed := sightings{}
+	corrected := launches
 	for instance, launch := range launches {
 		lateEnd := launch.NotAfter.After(now.Add(environment.LaunchWindow))
 		lateRetry := launch.NextAttemptAt.After(now.Add(longestLaunchDelay))
@@ -29,7 +34,11 @@ func (l *leaderState) correctSkew(name string, launches map[string]environment.L
 		if lateRetry {
 			launch.NextAttemptAt = seen.at.Add(longestLaunchDelay).UTC().Round(0)
 		}
-		launches[instance] = launch
+		if len(skewed) == 1 {
+			corrected = maps.Clone(launches)
+		}
+		corrected[instance] = launch
 	}
 	replace(l.skewed, name, skewed)
+	return corrected
 }

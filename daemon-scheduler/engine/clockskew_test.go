@@ -24,8 +24,9 @@ func TestCorrectSkew_LimitsTheDelaysOfAClockThatIsAhead(t *testing.T) {
 	}
 	correctedAt := func(at time.Time) map[string]environment.Launch {
 		launches := map[string]environment.Launch{"i1": failed, "i2": plausible}
-		leader.correctSkew("logs", launches, at)
-		return launches
+		corrected := leader.correctSkew("logs", launches, at)
+		assert.Equal(t, map[string]environment.Launch{"i1": failed, "i2": plausible}, launches, "the cache's own map")
+		return corrected
 	}
 	for _, at := range []time.Time{now, now.Add(4 * time.Minute)} {
 		corrected := correctedAt(at)

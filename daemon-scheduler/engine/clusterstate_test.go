@@ -18,17 +18,18 @@ import (
 	"github.com/blox/blox/internal/testenv"
 )
 
-// cssStub is a cluster-state-service that holds the container instances of the cluster "c" and no tasks.
+// cssStub is a cluster-state-service that holds the container instances and tasks of the cluster "c".
 type cssStub struct {
 	mu        sync.Mutex
 	version   int
 	instances map[string]string // as the API shows them, by ARN
+	tasks     map[string]string
 	cluster   clusterstate.Cluster
 }
 
 // newClusterState returns the state of the cluster "c" with the instances i0 to i9.
 func newClusterState(t *testing.T) *cssStub {
-	s := &cssStub{version: 1, instances: map[string]string{}}
+	s := &cssStub{version: 1, instances: map[string]string{}, tasks: map[string]string{}}
 	for n := range 10 {
 		s.set(fmt.Sprintf("i%d", n), "ACTIVE", true)
 	}
@@ -63,20 +64,38 @@ func (s *cssStub) change(t *testing.T, instance, status string, connected bool) 
 	})
 }
 
-func (s *cssStub) lines() (lines []string, heartbeat string) {
+// changeTask changes a task of the deployment d on i1 and waits until the scheduler knows.
+func (s *cssStub) changeTask(t *testing.T, arn, status string) {
+	t.Helper()
+	s.mu.Lock()
+	s.version++
+	s.tasks[arn] = fmt.Sprintf(`{"metadata":{"entityVersion":"%d"},"entity":{"clusterARN":"c","taskARN":%q,`+
+		`"containerInstanceARN":"i1","createdAt":"2026-01-02T03:04:05Z","startedBy":"d","lastStatus":%q,`+
+		`"desiredStatus":%q,"taskDefinitionARN":"agent:1","containers":[],"overrides":{"containerOverrides":[]}}}`, s.version, arn, status, status)
+	s.mu.Unlock()
+	testenv.Eventually(t, func() bool {
+		known := s.cluster.Task(arn)
+		return known != nil && *known.Entity.LastStatus == status
+	})
+}
+
+// lines returns the lines of the tasks or of the instances.
+func (s *cssStub) lines(ofTasks bool) (lines []string, heartbeat string) {
 	s.mu.Lock()
 	defer s.mu.Unlock()
-	for _, line := range s.instances {
+	records := s.instances
+	if ofTasks {
+		records = s.tasks
+	}
+	for _, line := range records {
 		lines = append(lines, line)
 	}
 	return lines, fmt.Sprintf(`{"metadata":{"entityVersion":"%d"}}`, s.version)
 }
 
 func (s *cssStub) ServeHTTP(w http.ResponseWriter, r *http.Request) {
-	lines, heartbeat := s.lines()
-	if strings.HasSuffix(r.URL.Path, "/tasks") {
-		lines = nil
-	}
+	ofTasks := strings.HasSuffix(r.URL.Path, "/tasks")
+	lines, heartbeat := s.lines(ofTasks)
 	if !strings.HasPrefix(r.URL.Path, "/v1/stream/") {
 		_, _ = fmt.Fprintf(w, `{"items":[%s],%s`, strings.Join(lines, ","), strings.TrimPrefix(heartbeat, "{"))
 		return
@@ -88,10 +107,6 @@ func (s *cssStub) ServeHTTP(w http.ResponseWriter, r *http.Request) {
 		case <-r.Context().Done():
 		case <-time.After(5 * time.Millisecond):
 		}
-		all, latest := s.lines()
-		heartbeat = latest
-		if lines != nil {
-			lines = all
-		}
+		lines, heartbeat = s.lines(ofTasks)
 	}
 }

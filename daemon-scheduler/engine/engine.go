@@ -3,6 +3,7 @@
 package engine
 
 import (
+	"cmp"
 	"context"
 	"errors"
 	"sync"
@@ -35,14 +36,21 @@ type Config struct {
 	StartConfirmTimeout time.Duration // from a launch's NotAfter until ECS's answer about its task is final
 	DeploymentHistory   int           // deployments kept of an environment
 	Workers             int           // environments reconciled concurrently
+	AttributeInterval   time.Duration // between two comparisons of attributes with ECS; 0: none
+	AlarmInterval       time.Duration // between two reads of the alarms of deployments in progress; 0: 15 s
+	// Container health is read once in each of these intervals: of tasks at rest, and of those of rollouts. 0: a minute.
+	HealthInterval, RolloutHealthInterval time.Duration
 }
 
 const (
-	commitTimeout               = 5 * time.Second
-	maxConcurrentCalls          = 8   // of one environment, or of one cluster's readiness attributes
-	maxActionsPerReconciliation = 100 // starts, stops or attributes; the next reconciliation follows at once
+	commitTimeout = 5 * time.Second
+	// maxConcurrentCalls keeps the pace of ECS's token bucket of modifications, 40 calls a second, while ECS answers
+	// within 0.8 s. It bounds the calls of one environment, or of one cluster's readiness attributes.
+	maxConcurrentCalls          = 32
+	maxActionsPerReconciliation = 100 // stops or attributes; the next reconciliation follows at once
 	maxLaunchesPerCommit        = store.MaxRecordsPerCommit
 	syncPollInterval            = 50 * time.Millisecond
+	defaultHealthInterval       = time.Minute
 )
 
 // Engine reconciles all environments while its replica leads.
@@ -52,7 +60,12 @@ type Engine struct {
 	joins        *joinTracker
 	conditions   conditions
 	confirmed    confirmations
-	callFailures *logging.FailureLog // of calls that fail because of the scheduler or ECS itself
+	failures     *logging.FailureLogs // of reconciliations, by environment
+	callFailures *logging.FailureLog  // of calls that fail because of the scheduler or ECS itself
+	listFailures *logging.FailureLog  // of comparisons of attributes with ECS
+	healthLog    *logging.FailureLog  // of reads of container health
+	alarmLog     *logging.FailureLog  // of reads of alarms
+	roleLog      *logging.FailureLog  // of calls whose role cannot be assumed
 
 	mu     sync.Mutex
 	leader *leaderState // nil while this replica does not lead
@@ -60,9 +73,20 @@ type Engine struct {
 
 // New returns an Engine that does nothing until Run.
 func New(cfg Config) *Engine {
+	cfg.AlarmInterval = cmp.Or(cfg.AlarmInterval, defaultAlarmInterval)
+	cfg.HealthInterval = cmp.Or(cfg.HealthInterval, defaultHealthInterval)
+	cfg.RolloutHealthInterval = cmp.Or(cfg.RolloutHealthInterval, defaultHealthInterval)
 	e := &Engine{
 		Config: cfg, joins: newJoinTracker(),
+		failures: logging.NewFailureLogs(cfg.Log, "environment", "failed to reconcile environment; retrying",
+			"environment is reconciled again"),
 		callFailures: logging.NewFailureLog(cfg.Log, "failed to call ECS; retrying", "ECS accepts calls again"),
+		listFailures: logging.NewFailureLog(cfg.Log, "failed to compare attributes with ECS; retrying",
+			"comparing attributes with ECS again"),
+		healthLog: logging.NewFailureLog(
+			cfg.Log, "failed to read container health; retrying", "container health is read again"),
+		roleLog:  logging.NewFailureLog(cfg.Log, "failed to assume role; retrying", "roles are assumed again"),
+		alarmLog: logging.NewFailureLog(cfg.Log, "failed to read alarms; retrying", "alarms are read again"),
 	}
 	e.metrics = newMetrics(e, cfg.Metrics)
 	return e
@@ -81,7 +105,11 @@ func (e *Engine) Run(ctx context.Context, term store.Term) error {
 		}
 	}
 	for _, name := range e.Cache.Names() {
+		e.inheritConditions(name)
 		e.EnvironmentChanged(name)
+	}
+	for _, name := range e.Cache.NamesWithHealth() { // of deleted environments, too
+		leader.recordHealthChange(name)
 	}
 	for _, clusterARN := range e.Cache.ClustersWithAttributes() {
 		leader.readiness.Add(clusterARN)
@@ -95,6 +123,9 @@ func (e *Engine) Run(ctx context.Context, term store.Term) error {
 			return work(ctx, leader.readiness, func(arn string) error { return e.reconcileReadiness(ctx, leader, arn) })
 		})
 	}
+	workers.Go(func() error { return e.followAttributes(ctx, leader) })
+	workers.Go(func() error { return e.followAlarms(ctx, leader) })
+	workers.Go(func() error { return newHealthReader(e, leader).run(ctx) })
 	return workers.Wait()
 }
 
@@ -141,9 +172,17 @@ func (e *Engine) reconcileOne(ctx context.Context, leader *leaderState, name str
 	done, err := e.reconcile(ctx, leader, name)
 	e.metrics.observeReconciliation(start, err)
 	if err == nil {
+		e.failures.Succeeded(name)
 		e.conditions.clear(name, callConditions...)
 	} else if ctx.Err() == nil {
 		e.recordFailure(name, err)
+	}
+	if unstored := e.storeConditions(ctx, leader, name); unstored != nil {
+		err = errors.Join(err, unstored)
+		if ctx.Err() == nil {
+			log := e.Log.WithField("environment", name)
+			e.logFailure(log, unstored, warning(log, "failed to store conditions; retrying"))
+		}
 	}
 	if done.again && err == nil {
 		leader.queue.Add(name)
@@ -156,27 +195,36 @@ func (e *Engine) reconcileOne(ctx context.Context, leader *leaderState, name str
 // concern all environments, so one log keeps count of these failures.
 func (e *Engine) recordFailure(name string, err error) {
 	log := e.Log.WithField("environment", name)
-	if outcome, general := e.logFailure(log, err, "failed to reconcile environment; retrying"); general {
+	outcome, general := e.logFailure(log, err, func(err error) { e.failures.Failed(name, err) })
+	if general {
 		e.conditions.set(name, conditionOf(outcome), outcome)
 	}
 }
 
 // logFailure logs why a reconciliation failed. General reports that a call failed with outcome because of the scheduler
-// or ECS itself.
+// or ECS itself; logOther logs any other failure.
 func (e *Engine) logFailure(
-	log logrus.FieldLogger, err error, message string,
+	log logrus.FieldLogger, err error, logOther func(error),
 ) (outcome ecsapi.Outcome, general bool) {
 	outcome, called := ecsapi.OfError(err)
 	switch {
 	case errors.Is(err, environment.ErrConflict):
 		log.WithError(err).Debug("records changed during the reconciliation; retrying")
+	case called && outcome.Role != "":
+		e.roleLog.Failed(err)
+		return outcome, true
 	case called && outcome.Scope == ecsapi.ScopeCaller:
 		e.callFailures.Failed(err)
 		return outcome, true
 	default:
-		log.WithError(err).Warn(message)
+		logOther(err)
 	}
 	return outcome, false
+}
+
+// warning returns a function that logs an error with message.
+func warning(log logrus.FieldLogger, message string) func(error) {
+	return func(err error) { log.WithError(err).Warn(message) }
 }
 
 // EnvironmentChanged queues an environment whose record or launch records have changed.
@@ -186,11 +234,12 @@ func (e *Engine) EnvironmentChanged(name string) {
 		return
 	}
 	leader.queue.Add(name)
+	leader.recordHealthChange(name)
 	e.queueReadinessOf(leader, name)
 }
 
 // TaskChanged queues the environment that started the task. Other tasks matter only to the environments that release
-// instances for scale-in.
+// instances for scale-in or take a service over.
 func (e *Engine) TaskChanged(clusterARN string, t environment.Task) {
 	leader := e.leading()
 	name, started := e.Cache.NameByDeployment(t.StartedBy)
@@ -203,12 +252,13 @@ func (e *Engine) TaskChanged(clusterARN string, t environment.Task) {
 		return
 	}
 	if !started {
-		for _, name := range e.Cache.WithScaleInRelease(clusterARN) {
+		for _, name := range e.Cache.WithOthersTasks(clusterARN) {
 			leader.queue.Add(name)
 		}
 		return
 	}
 	leader.queue.Add(name)
+	leader.recordHealthChange(name)
 	e.ReadinessChanged(clusterARN)
 }
 
@@ -250,4 +300,23 @@ func (e *Engine) queueReadinessOf(leader *leaderState, name string) {
 	if previous != clusterARN {
 		e.ReadinessChanged(previous)
 	}
+}
+
+// ecsOf returns the client for calls that concern an environment.
+func (e *Engine) ecsOf(env environment.Environment) *ecsapi.Client {
+	role := env.Role()
+	if !role.IsSet() {
+		e.ECS.LearnAccount(env.Cluster)
+	}
+	return e.ECS.For(role)
+}
+
+// ecsIn returns the client for calls that concern all environments of a cluster: that of the first by name with a role.
+func (e *Engine) ecsIn(clusterARN string) *ecsapi.Client {
+	for _, name := range e.Cache.NamesInCluster(clusterARN) {
+		if env, err := e.Cache.Record(name); err == nil && env.Role().IsSet() {
+			return e.ecsOf(env)
+		}
+	}
+	return e.ECS
 }

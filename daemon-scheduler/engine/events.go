@@ -38,6 +38,12 @@ func (r *reconciliation) recordStartEvents(starts []planner.Action, known []envi
 // recordProgressEvents records an event if the deployment's status has changed from before to after, and another one if
 // its failure began a rollback, which next holds.
 func (r *reconciliation) recordProgressEvents(before, after environment.Deployment, next environment.Environment) {
+	if step := after.CanaryProgress.PromotedSteps; step > before.CanaryProgress.PromotedSteps {
+		r.recordEvent(environment.Event{
+			Action: environment.EventCanaryStepPromoted, Deployment: after.ID, TaskDefinition: after.TaskDefinition,
+			Reason: r.env.CanaryStepText(before) + ": all tasks have been ready for the pause of the step",
+		})
+	}
 	event := environment.Event{
 		Deployment: after.ID, TaskDefinition: after.TaskDefinition, Reason: after.RolloutStateReason,
 	}

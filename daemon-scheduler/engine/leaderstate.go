@@ -7,6 +7,7 @@ import (
 
 	"github.com/blox/blox/daemon-scheduler/clusterstate"
 	"github.com/blox/blox/daemon-scheduler/environment"
+	"github.com/blox/blox/daemon-scheduler/planner"
 	"github.com/blox/blox/daemon-scheduler/store"
 )
 
@@ -22,26 +23,49 @@ type leaderState struct {
 	queue     *workqueue // of environments
 	readiness *workqueue // of cluster ARNs, whose readiness attributes are to be reconciled
 	agents    clusterstate.AgentTracker
+	alarms    *alarmWatch
+
+	availability clusterstate.AvailabilityTracker
+	deployments  deploymentTracker
 
 	mu           sync.Mutex
 	verifiedAt   map[string]time.Time              // by environment: last search in ECS for tasks that the cache lacks
 	improvedAt   map[string]time.Time              // by instance ARN: when a start that failed there became worth a retry
 	prunedAt     time.Time                         // when old entries of improvedAt were last removed
 	stopRequests map[string]map[string]stopRequest // by environment and task ARN
-	clusterOf    map[string]string                 // by environment: the ARN of its cluster when it last changed
-	suppressed   map[environment.AttributeKey]time.Time
-	starts       map[string]map[string]startAnswers // by environment and deployment id
-	openLaunches map[string]sightings               // of open launches, by environment
-	skewed       map[string]sightings               // of launches with times that are too far ahead, by environment
+	bakes        map[string]bake                   // by environment
+	// unconfirmedAt is when ECS did not confirm a task that a stop relied on, by environment and task ARN.
+	unconfirmedAt map[string]map[string]time.Time
+	clusterOf     map[string]string // by environment: the ARN of its cluster when it last changed
+	suppressed    map[environment.AttributeKey]time.Time
+	starts        map[string]map[string]startAnswers // by environment and deployment id
+	openLaunches  map[string]sightings               // of open launches, by environment
+	// listed has the attributes in use as ECS last listed them, by cluster ARN and name. The inner maps never change.
+	listed map[string]map[string]planner.AttributeListing
+	skewed map[string]sightings // of launches with times that are too far ahead, by environment
+
+	describeFailures map[string]describeFailure // by cluster ARN; guarded by mu
+	clusterCheckedAt map[string]time.Time       // by environment; guarded by mu
+
+	healthChanges map[string]bool // environments that may have other tasks to read the health of; guarded by mu
+
+	stepTimers map[string]planner.StepTimer // by environment; guarded by mu
+
+	lookUpAfter time.Time // when the health checks of completed deployments may be looked up again
 }
 
 func newLeaderState(term store.Term) *leaderState {
 	return &leaderState{
 		Term: term, since: time.Now(), queue: newWorkqueue(), readiness: newWorkqueue(),
+		alarms:     newAlarmWatch(),
 		verifiedAt: map[string]time.Time{}, improvedAt: map[string]time.Time{}, prunedAt: time.Now(),
 		stopRequests: map[string]map[string]stopRequest{}, clusterOf: map[string]string{},
 		suppressed: map[environment.AttributeKey]time.Time{}, starts: map[string]map[string]startAnswers{},
 		openLaunches: map[string]sightings{}, skewed: map[string]sightings{},
+		listed: map[string]map[string]planner.AttributeListing{}, describeFailures: map[string]describeFailure{},
+		clusterCheckedAt: map[string]time.Time{}, unconfirmedAt: map[string]map[string]time.Time{},
+		bakes: map[string]bake{}, healthChanges: map[string]bool{},
+		stepTimers: map[string]planner.StepTimer{},
 	}
 }
 
@@ -94,12 +118,19 @@ func (l *leaderState) recordVerified(name string, at time.Time) {
 
 // forget removes everything about an environment that was deleted.
 func (l *leaderState) forget(name string) {
+	l.availability.Forget(name)
+	l.deployments.forget(name)
+	l.alarms.monitor(name, "", environment.Role{}, nil)
 	l.mu.Lock()
 	defer l.mu.Unlock()
 	delete(l.verifiedAt, name)
 	delete(l.stopRequests, name)
+	delete(l.bakes, name)
+	delete(l.unconfirmedAt, name)
+	delete(l.clusterCheckedAt, name)
 	delete(l.starts, name)
 	delete(l.skewed, name)
+	delete(l.stepTimers, name)
 }
 
 // recordCluster records the cluster of an environment, empty if the environment was deleted, and returns the cluster

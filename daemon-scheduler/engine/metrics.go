@@ -7,11 +7,10 @@ import (
 	"github.com/prometheus/client_golang/prometheus/promauto"
 
 	"github.com/blox/blox/daemon-scheduler/ecsapi"
-	"github.com/blox/blox/daemon-scheduler/environment"
 	"github.com/blox/blox/daemon-scheduler/planner"
 )
 
-// metrics are the leader's. Each label has a bounded set of values, but for the environment's name on two gauges.
+// metrics are the leader's. Each label has a bounded set of values, but for the environment's name on three gauges.
 type metrics struct {
 	reconciles        *prometheus.CounterVec
 	reconcileDuration prometheus.Histogram
@@ -22,10 +21,12 @@ type metrics struct {
 	attributes        *prometheus.CounterVec
 	joinToStart       prometheus.Histogram
 	joinToRunning     prometheus.Histogram
+	instances         *prometheus.GaugeVec
 	missing           *prometheus.GaugeVec
 	duplicate         *prometheus.GaugeVec
 	leader            prometheus.Gauge
 	electionsWon      prometheus.Counter
+	deployments       deploymentMetrics
 }
 
 // startOutcome is the outcome of a task start.
@@ -52,8 +53,8 @@ func newMetrics(e *Engine, registerer prometheus.Registerer) metrics {
 	histogram := func(name, help string) prometheus.Histogram {
 		return with.NewHistogram(prometheus.HistogramOpts{Name: name, Help: help, Buckets: seconds})
 	}
-	gauge := func(name, help string) *prometheus.GaugeVec {
-		return with.NewGaugeVec(prometheus.GaugeOpts{Name: name, Help: help}, []string{"environment"})
+	gauge := func(name, help string, labels ...string) *prometheus.GaugeVec {
+		return with.NewGaugeVec(prometheus.GaugeOpts{Name: name, Help: help}, append([]string{"environment"}, labels...))
 	}
 	return metrics{
 		reconciles: counter("blox_ds_environment_reconciliations_total",
@@ -66,7 +67,7 @@ func newMetrics(e *Engine, registerer prometheus.Registerer) metrics {
 			"not_sent (throttled, credentials refused, or not sent) or unknown (no response); after unknown also "+
 			"confirmed (the task was found in ECS) or not_found.", "outcome"),
 		stops: counter("blox_ds_task_stops_total", "StopTask calls, by reason (superseded, duplicate, not_matching, "+
-			"draining, scale_in, deleted) and outcome: succeeded, rejected (ECS gave a reason), "+
+			"draining, scale_in, unhealthy, hand_back, deleted) and outcome: succeeded, rejected (ECS gave a reason), "+
 			"not_sent (throttled, credentials refused, or not sent) or unknown (no response).", "reason", "outcome"),
 		phantoms: with.NewCounter(prometheus.CounterOpts{
 			Name: "blox_ds_phantom_tasks_total",
@@ -79,6 +80,8 @@ func newMetrics(e *Engine, registerer prometheus.Registerer) metrics {
 			"Time from when an instance can first run tasks until ECS responds to StartTask."),
 		joinToRunning: histogram("blox_ds_instance_to_running_seconds",
 			"Time from when an instance can first run tasks until its daemon is RUNNING."),
+		instances: gauge("blox_ds_environment_instances", "Instances by state: desired, available, updated, outdated, "+
+			"unreachable, misscheduled or failed. An instance may have several. Only the leader reports it.", "state"),
 		missing: gauge("blox_ds_daemons_missing",
 			"Instances that lack a RUNNING task of the environment's deployment; only the leader reports it."),
 		duplicate: gauge("blox_ds_daemons_duplicate",
@@ -89,6 +92,7 @@ func newMetrics(e *Engine, registerer prometheus.Registerer) metrics {
 		electionsWon: with.NewCounter(prometheus.CounterOpts{
 			Name: "blox_ds_leader_elections_won_total", Help: "Times that this replica has become the leader.",
 		}),
+		deployments: newDeploymentMetrics(registerer),
 	}
 }
 
@@ -117,32 +121,24 @@ func (m metrics) countAttributes(change attributeChange, outcome ecsapi.Outcome,
 	m.attributes.WithLabelValues(string(change), label).Add(float64(n))
 }
 
-// updateGauges compares a plan with the environment's tasks as a fresh cluster state shows them. Tasks that the
-// deployment has adopted count as its own.
-func (m metrics) updateGauges(e environment.Environment, plan planner.Plan, tasks []environment.Task) {
-	running, live := map[string]bool{}, map[string]bool{} // by instance ARN
-	duplicates := 0
-	for _, t := range tasks {
-		own := t.StartedBy == plan.Deployment || e.Adopts(e.Deployments[plan.Deployment], t.StartedBy)
-		if !own || !t.Live() {
-			continue
-		}
-		if live[t.Instance] {
-			duplicates++
-		}
-		live[t.Instance] = true
-		if t.Running() {
-			running[t.Instance] = true
-		}
+// updateGauges shows the numbers of a plan that was made with a fresh cluster state.
+func (m metrics) updateGauges(environment string, plan planner.Plan) {
+	m.missing.WithLabelValues(environment).Set(float64(plan.Missing))
+	m.duplicate.WithLabelValues(environment).Set(float64(plan.Duplicates))
+	for state, count := range map[string]int{
+		"desired": plan.Counts.Desired, "available": plan.Counts.Available, "updated": plan.Counts.Updated(),
+		"outdated": plan.Counts.Outdated, "unreachable": plan.Counts.Unreachable,
+		"misscheduled": plan.Counts.Misscheduled, "failed": plan.Counts.Failed,
+	} {
+		m.instances.WithLabelValues(environment, state).Set(float64(count))
 	}
-	m.missing.WithLabelValues(e.Name).Set(float64(max(0, plan.Progress.Desired-len(running))))
-	m.duplicate.WithLabelValues(e.Name).Set(float64(duplicates))
 }
 
 // forget removes the gauges of an environment that was deleted.
 func (m metrics) forget(name string) {
 	m.missing.DeleteLabelValues(name)
 	m.duplicate.DeleteLabelValues(name)
+	m.instances.DeletePartialMatch(prometheus.Labels{"environment": name})
 }
 
 // setLeading records the beginning or the end of a term. After its end, another replica reports the gauges.
@@ -155,4 +151,5 @@ func (m metrics) setLeading(leading bool) {
 	m.leader.Set(0)
 	m.missing.Reset()
 	m.duplicate.Reset()
+	m.instances.Reset()
 }

@@ -4,7 +4,6 @@ import (
 	"context"
 	"errors"
 	"fmt"
-	"maps"
 	"slices"
 	"time"
 
@@ -16,10 +15,10 @@ import (
 	"github.com/blox/blox/daemon-scheduler/ecsapi"
 	"github.com/blox/blox/daemon-scheduler/environment"
 	"github.com/blox/blox/daemon-scheduler/planner"
+	"github.com/blox/blox/internal/ratelimit"
 )
 
 const (
-	readyValue     = "true"          // the value of a readiness attribute
 	suppressionFor = 5 * time.Minute // for which a change that ECS rejected is not repeated
 )
 
@@ -34,6 +33,7 @@ const (
 // readinessReconciliation executes one plan for the readiness attributes of one cluster's instances.
 type readinessReconciliation struct {
 	*Engine
+	ECS     *ecsapi.Client // for calls that concern the cluster
 	leader  *leaderState
 	log     logrus.FieldLogger
 	cluster string // ARN
@@ -46,11 +46,12 @@ func (e *Engine) reconcileReadiness(ctx context.Context, leader *leaderState, cl
 	plan := planner.PlanReadiness(e.buildReadinessState(leader, clusterARN, start))
 	planTime := time.Since(start)
 	r := &readinessReconciliation{
-		Engine: e, leader: leader, log: e.Log.WithField("cluster", clusterARN), cluster: clusterARN,
+		Engine: e, ECS: e.ecsIn(clusterARN), leader: leader, log: e.Log.WithField("cluster", clusterARN),
+		cluster: clusterARN,
 	}
 	err := r.execute(ctx, plan)
 	if err != nil && ctx.Err() == nil {
-		r.logFailure(r.log, err, "failed to reconcile readiness attributes; retrying")
+		r.logFailure(r.log, err, warning(r.log, "failed to reconcile readiness attributes; retrying"))
 	}
 	if err == nil && len(plan.Remove)+len(plan.Set)+len(plan.Forget) > 0 {
 		leader.readiness.Add(clusterARN)
@@ -62,20 +63,20 @@ func (e *Engine) reconcileReadiness(ctx context.Context, leader *leaderState, cl
 // buildReadinessState returns what the caches hold that the readiness attributes of a cluster depend on.
 func (e *Engine) buildReadinessState(leader *leaderState, clusterARN string, now time.Time) planner.ReadinessState {
 	s := planner.ReadinessState{
-		Cluster: clusterARN, Fresh: e.Cluster.Fresh(now), SuppressedUntil: leader.suppressedUntil(now), Now: now,
-		ConfirmTimeout: e.StartConfirmTimeout,
+		Cluster: clusterARN, Fresh: e.Cluster.FreshIn(clusterARN, now), SuppressedUntil: leader.suppressedUntil(now),
+		Now: now, ConfirmTimeout: e.StartConfirmTimeout,
 	}
 	s.Environments, s.Attributes = e.Cache.ReadinessInputs(clusterARN)
 	if !s.Fresh || len(s.Environments)+len(s.Attributes) == 0 {
 		return s
 	}
-	s.Instances = e.Cluster.Instances(clusterARN)
+	s.Instances, s.Listings = e.Cluster.Instances(clusterARN), leader.listings(clusterARN)
 	s.Launches = map[string]map[string]environment.Launch{}
 	for _, env := range s.Environments {
-		if env.AwaitsPromotion() { // only a canary's instances depend on the launches
+		if env.AwaitsPromotion() || env.Takeover.MarksInstances() { // only then do the launches matter
 			_, s.Launches[env.Name], _ = e.Cache.Environment(env.Name)
 		}
-		s.Tasks = append(s.Tasks, e.Cluster.Tasks(clusterARN, slices.Collect(maps.Keys(env.Deployments))...)...)
+		s.Tasks = append(s.Tasks, ownTasks(e.Cache, e.Cluster, env)...)
 	}
 	return s
 }
@@ -121,7 +122,7 @@ func (r *readinessReconciliation) commit(ctx context.Context, put, drop []enviro
 func (r *readinessReconciliation) changeBatch(
 	ctx context.Context, change attributeChange, attributes []environment.ReadinessAttribute,
 ) error {
-	if err := r.ECS.Limits.Modifications.Wait(ctx); err != nil {
+	if err := r.ECS.Limits.Modifications.Wait(ctx, ratelimit.Normal); err != nil {
 		return fmt.Errorf("wait to change attributes: %w", err)
 	}
 	now := time.Now()
@@ -200,7 +201,7 @@ func (b *attributeBatch) callHalves(ctx, callCtx context.Context, attributes []e
 	b.split = true
 	half := len(attributes) / 2
 	for _, part := range [][]environment.ReadinessAttribute{attributes[:half], attributes[half:]} {
-		if err := b.ECS.Limits.Modifications.Wait(callCtx); err != nil {
+		if err := b.ECS.Limits.Modifications.Wait(callCtx, ratelimit.Normal); err != nil {
 			return fmt.Errorf("wait to change attributes: %w", err)
 		}
 		if err := b.call(ctx, callCtx, part); err != nil {
@@ -229,7 +230,7 @@ func (b *attributeBatch) callECS(
 	for _, a := range attributes {
 		attribute := types.Attribute{Name: &a.Name, TargetId: &a.Instance, TargetType: types.TargetTypeContainerInstance}
 		if b.change == attributeSet {
-			attribute.Value = conv.Pointer(readyValue)
+			attribute.Value = conv.Pointer(environment.ReadyValue)
 		}
 		input = append(input, attribute)
 	}

@@ -14,6 +14,7 @@ import (
 
 	"github.com/blox/blox/daemon-scheduler/cache"
 	"github.com/blox/blox/daemon-scheduler/clusterstate"
+	"github.com/blox/blox/daemon-scheduler/ecsapi"
 	"github.com/blox/blox/daemon-scheduler/environment"
 	"github.com/blox/blox/daemon-scheduler/planner"
 	"github.com/blox/blox/daemon-scheduler/store"
@@ -22,14 +23,17 @@ import (
 // reconciliation executes one plan for one environment.
 type reconciliation struct {
 	*Engine
+	ECS      *ecsapi.Client // for calls that concern the environment
 	leader   *leaderState
 	env      environment.Environment
 	launches map[string]environment.Launch // by instance ARN, as the cache holds them
 	tasks    []environment.Task            // of the environment, as the cluster state shows them
+	planned  []environment.Task            // all tasks that the plan knew: these, and others on DRAINING instances
 	log      logrus.FieldLogger
 	revision int64 // of the environment's record as planned with, or as this reconciliation has written it
 	// stopRequestedAt has the recent calls of StopTask, as the plan knows them, by task ARN.
 	stopRequestedAt map[string]time.Time
+	learned         bool // env has health checks or states of alarms that its record does not have yet
 	// callFailed is set once a call failed because of the scheduler or ECS itself: other calls would fail as well.
 	callFailed *atomic.Bool
 }
@@ -51,26 +55,40 @@ func (e *Engine) reconcile(ctx context.Context, leader *leaderState, name string
 	if err != nil {
 		return result{}, err
 	}
+	e.metrics.deployments.observe(leader.deployments.update(env))
+	env, learned, err := e.withHealthChecks(ctx, leader, env)
+	if err != nil {
+		return result{}, err
+	}
 	now := time.Now()
-	leader.correctSkew(name, launches, now)
+	env, alarms, checked := e.withAlarms(leader, env, now)
+	launches = leader.correctSkew(name, launches, now)
 	state, tasks := BuildState(e.Cache, e.Cluster, env)
-	state.Fresh, state.Now = e.Cluster.Fresh(now), now
-	state.Launches, state.StartConfirmTimeout = launches, e.StartConfirmTimeout
-	state.FirstSeenAt = leader.firstSeen(name, launches, now)
+	state.Fresh, state.Now = e.Cluster.FreshIn(env.Cluster, now), now
+	e.observeUnhealthy(name, tasks, state.Fresh)
+	state.Launches, state.StartConfirmTimeout, state.Alarms = launches, e.StartConfirmTimeout, alarms
+	state.FirstSeenAt, state.Step = leader.firstSeen(name, launches, now), leader.stepTimer(env)
 	leader.agents.Observe(env.Cluster, state.Instances, now)
 	state.DisconnectedSince = leader.agents.DisconnectedSince(env.Cluster)
+	state.PendingFor = e.Cluster.PendingFor(tasks, now)
+	state.Availability, state.BakedFor = leader.availability.Observe(env, tasks, now), leader.bakedFor(env, now)
 	state.StopRequestedAt, state.ImprovedAt = leader.recentStopRequests(name, now), leader.improvements(launches)
+	var unconfirmedUntil time.Time
+	state.Unconfirmed, unconfirmedUntil = leader.unconfirmed(name, now)
+	describeAt := e.learnDaemonGroups(ctx, leader, name, &state)
 	plan := planner.Make(state)
+	leader.recordStep(env, plan.Progress.Step, now)
 	done := result{planTime: time.Since(now)}
 	e.metrics.planDuration.Observe(done.planTime.Seconds())
 	r := &reconciliation{
-		Engine: e, leader: leader, env: env, launches: launches, tasks: tasks, revision: env.StoredVersion,
+		Engine: e, ECS: e.ecsOf(env), leader: leader, env: env, launches: launches, tasks: tasks, planned: state.Tasks,
+		revision:   env.StoredVersion,
 		log:        e.Log.WithFields(logrus.Fields{"environment": name, "deployment": plan.Deployment}),
-		callFailed: new(atomic.Bool), stopRequestedAt: state.StopRequestedAt,
+		callFailed: new(atomic.Bool), stopRequestedAt: state.StopRequestedAt, learned: learned || checked,
 	}
 	if plan.DeletionComplete {
 		found, err := r.deleteEnvironment(ctx)
-		return result{again: found, planTime: done.planTime}, err
+		return result{again: found, planTime: done.planTime}, r.deleteWithoutCluster(ctx, state.Fresh, err)
 	}
 	if !r.awaitsStop(plan) {
 		e.conditions.clear(name, environment.ConditionTaskStopFailed)
@@ -78,8 +96,17 @@ func (e *Engine) reconcile(ctx context.Context, leader *leaderState, name string
 	var retryAt time.Time
 	plan.Actions, retryAt = r.permit(plan, now)
 	done.again = len(plan.Actions) > 0
-	done.requeueAt = planner.Earliest(plan.RequeueAt, retryAt)
-	return done, r.execute(ctx, plan, state.Fresh, now)
+	for _, at := range []time.Time{plan.RequeueAt, retryAt, describeAt, unconfirmedUntil} {
+		done.requeueAt = planner.Earliest(done.requeueAt, at)
+	}
+	executeErr := r.execute(ctx, plan, state.Fresh, now)
+	again, takeoverErr := r.takeOver(ctx, plan, now)
+	done.again = done.again || again
+	err = errors.Join(executeErr, takeoverErr)
+	if env.IsDeleting() {
+		err = r.deleteWithoutCluster(ctx, state.Fresh, err)
+	}
+	return done, err
 }
 
 // BuildState returns what the caches hold that a plan for the environment depends on; own are those of its tasks that
@@ -89,7 +116,7 @@ func (e *Engine) reconcile(ctx context.Context, leader *leaderState, name string
 func BuildState(
 	records *cache.Cache, cluster clusterstate.Cluster, e environment.Environment,
 ) (s planner.State, own []environment.Task) {
-	own = cluster.Tasks(e.Cluster, slices.Collect(maps.Keys(e.Deployments))...)
+	own = ownTasks(records, cluster, e)
 	s = planner.State{Environment: e, Instances: cluster.Instances(e.Cluster), Tasks: slices.Clip(own)}
 	releases := slices.ContainsFunc(e.SpecsInEffect(), func(s environment.Spec) bool { return s.ScaleInAfterMinutes > 0 })
 	for _, i := range s.Instances {
@@ -98,6 +125,7 @@ func BuildState(
 		}
 		if s.DrainOrders == nil {
 			s.DrainOrders = records.DrainOrders(e.Cluster)
+			s.DaemonGroups = cluster.DaemonGroups(e.Cluster)
 		}
 		for _, t := range cluster.TasksOn(i.ARN) {
 			if _, ours := e.Deployments[t.StartedBy]; !ours && t.Live() {
@@ -105,7 +133,19 @@ func BuildState(
 			}
 		}
 	}
+	if e.Takeover.Moves() {
+		s.ServiceTasks = serviceTasks(cluster, s.Instances, e.Takeover)
+	}
 	return s, own
+}
+
+// ownTasks returns the tasks that the environment's deployments have started, with what is known of their health.
+func ownTasks(records *cache.Cache, cluster clusterstate.Cluster, e environment.Environment) []environment.Task {
+	tasks := cluster.Tasks(e.Cluster, slices.Collect(maps.Keys(e.Deployments))...)
+	if e.ChecksHealth() {
+		e.ApplyHealth(tasks, records.TaskHealth(e.Name))
+	}
+	return tasks
 }
 
 // execute records the deployment's progress and carries out the plan's actions. Stops and starts go out together.
@@ -115,7 +155,7 @@ func (r *reconciliation) execute(ctx context.Context, plan planner.Plan, fresh b
 	}
 	var progressErr error
 	if fresh { // an old cluster state says nothing new about gauges and progress
-		r.metrics.updateGauges(r.env, plan, r.tasks)
+		r.metrics.updateGauges(r.env.Name, plan)
 		if progressErr = r.recordProgress(ctx, plan, now); errors.Is(progressErr, environment.ErrConflict) {
 			return progressErr // the environment has changed, so the plan is void
 		}
@@ -128,8 +168,11 @@ func (r *reconciliation) execute(ctx context.Context, plan planner.Plan, fresh b
 	confirmErr := r.confirm(ctx, actions[planner.Confirm])
 	var calls errgroup.Group
 	calls.Go(func() error {
-		stops, err := r.verifyKept(ctx, actions[planner.Stop])
-		return errors.Join(err, r.stop(ctx, stops))
+		stops, unhealthyErr := r.verifyUnhealthy(ctx, actions[planner.Stop])
+		stops, keptErr := r.verifyKept(ctx, stops)
+		stops, countedErr := r.verifyCounted(ctx, stops, plan.Counted)
+		stops, drainErr := r.verifyDrained(ctx, stops)
+		return errors.Join(unhealthyErr, keptErr, countedErr, drainErr, r.stop(ctx, stops))
 	})
 	calls.Go(func() error { return r.start(ctx, actions[planner.Start]) })
 	return errors.Join(progressErr, recordErr, confirmErr, calls.Wait())
@@ -145,9 +188,10 @@ func (r *reconciliation) isOutdated() bool {
 // recordProgress writes the deployment's progress to the environment's record if it has changed.
 func (r *reconciliation) recordProgress(ctx context.Context, plan planner.Plan, now time.Time) error {
 	next, changed := r.env.RecordProgress(plan.Deployment, plan.Progress, now)
+	changed = changed || r.learned
 	if plan.FailureReason != "" {
 		var err error
-		if next, err = r.failDeployment(ctx, next, plan.Deployment, plan.FailureReason, now); err != nil {
+		if next, err = r.failDeployment(ctx, next, plan, now); err != nil {
 			return err
 		}
 		changed = true
@@ -161,6 +205,7 @@ func (r *reconciliation) recordProgress(ctx context.Context, plan planner.Plan, 
 		return fmt.Errorf("record progress: %w", err)
 	}
 	r.revision = revision
+	r.metrics.deployments.observe(r.leader.deployments.update(next))
 	r.queueReadinessOf(r.leader, r.env.Name) // another revision may be in effect
 	d := next.Deployments[plan.Deployment]
 	r.recordProgressEvents(r.env.Deployments[plan.Deployment], d, next)
@@ -168,21 +213,6 @@ func (r *reconciliation) recordProgress(ctx context.Context, plan planner.Plan, 
 		"status": d.Status.String(), "health": d.Health.String(), "failed": len(plan.Failed),
 	}).Info("deployment progressed")
 	return nil
-}
-
-// deleteEnvironment removes the record of an environment that is being deleted, unless ECS knows tasks of it that the
-// cluster state lacks: they have to stop first. The launch records are removed by forget.
-func (r *reconciliation) deleteEnvironment(ctx context.Context) (found bool, err error) {
-	if found, err := r.verifyAgainstECS(ctx); found || err != nil {
-		return found, err
-	}
-	if _, err := r.commitChanges(ctx, store.Changes{Remove: &r.env}); err != nil {
-		return false, fmt.Errorf("remove environment: %w", err)
-	}
-	r.queueReadinessOf(r.leader, r.env.Name)
-	r.recordEvent(environment.Event{Action: environment.EventEnvironmentDeleted})
-	r.log.Info("environment deleted")
-	return false, nil
 }
 
 // forget removes the memory of a deleted environment, and its launch records once no launch is open. It
@@ -193,7 +223,9 @@ func (e *Engine) forget(
 ) (requeueAt time.Time, err error) {
 	e.metrics.forget(name)
 	e.conditions.forget(name)
+	e.failures.Forget(name)
 	leader.forget(name)
+	leader.recordHealthChange(name)
 	now := time.Now()
 	for _, seen := range leader.firstSeen(name, launches, now) {
 		due := seen.Add(environment.LaunchWindow + e.StartConfirmTimeout)
@@ -249,5 +281,6 @@ func (r *reconciliation) commitChanges(ctx context.Context, c store.Changes) (re
 	ctx, cancel := context.WithTimeout(ctx, commitTimeout)
 	defer cancel()
 	c.Name, c.Incarnation = r.env.Name, r.env.Incarnation
+	defer r.leader.recordHealthChange(c.Name) // own commits are not among the changes that the cache reports
 	return r.Store.Commit(ctx, r.leader.Term, c)
 }

@@ -25,6 +25,7 @@ import (
 	"github.com/blox/blox/daemon-scheduler/planner"
 	"github.com/blox/blox/daemon-scheduler/store"
 	"github.com/blox/blox/internal/awsconfig"
+	"github.com/blox/blox/internal/ratelimit"
 	"github.com/blox/blox/internal/testenv"
 )
 
@@ -33,6 +34,7 @@ import (
 type ecsStub struct {
 	otherCalls atomic.Int64
 	answer     func(action, body string) (status int, answer string)
+	list       func() (status int, answer string) // answers ListTasks; nil lists t1
 	// describe answers DescribeTasks; nil reports t1 as missing.
 	describe func(body string) (status int, answer string)
 }
@@ -48,6 +50,9 @@ func (s *ecsStub) ServeHTTP(w http.ResponseWriter, r *http.Request) {
 	switch _, action, _ := strings.Cut(r.Header.Get("X-Amz-Target"), "."); action {
 	case "ListTasks":
 		answer = `{"taskArns":["t1"]}`
+		if s.list != nil {
+			status, answer = s.list()
+		}
 	case "DescribeTasks":
 		answer = `{"tasks":[],"failures":[{"arn":"t1","reason":"MISSING"}]}`
 		if s.describe != nil {
@@ -105,14 +110,15 @@ func newReconciliation(t *testing.T, term store.Term) (*reconciliation, *store.S
 	require.NoError(t, err)
 
 	e := New(Config{
-		ECS: ecsapi.New(client, ecsapi.Limits{}), Store: records, Cache: cached, Log: testenv.Logger(t),
+		ECS: ecsapi.New(client, ratelimit.ECS{}), Store: records, Cache: cached, Log: testenv.Logger(t),
 		Metrics: prometheus.NewRegistry(), Cluster: css.cluster,
 	})
 	leader := newLeaderState(term)
 	t.Cleanup(leader.close)
 	e.setLeader(leader)
 	return &reconciliation{
-		Engine: e, leader: leader, env: env, revision: env.StoredVersion, log: e.Log, callFailed: new(atomic.Bool),
+		Engine: e, ECS: e.ECS, leader: leader, env: env, revision: env.StoredVersion, log: e.Log,
+		callFailed: new(atomic.Bool),
 	}, records, fake
 }
 

@@ -10,14 +10,17 @@ import (
 
 	"github.com/blox/blox/daemon-scheduler/ecsapi"
 	"github.com/blox/blox/daemon-scheduler/environment"
+	"github.com/blox/blox/daemon-scheduler/planner"
 )
 
 // failDeployment returns env after its deployment has failed. It rolls back only to a task definition that ECS reports
 // as ACTIVE. If ECS rejects the question, such as for lack of permissions, another one would change nothing: the
 // rollout pauses, and its reason tells why. It returns other errors, which are transient.
 func (r *reconciliation) failDeployment(
-	ctx context.Context, env environment.Environment, id, reason string, now time.Time,
+	ctx context.Context, env environment.Environment, plan planner.Plan, now time.Time,
 ) (environment.Environment, error) {
+	id, reason := plan.Deployment, plan.FailureReason
+	env = env.WithFailureCause(id, plan.FailureCause)
 	isActive, unverified, err := r.activeRollbackDefinition(ctx, env.RollbackDefinitions(id))
 	switch {
 	case err != nil:

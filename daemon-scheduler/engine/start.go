@@ -14,6 +14,13 @@ import (
 	"github.com/blox/blox/daemon-scheduler/environment"
 	"github.com/blox/blox/daemon-scheduler/planner"
 	"github.com/blox/blox/daemon-scheduler/store"
+	"github.com/blox/blox/internal/ratelimit"
+)
+
+// Calls of StartTask in one reconciliation: minStartCalls at least, and more only while the limiter has tokens left.
+const (
+	minStartCalls = 10
+	maxStartCalls = 40
 )
 
 // shutdownGrace is how long a call and its record may take after the context that they belong to has ended.
@@ -28,7 +35,7 @@ func (r *reconciliation) start(ctx context.Context, starts []planner.Action) err
 		return err // with a task found, the plan is void
 	}
 	byDeployment := map[string][]planner.Action{}
-	for _, a := range starts[:min(len(starts), maxActionsPerReconciliation)] {
+	for _, a := range starts[:min(len(starts), maxStarts(r.ECS.Limits.Modifications))] {
 		byDeployment[a.Launch.Deployment] = append(byDeployment[a.Launch.Deployment], a)
 	}
 	var failures []error
@@ -50,10 +57,17 @@ func (r *reconciliation) start(ctx context.Context, starts []planner.Action) err
 	return errors.Join(append(failures, calls.Wait())...)
 }
 
+// maxStarts returns how many tasks one reconciliation may start: as many as there are tokens for, so that it does not
+// wait long while its plan ages. The tokens that the bucket receives during a reconciliation are those of the next one.
+func maxStarts(limiter *ratelimit.Limiter) int {
+	calls := max(limiter.Available(maxStartCalls), minStartCalls)
+	return calls * ecsapi.MaxInstancesPerStartTask
+}
+
 // startBatch announces launches of one deployment, calls StartTask and records the outcome. A second StartTask would
 // start a second task, so a launch whose outcome is unknown stays open, and the planner has it confirmed later.
 func (r *reconciliation) startBatch(ctx context.Context, starts []planner.Action) error {
-	if err := r.ECS.Limits.Modifications.Wait(ctx); err != nil {
+	if err := r.ECS.Limits.Modifications.Wait(ctx, ratelimit.High); err != nil {
 		return fmt.Errorf("wait for a StartTask: %w", err)
 	}
 	if r.isOutdated() || r.callFailed.Load() {
@@ -88,7 +102,7 @@ func (r *reconciliation) startBatch(ctx context.Context, starts []planner.Action
 // instance may have begun to drain, lost its agent or left.
 func (r *reconciliation) canStartOn(instance string) bool {
 	i, found := r.Cluster.Instance(instance)
-	return found && i.CanRunTasks() && r.Cluster.Fresh(time.Now())
+	return found && i.CanRunTasks() && r.Cluster.FreshIn(r.env.Cluster, time.Now())
 }
 
 // announce writes the launches as open, which reserves their instances for this call.

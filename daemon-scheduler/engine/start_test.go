@@ -13,6 +13,7 @@ import (
 	"github.com/blox/blox/daemon-scheduler/environment"
 	"github.com/blox/blox/daemon-scheduler/planner"
 	"github.com/blox/blox/daemon-scheduler/store"
+	"github.com/blox/blox/internal/ratelimit"
 )
 
 // leads is the term of a leader without a lease.
@@ -41,6 +42,21 @@ func storedLaunches(t *testing.T, records *store.Store) map[string]environment.L
 		launches[l.Instance] = l
 	}
 	return launches
+}
+
+func TestMaxStarts_DependsOnTheTokensLeft(t *testing.T) {
+	const never = 1e-6 // tokens a second
+	bucket := func(burst float64) *ratelimit.Limiter {
+		return ratelimit.New(ratelimit.Bucket{Burst: burst, Rate: never}, 1)
+	}
+	full := bucket(25)
+	assert.Equal(t, 250, maxStarts(full))
+	for range 20 {
+		require.NoError(t, full.Wait(t.Context(), ratelimit.High))
+	}
+	assert.Equal(t, 100, maxStarts(full), "some in any case")
+	assert.Equal(t, 400, maxStarts(bucket(5000)), "not all with one plan")
+	assert.Equal(t, 400, maxStarts(nil), "without a limit")
 }
 
 func TestStartTask_FoldsTheAnswerByInstance(t *testing.T) {

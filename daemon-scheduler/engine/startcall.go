@@ -13,6 +13,7 @@ import (
 	"github.com/blox/blox/daemon-scheduler/ecsapi"
 	"github.com/blox/blox/daemon-scheduler/environment"
 	"github.com/blox/blox/daemon-scheduler/planner"
+	"github.com/blox/blox/internal/ratelimit"
 )
 
 // startCall is one announced StartTask and the outcomes of its launches. Launches that it does not list stay open.
@@ -46,7 +47,9 @@ func (c *startCall) send(ctx context.Context, announced []environment.Launch) er
 		return nil
 	default:
 		for _, l := range announced {
-			c.known = append(c.known, c.startFailed(l, outcome.Code, outcome.Message))
+			failed := c.startFailed(l, outcome.Code, outcome.Message)
+			failed.Refused = outcome.Scope == ecsapi.ScopeDeployment
+			c.known = append(c.known, failed)
 		}
 		return nil
 	}
@@ -57,7 +60,7 @@ func (c *startCall) sendHalves(ctx context.Context, announced []environment.Laun
 	half := len(announced) / 2
 	for _, part := range [][]environment.Launch{announced[:half], announced[half:]} {
 		if err == nil {
-			err = c.ECS.Limits.Modifications.Wait(ctx)
+			err = c.ECS.Limits.Modifications.Wait(ctx, ratelimit.High)
 		}
 		if err != nil {
 			c.restore(part)

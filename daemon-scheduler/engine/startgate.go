@@ -22,10 +22,9 @@ const (
 // to a role, or the task definition is inactive. Until ECS has accepted one, the leader therefore tries one instance at
 // a time and stops no more than one task for the rollout.
 type startAnswers struct {
-	accepted  bool             // ECS has executed one
-	refusals  *backoff.Backoff // not nil: ECS refused the last one because of the deployment
-	retryAt   time.Time        // when to try again after a refusal
-	refusedOn string           // ARN of the instance of the refused start
+	accepted bool             // ECS has executed one
+	refusals *backoff.Backoff // not nil: ECS refused the last one because of the deployment
+	retryAt  time.Time        // when to try again after a refusal
 }
 
 // recordStartAccepted records that ECS has executed a StartTask of the deployment.
@@ -35,8 +34,8 @@ func (l *leaderState) recordStartAccepted(name, deployment string) {
 	l.answersOf(name)[deployment] = startAnswers{accepted: true}
 }
 
-// recordStartRefused records that ECS refused a StartTask on the instance because of the deployment.
-func (l *leaderState) recordStartRefused(name, deployment, instance string) {
+// recordStartRefused records that ECS refused a StartTask because of the deployment.
+func (l *leaderState) recordStartRefused(name, deployment string) {
 	l.mu.Lock()
 	defer l.mu.Unlock()
 	answers := l.answersOf(name)[deployment]
@@ -44,7 +43,6 @@ func (l *leaderState) recordStartRefused(name, deployment, instance string) {
 		answers.refusals = backoff.New(refusalRetryInitial, refusalRetryMax)
 	}
 	answers.retryAt = time.Now().Add(answers.refusals.Next())
-	answers.refusedOn = instance
 	l.answersOf(name)[deployment] = answers
 }
 
@@ -92,10 +90,11 @@ func (r *reconciliation) isAccepted(deployment string) bool {
 // when the next start or stop may be tried; zero if none waits for that.
 func (r *reconciliation) permit(plan planner.Plan, now time.Time) (permitted []planner.Action, retryAt time.Time) {
 	r.leader.forgetStarts(r.env)
-	refused := r.leader.startAnswers(r.env.Name, plan.Deployment).refusals != nil
+	refused := r.leader.startAnswers(r.env.Name, plan.Deployment).refusals != nil || r.isRefused(plan.Deployment)
+	unanswered := false             // a former leader's condition may still hold
 	gates := map[string]startGate{} // by deployment id
 	for _, a := range plan.Actions {
-		if a.Kind != planner.Start && !makesRoom(a) {
+		if a.Kind != planner.Start && !a.MakesRoom() {
 			permitted = append(permitted, a)
 			continue
 		}
@@ -105,6 +104,7 @@ func (r *reconciliation) permit(plan planner.Plan, now time.Time) (permitted []p
 			gates[a.Launch.Deployment] = gate
 		}
 		refused = refused || gate.refusals != nil
+		unanswered = unanswered || !gate.open && gate.refusals == nil
 		switch {
 		case now.Before(gate.retryAt):
 			retryAt = planner.Earliest(retryAt, gate.retryAt)
@@ -112,14 +112,22 @@ func (r *reconciliation) permit(plan planner.Plan, now time.Time) (permitted []p
 			permitted = append(permitted, a)
 		}
 	}
-	if !refused { // the refused deployment is no longer in effect
+	if !refused && !unanswered { // the refused deployment is no longer in effect
 		r.conditions.clear(r.env.Name, startConditions...)
 	}
 	return permitted, retryAt
 }
 
-// makesRoom reports whether the action stops the only task of an instance, to start one of another deployment.
-func makesRoom(a planner.Action) bool { return a.Kind == planner.Stop && a.Launch.Instance != "" }
+// isRefused reports whether ECS has refused the last start of the deployment on some instance because of the
+// deployment.
+func (r *reconciliation) isRefused(deployment string) bool {
+	for _, l := range r.launches {
+		if l.Refused && l.State == environment.LaunchFailed && l.Deployment == deployment {
+			return true
+		}
+	}
+	return false
+}
 
 // startGate shows which tasks may be stopped to make room for starts of one deployment.
 type startGate struct {
@@ -143,7 +151,7 @@ func (r *reconciliation) gateOf(deployment string, plan planner.Plan, now time.T
 func (r *reconciliation) nextTrial(deployment string, plan planner.Plan) (task string) {
 	for _, a := range plan.Actions {
 		switch {
-		case !makesRoom(a) || a.Launch.Deployment != deployment:
+		case !a.MakesRoom() || a.Launch.Deployment != deployment:
 		case !r.needsRecord(a):
 			return a.Task
 		case task == "":
@@ -154,7 +162,8 @@ func (r *reconciliation) nextTrial(deployment string, plan planner.Plan) (task s
 }
 
 // isTrying reports whether one instance is trying a start of the deployment: the start is planned or open, its task is
-// stopping to make room, or ECS refused the start there and the planner repeats it.
+// stopping to make room, or ECS refused the start there and the planner repeats it. The launch records show all of
+// this, so that a new leader knows.
 func (r *reconciliation) isTrying(deployment string, plan planner.Plan, now time.Time) bool {
 	toStop := map[string]bool{} // by task ARN
 	for _, a := range plan.Actions {
@@ -175,7 +184,7 @@ func (r *reconciliation) isTrying(deployment string, plan planner.Plan, now time
 				return true
 			}
 		case environment.LaunchFailed:
-			if instance == r.leader.startAnswers(r.env.Name, deployment).refusedOn && r.canStartOn(instance) {
+			if l.Refused && r.canStartOn(instance) {
 				return true
 			}
 		}
@@ -200,7 +209,7 @@ func (r *reconciliation) recordAnswer(announced []environment.Launch, outcome ec
 		r.leader.recordStartAccepted(r.env.Name, deployment)
 		r.conditions.clear(r.env.Name, startConditions...)
 	case outcome.Class == ecsapi.Rejected && outcome.Scope == ecsapi.ScopeDeployment:
-		r.leader.recordStartRefused(r.env.Name, deployment, announced[0].Instance)
+		r.leader.recordStartRefused(r.env.Name, deployment)
 		r.conditions.set(r.env.Name, conditionOf(outcome), outcome)
 	case outcome.Scope == ecsapi.ScopeCaller && outcome.Err != nil:
 		r.callFailed.Store(true)

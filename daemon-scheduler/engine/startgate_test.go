@@ -153,3 +153,23 @@ func TestPermit_CountsReplacementsOfTheDeploymentAndTaskOnly(t *testing.T) {
 		assert.LessOrEqual(t, len(kinds(actions)[planner.Stop]), 1, name)
 	}
 }
+
+// A daemon that was stopped for a refused deployment stays away until ECS accepts a start. A leader that stopped
+// another one would take one more daemon with each failover.
+func TestPermit_RemembersARefusalOverAFailover(t *testing.T) {
+	r, records, fake := newReconciliation(t, leads)
+	r.env.Deployments = map[string]environment.Deployment{"d": {ID: "d"}}
+	fake.respondWith(http.StatusBadRequest, "AccessDeniedException")
+	require.NoError(t, r.startBatch(t.Context(), startsOn("i1")))
+	r.leader.close()
+	r.leader = newLeaderState(leads)
+	t.Cleanup(r.leader.close)
+	r.launches = storedLaunches(t, records)
+	plan := rolloutPlan([]string{"i2", "i3"}, nil)
+	actions, _ := r.permit(plan, time.Now())
+	assert.Empty(t, actions, "the planner starts the task of i1 after its delay")
+
+	fake.css.change(t, "i1", "DRAINING", true)
+	actions, _ = r.permit(plan, time.Now())
+	assert.Equal(t, map[planner.ActionKind][]string{planner.Stop: {"i2"}}, kinds(actions), "one instance is tried")
+}

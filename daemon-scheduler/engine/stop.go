@@ -15,6 +15,7 @@ import (
 	"github.com/blox/blox/daemon-scheduler/environment"
 	"github.com/blox/blox/daemon-scheduler/planner"
 	"github.com/blox/blox/daemon-scheduler/store"
+	"github.com/blox/blox/internal/ratelimit"
 )
 
 const (
@@ -76,12 +77,21 @@ func (r *reconciliation) stopTasks(ctx context.Context, stops []planner.Action) 
 
 // maxStops returns how many tasks one reconciliation may stop. Each stop is a call of its own, and a reconciliation
 // that waits for tokens delays the environment's starts and other environments.
-func maxStops(limiter *ecsapi.Limiter) int {
+func maxStops(limiter *ratelimit.Limiter) int {
 	return max(limiter.Available(maxActionsPerReconciliation), minStopsPerReconciliation)
 }
 
+// stopPriority is that of starts if the stop makes room for one, and below all others if the task is surplus.
+func stopPriority(a planner.Action) ratelimit.Priority {
+	if a.MakesRoom() {
+		return ratelimit.High
+	}
+	return ratelimit.Low
+}
+
 func (r *reconciliation) stopTask(ctx context.Context, a planner.Action) error {
-	if err := r.ECS.Limits.Modifications.Wait(ctx); err != nil {
+	ctx = ratelimit.WithPriority(ctx, stopPriority(a))
+	if err := r.ECS.Limits.Modifications.Wait(ctx, stopPriority(a)); err != nil {
 		return fmt.Errorf("wait for a StopTask: %w", err)
 	}
 	if r.isOutdated() || r.callFailed.Load() {
@@ -103,6 +113,9 @@ func (r *reconciliation) stopTask(ctx context.Context, a planner.Action) error {
 	event := environment.Event{
 		Action: environment.EventTaskStopped, Deployment: r.startedBy(a.Task), Reason: a.Reason, Count: 1,
 		Instances: []environment.EventInstance{{Instance: a.Instance, Task: a.Task}},
+	}
+	if a.StopReason == planner.ReasonUnhealthy {
+		event.Detail = a.Launch.Detail // names the containers
 	}
 	switch outcome.Class {
 	case ecsapi.Succeeded:

@@ -2,6 +2,7 @@ package engine
 
 import (
 	"context"
+	"maps"
 	"net/http"
 	"slices"
 	"strings"
@@ -12,21 +13,24 @@ import (
 	"github.com/stretchr/testify/assert"
 	"github.com/stretchr/testify/require"
 
-	"github.com/blox/blox/daemon-scheduler/ecsapi"
 	"github.com/blox/blox/daemon-scheduler/environment"
 	"github.com/blox/blox/daemon-scheduler/planner"
 	"github.com/blox/blox/daemon-scheduler/store"
+	"github.com/blox/blox/internal/ratelimit"
 )
 
 func TestMaxStops_DependsOnTheTokensLeft(t *testing.T) {
 	const never = 1e-6 // tokens a second
-	full := ecsapi.NewLimiter(never, 50)
+	bucket := func(burst float64) *ratelimit.Limiter {
+		return ratelimit.New(ratelimit.Bucket{Burst: burst, Rate: never}, 1)
+	}
+	full := bucket(50)
 	assert.Equal(t, 50, maxStops(full))
 	for range 45 {
-		require.NoError(t, full.Wait(t.Context()))
+		require.NoError(t, full.Wait(t.Context(), ratelimit.Low))
 	}
 	assert.Equal(t, minStopsPerReconciliation, maxStops(full), "some in any case")
-	assert.Equal(t, maxActionsPerReconciliation, maxStops(ecsapi.NewLimiter(never, 5000)))
+	assert.Equal(t, maxActionsPerReconciliation, maxStops(bucket(5000)))
 	assert.Equal(t, maxActionsPerReconciliation, maxStops(nil), "without a limit")
 }
 
@@ -42,7 +46,7 @@ func TestStop_CountsByABoundedSetOfReasons(t *testing.T) {
 	}
 	families, err := registry.Gather()
 	require.NoError(t, err)
-	var reasons []string
+	var reasons []planner.StopReason
 	for _, family := range families {
 		if family.GetName() != "blox_ds_task_stops_total" {
 			continue
@@ -51,13 +55,13 @@ func TestStop_CountsByABoundedSetOfReasons(t *testing.T) {
 			for _, label := range metric.GetLabel() {
 				assert.False(t, strings.Contains(label.GetValue(), r.env.Name), "%s names the environment", label.GetValue())
 				if label.GetName() == "reason" {
-					reasons = append(reasons, label.GetValue())
+					reasons = append(reasons, planner.StopReason(label.GetValue()))
 				}
 			}
 		}
 	}
 	slices.Sort(reasons)
-	assert.Equal(t, []string{"deleted", "draining", "duplicate", "not_matching", "scale_in", "superseded"}, reasons)
+	assert.Equal(t, slices.Sorted(maps.Keys(planner.StopMessages)), reasons)
 }
 
 // ECS may have executed a StopTask that was not answered, and may not.

@@ -4,43 +4,29 @@ import (
 	"context"
 	"errors"
 	"fmt"
-	"maps"
 	"slices"
-	"sync"
 	"time"
 
-	"github.com/sirupsen/logrus"
-
-	"github.com/blox/blox/daemon-scheduler/ecsapi"
-	"github.com/blox/blox/daemon-scheduler/environment"
 	"github.com/blox/blox/daemon-scheduler/planner"
 )
 
-const (
-	describeTimeout  = 15 * time.Second // of the DescribeTasks calls of one reconciliation
-	confirmationLife = time.Minute      // how long a task counts as live after ECS described it so
-	// phantomMinAge is the age from which on a task is a phantom if ECS reports it as MISSING: ECS is eventually
-	// consistent. Source: "API eventual consistency" in the Amazon ECS API Reference.
-	phantomMinAge = 5 * time.Minute
-
-	phantomReason = "ECS does not know the task. It is ignored."
-)
+const describeTimeout = 15 * time.Second // of the DescribeTasks calls of one verification
 
 // errUnconfirmed means that tasks to keep are not live for ECS, or that ECS does not show them yet.
 var errUnconfirmed = errors.New("ECS does not confirm that the tasks to keep are live")
 
-// keptTasks are the tasks that remain on an instance after its planned stops.
+// keptTasks are the ARNs of the tasks on one instance because of which others are stopped there.
 type keptTasks struct {
-	tasks      []environment.Task
-	duplicates []string // ARNs of the tasks to stop as duplicates
+	tasks      []string
+	duplicates []string // the tasks to stop as duplicates
 }
 
 // verifyKept returns the stops that may go out.
 //
 // The cluster state may show phantoms, tasks that ECS does not know: an old event was replayed, or etcd was restored. A
-// task is therefore stopped as a duplicate or as superseded only if ECS confirms that the tasks that remain on its
-// instance are live. A superseded task that leaves nothing makes room for a start and needs no confirmation, nor do
-// stops for other reasons. verifyKept has the phantoms that it finds left out of the cluster state, for the next plan.
+// task is therefore stopped because of others on its instance, as a duplicate or as superseded, only if ECS confirms
+// that the others are live. verifyKept has the phantoms that it finds left out of the cluster state, for the next plan.
+// A superseded task that leaves nothing makes room for a start, see verifyCounted. Other stops need no confirmation.
 //
 // It calls ECS only if such stops are planned, for about a hundred tasks in a call, and until as many stops may go out
 // as one reconciliation executes. An error withholds the stops that need confirmation.
@@ -53,7 +39,7 @@ func (r *reconciliation) verifyKept(
 	for len(stops) > 0 && len(permitted) < maxActionsPerReconciliation {
 		var group []planner.Action
 		group, stops = cutStops(stops, maxActionsPerReconciliation)
-		byInstance := r.keptByInstance(group)
+		byInstance := keptByInstance(group)
 		var missing map[string]bool
 		if err == nil { // after an error, another call would probably fail as well
 			missing, err = r.describeKept(ctx, byInstance)
@@ -89,44 +75,29 @@ func (r *reconciliation) confirmedStops(
 		withheld[t.Instance] = true
 	}
 	for instance, kept := range byInstance {
-		if !withheld[instance] && !r.confirmed.all(kept.tasks, time.Now()) {
+		if !withheld[instance] && !r.confirmed.allKept(kept.tasks, time.Now()) {
 			withheld[instance] = true
 			unconfirmed++
 		}
 	}
 	return slices.DeleteFunc(slices.Clone(stops), func(a planner.Action) bool {
-		return withheld[a.Instance] && needsConfirmation(a)
+		return withheld[a.Instance] && len(a.Kept) > 0
 	}), unconfirmed
 }
 
-func needsConfirmation(a planner.Action) bool {
-	return a.StopReason == planner.ReasonDuplicate || a.StopReason == planner.ReasonSuperseded
-}
-
-// keptByInstance returns, by instance ARN, the tasks that are to remain where a task is stopped because of them.
-func (r *reconciliation) keptByInstance(stops []planner.Action) map[string]keptTasks {
-	toStop, verified := map[string]bool{}, map[string]bool{} // by task ARN; by instance ARN
+// keptByInstance returns, by instance ARN, the tasks because of which others are to be stopped.
+func keptByInstance(stops []planner.Action) map[string]keptTasks {
 	byInstance := map[string]keptTasks{}
 	for _, a := range stops {
-		toStop[a.Task] = true
-		verified[a.Instance] = verified[a.Instance] || needsConfirmation(a)
-		if a.StopReason == planner.ReasonDuplicate {
-			kept := byInstance[a.Instance]
-			kept.duplicates = append(kept.duplicates, a.Task)
-			byInstance[a.Instance] = kept
-		}
-	}
-	if len(verified) == 0 {
-		return nil
-	}
-	for _, t := range r.tasks {
-		_, stopping := r.stopRequestedAt[t.ARN]
-		if !verified[t.Instance] || toStop[t.ARN] || stopping || t.Stopping() || !t.Live() {
+		if len(a.Kept) == 0 {
 			continue
 		}
-		kept := byInstance[t.Instance]
-		kept.tasks = append(kept.tasks, t)
-		byInstance[t.Instance] = kept
+		kept := byInstance[a.Instance]
+		kept.tasks = a.Kept
+		if a.StopReason == planner.ReasonDuplicate {
+			kept.duplicates = append(kept.duplicates, a.Task)
+		}
+		byInstance[a.Instance] = kept
 	}
 	return byInstance
 }
@@ -138,13 +109,10 @@ func (r *reconciliation) describeKept(
 ) (missing map[string]bool, err error) {
 	var arns []string
 	for _, kept := range byInstance {
-		if r.confirmed.all(kept.tasks, time.Now()) {
-			continue
+		if !r.confirmed.allKept(kept.tasks, time.Now()) {
+			arns = append(arns, kept.tasks...)
+			arns = append(arns, kept.duplicates...)
 		}
-		for _, t := range kept.tasks {
-			arns = append(arns, t.ARN)
-		}
-		arns = append(arns, kept.duplicates...)
 	}
 	if len(arns) == 0 {
 		return nil, nil
@@ -156,90 +124,4 @@ func (r *reconciliation) describeKept(
 	}
 	r.confirmed.add(tasks, at)
 	return missing, nil
-}
-
-// phantomsOf returns the environment's tasks among the missing ones, without those that ECS may not show yet.
-func (r *reconciliation) phantomsOf(missing map[string]bool, now time.Time) (phantoms []environment.Task) {
-	if len(missing) == 0 {
-		return nil
-	}
-	for _, t := range r.tasks {
-		if missing[t.ARN] && !r.isYoung(t, now) {
-			phantoms = append(phantoms, t)
-		}
-	}
-	return phantoms
-}
-
-// isYoung reports whether the task may have been started so recently that ECS does not show it yet.
-func (r *reconciliation) isYoung(t environment.Task, now time.Time) bool {
-	l := r.launches[t.Instance]
-	launched := l.State == environment.LaunchOpen && l.Deployment == t.StartedBy ||
-		l.State == environment.LaunchStarted && l.Task == t.ARN
-	return launched && now.Before(l.NotAfter.Add(phantomMinAge)) || now.Before(t.CreatedAt.Add(phantomMinAge))
-}
-
-// ignorePhantoms has tasks left out of the cluster state, and reports them.
-func (r *reconciliation) ignorePhantoms(phantoms []environment.Task) {
-	arns := make([]string, 0, len(phantoms))
-	for _, t := range phantoms {
-		arns = append(arns, t.ARN)
-		r.metrics.phantoms.Inc()
-		r.log.WithFields(logrus.Fields{
-			"instance": t.Instance, "task": t.ARN, "startedBy": t.StartedBy,
-		}).Warn("phantom task ignored, because ECS does not know it")
-		r.recordEvent(environment.Event{
-			Action: environment.EventPhantomTaskIgnored, Deployment: t.StartedBy, Reason: phantomReason, Count: 1,
-			Instances: []environment.EventInstance{{Instance: t.Instance, Task: t.ARN}},
-		})
-	}
-	r.Cluster.IgnoreTasks(arns)
-}
-
-// ignoreIfMissing reports whether ECS rejected the stop of a phantom, which is ignored from now on.
-func (r *reconciliation) ignoreIfMissing(ctx context.Context, a planner.Action, outcome ecsapi.Outcome) bool {
-	if outcome.Scope != ecsapi.ScopeInstance {
-		return false
-	}
-	ctx, cancel := context.WithTimeout(ctx, describeTimeout)
-	defer cancel()
-	_, missing, err := r.ECS.DescribeTasks(ctx, r.env.Cluster, []string{a.Task})
-	if err != nil {
-		r.log.WithError(err).WithField("task", a.Task).Warn("failed to describe a task that ECS does not stop")
-		return false
-	}
-	phantoms := r.phantomsOf(missing, time.Now())
-	r.ignorePhantoms(phantoms)
-	return len(phantoms) > 0
-}
-
-// confirmations hold when ECS last described tasks as live. They are safe for concurrent use.
-type confirmations struct {
-	mu sync.Mutex
-	at map[string]time.Time // by task ARN
-}
-
-// add records the tasks that are live and not stopping, and forgets expired entries.
-func (c *confirmations) add(described []environment.Task, at time.Time) {
-	c.mu.Lock()
-	defer c.mu.Unlock()
-	if c.at == nil {
-		c.at = map[string]time.Time{}
-	}
-	maps.DeleteFunc(c.at, func(_ string, confirmed time.Time) bool { return at.Sub(confirmed) >= confirmationLife })
-	for _, t := range described {
-		if t.Live() && !t.Stopping() {
-			c.at[t.ARN] = at
-		}
-	}
-}
-
-// all reports whether there are tasks and ECS has confirmed all of them recently.
-func (c *confirmations) all(tasks []environment.Task, now time.Time) bool {
-	c.mu.Lock()
-	defer c.mu.Unlock()
-	return len(tasks) > 0 && !slices.ContainsFunc(tasks, func(t environment.Task) bool {
-		at, ok := c.at[t.ARN]
-		return !ok || now.Sub(at) >= confirmationLife
-	})
 }

@@ -61,8 +61,9 @@ func running(arn, instance, deployment string) environment.Task {
 	}
 }
 
-func stopOf(t environment.Task, reason planner.StopReason) planner.Action {
-	return planner.Action{Kind: planner.Stop, Instance: t.Instance, Task: t.ARN, StopReason: reason}
+// stopOf returns the stop of a task because of others on its instance, if any.
+func stopOf(t environment.Task, reason planner.StopReason, kept ...string) planner.Action {
+	return planner.Action{Kind: planner.Stop, Instance: t.Instance, Task: t.ARN, StopReason: reason, Kept: kept}
 }
 
 // newVerification returns a reconciliation with tasks, and ECS's descriptions of them.
@@ -82,9 +83,10 @@ func TestVerifyKept_WithholdsStopsUntilECSConfirmsWhatRemains(t *testing.T) {
 	young.CreatedAt = time.Now().Add(-time.Minute)
 	unknownAge := kept
 	unknownAge.CreatedAt = time.Time{}
-	stopping := kept
-	stopping.DesiredStatus = "STOPPED"
-	both := []planner.Action{stopOf(oldTask, planner.ReasonSuperseded), stopOf(other, planner.ReasonDuplicate)}
+	both := []planner.Action{
+		stopOf(oldTask, planner.ReasonSuperseded, "kept"), stopOf(other, planner.ReasonDuplicate, "otherKept"),
+	}
+	alone := []planner.Action{stopOf(oldTask, planner.ReasonSuperseded)}
 	launched := map[string]environment.Launch{"i1": {
 		Instance: "i1", Deployment: "second", State: environment.LaunchStarted, Task: "kept", NotAfter: time.Now(),
 	}}
@@ -123,15 +125,7 @@ func TestVerifyKept_WithholdsStopsUntilECSConfirmsWhatRemains(t *testing.T) {
 			tasks: []environment.Task{oldTask, unknownAge}, launches: launched,
 			stops: both[:1], wantErr: errUnconfirmed, wantCalls: 1,
 		},
-		"a duplicate beside a task that stops": {
-			tasks: []environment.Task{other, {
-				ARN: "otherKept", Instance: "i2", StartedBy: "second", LastStatus: "RUNNING", DesiredStatus: "STOPPED",
-			}},
-			known: map[string]string{"other": "RUNNING"}, stops: both[1:], wantErr: errUnconfirmed, wantCalls: 1,
-		},
-		"the stop makes room for a start": {
-			tasks: []environment.Task{oldTask, stopping}, stops: both[:1], want: both[:1],
-		},
+		"the stop leaves nothing": {tasks: []environment.Task{oldTask}, stops: alone, want: alone},
 		"all tasks stop on purpose": {
 			tasks: []environment.Task{oldTask, kept}, stops: []planner.Action{stopOf(oldTask, planner.ReasonDraining)},
 			want: []planner.Action{stopOf(oldTask, planner.ReasonDraining)},
@@ -173,7 +167,7 @@ func TestVerifyKept_RetriesAfterErrorsOfECS(t *testing.T) {
 	ecs.known["kept"] = "RUNNING"
 	ecs.down = true
 	stops := []planner.Action{
-		stopOf(oldTask, planner.ReasonSuperseded), stopOf(running("leaving", "i2", "second"), planner.ReasonDraining),
+		stopOf(oldTask, planner.ReasonSuperseded, "kept"), stopOf(running("leaving", "i2", "second"), planner.ReasonDraining),
 	}
 	got, err := r.verifyKept(t.Context(), stops)
 	require.Error(t, err)
@@ -193,7 +187,7 @@ func TestVerifyKept_SharesCallsAndRemembersConfirmations(t *testing.T) {
 		oldTask, kept := running("old"+instance, instance, "first"), running("kept"+instance, instance, "second")
 		ecs.known[kept.ARN] = "RUNNING"
 		r.tasks = append(r.tasks, oldTask, kept)
-		stops = append(stops, stopOf(oldTask, planner.ReasonSuperseded))
+		stops = append(stops, stopOf(oldTask, planner.ReasonSuperseded, kept.ARN))
 	}
 	for len(stops) > 0 {
 		for range 5 { // the limiter lets few stops out at a time
@@ -215,7 +209,7 @@ func TestVerifyKept_ContinuesBehindStopsThatItWithholds(t *testing.T) {
 		oldTask, kept := running("old"+instance, instance, "first"), running("kept"+instance, instance, "second")
 		ecs.known[kept.ARN] = inECS
 		r.tasks = append(r.tasks, oldTask, kept)
-		stops = append(stops, stopOf(oldTask, planner.ReasonSuperseded))
+		stops = append(stops, stopOf(oldTask, planner.ReasonSuperseded, kept.ARN))
 	}
 	for n := range 2 * maxActionsPerReconciliation {
 		add(n, "STOPPED")

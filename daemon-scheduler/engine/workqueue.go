@@ -12,8 +12,9 @@ const (
 	firstRetry   = 100 * time.Millisecond // doubles with every failure in a row
 	longestRetry = 5 * time.Second        // a user's change of an environment that keeps failing waits as long
 
-	// After a reconciliation, a name cools down for four times its planning time. A flood of changes then costs at
-	// most a fifth of one processor, and the first change is still reconciled at once.
+	// After its planning, a name is not planned for again for four times the planning time. A flood of changes then
+	// costs at most a fifth of one processor, and the first change is still reconciled at once. The time in which a plan
+	// is executed counts, so a plan that calls ECS is followed by the next one without a pause.
 	cooldownFactor   = 4
 	shortestCooldown = 10 * time.Millisecond
 	longestCooldown  = 500 * time.Millisecond
@@ -25,7 +26,7 @@ type workqueue struct {
 	mu         sync.Mutex
 	queue      []string                    // names that a worker may take, oldest first
 	dirty      map[string]bool             // names in queue, and names to enter it later
-	processing map[string]bool             // names that a worker has taken
+	processing map[string]time.Time        // names that a worker has taken, with the time
 	requeues   map[string]*time.Timer      // names to add at a later time
 	cooldowns  map[string]*time.Timer      // names reconciled a moment ago
 	retries    map[string]*backoff.Backoff // names whose last reconciliation failed
@@ -36,7 +37,7 @@ type workqueue struct {
 
 func newWorkqueue() *workqueue {
 	return &workqueue{
-		dirty: map[string]bool{}, processing: map[string]bool{}, requeues: map[string]*time.Timer{},
+		dirty: map[string]bool{}, processing: map[string]time.Time{}, requeues: map[string]*time.Timer{},
 		cooldowns: map[string]*time.Timer{}, retries: map[string]*backoff.Backoff{}, backingOff: map[string]bool{},
 		added: make(chan struct{}),
 	}
@@ -55,7 +56,7 @@ func (q *workqueue) Add(name string) {
 
 // enqueue makes a dirty name available to workers, unless one processes it or it cools down.
 func (q *workqueue) enqueue(name string) {
-	if q.closed || !q.dirty[name] || q.processing[name] || q.cooldowns[name] != nil {
+	if _, processing := q.processing[name]; q.closed || !q.dirty[name] || processing || q.cooldowns[name] != nil {
 		return
 	}
 	q.queue = append(q.queue, name)
@@ -87,7 +88,7 @@ func (q *workqueue) take(ctx context.Context) (name string, ok bool, added <-cha
 	}
 	name, q.queue = q.queue[0], q.queue[1:]
 	delete(q.dirty, name)
-	q.processing[name] = true
+	q.processing[name] = time.Now()
 	return name, true, nil
 }
 
@@ -96,6 +97,7 @@ func (q *workqueue) take(ctx context.Context) (name string, ok bool, added <-cha
 func (q *workqueue) Done(name string, requeueAt time.Time, failed bool, planTime time.Duration) {
 	q.mu.Lock()
 	defer q.mu.Unlock()
+	executed := time.Since(q.processing[name]) - planTime
 	delete(q.processing, name)
 	if q.closed {
 		return
@@ -114,7 +116,7 @@ func (q *workqueue) Done(name string, requeueAt time.Time, failed bool, planTime
 	if !requeueAt.IsZero() {
 		q.requeues[name] = time.AfterFunc(time.Until(requeueAt), func() { q.endBackOff(name); q.Add(name) })
 	}
-	cooldown := min(max(cooldownFactor*planTime, shortestCooldown), longestCooldown)
+	cooldown := min(max(cooldownFactor*planTime-executed, shortestCooldown), longestCooldown)
 	q.cooldowns[name] = time.AfterFunc(cooldown, func() { q.endCooldown(name) })
 }
 

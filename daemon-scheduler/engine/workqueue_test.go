@@ -77,14 +77,39 @@ func TestWorkqueue_CoolsDownBetweenReconciliations(t *testing.T) {
 					assert.Zero(t, time.Since(start), "the first change is reconciled at once")
 				}
 				reconciles++
+				time.Sleep(planTime)
 				q.Done(name, time.Time{}, false, planTime)
 			}
 			time.Sleep(time.Millisecond)
 		}
-		assert.Equal(t, int(time.Second/(cooldownFactor*planTime))+1, reconciles)
+		assert.Equal(t, int(time.Second/((1+cooldownFactor)*planTime)), reconciles)
 		assert.LessOrEqual(t, q.Len(), 1)
 		q.Add("b")
 		assert.Contains(t, takeAll(t, q), "b")
+	})
+}
+
+// A rollout on many instances is a row of plans that are executed for longer than a flood of changes has to cool down.
+func TestWorkqueue_CoolsDownWhileAPlanIsExecuted(t *testing.T) {
+	synctest.Test(t, func(t *testing.T) {
+		q := newWorkqueue()
+		defer q.Close()
+		process := func(planTime, executionTime time.Duration) (cooldown time.Duration) {
+			time.Sleep(planTime + executionTime)
+			q.Add("a")
+			start := time.Now()
+			q.Done("a", time.Time{}, false, planTime)
+			_, ok := q.Next(t.Context())
+			assert.True(t, ok)
+			return time.Since(start)
+		}
+		q.Add("a")
+		assert.Equal(t, []string{"a"}, takeAll(t, q))
+		const planTime = 50 * time.Millisecond
+		assert.Equal(t, cooldownFactor*planTime, process(planTime, 0))
+		assert.Equal(t, cooldownFactor*planTime/2, process(planTime, cooldownFactor*planTime/2))
+		assert.Equal(t, shortestCooldown, process(planTime, cooldownFactor*planTime))
+		assert.Equal(t, longestCooldown, process(time.Second, 0))
 	})
 }
 

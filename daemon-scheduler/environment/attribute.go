@@ -12,6 +12,9 @@ const (
 	AttributeRemoved AttributeState = "removed" // an unanswered call may still set it
 )
 
+// ReadyValue is the value of a readiness attribute that is set.
+const ReadyValue = "true"
+
 // AttributeWindow is how long after its record is written an attribute may be set or removed.
 const AttributeWindow = 10 * time.Second
 

@@ -11,7 +11,7 @@ type Change struct {
 // InstanceChange is a change of a container instance, as far as it concerns daemons.
 type InstanceChange struct {
 	ClusterARN string
-	Instance   string // ARN
+	Instance   string // ARN; empty if the change concerns the whole cluster
 	Joined     bool   // it can be given tasks, and could not before
 	Changed    bool   // it joined or left, or its status, ECS agent connection or attributes changed
 	// Improved reports that a failed start may succeed now: the ECS agent has reconnected, resources were freed, or

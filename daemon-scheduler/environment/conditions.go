@@ -1,7 +1,9 @@
 package environment
 
 import (
+	"cmp"
 	"fmt"
+	"slices"
 	"strings"
 	"time"
 )
@@ -15,17 +17,47 @@ const (
 	ConditionPaused                ConditionType = "Paused"                // see Environment.Paused
 	ConditionWaitingForPromotion   ConditionType = "WaitingForPromotion"   // a deployment does not go beyond its canary
 	ConditionCircuitBreakerTripped ConditionType = "CircuitBreakerTripped" // the newest deployment failed
+	ConditionAlarmTriggered        ConditionType = "AlarmTriggered"        // an alarm failed the newest deployment
+	// ConditionProgressDeadlineExceeded means that tasks of the newest deployment did not become available in time.
+	ConditionProgressDeadlineExceeded ConditionType = "ProgressDeadlineExceeded"
+	ConditionAlarmsIgnored            ConditionType = "AlarmsIgnored" // see Environment.WithAlarmsChecked
+	ConditionTakeover                 ConditionType = "Takeover"      // see Takeover
 )
 
-// The conditions that the leader observes when calls of ECS fail.
+// The conditions that the status computes from the cluster and its tasks.
 const (
+	ConditionClusterNotReconciled ConditionType = "ClusterNotReconciled" // its state may lack instances and tasks
+	ConditionOverlapsEnvironment  ConditionType = "OverlapsEnvironment"  // another one runs the same family there
+)
+
+// The conditions that the leader observes: of tasks, and of calls of ECS that fail.
+const (
+	ConditionTasksUnhealthy         ConditionType = "TasksUnhealthy"         // the health checks of some tasks fail
 	ConditionCredentialsExpired     ConditionType = "CredentialsExpired"     // AWS refuses the credentials or the clock
+	ConditionRoleNotAssumed         ConditionType = "RoleNotAssumed"         // STS refuses AssumeRole of Environment.Role
 	ConditionThrottled              ConditionType = "Throttled"              // ECS throttles the account
 	ConditionECSUnavailable         ConditionType = "ECSUnavailable"         // ECS fails or cannot be reached
 	ConditionAccessDenied           ConditionType = "AccessDenied"           // ECS denies StartTask or iam:PassRole
 	ConditionTaskDefinitionRejected ConditionType = "TaskDefinitionRejected" // ECS rejects every start of the deployment
 	ConditionTaskStopFailed         ConditionType = "TaskStopFailed"         // ECS rejects StopTask
+	// ConditionServicesUnknown means that DescribeServices fails, so that the tasks of services count as workload.
+	ConditionServicesUnknown ConditionType = "ServicesUnknown"
+	// ConditionAlarmsUnknown means that the states of some alarms are unknown, so that the rollout waits.
+	ConditionAlarmsUnknown ConditionType = "AlarmsUnknown"
+	// ConditionTakeoverBlocked means that the service of a take-over cannot be updated.
+	ConditionTakeoverBlocked ConditionType = "TakeoverBlocked"
 )
+
+// ConditionTypes are all types of conditions, in the order in which they are shown.
+var ConditionTypes = []ConditionType{
+	ConditionRolledBack, ConditionPaused, ConditionWaitingForPromotion, ConditionCircuitBreakerTripped,
+	ConditionProgressDeadlineExceeded, ConditionAlarmTriggered, ConditionAlarmsIgnored,
+	ConditionTakeover, ConditionClusterNotReconciled, ConditionOverlapsEnvironment, ConditionTasksUnhealthy,
+	ConditionCredentialsExpired, ConditionRoleNotAssumed, ConditionThrottled, ConditionECSUnavailable,
+	ConditionAccessDenied,
+	ConditionTaskDefinitionRejected, ConditionTaskStopFailed, ConditionServicesUnknown, ConditionAlarmsUnknown,
+	ConditionTakeoverBlocked,
+}
 
 // ConditionStatus is the status of a condition, in Kubernetes' words.
 type ConditionStatus string
@@ -37,15 +69,28 @@ const ConditionTrue ConditionStatus = "True"
 type Condition struct {
 	Type               ConditionType
 	Status             ConditionStatus
-	Reason             string // one word; of a failed call, ECS's error code, which may be empty
+	Reason             string // one word; of a failed call, ECS's error code
 	Message            string
 	LastTransitionTime time.Time // when Status last changed; zero if unknown
+}
+
+// SortConditions sorts conditions in the order of ConditionTypes. Types of a later version come last, by name.
+func SortConditions(conditions []Condition) {
+	position := func(c Condition) int {
+		if n := slices.Index(ConditionTypes, c.Type); n >= 0 {
+			return n
+		}
+		return len(ConditionTypes)
+	}
+	slices.SortFunc(conditions, func(a, b Condition) int {
+		return cmp.Or(cmp.Compare(position(a), position(b)), cmp.Compare(a.Type, b.Type))
+	})
 }
 
 // Conditions returns the conditions that the record shows, in a fixed order.
 func (e Environment) Conditions() (conditions []Condition) {
 	for _, derive := range []func(Environment) (Condition, bool){
-		rolledBack, paused, waitingForPromotion, circuitBreakerTripped,
+		rolledBack, paused, waitingForPromotion, deploymentFailed, alarmsIgnored, takeover,
 	} {
 		if c, holds := derive(e); holds {
 			c.Status = ConditionTrue
@@ -122,22 +167,41 @@ func waitingForPromotion(e Environment) (Condition, bool) {
 	d, _ := e.InProgress()
 	return Condition{
 		Type: ConditionWaitingForPromotion, Reason: "CanaryNotPromoted", LastTransitionTime: d.StartTime,
-		Message: "The deployment continues beyond its canary when it is promoted.",
+		Message: promotionMessage(e, d),
 	}, e.AwaitsPromotion()
 }
 
-// circuitBreakerTripped holds until a user creates another deployment. Rollbacks do not end it.
-func circuitBreakerTripped(e Environment) (Condition, bool) {
-	for _, d := range e.History() {
-		if d.RollbackOf != "" {
-			continue
-		}
-		return Condition{
-			Type: ConditionCircuitBreakerTripped, Reason: "TooManyFailures", Message: d.RolloutStateReason,
-			LastTransitionTime: d.EndTime,
-		}, d.Rollout() == RolloutFailed
+func alarmsIgnored(e Environment) (Condition, bool) {
+	d, inProgress := e.InProgress()
+	message := ListAlarms(d.IgnoredAlarms) + " " + wasOrWere(d.IgnoredAlarms) +
+		" in the ALARM state when the deployment started, so the deployment ignores its alarms."
+	return Condition{
+		Type: ConditionAlarmsIgnored, Reason: "InAlarmAtStart", Message: message, LastTransitionTime: d.StartTime,
+	}, inProgress && len(d.IgnoredAlarms) > 0
+}
+
+// promotionMessage returns when the deployment goes beyond the present step of its canary.
+func promotionMessage(e Environment, d Deployment) string {
+	step, _, _, _ := e.CanaryStep(d)
+	name := e.CanaryStepText(d)
+	switch pause, automatic := step.Pause(); {
+	case name == "":
+		return "The deployment continues beyond its canary when it is promoted."
+	case !automatic:
+		return name + ": the deployment continues when the step is promoted."
+	case !d.CanaryProgress.PromotesAt.IsZero():
+		return fmt.Sprintf("%s: Blox promotes the step at %s if its tasks stay ready.",
+			name, d.CanaryProgress.PromotesAt.Format(time.RFC3339))
+	default:
+		return fmt.Sprintf("%s: Blox promotes the step when its tasks have been ready for %d minutes.",
+			name, int(pause.Minutes()))
 	}
-	return Condition{}, false
+}
+
+// Family returns the family of a task definition, given by its ARN or by family:revision.
+func Family(taskDefinition string) string {
+	family, _, _ := strings.Cut(resourceName(taskDefinition), ":")
+	return family
 }
 
 // resourceName returns the part of an ARN after the last slash.

@@ -18,6 +18,8 @@ func TestDeploymentConfiguration_Defaults(t *testing.T) {
 		"all at once":                    {DeploymentConfiguration{MinimumHealthyPercent: &zero}, 5, 5, 0},
 		"start before stop, all at once": {DeploymentConfiguration{MaximumPercent: &double}, 5, 1, 5},
 		"no desired instances":           {DeploymentConfiguration{}, 0, 1, 0},
+		"numbers":                        {DeploymentConfiguration{MaxUnavailableCount: 3, MaxSurgeCount: &full}, 7, 3, 100},
+		"numbers, stop before start":     {DeploymentConfiguration{MaxUnavailableCount: 3, MaxSurgeCount: &zero}, 7, 3, 0},
 	} {
 		assert.Equal(t, tc.maxUnavailable, tc.c.MaxUnavailable(tc.desired), name)
 		assert.Equal(t, tc.maxSurge, tc.c.MaxSurge(tc.desired), name)
@@ -26,7 +28,17 @@ func TestDeploymentConfiguration_Defaults(t *testing.T) {
 		assert.Equal(t, want, CircuitBreaker{}.FailureThreshold(desired))
 	}
 	assert.Equal(t, 7, CircuitBreaker{Threshold: 7}.FailureThreshold(1))
-	assert.Equal(t, 1, Canary{Percent: 1}.Size(5))
-	assert.Equal(t, 0, Canary{Percent: 50}.Size(0))
-	assert.Equal(t, 5, Canary{Percent: 10}.Size(50))
+	for want, threshold := range map[int]FailureThreshold{
+		2:   {ThresholdCount, 2},
+		3:   {ThresholdBoundedPercent, 1},
+		25:  {ThresholdBoundedPercent, 10},
+		200: {ThresholdBoundedPercent, 90},
+		1:   {ThresholdUnboundedPercent, 0},
+		225: {ThresholdUnboundedPercent, 90},
+	} {
+		assert.Equal(t, want, CircuitBreaker{ThresholdConfiguration: &threshold}.FailureThreshold(250), threshold)
+	}
+	assert.Equal(t, 1, CanaryStep{Percent: 1}.Size(5))
+	assert.Equal(t, 0, CanaryStep{Percent: 50}.Size(0))
+	assert.Equal(t, 5, CanaryStep{Percent: 10}.Size(50))
 }

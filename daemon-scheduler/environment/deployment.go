@@ -46,8 +46,8 @@ type Deployment struct {
 	StartTime time.Time
 	EndTime   time.Time
 
-	// Sequence is higher than that of every deployment that the environment's record held at the creation. v0.3's
-	// records have none: 0.
+	// Sequence is higher than that of every deployment that the environment's record held at the creation. Other
+	// versions write none, see numberDeployments.
 	Sequence int64 `json:",omitempty"`
 	// TaskSettingsHash distinguishes the TaskSettings of revisions that may no longer be kept. Earlier records have none.
 	TaskSettingsHash string `json:",omitempty"`
@@ -60,8 +60,28 @@ type Deployment struct {
 	RollbackOf         string       `json:",omitempty"` // id of the deployment that it undoes; empty unless a rollback
 	Promoted           bool         `json:",omitempty"` // the rollout continues after its canary
 	RolloutStartedAt   time.Time    `json:",omitzero"`  // when its status first changed
-	BakeStartedAt      time.Time    `json:",omitzero"`  // when all its tasks were running
-	FailedTasks        int          `json:",omitempty"` // failed starts and tasks, as the circuit breaker counts
+	BakeStartedAt      time.Time    `json:",omitzero"`  // when all its tasks were running; for people, like StartTime
+	// BakedSeconds is for how long leaders have seen it bake since BakeRestart, each by its own clock. It is recorded now
+	// and then, so that a new leader continues the bake time.
+	BakedSeconds int `json:",omitempty"`
+	// BakeRestart is when ECS started the youngest task that replaced another one of the deployment; zero if none has.
+	BakeRestart time.Time `json:",omitzero"`
+	// CanaryProgress is how far its canary is.
+	CanaryProgress CanaryProgress `json:",omitzero"`
+	FailedTasks    int            `json:",omitempty"` // failed starts and tasks
+	// FailedTasksReset is how many of FailedTasks the circuit breaker no longer counts: those of the last reset.
+	FailedTasksReset int `json:",omitempty"`
+	// HealthyTasks is the most tasks that were healthy at once, as known when FailedTasks last changed. More of them
+	// reset the failures if the circuit breaker is configured to. A task that replaces one makes no more.
+	HealthyTasks int `json:",omitempty"`
+	// AlarmsChecked means that the states of the alarms at the start are known. IgnoredAlarms were in ALARM then.
+	AlarmsChecked bool         `json:",omitempty"`
+	IgnoredAlarms []string     `json:",omitempty"`
+	FailureCause  FailureCause `json:",omitempty"`
+	// CheckedContainers are the essential containers of the task definition that have a health check. They are unknown
+	// until HealthChecksKnown.
+	CheckedContainers []string `json:",omitempty"`
+	HealthChecksKnown bool     `json:",omitempty"`
 
 	unknown unknownFields
 }
@@ -122,8 +142,7 @@ func (e Environment) Current() (Deployment, bool) {
 	return e.NewestCompleted()
 }
 
-// History returns every deployment, newest first: those in progress, then by sequence. Deployments of v0.3 have no
-// sequence; they precede all others, in the order of their times.
+// History returns every deployment, newest first: those in progress, then by sequence.
 func (e Environment) History() []Deployment {
 	history := slices.Collect(maps.Values(e.Deployments))
 	slices.SortFunc(history, func(a, b Deployment) int {
@@ -232,13 +251,14 @@ func (e Environment) addDeployment(d Deployment, now time.Time) Environment {
 	d.RolloutState = RolloutInProgress
 	d.StartTime = now.UTC()
 	d.Sequence = e.nextSequence()
+	e.LastSequence = d.Sequence
 	d.TaskSettingsHash = e.RevisionFor(d).Spec.TaskSettings.hash()
 	e.PendingDeploymentID = d.ID
 	return e.clearAutomaticPause().withDeployment(d)
 }
 
 func (e Environment) nextSequence() int64 {
-	newest := int64(0)
+	newest := e.LastSequence
 	for _, d := range e.Deployments {
 		newest = max(newest, d.Sequence)
 	}

@@ -42,6 +42,8 @@ type Environment struct {
 	PendingDeploymentID    string
 	InProgressDeploymentID string
 	Deployments            map[string]Deployment // by id
+	// LastSequence is the highest sequence number that a deployment has had. v0.3's records have none: 0.
+	LastSequence int64 `json:",omitempty"`
 
 	Revisions []Revision `json:",omitempty"` // oldest first; empty in v0.3's records, see KeptRevisions
 	CreatedAt time.Time  `json:",omitzero"`  // zero in v0.3's records
@@ -52,6 +54,8 @@ type Environment struct {
 	PausedBy      string    `json:",omitempty"`
 	PausedAt      time.Time `json:",omitzero"` // since when the environment is paused; zero if that is unknown
 	DeletingSince time.Time `json:",omitzero"` // zero unless the environment is being deleted with its tasks
+
+	Takeover *Takeover `json:",omitempty"` // nil unless the environment was created from a service
 
 	StoredVersion int64 `json:"-"` // increases with each write of the record; 0: not stored
 	Incarnation   int64 `json:"-"` // differs from that of a deleted environment of the same name; 0: not stored

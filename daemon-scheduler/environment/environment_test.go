@@ -74,7 +74,7 @@ func TestEnvironment_WritesV03sShape(t *testing.T) {
 	assert.JSONEq(
 		t,
 		`{"Name":"logs","Token":"`+token1+`","DesiredTaskDefinition":"arn:td:1","DesiredTaskCount":0,"Cluster":"arn:cluster",
-		"Health":0,"PendingDeploymentID":"`+first+`","InProgressDeploymentID":"",
+		"Health":0,"PendingDeploymentID":"`+first+`","InProgressDeploymentID":"","LastSequence":1,
 		"Deployments":{"`+first+`":{"ID":"`+first+`","Status":0,"Health":0,
 		"TaskDefinition":"arn:td:1","DesiredTaskCount":0,"Token":"`+token1+`","FailedInstances":null,
 		"StartTime":"2026-01-02T03:04:05Z","EndTime":"0001-01-01T00:00:00Z","Sequence":1,"Revision":1,

@@ -24,9 +24,10 @@ var (
 	ErrNoRollbackTarget    = errors.New("no deployment to roll back to")
 	ErrNoCanary            = errors.New("no canary is waiting for promotion")
 
-	ErrClusterNotFound        = errors.New("cluster not found")
+	ErrClusterNotFound        = errors.New("cluster not found") // see ClusterNotFound
 	ErrClusterInactive        = errors.New("cluster inactive")
-	ErrTaskDefinitionNotFound = errors.New("task definition not found")
+	ErrTaskDefinitionNotFound = errors.New("task definition not found") // see TaskDefinitionNotFound
+	ErrRoleNotAssumed         = errors.New("role not assumed")
 	ErrTaskDefinitionInactive = errors.New("task definition inactive")
 	// ErrTargetUnusable means that the task definition of a deployment to create does not exist or is inactive. See
 	// TargetUnusable.
@@ -73,6 +74,21 @@ func RevisionNotFound(number, name string) error {
 	return &domainError{ErrRevisionNotFound, "Revision " + number + " does not exist for environment " + name}
 }
 
+// ClusterNotFound returns the ErrClusterNotFound of a cluster, as given.
+func ClusterNotFound(given string) error {
+	return &domainError{ErrClusterNotFound, fmt.Sprintf("Cluster %.300q does not exist", given)}
+}
+
+// RoleNotAssumed returns the ErrRoleNotAssumed of a role.
+func RoleNotAssumed(role, reason string) error {
+	return &domainError{ErrRoleNotAssumed, "Role " + role + " cannot be assumed: " + reason}
+}
+
+// TaskDefinitionNotFound returns the ErrTaskDefinitionNotFound of a task definition, as given.
+func TaskDefinitionNotFound(given string) error {
+	return &domainError{ErrTaskDefinitionNotFound, fmt.Sprintf("TaskDefinition %.300q does not exist", given)}
+}
+
 func tokenOutdated(token string) error {
 	return &domainError{ErrTokenOutdated, "Token '" + token + "' is outdated"}
 }
@@ -107,6 +123,16 @@ func TargetUnusable(name string, d Deployment, cause error) error {
 	}
 	text := fmt.Sprintf("%s: revision %d of environment %s has %s", problem, d.RevisionNumber(), name, d.TaskDefinition)
 	return &domainError{ErrTargetUnusable, text}
+}
+
+func noCanaryStep(id string, number, count int) error {
+	problem := fmt.Sprintf("The canary of deployment %s has no step %d: it has %d", id, number, count)
+	return &domainError{ErrNoCanary, problem}
+}
+
+func stepNotReached(id string, number, present int) error {
+	return &domainError{ErrNoCanary, fmt.Sprintf(
+		"Deployment %s has not reached step %d of its canary: promote step %d first", id, number, present)}
 }
 
 func noCanary(id string) error {

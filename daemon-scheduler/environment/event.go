@@ -1,6 +1,9 @@
 package environment
 
-import "time"
+import (
+	"slices"
+	"time"
+)
 
 // EventAction names what happened.
 type EventAction string
@@ -13,20 +16,27 @@ const (
 	EventTaskStopFailed       EventAction = "taskStopFailed"     // ECS refused the stop
 	EventPhantomTaskIgnored   EventAction = "phantomTaskIgnored" // the cluster state shows a task that ECS does not know
 	EventDeploymentStarted    EventAction = "deploymentStarted"
+	EventCanaryStepPromoted   EventAction = "canaryStepPromoted" // after the pause of the step
 	EventDeploymentCompleted  EventAction = "deploymentCompleted"
 	EventDeploymentFailed     EventAction = "deploymentFailed"
 	EventDeploymentRolledBack EventAction = "deploymentRolledBack" // a rollback follows the failed deployment
 	EventEnvironmentDeleted   EventAction = "environmentDeleted"
+	EventConditionAppeared    EventAction = "conditionAppeared" // its Reason is the condition's type
+	EventConditionCleared     EventAction = "conditionCleared"
 	EventsDropped             EventAction = "eventsDropped" // there were more events than Blox keeps
 )
 
 // What users request through the API of any replica.
 const (
+	EventEnvironmentCreated           EventAction = "environmentCreated"
+	EventEnvironmentUpdated           EventAction = "environmentUpdated"
+	EventDeploymentCreated            EventAction = "deploymentCreated"
 	EventEnvironmentPaused            EventAction = "environmentPaused"
 	EventEnvironmentResumed           EventAction = "environmentResumed"
 	EventRollbackRequested            EventAction = "rollbackRequested"
 	EventDeploymentStopped            EventAction = "deploymentStopped"
 	EventDeploymentPromoted           EventAction = "deploymentPromoted"
+	EventTakeoverCancelled            EventAction = "takeoverCancelled"
 	EventEnvironmentDeletionRequested EventAction = "environmentDeletionRequested"
 )
 
@@ -37,13 +47,22 @@ type Event struct {
 	LastSeenAt     time.Time // of merged events, the last
 	FirstSeenAt    time.Time `json:",omitzero"` // of merged events, the first; zero if nothing was merged
 	Action         EventAction
-	Environment    string `json:",omitempty"` // name
-	Deployment     string `json:",omitempty"` // id
-	TaskDefinition string `json:",omitempty"` // ARN
-	Reason         string `json:",omitempty"`
-	Detail         string `json:",omitempty"`
-	Count          int    `json:",omitempty"` // container instances, or dropped events
+	Environment    string        `json:",omitempty"` // name
+	Deployment     string        `json:",omitempty"` // id
+	TaskDefinition string        `json:",omitempty"` // ARN
+	Reason         string        `json:",omitempty"`
+	Detail         string        `json:",omitempty"`
+	Actor          string        `json:",omitempty"` // who sent the request: a certificate's subject or an address
+	Changes        []FieldChange `json:",omitempty"`
+	Count          int           `json:",omitempty"` // container instances, repetitions of a condition, or dropped events
 	Instances      []EventInstance
+}
+
+// FieldChange is a changed setting of an environment, by the name of the API's field.
+type FieldChange struct {
+	Field  string
+	Before string `json:",omitempty"` // empty if it had no value
+	After  string `json:",omitempty"`
 }
 
 // EventInstance is a container instance that an event covers.
@@ -54,7 +73,8 @@ type EventInstance struct {
 
 const (
 	maxEventInstances = 10  // instances that one event names
-	maxReasonBytes    = 300 // bytes of a reason or a detail
+	maxEventChanges   = 20  // changes that one event names
+	maxReasonBytes    = 300 // bytes of a reason, a detail or a changed value
 )
 
 // Merge returns e merged with other, and whether both report the same about different instances.
@@ -78,6 +98,10 @@ func (e Event) Truncated() Event {
 	e.Reason = truncate(e.Reason)
 	e.Detail = truncate(e.Detail)
 	e.Instances = lastInstances(e.Instances)
+	e.Changes = slices.Clone(e.Changes[:min(len(e.Changes), maxEventChanges)])
+	for i := range e.Changes {
+		e.Changes[i].Before, e.Changes[i].After = truncate(e.Changes[i].Before), truncate(e.Changes[i].After)
+	}
 	return e
 }
 

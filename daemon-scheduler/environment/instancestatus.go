@@ -22,8 +22,9 @@ type InstanceStatus struct {
 	Reason        string // of the phase, or of the next action; may be empty
 	Task          string // ARN; empty without one
 	TaskStatus    string
-	Deployment    string // the task's
-	Attempts      int    // to start the task, in a row
+	Health        HealthStatus // of the task, if it has health checks
+	Deployment    string       // the task's
+	Attempts      int          // to start the task, in a row
 	NextAttemptAt time.Time
 }
 
@@ -33,14 +34,21 @@ type Counts struct {
 	Running  int // with a RUNNING task of the current deployment
 	Pending  int // with another live task of the current deployment
 	Outdated int // with a live task of another deployment
-	Failed   int // without a task because of a failure on the instance
+	Failed   int // without an available task because of a failure on the instance
+	// Available instances have a task of any deployment that is RUNNING, HEALTHY if it has health checks, and ready.
+	Available    int
+	Unreachable  int // ACTIVE ones whose agent is disconnected
+	Misscheduled int // outside the instance group, with a live task
 }
+
+// Updated is the number of instances with a task of the current deployment.
+func (c Counts) Updated() int { return c.Running + c.Pending }
 
 // Step is one step of a dry run.
 type Step struct {
-	// Wave is the number of the batch, from 1. A batch starts when the tasks of the earlier batches have started and
+	// Batch is the number of the batch, from 1. A batch starts when the tasks of the earlier batches have started and
 	// stopped.
-	Wave     int
+	Batch    int
 	Action   string // start, stop or wait
 	Instance string // ARN
 	Task     string // ARN, of stop

@@ -31,6 +31,8 @@ type Launch struct {
 	// Failures is how many of these attempts have failed: StartTask failed for the instance, or the task stopped by
 	// itself.
 	Failures int `json:",omitempty"`
+	// TaskFailures is how many of these are tasks that stopped.
+	TaskFailures int `json:",omitempty"`
 	// NextAttemptAt is the earliest time of the next attempt after a failure. For a started task that is missing from
 	// the cluster state, it is when ECS is queried for it.
 	NextAttemptAt time.Time
@@ -38,10 +40,22 @@ type Launch struct {
 	Detail        string // the reason as a sentence
 	// HadNoTask reports that the instance had no running task of the environment before this deployment. Failures on
 	// such an instance do not count against the deployment.
-	HadNoTask        bool      `json:",omitempty"`
+	HadNoTask bool `json:",omitempty"`
+	// Rollout is the id of the deployment that was current when the launch was made, if that is another one: outside a
+	// canary, instances keep the previous deployment.
+	Rollout string `json:",omitempty"`
+	// Refused reports that ECS refused the start because of the deployment, and so would on any instance.
+	Refused          bool      `json:",omitempty"`
 	DaemonsOnlySince time.Time `json:",omitzero"` // since when only daemons run on the instance
 	ReleasedAt       time.Time `json:",omitzero"` // when the instance was released for scale-in
+	Settled          Settled   `json:",omitzero"`
 
 	StoredVersion int64 `json:"-"` // increases with each write of the record; 0: not stored
 	unknown       unknownFields
+}
+
+// Settled names the deployment that was finished on an instance, and the RUNNING task that showed it.
+type Settled struct {
+	Deployment string // id
+	Task       string // ARN
 }

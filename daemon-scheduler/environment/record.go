@@ -1,24 +1,27 @@
 package environment
 
 import (
-	"bytes"
 	"encoding/json"
 	"maps"
 	"reflect"
 	"slices"
 	"strings"
+
+	jsonv2 "github.com/go-json-experiment/json"
+	jsonv1 "github.com/go-json-experiment/json/v1"
 )
 
 // unknownFields are the JSON fields of a record that this version of Blox does not know. They survive a rewrite, so
 // that two versions may run side by side.
 type unknownFields map[string]json.RawMessage
 
+// strictV1 decodes like encoding/json, but rejects unknown fields.
+var strictV1 = jsonv2.JoinOptions(jsonv1.DefaultOptionsV1(), jsonv2.RejectUnknownMembers(true))
+
 // decodeRecord fills record, a pointer to a struct, and returns the fields that the struct lacks.
 func decodeRecord(data []byte, record any) (unknownFields, error) {
-	strict := json.NewDecoder(bytes.NewReader(data))
-	strict.DisallowUnknownFields()
-	if strict.Decode(record) == nil && strict.InputOffset() == int64(len(data)) {
-		return nil, nil // the usual case, at half the cost
+	if jsonv2.Unmarshal(data, record, strictV1) == nil {
+		return nil, nil // the usual case, at a quarter of the cost
 	}
 	reflect.ValueOf(record).Elem().SetZero()
 	if err := json.Unmarshal(data, record); err != nil {
@@ -83,6 +86,7 @@ func (e *Environment) UnmarshalJSON(data []byte) error {
 		d.ID = id // the map's key takes precedence
 		e.Deployments[id] = d
 	}
+	e.numberDeployments()
 	return nil
 }
 

@@ -2,6 +2,7 @@ package environment
 
 import (
 	"testing"
+	"time"
 
 	"github.com/stretchr/testify/assert"
 	"github.com/stretchr/testify/require"
@@ -31,7 +32,40 @@ func TestSelector_Matches(t *testing.T) {
 	}
 	_, err := Spec{Query: "zone"}.Selector()
 	assert.ErrorContains(t, err, "query: column 1: ")
-	canaries, err := Canary{Query: "attribute:zone == a"}.Selector()
+	canaries, err := CanaryStep{Query: "attribute:zone == a"}.Selector()
 	require.NoError(t, err)
 	assert.True(t, canaries.Matches(i))
+}
+
+func TestAttributesInUse_AreTheCustomOnesOfSpecsInEffect(t *testing.T) {
+	deployed := func(s Spec, changes ...func(*Environment)) Environment {
+		e := New("logs", "arn:cluster/prod", "agent:1", "token")
+		e.Revisions = []Revision{{Number: 1, Spec: s}}
+		e.Deployments["d"] = Deployment{ID: "d", Status: Completed, Revision: 1}
+		for _, change := range changes {
+			change(&e)
+		}
+		return e
+	}
+	selecting := Spec{
+		Attributes: []Attribute{{"zone", "a"}, {"ecs.os-type", "linux"}}, ReadinessAttribute: "ready",
+		Query:                   "attribute:stack == x and attribute:ecs.instance-type =~ c5.* or attribute:zone exists",
+		DeploymentConfiguration: DeploymentConfiguration{Canary: &Canary{Query: "attribute:canary exists"}},
+	}
+	for name, row := range map[string]struct {
+		environment Environment
+		want        []string
+	}{
+		"all places": {deployed(selecting), []string{"canary", "ready", "stack", "zone"}},
+		"none":       {deployed(Spec{Query: "agentConnected == true"}), nil},
+		"nothing is deployed": {
+			deployed(selecting, func(e *Environment) { e.Deployments = nil }), nil,
+		},
+		"it is being deleted": {
+			deployed(selecting, func(e *Environment) { e.DeletingSince = time.Unix(1, 0) }), nil,
+		},
+		"an unreadable query": {deployed(Spec{Query: "attribute:zone", ReadinessAttribute: "ready"}), []string{"ready"}},
+	} {
+		t.Run(name, func(t *testing.T) { assert.Equal(t, row.want, row.environment.AttributesInUse()) })
+	}
 }

@@ -46,7 +46,7 @@ func TestHistory_DeploymentsOfV03PrecedeNumberedOnes(t *testing.T) {
 	e = must(t)(e.Update(Spec{TaskDefinition: "arn:td:2"}, token1, token2, time.Time{}))
 	e = completed(must(t)(e.Deploy(third, token2, now.AddDate(-20, 0, 0))), third, now.AddDate(-20, 0, 0))
 	assert.Equal(t, []string{third, first, second}, historyIDs(e))
-	assert.EqualValues(t, 1, e.Deployments[third].Sequence)
+	assert.EqualValues(t, 3, e.Deployments[third].Sequence)
 }
 
 func historyIDs(e Environment) (ids []string) {

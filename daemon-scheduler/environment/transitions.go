@@ -29,6 +29,9 @@ func (e Environment) Deploy(id, token string, now time.Time) (Environment, error
 // deployRevision adds the deployment d of revision r, and stops the one in progress. It refuses a deployment of the
 // same revision unless that is forced.
 func (e Environment) deployRevision(r Revision, d Deployment, now time.Time) (Environment, error) {
+	if err := e.checkNotHandedBack(); err != nil {
+		return e, err
+	}
 	if current, ok := e.InProgress(); ok {
 		if current.RevisionNumber() == r.Number && !d.ForceNewDeployment {
 			return e, inProgress(current.ID)
@@ -83,9 +86,9 @@ func (e Environment) Stop(id string, kind StopKind, next string, now time.Time) 
 	return e.endDeployment(d, RolloutStopped, "The deployment was stopped.", now).startRollback(to, id, next, now), nil
 }
 
-// Fail ends the deployment in progress as failed. It rolls back, with the id next, if the circuit breaker is
-// configured to, to the newest completed deployment whose task definition isActive. If there is none, or the circuit
-// breaker does not roll back, Fail leaves the tasks as they are and pauses.
+// Fail ends the deployment in progress as failed. It rolls back, with the id next, if the circuit breaker, or the
+// alarms of which one was triggered, are configured to, to the newest completed deployment whose task definition
+// isActive. If there is none, or they are not, Fail leaves the tasks as they are and pauses.
 func (e Environment) Fail(
 	id, reason, next string, isActive func(taskDefinition string) bool, now time.Time,
 ) Environment {
@@ -117,7 +120,7 @@ func (e Environment) FailAndPause(id, reason string, now time.Time) Environment 
 // of the newest completed deployments first. It returns none if the deployment pauses instead.
 func (e Environment) RollbackDefinitions(id string) (definitions []string) {
 	d, ok := e.Deployments[id]
-	if !ok || !e.RevisionFor(d).Spec.DeploymentConfiguration.CircuitBreaker.Rollback {
+	if !ok || !e.rollsBack(d) {
 		return nil
 	}
 	for _, d := range e.History() {
@@ -134,6 +137,9 @@ func (e Environment) RollbackDefinitions(id string) (definitions []string) {
 // rollback.
 func (e Environment) Rollback(next string, now time.Time) (Environment, error) {
 	if err := e.checkNotDeleting(); err != nil {
+		return e, err
+	}
+	if err := e.checkNotHandedBack(); err != nil {
 		return e, err
 	}
 	if d, ok := e.InProgress(); ok && d.RollbackOf != "" {
@@ -156,8 +162,35 @@ func (e Environment) startRollback(to Deployment, from, next string, now time.Ti
 	}, now)
 }
 
-// Promote continues the deployment after its canary.
-func (e Environment) Promote(id string) (Environment, error) {
+// Promote continues the deployment after the present step of its canary.
+func (e Environment) Promote(id string) (Environment, error) { return e.promote(id, e.promoteStep) }
+
+// PromoteStep is Promote for the step with that number. It changes nothing if that was promoted already: a repeated
+// request must not promote the next one.
+func (e Environment) PromoteStep(id string, number int) (Environment, error) {
+	_, present, count, waits := e.CanaryStep(e.Deployments[id])
+	switch {
+	case waits && number > count:
+		return e, noCanaryStep(id, number, count)
+	case waits && number > present:
+		return e, stepNotReached(id, number, present)
+	case waits && number < present:
+		return e, nil
+	}
+	return e.Promote(id)
+}
+
+// PromoteFully continues the deployment on all instances.
+func (e Environment) PromoteFully(id string) (Environment, error) {
+	return e.promote(id, func(d Deployment) Deployment {
+		_, _, count, _ := e.CanaryStep(d)
+		d.CanaryProgress = CanaryProgress{PromotedSteps: count}
+		d.Promoted = true
+		return d
+	})
+}
+
+func (e Environment) promote(id string, promoted func(Deployment) Deployment) (Environment, error) {
 	if err := e.checkNotDeleting(); err != nil {
 		return e, err
 	}
@@ -170,8 +203,7 @@ func (e Environment) Promote(id string) (Environment, error) {
 	case d.Status == Completed, !e.HasCanary(d):
 		return e, noCanary(id)
 	}
-	d.Promoted = true
-	return e.withDeployment(d), nil
+	return e.withDeployment(promoted(d)), nil
 }
 
 // Pause stops all starts and stops until Resume, but for drains, scale-in and deletion. Deployments do not end a pause

@@ -36,20 +36,11 @@ func (s Spec) Validate(d TaskDefinition) (problems []string) {
 			problems = append(problems, fmt.Sprintf(format, args...))
 		}
 	}
-	c := s.DeploymentConfiguration
-	if c.Canary != nil {
-		ambiguous := (c.Canary.Percent == 0) == (c.Canary.Query == "")
-		add(ambiguous, "deploymentConfiguration.canary in body should have either percent or query")
-		_, err := c.Canary.Selector()
-		add(err != nil, "deploymentConfiguration.canary.%v", inBody(err))
-	}
-	add(c.Maximum() > 100 && d.StaticPorts, "deploymentConfiguration.maximumPercent in body should be 100, "+
-		"as tasks with static host ports cannot run side by side")
+	problems = s.DeploymentConfiguration.validate(d)
 	_, err := s.Selector()
 	add(err != nil, "instanceGroup.%v", inBody(err))
-	reserved := strings.HasPrefix(s.ReadinessAttribute, "ecs.") ||
-		strings.HasPrefix(s.ReadinessAttribute, "com.amazonaws.")
-	add(reserved, "readinessAttribute in body should not begin with ecs. or com.amazonaws., which are ECS's own")
+	add(isECSAttribute(s.ReadinessAttribute),
+		"readinessAttribute in body should not begin with ecs. or com.amazonaws., which are ECS's own")
 	problems = append(problems, s.TaskSettings.validate(d)...)
 	data, err := json.Marshal(s)
 	add(err != nil || len(data) > maxSpecBytes, "the body as a whole should be at most %d bytes", maxSpecBytes)

@@ -40,7 +40,7 @@ func TestSpec_ValidateListsEveryProblem(t *testing.T) {
 		"an invalid query": {
 			Spec{Query: "zone == a"}, bridge,
 			`instanceGroup.query in body is invalid: column 1: "zone" is not a subject: ` +
-				`attribute:<name>, ec2InstanceId or agentConnected`,
+				`attribute:<name>, ec2InstanceId, agentConnected, agentVersion, capacityProviderName or registeredAt`,
 		},
 		"an invalid canary query": {
 			canary(Canary{Query: "attribute:a"}), bridge,
@@ -48,11 +48,33 @@ func TestSpec_ValidateListsEveryProblem(t *testing.T) {
 				"the query ends where an operator: ==, !=, =~, !~, in, not_in, exists or !exists is expected",
 		},
 		"an empty canary": {
-			canary(Canary{}), bridge, "deploymentConfiguration.canary in body should have either percent or query",
+			canary(Canary{}), bridge, "deploymentConfiguration.canary in body should have either percent, query or steps",
 		},
 		"a canary with percent and query": {
-			canary(Canary{5, "attribute:a exists"}), bridge,
-			"deploymentConfiguration.canary in body should have either percent or query",
+			canary(Canary{Percent: 5, Query: "attribute:a exists"}), bridge,
+			"deploymentConfiguration.canary in body should have either percent, query or steps",
+		},
+		"canary steps": {
+			canary(Canary{Steps: []CanaryStep{
+				{Query: "attribute:a exists"}, {Percent: 5}, {Count: 3, PauseMinutes: new(int)}, {Percent: 6},
+			}}), bridge, "",
+		},
+		"a canary with percent and steps": {
+			canary(Canary{Percent: 5, Steps: []CanaryStep{{Percent: 7}}}), bridge,
+			"deploymentConfiguration.canary in body should have either percent, query or steps",
+		},
+		"an empty canary step": {
+			canary(Canary{Steps: []CanaryStep{{Percent: 5}, {}}}), bridge,
+			"deploymentConfiguration.canary.steps.1 in body should have either percent, count or query",
+		},
+		"a canary step that is smaller than an earlier one": {
+			canary(Canary{Steps: []CanaryStep{{Percent: 5}, {Count: 9}, {Percent: 5}}}), bridge,
+			"deploymentConfiguration.canary.steps.2.percent in body should be greater than 5, that of an earlier step",
+		},
+		"an invalid query of a canary step": {
+			canary(Canary{Steps: []CanaryStep{{Query: "zone"}}}), bridge,
+			`deploymentConfiguration.canary.steps.0.query in body is invalid: column 1: "zone" is not a subject: ` +
+				`attribute:<name>, ec2InstanceId, agentConnected, agentVersion, capacityProviderName or registeredAt`,
 		},
 		"start before stop, static ports": {
 			Spec{DeploymentConfiguration: DeploymentConfiguration{MaximumPercent: &double}},

@@ -24,13 +24,13 @@ import (
 )
 
 const (
-	retention           = time.Hour       // at most: writes of leaseShared share a lease
-	leaseShared         = 5 * time.Minute // time in which writes use the same lease
+	retention           = 14 * 24 * time.Hour // at most: writes of leaseShared share a lease
+	leaseShared         = time.Hour           // time in which writes use the same lease
 	maxBatches          = 200
 	maxRemovalsPerWrite = 50 // batches over maxBatches
 )
 
-// Store keeps batches of events in etcd for an hour and holds a copy of them, which Run keeps up to date.
+// Store keeps batches of events in etcd for two weeks and holds a copy of them, which Run keeps up to date.
 type Store struct {
 	records *store.Store
 	log     logrus.FieldLogger
@@ -132,7 +132,7 @@ func (s *Store) Record(ctx context.Context, id string, events []environment.Even
 	return nil
 }
 
-// currentLease returns a lease that has nearly an hour left.
+// currentLease returns a lease that has nearly the whole retention left.
 func (s *Store) currentLease(ctx context.Context) (clientv3.LeaseID, error) {
 	s.leaseMu.Lock()
 	defer s.leaseMu.Unlock()

@@ -88,7 +88,7 @@ func TestStore_EventsExpireWithTheirSharedLease(t *testing.T) {
 	of, err := client.TimeToLive(t.Context(), leases.Leases[0].ID, clientv3.WithAttachedKeys())
 	require.NoError(t, err)
 	assert.Len(t, of.Keys, 5)
-	assert.Equal(t, int64(3600), of.GrantedTTL)
+	assert.Equal(t, int64(14*24*3600), of.GrantedTTL)
 
 	// A lease that does not exist any more is not used again.
 	_, err = client.Revoke(t.Context(), leases.Leases[0].ID)

@@ -39,6 +39,7 @@ func cluster(n int, startedBy string) State {
 			Instance: instance, Deployment: startedBy, State: environment.LaunchStarted, Task: task, Attempts: 1,
 			NotAfter: now.Add(-47 * time.Hour),
 		}
+		s.Availability[task] = environment.Availability{Available: true, Since: now.Add(-47 * time.Hour)}
 	}
 	return s
 }

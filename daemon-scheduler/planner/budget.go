@@ -9,12 +9,9 @@ import (
 	"github.com/blox/blox/internal/backoff"
 )
 
-// clockSkew is the largest difference between the clocks of ECS and of the replicas that create deployments.
-const clockSkew = 5 * time.Minute
-
 // A new task has to run for the min ready time before the next instance may lose its old one, or its own instance the
 // one beside it. Otherwise tasks that stop soon after they began to run would replace all the old ones. The time
-// doubles with every failure.
+// doubles with every task that stops by itself. Refused starts show nothing about the tasks that run.
 const (
 	minReadyInitial = time.Second
 	minReadyMax     = time.Minute
@@ -23,8 +20,8 @@ const (
 // rollout is the rollout that the current deployment belongs to. A deployment that was stopped or failed has disturbed
 // instances already; the one that follows it continues its rollout.
 type rollout struct {
-	start       time.Time       // when it began, with the unfinished deployments that it continues
 	deployments map[string]bool // the ids of these deployments
+	previous    string          // the id of the deployment that was completed before; empty if none
 	first       bool            // no other deployment was completed before
 }
 
@@ -32,8 +29,8 @@ func newRollout(e environment.Environment) rollout {
 	current, _ := e.Current()
 	previous, completed := e.NewestCompleted()
 	r := rollout{
-		start:       current.StartTime,
 		deployments: map[string]bool{current.ID: true},
+		previous:    previous.ID,
 		first:       !completed || previous.ID == current.ID,
 	}
 	for _, d := range e.History() {
@@ -41,24 +38,40 @@ func newRollout(e environment.Environment) rollout {
 			break
 		}
 		r.deployments[d.ID] = true
-		if d.StartTime.Before(r.start) {
-			r.start = d.StartTime
-		}
 	}
 	return r
+}
+
+// beganAt returns when the rollout first changed an instance, by the clock of ECS: the clocks of replicas differ, and
+// the times of tasks are compared with it. It is the creation of the rollout's first task, or the first stop of a
+// superseded task of the previous deployment; zero if the cluster state shows neither.
+func (r rollout) beganAt(tasks []environment.Task) (at time.Time) {
+	for n := range tasks {
+		task := &tasks[n]
+		switch {
+		case r.deployments[task.StartedBy]:
+			at = Earliest(at, task.CreatedAt)
+		case task.StartedBy == r.previous && stoppedAsSuperseded(*task):
+			at = Earliest(at, task.StoppedAt)
+		}
+	}
+	return at
 }
 
 // rolloutBudget is how many more instances the rollout may change now.
 type rolloutBudget struct {
 	startFirst  bool      // new tasks start beside the old ones, which stop once the new ones run
 	remaining   int       // instances that may lose their running task or, with startFirst, get a second one
+	restarts    int       // as remaining, of instances whose tasks are UNHEALTHY: they are unavailable already
 	limit       string    // what limits it
 	nextReadyAt time.Time // when the next new task becomes ready, which may free some of it; zero if all are
+	slowStart   slowStart
+	waves       waves
 }
 
 // newRolloutBudget returns the budget that the instances already unavailable or surging leave.
 func newRolloutBudget(rules environment.DeploymentConfiguration, instances []*instanceState) rolloutBudget {
-	desired, unavailable, surging := 0, 0, 0
+	desired, unavailable, unhealthy, surging := 0, 0, 0, 0
 	var nextReadyAt time.Time
 	for _, i := range instances {
 		if i.schedulable || i.unavailable {
@@ -66,6 +79,7 @@ func newRolloutBudget(rules environment.DeploymentConfiguration, instances []*in
 		}
 		if i.unavailable {
 			unavailable++
+			unhealthy += oneIf(i.unhealthy)
 		}
 		if i.surging {
 			surging++
@@ -76,6 +90,7 @@ func newRolloutBudget(rules environment.DeploymentConfiguration, instances []*in
 	budget := rolloutBudget{
 		startFirst:  maxSurge > 0,
 		remaining:   maxUnavailable - unavailable,
+		restarts:    maxUnavailable - (unavailable - unhealthy),
 		limit:       fmt.Sprintf(limitUnavailable, quantity(maxUnavailable, "instance")),
 		nextReadyAt: nextReadyAt,
 	}
@@ -85,48 +100,66 @@ func newRolloutBudget(rules environment.DeploymentConfiguration, instances []*in
 		budget.remaining = maxSurge - surging
 		budget.limit = fmt.Sprintf(limitSurge, quantity(maxSurge, "instance"))
 	}
+	if budget.startFirst {
+		budget.restarts = min(budget.restarts, maxSurge-surging)
+	}
 	return budget
 }
 
 // after returns the budget that the plan for one instance leaves for the others.
-func (b rolloutBudget) after(d instancePlan) rolloutBudget {
-	if d.reserve {
-		b.remaining--
-	}
+func (b rolloutBudget) after(i *instanceState, d instancePlan) rolloutBudget {
+	b.remaining -= oneIf(d.reserve)
+	b.restarts -= oneIf(d.reserve || d.restart)
+	b.slowStart = b.slowStart.after(i, d)
 	return b
 }
 
-// lostDuringRollout reports whether the loss of a stopped task counts against the budget. The task had run, and either
-// the rollout stopped it and has not started another one yet, or it stopped after the current deployment began.
+// lostDuringRollout reports whether the loss of a stopped task counts against the budget: the task had run, and it
+// stopped after the rollout began. An instance that the rollout changes has a launch record that shows so.
 func (f *facts) lostDuringRollout(task environment.Task) bool {
-	if task.StartedAt.IsZero() {
-		return false
-	}
-	notReplaced := !announcedAt(f.Launches[task.Instance]).After(task.StoppedAt)
-	stoppedByRollout := stoppedAsSuperseded(task) &&
-		task.StoppedAt.After(f.rollout.start.Add(-clockSkew)) && notReplaced
-	return stoppedByRollout || task.StoppedAt.After(f.current().StartTime)
+	return !task.StartedAt.IsZero() && !f.rolloutBeganAt.IsZero() && !task.StoppedAt.Before(f.rolloutBeganAt)
 }
 
 // isUnavailable reports whether the rollout may be why the instance has no running task: it stopped a superseded task
 // there, or one was lost since it began. An instance without a task before the rollout does not count.
 func (f *facts) isUnavailable(i *instanceState) bool {
-	if !i.matches || i.Status != statusActive || i.target == nil || i.released() {
+	if !i.isBudgeted() {
 		return false
 	}
-	hadTask := i.hasLaunch && (!i.launch.HadNoTask || !f.task(i.launch.Task).StartedAt.IsZero())
-	// Outside a canary, instances return to the previous deployment during the rollout: their launches count by time.
-	inRollout := f.rollout.deployments[i.launch.Deployment] || announcedAt(i.launch).After(f.rollout.start)
-	touched := hadTask && inRollout
+	touched := f.hasTouched(i)
 	switch {
-	case !i.AgentConnected && touched:
+	case !i.AgentConnected && touched, i.replacing:
 		return true // the state of its task is unknown
-	case i.hasRunning:
-		// Its only running task is the new one, which may still fail.
-		onlyNewTask := !slices.ContainsFunc(i.duplicates, f.staysRunning) &&
-			!slices.ContainsFunc(i.superseded, f.staysRunning)
+	case i.holdsUp:
+		// Its only available task is the new one, which may still fail.
+		onlyNewTask := !slices.ContainsFunc(i.duplicates, f.holdsUp) && !slices.ContainsFunc(i.superseded, f.holdsUp)
 		return touched && !i.launch.HadNoTask && !i.minReadyAt.IsZero() && onlyNewTask
-	case touched, hadTask && f.isInvisible(i.launch), f.lostRunningTask[i.ARN]:
+	case i.hasRunning:
+		// Otherwise, its first task has yet to become HEALTHY.
+		return !i.launch.HadNoTask || i.unhealthy || slices.ContainsFunc(i.live, f.isUnconfirmed)
+	}
+	return f.hasChanged(i)
+}
+
+// isBudgeted reports whether the rollout budget covers the instance.
+func (i *instanceState) isBudgeted() bool {
+	return i.matches && i.Status == statusActive && i.target != nil && !i.released()
+}
+
+// hasTouched reports whether the rollout has replaced the instance's task, or is about to.
+func (f *facts) hasTouched(i *instanceState) bool {
+	inRollout := f.rollout.deployments[i.launch.Deployment] || f.rollout.deployments[i.launch.Rollout]
+	return inRollout && f.hadTask(i)
+}
+
+// hadTask reports whether the instance had a running task before its last launch, or because of it.
+func (f *facts) hadTask(i *instanceState) bool {
+	return i.hasLaunch && (!i.launch.HadNoTask || !f.task(i.launch.Task).StartedAt.IsZero())
+}
+
+// hasChanged reports whether the rollout may be why the instance has no running task, should it have none.
+func (f *facts) hasChanged(i *instanceState) bool {
+	if f.hasTouched(i) || f.hadTask(i) && f.isInvisible(i.launch) || f.lostRunningTask[i.ARN] {
 		return true
 	}
 	return slices.ContainsFunc(i.live, func(t environment.Task) bool {
@@ -135,19 +168,20 @@ func (f *facts) isUnavailable(i *instanceState) bool {
 }
 
 // minReadyAt returns when the instance's task becomes ready, if it is one that the current rollout started and that
-// has not run for the min ready time yet; zero otherwise.
+// this replica has not seen available for the min ready time yet; zero otherwise. Its own clock decides: with one ahead
+// of ECS's, the rollout would count tasks that have just started. A new leader measures anew.
 func (f *facts) minReadyAt(i *instanceState) time.Time {
-	since := i.kept.StartedAt
-	if f.current().Status == environment.Completed || !i.hasKept || !f.staysRunning(i.kept) || since.IsZero() {
+	if f.current().Status == environment.Completed || !i.hasKept || !f.staysAvailable(i.kept) {
 		return time.Time{}
 	}
 	if i.launch.Task != i.kept.ARN || i.launch.Deployment != f.current().ID {
 		return time.Time{}
 	}
-	if since.After(f.Now) { // ECS's clock is ahead
-		since = announcedAt(i.launch)
+	if i.settled { // a leader has seen it ready
+		return time.Time{}
 	}
-	due := since.Add(backoff.Delay(minReadyInitial, minReadyMax, f.failures.count+1))
+	minimum := max(minimumHealthyTime(i), backoff.Delay(minReadyInitial, minReadyMax, f.failures.ofTasks+1))
+	due := f.availableSince(i.kept).Add(minimum)
 	if !f.Now.Before(due) {
 		return time.Time{}
 	}
@@ -156,10 +190,8 @@ func (f *facts) minReadyAt(i *instanceState) time.Time {
 
 // isSurging reports whether the instance has a second live task, or may be getting one.
 func (f *facts) isSurging(i *instanceState) bool {
-	mayStart := i.isOpen() || f.isInvisible(i.launch) && f.isKnown(i.launch.Deployment)
-	startedByLaunch := func(t environment.Task) bool { return t.StartedBy == i.launch.Deployment }
-	if mayStart && !slices.ContainsFunc(i.live, startedByLaunch) {
-		return len(i.live) > 0
+	if len(i.live) != 1 || i.live[0].StartedBy == i.launch.Deployment {
+		return len(i.live) > 1
 	}
-	return len(i.live) > 1
+	return i.isOpen() || f.isInvisible(i.launch) && f.isKnown(i.launch.Deployment)
 }

@@ -5,6 +5,7 @@ import (
 	"testing"
 	"time"
 
+	"github.com/go-openapi/swag/conv"
 	"github.com/stretchr/testify/assert"
 	"github.com/stretchr/testify/require"
 
@@ -23,6 +24,10 @@ func TestRollout_KeepsToItsPercentages(t *testing.T) {
 		"start first":           {percent(100, 150), 0, 20},
 		"start first, all":      {percent(0, 200), 0, 40},
 		"start first, the rest": {percent(90, 101), 0, 1},
+		"three at a time":       {environment.DeploymentConfiguration{MaxUnavailableCount: 3}, 3, 0},
+		"start first, three": {
+			environment.DeploymentConfiguration{MaxUnavailableCount: 1, MaxSurgeCount: conv.Pointer(3)}, 0, 3,
+		},
 	} {
 		t.Run(name, func(t *testing.T) {
 			for seed := range seeds(8) {
@@ -119,17 +124,31 @@ func TestBudget_CountsUnavailableInstances(t *testing.T) {
 		f.state.Launches["i000"] = l
 		return l
 	}
+	createdAt := func(f *fleet, at time.Time) {
+		d := f.state.Environment.Deployments[current]
+		d.StartTime = at
+		f.state.Environment.Deployments[current] = d
+	}
 	ours := ReasonSuperseded.Message("logs")
 	for name, tc := range map[string]struct {
 		arrange func(f *fleet)
 		want    int
 	}{
-		"none has":                            {func(*fleet) {}, 2},
-		"lost before it":                      {func(f *fleet) { stopped(f, now.Add(-time.Second), "it crashed") }, 2},
-		"lost since":                          {func(f *fleet) { stopped(f, now.Add(time.Second), "it crashed") }, 1},
-		"stopped by it, by a clock behind":    {func(f *fleet) { stopped(f, now.Add(-time.Minute), ours) }, 1},
-		"stopped by a rollout of another day": {func(f *fleet) { stopped(f, now.Add(-time.Hour), ours) }, 2},
-		"stopped by the one before":           {func(f *fleet) { stopped(f, now, ours); another(f) }, 1},
+		"none has":       {func(*fleet) {}, 2},
+		"lost before it": {func(f *fleet) { stopped(f, now.Add(-time.Second), "it crashed") }, 2},
+		"lost since": {func(f *fleet) {
+			f.start("i019", current)
+			stopped(f, now.Add(time.Second), "it crashed")
+		}, 1},
+		"stopped by it, by a clock behind": {func(f *fleet) { stopped(f, now.Add(-time.Minute), ours) }, 1},
+		"stopped by a rollout of another day": {func(f *fleet) {
+			f.state.Environment.Deployments[foreign] = environment.Deployment{ID: foreign, Status: environment.Completed}
+			task := f.tasks[lost]
+			task.StartedBy = foreign
+			f.tasks[lost] = task
+			stopped(f, now.Add(-time.Hour), ours)
+		}, 2},
+		"stopped by the one before": {func(f *fleet) { stopped(f, now, ours); another(f) }, 1},
 		"stopped by it, where an older launch is noted": {func(f *fleet) {
 			stopped(f, now.Add(time.Second), ours)
 			another(f)
@@ -165,6 +184,7 @@ func TestBudget_CountsUnavailableInstances(t *testing.T) {
 			l.Task = f.start("i000", current)
 			f.run(l.Task)
 			f.state.Launches["i000"] = l
+			f.copyTasks(1)
 			f.state.Now = now.Add(2 * time.Second)
 		}, 2},
 		"runs the new one for longer, and some have failed": {func(f *fleet) {
@@ -172,15 +192,54 @@ func TestBudget_CountsUnavailableInstances(t *testing.T) {
 			l := launched(f, current, environment.LaunchStarted, time.Second)
 			l.Task = f.start("i000", current)
 			f.run(l.Task)
-			l.Attempts, l.Failures = 4, 3
+			l.Attempts, l.Failures, l.TaskFailures = 4, 3, 3
 			f.state.Launches["i000"] = l
+			f.copyTasks(1)
 			f.state.Now = now.Add(7 * time.Second)
 		}, 1},
+		"runs the new one for longer, after ECS refused to start it": {func(f *fleet) {
+			delete(f.tasks, lost)
+			l := launched(f, current, environment.LaunchStarted, time.Second)
+			l.Task = f.start("i000", current)
+			f.run(l.Task)
+			l.Attempts, l.Failures = 4, 3
+			f.state.Launches["i000"] = l
+			f.copyTasks(1)
+			f.state.Now = now.Add(2 * time.Second)
+		}, 2},
+		"runs the new one for a moment, by a clock of ECS that is behind": {func(f *fleet) {
+			delete(f.tasks, lost)
+			l := launched(f, current, environment.LaunchStarted, time.Second)
+			f.skew = time.Hour
+			l.Task = f.start("i000", current)
+			f.run(l.Task)
+			f.state.Launches["i000"] = l
+		}, 1},
+		"runs the new one for longer, by a clock of ECS that is ahead": {func(f *fleet) {
+			delete(f.tasks, lost)
+			l := launched(f, current, environment.LaunchStarted, time.Second)
+			f.skew = -time.Hour
+			l.Task = f.start("i000", current)
+			f.run(l.Task)
+			f.state.Launches["i000"] = l
+			f.copyTasks(1)
+			f.state.Now = now.Add(2 * time.Second)
+		}, 2},
+		"lost since, by a deployment's clock that is ahead": {func(f *fleet) {
+			f.start("i019", current)
+			stopped(f, now.Add(time.Second), "it crashed")
+			createdAt(f, now.Add(time.Hour))
+		}, 1},
+		"lost before it, by a deployment's clock that is behind": {func(f *fleet) {
+			f.start("i019", current)
+			stopped(f, now.Add(-time.Second), "it crashed")
+			createdAt(f, now.Add(-time.Hour))
+		}, 2},
 	} {
 		t.Run(name, func(t *testing.T) {
 			f := newFleet(t, 1, 20, environment.Spec{})
 			tc.arrange(f)
-			f.state.Tasks = nil // and seen anew
+			f.state.Tasks = nil // and copied anew
 			assert.Equal(t, tc.want, countStops(f))
 		})
 	}

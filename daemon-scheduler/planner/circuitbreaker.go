@@ -11,6 +11,7 @@ import (
 type failureCount struct {
 	launches int    // as the launch records count them
 	count    int    // of these, or as recorded with the deployment if that is more
+	ofTasks  int    // tasks among those that the launch records count
 	example  string // one of them; may be empty
 }
 
@@ -25,6 +26,7 @@ func countFailures(
 			continue
 		}
 		failures.launches += l.Failures
+		failures.ofTasks += l.TaskFailures
 		if l.Reason == "" || firstFailed != "" && firstFailed < arn {
 			continue
 		}
@@ -46,24 +48,39 @@ func canFail(f *facts) bool {
 }
 
 // failedTasks returns how many starts and tasks of the current deployment have failed. A task that exceeds the progress
-// deadline counts until it is RUNNING.
+// deadline or is UNHEALTHY counts until it is available, or is replaced.
 func failedTasks(f *facts, c rolloutCount) int {
-	return max(f.failures.launches+c.overdue, f.failures.count)
+	return max(f.failures.launches+c.overdue+c.unhealthy, f.failures.count)
+}
+
+// resetsFailures reports whether a task has become healthy since the last failure was recorded, on an instance beyond
+// those with a healthy task before, and the circuit breaker no longer counts the recorded failures then.
+func resetsFailures(f *facts, c rolloutCount) bool {
+	breaker := f.targets.current.spec.DeploymentConfiguration.CircuitBreaker
+	return breaker.ResetOnHealthyTask && f.current().CountedFailures() > 0 && c.healthy > f.current().HealthyTasks
+}
+
+// countedFailures returns how many of the failed starts and tasks the circuit breaker counts.
+func countedFailures(f *facts, c rolloutCount) int {
+	if resetsFailures(f, c) {
+		return failedTasks(f, c) - f.current().FailedTasks
+	}
+	return failedTasks(f, c) - f.current().FailedTasksReset
 }
 
 // checkCircuitBreaker returns why a deployment with too many failed starts and tasks fails; empty if it does not.
 func checkCircuitBreaker(f *facts, c rolloutCount) (failureReason string) {
 	breaker := f.targets.current.spec.DeploymentConfiguration.CircuitBreaker
 	threshold := breaker.FailureThreshold(max(c.Desired, 1))
-	failures := failedTasks(f, c)
+	failures := countedFailures(f, c)
 	if !breaker.Enable || !canFail(f) || failures < threshold {
 		return ""
 	}
 	failureReason = fmt.Sprintf(breakerTripped, quantity(failures, "failure"), threshold)
 	if f.failures.example != "" {
-		failureReason += breakerFirstReason + f.failures.example
+		return failureReason + breakerFirstReason + f.failures.example
 	}
-	return failureReason
+	return failureReason + firstReason(c.failed)
 }
 
 // withoutCalls returns the actions but for starts and stops: a deployment that has failed changes no instance.

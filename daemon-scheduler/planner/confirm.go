@@ -1,7 +1,7 @@
 package planner
 
 import (
-	"maps"
+	"cmp"
 	"slices"
 	"time"
 
@@ -38,17 +38,31 @@ func awaitVisible(f *facts, launch environment.Launch) instancePlan {
 	return confirm(launch, confirmInvisible)
 }
 
+// departedLaunches returns the launch records of instances that left, by instance ARN.
+func departedLaunches(f *facts, present []*instanceState) (departed []environment.Launch) {
+	remaining := len(f.Launches)
+	for _, i := range present {
+		remaining -= oneIf(i.hasLaunch)
+	}
+	if remaining == 0 { // the usual case
+		return nil
+	}
+	isPresent := make(map[string]bool, len(present))
+	for _, i := range present {
+		isPresent[i.ARN] = true
+	}
+	for arn, launch := range f.Launches {
+		if !isPresent[arn] {
+			departed = append(departed, launch)
+		}
+	}
+	slices.SortFunc(departed, func(a, b environment.Launch) int { return cmp.Compare(a.Instance, b.Instance) })
+	return departed
+}
+
 // forgetDeparted deletes the launch records of instances that left, once no StartTask call can be under way.
 func forgetDeparted(f *facts, present []*instanceState) (d instancePlan) {
-	here := make(map[string]bool, len(present))
-	for _, i := range present {
-		here[i.ARN] = true
-	}
-	for _, arn := range slices.Sorted(maps.Keys(f.Launches)) {
-		if here[arn] {
-			continue
-		}
-		launch := f.Launches[arn]
+	for _, launch := range departedLaunches(f, present) {
 		due := f.confirmableAt(launch)
 		switch {
 		case launch.State == environment.LaunchOpen && f.Now.Before(due):

@@ -8,34 +8,47 @@ import (
 )
 
 // overdueReason returns why the instance's new task counts as failed: it has not become RUNNING within the progress
-// deadline of its target; empty if it does not. It also returns when it will, zero if it does already, or never.
+// deadline of its target, or then not HEALTHY within the same time; empty if it does not. It also returns when it will,
+// zero if it does already, or never. Drains and lost agents are no failures: the time stands still while the instance
+// cannot run tasks.
 func overdueReason(f *facts, i *instanceState) (reason string, at time.Time) {
-	if !i.hasKept || i.kept.Running() || i.kept.Stopping() {
+	if !i.hasKept || i.kept.Stopping() || i.kept.Available() || !i.CanRunTasks() {
 		return "", time.Time{}
 	}
 	deadline := i.target.spec.DeploymentConfiguration.ProgressDeadline()
-	since := i.kept.CreatedAt
-	if i.launch.Task == i.kept.ARN { // by the clock of a leader
-		since = announcedAt(i.launch)
-	}
-	if deadline == 0 || since.IsZero() {
+	if deadline == 0 {
 		return "", time.Time{}
 	}
-	if due := since.Add(deadline); f.Now.Before(due) {
-		return "", due
+	elapsed, state := f.PendingFor[i.kept.ARN], i.kept.LastStatus
+	if i.kept.Running() {
+		elapsed, state = f.unavailableFor(i.kept), stateNotHealthy
 	}
-	return fmt.Sprintf(failureOverdue, i.kept.LastStatus, quantity(int(deadline.Minutes()), "minute")), time.Time{}
+	if remaining := deadline - elapsed; remaining > 0 {
+		return "", f.Now.Add(remaining)
+	}
+	return fmt.Sprintf(failureOverdue, state, quantity(int(deadline.Minutes()), "minute")), time.Time{}
 }
 
-// checkProgressDeadline returns why a deployment fails whose tasks have not become RUNNING within the progress
-// deadline; empty if it does not. As long as others do, it goes on.
-func checkProgressDeadline(f *facts, c rolloutCount) (failureReason string) {
+// checkProgressDeadline returns why a deployment fails whose tasks have not become available within the progress
+// deadline; empty if it does not. As long as others do, it goes on. Both times are measured by this replica's clock.
+func checkProgressDeadline(f *facts, instances []*instanceState, c rolloutCount) (failureReason string) {
 	deadline := f.targets.current.spec.DeploymentConfiguration.ProgressDeadline()
-	if c.overdue == 0 || deadline == 0 || !canFail(f) || f.Now.Before(c.lastStart.Add(deadline)) {
+	if c.overdue == 0 || deadline == 0 || !canFail(f) || f.Now.Before(lastAvailableAt(f, instances).Add(deadline)) {
 		return ""
 	}
 	return fmt.Sprintf(deadlineExceeded, quantity(c.overdue, "task"), quantity(int(deadline.Minutes()), "minute")) +
 		firstReason(c.failed)
+}
+
+// lastAvailableAt returns when this replica last saw a task of the current deployment become available; zero if none
+// is.
+func lastAvailableAt(f *facts, instances []*instanceState) (at time.Time) {
+	for _, i := range instances {
+		if i.matches && i.isTarget(f.current().ID) && i.hasKept && i.kept.Available() {
+			at = latest(at, f.availableSince(i.kept))
+		}
+	}
+	return at
 }
 
 // firstReason returns the failure of the first failed instance.

@@ -18,7 +18,7 @@ func planDeletion(f *facts) Plan {
 	for _, arn := range slices.Sorted(maps.Keys(f.liveTasks)) {
 		remaining = true
 		i := &instanceState{target: f.targets.current, live: f.liveTasks[arn]}
-		f.divideTasks(i)
+		divideTasks(i)
 		plan.Counts = plus(plan.Counts, countTasks(i.kept, i.hasKept, len(i.duplicates)+len(i.superseded) > 0))
 		plan = plan.with(arn, f.stop(i.live, ReasonDeleted))
 	}

@@ -4,33 +4,39 @@ import (
 	"cmp"
 	"maps"
 	"slices"
+	"time"
 
 	"github.com/blox/blox/daemon-scheduler/environment"
 )
 
-const maxWaves = 50 // of a dry run; steps beyond them are reported as waiting
+const maxBatches = 50 // of a dry run; steps beyond them are reported as waiting
+
+// dryRunPause exceeds every pause of a canary's step: a dry run goes on after each of them.
+const dryRunPause = 365 * 24 * time.Hour
 
 // DryRun returns the steps that follow if every started task runs and every stopped task stops. Steps beyond 50
-// waves, and those that wait for anything but tasks, are reported as waiting.
+// batches, and those that wait for anything but tasks, are reported as waiting.
 func DryRun(s State) (steps []environment.Step) {
 	s.Tasks = slices.Clone(s.Tasks)
 	s.Launches = maps.Clone(s.Launches)
 	s.StopRequestedAt = nil
+	s.Step = StepTimer{ReadyFor: dryRunPause}
+	s.Availability = map[string]environment.Availability{}
 	if s.Launches == nil {
 		s.Launches = map[string]environment.Launch{}
 	}
-	wave := 1
-	for range 2 * maxWaves {
+	batch := 1
+	for range 2 * maxBatches {
 		plan := Make(s)
-		next := plan.steps(wave)
+		next := plan.steps(batch)
 		steps = append(steps, next...)
 		if len(next) > 0 {
-			wave++
+			batch++
 		}
-		done := len(plan.Actions) == 0 && !s.tasksInTransition()
-		if done || wave > maxWaves {
+		done := len(plan.Actions) == 0 && !s.tasksInTransition() && !plan.Progress.Step.Promote
+		if done || batch > maxBatches {
 			for _, w := range plan.Waits {
-				steps = append(steps, environment.Step{Wave: wave, Action: "wait", Instance: w.Instance, Reason: w.Reason})
+				steps = append(steps, environment.Step{Batch: batch, Action: "wait", Instance: w.Instance, Reason: w.Reason})
 			}
 			break
 		}
@@ -40,22 +46,22 @@ func DryRun(s State) (steps []environment.Step) {
 }
 
 // steps returns the plan's starts and stops.
-func (p Plan) steps(wave int) (steps []environment.Step) {
+func (p Plan) steps(batch int) (steps []environment.Step) {
 	for _, a := range p.Actions {
 		if a.Kind == Start || a.Kind == Stop {
 			steps = append(steps, environment.Step{
-				Wave: wave, Action: string(a.Kind), Instance: a.Instance, Task: a.Task, Reason: a.Reason,
+				Batch: batch, Action: string(a.Kind), Instance: a.Instance, Task: a.Task, Reason: a.Reason,
 			})
 		}
 	}
 	return steps
 }
 
-// tasksInTransition reports whether a task of the environment is starting or stopping.
+// tasksInTransition reports whether a task of the environment is starting or stopping, or has yet to become HEALTHY.
 func (s State) tasksInTransition() bool {
 	return slices.ContainsFunc(s.Tasks, func(t environment.Task) bool {
 		_, ours := s.Environment.Deployments[t.StartedBy]
-		return ours && t.Live() && !t.Running()
+		return ours && t.Live() && !t.Available() && !t.Unhealthy()
 	})
 }
 
@@ -96,6 +102,10 @@ func (s State) afterSuccess(plan Plan) State {
 			task.StoppedReason = cmp.Or(task.StoppedReason, stopReasons[task.ARN])
 		default:
 			task.LastStatus = "RUNNING"
+			if !task.Unhealthy() {
+				task.Health = environment.HealthHealthy
+				s.Availability[task.ARN] = environment.Availability{Available: true} // for long
+			}
 		}
 	}
 	return s

@@ -11,7 +11,7 @@ import (
 	"github.com/blox/blox/daemon-scheduler/environment"
 )
 
-func TestDryRun_ListsStepsInWaves(t *testing.T) {
+func TestDryRun_ListsStepsInBatches(t *testing.T) {
 	waiting := launch(environment.LaunchFailed, time.Minute, because("AGENT", time.Minute))
 	waiting.Instance, waiting.HadNoTask = "i4", true
 	s := scenario{
@@ -30,7 +30,7 @@ func TestDryRun_ListsStepsInWaves(t *testing.T) {
 	before := len(s.Tasks)
 	var got []string
 	for _, step := range DryRun(s) {
-		got = append(got, fmt.Sprintf("%d %s %s%s: %s", step.Wave, step.Action, step.Instance, step.Task, step.Reason))
+		got = append(got, fmt.Sprintf("%d %s %s%s: %s", step.Batch, step.Action, step.Instance, step.Task, step.Reason))
 	}
 	assert.Equal(t, []string{
 		"1 start i3: The instance has no task of the deployment.",
@@ -47,7 +47,7 @@ func TestDryRun_ListsStepsInWaves(t *testing.T) {
 	paused.Environment.Paused = true
 	assert.Equal(
 		t,
-		[]environment.Step{{Wave: 1, Action: "wait", Instance: "i1", Reason: "The environment is paused."}},
+		[]environment.Step{{Batch: 1, Action: "wait", Instance: "i1", Reason: "The environment is paused."}},
 		DryRun(paused),
 	)
 	assert.Equal(t, "The cluster state is not up to date.", DryRun(scenario{stale: true}.state())[0].Reason)
@@ -58,13 +58,13 @@ func TestDryRun_KeepsToThePercentages(t *testing.T) {
 	stops := map[int]int{}
 	for _, s := range DryRun(f.state) {
 		if s.Action == "stop" {
-			stops[s.Wave]++
+			stops[s.Batch]++
 			assert.True(t, strings.HasPrefix(s.Reason, "blox: superseded task"))
 		}
 	}
 	total := 0
-	for wave, n := range stops {
-		assert.LessOrEqual(t, n, 2, "wave %d", wave)
+	for batch, n := range stops {
+		assert.LessOrEqual(t, n, 2, "batch %d", batch)
 		total += n
 	}
 	assert.Equal(t, 20, total)

@@ -2,10 +2,15 @@ package planner
 
 import (
 	"slices"
+	"strings"
 	"time"
 
 	"github.com/blox/blox/daemon-scheduler/environment"
 )
+
+// managedDaemonPrefix begins the task group of a Managed Daemon's task. It is derived from service:<name>: AWS does not
+// document it.
+const managedDaemonPrefix = "daemon:"
 
 // facts is an immutable index of a State. Its methods answer and change nothing.
 type facts struct {
@@ -13,6 +18,8 @@ type facts struct {
 	targets  targets
 	rollout  rollout
 	failures failureCount // of the current deployment
+
+	rolloutBeganAt time.Time // see beganAt
 
 	liveTasks        map[string][]environment.Task // the environment's, in keepOrder, by instance ARN
 	tasksByARN       map[string]*environment.Task  // the environment's, stopped ones too
@@ -32,7 +39,8 @@ func newFacts(s State) *facts {
 		lowestDrainOrder: map[string]int{},
 		lostRunningTask:  map[string]bool{},
 	}
-	f.failures = countFailures(s.Launches, f.current(), f.rollout.first)
+	f.rolloutBeganAt = f.rollout.beganAt(s.Tasks)
+	f.failures = countFailures(s.Launches, f.targets.current.Deployment, f.rollout.first)
 	f.indexTasks()
 	return f
 }
@@ -46,7 +54,11 @@ func (f *facts) indexTasks() {
 			f.indexOtherTask(*task)
 			continue
 		case task.Live():
-			f.liveTasks[task.Instance] = append(f.liveTasks[task.Instance], *task)
+			if others, found := f.liveTasks[task.Instance]; found {
+				f.liveTasks[task.Instance] = append(others, *task)
+			} else {
+				f.liveTasks[task.Instance] = f.Tasks[n : n+1 : n+1] // the usual case needs no copy
+			}
 		case f.lostDuringRollout(*task):
 			f.lostRunningTask[task.Instance] = true
 		}
@@ -66,7 +78,7 @@ func (f *facts) indexOtherTask(task environment.Task) {
 	}
 	order, daemon := f.DrainOrders[task.StartedBy]
 	switch {
-	case !daemon && f.DaemonGroups[task.Group]:
+	case !daemon && (f.DaemonGroups[task.Group] || strings.HasPrefix(task.Group, managedDaemonPrefix)):
 		return // ECS stops it after this environment's tasks
 	case !daemon:
 		f.workloadTasks[task.Instance]++
@@ -77,8 +89,8 @@ func (f *facts) indexOtherTask(task environment.Task) {
 	}
 }
 
-// current returns the current deployment, zero without one.
-func (f *facts) current() environment.Deployment { return f.targets.current.Deployment }
+// current returns the current deployment, zero without one. The caller must not change it.
+func (f *facts) current() *environment.Deployment { return &f.targets.current.Deployment }
 
 // deployed reports whether there is a current deployment.
 func (f *facts) deployed() bool { return f.targets.deployed }
@@ -118,12 +130,14 @@ func (f *facts) stopRequested(task environment.Task) bool {
 func (f *facts) inUse() map[string]bool {
 	inUse := map[string]bool{}
 	for _, tasks := range f.liveTasks {
-		for _, task := range tasks {
-			inUse[task.StartedBy] = true
+		for n := range tasks {
+			if id := tasks[n].StartedBy; !inUse[id] {
+				inUse[id] = true
+			}
 		}
 	}
 	for _, launch := range f.Launches {
-		if launch.State == environment.LaunchOpen || f.isInvisible(launch) {
+		if !inUse[launch.Deployment] && (launch.State == environment.LaunchOpen || f.isInvisible(launch)) {
 			inUse[launch.Deployment] = true // its task may live
 		}
 	}

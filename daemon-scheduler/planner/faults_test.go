@@ -8,20 +8,29 @@ import (
 	"testing"
 	"time"
 
+	"github.com/stretchr/testify/require"
+
 	"github.com/blox/blox/daemon-scheduler/environment"
 	"github.com/blox/blox/daemon-scheduler/query"
 )
 
 // faultyFleet is a fleet with faults: instances join, leave and disconnect, tasks stop, the cluster state lags,
-// answers of StartTask are lost, leaders change, and users act at random.
+// answers of StartTask are lost or refuse the start, leaders change, clocks differ, phantoms appear, and users act at
+// random.
 type faultyFleet struct {
 	*fleet
 	seed           uint64
 	disrupted      map[string]bool // instances whose running task a rollout has stopped, and that have had none since
 	serial         int
-	refusals       map[string]int // failed starts, by deployment
-	injectFailures bool           // whether starts fail and deployments are bad now and then
+	refusals       map[string]int  // failed starts, by deployment
+	injectFailures bool            // whether starts fail and deployments are bad now and then
+	completed      map[string]bool // deployments, by id
+	expected       string          // the id of the deployment that has to be current
+	seen           map[string]sighted
+	steps          stepWatch
 	history        []string
+	rounds         int
+	bakeBegan      map[string]time.Time // by ECS's clock, by deployment
 }
 
 func newFaultyFleet(t *testing.T, seed uint64) *faultyFleet {
@@ -31,10 +40,13 @@ func newFaultyFleet(t *testing.T, seed uint64) *faultyFleet {
 		disrupted:      map[string]bool{},
 		refusals:       map[string]int{},
 		injectFailures: true,
+		completed:      map[string]bool{},
+		bakeBegan:      map[string]time.Time{},
 	}
 	f := newFleet(t, seed, 12+int(seed%13), u.spec())
 	f.Rand = u.Rand
 	u.fleet = f
+	u.expectCurrent()
 	broken := map[string]int{} // by deployment: 0 undecided, 1 good, 2 never runs, 3 dies after it ran
 	f.bad = func(deployment, instance string) bool {
 		if !u.injectFailures || deployment == earlier {
@@ -74,14 +86,19 @@ func (u *faultyFleet) spec() environment.Spec {
 	if u.IntN(3) == 0 {
 		c.CircuitBreaker = environment.CircuitBreaker{Enable: true, Rollback: u.IntN(2) == 0, Threshold: 1 + u.IntN(8)}
 	}
-	switch u.IntN(6) {
+	switch u.IntN(7) {
 	case 0:
 		c.Canary = &environment.Canary{Percent: 10 + u.IntN(60)}
+	case 2, 3:
+		c.Canary = u.canarySteps()
 	case 1:
 		c.Canary = &environment.Canary{Query: "attribute:zone == b"}
 	}
 	if u.IntN(5) == 0 {
 		c.BakeTimeInMinutes = 1
+	}
+	if u.IntN(4) == 0 {
+		c.SpreadBy = "attribute:zone"
 	}
 	spec.DeploymentConfiguration = c
 	if u.IntN(4) == 0 {
@@ -101,23 +118,23 @@ func (u *faultyFleet) logf(format string, args ...any) {
 
 // actAsUser makes a random change as a user.
 func (u *faultyFleet) actAsUser() {
-	e, now := u.state.Environment, u.state.Now
+	e, now := u.state.Environment, u.requestTime()
 	d, inProgress := e.InProgress()
 	var next environment.Environment
 	var err error
 	what := u.IntN(7)
 	switch what {
 	case 0:
-		token, id := u.id(), u.id()
-		if next, err = e.Update(u.spec(), e.Token, token, now); err == nil {
-			next, err = next.Deploy(id, token, now)
-		}
+		next, err = u.deploy()
 	case 1:
 		next, err = e.Rollback(u.id(), now)
 	case 2:
 		next, err = e.Promote(d.ID)
+		if u.IntN(4) == 0 {
+			next, err = e.PromoteFully(d.ID)
+		}
 	case 3:
-		next, err = e.Pause(u.state.Now)
+		next, err = e.Pause(now)
 	case 4:
 		next, err = e.Resume()
 	default:
@@ -132,6 +149,7 @@ func (u *faultyFleet) actAsUser() {
 	}
 	if err == nil {
 		u.state.Environment = next
+		u.expectCurrent()
 		c, _ := next.Current()
 		rules := next.RevisionFor(c).Spec.DeploymentConfiguration
 		u.logf(
@@ -145,10 +163,24 @@ func (u *faultyFleet) actAsUser() {
 	}
 }
 
+// deploy returns the environment with a deployment of a new revision. Two replicas take the requests.
+func (u *faultyFleet) deploy() (next environment.Environment, err error) {
+	token, id := u.id(), u.id()
+	next, err = u.state.Environment.Update(u.spec(), u.state.Environment.Token, token, u.requestTime())
+	if err == nil {
+		next, err = next.Deploy(id, token, u.requestTime())
+	}
+	if err == nil {
+		created, _ := next.Current()
+		require.Equal(u.t, id, created.ID, "seed %d: a new deployment is not current", u.seed)
+	}
+	return next, err
+}
+
 // injectFault makes a random change to the fleet.
 func (u *faultyFleet) injectFault() {
 	pick := func() *environment.Instance { return &u.state.Instances[u.IntN(len(u.state.Instances))] }
-	switch u.IntN(14) {
+	switch u.IntN(17) {
 	case 0:
 		u.serial++
 		arn := fmt.Sprintf("h%03d", u.serial)
@@ -186,10 +218,8 @@ func (u *faultyFleet) injectFault() {
 		u.state.Fresh = !u.state.Fresh
 	case 8:
 		u.full[pick().ARN] = u.IntN(2) == 0 && u.injectFailures
-	case 9: // a new leader begins when the copy has long caught up
-		u.copyTasks(1)
-		u.state.StopRequestedAt = map[string]time.Time{}
-		u.logf("new leader")
+	case 9:
+		u.changeLeader()
 	case 10:
 		u.actAsUser()
 	case 11, 12: // a drain begins, or is cancelled
@@ -199,6 +229,17 @@ func (u *faultyFleet) injectFault() {
 		u.logf("%s %s", at.ARN, at.Status)
 	case 13:
 		u.stopByHand()
+	case 14:
+		u.showPhantom()
+	case 15:
+		u.removePhantoms()
+	case 16: // every agent loses its connection at once
+		if u.IntN(4) == 0 {
+			u.logf("all agents away")
+			for i := range u.state.Instances {
+				u.state.Instances[i].AgentConnected = false
+			}
+		}
 	}
 }
 

@@ -27,6 +27,7 @@ type instanceState struct {
 	hasLaunch bool
 
 	target      *target // what it is to run; nil if nothing before the canary is promoted
+	inCanary    bool    // the canary that waits for promotion includes it
 	matches     bool    // its target includes it
 	schedulable bool    // it matches and can be given a task
 	hold        string  // see holdReason
@@ -36,15 +37,21 @@ type instanceState struct {
 	hasKept    bool               // whether there is one
 	duplicates []environment.Task // of the target, beside the kept one
 	superseded []environment.Task // of other deployments
+	settled    bool               // see isSettled
+	begun      bool               // the current deployment has a launch record, or a task, on it
 
 	unreachableTo time.Time // until when its lost agent is waited for; zero if it is not
 
 	hasRunning  bool      // a task of the environment runs and is not being stopped
+	holdsUp     bool      // one of them counts as available for the rollout, see facts.holdsUp
+	unhealthy   bool      // see isUnhealthy
+	available   bool      // see isAvailable
 	daemonsOnly bool      // no workload task is on it
 	releasedTo  time.Time // until when it is released for scale-in; zero if it is not
 	minReadyAt  time.Time // when its new task becomes ready; zero if it is, or if there is none
 	unavailable bool      // see isUnavailable
 	surging     bool      // see isSurging
+	replacing   bool      // see isReplacing
 }
 
 // isOpen reports whether the outcome of the last StartTask call is unknown.
@@ -56,6 +63,13 @@ func (i *instanceState) released() bool { return !i.releasedTo.IsZero() }
 // isTarget reports whether the instance is to run that deployment.
 func (i *instanceState) isTarget(id string) bool { return i.target != nil && i.target.ID == id }
 
+// hasFailed reports whether the instance's target failed on it, so that a rollout waits for it no longer: its start
+// failed, its task is UNHEALTHY, or it is overdue, for the reason that overdueReason returned.
+func (i *instanceState) hasFailed(overdue string) bool {
+	startFailed := i.isTarget(i.launch.Deployment) && i.launch.Reason != ""
+	return startFailed || overdue != "" || i.hasKept && i.kept.Unhealthy()
+}
+
 // newInstanceStates returns every instance that has not left, by ARN.
 func newInstanceStates(f *facts) []*instanceState {
 	present := presentInstances(f.Instances)
@@ -63,19 +77,25 @@ func newInstanceStates(f *facts) []*instanceState {
 	states := make([]instanceState, len(present))
 	instances := make([]*instanceState, len(present))
 	for n := range present {
-		states[n] = f.instanceState(present[n], assigned[n])
 		instances[n] = &states[n]
+		f.fillIn(instances[n], present[n], assigned[n])
 	}
 	return instances
 }
 
-func (f *facts) instanceState(instance environment.Instance, target *target) instanceState {
-	i := instanceState{Instance: instance, target: target, live: f.liveTasks[instance.ARN]}
+// fillIn fills in the zero state of an instance.
+func (f *facts) fillIn(i *instanceState, instance environment.Instance, target *target) {
+	i.Instance, i.target, i.live = instance, target, f.liveTasks[instance.ARN]
 	i.launch, i.hasLaunch = f.Launches[instance.ARN]
+	i.inCanary = f.targets.canaryPending && target == f.targets.current
 	i.matches = f.matches(instance, target)
 	i.hold = f.holdReason(target)
-	f.divideTasks(&i)
+	divideTasks(i)
+	i.settled = f.isSettled(i)
+	i.begun = i.isTarget(f.current().ID) && (i.hasKept || f.hasBegun(i.ARN))
 	i.hasRunning = slices.ContainsFunc(i.live, f.staysRunning)
+	i.holdsUp = slices.ContainsFunc(i.live, f.holdsUp)
+	i.unhealthy = f.isUnhealthy(i)
 	i.daemonsOnly = f.workloadTasks[instance.ARN] == 0
 	i.schedulable = i.matches && instance.CanRunTasks()
 	if i.matches && instance.Status == statusActive && !instance.AgentConnected {
@@ -85,10 +105,11 @@ func (f *facts) instanceState(instance environment.Instance, target *target) ins
 		i.releasedTo = f.releasedUntil(i.target, i.launch)
 	}
 	i.schedulable = i.schedulable && !i.released()
-	i.minReadyAt = f.minReadyAt(&i)
-	i.unavailable = f.isUnavailable(&i)
-	i.surging = f.isSurging(&i)
-	return i
+	i.minReadyAt = f.minReadyAt(i)
+	i.available = f.isAvailable(i)
+	i.replacing = i.isReplacing()
+	i.unavailable = f.isUnavailable(i)
+	i.surging = f.isSurging(i)
 }
 
 // matches reports whether the instance's target includes it. Without a target, it is the current deployment that will.
@@ -121,21 +142,25 @@ func (f *facts) hasBegun(arn string) bool {
 	return slices.ContainsFunc(f.liveTasks[arn], func(t environment.Task) bool { return t.StartedBy == current })
 }
 
-// presentInstances returns the instances that have not left, by ARN.
+// presentInstances returns the instances that have not left, by ARN. The caller must not change them.
 func presentInstances(instances []environment.Instance) []environment.Instance {
-	present := slices.DeleteFunc(slices.Clone(instances), environment.Instance.Deregistered)
-	slices.SortFunc(present, byInstanceARN)
-	return present
+	if slices.ContainsFunc(instances, environment.Instance.Deregistered) {
+		instances = slices.DeleteFunc(slices.Clone(instances), environment.Instance.Deregistered)
+	}
+	if !slices.IsSortedFunc(instances, byInstanceARN) {
+		instances = slices.SortedFunc(slices.Values(instances), byInstanceARN)
+	}
+	return instances
 }
 
 func byInstanceARN(a, b environment.Instance) int { return cmp.Compare(a.ARN, b.ARN) }
 
 // divideTasks divides the live tasks on i into the target's one to keep, its duplicates, and superseded ones. It fills
 // in a state that is being built.
-func (f *facts) divideTasks(i *instanceState) {
+func divideTasks(i *instanceState) {
 	for _, task := range i.live {
 		switch {
-		case !f.countsFor(i.target, task.StartedBy):
+		case !countsFor(i.target, task.StartedBy):
 			i.superseded = append(i.superseded, task)
 		case i.hasKept:
 			i.duplicates = append(i.duplicates, task)
@@ -145,12 +170,13 @@ func (f *facts) divideTasks(i *instanceState) {
 	}
 }
 
-// keepOrder sorts the tasks that most deserve to be kept first: those not being stopped, then RUNNING ones, then the
-// oldest.
+// keepOrder sorts the tasks that most deserve to be kept first: those not being stopped, then RUNNING ones, then those
+// that are not UNHEALTHY, then the oldest.
 func keepOrder(a, b environment.Task) int {
 	return cmp.Or(
 		trueFirst(!a.Stopping(), !b.Stopping()),
 		trueFirst(a.Running(), b.Running()),
+		trueFirst(!a.Unhealthy(), !b.Unhealthy()),
 		a.CreatedAt.Compare(b.CreatedAt),
 		cmp.Compare(a.ARN, b.ARN),
 	)
@@ -167,8 +193,8 @@ func trueFirst(a, b bool) int {
 }
 
 // countsFor reports whether a task that startedBy has started counts as the target's.
-func (f *facts) countsFor(t *target, startedBy string) bool {
-	return t != nil && t.ID != "" && (startedBy == t.ID || f.Environment.Adopts(t.Deployment, startedBy))
+func countsFor(t *target, startedBy string) bool {
+	return t != nil && t.ID != "" && (startedBy == t.ID || t.adopted[startedBy])
 }
 
 // unschedulable decides for an instance that cannot be given a task now. Duplicates are stopped there, too.
@@ -179,7 +205,7 @@ func unschedulable(f *facts, i *instanceState) instancePlan {
 	case i.Status != statusActive:
 		d.wait = waitStatus(i.Status)
 	default:
-		d.wait = waitDisconnected
+		d.wait = f.disconnectedReason(i.ARN)
 	}
 	return d
 }

@@ -1,6 +1,7 @@
 package planner
 
 import (
+	"slices"
 	"time"
 
 	"github.com/blox/blox/daemon-scheduler/environment"
@@ -12,7 +13,8 @@ type instancePlan struct {
 	actions   []Action
 	wait      string    // why the instance has to wait; empty if it does not
 	requeueAt time.Time // when it may change although the state has not; zero if it cannot
-	reserve   bool      // takes one instance from the rollout budget
+	reserve   bool      // takes one available instance from the rollout budget
+	restart   bool      // takes one instance that is unavailable already
 	failure   string    // why the instance counts as failed from now on; empty if it does not
 }
 
@@ -31,7 +33,15 @@ func (d instancePlan) and(next instancePlan) instancePlan {
 	}
 	d.requeueAt = Earliest(d.requeueAt, next.requeueAt)
 	d.reserve = d.reserve || next.reserve
+	d.restart = d.restart || next.restart
 	return d
+}
+
+// starts reports whether a task is started, or another one is stopped to make room for it.
+func (d instancePlan) starts() bool {
+	return slices.ContainsFunc(d.actions, func(a Action) bool {
+		return a.Kind == Start || a.Kind == Stop && a.Launch.Instance != ""
+	})
 }
 
 func act(a Action) instancePlan { return instancePlan{actions: []Action{a}} }

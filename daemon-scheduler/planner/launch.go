@@ -73,35 +73,61 @@ func stoppedLaunch(launch environment.Launch, task environment.Task, now time.Ti
 		launch.NextAttemptAt = now
 		return launch
 	}
-	launch.Failures = stop.failures
+	launch.Failures = stop.next.failures
+	launch.TaskFailures = stop.next.taskFailures
 	launch.NextAttemptAt = launch.NotAfter.Add(retryDelay(stop.delayFailures))
 	launch.Reason = taskStopped
-	launch.Detail = task.StoppedReason
+	launch.Detail = stopDetail(task)
+	return launch
+}
+
+// tries are the attempts of one deployment on an instance in a row.
+type tries struct {
+	attempts     int // with the next one
+	failures     int
+	taskFailures int // of these, tasks that stopped
+}
+
+// triesOf returns the tries of a launch that is repeated.
+func triesOf(launch environment.Launch) tries {
+	return tries{launch.Attempts, launch.Failures, launch.TaskFailures}
+}
+
+// another returns the tries with one more attempt.
+func (t tries) another() tries {
+	t.attempts++
+	return t
+}
+
+// withTries returns launch with the tries.
+func withTries(launch environment.Launch, t tries) environment.Launch {
+	launch.Attempts = t.attempts
+	launch.Failures = t.failures
+	launch.TaskFailures = t.taskFailures
 	return launch
 }
 
 // stop is the meaning of the stop of a launch's task for the next attempt.
 type stop struct {
 	failed        bool // the task stopped by itself
-	attempts      int  // the number of the next attempt
-	failures      int  // in a row
-	delayFailures int  // the failures that delay the next attempt
+	next          tries
+	delayFailures int // the failures that delay the next attempt
 }
 
 // stopOf returns the meaning of the stop of the launch's task. The first failure of a task that had run delays nothing,
 // because a daemon that crashes once is to be back at once. A task that ran for long begins a new row.
 func stopOf(launch environment.Launch, task environment.Task) stop {
-	s := stop{failed: failed(task), attempts: launch.Attempts + 1, failures: launch.Failures}
+	s := stop{failed: failed(task), next: triesOf(launch).another()}
 	ran := !task.StartedAt.IsZero()
 	if ran && task.StoppedAt.Sub(task.StartedAt) >= stableAfter {
-		s.attempts = 1
-		s.failures = 0
+		s.next = tries{attempts: 1}
 	}
 	if !s.failed {
 		return s
 	}
-	s.failures++
-	s.delayFailures = s.failures
+	s.next.failures++
+	s.next.taskFailures++
+	s.delayFailures = s.next.failures
 	if ran {
 		s.delayFailures--
 	}

@@ -25,6 +25,8 @@ func TestDrain_DoesNotWaitForTheDaemonsOfECS(t *testing.T) {
 	assert.Empty(t, Make(s).Actions, "whose service's strategy is unknown is no daemon")
 	s.DaemonGroups = map[string]bool{"service:node-exporter": true}
 	assert.Equal(t, []string{"stop t1: blox: the instance is draining, environment logs"}, texts(Make(s).Actions))
+	s.Tasks = append(s.Tasks, with(task("t4", "ecs-daemon/logs", "RUNNING"), inGroup("daemon:fluent-bit")))
+	assert.Equal(t, []string{"stop t1: blox: the instance is draining, environment logs"}, texts(Make(s).Actions))
 	s.Tasks = append(s.Tasks, with(task("t3", "ecs-svc/2345678901234567890", "RUNNING"), inGroup("service:web")))
 	assert.Empty(t, Make(s).Actions)
 }
@@ -42,5 +44,6 @@ func TestScaleIn_DoesNotWaitForTheDaemonsOfECS(t *testing.T) {
 	}
 	assert.Empty(t, Make(s).Actions)
 	s.DaemonGroups = map[string]bool{"service:node-exporter": true}
+	s.Tasks = append(s.Tasks, with(task("t3", "ecs-daemon/logs", "RUNNING"), inGroup("daemon:fluent-bit")))
 	assert.Equal(t, []string{"record i1: The scale-in state of the instance changed."}, texts(Make(s).Actions))
 }

@@ -6,8 +6,8 @@ func (f *facts) holdReason(t *target) string {
 	switch {
 	case f.Environment.PausedByUser():
 		return waitPaused
-	case f.targets.canaryErr != nil:
-		return waitCanaryUnknown + f.targets.canaryErr.Error()
+	case f.targets.canary.err != nil:
+		return waitCanaryUnknown + f.targets.canary.err.Error()
 	case t != nil && t.err != nil:
 		return waitGroupUnknown + t.err.Error()
 	}
@@ -28,10 +28,16 @@ func hold(f *facts, i *instanceState) instancePlan {
 	return waitFor(i.hold)
 }
 
+// rolloutPaused reports whether no task is replaced.
+func (f *facts) rolloutPaused() bool { return f.Environment.RolloutPaused() || f.Alarms.Unknown }
+
 // pauseRollout decides for an instance with live tasks while the rollout is paused: the tasks stay as they are.
 func pauseRollout(f *facts, i *instanceState) instancePlan {
 	if !i.hasKept {
-		return waitFor(waitRolloutPaused)
+		if f.Environment.RolloutPaused() {
+			return waitFor(waitRolloutPaused)
+		}
+		return waitFor(waitAlarms)
 	}
 	d := f.stop(i.duplicates, ReasonDuplicate)
 	if !f.Fresh || len(d.actions) > 0 {

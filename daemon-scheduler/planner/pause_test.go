@@ -33,7 +33,7 @@ func TestPause_HoldsStartsAndReplacements(t *testing.T) {
 	plan := Make(s)
 	assert.Empty(t, plan.Actions)
 	assert.Equal(t, []Wait{{"i2", "The environment is paused."}, {"i3", "The environment is paused."}}, plan.Waits)
-	assert.Equal(t, environment.Counts{Desired: 3, Running: 1, Outdated: 1}, plan.Counts)
+	assert.Equal(t, environment.Counts{Desired: 3, Running: 1, Outdated: 1, Available: 2}, plan.Counts)
 	assert.Zero(t, plan.RequeueAt)
 	assert.Equal(t, environment.Pending, plan.Progress.Status, "what is paused does not go on")
 

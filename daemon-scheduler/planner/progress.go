@@ -10,8 +10,9 @@ import (
 // rolloutCount is how far the current deployment is.
 type rolloutCount struct {
 	environment.Counts
-	finished       int                          // desired instances with the task RUNNING and no superseded one, or failed
-	running        int                          // desired instances with the task RUNNING
+	finished       int                          // desired instances with the task ready and no superseded one, or failed
+	running        int                          // desired instances with the task available
+	healthy        int                          // of these, those whose task is ready
 	registered     int                          // matching instances, whether or not they can run the task now
 	settlesAt      time.Time                    // when the next unreachable instance is no longer desired; zero if none
 	missing        int                          // desired instances to which nothing is given although they have no task
@@ -19,8 +20,9 @@ type rolloutCount struct {
 	legacyFailures []environment.FailedInstance // recorded by v0.3, of instances on which Blox has not tried yet
 	overdue        int                          // tasks that have not become RUNNING within the progress deadline
 	overdueAt      time.Time                    // when the next one will; zero if none
-	lastStart      time.Time                    // when the youngest task began to run
-	lastRestart    time.Time                    // when the youngest task that replaced one of its deployment began to run
+	unhealthy      int                          // tasks that are UNHEALTHY and not overdue
+	readyAt        time.Time                    // when the next one has been available for its minimum; zero if all have
+	lastRestart    time.Time                    // when ECS started the youngest task that replaced one of its deployment
 }
 
 // countRollout counts the instances that match. Plans has the plan for each of them.
@@ -37,14 +39,20 @@ func countRollout(f *facts, instances []*instanceState, plans []instancePlan) (c
 		c.Desired += oneIf(desired)
 		c.settlesAt = Earliest(c.settlesAt, i.unreachableTo)
 		c.missing += oneIf(i.schedulable && i.target != nil && len(i.live) == 0 && !i.isOpen())
+		c.Available += oneIf(i.available)
 		if !i.isTarget(f.current().ID) { // it keeps the previous deployment
 			c.Outdated += oneIf(len(i.live) > 0)
 			continue
 		}
 		c.Counts = plus(c.Counts, countTasks(i.kept, i.hasKept, len(i.superseded) > 0))
-		if i.hasKept && i.schedulable && i.kept.Running() {
+		shown := i.schedulable || i.settled && desired // a lost agent shows nothing new
+		if i.hasKept && shown && i.kept.Available() {
 			c.running++
-			c.lastStart = latest(c.lastStart, i.kept.StartedAt)
+			c.healthy += oneIf(f.hasProven(i))
+			if minimumHealthyTime(i) > 0 && !i.minReadyAt.IsZero() {
+				c.readyAt = Earliest(c.readyAt, i.minReadyAt)
+				continue
+			}
 			c.finished += oneIf(!slices.ContainsFunc(i.superseded, notStopping))
 			if i.launch.Deployment == f.current().ID && i.launch.Attempts > 1 {
 				c.lastRestart = latest(c.lastRestart, i.kept.StartedAt)
@@ -53,7 +61,9 @@ func countRollout(f *facts, instances []*instanceState, plans []instancePlan) (c
 		}
 		overdue, dueAt := overdueReason(f, i)
 		c.overdueAt = Earliest(c.overdueAt, dueAt)
-		c.overdue += oneIf(overdue != "" && (!i.launch.HadNoTask || f.rollout.first))
+		counts := !i.launch.HadNoTask || f.rollout.first
+		c.overdue += oneIf(overdue != "" && counts)
+		c.unhealthy += oneIf(overdue == "" && counts && f.failsHealth(i))
 		failure, legacy := failureOf(f, i, plans[n], overdue)
 		if failure.Reason == "" {
 			continue
@@ -68,14 +78,16 @@ func countRollout(f *facts, instances []*instanceState, plans []instancePlan) (c
 	return c
 }
 
-// failureOf returns why an instance without a RUNNING task of the current deployment counts as failed; no reason if it
-// does not. A failure that v0.3 recorded stays until Blox first tries to start a task on the instance.
+// failureOf returns why an instance without an available task of the current deployment counts as failed; no reason if
+// it does not. A failure that v0.3 recorded stays until Blox first tries to start a task on the instance.
 func failureOf(
 	f *facts, i *instanceState, d instancePlan, overdue string,
 ) (failure environment.FailedInstance, legacy bool) {
 	launched := i.launch.Deployment == f.current().ID
 	failure = environment.FailedInstance{Arn: i.ARN}
 	switch {
+	case i.hasKept && i.kept.Unhealthy() && i.kept.HealthReason != "":
+		failure.Reason = i.kept.HealthReason
 	case overdue != "":
 		failure.Reason = overdue
 	case d.failure != "":
@@ -120,17 +132,18 @@ func oneIf(condition bool) int {
 func notStopping(t environment.Task) bool { return !t.Stopping() }
 
 // progress returns the current deployment's progress, and when it may change although the state has not. A deployment
-// is completed when every ACTIVE instance has its task RUNNING or failed, and at least one has it RUNNING, or no
-// instance is registered. An instance whose agent is disconnected shows neither, but is waited for only for a while. On
-// hold, or while the cluster state is not fresh, the status stays as it was.
+// is completed when every ACTIVE instance has its task available or failed, and at least one has it available, or no
+// instance is registered. An instance whose agent is disconnected shows neither, but is waited for only for a while,
+// and not at all if it had settled before. On hold, or while the cluster state is not fresh, the status stays as it
+// was.
 func progress(f *facts, c rolloutCount) (p environment.Progress, requeueAt time.Time) {
 	switch {
 	case !f.Fresh || !f.deployed():
-		return unchangedProgress(f.current()), time.Time{}
+		return unchangedProgress(*f.current()), time.Time{}
 	case f.Environment.PausedByUser():
-		return frozenProgress(f.current(), c), time.Time{}
+		return frozenProgress(*f.current(), c), time.Time{}
 	case f.holdReason(f.targets.current) != "":
-		return unchangedProgress(f.current()), time.Time{}
+		return unchangedProgress(*f.current()), time.Time{}
 	}
 	p = environment.Progress{Status: environment.Running, Desired: c.Desired, LegacyFailures: c.legacyFailures}
 	if len(c.failed) > 0 {
@@ -138,20 +151,21 @@ func progress(f *facts, c rolloutCount) (p environment.Progress, requeueAt time.
 	}
 	if canFail(f) {
 		p.FailedTasks = failedTasks(f, c)
+		p.HealthyTasks, p.ResetFailures = c.healthy, resetsFailures(f, c)
 	}
 	succeeded := c.running > 0 || c.registered == 0
-	if f.targets.canaryPending || c.finished != c.Desired || !succeeded {
-		return p, Earliest(settlesAt(f, c), c.overdueAt)
+	if f.targets.canaryPending || c.finished != c.Desired || !succeeded || f.Alarms.Unknown {
+		return p, Earliest(Earliest(settlesAt(f, c), c.overdueAt), c.readyAt)
 	}
 	if p.Baking = bakes(f); !p.Baking {
 		p.Status = environment.Completed
 		return p, time.Time{}
 	}
-	if due := bakedAt(f, c); f.Now.Before(due) {
-		return p, due
+	p.BakedFor, p.BakeRestart, requeueAt = bake(f, c)
+	if requeueAt.IsZero() {
+		p.Status = environment.Completed
 	}
-	p.Status = environment.Completed
-	return p, time.Time{}
+	return p, requeueAt
 }
 
 // settlesAt returns when a deployment in progress no longer waits for an unreachable instance.
@@ -178,21 +192,4 @@ func frozenProgress(d environment.Deployment, c rolloutCount) environment.Progre
 		p.Health = environment.Unhealthy
 	}
 	return p
-}
-
-// bakes reports whether the current deployment has a bake time. Rollbacks do not bake.
-func bakes(f *facts) bool {
-	d := f.current()
-	bakeTime := f.targets.current.spec.DeploymentConfiguration.BakeTime()
-	return bakeTime > 0 && d.RollbackOf == "" && d.Status != environment.Completed
-}
-
-// bakedAt returns when all tasks of a finished deployment have run for the bake time. A task that replaced one of its
-// own deployment starts the bake time again.
-func bakedAt(f *facts, c rolloutCount) time.Time {
-	since := f.current().BakeStartedAt
-	if since.IsZero() {
-		since = f.Now // RecordProgress records it
-	}
-	return latest(since, c.lastRestart).Add(f.targets.current.spec.DeploymentConfiguration.BakeTime())
 }

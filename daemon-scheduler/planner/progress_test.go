@@ -36,43 +36,28 @@ func TestBakeTime_DelaysCompletion(t *testing.T) {
 	}
 	_, _, of := f.running()
 	assert.Equal(t, map[string]int{current: 10}, of)
-	since := f.state.Environment.Deployments[current].BakeStartedAt
+	began := f.state
 	f.copyTasks(1)
+	f.state.Now = f.state.Now.Add(settleInterval)
+	f.state = done(f.state, Make(f.state)) // the instances settle
+	f.observe()
 	plan := Make(f.state)
 	assert.Equal(t, environment.Running, plan.Progress.Status)
-	assert.Equal(t, since.Add(10*time.Minute), plan.RequeueAt)
-	f.state.Now = since.Add(10 * time.Minute)
+	assert.Equal(t, began.Now.Add(time.Minute), plan.RequeueAt, "a tenth is recorded")
+	f.state.Now = began.Now.Add(9*time.Minute + 59*time.Second)
+	f.observe()
+	assert.Equal(t, environment.Running, Make(f.state).Progress.Status)
+	f.state.Now = began.Now.Add(10 * time.Minute)
+	f.observe()
 	assert.Equal(t, environment.Completed, Make(f.state).Progress.Status)
 
-	f.state.Now = since.Add(time.Minute) // tasks that die while it bakes count
+	f.state.Now = began.Now.Add(time.Minute) // tasks that die while it bakes count
 	f.bad = func(deployment, _ string) bool { return deployment == current }
 	for n := 0; f.state.Environment.Deployments[current].Rollout() == environment.RolloutInProgress; n++ {
 		require.Less(t, n, 1000, "it does not fail")
 		f.step()
 	}
 	assert.Equal(t, environment.RolloutFailed, f.state.Environment.Deployments[current].Rollout())
-}
-
-// A task that replaced a stopped one restarts the bake time; a task on an instance that joined does not.
-func TestBakeTime_RestartsWithAReplacedTask(t *testing.T) {
-	for attempts, want := range map[int]environment.Status{1: environment.Completed, 2: environment.Running} {
-		young := with(task("t1", current, "RUNNING"), func(t *environment.Task) { t.StartedAt = now.Add(-time.Minute) })
-		s := scenario{
-			tasks:    []environment.Task{young},
-			launches: []environment.Launch{launch(environment.LaunchStarted, 2*time.Minute, named("t1"), attempt(attempts))},
-		}.state()
-		s.Environment.Revisions = []environment.Revision{{Number: 1, Spec: environment.Spec{
-			TaskDefinition: agent2, DeploymentConfiguration: environment.DeploymentConfiguration{BakeTimeInMinutes: 10},
-		}}}
-		d := s.Environment.Deployments[current]
-		d.Status, d.BakeStartedAt = environment.Running, now.Add(-10*time.Minute)
-		s.Environment.Deployments[current] = d
-		plan := Make(s)
-		assert.Equal(t, want, plan.Progress.Status, "attempt %d", attempts)
-		if want == environment.Running {
-			assert.Equal(t, now.Add(9*time.Minute), plan.RequeueAt)
-		}
-	}
 }
 
 // An instance stays failed until its task runs, so that health does not flicker with each attempt.

@@ -15,6 +15,7 @@ type ReadinessState struct {
 	Environments []environment.Environment
 	Launches     map[string]map[string]environment.Launch // their launch records, by environment and instance ARN
 	Attributes   []environment.ReadinessAttribute         // the records
+	Listings     map[string]AttributeListing              // the attributes as ECS has them, by name; may be incomplete
 
 	// Fresh reports that Instances and Tasks are complete and recent. Otherwise nothing is set or removed.
 	Fresh     bool
@@ -26,6 +27,20 @@ type ReadinessState struct {
 	ConfirmTimeout  time.Duration // how long after an attribute's NotAfter an unanswered call may still take effect
 }
 
+// AttributeListing is one attribute of a cluster's instances as ECS listed it.
+type AttributeListing struct {
+	Values map[string]string // by instance ARN
+	// Recorded has the StoredVersion of each of the attribute's records before ECS listed it, by instance ARN. The
+	// listing shows nothing about a record that has changed since.
+	Recorded map[string]int64
+}
+
+// contradicts reports whether ECS had not set the attribute although its record, a, says so.
+func (l AttributeListing) contradicts(a environment.ReadinessAttribute) bool {
+	recorded, ok := l.Recorded[a.Instance]
+	return ok && recorded == a.StoredVersion && l.Values[a.Instance] != environment.ReadyValue
+}
+
 // ReadinessPlan lists the readiness attributes to change, each as its record is, or would be.
 type ReadinessPlan struct {
 	Set       []environment.ReadinessAttribute
@@ -35,10 +50,11 @@ type ReadinessPlan struct {
 }
 
 // PlanReadiness decides which readiness attributes to set and to remove. An instance has an attribute while at least
-// one environment includes the instance and names the attribute there, and the tasks of all these environments run on
-// it. Each environment is judged by its target on the instance, so that a canary renames the attribute on its own
-// instances only. Blox removes attributes wherever it has set them, and sets them on ACTIVE instances with a connected
-// agent only.
+// one environment includes the instance and names the attribute there, and the tasks of all these environments are
+// available on it. A RUNNING task whose health is unknown changes nothing: it sets no attribute, and removes none. Each
+// environment is judged by its target on the instance, so that a canary renames the attribute on its own instances
+// only. Blox removes attributes wherever it has set them, and sets them on ACTIVE instances with a connected agent
+// only. It sets an attribute again that another program has removed or changed.
 func PlanReadiness(s ReadinessState) (plan ReadinessPlan) {
 	present := presentInstances(s.Instances)
 	daemons := newDaemons(s, present)
@@ -46,7 +62,8 @@ func PlanReadiness(s ReadinessState) (plan ReadinessPlan) {
 	for _, a := range s.Attributes {
 		records[a.Key()] = a
 	}
-	switch names := attributeNames(s, daemons); {
+	marks := markTakeovers(s, present)
+	switch names := attributeNames(s, daemons, marks); {
 	case len(names) == 0:
 		return plan
 	case !s.Fresh:
@@ -54,9 +71,11 @@ func PlanReadiness(s ReadinessState) (plan ReadinessPlan) {
 		return plan
 	default:
 		for n, i := range present {
-			ready := readyFor(daemons, n, i)
+			states := statesFor(daemons, n, i)
 			for _, name := range names {
-				plan = plan.with(decideAttribute(s, i, ready[name], recordOf(s, records, name, i.ARN)))
+				a := recordOf(s, records, name, i.ARN)
+				ready := states[name] == daemonAvailable || states[name] == daemonUnknown && a.State == environment.AttributeSet
+				plan = plan.with(decideAttribute(s, i, ready || marks[name][i.ARN], a))
 				delete(records, environment.AttributeKey{Name: name, Instance: i.ARN})
 			}
 		}
@@ -67,8 +86,27 @@ func PlanReadiness(s ReadinessState) (plan ReadinessPlan) {
 
 // daemon is an environment that sets a readiness attribute, or may do so.
 type daemon struct {
-	assigned []*target       // by the index of the instance; nil where the environment does not count
-	running  map[string]bool // the instances with a RUNNING task, by ARN
+	assigned []*target              // by the index of the instance; nil where the environment does not count
+	states   map[string]daemonState // by instance ARN
+}
+
+// daemonState is the state of the daemons that set one attribute on an instance. Of several, the lowest counts.
+type daemonState int
+
+const (
+	daemonMissing   daemonState = iota // no RUNNING task, or an UNHEALTHY one
+	daemonUnknown                      // RUNNING, with health checks whose result is unknown
+	daemonAvailable                    // RUNNING and, with health checks, HEALTHY
+)
+
+func daemonStateOf(t environment.Task) daemonState {
+	switch {
+	case t.Available():
+		return daemonAvailable
+	case t.Running() && !t.Unhealthy():
+		return daemonUnknown
+	}
+	return daemonMissing
 }
 
 // newDaemons returns the environments that name an attribute. One without a deployment does not count yet.
@@ -85,12 +123,12 @@ func newDaemons(s ReadinessState, present []environment.Instance) []daemon {
 			byDeployment[id] = len(counted)
 		}
 		counted = append(counted, e)
-		daemons = append(daemons, daemon{running: map[string]bool{}})
+		daemons = append(daemons, daemon{states: map[string]daemonState{}})
 	}
 	for _, t := range s.Tasks {
 		n, ours := byDeployment[t.StartedBy]
-		if ours && t.Running() {
-			daemons[n].running[t.Instance] = true
+		if ours {
+			daemons[n].states[t.Instance] = max(daemons[n].states[t.Instance], daemonStateOf(t))
 		}
 		if ours && t.Live() {
 			if live[t.StartedBy] == nil {
@@ -128,8 +166,11 @@ func (t targets) assignReadiness(present []environment.Instance, begun func(arn 
 }
 
 // attributeNames returns the attributes that are recorded or named, in order.
-func attributeNames(s ReadinessState, daemons []daemon) []string {
+func attributeNames(s ReadinessState, daemons []daemon, marks map[string]map[string]bool) []string {
 	names := map[string]bool{}
+	for name := range marks {
+		names[name] = true
+	}
 	for _, a := range s.Attributes {
 		names[a.Name] = true
 	}
@@ -143,16 +184,20 @@ func attributeNames(s ReadinessState, daemons []daemon) []string {
 	return slices.Sorted(maps.Keys(names))
 }
 
-// readyFor returns the attributes that daemons name on the n-th instance, and whether all of these daemons run there.
-func readyFor(daemons []daemon, n int, i environment.Instance) map[string]bool {
-	ready := map[string]bool{}
+// statesFor returns the attributes that daemons name on the n-th instance, and the state of these daemons there.
+func statesFor(daemons []daemon, n int, i environment.Instance) map[string]daemonState {
+	states := map[string]daemonState{}
 	for _, d := range daemons {
 		if t := d.assigned[n]; t != nil {
-			others, named := ready[t.spec.ReadinessAttribute]
-			ready[t.spec.ReadinessAttribute] = d.running[i.ARN] && (others || !named)
+			name := t.spec.ReadinessAttribute
+			if others, named := states[name]; named {
+				states[name] = min(others, d.states[i.ARN])
+			} else {
+				states[name] = d.states[i.ARN]
+			}
 		}
 	}
-	return ready
+	return states
 }
 
 // recordOf returns the attribute's record, or one without a state if there is none.
@@ -185,7 +230,7 @@ func decideAttribute(
 		return ReadinessPlan{RequeueAt: uncertainUntil}
 	case !ready:
 		return ReadinessPlan{Remove: []environment.ReadinessAttribute{a}}
-	case a.State == environment.AttributeSet && a.NotAfter.IsZero():
+	case a.State == environment.AttributeSet && a.NotAfter.IsZero() && !s.Listings[a.Name].contradicts(a):
 	case a.State == environment.AttributeSet && uncertain: // a call may remove it: set it once more then
 		return ReadinessPlan{RequeueAt: uncertainUntil}
 	case !i.CanRunTasks():

@@ -17,7 +17,9 @@ const (
 	ReasonNotMatching StopReason = "not_matching"
 	ReasonDraining    StopReason = "draining"
 	ReasonScaleIn     StopReason = "scale_in"
+	ReasonUnhealthy   StopReason = "unhealthy"
 	ReasonDeleted     StopReason = "deleted"
+	ReasonHandBack    StopReason = "hand_back"
 )
 
 // StopMessages holds, for every StopReason, what ECS shows as the task's stoppedReason. The environment's name follows.
@@ -27,7 +29,9 @@ var StopMessages = map[StopReason]string{
 	ReasonNotMatching: stopPrefix + "the instance does not match environment ",
 	ReasonDraining:    stopPrefix + "the instance is draining, environment ",
 	ReasonScaleIn:     stopPrefix + "the instance is released for scale-in, environment ",
+	ReasonUnhealthy:   stopPrefix + "unhealthy task of environment ",
 	ReasonDeleted:     stopPrefix + "deleted environment ",
+	ReasonHandBack:    stopPrefix + "the take-over was cancelled, environment ",
 }
 
 // stopPrefix begins the stoppedReason of every task that Blox has stopped.
@@ -52,12 +56,15 @@ const (
 	startImproved = "Retrying, as the instance has changed since the last failure."
 	startRetry    = "Retrying after a failed attempt."
 	startStopped  = "Replacing a task that stopped."
+
+	startUnhealthy = "Replacing an UNHEALTHY task."
 )
 
 // Reasons of changes to launch records.
 const (
 	recordTaskFound     = "The task was found."
 	recordKeepsStopping = "The task keeps stopping."
+	recordSettled       = "The instance has finished the deployment."
 	recordScaleIn       = "The scale-in state of the instance changed."
 	confirmUnanswered   = "StartTask was not answered; checking with ECS."
 	confirmInvisible    = "The task has not appeared in the cluster state; checking with ECS."
@@ -69,10 +76,18 @@ const (
 const (
 	waitPaused         = "The environment is paused."
 	waitRolloutPaused  = "The rollout is paused; the task stays as it is."
+	waitAlarms         = "The states of the deployment's alarms are not known."
 	waitNotFresh       = "The cluster state is not up to date."
 	waitPromotion      = "The deployment is waiting for promotion."
 	waitReleased       = "Only daemons run on the instance; it is released for scale-in."
 	waitDisconnected   = "The ECS agent on this instance is disconnected."
+	disconnectedSince  = "The ECS agent on this instance has been disconnected since %s."
+	taskStarting       = "The task is %s"
+	taskStartingSince  = "The task has been %s since %s"
+	lastTaskStopped    = "The last task stopped: "
+	taskStopping       = "The task is stopping"
+	pullsSince         = "it has pulled images since %s"
+	pulledIn           = "it pulled its images in %s"
 	waitMinReady       = "The new task has not run long enough to stop the old one."
 	waitOldTask        = "The old task has not stopped yet."
 	waitOldTasks       = "One of the old tasks has not stopped yet."
@@ -84,13 +99,21 @@ const (
 	waitCanaryUnknown  = "The canary's query cannot be parsed: "
 	waitBackingOff     = "Backing off after a failure: "
 	waitRollout        = "Waiting for the rollout: "
+	waitReplacement    = " Waiting to replace the task: "
+	waitSlowStart      = "Slow start: waiting until the tasks on %s are ready."
+	waitWave           = "Waiting for the rollout: %s of the wave with %s = %s must finish first."
+	waitService        = "The task of the ECS service on this instance has not stopped yet."
+	waitHandBack       = "The take-over was cancelled; the task of the ECS service does not run yet."
+	waitHealthy        = "The task is RUNNING, but not HEALTHY yet."
 	statusNothing      = "Nothing is deployed."
 	statusDeleting     = "The environment is being deleted."
 	statusNotMatching  = "The instance does not match the instance group."
 	limitUnavailable   = "at most %s may be without a running task."
 	limitSurge         = "at most %s may have two tasks."
+	stateNotHealthy    = "RUNNING, but not HEALTHY,"
 	failureOverdue     = "The task has been %s for more than %s."
-	deadlineExceeded   = "Progress deadline exceeded: %s not RUNNING within %s."
+	deadlineExceeded   = "Progress deadline exceeded: %s not available within %s."
+	alarmTriggered     = "%s in the ALARM state."
 	breakerTripped     = "Circuit breaker tripped: %s (threshold %d)."
 	breakerFirstReason = " First: "
 )

@@ -19,7 +19,7 @@ func replace(f *facts, i *instanceState, budget rolloutBudget) (d instancePlan, 
 		return d, true
 	case running >= 0 && budget.startFirst && !i.minReadyAt.IsZero(): // the new task may still fail
 		return d.and(instancePlan{wait: waitMinReady, requeueAt: budget.nextReadyAt}), stopping
-	case i.hasKept && f.staysRunning(i.kept), running < 0: // no superseded task is needed any more
+	case i.hasKept && f.staysAvailable(i.kept), running < 0: // no superseded task is needed any more
 		stops := f.stop(i.superseded, ReasonSuperseded)
 		stopped := len(stops.actions) > 0
 		if !i.hasKept && !stopped {
@@ -47,16 +47,24 @@ func replaceLast(f *facts, i *instanceState, budget rolloutBudget) (d instancePl
 		early, _ := mayRetryEarly(f, i.launch)
 		needsNoBudget = needsNoBudget || !early
 	}
+	remaining := budget.remaining
+	if i.unhealthy {
+		remaining = budget.restarts
+	}
 	switch {
+	case i.replacing: // the budget counts it already
+		return stopToReplace(f, i), true
 	case needsNoBudget:
 		return instancePlan{}, false
-	case budget.remaining <= 0:
+	case budget.waves.holds(i):
+		return budget.waves.wait(), true
+	case remaining <= 0:
 		return instancePlan{wait: waitRollout + budget.limit, requeueAt: budget.nextReadyAt}, true
 	case budget.startFirst:
-		return instancePlan{reserve: true}, false
+		return instancePlan{reserve: !i.unhealthy, restart: i.unhealthy}, false
 	}
 	d = stopToReplace(f, i)
-	d.reserve = true
+	d.reserve, d.restart = !i.unhealthy, i.unhealthy
 	return d, true
 }
 

@@ -26,7 +26,7 @@ func TestReplacement_IsTheFirstHalfOfAStart(t *testing.T) {
 	s = done(s, plan)
 	s.Tasks[0].LastStatus, s.Tasks[0].DesiredStatus = "STOPPED", "STOPPED"
 	s.Tasks[0].StoppedReason, s.Tasks[0].StoppedAt = "a user stopped it", s.Now.Add(-time.Hour)
-	plan, instances, _ := makePlan(s)
+	plan, instances, _ := makePlan(newFacts(s))
 	assert.True(t, instances[0].unavailable)
 	require.Len(t, plan.Actions, 1)
 	start := plan.Actions[0]
@@ -68,4 +68,23 @@ func TestReplacement_CountsAttemptsOn(t *testing.T) {
 			assert.Equal(t, tc.want, replacement(f, i, "old").Attempts)
 		})
 	}
+}
+
+// A leader recorded the replacement on i2, and ended before or after it called StopTask. The cluster state still shows
+// the task RUNNING. Its successor finishes that stop, and counts the task as lost meanwhile.
+func TestReplacement_OfAnEarlierLeaderCountsAsLost(t *testing.T) {
+	s := scenario{
+		instances: []environment.Instance{active("i1"), active("i2")}, status: environment.Running,
+		tasks: []environment.Task{task("old1", earlier, "RUNNING"), at("i2", task("old2", earlier, "RUNNING"))},
+	}.state()
+	s.Launches["i2"] = environment.Launch{
+		Instance: "i2", Deployment: current, State: environment.LaunchReplacing, Task: "old2", Attempts: 1,
+	}
+	plan := Make(s)
+	require.Len(t, plan.Actions, 1, "%v", plan.Actions)
+	assert.Equal(t, "old2", plan.Actions[0].Task)
+	assert.Equal(t, []Wait{{"i1", plan.Waits[0].Reason}}, plan.Waits)
+
+	s.StopRequestedAt = map[string]time.Time{"old2": s.Now}
+	assert.Empty(t, Make(s).Actions, "one stop is enough")
 }

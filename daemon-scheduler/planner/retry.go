@@ -10,30 +10,33 @@ import (
 // keepOrStart decides for an instance on which no superseded task is in the way: it keeps the task, or starts one.
 func keepOrStart(f *facts, i *instanceState) instancePlan {
 	switch {
+	case i.hasKept && f.isBeingReplaced(i):
+		return instancePlan{}
 	case i.hasKept:
 		return recordRunning(f, i)
 	case i.hasLaunch && f.isKnown(i.launch.Deployment):
 		return retry(f, i)
 	}
-	return start(i, 1, 0, startMissing)
+	return start(f, i, tries{attempts: 1}, startMissing)
 }
 
 // start decides on a launch that replaces the last one, if any.
-func start(i *instanceState, attempts, failures int, reason string) instancePlan {
-	next := nextLaunch(i)
+func start(f *facts, i *instanceState, t tries, reason string) instancePlan {
+	next := withTries(nextLaunch(f, i), t)
 	next.State = environment.LaunchOpen
-	next.Attempts = attempts
-	next.Failures = failures
 	next.HadNoTask = !i.hasRunning && !i.unavailable
 	return act(Action{Kind: Start, Instance: i.ARN, Launch: next, Reason: reason})
 }
 
 // nextLaunch returns a launch of the instance's target that replaces the last launch record, if any. After a launch of
 // the same target, the instance stays failed until its task runs.
-func nextLaunch(i *instanceState) environment.Launch {
+func nextLaunch(f *facts, i *instanceState) environment.Launch {
 	next := environment.Launch{
 		Instance: i.ARN, Deployment: i.target.ID, TaskDefinition: i.target.TaskDefinition,
 		StoredVersion: i.launch.StoredVersion,
+	}
+	if current := f.current().ID; !i.isTarget(current) {
+		next.Rollout = current
 	}
 	if i.hasLaunch && i.isTarget(i.launch.Deployment) {
 		next.Reason = i.launch.Reason
@@ -49,23 +52,25 @@ func retry(f *facts, i *instanceState) instancePlan {
 	case f.isInvisible(launch):
 		return awaitVisible(f, launch)
 	case !i.isTarget(launch.Deployment):
-		return start(i, 1, 0, startMissing)
+		return start(f, i, tries{attempts: 1}, startMissing)
+	case launch.State == environment.LaunchReplacing && launch.Reason == taskUnhealthy:
+		return start(f, i, triesOf(launch), startUnhealthy)
 	case launch.State == environment.LaunchReplacing:
-		return start(i, launch.Attempts, launch.Failures, startMissing)
+		return start(f, i, triesOf(launch), startMissing)
 	case launch.State == environment.LaunchStarted:
 		return replaceStopped(f, i, f.task(launch.Task))
 	}
 	if until := backoffUntil(f, i); !until.IsZero() {
 		early, at := mayRetryEarly(f, launch)
 		if early {
-			return start(i, launch.Attempts+1, launch.Failures, startImproved)
+			return start(f, i, triesOf(launch).another(), startImproved)
 		}
 		return instancePlan{wait: waitBackingOff + launch.Reason, requeueAt: Earliest(until, at)}
 	}
 	if launch.Reason == "" { // StartTask was not answered and ECS has no such task: this attempt is made again
-		return start(i, launch.Attempts, launch.Failures, startRetry)
+		return start(f, i, triesOf(launch), startRetry)
 	}
-	return start(i, launch.Attempts+1, launch.Failures, startRetry)
+	return start(f, i, triesOf(launch).another(), startRetry)
 }
 
 // backoffUntil returns when the next attempt is due if the target's last one on the instance failed; zero if it is due
@@ -98,7 +103,7 @@ func replaceStopped(f *facts, i *instanceState, task environment.Task) instanceP
 	stop := stopOf(i.launch, task)
 	due := i.launch.NotAfter.Add(retryDelay(stop.delayFailures))
 	if stop.delayFailures == 0 || !f.Now.Before(due) {
-		return start(i, stop.attempts, stop.failures, startStopped)
+		return start(f, i, stop.next, startStopped)
 	}
 	launch := stoppedLaunch(i.launch, task, f.Now)
 	d := record(launch, recordKeepsStopping)
@@ -116,7 +121,7 @@ func recordRunning(f *facts, i *instanceState) instancePlan {
 	if next.State != environment.LaunchStarted { // ECS has started it nevertheless
 		next = StartedLaunch(next, i.kept.ARN)
 	}
-	if i.kept.Running() {
+	if i.kept.Available() {
 		next.Reason = ""
 		next.Detail = ""
 	}
@@ -135,11 +140,16 @@ func adoptKept(f *facts, i *instanceState) instancePlan {
 	if !needed || mayAppear || len(i.superseded)+len(i.duplicates) > 0 {
 		return instancePlan{}
 	}
-	return record(environment.Launch{
+	return record(adoptedLaunch(f, i), recordTaskFound)
+}
+
+// adoptedLaunch returns the launch record of the kept task, which another launch has started.
+func adoptedLaunch(f *facts, i *instanceState) environment.Launch {
+	return environment.Launch{
 		Instance: i.ARN, Deployment: i.kept.StartedBy, State: environment.LaunchStarted, Task: i.kept.ARN, Attempts: 1,
 		TaskDefinition: f.Environment.Deployments[i.kept.StartedBy].TaskDefinition,
 		NotAfter:       i.kept.CreatedAt, StoredVersion: i.launch.StoredVersion,
-	}, recordTaskFound)
+	}
 }
 
 // retryDelay is the delay after that many failures in a row.

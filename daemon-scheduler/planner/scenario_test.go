@@ -57,6 +57,16 @@ func (r scenario) state() State {
 	if r.improvedAgo != 0 {
 		s.ImprovedAt = map[string]time.Time{"i1": now.Add(-r.improvedAgo)}
 	}
+	s.Availability = map[string]environment.Availability{}
+	for _, t := range r.tasks { // this replica has seen them run from the beginning
+		if t.Running() {
+			since := t.StartedAt
+			if since.IsZero() {
+				since = t.CreatedAt
+			}
+			s.Availability[t.ARN] = environment.Availability{Available: t.Available(), Since: since}
+		}
+	}
 	for _, l := range r.launches {
 		s.Launches[l.Instance] = l
 	}

@@ -29,6 +29,19 @@ type fleet struct {
 	bad   func(deployment, instance string) bool // whether a task dies at once; nil for none
 	full  map[string]bool                        // instances that refuse every start
 	count int
+	skew  time.Duration // of the leader's clock, which shows state.Now; positive: it is ahead of ECS's
+	puts  int64         // of launch records
+	bake  measuredBake
+}
+
+// ecsNow returns the time of ECS's clock.
+func (f *fleet) ecsNow() time.Time { return f.state.Now.Add(-f.skew) }
+
+// put writes a launch record.
+func (f *fleet) put(launch environment.Launch) {
+	f.puts++
+	launch.StoredVersion = f.puts
+	f.state.Launches[launch.Instance] = launch
 }
 
 // newFleet returns n instances that run the first revision, and a pending deployment of a second revision with spec.
@@ -55,6 +68,7 @@ func newFleet(t *testing.T, seed uint64, n int, spec environment.Spec) *fleet {
 		Launches:            map[string]environment.Launch{},
 		Fresh:               true,
 		StopRequestedAt:     map[string]time.Time{},
+		Unconfirmed:         map[string]bool{},
 		Now:                 now,
 		StartConfirmTimeout: confirmTimeout,
 	}
@@ -79,14 +93,14 @@ func (f *fleet) start(instance, deployment string) string {
 		StartedBy:     deployment,
 		LastStatus:    "PENDING",
 		DesiredStatus: "RUNNING",
-		CreatedAt:     f.state.Now,
+		CreatedAt:     f.ecsNow(),
 	}
 	return arn
 }
 
 func (f *fleet) run(arn string) {
 	task := f.tasks[arn]
-	task.LastStatus, task.StartedAt = "RUNNING", f.state.Now
+	task.LastStatus, task.StartedAt = "RUNNING", f.ecsNow()
 	f.tasks[arn] = task
 }
 
@@ -95,7 +109,7 @@ func (f *fleet) die(arn string) {
 	if !task.Stopping() {
 		task.StoppedReason = "it crashed"
 	}
-	task.LastStatus, task.DesiredStatus, task.StoppedAt = "STOPPED", "STOPPED", f.state.Now
+	task.LastStatus, task.DesiredStatus, task.StoppedAt = "STOPPED", "STOPPED", f.ecsNow()
 	f.tasks[arn] = task
 }
 
@@ -111,22 +125,57 @@ func (f *fleet) copyTasks(of int) {
 		}
 	}
 	f.state.Tasks = slices.Collect(maps.Values(seen))
+	f.observe()
+}
+
+// observe measures, by the leader's clock, since when it has seen the tasks available, and how long the deployment has
+// baked.
+func (f *fleet) observe() {
+	f.state.Availability = observed(f.state)
+	d, rollsOut := f.state.Environment.InProgress()
+	bake := measuredBake{id: d.ID, began: d.BakeStartedAt, restart: d.BakeRestart}
+	switch {
+	case !rollsOut || d.BakeStartedAt.IsZero():
+		f.state.BakedFor = 0
+		return
+	case !bake.same(f.bake):
+		bake.before, bake.since = time.Duration(d.BakedSeconds)*time.Second, f.state.Now
+		f.bake = bake
+	}
+	f.state.BakedFor = f.bake.before + f.state.Now.Sub(f.bake.since)
+}
+
+// measuredBake is a bake time that the leader measures.
+type measuredBake struct {
+	id             string
+	began, restart time.Time
+	before         time.Duration
+	since          time.Time
+}
+
+func (b measuredBake) same(other measuredBake) bool {
+	return b.id == other.id && b.began.Equal(other.began) && b.restart.Equal(other.restart)
+}
+
+// observed returns the availability of a state's tasks, as the engine measures it.
+func observed(s State) map[string]environment.Availability {
+	next := map[string]environment.Availability{}
+	for _, t := range s.Tasks {
+		last, known := s.Availability[t.ARN]
+		switch {
+		case !t.Running():
+		case known && last.Available == t.Available():
+			next[t.ARN] = last
+		default:
+			next[t.ARN] = environment.Availability{Available: t.Available(), Since: s.Now}
+		}
+	}
+	return next
 }
 
 // step lets some time pass, advances tasks, and carries out a part of the plan.
 func (f *fleet) step() {
-	f.state.Now = f.state.Now.Add(time.Duration(1+f.IntN(5)) * time.Second)
-	for _, arn := range slices.Sorted(maps.Keys(f.tasks)) {
-		switch task := f.tasks[arn]; {
-		case !task.Live() || f.IntN(3) == 0:
-		case task.Stopping():
-			f.die(arn)
-		case f.bad != nil && f.bad(task.StartedBy, task.Instance):
-			f.die(arn)
-		case task.LastStatus == "PENDING":
-			f.run(arn)
-		}
-	}
+	f.pass()
 	f.copyTasks(2)
 	plan := Make(f.state)
 	if plan.FailureReason != "" {
@@ -141,25 +190,41 @@ func (f *fleet) step() {
 	}
 }
 
+// pass lets some time pass, and advances tasks.
+func (f *fleet) pass() {
+	f.state.Now = f.state.Now.Add(time.Duration(1+f.IntN(5)) * time.Second)
+	for _, arn := range slices.Sorted(maps.Keys(f.tasks)) {
+		switch task := f.tasks[arn]; {
+		case !task.Live() || f.IntN(3) == 0:
+		case task.Stopping():
+			f.die(arn)
+		case f.bad != nil && f.bad(task.StartedBy, task.Instance):
+			f.die(arn)
+		case task.LastStatus == "PENDING":
+			f.run(arn)
+		}
+	}
+}
+
 func (f *fleet) do(a Action) {
 	switch a.Kind {
 	case Stop:
-		if task := f.tasks[a.Task]; task.Live() && !task.Stopping() {
+		if task, known := f.tasks[a.Task]; known && task.Live() && !task.Stopping() {
 			task.DesiredStatus, task.StoppedReason = "STOPPED", a.Reason
 			f.tasks[a.Task] = task
 		}
 		f.state.StopRequestedAt[a.Task] = f.state.Now
 		if a.Launch.Instance != "" {
 			a.Launch.NotAfter = f.state.Now.Add(environment.LaunchWindow)
-			f.state.Launches[a.Instance] = a.Launch
+			f.put(a.Launch)
 		}
 	case Start:
 		a.Launch.NotAfter = f.state.Now.Add(environment.LaunchWindow)
 		if f.full[a.Instance] {
-			f.state.Launches[a.Instance] = FailedLaunch(a.Launch, "RESOURCE:MEMORY", "", f.state.Now)
+			f.put(FailedLaunch(a.Launch, "RESOURCE:MEMORY", "", f.state.Now))
 			return
 		}
-		f.state.Launches[a.Instance] = StartedLaunch(a.Launch, f.start(a.Instance, a.Launch.Deployment))
+		f.put(StartedLaunch(a.Launch, f.start(a.Instance, a.Launch.Deployment)))
 	case Confirm:
 		var found []environment.Task
 		for _, task := range f.tasks {
@@ -167,9 +232,9 @@ func (f *fleet) do(a Action) {
 				found = append(found, task)
 			}
 		}
-		f.state.Launches[a.Instance] = ConfirmLaunch(a.Launch, found, f.state.Now)
+		f.put(ConfirmLaunch(a.Launch, found, f.state.Now))
 	case Record:
-		f.state.Launches[a.Instance] = a.Launch
+		f.put(a.Launch)
 	case Forget:
 		delete(f.state.Launches, a.Instance)
 	}

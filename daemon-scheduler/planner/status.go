@@ -1,6 +1,7 @@
 package planner
 
 import (
+	"cmp"
 	"time"
 
 	"github.com/blox/blox/daemon-scheduler/environment"
@@ -16,15 +17,16 @@ type Summary struct {
 
 // Summarize returns the summary of s.
 func Summarize(s State) Summary {
-	plan, instances, count := makePlan(s)
+	f := newFacts(s)
+	plan, instances, count := makePlan(f)
 	at := Earliest(plan.RequeueAt, Earliest(count.settlesAt, count.overdueAt))
 	for _, i := range instances {
 		at = Earliest(at, Earliest(i.unreachableTo, Earliest(i.releasedTo, i.minReadyAt)))
 	}
-	return Summary{Counts: plan.Counts, Instances: instanceStatuses(s.Environment, plan, instances), ChangesAt: at}
+	return Summary{Counts: plan.Counts, Instances: instanceStatuses(f, plan, instances), ChangesAt: at}
 }
 
-func instanceStatuses(e environment.Environment, plan Plan, instances []*instanceState) []environment.InstanceStatus {
+func instanceStatuses(f *facts, plan Plan, instances []*instanceState) []environment.InstanceStatus {
 	reasons := map[string]string{} // by instance ARN
 	for _, a := range plan.Actions {
 		reasons[a.Instance] = a.Reason
@@ -33,20 +35,18 @@ func instanceStatuses(e environment.Environment, plan Plan, instances []*instanc
 		reasons[w.Instance] = w.Reason
 	}
 	failed := map[string]string{} // reasons by instance ARN
-	for _, f := range plan.Failed {
-		failed[f.Arn] = f.Reason
+	for _, failure := range plan.Failed {
+		failed[failure.Arn] = failure.Reason
 	}
 	statuses := make([]environment.InstanceStatus, 0, len(instances))
 	for _, i := range instances {
-		statuses = append(statuses, instanceStatus(e, plan.Deployment, i, reasons[i.ARN], failed[i.ARN]))
+		statuses = append(statuses, f.instanceStatus(i, reasons[i.ARN], failed[i.ARN]))
 	}
 	return statuses
 }
 
-// instanceStatus returns the status of one instance; current is the current deployment's id, empty without one.
-func instanceStatus(
-	e environment.Environment, current string, i *instanceState, reason, failure string,
-) environment.InstanceStatus {
+// instanceStatus returns the status of one instance. Reason is the plan's for it, failure that of a failed instance.
+func (f *facts) instanceStatus(i *instanceState, reason, failure string) environment.InstanceStatus {
 	status := environment.InstanceStatus{Instance: i.Instance, Reason: reason}
 	if i.hasLaunch && i.isTarget(i.launch.Deployment) {
 		status.Attempts = i.launch.Attempts
@@ -58,31 +58,35 @@ func instanceStatus(
 	}
 	status.Task = shown.ARN
 	status.TaskStatus = shown.LastStatus
+	if shown.HealthChecked {
+		status.Health = cmp.Or(shown.Health, environment.HealthUnknown)
+	}
 	status.Deployment = shown.StartedBy
 	switch {
-	case current == "":
+	case !f.deployed():
 		setPhase(&status, environment.InstanceExcluded, statusNothing)
-	case e.IsDeleting():
+	case f.Environment.IsDeleting():
 		setPhase(&status, environment.InstanceExcluded, statusDeleting)
 	case !i.matches:
 		setPhase(&status, environment.InstanceExcluded, statusNotMatching)
 	case i.released():
 		setPhase(&status, environment.InstanceExcluded, waitReleased)
-	case i.hasKept && !i.isTarget(current):
+	case i.hasKept && !i.isTarget(f.current().ID):
 		setPhase(&status, environment.InstanceOutdated, waitPromotion)
-	case i.hasKept && shown.Running():
-		status.Phase = environment.InstanceRunning
+	case i.hasKept && shown.Available():
+		setPhase(&status, environment.InstanceRunning, f.lostAgentReason(i))
 	case failure != "":
 		setPhase(&status, environment.InstanceFailed, failure)
-		if i.launch.Detail != "" {
-			status.Reason += " (" + i.launch.Detail + ")"
-		}
+		status.Reason += failureDetail(i)
+	case i.hasKept && shown.Running():
+		setPhase(&status, environment.InstancePending, waitHealthy)
 	case i.hasKept:
-		status.Phase = environment.InstancePending
+		setPhase(&status, environment.InstancePending, f.startingReason(i))
 	case len(i.live) > 0:
 		status.Phase = environment.InstanceOutdated
 	case i.Status == statusActive:
 		status.Phase = environment.InstanceMissing
+		status.Reason += f.lastStopDetail(i)
 	default:
 		status.Phase = environment.InstanceExcluded
 	}

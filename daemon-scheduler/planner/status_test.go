@@ -43,7 +43,7 @@ func TestSummary_ShowsPhaseAndReason(t *testing.T) {
 	}
 	assert.Equal(t, []string{
 		"i1 running t1RUNNING: ",
-		"i2 pending t2PENDING: ",
+		"i2 pending t2PENDING: The task has been PENDING since 2026-01-02T02:54:05Z.",
 		"i3 outdated t3RUNNING: Waiting for the rollout: at most 1 instance may be without a running task.",
 		"i4 failed : Backing off after a failure: RESOURCE:CPU (too little CPU)",
 		"i5 missing : The instance has no task of the deployment.",

@@ -12,11 +12,18 @@ type target struct {
 	selector environment.Selector
 	// err is why the query cannot be parsed: a later version wrote it. The selector then matches all instances.
 	err error
+
+	adopted map[string]bool // ids of the other deployments whose tasks count as its own
 }
 
 func newTarget(e environment.Environment, d environment.Deployment) *target {
-	t := &target{Deployment: d, spec: e.RevisionFor(d).Spec}
+	t := &target{Deployment: d, spec: e.RevisionFor(d).Spec, adopted: map[string]bool{}}
 	t.selector, t.err = t.spec.Selector()
+	for id := range e.Deployments {
+		if e.Adopts(d, id) {
+			t.adopted[id] = true
+		}
+	}
 	return t
 }
 
@@ -26,10 +33,8 @@ type targets struct {
 	current  *target // the deployment to roll out or to maintain; empty if nothing is deployed
 	previous *target // the newest completed deployment, which instances outside a canary keep; nil without one
 
-	canaryPending bool                 // whether the current deployment waits for promotion
-	canary        environment.Canary   // of the current deployment if canaryPending
-	canarySelect  environment.Selector // by the canary's query
-	canaryErr     error                // why that query cannot be parsed
+	canaryPending bool      // whether the current deployment waits for promotion
+	canary        canarySet // of the current deployment if canaryPending
 }
 
 func newTargets(e environment.Environment) (t targets) {
@@ -48,8 +53,7 @@ func newTargets(e environment.Environment) (t targets) {
 		}
 	}
 	if t.canaryPending = e.AwaitsPromotion(); t.canaryPending {
-		t.canary = *t.current.spec.DeploymentConfiguration.Canary
-		t.canarySelect, t.canaryErr = t.canary.Selector()
+		t.canary = newCanarySet(e, current)
 	}
 	return t
 }
@@ -65,7 +69,7 @@ func (t targets) assign(instances []environment.Instance, begun func(arn string)
 		}
 		return assigned
 	}
-	selected := t.selectCanary(instances, begun)
+	selected := t.canary.choose(t.current.selector, instances, begun)
 	for n := range assigned {
 		assigned[n] = t.previous
 		if selected[n] {
@@ -73,38 +77,4 @@ func (t targets) assign(instances []environment.Instance, begun func(arn string)
 		}
 	}
 	return assigned
-}
-
-// selectCanary reports for each instance whether the canary includes it. A canary never includes instances that the
-// current deployment's revision does not select: their tasks stop after the promotion only.
-func (t targets) selectCanary(instances []environment.Instance, begun func(arn string) bool) []bool {
-	selected := make([]bool, len(instances))
-	candidate := make([]bool, len(instances))
-	if t.canaryErr != nil {
-		return selected
-	}
-	desired, chosen := 0, 0
-	for n, i := range instances {
-		hasBegun := begun(i.ARN)
-		candidate[n] = i.CanRunTasks() && t.current.selector.Matches(i)
-		switch {
-		case t.canary.Query != "":
-			selected[n] = (hasBegun || candidate[n]) && t.canarySelect.Matches(i)
-		case hasBegun:
-			selected[n] = true
-			chosen++
-		}
-		desired += oneIf(candidate[n])
-	}
-	if t.canary.Query != "" {
-		return selected
-	}
-	missing := t.canary.Size(desired) - chosen
-	for n := 0; n < len(instances) && missing > 0; n++ {
-		if !selected[n] && candidate[n] {
-			selected[n] = true
-			missing--
-		}
-	}
-	return selected
 }

@@ -13,6 +13,7 @@ type parser struct {
 	nesting     int
 	comparisons int
 	states      int // size of the automatons of all patterns
+	attributes  map[string]bool
 }
 
 func (p *parser) next() token { return p.tokens[0] }
@@ -92,15 +93,19 @@ func (p *parser) parseComparison() (predicate, error) {
 	if p.comparisons++; p.comparisons > maxComparisons {
 		return nil, &Error{p.next().column, fmt.Sprintf("more than %d comparisons", maxComparisons)}
 	}
+	subject := p.next().text
 	left, boolean, err := p.parseSubject()
 	if err != nil {
 		return nil, err
 	}
+	order, isOrdered := orderedSubjects[subject]
 	switch {
 	case p.accept("exists"):
 		return left.exists(), nil
 	case p.accept("not_exists"), p.acceptPair("!", "exists"):
 		return not(left.exists()), nil
+	case isOrdered:
+		return p.parseOrder(order)
 	case p.accept("==", "equals"):
 		return p.parseEqual(left, boolean)
 	case p.accept("!=", "not_equals"):
@@ -113,6 +118,10 @@ func (p *parser) parseComparison() (predicate, error) {
 		return p.parseList(left, boolean)
 	case p.accept("not_in"), p.acceptPair("!", "in"):
 		return negated(p.parseList(left, boolean))
+	}
+	if at := p.next().column; p.accept("<", "<=", ">", ">=", "less_than", "less_than_equal", "greater_than",
+		"greater_than_equal") {
+		return nil, &Error{at, "only agentVersion and registeredAt have an order"}
 	}
 	return nil, p.errExpected("an operator: ==, !=, =~, !~, in, not_in, exists or !exists")
 }
@@ -136,19 +145,34 @@ func (p *parser) acceptPair(first, second string) bool {
 	return true
 }
 
+const (
+	expectedSubject = "a subject: attribute:<name>, ec2InstanceId, agentConnected, agentVersion, " +
+		"capacityProviderName or registeredAt"
+	errTasksCount = "runningTasksCount cannot select instances: the daemon's own task would change it"
+)
+
 func (p *parser) parseSubject() (s subject, boolean bool, err error) {
 	t := p.next()
 	name, isAttribute := strings.CutPrefix(t.text, "attribute:")
 	switch {
 	case t.kind == tokenWord && isAttribute && name != "":
 		s = attribute(name)
+		p.attributes[name] = true
 	case t.kind == tokenWord && t.text == "ec2InstanceId":
 		s = ec2InstanceID
+	case t.kind == tokenWord && t.text == "capacityProviderName":
+		s = capacityProviderName
+	case t.kind == tokenWord && t.text == "agentVersion":
+		s = agentVersion
+	case t.kind == tokenWord && t.text == "registeredAt":
+		s = registeredAt
 	case t.kind == tokenWord && t.text == "agentConnected":
 		s = agentConnected
 		boolean = true
+	case t.kind == tokenWord && t.text == "runningTasksCount":
+		return nil, false, &Error{t.column, errTasksCount}
 	default:
-		return nil, false, p.errExpected("a subject: attribute:<name>, ec2InstanceId or agentConnected")
+		return nil, false, p.errExpected(expectedSubject)
 	}
 	p.advance()
 	return s, boolean, nil

@@ -4,19 +4,24 @@ import (
 	"errors"
 	"strings"
 	"testing"
+	"time"
 
 	"github.com/stretchr/testify/assert"
 	"github.com/stretchr/testify/require"
 )
 
 var (
-	small = Instance{EC2InstanceID: "i-small", AgentConnected: true, Attributes: Map{
-		"ecs.instance-type": "t3.small", "ecs.os-type": "linux", "zone": "a", "gpu": "", "team": "web shop",
-	}}
+	small = Instance{
+		EC2InstanceID: "i-small", AgentConnected: true, AgentVersion: "1.9.2", CapacityProvider: "spot",
+		RegisteredAt: time.Date(2026, 1, 31, 12, 0, 0, 500e6, time.UTC),
+		Attributes: Map{
+			"ecs.instance-type": "t3.small", "ecs.os-type": "linux", "zone": "a", "gpu": "", "team": "web shop",
+		},
+	}
 	large = Instance{
-		EC2InstanceID:  "i-large",
-		AgentConnected: true,
-		Attributes:     Map{"ecs.instance-type": "m5.large", "zone": "b"},
+		EC2InstanceID: "i-large", AgentConnected: true, AgentVersion: "1.86.0", CapacityProvider: "on-demand",
+		RegisteredAt: time.Date(2026, 2, 1, 0, 0, 0, 0, time.UTC),
+		Attributes:   Map{"ecs.instance-type": "m5.large", "zone": "b"},
 	}
 	remote = Instance{EC2InstanceID: "mi-1", Attributes: Map{"ecs.os-type": "windows"}}
 )
@@ -49,6 +54,27 @@ func TestParse_MatchesInstances(t *testing.T) {
 		"attribute:ecs.instance-type not_matches '(t3|m5)[.].*'": "remote",
 		"ec2InstanceId in [i-small, mi-1]":                       "remote small",
 		"ec2InstanceId =~ i-.*":                                  "large small",
+		"agentVersion < 1.86":                                    "small",
+		"agentVersion <= 1.86":                                   "large small",
+		"agentVersion == 1.86":                                   "large",
+		"agentVersion != 1.86":                                   "remote small",
+		"agentVersion > '1.9'":                                   "large small",
+		"agentVersion greater_than 1.10.0":                       "large",
+		"agentVersion greater_than_equal 1.9.2":                  "large small",
+		"agentVersion less_than 2":                               "large small",
+		"agentVersion less_than_equal 1.9.2.0":                   "small",
+		"agentVersion !exists":                                   "remote",
+		"not agentVersion >= 1.86":                               "remote small",
+		"registeredAt>=2026-02-01":                               "large",
+		"registeredAt < 2026-02-01":                              "small",
+		"registeredAt == 2026-02-01T00:00:00":                    "large",
+		"registeredAt > 2026-01-31T12:00:00Z":                    "large small",
+		"registeredAt > 2026-01-31T13:00:00+01:00":               "large small",
+		"registeredAt exists":                                    "large small",
+		"capacityProviderName == spot":                           "small",
+		"capacityProviderName !~ 'on-.*'":                        "remote small",
+		"capacityProviderName in [spot, on-demand]":              "large small",
+		"capacityProviderName !exists":                           "remote",
 		"agentConnected == true":                                 "large small",
 		"agentConnected != true":                                 "remote",
 		"agentConnected in [false]":                              "remote",
@@ -83,20 +109,36 @@ func TestQuery_AcceptsAnInstanceWithoutAttributes(t *testing.T) {
 	assert.True(t, q.Matches(Instance{}))
 }
 
+func TestQuery_NamesItsAttributes(t *testing.T) {
+	q, err := Parse("not (attribute:b == x or attribute:a !exists) and agentConnected == true and attribute:b in [y]")
+	require.NoError(t, err)
+	assert.Equal(t, []string{"a", "b"}, q.Attributes())
+	assert.Empty(t, Query{}.Attributes())
+}
+
 const (
-	subjects  = "a subject: attribute:<name>, ec2InstanceId or agentConnected"
+	subjects = "a subject: attribute:<name>, ec2InstanceId, agentConnected, agentVersion, " +
+		"capacityProviderName or registeredAt"
 	operators = "an operator: ==, !=, =~, !~, in, not_in, exists or !exists"
 )
 
 func TestParse_ReportsTheColumn(t *testing.T) {
 	deep := strings.Repeat("(", maxNesting) + "attribute:a exists" + strings.Repeat(")", maxNesting)
 	for query, want := range map[string]string{
-		"zone == a":                     `column 1: "zone" is not ` + subjects,
-		"attribute: == a":               `column 1: "attribute:" is not ` + subjects,
-		"'attribute:a' == a":            `column 1: "attribute:a" is not ` + subjects,
-		"attribute:zone = a":            `column 16: '=' has to be in quotes`,
-		"attribute:zone":                "column 15: the query ends where " + operators + " is expected",
-		"attribute:zone > 5":            `column 16: '>' has to be in quotes`,
+		"zone == a":                 `column 1: "zone" is not ` + subjects,
+		"attribute: == a":           `column 1: "attribute:" is not ` + subjects,
+		"'attribute:a' == a":        `column 1: "attribute:a" is not ` + subjects,
+		"attribute:zone = a":        `column 16: '=' has to be in quotes`,
+		"attribute:zone":            "column 15: the query ends where " + operators + " is expected",
+		"attribute:zone > 5":        `column 16: only agentVersion and registeredAt have an order`,
+		"ec2InstanceId less_than 5": `column 15: only agentVersion and registeredAt have an order`,
+		"agentVersion >= new":       `column 17: agentVersion: "new" is not a version such as 1.86.2`,
+		"agentVersion =~ 1.*":       `column 14: "=~" is not an operator: ==, !=, <, <=, >, >=, exists or !exists`,
+		"agentVersion in [1.86]":    `column 14: "in" is not an operator: ==, !=, <, <=, >, >=, exists or !exists`,
+		"registeredAt < yesterday": `column 16: registeredAt: "yesterday" is not a time such as 2026-01-31 or ` +
+			`2026-01-31T13:00:00Z`,
+		"registeredAt <":                `column 15: the query ends where a value is expected`,
+		"runningTasksCount < 1":         "column 1: " + errTasksCount,
 		"attribute:zone near a":         `column 16: "near" is not ` + operators,
 		"attribute:zone ==":             `column 18: the query ends where a value is expected`,
 		"attribute:zone == (a)":         `column 19: "(" is not a value`,
@@ -132,7 +174,8 @@ func TestParse_ReportsTheColumn(t *testing.T) {
 func FuzzParse(f *testing.F) {
 	for _, seed := range []string{
 		"", "attribute:zone == a", "attribute:ecs.instance-type =~ t3.* and not attribute:gpu exists",
-		"ec2InstanceId in [i-1, 'i 2']",
+		"ec2InstanceId in [i-1, 'i 2']", "agentVersion >= 1.9 and registeredAt < '2026-01-31T13:00:00Z'",
+		"registeredAt != 2026-02-01 or agentVersion !exists", "capacityProviderName =~ s.*", "agentVersion <= 99999999999",
 		"attribute:a =~ '.{1000}.{1000}' and not attribute:a !~ '(a|b)*c'",
 		"(agentConnected == true or attribute:a !exists) && !(attribute:b not_in (x))", "attribute:a == 'ä",
 		"attribute:a =~ '('", "((((", "not not",

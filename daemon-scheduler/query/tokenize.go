@@ -22,7 +22,7 @@ type token struct {
 }
 
 // symbols are tried in this order, longer ones first.
-var symbols = []string{"==", "!=", "=~", "!~", "&&", "||", "!", "(", ")", "[", "]", ","}
+var symbols = []string{"==", "!=", "=~", "!~", "&&", "||", "<=", ">=", "<", ">", "!", "(", ")", "[", "]", ","}
 
 func isWordByte(c byte) bool {
 	letter := c >= 'a' && c <= 'z' || c >= 'A' && c <= 'Z'

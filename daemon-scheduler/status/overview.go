@@ -143,14 +143,16 @@ func (o *overview) environmentRow(name string) ([]row, bool, error) {
 	if err != nil { // malformed, as the log says
 		return nil, false, nil
 	}
-	counts := o.status.Counts(e)
-	line := func() []byte { return o.status.Encoder.Environment(e, counts) }
-	return []row{{value: environmentVersion{e.Incarnation, e.StoredVersion, counts}, line: line}}, true, nil
+	observed := o.status.Observe(e)
+	line := func() []byte { return o.status.Encoder.Environment(e, observed) }
+	version := environmentVersion{e.Incarnation, e.StoredVersion, observed.version, observed.Counts}
+	return []row{{value: version, line: line}}, true, nil
 }
 
 // environmentVersion determines the line of an environment.
 type environmentVersion struct {
 	incarnation, record int64
+	conditions          conditionsVersion
 	counts              *Counts // each computation's are others
 }
 

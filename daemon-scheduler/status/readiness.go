@@ -36,6 +36,8 @@ func (s *Status) Readiness(ctx context.Context) Readiness {
 // clusterReasons returns why the cluster state cannot be relied on.
 func (s *Status) clusterReasons() []string {
 	switch now := time.Now(); {
+	case s.Cluster.TooOld():
+		return []string{"cluster-state-service is too old, such as v0.3: upgrade it before daemon-scheduler"}
 	case !s.Cluster.Synced():
 		return []string{"no data from cluster-state-service yet"}
 	case !s.Cluster.Fresh(now):

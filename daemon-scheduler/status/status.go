@@ -42,8 +42,8 @@ type EtcdReader interface {
 type Encoder interface {
 	Instance(environment.InstanceStatus) []byte
 	InstanceDeleted(arn string) []byte
-	// Environment encodes an environment with its newest deployment; counts is nil if the cluster state is stale.
-	Environment(e environment.Environment, counts *Counts) []byte
+	// Environment encodes an environment with its newest deployment.
+	Environment(e environment.Environment, observed Observed) []byte
 	EnvironmentDeleted(name string) []byte
 	Event(environment.Event) []byte
 	Readiness(Readiness) []byte
@@ -54,9 +54,13 @@ type Encoder interface {
 // Status computes the status of environments. All methods may be called by any goroutine.
 type Status struct {
 	Config
-	agents    clusterstate.AgentTracker
+	agents clusterstate.AgentTracker
+
+	availability clusterstate.AvailabilityTracker
+
 	versions  versions
 	summaries summaries
+	overlaps  overlaps
 	instances instanceStreams
 	overview  overview
 
@@ -71,6 +75,10 @@ func New(cfg Config) (s *Status, stop func()) {
 		Name: "blox_ds_status_computations_total",
 		Help: "Computations of an environment's counts and instance statuses: one per change, while they are read.",
 	})
+	if cfg.Metrics != nil {
+		cfg.Metrics.MustRegister(collector{s})
+	}
+	s.overlaps.byCluster = map[string]*clusterOverlaps{}
 	s.instances.publishers = map[string]*instancePublisher{}
 	s.overview.init(s)
 	cfg.Cache.Subscribe(cache.Listener{EnvironmentChanged: s.environmentChanged, OwnCommits: true})
@@ -108,7 +116,7 @@ func (s *Status) InstanceStatuses(e environment.Environment) ([]environment.Inst
 // DryRun returns the steps that the scheduler would take if the environment were e, and its counts before the first of
 // them. It reports false if a cache is stale.
 func (s *Status) DryRun(e environment.Environment) ([]environment.Step, *Counts, bool) {
-	if !s.current() {
+	if !s.currentIn(e.Cluster) {
 		return nil, nil, false
 	}
 	before, state := s.compute(e, time.Now())
@@ -118,9 +126,15 @@ func (s *Status) DryRun(e environment.Environment) ([]environment.Step, *Counts,
 // current reports whether both caches are up to date.
 func (s *Status) current() bool { return s.Cache.Synced() && s.Cluster.Fresh(time.Now()) }
 
+// currentIn reports whether both caches are up to date and the state of the cluster is complete.
+func (s *Status) currentIn(clusterARN string) bool {
+	return s.current() && s.Cluster.Reconciled(clusterARN)
+}
+
 func (s *Status) environmentChanged(name string) {
 	if _, err := s.Cache.Record(name); err != nil {
 		s.summaries.forget(name)
+		s.availability.Forget(name)
 	}
 	s.invalidateStreams(name)
 }
@@ -138,7 +152,7 @@ func (s *Status) TaskChanged(clusterARN string, t environment.Task) {
 		s.invalidateStreams(name)
 		return
 	}
-	for _, name := range s.Cache.WithScaleInRelease(clusterARN) {
+	for _, name := range s.Cache.WithOthersTasks(clusterARN) {
 		s.versions.workloadChanged(name)
 		s.invalidateStreams(name)
 	}

@@ -29,7 +29,7 @@ func (textEncoder) Instance(s environment.InstanceStatus) []byte {
 	return []byte(s.Instance.ARN + "\n")
 }
 func (textEncoder) InstanceDeleted(arn string) []byte { return []byte("-" + arn + "\n") }
-func (textEncoder) Environment(e environment.Environment, _ *Counts) []byte {
+func (textEncoder) Environment(e environment.Environment, _ Observed) []byte {
 	return []byte(e.Name + "\n")
 }
 func (textEncoder) EnvironmentDeleted(name string) []byte { return []byte("-" + name + "\n") }

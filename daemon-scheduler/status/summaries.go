@@ -1,6 +1,7 @@
 package status
 
 import (
+	"slices"
 	"sync"
 	"time"
 
@@ -10,8 +11,8 @@ import (
 )
 
 const (
-	// maxSummaryAge bounds how long a summary is shown whose change was missed: phantoms expire without a notification.
-	maxSummaryAge = time.Minute
+	// maxSummaryAge bounds how long a summary is shown whose change was missed.
+	maxSummaryAge = 10 * time.Minute
 	// summaryRetention is how long a summary that is not read is kept.
 	summaryRetention = 10 * time.Minute
 )
@@ -76,7 +77,7 @@ func (s *summaries) remove(name string) {
 // summarize returns the summary of an environment as it is stored; nil if a cache is stale. It reflects all changes
 // that the caches received before the call.
 func (s *Status) summarize(e environment.Environment) *summary {
-	if !s.current() {
+	if !s.currentIn(e.Cluster) {
 		return nil
 	}
 	now := time.Now()
@@ -109,7 +110,8 @@ func (s *Status) refresh(entry *summaryEntry, e environment.Environment, in inpu
 		entry.inputs = in
 		entry.summary, state = s.compute(e, now)
 		entry.readsOrders = state.DrainOrders != nil
-		entry.recomputeAt = planner.Earliest(entry.summary.changesAt, now.Add(maxSummaryAge))
+		changesAt := planner.Earliest(entry.summary.changesAt, s.Cluster.IgnoredUntil(now))
+		entry.recomputeAt = planner.Earliest(changesAt, now.Add(maxSummaryAge))
 	}
 	return entry.summary
 }
@@ -127,6 +129,7 @@ func (s *Status) inputs(e environment.Environment) inputs {
 	return inputs{
 		incarnation: e.Incarnation, record: e.StoredVersion, cache: s.Cache.Version(e.Name, e.Cluster),
 		tasks: tasks, instances: instances, ignored: s.Cluster.Ignored(),
+		daemons: s.Cluster.DaemonGroupChanges(), alarmsUnknown: s.alarmsUnknown(e),
 	}
 }
 
@@ -145,10 +148,13 @@ func (s *Status) compute(e environment.Environment, now time.Time) (*summary, pl
 // plannerState returns what the planner needs, provided that the caches are current.
 func (s *Status) plannerState(e environment.Environment, now time.Time) planner.State {
 	_, launches, _ := s.Cache.Environment(e.Name) // an environment that the cache does not have yet has no launches
-	state, _ := engine.BuildState(s.Cache, s.Cluster, e)
+	state, own := engine.BuildState(s.Cache, s.Cluster, e)
 	s.agents.Observe(e.Cluster, state.Instances, now)
 	state.DisconnectedSince = s.agents.DisconnectedSince(e.Cluster)
+	state.PendingFor = s.Cluster.PendingFor(own, now)
+	state.Availability = s.availability.Observe(e, own, now)
 	state.Launches = launches
+	state.Alarms.Unknown = s.alarmsUnknown(e)
 	state.Fresh = true
 	state.Now = now
 	state.StartConfirmTimeout = s.StartConfirmTimeout
@@ -177,4 +183,13 @@ func countByDeployment(e environment.Environment, tasks []environment.Task) map[
 		counts[id] = sum
 	}
 	return counts
+}
+
+// alarmsUnknown reports whether the leader lacks the states of alarms, so that the rollout waits.
+func (s *Status) alarmsUnknown(e environment.Environment) bool {
+	observed := s.Cache.ObservedConditions(e.Name)
+	return observed.Incarnation == e.Incarnation && len(e.MonitoredAlarms()) > 0 &&
+		slices.ContainsFunc(observed.Conditions, func(c environment.Condition) bool {
+			return c.Type == environment.ConditionAlarmsUnknown
+		})
 }

@@ -15,6 +15,9 @@ type inputs struct {
 	tasks       int64 // of the environment, see versions
 	instances   int64 // of the cluster, see versions
 	ignored     int64 // see clusterstate.Cluster.Ignored
+	daemons     int64 // see clusterstate.Cluster.DaemonGroupChanges
+
+	alarmsUnknown bool // the rollout waits for the states of alarms
 }
 
 // versions numbers the changes of the cluster state, as far as they change summaries.

@@ -12,6 +12,8 @@ const (
 	EnvironmentPrefix = "ecs/environment/"
 	LaunchPrefix      = "ecs/launch/"
 	AttributePrefix   = "ecs/readiness/"
+	ConditionsPrefix  = "ecs/condition/"
+	HealthPrefix      = "ecs/health/"
 	EventPrefix       = "ecs/event/"
 
 	electionPrefix = "ecs/leader/daemon-scheduler"
@@ -32,6 +34,20 @@ func LaunchKey(name, instance string) string { return launchPrefix(name) + insta
 // ParseLaunchKey is the reverse of LaunchKey.
 func ParseLaunchKey(key string) (name, instance string, ok bool) {
 	return strings.Cut(strings.TrimPrefix(key, LaunchPrefix), "/")
+}
+
+// ConditionsKey returns the key of the observed conditions of an environment.
+func ConditionsKey(name string) string { return ConditionsPrefix + name }
+
+// ConditionsName is the reverse of ConditionsKey.
+func ConditionsName(key string) string { return strings.TrimPrefix(key, ConditionsPrefix) }
+
+// HealthKey returns the key of the health of an environment's task, given by its ARN.
+func HealthKey(name, task string) string { return HealthPrefix + name + "/" + task }
+
+// ParseHealthKey is the reverse of HealthKey.
+func ParseHealthKey(key string) (name, task string, ok bool) {
+	return strings.Cut(strings.TrimPrefix(key, HealthPrefix), "/")
 }
 
 // AttributeKey escapes the attribute's name, as it may contain slashes.

@@ -4,11 +4,13 @@
 //	ecs/environment/<name>                      an environment with its revisions and deployments
 //	ecs/launch/<environment>/<instance ARN>     the latest attempt to start the environment's task on the instance
 //	ecs/readiness/<attribute>/<instance ARN>    a readiness attribute that Blox has set; its name is URL-escaped
+//	ecs/condition/<environment>                 conditions of the environment that only the leader observes
+//	ecs/health/<environment>/<task ARN>         the last result of the task's container health checks
 //	ecs/event/<time>-<part of a UUID>           a batch of service events, kept for an hour (package events)
 //	ecs/leader/daemon-scheduler/…               the election
 //	ecs/data-id                                 a random id, by which a wiped etcd is detected (package etcd)
 //
-// Only the leader writes launches, readiness attributes and the progress of deployments.
+// Only the leader writes launches, readiness attributes, observed conditions, health and the progress of deployments.
 package store
 
 import (
@@ -37,6 +39,8 @@ type Store struct {
 type CommitListener interface {
 	Committed(c Changes, revision int64)
 	AttributesCommitted(put, remove []environment.ReadinessAttribute, revision int64)
+	ConditionsCommitted(c environment.ObservedConditions, revision int64)
+	HealthCommitted(name string, put, remove []environment.TaskHealth, revision int64)
 }
 
 // New returns a store that uses client. The caller closes client.
@@ -60,10 +64,14 @@ func (s *Store) DataContext(ctx context.Context) (data context.Context, cancel c
 // DataGeneration counts how often etcd was wiped or restored. It grows before the contexts of DataContext end.
 func (s *Store) DataGeneration() int64 { return s.monitor.Generation() }
 
+// WatchOrder returns the check of a watch that begins after revision.
+func (s *Store) WatchOrder(revision int64) *etcd.WatchOrder { return s.monitor.WatchOrder(revision) }
+
 // OutOfSpace reports whether etcd rejects writes for lack of space.
 func (s *Store) OutOfSpace(ctx context.Context) bool { return s.space.OutOfSpace(ctx) }
 
-// OnCommit sets the listener to every Commit and CommitAttributes. It must be called before either.
+// OnCommit sets the listener to every Commit, CommitAttributes, CommitConditions and CommitHealth. It must be called
+// before them.
 func (s *Store) OnCommit(listener CommitListener) { s.committed = listener }
 
 // Get reads an environment. It returns environment.ErrNotFound if there is none.
@@ -156,9 +164,9 @@ func (s *Store) Update(
 	}
 }
 
-// Delete removes an environment. It returns nil if there is none. From then on, no launch of it can be committed. An
-// environment that is being deleted with its tasks stays until they have stopped. The engine removes the records of its
-// launches once their outcomes are known.
+// Delete removes an environment, also one that is being deleted with its tasks. It returns nil if there is none. From
+// then on, no launch of it can be committed. The engine removes the records of its launches once their outcomes are
+// known.
 func (s *Store) Delete(ctx context.Context, name string) error {
 	for {
 		got, err := s.client.Get(ctx, EnvironmentKey(name))
@@ -166,10 +174,6 @@ func (s *Store) Delete(ctx context.Context, name string) error {
 			return fmt.Errorf("delete environment %s: %w", name, classify(err))
 		}
 		if len(got.Kvs) == 0 {
-			return nil
-		}
-		// A malformed record can be deleted.
-		if e, err := DecodeEnvironment(got.Kvs[0]); err == nil && e.IsDeleting() {
 			return nil
 		}
 		done, err := s.client.Txn(ctx).

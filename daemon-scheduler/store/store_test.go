@@ -63,14 +63,13 @@ func TestStore_CreatesAnEnvironmentOnce(t *testing.T) {
 	assert.ErrorIs(t, err, environment.ErrNotFound)
 
 	require.NoError(t, s.Create(t.Context(), env("logs")))
-	deleting, err := s.Update(t.Context(), "logs", func(e environment.Environment) (environment.Environment, error) {
+	_, err = s.Update(t.Context(), "logs", func(e environment.Environment) (environment.Environment, error) {
 		return e.Delete(time.Now()), nil
 	})
 	require.NoError(t, err)
 	require.NoError(t, s.Delete(t.Context(), "logs"))
-	stays, err := s.Get(t.Context(), "logs")
-	require.NoError(t, err)
-	assert.Equal(t, deleting.StoredVersion, stays.StoredVersion, "the leader removes it once its tasks have stopped")
+	_, err = s.Get(t.Context(), "logs")
+	assert.ErrorIs(t, err, environment.ErrNotFound, "also one that is being deleted with its tasks")
 }
 
 func TestStore_ListReadsPagesAndSkipsMalformedRecords(t *testing.T) {

@@ -57,7 +57,7 @@ func parseConfig(args []string, help io.Writer) (config, error) {
 	if c.instances < 0 || c.instances > maxInstances {
 		problems = append(problems, fmt.Sprintf("--instances %d: must be 0 to %d", c.instances, maxInstances))
 	}
-	if _, err := logging.New("BLOX", "", c.logLevel); err != nil {
+	if !logging.IsLevel(c.logLevel) {
 		problems = append(problems, fmt.Sprintf(
 			"--log-level %q: must be debug, info, warn, error, crit or none", c.logLevel))
 	}

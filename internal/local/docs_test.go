@@ -29,7 +29,7 @@ func TestDocs_ShowAndTryEveryOperation(t *testing.T) {
 		want     string // in the response that the page shows
 	}{
 		"cluster-state-service": {l.css, "ListInstances", cssv1.JSON, "container-instance/"},
-		"daemon-scheduler":      {l.ds, "ListEnvironments", dsv1.JSON, "web-agent"},
+		"daemon-scheduler":      {l.ds, "listEnvironments", dsv1.JSON, "web-agent"},
 	} {
 		proxied := proxyBelow(t, service.url, "/team/blox")
 		for under, base := range map[string]string{"": service.url, " behind a proxy": proxied} {

@@ -33,10 +33,7 @@ func Run(ctx context.Context, args []string, out io.Writer) error {
 	if err != nil {
 		return err
 	}
-	log, err := logging.New("BLOX", "", cfg.logLevel)
-	if err != nil {
-		return err
-	}
+	log := logging.New("BLOX", logging.Options{Level: cfg.logLevel})
 	defer log.Close()
 	listeners, err := listen(cfg)
 	if err != nil {

@@ -33,6 +33,7 @@ func TestMain(m *testing.M) {
 type local struct {
 	t            *testing.T
 	css, ds, sim string // URLs
+	welcome      string // printed lines, up to the address of etcd
 	cssAPI       css.ClientService
 	dsAPI        ds.ClientService
 	stop         func()
@@ -52,8 +53,9 @@ func startLocal(t *testing.T, args ...string) *local {
 	})
 	l := &local{t: t, client: &http.Client{Timeout: 30 * time.Second}}
 	lines := bufio.NewScanner(out)
-	for l.sim == "" {
+	for !strings.Contains(l.welcome, "  etcd ") {
 		require.True(t, lines.Scan(), "it prints its addresses")
+		l.welcome += lines.Text() + "\n"
 		url := regexp.MustCompile(`http://[0-9.:]+`).FindString(lines.Text())
 		switch {
 		case strings.Contains(lines.Text(), "cluster-state-service"):
@@ -128,12 +130,12 @@ func (l *local) deploy(name string) *dsmodels.Deployment {
 	l.t.Helper()
 	cluster, definition := "default", "agent:1"
 	request := &dsmodels.CreateEnvironmentRequest{
-		Name: &name, InstanceGroup: &dsmodels.InstanceGroup{Cluster: &cluster}, TaskDefinition: &definition,
+		Name: &name, InstanceGroup: &dsmodels.InstanceGroup{Cluster: cluster}, TaskDefinition: &definition,
 	}
 	environment, err := l.dsAPI.CreateEnvironment(ds.NewCreateEnvironmentParams().WithBody(request))
 	require.NoError(l.t, err)
 	deployment, err := l.dsAPI.CreateDeployment(ds.NewCreateDeploymentParams().WithName(name).
-		WithDeploymentToken(environment.Payload.DeploymentToken.String()))
+		WithDeploymentToken(environment.Payload.DeploymentToken))
 	require.NoError(l.t, err)
 	return deployment.Payload
 }
@@ -151,10 +153,10 @@ func TestRun_ServesTheWalkthrough(t *testing.T) {
 	assert.Equal(t, "pending", *deployment.Status)
 	first := l.awaitOneTaskEach(3)
 	for _, on := range first {
-		assert.Equal(t, deployment.ID.String(), on[0].StartedBy)
+		assert.Equal(t, *deployment.ID, on[0].StartedBy)
 	}
 	testenv.Eventually(t, func() bool {
-		got, err := l.dsAPI.GetDeployment(ds.NewGetDeploymentParams().WithName("web-agent").WithID(deployment.ID.String()))
+		got, err := l.dsAPI.GetDeployment(ds.NewGetDeploymentParams().WithName("web-agent").WithID(*deployment.ID))
 		require.NoError(t, err)
 		return *got.Payload.Status == "completed"
 	})

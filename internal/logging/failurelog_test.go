@@ -50,3 +50,27 @@ func TestFailureLog_LogsFlappingOnceAnInterval(t *testing.T) {
 		assert.Len(t, hook.AllEntries(), 3, "a new failure is logged at once")
 	})
 }
+
+func TestFailureLogs_CountEachThingAlone(t *testing.T) {
+	synctest.Test(t, func(t *testing.T) {
+		log, hook := test.NewNullLogger()
+		failures := NewFailureLogs(log, "environment", "failed to reconcile", "reconciled again")
+		for range 5 {
+			failures.Failed("logs", errors.New("rejected"))
+			time.Sleep(time.Second)
+		}
+		failures.Failed("metrics", errors.New("rejected"))
+		failures.Succeeded("logs")
+		failures.Succeeded("never-failed")
+		var lines []string
+		for _, entry := range hook.AllEntries() {
+			lines = append(lines, entry.Data["environment"].(string)+": "+entry.Message)
+		}
+		assert.Equal(t, []string{
+			"logs: failed to reconcile", "metrics: failed to reconcile", "logs: reconciled again",
+		}, lines)
+		failures.Forget("logs")
+		failures.Failed("logs", errors.New("rejected"))
+		assert.Len(t, hook.AllEntries(), 4, "another environment of the same name")
+	})
+}

@@ -2,7 +2,7 @@
 package logging
 
 import (
-	"fmt"
+	"cmp"
 	"io"
 	"os"
 	"path/filepath"
@@ -20,13 +20,31 @@ const (
 
 // levels maps v0.3's names to levels.
 var levels = map[string]logrus.Level{
-	"":      logrus.InfoLevel,
 	"debug": logrus.DebugLevel,
 	"info":  logrus.InfoLevel,
 	"warn":  logrus.WarnLevel,
 	"error": logrus.ErrorLevel,
 	"crit":  logrus.FatalLevel, // ends the process
 	"none":  logrus.PanicLevel, // with its output discarded
+}
+
+// The formats of a log.
+const (
+	FormatText = "text" // key=value pairs
+	FormatJSON = "json" // one object a line
+)
+
+// FormatUsage is the help of --log-format.
+const FormatUsage = "`format` of the log: text or json"
+
+// timestamp is RFC 3339 with milliseconds.
+const timestamp = "2006-01-02T15:04:05.000Z07:00"
+
+// Options configure a log. The zero value logs text on stderr at level info.
+type Options struct {
+	File   string // path of a rotated file, written in addition to stderr; empty for stderr alone
+	Level  string // debug, info, warn, error, crit or none
+	Format string // FormatText or FormatJSON
 }
 
 // Logger is a log and its file, if any.
@@ -36,38 +54,47 @@ type Logger struct {
 	file    io.Closer // nil without a file
 }
 
-// New opens the log of the service whose variables begin with prefix, such as CSS for CSS_LOG_FILE and CSS_LOG_LEVEL.
-// File is a path, or empty for stderr alone. Level is debug, info, warn, error, crit or none; empty is info. An error
-// names the invalid variable. The caller closes the Logger.
-//
-// With a file, the first line starts a goroutine of lumberjack that lasts as long as the process.
-func New(prefix, file, level string) (*Logger, error) {
-	return newLogger(os.Stderr, prefix, file, level)
+// IsLevel reports whether level is debug, info, warn, error, crit or none, in any case.
+func IsLevel(level string) bool {
+	_, known := levels[strings.ToLower(level)]
+	return known
 }
 
-func newLogger(console io.Writer, prefix, file, level string) (*Logger, error) {
+// IsFormat reports whether format is text or json.
+func IsFormat(format string) bool { return format == FormatText || format == FormatJSON }
+
+// New opens the log of the service whose variables begin with prefix, such as CSS for CSS_LOG_FILE and CSS_LOG_LEVEL.
+// As in v0.3, any other level is info, and a file that cannot be written leaves the log on stderr alone; the log's
+// first line warns about it. The caller closes the Logger.
+//
+// With a file, the first line starts a goroutine of lumberjack that lasts as long as the process.
+func New(prefix string, o Options) *Logger { return newLogger(os.Stderr, prefix, o) }
+
+func newLogger(console io.Writer, prefix string, o Options) *Logger {
+	file, level := o.File, o.Level
 	l := &Logger{Logger: logrus.New(), console: console}
-	l.SetFormatter(&utc{logrus.TextFormatter{
-		DisableColors: true, FullTimestamp: true, TimestampFormat: "2006-01-02T15:04:05.000Z07:00",
-	}})
-	parsed, known := levels[strings.ToLower(level)]
-	if !known {
-		return nil, fmt.Errorf("%s_LOG_LEVEL: %q is none of debug, info, warn, error, crit, none", prefix, level)
-	}
-	l.SetLevel(parsed)
+	l.SetFormatter(formatter(o.Format))
 	l.SetOutput(console)
-	switch {
-	case strings.EqualFold(level, "none"):
+	if strings.EqualFold(level, "none") {
+		l.SetLevel(levels["none"])
 		l.SetOutput(io.Discard)
-	case file != "":
-		if err := tryOpen(file); err != nil {
-			return nil, fmt.Errorf("%s_LOG_FILE: %w", prefix, err)
-		}
-		rotated := &lumberjack.Logger{Filename: file, MaxSize: maxMegabytes, MaxBackups: maxBackups}
-		l.file = rotated
-		l.SetOutput(io.MultiWriter(console, rotated))
+		return l
 	}
-	return l, nil
+	if file != "" {
+		if err := tryOpen(file); err != nil { // shown whatever the level is, as the level is not set yet
+			l.WithError(err).Warnf("failed to open %s_LOG_FILE; logging to stderr alone", prefix)
+		} else {
+			rotated := &lumberjack.Logger{Filename: file, MaxSize: maxMegabytes, MaxBackups: maxBackups}
+			l.file = rotated
+			l.SetOutput(io.MultiWriter(console, rotated))
+		}
+	}
+	if level != "" && !IsLevel(level) {
+		l.WithField("given", level).Warnf("%s_LOG_LEVEL is none of debug, info, warn, error, crit, none; using info", prefix)
+		level = "info"
+	}
+	l.SetLevel(levels[strings.ToLower(cmp.Or(level, "info"))])
+	return l
 }
 
 // tryOpen reports at the start an error that lumberjack would report at the first line.
@@ -89,12 +116,4 @@ func (l *Logger) Close() error {
 	}
 	l.SetOutput(l.console) // lumberjack would open the file again
 	return l.file.Close()
-}
-
-// utc formats times as 2026-01-02T15:04:05.678Z in every time zone.
-type utc struct{ logrus.TextFormatter }
-
-func (f *utc) Format(e *logrus.Entry) ([]byte, error) {
-	e.Time = e.Time.UTC()
-	return f.TextFormatter.Format(e)
 }

@@ -189,12 +189,18 @@ func (r Rule) forbids(d Declaration) (name string, forbidden bool) {
 }
 
 // sharedMetrics are the folders whose metrics get the prefix of the service that registers them.
-var sharedMetrics = []string{"internal/httpserver", "internal/httpstream", "internal/awsconfig", "internal/etcd"}
+var sharedMetrics = []string{
+	"internal/httpserver", "internal/httpstream", "internal/awsconfig", "internal/etcd", "internal/ratelimit",
+	"internal/tlsconfig",
+}
 
 var metricPrefixes = []string{"blox_css_", "blox_ds_", "blox_probe_"}
 
+// buildInfo has the same name in every program, so that one query shows all versions.
+const buildInfo = "blox_build_info"
+
 func checkMetricPrefix(d Declaration) string {
-	if d.Kind != Metric {
+	if d.Kind != Metric || d.Name == buildInfo {
 		return ""
 	}
 	hasPrefix := slices.ContainsFunc(metricPrefixes, func(prefix string) bool {

@@ -177,10 +177,10 @@ func TestScheduler_StartsNothingTwiceWhileEventsLag(t *testing.T) {
 func TestScheduler_VerifiesStartWithoutAnswer(t *testing.T) {
 	t.Parallel()
 	w := newWorld(t)
-	w.sim.SetDown("sqs", true)
 	w.sim.AddInstances("prod", 3)
 	w.css()
-	w.ready() // so that the lag does not hide the instances
+	w.ready()                  // so that the lag does not hide the instances
+	w.sim.SetDown("sqs", true) // only now, because a service that never read its queue is not ready
 	w.sim.SetFaults(ecssim.Faults{
 		LostResponses: map[string]float64{"StartTask": 1}, ConsistencyLag: ecssim.Duration(500 * time.Millisecond),
 	})

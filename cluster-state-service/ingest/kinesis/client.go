@@ -24,6 +24,19 @@ const (
 type stream struct {
 	client *kinesis.Client
 	name   string
+	// ref is the name, or the ARN of a stream of another account. One of them is nil.
+	ref struct{ name, arn *string }
+}
+
+// newStream returns a stream, given a client of its region.
+func newStream(client *kinesis.Client, source ingest.Source) stream {
+	s := stream{client: client, name: source.Name}
+	if source.ARN != "" {
+		s.ref.arn = &source.ARN
+	} else {
+		s.ref.name = &source.Name
+	}
+	return s
 }
 
 // shard is a part of a stream, open or closed.
@@ -36,7 +49,8 @@ type shard struct {
 func (s stream) createdAt(ctx context.Context) (time.Time, error) {
 	ctx, cancel := context.WithTimeout(ctx, callTimeout)
 	defer cancel()
-	output, err := s.client.DescribeStreamSummary(ctx, &kinesis.DescribeStreamSummaryInput{StreamName: &s.name})
+	output, err := s.client.DescribeStreamSummary(ctx,
+		&kinesis.DescribeStreamSummaryInput{StreamName: s.ref.name, StreamARN: s.ref.arn})
 	if err != nil {
 		return time.Time{}, fmt.Errorf("describe stream %s: %w", s.name, err)
 	}
@@ -46,7 +60,7 @@ func (s stream) createdAt(ctx context.Context) (time.Time, error) {
 // listShards returns all shards that have records, including closed ones.
 func (s stream) listShards(ctx context.Context) ([]shard, error) {
 	var shards []shard
-	input := &kinesis.ListShardsInput{StreamName: &s.name}
+	input := &kinesis.ListShardsInput{StreamName: s.ref.name, StreamARN: s.ref.arn}
 	for { // the SDK has no paginator for ListShards
 		output, err := s.listShardsPage(ctx, input)
 		if err != nil {
@@ -81,7 +95,7 @@ func newShard(listed types.Shard) shard {
 // iterator returns an iterator that starts after a sequence number, or at the oldest record if the number is empty.
 func (s stream) iterator(ctx context.Context, shard, after string) (*string, error) {
 	input := &kinesis.GetShardIteratorInput{
-		StreamName: &s.name, ShardId: &shard, ShardIteratorType: types.ShardIteratorTypeTrimHorizon,
+		StreamName: s.ref.name, StreamARN: s.ref.arn, ShardId: &shard, ShardIteratorType: types.ShardIteratorTypeTrimHorizon,
 	}
 	if after != "" {
 		input.ShardIteratorType = types.ShardIteratorTypeAfterSequenceNumber
@@ -101,7 +115,9 @@ func (s stream) iterator(ctx context.Context, shard, after string) (*string, err
 func (s stream) read(ctx context.Context, iterator *string) (messages []ingest.Message, next *string, err error) {
 	ctx, cancel := context.WithTimeout(ctx, callTimeout)
 	defer cancel()
-	input := &kinesis.GetRecordsInput{ShardIterator: iterator, Limit: conv.Pointer(int32(maxRecords))}
+	input := &kinesis.GetRecordsInput{
+		ShardIterator: iterator, StreamARN: s.ref.arn, Limit: conv.Pointer(int32(maxRecords)),
+	}
 	output, err := s.client.GetRecords(ctx, input, noRetry)
 	if err != nil {
 		return nil, nil, fmt.Errorf("get records: %w", err)
@@ -124,10 +140,13 @@ func (s stream) checkAccess(ctx context.Context) error {
 	ctx, cancel := context.WithTimeout(ctx, callTimeout)
 	defer cancel()
 	output, err := s.client.GetShardIterator(ctx, &kinesis.GetShardIteratorInput{
-		StreamName: &s.name, ShardId: &shards[len(shards)-1].id, ShardIteratorType: types.ShardIteratorTypeLatest,
+		StreamName: s.ref.name, StreamARN: s.ref.arn, ShardId: &shards[len(shards)-1].id,
+		ShardIteratorType: types.ShardIteratorTypeLatest,
 	}, noRetry)
 	if err == nil {
-		input := &kinesis.GetRecordsInput{ShardIterator: output.ShardIterator, Limit: conv.Pointer(int32(1))}
+		input := &kinesis.GetRecordsInput{
+			ShardIterator: output.ShardIterator, StreamARN: s.ref.arn, Limit: conv.Pointer(int32(1)),
+		}
 		_, err = s.client.GetRecords(ctx, input, noRetry)
 	}
 	if err == nil || isThrottled(err) {

@@ -22,17 +22,16 @@ const (
 	longestRetryDelay = 10 * time.Second
 )
 
-// maxDeferral is how long a shard waits for ECS to verify old events.
-const maxDeferral = 30 * time.Second
-
 // Config configures a Consumer. Zero durations stand for the defaults.
 type Config struct {
 	Client *kinesis.Client
-	Stream string // the stream's name
-	Member string // this replica's name, unique among the replicas that read the stream
+	Source ingest.Source // the stream
+	Member string        // this replica's name, unique among the replicas that read the stream
 	Store  *store.Store
 	Writer *ingest.Writer // must run while the Consumer runs
 	Log    logrus.FieldLogger
+	// Connectivity records whether this replica can read the stream.
+	Connectivity *ingest.Connectivity
 
 	ReadInterval      time.Duration // between two reads of a shard; 200ms by default: Kinesis allows five a second
 	RebalanceInterval time.Duration // between two rebalances of the group; 2s by default
@@ -51,9 +50,9 @@ func NewConsumer(c Config) *Consumer {
 	c.ReadInterval = cmp.Or(c.ReadInterval, 200*time.Millisecond)
 	c.RebalanceInterval = cmp.Or(c.RebalanceInterval, 2*time.Second)
 	c.ReadTimeout = cmp.Or(c.ReadTimeout, 30*time.Second)
-	c.Log = c.Log.WithField("stream", c.Stream)
+	c.Log = c.Log.WithField("stream", c.Source.Name)
 	return &Consumer{
-		Config: c, stream: stream{c.Client, c.Stream},
+		Config: c, stream: newStream(c.Client, c.Source),
 		failures: logging.NewFailureLog(c.Log, "failed to read the stream; retrying", "reading the stream again"),
 	}
 }
@@ -80,15 +79,24 @@ func (c *Consumer) Run(ctx context.Context) error {
 // longer than ReadTimeout, or the stream is deleted or replaced. It calls succeeded after every successful rebalance.
 func (c *Consumer) runMembership(ctx context.Context, succeeded func()) error {
 	createdAt, err := c.stream.createdAt(ctx)
+	if err == nil {
+		err = c.stream.checkAccess(ctx) // a replica that cannot read must not own shards
+	}
+	observe(c.Connectivity, err)
 	if err != nil {
 		return err
 	}
-	if err := c.stream.checkAccess(ctx); err != nil {
-		return err // a replica that cannot read must not own shards
-	}
-	return c.Store.JoinGroup(ctx, c.Stream, c.Member, func(ctx context.Context, member *store.GroupMember) error {
+	return c.Store.JoinGroup(ctx, c.Source.Name, c.Member, func(ctx context.Context, member *store.GroupMember) error {
 		g := newGroup(c, member, createdAt)
 		defer g.stop()
 		return g.run(ctx, succeeded)
 	})
+}
+
+// observe records the result of a call. Throttling and expired iterators prove that the stream responds.
+func observe(c *ingest.Connectivity, err error) {
+	if isThrottled(err) || isExpired(err) {
+		err = nil
+	}
+	c.Observe(err)
 }

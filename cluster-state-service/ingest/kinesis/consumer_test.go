@@ -18,6 +18,7 @@ import (
 	"go.etcd.io/etcd/api/v3/v3rpc/rpctypes"
 	clientv3 "go.etcd.io/etcd/client/v3"
 
+	"github.com/blox/blox/cluster-state-service/ingest"
 	"github.com/blox/blox/internal/ecssim"
 	"github.com/blox/blox/internal/testenv"
 )
@@ -176,7 +177,7 @@ func TestConsumer_SkipsMalformedRecords(t *testing.T) {
 			}
 		}
 	}
-	assert.Equal(t, map[string]float64{"task recorded": 2, "other skipped": 1, "other malformed": 2}, outcomes)
+	assert.Equal(t, map[string]float64{"task recorded": 2, "service skipped": 1, "other malformed": 2}, outcomes)
 	again := w.start("two", options{})
 	w.putEvents(2, 2)
 	w.awaitVersion(2, 2)
@@ -213,7 +214,7 @@ func TestConsumer_ReadsReplacedStreamFromItsBeginning(t *testing.T) {
 
 func TestConsumer_ReplacesCheckpointThatKinesisRejects(t *testing.T) {
 	w := newWorld(t, 1)
-	createdAt, err := stream{w.kinesis, "events"}.createdAt(t.Context())
+	createdAt, err := newStream(w.kinesis, ingest.Source{Name: "events"}).createdAt(t.Context())
 	require.NoError(t, err)
 	value, err := json.Marshal(checkpoint{SequenceNumber: "17", StreamCreated: createdAt})
 	require.NoError(t, err)
@@ -299,8 +300,11 @@ func TestGroup_NoticesWithoutReadersThatKinesisIsUnreachable(t *testing.T) {
 		unreachable := kinesis.New(newClient("http://127.0.0.1:1").Options(), func(o *kinesis.Options) {
 			o.Retryer = aws.NopRetryer{} // each retry waits for up to seconds
 		})
-		g := &group{stream: stream{unreachable, "events"}, checkedAt: checkedAt}
+		g := &group{
+			stream: newStream(unreachable, ingest.Source{Name: "events"}), checkedAt: checkedAt,
+			connectivity: ingest.NewConnectivity(nil),
+		}
 		require.Error(t, g.rebalance(t.Context()), name)
-		testenv.Eventually(t, func() bool { return g.connectivity.failedFor(0) })
+		testenv.Eventually(t, func() bool { return g.connectivity.FailedFor(0) })
 	}
 }

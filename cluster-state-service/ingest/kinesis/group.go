@@ -19,6 +19,8 @@ import (
 // allows only twenty calls a second for the whole account.
 const streamCheckInterval = time.Minute
 
+var errReadTimeout = errors.New("stream unreadable for too long; leaving its shards to the other replicas")
+
 var errReplaced = errors.New("the stream was replaced by another one of the same name")
 
 // group is this replica's part in the group that reads the stream: it starts and stops the readers of the shards that
@@ -36,7 +38,7 @@ type group struct {
 
 	readers      map[string]*runningReader // by shard
 	readerEnded  chan struct{}             // signals that a reader ended
-	connectivity connectivity
+	connectivity *ingest.Connectivity
 }
 
 // runningReader is the goroutine of a shardReader.
@@ -48,7 +50,7 @@ type runningReader struct {
 func newGroup(c *Consumer, member *store.GroupMember, createdAt time.Time) *group {
 	return &group{
 		stream: c.stream, createdAt: createdAt, checkedAt: time.Now(), self: c.Member, member: member,
-		writer: c.Writer, config: c.Config, log: c.Log,
+		writer: c.Writer, config: c.Config, log: c.Log, connectivity: c.Connectivity,
 		failures: logging.NewFailureLog(c.Log, "failed to rebalance shards; retrying", "rebalancing shards again"),
 		readers:  map[string]*runningReader{}, readerEnded: make(chan struct{}, 1),
 	}
@@ -66,7 +68,7 @@ func (g *group) run(ctx context.Context, succeeded func()) error {
 		case ctx.Err() == nil:
 			g.failures.Failed(err)
 		}
-		if g.connectivity.failedFor(g.config.ReadTimeout) {
+		if g.connectivity.FailedFor(g.config.ReadTimeout) {
 			return errReadTimeout
 		}
 		g.wait(ctx)
@@ -92,7 +94,7 @@ func (g *group) rebalance(ctx context.Context) error {
 	}
 	listed, err := g.stream.listShards(ctx)
 	if len(g.readers) == 0 { // readers observe more than a list does
-		g.connectivity.observe(err)
+		observe(g.connectivity, err)
 	}
 	if err != nil {
 		return err
@@ -146,7 +148,7 @@ func (g *group) checkStream(ctx context.Context) error {
 	createdAt, err := g.stream.createdAt(ctx)
 	if err != nil {
 		if len(g.readers) == 0 {
-			g.connectivity.observe(err)
+			observe(g.connectivity, err)
 		}
 		return err
 	}

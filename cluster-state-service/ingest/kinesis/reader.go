@@ -18,12 +18,15 @@ import (
 type shardReader struct {
 	stream       stream
 	shard        string
-	last         checkpoint
-	iterator     *string // nil if a new one is needed
+	last         checkpoint // saved latest
+	position     string     // sequence number of the record read last
+	undecided    []undecidedRecord
+	decideAt     time.Time // no attempt to decide them before then
+	iterator     *string   // nil if a new one is needed
 	writer       *ingest.Writer
 	member       *store.GroupMember
 	limiter      *rate.Limiter // of the calls for this shard
-	connectivity *connectivity
+	connectivity *ingest.Connectivity
 	log          logrus.FieldLogger
 	readFailures *logging.FailureLog
 	saveFailures *logging.FailureLog
@@ -32,9 +35,9 @@ type shardReader struct {
 func newShardReader(g *group, id string, last checkpoint) *shardReader {
 	log := g.log.WithField("shard", id)
 	return &shardReader{
-		stream: g.stream, shard: id, last: last, writer: g.writer, member: g.member,
+		stream: g.stream, shard: id, last: last, position: last.SequenceNumber, writer: g.writer, member: g.member,
 		limiter:      rate.NewLimiter(rate.Every(g.config.ReadInterval), 1),
-		connectivity: &g.connectivity,
+		connectivity: g.connectivity,
 		log:          log,
 		readFailures: logging.NewFailureLog(log, "failed to read shard; retrying", "reading shard again"),
 		saveFailures: logging.NewFailureLog(log, "failed to save checkpoint; retrying", "saving checkpoints again"),
@@ -47,17 +50,24 @@ func (r *shardReader) run(ctx context.Context) {
 	r.log.WithField("after", r.last.SequenceNumber).Info("shard reader started")
 	retry := backoff.New(firstRetryDelay, longestRetryDelay)
 	for r.limiter.Wait(ctx) == nil {
+		if !r.decide(ctx) {
+			return
+		}
+		if len(r.undecided) >= maxUndecided {
+			continue
+		}
 		messages, ended, err := r.readNext(ctx)
 		if ctx.Err() != nil {
 			return
 		}
-		r.connectivity.observe(err)
+		observe(r.connectivity, err)
 		if err != nil && !isExpired(err) {
 			r.logFailure(err)
 			retry.Wait(ctx)
 			continue
 		}
 		r.readFailures.Succeeded()
+		r.writer.Received()
 		retry.Reset()
 		if len(messages) == 0 && !ended {
 			continue
@@ -89,10 +99,10 @@ func (r *shardReader) readNext(ctx context.Context) (messages []ingest.Message, 
 // newIterator returns an iterator that starts after the checkpoint. It discards a checkpoint that Kinesis rejects and
 // starts at the oldest record: recording events again changes nothing.
 func (r *shardReader) newIterator(ctx context.Context) (*string, error) {
-	iterator, err := r.stream.iterator(ctx, r.shard, r.last.SequenceNumber)
-	if isInvalid(err) && r.last.SequenceNumber != "" {
+	iterator, err := r.stream.iterator(ctx, r.shard, r.position)
+	if isInvalid(err) && r.position != "" {
 		r.log.WithError(err).Error("checkpoint rejected; reading the shard from its oldest record")
-		r.last.SequenceNumber = ""
+		r.position, r.undecided = "", nil
 		return r.stream.iterator(ctx, r.shard, "")
 	}
 	return iterator, err
@@ -106,38 +116,37 @@ func (r *shardReader) logFailure(err error) {
 	r.readFailures.Failed(err)
 }
 
-// write waits until all messages are recorded or skipped. A stream delivers no record twice, so write retries the old
-// events that ECS has to verify while ECS does not answer, for up to maxDeferral. Then it skips them: the next run of
-// the reconciler finds what lives. An error means that ctx ended.
-func (r *shardReader) write(ctx context.Context, messages []ingest.Message) error {
-	deadline := time.Now().Add(maxDeferral)
-	for retry := backoff.New(firstRetryDelay, longestRetryDelay); ; retry.Wait(ctx) {
-		result, err := r.writer.Write(ctx, messages)
-		if err != nil {
-			return err
-		}
-		if len(result.Deferred) == 0 {
-			return nil
-		}
-		if time.Now().After(deadline) {
-			r.log.WithField("events", len(result.Deferred)).Warn("old events skipped, because ECS did not answer")
-			return nil
-		}
-		messages = result.Deferred
-	}
-}
-
-// commitAndCheckpoint waits until all messages are recorded or skipped, then saves the checkpoint. It reports whether
-// this replica may go on reading.
+// commitAndCheckpoint waits until all messages are recorded, skipped or found to be undecided, then saves the
+// checkpoint. At the end of the shard it waits until none is undecided. It reports whether this replica may go on
+// reading.
 func (r *shardReader) commitAndCheckpoint(ctx context.Context, messages []ingest.Message, ended bool) bool {
-	if err := r.write(ctx, messages); err != nil {
+	result, err := r.writer.Write(ctx, messages)
+	if err != nil {
 		return false
 	}
-	if len(messages) > 0 {
-		r.last.SequenceNumber = messages[len(messages)-1].ID
+	deferred := ids(result.Deferred)
+	for _, m := range messages {
+		if deferred[m.ID] {
+			r.undecided = append(r.undecided, undecidedRecord{m, r.position})
+		}
+		r.position = m.ID
 	}
-	r.last.Ended = ended
-	value, err := json.Marshal(r.last)
+	for ended && len(r.undecided) > 0 {
+		if r.limiter.Wait(ctx) != nil || !r.decide(ctx) {
+			return false
+		}
+	}
+	return r.checkpoint(ctx, ended)
+}
+
+// checkpoint saves how far the shard has been read and decided. It reports whether this replica owns the shard.
+func (r *shardReader) checkpoint(ctx context.Context, ended bool) bool {
+	next := r.last
+	next.SequenceNumber, next.Ended = r.position, ended
+	if len(r.undecided) > 0 {
+		next.SequenceNumber = r.undecided[0].after
+	}
+	value, err := json.Marshal(next)
 	if err != nil {
 		panic(err) // impossible: checkpoint contains a string, a bool and a time
 	}
@@ -145,6 +154,7 @@ func (r *shardReader) commitAndCheckpoint(ctx context.Context, messages []ingest
 		owned, err := r.member.SaveCheckpoint(ctx, r.shard, value)
 		if err == nil {
 			r.saveFailures.Succeeded()
+			r.last = next
 			return owned
 		}
 		if ctx.Err() == nil {

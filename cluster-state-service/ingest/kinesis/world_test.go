@@ -136,7 +136,9 @@ func (w *world) start(name string, o options) *replica {
 	r.store = store.New(r.etcd, func(state.Key) state.StoredVersion { return state.StoredVersion{} }, nil)
 	writer := ingest.NewWriter(ingest.WriterConfig{Recorder: r, Log: o.log, Metrics: r.metrics})
 	consumer := NewConsumer(Config{
-		Client: o.client, Stream: "events", Member: name, Store: r.store, Writer: writer, Log: o.log,
+		Connectivity: ingest.NewConnectivity(nil),
+		Client:       o.client, Source: ingest.Source{Name: "events"}, Member: name,
+		Store: r.store, Writer: writer, Log: o.log,
 		ReadInterval: 5 * time.Millisecond, RebalanceInterval: 30 * time.Millisecond, ReadTimeout: o.readTimeout,
 	})
 	ctx, cancel := context.WithCancel(context.Background())
@@ -206,7 +208,7 @@ func (w *world) checkpoint(shard string) (c checkpoint) {
 // counts as none: the reader replaces it after its first commit.
 func (w *world) awaitCheckpoints() {
 	w.t.Helper()
-	s := stream{w.kinesis, "events"}
+	s := newStream(w.kinesis, ingest.Source{Name: "events"})
 	for _, shard := range w.shards() {
 		testenv.Eventually(w.t, func() bool {
 			c := w.checkpoint(*shard.ShardId)

@@ -34,15 +34,16 @@ type printable interface {
 // style returns the style of output to out.
 func (a *app) style(out io.Writer) show.Style {
 	style := show.StyleFor(out, a.Getenv)
-	style.Format, style.Wide = show.Format(a.format), a.wide
+	style.Output = a.output
+	style.Wide = style.Wide || style.Format == show.Name // names are whole ARNs
 	return style
 }
 
-// print prints value as JSON or YAML, or what people returns as a table.
+// print prints value in a structured format, or what people returns as a table.
 func (a *app) print(value any, people func(show.Style) printable) error {
 	style := a.style(a.Out)
-	if style.Format != show.Table {
-		return show.Encode(a.Out, style.Format, value)
+	if style.Structured() {
+		return style.Encode(a.Out, value)
 	}
 	return people(style).Write(a.Out, style)
 }
@@ -50,8 +51,8 @@ func (a *app) print(value any, people func(show.Style) printable) error {
 // list is print for a list; if it is empty, it prints the text none.
 func (a *app) list(value any, none string, people func(show.Style) *show.Rows) error {
 	style := a.style(a.Out)
-	if style.Format != show.Table {
-		return show.Encode(a.Out, style.Format, value)
+	if style.Structured() {
+		return style.Encode(a.Out, value)
 	}
 	rows := people(style)
 	if len(rows.Cells) == 0 {
@@ -63,7 +64,7 @@ func (a *app) list(value any, none string, people func(show.Style) *show.Rows) e
 
 // info prints a confirmation for people; programs get none.
 func (a *app) info(format string, args ...any) {
-	if show.Format(a.format) == show.Table {
+	if a.output.Format == show.Table {
 		fmt.Fprintf(a.Out, format+"\n", args...)
 	}
 }

@@ -102,6 +102,9 @@ func byStatus(counts map[string]int64) string {
 func (a *app) clusterNames(cmd *cobra.Command, _ []string, _ string) ([]string, cobra.ShellCompDirective) {
 	ctx, cancel := context.WithTimeout(cmd.Context(), completionTimeout)
 	defer cancel()
+	if err := a.applyContext(cmd.Flags()); err != nil {
+		return nil, cobra.ShellCompDirectiveNoFileComp
+	}
 	c, err := connect.Open(ctx, a.cfg, a.Getenv)
 	if err != nil {
 		return nil, cobra.ShellCompDirectiveNoFileComp // a completion has no place for errors

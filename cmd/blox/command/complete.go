@@ -24,6 +24,9 @@ func (a *app) environmentNames(
 		if len(args) > len(second) {
 			return nil, cobra.ShellCompDirectiveNoFileComp
 		}
+		if err := a.applyContext(cmd.Flags()); err != nil {
+			return nil, cobra.ShellCompDirectiveNoFileComp // a completion has no place for errors
+		}
 		c, err := connect.Open(ctx, a.cfg, a.Getenv)
 		if err != nil {
 			return nil, cobra.ShellCompDirectiveNoFileComp // a completion has no place for errors
@@ -42,6 +45,13 @@ func (a *app) environmentNames(
 		}
 		return names, cobra.ShellCompDirectiveNoFileComp
 	}
+}
+
+// anyEnvironmentNames completes any number of names of environments.
+func (a *app) anyEnvironmentNames(
+	cmd *cobra.Command, _ []string, typed string,
+) ([]string, cobra.ShellCompDirective) {
+	return a.environmentNames()(cmd, nil, typed)
 }
 
 // deploymentIDs returns the ids of an environment's deployments, newest first.

@@ -77,7 +77,7 @@ func findDeployment(
 }
 
 func idOf(d *models.Deployment) string {
-	return conv.Value(d.ID).String()
+	return conv.Value(d.ID)
 }
 
 // stateOf returns the rollout state. It derives the state of deployments that v0.3 recorded from their status.

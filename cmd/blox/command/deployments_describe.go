@@ -47,12 +47,15 @@ func (a *app) printDeployment(d *models.Deployment) error {
 		if d.FailedTasks > 0 {
 			f.Add("Failures", number(d.FailedTasks))
 		}
+		if d.CanaryProgress != nil {
+			f.Add("Canary step", stepProgressOf(s, d.CanaryProgress))
+		}
 		if d.Promoted {
 			f.Add("Promoted", "yes")
 		}
-		f.Add("Created", show.Time(time.Time(conv.Value(d.CreatedAt))))
-		f.Add("Bake started", show.Time(time.Time(conv.Value(d.BakeStartedAt))))
-		f.Add("Ended", show.Time(time.Time(conv.Value(d.FinishedAt))))
+		f.Add("Created", s.Time(time.Time(conv.Value(d.CreatedAt))))
+		f.Add("Bake started", s.Time(time.Time(conv.Value(d.BakeStartedAt))))
+		f.Add("Ended", s.Time(time.Time(conv.Value(d.FinishedAt))))
 		f.Add("Duration", duration(d))
 		for _, failure := range d.Failures {
 			f.Add("Failed on", s.ID(conv.Value(failure.ContainerInstance))+": "+failureText(failure))

@@ -16,6 +16,8 @@ import (
 func newDeploymentsList(a *app) *cobra.Command {
 	return &cobra.Command{
 		Use: "list ENVIRONMENT", Aliases: []string{"ls"}, Short: "List the deployments of an environment, newest first",
+		Long: `List the deployments of an environment, newest first. ID is the beginning of the deployment's id, which every
+command accepts; -o wide and -q show the whole id. RUNNING counts running tasks of the deployment/selected instances.`,
 		Args: positionalArgs("ENVIRONMENT"), ValidArgsFunction: a.environmentNames(),
 		RunE: a.run(func(ctx context.Context, c *connect.Clients, args []string) error {
 			list, err := c.Scheduler.ListDeploymentsContext(ctx, ds.NewListDeploymentsParams().WithName(args[0]))
@@ -31,17 +33,17 @@ func newDeploymentsList(a *app) *cobra.Command {
 }
 
 func deploymentRows(s show.Style, list []*models.Deployment) *show.Rows {
-	rows := &show.Rows{Columns: show.Columns("ID", "STATE", "TASK DEFINITION~", "REVISION", "DESIRED", "RUNNING",
-		"PENDING", "FAILED", "CREATED", "DURATION", "REASON~", "ROLLBACK OF+")}
+	rows := &show.Rows{Columns: show.Columns("ID", "STATE", "TASK DEFINITION~", "RUNNING", "FAILED", "AGE",
+		"REASON~", "REVISION+", "PENDING+", "CREATED+", "DURATION+", "ROLLBACK OF+")}
 	for _, d := range list {
 		reason := d.RolloutStateReason
 		if reason == "" && d.RollbackOf != "" {
-			reason = "rollback of " + d.RollbackOf
+			reason = "rollback of " + s.DeploymentID(d.RollbackOf)
 		}
-		rows.Add(idOf(d), stateOf(d), s.ID(conv.Value(d.TaskDefinition)), number(d.Revision), show.Count(d.DesiredCount),
-			show.Count(d.RunningCount),
-			show.Count(d.PendingCount), show.Count(d.FailedCount), show.Time(time.Time(conv.Value(d.CreatedAt))), duration(d),
-			reason, d.RollbackOf)
+		created := time.Time(conv.Value(d.CreatedAt))
+		rows.Add(s.DeploymentID(idOf(d)), stateOf(d), s.ID(conv.Value(d.TaskDefinition)),
+			show.CountOf(d.RunningCount, d.DesiredCount), show.Count(d.FailedCount), s.Age(created), reason,
+			number(d.Revision), show.Count(d.PendingCount), s.Time(created), duration(d), d.RollbackOf)
 	}
 	return rows
 }

@@ -33,7 +33,7 @@ steps of one BATCH together. A batch starts when the tasks of the earlier batche
 				}
 				return rows
 			})
-			if err == nil && len(planned.Plan) > 0 && a.format == string(show.Table) {
+			if err == nil && len(planned.Plan) > 0 && a.output.Format == show.Table {
 				fmt.Fprintln(a.Err, planSummary(planned))
 			}
 			return err

@@ -12,7 +12,7 @@ import (
 // effectiveDefinition returns the task definition in effect and, in parentheses, that of the newest revision if it is
 // another one: "agent:1 (rolled back from agent:2)".
 func effectiveDefinition(s show.Style, e *models.Environment) string {
-	desired := s.ID(conv.Value(e.TaskDefinition))
+	desired := s.ID(e.TaskDefinition)
 	effective := s.ID(e.EffectiveTaskDefinition)
 	if effective == "" || effective == desired {
 		return desired
@@ -42,12 +42,12 @@ func isRolledBack(e *models.Environment) bool {
 }
 
 // conditionText formats a condition as "Paused since 2026-11-21 05:26:07: message".
-func conditionText(c *models.Condition) string {
+func conditionText(s show.Style, c *models.Condition) string {
 	text := conv.Value(c.Type)
 	if conv.Value(c.Status) != "True" {
 		text += " is " + conv.Value(c.Status)
 	}
-	if since := show.Time(time.Time(conv.Value(c.LastTransitionTime))); since != "" {
+	if since := s.Time(time.Time(conv.Value(c.LastTransitionTime))); since != "" {
 		text += " since " + since
 	}
 	if c.Message != "" {

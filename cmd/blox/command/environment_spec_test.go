@@ -3,6 +3,7 @@ package command_test
 import (
 	"testing"
 
+	"github.com/go-openapi/swag/conv"
 	"github.com/stretchr/testify/assert"
 	"github.com/stretchr/testify/require"
 
@@ -44,7 +45,7 @@ taskSettings: {tags: [{key: team, value: ops}, {key: plain}]}
 `)
 	h.mustRun("environments", "create", "--file", asYAML)
 	alike := func(e models.Environment) models.Environment {
-		e.Name, e.DeploymentToken, e.CreatedAt, e.UpdatedAt = nil, nil, nil, nil
+		e.Name, e.DeploymentToken, e.CreatedAt, e.UpdatedAt = nil, "", nil, nil
 		return e
 	}
 	assert.Equal(t, alike(get("flags")), alike(get("file")))
@@ -75,6 +76,37 @@ taskSettings: {tags: [{key: team, value: ops}, {key: plain}]}
 	assert.Empty(t, now.InstanceGroup.Attributes)
 	assert.Equal(t, "attribute:ecs.os-type == linux", now.InstanceGroup.Query)
 	assert.Empty(t, now.ReadinessAttribute)
+	h.mustRun("environments", "update", "flags", "--circuit-breaker-threshold", "25%", "--circuit-breaker-reset",
+		"--max-unavailable", "3", "--max-surge", "0")
+	assert.Nil(t, get("flags").DeploymentConfiguration.MinimumHealthyPercent)
+	assert.Nil(t, get("flags").DeploymentConfiguration.MaximumPercent)
+	breaker := get("flags").DeploymentConfiguration.DeploymentCircuitBreaker
+	assert.Nil(t, breaker.Threshold)
+	assert.Equal(t, &models.CircuitBreakerThreshold{
+		Type: conv.Pointer("BOUNDED_PERCENT"), Value: conv.Pointer(int64(25)),
+	}, breaker.ThresholdConfiguration)
+	assert.Contains(t, h.mustRun("environments", "describe", "flags"),
+		"pause after failures on 25% of the instances (3 to 200), reset by healthy tasks\n")
+	assert.Contains(t, h.mustRun("environments", "describe", "flags"), "Max unavailable:   3\n")
+	h.mustRun("environments", "update", "flags", "--canary-step", "10%:30", "--canary-step", "5")
+	assert.Equal(t, &models.Canary{Steps: []*models.CanaryStep{
+		{Percent: conv.Pointer(int64(10)), PauseMinutes: conv.Pointer(int64(30))}, {Count: conv.Pointer(int64(5))},
+	}}, get("flags").DeploymentConfiguration.Canary)
+	assert.Contains(t, h.mustRun("environments", "describe", "flags"), "10% for 30 min, then 5 instances\n")
+	h.mustRun("environments", "update", "flags", "--canary-percent", "7")
+	assert.Equal(t, &models.Canary{Percent: conv.Pointer(int64(7))}, get("flags").DeploymentConfiguration.Canary)
+	wrong := h.run("environments", "update", "flags", "--canary-step", "half")
+	assert.Equal(t, 2, wrong.code)
+	assert.Contains(t, wrong.err, `--canary-step "half": must be a percentage or a number of instances, and minutes, such as 10%:30`)
+	h.mustRun("environments", "update", "flags", "--maximum-percent", "150", "--slow-start=false")
+	assert.Contains(t, h.mustRun("environments", "describe", "flags"), "Slow start:        off\n")
+	assert.Nil(t, get("flags").DeploymentConfiguration.MaxSurge)
+	both := h.run("environments", "update", "flags", "--max-surge", "1", "--maximum-percent", "150")
+	assert.Contains(t, both.err, "--maximum-percent and --max-surge exclude each other")
+	bad := h.run("environments", "update", "flags", "--circuit-breaker-threshold", "half")
+	assert.Equal(t, 2, bad.code)
+	assert.Contains(t, bad.err,
+		`--circuit-breaker-threshold "half": must be a number such as 5, or a percentage such as 25%`)
 	h.mustRun("environments", "update", "flags", "--reset", "deployment-configuration", "--reset", "task-settings")
 	assert.Nil(t, get("flags").DeploymentConfiguration.Canary)
 	assert.Nil(t, get("flags").TaskSettings)
@@ -82,7 +114,7 @@ taskSettings: {tags: [{key: team, value: ops}, {key: plain}]}
 	// The file that created an environment can also update it; its cluster may be a name or an ARN.
 	h.mustRun("environments", "update", "file", "--file", asYAML, "--drain-order", "4")
 	assert.EqualValues(t, 4, *get("file").DrainOrder)
-	r = h.runWithInput("instanceGroup: {cluster: '"+*now.InstanceGroup.Cluster+"', query: null}", "environments", "update",
+	r = h.runWithInput("instanceGroup: {cluster: '"+now.InstanceGroup.Cluster+"', query: null}", "environments", "update",
 		"file", "--file", "-")
 	require.Equal(t, 0, r.code, r.err)
 	assert.Empty(t, get("file").InstanceGroup.Query)

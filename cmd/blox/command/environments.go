@@ -19,7 +19,7 @@ configures how deployments replace one revision by the next. Creating or updatin
 		newEnvironmentsCreate(a), newEnvironmentsUpdate(a), newEnvironmentsList(a), newEnvironmentsDescribe(a),
 		newEnvironmentsDelete(a),
 		newEnvironmentsPause(a), newEnvironmentsResume(a), newEnvironmentsRollback(a), newEnvironmentsRevisions(a),
-		newEnvironmentsInstances(a),
+		newEnvironmentsInstances(a), newEnvironmentsCancelTakeover(a),
 	)
 	return cmd
 }

@@ -19,7 +19,8 @@ func newEnvironmentsCreate(a *app) *cobra.Command {
 	var spec environmentSpec
 	cmd := &cobra.Command{
 		Use: "create [NAME]", Short: "Create an environment; starts nothing",
-		Long: `Create an environment. It starts nothing; "blox deployments create NAME" does.
+		Long: `Create an environment. It starts nothing; "blox deployments create NAME" does. With --from-service, the
+take-over of that service begins at once; see "blox migrate --help".
 
 A file can set fields that have no flag, such as networkConfiguration and overrides. It has the fields of the API's
 request, as in "blox environments describe NAME -o yaml":
@@ -33,6 +34,7 @@ request, as in "blox environments describe NAME -o yaml":
 		Example: `  blox environments create web-agent --cluster default --task-definition agent:1
   blox environments create gpu-agent --cluster ml --task-definition gpu-agent --attribute gpu=true \
       --circuit-breaker rollback --canary-percent 10
+  blox environments create exporter --cluster prod --from-service node-exporter --dry-run
   blox environments create --file agent.yml`,
 		Args: positionalArgs("[NAME]"), ValidArgsFunction: noFiles,
 	}
@@ -51,7 +53,8 @@ request, as in "blox environments describe NAME -o yaml":
 		if err := errors.Join(rejectUnknownFields(body), requiredFields(document)); err != nil {
 			return &usageError{cmd, err}
 		}
-		made, err := c.Scheduler.CreateEnvironmentContext(ctx, ds.NewCreateEnvironmentParams(), connect.WithBody(body))
+		made, err := c.Scheduler.CreateEnvironmentContext(ctx, ds.NewCreateEnvironmentParams().WithDryRun(&spec.dryRun),
+			connect.WithBody(body))
 		if err != nil {
 			return err
 		}
@@ -73,6 +76,9 @@ func requiredFields(document map[string]any) error {
 		{group["cluster"], "instanceGroup.cluster", "--cluster"},
 		{document["taskDefinition"], "taskDefinition", "--task-definition"},
 	} {
+		if document["fromService"] != nil && needed.field == "taskDefinition" {
+			continue // the service's
+		}
 		if needed.value == nil || needed.value == "" {
 			problems = append(problems, fmt.Errorf("%s is required (in --file: %s)", needed.by, needed.field))
 		}

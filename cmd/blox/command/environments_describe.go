@@ -3,6 +3,7 @@ package command
 import (
 	"context"
 	"fmt"
+	"strings"
 	"time"
 
 	"github.com/go-openapi/swag/conv"
@@ -35,25 +36,26 @@ func (a *app) printEnvironment(e *models.Environment) error {
 func environmentFields(s show.Style, e *models.Environment) *show.Fields {
 	f := &show.Fields{}
 	f.Add("Name", conv.Value(e.Name))
+	f.Add("Type", e.EnvironmentType)
 	f.Add("Status", e.Status)
 	f.Add("Paused by", e.PausedBy)
-	f.Add("Health", conv.Value(e.Health))
+	f.Add("Health", string(conv.Value(e.Health)))
 	f.Add("Cluster", s.ID(clusterOf(e)))
 	for _, c := range e.Conditions {
-		f.Add("Condition", conditionText(c))
+		f.Add("Condition", conditionText(s, c))
 	}
 	f.Add("Task definition", effectiveDefinition(s, e))
 	f.Add("Revision", effectiveRevision(e))
-	if e.DesiredCount != nil {
-		f.Add("Instances", fmt.Sprintf("%d desired, %s running, %s pending, %s outdated, %s failed", *e.DesiredCount,
-			show.Count(e.RunningCount), show.Count(e.PendingCount), show.Count(e.OutdatedCount), show.Count(e.FailedCount)))
-	}
+	f.Add("Take-over", takeoverText(e.Takeover))
+	f.Add("Instances", countsOf(e))
 	if e.InstanceGroup != nil {
 		f.Add("Attributes", attributesOf(e.InstanceGroup.Attributes))
 		f.Add("Query", e.InstanceGroup.Query)
 	}
 	addConfiguration(f, e.DeploymentConfiguration)
+	f.Add("Unhealthy policy", e.UnhealthyPolicy)
 	f.Add("Readiness attribute", e.ReadinessAttribute)
+	f.Add("Role", e.Role)
 	f.Add("Drain order", show.Count(e.DrainOrder))
 	if e.ScaleInAfterMinutes != nil && *e.ScaleInAfterMinutes > 0 {
 		f.Add("Scale in after", fmt.Sprintf("%d min", *e.ScaleInAfterMinutes))
@@ -61,10 +63,28 @@ func environmentFields(s show.Style, e *models.Environment) *show.Fields {
 	if e.TaskSettings != nil {
 		f.Add("Task settings", asJSON(e.TaskSettings))
 	}
-	f.Add("Created", show.Time(time.Time(conv.Value(e.CreatedAt))))
-	f.Add("Updated", show.Time(time.Time(conv.Value(e.UpdatedAt))))
+	f.Add("Created", s.Time(time.Time(conv.Value(e.CreatedAt))))
+	f.Add("Updated", s.Time(time.Time(conv.Value(e.UpdatedAt))))
 	f.Add("Deployment token", tokenOf(e))
 	return f
+}
+
+// countsOf lists the counts of an environment; empty if they are unknown.
+func countsOf(e *models.Environment) string {
+	var counts []string
+	for _, c := range []struct {
+		count *int64
+		name  string
+	}{
+		{e.DesiredCount, "desired"}, {e.AvailableCount, "available"}, {e.UpdatedCount, "up to date"},
+		{e.RunningCount, "running"}, {e.PendingCount, "pending"}, {e.OutdatedCount, "outdated"},
+		{e.UnreachableCount, "unreachable"}, {e.MisscheduledCount, "misscheduled"}, {e.FailedCount, "failed"},
+	} {
+		if c.count != nil {
+			counts = append(counts, show.Count(c.count)+" "+c.name)
+		}
+	}
+	return strings.Join(counts, ", ")
 }
 
 func addConfiguration(f *show.Fields, c *models.DeploymentConfiguration) {
@@ -77,13 +97,29 @@ func addConfiguration(f *show.Fields, c *models.DeploymentConfiguration) {
 	if c.MaximumPercent != nil {
 		f.Add("Maximum", show.Count(c.MaximumPercent)+"%")
 	}
+	if c.MaxUnavailable != nil {
+		f.Add("Max unavailable", show.Count(c.MaxUnavailable))
+	}
+	if c.MaxSurge != nil {
+		f.Add("Max surge", show.Count(c.MaxSurge))
+	}
 	f.Add("Circuit breaker", breakerOf(c.DeploymentCircuitBreaker))
+	if c.Alarms != nil {
+		f.Add("Alarms", alarmsOf(c.Alarms))
+	}
 	if c.BakeTimeInMinutes != nil && *c.BakeTimeInMinutes > 0 {
 		f.Add("Bake time", fmt.Sprintf("%d min", *c.BakeTimeInMinutes))
 	}
 	if c.ProgressDeadlineMinutes != nil && *c.ProgressDeadlineMinutes > 0 {
 		f.Add("Progress deadline", fmt.Sprintf("%d min", *c.ProgressDeadlineMinutes))
 	}
+	if c.MinimumHealthySeconds != nil && *c.MinimumHealthySeconds > 0 {
+		f.Add("Minimum healthy time", fmt.Sprintf("%d s", *c.MinimumHealthySeconds))
+	}
+	if c.SlowStart != nil && !*c.SlowStart {
+		f.Add("Slow start", "off")
+	}
+	f.Add("Spread by", c.SpreadBy)
 	if c.Canary != nil {
 		f.Add("Canary", canaryOf(c.Canary))
 	}

@@ -59,8 +59,8 @@ func environmentInstanceRows(s show.Style, list []*models.EnvironmentInstance) *
 			status += ", ECS agent disconnected"
 		}
 		rows.Add(s.ID(conv.Value(i.ContainerInstance)), i.Ec2InstanceID, status, conv.Value(i.State), s.ID(i.Task),
-			i.TaskStatus, i.Reason, attempts,
-			show.Time(time.Time(conv.Value(i.NextAttemptAt))), i.Deployment)
+			joinNonEmpty(i.TaskStatus, i.HealthStatus), i.Reason, attempts,
+			s.Time(time.Time(conv.Value(i.NextAttemptAt))), i.Deployment)
 	}
 	return rows
 }

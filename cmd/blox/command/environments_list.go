@@ -14,15 +14,24 @@ import (
 )
 
 func newEnvironmentsList(a *app) *cobra.Command {
-	var cluster string
+	var cluster, environmentType string
 	cmd := &cobra.Command{
 		Use: "list", Aliases: []string{"ls"}, Short: "List environments",
-		Long: `List environments. DESIRED counts the selected instances. RUNNING and PENDING count instances with a task of
-the current deployment, OUTDATED those with a task of an earlier one, FAILED those where the task fails. TASK
-DEFINITION and REVISION are those in effect; the newest revision follows in parentheses if it is another one.`,
+		Long: `List environments. TASK DEFINITION and REVISION are those in effect; the newest revision follows in
+parentheses if it is another one. The other columns count container instances:
+
+  AVAILABLE     available/desired: instances with an available task of any deployment / selected instances
+  FAILED        selected instances where the task fails
+  UP-TO-DATE    selected instances with a task of the current deployment
+  OUTDATED      selected instances with a task of another deployment
+  UNREACHABLE   selected instances whose ECS agent is disconnected
+  MISSCHEDULED  other instances with a task
+
+-o wide shows every column.`,
 		Args: positionalArgs(), ValidArgsFunction: noFiles,
 		RunE: a.run(func(ctx context.Context, c *connect.Clients, _ []string) error {
-			list, err := c.Scheduler.ListEnvironmentsContext(ctx, ds.NewListEnvironmentsParams().WithCluster(optional(cluster)))
+			list, err := c.Scheduler.ListEnvironmentsContext(ctx, ds.NewListEnvironmentsParams().
+				WithCluster(optional(cluster)).WithEnvironmentType(optional(environmentType)))
 			if err != nil {
 				return err
 			}
@@ -33,18 +42,21 @@ DEFINITION and REVISION are those in effect; the newest revision follows in pare
 		}),
 	}
 	cmd.Flags().StringVar(&cluster, "cluster", "", "only in this cluster, a `name` or an ARN")
+	cmd.Flags().StringVar(&environmentType, "environment-type", "", "only of this `type`: DAEMON")
+	_ = cmd.RegisterFlagCompletionFunc("environment-type", fixed("DAEMON"))
 	return cmd
 }
 
 func environmentRows(s show.Style, list []*models.Environment) *show.Rows {
-	rows := &show.Rows{Columns: show.Columns("NAME", "STATUS", "HEALTH", "CLUSTER~", "TASK DEFINITION~", "REVISION",
-		"DESIRED", "RUNNING", "PENDING",
-		"OUTDATED", "FAILED", "UPDATED+", "TOKEN+")}
+	rows := &show.Rows{Columns: show.Columns("NAME", "STATUS", "HEALTH", "CLUSTER~", "TASK DEFINITION~",
+		"AVAILABLE", "FAILED", "AGE", "REVISION+", "UP-TO-DATE+", "OUTDATED+", "RUNNING+", "PENDING+", "UNREACHABLE+",
+		"MISSCHEDULED+", "UPDATED+", "TOKEN+")}
 	for _, e := range list {
-		rows.Add(conv.Value(e.Name), e.Status, conv.Value(e.Health), s.ID(clusterOf(e)), effectiveDefinition(s, e),
-			effectiveRevision(e), show.Count(e.DesiredCount),
-			show.Count(e.RunningCount), show.Count(e.PendingCount), show.Count(e.OutdatedCount), show.Count(e.FailedCount),
-			show.Time(time.Time(conv.Value(e.UpdatedAt))), tokenOf(e))
+		rows.Add(conv.Value(e.Name), e.Status, string(conv.Value(e.Health)), s.ID(clusterOf(e)), effectiveDefinition(s, e),
+			show.CountOf(e.AvailableCount, e.DesiredCount), show.Count(e.FailedCount), s.Age(time.Time(conv.Value(e.CreatedAt))),
+			effectiveRevision(e), show.Count(e.UpdatedCount), show.Count(e.OutdatedCount), show.Count(e.RunningCount),
+			show.Count(e.PendingCount), show.Count(e.UnreachableCount), show.Count(e.MisscheduledCount),
+			s.Time(time.Time(conv.Value(e.UpdatedAt))), tokenOf(e))
 	}
 	return rows
 }

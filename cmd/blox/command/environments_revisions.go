@@ -32,8 +32,8 @@ revisions that no deployment uses.`,
 }
 
 func revisionRows(s show.Style, list []*models.Revision) *show.Rows {
-	rows := &show.Rows{Columns: show.Columns("REVISION", "TASK DEFINITION~", "CREATED", "INSTANCES~", "MINIMUM", "MAXIMUM",
-		"BREAKER", "CANARY~", "SETTINGS+")}
+	rows := &show.Rows{Columns: show.Columns("REVISION", "TASK DEFINITION~", "AGE", "INSTANCES~", "MINIMUM", "MAXIMUM",
+		"BREAKER", "CANARY~", "CREATED+", "SETTINGS+")}
 	for _, r := range list {
 		config := conv.Value(r.DeploymentConfiguration)
 		instances := "all"
@@ -44,9 +44,11 @@ func revisionRows(s show.Style, list []*models.Revision) *show.Rows {
 		if r.TaskSettings != nil {
 			settings = asJSON(r.TaskSettings)
 		}
-		rows.Add(show.Count(r.Revision), s.ID(conv.Value(r.TaskDefinition)), show.Time(time.Time(conv.Value(r.CreatedAt))),
-			instances, percent(config.MinimumHealthyPercent), percent(config.MaximumPercent),
-			breakerOf(config.DeploymentCircuitBreaker), canaryOf(config.Canary), settings)
+		created := time.Time(conv.Value(r.CreatedAt))
+		rows.Add(show.Count(r.Revision), s.ID(conv.Value(r.TaskDefinition)), s.Age(created), instances,
+			limitOf(config.MinimumHealthyPercent, config.MaxUnavailable),
+			limitOf(config.MaximumPercent, config.MaxSurge),
+			breakerOf(config.DeploymentCircuitBreaker), canaryOf(config.Canary), s.Time(created), settings)
 	}
 	return rows
 }

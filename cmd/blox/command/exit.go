@@ -41,6 +41,7 @@ func (o *outcome) Error() string { return fmt.Sprintf("exit code %d", o.code) }
 func (p Program) exitCode(ctx context.Context, err error) int {
 	var ended *outcome
 	var usage *usageError
+	var ofDiff *trouble
 	switch {
 	case err == nil:
 		return exitDone
@@ -53,6 +54,9 @@ func (p Program) exitCode(ctx context.Context, err error) int {
 		return exitInterrupted
 	}
 	fmt.Fprintln(p.Err, "blox:", indent(show.StripControl(err.Error())))
+	if errors.As(err, &ofDiff) {
+		return exitTrouble
+	}
 	return exitError
 }
 

@@ -24,18 +24,19 @@ func newInstancesCommand(a *app) *cobra.Command {
 }
 
 func newInstancesList(a *app) *cobra.Command {
-	var cluster, status, attribute, ec2, agent string
+	var cluster, status, attribute, ec2, agent, provider, since string
 	var page pageSize
 	cmd := &cobra.Command{
 		Use: "list", Aliases: []string{"ls"}, Short: "List container instances",
-		Long: `List the container instances that match all flags. CPU and MEMORY show remaining/registered, in CPU
-units and MiB.`,
+		Long: `List the container instances that match all flags. With -o wide, CPU and MEMORY show
+remaining/registered, in CPU units and MiB.`,
 		Example: `  blox instances list --cluster default --status ACTIVE
   blox instances list --attribute ecs.instance-type:m6i.large --agent-connected false`,
 		Args: positionalArgs(), ValidArgsFunction: noFiles,
 		RunE: a.run(func(ctx context.Context, c *connect.Clients, _ []string) error {
 			params := css.NewListInstancesParams().WithCluster(optional(cluster)).WithStatus(optional(status)).
-				WithAttribute(optional(attribute)).WithEc2InstanceID(optional(ec2)).WithAgentConnected(optional(agent))
+				WithAttribute(optional(attribute)).WithEc2InstanceID(optional(ec2)).WithAgentConnected(optional(agent)).
+				WithCapacityProviderName(optional(provider)).WithSince(optional(since))
 			list, err := allInstances(ctx, c, params, page)
 			if err != nil {
 				return err
@@ -57,6 +58,8 @@ units and MiB.`,
 	flags.StringVar(&attribute, "attribute", "", "only with this attribute, `name:value`, or name for any value")
 	flags.StringVar(&ec2, "ec2-instance-id", "", "only the EC2 instance with this `id`, or mi-… on ECS Anywhere")
 	flags.StringVar(&agent, "agent-connected", "", "only with the ECS agent connected (`true`) or disconnected (false)")
+	flags.StringVar(&provider, "capacity-provider", "", "only of this capacity provider, a `name`")
+	flags.StringVar(&since, "since", "", "only if changed at this `time` or later, in RFC 3339")
 	page.addFlag(cmd)
 	_ = cmd.RegisterFlagCompletionFunc("cluster", a.clusterNames)
 	_ = cmd.RegisterFlagCompletionFunc("status",
@@ -89,8 +92,8 @@ func allInstances(
 }
 
 func instanceRows() *show.Rows {
-	return &show.Rows{Columns: show.Columns("INSTANCE~", "CLUSTER~", "EC2 INSTANCE", "STATUS", "ECS AGENT", "CPU",
-		"MEMORY", "ECS AGENT VERSION+", "VERSION+")}
+	return &show.Rows{Columns: show.Columns("INSTANCE~", "CLUSTER~", "EC2 INSTANCE", "STATUS", "ECS AGENT", "AGE",
+		"CPU+", "MEMORY+", "ECS AGENT VERSION+", "VERSION+")}
 }
 
 func addInstance(rows *show.Rows, s show.Style, i *models.ContainerInstance) {
@@ -104,8 +107,8 @@ func addInstance(rows *show.Rows, s show.Style, i *models.ContainerInstance) {
 		version = e.VersionInfo.AgentVersion
 	}
 	rows.Add(s.ID(conv.Value(e.ContainerInstanceARN)), s.ID(conv.Value(e.ClusterARN)), e.EC2InstanceID,
-		conv.Value(e.Status), agent, remainingOf(e, "CPU"), remainingOf(e, "MEMORY"),
-		version, versionOf(i.Metadata))
+		conv.Value(e.Status), agent, s.Age(parseTime(e.RegisteredAt)),
+		remainingOf(e, "CPU"), remainingOf(e, "MEMORY"), version, versionOf(i.Metadata))
 }
 
 // remainingOf formats a resource as "1920/2048": remaining/registered.

@@ -19,6 +19,7 @@ import (
 	"github.com/blox/blox/cmd/blox/probe"
 	"github.com/blox/blox/cmd/blox/show"
 	"github.com/blox/blox/internal/httpserver"
+	"github.com/blox/blox/internal/version"
 )
 
 type probeFlags struct {
@@ -97,6 +98,7 @@ func (a *app) probe(ctx context.Context, f probeFlags) error {
 		return a.probeOnce(ctx, f)
 	}
 	registry := prometheus.NewRegistry()
+	version.Register(registry, "probe")
 	metrics := probe.NewMetrics(registry, f.ReadOnly)
 	group, ctx := errgroup.WithContext(ctx)
 	if f.metricsBind != "" {
@@ -157,12 +159,12 @@ func (a *app) probeRepeatedly(ctx context.Context, f probeFlags, metrics *probe.
 // printReport prints one line for a run and one for each failed step.
 func (a *app) printReport(report probe.Report) error {
 	style := a.style(a.Out)
-	if style.Format != show.Table {
+	if style.Structured() {
 		line, err := json.Marshal(report)
 		if err != nil {
 			return err
 		}
-		return show.EncodeLine(a.Out, style.Format, line)
+		return style.EncodeLine(a.Out, line)
 	}
 	text := fmt.Sprintf("%s  %d steps in %.1fs", report.StartedAt.Format(time.RFC3339), len(report.Steps), report.Seconds)
 	for _, s := range report.Failed() {

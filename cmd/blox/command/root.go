@@ -6,7 +6,6 @@ import (
 	"context"
 	"fmt"
 	"io"
-	"slices"
 	"strconv"
 	"strings"
 	"time"
@@ -29,9 +28,11 @@ type Program struct {
 // app holds what all commands share: the program and the global flags.
 type app struct {
 	Program
-	cfg    connect.Config
-	format string
-	wide   bool
+	cfg     connect.Config
+	context string // name of a context; empty for the current one
+	format  string // of output, as given
+	quiet   bool
+	output  show.Output
 }
 
 const rootHelp = `blox is the command line of Blox. It manages environments and deployments in daemon-scheduler and
@@ -56,8 +57,8 @@ Scripts can rely on -o json, -o yaml and the exit codes:
 
     0  success; a watched deployment completed; Ctrl-C ended a stream
     1  error: the message names the cause and the next step;
-       status: a service is not ready; probe --once: a step failed
-    2  invalid command line
+       status: a service is not ready; probe --once: a step failed; diff: there is a difference
+    2  invalid command line; diff: error
     3  a watched deployment failed
     4  a watched deployment was stopped
     5  a watched deployment failed or was stopped, and was rolled back
@@ -76,13 +77,24 @@ var newCommands = []struct {
 	group string
 	new   func(*app) *cobra.Command
 }{
+	{groupDeploy, newDeployCommand},
+	{groupDeploy, newRollbackCommand},
+	{groupDeploy, newRestartCommand},
+	{groupDeploy, newApplyCommand},
+	{groupDeploy, newDiffCommand},
+	{groupDeploy, newExportCommand},
+	{groupDeploy, newValidateCommand},
 	{groupDeploy, newEnvironmentsCommand},
 	{groupDeploy, newDeploymentsCommand},
+	{groupDeploy, newMigrateCommand},
 	{groupInspect, newClustersCommand},
 	{groupInspect, newInstancesCommand},
 	{groupInspect, newTasksCommand},
 	{groupInspect, newStreamCommand},
+	{groupInspect, newEventsCommand},
 	{groupOperate, newStatusCommand},
+	{groupOperate, newVersionCommand},
+	{groupOperate, newContextCommand},
 	{groupOperate, newProbeCommand},
 	{groupOperate, newSimCommand},
 }
@@ -147,16 +159,29 @@ func (a *app) globalFlags(root *cobra.Command) {
 		"sign requests with AWS credentials, as Blox on AWS requires (BLOX_SIGV4)")
 	flags.StringVar(&a.cfg.Region, "region", "", "AWS `region` of the signature (default: that of the AWS configuration)")
 	flags.DurationVar(&a.cfg.Timeout, "timeout", 30*time.Second, "timeout of a request, a `duration`")
-	flags.StringVarP(&a.format, "output", "o", string(show.Table), "output `format`: table, json or yaml")
-	flags.BoolVar(&a.wide, "wide", false, "show every column, whole ARNs and full texts")
+	flags.StringVarP(&a.format, "output", "o", string(show.Table), "output `format`: table, wide (every column, whole "+
+		"ARNs), name (the first column), json, yaml or jsonpath=PATH")
+	flags.BoolVarP(&a.quiet, "quiet", "q", false, "print names only, as -o name does")
+	flags.BoolVar(&a.output.NoHeaders, "no-headers", false, "print tables without the headings")
+	flags.StringVar(&a.output.SortBy, "sort-by", "", "sort a table by this `column`, such as FAILED")
+	flags.BoolVar(&a.output.UTC, "utc", false, "print times in UTC instead of this machine's time zone")
+	flags.StringVar(&a.context, "context", env("BLOX_CONTEXT"),
+		"`name` of the context, see \"blox context\" (BLOX_CONTEXT; default: the current one)")
+	_ = root.RegisterFlagCompletionFunc("context", a.contextNames)
 	_ = root.RegisterFlagCompletionFunc("output", fixed(show.Formats...))
 	a.cfg.SimEndpoint = cmp.Or(env("BLOX_SIM_ENDPOINT"), connect.DefaultSimEndpoint)
 }
 
 // validateFlags validates the global flags.
 func (a *app) validateFlags(cmd *cobra.Command) error {
-	if !slices.Contains(show.Formats, a.format) {
-		return &usageError{cmd, fmt.Errorf("--output %q: must be one of %s", a.format, strings.Join(show.Formats, ", "))}
+	if err := a.output.ParseFormat(a.format); err != nil {
+		return &usageError{cmd, fmt.Errorf("--output %q: %w", a.format, err)}
+	}
+	if a.quiet {
+		a.output.Format = show.Name
+	}
+	if err := a.applyContext(cmd.Flags()); err != nil {
+		return &usageError{cmd, err}
 	}
 	if err := a.cfg.Validate(); err != nil {
 		return &usageError{cmd, err}

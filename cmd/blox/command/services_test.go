@@ -49,7 +49,8 @@ func newHarness(t *testing.T) *harness {
 // newHarnessWithoutServices returns a harness in which no service runs.
 func newHarnessWithoutServices(t *testing.T) *harness {
 	t.Helper()
-	h := &harness{t: t, sim: ecssim.New(ecssim.Config{}), etcd: testenv.EtcdServer(t)}
+	h := &harness{t: t, etcd: testenv.EtcdServer(t)} // skips short tests, so nothing may run before it
+	h.sim = ecssim.New(ecssim.Config{})
 	h.aws = httptest.NewServer(h.sim)
 	t.Cleanup(func() { h.sim.Close(); h.aws.Close() })
 	h.environment = map[string]string{"BLOX_SIM_ENDPOINT": h.aws.URL}
@@ -162,6 +163,18 @@ func (h *harness) mustRun(args ...string) string {
 	r := h.run(args...)
 	require.Equal(h.t, 0, r.code, "blox %v: %s", args, r.err)
 	return r.out
+}
+
+// field returns the value of a field that a command prints.
+func (h *harness) field(name string, args ...string) string {
+	h.t.Helper()
+	for line := range strings.Lines(h.mustRun(args...)) {
+		if value, is := strings.CutPrefix(line, name+":"); is {
+			return strings.TrimSpace(value)
+		}
+	}
+	h.t.Fatalf("blox %v prints no %s", args, name)
+	return ""
 }
 
 // mustRunJSON is mustRun with -o json. It decodes the output into value.

@@ -30,10 +30,11 @@ func TestBlox_Session(t *testing.T) {
 		"agent:1"), "Status:            inactive\n")
 	plan := h.run("deployments", "plan", "web-agent")
 	require.Equal(t, 0, plan.code)
-	assert.Equal(t, "agent:1 on web-agent, in 1 batch: 3 to start.\n", plan.err)
+	assert.Equal(t, "agent:1 on web-agent, in 2 batches: 3 to start.\n", plan.err)
 	require.Len(t, tableRows(plan.out), 3)
-	for _, row := range tableRows(plan.out) {
-		assert.Equal(t, []string{"1", "start", row[2], "-", "The instance has no task of the deployment."}, row)
+	for n, row := range tableRows(plan.out) {
+		batch := []string{"1", "2", "2"}[n]
+		assert.Equal(t, []string{batch, "start", row[2], "-", "The instance has no task of the deployment."}, row)
 	}
 	assert.Contains(t, h.run("deployments", "list", "web-agent").err, "No deployments", "a plan deploys nothing")
 
@@ -43,13 +44,13 @@ func TestBlox_Session(t *testing.T) {
 		`^Deployment [0-9a-f-]{36} of web-agent: agent:1\n(  \d/3 .*\n)*  3/3 running\nCompleted in [0-9.a-z]+\.\n$`,
 		made.err)
 	assert.Regexp(t,
-		`^ID +STATE +TASK DEFINITION +REVISION +DESIRED +RUNNING +PENDING +FAILED +CREATED +DURATION `+
-			`+REASON\n[0-9a-f-]{36}  COMPLETED  agent:1 +1 +3 +3 +0 +0 `, made.out)
-	assert.Equal(t, [][]string{{"web-agent", "active", "healthy", "default", "agent:1", "1", "3", "3", "0", "0", "0"}},
-		tableRows(h.mustRun("environments", "list")))
+		`^ID +STATE +TASK DEFINITION +RUNNING +FAILED +AGE +REASON\n[0-9a-f]{8}  COMPLETED  agent:1 +3/3 +0 `, made.out)
+	assert.Equal(t, [][]string{{"web-agent", "active", "healthy", "default", "agent:1", "3/3", "0"}},
+		[][]string{tableRows(h.mustRun("environments", "list"))[0][:7]})
 
 	// Without --token, errors do not mention tokens.
-	id := tableRows(made.out)[0][0]
+	id := strings.TrimSpace(h.mustRun("deployments", "list", "web-agent", "-q"))
+	assert.Equal(t, tableRows(made.out)[0][0], id[:8])
 	for _, verb := range []string{"create", "plan"} {
 		r := h.run("deployments", verb, "web-agent", "-o", "json")
 		assert.Equal(t, 1, r.code)
@@ -101,8 +102,8 @@ func TestBlox_Session(t *testing.T) {
 	assert.Contains(t, back.err, "Rollback: deployment ")
 	assert.Contains(t, back.err, "of web-agent: agent:1\n")
 	assert.Contains(t, back.err, "  3/3 running\n")
-	assert.Equal(t, []string{"agent:1 (rolled back from agent:2)", "1 (newest: 2)"},
-		tableRows(h.mustRun("environments", "list"))[0][4:6])
+	assert.Equal(t, "agent:1 (rolled back from agent:2)", tableRows(h.mustRun("environments", "list"))[0][4])
+	assert.Contains(t, h.mustRun("environments", "list", "-o", "wide"), "  1 (newest: 2)  ")
 	described := h.mustRun("environments", "describe", "web-agent")
 	assert.Regexp(t, `\nCondition: +RolledBack since .*: Revision 1 with agent:1 is in effect; `+
 		`revision 2 with agent:2 was rolled back\.\n`, described)
@@ -116,13 +117,13 @@ func TestBlox_Session(t *testing.T) {
 	assert.Equal(t, []string{"all", "90%", "100%", "off", "-"}, revisions[1][3:])
 	deployments := tableRows(h.mustRun("deployments", "list", "web-agent"))
 	require.Len(t, deployments, 3)
-	assert.Contains(t, h.mustRun("deployments", "describe", "web-agent", deployments[2][0][:8]),
-		"ID:               "+deployments[2][0]+"\n", "a unique prefix identifies a deployment")
+	assert.Contains(t, h.mustRun("deployments", "describe", "web-agent", deployments[2][0]),
+		"ID:               "+deployments[2][0]+"-", "a unique prefix identifies a deployment")
 
 	assert.Contains(t, h.mustRun("environments", "pause", "web-agent"), "Status:            paused\n")
 	assert.Contains(t, h.mustRun("environments", "resume", "web-agent"), "Status:            active\n")
 	assert.Equal(t, "Environment web-agent deleted.\n",
-		h.mustRun("environments", "delete", "web-agent", "--stop-tasks", "--wait"))
+		h.mustRun("environments", "delete", "web-agent", "--yes", "--stop-tasks", "--wait"))
 	assert.Contains(t, h.run("environments", "list").err, "No environments")
 	for _, task := range h.sim.Tasks("default") {
 		assert.False(t, task.Live(), task.ARN)
@@ -178,8 +179,8 @@ func TestClusters_InstancesAndTasks(t *testing.T) {
 
 	row := tableRows(h.mustRun("tasks", "list", "--launch-type", "fargate", "--page-size", "1"))
 	require.Len(t, row, 1)
-	assert.Equal(t, []string{"prod", "agent:1", "RUNNING", "RUNNING", "-"}, row[0][1:6])
-	assert.Contains(t, h.mustRun("tasks", "list", "--wide", "--family", "agent"), fargate)
+	assert.Equal(t, []string{"prod", "agent:1", "RUNNING", "-"}, row[0][1:5])
+	assert.Contains(t, h.mustRun("tasks", "list", "-o", "wide", "--all", "--family", "agent"), fargate)
 	assert.Contains(t, h.run("tasks", "list", "--started-by", "absent").err, "No tasks found")
 	for _, args := range [][]string{{fargate}, {fargate[strings.LastIndex(fargate, "/")+1:]}} {
 		assert.Contains(t, h.mustRun(append([]string{"tasks", "describe"}, args...)...), "ARN:              "+fargate+"\n")

@@ -27,8 +27,8 @@ Instances and tasks are named by ARN or id.`,
 		"`URL` of the simulator (BLOX_SIM_ENDPOINT)")
 	_ = cmd.RegisterFlagCompletionFunc("sim-endpoint", noFiles)
 	for _, newCommand := range []func(*app) *cobra.Command{
-		newSimInstances, newSimTasks, newSimTaskDefinitions, newSimClusters, newSimFaults, newSimServices, newSimState,
-		newSimCounters,
+		newSimInstances, newSimTasks, newSimTaskDefinitions, newSimClusters, newSimFaults, newSimServices, newSimAlarms,
+		newSimState, newSimCounters,
 	} {
 		cmd.AddCommand(newCommand(a))
 	}
@@ -43,8 +43,8 @@ func (a *app) sendControl(
 	if err != nil {
 		return err
 	}
-	if a.format != string(show.Table) {
-		return show.Encode(a.Out, show.Format(a.format), raw)
+	if a.output.Structured() {
+		return a.output.Encode(a.Out, raw)
 	}
 	a.info("%s", done)
 	return nil
@@ -52,11 +52,10 @@ func (a *app) sendControl(
 
 // printRaw prints JSON that has no table; people get YAML.
 func (a *app) printRaw(raw json.RawMessage) error {
-	format := show.Format(a.format)
-	if format == show.Table {
-		format = show.YAML
+	if a.output.Structured() {
+		return a.output.Encode(a.Out, raw)
 	}
-	return show.Encode(a.Out, format, raw)
+	return show.Encode(a.Out, show.YAML, raw)
 }
 
 // listOf returns a field of an object as a list in the API's shape.

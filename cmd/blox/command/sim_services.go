@@ -12,7 +12,7 @@ import (
 )
 
 func newSimServices(a *app) *cobra.Command {
-	cmd := &cobra.Command{Use: "services", Aliases: []string{"service"}, Short: "Make ECS, SQS or Kinesis return 503"}
+	cmd := &cobra.Command{Use: "services", Aliases: []string{"service"}, Short: "Make a service return 503"}
 	cmd.AddCommand(
 		newSimOutage(a, "down", "Make a service return 503 until \"up\"", true),
 		newSimOutage(a, "up", "End the outage of a service", false),
@@ -23,8 +23,8 @@ func newSimServices(a *app) *cobra.Command {
 // newSimOutage returns the command that begins the outage of a service, or with down false, ends it.
 func newSimOutage(a *app, use, short string, down bool) *cobra.Command {
 	return &cobra.Command{
-		Use: use + " SERVICE", Short: short, Long: short + ". SERVICE is ecs, sqs or kinesis.",
-		Args: positionalArgs("SERVICE"), ValidArgsFunction: fixed("ecs", "sqs", "kinesis"),
+		Use: use + " SERVICE", Short: short, Long: short + ". SERVICE is ecs, sqs, kinesis, cloudwatch or sts.",
+		Args: positionalArgs("SERVICE"), ValidArgsFunction: fixed("ecs", "sqs", "kinesis", "cloudwatch", "sts"),
 		RunE: a.run(func(ctx context.Context, c *connect.Clients, args []string) error {
 			query := url.Values{"service": {args[0]}, "down": {strconv.FormatBool(down)}}
 			return a.sendControl(ctx, c, http.MethodPost, "services", query, args[0]+" is "+use+".")

@@ -85,3 +85,14 @@ func TestSim_ControlsTheSimulator(t *testing.T) {
 	require.NoError(t, json.Unmarshal([]byte(h.mustRun("sim", "counters", "--reset", "-o", "json")), &counters))
 	assert.Empty(t, counters.Calls)
 }
+
+func TestSimAlarms_SetsTheStatesOfAlarms(t *testing.T) {
+	h := newHarnessWithoutServices(t)
+	assert.Equal(t, "Alarm errors is ALARM.\n", h.mustRun("sim", "alarms", "set", "errors", "alarm"))
+	h.mustRun("sim", "alarms", "set", "service", "OK", "--composite")
+	assert.Equal(t, [][]string{{"errors", "ALARM", "MetricAlarm"}, {"service", "OK", "CompositeAlarm"}},
+		tableRows(h.mustRun("sim", "alarms", "list")))
+	assert.Contains(t, h.run("sim", "alarms", "set", "errors", "unwell").err, "is not OK, ALARM or INSUFFICIENT_DATA")
+	h.mustRun("sim", "alarms", "remove", "errors")
+	assert.Contains(t, h.run("sim", "alarms", "remove", "errors").err, "not found")
+}

@@ -143,9 +143,9 @@ func newStreamEnvironments(a *app) *cobra.Command {
 					return fmt.Sprintf("%-10s %s", "(deleted)", conv.Value(e.Name)), nil
 				}
 				out := fmt.Sprintf("%-10s %s  %s  revision %d, %s", s.Colourize(e.Status), conv.Value(e.Name), conv.Value(e.Health),
-					e.Revision, s.ID(conv.Value(e.TaskDefinition)))
+					e.Revision, s.ID(e.TaskDefinition))
 				if e.DesiredCount != nil && e.RunningCount != nil {
-					out += fmt.Sprintf(", %d/%d running", *e.RunningCount, *e.DesiredCount)
+					out += fmt.Sprintf(", %d/%d %s", *e.RunningCount, *e.DesiredCount, progressOf(conv.Value(e.OutdatedCount)))
 				}
 				return out, nil
 			})
@@ -219,8 +219,8 @@ func (l *lineWriter) writeLine(line []byte) error {
 		l.endReason = about.Error
 		return nil
 	}
-	if l.style.Format != show.Table {
-		return show.EncodeLine(l.app.Out, l.style.Format, line)
+	if l.style.Structured() {
+		return l.style.EncodeLine(l.app.Out, line)
 	}
 	out, err := l.format(line, l.style)
 	if err != nil {

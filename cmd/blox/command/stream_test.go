@@ -21,8 +21,8 @@ func TestStream_PrintsChanges(t *testing.T) {
 	yamls := h.start("stream", "tasks", "-o", "yaml", "--heartbeat", "1")
 	instances := h.start("stream", "instances", "--cluster", "default")
 	environments := h.start("stream", "environments", "--deleted")
-	jsons.awaitOutput(`{"metadata":{"entityVersion":`) // the stream is connected
-	yamls.awaitOutput("---\nmetadata:\n  entityVersion: \"")
+	jsons.awaitOutput(`"entityVersion":`) // the stream is connected
+	yamls.awaitOutput("  entityVersion: \"")
 	require.Equal(t, 0, h.run("sim", "instances", "add").code)
 	instances.awaitOutput("ACTIVE         ")
 	instances.awaitOutput("ECS agent connected, CPU 2048/2048, memory 7680/7680\n")
@@ -40,7 +40,7 @@ func TestStream_PrintsChanges(t *testing.T) {
 		h.mustRun("environments", "pause", "web-agent")
 		h.mustRun("environments", "resume", "web-agent")
 	})
-	h.mustRun("environments", "delete", "web-agent")
+	h.mustRun("environments", "delete", "web-agent", "--yes")
 	environments.awaitOutput("(deleted)  web-agent\n")
 	until(texts, "RUNNING        ", func() { h.sim.StartFargateTask("default", "agent") })
 	assert.Regexp(t, `(?m)^RUNNING        [0-9a-f]{32}  agent:1 on - in default$`, texts.out.String())

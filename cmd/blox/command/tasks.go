@@ -3,6 +3,7 @@ package command
 import (
 	"context"
 	"fmt"
+	"slices"
 
 	"github.com/go-openapi/swag/conv"
 	"github.com/spf13/cobra"
@@ -25,23 +26,26 @@ id of its deployment.`,
 }
 
 func newTasksList(a *app) *cobra.Command {
-	var cluster, status, desired, startedBy, family, definition, instance, launch string
+	var filter taskFilter
 	var page pageSize
 	cmd := &cobra.Command{
 		Use: "list", Aliases: []string{"ls"}, Short: "List tasks",
-		Long: `List the tasks that match all flags. Stopped tasks are listed for as long as ECS keeps them; --status RUNNING
-omits them.`,
+		Long: `List the tasks that match all flags, without stopped ones unless --all, --status or --stop-code is given. The
+flags --cluster, --status, --started-by and --since take one value. The others take several, separated by commas;
+a leading ! excludes them.`,
 		Example: `  blox tasks list --cluster default --status RUNNING
-  blox tasks list --family agent -o json`,
+  blox tasks list --stop-code '!UserInitiated' --since 2026-03-04T10:15:30Z
+  blox tasks list --family agent --all -o json`,
 		Args: positionalArgs(), ValidArgsFunction: noFiles,
 		RunE: a.run(func(ctx context.Context, c *connect.Clients, _ []string) error {
-			params := css.NewListTasksParams().WithCluster(optional(cluster)).WithStatus(optional(status)).
-				WithDesiredStatus(optional(desired)).WithStartedBy(optional(startedBy)).WithFamily(optional(family)).
-				WithTaskDefinition(optional(definition)).WithContainerInstance(optional(instance)).
-				WithLaunchType(optional(launch))
-			list, err := allTasks(ctx, c, params, page)
+			list, err := allTasks(ctx, c, filter.params(), page)
 			if err != nil {
 				return err
+			}
+			if !filter.includesStopped() {
+				list.Items = slices.DeleteFunc(list.Items, func(t *models.Task) bool {
+					return conv.Value(t.Entity.LastStatus) == "STOPPED"
+				})
 			}
 			return a.list(list, "No tasks found.", func(s show.Style) *show.Rows {
 				rows := taskRows()
@@ -52,24 +56,8 @@ omits them.`,
 			})
 		}),
 	}
-	statuses := []string{"PROVISIONING", "PENDING", "ACTIVATING", "RUNNING", "DEACTIVATING", "STOPPING", "DEPROVISIONING",
-		"STOPPED", "DELETED"}
-	flags := cmd.Flags()
-	flags.StringVar(&cluster, "cluster", "", "only in this cluster, a `name` or an ARN")
-	flags.StringVar(&status, "status", "",
-		"only with this last `status`, such as PENDING, RUNNING or STOPPED; case-insensitive")
-	flags.StringVar(&desired, "desired-status", "", "only with this desired `status`: RUNNING or STOPPED")
-	flags.StringVar(&startedBy, "started-by", "", "only with this `startedBy`, such as a deployment's id")
-	flags.StringVar(&family, "family", "", "only of this task definition `family`, any revision")
-	flags.StringVar(&definition, "task-definition", "", "only of this task definition, `family:revision` or an ARN")
-	flags.StringVar(&instance, "instance", "", "only on this container instance, an `id` or an ARN")
-	flags.StringVar(&launch, "launch-type", "",
-		"only with this launch `type`: EC2, FARGATE, EXTERNAL or MANAGED_INSTANCES")
+	filter.addFlags(a, cmd)
 	page.addFlag(cmd)
-	_ = cmd.RegisterFlagCompletionFunc("cluster", a.clusterNames)
-	_ = cmd.RegisterFlagCompletionFunc("status", fixed(statuses...))
-	_ = cmd.RegisterFlagCompletionFunc("desired-status", fixed("RUNNING", "STOPPED"))
-	_ = cmd.RegisterFlagCompletionFunc("launch-type", fixed("EC2", "FARGATE", "EXTERNAL", "MANAGED_INSTANCES"))
 	return cmd
 }
 
@@ -96,15 +84,15 @@ func allTasks(
 }
 
 func taskRows() *show.Rows {
-	return &show.Rows{Columns: show.Columns("TASK~", "CLUSTER~", "TASK DEFINITION~", "STATUS", "DESIRED", "INSTANCE~",
-		"STARTED BY~", "STARTED+", "STOPPED+", "STOPPED REASON+", "VERSION+")}
+	return &show.Rows{Columns: show.Columns("TASK~", "CLUSTER~", "TASK DEFINITION~", "STATUS", "INSTANCE~",
+		"STARTED BY~", "AGE", "DESIRED+", "STARTED+", "STOPPED+", "STOPPED REASON+", "VERSION+")}
 }
 
 func addTask(rows *show.Rows, s show.Style, t *models.Task) {
 	e := t.Entity
 	rows.Add(s.ID(conv.Value(e.TaskARN)), s.ID(conv.Value(e.ClusterARN)), s.ID(conv.Value(e.TaskDefinitionARN)),
-		conv.Value(e.LastStatus), conv.Value(e.DesiredStatus),
-		s.ID(conv.Value(e.ContainerInstanceARN)), e.StartedBy, e.StartedAt, e.StoppedAt, e.StoppedReason,
+		conv.Value(e.LastStatus), s.ID(conv.Value(e.ContainerInstanceARN)), e.StartedBy,
+		s.Age(parseTime(conv.Value(e.CreatedAt))), conv.Value(e.DesiredStatus), e.StartedAt, e.StoppedAt, e.StoppedReason,
 		versionOf(t.Metadata))
 }
 

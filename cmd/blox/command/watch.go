@@ -167,29 +167,41 @@ func (w *watcher) printOutcome(d *models.Deployment) {
 }
 
 // taskCounts are the counts of a deployment or an environment; nil is unknown.
-type taskCounts struct{ desired, running, pending, failed *int64 }
+type taskCounts struct{ desired, running, pending, failed, outdated *int64 }
 
 // showProgress prints the counts of the environment while they describe d, since they include the tasks that a rollback
 // adopts; otherwise those of d.
 func (w *watcher) showProgress(d *models.Deployment, e *models.Environment, elapsed time.Duration) {
-	counts := taskCounts{d.DesiredCount, d.RunningCount, d.PendingCount, d.FailedCount}
+	counts := taskCounts{d.DesiredCount, d.RunningCount, d.PendingCount, d.FailedCount, nil}
 	if e != nil && (stateOf(d) == inProgress || stateOf(d) == completed && e.Status == "active") {
-		counts = taskCounts{e.DesiredCount, e.RunningCount, e.PendingCount, e.FailedCount}
+		counts = taskCounts{e.DesiredCount, e.RunningCount, e.PendingCount, e.FailedCount, e.OutdatedCount}
 	}
 	if counts.desired == nil || counts.running == nil {
 		return // unknown while the scheduler's cluster state is stale
 	}
-	status := "running"
+	status := progressOf(conv.Value(counts.outdated))
 	if pending := conv.Value(counts.pending); pending > 0 {
 		status += fmt.Sprintf(", %d pending", pending)
 	}
 	if failed := conv.Value(counts.failed); failed > 0 {
 		status += fmt.Sprintf(", %d failed", failed)
 	}
+	if c := d.CanaryProgress; c != nil && c.Steps > 1 {
+		status += fmt.Sprintf(", step %d of %d", c.Step, c.Steps)
+	}
 	if d.BakeStartedAt != nil && stateOf(d) == inProgress {
 		status += ", baking"
 	}
 	w.progress.Update(*counts.running, *counts.desired, status, show.Duration(elapsed.Truncate(time.Second)))
+}
+
+// progressOf names what a number of instances is that run the task of the current deployment. While others still run
+// another one, the environment is being updated.
+func progressOf(outdated int64) string {
+	if outdated > 0 {
+		return fmt.Sprintf("updated, %d on the previous revision", outdated)
+	}
+	return "running"
 }
 
 // readEnvironment returns the environment, or nil if it cannot be read. It prints when the environment is paused or
@@ -220,7 +232,12 @@ func (w *watcher) announceCanary(ctx context.Context, d *models.Deployment) {
 	}
 	for _, r := range list.Payload.Items {
 		canary := conv.Value(r.DeploymentConfiguration).Canary
-		if r.Revision != nil && *r.Revision == d.Revision && canary != nil {
+		switch {
+		case r.Revision == nil || *r.Revision != d.Revision || canary == nil:
+		case len(canary.Steps) > 0:
+			w.progress.Info("The deployment starts with a canary (%s); \"blox deployments promote %s\" promotes its step.",
+				canaryOf(canary), w.name)
+		default:
 			w.progress.Info("The deployment starts with a canary (%s), then waits for \"blox deployments promote %s\".",
 				canaryOf(canary), w.name)
 		}

@@ -34,7 +34,8 @@ func TestWatch_ReportsAFailedDeployment(t *testing.T) {
 		"pause", "--circuit-breaker-threshold", "1"}, oneBatch...)...)
 	r := h.run("deployments", "create", "web-agent", "--watch")
 	assert.Equal(t, 3, r.code, r.err)
-	assert.Regexp(t, `\n  failed on [0-9a-f]{32}: STOPPED: Task failed to start\n`, r.err)
+	assert.Regexp(t, `\n  failed on [0-9a-f]{32}: STOPPED: Task failed to start \(TaskFailedToStart; container bad: `+
+		`CannotPullContainerError: .*\n`, r.err)
 	assert.Regexp(t, `\nFailed after [0-9.a-z]+\. .*Circuit breaker tripped: `, r.err)
 	assert.Equal(t, "FAILED", tableRows(r.out)[0][1])
 	assert.Equal(t, 3, h.run("deployments", "watch", "web-agent").code, "also afterwards")
@@ -109,7 +110,7 @@ func TestWatch_AnnouncesCanaryAndPause(t *testing.T) {
 	h.mustRun("environments", "update", "web-agent", "--task-definition", "agent", "--canary-percent", "25")
 	r := h.start("deployments", "create", "web-agent", "--watch")
 	r.awaitOutput("The deployment starts with a canary (25%), then waits for \"blox deployments promote web-agent\".\n")
-	r.awaitOutput("  1/4 running\n")
+	r.awaitOutput("  1/4 updated, 3 on the previous revision\n")
 	h.mustRun("environments", "pause", "web-agent")
 	r.awaitOutput("the environment is paused")
 	h.mustRun("environments", "resume", "web-agent")
@@ -142,7 +143,7 @@ func TestDelete_WaitEndsWithTheEnvironment(t *testing.T) {
 	h.mustRun(append([]string{"environments", "create", "web-agent", "--task-definition", "agent"}, oneBatch...)...)
 	require.Equal(t, 0, h.run("deployments", "create", "web-agent", "--watch").code)
 	h.sim.SetFaults(ecssim.Faults{Throttle: map[string]float64{"StopTask": 1}})
-	r := h.start("environments", "delete", "web-agent", "--stop-tasks", "--wait")
+	r := h.start("environments", "delete", "web-agent", "--yes", "--stop-tasks", "--wait")
 	testenv.Eventually(t, func() bool {
 		var e models.Environment
 		h.mustRunJSON(&e, "environments", "describe", "web-agent")
@@ -157,5 +158,5 @@ func TestDelete_WaitEndsWithTheEnvironment(t *testing.T) {
 	assert.Equal(t, 0, r.awaitExit())
 	assert.Equal(t, 1, h.run("environments", "describe", "web-agent").code)
 
-	h.mustRun("environments", "delete", "web-agent", "--wait")
+	h.mustRun("environments", "delete", "web-agent", "--ignore-not-found", "--wait")
 }

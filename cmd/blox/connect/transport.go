@@ -34,6 +34,25 @@ func IsTokenUsed(err error) bool {
 		strings.HasPrefix(refused.Text, "Deployment with token")
 }
 
+// IsChangedMeanwhile reports whether err means that the environment changed since the client read it: it has another
+// deployment token, was deleted, or was created by another client.
+func IsChangedMeanwhile(err error) bool {
+	var refused *ResponseError
+	if !errors.As(err, &refused) {
+		return false
+	}
+	switch refused.Status {
+	case http.StatusConflict:
+		return strings.HasSuffix(refused.Text, " is outdated")
+	case http.StatusNotFound:
+		return strings.HasPrefix(refused.Text, "Environment ")
+	case http.StatusBadRequest:
+		return strings.Contains(refused.Text, "An environment with name ") &&
+			strings.HasSuffix(refused.Text, " already exists")
+	}
+	return false
+}
+
 // maxErrorBytes limits how much of an error response is read.
 const maxErrorBytes = 64 << 10
 

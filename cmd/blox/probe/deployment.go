@@ -57,7 +57,7 @@ func (o *rollout) create(ctx context.Context) error {
 	o.created = true
 	params := ds.NewCreateEnvironmentParams().WithBody(&models.CreateEnvironmentRequest{
 		Name: &o.Name, TaskDefinition: &o.TaskDefinition,
-		InstanceGroup: &models.InstanceGroup{Cluster: &o.Cluster, Query: o.Query},
+		InstanceGroup: &models.InstanceGroup{Cluster: o.Cluster, Query: o.Query},
 		DeploymentConfiguration: &models.DeploymentConfiguration{
 			DeploymentCircuitBreaker: &models.CircuitBreaker{Enable: true}},
 		TaskSettings: &models.TaskSettings{Group: taskGroup},
@@ -67,7 +67,7 @@ func (o *rollout) create(ctx context.Context) error {
 		o.created = !connect.IsStatus(err, http.StatusBadRequest) // an existing one belongs to another probe
 		return err
 	}
-	o.token = environment.Payload.DeploymentToken.String()
+	o.token = environment.Payload.DeploymentToken
 	return nil
 }
 
@@ -84,7 +84,7 @@ func (o *rollout) deploy(ctx context.Context) error {
 	if err != nil {
 		return err
 	}
-	o.deployment = deployment.Payload.ID.String()
+	o.deployment = conv.Value(deployment.Payload.ID)
 	return nil
 }
 

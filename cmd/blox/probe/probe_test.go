@@ -227,13 +227,13 @@ func TestProbe_DeletesOnlyItsOwnLeftovers(t *testing.T) {
 	name, cluster, definition := "probe", "prod", "probe:1"
 	create := func(settings *models.TaskSettings) {
 		params := ds.NewCreateEnvironmentParams().WithBody(&models.CreateEnvironmentRequest{
-			Name: &name, InstanceGroup: &models.InstanceGroup{Cluster: &cluster}, TaskDefinition: &definition,
+			Name: &name, InstanceGroup: &models.InstanceGroup{Cluster: cluster}, TaskDefinition: &definition,
 			TaskSettings: settings,
 		})
 		made, err := b.probe.Clients.Scheduler.CreateEnvironmentContext(t.Context(), params)
 		require.NoError(t, err)
 		_, err = b.probe.Clients.Scheduler.CreateDeploymentContext(t.Context(),
-			ds.NewCreateDeploymentParams().WithName(name).WithDeploymentToken(made.Payload.DeploymentToken.String()))
+			ds.NewCreateDeploymentParams().WithName(name).WithDeploymentToken(made.Payload.DeploymentToken))
 		require.NoError(t, err)
 		testenv.Eventually(t, func() bool { return b.live() == 3 })
 	}

@@ -7,6 +7,7 @@ import (
 	"fmt"
 	"io"
 	"os"
+	"time"
 
 	"go.yaml.in/yaml/v3"
 	"golang.org/x/term"
@@ -15,35 +16,44 @@ import (
 // Format is an output format.
 type Format string
 
-// Output formats. JSON and YAML use the API's field names.
+// Output formats. JSON, YAML and JSONPath use the API's field names.
 const (
-	Table Format = "table"
-	JSON  Format = "json"
-	YAML  Format = "yaml"
+	Table    Format = "table"
+	Name     Format = "name" // the first column
+	JSON     Format = "json"
+	YAML     Format = "yaml"
+	JSONPath Format = "jsonpath"
+
+	wide Format = "wide" // Table with Output.Wide
 )
 
 // Formats lists all formats.
-var Formats = []string{string(Table), string(JSON), string(YAML)}
+var Formats = []string{
+	string(Table), string(wide), string(Name), string(JSON), string(YAML), jsonPathPrefix,
+}
 
 // Style is the format and look of output.
 type Style struct {
-	Format Format
-	Wide   bool // every column, nothing truncated
+	Output
 	Colour bool
-	Width  int // of the terminal in columns; 0 if output is not a terminal
+	Width  int       // of the terminal in columns; 0 if output is not a terminal
+	Now    time.Time // ages count to it
 }
 
 // StyleFor returns the style for out. A terminal has a width and, unless NO_COLOR is set or TERM is dumb, colours.
 func StyleFor(out io.Writer, getenv func(string) string) Style {
 	file, is := out.(*os.File)
 	if !is || !term.IsTerminal(int(file.Fd())) {
-		return Style{Format: Table}
+		return Style{Output: Output{Format: Table}, Now: time.Now()}
 	}
 	width, _, err := term.GetSize(int(file.Fd()))
 	if err != nil || width < 20 {
 		width = 80
 	}
-	return Style{Format: Table, Colour: getenv("NO_COLOR") == "" && getenv("TERM") != "dumb", Width: width}
+	return Style{
+		Output: Output{Format: Table}, Now: time.Now(),
+		Colour: getenv("NO_COLOR") == "" && getenv("TERM") != "dumb", Width: width,
+	}
 }
 
 // Encode writes value as JSON or YAML.

@@ -28,10 +28,10 @@ func TestTable_FitsTheTerminal(t *testing.T) {
 	assert.Equal(t,
 		"NAME   STATUS  REASON                                  ARN\nmüsli  active  because of something that is long "+
 			"[31m  arn:aws:ecs:…\nb      -       x                                       -\n",
-		written(t, rows, Style{Wide: true, Width: 30}), "wide is never cut")
+		written(t, rows, Style{Output: Output{Wide: true}, Width: 30}), "wide is never cut")
 	assert.Equal(t, "NAME   STATUS  REASON\nmüsli  active  because of som…\nb      -       x\n",
 		written(t, rows, Style{Width: 30}))
-	assert.Contains(t, written(t, rows, Style{Width: 10}), "because of …\n", "a column keeps twelve characters")
+	assert.Contains(t, written(t, rows, Style{Width: 10}), "because …\n", "a column keeps nine characters")
 	assert.Equal(t,
 		"\x1b[1mNAME\x1b[0m   \x1b[1mSTATUS\x1b[0m  \x1b[1mREASON\x1b[0m\nmüsli  \x1b[32mactive\x1b[0m  because of "+
 			"som…\nb      -       x\n",
@@ -111,21 +111,20 @@ func TestProgress_BarOrLines(t *testing.T) {
 
 func TestStyle_ColoursOnTerminalsOnly(t *testing.T) {
 	none := func(string) string { return "" }
-	assert.Equal(t, Style{Format: Table}, StyleFor(&bytes.Buffer{}, none))
+	assert.Zero(t, StyleFor(&bytes.Buffer{}, none).Width)
+	assert.False(t, StyleFor(&bytes.Buffer{}, none).Colour)
 	file, err := os.Create(t.TempDir() + "/out")
 	require.NoError(t, err)
 	defer file.Close()
-	assert.Equal(t, Style{Format: Table}, StyleFor(file, none))
+	assert.Zero(t, StyleFor(file, none).Width)
 }
 
 func TestWords_Format(t *testing.T) {
 	assert.Equal(t, "0123", Style{}.ID("arn:aws:ecs:us-east-1:123456789012:task/default/0123"))
 	assert.Equal(t, "agent:1", Style{}.ID("arn:aws:ecs:us-east-1:123456789012:task-definition/agent:1"))
 	assert.Equal(t, "default", Style{}.ID("default"))
-	assert.Equal(t, "arn:aws:ecs:r:a:task/x", Style{Wide: true}.ID("arn:aws:ecs:r:a:task/x"))
+	assert.Equal(t, "arn:aws:ecs:r:a:task/x", Style{Output: Output{Wide: true}}.ID("arn:aws:ecs:r:a:task/x"))
 	assert.Equal(t, "0s", Duration(0))
 	assert.Equal(t, "300ms", Duration(312*time.Millisecond))
 	assert.Equal(t, "1m5s", Duration(65*time.Second+400*time.Millisecond))
-	assert.Equal(t, "", Time(time.Time{}))
-	assert.Equal(t, "2026-11-21 05:26:07", Time(time.Date(2026, 11, 21, 6, 26, 7, 9, time.FixedZone("", 3600))))
 }

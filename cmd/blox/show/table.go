@@ -21,8 +21,11 @@ type Rows struct {
 	Cells   [][]string // one per column
 }
 
+// empty is what a cell without a value shows.
+const empty = "-"
+
 // minColumnWidth is the width to which a column may be truncated, in characters.
-const minColumnWidth = 12
+const minColumnWidth = 9
 
 // Columns returns columns with names. A suffix "+" marks a wide column, "~" one that may be truncated.
 func Columns(names ...string) []Column {
@@ -39,7 +42,7 @@ func (r *Rows) Add(cells ...string) {
 	for i := range cells {
 		cells[i] = OneLine(cells[i])
 		if cells[i] == "" {
-			cells[i] = "-"
+			cells[i] = empty
 		}
 	}
 	r.Cells = append(r.Cells, cells)
@@ -47,14 +50,37 @@ func (r *Rows) Add(cells ...string) {
 
 // Write writes a heading and one line per row. On a narrow terminal it truncates the widest columns, except with
 // Style.Wide.
+//
+// With the format Name, it writes only the first column.
 func (r *Rows) Write(out io.Writer, style Style) error {
+	if style.SortBy != "" {
+		if err := r.sort(style.SortBy); err != nil {
+			return err
+		}
+	}
+	if style.Format == Name {
+		return r.writeNames(out)
+	}
+	return r.writeTable(out, style)
+}
+
+func (r *Rows) writeNames(out io.Writer) error {
+	var names strings.Builder
+	for _, row := range r.Cells {
+		names.WriteString(row[0] + "\n")
+	}
+	_, err := io.WriteString(out, names.String())
+	return err
+}
+
+func (r *Rows) writeTable(out io.Writer, style Style) error {
 	var shown []int
 	for i, column := range r.Columns {
 		if !column.Wide || style.Wide {
 			shown = append(shown, i)
 		}
 	}
-	widths := r.widths(shown)
+	widths := r.widths(shown, style.NoHeaders)
 	if style.Width > 0 && !style.Wide {
 		r.fit(shown, widths, style.Width)
 	}
@@ -70,7 +96,9 @@ func (r *Rows) Write(out io.Writer, style Style) error {
 		}
 		text.WriteByte('\n')
 	}
-	line(func(i int) string { return r.Columns[i].Name }, func(s string) string { return style.paint(bold, s) })
+	if !style.NoHeaders {
+		line(func(i int) string { return r.Columns[i].Name }, func(s string) string { return style.paint(bold, s) })
+	}
 	for _, row := range r.Cells {
 		line(func(i int) string { return row[i] }, style.Colourize)
 	}
@@ -78,10 +106,12 @@ func (r *Rows) Write(out io.Writer, style Style) error {
 	return err
 }
 
-func (r *Rows) widths(shown []int) []int {
+func (r *Rows) widths(shown []int, noHeaders bool) []int {
 	widths := make([]int, len(r.Columns))
 	for _, i := range shown {
-		widths[i] = utf8.RuneCountInString(r.Columns[i].Name)
+		if !noHeaders {
+			widths[i] = utf8.RuneCountInString(r.Columns[i].Name)
+		}
 		for _, row := range r.Cells {
 			widths[i] = max(widths[i], utf8.RuneCountInString(row[i]))
 		}
@@ -129,8 +159,12 @@ func (f *Fields) Add(name, value string) {
 	}
 }
 
-// Write writes the fields with aligned values.
+// Write writes the fields with aligned values; with the format Name, only the first value.
 func (f *Fields) Write(out io.Writer, style Style) error {
+	if style.Format == Name {
+		_, err := io.WriteString(out, f.values[0]+"\n")
+		return err
+	}
 	width := 0
 	for _, name := range f.names {
 		width = max(width, utf8.RuneCountInString(name))

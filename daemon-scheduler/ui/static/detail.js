@@ -37,6 +37,7 @@ function properties(instance) {
     ["Status", instance.status.toLowerCase() + agent],
     ["Task", resourceID(instance.task), "mono"],
     ["Task status", instance.taskStatus?.toLowerCase()],
+    ["Health", instance.healthStatus?.toLowerCase()],
     ["Deployment", shortID(instance.deployment)],
     ["Attempts", instance.attempts ? String(instance.attempts) : ""],
     ["Next attempt", instance.nextAttemptAt && formatTime(new Date(instance.nextAttemptAt))],

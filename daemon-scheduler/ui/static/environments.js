@@ -61,9 +61,14 @@ function updateItem(item, name) {
   else item.button.removeAttribute("aria-current");
 }
 
-function countsText({ desiredCount, runningCount }) {
+// countsText counts the instances that run the task of the current deployment. While others still run another one, the
+// environment is being updated.
+function countsText({ desiredCount, runningCount, outdatedCount }) {
   if (desiredCount === undefined || desiredCount === null) return "counts unavailable";
   const running = formatNumber(runningCount ?? 0);
   const desired = formatNumber(desiredCount);
+  if (outdatedCount) {
+    return `${running} of ${desired} updated, ${formatNumber(outdatedCount)} on the previous revision`;
+  }
   return runningCount > desiredCount ? `${running} running, ${desired} desired` : `${running} of ${desired} running`;
 }

@@ -48,10 +48,10 @@ function phaseLabel(environment, deployment) {
 
 // countByState splits the desired instances of an environment by state.
 export function countByState(environment) {
-  const running = environment.runningCount ?? 0;
   const starting = environment.pendingCount ?? 0;
   const failing = environment.failedCount ?? 0;
-  const desired = Math.max(environment.desiredCount ?? 0, running);
+  const desired = Math.max(environment.desiredCount ?? 0, environment.runningCount ?? 0);
+  const running = Math.min(environment.runningCount ?? 0, Math.max(0, desired - failing)); // UNHEALTHY tasks are failing
   const rest = desired - running - starting - failing;
   const outdated = Math.max(0, Math.min(environment.outdatedCount ?? 0, rest));
   return { running, starting, outdated, failing, missing: Math.max(0, rest - outdated) };

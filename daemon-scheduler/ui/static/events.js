@@ -18,11 +18,18 @@ const DISPLAY = { // by action: the kind (a CSS class) and the text
   deploymentFailed: ["bad", (e) => `Rollout of ${resourceID(e.taskDefinition)} failed`],
   deploymentRolledBack: ["bad", (e) => `Rolling back to ${resourceID(e.taskDefinition)}`],
   environmentDeleted: ["", () => "Environment deleted"],
+  conditionAppeared: ["warn", () => "Condition appeared"],
+  conditionCleared: ["good", () => "Condition cleared"],
+  environmentCreated: ["", () => "A user created the environment"],
+  environmentUpdated: ["", () => "A user updated the environment"],
+  deploymentCreated: ["", (e) => `A user deployed ${resourceID(e.taskDefinition)}`],
   environmentPaused: ["warn", () => "Paused by a user"],
   environmentResumed: ["", () => "Resumed by a user"],
+  takeoverCancelled: ["warn", () => "A user cancelled the take-over"],
   rollbackRequested: ["warn", (e) => `A user requested a rollback to ${resourceID(e.taskDefinition)}`],
   deploymentStopped: ["warn", (e) => `A user stopped the rollout of ${resourceID(e.taskDefinition)}`],
   deploymentPromoted: ["good", (e) => `A user promoted ${resourceID(e.taskDefinition)}`],
+  canaryStepPromoted: ["good", (e) => `Promoted ${resourceID(e.taskDefinition)} after the pause of a canary step`],
   environmentDeletionRequested: ["warn", () => "A user requested the deletion of the environment and its tasks"],
   eventsDropped: ["", (e) => `${formatCount(e.count, "more event")} dropped`],
 };
@@ -91,7 +98,11 @@ function createItem(event) {
     body.append(createElement("span", { className: "muted", textContent: " · " + event.environment }));
   }
   const reason = event.reason?.replace(/^blox: /, "");
-  const explanation = [reason, event.detail && `(${event.detail})`].filter(Boolean).join(" ");
+  const changes = event.action === "environmentUpdated"
+    ? event.changes?.map(({ field, before, after }) => `${field}: ${before ?? "none"} → ${after ?? "none"}`).join("; ")
+    : "";
+  const explanation = [reason, event.detail && `(${event.detail})`, changes, event.actor && `By ${event.actor}.`]
+    .filter(Boolean).join(" ");
   if (explanation) body.append(createElement("p", { className: "explanation", textContent: explanation }));
   if (event.instances?.length) body.append(createInstanceList(event));
   return createElement("li", {}, createTime(event.lastSeenAt), body);

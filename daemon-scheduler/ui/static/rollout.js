@@ -6,6 +6,8 @@ import { createProgressBar, updateProgressBar } from "./progressbar.js";
 import { describeRollout } from "./rolloutmodel.js";
 import { selectedEnvironment, state } from "./state.js";
 
+const RARE_COUNTS = ["unreachable", "misscheduled"]; // shown unless they are 0
+
 export function drawRollout() {
   const record = selectedEnvironment();
   if (!record) return;
@@ -52,11 +54,15 @@ function drawCounts(environment, deployment) {
   byId("counts").hidden = !deployment;
   const counts = [
     ["desired", environment.desiredCount],
+    ["available", environment.availableCount],
+    ["updated", environment.updatedCount],
     ["running", environment.runningCount],
     ["starting", environment.pendingCount],
     ["outdated", environment.outdatedCount],
     ["failing", environment.failedCount],
-  ];
+    ["unreachable", environment.unreachableCount],
+    ["misscheduled", environment.misscheduledCount],
+  ].filter(([label, count]) => count || !RARE_COUNTS.includes(label));
   byId("counts").replaceChildren(...counts.map(([label, count]) => {
     const value = count === undefined || count === null ? "?" : formatNumber(count);
     return createElement("div", {}, ...createDefinition(label, value));

@@ -31,7 +31,7 @@ function currentPhase(deployment, configuration) {
 // rolloutSteps returns the steps with the status "done", "current", "failed" or "".
 function rolloutSteps(deployment, configuration, phase) {
   const steps = [];
-  if (hasCanary(deployment, configuration)) steps.push({ phase: "canary", label: "Canary" });
+  if (hasCanary(deployment, configuration)) steps.push({ phase: "canary", label: canaryLabel(deployment) });
   steps.push({ phase: "rollout", label: deployment.rollbackOf ? "Roll back" : "Roll out" });
   if (configuration.bakeTimeInMinutes || isBaking(deployment)) steps.push({ phase: "bake", label: "Bake" });
   steps.push({ phase: "end", label: { FAILED: "Failed", STOPPED: "Stopped" }[deployment.rolloutState] ?? "Completed" });
@@ -60,11 +60,8 @@ function progressText(environment, deployment, configuration, phase) {
   switch (phase) {
     case "pending":
       return rollingBack ? `Rolling back to ${taskDefinition}.` : `Waiting to roll out ${taskDefinition}.`;
-    case "canary": {
-      const { percent } = configuration.canary;
-      const instances = percent ? percent + " %" : "the canary instances";
-      return `Canary: ${taskDefinition} on ${instances}; waiting for promotion.`;
-    }
+    case "canary":
+      return canaryText(taskDefinition, deployment, configuration.canary);
     case "bake":
       return bakeText(taskDefinition, deployment, configuration);
     case "rollout": {
@@ -76,6 +73,24 @@ function progressText(environment, deployment, configuration, phase) {
   if (deployment.rolloutState === "COMPLETED") return `The rollout of ${taskDefinition} is completed.`;
   if (deployment.rolloutState === "FAILED") return `The rollout of ${taskDefinition} failed.`;
   return `The rollout of ${taskDefinition} was stopped.`;
+}
+
+function canaryLabel({ canaryProgress }) {
+  return canaryProgress?.steps > 1 ? `Canary ${canaryProgress.step}/${canaryProgress.steps}` : "Canary";
+}
+
+function canaryText(taskDefinition, { canaryProgress = {} }, { percent, query }) {
+  const { step, steps, instances, pauseMinutes, promotesAt } = canaryProgress;
+  const name = steps > 1 ? `Canary step ${step} of ${steps}` : "Canary";
+  const place = percent ? percent + " %" : query || !instances ? "the canary instances" : instances;
+  return `${name}: ${taskDefinition} on ${place}; ${promotionText(pauseMinutes, promotesAt)}.`;
+}
+
+function promotionText(pauseMinutes, promotesAt) {
+  if (pauseMinutes === undefined) return "waiting for promotion";
+  if (!promotesAt) return `promoted when its tasks have been ready for ${formatCount(pauseMinutes, "minute")}`;
+  const remaining = formatDuration(Math.max(0, new Date(promotesAt).getTime() - Date.now()));
+  return `promoted in ${remaining} if its tasks stay ready`;
 }
 
 function bakeText(taskDefinition, deployment, { bakeTimeInMinutes }) {
@@ -112,12 +127,18 @@ function deploymentNotes(deployment, configuration, deployments) {
   }
   const breaker = configuration.deploymentCircuitBreaker;
   if (breaker?.enable && isInProgress(deployment)) notes.push(circuitBreakerNote(deployment, breaker));
+  const { alarms } = configuration;
+  if (alarms && alarms.enable !== false && isInProgress(deployment)) {
+    const consequence = alarms.rollback ? "rolls back" : "pauses the rollout";
+    notes.push({ kind: "", text: `Alarms: ${alarms.alarmNames.join(", ")}. If one goes off, Blox ${consequence}.` });
+  }
   return notes;
 }
 
 function circuitBreakerNote({ failedTasks }, breaker) {
-  const threshold = breaker.threshold?.value ?? breaker.threshold;
-  const limit = threshold ? ` (threshold ${threshold})` : "";
+  const { threshold, thresholdConfiguration: { type, value } = {} } = breaker;
+  const percent = type?.endsWith("PERCENT") ? "% of the instances" : "";
+  const limit = threshold ?? value ? ` (threshold ${threshold ?? value + percent})` : "";
   const consequence = breaker.rollback ? "rolls back" : "fails";
   return {
     kind: failedTasks ? "warn" : "",

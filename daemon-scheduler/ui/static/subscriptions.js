@@ -121,8 +121,8 @@ function upsertEnvironment(environment, deployment) {
 // fingerprint changes when the list of deployments has to be loaded again.
 function fingerprint(deployment) {
   if (!deployment) return "";
-  const { id, status, rolloutState, promoted, bakeStartedAt } = deployment;
-  return [id, status, rolloutState, promoted, bakeStartedAt].join();
+  const { id, status, rolloutState, promoted, canaryProgress, bakeStartedAt } = deployment;
+  return [id, status, rolloutState, promoted, canaryProgress?.step, canaryProgress?.promotesAt, bakeStartedAt].join();
 }
 
 function deleteEnvironment(name) {

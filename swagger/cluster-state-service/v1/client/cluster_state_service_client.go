@@ -16,7 +16,7 @@ var Default = NewHTTPClient(nil)
 
 const (
 	// DefaultHost is the default Host found in Meta (info) section of spec file.
-	DefaultHost string = "localhost"
+	DefaultHost string = "localhost:3000"
 	// DefaultBasePath is the default BasePath found in Meta (info) section of spec file.
 	DefaultBasePath string = "/v1"
 )

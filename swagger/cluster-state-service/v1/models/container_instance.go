@@ -9,7 +9,7 @@ import (
 	"github.com/go-openapi/errors"
 	"github.com/go-openapi/strfmt"
 	"github.com/go-openapi/swag/jsonutils"
-	"github.com/go-openapi/validate"
+	"github.com/go-openapi/swag/typeutils"
 )
 
 // ContainerInstance A container instance and its version.
@@ -18,12 +18,10 @@ import (
 type ContainerInstance struct {
 
 	// entity
-	// Required: true
-	Entity *ContainerInstanceDetail `json:"entity"`
+	Entity *ContainerInstanceDetail `json:"entity,omitempty"`
 
 	// metadata
-	// Required: true
-	Metadata *Metadata `json:"metadata"`
+	Metadata *Metadata `json:"metadata,omitempty"`
 }
 
 // Validate validates this container instance
@@ -45,9 +43,8 @@ func (m *ContainerInstance) Validate(formats strfmt.Registry) error {
 }
 
 func (m *ContainerInstance) validateEntity(formats strfmt.Registry) error {
-
-	if err := validate.Required("entity", "body", m.Entity); err != nil {
-		return err
+	if typeutils.IsZero(m.Entity) { // not required
+		return nil
 	}
 
 	if m.Entity != nil {
@@ -69,9 +66,8 @@ func (m *ContainerInstance) validateEntity(formats strfmt.Registry) error {
 }
 
 func (m *ContainerInstance) validateMetadata(formats strfmt.Registry) error {
-
-	if err := validate.Required("metadata", "body", m.Metadata); err != nil {
-		return err
+	if typeutils.IsZero(m.Metadata) { // not required
+		return nil
 	}
 
 	if m.Metadata != nil {
@@ -114,6 +110,10 @@ func (m *ContainerInstance) contextValidateEntity(ctx context.Context, formats s
 
 	if m.Entity != nil {
 
+		if typeutils.IsZero(m.Entity) { // not required
+			return nil
+		}
+
 		if err := m.Entity.ContextValidate(ctx, formats); err != nil {
 			ve := new(errors.Validation)
 			if stderrors.As(err, &ve) {
@@ -134,6 +134,10 @@ func (m *ContainerInstance) contextValidateEntity(ctx context.Context, formats s
 func (m *ContainerInstance) contextValidateMetadata(ctx context.Context, formats strfmt.Registry) error {
 
 	if m.Metadata != nil {
+
+		if typeutils.IsZero(m.Metadata) { // not required
+			return nil
+		}
 
 		if err := m.Metadata.ContextValidate(ctx, formats); err != nil {
 			ve := new(errors.Validation)

@@ -29,9 +29,14 @@ type ContainerInstanceDetail struct {
 	// Status of the last update of the ECS agent.
 	AgentUpdateStatus string `json:"agentUpdateStatus,omitempty"`
 
+	// Resources that are attached to the instance, such as network interfaces.
+	Attachments []*Attachment `json:"attachments,omitempty"`
+
 	// The instance's attributes.
-	// Required: true
 	Attributes []*ContainerInstanceAttribute `json:"attributes"`
+
+	// The capacity provider that manages the instance.
+	CapacityProviderName string `json:"capacityProviderName,omitempty"`
 
 	// The cluster's ARN.
 	// Required: true
@@ -41,6 +46,15 @@ type ContainerInstanceDetail struct {
 	// Required: true
 	ContainerInstanceARN *string `json:"containerInstanceARN"`
 
+	// OK, IMPAIRED, INSUFFICIENT_DATA or INITIALIZING, as of the last health change event or, if that is later, the last reconciliation. Absent if unknown.
+	HealthStatus string `json:"healthStatus,omitempty"`
+
+	// Number of PENDING tasks as of the last Describe call; absent after a later event.
+	PendingTasksCount *int64 `json:"pendingTasksCount,omitempty"`
+
+	// Time of the instance's registration.
+	RegisteredAt string `json:"registeredAt,omitempty"`
+
 	// Total resources of the instance.
 	// Required: true
 	RegisteredResources []*ContainerInstanceResource `json:"registeredResources"`
@@ -49,9 +63,15 @@ type ContainerInstanceDetail struct {
 	// Required: true
 	RemainingResources []*ContainerInstanceResource `json:"remainingResources"`
 
+	// Number of RUNNING tasks as of the last Describe call; absent after a later event. GET /v1/tasks?containerInstance= is current.
+	RunningTasksCount *int64 `json:"runningTasksCount,omitempty"`
+
 	// REGISTERING, REGISTRATION_FAILED, ACTIVE, DRAINING, DEREGISTERING or INACTIVE.
 	// Required: true
 	Status *string `json:"status"`
+
+	// Reason for the instance's status.
+	StatusReason string `json:"statusReason,omitempty"`
 
 	// version info
 	// Required: true
@@ -63,6 +83,10 @@ func (m *ContainerInstanceDetail) Validate(formats strfmt.Registry) error {
 	var res []error
 
 	if err := m.validateAgentConnected(formats); err != nil {
+		res = append(res, err)
+	}
+
+	if err := m.validateAttachments(formats); err != nil {
 		res = append(res, err)
 	}
 
@@ -109,10 +133,39 @@ func (m *ContainerInstanceDetail) validateAgentConnected(formats strfmt.Registry
 	return nil
 }
 
-func (m *ContainerInstanceDetail) validateAttributes(formats strfmt.Registry) error {
+func (m *ContainerInstanceDetail) validateAttachments(formats strfmt.Registry) error {
+	if typeutils.IsZero(m.Attachments) { // not required
+		return nil
+	}
 
-	if err := validate.Required("attributes", "body", m.Attributes); err != nil {
-		return err
+	for i := 0; i < len(m.Attachments); i++ {
+		if typeutils.IsZero(m.Attachments[i]) { // not required
+			continue
+		}
+
+		if m.Attachments[i] != nil {
+			if err := m.Attachments[i].Validate(formats); err != nil {
+				ve := new(errors.Validation)
+				if stderrors.As(err, &ve) {
+					return ve.ValidateName("attachments" + "." + strconv.Itoa(i))
+				}
+				ce := new(errors.CompositeError)
+				if stderrors.As(err, &ce) {
+					return ce.ValidateName("attachments" + "." + strconv.Itoa(i))
+				}
+
+				return err
+			}
+		}
+
+	}
+
+	return nil
+}
+
+func (m *ContainerInstanceDetail) validateAttributes(formats strfmt.Registry) error {
+	if typeutils.IsZero(m.Attributes) { // not required
+		return nil
 	}
 
 	for i := 0; i < len(m.Attributes); i++ {
@@ -257,6 +310,10 @@ func (m *ContainerInstanceDetail) validateVersionInfo(formats strfmt.Registry) e
 func (m *ContainerInstanceDetail) ContextValidate(ctx context.Context, formats strfmt.Registry) error {
 	var res []error
 
+	if err := m.contextValidateAttachments(ctx, formats); err != nil {
+		res = append(res, err)
+	}
+
 	if err := m.contextValidateAttributes(ctx, formats); err != nil {
 		res = append(res, err)
 	}
@@ -276,6 +333,35 @@ func (m *ContainerInstanceDetail) ContextValidate(ctx context.Context, formats s
 	if len(res) > 0 {
 		return errors.CompositeValidationError(res...)
 	}
+	return nil
+}
+
+func (m *ContainerInstanceDetail) contextValidateAttachments(ctx context.Context, formats strfmt.Registry) error {
+
+	for i := 0; i < len(m.Attachments); i++ {
+
+		if m.Attachments[i] != nil {
+
+			if typeutils.IsZero(m.Attachments[i]) { // not required
+				return nil
+			}
+
+			if err := m.Attachments[i].ContextValidate(ctx, formats); err != nil {
+				ve := new(errors.Validation)
+				if stderrors.As(err, &ve) {
+					return ve.ValidateName("attachments" + "." + strconv.Itoa(i))
+				}
+				ce := new(errors.CompositeError)
+				if stderrors.As(err, &ce) {
+					return ce.ValidateName("attachments" + "." + strconv.Itoa(i))
+				}
+
+				return err
+			}
+		}
+
+	}
+
 	return nil
 }
 

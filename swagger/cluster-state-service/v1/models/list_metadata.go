@@ -20,7 +20,10 @@ type ListMetadata struct {
 	// Required: true
 	EntityVersion *string `json:"entityVersion"`
 
-	// End of the last reconciliation, RFC 3339.
+	// ARNs of the clusters of all accounts and regions in etcd that were never reconciled, whose entities may be missing; absent if there are none.
+	NotReconciled []string `json:"notReconciled,omitempty"`
+
+	// Since when every cluster of the service's account and region was reconciled, but for those in notReconciled; RFC 3339.
 	ReconciledAt string `json:"reconciledAt,omitempty"`
 }
 

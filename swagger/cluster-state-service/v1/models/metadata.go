@@ -19,9 +19,18 @@ type Metadata struct {
 	// True on the stream line of a deletion.
 	Deleted bool `json:"deleted,omitempty"`
 
+	// On heartbeats of streams without filters, the digest of all entities of the kind at this entityVersion: the sum modulo 2^64, in 16 hexadecimal digits, of the XXH64 hashes of the string '<ARN> <entityVersion>' of each. A copy with another digest is wrong. Absent while it is not known.
+	Digest string `json:"digest,omitempty"`
+
 	// The etcd revision that last changed the entity.
 	// Required: true
 	EntityVersion *string `json:"entityVersion"`
+
+	// True on the line of a stream that follows the last entity of its snapshot.
+	InSync bool `json:"inSync,omitempty"`
+
+	// On heartbeats, ARNs of the clusters that were never reconciled; absent if there are none.
+	NotReconciled []string `json:"notReconciled,omitempty"`
 }
 
 // Validate validates this metadata

@@ -16,9 +16,12 @@ import (
 // swagger:model Readiness
 type Readiness struct {
 
-	// Name of the leading replica; empty if there is none.
+	// Name of the replica that reconciles the account and region of the service; empty if there is none.
 	// Required: true
 	Leader *string `json:"leader"`
+
+	// Time of the newest event that this replica has recorded, RFC 3339. Absent before the first.
+	NewestEventAt string `json:"newestEventAt,omitempty"`
 
 	// ready
 	// Required: true
@@ -27,6 +30,12 @@ type Readiness struct {
 	// Reasons why the service is not ready; empty if it is ready.
 	// Required: true
 	Reasons []string `json:"reasons"`
+
+	// Time of this replica's last successful receive from the queue or stream, RFC 3339. Absent before the first.
+	ReceivedAt string `json:"receivedAt,omitempty"`
+
+	// Version of the service, such as 0.4.0 (1a2b3c4).
+	Version string `json:"version,omitempty"`
 }
 
 // Validate validates this readiness

@@ -9,7 +9,7 @@ import (
 	"github.com/go-openapi/errors"
 	"github.com/go-openapi/strfmt"
 	"github.com/go-openapi/swag/jsonutils"
-	"github.com/go-openapi/validate"
+	"github.com/go-openapi/swag/typeutils"
 )
 
 // Task A task and its version.
@@ -18,12 +18,10 @@ import (
 type Task struct {
 
 	// entity
-	// Required: true
-	Entity *TaskDetail `json:"entity"`
+	Entity *TaskDetail `json:"entity,omitempty"`
 
 	// metadata
-	// Required: true
-	Metadata *Metadata `json:"metadata"`
+	Metadata *Metadata `json:"metadata,omitempty"`
 }
 
 // Validate validates this task
@@ -45,9 +43,8 @@ func (m *Task) Validate(formats strfmt.Registry) error {
 }
 
 func (m *Task) validateEntity(formats strfmt.Registry) error {
-
-	if err := validate.Required("entity", "body", m.Entity); err != nil {
-		return err
+	if typeutils.IsZero(m.Entity) { // not required
+		return nil
 	}
 
 	if m.Entity != nil {
@@ -69,9 +66,8 @@ func (m *Task) validateEntity(formats strfmt.Registry) error {
 }
 
 func (m *Task) validateMetadata(formats strfmt.Registry) error {
-
-	if err := validate.Required("metadata", "body", m.Metadata); err != nil {
-		return err
+	if typeutils.IsZero(m.Metadata) { // not required
+		return nil
 	}
 
 	if m.Metadata != nil {
@@ -114,6 +110,10 @@ func (m *Task) contextValidateEntity(ctx context.Context, formats strfmt.Registr
 
 	if m.Entity != nil {
 
+		if typeutils.IsZero(m.Entity) { // not required
+			return nil
+		}
+
 		if err := m.Entity.ContextValidate(ctx, formats); err != nil {
 			ve := new(errors.Validation)
 			if stderrors.As(err, &ve) {
@@ -134,6 +134,10 @@ func (m *Task) contextValidateEntity(ctx context.Context, formats strfmt.Registr
 func (m *Task) contextValidateMetadata(ctx context.Context, formats strfmt.Registry) error {
 
 	if m.Metadata != nil {
+
+		if typeutils.IsZero(m.Metadata) { // not required
+			return nil
+		}
 
 		if err := m.Metadata.ContextValidate(ctx, formats); err != nil {
 			ve := new(errors.Validation)

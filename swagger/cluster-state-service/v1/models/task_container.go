@@ -23,22 +23,49 @@ type TaskContainer struct {
 	// Required: true
 	ContainerARN *string `json:"containerARN"`
 
+	// CPU units of the container; absent if the task definition sets none.
+	CPU string `json:"cpu,omitempty"`
+
 	// Exit code; absent while the container runs.
-	ExitCode *int32 `json:"exitCode,omitempty"`
+	ExitCode *int64 `json:"exitCode,omitempty"`
+
+	// IDs of the container's GPUs.
+	GpuIds []string `json:"gpuIds,omitempty"`
+
+	// HEALTHY or UNHEALTHY, as of the last reconciliation: ECS sends it in no event. Absent if unknown.
+	HealthStatus string `json:"healthStatus,omitempty"`
+
+	// Image of the container.
+	Image string `json:"image,omitempty"`
+
+	// Digest of the image's manifest.
+	ImageDigest string `json:"imageDigest,omitempty"`
 
 	// The container's last status.
 	// Required: true
 	LastStatus *string `json:"lastStatus"`
+
+	// Agents that ECS runs in the container.
+	ManagedAgents []*TaskManagedAgent `json:"managedAgents,omitempty"`
+
+	// Memory limit of the container in MiB; absent if the task definition sets none.
+	Memory string `json:"memory,omitempty"`
 
 	// The container's name in the task definition.
 	// Required: true
 	Name *string `json:"name"`
 
 	// The container's ports on its host.
-	NetworkBindings []*TaskNetworkBinding `json:"networkBindings,omitempty"`
+	NetworkBindings []*TaskNetworkBinding `json:"networkBindings"`
+
+	// The container's network interfaces.
+	NetworkInterfaces []*TaskNetworkInterface `json:"networkInterfaces,omitempty"`
 
 	// Reason for the container's status.
 	Reason string `json:"reason,omitempty"`
+
+	// The container's ID on its host.
+	RuntimeID string `json:"runtimeId,omitempty"`
 }
 
 // Validate validates this task container
@@ -53,11 +80,19 @@ func (m *TaskContainer) Validate(formats strfmt.Registry) error {
 		res = append(res, err)
 	}
 
+	if err := m.validateManagedAgents(formats); err != nil {
+		res = append(res, err)
+	}
+
 	if err := m.validateName(formats); err != nil {
 		res = append(res, err)
 	}
 
 	if err := m.validateNetworkBindings(formats); err != nil {
+		res = append(res, err)
+	}
+
+	if err := m.validateNetworkInterfaces(formats); err != nil {
 		res = append(res, err)
 	}
 
@@ -80,6 +115,36 @@ func (m *TaskContainer) validateLastStatus(formats strfmt.Registry) error {
 
 	if err := validate.Required("lastStatus", "body", m.LastStatus); err != nil {
 		return err
+	}
+
+	return nil
+}
+
+func (m *TaskContainer) validateManagedAgents(formats strfmt.Registry) error {
+	if typeutils.IsZero(m.ManagedAgents) { // not required
+		return nil
+	}
+
+	for i := 0; i < len(m.ManagedAgents); i++ {
+		if typeutils.IsZero(m.ManagedAgents[i]) { // not required
+			continue
+		}
+
+		if m.ManagedAgents[i] != nil {
+			if err := m.ManagedAgents[i].Validate(formats); err != nil {
+				ve := new(errors.Validation)
+				if stderrors.As(err, &ve) {
+					return ve.ValidateName("managedAgents" + "." + strconv.Itoa(i))
+				}
+				ce := new(errors.CompositeError)
+				if stderrors.As(err, &ce) {
+					return ce.ValidateName("managedAgents" + "." + strconv.Itoa(i))
+				}
+
+				return err
+			}
+		}
+
 	}
 
 	return nil
@@ -124,17 +189,84 @@ func (m *TaskContainer) validateNetworkBindings(formats strfmt.Registry) error {
 	return nil
 }
 
+func (m *TaskContainer) validateNetworkInterfaces(formats strfmt.Registry) error {
+	if typeutils.IsZero(m.NetworkInterfaces) { // not required
+		return nil
+	}
+
+	for i := 0; i < len(m.NetworkInterfaces); i++ {
+		if typeutils.IsZero(m.NetworkInterfaces[i]) { // not required
+			continue
+		}
+
+		if m.NetworkInterfaces[i] != nil {
+			if err := m.NetworkInterfaces[i].Validate(formats); err != nil {
+				ve := new(errors.Validation)
+				if stderrors.As(err, &ve) {
+					return ve.ValidateName("networkInterfaces" + "." + strconv.Itoa(i))
+				}
+				ce := new(errors.CompositeError)
+				if stderrors.As(err, &ce) {
+					return ce.ValidateName("networkInterfaces" + "." + strconv.Itoa(i))
+				}
+
+				return err
+			}
+		}
+
+	}
+
+	return nil
+}
+
 // ContextValidate validate this task container based on the context it is used
 func (m *TaskContainer) ContextValidate(ctx context.Context, formats strfmt.Registry) error {
 	var res []error
 
+	if err := m.contextValidateManagedAgents(ctx, formats); err != nil {
+		res = append(res, err)
+	}
+
 	if err := m.contextValidateNetworkBindings(ctx, formats); err != nil {
+		res = append(res, err)
+	}
+
+	if err := m.contextValidateNetworkInterfaces(ctx, formats); err != nil {
 		res = append(res, err)
 	}
 
 	if len(res) > 0 {
 		return errors.CompositeValidationError(res...)
 	}
+	return nil
+}
+
+func (m *TaskContainer) contextValidateManagedAgents(ctx context.Context, formats strfmt.Registry) error {
+
+	for i := 0; i < len(m.ManagedAgents); i++ {
+
+		if m.ManagedAgents[i] != nil {
+
+			if typeutils.IsZero(m.ManagedAgents[i]) { // not required
+				return nil
+			}
+
+			if err := m.ManagedAgents[i].ContextValidate(ctx, formats); err != nil {
+				ve := new(errors.Validation)
+				if stderrors.As(err, &ve) {
+					return ve.ValidateName("managedAgents" + "." + strconv.Itoa(i))
+				}
+				ce := new(errors.CompositeError)
+				if stderrors.As(err, &ce) {
+					return ce.ValidateName("managedAgents" + "." + strconv.Itoa(i))
+				}
+
+				return err
+			}
+		}
+
+	}
+
 	return nil
 }
 
@@ -156,6 +288,35 @@ func (m *TaskContainer) contextValidateNetworkBindings(ctx context.Context, form
 				ce := new(errors.CompositeError)
 				if stderrors.As(err, &ce) {
 					return ce.ValidateName("networkBindings" + "." + strconv.Itoa(i))
+				}
+
+				return err
+			}
+		}
+
+	}
+
+	return nil
+}
+
+func (m *TaskContainer) contextValidateNetworkInterfaces(ctx context.Context, formats strfmt.Registry) error {
+
+	for i := 0; i < len(m.NetworkInterfaces); i++ {
+
+		if m.NetworkInterfaces[i] != nil {
+
+			if typeutils.IsZero(m.NetworkInterfaces[i]) { // not required
+				return nil
+			}
+
+			if err := m.NetworkInterfaces[i].ContextValidate(ctx, formats); err != nil {
+				ve := new(errors.Validation)
+				if stderrors.As(err, &ve) {
+					return ve.ValidateName("networkInterfaces" + "." + strconv.Itoa(i))
+				}
+				ce := new(errors.CompositeError)
+				if stderrors.As(err, &ce) {
+					return ce.ValidateName("networkInterfaces" + "." + strconv.Itoa(i))
 				}
 
 				return err

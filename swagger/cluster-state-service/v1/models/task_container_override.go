@@ -20,10 +20,10 @@ import (
 type TaskContainerOverride struct {
 
 	// command
-	Command []string `json:"command,omitempty"`
+	Command []string `json:"command"`
 
 	// Environment variables.
-	Environment []*TaskEnvironment `json:"environment,omitempty"`
+	Environment []*TaskEnvironment `json:"environment"`
 
 	// The container's name.
 	// Required: true

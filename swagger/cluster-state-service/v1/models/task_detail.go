@@ -19,9 +19,24 @@ import (
 // swagger:model TaskDetail
 type TaskDetail struct {
 
+	// Resources that are attached to the task, such as network interfaces.
+	Attachments []*Attachment `json:"attachments,omitempty"`
+
+	// The task's attributes.
+	Attributes []*TaskAttribute `json:"attributes,omitempty"`
+
+	// Availability Zone of the task.
+	AvailabilityZone string `json:"availabilityZone,omitempty"`
+
+	// The capacity provider that placed the task.
+	CapacityProviderName string `json:"capacityProviderName,omitempty"`
+
 	// The cluster's ARN.
 	// Required: true
 	ClusterARN *string `json:"clusterARN"`
+
+	// Connection of the task's agent: CONNECTED or DISCONNECTED.
+	Connectivity string `json:"connectivity,omitempty"`
 
 	// The container instance's ARN; empty for a Fargate task.
 	// Required: true
@@ -31,6 +46,9 @@ type TaskDetail struct {
 	// Required: true
 	Containers []*TaskContainer `json:"containers"`
 
+	// CPU units of the task; absent if the task definition sets none.
+	CPU string `json:"cpu,omitempty"`
+
 	// Time of the task's creation, as ECS reports it.
 	// Required: true
 	CreatedAt *string `json:"createdAt"`
@@ -39,6 +57,15 @@ type TaskDetail struct {
 	// Required: true
 	DesiredStatus *string `json:"desiredStatus"`
 
+	// True if ECS Exec is enabled for the task.
+	EnableExecuteCommand bool `json:"enableExecuteCommand,omitempty"`
+
+	// ephemeral storage
+	EphemeralStorage *TaskEphemeralStorage `json:"ephemeralStorage,omitempty"`
+
+	// Time at which the task's containers stopped.
+	ExecutionStoppedAt string `json:"executionStoppedAt,omitempty"`
+
 	// The task group: service:<name> for the tasks of a service.
 	Group string `json:"group,omitempty"`
 
@@ -46,9 +73,27 @@ type TaskDetail struct {
 	// Required: true
 	LastStatus *string `json:"lastStatus"`
 
+	// EC2, FARGATE, EXTERNAL or MANAGED_INSTANCES.
+	LaunchType string `json:"launchType,omitempty"`
+
+	// Memory of the task in MiB; absent if the task definition sets none.
+	Memory string `json:"memory,omitempty"`
+
 	// overrides
 	// Required: true
 	Overrides *TaskOverride `json:"overrides"`
+
+	// Operating system of a Fargate task, as of the last reconciliation: ECS sends it in no event.
+	PlatformFamily string `json:"platformFamily,omitempty"`
+
+	// Platform version of a Fargate task.
+	PlatformVersion string `json:"platformVersion,omitempty"`
+
+	// Time at which the pull of the task's images began.
+	PullStartedAt string `json:"pullStartedAt,omitempty"`
+
+	// Time at which the pull of the task's images ended.
+	PullStoppedAt string `json:"pullStoppedAt,omitempty"`
 
 	// Time at which the task became RUNNING.
 	StartedAt string `json:"startedAt,omitempty"`
@@ -65,6 +110,9 @@ type TaskDetail struct {
 	// Reason why the task stopped.
 	StoppedReason string `json:"stoppedReason,omitempty"`
 
+	// Time at which the task began to stop.
+	StoppingAt string `json:"stoppingAt,omitempty"`
+
 	// The task's ARN, short or long.
 	// Required: true
 	TaskARN *string `json:"taskARN"`
@@ -72,11 +120,25 @@ type TaskDetail struct {
 	// The task definition's ARN, with its revision.
 	// Required: true
 	TaskDefinitionARN *string `json:"taskDefinitionARN"`
+
+	// Time of the last change, as the last event reports it. Absent if the task was read from the ECS API.
+	UpdatedAt string `json:"updatedAt,omitempty"`
+
+	// ECS's version of the task. It increases with every change that ECS sends an event for.
+	Version int64 `json:"version,omitempty"`
 }
 
 // Validate validates this task detail
 func (m *TaskDetail) Validate(formats strfmt.Registry) error {
 	var res []error
+
+	if err := m.validateAttachments(formats); err != nil {
+		res = append(res, err)
+	}
+
+	if err := m.validateAttributes(formats); err != nil {
+		res = append(res, err)
+	}
 
 	if err := m.validateClusterARN(formats); err != nil {
 		res = append(res, err)
@@ -95,6 +157,10 @@ func (m *TaskDetail) Validate(formats strfmt.Registry) error {
 	}
 
 	if err := m.validateDesiredStatus(formats); err != nil {
+		res = append(res, err)
+	}
+
+	if err := m.validateEphemeralStorage(formats); err != nil {
 		res = append(res, err)
 	}
 
@@ -117,6 +183,66 @@ func (m *TaskDetail) Validate(formats strfmt.Registry) error {
 	if len(res) > 0 {
 		return errors.CompositeValidationError(res...)
 	}
+	return nil
+}
+
+func (m *TaskDetail) validateAttachments(formats strfmt.Registry) error {
+	if typeutils.IsZero(m.Attachments) { // not required
+		return nil
+	}
+
+	for i := 0; i < len(m.Attachments); i++ {
+		if typeutils.IsZero(m.Attachments[i]) { // not required
+			continue
+		}
+
+		if m.Attachments[i] != nil {
+			if err := m.Attachments[i].Validate(formats); err != nil {
+				ve := new(errors.Validation)
+				if stderrors.As(err, &ve) {
+					return ve.ValidateName("attachments" + "." + strconv.Itoa(i))
+				}
+				ce := new(errors.CompositeError)
+				if stderrors.As(err, &ce) {
+					return ce.ValidateName("attachments" + "." + strconv.Itoa(i))
+				}
+
+				return err
+			}
+		}
+
+	}
+
+	return nil
+}
+
+func (m *TaskDetail) validateAttributes(formats strfmt.Registry) error {
+	if typeutils.IsZero(m.Attributes) { // not required
+		return nil
+	}
+
+	for i := 0; i < len(m.Attributes); i++ {
+		if typeutils.IsZero(m.Attributes[i]) { // not required
+			continue
+		}
+
+		if m.Attributes[i] != nil {
+			if err := m.Attributes[i].Validate(formats); err != nil {
+				ve := new(errors.Validation)
+				if stderrors.As(err, &ve) {
+					return ve.ValidateName("attributes" + "." + strconv.Itoa(i))
+				}
+				ce := new(errors.CompositeError)
+				if stderrors.As(err, &ce) {
+					return ce.ValidateName("attributes" + "." + strconv.Itoa(i))
+				}
+
+				return err
+			}
+		}
+
+	}
+
 	return nil
 }
 
@@ -187,6 +313,29 @@ func (m *TaskDetail) validateDesiredStatus(formats strfmt.Registry) error {
 	return nil
 }
 
+func (m *TaskDetail) validateEphemeralStorage(formats strfmt.Registry) error {
+	if typeutils.IsZero(m.EphemeralStorage) { // not required
+		return nil
+	}
+
+	if m.EphemeralStorage != nil {
+		if err := m.EphemeralStorage.Validate(formats); err != nil {
+			ve := new(errors.Validation)
+			if stderrors.As(err, &ve) {
+				return ve.ValidateName("ephemeralStorage")
+			}
+			ce := new(errors.CompositeError)
+			if stderrors.As(err, &ce) {
+				return ce.ValidateName("ephemeralStorage")
+			}
+
+			return err
+		}
+	}
+
+	return nil
+}
+
 func (m *TaskDetail) validateLastStatus(formats strfmt.Registry) error {
 
 	if err := validate.Required("lastStatus", "body", m.LastStatus); err != nil {
@@ -242,7 +391,19 @@ func (m *TaskDetail) validateTaskDefinitionARN(formats strfmt.Registry) error {
 func (m *TaskDetail) ContextValidate(ctx context.Context, formats strfmt.Registry) error {
 	var res []error
 
+	if err := m.contextValidateAttachments(ctx, formats); err != nil {
+		res = append(res, err)
+	}
+
+	if err := m.contextValidateAttributes(ctx, formats); err != nil {
+		res = append(res, err)
+	}
+
 	if err := m.contextValidateContainers(ctx, formats); err != nil {
+		res = append(res, err)
+	}
+
+	if err := m.contextValidateEphemeralStorage(ctx, formats); err != nil {
 		res = append(res, err)
 	}
 
@@ -253,6 +414,64 @@ func (m *TaskDetail) ContextValidate(ctx context.Context, formats strfmt.Registr
 	if len(res) > 0 {
 		return errors.CompositeValidationError(res...)
 	}
+	return nil
+}
+
+func (m *TaskDetail) contextValidateAttachments(ctx context.Context, formats strfmt.Registry) error {
+
+	for i := 0; i < len(m.Attachments); i++ {
+
+		if m.Attachments[i] != nil {
+
+			if typeutils.IsZero(m.Attachments[i]) { // not required
+				return nil
+			}
+
+			if err := m.Attachments[i].ContextValidate(ctx, formats); err != nil {
+				ve := new(errors.Validation)
+				if stderrors.As(err, &ve) {
+					return ve.ValidateName("attachments" + "." + strconv.Itoa(i))
+				}
+				ce := new(errors.CompositeError)
+				if stderrors.As(err, &ce) {
+					return ce.ValidateName("attachments" + "." + strconv.Itoa(i))
+				}
+
+				return err
+			}
+		}
+
+	}
+
+	return nil
+}
+
+func (m *TaskDetail) contextValidateAttributes(ctx context.Context, formats strfmt.Registry) error {
+
+	for i := 0; i < len(m.Attributes); i++ {
+
+		if m.Attributes[i] != nil {
+
+			if typeutils.IsZero(m.Attributes[i]) { // not required
+				return nil
+			}
+
+			if err := m.Attributes[i].ContextValidate(ctx, formats); err != nil {
+				ve := new(errors.Validation)
+				if stderrors.As(err, &ve) {
+					return ve.ValidateName("attributes" + "." + strconv.Itoa(i))
+				}
+				ce := new(errors.CompositeError)
+				if stderrors.As(err, &ce) {
+					return ce.ValidateName("attributes" + "." + strconv.Itoa(i))
+				}
+
+				return err
+			}
+		}
+
+	}
+
 	return nil
 }
 
@@ -280,6 +499,31 @@ func (m *TaskDetail) contextValidateContainers(ctx context.Context, formats strf
 			}
 		}
 
+	}
+
+	return nil
+}
+
+func (m *TaskDetail) contextValidateEphemeralStorage(ctx context.Context, formats strfmt.Registry) error {
+
+	if m.EphemeralStorage != nil {
+
+		if typeutils.IsZero(m.EphemeralStorage) { // not required
+			return nil
+		}
+
+		if err := m.EphemeralStorage.ContextValidate(ctx, formats); err != nil {
+			ve := new(errors.Validation)
+			if stderrors.As(err, &ve) {
+				return ve.ValidateName("ephemeralStorage")
+			}
+			ce := new(errors.CompositeError)
+			if stderrors.As(err, &ce) {
+				return ce.ValidateName("ephemeralStorage")
+			}
+
+			return err
+		}
 	}
 
 	return nil

@@ -22,11 +22,17 @@ type TaskNetworkBinding struct {
 
 	// container port
 	// Required: true
-	ContainerPort *int32 `json:"containerPort"`
+	ContainerPort *int64 `json:"containerPort"`
+
+	// Range of container ports, such as 8000-8010.
+	ContainerPortRange string `json:"containerPortRange,omitempty"`
 
 	// host port
 	// Required: true
-	HostPort *int32 `json:"hostPort"`
+	HostPort *int64 `json:"hostPort"`
+
+	// Range of host ports.
+	HostPortRange string `json:"hostPortRange,omitempty"`
 
 	// tcp or udp.
 	Protocol string `json:"protocol,omitempty"`

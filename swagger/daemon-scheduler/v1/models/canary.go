@@ -4,6 +4,8 @@ package models
 
 import (
 	"context"
+	stderrors "errors"
+	"strconv"
 
 	"github.com/go-openapi/errors"
 	"github.com/go-openapi/strfmt"
@@ -12,7 +14,7 @@ import (
 	"github.com/go-openapi/validate"
 )
 
-// Canary Instances that receive a new revision first. The other instances follow after promotion. Set either percent or query.
+// Canary Instances that receive a new revision first. The other instances follow after promotion. Set either percent, query or steps.
 //
 // swagger:model Canary
 type Canary struct {
@@ -25,6 +27,10 @@ type Canary struct {
 	// Query that selects the canary instances, in ECS's cluster query language.
 	// Max Length: 4096
 	Query string `json:"query,omitempty"`
+
+	// Steps that widen the canary one after another. Each covers the instances of the steps before it, too.
+	// Max Items: 20
+	Steps []*CanaryStep `json:"steps,omitempty"`
 }
 
 // Validate validates this canary
@@ -36,6 +42,10 @@ func (m *Canary) Validate(formats strfmt.Registry) error {
 	}
 
 	if err := m.validateQuery(formats); err != nil {
+		res = append(res, err)
+	}
+
+	if err := m.validateSteps(formats); err != nil {
 		res = append(res, err)
 	}
 
@@ -73,8 +83,82 @@ func (m *Canary) validateQuery(formats strfmt.Registry) error {
 	return nil
 }
 
-// ContextValidate validates this canary based on context it is used
+func (m *Canary) validateSteps(formats strfmt.Registry) error {
+	if typeutils.IsZero(m.Steps) { // not required
+		return nil
+	}
+
+	iStepsSize := int64(len(m.Steps))
+
+	if err := validate.MaxItems("steps", "body", iStepsSize, 20); err != nil {
+		return err
+	}
+
+	for i := 0; i < len(m.Steps); i++ {
+		if typeutils.IsZero(m.Steps[i]) { // not required
+			continue
+		}
+
+		if m.Steps[i] != nil {
+			if err := m.Steps[i].Validate(formats); err != nil {
+				ve := new(errors.Validation)
+				if stderrors.As(err, &ve) {
+					return ve.ValidateName("steps" + "." + strconv.Itoa(i))
+				}
+				ce := new(errors.CompositeError)
+				if stderrors.As(err, &ce) {
+					return ce.ValidateName("steps" + "." + strconv.Itoa(i))
+				}
+
+				return err
+			}
+		}
+
+	}
+
+	return nil
+}
+
+// ContextValidate validate this canary based on the context it is used
 func (m *Canary) ContextValidate(ctx context.Context, formats strfmt.Registry) error {
+	var res []error
+
+	if err := m.contextValidateSteps(ctx, formats); err != nil {
+		res = append(res, err)
+	}
+
+	if len(res) > 0 {
+		return errors.CompositeValidationError(res...)
+	}
+	return nil
+}
+
+func (m *Canary) contextValidateSteps(ctx context.Context, formats strfmt.Registry) error {
+
+	for i := 0; i < len(m.Steps); i++ {
+
+		if m.Steps[i] != nil {
+
+			if typeutils.IsZero(m.Steps[i]) { // not required
+				return nil
+			}
+
+			if err := m.Steps[i].ContextValidate(ctx, formats); err != nil {
+				ve := new(errors.Validation)
+				if stderrors.As(err, &ve) {
+					return ve.ValidateName("steps" + "." + strconv.Itoa(i))
+				}
+				ce := new(errors.CompositeError)
+				if stderrors.As(err, &ce) {
+					return ce.ValidateName("steps" + "." + strconv.Itoa(i))
+				}
+
+				return err
+			}
+		}
+
+	}
+
 	return nil
 }
 

@@ -4,6 +4,7 @@ package models
 
 import (
 	"context"
+	stderrors "errors"
 
 	"github.com/go-openapi/errors"
 	"github.com/go-openapi/strfmt"
@@ -20,13 +21,19 @@ type CircuitBreaker struct {
 	// Whether the circuit breaker is enabled.
 	Enable bool `json:"enable,omitempty"`
 
+	// Whether the number of failures restarts at 0 when a new task has run for the min ready time on a further instance. Default: false.
+	ResetOnHealthyTask bool `json:"resetOnHealthyTask,omitempty"`
+
 	// Whether Blox rolls back after a failure, to the newest completed deployment whose task definition is ACTIVE. Otherwise, or if there is none, Blox keeps all tasks as they are and pauses the rollout; instances without a task get the newest completed deployment.
 	Rollback bool `json:"rollback,omitempty"`
 
-	// Number of failed starts and tasks at which the deployment fails. Default: half of the instances, at least 3 and at most 200.
+	// Number of failed starts and tasks at which the deployment fails; the same as thresholdConfiguration with type COUNT. Default: half of the instances, at least 3 and at most 200.
 	// Maximum: 10000
 	// Minimum: 1
 	Threshold *int64 `json:"threshold,omitempty"`
+
+	// threshold configuration
+	ThresholdConfiguration *CircuitBreakerThreshold `json:"thresholdConfiguration,omitempty"`
 }
 
 // Validate validates this circuit breaker
@@ -34,6 +41,10 @@ func (m *CircuitBreaker) Validate(formats strfmt.Registry) error {
 	var res []error
 
 	if err := m.validateThreshold(formats); err != nil {
+		res = append(res, err)
+	}
+
+	if err := m.validateThresholdConfiguration(formats); err != nil {
 		res = append(res, err)
 	}
 
@@ -59,8 +70,65 @@ func (m *CircuitBreaker) validateThreshold(formats strfmt.Registry) error {
 	return nil
 }
 
-// ContextValidate validates this circuit breaker based on context it is used
+func (m *CircuitBreaker) validateThresholdConfiguration(formats strfmt.Registry) error {
+	if typeutils.IsZero(m.ThresholdConfiguration) { // not required
+		return nil
+	}
+
+	if m.ThresholdConfiguration != nil {
+		if err := m.ThresholdConfiguration.Validate(formats); err != nil {
+			ve := new(errors.Validation)
+			if stderrors.As(err, &ve) {
+				return ve.ValidateName("thresholdConfiguration")
+			}
+			ce := new(errors.CompositeError)
+			if stderrors.As(err, &ce) {
+				return ce.ValidateName("thresholdConfiguration")
+			}
+
+			return err
+		}
+	}
+
+	return nil
+}
+
+// ContextValidate validate this circuit breaker based on the context it is used
 func (m *CircuitBreaker) ContextValidate(ctx context.Context, formats strfmt.Registry) error {
+	var res []error
+
+	if err := m.contextValidateThresholdConfiguration(ctx, formats); err != nil {
+		res = append(res, err)
+	}
+
+	if len(res) > 0 {
+		return errors.CompositeValidationError(res...)
+	}
+	return nil
+}
+
+func (m *CircuitBreaker) contextValidateThresholdConfiguration(ctx context.Context, formats strfmt.Registry) error {
+
+	if m.ThresholdConfiguration != nil {
+
+		if typeutils.IsZero(m.ThresholdConfiguration) { // not required
+			return nil
+		}
+
+		if err := m.ThresholdConfiguration.ContextValidate(ctx, formats); err != nil {
+			ve := new(errors.Validation)
+			if stderrors.As(err, &ve) {
+				return ve.ValidateName("thresholdConfiguration")
+			}
+			ce := new(errors.CompositeError)
+			if stderrors.As(err, &ce) {
+				return ce.ValidateName("thresholdConfiguration")
+			}
+
+			return err
+		}
+	}
+
 	return nil
 }
 

@@ -4,6 +4,7 @@ package models
 
 import (
 	"context"
+	"encoding/json"
 	stderrors "errors"
 
 	"github.com/go-openapi/errors"
@@ -13,7 +14,7 @@ import (
 	"github.com/go-openapi/validate"
 )
 
-// CreateEnvironmentRequest An environment to create.
+// CreateEnvironmentRequest An environment to create. With fromService, instanceGroup and taskDefinition may be missing.
 //
 // swagger:model CreateEnvironmentRequest
 type CreateEnvironmentRequest struct {
@@ -25,6 +26,13 @@ type CreateEnvironmentRequest struct {
 	// Maximum: 1000
 	// Minimum: -1000
 	DrainOrder *int64 `json:"drainOrder,omitempty"`
+
+	// Type of the environment. DAEMON: one task on each instance that the environment selects.
+	// Enum: ["DAEMON"]
+	EnvironmentType string `json:"environmentType,omitempty"`
+
+	// from service
+	FromService *FromService `json:"fromService,omitempty"`
 
 	// instance group
 	// Required: true
@@ -40,6 +48,15 @@ type CreateEnvironmentRequest struct {
 	// Pattern: ^[a-zA-Z0-9_.\\/-]*$
 	ReadinessAttribute string `json:"readinessAttribute,omitempty"`
 
+	// ARN of the IAM role that Blox assumes for all its calls for the environment. It must be of the cluster's account. A change applies at once, and restarts no task. Empty: Blox uses its own credentials.
+	// Max Length: 2048
+	Role string `json:"role,omitempty"`
+
+	// External ID that Blox sends when it assumes the role, for trust policies that require one.
+	// Max Length: 1224
+	// Pattern: ^[\w+=,.@:/-]*$
+	RoleExternalID string `json:"roleExternalId,omitempty"`
+
 	// Minutes that an ACTIVE instance must run only daemons before Blox stops them for scale-in. 0 disables this.
 	// Maximum: 525600
 	// Minimum: 0
@@ -52,6 +69,10 @@ type CreateEnvironmentRequest struct {
 
 	// task settings
 	TaskSettings *TaskSettings `json:"taskSettings,omitempty"`
+
+	// Policy for tasks whose container health checks fail. replace: Blox replaces them within the rollout budget and backs off. keep: Blox only reports them. Default: replace.
+	// Enum: ["replace","keep"]
+	UnhealthyPolicy string `json:"unhealthyPolicy,omitempty"`
 }
 
 // Validate validates this create environment request
@@ -63,6 +84,14 @@ func (m *CreateEnvironmentRequest) Validate(formats strfmt.Registry) error {
 	}
 
 	if err := m.validateDrainOrder(formats); err != nil {
+		res = append(res, err)
+	}
+
+	if err := m.validateEnvironmentType(formats); err != nil {
+		res = append(res, err)
+	}
+
+	if err := m.validateFromService(formats); err != nil {
 		res = append(res, err)
 	}
 
@@ -78,6 +107,14 @@ func (m *CreateEnvironmentRequest) Validate(formats strfmt.Registry) error {
 		res = append(res, err)
 	}
 
+	if err := m.validateRole(formats); err != nil {
+		res = append(res, err)
+	}
+
+	if err := m.validateRoleExternalID(formats); err != nil {
+		res = append(res, err)
+	}
+
 	if err := m.validateScaleInAfterMinutes(formats); err != nil {
 		res = append(res, err)
 	}
@@ -87,6 +124,10 @@ func (m *CreateEnvironmentRequest) Validate(formats strfmt.Registry) error {
 	}
 
 	if err := m.validateTaskSettings(formats); err != nil {
+		res = append(res, err)
+	}
+
+	if err := m.validateUnhealthyPolicy(formats); err != nil {
 		res = append(res, err)
 	}
 
@@ -130,6 +171,68 @@ func (m *CreateEnvironmentRequest) validateDrainOrder(formats strfmt.Registry) e
 
 	if err := validate.MaximumInt("drainOrder", "body", *m.DrainOrder, 1000, false); err != nil {
 		return err
+	}
+
+	return nil
+}
+
+var createEnvironmentRequestTypeEnvironmentTypePropEnum []any
+
+func init() {
+	var res []string
+	if err := json.Unmarshal([]byte(`["DAEMON"]`), &res); err != nil {
+		panic(err)
+	}
+	for _, v := range res {
+		createEnvironmentRequestTypeEnvironmentTypePropEnum = append(createEnvironmentRequestTypeEnvironmentTypePropEnum, v)
+	}
+}
+
+const (
+
+	// CreateEnvironmentRequestEnvironmentTypeDAEMON captures enum value "DAEMON"
+	CreateEnvironmentRequestEnvironmentTypeDAEMON string = "DAEMON"
+)
+
+// prop value enum
+func (m *CreateEnvironmentRequest) validateEnvironmentTypeEnum(path, location string, value string) error {
+	if err := validate.EnumCase(path, location, value, createEnvironmentRequestTypeEnvironmentTypePropEnum, true); err != nil {
+		return err
+	}
+	return nil
+}
+
+func (m *CreateEnvironmentRequest) validateEnvironmentType(formats strfmt.Registry) error {
+	if typeutils.IsZero(m.EnvironmentType) { // not required
+		return nil
+	}
+
+	// value enum
+	if err := m.validateEnvironmentTypeEnum("environmentType", "body", m.EnvironmentType); err != nil {
+		return err
+	}
+
+	return nil
+}
+
+func (m *CreateEnvironmentRequest) validateFromService(formats strfmt.Registry) error {
+	if typeutils.IsZero(m.FromService) { // not required
+		return nil
+	}
+
+	if m.FromService != nil {
+		if err := m.FromService.Validate(formats); err != nil {
+			ve := new(errors.Validation)
+			if stderrors.As(err, &ve) {
+				return ve.ValidateName("fromService")
+			}
+			ce := new(errors.CompositeError)
+			if stderrors.As(err, &ce) {
+				return ce.ValidateName("fromService")
+			}
+
+			return err
+		}
 	}
 
 	return nil
@@ -188,6 +291,34 @@ func (m *CreateEnvironmentRequest) validateReadinessAttribute(formats strfmt.Reg
 	return nil
 }
 
+func (m *CreateEnvironmentRequest) validateRole(formats strfmt.Registry) error {
+	if typeutils.IsZero(m.Role) { // not required
+		return nil
+	}
+
+	if err := validate.MaxLength("role", "body", m.Role, 2048); err != nil {
+		return err
+	}
+
+	return nil
+}
+
+func (m *CreateEnvironmentRequest) validateRoleExternalID(formats strfmt.Registry) error {
+	if typeutils.IsZero(m.RoleExternalID) { // not required
+		return nil
+	}
+
+	if err := validate.MaxLength("roleExternalId", "body", m.RoleExternalID, 1224); err != nil {
+		return err
+	}
+
+	if err := validate.Pattern("roleExternalId", "body", m.RoleExternalID, `^[\w+=,.@:/-]*$`); err != nil {
+		return err
+	}
+
+	return nil
+}
+
 func (m *CreateEnvironmentRequest) validateScaleInAfterMinutes(formats strfmt.Registry) error {
 	if typeutils.IsZero(m.ScaleInAfterMinutes) { // not required
 		return nil
@@ -240,11 +371,57 @@ func (m *CreateEnvironmentRequest) validateTaskSettings(formats strfmt.Registry)
 	return nil
 }
 
+var createEnvironmentRequestTypeUnhealthyPolicyPropEnum []any
+
+func init() {
+	var res []string
+	if err := json.Unmarshal([]byte(`["replace","keep"]`), &res); err != nil {
+		panic(err)
+	}
+	for _, v := range res {
+		createEnvironmentRequestTypeUnhealthyPolicyPropEnum = append(createEnvironmentRequestTypeUnhealthyPolicyPropEnum, v)
+	}
+}
+
+const (
+
+	// CreateEnvironmentRequestUnhealthyPolicyReplace captures enum value "replace"
+	CreateEnvironmentRequestUnhealthyPolicyReplace string = "replace"
+
+	// CreateEnvironmentRequestUnhealthyPolicyKeep captures enum value "keep"
+	CreateEnvironmentRequestUnhealthyPolicyKeep string = "keep"
+)
+
+// prop value enum
+func (m *CreateEnvironmentRequest) validateUnhealthyPolicyEnum(path, location string, value string) error {
+	if err := validate.EnumCase(path, location, value, createEnvironmentRequestTypeUnhealthyPolicyPropEnum, true); err != nil {
+		return err
+	}
+	return nil
+}
+
+func (m *CreateEnvironmentRequest) validateUnhealthyPolicy(formats strfmt.Registry) error {
+	if typeutils.IsZero(m.UnhealthyPolicy) { // not required
+		return nil
+	}
+
+	// value enum
+	if err := m.validateUnhealthyPolicyEnum("unhealthyPolicy", "body", m.UnhealthyPolicy); err != nil {
+		return err
+	}
+
+	return nil
+}
+
 // ContextValidate validate this create environment request based on the context it is used
 func (m *CreateEnvironmentRequest) ContextValidate(ctx context.Context, formats strfmt.Registry) error {
 	var res []error
 
 	if err := m.contextValidateDeploymentConfiguration(ctx, formats); err != nil {
+		res = append(res, err)
+	}
+
+	if err := m.contextValidateFromService(ctx, formats); err != nil {
 		res = append(res, err)
 	}
 
@@ -278,6 +455,31 @@ func (m *CreateEnvironmentRequest) contextValidateDeploymentConfiguration(ctx co
 			ce := new(errors.CompositeError)
 			if stderrors.As(err, &ce) {
 				return ce.ValidateName("deploymentConfiguration")
+			}
+
+			return err
+		}
+	}
+
+	return nil
+}
+
+func (m *CreateEnvironmentRequest) contextValidateFromService(ctx context.Context, formats strfmt.Registry) error {
+
+	if m.FromService != nil {
+
+		if typeutils.IsZero(m.FromService) { // not required
+			return nil
+		}
+
+		if err := m.FromService.ContextValidate(ctx, formats); err != nil {
+			ve := new(errors.Validation)
+			if stderrors.As(err, &ve) {
+				return ve.ValidateName("fromService")
+			}
+			ce := new(errors.CompositeError)
+			if stderrors.As(err, &ce) {
+				return ce.ValidateName("fromService")
 			}
 
 			return err

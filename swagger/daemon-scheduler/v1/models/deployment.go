@@ -24,6 +24,9 @@ type Deployment struct {
 	// Format: date-time
 	BakeStartedAt *strfmt.DateTime `json:"bakeStartedAt,omitempty"`
 
+	// canary progress
+	CanaryProgress *CanaryProgress `json:"canaryProgress,omitempty"`
+
 	// Creation time of the deployment.
 	// Format: date-time
 	CreatedAt *strfmt.DateTime `json:"createdAt,omitempty"`
@@ -39,10 +42,9 @@ type Deployment struct {
 	FailedCount *int64 `json:"failedCount,omitempty"`
 
 	// ARNs of the container instances on which the task failed to start.
-	// Required: true
 	FailedInstances []string `json:"failedInstances"`
 
-	// Number of failed starts and failed tasks that the circuit breaker counts.
+	// Number of failed starts and failed tasks that the circuit breaker counts, since the last reset with resetOnHealthyTask.
 	FailedTasks int64 `json:"failedTasks,omitempty"`
 
 	// Failed instances with their reasons.
@@ -57,8 +59,7 @@ type Deployment struct {
 
 	// ID of the deployment. Its tasks have this ID as startedBy.
 	// Required: true
-	// Format: uuid
-	ID *strfmt.UUID `json:"id"`
+	ID *string `json:"id"`
 
 	// Number of the deployment's tasks that are starting or stopping.
 	PendingCount *int64 `json:"pendingCount,omitempty"`
@@ -66,7 +67,7 @@ type Deployment struct {
 	// Steps of a dry run, in order.
 	Plan []*PlanStep `json:"plan,omitempty"`
 
-	// Whether the canary was promoted.
+	// Whether the canary was promoted to all instances.
 	Promoted bool `json:"promoted,omitempty"`
 
 	// Environment revision that the deployment rolls out.
@@ -108,15 +109,15 @@ func (m *Deployment) Validate(formats strfmt.Registry) error {
 		res = append(res, err)
 	}
 
+	if err := m.validateCanaryProgress(formats); err != nil {
+		res = append(res, err)
+	}
+
 	if err := m.validateCreatedAt(formats); err != nil {
 		res = append(res, err)
 	}
 
 	if err := m.validateEnvironmentName(formats); err != nil {
-		res = append(res, err)
-	}
-
-	if err := m.validateFailedInstances(formats); err != nil {
 		res = append(res, err)
 	}
 
@@ -174,6 +175,29 @@ func (m *Deployment) validateBakeStartedAt(formats strfmt.Registry) error {
 	return nil
 }
 
+func (m *Deployment) validateCanaryProgress(formats strfmt.Registry) error {
+	if typeutils.IsZero(m.CanaryProgress) { // not required
+		return nil
+	}
+
+	if m.CanaryProgress != nil {
+		if err := m.CanaryProgress.Validate(formats); err != nil {
+			ve := new(errors.Validation)
+			if stderrors.As(err, &ve) {
+				return ve.ValidateName("canaryProgress")
+			}
+			ce := new(errors.CompositeError)
+			if stderrors.As(err, &ce) {
+				return ce.ValidateName("canaryProgress")
+			}
+
+			return err
+		}
+	}
+
+	return nil
+}
+
 func (m *Deployment) validateCreatedAt(formats strfmt.Registry) error {
 	if typeutils.IsZero(m.CreatedAt) { // not required
 		return nil
@@ -189,15 +213,6 @@ func (m *Deployment) validateCreatedAt(formats strfmt.Registry) error {
 func (m *Deployment) validateEnvironmentName(formats strfmt.Registry) error {
 
 	if err := validate.Required("environmentName", "body", m.EnvironmentName); err != nil {
-		return err
-	}
-
-	return nil
-}
-
-func (m *Deployment) validateFailedInstances(formats strfmt.Registry) error {
-
-	if err := validate.Required("failedInstances", "body", m.FailedInstances); err != nil {
 		return err
 	}
 
@@ -249,10 +264,6 @@ func (m *Deployment) validateFinishedAt(formats strfmt.Registry) error {
 func (m *Deployment) validateID(formats strfmt.Registry) error {
 
 	if err := validate.Required("id", "body", m.ID); err != nil {
-		return err
-	}
-
-	if err := validate.FormatOf("id", "body", "uuid", m.ID.String(), formats); err != nil {
 		return err
 	}
 
@@ -420,6 +431,10 @@ func (m *Deployment) validateTaskDefinition(formats strfmt.Registry) error {
 func (m *Deployment) ContextValidate(ctx context.Context, formats strfmt.Registry) error {
 	var res []error
 
+	if err := m.contextValidateCanaryProgress(ctx, formats); err != nil {
+		res = append(res, err)
+	}
+
 	if err := m.contextValidateFailures(ctx, formats); err != nil {
 		res = append(res, err)
 	}
@@ -431,6 +446,31 @@ func (m *Deployment) ContextValidate(ctx context.Context, formats strfmt.Registr
 	if len(res) > 0 {
 		return errors.CompositeValidationError(res...)
 	}
+	return nil
+}
+
+func (m *Deployment) contextValidateCanaryProgress(ctx context.Context, formats strfmt.Registry) error {
+
+	if m.CanaryProgress != nil {
+
+		if typeutils.IsZero(m.CanaryProgress) { // not required
+			return nil
+		}
+
+		if err := m.CanaryProgress.ContextValidate(ctx, formats); err != nil {
+			ve := new(errors.Validation)
+			if stderrors.As(err, &ve) {
+				return ve.ValidateName("canaryProgress")
+			}
+			ce := new(errors.CompositeError)
+			if stderrors.As(err, &ce) {
+				return ce.ValidateName("canaryProgress")
+			}
+
+			return err
+		}
+	}
+
 	return nil
 }
 

@@ -18,6 +18,9 @@ import (
 // swagger:model DeploymentConfiguration
 type DeploymentConfiguration struct {
 
+	// alarms
+	Alarms *DeploymentAlarms `json:"alarms,omitempty"`
+
 	// Minutes that all tasks must run before the deployment completes. Default: 0.
 	// Maximum: 1440
 	// Minimum: 0
@@ -29,25 +32,52 @@ type DeploymentConfiguration struct {
 	// deployment circuit breaker
 	DeploymentCircuitBreaker *CircuitBreaker `json:"deploymentCircuitBreaker,omitempty"`
 
+	// Number of instances that may have the old and the new task during a deployment, instead of maximumPercent. With 0, Blox stops an instance's old task before it starts the new one.
+	// Maximum: 10000
+	// Minimum: 0
+	MaxSurge *int64 `json:"maxSurge,omitempty"`
+
+	// Number of instances that may lack a running task during a deployment, instead of minimumHealthyPercent.
+	// Maximum: 10000
+	// Minimum: 1
+	MaxUnavailable *int64 `json:"maxUnavailable,omitempty"`
+
 	// With 100, Blox stops an instance's old task before it starts the new one. Above 100, Blox starts new tasks first, on up to this excess percentage of the instances. Default: 100.
 	// Maximum: 200
 	// Minimum: 100
 	MaximumPercent *int64 `json:"maximumPercent,omitempty"`
 
-	// Percentage of the instances that keep a running task during a deployment. At least one instance may lack its task. Default: 90.
+	// Percentage of the instances that keep an available task during a deployment. At least one instance may lack its task. Default: 90.
 	// Maximum: 100
 	// Minimum: 0
 	MinimumHealthyPercent *int64 `json:"minimumHealthyPercent,omitempty"`
 
-	// Minutes within which a new task must become RUNNING. Otherwise the task counts as failed, and the deployment fails if no other task became RUNNING in that time. Default: 0, no deadline.
+	// Seconds that a new task must have been available before the deployment continues or completes. Default: 0.
+	// Maximum: 3600
+	// Minimum: 0
+	MinimumHealthySeconds *int64 `json:"minimumHealthySeconds,omitempty"`
+
+	// Minutes within which a new task must become RUNNING, and then, with container health checks, HEALTHY. Otherwise the task counts as failed, and the deployment fails if no other task became available in that time. Default: 0, no deadline.
 	// Maximum: 1440
 	// Minimum: 0
 	ProgressDeadlineMinutes *int64 `json:"progressDeadlineMinutes,omitempty"`
+
+	// Whether the environment's first deployment starts its tasks in batches of 1, 2, 4, 8, … instances, each when the tasks of the earlier batches are available and have been so for minimumHealthySeconds. Once a deployment was completed, the setting has no effect. Default: true.
+	SlowStart *bool `json:"slowStart,omitempty"`
+
+	// Attribute of container instances whose values divide a rollout into waves, such as attribute:ecs.availability-zone. The rollout replaces no task in a wave before the instances of the earlier ones are finished: with a ready task, failed, or unreachable for ten minutes. The waves follow in the order of the values; instances without the attribute are the last one. If omitted, there are no waves.
+	// Max Length: 138
+	// Pattern: ^attribute:[a-zA-Z0-9_.\\/-]+$
+	SpreadBy string `json:"spreadBy,omitempty"`
 }
 
 // Validate validates this deployment configuration
 func (m *DeploymentConfiguration) Validate(formats strfmt.Registry) error {
 	var res []error
+
+	if err := m.validateAlarms(formats); err != nil {
+		res = append(res, err)
+	}
 
 	if err := m.validateBakeTimeInMinutes(formats); err != nil {
 		res = append(res, err)
@@ -61,6 +91,14 @@ func (m *DeploymentConfiguration) Validate(formats strfmt.Registry) error {
 		res = append(res, err)
 	}
 
+	if err := m.validateMaxSurge(formats); err != nil {
+		res = append(res, err)
+	}
+
+	if err := m.validateMaxUnavailable(formats); err != nil {
+		res = append(res, err)
+	}
+
 	if err := m.validateMaximumPercent(formats); err != nil {
 		res = append(res, err)
 	}
@@ -69,13 +107,44 @@ func (m *DeploymentConfiguration) Validate(formats strfmt.Registry) error {
 		res = append(res, err)
 	}
 
+	if err := m.validateMinimumHealthySeconds(formats); err != nil {
+		res = append(res, err)
+	}
+
 	if err := m.validateProgressDeadlineMinutes(formats); err != nil {
+		res = append(res, err)
+	}
+
+	if err := m.validateSpreadBy(formats); err != nil {
 		res = append(res, err)
 	}
 
 	if len(res) > 0 {
 		return errors.CompositeValidationError(res...)
 	}
+	return nil
+}
+
+func (m *DeploymentConfiguration) validateAlarms(formats strfmt.Registry) error {
+	if typeutils.IsZero(m.Alarms) { // not required
+		return nil
+	}
+
+	if m.Alarms != nil {
+		if err := m.Alarms.Validate(formats); err != nil {
+			ve := new(errors.Validation)
+			if stderrors.As(err, &ve) {
+				return ve.ValidateName("alarms")
+			}
+			ce := new(errors.CompositeError)
+			if stderrors.As(err, &ce) {
+				return ce.ValidateName("alarms")
+			}
+
+			return err
+		}
+	}
+
 	return nil
 }
 
@@ -141,6 +210,38 @@ func (m *DeploymentConfiguration) validateDeploymentCircuitBreaker(formats strfm
 	return nil
 }
 
+func (m *DeploymentConfiguration) validateMaxSurge(formats strfmt.Registry) error {
+	if typeutils.IsZero(m.MaxSurge) { // not required
+		return nil
+	}
+
+	if err := validate.MinimumInt("maxSurge", "body", *m.MaxSurge, 0, false); err != nil {
+		return err
+	}
+
+	if err := validate.MaximumInt("maxSurge", "body", *m.MaxSurge, 10000, false); err != nil {
+		return err
+	}
+
+	return nil
+}
+
+func (m *DeploymentConfiguration) validateMaxUnavailable(formats strfmt.Registry) error {
+	if typeutils.IsZero(m.MaxUnavailable) { // not required
+		return nil
+	}
+
+	if err := validate.MinimumInt("maxUnavailable", "body", *m.MaxUnavailable, 1, false); err != nil {
+		return err
+	}
+
+	if err := validate.MaximumInt("maxUnavailable", "body", *m.MaxUnavailable, 10000, false); err != nil {
+		return err
+	}
+
+	return nil
+}
+
 func (m *DeploymentConfiguration) validateMaximumPercent(formats strfmt.Registry) error {
 	if typeutils.IsZero(m.MaximumPercent) { // not required
 		return nil
@@ -173,6 +274,22 @@ func (m *DeploymentConfiguration) validateMinimumHealthyPercent(formats strfmt.R
 	return nil
 }
 
+func (m *DeploymentConfiguration) validateMinimumHealthySeconds(formats strfmt.Registry) error {
+	if typeutils.IsZero(m.MinimumHealthySeconds) { // not required
+		return nil
+	}
+
+	if err := validate.MinimumInt("minimumHealthySeconds", "body", *m.MinimumHealthySeconds, 0, false); err != nil {
+		return err
+	}
+
+	if err := validate.MaximumInt("minimumHealthySeconds", "body", *m.MinimumHealthySeconds, 3600, false); err != nil {
+		return err
+	}
+
+	return nil
+}
+
 func (m *DeploymentConfiguration) validateProgressDeadlineMinutes(formats strfmt.Registry) error {
 	if typeutils.IsZero(m.ProgressDeadlineMinutes) { // not required
 		return nil
@@ -189,9 +306,29 @@ func (m *DeploymentConfiguration) validateProgressDeadlineMinutes(formats strfmt
 	return nil
 }
 
+func (m *DeploymentConfiguration) validateSpreadBy(formats strfmt.Registry) error {
+	if typeutils.IsZero(m.SpreadBy) { // not required
+		return nil
+	}
+
+	if err := validate.MaxLength("spreadBy", "body", m.SpreadBy, 138); err != nil {
+		return err
+	}
+
+	if err := validate.Pattern("spreadBy", "body", m.SpreadBy, `^attribute:[a-zA-Z0-9_.\\/-]+$`); err != nil {
+		return err
+	}
+
+	return nil
+}
+
 // ContextValidate validate this deployment configuration based on the context it is used
 func (m *DeploymentConfiguration) ContextValidate(ctx context.Context, formats strfmt.Registry) error {
 	var res []error
+
+	if err := m.contextValidateAlarms(ctx, formats); err != nil {
+		res = append(res, err)
+	}
 
 	if err := m.contextValidateCanary(ctx, formats); err != nil {
 		res = append(res, err)
@@ -204,6 +341,31 @@ func (m *DeploymentConfiguration) ContextValidate(ctx context.Context, formats s
 	if len(res) > 0 {
 		return errors.CompositeValidationError(res...)
 	}
+	return nil
+}
+
+func (m *DeploymentConfiguration) contextValidateAlarms(ctx context.Context, formats strfmt.Registry) error {
+
+	if m.Alarms != nil {
+
+		if typeutils.IsZero(m.Alarms) { // not required
+			return nil
+		}
+
+		if err := m.Alarms.ContextValidate(ctx, formats); err != nil {
+			ve := new(errors.Validation)
+			if stderrors.As(err, &ve) {
+				return ve.ValidateName("alarms")
+			}
+			ce := new(errors.CompositeError)
+			if stderrors.As(err, &ce) {
+				return ce.ValidateName("alarms")
+			}
+
+			return err
+		}
+	}
+
 	return nil
 }
 

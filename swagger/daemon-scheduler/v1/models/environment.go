@@ -20,7 +20,10 @@ import (
 // swagger:model Environment
 type Environment struct {
 
-	// Conditions that hold. An absent condition does not hold.
+	// Number of instances with an available task of any deployment: RUNNING, HEALTHY if its task definition has container health checks, and ready if the rollout started it.
+	AvailableCount *int64 `json:"availableCount,omitempty"`
+
+	// Conditions that hold, in a fixed order. An absent condition does not hold.
 	Conditions []*Condition `json:"conditions,omitempty"`
 
 	// Creation time; omitted for environments that v0.3 created.
@@ -31,9 +34,7 @@ type Environment struct {
 	DeploymentConfiguration *DeploymentConfiguration `json:"deploymentConfiguration,omitempty"`
 
 	// Token for the next deployment or update.
-	// Required: true
-	// Format: uuid
-	DeploymentToken *strfmt.UUID `json:"deploymentToken"`
+	DeploymentToken string `json:"deploymentToken,omitempty"`
 
 	// Number of instances that should have a task.
 	DesiredCount *int64 `json:"desiredCount,omitempty"`
@@ -49,13 +50,16 @@ type Environment struct {
 	// Task definition ARN of the revision in effect.
 	EffectiveTaskDefinition string `json:"effectiveTaskDefinition,omitempty"`
 
-	// Number of instances whose task failed to start or keeps stopping.
+	// Type of the environment. DAEMON: one task on each instance that the environment selects.
+	// Enum: ["DAEMON"]
+	EnvironmentType string `json:"environmentType,omitempty"`
+
+	// Number of instances whose task failed to start, keeps stopping or is UNHEALTHY.
 	FailedCount *int64 `json:"failedCount,omitempty"`
 
-	// Health: healthy if the current deployment has all desired tasks.
+	// health
 	// Required: true
-	// Enum: ["healthy","unhealthy"]
-	Health *string `json:"health"`
+	Health *HealthStatus `json:"health"`
 
 	// instance group
 	// Required: true
@@ -63,6 +67,9 @@ type Environment struct {
 
 	// metadata
 	Metadata *Metadata `json:"metadata,omitempty"`
+
+	// Number of instances outside the instance group that still have a task.
+	MisscheduledCount *int64 `json:"misscheduledCount,omitempty"`
 
 	// The environment's name.
 	// Required: true
@@ -89,6 +96,15 @@ type Environment struct {
 	// Minimum: 1
 	Revision int64 `json:"revision,omitempty"`
 
+	// ARN of the IAM role that Blox assumes for all its calls for the environment. It must be of the cluster's account. A change applies at once, and restarts no task. Empty: Blox uses its own credentials.
+	// Max Length: 2048
+	Role string `json:"role,omitempty"`
+
+	// External ID that Blox sends when it assumes the role, for trust policies that require one.
+	// Max Length: 1224
+	// Pattern: ^[\w+=,.@:/-]*$
+	RoleExternalID string `json:"roleExternalId,omitempty"`
+
 	// Number of instances that run a task of the current deployment. All counts are omitted while the cluster state is stale.
 	RunningCount *int64 `json:"runningCount,omitempty"`
 
@@ -101,16 +117,28 @@ type Environment struct {
 	// Enum: ["inactive","deploying","active","paused","deleting"]
 	Status string `json:"status,omitempty"`
 
+	// takeover
+	Takeover *Takeover `json:"takeover,omitempty"`
+
 	// Task definition ARN of the newest revision, which is desired. effectiveTaskDefinition runs.
-	// Required: true
-	TaskDefinition *string `json:"taskDefinition"`
+	TaskDefinition string `json:"taskDefinition,omitempty"`
 
 	// task settings
 	TaskSettings *TaskSettings `json:"taskSettings,omitempty"`
 
+	// Policy for tasks whose container health checks fail. replace: Blox replaces them within the rollout budget and backs off. keep: Blox only reports them. Default: replace.
+	// Enum: ["replace","keep"]
+	UnhealthyPolicy string `json:"unhealthyPolicy,omitempty"`
+
+	// Number of ACTIVE instances whose ECS agent is disconnected.
+	UnreachableCount *int64 `json:"unreachableCount,omitempty"`
+
 	// Creation time of the newest revision.
 	// Format: date-time
 	UpdatedAt *strfmt.DateTime `json:"updatedAt,omitempty"`
+
+	// Number of instances that have a task of the current deployment.
+	UpdatedCount *int64 `json:"updatedCount,omitempty"`
 }
 
 // Validate validates this environment
@@ -129,11 +157,11 @@ func (m *Environment) Validate(formats strfmt.Registry) error {
 		res = append(res, err)
 	}
 
-	if err := m.validateDeploymentToken(formats); err != nil {
+	if err := m.validateDrainOrder(formats); err != nil {
 		res = append(res, err)
 	}
 
-	if err := m.validateDrainOrder(formats); err != nil {
+	if err := m.validateEnvironmentType(formats); err != nil {
 		res = append(res, err)
 	}
 
@@ -161,6 +189,14 @@ func (m *Environment) Validate(formats strfmt.Registry) error {
 		res = append(res, err)
 	}
 
+	if err := m.validateRole(formats); err != nil {
+		res = append(res, err)
+	}
+
+	if err := m.validateRoleExternalID(formats); err != nil {
+		res = append(res, err)
+	}
+
 	if err := m.validateScaleInAfterMinutes(formats); err != nil {
 		res = append(res, err)
 	}
@@ -169,11 +205,15 @@ func (m *Environment) Validate(formats strfmt.Registry) error {
 		res = append(res, err)
 	}
 
-	if err := m.validateTaskDefinition(formats); err != nil {
+	if err := m.validateTakeover(formats); err != nil {
 		res = append(res, err)
 	}
 
 	if err := m.validateTaskSettings(formats); err != nil {
+		res = append(res, err)
+	}
+
+	if err := m.validateUnhealthyPolicy(formats); err != nil {
 		res = append(res, err)
 	}
 
@@ -252,19 +292,6 @@ func (m *Environment) validateDeploymentConfiguration(formats strfmt.Registry) e
 	return nil
 }
 
-func (m *Environment) validateDeploymentToken(formats strfmt.Registry) error {
-
-	if err := validate.Required("deploymentToken", "body", m.DeploymentToken); err != nil {
-		return err
-	}
-
-	if err := validate.FormatOf("deploymentToken", "body", "uuid", m.DeploymentToken.String(), formats); err != nil {
-		return err
-	}
-
-	return nil
-}
-
 func (m *Environment) validateDrainOrder(formats strfmt.Registry) error {
 	if typeutils.IsZero(m.DrainOrder) { // not required
 		return nil
@@ -281,32 +308,42 @@ func (m *Environment) validateDrainOrder(formats strfmt.Registry) error {
 	return nil
 }
 
-var environmentTypeHealthPropEnum []any
+var environmentTypeEnvironmentTypePropEnum []any
 
 func init() {
 	var res []string
-	if err := json.Unmarshal([]byte(`["healthy","unhealthy"]`), &res); err != nil {
+	if err := json.Unmarshal([]byte(`["DAEMON"]`), &res); err != nil {
 		panic(err)
 	}
 	for _, v := range res {
-		environmentTypeHealthPropEnum = append(environmentTypeHealthPropEnum, v)
+		environmentTypeEnvironmentTypePropEnum = append(environmentTypeEnvironmentTypePropEnum, v)
 	}
 }
 
 const (
 
-	// EnvironmentHealthHealthy captures enum value "healthy"
-	EnvironmentHealthHealthy string = "healthy"
-
-	// EnvironmentHealthUnhealthy captures enum value "unhealthy"
-	EnvironmentHealthUnhealthy string = "unhealthy"
+	// EnvironmentEnvironmentTypeDAEMON captures enum value "DAEMON"
+	EnvironmentEnvironmentTypeDAEMON string = "DAEMON"
 )
 
 // prop value enum
-func (m *Environment) validateHealthEnum(path, location string, value string) error {
-	if err := validate.EnumCase(path, location, value, environmentTypeHealthPropEnum, true); err != nil {
+func (m *Environment) validateEnvironmentTypeEnum(path, location string, value string) error {
+	if err := validate.EnumCase(path, location, value, environmentTypeEnvironmentTypePropEnum, true); err != nil {
 		return err
 	}
+	return nil
+}
+
+func (m *Environment) validateEnvironmentType(formats strfmt.Registry) error {
+	if typeutils.IsZero(m.EnvironmentType) { // not required
+		return nil
+	}
+
+	// value enum
+	if err := m.validateEnvironmentTypeEnum("environmentType", "body", m.EnvironmentType); err != nil {
+		return err
+	}
+
 	return nil
 }
 
@@ -316,9 +353,19 @@ func (m *Environment) validateHealth(formats strfmt.Registry) error {
 		return err
 	}
 
-	// value enum
-	if err := m.validateHealthEnum("health", "body", *m.Health); err != nil {
-		return err
+	if m.Health != nil {
+		if err := m.Health.Validate(formats); err != nil {
+			ve := new(errors.Validation)
+			if stderrors.As(err, &ve) {
+				return ve.ValidateName("health")
+			}
+			ce := new(errors.CompositeError)
+			if stderrors.As(err, &ce) {
+				return ce.ValidateName("health")
+			}
+
+			return err
+		}
 	}
 
 	return nil
@@ -408,6 +455,34 @@ func (m *Environment) validateRevision(formats strfmt.Registry) error {
 	return nil
 }
 
+func (m *Environment) validateRole(formats strfmt.Registry) error {
+	if typeutils.IsZero(m.Role) { // not required
+		return nil
+	}
+
+	if err := validate.MaxLength("role", "body", m.Role, 2048); err != nil {
+		return err
+	}
+
+	return nil
+}
+
+func (m *Environment) validateRoleExternalID(formats strfmt.Registry) error {
+	if typeutils.IsZero(m.RoleExternalID) { // not required
+		return nil
+	}
+
+	if err := validate.MaxLength("roleExternalId", "body", m.RoleExternalID, 1224); err != nil {
+		return err
+	}
+
+	if err := validate.Pattern("roleExternalId", "body", m.RoleExternalID, `^[\w+=,.@:/-]*$`); err != nil {
+		return err
+	}
+
+	return nil
+}
+
 func (m *Environment) validateScaleInAfterMinutes(formats strfmt.Registry) error {
 	if typeutils.IsZero(m.ScaleInAfterMinutes) { // not required
 		return nil
@@ -475,10 +550,24 @@ func (m *Environment) validateStatus(formats strfmt.Registry) error {
 	return nil
 }
 
-func (m *Environment) validateTaskDefinition(formats strfmt.Registry) error {
+func (m *Environment) validateTakeover(formats strfmt.Registry) error {
+	if typeutils.IsZero(m.Takeover) { // not required
+		return nil
+	}
 
-	if err := validate.Required("taskDefinition", "body", m.TaskDefinition); err != nil {
-		return err
+	if m.Takeover != nil {
+		if err := m.Takeover.Validate(formats); err != nil {
+			ve := new(errors.Validation)
+			if stderrors.As(err, &ve) {
+				return ve.ValidateName("takeover")
+			}
+			ce := new(errors.CompositeError)
+			if stderrors.As(err, &ce) {
+				return ce.ValidateName("takeover")
+			}
+
+			return err
+		}
 	}
 
 	return nil
@@ -502,6 +591,48 @@ func (m *Environment) validateTaskSettings(formats strfmt.Registry) error {
 
 			return err
 		}
+	}
+
+	return nil
+}
+
+var environmentTypeUnhealthyPolicyPropEnum []any
+
+func init() {
+	var res []string
+	if err := json.Unmarshal([]byte(`["replace","keep"]`), &res); err != nil {
+		panic(err)
+	}
+	for _, v := range res {
+		environmentTypeUnhealthyPolicyPropEnum = append(environmentTypeUnhealthyPolicyPropEnum, v)
+	}
+}
+
+const (
+
+	// EnvironmentUnhealthyPolicyReplace captures enum value "replace"
+	EnvironmentUnhealthyPolicyReplace string = "replace"
+
+	// EnvironmentUnhealthyPolicyKeep captures enum value "keep"
+	EnvironmentUnhealthyPolicyKeep string = "keep"
+)
+
+// prop value enum
+func (m *Environment) validateUnhealthyPolicyEnum(path, location string, value string) error {
+	if err := validate.EnumCase(path, location, value, environmentTypeUnhealthyPolicyPropEnum, true); err != nil {
+		return err
+	}
+	return nil
+}
+
+func (m *Environment) validateUnhealthyPolicy(formats strfmt.Registry) error {
+	if typeutils.IsZero(m.UnhealthyPolicy) { // not required
+		return nil
+	}
+
+	// value enum
+	if err := m.validateUnhealthyPolicyEnum("unhealthyPolicy", "body", m.UnhealthyPolicy); err != nil {
+		return err
 	}
 
 	return nil
@@ -531,11 +662,19 @@ func (m *Environment) ContextValidate(ctx context.Context, formats strfmt.Regist
 		res = append(res, err)
 	}
 
+	if err := m.contextValidateHealth(ctx, formats); err != nil {
+		res = append(res, err)
+	}
+
 	if err := m.contextValidateInstanceGroup(ctx, formats); err != nil {
 		res = append(res, err)
 	}
 
 	if err := m.contextValidateMetadata(ctx, formats); err != nil {
+		res = append(res, err)
+	}
+
+	if err := m.contextValidateTakeover(ctx, formats); err != nil {
 		res = append(res, err)
 	}
 
@@ -603,6 +742,27 @@ func (m *Environment) contextValidateDeploymentConfiguration(ctx context.Context
 	return nil
 }
 
+func (m *Environment) contextValidateHealth(ctx context.Context, formats strfmt.Registry) error {
+
+	if m.Health != nil {
+
+		if err := m.Health.ContextValidate(ctx, formats); err != nil {
+			ve := new(errors.Validation)
+			if stderrors.As(err, &ve) {
+				return ve.ValidateName("health")
+			}
+			ce := new(errors.CompositeError)
+			if stderrors.As(err, &ce) {
+				return ce.ValidateName("health")
+			}
+
+			return err
+		}
+	}
+
+	return nil
+}
+
 func (m *Environment) contextValidateInstanceGroup(ctx context.Context, formats strfmt.Registry) error {
 
 	if m.InstanceGroup != nil {
@@ -640,6 +800,31 @@ func (m *Environment) contextValidateMetadata(ctx context.Context, formats strfm
 			ce := new(errors.CompositeError)
 			if stderrors.As(err, &ce) {
 				return ce.ValidateName("metadata")
+			}
+
+			return err
+		}
+	}
+
+	return nil
+}
+
+func (m *Environment) contextValidateTakeover(ctx context.Context, formats strfmt.Registry) error {
+
+	if m.Takeover != nil {
+
+		if typeutils.IsZero(m.Takeover) { // not required
+			return nil
+		}
+
+		if err := m.Takeover.ContextValidate(ctx, formats); err != nil {
+			ve := new(errors.Validation)
+			if stderrors.As(err, &ve) {
+				return ve.ValidateName("takeover")
+			}
+			ce := new(errors.CompositeError)
+			if stderrors.As(err, &ce) {
+				return ce.ValidateName("takeover")
 			}
 
 			return err

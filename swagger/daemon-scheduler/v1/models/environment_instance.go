@@ -35,14 +35,18 @@ type EnvironmentInstance struct {
 	// ID of the instance in EC2 or ECS Anywhere.
 	Ec2InstanceID string `json:"ec2InstanceId,omitempty"`
 
+	// Result of the task's container health checks, as ECS last reported it; omitted without health checks.
+	// Enum: ["HEALTHY","UNHEALTHY","UNKNOWN"]
+	HealthStatus string `json:"healthStatus,omitempty"`
+
 	// When the next attempt is due.
 	// Format: date-time
 	NextAttemptAt *strfmt.DateTime `json:"nextAttemptAt,omitempty"`
 
-	// Reason for the state.
+	// Reason for the state. For a starting task, it has the times of the image pull and the reasons of containers; for a stopped one, ECS's stop code and the exit codes of its containers.
 	Reason string `json:"reason,omitempty"`
 
-	// running: the instance runs its task. pending: the task is starting. outdated: the instance has a task of another deployment. missing: the instance has no task yet. failed: the task failed to start or keeps stopping on this instance. excluded: the environment does not select the instance.
+	// running: the instance runs its task, which is HEALTHY if it has health checks. pending: the task is starting, or not HEALTHY yet. outdated: the instance has a task of another deployment. missing: the instance has no task yet. failed: the task failed to start, keeps stopping or is UNHEALTHY. excluded: the environment does not select the instance.
 	// Required: true
 	// Enum: ["running","pending","outdated","missing","failed","excluded"]
 	State *string `json:"state"`
@@ -67,6 +71,10 @@ func (m *EnvironmentInstance) Validate(formats strfmt.Registry) error {
 	}
 
 	if err := m.validateContainerInstance(formats); err != nil {
+		res = append(res, err)
+	}
+
+	if err := m.validateHealthStatus(formats); err != nil {
 		res = append(res, err)
 	}
 
@@ -100,6 +108,51 @@ func (m *EnvironmentInstance) validateAgentConnected(formats strfmt.Registry) er
 func (m *EnvironmentInstance) validateContainerInstance(formats strfmt.Registry) error {
 
 	if err := validate.Required("containerInstance", "body", m.ContainerInstance); err != nil {
+		return err
+	}
+
+	return nil
+}
+
+var environmentInstanceTypeHealthStatusPropEnum []any
+
+func init() {
+	var res []string
+	if err := json.Unmarshal([]byte(`["HEALTHY","UNHEALTHY","UNKNOWN"]`), &res); err != nil {
+		panic(err)
+	}
+	for _, v := range res {
+		environmentInstanceTypeHealthStatusPropEnum = append(environmentInstanceTypeHealthStatusPropEnum, v)
+	}
+}
+
+const (
+
+	// EnvironmentInstanceHealthStatusHEALTHY captures enum value "HEALTHY"
+	EnvironmentInstanceHealthStatusHEALTHY string = "HEALTHY"
+
+	// EnvironmentInstanceHealthStatusUNHEALTHY captures enum value "UNHEALTHY"
+	EnvironmentInstanceHealthStatusUNHEALTHY string = "UNHEALTHY"
+
+	// EnvironmentInstanceHealthStatusUNKNOWN captures enum value "UNKNOWN"
+	EnvironmentInstanceHealthStatusUNKNOWN string = "UNKNOWN"
+)
+
+// prop value enum
+func (m *EnvironmentInstance) validateHealthStatusEnum(path, location string, value string) error {
+	if err := validate.EnumCase(path, location, value, environmentInstanceTypeHealthStatusPropEnum, true); err != nil {
+		return err
+	}
+	return nil
+}
+
+func (m *EnvironmentInstance) validateHealthStatus(formats strfmt.Registry) error {
+	if typeutils.IsZero(m.HealthStatus) { // not required
+		return nil
+	}
+
+	// value enum
+	if err := m.validateHealthStatusEnum("healthStatus", "body", m.HealthStatus); err != nil {
 		return err
 	}
 

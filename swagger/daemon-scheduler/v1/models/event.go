@@ -20,12 +20,18 @@ import (
 // swagger:model Event
 type Event struct {
 
-	// Type of the event. The leader reports taskStarted, taskStartFailed (ECS rejected the start), taskStopped, taskStopFailed (ECS rejected the stop), phantomTaskIgnored (ECS does not know a task of the cluster state), deploymentStarted, deploymentCompleted, deploymentFailed, deploymentRolledBack, environmentDeleted and eventsDropped (Blox exceeded its limit of events). User requests cause environmentPaused, environmentResumed, rollbackRequested, deploymentStopped, deploymentPromoted and environmentDeletionRequested.
+	// Type of the event. The leader reports taskStarted, taskStartFailed (ECS rejected the start), taskStopped, taskStopFailed (ECS rejected the stop), phantomTaskIgnored (ECS does not know a task of the cluster state), deploymentStarted, canaryStepPromoted (all tasks of a canary's step were ready for its pause), deploymentCompleted, deploymentFailed, deploymentRolledBack, environmentDeleted, conditionAppeared, conditionCleared and eventsDropped (Blox exceeded its limit of events). User requests cause environmentCreated, environmentUpdated, deploymentCreated, environmentPaused, environmentResumed, rollbackRequested, deploymentStopped, deploymentPromoted, takeoverCancelled and environmentDeletionRequested.
 	// Required: true
-	// Enum: ["taskStarted","taskStartFailed","taskStopped","taskStopFailed","phantomTaskIgnored","deploymentStarted","deploymentCompleted","deploymentFailed","deploymentRolledBack","environmentDeleted","eventsDropped","environmentPaused","environmentResumed","rollbackRequested","deploymentStopped","deploymentPromoted","environmentDeletionRequested"]
+	// Enum: ["taskStarted","taskStartFailed","taskStopped","taskStopFailed","phantomTaskIgnored","deploymentStarted","canaryStepPromoted","deploymentCompleted","deploymentFailed","deploymentRolledBack","environmentDeleted","conditionAppeared","conditionCleared","eventsDropped","environmentCreated","environmentUpdated","deploymentCreated","environmentPaused","environmentResumed","rollbackRequested","deploymentStopped","deploymentPromoted","takeoverCancelled","environmentDeletionRequested"]
 	Action *string `json:"action"`
 
-	// Number of instances or dropped events that the event covers; 0 for events of deployments and environments.
+	// Client that sent the request: the subject of its certificate, else its address. Absent for events of the leader.
+	Actor string `json:"actor,omitempty"`
+
+	// Settings that environmentCreated or environmentUpdated changed.
+	Changes []*FieldChange `json:"changes,omitempty"`
+
+	// Number of instances, repetitions of a condition, or dropped events that the event covers; 0 for events of deployments and environments.
 	// Required: true
 	// Minimum: 0
 	Count *int64 `json:"count"`
@@ -71,6 +77,10 @@ func (m *Event) Validate(formats strfmt.Registry) error {
 		res = append(res, err)
 	}
 
+	if err := m.validateChanges(formats); err != nil {
+		res = append(res, err)
+	}
+
 	if err := m.validateCount(formats); err != nil {
 		res = append(res, err)
 	}
@@ -105,7 +115,7 @@ var eventTypeActionPropEnum []any
 
 func init() {
 	var res []string
-	if err := json.Unmarshal([]byte(`["taskStarted","taskStartFailed","taskStopped","taskStopFailed","phantomTaskIgnored","deploymentStarted","deploymentCompleted","deploymentFailed","deploymentRolledBack","environmentDeleted","eventsDropped","environmentPaused","environmentResumed","rollbackRequested","deploymentStopped","deploymentPromoted","environmentDeletionRequested"]`), &res); err != nil {
+	if err := json.Unmarshal([]byte(`["taskStarted","taskStartFailed","taskStopped","taskStopFailed","phantomTaskIgnored","deploymentStarted","canaryStepPromoted","deploymentCompleted","deploymentFailed","deploymentRolledBack","environmentDeleted","conditionAppeared","conditionCleared","eventsDropped","environmentCreated","environmentUpdated","deploymentCreated","environmentPaused","environmentResumed","rollbackRequested","deploymentStopped","deploymentPromoted","takeoverCancelled","environmentDeletionRequested"]`), &res); err != nil {
 		panic(err)
 	}
 	for _, v := range res {
@@ -133,6 +143,9 @@ const (
 	// EventActionDeploymentStarted captures enum value "deploymentStarted"
 	EventActionDeploymentStarted string = "deploymentStarted"
 
+	// EventActionCanaryStepPromoted captures enum value "canaryStepPromoted"
+	EventActionCanaryStepPromoted string = "canaryStepPromoted"
+
 	// EventActionDeploymentCompleted captures enum value "deploymentCompleted"
 	EventActionDeploymentCompleted string = "deploymentCompleted"
 
@@ -145,8 +158,23 @@ const (
 	// EventActionEnvironmentDeleted captures enum value "environmentDeleted"
 	EventActionEnvironmentDeleted string = "environmentDeleted"
 
+	// EventActionConditionAppeared captures enum value "conditionAppeared"
+	EventActionConditionAppeared string = "conditionAppeared"
+
+	// EventActionConditionCleared captures enum value "conditionCleared"
+	EventActionConditionCleared string = "conditionCleared"
+
 	// EventActionEventsDropped captures enum value "eventsDropped"
 	EventActionEventsDropped string = "eventsDropped"
+
+	// EventActionEnvironmentCreated captures enum value "environmentCreated"
+	EventActionEnvironmentCreated string = "environmentCreated"
+
+	// EventActionEnvironmentUpdated captures enum value "environmentUpdated"
+	EventActionEnvironmentUpdated string = "environmentUpdated"
+
+	// EventActionDeploymentCreated captures enum value "deploymentCreated"
+	EventActionDeploymentCreated string = "deploymentCreated"
 
 	// EventActionEnvironmentPaused captures enum value "environmentPaused"
 	EventActionEnvironmentPaused string = "environmentPaused"
@@ -162,6 +190,9 @@ const (
 
 	// EventActionDeploymentPromoted captures enum value "deploymentPromoted"
 	EventActionDeploymentPromoted string = "deploymentPromoted"
+
+	// EventActionTakeoverCancelled captures enum value "takeoverCancelled"
+	EventActionTakeoverCancelled string = "takeoverCancelled"
 
 	// EventActionEnvironmentDeletionRequested captures enum value "environmentDeletionRequested"
 	EventActionEnvironmentDeletionRequested string = "environmentDeletionRequested"
@@ -184,6 +215,36 @@ func (m *Event) validateAction(formats strfmt.Registry) error {
 	// value enum
 	if err := m.validateActionEnum("action", "body", *m.Action); err != nil {
 		return err
+	}
+
+	return nil
+}
+
+func (m *Event) validateChanges(formats strfmt.Registry) error {
+	if typeutils.IsZero(m.Changes) { // not required
+		return nil
+	}
+
+	for i := 0; i < len(m.Changes); i++ {
+		if typeutils.IsZero(m.Changes[i]) { // not required
+			continue
+		}
+
+		if m.Changes[i] != nil {
+			if err := m.Changes[i].Validate(formats); err != nil {
+				ve := new(errors.Validation)
+				if stderrors.As(err, &ve) {
+					return ve.ValidateName("changes" + "." + strconv.Itoa(i))
+				}
+				ce := new(errors.CompositeError)
+				if stderrors.As(err, &ce) {
+					return ce.ValidateName("changes" + "." + strconv.Itoa(i))
+				}
+
+				return err
+			}
+		}
+
 	}
 
 	return nil
@@ -279,6 +340,10 @@ func (m *Event) validateLastSeenAt(formats strfmt.Registry) error {
 func (m *Event) ContextValidate(ctx context.Context, formats strfmt.Registry) error {
 	var res []error
 
+	if err := m.contextValidateChanges(ctx, formats); err != nil {
+		res = append(res, err)
+	}
+
 	if err := m.contextValidateInstances(ctx, formats); err != nil {
 		res = append(res, err)
 	}
@@ -286,6 +351,35 @@ func (m *Event) ContextValidate(ctx context.Context, formats strfmt.Registry) er
 	if len(res) > 0 {
 		return errors.CompositeValidationError(res...)
 	}
+	return nil
+}
+
+func (m *Event) contextValidateChanges(ctx context.Context, formats strfmt.Registry) error {
+
+	for i := 0; i < len(m.Changes); i++ {
+
+		if m.Changes[i] != nil {
+
+			if typeutils.IsZero(m.Changes[i]) { // not required
+				return nil
+			}
+
+			if err := m.Changes[i].ContextValidate(ctx, formats); err != nil {
+				ve := new(errors.Validation)
+				if stderrors.As(err, &ve) {
+					return ve.ValidateName("changes" + "." + strconv.Itoa(i))
+				}
+				ce := new(errors.CompositeError)
+				if stderrors.As(err, &ce) {
+					return ce.ValidateName("changes" + "." + strconv.Itoa(i))
+				}
+
+				return err
+			}
+		}
+
+	}
+
 	return nil
 }
 

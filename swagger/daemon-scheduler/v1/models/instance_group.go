@@ -23,10 +23,8 @@ type InstanceGroup struct {
 	// Max Items: 50
 	Attributes []*Attribute `json:"attributes,omitempty"`
 
-	// The cluster: a name or an ARN in requests, the ARN in responses.
-	// Required: true
-	// Min Length: 1
-	Cluster *string `json:"cluster"`
+	// The cluster: a name or an ARN in requests, which require it; the ARN in responses.
+	Cluster string `json:"cluster,omitempty"`
 
 	// Query that selects container instances, in ECS's cluster query language. Empty selects all. The README lists the supported operators.
 	// Max Length: 4096
@@ -38,10 +36,6 @@ func (m *InstanceGroup) Validate(formats strfmt.Registry) error {
 	var res []error
 
 	if err := m.validateAttributes(formats); err != nil {
-		res = append(res, err)
-	}
-
-	if err := m.validateCluster(formats); err != nil {
 		res = append(res, err)
 	}
 
@@ -86,19 +80,6 @@ func (m *InstanceGroup) validateAttributes(formats strfmt.Registry) error {
 			}
 		}
 
-	}
-
-	return nil
-}
-
-func (m *InstanceGroup) validateCluster(formats strfmt.Registry) error {
-
-	if err := validate.Required("cluster", "body", m.Cluster); err != nil {
-		return err
-	}
-
-	if err := validate.MinLength("cluster", "body", *m.Cluster, 1); err != nil {
-		return err
 	}
 
 	return nil

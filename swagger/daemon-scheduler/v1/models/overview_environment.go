@@ -20,7 +20,10 @@ import (
 // swagger:model OverviewEnvironment
 type OverviewEnvironment struct {
 
-	// Conditions that hold. An absent condition does not hold.
+	// Number of instances with an available task of any deployment: RUNNING, HEALTHY if its task definition has container health checks, and ready if the rollout started it.
+	AvailableCount *int64 `json:"availableCount,omitempty"`
+
+	// Conditions that hold, in a fixed order. An absent condition does not hold.
 	Conditions []*Condition `json:"conditions,omitempty"`
 
 	// Creation time; omitted for environments that v0.3 created.
@@ -39,17 +42,23 @@ type OverviewEnvironment struct {
 	// Task definition ARN of the revision in effect.
 	EffectiveTaskDefinition string `json:"effectiveTaskDefinition,omitempty"`
 
-	// Number of instances whose task failed to start or keeps stopping.
+	// Type of the environment. DAEMON: one task on each instance that the environment selects.
+	// Enum: ["DAEMON"]
+	EnvironmentType string `json:"environmentType,omitempty"`
+
+	// Number of instances whose task failed to start, keeps stopping or is UNHEALTHY.
 	FailedCount *int64 `json:"failedCount,omitempty"`
 
-	// Health: healthy if the current deployment has all desired tasks.
+	// health
 	// Required: true
-	// Enum: ["healthy","unhealthy"]
-	Health *string `json:"health"`
+	Health *HealthStatus `json:"health"`
 
 	// instance group
 	// Required: true
 	InstanceGroup *InstanceGroup `json:"instanceGroup"`
+
+	// Number of instances outside the instance group that still have a task.
+	MisscheduledCount *int64 `json:"misscheduledCount,omitempty"`
 
 	// The environment's name.
 	// Required: true
@@ -84,12 +93,21 @@ type OverviewEnvironment struct {
 	Status string `json:"status,omitempty"`
 
 	// Task definition ARN of the newest revision, which is desired. effectiveTaskDefinition runs.
-	// Required: true
-	TaskDefinition *string `json:"taskDefinition"`
+	TaskDefinition string `json:"taskDefinition,omitempty"`
+
+	// Policy for tasks whose container health checks fail. replace: Blox replaces them within the rollout budget and backs off. keep: Blox only reports them. Default: replace.
+	// Enum: ["replace","keep"]
+	UnhealthyPolicy string `json:"unhealthyPolicy,omitempty"`
+
+	// Number of ACTIVE instances whose ECS agent is disconnected.
+	UnreachableCount *int64 `json:"unreachableCount,omitempty"`
 
 	// Creation time of the newest revision.
 	// Format: date-time
 	UpdatedAt *strfmt.DateTime `json:"updatedAt,omitempty"`
+
+	// Number of instances that have a task of the current deployment.
+	UpdatedCount *int64 `json:"updatedCount,omitempty"`
 }
 
 // Validate validates this overview environment
@@ -105,6 +123,10 @@ func (m *OverviewEnvironment) Validate(formats strfmt.Registry) error {
 	}
 
 	if err := m.validateDeploymentConfiguration(formats); err != nil {
+		res = append(res, err)
+	}
+
+	if err := m.validateEnvironmentType(formats); err != nil {
 		res = append(res, err)
 	}
 
@@ -132,7 +154,7 @@ func (m *OverviewEnvironment) Validate(formats strfmt.Registry) error {
 		res = append(res, err)
 	}
 
-	if err := m.validateTaskDefinition(formats); err != nil {
+	if err := m.validateUnhealthyPolicy(formats); err != nil {
 		res = append(res, err)
 	}
 
@@ -211,32 +233,42 @@ func (m *OverviewEnvironment) validateDeploymentConfiguration(formats strfmt.Reg
 	return nil
 }
 
-var overviewEnvironmentTypeHealthPropEnum []any
+var overviewEnvironmentTypeEnvironmentTypePropEnum []any
 
 func init() {
 	var res []string
-	if err := json.Unmarshal([]byte(`["healthy","unhealthy"]`), &res); err != nil {
+	if err := json.Unmarshal([]byte(`["DAEMON"]`), &res); err != nil {
 		panic(err)
 	}
 	for _, v := range res {
-		overviewEnvironmentTypeHealthPropEnum = append(overviewEnvironmentTypeHealthPropEnum, v)
+		overviewEnvironmentTypeEnvironmentTypePropEnum = append(overviewEnvironmentTypeEnvironmentTypePropEnum, v)
 	}
 }
 
 const (
 
-	// OverviewEnvironmentHealthHealthy captures enum value "healthy"
-	OverviewEnvironmentHealthHealthy string = "healthy"
-
-	// OverviewEnvironmentHealthUnhealthy captures enum value "unhealthy"
-	OverviewEnvironmentHealthUnhealthy string = "unhealthy"
+	// OverviewEnvironmentEnvironmentTypeDAEMON captures enum value "DAEMON"
+	OverviewEnvironmentEnvironmentTypeDAEMON string = "DAEMON"
 )
 
 // prop value enum
-func (m *OverviewEnvironment) validateHealthEnum(path, location string, value string) error {
-	if err := validate.EnumCase(path, location, value, overviewEnvironmentTypeHealthPropEnum, true); err != nil {
+func (m *OverviewEnvironment) validateEnvironmentTypeEnum(path, location string, value string) error {
+	if err := validate.EnumCase(path, location, value, overviewEnvironmentTypeEnvironmentTypePropEnum, true); err != nil {
 		return err
 	}
+	return nil
+}
+
+func (m *OverviewEnvironment) validateEnvironmentType(formats strfmt.Registry) error {
+	if typeutils.IsZero(m.EnvironmentType) { // not required
+		return nil
+	}
+
+	// value enum
+	if err := m.validateEnvironmentTypeEnum("environmentType", "body", m.EnvironmentType); err != nil {
+		return err
+	}
+
 	return nil
 }
 
@@ -246,9 +278,19 @@ func (m *OverviewEnvironment) validateHealth(formats strfmt.Registry) error {
 		return err
 	}
 
-	// value enum
-	if err := m.validateHealthEnum("health", "body", *m.Health); err != nil {
-		return err
+	if m.Health != nil {
+		if err := m.Health.Validate(formats); err != nil {
+			ve := new(errors.Validation)
+			if stderrors.As(err, &ve) {
+				return ve.ValidateName("health")
+			}
+			ce := new(errors.CompositeError)
+			if stderrors.As(err, &ce) {
+				return ce.ValidateName("health")
+			}
+
+			return err
+		}
 	}
 
 	return nil
@@ -366,9 +408,42 @@ func (m *OverviewEnvironment) validateStatus(formats strfmt.Registry) error {
 	return nil
 }
 
-func (m *OverviewEnvironment) validateTaskDefinition(formats strfmt.Registry) error {
+var overviewEnvironmentTypeUnhealthyPolicyPropEnum []any
 
-	if err := validate.Required("taskDefinition", "body", m.TaskDefinition); err != nil {
+func init() {
+	var res []string
+	if err := json.Unmarshal([]byte(`["replace","keep"]`), &res); err != nil {
+		panic(err)
+	}
+	for _, v := range res {
+		overviewEnvironmentTypeUnhealthyPolicyPropEnum = append(overviewEnvironmentTypeUnhealthyPolicyPropEnum, v)
+	}
+}
+
+const (
+
+	// OverviewEnvironmentUnhealthyPolicyReplace captures enum value "replace"
+	OverviewEnvironmentUnhealthyPolicyReplace string = "replace"
+
+	// OverviewEnvironmentUnhealthyPolicyKeep captures enum value "keep"
+	OverviewEnvironmentUnhealthyPolicyKeep string = "keep"
+)
+
+// prop value enum
+func (m *OverviewEnvironment) validateUnhealthyPolicyEnum(path, location string, value string) error {
+	if err := validate.EnumCase(path, location, value, overviewEnvironmentTypeUnhealthyPolicyPropEnum, true); err != nil {
+		return err
+	}
+	return nil
+}
+
+func (m *OverviewEnvironment) validateUnhealthyPolicy(formats strfmt.Registry) error {
+	if typeutils.IsZero(m.UnhealthyPolicy) { // not required
+		return nil
+	}
+
+	// value enum
+	if err := m.validateUnhealthyPolicyEnum("unhealthyPolicy", "body", m.UnhealthyPolicy); err != nil {
 		return err
 	}
 
@@ -396,6 +471,10 @@ func (m *OverviewEnvironment) ContextValidate(ctx context.Context, formats strfm
 	}
 
 	if err := m.contextValidateDeploymentConfiguration(ctx, formats); err != nil {
+		res = append(res, err)
+	}
+
+	if err := m.contextValidateHealth(ctx, formats); err != nil {
 		res = append(res, err)
 	}
 
@@ -454,6 +533,27 @@ func (m *OverviewEnvironment) contextValidateDeploymentConfiguration(ctx context
 			ce := new(errors.CompositeError)
 			if stderrors.As(err, &ce) {
 				return ce.ValidateName("deploymentConfiguration")
+			}
+
+			return err
+		}
+	}
+
+	return nil
+}
+
+func (m *OverviewEnvironment) contextValidateHealth(ctx context.Context, formats strfmt.Registry) error {
+
+	if m.Health != nil {
+
+		if err := m.Health.ContextValidate(ctx, formats); err != nil {
+			ve := new(errors.Validation)
+			if stderrors.As(err, &ve) {
+				return ve.ValidateName("health")
+			}
+			ce := new(errors.CompositeError)
+			if stderrors.As(err, &ce) {
+				return ce.ValidateName("health")
 			}
 
 			return err

@@ -30,6 +30,9 @@ type Readiness struct {
 
 	// Name of the replica that responds.
 	Replica string `json:"replica,omitempty"`
+
+	// Version of the service, such as 0.4.0 (1a2b3c4).
+	Version string `json:"version,omitempty"`
 }
 
 // Validate validates this readiness

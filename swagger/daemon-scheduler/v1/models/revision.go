@@ -4,6 +4,7 @@ package models
 
 import (
 	"context"
+	"encoding/json"
 	stderrors "errors"
 
 	"github.com/go-openapi/errors"
@@ -55,6 +56,10 @@ type Revision struct {
 
 	// task settings
 	TaskSettings *TaskSettings `json:"taskSettings,omitempty"`
+
+	// Policy for tasks whose container health checks fail. replace: Blox replaces them within the rollout budget and backs off. keep: Blox only reports them. Default: replace.
+	// Enum: ["replace","keep"]
+	UnhealthyPolicy string `json:"unhealthyPolicy,omitempty"`
 }
 
 // Validate validates this revision
@@ -94,6 +99,10 @@ func (m *Revision) Validate(formats strfmt.Registry) error {
 	}
 
 	if err := m.validateTaskSettings(formats); err != nil {
+		res = append(res, err)
+	}
+
+	if err := m.validateUnhealthyPolicy(formats); err != nil {
 		res = append(res, err)
 	}
 
@@ -250,6 +259,48 @@ func (m *Revision) validateTaskSettings(formats strfmt.Registry) error {
 
 			return err
 		}
+	}
+
+	return nil
+}
+
+var revisionTypeUnhealthyPolicyPropEnum []any
+
+func init() {
+	var res []string
+	if err := json.Unmarshal([]byte(`["replace","keep"]`), &res); err != nil {
+		panic(err)
+	}
+	for _, v := range res {
+		revisionTypeUnhealthyPolicyPropEnum = append(revisionTypeUnhealthyPolicyPropEnum, v)
+	}
+}
+
+const (
+
+	// RevisionUnhealthyPolicyReplace captures enum value "replace"
+	RevisionUnhealthyPolicyReplace string = "replace"
+
+	// RevisionUnhealthyPolicyKeep captures enum value "keep"
+	RevisionUnhealthyPolicyKeep string = "keep"
+)
+
+// prop value enum
+func (m *Revision) validateUnhealthyPolicyEnum(path, location string, value string) error {
+	if err := validate.EnumCase(path, location, value, revisionTypeUnhealthyPolicyPropEnum, true); err != nil {
+		return err
+	}
+	return nil
+}
+
+func (m *Revision) validateUnhealthyPolicy(formats strfmt.Registry) error {
+	if typeutils.IsZero(m.UnhealthyPolicy) { // not required
+		return nil
+	}
+
+	// value enum
+	if err := m.validateUnhealthyPolicyEnum("unhealthyPolicy", "body", m.UnhealthyPolicy); err != nil {
+		return err
 	}
 
 	return nil

@@ -4,6 +4,7 @@ package models
 
 import (
 	"context"
+	"encoding/json"
 	stderrors "errors"
 
 	"github.com/go-openapi/errors"
@@ -34,6 +35,15 @@ type UpdateEnvironmentRequest struct {
 	// Pattern: ^[a-zA-Z0-9_.\\/-]*$
 	ReadinessAttribute string `json:"readinessAttribute,omitempty"`
 
+	// ARN of the IAM role that Blox assumes for all its calls for the environment. It must be of the cluster's account. A change applies at once, and restarts no task. Empty: Blox uses its own credentials.
+	// Max Length: 2048
+	Role string `json:"role,omitempty"`
+
+	// External ID that Blox sends when it assumes the role, for trust policies that require one.
+	// Max Length: 1224
+	// Pattern: ^[\w+=,.@:/-]*$
+	RoleExternalID string `json:"roleExternalId,omitempty"`
+
 	// Minutes that an ACTIVE instance must run only daemons before Blox stops them for scale-in. 0 disables this.
 	// Maximum: 525600
 	// Minimum: 0
@@ -45,6 +55,10 @@ type UpdateEnvironmentRequest struct {
 
 	// task settings
 	TaskSettings *TaskSettings `json:"taskSettings,omitempty"`
+
+	// Policy for tasks whose container health checks fail. replace: Blox replaces them within the rollout budget and backs off. keep: Blox only reports them. Default: replace.
+	// Enum: ["replace","keep"]
+	UnhealthyPolicy string `json:"unhealthyPolicy,omitempty"`
 }
 
 // Validate validates this update environment request
@@ -67,6 +81,14 @@ func (m *UpdateEnvironmentRequest) Validate(formats strfmt.Registry) error {
 		res = append(res, err)
 	}
 
+	if err := m.validateRole(formats); err != nil {
+		res = append(res, err)
+	}
+
+	if err := m.validateRoleExternalID(formats); err != nil {
+		res = append(res, err)
+	}
+
 	if err := m.validateScaleInAfterMinutes(formats); err != nil {
 		res = append(res, err)
 	}
@@ -76,6 +98,10 @@ func (m *UpdateEnvironmentRequest) Validate(formats strfmt.Registry) error {
 	}
 
 	if err := m.validateTaskSettings(formats); err != nil {
+		res = append(res, err)
+	}
+
+	if err := m.validateUnhealthyPolicy(formats); err != nil {
 		res = append(res, err)
 	}
 
@@ -163,6 +189,34 @@ func (m *UpdateEnvironmentRequest) validateReadinessAttribute(formats strfmt.Reg
 	return nil
 }
 
+func (m *UpdateEnvironmentRequest) validateRole(formats strfmt.Registry) error {
+	if typeutils.IsZero(m.Role) { // not required
+		return nil
+	}
+
+	if err := validate.MaxLength("role", "body", m.Role, 2048); err != nil {
+		return err
+	}
+
+	return nil
+}
+
+func (m *UpdateEnvironmentRequest) validateRoleExternalID(formats strfmt.Registry) error {
+	if typeutils.IsZero(m.RoleExternalID) { // not required
+		return nil
+	}
+
+	if err := validate.MaxLength("roleExternalId", "body", m.RoleExternalID, 1224); err != nil {
+		return err
+	}
+
+	if err := validate.Pattern("roleExternalId", "body", m.RoleExternalID, `^[\w+=,.@:/-]*$`); err != nil {
+		return err
+	}
+
+	return nil
+}
+
 func (m *UpdateEnvironmentRequest) validateScaleInAfterMinutes(formats strfmt.Registry) error {
 	if typeutils.IsZero(m.ScaleInAfterMinutes) { // not required
 		return nil
@@ -209,6 +263,48 @@ func (m *UpdateEnvironmentRequest) validateTaskSettings(formats strfmt.Registry)
 
 			return err
 		}
+	}
+
+	return nil
+}
+
+var updateEnvironmentRequestTypeUnhealthyPolicyPropEnum []any
+
+func init() {
+	var res []string
+	if err := json.Unmarshal([]byte(`["replace","keep"]`), &res); err != nil {
+		panic(err)
+	}
+	for _, v := range res {
+		updateEnvironmentRequestTypeUnhealthyPolicyPropEnum = append(updateEnvironmentRequestTypeUnhealthyPolicyPropEnum, v)
+	}
+}
+
+const (
+
+	// UpdateEnvironmentRequestUnhealthyPolicyReplace captures enum value "replace"
+	UpdateEnvironmentRequestUnhealthyPolicyReplace string = "replace"
+
+	// UpdateEnvironmentRequestUnhealthyPolicyKeep captures enum value "keep"
+	UpdateEnvironmentRequestUnhealthyPolicyKeep string = "keep"
+)
+
+// prop value enum
+func (m *UpdateEnvironmentRequest) validateUnhealthyPolicyEnum(path, location string, value string) error {
+	if err := validate.EnumCase(path, location, value, updateEnvironmentRequestTypeUnhealthyPolicyPropEnum, true); err != nil {
+		return err
+	}
+	return nil
+}
+
+func (m *UpdateEnvironmentRequest) validateUnhealthyPolicy(formats strfmt.Registry) error {
+	if typeutils.IsZero(m.UnhealthyPolicy) { // not required
+		return nil
+	}
+
+	// value enum
+	if err := m.validateUnhealthyPolicyEnum("unhealthyPolicy", "body", m.UnhealthyPolicy); err != nil {
+		return err
 	}
 
 	return nil

@@ -11,6 +11,7 @@ import (
 	"github.com/go-openapi/runtime"
 	cr "github.com/go-openapi/runtime/client"
 	"github.com/go-openapi/strfmt"
+	"github.com/go-openapi/swag/conv"
 )
 
 // NewGetInstanceParams creates a new GetInstanceParams object,
@@ -62,6 +63,11 @@ GetInstanceParams contains all the parameters to send to the API endpoint
 */
 type GetInstanceParams struct {
 
+	// IfNoneMatch.
+	//
+	// ETags that the client has. If one is current, the response is 304 without a body.
+	IfNoneMatch *string
+
 	// Arn.
 	//
 	// The container instance's ARN, raw or percent-encoded.
@@ -71,6 +77,13 @@ type GetInstanceParams struct {
 	//
 	// The cluster's name.
 	Cluster string
+
+	// MaxStaleness.
+	//
+	// Accept a state of this age in seconds: the service then answers from memory while it is known to be that current, without a read from etcd.
+	//
+	// Format: int32
+	MaxStaleness *int32
 
 	HTTPClient *http.Client
 
@@ -129,6 +142,17 @@ func (o *GetInstanceParams) SetHTTPClient(client *http.Client) {
 	o.HTTPClient = client
 }
 
+// WithIfNoneMatch adds the ifNoneMatch to the get instance params.
+func (o *GetInstanceParams) WithIfNoneMatch(ifNoneMatch *string) *GetInstanceParams {
+	o.SetIfNoneMatch(ifNoneMatch)
+	return o
+}
+
+// SetIfNoneMatch adds the ifNoneMatch to the get instance params.
+func (o *GetInstanceParams) SetIfNoneMatch(ifNoneMatch *string) {
+	o.IfNoneMatch = ifNoneMatch
+}
+
 // WithArn adds the arn to the get instance params.
 func (o *GetInstanceParams) WithArn(arn string) *GetInstanceParams {
 	o.SetArn(arn)
@@ -151,12 +175,31 @@ func (o *GetInstanceParams) SetCluster(cluster string) {
 	o.Cluster = cluster
 }
 
+// WithMaxStaleness adds the maxStaleness to the get instance params.
+func (o *GetInstanceParams) WithMaxStaleness(maxStaleness *int32) *GetInstanceParams {
+	o.SetMaxStaleness(maxStaleness)
+	return o
+}
+
+// SetMaxStaleness adds the maxStaleness to the get instance params.
+func (o *GetInstanceParams) SetMaxStaleness(maxStaleness *int32) {
+	o.MaxStaleness = maxStaleness
+}
+
 // WriteToRequest writes these params to a [runtime.ClientRequest].
 func (o *GetInstanceParams) WriteToRequest(r runtime.ClientRequest, reg strfmt.Registry) error {
 	if err := r.SetTimeout(o.inner.timeout); err != nil {
 		return err
 	}
 	var res []error
+
+	if o.IfNoneMatch != nil {
+
+		// header param If-None-Match
+		if err := r.SetHeaderParam("If-None-Match", *o.IfNoneMatch); err != nil {
+			return err
+		}
+	}
 
 	// path param arn
 	if err := r.SetPathParam("arn", o.Arn); err != nil {
@@ -166,6 +209,23 @@ func (o *GetInstanceParams) WriteToRequest(r runtime.ClientRequest, reg strfmt.R
 	// path param cluster
 	if err := r.SetPathParam("cluster", o.Cluster); err != nil {
 		return err
+	}
+
+	if o.MaxStaleness != nil {
+
+		// query param maxStaleness
+		var qrMaxStaleness int32
+
+		if o.MaxStaleness != nil {
+			qrMaxStaleness = *o.MaxStaleness
+		}
+		qMaxStaleness := conv.FormatInteger(qrMaxStaleness)
+		if qMaxStaleness != "" {
+
+			if err := r.SetQueryParam("maxStaleness", qMaxStaleness); err != nil {
+				return err
+			}
+		}
 	}
 
 	if len(res) > 0 {

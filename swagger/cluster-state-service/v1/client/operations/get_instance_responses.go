@@ -27,6 +27,18 @@ func (o *GetInstanceReader) ReadResponse(response runtime.ClientResponse, consum
 			return nil, err
 		}
 		return result, nil
+	case 304:
+		result := NewGetInstanceNotModified()
+		if err := result.readResponse(response, consumer, o.formats); err != nil {
+			return nil, err
+		}
+		return nil, result
+	case 400:
+		result := NewGetInstanceBadRequest()
+		if err := result.readResponse(response, consumer, o.formats); err != nil {
+			return nil, err
+		}
+		return nil, result
 	case 404:
 		result := NewGetInstanceNotFound()
 		if err := result.readResponse(response, consumer, o.formats); err != nil {
@@ -63,8 +75,17 @@ type GetInstanceOK struct {
 	// The etcd revision that this response shows.
 	BloxEntityVersion string
 
-	// End of the last reconciliation, RFC 3339. Absent before the first reconciliation.
+	// Time of the newest event that this replica has recorded, RFC 3339. Absent before the first.
+	BloxNewestEventAt string
+
+	// Time of this replica's last successful receive from the queue or stream, RFC 3339. Absent before the first.
+	BloxReceivedAt string
+
+	// Since when every cluster of the service's account and region was reconciled, but for those that never were; RFC 3339. Absent before the first reconciliation.
 	BloxReconciledAt string
+
+	// Identifies the entity's content.
+	ETag string
 
 	Payload *models.ContainerInstance
 }
@@ -122,6 +143,20 @@ func (o *GetInstanceOK) readResponse(response runtime.ClientResponse, consumer r
 		o.BloxEntityVersion = hdrBloxEntityVersion
 	}
 
+	// hydrates response header Blox-Newest-Event-At
+	hdrBloxNewestEventAt := response.GetHeader("Blox-Newest-Event-At")
+
+	if hdrBloxNewestEventAt != "" {
+		o.BloxNewestEventAt = hdrBloxNewestEventAt
+	}
+
+	// hydrates response header Blox-Received-At
+	hdrBloxReceivedAt := response.GetHeader("Blox-Received-At")
+
+	if hdrBloxReceivedAt != "" {
+		o.BloxReceivedAt = hdrBloxReceivedAt
+	}
+
 	// hydrates response header Blox-Reconciled-At
 	hdrBloxReconciledAt := response.GetHeader("Blox-Reconciled-At")
 
@@ -129,10 +164,137 @@ func (o *GetInstanceOK) readResponse(response runtime.ClientResponse, consumer r
 		o.BloxReconciledAt = hdrBloxReconciledAt
 	}
 
+	// hydrates response header ETag
+	hdrETag := response.GetHeader("ETag")
+
+	if hdrETag != "" {
+		o.ETag = hdrETag
+	}
+
 	o.Payload = new(models.ContainerInstance)
 
 	// response payload
 	if err := consumer.Consume(response.Body(), o.Payload); err != nil && !stderrors.Is(err, io.EOF) {
+		return err
+	}
+
+	return nil
+}
+
+// NewGetInstanceNotModified creates a GetInstanceNotModified with default headers values
+func NewGetInstanceNotModified() *GetInstanceNotModified {
+	return &GetInstanceNotModified{}
+}
+
+// GetInstanceNotModified describes a response with status code 304, with default header values.
+//
+// The client has the current state.
+type GetInstanceNotModified struct {
+}
+
+// IsSuccess returns true when this get instance not modified response has a 2xx status code
+func (o *GetInstanceNotModified) IsSuccess() bool {
+	return false
+}
+
+// IsRedirect returns true when this get instance not modified response has a 3xx status code
+func (o *GetInstanceNotModified) IsRedirect() bool {
+	return true
+}
+
+// IsClientError returns true when this get instance not modified response has a 4xx status code
+func (o *GetInstanceNotModified) IsClientError() bool {
+	return false
+}
+
+// IsServerError returns true when this get instance not modified response has a 5xx status code
+func (o *GetInstanceNotModified) IsServerError() bool {
+	return false
+}
+
+// IsCode returns true when this get instance not modified response a status code equal to that given
+func (o *GetInstanceNotModified) IsCode(code int) bool {
+	return code == 304
+}
+
+// Code gets the status code for the get instance not modified response
+func (o *GetInstanceNotModified) Code() int {
+	return 304
+}
+
+func (o *GetInstanceNotModified) Error() string {
+	return fmt.Sprintf("[GET /instances/{cluster}/{arn}][%d] getInstanceNotModified", 304)
+}
+
+func (o *GetInstanceNotModified) String() string {
+	return fmt.Sprintf("[GET /instances/{cluster}/{arn}][%d] getInstanceNotModified", 304)
+}
+
+func (o *GetInstanceNotModified) readResponse(response runtime.ClientResponse, consumer runtime.Consumer, formats strfmt.Registry) error {
+
+	return nil
+}
+
+// NewGetInstanceBadRequest creates a GetInstanceBadRequest with default headers values
+func NewGetInstanceBadRequest() *GetInstanceBadRequest {
+	return &GetInstanceBadRequest{}
+}
+
+// GetInstanceBadRequest describes a response with status code 400, with default header values.
+//
+// maxStaleness is invalid.
+type GetInstanceBadRequest struct {
+	Payload string
+}
+
+// IsSuccess returns true when this get instance bad request response has a 2xx status code
+func (o *GetInstanceBadRequest) IsSuccess() bool {
+	return false
+}
+
+// IsRedirect returns true when this get instance bad request response has a 3xx status code
+func (o *GetInstanceBadRequest) IsRedirect() bool {
+	return false
+}
+
+// IsClientError returns true when this get instance bad request response has a 4xx status code
+func (o *GetInstanceBadRequest) IsClientError() bool {
+	return true
+}
+
+// IsServerError returns true when this get instance bad request response has a 5xx status code
+func (o *GetInstanceBadRequest) IsServerError() bool {
+	return false
+}
+
+// IsCode returns true when this get instance bad request response a status code equal to that given
+func (o *GetInstanceBadRequest) IsCode(code int) bool {
+	return code == 400
+}
+
+// Code gets the status code for the get instance bad request response
+func (o *GetInstanceBadRequest) Code() int {
+	return 400
+}
+
+func (o *GetInstanceBadRequest) Error() string {
+	payload, _ := json.Marshal(o.Payload)
+	return fmt.Sprintf("[GET /instances/{cluster}/{arn}][%d] getInstanceBadRequest %s", 400, payload)
+}
+
+func (o *GetInstanceBadRequest) String() string {
+	payload, _ := json.Marshal(o.Payload)
+	return fmt.Sprintf("[GET /instances/{cluster}/{arn}][%d] getInstanceBadRequest %s", 400, payload)
+}
+
+func (o *GetInstanceBadRequest) GetPayload() string {
+	return o.Payload
+}
+
+func (o *GetInstanceBadRequest) readResponse(response runtime.ClientResponse, consumer runtime.Consumer, formats strfmt.Registry) error {
+
+	// response payload
+	if err := consumer.Consume(response.Body(), &o.Payload); err != nil && !stderrors.Is(err, io.EOF) {
 		return err
 	}
 

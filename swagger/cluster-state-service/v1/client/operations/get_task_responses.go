@@ -27,6 +27,18 @@ func (o *GetTaskReader) ReadResponse(response runtime.ClientResponse, consumer r
 			return nil, err
 		}
 		return result, nil
+	case 304:
+		result := NewGetTaskNotModified()
+		if err := result.readResponse(response, consumer, o.formats); err != nil {
+			return nil, err
+		}
+		return nil, result
+	case 400:
+		result := NewGetTaskBadRequest()
+		if err := result.readResponse(response, consumer, o.formats); err != nil {
+			return nil, err
+		}
+		return nil, result
 	case 404:
 		result := NewGetTaskNotFound()
 		if err := result.readResponse(response, consumer, o.formats); err != nil {
@@ -63,8 +75,17 @@ type GetTaskOK struct {
 	// The etcd revision that this response shows.
 	BloxEntityVersion string
 
-	// End of the last reconciliation, RFC 3339. Absent before the first reconciliation.
+	// Time of the newest event that this replica has recorded, RFC 3339. Absent before the first.
+	BloxNewestEventAt string
+
+	// Time of this replica's last successful receive from the queue or stream, RFC 3339. Absent before the first.
+	BloxReceivedAt string
+
+	// Since when every cluster of the service's account and region was reconciled, but for those that never were; RFC 3339. Absent before the first reconciliation.
 	BloxReconciledAt string
+
+	// Identifies the entity's content.
+	ETag string
 
 	Payload *models.Task
 }
@@ -122,6 +143,20 @@ func (o *GetTaskOK) readResponse(response runtime.ClientResponse, consumer runti
 		o.BloxEntityVersion = hdrBloxEntityVersion
 	}
 
+	// hydrates response header Blox-Newest-Event-At
+	hdrBloxNewestEventAt := response.GetHeader("Blox-Newest-Event-At")
+
+	if hdrBloxNewestEventAt != "" {
+		o.BloxNewestEventAt = hdrBloxNewestEventAt
+	}
+
+	// hydrates response header Blox-Received-At
+	hdrBloxReceivedAt := response.GetHeader("Blox-Received-At")
+
+	if hdrBloxReceivedAt != "" {
+		o.BloxReceivedAt = hdrBloxReceivedAt
+	}
+
 	// hydrates response header Blox-Reconciled-At
 	hdrBloxReconciledAt := response.GetHeader("Blox-Reconciled-At")
 
@@ -129,10 +164,137 @@ func (o *GetTaskOK) readResponse(response runtime.ClientResponse, consumer runti
 		o.BloxReconciledAt = hdrBloxReconciledAt
 	}
 
+	// hydrates response header ETag
+	hdrETag := response.GetHeader("ETag")
+
+	if hdrETag != "" {
+		o.ETag = hdrETag
+	}
+
 	o.Payload = new(models.Task)
 
 	// response payload
 	if err := consumer.Consume(response.Body(), o.Payload); err != nil && !stderrors.Is(err, io.EOF) {
+		return err
+	}
+
+	return nil
+}
+
+// NewGetTaskNotModified creates a GetTaskNotModified with default headers values
+func NewGetTaskNotModified() *GetTaskNotModified {
+	return &GetTaskNotModified{}
+}
+
+// GetTaskNotModified describes a response with status code 304, with default header values.
+//
+// The client has the current state.
+type GetTaskNotModified struct {
+}
+
+// IsSuccess returns true when this get task not modified response has a 2xx status code
+func (o *GetTaskNotModified) IsSuccess() bool {
+	return false
+}
+
+// IsRedirect returns true when this get task not modified response has a 3xx status code
+func (o *GetTaskNotModified) IsRedirect() bool {
+	return true
+}
+
+// IsClientError returns true when this get task not modified response has a 4xx status code
+func (o *GetTaskNotModified) IsClientError() bool {
+	return false
+}
+
+// IsServerError returns true when this get task not modified response has a 5xx status code
+func (o *GetTaskNotModified) IsServerError() bool {
+	return false
+}
+
+// IsCode returns true when this get task not modified response a status code equal to that given
+func (o *GetTaskNotModified) IsCode(code int) bool {
+	return code == 304
+}
+
+// Code gets the status code for the get task not modified response
+func (o *GetTaskNotModified) Code() int {
+	return 304
+}
+
+func (o *GetTaskNotModified) Error() string {
+	return fmt.Sprintf("[GET /tasks/{cluster}/{arn}][%d] getTaskNotModified", 304)
+}
+
+func (o *GetTaskNotModified) String() string {
+	return fmt.Sprintf("[GET /tasks/{cluster}/{arn}][%d] getTaskNotModified", 304)
+}
+
+func (o *GetTaskNotModified) readResponse(response runtime.ClientResponse, consumer runtime.Consumer, formats strfmt.Registry) error {
+
+	return nil
+}
+
+// NewGetTaskBadRequest creates a GetTaskBadRequest with default headers values
+func NewGetTaskBadRequest() *GetTaskBadRequest {
+	return &GetTaskBadRequest{}
+}
+
+// GetTaskBadRequest describes a response with status code 400, with default header values.
+//
+// maxStaleness is invalid.
+type GetTaskBadRequest struct {
+	Payload string
+}
+
+// IsSuccess returns true when this get task bad request response has a 2xx status code
+func (o *GetTaskBadRequest) IsSuccess() bool {
+	return false
+}
+
+// IsRedirect returns true when this get task bad request response has a 3xx status code
+func (o *GetTaskBadRequest) IsRedirect() bool {
+	return false
+}
+
+// IsClientError returns true when this get task bad request response has a 4xx status code
+func (o *GetTaskBadRequest) IsClientError() bool {
+	return true
+}
+
+// IsServerError returns true when this get task bad request response has a 5xx status code
+func (o *GetTaskBadRequest) IsServerError() bool {
+	return false
+}
+
+// IsCode returns true when this get task bad request response a status code equal to that given
+func (o *GetTaskBadRequest) IsCode(code int) bool {
+	return code == 400
+}
+
+// Code gets the status code for the get task bad request response
+func (o *GetTaskBadRequest) Code() int {
+	return 400
+}
+
+func (o *GetTaskBadRequest) Error() string {
+	payload, _ := json.Marshal(o.Payload)
+	return fmt.Sprintf("[GET /tasks/{cluster}/{arn}][%d] getTaskBadRequest %s", 400, payload)
+}
+
+func (o *GetTaskBadRequest) String() string {
+	payload, _ := json.Marshal(o.Payload)
+	return fmt.Sprintf("[GET /tasks/{cluster}/{arn}][%d] getTaskBadRequest %s", 400, payload)
+}
+
+func (o *GetTaskBadRequest) GetPayload() string {
+	return o.Payload
+}
+
+func (o *GetTaskBadRequest) readResponse(response runtime.ClientResponse, consumer runtime.Consumer, formats strfmt.Registry) error {
+
+	// response payload
+	if err := consumer.Consume(response.Body(), &o.Payload); err != nil && !stderrors.Is(err, io.EOF) {
 		return err
 	}
 

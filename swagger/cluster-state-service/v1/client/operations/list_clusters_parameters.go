@@ -11,6 +11,7 @@ import (
 	"github.com/go-openapi/runtime"
 	cr "github.com/go-openapi/runtime/client"
 	"github.com/go-openapi/strfmt"
+	"github.com/go-openapi/swag/conv"
 )
 
 // NewListClustersParams creates a new ListClustersParams object,
@@ -61,6 +62,19 @@ ListClustersParams contains all the parameters to send to the API endpoint
 	Typically these are written to a http.Request.
 */
 type ListClustersParams struct {
+
+	// IfNoneMatch.
+	//
+	// ETags that the client has. If one is current, the response is 304 without a body.
+	IfNoneMatch *string
+
+	// MaxStaleness.
+	//
+	// Accept a state of this age in seconds: the service then answers from memory while it is known to be that current, without a read from etcd.
+	//
+	// Format: int32
+	MaxStaleness *int32
+
 	HTTPClient *http.Client
 
 	inner innerParams
@@ -118,12 +132,59 @@ func (o *ListClustersParams) SetHTTPClient(client *http.Client) {
 	o.HTTPClient = client
 }
 
+// WithIfNoneMatch adds the ifNoneMatch to the list clusters params.
+func (o *ListClustersParams) WithIfNoneMatch(ifNoneMatch *string) *ListClustersParams {
+	o.SetIfNoneMatch(ifNoneMatch)
+	return o
+}
+
+// SetIfNoneMatch adds the ifNoneMatch to the list clusters params.
+func (o *ListClustersParams) SetIfNoneMatch(ifNoneMatch *string) {
+	o.IfNoneMatch = ifNoneMatch
+}
+
+// WithMaxStaleness adds the maxStaleness to the list clusters params.
+func (o *ListClustersParams) WithMaxStaleness(maxStaleness *int32) *ListClustersParams {
+	o.SetMaxStaleness(maxStaleness)
+	return o
+}
+
+// SetMaxStaleness adds the maxStaleness to the list clusters params.
+func (o *ListClustersParams) SetMaxStaleness(maxStaleness *int32) {
+	o.MaxStaleness = maxStaleness
+}
+
 // WriteToRequest writes these params to a [runtime.ClientRequest].
 func (o *ListClustersParams) WriteToRequest(r runtime.ClientRequest, reg strfmt.Registry) error {
 	if err := r.SetTimeout(o.inner.timeout); err != nil {
 		return err
 	}
 	var res []error
+
+	if o.IfNoneMatch != nil {
+
+		// header param If-None-Match
+		if err := r.SetHeaderParam("If-None-Match", *o.IfNoneMatch); err != nil {
+			return err
+		}
+	}
+
+	if o.MaxStaleness != nil {
+
+		// query param maxStaleness
+		var qrMaxStaleness int32
+
+		if o.MaxStaleness != nil {
+			qrMaxStaleness = *o.MaxStaleness
+		}
+		qMaxStaleness := conv.FormatInteger(qrMaxStaleness)
+		if qMaxStaleness != "" {
+
+			if err := r.SetQueryParam("maxStaleness", qMaxStaleness); err != nil {
+				return err
+			}
+		}
+	}
 
 	if len(res) > 0 {
 		return errors.CompositeValidationError(res...)

@@ -27,6 +27,12 @@ func (o *ListClustersReader) ReadResponse(response runtime.ClientResponse, consu
 			return nil, err
 		}
 		return result, nil
+	case 304:
+		result := NewListClustersNotModified()
+		if err := result.readResponse(response, consumer, o.formats); err != nil {
+			return nil, err
+		}
+		return nil, result
 	case 400:
 		result := NewListClustersBadRequest()
 		if err := result.readResponse(response, consumer, o.formats); err != nil {
@@ -63,8 +69,17 @@ type ListClustersOK struct {
 	// The etcd revision that this response shows.
 	BloxEntityVersion string
 
-	// End of the last reconciliation, RFC 3339. Absent before the first reconciliation.
+	// Time of the newest event that this replica has recorded, RFC 3339. Absent before the first.
+	BloxNewestEventAt string
+
+	// Time of this replica's last successful receive from the queue or stream, RFC 3339. Absent before the first.
+	BloxReceivedAt string
+
+	// Since when every cluster of the service's account and region was reconciled, but for those that never were; RFC 3339. Absent before the first reconciliation.
 	BloxReconciledAt string
+
+	// Weak tag: changes whenever an entity of the kind changes.
+	ETag string
 
 	Payload *models.Clusters
 }
@@ -122,11 +137,32 @@ func (o *ListClustersOK) readResponse(response runtime.ClientResponse, consumer 
 		o.BloxEntityVersion = hdrBloxEntityVersion
 	}
 
+	// hydrates response header Blox-Newest-Event-At
+	hdrBloxNewestEventAt := response.GetHeader("Blox-Newest-Event-At")
+
+	if hdrBloxNewestEventAt != "" {
+		o.BloxNewestEventAt = hdrBloxNewestEventAt
+	}
+
+	// hydrates response header Blox-Received-At
+	hdrBloxReceivedAt := response.GetHeader("Blox-Received-At")
+
+	if hdrBloxReceivedAt != "" {
+		o.BloxReceivedAt = hdrBloxReceivedAt
+	}
+
 	// hydrates response header Blox-Reconciled-At
 	hdrBloxReconciledAt := response.GetHeader("Blox-Reconciled-At")
 
 	if hdrBloxReconciledAt != "" {
 		o.BloxReconciledAt = hdrBloxReconciledAt
+	}
+
+	// hydrates response header ETag
+	hdrETag := response.GetHeader("ETag")
+
+	if hdrETag != "" {
+		o.ETag = hdrETag
 	}
 
 	o.Payload = new(models.Clusters)
@@ -135,6 +171,60 @@ func (o *ListClustersOK) readResponse(response runtime.ClientResponse, consumer 
 	if err := consumer.Consume(response.Body(), o.Payload); err != nil && !stderrors.Is(err, io.EOF) {
 		return err
 	}
+
+	return nil
+}
+
+// NewListClustersNotModified creates a ListClustersNotModified with default headers values
+func NewListClustersNotModified() *ListClustersNotModified {
+	return &ListClustersNotModified{}
+}
+
+// ListClustersNotModified describes a response with status code 304, with default header values.
+//
+// The client has the current state.
+type ListClustersNotModified struct {
+}
+
+// IsSuccess returns true when this list clusters not modified response has a 2xx status code
+func (o *ListClustersNotModified) IsSuccess() bool {
+	return false
+}
+
+// IsRedirect returns true when this list clusters not modified response has a 3xx status code
+func (o *ListClustersNotModified) IsRedirect() bool {
+	return true
+}
+
+// IsClientError returns true when this list clusters not modified response has a 4xx status code
+func (o *ListClustersNotModified) IsClientError() bool {
+	return false
+}
+
+// IsServerError returns true when this list clusters not modified response has a 5xx status code
+func (o *ListClustersNotModified) IsServerError() bool {
+	return false
+}
+
+// IsCode returns true when this list clusters not modified response a status code equal to that given
+func (o *ListClustersNotModified) IsCode(code int) bool {
+	return code == 304
+}
+
+// Code gets the status code for the list clusters not modified response
+func (o *ListClustersNotModified) Code() int {
+	return 304
+}
+
+func (o *ListClustersNotModified) Error() string {
+	return fmt.Sprintf("[GET /clusters][%d] listClustersNotModified", 304)
+}
+
+func (o *ListClustersNotModified) String() string {
+	return fmt.Sprintf("[GET /clusters][%d] listClustersNotModified", 304)
+}
+
+func (o *ListClustersNotModified) readResponse(response runtime.ClientResponse, consumer runtime.Consumer, formats strfmt.Registry) error {
 
 	return nil
 }

@@ -63,6 +63,11 @@ ListInstancesParams contains all the parameters to send to the API endpoint
 */
 type ListInstancesParams struct {
 
+	// IfNoneMatch.
+	//
+	// ETags that the client has. If one is current, the response is 304 without a body.
+	IfNoneMatch *string
+
 	// AgentConnected.
 	//
 	// Connection of the ECS agent: true or false.
@@ -70,8 +75,13 @@ type ListInstancesParams struct {
 
 	// Attribute.
 	//
-	// Attribute, as name:value, or name for any value.
+	// Attribute, as name:value, or name for any value. Several values are separated by commas; a leading ! excludes them.
 	Attribute *string
+
+	// CapacityProviderName.
+	//
+	// Capacity provider. Several values are separated by commas; a leading ! excludes them.
+	CapacityProviderName *string
 
 	// Cluster.
 	//
@@ -80,8 +90,13 @@ type ListInstancesParams struct {
 
 	// Ec2InstanceID.
 	//
-	// EC2 instance ID, or the mi-… ID on ECS Anywhere.
+	// EC2 instance ID, or the mi-… ID on ECS Anywhere. Several values are separated by commas; a leading ! excludes them.
 	Ec2InstanceID *string
+
+	// EntityVersion.
+	//
+	// With wait: the metadata's entityVersion of the list that the client has.
+	EntityVersion *string
 
 	// Limit.
 	//
@@ -90,15 +105,32 @@ type ListInstancesParams struct {
 	// Format: int32
 	Limit *int32
 
+	// MaxStaleness.
+	//
+	// Accept a state of this age in seconds: the service then answers from memory while it is known to be that current, without a read from etcd.
+	//
+	// Format: int32
+	MaxStaleness *int32
+
 	// NextToken.
 	//
 	// The nextToken of the previous page. The filters must be the same.
 	NextToken *string
 
+	// Since.
+	//
+	// Time of the last change at the earliest, RFC 3339.
+	Since *string
+
 	// Status.
 	//
 	// Status of the instance, case-insensitive: REGISTERING, REGISTRATION_FAILED, ACTIVE, DRAINING, DEREGISTERING or INACTIVE.
 	Status *string
+
+	// Wait.
+	//
+	// Wait for a change of a matching entity after entityVersion, 1s to 5m. Without a change, the list is returned at the end.
+	Wait *string
 
 	HTTPClient *http.Client
 
@@ -157,6 +189,17 @@ func (o *ListInstancesParams) SetHTTPClient(client *http.Client) {
 	o.HTTPClient = client
 }
 
+// WithIfNoneMatch adds the ifNoneMatch to the list instances params.
+func (o *ListInstancesParams) WithIfNoneMatch(ifNoneMatch *string) *ListInstancesParams {
+	o.SetIfNoneMatch(ifNoneMatch)
+	return o
+}
+
+// SetIfNoneMatch adds the ifNoneMatch to the list instances params.
+func (o *ListInstancesParams) SetIfNoneMatch(ifNoneMatch *string) {
+	o.IfNoneMatch = ifNoneMatch
+}
+
 // WithAgentConnected adds the agentConnected to the list instances params.
 func (o *ListInstancesParams) WithAgentConnected(agentConnected *string) *ListInstancesParams {
 	o.SetAgentConnected(agentConnected)
@@ -177,6 +220,17 @@ func (o *ListInstancesParams) WithAttribute(attribute *string) *ListInstancesPar
 // SetAttribute adds the attribute to the list instances params.
 func (o *ListInstancesParams) SetAttribute(attribute *string) {
 	o.Attribute = attribute
+}
+
+// WithCapacityProviderName adds the capacityProviderName to the list instances params.
+func (o *ListInstancesParams) WithCapacityProviderName(capacityProviderName *string) *ListInstancesParams {
+	o.SetCapacityProviderName(capacityProviderName)
+	return o
+}
+
+// SetCapacityProviderName adds the capacityProviderName to the list instances params.
+func (o *ListInstancesParams) SetCapacityProviderName(capacityProviderName *string) {
+	o.CapacityProviderName = capacityProviderName
 }
 
 // WithCluster adds the cluster to the list instances params.
@@ -201,6 +255,17 @@ func (o *ListInstancesParams) SetEc2InstanceID(ec2InstanceID *string) {
 	o.Ec2InstanceID = ec2InstanceID
 }
 
+// WithEntityVersion adds the entityVersion to the list instances params.
+func (o *ListInstancesParams) WithEntityVersion(entityVersion *string) *ListInstancesParams {
+	o.SetEntityVersion(entityVersion)
+	return o
+}
+
+// SetEntityVersion adds the entityVersion to the list instances params.
+func (o *ListInstancesParams) SetEntityVersion(entityVersion *string) {
+	o.EntityVersion = entityVersion
+}
+
 // WithLimit adds the limit to the list instances params.
 func (o *ListInstancesParams) WithLimit(limit *int32) *ListInstancesParams {
 	o.SetLimit(limit)
@@ -210,6 +275,17 @@ func (o *ListInstancesParams) WithLimit(limit *int32) *ListInstancesParams {
 // SetLimit adds the limit to the list instances params.
 func (o *ListInstancesParams) SetLimit(limit *int32) {
 	o.Limit = limit
+}
+
+// WithMaxStaleness adds the maxStaleness to the list instances params.
+func (o *ListInstancesParams) WithMaxStaleness(maxStaleness *int32) *ListInstancesParams {
+	o.SetMaxStaleness(maxStaleness)
+	return o
+}
+
+// SetMaxStaleness adds the maxStaleness to the list instances params.
+func (o *ListInstancesParams) SetMaxStaleness(maxStaleness *int32) {
+	o.MaxStaleness = maxStaleness
 }
 
 // WithNextToken adds the nextToken to the list instances params.
@@ -223,6 +299,17 @@ func (o *ListInstancesParams) SetNextToken(nextToken *string) {
 	o.NextToken = nextToken
 }
 
+// WithSince adds the since to the list instances params.
+func (o *ListInstancesParams) WithSince(since *string) *ListInstancesParams {
+	o.SetSince(since)
+	return o
+}
+
+// SetSince adds the since to the list instances params.
+func (o *ListInstancesParams) SetSince(since *string) {
+	o.Since = since
+}
+
 // WithStatus adds the status to the list instances params.
 func (o *ListInstancesParams) WithStatus(status *string) *ListInstancesParams {
 	o.SetStatus(status)
@@ -234,12 +321,31 @@ func (o *ListInstancesParams) SetStatus(status *string) {
 	o.Status = status
 }
 
+// WithWait adds the wait to the list instances params.
+func (o *ListInstancesParams) WithWait(wait *string) *ListInstancesParams {
+	o.SetWait(wait)
+	return o
+}
+
+// SetWait adds the wait to the list instances params.
+func (o *ListInstancesParams) SetWait(wait *string) {
+	o.Wait = wait
+}
+
 // WriteToRequest writes these params to a [runtime.ClientRequest].
 func (o *ListInstancesParams) WriteToRequest(r runtime.ClientRequest, reg strfmt.Registry) error {
 	if err := r.SetTimeout(o.inner.timeout); err != nil {
 		return err
 	}
 	var res []error
+
+	if o.IfNoneMatch != nil {
+
+		// header param If-None-Match
+		if err := r.SetHeaderParam("If-None-Match", *o.IfNoneMatch); err != nil {
+			return err
+		}
+	}
 
 	if o.AgentConnected != nil {
 
@@ -270,6 +376,23 @@ func (o *ListInstancesParams) WriteToRequest(r runtime.ClientRequest, reg strfmt
 		if qAttribute != "" {
 
 			if err := r.SetQueryParam("attribute", qAttribute); err != nil {
+				return err
+			}
+		}
+	}
+
+	if o.CapacityProviderName != nil {
+
+		// query param capacityProviderName
+		var qrCapacityProviderName string
+
+		if o.CapacityProviderName != nil {
+			qrCapacityProviderName = *o.CapacityProviderName
+		}
+		qCapacityProviderName := qrCapacityProviderName
+		if qCapacityProviderName != "" {
+
+			if err := r.SetQueryParam("capacityProviderName", qCapacityProviderName); err != nil {
 				return err
 			}
 		}
@@ -309,6 +432,23 @@ func (o *ListInstancesParams) WriteToRequest(r runtime.ClientRequest, reg strfmt
 		}
 	}
 
+	if o.EntityVersion != nil {
+
+		// query param entityVersion
+		var qrEntityVersion string
+
+		if o.EntityVersion != nil {
+			qrEntityVersion = *o.EntityVersion
+		}
+		qEntityVersion := qrEntityVersion
+		if qEntityVersion != "" {
+
+			if err := r.SetQueryParam("entityVersion", qEntityVersion); err != nil {
+				return err
+			}
+		}
+	}
+
 	if o.Limit != nil {
 
 		// query param limit
@@ -321,6 +461,23 @@ func (o *ListInstancesParams) WriteToRequest(r runtime.ClientRequest, reg strfmt
 		if qLimit != "" {
 
 			if err := r.SetQueryParam("limit", qLimit); err != nil {
+				return err
+			}
+		}
+	}
+
+	if o.MaxStaleness != nil {
+
+		// query param maxStaleness
+		var qrMaxStaleness int32
+
+		if o.MaxStaleness != nil {
+			qrMaxStaleness = *o.MaxStaleness
+		}
+		qMaxStaleness := conv.FormatInteger(qrMaxStaleness)
+		if qMaxStaleness != "" {
+
+			if err := r.SetQueryParam("maxStaleness", qMaxStaleness); err != nil {
 				return err
 			}
 		}
@@ -343,6 +500,23 @@ func (o *ListInstancesParams) WriteToRequest(r runtime.ClientRequest, reg strfmt
 		}
 	}
 
+	if o.Since != nil {
+
+		// query param since
+		var qrSince string
+
+		if o.Since != nil {
+			qrSince = *o.Since
+		}
+		qSince := qrSince
+		if qSince != "" {
+
+			if err := r.SetQueryParam("since", qSince); err != nil {
+				return err
+			}
+		}
+	}
+
 	if o.Status != nil {
 
 		// query param status
@@ -355,6 +529,23 @@ func (o *ListInstancesParams) WriteToRequest(r runtime.ClientRequest, reg strfmt
 		if qStatus != "" {
 
 			if err := r.SetQueryParam("status", qStatus); err != nil {
+				return err
+			}
+		}
+	}
+
+	if o.Wait != nil {
+
+		// query param wait
+		var qrWait string
+
+		if o.Wait != nil {
+			qrWait = *o.Wait
+		}
+		qWait := qrWait
+		if qWait != "" {
+
+			if err := r.SetQueryParam("wait", qWait); err != nil {
 				return err
 			}
 		}

@@ -63,6 +63,16 @@ ListTasksParams contains all the parameters to send to the API endpoint
 */
 type ListTasksParams struct {
 
+	// IfNoneMatch.
+	//
+	// ETags that the client has. If one is current, the response is 304 without a body.
+	IfNoneMatch *string
+
+	// CapacityProviderName.
+	//
+	// Capacity provider. Several values are separated by commas; a leading ! excludes them.
+	CapacityProviderName *string
+
 	// Cluster.
 	//
 	// Cluster name or ARN.
@@ -70,22 +80,37 @@ type ListTasksParams struct {
 
 	// ContainerInstance.
 	//
-	// Container instance, ARN or ID.
+	// Container instance, ARN or ID. Several values are separated by commas; a leading ! excludes them.
 	ContainerInstance *string
 
 	// DesiredStatus.
 	//
-	// Desired status of the task, case-insensitive: RUNNING or STOPPED.
+	// Desired status of the task, case-insensitive: RUNNING or STOPPED. Several values are separated by commas; a leading ! excludes them.
 	DesiredStatus *string
+
+	// Ec2InstanceID.
+	//
+	// EC2 instance ID of the task's container instance, or the mi-… ID on ECS Anywhere. Several values are separated by commas; a leading ! excludes them.
+	Ec2InstanceID *string
+
+	// EntityVersion.
+	//
+	// With wait: the metadata's entityVersion of the list that the client has.
+	EntityVersion *string
 
 	// Family.
 	//
-	// Task definition family, without the revision.
+	// Task definition family, without the revision. Several values are separated by commas; a leading ! excludes them.
 	Family *string
+
+	// Group.
+	//
+	// Task group, such as service:web. Several values are separated by commas; a leading ! excludes them.
+	Group *string
 
 	// LaunchType.
 	//
-	// Launch type, case-insensitive: EC2, FARGATE, EXTERNAL or MANAGED_INSTANCES.
+	// Launch type, case-insensitive: EC2, FARGATE, EXTERNAL or MANAGED_INSTANCES. Several values are separated by commas; a leading ! excludes them.
 	LaunchType *string
 
 	// Limit.
@@ -95,10 +120,22 @@ type ListTasksParams struct {
 	// Format: int32
 	Limit *int32
 
+	// MaxStaleness.
+	//
+	// Accept a state of this age in seconds: the service then answers from memory while it is known to be that current, without a read from etcd.
+	//
+	// Format: int32
+	MaxStaleness *int32
+
 	// NextToken.
 	//
 	// The nextToken of the previous page. The filters must be the same.
 	NextToken *string
+
+	// Since.
+	//
+	// Time of the last change at the earliest, RFC 3339.
+	Since *string
 
 	// StartedBy.
 	//
@@ -110,10 +147,20 @@ type ListTasksParams struct {
 	// Last status of the task, case-insensitive: PROVISIONING, PENDING, ACTIVATING, RUNNING, DEACTIVATING, STOPPING, DEPROVISIONING, STOPPED or DELETED.
 	Status *string
 
+	// StopCode.
+	//
+	// Stop code, case-insensitive: TaskFailedToStart, EssentialContainerExited, UserInitiated, ServiceSchedulerInitiated, SpotInterruption, TerminationNotice or InfrastructureHealth. Several values are separated by commas; a leading ! excludes them.
+	StopCode *string
+
 	// TaskDefinition.
 	//
-	// Task definition, family:revision or ARN.
+	// Task definition, family:revision or ARN. Several values are separated by commas; a leading ! excludes them.
 	TaskDefinition *string
+
+	// Wait.
+	//
+	// Wait for a change of a matching entity after entityVersion, 1s to 5m. Without a change, the list is returned at the end.
+	Wait *string
 
 	HTTPClient *http.Client
 
@@ -172,6 +219,28 @@ func (o *ListTasksParams) SetHTTPClient(client *http.Client) {
 	o.HTTPClient = client
 }
 
+// WithIfNoneMatch adds the ifNoneMatch to the list tasks params.
+func (o *ListTasksParams) WithIfNoneMatch(ifNoneMatch *string) *ListTasksParams {
+	o.SetIfNoneMatch(ifNoneMatch)
+	return o
+}
+
+// SetIfNoneMatch adds the ifNoneMatch to the list tasks params.
+func (o *ListTasksParams) SetIfNoneMatch(ifNoneMatch *string) {
+	o.IfNoneMatch = ifNoneMatch
+}
+
+// WithCapacityProviderName adds the capacityProviderName to the list tasks params.
+func (o *ListTasksParams) WithCapacityProviderName(capacityProviderName *string) *ListTasksParams {
+	o.SetCapacityProviderName(capacityProviderName)
+	return o
+}
+
+// SetCapacityProviderName adds the capacityProviderName to the list tasks params.
+func (o *ListTasksParams) SetCapacityProviderName(capacityProviderName *string) {
+	o.CapacityProviderName = capacityProviderName
+}
+
 // WithCluster adds the cluster to the list tasks params.
 func (o *ListTasksParams) WithCluster(cluster *string) *ListTasksParams {
 	o.SetCluster(cluster)
@@ -205,6 +274,28 @@ func (o *ListTasksParams) SetDesiredStatus(desiredStatus *string) {
 	o.DesiredStatus = desiredStatus
 }
 
+// WithEc2InstanceID adds the ec2InstanceID to the list tasks params.
+func (o *ListTasksParams) WithEc2InstanceID(ec2InstanceID *string) *ListTasksParams {
+	o.SetEc2InstanceID(ec2InstanceID)
+	return o
+}
+
+// SetEc2InstanceID adds the ec2InstanceId to the list tasks params.
+func (o *ListTasksParams) SetEc2InstanceID(ec2InstanceID *string) {
+	o.Ec2InstanceID = ec2InstanceID
+}
+
+// WithEntityVersion adds the entityVersion to the list tasks params.
+func (o *ListTasksParams) WithEntityVersion(entityVersion *string) *ListTasksParams {
+	o.SetEntityVersion(entityVersion)
+	return o
+}
+
+// SetEntityVersion adds the entityVersion to the list tasks params.
+func (o *ListTasksParams) SetEntityVersion(entityVersion *string) {
+	o.EntityVersion = entityVersion
+}
+
 // WithFamily adds the family to the list tasks params.
 func (o *ListTasksParams) WithFamily(family *string) *ListTasksParams {
 	o.SetFamily(family)
@@ -214,6 +305,17 @@ func (o *ListTasksParams) WithFamily(family *string) *ListTasksParams {
 // SetFamily adds the family to the list tasks params.
 func (o *ListTasksParams) SetFamily(family *string) {
 	o.Family = family
+}
+
+// WithGroup adds the group to the list tasks params.
+func (o *ListTasksParams) WithGroup(group *string) *ListTasksParams {
+	o.SetGroup(group)
+	return o
+}
+
+// SetGroup adds the group to the list tasks params.
+func (o *ListTasksParams) SetGroup(group *string) {
+	o.Group = group
 }
 
 // WithLaunchType adds the launchType to the list tasks params.
@@ -238,6 +340,17 @@ func (o *ListTasksParams) SetLimit(limit *int32) {
 	o.Limit = limit
 }
 
+// WithMaxStaleness adds the maxStaleness to the list tasks params.
+func (o *ListTasksParams) WithMaxStaleness(maxStaleness *int32) *ListTasksParams {
+	o.SetMaxStaleness(maxStaleness)
+	return o
+}
+
+// SetMaxStaleness adds the maxStaleness to the list tasks params.
+func (o *ListTasksParams) SetMaxStaleness(maxStaleness *int32) {
+	o.MaxStaleness = maxStaleness
+}
+
 // WithNextToken adds the nextToken to the list tasks params.
 func (o *ListTasksParams) WithNextToken(nextToken *string) *ListTasksParams {
 	o.SetNextToken(nextToken)
@@ -247,6 +360,17 @@ func (o *ListTasksParams) WithNextToken(nextToken *string) *ListTasksParams {
 // SetNextToken adds the nextToken to the list tasks params.
 func (o *ListTasksParams) SetNextToken(nextToken *string) {
 	o.NextToken = nextToken
+}
+
+// WithSince adds the since to the list tasks params.
+func (o *ListTasksParams) WithSince(since *string) *ListTasksParams {
+	o.SetSince(since)
+	return o
+}
+
+// SetSince adds the since to the list tasks params.
+func (o *ListTasksParams) SetSince(since *string) {
+	o.Since = since
 }
 
 // WithStartedBy adds the startedBy to the list tasks params.
@@ -271,6 +395,17 @@ func (o *ListTasksParams) SetStatus(status *string) {
 	o.Status = status
 }
 
+// WithStopCode adds the stopCode to the list tasks params.
+func (o *ListTasksParams) WithStopCode(stopCode *string) *ListTasksParams {
+	o.SetStopCode(stopCode)
+	return o
+}
+
+// SetStopCode adds the stopCode to the list tasks params.
+func (o *ListTasksParams) SetStopCode(stopCode *string) {
+	o.StopCode = stopCode
+}
+
 // WithTaskDefinition adds the taskDefinition to the list tasks params.
 func (o *ListTasksParams) WithTaskDefinition(taskDefinition *string) *ListTasksParams {
 	o.SetTaskDefinition(taskDefinition)
@@ -282,12 +417,48 @@ func (o *ListTasksParams) SetTaskDefinition(taskDefinition *string) {
 	o.TaskDefinition = taskDefinition
 }
 
+// WithWait adds the wait to the list tasks params.
+func (o *ListTasksParams) WithWait(wait *string) *ListTasksParams {
+	o.SetWait(wait)
+	return o
+}
+
+// SetWait adds the wait to the list tasks params.
+func (o *ListTasksParams) SetWait(wait *string) {
+	o.Wait = wait
+}
+
 // WriteToRequest writes these params to a [runtime.ClientRequest].
 func (o *ListTasksParams) WriteToRequest(r runtime.ClientRequest, reg strfmt.Registry) error {
 	if err := r.SetTimeout(o.inner.timeout); err != nil {
 		return err
 	}
 	var res []error
+
+	if o.IfNoneMatch != nil {
+
+		// header param If-None-Match
+		if err := r.SetHeaderParam("If-None-Match", *o.IfNoneMatch); err != nil {
+			return err
+		}
+	}
+
+	if o.CapacityProviderName != nil {
+
+		// query param capacityProviderName
+		var qrCapacityProviderName string
+
+		if o.CapacityProviderName != nil {
+			qrCapacityProviderName = *o.CapacityProviderName
+		}
+		qCapacityProviderName := qrCapacityProviderName
+		if qCapacityProviderName != "" {
+
+			if err := r.SetQueryParam("capacityProviderName", qCapacityProviderName); err != nil {
+				return err
+			}
+		}
+	}
 
 	if o.Cluster != nil {
 
@@ -340,6 +511,40 @@ func (o *ListTasksParams) WriteToRequest(r runtime.ClientRequest, reg strfmt.Reg
 		}
 	}
 
+	if o.Ec2InstanceID != nil {
+
+		// query param ec2InstanceId
+		var qrEc2InstanceID string
+
+		if o.Ec2InstanceID != nil {
+			qrEc2InstanceID = *o.Ec2InstanceID
+		}
+		qEc2InstanceID := qrEc2InstanceID
+		if qEc2InstanceID != "" {
+
+			if err := r.SetQueryParam("ec2InstanceId", qEc2InstanceID); err != nil {
+				return err
+			}
+		}
+	}
+
+	if o.EntityVersion != nil {
+
+		// query param entityVersion
+		var qrEntityVersion string
+
+		if o.EntityVersion != nil {
+			qrEntityVersion = *o.EntityVersion
+		}
+		qEntityVersion := qrEntityVersion
+		if qEntityVersion != "" {
+
+			if err := r.SetQueryParam("entityVersion", qEntityVersion); err != nil {
+				return err
+			}
+		}
+	}
+
 	if o.Family != nil {
 
 		// query param family
@@ -352,6 +557,23 @@ func (o *ListTasksParams) WriteToRequest(r runtime.ClientRequest, reg strfmt.Reg
 		if qFamily != "" {
 
 			if err := r.SetQueryParam("family", qFamily); err != nil {
+				return err
+			}
+		}
+	}
+
+	if o.Group != nil {
+
+		// query param group
+		var qrGroup string
+
+		if o.Group != nil {
+			qrGroup = *o.Group
+		}
+		qGroup := qrGroup
+		if qGroup != "" {
+
+			if err := r.SetQueryParam("group", qGroup); err != nil {
 				return err
 			}
 		}
@@ -391,6 +613,23 @@ func (o *ListTasksParams) WriteToRequest(r runtime.ClientRequest, reg strfmt.Reg
 		}
 	}
 
+	if o.MaxStaleness != nil {
+
+		// query param maxStaleness
+		var qrMaxStaleness int32
+
+		if o.MaxStaleness != nil {
+			qrMaxStaleness = *o.MaxStaleness
+		}
+		qMaxStaleness := conv.FormatInteger(qrMaxStaleness)
+		if qMaxStaleness != "" {
+
+			if err := r.SetQueryParam("maxStaleness", qMaxStaleness); err != nil {
+				return err
+			}
+		}
+	}
+
 	if o.NextToken != nil {
 
 		// query param nextToken
@@ -403,6 +642,23 @@ func (o *ListTasksParams) WriteToRequest(r runtime.ClientRequest, reg strfmt.Reg
 		if qNextToken != "" {
 
 			if err := r.SetQueryParam("nextToken", qNextToken); err != nil {
+				return err
+			}
+		}
+	}
+
+	if o.Since != nil {
+
+		// query param since
+		var qrSince string
+
+		if o.Since != nil {
+			qrSince = *o.Since
+		}
+		qSince := qrSince
+		if qSince != "" {
+
+			if err := r.SetQueryParam("since", qSince); err != nil {
 				return err
 			}
 		}
@@ -442,6 +698,23 @@ func (o *ListTasksParams) WriteToRequest(r runtime.ClientRequest, reg strfmt.Reg
 		}
 	}
 
+	if o.StopCode != nil {
+
+		// query param stopCode
+		var qrStopCode string
+
+		if o.StopCode != nil {
+			qrStopCode = *o.StopCode
+		}
+		qStopCode := qrStopCode
+		if qStopCode != "" {
+
+			if err := r.SetQueryParam("stopCode", qStopCode); err != nil {
+				return err
+			}
+		}
+	}
+
 	if o.TaskDefinition != nil {
 
 		// query param taskDefinition
@@ -454,6 +727,23 @@ func (o *ListTasksParams) WriteToRequest(r runtime.ClientRequest, reg strfmt.Reg
 		if qTaskDefinition != "" {
 
 			if err := r.SetQueryParam("taskDefinition", qTaskDefinition); err != nil {
+				return err
+			}
+		}
+	}
+
+	if o.Wait != nil {
+
+		// query param wait
+		var qrWait string
+
+		if o.Wait != nil {
+			qrWait = *o.Wait
+		}
+		qWait := qrWait
+		if qWait != "" {
+
+			if err := r.SetQueryParam("wait", qWait); err != nil {
 				return err
 			}
 		}

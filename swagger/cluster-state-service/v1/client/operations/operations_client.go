@@ -129,6 +129,12 @@ type ClientService interface {
 	// ReadyContext check that the service is ready.
 	ReadyContext(ctx context.Context, params *ReadyParams, opts ...ClientOption) (*ReadyOK, error)
 
+	// RefreshInstances read container instances from e c s again.
+	RefreshInstances(params *RefreshInstancesParams, opts ...ClientOption) (*RefreshInstancesOK, error)
+
+	// RefreshInstancesContext read container instances from e c s again.
+	RefreshInstancesContext(ctx context.Context, params *RefreshInstancesParams, opts ...ClientOption) (*RefreshInstancesOK, error)
+
 	// StreamInstances stream changes of container instances.
 	StreamInstances(params *StreamInstancesParams, writer io.Writer, opts ...ClientOption) (*StreamInstancesOK, error)
 
@@ -657,6 +663,72 @@ func (a *Client) ReadyContext(ctx context.Context, params *ReadyParams, opts ...
 	//
 	// safeguard: normally, in the absence of a default response, unknown success responses return an error above: so this is a codegen issue
 	msg := fmt.Sprintf("unexpected success response for Ready: API contract not enforced by server. Client expected to get an error, but got: %T", result)
+	panic(msg)
+}
+
+// RefreshInstances reads container instances from e c s again.
+//
+// Reads up to 100 container instances of one cluster from ECS and stores their present state. ECS sends no event if only attributes change, so these changes otherwise show after the next reconciliation. Instances that the service does not know are ignored..
+//
+// This method does not support injected context.
+// However, timeout and opentracing contexts are honored whenever enabled.
+//
+// If you need to pass a specific context, use [Client.RefreshInstancesContext] instead.
+func (a *Client) RefreshInstances(params *RefreshInstancesParams, opts ...ClientOption) (*RefreshInstancesOK, error) {
+	var ctx context.Context
+	if params.inner.ctx != nil {
+		ctx = params.inner.ctx
+	} else {
+		ctx = context.Background()
+	}
+
+	return a.RefreshInstancesContext(ctx, params, opts...)
+}
+
+// RefreshInstancesContext reads container instances from e c s again.
+//
+// Reads up to 100 container instances of one cluster from ECS and stores their present state. ECS sends no event if only attributes change, so these changes otherwise show after the next reconciliation. Instances that the service does not know are ignored..
+//
+// Do not use the deprecated [RefreshInstancesParams.Context] with this method: it would be ignored.
+func (a *Client) RefreshInstancesContext(ctx context.Context, params *RefreshInstancesParams, opts ...ClientOption) (*RefreshInstancesOK, error) {
+	// NOTE: parameters are not validated before sending
+	if params == nil {
+		params = NewRefreshInstancesParams()
+	}
+
+	op := &runtime.ClientOperation{
+		ID:                 "RefreshInstances",
+		Method:             "POST",
+		PathPattern:        "/instances/refresh",
+		ProducesMediaTypes: []string{"application/json"},
+		ConsumesMediaTypes: []string{"application/json"},
+		Schemes:            []string{"http"},
+		Params:             params,
+		Reader:             &RefreshInstancesReader{formats: a.formats},
+		Client:             params.HTTPClient,
+	}
+
+	for _, opt := range opts {
+		opt(op)
+	}
+
+	result, err := a.transport.SubmitContext(ctx, op)
+	if err != nil {
+		return nil, err
+	}
+
+	// only one success response has to be checked
+	success, ok := result.(*RefreshInstancesOK)
+	if ok {
+		return success, nil
+	}
+
+	// unexpected success response.
+
+	// no default response is defined.
+	//
+	// safeguard: normally, in the absence of a default response, unknown success responses return an error above: so this is a codegen issue
+	msg := fmt.Sprintf("unexpected success response for RefreshInstances: API contract not enforced by server. Client expected to get an error, but got: %T", result)
 	panic(msg)
 }
 

@@ -63,6 +63,21 @@ StreamInstancesParams contains all the parameters to send to the API endpoint
 */
 type StreamInstancesParams struct {
 
+	// AgentConnected.
+	//
+	// Connection of the ECS agent: true or false.
+	AgentConnected *string
+
+	// Attribute.
+	//
+	// Attribute, as name:value, or name for any value. Several values are separated by commas; a leading ! excludes them.
+	Attribute *string
+
+	// CapacityProviderName.
+	//
+	// Capacity provider. Several values are separated by commas; a leading ! excludes them.
+	CapacityProviderName *string
+
 	// Cluster.
 	//
 	// Stream the changes of this cluster only: name or ARN.
@@ -70,8 +85,13 @@ type StreamInstancesParams struct {
 
 	// Deleted.
 	//
-	// If true, stream deletions too. Their lines have metadata.deleted and an entity with ARNs only.
+	// If true, stream deletions too, and the entities that leave the filters. Their lines have metadata.deleted and an entity with ARNs only.
 	Deleted *bool
+
+	// Ec2InstanceID.
+	//
+	// EC2 instance ID, or the mi-… ID on ECS Anywhere. Several values are separated by commas; a leading ! excludes them.
+	Ec2InstanceID *string
 
 	// EntityVersion.
 	//
@@ -84,6 +104,26 @@ type StreamInstancesParams struct {
 	//
 	// Format: int32
 	Heartbeat *int32
+
+	// Since.
+	//
+	// Time of the last change at the earliest, RFC 3339.
+	Since *string
+
+	// Snapshot.
+	//
+	// If true, stream the present entities first, and then a line whose metadata has inSync and no entity. A client resumes from that line on; before it, it starts again. Not with entityVersion.
+	Snapshot *bool
+
+	// Status.
+	//
+	// Status of the instance, case-insensitive: REGISTERING, REGISTRATION_FAILED, ACTIVE, DRAINING, DEREGISTERING or INACTIVE.
+	Status *string
+
+	// Type.
+	//
+	// If true, lines of changes have a type: ADDED, MODIFIED or DELETED. An entity that enters the filters is ADDED, one that leaves them is DELETED. Implies deleted.
+	Type *bool
 
 	HTTPClient *http.Client
 
@@ -142,6 +182,39 @@ func (o *StreamInstancesParams) SetHTTPClient(client *http.Client) {
 	o.HTTPClient = client
 }
 
+// WithAgentConnected adds the agentConnected to the stream instances params.
+func (o *StreamInstancesParams) WithAgentConnected(agentConnected *string) *StreamInstancesParams {
+	o.SetAgentConnected(agentConnected)
+	return o
+}
+
+// SetAgentConnected adds the agentConnected to the stream instances params.
+func (o *StreamInstancesParams) SetAgentConnected(agentConnected *string) {
+	o.AgentConnected = agentConnected
+}
+
+// WithAttribute adds the attribute to the stream instances params.
+func (o *StreamInstancesParams) WithAttribute(attribute *string) *StreamInstancesParams {
+	o.SetAttribute(attribute)
+	return o
+}
+
+// SetAttribute adds the attribute to the stream instances params.
+func (o *StreamInstancesParams) SetAttribute(attribute *string) {
+	o.Attribute = attribute
+}
+
+// WithCapacityProviderName adds the capacityProviderName to the stream instances params.
+func (o *StreamInstancesParams) WithCapacityProviderName(capacityProviderName *string) *StreamInstancesParams {
+	o.SetCapacityProviderName(capacityProviderName)
+	return o
+}
+
+// SetCapacityProviderName adds the capacityProviderName to the stream instances params.
+func (o *StreamInstancesParams) SetCapacityProviderName(capacityProviderName *string) {
+	o.CapacityProviderName = capacityProviderName
+}
+
 // WithCluster adds the cluster to the stream instances params.
 func (o *StreamInstancesParams) WithCluster(cluster *string) *StreamInstancesParams {
 	o.SetCluster(cluster)
@@ -162,6 +235,17 @@ func (o *StreamInstancesParams) WithDeleted(deleted *bool) *StreamInstancesParam
 // SetDeleted adds the deleted to the stream instances params.
 func (o *StreamInstancesParams) SetDeleted(deleted *bool) {
 	o.Deleted = deleted
+}
+
+// WithEc2InstanceID adds the ec2InstanceID to the stream instances params.
+func (o *StreamInstancesParams) WithEc2InstanceID(ec2InstanceID *string) *StreamInstancesParams {
+	o.SetEc2InstanceID(ec2InstanceID)
+	return o
+}
+
+// SetEc2InstanceID adds the ec2InstanceId to the stream instances params.
+func (o *StreamInstancesParams) SetEc2InstanceID(ec2InstanceID *string) {
+	o.Ec2InstanceID = ec2InstanceID
 }
 
 // WithEntityVersion adds the entityVersion to the stream instances params.
@@ -186,12 +270,107 @@ func (o *StreamInstancesParams) SetHeartbeat(heartbeat *int32) {
 	o.Heartbeat = heartbeat
 }
 
+// WithSince adds the since to the stream instances params.
+func (o *StreamInstancesParams) WithSince(since *string) *StreamInstancesParams {
+	o.SetSince(since)
+	return o
+}
+
+// SetSince adds the since to the stream instances params.
+func (o *StreamInstancesParams) SetSince(since *string) {
+	o.Since = since
+}
+
+// WithSnapshot adds the snapshot to the stream instances params.
+func (o *StreamInstancesParams) WithSnapshot(snapshot *bool) *StreamInstancesParams {
+	o.SetSnapshot(snapshot)
+	return o
+}
+
+// SetSnapshot adds the snapshot to the stream instances params.
+func (o *StreamInstancesParams) SetSnapshot(snapshot *bool) {
+	o.Snapshot = snapshot
+}
+
+// WithStatus adds the status to the stream instances params.
+func (o *StreamInstancesParams) WithStatus(status *string) *StreamInstancesParams {
+	o.SetStatus(status)
+	return o
+}
+
+// SetStatus adds the status to the stream instances params.
+func (o *StreamInstancesParams) SetStatus(status *string) {
+	o.Status = status
+}
+
+// WithType adds the typeVar to the stream instances params.
+func (o *StreamInstancesParams) WithType(typeVar *bool) *StreamInstancesParams {
+	o.SetType(typeVar)
+	return o
+}
+
+// SetType adds the type to the stream instances params.
+func (o *StreamInstancesParams) SetType(typeVar *bool) {
+	o.Type = typeVar
+}
+
 // WriteToRequest writes these params to a [runtime.ClientRequest].
 func (o *StreamInstancesParams) WriteToRequest(r runtime.ClientRequest, reg strfmt.Registry) error {
 	if err := r.SetTimeout(o.inner.timeout); err != nil {
 		return err
 	}
 	var res []error
+
+	if o.AgentConnected != nil {
+
+		// query param agentConnected
+		var qrAgentConnected string
+
+		if o.AgentConnected != nil {
+			qrAgentConnected = *o.AgentConnected
+		}
+		qAgentConnected := qrAgentConnected
+		if qAgentConnected != "" {
+
+			if err := r.SetQueryParam("agentConnected", qAgentConnected); err != nil {
+				return err
+			}
+		}
+	}
+
+	if o.Attribute != nil {
+
+		// query param attribute
+		var qrAttribute string
+
+		if o.Attribute != nil {
+			qrAttribute = *o.Attribute
+		}
+		qAttribute := qrAttribute
+		if qAttribute != "" {
+
+			if err := r.SetQueryParam("attribute", qAttribute); err != nil {
+				return err
+			}
+		}
+	}
+
+	if o.CapacityProviderName != nil {
+
+		// query param capacityProviderName
+		var qrCapacityProviderName string
+
+		if o.CapacityProviderName != nil {
+			qrCapacityProviderName = *o.CapacityProviderName
+		}
+		qCapacityProviderName := qrCapacityProviderName
+		if qCapacityProviderName != "" {
+
+			if err := r.SetQueryParam("capacityProviderName", qCapacityProviderName); err != nil {
+				return err
+			}
+		}
+	}
 
 	if o.Cluster != nil {
 
@@ -227,6 +406,23 @@ func (o *StreamInstancesParams) WriteToRequest(r runtime.ClientRequest, reg strf
 		}
 	}
 
+	if o.Ec2InstanceID != nil {
+
+		// query param ec2InstanceId
+		var qrEc2InstanceID string
+
+		if o.Ec2InstanceID != nil {
+			qrEc2InstanceID = *o.Ec2InstanceID
+		}
+		qEc2InstanceID := qrEc2InstanceID
+		if qEc2InstanceID != "" {
+
+			if err := r.SetQueryParam("ec2InstanceId", qEc2InstanceID); err != nil {
+				return err
+			}
+		}
+	}
+
 	if o.EntityVersion != nil {
 
 		// query param entityVersion
@@ -256,6 +452,74 @@ func (o *StreamInstancesParams) WriteToRequest(r runtime.ClientRequest, reg strf
 		if qHeartbeat != "" {
 
 			if err := r.SetQueryParam("heartbeat", qHeartbeat); err != nil {
+				return err
+			}
+		}
+	}
+
+	if o.Since != nil {
+
+		// query param since
+		var qrSince string
+
+		if o.Since != nil {
+			qrSince = *o.Since
+		}
+		qSince := qrSince
+		if qSince != "" {
+
+			if err := r.SetQueryParam("since", qSince); err != nil {
+				return err
+			}
+		}
+	}
+
+	if o.Snapshot != nil {
+
+		// query param snapshot
+		var qrSnapshot bool
+
+		if o.Snapshot != nil {
+			qrSnapshot = *o.Snapshot
+		}
+		qSnapshot := conv.FormatBool(qrSnapshot)
+		if qSnapshot != "" {
+
+			if err := r.SetQueryParam("snapshot", qSnapshot); err != nil {
+				return err
+			}
+		}
+	}
+
+	if o.Status != nil {
+
+		// query param status
+		var qrStatus string
+
+		if o.Status != nil {
+			qrStatus = *o.Status
+		}
+		qStatus := qrStatus
+		if qStatus != "" {
+
+			if err := r.SetQueryParam("status", qStatus); err != nil {
+				return err
+			}
+		}
+	}
+
+	if o.Type != nil {
+
+		// query param type
+		var qrType bool
+
+		if o.Type != nil {
+			qrType = *o.Type
+		}
+		qType := conv.FormatBool(qrType)
+		if qType != "" {
+
+			if err := r.SetQueryParam("type", qType); err != nil {
 				return err
 			}
 		}

@@ -66,7 +66,13 @@ type StreamInstancesOK struct {
 	// The etcd revision that this response shows.
 	BloxEntityVersion string
 
-	// End of the last reconciliation, RFC 3339. Absent before the first reconciliation.
+	// Time of the newest event that this replica has recorded, RFC 3339. Absent before the first.
+	BloxNewestEventAt string
+
+	// Time of this replica's last successful receive from the queue or stream, RFC 3339. Absent before the first.
+	BloxReceivedAt string
+
+	// Since when every cluster of the service's account and region was reconciled, but for those that never were; RFC 3339. Absent before the first reconciliation.
 	BloxReconciledAt string
 
 	Payload io.Writer
@@ -121,6 +127,20 @@ func (o *StreamInstancesOK) readResponse(response runtime.ClientResponse, consum
 
 	if hdrBloxEntityVersion != "" {
 		o.BloxEntityVersion = hdrBloxEntityVersion
+	}
+
+	// hydrates response header Blox-Newest-Event-At
+	hdrBloxNewestEventAt := response.GetHeader("Blox-Newest-Event-At")
+
+	if hdrBloxNewestEventAt != "" {
+		o.BloxNewestEventAt = hdrBloxNewestEventAt
+	}
+
+	// hydrates response header Blox-Received-At
+	hdrBloxReceivedAt := response.GetHeader("Blox-Received-At")
+
+	if hdrBloxReceivedAt != "" {
+		o.BloxReceivedAt = hdrBloxReceivedAt
 	}
 
 	// hydrates response header Blox-Reconciled-At

@@ -63,20 +63,50 @@ StreamTasksParams contains all the parameters to send to the API endpoint
 */
 type StreamTasksParams struct {
 
+	// CapacityProviderName.
+	//
+	// Capacity provider. Several values are separated by commas; a leading ! excludes them.
+	CapacityProviderName *string
+
 	// Cluster.
 	//
 	// Stream the changes of this cluster only: name or ARN.
 	Cluster *string
 
+	// ContainerInstance.
+	//
+	// Container instance, ARN or ID. Several values are separated by commas; a leading ! excludes them.
+	ContainerInstance *string
+
 	// Deleted.
 	//
-	// If true, stream deletions too. Their lines have metadata.deleted and an entity with ARNs only.
+	// If true, stream deletions too, and the entities that leave the filters. Their lines have metadata.deleted and an entity with ARNs only.
 	Deleted *bool
+
+	// DesiredStatus.
+	//
+	// Desired status of the task, case-insensitive: RUNNING or STOPPED. Several values are separated by commas; a leading ! excludes them.
+	DesiredStatus *string
+
+	// Ec2InstanceID.
+	//
+	// EC2 instance ID of the task's container instance, or the mi-… ID on ECS Anywhere. Several values are separated by commas; a leading ! excludes them.
+	Ec2InstanceID *string
 
 	// EntityVersion.
 	//
 	// Stream the changes from this etcd revision on, inclusive. Without it, or with 0, stream new changes only. To resume, pass the last entityVersion received, and ignore lines that are not newer than your copy of their entity.
 	EntityVersion *string
+
+	// Family.
+	//
+	// Task definition family, without the revision. Several values are separated by commas; a leading ! excludes them.
+	Family *string
+
+	// Group.
+	//
+	// Task group, such as service:web. Several values are separated by commas; a leading ! excludes them.
+	Group *string
 
 	// Heartbeat.
 	//
@@ -84,6 +114,46 @@ type StreamTasksParams struct {
 	//
 	// Format: int32
 	Heartbeat *int32
+
+	// LaunchType.
+	//
+	// Launch type, case-insensitive: EC2, FARGATE, EXTERNAL or MANAGED_INSTANCES. Several values are separated by commas; a leading ! excludes them.
+	LaunchType *string
+
+	// Since.
+	//
+	// Time of the last change at the earliest, RFC 3339.
+	Since *string
+
+	// Snapshot.
+	//
+	// If true, stream the present entities first, and then a line whose metadata has inSync and no entity. A client resumes from that line on; before it, it starts again. Not with entityVersion.
+	Snapshot *bool
+
+	// StartedBy.
+	//
+	// The task's startedBy, exact match.
+	StartedBy *string
+
+	// Status.
+	//
+	// Last status of the task, case-insensitive: PROVISIONING, PENDING, ACTIVATING, RUNNING, DEACTIVATING, STOPPING, DEPROVISIONING, STOPPED or DELETED.
+	Status *string
+
+	// StopCode.
+	//
+	// Stop code, case-insensitive: TaskFailedToStart, EssentialContainerExited, UserInitiated, ServiceSchedulerInitiated, SpotInterruption, TerminationNotice or InfrastructureHealth. Several values are separated by commas; a leading ! excludes them.
+	StopCode *string
+
+	// TaskDefinition.
+	//
+	// Task definition, family:revision or ARN. Several values are separated by commas; a leading ! excludes them.
+	TaskDefinition *string
+
+	// Type.
+	//
+	// If true, lines of changes have a type: ADDED, MODIFIED or DELETED. An entity that enters the filters is ADDED, one that leaves them is DELETED. Implies deleted.
+	Type *bool
 
 	HTTPClient *http.Client
 
@@ -142,6 +212,17 @@ func (o *StreamTasksParams) SetHTTPClient(client *http.Client) {
 	o.HTTPClient = client
 }
 
+// WithCapacityProviderName adds the capacityProviderName to the stream tasks params.
+func (o *StreamTasksParams) WithCapacityProviderName(capacityProviderName *string) *StreamTasksParams {
+	o.SetCapacityProviderName(capacityProviderName)
+	return o
+}
+
+// SetCapacityProviderName adds the capacityProviderName to the stream tasks params.
+func (o *StreamTasksParams) SetCapacityProviderName(capacityProviderName *string) {
+	o.CapacityProviderName = capacityProviderName
+}
+
 // WithCluster adds the cluster to the stream tasks params.
 func (o *StreamTasksParams) WithCluster(cluster *string) *StreamTasksParams {
 	o.SetCluster(cluster)
@@ -151,6 +232,17 @@ func (o *StreamTasksParams) WithCluster(cluster *string) *StreamTasksParams {
 // SetCluster adds the cluster to the stream tasks params.
 func (o *StreamTasksParams) SetCluster(cluster *string) {
 	o.Cluster = cluster
+}
+
+// WithContainerInstance adds the containerInstance to the stream tasks params.
+func (o *StreamTasksParams) WithContainerInstance(containerInstance *string) *StreamTasksParams {
+	o.SetContainerInstance(containerInstance)
+	return o
+}
+
+// SetContainerInstance adds the containerInstance to the stream tasks params.
+func (o *StreamTasksParams) SetContainerInstance(containerInstance *string) {
+	o.ContainerInstance = containerInstance
 }
 
 // WithDeleted adds the deleted to the stream tasks params.
@@ -164,6 +256,28 @@ func (o *StreamTasksParams) SetDeleted(deleted *bool) {
 	o.Deleted = deleted
 }
 
+// WithDesiredStatus adds the desiredStatus to the stream tasks params.
+func (o *StreamTasksParams) WithDesiredStatus(desiredStatus *string) *StreamTasksParams {
+	o.SetDesiredStatus(desiredStatus)
+	return o
+}
+
+// SetDesiredStatus adds the desiredStatus to the stream tasks params.
+func (o *StreamTasksParams) SetDesiredStatus(desiredStatus *string) {
+	o.DesiredStatus = desiredStatus
+}
+
+// WithEc2InstanceID adds the ec2InstanceID to the stream tasks params.
+func (o *StreamTasksParams) WithEc2InstanceID(ec2InstanceID *string) *StreamTasksParams {
+	o.SetEc2InstanceID(ec2InstanceID)
+	return o
+}
+
+// SetEc2InstanceID adds the ec2InstanceId to the stream tasks params.
+func (o *StreamTasksParams) SetEc2InstanceID(ec2InstanceID *string) {
+	o.Ec2InstanceID = ec2InstanceID
+}
+
 // WithEntityVersion adds the entityVersion to the stream tasks params.
 func (o *StreamTasksParams) WithEntityVersion(entityVersion *string) *StreamTasksParams {
 	o.SetEntityVersion(entityVersion)
@@ -173,6 +287,28 @@ func (o *StreamTasksParams) WithEntityVersion(entityVersion *string) *StreamTask
 // SetEntityVersion adds the entityVersion to the stream tasks params.
 func (o *StreamTasksParams) SetEntityVersion(entityVersion *string) {
 	o.EntityVersion = entityVersion
+}
+
+// WithFamily adds the family to the stream tasks params.
+func (o *StreamTasksParams) WithFamily(family *string) *StreamTasksParams {
+	o.SetFamily(family)
+	return o
+}
+
+// SetFamily adds the family to the stream tasks params.
+func (o *StreamTasksParams) SetFamily(family *string) {
+	o.Family = family
+}
+
+// WithGroup adds the group to the stream tasks params.
+func (o *StreamTasksParams) WithGroup(group *string) *StreamTasksParams {
+	o.SetGroup(group)
+	return o
+}
+
+// SetGroup adds the group to the stream tasks params.
+func (o *StreamTasksParams) SetGroup(group *string) {
+	o.Group = group
 }
 
 // WithHeartbeat adds the heartbeat to the stream tasks params.
@@ -186,12 +322,117 @@ func (o *StreamTasksParams) SetHeartbeat(heartbeat *int32) {
 	o.Heartbeat = heartbeat
 }
 
+// WithLaunchType adds the launchType to the stream tasks params.
+func (o *StreamTasksParams) WithLaunchType(launchType *string) *StreamTasksParams {
+	o.SetLaunchType(launchType)
+	return o
+}
+
+// SetLaunchType adds the launchType to the stream tasks params.
+func (o *StreamTasksParams) SetLaunchType(launchType *string) {
+	o.LaunchType = launchType
+}
+
+// WithSince adds the since to the stream tasks params.
+func (o *StreamTasksParams) WithSince(since *string) *StreamTasksParams {
+	o.SetSince(since)
+	return o
+}
+
+// SetSince adds the since to the stream tasks params.
+func (o *StreamTasksParams) SetSince(since *string) {
+	o.Since = since
+}
+
+// WithSnapshot adds the snapshot to the stream tasks params.
+func (o *StreamTasksParams) WithSnapshot(snapshot *bool) *StreamTasksParams {
+	o.SetSnapshot(snapshot)
+	return o
+}
+
+// SetSnapshot adds the snapshot to the stream tasks params.
+func (o *StreamTasksParams) SetSnapshot(snapshot *bool) {
+	o.Snapshot = snapshot
+}
+
+// WithStartedBy adds the startedBy to the stream tasks params.
+func (o *StreamTasksParams) WithStartedBy(startedBy *string) *StreamTasksParams {
+	o.SetStartedBy(startedBy)
+	return o
+}
+
+// SetStartedBy adds the startedBy to the stream tasks params.
+func (o *StreamTasksParams) SetStartedBy(startedBy *string) {
+	o.StartedBy = startedBy
+}
+
+// WithStatus adds the status to the stream tasks params.
+func (o *StreamTasksParams) WithStatus(status *string) *StreamTasksParams {
+	o.SetStatus(status)
+	return o
+}
+
+// SetStatus adds the status to the stream tasks params.
+func (o *StreamTasksParams) SetStatus(status *string) {
+	o.Status = status
+}
+
+// WithStopCode adds the stopCode to the stream tasks params.
+func (o *StreamTasksParams) WithStopCode(stopCode *string) *StreamTasksParams {
+	o.SetStopCode(stopCode)
+	return o
+}
+
+// SetStopCode adds the stopCode to the stream tasks params.
+func (o *StreamTasksParams) SetStopCode(stopCode *string) {
+	o.StopCode = stopCode
+}
+
+// WithTaskDefinition adds the taskDefinition to the stream tasks params.
+func (o *StreamTasksParams) WithTaskDefinition(taskDefinition *string) *StreamTasksParams {
+	o.SetTaskDefinition(taskDefinition)
+	return o
+}
+
+// SetTaskDefinition adds the taskDefinition to the stream tasks params.
+func (o *StreamTasksParams) SetTaskDefinition(taskDefinition *string) {
+	o.TaskDefinition = taskDefinition
+}
+
+// WithType adds the typeVar to the stream tasks params.
+func (o *StreamTasksParams) WithType(typeVar *bool) *StreamTasksParams {
+	o.SetType(typeVar)
+	return o
+}
+
+// SetType adds the type to the stream tasks params.
+func (o *StreamTasksParams) SetType(typeVar *bool) {
+	o.Type = typeVar
+}
+
 // WriteToRequest writes these params to a [runtime.ClientRequest].
 func (o *StreamTasksParams) WriteToRequest(r runtime.ClientRequest, reg strfmt.Registry) error {
 	if err := r.SetTimeout(o.inner.timeout); err != nil {
 		return err
 	}
 	var res []error
+
+	if o.CapacityProviderName != nil {
+
+		// query param capacityProviderName
+		var qrCapacityProviderName string
+
+		if o.CapacityProviderName != nil {
+			qrCapacityProviderName = *o.CapacityProviderName
+		}
+		qCapacityProviderName := qrCapacityProviderName
+		if qCapacityProviderName != "" {
+
+			if err := r.SetQueryParam("capacityProviderName", qCapacityProviderName); err != nil {
+				return err
+			}
+		}
+	}
 
 	if o.Cluster != nil {
 
@@ -205,6 +446,23 @@ func (o *StreamTasksParams) WriteToRequest(r runtime.ClientRequest, reg strfmt.R
 		if qCluster != "" {
 
 			if err := r.SetQueryParam("cluster", qCluster); err != nil {
+				return err
+			}
+		}
+	}
+
+	if o.ContainerInstance != nil {
+
+		// query param containerInstance
+		var qrContainerInstance string
+
+		if o.ContainerInstance != nil {
+			qrContainerInstance = *o.ContainerInstance
+		}
+		qContainerInstance := qrContainerInstance
+		if qContainerInstance != "" {
+
+			if err := r.SetQueryParam("containerInstance", qContainerInstance); err != nil {
 				return err
 			}
 		}
@@ -227,6 +485,40 @@ func (o *StreamTasksParams) WriteToRequest(r runtime.ClientRequest, reg strfmt.R
 		}
 	}
 
+	if o.DesiredStatus != nil {
+
+		// query param desiredStatus
+		var qrDesiredStatus string
+
+		if o.DesiredStatus != nil {
+			qrDesiredStatus = *o.DesiredStatus
+		}
+		qDesiredStatus := qrDesiredStatus
+		if qDesiredStatus != "" {
+
+			if err := r.SetQueryParam("desiredStatus", qDesiredStatus); err != nil {
+				return err
+			}
+		}
+	}
+
+	if o.Ec2InstanceID != nil {
+
+		// query param ec2InstanceId
+		var qrEc2InstanceID string
+
+		if o.Ec2InstanceID != nil {
+			qrEc2InstanceID = *o.Ec2InstanceID
+		}
+		qEc2InstanceID := qrEc2InstanceID
+		if qEc2InstanceID != "" {
+
+			if err := r.SetQueryParam("ec2InstanceId", qEc2InstanceID); err != nil {
+				return err
+			}
+		}
+	}
+
 	if o.EntityVersion != nil {
 
 		// query param entityVersion
@@ -244,6 +536,40 @@ func (o *StreamTasksParams) WriteToRequest(r runtime.ClientRequest, reg strfmt.R
 		}
 	}
 
+	if o.Family != nil {
+
+		// query param family
+		var qrFamily string
+
+		if o.Family != nil {
+			qrFamily = *o.Family
+		}
+		qFamily := qrFamily
+		if qFamily != "" {
+
+			if err := r.SetQueryParam("family", qFamily); err != nil {
+				return err
+			}
+		}
+	}
+
+	if o.Group != nil {
+
+		// query param group
+		var qrGroup string
+
+		if o.Group != nil {
+			qrGroup = *o.Group
+		}
+		qGroup := qrGroup
+		if qGroup != "" {
+
+			if err := r.SetQueryParam("group", qGroup); err != nil {
+				return err
+			}
+		}
+	}
+
 	if o.Heartbeat != nil {
 
 		// query param heartbeat
@@ -256,6 +582,142 @@ func (o *StreamTasksParams) WriteToRequest(r runtime.ClientRequest, reg strfmt.R
 		if qHeartbeat != "" {
 
 			if err := r.SetQueryParam("heartbeat", qHeartbeat); err != nil {
+				return err
+			}
+		}
+	}
+
+	if o.LaunchType != nil {
+
+		// query param launchType
+		var qrLaunchType string
+
+		if o.LaunchType != nil {
+			qrLaunchType = *o.LaunchType
+		}
+		qLaunchType := qrLaunchType
+		if qLaunchType != "" {
+
+			if err := r.SetQueryParam("launchType", qLaunchType); err != nil {
+				return err
+			}
+		}
+	}
+
+	if o.Since != nil {
+
+		// query param since
+		var qrSince string
+
+		if o.Since != nil {
+			qrSince = *o.Since
+		}
+		qSince := qrSince
+		if qSince != "" {
+
+			if err := r.SetQueryParam("since", qSince); err != nil {
+				return err
+			}
+		}
+	}
+
+	if o.Snapshot != nil {
+
+		// query param snapshot
+		var qrSnapshot bool
+
+		if o.Snapshot != nil {
+			qrSnapshot = *o.Snapshot
+		}
+		qSnapshot := conv.FormatBool(qrSnapshot)
+		if qSnapshot != "" {
+
+			if err := r.SetQueryParam("snapshot", qSnapshot); err != nil {
+				return err
+			}
+		}
+	}
+
+	if o.StartedBy != nil {
+
+		// query param startedBy
+		var qrStartedBy string
+
+		if o.StartedBy != nil {
+			qrStartedBy = *o.StartedBy
+		}
+		qStartedBy := qrStartedBy
+		if qStartedBy != "" {
+
+			if err := r.SetQueryParam("startedBy", qStartedBy); err != nil {
+				return err
+			}
+		}
+	}
+
+	if o.Status != nil {
+
+		// query param status
+		var qrStatus string
+
+		if o.Status != nil {
+			qrStatus = *o.Status
+		}
+		qStatus := qrStatus
+		if qStatus != "" {
+
+			if err := r.SetQueryParam("status", qStatus); err != nil {
+				return err
+			}
+		}
+	}
+
+	if o.StopCode != nil {
+
+		// query param stopCode
+		var qrStopCode string
+
+		if o.StopCode != nil {
+			qrStopCode = *o.StopCode
+		}
+		qStopCode := qrStopCode
+		if qStopCode != "" {
+
+			if err := r.SetQueryParam("stopCode", qStopCode); err != nil {
+				return err
+			}
+		}
+	}
+
+	if o.TaskDefinition != nil {
+
+		// query param taskDefinition
+		var qrTaskDefinition string
+
+		if o.TaskDefinition != nil {
+			qrTaskDefinition = *o.TaskDefinition
+		}
+		qTaskDefinition := qrTaskDefinition
+		if qTaskDefinition != "" {
+
+			if err := r.SetQueryParam("taskDefinition", qTaskDefinition); err != nil {
+				return err
+			}
+		}
+	}
+
+	if o.Type != nil {
+
+		// query param type
+		var qrType bool
+
+		if o.Type != nil {
+			qrType = *o.Type
+		}
+		qType := conv.FormatBool(qrType)
+		if qType != "" {
+
+			if err := r.SetQueryParam("type", qType); err != nil {
 				return err
 			}
 		}

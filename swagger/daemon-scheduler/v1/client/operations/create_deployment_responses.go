@@ -58,7 +58,7 @@ func (o *CreateDeploymentReader) ReadResponse(response runtime.ClientResponse, c
 		}
 		return nil, result
 	default:
-		return nil, runtime.NewAPIError("[POST /environments/{name}/deployments] CreateDeployment", response, response.Code())
+		return nil, runtime.NewAPIError("[POST /environments/{name}/deployments] createDeployment", response, response.Code())
 	}
 }
 

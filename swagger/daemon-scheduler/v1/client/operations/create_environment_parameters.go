@@ -12,6 +12,7 @@ import (
 	"github.com/go-openapi/runtime"
 	cr "github.com/go-openapi/runtime/client"
 	"github.com/go-openapi/strfmt"
+	"github.com/go-openapi/swag/conv"
 )
 
 // NewCreateEnvironmentParams creates a new CreateEnvironmentParams object,
@@ -65,6 +66,11 @@ type CreateEnvironmentParams struct {
 
 	// Body.
 	Body *models.CreateEnvironmentRequest
+
+	// DryRun.
+	//
+	// Whether to validate the request and return the environment without creating it. Default: false.
+	DryRun *bool
 
 	HTTPClient *http.Client
 
@@ -134,6 +140,17 @@ func (o *CreateEnvironmentParams) SetBody(body *models.CreateEnvironmentRequest)
 	o.Body = body
 }
 
+// WithDryRun adds the dryRun to the create environment params.
+func (o *CreateEnvironmentParams) WithDryRun(dryRun *bool) *CreateEnvironmentParams {
+	o.SetDryRun(dryRun)
+	return o
+}
+
+// SetDryRun adds the dryRun to the create environment params.
+func (o *CreateEnvironmentParams) SetDryRun(dryRun *bool) {
+	o.DryRun = dryRun
+}
+
 // WriteToRequest writes these params to a [runtime.ClientRequest].
 func (o *CreateEnvironmentParams) WriteToRequest(r runtime.ClientRequest, reg strfmt.Registry) error {
 	if err := r.SetTimeout(o.inner.timeout); err != nil {
@@ -143,6 +160,23 @@ func (o *CreateEnvironmentParams) WriteToRequest(r runtime.ClientRequest, reg st
 	if o.Body != nil {
 		if err := r.SetBodyParam(o.Body); err != nil {
 			return err
+		}
+	}
+
+	if o.DryRun != nil {
+
+		// query param dryRun
+		var qrDryRun bool
+
+		if o.DryRun != nil {
+			qrDryRun = *o.DryRun
+		}
+		qDryRun := conv.FormatBool(qrDryRun)
+		if qDryRun != "" {
+
+			if err := r.SetQueryParam("dryRun", qDryRun); err != nil {
+				return err
+			}
 		}
 	}
 

@@ -52,7 +52,7 @@ func (o *CreateEnvironmentReader) ReadResponse(response runtime.ClientResponse, 
 		}
 		return nil, result
 	default:
-		return nil, runtime.NewAPIError("[POST /environments] CreateEnvironment", response, response.Code())
+		return nil, runtime.NewAPIError("[POST /environments] createEnvironment", response, response.Code())
 	}
 }
 
@@ -197,7 +197,7 @@ func NewCreateEnvironmentNotFound() *CreateEnvironmentNotFound {
 
 // CreateEnvironmentNotFound describes a response with status code 404, with default header values.
 //
-// The cluster or task definition does not exist or is inactive.
+// The cluster, task definition or service does not exist or is inactive.
 type CreateEnvironmentNotFound struct {
 	Payload string
 }

@@ -45,7 +45,7 @@ func (o *DeleteEnvironmentReader) ReadResponse(response runtime.ClientResponse, 
 		}
 		return nil, result
 	default:
-		return nil, runtime.NewAPIError("[DELETE /environments/{name}] DeleteEnvironment", response, response.Code())
+		return nil, runtime.NewAPIError("[DELETE /environments/{name}] deleteEnvironment", response, response.Code())
 	}
 }
 

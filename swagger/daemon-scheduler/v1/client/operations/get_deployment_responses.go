@@ -27,6 +27,12 @@ func (o *GetDeploymentReader) ReadResponse(response runtime.ClientResponse, cons
 			return nil, err
 		}
 		return result, nil
+	case 400:
+		result := NewGetDeploymentBadRequest()
+		if err := result.readResponse(response, consumer, o.formats); err != nil {
+			return nil, err
+		}
+		return nil, result
 	case 404:
 		result := NewGetDeploymentNotFound()
 		if err := result.readResponse(response, consumer, o.formats); err != nil {
@@ -46,7 +52,7 @@ func (o *GetDeploymentReader) ReadResponse(response runtime.ClientResponse, cons
 		}
 		return nil, result
 	default:
-		return nil, runtime.NewAPIError("[GET /environments/{name}/deployments/{id}] GetDeployment", response, response.Code())
+		return nil, runtime.NewAPIError("[GET /environments/{name}/deployments/{id}] getDeployment", response, response.Code())
 	}
 }
 
@@ -112,6 +118,72 @@ func (o *GetDeploymentOK) readResponse(response runtime.ClientResponse, consumer
 
 	// response payload
 	if err := consumer.Consume(response.Body(), o.Payload); err != nil && !stderrors.Is(err, io.EOF) {
+		return err
+	}
+
+	return nil
+}
+
+// NewGetDeploymentBadRequest creates a GetDeploymentBadRequest with default headers values
+func NewGetDeploymentBadRequest() *GetDeploymentBadRequest {
+	return &GetDeploymentBadRequest{}
+}
+
+// GetDeploymentBadRequest describes a response with status code 400, with default header values.
+//
+// The request is malformed.
+type GetDeploymentBadRequest struct {
+	Payload string
+}
+
+// IsSuccess returns true when this get deployment bad request response has a 2xx status code
+func (o *GetDeploymentBadRequest) IsSuccess() bool {
+	return false
+}
+
+// IsRedirect returns true when this get deployment bad request response has a 3xx status code
+func (o *GetDeploymentBadRequest) IsRedirect() bool {
+	return false
+}
+
+// IsClientError returns true when this get deployment bad request response has a 4xx status code
+func (o *GetDeploymentBadRequest) IsClientError() bool {
+	return true
+}
+
+// IsServerError returns true when this get deployment bad request response has a 5xx status code
+func (o *GetDeploymentBadRequest) IsServerError() bool {
+	return false
+}
+
+// IsCode returns true when this get deployment bad request response a status code equal to that given
+func (o *GetDeploymentBadRequest) IsCode(code int) bool {
+	return code == 400
+}
+
+// Code gets the status code for the get deployment bad request response
+func (o *GetDeploymentBadRequest) Code() int {
+	return 400
+}
+
+func (o *GetDeploymentBadRequest) Error() string {
+	payload, _ := json.Marshal(o.Payload)
+	return fmt.Sprintf("[GET /environments/{name}/deployments/{id}][%d] getDeploymentBadRequest %s", 400, payload)
+}
+
+func (o *GetDeploymentBadRequest) String() string {
+	payload, _ := json.Marshal(o.Payload)
+	return fmt.Sprintf("[GET /environments/{name}/deployments/{id}][%d] getDeploymentBadRequest %s", 400, payload)
+}
+
+func (o *GetDeploymentBadRequest) GetPayload() string {
+	return o.Payload
+}
+
+func (o *GetDeploymentBadRequest) readResponse(response runtime.ClientResponse, consumer runtime.Consumer, formats strfmt.Registry) error {
+
+	// response payload
+	if err := consumer.Consume(response.Body(), &o.Payload); err != nil && !stderrors.Is(err, io.EOF) {
 		return err
 	}
 

@@ -27,6 +27,12 @@ func (o *GetEnvironmentReader) ReadResponse(response runtime.ClientResponse, con
 			return nil, err
 		}
 		return result, nil
+	case 400:
+		result := NewGetEnvironmentBadRequest()
+		if err := result.readResponse(response, consumer, o.formats); err != nil {
+			return nil, err
+		}
+		return nil, result
 	case 404:
 		result := NewGetEnvironmentNotFound()
 		if err := result.readResponse(response, consumer, o.formats); err != nil {
@@ -46,7 +52,7 @@ func (o *GetEnvironmentReader) ReadResponse(response runtime.ClientResponse, con
 		}
 		return nil, result
 	default:
-		return nil, runtime.NewAPIError("[GET /environments/{name}] GetEnvironment", response, response.Code())
+		return nil, runtime.NewAPIError("[GET /environments/{name}] getEnvironment", response, response.Code())
 	}
 }
 
@@ -112,6 +118,72 @@ func (o *GetEnvironmentOK) readResponse(response runtime.ClientResponse, consume
 
 	// response payload
 	if err := consumer.Consume(response.Body(), o.Payload); err != nil && !stderrors.Is(err, io.EOF) {
+		return err
+	}
+
+	return nil
+}
+
+// NewGetEnvironmentBadRequest creates a GetEnvironmentBadRequest with default headers values
+func NewGetEnvironmentBadRequest() *GetEnvironmentBadRequest {
+	return &GetEnvironmentBadRequest{}
+}
+
+// GetEnvironmentBadRequest describes a response with status code 400, with default header values.
+//
+// The request is malformed.
+type GetEnvironmentBadRequest struct {
+	Payload string
+}
+
+// IsSuccess returns true when this get environment bad request response has a 2xx status code
+func (o *GetEnvironmentBadRequest) IsSuccess() bool {
+	return false
+}
+
+// IsRedirect returns true when this get environment bad request response has a 3xx status code
+func (o *GetEnvironmentBadRequest) IsRedirect() bool {
+	return false
+}
+
+// IsClientError returns true when this get environment bad request response has a 4xx status code
+func (o *GetEnvironmentBadRequest) IsClientError() bool {
+	return true
+}
+
+// IsServerError returns true when this get environment bad request response has a 5xx status code
+func (o *GetEnvironmentBadRequest) IsServerError() bool {
+	return false
+}
+
+// IsCode returns true when this get environment bad request response a status code equal to that given
+func (o *GetEnvironmentBadRequest) IsCode(code int) bool {
+	return code == 400
+}
+
+// Code gets the status code for the get environment bad request response
+func (o *GetEnvironmentBadRequest) Code() int {
+	return 400
+}
+
+func (o *GetEnvironmentBadRequest) Error() string {
+	payload, _ := json.Marshal(o.Payload)
+	return fmt.Sprintf("[GET /environments/{name}][%d] getEnvironmentBadRequest %s", 400, payload)
+}
+
+func (o *GetEnvironmentBadRequest) String() string {
+	payload, _ := json.Marshal(o.Payload)
+	return fmt.Sprintf("[GET /environments/{name}][%d] getEnvironmentBadRequest %s", 400, payload)
+}
+
+func (o *GetEnvironmentBadRequest) GetPayload() string {
+	return o.Payload
+}
+
+func (o *GetEnvironmentBadRequest) readResponse(response runtime.ClientResponse, consumer runtime.Consumer, formats strfmt.Registry) error {
+
+	// response payload
+	if err := consumer.Consume(response.Body(), &o.Payload); err != nil && !stderrors.Is(err, io.EOF) {
 		return err
 	}
 

@@ -52,7 +52,7 @@ func (o *GetRevisionReader) ReadResponse(response runtime.ClientResponse, consum
 		}
 		return nil, result
 	default:
-		return nil, runtime.NewAPIError("[GET /environments/{name}/revisions/{revision}] GetRevision", response, response.Code())
+		return nil, runtime.NewAPIError("[GET /environments/{name}/revisions/{revision}] getRevision", response, response.Code())
 	}
 }
 

@@ -27,7 +27,7 @@ func (o *GetSwaggerReader) ReadResponse(response runtime.ClientResponse, consume
 		}
 		return result, nil
 	default:
-		return nil, runtime.NewAPIError("[GET /swagger.json] GetSwagger", response, response.Code())
+		return nil, runtime.NewAPIError("[GET /swagger.json] getSwagger", response, response.Code())
 	}
 }
 

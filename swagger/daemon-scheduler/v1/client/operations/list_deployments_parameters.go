@@ -62,6 +62,11 @@ ListDeploymentsParams contains all the parameters to send to the API endpoint
 */
 type ListDeploymentsParams struct {
 
+	// DeploymentToken.
+	//
+	// Ignored. Clients of v0.3 send it.
+	DeploymentToken *string
+
 	// Name.
 	//
 	// The environment's name.
@@ -129,6 +134,17 @@ func (o *ListDeploymentsParams) SetHTTPClient(client *http.Client) {
 	o.HTTPClient = client
 }
 
+// WithDeploymentToken adds the deploymentToken to the list deployments params.
+func (o *ListDeploymentsParams) WithDeploymentToken(deploymentToken *string) *ListDeploymentsParams {
+	o.SetDeploymentToken(deploymentToken)
+	return o
+}
+
+// SetDeploymentToken adds the deploymentToken to the list deployments params.
+func (o *ListDeploymentsParams) SetDeploymentToken(deploymentToken *string) {
+	o.DeploymentToken = deploymentToken
+}
+
 // WithName adds the name to the list deployments params.
 func (o *ListDeploymentsParams) WithName(name string) *ListDeploymentsParams {
 	o.SetName(name)
@@ -157,6 +173,23 @@ func (o *ListDeploymentsParams) WriteToRequest(r runtime.ClientRequest, reg strf
 		return err
 	}
 	var res []error
+
+	if o.DeploymentToken != nil {
+
+		// query param deploymentToken
+		var qrDeploymentToken string
+
+		if o.DeploymentToken != nil {
+			qrDeploymentToken = *o.DeploymentToken
+		}
+		qDeploymentToken := qrDeploymentToken
+		if qDeploymentToken != "" {
+
+			if err := r.SetQueryParam("deploymentToken", qDeploymentToken); err != nil {
+				return err
+			}
+		}
+	}
 
 	// path param name
 	if err := r.SetPathParam("name", o.Name); err != nil {

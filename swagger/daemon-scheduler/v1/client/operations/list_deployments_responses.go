@@ -27,6 +27,12 @@ func (o *ListDeploymentsReader) ReadResponse(response runtime.ClientResponse, co
 			return nil, err
 		}
 		return result, nil
+	case 400:
+		result := NewListDeploymentsBadRequest()
+		if err := result.readResponse(response, consumer, o.formats); err != nil {
+			return nil, err
+		}
+		return nil, result
 	case 404:
 		result := NewListDeploymentsNotFound()
 		if err := result.readResponse(response, consumer, o.formats); err != nil {
@@ -46,7 +52,7 @@ func (o *ListDeploymentsReader) ReadResponse(response runtime.ClientResponse, co
 		}
 		return nil, result
 	default:
-		return nil, runtime.NewAPIError("[GET /environments/{name}/deployments] ListDeployments", response, response.Code())
+		return nil, runtime.NewAPIError("[GET /environments/{name}/deployments] listDeployments", response, response.Code())
 	}
 }
 
@@ -112,6 +118,72 @@ func (o *ListDeploymentsOK) readResponse(response runtime.ClientResponse, consum
 
 	// response payload
 	if err := consumer.Consume(response.Body(), o.Payload); err != nil && !stderrors.Is(err, io.EOF) {
+		return err
+	}
+
+	return nil
+}
+
+// NewListDeploymentsBadRequest creates a ListDeploymentsBadRequest with default headers values
+func NewListDeploymentsBadRequest() *ListDeploymentsBadRequest {
+	return &ListDeploymentsBadRequest{}
+}
+
+// ListDeploymentsBadRequest describes a response with status code 400, with default header values.
+//
+// The request is malformed.
+type ListDeploymentsBadRequest struct {
+	Payload string
+}
+
+// IsSuccess returns true when this list deployments bad request response has a 2xx status code
+func (o *ListDeploymentsBadRequest) IsSuccess() bool {
+	return false
+}
+
+// IsRedirect returns true when this list deployments bad request response has a 3xx status code
+func (o *ListDeploymentsBadRequest) IsRedirect() bool {
+	return false
+}
+
+// IsClientError returns true when this list deployments bad request response has a 4xx status code
+func (o *ListDeploymentsBadRequest) IsClientError() bool {
+	return true
+}
+
+// IsServerError returns true when this list deployments bad request response has a 5xx status code
+func (o *ListDeploymentsBadRequest) IsServerError() bool {
+	return false
+}
+
+// IsCode returns true when this list deployments bad request response a status code equal to that given
+func (o *ListDeploymentsBadRequest) IsCode(code int) bool {
+	return code == 400
+}
+
+// Code gets the status code for the list deployments bad request response
+func (o *ListDeploymentsBadRequest) Code() int {
+	return 400
+}
+
+func (o *ListDeploymentsBadRequest) Error() string {
+	payload, _ := json.Marshal(o.Payload)
+	return fmt.Sprintf("[GET /environments/{name}/deployments][%d] listDeploymentsBadRequest %s", 400, payload)
+}
+
+func (o *ListDeploymentsBadRequest) String() string {
+	payload, _ := json.Marshal(o.Payload)
+	return fmt.Sprintf("[GET /environments/{name}/deployments][%d] listDeploymentsBadRequest %s", 400, payload)
+}
+
+func (o *ListDeploymentsBadRequest) GetPayload() string {
+	return o.Payload
+}
+
+func (o *ListDeploymentsBadRequest) readResponse(response runtime.ClientResponse, consumer runtime.Consumer, formats strfmt.Registry) error {
+
+	// response payload
+	if err := consumer.Consume(response.Body(), &o.Payload); err != nil && !stderrors.Is(err, io.EOF) {
 		return err
 	}
 

@@ -67,6 +67,11 @@ type ListEnvironmentsParams struct {
 	// Return only environments of this cluster: a name or an ARN.
 	Cluster *string
 
+	// EnvironmentType.
+	//
+	// Return only environments of this type.
+	EnvironmentType *string
+
 	// NextToken.
 	//
 	// Accepted and ignored: the list has one page.
@@ -140,6 +145,17 @@ func (o *ListEnvironmentsParams) SetCluster(cluster *string) {
 	o.Cluster = cluster
 }
 
+// WithEnvironmentType adds the environmentType to the list environments params.
+func (o *ListEnvironmentsParams) WithEnvironmentType(environmentType *string) *ListEnvironmentsParams {
+	o.SetEnvironmentType(environmentType)
+	return o
+}
+
+// SetEnvironmentType adds the environmentType to the list environments params.
+func (o *ListEnvironmentsParams) SetEnvironmentType(environmentType *string) {
+	o.EnvironmentType = environmentType
+}
+
 // WithNextToken adds the nextToken to the list environments params.
 func (o *ListEnvironmentsParams) WithNextToken(nextToken *string) *ListEnvironmentsParams {
 	o.SetNextToken(nextToken)
@@ -170,6 +186,23 @@ func (o *ListEnvironmentsParams) WriteToRequest(r runtime.ClientRequest, reg str
 		if qCluster != "" {
 
 			if err := r.SetQueryParam("cluster", qCluster); err != nil {
+				return err
+			}
+		}
+	}
+
+	if o.EnvironmentType != nil {
+
+		// query param environmentType
+		var qrEnvironmentType string
+
+		if o.EnvironmentType != nil {
+			qrEnvironmentType = *o.EnvironmentType
+		}
+		qEnvironmentType := qrEnvironmentType
+		if qEnvironmentType != "" {
+
+			if err := r.SetQueryParam("environmentType", qEnvironmentType); err != nil {
 				return err
 			}
 		}

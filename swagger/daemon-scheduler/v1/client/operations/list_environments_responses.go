@@ -46,7 +46,7 @@ func (o *ListEnvironmentsReader) ReadResponse(response runtime.ClientResponse, c
 		}
 		return nil, result
 	default:
-		return nil, runtime.NewAPIError("[GET /environments] ListEnvironments", response, response.Code())
+		return nil, runtime.NewAPIError("[GET /environments] listEnvironments", response, response.Code())
 	}
 }
 

@@ -46,7 +46,7 @@ func (o *ListEventsReader) ReadResponse(response runtime.ClientResponse, consume
 		}
 		return nil, result
 	default:
-		return nil, runtime.NewAPIError("[GET /events] ListEvents", response, response.Code())
+		return nil, runtime.NewAPIError("[GET /events] listEvents", response, response.Code())
 	}
 }
 

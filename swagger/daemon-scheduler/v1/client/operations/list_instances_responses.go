@@ -52,7 +52,7 @@ func (o *ListInstancesReader) ReadResponse(response runtime.ClientResponse, cons
 		}
 		return nil, result
 	default:
-		return nil, runtime.NewAPIError("[GET /environments/{name}/instances] ListInstances", response, response.Code())
+		return nil, runtime.NewAPIError("[GET /environments/{name}/instances] listInstances", response, response.Code())
 	}
 }
 

@@ -52,7 +52,7 @@ func (o *ListRevisionsReader) ReadResponse(response runtime.ClientResponse, cons
 		}
 		return nil, result
 	default:
-		return nil, runtime.NewAPIError("[GET /environments/{name}/revisions] ListRevisions", response, response.Code())
+		return nil, runtime.NewAPIError("[GET /environments/{name}/revisions] listRevisions", response, response.Code())
 	}
 }
 

@@ -101,6 +101,12 @@ func WithAcceptApplicationOctetStream(r *runtime.ClientOperation) {
 // ClientService is the interface for Client methods.
 type ClientService interface {
 
+	// CancelTakeover cancel the take over of a service.
+	CancelTakeover(params *CancelTakeoverParams, opts ...ClientOption) (*CancelTakeoverOK, error)
+
+	// CancelTakeoverContext cancel the take over of a service.
+	CancelTakeoverContext(ctx context.Context, params *CancelTakeoverParams, opts ...ClientOption) (*CancelTakeoverOK, error)
+
 	// CreateDeployment create a deployment.
 	CreateDeployment(params *CreateDeploymentParams, opts ...ClientOption) (*CreateDeploymentOK, error)
 
@@ -185,10 +191,10 @@ type ClientService interface {
 	// PingContext check liveness.
 	PingContext(ctx context.Context, params *PingParams, opts ...ClientOption) (*PingOK, error)
 
-	// PromoteDeployment promote a canary to all instances.
+	// PromoteDeployment promote the present step of a canary.
 	PromoteDeployment(params *PromoteDeploymentParams, opts ...ClientOption) (*PromoteDeploymentOK, error)
 
-	// PromoteDeploymentContext promote a canary to all instances.
+	// PromoteDeploymentContext promote the present step of a canary.
 	PromoteDeploymentContext(ctx context.Context, params *PromoteDeploymentParams, opts ...ClientOption) (*PromoteDeploymentOK, error)
 
 	// Ready check readiness.
@@ -242,6 +248,72 @@ type ClientService interface {
 	SetTransport(transport runtime.ContextualTransport)
 }
 
+// CancelTakeover cancels the take over of a service.
+//
+// The service has its placement constraints again, and its tasks return instance by instance. On each instance, Blox stops the environment's task when the service's runs there, or before that if both cannot run together. The environment starts nothing more. Cancelling again changes nothing..
+//
+// This method does not support injected context.
+// However, timeout and opentracing contexts are honored whenever enabled.
+//
+// If you need to pass a specific context, use [Client.CancelTakeoverContext] instead.
+func (a *Client) CancelTakeover(params *CancelTakeoverParams, opts ...ClientOption) (*CancelTakeoverOK, error) {
+	var ctx context.Context
+	if params.inner.ctx != nil {
+		ctx = params.inner.ctx
+	} else {
+		ctx = context.Background()
+	}
+
+	return a.CancelTakeoverContext(ctx, params, opts...)
+}
+
+// CancelTakeoverContext cancels the take over of a service.
+//
+// The service has its placement constraints again, and its tasks return instance by instance. On each instance, Blox stops the environment's task when the service's runs there, or before that if both cannot run together. The environment starts nothing more. Cancelling again changes nothing..
+//
+// Do not use the deprecated [CancelTakeoverParams.Context] with this method: it would be ignored.
+func (a *Client) CancelTakeoverContext(ctx context.Context, params *CancelTakeoverParams, opts ...ClientOption) (*CancelTakeoverOK, error) {
+	// NOTE: parameters are not validated before sending
+	if params == nil {
+		params = NewCancelTakeoverParams()
+	}
+
+	op := &runtime.ClientOperation{
+		ID:                 "cancelTakeover",
+		Method:             "POST",
+		PathPattern:        "/environments/{name}/takeover/cancel",
+		ProducesMediaTypes: []string{"application/json"},
+		ConsumesMediaTypes: []string{"application/json"},
+		Schemes:            []string{"http"},
+		Params:             params,
+		Reader:             &CancelTakeoverReader{formats: a.formats},
+		Client:             params.HTTPClient,
+	}
+
+	for _, opt := range opts {
+		opt(op)
+	}
+
+	result, err := a.transport.SubmitContext(ctx, op)
+	if err != nil {
+		return nil, err
+	}
+
+	// only one success response has to be checked
+	success, ok := result.(*CancelTakeoverOK)
+	if ok {
+		return success, nil
+	}
+
+	// unexpected success response.
+
+	// no default response is defined.
+	//
+	// safeguard: normally, in the absence of a default response, unknown success responses return an error above: so this is a codegen issue
+	msg := fmt.Sprintf("unexpected success response for cancelTakeover: API contract not enforced by server. Client expected to get an error, but got: %T", result)
+	panic(msg)
+}
+
 // CreateDeployment creates a deployment.
 //
 // Rolls out a revision of the environment, by default the newest one: Blox starts a task on every matching container instance and replaces it when it stops. The deployment keeps tasks of other revisions that have the same task definition and task settings..
@@ -273,7 +345,7 @@ func (a *Client) CreateDeploymentContext(ctx context.Context, params *CreateDepl
 	}
 
 	op := &runtime.ClientOperation{
-		ID:                 "CreateDeployment",
+		ID:                 "createDeployment",
 		Method:             "POST",
 		PathPattern:        "/environments/{name}/deployments",
 		ProducesMediaTypes: []string{"application/json"},
@@ -304,13 +376,13 @@ func (a *Client) CreateDeploymentContext(ctx context.Context, params *CreateDepl
 	// no default response is defined.
 	//
 	// safeguard: normally, in the absence of a default response, unknown success responses return an error above: so this is a codegen issue
-	msg := fmt.Sprintf("unexpected success response for CreateDeployment: API contract not enforced by server. Client expected to get an error, but got: %T", result)
+	msg := fmt.Sprintf("unexpected success response for createDeployment: API contract not enforced by server. Client expected to get an error, but got: %T", result)
 	panic(msg)
 }
 
 // CreateEnvironment creates an environment.
 //
-// Blox starts tasks only after a deployment is created..
+// Blox starts tasks only after a deployment is created, unless the environment takes over a DAEMON service of ECS: fromService starts the take-over at once, with the environment's first deployment..
 //
 // This method does not support injected context.
 // However, timeout and opentracing contexts are honored whenever enabled.
@@ -329,7 +401,7 @@ func (a *Client) CreateEnvironment(params *CreateEnvironmentParams, opts ...Clie
 
 // CreateEnvironmentContext creates an environment.
 //
-// Blox starts tasks only after a deployment is created..
+// Blox starts tasks only after a deployment is created, unless the environment takes over a DAEMON service of ECS: fromService starts the take-over at once, with the environment's first deployment..
 //
 // Do not use the deprecated [CreateEnvironmentParams.Context] with this method: it would be ignored.
 func (a *Client) CreateEnvironmentContext(ctx context.Context, params *CreateEnvironmentParams, opts ...ClientOption) (*CreateEnvironmentOK, error) {
@@ -339,7 +411,7 @@ func (a *Client) CreateEnvironmentContext(ctx context.Context, params *CreateEnv
 	}
 
 	op := &runtime.ClientOperation{
-		ID:                 "CreateEnvironment",
+		ID:                 "createEnvironment",
 		Method:             "POST",
 		PathPattern:        "/environments",
 		ProducesMediaTypes: []string{"application/json"},
@@ -370,13 +442,13 @@ func (a *Client) CreateEnvironmentContext(ctx context.Context, params *CreateEnv
 	// no default response is defined.
 	//
 	// safeguard: normally, in the absence of a default response, unknown success responses return an error above: so this is a codegen issue
-	msg := fmt.Sprintf("unexpected success response for CreateEnvironment: API contract not enforced by server. Client expected to get an error, but got: %T", result)
+	msg := fmt.Sprintf("unexpected success response for createEnvironment: API contract not enforced by server. Client expected to get an error, but got: %T", result)
 	panic(msg)
 }
 
 // DeleteEnvironment deletes an environment.
 //
-// By default, the environment's tasks keep running. With stopTasks=true, Blox stops the tasks first: until then, the environment has the status deleting and keeps its name, even after another DELETE. Deleting a missing environment succeeds..
+// By default, the environment's tasks keep running. With stopTasks=true, Blox stops the tasks first: until then, the environment has the status deleting and keeps its name. If its cluster does not exist, nothing is left to stop. A DELETE without stopTasks ends the deletion of such an environment at once and leaves the remaining tasks running. Deleting a missing environment succeeds..
 //
 // This method does not support injected context.
 // However, timeout and opentracing contexts are honored whenever enabled.
@@ -395,7 +467,7 @@ func (a *Client) DeleteEnvironment(params *DeleteEnvironmentParams, opts ...Clie
 
 // DeleteEnvironmentContext deletes an environment.
 //
-// By default, the environment's tasks keep running. With stopTasks=true, Blox stops the tasks first: until then, the environment has the status deleting and keeps its name, even after another DELETE. Deleting a missing environment succeeds..
+// By default, the environment's tasks keep running. With stopTasks=true, Blox stops the tasks first: until then, the environment has the status deleting and keeps its name. If its cluster does not exist, nothing is left to stop. A DELETE without stopTasks ends the deletion of such an environment at once and leaves the remaining tasks running. Deleting a missing environment succeeds..
 //
 // Do not use the deprecated [DeleteEnvironmentParams.Context] with this method: it would be ignored.
 func (a *Client) DeleteEnvironmentContext(ctx context.Context, params *DeleteEnvironmentParams, opts ...ClientOption) (*DeleteEnvironmentOK, error) {
@@ -405,7 +477,7 @@ func (a *Client) DeleteEnvironmentContext(ctx context.Context, params *DeleteEnv
 	}
 
 	op := &runtime.ClientOperation{
-		ID:                 "DeleteEnvironment",
+		ID:                 "deleteEnvironment",
 		Method:             "DELETE",
 		PathPattern:        "/environments/{name}",
 		ProducesMediaTypes: []string{"application/json"},
@@ -436,7 +508,7 @@ func (a *Client) DeleteEnvironmentContext(ctx context.Context, params *DeleteEnv
 	// no default response is defined.
 	//
 	// safeguard: normally, in the absence of a default response, unknown success responses return an error above: so this is a codegen issue
-	msg := fmt.Sprintf("unexpected success response for DeleteEnvironment: API contract not enforced by server. Client expected to get an error, but got: %T", result)
+	msg := fmt.Sprintf("unexpected success response for deleteEnvironment: API contract not enforced by server. Client expected to get an error, but got: %T", result)
 	panic(msg)
 }
 
@@ -467,7 +539,7 @@ func (a *Client) GetDeploymentContext(ctx context.Context, params *GetDeployment
 	}
 
 	op := &runtime.ClientOperation{
-		ID:                 "GetDeployment",
+		ID:                 "getDeployment",
 		Method:             "GET",
 		PathPattern:        "/environments/{name}/deployments/{id}",
 		ProducesMediaTypes: []string{"application/json"},
@@ -498,7 +570,7 @@ func (a *Client) GetDeploymentContext(ctx context.Context, params *GetDeployment
 	// no default response is defined.
 	//
 	// safeguard: normally, in the absence of a default response, unknown success responses return an error above: so this is a codegen issue
-	msg := fmt.Sprintf("unexpected success response for GetDeployment: API contract not enforced by server. Client expected to get an error, but got: %T", result)
+	msg := fmt.Sprintf("unexpected success response for getDeployment: API contract not enforced by server. Client expected to get an error, but got: %T", result)
 	panic(msg)
 }
 
@@ -529,7 +601,7 @@ func (a *Client) GetEnvironmentContext(ctx context.Context, params *GetEnvironme
 	}
 
 	op := &runtime.ClientOperation{
-		ID:                 "GetEnvironment",
+		ID:                 "getEnvironment",
 		Method:             "GET",
 		PathPattern:        "/environments/{name}",
 		ProducesMediaTypes: []string{"application/json"},
@@ -560,7 +632,7 @@ func (a *Client) GetEnvironmentContext(ctx context.Context, params *GetEnvironme
 	// no default response is defined.
 	//
 	// safeguard: normally, in the absence of a default response, unknown success responses return an error above: so this is a codegen issue
-	msg := fmt.Sprintf("unexpected success response for GetEnvironment: API contract not enforced by server. Client expected to get an error, but got: %T", result)
+	msg := fmt.Sprintf("unexpected success response for getEnvironment: API contract not enforced by server. Client expected to get an error, but got: %T", result)
 	panic(msg)
 }
 
@@ -591,7 +663,7 @@ func (a *Client) GetRevisionContext(ctx context.Context, params *GetRevisionPara
 	}
 
 	op := &runtime.ClientOperation{
-		ID:                 "GetRevision",
+		ID:                 "getRevision",
 		Method:             "GET",
 		PathPattern:        "/environments/{name}/revisions/{revision}",
 		ProducesMediaTypes: []string{"application/json"},
@@ -622,7 +694,7 @@ func (a *Client) GetRevisionContext(ctx context.Context, params *GetRevisionPara
 	// no default response is defined.
 	//
 	// safeguard: normally, in the absence of a default response, unknown success responses return an error above: so this is a codegen issue
-	msg := fmt.Sprintf("unexpected success response for GetRevision: API contract not enforced by server. Client expected to get an error, but got: %T", result)
+	msg := fmt.Sprintf("unexpected success response for getRevision: API contract not enforced by server. Client expected to get an error, but got: %T", result)
 	panic(msg)
 }
 
@@ -653,7 +725,7 @@ func (a *Client) GetSwaggerContext(ctx context.Context, params *GetSwaggerParams
 	}
 
 	op := &runtime.ClientOperation{
-		ID:                 "GetSwagger",
+		ID:                 "getSwagger",
 		Method:             "GET",
 		PathPattern:        "/swagger.json",
 		ProducesMediaTypes: []string{"application/json"},
@@ -684,7 +756,7 @@ func (a *Client) GetSwaggerContext(ctx context.Context, params *GetSwaggerParams
 	// no default response is defined.
 	//
 	// safeguard: normally, in the absence of a default response, unknown success responses return an error above: so this is a codegen issue
-	msg := fmt.Sprintf("unexpected success response for GetSwagger: API contract not enforced by server. Client expected to get an error, but got: %T", result)
+	msg := fmt.Sprintf("unexpected success response for getSwagger: API contract not enforced by server. Client expected to get an error, but got: %T", result)
 	panic(msg)
 }
 
@@ -715,7 +787,7 @@ func (a *Client) ListDeploymentsContext(ctx context.Context, params *ListDeploym
 	}
 
 	op := &runtime.ClientOperation{
-		ID:                 "ListDeployments",
+		ID:                 "listDeployments",
 		Method:             "GET",
 		PathPattern:        "/environments/{name}/deployments",
 		ProducesMediaTypes: []string{"application/json"},
@@ -746,7 +818,7 @@ func (a *Client) ListDeploymentsContext(ctx context.Context, params *ListDeploym
 	// no default response is defined.
 	//
 	// safeguard: normally, in the absence of a default response, unknown success responses return an error above: so this is a codegen issue
-	msg := fmt.Sprintf("unexpected success response for ListDeployments: API contract not enforced by server. Client expected to get an error, but got: %T", result)
+	msg := fmt.Sprintf("unexpected success response for listDeployments: API contract not enforced by server. Client expected to get an error, but got: %T", result)
 	panic(msg)
 }
 
@@ -777,7 +849,7 @@ func (a *Client) ListEnvironmentsContext(ctx context.Context, params *ListEnviro
 	}
 
 	op := &runtime.ClientOperation{
-		ID:                 "ListEnvironments",
+		ID:                 "listEnvironments",
 		Method:             "GET",
 		PathPattern:        "/environments",
 		ProducesMediaTypes: []string{"application/json"},
@@ -808,13 +880,13 @@ func (a *Client) ListEnvironmentsContext(ctx context.Context, params *ListEnviro
 	// no default response is defined.
 	//
 	// safeguard: normally, in the absence of a default response, unknown success responses return an error above: so this is a codegen issue
-	msg := fmt.Sprintf("unexpected success response for ListEnvironments: API contract not enforced by server. Client expected to get an error, but got: %T", result)
+	msg := fmt.Sprintf("unexpected success response for listEnvironments: API contract not enforced by server. Client expected to get an error, but got: %T", result)
 	panic(msg)
 }
 
 // ListEvents lists service events newest first.
 //
-// Lists the leader's actions, state changes of deployments, and user requests. Blox merges similar events and keeps the last 4,000 events for one hour..
+// Lists the leader's actions, state changes of deployments, and user requests. Blox merges similar events and keeps the last 4,000 events for two weeks..
 //
 // This method does not support injected context.
 // However, timeout and opentracing contexts are honored whenever enabled.
@@ -833,7 +905,7 @@ func (a *Client) ListEvents(params *ListEventsParams, opts ...ClientOption) (*Li
 
 // ListEventsContext lists service events newest first.
 //
-// Lists the leader's actions, state changes of deployments, and user requests. Blox merges similar events and keeps the last 4,000 events for one hour..
+// Lists the leader's actions, state changes of deployments, and user requests. Blox merges similar events and keeps the last 4,000 events for two weeks..
 //
 // Do not use the deprecated [ListEventsParams.Context] with this method: it would be ignored.
 func (a *Client) ListEventsContext(ctx context.Context, params *ListEventsParams, opts ...ClientOption) (*ListEventsOK, error) {
@@ -843,7 +915,7 @@ func (a *Client) ListEventsContext(ctx context.Context, params *ListEventsParams
 	}
 
 	op := &runtime.ClientOperation{
-		ID:                 "ListEvents",
+		ID:                 "listEvents",
 		Method:             "GET",
 		PathPattern:        "/events",
 		ProducesMediaTypes: []string{"application/json"},
@@ -874,7 +946,7 @@ func (a *Client) ListEventsContext(ctx context.Context, params *ListEventsParams
 	// no default response is defined.
 	//
 	// safeguard: normally, in the absence of a default response, unknown success responses return an error above: so this is a codegen issue
-	msg := fmt.Sprintf("unexpected success response for ListEvents: API contract not enforced by server. Client expected to get an error, but got: %T", result)
+	msg := fmt.Sprintf("unexpected success response for listEvents: API contract not enforced by server. Client expected to get an error, but got: %T", result)
 	panic(msg)
 }
 
@@ -909,7 +981,7 @@ func (a *Client) ListInstancesContext(ctx context.Context, params *ListInstances
 	}
 
 	op := &runtime.ClientOperation{
-		ID:                 "ListInstances",
+		ID:                 "listInstances",
 		Method:             "GET",
 		PathPattern:        "/environments/{name}/instances",
 		ProducesMediaTypes: []string{"application/json"},
@@ -940,7 +1012,7 @@ func (a *Client) ListInstancesContext(ctx context.Context, params *ListInstances
 	// no default response is defined.
 	//
 	// safeguard: normally, in the absence of a default response, unknown success responses return an error above: so this is a codegen issue
-	msg := fmt.Sprintf("unexpected success response for ListInstances: API contract not enforced by server. Client expected to get an error, but got: %T", result)
+	msg := fmt.Sprintf("unexpected success response for listInstances: API contract not enforced by server. Client expected to get an error, but got: %T", result)
 	panic(msg)
 }
 
@@ -975,7 +1047,7 @@ func (a *Client) ListRevisionsContext(ctx context.Context, params *ListRevisions
 	}
 
 	op := &runtime.ClientOperation{
-		ID:                 "ListRevisions",
+		ID:                 "listRevisions",
 		Method:             "GET",
 		PathPattern:        "/environments/{name}/revisions",
 		ProducesMediaTypes: []string{"application/json"},
@@ -1006,7 +1078,7 @@ func (a *Client) ListRevisionsContext(ctx context.Context, params *ListRevisions
 	// no default response is defined.
 	//
 	// safeguard: normally, in the absence of a default response, unknown success responses return an error above: so this is a codegen issue
-	msg := fmt.Sprintf("unexpected success response for ListRevisions: API contract not enforced by server. Client expected to get an error, but got: %T", result)
+	msg := fmt.Sprintf("unexpected success response for listRevisions: API contract not enforced by server. Client expected to get an error, but got: %T", result)
 	panic(msg)
 }
 
@@ -1041,7 +1113,7 @@ func (a *Client) PauseEnvironmentContext(ctx context.Context, params *PauseEnvir
 	}
 
 	op := &runtime.ClientOperation{
-		ID:                 "PauseEnvironment",
+		ID:                 "pauseEnvironment",
 		Method:             "POST",
 		PathPattern:        "/environments/{name}/pause",
 		ProducesMediaTypes: []string{"application/json"},
@@ -1072,7 +1144,7 @@ func (a *Client) PauseEnvironmentContext(ctx context.Context, params *PauseEnvir
 	// no default response is defined.
 	//
 	// safeguard: normally, in the absence of a default response, unknown success responses return an error above: so this is a codegen issue
-	msg := fmt.Sprintf("unexpected success response for PauseEnvironment: API contract not enforced by server. Client expected to get an error, but got: %T", result)
+	msg := fmt.Sprintf("unexpected success response for pauseEnvironment: API contract not enforced by server. Client expected to get an error, but got: %T", result)
 	panic(msg)
 }
 
@@ -1107,7 +1179,7 @@ func (a *Client) PingContext(ctx context.Context, params *PingParams, opts ...Cl
 	}
 
 	op := &runtime.ClientOperation{
-		ID:                 "Ping",
+		ID:                 "ping",
 		Method:             "GET",
 		PathPattern:        "/ping",
 		ProducesMediaTypes: []string{"application/json"},
@@ -1138,13 +1210,13 @@ func (a *Client) PingContext(ctx context.Context, params *PingParams, opts ...Cl
 	// no default response is defined.
 	//
 	// safeguard: normally, in the absence of a default response, unknown success responses return an error above: so this is a codegen issue
-	msg := fmt.Sprintf("unexpected success response for Ping: API contract not enforced by server. Client expected to get an error, but got: %T", result)
+	msg := fmt.Sprintf("unexpected success response for ping: API contract not enforced by server. Client expected to get an error, but got: %T", result)
 	panic(msg)
 }
 
-// PromoteDeployment promotes a canary to all instances.
+// PromoteDeployment promotes the present step of a canary.
 //
-// Promoting a promoted deployment succeeds..
+// Continues the deployment with the next step of its canary, or after the last one with all instances. Promoting a promoted deployment succeeds..
 //
 // This method does not support injected context.
 // However, timeout and opentracing contexts are honored whenever enabled.
@@ -1161,9 +1233,9 @@ func (a *Client) PromoteDeployment(params *PromoteDeploymentParams, opts ...Clie
 	return a.PromoteDeploymentContext(ctx, params, opts...)
 }
 
-// PromoteDeploymentContext promotes a canary to all instances.
+// PromoteDeploymentContext promotes the present step of a canary.
 //
-// Promoting a promoted deployment succeeds..
+// Continues the deployment with the next step of its canary, or after the last one with all instances. Promoting a promoted deployment succeeds..
 //
 // Do not use the deprecated [PromoteDeploymentParams.Context] with this method: it would be ignored.
 func (a *Client) PromoteDeploymentContext(ctx context.Context, params *PromoteDeploymentParams, opts ...ClientOption) (*PromoteDeploymentOK, error) {
@@ -1173,7 +1245,7 @@ func (a *Client) PromoteDeploymentContext(ctx context.Context, params *PromoteDe
 	}
 
 	op := &runtime.ClientOperation{
-		ID:                 "PromoteDeployment",
+		ID:                 "promoteDeployment",
 		Method:             "POST",
 		PathPattern:        "/environments/{name}/deployments/{id}/promote",
 		ProducesMediaTypes: []string{"application/json"},
@@ -1204,7 +1276,7 @@ func (a *Client) PromoteDeploymentContext(ctx context.Context, params *PromoteDe
 	// no default response is defined.
 	//
 	// safeguard: normally, in the absence of a default response, unknown success responses return an error above: so this is a codegen issue
-	msg := fmt.Sprintf("unexpected success response for PromoteDeployment: API contract not enforced by server. Client expected to get an error, but got: %T", result)
+	msg := fmt.Sprintf("unexpected success response for promoteDeployment: API contract not enforced by server. Client expected to get an error, but got: %T", result)
 	panic(msg)
 }
 
@@ -1239,7 +1311,7 @@ func (a *Client) ReadyContext(ctx context.Context, params *ReadyParams, opts ...
 	}
 
 	op := &runtime.ClientOperation{
-		ID:                 "Ready",
+		ID:                 "ready",
 		Method:             "GET",
 		PathPattern:        "/ready",
 		ProducesMediaTypes: []string{"application/json"},
@@ -1270,7 +1342,7 @@ func (a *Client) ReadyContext(ctx context.Context, params *ReadyParams, opts ...
 	// no default response is defined.
 	//
 	// safeguard: normally, in the absence of a default response, unknown success responses return an error above: so this is a codegen issue
-	msg := fmt.Sprintf("unexpected success response for Ready: API contract not enforced by server. Client expected to get an error, but got: %T", result)
+	msg := fmt.Sprintf("unexpected success response for ready: API contract not enforced by server. Client expected to get an error, but got: %T", result)
 	panic(msg)
 }
 
@@ -1305,7 +1377,7 @@ func (a *Client) ResumeEnvironmentContext(ctx context.Context, params *ResumeEnv
 	}
 
 	op := &runtime.ClientOperation{
-		ID:                 "ResumeEnvironment",
+		ID:                 "resumeEnvironment",
 		Method:             "POST",
 		PathPattern:        "/environments/{name}/resume",
 		ProducesMediaTypes: []string{"application/json"},
@@ -1336,7 +1408,7 @@ func (a *Client) ResumeEnvironmentContext(ctx context.Context, params *ResumeEnv
 	// no default response is defined.
 	//
 	// safeguard: normally, in the absence of a default response, unknown success responses return an error above: so this is a codegen issue
-	msg := fmt.Sprintf("unexpected success response for ResumeEnvironment: API contract not enforced by server. Client expected to get an error, but got: %T", result)
+	msg := fmt.Sprintf("unexpected success response for resumeEnvironment: API contract not enforced by server. Client expected to get an error, but got: %T", result)
 	panic(msg)
 }
 
@@ -1371,7 +1443,7 @@ func (a *Client) RollbackEnvironmentContext(ctx context.Context, params *Rollbac
 	}
 
 	op := &runtime.ClientOperation{
-		ID:                 "RollbackEnvironment",
+		ID:                 "rollbackEnvironment",
 		Method:             "POST",
 		PathPattern:        "/environments/{name}/rollback",
 		ProducesMediaTypes: []string{"application/json"},
@@ -1402,7 +1474,7 @@ func (a *Client) RollbackEnvironmentContext(ctx context.Context, params *Rollbac
 	// no default response is defined.
 	//
 	// safeguard: normally, in the absence of a default response, unknown success responses return an error above: so this is a codegen issue
-	msg := fmt.Sprintf("unexpected success response for RollbackEnvironment: API contract not enforced by server. Client expected to get an error, but got: %T", result)
+	msg := fmt.Sprintf("unexpected success response for rollbackEnvironment: API contract not enforced by server. Client expected to get an error, but got: %T", result)
 	panic(msg)
 }
 
@@ -1437,7 +1509,7 @@ func (a *Client) StopDeploymentContext(ctx context.Context, params *StopDeployme
 	}
 
 	op := &runtime.ClientOperation{
-		ID:                 "StopDeployment",
+		ID:                 "stopDeployment",
 		Method:             "POST",
 		PathPattern:        "/environments/{name}/deployments/{id}/stop",
 		ProducesMediaTypes: []string{"application/json"},
@@ -1468,7 +1540,7 @@ func (a *Client) StopDeploymentContext(ctx context.Context, params *StopDeployme
 	// no default response is defined.
 	//
 	// safeguard: normally, in the absence of a default response, unknown success responses return an error above: so this is a codegen issue
-	msg := fmt.Sprintf("unexpected success response for StopDeployment: API contract not enforced by server. Client expected to get an error, but got: %T", result)
+	msg := fmt.Sprintf("unexpected success response for stopDeployment: API contract not enforced by server. Client expected to get an error, but got: %T", result)
 	panic(msg)
 }
 
@@ -1503,7 +1575,7 @@ func (a *Client) StreamEnvironmentsContext(ctx context.Context, params *StreamEn
 	}
 
 	op := &runtime.ClientOperation{
-		ID:                 "StreamEnvironments",
+		ID:                 "streamEnvironments",
 		Method:             "GET",
 		PathPattern:        "/stream/environments",
 		ProducesMediaTypes: []string{"application/octet-stream"},
@@ -1534,7 +1606,7 @@ func (a *Client) StreamEnvironmentsContext(ctx context.Context, params *StreamEn
 	// no default response is defined.
 	//
 	// safeguard: normally, in the absence of a default response, unknown success responses return an error above: so this is a codegen issue
-	msg := fmt.Sprintf("unexpected success response for StreamEnvironments: API contract not enforced by server. Client expected to get an error, but got: %T", result)
+	msg := fmt.Sprintf("unexpected success response for streamEnvironments: API contract not enforced by server. Client expected to get an error, but got: %T", result)
 	panic(msg)
 }
 
@@ -1569,7 +1641,7 @@ func (a *Client) StreamInstancesContext(ctx context.Context, params *StreamInsta
 	}
 
 	op := &runtime.ClientOperation{
-		ID:                 "StreamInstances",
+		ID:                 "streamInstances",
 		Method:             "GET",
 		PathPattern:        "/stream/environments/{name}/instances",
 		ProducesMediaTypes: []string{"application/octet-stream"},
@@ -1600,7 +1672,7 @@ func (a *Client) StreamInstancesContext(ctx context.Context, params *StreamInsta
 	// no default response is defined.
 	//
 	// safeguard: normally, in the absence of a default response, unknown success responses return an error above: so this is a codegen issue
-	msg := fmt.Sprintf("unexpected success response for StreamInstances: API contract not enforced by server. Client expected to get an error, but got: %T", result)
+	msg := fmt.Sprintf("unexpected success response for streamInstances: API contract not enforced by server. Client expected to get an error, but got: %T", result)
 	panic(msg)
 }
 
@@ -1635,7 +1707,7 @@ func (a *Client) StreamOverviewContext(ctx context.Context, params *StreamOvervi
 	}
 
 	op := &runtime.ClientOperation{
-		ID:                 "StreamOverview",
+		ID:                 "streamOverview",
 		Method:             "GET",
 		PathPattern:        "/stream/overview",
 		ProducesMediaTypes: []string{"application/octet-stream"},
@@ -1666,13 +1738,13 @@ func (a *Client) StreamOverviewContext(ctx context.Context, params *StreamOvervi
 	// no default response is defined.
 	//
 	// safeguard: normally, in the absence of a default response, unknown success responses return an error above: so this is a codegen issue
-	msg := fmt.Sprintf("unexpected success response for StreamOverview: API contract not enforced by server. Client expected to get an error, but got: %T", result)
+	msg := fmt.Sprintf("unexpected success response for streamOverview: API contract not enforced by server. Client expected to get an error, but got: %T", result)
 	panic(msg)
 }
 
 // UpdateEnvironment updates an environment.
 //
-// The body is a JSON merge patch: omitted fields keep their values, and null resets a field to its default. Blox creates a new revision and a new deployment token. A patch that changes no field changes nothing and keeps the token. Running tasks change only when a deployment is created with the new token..
+// The body is a JSON merge patch: omitted fields keep their values, and null resets a field to its default. Blox creates a new revision and a new deployment token. A patch that changes no field changes nothing and keeps the token. A dry run returns the new revision without a token. Running tasks change only when a deployment is created with the new token..
 //
 // This method does not support injected context.
 // However, timeout and opentracing contexts are honored whenever enabled.
@@ -1691,7 +1763,7 @@ func (a *Client) UpdateEnvironment(params *UpdateEnvironmentParams, opts ...Clie
 
 // UpdateEnvironmentContext updates an environment.
 //
-// The body is a JSON merge patch: omitted fields keep their values, and null resets a field to its default. Blox creates a new revision and a new deployment token. A patch that changes no field changes nothing and keeps the token. Running tasks change only when a deployment is created with the new token..
+// The body is a JSON merge patch: omitted fields keep their values, and null resets a field to its default. Blox creates a new revision and a new deployment token. A patch that changes no field changes nothing and keeps the token. A dry run returns the new revision without a token. Running tasks change only when a deployment is created with the new token..
 //
 // Do not use the deprecated [UpdateEnvironmentParams.Context] with this method: it would be ignored.
 func (a *Client) UpdateEnvironmentContext(ctx context.Context, params *UpdateEnvironmentParams, opts ...ClientOption) (*UpdateEnvironmentOK, error) {
@@ -1701,7 +1773,7 @@ func (a *Client) UpdateEnvironmentContext(ctx context.Context, params *UpdateEnv
 	}
 
 	op := &runtime.ClientOperation{
-		ID:                 "UpdateEnvironment",
+		ID:                 "updateEnvironment",
 		Method:             "PATCH",
 		PathPattern:        "/environments/{name}",
 		ProducesMediaTypes: []string{"application/json"},
@@ -1732,7 +1804,7 @@ func (a *Client) UpdateEnvironmentContext(ctx context.Context, params *UpdateEnv
 	// no default response is defined.
 	//
 	// safeguard: normally, in the absence of a default response, unknown success responses return an error above: so this is a codegen issue
-	msg := fmt.Sprintf("unexpected success response for UpdateEnvironment: API contract not enforced by server. Client expected to get an error, but got: %T", result)
+	msg := fmt.Sprintf("unexpected success response for updateEnvironment: API contract not enforced by server. Client expected to get an error, but got: %T", result)
 	panic(msg)
 }
 

@@ -58,7 +58,7 @@ func (o *PauseEnvironmentReader) ReadResponse(response runtime.ClientResponse, c
 		}
 		return nil, result
 	default:
-		return nil, runtime.NewAPIError("[POST /environments/{name}/pause] PauseEnvironment", response, response.Code())
+		return nil, runtime.NewAPIError("[POST /environments/{name}/pause] pauseEnvironment", response, response.Code())
 	}
 }
 

@@ -24,7 +24,7 @@ func (o *PingReader) ReadResponse(response runtime.ClientResponse, consumer runt
 		}
 		return result, nil
 	default:
-		return nil, runtime.NewAPIError("[GET /ping] Ping", response, response.Code())
+		return nil, runtime.NewAPIError("[GET /ping] ping", response, response.Code())
 	}
 }
 

@@ -11,6 +11,7 @@ import (
 	"github.com/go-openapi/runtime"
 	cr "github.com/go-openapi/runtime/client"
 	"github.com/go-openapi/strfmt"
+	"github.com/go-openapi/swag/conv"
 )
 
 // NewPromoteDeploymentParams creates a new PromoteDeploymentParams object,
@@ -62,6 +63,11 @@ PromoteDeploymentParams contains all the parameters to send to the API endpoint
 */
 type PromoteDeploymentParams struct {
 
+	// Full.
+	//
+	// Whether to continue with all instances at once, without the remaining steps.
+	Full *bool
+
 	// ID.
 	//
 	// The deployment's id.
@@ -71,6 +77,11 @@ type PromoteDeploymentParams struct {
 	//
 	// The environment's name.
 	Name string
+
+	// Step.
+	//
+	// Number of the step to promote. If that step was promoted already, the request changes nothing, so it can be repeated. Default: the present step.
+	Step *int64
 
 	HTTPClient *http.Client
 
@@ -129,6 +140,17 @@ func (o *PromoteDeploymentParams) SetHTTPClient(client *http.Client) {
 	o.HTTPClient = client
 }
 
+// WithFull adds the full to the promote deployment params.
+func (o *PromoteDeploymentParams) WithFull(full *bool) *PromoteDeploymentParams {
+	o.SetFull(full)
+	return o
+}
+
+// SetFull adds the full to the promote deployment params.
+func (o *PromoteDeploymentParams) SetFull(full *bool) {
+	o.Full = full
+}
+
 // WithID adds the id to the promote deployment params.
 func (o *PromoteDeploymentParams) WithID(id string) *PromoteDeploymentParams {
 	o.SetID(id)
@@ -151,12 +173,40 @@ func (o *PromoteDeploymentParams) SetName(name string) {
 	o.Name = name
 }
 
+// WithStep adds the step to the promote deployment params.
+func (o *PromoteDeploymentParams) WithStep(step *int64) *PromoteDeploymentParams {
+	o.SetStep(step)
+	return o
+}
+
+// SetStep adds the step to the promote deployment params.
+func (o *PromoteDeploymentParams) SetStep(step *int64) {
+	o.Step = step
+}
+
 // WriteToRequest writes these params to a [runtime.ClientRequest].
 func (o *PromoteDeploymentParams) WriteToRequest(r runtime.ClientRequest, reg strfmt.Registry) error {
 	if err := r.SetTimeout(o.inner.timeout); err != nil {
 		return err
 	}
 	var res []error
+
+	if o.Full != nil {
+
+		// query param full
+		var qrFull bool
+
+		if o.Full != nil {
+			qrFull = *o.Full
+		}
+		qFull := conv.FormatBool(qrFull)
+		if qFull != "" {
+
+			if err := r.SetQueryParam("full", qFull); err != nil {
+				return err
+			}
+		}
+	}
 
 	// path param id
 	if err := r.SetPathParam("id", o.ID); err != nil {
@@ -166,6 +216,23 @@ func (o *PromoteDeploymentParams) WriteToRequest(r runtime.ClientRequest, reg st
 	// path param name
 	if err := r.SetPathParam("name", o.Name); err != nil {
 		return err
+	}
+
+	if o.Step != nil {
+
+		// query param step
+		var qrStep int64
+
+		if o.Step != nil {
+			qrStep = *o.Step
+		}
+		qStep := conv.FormatInteger(qrStep)
+		if qStep != "" {
+
+			if err := r.SetQueryParam("step", qStep); err != nil {
+				return err
+			}
+		}
 	}
 
 	if len(res) > 0 {

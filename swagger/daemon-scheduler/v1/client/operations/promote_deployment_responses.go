@@ -58,7 +58,7 @@ func (o *PromoteDeploymentReader) ReadResponse(response runtime.ClientResponse, 
 		}
 		return nil, result
 	default:
-		return nil, runtime.NewAPIError("[POST /environments/{name}/deployments/{id}/promote] PromoteDeployment", response, response.Code())
+		return nil, runtime.NewAPIError("[POST /environments/{name}/deployments/{id}/promote] promoteDeployment", response, response.Code())
 	}
 }
 
@@ -269,7 +269,7 @@ func NewPromoteDeploymentConflict() *PromoteDeploymentConflict {
 
 // PromoteDeploymentConflict describes a response with status code 409, with default header values.
 //
-// The deployment has no canary or is finished, or the environment is being deleted.
+// The deployment has no canary, has not reached the step or is finished, or the environment is being deleted.
 type PromoteDeploymentConflict struct {
 	Payload string
 }

@@ -34,7 +34,7 @@ func (o *ReadyReader) ReadResponse(response runtime.ClientResponse, consumer run
 		}
 		return nil, result
 	default:
-		return nil, runtime.NewAPIError("[GET /ready] Ready", response, response.Code())
+		return nil, runtime.NewAPIError("[GET /ready] ready", response, response.Code())
 	}
 }
 

@@ -58,7 +58,7 @@ func (o *ResumeEnvironmentReader) ReadResponse(response runtime.ClientResponse, 
 		}
 		return nil, result
 	default:
-		return nil, runtime.NewAPIError("[POST /environments/{name}/resume] ResumeEnvironment", response, response.Code())
+		return nil, runtime.NewAPIError("[POST /environments/{name}/resume] resumeEnvironment", response, response.Code())
 	}
 }
 

@@ -58,7 +58,7 @@ func (o *RollbackEnvironmentReader) ReadResponse(response runtime.ClientResponse
 		}
 		return nil, result
 	default:
-		return nil, runtime.NewAPIError("[POST /environments/{name}/rollback] RollbackEnvironment", response, response.Code())
+		return nil, runtime.NewAPIError("[POST /environments/{name}/rollback] rollbackEnvironment", response, response.Code())
 	}
 }
 

@@ -58,7 +58,7 @@ func (o *StopDeploymentReader) ReadResponse(response runtime.ClientResponse, con
 		}
 		return nil, result
 	default:
-		return nil, runtime.NewAPIError("[POST /environments/{name}/deployments/{id}/stop] StopDeployment", response, response.Code())
+		return nil, runtime.NewAPIError("[POST /environments/{name}/deployments/{id}/stop] stopDeployment", response, response.Code())
 	}
 }
 

@@ -46,7 +46,7 @@ func (o *StreamEnvironmentsReader) ReadResponse(response runtime.ClientResponse,
 		}
 		return nil, result
 	default:
-		return nil, runtime.NewAPIError("[GET /stream/environments] StreamEnvironments", response, response.Code())
+		return nil, runtime.NewAPIError("[GET /stream/environments] streamEnvironments", response, response.Code())
 	}
 }
 

@@ -51,7 +51,7 @@ func (o *StreamInstancesReader) ReadResponse(response runtime.ClientResponse, co
 		}
 		return nil, result
 	default:
-		return nil, runtime.NewAPIError("[GET /stream/environments/{name}/instances] StreamInstances", response, response.Code())
+		return nil, runtime.NewAPIError("[GET /stream/environments/{name}/instances] streamInstances", response, response.Code())
 	}
 }
 

@@ -45,7 +45,7 @@ func (o *StreamOverviewReader) ReadResponse(response runtime.ClientResponse, con
 		}
 		return nil, result
 	default:
-		return nil, runtime.NewAPIError("[GET /stream/overview] StreamOverview", response, response.Code())
+		return nil, runtime.NewAPIError("[GET /stream/overview] streamOverview", response, response.Code())
 	}
 }
 

@@ -12,6 +12,7 @@ import (
 	"github.com/go-openapi/runtime"
 	cr "github.com/go-openapi/runtime/client"
 	"github.com/go-openapi/strfmt"
+	"github.com/go-openapi/swag/conv"
 )
 
 // NewUpdateEnvironmentParams creates a new UpdateEnvironmentParams object,
@@ -70,6 +71,11 @@ type UpdateEnvironmentParams struct {
 	//
 	// The environment's current deployment token. An outdated token is rejected, so that concurrent updates do not overwrite each other.
 	DeploymentToken string
+
+	// DryRun.
+	//
+	// Whether to validate the request and return the environment as it would be, without changing it. Default: false.
+	DryRun *bool
 
 	// Name.
 	//
@@ -155,6 +161,17 @@ func (o *UpdateEnvironmentParams) SetDeploymentToken(deploymentToken string) {
 	o.DeploymentToken = deploymentToken
 }
 
+// WithDryRun adds the dryRun to the update environment params.
+func (o *UpdateEnvironmentParams) WithDryRun(dryRun *bool) *UpdateEnvironmentParams {
+	o.SetDryRun(dryRun)
+	return o
+}
+
+// SetDryRun adds the dryRun to the update environment params.
+func (o *UpdateEnvironmentParams) SetDryRun(dryRun *bool) {
+	o.DryRun = dryRun
+}
+
 // WithName adds the name to the update environment params.
 func (o *UpdateEnvironmentParams) WithName(name string) *UpdateEnvironmentParams {
 	o.SetName(name)
@@ -185,6 +202,23 @@ func (o *UpdateEnvironmentParams) WriteToRequest(r runtime.ClientRequest, reg st
 
 		if err := r.SetQueryParam("deploymentToken", qDeploymentToken); err != nil {
 			return err
+		}
+	}
+
+	if o.DryRun != nil {
+
+		// query param dryRun
+		var qrDryRun bool
+
+		if o.DryRun != nil {
+			qrDryRun = *o.DryRun
+		}
+		qDryRun := conv.FormatBool(qrDryRun)
+		if qDryRun != "" {
+
+			if err := r.SetQueryParam("dryRun", qDryRun); err != nil {
+				return err
+			}
 		}
 	}
 

@@ -58,7 +58,7 @@ func (o *UpdateEnvironmentReader) ReadResponse(response runtime.ClientResponse, 
 		}
 		return nil, result
 	default:
-		return nil, runtime.NewAPIError("[PATCH /environments/{name}] UpdateEnvironment", response, response.Code())
+		return nil, runtime.NewAPIError("[PATCH /environments/{name}] updateEnvironment", response, response.Code())
 	}
 }
 
