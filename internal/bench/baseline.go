@@ -7,6 +7,7 @@ import (
 	"net"
 	"net/http"
 	"strconv"
+	"strings"
 	"sync/atomic"
 	"time"
 
@@ -148,15 +149,19 @@ func (m *streamMeter) watchBaseline(ctx context.Context, r eventRate) ([]time.Du
 const responseRole = "response"
 
 // startResponseBaseline starts a server that answers every request with the response that the service gives to the
-// path now. It uses the same HTTP server as the service. It returns the server's URL and a function that stops it.
-func (s *system) startResponseBaseline(ctx context.Context, css *service, path string) (string, func(), error) {
+// path and header lines now. It uses the same HTTP server as the service. It returns the server's URL and a function
+// that stops it.
+func (s *system) startResponseBaseline(
+	ctx context.Context, css *service, path string, header ...string,
+) (string, func(), error) {
 	address, err := harness.FreeAddress()
 	if err != nil {
 		return "", nil, err
 	}
 	s.launched++
 	server, err := s.start(harness.Config{
-		Name: responseRole + "-" + strconv.Itoa(s.launched), Role: responseRole, Args: []string{address, css.url + path},
+		Name: responseRole + "-" + strconv.Itoa(s.launched), Role: responseRole,
+		Args: append([]string{address, css.url + path}, header...),
 	})
 	if err != nil {
 		return "", nil, err
@@ -165,12 +170,13 @@ func (s *system) startResponseBaseline(ctx context.Context, css *service, path s
 	return url, func() { terminate(server) }, server.AwaitReady(ctx, url, startTimeout)
 }
 
-// serveResponse listens on an address, and answers every request as a URL answers now. The arguments are both.
+// serveResponse listens on an address, and answers every request as a URL answers now. The arguments are both, and
+// header lines.
 func serveResponse(ctx context.Context, args []string) error {
-	if len(args) != 2 {
-		return errors.New("want two arguments: host:port and URL")
+	if len(args) < 2 {
+		return errors.New("want at least two arguments: host:port and URL")
 	}
-	header, body, err := fetch(ctx, args[1])
+	status, header, body, err := fetch(ctx, args[1], args[2:])
 	if err != nil {
 		return err
 	}
@@ -181,26 +187,34 @@ func serveResponse(ctx context.Context, args []string) error {
 	log := logrus.New()
 	log.SetLevel(logrus.WarnLevel)
 	header.Del("Date") // net/http sets it
-	return httpserver.Serve(ctx, listener, http.HandlerFunc(func(w http.ResponseWriter, _ *http.Request) {
+	return httpserver.Serve(ctx, listener, http.HandlerFunc(func(w http.ResponseWriter, r *http.Request) {
+		if status == http.StatusNotModified && r.Header["If-None-Match"] == nil {
+			return // 200, which tells the parent process that the server is ready
+		}
 		for name, values := range header {
 			w.Header()[name] = values
 		}
+		w.WriteHeader(status)
 		_, _ = w.Write(body)
 	}), log)
 }
 
-// fetch returns the header and the body of an uncompressed response.
-func fetch(ctx context.Context, url string) (http.Header, []byte, error) {
+// fetch returns an uncompressed response to a request with header lines.
+func fetch(ctx context.Context, url string, lines []string) (status int, header http.Header, body []byte, err error) {
 	request, err := http.NewRequestWithContext(ctx, http.MethodGet, url, nil)
 	if err != nil {
-		return nil, nil, err
+		return 0, nil, nil, err
+	}
+	for _, line := range lines {
+		name, value, _ := strings.Cut(line, ": ")
+		request.Header.Set(name, value)
 	}
 	request.Header.Set("Accept-Encoding", "identity") // the load generator accepts no other
 	response, err := http.DefaultClient.Do(request)
 	if err != nil {
-		return nil, nil, err
+		return 0, nil, nil, err
 	}
 	defer response.Body.Close()
-	body, err := io.ReadAll(response.Body)
-	return response.Header, body, err
+	body, err = io.ReadAll(response.Body)
+	return response.StatusCode, response.Header, body, err
 }

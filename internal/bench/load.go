@@ -20,8 +20,8 @@ type connection struct {
 	request []byte
 }
 
-// dial connects to the host of a URL, which is the one to request.
-func dial(ctx context.Context, address string) (*connection, error) {
+// dial connects to the host of a URL, which is the one to request, with header lines such as "If-None-Match: *".
+func dial(ctx context.Context, address string, header ...string) (*connection, error) {
 	u, err := url.Parse(address)
 	if err != nil {
 		return nil, err
@@ -30,32 +30,37 @@ func dial(ctx context.Context, address string) (*connection, error) {
 	if err != nil {
 		return nil, err
 	}
-	request := fmt.Appendf(nil, "GET %s HTTP/1.1\r\nHost: %s\r\n\r\n", u.RequestURI(), u.Host)
-	return &connection{conn, bufio.NewReaderSize(conn, 64<<10), request}, nil
+	request := fmt.Appendf(nil, "GET %s HTTP/1.1\r\nHost: %s\r\n", u.RequestURI(), u.Host)
+	for _, line := range header {
+		request = append(request, line+"\r\n"...)
+	}
+	return &connection{conn, bufio.NewReaderSize(conn, 64<<10), append(request, "\r\n"...)}, nil
 }
 
-// readHead sends the request and reads the head of the response. It returns the length of the body, 0 if unknown.
-func (c *connection) readHead() (length int, err error) {
+// readHead sends the request and reads the head of the response, 200 or 304. It returns the length of the body, 0 if
+// unknown.
+func (c *connection) readHead() (length int, notModified bool, err error) {
 	if _, err := c.Write(c.request); err != nil {
-		return 0, err
+		return 0, false, err
 	}
 	line, err := c.reader.ReadSlice('\n')
 	if err != nil {
-		return 0, err
+		return 0, false, err
 	}
-	if !bytes.HasPrefix(line, []byte("HTTP/1.1 200 ")) {
-		return 0, fmt.Errorf("response %q", line)
+	notModified = bytes.HasPrefix(line, []byte("HTTP/1.1 304 "))
+	if !notModified && !bytes.HasPrefix(line, []byte("HTTP/1.1 200 ")) {
+		return 0, false, fmt.Errorf("response %q", line)
 	}
 	for {
 		if line, err = c.reader.ReadSlice('\n'); err != nil {
-			return 0, err
+			return 0, false, err
 		}
 		if len(line) == 2 {
-			return length, nil
+			return length, notModified, nil
 		}
 		if value, found := bytes.CutPrefix(line, []byte("Content-Length: ")); found {
 			if length, err = strconv.Atoi(string(bytes.TrimSpace(value))); err != nil {
-				return 0, err
+				return 0, false, err
 			}
 		}
 	}
@@ -63,8 +68,8 @@ func (c *connection) readHead() (length int, err error) {
 
 // get sends the request and reads the whole response.
 func (c *connection) get() error {
-	length, err := c.readHead()
-	if err != nil {
+	length, notModified, err := c.readHead()
+	if err != nil || notModified {
 		return err
 	}
 	if length == 0 {
@@ -88,14 +93,14 @@ func (c *connection) getFor(ctx context.Context, duration time.Duration) (latenc
 
 // generateLoad requests a URL over several connections for the duration. It returns the latency of each response, and
 // the responses per second.
-func generateLoad(ctx context.Context, url string, connections int, duration time.Duration) (
-	latencies []time.Duration, rate float64, err error,
-) {
+func generateLoad(
+	ctx context.Context, url string, connections int, duration time.Duration, header ...string,
+) (latencies []time.Duration, rate float64, err error) {
 	var mu sync.Mutex
 	var clients sync.WaitGroup
 	open := make([]*connection, connections)
 	for i := range open {
-		if open[i], err = dial(ctx, url); err != nil {
+		if open[i], err = dial(ctx, url, header...); err != nil {
 			return nil, 0, err
 		}
 		defer open[i].Close()

@@ -41,7 +41,9 @@ func measurePlanner(_ context.Context, cfg config, t *table) error {
 func planningInput() (atRest, empty planner.State) {
 	const deployment = "22222222-2222-4222-8222-222222222222"
 	const prefix = "arn:aws:ecs:us-east-1:123456789012:"
-	e := environment.New("logs", "cluster", "agent:1", "token")
+	spec := environment.Spec{TaskDefinition: "agent:1"}
+	spec.DeploymentConfiguration.SlowStart = new(false)
+	e := environment.Create("logs", "cluster", "token", spec, time.Now())
 	e.Deployments[deployment] = environment.Deployment{
 		ID: deployment, Status: environment.Running, TaskDefinition: "agent:1",
 	}

@@ -71,10 +71,17 @@ func profile(ctx context.Context, dir, program string, run func(logrus.FieldLogg
 		return err
 	}
 	defer pprof.StopCPUProfile()
-	defer context.AfterFunc(ctx, func() {
+	written := make(chan struct{})
+	context.AfterFunc(ctx, func() {
+		defer close(written)
 		runtime.GC()
 		_ = pprof.WriteHeapProfile(heap)
-	})()
+	})
+	defer func() {
+		if ctx.Err() != nil { // else the service failed
+			<-written
+		}
+	}()
 	log := logrus.New()
 	log.SetLevel(logrus.WarnLevel)
 	return run(log)

@@ -7,8 +7,8 @@ import (
 	"time"
 )
 
-// Defaults of daemon-scheduler: StartTask calls per second, StartTask calls at once, and instances per call.
-const changeRate, changeBurst, startBatch = 20.0, 50.0, 10.0
+// startBatch is the number of instances in a StartTask call of daemon-scheduler.
+const startBatch = 10.0
 
 const (
 	deployTimeout = 5 * time.Minute
@@ -43,8 +43,16 @@ func (s *system) startScheduler(ctx context.Context, flags ...string) (*schedule
 
 // deploy creates an environment with a deployment.
 func (s *scheduler) deploy(ctx context.Context, environment, cluster string) (d deployment, err error) {
+	return s.deployWith(ctx, environment, cluster, `{}`)
+}
+
+// deployWith deploys a new environment with a deploymentConfiguration in JSON.
+func (s *scheduler) deployWith(
+	ctx context.Context, environment, cluster, configuration string,
+) (d deployment, err error) {
 	var created struct{ DeploymentToken, ID string }
-	body := fmt.Sprintf(`{"name":%q,"instanceGroup":{"cluster":%q},"taskDefinition":"agent"}`, environment, cluster)
+	body := fmt.Sprintf(`{"name":%q,"instanceGroup":{"cluster":%q},"taskDefinition":"agent","deploymentConfiguration":%s}`,
+		environment, cluster, configuration)
 	if err := request(ctx, http.MethodPost, s.url+"/v1/environments", body, &created); err != nil {
 		return d, err
 	}

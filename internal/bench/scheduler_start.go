@@ -51,7 +51,7 @@ func measureStartLatency(ctx context.Context, cfg config, t *table) error {
 	p50, p99 := percentiles(latencies)
 	const section, name = "scheduler-start", "instance registered to StartTask received, 300 one after the other: "
 	t.add(section, name+"p50", "ms", single(p50))
-	t.add(section, name+"p99", "ms", single(p99), below("< 100 ms", 100))
+	t.add(section, name+"p99", "ms", single(p99), below("< 50 ms", 50))
 	return nil
 }
 

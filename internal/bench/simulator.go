@@ -8,10 +8,12 @@ import (
 	"time"
 )
 
-// clusterFlags returns the simulator's flags for so many clusters of ten instances each.
-func clusterFlags(clusters int) []string {
+const manyClusters = 100
+
+// clusterFlags returns the simulator's flags for manyClusters of ten instances each.
+func clusterFlags() []string {
 	flags := []string{"--instances", "10"}
-	for n := range clusters {
+	for n := range manyClusters {
 		flags = append(flags, "--cluster", clusterName(n))
 	}
 	return flags
@@ -52,8 +54,8 @@ func (s *system) addInstances(ctx context.Context, cluster string, count int) ([
 
 // startedTask is a task that the simulator has started.
 type startedTask struct {
-	InstanceARN, StartedBy, LastStatus string
-	CreatedAt                          time.Time
+	ARN, InstanceARN, StartedBy, LastStatus string
+	CreatedAt                               time.Time
 }
 
 // startedTasks returns the tasks of a cluster, or of all clusters if it is "".

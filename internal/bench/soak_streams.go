@@ -138,7 +138,7 @@ func (s *idleSet) dial(ctx context.Context, url string, count int) error {
 			s.mu.Lock()
 			s.open = append(s.open, c)
 			s.mu.Unlock()
-			_, err = c.readHead()
+			_, _, err = c.readHead()
 			return err
 		})
 	}

@@ -38,8 +38,8 @@ func measureStartup(ctx context.Context, cfg config, t *table) error {
 		css.stop()
 	}
 	const section, name = "startup", "100,000 tasks on 10,000 instances: "
-	t.add(section, name+"process start to ready", "s", startup, below("< 10 s", 10))
-	t.add(section, name+"peak resident memory", "MiB", ready, below("< 1024 MiB", 1024))
-	t.add(section, name+"the same, after lists of all by 4 clients", "MiB", listed, below("< 1024 MiB", 1024))
+	t.add(section, name+"process start to ready", "s", startup, below("< 4 s", 4))
+	t.add(section, name+"peak resident memory", "MiB", ready, below("< 512 MiB", 512))
+	t.add(section, name+"the same, after lists of all by 4 clients", "MiB", listed, below("< 512 MiB", 512))
 	return nil
 }

@@ -126,7 +126,7 @@ func (s *subscribers) subscribe(ctx context.Context, css *service) error {
 		return err
 	}
 	s.open = append(s.open, c)
-	if _, err := c.readHead(); err != nil {
+	if _, _, err := c.readHead(); err != nil {
 		return err
 	}
 	if n < timedSubscribers {

@@ -33,13 +33,13 @@ type streamCase struct {
 
 func streamCases() []streamCase {
 	return []streamCase{
-		{1, false, lowRate, []target{below("< 4 ms", 4)}, nil},
+		{1, false, lowRate, []target{below("< 3 ms", 3)}, nil},
 		{100, false, lowRate, nil, nil},
 		{1000, false, lowRate, nil, nil},
 		{1, false, highRate, nil, nil},
 		{100, false, highRate, nil, nil},
 		{1000, true, highRate, nil, nil},
-		{1000, false, highRate, nil, []target{below("< 25 ms", 25)}},
+		{1000, false, highRate, nil, []target{below("< 50 ms", 50)}},
 	}
 }
 

@@ -159,8 +159,8 @@ func (s *service) awaitReady(ctx context.Context) error {
 }
 
 // startClusterState starts a cluster-state-service and returns when it is ready.
-func (s *system) startClusterState(ctx context.Context) (*service, error) {
-	css, err := s.launchClusterState()
+func (s *system) startClusterState(ctx context.Context, flags ...string) (*service, error) {
+	css, err := s.launchClusterState(flags...)
 	if err != nil {
 		return nil, err
 	}
@@ -168,9 +168,10 @@ func (s *system) startClusterState(ctx context.Context) (*service, error) {
 }
 
 // launchClusterState starts a cluster-state-service without waiting for its readiness.
-func (s *system) launchClusterState() (*service, error) {
-	return s.launch("cluster-state-service", clusterStateRole,
-		"--etcd-endpoint", s.endpoint, "--queue", s.queue, "--pollers", strconv.Itoa(s.cfg.pollers))
+func (s *system) launchClusterState(flags ...string) (*service, error) {
+	return s.launch("cluster-state-service", clusterStateRole, append([]string{
+		"--etcd-endpoint", s.endpoint, "--queue", s.queue, "--pollers", strconv.Itoa(s.cfg.pollers),
+	}, flags...)...)
 }
 
 // launch starts a service. With --profiles, the service is a role of this program, which writes profiles.

@@ -42,6 +42,10 @@ var invalidRequests = []invalidRequest{
 	{"css", http.MethodGet, "/v1/tasks/default/nothing", "", 404},
 	{"css", http.MethodGet, "/v1/stream/tasks?entityVersion=-1", "", 400},
 	{"css", http.MethodGet, "/v1/stream/instances?entityVersion=1&heartbeat=0", "", 400},
+	{"css", http.MethodGet, "/v1/stream/tasks?snapshot=true&entityVersion=1", "", 400},
+	{"css", http.MethodGet, "/v1/stream/tasks?type=ADDED&group=a,,b", "", 400},
+	{"css", http.MethodGet, "/v1/tasks?wait=1h&entityVersion=1", "", 400},
+	{"css", http.MethodGet, "/v1/instances?maxStaleness=-1", "", 400},
 	{"css", http.MethodDelete, "/v1/tasks", "", 405},
 	{"ds", http.MethodPost, "/v1/environments", "", 400},
 	{"ds", http.MethodPost, "/v1/environments", `{"name":"%s"`, 400},
@@ -110,7 +114,8 @@ func (b *badClients) neverReadOnce(ctx context.Context, address string, number i
 	defer c.Close()
 	defer context.AfterFunc(ctx, func() { c.Close() })()
 	_ = c.(*net.TCPConn).SetReadBuffer(badReadBytes)
-	paths := []string{"/v1/stream/tasks", "/v1/stream/tasks?deleted=true&heartbeat=1", "/v1/tasks", "/v1/stream/instances"}
+	paths := []string{"/v1/stream/tasks", "/v1/stream/tasks?deleted=true&heartbeat=1", "/v1/tasks", "/v1/stream/instances",
+		"/v1/stream/tasks?snapshot=true&type=true"}
 	request := fmt.Sprintf("GET %s HTTP/1.1\r\nHost: %s\r\n\r\n", paths[number%len(paths)], address)
 	write := func(text string) error {
 		_ = c.SetWriteDeadline(time.Now().Add(requestTimeout))

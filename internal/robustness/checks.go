@@ -31,6 +31,7 @@ type checker struct {
 	watch     *etcdWatch
 	users     *userClient
 	informers []*informer.Informer
+	streams   []*streamClient
 }
 
 // awaitRecovery waits until every check passes. Findings that remain after the timeout are violations.
@@ -62,13 +63,14 @@ func (c *checker) checkAll(ctx context.Context) *findings {
 		f.add("services become ready", "%s", err)
 		return f
 	}
+	if n, err := c.sim.queued(ctx); err != nil || n > 0 {
+		f.add("the queue becomes empty", "%d messages: %v", n, err)
+		return f
+	}
 	state, err := c.sim.state(ctx)
 	if err != nil {
 		f.add("the simulator responds", "%s", err)
 		return f
-	}
-	if n := state.Queues[queueName]; n > 0 {
-		f.add("the queue becomes empty", "%d messages", n)
 	}
 	if _, err := c.watch.awaitCurrent(ctx); err != nil {
 		f.add("etcd responds", "%s", err)
@@ -78,6 +80,7 @@ func (c *checker) checkAll(ctx context.Context) *findings {
 	c.checkStore(f, state, stored)
 	c.checkLists(ctx, f, state, stored)
 	c.checkInformers(f, stored)
+	c.checkStreams(f, stored)
 	for _, e := range c.users.snapshot() {
 		c.checkEnvironment(ctx, f, e, state)
 	}
@@ -138,7 +141,7 @@ func (c *checker) checkList(
 			want[arn] = latest.revision
 		}
 	}
-	r, err := c.get(ctx, c.css[replica], "/v1/"+kind+"s")
+	r, err := c.getList(ctx, c.css[replica], "/v1/"+kind+"s")
 	var list listJSON
 	if err != nil || r.status != http.StatusOK || json.Unmarshal(r.body, &list) != nil {
 		f.add(promise, "css-%d: %ss: %d: %v", replica, kind, r.status, err)
@@ -168,7 +171,7 @@ func (c *checker) checkInformers(f *findings, stored map[string]change) {
 		}
 	}
 	clusters := []string{probeClusterARN(), clusterARN(lateName)}
-	for _, name := range clusterNames {
+	for _, name := range slices.Concat(clusterNames, loadClusterNames()) {
 		clusters = append(clusters, clusterARN(name))
 	}
 	for n, i := range c.informers {
@@ -183,6 +186,21 @@ func (c *checker) checkInformers(f *findings, stored map[string]change) {
 		}
 		if difference := firstDifference(want, got); difference != "" {
 			f.add("every informer equals the store", "informer %d: %s", n, difference)
+		}
+	}
+}
+
+// checkStreams compares each stream client's copy with etcd.
+func (c *checker) checkStreams(f *findings, stored map[string]change) {
+	for _, s := range c.streams {
+		want := map[string]int64{}
+		for key, latest := range stored {
+			if arn, _ := entityARN(key); strings.HasPrefix(key, s.prefix()) && !latest.deleted {
+				want[arn] = latest.revision
+			}
+		}
+		if difference := firstDifference(want, s.copy()); difference != "" {
+			f.add("every stream client's copy equals the store", "%s, client %d: %s", s.kind, s.replica, difference)
 		}
 	}
 }

@@ -2,6 +2,7 @@ package robustness
 
 import (
 	"io"
+	"maps"
 	"testing"
 
 	"github.com/stretchr/testify/assert"
@@ -95,4 +96,40 @@ func TestStreamClient_ReportsDifferencesFromEtcd(t *testing.T) {
 			assert.Equal(t, tc.violations, s.history.violationCount())
 		})
 	}
+}
+
+func TestStreamClient_KeepsACopyAndDropsCheckedLists(t *testing.T) {
+	s := &streamClient{system: &system{history: newTestHistory(t)}, kind: "instances"}
+	begin := func(from int64, listed map[string]int64) *segment {
+		g := &segment{
+			from: from, to: from, listed: listed, newest: maps.Clone(listed), received: map[string][]change{},
+		}
+		s.segments = append(s.segments, g)
+		return g
+	}
+	line := func(arn, version string, deleted bool) (item recordJSON) {
+		item.Metadata.EntityVersion, item.Metadata.Deleted, item.Entity.ContainerInstanceARN = version, deleted, arn
+		return item
+	}
+	assert.Empty(t, s.copy(), "before the first list")
+	first := begin(3, map[string]int64{"a": 1, "b": 2})
+	s.receive(first, line("a", "4", false))
+	s.receive(first, line("b", "5", true))
+	s.receive(first, line("c", "6", false))
+	assert.Equal(t, map[string]int64{"a": 4, "c": 6}, s.copy())
+
+	begin(9, map[string]int64{"a": 4, "c": 6})
+	written := map[string][]change{
+		"ecs/instance/default/a": {{revision: 1, version: 1}, {revision: 4, version: 2}},
+		"ecs/instance/default/b": {{revision: 2, version: 1}, {revision: 5, deleted: true}},
+		"ecs/instance/default/c": {{revision: 6, version: 1}},
+	}
+	s.checkCompleted(written, 1)
+	assert.Zero(t, s.history.violationCount())
+	assert.Len(t, s.segments, 1, "the client may continue the latest list")
+	assert.Equal(t, map[string]int64{"a": 4, "c": 6}, s.copy())
+
+	begin(10, map[string]int64{"a": 4})
+	s.check(written, 1)
+	assert.Equal(t, 1, s.history.violationCount(), "the latest list lacks c")
 }

@@ -17,6 +17,8 @@ type config struct {
 	seed     uint64        // --seed: determines the scenario and the clients' choices
 	duration time.Duration // --duration: time during which faults are injected
 	faults   []string      // --faults: kinds of faults, a subset of faultKinds
+	events   int           // --events: changes of the event load; 0 runs clients instead
+	etcd     string        // --etcd: program of etcd's members; "" for the etcd that Blox is built with
 	recovery time.Duration // --recovery-timeout: time after the last fault within which everything recovers
 	keep     string        // --keep: directory for logs, scenario and history; "" for a temporary one
 	bin      string        // --bin: directory of the programs; the directory of this program by default
@@ -36,6 +38,9 @@ func parseConfig(args []string, help io.Writer) (config, error) {
 		"by default a temporary one, removed after a run without violations")
 	flags.StringVar(&c.bin, "bin", "", "`directory` of blox-robustness, ecs-sim and the two services; "+
 		"this program's own by default")
+	flags.IntVar(&c.events, "events", 0, "`number` of events, at least, that ECS sends as fast as Blox consumes them, "+
+		"in place of users; the scenario repeats with the next seed until all are sent")
+	flags.StringVar(&c.etcd, "etcd", "", "`path` of etcd's program, such as /usr/bin/etcd; by default Blox's own")
 	flags.BoolVar(&c.plan, "plan", false, "print the scenario and exit")
 	if err := flags.Parse(args); err != nil {
 		return c, err
@@ -53,6 +58,8 @@ func parseConfig(args []string, help io.Writer) (config, error) {
 		return c, fmt.Errorf("unexpected argument %q", flags.Arg(0))
 	case c.duration < time.Second || c.duration > 24*time.Hour:
 		return c, fmt.Errorf("--duration %s: must be 1s to 24h", c.duration)
+	case c.events < 0:
+		return c, fmt.Errorf("--events %d: must not be negative", c.events)
 	case c.recovery <= 0:
 		return c, errors.New("--recovery-timeout: must be positive")
 	}
@@ -69,8 +76,20 @@ func parseConfig(args []string, help io.Writer) (config, error) {
 // has reports whether the kind of faults is selected.
 func (c config) has(kind string) bool { return slices.Contains(c.faults, kind) }
 
+// scenario returns the scenario of a round. Without --events there is one round, 0.
+func (c config) scenario(round uint64) []action {
+	return newScenario(c.seed+round, c.duration, c.faults, c.events > 0)
+}
+
 // replayCommand returns the command that repeats the run.
 func (c config) replayCommand() string {
-	return fmt.Sprintf("bin/blox-robustness --seed %d --duration %s --faults %s",
+	command := fmt.Sprintf("bin/blox-robustness --seed %d --duration %s --faults %s",
 		c.seed, c.duration, strings.Join(c.faults, ","))
+	if c.events > 0 {
+		command += fmt.Sprintf(" --events %d", c.events)
+	}
+	if c.etcd != "" {
+		command += " --etcd " + c.etcd
+	}
+	return command
 }

@@ -22,12 +22,22 @@ type executor struct {
 	users     *userClient
 	watch     *etcdWatch
 
+	usual ecssim.EventFaults // of events, while no action injects others
+
 	mu     sync.Mutex
 	faults ecssim.Faults // present faults of the simulator
 }
 
+// loadFaults happen to events all the time with --events.
+var loadFaults = ecssim.EventFaults{
+	Drop: 0.005, Duplicate: 0.05, Reorder: 0.05, Delay: 0.02, DelayBy: ecssim.Duration(3 * time.Second),
+}
+
 // execute executes every action at its time and returns when all of them are undone.
 func (e *executor) execute(ctx context.Context, actions []action) {
+	if err := e.setFaults(ctx, e.clearEventFaults); err != nil {
+		e.history.count("failed actions", 1)
+	}
 	began := time.Now()
 	var running sync.WaitGroup
 	defer running.Wait()
@@ -121,21 +131,22 @@ func (e *executor) loseQuorum(a action, wait func()) (failed error) {
 
 // injectSimulatorFaults makes the simulator treat events, or API calls, as AWS does at times.
 func (e *executor) injectSimulatorFaults(ctx context.Context, a action, wait func()) error {
-	set := func(change func(*ecssim.Faults)) error {
-		e.mu.Lock()
-		defer e.mu.Unlock()
-		change(&e.faults)
-		return e.sim.setFaults(ctx, e.faults)
-	}
-	inject, reset := setEventFaults, clearEventFaults
+	inject, reset := setEventFaults, e.clearEventFaults
 	if a.Kind == "api-faults" {
 		inject, reset = setAPIFaults, clearAPIFaults
 	}
-	if err := set(func(f *ecssim.Faults) { inject(f, a.Pick) }); err != nil {
+	if err := e.setFaults(ctx, func(f *ecssim.Faults) { inject(f, a.Pick) }); err != nil {
 		return err
 	}
 	wait()
-	return set(reset)
+	return e.setFaults(ctx, reset)
+}
+
+func (e *executor) setFaults(ctx context.Context, change func(*ecssim.Faults)) error {
+	e.mu.Lock()
+	defer e.mu.Unlock()
+	change(&e.faults)
+	return e.sim.setFaults(ctx, e.faults)
 }
 
 func setEventFaults(f *ecssim.Faults, x float64) {
@@ -145,7 +156,7 @@ func setEventFaults(f *ecssim.Faults, x float64) {
 	}
 }
 
-func clearEventFaults(f *ecssim.Faults) { f.Events = ecssim.EventFaults{} }
+func (e *executor) clearEventFaults(f *ecssim.Faults) { f.Events = e.usual }
 
 func setAPIFaults(f *ecssim.Faults, x float64) {
 	f.Throttle = map[string]float64{"ecs": 0.3 * x, "sqs": 0.1 * x}

@@ -42,12 +42,12 @@ type clusterState struct {
 }
 
 func (i *instances) clusterState(ctx context.Context, cluster string) (c clusterState, err error) {
-	state, err := i.sim.state(ctx)
+	state, err := i.sim.clusterState(ctx, cluster)
 	if err != nil {
 		return c, err
 	}
 	for _, instance := range state.Instances {
-		if instance.ClusterARN != clusterARN(cluster) || instance.Status == "INACTIVE" {
+		if instance.Status == "INACTIVE" {
 			continue
 		}
 		c.registered++
@@ -59,7 +59,7 @@ func (i *instances) clusterState(ctx context.Context, cluster string) (c cluster
 		}
 	}
 	for _, task := range state.Tasks {
-		if task.ClusterARN == clusterARN(cluster) && task.Live() {
+		if task.Live() {
 			c.liveTasks = append(c.liveTasks, task)
 		}
 	}
@@ -124,8 +124,15 @@ func (i *instances) pickConnected(ctx context.Context, a action) (url.Values, er
 }
 
 // restore connects every ECS agent and activates every draining instance.
-func (i *instances) restore(ctx context.Context) error {
-	state, err := i.sim.state(ctx)
+func (i *instances) restore(ctx context.Context) (failed error) {
+	for _, cluster := range clusterNames {
+		failed = errors.Join(failed, i.restoreCluster(ctx, cluster))
+	}
+	return failed
+}
+
+func (i *instances) restoreCluster(ctx context.Context, cluster string) error {
+	state, err := i.sim.clusterState(ctx, cluster)
 	for _, instance := range state.Instances {
 		query := url.Values{"instance": {instance.ARN}}
 		switch {

@@ -11,7 +11,8 @@ import (
 
 const (
 	requestTimeout = 5 * time.Second
-	maxBody        = 64 << 20 // bytes
+	listTimeout    = 30 * time.Second // of a list of everything, whose size depends on --events
+	maxBody        = 64 << 20         // bytes
 )
 
 var errBodyTooLong = errors.New("response body too long")
@@ -24,9 +25,13 @@ type response struct {
 }
 
 // request sends a request and reads the whole response. After an error it is unknown whether the request took effect.
-func (s *system) request(ctx context.Context, method, address, path, body string) (r response, err error) {
+func (s *system) request(ctx context.Context, method, address, path, body string) (response, error) {
 	ctx, cancel := context.WithTimeout(ctx, requestTimeout)
 	defer cancel()
+	return s.send(ctx, method, address, path, body)
+}
+
+func (s *system) send(ctx context.Context, method, address, path, body string) (r response, err error) {
 	request, err := http.NewRequestWithContext(ctx, method, "http://"+address+path, strings.NewReader(body))
 	if err != nil {
 		return r, err
@@ -46,4 +51,10 @@ func (s *system) request(ctx context.Context, method, address, path, body string
 
 func (s *system) get(ctx context.Context, address, path string) (response, error) {
 	return s.request(ctx, http.MethodGet, address, path, "")
+}
+
+func (s *system) getList(ctx context.Context, address, path string) (response, error) {
+	ctx, cancel := context.WithTimeout(ctx, listTimeout)
+	defer cancel()
+	return s.send(ctx, http.MethodGet, address, path, "")
 }

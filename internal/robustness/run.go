@@ -21,7 +21,7 @@ func Run(ctx context.Context, args []string, out io.Writer) error {
 	if err != nil {
 		return err
 	}
-	actions := newScenario(cfg.seed, cfg.duration, cfg.faults)
+	actions := cfg.scenario(0)
 	if cfg.plan {
 		return writeScenario(out, actions)
 	}
@@ -107,6 +107,7 @@ type scenarioRun struct {
 	streams      []*streamClient
 	bad          *badClients
 	checker      *checker
+	load         *eventLoad // nil without --events
 }
 
 func newScenarioRun(s *system, cfg config, dir string) (*scenarioRun, error) {
@@ -116,6 +117,9 @@ func newScenarioRun(s *system, cfg config, dir string) (*scenarioRun, error) {
 		environments: newEnvironmentClient(s), probes: newProbeClient(s),
 	}
 	r.bad = &badClients{s, r.environments}
+	if cfg.events > 0 {
+		r.load = newEventLoad(s, cfg)
+	}
 	r.checker = &checker{system: s, watch: r.watch, users: r.users}
 	for n := range s.css {
 		r.streams = append(r.streams,
@@ -131,6 +135,7 @@ func newScenarioRun(s *system, cfg config, dir string) (*scenarioRun, error) {
 		}
 		r.checker.informers = append(r.checker.informers, i)
 	}
+	r.checker.streams = r.streams
 	return r, nil
 }
 
@@ -150,9 +155,11 @@ func (r *scenarioRun) run(ctx context.Context, actions []action) error {
 	r.startWriters(writers)
 
 	e := &executor{system: r.system, instances: r.instances, users: r.users, watch: r.watch}
-	e.execute(ctx, actions)
-	if ctx.Err() != nil {
-		return ctx.Err()
+	if r.load != nil && r.cfg.has("event-faults") {
+		e.usual = loadFaults
+	}
+	if err := r.execute(ctx, e, actions); err != nil {
+		return err
 	}
 	r.history.printf("last fault undone")
 	if err := r.recover(ctx, e, writers); err != nil {
@@ -175,6 +182,41 @@ func (r *scenarioRun) run(ctx context.Context, actions []action) error {
 	readers.stop()
 	r.checkOperations()
 	return ctx.Err()
+}
+
+// execute executes the scenario. With an event load, it checks everything and continues with the scenario of the next
+// seed until all events are sent.
+func (r *scenarioRun) execute(ctx context.Context, e *executor, actions []action) error {
+	e.execute(ctx, actions)
+	for round := uint64(1); ctx.Err() == nil && r.load != nil && !r.load.finished(); round++ {
+		if err := r.checkRound(ctx, e); err != nil {
+			return err
+		}
+		e.execute(ctx, r.cfg.scenario(round))
+	}
+	return ctx.Err()
+}
+
+// checkRound pauses the load, awaits recovery, and checks what the clients received until then.
+func (r *scenarioRun) checkRound(ctx context.Context, e *executor) error {
+	r.load.pause()
+	defer r.load.resume()
+	if err := errors.Join(e.clearFaults(ctx), r.instances.restore(ctx)); err != nil {
+		return err
+	}
+	if err := r.checker.awaitRecovery(ctx, r.cfg.recovery); err != nil {
+		return err
+	}
+	if _, err := r.watch.awaitCurrent(ctx); err != nil {
+		return err
+	}
+	r.watch.mu.Lock()
+	defer r.watch.mu.Unlock()
+	for _, s := range r.streams {
+		s.checkCompleted(r.watch.changes, r.watch.firstRevision)
+	}
+	r.history.printf("checked after %d events: %d violations so far", r.load.sent.Load(), r.history.violationCount())
+	return nil
 }
 
 // recover ends every fault, stops the writers and waits until the system has recovered.
@@ -210,6 +252,14 @@ func (r *scenarioRun) startReaders(g *group) {
 
 // startWriters starts the clients that work until the last fault is undone.
 func (r *scenarioRun) startWriters(g *group) {
+	if r.load != nil {
+		g.add(func(ctx context.Context) {
+			if err := r.load.run(ctx); err != nil {
+				r.history.printf("event load: %s", err)
+			}
+		})
+		return
+	}
 	seed := r.cfg.seed
 	for n := range userSlots {
 		g.add(func(ctx context.Context) { r.users.run(ctx, n) })

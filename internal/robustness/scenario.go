@@ -41,6 +41,7 @@ const (
 // Mean times between actions.
 const (
 	faultInterval    = 1800 * time.Millisecond
+	loadInterval     = 15 * time.Second // of faults, with --events: between them, Blox catches up with the load
 	instanceInterval = 900 * time.Millisecond
 	userInterval     = 1200 * time.Millisecond
 )
@@ -51,9 +52,9 @@ var instanceActions = []string{
 	"kill-task", "kill-task", "run-fargate-task", "run-fargate-task",
 }
 
-// newScenario returns the actions of a run. It depends on the seed, the duration and the set of faults alone.
-func newScenario(seed uint64, duration time.Duration, faults []string) []action {
-	actions := faultActions(rand.New(rand.NewPCG(seed, 1)), duration, faults)
+// newScenario returns the actions of a run, with or without an event load. It depends on its arguments alone.
+func newScenario(seed uint64, duration time.Duration, faults []string, load bool) []action {
+	actions := faultActions(rand.New(rand.NewPCG(seed, 1)), duration, faults, load)
 	generate := func(stream uint64, interval time.Duration, next func(*rand.Rand) action) {
 		random := rand.New(rand.NewPCG(seed, stream))
 		for at := gap(random, interval); at < duration; at += gap(random, interval) {
@@ -77,7 +78,9 @@ func newScenario(seed uint64, duration time.Duration, faults []string) []action 
 }
 
 // faultActions draws faults. Each seed has its own weights, so that some runs consist mostly of one kind.
-func faultActions(random *rand.Rand, duration time.Duration, faults []string) (actions []action) {
+func faultActions(
+	random *rand.Rand, duration time.Duration, faults []string, load bool,
+) (actions []action) {
 	var kinds []string
 	weights, total := map[string]float64{}, 0.0
 	for _, kind := range faultKinds { // not in the order of --faults, which must not matter
@@ -95,8 +98,12 @@ func faultActions(random *rand.Rand, duration time.Duration, faults []string) (a
 	if len(kinds) == 0 {
 		return actions
 	}
+	interval := faultInterval
+	if load {
+		interval = loadInterval
+	}
 	busy := map[string]time.Duration{}
-	for at := gap(random, faultInterval); at < duration; at += gap(random, faultInterval) {
+	for at := gap(random, interval); at < duration; at += gap(random, interval) {
 		draw, kind := random.Float64()*total, kinds[len(kinds)-1]
 		for _, k := range kinds {
 			if draw -= weights[k]; draw < 0 {
@@ -105,6 +112,9 @@ func faultActions(random *rand.Rand, duration time.Duration, faults []string) (a
 			}
 		}
 		a := newFault(random, kind)
+		if scheduler, found := strings.CutPrefix(a.Target, "ds-"); found && load && kind == "kill" {
+			a.Target = "css-" + scheduler // the load concerns no environment
+		}
 		a.At, a.Duration = at, min(a.Duration, duration-at)
 		if reserve(busy, a) {
 			actions = append(actions, a)

@@ -13,18 +13,18 @@ import (
 )
 
 func TestScenario_DependsOnTheSeedAlone(t *testing.T) {
-	scenario := newScenario(7, time.Minute, faultKinds)
-	assert.Equal(t, scenario, newScenario(7, time.Minute, faultKinds))
-	assert.NotEqual(t, scenario, newScenario(8, time.Minute, faultKinds))
+	scenario := newScenario(7, time.Minute, faultKinds, false)
+	assert.Equal(t, scenario, newScenario(7, time.Minute, faultKinds, false))
+	assert.NotEqual(t, scenario, newScenario(8, time.Minute, faultKinds, false))
 	rotated := append(slices.Clone(faultKinds[3:]), faultKinds[:3]...)
-	assert.Equal(t, scenario, newScenario(7, time.Minute, rotated), "the order of --faults does not matter")
+	assert.Equal(t, scenario, newScenario(7, time.Minute, rotated, false), "the order of --faults does not matter")
 }
 
 func TestScenario_KeepsFaultsWithinTheirBounds(t *testing.T) {
 	seen := map[string]bool{}
 	for seed := range uint64(200) {
 		etcdBusyUntil := time.Duration(0)
-		for _, a := range newScenario(seed, 2*time.Minute, faultKinds) {
+		for _, a := range newScenario(seed, 2*time.Minute, faultKinds, false) {
 			seen[a.Kind] = true
 			assert.LessOrEqual(t, a.At, 2*time.Minute)
 			switch {
@@ -44,7 +44,7 @@ func TestScenario_KeepsFaultsWithinTheirBounds(t *testing.T) {
 	for _, kind := range faultKinds {
 		assert.True(t, seen[kind] || kind == "late-start" || kind == "slow-readers", kind)
 	}
-	for _, a := range newScenario(1, time.Minute, []string{"kill"}) {
+	for _, a := range newScenario(1, time.Minute, []string{"kill"}, false) {
 		assert.NotContains(t, faultKinds[1:], a.Kind, "only the selected kinds occur")
 	}
 	assert.Less(t, maxSchedulerPause+maxSimulatorPause+4*maxProxyDelay+maxAPILatency+maxListLag, startConfirmTimeout,
@@ -60,4 +60,16 @@ func TestRun_PrintsThePlanAndRejectsInvalidFlags(t *testing.T) {
 	} {
 		assert.Error(t, Run(t.Context(), args, io.Discard), args)
 	}
+}
+
+func TestScenario_SparesTheSchedulerWithALoad(t *testing.T) {
+	kills := 0
+	for _, a := range newScenario(3, time.Hour, faultKinds, true) {
+		if a.Kind == "kill" {
+			kills++
+			assert.NotContains(t, schedulerNames, a.Target)
+		}
+	}
+	assert.Positive(t, kills)
+	assert.Less(t, len(newScenario(3, time.Hour, faultKinds, true)), len(newScenario(3, time.Hour, faultKinds, false)))
 }

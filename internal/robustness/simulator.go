@@ -67,6 +67,17 @@ func (s *simulator) state(ctx context.Context) (state ecssim.State, err error) {
 	return state, s.call(ctx, http.MethodGet, "state", nil, nil, &state)
 }
 
+// clusterState returns the state of one cluster.
+func (s *simulator) clusterState(ctx context.Context, cluster string) (state ecssim.State, err error) {
+	return state, s.call(ctx, http.MethodGet, "state", url.Values{"cluster": {cluster}}, nil, &state)
+}
+
+// queued returns the number of messages in the queue, including those in flight.
+func (s *simulator) queued(ctx context.Context) (int, error) {
+	state, err := s.clusterState(ctx, "none") // without the instances and tasks of any cluster
+	return state.Queues[queueName], err
+}
+
 func (s *simulator) counters(ctx context.Context) (c ecssim.Counters, err error) {
 	return c, s.call(ctx, http.MethodGet, "counters", nil, nil, &c)
 }

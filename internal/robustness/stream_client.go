@@ -34,7 +34,8 @@ type streamClient struct {
 	singleReplica bool   // resumes at the same replica, also after a restart; others alternate
 
 	mu       sync.Mutex
-	segments []*segment
+	segments []*segment // since the latest checkCompleted
+	checked  int        // segments before them
 }
 
 // segment is what a client received from one list to the next.
@@ -65,7 +66,7 @@ func (s *streamClient) run(ctx context.Context) {
 
 // list begins a segment.
 func (s *streamClient) list(ctx context.Context, address string) error {
-	r, err := s.get(ctx, address, "/v1/"+s.kind)
+	r, err := s.getList(ctx, address, "/v1/"+s.kind)
 	if err != nil {
 		return err
 	}
@@ -170,22 +171,57 @@ func (s *streamClient) receivedVersion() int64 {
 	return s.segments[len(s.segments)-1].to
 }
 
+// copy returns the records that the client knows, with their versions, by ARN.
+func (s *streamClient) copy() map[string]int64 {
+	s.mu.Lock()
+	defer s.mu.Unlock()
+	if len(s.segments) == 0 {
+		return nil
+	}
+	g := s.segments[len(s.segments)-1]
+	versions := maps.Clone(g.newest)
+	for arn, changes := range g.received {
+		if changes[len(changes)-1].deleted {
+			delete(versions, arn)
+		}
+	}
+	return versions
+}
+
+// prefix begins the keys of the client's records.
+func (s *streamClient) prefix() string { return recordPrefix + strings.TrimSuffix(s.kind, "s") + "/" }
+
 // check compares each segment with the changes in etcd, by key, which are known from firstRevision on.
 func (s *streamClient) check(changes map[string][]change, firstRevision int64) {
 	s.mu.Lock()
 	defer s.mu.Unlock()
+	s.checkSegments(s.segments, changes, firstRevision)
+}
+
+// checkCompleted checks and drops all segments but the latest, which the client may continue.
+func (s *streamClient) checkCompleted(changes map[string][]change, firstRevision int64) {
+	s.mu.Lock()
+	defer s.mu.Unlock()
+	completed := max(0, len(s.segments)-1)
+	s.checkSegments(s.segments[:completed], changes, firstRevision)
+	s.segments = slices.Delete(s.segments, 0, completed)
+	s.checked += completed
+}
+
+func (s *streamClient) checkSegments(segments []*segment, changes map[string][]change, firstRevision int64) {
 	known := map[string]bool{}
 	for key := range changes {
 		arn, _ := entityARN(key)
 		known[arn] = true
 	}
-	for n, g := range s.segments {
+	for n, g := range segments {
 		if g.from < firstRevision {
 			continue
 		}
-		name := fmt.Sprintf("%s, client %d (single replica: %t), list %d", s.kind, s.replica, s.singleReplica, n)
+		name := fmt.Sprintf("%s, client %d (single replica: %t), list %d", s.kind, s.replica, s.singleReplica,
+			s.checked+n)
 		for key, written := range changes {
-			if strings.HasPrefix(key, recordPrefix+strings.TrimSuffix(s.kind, "s")+"/") {
+			if strings.HasPrefix(key, s.prefix()) {
 				s.checkKey(g, name, key, written)
 			}
 		}

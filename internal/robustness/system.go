@@ -29,6 +29,7 @@ const (
 	region                = "us-east-1"
 	queueName             = "blox_queue"
 	etcdQuota             = 128 << 20 // bytes of each member's database
+	loadQuota             = 4 << 30   // with --events
 	// startConfirmTimeout exceeds the time by which all faults together can delay a StartTask. Only the fault
 	// late-start delays one for longer.
 	startConfirmTimeout = 10 * time.Second
@@ -76,9 +77,13 @@ func newSystem(cfg config, dir string, h *history) (_ *system, err error) {
 			return nil, err
 		}
 	}
+	quota := int64(etcdQuota)
+	if cfg.events > 0 {
+		quota = loadQuota
+	}
 	members, err := harness.NewEtcd(harness.EtcdConfig{
 		Dir: dir, Path: filepath.Join(cfg.bin, "blox-robustness"), OnExit: s.exited,
-		Members: etcdMembers, Quota: etcdQuota,
+		Members: etcdMembers, Quota: quota, Program: cfg.etcd,
 		PeerAddress: func(n int, peer string) (string, error) {
 			return s.addProxy(fmt.Sprintf("peers>etcd-%d", n), peer)
 		},
@@ -105,8 +110,16 @@ func (s *system) addPrograms(cfg config, dir string) error {
 			Name: name, Path: filepath.Join(cfg.bin, program), Args: args, Env: env, Dir: dir, OnExit: s.exited,
 		})
 	}
-	add("sim", "ecs-sim", nil, "--bind", s.addresses["sim"], "--seed", strconv.FormatUint(cfg.seed, 10),
-		"--pending-delay", "100ms", "--stop-delay", "100ms", "--acknowledged", "20000")
+	// Without a load, clusters are small and reconciled often. With one, tasks that stopped remain comparable, and many
+	// messages are in flight, because on a busy machine each commit takes long.
+	simulator, css := []string{}, []string{"--reconcile-interval", "7s"}
+	if cfg.events > 0 {
+		simulator = []string{"--stopped-task-retention", "24h"}
+		css = []string{"--reconcile-interval", "30s", "--reconcile-rate", "20", "--pollers", "64"}
+	}
+	add("sim", "ecs-sim", nil, append(simulator, "--bind", s.addresses["sim"],
+		"--seed", strconv.FormatUint(cfg.seed, 10), "--pending-delay", "100ms", "--stop-delay", "100ms",
+		"--acknowledged", "20000")...)
 	for n := range replicas {
 		name := fmt.Sprintf("css-%d", n)
 		env, args, err := s.serviceConfig(name)
@@ -114,7 +127,7 @@ func (s *system) addPrograms(cfg config, dir string) error {
 			return err
 		}
 		add(name, "cluster-state-service", env,
-			append(args, "--queue", queueName, "--reconcile-interval", "7s", "--etcd-history", "30s")...)
+			slices.Concat(args, []string{"--queue", queueName, "--etcd-history", "30s"}, css)...)
 		address, err := s.addProxy("client>"+name, s.addresses[name])
 		if err != nil {
 			return err
