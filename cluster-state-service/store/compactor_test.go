@@ -7,7 +7,7 @@ import (
 	"github.com/stretchr/testify/assert"
 )
 
-func TestCompactionTarget(t *testing.T) {
+func TestCompactionTarget_KeepsRetention(t *testing.T) {
 	start := time.Date(2026, 3, 4, 12, 0, 0, 0, time.UTC)
 	at := func(minutes int, revision, changes int64) sample {
 		return sample{start.Add(time.Duration(minutes) * time.Minute), revision, changes}

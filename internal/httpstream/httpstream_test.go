@@ -151,7 +151,7 @@ func TestWriter_BoundsWhatItBuffers(t *testing.T) {
 	assert.Equal(t, 5, sent)
 }
 
-func TestParseHeartbeat(t *testing.T) {
+func TestParseHeartbeat_ChecksRange(t *testing.T) {
 	for value, want := range map[string]time.Duration{"": 0, "1": time.Second, "300": 5 * time.Minute} {
 		interval, ok := ParseHeartbeat(value)
 		assert.True(t, ok, value)

@@ -8,7 +8,7 @@ import (
 	"github.com/stretchr/testify/assert"
 )
 
-func TestRunnableShards(t *testing.T) {
+func TestRunnableShards_WaitForParents(t *testing.T) {
 	// 0 was split into 1 and 2, which were merged into 3; 4 has always been there.
 	shards := []shard{{"0", nil}, {"1", []string{"0"}}, {"2", []string{"0"}}, {"3", []string{"1", "2"}}, {"4", nil}}
 	for name, tc := range map[string]struct {
@@ -36,7 +36,7 @@ func TestRunnableShards(t *testing.T) {
 	}
 }
 
-func TestAssignShards(t *testing.T) {
+func TestAssignShards_KeepsQuotas(t *testing.T) {
 	four := []string{"0", "1", "2", "3"}
 	both := []string{"self", "sibling"}
 	for name, tc := range map[string]struct {

@@ -8,7 +8,7 @@ import (
 	"github.com/stretchr/testify/assert"
 )
 
-func TestParseCheckpoint(t *testing.T) {
+func TestParseCheckpoint_StartsAnewIfUnusable(t *testing.T) {
 	created := time.Date(2026, 1, 2, 3, 4, 5, 0, time.UTC)
 	for value, want := range map[string]checkpoint{
 		``:  {StreamCreated: created},
