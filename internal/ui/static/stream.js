@@ -9,11 +9,12 @@ const MAX_ERROR_LENGTH = 200;
 // NotFoundError means that the server has nothing to stream below this path.
 class NotFoundError extends Error {}
 
-// connect reads path until stop is called. The callbacks are:
-//   onSnapshot(lines)  the current state, after each connect
+// connect reads path until stop is called. path is a string, or a function of an AbortSignal that returns a promise of
+// one; it runs before each attempt. The callbacks are:
+//   onSnapshot(lines)  the current state, after each connect; without it, the stream has changes only
 //   onChanges(lines)   changes since then
 //   onStatus(status, failure, retryAt)  "connecting", "live" or "stale"; failure and retryAt only with "stale"
-//   onNotFound()       returns whether to stop; otherwise the stream is retried
+//   onNotFound()       returns whether to stop; otherwise the stream is retried. Without it, 404 is any other failure
 export function connect(path, callbacks) {
   const stream = new Stream(path, callbacks);
   callbacks.onStatus("connecting");
@@ -54,7 +55,7 @@ class Stream {
       await this.read(controller);
     } catch (error) {
       const latest = !this.stopped && controller === this.controller;
-      if (error instanceof NotFoundError && latest && this.callbacks.onNotFound()) {
+      if (error instanceof NotFoundError && latest && this.callbacks.onNotFound?.()) {
         this.stop();
         return;
       }
@@ -67,11 +68,14 @@ class Stream {
   async read(controller) {
     const watchdog = new Watchdog(controller);
     try {
-      const response = await fetch(`${this.path}?heartbeat=${HEARTBEAT_SECONDS}`, {
+      const path = typeof this.path === "string" ? this.path : await this.path(controller.signal);
+      const separator = path.includes("?") ? "&" : "?";
+      const response = await fetch(`${path}${separator}heartbeat=${HEARTBEAT_SECONDS}`, {
         signal: controller.signal, cache: "no-store", headers: { Accept: "application/octet-stream" },
       });
       if (!response.ok) throw await responseError(response);
-      let snapshot = []; // lines until the first one with metadata, which completes the snapshot
+      let snapshot = this.callbacks.onSnapshot ? [] : null; // lines until the first with metadata, which completes it
+      if (!snapshot) this.setLive();
       for await (const lines of readLines(response.body, watchdog)) {
         const last = lines.at(-1);
         if (last?.error) throw new NotFoundError(last.error);
@@ -81,14 +85,18 @@ class Stream {
         }
         snapshot.push(...lines);
         if (!last?.metadata) continue;
-        this.failures = 0;
         this.callbacks.onSnapshot(snapshot);
         snapshot = null;
-        this.callbacks.onStatus("live");
+        this.setLive();
       }
     } finally {
       watchdog.stop();
     }
+  }
+
+  setLive() {
+    this.failures = 0;
+    this.callbacks.onStatus("live");
   }
 
   // scheduleRetry waits between half the back-off and all of it, so that browsers do not retry at the same time.
@@ -133,7 +141,7 @@ async function* readLines(body, watchdog) {
   }
 }
 
-async function responseError(response) {
+export async function responseError(response) {
   const text = (await response.text()).trim().slice(0, MAX_ERROR_LENGTH);
   if (response.status === 404) return new NotFoundError(text);
   return new Error(`the server returned ${response.status}` + (text ? ": " + text : ""));
