@@ -98,6 +98,19 @@ var errorResponses = []httpserver.ErrorResponse{
 		Text: "TaskDefinition is inactive",
 	},
 	{
+		Err: environment.ErrECSCredentialsExpired, Status: unavailable, Code: "ECSCredentialsExpired", RetryAfter: 30,
+		Hint: "Renew the AWS credentials of daemon-scheduler; if the code names the time, correct the clock of its machine.",
+	},
+	{
+		Err: environment.ErrECSAccessDenied, Status: http.StatusInternalServerError, Code: "ECSAccessDenied",
+		Hint: "Allow the action in the IAM policy of daemon-scheduler, or of the environment's role.",
+	},
+	{
+		Err: environment.ErrECSThrottled, Status: unavailable, Code: "ECSThrottled", RetryAfter: 5,
+		Text: "ECS throttles the calls of daemon-scheduler",
+		Hint: "Retry later; if it persists, find what else calls ECS in the account, or raise the quotas.",
+	},
+	{
 		Err: environment.ErrECSUnavailable, Status: unavailable, Code: "ECSUnavailable",
 		Text: "ECS does not respond",
 		Hint: "Retry later.",

@@ -18,7 +18,7 @@ import (
 const resolveTimeout = 10 * time.Second
 
 // Cluster returns the ARN of an ACTIVE cluster, given its name or ARN. Errors are environment.ErrClusterNotFound,
-// ErrClusterInactive and ErrECSUnavailable.
+// ErrClusterInactive and those of describe.
 func (c *Client) Cluster(ctx context.Context, given string) (string, error) {
 	ctx, cancel := context.WithTimeout(ctx, resolveTimeout)
 	defer cancel()
@@ -42,7 +42,7 @@ func (c *Client) Cluster(ctx context.Context, given string) (string, error) {
 }
 
 // TaskDefinition returns an ACTIVE task definition, given its family, family:revision or ARN. Errors are
-// environment.ErrTaskDefinitionNotFound, ErrTaskDefinitionInactive and ErrECSUnavailable.
+// environment.ErrTaskDefinitionNotFound, ErrTaskDefinitionInactive and those of describe.
 func (c *Client) TaskDefinition(ctx context.Context, given string) (environment.TaskDefinition, error) {
 	ctx, cancel := context.WithTimeout(ctx, resolveTimeout)
 	defer cancel()
@@ -66,8 +66,8 @@ func (c *Client) TaskDefinition(ctx context.Context, given string) (environment.
 // notFoundCodes are the errors by which ECS reports that it does not know the resource of a lookup.
 var notFoundCodes = []string{"ClientException", "InvalidParameterException", "ClusterNotFoundException"}
 
-// describe makes a call. Its error is notFound if ECS blames the request,
-// environment.ErrECSUnavailable if ECS throttles or fails, and else ECS's own, which only an operator can resolve.
+// describe makes a call. Its error is notFound if ECS blames the request. The other errors are the errors of package
+// environment about ECS and roles; one that ECS returns for another reason stays as it is.
 func describe[Out any](notFound error, call func() (Out, error)) (Out, error) {
 	var none Out
 	out, err := call()
@@ -75,9 +75,13 @@ func describe[Out any](notFound error, call func() (Out, error)) (Out, error) {
 	case outcome.Class == Succeeded:
 		return out, nil
 	case refusesRole(outcome):
-		return none, &refusedRole{environment.RoleNotAssumed(outcome.Role, outcome.Code+": "+outcome.Message), err}
+		return none, &refused{environment.RoleNotAssumed(outcome.Role, outcome.Code+": "+outcome.Message), err}
 	case outcome.RefusesCaller():
-		return none, err
+		return none, &refused{environment.ECSCredentialsExpired(outcome.Code), err}
+	case outcome.DeniesAccess():
+		return none, &refused{environment.ECSAccessDenied(outcome.Code, outcome.Message), err}
+	case outcome.Throttled():
+		return none, errors.Join(environment.ErrECSThrottled, err)
 	case outcome.Class != Rejected:
 		return none, errors.Join(environment.ErrECSUnavailable, err)
 	case slices.Contains(notFoundCodes, outcome.Code):
@@ -104,8 +108,8 @@ func definition(t *types.TaskDefinition) environment.TaskDefinition {
 	return d
 }
 
-// refusedRole is an environment.ErrRoleNotAssumed that keeps the error of the call.
-type refusedRole struct{ kind, call error }
+// refused is an error for clients that keeps the error of the call.
+type refused struct{ kind, call error }
 
-func (e *refusedRole) Error() string   { return e.kind.Error() }
-func (e *refusedRole) Unwrap() []error { return []error{e.kind, e.call} }
+func (e *refused) Error() string   { return e.kind.Error() }
+func (e *refused) Unwrap() []error { return []error{e.kind, e.call} }

@@ -15,16 +15,16 @@ func TestTaskDefinition_DistinguishesMistakesFromOutages(t *testing.T) {
 	for name, tc := range map[string]struct {
 		status int
 		body   string
-		want   error // nil: none of the domain's
+		want   error
 	}{
 		"unknown":     {400, apiError("ClientException"), environment.ErrTaskDefinitionNotFound},
 		"malformed":   {400, apiError("InvalidParameterException"), environment.ErrTaskDefinitionNotFound},
 		"inactive":    {200, `{"taskDefinition":{"taskDefinitionArn":"arn","status":"INACTIVE"}}`, environment.ErrTaskDefinitionInactive},
 		"empty":       {200, `{}`, environment.ErrTaskDefinitionNotFound},
-		"throttled":   {400, apiError("ThrottlingException"), environment.ErrECSUnavailable},
+		"throttled":   {400, apiError("ThrottlingException"), environment.ErrECSThrottled},
 		"broken":      {500, apiError("ServerException"), environment.ErrECSUnavailable},
-		"not allowed": {400, apiError("AccessDeniedException"), nil},
-		"expired":     {403, apiError("ExpiredTokenException"), nil},
+		"not allowed": {400, apiError("AccessDeniedException"), environment.ErrECSAccessDenied},
+		"expired":     {403, apiError("ExpiredTokenException"), environment.ErrECSCredentialsExpired},
 	} {
 		t.Run(name, func(t *testing.T) {
 			server := httptest.NewServer(respond(tc.status, tc.body))
@@ -33,6 +33,7 @@ func TestTaskDefinition_DistinguishesMistakesFromOutages(t *testing.T) {
 			require.Error(t, err)
 			domain := []error{
 				environment.ErrTaskDefinitionNotFound, environment.ErrTaskDefinitionInactive, environment.ErrECSUnavailable,
+				environment.ErrECSThrottled, environment.ErrECSAccessDenied, environment.ErrECSCredentialsExpired,
 			}
 			for _, of := range domain {
 				assert.Equal(t, of == tc.want, //nolint:errorlint // the sentinels themselves are compared

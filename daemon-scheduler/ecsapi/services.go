@@ -34,7 +34,7 @@ func (c *Client) DaemonServices(ctx context.Context, cluster string, names []str
 }
 
 // Service returns a service of a cluster, given its name or ARN. Errors are environment.ErrServiceNotFound and
-// ErrECSUnavailable.
+// those of describe.
 func (c *Client) Service(ctx context.Context, cluster, given string) (environment.Service, error) {
 	ctx, cancel := context.WithTimeout(ctx, resolveTimeout)
 	defer cancel()

@@ -32,7 +32,11 @@ var (
 	// ErrTargetUnusable means that the task definition of a deployment to create does not exist or is inactive. See
 	// TargetUnusable.
 	ErrTargetUnusable = errors.New("task definition of the deployment unusable")
-	ErrECSUnavailable = errors.New("ECS unavailable") // throttled or failing; a retry may succeed
+
+	ErrECSUnavailable        = errors.New("ECS unavailable") // failing or unreachable; a retry may succeed
+	ErrECSThrottled          = errors.New("ECS throttles")
+	ErrECSCredentialsExpired = errors.New("AWS refuses the credentials") // see ECSCredentialsExpired
+	ErrECSAccessDenied       = errors.New("ECS denies access")           // see ECSAccessDenied
 
 	ErrStoreUnavailable  = errors.New("the store is unavailable")
 	ErrStoreOutOfSpace   = errors.New("the store is out of space") // reads still work
@@ -82,6 +86,18 @@ func ClusterNotFound(given string) error {
 // RoleNotAssumed returns the ErrRoleNotAssumed of a role.
 func RoleNotAssumed(role, reason string) error {
 	return &domainError{ErrRoleNotAssumed, "Role " + role + " cannot be assumed: " + reason}
+}
+
+// ECSCredentialsExpired returns the ErrECSCredentialsExpired of a call that AWS refused with the error code.
+func ECSCredentialsExpired(code string) error {
+	return &domainError{
+		ErrECSCredentialsExpired, "AWS refuses the credentials or the clock of daemon-scheduler: " + code,
+	}
+}
+
+// ECSAccessDenied returns the ErrECSAccessDenied of a call. Explanation is ECS's, which names the action.
+func ECSAccessDenied(code, explanation string) error {
+	return &domainError{ErrECSAccessDenied, fmt.Sprintf("ECS denies access: %s: %.500s", code, explanation)}
 }
 
 // TaskDefinitionNotFound returns the ErrTaskDefinitionNotFound of a task definition, as given.

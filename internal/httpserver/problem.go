@@ -29,6 +29,8 @@ type Problem struct {
 	Code   string // identifies the kind of error; it never changes
 	Detail string // the text for people
 	Hint   string // what to do next; may be empty
+	// RetryAfter is the value of Retry-After, in seconds; 0: 1 with status 503, else none.
+	RetryAfter int
 	Details
 }
 
@@ -39,12 +41,14 @@ type Details struct {
 	Failures  []string `json:"failures,omitempty"`  // each problem of the body
 }
 
-// Error responds to r with the problem: as text and a newline, or in JSON if r accepts ContentTypeProblem. A 503 has
-// Retry-After: 1.
+// Error responds to r with the problem: as text and a newline, or in JSON if r accepts ContentTypeProblem.
 func Error(w http.ResponseWriter, r *http.Request, p Problem) {
 	header := w.Header()
-	if p.Status == http.StatusServiceUnavailable {
-		header.Set("Retry-After", "1")
+	if p.RetryAfter == 0 && p.Status == http.StatusServiceUnavailable {
+		p.RetryAfter = 1
+	}
+	if p.RetryAfter > 0 {
+		header.Set("Retry-After", strconv.Itoa(p.RetryAfter))
 	}
 	header.Add("Vary", "Accept")
 	if !acceptsProblem(r) {

@@ -48,6 +48,8 @@ type ErrorResponse struct {
 	Code   string // see Problem
 	Hint   string // see Problem
 	Text   string // if empty, the text of the innermost matching error, without the operations that wrap it
+	// RetryAfter is the value of Retry-After, in seconds; 0: see Error.
+	RetryAfter int
 }
 
 // ErrorTable maps errors to responses; clients learn nothing else about errors. The first match of Responses applies,
@@ -81,7 +83,10 @@ func (t ErrorTable) find(err error) (p Problem, known bool) {
 		if !errors.Is(err, response.Err) {
 			continue
 		}
-		p = Problem{Status: response.Status, Code: response.Code, Hint: response.Hint, Detail: response.Text}
+		p = Problem{
+			Status: response.Status, Code: response.Code, Hint: response.Hint, Detail: response.Text,
+			RetryAfter: response.RetryAfter,
+		}
 		if p.Detail == "" {
 			p.Detail = innermost(err, response.Err).Error()
 		}
