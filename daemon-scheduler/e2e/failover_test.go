@@ -48,6 +48,7 @@ func taskStartFaults() ecssim.Faults {
 func TestReplicas_RunOneTaskOnEachInstanceWhileLeadersFail(t *testing.T) {
 	size := selectedFailoverSize()
 	sim := ecssim.New(ecssim.Config{})
+	t.Cleanup(sim.Close)
 	instances := len(sim.AddInstances("default", size.instances))
 	r := startReplicas(t, sim, size.flags)
 	deployments := map[string]bool{} // IDs
@@ -122,6 +123,7 @@ func (r *replicas) checkFailoverTime(sim *ecssim.Sim, deployments map[string]boo
 func TestReplicas_ContinueARolloutWhenTheLeaderIsKilled(t *testing.T) {
 	const instances, minRunning = 20, 16
 	sim := ecssim.New(ecssim.Config{PendingDelay: 20 * time.Millisecond, StopDelay: 20 * time.Millisecond})
+	t.Cleanup(sim.Close)
 	sim.AddInstances("default", instances)
 	r := startReplicas(t, sim, []string{"--start-confirm-timeout", "1s", "--leader-lease", "3s"})
 	sim.RegisterTaskDefinition("agent", ecssim.WithCPU(64), ecssim.WithMemory(64))

@@ -76,8 +76,8 @@ func (s *tlsSystem) getenv(name string) string {
 func newTLSSystem(t *testing.T) *tlsSystem {
 	t.Helper()
 	ca := testenv.NewCA(t)
-	w := &system{t: t, sim: ecssim.New(ecssim.Config{}),
-		etcd: testenv.EtcdServer(t, embedded.Options{TLS: ca.Files("etcd"), TokenTTL: time.Second})}
+	server := testenv.EtcdServer(t, embedded.Options{TLS: ca.Files("etcd"), TokenTTL: time.Second}) // it may skip the test
+	w := &system{t: t, sim: ecssim.New(ecssim.Config{}), etcd: server}
 	w.client = w.etcd.Client()
 	w.aws = w.newAWS()
 	t.Cleanup(func() { w.sim.Close(); w.aws.Close() })
