@@ -8,9 +8,10 @@ import (
 )
 
 const (
-	firstReceiveDelay = 25 * time.Millisecond
-	// longestReceiveDelay applies while other pollers succeed: the queue responds, but rejects some calls.
-	longestReceiveDelay = time.Second
+	firstReceiveDelay = 10 * time.Millisecond
+	// longestReceiveDelay applies while other pollers succeed: the queue responds, but rejects some calls. If it rejects
+	// half of them, the delays then take about as long as the rejected calls.
+	longestReceiveDelay = 250 * time.Millisecond
 	longestOutageDelay  = 20 * time.Second // while no poller succeeds
 )
 

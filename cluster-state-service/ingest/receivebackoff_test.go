@@ -49,5 +49,5 @@ func TestReceiveBackoff_CostsLittleIfHalfOfTheReceivesFail(t *testing.T) {
 		inRow[poller] = 0
 		done++
 	}
-	assert.Less(t, waited/receives, 200*time.Millisecond, "for each receive")
+	assert.Less(t, waited/receives, 40*time.Millisecond, "for each receive")
 }
