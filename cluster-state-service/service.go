@@ -51,14 +51,15 @@ func Run(ctx context.Context, cfg Config, log logrus.FieldLogger) error {
 		return err
 	}
 
+	tasks := &state.TaskDecoder{}
 	cache := cache.New(cache.Config{
-		WatchClient: clients.etcdWatch, Client: clients.etcd, Monitor: monitor, Tasks: taskCodec, Instances: instanceCodec,
-		Log: log, Metrics: registry,
+		WatchClient: clients.etcdWatch, Client: clients.etcd, Monitor: monitor,
+		Tasks: taskCodec(tasks), Instances: instanceCodec, Log: log, Metrics: registry,
 	})
 	store := store.New(clients.etcd, cache.StoredVersion, registry).WithMonitor(monitor)
 	replica := replicaName()
 	reconciler, maintainer := newReconciler(cfg, clients, store, cache, replica, log, registry)
-	writer := newWriter(cfg, store, cache, reconciler, log, registry)
+	writer := newWriter(cfg, store, cache, reconciler, tasks, log, registry)
 	consumer, connectivity, err := newConsumer(cfg, clients.aws, store, writer, replica, log, registry)
 	if err != nil {
 		return err
@@ -192,11 +193,11 @@ func newReconciler(
 
 // newWriter returns the writer of events, which verifies old ones with ECS.
 func newWriter(
-	cfg Config, store *store.Store, cache *cache.Cache, reconciler *reconcile.Reconciler, log logrus.FieldLogger,
-	metrics prometheus.Registerer,
+	cfg Config, store *store.Store, cache *cache.Cache, reconciler *reconcile.Reconciler, tasks *state.TaskDecoder,
+	log logrus.FieldLogger, metrics prometheus.Registerer,
 ) *ingest.Writer {
 	return ingest.NewWriter(ingest.WriterConfig{
-		Recorder: store, BatchSize: cfg.EtcdBatchSize, Log: log, Metrics: metrics,
+		Recorder: store, DecodeTask: tasks.Keep, BatchSize: cfg.EtcdBatchSize, Log: log, Metrics: metrics,
 		Verification: ingest.Verification{
 			Describer: reconciler, StoredVersion: cache.StoredVersion, ReconciledAt: cache.ReconciledAt,
 		},
@@ -227,17 +228,19 @@ func newConsumer(
 	}), connectivity, nil
 }
 
-// The codecs decode, order and encode records for the cache.
-var (
-	taskCodec = cache.Codec[state.Task]{
-		Decode: state.DecodeTask, Version: func(t state.Task) int64 { return t.Version }, Compact: state.Task.Compact,
+// taskCodec decodes, orders and encodes the records of tasks for the cache.
+func taskCodec(tasks *state.TaskDecoder) cache.Codec[state.Task] {
+	return cache.Codec[state.Task]{
+		Decode: tasks.Take, Version: func(t state.Task) int64 { return t.Version }, Compact: state.Task.Compact,
 		Encode: api.EncodeTask, EncodeDeleted: api.EncodeDeleted,
 	}
-	instanceCodec = cache.Codec[state.Instance]{
-		Decode: state.DecodeInstance, Version: func(i state.Instance) int64 { return i.Version },
-		Encode: api.EncodeInstance, EncodeDeleted: api.EncodeDeleted,
-	}
-)
+}
+
+// instanceCodec does the same for container instances.
+var instanceCodec = cache.Codec[state.Instance]{
+	Decode: state.DecodeInstance, Version: func(i state.Instance) int64 { return i.Version },
+	Encode: api.EncodeInstance, EncodeDeleted: api.EncodeDeleted,
+}
 
 // progress returns the compactor's view of the cache: the current etcd revision and the number of records written.
 func progress(c *cache.Cache) func(context.Context) (revision, changes int64, err error) {

@@ -32,9 +32,14 @@ type Event struct {
 	Live      bool      // the task has not stopped, or the instance has not left its cluster
 }
 
+// decodeTask decodes the event of a task, as state.DecodeTask does.
+type decodeTask func(value []byte) (state.Task, error)
+
 // Decode decodes one EventBridge event. Source: "Amazon ECS events" in the Amazon ECS Developer Guide.
 // An error other than ErrUnsupportedKind means that the event is malformed.
-func Decode(body []byte) (Event, error) {
+func Decode(body []byte) (Event, error) { return decode(body, state.DecodeTask) }
+
+func decode(body []byte, decodeTask decodeTask) (Event, error) {
 	source, kind, err := sourceAndKind(body)
 	if errors.Is(err, errNoDetailType) {
 		if inner := snsMessage(body); inner != nil {
@@ -54,7 +59,7 @@ func Decode(body []byte) (Event, error) {
 	event := Event{Record: state.Record{Value: body}}
 	switch kind {
 	case "ECS Task State Change":
-		task, err := state.DecodeTask(body)
+		task, err := decodeTask(body)
 		if err != nil {
 			return Event{}, fmt.Errorf("event: %w", err)
 		}
@@ -146,8 +151,14 @@ func sourceAndKind(body []byte) (source, kind string, err error) {
 		if err != nil {
 			return "", "", err
 		}
-		target := map[string]*string{"source": &source, "detail-type": &kind}[strings.ToLower(name.String())]
-		if target == nil {
+		field := name.String()
+		var target *string
+		switch { // in any case, as in the rest of the event
+		case strings.EqualFold(field, "source"):
+			target = &source
+		case strings.EqualFold(field, "detail-type"):
+			target = &kind
+		default:
 			if err := fields.SkipValue(); err != nil {
 				return "", "", err
 			}
@@ -158,7 +169,7 @@ func sourceAndKind(body []byte) (source, kind string, err error) {
 			return "", "", err
 		}
 		if value.Kind() != '"' {
-			return "", "", fmt.Errorf("%s is not a string", strings.ToLower(name.String()))
+			return "", "", fmt.Errorf("%s is not a string", strings.ToLower(field))
 		}
 		*target = value.String()
 	}

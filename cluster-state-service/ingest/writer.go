@@ -27,6 +27,8 @@ type WriterConfig struct {
 	Recorder Recorder
 	// Verification says how to verify old events of unknown entities. Without a Describer, they are not verified.
 	Verification
+	// DecodeTask decodes the event of a task; state.DecodeTask by default.
+	DecodeTask func(value []byte) (state.Task, error)
 	Partitions int // number of concurrent commits; 2 by default
 	BatchSize  int // maximum number of records in a commit; 100 by default
 	Log        logrus.FieldLogger
@@ -37,6 +39,7 @@ type WriterConfig struct {
 // they keep their order. Old events of unknown entities are verified with ECS first.
 type Writer struct {
 	recorder   Recorder
+	decodeTask decodeTask
 	partitions []chan pendingRecord
 	verifier   *verifier
 	batchSize  int
@@ -64,6 +67,7 @@ type Result struct {
 func NewWriter(c WriterConfig) *Writer {
 	w := &Writer{
 		recorder:   c.Recorder,
+		decodeTask: c.DecodeTask,
 		partitions: make([]chan pendingRecord, cmp.Or(c.Partitions, 2)),
 		batchSize:  cmp.Or(c.BatchSize, 100),
 		seed:       maphash.MakeSeed(),
@@ -71,6 +75,9 @@ func NewWriter(c WriterConfig) *Writer {
 		failures:   logging.NewFailureLog(c.Log, "failed to record events; retrying", "recording events again"),
 		log:        c.Log,
 		metrics:    newMetrics(c.Metrics),
+	}
+	if w.decodeTask == nil {
+		w.decodeTask = state.DecodeTask
 	}
 	w.progress.register(c.Metrics)
 	w.verifier = newVerifier(c.Verification, w.enqueue, c.Log)
@@ -122,7 +129,7 @@ func (w *Writer) Write(ctx context.Context, messages []Message) (result Result, 
 	all := make(chan finished, len(messages)) // has room for all, so that a commit never blocks
 	pending := 0
 	for _, m := range messages {
-		event, err := Decode(m.Body)
+		event, err := decode(m.Body, w.decodeTask)
 		switch {
 		case errors.Is(err, ErrUnsupportedKind):
 			w.log.WithError(err).WithField("message", m.ID).Debug("event skipped")
