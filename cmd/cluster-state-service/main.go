@@ -11,10 +11,14 @@ import (
 	"syscall"
 
 	clusterstate "github.com/blox/blox/cluster-state-service"
+	"github.com/blox/blox/internal/gcfloor"
 	"github.com/blox/blox/internal/httpserver"
 	"github.com/blox/blox/internal/logging"
 	"github.com/blox/blox/internal/version"
 )
+
+// gcFloor is how much the heap may always grow between two collections, in bytes.
+const gcFloor = 64 << 20
 
 func main() {
 	ctx, stop := signal.NotifyContext(context.Background(), os.Interrupt, syscall.SIGTERM)
@@ -39,5 +43,6 @@ func run(ctx context.Context, args []string, getenv func(string) string) error {
 	}
 	log := logging.New("CSS", logging.Options{File: cfg.LogFile, Level: cfg.LogLevel, Format: cfg.LogFormat})
 	defer log.Close()
+	gcfloor.Set(gcFloor)
 	return clusterstate.Run(ctx, cfg, log)
 }
