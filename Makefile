@@ -25,11 +25,12 @@ help: ## list the targets
 build: ## build every command into bin/
 	CGO_ENABLED=0 go build -trimpath -ldflags '$(LDFLAGS)' -o bin/ ./cmd/...
 
-generate: ## generate API clients and models from the swagger files
+generate: ## generate API clients, models and OpenAPI 3 documents from the swagger files
 	@for api in $(APIS); do \
 	  rm -rf swagger/$$api/v1/client swagger/$$api/v1/models; \
-	  $(SWAGGER) generate client --quiet --name=$$api --spec=swagger/$$api/v1/swagger.json --target=swagger/$$api/v1; \
+	  $(SWAGGER) generate client --quiet --skip-tag-packages --name=$$api --spec=swagger/$$api/v1/swagger.json --target=swagger/$$api/v1; \
 	done
+	@go test ./swagger -run TestOpenAPI_MatchesTheSwaggerFiles -update >/dev/null
 
 unit: ## run tests without processes and etcd clusters in under 30 s; only make test has the race detector
 	go test -short $$(go list ./... | grep -vE '$(NOT_UNIT)') ./cmd/blox/connect ./cmd/blox/show

@@ -83,8 +83,7 @@ func New(cfg Config) http.Handler {
 	mux.HandleFunc("GET /v1/clusters", a.listClusters)
 	mux.HandleFunc("GET /v1/ping", ping)
 	mux.HandleFunc("GET /v1/ready", a.ready)
-	mux.Handle("GET /v1/swagger.json", httpserver.SpecHandler(v1.JSON))
-	apidocs.Register(mux)
+	apidocs.Register(mux, apidocs.Spec{Swagger: v1.JSON, OpenAPI: v1.OpenAPI})
 	if cfg.Metrics != nil {
 		mux.Handle("GET /metrics", cfg.Metrics)
 	}

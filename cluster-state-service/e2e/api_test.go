@@ -175,7 +175,7 @@ func TestAPI_GeneratedClientCallsEveryOperation(t *testing.T) {
 	var answered []string
 	for _, path := range []string{
 		"/v1/instances", "/v1/instances/prod/" + instance, "/v1/tasks", "/v1/tasks/prod/" + runningTask, "/v1/clusters",
-		"/v1/ping", "/v1/ready", "/v1/swagger.json",
+		"/v1/ping", "/v1/ready", "/v1/swagger.json", "/v1/openapi.json",
 	} {
 		answer, body := c.do(http.MethodGet, path)
 		assert.Equal(t, http.StatusOK, answer.StatusCode, path)

@@ -61,8 +61,7 @@ func New(cfg Config) http.Handler {
 			}
 		})
 	}
-	mux.Handle("GET /v1/swagger.json", httpserver.SpecHandler(v1.JSON))
-	apidocs.Register(mux)
+	apidocs.Register(mux, apidocs.Spec{Swagger: v1.JSON, OpenAPI: v1.OpenAPI})
 	mux.Handle("GET /metrics", cfg.Metrics)
 	mux.Handle("GET /{$}", cfg.UI)
 	mux.Handle("GET /page/{file}", cfg.UI)

@@ -139,7 +139,7 @@ func TestAPI_ServesEveryOperation(t *testing.T) {
 	call("POST", "/v1/environments/logs/resume", "")
 	expect(http.StatusConflict, "POST", "/v1/environments/logs/takeover/cancel", "") // it takes no service over
 	call("DELETE", "/v1/environments/logs?stopTasks=true", "")
-	for _, path := range []string{"/v1/ping", "/v1/ready", "/v1/swagger.json"} {
+	for _, path := range []string{"/v1/ping", "/v1/ready", "/v1/swagger.json", "/v1/openapi.json"} {
 		call("GET", path, "")
 	}
 	assert.ElementsMatch(t, spec.Operations(), called)

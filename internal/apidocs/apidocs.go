@@ -1,4 +1,5 @@
-// Package apidocs serves an API's OpenAPI document in a browser: Swagger UI, from this binary alone.
+// Package apidocs serves the documents that describe an API, an index of its operations, and a page that shows them in
+// a browser: Swagger UI, from this binary alone.
 package apidocs
 
 import (
@@ -14,6 +15,8 @@ import (
 	"time"
 
 	ui "github.com/swaggest/swgui/v5/static"
+
+	"github.com/blox/blox/internal/httpserver"
 )
 
 //go:embed page
@@ -58,9 +61,12 @@ func zipped(plain []byte) []byte {
 	return b.Bytes()
 }
 
-// Register adds the page to mux at GET /docs, and its files below. It shows the document that mux serves at
-// GET /v1/swagger.json.
-func Register(mux *http.ServeMux) {
+// Register adds to mux the index at GET /v1, the documents at GET /v1/swagger.json and /v1/openapi.json, and the page
+// that shows them at GET /docs, with its files below.
+func Register(mux *http.ServeMux, spec Spec) {
+	mux.HandleFunc("GET /v1", indexHandler(newIndex(spec)))
+	mux.Handle("GET /v1/swagger.json", httpserver.SpecHandler(spec.Swagger))
+	mux.Handle("GET /v1/openapi.json", httpserver.SpecHandler(spec.OpenAPI))
 	mux.HandleFunc("GET /docs", serve)
 	mux.HandleFunc("GET /docs/{file}", serve)
 }

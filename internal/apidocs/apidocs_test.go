@@ -12,13 +12,17 @@ import (
 	"go.uber.org/goleak"
 
 	"github.com/blox/blox/internal/apidocs"
+	"github.com/blox/blox/internal/version"
 )
 
 func TestMain(m *testing.M) { goleak.VerifyTestMain(m) }
 
+const swagger = `{"swagger": "2.0", "info": {"title": "a-service"}, "basePath": "/v1", "paths": {
+	"/things": {"post": {"summary": "Create."}, "parameters": [], "get": {"tags": ["Things"], "summary": "List."}}}}`
+
 func ask(path string, header ...string) *http.Response {
 	mux := http.NewServeMux()
-	apidocs.Register(mux)
+	apidocs.Register(mux, apidocs.Spec{Swagger: []byte(swagger), OpenAPI: []byte(`{"openapi":"3.0.3"}`)})
 	request := httptest.NewRequest(http.MethodGet, path, nil)
 	for i := 0; i+1 < len(header); i += 2 {
 		request.Header.Set(header[i], header[i+1])
@@ -65,4 +69,34 @@ func TestHandler_CompressesAndCaches(t *testing.T) {
 		assert.Empty(t, text(t, again))
 	}
 	assert.NotEqual(t, plain.Header.Get("ETag"), zipped.Header.Get("ETag"))
+}
+
+func TestIndex_ListsTheOperations(t *testing.T) {
+	answer := ask("/v1", "Accept", "*/*")
+	assert.Equal(t, http.StatusOK, answer.StatusCode)
+	assert.Equal(t, "application/json; charset=UTF-8", answer.Header.Get("Content-Type"))
+	assert.Equal(t, "Accept", answer.Header.Get("Vary"))
+	assert.JSONEq(t, `{"service": "a-service", "version": "`+version.String()+`", "page": "./", "docs": "docs",
+		"openapi": "v1/openapi.json", "swagger": "v1/swagger.json", "operations": [
+			{"method": "GET", "path": "/v1/things", "tag": "Things", "summary": "List."},
+			{"method": "POST", "path": "/v1/things", "tag": "", "summary": "Create."}]}`, text(t, answer))
+}
+
+func TestIndex_RedirectsBrowsersToTheDocs(t *testing.T) {
+	for accept, redirects := range map[string]bool{
+		"": false, "*/*": false, "application/json": false, "application/problem+json, application/json": false,
+		"text/html,application/xhtml+xml,application/xml;q=0.9,*/*;q=0.8": true, "application/json, text/html": false,
+		";;": false,
+	} {
+		answer := ask("/v1", "Accept", accept)
+		assert.Equal(t, redirects, answer.StatusCode == http.StatusFound, accept)
+		if redirects {
+			assert.Equal(t, "docs", answer.Header.Get("Location"), "relative to /v1")
+		}
+	}
+}
+
+func TestDocuments_AreServedInBothForms(t *testing.T) {
+	assert.Equal(t, swagger, text(t, ask("/v1/swagger.json")))
+	assert.Equal(t, `{"openapi":"3.0.3"}`, text(t, ask("/v1/openapi.json")))
 }

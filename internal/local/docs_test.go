@@ -39,10 +39,10 @@ func TestDocs_ShowAndTryEveryOperation(t *testing.T) {
 				assert.Equal(t, name, testenv.Query(browser, chromedp.Title()))
 				want, streams := operations(t, service.spec)
 				shown := testenv.Query(browser, chromedp.Evaluate[[]string](
-					`[...document.querySelectorAll(".opblock")].map(e => e.id.replace("operations-default-", ""))`))
+					`[...document.querySelectorAll(".opblock")].map(e => e.id.split("-").at(-1))`))
 				assert.ElementsMatch(t, want, shown)
 
-				operation := "#operations-default-" + service.get
+				operation := "[id^=operations-][id$=-" + service.get + "]"
 				browser.Do(chromedp.Click(chromedp.CSS(operation+" .opblock-summary-control")),
 					chromedp.Click(chromedp.CSS(operation+" .try-out__btn")),
 					chromedp.Click(chromedp.CSS(operation+" .execute")),
@@ -54,7 +54,7 @@ func TestDocs_ShowAndTryEveryOperation(t *testing.T) {
 				assert.Contains(t, shownText(".highlight-code"), service.want)
 
 				for _, stream := range streams { // a stream has no end, so the page cannot try it
-					operation := "#operations-default-" + stream
+					operation := "[id^=operations-][id$=-" + stream + "]"
 					browser.Do(chromedp.Click(chromedp.CSS(operation+" .opblock-summary-control")),
 						chromedp.WaitVisible(chromedp.CSS(operation+" .opblock-section-header")),
 						chromedp.WaitNotPresent(chromedp.CSS(operation+" .try-out__btn")))

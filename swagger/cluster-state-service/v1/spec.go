@@ -7,3 +7,8 @@ import _ "embed"
 //
 //go:embed swagger.json
 var JSON []byte
+
+// OpenAPI is openapi.json, OpenAPI 3.0, which `make generate` converts from swagger.json.
+//
+//go:embed openapi.json
+var OpenAPI []byte

@@ -87,6 +87,12 @@ type ClientService interface {
 	// GetInstanceContext get a container instance.
 	GetInstanceContext(ctx context.Context, params *GetInstanceParams, opts ...ClientOption) (*GetInstanceOK, error)
 
+	// GetOpenAPI get the API as open API 3 0.
+	GetOpenAPI(params *GetOpenAPIParams, opts ...ClientOption) (*GetOpenAPIOK, error)
+
+	// GetOpenAPIContext get the API as open API 3 0.
+	GetOpenAPIContext(ctx context.Context, params *GetOpenAPIParams, opts ...ClientOption) (*GetOpenAPIOK, error)
+
 	// GetSwagger get the API description.
 	GetSwagger(params *GetSwaggerParams, opts ...ClientOption) (*GetSwaggerOK, error)
 
@@ -209,6 +215,72 @@ func (a *Client) GetInstanceContext(ctx context.Context, params *GetInstancePara
 	//
 	// safeguard: normally, in the absence of a default response, unknown success responses return an error above: so this is a codegen issue
 	msg := fmt.Sprintf("unexpected success response for GetInstance: API contract not enforced by server. Client expected to get an error, but got: %T", result)
+	panic(msg)
+}
+
+// GetOpenAPI gets the API as open API 3 0.
+//
+// It is converted from the Swagger 2.0 document..
+//
+// This method does not support injected context.
+// However, timeout and opentracing contexts are honored whenever enabled.
+//
+// If you need to pass a specific context, use [Client.GetOpenAPIContext] instead.
+func (a *Client) GetOpenAPI(params *GetOpenAPIParams, opts ...ClientOption) (*GetOpenAPIOK, error) {
+	var ctx context.Context
+	if params.inner.ctx != nil {
+		ctx = params.inner.ctx
+	} else {
+		ctx = context.Background()
+	}
+
+	return a.GetOpenAPIContext(ctx, params, opts...)
+}
+
+// GetOpenAPIContext gets the API as open API 3 0.
+//
+// It is converted from the Swagger 2.0 document..
+//
+// Do not use the deprecated [GetOpenAPIParams.Context] with this method: it would be ignored.
+func (a *Client) GetOpenAPIContext(ctx context.Context, params *GetOpenAPIParams, opts ...ClientOption) (*GetOpenAPIOK, error) {
+	// NOTE: parameters are not validated before sending
+	if params == nil {
+		params = NewGetOpenAPIParams()
+	}
+
+	op := &runtime.ClientOperation{
+		ID:                 "GetOpenAPI",
+		Method:             "GET",
+		PathPattern:        "/openapi.json",
+		ProducesMediaTypes: []string{"application/json"},
+		ConsumesMediaTypes: []string{"application/json"},
+		Schemes:            []string{"http"},
+		Params:             params,
+		Reader:             &GetOpenAPIReader{formats: a.formats},
+		Client:             params.HTTPClient,
+	}
+
+	for _, opt := range opts {
+		opt(op)
+	}
+
+	result, err := a.transport.SubmitContext(ctx, op)
+	if err != nil {
+		return nil, err
+	}
+
+	// only one success response has to be checked
+	success, ok := result.(*GetOpenAPIOK)
+	if ok {
+		return success, nil
+	}
+
+	// unexpected success response.
+
+	// no default response is defined.
+	//
+	// safeguard: normally, in the absence of a default response, unknown success responses return an error above: so this is a codegen issue
+	msg := fmt.Sprintf("unexpected success response for GetOpenAPI: API contract not enforced by server. Client expected to get an error, but got: %T", result)
 	panic(msg)
 }
 
