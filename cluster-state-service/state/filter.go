@@ -61,6 +61,7 @@ type Filter struct {
 	Since time.Time
 	// EC2InstanceID is an instance's, or that of a task's instance; see OnInstances.
 	EC2InstanceID Values
+	Search        Search
 
 	// Filters of tasks.
 	StartedBy         string
@@ -82,9 +83,9 @@ type Filter struct {
 // The names of the query parameters that filter each kind.
 var (
 	TaskFilters = []string{"status", "cluster", "startedBy", "desiredStatus", "family", "taskDefinition",
-		"containerInstance", "launchType", "group", "stopCode", "capacityProviderName", "ec2InstanceId", "since"}
+		"containerInstance", "launchType", "group", "stopCode", "capacityProviderName", "ec2InstanceId", "since", "search"}
 	InstanceFilters = []string{"status", "cluster", "attribute", "ec2InstanceId", "agentConnected",
-		"capacityProviderName", "since"}
+		"capacityProviderName", "since", "search"}
 )
 
 // The values of desiredStatus, launchType and stopCode. Source: Task in the Amazon ECS API Reference.
@@ -126,6 +127,9 @@ func ParseFilter(kind Kind, value func(name string) string) (f Filter, err error
 		}
 	}
 	if f.Since, err = parseSince(value("since")); err != nil {
+		return f, err
+	}
+	if f.Search, err = parseSearch(value("search")); err != nil {
 		return f, err
 	}
 	f.AgentConnected = value("agentConnected")
@@ -185,6 +189,7 @@ func (f *Filter) MatchesTask(t *Task) bool {
 		f.TaskDefinition.matchesARNOrID(t.TaskDefinitionARN) &&
 		f.ContainerInstance.matchesARNOrID(t.ContainerInstanceARN) &&
 		(f.EC2InstanceID.IsEmpty() || f.onInstances[t.ContainerInstanceARN] != f.EC2InstanceID.Excluded) &&
+		f.Search.matchesTask(t) &&
 		f.matchesSince(t.UpdatedAt, t.RecordedAt)
 }
 
@@ -195,7 +200,7 @@ func (f *Filter) MatchesInstance(i *Instance) bool {
 		(f.Status == "" || strings.EqualFold(f.Status, i.Status)) &&
 		f.EC2InstanceID.Matches(i.EC2InstanceID) && f.CapacityProvider.Matches(i.CapacityProviderName) &&
 		(f.AgentConnected == "" || (f.AgentConnected == "true") == i.AgentConnected) &&
-		f.Attribute.matchesFunc(i.hasAttribute) &&
+		f.Attribute.matchesFunc(i.hasAttribute) && f.Search.matchesInstance(i) &&
 		f.matchesSince(i.UpdatedAt, i.RecordedAt)
 }
 

@@ -117,6 +117,11 @@ type ListInstancesParams struct {
 	// The nextToken of the previous page. The filters must be the same.
 	NextToken *string
 
+	// Search.
+	//
+	// Text that the instance's ID, EC2 instance ID, capacity provider, agent version, status reason or value of an attribute contains, in any case. An ARN matches as a whole.
+	Search *string
+
 	// Since.
 	//
 	// Time of the last change at the earliest, RFC 3339.
@@ -297,6 +302,17 @@ func (o *ListInstancesParams) WithNextToken(nextToken *string) *ListInstancesPar
 // SetNextToken adds the nextToken to the list instances params.
 func (o *ListInstancesParams) SetNextToken(nextToken *string) {
 	o.NextToken = nextToken
+}
+
+// WithSearch adds the search to the list instances params.
+func (o *ListInstancesParams) WithSearch(search *string) *ListInstancesParams {
+	o.SetSearch(search)
+	return o
+}
+
+// SetSearch adds the search to the list instances params.
+func (o *ListInstancesParams) SetSearch(search *string) {
+	o.Search = search
 }
 
 // WithSince adds the since to the list instances params.
@@ -495,6 +511,23 @@ func (o *ListInstancesParams) WriteToRequest(r runtime.ClientRequest, reg strfmt
 		if qNextToken != "" {
 
 			if err := r.SetQueryParam("nextToken", qNextToken); err != nil {
+				return err
+			}
+		}
+	}
+
+	if o.Search != nil {
+
+		// query param search
+		var qrSearch string
+
+		if o.Search != nil {
+			qrSearch = *o.Search
+		}
+		qSearch := qrSearch
+		if qSearch != "" {
+
+			if err := r.SetQueryParam("search", qSearch); err != nil {
 				return err
 			}
 		}

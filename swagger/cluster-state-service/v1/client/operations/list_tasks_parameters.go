@@ -132,6 +132,11 @@ type ListTasksParams struct {
 	// The nextToken of the previous page. The filters must be the same.
 	NextToken *string
 
+	// Search.
+	//
+	// Text that the task's ID, task definition, group, startedBy, container instance's ID, capacity provider, zone, stop code or stopped reason contains, in any case. An ARN matches as a whole.
+	Search *string
+
 	// Since.
 	//
 	// Time of the last change at the earliest, RFC 3339.
@@ -360,6 +365,17 @@ func (o *ListTasksParams) WithNextToken(nextToken *string) *ListTasksParams {
 // SetNextToken adds the nextToken to the list tasks params.
 func (o *ListTasksParams) SetNextToken(nextToken *string) {
 	o.NextToken = nextToken
+}
+
+// WithSearch adds the search to the list tasks params.
+func (o *ListTasksParams) WithSearch(search *string) *ListTasksParams {
+	o.SetSearch(search)
+	return o
+}
+
+// SetSearch adds the search to the list tasks params.
+func (o *ListTasksParams) SetSearch(search *string) {
+	o.Search = search
 }
 
 // WithSince adds the since to the list tasks params.
@@ -642,6 +658,23 @@ func (o *ListTasksParams) WriteToRequest(r runtime.ClientRequest, reg strfmt.Reg
 		if qNextToken != "" {
 
 			if err := r.SetQueryParam("nextToken", qNextToken); err != nil {
+				return err
+			}
+		}
+	}
+
+	if o.Search != nil {
+
+		// query param search
+		var qrSearch string
+
+		if o.Search != nil {
+			qrSearch = *o.Search
+		}
+		qSearch := qrSearch
+		if qSearch != "" {
+
+			if err := r.SetQueryParam("search", qSearch); err != nil {
 				return err
 			}
 		}

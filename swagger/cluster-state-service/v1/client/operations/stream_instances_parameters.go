@@ -105,6 +105,11 @@ type StreamInstancesParams struct {
 	// Format: int32
 	Heartbeat *int32
 
+	// Search.
+	//
+	// Text that the instance's ID, EC2 instance ID, capacity provider, agent version, status reason or value of an attribute contains, in any case. An ARN matches as a whole.
+	Search *string
+
 	// Since.
 	//
 	// Time of the last change at the earliest, RFC 3339.
@@ -268,6 +273,17 @@ func (o *StreamInstancesParams) WithHeartbeat(heartbeat *int32) *StreamInstances
 // SetHeartbeat adds the heartbeat to the stream instances params.
 func (o *StreamInstancesParams) SetHeartbeat(heartbeat *int32) {
 	o.Heartbeat = heartbeat
+}
+
+// WithSearch adds the search to the stream instances params.
+func (o *StreamInstancesParams) WithSearch(search *string) *StreamInstancesParams {
+	o.SetSearch(search)
+	return o
+}
+
+// SetSearch adds the search to the stream instances params.
+func (o *StreamInstancesParams) SetSearch(search *string) {
+	o.Search = search
 }
 
 // WithSince adds the since to the stream instances params.
@@ -452,6 +468,23 @@ func (o *StreamInstancesParams) WriteToRequest(r runtime.ClientRequest, reg strf
 		if qHeartbeat != "" {
 
 			if err := r.SetQueryParam("heartbeat", qHeartbeat); err != nil {
+				return err
+			}
+		}
+	}
+
+	if o.Search != nil {
+
+		// query param search
+		var qrSearch string
+
+		if o.Search != nil {
+			qrSearch = *o.Search
+		}
+		qSearch := qrSearch
+		if qSearch != "" {
+
+			if err := r.SetQueryParam("search", qSearch); err != nil {
 				return err
 			}
 		}

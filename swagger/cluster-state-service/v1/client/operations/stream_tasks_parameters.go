@@ -120,6 +120,11 @@ type StreamTasksParams struct {
 	// Launch type, case-insensitive: EC2, FARGATE, EXTERNAL or MANAGED_INSTANCES. Several values are separated by commas; a leading ! excludes them.
 	LaunchType *string
 
+	// Search.
+	//
+	// Text that the task's ID, task definition, group, startedBy, container instance's ID, capacity provider, zone, stop code or stopped reason contains, in any case. An ARN matches as a whole.
+	Search *string
+
 	// Since.
 	//
 	// Time of the last change at the earliest, RFC 3339.
@@ -331,6 +336,17 @@ func (o *StreamTasksParams) WithLaunchType(launchType *string) *StreamTasksParam
 // SetLaunchType adds the launchType to the stream tasks params.
 func (o *StreamTasksParams) SetLaunchType(launchType *string) {
 	o.LaunchType = launchType
+}
+
+// WithSearch adds the search to the stream tasks params.
+func (o *StreamTasksParams) WithSearch(search *string) *StreamTasksParams {
+	o.SetSearch(search)
+	return o
+}
+
+// SetSearch adds the search to the stream tasks params.
+func (o *StreamTasksParams) SetSearch(search *string) {
+	o.Search = search
 }
 
 // WithSince adds the since to the stream tasks params.
@@ -599,6 +615,23 @@ func (o *StreamTasksParams) WriteToRequest(r runtime.ClientRequest, reg strfmt.R
 		if qLaunchType != "" {
 
 			if err := r.SetQueryParam("launchType", qLaunchType); err != nil {
+				return err
+			}
+		}
+	}
+
+	if o.Search != nil {
+
+		// query param search
+		var qrSearch string
+
+		if o.Search != nil {
+			qrSearch = *o.Search
+		}
+		qSearch := qrSearch
+		if qSearch != "" {
+
+			if err := r.SetQueryParam("search", qSearch); err != nil {
 				return err
 			}
 		}

@@ -1,0 +1,45 @@
+package state
+
+import (
+	"slices"
+	"strings"
+)
+
+// maxSearch is the maximum length of a search, which is compared with several fields of every entity.
+const maxSearch = 256
+
+// Search matches entities by a text that one of the fields that people recognise contains, in any case. The zero value
+// matches every entity.
+type Search string
+
+// parseSearch lower-cases the text.
+func parseSearch(s string) (Search, error) {
+	if len(s) > maxSearch {
+		return "", &ParameterError{"search", s, "at most 256 characters"}
+	}
+	return Search(strings.ToLower(s)), nil
+}
+
+// matchesTask compares what Task.Compact retains.
+func (s Search) matchesTask(t *Task) bool {
+	return s == "" || s.inARN(t.ARN) || s.inARN(t.TaskDefinitionARN) || s.inARN(t.ContainerInstanceARN) ||
+		s.in(t.Group) || s.in(t.StartedBy) || s.in(t.StoppedReason) || s.in(t.StopCode) ||
+		s.in(t.CapacityProviderName) || s.in(t.AvailabilityZone)
+}
+
+func (s Search) matchesInstance(i *Instance) bool {
+	return s == "" || s.inARN(i.ARN) || s.in(i.EC2InstanceID) || s.in(i.CapacityProviderName) ||
+		s.in(i.VersionInfo.AgentVersion) || s.in(i.StatusReason) ||
+		slices.ContainsFunc(i.Attributes, func(a Attribute) bool { return s.in(a.Value) })
+}
+
+// inARN searches the part after the last slash: the others are alike in all ARNs. A text that begins like an ARN is
+// compared with the whole of it.
+func (s Search) inARN(arn string) bool {
+	if !strings.HasPrefix(string(s), "arn:") {
+		arn = arn[strings.LastIndexByte(arn, '/')+1:]
+	}
+	return s.in(arn)
+}
+
+func (s Search) in(text string) bool { return strings.Contains(strings.ToLower(text), string(s)) }
