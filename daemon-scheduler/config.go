@@ -7,6 +7,7 @@ import (
 	"fmt"
 	"io"
 	"net"
+	"net/url"
 	"slices"
 	"strings"
 	"time"
@@ -15,6 +16,7 @@ import (
 	"github.com/blox/blox/internal/etcd"
 	"github.com/blox/blox/internal/httpserver"
 	"github.com/blox/blox/internal/logging"
+	"github.com/blox/blox/internal/redact"
 	"github.com/blox/blox/internal/tlsconfig"
 )
 
@@ -47,6 +49,10 @@ type Config struct {
 	AllowedRoles []string
 	// AlarmInterval (--alarm-interval) is the time between two reads of the alarms of deployments in progress.
 	AlarmInterval time.Duration
+
+	ReadOnlyUI bool // --read-only-ui: the page has no actions
+	// ExplorerURL (--explorer-url) is where browsers reach the page of cluster-state-service; empty: no links to it.
+	ExplorerURL string
 
 	LogFile  string // DS_LOG_FILE: path of a rotated file, in addition to stderr
 	LogLevel string // DS_LOG_LEVEL: debug, info, warn, error, crit or none
@@ -119,6 +125,9 @@ func (c *Config) define(flags *flag.FlagSet) (version *bool) {
 		"time between two reads of the CloudWatch alarms of deployments in progress")
 	flags.Float64Var(&c.AlarmRate, "alarm-rate", 4,
 		"greatest number of `calls` of CloudWatch's DescribeAlarms per second; CloudWatch allows an account 9")
+	flags.BoolVar(&c.ReadOnlyUI, "read-only-ui", false, "serve the page at / without actions; the API stays as it is")
+	flags.StringVar(&c.ExplorerURL, "explorer-url", "",
+		"`URL` at which browsers reach the page of cluster-state-service; the page at / links to it")
 	flags.StringVar(&c.LogFormat, "log-format", cmp.Or(c.Getenv("DS_LOG_FORMAT"), logging.FormatText),
 		logging.FormatUsage)
 	flags.BoolVar(&c.Healthcheck, "healthcheck", false, httpserver.HealthcheckUsage)
@@ -175,6 +184,8 @@ func (c Config) check(rest []string) error {
 	problem(c.HealthInterval <= 0, "--health-interval %s: not above 0", c.HealthInterval)
 	problem(c.RolloutHealthInterval <= 0, "--rollout-health-interval %s: not above 0", c.RolloutHealthInterval)
 	problem(c.AlarmInterval <= 0, "--alarm-interval %s: not above 0", c.AlarmInterval)
+	problem(!isPageURL(c.ExplorerURL), "--explorer-url %q: not http://… or https://… without a user, query or fragment",
+		redact.URL(c.ExplorerURL))
 	problem(c.DeploymentHistory < 1, "--deployment-history %d: below 1", c.DeploymentHistory)
 	problem(c.Workers < 1 || c.Workers > 100, "--workers %d: not 1 to 100", c.Workers)
 	problem(c.AttributeInterval < 0, "--attribute-interval %s: below 0", c.AttributeInterval)
@@ -192,6 +203,13 @@ func joined(problems []string) error {
 		return errors.New(strings.Join(problems, "; "))
 	}
 	return nil
+}
+
+// isPageURL reports whether a page can link to the URL. It may be empty.
+func isPageURL(given string) bool {
+	u, err := url.Parse(given)
+	return given == "" || err == nil && (u.Scheme == "http" || u.Scheme == "https") && u.Host != "" && u.User == nil &&
+		u.RawQuery == "" && u.Fragment == ""
 }
 
 func isHTTPS(endpoint string) bool { return strings.HasPrefix(endpoint, "https://") }

@@ -83,6 +83,24 @@ func TestParseConfig_PrintsHelpAndReportsVersion(t *testing.T) {
 	assert.ErrorIs(t, err, daemonscheduler.ErrVersion)
 }
 
+func TestParseConfig_AcceptsAddressesOfPagesOnly(t *testing.T) {
+	required := []string{"--css-endpoint", "css:3000", "--etcd-endpoint", "etcd:2379"}
+	c, err := parse(nil, append(required, "--read-only-ui", "--explorer-url", "https://blox.example.com/css/")...)
+	require.NoError(t, err)
+	assert.True(t, c.ReadOnlyUI)
+	assert.Equal(t, "https://blox.example.com/css/", c.ExplorerURL)
+	for _, invalid := range []string{
+		"css:3000", "javascript:alert(1)", "//css", "https://", "https://css/#x", "https://css/?x=1",
+	} {
+		_, err = parse(nil, append(required, "--explorer-url", invalid)...)
+		assert.EqualError(t, err, fmt.Sprintf(
+			"--explorer-url %q: not http://… or https://… without a user, query or fragment", invalid))
+	}
+	_, err = parse(nil, append(required, "--explorer-url", "https://me:secret@css")...)
+	require.Error(t, err)
+	assert.NotContains(t, err.Error(), "secret")
+}
+
 func TestParseConfig_EveryFlagIsDocumented(t *testing.T) {
 	var help bytes.Buffer
 	_, err := daemonscheduler.ParseConfig([]string{"--help"}, func(string) string { return "" }, &help)

@@ -80,7 +80,7 @@ func Run(ctx context.Context, cfg Config, log logrus.FieldLogger) error {
 	handler := api.New(api.Config{
 		Store: store, Cache: cache, Status: status, Events: eventStore, RecordEvent: recorder.Record,
 		Resolver: func(role environment.Role) api.Resolver { return ecs.For(role) },
-		Metrics:  httpserver.MetricsHandler(registry), UI: ui.Handler(), Log: log,
+		Metrics:  httpserver.MetricsHandler(registry), UI: newUI(cfg), Log: log,
 	})
 	log.WithFields(logrus.Fields{
 		"version": version.String(), "address": listener.Addr().String(), "region": region, "replica": replica,
@@ -201,6 +201,10 @@ func newEngine(cfg Config, dependencies engine.Config) *engine.Engine {
 		EnvironmentChanged: e.EnvironmentChanged, AttributesChanged: e.ReadinessChanged,
 	})
 	return e
+}
+
+func newUI(cfg Config) http.Handler {
+	return ui.Handler(ui.Config{ReadOnly: cfg.ReadOnlyUI, ExplorerURL: cfg.ExplorerURL})
 }
 
 func listen(cfg Config) (net.Listener, error) {

@@ -16,8 +16,18 @@ import (
 type Encoder struct{}
 
 // Instance implements status.Encoder.
-func (Encoder) Instance(s environment.InstanceStatus) []byte {
-	return encode(models.InstanceLine{Instance: showInstance(s)})
+func (Encoder) Instance(s environment.InstanceStatus, group string) []byte {
+	return encode(models.InstanceLine{Instance: showInstance(s, group)})
+}
+
+// Counts implements status.Encoder.
+func (Encoder) Counts(c environment.Counts) []byte {
+	number := func(n int) *int64 { return conv.Pointer(int64(n)) }
+	return encode(models.InstanceLine{Counts: &models.InstanceCounts{
+		DesiredCount: number(c.Desired), RunningCount: number(c.Running), PendingCount: number(c.Pending),
+		UpdatedCount: number(c.Updated()), AvailableCount: number(c.Available), OutdatedCount: number(c.Outdated),
+		FailedCount: number(c.Failed), UnreachableCount: number(c.Unreachable), MisscheduledCount: number(c.Misscheduled),
+	}})
 }
 
 // InstanceDeleted implements status.Encoder.
@@ -87,10 +97,11 @@ func showOverview(e *models.Environment) *models.OverviewEnvironment {
 	}
 }
 
-func showInstance(s environment.InstanceStatus) *models.EnvironmentInstance {
+func showInstance(s environment.InstanceStatus, group string) *models.EnvironmentInstance {
 	return &models.EnvironmentInstance{
 		ContainerInstance: &s.Instance.ARN,
 		Ec2InstanceID:     s.Instance.EC2InstanceID,
+		Group:             group,
 		Status:            &s.Instance.Status,
 		AgentConnected:    &s.Instance.AgentConnected,
 		State:             conv.Pointer(string(s.Phase)),

@@ -63,6 +63,10 @@ func showRevision(cluster string, revision environment.Revision) *models.Revisio
 }
 
 func (h *handler) listInstances(w http.ResponseWriter, r *http.Request) error {
+	groupBy, err := groupByParameter(r)
+	if err != nil {
+		return err
+	}
 	ctx, cancel := withStoreTimeout(r)
 	defer cancel()
 	e, err := h.get(ctx, r.PathValue("name"))
@@ -75,7 +79,7 @@ func (h *handler) listInstances(w http.ResponseWriter, r *http.Request) error {
 	}
 	list := models.EnvironmentInstances{Items: []*models.EnvironmentInstance{}}
 	for _, instance := range statuses {
-		list.Items = append(list.Items, showInstance(instance))
+		list.Items = append(list.Items, showInstance(instance, groupBy.ValueFor(instance.Instance)))
 	}
 	httpserver.JSON(w, http.StatusOK, list)
 	return nil

@@ -61,6 +61,16 @@ func heartbeatParameter(r *http.Request) (time.Duration, error) {
 	return interval, nil
 }
 
+// groupByParameter reads by which property instances are grouped; empty if the parameter is missing.
+func groupByParameter(r *http.Request) (environment.Grouping, error) {
+	value := r.URL.Query().Get("groupBy")
+	groupBy, err := environment.ParseGrouping(value)
+	if err != nil {
+		return "", invalidParameter("groupBy", value, environment.AcceptedGroupings)
+	}
+	return groupBy, nil
+}
+
 // limitParameter reads the maximum number of events in a response.
 func limitParameter(r *http.Request) (int, error) {
 	value := r.URL.Query().Get("limit")

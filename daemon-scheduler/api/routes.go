@@ -45,7 +45,7 @@ func (h *handler) routes() map[string]route {
 		},
 		"GET " + environment + "/revisions":                 strict(h.listRevisions),
 		"GET " + environment + "/revisions/{revision}":      strict(h.getRevision),
-		"GET " + environment + "/instances":                 strict(h.listInstances),
+		"GET " + environment + "/instances":                 strict(h.listInstances, "groupBy"),
 		"POST " + environment + "/rollback":                 strict(h.rollback, "revision"),
 		"POST " + environment + "/pause":                    strict(h.pause),
 		"POST " + environment + "/takeover/cancel":          strict(h.cancelTakeover),
@@ -53,7 +53,7 @@ func (h *handler) routes() map[string]route {
 		"POST " + environment + "/deployments/{id}/stop":    strict(h.stopDeployment, "type"),
 		"POST " + environment + "/deployments/{id}/promote": strict(h.promoteDeployment, "step", "full"),
 		"GET /v1/stream/environments":                       strict(h.streamEnvironments, "cluster", "deleted", "heartbeat"),
-		"GET /v1/stream/environments/{name}/instances":      strict(h.streamInstances, "heartbeat"),
+		"GET /v1/stream/environments/{name}/instances":      strict(h.streamInstances, "heartbeat", "groupBy"),
 		"GET /v1/stream/overview":                           strict(h.streamOverview, "heartbeat"),
 		"GET /v1/events":                                    strict(h.listEvents, "environment", "limit"),
 	}

@@ -71,6 +71,10 @@ func (h *handler) changeLine(c environment.Change) []byte {
 }
 
 func (h *handler) streamInstances(w http.ResponseWriter, r *http.Request) error {
+	groupBy, err := groupByParameter(r)
+	if err != nil {
+		return err
+	}
 	ctx, cancel := withStoreTimeout(r)
 	e, err := h.get(ctx, r.PathValue("name"))
 	cancel()
@@ -78,7 +82,7 @@ func (h *handler) streamInstances(w http.ResponseWriter, r *http.Request) error 
 		return err
 	}
 	return h.streamLines(w, r, func(ctx context.Context, heartbeat time.Duration) iter.Seq2[[]byte, error] {
-		return h.Status.WatchInstances(ctx, e.Name, heartbeat)
+		return h.Status.WatchInstances(ctx, e.Name, groupBy, heartbeat)
 	})
 }
 

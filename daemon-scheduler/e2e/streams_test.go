@@ -24,6 +24,7 @@ type streamClient struct {
 	environments map[string]*models.OverviewLine
 	events       map[string]*models.Event
 	readiness    *models.Readiness
+	counts       *models.InstanceCounts
 	states       []models.StreamState
 	lines        int
 	err          string
@@ -73,6 +74,7 @@ func (f *streamClient) apply(t testing.TB, text []byte) {
 	var line struct {
 		models.OverviewLine
 		Instance *models.EnvironmentInstance
+		Counts   *models.InstanceCounts
 	}
 	if !assert.NoError(t, json.Unmarshal(text, &line)) {
 		return
@@ -92,6 +94,8 @@ func (f *streamClient) apply(t testing.TB, text []byte) {
 		f.events[*line.Event.ID] = line.Event
 	case line.Readiness != nil:
 		f.readiness = line.Readiness
+	case line.Counts != nil:
+		f.counts = line.Counts
 	case line.Metadata != nil:
 		f.states = append(f.states, *line.Metadata)
 	case line.Error != "":
@@ -214,6 +218,7 @@ func TestStream_SendsOverviewAndEventsFromEveryReplica(t *testing.T) {
 		}
 		for path, status := range map[string]int{
 			"/v1/stream/overview?heartbeat=0": 400, "/v1/stream/environments/logs/instances?heartbeat=301": 400,
+			"/v1/stream/environments/logs/instances?groupBy=zone": 400, "/v1/environments/logs/instances?groupBy=zone": 400,
 			"/v1/stream/environments/absent/instances": 404,
 		} {
 			answer, _ := d.sendValid("GET", path, "")

@@ -4,6 +4,7 @@ import (
 	"bytes"
 	"context"
 	"iter"
+	"maps"
 	"slices"
 	"sync"
 	"time"
@@ -28,7 +29,7 @@ type row struct {
 
 // source computes the rows of a publisher, which calls its functions one at a time.
 type source struct {
-	sections func() []string
+	sections func() []string // computed in the order of their names
 	// rows returns a section's present rows, in the order in which readers get them. If ok is false, the rows stay as
 	// they are. An error ends all readers.
 	rows        func(section string) (rows []row, ok bool, err error)
@@ -211,7 +212,7 @@ func (p *publisher) refresh() (invalidated <-chan struct{}, due time.Time) {
 	sections, invalidated := p.takeInvalid()
 	if len(sections) > 0 {
 		start := time.Now()
-		for section := range sections {
+		for _, section := range slices.Sorted(maps.Keys(sections)) {
 			p.compute(section)
 		}
 		p.current = p.source.current()

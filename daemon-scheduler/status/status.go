@@ -40,8 +40,10 @@ type EtcdReader interface {
 
 // Encoder encodes the lines of streams, with their newlines.
 type Encoder interface {
-	Instance(environment.InstanceStatus) []byte
+	Instance(status environment.InstanceStatus, group string) []byte
 	InstanceDeleted(arn string) []byte
+	// Counts encodes the counts of a stream's instances.
+	Counts(environment.Counts) []byte
 	// Environment encodes an environment with its newest deployment.
 	Environment(e environment.Environment, observed Observed) []byte
 	EnvironmentDeleted(name string) []byte
@@ -79,7 +81,7 @@ func New(cfg Config) (s *Status, stop func()) {
 		cfg.Metrics.MustRegister(collector{s})
 	}
 	s.overlaps.byCluster = map[string]*clusterOverlaps{}
-	s.instances.publishers = map[string]*instancePublisher{}
+	s.instances.publishers = map[string]map[environment.Grouping]*instancePublisher{}
 	s.overview.init(s)
 	cfg.Cache.Subscribe(cache.Listener{EnvironmentChanged: s.environmentChanged, OwnCommits: true})
 	cfg.Events.Subscribe(s.overview.eventsChanged)

@@ -25,8 +25,11 @@ import (
 // textEncoder encodes lines as words.
 type textEncoder struct{}
 
-func (textEncoder) Instance(s environment.InstanceStatus) []byte {
+func (textEncoder) Instance(s environment.InstanceStatus, _ string) []byte {
 	return []byte(s.Instance.ARN + "\n")
+}
+func (textEncoder) Counts(c environment.Counts) []byte {
+	return fmt.Appendf(nil, "desired=%d\n", c.Desired)
 }
 func (textEncoder) InstanceDeleted(arn string) []byte { return []byte("-" + arn + "\n") }
 func (textEncoder) Environment(e environment.Environment, _ Observed) []byte {
@@ -115,7 +118,7 @@ func TestStatus_WatchInstancesWaitsForAnEnvironmentThatTheCacheDoesNotHaveYet(t 
 	<-blocked
 	create("logs")
 
-	for lines, err := range s.WatchInstances(ctx, "logs", 0) {
+	for lines, err := range s.WatchInstances(ctx, "logs", "", 0) {
 		assert.NoError(t, err)
 		assert.True(t, strings.HasSuffix(string(lines), "current=false\n"))
 		break
@@ -126,7 +129,7 @@ func TestStatus_WatchInstancesWaitsForAnEnvironmentThatTheCacheDoesNotHaveYet(t 
 	// A cache that has had the environment knows that it is deleted.
 	require.NoError(t, records.Delete(ctx, "first"))
 	require.NoError(t, records.Delete(ctx, "logs"))
-	for _, err := range s.WatchInstances(ctx, "logs", time.Second) {
+	for _, err := range s.WatchInstances(ctx, "logs", "", time.Second) {
 		if err != nil {
 			assert.ErrorIs(t, err, environment.ErrNotFound)
 			break

@@ -35,6 +35,9 @@ type EnvironmentInstance struct {
 	// ID of the instance in EC2 or ECS Anywhere.
 	Ec2InstanceID string `json:"ec2InstanceId,omitempty"`
 
+	// The instance's value of the property that groupBy names; omitted without groupBy, and for an instance without the property.
+	Group string `json:"group,omitempty"`
+
 	// Result of the task's container health checks, as ECS last reported it; omitted without health checks.
 	// Enum: ["HEALTHY","UNHEALTHY","UNKNOWN"]
 	HealthStatus string `json:"healthStatus,omitempty"`

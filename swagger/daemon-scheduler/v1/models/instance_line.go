@@ -17,6 +17,9 @@ import (
 // swagger:model InstanceLine
 type InstanceLine struct {
 
+	// counts
+	Counts *InstanceCounts `json:"counts,omitempty"`
+
 	// ARN of an instance that left the environment.
 	Deleted string `json:"deleted,omitempty"`
 
@@ -34,6 +37,10 @@ type InstanceLine struct {
 func (m *InstanceLine) Validate(formats strfmt.Registry) error {
 	var res []error
 
+	if err := m.validateCounts(formats); err != nil {
+		res = append(res, err)
+	}
+
 	if err := m.validateInstance(formats); err != nil {
 		res = append(res, err)
 	}
@@ -45,6 +52,29 @@ func (m *InstanceLine) Validate(formats strfmt.Registry) error {
 	if len(res) > 0 {
 		return errors.CompositeValidationError(res...)
 	}
+	return nil
+}
+
+func (m *InstanceLine) validateCounts(formats strfmt.Registry) error {
+	if typeutils.IsZero(m.Counts) { // not required
+		return nil
+	}
+
+	if m.Counts != nil {
+		if err := m.Counts.Validate(formats); err != nil {
+			ve := new(errors.Validation)
+			if stderrors.As(err, &ve) {
+				return ve.ValidateName("counts")
+			}
+			ce := new(errors.CompositeError)
+			if stderrors.As(err, &ce) {
+				return ce.ValidateName("counts")
+			}
+
+			return err
+		}
+	}
+
 	return nil
 }
 
@@ -98,6 +128,10 @@ func (m *InstanceLine) validateMetadata(formats strfmt.Registry) error {
 func (m *InstanceLine) ContextValidate(ctx context.Context, formats strfmt.Registry) error {
 	var res []error
 
+	if err := m.contextValidateCounts(ctx, formats); err != nil {
+		res = append(res, err)
+	}
+
 	if err := m.contextValidateInstance(ctx, formats); err != nil {
 		res = append(res, err)
 	}
@@ -109,6 +143,31 @@ func (m *InstanceLine) ContextValidate(ctx context.Context, formats strfmt.Regis
 	if len(res) > 0 {
 		return errors.CompositeValidationError(res...)
 	}
+	return nil
+}
+
+func (m *InstanceLine) contextValidateCounts(ctx context.Context, formats strfmt.Registry) error {
+
+	if m.Counts != nil {
+
+		if typeutils.IsZero(m.Counts) { // not required
+			return nil
+		}
+
+		if err := m.Counts.ContextValidate(ctx, formats); err != nil {
+			ve := new(errors.Validation)
+			if stderrors.As(err, &ve) {
+				return ve.ValidateName("counts")
+			}
+			ce := new(errors.CompositeError)
+			if stderrors.As(err, &ce) {
+				return ce.ValidateName("counts")
+			}
+
+			return err
+		}
+	}
+
 	return nil
 }
 

@@ -62,6 +62,11 @@ ListInstancesParams contains all the parameters to send to the API endpoint
 */
 type ListInstancesParams struct {
 
+	// GroupBy.
+	//
+	// Property whose value each instance has as group: attribute:NAME, such as attribute:ecs.availability-zone, agentVersion or capacityProviderName. Default: none.
+	GroupBy *string
+
 	// Name.
 	//
 	// The environment's name.
@@ -124,6 +129,17 @@ func (o *ListInstancesParams) SetHTTPClient(client *http.Client) {
 	o.HTTPClient = client
 }
 
+// WithGroupBy adds the groupBy to the list instances params.
+func (o *ListInstancesParams) WithGroupBy(groupBy *string) *ListInstancesParams {
+	o.SetGroupBy(groupBy)
+	return o
+}
+
+// SetGroupBy adds the groupBy to the list instances params.
+func (o *ListInstancesParams) SetGroupBy(groupBy *string) {
+	o.GroupBy = groupBy
+}
+
 // WithName adds the name to the list instances params.
 func (o *ListInstancesParams) WithName(name string) *ListInstancesParams {
 	o.SetName(name)
@@ -141,6 +157,23 @@ func (o *ListInstancesParams) WriteToRequest(r runtime.ClientRequest, reg strfmt
 		return err
 	}
 	var res []error
+
+	if o.GroupBy != nil {
+
+		// query param groupBy
+		var qrGroupBy string
+
+		if o.GroupBy != nil {
+			qrGroupBy = *o.GroupBy
+		}
+		qGroupBy := qrGroupBy
+		if qGroupBy != "" {
+
+			if err := r.SetQueryParam("groupBy", qGroupBy); err != nil {
+				return err
+			}
+		}
+	}
 
 	// path param name
 	if err := r.SetPathParam("name", o.Name); err != nil {

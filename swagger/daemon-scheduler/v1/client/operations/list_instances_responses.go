@@ -131,7 +131,7 @@ func NewListInstancesBadRequest() *ListInstancesBadRequest {
 
 // ListInstancesBadRequest describes a response with status code 400, with default header values.
 //
-// The request has an unknown query parameter.
+// A parameter is unknown, repeated or invalid.
 type ListInstancesBadRequest struct {
 	Payload string
 }

@@ -1684,7 +1684,7 @@ func (a *Client) StreamEnvironmentsContext(ctx context.Context, params *StreamEn
 
 // StreamInstances streams an environment s container instances with their states.
 //
-// Each line is an InstanceLine. The stream starts with every instance and a line with metadata. Changed instances follow, at most four times a second, until the client disconnects. Slow clients skip intermediate states but receive the newest. All replicas serve the stream..
+// Each line is an InstanceLine. The stream starts with every instance, a line with counts and a line with metadata. Changed instances and their counts follow, at most four times a second, until the client disconnects. Slow clients skip intermediate states but receive the newest. All replicas serve the stream..
 //
 // This method does not support injected context.
 // However, timeout and opentracing contexts are honored whenever enabled.
@@ -1703,7 +1703,7 @@ func (a *Client) StreamInstances(params *StreamInstancesParams, opts ...ClientOp
 
 // StreamInstancesContext streams an environment s container instances with their states.
 //
-// Each line is an InstanceLine. The stream starts with every instance and a line with metadata. Changed instances follow, at most four times a second, until the client disconnects. Slow clients skip intermediate states but receive the newest. All replicas serve the stream..
+// Each line is an InstanceLine. The stream starts with every instance, a line with counts and a line with metadata. Changed instances and their counts follow, at most four times a second, until the client disconnects. Slow clients skip intermediate states but receive the newest. All replicas serve the stream..
 //
 // Do not use the deprecated [StreamInstancesParams.Context] with this method: it would be ignored.
 func (a *Client) StreamInstancesContext(ctx context.Context, params *StreamInstancesParams, opts ...ClientOption) (*StreamInstancesOK, error) {

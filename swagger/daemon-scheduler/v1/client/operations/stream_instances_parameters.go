@@ -63,6 +63,11 @@ StreamInstancesParams contains all the parameters to send to the API endpoint
 */
 type StreamInstancesParams struct {
 
+	// GroupBy.
+	//
+	// Property whose value each instance has as group: attribute:NAME, such as attribute:ecs.availability-zone, agentVersion or capacityProviderName. Default: none.
+	GroupBy *string
+
 	// Heartbeat.
 	//
 	// Seconds between heartbeats, which are lines with metadata only. Default: no heartbeats.
@@ -130,6 +135,17 @@ func (o *StreamInstancesParams) SetHTTPClient(client *http.Client) {
 	o.HTTPClient = client
 }
 
+// WithGroupBy adds the groupBy to the stream instances params.
+func (o *StreamInstancesParams) WithGroupBy(groupBy *string) *StreamInstancesParams {
+	o.SetGroupBy(groupBy)
+	return o
+}
+
+// SetGroupBy adds the groupBy to the stream instances params.
+func (o *StreamInstancesParams) SetGroupBy(groupBy *string) {
+	o.GroupBy = groupBy
+}
+
 // WithHeartbeat adds the heartbeat to the stream instances params.
 func (o *StreamInstancesParams) WithHeartbeat(heartbeat *int64) *StreamInstancesParams {
 	o.SetHeartbeat(heartbeat)
@@ -158,6 +174,23 @@ func (o *StreamInstancesParams) WriteToRequest(r runtime.ClientRequest, reg strf
 		return err
 	}
 	var res []error
+
+	if o.GroupBy != nil {
+
+		// query param groupBy
+		var qrGroupBy string
+
+		if o.GroupBy != nil {
+			qrGroupBy = *o.GroupBy
+		}
+		qGroupBy := qrGroupBy
+		if qGroupBy != "" {
+
+			if err := r.SetQueryParam("groupBy", qGroupBy); err != nil {
+				return err
+			}
+		}
+	}
 
 	if o.Heartbeat != nil {
 
