@@ -11,6 +11,7 @@ import (
 	"time"
 
 	"github.com/blox/blox/cluster-state-service/ingest"
+	"github.com/blox/blox/internal/access"
 	"github.com/blox/blox/internal/etcd"
 	"github.com/blox/blox/internal/httpserver"
 	"github.com/blox/blox/internal/logging"
@@ -28,6 +29,8 @@ const (
 type Config struct {
 	Bind string          // --bind, CSS_BIND: listen address, host:port
 	TLS  tlsconfig.Files // --tls-cert, --tls-key, --client-ca; CSS_TLS_CERT, CSS_TLS_KEY, CSS_CLIENT_CA
+	// Access, --access-file, --read-only-bind, CSS_ACCESS_FILE, CSS_READ_ONLY_BIND: roles of clients.
+	Access access.Options
 	// Healthcheck, --healthcheck: query the readiness of the service at Bind instead of serving.
 	Healthcheck bool
 	// Etcd, --etcd-…, CSS_ETCD_…: endpoints, TLS and credentials of etcd. CSS_ETCD_ENDPOINTS is comma-separated.
@@ -54,6 +57,8 @@ type Config struct {
 	Getenv func(string) string
 	// Listener replaces the listener on Bind if it is not nil.
 	Listener net.Listener
+	// ReadOnly replaces the listener on Access.ReadOnlyBind if it is not nil.
+	ReadOnly net.Listener
 	// Metrics replaces the registry of metrics if it is not nil.
 	Metrics httpserver.Registry
 }
@@ -69,6 +74,7 @@ func ParseConfig(args []string, getenv func(string) string, help io.Writer) (Con
 	flags.SetOutput(io.Discard)
 	flags.StringVar(&c.Bind, "bind", cmp.Or(getenv("CSS_BIND"), "0.0.0.0:3000"), "listen address, `host:port`")
 	c.TLS.ListenerFlags(flags, "CSS", getenv)
+	c.Access.Flags(flags, "CSS", getenv)
 	c.Etcd.Flags(flags, "CSS", getenv)
 	flags.StringVar(&c.Queue, "queue", getenv("CSS_QUEUE"),
 		"source of ECS events: an SQS queue, `name`, URL or ARN, or a Kinesis stream, kinesis://name or ARN")
@@ -140,6 +146,7 @@ func (c Config) check(rest []string) error {
 	if c.Healthcheck { // a health check needs no other setting
 		return joinProblems(problems)
 	}
+	problems = append(problems, c.Access.Validate(c.TLS)...)
 	problems = append(problems, c.Etcd.Validate()...)
 	if c.Queue == "" {
 		problem("--queue is missing: set the SQS queue or Kinesis stream that receives ECS events")

@@ -4,8 +4,6 @@ package clusterstate
 import (
 	"cmp"
 	"context"
-	"fmt"
-	"net"
 	"os"
 
 	"github.com/aws/aws-sdk-go-v2/aws"
@@ -24,6 +22,7 @@ import (
 	"github.com/blox/blox/cluster-state-service/reconcile"
 	"github.com/blox/blox/cluster-state-service/state"
 	"github.com/blox/blox/cluster-state-service/store"
+	"github.com/blox/blox/internal/access"
 	"github.com/blox/blox/internal/awsconfig"
 	"github.com/blox/blox/internal/etcd"
 	"github.com/blox/blox/internal/httpserver"
@@ -35,10 +34,6 @@ import (
 // Run serves until ctx ends, then stops every component and returns nil. It returns an error if it cannot start or
 // loses its listener. It retries every failure of etcd, the queue and ECS.
 func Run(ctx context.Context, cfg Config, log logrus.FieldLogger) error {
-	tlsOption, err := httpserver.WithTLSFiles(cfg.TLS, log)
-	if err != nil {
-		return err
-	}
 	registry, prefixed := newRegistry(cfg)
 	monitor := etcd.NewMonitor(log, prefixed)
 	clients, err := newClients(ctx, cfg, monitor, log, prefixed)
@@ -46,7 +41,10 @@ func Run(ctx context.Context, cfg Config, log logrus.FieldLogger) error {
 		return err
 	}
 	defer clients.close()
-	listener, err := listen(cfg)
+	server, err := access.Listen(access.Config{
+		Options: cfg.Access, Bind: cfg.Bind, Listener: cfg.Listener, ReadOnly: cfg.ReadOnly, TLS: cfg.TLS,
+		Policy: api.Policy, Log: log, Metrics: prefixed,
+	})
 	if err != nil {
 		return err
 	}
@@ -64,14 +62,14 @@ func Run(ctx context.Context, cfg Config, log logrus.FieldLogger) error {
 	if err != nil {
 		return err
 	}
-	server := api.New(api.Config{
+	handler := api.New(api.Config{
 		Cache: cache, Region: reconciler.Region, OutOfSpace: store.OutOfSpace,
 		QueueProblem: connectivity.Problem, RefreshInstances: reconciler.RefreshInstances, Progress: writer.Progress,
 		Metrics: httpserver.MetricsHandler(registry), Log: log,
 	})
 
-	log.WithFields(logrus.Fields{
-		"version": version.String(), "address": listener.Addr().String(), "region": clients.aws.Region,
+	log.WithFields(server.LogFields()).WithFields(logrus.Fields{
+		"version": version.String(), "region": clients.aws.Region,
 		"queue": cfg.Queue, "etcd": cfg.Etcd.Endpoints, "tls": cfg.TLS.Cert != "",
 	}).Info("cluster-state-service started")
 	group, ctx := errgroup.WithContext(ctx)
@@ -91,8 +89,7 @@ func Run(ctx context.Context, cfg Config, log logrus.FieldLogger) error {
 	group.Go(func() error { return maintainer.Run(ctx) })
 	group.Go(func() error {
 		defer stopCache()
-		return httpserver.Serve(ctx, listener, server, log,
-			httpserver.WithPanicText(api.Unexpected), httpserver.WithMetrics(prefixed), tlsOption)
+		return server.Serve(ctx, handler, httpserver.WithPanicText(api.Unexpected), httpserver.WithMetrics(prefixed))
 	})
 	return group.Wait()
 }
@@ -161,17 +158,6 @@ func newLimits(cfg Config) ratelimit.ECS {
 func (c clients) close() {
 	c.etcdWatch.Close()
 	c.etcd.Close()
-}
-
-func listen(cfg Config) (net.Listener, error) {
-	if cfg.Listener != nil {
-		return cfg.Listener, nil
-	}
-	listener, err := net.Listen("tcp", cfg.Bind)
-	if err != nil {
-		return nil, fmt.Errorf("--bind: %w", err)
-	}
-	return listener, nil
 }
 
 // newReconciler returns the reconciler of the account and region of ECS, and the maintainer of all that share etcd.

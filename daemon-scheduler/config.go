@@ -13,6 +13,7 @@ import (
 	"time"
 
 	"github.com/blox/blox/cluster-state-service/informer"
+	"github.com/blox/blox/internal/access"
 	"github.com/blox/blox/internal/etcd"
 	"github.com/blox/blox/internal/httpserver"
 	"github.com/blox/blox/internal/logging"
@@ -26,7 +27,9 @@ type Config struct {
 	CSSEndpoints []string        // --css-endpoint (repeatable), DS_CSS_ENDPOINTS (comma-separated): replicas of one CSS
 	Etcd         etcd.Config     // --etcd-endpoint (repeatable), DS_ETCD_ENDPOINTS (comma-separated), other --etcd-…
 	TLS          tlsconfig.Files // --tls-cert, --tls-key, --client-ca; DS_TLS_CERT, DS_TLS_KEY, DS_CLIENT_CA
+	Access       access.Options  // --access-file, --read-only-bind; DS_ACCESS_FILE, DS_READ_ONLY_BIND
 	CSSTLS       tlsconfig.Files // --css-ca, --css-cert, --css-key; DS_CSS_CA, DS_CSS_CERT, DS_CSS_KEY
+	CSSTokenFile string          // --css-token-file, DS_CSS_TOKEN_FILE: bearer token for CSS
 	Healthcheck  bool            // --healthcheck: request /v1/ready of the service at Bind, and exit
 
 	StartConfirmTimeout time.Duration // --start-confirm-timeout: how long an unanswered StartTask may have started
@@ -61,6 +64,7 @@ type Config struct {
 
 	Getenv   func(string) string // reads the AWS SDK's variables and ECS_ENDPOINT
 	Listener net.Listener        // if set, it is served instead of Bind
+	ReadOnly net.Listener        // if set, it is served instead of Access.ReadOnlyBind
 	// Metrics replaces the registry of metrics if it is not nil.
 	Metrics httpserver.Registry
 }
@@ -94,7 +98,10 @@ func (c *Config) define(flags *flag.FlagSet) (version *bool) {
 	flags.Func("css-endpoint", "`host:port` of cluster-state-service, or https://host:port; repeat it for each replica",
 		func(s string) error { c.CSSEndpoints = append(c.CSSEndpoints, s); return nil })
 	c.CSSTLS.ClientFlags(flags, "css", "DS_CSS", c.Getenv)
+	flags.StringVar(&c.CSSTokenFile, "css-token-file", c.Getenv("DS_CSS_TOKEN_FILE"),
+		"`file` with the bearer token for cluster-state-service, of the role operator")
 	c.TLS.ListenerFlags(flags, "DS", c.Getenv)
+	c.Access.Flags(flags, "DS", c.Getenv)
 	c.Etcd.Flags(flags, "DS", c.Getenv)
 	flags.DurationVar(&c.StartConfirmTimeout, "start-confirm-timeout", 30*time.Second,
 		"how long an unanswered StartTask counts as possibly started")
@@ -170,6 +177,7 @@ func (c Config) check(rest []string) error {
 	if c.Healthcheck { // it needs no other setting
 		return joined(problems)
 	}
+	problems = append(problems, c.Access.Validate(c.TLS)...)
 	problem(len(c.CSSEndpoints) == 0, "--css-endpoint is missing: host:port of the cluster-state-service")
 	if err := checkCSS(c.CSSEndpoints); err != nil {
 		problem(true, "--css-endpoint: %s", err)

@@ -57,9 +57,10 @@ func TestParseConfig_NamesEveryInvalidSetting(t *testing.T) {
 	_, err = parse(nil, "--bind", "x", "--css-endpoint", "ftp://x", "--etcd-endpoint", "y",
 		"--start-confirm-timeout", "-1s", "--leader-lease", "1s", "--deployment-history", "0", "--workers", "0",
 		"--change-rate", "0", "--read-rate", "NaN", "--lookup-rate", "-1", "--attribute-interval", "-1s",
-		"--health-interval", "0", "--rollout-health-interval", "-1s", "--alarm-rate", "0", "--alarm-interval", "0", "more")
+		"--health-interval", "0", "--rollout-health-interval", "-1s", "--alarm-rate", "0", "--alarm-interval", "0",
+		"--read-only-bind", "y", "more")
 	for _, part := range []string{
-		`unknown argument "more"; `, `--bind "x": not host:port; `, `--css-endpoint: endpoint "ftp://x"`,
+		`unknown argument "more"; `, `--bind "x": not host:port; `, `--read-only-bind "y": not host:port; `, `--css-endpoint: endpoint "ftp://x"`,
 		`--etcd-endpoint: etcd endpoint "y": not host:port; `,
 		"--start-confirm-timeout -1s: below 0; ", "--leader-lease 1s: below 2s; ", "--deployment-history 0: below 1; ",
 		"--workers 0: not 1 to 100; ", "--health-interval 0s: not above 0; ",

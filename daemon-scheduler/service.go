@@ -26,6 +26,7 @@ import (
 	"github.com/blox/blox/daemon-scheduler/status"
 	"github.com/blox/blox/daemon-scheduler/store"
 	"github.com/blox/blox/daemon-scheduler/ui"
+	"github.com/blox/blox/internal/access"
 	"github.com/blox/blox/internal/awsconfig"
 	"github.com/blox/blox/internal/etcd"
 	"github.com/blox/blox/internal/httpserver"
@@ -48,22 +49,21 @@ func Run(ctx context.Context, cfg Config, log logrus.FieldLogger) error {
 	if err != nil {
 		return err
 	}
-	options, err := httpserver.WithTLSFiles(cfg.TLS, log)
-	if err != nil {
-		return err
-	}
 	monitor := etcd.NewMonitor(log, prefixed)
 	client, err := etcd.New(cfg.Etcd, log, monitor)
 	if err != nil {
 		return err
 	}
 	defer client.Close()
-	listener, err := listen(cfg)
+	server, err := access.Listen(access.Config{
+		Options: cfg.Access, Bind: cfg.Bind, Listener: cfg.Listener, ReadOnly: cfg.ReadOnly, TLS: cfg.TLS,
+		Policy: api.Policy, Log: log, Metrics: prefixed,
+	})
 	if err != nil {
 		return err
 	}
 
-	replica := replicaName(listener.Addr())
+	replica := replicaName(server.Addr())
 	store := store.New(client, log).WithMonitor(monitor)
 	cache := cache.New(store, log)
 	eventStore := events.NewStore(store, log)
@@ -82,8 +82,8 @@ func Run(ctx context.Context, cfg Config, log logrus.FieldLogger) error {
 		Resolver: func(role environment.Role) api.Resolver { return ecs.For(role) },
 		Metrics:  httpserver.MetricsHandler(registry), UI: newUI(cfg), Log: log,
 	})
-	log.WithFields(logrus.Fields{
-		"version": version.String(), "address": listener.Addr().String(), "region": region, "replica": replica,
+	log.WithFields(server.LogFields()).WithFields(logrus.Fields{
+		"version": version.String(), "region": region, "replica": replica,
 		"css": redact.URLs(cfg.CSSEndpoints), "etcd": cfg.Etcd.Endpoints, "tls": cfg.TLS.Cert != "",
 	}).Info("daemon-scheduler started")
 	group, ctx := errgroup.WithContext(ctx)
@@ -95,8 +95,7 @@ func Run(ctx context.Context, cfg Config, log logrus.FieldLogger) error {
 	group.Go(func() error { return status.Run(ctx) })
 	group.Go(func() error { return lead(ctx, cfg, store, replica, engine.Run) })
 	group.Go(func() error {
-		return httpserver.Serve(ctx, listener, handler, log,
-			httpserver.WithPanicText("Server Error"), httpserver.WithMetrics(prefixed), options)
+		return server.Serve(ctx, handler, httpserver.WithPanicText("Server Error"), httpserver.WithMetrics(prefixed))
 	})
 	return group.Wait()
 }
@@ -177,10 +176,11 @@ func newCluster(
 		return clusterstate.Cluster{}, fmt.Errorf("--css-ca, --css-cert, --css-key: %w", err)
 	}
 	inf, err := informer.New(informer.Config{
-		Endpoints: cfg.CSSEndpoints, HTTPClient: &http.Client{Transport: tls.Transport()}, Log: log,
+		Endpoints: cfg.CSSEndpoints, HTTPClient: &http.Client{Transport: tls.Transport()}, TokenFile: cfg.CSSTokenFile,
+		Log: log,
 	})
 	if err != nil {
-		return clusterstate.Cluster{}, fmt.Errorf("--css-endpoint: %w", err)
+		return clusterstate.Cluster{}, fmt.Errorf("--css-endpoint, --css-token-file: %w", err)
 	}
 	cluster := clusterstate.New(inf)
 	cluster.Register(metrics)
@@ -205,17 +205,6 @@ func newEngine(cfg Config, dependencies engine.Config) *engine.Engine {
 
 func newUI(cfg Config) http.Handler {
 	return ui.Handler(ui.Config{ReadOnly: cfg.ReadOnlyUI, ExplorerURL: cfg.ExplorerURL})
-}
-
-func listen(cfg Config) (net.Listener, error) {
-	if cfg.Listener != nil {
-		return cfg.Listener, nil
-	}
-	listener, err := net.Listen("tcp", cfg.Bind)
-	if err != nil {
-		return nil, fmt.Errorf("--bind: %w", err)
-	}
-	return listener, nil
 }
 
 // replicaName returns a name that is unique among the replicas.

@@ -10,6 +10,7 @@ import (
 	"github.com/stretchr/testify/assert"
 	"github.com/stretchr/testify/require"
 
+	"github.com/blox/blox/internal/access"
 	"github.com/blox/blox/internal/httpserver"
 )
 
@@ -23,6 +24,7 @@ func TestErrors_HaveDocumentedCodes(t *testing.T) {
 		documented[row[1]] = row[2]
 	}
 	want := map[string]string{
+		access.CodeUnauthenticated: "401", access.CodeForbidden: "403", access.CodeReadOnly: "405",
 		httpserver.CodeNotFound: "404", httpserver.CodeMethodNotAllowed: "405", httpserver.CodeCrossOrigin: "403",
 		httpserver.CodeBodyTooLarge: "413", httpserver.CodeBodyTooSlow: "408", httpserver.CodeInternal: "500",
 	}

@@ -48,7 +48,7 @@ func (w *system) startWithStream() *css {
 	return w.run(testenv.FreeAddress(w.t), "kinesis://events")
 }
 
-func (w *system) run(address, queue string) *css {
+func (w *system) run(address, queue string, flags ...string) *css {
 	w.t.Helper()
 	listener, err := net.Listen("tcp", address)
 	require.NoError(w.t, err)
@@ -58,7 +58,7 @@ func (w *system) run(address, queue string) *css {
 	}
 	getenv := func(name string) string { return environment[name] }
 	cfg, err := clusterstate.ParseConfig(
-		[]string{"--etcd-endpoint", w.etcd.Endpoints()[0], "--queue", queue}, getenv, io.Discard)
+		append([]string{"--etcd-endpoint", w.etcd.Endpoints()[0], "--queue", queue}, flags...), getenv, io.Discard)
 	require.NoError(w.t, err)
 	cfg.Listener = listener
 	ctx, cancel := context.WithCancel(context.Background())

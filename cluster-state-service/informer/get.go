@@ -37,6 +37,7 @@ func (m *Informer) get(ctx context.Context, url string) (io.ReadCloser, error) {
 		return nil, err
 	}
 	request.Header.Set("User-Agent", version.UserAgent())
+	m.token.Authorize(request)
 	response, err := m.client.Do(request) //nolint:bodyclose // the returned body closes it
 	if err != nil {
 		err = b.cause(err)

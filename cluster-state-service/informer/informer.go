@@ -28,6 +28,7 @@ import (
 	"golang.org/x/sync/errgroup"
 
 	"github.com/blox/blox/internal/redact"
+	"github.com/blox/blox/internal/tokenfile"
 	"github.com/blox/blox/swagger/cluster-state-service/v1/models"
 )
 
@@ -38,6 +39,9 @@ type Config struct {
 	// HTTPClient sends the requests. It must have no Timeout, which would end streams. The default trusts the system's
 	// certificate authorities.
 	HTTPClient *http.Client
+	// TokenFile is the path of a file with the bearer token of every request; empty if the CSS needs none. The Informer
+	// reads the file again after it has changed. The token needs the role viewer, and operator for RefreshInstances.
+	TokenFile string
 	// Log receives connection failures and malformed records; nil logs nothing.
 	Log logrus.FieldLogger
 	// Heartbeat is the interval of heartbeats on an idle stream: whole seconds from 1 to 300; 5 by default. The
@@ -49,6 +53,7 @@ type Config struct {
 type Informer struct {
 	endpoints []string
 	client    *http.Client
+	token     *tokenfile.File // nil if the CSS needs none
 	log       logrus.FieldLogger
 	heartbeat time.Duration
 	// readTimeout is the time without data after which a connection counts as broken.
@@ -100,6 +105,12 @@ func New(cfg Config) (*Informer, error) {
 		silent := logrus.New()
 		silent.SetOutput(io.Discard)
 		m.log = silent
+	}
+	if cfg.TokenFile != "" {
+		var err error
+		if m.token, err = tokenfile.Open(cfg.TokenFile, m.log); err != nil {
+			return nil, fmt.Errorf("token file: %w", err)
+		}
 	}
 	return m, nil
 }

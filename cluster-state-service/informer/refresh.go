@@ -56,6 +56,7 @@ func (m *Informer) post(ctx context.Context, url string, body []byte) (result mo
 		return result, err
 	}
 	request.Header.Set("User-Agent", version.UserAgent())
+	m.token.Authorize(request)
 	request.Header.Set("Content-Type", "application/json")
 	response, err := m.client.Do(request)
 	if err != nil {

@@ -137,9 +137,11 @@ func (w *system) startCSS(at string) (address string, stop func()) {
 // scheduler is one running daemon-scheduler.
 type scheduler struct {
 	*system
-	url  string
-	tls  *tls.Config // nil for http
-	stop func()
+	url string
+	tls *tls.Config // nil for http
+	// token is the bearer token of requests; empty for none.
+	token string
+	stop  func()
 }
 
 // startScheduler runs a daemon-scheduler that reads from the cluster-state-service.
@@ -170,6 +172,9 @@ func (d *scheduler) send(method, path, body string) (*http.Response, string) {
 	defer cancel()
 	request, err := http.NewRequestWithContext(ctx, method, d.url+path, strings.NewReader(body))
 	require.NoError(d.t, err)
+	if d.token != "" {
+		request.Header.Set("Authorization", "Bearer "+d.token)
+	}
 	client := http.Client{
 		Transport:     &http.Transport{TLSClientConfig: d.tls},
 		CheckRedirect: func(*http.Request, []*http.Request) error { return http.ErrUseLastResponse },

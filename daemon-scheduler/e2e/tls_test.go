@@ -202,7 +202,7 @@ func (d *scheduler) status(path string) (status int, err error) {
 	return answer.StatusCode, answer.Body.Close()
 }
 
-func mustLoad(t *testing.T, files tlsconfig.Files) *tls.Config {
+func mustLoad(t testing.TB, files tlsconfig.Files) *tls.Config {
 	t.Helper()
 	certificates, err := tlsconfig.Load(files, testenv.Logger(t))
 	require.NoError(t, err)

@@ -6,6 +6,7 @@ import (
 	"fmt"
 	"net/http"
 	"os"
+	"path/filepath"
 	"strings"
 	"testing"
 	"time"
@@ -86,6 +87,7 @@ func TestAlerts_FireForTheirFaults(t *testing.T) {
 		{"a cluster-state-service that is down", stopCSS},
 		{"an etcd that is down", stopEtcd},
 		{"certificates", expireCertificates},
+		{"an access file that is broken", breakAccessFile},
 		{"an etcd that is wiped", wipeEtcd},
 		{"an etcd that is full", fillEtcd},
 	} {
@@ -242,6 +244,19 @@ func expireCertificates(f *firing) {
 	f.ca.Files("client", testenv.Leaf{NotAfter: time.Now().Add(12 * time.Hour)})
 	f.awaitFiring("BloxCertificateExpiresSoon", "BloxCertificateExpiresToday")
 	f.ca.Files("client", testenv.Leaf{NotAfter: time.Now().Add(90 * 24 * time.Hour)})
+	f.awaitSilence()
+}
+
+func breakAccessFile(f *firing) {
+	file := filepath.Join(f.system.t.TempDir(), "access.yml")
+	write := func(text string) { require.NoError(f.system.t, os.WriteFile(file, []byte(text), 0o600)) }
+	write("tokens: [{name: ci, role: admin, sha256: " + strings.Repeat("0", 64) + "}]")
+	f.css.stop()
+	f.startCSS("--reconcile-interval", "2s", "--access-file", file)
+	write("tokens: ci")
+	f.awaitFiring("BloxAccessFileInvalid")
+	f.css.stop()
+	f.startCSS("--reconcile-interval", "2s")
 	f.awaitSilence()
 }
 

@@ -98,6 +98,9 @@ func (s *system) startCSS(flags ...string) {
 	cfg.Etcd.TLS = s.tls // of no effect for an etcd without TLS, but the metric shows it
 	s.start(s.css, func(ctx context.Context, l net.Listener, metrics *recorder) error {
 		cfg.Listener, cfg.Metrics = l, metrics
+		if cfg.Access.File != "" { // Prometheus has no credentials
+			cfg.Bind, cfg.Listener, cfg.ReadOnly = "127.0.0.1:0", nil, l
+		}
 		return clusterstate.Run(ctx, cfg, s.log())
 	})
 }

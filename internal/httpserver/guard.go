@@ -13,7 +13,8 @@ import (
 )
 
 // guard protects next, the server and other clients from a single request. It bounds the size and time of bodies and
-// the time that clients take for responses, contains panics, rejects changes from other sites' pages and logs requests.
+// the time that clients take for responses, contains panics, rejects changes from other sites' pages and unauthorized
+// requests, and logs requests.
 func guard(next http.Handler, log logrus.FieldLogger, s settings) http.Handler {
 	return http.HandlerFunc(func(w http.ResponseWriter, r *http.Request) {
 		started := time.Now()
@@ -35,6 +36,10 @@ func guard(next http.Handler, log logrus.FieldLogger, s settings) http.Handler {
 
 		if crossOrigin(r) {
 			Error(res, r, Problem{Status: http.StatusForbidden, Code: CodeCrossOrigin, Detail: crossOriginText})
+			return
+		}
+		var authorized bool
+		if r, authorized = s.authorize(res, r); !authorized {
 			return
 		}
 		if r.ContentLength > maxBody {

@@ -24,13 +24,17 @@ const HealthcheckUsage = "check whether the service at --bind on this machine is
 const healthcheckTimeout = 4 * time.Second // below the usual timeouts of health checks
 
 // WithTLSFiles serves HTTPS with files that may be replaced at any time, or plain HTTP if there are none.
-func WithTLSFiles(files tlsconfig.Files, log logrus.FieldLogger) (Option, error) {
+// ClientCertOptional admits clients without a certificate in spite of --client-ca.
+func WithTLSFiles(files tlsconfig.Files, clientCertOptional bool, log logrus.FieldLogger) (Option, error) {
 	if files.Cert == "" {
 		return func(*settings) {}, nil
 	}
 	certificates, err := tlsconfig.Load(files, log)
 	if err != nil {
 		return nil, fmt.Errorf("--tls-cert, --tls-key, --client-ca: %w", err)
+	}
+	if clientCertOptional {
+		return WithTLS(certificates.OptionalServer()), nil
 	}
 	return WithTLS(certificates.Server()), nil
 }

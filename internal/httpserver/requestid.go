@@ -46,16 +46,6 @@ func RequestLog(log logrus.FieldLogger, r *http.Request) logrus.FieldLogger {
 	return log.WithFields(fields)
 }
 
-// Client returns who sent a request: the subject of the client's certificate if it has one, else its address.
-func Client(r *http.Request) string {
-	if r.TLS != nil && len(r.TLS.PeerCertificates) > 0 {
-		if subject := r.TLS.PeerCertificates[0].Subject.String(); subject != "" {
-			return subject
-		}
-	}
-	return r.RemoteAddr
-}
-
 // changes reports whether the method may change something. Such requests are logged at info level.
 func changes(method string) bool {
 	switch method {

@@ -29,6 +29,7 @@ type settings struct {
 	panicText string // the text of the 500 that clients get when a handler panics
 	observe   func(r *http.Request, code int, took time.Duration)
 	tls       *tls.Config // nil for plain HTTP
+	authorize func(http.ResponseWriter, *http.Request) (*http.Request, bool)
 }
 
 var defaults = settings{
@@ -41,6 +42,7 @@ var defaults = settings{
 
 	panicText: http.StatusText(http.StatusInternalServerError),
 	observe:   func(*http.Request, int, time.Duration) {},
+	authorize: func(_ http.ResponseWriter, r *http.Request) (*http.Request, bool) { return r, true },
 }
 
 // Option changes how Serve serves.
@@ -51,6 +53,21 @@ func WithPanicText(text string) Option { return func(s *settings) { s.panicText 
 
 // WithTLS serves HTTPS with cfg, whose NextProtos decide about HTTP/2.
 func WithTLS(cfg *tls.Config) Option { return func(s *settings) { s.tls = cfg } }
+
+// WithAuthorization calls authorize before a request's handler. Authorize returns the request with the client's
+// identity (see WithIdentity) and whether the handler may serve it. If not, authorize has responded.
+func WithAuthorization(authorize func(http.ResponseWriter, *http.Request) (*http.Request, bool)) Option {
+	return func(s *settings) { s.authorize = authorize }
+}
+
+// WithConnectionShare limits the listener to a part of the connections that the process may have.
+func WithConnectionShare(share float64) Option {
+	return func(s *settings) {
+		if s.maxConnections > 0 {
+			s.maxConnections = max(1, int64(share*float64(s.maxConnections)))
+		}
+	}
+}
 
 const (
 	maxHeader = 64 << 10 // bytes of a request's line and header
@@ -191,16 +208,21 @@ func (c *connections) closeSilent() {
 
 type stoppingKey struct{}
 
-// StreamContext returns a context for a response without an end of its own. It ends when the client leaves or when the
-// server begins to stop, while r.Context() lets a request in flight finish. The caller calls cancel. See httpstream.
+// StreamContext returns a context for a response without an end of its own. It ends when the client leaves, when the
+// client's access is revoked, or when the server begins to stop, while r.Context() lets a request in flight finish. The
+// caller calls cancel. See httpstream.
 func StreamContext(r *http.Request) (context.Context, context.CancelFunc) {
 	ctx, cancel := context.WithCancel(r.Context())
+	unwatch := func() bool { return false }
+	if client, known := identity(r); known && client.Valid != nil {
+		unwatch = context.AfterFunc(client.Valid, cancel)
+	}
 	stopping, served := ctx.Value(stoppingKey{}).(context.Context)
 	if !served { // the server is httptest's
-		return ctx, cancel
+		return ctx, func() { unwatch(); cancel() }
 	}
 	unregister := context.AfterFunc(stopping, cancel)
-	return ctx, func() { unregister(); cancel() }
+	return ctx, func() { unwatch(); unregister(); cancel() }
 }
 
 // debugLog receives net/http's messages about broken connections, which are the clients' affair.

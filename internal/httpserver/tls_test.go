@@ -36,7 +36,7 @@ func overTLS(
 	for protocol, speak := range protocols {
 		t.Run(protocol, func(t *testing.T) {
 			run(t, protocol, func(handler http.HandlerFunc, log logrus.FieldLogger, s settings) *served {
-				with, err := WithTLSFiles(server, log)
+				with, err := WithTLSFiles(server, false, log)
 				require.NoError(t, err)
 				with(&s)
 				own, err := tlsconfig.Load(client, log)
@@ -129,7 +129,7 @@ func TestServe_ClosesDeadConnectionsOverHTTP2(t *testing.T) {
 	brief := defaults
 	brief.writeTimeout = time.Second
 	log, _ := logged()
-	with, err := WithTLSFiles(ca.Files("server"), log)
+	with, err := WithTLSFiles(ca.Files("server"), false, log)
 	require.NoError(t, err)
 	with(&brief)
 	cut := make(chan error, 1)
@@ -251,7 +251,7 @@ func TestWriteAndFlush_NeedsOneWriteOverTLS(t *testing.T) {
 	inner, err := net.Listen("tcp", "127.0.0.1:0")
 	require.NoError(t, err)
 	listener := &countingListener{Listener: inner}
-	with, err := WithTLSFiles(files, testenv.Logger(t))
+	with, err := WithTLSFiles(files, false, testenv.Logger(t))
 	require.NoError(t, err)
 	ctx, stop := context.WithCancel(t.Context())
 	ended := make(chan error, 1)
@@ -282,7 +282,7 @@ func TestWriteAndFlush_NeedsOneWriteOverTLS(t *testing.T) {
 func TestServe_RejectsHTTPWithAHintToHTTPS(t *testing.T) {
 	log, _ := logged()
 	s := defaults
-	with, err := WithTLSFiles(testenv.NewCA(t).Files("server"), log)
+	with, err := WithTLSFiles(testenv.NewCA(t).Files("server"), false, log)
 	require.NoError(t, err)
 	with(&s)
 	server := start(t, func(http.ResponseWriter, *http.Request) { t.Error("answered") }, log, s)
@@ -300,7 +300,7 @@ func TestHealthcheck_ReportsReadiness(t *testing.T) {
 	} {
 		t.Run(name, func(t *testing.T) {
 			s := defaults
-			with, err := WithTLSFiles(files, log)
+			with, err := WithTLSFiles(files, false, log)
 			require.NoError(t, err)
 			with(&s)
 			ready := false

@@ -191,7 +191,7 @@ func (r Rule) forbids(d Declaration) (name string, forbidden bool) {
 // sharedMetrics are the folders whose metrics get the prefix of the service that registers them.
 var sharedMetrics = []string{
 	"internal/httpserver", "internal/httpstream", "internal/awsconfig", "internal/etcd", "internal/ratelimit",
-	"internal/tlsconfig",
+	"internal/access", "internal/tlsconfig",
 }
 
 var metricPrefixes = []string{"blox_css_", "blox_ds_", "blox_probe_"}

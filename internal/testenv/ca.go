@@ -34,6 +34,8 @@ type CA struct {
 type Leaf struct {
 	NotAfter   time.Time
 	ServerOnly bool // invalid for clients
+
+	OrganizationalUnit string // of the subject, beside the common name
 }
 
 // NewCA creates an authority.
@@ -75,6 +77,9 @@ func (ca *CA) Issue(name string, leaf ...Leaf) (cert, key []byte) {
 	for _, l := range leaf {
 		if !l.NotAfter.IsZero() {
 			template.NotAfter = l.NotAfter
+		}
+		if l.OrganizationalUnit != "" {
+			template.Subject.OrganizationalUnit = []string{l.OrganizationalUnit}
 		}
 		if l.ServerOnly {
 			template.ExtKeyUsage = template.ExtKeyUsage[:1]

@@ -41,7 +41,7 @@ type loaded struct {
 	trusted *x509.CertPool   // nil without a CA
 	own     *tls.Certificate // nil without a pair
 
-	server, selfCheck, client *tls.Config
+	server, optional, selfCheck, client *tls.Config
 }
 
 // Load reads the files. Log receives messages about files that replace them.
@@ -63,13 +63,22 @@ func Load(files Files, log logrus.FieldLogger) (*Certificates, error) {
 // Server returns the configuration of a listener: TLS 1.2 or later, HTTP/2 or HTTP/1.1. With a CA, clients must show a
 // certificate that it has signed.
 func (c *Certificates) Server() *tls.Config {
-	cfg := c.newest().server.Clone()
+	return c.listener(func(l *loaded) *tls.Config { return l.server })
+}
+
+// OptionalServer is Server for a listener whose clients may show no certificate. They need other credentials.
+func (c *Certificates) OptionalServer() *tls.Config {
+	return c.listener(func(l *loaded) *tls.Config { return l.optional })
+}
+
+func (c *Certificates) listener(of func(*loaded) *tls.Config) *tls.Config {
+	cfg := of(c.newest()).Clone()
 	cfg.GetConfigForClient = func(hello *tls.ClientHelloInfo) (*tls.Config, error) {
 		newest := c.newest()
 		if hello.ServerName == selfCheckName {
 			return newest.selfCheck, nil
 		}
-		return newest.server, nil
+		return of(newest), nil
 	}
 	return cfg
 }
@@ -132,6 +141,11 @@ func (c *Certificates) load(from contents) (*loaded, error) {
 		l.server.SessionTicketsDisabled = true // so that every connection is verified against the current authorities
 	}
 	l.selfCheck = l.selfCheckConfig()
+	l.optional = l.server
+	if l.trusted != nil {
+		l.optional = l.server.Clone()
+		l.optional.ClientAuth = tls.VerifyClientCertIfGiven
+	}
 	return l, nil
 }
 

@@ -34,9 +34,14 @@ func load(t *testing.T, files tlsconfig.Files) *tlsconfig.Certificates {
 // listen answers every connection with its client's name, until the test ends.
 func listen(t *testing.T, server *tlsconfig.Certificates) (address string) {
 	t.Helper()
+	return listenWith(t, server.Server())
+}
+
+func listenWith(t *testing.T, cfg *tls.Config) (address string) {
+	t.Helper()
 	inner, err := net.Listen("tcp", "127.0.0.1:0")
 	require.NoError(t, err)
-	listener := tls.NewListener(inner, server.Server())
+	listener := tls.NewListener(inner, cfg)
 	ended := make(chan struct{})
 	go func() {
 		defer close(ended)
@@ -112,6 +117,20 @@ func TestFiles_Handshakes(t *testing.T) {
 			}
 		})
 	}
+}
+
+func TestOptionalServer_VerifiesTheCertificatesThatClientsShow(t *testing.T) {
+	ours, theirs := testenv.NewCA(t), testenv.NewCA(t)
+	stranger := theirs.Files("stranger")
+	stranger.CA = ours.File
+	address := listenWith(t, load(t, ours.Files("server")).OptionalServer())
+	for want, files := range map[string]tlsconfig.Files{"nobody": {CA: ours.File}, "client": ours.Files("client")} {
+		_, sees, err := dial(address, load(t, files).Client())
+		require.NoError(t, err)
+		assert.Equal(t, want, sees)
+	}
+	_, _, err := dial(address, load(t, stranger).Client())
+	assert.ErrorContains(t, err, "unknown certificate authority")
 }
 
 func TestServer_RejectsOldTLSVersions(t *testing.T) {

@@ -1,0 +1,41 @@
+package testenv
+
+import (
+	"encoding/json"
+	"maps"
+	"slices"
+	"strings"
+	"testing"
+
+	"github.com/stretchr/testify/require"
+)
+
+// Operation is an operation of a swagger file.
+type Operation struct {
+	ID, Method string
+	Path       string // with the base path, such as /v1/environments/{name}
+}
+
+// Request returns a request of the operation, each path parameter of which is x.
+func (o Operation) Request() (method, path string) {
+	return o.Method, parameter.ReplaceAllString(o.Path, "x")
+}
+
+// Operations returns all operations of a swagger file, ordered by path. It is faster than NewSpec.
+func Operations(tb testing.TB, raw []byte) (operations []Operation) {
+	tb.Helper()
+	var document struct {
+		BasePath string
+		Paths    map[string]map[string]struct{ OperationID string }
+	}
+	require.NoError(tb, json.Unmarshal(raw, &document))
+	for _, path := range slices.Sorted(maps.Keys(document.Paths)) {
+		for _, method := range slices.Sorted(maps.Keys(document.Paths[path])) {
+			operations = append(operations, Operation{
+				ID: document.Paths[path][method].OperationID, Method: strings.ToUpper(method), Path: document.BasePath + path,
+			})
+		}
+	}
+	require.NotEmpty(tb, operations)
+	return operations
+}
