@@ -204,7 +204,8 @@ func waitForPromotion(f *firing) {
 func stickRollout(f *firing) {
 	f.sim.SetFaults(ecssim.Faults{StartFailures: 1})
 	f.sim.RegisterTaskDefinition("agent", ecssim.WithMemory(64))
-	id := f.change(`{"taskDefinition":"agent","deploymentConfiguration":{}}`)
+	// A patch keeps fields that it does not name. With its canary, the deployment would wait for a promotion instead.
+	id := f.change(`{"taskDefinition":"agent","deploymentConfiguration":{"canary":null}}`)
 	f.awaitFiring("BloxRolloutStuck")
 	f.sim.SetFaults(ecssim.Faults{})
 	f.awaitCompleted(id)
