@@ -153,7 +153,7 @@ func showDeployment(
 		EnvironmentName:    &e.Name,
 		FailedInstances:    []string{},
 		Revision:           int64(d.RevisionNumber()),
-		RolloutState:       string(d.Rollout()),
+		RolloutState:       string(e.RolloutState(d)),
 		RolloutStateReason: d.RolloutStateReason,
 		RollbackOf:         d.RollbackOf,
 		Promoted:           d.Promoted,

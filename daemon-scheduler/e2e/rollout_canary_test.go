@@ -75,7 +75,7 @@ func TestRollout_StartsWithCanary(t *testing.T) {
 			for _, task := range f.liveTasks(id)[canaries[0]] {
 				assert.NotEqual(t, f.agent, task.TaskDefinitionARN)
 			}
-			assert.Equal(t, "IN_PROGRESS", f.getDeployment("logs", id).RolloutState)
+			assert.Equal(t, "WAITING_FOR_PROMOTION", f.getDeployment("logs", id).RolloutState)
 			for instance, task := range f.taskByInstance(f.first) {
 				if instance != joined {
 					assert.Equal(t, before[instance], task)

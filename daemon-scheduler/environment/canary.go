@@ -6,6 +6,19 @@ func (e Environment) AwaitsPromotion() bool {
 	return deployed && d.Status != Completed && !d.Promoted && e.HasCanary(d)
 }
 
+// RolloutState returns the rollout state of a deployment, with RolloutWaitingForPromotion for as long as its phase is
+// DeploymentCanary.
+func (e Environment) RolloutState(d Deployment) RolloutState {
+	state := d.Rollout()
+	if state != RolloutInProgress {
+		return state
+	}
+	if phase, _ := e.DeploymentPhase(d); phase == DeploymentCanary {
+		return RolloutWaitingForPromotion
+	}
+	return state
+}
+
 // SpecsInEffect returns the specs that instances may go by: the current one and, while a canary awaits promotion, that
 // of the deployment that was completed before.
 func (e Environment) SpecsInEffect() []Spec {

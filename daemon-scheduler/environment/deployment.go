@@ -102,6 +102,10 @@ const (
 	RolloutCompleted  RolloutState = "COMPLETED"
 	RolloutFailed     RolloutState = "FAILED"
 	RolloutStopped    RolloutState = "STOPPED"
+
+	// RolloutWaitingForPromotion is RolloutInProgress of a deployment that does not go beyond its canary. See
+	// Environment.RolloutState; no record has it.
+	RolloutWaitingForPromotion RolloutState = "WAITING_FOR_PROMOTION"
 )
 
 // Rollout returns the deployment's rollout state. It also holds for records of versions that write Status alone.

@@ -17,6 +17,7 @@ import (
 // Rollout states of the API.
 const (
 	inProgress = "IN_PROGRESS"
+	waiting    = "WAITING_FOR_PROMOTION" // in progress, and not beyond its canary
 	completed  = "COMPLETED"
 	failed     = "FAILED"
 	stopped    = "STOPPED"
@@ -24,7 +25,7 @@ const (
 
 func newDeploymentsCommand(a *app) *cobra.Command {
 	cmd := &cobra.Command{
-		Use: "deployments", Aliases: []string{"deployment", "deploy", "dep"},
+		Use: "deployments", Aliases: []string{"deployment", "dep"},
 		Short: "Deploy environments and watch rollouts",
 		Long: `A deployment rolls out the newest revision of an environment: it starts a task on every selected instance and
 stops the tasks of earlier deployments. Afterwards, Blox starts a task on each instance that joins and replaces
@@ -47,7 +48,7 @@ var (
 		"environment %s has no deployments: create one with \"blox deployments create\"",
 	}
 	current = deploymentChoice{
-		func(d *models.Deployment) bool { return stateOf(d) == inProgress },
+		isInProgress,
 		"environment %s has no deployment in progress",
 	}
 )
@@ -89,6 +90,10 @@ func stateOf(d *models.Deployment) string {
 		return completed
 	}
 	return inProgress
+}
+
+func isInProgress(d *models.Deployment) bool {
+	return stateOf(d) == inProgress || stateOf(d) == waiting
 }
 
 func duration(d *models.Deployment) string {

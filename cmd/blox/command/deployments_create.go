@@ -109,7 +109,7 @@ func explainTokenUsed(ctx context.Context, c *connect.Clients, e *models.Environ
 // tokenUsedBy returns the error for the token of e, which d used; newest says whether d is the newest deployment.
 func tokenUsedBy(d *models.Deployment, e *models.Environment, newest bool) error {
 	name := conv.Value(e.Name)
-	if stateOf(d) == inProgress {
+	if isInProgress(d) {
 		return fmt.Errorf("deployment %[2]s of environment %[1]s is already in progress\n"+
 			"\"blox deployments watch %[1]s\" watches it", name, idOf(d))
 	}

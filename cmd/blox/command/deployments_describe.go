@@ -10,6 +10,7 @@ import (
 
 	"github.com/blox/blox/cmd/blox/connect"
 	"github.com/blox/blox/cmd/blox/show"
+	ds "github.com/blox/blox/swagger/daemon-scheduler/v1/client/operations"
 	"github.com/blox/blox/swagger/daemon-scheduler/v1/models"
 )
 
@@ -22,12 +23,29 @@ func newDeploymentsDescribe(a *app) *cobra.Command {
 			if err != nil {
 				return err
 			}
-			return a.printDeployment(d)
+			return a.describeDeployment(d, environmentOf(ctx, c, d))
 		}),
 	}
 }
 
-func (a *app) printDeployment(d *models.Deployment) error {
+// environmentOf returns the environment of a deployment in progress, whose counts say more than the deployment's. It
+// returns nil for another deployment, and if the environment cannot be read.
+func environmentOf(ctx context.Context, c *connect.Clients, d *models.Deployment) *models.Environment {
+	if !isInProgress(d) {
+		return nil
+	}
+	got, err := c.Scheduler.GetEnvironmentContext(ctx,
+		ds.NewGetEnvironmentParams().WithName(conv.Value(d.EnvironmentName)))
+	if err != nil {
+		return nil
+	}
+	return got.Payload
+}
+
+func (a *app) printDeployment(d *models.Deployment) error { return a.describeDeployment(d, nil) }
+
+// describeDeployment prints a deployment, with the counts of its environment unless that is nil.
+func (a *app) describeDeployment(d *models.Deployment, e *models.Environment) error {
 	return a.print(d, func(s show.Style) printable {
 		f := &show.Fields{}
 		f.Add("ID", idOf(d))
@@ -39,10 +57,8 @@ func (a *app) printDeployment(d *models.Deployment) error {
 			f.Add("Revision", number(d.Revision))
 		}
 		f.Add("Rollback of", d.RollbackOf)
-		if d.DesiredCount != nil {
-			f.Add("Instances", fmt.Sprintf("%d desired, %s running, %s pending, %s failed", *d.DesiredCount,
-				show.Count(d.RunningCount),
-				show.Count(d.PendingCount), show.Count(d.FailedCount)))
+		if counts := countsOfRollout(d, e); counts.desired != nil && counts.running != nil {
+			f.Add("Instances", fmt.Sprintf("%d of %d %s", *counts.running, *counts.desired, progressText(d, counts)))
 		}
 		if d.FailedTasks > 0 {
 			f.Add("Failures", number(d.FailedTasks))

@@ -17,7 +17,8 @@ func newDeploymentsList(a *app) *cobra.Command {
 	return &cobra.Command{
 		Use: "list ENVIRONMENT", Aliases: []string{"ls"}, Short: "List the deployments of an environment, newest first",
 		Long: `List the deployments of an environment, newest first. ID is the beginning of the deployment's id, which every
-command accepts; -o wide and -q show the whole id. RUNNING counts running tasks of the deployment/selected instances.`,
+command accepts; -o wide and -q show the whole id. UPDATED: instances that run a task of the deployment / selected
+instances.`,
 		Args: positionalArgs("ENVIRONMENT"), ValidArgsFunction: a.environmentNames(),
 		RunE: a.run(func(ctx context.Context, c *connect.Clients, args []string) error {
 			list, err := c.Scheduler.ListDeploymentsContext(ctx, ds.NewListDeploymentsParams().WithName(args[0]))
@@ -33,7 +34,7 @@ command accepts; -o wide and -q show the whole id. RUNNING counts running tasks 
 }
 
 func deploymentRows(s show.Style, list []*models.Deployment) *show.Rows {
-	rows := &show.Rows{Columns: show.Columns("ID", "STATE", "TASK DEFINITION~", "RUNNING", "FAILED", "AGE",
+	rows := &show.Rows{Columns: show.Columns("ID", "STATE", "TASK DEFINITION~", "UPDATED", "FAILED", "AGE",
 		"REASON~", "REVISION+", "PENDING+", "CREATED+", "DURATION+", "ROLLBACK OF+")}
 	for _, d := range list {
 		reason := d.RolloutStateReason

@@ -1,6 +1,7 @@
 package command
 
 import (
+	"slices"
 	"time"
 
 	"github.com/go-openapi/swag/conv"
@@ -32,13 +33,12 @@ func effectiveRevision(e *models.Environment) string {
 	return number(e.EffectiveRevision) + " (newest: " + number(e.Revision) + ")"
 }
 
-func isRolledBack(e *models.Environment) bool {
-	for _, c := range e.Conditions {
-		if conv.Value(c.Type) == "RolledBack" && conv.Value(c.Status) == "True" {
-			return true
-		}
-	}
-	return false
+func isRolledBack(e *models.Environment) bool { return hasCondition(e, "RolledBack") }
+
+func hasCondition(e *models.Environment, kind string) bool {
+	return slices.ContainsFunc(e.Conditions, func(c *models.Condition) bool {
+		return conv.Value(c.Type) == kind && conv.Value(c.Status) == "True"
+	})
 }
 
 // conditionText formats a condition as "Paused since 2026-11-21 05:26:07: message".

@@ -41,10 +41,10 @@ func TestBlox_Session(t *testing.T) {
 	made := h.run("deployments", "create", "web-agent", "--watch")
 	require.Equal(t, 0, made.code, made.err)
 	assert.Regexp(t,
-		`^Deployment [0-9a-f-]{36} of web-agent: agent:1\n(  \d/3 .*\n)*  3/3 running\nCompleted in [0-9.a-z]+\.\n$`,
+		`^Deployment [0-9a-f-]{36} of web-agent: agent:1\n(  \d of 3 .*\n)*  3 of 3 updated\nCompleted in [0-9.a-z]+\.\n$`,
 		made.err)
 	assert.Regexp(t,
-		`^ID +STATE +TASK DEFINITION +RUNNING +FAILED +AGE +REASON\n[0-9a-f]{8}  COMPLETED  agent:1 +3/3 +0 `, made.out)
+		`^ID +STATE +TASK DEFINITION +UPDATED +FAILED +AGE +REASON\n[0-9a-f]{8}  COMPLETED  agent:1 +3/3 +0 `, made.out)
 	assert.Equal(t, [][]string{{"web-agent", "active", "healthy", "default", "agent:1", "3/3", "0"}},
 		[][]string{tableRows(h.mustRun("environments", "list"))[0][:7]})
 
@@ -101,7 +101,7 @@ func TestBlox_Session(t *testing.T) {
 	require.Equal(t, 0, back.code, back.err)
 	assert.Contains(t, back.err, "Rollback: deployment ")
 	assert.Contains(t, back.err, "of web-agent: agent:1\n")
-	assert.Contains(t, back.err, "  3/3 running\n")
+	assert.Contains(t, back.err, "  3 of 3 updated\n")
 	assert.Equal(t, "agent:1 (rolled back from agent:2)", tableRows(h.mustRun("environments", "list"))[0][4])
 	assert.Contains(t, h.mustRun("environments", "list", "-o", "wide"), "  1 (newest: 2)  ")
 	described := h.mustRun("environments", "describe", "web-agent")

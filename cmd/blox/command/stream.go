@@ -144,10 +144,7 @@ func newStreamEnvironments(a *app) *cobra.Command {
 				}
 				out := fmt.Sprintf("%-10s %s  %s  revision %d, %s", s.Colourize(e.Status), conv.Value(e.Name), conv.Value(e.Health),
 					e.Revision, s.ID(e.TaskDefinition))
-				if e.DesiredCount != nil && e.RunningCount != nil {
-					out += fmt.Sprintf(", %d/%d %s", *e.RunningCount, *e.DesiredCount, progressOf(conv.Value(e.OutdatedCount)))
-				}
-				return out, nil
+				return joinNonEmpty(out, environmentProgress(&e)), nil
 			})
 			params := ds.NewStreamEnvironmentsParams().WithCluster(optional(flags.cluster))
 			if flags.deleted {

@@ -134,7 +134,7 @@ func (w *watcher) watch(ctx context.Context, d *models.Deployment) (*models.Depl
 		unavailable = false
 		w.printFailures(d, printed)
 		w.showProgress(d, w.readEnvironment(ctx), time.Since(began))
-		return stateOf(d) != inProgress, nil
+		return !isInProgress(d), nil
 	})
 	if err != nil {
 		return d, err
@@ -169,39 +169,68 @@ func (w *watcher) printOutcome(d *models.Deployment) {
 // taskCounts are the counts of a deployment or an environment; nil is unknown.
 type taskCounts struct{ desired, running, pending, failed, outdated *int64 }
 
-// showProgress prints the counts of the environment while they describe d, since they include the tasks that a rollback
-// adopts; otherwise those of d.
-func (w *watcher) showProgress(d *models.Deployment, e *models.Environment, elapsed time.Duration) {
-	counts := taskCounts{d.DesiredCount, d.RunningCount, d.PendingCount, d.FailedCount, nil}
-	if e != nil && (stateOf(d) == inProgress || stateOf(d) == completed && e.Status == "active") {
-		counts = taskCounts{e.DesiredCount, e.RunningCount, e.PendingCount, e.FailedCount, e.OutdatedCount}
+// countsOfRollout returns the counts of the environment while they describe d, since they include the tasks that a
+// rollback adopts; otherwise those of d. The environment may be nil.
+func countsOfRollout(d *models.Deployment, e *models.Environment) taskCounts {
+	if e != nil && (isInProgress(d) || stateOf(d) == completed && e.Status == "active") {
+		return taskCounts{e.DesiredCount, e.RunningCount, e.PendingCount, e.FailedCount, e.OutdatedCount}
 	}
+	return taskCounts{d.DesiredCount, d.RunningCount, d.PendingCount, d.FailedCount, nil}
+}
+
+func (w *watcher) showProgress(d *models.Deployment, e *models.Environment, elapsed time.Duration) {
+	counts := countsOfRollout(d, e)
 	if counts.desired == nil || counts.running == nil {
 		return // unknown while the scheduler's cluster state is stale
 	}
-	status := progressOf(conv.Value(counts.outdated))
-	if pending := conv.Value(counts.pending); pending > 0 {
-		status += fmt.Sprintf(", %d pending", pending)
-	}
-	if failed := conv.Value(counts.failed); failed > 0 {
-		status += fmt.Sprintf(", %d failed", failed)
-	}
-	if c := d.CanaryProgress; c != nil && c.Steps > 1 {
-		status += fmt.Sprintf(", step %d of %d", c.Step, c.Steps)
-	}
-	if d.BakeStartedAt != nil && stateOf(d) == inProgress {
-		status += ", baking"
-	}
-	w.progress.Update(*counts.running, *counts.desired, status, show.Duration(elapsed.Truncate(time.Second)))
+	w.progress.Update(*counts.running, *counts.desired, progressText(d, counts),
+		show.Duration(elapsed.Truncate(time.Second)))
 }
 
-// progressOf names what a number of instances is that run the task of the current deployment. While others still run
-// another one, the environment is being updated.
-func progressOf(outdated int64) string {
-	if outdated > 0 {
-		return fmt.Sprintf("updated, %d on the previous revision", outdated)
+// progressText describes the instances of a rollout, after their numbers: "updated, 5 on the previous revision, 1
+// pending".
+func progressText(d *models.Deployment, counts taskCounts) string {
+	text, previous := "updated", "on the previous revision"
+	if d.ForceNewDeployment { // which may replace tasks by others of the same revision
+		text, previous = "replaced", "of the previous deployment"
 	}
-	return "running"
+	for _, c := range []struct {
+		count *int64
+		text  string
+	}{
+		{counts.outdated, previous}, {counts.pending, "pending"}, {counts.failed, "failed"},
+	} {
+		if n := conv.Value(c.count); n > 0 {
+			text += fmt.Sprintf(", %d %s", n, c.text)
+		}
+	}
+	if c := d.CanaryProgress; c != nil && c.Steps > 1 {
+		text += fmt.Sprintf(", step %d of %d", c.Step, c.Steps)
+	}
+	if stateOf(d) == waiting && conv.Value(counts.running) > 0 && conv.Value(counts.pending) == 0 {
+		text += ", waiting for promotion"
+	}
+	if d.BakeStartedAt != nil && isInProgress(d) {
+		text += ", baking"
+	}
+	return text
+}
+
+// environmentProgress describes the instances of an environment: "3 of 3 running", or the progress of its rollout. It
+// is empty if the counts are unknown.
+func environmentProgress(e *models.Environment) string {
+	if e.DesiredCount == nil || e.RunningCount == nil {
+		return ""
+	}
+	text := "running"
+	if e.Status == "deploying" {
+		d := &models.Deployment{RolloutState: inProgress}
+		if hasCondition(e, "WaitingForPromotion") {
+			d.RolloutState = waiting
+		}
+		text = progressText(d, countsOfRollout(d, e))
+	}
+	return fmt.Sprintf("%d of %d %s", *e.RunningCount, *e.DesiredCount, text)
 }
 
 // readEnvironment returns the environment, or nil if it cannot be read. It prints when the environment is paused or
@@ -223,7 +252,7 @@ func (w *watcher) readEnvironment(ctx context.Context) *models.Environment {
 
 // announceCanary prints that the deployment will wait for its promotion. It ignores errors, so that watching continues.
 func (w *watcher) announceCanary(ctx context.Context, d *models.Deployment) {
-	if d.Promoted || d.RollbackOf != "" || stateOf(d) != inProgress {
+	if d.Promoted || d.RollbackOf != "" || !isInProgress(d) {
 		return
 	}
 	list, err := w.clients.Scheduler.ListRevisionsContext(ctx, ds.NewListRevisionsParams().WithName(w.name))

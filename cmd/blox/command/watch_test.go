@@ -108,18 +108,40 @@ func TestWatch_AnnouncesCanaryAndPause(t *testing.T) {
 	require.Equal(t, 0, h.run("deployments", "create", "web-agent", "--watch").code)
 	h.sim.RegisterTaskDefinition("agent")
 	h.mustRun("environments", "update", "web-agent", "--task-definition", "agent", "--canary-percent", "25")
+	stream := h.start("stream", "environments")
 	r := h.start("deployments", "create", "web-agent", "--watch")
 	r.awaitOutput("The deployment starts with a canary (25%), then waits for \"blox deployments promote web-agent\".\n")
-	r.awaitOutput("  1/4 updated, 3 on the previous revision\n")
+	r.awaitOutput("  1 of 4 updated, 3 on the previous revision, waiting for promotion\n")
+	assert.Equal(t, "WAITING_FOR_PROMOTION", tableRows(h.mustRun("deployments", "list", "web-agent"))[0][1])
+	assert.Equal(t, "WAITING_FOR_PROMOTION", h.field("State", "deployments", "describe", "web-agent"))
+	assert.Equal(t, "1 of 4 updated, 3 on the previous revision, waiting for promotion",
+		h.field("Instances", "deployments", "describe", "web-agent"))
+	stream.awaitOutput(" revision 2, agent:2, 0 of 4 updated, 4 on the previous revision\n")
 	h.mustRun("environments", "pause", "web-agent")
 	r.awaitOutput("the environment is paused")
 	h.mustRun("environments", "resume", "web-agent")
 	r.awaitOutput("no longer paused")
 	h.mustRun("deployments", "promote", "web-agent")
 	assert.Equal(t, 0, r.awaitExit())
-	assert.Contains(t, r.err.String(), "  4/4 running\n")
+	assert.Contains(t, r.err.String(), "  4 of 4 updated\n")
 	assert.Contains(t, h.run("deployments", "promote", "web-agent").err,
 		"environment web-agent has no deployment in progress")
+}
+
+// A restart replaces tasks by others of the same revision.
+func TestRestart_CountsReplacedTasks(t *testing.T) {
+	h := newHarness(t)
+	h.prepareCluster(2)
+	h.mustRun("environments", "create", "web-agent", "--task-definition", "agent", "--cluster", "default",
+		"--max-unavailable", "1")
+	require.Equal(t, 0, h.run("deployments", "create", "web-agent", "--watch").code)
+	h.sim.SetFaults(ecssim.Faults{StartFailures: 1})
+	r := h.start("restart", "web-agent", "--watch")
+	r.awaitOutput("  0 of 2 replaced, 1 of the previous deployment, 1 failed\n")
+	h.sim.SetFaults(ecssim.Faults{})
+	assert.Equal(t, 0, r.awaitExit())
+	assert.Contains(t, r.err.String(), "  2 of 2 replaced\n")
+	assert.NotContains(t, r.err.String(), "previous revision")
 }
 
 // A watched deployment survives an outage of the service.

@@ -20,7 +20,7 @@ const barWidth = 24
 // Update prints done of total and a status. note may change without a new line outside of a terminal.
 func (p *Progress) Update(done, total int64, status, note string) {
 	if p.Style.Width == 0 {
-		if line := fmt.Sprintf("  %d/%d %s", done, total, status); line != p.last {
+		if line := fmt.Sprintf("  %d of %d %s", done, total, status); line != p.last {
 			p.last = line
 			fmt.Fprintln(p.Out, strings.TrimRight(line, " "))
 		}
@@ -30,7 +30,7 @@ func (p *Progress) Update(done, total int64, status, note string) {
 	if total > 0 {
 		full = int(min(done, total) * barWidth / total)
 	}
-	text := fmt.Sprintf("%d/%d %s  %s", done, total, status, note)
+	text := fmt.Sprintf("%d of %d %s  %s", done, total, status, note)
 	line := truncate(text, max(p.Style.Width-barWidth-4, minColumnWidth))
 	fmt.Fprintf(p.Out, "\r\x1b[K[%s%s] %s", p.Style.paint(green, strings.Repeat("█", full)),
 		strings.Repeat("░", barWidth-full), line)

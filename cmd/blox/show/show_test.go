@@ -86,7 +86,7 @@ func TestProgress_BarOrLines(t *testing.T) {
 	}
 	p.Warn("  failed on %s", "a\nb")
 	p.End()
-	assert.Equal(t, "  0/3 running\n  1/3 running\n  3/3 running\n  failed on a b\n", out.String(),
+	assert.Equal(t, "  0 of 3 running\n  1 of 3 running\n  3 of 3 running\n  failed on a b\n", out.String(),
 		"a line for each change, and no more")
 
 	out.Reset()
@@ -100,8 +100,8 @@ func TestProgress_BarOrLines(t *testing.T) {
 	bar := func(n int) string {
 		return "\r\x1b[K[" + strings.Repeat("█", n) + strings.Repeat("░", barWidth-n) + "] "
 	}
-	assert.Equal(t, bar(8)+"1/3 running  2s"+bar(16)+"2/3 running  3s"+"\r\x1b[Knews\n"+bar(24)+"3/3 running  4s\n",
-		out.String())
+	assert.Equal(t, bar(8)+"1 of 3 running  2s"+bar(16)+"2 of 3 running  3s"+
+		"\r\x1b[Knews\n"+bar(24)+"3 of 3 running  4s\n", out.String())
 	p.Update(0, 0, "running", "")
 	out.Reset()
 	p.Style.Width = 45

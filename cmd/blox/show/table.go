@@ -192,8 +192,8 @@ const (
 // colouredWords maps colours to the words that a cell shows in that colour.
 var colouredWords = map[colour][]string{
 	green: {"healthy", "active", "running", "ACTIVE", "RUNNING", "COMPLETED", "yes"},
-	yellow: {"deploying", "paused", "deleting", "pending", "outdated", "missing", "IN_PROGRESS", "STOPPED", "DRAINING",
-		"PENDING", "wait"},
+	yellow: {"deploying", "paused", "deleting", "pending", "outdated", "missing", "IN_PROGRESS",
+		"WAITING_FOR_PROMOTION", "STOPPED", "DRAINING", "PENDING", "wait"},
 	red: {"unhealthy", "failed", "FAILED", "INACTIVE"},
 }
 

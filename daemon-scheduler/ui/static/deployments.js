@@ -7,6 +7,7 @@ import { state } from "./state.js";
 const MAX_DEPLOYMENTS = 8;
 const DISPLAY = { // by rollout state: the kind (a CSS class) and the label
   IN_PROGRESS: ["busy", "in progress"],
+  WAITING_FOR_PROMOTION: ["busy", "waiting for promotion"],
   COMPLETED: ["good", "completed"],
   FAILED: ["bad", "failed"],
   STOPPED: ["warn", "stopped"],

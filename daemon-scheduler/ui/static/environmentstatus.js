@@ -1,12 +1,9 @@
 // The status and the task counts of one environment.
 import { resourceID } from "./format.js";
 
-// isCanary reports whether the deployment runs on its canary instances and waits for promotion. The configuration in
-// the API belongs to the newest revision, so it says nothing about deployments of older ones.
-export function isCanary(environment, deployment) {
-  return Boolean(deployment && deployment.rolloutState === "IN_PROGRESS" &&
-    deployment.revision === environment.revision && environment.deploymentConfiguration?.canary &&
-    !deployment.rollbackOf && !deployment.promoted);
+// isCanary reports whether the deployment does not go beyond its canary until it is promoted.
+export function isCanary(deployment) {
+  return deployment?.rolloutState === "WAITING_FOR_PROMOTION";
 }
 
 const hasCondition = (environment, type) =>
@@ -43,7 +40,7 @@ export function summarize({ environment, deployment }) {
 function phaseLabel(environment, deployment) {
   if (deployment?.rollbackOf) return "rolling back";
   if (deployment?.bakeStartedAt) return "baking";
-  return isCanary(environment, deployment) ? "canary" : "deploying";
+  return isCanary(deployment) ? "canary" : "deploying";
 }
 
 // countByState splits the desired instances of an environment by state.

@@ -16,7 +16,7 @@ export function describeRollout(environment, deployment, deployments) {
   };
 }
 
-const isInProgress = (deployment) => deployment.rolloutState === "IN_PROGRESS";
+const isInProgress = ({ rolloutState }) => ["IN_PROGRESS", "WAITING_FOR_PROMOTION"].includes(rolloutState);
 const isBaking = (deployment) => Boolean(deployment.bakeStartedAt);
 const hasCanary = (deployment, configuration) => Boolean(configuration.canary) && !deployment.rollbackOf;
 

@@ -77,8 +77,8 @@ type Deployment struct {
 	// ID of the deployment that this rollback replaces; omitted for other deployments.
 	RollbackOf string `json:"rollbackOf,omitempty"`
 
-	// State of the rollout.
-	// Enum: ["IN_PROGRESS","COMPLETED","FAILED","STOPPED"]
+	// State of the rollout. WAITING_FOR_PROMOTION: the deployment is in progress and does not go beyond its canary until the canary is promoted.
+	// Enum: ["IN_PROGRESS","WAITING_FOR_PROMOTION","COMPLETED","FAILED","STOPPED"]
 	RolloutState string `json:"rolloutState,omitempty"`
 
 	// Reason for the rollout state.
@@ -316,7 +316,7 @@ var deploymentTypeRolloutStatePropEnum []any
 
 func init() {
 	var res []string
-	if err := json.Unmarshal([]byte(`["IN_PROGRESS","COMPLETED","FAILED","STOPPED"]`), &res); err != nil {
+	if err := json.Unmarshal([]byte(`["IN_PROGRESS","WAITING_FOR_PROMOTION","COMPLETED","FAILED","STOPPED"]`), &res); err != nil {
 		panic(err)
 	}
 	for _, v := range res {
@@ -328,6 +328,9 @@ const (
 
 	// DeploymentRolloutStateINPROGRESS captures enum value "IN_PROGRESS"
 	DeploymentRolloutStateINPROGRESS string = "IN_PROGRESS"
+
+	// DeploymentRolloutStateWAITINGFORPROMOTION captures enum value "WAITING_FOR_PROMOTION"
+	DeploymentRolloutStateWAITINGFORPROMOTION string = "WAITING_FOR_PROMOTION"
 
 	// DeploymentRolloutStateCOMPLETED captures enum value "COMPLETED"
 	DeploymentRolloutStateCOMPLETED string = "COMPLETED"
