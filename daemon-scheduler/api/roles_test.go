@@ -4,6 +4,7 @@ import (
 	"net/http/httptest"
 	"os"
 	"regexp"
+	"slices"
 	"strings"
 	"testing"
 
@@ -58,6 +59,7 @@ func TestPolicy_AllowsOperationsByRole(t *testing.T) {
 		for role := access.Public; role <= access.Admin; role++ {
 			assert.Equal(t, role >= lowest, role >= needed, "may %s call %s", role, operation.ID)
 		}
+		assert.Equal(t, lowest != access.Public, slices.Contains(operation.Statuses, "401"), "401 of %s", operation.ID)
 		assert.Equal(t, lowest.String(), documented[operation.Method+" "+operation.Path], "README.md: %s", operation.ID)
 		delete(documented, operation.Method+" "+operation.Path)
 	}

@@ -39,6 +39,12 @@ func (o *GetInstanceReader) ReadResponse(response runtime.ClientResponse, consum
 			return nil, err
 		}
 		return nil, result
+	case 401:
+		result := NewGetInstanceUnauthorized()
+		if err := result.readResponse(response, consumer, o.formats); err != nil {
+			return nil, err
+		}
+		return nil, result
 	case 404:
 		result := NewGetInstanceNotFound()
 		if err := result.readResponse(response, consumer, o.formats); err != nil {
@@ -292,6 +298,72 @@ func (o *GetInstanceBadRequest) GetPayload() string {
 }
 
 func (o *GetInstanceBadRequest) readResponse(response runtime.ClientResponse, consumer runtime.Consumer, formats strfmt.Registry) error {
+
+	// response payload
+	if err := consumer.Consume(response.Body(), &o.Payload); err != nil && !stderrors.Is(err, io.EOF) {
+		return err
+	}
+
+	return nil
+}
+
+// NewGetInstanceUnauthorized creates a GetInstanceUnauthorized with default headers values
+func NewGetInstanceUnauthorized() *GetInstanceUnauthorized {
+	return &GetInstanceUnauthorized{}
+}
+
+// GetInstanceUnauthorized describes a response with status code 401, with default header values.
+//
+// The request has no valid credentials, and the service requires them (--access-file).
+type GetInstanceUnauthorized struct {
+	Payload string
+}
+
+// IsSuccess returns true when this get instance unauthorized response has a 2xx status code
+func (o *GetInstanceUnauthorized) IsSuccess() bool {
+	return false
+}
+
+// IsRedirect returns true when this get instance unauthorized response has a 3xx status code
+func (o *GetInstanceUnauthorized) IsRedirect() bool {
+	return false
+}
+
+// IsClientError returns true when this get instance unauthorized response has a 4xx status code
+func (o *GetInstanceUnauthorized) IsClientError() bool {
+	return true
+}
+
+// IsServerError returns true when this get instance unauthorized response has a 5xx status code
+func (o *GetInstanceUnauthorized) IsServerError() bool {
+	return false
+}
+
+// IsCode returns true when this get instance unauthorized response a status code equal to that given
+func (o *GetInstanceUnauthorized) IsCode(code int) bool {
+	return code == 401
+}
+
+// Code gets the status code for the get instance unauthorized response
+func (o *GetInstanceUnauthorized) Code() int {
+	return 401
+}
+
+func (o *GetInstanceUnauthorized) Error() string {
+	payload, _ := json.Marshal(o.Payload)
+	return fmt.Sprintf("[GET /instances/{cluster}/{arn}][%d] getInstanceUnauthorized %s", 401, payload)
+}
+
+func (o *GetInstanceUnauthorized) String() string {
+	payload, _ := json.Marshal(o.Payload)
+	return fmt.Sprintf("[GET /instances/{cluster}/{arn}][%d] getInstanceUnauthorized %s", 401, payload)
+}
+
+func (o *GetInstanceUnauthorized) GetPayload() string {
+	return o.Payload
+}
+
+func (o *GetInstanceUnauthorized) readResponse(response runtime.ClientResponse, consumer runtime.Consumer, formats strfmt.Registry) error {
 
 	// response payload
 	if err := consumer.Consume(response.Body(), &o.Payload); err != nil && !stderrors.Is(err, io.EOF) {

@@ -39,6 +39,12 @@ func (o *GetTaskReader) ReadResponse(response runtime.ClientResponse, consumer r
 			return nil, err
 		}
 		return nil, result
+	case 401:
+		result := NewGetTaskUnauthorized()
+		if err := result.readResponse(response, consumer, o.formats); err != nil {
+			return nil, err
+		}
+		return nil, result
 	case 404:
 		result := NewGetTaskNotFound()
 		if err := result.readResponse(response, consumer, o.formats); err != nil {
@@ -292,6 +298,72 @@ func (o *GetTaskBadRequest) GetPayload() string {
 }
 
 func (o *GetTaskBadRequest) readResponse(response runtime.ClientResponse, consumer runtime.Consumer, formats strfmt.Registry) error {
+
+	// response payload
+	if err := consumer.Consume(response.Body(), &o.Payload); err != nil && !stderrors.Is(err, io.EOF) {
+		return err
+	}
+
+	return nil
+}
+
+// NewGetTaskUnauthorized creates a GetTaskUnauthorized with default headers values
+func NewGetTaskUnauthorized() *GetTaskUnauthorized {
+	return &GetTaskUnauthorized{}
+}
+
+// GetTaskUnauthorized describes a response with status code 401, with default header values.
+//
+// The request has no valid credentials, and the service requires them (--access-file).
+type GetTaskUnauthorized struct {
+	Payload string
+}
+
+// IsSuccess returns true when this get task unauthorized response has a 2xx status code
+func (o *GetTaskUnauthorized) IsSuccess() bool {
+	return false
+}
+
+// IsRedirect returns true when this get task unauthorized response has a 3xx status code
+func (o *GetTaskUnauthorized) IsRedirect() bool {
+	return false
+}
+
+// IsClientError returns true when this get task unauthorized response has a 4xx status code
+func (o *GetTaskUnauthorized) IsClientError() bool {
+	return true
+}
+
+// IsServerError returns true when this get task unauthorized response has a 5xx status code
+func (o *GetTaskUnauthorized) IsServerError() bool {
+	return false
+}
+
+// IsCode returns true when this get task unauthorized response a status code equal to that given
+func (o *GetTaskUnauthorized) IsCode(code int) bool {
+	return code == 401
+}
+
+// Code gets the status code for the get task unauthorized response
+func (o *GetTaskUnauthorized) Code() int {
+	return 401
+}
+
+func (o *GetTaskUnauthorized) Error() string {
+	payload, _ := json.Marshal(o.Payload)
+	return fmt.Sprintf("[GET /tasks/{cluster}/{arn}][%d] getTaskUnauthorized %s", 401, payload)
+}
+
+func (o *GetTaskUnauthorized) String() string {
+	payload, _ := json.Marshal(o.Payload)
+	return fmt.Sprintf("[GET /tasks/{cluster}/{arn}][%d] getTaskUnauthorized %s", 401, payload)
+}
+
+func (o *GetTaskUnauthorized) GetPayload() string {
+	return o.Payload
+}
+
+func (o *GetTaskUnauthorized) readResponse(response runtime.ClientResponse, consumer runtime.Consumer, formats strfmt.Registry) error {
 
 	// response payload
 	if err := consumer.Consume(response.Body(), &o.Payload); err != nil && !stderrors.Is(err, io.EOF) {

@@ -39,6 +39,12 @@ func (o *ListClustersReader) ReadResponse(response runtime.ClientResponse, consu
 			return nil, err
 		}
 		return nil, result
+	case 401:
+		result := NewListClustersUnauthorized()
+		if err := result.readResponse(response, consumer, o.formats); err != nil {
+			return nil, err
+		}
+		return nil, result
 	case 500:
 		result := NewListClustersInternalServerError()
 		if err := result.readResponse(response, consumer, o.formats); err != nil {
@@ -286,6 +292,72 @@ func (o *ListClustersBadRequest) GetPayload() string {
 }
 
 func (o *ListClustersBadRequest) readResponse(response runtime.ClientResponse, consumer runtime.Consumer, formats strfmt.Registry) error {
+
+	// response payload
+	if err := consumer.Consume(response.Body(), &o.Payload); err != nil && !stderrors.Is(err, io.EOF) {
+		return err
+	}
+
+	return nil
+}
+
+// NewListClustersUnauthorized creates a ListClustersUnauthorized with default headers values
+func NewListClustersUnauthorized() *ListClustersUnauthorized {
+	return &ListClustersUnauthorized{}
+}
+
+// ListClustersUnauthorized describes a response with status code 401, with default header values.
+//
+// The request has no valid credentials, and the service requires them (--access-file).
+type ListClustersUnauthorized struct {
+	Payload string
+}
+
+// IsSuccess returns true when this list clusters unauthorized response has a 2xx status code
+func (o *ListClustersUnauthorized) IsSuccess() bool {
+	return false
+}
+
+// IsRedirect returns true when this list clusters unauthorized response has a 3xx status code
+func (o *ListClustersUnauthorized) IsRedirect() bool {
+	return false
+}
+
+// IsClientError returns true when this list clusters unauthorized response has a 4xx status code
+func (o *ListClustersUnauthorized) IsClientError() bool {
+	return true
+}
+
+// IsServerError returns true when this list clusters unauthorized response has a 5xx status code
+func (o *ListClustersUnauthorized) IsServerError() bool {
+	return false
+}
+
+// IsCode returns true when this list clusters unauthorized response a status code equal to that given
+func (o *ListClustersUnauthorized) IsCode(code int) bool {
+	return code == 401
+}
+
+// Code gets the status code for the list clusters unauthorized response
+func (o *ListClustersUnauthorized) Code() int {
+	return 401
+}
+
+func (o *ListClustersUnauthorized) Error() string {
+	payload, _ := json.Marshal(o.Payload)
+	return fmt.Sprintf("[GET /clusters][%d] listClustersUnauthorized %s", 401, payload)
+}
+
+func (o *ListClustersUnauthorized) String() string {
+	payload, _ := json.Marshal(o.Payload)
+	return fmt.Sprintf("[GET /clusters][%d] listClustersUnauthorized %s", 401, payload)
+}
+
+func (o *ListClustersUnauthorized) GetPayload() string {
+	return o.Payload
+}
+
+func (o *ListClustersUnauthorized) readResponse(response runtime.ClientResponse, consumer runtime.Consumer, formats strfmt.Registry) error {
 
 	// response payload
 	if err := consumer.Consume(response.Body(), &o.Payload); err != nil && !stderrors.Is(err, io.EOF) {

@@ -39,6 +39,12 @@ func (o *ListTasksReader) ReadResponse(response runtime.ClientResponse, consumer
 			return nil, err
 		}
 		return nil, result
+	case 401:
+		result := NewListTasksUnauthorized()
+		if err := result.readResponse(response, consumer, o.formats); err != nil {
+			return nil, err
+		}
+		return nil, result
 	case 500:
 		result := NewListTasksInternalServerError()
 		if err := result.readResponse(response, consumer, o.formats); err != nil {
@@ -286,6 +292,72 @@ func (o *ListTasksBadRequest) GetPayload() string {
 }
 
 func (o *ListTasksBadRequest) readResponse(response runtime.ClientResponse, consumer runtime.Consumer, formats strfmt.Registry) error {
+
+	// response payload
+	if err := consumer.Consume(response.Body(), &o.Payload); err != nil && !stderrors.Is(err, io.EOF) {
+		return err
+	}
+
+	return nil
+}
+
+// NewListTasksUnauthorized creates a ListTasksUnauthorized with default headers values
+func NewListTasksUnauthorized() *ListTasksUnauthorized {
+	return &ListTasksUnauthorized{}
+}
+
+// ListTasksUnauthorized describes a response with status code 401, with default header values.
+//
+// The request has no valid credentials, and the service requires them (--access-file).
+type ListTasksUnauthorized struct {
+	Payload string
+}
+
+// IsSuccess returns true when this list tasks unauthorized response has a 2xx status code
+func (o *ListTasksUnauthorized) IsSuccess() bool {
+	return false
+}
+
+// IsRedirect returns true when this list tasks unauthorized response has a 3xx status code
+func (o *ListTasksUnauthorized) IsRedirect() bool {
+	return false
+}
+
+// IsClientError returns true when this list tasks unauthorized response has a 4xx status code
+func (o *ListTasksUnauthorized) IsClientError() bool {
+	return true
+}
+
+// IsServerError returns true when this list tasks unauthorized response has a 5xx status code
+func (o *ListTasksUnauthorized) IsServerError() bool {
+	return false
+}
+
+// IsCode returns true when this list tasks unauthorized response a status code equal to that given
+func (o *ListTasksUnauthorized) IsCode(code int) bool {
+	return code == 401
+}
+
+// Code gets the status code for the list tasks unauthorized response
+func (o *ListTasksUnauthorized) Code() int {
+	return 401
+}
+
+func (o *ListTasksUnauthorized) Error() string {
+	payload, _ := json.Marshal(o.Payload)
+	return fmt.Sprintf("[GET /tasks][%d] listTasksUnauthorized %s", 401, payload)
+}
+
+func (o *ListTasksUnauthorized) String() string {
+	payload, _ := json.Marshal(o.Payload)
+	return fmt.Sprintf("[GET /tasks][%d] listTasksUnauthorized %s", 401, payload)
+}
+
+func (o *ListTasksUnauthorized) GetPayload() string {
+	return o.Payload
+}
+
+func (o *ListTasksUnauthorized) readResponse(response runtime.ClientResponse, consumer runtime.Consumer, formats strfmt.Registry) error {
 
 	// response payload
 	if err := consumer.Consume(response.Body(), &o.Payload); err != nil && !stderrors.Is(err, io.EOF) {

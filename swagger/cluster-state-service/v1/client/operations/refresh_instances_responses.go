@@ -33,6 +33,12 @@ func (o *RefreshInstancesReader) ReadResponse(response runtime.ClientResponse, c
 			return nil, err
 		}
 		return nil, result
+	case 401:
+		result := NewRefreshInstancesUnauthorized()
+		if err := result.readResponse(response, consumer, o.formats); err != nil {
+			return nil, err
+		}
+		return nil, result
 	case 500:
 		result := NewRefreshInstancesInternalServerError()
 		if err := result.readResponse(response, consumer, o.formats); err != nil {
@@ -175,6 +181,72 @@ func (o *RefreshInstancesBadRequest) GetPayload() string {
 }
 
 func (o *RefreshInstancesBadRequest) readResponse(response runtime.ClientResponse, consumer runtime.Consumer, formats strfmt.Registry) error {
+
+	// response payload
+	if err := consumer.Consume(response.Body(), &o.Payload); err != nil && !stderrors.Is(err, io.EOF) {
+		return err
+	}
+
+	return nil
+}
+
+// NewRefreshInstancesUnauthorized creates a RefreshInstancesUnauthorized with default headers values
+func NewRefreshInstancesUnauthorized() *RefreshInstancesUnauthorized {
+	return &RefreshInstancesUnauthorized{}
+}
+
+// RefreshInstancesUnauthorized describes a response with status code 401, with default header values.
+//
+// The request has no valid credentials, and the service requires them (--access-file).
+type RefreshInstancesUnauthorized struct {
+	Payload string
+}
+
+// IsSuccess returns true when this refresh instances unauthorized response has a 2xx status code
+func (o *RefreshInstancesUnauthorized) IsSuccess() bool {
+	return false
+}
+
+// IsRedirect returns true when this refresh instances unauthorized response has a 3xx status code
+func (o *RefreshInstancesUnauthorized) IsRedirect() bool {
+	return false
+}
+
+// IsClientError returns true when this refresh instances unauthorized response has a 4xx status code
+func (o *RefreshInstancesUnauthorized) IsClientError() bool {
+	return true
+}
+
+// IsServerError returns true when this refresh instances unauthorized response has a 5xx status code
+func (o *RefreshInstancesUnauthorized) IsServerError() bool {
+	return false
+}
+
+// IsCode returns true when this refresh instances unauthorized response a status code equal to that given
+func (o *RefreshInstancesUnauthorized) IsCode(code int) bool {
+	return code == 401
+}
+
+// Code gets the status code for the refresh instances unauthorized response
+func (o *RefreshInstancesUnauthorized) Code() int {
+	return 401
+}
+
+func (o *RefreshInstancesUnauthorized) Error() string {
+	payload, _ := json.Marshal(o.Payload)
+	return fmt.Sprintf("[POST /instances/refresh][%d] refreshInstancesUnauthorized %s", 401, payload)
+}
+
+func (o *RefreshInstancesUnauthorized) String() string {
+	payload, _ := json.Marshal(o.Payload)
+	return fmt.Sprintf("[POST /instances/refresh][%d] refreshInstancesUnauthorized %s", 401, payload)
+}
+
+func (o *RefreshInstancesUnauthorized) GetPayload() string {
+	return o.Payload
+}
+
+func (o *RefreshInstancesUnauthorized) readResponse(response runtime.ClientResponse, consumer runtime.Consumer, formats strfmt.Registry) error {
 
 	// response payload
 	if err := consumer.Consume(response.Body(), &o.Payload); err != nil && !stderrors.Is(err, io.EOF) {

@@ -33,6 +33,12 @@ func (o *StreamInstancesReader) ReadResponse(response runtime.ClientResponse, co
 			return nil, err
 		}
 		return nil, result
+	case 401:
+		result := NewStreamInstancesUnauthorized()
+		if err := result.readResponse(response, consumer, o.formats); err != nil {
+			return nil, err
+		}
+		return nil, result
 	case 500:
 		result := NewStreamInstancesInternalServerError()
 		if err := result.readResponse(response, consumer, o.formats); err != nil {
@@ -215,6 +221,72 @@ func (o *StreamInstancesBadRequest) GetPayload() string {
 }
 
 func (o *StreamInstancesBadRequest) readResponse(response runtime.ClientResponse, consumer runtime.Consumer, formats strfmt.Registry) error {
+
+	// response payload
+	if err := consumer.Consume(response.Body(), &o.Payload); err != nil && !stderrors.Is(err, io.EOF) {
+		return err
+	}
+
+	return nil
+}
+
+// NewStreamInstancesUnauthorized creates a StreamInstancesUnauthorized with default headers values
+func NewStreamInstancesUnauthorized() *StreamInstancesUnauthorized {
+	return &StreamInstancesUnauthorized{}
+}
+
+// StreamInstancesUnauthorized describes a response with status code 401, with default header values.
+//
+// The request has no valid credentials, and the service requires them (--access-file).
+type StreamInstancesUnauthorized struct {
+	Payload string
+}
+
+// IsSuccess returns true when this stream instances unauthorized response has a 2xx status code
+func (o *StreamInstancesUnauthorized) IsSuccess() bool {
+	return false
+}
+
+// IsRedirect returns true when this stream instances unauthorized response has a 3xx status code
+func (o *StreamInstancesUnauthorized) IsRedirect() bool {
+	return false
+}
+
+// IsClientError returns true when this stream instances unauthorized response has a 4xx status code
+func (o *StreamInstancesUnauthorized) IsClientError() bool {
+	return true
+}
+
+// IsServerError returns true when this stream instances unauthorized response has a 5xx status code
+func (o *StreamInstancesUnauthorized) IsServerError() bool {
+	return false
+}
+
+// IsCode returns true when this stream instances unauthorized response a status code equal to that given
+func (o *StreamInstancesUnauthorized) IsCode(code int) bool {
+	return code == 401
+}
+
+// Code gets the status code for the stream instances unauthorized response
+func (o *StreamInstancesUnauthorized) Code() int {
+	return 401
+}
+
+func (o *StreamInstancesUnauthorized) Error() string {
+	payload, _ := json.Marshal(o.Payload)
+	return fmt.Sprintf("[GET /stream/instances][%d] streamInstancesUnauthorized %s", 401, payload)
+}
+
+func (o *StreamInstancesUnauthorized) String() string {
+	payload, _ := json.Marshal(o.Payload)
+	return fmt.Sprintf("[GET /stream/instances][%d] streamInstancesUnauthorized %s", 401, payload)
+}
+
+func (o *StreamInstancesUnauthorized) GetPayload() string {
+	return o.Payload
+}
+
+func (o *StreamInstancesUnauthorized) readResponse(response runtime.ClientResponse, consumer runtime.Consumer, formats strfmt.Registry) error {
 
 	// response payload
 	if err := consumer.Consume(response.Body(), &o.Payload); err != nil && !stderrors.Is(err, io.EOF) {

@@ -33,6 +33,12 @@ func (o *StreamTasksReader) ReadResponse(response runtime.ClientResponse, consum
 			return nil, err
 		}
 		return nil, result
+	case 401:
+		result := NewStreamTasksUnauthorized()
+		if err := result.readResponse(response, consumer, o.formats); err != nil {
+			return nil, err
+		}
+		return nil, result
 	case 500:
 		result := NewStreamTasksInternalServerError()
 		if err := result.readResponse(response, consumer, o.formats); err != nil {
@@ -215,6 +221,72 @@ func (o *StreamTasksBadRequest) GetPayload() string {
 }
 
 func (o *StreamTasksBadRequest) readResponse(response runtime.ClientResponse, consumer runtime.Consumer, formats strfmt.Registry) error {
+
+	// response payload
+	if err := consumer.Consume(response.Body(), &o.Payload); err != nil && !stderrors.Is(err, io.EOF) {
+		return err
+	}
+
+	return nil
+}
+
+// NewStreamTasksUnauthorized creates a StreamTasksUnauthorized with default headers values
+func NewStreamTasksUnauthorized() *StreamTasksUnauthorized {
+	return &StreamTasksUnauthorized{}
+}
+
+// StreamTasksUnauthorized describes a response with status code 401, with default header values.
+//
+// The request has no valid credentials, and the service requires them (--access-file).
+type StreamTasksUnauthorized struct {
+	Payload string
+}
+
+// IsSuccess returns true when this stream tasks unauthorized response has a 2xx status code
+func (o *StreamTasksUnauthorized) IsSuccess() bool {
+	return false
+}
+
+// IsRedirect returns true when this stream tasks unauthorized response has a 3xx status code
+func (o *StreamTasksUnauthorized) IsRedirect() bool {
+	return false
+}
+
+// IsClientError returns true when this stream tasks unauthorized response has a 4xx status code
+func (o *StreamTasksUnauthorized) IsClientError() bool {
+	return true
+}
+
+// IsServerError returns true when this stream tasks unauthorized response has a 5xx status code
+func (o *StreamTasksUnauthorized) IsServerError() bool {
+	return false
+}
+
+// IsCode returns true when this stream tasks unauthorized response a status code equal to that given
+func (o *StreamTasksUnauthorized) IsCode(code int) bool {
+	return code == 401
+}
+
+// Code gets the status code for the stream tasks unauthorized response
+func (o *StreamTasksUnauthorized) Code() int {
+	return 401
+}
+
+func (o *StreamTasksUnauthorized) Error() string {
+	payload, _ := json.Marshal(o.Payload)
+	return fmt.Sprintf("[GET /stream/tasks][%d] streamTasksUnauthorized %s", 401, payload)
+}
+
+func (o *StreamTasksUnauthorized) String() string {
+	payload, _ := json.Marshal(o.Payload)
+	return fmt.Sprintf("[GET /stream/tasks][%d] streamTasksUnauthorized %s", 401, payload)
+}
+
+func (o *StreamTasksUnauthorized) GetPayload() string {
+	return o.Payload
+}
+
+func (o *StreamTasksUnauthorized) readResponse(response runtime.ClientResponse, consumer runtime.Consumer, formats strfmt.Registry) error {
 
 	// response payload
 	if err := consumer.Consume(response.Body(), &o.Payload); err != nil && !stderrors.Is(err, io.EOF) {

@@ -33,6 +33,12 @@ func (o *CancelTakeoverReader) ReadResponse(response runtime.ClientResponse, con
 			return nil, err
 		}
 		return nil, result
+	case 401:
+		result := NewCancelTakeoverUnauthorized()
+		if err := result.readResponse(response, consumer, o.formats); err != nil {
+			return nil, err
+		}
+		return nil, result
 	case 404:
 		result := NewCancelTakeoverNotFound()
 		if err := result.readResponse(response, consumer, o.formats); err != nil {
@@ -187,6 +193,72 @@ func (o *CancelTakeoverBadRequest) GetPayload() string {
 }
 
 func (o *CancelTakeoverBadRequest) readResponse(response runtime.ClientResponse, consumer runtime.Consumer, formats strfmt.Registry) error {
+
+	// response payload
+	if err := consumer.Consume(response.Body(), &o.Payload); err != nil && !stderrors.Is(err, io.EOF) {
+		return err
+	}
+
+	return nil
+}
+
+// NewCancelTakeoverUnauthorized creates a CancelTakeoverUnauthorized with default headers values
+func NewCancelTakeoverUnauthorized() *CancelTakeoverUnauthorized {
+	return &CancelTakeoverUnauthorized{}
+}
+
+// CancelTakeoverUnauthorized describes a response with status code 401, with default header values.
+//
+// The request has no valid credentials, and the service requires them (--access-file).
+type CancelTakeoverUnauthorized struct {
+	Payload string
+}
+
+// IsSuccess returns true when this cancel takeover unauthorized response has a 2xx status code
+func (o *CancelTakeoverUnauthorized) IsSuccess() bool {
+	return false
+}
+
+// IsRedirect returns true when this cancel takeover unauthorized response has a 3xx status code
+func (o *CancelTakeoverUnauthorized) IsRedirect() bool {
+	return false
+}
+
+// IsClientError returns true when this cancel takeover unauthorized response has a 4xx status code
+func (o *CancelTakeoverUnauthorized) IsClientError() bool {
+	return true
+}
+
+// IsServerError returns true when this cancel takeover unauthorized response has a 5xx status code
+func (o *CancelTakeoverUnauthorized) IsServerError() bool {
+	return false
+}
+
+// IsCode returns true when this cancel takeover unauthorized response a status code equal to that given
+func (o *CancelTakeoverUnauthorized) IsCode(code int) bool {
+	return code == 401
+}
+
+// Code gets the status code for the cancel takeover unauthorized response
+func (o *CancelTakeoverUnauthorized) Code() int {
+	return 401
+}
+
+func (o *CancelTakeoverUnauthorized) Error() string {
+	payload, _ := json.Marshal(o.Payload)
+	return fmt.Sprintf("[POST /environments/{name}/takeover/cancel][%d] cancelTakeoverUnauthorized %s", 401, payload)
+}
+
+func (o *CancelTakeoverUnauthorized) String() string {
+	payload, _ := json.Marshal(o.Payload)
+	return fmt.Sprintf("[POST /environments/{name}/takeover/cancel][%d] cancelTakeoverUnauthorized %s", 401, payload)
+}
+
+func (o *CancelTakeoverUnauthorized) GetPayload() string {
+	return o.Payload
+}
+
+func (o *CancelTakeoverUnauthorized) readResponse(response runtime.ClientResponse, consumer runtime.Consumer, formats strfmt.Registry) error {
 
 	// response payload
 	if err := consumer.Consume(response.Body(), &o.Payload); err != nil && !stderrors.Is(err, io.EOF) {

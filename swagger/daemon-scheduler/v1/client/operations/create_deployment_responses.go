@@ -33,6 +33,12 @@ func (o *CreateDeploymentReader) ReadResponse(response runtime.ClientResponse, c
 			return nil, err
 		}
 		return nil, result
+	case 401:
+		result := NewCreateDeploymentUnauthorized()
+		if err := result.readResponse(response, consumer, o.formats); err != nil {
+			return nil, err
+		}
+		return nil, result
 	case 404:
 		result := NewCreateDeploymentNotFound()
 		if err := result.readResponse(response, consumer, o.formats); err != nil {
@@ -187,6 +193,72 @@ func (o *CreateDeploymentBadRequest) GetPayload() string {
 }
 
 func (o *CreateDeploymentBadRequest) readResponse(response runtime.ClientResponse, consumer runtime.Consumer, formats strfmt.Registry) error {
+
+	// response payload
+	if err := consumer.Consume(response.Body(), &o.Payload); err != nil && !stderrors.Is(err, io.EOF) {
+		return err
+	}
+
+	return nil
+}
+
+// NewCreateDeploymentUnauthorized creates a CreateDeploymentUnauthorized with default headers values
+func NewCreateDeploymentUnauthorized() *CreateDeploymentUnauthorized {
+	return &CreateDeploymentUnauthorized{}
+}
+
+// CreateDeploymentUnauthorized describes a response with status code 401, with default header values.
+//
+// The request has no valid credentials, and the service requires them (--access-file).
+type CreateDeploymentUnauthorized struct {
+	Payload string
+}
+
+// IsSuccess returns true when this create deployment unauthorized response has a 2xx status code
+func (o *CreateDeploymentUnauthorized) IsSuccess() bool {
+	return false
+}
+
+// IsRedirect returns true when this create deployment unauthorized response has a 3xx status code
+func (o *CreateDeploymentUnauthorized) IsRedirect() bool {
+	return false
+}
+
+// IsClientError returns true when this create deployment unauthorized response has a 4xx status code
+func (o *CreateDeploymentUnauthorized) IsClientError() bool {
+	return true
+}
+
+// IsServerError returns true when this create deployment unauthorized response has a 5xx status code
+func (o *CreateDeploymentUnauthorized) IsServerError() bool {
+	return false
+}
+
+// IsCode returns true when this create deployment unauthorized response a status code equal to that given
+func (o *CreateDeploymentUnauthorized) IsCode(code int) bool {
+	return code == 401
+}
+
+// Code gets the status code for the create deployment unauthorized response
+func (o *CreateDeploymentUnauthorized) Code() int {
+	return 401
+}
+
+func (o *CreateDeploymentUnauthorized) Error() string {
+	payload, _ := json.Marshal(o.Payload)
+	return fmt.Sprintf("[POST /environments/{name}/deployments][%d] createDeploymentUnauthorized %s", 401, payload)
+}
+
+func (o *CreateDeploymentUnauthorized) String() string {
+	payload, _ := json.Marshal(o.Payload)
+	return fmt.Sprintf("[POST /environments/{name}/deployments][%d] createDeploymentUnauthorized %s", 401, payload)
+}
+
+func (o *CreateDeploymentUnauthorized) GetPayload() string {
+	return o.Payload
+}
+
+func (o *CreateDeploymentUnauthorized) readResponse(response runtime.ClientResponse, consumer runtime.Consumer, formats strfmt.Registry) error {
 
 	// response payload
 	if err := consumer.Consume(response.Body(), &o.Payload); err != nil && !stderrors.Is(err, io.EOF) {

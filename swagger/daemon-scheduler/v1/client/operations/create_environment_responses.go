@@ -33,6 +33,12 @@ func (o *CreateEnvironmentReader) ReadResponse(response runtime.ClientResponse, 
 			return nil, err
 		}
 		return nil, result
+	case 401:
+		result := NewCreateEnvironmentUnauthorized()
+		if err := result.readResponse(response, consumer, o.formats); err != nil {
+			return nil, err
+		}
+		return nil, result
 	case 404:
 		result := NewCreateEnvironmentNotFound()
 		if err := result.readResponse(response, consumer, o.formats); err != nil {
@@ -181,6 +187,72 @@ func (o *CreateEnvironmentBadRequest) GetPayload() string {
 }
 
 func (o *CreateEnvironmentBadRequest) readResponse(response runtime.ClientResponse, consumer runtime.Consumer, formats strfmt.Registry) error {
+
+	// response payload
+	if err := consumer.Consume(response.Body(), &o.Payload); err != nil && !stderrors.Is(err, io.EOF) {
+		return err
+	}
+
+	return nil
+}
+
+// NewCreateEnvironmentUnauthorized creates a CreateEnvironmentUnauthorized with default headers values
+func NewCreateEnvironmentUnauthorized() *CreateEnvironmentUnauthorized {
+	return &CreateEnvironmentUnauthorized{}
+}
+
+// CreateEnvironmentUnauthorized describes a response with status code 401, with default header values.
+//
+// The request has no valid credentials, and the service requires them (--access-file).
+type CreateEnvironmentUnauthorized struct {
+	Payload string
+}
+
+// IsSuccess returns true when this create environment unauthorized response has a 2xx status code
+func (o *CreateEnvironmentUnauthorized) IsSuccess() bool {
+	return false
+}
+
+// IsRedirect returns true when this create environment unauthorized response has a 3xx status code
+func (o *CreateEnvironmentUnauthorized) IsRedirect() bool {
+	return false
+}
+
+// IsClientError returns true when this create environment unauthorized response has a 4xx status code
+func (o *CreateEnvironmentUnauthorized) IsClientError() bool {
+	return true
+}
+
+// IsServerError returns true when this create environment unauthorized response has a 5xx status code
+func (o *CreateEnvironmentUnauthorized) IsServerError() bool {
+	return false
+}
+
+// IsCode returns true when this create environment unauthorized response a status code equal to that given
+func (o *CreateEnvironmentUnauthorized) IsCode(code int) bool {
+	return code == 401
+}
+
+// Code gets the status code for the create environment unauthorized response
+func (o *CreateEnvironmentUnauthorized) Code() int {
+	return 401
+}
+
+func (o *CreateEnvironmentUnauthorized) Error() string {
+	payload, _ := json.Marshal(o.Payload)
+	return fmt.Sprintf("[POST /environments][%d] createEnvironmentUnauthorized %s", 401, payload)
+}
+
+func (o *CreateEnvironmentUnauthorized) String() string {
+	payload, _ := json.Marshal(o.Payload)
+	return fmt.Sprintf("[POST /environments][%d] createEnvironmentUnauthorized %s", 401, payload)
+}
+
+func (o *CreateEnvironmentUnauthorized) GetPayload() string {
+	return o.Payload
+}
+
+func (o *CreateEnvironmentUnauthorized) readResponse(response runtime.ClientResponse, consumer runtime.Consumer, formats strfmt.Registry) error {
 
 	// response payload
 	if err := consumer.Consume(response.Body(), &o.Payload); err != nil && !stderrors.Is(err, io.EOF) {

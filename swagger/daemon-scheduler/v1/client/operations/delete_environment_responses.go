@@ -32,6 +32,12 @@ func (o *DeleteEnvironmentReader) ReadResponse(response runtime.ClientResponse, 
 			return nil, err
 		}
 		return nil, result
+	case 401:
+		result := NewDeleteEnvironmentUnauthorized()
+		if err := result.readResponse(response, consumer, o.formats); err != nil {
+			return nil, err
+		}
+		return nil, result
 	case 500:
 		result := NewDeleteEnvironmentInternalServerError()
 		if err := result.readResponse(response, consumer, o.formats); err != nil {
@@ -160,6 +166,72 @@ func (o *DeleteEnvironmentBadRequest) GetPayload() string {
 }
 
 func (o *DeleteEnvironmentBadRequest) readResponse(response runtime.ClientResponse, consumer runtime.Consumer, formats strfmt.Registry) error {
+
+	// response payload
+	if err := consumer.Consume(response.Body(), &o.Payload); err != nil && !stderrors.Is(err, io.EOF) {
+		return err
+	}
+
+	return nil
+}
+
+// NewDeleteEnvironmentUnauthorized creates a DeleteEnvironmentUnauthorized with default headers values
+func NewDeleteEnvironmentUnauthorized() *DeleteEnvironmentUnauthorized {
+	return &DeleteEnvironmentUnauthorized{}
+}
+
+// DeleteEnvironmentUnauthorized describes a response with status code 401, with default header values.
+//
+// The request has no valid credentials, and the service requires them (--access-file).
+type DeleteEnvironmentUnauthorized struct {
+	Payload string
+}
+
+// IsSuccess returns true when this delete environment unauthorized response has a 2xx status code
+func (o *DeleteEnvironmentUnauthorized) IsSuccess() bool {
+	return false
+}
+
+// IsRedirect returns true when this delete environment unauthorized response has a 3xx status code
+func (o *DeleteEnvironmentUnauthorized) IsRedirect() bool {
+	return false
+}
+
+// IsClientError returns true when this delete environment unauthorized response has a 4xx status code
+func (o *DeleteEnvironmentUnauthorized) IsClientError() bool {
+	return true
+}
+
+// IsServerError returns true when this delete environment unauthorized response has a 5xx status code
+func (o *DeleteEnvironmentUnauthorized) IsServerError() bool {
+	return false
+}
+
+// IsCode returns true when this delete environment unauthorized response a status code equal to that given
+func (o *DeleteEnvironmentUnauthorized) IsCode(code int) bool {
+	return code == 401
+}
+
+// Code gets the status code for the delete environment unauthorized response
+func (o *DeleteEnvironmentUnauthorized) Code() int {
+	return 401
+}
+
+func (o *DeleteEnvironmentUnauthorized) Error() string {
+	payload, _ := json.Marshal(o.Payload)
+	return fmt.Sprintf("[DELETE /environments/{name}][%d] deleteEnvironmentUnauthorized %s", 401, payload)
+}
+
+func (o *DeleteEnvironmentUnauthorized) String() string {
+	payload, _ := json.Marshal(o.Payload)
+	return fmt.Sprintf("[DELETE /environments/{name}][%d] deleteEnvironmentUnauthorized %s", 401, payload)
+}
+
+func (o *DeleteEnvironmentUnauthorized) GetPayload() string {
+	return o.Payload
+}
+
+func (o *DeleteEnvironmentUnauthorized) readResponse(response runtime.ClientResponse, consumer runtime.Consumer, formats strfmt.Registry) error {
 
 	// response payload
 	if err := consumer.Consume(response.Body(), &o.Payload); err != nil && !stderrors.Is(err, io.EOF) {

@@ -33,6 +33,12 @@ func (o *GetDeploymentReader) ReadResponse(response runtime.ClientResponse, cons
 			return nil, err
 		}
 		return nil, result
+	case 401:
+		result := NewGetDeploymentUnauthorized()
+		if err := result.readResponse(response, consumer, o.formats); err != nil {
+			return nil, err
+		}
+		return nil, result
 	case 404:
 		result := NewGetDeploymentNotFound()
 		if err := result.readResponse(response, consumer, o.formats); err != nil {
@@ -181,6 +187,72 @@ func (o *GetDeploymentBadRequest) GetPayload() string {
 }
 
 func (o *GetDeploymentBadRequest) readResponse(response runtime.ClientResponse, consumer runtime.Consumer, formats strfmt.Registry) error {
+
+	// response payload
+	if err := consumer.Consume(response.Body(), &o.Payload); err != nil && !stderrors.Is(err, io.EOF) {
+		return err
+	}
+
+	return nil
+}
+
+// NewGetDeploymentUnauthorized creates a GetDeploymentUnauthorized with default headers values
+func NewGetDeploymentUnauthorized() *GetDeploymentUnauthorized {
+	return &GetDeploymentUnauthorized{}
+}
+
+// GetDeploymentUnauthorized describes a response with status code 401, with default header values.
+//
+// The request has no valid credentials, and the service requires them (--access-file).
+type GetDeploymentUnauthorized struct {
+	Payload string
+}
+
+// IsSuccess returns true when this get deployment unauthorized response has a 2xx status code
+func (o *GetDeploymentUnauthorized) IsSuccess() bool {
+	return false
+}
+
+// IsRedirect returns true when this get deployment unauthorized response has a 3xx status code
+func (o *GetDeploymentUnauthorized) IsRedirect() bool {
+	return false
+}
+
+// IsClientError returns true when this get deployment unauthorized response has a 4xx status code
+func (o *GetDeploymentUnauthorized) IsClientError() bool {
+	return true
+}
+
+// IsServerError returns true when this get deployment unauthorized response has a 5xx status code
+func (o *GetDeploymentUnauthorized) IsServerError() bool {
+	return false
+}
+
+// IsCode returns true when this get deployment unauthorized response a status code equal to that given
+func (o *GetDeploymentUnauthorized) IsCode(code int) bool {
+	return code == 401
+}
+
+// Code gets the status code for the get deployment unauthorized response
+func (o *GetDeploymentUnauthorized) Code() int {
+	return 401
+}
+
+func (o *GetDeploymentUnauthorized) Error() string {
+	payload, _ := json.Marshal(o.Payload)
+	return fmt.Sprintf("[GET /environments/{name}/deployments/{id}][%d] getDeploymentUnauthorized %s", 401, payload)
+}
+
+func (o *GetDeploymentUnauthorized) String() string {
+	payload, _ := json.Marshal(o.Payload)
+	return fmt.Sprintf("[GET /environments/{name}/deployments/{id}][%d] getDeploymentUnauthorized %s", 401, payload)
+}
+
+func (o *GetDeploymentUnauthorized) GetPayload() string {
+	return o.Payload
+}
+
+func (o *GetDeploymentUnauthorized) readResponse(response runtime.ClientResponse, consumer runtime.Consumer, formats strfmt.Registry) error {
 
 	// response payload
 	if err := consumer.Consume(response.Body(), &o.Payload); err != nil && !stderrors.Is(err, io.EOF) {

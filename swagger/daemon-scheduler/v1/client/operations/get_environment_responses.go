@@ -33,6 +33,12 @@ func (o *GetEnvironmentReader) ReadResponse(response runtime.ClientResponse, con
 			return nil, err
 		}
 		return nil, result
+	case 401:
+		result := NewGetEnvironmentUnauthorized()
+		if err := result.readResponse(response, consumer, o.formats); err != nil {
+			return nil, err
+		}
+		return nil, result
 	case 404:
 		result := NewGetEnvironmentNotFound()
 		if err := result.readResponse(response, consumer, o.formats); err != nil {
@@ -181,6 +187,72 @@ func (o *GetEnvironmentBadRequest) GetPayload() string {
 }
 
 func (o *GetEnvironmentBadRequest) readResponse(response runtime.ClientResponse, consumer runtime.Consumer, formats strfmt.Registry) error {
+
+	// response payload
+	if err := consumer.Consume(response.Body(), &o.Payload); err != nil && !stderrors.Is(err, io.EOF) {
+		return err
+	}
+
+	return nil
+}
+
+// NewGetEnvironmentUnauthorized creates a GetEnvironmentUnauthorized with default headers values
+func NewGetEnvironmentUnauthorized() *GetEnvironmentUnauthorized {
+	return &GetEnvironmentUnauthorized{}
+}
+
+// GetEnvironmentUnauthorized describes a response with status code 401, with default header values.
+//
+// The request has no valid credentials, and the service requires them (--access-file).
+type GetEnvironmentUnauthorized struct {
+	Payload string
+}
+
+// IsSuccess returns true when this get environment unauthorized response has a 2xx status code
+func (o *GetEnvironmentUnauthorized) IsSuccess() bool {
+	return false
+}
+
+// IsRedirect returns true when this get environment unauthorized response has a 3xx status code
+func (o *GetEnvironmentUnauthorized) IsRedirect() bool {
+	return false
+}
+
+// IsClientError returns true when this get environment unauthorized response has a 4xx status code
+func (o *GetEnvironmentUnauthorized) IsClientError() bool {
+	return true
+}
+
+// IsServerError returns true when this get environment unauthorized response has a 5xx status code
+func (o *GetEnvironmentUnauthorized) IsServerError() bool {
+	return false
+}
+
+// IsCode returns true when this get environment unauthorized response a status code equal to that given
+func (o *GetEnvironmentUnauthorized) IsCode(code int) bool {
+	return code == 401
+}
+
+// Code gets the status code for the get environment unauthorized response
+func (o *GetEnvironmentUnauthorized) Code() int {
+	return 401
+}
+
+func (o *GetEnvironmentUnauthorized) Error() string {
+	payload, _ := json.Marshal(o.Payload)
+	return fmt.Sprintf("[GET /environments/{name}][%d] getEnvironmentUnauthorized %s", 401, payload)
+}
+
+func (o *GetEnvironmentUnauthorized) String() string {
+	payload, _ := json.Marshal(o.Payload)
+	return fmt.Sprintf("[GET /environments/{name}][%d] getEnvironmentUnauthorized %s", 401, payload)
+}
+
+func (o *GetEnvironmentUnauthorized) GetPayload() string {
+	return o.Payload
+}
+
+func (o *GetEnvironmentUnauthorized) readResponse(response runtime.ClientResponse, consumer runtime.Consumer, formats strfmt.Registry) error {
 
 	// response payload
 	if err := consumer.Consume(response.Body(), &o.Payload); err != nil && !stderrors.Is(err, io.EOF) {

@@ -33,6 +33,12 @@ func (o *GetRevisionReader) ReadResponse(response runtime.ClientResponse, consum
 			return nil, err
 		}
 		return nil, result
+	case 401:
+		result := NewGetRevisionUnauthorized()
+		if err := result.readResponse(response, consumer, o.formats); err != nil {
+			return nil, err
+		}
+		return nil, result
 	case 404:
 		result := NewGetRevisionNotFound()
 		if err := result.readResponse(response, consumer, o.formats); err != nil {
@@ -181,6 +187,72 @@ func (o *GetRevisionBadRequest) GetPayload() string {
 }
 
 func (o *GetRevisionBadRequest) readResponse(response runtime.ClientResponse, consumer runtime.Consumer, formats strfmt.Registry) error {
+
+	// response payload
+	if err := consumer.Consume(response.Body(), &o.Payload); err != nil && !stderrors.Is(err, io.EOF) {
+		return err
+	}
+
+	return nil
+}
+
+// NewGetRevisionUnauthorized creates a GetRevisionUnauthorized with default headers values
+func NewGetRevisionUnauthorized() *GetRevisionUnauthorized {
+	return &GetRevisionUnauthorized{}
+}
+
+// GetRevisionUnauthorized describes a response with status code 401, with default header values.
+//
+// The request has no valid credentials, and the service requires them (--access-file).
+type GetRevisionUnauthorized struct {
+	Payload string
+}
+
+// IsSuccess returns true when this get revision unauthorized response has a 2xx status code
+func (o *GetRevisionUnauthorized) IsSuccess() bool {
+	return false
+}
+
+// IsRedirect returns true when this get revision unauthorized response has a 3xx status code
+func (o *GetRevisionUnauthorized) IsRedirect() bool {
+	return false
+}
+
+// IsClientError returns true when this get revision unauthorized response has a 4xx status code
+func (o *GetRevisionUnauthorized) IsClientError() bool {
+	return true
+}
+
+// IsServerError returns true when this get revision unauthorized response has a 5xx status code
+func (o *GetRevisionUnauthorized) IsServerError() bool {
+	return false
+}
+
+// IsCode returns true when this get revision unauthorized response a status code equal to that given
+func (o *GetRevisionUnauthorized) IsCode(code int) bool {
+	return code == 401
+}
+
+// Code gets the status code for the get revision unauthorized response
+func (o *GetRevisionUnauthorized) Code() int {
+	return 401
+}
+
+func (o *GetRevisionUnauthorized) Error() string {
+	payload, _ := json.Marshal(o.Payload)
+	return fmt.Sprintf("[GET /environments/{name}/revisions/{revision}][%d] getRevisionUnauthorized %s", 401, payload)
+}
+
+func (o *GetRevisionUnauthorized) String() string {
+	payload, _ := json.Marshal(o.Payload)
+	return fmt.Sprintf("[GET /environments/{name}/revisions/{revision}][%d] getRevisionUnauthorized %s", 401, payload)
+}
+
+func (o *GetRevisionUnauthorized) GetPayload() string {
+	return o.Payload
+}
+
+func (o *GetRevisionUnauthorized) readResponse(response runtime.ClientResponse, consumer runtime.Consumer, formats strfmt.Registry) error {
 
 	// response payload
 	if err := consumer.Consume(response.Body(), &o.Payload); err != nil && !stderrors.Is(err, io.EOF) {

@@ -33,6 +33,12 @@ func (o *ListDeploymentsReader) ReadResponse(response runtime.ClientResponse, co
 			return nil, err
 		}
 		return nil, result
+	case 401:
+		result := NewListDeploymentsUnauthorized()
+		if err := result.readResponse(response, consumer, o.formats); err != nil {
+			return nil, err
+		}
+		return nil, result
 	case 404:
 		result := NewListDeploymentsNotFound()
 		if err := result.readResponse(response, consumer, o.formats); err != nil {
@@ -181,6 +187,72 @@ func (o *ListDeploymentsBadRequest) GetPayload() string {
 }
 
 func (o *ListDeploymentsBadRequest) readResponse(response runtime.ClientResponse, consumer runtime.Consumer, formats strfmt.Registry) error {
+
+	// response payload
+	if err := consumer.Consume(response.Body(), &o.Payload); err != nil && !stderrors.Is(err, io.EOF) {
+		return err
+	}
+
+	return nil
+}
+
+// NewListDeploymentsUnauthorized creates a ListDeploymentsUnauthorized with default headers values
+func NewListDeploymentsUnauthorized() *ListDeploymentsUnauthorized {
+	return &ListDeploymentsUnauthorized{}
+}
+
+// ListDeploymentsUnauthorized describes a response with status code 401, with default header values.
+//
+// The request has no valid credentials, and the service requires them (--access-file).
+type ListDeploymentsUnauthorized struct {
+	Payload string
+}
+
+// IsSuccess returns true when this list deployments unauthorized response has a 2xx status code
+func (o *ListDeploymentsUnauthorized) IsSuccess() bool {
+	return false
+}
+
+// IsRedirect returns true when this list deployments unauthorized response has a 3xx status code
+func (o *ListDeploymentsUnauthorized) IsRedirect() bool {
+	return false
+}
+
+// IsClientError returns true when this list deployments unauthorized response has a 4xx status code
+func (o *ListDeploymentsUnauthorized) IsClientError() bool {
+	return true
+}
+
+// IsServerError returns true when this list deployments unauthorized response has a 5xx status code
+func (o *ListDeploymentsUnauthorized) IsServerError() bool {
+	return false
+}
+
+// IsCode returns true when this list deployments unauthorized response a status code equal to that given
+func (o *ListDeploymentsUnauthorized) IsCode(code int) bool {
+	return code == 401
+}
+
+// Code gets the status code for the list deployments unauthorized response
+func (o *ListDeploymentsUnauthorized) Code() int {
+	return 401
+}
+
+func (o *ListDeploymentsUnauthorized) Error() string {
+	payload, _ := json.Marshal(o.Payload)
+	return fmt.Sprintf("[GET /environments/{name}/deployments][%d] listDeploymentsUnauthorized %s", 401, payload)
+}
+
+func (o *ListDeploymentsUnauthorized) String() string {
+	payload, _ := json.Marshal(o.Payload)
+	return fmt.Sprintf("[GET /environments/{name}/deployments][%d] listDeploymentsUnauthorized %s", 401, payload)
+}
+
+func (o *ListDeploymentsUnauthorized) GetPayload() string {
+	return o.Payload
+}
+
+func (o *ListDeploymentsUnauthorized) readResponse(response runtime.ClientResponse, consumer runtime.Consumer, formats strfmt.Registry) error {
 
 	// response payload
 	if err := consumer.Consume(response.Body(), &o.Payload); err != nil && !stderrors.Is(err, io.EOF) {

@@ -33,6 +33,12 @@ func (o *ListEnvironmentsReader) ReadResponse(response runtime.ClientResponse, c
 			return nil, err
 		}
 		return nil, result
+	case 401:
+		result := NewListEnvironmentsUnauthorized()
+		if err := result.readResponse(response, consumer, o.formats); err != nil {
+			return nil, err
+		}
+		return nil, result
 	case 500:
 		result := NewListEnvironmentsInternalServerError()
 		if err := result.readResponse(response, consumer, o.formats); err != nil {
@@ -175,6 +181,72 @@ func (o *ListEnvironmentsBadRequest) GetPayload() string {
 }
 
 func (o *ListEnvironmentsBadRequest) readResponse(response runtime.ClientResponse, consumer runtime.Consumer, formats strfmt.Registry) error {
+
+	// response payload
+	if err := consumer.Consume(response.Body(), &o.Payload); err != nil && !stderrors.Is(err, io.EOF) {
+		return err
+	}
+
+	return nil
+}
+
+// NewListEnvironmentsUnauthorized creates a ListEnvironmentsUnauthorized with default headers values
+func NewListEnvironmentsUnauthorized() *ListEnvironmentsUnauthorized {
+	return &ListEnvironmentsUnauthorized{}
+}
+
+// ListEnvironmentsUnauthorized describes a response with status code 401, with default header values.
+//
+// The request has no valid credentials, and the service requires them (--access-file).
+type ListEnvironmentsUnauthorized struct {
+	Payload string
+}
+
+// IsSuccess returns true when this list environments unauthorized response has a 2xx status code
+func (o *ListEnvironmentsUnauthorized) IsSuccess() bool {
+	return false
+}
+
+// IsRedirect returns true when this list environments unauthorized response has a 3xx status code
+func (o *ListEnvironmentsUnauthorized) IsRedirect() bool {
+	return false
+}
+
+// IsClientError returns true when this list environments unauthorized response has a 4xx status code
+func (o *ListEnvironmentsUnauthorized) IsClientError() bool {
+	return true
+}
+
+// IsServerError returns true when this list environments unauthorized response has a 5xx status code
+func (o *ListEnvironmentsUnauthorized) IsServerError() bool {
+	return false
+}
+
+// IsCode returns true when this list environments unauthorized response a status code equal to that given
+func (o *ListEnvironmentsUnauthorized) IsCode(code int) bool {
+	return code == 401
+}
+
+// Code gets the status code for the list environments unauthorized response
+func (o *ListEnvironmentsUnauthorized) Code() int {
+	return 401
+}
+
+func (o *ListEnvironmentsUnauthorized) Error() string {
+	payload, _ := json.Marshal(o.Payload)
+	return fmt.Sprintf("[GET /environments][%d] listEnvironmentsUnauthorized %s", 401, payload)
+}
+
+func (o *ListEnvironmentsUnauthorized) String() string {
+	payload, _ := json.Marshal(o.Payload)
+	return fmt.Sprintf("[GET /environments][%d] listEnvironmentsUnauthorized %s", 401, payload)
+}
+
+func (o *ListEnvironmentsUnauthorized) GetPayload() string {
+	return o.Payload
+}
+
+func (o *ListEnvironmentsUnauthorized) readResponse(response runtime.ClientResponse, consumer runtime.Consumer, formats strfmt.Registry) error {
 
 	// response payload
 	if err := consumer.Consume(response.Body(), &o.Payload); err != nil && !stderrors.Is(err, io.EOF) {

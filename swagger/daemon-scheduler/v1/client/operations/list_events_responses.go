@@ -33,6 +33,12 @@ func (o *ListEventsReader) ReadResponse(response runtime.ClientResponse, consume
 			return nil, err
 		}
 		return nil, result
+	case 401:
+		result := NewListEventsUnauthorized()
+		if err := result.readResponse(response, consumer, o.formats); err != nil {
+			return nil, err
+		}
+		return nil, result
 	case 500:
 		result := NewListEventsInternalServerError()
 		if err := result.readResponse(response, consumer, o.formats); err != nil {
@@ -175,6 +181,72 @@ func (o *ListEventsBadRequest) GetPayload() string {
 }
 
 func (o *ListEventsBadRequest) readResponse(response runtime.ClientResponse, consumer runtime.Consumer, formats strfmt.Registry) error {
+
+	// response payload
+	if err := consumer.Consume(response.Body(), &o.Payload); err != nil && !stderrors.Is(err, io.EOF) {
+		return err
+	}
+
+	return nil
+}
+
+// NewListEventsUnauthorized creates a ListEventsUnauthorized with default headers values
+func NewListEventsUnauthorized() *ListEventsUnauthorized {
+	return &ListEventsUnauthorized{}
+}
+
+// ListEventsUnauthorized describes a response with status code 401, with default header values.
+//
+// The request has no valid credentials, and the service requires them (--access-file).
+type ListEventsUnauthorized struct {
+	Payload string
+}
+
+// IsSuccess returns true when this list events unauthorized response has a 2xx status code
+func (o *ListEventsUnauthorized) IsSuccess() bool {
+	return false
+}
+
+// IsRedirect returns true when this list events unauthorized response has a 3xx status code
+func (o *ListEventsUnauthorized) IsRedirect() bool {
+	return false
+}
+
+// IsClientError returns true when this list events unauthorized response has a 4xx status code
+func (o *ListEventsUnauthorized) IsClientError() bool {
+	return true
+}
+
+// IsServerError returns true when this list events unauthorized response has a 5xx status code
+func (o *ListEventsUnauthorized) IsServerError() bool {
+	return false
+}
+
+// IsCode returns true when this list events unauthorized response a status code equal to that given
+func (o *ListEventsUnauthorized) IsCode(code int) bool {
+	return code == 401
+}
+
+// Code gets the status code for the list events unauthorized response
+func (o *ListEventsUnauthorized) Code() int {
+	return 401
+}
+
+func (o *ListEventsUnauthorized) Error() string {
+	payload, _ := json.Marshal(o.Payload)
+	return fmt.Sprintf("[GET /events][%d] listEventsUnauthorized %s", 401, payload)
+}
+
+func (o *ListEventsUnauthorized) String() string {
+	payload, _ := json.Marshal(o.Payload)
+	return fmt.Sprintf("[GET /events][%d] listEventsUnauthorized %s", 401, payload)
+}
+
+func (o *ListEventsUnauthorized) GetPayload() string {
+	return o.Payload
+}
+
+func (o *ListEventsUnauthorized) readResponse(response runtime.ClientResponse, consumer runtime.Consumer, formats strfmt.Registry) error {
 
 	// response payload
 	if err := consumer.Consume(response.Body(), &o.Payload); err != nil && !stderrors.Is(err, io.EOF) {

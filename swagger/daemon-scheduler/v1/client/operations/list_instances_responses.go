@@ -33,6 +33,12 @@ func (o *ListInstancesReader) ReadResponse(response runtime.ClientResponse, cons
 			return nil, err
 		}
 		return nil, result
+	case 401:
+		result := NewListInstancesUnauthorized()
+		if err := result.readResponse(response, consumer, o.formats); err != nil {
+			return nil, err
+		}
+		return nil, result
 	case 404:
 		result := NewListInstancesNotFound()
 		if err := result.readResponse(response, consumer, o.formats); err != nil {
@@ -181,6 +187,72 @@ func (o *ListInstancesBadRequest) GetPayload() string {
 }
 
 func (o *ListInstancesBadRequest) readResponse(response runtime.ClientResponse, consumer runtime.Consumer, formats strfmt.Registry) error {
+
+	// response payload
+	if err := consumer.Consume(response.Body(), &o.Payload); err != nil && !stderrors.Is(err, io.EOF) {
+		return err
+	}
+
+	return nil
+}
+
+// NewListInstancesUnauthorized creates a ListInstancesUnauthorized with default headers values
+func NewListInstancesUnauthorized() *ListInstancesUnauthorized {
+	return &ListInstancesUnauthorized{}
+}
+
+// ListInstancesUnauthorized describes a response with status code 401, with default header values.
+//
+// The request has no valid credentials, and the service requires them (--access-file).
+type ListInstancesUnauthorized struct {
+	Payload string
+}
+
+// IsSuccess returns true when this list instances unauthorized response has a 2xx status code
+func (o *ListInstancesUnauthorized) IsSuccess() bool {
+	return false
+}
+
+// IsRedirect returns true when this list instances unauthorized response has a 3xx status code
+func (o *ListInstancesUnauthorized) IsRedirect() bool {
+	return false
+}
+
+// IsClientError returns true when this list instances unauthorized response has a 4xx status code
+func (o *ListInstancesUnauthorized) IsClientError() bool {
+	return true
+}
+
+// IsServerError returns true when this list instances unauthorized response has a 5xx status code
+func (o *ListInstancesUnauthorized) IsServerError() bool {
+	return false
+}
+
+// IsCode returns true when this list instances unauthorized response a status code equal to that given
+func (o *ListInstancesUnauthorized) IsCode(code int) bool {
+	return code == 401
+}
+
+// Code gets the status code for the list instances unauthorized response
+func (o *ListInstancesUnauthorized) Code() int {
+	return 401
+}
+
+func (o *ListInstancesUnauthorized) Error() string {
+	payload, _ := json.Marshal(o.Payload)
+	return fmt.Sprintf("[GET /environments/{name}/instances][%d] listInstancesUnauthorized %s", 401, payload)
+}
+
+func (o *ListInstancesUnauthorized) String() string {
+	payload, _ := json.Marshal(o.Payload)
+	return fmt.Sprintf("[GET /environments/{name}/instances][%d] listInstancesUnauthorized %s", 401, payload)
+}
+
+func (o *ListInstancesUnauthorized) GetPayload() string {
+	return o.Payload
+}
+
+func (o *ListInstancesUnauthorized) readResponse(response runtime.ClientResponse, consumer runtime.Consumer, formats strfmt.Registry) error {
 
 	// response payload
 	if err := consumer.Consume(response.Body(), &o.Payload); err != nil && !stderrors.Is(err, io.EOF) {

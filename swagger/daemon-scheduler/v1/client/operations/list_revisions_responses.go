@@ -33,6 +33,12 @@ func (o *ListRevisionsReader) ReadResponse(response runtime.ClientResponse, cons
 			return nil, err
 		}
 		return nil, result
+	case 401:
+		result := NewListRevisionsUnauthorized()
+		if err := result.readResponse(response, consumer, o.formats); err != nil {
+			return nil, err
+		}
+		return nil, result
 	case 404:
 		result := NewListRevisionsNotFound()
 		if err := result.readResponse(response, consumer, o.formats); err != nil {
@@ -181,6 +187,72 @@ func (o *ListRevisionsBadRequest) GetPayload() string {
 }
 
 func (o *ListRevisionsBadRequest) readResponse(response runtime.ClientResponse, consumer runtime.Consumer, formats strfmt.Registry) error {
+
+	// response payload
+	if err := consumer.Consume(response.Body(), &o.Payload); err != nil && !stderrors.Is(err, io.EOF) {
+		return err
+	}
+
+	return nil
+}
+
+// NewListRevisionsUnauthorized creates a ListRevisionsUnauthorized with default headers values
+func NewListRevisionsUnauthorized() *ListRevisionsUnauthorized {
+	return &ListRevisionsUnauthorized{}
+}
+
+// ListRevisionsUnauthorized describes a response with status code 401, with default header values.
+//
+// The request has no valid credentials, and the service requires them (--access-file).
+type ListRevisionsUnauthorized struct {
+	Payload string
+}
+
+// IsSuccess returns true when this list revisions unauthorized response has a 2xx status code
+func (o *ListRevisionsUnauthorized) IsSuccess() bool {
+	return false
+}
+
+// IsRedirect returns true when this list revisions unauthorized response has a 3xx status code
+func (o *ListRevisionsUnauthorized) IsRedirect() bool {
+	return false
+}
+
+// IsClientError returns true when this list revisions unauthorized response has a 4xx status code
+func (o *ListRevisionsUnauthorized) IsClientError() bool {
+	return true
+}
+
+// IsServerError returns true when this list revisions unauthorized response has a 5xx status code
+func (o *ListRevisionsUnauthorized) IsServerError() bool {
+	return false
+}
+
+// IsCode returns true when this list revisions unauthorized response a status code equal to that given
+func (o *ListRevisionsUnauthorized) IsCode(code int) bool {
+	return code == 401
+}
+
+// Code gets the status code for the list revisions unauthorized response
+func (o *ListRevisionsUnauthorized) Code() int {
+	return 401
+}
+
+func (o *ListRevisionsUnauthorized) Error() string {
+	payload, _ := json.Marshal(o.Payload)
+	return fmt.Sprintf("[GET /environments/{name}/revisions][%d] listRevisionsUnauthorized %s", 401, payload)
+}
+
+func (o *ListRevisionsUnauthorized) String() string {
+	payload, _ := json.Marshal(o.Payload)
+	return fmt.Sprintf("[GET /environments/{name}/revisions][%d] listRevisionsUnauthorized %s", 401, payload)
+}
+
+func (o *ListRevisionsUnauthorized) GetPayload() string {
+	return o.Payload
+}
+
+func (o *ListRevisionsUnauthorized) readResponse(response runtime.ClientResponse, consumer runtime.Consumer, formats strfmt.Registry) error {
 
 	// response payload
 	if err := consumer.Consume(response.Body(), &o.Payload); err != nil && !stderrors.Is(err, io.EOF) {

@@ -33,6 +33,12 @@ func (o *PauseEnvironmentReader) ReadResponse(response runtime.ClientResponse, c
 			return nil, err
 		}
 		return nil, result
+	case 401:
+		result := NewPauseEnvironmentUnauthorized()
+		if err := result.readResponse(response, consumer, o.formats); err != nil {
+			return nil, err
+		}
+		return nil, result
 	case 404:
 		result := NewPauseEnvironmentNotFound()
 		if err := result.readResponse(response, consumer, o.formats); err != nil {
@@ -187,6 +193,72 @@ func (o *PauseEnvironmentBadRequest) GetPayload() string {
 }
 
 func (o *PauseEnvironmentBadRequest) readResponse(response runtime.ClientResponse, consumer runtime.Consumer, formats strfmt.Registry) error {
+
+	// response payload
+	if err := consumer.Consume(response.Body(), &o.Payload); err != nil && !stderrors.Is(err, io.EOF) {
+		return err
+	}
+
+	return nil
+}
+
+// NewPauseEnvironmentUnauthorized creates a PauseEnvironmentUnauthorized with default headers values
+func NewPauseEnvironmentUnauthorized() *PauseEnvironmentUnauthorized {
+	return &PauseEnvironmentUnauthorized{}
+}
+
+// PauseEnvironmentUnauthorized describes a response with status code 401, with default header values.
+//
+// The request has no valid credentials, and the service requires them (--access-file).
+type PauseEnvironmentUnauthorized struct {
+	Payload string
+}
+
+// IsSuccess returns true when this pause environment unauthorized response has a 2xx status code
+func (o *PauseEnvironmentUnauthorized) IsSuccess() bool {
+	return false
+}
+
+// IsRedirect returns true when this pause environment unauthorized response has a 3xx status code
+func (o *PauseEnvironmentUnauthorized) IsRedirect() bool {
+	return false
+}
+
+// IsClientError returns true when this pause environment unauthorized response has a 4xx status code
+func (o *PauseEnvironmentUnauthorized) IsClientError() bool {
+	return true
+}
+
+// IsServerError returns true when this pause environment unauthorized response has a 5xx status code
+func (o *PauseEnvironmentUnauthorized) IsServerError() bool {
+	return false
+}
+
+// IsCode returns true when this pause environment unauthorized response a status code equal to that given
+func (o *PauseEnvironmentUnauthorized) IsCode(code int) bool {
+	return code == 401
+}
+
+// Code gets the status code for the pause environment unauthorized response
+func (o *PauseEnvironmentUnauthorized) Code() int {
+	return 401
+}
+
+func (o *PauseEnvironmentUnauthorized) Error() string {
+	payload, _ := json.Marshal(o.Payload)
+	return fmt.Sprintf("[POST /environments/{name}/pause][%d] pauseEnvironmentUnauthorized %s", 401, payload)
+}
+
+func (o *PauseEnvironmentUnauthorized) String() string {
+	payload, _ := json.Marshal(o.Payload)
+	return fmt.Sprintf("[POST /environments/{name}/pause][%d] pauseEnvironmentUnauthorized %s", 401, payload)
+}
+
+func (o *PauseEnvironmentUnauthorized) GetPayload() string {
+	return o.Payload
+}
+
+func (o *PauseEnvironmentUnauthorized) readResponse(response runtime.ClientResponse, consumer runtime.Consumer, formats strfmt.Registry) error {
 
 	// response payload
 	if err := consumer.Consume(response.Body(), &o.Payload); err != nil && !stderrors.Is(err, io.EOF) {

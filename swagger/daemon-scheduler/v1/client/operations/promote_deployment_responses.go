@@ -33,6 +33,12 @@ func (o *PromoteDeploymentReader) ReadResponse(response runtime.ClientResponse, 
 			return nil, err
 		}
 		return nil, result
+	case 401:
+		result := NewPromoteDeploymentUnauthorized()
+		if err := result.readResponse(response, consumer, o.formats); err != nil {
+			return nil, err
+		}
+		return nil, result
 	case 404:
 		result := NewPromoteDeploymentNotFound()
 		if err := result.readResponse(response, consumer, o.formats); err != nil {
@@ -187,6 +193,72 @@ func (o *PromoteDeploymentBadRequest) GetPayload() string {
 }
 
 func (o *PromoteDeploymentBadRequest) readResponse(response runtime.ClientResponse, consumer runtime.Consumer, formats strfmt.Registry) error {
+
+	// response payload
+	if err := consumer.Consume(response.Body(), &o.Payload); err != nil && !stderrors.Is(err, io.EOF) {
+		return err
+	}
+
+	return nil
+}
+
+// NewPromoteDeploymentUnauthorized creates a PromoteDeploymentUnauthorized with default headers values
+func NewPromoteDeploymentUnauthorized() *PromoteDeploymentUnauthorized {
+	return &PromoteDeploymentUnauthorized{}
+}
+
+// PromoteDeploymentUnauthorized describes a response with status code 401, with default header values.
+//
+// The request has no valid credentials, and the service requires them (--access-file).
+type PromoteDeploymentUnauthorized struct {
+	Payload string
+}
+
+// IsSuccess returns true when this promote deployment unauthorized response has a 2xx status code
+func (o *PromoteDeploymentUnauthorized) IsSuccess() bool {
+	return false
+}
+
+// IsRedirect returns true when this promote deployment unauthorized response has a 3xx status code
+func (o *PromoteDeploymentUnauthorized) IsRedirect() bool {
+	return false
+}
+
+// IsClientError returns true when this promote deployment unauthorized response has a 4xx status code
+func (o *PromoteDeploymentUnauthorized) IsClientError() bool {
+	return true
+}
+
+// IsServerError returns true when this promote deployment unauthorized response has a 5xx status code
+func (o *PromoteDeploymentUnauthorized) IsServerError() bool {
+	return false
+}
+
+// IsCode returns true when this promote deployment unauthorized response a status code equal to that given
+func (o *PromoteDeploymentUnauthorized) IsCode(code int) bool {
+	return code == 401
+}
+
+// Code gets the status code for the promote deployment unauthorized response
+func (o *PromoteDeploymentUnauthorized) Code() int {
+	return 401
+}
+
+func (o *PromoteDeploymentUnauthorized) Error() string {
+	payload, _ := json.Marshal(o.Payload)
+	return fmt.Sprintf("[POST /environments/{name}/deployments/{id}/promote][%d] promoteDeploymentUnauthorized %s", 401, payload)
+}
+
+func (o *PromoteDeploymentUnauthorized) String() string {
+	payload, _ := json.Marshal(o.Payload)
+	return fmt.Sprintf("[POST /environments/{name}/deployments/{id}/promote][%d] promoteDeploymentUnauthorized %s", 401, payload)
+}
+
+func (o *PromoteDeploymentUnauthorized) GetPayload() string {
+	return o.Payload
+}
+
+func (o *PromoteDeploymentUnauthorized) readResponse(response runtime.ClientResponse, consumer runtime.Consumer, formats strfmt.Registry) error {
 
 	// response payload
 	if err := consumer.Consume(response.Body(), &o.Payload); err != nil && !stderrors.Is(err, io.EOF) {

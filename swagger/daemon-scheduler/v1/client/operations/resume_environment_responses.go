@@ -33,6 +33,12 @@ func (o *ResumeEnvironmentReader) ReadResponse(response runtime.ClientResponse, 
 			return nil, err
 		}
 		return nil, result
+	case 401:
+		result := NewResumeEnvironmentUnauthorized()
+		if err := result.readResponse(response, consumer, o.formats); err != nil {
+			return nil, err
+		}
+		return nil, result
 	case 404:
 		result := NewResumeEnvironmentNotFound()
 		if err := result.readResponse(response, consumer, o.formats); err != nil {
@@ -187,6 +193,72 @@ func (o *ResumeEnvironmentBadRequest) GetPayload() string {
 }
 
 func (o *ResumeEnvironmentBadRequest) readResponse(response runtime.ClientResponse, consumer runtime.Consumer, formats strfmt.Registry) error {
+
+	// response payload
+	if err := consumer.Consume(response.Body(), &o.Payload); err != nil && !stderrors.Is(err, io.EOF) {
+		return err
+	}
+
+	return nil
+}
+
+// NewResumeEnvironmentUnauthorized creates a ResumeEnvironmentUnauthorized with default headers values
+func NewResumeEnvironmentUnauthorized() *ResumeEnvironmentUnauthorized {
+	return &ResumeEnvironmentUnauthorized{}
+}
+
+// ResumeEnvironmentUnauthorized describes a response with status code 401, with default header values.
+//
+// The request has no valid credentials, and the service requires them (--access-file).
+type ResumeEnvironmentUnauthorized struct {
+	Payload string
+}
+
+// IsSuccess returns true when this resume environment unauthorized response has a 2xx status code
+func (o *ResumeEnvironmentUnauthorized) IsSuccess() bool {
+	return false
+}
+
+// IsRedirect returns true when this resume environment unauthorized response has a 3xx status code
+func (o *ResumeEnvironmentUnauthorized) IsRedirect() bool {
+	return false
+}
+
+// IsClientError returns true when this resume environment unauthorized response has a 4xx status code
+func (o *ResumeEnvironmentUnauthorized) IsClientError() bool {
+	return true
+}
+
+// IsServerError returns true when this resume environment unauthorized response has a 5xx status code
+func (o *ResumeEnvironmentUnauthorized) IsServerError() bool {
+	return false
+}
+
+// IsCode returns true when this resume environment unauthorized response a status code equal to that given
+func (o *ResumeEnvironmentUnauthorized) IsCode(code int) bool {
+	return code == 401
+}
+
+// Code gets the status code for the resume environment unauthorized response
+func (o *ResumeEnvironmentUnauthorized) Code() int {
+	return 401
+}
+
+func (o *ResumeEnvironmentUnauthorized) Error() string {
+	payload, _ := json.Marshal(o.Payload)
+	return fmt.Sprintf("[POST /environments/{name}/resume][%d] resumeEnvironmentUnauthorized %s", 401, payload)
+}
+
+func (o *ResumeEnvironmentUnauthorized) String() string {
+	payload, _ := json.Marshal(o.Payload)
+	return fmt.Sprintf("[POST /environments/{name}/resume][%d] resumeEnvironmentUnauthorized %s", 401, payload)
+}
+
+func (o *ResumeEnvironmentUnauthorized) GetPayload() string {
+	return o.Payload
+}
+
+func (o *ResumeEnvironmentUnauthorized) readResponse(response runtime.ClientResponse, consumer runtime.Consumer, formats strfmt.Registry) error {
 
 	// response payload
 	if err := consumer.Consume(response.Body(), &o.Payload); err != nil && !stderrors.Is(err, io.EOF) {

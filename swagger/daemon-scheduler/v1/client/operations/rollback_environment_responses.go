@@ -33,6 +33,12 @@ func (o *RollbackEnvironmentReader) ReadResponse(response runtime.ClientResponse
 			return nil, err
 		}
 		return nil, result
+	case 401:
+		result := NewRollbackEnvironmentUnauthorized()
+		if err := result.readResponse(response, consumer, o.formats); err != nil {
+			return nil, err
+		}
+		return nil, result
 	case 404:
 		result := NewRollbackEnvironmentNotFound()
 		if err := result.readResponse(response, consumer, o.formats); err != nil {
@@ -187,6 +193,72 @@ func (o *RollbackEnvironmentBadRequest) GetPayload() string {
 }
 
 func (o *RollbackEnvironmentBadRequest) readResponse(response runtime.ClientResponse, consumer runtime.Consumer, formats strfmt.Registry) error {
+
+	// response payload
+	if err := consumer.Consume(response.Body(), &o.Payload); err != nil && !stderrors.Is(err, io.EOF) {
+		return err
+	}
+
+	return nil
+}
+
+// NewRollbackEnvironmentUnauthorized creates a RollbackEnvironmentUnauthorized with default headers values
+func NewRollbackEnvironmentUnauthorized() *RollbackEnvironmentUnauthorized {
+	return &RollbackEnvironmentUnauthorized{}
+}
+
+// RollbackEnvironmentUnauthorized describes a response with status code 401, with default header values.
+//
+// The request has no valid credentials, and the service requires them (--access-file).
+type RollbackEnvironmentUnauthorized struct {
+	Payload string
+}
+
+// IsSuccess returns true when this rollback environment unauthorized response has a 2xx status code
+func (o *RollbackEnvironmentUnauthorized) IsSuccess() bool {
+	return false
+}
+
+// IsRedirect returns true when this rollback environment unauthorized response has a 3xx status code
+func (o *RollbackEnvironmentUnauthorized) IsRedirect() bool {
+	return false
+}
+
+// IsClientError returns true when this rollback environment unauthorized response has a 4xx status code
+func (o *RollbackEnvironmentUnauthorized) IsClientError() bool {
+	return true
+}
+
+// IsServerError returns true when this rollback environment unauthorized response has a 5xx status code
+func (o *RollbackEnvironmentUnauthorized) IsServerError() bool {
+	return false
+}
+
+// IsCode returns true when this rollback environment unauthorized response a status code equal to that given
+func (o *RollbackEnvironmentUnauthorized) IsCode(code int) bool {
+	return code == 401
+}
+
+// Code gets the status code for the rollback environment unauthorized response
+func (o *RollbackEnvironmentUnauthorized) Code() int {
+	return 401
+}
+
+func (o *RollbackEnvironmentUnauthorized) Error() string {
+	payload, _ := json.Marshal(o.Payload)
+	return fmt.Sprintf("[POST /environments/{name}/rollback][%d] rollbackEnvironmentUnauthorized %s", 401, payload)
+}
+
+func (o *RollbackEnvironmentUnauthorized) String() string {
+	payload, _ := json.Marshal(o.Payload)
+	return fmt.Sprintf("[POST /environments/{name}/rollback][%d] rollbackEnvironmentUnauthorized %s", 401, payload)
+}
+
+func (o *RollbackEnvironmentUnauthorized) GetPayload() string {
+	return o.Payload
+}
+
+func (o *RollbackEnvironmentUnauthorized) readResponse(response runtime.ClientResponse, consumer runtime.Consumer, formats strfmt.Registry) error {
 
 	// response payload
 	if err := consumer.Consume(response.Body(), &o.Payload); err != nil && !stderrors.Is(err, io.EOF) {

@@ -33,6 +33,12 @@ func (o *StopDeploymentReader) ReadResponse(response runtime.ClientResponse, con
 			return nil, err
 		}
 		return nil, result
+	case 401:
+		result := NewStopDeploymentUnauthorized()
+		if err := result.readResponse(response, consumer, o.formats); err != nil {
+			return nil, err
+		}
+		return nil, result
 	case 404:
 		result := NewStopDeploymentNotFound()
 		if err := result.readResponse(response, consumer, o.formats); err != nil {
@@ -187,6 +193,72 @@ func (o *StopDeploymentBadRequest) GetPayload() string {
 }
 
 func (o *StopDeploymentBadRequest) readResponse(response runtime.ClientResponse, consumer runtime.Consumer, formats strfmt.Registry) error {
+
+	// response payload
+	if err := consumer.Consume(response.Body(), &o.Payload); err != nil && !stderrors.Is(err, io.EOF) {
+		return err
+	}
+
+	return nil
+}
+
+// NewStopDeploymentUnauthorized creates a StopDeploymentUnauthorized with default headers values
+func NewStopDeploymentUnauthorized() *StopDeploymentUnauthorized {
+	return &StopDeploymentUnauthorized{}
+}
+
+// StopDeploymentUnauthorized describes a response with status code 401, with default header values.
+//
+// The request has no valid credentials, and the service requires them (--access-file).
+type StopDeploymentUnauthorized struct {
+	Payload string
+}
+
+// IsSuccess returns true when this stop deployment unauthorized response has a 2xx status code
+func (o *StopDeploymentUnauthorized) IsSuccess() bool {
+	return false
+}
+
+// IsRedirect returns true when this stop deployment unauthorized response has a 3xx status code
+func (o *StopDeploymentUnauthorized) IsRedirect() bool {
+	return false
+}
+
+// IsClientError returns true when this stop deployment unauthorized response has a 4xx status code
+func (o *StopDeploymentUnauthorized) IsClientError() bool {
+	return true
+}
+
+// IsServerError returns true when this stop deployment unauthorized response has a 5xx status code
+func (o *StopDeploymentUnauthorized) IsServerError() bool {
+	return false
+}
+
+// IsCode returns true when this stop deployment unauthorized response a status code equal to that given
+func (o *StopDeploymentUnauthorized) IsCode(code int) bool {
+	return code == 401
+}
+
+// Code gets the status code for the stop deployment unauthorized response
+func (o *StopDeploymentUnauthorized) Code() int {
+	return 401
+}
+
+func (o *StopDeploymentUnauthorized) Error() string {
+	payload, _ := json.Marshal(o.Payload)
+	return fmt.Sprintf("[POST /environments/{name}/deployments/{id}/stop][%d] stopDeploymentUnauthorized %s", 401, payload)
+}
+
+func (o *StopDeploymentUnauthorized) String() string {
+	payload, _ := json.Marshal(o.Payload)
+	return fmt.Sprintf("[POST /environments/{name}/deployments/{id}/stop][%d] stopDeploymentUnauthorized %s", 401, payload)
+}
+
+func (o *StopDeploymentUnauthorized) GetPayload() string {
+	return o.Payload
+}
+
+func (o *StopDeploymentUnauthorized) readResponse(response runtime.ClientResponse, consumer runtime.Consumer, formats strfmt.Registry) error {
 
 	// response payload
 	if err := consumer.Consume(response.Body(), &o.Payload); err != nil && !stderrors.Is(err, io.EOF) {

@@ -33,6 +33,12 @@ func (o *StreamEnvironmentsReader) ReadResponse(response runtime.ClientResponse,
 			return nil, err
 		}
 		return nil, result
+	case 401:
+		result := NewStreamEnvironmentsUnauthorized()
+		if err := result.readResponse(response, consumer, o.formats); err != nil {
+			return nil, err
+		}
+		return nil, result
 	case 500:
 		result := NewStreamEnvironmentsInternalServerError()
 		if err := result.readResponse(response, consumer, o.formats); err != nil {
@@ -174,6 +180,72 @@ func (o *StreamEnvironmentsBadRequest) GetPayload() string {
 }
 
 func (o *StreamEnvironmentsBadRequest) readResponse(response runtime.ClientResponse, consumer runtime.Consumer, formats strfmt.Registry) error {
+
+	// response payload
+	if err := consumer.Consume(response.Body(), &o.Payload); err != nil && !stderrors.Is(err, io.EOF) {
+		return err
+	}
+
+	return nil
+}
+
+// NewStreamEnvironmentsUnauthorized creates a StreamEnvironmentsUnauthorized with default headers values
+func NewStreamEnvironmentsUnauthorized() *StreamEnvironmentsUnauthorized {
+	return &StreamEnvironmentsUnauthorized{}
+}
+
+// StreamEnvironmentsUnauthorized describes a response with status code 401, with default header values.
+//
+// The request has no valid credentials, and the service requires them (--access-file).
+type StreamEnvironmentsUnauthorized struct {
+	Payload string
+}
+
+// IsSuccess returns true when this stream environments unauthorized response has a 2xx status code
+func (o *StreamEnvironmentsUnauthorized) IsSuccess() bool {
+	return false
+}
+
+// IsRedirect returns true when this stream environments unauthorized response has a 3xx status code
+func (o *StreamEnvironmentsUnauthorized) IsRedirect() bool {
+	return false
+}
+
+// IsClientError returns true when this stream environments unauthorized response has a 4xx status code
+func (o *StreamEnvironmentsUnauthorized) IsClientError() bool {
+	return true
+}
+
+// IsServerError returns true when this stream environments unauthorized response has a 5xx status code
+func (o *StreamEnvironmentsUnauthorized) IsServerError() bool {
+	return false
+}
+
+// IsCode returns true when this stream environments unauthorized response a status code equal to that given
+func (o *StreamEnvironmentsUnauthorized) IsCode(code int) bool {
+	return code == 401
+}
+
+// Code gets the status code for the stream environments unauthorized response
+func (o *StreamEnvironmentsUnauthorized) Code() int {
+	return 401
+}
+
+func (o *StreamEnvironmentsUnauthorized) Error() string {
+	payload, _ := json.Marshal(o.Payload)
+	return fmt.Sprintf("[GET /stream/environments][%d] streamEnvironmentsUnauthorized %s", 401, payload)
+}
+
+func (o *StreamEnvironmentsUnauthorized) String() string {
+	payload, _ := json.Marshal(o.Payload)
+	return fmt.Sprintf("[GET /stream/environments][%d] streamEnvironmentsUnauthorized %s", 401, payload)
+}
+
+func (o *StreamEnvironmentsUnauthorized) GetPayload() string {
+	return o.Payload
+}
+
+func (o *StreamEnvironmentsUnauthorized) readResponse(response runtime.ClientResponse, consumer runtime.Consumer, formats strfmt.Registry) error {
 
 	// response payload
 	if err := consumer.Consume(response.Body(), &o.Payload); err != nil && !stderrors.Is(err, io.EOF) {

@@ -32,6 +32,12 @@ func (o *StreamOverviewReader) ReadResponse(response runtime.ClientResponse, con
 			return nil, err
 		}
 		return nil, result
+	case 401:
+		result := NewStreamOverviewUnauthorized()
+		if err := result.readResponse(response, consumer, o.formats); err != nil {
+			return nil, err
+		}
+		return nil, result
 	case 500:
 		result := NewStreamOverviewInternalServerError()
 		if err := result.readResponse(response, consumer, o.formats); err != nil {
@@ -172,6 +178,72 @@ func (o *StreamOverviewBadRequest) GetPayload() string {
 }
 
 func (o *StreamOverviewBadRequest) readResponse(response runtime.ClientResponse, consumer runtime.Consumer, formats strfmt.Registry) error {
+
+	// response payload
+	if err := consumer.Consume(response.Body(), &o.Payload); err != nil && !stderrors.Is(err, io.EOF) {
+		return err
+	}
+
+	return nil
+}
+
+// NewStreamOverviewUnauthorized creates a StreamOverviewUnauthorized with default headers values
+func NewStreamOverviewUnauthorized() *StreamOverviewUnauthorized {
+	return &StreamOverviewUnauthorized{}
+}
+
+// StreamOverviewUnauthorized describes a response with status code 401, with default header values.
+//
+// The request has no valid credentials, and the service requires them (--access-file).
+type StreamOverviewUnauthorized struct {
+	Payload string
+}
+
+// IsSuccess returns true when this stream overview unauthorized response has a 2xx status code
+func (o *StreamOverviewUnauthorized) IsSuccess() bool {
+	return false
+}
+
+// IsRedirect returns true when this stream overview unauthorized response has a 3xx status code
+func (o *StreamOverviewUnauthorized) IsRedirect() bool {
+	return false
+}
+
+// IsClientError returns true when this stream overview unauthorized response has a 4xx status code
+func (o *StreamOverviewUnauthorized) IsClientError() bool {
+	return true
+}
+
+// IsServerError returns true when this stream overview unauthorized response has a 5xx status code
+func (o *StreamOverviewUnauthorized) IsServerError() bool {
+	return false
+}
+
+// IsCode returns true when this stream overview unauthorized response a status code equal to that given
+func (o *StreamOverviewUnauthorized) IsCode(code int) bool {
+	return code == 401
+}
+
+// Code gets the status code for the stream overview unauthorized response
+func (o *StreamOverviewUnauthorized) Code() int {
+	return 401
+}
+
+func (o *StreamOverviewUnauthorized) Error() string {
+	payload, _ := json.Marshal(o.Payload)
+	return fmt.Sprintf("[GET /stream/overview][%d] streamOverviewUnauthorized %s", 401, payload)
+}
+
+func (o *StreamOverviewUnauthorized) String() string {
+	payload, _ := json.Marshal(o.Payload)
+	return fmt.Sprintf("[GET /stream/overview][%d] streamOverviewUnauthorized %s", 401, payload)
+}
+
+func (o *StreamOverviewUnauthorized) GetPayload() string {
+	return o.Payload
+}
+
+func (o *StreamOverviewUnauthorized) readResponse(response runtime.ClientResponse, consumer runtime.Consumer, formats strfmt.Registry) error {
 
 	// response payload
 	if err := consumer.Consume(response.Body(), &o.Payload); err != nil && !stderrors.Is(err, io.EOF) {

@@ -33,6 +33,12 @@ func (o *UpdateEnvironmentReader) ReadResponse(response runtime.ClientResponse, 
 			return nil, err
 		}
 		return nil, result
+	case 401:
+		result := NewUpdateEnvironmentUnauthorized()
+		if err := result.readResponse(response, consumer, o.formats); err != nil {
+			return nil, err
+		}
+		return nil, result
 	case 404:
 		result := NewUpdateEnvironmentNotFound()
 		if err := result.readResponse(response, consumer, o.formats); err != nil {
@@ -187,6 +193,72 @@ func (o *UpdateEnvironmentBadRequest) GetPayload() string {
 }
 
 func (o *UpdateEnvironmentBadRequest) readResponse(response runtime.ClientResponse, consumer runtime.Consumer, formats strfmt.Registry) error {
+
+	// response payload
+	if err := consumer.Consume(response.Body(), &o.Payload); err != nil && !stderrors.Is(err, io.EOF) {
+		return err
+	}
+
+	return nil
+}
+
+// NewUpdateEnvironmentUnauthorized creates a UpdateEnvironmentUnauthorized with default headers values
+func NewUpdateEnvironmentUnauthorized() *UpdateEnvironmentUnauthorized {
+	return &UpdateEnvironmentUnauthorized{}
+}
+
+// UpdateEnvironmentUnauthorized describes a response with status code 401, with default header values.
+//
+// The request has no valid credentials, and the service requires them (--access-file).
+type UpdateEnvironmentUnauthorized struct {
+	Payload string
+}
+
+// IsSuccess returns true when this update environment unauthorized response has a 2xx status code
+func (o *UpdateEnvironmentUnauthorized) IsSuccess() bool {
+	return false
+}
+
+// IsRedirect returns true when this update environment unauthorized response has a 3xx status code
+func (o *UpdateEnvironmentUnauthorized) IsRedirect() bool {
+	return false
+}
+
+// IsClientError returns true when this update environment unauthorized response has a 4xx status code
+func (o *UpdateEnvironmentUnauthorized) IsClientError() bool {
+	return true
+}
+
+// IsServerError returns true when this update environment unauthorized response has a 5xx status code
+func (o *UpdateEnvironmentUnauthorized) IsServerError() bool {
+	return false
+}
+
+// IsCode returns true when this update environment unauthorized response a status code equal to that given
+func (o *UpdateEnvironmentUnauthorized) IsCode(code int) bool {
+	return code == 401
+}
+
+// Code gets the status code for the update environment unauthorized response
+func (o *UpdateEnvironmentUnauthorized) Code() int {
+	return 401
+}
+
+func (o *UpdateEnvironmentUnauthorized) Error() string {
+	payload, _ := json.Marshal(o.Payload)
+	return fmt.Sprintf("[PATCH /environments/{name}][%d] updateEnvironmentUnauthorized %s", 401, payload)
+}
+
+func (o *UpdateEnvironmentUnauthorized) String() string {
+	payload, _ := json.Marshal(o.Payload)
+	return fmt.Sprintf("[PATCH /environments/{name}][%d] updateEnvironmentUnauthorized %s", 401, payload)
+}
+
+func (o *UpdateEnvironmentUnauthorized) GetPayload() string {
+	return o.Payload
+}
+
+func (o *UpdateEnvironmentUnauthorized) readResponse(response runtime.ClientResponse, consumer runtime.Consumer, formats strfmt.Registry) error {
 
 	// response payload
 	if err := consumer.Consume(response.Body(), &o.Payload); err != nil && !stderrors.Is(err, io.EOF) {
