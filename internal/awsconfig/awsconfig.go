@@ -42,7 +42,8 @@ const maxIdleConnections = 100
 // Load finds the region, credentials, endpoints and retry settings (three attempts unless AWS_MAX_ATTEMPTS is set) as
 // the AWS SDK does: in the environment, the shared files and the machine's role. Getenv takes precedence for
 // AWS_REGION, AWS_ENDPOINT_URL, AWS_ACCESS_KEY_ID, AWS_SECRET_ACCESS_KEY and AWS_SESSION_TOKEN. It is an error if no
-// region is set. Clients send Blox/<version> in their user agent.
+// region is set. Clients send Blox/<version> in their user agent. They find credentials anew when a shared file changes
+// or when AWS refuses the current ones.
 func Load(ctx context.Context, getenv func(string) string) (aws.Config, error) {
 	options := []func(*config.LoadOptions) error{
 		config.WithRegion(getenv("AWS_REGION")),
@@ -66,7 +67,12 @@ func Load(ctx context.Context, getenv func(string) string) (aws.Config, error) {
 	}
 	cfg.HTTPClient = BufferBodies(cfg.HTTPClient)
 	if cfg.Credentials != nil {
-		cfg.Credentials = explained{cfg.Credentials}
+		credentials := newReloading(explained{cfg.Credentials}, func(ctx context.Context) (aws.CredentialsProvider, error) {
+			again, err := config.LoadDefaultConfig(ctx, options...)
+			return explained{again.Credentials}, err
+		})
+		cfg.Credentials = credentials
+		cfg.APIOptions = append(cfg.APIOptions, credentials.watch)
 	}
 	return cfg, nil
 }
