@@ -79,6 +79,9 @@ func (s *Sim) ExpireRoles() {
 
 // signer returns the role whose credentials sign a request; empty for credentials that AssumeRole has not returned.
 func (s *Sim) signer(r *http.Request) (role string, err error) {
+	if role, known := r.Context().Value(roleKey{}).(string); known {
+		return role, nil
+	}
 	match := signerPattern.FindStringSubmatch(r.Header.Get("Authorization"))
 	if match == nil {
 		return "", nil
