@@ -2,6 +2,7 @@ package ecssim
 
 import (
 	"encoding/json"
+	"errors"
 	"fmt"
 	"regexp"
 	"slices"
@@ -58,6 +59,8 @@ type containerInput struct {
 	HealthCheck *struct {
 		Command []string `json:"command"`
 	} `json:"healthCheck"`
+	EnvironmentFiles     []environmentFile     `json:"environmentFiles"`
+	ResourceRequirements []resourceRequirement `json:"resourceRequirements"`
 }
 
 var (
@@ -146,6 +149,9 @@ func (s *Sim) registerDefinition(body []byte) (*definition, error) {
 	if err := d.input.validate(); err != nil {
 		return nil, err
 	}
+	if err := validateTags(d.input.Tags); err != nil {
+		return nil, err
+	}
 	d.tags, d.family = d.input.Tags, d.input.Family
 	if d.input.NetworkMode == "" {
 		d.input.NetworkMode = "bridge"
@@ -194,6 +200,10 @@ func (in *definitionInput) validate() error {
 		}
 		if c.HealthCheck != nil && len(c.HealthCheck.Command) == 0 {
 			return clientError("Invalid health check for container '%s'. The command is empty.", c.Name)
+		}
+		if err := errors.Join(validateEnvironmentFiles(c.Name, c.EnvironmentFiles),
+			validateRequirements(c.Name, c.ResourceRequirements)); err != nil {
+			return clientError("Invalid setting for container '%s'. %v", c.Name, err)
 		}
 		for _, p := range c.PortMappings {
 			inRange := p.ContainerPort >= 0 && p.ContainerPort <= 65535 && p.HostPort >= 0 && p.HostPort <= 65535
@@ -277,12 +287,13 @@ func (in *definitionInput) requiredAttributes() []string {
 	return names
 }
 
-// requiredResources returns the resources that a task reserves: the task-level values if present, else the sums of the
-// containers.
-func (d *definition) requiredResources() resources {
+// requiredResources returns the resources that a task with these containers reserves: the task-level values if present,
+// else the sums of the containers.
+func (d *definition) requiredResources(containers []containerInput) resources {
 	need := resources{tcp: map[int]bool{}, udp: map[int]bool{}}
-	for _, c := range d.input.ContainerDefinitions {
+	for _, c := range containers {
 		need.cpu += c.CPU
+		need.gpuCount += c.gpuCount()
 		if c.MemoryReservation > 0 {
 			need.memory += c.MemoryReservation
 		} else {

@@ -57,6 +57,9 @@ type createClusterInput struct {
 }
 
 func (s *Sim) createCluster(in createClusterInput) (any, error) {
+	if err := validateTags(in.Tags); err != nil {
+		return nil, err
+	}
 	c, err := s.ensureCluster(cmp.Or(in.ClusterName, "default"))
 	if err != nil {
 		return nil, err

@@ -2,6 +2,7 @@ package ecssim
 
 import (
 	"encoding/json"
+	"regexp"
 	"slices"
 	"strconv"
 	"strings"
@@ -103,6 +104,14 @@ func (s *Sim) registerContainerInstance(c *cluster, in registerInput) (any, erro
 	if in.InstanceIdentityDocument != "" && json.Unmarshal([]byte(in.InstanceIdentityDocument), &document) != nil {
 		return nil, clientError("Unable to parse the instance identity document.")
 	}
+	for _, a := range in.Attributes {
+		if err := a.validate(); err != nil {
+			return nil, err
+		}
+	}
+	if err := validateTags(in.Tags); err != nil {
+		return nil, err
+	}
 	r := registration{ec2ID: document.InstanceID, attributes: in.Attributes, versions: in.VersionInfo, tags: in.Tags}
 	if len(in.TotalResources) > 0 {
 		capacity, err := readResources(in.TotalResources)
@@ -120,6 +129,9 @@ func readResources(all []resource) (resources, error) {
 	for _, one := range all {
 		ports := map[int]bool{}
 		for _, text := range deref(one.StringSetValue) {
+			if one.Name == "GPU" {
+				continue
+			}
 			port, err := strconv.Atoi(text)
 			if err != nil || port < 1 || port > 65535 {
 				return r, clientError("Invalid port %.100q in the resource %.100q.", text, one.Name)
@@ -135,6 +147,8 @@ func readResources(all []resource) (resources, error) {
 			r.tcp = ports
 		case "PORTS_UDP":
 			r.udp = ports
+		case "GPU":
+			r.gpus, r.hasGPUs = slices.Sorted(slices.Values(deref(one.StringSetValue))), true
 		}
 	}
 	return r, nil
@@ -164,14 +178,29 @@ type attributesInput struct {
 }
 
 // maxAttributes is the most custom attributes of an instance.
-const maxAttributes = 50
+const maxAttributes = 10
+
+// Names and values of attributes. Source: Attribute in the Amazon ECS API Reference.
+var (
+	attributeName  = regexp.MustCompile(`^[a-zA-Z0-9_./\\-]{1,128}$`)
+	attributeValue = regexp.MustCompile(`^[a-zA-Z0-9_.@/\\:-]([a-zA-Z0-9_.@/\\: -]{0,126}[a-zA-Z0-9_.@/\\:-])?$`)
+)
+
+func (a attribute) validate() error {
+	if !attributeName.MatchString(a.Name) {
+		return invalid("Attribute name %.200q must have 1 to 128 letters, digits, hyphens, underscores, slashes, "+
+			"backslashes and periods.", a.Name)
+	}
+	if a.Value != nil && !attributeValue.MatchString(*a.Value) {
+		return invalid("Attribute value %.200q must have 1 to 128 letters, digits, hyphens, underscores, periods, at signs, "+
+			"slashes, backslashes, colons and spaces, and no space at its start or end.", *a.Value)
+	}
+	return nil
+}
 
 // putAttributes sets attributes without a new version and without an event, as ECS does.
 func (s *Sim) putAttributes(c *cluster, in attributesInput) (any, error) {
 	return s.forEachAttribute(c, in, func(i *instance, a attribute) error {
-		if len(a.Name) > 128 || len(deref(a.Value)) > 128 {
-			return invalid("Attribute names and values have at most 128 characters.")
-		}
 		custom := 0
 		for _, present := range i.attributes {
 			if !strings.HasPrefix(present.Name, "ecs.") && !strings.HasPrefix(present.Name, "com.amazonaws.ecs.") {
@@ -204,8 +233,8 @@ func (s *Sim) forEachAttribute(c *cluster, in attributesInput, do func(*instance
 	}
 	targets := make([]*instance, len(in.Attributes))
 	for at, a := range in.Attributes {
-		if a.Name == "" {
-			return nil, invalid("Attribute name should not be null or empty.")
+		if err := a.validate(); err != nil {
+			return nil, err
 		}
 		if a.TargetType != "" && a.TargetType != "container-instance" {
 			return nil, invalid("Unsupported target type %.100q.", a.TargetType)

@@ -31,7 +31,9 @@ type createServiceInput struct {
 	DeploymentController struct {
 		Type string `json:"type"`
 	} `json:"deploymentController"`
-	Tags []tag `json:"tags"`
+	Tags              []tag  `json:"tags"`
+	EnableManagedTags bool   `json:"enableECSManagedTags"`
+	PropagateTags     string `json:"propagateTags"`
 }
 
 func (s *Sim) createService(c *cluster, in createServiceInput) (any, error) {
@@ -39,6 +41,7 @@ func (s *Sim) createService(c *cluster, in createServiceInput) (any, error) {
 		name: in.ServiceName, arn: s.serviceARN(c, in.ServiceName), cluster: c, status: statusActive,
 		strategy: cmp.Or(in.SchedulingStrategy, strategyReplica), controller: cmp.Or(in.DeploymentController.Type, "ECS"),
 		desired: deref(in.DesiredCount), createdAt: now(), tags: in.Tags,
+		managedTags: in.EnableManagedTags, propagateTags: cmp.Or(in.PropagateTags, "NONE"),
 	}
 	switch existing := s.serviceIn(c, in.ServiceName); {
 	case !arn.IsClusterName(in.ServiceName): // the rule is the same
@@ -51,6 +54,12 @@ func (s *Sim) createService(c *cluster, in createServiceInput) (any, error) {
 		return nil, invalid("The daemon scheduling strategy is not supported with this launch type or controller.")
 	case v.strategy == strategyDaemon && in.DesiredCount != nil:
 		return nil, invalid("The daemon scheduling strategy does not support a desired count for services.")
+	}
+	if !slices.Contains([]string{"TASK_DEFINITION", "SERVICE", "NONE"}, v.propagateTags) {
+		return nil, invalid("Invalid propagateTags %.100q: must be TASK_DEFINITION, SERVICE or NONE.", in.PropagateTags)
+	}
+	if err := validateTags(in.Tags); err != nil {
+		return nil, err
 	}
 	if in.TaskDefinition == "" && v.controller != "EXTERNAL" {
 		return nil, clientError("TaskDefinition can not be blank.")
@@ -207,6 +216,8 @@ type serviceShape struct {
 	ServiceRegistries       []nameValue           `json:"serviceRegistries"`
 	Events                  []nameValue           `json:"events"`
 	CreatedAt               epoch                 `json:"createdAt"`
+	EnableECSManagedTags    bool                  `json:"enableECSManagedTags"`
+	PropagateTags           string                `json:"propagateTags"`
 	Tags                    []tag                 `json:"tags,omitempty"`
 }
 
@@ -230,7 +241,7 @@ func shapeService(v *service, withTags bool) serviceShape {
 		DeploymentController:    map[string]string{"type": v.controller},
 		DeploymentConfiguration: map[string]int{"maximumPercent": 100, "minimumHealthyPercent": 0},
 		LoadBalancers:           []nameValue{}, ServiceRegistries: []nameValue{}, Events: []nameValue{},
-		CreatedAt: epoch(v.createdAt),
+		CreatedAt: epoch(v.createdAt), EnableECSManagedTags: v.managedTags, PropagateTags: v.propagateTags,
 	}
 	if withTags {
 		shape.Tags = copyOf(v.tags)

@@ -20,6 +20,7 @@ type taskInput struct {
 	Overrides            overrides       `json:"overrides"`
 	NetworkConfiguration json.RawMessage `json:"networkConfiguration"`
 	EnableExecuteCommand bool            `json:"enableExecuteCommand"`
+	EnableManagedTags    bool            `json:"enableECSManagedTags"`
 	PropagateTags        string          `json:"propagateTags"`
 	Tags                 []tag           `json:"tags"`
 }
@@ -54,20 +55,17 @@ func (s *Sim) launch(c *cluster, in taskInput) (launch, error) {
 	if given && !wanted {
 		return launch{}, invalid("Network Configuration is not valid for the given networkMode of this task definition.")
 	}
-	if len(in.Tags) > 0 && s.cfg.ShortARNs {
-		return launch{}, invalid("Long arn format must be used for tagging operations")
-	}
 	if err := in.Overrides.validate(d); err != nil {
 		return launch{}, err
 	}
-	tags := in.Tags
-	if in.PropagateTags == "TASK_DEFINITION" {
-		tags = slices.Concat(tags, d.tags)
+	tags, err := s.tagsOfTask(c, d, in)
+	if err != nil {
+		return launch{}, err
 	}
 	return launch{
 		cluster: c, definition: d, startedBy: in.StartedBy, group: in.Group, exec: in.EnableExecuteCommand,
 		overrides: in.Overrides,
-		required:  in.Overrides.apply(d.requiredResources()), tags: tags,
+		required:  in.Overrides.required(d), tags: tags,
 	}, nil
 }
 
@@ -200,16 +198,18 @@ type listTasksInput struct {
 	Family            string `json:"family"`
 	StartedBy         string `json:"startedBy"`
 	ServiceName       string `json:"serviceName"`
+	DaemonName        string `json:"daemonName"`
 	DesiredStatus     string `json:"desiredStatus"`
 	LaunchType        string `json:"launchType"`
 }
 
 func (s *Sim) listTasks(c *cluster, in listTasksInput) (any, error) {
 	if in.StartedBy != "" &&
-		(in.ContainerInstance != "" || in.Family != "" || in.ServiceName != "" || in.DesiredStatus != "") {
+		(in.ContainerInstance != "" || in.Family != "" || in.ServiceName != "" || in.DaemonName != "" ||
+			in.DesiredStatus != "") {
 		return nil, invalid("startedBy must be the only filter beside the cluster and the launch type.")
 	}
-	desired := cmp.Or(in.DesiredStatus, statusRunning)
+	desired := strings.ToUpper(cmp.Or(in.DesiredStatus, statusRunning)) // ECS ignores the case
 	if !slices.Contains([]string{statusRunning, statusPending, statusStopped}, desired) {
 		return nil, invalid("Invalid desiredStatus: %.100q", in.DesiredStatus)
 	}
@@ -228,6 +228,7 @@ func (s *Sim) listTasks(c *cluster, in listTasksInput) (any, error) {
 	return listPage("taskArns", in.pageInput, c.tasks, func(t *task) int64 { return t.seq }, func(t *task) (string, bool) {
 		return t.arn, !s.notYetVisible(t.createdAt) && desired == s.listedDesiredStatus(t) &&
 			(on == nil || on == t.instance) && (of == nil || of == t.service) &&
+			(in.DaemonName == "" || t.group == daemonGroup+in.DaemonName) &&
 			(in.Family == "" || in.Family == t.definition.family) && (in.StartedBy == "" || in.StartedBy == t.startedBy) &&
 			(in.LaunchType == "" || in.LaunchType == t.launchType)
 	})

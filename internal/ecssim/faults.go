@@ -16,8 +16,7 @@ import (
 // Maps by action have an action such as "StartTask" as key, or a service ("ecs", "sqs", "kinesis", "cloudwatch" or
 // "sts") for its other actions.
 type Faults struct {
-	// Throttle is the fraction of calls refused with ThrottlingException (RequestThrottled by SQS,
-	// ProvisionedThroughputExceededException by Kinesis).
+	// Throttle is the fraction of calls that are throttled, with the error of the service and action.
 	Throttle map[string]float64 `json:"throttle,omitempty"`
 	// ServerErrors is the fraction of calls that return 500 without effect, LateServerErrors after they took effect.
 	ServerErrors     map[string]float64 `json:"serverErrors,omitempty"`

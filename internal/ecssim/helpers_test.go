@@ -26,6 +26,7 @@ type fixture struct {
 	t     *testing.T
 	ctx   context.Context
 	url   string
+	sdk   aws.Config
 	ecs   *ecs.Client
 	sqs   *sqs.Client
 	queue *string // the event queue's URL
@@ -50,7 +51,7 @@ func newFixture(t *testing.T, cfg Config, opts ...func(*aws.Config)) *fixture {
 		opt(&sdk)
 	}
 	w := &fixture{
-		Sim: s, t: t, ctx: t.Context(), url: server.URL, ecs: ecs.NewFromConfig(sdk), sqs: sqs.NewFromConfig(sdk),
+		Sim: s, t: t, ctx: t.Context(), url: server.URL, sdk: sdk, ecs: ecs.NewFromConfig(sdk), sqs: sqs.NewFromConfig(sdk),
 	}
 	url, err := w.sqs.GetQueueUrl(w.ctx, &sqs.GetQueueUrlInput{QueueName: aws.String(s.cfg.QueueName)})
 	require.NoError(t, err)

@@ -1,7 +1,6 @@
 package ecssim
 
 import (
-	"fmt"
 	"slices"
 	"testing"
 	"testing/synctest"
@@ -208,11 +207,6 @@ func TestAttributes_SendNoEvent(t *testing.T) {
 	assert.ErrorAs(
 		t, put(slices.Repeat([]types.Attribute{entry("a", "b", instance)}, 11)...), new(*types.InvalidParameterException),
 	)
-	for n := range 49 {
-		require.NoError(t, put(entry(fmt.Sprintf("a%d", n), "", instance)))
-	}
-	assert.ErrorAs(t, put(entry("one-too-many", "", instance)), new(*types.AttributeLimitExceededException))
-	assert.NoError(t, put(entry("a1", "again", instance)))
 }
 
 func TestInstances_DisconnectedAgentReportsLater(t *testing.T) {

@@ -70,7 +70,7 @@ func (s *Sim) describeStreamSummary(_ request, st *stream, _ streamRef) (any, er
 		"StreamName": st.name, "StreamARN": st.arn, "StreamStatus": "ACTIVE", "StreamCreationTimestamp": epoch(st.created),
 		"RetentionPeriodHours": int(streamRetention.Hours()), "OpenShardCount": st.openShards(), "ConsumerCount": 0,
 		"EncryptionType":     "NONE",
-		"EnhancedMonitoring": []any{map[string]any{"ShardLevelMetrics": []string{}}},
+		"EnhancedMonitoring": []any{}, // no shard-level metrics
 		"StreamModeDetails":  map[string]string{"StreamMode": "PROVISIONED"},
 	}}, nil
 }

@@ -1,6 +1,7 @@
 package ecssim
 
 import (
+	"cmp"
 	"encoding/json"
 	"errors"
 	"net/http"
@@ -71,18 +72,19 @@ func (jsonProtocol) encode(asJSON []byte) []byte { return asJSON }
 
 func (p jsonProtocol) encodeError(e *apiError, status int, header http.Header) []byte {
 	if p.namespace != "" {
-		fault := "Sender"
-		if status >= http.StatusInternalServerError {
-			fault = "Receiver"
-		}
-		query := e.query
-		if query == "" {
-			query = e.code
-		}
-		header.Set("x-amzn-query-error", query+";"+fault)
+		e.setQueryError(status, header)
 	}
 	body, _ := json.Marshal(map[string]string{"__type": p.namespace + e.code, "message": e.message})
 	return body
+}
+
+// setQueryError sets the header by which services that once had the query protocol give the error code of that.
+func (e *apiError) setQueryError(status int, header http.Header) {
+	fault := "Sender"
+	if status >= http.StatusInternalServerError {
+		fault = "Receiver"
+	}
+	header.Set("x-amzn-query-error", cmp.Or(e.query, e.code)+";"+fault)
 }
 
 func (p jsonProtocol) setContentType(header http.Header) {

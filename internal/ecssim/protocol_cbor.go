@@ -38,7 +38,8 @@ func (cborProtocol) encode(asJSON []byte) []byte {
 	return cbor.Encode(toCBOR("", value))
 }
 
-func (cborProtocol) encodeError(e *apiError, _ int, _ http.Header) []byte {
+func (cborProtocol) encodeError(e *apiError, status int, header http.Header) []byte {
+	e.setQueryError(status, header)
 	return cbor.Encode(cbor.Map{"__type": cbor.String(e.code), "message": cbor.String(e.message)})
 }
 

@@ -10,6 +10,9 @@ import (
 type resources struct {
 	cpu, memory int // CPU units and MiB
 	tcp, udp    map[int]bool
+	hasGPUs     bool     // of an instance, even if all are reserved
+	gpus        []string // of an instance: the ids of those that remain; of a running task: of its own
+	gpuCount    int      // of a task
 }
 
 // reservedPorts returns the ports that ECS reserves for ssh, Docker and the ECS agent.
@@ -33,14 +36,20 @@ func (r resources) shortage(need resources) string {
 			}
 		}
 	}
+	if need.gpuCount > len(r.gpus) {
+		return "RESOURCE:GPU"
+	}
 	return ""
 }
 
-func (r *resources) acquire(need resources) {
+// acquire reserves resources. It returns them with the ids of the reserved GPUs.
+func (r *resources) acquire(need resources) resources {
+	need.gpus, r.gpus = slices.Clone(r.gpus[:need.gpuCount]), r.gpus[need.gpuCount:]
 	r.cpu -= need.cpu
 	r.memory -= need.memory
 	maps.Copy(r.tcp, need.tcp)
 	maps.Copy(r.udp, need.udp)
+	return need
 }
 
 func (r *resources) release(taken resources) {
@@ -52,6 +61,7 @@ func (r *resources) release(taken resources) {
 	for port := range taken.udp {
 		delete(r.udp, port)
 	}
+	r.gpus = slices.Sorted(slices.Values(slices.Concat(r.gpus, taken.gpus)))
 }
 
 func (r resources) clone() resources {
@@ -70,12 +80,16 @@ type resource struct {
 }
 
 func (r resources) shape() []resource {
-	return []resource{
+	all := []resource{
 		{Name: "CPU", Type: "INTEGER", IntegerValue: r.cpu},
 		{Name: "MEMORY", Type: "INTEGER", IntegerValue: r.memory},
 		{Name: "PORTS", Type: "STRINGSET", StringSetValue: portSet(r.tcp)},
 		{Name: "PORTS_UDP", Type: "STRINGSET", StringSetValue: portSet(r.udp)},
 	}
+	if r.hasGPUs {
+		all = append(all, resource{Name: "GPU", Type: "STRINGSET", StringSetValue: new(copyOf(r.gpus))})
+	}
+	return all
 }
 
 func portSet(ports map[int]bool) *[]string {

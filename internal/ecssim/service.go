@@ -30,7 +30,12 @@ type service struct {
 	desired               int           // of a REPLICA service
 	createdAt, deployedAt time.Time
 	tags                  []tag
+	managedTags           bool
+	propagateTags         string // of its tasks: TASK_DEFINITION, SERVICE or NONE
 }
+
+// daemonGroup begins the group of a task of a Managed Daemon.
+const daemonGroup = "daemon:"
 
 type placementConstraint struct {
 	Type       string `json:"type"`
@@ -174,8 +179,24 @@ func (s *Sim) startDaemon(v *service, i *instance) {
 	if err != nil || i.remaining.shortage(l.required) != "" {
 		return // the scheduler tries again after the next change of the cluster
 	}
-	l.instance, l.service = i, v
+	l.instance, l.service, l.tags = i, v, v.tagsOfTask()
 	s.start(l)
+}
+
+// tagsOfTask returns the tags of a new task of the service.
+func (v *service) tagsOfTask() (tags []tag) {
+	switch v.propagateTags {
+	case "TASK_DEFINITION":
+		tags = slices.Clone(v.definition.tags)
+	case "SERVICE":
+		tags = slices.Clone(v.tags)
+	}
+	if v.managedTags {
+		tags = addTags(tags, []tag{
+			{managedTagPrefix + "clusterName", v.cluster.name}, {managedTagPrefix + "serviceName", v.name},
+		})
+	}
+	return tags
 }
 
 // serviceARN returns the ARN of a service.

@@ -1,6 +1,7 @@
 package ecssim
 
 import (
+	"cmp"
 	"encoding/json"
 	"strconv"
 	"strings"
@@ -38,11 +39,6 @@ func optionalTime[T timestamp](t time.Time) *T {
 
 // copyOf returns a copy that JSON encodes as an empty list, never as null.
 func copyOf[T any](all []T) []T { return append([]T{}, all...) }
-
-type tag struct {
-	Key   string `json:"key"`
-	Value string `json:"value"`
-}
 
 type nameValue struct {
 	Name  string `json:"name"`
@@ -154,6 +150,7 @@ type containerShape struct {
 	CPU               string           `json:"cpu"`
 	Memory            string           `json:"memory,omitempty"`
 	MemoryReservation string           `json:"memoryReservation,omitempty"`
+	GPUIDs            []string         `json:"gpuIds,omitempty"`
 	HealthStatus      string           `json:"healthStatus,omitempty"` // in responses only
 }
 
@@ -238,7 +235,7 @@ func shapeTask[T timestamp](t *task, response bool) taskShape[T] {
 	if t.instance != nil {
 		shape.ContainerInstanceARN = t.instance.arn
 	} else {
-		shape.PlatformVersion, shape.EphemeralStorage = "1.4.0", &ephemeral{20}
+		shape.PlatformVersion, shape.EphemeralStorage = "1.4.0", cmp.Or(t.overrides.EphemeralStorage, &ephemeral{20})
 	}
 	if t.eni != nil {
 		shape.Attachments = append(shape.Attachments, t.eni.attachment(t.lastStatus, response))
@@ -275,7 +272,7 @@ func (c *container) shape(t *task, health bool) containerShape {
 		ContainerARN: prefix + ":container/" + id, TaskARN: t.arn, Name: c.input.Name, Image: c.input.Image,
 		RuntimeID:  c.runtime,
 		LastStatus: c.status, ExitCode: c.exitCode, Reason: c.reason, NetworkBindings: copyOf(c.bindings),
-		NetworkInterfaces: []interfaceShape{}, CPU: strconv.Itoa(c.input.CPU),
+		NetworkInterfaces: []interfaceShape{}, CPU: strconv.Itoa(c.input.CPU), GPUIDs: c.gpus,
 	}
 	if c.runtime != "" {
 		shape.ImageDigest = "sha256:7c1bb0e2d6d1c0f64dcb6ff7a3f1b6f3d3c0a9e8f7b6a5c4d3e2f10987654321"

@@ -60,6 +60,7 @@ type container struct {
 	reason   string
 	health   string // the result of its health check
 	bindings []networkBinding
+	gpus     []string // ids
 }
 
 // liveKey groups the live tasks of an instance for counting; one of the two fields is set.
@@ -202,7 +203,7 @@ func (s *Sim) start(l launch) *task {
 		desiredStatus: statusRunning,
 		createdAt:     now(), zone: s.cfg.Region + "a", tags: l.tags,
 	}
-	for _, c := range l.definition.input.ContainerDefinitions {
+	for _, c := range l.overrides.containers(l.definition) {
 		t.containers = append(t.containers, &container{
 			id: uuid.NewString(), input: c, status: statusPending, health: healthUnknown,
 		})
@@ -216,7 +217,12 @@ func (s *Sim) start(l launch) *task {
 	s.tasks[id] = t
 	if i := t.instance; i != nil {
 		t.launchType, t.zone = launchEC2, i.zone
-		i.remaining.acquire(t.reserved)
+		t.reserved = i.remaining.acquire(t.reserved)
+		gpus := t.reserved.gpus
+		for _, c := range t.containers {
+			n := c.input.gpuCount()
+			c.gpus, gpus = gpus[:n], gpus[n:]
+		}
 		i.tasks[t] = true
 		i.pending++
 		s.countLive(t, +1)

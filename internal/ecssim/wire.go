@@ -133,35 +133,19 @@ func (s *Sim) withFaults(service, action string, in request, do actionHandler) (
 	case refusal.concerns(in) && hit("refusal", map[string]float64{action: refusal.Fraction}):
 		return nil, refusal.err()
 	case !s.limits.allow(action), hit("throttle", faults.Throttle):
-		return nil, errThrottled[service]
+		return nil, errThrottled(service, action)
 	case hit("server error", faults.ServerErrors):
-		return nil, errServer
+		return nil, errInternal(service, action)
 	}
 	body, err := do(s, in)
 	switch {
 	case hit("lost answer", faults.LostResponses):
 		return nil, errResponseLost
 	case hit("late server error", faults.LateServerErrors):
-		return nil, errServer
+		return nil, errInternal(service, action)
 	}
 	return body, err
 }
-
-var (
-	errUnavailable = &apiError{code: "ServiceUnavailable", query: "ServiceUnavailable",
-		status:  http.StatusServiceUnavailable,
-		message: "The service is temporarily unavailable."}
-	errServer = &apiError{code: "ServerException", status: http.StatusInternalServerError, query: "InternalError",
-		message: "Service Unavailable. Please try again later."}
-	errThrottled = map[string]error{
-		serviceECS:     &apiError{code: "ThrottlingException", message: "Rate exceeded"},
-		serviceSQS:     &apiError{code: "RequestThrottled", query: "RequestThrottled", message: "Rate exceeded"},
-		serviceKinesis: &apiError{code: "ProvisionedThroughputExceededException", message: "Rate exceeded for shard"},
-
-		serviceCloudWatch: &apiError{code: "Throttling", message: "Rate exceeded"},
-		serviceSTS:        &apiError{code: "Throttling", message: "Rate exceeded"},
-	}
-)
 
 // sleep waits for d or Close, and reports whether the simulator is still open.
 func (s *Sim) sleep(d time.Duration) bool {
