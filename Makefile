@@ -4,7 +4,14 @@ SHELL   := bash
 MODULE  := github.com/blox/blox
 VERSION ?= $(shell git describe --tags --always --dirty 2>/dev/null || echo dev)
 COMMIT  ?= $(shell git rev-parse --short HEAD 2>/dev/null)
-IMAGES  := cluster-state-service daemon-scheduler ecs-sim
+IMAGES  := cluster-state-service daemon-scheduler blox ecs-sim
+PREFIX  ?= /usr/local
+DESTDIR ?=
+BIN     ?= bin
+SHARE    = $(DESTDIR)$(PREFIX)/share
+BASH_COMPLETION = $(SHARE)/bash-completion/completions/blox
+ZSH_COMPLETION  = $(SHARE)/zsh/site-functions/_blox
+FISH_COMPLETION = $(SHARE)/fish/vendor_completions.d/blox.fish
 LDFLAGS := -s -w -X $(MODULE)/internal/version.Version=$(VERSION)
 RUN     ?=
 FUZZTIME ?= 2m
@@ -24,6 +31,22 @@ help: ## list the targets
 
 build: ## build every command into bin/
 	CGO_ENABLED=0 go build -trimpath -ldflags '$(LDFLAGS)' -o bin/ ./cmd/...
+
+install: $(BIN)/blox ## install blox, its man pages and completions below PREFIX (/usr/local); DESTDIR= stages them
+	install -D -m 755 $(BIN)/blox $(DESTDIR)$(PREFIX)/bin/blox
+	rm -f $(SHARE)/man/man1/blox.1 $(SHARE)/man/man1/blox-*.1
+	$(BIN)/blox man $(SHARE)/man/man1
+	$(BIN)/blox completion bash | install -D -m 644 /dev/stdin $(BASH_COMPLETION)
+	$(BIN)/blox completion zsh | install -D -m 644 /dev/stdin $(ZSH_COMPLETION)
+	$(BIN)/blox completion fish | install -D -m 644 /dev/stdin $(FISH_COMPLETION)
+
+uninstall: ## remove what make install installed, with the same PREFIX
+	rm -f $(DESTDIR)$(PREFIX)/bin/blox $(SHARE)/man/man1/blox.1 $(SHARE)/man/man1/blox-*.1
+	rm -f $(BASH_COMPLETION) $(ZSH_COMPLETION) $(FISH_COMPLETION)
+
+# make build builds it, too; root often has no Go
+$(BIN)/blox:
+	CGO_ENABLED=0 go build -trimpath -ldflags '$(LDFLAGS)' -o $(BIN)/ ./cmd/blox
 
 generate: ## generate API clients, models and OpenAPI 3 documents from the swagger files
 	@for api in $(APIS); do \
@@ -99,4 +122,4 @@ clean: ## remove the output of the targets above
 	rm -rf bin tmp
 
 .DEFAULT_GOAL := help
-.PHONY: help build generate unit test alerts layers names fuzz bench robustness load lint vuln local docker deploy-test clean
+.PHONY: help build install uninstall generate unit test alerts layers names fuzz bench robustness load lint vuln local docker deploy-test clean

@@ -2,6 +2,7 @@
 package deploy
 
 import (
+	"encoding/json"
 	"fmt"
 	"io/fs"
 	"os"
@@ -14,6 +15,8 @@ import (
 	"github.com/stretchr/testify/assert"
 	"github.com/stretchr/testify/require"
 	"go.yaml.in/yaml/v3"
+
+	probereport "github.com/blox/blox/cmd/blox/probe"
 )
 
 // readYAML reads a YAML file. A CloudFormation short form becomes a map: {"!Ref": "Queue"}.
@@ -190,6 +193,33 @@ func TestStack_IsNotOpenToTheInternet(t *testing.T) {
 	}
 	assert.Positive(t, routes)
 	assert.Positive(t, ingressRules)
+}
+
+// The probe is off by default, has no permission in AWS, and its alarm counts missing successes as failures.
+func TestStack_ProbeIsOptionalAndNeedsNoPermission(t *testing.T) {
+	template := readYAML(t, "aws/blox-aws.yml")
+	assert.Equal(t, "off", at(template, "Parameters", "Probe", "Default"))
+	resources := at(template, "Resources").(map[string]any)
+	probe := 0
+	for name, resource := range resources {
+		if strings.HasPrefix(name, "Probe") {
+			probe++
+			assert.Equal(t, "Probes", at(resource, "Condition"), name)
+		}
+	}
+	assert.Equal(t, 5, probe)
+	task := at(resources["ProbeTask"], "Properties")
+	assert.NotNil(t, at(task, "ExecutionRoleArn"))
+	assert.Nil(t, at(task, "TaskRoleArn"))
+	alarm := at(resources["ProbeAlarm"], "Properties")
+	filter := asList(at(resources["ProbeSuccesses"], "Properties", "MetricTransformations"))[0]
+	assert.Equal(t, at(filter, "MetricNamespace"), at(alarm, "Namespace"))
+	assert.Equal(t, at(filter, "MetricName"), at(alarm, "MetricName"))
+	assert.Equal(t, "breaching", at(alarm, "TreatMissingData"))
+	report, err := json.Marshal(probereport.Report{Healthy: true})
+	require.NoError(t, err)
+	assert.Equal(t, "{ $.healthy IS TRUE }", at(resources["ProbeSuccesses"], "Properties", "FilterPattern"))
+	assert.Contains(t, string(report), `"healthy":true`)
 }
 
 func TestCompose_PublishesPortsOnLoopbackOnly(t *testing.T) {

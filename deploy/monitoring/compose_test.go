@@ -2,6 +2,7 @@ package monitoring
 
 import (
 	"context"
+	"fmt"
 	"os"
 	"os/exec"
 	"path/filepath"
@@ -12,6 +13,8 @@ import (
 	"github.com/stretchr/testify/assert"
 	"github.com/stretchr/testify/require"
 	"go.yaml.in/yaml/v3"
+
+	blox "github.com/blox/blox/cmd/blox/command"
 )
 
 // composeService is what the tests read of a service in a compose file.
@@ -19,6 +22,7 @@ type composeService struct {
 	Image   string   `yaml:"image"`
 	Volumes []string `yaml:"volumes"`
 	Ports   []string `yaml:"ports"`
+	Command any      `yaml:"command"` // text or a list
 }
 
 func readOverlay(t *testing.T) map[string]composeService {
@@ -36,7 +40,7 @@ func readOverlay(t *testing.T) map[string]composeService {
 // The images are pinned, the ports are local by default, and every mounted file exists.
 func TestOverlay_MountsFilesThatExist(t *testing.T) {
 	for name, s := range readOverlay(t) {
-		assert.Regexp(t, `:v?\d+\.\d+\.\d+$`, s.Image, name)
+		assert.Regexp(t, `:v?\d+\.\d+\.\d+$|^bloxoss/blox:\$\{BLOX_VERSION:-local\}$`, s.Image, name)
 		for _, port := range s.Ports {
 			assert.True(t, strings.HasPrefix(port, "${BLOX_ADDRESS:-127.0.0.1}:"), "%s: %s", name, port)
 		}
@@ -46,6 +50,23 @@ func TestOverlay_MountsFilesThatExist(t *testing.T) {
 				assert.NoError(t, err, "%s: %s", name, volume)
 			}
 		}
+	}
+}
+
+// Without BLOX_PROBE, the probe starts nothing. blox accepts its command line.
+func TestOverlay_ProbesReadOnlyByDefault(t *testing.T) {
+	command := fmt.Sprint(readOverlay(t)["probe"].Command)
+	fixed, isDefault := strings.CutSuffix(command, " ${BLOX_PROBE:---read-only}")
+	require.True(t, isDefault, command)
+	for _, flags := range []string{"--read-only", "--cluster default --task-definition agent:1"} {
+		args := strings.Fields(fixed + " " + flags)
+		root := blox.New(blox.Program{Getenv: func(string) string { return "" }})
+		found, rest, err := root.Find(args)
+		require.NoError(t, err)
+		require.NoError(t, found.ParseFlags(rest))
+		assert.Equal(t, "blox probe", found.CommandPath())
+		assert.Empty(t, found.Flags().Args())
+		assert.Equal(t, "0.0.0.0:9100", found.Flag("metrics-bind").Value.String())
 	}
 }
 
@@ -81,6 +102,7 @@ func TestOverlay_ScrapesEveryReplica(t *testing.T) {
 	for path, targets := range map[string][]string{
 		"../../docker-compose.yml": {"cluster-state-service:3000", "daemon-scheduler:2000"},
 		"../docker/replicas.yml":   {"cluster-state-service-2:3000", "daemon-scheduler-2:2000"},
+		"docker-compose.yml":       {"probe:9100"},
 	} {
 		text, err := os.ReadFile(path)
 		require.NoError(t, err)

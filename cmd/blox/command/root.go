@@ -72,31 +72,37 @@ const (
 	groupOperate = "more"
 )
 
-// newCommands lists the commands. Add new ones here.
-var newCommands = []struct {
+// groupedCommand is a command and its group.
+type groupedCommand struct {
 	group string
 	new   func(*app) *cobra.Command
-}{
-	{groupDeploy, newDeployCommand},
-	{groupDeploy, newRollbackCommand},
-	{groupDeploy, newRestartCommand},
-	{groupDeploy, newApplyCommand},
-	{groupDeploy, newDiffCommand},
-	{groupDeploy, newExportCommand},
-	{groupDeploy, newValidateCommand},
-	{groupDeploy, newEnvironmentsCommand},
-	{groupDeploy, newDeploymentsCommand},
-	{groupDeploy, newMigrateCommand},
-	{groupInspect, newClustersCommand},
-	{groupInspect, newInstancesCommand},
-	{groupInspect, newTasksCommand},
-	{groupInspect, newStreamCommand},
-	{groupInspect, newEventsCommand},
-	{groupOperate, newStatusCommand},
-	{groupOperate, newVersionCommand},
-	{groupOperate, newContextCommand},
-	{groupOperate, newProbeCommand},
-	{groupOperate, newSimCommand},
+}
+
+// newCommands lists the commands. Add new ones here.
+func newCommands() []groupedCommand {
+	return []groupedCommand{
+		{groupDeploy, newDeployCommand},
+		{groupDeploy, newRollbackCommand},
+		{groupDeploy, newRestartCommand},
+		{groupDeploy, newApplyCommand},
+		{groupDeploy, newDiffCommand},
+		{groupDeploy, newExportCommand},
+		{groupDeploy, newValidateCommand},
+		{groupDeploy, newEnvironmentsCommand},
+		{groupDeploy, newDeploymentsCommand},
+		{groupDeploy, newMigrateCommand},
+		{groupInspect, newClustersCommand},
+		{groupInspect, newInstancesCommand},
+		{groupInspect, newTasksCommand},
+		{groupInspect, newStreamCommand},
+		{groupInspect, newEventsCommand},
+		{groupOperate, newStatusCommand},
+		{groupOperate, newVersionCommand},
+		{groupOperate, newContextCommand},
+		{groupOperate, newProbeCommand},
+		{groupOperate, newSimCommand},
+		{groupOperate, newManCommand},
+	}
 }
 
 // New returns the root command. It reads flags and variables and does no I/O before a command runs.
@@ -119,7 +125,7 @@ func New(p Program) *cobra.Command {
 	root.AddGroup(&cobra.Group{ID: groupDeploy, Title: "Deploy daemons:"},
 		&cobra.Group{ID: groupInspect, Title: "Inspect clusters:"},
 		&cobra.Group{ID: groupOperate, Title: "Operate Blox:"})
-	for _, one := range newCommands {
+	for _, one := range newCommands() {
 		cmd := one.new(a)
 		cmd.GroupID = one.group
 		root.AddCommand(cmd)
