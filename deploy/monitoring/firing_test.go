@@ -254,6 +254,7 @@ func breakAccessFile(f *firing) {
 	write("tokens: [{name: ci, role: admin, sha256: " + strings.Repeat("0", 64) + "}]")
 	f.css.stop()
 	f.startCSS("--reconcile-interval", "2s", "--access-file", file)
+	f.awaitAnswer(f.css) // it has read the file, so the next one is a reload
 	write("tokens: ci")
 	f.awaitFiring("BloxAccessFileInvalid")
 	f.css.stop()

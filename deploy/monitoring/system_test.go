@@ -118,6 +118,20 @@ func (s *system) startDS(flags ...string) {
 	})
 }
 
+// awaitAnswer waits until the service answers requests.
+func (s *system) awaitAnswer(of *service) {
+	s.t.Helper()
+	testenv.Eventually(s.t, func() bool {
+		request, err := http.NewRequestWithContext(s.t.Context(), http.MethodGet, of.url()+"/v1/ping", nil)
+		require.NoError(s.t, err)
+		answer, err := s.client.Do(request)
+		if err == nil {
+			answer.Body.Close()
+		}
+		return err == nil
+	}, "%s does not answer", of.address)
+}
+
 // send sends a request to daemon-scheduler and decodes its answer into v unless that is nil.
 func (s *system) send(method, path, body string, v any) (status int) {
 	s.t.Helper()
