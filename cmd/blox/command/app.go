@@ -56,6 +56,9 @@ func (a *app) list(value any, none string, people func(show.Style) *show.Rows) e
 	}
 	rows := people(style)
 	if len(rows.Cells) == 0 {
+		if err := rows.Sort(style); err != nil {
+			return err
+		}
 		_, err := fmt.Fprintln(a.Err, none)
 		return err
 	}

@@ -7,7 +7,6 @@ import (
 	"fmt"
 	"net/http"
 
-	"github.com/go-openapi/swag/conv"
 	"github.com/spf13/cobra"
 
 	"github.com/blox/blox/cmd/blox/connect"
@@ -47,9 +46,11 @@ the first of them is sent; a document that the service rejects does not hold up 
 ` + manifestHelp + `
 
 Running tasks stay as they are, unless --deploy deploys each environment whose newest revision was never deployed.
-An earlier deployment of it that failed is not repeated: "blox deploy NAME --force-new-deployment" does that. With
---watch, the deployments of the newest revisions are watched one after another, including earlier ones that have not
-completed; the exit code is the highest of theirs.
+With --watch, the deployments of the newest revisions are watched one after another, including earlier ones that have
+not completed; the exit code is the highest of theirs.
+
+An earlier deployment of a newest revision that failed is not repeated, but reported with the exit code that watching
+it has: 3 failed, 4 stopped, 5 rolled back. "blox deploy NAME --force-new-deployment" repeats it.
 
 --prune deletes the environments whose names begin with --prefix and that no document describes; their tasks keep
 running.`,
@@ -151,28 +152,6 @@ func appliedRows(results []*applied) *show.Rows {
 	return rows
 }
 
-// watchAll watches the deployments one after another. The exit code is the highest of theirs.
-func (a *app) watchAll(ctx context.Context, c *connect.Clients, made []*models.Deployment, watch watchFlags) error {
-	if !watch.on {
-		return nil
-	}
-	worst := &outcome{exitDone}
-	for _, d := range made {
-		err := a.watchOrPrint(ctx, c, d, watch)
-		var ended *outcome
-		switch {
-		case errors.As(err, &ended):
-			worst.code = max(worst.code, ended.code)
-		case err != nil:
-			return err
-		}
-	}
-	if worst.code != exitDone {
-		return worst
-	}
-	return nil
-}
-
 // applyAttempts limits how often a document is applied to an environment that others change meanwhile.
 const applyAttempts = 5
 
@@ -204,7 +183,7 @@ func tryApply(
 	if err != nil {
 		return nil, nil, err
 	}
-	e, err := updateDocument(ctx, c, d, got.Payload, dryRun)
+	e, err := updateDocument(ctx, c, d, got.Payload, updateOptions{dryRun: dryRun})
 	if err != nil {
 		return nil, nil, err
 	}
@@ -228,64 +207,4 @@ func createDocument(
 		return nil, err
 	}
 	return made.Payload, nil
-}
-
-// updateDocument makes the environment as the document describes it, unless it is so already.
-func updateDocument(
-	ctx context.Context, c *connect.Clients, d manifest.Document, present *models.Environment, dryRun bool,
-) (*models.Environment, error) {
-	exported, err := manifest.Export(present)
-	if err != nil {
-		return nil, err
-	}
-	patch, err := d.Patch(exported)
-	if err != nil || len(patch) == 0 {
-		return present, err
-	}
-	body, err := json.Marshal(patch)
-	if err != nil {
-		return nil, err
-	}
-	params := ds.NewUpdateEnvironmentParams().WithName(d.Name()).WithDeploymentToken(tokenOf(present)).
-		WithBody(&models.UpdateEnvironmentRequest{})
-	if dryRun {
-		params.SetDryRun(&dryRun)
-	}
-	changed, err := c.Scheduler.UpdateEnvironmentContext(ctx, params, connect.WithBody(body))
-	if err != nil {
-		return nil, err
-	}
-	return changed.Payload, nil
-}
-
-// deployNewest deploys the newest revision of an environment and returns the deployment; nil if its tasks run already.
-// If the revision was deployed before and that deployment has not completed, it returns that one.
-func deployNewest(ctx context.Context, c *connect.Clients, e *models.Environment) (*models.Deployment, error) {
-	made, err := c.Scheduler.CreateDeploymentContext(ctx, ds.NewCreateDeploymentParams().
-		WithName(conv.Value(e.Name)).WithDeploymentToken(tokenOf(e)))
-	switch {
-	case connect.IsTokenUsed(err):
-		return unfinishedDeployment(ctx, c, e)
-	case err != nil:
-		return nil, err
-	}
-	return made.Payload, nil
-}
-
-// unfinishedDeployment returns the deployment of the newest revision, unless it has completed.
-func unfinishedDeployment(ctx context.Context, c *connect.Clients, e *models.Environment) (*models.Deployment, error) {
-	list, err := c.Scheduler.ListDeploymentsContext(ctx, ds.NewListDeploymentsParams().WithName(conv.Value(e.Name)))
-	if err != nil {
-		return nil, err
-	}
-	for _, d := range list.Payload.Items {
-		if d.Revision != e.Revision {
-			continue
-		}
-		if stateOf(d) == completed {
-			return nil, nil
-		}
-		return d, nil
-	}
-	return nil, nil
 }

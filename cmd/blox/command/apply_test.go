@@ -192,6 +192,11 @@ func TestApply_ReportsAnEarlierDeploymentThatFailed(t *testing.T) {
 	assert.Equal(t, []string{"web-agent unchanged 2"}, results(second.out)[:1])
 	assert.Equal(t, "FAILED", tableRows(second.out)[0][4])
 	assert.Equal(t, tableRows(first.out)[0][3], tableRows(second.out)[0][3], "the deployment of the first run")
+	unwatched := h.runWithInput(fmt.Sprintf(document, "broken"), "apply", "-f", "-", "--deploy")
+	assert.Equal(t, 5, unwatched.code, unwatched.err)
+	assert.Equal(t, second.out[:strings.Index(second.out, "\nID")+1], unwatched.out)
+	assert.Regexp(t, `^web-agent: deployment [0-9a-f-]{36} of revision 2 is FAILED and is not repeated\. Circuit breaker `+
+		`tripped: .*\n  "blox deploy web-agent --force-new-deployment" deploys the revision again\.\n$`, unwatched.err)
 	require.Equal(t, 0, apply("agent").code)
 	assert.Equal(t, []string{"web-agent unchanged 3"}, results(apply("agent").out)[:1])
 }

@@ -2,7 +2,6 @@ package command
 
 import (
 	"context"
-	"encoding/json"
 	"errors"
 	"fmt"
 
@@ -10,7 +9,6 @@ import (
 
 	"github.com/blox/blox/cmd/blox/connect"
 	ds "github.com/blox/blox/swagger/daemon-scheduler/v1/client/operations"
-	"github.com/blox/blox/swagger/daemon-scheduler/v1/models"
 )
 
 func newDeployCommand(a *app) *cobra.Command {
@@ -55,21 +53,12 @@ func updateDefinition(
 	if err != nil {
 		return err
 	}
-	if request.token == "" {
-		request.token = tokenOf(got.Payload)
-	}
-	body, err := json.Marshal(map[string]string{"taskDefinition": definition})
+	changed, err := changeEnvironment(ctx, c, got.Payload, map[string]any{"taskDefinition": definition}, request.token)
 	if err != nil {
 		return err
 	}
-	params := ds.NewUpdateEnvironmentParams().WithName(name).WithDeploymentToken(request.token).
-		WithBody(&models.UpdateEnvironmentRequest{})
-	changed, err := c.Scheduler.UpdateEnvironmentContext(ctx, params, connect.WithBody(body))
-	if err != nil {
-		return err
-	}
-	if changed.Payload.Revision != got.Payload.Revision {
-		request.token = tokenOf(changed.Payload)
+	if request.token == "" || changed.Revision != got.Payload.Revision {
+		request.token = tokenOf(changed)
 	}
 	return nil
 }

@@ -108,7 +108,7 @@ func planDocument(ctx context.Context, c *connect.Clients, d manifest.Document) 
 		planned, err = createDocument(ctx, c, d, dryRun)
 	case err == nil:
 		if before, err = exportText(got.Payload); err == nil {
-			planned, err = updateDocument(ctx, c, d, got.Payload, dryRun)
+			planned, err = updateDocument(ctx, c, d, got.Payload, updateOptions{dryRun: dryRun})
 		}
 	}
 	if err != nil {

@@ -7,6 +7,8 @@ import (
 	"strings"
 
 	"github.com/spf13/cobra"
+
+	"github.com/blox/blox/cmd/blox/manifest"
 )
 
 // environmentSpec holds the settings of an environment: a file and flags. Flags override the file.
@@ -134,14 +136,29 @@ func (s *environmentSpec) flags(cmd *cobra.Command, create bool) {
 	flags.StringArrayVar(&s.tags, "tag", nil, "tag of the tasks, `key=value`; repeatable")
 }
 
+// source names the origin of the settings, for people.
+func (s *environmentSpec) source() string {
+	switch s.file {
+	case "":
+		return "flags"
+	case "-":
+		return "stdin"
+	}
+	return s.file
+}
+
 // document returns the body of a request: the file, overridden by the flags.
 func (s *environmentSpec) document(cmd *cobra.Command, in io.Reader) (map[string]any, error) {
 	document := map[string]any{}
 	if s.file != "" {
-		var err error
-		if document, err = readDocument(s.file, in); err != nil {
+		read, err := manifest.Read([]string{s.file}, false, in)
+		if err == nil && len(read) > 1 {
+			err = fmt.Errorf("%s holds %d environments, must hold one: \"blox apply\" takes several", s.source(), len(read))
+		}
+		if err != nil {
 			return nil, &usageError{cmd, fmt.Errorf("--file: %w", err)}
 		}
+		document = read[0].Fields
 	}
 	if err := s.applyReset(document); err != nil {
 		return nil, &usageError{cmd, err}

@@ -1,6 +1,7 @@
 package command_test
 
 import (
+	"strings"
 	"testing"
 
 	"github.com/go-openapi/swag/conv"
@@ -122,17 +123,19 @@ taskSettings: {tags: [{key: team, value: ops}, {key: plain}]}
 	// Errors in a file are reported, including fields that the API would ignore.
 	for name, tc := range map[string]struct{ content, want string }{
 		"a typo": {"name: a\ninstanceGroup: {clutser: default}\ntaskDefinition: agent",
-			`unknown field "clutser"`},
+			`stdin: unknown field "instanceGroup.clutser"`},
 		"a wrong type": {"name: a\ninstanceGroup: {cluster: default}\ntaskDefinition: agent\ndrainOrder: first",
-			"drainOrder is a string, must be a int64"},
-		"not an object": {"- a\n- b", "not a JSON or YAML object"},
-		"broken":        {"{", "not a JSON or YAML object"},
-		"nothing":       {"", "is empty"},
+			"stdin: drainOrder is text, must be an integer"},
+		"not an object": {"- a\n- b", "stdin: [0] is text, must be an object"},
+		"broken":        {"{", "stdin: neither JSON nor YAML"},
+		"nothing":       {"", "stdin: no environment found"},
 		"an object and more": {`{"name":"a","instanceGroup":{"cluster":"default"},"taskDefinition":"agent"} {"drainOrder":1}`,
-			"more than one document"},
+			"stdin: neither JSON nor YAML"},
 		"two documents": {"name: a\ninstanceGroup: {cluster: default}\ntaskDefinition: agent\n---\nname: b",
-			"more than one document"},
-		"comments alone":  {"# nothing yet\n", "is empty"},
+			"stdin holds 2 environments, must hold one: \"blox apply\" takes several"},
+		"comments alone": {"# nothing yet\n", "stdin: no environment found"},
+		"out of range": {"name: a\ninstanceGroup: {cluster: default}\ntaskDefinition: agent\ndrainOrder: 1001",
+			"stdin: drainOrder should be less than or equal to 1000"},
 		"without cluster": {"name: a\ntaskDefinition: agent", "--cluster is required (in --file: instanceGroup.cluster)"},
 	} {
 		r := h.runWithInput(tc.content, "environments", "create", "--file", "-")
@@ -143,6 +146,20 @@ taskSettings: {tags: [{key: team, value: ops}, {key: plain}]}
 	assert.Equal(t, 2, other.code)
 	assert.Contains(t, other.err, "--file names environment file, not flags")
 	unknown := h.runWithInput("typo: 1", "environments", "update", "flags", "--file", "-")
-	assert.Equal(t, 1, unknown.code)
-	assert.Contains(t, unknown.err, "typo")
+	assert.Equal(t, 2, unknown.code)
+	assert.Contains(t, unknown.err, `stdin: unknown field "typo"`)
+
+	// What is exported or described can create an environment, and update it.
+	exported := h.mustRun("export", "file")
+	for text, want := range map[string]string{
+		exported: "Nothing changed: ", h.mustRun("environments", "describe", "file", "-o", "yaml"): "Nothing changed: ",
+		strings.Replace(exported, "drainOrder: 4", "drainOrder: 5", 1): "",
+	} {
+		r := h.runWithInput(text, "environments", "update", "file", "--file", "-")
+		require.Equal(t, 0, r.code, r.err)
+		assert.True(t, strings.HasPrefix(r.err, want), r.err)
+	}
+	r = h.runWithInput(exported, "environments", "create", "twin", "--file", "-")
+	require.Equal(t, 0, r.code, r.err)
+	assert.Equal(t, alike(get("twin")).InstanceGroup, alike(get("file")).InstanceGroup)
 }

@@ -1,18 +1,14 @@
 package command
 
 import (
-	"bytes"
 	"context"
-	"encoding/json"
 	"errors"
 	"fmt"
-	"strings"
 
 	"github.com/spf13/cobra"
 
 	"github.com/blox/blox/cmd/blox/connect"
-	ds "github.com/blox/blox/swagger/daemon-scheduler/v1/client/operations"
-	"github.com/blox/blox/swagger/daemon-scheduler/v1/models"
+	"github.com/blox/blox/cmd/blox/manifest"
 )
 
 func newEnvironmentsCreate(a *app) *cobra.Command {
@@ -46,19 +42,21 @@ request, as in "blox environments describe NAME -o yaml":
 		if len(args) > 0 {
 			document["name"] = args[0]
 		}
-		body, err := json.Marshal(document)
+		d, err := manifest.New(spec.source(), document)
 		if err != nil {
 			return err
 		}
-		if err := errors.Join(rejectUnknownFields(body), requiredFields(document)); err != nil {
+		if err := errors.Join(d.ValidateFields(), requiredFields(d.Fields)); err != nil {
 			return &usageError{cmd, err}
 		}
-		made, err := c.Scheduler.CreateEnvironmentContext(ctx, ds.NewCreateEnvironmentParams().WithDryRun(&spec.dryRun),
-			connect.WithBody(body))
+		if err := d.Validate(); err != nil {
+			return &usageError{cmd, err}
+		}
+		made, err := createDocument(ctx, c, d, spec.dryRun)
 		if err != nil {
 			return err
 		}
-		return a.printEnvironment(made.Payload)
+		return a.printEnvironment(made)
 	})
 	spec.flags(cmd, true)
 	return cmd
@@ -84,19 +82,4 @@ func requiredFields(document map[string]any) error {
 		}
 	}
 	return errors.Join(problems...)
-}
-
-// rejectUnknownFields rejects fields that the API would ignore in the body of a new environment.
-func rejectUnknownFields(body []byte) error {
-	decoder := json.NewDecoder(bytes.NewReader(body))
-	decoder.DisallowUnknownFields()
-	err := decoder.Decode(new(models.CreateEnvironmentRequest))
-	var wrongType *json.UnmarshalTypeError
-	if errors.As(err, &wrongType) {
-		return fmt.Errorf("%s is a %s, must be a %s", wrongType.Field, wrongType.Value, wrongType.Type)
-	}
-	if err != nil {
-		return errors.New(strings.TrimPrefix(err.Error(), "json: "))
-	}
-	return nil
 }

@@ -2,16 +2,14 @@ package command
 
 import (
 	"context"
-	"encoding/json"
 	"errors"
 	"fmt"
 
 	"github.com/spf13/cobra"
 
 	"github.com/blox/blox/cmd/blox/connect"
-	"github.com/blox/blox/cmd/blox/show"
+	"github.com/blox/blox/cmd/blox/manifest"
 	ds "github.com/blox/blox/swagger/daemon-scheduler/v1/client/operations"
-	"github.com/blox/blox/swagger/daemon-scheduler/v1/models"
 )
 
 func newEnvironmentsUpdate(a *app) *cobra.Command {
@@ -42,42 +40,27 @@ exit code 1 if the environment has changed since.`,
 		if len(document) == 0 {
 			return &usageError{cmd, errors.New("no change given: use a flag or --file")}
 		}
+		d, err := manifest.New(spec.source(), document)
+		if err != nil {
+			return err
+		}
+		if err := d.ValidateFields(); err != nil {
+			return &usageError{cmd, err}
+		}
 		got, err := c.Scheduler.GetEnvironmentContext(ctx, ds.NewGetEnvironmentParams().WithName(args[0]))
 		if err != nil {
 			return err
 		}
-		dropUnchangedCluster(document, clusterOf(got.Payload))
-		if token == "" {
-			token = tokenOf(got.Payload)
-		}
-		body, err := json.Marshal(document)
+		changed, err := changeEnvironment(ctx, c, got.Payload, d.Fields, token)
 		if err != nil {
 			return err
 		}
-		params := ds.NewUpdateEnvironmentParams().WithName(args[0]).WithDeploymentToken(token).
-			WithBody(&models.UpdateEnvironmentRequest{})
-		changed, err := c.Scheduler.UpdateEnvironmentContext(ctx, params, connect.WithBody(body))
-		if err != nil {
-			return err
-		}
-		if changed.Payload.Revision == got.Payload.Revision {
+		if changed.Revision == got.Payload.Revision {
 			fmt.Fprintf(a.Err, "Nothing changed: revision %d has these settings already.\n", got.Payload.Revision)
 		}
-		return a.printEnvironment(changed.Payload)
+		return a.printEnvironment(changed)
 	})
 	spec.flags(cmd, false)
 	cmd.Flags().StringVar(&token, "token", "", "deployment `token` read before (default: the current one)")
 	return cmd
-}
-
-// dropUnchangedCluster removes the cluster from a change if it equals the environment's, by name or ARN. So the file
-// that created an environment can update it.
-func dropUnchangedCluster(document map[string]any, present string) {
-	group, is := document["instanceGroup"].(map[string]any)
-	if !is {
-		return
-	}
-	if given := group["cluster"]; given == present || given == (show.Style{}).ID(present) {
-		removeField(document, "instanceGroup.cluster")
-	}
 }

@@ -7,6 +7,7 @@ import (
 	"strings"
 
 	"github.com/spf13/cobra"
+	"github.com/spf13/pflag"
 
 	"github.com/blox/blox/cmd/blox/show"
 )
@@ -91,6 +92,23 @@ func rejectUnknownCommands(cmd *cobra.Command) {
 		}
 		cmd.RunE = func(cmd *cobra.Command, _ []string) error { return cmd.Help() }
 	}
+}
+
+// suggestFlag adds the most similar flags to the error for an unknown one.
+func suggestFlag(cmd *cobra.Command, err error) error {
+	var unknown *pflag.NotExistError
+	if !errors.As(err, &unknown) || len(unknown.GetSpecifiedName()) < 2 {
+		return err
+	}
+	flags := &cobra.Command{SuggestionsMinimumDistance: 2} // cobra knows how similar the names of commands are
+	cmd.Flags().VisitAll(func(f *pflag.Flag) {
+		flags.AddCommand(&cobra.Command{Use: f.Name, Run: func(*cobra.Command, []string) {}})
+	})
+	like := flags.SuggestionsFor(unknown.GetSpecifiedName())
+	if len(like) == 0 {
+		return err
+	}
+	return fmt.Errorf("%w; did you mean \"--%s\"?", err, strings.Join(like, `" or "--`))
 }
 
 // positionalArgs validates arguments by name; those in brackets are optional.

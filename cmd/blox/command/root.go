@@ -4,6 +4,7 @@ package command
 import (
 	"cmp"
 	"context"
+	"errors"
 	"fmt"
 	"io"
 	"strconv"
@@ -59,9 +60,9 @@ Scripts can rely on -o json, -o yaml and the exit codes:
     1  error: the message names the cause and the next step;
        status: a service is not ready; probe --once: a step failed; diff: there is a difference
     2  invalid command line; diff: error
-    3  a watched deployment failed
-    4  a watched deployment was stopped
-    5  a watched deployment failed or was stopped, and was rolled back
+    3  a watched deployment failed; apply --deploy: so did an earlier one of the newest revision
+    4  a watched deployment was stopped; apply --deploy: so was an earlier one
+    5  a watched deployment failed or was stopped, and was rolled back; apply --deploy: so was an earlier one
     6  a watched deployment was still in progress after --watch-for
   130  interrupted`
 
@@ -119,7 +120,7 @@ func New(p Program) *cobra.Command {
 	root.SetIn(p.In)
 	root.SetOut(p.Out)
 	root.SetErr(p.Err)
-	root.SetFlagErrorFunc(func(cmd *cobra.Command, err error) error { return &usageError{cmd, err} })
+	root.SetFlagErrorFunc(func(cmd *cobra.Command, err error) error { return &usageError{cmd, suggestFlag(cmd, err)} })
 	root.SetVersionTemplate("blox {{.Version}}\n")
 	a.globalFlags(root)
 	root.AddGroup(&cobra.Group{ID: groupDeploy, Title: "Deploy daemons:"},
@@ -199,6 +200,10 @@ func (a *app) validateFlags(cmd *cobra.Command) error {
 func (p Program) Run(ctx context.Context, args []string) int {
 	root := New(p)
 	root.SetArgs(args)
-	err := root.ExecuteContext(ctx)
+	cmd, err := root.ExecuteContextC(ctx)
+	var column *show.ColumnError
+	if errors.As(err, &column) {
+		err = &usageError{cmd, err}
+	}
 	return p.exitCode(ctx, err)
 }

@@ -10,6 +10,7 @@ import (
 	"github.com/spf13/cobra"
 
 	"github.com/blox/blox/cmd/blox/connect"
+	"github.com/blox/blox/cmd/blox/manifest"
 )
 
 func newSimFaults(a *app) *cobra.Command {
@@ -59,9 +60,9 @@ func newSimFaultsSet(a *app) *cobra.Command {
 		var document map[string]any
 		var err error
 		if file != "" {
-			document, err = readDocument(file, a.In)
+			document, err = manifest.ReadObject(file, a.In)
 		} else {
-			document, err = readDocument("-", strings.NewReader(args[0]))
+			document, err = manifest.ReadObject("-", strings.NewReader(args[0]))
 		}
 		if err != nil {
 			return &usageError{cmd, err}

@@ -11,6 +11,7 @@ import (
 	"github.com/spf13/cobra"
 
 	"github.com/blox/blox/cmd/blox/connect"
+	"github.com/blox/blox/cmd/blox/manifest"
 	"github.com/blox/blox/cmd/blox/show"
 )
 
@@ -38,7 +39,7 @@ RegisterTaskDefinition.`,
 			return &usageError{cmd, errors.New("use either FAMILY or --file")}
 		}
 		if file != "" {
-			input, err := readDocument(file, a.In)
+			input, err := manifest.ReadObject(file, a.In)
 			if err != nil {
 				return &usageError{cmd, fmt.Errorf("--file: %w", err)}
 			}

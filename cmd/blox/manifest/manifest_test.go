@@ -185,3 +185,28 @@ func TestExport_HasTheFieldsOfARequest(t *testing.T) {
 	require.NoError(t, err)
 	assert.Equal(t, exported, documents[0].Fields, "a response serves as a document")
 }
+
+func TestMerge_FollowsRFC7396(t *testing.T) {
+	present := map[string]any{"a": "b", "c": map[string]any{"d": "e", "f": "g"}, "h": "i"}
+	patch := map[string]any{"a": "z", "c": map[string]any{"f": nil, "new": map[string]any{"x": "y", "gone": nil}}, "h": nil}
+	assert.Equal(t, map[string]any{
+		"a": "z", "c": map[string]any{"d": "e", "new": map[string]any{"x": "y"}},
+	}, Merge(present, patch))
+	assert.Equal(t, "i", present["h"], "the patched fields stay as they are")
+	assert.Equal(t, map[string]any{"d": "e", "f": "g"}, present["c"])
+}
+
+func TestReadObject_ReadsOneObject(t *testing.T) {
+	for text, want := range map[string]string{
+		"":                "stdin holds 0 documents, must hold one",
+		"a: 1\n---\nb: 2": "stdin holds 2 documents, must hold one",
+		"- 1":             "stdin is a list, must be an object",
+		"{":               "stdin: neither JSON nor YAML: ",
+	} {
+		_, err := ReadObject("-", strings.NewReader(text))
+		assert.ErrorContains(t, err, want, text)
+	}
+	object, err := ReadObject("-", strings.NewReader("{\n\t\"failToRun\": {\"bad\": 0.5}}"))
+	require.NoError(t, err)
+	assert.Equal(t, map[string]any{"failToRun": map[string]any{"bad": json.Number("0.5")}}, object)
+}

@@ -2,6 +2,7 @@ package manifest
 
 import (
 	"fmt"
+	"maps"
 	"reflect"
 	"strings"
 )
@@ -40,6 +41,26 @@ func (d Document) Patch(present map[string]any) (map[string]any, error) {
 		}
 	}
 	return patch, nil
+}
+
+// Merge returns the fields with a JSON merge patch applied, RFC 7396: a null removes its field.
+func Merge(fields, patch map[string]any) map[string]any {
+	merged := maps.Clone(fields)
+	if merged == nil {
+		merged = map[string]any{}
+	}
+	for field, value := range patch {
+		switch inner, is := value.(map[string]any); {
+		case value == nil:
+			delete(merged, field)
+		case is:
+			before, _ := merged[field].(map[string]any)
+			merged[field] = Merge(before, inner)
+		default:
+			merged[field] = value
+		}
+	}
+	return merged
 }
 
 // difference returns the JSON merge patch that turns present into wanted, RFC 7396. With keep, the fields that wanted

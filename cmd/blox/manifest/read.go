@@ -27,6 +27,20 @@ type Document struct {
 	Fields map[string]any
 }
 
+// New returns a document of fields that a program has set.
+func New(source string, fields map[string]any) (Document, error) {
+	body, err := json.Marshal(fields)
+	if err != nil {
+		return Document{}, fmt.Errorf("%s: %w", source, err)
+	}
+	value, err := decodeJSON(body)
+	if err != nil {
+		return Document{}, fmt.Errorf("%s: %w", source, err)
+	}
+	decoded, _ := value.(map[string]any)
+	return Document{source, decoded}, nil
+}
+
 // Name returns the environment's name; empty if the document has none.
 func (d Document) Name() string {
 	name, _ := d.Fields["name"].(string)
@@ -64,7 +78,7 @@ func filesOf(path string, recursive bool) ([]string, error) {
 	}
 	info, err := os.Stat(path)
 	if err != nil {
-		return nil, err
+		return nil, withoutCall(err)
 	}
 	if !info.IsDir() {
 		return []string{path}, nil
@@ -87,6 +101,15 @@ func filesOf(path string, recursive bool) ([]string, error) {
 	return files, err
 }
 
+// withoutCall returns an error of a file without the name of the system call.
+func withoutCall(err error) error {
+	var of *fs.PathError
+	if errors.As(err, &of) {
+		return fmt.Errorf("%s: %w", of.Path, of.Err)
+	}
+	return err
+}
+
 // shownNames returns the names of files for people.
 func shownNames(paths []string) (names []string) {
 	for _, path := range paths {
@@ -99,11 +122,50 @@ func shownNames(paths []string) (names []string) {
 }
 
 func readFile(name string, stdin io.Reader) ([]Document, error) {
+	shown := shownNames([]string{name})[0]
+	values, err := readValues(name, stdin)
+	if err != nil {
+		return nil, err
+	}
+	var documents []Document
+	for n, value := range values {
+		source := shown
+		if len(values) > 1 {
+			source = fmt.Sprintf("%s, document %d", shown, n+1)
+		}
+		found, err := expand(value, source)
+		if err != nil {
+			return nil, err
+		}
+		documents = append(documents, found...)
+	}
+	return documents, nil
+}
+
+// ReadObject reads a file with one object, in YAML or JSON; "-" is stdin. It need not describe an environment.
+func ReadObject(name string, stdin io.Reader) (map[string]any, error) {
+	shown := shownNames([]string{name})[0]
+	values, err := readValues(name, stdin)
+	switch {
+	case err != nil:
+		return nil, err
+	case len(values) != 1:
+		return nil, fmt.Errorf("%s holds %d documents, must hold one", shown, len(values))
+	}
+	object, is := values[0].(map[string]any)
+	if !is {
+		return nil, fmt.Errorf("%s is %s, must be an object", shown, kindOf(values[0]))
+	}
+	return object, nil
+}
+
+// readValues returns the values of a file, as decode does.
+func readValues(name string, stdin io.Reader) ([]any, error) {
 	shown, in := shownNames([]string{name})[0], stdin
 	if name != "-" {
 		file, err := os.Open(name)
 		if err != nil {
-			return nil, err
+			return nil, withoutCall(err)
 		}
 		defer file.Close()
 		in = file
@@ -119,19 +181,7 @@ func readFile(name string, stdin io.Reader) ([]Document, error) {
 	if err != nil {
 		return nil, fmt.Errorf("%s: %w", shown, err)
 	}
-	var documents []Document
-	for n, value := range values {
-		source := shown
-		if len(values) > 1 {
-			source = fmt.Sprintf("%s, document %d", shown, n+1)
-		}
-		found, err := expand(value, source)
-		if err != nil {
-			return nil, err
-		}
-		documents = append(documents, found...)
-	}
-	return documents, nil
+	return values, nil
 }
 
 // decode returns the values of a JSON or YAML file. All have JSON's types, with numbers as json.Number.

@@ -48,6 +48,12 @@ func (d Document) Validate() error {
 	return d.problems(problems)
 }
 
+// ValidateFields returns the unknown fields and the wrong types of a document that need not be complete. A null is of
+// every type.
+func (d Document) ValidateFields() error {
+	return d.problems(fieldProblems(d.Fields, reflect.TypeFor[models.CreateEnvironmentRequest](), ""))
+}
+
 // problems returns one error for all problems of the document; nil if there are none.
 func (d Document) problems(list []string) error {
 	var all []error

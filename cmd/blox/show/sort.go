@@ -9,6 +9,16 @@ import (
 	"time"
 )
 
+// ColumnError reports a column that a table lacks.
+type ColumnError struct {
+	Name    string
+	Columns []string // of the table
+}
+
+func (e *ColumnError) Error() string {
+	return fmt.Sprintf("--sort-by %q: must be one of the columns %s", e.Name, strings.Join(e.Columns, ", "))
+}
+
 // sort sorts the rows by a column, numbers and ages by value. Rows without a value come last.
 func (r *Rows) sort(heading string) error {
 	column := slices.IndexFunc(r.Columns, func(c Column) bool { return strings.EqualFold(c.Name, heading) })
@@ -17,7 +27,7 @@ func (r *Rows) sort(heading string) error {
 		for _, c := range r.Columns {
 			names = append(names, c.Name)
 		}
-		return fmt.Errorf("--sort-by %q: must be one of the columns %s", heading, strings.Join(names, ", "))
+		return &ColumnError{heading, names}
 	}
 	slices.SortStableFunc(r.Cells, func(a, b []string) int { return compareCells(a[column], b[column]) })
 	return nil

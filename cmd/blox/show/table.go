@@ -48,15 +48,21 @@ func (r *Rows) Add(cells ...string) {
 	r.Cells = append(r.Cells, cells)
 }
 
+// Sort sorts the rows by style.SortBy, if that is set. It returns a ColumnError if there is no such column.
+func (r *Rows) Sort(style Style) error {
+	if style.SortBy == "" {
+		return nil
+	}
+	return r.sort(style.SortBy)
+}
+
 // Write writes a heading and one line per row. On a narrow terminal it truncates the widest columns, except with
 // Style.Wide.
 //
 // With the format Name, it writes only the first column.
 func (r *Rows) Write(out io.Writer, style Style) error {
-	if style.SortBy != "" {
-		if err := r.sort(style.SortBy); err != nil {
-			return err
-		}
+	if err := r.Sort(style); err != nil {
+		return err
 	}
 	if style.Format == Name {
 		return r.writeNames(out)
