@@ -49,6 +49,11 @@ func Open(path string, log logrus.FieldLogger) (*File, error) {
 		log.WithField("file", path), "failed to reload the token; the earlier one stays in use", "token reloaded")}, nil
 }
 
+// Fixed returns a File that always has the token.
+func Fixed(token string) (*File, error) {
+	return &File{token: token}, Check(token)
+}
+
 func read(path string) (string, error) {
 	text, err := os.ReadFile(path)
 	if err != nil {
@@ -63,16 +68,24 @@ func read(path string) (string, error) {
 
 // Authorize adds the token to a request.
 func (f *File) Authorize(r *http.Request) {
-	if f != nil {
-		r.Header.Set("Authorization", "Bearer "+f.newest())
+	if header := f.Header(); header != "" {
+		r.Header.Set("Authorization", header)
 	}
+}
+
+// Header returns the value of the header Authorization; empty for none.
+func (f *File) Header() string {
+	if f == nil {
+		return ""
+	}
+	return "Bearer " + f.newest()
 }
 
 // newest returns the token in the file, or the earlier one if the file cannot be used.
 func (f *File) newest() string {
 	f.mu.Lock()
 	defer f.mu.Unlock()
-	if now := time.Now(); now.Sub(f.checkedAt) >= reloadInterval {
+	if now := time.Now(); f.path != "" && now.Sub(f.checkedAt) >= reloadInterval {
 		f.checkedAt = now
 		if token, err := read(f.path); err != nil {
 			f.failed.Failed(err)

@@ -40,12 +40,12 @@ func newContextList(a *app) *cobra.Command {
 				connect.Context `json:",inline"`
 			}
 			items, rows := []item{}, &show.Rows{Columns: show.Columns("NAME", "CURRENT", "ENDPOINT~", "CSS ENDPOINT~",
-				"SIGV4", "REGION+", "CA+", "CERT+", "KEY+")}
+				"SIGV4", "REGION+", "CA+", "CERT+", "KEY+", "TOKEN FILE+")}
 			for _, name := range contexts.Names() {
 				c := contexts.Contexts[name]
 				items = append(items, item{name, name == contexts.Current, c})
 				rows.Add(name, show.YesNo(name == contexts.Current), c.Endpoint, c.CSSEndpoint, show.YesNo(c.SigV4), c.Region,
-					c.CA, c.Cert, c.Key)
+					c.CA, c.Cert, c.Key, c.TokenFile)
 			}
 			return a.list(map[string]any{"items": items}, "No contexts. Create one with \"blox context set\".",
 				func(show.Style) *show.Rows { return rows })
@@ -70,8 +70,9 @@ func newContextUse(a *app) *cobra.Command {
 func newContextSet(a *app) *cobra.Command {
 	cmd := &cobra.Command{
 		Use: "set NAME", Short: "Create or change a context with the connection flags",
-		Long: `Create or change a context with the connection flags: --endpoint, --css-endpoint, --ca, --cert, --key, --sigv4
-and --region. Settings whose flags are not given stay as they are. The first context becomes the current one.`,
+		Long: `Create or change a context with the connection flags: --endpoint, --css-endpoint, --ca, --cert, --key,
+--token-file, --sigv4 and --region. Settings whose flags are not given stay as they are. The first context becomes the
+current one.`,
 		Example: `  blox context set aws --endpoint https://ID.execute-api.REGION.amazonaws.com --sigv4 --region us-east-1`,
 		Args:    positionalArgs("NAME"), ValidArgsFunction: a.contextNames,
 	}
@@ -148,6 +149,7 @@ func (a *app) connectionSettings() []connectionSetting {
 		{"ca", "BLOX_CA", &a.cfg.TLS.CA, func(c *connect.Context) *string { return &c.CA }},
 		{"cert", "BLOX_CERT", &a.cfg.TLS.Cert, func(c *connect.Context) *string { return &c.Cert }},
 		{"key", "BLOX_KEY", &a.cfg.TLS.Key, func(c *connect.Context) *string { return &c.Key }},
+		{"token-file", "BLOX_TOKEN_FILE", &a.cfg.TokenFile, func(c *connect.Context) *string { return &c.TokenFile }},
 		{"region", "", &a.cfg.Region, func(c *connect.Context) *string { return &c.Region }},
 	}
 }
@@ -159,7 +161,7 @@ func (a *app) saveFlags(flags *pflag.FlagSet, c *connect.Context) error {
 			continue
 		}
 		value := *s.value
-		if slices.Contains([]string{"ca", "cert", "key"}, s.flag) && value != "" {
+		if slices.Contains([]string{"ca", "cert", "key", "token-file"}, s.flag) && value != "" {
 			var err error
 			if value, err = filepath.Abs(value); err != nil {
 				return fmt.Errorf("--%s: %w", s.flag, err)
@@ -184,15 +186,19 @@ func (a *app) applyContext(flags *pflag.FlagSet) error {
 		name = contexts.Current
 	}
 	if name == "" {
+		a.applyToken(flags, connect.Context{})
 		return nil
 	}
 	c, err := contexts.Get(name)
 	if err != nil {
 		return fmt.Errorf("--context: %w", err)
 	}
+	a.applyToken(flags, c)
 	for _, s := range a.connectionSettings() {
-		overridden := flags.Changed(s.flag) || s.variable != "" && a.Getenv(s.variable) != ""
-		if saved := *s.saved(&c); saved != "" && !overridden {
+		if s.flag == "token-file" {
+			continue
+		}
+		if saved := *s.saved(&c); saved != "" && !a.isOverridden(flags, s.flag, s.variable) {
 			*s.value = saved
 		}
 	}

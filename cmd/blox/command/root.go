@@ -33,7 +33,9 @@ type app struct {
 	context string // name of a context; empty for the current one
 	format  string // of output, as given
 	quiet   bool
-	output  show.Output
+	// tokenPath is the file that has the token, which only its owner should be able to read; empty for none.
+	tokenPath string
+	output    show.Output
 }
 
 const rootHelp = `blox is the command line of Blox. It manages environments and deployments in daemon-scheduler and
@@ -52,7 +54,8 @@ By default, blox connects to the services on this machine, as "make local" runs 
   blox --sigv4 --endpoint https://ID.execute-api.REGION.amazonaws.com clusters list       # Blox on AWS
 
 These environment variables set the defaults of flags: BLOX_ENDPOINT, BLOX_CSS_ENDPOINT, BLOX_SIM_ENDPOINT, BLOX_CA,
-BLOX_CERT, BLOX_KEY, BLOX_SIGV4. Output is coloured on a terminal only; NO_COLOR turns colours off.
+BLOX_CERT, BLOX_KEY, BLOX_TOKEN_FILE, BLOX_SIGV4. BLOX_TOKEN is a bearer token. Output is coloured on a terminal only;
+NO_COLOR turns colours off.
 
 Scripts can rely on -o json, -o yaml and the exit codes:
 
@@ -100,6 +103,7 @@ func newCommands() []groupedCommand {
 		{groupOperate, newStatusCommand},
 		{groupOperate, newVersionCommand},
 		{groupOperate, newContextCommand},
+		{groupOperate, newTokenCommand},
 		{groupOperate, newProbeCommand},
 		{groupOperate, newSimCommand},
 		{groupOperate, newManCommand},
@@ -162,6 +166,8 @@ func (a *app) globalFlags(root *cobra.Command) {
 		"PEM `file` with the CAs that servers' certificates must chain to (BLOX_CA; default: the machine's)")
 	flags.StringVar(&a.cfg.TLS.Cert, "cert", env("BLOX_CERT"), "PEM `file` with the client certificate (BLOX_CERT)")
 	flags.StringVar(&a.cfg.TLS.Key, "key", env("BLOX_KEY"), "PEM `file` with the key of --cert (BLOX_KEY)")
+	flags.StringVar(&a.cfg.TokenFile, "token-file", env("BLOX_TOKEN_FILE"),
+		"`file` with the bearer token for both services (BLOX_TOKEN_FILE; or the token in BLOX_TOKEN)")
 	flags.BoolVar(&a.cfg.SigV4, "sigv4", signed,
 		"sign requests with AWS credentials, as Blox on AWS requires (BLOX_SIGV4)")
 	flags.StringVar(&a.cfg.Region, "region", "", "AWS `region` of the signature (default: that of the AWS configuration)")
@@ -193,6 +199,7 @@ func (a *app) validateFlags(cmd *cobra.Command) error {
 	if err := a.cfg.Validate(); err != nil {
 		return &usageError{cmd, err}
 	}
+	a.warnIfReadable(a.tokenPath)
 	return nil
 }
 

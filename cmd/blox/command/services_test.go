@@ -36,6 +36,7 @@ type harness struct {
 	etcd        *testenv.Server
 	css, ds     string            // host:port
 	environment map[string]string // of the commands
+	services    map[string]string // variables of the services
 }
 
 // newHarness returns a harness that runs both services. Tasks run and stop without delay.
@@ -127,6 +128,9 @@ func (h *harness) log() logrus.FieldLogger {
 }
 
 func (h *harness) getenv(name string) string {
+	if value, set := h.services[name]; set {
+		return value
+	}
 	return map[string]string{
 		"AWS_REGION": "us-east-1", "AWS_ENDPOINT_URL": h.aws.URL, "AWS_ACCESS_KEY_ID": "test",
 		"AWS_SECRET_ACCESS_KEY": "test",

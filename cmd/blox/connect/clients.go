@@ -17,6 +17,7 @@ import (
 
 	"github.com/blox/blox/internal/awsconfig"
 	"github.com/blox/blox/internal/tlsconfig"
+	"github.com/blox/blox/internal/tokenfile"
 	css "github.com/blox/blox/swagger/cluster-state-service/v1/client/operations"
 	ds "github.com/blox/blox/swagger/daemon-scheduler/v1/client/operations"
 )
@@ -39,6 +40,10 @@ func Open(ctx context.Context, cfg Config, getenv func(string) string) (*Clients
 	if err != nil {
 		return nil, err
 	}
+	token, err := openToken(cfg)
+	if err != nil {
+		return nil, err
+	}
 	plain := &http.Client{Transport: base}
 	signed := &http.Client{Transport: base}
 	if cfg.SigV4 {
@@ -50,9 +55,9 @@ func Open(ctx context.Context, cfg Config, getenv func(string) string) (*Clients
 			next: base, region: aws.Region, credentials: aws.Credentials, sign: v4.NewSigner(), now: time.Now,
 		}
 	}
-	scheduler := service{"daemon-scheduler", "--endpoint", "BLOX_ENDPOINT", cfg.Endpoint, cfg}
-	state := service{"cluster-state-service", "--css-endpoint", "BLOX_CSS_ENDPOINT", cfg.cssEndpoint(), cfg}
-	sim := service{"the simulator", "--sim-endpoint", "BLOX_SIM_ENDPOINT", cfg.SimEndpoint, cfg}
+	scheduler := service{"daemon-scheduler", "--endpoint", "BLOX_ENDPOINT", cfg.Endpoint, cfg, token}
+	state := service{"cluster-state-service", "--css-endpoint", "BLOX_CSS_ENDPOINT", cfg.cssEndpoint(), cfg, token}
+	sim := service{"the simulator", "--sim-endpoint", "BLOX_SIM_ENDPOINT", cfg.SimEndpoint, cfg, nil}
 	return &Clients{
 		Scheduler: ds.New(scheduler.transport(signed), nil),
 		State:     css.New(state.transport(signed), nil),
@@ -63,6 +68,27 @@ func Open(ctx context.Context, cfg Config, getenv func(string) string) (*Clients
 
 // Close closes idle connections.
 func (c *Clients) Close() { c.http.CloseIdleConnections() }
+
+// openToken returns the token of requests; nil for none.
+func openToken(cfg Config) (*tokenfile.File, error) {
+	switch {
+	case cfg.TokenFile != "":
+		silent := logrus.New() // a file that cannot be read again shows as a rejected request
+		silent.SetOutput(io.Discard)
+		token, err := tokenfile.Open(cfg.TokenFile, silent)
+		if err != nil {
+			return nil, fmt.Errorf("--token-file: %w", err)
+		}
+		return token, nil
+	case cfg.Token != "":
+		token, err := tokenfile.Fixed(cfg.Token)
+		if err != nil {
+			return nil, fmt.Errorf("BLOX_TOKEN: %w", err)
+		}
+		return token, nil
+	}
+	return nil, nil
+}
 
 func newTransport(cfg Config) (*http.Transport, error) {
 	silent := logrus.New() // the files are read once, so there is no reload to log
@@ -94,6 +120,7 @@ func loadAWS(ctx context.Context, region string, getenv func(string) string) (aw
 type service struct {
 	name, flag, variable, endpoint string
 	cfg                            Config
+	token                          *tokenfile.File // nil for none
 }
 
 func (s service) transport(client *http.Client) goruntime.ContextualTransport {

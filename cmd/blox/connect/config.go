@@ -28,6 +28,8 @@ type Config struct {
 	SimEndpoint string          // --sim-endpoint, BLOX_SIM_ENDPOINT: the simulator of ECS
 	TLS         tlsconfig.Files // --ca, --cert, --key, BLOX_CA, …: for https
 	SigV4       bool            // --sigv4, BLOX_SIGV4: sign requests, as API Gateway requires
+	TokenFile   string          // --token-file, BLOX_TOKEN_FILE: file with a bearer token
+	Token       string          // BLOX_TOKEN: a bearer token
 	Region      string          // --region: of the signature; empty: of the AWS configuration
 	Timeout     time.Duration   // --timeout: of one request; of a stream until its first byte
 }
@@ -43,6 +45,12 @@ func (c Config) Validate() error {
 	}
 	if (c.TLS.Cert == "") != (c.TLS.Key == "") {
 		return fmt.Errorf("--cert and --key must be given together")
+	}
+	if c.Token != "" && c.TokenFile != "" {
+		return fmt.Errorf("the context has a token and a tokenFile; they exclude each other")
+	}
+	if c.SigV4 && c.Token+c.TokenFile != "" {
+		return fmt.Errorf("--sigv4 and a token exclude each other: both use the header Authorization")
 	}
 	if c.Timeout <= 0 {
 		return fmt.Errorf("--timeout %s: must be more than 0, such as 30s", c.Timeout)

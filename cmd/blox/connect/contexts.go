@@ -20,6 +20,8 @@ type Context struct {
 	CA          string `yaml:"ca,omitempty" json:"ca,omitempty"`
 	Cert        string `yaml:"cert,omitempty" json:"cert,omitempty"`
 	Key         string `yaml:"key,omitempty" json:"key,omitempty"`
+	TokenFile   string `yaml:"tokenFile,omitempty" json:"tokenFile,omitempty"`
+	Token       string `yaml:"token,omitempty" json:"-"` // a secret
 	SigV4       bool   `yaml:"sigv4,omitempty" json:"sigv4,omitempty"`
 	Region      string `yaml:"region,omitempty" json:"region,omitempty"`
 }

@@ -154,11 +154,7 @@ func (s service) explainResponse(r *ResponseError) (what, hint string) {
 	case http.StatusBadRequest:
 		return s.explainBadRequest(text)
 	case http.StatusUnauthorized, http.StatusForbidden:
-		what = fmt.Sprintf("%s at %s rejected the request: %s", s.name, s.endpoint, text)
-		if !s.cfg.SigV4 {
-			return what, "Blox on AWS requires signed requests: use --sigv4."
-		}
-		return what, "Check that these credentials have the policy ApiPolicyArn and that --region is the API's region."
+		return fmt.Sprintf("%s at %s rejected the request: %s", s.name, s.endpoint, text), s.hintDenied(r.Status, text)
 	case http.StatusNotFound, http.StatusMethodNotAllowed:
 		return s.explainNotFound(r.Status, text)
 	case http.StatusConflict:
@@ -175,6 +171,19 @@ func (s service) explainResponse(r *ResponseError) (what, hint string) {
 		return fmt.Sprintf("%s: %s", s.name, text), "See its log."
 	}
 	return fmt.Sprintf("%s returned %d: %s", s.name, r.Status, text), ""
+}
+
+// hintDenied returns what to do about a 401 or 403.
+func (s service) hintDenied(status int, text string) string {
+	switch {
+	case s.cfg.SigV4:
+		return "Check that these credentials have the policy ApiPolicyArn and that --region is the API's region."
+	case strings.Contains(text, " needs the role "):
+		return "Use a token of that role: --token-file FILE, or BLOX_TOKEN."
+	case status == http.StatusUnauthorized:
+		return "Set a token that the service accepts: --token-file FILE, or BLOX_TOKEN."
+	}
+	return "Blox on AWS requires signed requests: use --sigv4."
 }
 
 func (s service) explainBadRequest(text string) (what, hint string) {

@@ -83,6 +83,11 @@ func (t *transport) SubmitContext(ctx context.Context, op *runtime.ClientOperati
 		if err := r.SetHeaderParam("User-Agent", version.UserAgent()); err != nil {
 			return err
 		}
+		if header := t.service.token.Header(); header != "" {
+			if err := r.SetHeaderParam("Authorization", header); err != nil {
+				return err
+			}
+		}
 		return r.SetTimeout(0) // the client's own timeout would end streams
 	})
 	op.Reader = runtime.ClientResponseReaderFunc(
