@@ -13,6 +13,7 @@ import (
 	"time"
 
 	"github.com/blox/blox/cluster-state-service/informer"
+	"github.com/blox/blox/daemon-scheduler/store"
 	"github.com/blox/blox/internal/access"
 	"github.com/blox/blox/internal/etcd"
 	"github.com/blox/blox/internal/httpserver"
@@ -37,6 +38,8 @@ type Config struct {
 	Lease               time.Duration // --leader-lease: time until another replica takes over from a failed leader
 	DeploymentHistory   int           // --deployment-history: deployments kept of each environment
 	Workers             int           // --workers: environments reconciled concurrently
+	// IdempotencyRetention (--idempotency-retention) is how long the response to an Idempotency-Key is repeated, at least.
+	IdempotencyRetention time.Duration
 	// AttributeInterval (--attribute-interval) is the time between two comparisons of attributes with ECS; 0: none.
 	AttributeInterval time.Duration
 	// Intervals between two reads of a task's container health.
@@ -111,6 +114,9 @@ func (c *Config) define(flags *flag.FlagSet) (version *bool) {
 		"`time` until another replica takes over from a leader that fails; whole seconds, at least 2s")
 	flags.IntVar(&c.DeploymentHistory, "deployment-history", 100, "`number` of deployments kept of each environment")
 	flags.IntVar(&c.Workers, "workers", 16, "`number` of environments reconciled concurrently, 1 to 100")
+	flags.DurationVar(&c.IdempotencyRetention, "idempotency-retention", store.DefaultResponseRetention,
+		"`time` in which a request that repeats an Idempotency-Key gets the first response, at least; etcd removes it soon "+
+			"after")
 	flags.DurationVar(&c.AttributeInterval, "attribute-interval", time.Minute,
 		"`time` between two comparisons with ECS of the custom attributes that environments use; 0 for none")
 	flags.DurationVar(&c.HealthInterval, "health-interval", time.Minute,
@@ -196,6 +202,7 @@ func (c Config) check(rest []string) error {
 		redact.URL(c.ExplorerURL))
 	problem(c.DeploymentHistory < 1, "--deployment-history %d: below 1", c.DeploymentHistory)
 	problem(c.Workers < 1 || c.Workers > 100, "--workers %d: not 1 to 100", c.Workers)
+	problem(c.IdempotencyRetention < time.Second, "--idempotency-retention %s: below 1s", c.IdempotencyRetention)
 	problem(c.AttributeInterval < 0, "--attribute-interval %s: below 0", c.AttributeInterval)
 	for _, limit := range []struct {
 		flag string

@@ -58,7 +58,7 @@ func TestParseConfig_NamesEveryInvalidSetting(t *testing.T) {
 		"--start-confirm-timeout", "-1s", "--leader-lease", "1s", "--deployment-history", "0", "--workers", "0",
 		"--change-rate", "0", "--read-rate", "NaN", "--lookup-rate", "-1", "--attribute-interval", "-1s",
 		"--health-interval", "0", "--rollout-health-interval", "-1s", "--alarm-rate", "0", "--alarm-interval", "0",
-		"--read-only-bind", "y", "more")
+		"--read-only-bind", "y", "--idempotency-retention", "1ms", "more")
 	for _, part := range []string{
 		`unknown argument "more"; `, `--bind "x": not host:port; `, `--read-only-bind "y": not host:port; `, `--css-endpoint: endpoint "ftp://x"`,
 		`--etcd-endpoint: etcd endpoint "y": not host:port; `,
@@ -66,6 +66,7 @@ func TestParseConfig_NamesEveryInvalidSetting(t *testing.T) {
 		"--workers 0: not 1 to 100; ", "--health-interval 0s: not above 0; ",
 		"--rollout-health-interval -1s: not above 0; ", "--change-rate 0: not above 0; ", "--read-rate NaN: not above 0; ",
 		"--alarm-rate 0: not above 0", "--alarm-interval 0s: not above 0",
+		"--idempotency-retention 1ms: below 1s",
 		"--lookup-rate -1: not above 0", "--attribute-interval -1s: below 0",
 	} {
 		assert.ErrorContains(t, err, part)

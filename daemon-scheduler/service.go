@@ -64,7 +64,7 @@ func Run(ctx context.Context, cfg Config, log logrus.FieldLogger) error {
 	}
 
 	replica := replicaName(server.Addr())
-	store := store.New(client, log).WithMonitor(monitor)
+	store := store.New(client, log).WithMonitor(monitor).WithResponses(cfg.IdempotencyRetention, store.MaxResponses)
 	cache := cache.New(store, log)
 	eventStore := events.NewStore(store, log)
 	recorder := events.NewRecorder(eventStore, log)

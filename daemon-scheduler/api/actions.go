@@ -20,16 +20,16 @@ import (
 type transition func(environment.Environment) (environment.Environment, error)
 
 // changeEnvironment applies change to the environment in the path. If change creates a deployment, its task definition
-// must be ACTIVE. changeEnvironment records event if the stored record changes.
+// must be ACTIVE. changeEnvironment records event if the stored record changes. Render is of the response.
 func (h *handler) changeEnvironment(
-	r *http.Request, event environment.Event, change transition,
+	r *http.Request, event environment.Event, render renderer, change transition,
 ) (environment.Environment, error) {
 	name := r.PathValue("name")
 	if !environment.IsAddressableName(name) {
 		return environment.Environment{}, environment.NotFound(name)
 	}
 	previousVersion := int64(0)
-	e, err := h.updateVerified(r, name, func(e environment.Environment) (environment.Environment, error) {
+	e, err := h.updateVerified(r, name, render, func(e environment.Environment) (environment.Environment, error) {
 		previousVersion = e.StoredVersion
 		return change(e)
 	})
@@ -50,8 +50,10 @@ func (h *handler) changeEnvironment(
 }
 
 // update applies change to the environment and removes deployments that never started a task. The engine trims the
-// history too, but may be unable to write for a long time.
-func (h *handler) update(ctx context.Context, name string, change transition) (environment.Environment, error) {
+// history too, but may be unable to write for a long time. Render is nil for requests whose response is not stored.
+func (h *handler) update(
+	ctx context.Context, name string, render renderer, change transition,
+) (environment.Environment, error) {
 	launches, err := h.Store.Launches(ctx, name)
 	if err != nil {
 		return environment.Environment{}, err
@@ -60,7 +62,9 @@ func (h *handler) update(ctx context.Context, name string, change transition) (e
 	for _, l := range launches {
 		launched[l.Deployment] = true
 	}
-	return h.Store.Update(ctx, name, func(e environment.Environment) (environment.Environment, error) {
+	return h.Store.UpdateOnce(ctx, name, h.stored(ctx, render), func(
+		e environment.Environment,
+	) (environment.Environment, error) {
 		next, err := change(e)
 		if err != nil {
 			return e, err
@@ -79,7 +83,7 @@ var errUnverified = errors.New("the task definition has not been verified")
 // updateVerified applies change like update. A deployment that change creates is stored only if ECS has its task
 // definition as ACTIVE: otherwise it would stop tasks and start none.
 func (h *handler) updateVerified(
-	r *http.Request, name string, change transition,
+	r *http.Request, name string, render renderer, change transition,
 ) (environment.Environment, error) {
 	var verified environment.Deployment
 	var role environment.Role
@@ -96,7 +100,7 @@ func (h *handler) updateVerified(
 		return next, nil
 	}
 	for {
-		e, err := h.updateWithTimeout(r, name, verify)
+		e, err := h.updateWithTimeout(r, name, render, verify)
 		if !errors.Is(err, errUnverified) {
 			return e, err
 		}
@@ -108,11 +112,11 @@ func (h *handler) updateVerified(
 
 // updateWithTimeout is update with a timeout of its own, which calls of ECS do not use up.
 func (h *handler) updateWithTimeout(
-	r *http.Request, name string, change transition,
+	r *http.Request, name string, render renderer, change transition,
 ) (environment.Environment, error) {
 	ctx, cancel := withStoreTimeout(r)
 	defer cancel()
-	return h.update(ctx, name, change)
+	return h.update(ctx, name, render, change)
 }
 
 // createdDeployment returns the deployment that a change from e to next has created, if any.
@@ -150,13 +154,12 @@ func (h *handler) resume(w http.ResponseWriter, r *http.Request) error {
 func (h *handler) respondChanged(
 	w http.ResponseWriter, r *http.Request, action environment.EventAction, message string, change transition,
 ) error {
-	e, err := h.changeEnvironment(r, environment.Event{Action: action}, change)
+	e, err := h.changeEnvironment(r, environment.Event{Action: action}, h.renderEnvironment, change)
 	if err != nil {
 		return err
 	}
 	httpserver.RequestLog(h.Log, r).WithField("environment", e.Name).Info(message)
-	httpserver.JSON(w, http.StatusOK, h.showEnvironment(e))
-	return nil
+	return h.respond(w, r, e, h.renderEnvironment)
 }
 
 // rollback responds with the rollback's deployment: the one in progress, else a new one. With a revision, it responds
@@ -169,7 +172,8 @@ func (h *handler) rollback(w http.ResponseWriter, r *http.Request) error {
 	id, now := uuid.NewString(), time.Now()
 	target := ""
 	event := environment.Event{Action: environment.EventRollbackRequested}
-	e, err := h.changeEnvironment(r, event, func(e environment.Environment) (environment.Environment, error) {
+	render := h.renderDeployment(&target)
+	e, err := h.changeEnvironment(r, event, render, func(e environment.Environment) (environment.Environment, error) {
 		if revision > 0 {
 			next, d, err := e.RollbackTo(revision, id, now)
 			target = d.ID
@@ -183,7 +187,8 @@ func (h *handler) rollback(w http.ResponseWriter, r *http.Request) error {
 	if err != nil {
 		return err
 	}
-	return h.respondDeployment(w, r, e, target, "environment rolled back")
+	h.logChange(r, e, target, "environment rolled back")
+	return h.respond(w, r, e, render)
 }
 
 func (h *handler) stopDeployment(w http.ResponseWriter, r *http.Request) error {
@@ -205,26 +210,29 @@ func (h *handler) changeDeployment(
 ) error {
 	id := r.PathValue("id")
 	event := environment.Event{Action: action, Deployment: id}
-	e, err := h.changeEnvironment(r, event, func(e environment.Environment) (environment.Environment, error) {
+	render := h.renderDeployment(&id)
+	e, err := h.changeEnvironment(r, event, render, func(e environment.Environment) (environment.Environment, error) {
 		return change(e, id)
 	})
 	if err != nil {
 		return err
 	}
-	return h.respondDeployment(w, r, e, id, message)
+	h.logChange(r, e, id, message)
+	return h.respond(w, r, e, render)
 }
 
-// respondDeployment logs message and responds with one deployment of e.
-func (h *handler) respondDeployment(
-	w http.ResponseWriter, r *http.Request, e environment.Environment, id, message string,
-) error {
-	ctx, cancel := withStoreTimeout(r)
-	defer cancel()
-	launches, err := h.Store.Launches(ctx, e.Name)
-	if err != nil {
-		return err
+func (h *handler) logChange(r *http.Request, e environment.Environment, deployment, message string) {
+	httpserver.RequestLog(h.Log, r).WithFields(logrus.Fields{"environment": e.Name, "deployment": deployment}).
+		Info(message)
+}
+
+// renderDeployment returns the renderer of one deployment. Its id is read when the response is rendered.
+func (h *handler) renderDeployment(id *string) renderer {
+	return func(ctx context.Context, e environment.Environment) (any, error) {
+		launches, err := h.Store.Launches(ctx, e.Name)
+		if err != nil {
+			return nil, err
+		}
+		return showDeployment(e, e.Deployments[*id], launches, h.Status.Counts(e)), nil
 	}
-	httpserver.RequestLog(h.Log, r).WithFields(logrus.Fields{"environment": e.Name, "deployment": id}).Info(message)
-	httpserver.JSON(w, http.StatusOK, showDeployment(e, e.Deployments[id], launches, h.Status.Counts(e)))
-	return nil
 }

@@ -56,7 +56,11 @@ func New(cfg Config) http.Handler {
 	mux := http.NewServeMux()
 	for pattern, route := range h.routes() {
 		mux.HandleFunc(pattern, func(w http.ResponseWriter, r *http.Request) {
-			if err := route.handle(w, r); err != nil {
+			serve := route.handle
+			if r.Method == http.MethodPost || r.Method == http.MethodPatch {
+				serve = func(w http.ResponseWriter, r *http.Request) error { return h.serveOnce(w, r, route.handle) }
+			}
+			if err := serve(w, r); err != nil {
 				h.errors.Respond(w, r, err)
 			}
 		})

@@ -63,7 +63,7 @@ func (h *handler) requestDeletion(r *http.Request, name string) error {
 	ctx, cancel := withStoreTimeout(r)
 	defer cancel()
 	requested := false
-	_, err := h.update(ctx, name, func(e environment.Environment) (environment.Environment, error) {
+	_, err := h.update(ctx, name, nil, func(e environment.Environment) (environment.Environment, error) {
 		requested = !e.IsDeleting()
 		return e.Delete(time.Now()), nil
 	})

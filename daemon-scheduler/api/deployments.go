@@ -1,6 +1,7 @@
 package api
 
 import (
+	"context"
 	"maps"
 	"net/http"
 	"slices"
@@ -8,7 +9,6 @@ import (
 
 	"github.com/go-openapi/swag/conv"
 	"github.com/google/uuid"
-	"github.com/sirupsen/logrus"
 
 	"github.com/blox/blox/daemon-scheduler/environment"
 	"github.com/blox/blox/daemon-scheduler/status"
@@ -36,7 +36,10 @@ func (h *handler) createDeployment(w http.ResponseWriter, r *http.Request) error
 	if dryRun {
 		return h.dryRun(w, r, deploy)
 	}
-	e, err := h.updateVerified(r, name, deploy)
+	render := func(_ context.Context, e environment.Environment) (any, error) {
+		return showDeployment(e, e.Deployments[id], nil, h.Status.Counts(e)), nil
+	}
+	e, err := h.updateVerified(r, name, render, deploy)
 	if err != nil {
 		return err
 	}
@@ -44,10 +47,8 @@ func (h *handler) createDeployment(w http.ResponseWriter, r *http.Request) error
 		Action: environment.EventDeploymentCreated, Environment: name, Deployment: id,
 		TaskDefinition: e.Deployments[id].TaskDefinition,
 	})
-	httpserver.RequestLog(h.Log, r).WithFields(logrus.Fields{"environment": name, "deployment": id}).
-		Info("deployment created")
-	httpserver.JSON(w, http.StatusOK, showDeployment(e, e.Deployments[id], nil, h.Status.Counts(e)))
-	return nil
+	h.logChange(r, e, id, "deployment created")
+	return h.respond(w, r, e, render)
 }
 
 // deployTransition returns the transition that the request's parameters revision and forceNewDeployment ask for.

@@ -8,6 +8,7 @@ import (
 
 	"github.com/blox/blox/daemon-scheduler/environment"
 	"github.com/blox/blox/daemon-scheduler/status"
+	"github.com/blox/blox/internal/httpserver"
 	"github.com/blox/blox/internal/version"
 	"github.com/blox/blox/swagger/daemon-scheduler/v1/models"
 )
@@ -17,13 +18,13 @@ type Encoder struct{}
 
 // Instance implements status.Encoder.
 func (Encoder) Instance(s environment.InstanceStatus, group string) []byte {
-	return encode(models.InstanceLine{Instance: showInstance(s, group)})
+	return httpserver.EncodeJSON(models.InstanceLine{Instance: showInstance(s, group)})
 }
 
 // Counts implements status.Encoder.
 func (Encoder) Counts(c environment.Counts) []byte {
 	number := func(n int) *int64 { return conv.Pointer(int64(n)) }
-	return encode(models.InstanceLine{Counts: &models.InstanceCounts{
+	return httpserver.EncodeJSON(models.InstanceLine{Counts: &models.InstanceCounts{
 		DesiredCount: number(c.Desired), RunningCount: number(c.Running), PendingCount: number(c.Pending),
 		UpdatedCount: number(c.Updated()), AvailableCount: number(c.Available), OutdatedCount: number(c.Outdated),
 		FailedCount: number(c.Failed), UnreachableCount: number(c.Unreachable), MisscheduledCount: number(c.Misscheduled),
@@ -31,12 +32,14 @@ func (Encoder) Counts(c environment.Counts) []byte {
 }
 
 // InstanceDeleted implements status.Encoder.
-func (Encoder) InstanceDeleted(arn string) []byte { return encode(models.InstanceLine{Deleted: arn}) }
+func (Encoder) InstanceDeleted(arn string) []byte {
+	return httpserver.EncodeJSON(models.InstanceLine{Deleted: arn})
+}
 
 // State implements status.Encoder.
 func (Encoder) State(count int, current bool) []byte {
 	state := models.StreamState{Count: conv.Pointer(int64(count)), Current: &current}
-	return encode(models.InstanceLine{Metadata: &state})
+	return httpserver.EncodeJSON(models.InstanceLine{Metadata: &state})
 }
 
 // Environment implements status.Encoder. It omits failed instances, which the stream of instances has.
@@ -47,22 +50,22 @@ func (Encoder) Environment(e environment.Environment, observed status.Observed) 
 		line.Deployment.FailedInstances = []string{}
 		line.Deployment.FailedCount = nil
 	}
-	return encode(line)
+	return httpserver.EncodeJSON(line)
 }
 
 // EnvironmentDeleted implements status.Encoder.
 func (Encoder) EnvironmentDeleted(name string) []byte {
-	return encode(models.OverviewLine{Deleted: name})
+	return httpserver.EncodeJSON(models.OverviewLine{Deleted: name})
 }
 
 // Event implements status.Encoder.
 func (Encoder) Event(event environment.Event) []byte {
-	return encode(models.OverviewLine{Event: showEvent(event)})
+	return httpserver.EncodeJSON(models.OverviewLine{Event: showEvent(event)})
 }
 
 // Readiness implements status.Encoder.
 func (Encoder) Readiness(r status.Readiness) []byte {
-	return encode(models.OverviewLine{Readiness: showReadiness(r)})
+	return httpserver.EncodeJSON(models.OverviewLine{Readiness: showReadiness(r)})
 }
 
 // showOverview omits the deployment token, and settings that may be long.

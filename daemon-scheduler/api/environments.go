@@ -63,15 +63,14 @@ func (h *handler) createEnvironment(w http.ResponseWriter, r *http.Request) erro
 	if dryRun {
 		return h.respondDryRun(ctx, w, e)
 	}
-	if err := h.Store.Create(ctx, e); err != nil {
+	if err := h.Store.CreateOnce(ctx, e, h.stored(ctx, h.renderEnvironment)); err != nil {
 		return err
 	}
 	h.recordRevision(r, environment.Environment{}, e)
 	httpserver.RequestLog(h.Log, r).WithFields(logrus.Fields{
 		"environment": e.Name, "cluster": clusterARN, "taskDefinition": spec.TaskDefinition,
 	}).Info("environment created")
-	httpserver.JSON(w, http.StatusOK, h.showEnvironment(e))
-	return nil
+	return h.respond(w, r, e, h.renderEnvironment)
 }
 
 // resolveCluster returns the ARN of a cluster, given its name or ARN, as the role sees it.

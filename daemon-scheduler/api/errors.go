@@ -5,6 +5,7 @@ import (
 	"net/http"
 
 	"github.com/blox/blox/daemon-scheduler/environment"
+	"github.com/blox/blox/daemon-scheduler/store"
 	"github.com/blox/blox/internal/httpserver"
 )
 
@@ -38,6 +39,25 @@ const (
 // errorResponses maps errors to responses; clients learn nothing else about errors. The texts are v0.3's. A response
 // without a text has the error's own, which names the offending value.
 var errorResponses = []httpserver.ErrorResponse{
+	{
+		Err: errInvalidKey, Status: badRequest, Code: "InvalidIdempotencyKey",
+		Text: "The Idempotency-Key is invalid: one value of 1 to 255 printable ASCII characters is accepted",
+	},
+	{
+		Err: errKeyReused, Status: http.StatusUnprocessableEntity, Code: "IdempotencyKeyReused",
+		Text: "The Idempotency-Key belongs to a request with another path, query, body or client",
+		Hint: "Send each request with a key of its own, such as a UUID. Repeat a key only to retry its request unchanged.",
+	},
+	{
+		Err: errResponseDropped, Status: conflict, Code: "ResponseNotStored",
+		Text: "The request with this Idempotency-Key was executed; its response was too large to store",
+		Hint: "GET the environment for its present state.",
+	},
+	{
+		Err: store.ErrTooManyResponses, Status: http.StatusTooManyRequests, Code: "TooManyIdempotencyKeys", RetryAfter: 60,
+		Text: "Too many Idempotency-Keys are in use",
+		Hint: "Retry later, or without an Idempotency-Key.",
+	},
 	{Err: errInvalid, Status: badRequest, Code: "InvalidRequest"},
 	{
 		Err: errUnsupported, Status: badRequest, Code: "UnsupportedFilter",

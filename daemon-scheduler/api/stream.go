@@ -1,9 +1,7 @@
 package api
 
 import (
-	"bytes"
 	"context"
-	"encoding/json"
 	"errors"
 	"iter"
 	"net/http"
@@ -53,7 +51,7 @@ func (h *handler) streamEnvironments(w http.ResponseWriter, r *http.Request) err
 		if !deleted && heartbeat == 0 { // such a client expects environments only
 			return nil
 		}
-		return encode(streamMessage{Error: err.Error()})
+		return httpserver.EncodeJSON(streamMessage{Error: err.Error()})
 	})
 }
 
@@ -61,13 +59,13 @@ func (h *handler) streamEnvironments(w http.ResponseWriter, r *http.Request) err
 func (h *handler) changeLine(c environment.Change) []byte {
 	switch {
 	case c.Heartbeat:
-		return encode(streamMessage{Metadata: metadata(c)})
+		return httpserver.EncodeJSON(streamMessage{Metadata: metadata(c)})
 	case c.Deleted:
-		return encode(streamMessage{Metadata: metadata(c), Name: c.Environment.Name})
+		return httpserver.EncodeJSON(streamMessage{Metadata: metadata(c), Name: c.Environment.Name})
 	}
 	shown := h.showEnvironment(c.Environment)
 	shown.Metadata = metadata(c)
-	return encode(shown)
+	return httpserver.EncodeJSON(shown)
 }
 
 func (h *handler) streamInstances(w http.ResponseWriter, r *http.Request) error {
@@ -109,10 +107,10 @@ func (h *handler) streamLines(
 		}, nil
 	}, func(err error) []byte {
 		if errors.Is(err, environment.ErrNotFound) {
-			return encode(streamMessage{Error: err.Error()})
+			return httpserver.EncodeJSON(streamMessage{Error: err.Error()})
 		}
 		httpserver.RequestLog(h.Log, r).WithError(err).WithField("path", r.URL.Path).Warn("stream ended")
-		return encode(streamMessage{Error: unexpected})
+		return httpserver.EncodeJSON(streamMessage{Error: unexpected})
 	})
 }
 
@@ -126,14 +124,4 @@ type streamMessage struct {
 func metadata(c environment.Change) *models.Metadata {
 	version := strconv.FormatInt(c.Version, 10)
 	return &models.Metadata{EntityVersion: &version, Deleted: c.Deleted}
-}
-
-func encode(v any) []byte {
-	var line bytes.Buffer
-	encoder := json.NewEncoder(&line)
-	encoder.SetEscapeHTML(false)
-	if err := encoder.Encode(v); err != nil { // a bug: every line is encodable
-		panic(err)
-	}
-	return line.Bytes()
 }

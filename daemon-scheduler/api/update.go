@@ -46,15 +46,13 @@ func (h *handler) updateEnvironment(w http.ResponseWriter, r *http.Request) erro
 		return err
 	}
 	if e.LatestRevision().Number == before.LatestRevision().Number {
-		httpserver.JSON(w, http.StatusOK, h.showEnvironment(e))
-		return nil
+		return h.respond(w, r, e, h.renderEnvironment)
 	}
 	h.recordRevision(r, before, e)
 	httpserver.RequestLog(h.Log, r).WithFields(logrus.Fields{
 		"environment": e.Name, "revision": e.LatestRevision().Number, "taskDefinition": spec.TaskDefinition,
 	}).Info("environment updated")
-	httpserver.JSON(w, http.StatusOK, h.showEnvironment(e))
-	return nil
+	return h.respond(w, r, e, h.renderEnvironment)
 }
 
 // respondUpdateDryRun responds with the environment as it would be with spec. Its token permits nothing, unless spec
@@ -87,9 +85,10 @@ func (h *handler) storeSpec(
 	ctx, cancel := withStoreTimeout(r)
 	defer cancel()
 	nextToken, now := uuid.NewString(), time.Now()
-	return h.Store.Update(ctx, name, func(e environment.Environment) (environment.Environment, error) {
-		return e.Update(spec, token, nextToken, now)
-	})
+	return h.Store.UpdateOnce(ctx, name, h.stored(ctx, h.renderEnvironment),
+		func(e environment.Environment) (environment.Environment, error) {
+			return e.Update(spec, token, nextToken, now)
+		})
 }
 
 // resolveSpec returns the request's spec with the resolved task definition, and validates it against that.

@@ -36,14 +36,14 @@ func TestAPI_Returns503DuringOutages(t *testing.T) {
 	w := newSystem(t)
 	d := w.startScheduler(unusedAddress)
 	const body = `{"name":"x","instanceGroup":{"cluster":"prod"},"taskDefinition":"agent"}`
-	for name, faults := range map[string]ecssim.Faults{
-		"throttled": {Throttle: map[string]float64{"ecs": 1}},
-		"broken":    {ServerErrors: map[string]float64{"DescribeTaskDefinition": 1}},
+	for want, faults := range map[string]ecssim.Faults{
+		"ECS throttles the calls of daemon-scheduler\n": {Throttle: map[string]float64{"ecs": 1}},
+		"ECS does not respond\n":                        {ServerErrors: map[string]float64{"DescribeTaskDefinition": 1}},
 	} {
 		w.sim.SetFaults(faults)
 		answer, text := d.sendValid("POST", "/v1/environments", body)
-		assert.Equal(t, 503, answer.StatusCode, name)
-		assert.Equal(t, "ECS does not respond\n", text, name)
+		assert.Equal(t, 503, answer.StatusCode, want)
+		assert.Equal(t, want, text)
 	}
 	w.sim.SetFaults(ecssim.Faults{})
 	e := d.createEnvironment("x")

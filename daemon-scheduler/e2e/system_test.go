@@ -5,6 +5,7 @@ import (
 	"crypto/tls"
 	"encoding/json"
 	"io"
+	"maps"
 	"net"
 	"net/http"
 	"net/http/httptest"
@@ -168,6 +169,12 @@ func (w *system) startServices(flags ...string) *scheduler {
 // send sends a request and returns the response and its body. Like clients of v0.3, it sends no Content-Type.
 func (d *scheduler) send(method, path, body string) (*http.Response, string) {
 	d.t.Helper()
+	return d.sendWith(nil, method, path, body)
+}
+
+// sendWith is send with more headers.
+func (d *scheduler) sendWith(header http.Header, method, path, body string) (*http.Response, string) {
+	d.t.Helper()
 	ctx, cancel := context.WithTimeout(context.Background(), requestTimeout)
 	defer cancel()
 	request, err := http.NewRequestWithContext(ctx, method, d.url+path, strings.NewReader(body))
@@ -175,6 +182,7 @@ func (d *scheduler) send(method, path, body string) (*http.Response, string) {
 	if d.token != "" {
 		request.Header.Set("Authorization", "Bearer "+d.token)
 	}
+	maps.Copy(request.Header, header)
 	client := http.Client{
 		Transport:     &http.Transport{TLSClientConfig: d.tls},
 		CheckRedirect: func(*http.Request, []*http.Request) error { return http.ErrUseLastResponse },

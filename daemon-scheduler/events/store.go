@@ -4,7 +4,6 @@ import (
 	"cmp"
 	"context"
 	"encoding/json"
-	"errors"
 	"fmt"
 	"maps"
 	"slices"
@@ -15,7 +14,6 @@ import (
 
 	"github.com/sirupsen/logrus"
 	"go.etcd.io/etcd/api/v3/mvccpb"
-	"go.etcd.io/etcd/api/v3/v3rpc/rpctypes"
 	clientv3 "go.etcd.io/etcd/client/v3"
 
 	"github.com/blox/blox/daemon-scheduler/cache"
@@ -33,21 +31,21 @@ const (
 // Store keeps batches of events in etcd for two weeks and holds a copy of them, which Run keeps up to date.
 type Store struct {
 	records *store.Store
+	lease   *store.SharedLease
 	log     logrus.FieldLogger
 
 	mu        sync.Mutex
 	synced    bool
 	batches   map[string][]environment.Event // by batch id; each oldest first
 	listeners []func()
-
-	leaseMu sync.Mutex
-	lease   clientv3.LeaseID // 0: none
-	granted time.Time
 }
 
 // NewStore returns a Store that knows no events until Run.
 func NewStore(records *store.Store, log logrus.FieldLogger) *Store {
-	return &Store{records: records, log: log, batches: map[string][]environment.Event{}}
+	return &Store{
+		records: records, lease: records.NewSharedLease(retention, leaseShared), log: log,
+		batches: map[string][]environment.Event{},
+	}
 }
 
 // Run follows the events of all replicas until ctx ends, and then returns nil. When etcd was wiped or restored, it
@@ -115,7 +113,7 @@ func (s *Store) Record(ctx context.Context, id string, events []environment.Even
 	if err != nil {
 		return fmt.Errorf("encode events: %w", err)
 	}
-	lease, err := s.currentLease(ctx)
+	lease, err := s.lease.Current(ctx)
 	if err != nil {
 		return fmt.Errorf("write events: %w", err)
 	}
@@ -124,34 +122,10 @@ func (s *Store) Record(ctx context.Context, id string, events []environment.Even
 		surplus = append(surplus, store.EventPrefix+old)
 	}
 	if err := s.records.PutWithLease(ctx, store.EventPrefix+id, string(value), lease, surplus); err != nil {
-		if errors.Is(err, rpctypes.ErrLeaseNotFound) {
-			s.forgetLease()
-		}
+		s.lease.ForgetIfLost(lease, err)
 		return fmt.Errorf("write events: %w", err)
 	}
 	return nil
-}
-
-// currentLease returns a lease that has nearly the whole retention left.
-func (s *Store) currentLease(ctx context.Context) (clientv3.LeaseID, error) {
-	s.leaseMu.Lock()
-	defer s.leaseMu.Unlock()
-	if s.lease != 0 && time.Since(s.granted) < leaseShared {
-		return s.lease, nil
-	}
-	lease, err := s.records.GrantLease(ctx, int64(retention/time.Second))
-	if err != nil {
-		return 0, err
-	}
-	s.lease = lease
-	s.granted = time.Now()
-	return lease, nil
-}
-
-func (s *Store) forgetLease() {
-	s.leaseMu.Lock()
-	defer s.leaseMu.Unlock()
-	s.lease = 0
 }
 
 // surplus returns the oldest batches that exceed maxBatches once id is written.

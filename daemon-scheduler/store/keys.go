@@ -15,6 +15,7 @@ const (
 	ConditionsPrefix  = "ecs/condition/"
 	HealthPrefix      = "ecs/health/"
 	EventPrefix       = "ecs/event/"
+	ResponsePrefix    = "ecs/response/"
 
 	electionPrefix = "ecs/leader/daemon-scheduler"
 )

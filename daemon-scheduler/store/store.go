@@ -6,7 +6,8 @@
 //	ecs/readiness/<attribute>/<instance ARN>    a readiness attribute that Blox has set; its name is URL-escaped
 //	ecs/condition/<environment>                 conditions of the environment that only the leader observes
 //	ecs/health/<environment>/<task ARN>         the last result of the task's container health checks
-//	ecs/event/<time>-<part of a UUID>           a batch of service events, kept for an hour (package events)
+//	ecs/event/<time>-<part of a UUID>           a batch of service events, kept for two weeks (package events)
+//	ecs/response/<SHA-256 of Idempotency-Key>   the response to a request that clients may repeat, kept for a day
 //	ecs/leader/daemon-scheduler/…               the election
 //	ecs/data-id                                 a random id, by which a wiped etcd is detected (package etcd)
 //
@@ -32,6 +33,7 @@ type Store struct {
 	committed CommitListener
 	monitor   *etcd.Monitor // nil: replaced data is not detected
 	space     *etcd.Space
+	responses responses
 }
 
 // CommitListener applies committed changes to a cache, so that the leader's next reconciliation is not behind its own
@@ -45,7 +47,8 @@ type CommitListener interface {
 
 // New returns a store that uses client. The caller closes client.
 func New(client *clientv3.Client, log logrus.FieldLogger) *Store {
-	return &Store{client: client, log: log, space: etcd.NewSpace(client)}
+	s := &Store{client: client, log: log, space: etcd.NewSpace(client)}
+	return s.WithResponses(DefaultResponseRetention, MaxResponses)
 }
 
 // WithMonitor makes DataContext and leadership end when the monitor detects that etcd's data was replaced. It must be
@@ -106,33 +109,49 @@ func (s *Store) List(ctx context.Context) ([]environment.Environment, error) {
 
 // Create stores a new environment. It returns environment.ErrExists if the name is taken.
 func (s *Store) Create(ctx context.Context, e environment.Environment) error {
+	return s.CreateOnce(ctx, e, nil)
+}
+
+// CreateOnce is Create for a request with an Idempotency-Key, unless that is nil. It stores the response too, and
+// returns ErrResponseStored if the request has been executed already.
+func (s *Store) CreateOnce(ctx context.Context, e environment.Environment, request *KeyedRequest) error {
 	value, err := json.Marshal(e)
 	if err != nil {
 		return fmt.Errorf("encode environment %s: %w", e.Name, err)
 	}
 	key := EnvironmentKey(e.Name)
-	done, err := s.client.Txn(ctx).
-		If(clientv3.Compare(clientv3.CreateRevision(key), "=", 0)).
-		Then(clientv3.OpPut(key, string(value))).
-		Else(clientv3.OpGet(key)).Commit()
+	done, err := s.write(ctx, request, e,
+		clientv3.Compare(clientv3.CreateRevision(key), "=", 0), clientv3.OpPut(key, string(value)))
 	if err != nil {
 		return fmt.Errorf("create environment %s: %w", e.Name, classify(err))
 	}
-	if !done.Succeeded {
-		stored := done.Responses[0].GetResponseRange().Kvs
-		// The etcd client may have retried a transaction that had succeeded. The deployment token makes records unique.
-		if len(stored) == 1 && string(stored[0].Value) == string(value) {
-			return nil
-		}
-		return environment.Exists(e.Name)
+	if done.Succeeded {
+		return nil
 	}
-	return nil
+	stored, err := s.client.Get(ctx, key)
+	if err != nil {
+		return fmt.Errorf("create environment %s: %w", e.Name, classify(err))
+	}
+	// The etcd client may have retried a transaction that had succeeded. The deployment token makes records unique.
+	if request == nil && len(stored.Kvs) == 1 && string(stored.Kvs[0].Value) == string(value) {
+		return nil
+	}
+	return environment.Exists(e.Name)
 }
 
 // Update changes an environment and returns the stored result. It calls change again if another writer was faster,
 // returns change's error unchanged, and does not write if nothing changed.
 func (s *Store) Update(
 	ctx context.Context, name string, change func(environment.Environment) (environment.Environment, error),
+) (environment.Environment, error) {
+	return s.UpdateOnce(ctx, name, nil, change)
+}
+
+// UpdateOnce is Update for a request with an Idempotency-Key, unless that is nil. It stores the response too, and
+// returns ErrResponseStored if the request has been executed already.
+func (s *Store) UpdateOnce(
+	ctx context.Context, name string, request *KeyedRequest,
+	change func(environment.Environment) (environment.Environment, error),
 ) (environment.Environment, error) {
 	for {
 		e, err := s.Get(ctx, name)
@@ -147,17 +166,26 @@ func (s *Store) Update(
 		if err != nil {
 			return e, fmt.Errorf("encode environment %s: %w", name, err)
 		}
-		if stored, err := json.Marshal(e); err == nil && string(stored) == string(value) {
+		var ops []clientv3.Op
+		stored, err := json.Marshal(e)
+		switch unchanged := err == nil && string(stored) == string(value); {
+		case unchanged && request == nil:
 			return e, nil
+		case unchanged:
+			next = e
+		default:
+			next.StoredVersion = 0 // nothing is cached for it
+			ops = append(ops, clientv3.OpPut(EnvironmentKey(name), string(value)))
 		}
-		done, err := s.client.Txn(ctx).
-			If(clientv3.Compare(clientv3.ModRevision(EnvironmentKey(name)), "=", e.StoredVersion)).
-			Then(clientv3.OpPut(EnvironmentKey(name), string(value))).Commit()
+		guard := clientv3.Compare(clientv3.ModRevision(EnvironmentKey(name)), "=", e.StoredVersion)
+		done, err := s.write(ctx, request, next, guard, ops...)
 		if err != nil {
 			return e, fmt.Errorf("update environment %s: %w", name, classify(err))
 		}
 		if done.Succeeded {
-			next.StoredVersion = done.Header.Revision
+			if len(ops) > 0 {
+				next.StoredVersion = done.Header.Revision
+			}
 			next.Incarnation = e.Incarnation
 			return next, nil
 		}

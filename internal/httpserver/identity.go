@@ -1,6 +1,7 @@
 package httpserver
 
 import (
+	"cmp"
 	"context"
 	"net/http"
 )
@@ -24,16 +25,17 @@ func identity(r *http.Request) (client Identity, known bool) {
 	return client, known
 }
 
-// Client returns who sent a request: the authenticated client, else the subject of the client's certificate if it has
-// one, else its address.
-func Client(r *http.Request) string {
+// Client returns who sent a request: the authenticated client, else its address.
+func Client(r *http.Request) string { return cmp.Or(AuthenticatedClient(r), r.RemoteAddr) }
+
+// AuthenticatedClient returns the authenticated client of a request, else the subject of the client's certificate;
+// empty if it has none.
+func AuthenticatedClient(r *http.Request) string {
 	if client, known := identity(r); known {
 		return client.Name
 	}
 	if r.TLS != nil && len(r.TLS.PeerCertificates) > 0 {
-		if subject := r.TLS.PeerCertificates[0].Subject.String(); subject != "" {
-			return subject
-		}
+		return r.TLS.PeerCertificates[0].Subject.String()
 	}
-	return r.RemoteAddr
+	return ""
 }

@@ -19,17 +19,25 @@ const (
 )
 
 // JSON responds with v as one JSON value and a newline. It panics if v cannot be encoded, which is a programming error.
-func JSON(w http.ResponseWriter, status int, v any) {
+func JSON(w http.ResponseWriter, status int, v any) { WriteJSON(w, status, EncodeJSON(v)) }
+
+// EncodeJSON returns v as one JSON value and a newline. It panics like JSON.
+func EncodeJSON(v any) []byte {
 	var body bytes.Buffer
 	encoder := json.NewEncoder(&body)
 	encoder.SetEscapeHTML(false)
 	if err := encoder.Encode(v); err != nil {
 		panic(err)
 	}
+	return body.Bytes()
+}
+
+// WriteJSON responds with an encoded JSON value.
+func WriteJSON(w http.ResponseWriter, status int, body []byte) {
 	w.Header().Set("Content-Type", ContentTypeJSON)
-	w.Header().Set("Content-Length", strconv.Itoa(body.Len()))
+	w.Header().Set("Content-Length", strconv.Itoa(len(body)))
 	w.WriteHeader(status)
-	_, _ = w.Write(body.Bytes()) // fails only if the client has left
+	_, _ = w.Write(body) // fails only if the client has left
 }
 
 // SpecHandler serves an API's OpenAPI document.

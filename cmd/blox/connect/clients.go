@@ -22,6 +22,8 @@ import (
 	ds "github.com/blox/blox/swagger/daemon-scheduler/v1/client/operations"
 )
 
+const schedulerName = "daemon-scheduler"
+
 // Clients are the clients of both services and of the simulator. Every error of theirs is, or wraps, a *CallError.
 type Clients struct {
 	Scheduler ds.ClientService
@@ -55,7 +57,7 @@ func Open(ctx context.Context, cfg Config, getenv func(string) string) (*Clients
 			next: base, region: aws.Region, credentials: aws.Credentials, sign: v4.NewSigner(), now: time.Now,
 		}
 	}
-	scheduler := service{"daemon-scheduler", "--endpoint", "BLOX_ENDPOINT", cfg.Endpoint, cfg, token}
+	scheduler := service{schedulerName, "--endpoint", "BLOX_ENDPOINT", cfg.Endpoint, cfg, token}
 	state := service{"cluster-state-service", "--css-endpoint", "BLOX_CSS_ENDPOINT", cfg.cssEndpoint(), cfg, token}
 	sim := service{"the simulator", "--sim-endpoint", "BLOX_SIM_ENDPOINT", cfg.SimEndpoint, cfg, nil}
 	return &Clients{

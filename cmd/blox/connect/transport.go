@@ -9,6 +9,7 @@ import (
 
 	"github.com/go-openapi/runtime"
 	"github.com/go-openapi/strfmt"
+	"github.com/google/uuid"
 
 	"github.com/blox/blox/internal/version"
 )
@@ -75,6 +76,10 @@ func (t *transport) SubmitContext(ctx context.Context, op *runtime.ClientOperati
 		defer cancel()
 		ctx = limited
 	}
+	key := ""
+	if t.isKeyed(op) {
+		key = uuid.NewString()
+	}
 	params, reader := op.Params, op.Reader
 	op.Params = runtime.ClientRequestWriterFunc(func(r runtime.ClientRequest, formats strfmt.Registry) error {
 		if err := params.WriteToRequest(r, formats); err != nil {
@@ -85,6 +90,11 @@ func (t *transport) SubmitContext(ctx context.Context, op *runtime.ClientOperati
 		}
 		if header := t.service.token.Header(); header != "" {
 			if err := r.SetHeaderParam("Authorization", header); err != nil {
+				return err
+			}
+		}
+		if key != "" && r.GetHeaderParams().Get(keyHeader) == "" {
+			if err := r.SetHeaderParam(keyHeader, key); err != nil {
 				return err
 			}
 		}
@@ -101,7 +111,7 @@ func (t *transport) SubmitContext(ctx context.Context, op *runtime.ClientOperati
 			}
 			return nil, &ResponseError{response.Code(), strings.TrimSpace(string(text))}
 		})
-	result, err := t.inner.SubmitContext(ctx, op)
+	result, err := t.submit(ctx, op)
 	if err != nil {
 		return nil, t.service.wrap(callerCtx, err)
 	}

@@ -45,8 +45,32 @@ func (o *GetInstanceReader) ReadResponse(response runtime.ClientResponse, consum
 			return nil, err
 		}
 		return nil, result
+	case 403:
+		result := NewGetInstanceForbidden()
+		if err := result.readResponse(response, consumer, o.formats); err != nil {
+			return nil, err
+		}
+		return nil, result
 	case 404:
 		result := NewGetInstanceNotFound()
+		if err := result.readResponse(response, consumer, o.formats); err != nil {
+			return nil, err
+		}
+		return nil, result
+	case 405:
+		result := NewGetInstanceMethodNotAllowed()
+		if err := result.readResponse(response, consumer, o.formats); err != nil {
+			return nil, err
+		}
+		return nil, result
+	case 413:
+		result := NewGetInstanceRequestEntityTooLarge()
+		if err := result.readResponse(response, consumer, o.formats); err != nil {
+			return nil, err
+		}
+		return nil, result
+	case 431:
+		result := NewGetInstanceRequestHeaderFieldsTooLarge()
 		if err := result.readResponse(response, consumer, o.formats); err != nil {
 			return nil, err
 		}
@@ -373,6 +397,72 @@ func (o *GetInstanceUnauthorized) readResponse(response runtime.ClientResponse, 
 	return nil
 }
 
+// NewGetInstanceForbidden creates a GetInstanceForbidden with default headers values
+func NewGetInstanceForbidden() *GetInstanceForbidden {
+	return &GetInstanceForbidden{}
+}
+
+// GetInstanceForbidden describes a response with status code 403, with default header values.
+//
+// The role of the client does not allow the operation (--access-file).
+type GetInstanceForbidden struct {
+	Payload string
+}
+
+// IsSuccess returns true when this get instance forbidden response has a 2xx status code
+func (o *GetInstanceForbidden) IsSuccess() bool {
+	return false
+}
+
+// IsRedirect returns true when this get instance forbidden response has a 3xx status code
+func (o *GetInstanceForbidden) IsRedirect() bool {
+	return false
+}
+
+// IsClientError returns true when this get instance forbidden response has a 4xx status code
+func (o *GetInstanceForbidden) IsClientError() bool {
+	return true
+}
+
+// IsServerError returns true when this get instance forbidden response has a 5xx status code
+func (o *GetInstanceForbidden) IsServerError() bool {
+	return false
+}
+
+// IsCode returns true when this get instance forbidden response a status code equal to that given
+func (o *GetInstanceForbidden) IsCode(code int) bool {
+	return code == 403
+}
+
+// Code gets the status code for the get instance forbidden response
+func (o *GetInstanceForbidden) Code() int {
+	return 403
+}
+
+func (o *GetInstanceForbidden) Error() string {
+	payload, _ := json.Marshal(o.Payload)
+	return fmt.Sprintf("[GET /instances/{cluster}/{arn}][%d] getInstanceForbidden %s", 403, payload)
+}
+
+func (o *GetInstanceForbidden) String() string {
+	payload, _ := json.Marshal(o.Payload)
+	return fmt.Sprintf("[GET /instances/{cluster}/{arn}][%d] getInstanceForbidden %s", 403, payload)
+}
+
+func (o *GetInstanceForbidden) GetPayload() string {
+	return o.Payload
+}
+
+func (o *GetInstanceForbidden) readResponse(response runtime.ClientResponse, consumer runtime.Consumer, formats strfmt.Registry) error {
+
+	// response payload
+	if err := consumer.Consume(response.Body(), &o.Payload); err != nil && !stderrors.Is(err, io.EOF) {
+		return err
+	}
+
+	return nil
+}
+
 // NewGetInstanceNotFound creates a GetInstanceNotFound with default headers values
 func NewGetInstanceNotFound() *GetInstanceNotFound {
 	return &GetInstanceNotFound{}
@@ -430,6 +520,204 @@ func (o *GetInstanceNotFound) GetPayload() string {
 }
 
 func (o *GetInstanceNotFound) readResponse(response runtime.ClientResponse, consumer runtime.Consumer, formats strfmt.Registry) error {
+
+	// response payload
+	if err := consumer.Consume(response.Body(), &o.Payload); err != nil && !stderrors.Is(err, io.EOF) {
+		return err
+	}
+
+	return nil
+}
+
+// NewGetInstanceMethodNotAllowed creates a GetInstanceMethodNotAllowed with default headers values
+func NewGetInstanceMethodNotAllowed() *GetInstanceMethodNotAllowed {
+	return &GetInstanceMethodNotAllowed{}
+}
+
+// GetInstanceMethodNotAllowed describes a response with status code 405, with default header values.
+//
+// The path, or the address (--read-only-bind), does not serve the method. The header Allow lists those that it serves.
+type GetInstanceMethodNotAllowed struct {
+	Payload string
+}
+
+// IsSuccess returns true when this get instance method not allowed response has a 2xx status code
+func (o *GetInstanceMethodNotAllowed) IsSuccess() bool {
+	return false
+}
+
+// IsRedirect returns true when this get instance method not allowed response has a 3xx status code
+func (o *GetInstanceMethodNotAllowed) IsRedirect() bool {
+	return false
+}
+
+// IsClientError returns true when this get instance method not allowed response has a 4xx status code
+func (o *GetInstanceMethodNotAllowed) IsClientError() bool {
+	return true
+}
+
+// IsServerError returns true when this get instance method not allowed response has a 5xx status code
+func (o *GetInstanceMethodNotAllowed) IsServerError() bool {
+	return false
+}
+
+// IsCode returns true when this get instance method not allowed response a status code equal to that given
+func (o *GetInstanceMethodNotAllowed) IsCode(code int) bool {
+	return code == 405
+}
+
+// Code gets the status code for the get instance method not allowed response
+func (o *GetInstanceMethodNotAllowed) Code() int {
+	return 405
+}
+
+func (o *GetInstanceMethodNotAllowed) Error() string {
+	payload, _ := json.Marshal(o.Payload)
+	return fmt.Sprintf("[GET /instances/{cluster}/{arn}][%d] getInstanceMethodNotAllowed %s", 405, payload)
+}
+
+func (o *GetInstanceMethodNotAllowed) String() string {
+	payload, _ := json.Marshal(o.Payload)
+	return fmt.Sprintf("[GET /instances/{cluster}/{arn}][%d] getInstanceMethodNotAllowed %s", 405, payload)
+}
+
+func (o *GetInstanceMethodNotAllowed) GetPayload() string {
+	return o.Payload
+}
+
+func (o *GetInstanceMethodNotAllowed) readResponse(response runtime.ClientResponse, consumer runtime.Consumer, formats strfmt.Registry) error {
+
+	// response payload
+	if err := consumer.Consume(response.Body(), &o.Payload); err != nil && !stderrors.Is(err, io.EOF) {
+		return err
+	}
+
+	return nil
+}
+
+// NewGetInstanceRequestEntityTooLarge creates a GetInstanceRequestEntityTooLarge with default headers values
+func NewGetInstanceRequestEntityTooLarge() *GetInstanceRequestEntityTooLarge {
+	return &GetInstanceRequestEntityTooLarge{}
+}
+
+// GetInstanceRequestEntityTooLarge describes a response with status code 413, with default header values.
+//
+// The body is larger than 1 MiB.
+type GetInstanceRequestEntityTooLarge struct {
+	Payload string
+}
+
+// IsSuccess returns true when this get instance request entity too large response has a 2xx status code
+func (o *GetInstanceRequestEntityTooLarge) IsSuccess() bool {
+	return false
+}
+
+// IsRedirect returns true when this get instance request entity too large response has a 3xx status code
+func (o *GetInstanceRequestEntityTooLarge) IsRedirect() bool {
+	return false
+}
+
+// IsClientError returns true when this get instance request entity too large response has a 4xx status code
+func (o *GetInstanceRequestEntityTooLarge) IsClientError() bool {
+	return true
+}
+
+// IsServerError returns true when this get instance request entity too large response has a 5xx status code
+func (o *GetInstanceRequestEntityTooLarge) IsServerError() bool {
+	return false
+}
+
+// IsCode returns true when this get instance request entity too large response a status code equal to that given
+func (o *GetInstanceRequestEntityTooLarge) IsCode(code int) bool {
+	return code == 413
+}
+
+// Code gets the status code for the get instance request entity too large response
+func (o *GetInstanceRequestEntityTooLarge) Code() int {
+	return 413
+}
+
+func (o *GetInstanceRequestEntityTooLarge) Error() string {
+	payload, _ := json.Marshal(o.Payload)
+	return fmt.Sprintf("[GET /instances/{cluster}/{arn}][%d] getInstanceRequestEntityTooLarge %s", 413, payload)
+}
+
+func (o *GetInstanceRequestEntityTooLarge) String() string {
+	payload, _ := json.Marshal(o.Payload)
+	return fmt.Sprintf("[GET /instances/{cluster}/{arn}][%d] getInstanceRequestEntityTooLarge %s", 413, payload)
+}
+
+func (o *GetInstanceRequestEntityTooLarge) GetPayload() string {
+	return o.Payload
+}
+
+func (o *GetInstanceRequestEntityTooLarge) readResponse(response runtime.ClientResponse, consumer runtime.Consumer, formats strfmt.Registry) error {
+
+	// response payload
+	if err := consumer.Consume(response.Body(), &o.Payload); err != nil && !stderrors.Is(err, io.EOF) {
+		return err
+	}
+
+	return nil
+}
+
+// NewGetInstanceRequestHeaderFieldsTooLarge creates a GetInstanceRequestHeaderFieldsTooLarge with default headers values
+func NewGetInstanceRequestHeaderFieldsTooLarge() *GetInstanceRequestHeaderFieldsTooLarge {
+	return &GetInstanceRequestHeaderFieldsTooLarge{}
+}
+
+// GetInstanceRequestHeaderFieldsTooLarge describes a response with status code 431, with default header values.
+//
+// The header is larger than 64 KiB. This error is always text.
+type GetInstanceRequestHeaderFieldsTooLarge struct {
+	Payload string
+}
+
+// IsSuccess returns true when this get instance request header fields too large response has a 2xx status code
+func (o *GetInstanceRequestHeaderFieldsTooLarge) IsSuccess() bool {
+	return false
+}
+
+// IsRedirect returns true when this get instance request header fields too large response has a 3xx status code
+func (o *GetInstanceRequestHeaderFieldsTooLarge) IsRedirect() bool {
+	return false
+}
+
+// IsClientError returns true when this get instance request header fields too large response has a 4xx status code
+func (o *GetInstanceRequestHeaderFieldsTooLarge) IsClientError() bool {
+	return true
+}
+
+// IsServerError returns true when this get instance request header fields too large response has a 5xx status code
+func (o *GetInstanceRequestHeaderFieldsTooLarge) IsServerError() bool {
+	return false
+}
+
+// IsCode returns true when this get instance request header fields too large response a status code equal to that given
+func (o *GetInstanceRequestHeaderFieldsTooLarge) IsCode(code int) bool {
+	return code == 431
+}
+
+// Code gets the status code for the get instance request header fields too large response
+func (o *GetInstanceRequestHeaderFieldsTooLarge) Code() int {
+	return 431
+}
+
+func (o *GetInstanceRequestHeaderFieldsTooLarge) Error() string {
+	payload, _ := json.Marshal(o.Payload)
+	return fmt.Sprintf("[GET /instances/{cluster}/{arn}][%d] getInstanceRequestHeaderFieldsTooLarge %s", 431, payload)
+}
+
+func (o *GetInstanceRequestHeaderFieldsTooLarge) String() string {
+	payload, _ := json.Marshal(o.Payload)
+	return fmt.Sprintf("[GET /instances/{cluster}/{arn}][%d] getInstanceRequestHeaderFieldsTooLarge %s", 431, payload)
+}
+
+func (o *GetInstanceRequestHeaderFieldsTooLarge) GetPayload() string {
+	return o.Payload
+}
+
+func (o *GetInstanceRequestHeaderFieldsTooLarge) readResponse(response runtime.ClientResponse, consumer runtime.Consumer, formats strfmt.Registry) error {
 
 	// response payload
 	if err := consumer.Consume(response.Body(), &o.Payload); err != nil && !stderrors.Is(err, io.EOF) {

@@ -26,6 +26,24 @@ func (o *GetOpenAPIReader) ReadResponse(response runtime.ClientResponse, consume
 			return nil, err
 		}
 		return result, nil
+	case 405:
+		result := NewGetOpenAPIMethodNotAllowed()
+		if err := result.readResponse(response, consumer, o.formats); err != nil {
+			return nil, err
+		}
+		return nil, result
+	case 413:
+		result := NewGetOpenAPIRequestEntityTooLarge()
+		if err := result.readResponse(response, consumer, o.formats); err != nil {
+			return nil, err
+		}
+		return nil, result
+	case 431:
+		result := NewGetOpenAPIRequestHeaderFieldsTooLarge()
+		if err := result.readResponse(response, consumer, o.formats); err != nil {
+			return nil, err
+		}
+		return nil, result
 	default:
 		return nil, runtime.NewAPIError("[GET /openapi.json] GetOpenAPI", response, response.Code())
 	}
@@ -88,6 +106,204 @@ func (o *GetOpenAPIOK) GetPayload() any {
 }
 
 func (o *GetOpenAPIOK) readResponse(response runtime.ClientResponse, consumer runtime.Consumer, formats strfmt.Registry) error {
+
+	// response payload
+	if err := consumer.Consume(response.Body(), &o.Payload); err != nil && !stderrors.Is(err, io.EOF) {
+		return err
+	}
+
+	return nil
+}
+
+// NewGetOpenAPIMethodNotAllowed creates a GetOpenAPIMethodNotAllowed with default headers values
+func NewGetOpenAPIMethodNotAllowed() *GetOpenAPIMethodNotAllowed {
+	return &GetOpenAPIMethodNotAllowed{}
+}
+
+// GetOpenAPIMethodNotAllowed describes a response with status code 405, with default header values.
+//
+// The path, or the address (--read-only-bind), does not serve the method. The header Allow lists those that it serves.
+type GetOpenAPIMethodNotAllowed struct {
+	Payload string
+}
+
+// IsSuccess returns true when this get open Api method not allowed response has a 2xx status code
+func (o *GetOpenAPIMethodNotAllowed) IsSuccess() bool {
+	return false
+}
+
+// IsRedirect returns true when this get open Api method not allowed response has a 3xx status code
+func (o *GetOpenAPIMethodNotAllowed) IsRedirect() bool {
+	return false
+}
+
+// IsClientError returns true when this get open Api method not allowed response has a 4xx status code
+func (o *GetOpenAPIMethodNotAllowed) IsClientError() bool {
+	return true
+}
+
+// IsServerError returns true when this get open Api method not allowed response has a 5xx status code
+func (o *GetOpenAPIMethodNotAllowed) IsServerError() bool {
+	return false
+}
+
+// IsCode returns true when this get open Api method not allowed response a status code equal to that given
+func (o *GetOpenAPIMethodNotAllowed) IsCode(code int) bool {
+	return code == 405
+}
+
+// Code gets the status code for the get open Api method not allowed response
+func (o *GetOpenAPIMethodNotAllowed) Code() int {
+	return 405
+}
+
+func (o *GetOpenAPIMethodNotAllowed) Error() string {
+	payload, _ := json.Marshal(o.Payload)
+	return fmt.Sprintf("[GET /openapi.json][%d] getOpenApiMethodNotAllowed %s", 405, payload)
+}
+
+func (o *GetOpenAPIMethodNotAllowed) String() string {
+	payload, _ := json.Marshal(o.Payload)
+	return fmt.Sprintf("[GET /openapi.json][%d] getOpenApiMethodNotAllowed %s", 405, payload)
+}
+
+func (o *GetOpenAPIMethodNotAllowed) GetPayload() string {
+	return o.Payload
+}
+
+func (o *GetOpenAPIMethodNotAllowed) readResponse(response runtime.ClientResponse, consumer runtime.Consumer, formats strfmt.Registry) error {
+
+	// response payload
+	if err := consumer.Consume(response.Body(), &o.Payload); err != nil && !stderrors.Is(err, io.EOF) {
+		return err
+	}
+
+	return nil
+}
+
+// NewGetOpenAPIRequestEntityTooLarge creates a GetOpenAPIRequestEntityTooLarge with default headers values
+func NewGetOpenAPIRequestEntityTooLarge() *GetOpenAPIRequestEntityTooLarge {
+	return &GetOpenAPIRequestEntityTooLarge{}
+}
+
+// GetOpenAPIRequestEntityTooLarge describes a response with status code 413, with default header values.
+//
+// The body is larger than 1 MiB.
+type GetOpenAPIRequestEntityTooLarge struct {
+	Payload string
+}
+
+// IsSuccess returns true when this get open Api request entity too large response has a 2xx status code
+func (o *GetOpenAPIRequestEntityTooLarge) IsSuccess() bool {
+	return false
+}
+
+// IsRedirect returns true when this get open Api request entity too large response has a 3xx status code
+func (o *GetOpenAPIRequestEntityTooLarge) IsRedirect() bool {
+	return false
+}
+
+// IsClientError returns true when this get open Api request entity too large response has a 4xx status code
+func (o *GetOpenAPIRequestEntityTooLarge) IsClientError() bool {
+	return true
+}
+
+// IsServerError returns true when this get open Api request entity too large response has a 5xx status code
+func (o *GetOpenAPIRequestEntityTooLarge) IsServerError() bool {
+	return false
+}
+
+// IsCode returns true when this get open Api request entity too large response a status code equal to that given
+func (o *GetOpenAPIRequestEntityTooLarge) IsCode(code int) bool {
+	return code == 413
+}
+
+// Code gets the status code for the get open Api request entity too large response
+func (o *GetOpenAPIRequestEntityTooLarge) Code() int {
+	return 413
+}
+
+func (o *GetOpenAPIRequestEntityTooLarge) Error() string {
+	payload, _ := json.Marshal(o.Payload)
+	return fmt.Sprintf("[GET /openapi.json][%d] getOpenApiRequestEntityTooLarge %s", 413, payload)
+}
+
+func (o *GetOpenAPIRequestEntityTooLarge) String() string {
+	payload, _ := json.Marshal(o.Payload)
+	return fmt.Sprintf("[GET /openapi.json][%d] getOpenApiRequestEntityTooLarge %s", 413, payload)
+}
+
+func (o *GetOpenAPIRequestEntityTooLarge) GetPayload() string {
+	return o.Payload
+}
+
+func (o *GetOpenAPIRequestEntityTooLarge) readResponse(response runtime.ClientResponse, consumer runtime.Consumer, formats strfmt.Registry) error {
+
+	// response payload
+	if err := consumer.Consume(response.Body(), &o.Payload); err != nil && !stderrors.Is(err, io.EOF) {
+		return err
+	}
+
+	return nil
+}
+
+// NewGetOpenAPIRequestHeaderFieldsTooLarge creates a GetOpenAPIRequestHeaderFieldsTooLarge with default headers values
+func NewGetOpenAPIRequestHeaderFieldsTooLarge() *GetOpenAPIRequestHeaderFieldsTooLarge {
+	return &GetOpenAPIRequestHeaderFieldsTooLarge{}
+}
+
+// GetOpenAPIRequestHeaderFieldsTooLarge describes a response with status code 431, with default header values.
+//
+// The header is larger than 64 KiB. This error is always text.
+type GetOpenAPIRequestHeaderFieldsTooLarge struct {
+	Payload string
+}
+
+// IsSuccess returns true when this get open Api request header fields too large response has a 2xx status code
+func (o *GetOpenAPIRequestHeaderFieldsTooLarge) IsSuccess() bool {
+	return false
+}
+
+// IsRedirect returns true when this get open Api request header fields too large response has a 3xx status code
+func (o *GetOpenAPIRequestHeaderFieldsTooLarge) IsRedirect() bool {
+	return false
+}
+
+// IsClientError returns true when this get open Api request header fields too large response has a 4xx status code
+func (o *GetOpenAPIRequestHeaderFieldsTooLarge) IsClientError() bool {
+	return true
+}
+
+// IsServerError returns true when this get open Api request header fields too large response has a 5xx status code
+func (o *GetOpenAPIRequestHeaderFieldsTooLarge) IsServerError() bool {
+	return false
+}
+
+// IsCode returns true when this get open Api request header fields too large response a status code equal to that given
+func (o *GetOpenAPIRequestHeaderFieldsTooLarge) IsCode(code int) bool {
+	return code == 431
+}
+
+// Code gets the status code for the get open Api request header fields too large response
+func (o *GetOpenAPIRequestHeaderFieldsTooLarge) Code() int {
+	return 431
+}
+
+func (o *GetOpenAPIRequestHeaderFieldsTooLarge) Error() string {
+	payload, _ := json.Marshal(o.Payload)
+	return fmt.Sprintf("[GET /openapi.json][%d] getOpenApiRequestHeaderFieldsTooLarge %s", 431, payload)
+}
+
+func (o *GetOpenAPIRequestHeaderFieldsTooLarge) String() string {
+	payload, _ := json.Marshal(o.Payload)
+	return fmt.Sprintf("[GET /openapi.json][%d] getOpenApiRequestHeaderFieldsTooLarge %s", 431, payload)
+}
+
+func (o *GetOpenAPIRequestHeaderFieldsTooLarge) GetPayload() string {
+	return o.Payload
+}
+
+func (o *GetOpenAPIRequestHeaderFieldsTooLarge) readResponse(response runtime.ClientResponse, consumer runtime.Consumer, formats strfmt.Registry) error {
 
 	// response payload
 	if err := consumer.Consume(response.Body(), &o.Payload); err != nil && !stderrors.Is(err, io.EOF) {

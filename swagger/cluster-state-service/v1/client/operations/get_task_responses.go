@@ -45,8 +45,32 @@ func (o *GetTaskReader) ReadResponse(response runtime.ClientResponse, consumer r
 			return nil, err
 		}
 		return nil, result
+	case 403:
+		result := NewGetTaskForbidden()
+		if err := result.readResponse(response, consumer, o.formats); err != nil {
+			return nil, err
+		}
+		return nil, result
 	case 404:
 		result := NewGetTaskNotFound()
+		if err := result.readResponse(response, consumer, o.formats); err != nil {
+			return nil, err
+		}
+		return nil, result
+	case 405:
+		result := NewGetTaskMethodNotAllowed()
+		if err := result.readResponse(response, consumer, o.formats); err != nil {
+			return nil, err
+		}
+		return nil, result
+	case 413:
+		result := NewGetTaskRequestEntityTooLarge()
+		if err := result.readResponse(response, consumer, o.formats); err != nil {
+			return nil, err
+		}
+		return nil, result
+	case 431:
+		result := NewGetTaskRequestHeaderFieldsTooLarge()
 		if err := result.readResponse(response, consumer, o.formats); err != nil {
 			return nil, err
 		}
@@ -373,6 +397,72 @@ func (o *GetTaskUnauthorized) readResponse(response runtime.ClientResponse, cons
 	return nil
 }
 
+// NewGetTaskForbidden creates a GetTaskForbidden with default headers values
+func NewGetTaskForbidden() *GetTaskForbidden {
+	return &GetTaskForbidden{}
+}
+
+// GetTaskForbidden describes a response with status code 403, with default header values.
+//
+// The role of the client does not allow the operation (--access-file).
+type GetTaskForbidden struct {
+	Payload string
+}
+
+// IsSuccess returns true when this get task forbidden response has a 2xx status code
+func (o *GetTaskForbidden) IsSuccess() bool {
+	return false
+}
+
+// IsRedirect returns true when this get task forbidden response has a 3xx status code
+func (o *GetTaskForbidden) IsRedirect() bool {
+	return false
+}
+
+// IsClientError returns true when this get task forbidden response has a 4xx status code
+func (o *GetTaskForbidden) IsClientError() bool {
+	return true
+}
+
+// IsServerError returns true when this get task forbidden response has a 5xx status code
+func (o *GetTaskForbidden) IsServerError() bool {
+	return false
+}
+
+// IsCode returns true when this get task forbidden response a status code equal to that given
+func (o *GetTaskForbidden) IsCode(code int) bool {
+	return code == 403
+}
+
+// Code gets the status code for the get task forbidden response
+func (o *GetTaskForbidden) Code() int {
+	return 403
+}
+
+func (o *GetTaskForbidden) Error() string {
+	payload, _ := json.Marshal(o.Payload)
+	return fmt.Sprintf("[GET /tasks/{cluster}/{arn}][%d] getTaskForbidden %s", 403, payload)
+}
+
+func (o *GetTaskForbidden) String() string {
+	payload, _ := json.Marshal(o.Payload)
+	return fmt.Sprintf("[GET /tasks/{cluster}/{arn}][%d] getTaskForbidden %s", 403, payload)
+}
+
+func (o *GetTaskForbidden) GetPayload() string {
+	return o.Payload
+}
+
+func (o *GetTaskForbidden) readResponse(response runtime.ClientResponse, consumer runtime.Consumer, formats strfmt.Registry) error {
+
+	// response payload
+	if err := consumer.Consume(response.Body(), &o.Payload); err != nil && !stderrors.Is(err, io.EOF) {
+		return err
+	}
+
+	return nil
+}
+
 // NewGetTaskNotFound creates a GetTaskNotFound with default headers values
 func NewGetTaskNotFound() *GetTaskNotFound {
 	return &GetTaskNotFound{}
@@ -430,6 +520,204 @@ func (o *GetTaskNotFound) GetPayload() string {
 }
 
 func (o *GetTaskNotFound) readResponse(response runtime.ClientResponse, consumer runtime.Consumer, formats strfmt.Registry) error {
+
+	// response payload
+	if err := consumer.Consume(response.Body(), &o.Payload); err != nil && !stderrors.Is(err, io.EOF) {
+		return err
+	}
+
+	return nil
+}
+
+// NewGetTaskMethodNotAllowed creates a GetTaskMethodNotAllowed with default headers values
+func NewGetTaskMethodNotAllowed() *GetTaskMethodNotAllowed {
+	return &GetTaskMethodNotAllowed{}
+}
+
+// GetTaskMethodNotAllowed describes a response with status code 405, with default header values.
+//
+// The path, or the address (--read-only-bind), does not serve the method. The header Allow lists those that it serves.
+type GetTaskMethodNotAllowed struct {
+	Payload string
+}
+
+// IsSuccess returns true when this get task method not allowed response has a 2xx status code
+func (o *GetTaskMethodNotAllowed) IsSuccess() bool {
+	return false
+}
+
+// IsRedirect returns true when this get task method not allowed response has a 3xx status code
+func (o *GetTaskMethodNotAllowed) IsRedirect() bool {
+	return false
+}
+
+// IsClientError returns true when this get task method not allowed response has a 4xx status code
+func (o *GetTaskMethodNotAllowed) IsClientError() bool {
+	return true
+}
+
+// IsServerError returns true when this get task method not allowed response has a 5xx status code
+func (o *GetTaskMethodNotAllowed) IsServerError() bool {
+	return false
+}
+
+// IsCode returns true when this get task method not allowed response a status code equal to that given
+func (o *GetTaskMethodNotAllowed) IsCode(code int) bool {
+	return code == 405
+}
+
+// Code gets the status code for the get task method not allowed response
+func (o *GetTaskMethodNotAllowed) Code() int {
+	return 405
+}
+
+func (o *GetTaskMethodNotAllowed) Error() string {
+	payload, _ := json.Marshal(o.Payload)
+	return fmt.Sprintf("[GET /tasks/{cluster}/{arn}][%d] getTaskMethodNotAllowed %s", 405, payload)
+}
+
+func (o *GetTaskMethodNotAllowed) String() string {
+	payload, _ := json.Marshal(o.Payload)
+	return fmt.Sprintf("[GET /tasks/{cluster}/{arn}][%d] getTaskMethodNotAllowed %s", 405, payload)
+}
+
+func (o *GetTaskMethodNotAllowed) GetPayload() string {
+	return o.Payload
+}
+
+func (o *GetTaskMethodNotAllowed) readResponse(response runtime.ClientResponse, consumer runtime.Consumer, formats strfmt.Registry) error {
+
+	// response payload
+	if err := consumer.Consume(response.Body(), &o.Payload); err != nil && !stderrors.Is(err, io.EOF) {
+		return err
+	}
+
+	return nil
+}
+
+// NewGetTaskRequestEntityTooLarge creates a GetTaskRequestEntityTooLarge with default headers values
+func NewGetTaskRequestEntityTooLarge() *GetTaskRequestEntityTooLarge {
+	return &GetTaskRequestEntityTooLarge{}
+}
+
+// GetTaskRequestEntityTooLarge describes a response with status code 413, with default header values.
+//
+// The body is larger than 1 MiB.
+type GetTaskRequestEntityTooLarge struct {
+	Payload string
+}
+
+// IsSuccess returns true when this get task request entity too large response has a 2xx status code
+func (o *GetTaskRequestEntityTooLarge) IsSuccess() bool {
+	return false
+}
+
+// IsRedirect returns true when this get task request entity too large response has a 3xx status code
+func (o *GetTaskRequestEntityTooLarge) IsRedirect() bool {
+	return false
+}
+
+// IsClientError returns true when this get task request entity too large response has a 4xx status code
+func (o *GetTaskRequestEntityTooLarge) IsClientError() bool {
+	return true
+}
+
+// IsServerError returns true when this get task request entity too large response has a 5xx status code
+func (o *GetTaskRequestEntityTooLarge) IsServerError() bool {
+	return false
+}
+
+// IsCode returns true when this get task request entity too large response a status code equal to that given
+func (o *GetTaskRequestEntityTooLarge) IsCode(code int) bool {
+	return code == 413
+}
+
+// Code gets the status code for the get task request entity too large response
+func (o *GetTaskRequestEntityTooLarge) Code() int {
+	return 413
+}
+
+func (o *GetTaskRequestEntityTooLarge) Error() string {
+	payload, _ := json.Marshal(o.Payload)
+	return fmt.Sprintf("[GET /tasks/{cluster}/{arn}][%d] getTaskRequestEntityTooLarge %s", 413, payload)
+}
+
+func (o *GetTaskRequestEntityTooLarge) String() string {
+	payload, _ := json.Marshal(o.Payload)
+	return fmt.Sprintf("[GET /tasks/{cluster}/{arn}][%d] getTaskRequestEntityTooLarge %s", 413, payload)
+}
+
+func (o *GetTaskRequestEntityTooLarge) GetPayload() string {
+	return o.Payload
+}
+
+func (o *GetTaskRequestEntityTooLarge) readResponse(response runtime.ClientResponse, consumer runtime.Consumer, formats strfmt.Registry) error {
+
+	// response payload
+	if err := consumer.Consume(response.Body(), &o.Payload); err != nil && !stderrors.Is(err, io.EOF) {
+		return err
+	}
+
+	return nil
+}
+
+// NewGetTaskRequestHeaderFieldsTooLarge creates a GetTaskRequestHeaderFieldsTooLarge with default headers values
+func NewGetTaskRequestHeaderFieldsTooLarge() *GetTaskRequestHeaderFieldsTooLarge {
+	return &GetTaskRequestHeaderFieldsTooLarge{}
+}
+
+// GetTaskRequestHeaderFieldsTooLarge describes a response with status code 431, with default header values.
+//
+// The header is larger than 64 KiB. This error is always text.
+type GetTaskRequestHeaderFieldsTooLarge struct {
+	Payload string
+}
+
+// IsSuccess returns true when this get task request header fields too large response has a 2xx status code
+func (o *GetTaskRequestHeaderFieldsTooLarge) IsSuccess() bool {
+	return false
+}
+
+// IsRedirect returns true when this get task request header fields too large response has a 3xx status code
+func (o *GetTaskRequestHeaderFieldsTooLarge) IsRedirect() bool {
+	return false
+}
+
+// IsClientError returns true when this get task request header fields too large response has a 4xx status code
+func (o *GetTaskRequestHeaderFieldsTooLarge) IsClientError() bool {
+	return true
+}
+
+// IsServerError returns true when this get task request header fields too large response has a 5xx status code
+func (o *GetTaskRequestHeaderFieldsTooLarge) IsServerError() bool {
+	return false
+}
+
+// IsCode returns true when this get task request header fields too large response a status code equal to that given
+func (o *GetTaskRequestHeaderFieldsTooLarge) IsCode(code int) bool {
+	return code == 431
+}
+
+// Code gets the status code for the get task request header fields too large response
+func (o *GetTaskRequestHeaderFieldsTooLarge) Code() int {
+	return 431
+}
+
+func (o *GetTaskRequestHeaderFieldsTooLarge) Error() string {
+	payload, _ := json.Marshal(o.Payload)
+	return fmt.Sprintf("[GET /tasks/{cluster}/{arn}][%d] getTaskRequestHeaderFieldsTooLarge %s", 431, payload)
+}
+
+func (o *GetTaskRequestHeaderFieldsTooLarge) String() string {
+	payload, _ := json.Marshal(o.Payload)
+	return fmt.Sprintf("[GET /tasks/{cluster}/{arn}][%d] getTaskRequestHeaderFieldsTooLarge %s", 431, payload)
+}
+
+func (o *GetTaskRequestHeaderFieldsTooLarge) GetPayload() string {
+	return o.Payload
+}
+
+func (o *GetTaskRequestHeaderFieldsTooLarge) readResponse(response runtime.ClientResponse, consumer runtime.Consumer, formats strfmt.Registry) error {
 
 	// response payload
 	if err := consumer.Consume(response.Body(), &o.Payload); err != nil && !stderrors.Is(err, io.EOF) {

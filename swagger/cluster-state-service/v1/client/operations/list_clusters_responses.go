@@ -45,6 +45,30 @@ func (o *ListClustersReader) ReadResponse(response runtime.ClientResponse, consu
 			return nil, err
 		}
 		return nil, result
+	case 403:
+		result := NewListClustersForbidden()
+		if err := result.readResponse(response, consumer, o.formats); err != nil {
+			return nil, err
+		}
+		return nil, result
+	case 405:
+		result := NewListClustersMethodNotAllowed()
+		if err := result.readResponse(response, consumer, o.formats); err != nil {
+			return nil, err
+		}
+		return nil, result
+	case 413:
+		result := NewListClustersRequestEntityTooLarge()
+		if err := result.readResponse(response, consumer, o.formats); err != nil {
+			return nil, err
+		}
+		return nil, result
+	case 431:
+		result := NewListClustersRequestHeaderFieldsTooLarge()
+		if err := result.readResponse(response, consumer, o.formats); err != nil {
+			return nil, err
+		}
+		return nil, result
 	case 500:
 		result := NewListClustersInternalServerError()
 		if err := result.readResponse(response, consumer, o.formats); err != nil {
@@ -358,6 +382,270 @@ func (o *ListClustersUnauthorized) GetPayload() string {
 }
 
 func (o *ListClustersUnauthorized) readResponse(response runtime.ClientResponse, consumer runtime.Consumer, formats strfmt.Registry) error {
+
+	// response payload
+	if err := consumer.Consume(response.Body(), &o.Payload); err != nil && !stderrors.Is(err, io.EOF) {
+		return err
+	}
+
+	return nil
+}
+
+// NewListClustersForbidden creates a ListClustersForbidden with default headers values
+func NewListClustersForbidden() *ListClustersForbidden {
+	return &ListClustersForbidden{}
+}
+
+// ListClustersForbidden describes a response with status code 403, with default header values.
+//
+// The role of the client does not allow the operation (--access-file).
+type ListClustersForbidden struct {
+	Payload string
+}
+
+// IsSuccess returns true when this list clusters forbidden response has a 2xx status code
+func (o *ListClustersForbidden) IsSuccess() bool {
+	return false
+}
+
+// IsRedirect returns true when this list clusters forbidden response has a 3xx status code
+func (o *ListClustersForbidden) IsRedirect() bool {
+	return false
+}
+
+// IsClientError returns true when this list clusters forbidden response has a 4xx status code
+func (o *ListClustersForbidden) IsClientError() bool {
+	return true
+}
+
+// IsServerError returns true when this list clusters forbidden response has a 5xx status code
+func (o *ListClustersForbidden) IsServerError() bool {
+	return false
+}
+
+// IsCode returns true when this list clusters forbidden response a status code equal to that given
+func (o *ListClustersForbidden) IsCode(code int) bool {
+	return code == 403
+}
+
+// Code gets the status code for the list clusters forbidden response
+func (o *ListClustersForbidden) Code() int {
+	return 403
+}
+
+func (o *ListClustersForbidden) Error() string {
+	payload, _ := json.Marshal(o.Payload)
+	return fmt.Sprintf("[GET /clusters][%d] listClustersForbidden %s", 403, payload)
+}
+
+func (o *ListClustersForbidden) String() string {
+	payload, _ := json.Marshal(o.Payload)
+	return fmt.Sprintf("[GET /clusters][%d] listClustersForbidden %s", 403, payload)
+}
+
+func (o *ListClustersForbidden) GetPayload() string {
+	return o.Payload
+}
+
+func (o *ListClustersForbidden) readResponse(response runtime.ClientResponse, consumer runtime.Consumer, formats strfmt.Registry) error {
+
+	// response payload
+	if err := consumer.Consume(response.Body(), &o.Payload); err != nil && !stderrors.Is(err, io.EOF) {
+		return err
+	}
+
+	return nil
+}
+
+// NewListClustersMethodNotAllowed creates a ListClustersMethodNotAllowed with default headers values
+func NewListClustersMethodNotAllowed() *ListClustersMethodNotAllowed {
+	return &ListClustersMethodNotAllowed{}
+}
+
+// ListClustersMethodNotAllowed describes a response with status code 405, with default header values.
+//
+// The path, or the address (--read-only-bind), does not serve the method. The header Allow lists those that it serves.
+type ListClustersMethodNotAllowed struct {
+	Payload string
+}
+
+// IsSuccess returns true when this list clusters method not allowed response has a 2xx status code
+func (o *ListClustersMethodNotAllowed) IsSuccess() bool {
+	return false
+}
+
+// IsRedirect returns true when this list clusters method not allowed response has a 3xx status code
+func (o *ListClustersMethodNotAllowed) IsRedirect() bool {
+	return false
+}
+
+// IsClientError returns true when this list clusters method not allowed response has a 4xx status code
+func (o *ListClustersMethodNotAllowed) IsClientError() bool {
+	return true
+}
+
+// IsServerError returns true when this list clusters method not allowed response has a 5xx status code
+func (o *ListClustersMethodNotAllowed) IsServerError() bool {
+	return false
+}
+
+// IsCode returns true when this list clusters method not allowed response a status code equal to that given
+func (o *ListClustersMethodNotAllowed) IsCode(code int) bool {
+	return code == 405
+}
+
+// Code gets the status code for the list clusters method not allowed response
+func (o *ListClustersMethodNotAllowed) Code() int {
+	return 405
+}
+
+func (o *ListClustersMethodNotAllowed) Error() string {
+	payload, _ := json.Marshal(o.Payload)
+	return fmt.Sprintf("[GET /clusters][%d] listClustersMethodNotAllowed %s", 405, payload)
+}
+
+func (o *ListClustersMethodNotAllowed) String() string {
+	payload, _ := json.Marshal(o.Payload)
+	return fmt.Sprintf("[GET /clusters][%d] listClustersMethodNotAllowed %s", 405, payload)
+}
+
+func (o *ListClustersMethodNotAllowed) GetPayload() string {
+	return o.Payload
+}
+
+func (o *ListClustersMethodNotAllowed) readResponse(response runtime.ClientResponse, consumer runtime.Consumer, formats strfmt.Registry) error {
+
+	// response payload
+	if err := consumer.Consume(response.Body(), &o.Payload); err != nil && !stderrors.Is(err, io.EOF) {
+		return err
+	}
+
+	return nil
+}
+
+// NewListClustersRequestEntityTooLarge creates a ListClustersRequestEntityTooLarge with default headers values
+func NewListClustersRequestEntityTooLarge() *ListClustersRequestEntityTooLarge {
+	return &ListClustersRequestEntityTooLarge{}
+}
+
+// ListClustersRequestEntityTooLarge describes a response with status code 413, with default header values.
+//
+// The body is larger than 1 MiB.
+type ListClustersRequestEntityTooLarge struct {
+	Payload string
+}
+
+// IsSuccess returns true when this list clusters request entity too large response has a 2xx status code
+func (o *ListClustersRequestEntityTooLarge) IsSuccess() bool {
+	return false
+}
+
+// IsRedirect returns true when this list clusters request entity too large response has a 3xx status code
+func (o *ListClustersRequestEntityTooLarge) IsRedirect() bool {
+	return false
+}
+
+// IsClientError returns true when this list clusters request entity too large response has a 4xx status code
+func (o *ListClustersRequestEntityTooLarge) IsClientError() bool {
+	return true
+}
+
+// IsServerError returns true when this list clusters request entity too large response has a 5xx status code
+func (o *ListClustersRequestEntityTooLarge) IsServerError() bool {
+	return false
+}
+
+// IsCode returns true when this list clusters request entity too large response a status code equal to that given
+func (o *ListClustersRequestEntityTooLarge) IsCode(code int) bool {
+	return code == 413
+}
+
+// Code gets the status code for the list clusters request entity too large response
+func (o *ListClustersRequestEntityTooLarge) Code() int {
+	return 413
+}
+
+func (o *ListClustersRequestEntityTooLarge) Error() string {
+	payload, _ := json.Marshal(o.Payload)
+	return fmt.Sprintf("[GET /clusters][%d] listClustersRequestEntityTooLarge %s", 413, payload)
+}
+
+func (o *ListClustersRequestEntityTooLarge) String() string {
+	payload, _ := json.Marshal(o.Payload)
+	return fmt.Sprintf("[GET /clusters][%d] listClustersRequestEntityTooLarge %s", 413, payload)
+}
+
+func (o *ListClustersRequestEntityTooLarge) GetPayload() string {
+	return o.Payload
+}
+
+func (o *ListClustersRequestEntityTooLarge) readResponse(response runtime.ClientResponse, consumer runtime.Consumer, formats strfmt.Registry) error {
+
+	// response payload
+	if err := consumer.Consume(response.Body(), &o.Payload); err != nil && !stderrors.Is(err, io.EOF) {
+		return err
+	}
+
+	return nil
+}
+
+// NewListClustersRequestHeaderFieldsTooLarge creates a ListClustersRequestHeaderFieldsTooLarge with default headers values
+func NewListClustersRequestHeaderFieldsTooLarge() *ListClustersRequestHeaderFieldsTooLarge {
+	return &ListClustersRequestHeaderFieldsTooLarge{}
+}
+
+// ListClustersRequestHeaderFieldsTooLarge describes a response with status code 431, with default header values.
+//
+// The header is larger than 64 KiB. This error is always text.
+type ListClustersRequestHeaderFieldsTooLarge struct {
+	Payload string
+}
+
+// IsSuccess returns true when this list clusters request header fields too large response has a 2xx status code
+func (o *ListClustersRequestHeaderFieldsTooLarge) IsSuccess() bool {
+	return false
+}
+
+// IsRedirect returns true when this list clusters request header fields too large response has a 3xx status code
+func (o *ListClustersRequestHeaderFieldsTooLarge) IsRedirect() bool {
+	return false
+}
+
+// IsClientError returns true when this list clusters request header fields too large response has a 4xx status code
+func (o *ListClustersRequestHeaderFieldsTooLarge) IsClientError() bool {
+	return true
+}
+
+// IsServerError returns true when this list clusters request header fields too large response has a 5xx status code
+func (o *ListClustersRequestHeaderFieldsTooLarge) IsServerError() bool {
+	return false
+}
+
+// IsCode returns true when this list clusters request header fields too large response a status code equal to that given
+func (o *ListClustersRequestHeaderFieldsTooLarge) IsCode(code int) bool {
+	return code == 431
+}
+
+// Code gets the status code for the list clusters request header fields too large response
+func (o *ListClustersRequestHeaderFieldsTooLarge) Code() int {
+	return 431
+}
+
+func (o *ListClustersRequestHeaderFieldsTooLarge) Error() string {
+	payload, _ := json.Marshal(o.Payload)
+	return fmt.Sprintf("[GET /clusters][%d] listClustersRequestHeaderFieldsTooLarge %s", 431, payload)
+}
+
+func (o *ListClustersRequestHeaderFieldsTooLarge) String() string {
+	payload, _ := json.Marshal(o.Payload)
+	return fmt.Sprintf("[GET /clusters][%d] listClustersRequestHeaderFieldsTooLarge %s", 431, payload)
+}
+
+func (o *ListClustersRequestHeaderFieldsTooLarge) GetPayload() string {
+	return o.Payload
+}
+
+func (o *ListClustersRequestHeaderFieldsTooLarge) readResponse(response runtime.ClientResponse, consumer runtime.Consumer, formats strfmt.Registry) error {
 
 	// response payload
 	if err := consumer.Consume(response.Body(), &o.Payload); err != nil && !stderrors.Is(err, io.EOF) {

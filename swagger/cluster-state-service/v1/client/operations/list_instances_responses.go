@@ -45,6 +45,30 @@ func (o *ListInstancesReader) ReadResponse(response runtime.ClientResponse, cons
 			return nil, err
 		}
 		return nil, result
+	case 403:
+		result := NewListInstancesForbidden()
+		if err := result.readResponse(response, consumer, o.formats); err != nil {
+			return nil, err
+		}
+		return nil, result
+	case 405:
+		result := NewListInstancesMethodNotAllowed()
+		if err := result.readResponse(response, consumer, o.formats); err != nil {
+			return nil, err
+		}
+		return nil, result
+	case 413:
+		result := NewListInstancesRequestEntityTooLarge()
+		if err := result.readResponse(response, consumer, o.formats); err != nil {
+			return nil, err
+		}
+		return nil, result
+	case 431:
+		result := NewListInstancesRequestHeaderFieldsTooLarge()
+		if err := result.readResponse(response, consumer, o.formats); err != nil {
+			return nil, err
+		}
+		return nil, result
 	case 500:
 		result := NewListInstancesInternalServerError()
 		if err := result.readResponse(response, consumer, o.formats); err != nil {
@@ -358,6 +382,270 @@ func (o *ListInstancesUnauthorized) GetPayload() string {
 }
 
 func (o *ListInstancesUnauthorized) readResponse(response runtime.ClientResponse, consumer runtime.Consumer, formats strfmt.Registry) error {
+
+	// response payload
+	if err := consumer.Consume(response.Body(), &o.Payload); err != nil && !stderrors.Is(err, io.EOF) {
+		return err
+	}
+
+	return nil
+}
+
+// NewListInstancesForbidden creates a ListInstancesForbidden with default headers values
+func NewListInstancesForbidden() *ListInstancesForbidden {
+	return &ListInstancesForbidden{}
+}
+
+// ListInstancesForbidden describes a response with status code 403, with default header values.
+//
+// The role of the client does not allow the operation (--access-file).
+type ListInstancesForbidden struct {
+	Payload string
+}
+
+// IsSuccess returns true when this list instances forbidden response has a 2xx status code
+func (o *ListInstancesForbidden) IsSuccess() bool {
+	return false
+}
+
+// IsRedirect returns true when this list instances forbidden response has a 3xx status code
+func (o *ListInstancesForbidden) IsRedirect() bool {
+	return false
+}
+
+// IsClientError returns true when this list instances forbidden response has a 4xx status code
+func (o *ListInstancesForbidden) IsClientError() bool {
+	return true
+}
+
+// IsServerError returns true when this list instances forbidden response has a 5xx status code
+func (o *ListInstancesForbidden) IsServerError() bool {
+	return false
+}
+
+// IsCode returns true when this list instances forbidden response a status code equal to that given
+func (o *ListInstancesForbidden) IsCode(code int) bool {
+	return code == 403
+}
+
+// Code gets the status code for the list instances forbidden response
+func (o *ListInstancesForbidden) Code() int {
+	return 403
+}
+
+func (o *ListInstancesForbidden) Error() string {
+	payload, _ := json.Marshal(o.Payload)
+	return fmt.Sprintf("[GET /instances][%d] listInstancesForbidden %s", 403, payload)
+}
+
+func (o *ListInstancesForbidden) String() string {
+	payload, _ := json.Marshal(o.Payload)
+	return fmt.Sprintf("[GET /instances][%d] listInstancesForbidden %s", 403, payload)
+}
+
+func (o *ListInstancesForbidden) GetPayload() string {
+	return o.Payload
+}
+
+func (o *ListInstancesForbidden) readResponse(response runtime.ClientResponse, consumer runtime.Consumer, formats strfmt.Registry) error {
+
+	// response payload
+	if err := consumer.Consume(response.Body(), &o.Payload); err != nil && !stderrors.Is(err, io.EOF) {
+		return err
+	}
+
+	return nil
+}
+
+// NewListInstancesMethodNotAllowed creates a ListInstancesMethodNotAllowed with default headers values
+func NewListInstancesMethodNotAllowed() *ListInstancesMethodNotAllowed {
+	return &ListInstancesMethodNotAllowed{}
+}
+
+// ListInstancesMethodNotAllowed describes a response with status code 405, with default header values.
+//
+// The path, or the address (--read-only-bind), does not serve the method. The header Allow lists those that it serves.
+type ListInstancesMethodNotAllowed struct {
+	Payload string
+}
+
+// IsSuccess returns true when this list instances method not allowed response has a 2xx status code
+func (o *ListInstancesMethodNotAllowed) IsSuccess() bool {
+	return false
+}
+
+// IsRedirect returns true when this list instances method not allowed response has a 3xx status code
+func (o *ListInstancesMethodNotAllowed) IsRedirect() bool {
+	return false
+}
+
+// IsClientError returns true when this list instances method not allowed response has a 4xx status code
+func (o *ListInstancesMethodNotAllowed) IsClientError() bool {
+	return true
+}
+
+// IsServerError returns true when this list instances method not allowed response has a 5xx status code
+func (o *ListInstancesMethodNotAllowed) IsServerError() bool {
+	return false
+}
+
+// IsCode returns true when this list instances method not allowed response a status code equal to that given
+func (o *ListInstancesMethodNotAllowed) IsCode(code int) bool {
+	return code == 405
+}
+
+// Code gets the status code for the list instances method not allowed response
+func (o *ListInstancesMethodNotAllowed) Code() int {
+	return 405
+}
+
+func (o *ListInstancesMethodNotAllowed) Error() string {
+	payload, _ := json.Marshal(o.Payload)
+	return fmt.Sprintf("[GET /instances][%d] listInstancesMethodNotAllowed %s", 405, payload)
+}
+
+func (o *ListInstancesMethodNotAllowed) String() string {
+	payload, _ := json.Marshal(o.Payload)
+	return fmt.Sprintf("[GET /instances][%d] listInstancesMethodNotAllowed %s", 405, payload)
+}
+
+func (o *ListInstancesMethodNotAllowed) GetPayload() string {
+	return o.Payload
+}
+
+func (o *ListInstancesMethodNotAllowed) readResponse(response runtime.ClientResponse, consumer runtime.Consumer, formats strfmt.Registry) error {
+
+	// response payload
+	if err := consumer.Consume(response.Body(), &o.Payload); err != nil && !stderrors.Is(err, io.EOF) {
+		return err
+	}
+
+	return nil
+}
+
+// NewListInstancesRequestEntityTooLarge creates a ListInstancesRequestEntityTooLarge with default headers values
+func NewListInstancesRequestEntityTooLarge() *ListInstancesRequestEntityTooLarge {
+	return &ListInstancesRequestEntityTooLarge{}
+}
+
+// ListInstancesRequestEntityTooLarge describes a response with status code 413, with default header values.
+//
+// The body is larger than 1 MiB.
+type ListInstancesRequestEntityTooLarge struct {
+	Payload string
+}
+
+// IsSuccess returns true when this list instances request entity too large response has a 2xx status code
+func (o *ListInstancesRequestEntityTooLarge) IsSuccess() bool {
+	return false
+}
+
+// IsRedirect returns true when this list instances request entity too large response has a 3xx status code
+func (o *ListInstancesRequestEntityTooLarge) IsRedirect() bool {
+	return false
+}
+
+// IsClientError returns true when this list instances request entity too large response has a 4xx status code
+func (o *ListInstancesRequestEntityTooLarge) IsClientError() bool {
+	return true
+}
+
+// IsServerError returns true when this list instances request entity too large response has a 5xx status code
+func (o *ListInstancesRequestEntityTooLarge) IsServerError() bool {
+	return false
+}
+
+// IsCode returns true when this list instances request entity too large response a status code equal to that given
+func (o *ListInstancesRequestEntityTooLarge) IsCode(code int) bool {
+	return code == 413
+}
+
+// Code gets the status code for the list instances request entity too large response
+func (o *ListInstancesRequestEntityTooLarge) Code() int {
+	return 413
+}
+
+func (o *ListInstancesRequestEntityTooLarge) Error() string {
+	payload, _ := json.Marshal(o.Payload)
+	return fmt.Sprintf("[GET /instances][%d] listInstancesRequestEntityTooLarge %s", 413, payload)
+}
+
+func (o *ListInstancesRequestEntityTooLarge) String() string {
+	payload, _ := json.Marshal(o.Payload)
+	return fmt.Sprintf("[GET /instances][%d] listInstancesRequestEntityTooLarge %s", 413, payload)
+}
+
+func (o *ListInstancesRequestEntityTooLarge) GetPayload() string {
+	return o.Payload
+}
+
+func (o *ListInstancesRequestEntityTooLarge) readResponse(response runtime.ClientResponse, consumer runtime.Consumer, formats strfmt.Registry) error {
+
+	// response payload
+	if err := consumer.Consume(response.Body(), &o.Payload); err != nil && !stderrors.Is(err, io.EOF) {
+		return err
+	}
+
+	return nil
+}
+
+// NewListInstancesRequestHeaderFieldsTooLarge creates a ListInstancesRequestHeaderFieldsTooLarge with default headers values
+func NewListInstancesRequestHeaderFieldsTooLarge() *ListInstancesRequestHeaderFieldsTooLarge {
+	return &ListInstancesRequestHeaderFieldsTooLarge{}
+}
+
+// ListInstancesRequestHeaderFieldsTooLarge describes a response with status code 431, with default header values.
+//
+// The header is larger than 64 KiB. This error is always text.
+type ListInstancesRequestHeaderFieldsTooLarge struct {
+	Payload string
+}
+
+// IsSuccess returns true when this list instances request header fields too large response has a 2xx status code
+func (o *ListInstancesRequestHeaderFieldsTooLarge) IsSuccess() bool {
+	return false
+}
+
+// IsRedirect returns true when this list instances request header fields too large response has a 3xx status code
+func (o *ListInstancesRequestHeaderFieldsTooLarge) IsRedirect() bool {
+	return false
+}
+
+// IsClientError returns true when this list instances request header fields too large response has a 4xx status code
+func (o *ListInstancesRequestHeaderFieldsTooLarge) IsClientError() bool {
+	return true
+}
+
+// IsServerError returns true when this list instances request header fields too large response has a 5xx status code
+func (o *ListInstancesRequestHeaderFieldsTooLarge) IsServerError() bool {
+	return false
+}
+
+// IsCode returns true when this list instances request header fields too large response a status code equal to that given
+func (o *ListInstancesRequestHeaderFieldsTooLarge) IsCode(code int) bool {
+	return code == 431
+}
+
+// Code gets the status code for the list instances request header fields too large response
+func (o *ListInstancesRequestHeaderFieldsTooLarge) Code() int {
+	return 431
+}
+
+func (o *ListInstancesRequestHeaderFieldsTooLarge) Error() string {
+	payload, _ := json.Marshal(o.Payload)
+	return fmt.Sprintf("[GET /instances][%d] listInstancesRequestHeaderFieldsTooLarge %s", 431, payload)
+}
+
+func (o *ListInstancesRequestHeaderFieldsTooLarge) String() string {
+	payload, _ := json.Marshal(o.Payload)
+	return fmt.Sprintf("[GET /instances][%d] listInstancesRequestHeaderFieldsTooLarge %s", 431, payload)
+}
+
+func (o *ListInstancesRequestHeaderFieldsTooLarge) GetPayload() string {
+	return o.Payload
+}
+
+func (o *ListInstancesRequestHeaderFieldsTooLarge) readResponse(response runtime.ClientResponse, consumer runtime.Consumer, formats strfmt.Registry) error {
 
 	// response payload
 	if err := consumer.Consume(response.Body(), &o.Payload); err != nil && !stderrors.Is(err, io.EOF) {

@@ -45,6 +45,30 @@ func (o *ListTasksReader) ReadResponse(response runtime.ClientResponse, consumer
 			return nil, err
 		}
 		return nil, result
+	case 403:
+		result := NewListTasksForbidden()
+		if err := result.readResponse(response, consumer, o.formats); err != nil {
+			return nil, err
+		}
+		return nil, result
+	case 405:
+		result := NewListTasksMethodNotAllowed()
+		if err := result.readResponse(response, consumer, o.formats); err != nil {
+			return nil, err
+		}
+		return nil, result
+	case 413:
+		result := NewListTasksRequestEntityTooLarge()
+		if err := result.readResponse(response, consumer, o.formats); err != nil {
+			return nil, err
+		}
+		return nil, result
+	case 431:
+		result := NewListTasksRequestHeaderFieldsTooLarge()
+		if err := result.readResponse(response, consumer, o.formats); err != nil {
+			return nil, err
+		}
+		return nil, result
 	case 500:
 		result := NewListTasksInternalServerError()
 		if err := result.readResponse(response, consumer, o.formats); err != nil {
@@ -358,6 +382,270 @@ func (o *ListTasksUnauthorized) GetPayload() string {
 }
 
 func (o *ListTasksUnauthorized) readResponse(response runtime.ClientResponse, consumer runtime.Consumer, formats strfmt.Registry) error {
+
+	// response payload
+	if err := consumer.Consume(response.Body(), &o.Payload); err != nil && !stderrors.Is(err, io.EOF) {
+		return err
+	}
+
+	return nil
+}
+
+// NewListTasksForbidden creates a ListTasksForbidden with default headers values
+func NewListTasksForbidden() *ListTasksForbidden {
+	return &ListTasksForbidden{}
+}
+
+// ListTasksForbidden describes a response with status code 403, with default header values.
+//
+// The role of the client does not allow the operation (--access-file).
+type ListTasksForbidden struct {
+	Payload string
+}
+
+// IsSuccess returns true when this list tasks forbidden response has a 2xx status code
+func (o *ListTasksForbidden) IsSuccess() bool {
+	return false
+}
+
+// IsRedirect returns true when this list tasks forbidden response has a 3xx status code
+func (o *ListTasksForbidden) IsRedirect() bool {
+	return false
+}
+
+// IsClientError returns true when this list tasks forbidden response has a 4xx status code
+func (o *ListTasksForbidden) IsClientError() bool {
+	return true
+}
+
+// IsServerError returns true when this list tasks forbidden response has a 5xx status code
+func (o *ListTasksForbidden) IsServerError() bool {
+	return false
+}
+
+// IsCode returns true when this list tasks forbidden response a status code equal to that given
+func (o *ListTasksForbidden) IsCode(code int) bool {
+	return code == 403
+}
+
+// Code gets the status code for the list tasks forbidden response
+func (o *ListTasksForbidden) Code() int {
+	return 403
+}
+
+func (o *ListTasksForbidden) Error() string {
+	payload, _ := json.Marshal(o.Payload)
+	return fmt.Sprintf("[GET /tasks][%d] listTasksForbidden %s", 403, payload)
+}
+
+func (o *ListTasksForbidden) String() string {
+	payload, _ := json.Marshal(o.Payload)
+	return fmt.Sprintf("[GET /tasks][%d] listTasksForbidden %s", 403, payload)
+}
+
+func (o *ListTasksForbidden) GetPayload() string {
+	return o.Payload
+}
+
+func (o *ListTasksForbidden) readResponse(response runtime.ClientResponse, consumer runtime.Consumer, formats strfmt.Registry) error {
+
+	// response payload
+	if err := consumer.Consume(response.Body(), &o.Payload); err != nil && !stderrors.Is(err, io.EOF) {
+		return err
+	}
+
+	return nil
+}
+
+// NewListTasksMethodNotAllowed creates a ListTasksMethodNotAllowed with default headers values
+func NewListTasksMethodNotAllowed() *ListTasksMethodNotAllowed {
+	return &ListTasksMethodNotAllowed{}
+}
+
+// ListTasksMethodNotAllowed describes a response with status code 405, with default header values.
+//
+// The path, or the address (--read-only-bind), does not serve the method. The header Allow lists those that it serves.
+type ListTasksMethodNotAllowed struct {
+	Payload string
+}
+
+// IsSuccess returns true when this list tasks method not allowed response has a 2xx status code
+func (o *ListTasksMethodNotAllowed) IsSuccess() bool {
+	return false
+}
+
+// IsRedirect returns true when this list tasks method not allowed response has a 3xx status code
+func (o *ListTasksMethodNotAllowed) IsRedirect() bool {
+	return false
+}
+
+// IsClientError returns true when this list tasks method not allowed response has a 4xx status code
+func (o *ListTasksMethodNotAllowed) IsClientError() bool {
+	return true
+}
+
+// IsServerError returns true when this list tasks method not allowed response has a 5xx status code
+func (o *ListTasksMethodNotAllowed) IsServerError() bool {
+	return false
+}
+
+// IsCode returns true when this list tasks method not allowed response a status code equal to that given
+func (o *ListTasksMethodNotAllowed) IsCode(code int) bool {
+	return code == 405
+}
+
+// Code gets the status code for the list tasks method not allowed response
+func (o *ListTasksMethodNotAllowed) Code() int {
+	return 405
+}
+
+func (o *ListTasksMethodNotAllowed) Error() string {
+	payload, _ := json.Marshal(o.Payload)
+	return fmt.Sprintf("[GET /tasks][%d] listTasksMethodNotAllowed %s", 405, payload)
+}
+
+func (o *ListTasksMethodNotAllowed) String() string {
+	payload, _ := json.Marshal(o.Payload)
+	return fmt.Sprintf("[GET /tasks][%d] listTasksMethodNotAllowed %s", 405, payload)
+}
+
+func (o *ListTasksMethodNotAllowed) GetPayload() string {
+	return o.Payload
+}
+
+func (o *ListTasksMethodNotAllowed) readResponse(response runtime.ClientResponse, consumer runtime.Consumer, formats strfmt.Registry) error {
+
+	// response payload
+	if err := consumer.Consume(response.Body(), &o.Payload); err != nil && !stderrors.Is(err, io.EOF) {
+		return err
+	}
+
+	return nil
+}
+
+// NewListTasksRequestEntityTooLarge creates a ListTasksRequestEntityTooLarge with default headers values
+func NewListTasksRequestEntityTooLarge() *ListTasksRequestEntityTooLarge {
+	return &ListTasksRequestEntityTooLarge{}
+}
+
+// ListTasksRequestEntityTooLarge describes a response with status code 413, with default header values.
+//
+// The body is larger than 1 MiB.
+type ListTasksRequestEntityTooLarge struct {
+	Payload string
+}
+
+// IsSuccess returns true when this list tasks request entity too large response has a 2xx status code
+func (o *ListTasksRequestEntityTooLarge) IsSuccess() bool {
+	return false
+}
+
+// IsRedirect returns true when this list tasks request entity too large response has a 3xx status code
+func (o *ListTasksRequestEntityTooLarge) IsRedirect() bool {
+	return false
+}
+
+// IsClientError returns true when this list tasks request entity too large response has a 4xx status code
+func (o *ListTasksRequestEntityTooLarge) IsClientError() bool {
+	return true
+}
+
+// IsServerError returns true when this list tasks request entity too large response has a 5xx status code
+func (o *ListTasksRequestEntityTooLarge) IsServerError() bool {
+	return false
+}
+
+// IsCode returns true when this list tasks request entity too large response a status code equal to that given
+func (o *ListTasksRequestEntityTooLarge) IsCode(code int) bool {
+	return code == 413
+}
+
+// Code gets the status code for the list tasks request entity too large response
+func (o *ListTasksRequestEntityTooLarge) Code() int {
+	return 413
+}
+
+func (o *ListTasksRequestEntityTooLarge) Error() string {
+	payload, _ := json.Marshal(o.Payload)
+	return fmt.Sprintf("[GET /tasks][%d] listTasksRequestEntityTooLarge %s", 413, payload)
+}
+
+func (o *ListTasksRequestEntityTooLarge) String() string {
+	payload, _ := json.Marshal(o.Payload)
+	return fmt.Sprintf("[GET /tasks][%d] listTasksRequestEntityTooLarge %s", 413, payload)
+}
+
+func (o *ListTasksRequestEntityTooLarge) GetPayload() string {
+	return o.Payload
+}
+
+func (o *ListTasksRequestEntityTooLarge) readResponse(response runtime.ClientResponse, consumer runtime.Consumer, formats strfmt.Registry) error {
+
+	// response payload
+	if err := consumer.Consume(response.Body(), &o.Payload); err != nil && !stderrors.Is(err, io.EOF) {
+		return err
+	}
+
+	return nil
+}
+
+// NewListTasksRequestHeaderFieldsTooLarge creates a ListTasksRequestHeaderFieldsTooLarge with default headers values
+func NewListTasksRequestHeaderFieldsTooLarge() *ListTasksRequestHeaderFieldsTooLarge {
+	return &ListTasksRequestHeaderFieldsTooLarge{}
+}
+
+// ListTasksRequestHeaderFieldsTooLarge describes a response with status code 431, with default header values.
+//
+// The header is larger than 64 KiB. This error is always text.
+type ListTasksRequestHeaderFieldsTooLarge struct {
+	Payload string
+}
+
+// IsSuccess returns true when this list tasks request header fields too large response has a 2xx status code
+func (o *ListTasksRequestHeaderFieldsTooLarge) IsSuccess() bool {
+	return false
+}
+
+// IsRedirect returns true when this list tasks request header fields too large response has a 3xx status code
+func (o *ListTasksRequestHeaderFieldsTooLarge) IsRedirect() bool {
+	return false
+}
+
+// IsClientError returns true when this list tasks request header fields too large response has a 4xx status code
+func (o *ListTasksRequestHeaderFieldsTooLarge) IsClientError() bool {
+	return true
+}
+
+// IsServerError returns true when this list tasks request header fields too large response has a 5xx status code
+func (o *ListTasksRequestHeaderFieldsTooLarge) IsServerError() bool {
+	return false
+}
+
+// IsCode returns true when this list tasks request header fields too large response a status code equal to that given
+func (o *ListTasksRequestHeaderFieldsTooLarge) IsCode(code int) bool {
+	return code == 431
+}
+
+// Code gets the status code for the list tasks request header fields too large response
+func (o *ListTasksRequestHeaderFieldsTooLarge) Code() int {
+	return 431
+}
+
+func (o *ListTasksRequestHeaderFieldsTooLarge) Error() string {
+	payload, _ := json.Marshal(o.Payload)
+	return fmt.Sprintf("[GET /tasks][%d] listTasksRequestHeaderFieldsTooLarge %s", 431, payload)
+}
+
+func (o *ListTasksRequestHeaderFieldsTooLarge) String() string {
+	payload, _ := json.Marshal(o.Payload)
+	return fmt.Sprintf("[GET /tasks][%d] listTasksRequestHeaderFieldsTooLarge %s", 431, payload)
+}
+
+func (o *ListTasksRequestHeaderFieldsTooLarge) GetPayload() string {
+	return o.Payload
+}
+
+func (o *ListTasksRequestHeaderFieldsTooLarge) readResponse(response runtime.ClientResponse, consumer runtime.Consumer, formats strfmt.Registry) error {
 
 	// response payload
 	if err := consumer.Consume(response.Body(), &o.Payload); err != nil && !stderrors.Is(err, io.EOF) {

@@ -27,6 +27,24 @@ func (o *ReadyReader) ReadResponse(response runtime.ClientResponse, consumer run
 			return nil, err
 		}
 		return result, nil
+	case 405:
+		result := NewReadyMethodNotAllowed()
+		if err := result.readResponse(response, consumer, o.formats); err != nil {
+			return nil, err
+		}
+		return nil, result
+	case 413:
+		result := NewReadyRequestEntityTooLarge()
+		if err := result.readResponse(response, consumer, o.formats); err != nil {
+			return nil, err
+		}
+		return nil, result
+	case 431:
+		result := NewReadyRequestHeaderFieldsTooLarge()
+		if err := result.readResponse(response, consumer, o.formats); err != nil {
+			return nil, err
+		}
+		return nil, result
 	case 503:
 		result := NewReadyServiceUnavailable()
 		if err := result.readResponse(response, consumer, o.formats); err != nil {
@@ -100,6 +118,204 @@ func (o *ReadyOK) readResponse(response runtime.ClientResponse, consumer runtime
 
 	// response payload
 	if err := consumer.Consume(response.Body(), o.Payload); err != nil && !stderrors.Is(err, io.EOF) {
+		return err
+	}
+
+	return nil
+}
+
+// NewReadyMethodNotAllowed creates a ReadyMethodNotAllowed with default headers values
+func NewReadyMethodNotAllowed() *ReadyMethodNotAllowed {
+	return &ReadyMethodNotAllowed{}
+}
+
+// ReadyMethodNotAllowed describes a response with status code 405, with default header values.
+//
+// The path, or the address (--read-only-bind), does not serve the method. The header Allow lists those that it serves.
+type ReadyMethodNotAllowed struct {
+	Payload string
+}
+
+// IsSuccess returns true when this ready method not allowed response has a 2xx status code
+func (o *ReadyMethodNotAllowed) IsSuccess() bool {
+	return false
+}
+
+// IsRedirect returns true when this ready method not allowed response has a 3xx status code
+func (o *ReadyMethodNotAllowed) IsRedirect() bool {
+	return false
+}
+
+// IsClientError returns true when this ready method not allowed response has a 4xx status code
+func (o *ReadyMethodNotAllowed) IsClientError() bool {
+	return true
+}
+
+// IsServerError returns true when this ready method not allowed response has a 5xx status code
+func (o *ReadyMethodNotAllowed) IsServerError() bool {
+	return false
+}
+
+// IsCode returns true when this ready method not allowed response a status code equal to that given
+func (o *ReadyMethodNotAllowed) IsCode(code int) bool {
+	return code == 405
+}
+
+// Code gets the status code for the ready method not allowed response
+func (o *ReadyMethodNotAllowed) Code() int {
+	return 405
+}
+
+func (o *ReadyMethodNotAllowed) Error() string {
+	payload, _ := json.Marshal(o.Payload)
+	return fmt.Sprintf("[GET /ready][%d] readyMethodNotAllowed %s", 405, payload)
+}
+
+func (o *ReadyMethodNotAllowed) String() string {
+	payload, _ := json.Marshal(o.Payload)
+	return fmt.Sprintf("[GET /ready][%d] readyMethodNotAllowed %s", 405, payload)
+}
+
+func (o *ReadyMethodNotAllowed) GetPayload() string {
+	return o.Payload
+}
+
+func (o *ReadyMethodNotAllowed) readResponse(response runtime.ClientResponse, consumer runtime.Consumer, formats strfmt.Registry) error {
+
+	// response payload
+	if err := consumer.Consume(response.Body(), &o.Payload); err != nil && !stderrors.Is(err, io.EOF) {
+		return err
+	}
+
+	return nil
+}
+
+// NewReadyRequestEntityTooLarge creates a ReadyRequestEntityTooLarge with default headers values
+func NewReadyRequestEntityTooLarge() *ReadyRequestEntityTooLarge {
+	return &ReadyRequestEntityTooLarge{}
+}
+
+// ReadyRequestEntityTooLarge describes a response with status code 413, with default header values.
+//
+// The body is larger than 1 MiB.
+type ReadyRequestEntityTooLarge struct {
+	Payload string
+}
+
+// IsSuccess returns true when this ready request entity too large response has a 2xx status code
+func (o *ReadyRequestEntityTooLarge) IsSuccess() bool {
+	return false
+}
+
+// IsRedirect returns true when this ready request entity too large response has a 3xx status code
+func (o *ReadyRequestEntityTooLarge) IsRedirect() bool {
+	return false
+}
+
+// IsClientError returns true when this ready request entity too large response has a 4xx status code
+func (o *ReadyRequestEntityTooLarge) IsClientError() bool {
+	return true
+}
+
+// IsServerError returns true when this ready request entity too large response has a 5xx status code
+func (o *ReadyRequestEntityTooLarge) IsServerError() bool {
+	return false
+}
+
+// IsCode returns true when this ready request entity too large response a status code equal to that given
+func (o *ReadyRequestEntityTooLarge) IsCode(code int) bool {
+	return code == 413
+}
+
+// Code gets the status code for the ready request entity too large response
+func (o *ReadyRequestEntityTooLarge) Code() int {
+	return 413
+}
+
+func (o *ReadyRequestEntityTooLarge) Error() string {
+	payload, _ := json.Marshal(o.Payload)
+	return fmt.Sprintf("[GET /ready][%d] readyRequestEntityTooLarge %s", 413, payload)
+}
+
+func (o *ReadyRequestEntityTooLarge) String() string {
+	payload, _ := json.Marshal(o.Payload)
+	return fmt.Sprintf("[GET /ready][%d] readyRequestEntityTooLarge %s", 413, payload)
+}
+
+func (o *ReadyRequestEntityTooLarge) GetPayload() string {
+	return o.Payload
+}
+
+func (o *ReadyRequestEntityTooLarge) readResponse(response runtime.ClientResponse, consumer runtime.Consumer, formats strfmt.Registry) error {
+
+	// response payload
+	if err := consumer.Consume(response.Body(), &o.Payload); err != nil && !stderrors.Is(err, io.EOF) {
+		return err
+	}
+
+	return nil
+}
+
+// NewReadyRequestHeaderFieldsTooLarge creates a ReadyRequestHeaderFieldsTooLarge with default headers values
+func NewReadyRequestHeaderFieldsTooLarge() *ReadyRequestHeaderFieldsTooLarge {
+	return &ReadyRequestHeaderFieldsTooLarge{}
+}
+
+// ReadyRequestHeaderFieldsTooLarge describes a response with status code 431, with default header values.
+//
+// The header is larger than 64 KiB. This error is always text.
+type ReadyRequestHeaderFieldsTooLarge struct {
+	Payload string
+}
+
+// IsSuccess returns true when this ready request header fields too large response has a 2xx status code
+func (o *ReadyRequestHeaderFieldsTooLarge) IsSuccess() bool {
+	return false
+}
+
+// IsRedirect returns true when this ready request header fields too large response has a 3xx status code
+func (o *ReadyRequestHeaderFieldsTooLarge) IsRedirect() bool {
+	return false
+}
+
+// IsClientError returns true when this ready request header fields too large response has a 4xx status code
+func (o *ReadyRequestHeaderFieldsTooLarge) IsClientError() bool {
+	return true
+}
+
+// IsServerError returns true when this ready request header fields too large response has a 5xx status code
+func (o *ReadyRequestHeaderFieldsTooLarge) IsServerError() bool {
+	return false
+}
+
+// IsCode returns true when this ready request header fields too large response a status code equal to that given
+func (o *ReadyRequestHeaderFieldsTooLarge) IsCode(code int) bool {
+	return code == 431
+}
+
+// Code gets the status code for the ready request header fields too large response
+func (o *ReadyRequestHeaderFieldsTooLarge) Code() int {
+	return 431
+}
+
+func (o *ReadyRequestHeaderFieldsTooLarge) Error() string {
+	payload, _ := json.Marshal(o.Payload)
+	return fmt.Sprintf("[GET /ready][%d] readyRequestHeaderFieldsTooLarge %s", 431, payload)
+}
+
+func (o *ReadyRequestHeaderFieldsTooLarge) String() string {
+	payload, _ := json.Marshal(o.Payload)
+	return fmt.Sprintf("[GET /ready][%d] readyRequestHeaderFieldsTooLarge %s", 431, payload)
+}
+
+func (o *ReadyRequestHeaderFieldsTooLarge) GetPayload() string {
+	return o.Payload
+}
+
+func (o *ReadyRequestHeaderFieldsTooLarge) readResponse(response runtime.ClientResponse, consumer runtime.Consumer, formats strfmt.Registry) error {
+
+	// response payload
+	if err := consumer.Consume(response.Body(), &o.Payload); err != nil && !stderrors.Is(err, io.EOF) {
 		return err
 	}
 

@@ -39,6 +39,36 @@ func (o *RefreshInstancesReader) ReadResponse(response runtime.ClientResponse, c
 			return nil, err
 		}
 		return nil, result
+	case 403:
+		result := NewRefreshInstancesForbidden()
+		if err := result.readResponse(response, consumer, o.formats); err != nil {
+			return nil, err
+		}
+		return nil, result
+	case 405:
+		result := NewRefreshInstancesMethodNotAllowed()
+		if err := result.readResponse(response, consumer, o.formats); err != nil {
+			return nil, err
+		}
+		return nil, result
+	case 408:
+		result := NewRefreshInstancesRequestTimeout()
+		if err := result.readResponse(response, consumer, o.formats); err != nil {
+			return nil, err
+		}
+		return nil, result
+	case 413:
+		result := NewRefreshInstancesRequestEntityTooLarge()
+		if err := result.readResponse(response, consumer, o.formats); err != nil {
+			return nil, err
+		}
+		return nil, result
+	case 431:
+		result := NewRefreshInstancesRequestHeaderFieldsTooLarge()
+		if err := result.readResponse(response, consumer, o.formats); err != nil {
+			return nil, err
+		}
+		return nil, result
 	case 500:
 		result := NewRefreshInstancesInternalServerError()
 		if err := result.readResponse(response, consumer, o.formats); err != nil {
@@ -247,6 +277,336 @@ func (o *RefreshInstancesUnauthorized) GetPayload() string {
 }
 
 func (o *RefreshInstancesUnauthorized) readResponse(response runtime.ClientResponse, consumer runtime.Consumer, formats strfmt.Registry) error {
+
+	// response payload
+	if err := consumer.Consume(response.Body(), &o.Payload); err != nil && !stderrors.Is(err, io.EOF) {
+		return err
+	}
+
+	return nil
+}
+
+// NewRefreshInstancesForbidden creates a RefreshInstancesForbidden with default headers values
+func NewRefreshInstancesForbidden() *RefreshInstancesForbidden {
+	return &RefreshInstancesForbidden{}
+}
+
+// RefreshInstancesForbidden describes a response with status code 403, with default header values.
+//
+// The role of the client does not allow the operation (--access-file), or a page of another site sent the request.
+type RefreshInstancesForbidden struct {
+	Payload string
+}
+
+// IsSuccess returns true when this refresh instances forbidden response has a 2xx status code
+func (o *RefreshInstancesForbidden) IsSuccess() bool {
+	return false
+}
+
+// IsRedirect returns true when this refresh instances forbidden response has a 3xx status code
+func (o *RefreshInstancesForbidden) IsRedirect() bool {
+	return false
+}
+
+// IsClientError returns true when this refresh instances forbidden response has a 4xx status code
+func (o *RefreshInstancesForbidden) IsClientError() bool {
+	return true
+}
+
+// IsServerError returns true when this refresh instances forbidden response has a 5xx status code
+func (o *RefreshInstancesForbidden) IsServerError() bool {
+	return false
+}
+
+// IsCode returns true when this refresh instances forbidden response a status code equal to that given
+func (o *RefreshInstancesForbidden) IsCode(code int) bool {
+	return code == 403
+}
+
+// Code gets the status code for the refresh instances forbidden response
+func (o *RefreshInstancesForbidden) Code() int {
+	return 403
+}
+
+func (o *RefreshInstancesForbidden) Error() string {
+	payload, _ := json.Marshal(o.Payload)
+	return fmt.Sprintf("[POST /instances/refresh][%d] refreshInstancesForbidden %s", 403, payload)
+}
+
+func (o *RefreshInstancesForbidden) String() string {
+	payload, _ := json.Marshal(o.Payload)
+	return fmt.Sprintf("[POST /instances/refresh][%d] refreshInstancesForbidden %s", 403, payload)
+}
+
+func (o *RefreshInstancesForbidden) GetPayload() string {
+	return o.Payload
+}
+
+func (o *RefreshInstancesForbidden) readResponse(response runtime.ClientResponse, consumer runtime.Consumer, formats strfmt.Registry) error {
+
+	// response payload
+	if err := consumer.Consume(response.Body(), &o.Payload); err != nil && !stderrors.Is(err, io.EOF) {
+		return err
+	}
+
+	return nil
+}
+
+// NewRefreshInstancesMethodNotAllowed creates a RefreshInstancesMethodNotAllowed with default headers values
+func NewRefreshInstancesMethodNotAllowed() *RefreshInstancesMethodNotAllowed {
+	return &RefreshInstancesMethodNotAllowed{}
+}
+
+// RefreshInstancesMethodNotAllowed describes a response with status code 405, with default header values.
+//
+// The path, or the address (--read-only-bind), does not serve the method. The header Allow lists those that it serves.
+type RefreshInstancesMethodNotAllowed struct {
+	Payload string
+}
+
+// IsSuccess returns true when this refresh instances method not allowed response has a 2xx status code
+func (o *RefreshInstancesMethodNotAllowed) IsSuccess() bool {
+	return false
+}
+
+// IsRedirect returns true when this refresh instances method not allowed response has a 3xx status code
+func (o *RefreshInstancesMethodNotAllowed) IsRedirect() bool {
+	return false
+}
+
+// IsClientError returns true when this refresh instances method not allowed response has a 4xx status code
+func (o *RefreshInstancesMethodNotAllowed) IsClientError() bool {
+	return true
+}
+
+// IsServerError returns true when this refresh instances method not allowed response has a 5xx status code
+func (o *RefreshInstancesMethodNotAllowed) IsServerError() bool {
+	return false
+}
+
+// IsCode returns true when this refresh instances method not allowed response a status code equal to that given
+func (o *RefreshInstancesMethodNotAllowed) IsCode(code int) bool {
+	return code == 405
+}
+
+// Code gets the status code for the refresh instances method not allowed response
+func (o *RefreshInstancesMethodNotAllowed) Code() int {
+	return 405
+}
+
+func (o *RefreshInstancesMethodNotAllowed) Error() string {
+	payload, _ := json.Marshal(o.Payload)
+	return fmt.Sprintf("[POST /instances/refresh][%d] refreshInstancesMethodNotAllowed %s", 405, payload)
+}
+
+func (o *RefreshInstancesMethodNotAllowed) String() string {
+	payload, _ := json.Marshal(o.Payload)
+	return fmt.Sprintf("[POST /instances/refresh][%d] refreshInstancesMethodNotAllowed %s", 405, payload)
+}
+
+func (o *RefreshInstancesMethodNotAllowed) GetPayload() string {
+	return o.Payload
+}
+
+func (o *RefreshInstancesMethodNotAllowed) readResponse(response runtime.ClientResponse, consumer runtime.Consumer, formats strfmt.Registry) error {
+
+	// response payload
+	if err := consumer.Consume(response.Body(), &o.Payload); err != nil && !stderrors.Is(err, io.EOF) {
+		return err
+	}
+
+	return nil
+}
+
+// NewRefreshInstancesRequestTimeout creates a RefreshInstancesRequestTimeout with default headers values
+func NewRefreshInstancesRequestTimeout() *RefreshInstancesRequestTimeout {
+	return &RefreshInstancesRequestTimeout{}
+}
+
+// RefreshInstancesRequestTimeout describes a response with status code 408, with default header values.
+//
+// The body did not arrive within 30 seconds.
+type RefreshInstancesRequestTimeout struct {
+	Payload string
+}
+
+// IsSuccess returns true when this refresh instances request timeout response has a 2xx status code
+func (o *RefreshInstancesRequestTimeout) IsSuccess() bool {
+	return false
+}
+
+// IsRedirect returns true when this refresh instances request timeout response has a 3xx status code
+func (o *RefreshInstancesRequestTimeout) IsRedirect() bool {
+	return false
+}
+
+// IsClientError returns true when this refresh instances request timeout response has a 4xx status code
+func (o *RefreshInstancesRequestTimeout) IsClientError() bool {
+	return true
+}
+
+// IsServerError returns true when this refresh instances request timeout response has a 5xx status code
+func (o *RefreshInstancesRequestTimeout) IsServerError() bool {
+	return false
+}
+
+// IsCode returns true when this refresh instances request timeout response a status code equal to that given
+func (o *RefreshInstancesRequestTimeout) IsCode(code int) bool {
+	return code == 408
+}
+
+// Code gets the status code for the refresh instances request timeout response
+func (o *RefreshInstancesRequestTimeout) Code() int {
+	return 408
+}
+
+func (o *RefreshInstancesRequestTimeout) Error() string {
+	payload, _ := json.Marshal(o.Payload)
+	return fmt.Sprintf("[POST /instances/refresh][%d] refreshInstancesRequestTimeout %s", 408, payload)
+}
+
+func (o *RefreshInstancesRequestTimeout) String() string {
+	payload, _ := json.Marshal(o.Payload)
+	return fmt.Sprintf("[POST /instances/refresh][%d] refreshInstancesRequestTimeout %s", 408, payload)
+}
+
+func (o *RefreshInstancesRequestTimeout) GetPayload() string {
+	return o.Payload
+}
+
+func (o *RefreshInstancesRequestTimeout) readResponse(response runtime.ClientResponse, consumer runtime.Consumer, formats strfmt.Registry) error {
+
+	// response payload
+	if err := consumer.Consume(response.Body(), &o.Payload); err != nil && !stderrors.Is(err, io.EOF) {
+		return err
+	}
+
+	return nil
+}
+
+// NewRefreshInstancesRequestEntityTooLarge creates a RefreshInstancesRequestEntityTooLarge with default headers values
+func NewRefreshInstancesRequestEntityTooLarge() *RefreshInstancesRequestEntityTooLarge {
+	return &RefreshInstancesRequestEntityTooLarge{}
+}
+
+// RefreshInstancesRequestEntityTooLarge describes a response with status code 413, with default header values.
+//
+// The body is larger than 1 MiB.
+type RefreshInstancesRequestEntityTooLarge struct {
+	Payload string
+}
+
+// IsSuccess returns true when this refresh instances request entity too large response has a 2xx status code
+func (o *RefreshInstancesRequestEntityTooLarge) IsSuccess() bool {
+	return false
+}
+
+// IsRedirect returns true when this refresh instances request entity too large response has a 3xx status code
+func (o *RefreshInstancesRequestEntityTooLarge) IsRedirect() bool {
+	return false
+}
+
+// IsClientError returns true when this refresh instances request entity too large response has a 4xx status code
+func (o *RefreshInstancesRequestEntityTooLarge) IsClientError() bool {
+	return true
+}
+
+// IsServerError returns true when this refresh instances request entity too large response has a 5xx status code
+func (o *RefreshInstancesRequestEntityTooLarge) IsServerError() bool {
+	return false
+}
+
+// IsCode returns true when this refresh instances request entity too large response a status code equal to that given
+func (o *RefreshInstancesRequestEntityTooLarge) IsCode(code int) bool {
+	return code == 413
+}
+
+// Code gets the status code for the refresh instances request entity too large response
+func (o *RefreshInstancesRequestEntityTooLarge) Code() int {
+	return 413
+}
+
+func (o *RefreshInstancesRequestEntityTooLarge) Error() string {
+	payload, _ := json.Marshal(o.Payload)
+	return fmt.Sprintf("[POST /instances/refresh][%d] refreshInstancesRequestEntityTooLarge %s", 413, payload)
+}
+
+func (o *RefreshInstancesRequestEntityTooLarge) String() string {
+	payload, _ := json.Marshal(o.Payload)
+	return fmt.Sprintf("[POST /instances/refresh][%d] refreshInstancesRequestEntityTooLarge %s", 413, payload)
+}
+
+func (o *RefreshInstancesRequestEntityTooLarge) GetPayload() string {
+	return o.Payload
+}
+
+func (o *RefreshInstancesRequestEntityTooLarge) readResponse(response runtime.ClientResponse, consumer runtime.Consumer, formats strfmt.Registry) error {
+
+	// response payload
+	if err := consumer.Consume(response.Body(), &o.Payload); err != nil && !stderrors.Is(err, io.EOF) {
+		return err
+	}
+
+	return nil
+}
+
+// NewRefreshInstancesRequestHeaderFieldsTooLarge creates a RefreshInstancesRequestHeaderFieldsTooLarge with default headers values
+func NewRefreshInstancesRequestHeaderFieldsTooLarge() *RefreshInstancesRequestHeaderFieldsTooLarge {
+	return &RefreshInstancesRequestHeaderFieldsTooLarge{}
+}
+
+// RefreshInstancesRequestHeaderFieldsTooLarge describes a response with status code 431, with default header values.
+//
+// The header is larger than 64 KiB. This error is always text.
+type RefreshInstancesRequestHeaderFieldsTooLarge struct {
+	Payload string
+}
+
+// IsSuccess returns true when this refresh instances request header fields too large response has a 2xx status code
+func (o *RefreshInstancesRequestHeaderFieldsTooLarge) IsSuccess() bool {
+	return false
+}
+
+// IsRedirect returns true when this refresh instances request header fields too large response has a 3xx status code
+func (o *RefreshInstancesRequestHeaderFieldsTooLarge) IsRedirect() bool {
+	return false
+}
+
+// IsClientError returns true when this refresh instances request header fields too large response has a 4xx status code
+func (o *RefreshInstancesRequestHeaderFieldsTooLarge) IsClientError() bool {
+	return true
+}
+
+// IsServerError returns true when this refresh instances request header fields too large response has a 5xx status code
+func (o *RefreshInstancesRequestHeaderFieldsTooLarge) IsServerError() bool {
+	return false
+}
+
+// IsCode returns true when this refresh instances request header fields too large response a status code equal to that given
+func (o *RefreshInstancesRequestHeaderFieldsTooLarge) IsCode(code int) bool {
+	return code == 431
+}
+
+// Code gets the status code for the refresh instances request header fields too large response
+func (o *RefreshInstancesRequestHeaderFieldsTooLarge) Code() int {
+	return 431
+}
+
+func (o *RefreshInstancesRequestHeaderFieldsTooLarge) Error() string {
+	payload, _ := json.Marshal(o.Payload)
+	return fmt.Sprintf("[POST /instances/refresh][%d] refreshInstancesRequestHeaderFieldsTooLarge %s", 431, payload)
+}
+
+func (o *RefreshInstancesRequestHeaderFieldsTooLarge) String() string {
+	payload, _ := json.Marshal(o.Payload)
+	return fmt.Sprintf("[POST /instances/refresh][%d] refreshInstancesRequestHeaderFieldsTooLarge %s", 431, payload)
+}
+
+func (o *RefreshInstancesRequestHeaderFieldsTooLarge) GetPayload() string {
+	return o.Payload
+}
+
+func (o *RefreshInstancesRequestHeaderFieldsTooLarge) readResponse(response runtime.ClientResponse, consumer runtime.Consumer, formats strfmt.Registry) error {
 
 	// response payload
 	if err := consumer.Consume(response.Body(), &o.Payload); err != nil && !stderrors.Is(err, io.EOF) {

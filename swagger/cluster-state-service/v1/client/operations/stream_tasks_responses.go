@@ -39,6 +39,30 @@ func (o *StreamTasksReader) ReadResponse(response runtime.ClientResponse, consum
 			return nil, err
 		}
 		return nil, result
+	case 403:
+		result := NewStreamTasksForbidden()
+		if err := result.readResponse(response, consumer, o.formats); err != nil {
+			return nil, err
+		}
+		return nil, result
+	case 405:
+		result := NewStreamTasksMethodNotAllowed()
+		if err := result.readResponse(response, consumer, o.formats); err != nil {
+			return nil, err
+		}
+		return nil, result
+	case 413:
+		result := NewStreamTasksRequestEntityTooLarge()
+		if err := result.readResponse(response, consumer, o.formats); err != nil {
+			return nil, err
+		}
+		return nil, result
+	case 431:
+		result := NewStreamTasksRequestHeaderFieldsTooLarge()
+		if err := result.readResponse(response, consumer, o.formats); err != nil {
+			return nil, err
+		}
+		return nil, result
 	case 500:
 		result := NewStreamTasksInternalServerError()
 		if err := result.readResponse(response, consumer, o.formats); err != nil {
@@ -287,6 +311,270 @@ func (o *StreamTasksUnauthorized) GetPayload() string {
 }
 
 func (o *StreamTasksUnauthorized) readResponse(response runtime.ClientResponse, consumer runtime.Consumer, formats strfmt.Registry) error {
+
+	// response payload
+	if err := consumer.Consume(response.Body(), &o.Payload); err != nil && !stderrors.Is(err, io.EOF) {
+		return err
+	}
+
+	return nil
+}
+
+// NewStreamTasksForbidden creates a StreamTasksForbidden with default headers values
+func NewStreamTasksForbidden() *StreamTasksForbidden {
+	return &StreamTasksForbidden{}
+}
+
+// StreamTasksForbidden describes a response with status code 403, with default header values.
+//
+// The role of the client does not allow the operation (--access-file).
+type StreamTasksForbidden struct {
+	Payload string
+}
+
+// IsSuccess returns true when this stream tasks forbidden response has a 2xx status code
+func (o *StreamTasksForbidden) IsSuccess() bool {
+	return false
+}
+
+// IsRedirect returns true when this stream tasks forbidden response has a 3xx status code
+func (o *StreamTasksForbidden) IsRedirect() bool {
+	return false
+}
+
+// IsClientError returns true when this stream tasks forbidden response has a 4xx status code
+func (o *StreamTasksForbidden) IsClientError() bool {
+	return true
+}
+
+// IsServerError returns true when this stream tasks forbidden response has a 5xx status code
+func (o *StreamTasksForbidden) IsServerError() bool {
+	return false
+}
+
+// IsCode returns true when this stream tasks forbidden response a status code equal to that given
+func (o *StreamTasksForbidden) IsCode(code int) bool {
+	return code == 403
+}
+
+// Code gets the status code for the stream tasks forbidden response
+func (o *StreamTasksForbidden) Code() int {
+	return 403
+}
+
+func (o *StreamTasksForbidden) Error() string {
+	payload, _ := json.Marshal(o.Payload)
+	return fmt.Sprintf("[GET /stream/tasks][%d] streamTasksForbidden %s", 403, payload)
+}
+
+func (o *StreamTasksForbidden) String() string {
+	payload, _ := json.Marshal(o.Payload)
+	return fmt.Sprintf("[GET /stream/tasks][%d] streamTasksForbidden %s", 403, payload)
+}
+
+func (o *StreamTasksForbidden) GetPayload() string {
+	return o.Payload
+}
+
+func (o *StreamTasksForbidden) readResponse(response runtime.ClientResponse, consumer runtime.Consumer, formats strfmt.Registry) error {
+
+	// response payload
+	if err := consumer.Consume(response.Body(), &o.Payload); err != nil && !stderrors.Is(err, io.EOF) {
+		return err
+	}
+
+	return nil
+}
+
+// NewStreamTasksMethodNotAllowed creates a StreamTasksMethodNotAllowed with default headers values
+func NewStreamTasksMethodNotAllowed() *StreamTasksMethodNotAllowed {
+	return &StreamTasksMethodNotAllowed{}
+}
+
+// StreamTasksMethodNotAllowed describes a response with status code 405, with default header values.
+//
+// The path, or the address (--read-only-bind), does not serve the method. The header Allow lists those that it serves.
+type StreamTasksMethodNotAllowed struct {
+	Payload string
+}
+
+// IsSuccess returns true when this stream tasks method not allowed response has a 2xx status code
+func (o *StreamTasksMethodNotAllowed) IsSuccess() bool {
+	return false
+}
+
+// IsRedirect returns true when this stream tasks method not allowed response has a 3xx status code
+func (o *StreamTasksMethodNotAllowed) IsRedirect() bool {
+	return false
+}
+
+// IsClientError returns true when this stream tasks method not allowed response has a 4xx status code
+func (o *StreamTasksMethodNotAllowed) IsClientError() bool {
+	return true
+}
+
+// IsServerError returns true when this stream tasks method not allowed response has a 5xx status code
+func (o *StreamTasksMethodNotAllowed) IsServerError() bool {
+	return false
+}
+
+// IsCode returns true when this stream tasks method not allowed response a status code equal to that given
+func (o *StreamTasksMethodNotAllowed) IsCode(code int) bool {
+	return code == 405
+}
+
+// Code gets the status code for the stream tasks method not allowed response
+func (o *StreamTasksMethodNotAllowed) Code() int {
+	return 405
+}
+
+func (o *StreamTasksMethodNotAllowed) Error() string {
+	payload, _ := json.Marshal(o.Payload)
+	return fmt.Sprintf("[GET /stream/tasks][%d] streamTasksMethodNotAllowed %s", 405, payload)
+}
+
+func (o *StreamTasksMethodNotAllowed) String() string {
+	payload, _ := json.Marshal(o.Payload)
+	return fmt.Sprintf("[GET /stream/tasks][%d] streamTasksMethodNotAllowed %s", 405, payload)
+}
+
+func (o *StreamTasksMethodNotAllowed) GetPayload() string {
+	return o.Payload
+}
+
+func (o *StreamTasksMethodNotAllowed) readResponse(response runtime.ClientResponse, consumer runtime.Consumer, formats strfmt.Registry) error {
+
+	// response payload
+	if err := consumer.Consume(response.Body(), &o.Payload); err != nil && !stderrors.Is(err, io.EOF) {
+		return err
+	}
+
+	return nil
+}
+
+// NewStreamTasksRequestEntityTooLarge creates a StreamTasksRequestEntityTooLarge with default headers values
+func NewStreamTasksRequestEntityTooLarge() *StreamTasksRequestEntityTooLarge {
+	return &StreamTasksRequestEntityTooLarge{}
+}
+
+// StreamTasksRequestEntityTooLarge describes a response with status code 413, with default header values.
+//
+// The body is larger than 1 MiB.
+type StreamTasksRequestEntityTooLarge struct {
+	Payload string
+}
+
+// IsSuccess returns true when this stream tasks request entity too large response has a 2xx status code
+func (o *StreamTasksRequestEntityTooLarge) IsSuccess() bool {
+	return false
+}
+
+// IsRedirect returns true when this stream tasks request entity too large response has a 3xx status code
+func (o *StreamTasksRequestEntityTooLarge) IsRedirect() bool {
+	return false
+}
+
+// IsClientError returns true when this stream tasks request entity too large response has a 4xx status code
+func (o *StreamTasksRequestEntityTooLarge) IsClientError() bool {
+	return true
+}
+
+// IsServerError returns true when this stream tasks request entity too large response has a 5xx status code
+func (o *StreamTasksRequestEntityTooLarge) IsServerError() bool {
+	return false
+}
+
+// IsCode returns true when this stream tasks request entity too large response a status code equal to that given
+func (o *StreamTasksRequestEntityTooLarge) IsCode(code int) bool {
+	return code == 413
+}
+
+// Code gets the status code for the stream tasks request entity too large response
+func (o *StreamTasksRequestEntityTooLarge) Code() int {
+	return 413
+}
+
+func (o *StreamTasksRequestEntityTooLarge) Error() string {
+	payload, _ := json.Marshal(o.Payload)
+	return fmt.Sprintf("[GET /stream/tasks][%d] streamTasksRequestEntityTooLarge %s", 413, payload)
+}
+
+func (o *StreamTasksRequestEntityTooLarge) String() string {
+	payload, _ := json.Marshal(o.Payload)
+	return fmt.Sprintf("[GET /stream/tasks][%d] streamTasksRequestEntityTooLarge %s", 413, payload)
+}
+
+func (o *StreamTasksRequestEntityTooLarge) GetPayload() string {
+	return o.Payload
+}
+
+func (o *StreamTasksRequestEntityTooLarge) readResponse(response runtime.ClientResponse, consumer runtime.Consumer, formats strfmt.Registry) error {
+
+	// response payload
+	if err := consumer.Consume(response.Body(), &o.Payload); err != nil && !stderrors.Is(err, io.EOF) {
+		return err
+	}
+
+	return nil
+}
+
+// NewStreamTasksRequestHeaderFieldsTooLarge creates a StreamTasksRequestHeaderFieldsTooLarge with default headers values
+func NewStreamTasksRequestHeaderFieldsTooLarge() *StreamTasksRequestHeaderFieldsTooLarge {
+	return &StreamTasksRequestHeaderFieldsTooLarge{}
+}
+
+// StreamTasksRequestHeaderFieldsTooLarge describes a response with status code 431, with default header values.
+//
+// The header is larger than 64 KiB. This error is always text.
+type StreamTasksRequestHeaderFieldsTooLarge struct {
+	Payload string
+}
+
+// IsSuccess returns true when this stream tasks request header fields too large response has a 2xx status code
+func (o *StreamTasksRequestHeaderFieldsTooLarge) IsSuccess() bool {
+	return false
+}
+
+// IsRedirect returns true when this stream tasks request header fields too large response has a 3xx status code
+func (o *StreamTasksRequestHeaderFieldsTooLarge) IsRedirect() bool {
+	return false
+}
+
+// IsClientError returns true when this stream tasks request header fields too large response has a 4xx status code
+func (o *StreamTasksRequestHeaderFieldsTooLarge) IsClientError() bool {
+	return true
+}
+
+// IsServerError returns true when this stream tasks request header fields too large response has a 5xx status code
+func (o *StreamTasksRequestHeaderFieldsTooLarge) IsServerError() bool {
+	return false
+}
+
+// IsCode returns true when this stream tasks request header fields too large response a status code equal to that given
+func (o *StreamTasksRequestHeaderFieldsTooLarge) IsCode(code int) bool {
+	return code == 431
+}
+
+// Code gets the status code for the stream tasks request header fields too large response
+func (o *StreamTasksRequestHeaderFieldsTooLarge) Code() int {
+	return 431
+}
+
+func (o *StreamTasksRequestHeaderFieldsTooLarge) Error() string {
+	payload, _ := json.Marshal(o.Payload)
+	return fmt.Sprintf("[GET /stream/tasks][%d] streamTasksRequestHeaderFieldsTooLarge %s", 431, payload)
+}
+
+func (o *StreamTasksRequestHeaderFieldsTooLarge) String() string {
+	payload, _ := json.Marshal(o.Payload)
+	return fmt.Sprintf("[GET /stream/tasks][%d] streamTasksRequestHeaderFieldsTooLarge %s", 431, payload)
+}
+
+func (o *StreamTasksRequestHeaderFieldsTooLarge) GetPayload() string {
+	return o.Payload
+}
+
+func (o *StreamTasksRequestHeaderFieldsTooLarge) readResponse(response runtime.ClientResponse, consumer runtime.Consumer, formats strfmt.Registry) error {
 
 	// response payload
 	if err := consumer.Consume(response.Body(), &o.Payload); err != nil && !stderrors.Is(err, io.EOF) {

@@ -62,6 +62,11 @@ CancelTakeoverParams contains all the parameters to send to the API endpoint
 */
 type CancelTakeoverParams struct {
 
+	// IdempotencyKey.
+	//
+	// A key of the client's choice, such as a UUID. A request that repeats the key within 24 hours is not executed again: it gets the first response, with the header Idempotent-Replayed. Dry runs and errors are not kept.
+	IdempotencyKey *string
+
 	// Name.
 	//
 	// The environment's name.
@@ -124,6 +129,17 @@ func (o *CancelTakeoverParams) SetHTTPClient(client *http.Client) {
 	o.HTTPClient = client
 }
 
+// WithIdempotencyKey adds the idempotencyKey to the cancel takeover params.
+func (o *CancelTakeoverParams) WithIdempotencyKey(idempotencyKey *string) *CancelTakeoverParams {
+	o.SetIdempotencyKey(idempotencyKey)
+	return o
+}
+
+// SetIdempotencyKey adds the idempotencyKey to the cancel takeover params.
+func (o *CancelTakeoverParams) SetIdempotencyKey(idempotencyKey *string) {
+	o.IdempotencyKey = idempotencyKey
+}
+
 // WithName adds the name to the cancel takeover params.
 func (o *CancelTakeoverParams) WithName(name string) *CancelTakeoverParams {
 	o.SetName(name)
@@ -141,6 +157,14 @@ func (o *CancelTakeoverParams) WriteToRequest(r runtime.ClientRequest, reg strfm
 		return err
 	}
 	var res []error
+
+	if o.IdempotencyKey != nil {
+
+		// header param Idempotency-Key
+		if err := r.SetHeaderParam("Idempotency-Key", *o.IdempotencyKey); err != nil {
+			return err
+		}
+	}
 
 	// path param name
 	if err := r.SetPathParam("name", o.Name); err != nil {

@@ -9,8 +9,10 @@ import (
 	"io"
 
 	"github.com/blox/blox/swagger/daemon-scheduler/v1/models"
+	"github.com/go-openapi/errors"
 	"github.com/go-openapi/runtime"
 	"github.com/go-openapi/strfmt"
+	"github.com/go-openapi/swag/conv"
 )
 
 // CancelTakeoverReader is a Reader for the CancelTakeover structure.
@@ -39,14 +41,56 @@ func (o *CancelTakeoverReader) ReadResponse(response runtime.ClientResponse, con
 			return nil, err
 		}
 		return nil, result
+	case 403:
+		result := NewCancelTakeoverForbidden()
+		if err := result.readResponse(response, consumer, o.formats); err != nil {
+			return nil, err
+		}
+		return nil, result
 	case 404:
 		result := NewCancelTakeoverNotFound()
 		if err := result.readResponse(response, consumer, o.formats); err != nil {
 			return nil, err
 		}
 		return nil, result
+	case 405:
+		result := NewCancelTakeoverMethodNotAllowed()
+		if err := result.readResponse(response, consumer, o.formats); err != nil {
+			return nil, err
+		}
+		return nil, result
+	case 408:
+		result := NewCancelTakeoverRequestTimeout()
+		if err := result.readResponse(response, consumer, o.formats); err != nil {
+			return nil, err
+		}
+		return nil, result
 	case 409:
 		result := NewCancelTakeoverConflict()
+		if err := result.readResponse(response, consumer, o.formats); err != nil {
+			return nil, err
+		}
+		return nil, result
+	case 413:
+		result := NewCancelTakeoverRequestEntityTooLarge()
+		if err := result.readResponse(response, consumer, o.formats); err != nil {
+			return nil, err
+		}
+		return nil, result
+	case 422:
+		result := NewCancelTakeoverUnprocessableEntity()
+		if err := result.readResponse(response, consumer, o.formats); err != nil {
+			return nil, err
+		}
+		return nil, result
+	case 429:
+		result := NewCancelTakeoverTooManyRequests()
+		if err := result.readResponse(response, consumer, o.formats); err != nil {
+			return nil, err
+		}
+		return nil, result
+	case 431:
+		result := NewCancelTakeoverRequestHeaderFieldsTooLarge()
 		if err := result.readResponse(response, consumer, o.formats); err != nil {
 			return nil, err
 		}
@@ -77,6 +121,10 @@ func NewCancelTakeoverOK() *CancelTakeoverOK {
 //
 // The environment.
 type CancelTakeoverOK struct {
+
+	// Set to true if this is the response to an earlier request with the same Idempotency-Key.
+	IdempotentReplayed bool
+
 	Payload *models.Environment
 }
 
@@ -125,6 +173,17 @@ func (o *CancelTakeoverOK) GetPayload() *models.Environment {
 }
 
 func (o *CancelTakeoverOK) readResponse(response runtime.ClientResponse, consumer runtime.Consumer, formats strfmt.Registry) error {
+
+	// hydrates response header Idempotent-Replayed
+	hdrIdempotentReplayed := response.GetHeader("Idempotent-Replayed")
+
+	if hdrIdempotentReplayed != "" {
+		validempotentReplayed, err := conv.ConvertBool(hdrIdempotentReplayed)
+		if err != nil {
+			return errors.InvalidType("Idempotent-Replayed", "header", "bool", hdrIdempotentReplayed)
+		}
+		o.IdempotentReplayed = validempotentReplayed
+	}
 
 	o.Payload = new(models.Environment)
 
@@ -268,6 +327,72 @@ func (o *CancelTakeoverUnauthorized) readResponse(response runtime.ClientRespons
 	return nil
 }
 
+// NewCancelTakeoverForbidden creates a CancelTakeoverForbidden with default headers values
+func NewCancelTakeoverForbidden() *CancelTakeoverForbidden {
+	return &CancelTakeoverForbidden{}
+}
+
+// CancelTakeoverForbidden describes a response with status code 403, with default header values.
+//
+// The role of the client does not allow the operation (--access-file), or a page of another site sent the request.
+type CancelTakeoverForbidden struct {
+	Payload string
+}
+
+// IsSuccess returns true when this cancel takeover forbidden response has a 2xx status code
+func (o *CancelTakeoverForbidden) IsSuccess() bool {
+	return false
+}
+
+// IsRedirect returns true when this cancel takeover forbidden response has a 3xx status code
+func (o *CancelTakeoverForbidden) IsRedirect() bool {
+	return false
+}
+
+// IsClientError returns true when this cancel takeover forbidden response has a 4xx status code
+func (o *CancelTakeoverForbidden) IsClientError() bool {
+	return true
+}
+
+// IsServerError returns true when this cancel takeover forbidden response has a 5xx status code
+func (o *CancelTakeoverForbidden) IsServerError() bool {
+	return false
+}
+
+// IsCode returns true when this cancel takeover forbidden response a status code equal to that given
+func (o *CancelTakeoverForbidden) IsCode(code int) bool {
+	return code == 403
+}
+
+// Code gets the status code for the cancel takeover forbidden response
+func (o *CancelTakeoverForbidden) Code() int {
+	return 403
+}
+
+func (o *CancelTakeoverForbidden) Error() string {
+	payload, _ := json.Marshal(o.Payload)
+	return fmt.Sprintf("[POST /environments/{name}/takeover/cancel][%d] cancelTakeoverForbidden %s", 403, payload)
+}
+
+func (o *CancelTakeoverForbidden) String() string {
+	payload, _ := json.Marshal(o.Payload)
+	return fmt.Sprintf("[POST /environments/{name}/takeover/cancel][%d] cancelTakeoverForbidden %s", 403, payload)
+}
+
+func (o *CancelTakeoverForbidden) GetPayload() string {
+	return o.Payload
+}
+
+func (o *CancelTakeoverForbidden) readResponse(response runtime.ClientResponse, consumer runtime.Consumer, formats strfmt.Registry) error {
+
+	// response payload
+	if err := consumer.Consume(response.Body(), &o.Payload); err != nil && !stderrors.Is(err, io.EOF) {
+		return err
+	}
+
+	return nil
+}
+
 // NewCancelTakeoverNotFound creates a CancelTakeoverNotFound with default headers values
 func NewCancelTakeoverNotFound() *CancelTakeoverNotFound {
 	return &CancelTakeoverNotFound{}
@@ -334,6 +459,138 @@ func (o *CancelTakeoverNotFound) readResponse(response runtime.ClientResponse, c
 	return nil
 }
 
+// NewCancelTakeoverMethodNotAllowed creates a CancelTakeoverMethodNotAllowed with default headers values
+func NewCancelTakeoverMethodNotAllowed() *CancelTakeoverMethodNotAllowed {
+	return &CancelTakeoverMethodNotAllowed{}
+}
+
+// CancelTakeoverMethodNotAllowed describes a response with status code 405, with default header values.
+//
+// The path, or the address (--read-only-bind), does not serve the method. The header Allow lists those that it serves.
+type CancelTakeoverMethodNotAllowed struct {
+	Payload string
+}
+
+// IsSuccess returns true when this cancel takeover method not allowed response has a 2xx status code
+func (o *CancelTakeoverMethodNotAllowed) IsSuccess() bool {
+	return false
+}
+
+// IsRedirect returns true when this cancel takeover method not allowed response has a 3xx status code
+func (o *CancelTakeoverMethodNotAllowed) IsRedirect() bool {
+	return false
+}
+
+// IsClientError returns true when this cancel takeover method not allowed response has a 4xx status code
+func (o *CancelTakeoverMethodNotAllowed) IsClientError() bool {
+	return true
+}
+
+// IsServerError returns true when this cancel takeover method not allowed response has a 5xx status code
+func (o *CancelTakeoverMethodNotAllowed) IsServerError() bool {
+	return false
+}
+
+// IsCode returns true when this cancel takeover method not allowed response a status code equal to that given
+func (o *CancelTakeoverMethodNotAllowed) IsCode(code int) bool {
+	return code == 405
+}
+
+// Code gets the status code for the cancel takeover method not allowed response
+func (o *CancelTakeoverMethodNotAllowed) Code() int {
+	return 405
+}
+
+func (o *CancelTakeoverMethodNotAllowed) Error() string {
+	payload, _ := json.Marshal(o.Payload)
+	return fmt.Sprintf("[POST /environments/{name}/takeover/cancel][%d] cancelTakeoverMethodNotAllowed %s", 405, payload)
+}
+
+func (o *CancelTakeoverMethodNotAllowed) String() string {
+	payload, _ := json.Marshal(o.Payload)
+	return fmt.Sprintf("[POST /environments/{name}/takeover/cancel][%d] cancelTakeoverMethodNotAllowed %s", 405, payload)
+}
+
+func (o *CancelTakeoverMethodNotAllowed) GetPayload() string {
+	return o.Payload
+}
+
+func (o *CancelTakeoverMethodNotAllowed) readResponse(response runtime.ClientResponse, consumer runtime.Consumer, formats strfmt.Registry) error {
+
+	// response payload
+	if err := consumer.Consume(response.Body(), &o.Payload); err != nil && !stderrors.Is(err, io.EOF) {
+		return err
+	}
+
+	return nil
+}
+
+// NewCancelTakeoverRequestTimeout creates a CancelTakeoverRequestTimeout with default headers values
+func NewCancelTakeoverRequestTimeout() *CancelTakeoverRequestTimeout {
+	return &CancelTakeoverRequestTimeout{}
+}
+
+// CancelTakeoverRequestTimeout describes a response with status code 408, with default header values.
+//
+// The body did not arrive within 30 seconds.
+type CancelTakeoverRequestTimeout struct {
+	Payload string
+}
+
+// IsSuccess returns true when this cancel takeover request timeout response has a 2xx status code
+func (o *CancelTakeoverRequestTimeout) IsSuccess() bool {
+	return false
+}
+
+// IsRedirect returns true when this cancel takeover request timeout response has a 3xx status code
+func (o *CancelTakeoverRequestTimeout) IsRedirect() bool {
+	return false
+}
+
+// IsClientError returns true when this cancel takeover request timeout response has a 4xx status code
+func (o *CancelTakeoverRequestTimeout) IsClientError() bool {
+	return true
+}
+
+// IsServerError returns true when this cancel takeover request timeout response has a 5xx status code
+func (o *CancelTakeoverRequestTimeout) IsServerError() bool {
+	return false
+}
+
+// IsCode returns true when this cancel takeover request timeout response a status code equal to that given
+func (o *CancelTakeoverRequestTimeout) IsCode(code int) bool {
+	return code == 408
+}
+
+// Code gets the status code for the cancel takeover request timeout response
+func (o *CancelTakeoverRequestTimeout) Code() int {
+	return 408
+}
+
+func (o *CancelTakeoverRequestTimeout) Error() string {
+	payload, _ := json.Marshal(o.Payload)
+	return fmt.Sprintf("[POST /environments/{name}/takeover/cancel][%d] cancelTakeoverRequestTimeout %s", 408, payload)
+}
+
+func (o *CancelTakeoverRequestTimeout) String() string {
+	payload, _ := json.Marshal(o.Payload)
+	return fmt.Sprintf("[POST /environments/{name}/takeover/cancel][%d] cancelTakeoverRequestTimeout %s", 408, payload)
+}
+
+func (o *CancelTakeoverRequestTimeout) GetPayload() string {
+	return o.Payload
+}
+
+func (o *CancelTakeoverRequestTimeout) readResponse(response runtime.ClientResponse, consumer runtime.Consumer, formats strfmt.Registry) error {
+
+	// response payload
+	if err := consumer.Consume(response.Body(), &o.Payload); err != nil && !stderrors.Is(err, io.EOF) {
+		return err
+	}
+
+	return nil
+}
+
 // NewCancelTakeoverConflict creates a CancelTakeoverConflict with default headers values
 func NewCancelTakeoverConflict() *CancelTakeoverConflict {
 	return &CancelTakeoverConflict{}
@@ -391,6 +648,270 @@ func (o *CancelTakeoverConflict) GetPayload() string {
 }
 
 func (o *CancelTakeoverConflict) readResponse(response runtime.ClientResponse, consumer runtime.Consumer, formats strfmt.Registry) error {
+
+	// response payload
+	if err := consumer.Consume(response.Body(), &o.Payload); err != nil && !stderrors.Is(err, io.EOF) {
+		return err
+	}
+
+	return nil
+}
+
+// NewCancelTakeoverRequestEntityTooLarge creates a CancelTakeoverRequestEntityTooLarge with default headers values
+func NewCancelTakeoverRequestEntityTooLarge() *CancelTakeoverRequestEntityTooLarge {
+	return &CancelTakeoverRequestEntityTooLarge{}
+}
+
+// CancelTakeoverRequestEntityTooLarge describes a response with status code 413, with default header values.
+//
+// The body is larger than 1 MiB.
+type CancelTakeoverRequestEntityTooLarge struct {
+	Payload string
+}
+
+// IsSuccess returns true when this cancel takeover request entity too large response has a 2xx status code
+func (o *CancelTakeoverRequestEntityTooLarge) IsSuccess() bool {
+	return false
+}
+
+// IsRedirect returns true when this cancel takeover request entity too large response has a 3xx status code
+func (o *CancelTakeoverRequestEntityTooLarge) IsRedirect() bool {
+	return false
+}
+
+// IsClientError returns true when this cancel takeover request entity too large response has a 4xx status code
+func (o *CancelTakeoverRequestEntityTooLarge) IsClientError() bool {
+	return true
+}
+
+// IsServerError returns true when this cancel takeover request entity too large response has a 5xx status code
+func (o *CancelTakeoverRequestEntityTooLarge) IsServerError() bool {
+	return false
+}
+
+// IsCode returns true when this cancel takeover request entity too large response a status code equal to that given
+func (o *CancelTakeoverRequestEntityTooLarge) IsCode(code int) bool {
+	return code == 413
+}
+
+// Code gets the status code for the cancel takeover request entity too large response
+func (o *CancelTakeoverRequestEntityTooLarge) Code() int {
+	return 413
+}
+
+func (o *CancelTakeoverRequestEntityTooLarge) Error() string {
+	payload, _ := json.Marshal(o.Payload)
+	return fmt.Sprintf("[POST /environments/{name}/takeover/cancel][%d] cancelTakeoverRequestEntityTooLarge %s", 413, payload)
+}
+
+func (o *CancelTakeoverRequestEntityTooLarge) String() string {
+	payload, _ := json.Marshal(o.Payload)
+	return fmt.Sprintf("[POST /environments/{name}/takeover/cancel][%d] cancelTakeoverRequestEntityTooLarge %s", 413, payload)
+}
+
+func (o *CancelTakeoverRequestEntityTooLarge) GetPayload() string {
+	return o.Payload
+}
+
+func (o *CancelTakeoverRequestEntityTooLarge) readResponse(response runtime.ClientResponse, consumer runtime.Consumer, formats strfmt.Registry) error {
+
+	// response payload
+	if err := consumer.Consume(response.Body(), &o.Payload); err != nil && !stderrors.Is(err, io.EOF) {
+		return err
+	}
+
+	return nil
+}
+
+// NewCancelTakeoverUnprocessableEntity creates a CancelTakeoverUnprocessableEntity with default headers values
+func NewCancelTakeoverUnprocessableEntity() *CancelTakeoverUnprocessableEntity {
+	return &CancelTakeoverUnprocessableEntity{}
+}
+
+// CancelTakeoverUnprocessableEntity describes a response with status code 422, with default header values.
+//
+// The Idempotency-Key belongs to another request.
+type CancelTakeoverUnprocessableEntity struct {
+	Payload string
+}
+
+// IsSuccess returns true when this cancel takeover unprocessable entity response has a 2xx status code
+func (o *CancelTakeoverUnprocessableEntity) IsSuccess() bool {
+	return false
+}
+
+// IsRedirect returns true when this cancel takeover unprocessable entity response has a 3xx status code
+func (o *CancelTakeoverUnprocessableEntity) IsRedirect() bool {
+	return false
+}
+
+// IsClientError returns true when this cancel takeover unprocessable entity response has a 4xx status code
+func (o *CancelTakeoverUnprocessableEntity) IsClientError() bool {
+	return true
+}
+
+// IsServerError returns true when this cancel takeover unprocessable entity response has a 5xx status code
+func (o *CancelTakeoverUnprocessableEntity) IsServerError() bool {
+	return false
+}
+
+// IsCode returns true when this cancel takeover unprocessable entity response a status code equal to that given
+func (o *CancelTakeoverUnprocessableEntity) IsCode(code int) bool {
+	return code == 422
+}
+
+// Code gets the status code for the cancel takeover unprocessable entity response
+func (o *CancelTakeoverUnprocessableEntity) Code() int {
+	return 422
+}
+
+func (o *CancelTakeoverUnprocessableEntity) Error() string {
+	payload, _ := json.Marshal(o.Payload)
+	return fmt.Sprintf("[POST /environments/{name}/takeover/cancel][%d] cancelTakeoverUnprocessableEntity %s", 422, payload)
+}
+
+func (o *CancelTakeoverUnprocessableEntity) String() string {
+	payload, _ := json.Marshal(o.Payload)
+	return fmt.Sprintf("[POST /environments/{name}/takeover/cancel][%d] cancelTakeoverUnprocessableEntity %s", 422, payload)
+}
+
+func (o *CancelTakeoverUnprocessableEntity) GetPayload() string {
+	return o.Payload
+}
+
+func (o *CancelTakeoverUnprocessableEntity) readResponse(response runtime.ClientResponse, consumer runtime.Consumer, formats strfmt.Registry) error {
+
+	// response payload
+	if err := consumer.Consume(response.Body(), &o.Payload); err != nil && !stderrors.Is(err, io.EOF) {
+		return err
+	}
+
+	return nil
+}
+
+// NewCancelTakeoverTooManyRequests creates a CancelTakeoverTooManyRequests with default headers values
+func NewCancelTakeoverTooManyRequests() *CancelTakeoverTooManyRequests {
+	return &CancelTakeoverTooManyRequests{}
+}
+
+// CancelTakeoverTooManyRequests describes a response with status code 429, with default header values.
+//
+// 10,000 Idempotency-Keys are in use. Retry after the seconds in Retry-After, or without a key.
+type CancelTakeoverTooManyRequests struct {
+	Payload string
+}
+
+// IsSuccess returns true when this cancel takeover too many requests response has a 2xx status code
+func (o *CancelTakeoverTooManyRequests) IsSuccess() bool {
+	return false
+}
+
+// IsRedirect returns true when this cancel takeover too many requests response has a 3xx status code
+func (o *CancelTakeoverTooManyRequests) IsRedirect() bool {
+	return false
+}
+
+// IsClientError returns true when this cancel takeover too many requests response has a 4xx status code
+func (o *CancelTakeoverTooManyRequests) IsClientError() bool {
+	return true
+}
+
+// IsServerError returns true when this cancel takeover too many requests response has a 5xx status code
+func (o *CancelTakeoverTooManyRequests) IsServerError() bool {
+	return false
+}
+
+// IsCode returns true when this cancel takeover too many requests response a status code equal to that given
+func (o *CancelTakeoverTooManyRequests) IsCode(code int) bool {
+	return code == 429
+}
+
+// Code gets the status code for the cancel takeover too many requests response
+func (o *CancelTakeoverTooManyRequests) Code() int {
+	return 429
+}
+
+func (o *CancelTakeoverTooManyRequests) Error() string {
+	payload, _ := json.Marshal(o.Payload)
+	return fmt.Sprintf("[POST /environments/{name}/takeover/cancel][%d] cancelTakeoverTooManyRequests %s", 429, payload)
+}
+
+func (o *CancelTakeoverTooManyRequests) String() string {
+	payload, _ := json.Marshal(o.Payload)
+	return fmt.Sprintf("[POST /environments/{name}/takeover/cancel][%d] cancelTakeoverTooManyRequests %s", 429, payload)
+}
+
+func (o *CancelTakeoverTooManyRequests) GetPayload() string {
+	return o.Payload
+}
+
+func (o *CancelTakeoverTooManyRequests) readResponse(response runtime.ClientResponse, consumer runtime.Consumer, formats strfmt.Registry) error {
+
+	// response payload
+	if err := consumer.Consume(response.Body(), &o.Payload); err != nil && !stderrors.Is(err, io.EOF) {
+		return err
+	}
+
+	return nil
+}
+
+// NewCancelTakeoverRequestHeaderFieldsTooLarge creates a CancelTakeoverRequestHeaderFieldsTooLarge with default headers values
+func NewCancelTakeoverRequestHeaderFieldsTooLarge() *CancelTakeoverRequestHeaderFieldsTooLarge {
+	return &CancelTakeoverRequestHeaderFieldsTooLarge{}
+}
+
+// CancelTakeoverRequestHeaderFieldsTooLarge describes a response with status code 431, with default header values.
+//
+// The header is larger than 64 KiB. This error is always text.
+type CancelTakeoverRequestHeaderFieldsTooLarge struct {
+	Payload string
+}
+
+// IsSuccess returns true when this cancel takeover request header fields too large response has a 2xx status code
+func (o *CancelTakeoverRequestHeaderFieldsTooLarge) IsSuccess() bool {
+	return false
+}
+
+// IsRedirect returns true when this cancel takeover request header fields too large response has a 3xx status code
+func (o *CancelTakeoverRequestHeaderFieldsTooLarge) IsRedirect() bool {
+	return false
+}
+
+// IsClientError returns true when this cancel takeover request header fields too large response has a 4xx status code
+func (o *CancelTakeoverRequestHeaderFieldsTooLarge) IsClientError() bool {
+	return true
+}
+
+// IsServerError returns true when this cancel takeover request header fields too large response has a 5xx status code
+func (o *CancelTakeoverRequestHeaderFieldsTooLarge) IsServerError() bool {
+	return false
+}
+
+// IsCode returns true when this cancel takeover request header fields too large response a status code equal to that given
+func (o *CancelTakeoverRequestHeaderFieldsTooLarge) IsCode(code int) bool {
+	return code == 431
+}
+
+// Code gets the status code for the cancel takeover request header fields too large response
+func (o *CancelTakeoverRequestHeaderFieldsTooLarge) Code() int {
+	return 431
+}
+
+func (o *CancelTakeoverRequestHeaderFieldsTooLarge) Error() string {
+	payload, _ := json.Marshal(o.Payload)
+	return fmt.Sprintf("[POST /environments/{name}/takeover/cancel][%d] cancelTakeoverRequestHeaderFieldsTooLarge %s", 431, payload)
+}
+
+func (o *CancelTakeoverRequestHeaderFieldsTooLarge) String() string {
+	payload, _ := json.Marshal(o.Payload)
+	return fmt.Sprintf("[POST /environments/{name}/takeover/cancel][%d] cancelTakeoverRequestHeaderFieldsTooLarge %s", 431, payload)
+}
+
+func (o *CancelTakeoverRequestHeaderFieldsTooLarge) GetPayload() string {
+	return o.Payload
+}
+
+func (o *CancelTakeoverRequestHeaderFieldsTooLarge) readResponse(response runtime.ClientResponse, consumer runtime.Consumer, formats strfmt.Registry) error {
 
 	// response payload
 	if err := consumer.Consume(response.Body(), &o.Payload); err != nil && !stderrors.Is(err, io.EOF) {

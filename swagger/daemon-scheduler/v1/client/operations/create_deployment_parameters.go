@@ -63,6 +63,11 @@ CreateDeploymentParams contains all the parameters to send to the API endpoint
 */
 type CreateDeploymentParams struct {
 
+	// IdempotencyKey.
+	//
+	// A key of the client's choice, such as a UUID. A request that repeats the key within 24 hours is not executed again: it gets the first response, with the header Idempotent-Replayed. Dry runs and errors are not kept.
+	IdempotencyKey *string
+
 	// DeploymentToken.
 	//
 	// The environment's deployment token, a lower-case UUID. Each token creates one deployment. With revision or forceNewDeployment, a used token is accepted and the environment gets a new token.
@@ -145,6 +150,17 @@ func (o *CreateDeploymentParams) SetHTTPClient(client *http.Client) {
 	o.HTTPClient = client
 }
 
+// WithIdempotencyKey adds the idempotencyKey to the create deployment params.
+func (o *CreateDeploymentParams) WithIdempotencyKey(idempotencyKey *string) *CreateDeploymentParams {
+	o.SetIdempotencyKey(idempotencyKey)
+	return o
+}
+
+// SetIdempotencyKey adds the idempotencyKey to the create deployment params.
+func (o *CreateDeploymentParams) SetIdempotencyKey(idempotencyKey *string) {
+	o.IdempotencyKey = idempotencyKey
+}
+
 // WithDeploymentToken adds the deploymentToken to the create deployment params.
 func (o *CreateDeploymentParams) WithDeploymentToken(deploymentToken string) *CreateDeploymentParams {
 	o.SetDeploymentToken(deploymentToken)
@@ -206,6 +222,14 @@ func (o *CreateDeploymentParams) WriteToRequest(r runtime.ClientRequest, reg str
 		return err
 	}
 	var res []error
+
+	if o.IdempotencyKey != nil {
+
+		// header param Idempotency-Key
+		if err := r.SetHeaderParam("Idempotency-Key", *o.IdempotencyKey); err != nil {
+			return err
+		}
+	}
 
 	// query param deploymentToken
 	qrDeploymentToken := o.DeploymentToken

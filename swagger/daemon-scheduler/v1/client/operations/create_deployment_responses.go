@@ -9,8 +9,10 @@ import (
 	"io"
 
 	"github.com/blox/blox/swagger/daemon-scheduler/v1/models"
+	"github.com/go-openapi/errors"
 	"github.com/go-openapi/runtime"
 	"github.com/go-openapi/strfmt"
+	"github.com/go-openapi/swag/conv"
 )
 
 // CreateDeploymentReader is a Reader for the CreateDeployment structure.
@@ -39,14 +41,56 @@ func (o *CreateDeploymentReader) ReadResponse(response runtime.ClientResponse, c
 			return nil, err
 		}
 		return nil, result
+	case 403:
+		result := NewCreateDeploymentForbidden()
+		if err := result.readResponse(response, consumer, o.formats); err != nil {
+			return nil, err
+		}
+		return nil, result
 	case 404:
 		result := NewCreateDeploymentNotFound()
 		if err := result.readResponse(response, consumer, o.formats); err != nil {
 			return nil, err
 		}
 		return nil, result
+	case 405:
+		result := NewCreateDeploymentMethodNotAllowed()
+		if err := result.readResponse(response, consumer, o.formats); err != nil {
+			return nil, err
+		}
+		return nil, result
+	case 408:
+		result := NewCreateDeploymentRequestTimeout()
+		if err := result.readResponse(response, consumer, o.formats); err != nil {
+			return nil, err
+		}
+		return nil, result
 	case 409:
 		result := NewCreateDeploymentConflict()
+		if err := result.readResponse(response, consumer, o.formats); err != nil {
+			return nil, err
+		}
+		return nil, result
+	case 413:
+		result := NewCreateDeploymentRequestEntityTooLarge()
+		if err := result.readResponse(response, consumer, o.formats); err != nil {
+			return nil, err
+		}
+		return nil, result
+	case 422:
+		result := NewCreateDeploymentUnprocessableEntity()
+		if err := result.readResponse(response, consumer, o.formats); err != nil {
+			return nil, err
+		}
+		return nil, result
+	case 429:
+		result := NewCreateDeploymentTooManyRequests()
+		if err := result.readResponse(response, consumer, o.formats); err != nil {
+			return nil, err
+		}
+		return nil, result
+	case 431:
+		result := NewCreateDeploymentRequestHeaderFieldsTooLarge()
 		if err := result.readResponse(response, consumer, o.formats); err != nil {
 			return nil, err
 		}
@@ -77,6 +121,10 @@ func NewCreateDeploymentOK() *CreateDeploymentOK {
 //
 // The deployment.
 type CreateDeploymentOK struct {
+
+	// Set to true if this is the response to an earlier request with the same Idempotency-Key.
+	IdempotentReplayed bool
+
 	Payload *models.Deployment
 }
 
@@ -125,6 +173,17 @@ func (o *CreateDeploymentOK) GetPayload() *models.Deployment {
 }
 
 func (o *CreateDeploymentOK) readResponse(response runtime.ClientResponse, consumer runtime.Consumer, formats strfmt.Registry) error {
+
+	// hydrates response header Idempotent-Replayed
+	hdrIdempotentReplayed := response.GetHeader("Idempotent-Replayed")
+
+	if hdrIdempotentReplayed != "" {
+		validempotentReplayed, err := conv.ConvertBool(hdrIdempotentReplayed)
+		if err != nil {
+			return errors.InvalidType("Idempotent-Replayed", "header", "bool", hdrIdempotentReplayed)
+		}
+		o.IdempotentReplayed = validempotentReplayed
+	}
 
 	o.Payload = new(models.Deployment)
 
@@ -268,6 +327,72 @@ func (o *CreateDeploymentUnauthorized) readResponse(response runtime.ClientRespo
 	return nil
 }
 
+// NewCreateDeploymentForbidden creates a CreateDeploymentForbidden with default headers values
+func NewCreateDeploymentForbidden() *CreateDeploymentForbidden {
+	return &CreateDeploymentForbidden{}
+}
+
+// CreateDeploymentForbidden describes a response with status code 403, with default header values.
+//
+// The role of the client does not allow the operation (--access-file), or a page of another site sent the request.
+type CreateDeploymentForbidden struct {
+	Payload string
+}
+
+// IsSuccess returns true when this create deployment forbidden response has a 2xx status code
+func (o *CreateDeploymentForbidden) IsSuccess() bool {
+	return false
+}
+
+// IsRedirect returns true when this create deployment forbidden response has a 3xx status code
+func (o *CreateDeploymentForbidden) IsRedirect() bool {
+	return false
+}
+
+// IsClientError returns true when this create deployment forbidden response has a 4xx status code
+func (o *CreateDeploymentForbidden) IsClientError() bool {
+	return true
+}
+
+// IsServerError returns true when this create deployment forbidden response has a 5xx status code
+func (o *CreateDeploymentForbidden) IsServerError() bool {
+	return false
+}
+
+// IsCode returns true when this create deployment forbidden response a status code equal to that given
+func (o *CreateDeploymentForbidden) IsCode(code int) bool {
+	return code == 403
+}
+
+// Code gets the status code for the create deployment forbidden response
+func (o *CreateDeploymentForbidden) Code() int {
+	return 403
+}
+
+func (o *CreateDeploymentForbidden) Error() string {
+	payload, _ := json.Marshal(o.Payload)
+	return fmt.Sprintf("[POST /environments/{name}/deployments][%d] createDeploymentForbidden %s", 403, payload)
+}
+
+func (o *CreateDeploymentForbidden) String() string {
+	payload, _ := json.Marshal(o.Payload)
+	return fmt.Sprintf("[POST /environments/{name}/deployments][%d] createDeploymentForbidden %s", 403, payload)
+}
+
+func (o *CreateDeploymentForbidden) GetPayload() string {
+	return o.Payload
+}
+
+func (o *CreateDeploymentForbidden) readResponse(response runtime.ClientResponse, consumer runtime.Consumer, formats strfmt.Registry) error {
+
+	// response payload
+	if err := consumer.Consume(response.Body(), &o.Payload); err != nil && !stderrors.Is(err, io.EOF) {
+		return err
+	}
+
+	return nil
+}
+
 // NewCreateDeploymentNotFound creates a CreateDeploymentNotFound with default headers values
 func NewCreateDeploymentNotFound() *CreateDeploymentNotFound {
 	return &CreateDeploymentNotFound{}
@@ -334,6 +459,138 @@ func (o *CreateDeploymentNotFound) readResponse(response runtime.ClientResponse,
 	return nil
 }
 
+// NewCreateDeploymentMethodNotAllowed creates a CreateDeploymentMethodNotAllowed with default headers values
+func NewCreateDeploymentMethodNotAllowed() *CreateDeploymentMethodNotAllowed {
+	return &CreateDeploymentMethodNotAllowed{}
+}
+
+// CreateDeploymentMethodNotAllowed describes a response with status code 405, with default header values.
+//
+// The path, or the address (--read-only-bind), does not serve the method. The header Allow lists those that it serves.
+type CreateDeploymentMethodNotAllowed struct {
+	Payload string
+}
+
+// IsSuccess returns true when this create deployment method not allowed response has a 2xx status code
+func (o *CreateDeploymentMethodNotAllowed) IsSuccess() bool {
+	return false
+}
+
+// IsRedirect returns true when this create deployment method not allowed response has a 3xx status code
+func (o *CreateDeploymentMethodNotAllowed) IsRedirect() bool {
+	return false
+}
+
+// IsClientError returns true when this create deployment method not allowed response has a 4xx status code
+func (o *CreateDeploymentMethodNotAllowed) IsClientError() bool {
+	return true
+}
+
+// IsServerError returns true when this create deployment method not allowed response has a 5xx status code
+func (o *CreateDeploymentMethodNotAllowed) IsServerError() bool {
+	return false
+}
+
+// IsCode returns true when this create deployment method not allowed response a status code equal to that given
+func (o *CreateDeploymentMethodNotAllowed) IsCode(code int) bool {
+	return code == 405
+}
+
+// Code gets the status code for the create deployment method not allowed response
+func (o *CreateDeploymentMethodNotAllowed) Code() int {
+	return 405
+}
+
+func (o *CreateDeploymentMethodNotAllowed) Error() string {
+	payload, _ := json.Marshal(o.Payload)
+	return fmt.Sprintf("[POST /environments/{name}/deployments][%d] createDeploymentMethodNotAllowed %s", 405, payload)
+}
+
+func (o *CreateDeploymentMethodNotAllowed) String() string {
+	payload, _ := json.Marshal(o.Payload)
+	return fmt.Sprintf("[POST /environments/{name}/deployments][%d] createDeploymentMethodNotAllowed %s", 405, payload)
+}
+
+func (o *CreateDeploymentMethodNotAllowed) GetPayload() string {
+	return o.Payload
+}
+
+func (o *CreateDeploymentMethodNotAllowed) readResponse(response runtime.ClientResponse, consumer runtime.Consumer, formats strfmt.Registry) error {
+
+	// response payload
+	if err := consumer.Consume(response.Body(), &o.Payload); err != nil && !stderrors.Is(err, io.EOF) {
+		return err
+	}
+
+	return nil
+}
+
+// NewCreateDeploymentRequestTimeout creates a CreateDeploymentRequestTimeout with default headers values
+func NewCreateDeploymentRequestTimeout() *CreateDeploymentRequestTimeout {
+	return &CreateDeploymentRequestTimeout{}
+}
+
+// CreateDeploymentRequestTimeout describes a response with status code 408, with default header values.
+//
+// The body did not arrive within 30 seconds.
+type CreateDeploymentRequestTimeout struct {
+	Payload string
+}
+
+// IsSuccess returns true when this create deployment request timeout response has a 2xx status code
+func (o *CreateDeploymentRequestTimeout) IsSuccess() bool {
+	return false
+}
+
+// IsRedirect returns true when this create deployment request timeout response has a 3xx status code
+func (o *CreateDeploymentRequestTimeout) IsRedirect() bool {
+	return false
+}
+
+// IsClientError returns true when this create deployment request timeout response has a 4xx status code
+func (o *CreateDeploymentRequestTimeout) IsClientError() bool {
+	return true
+}
+
+// IsServerError returns true when this create deployment request timeout response has a 5xx status code
+func (o *CreateDeploymentRequestTimeout) IsServerError() bool {
+	return false
+}
+
+// IsCode returns true when this create deployment request timeout response a status code equal to that given
+func (o *CreateDeploymentRequestTimeout) IsCode(code int) bool {
+	return code == 408
+}
+
+// Code gets the status code for the create deployment request timeout response
+func (o *CreateDeploymentRequestTimeout) Code() int {
+	return 408
+}
+
+func (o *CreateDeploymentRequestTimeout) Error() string {
+	payload, _ := json.Marshal(o.Payload)
+	return fmt.Sprintf("[POST /environments/{name}/deployments][%d] createDeploymentRequestTimeout %s", 408, payload)
+}
+
+func (o *CreateDeploymentRequestTimeout) String() string {
+	payload, _ := json.Marshal(o.Payload)
+	return fmt.Sprintf("[POST /environments/{name}/deployments][%d] createDeploymentRequestTimeout %s", 408, payload)
+}
+
+func (o *CreateDeploymentRequestTimeout) GetPayload() string {
+	return o.Payload
+}
+
+func (o *CreateDeploymentRequestTimeout) readResponse(response runtime.ClientResponse, consumer runtime.Consumer, formats strfmt.Registry) error {
+
+	// response payload
+	if err := consumer.Consume(response.Body(), &o.Payload); err != nil && !stderrors.Is(err, io.EOF) {
+		return err
+	}
+
+	return nil
+}
+
 // NewCreateDeploymentConflict creates a CreateDeploymentConflict with default headers values
 func NewCreateDeploymentConflict() *CreateDeploymentConflict {
 	return &CreateDeploymentConflict{}
@@ -391,6 +648,270 @@ func (o *CreateDeploymentConflict) GetPayload() string {
 }
 
 func (o *CreateDeploymentConflict) readResponse(response runtime.ClientResponse, consumer runtime.Consumer, formats strfmt.Registry) error {
+
+	// response payload
+	if err := consumer.Consume(response.Body(), &o.Payload); err != nil && !stderrors.Is(err, io.EOF) {
+		return err
+	}
+
+	return nil
+}
+
+// NewCreateDeploymentRequestEntityTooLarge creates a CreateDeploymentRequestEntityTooLarge with default headers values
+func NewCreateDeploymentRequestEntityTooLarge() *CreateDeploymentRequestEntityTooLarge {
+	return &CreateDeploymentRequestEntityTooLarge{}
+}
+
+// CreateDeploymentRequestEntityTooLarge describes a response with status code 413, with default header values.
+//
+// The body is larger than 1 MiB.
+type CreateDeploymentRequestEntityTooLarge struct {
+	Payload string
+}
+
+// IsSuccess returns true when this create deployment request entity too large response has a 2xx status code
+func (o *CreateDeploymentRequestEntityTooLarge) IsSuccess() bool {
+	return false
+}
+
+// IsRedirect returns true when this create deployment request entity too large response has a 3xx status code
+func (o *CreateDeploymentRequestEntityTooLarge) IsRedirect() bool {
+	return false
+}
+
+// IsClientError returns true when this create deployment request entity too large response has a 4xx status code
+func (o *CreateDeploymentRequestEntityTooLarge) IsClientError() bool {
+	return true
+}
+
+// IsServerError returns true when this create deployment request entity too large response has a 5xx status code
+func (o *CreateDeploymentRequestEntityTooLarge) IsServerError() bool {
+	return false
+}
+
+// IsCode returns true when this create deployment request entity too large response a status code equal to that given
+func (o *CreateDeploymentRequestEntityTooLarge) IsCode(code int) bool {
+	return code == 413
+}
+
+// Code gets the status code for the create deployment request entity too large response
+func (o *CreateDeploymentRequestEntityTooLarge) Code() int {
+	return 413
+}
+
+func (o *CreateDeploymentRequestEntityTooLarge) Error() string {
+	payload, _ := json.Marshal(o.Payload)
+	return fmt.Sprintf("[POST /environments/{name}/deployments][%d] createDeploymentRequestEntityTooLarge %s", 413, payload)
+}
+
+func (o *CreateDeploymentRequestEntityTooLarge) String() string {
+	payload, _ := json.Marshal(o.Payload)
+	return fmt.Sprintf("[POST /environments/{name}/deployments][%d] createDeploymentRequestEntityTooLarge %s", 413, payload)
+}
+
+func (o *CreateDeploymentRequestEntityTooLarge) GetPayload() string {
+	return o.Payload
+}
+
+func (o *CreateDeploymentRequestEntityTooLarge) readResponse(response runtime.ClientResponse, consumer runtime.Consumer, formats strfmt.Registry) error {
+
+	// response payload
+	if err := consumer.Consume(response.Body(), &o.Payload); err != nil && !stderrors.Is(err, io.EOF) {
+		return err
+	}
+
+	return nil
+}
+
+// NewCreateDeploymentUnprocessableEntity creates a CreateDeploymentUnprocessableEntity with default headers values
+func NewCreateDeploymentUnprocessableEntity() *CreateDeploymentUnprocessableEntity {
+	return &CreateDeploymentUnprocessableEntity{}
+}
+
+// CreateDeploymentUnprocessableEntity describes a response with status code 422, with default header values.
+//
+// The Idempotency-Key belongs to another request.
+type CreateDeploymentUnprocessableEntity struct {
+	Payload string
+}
+
+// IsSuccess returns true when this create deployment unprocessable entity response has a 2xx status code
+func (o *CreateDeploymentUnprocessableEntity) IsSuccess() bool {
+	return false
+}
+
+// IsRedirect returns true when this create deployment unprocessable entity response has a 3xx status code
+func (o *CreateDeploymentUnprocessableEntity) IsRedirect() bool {
+	return false
+}
+
+// IsClientError returns true when this create deployment unprocessable entity response has a 4xx status code
+func (o *CreateDeploymentUnprocessableEntity) IsClientError() bool {
+	return true
+}
+
+// IsServerError returns true when this create deployment unprocessable entity response has a 5xx status code
+func (o *CreateDeploymentUnprocessableEntity) IsServerError() bool {
+	return false
+}
+
+// IsCode returns true when this create deployment unprocessable entity response a status code equal to that given
+func (o *CreateDeploymentUnprocessableEntity) IsCode(code int) bool {
+	return code == 422
+}
+
+// Code gets the status code for the create deployment unprocessable entity response
+func (o *CreateDeploymentUnprocessableEntity) Code() int {
+	return 422
+}
+
+func (o *CreateDeploymentUnprocessableEntity) Error() string {
+	payload, _ := json.Marshal(o.Payload)
+	return fmt.Sprintf("[POST /environments/{name}/deployments][%d] createDeploymentUnprocessableEntity %s", 422, payload)
+}
+
+func (o *CreateDeploymentUnprocessableEntity) String() string {
+	payload, _ := json.Marshal(o.Payload)
+	return fmt.Sprintf("[POST /environments/{name}/deployments][%d] createDeploymentUnprocessableEntity %s", 422, payload)
+}
+
+func (o *CreateDeploymentUnprocessableEntity) GetPayload() string {
+	return o.Payload
+}
+
+func (o *CreateDeploymentUnprocessableEntity) readResponse(response runtime.ClientResponse, consumer runtime.Consumer, formats strfmt.Registry) error {
+
+	// response payload
+	if err := consumer.Consume(response.Body(), &o.Payload); err != nil && !stderrors.Is(err, io.EOF) {
+		return err
+	}
+
+	return nil
+}
+
+// NewCreateDeploymentTooManyRequests creates a CreateDeploymentTooManyRequests with default headers values
+func NewCreateDeploymentTooManyRequests() *CreateDeploymentTooManyRequests {
+	return &CreateDeploymentTooManyRequests{}
+}
+
+// CreateDeploymentTooManyRequests describes a response with status code 429, with default header values.
+//
+// 10,000 Idempotency-Keys are in use. Retry after the seconds in Retry-After, or without a key.
+type CreateDeploymentTooManyRequests struct {
+	Payload string
+}
+
+// IsSuccess returns true when this create deployment too many requests response has a 2xx status code
+func (o *CreateDeploymentTooManyRequests) IsSuccess() bool {
+	return false
+}
+
+// IsRedirect returns true when this create deployment too many requests response has a 3xx status code
+func (o *CreateDeploymentTooManyRequests) IsRedirect() bool {
+	return false
+}
+
+// IsClientError returns true when this create deployment too many requests response has a 4xx status code
+func (o *CreateDeploymentTooManyRequests) IsClientError() bool {
+	return true
+}
+
+// IsServerError returns true when this create deployment too many requests response has a 5xx status code
+func (o *CreateDeploymentTooManyRequests) IsServerError() bool {
+	return false
+}
+
+// IsCode returns true when this create deployment too many requests response a status code equal to that given
+func (o *CreateDeploymentTooManyRequests) IsCode(code int) bool {
+	return code == 429
+}
+
+// Code gets the status code for the create deployment too many requests response
+func (o *CreateDeploymentTooManyRequests) Code() int {
+	return 429
+}
+
+func (o *CreateDeploymentTooManyRequests) Error() string {
+	payload, _ := json.Marshal(o.Payload)
+	return fmt.Sprintf("[POST /environments/{name}/deployments][%d] createDeploymentTooManyRequests %s", 429, payload)
+}
+
+func (o *CreateDeploymentTooManyRequests) String() string {
+	payload, _ := json.Marshal(o.Payload)
+	return fmt.Sprintf("[POST /environments/{name}/deployments][%d] createDeploymentTooManyRequests %s", 429, payload)
+}
+
+func (o *CreateDeploymentTooManyRequests) GetPayload() string {
+	return o.Payload
+}
+
+func (o *CreateDeploymentTooManyRequests) readResponse(response runtime.ClientResponse, consumer runtime.Consumer, formats strfmt.Registry) error {
+
+	// response payload
+	if err := consumer.Consume(response.Body(), &o.Payload); err != nil && !stderrors.Is(err, io.EOF) {
+		return err
+	}
+
+	return nil
+}
+
+// NewCreateDeploymentRequestHeaderFieldsTooLarge creates a CreateDeploymentRequestHeaderFieldsTooLarge with default headers values
+func NewCreateDeploymentRequestHeaderFieldsTooLarge() *CreateDeploymentRequestHeaderFieldsTooLarge {
+	return &CreateDeploymentRequestHeaderFieldsTooLarge{}
+}
+
+// CreateDeploymentRequestHeaderFieldsTooLarge describes a response with status code 431, with default header values.
+//
+// The header is larger than 64 KiB. This error is always text.
+type CreateDeploymentRequestHeaderFieldsTooLarge struct {
+	Payload string
+}
+
+// IsSuccess returns true when this create deployment request header fields too large response has a 2xx status code
+func (o *CreateDeploymentRequestHeaderFieldsTooLarge) IsSuccess() bool {
+	return false
+}
+
+// IsRedirect returns true when this create deployment request header fields too large response has a 3xx status code
+func (o *CreateDeploymentRequestHeaderFieldsTooLarge) IsRedirect() bool {
+	return false
+}
+
+// IsClientError returns true when this create deployment request header fields too large response has a 4xx status code
+func (o *CreateDeploymentRequestHeaderFieldsTooLarge) IsClientError() bool {
+	return true
+}
+
+// IsServerError returns true when this create deployment request header fields too large response has a 5xx status code
+func (o *CreateDeploymentRequestHeaderFieldsTooLarge) IsServerError() bool {
+	return false
+}
+
+// IsCode returns true when this create deployment request header fields too large response a status code equal to that given
+func (o *CreateDeploymentRequestHeaderFieldsTooLarge) IsCode(code int) bool {
+	return code == 431
+}
+
+// Code gets the status code for the create deployment request header fields too large response
+func (o *CreateDeploymentRequestHeaderFieldsTooLarge) Code() int {
+	return 431
+}
+
+func (o *CreateDeploymentRequestHeaderFieldsTooLarge) Error() string {
+	payload, _ := json.Marshal(o.Payload)
+	return fmt.Sprintf("[POST /environments/{name}/deployments][%d] createDeploymentRequestHeaderFieldsTooLarge %s", 431, payload)
+}
+
+func (o *CreateDeploymentRequestHeaderFieldsTooLarge) String() string {
+	payload, _ := json.Marshal(o.Payload)
+	return fmt.Sprintf("[POST /environments/{name}/deployments][%d] createDeploymentRequestHeaderFieldsTooLarge %s", 431, payload)
+}
+
+func (o *CreateDeploymentRequestHeaderFieldsTooLarge) GetPayload() string {
+	return o.Payload
+}
+
+func (o *CreateDeploymentRequestHeaderFieldsTooLarge) readResponse(response runtime.ClientResponse, consumer runtime.Consumer, formats strfmt.Registry) error {
 
 	// response payload
 	if err := consumer.Consume(response.Body(), &o.Payload); err != nil && !stderrors.Is(err, io.EOF) {

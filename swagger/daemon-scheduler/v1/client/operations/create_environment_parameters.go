@@ -64,6 +64,11 @@ CreateEnvironmentParams contains all the parameters to send to the API endpoint
 */
 type CreateEnvironmentParams struct {
 
+	// IdempotencyKey.
+	//
+	// A key of the client's choice, such as a UUID. A request that repeats the key within 24 hours is not executed again: it gets the first response, with the header Idempotent-Replayed. Dry runs and errors are not kept.
+	IdempotencyKey *string
+
 	// Body.
 	Body *models.CreateEnvironmentRequest
 
@@ -129,6 +134,17 @@ func (o *CreateEnvironmentParams) SetHTTPClient(client *http.Client) {
 	o.HTTPClient = client
 }
 
+// WithIdempotencyKey adds the idempotencyKey to the create environment params.
+func (o *CreateEnvironmentParams) WithIdempotencyKey(idempotencyKey *string) *CreateEnvironmentParams {
+	o.SetIdempotencyKey(idempotencyKey)
+	return o
+}
+
+// SetIdempotencyKey adds the idempotencyKey to the create environment params.
+func (o *CreateEnvironmentParams) SetIdempotencyKey(idempotencyKey *string) {
+	o.IdempotencyKey = idempotencyKey
+}
+
 // WithBody adds the body to the create environment params.
 func (o *CreateEnvironmentParams) WithBody(body *models.CreateEnvironmentRequest) *CreateEnvironmentParams {
 	o.SetBody(body)
@@ -157,6 +173,14 @@ func (o *CreateEnvironmentParams) WriteToRequest(r runtime.ClientRequest, reg st
 		return err
 	}
 	var res []error
+
+	if o.IdempotencyKey != nil {
+
+		// header param Idempotency-Key
+		if err := r.SetHeaderParam("Idempotency-Key", *o.IdempotencyKey); err != nil {
+			return err
+		}
+	}
 	if o.Body != nil {
 		if err := r.SetBodyParam(o.Body); err != nil {
 			return err

@@ -9,8 +9,10 @@ import (
 	"io"
 
 	"github.com/blox/blox/swagger/daemon-scheduler/v1/models"
+	"github.com/go-openapi/errors"
 	"github.com/go-openapi/runtime"
 	"github.com/go-openapi/strfmt"
+	"github.com/go-openapi/swag/conv"
 )
 
 // CreateEnvironmentReader is a Reader for the CreateEnvironment structure.
@@ -39,8 +41,56 @@ func (o *CreateEnvironmentReader) ReadResponse(response runtime.ClientResponse, 
 			return nil, err
 		}
 		return nil, result
+	case 403:
+		result := NewCreateEnvironmentForbidden()
+		if err := result.readResponse(response, consumer, o.formats); err != nil {
+			return nil, err
+		}
+		return nil, result
 	case 404:
 		result := NewCreateEnvironmentNotFound()
+		if err := result.readResponse(response, consumer, o.formats); err != nil {
+			return nil, err
+		}
+		return nil, result
+	case 405:
+		result := NewCreateEnvironmentMethodNotAllowed()
+		if err := result.readResponse(response, consumer, o.formats); err != nil {
+			return nil, err
+		}
+		return nil, result
+	case 408:
+		result := NewCreateEnvironmentRequestTimeout()
+		if err := result.readResponse(response, consumer, o.formats); err != nil {
+			return nil, err
+		}
+		return nil, result
+	case 409:
+		result := NewCreateEnvironmentConflict()
+		if err := result.readResponse(response, consumer, o.formats); err != nil {
+			return nil, err
+		}
+		return nil, result
+	case 413:
+		result := NewCreateEnvironmentRequestEntityTooLarge()
+		if err := result.readResponse(response, consumer, o.formats); err != nil {
+			return nil, err
+		}
+		return nil, result
+	case 422:
+		result := NewCreateEnvironmentUnprocessableEntity()
+		if err := result.readResponse(response, consumer, o.formats); err != nil {
+			return nil, err
+		}
+		return nil, result
+	case 429:
+		result := NewCreateEnvironmentTooManyRequests()
+		if err := result.readResponse(response, consumer, o.formats); err != nil {
+			return nil, err
+		}
+		return nil, result
+	case 431:
+		result := NewCreateEnvironmentRequestHeaderFieldsTooLarge()
 		if err := result.readResponse(response, consumer, o.formats); err != nil {
 			return nil, err
 		}
@@ -71,6 +121,10 @@ func NewCreateEnvironmentOK() *CreateEnvironmentOK {
 //
 // The environment.
 type CreateEnvironmentOK struct {
+
+	// Set to true if this is the response to an earlier request with the same Idempotency-Key.
+	IdempotentReplayed bool
+
 	Payload *models.Environment
 }
 
@@ -119,6 +173,17 @@ func (o *CreateEnvironmentOK) GetPayload() *models.Environment {
 }
 
 func (o *CreateEnvironmentOK) readResponse(response runtime.ClientResponse, consumer runtime.Consumer, formats strfmt.Registry) error {
+
+	// hydrates response header Idempotent-Replayed
+	hdrIdempotentReplayed := response.GetHeader("Idempotent-Replayed")
+
+	if hdrIdempotentReplayed != "" {
+		validempotentReplayed, err := conv.ConvertBool(hdrIdempotentReplayed)
+		if err != nil {
+			return errors.InvalidType("Idempotent-Replayed", "header", "bool", hdrIdempotentReplayed)
+		}
+		o.IdempotentReplayed = validempotentReplayed
+	}
 
 	o.Payload = new(models.Environment)
 
@@ -262,6 +327,72 @@ func (o *CreateEnvironmentUnauthorized) readResponse(response runtime.ClientResp
 	return nil
 }
 
+// NewCreateEnvironmentForbidden creates a CreateEnvironmentForbidden with default headers values
+func NewCreateEnvironmentForbidden() *CreateEnvironmentForbidden {
+	return &CreateEnvironmentForbidden{}
+}
+
+// CreateEnvironmentForbidden describes a response with status code 403, with default header values.
+//
+// The role of the client does not allow the operation (--access-file), or a page of another site sent the request.
+type CreateEnvironmentForbidden struct {
+	Payload string
+}
+
+// IsSuccess returns true when this create environment forbidden response has a 2xx status code
+func (o *CreateEnvironmentForbidden) IsSuccess() bool {
+	return false
+}
+
+// IsRedirect returns true when this create environment forbidden response has a 3xx status code
+func (o *CreateEnvironmentForbidden) IsRedirect() bool {
+	return false
+}
+
+// IsClientError returns true when this create environment forbidden response has a 4xx status code
+func (o *CreateEnvironmentForbidden) IsClientError() bool {
+	return true
+}
+
+// IsServerError returns true when this create environment forbidden response has a 5xx status code
+func (o *CreateEnvironmentForbidden) IsServerError() bool {
+	return false
+}
+
+// IsCode returns true when this create environment forbidden response a status code equal to that given
+func (o *CreateEnvironmentForbidden) IsCode(code int) bool {
+	return code == 403
+}
+
+// Code gets the status code for the create environment forbidden response
+func (o *CreateEnvironmentForbidden) Code() int {
+	return 403
+}
+
+func (o *CreateEnvironmentForbidden) Error() string {
+	payload, _ := json.Marshal(o.Payload)
+	return fmt.Sprintf("[POST /environments][%d] createEnvironmentForbidden %s", 403, payload)
+}
+
+func (o *CreateEnvironmentForbidden) String() string {
+	payload, _ := json.Marshal(o.Payload)
+	return fmt.Sprintf("[POST /environments][%d] createEnvironmentForbidden %s", 403, payload)
+}
+
+func (o *CreateEnvironmentForbidden) GetPayload() string {
+	return o.Payload
+}
+
+func (o *CreateEnvironmentForbidden) readResponse(response runtime.ClientResponse, consumer runtime.Consumer, formats strfmt.Registry) error {
+
+	// response payload
+	if err := consumer.Consume(response.Body(), &o.Payload); err != nil && !stderrors.Is(err, io.EOF) {
+		return err
+	}
+
+	return nil
+}
+
 // NewCreateEnvironmentNotFound creates a CreateEnvironmentNotFound with default headers values
 func NewCreateEnvironmentNotFound() *CreateEnvironmentNotFound {
 	return &CreateEnvironmentNotFound{}
@@ -319,6 +450,468 @@ func (o *CreateEnvironmentNotFound) GetPayload() string {
 }
 
 func (o *CreateEnvironmentNotFound) readResponse(response runtime.ClientResponse, consumer runtime.Consumer, formats strfmt.Registry) error {
+
+	// response payload
+	if err := consumer.Consume(response.Body(), &o.Payload); err != nil && !stderrors.Is(err, io.EOF) {
+		return err
+	}
+
+	return nil
+}
+
+// NewCreateEnvironmentMethodNotAllowed creates a CreateEnvironmentMethodNotAllowed with default headers values
+func NewCreateEnvironmentMethodNotAllowed() *CreateEnvironmentMethodNotAllowed {
+	return &CreateEnvironmentMethodNotAllowed{}
+}
+
+// CreateEnvironmentMethodNotAllowed describes a response with status code 405, with default header values.
+//
+// The path, or the address (--read-only-bind), does not serve the method. The header Allow lists those that it serves.
+type CreateEnvironmentMethodNotAllowed struct {
+	Payload string
+}
+
+// IsSuccess returns true when this create environment method not allowed response has a 2xx status code
+func (o *CreateEnvironmentMethodNotAllowed) IsSuccess() bool {
+	return false
+}
+
+// IsRedirect returns true when this create environment method not allowed response has a 3xx status code
+func (o *CreateEnvironmentMethodNotAllowed) IsRedirect() bool {
+	return false
+}
+
+// IsClientError returns true when this create environment method not allowed response has a 4xx status code
+func (o *CreateEnvironmentMethodNotAllowed) IsClientError() bool {
+	return true
+}
+
+// IsServerError returns true when this create environment method not allowed response has a 5xx status code
+func (o *CreateEnvironmentMethodNotAllowed) IsServerError() bool {
+	return false
+}
+
+// IsCode returns true when this create environment method not allowed response a status code equal to that given
+func (o *CreateEnvironmentMethodNotAllowed) IsCode(code int) bool {
+	return code == 405
+}
+
+// Code gets the status code for the create environment method not allowed response
+func (o *CreateEnvironmentMethodNotAllowed) Code() int {
+	return 405
+}
+
+func (o *CreateEnvironmentMethodNotAllowed) Error() string {
+	payload, _ := json.Marshal(o.Payload)
+	return fmt.Sprintf("[POST /environments][%d] createEnvironmentMethodNotAllowed %s", 405, payload)
+}
+
+func (o *CreateEnvironmentMethodNotAllowed) String() string {
+	payload, _ := json.Marshal(o.Payload)
+	return fmt.Sprintf("[POST /environments][%d] createEnvironmentMethodNotAllowed %s", 405, payload)
+}
+
+func (o *CreateEnvironmentMethodNotAllowed) GetPayload() string {
+	return o.Payload
+}
+
+func (o *CreateEnvironmentMethodNotAllowed) readResponse(response runtime.ClientResponse, consumer runtime.Consumer, formats strfmt.Registry) error {
+
+	// response payload
+	if err := consumer.Consume(response.Body(), &o.Payload); err != nil && !stderrors.Is(err, io.EOF) {
+		return err
+	}
+
+	return nil
+}
+
+// NewCreateEnvironmentRequestTimeout creates a CreateEnvironmentRequestTimeout with default headers values
+func NewCreateEnvironmentRequestTimeout() *CreateEnvironmentRequestTimeout {
+	return &CreateEnvironmentRequestTimeout{}
+}
+
+// CreateEnvironmentRequestTimeout describes a response with status code 408, with default header values.
+//
+// The body did not arrive within 30 seconds.
+type CreateEnvironmentRequestTimeout struct {
+	Payload string
+}
+
+// IsSuccess returns true when this create environment request timeout response has a 2xx status code
+func (o *CreateEnvironmentRequestTimeout) IsSuccess() bool {
+	return false
+}
+
+// IsRedirect returns true when this create environment request timeout response has a 3xx status code
+func (o *CreateEnvironmentRequestTimeout) IsRedirect() bool {
+	return false
+}
+
+// IsClientError returns true when this create environment request timeout response has a 4xx status code
+func (o *CreateEnvironmentRequestTimeout) IsClientError() bool {
+	return true
+}
+
+// IsServerError returns true when this create environment request timeout response has a 5xx status code
+func (o *CreateEnvironmentRequestTimeout) IsServerError() bool {
+	return false
+}
+
+// IsCode returns true when this create environment request timeout response a status code equal to that given
+func (o *CreateEnvironmentRequestTimeout) IsCode(code int) bool {
+	return code == 408
+}
+
+// Code gets the status code for the create environment request timeout response
+func (o *CreateEnvironmentRequestTimeout) Code() int {
+	return 408
+}
+
+func (o *CreateEnvironmentRequestTimeout) Error() string {
+	payload, _ := json.Marshal(o.Payload)
+	return fmt.Sprintf("[POST /environments][%d] createEnvironmentRequestTimeout %s", 408, payload)
+}
+
+func (o *CreateEnvironmentRequestTimeout) String() string {
+	payload, _ := json.Marshal(o.Payload)
+	return fmt.Sprintf("[POST /environments][%d] createEnvironmentRequestTimeout %s", 408, payload)
+}
+
+func (o *CreateEnvironmentRequestTimeout) GetPayload() string {
+	return o.Payload
+}
+
+func (o *CreateEnvironmentRequestTimeout) readResponse(response runtime.ClientResponse, consumer runtime.Consumer, formats strfmt.Registry) error {
+
+	// response payload
+	if err := consumer.Consume(response.Body(), &o.Payload); err != nil && !stderrors.Is(err, io.EOF) {
+		return err
+	}
+
+	return nil
+}
+
+// NewCreateEnvironmentConflict creates a CreateEnvironmentConflict with default headers values
+func NewCreateEnvironmentConflict() *CreateEnvironmentConflict {
+	return &CreateEnvironmentConflict{}
+}
+
+// CreateEnvironmentConflict describes a response with status code 409, with default header values.
+//
+// The response to an earlier request with the Idempotency-Key was too large to keep.
+type CreateEnvironmentConflict struct {
+	Payload string
+}
+
+// IsSuccess returns true when this create environment conflict response has a 2xx status code
+func (o *CreateEnvironmentConflict) IsSuccess() bool {
+	return false
+}
+
+// IsRedirect returns true when this create environment conflict response has a 3xx status code
+func (o *CreateEnvironmentConflict) IsRedirect() bool {
+	return false
+}
+
+// IsClientError returns true when this create environment conflict response has a 4xx status code
+func (o *CreateEnvironmentConflict) IsClientError() bool {
+	return true
+}
+
+// IsServerError returns true when this create environment conflict response has a 5xx status code
+func (o *CreateEnvironmentConflict) IsServerError() bool {
+	return false
+}
+
+// IsCode returns true when this create environment conflict response a status code equal to that given
+func (o *CreateEnvironmentConflict) IsCode(code int) bool {
+	return code == 409
+}
+
+// Code gets the status code for the create environment conflict response
+func (o *CreateEnvironmentConflict) Code() int {
+	return 409
+}
+
+func (o *CreateEnvironmentConflict) Error() string {
+	payload, _ := json.Marshal(o.Payload)
+	return fmt.Sprintf("[POST /environments][%d] createEnvironmentConflict %s", 409, payload)
+}
+
+func (o *CreateEnvironmentConflict) String() string {
+	payload, _ := json.Marshal(o.Payload)
+	return fmt.Sprintf("[POST /environments][%d] createEnvironmentConflict %s", 409, payload)
+}
+
+func (o *CreateEnvironmentConflict) GetPayload() string {
+	return o.Payload
+}
+
+func (o *CreateEnvironmentConflict) readResponse(response runtime.ClientResponse, consumer runtime.Consumer, formats strfmt.Registry) error {
+
+	// response payload
+	if err := consumer.Consume(response.Body(), &o.Payload); err != nil && !stderrors.Is(err, io.EOF) {
+		return err
+	}
+
+	return nil
+}
+
+// NewCreateEnvironmentRequestEntityTooLarge creates a CreateEnvironmentRequestEntityTooLarge with default headers values
+func NewCreateEnvironmentRequestEntityTooLarge() *CreateEnvironmentRequestEntityTooLarge {
+	return &CreateEnvironmentRequestEntityTooLarge{}
+}
+
+// CreateEnvironmentRequestEntityTooLarge describes a response with status code 413, with default header values.
+//
+// The body is larger than 1 MiB.
+type CreateEnvironmentRequestEntityTooLarge struct {
+	Payload string
+}
+
+// IsSuccess returns true when this create environment request entity too large response has a 2xx status code
+func (o *CreateEnvironmentRequestEntityTooLarge) IsSuccess() bool {
+	return false
+}
+
+// IsRedirect returns true when this create environment request entity too large response has a 3xx status code
+func (o *CreateEnvironmentRequestEntityTooLarge) IsRedirect() bool {
+	return false
+}
+
+// IsClientError returns true when this create environment request entity too large response has a 4xx status code
+func (o *CreateEnvironmentRequestEntityTooLarge) IsClientError() bool {
+	return true
+}
+
+// IsServerError returns true when this create environment request entity too large response has a 5xx status code
+func (o *CreateEnvironmentRequestEntityTooLarge) IsServerError() bool {
+	return false
+}
+
+// IsCode returns true when this create environment request entity too large response a status code equal to that given
+func (o *CreateEnvironmentRequestEntityTooLarge) IsCode(code int) bool {
+	return code == 413
+}
+
+// Code gets the status code for the create environment request entity too large response
+func (o *CreateEnvironmentRequestEntityTooLarge) Code() int {
+	return 413
+}
+
+func (o *CreateEnvironmentRequestEntityTooLarge) Error() string {
+	payload, _ := json.Marshal(o.Payload)
+	return fmt.Sprintf("[POST /environments][%d] createEnvironmentRequestEntityTooLarge %s", 413, payload)
+}
+
+func (o *CreateEnvironmentRequestEntityTooLarge) String() string {
+	payload, _ := json.Marshal(o.Payload)
+	return fmt.Sprintf("[POST /environments][%d] createEnvironmentRequestEntityTooLarge %s", 413, payload)
+}
+
+func (o *CreateEnvironmentRequestEntityTooLarge) GetPayload() string {
+	return o.Payload
+}
+
+func (o *CreateEnvironmentRequestEntityTooLarge) readResponse(response runtime.ClientResponse, consumer runtime.Consumer, formats strfmt.Registry) error {
+
+	// response payload
+	if err := consumer.Consume(response.Body(), &o.Payload); err != nil && !stderrors.Is(err, io.EOF) {
+		return err
+	}
+
+	return nil
+}
+
+// NewCreateEnvironmentUnprocessableEntity creates a CreateEnvironmentUnprocessableEntity with default headers values
+func NewCreateEnvironmentUnprocessableEntity() *CreateEnvironmentUnprocessableEntity {
+	return &CreateEnvironmentUnprocessableEntity{}
+}
+
+// CreateEnvironmentUnprocessableEntity describes a response with status code 422, with default header values.
+//
+// The Idempotency-Key belongs to another request.
+type CreateEnvironmentUnprocessableEntity struct {
+	Payload string
+}
+
+// IsSuccess returns true when this create environment unprocessable entity response has a 2xx status code
+func (o *CreateEnvironmentUnprocessableEntity) IsSuccess() bool {
+	return false
+}
+
+// IsRedirect returns true when this create environment unprocessable entity response has a 3xx status code
+func (o *CreateEnvironmentUnprocessableEntity) IsRedirect() bool {
+	return false
+}
+
+// IsClientError returns true when this create environment unprocessable entity response has a 4xx status code
+func (o *CreateEnvironmentUnprocessableEntity) IsClientError() bool {
+	return true
+}
+
+// IsServerError returns true when this create environment unprocessable entity response has a 5xx status code
+func (o *CreateEnvironmentUnprocessableEntity) IsServerError() bool {
+	return false
+}
+
+// IsCode returns true when this create environment unprocessable entity response a status code equal to that given
+func (o *CreateEnvironmentUnprocessableEntity) IsCode(code int) bool {
+	return code == 422
+}
+
+// Code gets the status code for the create environment unprocessable entity response
+func (o *CreateEnvironmentUnprocessableEntity) Code() int {
+	return 422
+}
+
+func (o *CreateEnvironmentUnprocessableEntity) Error() string {
+	payload, _ := json.Marshal(o.Payload)
+	return fmt.Sprintf("[POST /environments][%d] createEnvironmentUnprocessableEntity %s", 422, payload)
+}
+
+func (o *CreateEnvironmentUnprocessableEntity) String() string {
+	payload, _ := json.Marshal(o.Payload)
+	return fmt.Sprintf("[POST /environments][%d] createEnvironmentUnprocessableEntity %s", 422, payload)
+}
+
+func (o *CreateEnvironmentUnprocessableEntity) GetPayload() string {
+	return o.Payload
+}
+
+func (o *CreateEnvironmentUnprocessableEntity) readResponse(response runtime.ClientResponse, consumer runtime.Consumer, formats strfmt.Registry) error {
+
+	// response payload
+	if err := consumer.Consume(response.Body(), &o.Payload); err != nil && !stderrors.Is(err, io.EOF) {
+		return err
+	}
+
+	return nil
+}
+
+// NewCreateEnvironmentTooManyRequests creates a CreateEnvironmentTooManyRequests with default headers values
+func NewCreateEnvironmentTooManyRequests() *CreateEnvironmentTooManyRequests {
+	return &CreateEnvironmentTooManyRequests{}
+}
+
+// CreateEnvironmentTooManyRequests describes a response with status code 429, with default header values.
+//
+// 10,000 Idempotency-Keys are in use. Retry after the seconds in Retry-After, or without a key.
+type CreateEnvironmentTooManyRequests struct {
+	Payload string
+}
+
+// IsSuccess returns true when this create environment too many requests response has a 2xx status code
+func (o *CreateEnvironmentTooManyRequests) IsSuccess() bool {
+	return false
+}
+
+// IsRedirect returns true when this create environment too many requests response has a 3xx status code
+func (o *CreateEnvironmentTooManyRequests) IsRedirect() bool {
+	return false
+}
+
+// IsClientError returns true when this create environment too many requests response has a 4xx status code
+func (o *CreateEnvironmentTooManyRequests) IsClientError() bool {
+	return true
+}
+
+// IsServerError returns true when this create environment too many requests response has a 5xx status code
+func (o *CreateEnvironmentTooManyRequests) IsServerError() bool {
+	return false
+}
+
+// IsCode returns true when this create environment too many requests response a status code equal to that given
+func (o *CreateEnvironmentTooManyRequests) IsCode(code int) bool {
+	return code == 429
+}
+
+// Code gets the status code for the create environment too many requests response
+func (o *CreateEnvironmentTooManyRequests) Code() int {
+	return 429
+}
+
+func (o *CreateEnvironmentTooManyRequests) Error() string {
+	payload, _ := json.Marshal(o.Payload)
+	return fmt.Sprintf("[POST /environments][%d] createEnvironmentTooManyRequests %s", 429, payload)
+}
+
+func (o *CreateEnvironmentTooManyRequests) String() string {
+	payload, _ := json.Marshal(o.Payload)
+	return fmt.Sprintf("[POST /environments][%d] createEnvironmentTooManyRequests %s", 429, payload)
+}
+
+func (o *CreateEnvironmentTooManyRequests) GetPayload() string {
+	return o.Payload
+}
+
+func (o *CreateEnvironmentTooManyRequests) readResponse(response runtime.ClientResponse, consumer runtime.Consumer, formats strfmt.Registry) error {
+
+	// response payload
+	if err := consumer.Consume(response.Body(), &o.Payload); err != nil && !stderrors.Is(err, io.EOF) {
+		return err
+	}
+
+	return nil
+}
+
+// NewCreateEnvironmentRequestHeaderFieldsTooLarge creates a CreateEnvironmentRequestHeaderFieldsTooLarge with default headers values
+func NewCreateEnvironmentRequestHeaderFieldsTooLarge() *CreateEnvironmentRequestHeaderFieldsTooLarge {
+	return &CreateEnvironmentRequestHeaderFieldsTooLarge{}
+}
+
+// CreateEnvironmentRequestHeaderFieldsTooLarge describes a response with status code 431, with default header values.
+//
+// The header is larger than 64 KiB. This error is always text.
+type CreateEnvironmentRequestHeaderFieldsTooLarge struct {
+	Payload string
+}
+
+// IsSuccess returns true when this create environment request header fields too large response has a 2xx status code
+func (o *CreateEnvironmentRequestHeaderFieldsTooLarge) IsSuccess() bool {
+	return false
+}
+
+// IsRedirect returns true when this create environment request header fields too large response has a 3xx status code
+func (o *CreateEnvironmentRequestHeaderFieldsTooLarge) IsRedirect() bool {
+	return false
+}
+
+// IsClientError returns true when this create environment request header fields too large response has a 4xx status code
+func (o *CreateEnvironmentRequestHeaderFieldsTooLarge) IsClientError() bool {
+	return true
+}
+
+// IsServerError returns true when this create environment request header fields too large response has a 5xx status code
+func (o *CreateEnvironmentRequestHeaderFieldsTooLarge) IsServerError() bool {
+	return false
+}
+
+// IsCode returns true when this create environment request header fields too large response a status code equal to that given
+func (o *CreateEnvironmentRequestHeaderFieldsTooLarge) IsCode(code int) bool {
+	return code == 431
+}
+
+// Code gets the status code for the create environment request header fields too large response
+func (o *CreateEnvironmentRequestHeaderFieldsTooLarge) Code() int {
+	return 431
+}
+
+func (o *CreateEnvironmentRequestHeaderFieldsTooLarge) Error() string {
+	payload, _ := json.Marshal(o.Payload)
+	return fmt.Sprintf("[POST /environments][%d] createEnvironmentRequestHeaderFieldsTooLarge %s", 431, payload)
+}
+
+func (o *CreateEnvironmentRequestHeaderFieldsTooLarge) String() string {
+	payload, _ := json.Marshal(o.Payload)
+	return fmt.Sprintf("[POST /environments][%d] createEnvironmentRequestHeaderFieldsTooLarge %s", 431, payload)
+}
+
+func (o *CreateEnvironmentRequestHeaderFieldsTooLarge) GetPayload() string {
+	return o.Payload
+}
+
+func (o *CreateEnvironmentRequestHeaderFieldsTooLarge) readResponse(response runtime.ClientResponse, consumer runtime.Consumer, formats strfmt.Registry) error {
 
 	// response payload
 	if err := consumer.Consume(response.Body(), &o.Payload); err != nil && !stderrors.Is(err, io.EOF) {

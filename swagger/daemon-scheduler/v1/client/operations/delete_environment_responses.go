@@ -38,6 +38,30 @@ func (o *DeleteEnvironmentReader) ReadResponse(response runtime.ClientResponse, 
 			return nil, err
 		}
 		return nil, result
+	case 403:
+		result := NewDeleteEnvironmentForbidden()
+		if err := result.readResponse(response, consumer, o.formats); err != nil {
+			return nil, err
+		}
+		return nil, result
+	case 405:
+		result := NewDeleteEnvironmentMethodNotAllowed()
+		if err := result.readResponse(response, consumer, o.formats); err != nil {
+			return nil, err
+		}
+		return nil, result
+	case 413:
+		result := NewDeleteEnvironmentRequestEntityTooLarge()
+		if err := result.readResponse(response, consumer, o.formats); err != nil {
+			return nil, err
+		}
+		return nil, result
+	case 431:
+		result := NewDeleteEnvironmentRequestHeaderFieldsTooLarge()
+		if err := result.readResponse(response, consumer, o.formats); err != nil {
+			return nil, err
+		}
+		return nil, result
 	case 500:
 		result := NewDeleteEnvironmentInternalServerError()
 		if err := result.readResponse(response, consumer, o.formats); err != nil {
@@ -232,6 +256,270 @@ func (o *DeleteEnvironmentUnauthorized) GetPayload() string {
 }
 
 func (o *DeleteEnvironmentUnauthorized) readResponse(response runtime.ClientResponse, consumer runtime.Consumer, formats strfmt.Registry) error {
+
+	// response payload
+	if err := consumer.Consume(response.Body(), &o.Payload); err != nil && !stderrors.Is(err, io.EOF) {
+		return err
+	}
+
+	return nil
+}
+
+// NewDeleteEnvironmentForbidden creates a DeleteEnvironmentForbidden with default headers values
+func NewDeleteEnvironmentForbidden() *DeleteEnvironmentForbidden {
+	return &DeleteEnvironmentForbidden{}
+}
+
+// DeleteEnvironmentForbidden describes a response with status code 403, with default header values.
+//
+// The role of the client does not allow the operation (--access-file), or a page of another site sent the request.
+type DeleteEnvironmentForbidden struct {
+	Payload string
+}
+
+// IsSuccess returns true when this delete environment forbidden response has a 2xx status code
+func (o *DeleteEnvironmentForbidden) IsSuccess() bool {
+	return false
+}
+
+// IsRedirect returns true when this delete environment forbidden response has a 3xx status code
+func (o *DeleteEnvironmentForbidden) IsRedirect() bool {
+	return false
+}
+
+// IsClientError returns true when this delete environment forbidden response has a 4xx status code
+func (o *DeleteEnvironmentForbidden) IsClientError() bool {
+	return true
+}
+
+// IsServerError returns true when this delete environment forbidden response has a 5xx status code
+func (o *DeleteEnvironmentForbidden) IsServerError() bool {
+	return false
+}
+
+// IsCode returns true when this delete environment forbidden response a status code equal to that given
+func (o *DeleteEnvironmentForbidden) IsCode(code int) bool {
+	return code == 403
+}
+
+// Code gets the status code for the delete environment forbidden response
+func (o *DeleteEnvironmentForbidden) Code() int {
+	return 403
+}
+
+func (o *DeleteEnvironmentForbidden) Error() string {
+	payload, _ := json.Marshal(o.Payload)
+	return fmt.Sprintf("[DELETE /environments/{name}][%d] deleteEnvironmentForbidden %s", 403, payload)
+}
+
+func (o *DeleteEnvironmentForbidden) String() string {
+	payload, _ := json.Marshal(o.Payload)
+	return fmt.Sprintf("[DELETE /environments/{name}][%d] deleteEnvironmentForbidden %s", 403, payload)
+}
+
+func (o *DeleteEnvironmentForbidden) GetPayload() string {
+	return o.Payload
+}
+
+func (o *DeleteEnvironmentForbidden) readResponse(response runtime.ClientResponse, consumer runtime.Consumer, formats strfmt.Registry) error {
+
+	// response payload
+	if err := consumer.Consume(response.Body(), &o.Payload); err != nil && !stderrors.Is(err, io.EOF) {
+		return err
+	}
+
+	return nil
+}
+
+// NewDeleteEnvironmentMethodNotAllowed creates a DeleteEnvironmentMethodNotAllowed with default headers values
+func NewDeleteEnvironmentMethodNotAllowed() *DeleteEnvironmentMethodNotAllowed {
+	return &DeleteEnvironmentMethodNotAllowed{}
+}
+
+// DeleteEnvironmentMethodNotAllowed describes a response with status code 405, with default header values.
+//
+// The path, or the address (--read-only-bind), does not serve the method. The header Allow lists those that it serves.
+type DeleteEnvironmentMethodNotAllowed struct {
+	Payload string
+}
+
+// IsSuccess returns true when this delete environment method not allowed response has a 2xx status code
+func (o *DeleteEnvironmentMethodNotAllowed) IsSuccess() bool {
+	return false
+}
+
+// IsRedirect returns true when this delete environment method not allowed response has a 3xx status code
+func (o *DeleteEnvironmentMethodNotAllowed) IsRedirect() bool {
+	return false
+}
+
+// IsClientError returns true when this delete environment method not allowed response has a 4xx status code
+func (o *DeleteEnvironmentMethodNotAllowed) IsClientError() bool {
+	return true
+}
+
+// IsServerError returns true when this delete environment method not allowed response has a 5xx status code
+func (o *DeleteEnvironmentMethodNotAllowed) IsServerError() bool {
+	return false
+}
+
+// IsCode returns true when this delete environment method not allowed response a status code equal to that given
+func (o *DeleteEnvironmentMethodNotAllowed) IsCode(code int) bool {
+	return code == 405
+}
+
+// Code gets the status code for the delete environment method not allowed response
+func (o *DeleteEnvironmentMethodNotAllowed) Code() int {
+	return 405
+}
+
+func (o *DeleteEnvironmentMethodNotAllowed) Error() string {
+	payload, _ := json.Marshal(o.Payload)
+	return fmt.Sprintf("[DELETE /environments/{name}][%d] deleteEnvironmentMethodNotAllowed %s", 405, payload)
+}
+
+func (o *DeleteEnvironmentMethodNotAllowed) String() string {
+	payload, _ := json.Marshal(o.Payload)
+	return fmt.Sprintf("[DELETE /environments/{name}][%d] deleteEnvironmentMethodNotAllowed %s", 405, payload)
+}
+
+func (o *DeleteEnvironmentMethodNotAllowed) GetPayload() string {
+	return o.Payload
+}
+
+func (o *DeleteEnvironmentMethodNotAllowed) readResponse(response runtime.ClientResponse, consumer runtime.Consumer, formats strfmt.Registry) error {
+
+	// response payload
+	if err := consumer.Consume(response.Body(), &o.Payload); err != nil && !stderrors.Is(err, io.EOF) {
+		return err
+	}
+
+	return nil
+}
+
+// NewDeleteEnvironmentRequestEntityTooLarge creates a DeleteEnvironmentRequestEntityTooLarge with default headers values
+func NewDeleteEnvironmentRequestEntityTooLarge() *DeleteEnvironmentRequestEntityTooLarge {
+	return &DeleteEnvironmentRequestEntityTooLarge{}
+}
+
+// DeleteEnvironmentRequestEntityTooLarge describes a response with status code 413, with default header values.
+//
+// The body is larger than 1 MiB.
+type DeleteEnvironmentRequestEntityTooLarge struct {
+	Payload string
+}
+
+// IsSuccess returns true when this delete environment request entity too large response has a 2xx status code
+func (o *DeleteEnvironmentRequestEntityTooLarge) IsSuccess() bool {
+	return false
+}
+
+// IsRedirect returns true when this delete environment request entity too large response has a 3xx status code
+func (o *DeleteEnvironmentRequestEntityTooLarge) IsRedirect() bool {
+	return false
+}
+
+// IsClientError returns true when this delete environment request entity too large response has a 4xx status code
+func (o *DeleteEnvironmentRequestEntityTooLarge) IsClientError() bool {
+	return true
+}
+
+// IsServerError returns true when this delete environment request entity too large response has a 5xx status code
+func (o *DeleteEnvironmentRequestEntityTooLarge) IsServerError() bool {
+	return false
+}
+
+// IsCode returns true when this delete environment request entity too large response a status code equal to that given
+func (o *DeleteEnvironmentRequestEntityTooLarge) IsCode(code int) bool {
+	return code == 413
+}
+
+// Code gets the status code for the delete environment request entity too large response
+func (o *DeleteEnvironmentRequestEntityTooLarge) Code() int {
+	return 413
+}
+
+func (o *DeleteEnvironmentRequestEntityTooLarge) Error() string {
+	payload, _ := json.Marshal(o.Payload)
+	return fmt.Sprintf("[DELETE /environments/{name}][%d] deleteEnvironmentRequestEntityTooLarge %s", 413, payload)
+}
+
+func (o *DeleteEnvironmentRequestEntityTooLarge) String() string {
+	payload, _ := json.Marshal(o.Payload)
+	return fmt.Sprintf("[DELETE /environments/{name}][%d] deleteEnvironmentRequestEntityTooLarge %s", 413, payload)
+}
+
+func (o *DeleteEnvironmentRequestEntityTooLarge) GetPayload() string {
+	return o.Payload
+}
+
+func (o *DeleteEnvironmentRequestEntityTooLarge) readResponse(response runtime.ClientResponse, consumer runtime.Consumer, formats strfmt.Registry) error {
+
+	// response payload
+	if err := consumer.Consume(response.Body(), &o.Payload); err != nil && !stderrors.Is(err, io.EOF) {
+		return err
+	}
+
+	return nil
+}
+
+// NewDeleteEnvironmentRequestHeaderFieldsTooLarge creates a DeleteEnvironmentRequestHeaderFieldsTooLarge with default headers values
+func NewDeleteEnvironmentRequestHeaderFieldsTooLarge() *DeleteEnvironmentRequestHeaderFieldsTooLarge {
+	return &DeleteEnvironmentRequestHeaderFieldsTooLarge{}
+}
+
+// DeleteEnvironmentRequestHeaderFieldsTooLarge describes a response with status code 431, with default header values.
+//
+// The header is larger than 64 KiB. This error is always text.
+type DeleteEnvironmentRequestHeaderFieldsTooLarge struct {
+	Payload string
+}
+
+// IsSuccess returns true when this delete environment request header fields too large response has a 2xx status code
+func (o *DeleteEnvironmentRequestHeaderFieldsTooLarge) IsSuccess() bool {
+	return false
+}
+
+// IsRedirect returns true when this delete environment request header fields too large response has a 3xx status code
+func (o *DeleteEnvironmentRequestHeaderFieldsTooLarge) IsRedirect() bool {
+	return false
+}
+
+// IsClientError returns true when this delete environment request header fields too large response has a 4xx status code
+func (o *DeleteEnvironmentRequestHeaderFieldsTooLarge) IsClientError() bool {
+	return true
+}
+
+// IsServerError returns true when this delete environment request header fields too large response has a 5xx status code
+func (o *DeleteEnvironmentRequestHeaderFieldsTooLarge) IsServerError() bool {
+	return false
+}
+
+// IsCode returns true when this delete environment request header fields too large response a status code equal to that given
+func (o *DeleteEnvironmentRequestHeaderFieldsTooLarge) IsCode(code int) bool {
+	return code == 431
+}
+
+// Code gets the status code for the delete environment request header fields too large response
+func (o *DeleteEnvironmentRequestHeaderFieldsTooLarge) Code() int {
+	return 431
+}
+
+func (o *DeleteEnvironmentRequestHeaderFieldsTooLarge) Error() string {
+	payload, _ := json.Marshal(o.Payload)
+	return fmt.Sprintf("[DELETE /environments/{name}][%d] deleteEnvironmentRequestHeaderFieldsTooLarge %s", 431, payload)
+}
+
+func (o *DeleteEnvironmentRequestHeaderFieldsTooLarge) String() string {
+	payload, _ := json.Marshal(o.Payload)
+	return fmt.Sprintf("[DELETE /environments/{name}][%d] deleteEnvironmentRequestHeaderFieldsTooLarge %s", 431, payload)
+}
+
+func (o *DeleteEnvironmentRequestHeaderFieldsTooLarge) GetPayload() string {
+	return o.Payload
+}
+
+func (o *DeleteEnvironmentRequestHeaderFieldsTooLarge) readResponse(response runtime.ClientResponse, consumer runtime.Consumer, formats strfmt.Registry) error {
 
 	// response payload
 	if err := consumer.Consume(response.Body(), &o.Payload); err != nil && !stderrors.Is(err, io.EOF) {

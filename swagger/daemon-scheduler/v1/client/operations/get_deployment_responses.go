@@ -39,8 +39,32 @@ func (o *GetDeploymentReader) ReadResponse(response runtime.ClientResponse, cons
 			return nil, err
 		}
 		return nil, result
+	case 403:
+		result := NewGetDeploymentForbidden()
+		if err := result.readResponse(response, consumer, o.formats); err != nil {
+			return nil, err
+		}
+		return nil, result
 	case 404:
 		result := NewGetDeploymentNotFound()
+		if err := result.readResponse(response, consumer, o.formats); err != nil {
+			return nil, err
+		}
+		return nil, result
+	case 405:
+		result := NewGetDeploymentMethodNotAllowed()
+		if err := result.readResponse(response, consumer, o.formats); err != nil {
+			return nil, err
+		}
+		return nil, result
+	case 413:
+		result := NewGetDeploymentRequestEntityTooLarge()
+		if err := result.readResponse(response, consumer, o.formats); err != nil {
+			return nil, err
+		}
+		return nil, result
+	case 431:
+		result := NewGetDeploymentRequestHeaderFieldsTooLarge()
 		if err := result.readResponse(response, consumer, o.formats); err != nil {
 			return nil, err
 		}
@@ -262,6 +286,72 @@ func (o *GetDeploymentUnauthorized) readResponse(response runtime.ClientResponse
 	return nil
 }
 
+// NewGetDeploymentForbidden creates a GetDeploymentForbidden with default headers values
+func NewGetDeploymentForbidden() *GetDeploymentForbidden {
+	return &GetDeploymentForbidden{}
+}
+
+// GetDeploymentForbidden describes a response with status code 403, with default header values.
+//
+// The role of the client does not allow the operation (--access-file).
+type GetDeploymentForbidden struct {
+	Payload string
+}
+
+// IsSuccess returns true when this get deployment forbidden response has a 2xx status code
+func (o *GetDeploymentForbidden) IsSuccess() bool {
+	return false
+}
+
+// IsRedirect returns true when this get deployment forbidden response has a 3xx status code
+func (o *GetDeploymentForbidden) IsRedirect() bool {
+	return false
+}
+
+// IsClientError returns true when this get deployment forbidden response has a 4xx status code
+func (o *GetDeploymentForbidden) IsClientError() bool {
+	return true
+}
+
+// IsServerError returns true when this get deployment forbidden response has a 5xx status code
+func (o *GetDeploymentForbidden) IsServerError() bool {
+	return false
+}
+
+// IsCode returns true when this get deployment forbidden response a status code equal to that given
+func (o *GetDeploymentForbidden) IsCode(code int) bool {
+	return code == 403
+}
+
+// Code gets the status code for the get deployment forbidden response
+func (o *GetDeploymentForbidden) Code() int {
+	return 403
+}
+
+func (o *GetDeploymentForbidden) Error() string {
+	payload, _ := json.Marshal(o.Payload)
+	return fmt.Sprintf("[GET /environments/{name}/deployments/{id}][%d] getDeploymentForbidden %s", 403, payload)
+}
+
+func (o *GetDeploymentForbidden) String() string {
+	payload, _ := json.Marshal(o.Payload)
+	return fmt.Sprintf("[GET /environments/{name}/deployments/{id}][%d] getDeploymentForbidden %s", 403, payload)
+}
+
+func (o *GetDeploymentForbidden) GetPayload() string {
+	return o.Payload
+}
+
+func (o *GetDeploymentForbidden) readResponse(response runtime.ClientResponse, consumer runtime.Consumer, formats strfmt.Registry) error {
+
+	// response payload
+	if err := consumer.Consume(response.Body(), &o.Payload); err != nil && !stderrors.Is(err, io.EOF) {
+		return err
+	}
+
+	return nil
+}
+
 // NewGetDeploymentNotFound creates a GetDeploymentNotFound with default headers values
 func NewGetDeploymentNotFound() *GetDeploymentNotFound {
 	return &GetDeploymentNotFound{}
@@ -319,6 +409,204 @@ func (o *GetDeploymentNotFound) GetPayload() string {
 }
 
 func (o *GetDeploymentNotFound) readResponse(response runtime.ClientResponse, consumer runtime.Consumer, formats strfmt.Registry) error {
+
+	// response payload
+	if err := consumer.Consume(response.Body(), &o.Payload); err != nil && !stderrors.Is(err, io.EOF) {
+		return err
+	}
+
+	return nil
+}
+
+// NewGetDeploymentMethodNotAllowed creates a GetDeploymentMethodNotAllowed with default headers values
+func NewGetDeploymentMethodNotAllowed() *GetDeploymentMethodNotAllowed {
+	return &GetDeploymentMethodNotAllowed{}
+}
+
+// GetDeploymentMethodNotAllowed describes a response with status code 405, with default header values.
+//
+// The path, or the address (--read-only-bind), does not serve the method. The header Allow lists those that it serves.
+type GetDeploymentMethodNotAllowed struct {
+	Payload string
+}
+
+// IsSuccess returns true when this get deployment method not allowed response has a 2xx status code
+func (o *GetDeploymentMethodNotAllowed) IsSuccess() bool {
+	return false
+}
+
+// IsRedirect returns true when this get deployment method not allowed response has a 3xx status code
+func (o *GetDeploymentMethodNotAllowed) IsRedirect() bool {
+	return false
+}
+
+// IsClientError returns true when this get deployment method not allowed response has a 4xx status code
+func (o *GetDeploymentMethodNotAllowed) IsClientError() bool {
+	return true
+}
+
+// IsServerError returns true when this get deployment method not allowed response has a 5xx status code
+func (o *GetDeploymentMethodNotAllowed) IsServerError() bool {
+	return false
+}
+
+// IsCode returns true when this get deployment method not allowed response a status code equal to that given
+func (o *GetDeploymentMethodNotAllowed) IsCode(code int) bool {
+	return code == 405
+}
+
+// Code gets the status code for the get deployment method not allowed response
+func (o *GetDeploymentMethodNotAllowed) Code() int {
+	return 405
+}
+
+func (o *GetDeploymentMethodNotAllowed) Error() string {
+	payload, _ := json.Marshal(o.Payload)
+	return fmt.Sprintf("[GET /environments/{name}/deployments/{id}][%d] getDeploymentMethodNotAllowed %s", 405, payload)
+}
+
+func (o *GetDeploymentMethodNotAllowed) String() string {
+	payload, _ := json.Marshal(o.Payload)
+	return fmt.Sprintf("[GET /environments/{name}/deployments/{id}][%d] getDeploymentMethodNotAllowed %s", 405, payload)
+}
+
+func (o *GetDeploymentMethodNotAllowed) GetPayload() string {
+	return o.Payload
+}
+
+func (o *GetDeploymentMethodNotAllowed) readResponse(response runtime.ClientResponse, consumer runtime.Consumer, formats strfmt.Registry) error {
+
+	// response payload
+	if err := consumer.Consume(response.Body(), &o.Payload); err != nil && !stderrors.Is(err, io.EOF) {
+		return err
+	}
+
+	return nil
+}
+
+// NewGetDeploymentRequestEntityTooLarge creates a GetDeploymentRequestEntityTooLarge with default headers values
+func NewGetDeploymentRequestEntityTooLarge() *GetDeploymentRequestEntityTooLarge {
+	return &GetDeploymentRequestEntityTooLarge{}
+}
+
+// GetDeploymentRequestEntityTooLarge describes a response with status code 413, with default header values.
+//
+// The body is larger than 1 MiB.
+type GetDeploymentRequestEntityTooLarge struct {
+	Payload string
+}
+
+// IsSuccess returns true when this get deployment request entity too large response has a 2xx status code
+func (o *GetDeploymentRequestEntityTooLarge) IsSuccess() bool {
+	return false
+}
+
+// IsRedirect returns true when this get deployment request entity too large response has a 3xx status code
+func (o *GetDeploymentRequestEntityTooLarge) IsRedirect() bool {
+	return false
+}
+
+// IsClientError returns true when this get deployment request entity too large response has a 4xx status code
+func (o *GetDeploymentRequestEntityTooLarge) IsClientError() bool {
+	return true
+}
+
+// IsServerError returns true when this get deployment request entity too large response has a 5xx status code
+func (o *GetDeploymentRequestEntityTooLarge) IsServerError() bool {
+	return false
+}
+
+// IsCode returns true when this get deployment request entity too large response a status code equal to that given
+func (o *GetDeploymentRequestEntityTooLarge) IsCode(code int) bool {
+	return code == 413
+}
+
+// Code gets the status code for the get deployment request entity too large response
+func (o *GetDeploymentRequestEntityTooLarge) Code() int {
+	return 413
+}
+
+func (o *GetDeploymentRequestEntityTooLarge) Error() string {
+	payload, _ := json.Marshal(o.Payload)
+	return fmt.Sprintf("[GET /environments/{name}/deployments/{id}][%d] getDeploymentRequestEntityTooLarge %s", 413, payload)
+}
+
+func (o *GetDeploymentRequestEntityTooLarge) String() string {
+	payload, _ := json.Marshal(o.Payload)
+	return fmt.Sprintf("[GET /environments/{name}/deployments/{id}][%d] getDeploymentRequestEntityTooLarge %s", 413, payload)
+}
+
+func (o *GetDeploymentRequestEntityTooLarge) GetPayload() string {
+	return o.Payload
+}
+
+func (o *GetDeploymentRequestEntityTooLarge) readResponse(response runtime.ClientResponse, consumer runtime.Consumer, formats strfmt.Registry) error {
+
+	// response payload
+	if err := consumer.Consume(response.Body(), &o.Payload); err != nil && !stderrors.Is(err, io.EOF) {
+		return err
+	}
+
+	return nil
+}
+
+// NewGetDeploymentRequestHeaderFieldsTooLarge creates a GetDeploymentRequestHeaderFieldsTooLarge with default headers values
+func NewGetDeploymentRequestHeaderFieldsTooLarge() *GetDeploymentRequestHeaderFieldsTooLarge {
+	return &GetDeploymentRequestHeaderFieldsTooLarge{}
+}
+
+// GetDeploymentRequestHeaderFieldsTooLarge describes a response with status code 431, with default header values.
+//
+// The header is larger than 64 KiB. This error is always text.
+type GetDeploymentRequestHeaderFieldsTooLarge struct {
+	Payload string
+}
+
+// IsSuccess returns true when this get deployment request header fields too large response has a 2xx status code
+func (o *GetDeploymentRequestHeaderFieldsTooLarge) IsSuccess() bool {
+	return false
+}
+
+// IsRedirect returns true when this get deployment request header fields too large response has a 3xx status code
+func (o *GetDeploymentRequestHeaderFieldsTooLarge) IsRedirect() bool {
+	return false
+}
+
+// IsClientError returns true when this get deployment request header fields too large response has a 4xx status code
+func (o *GetDeploymentRequestHeaderFieldsTooLarge) IsClientError() bool {
+	return true
+}
+
+// IsServerError returns true when this get deployment request header fields too large response has a 5xx status code
+func (o *GetDeploymentRequestHeaderFieldsTooLarge) IsServerError() bool {
+	return false
+}
+
+// IsCode returns true when this get deployment request header fields too large response a status code equal to that given
+func (o *GetDeploymentRequestHeaderFieldsTooLarge) IsCode(code int) bool {
+	return code == 431
+}
+
+// Code gets the status code for the get deployment request header fields too large response
+func (o *GetDeploymentRequestHeaderFieldsTooLarge) Code() int {
+	return 431
+}
+
+func (o *GetDeploymentRequestHeaderFieldsTooLarge) Error() string {
+	payload, _ := json.Marshal(o.Payload)
+	return fmt.Sprintf("[GET /environments/{name}/deployments/{id}][%d] getDeploymentRequestHeaderFieldsTooLarge %s", 431, payload)
+}
+
+func (o *GetDeploymentRequestHeaderFieldsTooLarge) String() string {
+	payload, _ := json.Marshal(o.Payload)
+	return fmt.Sprintf("[GET /environments/{name}/deployments/{id}][%d] getDeploymentRequestHeaderFieldsTooLarge %s", 431, payload)
+}
+
+func (o *GetDeploymentRequestHeaderFieldsTooLarge) GetPayload() string {
+	return o.Payload
+}
+
+func (o *GetDeploymentRequestHeaderFieldsTooLarge) readResponse(response runtime.ClientResponse, consumer runtime.Consumer, formats strfmt.Registry) error {
 
 	// response payload
 	if err := consumer.Consume(response.Body(), &o.Payload); err != nil && !stderrors.Is(err, io.EOF) {

@@ -39,8 +39,32 @@ func (o *GetEnvironmentReader) ReadResponse(response runtime.ClientResponse, con
 			return nil, err
 		}
 		return nil, result
+	case 403:
+		result := NewGetEnvironmentForbidden()
+		if err := result.readResponse(response, consumer, o.formats); err != nil {
+			return nil, err
+		}
+		return nil, result
 	case 404:
 		result := NewGetEnvironmentNotFound()
+		if err := result.readResponse(response, consumer, o.formats); err != nil {
+			return nil, err
+		}
+		return nil, result
+	case 405:
+		result := NewGetEnvironmentMethodNotAllowed()
+		if err := result.readResponse(response, consumer, o.formats); err != nil {
+			return nil, err
+		}
+		return nil, result
+	case 413:
+		result := NewGetEnvironmentRequestEntityTooLarge()
+		if err := result.readResponse(response, consumer, o.formats); err != nil {
+			return nil, err
+		}
+		return nil, result
+	case 431:
+		result := NewGetEnvironmentRequestHeaderFieldsTooLarge()
 		if err := result.readResponse(response, consumer, o.formats); err != nil {
 			return nil, err
 		}
@@ -262,6 +286,72 @@ func (o *GetEnvironmentUnauthorized) readResponse(response runtime.ClientRespons
 	return nil
 }
 
+// NewGetEnvironmentForbidden creates a GetEnvironmentForbidden with default headers values
+func NewGetEnvironmentForbidden() *GetEnvironmentForbidden {
+	return &GetEnvironmentForbidden{}
+}
+
+// GetEnvironmentForbidden describes a response with status code 403, with default header values.
+//
+// The role of the client does not allow the operation (--access-file).
+type GetEnvironmentForbidden struct {
+	Payload string
+}
+
+// IsSuccess returns true when this get environment forbidden response has a 2xx status code
+func (o *GetEnvironmentForbidden) IsSuccess() bool {
+	return false
+}
+
+// IsRedirect returns true when this get environment forbidden response has a 3xx status code
+func (o *GetEnvironmentForbidden) IsRedirect() bool {
+	return false
+}
+
+// IsClientError returns true when this get environment forbidden response has a 4xx status code
+func (o *GetEnvironmentForbidden) IsClientError() bool {
+	return true
+}
+
+// IsServerError returns true when this get environment forbidden response has a 5xx status code
+func (o *GetEnvironmentForbidden) IsServerError() bool {
+	return false
+}
+
+// IsCode returns true when this get environment forbidden response a status code equal to that given
+func (o *GetEnvironmentForbidden) IsCode(code int) bool {
+	return code == 403
+}
+
+// Code gets the status code for the get environment forbidden response
+func (o *GetEnvironmentForbidden) Code() int {
+	return 403
+}
+
+func (o *GetEnvironmentForbidden) Error() string {
+	payload, _ := json.Marshal(o.Payload)
+	return fmt.Sprintf("[GET /environments/{name}][%d] getEnvironmentForbidden %s", 403, payload)
+}
+
+func (o *GetEnvironmentForbidden) String() string {
+	payload, _ := json.Marshal(o.Payload)
+	return fmt.Sprintf("[GET /environments/{name}][%d] getEnvironmentForbidden %s", 403, payload)
+}
+
+func (o *GetEnvironmentForbidden) GetPayload() string {
+	return o.Payload
+}
+
+func (o *GetEnvironmentForbidden) readResponse(response runtime.ClientResponse, consumer runtime.Consumer, formats strfmt.Registry) error {
+
+	// response payload
+	if err := consumer.Consume(response.Body(), &o.Payload); err != nil && !stderrors.Is(err, io.EOF) {
+		return err
+	}
+
+	return nil
+}
+
 // NewGetEnvironmentNotFound creates a GetEnvironmentNotFound with default headers values
 func NewGetEnvironmentNotFound() *GetEnvironmentNotFound {
 	return &GetEnvironmentNotFound{}
@@ -319,6 +409,204 @@ func (o *GetEnvironmentNotFound) GetPayload() string {
 }
 
 func (o *GetEnvironmentNotFound) readResponse(response runtime.ClientResponse, consumer runtime.Consumer, formats strfmt.Registry) error {
+
+	// response payload
+	if err := consumer.Consume(response.Body(), &o.Payload); err != nil && !stderrors.Is(err, io.EOF) {
+		return err
+	}
+
+	return nil
+}
+
+// NewGetEnvironmentMethodNotAllowed creates a GetEnvironmentMethodNotAllowed with default headers values
+func NewGetEnvironmentMethodNotAllowed() *GetEnvironmentMethodNotAllowed {
+	return &GetEnvironmentMethodNotAllowed{}
+}
+
+// GetEnvironmentMethodNotAllowed describes a response with status code 405, with default header values.
+//
+// The path, or the address (--read-only-bind), does not serve the method. The header Allow lists those that it serves.
+type GetEnvironmentMethodNotAllowed struct {
+	Payload string
+}
+
+// IsSuccess returns true when this get environment method not allowed response has a 2xx status code
+func (o *GetEnvironmentMethodNotAllowed) IsSuccess() bool {
+	return false
+}
+
+// IsRedirect returns true when this get environment method not allowed response has a 3xx status code
+func (o *GetEnvironmentMethodNotAllowed) IsRedirect() bool {
+	return false
+}
+
+// IsClientError returns true when this get environment method not allowed response has a 4xx status code
+func (o *GetEnvironmentMethodNotAllowed) IsClientError() bool {
+	return true
+}
+
+// IsServerError returns true when this get environment method not allowed response has a 5xx status code
+func (o *GetEnvironmentMethodNotAllowed) IsServerError() bool {
+	return false
+}
+
+// IsCode returns true when this get environment method not allowed response a status code equal to that given
+func (o *GetEnvironmentMethodNotAllowed) IsCode(code int) bool {
+	return code == 405
+}
+
+// Code gets the status code for the get environment method not allowed response
+func (o *GetEnvironmentMethodNotAllowed) Code() int {
+	return 405
+}
+
+func (o *GetEnvironmentMethodNotAllowed) Error() string {
+	payload, _ := json.Marshal(o.Payload)
+	return fmt.Sprintf("[GET /environments/{name}][%d] getEnvironmentMethodNotAllowed %s", 405, payload)
+}
+
+func (o *GetEnvironmentMethodNotAllowed) String() string {
+	payload, _ := json.Marshal(o.Payload)
+	return fmt.Sprintf("[GET /environments/{name}][%d] getEnvironmentMethodNotAllowed %s", 405, payload)
+}
+
+func (o *GetEnvironmentMethodNotAllowed) GetPayload() string {
+	return o.Payload
+}
+
+func (o *GetEnvironmentMethodNotAllowed) readResponse(response runtime.ClientResponse, consumer runtime.Consumer, formats strfmt.Registry) error {
+
+	// response payload
+	if err := consumer.Consume(response.Body(), &o.Payload); err != nil && !stderrors.Is(err, io.EOF) {
+		return err
+	}
+
+	return nil
+}
+
+// NewGetEnvironmentRequestEntityTooLarge creates a GetEnvironmentRequestEntityTooLarge with default headers values
+func NewGetEnvironmentRequestEntityTooLarge() *GetEnvironmentRequestEntityTooLarge {
+	return &GetEnvironmentRequestEntityTooLarge{}
+}
+
+// GetEnvironmentRequestEntityTooLarge describes a response with status code 413, with default header values.
+//
+// The body is larger than 1 MiB.
+type GetEnvironmentRequestEntityTooLarge struct {
+	Payload string
+}
+
+// IsSuccess returns true when this get environment request entity too large response has a 2xx status code
+func (o *GetEnvironmentRequestEntityTooLarge) IsSuccess() bool {
+	return false
+}
+
+// IsRedirect returns true when this get environment request entity too large response has a 3xx status code
+func (o *GetEnvironmentRequestEntityTooLarge) IsRedirect() bool {
+	return false
+}
+
+// IsClientError returns true when this get environment request entity too large response has a 4xx status code
+func (o *GetEnvironmentRequestEntityTooLarge) IsClientError() bool {
+	return true
+}
+
+// IsServerError returns true when this get environment request entity too large response has a 5xx status code
+func (o *GetEnvironmentRequestEntityTooLarge) IsServerError() bool {
+	return false
+}
+
+// IsCode returns true when this get environment request entity too large response a status code equal to that given
+func (o *GetEnvironmentRequestEntityTooLarge) IsCode(code int) bool {
+	return code == 413
+}
+
+// Code gets the status code for the get environment request entity too large response
+func (o *GetEnvironmentRequestEntityTooLarge) Code() int {
+	return 413
+}
+
+func (o *GetEnvironmentRequestEntityTooLarge) Error() string {
+	payload, _ := json.Marshal(o.Payload)
+	return fmt.Sprintf("[GET /environments/{name}][%d] getEnvironmentRequestEntityTooLarge %s", 413, payload)
+}
+
+func (o *GetEnvironmentRequestEntityTooLarge) String() string {
+	payload, _ := json.Marshal(o.Payload)
+	return fmt.Sprintf("[GET /environments/{name}][%d] getEnvironmentRequestEntityTooLarge %s", 413, payload)
+}
+
+func (o *GetEnvironmentRequestEntityTooLarge) GetPayload() string {
+	return o.Payload
+}
+
+func (o *GetEnvironmentRequestEntityTooLarge) readResponse(response runtime.ClientResponse, consumer runtime.Consumer, formats strfmt.Registry) error {
+
+	// response payload
+	if err := consumer.Consume(response.Body(), &o.Payload); err != nil && !stderrors.Is(err, io.EOF) {
+		return err
+	}
+
+	return nil
+}
+
+// NewGetEnvironmentRequestHeaderFieldsTooLarge creates a GetEnvironmentRequestHeaderFieldsTooLarge with default headers values
+func NewGetEnvironmentRequestHeaderFieldsTooLarge() *GetEnvironmentRequestHeaderFieldsTooLarge {
+	return &GetEnvironmentRequestHeaderFieldsTooLarge{}
+}
+
+// GetEnvironmentRequestHeaderFieldsTooLarge describes a response with status code 431, with default header values.
+//
+// The header is larger than 64 KiB. This error is always text.
+type GetEnvironmentRequestHeaderFieldsTooLarge struct {
+	Payload string
+}
+
+// IsSuccess returns true when this get environment request header fields too large response has a 2xx status code
+func (o *GetEnvironmentRequestHeaderFieldsTooLarge) IsSuccess() bool {
+	return false
+}
+
+// IsRedirect returns true when this get environment request header fields too large response has a 3xx status code
+func (o *GetEnvironmentRequestHeaderFieldsTooLarge) IsRedirect() bool {
+	return false
+}
+
+// IsClientError returns true when this get environment request header fields too large response has a 4xx status code
+func (o *GetEnvironmentRequestHeaderFieldsTooLarge) IsClientError() bool {
+	return true
+}
+
+// IsServerError returns true when this get environment request header fields too large response has a 5xx status code
+func (o *GetEnvironmentRequestHeaderFieldsTooLarge) IsServerError() bool {
+	return false
+}
+
+// IsCode returns true when this get environment request header fields too large response a status code equal to that given
+func (o *GetEnvironmentRequestHeaderFieldsTooLarge) IsCode(code int) bool {
+	return code == 431
+}
+
+// Code gets the status code for the get environment request header fields too large response
+func (o *GetEnvironmentRequestHeaderFieldsTooLarge) Code() int {
+	return 431
+}
+
+func (o *GetEnvironmentRequestHeaderFieldsTooLarge) Error() string {
+	payload, _ := json.Marshal(o.Payload)
+	return fmt.Sprintf("[GET /environments/{name}][%d] getEnvironmentRequestHeaderFieldsTooLarge %s", 431, payload)
+}
+
+func (o *GetEnvironmentRequestHeaderFieldsTooLarge) String() string {
+	payload, _ := json.Marshal(o.Payload)
+	return fmt.Sprintf("[GET /environments/{name}][%d] getEnvironmentRequestHeaderFieldsTooLarge %s", 431, payload)
+}
+
+func (o *GetEnvironmentRequestHeaderFieldsTooLarge) GetPayload() string {
+	return o.Payload
+}
+
+func (o *GetEnvironmentRequestHeaderFieldsTooLarge) readResponse(response runtime.ClientResponse, consumer runtime.Consumer, formats strfmt.Registry) error {
 
 	// response payload
 	if err := consumer.Consume(response.Body(), &o.Payload); err != nil && !stderrors.Is(err, io.EOF) {

@@ -39,8 +39,38 @@ func (o *GetRevisionReader) ReadResponse(response runtime.ClientResponse, consum
 			return nil, err
 		}
 		return nil, result
+	case 403:
+		result := NewGetRevisionForbidden()
+		if err := result.readResponse(response, consumer, o.formats); err != nil {
+			return nil, err
+		}
+		return nil, result
 	case 404:
 		result := NewGetRevisionNotFound()
+		if err := result.readResponse(response, consumer, o.formats); err != nil {
+			return nil, err
+		}
+		return nil, result
+	case 405:
+		result := NewGetRevisionMethodNotAllowed()
+		if err := result.readResponse(response, consumer, o.formats); err != nil {
+			return nil, err
+		}
+		return nil, result
+	case 408:
+		result := NewGetRevisionRequestTimeout()
+		if err := result.readResponse(response, consumer, o.formats); err != nil {
+			return nil, err
+		}
+		return nil, result
+	case 413:
+		result := NewGetRevisionRequestEntityTooLarge()
+		if err := result.readResponse(response, consumer, o.formats); err != nil {
+			return nil, err
+		}
+		return nil, result
+	case 431:
+		result := NewGetRevisionRequestHeaderFieldsTooLarge()
 		if err := result.readResponse(response, consumer, o.formats); err != nil {
 			return nil, err
 		}
@@ -262,6 +292,72 @@ func (o *GetRevisionUnauthorized) readResponse(response runtime.ClientResponse, 
 	return nil
 }
 
+// NewGetRevisionForbidden creates a GetRevisionForbidden with default headers values
+func NewGetRevisionForbidden() *GetRevisionForbidden {
+	return &GetRevisionForbidden{}
+}
+
+// GetRevisionForbidden describes a response with status code 403, with default header values.
+//
+// The role of the client does not allow the operation (--access-file).
+type GetRevisionForbidden struct {
+	Payload string
+}
+
+// IsSuccess returns true when this get revision forbidden response has a 2xx status code
+func (o *GetRevisionForbidden) IsSuccess() bool {
+	return false
+}
+
+// IsRedirect returns true when this get revision forbidden response has a 3xx status code
+func (o *GetRevisionForbidden) IsRedirect() bool {
+	return false
+}
+
+// IsClientError returns true when this get revision forbidden response has a 4xx status code
+func (o *GetRevisionForbidden) IsClientError() bool {
+	return true
+}
+
+// IsServerError returns true when this get revision forbidden response has a 5xx status code
+func (o *GetRevisionForbidden) IsServerError() bool {
+	return false
+}
+
+// IsCode returns true when this get revision forbidden response a status code equal to that given
+func (o *GetRevisionForbidden) IsCode(code int) bool {
+	return code == 403
+}
+
+// Code gets the status code for the get revision forbidden response
+func (o *GetRevisionForbidden) Code() int {
+	return 403
+}
+
+func (o *GetRevisionForbidden) Error() string {
+	payload, _ := json.Marshal(o.Payload)
+	return fmt.Sprintf("[GET /environments/{name}/revisions/{revision}][%d] getRevisionForbidden %s", 403, payload)
+}
+
+func (o *GetRevisionForbidden) String() string {
+	payload, _ := json.Marshal(o.Payload)
+	return fmt.Sprintf("[GET /environments/{name}/revisions/{revision}][%d] getRevisionForbidden %s", 403, payload)
+}
+
+func (o *GetRevisionForbidden) GetPayload() string {
+	return o.Payload
+}
+
+func (o *GetRevisionForbidden) readResponse(response runtime.ClientResponse, consumer runtime.Consumer, formats strfmt.Registry) error {
+
+	// response payload
+	if err := consumer.Consume(response.Body(), &o.Payload); err != nil && !stderrors.Is(err, io.EOF) {
+		return err
+	}
+
+	return nil
+}
+
 // NewGetRevisionNotFound creates a GetRevisionNotFound with default headers values
 func NewGetRevisionNotFound() *GetRevisionNotFound {
 	return &GetRevisionNotFound{}
@@ -319,6 +415,270 @@ func (o *GetRevisionNotFound) GetPayload() string {
 }
 
 func (o *GetRevisionNotFound) readResponse(response runtime.ClientResponse, consumer runtime.Consumer, formats strfmt.Registry) error {
+
+	// response payload
+	if err := consumer.Consume(response.Body(), &o.Payload); err != nil && !stderrors.Is(err, io.EOF) {
+		return err
+	}
+
+	return nil
+}
+
+// NewGetRevisionMethodNotAllowed creates a GetRevisionMethodNotAllowed with default headers values
+func NewGetRevisionMethodNotAllowed() *GetRevisionMethodNotAllowed {
+	return &GetRevisionMethodNotAllowed{}
+}
+
+// GetRevisionMethodNotAllowed describes a response with status code 405, with default header values.
+//
+// The path, or the address (--read-only-bind), does not serve the method. The header Allow lists those that it serves.
+type GetRevisionMethodNotAllowed struct {
+	Payload string
+}
+
+// IsSuccess returns true when this get revision method not allowed response has a 2xx status code
+func (o *GetRevisionMethodNotAllowed) IsSuccess() bool {
+	return false
+}
+
+// IsRedirect returns true when this get revision method not allowed response has a 3xx status code
+func (o *GetRevisionMethodNotAllowed) IsRedirect() bool {
+	return false
+}
+
+// IsClientError returns true when this get revision method not allowed response has a 4xx status code
+func (o *GetRevisionMethodNotAllowed) IsClientError() bool {
+	return true
+}
+
+// IsServerError returns true when this get revision method not allowed response has a 5xx status code
+func (o *GetRevisionMethodNotAllowed) IsServerError() bool {
+	return false
+}
+
+// IsCode returns true when this get revision method not allowed response a status code equal to that given
+func (o *GetRevisionMethodNotAllowed) IsCode(code int) bool {
+	return code == 405
+}
+
+// Code gets the status code for the get revision method not allowed response
+func (o *GetRevisionMethodNotAllowed) Code() int {
+	return 405
+}
+
+func (o *GetRevisionMethodNotAllowed) Error() string {
+	payload, _ := json.Marshal(o.Payload)
+	return fmt.Sprintf("[GET /environments/{name}/revisions/{revision}][%d] getRevisionMethodNotAllowed %s", 405, payload)
+}
+
+func (o *GetRevisionMethodNotAllowed) String() string {
+	payload, _ := json.Marshal(o.Payload)
+	return fmt.Sprintf("[GET /environments/{name}/revisions/{revision}][%d] getRevisionMethodNotAllowed %s", 405, payload)
+}
+
+func (o *GetRevisionMethodNotAllowed) GetPayload() string {
+	return o.Payload
+}
+
+func (o *GetRevisionMethodNotAllowed) readResponse(response runtime.ClientResponse, consumer runtime.Consumer, formats strfmt.Registry) error {
+
+	// response payload
+	if err := consumer.Consume(response.Body(), &o.Payload); err != nil && !stderrors.Is(err, io.EOF) {
+		return err
+	}
+
+	return nil
+}
+
+// NewGetRevisionRequestTimeout creates a GetRevisionRequestTimeout with default headers values
+func NewGetRevisionRequestTimeout() *GetRevisionRequestTimeout {
+	return &GetRevisionRequestTimeout{}
+}
+
+// GetRevisionRequestTimeout describes a response with status code 408, with default header values.
+//
+// The body did not arrive within 30 seconds.
+type GetRevisionRequestTimeout struct {
+	Payload string
+}
+
+// IsSuccess returns true when this get revision request timeout response has a 2xx status code
+func (o *GetRevisionRequestTimeout) IsSuccess() bool {
+	return false
+}
+
+// IsRedirect returns true when this get revision request timeout response has a 3xx status code
+func (o *GetRevisionRequestTimeout) IsRedirect() bool {
+	return false
+}
+
+// IsClientError returns true when this get revision request timeout response has a 4xx status code
+func (o *GetRevisionRequestTimeout) IsClientError() bool {
+	return true
+}
+
+// IsServerError returns true when this get revision request timeout response has a 5xx status code
+func (o *GetRevisionRequestTimeout) IsServerError() bool {
+	return false
+}
+
+// IsCode returns true when this get revision request timeout response a status code equal to that given
+func (o *GetRevisionRequestTimeout) IsCode(code int) bool {
+	return code == 408
+}
+
+// Code gets the status code for the get revision request timeout response
+func (o *GetRevisionRequestTimeout) Code() int {
+	return 408
+}
+
+func (o *GetRevisionRequestTimeout) Error() string {
+	payload, _ := json.Marshal(o.Payload)
+	return fmt.Sprintf("[GET /environments/{name}/revisions/{revision}][%d] getRevisionRequestTimeout %s", 408, payload)
+}
+
+func (o *GetRevisionRequestTimeout) String() string {
+	payload, _ := json.Marshal(o.Payload)
+	return fmt.Sprintf("[GET /environments/{name}/revisions/{revision}][%d] getRevisionRequestTimeout %s", 408, payload)
+}
+
+func (o *GetRevisionRequestTimeout) GetPayload() string {
+	return o.Payload
+}
+
+func (o *GetRevisionRequestTimeout) readResponse(response runtime.ClientResponse, consumer runtime.Consumer, formats strfmt.Registry) error {
+
+	// response payload
+	if err := consumer.Consume(response.Body(), &o.Payload); err != nil && !stderrors.Is(err, io.EOF) {
+		return err
+	}
+
+	return nil
+}
+
+// NewGetRevisionRequestEntityTooLarge creates a GetRevisionRequestEntityTooLarge with default headers values
+func NewGetRevisionRequestEntityTooLarge() *GetRevisionRequestEntityTooLarge {
+	return &GetRevisionRequestEntityTooLarge{}
+}
+
+// GetRevisionRequestEntityTooLarge describes a response with status code 413, with default header values.
+//
+// The body is larger than 1 MiB.
+type GetRevisionRequestEntityTooLarge struct {
+	Payload string
+}
+
+// IsSuccess returns true when this get revision request entity too large response has a 2xx status code
+func (o *GetRevisionRequestEntityTooLarge) IsSuccess() bool {
+	return false
+}
+
+// IsRedirect returns true when this get revision request entity too large response has a 3xx status code
+func (o *GetRevisionRequestEntityTooLarge) IsRedirect() bool {
+	return false
+}
+
+// IsClientError returns true when this get revision request entity too large response has a 4xx status code
+func (o *GetRevisionRequestEntityTooLarge) IsClientError() bool {
+	return true
+}
+
+// IsServerError returns true when this get revision request entity too large response has a 5xx status code
+func (o *GetRevisionRequestEntityTooLarge) IsServerError() bool {
+	return false
+}
+
+// IsCode returns true when this get revision request entity too large response a status code equal to that given
+func (o *GetRevisionRequestEntityTooLarge) IsCode(code int) bool {
+	return code == 413
+}
+
+// Code gets the status code for the get revision request entity too large response
+func (o *GetRevisionRequestEntityTooLarge) Code() int {
+	return 413
+}
+
+func (o *GetRevisionRequestEntityTooLarge) Error() string {
+	payload, _ := json.Marshal(o.Payload)
+	return fmt.Sprintf("[GET /environments/{name}/revisions/{revision}][%d] getRevisionRequestEntityTooLarge %s", 413, payload)
+}
+
+func (o *GetRevisionRequestEntityTooLarge) String() string {
+	payload, _ := json.Marshal(o.Payload)
+	return fmt.Sprintf("[GET /environments/{name}/revisions/{revision}][%d] getRevisionRequestEntityTooLarge %s", 413, payload)
+}
+
+func (o *GetRevisionRequestEntityTooLarge) GetPayload() string {
+	return o.Payload
+}
+
+func (o *GetRevisionRequestEntityTooLarge) readResponse(response runtime.ClientResponse, consumer runtime.Consumer, formats strfmt.Registry) error {
+
+	// response payload
+	if err := consumer.Consume(response.Body(), &o.Payload); err != nil && !stderrors.Is(err, io.EOF) {
+		return err
+	}
+
+	return nil
+}
+
+// NewGetRevisionRequestHeaderFieldsTooLarge creates a GetRevisionRequestHeaderFieldsTooLarge with default headers values
+func NewGetRevisionRequestHeaderFieldsTooLarge() *GetRevisionRequestHeaderFieldsTooLarge {
+	return &GetRevisionRequestHeaderFieldsTooLarge{}
+}
+
+// GetRevisionRequestHeaderFieldsTooLarge describes a response with status code 431, with default header values.
+//
+// The header is larger than 64 KiB. This error is always text.
+type GetRevisionRequestHeaderFieldsTooLarge struct {
+	Payload string
+}
+
+// IsSuccess returns true when this get revision request header fields too large response has a 2xx status code
+func (o *GetRevisionRequestHeaderFieldsTooLarge) IsSuccess() bool {
+	return false
+}
+
+// IsRedirect returns true when this get revision request header fields too large response has a 3xx status code
+func (o *GetRevisionRequestHeaderFieldsTooLarge) IsRedirect() bool {
+	return false
+}
+
+// IsClientError returns true when this get revision request header fields too large response has a 4xx status code
+func (o *GetRevisionRequestHeaderFieldsTooLarge) IsClientError() bool {
+	return true
+}
+
+// IsServerError returns true when this get revision request header fields too large response has a 5xx status code
+func (o *GetRevisionRequestHeaderFieldsTooLarge) IsServerError() bool {
+	return false
+}
+
+// IsCode returns true when this get revision request header fields too large response a status code equal to that given
+func (o *GetRevisionRequestHeaderFieldsTooLarge) IsCode(code int) bool {
+	return code == 431
+}
+
+// Code gets the status code for the get revision request header fields too large response
+func (o *GetRevisionRequestHeaderFieldsTooLarge) Code() int {
+	return 431
+}
+
+func (o *GetRevisionRequestHeaderFieldsTooLarge) Error() string {
+	payload, _ := json.Marshal(o.Payload)
+	return fmt.Sprintf("[GET /environments/{name}/revisions/{revision}][%d] getRevisionRequestHeaderFieldsTooLarge %s", 431, payload)
+}
+
+func (o *GetRevisionRequestHeaderFieldsTooLarge) String() string {
+	payload, _ := json.Marshal(o.Payload)
+	return fmt.Sprintf("[GET /environments/{name}/revisions/{revision}][%d] getRevisionRequestHeaderFieldsTooLarge %s", 431, payload)
+}
+
+func (o *GetRevisionRequestHeaderFieldsTooLarge) GetPayload() string {
+	return o.Payload
+}
+
+func (o *GetRevisionRequestHeaderFieldsTooLarge) readResponse(response runtime.ClientResponse, consumer runtime.Consumer, formats strfmt.Registry) error {
 
 	// response payload
 	if err := consumer.Consume(response.Body(), &o.Payload); err != nil && !stderrors.Is(err, io.EOF) {

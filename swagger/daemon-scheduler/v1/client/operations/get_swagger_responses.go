@@ -26,6 +26,24 @@ func (o *GetSwaggerReader) ReadResponse(response runtime.ClientResponse, consume
 			return nil, err
 		}
 		return result, nil
+	case 405:
+		result := NewGetSwaggerMethodNotAllowed()
+		if err := result.readResponse(response, consumer, o.formats); err != nil {
+			return nil, err
+		}
+		return nil, result
+	case 413:
+		result := NewGetSwaggerRequestEntityTooLarge()
+		if err := result.readResponse(response, consumer, o.formats); err != nil {
+			return nil, err
+		}
+		return nil, result
+	case 431:
+		result := NewGetSwaggerRequestHeaderFieldsTooLarge()
+		if err := result.readResponse(response, consumer, o.formats); err != nil {
+			return nil, err
+		}
+		return nil, result
 	default:
 		return nil, runtime.NewAPIError("[GET /swagger.json] getSwagger", response, response.Code())
 	}
@@ -88,6 +106,204 @@ func (o *GetSwaggerOK) GetPayload() any {
 }
 
 func (o *GetSwaggerOK) readResponse(response runtime.ClientResponse, consumer runtime.Consumer, formats strfmt.Registry) error {
+
+	// response payload
+	if err := consumer.Consume(response.Body(), &o.Payload); err != nil && !stderrors.Is(err, io.EOF) {
+		return err
+	}
+
+	return nil
+}
+
+// NewGetSwaggerMethodNotAllowed creates a GetSwaggerMethodNotAllowed with default headers values
+func NewGetSwaggerMethodNotAllowed() *GetSwaggerMethodNotAllowed {
+	return &GetSwaggerMethodNotAllowed{}
+}
+
+// GetSwaggerMethodNotAllowed describes a response with status code 405, with default header values.
+//
+// The path, or the address (--read-only-bind), does not serve the method. The header Allow lists those that it serves.
+type GetSwaggerMethodNotAllowed struct {
+	Payload string
+}
+
+// IsSuccess returns true when this get swagger method not allowed response has a 2xx status code
+func (o *GetSwaggerMethodNotAllowed) IsSuccess() bool {
+	return false
+}
+
+// IsRedirect returns true when this get swagger method not allowed response has a 3xx status code
+func (o *GetSwaggerMethodNotAllowed) IsRedirect() bool {
+	return false
+}
+
+// IsClientError returns true when this get swagger method not allowed response has a 4xx status code
+func (o *GetSwaggerMethodNotAllowed) IsClientError() bool {
+	return true
+}
+
+// IsServerError returns true when this get swagger method not allowed response has a 5xx status code
+func (o *GetSwaggerMethodNotAllowed) IsServerError() bool {
+	return false
+}
+
+// IsCode returns true when this get swagger method not allowed response a status code equal to that given
+func (o *GetSwaggerMethodNotAllowed) IsCode(code int) bool {
+	return code == 405
+}
+
+// Code gets the status code for the get swagger method not allowed response
+func (o *GetSwaggerMethodNotAllowed) Code() int {
+	return 405
+}
+
+func (o *GetSwaggerMethodNotAllowed) Error() string {
+	payload, _ := json.Marshal(o.Payload)
+	return fmt.Sprintf("[GET /swagger.json][%d] getSwaggerMethodNotAllowed %s", 405, payload)
+}
+
+func (o *GetSwaggerMethodNotAllowed) String() string {
+	payload, _ := json.Marshal(o.Payload)
+	return fmt.Sprintf("[GET /swagger.json][%d] getSwaggerMethodNotAllowed %s", 405, payload)
+}
+
+func (o *GetSwaggerMethodNotAllowed) GetPayload() string {
+	return o.Payload
+}
+
+func (o *GetSwaggerMethodNotAllowed) readResponse(response runtime.ClientResponse, consumer runtime.Consumer, formats strfmt.Registry) error {
+
+	// response payload
+	if err := consumer.Consume(response.Body(), &o.Payload); err != nil && !stderrors.Is(err, io.EOF) {
+		return err
+	}
+
+	return nil
+}
+
+// NewGetSwaggerRequestEntityTooLarge creates a GetSwaggerRequestEntityTooLarge with default headers values
+func NewGetSwaggerRequestEntityTooLarge() *GetSwaggerRequestEntityTooLarge {
+	return &GetSwaggerRequestEntityTooLarge{}
+}
+
+// GetSwaggerRequestEntityTooLarge describes a response with status code 413, with default header values.
+//
+// The body is larger than 1 MiB.
+type GetSwaggerRequestEntityTooLarge struct {
+	Payload string
+}
+
+// IsSuccess returns true when this get swagger request entity too large response has a 2xx status code
+func (o *GetSwaggerRequestEntityTooLarge) IsSuccess() bool {
+	return false
+}
+
+// IsRedirect returns true when this get swagger request entity too large response has a 3xx status code
+func (o *GetSwaggerRequestEntityTooLarge) IsRedirect() bool {
+	return false
+}
+
+// IsClientError returns true when this get swagger request entity too large response has a 4xx status code
+func (o *GetSwaggerRequestEntityTooLarge) IsClientError() bool {
+	return true
+}
+
+// IsServerError returns true when this get swagger request entity too large response has a 5xx status code
+func (o *GetSwaggerRequestEntityTooLarge) IsServerError() bool {
+	return false
+}
+
+// IsCode returns true when this get swagger request entity too large response a status code equal to that given
+func (o *GetSwaggerRequestEntityTooLarge) IsCode(code int) bool {
+	return code == 413
+}
+
+// Code gets the status code for the get swagger request entity too large response
+func (o *GetSwaggerRequestEntityTooLarge) Code() int {
+	return 413
+}
+
+func (o *GetSwaggerRequestEntityTooLarge) Error() string {
+	payload, _ := json.Marshal(o.Payload)
+	return fmt.Sprintf("[GET /swagger.json][%d] getSwaggerRequestEntityTooLarge %s", 413, payload)
+}
+
+func (o *GetSwaggerRequestEntityTooLarge) String() string {
+	payload, _ := json.Marshal(o.Payload)
+	return fmt.Sprintf("[GET /swagger.json][%d] getSwaggerRequestEntityTooLarge %s", 413, payload)
+}
+
+func (o *GetSwaggerRequestEntityTooLarge) GetPayload() string {
+	return o.Payload
+}
+
+func (o *GetSwaggerRequestEntityTooLarge) readResponse(response runtime.ClientResponse, consumer runtime.Consumer, formats strfmt.Registry) error {
+
+	// response payload
+	if err := consumer.Consume(response.Body(), &o.Payload); err != nil && !stderrors.Is(err, io.EOF) {
+		return err
+	}
+
+	return nil
+}
+
+// NewGetSwaggerRequestHeaderFieldsTooLarge creates a GetSwaggerRequestHeaderFieldsTooLarge with default headers values
+func NewGetSwaggerRequestHeaderFieldsTooLarge() *GetSwaggerRequestHeaderFieldsTooLarge {
+	return &GetSwaggerRequestHeaderFieldsTooLarge{}
+}
+
+// GetSwaggerRequestHeaderFieldsTooLarge describes a response with status code 431, with default header values.
+//
+// The header is larger than 64 KiB. This error is always text.
+type GetSwaggerRequestHeaderFieldsTooLarge struct {
+	Payload string
+}
+
+// IsSuccess returns true when this get swagger request header fields too large response has a 2xx status code
+func (o *GetSwaggerRequestHeaderFieldsTooLarge) IsSuccess() bool {
+	return false
+}
+
+// IsRedirect returns true when this get swagger request header fields too large response has a 3xx status code
+func (o *GetSwaggerRequestHeaderFieldsTooLarge) IsRedirect() bool {
+	return false
+}
+
+// IsClientError returns true when this get swagger request header fields too large response has a 4xx status code
+func (o *GetSwaggerRequestHeaderFieldsTooLarge) IsClientError() bool {
+	return true
+}
+
+// IsServerError returns true when this get swagger request header fields too large response has a 5xx status code
+func (o *GetSwaggerRequestHeaderFieldsTooLarge) IsServerError() bool {
+	return false
+}
+
+// IsCode returns true when this get swagger request header fields too large response a status code equal to that given
+func (o *GetSwaggerRequestHeaderFieldsTooLarge) IsCode(code int) bool {
+	return code == 431
+}
+
+// Code gets the status code for the get swagger request header fields too large response
+func (o *GetSwaggerRequestHeaderFieldsTooLarge) Code() int {
+	return 431
+}
+
+func (o *GetSwaggerRequestHeaderFieldsTooLarge) Error() string {
+	payload, _ := json.Marshal(o.Payload)
+	return fmt.Sprintf("[GET /swagger.json][%d] getSwaggerRequestHeaderFieldsTooLarge %s", 431, payload)
+}
+
+func (o *GetSwaggerRequestHeaderFieldsTooLarge) String() string {
+	payload, _ := json.Marshal(o.Payload)
+	return fmt.Sprintf("[GET /swagger.json][%d] getSwaggerRequestHeaderFieldsTooLarge %s", 431, payload)
+}
+
+func (o *GetSwaggerRequestHeaderFieldsTooLarge) GetPayload() string {
+	return o.Payload
+}
+
+func (o *GetSwaggerRequestHeaderFieldsTooLarge) readResponse(response runtime.ClientResponse, consumer runtime.Consumer, formats strfmt.Registry) error {
 
 	// response payload
 	if err := consumer.Consume(response.Body(), &o.Payload); err != nil && !stderrors.Is(err, io.EOF) {

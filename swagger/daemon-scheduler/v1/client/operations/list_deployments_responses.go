@@ -39,8 +39,32 @@ func (o *ListDeploymentsReader) ReadResponse(response runtime.ClientResponse, co
 			return nil, err
 		}
 		return nil, result
+	case 403:
+		result := NewListDeploymentsForbidden()
+		if err := result.readResponse(response, consumer, o.formats); err != nil {
+			return nil, err
+		}
+		return nil, result
 	case 404:
 		result := NewListDeploymentsNotFound()
+		if err := result.readResponse(response, consumer, o.formats); err != nil {
+			return nil, err
+		}
+		return nil, result
+	case 405:
+		result := NewListDeploymentsMethodNotAllowed()
+		if err := result.readResponse(response, consumer, o.formats); err != nil {
+			return nil, err
+		}
+		return nil, result
+	case 413:
+		result := NewListDeploymentsRequestEntityTooLarge()
+		if err := result.readResponse(response, consumer, o.formats); err != nil {
+			return nil, err
+		}
+		return nil, result
+	case 431:
+		result := NewListDeploymentsRequestHeaderFieldsTooLarge()
 		if err := result.readResponse(response, consumer, o.formats); err != nil {
 			return nil, err
 		}
@@ -262,6 +286,72 @@ func (o *ListDeploymentsUnauthorized) readResponse(response runtime.ClientRespon
 	return nil
 }
 
+// NewListDeploymentsForbidden creates a ListDeploymentsForbidden with default headers values
+func NewListDeploymentsForbidden() *ListDeploymentsForbidden {
+	return &ListDeploymentsForbidden{}
+}
+
+// ListDeploymentsForbidden describes a response with status code 403, with default header values.
+//
+// The role of the client does not allow the operation (--access-file).
+type ListDeploymentsForbidden struct {
+	Payload string
+}
+
+// IsSuccess returns true when this list deployments forbidden response has a 2xx status code
+func (o *ListDeploymentsForbidden) IsSuccess() bool {
+	return false
+}
+
+// IsRedirect returns true when this list deployments forbidden response has a 3xx status code
+func (o *ListDeploymentsForbidden) IsRedirect() bool {
+	return false
+}
+
+// IsClientError returns true when this list deployments forbidden response has a 4xx status code
+func (o *ListDeploymentsForbidden) IsClientError() bool {
+	return true
+}
+
+// IsServerError returns true when this list deployments forbidden response has a 5xx status code
+func (o *ListDeploymentsForbidden) IsServerError() bool {
+	return false
+}
+
+// IsCode returns true when this list deployments forbidden response a status code equal to that given
+func (o *ListDeploymentsForbidden) IsCode(code int) bool {
+	return code == 403
+}
+
+// Code gets the status code for the list deployments forbidden response
+func (o *ListDeploymentsForbidden) Code() int {
+	return 403
+}
+
+func (o *ListDeploymentsForbidden) Error() string {
+	payload, _ := json.Marshal(o.Payload)
+	return fmt.Sprintf("[GET /environments/{name}/deployments][%d] listDeploymentsForbidden %s", 403, payload)
+}
+
+func (o *ListDeploymentsForbidden) String() string {
+	payload, _ := json.Marshal(o.Payload)
+	return fmt.Sprintf("[GET /environments/{name}/deployments][%d] listDeploymentsForbidden %s", 403, payload)
+}
+
+func (o *ListDeploymentsForbidden) GetPayload() string {
+	return o.Payload
+}
+
+func (o *ListDeploymentsForbidden) readResponse(response runtime.ClientResponse, consumer runtime.Consumer, formats strfmt.Registry) error {
+
+	// response payload
+	if err := consumer.Consume(response.Body(), &o.Payload); err != nil && !stderrors.Is(err, io.EOF) {
+		return err
+	}
+
+	return nil
+}
+
 // NewListDeploymentsNotFound creates a ListDeploymentsNotFound with default headers values
 func NewListDeploymentsNotFound() *ListDeploymentsNotFound {
 	return &ListDeploymentsNotFound{}
@@ -319,6 +409,204 @@ func (o *ListDeploymentsNotFound) GetPayload() string {
 }
 
 func (o *ListDeploymentsNotFound) readResponse(response runtime.ClientResponse, consumer runtime.Consumer, formats strfmt.Registry) error {
+
+	// response payload
+	if err := consumer.Consume(response.Body(), &o.Payload); err != nil && !stderrors.Is(err, io.EOF) {
+		return err
+	}
+
+	return nil
+}
+
+// NewListDeploymentsMethodNotAllowed creates a ListDeploymentsMethodNotAllowed with default headers values
+func NewListDeploymentsMethodNotAllowed() *ListDeploymentsMethodNotAllowed {
+	return &ListDeploymentsMethodNotAllowed{}
+}
+
+// ListDeploymentsMethodNotAllowed describes a response with status code 405, with default header values.
+//
+// The path, or the address (--read-only-bind), does not serve the method. The header Allow lists those that it serves.
+type ListDeploymentsMethodNotAllowed struct {
+	Payload string
+}
+
+// IsSuccess returns true when this list deployments method not allowed response has a 2xx status code
+func (o *ListDeploymentsMethodNotAllowed) IsSuccess() bool {
+	return false
+}
+
+// IsRedirect returns true when this list deployments method not allowed response has a 3xx status code
+func (o *ListDeploymentsMethodNotAllowed) IsRedirect() bool {
+	return false
+}
+
+// IsClientError returns true when this list deployments method not allowed response has a 4xx status code
+func (o *ListDeploymentsMethodNotAllowed) IsClientError() bool {
+	return true
+}
+
+// IsServerError returns true when this list deployments method not allowed response has a 5xx status code
+func (o *ListDeploymentsMethodNotAllowed) IsServerError() bool {
+	return false
+}
+
+// IsCode returns true when this list deployments method not allowed response a status code equal to that given
+func (o *ListDeploymentsMethodNotAllowed) IsCode(code int) bool {
+	return code == 405
+}
+
+// Code gets the status code for the list deployments method not allowed response
+func (o *ListDeploymentsMethodNotAllowed) Code() int {
+	return 405
+}
+
+func (o *ListDeploymentsMethodNotAllowed) Error() string {
+	payload, _ := json.Marshal(o.Payload)
+	return fmt.Sprintf("[GET /environments/{name}/deployments][%d] listDeploymentsMethodNotAllowed %s", 405, payload)
+}
+
+func (o *ListDeploymentsMethodNotAllowed) String() string {
+	payload, _ := json.Marshal(o.Payload)
+	return fmt.Sprintf("[GET /environments/{name}/deployments][%d] listDeploymentsMethodNotAllowed %s", 405, payload)
+}
+
+func (o *ListDeploymentsMethodNotAllowed) GetPayload() string {
+	return o.Payload
+}
+
+func (o *ListDeploymentsMethodNotAllowed) readResponse(response runtime.ClientResponse, consumer runtime.Consumer, formats strfmt.Registry) error {
+
+	// response payload
+	if err := consumer.Consume(response.Body(), &o.Payload); err != nil && !stderrors.Is(err, io.EOF) {
+		return err
+	}
+
+	return nil
+}
+
+// NewListDeploymentsRequestEntityTooLarge creates a ListDeploymentsRequestEntityTooLarge with default headers values
+func NewListDeploymentsRequestEntityTooLarge() *ListDeploymentsRequestEntityTooLarge {
+	return &ListDeploymentsRequestEntityTooLarge{}
+}
+
+// ListDeploymentsRequestEntityTooLarge describes a response with status code 413, with default header values.
+//
+// The body is larger than 1 MiB.
+type ListDeploymentsRequestEntityTooLarge struct {
+	Payload string
+}
+
+// IsSuccess returns true when this list deployments request entity too large response has a 2xx status code
+func (o *ListDeploymentsRequestEntityTooLarge) IsSuccess() bool {
+	return false
+}
+
+// IsRedirect returns true when this list deployments request entity too large response has a 3xx status code
+func (o *ListDeploymentsRequestEntityTooLarge) IsRedirect() bool {
+	return false
+}
+
+// IsClientError returns true when this list deployments request entity too large response has a 4xx status code
+func (o *ListDeploymentsRequestEntityTooLarge) IsClientError() bool {
+	return true
+}
+
+// IsServerError returns true when this list deployments request entity too large response has a 5xx status code
+func (o *ListDeploymentsRequestEntityTooLarge) IsServerError() bool {
+	return false
+}
+
+// IsCode returns true when this list deployments request entity too large response a status code equal to that given
+func (o *ListDeploymentsRequestEntityTooLarge) IsCode(code int) bool {
+	return code == 413
+}
+
+// Code gets the status code for the list deployments request entity too large response
+func (o *ListDeploymentsRequestEntityTooLarge) Code() int {
+	return 413
+}
+
+func (o *ListDeploymentsRequestEntityTooLarge) Error() string {
+	payload, _ := json.Marshal(o.Payload)
+	return fmt.Sprintf("[GET /environments/{name}/deployments][%d] listDeploymentsRequestEntityTooLarge %s", 413, payload)
+}
+
+func (o *ListDeploymentsRequestEntityTooLarge) String() string {
+	payload, _ := json.Marshal(o.Payload)
+	return fmt.Sprintf("[GET /environments/{name}/deployments][%d] listDeploymentsRequestEntityTooLarge %s", 413, payload)
+}
+
+func (o *ListDeploymentsRequestEntityTooLarge) GetPayload() string {
+	return o.Payload
+}
+
+func (o *ListDeploymentsRequestEntityTooLarge) readResponse(response runtime.ClientResponse, consumer runtime.Consumer, formats strfmt.Registry) error {
+
+	// response payload
+	if err := consumer.Consume(response.Body(), &o.Payload); err != nil && !stderrors.Is(err, io.EOF) {
+		return err
+	}
+
+	return nil
+}
+
+// NewListDeploymentsRequestHeaderFieldsTooLarge creates a ListDeploymentsRequestHeaderFieldsTooLarge with default headers values
+func NewListDeploymentsRequestHeaderFieldsTooLarge() *ListDeploymentsRequestHeaderFieldsTooLarge {
+	return &ListDeploymentsRequestHeaderFieldsTooLarge{}
+}
+
+// ListDeploymentsRequestHeaderFieldsTooLarge describes a response with status code 431, with default header values.
+//
+// The header is larger than 64 KiB. This error is always text.
+type ListDeploymentsRequestHeaderFieldsTooLarge struct {
+	Payload string
+}
+
+// IsSuccess returns true when this list deployments request header fields too large response has a 2xx status code
+func (o *ListDeploymentsRequestHeaderFieldsTooLarge) IsSuccess() bool {
+	return false
+}
+
+// IsRedirect returns true when this list deployments request header fields too large response has a 3xx status code
+func (o *ListDeploymentsRequestHeaderFieldsTooLarge) IsRedirect() bool {
+	return false
+}
+
+// IsClientError returns true when this list deployments request header fields too large response has a 4xx status code
+func (o *ListDeploymentsRequestHeaderFieldsTooLarge) IsClientError() bool {
+	return true
+}
+
+// IsServerError returns true when this list deployments request header fields too large response has a 5xx status code
+func (o *ListDeploymentsRequestHeaderFieldsTooLarge) IsServerError() bool {
+	return false
+}
+
+// IsCode returns true when this list deployments request header fields too large response a status code equal to that given
+func (o *ListDeploymentsRequestHeaderFieldsTooLarge) IsCode(code int) bool {
+	return code == 431
+}
+
+// Code gets the status code for the list deployments request header fields too large response
+func (o *ListDeploymentsRequestHeaderFieldsTooLarge) Code() int {
+	return 431
+}
+
+func (o *ListDeploymentsRequestHeaderFieldsTooLarge) Error() string {
+	payload, _ := json.Marshal(o.Payload)
+	return fmt.Sprintf("[GET /environments/{name}/deployments][%d] listDeploymentsRequestHeaderFieldsTooLarge %s", 431, payload)
+}
+
+func (o *ListDeploymentsRequestHeaderFieldsTooLarge) String() string {
+	payload, _ := json.Marshal(o.Payload)
+	return fmt.Sprintf("[GET /environments/{name}/deployments][%d] listDeploymentsRequestHeaderFieldsTooLarge %s", 431, payload)
+}
+
+func (o *ListDeploymentsRequestHeaderFieldsTooLarge) GetPayload() string {
+	return o.Payload
+}
+
+func (o *ListDeploymentsRequestHeaderFieldsTooLarge) readResponse(response runtime.ClientResponse, consumer runtime.Consumer, formats strfmt.Registry) error {
 
 	// response payload
 	if err := consumer.Consume(response.Body(), &o.Payload); err != nil && !stderrors.Is(err, io.EOF) {

@@ -39,6 +39,30 @@ func (o *ListEnvironmentsReader) ReadResponse(response runtime.ClientResponse, c
 			return nil, err
 		}
 		return nil, result
+	case 403:
+		result := NewListEnvironmentsForbidden()
+		if err := result.readResponse(response, consumer, o.formats); err != nil {
+			return nil, err
+		}
+		return nil, result
+	case 405:
+		result := NewListEnvironmentsMethodNotAllowed()
+		if err := result.readResponse(response, consumer, o.formats); err != nil {
+			return nil, err
+		}
+		return nil, result
+	case 413:
+		result := NewListEnvironmentsRequestEntityTooLarge()
+		if err := result.readResponse(response, consumer, o.formats); err != nil {
+			return nil, err
+		}
+		return nil, result
+	case 431:
+		result := NewListEnvironmentsRequestHeaderFieldsTooLarge()
+		if err := result.readResponse(response, consumer, o.formats); err != nil {
+			return nil, err
+		}
+		return nil, result
 	case 500:
 		result := NewListEnvironmentsInternalServerError()
 		if err := result.readResponse(response, consumer, o.formats); err != nil {
@@ -247,6 +271,270 @@ func (o *ListEnvironmentsUnauthorized) GetPayload() string {
 }
 
 func (o *ListEnvironmentsUnauthorized) readResponse(response runtime.ClientResponse, consumer runtime.Consumer, formats strfmt.Registry) error {
+
+	// response payload
+	if err := consumer.Consume(response.Body(), &o.Payload); err != nil && !stderrors.Is(err, io.EOF) {
+		return err
+	}
+
+	return nil
+}
+
+// NewListEnvironmentsForbidden creates a ListEnvironmentsForbidden with default headers values
+func NewListEnvironmentsForbidden() *ListEnvironmentsForbidden {
+	return &ListEnvironmentsForbidden{}
+}
+
+// ListEnvironmentsForbidden describes a response with status code 403, with default header values.
+//
+// The role of the client does not allow the operation (--access-file).
+type ListEnvironmentsForbidden struct {
+	Payload string
+}
+
+// IsSuccess returns true when this list environments forbidden response has a 2xx status code
+func (o *ListEnvironmentsForbidden) IsSuccess() bool {
+	return false
+}
+
+// IsRedirect returns true when this list environments forbidden response has a 3xx status code
+func (o *ListEnvironmentsForbidden) IsRedirect() bool {
+	return false
+}
+
+// IsClientError returns true when this list environments forbidden response has a 4xx status code
+func (o *ListEnvironmentsForbidden) IsClientError() bool {
+	return true
+}
+
+// IsServerError returns true when this list environments forbidden response has a 5xx status code
+func (o *ListEnvironmentsForbidden) IsServerError() bool {
+	return false
+}
+
+// IsCode returns true when this list environments forbidden response a status code equal to that given
+func (o *ListEnvironmentsForbidden) IsCode(code int) bool {
+	return code == 403
+}
+
+// Code gets the status code for the list environments forbidden response
+func (o *ListEnvironmentsForbidden) Code() int {
+	return 403
+}
+
+func (o *ListEnvironmentsForbidden) Error() string {
+	payload, _ := json.Marshal(o.Payload)
+	return fmt.Sprintf("[GET /environments][%d] listEnvironmentsForbidden %s", 403, payload)
+}
+
+func (o *ListEnvironmentsForbidden) String() string {
+	payload, _ := json.Marshal(o.Payload)
+	return fmt.Sprintf("[GET /environments][%d] listEnvironmentsForbidden %s", 403, payload)
+}
+
+func (o *ListEnvironmentsForbidden) GetPayload() string {
+	return o.Payload
+}
+
+func (o *ListEnvironmentsForbidden) readResponse(response runtime.ClientResponse, consumer runtime.Consumer, formats strfmt.Registry) error {
+
+	// response payload
+	if err := consumer.Consume(response.Body(), &o.Payload); err != nil && !stderrors.Is(err, io.EOF) {
+		return err
+	}
+
+	return nil
+}
+
+// NewListEnvironmentsMethodNotAllowed creates a ListEnvironmentsMethodNotAllowed with default headers values
+func NewListEnvironmentsMethodNotAllowed() *ListEnvironmentsMethodNotAllowed {
+	return &ListEnvironmentsMethodNotAllowed{}
+}
+
+// ListEnvironmentsMethodNotAllowed describes a response with status code 405, with default header values.
+//
+// The path, or the address (--read-only-bind), does not serve the method. The header Allow lists those that it serves.
+type ListEnvironmentsMethodNotAllowed struct {
+	Payload string
+}
+
+// IsSuccess returns true when this list environments method not allowed response has a 2xx status code
+func (o *ListEnvironmentsMethodNotAllowed) IsSuccess() bool {
+	return false
+}
+
+// IsRedirect returns true when this list environments method not allowed response has a 3xx status code
+func (o *ListEnvironmentsMethodNotAllowed) IsRedirect() bool {
+	return false
+}
+
+// IsClientError returns true when this list environments method not allowed response has a 4xx status code
+func (o *ListEnvironmentsMethodNotAllowed) IsClientError() bool {
+	return true
+}
+
+// IsServerError returns true when this list environments method not allowed response has a 5xx status code
+func (o *ListEnvironmentsMethodNotAllowed) IsServerError() bool {
+	return false
+}
+
+// IsCode returns true when this list environments method not allowed response a status code equal to that given
+func (o *ListEnvironmentsMethodNotAllowed) IsCode(code int) bool {
+	return code == 405
+}
+
+// Code gets the status code for the list environments method not allowed response
+func (o *ListEnvironmentsMethodNotAllowed) Code() int {
+	return 405
+}
+
+func (o *ListEnvironmentsMethodNotAllowed) Error() string {
+	payload, _ := json.Marshal(o.Payload)
+	return fmt.Sprintf("[GET /environments][%d] listEnvironmentsMethodNotAllowed %s", 405, payload)
+}
+
+func (o *ListEnvironmentsMethodNotAllowed) String() string {
+	payload, _ := json.Marshal(o.Payload)
+	return fmt.Sprintf("[GET /environments][%d] listEnvironmentsMethodNotAllowed %s", 405, payload)
+}
+
+func (o *ListEnvironmentsMethodNotAllowed) GetPayload() string {
+	return o.Payload
+}
+
+func (o *ListEnvironmentsMethodNotAllowed) readResponse(response runtime.ClientResponse, consumer runtime.Consumer, formats strfmt.Registry) error {
+
+	// response payload
+	if err := consumer.Consume(response.Body(), &o.Payload); err != nil && !stderrors.Is(err, io.EOF) {
+		return err
+	}
+
+	return nil
+}
+
+// NewListEnvironmentsRequestEntityTooLarge creates a ListEnvironmentsRequestEntityTooLarge with default headers values
+func NewListEnvironmentsRequestEntityTooLarge() *ListEnvironmentsRequestEntityTooLarge {
+	return &ListEnvironmentsRequestEntityTooLarge{}
+}
+
+// ListEnvironmentsRequestEntityTooLarge describes a response with status code 413, with default header values.
+//
+// The body is larger than 1 MiB.
+type ListEnvironmentsRequestEntityTooLarge struct {
+	Payload string
+}
+
+// IsSuccess returns true when this list environments request entity too large response has a 2xx status code
+func (o *ListEnvironmentsRequestEntityTooLarge) IsSuccess() bool {
+	return false
+}
+
+// IsRedirect returns true when this list environments request entity too large response has a 3xx status code
+func (o *ListEnvironmentsRequestEntityTooLarge) IsRedirect() bool {
+	return false
+}
+
+// IsClientError returns true when this list environments request entity too large response has a 4xx status code
+func (o *ListEnvironmentsRequestEntityTooLarge) IsClientError() bool {
+	return true
+}
+
+// IsServerError returns true when this list environments request entity too large response has a 5xx status code
+func (o *ListEnvironmentsRequestEntityTooLarge) IsServerError() bool {
+	return false
+}
+
+// IsCode returns true when this list environments request entity too large response a status code equal to that given
+func (o *ListEnvironmentsRequestEntityTooLarge) IsCode(code int) bool {
+	return code == 413
+}
+
+// Code gets the status code for the list environments request entity too large response
+func (o *ListEnvironmentsRequestEntityTooLarge) Code() int {
+	return 413
+}
+
+func (o *ListEnvironmentsRequestEntityTooLarge) Error() string {
+	payload, _ := json.Marshal(o.Payload)
+	return fmt.Sprintf("[GET /environments][%d] listEnvironmentsRequestEntityTooLarge %s", 413, payload)
+}
+
+func (o *ListEnvironmentsRequestEntityTooLarge) String() string {
+	payload, _ := json.Marshal(o.Payload)
+	return fmt.Sprintf("[GET /environments][%d] listEnvironmentsRequestEntityTooLarge %s", 413, payload)
+}
+
+func (o *ListEnvironmentsRequestEntityTooLarge) GetPayload() string {
+	return o.Payload
+}
+
+func (o *ListEnvironmentsRequestEntityTooLarge) readResponse(response runtime.ClientResponse, consumer runtime.Consumer, formats strfmt.Registry) error {
+
+	// response payload
+	if err := consumer.Consume(response.Body(), &o.Payload); err != nil && !stderrors.Is(err, io.EOF) {
+		return err
+	}
+
+	return nil
+}
+
+// NewListEnvironmentsRequestHeaderFieldsTooLarge creates a ListEnvironmentsRequestHeaderFieldsTooLarge with default headers values
+func NewListEnvironmentsRequestHeaderFieldsTooLarge() *ListEnvironmentsRequestHeaderFieldsTooLarge {
+	return &ListEnvironmentsRequestHeaderFieldsTooLarge{}
+}
+
+// ListEnvironmentsRequestHeaderFieldsTooLarge describes a response with status code 431, with default header values.
+//
+// The header is larger than 64 KiB. This error is always text.
+type ListEnvironmentsRequestHeaderFieldsTooLarge struct {
+	Payload string
+}
+
+// IsSuccess returns true when this list environments request header fields too large response has a 2xx status code
+func (o *ListEnvironmentsRequestHeaderFieldsTooLarge) IsSuccess() bool {
+	return false
+}
+
+// IsRedirect returns true when this list environments request header fields too large response has a 3xx status code
+func (o *ListEnvironmentsRequestHeaderFieldsTooLarge) IsRedirect() bool {
+	return false
+}
+
+// IsClientError returns true when this list environments request header fields too large response has a 4xx status code
+func (o *ListEnvironmentsRequestHeaderFieldsTooLarge) IsClientError() bool {
+	return true
+}
+
+// IsServerError returns true when this list environments request header fields too large response has a 5xx status code
+func (o *ListEnvironmentsRequestHeaderFieldsTooLarge) IsServerError() bool {
+	return false
+}
+
+// IsCode returns true when this list environments request header fields too large response a status code equal to that given
+func (o *ListEnvironmentsRequestHeaderFieldsTooLarge) IsCode(code int) bool {
+	return code == 431
+}
+
+// Code gets the status code for the list environments request header fields too large response
+func (o *ListEnvironmentsRequestHeaderFieldsTooLarge) Code() int {
+	return 431
+}
+
+func (o *ListEnvironmentsRequestHeaderFieldsTooLarge) Error() string {
+	payload, _ := json.Marshal(o.Payload)
+	return fmt.Sprintf("[GET /environments][%d] listEnvironmentsRequestHeaderFieldsTooLarge %s", 431, payload)
+}
+
+func (o *ListEnvironmentsRequestHeaderFieldsTooLarge) String() string {
+	payload, _ := json.Marshal(o.Payload)
+	return fmt.Sprintf("[GET /environments][%d] listEnvironmentsRequestHeaderFieldsTooLarge %s", 431, payload)
+}
+
+func (o *ListEnvironmentsRequestHeaderFieldsTooLarge) GetPayload() string {
+	return o.Payload
+}
+
+func (o *ListEnvironmentsRequestHeaderFieldsTooLarge) readResponse(response runtime.ClientResponse, consumer runtime.Consumer, formats strfmt.Registry) error {
 
 	// response payload
 	if err := consumer.Consume(response.Body(), &o.Payload); err != nil && !stderrors.Is(err, io.EOF) {

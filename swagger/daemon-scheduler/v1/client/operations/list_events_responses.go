@@ -39,6 +39,36 @@ func (o *ListEventsReader) ReadResponse(response runtime.ClientResponse, consume
 			return nil, err
 		}
 		return nil, result
+	case 403:
+		result := NewListEventsForbidden()
+		if err := result.readResponse(response, consumer, o.formats); err != nil {
+			return nil, err
+		}
+		return nil, result
+	case 405:
+		result := NewListEventsMethodNotAllowed()
+		if err := result.readResponse(response, consumer, o.formats); err != nil {
+			return nil, err
+		}
+		return nil, result
+	case 408:
+		result := NewListEventsRequestTimeout()
+		if err := result.readResponse(response, consumer, o.formats); err != nil {
+			return nil, err
+		}
+		return nil, result
+	case 413:
+		result := NewListEventsRequestEntityTooLarge()
+		if err := result.readResponse(response, consumer, o.formats); err != nil {
+			return nil, err
+		}
+		return nil, result
+	case 431:
+		result := NewListEventsRequestHeaderFieldsTooLarge()
+		if err := result.readResponse(response, consumer, o.formats); err != nil {
+			return nil, err
+		}
+		return nil, result
 	case 500:
 		result := NewListEventsInternalServerError()
 		if err := result.readResponse(response, consumer, o.formats); err != nil {
@@ -247,6 +277,336 @@ func (o *ListEventsUnauthorized) GetPayload() string {
 }
 
 func (o *ListEventsUnauthorized) readResponse(response runtime.ClientResponse, consumer runtime.Consumer, formats strfmt.Registry) error {
+
+	// response payload
+	if err := consumer.Consume(response.Body(), &o.Payload); err != nil && !stderrors.Is(err, io.EOF) {
+		return err
+	}
+
+	return nil
+}
+
+// NewListEventsForbidden creates a ListEventsForbidden with default headers values
+func NewListEventsForbidden() *ListEventsForbidden {
+	return &ListEventsForbidden{}
+}
+
+// ListEventsForbidden describes a response with status code 403, with default header values.
+//
+// The role of the client does not allow the operation (--access-file).
+type ListEventsForbidden struct {
+	Payload string
+}
+
+// IsSuccess returns true when this list events forbidden response has a 2xx status code
+func (o *ListEventsForbidden) IsSuccess() bool {
+	return false
+}
+
+// IsRedirect returns true when this list events forbidden response has a 3xx status code
+func (o *ListEventsForbidden) IsRedirect() bool {
+	return false
+}
+
+// IsClientError returns true when this list events forbidden response has a 4xx status code
+func (o *ListEventsForbidden) IsClientError() bool {
+	return true
+}
+
+// IsServerError returns true when this list events forbidden response has a 5xx status code
+func (o *ListEventsForbidden) IsServerError() bool {
+	return false
+}
+
+// IsCode returns true when this list events forbidden response a status code equal to that given
+func (o *ListEventsForbidden) IsCode(code int) bool {
+	return code == 403
+}
+
+// Code gets the status code for the list events forbidden response
+func (o *ListEventsForbidden) Code() int {
+	return 403
+}
+
+func (o *ListEventsForbidden) Error() string {
+	payload, _ := json.Marshal(o.Payload)
+	return fmt.Sprintf("[GET /events][%d] listEventsForbidden %s", 403, payload)
+}
+
+func (o *ListEventsForbidden) String() string {
+	payload, _ := json.Marshal(o.Payload)
+	return fmt.Sprintf("[GET /events][%d] listEventsForbidden %s", 403, payload)
+}
+
+func (o *ListEventsForbidden) GetPayload() string {
+	return o.Payload
+}
+
+func (o *ListEventsForbidden) readResponse(response runtime.ClientResponse, consumer runtime.Consumer, formats strfmt.Registry) error {
+
+	// response payload
+	if err := consumer.Consume(response.Body(), &o.Payload); err != nil && !stderrors.Is(err, io.EOF) {
+		return err
+	}
+
+	return nil
+}
+
+// NewListEventsMethodNotAllowed creates a ListEventsMethodNotAllowed with default headers values
+func NewListEventsMethodNotAllowed() *ListEventsMethodNotAllowed {
+	return &ListEventsMethodNotAllowed{}
+}
+
+// ListEventsMethodNotAllowed describes a response with status code 405, with default header values.
+//
+// The path, or the address (--read-only-bind), does not serve the method. The header Allow lists those that it serves.
+type ListEventsMethodNotAllowed struct {
+	Payload string
+}
+
+// IsSuccess returns true when this list events method not allowed response has a 2xx status code
+func (o *ListEventsMethodNotAllowed) IsSuccess() bool {
+	return false
+}
+
+// IsRedirect returns true when this list events method not allowed response has a 3xx status code
+func (o *ListEventsMethodNotAllowed) IsRedirect() bool {
+	return false
+}
+
+// IsClientError returns true when this list events method not allowed response has a 4xx status code
+func (o *ListEventsMethodNotAllowed) IsClientError() bool {
+	return true
+}
+
+// IsServerError returns true when this list events method not allowed response has a 5xx status code
+func (o *ListEventsMethodNotAllowed) IsServerError() bool {
+	return false
+}
+
+// IsCode returns true when this list events method not allowed response a status code equal to that given
+func (o *ListEventsMethodNotAllowed) IsCode(code int) bool {
+	return code == 405
+}
+
+// Code gets the status code for the list events method not allowed response
+func (o *ListEventsMethodNotAllowed) Code() int {
+	return 405
+}
+
+func (o *ListEventsMethodNotAllowed) Error() string {
+	payload, _ := json.Marshal(o.Payload)
+	return fmt.Sprintf("[GET /events][%d] listEventsMethodNotAllowed %s", 405, payload)
+}
+
+func (o *ListEventsMethodNotAllowed) String() string {
+	payload, _ := json.Marshal(o.Payload)
+	return fmt.Sprintf("[GET /events][%d] listEventsMethodNotAllowed %s", 405, payload)
+}
+
+func (o *ListEventsMethodNotAllowed) GetPayload() string {
+	return o.Payload
+}
+
+func (o *ListEventsMethodNotAllowed) readResponse(response runtime.ClientResponse, consumer runtime.Consumer, formats strfmt.Registry) error {
+
+	// response payload
+	if err := consumer.Consume(response.Body(), &o.Payload); err != nil && !stderrors.Is(err, io.EOF) {
+		return err
+	}
+
+	return nil
+}
+
+// NewListEventsRequestTimeout creates a ListEventsRequestTimeout with default headers values
+func NewListEventsRequestTimeout() *ListEventsRequestTimeout {
+	return &ListEventsRequestTimeout{}
+}
+
+// ListEventsRequestTimeout describes a response with status code 408, with default header values.
+//
+// The body did not arrive within 30 seconds.
+type ListEventsRequestTimeout struct {
+	Payload string
+}
+
+// IsSuccess returns true when this list events request timeout response has a 2xx status code
+func (o *ListEventsRequestTimeout) IsSuccess() bool {
+	return false
+}
+
+// IsRedirect returns true when this list events request timeout response has a 3xx status code
+func (o *ListEventsRequestTimeout) IsRedirect() bool {
+	return false
+}
+
+// IsClientError returns true when this list events request timeout response has a 4xx status code
+func (o *ListEventsRequestTimeout) IsClientError() bool {
+	return true
+}
+
+// IsServerError returns true when this list events request timeout response has a 5xx status code
+func (o *ListEventsRequestTimeout) IsServerError() bool {
+	return false
+}
+
+// IsCode returns true when this list events request timeout response a status code equal to that given
+func (o *ListEventsRequestTimeout) IsCode(code int) bool {
+	return code == 408
+}
+
+// Code gets the status code for the list events request timeout response
+func (o *ListEventsRequestTimeout) Code() int {
+	return 408
+}
+
+func (o *ListEventsRequestTimeout) Error() string {
+	payload, _ := json.Marshal(o.Payload)
+	return fmt.Sprintf("[GET /events][%d] listEventsRequestTimeout %s", 408, payload)
+}
+
+func (o *ListEventsRequestTimeout) String() string {
+	payload, _ := json.Marshal(o.Payload)
+	return fmt.Sprintf("[GET /events][%d] listEventsRequestTimeout %s", 408, payload)
+}
+
+func (o *ListEventsRequestTimeout) GetPayload() string {
+	return o.Payload
+}
+
+func (o *ListEventsRequestTimeout) readResponse(response runtime.ClientResponse, consumer runtime.Consumer, formats strfmt.Registry) error {
+
+	// response payload
+	if err := consumer.Consume(response.Body(), &o.Payload); err != nil && !stderrors.Is(err, io.EOF) {
+		return err
+	}
+
+	return nil
+}
+
+// NewListEventsRequestEntityTooLarge creates a ListEventsRequestEntityTooLarge with default headers values
+func NewListEventsRequestEntityTooLarge() *ListEventsRequestEntityTooLarge {
+	return &ListEventsRequestEntityTooLarge{}
+}
+
+// ListEventsRequestEntityTooLarge describes a response with status code 413, with default header values.
+//
+// The body is larger than 1 MiB.
+type ListEventsRequestEntityTooLarge struct {
+	Payload string
+}
+
+// IsSuccess returns true when this list events request entity too large response has a 2xx status code
+func (o *ListEventsRequestEntityTooLarge) IsSuccess() bool {
+	return false
+}
+
+// IsRedirect returns true when this list events request entity too large response has a 3xx status code
+func (o *ListEventsRequestEntityTooLarge) IsRedirect() bool {
+	return false
+}
+
+// IsClientError returns true when this list events request entity too large response has a 4xx status code
+func (o *ListEventsRequestEntityTooLarge) IsClientError() bool {
+	return true
+}
+
+// IsServerError returns true when this list events request entity too large response has a 5xx status code
+func (o *ListEventsRequestEntityTooLarge) IsServerError() bool {
+	return false
+}
+
+// IsCode returns true when this list events request entity too large response a status code equal to that given
+func (o *ListEventsRequestEntityTooLarge) IsCode(code int) bool {
+	return code == 413
+}
+
+// Code gets the status code for the list events request entity too large response
+func (o *ListEventsRequestEntityTooLarge) Code() int {
+	return 413
+}
+
+func (o *ListEventsRequestEntityTooLarge) Error() string {
+	payload, _ := json.Marshal(o.Payload)
+	return fmt.Sprintf("[GET /events][%d] listEventsRequestEntityTooLarge %s", 413, payload)
+}
+
+func (o *ListEventsRequestEntityTooLarge) String() string {
+	payload, _ := json.Marshal(o.Payload)
+	return fmt.Sprintf("[GET /events][%d] listEventsRequestEntityTooLarge %s", 413, payload)
+}
+
+func (o *ListEventsRequestEntityTooLarge) GetPayload() string {
+	return o.Payload
+}
+
+func (o *ListEventsRequestEntityTooLarge) readResponse(response runtime.ClientResponse, consumer runtime.Consumer, formats strfmt.Registry) error {
+
+	// response payload
+	if err := consumer.Consume(response.Body(), &o.Payload); err != nil && !stderrors.Is(err, io.EOF) {
+		return err
+	}
+
+	return nil
+}
+
+// NewListEventsRequestHeaderFieldsTooLarge creates a ListEventsRequestHeaderFieldsTooLarge with default headers values
+func NewListEventsRequestHeaderFieldsTooLarge() *ListEventsRequestHeaderFieldsTooLarge {
+	return &ListEventsRequestHeaderFieldsTooLarge{}
+}
+
+// ListEventsRequestHeaderFieldsTooLarge describes a response with status code 431, with default header values.
+//
+// The header is larger than 64 KiB. This error is always text.
+type ListEventsRequestHeaderFieldsTooLarge struct {
+	Payload string
+}
+
+// IsSuccess returns true when this list events request header fields too large response has a 2xx status code
+func (o *ListEventsRequestHeaderFieldsTooLarge) IsSuccess() bool {
+	return false
+}
+
+// IsRedirect returns true when this list events request header fields too large response has a 3xx status code
+func (o *ListEventsRequestHeaderFieldsTooLarge) IsRedirect() bool {
+	return false
+}
+
+// IsClientError returns true when this list events request header fields too large response has a 4xx status code
+func (o *ListEventsRequestHeaderFieldsTooLarge) IsClientError() bool {
+	return true
+}
+
+// IsServerError returns true when this list events request header fields too large response has a 5xx status code
+func (o *ListEventsRequestHeaderFieldsTooLarge) IsServerError() bool {
+	return false
+}
+
+// IsCode returns true when this list events request header fields too large response a status code equal to that given
+func (o *ListEventsRequestHeaderFieldsTooLarge) IsCode(code int) bool {
+	return code == 431
+}
+
+// Code gets the status code for the list events request header fields too large response
+func (o *ListEventsRequestHeaderFieldsTooLarge) Code() int {
+	return 431
+}
+
+func (o *ListEventsRequestHeaderFieldsTooLarge) Error() string {
+	payload, _ := json.Marshal(o.Payload)
+	return fmt.Sprintf("[GET /events][%d] listEventsRequestHeaderFieldsTooLarge %s", 431, payload)
+}
+
+func (o *ListEventsRequestHeaderFieldsTooLarge) String() string {
+	payload, _ := json.Marshal(o.Payload)
+	return fmt.Sprintf("[GET /events][%d] listEventsRequestHeaderFieldsTooLarge %s", 431, payload)
+}
+
+func (o *ListEventsRequestHeaderFieldsTooLarge) GetPayload() string {
+	return o.Payload
+}
+
+func (o *ListEventsRequestHeaderFieldsTooLarge) readResponse(response runtime.ClientResponse, consumer runtime.Consumer, formats strfmt.Registry) error {
 
 	// response payload
 	if err := consumer.Consume(response.Body(), &o.Payload); err != nil && !stderrors.Is(err, io.EOF) {

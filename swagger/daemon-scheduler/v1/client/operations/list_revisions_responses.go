@@ -39,8 +39,38 @@ func (o *ListRevisionsReader) ReadResponse(response runtime.ClientResponse, cons
 			return nil, err
 		}
 		return nil, result
+	case 403:
+		result := NewListRevisionsForbidden()
+		if err := result.readResponse(response, consumer, o.formats); err != nil {
+			return nil, err
+		}
+		return nil, result
 	case 404:
 		result := NewListRevisionsNotFound()
+		if err := result.readResponse(response, consumer, o.formats); err != nil {
+			return nil, err
+		}
+		return nil, result
+	case 405:
+		result := NewListRevisionsMethodNotAllowed()
+		if err := result.readResponse(response, consumer, o.formats); err != nil {
+			return nil, err
+		}
+		return nil, result
+	case 408:
+		result := NewListRevisionsRequestTimeout()
+		if err := result.readResponse(response, consumer, o.formats); err != nil {
+			return nil, err
+		}
+		return nil, result
+	case 413:
+		result := NewListRevisionsRequestEntityTooLarge()
+		if err := result.readResponse(response, consumer, o.formats); err != nil {
+			return nil, err
+		}
+		return nil, result
+	case 431:
+		result := NewListRevisionsRequestHeaderFieldsTooLarge()
 		if err := result.readResponse(response, consumer, o.formats); err != nil {
 			return nil, err
 		}
@@ -262,6 +292,72 @@ func (o *ListRevisionsUnauthorized) readResponse(response runtime.ClientResponse
 	return nil
 }
 
+// NewListRevisionsForbidden creates a ListRevisionsForbidden with default headers values
+func NewListRevisionsForbidden() *ListRevisionsForbidden {
+	return &ListRevisionsForbidden{}
+}
+
+// ListRevisionsForbidden describes a response with status code 403, with default header values.
+//
+// The role of the client does not allow the operation (--access-file).
+type ListRevisionsForbidden struct {
+	Payload string
+}
+
+// IsSuccess returns true when this list revisions forbidden response has a 2xx status code
+func (o *ListRevisionsForbidden) IsSuccess() bool {
+	return false
+}
+
+// IsRedirect returns true when this list revisions forbidden response has a 3xx status code
+func (o *ListRevisionsForbidden) IsRedirect() bool {
+	return false
+}
+
+// IsClientError returns true when this list revisions forbidden response has a 4xx status code
+func (o *ListRevisionsForbidden) IsClientError() bool {
+	return true
+}
+
+// IsServerError returns true when this list revisions forbidden response has a 5xx status code
+func (o *ListRevisionsForbidden) IsServerError() bool {
+	return false
+}
+
+// IsCode returns true when this list revisions forbidden response a status code equal to that given
+func (o *ListRevisionsForbidden) IsCode(code int) bool {
+	return code == 403
+}
+
+// Code gets the status code for the list revisions forbidden response
+func (o *ListRevisionsForbidden) Code() int {
+	return 403
+}
+
+func (o *ListRevisionsForbidden) Error() string {
+	payload, _ := json.Marshal(o.Payload)
+	return fmt.Sprintf("[GET /environments/{name}/revisions][%d] listRevisionsForbidden %s", 403, payload)
+}
+
+func (o *ListRevisionsForbidden) String() string {
+	payload, _ := json.Marshal(o.Payload)
+	return fmt.Sprintf("[GET /environments/{name}/revisions][%d] listRevisionsForbidden %s", 403, payload)
+}
+
+func (o *ListRevisionsForbidden) GetPayload() string {
+	return o.Payload
+}
+
+func (o *ListRevisionsForbidden) readResponse(response runtime.ClientResponse, consumer runtime.Consumer, formats strfmt.Registry) error {
+
+	// response payload
+	if err := consumer.Consume(response.Body(), &o.Payload); err != nil && !stderrors.Is(err, io.EOF) {
+		return err
+	}
+
+	return nil
+}
+
 // NewListRevisionsNotFound creates a ListRevisionsNotFound with default headers values
 func NewListRevisionsNotFound() *ListRevisionsNotFound {
 	return &ListRevisionsNotFound{}
@@ -319,6 +415,270 @@ func (o *ListRevisionsNotFound) GetPayload() string {
 }
 
 func (o *ListRevisionsNotFound) readResponse(response runtime.ClientResponse, consumer runtime.Consumer, formats strfmt.Registry) error {
+
+	// response payload
+	if err := consumer.Consume(response.Body(), &o.Payload); err != nil && !stderrors.Is(err, io.EOF) {
+		return err
+	}
+
+	return nil
+}
+
+// NewListRevisionsMethodNotAllowed creates a ListRevisionsMethodNotAllowed with default headers values
+func NewListRevisionsMethodNotAllowed() *ListRevisionsMethodNotAllowed {
+	return &ListRevisionsMethodNotAllowed{}
+}
+
+// ListRevisionsMethodNotAllowed describes a response with status code 405, with default header values.
+//
+// The path, or the address (--read-only-bind), does not serve the method. The header Allow lists those that it serves.
+type ListRevisionsMethodNotAllowed struct {
+	Payload string
+}
+
+// IsSuccess returns true when this list revisions method not allowed response has a 2xx status code
+func (o *ListRevisionsMethodNotAllowed) IsSuccess() bool {
+	return false
+}
+
+// IsRedirect returns true when this list revisions method not allowed response has a 3xx status code
+func (o *ListRevisionsMethodNotAllowed) IsRedirect() bool {
+	return false
+}
+
+// IsClientError returns true when this list revisions method not allowed response has a 4xx status code
+func (o *ListRevisionsMethodNotAllowed) IsClientError() bool {
+	return true
+}
+
+// IsServerError returns true when this list revisions method not allowed response has a 5xx status code
+func (o *ListRevisionsMethodNotAllowed) IsServerError() bool {
+	return false
+}
+
+// IsCode returns true when this list revisions method not allowed response a status code equal to that given
+func (o *ListRevisionsMethodNotAllowed) IsCode(code int) bool {
+	return code == 405
+}
+
+// Code gets the status code for the list revisions method not allowed response
+func (o *ListRevisionsMethodNotAllowed) Code() int {
+	return 405
+}
+
+func (o *ListRevisionsMethodNotAllowed) Error() string {
+	payload, _ := json.Marshal(o.Payload)
+	return fmt.Sprintf("[GET /environments/{name}/revisions][%d] listRevisionsMethodNotAllowed %s", 405, payload)
+}
+
+func (o *ListRevisionsMethodNotAllowed) String() string {
+	payload, _ := json.Marshal(o.Payload)
+	return fmt.Sprintf("[GET /environments/{name}/revisions][%d] listRevisionsMethodNotAllowed %s", 405, payload)
+}
+
+func (o *ListRevisionsMethodNotAllowed) GetPayload() string {
+	return o.Payload
+}
+
+func (o *ListRevisionsMethodNotAllowed) readResponse(response runtime.ClientResponse, consumer runtime.Consumer, formats strfmt.Registry) error {
+
+	// response payload
+	if err := consumer.Consume(response.Body(), &o.Payload); err != nil && !stderrors.Is(err, io.EOF) {
+		return err
+	}
+
+	return nil
+}
+
+// NewListRevisionsRequestTimeout creates a ListRevisionsRequestTimeout with default headers values
+func NewListRevisionsRequestTimeout() *ListRevisionsRequestTimeout {
+	return &ListRevisionsRequestTimeout{}
+}
+
+// ListRevisionsRequestTimeout describes a response with status code 408, with default header values.
+//
+// The body did not arrive within 30 seconds.
+type ListRevisionsRequestTimeout struct {
+	Payload string
+}
+
+// IsSuccess returns true when this list revisions request timeout response has a 2xx status code
+func (o *ListRevisionsRequestTimeout) IsSuccess() bool {
+	return false
+}
+
+// IsRedirect returns true when this list revisions request timeout response has a 3xx status code
+func (o *ListRevisionsRequestTimeout) IsRedirect() bool {
+	return false
+}
+
+// IsClientError returns true when this list revisions request timeout response has a 4xx status code
+func (o *ListRevisionsRequestTimeout) IsClientError() bool {
+	return true
+}
+
+// IsServerError returns true when this list revisions request timeout response has a 5xx status code
+func (o *ListRevisionsRequestTimeout) IsServerError() bool {
+	return false
+}
+
+// IsCode returns true when this list revisions request timeout response a status code equal to that given
+func (o *ListRevisionsRequestTimeout) IsCode(code int) bool {
+	return code == 408
+}
+
+// Code gets the status code for the list revisions request timeout response
+func (o *ListRevisionsRequestTimeout) Code() int {
+	return 408
+}
+
+func (o *ListRevisionsRequestTimeout) Error() string {
+	payload, _ := json.Marshal(o.Payload)
+	return fmt.Sprintf("[GET /environments/{name}/revisions][%d] listRevisionsRequestTimeout %s", 408, payload)
+}
+
+func (o *ListRevisionsRequestTimeout) String() string {
+	payload, _ := json.Marshal(o.Payload)
+	return fmt.Sprintf("[GET /environments/{name}/revisions][%d] listRevisionsRequestTimeout %s", 408, payload)
+}
+
+func (o *ListRevisionsRequestTimeout) GetPayload() string {
+	return o.Payload
+}
+
+func (o *ListRevisionsRequestTimeout) readResponse(response runtime.ClientResponse, consumer runtime.Consumer, formats strfmt.Registry) error {
+
+	// response payload
+	if err := consumer.Consume(response.Body(), &o.Payload); err != nil && !stderrors.Is(err, io.EOF) {
+		return err
+	}
+
+	return nil
+}
+
+// NewListRevisionsRequestEntityTooLarge creates a ListRevisionsRequestEntityTooLarge with default headers values
+func NewListRevisionsRequestEntityTooLarge() *ListRevisionsRequestEntityTooLarge {
+	return &ListRevisionsRequestEntityTooLarge{}
+}
+
+// ListRevisionsRequestEntityTooLarge describes a response with status code 413, with default header values.
+//
+// The body is larger than 1 MiB.
+type ListRevisionsRequestEntityTooLarge struct {
+	Payload string
+}
+
+// IsSuccess returns true when this list revisions request entity too large response has a 2xx status code
+func (o *ListRevisionsRequestEntityTooLarge) IsSuccess() bool {
+	return false
+}
+
+// IsRedirect returns true when this list revisions request entity too large response has a 3xx status code
+func (o *ListRevisionsRequestEntityTooLarge) IsRedirect() bool {
+	return false
+}
+
+// IsClientError returns true when this list revisions request entity too large response has a 4xx status code
+func (o *ListRevisionsRequestEntityTooLarge) IsClientError() bool {
+	return true
+}
+
+// IsServerError returns true when this list revisions request entity too large response has a 5xx status code
+func (o *ListRevisionsRequestEntityTooLarge) IsServerError() bool {
+	return false
+}
+
+// IsCode returns true when this list revisions request entity too large response a status code equal to that given
+func (o *ListRevisionsRequestEntityTooLarge) IsCode(code int) bool {
+	return code == 413
+}
+
+// Code gets the status code for the list revisions request entity too large response
+func (o *ListRevisionsRequestEntityTooLarge) Code() int {
+	return 413
+}
+
+func (o *ListRevisionsRequestEntityTooLarge) Error() string {
+	payload, _ := json.Marshal(o.Payload)
+	return fmt.Sprintf("[GET /environments/{name}/revisions][%d] listRevisionsRequestEntityTooLarge %s", 413, payload)
+}
+
+func (o *ListRevisionsRequestEntityTooLarge) String() string {
+	payload, _ := json.Marshal(o.Payload)
+	return fmt.Sprintf("[GET /environments/{name}/revisions][%d] listRevisionsRequestEntityTooLarge %s", 413, payload)
+}
+
+func (o *ListRevisionsRequestEntityTooLarge) GetPayload() string {
+	return o.Payload
+}
+
+func (o *ListRevisionsRequestEntityTooLarge) readResponse(response runtime.ClientResponse, consumer runtime.Consumer, formats strfmt.Registry) error {
+
+	// response payload
+	if err := consumer.Consume(response.Body(), &o.Payload); err != nil && !stderrors.Is(err, io.EOF) {
+		return err
+	}
+
+	return nil
+}
+
+// NewListRevisionsRequestHeaderFieldsTooLarge creates a ListRevisionsRequestHeaderFieldsTooLarge with default headers values
+func NewListRevisionsRequestHeaderFieldsTooLarge() *ListRevisionsRequestHeaderFieldsTooLarge {
+	return &ListRevisionsRequestHeaderFieldsTooLarge{}
+}
+
+// ListRevisionsRequestHeaderFieldsTooLarge describes a response with status code 431, with default header values.
+//
+// The header is larger than 64 KiB. This error is always text.
+type ListRevisionsRequestHeaderFieldsTooLarge struct {
+	Payload string
+}
+
+// IsSuccess returns true when this list revisions request header fields too large response has a 2xx status code
+func (o *ListRevisionsRequestHeaderFieldsTooLarge) IsSuccess() bool {
+	return false
+}
+
+// IsRedirect returns true when this list revisions request header fields too large response has a 3xx status code
+func (o *ListRevisionsRequestHeaderFieldsTooLarge) IsRedirect() bool {
+	return false
+}
+
+// IsClientError returns true when this list revisions request header fields too large response has a 4xx status code
+func (o *ListRevisionsRequestHeaderFieldsTooLarge) IsClientError() bool {
+	return true
+}
+
+// IsServerError returns true when this list revisions request header fields too large response has a 5xx status code
+func (o *ListRevisionsRequestHeaderFieldsTooLarge) IsServerError() bool {
+	return false
+}
+
+// IsCode returns true when this list revisions request header fields too large response a status code equal to that given
+func (o *ListRevisionsRequestHeaderFieldsTooLarge) IsCode(code int) bool {
+	return code == 431
+}
+
+// Code gets the status code for the list revisions request header fields too large response
+func (o *ListRevisionsRequestHeaderFieldsTooLarge) Code() int {
+	return 431
+}
+
+func (o *ListRevisionsRequestHeaderFieldsTooLarge) Error() string {
+	payload, _ := json.Marshal(o.Payload)
+	return fmt.Sprintf("[GET /environments/{name}/revisions][%d] listRevisionsRequestHeaderFieldsTooLarge %s", 431, payload)
+}
+
+func (o *ListRevisionsRequestHeaderFieldsTooLarge) String() string {
+	payload, _ := json.Marshal(o.Payload)
+	return fmt.Sprintf("[GET /environments/{name}/revisions][%d] listRevisionsRequestHeaderFieldsTooLarge %s", 431, payload)
+}
+
+func (o *ListRevisionsRequestHeaderFieldsTooLarge) GetPayload() string {
+	return o.Payload
+}
+
+func (o *ListRevisionsRequestHeaderFieldsTooLarge) readResponse(response runtime.ClientResponse, consumer runtime.Consumer, formats strfmt.Registry) error {
 
 	// response payload
 	if err := consumer.Consume(response.Body(), &o.Payload); err != nil && !stderrors.Is(err, io.EOF) {

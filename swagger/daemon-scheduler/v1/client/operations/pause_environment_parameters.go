@@ -62,6 +62,11 @@ PauseEnvironmentParams contains all the parameters to send to the API endpoint
 */
 type PauseEnvironmentParams struct {
 
+	// IdempotencyKey.
+	//
+	// A key of the client's choice, such as a UUID. A request that repeats the key within 24 hours is not executed again: it gets the first response, with the header Idempotent-Replayed. Dry runs and errors are not kept.
+	IdempotencyKey *string
+
 	// Name.
 	//
 	// The environment's name.
@@ -124,6 +129,17 @@ func (o *PauseEnvironmentParams) SetHTTPClient(client *http.Client) {
 	o.HTTPClient = client
 }
 
+// WithIdempotencyKey adds the idempotencyKey to the pause environment params.
+func (o *PauseEnvironmentParams) WithIdempotencyKey(idempotencyKey *string) *PauseEnvironmentParams {
+	o.SetIdempotencyKey(idempotencyKey)
+	return o
+}
+
+// SetIdempotencyKey adds the idempotencyKey to the pause environment params.
+func (o *PauseEnvironmentParams) SetIdempotencyKey(idempotencyKey *string) {
+	o.IdempotencyKey = idempotencyKey
+}
+
 // WithName adds the name to the pause environment params.
 func (o *PauseEnvironmentParams) WithName(name string) *PauseEnvironmentParams {
 	o.SetName(name)
@@ -141,6 +157,14 @@ func (o *PauseEnvironmentParams) WriteToRequest(r runtime.ClientRequest, reg str
 		return err
 	}
 	var res []error
+
+	if o.IdempotencyKey != nil {
+
+		// header param Idempotency-Key
+		if err := r.SetHeaderParam("Idempotency-Key", *o.IdempotencyKey); err != nil {
+			return err
+		}
+	}
 
 	// path param name
 	if err := r.SetPathParam("name", o.Name); err != nil {

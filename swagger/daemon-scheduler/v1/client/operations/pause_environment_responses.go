@@ -9,8 +9,10 @@ import (
 	"io"
 
 	"github.com/blox/blox/swagger/daemon-scheduler/v1/models"
+	"github.com/go-openapi/errors"
 	"github.com/go-openapi/runtime"
 	"github.com/go-openapi/strfmt"
+	"github.com/go-openapi/swag/conv"
 )
 
 // PauseEnvironmentReader is a Reader for the PauseEnvironment structure.
@@ -39,14 +41,56 @@ func (o *PauseEnvironmentReader) ReadResponse(response runtime.ClientResponse, c
 			return nil, err
 		}
 		return nil, result
+	case 403:
+		result := NewPauseEnvironmentForbidden()
+		if err := result.readResponse(response, consumer, o.formats); err != nil {
+			return nil, err
+		}
+		return nil, result
 	case 404:
 		result := NewPauseEnvironmentNotFound()
 		if err := result.readResponse(response, consumer, o.formats); err != nil {
 			return nil, err
 		}
 		return nil, result
+	case 405:
+		result := NewPauseEnvironmentMethodNotAllowed()
+		if err := result.readResponse(response, consumer, o.formats); err != nil {
+			return nil, err
+		}
+		return nil, result
+	case 408:
+		result := NewPauseEnvironmentRequestTimeout()
+		if err := result.readResponse(response, consumer, o.formats); err != nil {
+			return nil, err
+		}
+		return nil, result
 	case 409:
 		result := NewPauseEnvironmentConflict()
+		if err := result.readResponse(response, consumer, o.formats); err != nil {
+			return nil, err
+		}
+		return nil, result
+	case 413:
+		result := NewPauseEnvironmentRequestEntityTooLarge()
+		if err := result.readResponse(response, consumer, o.formats); err != nil {
+			return nil, err
+		}
+		return nil, result
+	case 422:
+		result := NewPauseEnvironmentUnprocessableEntity()
+		if err := result.readResponse(response, consumer, o.formats); err != nil {
+			return nil, err
+		}
+		return nil, result
+	case 429:
+		result := NewPauseEnvironmentTooManyRequests()
+		if err := result.readResponse(response, consumer, o.formats); err != nil {
+			return nil, err
+		}
+		return nil, result
+	case 431:
+		result := NewPauseEnvironmentRequestHeaderFieldsTooLarge()
 		if err := result.readResponse(response, consumer, o.formats); err != nil {
 			return nil, err
 		}
@@ -77,6 +121,10 @@ func NewPauseEnvironmentOK() *PauseEnvironmentOK {
 //
 // The environment.
 type PauseEnvironmentOK struct {
+
+	// Set to true if this is the response to an earlier request with the same Idempotency-Key.
+	IdempotentReplayed bool
+
 	Payload *models.Environment
 }
 
@@ -125,6 +173,17 @@ func (o *PauseEnvironmentOK) GetPayload() *models.Environment {
 }
 
 func (o *PauseEnvironmentOK) readResponse(response runtime.ClientResponse, consumer runtime.Consumer, formats strfmt.Registry) error {
+
+	// hydrates response header Idempotent-Replayed
+	hdrIdempotentReplayed := response.GetHeader("Idempotent-Replayed")
+
+	if hdrIdempotentReplayed != "" {
+		validempotentReplayed, err := conv.ConvertBool(hdrIdempotentReplayed)
+		if err != nil {
+			return errors.InvalidType("Idempotent-Replayed", "header", "bool", hdrIdempotentReplayed)
+		}
+		o.IdempotentReplayed = validempotentReplayed
+	}
 
 	o.Payload = new(models.Environment)
 
@@ -268,6 +327,72 @@ func (o *PauseEnvironmentUnauthorized) readResponse(response runtime.ClientRespo
 	return nil
 }
 
+// NewPauseEnvironmentForbidden creates a PauseEnvironmentForbidden with default headers values
+func NewPauseEnvironmentForbidden() *PauseEnvironmentForbidden {
+	return &PauseEnvironmentForbidden{}
+}
+
+// PauseEnvironmentForbidden describes a response with status code 403, with default header values.
+//
+// The role of the client does not allow the operation (--access-file), or a page of another site sent the request.
+type PauseEnvironmentForbidden struct {
+	Payload string
+}
+
+// IsSuccess returns true when this pause environment forbidden response has a 2xx status code
+func (o *PauseEnvironmentForbidden) IsSuccess() bool {
+	return false
+}
+
+// IsRedirect returns true when this pause environment forbidden response has a 3xx status code
+func (o *PauseEnvironmentForbidden) IsRedirect() bool {
+	return false
+}
+
+// IsClientError returns true when this pause environment forbidden response has a 4xx status code
+func (o *PauseEnvironmentForbidden) IsClientError() bool {
+	return true
+}
+
+// IsServerError returns true when this pause environment forbidden response has a 5xx status code
+func (o *PauseEnvironmentForbidden) IsServerError() bool {
+	return false
+}
+
+// IsCode returns true when this pause environment forbidden response a status code equal to that given
+func (o *PauseEnvironmentForbidden) IsCode(code int) bool {
+	return code == 403
+}
+
+// Code gets the status code for the pause environment forbidden response
+func (o *PauseEnvironmentForbidden) Code() int {
+	return 403
+}
+
+func (o *PauseEnvironmentForbidden) Error() string {
+	payload, _ := json.Marshal(o.Payload)
+	return fmt.Sprintf("[POST /environments/{name}/pause][%d] pauseEnvironmentForbidden %s", 403, payload)
+}
+
+func (o *PauseEnvironmentForbidden) String() string {
+	payload, _ := json.Marshal(o.Payload)
+	return fmt.Sprintf("[POST /environments/{name}/pause][%d] pauseEnvironmentForbidden %s", 403, payload)
+}
+
+func (o *PauseEnvironmentForbidden) GetPayload() string {
+	return o.Payload
+}
+
+func (o *PauseEnvironmentForbidden) readResponse(response runtime.ClientResponse, consumer runtime.Consumer, formats strfmt.Registry) error {
+
+	// response payload
+	if err := consumer.Consume(response.Body(), &o.Payload); err != nil && !stderrors.Is(err, io.EOF) {
+		return err
+	}
+
+	return nil
+}
+
 // NewPauseEnvironmentNotFound creates a PauseEnvironmentNotFound with default headers values
 func NewPauseEnvironmentNotFound() *PauseEnvironmentNotFound {
 	return &PauseEnvironmentNotFound{}
@@ -334,6 +459,138 @@ func (o *PauseEnvironmentNotFound) readResponse(response runtime.ClientResponse,
 	return nil
 }
 
+// NewPauseEnvironmentMethodNotAllowed creates a PauseEnvironmentMethodNotAllowed with default headers values
+func NewPauseEnvironmentMethodNotAllowed() *PauseEnvironmentMethodNotAllowed {
+	return &PauseEnvironmentMethodNotAllowed{}
+}
+
+// PauseEnvironmentMethodNotAllowed describes a response with status code 405, with default header values.
+//
+// The path, or the address (--read-only-bind), does not serve the method. The header Allow lists those that it serves.
+type PauseEnvironmentMethodNotAllowed struct {
+	Payload string
+}
+
+// IsSuccess returns true when this pause environment method not allowed response has a 2xx status code
+func (o *PauseEnvironmentMethodNotAllowed) IsSuccess() bool {
+	return false
+}
+
+// IsRedirect returns true when this pause environment method not allowed response has a 3xx status code
+func (o *PauseEnvironmentMethodNotAllowed) IsRedirect() bool {
+	return false
+}
+
+// IsClientError returns true when this pause environment method not allowed response has a 4xx status code
+func (o *PauseEnvironmentMethodNotAllowed) IsClientError() bool {
+	return true
+}
+
+// IsServerError returns true when this pause environment method not allowed response has a 5xx status code
+func (o *PauseEnvironmentMethodNotAllowed) IsServerError() bool {
+	return false
+}
+
+// IsCode returns true when this pause environment method not allowed response a status code equal to that given
+func (o *PauseEnvironmentMethodNotAllowed) IsCode(code int) bool {
+	return code == 405
+}
+
+// Code gets the status code for the pause environment method not allowed response
+func (o *PauseEnvironmentMethodNotAllowed) Code() int {
+	return 405
+}
+
+func (o *PauseEnvironmentMethodNotAllowed) Error() string {
+	payload, _ := json.Marshal(o.Payload)
+	return fmt.Sprintf("[POST /environments/{name}/pause][%d] pauseEnvironmentMethodNotAllowed %s", 405, payload)
+}
+
+func (o *PauseEnvironmentMethodNotAllowed) String() string {
+	payload, _ := json.Marshal(o.Payload)
+	return fmt.Sprintf("[POST /environments/{name}/pause][%d] pauseEnvironmentMethodNotAllowed %s", 405, payload)
+}
+
+func (o *PauseEnvironmentMethodNotAllowed) GetPayload() string {
+	return o.Payload
+}
+
+func (o *PauseEnvironmentMethodNotAllowed) readResponse(response runtime.ClientResponse, consumer runtime.Consumer, formats strfmt.Registry) error {
+
+	// response payload
+	if err := consumer.Consume(response.Body(), &o.Payload); err != nil && !stderrors.Is(err, io.EOF) {
+		return err
+	}
+
+	return nil
+}
+
+// NewPauseEnvironmentRequestTimeout creates a PauseEnvironmentRequestTimeout with default headers values
+func NewPauseEnvironmentRequestTimeout() *PauseEnvironmentRequestTimeout {
+	return &PauseEnvironmentRequestTimeout{}
+}
+
+// PauseEnvironmentRequestTimeout describes a response with status code 408, with default header values.
+//
+// The body did not arrive within 30 seconds.
+type PauseEnvironmentRequestTimeout struct {
+	Payload string
+}
+
+// IsSuccess returns true when this pause environment request timeout response has a 2xx status code
+func (o *PauseEnvironmentRequestTimeout) IsSuccess() bool {
+	return false
+}
+
+// IsRedirect returns true when this pause environment request timeout response has a 3xx status code
+func (o *PauseEnvironmentRequestTimeout) IsRedirect() bool {
+	return false
+}
+
+// IsClientError returns true when this pause environment request timeout response has a 4xx status code
+func (o *PauseEnvironmentRequestTimeout) IsClientError() bool {
+	return true
+}
+
+// IsServerError returns true when this pause environment request timeout response has a 5xx status code
+func (o *PauseEnvironmentRequestTimeout) IsServerError() bool {
+	return false
+}
+
+// IsCode returns true when this pause environment request timeout response a status code equal to that given
+func (o *PauseEnvironmentRequestTimeout) IsCode(code int) bool {
+	return code == 408
+}
+
+// Code gets the status code for the pause environment request timeout response
+func (o *PauseEnvironmentRequestTimeout) Code() int {
+	return 408
+}
+
+func (o *PauseEnvironmentRequestTimeout) Error() string {
+	payload, _ := json.Marshal(o.Payload)
+	return fmt.Sprintf("[POST /environments/{name}/pause][%d] pauseEnvironmentRequestTimeout %s", 408, payload)
+}
+
+func (o *PauseEnvironmentRequestTimeout) String() string {
+	payload, _ := json.Marshal(o.Payload)
+	return fmt.Sprintf("[POST /environments/{name}/pause][%d] pauseEnvironmentRequestTimeout %s", 408, payload)
+}
+
+func (o *PauseEnvironmentRequestTimeout) GetPayload() string {
+	return o.Payload
+}
+
+func (o *PauseEnvironmentRequestTimeout) readResponse(response runtime.ClientResponse, consumer runtime.Consumer, formats strfmt.Registry) error {
+
+	// response payload
+	if err := consumer.Consume(response.Body(), &o.Payload); err != nil && !stderrors.Is(err, io.EOF) {
+		return err
+	}
+
+	return nil
+}
+
 // NewPauseEnvironmentConflict creates a PauseEnvironmentConflict with default headers values
 func NewPauseEnvironmentConflict() *PauseEnvironmentConflict {
 	return &PauseEnvironmentConflict{}
@@ -391,6 +648,270 @@ func (o *PauseEnvironmentConflict) GetPayload() string {
 }
 
 func (o *PauseEnvironmentConflict) readResponse(response runtime.ClientResponse, consumer runtime.Consumer, formats strfmt.Registry) error {
+
+	// response payload
+	if err := consumer.Consume(response.Body(), &o.Payload); err != nil && !stderrors.Is(err, io.EOF) {
+		return err
+	}
+
+	return nil
+}
+
+// NewPauseEnvironmentRequestEntityTooLarge creates a PauseEnvironmentRequestEntityTooLarge with default headers values
+func NewPauseEnvironmentRequestEntityTooLarge() *PauseEnvironmentRequestEntityTooLarge {
+	return &PauseEnvironmentRequestEntityTooLarge{}
+}
+
+// PauseEnvironmentRequestEntityTooLarge describes a response with status code 413, with default header values.
+//
+// The body is larger than 1 MiB.
+type PauseEnvironmentRequestEntityTooLarge struct {
+	Payload string
+}
+
+// IsSuccess returns true when this pause environment request entity too large response has a 2xx status code
+func (o *PauseEnvironmentRequestEntityTooLarge) IsSuccess() bool {
+	return false
+}
+
+// IsRedirect returns true when this pause environment request entity too large response has a 3xx status code
+func (o *PauseEnvironmentRequestEntityTooLarge) IsRedirect() bool {
+	return false
+}
+
+// IsClientError returns true when this pause environment request entity too large response has a 4xx status code
+func (o *PauseEnvironmentRequestEntityTooLarge) IsClientError() bool {
+	return true
+}
+
+// IsServerError returns true when this pause environment request entity too large response has a 5xx status code
+func (o *PauseEnvironmentRequestEntityTooLarge) IsServerError() bool {
+	return false
+}
+
+// IsCode returns true when this pause environment request entity too large response a status code equal to that given
+func (o *PauseEnvironmentRequestEntityTooLarge) IsCode(code int) bool {
+	return code == 413
+}
+
+// Code gets the status code for the pause environment request entity too large response
+func (o *PauseEnvironmentRequestEntityTooLarge) Code() int {
+	return 413
+}
+
+func (o *PauseEnvironmentRequestEntityTooLarge) Error() string {
+	payload, _ := json.Marshal(o.Payload)
+	return fmt.Sprintf("[POST /environments/{name}/pause][%d] pauseEnvironmentRequestEntityTooLarge %s", 413, payload)
+}
+
+func (o *PauseEnvironmentRequestEntityTooLarge) String() string {
+	payload, _ := json.Marshal(o.Payload)
+	return fmt.Sprintf("[POST /environments/{name}/pause][%d] pauseEnvironmentRequestEntityTooLarge %s", 413, payload)
+}
+
+func (o *PauseEnvironmentRequestEntityTooLarge) GetPayload() string {
+	return o.Payload
+}
+
+func (o *PauseEnvironmentRequestEntityTooLarge) readResponse(response runtime.ClientResponse, consumer runtime.Consumer, formats strfmt.Registry) error {
+
+	// response payload
+	if err := consumer.Consume(response.Body(), &o.Payload); err != nil && !stderrors.Is(err, io.EOF) {
+		return err
+	}
+
+	return nil
+}
+
+// NewPauseEnvironmentUnprocessableEntity creates a PauseEnvironmentUnprocessableEntity with default headers values
+func NewPauseEnvironmentUnprocessableEntity() *PauseEnvironmentUnprocessableEntity {
+	return &PauseEnvironmentUnprocessableEntity{}
+}
+
+// PauseEnvironmentUnprocessableEntity describes a response with status code 422, with default header values.
+//
+// The Idempotency-Key belongs to another request.
+type PauseEnvironmentUnprocessableEntity struct {
+	Payload string
+}
+
+// IsSuccess returns true when this pause environment unprocessable entity response has a 2xx status code
+func (o *PauseEnvironmentUnprocessableEntity) IsSuccess() bool {
+	return false
+}
+
+// IsRedirect returns true when this pause environment unprocessable entity response has a 3xx status code
+func (o *PauseEnvironmentUnprocessableEntity) IsRedirect() bool {
+	return false
+}
+
+// IsClientError returns true when this pause environment unprocessable entity response has a 4xx status code
+func (o *PauseEnvironmentUnprocessableEntity) IsClientError() bool {
+	return true
+}
+
+// IsServerError returns true when this pause environment unprocessable entity response has a 5xx status code
+func (o *PauseEnvironmentUnprocessableEntity) IsServerError() bool {
+	return false
+}
+
+// IsCode returns true when this pause environment unprocessable entity response a status code equal to that given
+func (o *PauseEnvironmentUnprocessableEntity) IsCode(code int) bool {
+	return code == 422
+}
+
+// Code gets the status code for the pause environment unprocessable entity response
+func (o *PauseEnvironmentUnprocessableEntity) Code() int {
+	return 422
+}
+
+func (o *PauseEnvironmentUnprocessableEntity) Error() string {
+	payload, _ := json.Marshal(o.Payload)
+	return fmt.Sprintf("[POST /environments/{name}/pause][%d] pauseEnvironmentUnprocessableEntity %s", 422, payload)
+}
+
+func (o *PauseEnvironmentUnprocessableEntity) String() string {
+	payload, _ := json.Marshal(o.Payload)
+	return fmt.Sprintf("[POST /environments/{name}/pause][%d] pauseEnvironmentUnprocessableEntity %s", 422, payload)
+}
+
+func (o *PauseEnvironmentUnprocessableEntity) GetPayload() string {
+	return o.Payload
+}
+
+func (o *PauseEnvironmentUnprocessableEntity) readResponse(response runtime.ClientResponse, consumer runtime.Consumer, formats strfmt.Registry) error {
+
+	// response payload
+	if err := consumer.Consume(response.Body(), &o.Payload); err != nil && !stderrors.Is(err, io.EOF) {
+		return err
+	}
+
+	return nil
+}
+
+// NewPauseEnvironmentTooManyRequests creates a PauseEnvironmentTooManyRequests with default headers values
+func NewPauseEnvironmentTooManyRequests() *PauseEnvironmentTooManyRequests {
+	return &PauseEnvironmentTooManyRequests{}
+}
+
+// PauseEnvironmentTooManyRequests describes a response with status code 429, with default header values.
+//
+// 10,000 Idempotency-Keys are in use. Retry after the seconds in Retry-After, or without a key.
+type PauseEnvironmentTooManyRequests struct {
+	Payload string
+}
+
+// IsSuccess returns true when this pause environment too many requests response has a 2xx status code
+func (o *PauseEnvironmentTooManyRequests) IsSuccess() bool {
+	return false
+}
+
+// IsRedirect returns true when this pause environment too many requests response has a 3xx status code
+func (o *PauseEnvironmentTooManyRequests) IsRedirect() bool {
+	return false
+}
+
+// IsClientError returns true when this pause environment too many requests response has a 4xx status code
+func (o *PauseEnvironmentTooManyRequests) IsClientError() bool {
+	return true
+}
+
+// IsServerError returns true when this pause environment too many requests response has a 5xx status code
+func (o *PauseEnvironmentTooManyRequests) IsServerError() bool {
+	return false
+}
+
+// IsCode returns true when this pause environment too many requests response a status code equal to that given
+func (o *PauseEnvironmentTooManyRequests) IsCode(code int) bool {
+	return code == 429
+}
+
+// Code gets the status code for the pause environment too many requests response
+func (o *PauseEnvironmentTooManyRequests) Code() int {
+	return 429
+}
+
+func (o *PauseEnvironmentTooManyRequests) Error() string {
+	payload, _ := json.Marshal(o.Payload)
+	return fmt.Sprintf("[POST /environments/{name}/pause][%d] pauseEnvironmentTooManyRequests %s", 429, payload)
+}
+
+func (o *PauseEnvironmentTooManyRequests) String() string {
+	payload, _ := json.Marshal(o.Payload)
+	return fmt.Sprintf("[POST /environments/{name}/pause][%d] pauseEnvironmentTooManyRequests %s", 429, payload)
+}
+
+func (o *PauseEnvironmentTooManyRequests) GetPayload() string {
+	return o.Payload
+}
+
+func (o *PauseEnvironmentTooManyRequests) readResponse(response runtime.ClientResponse, consumer runtime.Consumer, formats strfmt.Registry) error {
+
+	// response payload
+	if err := consumer.Consume(response.Body(), &o.Payload); err != nil && !stderrors.Is(err, io.EOF) {
+		return err
+	}
+
+	return nil
+}
+
+// NewPauseEnvironmentRequestHeaderFieldsTooLarge creates a PauseEnvironmentRequestHeaderFieldsTooLarge with default headers values
+func NewPauseEnvironmentRequestHeaderFieldsTooLarge() *PauseEnvironmentRequestHeaderFieldsTooLarge {
+	return &PauseEnvironmentRequestHeaderFieldsTooLarge{}
+}
+
+// PauseEnvironmentRequestHeaderFieldsTooLarge describes a response with status code 431, with default header values.
+//
+// The header is larger than 64 KiB. This error is always text.
+type PauseEnvironmentRequestHeaderFieldsTooLarge struct {
+	Payload string
+}
+
+// IsSuccess returns true when this pause environment request header fields too large response has a 2xx status code
+func (o *PauseEnvironmentRequestHeaderFieldsTooLarge) IsSuccess() bool {
+	return false
+}
+
+// IsRedirect returns true when this pause environment request header fields too large response has a 3xx status code
+func (o *PauseEnvironmentRequestHeaderFieldsTooLarge) IsRedirect() bool {
+	return false
+}
+
+// IsClientError returns true when this pause environment request header fields too large response has a 4xx status code
+func (o *PauseEnvironmentRequestHeaderFieldsTooLarge) IsClientError() bool {
+	return true
+}
+
+// IsServerError returns true when this pause environment request header fields too large response has a 5xx status code
+func (o *PauseEnvironmentRequestHeaderFieldsTooLarge) IsServerError() bool {
+	return false
+}
+
+// IsCode returns true when this pause environment request header fields too large response a status code equal to that given
+func (o *PauseEnvironmentRequestHeaderFieldsTooLarge) IsCode(code int) bool {
+	return code == 431
+}
+
+// Code gets the status code for the pause environment request header fields too large response
+func (o *PauseEnvironmentRequestHeaderFieldsTooLarge) Code() int {
+	return 431
+}
+
+func (o *PauseEnvironmentRequestHeaderFieldsTooLarge) Error() string {
+	payload, _ := json.Marshal(o.Payload)
+	return fmt.Sprintf("[POST /environments/{name}/pause][%d] pauseEnvironmentRequestHeaderFieldsTooLarge %s", 431, payload)
+}
+
+func (o *PauseEnvironmentRequestHeaderFieldsTooLarge) String() string {
+	payload, _ := json.Marshal(o.Payload)
+	return fmt.Sprintf("[POST /environments/{name}/pause][%d] pauseEnvironmentRequestHeaderFieldsTooLarge %s", 431, payload)
+}
+
+func (o *PauseEnvironmentRequestHeaderFieldsTooLarge) GetPayload() string {
+	return o.Payload
+}
+
+func (o *PauseEnvironmentRequestHeaderFieldsTooLarge) readResponse(response runtime.ClientResponse, consumer runtime.Consumer, formats strfmt.Registry) error {
 
 	// response payload
 	if err := consumer.Consume(response.Body(), &o.Payload); err != nil && !stderrors.Is(err, io.EOF) {

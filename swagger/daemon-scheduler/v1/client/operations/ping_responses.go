@@ -3,7 +3,10 @@
 package operations
 
 import (
+	"encoding/json"
+	stderrors "errors"
 	"fmt"
+	"io"
 
 	"github.com/go-openapi/runtime"
 	"github.com/go-openapi/strfmt"
@@ -23,6 +26,24 @@ func (o *PingReader) ReadResponse(response runtime.ClientResponse, consumer runt
 			return nil, err
 		}
 		return result, nil
+	case 405:
+		result := NewPingMethodNotAllowed()
+		if err := result.readResponse(response, consumer, o.formats); err != nil {
+			return nil, err
+		}
+		return nil, result
+	case 413:
+		result := NewPingRequestEntityTooLarge()
+		if err := result.readResponse(response, consumer, o.formats); err != nil {
+			return nil, err
+		}
+		return nil, result
+	case 431:
+		result := NewPingRequestHeaderFieldsTooLarge()
+		if err := result.readResponse(response, consumer, o.formats); err != nil {
+			return nil, err
+		}
+		return nil, result
 	default:
 		return nil, runtime.NewAPIError("[GET /ping] ping", response, response.Code())
 	}
@@ -78,6 +99,204 @@ func (o *PingOK) String() string {
 }
 
 func (o *PingOK) readResponse(response runtime.ClientResponse, consumer runtime.Consumer, formats strfmt.Registry) error {
+
+	return nil
+}
+
+// NewPingMethodNotAllowed creates a PingMethodNotAllowed with default headers values
+func NewPingMethodNotAllowed() *PingMethodNotAllowed {
+	return &PingMethodNotAllowed{}
+}
+
+// PingMethodNotAllowed describes a response with status code 405, with default header values.
+//
+// The path, or the address (--read-only-bind), does not serve the method. The header Allow lists those that it serves.
+type PingMethodNotAllowed struct {
+	Payload string
+}
+
+// IsSuccess returns true when this ping method not allowed response has a 2xx status code
+func (o *PingMethodNotAllowed) IsSuccess() bool {
+	return false
+}
+
+// IsRedirect returns true when this ping method not allowed response has a 3xx status code
+func (o *PingMethodNotAllowed) IsRedirect() bool {
+	return false
+}
+
+// IsClientError returns true when this ping method not allowed response has a 4xx status code
+func (o *PingMethodNotAllowed) IsClientError() bool {
+	return true
+}
+
+// IsServerError returns true when this ping method not allowed response has a 5xx status code
+func (o *PingMethodNotAllowed) IsServerError() bool {
+	return false
+}
+
+// IsCode returns true when this ping method not allowed response a status code equal to that given
+func (o *PingMethodNotAllowed) IsCode(code int) bool {
+	return code == 405
+}
+
+// Code gets the status code for the ping method not allowed response
+func (o *PingMethodNotAllowed) Code() int {
+	return 405
+}
+
+func (o *PingMethodNotAllowed) Error() string {
+	payload, _ := json.Marshal(o.Payload)
+	return fmt.Sprintf("[GET /ping][%d] pingMethodNotAllowed %s", 405, payload)
+}
+
+func (o *PingMethodNotAllowed) String() string {
+	payload, _ := json.Marshal(o.Payload)
+	return fmt.Sprintf("[GET /ping][%d] pingMethodNotAllowed %s", 405, payload)
+}
+
+func (o *PingMethodNotAllowed) GetPayload() string {
+	return o.Payload
+}
+
+func (o *PingMethodNotAllowed) readResponse(response runtime.ClientResponse, consumer runtime.Consumer, formats strfmt.Registry) error {
+
+	// response payload
+	if err := consumer.Consume(response.Body(), &o.Payload); err != nil && !stderrors.Is(err, io.EOF) {
+		return err
+	}
+
+	return nil
+}
+
+// NewPingRequestEntityTooLarge creates a PingRequestEntityTooLarge with default headers values
+func NewPingRequestEntityTooLarge() *PingRequestEntityTooLarge {
+	return &PingRequestEntityTooLarge{}
+}
+
+// PingRequestEntityTooLarge describes a response with status code 413, with default header values.
+//
+// The body is larger than 1 MiB.
+type PingRequestEntityTooLarge struct {
+	Payload string
+}
+
+// IsSuccess returns true when this ping request entity too large response has a 2xx status code
+func (o *PingRequestEntityTooLarge) IsSuccess() bool {
+	return false
+}
+
+// IsRedirect returns true when this ping request entity too large response has a 3xx status code
+func (o *PingRequestEntityTooLarge) IsRedirect() bool {
+	return false
+}
+
+// IsClientError returns true when this ping request entity too large response has a 4xx status code
+func (o *PingRequestEntityTooLarge) IsClientError() bool {
+	return true
+}
+
+// IsServerError returns true when this ping request entity too large response has a 5xx status code
+func (o *PingRequestEntityTooLarge) IsServerError() bool {
+	return false
+}
+
+// IsCode returns true when this ping request entity too large response a status code equal to that given
+func (o *PingRequestEntityTooLarge) IsCode(code int) bool {
+	return code == 413
+}
+
+// Code gets the status code for the ping request entity too large response
+func (o *PingRequestEntityTooLarge) Code() int {
+	return 413
+}
+
+func (o *PingRequestEntityTooLarge) Error() string {
+	payload, _ := json.Marshal(o.Payload)
+	return fmt.Sprintf("[GET /ping][%d] pingRequestEntityTooLarge %s", 413, payload)
+}
+
+func (o *PingRequestEntityTooLarge) String() string {
+	payload, _ := json.Marshal(o.Payload)
+	return fmt.Sprintf("[GET /ping][%d] pingRequestEntityTooLarge %s", 413, payload)
+}
+
+func (o *PingRequestEntityTooLarge) GetPayload() string {
+	return o.Payload
+}
+
+func (o *PingRequestEntityTooLarge) readResponse(response runtime.ClientResponse, consumer runtime.Consumer, formats strfmt.Registry) error {
+
+	// response payload
+	if err := consumer.Consume(response.Body(), &o.Payload); err != nil && !stderrors.Is(err, io.EOF) {
+		return err
+	}
+
+	return nil
+}
+
+// NewPingRequestHeaderFieldsTooLarge creates a PingRequestHeaderFieldsTooLarge with default headers values
+func NewPingRequestHeaderFieldsTooLarge() *PingRequestHeaderFieldsTooLarge {
+	return &PingRequestHeaderFieldsTooLarge{}
+}
+
+// PingRequestHeaderFieldsTooLarge describes a response with status code 431, with default header values.
+//
+// The header is larger than 64 KiB. This error is always text.
+type PingRequestHeaderFieldsTooLarge struct {
+	Payload string
+}
+
+// IsSuccess returns true when this ping request header fields too large response has a 2xx status code
+func (o *PingRequestHeaderFieldsTooLarge) IsSuccess() bool {
+	return false
+}
+
+// IsRedirect returns true when this ping request header fields too large response has a 3xx status code
+func (o *PingRequestHeaderFieldsTooLarge) IsRedirect() bool {
+	return false
+}
+
+// IsClientError returns true when this ping request header fields too large response has a 4xx status code
+func (o *PingRequestHeaderFieldsTooLarge) IsClientError() bool {
+	return true
+}
+
+// IsServerError returns true when this ping request header fields too large response has a 5xx status code
+func (o *PingRequestHeaderFieldsTooLarge) IsServerError() bool {
+	return false
+}
+
+// IsCode returns true when this ping request header fields too large response a status code equal to that given
+func (o *PingRequestHeaderFieldsTooLarge) IsCode(code int) bool {
+	return code == 431
+}
+
+// Code gets the status code for the ping request header fields too large response
+func (o *PingRequestHeaderFieldsTooLarge) Code() int {
+	return 431
+}
+
+func (o *PingRequestHeaderFieldsTooLarge) Error() string {
+	payload, _ := json.Marshal(o.Payload)
+	return fmt.Sprintf("[GET /ping][%d] pingRequestHeaderFieldsTooLarge %s", 431, payload)
+}
+
+func (o *PingRequestHeaderFieldsTooLarge) String() string {
+	payload, _ := json.Marshal(o.Payload)
+	return fmt.Sprintf("[GET /ping][%d] pingRequestHeaderFieldsTooLarge %s", 431, payload)
+}
+
+func (o *PingRequestHeaderFieldsTooLarge) GetPayload() string {
+	return o.Payload
+}
+
+func (o *PingRequestHeaderFieldsTooLarge) readResponse(response runtime.ClientResponse, consumer runtime.Consumer, formats strfmt.Registry) error {
+
+	// response payload
+	if err := consumer.Consume(response.Body(), &o.Payload); err != nil && !stderrors.Is(err, io.EOF) {
+		return err
+	}
 
 	return nil
 }

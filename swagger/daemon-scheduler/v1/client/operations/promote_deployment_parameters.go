@@ -63,6 +63,11 @@ PromoteDeploymentParams contains all the parameters to send to the API endpoint
 */
 type PromoteDeploymentParams struct {
 
+	// IdempotencyKey.
+	//
+	// A key of the client's choice, such as a UUID. A request that repeats the key within 24 hours is not executed again: it gets the first response, with the header Idempotent-Replayed. Dry runs and errors are not kept.
+	IdempotencyKey *string
+
 	// Full.
 	//
 	// Whether to continue with all instances at once, without the remaining steps.
@@ -140,6 +145,17 @@ func (o *PromoteDeploymentParams) SetHTTPClient(client *http.Client) {
 	o.HTTPClient = client
 }
 
+// WithIdempotencyKey adds the idempotencyKey to the promote deployment params.
+func (o *PromoteDeploymentParams) WithIdempotencyKey(idempotencyKey *string) *PromoteDeploymentParams {
+	o.SetIdempotencyKey(idempotencyKey)
+	return o
+}
+
+// SetIdempotencyKey adds the idempotencyKey to the promote deployment params.
+func (o *PromoteDeploymentParams) SetIdempotencyKey(idempotencyKey *string) {
+	o.IdempotencyKey = idempotencyKey
+}
+
 // WithFull adds the full to the promote deployment params.
 func (o *PromoteDeploymentParams) WithFull(full *bool) *PromoteDeploymentParams {
 	o.SetFull(full)
@@ -190,6 +206,14 @@ func (o *PromoteDeploymentParams) WriteToRequest(r runtime.ClientRequest, reg st
 		return err
 	}
 	var res []error
+
+	if o.IdempotencyKey != nil {
+
+		// header param Idempotency-Key
+		if err := r.SetHeaderParam("Idempotency-Key", *o.IdempotencyKey); err != nil {
+			return err
+		}
+	}
 
 	if o.Full != nil {
 

@@ -9,8 +9,10 @@ import (
 	"io"
 
 	"github.com/blox/blox/swagger/daemon-scheduler/v1/models"
+	"github.com/go-openapi/errors"
 	"github.com/go-openapi/runtime"
 	"github.com/go-openapi/strfmt"
+	"github.com/go-openapi/swag/conv"
 )
 
 // PromoteDeploymentReader is a Reader for the PromoteDeployment structure.
@@ -39,14 +41,56 @@ func (o *PromoteDeploymentReader) ReadResponse(response runtime.ClientResponse, 
 			return nil, err
 		}
 		return nil, result
+	case 403:
+		result := NewPromoteDeploymentForbidden()
+		if err := result.readResponse(response, consumer, o.formats); err != nil {
+			return nil, err
+		}
+		return nil, result
 	case 404:
 		result := NewPromoteDeploymentNotFound()
 		if err := result.readResponse(response, consumer, o.formats); err != nil {
 			return nil, err
 		}
 		return nil, result
+	case 405:
+		result := NewPromoteDeploymentMethodNotAllowed()
+		if err := result.readResponse(response, consumer, o.formats); err != nil {
+			return nil, err
+		}
+		return nil, result
+	case 408:
+		result := NewPromoteDeploymentRequestTimeout()
+		if err := result.readResponse(response, consumer, o.formats); err != nil {
+			return nil, err
+		}
+		return nil, result
 	case 409:
 		result := NewPromoteDeploymentConflict()
+		if err := result.readResponse(response, consumer, o.formats); err != nil {
+			return nil, err
+		}
+		return nil, result
+	case 413:
+		result := NewPromoteDeploymentRequestEntityTooLarge()
+		if err := result.readResponse(response, consumer, o.formats); err != nil {
+			return nil, err
+		}
+		return nil, result
+	case 422:
+		result := NewPromoteDeploymentUnprocessableEntity()
+		if err := result.readResponse(response, consumer, o.formats); err != nil {
+			return nil, err
+		}
+		return nil, result
+	case 429:
+		result := NewPromoteDeploymentTooManyRequests()
+		if err := result.readResponse(response, consumer, o.formats); err != nil {
+			return nil, err
+		}
+		return nil, result
+	case 431:
+		result := NewPromoteDeploymentRequestHeaderFieldsTooLarge()
 		if err := result.readResponse(response, consumer, o.formats); err != nil {
 			return nil, err
 		}
@@ -77,6 +121,10 @@ func NewPromoteDeploymentOK() *PromoteDeploymentOK {
 //
 // The deployment.
 type PromoteDeploymentOK struct {
+
+	// Set to true if this is the response to an earlier request with the same Idempotency-Key.
+	IdempotentReplayed bool
+
 	Payload *models.Deployment
 }
 
@@ -125,6 +173,17 @@ func (o *PromoteDeploymentOK) GetPayload() *models.Deployment {
 }
 
 func (o *PromoteDeploymentOK) readResponse(response runtime.ClientResponse, consumer runtime.Consumer, formats strfmt.Registry) error {
+
+	// hydrates response header Idempotent-Replayed
+	hdrIdempotentReplayed := response.GetHeader("Idempotent-Replayed")
+
+	if hdrIdempotentReplayed != "" {
+		validempotentReplayed, err := conv.ConvertBool(hdrIdempotentReplayed)
+		if err != nil {
+			return errors.InvalidType("Idempotent-Replayed", "header", "bool", hdrIdempotentReplayed)
+		}
+		o.IdempotentReplayed = validempotentReplayed
+	}
 
 	o.Payload = new(models.Deployment)
 
@@ -268,6 +327,72 @@ func (o *PromoteDeploymentUnauthorized) readResponse(response runtime.ClientResp
 	return nil
 }
 
+// NewPromoteDeploymentForbidden creates a PromoteDeploymentForbidden with default headers values
+func NewPromoteDeploymentForbidden() *PromoteDeploymentForbidden {
+	return &PromoteDeploymentForbidden{}
+}
+
+// PromoteDeploymentForbidden describes a response with status code 403, with default header values.
+//
+// The role of the client does not allow the operation (--access-file), or a page of another site sent the request.
+type PromoteDeploymentForbidden struct {
+	Payload string
+}
+
+// IsSuccess returns true when this promote deployment forbidden response has a 2xx status code
+func (o *PromoteDeploymentForbidden) IsSuccess() bool {
+	return false
+}
+
+// IsRedirect returns true when this promote deployment forbidden response has a 3xx status code
+func (o *PromoteDeploymentForbidden) IsRedirect() bool {
+	return false
+}
+
+// IsClientError returns true when this promote deployment forbidden response has a 4xx status code
+func (o *PromoteDeploymentForbidden) IsClientError() bool {
+	return true
+}
+
+// IsServerError returns true when this promote deployment forbidden response has a 5xx status code
+func (o *PromoteDeploymentForbidden) IsServerError() bool {
+	return false
+}
+
+// IsCode returns true when this promote deployment forbidden response a status code equal to that given
+func (o *PromoteDeploymentForbidden) IsCode(code int) bool {
+	return code == 403
+}
+
+// Code gets the status code for the promote deployment forbidden response
+func (o *PromoteDeploymentForbidden) Code() int {
+	return 403
+}
+
+func (o *PromoteDeploymentForbidden) Error() string {
+	payload, _ := json.Marshal(o.Payload)
+	return fmt.Sprintf("[POST /environments/{name}/deployments/{id}/promote][%d] promoteDeploymentForbidden %s", 403, payload)
+}
+
+func (o *PromoteDeploymentForbidden) String() string {
+	payload, _ := json.Marshal(o.Payload)
+	return fmt.Sprintf("[POST /environments/{name}/deployments/{id}/promote][%d] promoteDeploymentForbidden %s", 403, payload)
+}
+
+func (o *PromoteDeploymentForbidden) GetPayload() string {
+	return o.Payload
+}
+
+func (o *PromoteDeploymentForbidden) readResponse(response runtime.ClientResponse, consumer runtime.Consumer, formats strfmt.Registry) error {
+
+	// response payload
+	if err := consumer.Consume(response.Body(), &o.Payload); err != nil && !stderrors.Is(err, io.EOF) {
+		return err
+	}
+
+	return nil
+}
+
 // NewPromoteDeploymentNotFound creates a PromoteDeploymentNotFound with default headers values
 func NewPromoteDeploymentNotFound() *PromoteDeploymentNotFound {
 	return &PromoteDeploymentNotFound{}
@@ -334,6 +459,138 @@ func (o *PromoteDeploymentNotFound) readResponse(response runtime.ClientResponse
 	return nil
 }
 
+// NewPromoteDeploymentMethodNotAllowed creates a PromoteDeploymentMethodNotAllowed with default headers values
+func NewPromoteDeploymentMethodNotAllowed() *PromoteDeploymentMethodNotAllowed {
+	return &PromoteDeploymentMethodNotAllowed{}
+}
+
+// PromoteDeploymentMethodNotAllowed describes a response with status code 405, with default header values.
+//
+// The path, or the address (--read-only-bind), does not serve the method. The header Allow lists those that it serves.
+type PromoteDeploymentMethodNotAllowed struct {
+	Payload string
+}
+
+// IsSuccess returns true when this promote deployment method not allowed response has a 2xx status code
+func (o *PromoteDeploymentMethodNotAllowed) IsSuccess() bool {
+	return false
+}
+
+// IsRedirect returns true when this promote deployment method not allowed response has a 3xx status code
+func (o *PromoteDeploymentMethodNotAllowed) IsRedirect() bool {
+	return false
+}
+
+// IsClientError returns true when this promote deployment method not allowed response has a 4xx status code
+func (o *PromoteDeploymentMethodNotAllowed) IsClientError() bool {
+	return true
+}
+
+// IsServerError returns true when this promote deployment method not allowed response has a 5xx status code
+func (o *PromoteDeploymentMethodNotAllowed) IsServerError() bool {
+	return false
+}
+
+// IsCode returns true when this promote deployment method not allowed response a status code equal to that given
+func (o *PromoteDeploymentMethodNotAllowed) IsCode(code int) bool {
+	return code == 405
+}
+
+// Code gets the status code for the promote deployment method not allowed response
+func (o *PromoteDeploymentMethodNotAllowed) Code() int {
+	return 405
+}
+
+func (o *PromoteDeploymentMethodNotAllowed) Error() string {
+	payload, _ := json.Marshal(o.Payload)
+	return fmt.Sprintf("[POST /environments/{name}/deployments/{id}/promote][%d] promoteDeploymentMethodNotAllowed %s", 405, payload)
+}
+
+func (o *PromoteDeploymentMethodNotAllowed) String() string {
+	payload, _ := json.Marshal(o.Payload)
+	return fmt.Sprintf("[POST /environments/{name}/deployments/{id}/promote][%d] promoteDeploymentMethodNotAllowed %s", 405, payload)
+}
+
+func (o *PromoteDeploymentMethodNotAllowed) GetPayload() string {
+	return o.Payload
+}
+
+func (o *PromoteDeploymentMethodNotAllowed) readResponse(response runtime.ClientResponse, consumer runtime.Consumer, formats strfmt.Registry) error {
+
+	// response payload
+	if err := consumer.Consume(response.Body(), &o.Payload); err != nil && !stderrors.Is(err, io.EOF) {
+		return err
+	}
+
+	return nil
+}
+
+// NewPromoteDeploymentRequestTimeout creates a PromoteDeploymentRequestTimeout with default headers values
+func NewPromoteDeploymentRequestTimeout() *PromoteDeploymentRequestTimeout {
+	return &PromoteDeploymentRequestTimeout{}
+}
+
+// PromoteDeploymentRequestTimeout describes a response with status code 408, with default header values.
+//
+// The body did not arrive within 30 seconds.
+type PromoteDeploymentRequestTimeout struct {
+	Payload string
+}
+
+// IsSuccess returns true when this promote deployment request timeout response has a 2xx status code
+func (o *PromoteDeploymentRequestTimeout) IsSuccess() bool {
+	return false
+}
+
+// IsRedirect returns true when this promote deployment request timeout response has a 3xx status code
+func (o *PromoteDeploymentRequestTimeout) IsRedirect() bool {
+	return false
+}
+
+// IsClientError returns true when this promote deployment request timeout response has a 4xx status code
+func (o *PromoteDeploymentRequestTimeout) IsClientError() bool {
+	return true
+}
+
+// IsServerError returns true when this promote deployment request timeout response has a 5xx status code
+func (o *PromoteDeploymentRequestTimeout) IsServerError() bool {
+	return false
+}
+
+// IsCode returns true when this promote deployment request timeout response a status code equal to that given
+func (o *PromoteDeploymentRequestTimeout) IsCode(code int) bool {
+	return code == 408
+}
+
+// Code gets the status code for the promote deployment request timeout response
+func (o *PromoteDeploymentRequestTimeout) Code() int {
+	return 408
+}
+
+func (o *PromoteDeploymentRequestTimeout) Error() string {
+	payload, _ := json.Marshal(o.Payload)
+	return fmt.Sprintf("[POST /environments/{name}/deployments/{id}/promote][%d] promoteDeploymentRequestTimeout %s", 408, payload)
+}
+
+func (o *PromoteDeploymentRequestTimeout) String() string {
+	payload, _ := json.Marshal(o.Payload)
+	return fmt.Sprintf("[POST /environments/{name}/deployments/{id}/promote][%d] promoteDeploymentRequestTimeout %s", 408, payload)
+}
+
+func (o *PromoteDeploymentRequestTimeout) GetPayload() string {
+	return o.Payload
+}
+
+func (o *PromoteDeploymentRequestTimeout) readResponse(response runtime.ClientResponse, consumer runtime.Consumer, formats strfmt.Registry) error {
+
+	// response payload
+	if err := consumer.Consume(response.Body(), &o.Payload); err != nil && !stderrors.Is(err, io.EOF) {
+		return err
+	}
+
+	return nil
+}
+
 // NewPromoteDeploymentConflict creates a PromoteDeploymentConflict with default headers values
 func NewPromoteDeploymentConflict() *PromoteDeploymentConflict {
 	return &PromoteDeploymentConflict{}
@@ -391,6 +648,270 @@ func (o *PromoteDeploymentConflict) GetPayload() string {
 }
 
 func (o *PromoteDeploymentConflict) readResponse(response runtime.ClientResponse, consumer runtime.Consumer, formats strfmt.Registry) error {
+
+	// response payload
+	if err := consumer.Consume(response.Body(), &o.Payload); err != nil && !stderrors.Is(err, io.EOF) {
+		return err
+	}
+
+	return nil
+}
+
+// NewPromoteDeploymentRequestEntityTooLarge creates a PromoteDeploymentRequestEntityTooLarge with default headers values
+func NewPromoteDeploymentRequestEntityTooLarge() *PromoteDeploymentRequestEntityTooLarge {
+	return &PromoteDeploymentRequestEntityTooLarge{}
+}
+
+// PromoteDeploymentRequestEntityTooLarge describes a response with status code 413, with default header values.
+//
+// The body is larger than 1 MiB.
+type PromoteDeploymentRequestEntityTooLarge struct {
+	Payload string
+}
+
+// IsSuccess returns true when this promote deployment request entity too large response has a 2xx status code
+func (o *PromoteDeploymentRequestEntityTooLarge) IsSuccess() bool {
+	return false
+}
+
+// IsRedirect returns true when this promote deployment request entity too large response has a 3xx status code
+func (o *PromoteDeploymentRequestEntityTooLarge) IsRedirect() bool {
+	return false
+}
+
+// IsClientError returns true when this promote deployment request entity too large response has a 4xx status code
+func (o *PromoteDeploymentRequestEntityTooLarge) IsClientError() bool {
+	return true
+}
+
+// IsServerError returns true when this promote deployment request entity too large response has a 5xx status code
+func (o *PromoteDeploymentRequestEntityTooLarge) IsServerError() bool {
+	return false
+}
+
+// IsCode returns true when this promote deployment request entity too large response a status code equal to that given
+func (o *PromoteDeploymentRequestEntityTooLarge) IsCode(code int) bool {
+	return code == 413
+}
+
+// Code gets the status code for the promote deployment request entity too large response
+func (o *PromoteDeploymentRequestEntityTooLarge) Code() int {
+	return 413
+}
+
+func (o *PromoteDeploymentRequestEntityTooLarge) Error() string {
+	payload, _ := json.Marshal(o.Payload)
+	return fmt.Sprintf("[POST /environments/{name}/deployments/{id}/promote][%d] promoteDeploymentRequestEntityTooLarge %s", 413, payload)
+}
+
+func (o *PromoteDeploymentRequestEntityTooLarge) String() string {
+	payload, _ := json.Marshal(o.Payload)
+	return fmt.Sprintf("[POST /environments/{name}/deployments/{id}/promote][%d] promoteDeploymentRequestEntityTooLarge %s", 413, payload)
+}
+
+func (o *PromoteDeploymentRequestEntityTooLarge) GetPayload() string {
+	return o.Payload
+}
+
+func (o *PromoteDeploymentRequestEntityTooLarge) readResponse(response runtime.ClientResponse, consumer runtime.Consumer, formats strfmt.Registry) error {
+
+	// response payload
+	if err := consumer.Consume(response.Body(), &o.Payload); err != nil && !stderrors.Is(err, io.EOF) {
+		return err
+	}
+
+	return nil
+}
+
+// NewPromoteDeploymentUnprocessableEntity creates a PromoteDeploymentUnprocessableEntity with default headers values
+func NewPromoteDeploymentUnprocessableEntity() *PromoteDeploymentUnprocessableEntity {
+	return &PromoteDeploymentUnprocessableEntity{}
+}
+
+// PromoteDeploymentUnprocessableEntity describes a response with status code 422, with default header values.
+//
+// The Idempotency-Key belongs to another request.
+type PromoteDeploymentUnprocessableEntity struct {
+	Payload string
+}
+
+// IsSuccess returns true when this promote deployment unprocessable entity response has a 2xx status code
+func (o *PromoteDeploymentUnprocessableEntity) IsSuccess() bool {
+	return false
+}
+
+// IsRedirect returns true when this promote deployment unprocessable entity response has a 3xx status code
+func (o *PromoteDeploymentUnprocessableEntity) IsRedirect() bool {
+	return false
+}
+
+// IsClientError returns true when this promote deployment unprocessable entity response has a 4xx status code
+func (o *PromoteDeploymentUnprocessableEntity) IsClientError() bool {
+	return true
+}
+
+// IsServerError returns true when this promote deployment unprocessable entity response has a 5xx status code
+func (o *PromoteDeploymentUnprocessableEntity) IsServerError() bool {
+	return false
+}
+
+// IsCode returns true when this promote deployment unprocessable entity response a status code equal to that given
+func (o *PromoteDeploymentUnprocessableEntity) IsCode(code int) bool {
+	return code == 422
+}
+
+// Code gets the status code for the promote deployment unprocessable entity response
+func (o *PromoteDeploymentUnprocessableEntity) Code() int {
+	return 422
+}
+
+func (o *PromoteDeploymentUnprocessableEntity) Error() string {
+	payload, _ := json.Marshal(o.Payload)
+	return fmt.Sprintf("[POST /environments/{name}/deployments/{id}/promote][%d] promoteDeploymentUnprocessableEntity %s", 422, payload)
+}
+
+func (o *PromoteDeploymentUnprocessableEntity) String() string {
+	payload, _ := json.Marshal(o.Payload)
+	return fmt.Sprintf("[POST /environments/{name}/deployments/{id}/promote][%d] promoteDeploymentUnprocessableEntity %s", 422, payload)
+}
+
+func (o *PromoteDeploymentUnprocessableEntity) GetPayload() string {
+	return o.Payload
+}
+
+func (o *PromoteDeploymentUnprocessableEntity) readResponse(response runtime.ClientResponse, consumer runtime.Consumer, formats strfmt.Registry) error {
+
+	// response payload
+	if err := consumer.Consume(response.Body(), &o.Payload); err != nil && !stderrors.Is(err, io.EOF) {
+		return err
+	}
+
+	return nil
+}
+
+// NewPromoteDeploymentTooManyRequests creates a PromoteDeploymentTooManyRequests with default headers values
+func NewPromoteDeploymentTooManyRequests() *PromoteDeploymentTooManyRequests {
+	return &PromoteDeploymentTooManyRequests{}
+}
+
+// PromoteDeploymentTooManyRequests describes a response with status code 429, with default header values.
+//
+// 10,000 Idempotency-Keys are in use. Retry after the seconds in Retry-After, or without a key.
+type PromoteDeploymentTooManyRequests struct {
+	Payload string
+}
+
+// IsSuccess returns true when this promote deployment too many requests response has a 2xx status code
+func (o *PromoteDeploymentTooManyRequests) IsSuccess() bool {
+	return false
+}
+
+// IsRedirect returns true when this promote deployment too many requests response has a 3xx status code
+func (o *PromoteDeploymentTooManyRequests) IsRedirect() bool {
+	return false
+}
+
+// IsClientError returns true when this promote deployment too many requests response has a 4xx status code
+func (o *PromoteDeploymentTooManyRequests) IsClientError() bool {
+	return true
+}
+
+// IsServerError returns true when this promote deployment too many requests response has a 5xx status code
+func (o *PromoteDeploymentTooManyRequests) IsServerError() bool {
+	return false
+}
+
+// IsCode returns true when this promote deployment too many requests response a status code equal to that given
+func (o *PromoteDeploymentTooManyRequests) IsCode(code int) bool {
+	return code == 429
+}
+
+// Code gets the status code for the promote deployment too many requests response
+func (o *PromoteDeploymentTooManyRequests) Code() int {
+	return 429
+}
+
+func (o *PromoteDeploymentTooManyRequests) Error() string {
+	payload, _ := json.Marshal(o.Payload)
+	return fmt.Sprintf("[POST /environments/{name}/deployments/{id}/promote][%d] promoteDeploymentTooManyRequests %s", 429, payload)
+}
+
+func (o *PromoteDeploymentTooManyRequests) String() string {
+	payload, _ := json.Marshal(o.Payload)
+	return fmt.Sprintf("[POST /environments/{name}/deployments/{id}/promote][%d] promoteDeploymentTooManyRequests %s", 429, payload)
+}
+
+func (o *PromoteDeploymentTooManyRequests) GetPayload() string {
+	return o.Payload
+}
+
+func (o *PromoteDeploymentTooManyRequests) readResponse(response runtime.ClientResponse, consumer runtime.Consumer, formats strfmt.Registry) error {
+
+	// response payload
+	if err := consumer.Consume(response.Body(), &o.Payload); err != nil && !stderrors.Is(err, io.EOF) {
+		return err
+	}
+
+	return nil
+}
+
+// NewPromoteDeploymentRequestHeaderFieldsTooLarge creates a PromoteDeploymentRequestHeaderFieldsTooLarge with default headers values
+func NewPromoteDeploymentRequestHeaderFieldsTooLarge() *PromoteDeploymentRequestHeaderFieldsTooLarge {
+	return &PromoteDeploymentRequestHeaderFieldsTooLarge{}
+}
+
+// PromoteDeploymentRequestHeaderFieldsTooLarge describes a response with status code 431, with default header values.
+//
+// The header is larger than 64 KiB. This error is always text.
+type PromoteDeploymentRequestHeaderFieldsTooLarge struct {
+	Payload string
+}
+
+// IsSuccess returns true when this promote deployment request header fields too large response has a 2xx status code
+func (o *PromoteDeploymentRequestHeaderFieldsTooLarge) IsSuccess() bool {
+	return false
+}
+
+// IsRedirect returns true when this promote deployment request header fields too large response has a 3xx status code
+func (o *PromoteDeploymentRequestHeaderFieldsTooLarge) IsRedirect() bool {
+	return false
+}
+
+// IsClientError returns true when this promote deployment request header fields too large response has a 4xx status code
+func (o *PromoteDeploymentRequestHeaderFieldsTooLarge) IsClientError() bool {
+	return true
+}
+
+// IsServerError returns true when this promote deployment request header fields too large response has a 5xx status code
+func (o *PromoteDeploymentRequestHeaderFieldsTooLarge) IsServerError() bool {
+	return false
+}
+
+// IsCode returns true when this promote deployment request header fields too large response a status code equal to that given
+func (o *PromoteDeploymentRequestHeaderFieldsTooLarge) IsCode(code int) bool {
+	return code == 431
+}
+
+// Code gets the status code for the promote deployment request header fields too large response
+func (o *PromoteDeploymentRequestHeaderFieldsTooLarge) Code() int {
+	return 431
+}
+
+func (o *PromoteDeploymentRequestHeaderFieldsTooLarge) Error() string {
+	payload, _ := json.Marshal(o.Payload)
+	return fmt.Sprintf("[POST /environments/{name}/deployments/{id}/promote][%d] promoteDeploymentRequestHeaderFieldsTooLarge %s", 431, payload)
+}
+
+func (o *PromoteDeploymentRequestHeaderFieldsTooLarge) String() string {
+	payload, _ := json.Marshal(o.Payload)
+	return fmt.Sprintf("[POST /environments/{name}/deployments/{id}/promote][%d] promoteDeploymentRequestHeaderFieldsTooLarge %s", 431, payload)
+}
+
+func (o *PromoteDeploymentRequestHeaderFieldsTooLarge) GetPayload() string {
+	return o.Payload
+}
+
+func (o *PromoteDeploymentRequestHeaderFieldsTooLarge) readResponse(response runtime.ClientResponse, consumer runtime.Consumer, formats strfmt.Registry) error {
 
 	// response payload
 	if err := consumer.Consume(response.Body(), &o.Payload); err != nil && !stderrors.Is(err, io.EOF) {

@@ -62,6 +62,11 @@ ResumeEnvironmentParams contains all the parameters to send to the API endpoint
 */
 type ResumeEnvironmentParams struct {
 
+	// IdempotencyKey.
+	//
+	// A key of the client's choice, such as a UUID. A request that repeats the key within 24 hours is not executed again: it gets the first response, with the header Idempotent-Replayed. Dry runs and errors are not kept.
+	IdempotencyKey *string
+
 	// Name.
 	//
 	// The environment's name.
@@ -124,6 +129,17 @@ func (o *ResumeEnvironmentParams) SetHTTPClient(client *http.Client) {
 	o.HTTPClient = client
 }
 
+// WithIdempotencyKey adds the idempotencyKey to the resume environment params.
+func (o *ResumeEnvironmentParams) WithIdempotencyKey(idempotencyKey *string) *ResumeEnvironmentParams {
+	o.SetIdempotencyKey(idempotencyKey)
+	return o
+}
+
+// SetIdempotencyKey adds the idempotencyKey to the resume environment params.
+func (o *ResumeEnvironmentParams) SetIdempotencyKey(idempotencyKey *string) {
+	o.IdempotencyKey = idempotencyKey
+}
+
 // WithName adds the name to the resume environment params.
 func (o *ResumeEnvironmentParams) WithName(name string) *ResumeEnvironmentParams {
 	o.SetName(name)
@@ -141,6 +157,14 @@ func (o *ResumeEnvironmentParams) WriteToRequest(r runtime.ClientRequest, reg st
 		return err
 	}
 	var res []error
+
+	if o.IdempotencyKey != nil {
+
+		// header param Idempotency-Key
+		if err := r.SetHeaderParam("Idempotency-Key", *o.IdempotencyKey); err != nil {
+			return err
+		}
+	}
 
 	// path param name
 	if err := r.SetPathParam("name", o.Name); err != nil {

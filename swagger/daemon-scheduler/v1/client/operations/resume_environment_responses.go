@@ -9,8 +9,10 @@ import (
 	"io"
 
 	"github.com/blox/blox/swagger/daemon-scheduler/v1/models"
+	"github.com/go-openapi/errors"
 	"github.com/go-openapi/runtime"
 	"github.com/go-openapi/strfmt"
+	"github.com/go-openapi/swag/conv"
 )
 
 // ResumeEnvironmentReader is a Reader for the ResumeEnvironment structure.
@@ -39,14 +41,56 @@ func (o *ResumeEnvironmentReader) ReadResponse(response runtime.ClientResponse, 
 			return nil, err
 		}
 		return nil, result
+	case 403:
+		result := NewResumeEnvironmentForbidden()
+		if err := result.readResponse(response, consumer, o.formats); err != nil {
+			return nil, err
+		}
+		return nil, result
 	case 404:
 		result := NewResumeEnvironmentNotFound()
 		if err := result.readResponse(response, consumer, o.formats); err != nil {
 			return nil, err
 		}
 		return nil, result
+	case 405:
+		result := NewResumeEnvironmentMethodNotAllowed()
+		if err := result.readResponse(response, consumer, o.formats); err != nil {
+			return nil, err
+		}
+		return nil, result
+	case 408:
+		result := NewResumeEnvironmentRequestTimeout()
+		if err := result.readResponse(response, consumer, o.formats); err != nil {
+			return nil, err
+		}
+		return nil, result
 	case 409:
 		result := NewResumeEnvironmentConflict()
+		if err := result.readResponse(response, consumer, o.formats); err != nil {
+			return nil, err
+		}
+		return nil, result
+	case 413:
+		result := NewResumeEnvironmentRequestEntityTooLarge()
+		if err := result.readResponse(response, consumer, o.formats); err != nil {
+			return nil, err
+		}
+		return nil, result
+	case 422:
+		result := NewResumeEnvironmentUnprocessableEntity()
+		if err := result.readResponse(response, consumer, o.formats); err != nil {
+			return nil, err
+		}
+		return nil, result
+	case 429:
+		result := NewResumeEnvironmentTooManyRequests()
+		if err := result.readResponse(response, consumer, o.formats); err != nil {
+			return nil, err
+		}
+		return nil, result
+	case 431:
+		result := NewResumeEnvironmentRequestHeaderFieldsTooLarge()
 		if err := result.readResponse(response, consumer, o.formats); err != nil {
 			return nil, err
 		}
@@ -77,6 +121,10 @@ func NewResumeEnvironmentOK() *ResumeEnvironmentOK {
 //
 // The environment.
 type ResumeEnvironmentOK struct {
+
+	// Set to true if this is the response to an earlier request with the same Idempotency-Key.
+	IdempotentReplayed bool
+
 	Payload *models.Environment
 }
 
@@ -125,6 +173,17 @@ func (o *ResumeEnvironmentOK) GetPayload() *models.Environment {
 }
 
 func (o *ResumeEnvironmentOK) readResponse(response runtime.ClientResponse, consumer runtime.Consumer, formats strfmt.Registry) error {
+
+	// hydrates response header Idempotent-Replayed
+	hdrIdempotentReplayed := response.GetHeader("Idempotent-Replayed")
+
+	if hdrIdempotentReplayed != "" {
+		validempotentReplayed, err := conv.ConvertBool(hdrIdempotentReplayed)
+		if err != nil {
+			return errors.InvalidType("Idempotent-Replayed", "header", "bool", hdrIdempotentReplayed)
+		}
+		o.IdempotentReplayed = validempotentReplayed
+	}
 
 	o.Payload = new(models.Environment)
 
@@ -268,6 +327,72 @@ func (o *ResumeEnvironmentUnauthorized) readResponse(response runtime.ClientResp
 	return nil
 }
 
+// NewResumeEnvironmentForbidden creates a ResumeEnvironmentForbidden with default headers values
+func NewResumeEnvironmentForbidden() *ResumeEnvironmentForbidden {
+	return &ResumeEnvironmentForbidden{}
+}
+
+// ResumeEnvironmentForbidden describes a response with status code 403, with default header values.
+//
+// The role of the client does not allow the operation (--access-file), or a page of another site sent the request.
+type ResumeEnvironmentForbidden struct {
+	Payload string
+}
+
+// IsSuccess returns true when this resume environment forbidden response has a 2xx status code
+func (o *ResumeEnvironmentForbidden) IsSuccess() bool {
+	return false
+}
+
+// IsRedirect returns true when this resume environment forbidden response has a 3xx status code
+func (o *ResumeEnvironmentForbidden) IsRedirect() bool {
+	return false
+}
+
+// IsClientError returns true when this resume environment forbidden response has a 4xx status code
+func (o *ResumeEnvironmentForbidden) IsClientError() bool {
+	return true
+}
+
+// IsServerError returns true when this resume environment forbidden response has a 5xx status code
+func (o *ResumeEnvironmentForbidden) IsServerError() bool {
+	return false
+}
+
+// IsCode returns true when this resume environment forbidden response a status code equal to that given
+func (o *ResumeEnvironmentForbidden) IsCode(code int) bool {
+	return code == 403
+}
+
+// Code gets the status code for the resume environment forbidden response
+func (o *ResumeEnvironmentForbidden) Code() int {
+	return 403
+}
+
+func (o *ResumeEnvironmentForbidden) Error() string {
+	payload, _ := json.Marshal(o.Payload)
+	return fmt.Sprintf("[POST /environments/{name}/resume][%d] resumeEnvironmentForbidden %s", 403, payload)
+}
+
+func (o *ResumeEnvironmentForbidden) String() string {
+	payload, _ := json.Marshal(o.Payload)
+	return fmt.Sprintf("[POST /environments/{name}/resume][%d] resumeEnvironmentForbidden %s", 403, payload)
+}
+
+func (o *ResumeEnvironmentForbidden) GetPayload() string {
+	return o.Payload
+}
+
+func (o *ResumeEnvironmentForbidden) readResponse(response runtime.ClientResponse, consumer runtime.Consumer, formats strfmt.Registry) error {
+
+	// response payload
+	if err := consumer.Consume(response.Body(), &o.Payload); err != nil && !stderrors.Is(err, io.EOF) {
+		return err
+	}
+
+	return nil
+}
+
 // NewResumeEnvironmentNotFound creates a ResumeEnvironmentNotFound with default headers values
 func NewResumeEnvironmentNotFound() *ResumeEnvironmentNotFound {
 	return &ResumeEnvironmentNotFound{}
@@ -334,6 +459,138 @@ func (o *ResumeEnvironmentNotFound) readResponse(response runtime.ClientResponse
 	return nil
 }
 
+// NewResumeEnvironmentMethodNotAllowed creates a ResumeEnvironmentMethodNotAllowed with default headers values
+func NewResumeEnvironmentMethodNotAllowed() *ResumeEnvironmentMethodNotAllowed {
+	return &ResumeEnvironmentMethodNotAllowed{}
+}
+
+// ResumeEnvironmentMethodNotAllowed describes a response with status code 405, with default header values.
+//
+// The path, or the address (--read-only-bind), does not serve the method. The header Allow lists those that it serves.
+type ResumeEnvironmentMethodNotAllowed struct {
+	Payload string
+}
+
+// IsSuccess returns true when this resume environment method not allowed response has a 2xx status code
+func (o *ResumeEnvironmentMethodNotAllowed) IsSuccess() bool {
+	return false
+}
+
+// IsRedirect returns true when this resume environment method not allowed response has a 3xx status code
+func (o *ResumeEnvironmentMethodNotAllowed) IsRedirect() bool {
+	return false
+}
+
+// IsClientError returns true when this resume environment method not allowed response has a 4xx status code
+func (o *ResumeEnvironmentMethodNotAllowed) IsClientError() bool {
+	return true
+}
+
+// IsServerError returns true when this resume environment method not allowed response has a 5xx status code
+func (o *ResumeEnvironmentMethodNotAllowed) IsServerError() bool {
+	return false
+}
+
+// IsCode returns true when this resume environment method not allowed response a status code equal to that given
+func (o *ResumeEnvironmentMethodNotAllowed) IsCode(code int) bool {
+	return code == 405
+}
+
+// Code gets the status code for the resume environment method not allowed response
+func (o *ResumeEnvironmentMethodNotAllowed) Code() int {
+	return 405
+}
+
+func (o *ResumeEnvironmentMethodNotAllowed) Error() string {
+	payload, _ := json.Marshal(o.Payload)
+	return fmt.Sprintf("[POST /environments/{name}/resume][%d] resumeEnvironmentMethodNotAllowed %s", 405, payload)
+}
+
+func (o *ResumeEnvironmentMethodNotAllowed) String() string {
+	payload, _ := json.Marshal(o.Payload)
+	return fmt.Sprintf("[POST /environments/{name}/resume][%d] resumeEnvironmentMethodNotAllowed %s", 405, payload)
+}
+
+func (o *ResumeEnvironmentMethodNotAllowed) GetPayload() string {
+	return o.Payload
+}
+
+func (o *ResumeEnvironmentMethodNotAllowed) readResponse(response runtime.ClientResponse, consumer runtime.Consumer, formats strfmt.Registry) error {
+
+	// response payload
+	if err := consumer.Consume(response.Body(), &o.Payload); err != nil && !stderrors.Is(err, io.EOF) {
+		return err
+	}
+
+	return nil
+}
+
+// NewResumeEnvironmentRequestTimeout creates a ResumeEnvironmentRequestTimeout with default headers values
+func NewResumeEnvironmentRequestTimeout() *ResumeEnvironmentRequestTimeout {
+	return &ResumeEnvironmentRequestTimeout{}
+}
+
+// ResumeEnvironmentRequestTimeout describes a response with status code 408, with default header values.
+//
+// The body did not arrive within 30 seconds.
+type ResumeEnvironmentRequestTimeout struct {
+	Payload string
+}
+
+// IsSuccess returns true when this resume environment request timeout response has a 2xx status code
+func (o *ResumeEnvironmentRequestTimeout) IsSuccess() bool {
+	return false
+}
+
+// IsRedirect returns true when this resume environment request timeout response has a 3xx status code
+func (o *ResumeEnvironmentRequestTimeout) IsRedirect() bool {
+	return false
+}
+
+// IsClientError returns true when this resume environment request timeout response has a 4xx status code
+func (o *ResumeEnvironmentRequestTimeout) IsClientError() bool {
+	return true
+}
+
+// IsServerError returns true when this resume environment request timeout response has a 5xx status code
+func (o *ResumeEnvironmentRequestTimeout) IsServerError() bool {
+	return false
+}
+
+// IsCode returns true when this resume environment request timeout response a status code equal to that given
+func (o *ResumeEnvironmentRequestTimeout) IsCode(code int) bool {
+	return code == 408
+}
+
+// Code gets the status code for the resume environment request timeout response
+func (o *ResumeEnvironmentRequestTimeout) Code() int {
+	return 408
+}
+
+func (o *ResumeEnvironmentRequestTimeout) Error() string {
+	payload, _ := json.Marshal(o.Payload)
+	return fmt.Sprintf("[POST /environments/{name}/resume][%d] resumeEnvironmentRequestTimeout %s", 408, payload)
+}
+
+func (o *ResumeEnvironmentRequestTimeout) String() string {
+	payload, _ := json.Marshal(o.Payload)
+	return fmt.Sprintf("[POST /environments/{name}/resume][%d] resumeEnvironmentRequestTimeout %s", 408, payload)
+}
+
+func (o *ResumeEnvironmentRequestTimeout) GetPayload() string {
+	return o.Payload
+}
+
+func (o *ResumeEnvironmentRequestTimeout) readResponse(response runtime.ClientResponse, consumer runtime.Consumer, formats strfmt.Registry) error {
+
+	// response payload
+	if err := consumer.Consume(response.Body(), &o.Payload); err != nil && !stderrors.Is(err, io.EOF) {
+		return err
+	}
+
+	return nil
+}
+
 // NewResumeEnvironmentConflict creates a ResumeEnvironmentConflict with default headers values
 func NewResumeEnvironmentConflict() *ResumeEnvironmentConflict {
 	return &ResumeEnvironmentConflict{}
@@ -391,6 +648,270 @@ func (o *ResumeEnvironmentConflict) GetPayload() string {
 }
 
 func (o *ResumeEnvironmentConflict) readResponse(response runtime.ClientResponse, consumer runtime.Consumer, formats strfmt.Registry) error {
+
+	// response payload
+	if err := consumer.Consume(response.Body(), &o.Payload); err != nil && !stderrors.Is(err, io.EOF) {
+		return err
+	}
+
+	return nil
+}
+
+// NewResumeEnvironmentRequestEntityTooLarge creates a ResumeEnvironmentRequestEntityTooLarge with default headers values
+func NewResumeEnvironmentRequestEntityTooLarge() *ResumeEnvironmentRequestEntityTooLarge {
+	return &ResumeEnvironmentRequestEntityTooLarge{}
+}
+
+// ResumeEnvironmentRequestEntityTooLarge describes a response with status code 413, with default header values.
+//
+// The body is larger than 1 MiB.
+type ResumeEnvironmentRequestEntityTooLarge struct {
+	Payload string
+}
+
+// IsSuccess returns true when this resume environment request entity too large response has a 2xx status code
+func (o *ResumeEnvironmentRequestEntityTooLarge) IsSuccess() bool {
+	return false
+}
+
+// IsRedirect returns true when this resume environment request entity too large response has a 3xx status code
+func (o *ResumeEnvironmentRequestEntityTooLarge) IsRedirect() bool {
+	return false
+}
+
+// IsClientError returns true when this resume environment request entity too large response has a 4xx status code
+func (o *ResumeEnvironmentRequestEntityTooLarge) IsClientError() bool {
+	return true
+}
+
+// IsServerError returns true when this resume environment request entity too large response has a 5xx status code
+func (o *ResumeEnvironmentRequestEntityTooLarge) IsServerError() bool {
+	return false
+}
+
+// IsCode returns true when this resume environment request entity too large response a status code equal to that given
+func (o *ResumeEnvironmentRequestEntityTooLarge) IsCode(code int) bool {
+	return code == 413
+}
+
+// Code gets the status code for the resume environment request entity too large response
+func (o *ResumeEnvironmentRequestEntityTooLarge) Code() int {
+	return 413
+}
+
+func (o *ResumeEnvironmentRequestEntityTooLarge) Error() string {
+	payload, _ := json.Marshal(o.Payload)
+	return fmt.Sprintf("[POST /environments/{name}/resume][%d] resumeEnvironmentRequestEntityTooLarge %s", 413, payload)
+}
+
+func (o *ResumeEnvironmentRequestEntityTooLarge) String() string {
+	payload, _ := json.Marshal(o.Payload)
+	return fmt.Sprintf("[POST /environments/{name}/resume][%d] resumeEnvironmentRequestEntityTooLarge %s", 413, payload)
+}
+
+func (o *ResumeEnvironmentRequestEntityTooLarge) GetPayload() string {
+	return o.Payload
+}
+
+func (o *ResumeEnvironmentRequestEntityTooLarge) readResponse(response runtime.ClientResponse, consumer runtime.Consumer, formats strfmt.Registry) error {
+
+	// response payload
+	if err := consumer.Consume(response.Body(), &o.Payload); err != nil && !stderrors.Is(err, io.EOF) {
+		return err
+	}
+
+	return nil
+}
+
+// NewResumeEnvironmentUnprocessableEntity creates a ResumeEnvironmentUnprocessableEntity with default headers values
+func NewResumeEnvironmentUnprocessableEntity() *ResumeEnvironmentUnprocessableEntity {
+	return &ResumeEnvironmentUnprocessableEntity{}
+}
+
+// ResumeEnvironmentUnprocessableEntity describes a response with status code 422, with default header values.
+//
+// The Idempotency-Key belongs to another request.
+type ResumeEnvironmentUnprocessableEntity struct {
+	Payload string
+}
+
+// IsSuccess returns true when this resume environment unprocessable entity response has a 2xx status code
+func (o *ResumeEnvironmentUnprocessableEntity) IsSuccess() bool {
+	return false
+}
+
+// IsRedirect returns true when this resume environment unprocessable entity response has a 3xx status code
+func (o *ResumeEnvironmentUnprocessableEntity) IsRedirect() bool {
+	return false
+}
+
+// IsClientError returns true when this resume environment unprocessable entity response has a 4xx status code
+func (o *ResumeEnvironmentUnprocessableEntity) IsClientError() bool {
+	return true
+}
+
+// IsServerError returns true when this resume environment unprocessable entity response has a 5xx status code
+func (o *ResumeEnvironmentUnprocessableEntity) IsServerError() bool {
+	return false
+}
+
+// IsCode returns true when this resume environment unprocessable entity response a status code equal to that given
+func (o *ResumeEnvironmentUnprocessableEntity) IsCode(code int) bool {
+	return code == 422
+}
+
+// Code gets the status code for the resume environment unprocessable entity response
+func (o *ResumeEnvironmentUnprocessableEntity) Code() int {
+	return 422
+}
+
+func (o *ResumeEnvironmentUnprocessableEntity) Error() string {
+	payload, _ := json.Marshal(o.Payload)
+	return fmt.Sprintf("[POST /environments/{name}/resume][%d] resumeEnvironmentUnprocessableEntity %s", 422, payload)
+}
+
+func (o *ResumeEnvironmentUnprocessableEntity) String() string {
+	payload, _ := json.Marshal(o.Payload)
+	return fmt.Sprintf("[POST /environments/{name}/resume][%d] resumeEnvironmentUnprocessableEntity %s", 422, payload)
+}
+
+func (o *ResumeEnvironmentUnprocessableEntity) GetPayload() string {
+	return o.Payload
+}
+
+func (o *ResumeEnvironmentUnprocessableEntity) readResponse(response runtime.ClientResponse, consumer runtime.Consumer, formats strfmt.Registry) error {
+
+	// response payload
+	if err := consumer.Consume(response.Body(), &o.Payload); err != nil && !stderrors.Is(err, io.EOF) {
+		return err
+	}
+
+	return nil
+}
+
+// NewResumeEnvironmentTooManyRequests creates a ResumeEnvironmentTooManyRequests with default headers values
+func NewResumeEnvironmentTooManyRequests() *ResumeEnvironmentTooManyRequests {
+	return &ResumeEnvironmentTooManyRequests{}
+}
+
+// ResumeEnvironmentTooManyRequests describes a response with status code 429, with default header values.
+//
+// 10,000 Idempotency-Keys are in use. Retry after the seconds in Retry-After, or without a key.
+type ResumeEnvironmentTooManyRequests struct {
+	Payload string
+}
+
+// IsSuccess returns true when this resume environment too many requests response has a 2xx status code
+func (o *ResumeEnvironmentTooManyRequests) IsSuccess() bool {
+	return false
+}
+
+// IsRedirect returns true when this resume environment too many requests response has a 3xx status code
+func (o *ResumeEnvironmentTooManyRequests) IsRedirect() bool {
+	return false
+}
+
+// IsClientError returns true when this resume environment too many requests response has a 4xx status code
+func (o *ResumeEnvironmentTooManyRequests) IsClientError() bool {
+	return true
+}
+
+// IsServerError returns true when this resume environment too many requests response has a 5xx status code
+func (o *ResumeEnvironmentTooManyRequests) IsServerError() bool {
+	return false
+}
+
+// IsCode returns true when this resume environment too many requests response a status code equal to that given
+func (o *ResumeEnvironmentTooManyRequests) IsCode(code int) bool {
+	return code == 429
+}
+
+// Code gets the status code for the resume environment too many requests response
+func (o *ResumeEnvironmentTooManyRequests) Code() int {
+	return 429
+}
+
+func (o *ResumeEnvironmentTooManyRequests) Error() string {
+	payload, _ := json.Marshal(o.Payload)
+	return fmt.Sprintf("[POST /environments/{name}/resume][%d] resumeEnvironmentTooManyRequests %s", 429, payload)
+}
+
+func (o *ResumeEnvironmentTooManyRequests) String() string {
+	payload, _ := json.Marshal(o.Payload)
+	return fmt.Sprintf("[POST /environments/{name}/resume][%d] resumeEnvironmentTooManyRequests %s", 429, payload)
+}
+
+func (o *ResumeEnvironmentTooManyRequests) GetPayload() string {
+	return o.Payload
+}
+
+func (o *ResumeEnvironmentTooManyRequests) readResponse(response runtime.ClientResponse, consumer runtime.Consumer, formats strfmt.Registry) error {
+
+	// response payload
+	if err := consumer.Consume(response.Body(), &o.Payload); err != nil && !stderrors.Is(err, io.EOF) {
+		return err
+	}
+
+	return nil
+}
+
+// NewResumeEnvironmentRequestHeaderFieldsTooLarge creates a ResumeEnvironmentRequestHeaderFieldsTooLarge with default headers values
+func NewResumeEnvironmentRequestHeaderFieldsTooLarge() *ResumeEnvironmentRequestHeaderFieldsTooLarge {
+	return &ResumeEnvironmentRequestHeaderFieldsTooLarge{}
+}
+
+// ResumeEnvironmentRequestHeaderFieldsTooLarge describes a response with status code 431, with default header values.
+//
+// The header is larger than 64 KiB. This error is always text.
+type ResumeEnvironmentRequestHeaderFieldsTooLarge struct {
+	Payload string
+}
+
+// IsSuccess returns true when this resume environment request header fields too large response has a 2xx status code
+func (o *ResumeEnvironmentRequestHeaderFieldsTooLarge) IsSuccess() bool {
+	return false
+}
+
+// IsRedirect returns true when this resume environment request header fields too large response has a 3xx status code
+func (o *ResumeEnvironmentRequestHeaderFieldsTooLarge) IsRedirect() bool {
+	return false
+}
+
+// IsClientError returns true when this resume environment request header fields too large response has a 4xx status code
+func (o *ResumeEnvironmentRequestHeaderFieldsTooLarge) IsClientError() bool {
+	return true
+}
+
+// IsServerError returns true when this resume environment request header fields too large response has a 5xx status code
+func (o *ResumeEnvironmentRequestHeaderFieldsTooLarge) IsServerError() bool {
+	return false
+}
+
+// IsCode returns true when this resume environment request header fields too large response a status code equal to that given
+func (o *ResumeEnvironmentRequestHeaderFieldsTooLarge) IsCode(code int) bool {
+	return code == 431
+}
+
+// Code gets the status code for the resume environment request header fields too large response
+func (o *ResumeEnvironmentRequestHeaderFieldsTooLarge) Code() int {
+	return 431
+}
+
+func (o *ResumeEnvironmentRequestHeaderFieldsTooLarge) Error() string {
+	payload, _ := json.Marshal(o.Payload)
+	return fmt.Sprintf("[POST /environments/{name}/resume][%d] resumeEnvironmentRequestHeaderFieldsTooLarge %s", 431, payload)
+}
+
+func (o *ResumeEnvironmentRequestHeaderFieldsTooLarge) String() string {
+	payload, _ := json.Marshal(o.Payload)
+	return fmt.Sprintf("[POST /environments/{name}/resume][%d] resumeEnvironmentRequestHeaderFieldsTooLarge %s", 431, payload)
+}
+
+func (o *ResumeEnvironmentRequestHeaderFieldsTooLarge) GetPayload() string {
+	return o.Payload
+}
+
+func (o *ResumeEnvironmentRequestHeaderFieldsTooLarge) readResponse(response runtime.ClientResponse, consumer runtime.Consumer, formats strfmt.Registry) error {
 
 	// response payload
 	if err := consumer.Consume(response.Body(), &o.Payload); err != nil && !stderrors.Is(err, io.EOF) {

@@ -63,6 +63,11 @@ RollbackEnvironmentParams contains all the parameters to send to the API endpoin
 */
 type RollbackEnvironmentParams struct {
 
+	// IdempotencyKey.
+	//
+	// A key of the client's choice, such as a UUID. A request that repeats the key within 24 hours is not executed again: it gets the first response, with the header Idempotent-Replayed. Dry runs and errors are not kept.
+	IdempotencyKey *string
+
 	// Name.
 	//
 	// The environment's name.
@@ -130,6 +135,17 @@ func (o *RollbackEnvironmentParams) SetHTTPClient(client *http.Client) {
 	o.HTTPClient = client
 }
 
+// WithIdempotencyKey adds the idempotencyKey to the rollback environment params.
+func (o *RollbackEnvironmentParams) WithIdempotencyKey(idempotencyKey *string) *RollbackEnvironmentParams {
+	o.SetIdempotencyKey(idempotencyKey)
+	return o
+}
+
+// SetIdempotencyKey adds the idempotencyKey to the rollback environment params.
+func (o *RollbackEnvironmentParams) SetIdempotencyKey(idempotencyKey *string) {
+	o.IdempotencyKey = idempotencyKey
+}
+
 // WithName adds the name to the rollback environment params.
 func (o *RollbackEnvironmentParams) WithName(name string) *RollbackEnvironmentParams {
 	o.SetName(name)
@@ -158,6 +174,14 @@ func (o *RollbackEnvironmentParams) WriteToRequest(r runtime.ClientRequest, reg 
 		return err
 	}
 	var res []error
+
+	if o.IdempotencyKey != nil {
+
+		// header param Idempotency-Key
+		if err := r.SetHeaderParam("Idempotency-Key", *o.IdempotencyKey); err != nil {
+			return err
+		}
+	}
 
 	// path param name
 	if err := r.SetPathParam("name", o.Name); err != nil {

@@ -9,8 +9,10 @@ import (
 	"io"
 
 	"github.com/blox/blox/swagger/daemon-scheduler/v1/models"
+	"github.com/go-openapi/errors"
 	"github.com/go-openapi/runtime"
 	"github.com/go-openapi/strfmt"
+	"github.com/go-openapi/swag/conv"
 )
 
 // RollbackEnvironmentReader is a Reader for the RollbackEnvironment structure.
@@ -39,14 +41,56 @@ func (o *RollbackEnvironmentReader) ReadResponse(response runtime.ClientResponse
 			return nil, err
 		}
 		return nil, result
+	case 403:
+		result := NewRollbackEnvironmentForbidden()
+		if err := result.readResponse(response, consumer, o.formats); err != nil {
+			return nil, err
+		}
+		return nil, result
 	case 404:
 		result := NewRollbackEnvironmentNotFound()
 		if err := result.readResponse(response, consumer, o.formats); err != nil {
 			return nil, err
 		}
 		return nil, result
+	case 405:
+		result := NewRollbackEnvironmentMethodNotAllowed()
+		if err := result.readResponse(response, consumer, o.formats); err != nil {
+			return nil, err
+		}
+		return nil, result
+	case 408:
+		result := NewRollbackEnvironmentRequestTimeout()
+		if err := result.readResponse(response, consumer, o.formats); err != nil {
+			return nil, err
+		}
+		return nil, result
 	case 409:
 		result := NewRollbackEnvironmentConflict()
+		if err := result.readResponse(response, consumer, o.formats); err != nil {
+			return nil, err
+		}
+		return nil, result
+	case 413:
+		result := NewRollbackEnvironmentRequestEntityTooLarge()
+		if err := result.readResponse(response, consumer, o.formats); err != nil {
+			return nil, err
+		}
+		return nil, result
+	case 422:
+		result := NewRollbackEnvironmentUnprocessableEntity()
+		if err := result.readResponse(response, consumer, o.formats); err != nil {
+			return nil, err
+		}
+		return nil, result
+	case 429:
+		result := NewRollbackEnvironmentTooManyRequests()
+		if err := result.readResponse(response, consumer, o.formats); err != nil {
+			return nil, err
+		}
+		return nil, result
+	case 431:
+		result := NewRollbackEnvironmentRequestHeaderFieldsTooLarge()
 		if err := result.readResponse(response, consumer, o.formats); err != nil {
 			return nil, err
 		}
@@ -77,6 +121,10 @@ func NewRollbackEnvironmentOK() *RollbackEnvironmentOK {
 //
 // The rollback's deployment.
 type RollbackEnvironmentOK struct {
+
+	// Set to true if this is the response to an earlier request with the same Idempotency-Key.
+	IdempotentReplayed bool
+
 	Payload *models.Deployment
 }
 
@@ -125,6 +173,17 @@ func (o *RollbackEnvironmentOK) GetPayload() *models.Deployment {
 }
 
 func (o *RollbackEnvironmentOK) readResponse(response runtime.ClientResponse, consumer runtime.Consumer, formats strfmt.Registry) error {
+
+	// hydrates response header Idempotent-Replayed
+	hdrIdempotentReplayed := response.GetHeader("Idempotent-Replayed")
+
+	if hdrIdempotentReplayed != "" {
+		validempotentReplayed, err := conv.ConvertBool(hdrIdempotentReplayed)
+		if err != nil {
+			return errors.InvalidType("Idempotent-Replayed", "header", "bool", hdrIdempotentReplayed)
+		}
+		o.IdempotentReplayed = validempotentReplayed
+	}
 
 	o.Payload = new(models.Deployment)
 
@@ -268,6 +327,72 @@ func (o *RollbackEnvironmentUnauthorized) readResponse(response runtime.ClientRe
 	return nil
 }
 
+// NewRollbackEnvironmentForbidden creates a RollbackEnvironmentForbidden with default headers values
+func NewRollbackEnvironmentForbidden() *RollbackEnvironmentForbidden {
+	return &RollbackEnvironmentForbidden{}
+}
+
+// RollbackEnvironmentForbidden describes a response with status code 403, with default header values.
+//
+// The role of the client does not allow the operation (--access-file), or a page of another site sent the request.
+type RollbackEnvironmentForbidden struct {
+	Payload string
+}
+
+// IsSuccess returns true when this rollback environment forbidden response has a 2xx status code
+func (o *RollbackEnvironmentForbidden) IsSuccess() bool {
+	return false
+}
+
+// IsRedirect returns true when this rollback environment forbidden response has a 3xx status code
+func (o *RollbackEnvironmentForbidden) IsRedirect() bool {
+	return false
+}
+
+// IsClientError returns true when this rollback environment forbidden response has a 4xx status code
+func (o *RollbackEnvironmentForbidden) IsClientError() bool {
+	return true
+}
+
+// IsServerError returns true when this rollback environment forbidden response has a 5xx status code
+func (o *RollbackEnvironmentForbidden) IsServerError() bool {
+	return false
+}
+
+// IsCode returns true when this rollback environment forbidden response a status code equal to that given
+func (o *RollbackEnvironmentForbidden) IsCode(code int) bool {
+	return code == 403
+}
+
+// Code gets the status code for the rollback environment forbidden response
+func (o *RollbackEnvironmentForbidden) Code() int {
+	return 403
+}
+
+func (o *RollbackEnvironmentForbidden) Error() string {
+	payload, _ := json.Marshal(o.Payload)
+	return fmt.Sprintf("[POST /environments/{name}/rollback][%d] rollbackEnvironmentForbidden %s", 403, payload)
+}
+
+func (o *RollbackEnvironmentForbidden) String() string {
+	payload, _ := json.Marshal(o.Payload)
+	return fmt.Sprintf("[POST /environments/{name}/rollback][%d] rollbackEnvironmentForbidden %s", 403, payload)
+}
+
+func (o *RollbackEnvironmentForbidden) GetPayload() string {
+	return o.Payload
+}
+
+func (o *RollbackEnvironmentForbidden) readResponse(response runtime.ClientResponse, consumer runtime.Consumer, formats strfmt.Registry) error {
+
+	// response payload
+	if err := consumer.Consume(response.Body(), &o.Payload); err != nil && !stderrors.Is(err, io.EOF) {
+		return err
+	}
+
+	return nil
+}
+
 // NewRollbackEnvironmentNotFound creates a RollbackEnvironmentNotFound with default headers values
 func NewRollbackEnvironmentNotFound() *RollbackEnvironmentNotFound {
 	return &RollbackEnvironmentNotFound{}
@@ -334,6 +459,138 @@ func (o *RollbackEnvironmentNotFound) readResponse(response runtime.ClientRespon
 	return nil
 }
 
+// NewRollbackEnvironmentMethodNotAllowed creates a RollbackEnvironmentMethodNotAllowed with default headers values
+func NewRollbackEnvironmentMethodNotAllowed() *RollbackEnvironmentMethodNotAllowed {
+	return &RollbackEnvironmentMethodNotAllowed{}
+}
+
+// RollbackEnvironmentMethodNotAllowed describes a response with status code 405, with default header values.
+//
+// The path, or the address (--read-only-bind), does not serve the method. The header Allow lists those that it serves.
+type RollbackEnvironmentMethodNotAllowed struct {
+	Payload string
+}
+
+// IsSuccess returns true when this rollback environment method not allowed response has a 2xx status code
+func (o *RollbackEnvironmentMethodNotAllowed) IsSuccess() bool {
+	return false
+}
+
+// IsRedirect returns true when this rollback environment method not allowed response has a 3xx status code
+func (o *RollbackEnvironmentMethodNotAllowed) IsRedirect() bool {
+	return false
+}
+
+// IsClientError returns true when this rollback environment method not allowed response has a 4xx status code
+func (o *RollbackEnvironmentMethodNotAllowed) IsClientError() bool {
+	return true
+}
+
+// IsServerError returns true when this rollback environment method not allowed response has a 5xx status code
+func (o *RollbackEnvironmentMethodNotAllowed) IsServerError() bool {
+	return false
+}
+
+// IsCode returns true when this rollback environment method not allowed response a status code equal to that given
+func (o *RollbackEnvironmentMethodNotAllowed) IsCode(code int) bool {
+	return code == 405
+}
+
+// Code gets the status code for the rollback environment method not allowed response
+func (o *RollbackEnvironmentMethodNotAllowed) Code() int {
+	return 405
+}
+
+func (o *RollbackEnvironmentMethodNotAllowed) Error() string {
+	payload, _ := json.Marshal(o.Payload)
+	return fmt.Sprintf("[POST /environments/{name}/rollback][%d] rollbackEnvironmentMethodNotAllowed %s", 405, payload)
+}
+
+func (o *RollbackEnvironmentMethodNotAllowed) String() string {
+	payload, _ := json.Marshal(o.Payload)
+	return fmt.Sprintf("[POST /environments/{name}/rollback][%d] rollbackEnvironmentMethodNotAllowed %s", 405, payload)
+}
+
+func (o *RollbackEnvironmentMethodNotAllowed) GetPayload() string {
+	return o.Payload
+}
+
+func (o *RollbackEnvironmentMethodNotAllowed) readResponse(response runtime.ClientResponse, consumer runtime.Consumer, formats strfmt.Registry) error {
+
+	// response payload
+	if err := consumer.Consume(response.Body(), &o.Payload); err != nil && !stderrors.Is(err, io.EOF) {
+		return err
+	}
+
+	return nil
+}
+
+// NewRollbackEnvironmentRequestTimeout creates a RollbackEnvironmentRequestTimeout with default headers values
+func NewRollbackEnvironmentRequestTimeout() *RollbackEnvironmentRequestTimeout {
+	return &RollbackEnvironmentRequestTimeout{}
+}
+
+// RollbackEnvironmentRequestTimeout describes a response with status code 408, with default header values.
+//
+// The body did not arrive within 30 seconds.
+type RollbackEnvironmentRequestTimeout struct {
+	Payload string
+}
+
+// IsSuccess returns true when this rollback environment request timeout response has a 2xx status code
+func (o *RollbackEnvironmentRequestTimeout) IsSuccess() bool {
+	return false
+}
+
+// IsRedirect returns true when this rollback environment request timeout response has a 3xx status code
+func (o *RollbackEnvironmentRequestTimeout) IsRedirect() bool {
+	return false
+}
+
+// IsClientError returns true when this rollback environment request timeout response has a 4xx status code
+func (o *RollbackEnvironmentRequestTimeout) IsClientError() bool {
+	return true
+}
+
+// IsServerError returns true when this rollback environment request timeout response has a 5xx status code
+func (o *RollbackEnvironmentRequestTimeout) IsServerError() bool {
+	return false
+}
+
+// IsCode returns true when this rollback environment request timeout response a status code equal to that given
+func (o *RollbackEnvironmentRequestTimeout) IsCode(code int) bool {
+	return code == 408
+}
+
+// Code gets the status code for the rollback environment request timeout response
+func (o *RollbackEnvironmentRequestTimeout) Code() int {
+	return 408
+}
+
+func (o *RollbackEnvironmentRequestTimeout) Error() string {
+	payload, _ := json.Marshal(o.Payload)
+	return fmt.Sprintf("[POST /environments/{name}/rollback][%d] rollbackEnvironmentRequestTimeout %s", 408, payload)
+}
+
+func (o *RollbackEnvironmentRequestTimeout) String() string {
+	payload, _ := json.Marshal(o.Payload)
+	return fmt.Sprintf("[POST /environments/{name}/rollback][%d] rollbackEnvironmentRequestTimeout %s", 408, payload)
+}
+
+func (o *RollbackEnvironmentRequestTimeout) GetPayload() string {
+	return o.Payload
+}
+
+func (o *RollbackEnvironmentRequestTimeout) readResponse(response runtime.ClientResponse, consumer runtime.Consumer, formats strfmt.Registry) error {
+
+	// response payload
+	if err := consumer.Consume(response.Body(), &o.Payload); err != nil && !stderrors.Is(err, io.EOF) {
+		return err
+	}
+
+	return nil
+}
+
 // NewRollbackEnvironmentConflict creates a RollbackEnvironmentConflict with default headers values
 func NewRollbackEnvironmentConflict() *RollbackEnvironmentConflict {
 	return &RollbackEnvironmentConflict{}
@@ -391,6 +648,270 @@ func (o *RollbackEnvironmentConflict) GetPayload() string {
 }
 
 func (o *RollbackEnvironmentConflict) readResponse(response runtime.ClientResponse, consumer runtime.Consumer, formats strfmt.Registry) error {
+
+	// response payload
+	if err := consumer.Consume(response.Body(), &o.Payload); err != nil && !stderrors.Is(err, io.EOF) {
+		return err
+	}
+
+	return nil
+}
+
+// NewRollbackEnvironmentRequestEntityTooLarge creates a RollbackEnvironmentRequestEntityTooLarge with default headers values
+func NewRollbackEnvironmentRequestEntityTooLarge() *RollbackEnvironmentRequestEntityTooLarge {
+	return &RollbackEnvironmentRequestEntityTooLarge{}
+}
+
+// RollbackEnvironmentRequestEntityTooLarge describes a response with status code 413, with default header values.
+//
+// The body is larger than 1 MiB.
+type RollbackEnvironmentRequestEntityTooLarge struct {
+	Payload string
+}
+
+// IsSuccess returns true when this rollback environment request entity too large response has a 2xx status code
+func (o *RollbackEnvironmentRequestEntityTooLarge) IsSuccess() bool {
+	return false
+}
+
+// IsRedirect returns true when this rollback environment request entity too large response has a 3xx status code
+func (o *RollbackEnvironmentRequestEntityTooLarge) IsRedirect() bool {
+	return false
+}
+
+// IsClientError returns true when this rollback environment request entity too large response has a 4xx status code
+func (o *RollbackEnvironmentRequestEntityTooLarge) IsClientError() bool {
+	return true
+}
+
+// IsServerError returns true when this rollback environment request entity too large response has a 5xx status code
+func (o *RollbackEnvironmentRequestEntityTooLarge) IsServerError() bool {
+	return false
+}
+
+// IsCode returns true when this rollback environment request entity too large response a status code equal to that given
+func (o *RollbackEnvironmentRequestEntityTooLarge) IsCode(code int) bool {
+	return code == 413
+}
+
+// Code gets the status code for the rollback environment request entity too large response
+func (o *RollbackEnvironmentRequestEntityTooLarge) Code() int {
+	return 413
+}
+
+func (o *RollbackEnvironmentRequestEntityTooLarge) Error() string {
+	payload, _ := json.Marshal(o.Payload)
+	return fmt.Sprintf("[POST /environments/{name}/rollback][%d] rollbackEnvironmentRequestEntityTooLarge %s", 413, payload)
+}
+
+func (o *RollbackEnvironmentRequestEntityTooLarge) String() string {
+	payload, _ := json.Marshal(o.Payload)
+	return fmt.Sprintf("[POST /environments/{name}/rollback][%d] rollbackEnvironmentRequestEntityTooLarge %s", 413, payload)
+}
+
+func (o *RollbackEnvironmentRequestEntityTooLarge) GetPayload() string {
+	return o.Payload
+}
+
+func (o *RollbackEnvironmentRequestEntityTooLarge) readResponse(response runtime.ClientResponse, consumer runtime.Consumer, formats strfmt.Registry) error {
+
+	// response payload
+	if err := consumer.Consume(response.Body(), &o.Payload); err != nil && !stderrors.Is(err, io.EOF) {
+		return err
+	}
+
+	return nil
+}
+
+// NewRollbackEnvironmentUnprocessableEntity creates a RollbackEnvironmentUnprocessableEntity with default headers values
+func NewRollbackEnvironmentUnprocessableEntity() *RollbackEnvironmentUnprocessableEntity {
+	return &RollbackEnvironmentUnprocessableEntity{}
+}
+
+// RollbackEnvironmentUnprocessableEntity describes a response with status code 422, with default header values.
+//
+// The Idempotency-Key belongs to another request.
+type RollbackEnvironmentUnprocessableEntity struct {
+	Payload string
+}
+
+// IsSuccess returns true when this rollback environment unprocessable entity response has a 2xx status code
+func (o *RollbackEnvironmentUnprocessableEntity) IsSuccess() bool {
+	return false
+}
+
+// IsRedirect returns true when this rollback environment unprocessable entity response has a 3xx status code
+func (o *RollbackEnvironmentUnprocessableEntity) IsRedirect() bool {
+	return false
+}
+
+// IsClientError returns true when this rollback environment unprocessable entity response has a 4xx status code
+func (o *RollbackEnvironmentUnprocessableEntity) IsClientError() bool {
+	return true
+}
+
+// IsServerError returns true when this rollback environment unprocessable entity response has a 5xx status code
+func (o *RollbackEnvironmentUnprocessableEntity) IsServerError() bool {
+	return false
+}
+
+// IsCode returns true when this rollback environment unprocessable entity response a status code equal to that given
+func (o *RollbackEnvironmentUnprocessableEntity) IsCode(code int) bool {
+	return code == 422
+}
+
+// Code gets the status code for the rollback environment unprocessable entity response
+func (o *RollbackEnvironmentUnprocessableEntity) Code() int {
+	return 422
+}
+
+func (o *RollbackEnvironmentUnprocessableEntity) Error() string {
+	payload, _ := json.Marshal(o.Payload)
+	return fmt.Sprintf("[POST /environments/{name}/rollback][%d] rollbackEnvironmentUnprocessableEntity %s", 422, payload)
+}
+
+func (o *RollbackEnvironmentUnprocessableEntity) String() string {
+	payload, _ := json.Marshal(o.Payload)
+	return fmt.Sprintf("[POST /environments/{name}/rollback][%d] rollbackEnvironmentUnprocessableEntity %s", 422, payload)
+}
+
+func (o *RollbackEnvironmentUnprocessableEntity) GetPayload() string {
+	return o.Payload
+}
+
+func (o *RollbackEnvironmentUnprocessableEntity) readResponse(response runtime.ClientResponse, consumer runtime.Consumer, formats strfmt.Registry) error {
+
+	// response payload
+	if err := consumer.Consume(response.Body(), &o.Payload); err != nil && !stderrors.Is(err, io.EOF) {
+		return err
+	}
+
+	return nil
+}
+
+// NewRollbackEnvironmentTooManyRequests creates a RollbackEnvironmentTooManyRequests with default headers values
+func NewRollbackEnvironmentTooManyRequests() *RollbackEnvironmentTooManyRequests {
+	return &RollbackEnvironmentTooManyRequests{}
+}
+
+// RollbackEnvironmentTooManyRequests describes a response with status code 429, with default header values.
+//
+// 10,000 Idempotency-Keys are in use. Retry after the seconds in Retry-After, or without a key.
+type RollbackEnvironmentTooManyRequests struct {
+	Payload string
+}
+
+// IsSuccess returns true when this rollback environment too many requests response has a 2xx status code
+func (o *RollbackEnvironmentTooManyRequests) IsSuccess() bool {
+	return false
+}
+
+// IsRedirect returns true when this rollback environment too many requests response has a 3xx status code
+func (o *RollbackEnvironmentTooManyRequests) IsRedirect() bool {
+	return false
+}
+
+// IsClientError returns true when this rollback environment too many requests response has a 4xx status code
+func (o *RollbackEnvironmentTooManyRequests) IsClientError() bool {
+	return true
+}
+
+// IsServerError returns true when this rollback environment too many requests response has a 5xx status code
+func (o *RollbackEnvironmentTooManyRequests) IsServerError() bool {
+	return false
+}
+
+// IsCode returns true when this rollback environment too many requests response a status code equal to that given
+func (o *RollbackEnvironmentTooManyRequests) IsCode(code int) bool {
+	return code == 429
+}
+
+// Code gets the status code for the rollback environment too many requests response
+func (o *RollbackEnvironmentTooManyRequests) Code() int {
+	return 429
+}
+
+func (o *RollbackEnvironmentTooManyRequests) Error() string {
+	payload, _ := json.Marshal(o.Payload)
+	return fmt.Sprintf("[POST /environments/{name}/rollback][%d] rollbackEnvironmentTooManyRequests %s", 429, payload)
+}
+
+func (o *RollbackEnvironmentTooManyRequests) String() string {
+	payload, _ := json.Marshal(o.Payload)
+	return fmt.Sprintf("[POST /environments/{name}/rollback][%d] rollbackEnvironmentTooManyRequests %s", 429, payload)
+}
+
+func (o *RollbackEnvironmentTooManyRequests) GetPayload() string {
+	return o.Payload
+}
+
+func (o *RollbackEnvironmentTooManyRequests) readResponse(response runtime.ClientResponse, consumer runtime.Consumer, formats strfmt.Registry) error {
+
+	// response payload
+	if err := consumer.Consume(response.Body(), &o.Payload); err != nil && !stderrors.Is(err, io.EOF) {
+		return err
+	}
+
+	return nil
+}
+
+// NewRollbackEnvironmentRequestHeaderFieldsTooLarge creates a RollbackEnvironmentRequestHeaderFieldsTooLarge with default headers values
+func NewRollbackEnvironmentRequestHeaderFieldsTooLarge() *RollbackEnvironmentRequestHeaderFieldsTooLarge {
+	return &RollbackEnvironmentRequestHeaderFieldsTooLarge{}
+}
+
+// RollbackEnvironmentRequestHeaderFieldsTooLarge describes a response with status code 431, with default header values.
+//
+// The header is larger than 64 KiB. This error is always text.
+type RollbackEnvironmentRequestHeaderFieldsTooLarge struct {
+	Payload string
+}
+
+// IsSuccess returns true when this rollback environment request header fields too large response has a 2xx status code
+func (o *RollbackEnvironmentRequestHeaderFieldsTooLarge) IsSuccess() bool {
+	return false
+}
+
+// IsRedirect returns true when this rollback environment request header fields too large response has a 3xx status code
+func (o *RollbackEnvironmentRequestHeaderFieldsTooLarge) IsRedirect() bool {
+	return false
+}
+
+// IsClientError returns true when this rollback environment request header fields too large response has a 4xx status code
+func (o *RollbackEnvironmentRequestHeaderFieldsTooLarge) IsClientError() bool {
+	return true
+}
+
+// IsServerError returns true when this rollback environment request header fields too large response has a 5xx status code
+func (o *RollbackEnvironmentRequestHeaderFieldsTooLarge) IsServerError() bool {
+	return false
+}
+
+// IsCode returns true when this rollback environment request header fields too large response a status code equal to that given
+func (o *RollbackEnvironmentRequestHeaderFieldsTooLarge) IsCode(code int) bool {
+	return code == 431
+}
+
+// Code gets the status code for the rollback environment request header fields too large response
+func (o *RollbackEnvironmentRequestHeaderFieldsTooLarge) Code() int {
+	return 431
+}
+
+func (o *RollbackEnvironmentRequestHeaderFieldsTooLarge) Error() string {
+	payload, _ := json.Marshal(o.Payload)
+	return fmt.Sprintf("[POST /environments/{name}/rollback][%d] rollbackEnvironmentRequestHeaderFieldsTooLarge %s", 431, payload)
+}
+
+func (o *RollbackEnvironmentRequestHeaderFieldsTooLarge) String() string {
+	payload, _ := json.Marshal(o.Payload)
+	return fmt.Sprintf("[POST /environments/{name}/rollback][%d] rollbackEnvironmentRequestHeaderFieldsTooLarge %s", 431, payload)
+}
+
+func (o *RollbackEnvironmentRequestHeaderFieldsTooLarge) GetPayload() string {
+	return o.Payload
+}
+
+func (o *RollbackEnvironmentRequestHeaderFieldsTooLarge) readResponse(response runtime.ClientResponse, consumer runtime.Consumer, formats strfmt.Registry) error {
 
 	// response payload
 	if err := consumer.Consume(response.Body(), &o.Payload); err != nil && !stderrors.Is(err, io.EOF) {

@@ -62,6 +62,11 @@ StopDeploymentParams contains all the parameters to send to the API endpoint
 */
 type StopDeploymentParams struct {
 
+	// IdempotencyKey.
+	//
+	// A key of the client's choice, such as a UUID. A request that repeats the key within 24 hours is not executed again: it gets the first response, with the header Idempotent-Replayed. Dry runs and errors are not kept.
+	IdempotencyKey *string
+
 	// ID.
 	//
 	// The deployment's id.
@@ -147,6 +152,17 @@ func (o *StopDeploymentParams) SetHTTPClient(client *http.Client) {
 	o.HTTPClient = client
 }
 
+// WithIdempotencyKey adds the idempotencyKey to the stop deployment params.
+func (o *StopDeploymentParams) WithIdempotencyKey(idempotencyKey *string) *StopDeploymentParams {
+	o.SetIdempotencyKey(idempotencyKey)
+	return o
+}
+
+// SetIdempotencyKey adds the idempotencyKey to the stop deployment params.
+func (o *StopDeploymentParams) SetIdempotencyKey(idempotencyKey *string) {
+	o.IdempotencyKey = idempotencyKey
+}
+
 // WithID adds the id to the stop deployment params.
 func (o *StopDeploymentParams) WithID(id string) *StopDeploymentParams {
 	o.SetID(id)
@@ -186,6 +202,14 @@ func (o *StopDeploymentParams) WriteToRequest(r runtime.ClientRequest, reg strfm
 		return err
 	}
 	var res []error
+
+	if o.IdempotencyKey != nil {
+
+		// header param Idempotency-Key
+		if err := r.SetHeaderParam("Idempotency-Key", *o.IdempotencyKey); err != nil {
+			return err
+		}
+	}
 
 	// path param id
 	if err := r.SetPathParam("id", o.ID); err != nil {

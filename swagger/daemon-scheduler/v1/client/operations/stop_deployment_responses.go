@@ -9,8 +9,10 @@ import (
 	"io"
 
 	"github.com/blox/blox/swagger/daemon-scheduler/v1/models"
+	"github.com/go-openapi/errors"
 	"github.com/go-openapi/runtime"
 	"github.com/go-openapi/strfmt"
+	"github.com/go-openapi/swag/conv"
 )
 
 // StopDeploymentReader is a Reader for the StopDeployment structure.
@@ -39,14 +41,56 @@ func (o *StopDeploymentReader) ReadResponse(response runtime.ClientResponse, con
 			return nil, err
 		}
 		return nil, result
+	case 403:
+		result := NewStopDeploymentForbidden()
+		if err := result.readResponse(response, consumer, o.formats); err != nil {
+			return nil, err
+		}
+		return nil, result
 	case 404:
 		result := NewStopDeploymentNotFound()
 		if err := result.readResponse(response, consumer, o.formats); err != nil {
 			return nil, err
 		}
 		return nil, result
+	case 405:
+		result := NewStopDeploymentMethodNotAllowed()
+		if err := result.readResponse(response, consumer, o.formats); err != nil {
+			return nil, err
+		}
+		return nil, result
+	case 408:
+		result := NewStopDeploymentRequestTimeout()
+		if err := result.readResponse(response, consumer, o.formats); err != nil {
+			return nil, err
+		}
+		return nil, result
 	case 409:
 		result := NewStopDeploymentConflict()
+		if err := result.readResponse(response, consumer, o.formats); err != nil {
+			return nil, err
+		}
+		return nil, result
+	case 413:
+		result := NewStopDeploymentRequestEntityTooLarge()
+		if err := result.readResponse(response, consumer, o.formats); err != nil {
+			return nil, err
+		}
+		return nil, result
+	case 422:
+		result := NewStopDeploymentUnprocessableEntity()
+		if err := result.readResponse(response, consumer, o.formats); err != nil {
+			return nil, err
+		}
+		return nil, result
+	case 429:
+		result := NewStopDeploymentTooManyRequests()
+		if err := result.readResponse(response, consumer, o.formats); err != nil {
+			return nil, err
+		}
+		return nil, result
+	case 431:
+		result := NewStopDeploymentRequestHeaderFieldsTooLarge()
 		if err := result.readResponse(response, consumer, o.formats); err != nil {
 			return nil, err
 		}
@@ -77,6 +121,10 @@ func NewStopDeploymentOK() *StopDeploymentOK {
 //
 // The stopped deployment. With ROLLBACK, the environment's newest deployment is the rollback.
 type StopDeploymentOK struct {
+
+	// Set to true if this is the response to an earlier request with the same Idempotency-Key.
+	IdempotentReplayed bool
+
 	Payload *models.Deployment
 }
 
@@ -125,6 +173,17 @@ func (o *StopDeploymentOK) GetPayload() *models.Deployment {
 }
 
 func (o *StopDeploymentOK) readResponse(response runtime.ClientResponse, consumer runtime.Consumer, formats strfmt.Registry) error {
+
+	// hydrates response header Idempotent-Replayed
+	hdrIdempotentReplayed := response.GetHeader("Idempotent-Replayed")
+
+	if hdrIdempotentReplayed != "" {
+		validempotentReplayed, err := conv.ConvertBool(hdrIdempotentReplayed)
+		if err != nil {
+			return errors.InvalidType("Idempotent-Replayed", "header", "bool", hdrIdempotentReplayed)
+		}
+		o.IdempotentReplayed = validempotentReplayed
+	}
 
 	o.Payload = new(models.Deployment)
 
@@ -268,6 +327,72 @@ func (o *StopDeploymentUnauthorized) readResponse(response runtime.ClientRespons
 	return nil
 }
 
+// NewStopDeploymentForbidden creates a StopDeploymentForbidden with default headers values
+func NewStopDeploymentForbidden() *StopDeploymentForbidden {
+	return &StopDeploymentForbidden{}
+}
+
+// StopDeploymentForbidden describes a response with status code 403, with default header values.
+//
+// The role of the client does not allow the operation (--access-file), or a page of another site sent the request.
+type StopDeploymentForbidden struct {
+	Payload string
+}
+
+// IsSuccess returns true when this stop deployment forbidden response has a 2xx status code
+func (o *StopDeploymentForbidden) IsSuccess() bool {
+	return false
+}
+
+// IsRedirect returns true when this stop deployment forbidden response has a 3xx status code
+func (o *StopDeploymentForbidden) IsRedirect() bool {
+	return false
+}
+
+// IsClientError returns true when this stop deployment forbidden response has a 4xx status code
+func (o *StopDeploymentForbidden) IsClientError() bool {
+	return true
+}
+
+// IsServerError returns true when this stop deployment forbidden response has a 5xx status code
+func (o *StopDeploymentForbidden) IsServerError() bool {
+	return false
+}
+
+// IsCode returns true when this stop deployment forbidden response a status code equal to that given
+func (o *StopDeploymentForbidden) IsCode(code int) bool {
+	return code == 403
+}
+
+// Code gets the status code for the stop deployment forbidden response
+func (o *StopDeploymentForbidden) Code() int {
+	return 403
+}
+
+func (o *StopDeploymentForbidden) Error() string {
+	payload, _ := json.Marshal(o.Payload)
+	return fmt.Sprintf("[POST /environments/{name}/deployments/{id}/stop][%d] stopDeploymentForbidden %s", 403, payload)
+}
+
+func (o *StopDeploymentForbidden) String() string {
+	payload, _ := json.Marshal(o.Payload)
+	return fmt.Sprintf("[POST /environments/{name}/deployments/{id}/stop][%d] stopDeploymentForbidden %s", 403, payload)
+}
+
+func (o *StopDeploymentForbidden) GetPayload() string {
+	return o.Payload
+}
+
+func (o *StopDeploymentForbidden) readResponse(response runtime.ClientResponse, consumer runtime.Consumer, formats strfmt.Registry) error {
+
+	// response payload
+	if err := consumer.Consume(response.Body(), &o.Payload); err != nil && !stderrors.Is(err, io.EOF) {
+		return err
+	}
+
+	return nil
+}
+
 // NewStopDeploymentNotFound creates a StopDeploymentNotFound with default headers values
 func NewStopDeploymentNotFound() *StopDeploymentNotFound {
 	return &StopDeploymentNotFound{}
@@ -334,6 +459,138 @@ func (o *StopDeploymentNotFound) readResponse(response runtime.ClientResponse, c
 	return nil
 }
 
+// NewStopDeploymentMethodNotAllowed creates a StopDeploymentMethodNotAllowed with default headers values
+func NewStopDeploymentMethodNotAllowed() *StopDeploymentMethodNotAllowed {
+	return &StopDeploymentMethodNotAllowed{}
+}
+
+// StopDeploymentMethodNotAllowed describes a response with status code 405, with default header values.
+//
+// The path, or the address (--read-only-bind), does not serve the method. The header Allow lists those that it serves.
+type StopDeploymentMethodNotAllowed struct {
+	Payload string
+}
+
+// IsSuccess returns true when this stop deployment method not allowed response has a 2xx status code
+func (o *StopDeploymentMethodNotAllowed) IsSuccess() bool {
+	return false
+}
+
+// IsRedirect returns true when this stop deployment method not allowed response has a 3xx status code
+func (o *StopDeploymentMethodNotAllowed) IsRedirect() bool {
+	return false
+}
+
+// IsClientError returns true when this stop deployment method not allowed response has a 4xx status code
+func (o *StopDeploymentMethodNotAllowed) IsClientError() bool {
+	return true
+}
+
+// IsServerError returns true when this stop deployment method not allowed response has a 5xx status code
+func (o *StopDeploymentMethodNotAllowed) IsServerError() bool {
+	return false
+}
+
+// IsCode returns true when this stop deployment method not allowed response a status code equal to that given
+func (o *StopDeploymentMethodNotAllowed) IsCode(code int) bool {
+	return code == 405
+}
+
+// Code gets the status code for the stop deployment method not allowed response
+func (o *StopDeploymentMethodNotAllowed) Code() int {
+	return 405
+}
+
+func (o *StopDeploymentMethodNotAllowed) Error() string {
+	payload, _ := json.Marshal(o.Payload)
+	return fmt.Sprintf("[POST /environments/{name}/deployments/{id}/stop][%d] stopDeploymentMethodNotAllowed %s", 405, payload)
+}
+
+func (o *StopDeploymentMethodNotAllowed) String() string {
+	payload, _ := json.Marshal(o.Payload)
+	return fmt.Sprintf("[POST /environments/{name}/deployments/{id}/stop][%d] stopDeploymentMethodNotAllowed %s", 405, payload)
+}
+
+func (o *StopDeploymentMethodNotAllowed) GetPayload() string {
+	return o.Payload
+}
+
+func (o *StopDeploymentMethodNotAllowed) readResponse(response runtime.ClientResponse, consumer runtime.Consumer, formats strfmt.Registry) error {
+
+	// response payload
+	if err := consumer.Consume(response.Body(), &o.Payload); err != nil && !stderrors.Is(err, io.EOF) {
+		return err
+	}
+
+	return nil
+}
+
+// NewStopDeploymentRequestTimeout creates a StopDeploymentRequestTimeout with default headers values
+func NewStopDeploymentRequestTimeout() *StopDeploymentRequestTimeout {
+	return &StopDeploymentRequestTimeout{}
+}
+
+// StopDeploymentRequestTimeout describes a response with status code 408, with default header values.
+//
+// The body did not arrive within 30 seconds.
+type StopDeploymentRequestTimeout struct {
+	Payload string
+}
+
+// IsSuccess returns true when this stop deployment request timeout response has a 2xx status code
+func (o *StopDeploymentRequestTimeout) IsSuccess() bool {
+	return false
+}
+
+// IsRedirect returns true when this stop deployment request timeout response has a 3xx status code
+func (o *StopDeploymentRequestTimeout) IsRedirect() bool {
+	return false
+}
+
+// IsClientError returns true when this stop deployment request timeout response has a 4xx status code
+func (o *StopDeploymentRequestTimeout) IsClientError() bool {
+	return true
+}
+
+// IsServerError returns true when this stop deployment request timeout response has a 5xx status code
+func (o *StopDeploymentRequestTimeout) IsServerError() bool {
+	return false
+}
+
+// IsCode returns true when this stop deployment request timeout response a status code equal to that given
+func (o *StopDeploymentRequestTimeout) IsCode(code int) bool {
+	return code == 408
+}
+
+// Code gets the status code for the stop deployment request timeout response
+func (o *StopDeploymentRequestTimeout) Code() int {
+	return 408
+}
+
+func (o *StopDeploymentRequestTimeout) Error() string {
+	payload, _ := json.Marshal(o.Payload)
+	return fmt.Sprintf("[POST /environments/{name}/deployments/{id}/stop][%d] stopDeploymentRequestTimeout %s", 408, payload)
+}
+
+func (o *StopDeploymentRequestTimeout) String() string {
+	payload, _ := json.Marshal(o.Payload)
+	return fmt.Sprintf("[POST /environments/{name}/deployments/{id}/stop][%d] stopDeploymentRequestTimeout %s", 408, payload)
+}
+
+func (o *StopDeploymentRequestTimeout) GetPayload() string {
+	return o.Payload
+}
+
+func (o *StopDeploymentRequestTimeout) readResponse(response runtime.ClientResponse, consumer runtime.Consumer, formats strfmt.Registry) error {
+
+	// response payload
+	if err := consumer.Consume(response.Body(), &o.Payload); err != nil && !stderrors.Is(err, io.EOF) {
+		return err
+	}
+
+	return nil
+}
+
 // NewStopDeploymentConflict creates a StopDeploymentConflict with default headers values
 func NewStopDeploymentConflict() *StopDeploymentConflict {
 	return &StopDeploymentConflict{}
@@ -391,6 +648,270 @@ func (o *StopDeploymentConflict) GetPayload() string {
 }
 
 func (o *StopDeploymentConflict) readResponse(response runtime.ClientResponse, consumer runtime.Consumer, formats strfmt.Registry) error {
+
+	// response payload
+	if err := consumer.Consume(response.Body(), &o.Payload); err != nil && !stderrors.Is(err, io.EOF) {
+		return err
+	}
+
+	return nil
+}
+
+// NewStopDeploymentRequestEntityTooLarge creates a StopDeploymentRequestEntityTooLarge with default headers values
+func NewStopDeploymentRequestEntityTooLarge() *StopDeploymentRequestEntityTooLarge {
+	return &StopDeploymentRequestEntityTooLarge{}
+}
+
+// StopDeploymentRequestEntityTooLarge describes a response with status code 413, with default header values.
+//
+// The body is larger than 1 MiB.
+type StopDeploymentRequestEntityTooLarge struct {
+	Payload string
+}
+
+// IsSuccess returns true when this stop deployment request entity too large response has a 2xx status code
+func (o *StopDeploymentRequestEntityTooLarge) IsSuccess() bool {
+	return false
+}
+
+// IsRedirect returns true when this stop deployment request entity too large response has a 3xx status code
+func (o *StopDeploymentRequestEntityTooLarge) IsRedirect() bool {
+	return false
+}
+
+// IsClientError returns true when this stop deployment request entity too large response has a 4xx status code
+func (o *StopDeploymentRequestEntityTooLarge) IsClientError() bool {
+	return true
+}
+
+// IsServerError returns true when this stop deployment request entity too large response has a 5xx status code
+func (o *StopDeploymentRequestEntityTooLarge) IsServerError() bool {
+	return false
+}
+
+// IsCode returns true when this stop deployment request entity too large response a status code equal to that given
+func (o *StopDeploymentRequestEntityTooLarge) IsCode(code int) bool {
+	return code == 413
+}
+
+// Code gets the status code for the stop deployment request entity too large response
+func (o *StopDeploymentRequestEntityTooLarge) Code() int {
+	return 413
+}
+
+func (o *StopDeploymentRequestEntityTooLarge) Error() string {
+	payload, _ := json.Marshal(o.Payload)
+	return fmt.Sprintf("[POST /environments/{name}/deployments/{id}/stop][%d] stopDeploymentRequestEntityTooLarge %s", 413, payload)
+}
+
+func (o *StopDeploymentRequestEntityTooLarge) String() string {
+	payload, _ := json.Marshal(o.Payload)
+	return fmt.Sprintf("[POST /environments/{name}/deployments/{id}/stop][%d] stopDeploymentRequestEntityTooLarge %s", 413, payload)
+}
+
+func (o *StopDeploymentRequestEntityTooLarge) GetPayload() string {
+	return o.Payload
+}
+
+func (o *StopDeploymentRequestEntityTooLarge) readResponse(response runtime.ClientResponse, consumer runtime.Consumer, formats strfmt.Registry) error {
+
+	// response payload
+	if err := consumer.Consume(response.Body(), &o.Payload); err != nil && !stderrors.Is(err, io.EOF) {
+		return err
+	}
+
+	return nil
+}
+
+// NewStopDeploymentUnprocessableEntity creates a StopDeploymentUnprocessableEntity with default headers values
+func NewStopDeploymentUnprocessableEntity() *StopDeploymentUnprocessableEntity {
+	return &StopDeploymentUnprocessableEntity{}
+}
+
+// StopDeploymentUnprocessableEntity describes a response with status code 422, with default header values.
+//
+// The Idempotency-Key belongs to another request.
+type StopDeploymentUnprocessableEntity struct {
+	Payload string
+}
+
+// IsSuccess returns true when this stop deployment unprocessable entity response has a 2xx status code
+func (o *StopDeploymentUnprocessableEntity) IsSuccess() bool {
+	return false
+}
+
+// IsRedirect returns true when this stop deployment unprocessable entity response has a 3xx status code
+func (o *StopDeploymentUnprocessableEntity) IsRedirect() bool {
+	return false
+}
+
+// IsClientError returns true when this stop deployment unprocessable entity response has a 4xx status code
+func (o *StopDeploymentUnprocessableEntity) IsClientError() bool {
+	return true
+}
+
+// IsServerError returns true when this stop deployment unprocessable entity response has a 5xx status code
+func (o *StopDeploymentUnprocessableEntity) IsServerError() bool {
+	return false
+}
+
+// IsCode returns true when this stop deployment unprocessable entity response a status code equal to that given
+func (o *StopDeploymentUnprocessableEntity) IsCode(code int) bool {
+	return code == 422
+}
+
+// Code gets the status code for the stop deployment unprocessable entity response
+func (o *StopDeploymentUnprocessableEntity) Code() int {
+	return 422
+}
+
+func (o *StopDeploymentUnprocessableEntity) Error() string {
+	payload, _ := json.Marshal(o.Payload)
+	return fmt.Sprintf("[POST /environments/{name}/deployments/{id}/stop][%d] stopDeploymentUnprocessableEntity %s", 422, payload)
+}
+
+func (o *StopDeploymentUnprocessableEntity) String() string {
+	payload, _ := json.Marshal(o.Payload)
+	return fmt.Sprintf("[POST /environments/{name}/deployments/{id}/stop][%d] stopDeploymentUnprocessableEntity %s", 422, payload)
+}
+
+func (o *StopDeploymentUnprocessableEntity) GetPayload() string {
+	return o.Payload
+}
+
+func (o *StopDeploymentUnprocessableEntity) readResponse(response runtime.ClientResponse, consumer runtime.Consumer, formats strfmt.Registry) error {
+
+	// response payload
+	if err := consumer.Consume(response.Body(), &o.Payload); err != nil && !stderrors.Is(err, io.EOF) {
+		return err
+	}
+
+	return nil
+}
+
+// NewStopDeploymentTooManyRequests creates a StopDeploymentTooManyRequests with default headers values
+func NewStopDeploymentTooManyRequests() *StopDeploymentTooManyRequests {
+	return &StopDeploymentTooManyRequests{}
+}
+
+// StopDeploymentTooManyRequests describes a response with status code 429, with default header values.
+//
+// 10,000 Idempotency-Keys are in use. Retry after the seconds in Retry-After, or without a key.
+type StopDeploymentTooManyRequests struct {
+	Payload string
+}
+
+// IsSuccess returns true when this stop deployment too many requests response has a 2xx status code
+func (o *StopDeploymentTooManyRequests) IsSuccess() bool {
+	return false
+}
+
+// IsRedirect returns true when this stop deployment too many requests response has a 3xx status code
+func (o *StopDeploymentTooManyRequests) IsRedirect() bool {
+	return false
+}
+
+// IsClientError returns true when this stop deployment too many requests response has a 4xx status code
+func (o *StopDeploymentTooManyRequests) IsClientError() bool {
+	return true
+}
+
+// IsServerError returns true when this stop deployment too many requests response has a 5xx status code
+func (o *StopDeploymentTooManyRequests) IsServerError() bool {
+	return false
+}
+
+// IsCode returns true when this stop deployment too many requests response a status code equal to that given
+func (o *StopDeploymentTooManyRequests) IsCode(code int) bool {
+	return code == 429
+}
+
+// Code gets the status code for the stop deployment too many requests response
+func (o *StopDeploymentTooManyRequests) Code() int {
+	return 429
+}
+
+func (o *StopDeploymentTooManyRequests) Error() string {
+	payload, _ := json.Marshal(o.Payload)
+	return fmt.Sprintf("[POST /environments/{name}/deployments/{id}/stop][%d] stopDeploymentTooManyRequests %s", 429, payload)
+}
+
+func (o *StopDeploymentTooManyRequests) String() string {
+	payload, _ := json.Marshal(o.Payload)
+	return fmt.Sprintf("[POST /environments/{name}/deployments/{id}/stop][%d] stopDeploymentTooManyRequests %s", 429, payload)
+}
+
+func (o *StopDeploymentTooManyRequests) GetPayload() string {
+	return o.Payload
+}
+
+func (o *StopDeploymentTooManyRequests) readResponse(response runtime.ClientResponse, consumer runtime.Consumer, formats strfmt.Registry) error {
+
+	// response payload
+	if err := consumer.Consume(response.Body(), &o.Payload); err != nil && !stderrors.Is(err, io.EOF) {
+		return err
+	}
+
+	return nil
+}
+
+// NewStopDeploymentRequestHeaderFieldsTooLarge creates a StopDeploymentRequestHeaderFieldsTooLarge with default headers values
+func NewStopDeploymentRequestHeaderFieldsTooLarge() *StopDeploymentRequestHeaderFieldsTooLarge {
+	return &StopDeploymentRequestHeaderFieldsTooLarge{}
+}
+
+// StopDeploymentRequestHeaderFieldsTooLarge describes a response with status code 431, with default header values.
+//
+// The header is larger than 64 KiB. This error is always text.
+type StopDeploymentRequestHeaderFieldsTooLarge struct {
+	Payload string
+}
+
+// IsSuccess returns true when this stop deployment request header fields too large response has a 2xx status code
+func (o *StopDeploymentRequestHeaderFieldsTooLarge) IsSuccess() bool {
+	return false
+}
+
+// IsRedirect returns true when this stop deployment request header fields too large response has a 3xx status code
+func (o *StopDeploymentRequestHeaderFieldsTooLarge) IsRedirect() bool {
+	return false
+}
+
+// IsClientError returns true when this stop deployment request header fields too large response has a 4xx status code
+func (o *StopDeploymentRequestHeaderFieldsTooLarge) IsClientError() bool {
+	return true
+}
+
+// IsServerError returns true when this stop deployment request header fields too large response has a 5xx status code
+func (o *StopDeploymentRequestHeaderFieldsTooLarge) IsServerError() bool {
+	return false
+}
+
+// IsCode returns true when this stop deployment request header fields too large response a status code equal to that given
+func (o *StopDeploymentRequestHeaderFieldsTooLarge) IsCode(code int) bool {
+	return code == 431
+}
+
+// Code gets the status code for the stop deployment request header fields too large response
+func (o *StopDeploymentRequestHeaderFieldsTooLarge) Code() int {
+	return 431
+}
+
+func (o *StopDeploymentRequestHeaderFieldsTooLarge) Error() string {
+	payload, _ := json.Marshal(o.Payload)
+	return fmt.Sprintf("[POST /environments/{name}/deployments/{id}/stop][%d] stopDeploymentRequestHeaderFieldsTooLarge %s", 431, payload)
+}
+
+func (o *StopDeploymentRequestHeaderFieldsTooLarge) String() string {
+	payload, _ := json.Marshal(o.Payload)
+	return fmt.Sprintf("[POST /environments/{name}/deployments/{id}/stop][%d] stopDeploymentRequestHeaderFieldsTooLarge %s", 431, payload)
+}
+
+func (o *StopDeploymentRequestHeaderFieldsTooLarge) GetPayload() string {
+	return o.Payload
+}
+
+func (o *StopDeploymentRequestHeaderFieldsTooLarge) readResponse(response runtime.ClientResponse, consumer runtime.Consumer, formats strfmt.Registry) error {
 
 	// response payload
 	if err := consumer.Consume(response.Body(), &o.Payload); err != nil && !stderrors.Is(err, io.EOF) {

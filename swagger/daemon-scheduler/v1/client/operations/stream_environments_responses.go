@@ -39,6 +39,36 @@ func (o *StreamEnvironmentsReader) ReadResponse(response runtime.ClientResponse,
 			return nil, err
 		}
 		return nil, result
+	case 403:
+		result := NewStreamEnvironmentsForbidden()
+		if err := result.readResponse(response, consumer, o.formats); err != nil {
+			return nil, err
+		}
+		return nil, result
+	case 405:
+		result := NewStreamEnvironmentsMethodNotAllowed()
+		if err := result.readResponse(response, consumer, o.formats); err != nil {
+			return nil, err
+		}
+		return nil, result
+	case 408:
+		result := NewStreamEnvironmentsRequestTimeout()
+		if err := result.readResponse(response, consumer, o.formats); err != nil {
+			return nil, err
+		}
+		return nil, result
+	case 413:
+		result := NewStreamEnvironmentsRequestEntityTooLarge()
+		if err := result.readResponse(response, consumer, o.formats); err != nil {
+			return nil, err
+		}
+		return nil, result
+	case 431:
+		result := NewStreamEnvironmentsRequestHeaderFieldsTooLarge()
+		if err := result.readResponse(response, consumer, o.formats); err != nil {
+			return nil, err
+		}
+		return nil, result
 	case 500:
 		result := NewStreamEnvironmentsInternalServerError()
 		if err := result.readResponse(response, consumer, o.formats); err != nil {
@@ -246,6 +276,336 @@ func (o *StreamEnvironmentsUnauthorized) GetPayload() string {
 }
 
 func (o *StreamEnvironmentsUnauthorized) readResponse(response runtime.ClientResponse, consumer runtime.Consumer, formats strfmt.Registry) error {
+
+	// response payload
+	if err := consumer.Consume(response.Body(), &o.Payload); err != nil && !stderrors.Is(err, io.EOF) {
+		return err
+	}
+
+	return nil
+}
+
+// NewStreamEnvironmentsForbidden creates a StreamEnvironmentsForbidden with default headers values
+func NewStreamEnvironmentsForbidden() *StreamEnvironmentsForbidden {
+	return &StreamEnvironmentsForbidden{}
+}
+
+// StreamEnvironmentsForbidden describes a response with status code 403, with default header values.
+//
+// The role of the client does not allow the operation (--access-file).
+type StreamEnvironmentsForbidden struct {
+	Payload string
+}
+
+// IsSuccess returns true when this stream environments forbidden response has a 2xx status code
+func (o *StreamEnvironmentsForbidden) IsSuccess() bool {
+	return false
+}
+
+// IsRedirect returns true when this stream environments forbidden response has a 3xx status code
+func (o *StreamEnvironmentsForbidden) IsRedirect() bool {
+	return false
+}
+
+// IsClientError returns true when this stream environments forbidden response has a 4xx status code
+func (o *StreamEnvironmentsForbidden) IsClientError() bool {
+	return true
+}
+
+// IsServerError returns true when this stream environments forbidden response has a 5xx status code
+func (o *StreamEnvironmentsForbidden) IsServerError() bool {
+	return false
+}
+
+// IsCode returns true when this stream environments forbidden response a status code equal to that given
+func (o *StreamEnvironmentsForbidden) IsCode(code int) bool {
+	return code == 403
+}
+
+// Code gets the status code for the stream environments forbidden response
+func (o *StreamEnvironmentsForbidden) Code() int {
+	return 403
+}
+
+func (o *StreamEnvironmentsForbidden) Error() string {
+	payload, _ := json.Marshal(o.Payload)
+	return fmt.Sprintf("[GET /stream/environments][%d] streamEnvironmentsForbidden %s", 403, payload)
+}
+
+func (o *StreamEnvironmentsForbidden) String() string {
+	payload, _ := json.Marshal(o.Payload)
+	return fmt.Sprintf("[GET /stream/environments][%d] streamEnvironmentsForbidden %s", 403, payload)
+}
+
+func (o *StreamEnvironmentsForbidden) GetPayload() string {
+	return o.Payload
+}
+
+func (o *StreamEnvironmentsForbidden) readResponse(response runtime.ClientResponse, consumer runtime.Consumer, formats strfmt.Registry) error {
+
+	// response payload
+	if err := consumer.Consume(response.Body(), &o.Payload); err != nil && !stderrors.Is(err, io.EOF) {
+		return err
+	}
+
+	return nil
+}
+
+// NewStreamEnvironmentsMethodNotAllowed creates a StreamEnvironmentsMethodNotAllowed with default headers values
+func NewStreamEnvironmentsMethodNotAllowed() *StreamEnvironmentsMethodNotAllowed {
+	return &StreamEnvironmentsMethodNotAllowed{}
+}
+
+// StreamEnvironmentsMethodNotAllowed describes a response with status code 405, with default header values.
+//
+// The path, or the address (--read-only-bind), does not serve the method. The header Allow lists those that it serves.
+type StreamEnvironmentsMethodNotAllowed struct {
+	Payload string
+}
+
+// IsSuccess returns true when this stream environments method not allowed response has a 2xx status code
+func (o *StreamEnvironmentsMethodNotAllowed) IsSuccess() bool {
+	return false
+}
+
+// IsRedirect returns true when this stream environments method not allowed response has a 3xx status code
+func (o *StreamEnvironmentsMethodNotAllowed) IsRedirect() bool {
+	return false
+}
+
+// IsClientError returns true when this stream environments method not allowed response has a 4xx status code
+func (o *StreamEnvironmentsMethodNotAllowed) IsClientError() bool {
+	return true
+}
+
+// IsServerError returns true when this stream environments method not allowed response has a 5xx status code
+func (o *StreamEnvironmentsMethodNotAllowed) IsServerError() bool {
+	return false
+}
+
+// IsCode returns true when this stream environments method not allowed response a status code equal to that given
+func (o *StreamEnvironmentsMethodNotAllowed) IsCode(code int) bool {
+	return code == 405
+}
+
+// Code gets the status code for the stream environments method not allowed response
+func (o *StreamEnvironmentsMethodNotAllowed) Code() int {
+	return 405
+}
+
+func (o *StreamEnvironmentsMethodNotAllowed) Error() string {
+	payload, _ := json.Marshal(o.Payload)
+	return fmt.Sprintf("[GET /stream/environments][%d] streamEnvironmentsMethodNotAllowed %s", 405, payload)
+}
+
+func (o *StreamEnvironmentsMethodNotAllowed) String() string {
+	payload, _ := json.Marshal(o.Payload)
+	return fmt.Sprintf("[GET /stream/environments][%d] streamEnvironmentsMethodNotAllowed %s", 405, payload)
+}
+
+func (o *StreamEnvironmentsMethodNotAllowed) GetPayload() string {
+	return o.Payload
+}
+
+func (o *StreamEnvironmentsMethodNotAllowed) readResponse(response runtime.ClientResponse, consumer runtime.Consumer, formats strfmt.Registry) error {
+
+	// response payload
+	if err := consumer.Consume(response.Body(), &o.Payload); err != nil && !stderrors.Is(err, io.EOF) {
+		return err
+	}
+
+	return nil
+}
+
+// NewStreamEnvironmentsRequestTimeout creates a StreamEnvironmentsRequestTimeout with default headers values
+func NewStreamEnvironmentsRequestTimeout() *StreamEnvironmentsRequestTimeout {
+	return &StreamEnvironmentsRequestTimeout{}
+}
+
+// StreamEnvironmentsRequestTimeout describes a response with status code 408, with default header values.
+//
+// The body did not arrive within 30 seconds.
+type StreamEnvironmentsRequestTimeout struct {
+	Payload string
+}
+
+// IsSuccess returns true when this stream environments request timeout response has a 2xx status code
+func (o *StreamEnvironmentsRequestTimeout) IsSuccess() bool {
+	return false
+}
+
+// IsRedirect returns true when this stream environments request timeout response has a 3xx status code
+func (o *StreamEnvironmentsRequestTimeout) IsRedirect() bool {
+	return false
+}
+
+// IsClientError returns true when this stream environments request timeout response has a 4xx status code
+func (o *StreamEnvironmentsRequestTimeout) IsClientError() bool {
+	return true
+}
+
+// IsServerError returns true when this stream environments request timeout response has a 5xx status code
+func (o *StreamEnvironmentsRequestTimeout) IsServerError() bool {
+	return false
+}
+
+// IsCode returns true when this stream environments request timeout response a status code equal to that given
+func (o *StreamEnvironmentsRequestTimeout) IsCode(code int) bool {
+	return code == 408
+}
+
+// Code gets the status code for the stream environments request timeout response
+func (o *StreamEnvironmentsRequestTimeout) Code() int {
+	return 408
+}
+
+func (o *StreamEnvironmentsRequestTimeout) Error() string {
+	payload, _ := json.Marshal(o.Payload)
+	return fmt.Sprintf("[GET /stream/environments][%d] streamEnvironmentsRequestTimeout %s", 408, payload)
+}
+
+func (o *StreamEnvironmentsRequestTimeout) String() string {
+	payload, _ := json.Marshal(o.Payload)
+	return fmt.Sprintf("[GET /stream/environments][%d] streamEnvironmentsRequestTimeout %s", 408, payload)
+}
+
+func (o *StreamEnvironmentsRequestTimeout) GetPayload() string {
+	return o.Payload
+}
+
+func (o *StreamEnvironmentsRequestTimeout) readResponse(response runtime.ClientResponse, consumer runtime.Consumer, formats strfmt.Registry) error {
+
+	// response payload
+	if err := consumer.Consume(response.Body(), &o.Payload); err != nil && !stderrors.Is(err, io.EOF) {
+		return err
+	}
+
+	return nil
+}
+
+// NewStreamEnvironmentsRequestEntityTooLarge creates a StreamEnvironmentsRequestEntityTooLarge with default headers values
+func NewStreamEnvironmentsRequestEntityTooLarge() *StreamEnvironmentsRequestEntityTooLarge {
+	return &StreamEnvironmentsRequestEntityTooLarge{}
+}
+
+// StreamEnvironmentsRequestEntityTooLarge describes a response with status code 413, with default header values.
+//
+// The body is larger than 1 MiB.
+type StreamEnvironmentsRequestEntityTooLarge struct {
+	Payload string
+}
+
+// IsSuccess returns true when this stream environments request entity too large response has a 2xx status code
+func (o *StreamEnvironmentsRequestEntityTooLarge) IsSuccess() bool {
+	return false
+}
+
+// IsRedirect returns true when this stream environments request entity too large response has a 3xx status code
+func (o *StreamEnvironmentsRequestEntityTooLarge) IsRedirect() bool {
+	return false
+}
+
+// IsClientError returns true when this stream environments request entity too large response has a 4xx status code
+func (o *StreamEnvironmentsRequestEntityTooLarge) IsClientError() bool {
+	return true
+}
+
+// IsServerError returns true when this stream environments request entity too large response has a 5xx status code
+func (o *StreamEnvironmentsRequestEntityTooLarge) IsServerError() bool {
+	return false
+}
+
+// IsCode returns true when this stream environments request entity too large response a status code equal to that given
+func (o *StreamEnvironmentsRequestEntityTooLarge) IsCode(code int) bool {
+	return code == 413
+}
+
+// Code gets the status code for the stream environments request entity too large response
+func (o *StreamEnvironmentsRequestEntityTooLarge) Code() int {
+	return 413
+}
+
+func (o *StreamEnvironmentsRequestEntityTooLarge) Error() string {
+	payload, _ := json.Marshal(o.Payload)
+	return fmt.Sprintf("[GET /stream/environments][%d] streamEnvironmentsRequestEntityTooLarge %s", 413, payload)
+}
+
+func (o *StreamEnvironmentsRequestEntityTooLarge) String() string {
+	payload, _ := json.Marshal(o.Payload)
+	return fmt.Sprintf("[GET /stream/environments][%d] streamEnvironmentsRequestEntityTooLarge %s", 413, payload)
+}
+
+func (o *StreamEnvironmentsRequestEntityTooLarge) GetPayload() string {
+	return o.Payload
+}
+
+func (o *StreamEnvironmentsRequestEntityTooLarge) readResponse(response runtime.ClientResponse, consumer runtime.Consumer, formats strfmt.Registry) error {
+
+	// response payload
+	if err := consumer.Consume(response.Body(), &o.Payload); err != nil && !stderrors.Is(err, io.EOF) {
+		return err
+	}
+
+	return nil
+}
+
+// NewStreamEnvironmentsRequestHeaderFieldsTooLarge creates a StreamEnvironmentsRequestHeaderFieldsTooLarge with default headers values
+func NewStreamEnvironmentsRequestHeaderFieldsTooLarge() *StreamEnvironmentsRequestHeaderFieldsTooLarge {
+	return &StreamEnvironmentsRequestHeaderFieldsTooLarge{}
+}
+
+// StreamEnvironmentsRequestHeaderFieldsTooLarge describes a response with status code 431, with default header values.
+//
+// The header is larger than 64 KiB. This error is always text.
+type StreamEnvironmentsRequestHeaderFieldsTooLarge struct {
+	Payload string
+}
+
+// IsSuccess returns true when this stream environments request header fields too large response has a 2xx status code
+func (o *StreamEnvironmentsRequestHeaderFieldsTooLarge) IsSuccess() bool {
+	return false
+}
+
+// IsRedirect returns true when this stream environments request header fields too large response has a 3xx status code
+func (o *StreamEnvironmentsRequestHeaderFieldsTooLarge) IsRedirect() bool {
+	return false
+}
+
+// IsClientError returns true when this stream environments request header fields too large response has a 4xx status code
+func (o *StreamEnvironmentsRequestHeaderFieldsTooLarge) IsClientError() bool {
+	return true
+}
+
+// IsServerError returns true when this stream environments request header fields too large response has a 5xx status code
+func (o *StreamEnvironmentsRequestHeaderFieldsTooLarge) IsServerError() bool {
+	return false
+}
+
+// IsCode returns true when this stream environments request header fields too large response a status code equal to that given
+func (o *StreamEnvironmentsRequestHeaderFieldsTooLarge) IsCode(code int) bool {
+	return code == 431
+}
+
+// Code gets the status code for the stream environments request header fields too large response
+func (o *StreamEnvironmentsRequestHeaderFieldsTooLarge) Code() int {
+	return 431
+}
+
+func (o *StreamEnvironmentsRequestHeaderFieldsTooLarge) Error() string {
+	payload, _ := json.Marshal(o.Payload)
+	return fmt.Sprintf("[GET /stream/environments][%d] streamEnvironmentsRequestHeaderFieldsTooLarge %s", 431, payload)
+}
+
+func (o *StreamEnvironmentsRequestHeaderFieldsTooLarge) String() string {
+	payload, _ := json.Marshal(o.Payload)
+	return fmt.Sprintf("[GET /stream/environments][%d] streamEnvironmentsRequestHeaderFieldsTooLarge %s", 431, payload)
+}
+
+func (o *StreamEnvironmentsRequestHeaderFieldsTooLarge) GetPayload() string {
+	return o.Payload
+}
+
+func (o *StreamEnvironmentsRequestHeaderFieldsTooLarge) readResponse(response runtime.ClientResponse, consumer runtime.Consumer, formats strfmt.Registry) error {
 
 	// response payload
 	if err := consumer.Consume(response.Body(), &o.Payload); err != nil && !stderrors.Is(err, io.EOF) {

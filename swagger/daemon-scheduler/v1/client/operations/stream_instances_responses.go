@@ -38,8 +38,38 @@ func (o *StreamInstancesReader) ReadResponse(response runtime.ClientResponse, co
 			return nil, err
 		}
 		return nil, result
+	case 403:
+		result := NewStreamInstancesForbidden()
+		if err := result.readResponse(response, consumer, o.formats); err != nil {
+			return nil, err
+		}
+		return nil, result
 	case 404:
 		result := NewStreamInstancesNotFound()
+		if err := result.readResponse(response, consumer, o.formats); err != nil {
+			return nil, err
+		}
+		return nil, result
+	case 405:
+		result := NewStreamInstancesMethodNotAllowed()
+		if err := result.readResponse(response, consumer, o.formats); err != nil {
+			return nil, err
+		}
+		return nil, result
+	case 408:
+		result := NewStreamInstancesRequestTimeout()
+		if err := result.readResponse(response, consumer, o.formats); err != nil {
+			return nil, err
+		}
+		return nil, result
+	case 413:
+		result := NewStreamInstancesRequestEntityTooLarge()
+		if err := result.readResponse(response, consumer, o.formats); err != nil {
+			return nil, err
+		}
+		return nil, result
+	case 431:
+		result := NewStreamInstancesRequestHeaderFieldsTooLarge()
 		if err := result.readResponse(response, consumer, o.formats); err != nil {
 			return nil, err
 		}
@@ -259,6 +289,72 @@ func (o *StreamInstancesUnauthorized) readResponse(response runtime.ClientRespon
 	return nil
 }
 
+// NewStreamInstancesForbidden creates a StreamInstancesForbidden with default headers values
+func NewStreamInstancesForbidden() *StreamInstancesForbidden {
+	return &StreamInstancesForbidden{}
+}
+
+// StreamInstancesForbidden describes a response with status code 403, with default header values.
+//
+// The role of the client does not allow the operation (--access-file).
+type StreamInstancesForbidden struct {
+	Payload string
+}
+
+// IsSuccess returns true when this stream instances forbidden response has a 2xx status code
+func (o *StreamInstancesForbidden) IsSuccess() bool {
+	return false
+}
+
+// IsRedirect returns true when this stream instances forbidden response has a 3xx status code
+func (o *StreamInstancesForbidden) IsRedirect() bool {
+	return false
+}
+
+// IsClientError returns true when this stream instances forbidden response has a 4xx status code
+func (o *StreamInstancesForbidden) IsClientError() bool {
+	return true
+}
+
+// IsServerError returns true when this stream instances forbidden response has a 5xx status code
+func (o *StreamInstancesForbidden) IsServerError() bool {
+	return false
+}
+
+// IsCode returns true when this stream instances forbidden response a status code equal to that given
+func (o *StreamInstancesForbidden) IsCode(code int) bool {
+	return code == 403
+}
+
+// Code gets the status code for the stream instances forbidden response
+func (o *StreamInstancesForbidden) Code() int {
+	return 403
+}
+
+func (o *StreamInstancesForbidden) Error() string {
+	payload, _ := json.Marshal(o.Payload)
+	return fmt.Sprintf("[GET /stream/environments/{name}/instances][%d] streamInstancesForbidden %s", 403, payload)
+}
+
+func (o *StreamInstancesForbidden) String() string {
+	payload, _ := json.Marshal(o.Payload)
+	return fmt.Sprintf("[GET /stream/environments/{name}/instances][%d] streamInstancesForbidden %s", 403, payload)
+}
+
+func (o *StreamInstancesForbidden) GetPayload() string {
+	return o.Payload
+}
+
+func (o *StreamInstancesForbidden) readResponse(response runtime.ClientResponse, consumer runtime.Consumer, formats strfmt.Registry) error {
+
+	// response payload
+	if err := consumer.Consume(response.Body(), &o.Payload); err != nil && !stderrors.Is(err, io.EOF) {
+		return err
+	}
+
+	return nil
+}
+
 // NewStreamInstancesNotFound creates a StreamInstancesNotFound with default headers values
 func NewStreamInstancesNotFound() *StreamInstancesNotFound {
 	return &StreamInstancesNotFound{}
@@ -316,6 +412,270 @@ func (o *StreamInstancesNotFound) GetPayload() string {
 }
 
 func (o *StreamInstancesNotFound) readResponse(response runtime.ClientResponse, consumer runtime.Consumer, formats strfmt.Registry) error {
+
+	// response payload
+	if err := consumer.Consume(response.Body(), &o.Payload); err != nil && !stderrors.Is(err, io.EOF) {
+		return err
+	}
+
+	return nil
+}
+
+// NewStreamInstancesMethodNotAllowed creates a StreamInstancesMethodNotAllowed with default headers values
+func NewStreamInstancesMethodNotAllowed() *StreamInstancesMethodNotAllowed {
+	return &StreamInstancesMethodNotAllowed{}
+}
+
+// StreamInstancesMethodNotAllowed describes a response with status code 405, with default header values.
+//
+// The path, or the address (--read-only-bind), does not serve the method. The header Allow lists those that it serves.
+type StreamInstancesMethodNotAllowed struct {
+	Payload string
+}
+
+// IsSuccess returns true when this stream instances method not allowed response has a 2xx status code
+func (o *StreamInstancesMethodNotAllowed) IsSuccess() bool {
+	return false
+}
+
+// IsRedirect returns true when this stream instances method not allowed response has a 3xx status code
+func (o *StreamInstancesMethodNotAllowed) IsRedirect() bool {
+	return false
+}
+
+// IsClientError returns true when this stream instances method not allowed response has a 4xx status code
+func (o *StreamInstancesMethodNotAllowed) IsClientError() bool {
+	return true
+}
+
+// IsServerError returns true when this stream instances method not allowed response has a 5xx status code
+func (o *StreamInstancesMethodNotAllowed) IsServerError() bool {
+	return false
+}
+
+// IsCode returns true when this stream instances method not allowed response a status code equal to that given
+func (o *StreamInstancesMethodNotAllowed) IsCode(code int) bool {
+	return code == 405
+}
+
+// Code gets the status code for the stream instances method not allowed response
+func (o *StreamInstancesMethodNotAllowed) Code() int {
+	return 405
+}
+
+func (o *StreamInstancesMethodNotAllowed) Error() string {
+	payload, _ := json.Marshal(o.Payload)
+	return fmt.Sprintf("[GET /stream/environments/{name}/instances][%d] streamInstancesMethodNotAllowed %s", 405, payload)
+}
+
+func (o *StreamInstancesMethodNotAllowed) String() string {
+	payload, _ := json.Marshal(o.Payload)
+	return fmt.Sprintf("[GET /stream/environments/{name}/instances][%d] streamInstancesMethodNotAllowed %s", 405, payload)
+}
+
+func (o *StreamInstancesMethodNotAllowed) GetPayload() string {
+	return o.Payload
+}
+
+func (o *StreamInstancesMethodNotAllowed) readResponse(response runtime.ClientResponse, consumer runtime.Consumer, formats strfmt.Registry) error {
+
+	// response payload
+	if err := consumer.Consume(response.Body(), &o.Payload); err != nil && !stderrors.Is(err, io.EOF) {
+		return err
+	}
+
+	return nil
+}
+
+// NewStreamInstancesRequestTimeout creates a StreamInstancesRequestTimeout with default headers values
+func NewStreamInstancesRequestTimeout() *StreamInstancesRequestTimeout {
+	return &StreamInstancesRequestTimeout{}
+}
+
+// StreamInstancesRequestTimeout describes a response with status code 408, with default header values.
+//
+// The body did not arrive within 30 seconds.
+type StreamInstancesRequestTimeout struct {
+	Payload string
+}
+
+// IsSuccess returns true when this stream instances request timeout response has a 2xx status code
+func (o *StreamInstancesRequestTimeout) IsSuccess() bool {
+	return false
+}
+
+// IsRedirect returns true when this stream instances request timeout response has a 3xx status code
+func (o *StreamInstancesRequestTimeout) IsRedirect() bool {
+	return false
+}
+
+// IsClientError returns true when this stream instances request timeout response has a 4xx status code
+func (o *StreamInstancesRequestTimeout) IsClientError() bool {
+	return true
+}
+
+// IsServerError returns true when this stream instances request timeout response has a 5xx status code
+func (o *StreamInstancesRequestTimeout) IsServerError() bool {
+	return false
+}
+
+// IsCode returns true when this stream instances request timeout response a status code equal to that given
+func (o *StreamInstancesRequestTimeout) IsCode(code int) bool {
+	return code == 408
+}
+
+// Code gets the status code for the stream instances request timeout response
+func (o *StreamInstancesRequestTimeout) Code() int {
+	return 408
+}
+
+func (o *StreamInstancesRequestTimeout) Error() string {
+	payload, _ := json.Marshal(o.Payload)
+	return fmt.Sprintf("[GET /stream/environments/{name}/instances][%d] streamInstancesRequestTimeout %s", 408, payload)
+}
+
+func (o *StreamInstancesRequestTimeout) String() string {
+	payload, _ := json.Marshal(o.Payload)
+	return fmt.Sprintf("[GET /stream/environments/{name}/instances][%d] streamInstancesRequestTimeout %s", 408, payload)
+}
+
+func (o *StreamInstancesRequestTimeout) GetPayload() string {
+	return o.Payload
+}
+
+func (o *StreamInstancesRequestTimeout) readResponse(response runtime.ClientResponse, consumer runtime.Consumer, formats strfmt.Registry) error {
+
+	// response payload
+	if err := consumer.Consume(response.Body(), &o.Payload); err != nil && !stderrors.Is(err, io.EOF) {
+		return err
+	}
+
+	return nil
+}
+
+// NewStreamInstancesRequestEntityTooLarge creates a StreamInstancesRequestEntityTooLarge with default headers values
+func NewStreamInstancesRequestEntityTooLarge() *StreamInstancesRequestEntityTooLarge {
+	return &StreamInstancesRequestEntityTooLarge{}
+}
+
+// StreamInstancesRequestEntityTooLarge describes a response with status code 413, with default header values.
+//
+// The body is larger than 1 MiB.
+type StreamInstancesRequestEntityTooLarge struct {
+	Payload string
+}
+
+// IsSuccess returns true when this stream instances request entity too large response has a 2xx status code
+func (o *StreamInstancesRequestEntityTooLarge) IsSuccess() bool {
+	return false
+}
+
+// IsRedirect returns true when this stream instances request entity too large response has a 3xx status code
+func (o *StreamInstancesRequestEntityTooLarge) IsRedirect() bool {
+	return false
+}
+
+// IsClientError returns true when this stream instances request entity too large response has a 4xx status code
+func (o *StreamInstancesRequestEntityTooLarge) IsClientError() bool {
+	return true
+}
+
+// IsServerError returns true when this stream instances request entity too large response has a 5xx status code
+func (o *StreamInstancesRequestEntityTooLarge) IsServerError() bool {
+	return false
+}
+
+// IsCode returns true when this stream instances request entity too large response a status code equal to that given
+func (o *StreamInstancesRequestEntityTooLarge) IsCode(code int) bool {
+	return code == 413
+}
+
+// Code gets the status code for the stream instances request entity too large response
+func (o *StreamInstancesRequestEntityTooLarge) Code() int {
+	return 413
+}
+
+func (o *StreamInstancesRequestEntityTooLarge) Error() string {
+	payload, _ := json.Marshal(o.Payload)
+	return fmt.Sprintf("[GET /stream/environments/{name}/instances][%d] streamInstancesRequestEntityTooLarge %s", 413, payload)
+}
+
+func (o *StreamInstancesRequestEntityTooLarge) String() string {
+	payload, _ := json.Marshal(o.Payload)
+	return fmt.Sprintf("[GET /stream/environments/{name}/instances][%d] streamInstancesRequestEntityTooLarge %s", 413, payload)
+}
+
+func (o *StreamInstancesRequestEntityTooLarge) GetPayload() string {
+	return o.Payload
+}
+
+func (o *StreamInstancesRequestEntityTooLarge) readResponse(response runtime.ClientResponse, consumer runtime.Consumer, formats strfmt.Registry) error {
+
+	// response payload
+	if err := consumer.Consume(response.Body(), &o.Payload); err != nil && !stderrors.Is(err, io.EOF) {
+		return err
+	}
+
+	return nil
+}
+
+// NewStreamInstancesRequestHeaderFieldsTooLarge creates a StreamInstancesRequestHeaderFieldsTooLarge with default headers values
+func NewStreamInstancesRequestHeaderFieldsTooLarge() *StreamInstancesRequestHeaderFieldsTooLarge {
+	return &StreamInstancesRequestHeaderFieldsTooLarge{}
+}
+
+// StreamInstancesRequestHeaderFieldsTooLarge describes a response with status code 431, with default header values.
+//
+// The header is larger than 64 KiB. This error is always text.
+type StreamInstancesRequestHeaderFieldsTooLarge struct {
+	Payload string
+}
+
+// IsSuccess returns true when this stream instances request header fields too large response has a 2xx status code
+func (o *StreamInstancesRequestHeaderFieldsTooLarge) IsSuccess() bool {
+	return false
+}
+
+// IsRedirect returns true when this stream instances request header fields too large response has a 3xx status code
+func (o *StreamInstancesRequestHeaderFieldsTooLarge) IsRedirect() bool {
+	return false
+}
+
+// IsClientError returns true when this stream instances request header fields too large response has a 4xx status code
+func (o *StreamInstancesRequestHeaderFieldsTooLarge) IsClientError() bool {
+	return true
+}
+
+// IsServerError returns true when this stream instances request header fields too large response has a 5xx status code
+func (o *StreamInstancesRequestHeaderFieldsTooLarge) IsServerError() bool {
+	return false
+}
+
+// IsCode returns true when this stream instances request header fields too large response a status code equal to that given
+func (o *StreamInstancesRequestHeaderFieldsTooLarge) IsCode(code int) bool {
+	return code == 431
+}
+
+// Code gets the status code for the stream instances request header fields too large response
+func (o *StreamInstancesRequestHeaderFieldsTooLarge) Code() int {
+	return 431
+}
+
+func (o *StreamInstancesRequestHeaderFieldsTooLarge) Error() string {
+	payload, _ := json.Marshal(o.Payload)
+	return fmt.Sprintf("[GET /stream/environments/{name}/instances][%d] streamInstancesRequestHeaderFieldsTooLarge %s", 431, payload)
+}
+
+func (o *StreamInstancesRequestHeaderFieldsTooLarge) String() string {
+	payload, _ := json.Marshal(o.Payload)
+	return fmt.Sprintf("[GET /stream/environments/{name}/instances][%d] streamInstancesRequestHeaderFieldsTooLarge %s", 431, payload)
+}
+
+func (o *StreamInstancesRequestHeaderFieldsTooLarge) GetPayload() string {
+	return o.Payload
+}
+
+func (o *StreamInstancesRequestHeaderFieldsTooLarge) readResponse(response runtime.ClientResponse, consumer runtime.Consumer, formats strfmt.Registry) error {
 
 	// response payload
 	if err := consumer.Consume(response.Body(), &o.Payload); err != nil && !stderrors.Is(err, io.EOF) {

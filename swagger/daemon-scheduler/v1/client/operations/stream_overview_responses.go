@@ -38,6 +38,36 @@ func (o *StreamOverviewReader) ReadResponse(response runtime.ClientResponse, con
 			return nil, err
 		}
 		return nil, result
+	case 403:
+		result := NewStreamOverviewForbidden()
+		if err := result.readResponse(response, consumer, o.formats); err != nil {
+			return nil, err
+		}
+		return nil, result
+	case 405:
+		result := NewStreamOverviewMethodNotAllowed()
+		if err := result.readResponse(response, consumer, o.formats); err != nil {
+			return nil, err
+		}
+		return nil, result
+	case 408:
+		result := NewStreamOverviewRequestTimeout()
+		if err := result.readResponse(response, consumer, o.formats); err != nil {
+			return nil, err
+		}
+		return nil, result
+	case 413:
+		result := NewStreamOverviewRequestEntityTooLarge()
+		if err := result.readResponse(response, consumer, o.formats); err != nil {
+			return nil, err
+		}
+		return nil, result
+	case 431:
+		result := NewStreamOverviewRequestHeaderFieldsTooLarge()
+		if err := result.readResponse(response, consumer, o.formats); err != nil {
+			return nil, err
+		}
+		return nil, result
 	case 500:
 		result := NewStreamOverviewInternalServerError()
 		if err := result.readResponse(response, consumer, o.formats); err != nil {
@@ -244,6 +274,336 @@ func (o *StreamOverviewUnauthorized) GetPayload() string {
 }
 
 func (o *StreamOverviewUnauthorized) readResponse(response runtime.ClientResponse, consumer runtime.Consumer, formats strfmt.Registry) error {
+
+	// response payload
+	if err := consumer.Consume(response.Body(), &o.Payload); err != nil && !stderrors.Is(err, io.EOF) {
+		return err
+	}
+
+	return nil
+}
+
+// NewStreamOverviewForbidden creates a StreamOverviewForbidden with default headers values
+func NewStreamOverviewForbidden() *StreamOverviewForbidden {
+	return &StreamOverviewForbidden{}
+}
+
+// StreamOverviewForbidden describes a response with status code 403, with default header values.
+//
+// The role of the client does not allow the operation (--access-file).
+type StreamOverviewForbidden struct {
+	Payload string
+}
+
+// IsSuccess returns true when this stream overview forbidden response has a 2xx status code
+func (o *StreamOverviewForbidden) IsSuccess() bool {
+	return false
+}
+
+// IsRedirect returns true when this stream overview forbidden response has a 3xx status code
+func (o *StreamOverviewForbidden) IsRedirect() bool {
+	return false
+}
+
+// IsClientError returns true when this stream overview forbidden response has a 4xx status code
+func (o *StreamOverviewForbidden) IsClientError() bool {
+	return true
+}
+
+// IsServerError returns true when this stream overview forbidden response has a 5xx status code
+func (o *StreamOverviewForbidden) IsServerError() bool {
+	return false
+}
+
+// IsCode returns true when this stream overview forbidden response a status code equal to that given
+func (o *StreamOverviewForbidden) IsCode(code int) bool {
+	return code == 403
+}
+
+// Code gets the status code for the stream overview forbidden response
+func (o *StreamOverviewForbidden) Code() int {
+	return 403
+}
+
+func (o *StreamOverviewForbidden) Error() string {
+	payload, _ := json.Marshal(o.Payload)
+	return fmt.Sprintf("[GET /stream/overview][%d] streamOverviewForbidden %s", 403, payload)
+}
+
+func (o *StreamOverviewForbidden) String() string {
+	payload, _ := json.Marshal(o.Payload)
+	return fmt.Sprintf("[GET /stream/overview][%d] streamOverviewForbidden %s", 403, payload)
+}
+
+func (o *StreamOverviewForbidden) GetPayload() string {
+	return o.Payload
+}
+
+func (o *StreamOverviewForbidden) readResponse(response runtime.ClientResponse, consumer runtime.Consumer, formats strfmt.Registry) error {
+
+	// response payload
+	if err := consumer.Consume(response.Body(), &o.Payload); err != nil && !stderrors.Is(err, io.EOF) {
+		return err
+	}
+
+	return nil
+}
+
+// NewStreamOverviewMethodNotAllowed creates a StreamOverviewMethodNotAllowed with default headers values
+func NewStreamOverviewMethodNotAllowed() *StreamOverviewMethodNotAllowed {
+	return &StreamOverviewMethodNotAllowed{}
+}
+
+// StreamOverviewMethodNotAllowed describes a response with status code 405, with default header values.
+//
+// The path, or the address (--read-only-bind), does not serve the method. The header Allow lists those that it serves.
+type StreamOverviewMethodNotAllowed struct {
+	Payload string
+}
+
+// IsSuccess returns true when this stream overview method not allowed response has a 2xx status code
+func (o *StreamOverviewMethodNotAllowed) IsSuccess() bool {
+	return false
+}
+
+// IsRedirect returns true when this stream overview method not allowed response has a 3xx status code
+func (o *StreamOverviewMethodNotAllowed) IsRedirect() bool {
+	return false
+}
+
+// IsClientError returns true when this stream overview method not allowed response has a 4xx status code
+func (o *StreamOverviewMethodNotAllowed) IsClientError() bool {
+	return true
+}
+
+// IsServerError returns true when this stream overview method not allowed response has a 5xx status code
+func (o *StreamOverviewMethodNotAllowed) IsServerError() bool {
+	return false
+}
+
+// IsCode returns true when this stream overview method not allowed response a status code equal to that given
+func (o *StreamOverviewMethodNotAllowed) IsCode(code int) bool {
+	return code == 405
+}
+
+// Code gets the status code for the stream overview method not allowed response
+func (o *StreamOverviewMethodNotAllowed) Code() int {
+	return 405
+}
+
+func (o *StreamOverviewMethodNotAllowed) Error() string {
+	payload, _ := json.Marshal(o.Payload)
+	return fmt.Sprintf("[GET /stream/overview][%d] streamOverviewMethodNotAllowed %s", 405, payload)
+}
+
+func (o *StreamOverviewMethodNotAllowed) String() string {
+	payload, _ := json.Marshal(o.Payload)
+	return fmt.Sprintf("[GET /stream/overview][%d] streamOverviewMethodNotAllowed %s", 405, payload)
+}
+
+func (o *StreamOverviewMethodNotAllowed) GetPayload() string {
+	return o.Payload
+}
+
+func (o *StreamOverviewMethodNotAllowed) readResponse(response runtime.ClientResponse, consumer runtime.Consumer, formats strfmt.Registry) error {
+
+	// response payload
+	if err := consumer.Consume(response.Body(), &o.Payload); err != nil && !stderrors.Is(err, io.EOF) {
+		return err
+	}
+
+	return nil
+}
+
+// NewStreamOverviewRequestTimeout creates a StreamOverviewRequestTimeout with default headers values
+func NewStreamOverviewRequestTimeout() *StreamOverviewRequestTimeout {
+	return &StreamOverviewRequestTimeout{}
+}
+
+// StreamOverviewRequestTimeout describes a response with status code 408, with default header values.
+//
+// The body did not arrive within 30 seconds.
+type StreamOverviewRequestTimeout struct {
+	Payload string
+}
+
+// IsSuccess returns true when this stream overview request timeout response has a 2xx status code
+func (o *StreamOverviewRequestTimeout) IsSuccess() bool {
+	return false
+}
+
+// IsRedirect returns true when this stream overview request timeout response has a 3xx status code
+func (o *StreamOverviewRequestTimeout) IsRedirect() bool {
+	return false
+}
+
+// IsClientError returns true when this stream overview request timeout response has a 4xx status code
+func (o *StreamOverviewRequestTimeout) IsClientError() bool {
+	return true
+}
+
+// IsServerError returns true when this stream overview request timeout response has a 5xx status code
+func (o *StreamOverviewRequestTimeout) IsServerError() bool {
+	return false
+}
+
+// IsCode returns true when this stream overview request timeout response a status code equal to that given
+func (o *StreamOverviewRequestTimeout) IsCode(code int) bool {
+	return code == 408
+}
+
+// Code gets the status code for the stream overview request timeout response
+func (o *StreamOverviewRequestTimeout) Code() int {
+	return 408
+}
+
+func (o *StreamOverviewRequestTimeout) Error() string {
+	payload, _ := json.Marshal(o.Payload)
+	return fmt.Sprintf("[GET /stream/overview][%d] streamOverviewRequestTimeout %s", 408, payload)
+}
+
+func (o *StreamOverviewRequestTimeout) String() string {
+	payload, _ := json.Marshal(o.Payload)
+	return fmt.Sprintf("[GET /stream/overview][%d] streamOverviewRequestTimeout %s", 408, payload)
+}
+
+func (o *StreamOverviewRequestTimeout) GetPayload() string {
+	return o.Payload
+}
+
+func (o *StreamOverviewRequestTimeout) readResponse(response runtime.ClientResponse, consumer runtime.Consumer, formats strfmt.Registry) error {
+
+	// response payload
+	if err := consumer.Consume(response.Body(), &o.Payload); err != nil && !stderrors.Is(err, io.EOF) {
+		return err
+	}
+
+	return nil
+}
+
+// NewStreamOverviewRequestEntityTooLarge creates a StreamOverviewRequestEntityTooLarge with default headers values
+func NewStreamOverviewRequestEntityTooLarge() *StreamOverviewRequestEntityTooLarge {
+	return &StreamOverviewRequestEntityTooLarge{}
+}
+
+// StreamOverviewRequestEntityTooLarge describes a response with status code 413, with default header values.
+//
+// The body is larger than 1 MiB.
+type StreamOverviewRequestEntityTooLarge struct {
+	Payload string
+}
+
+// IsSuccess returns true when this stream overview request entity too large response has a 2xx status code
+func (o *StreamOverviewRequestEntityTooLarge) IsSuccess() bool {
+	return false
+}
+
+// IsRedirect returns true when this stream overview request entity too large response has a 3xx status code
+func (o *StreamOverviewRequestEntityTooLarge) IsRedirect() bool {
+	return false
+}
+
+// IsClientError returns true when this stream overview request entity too large response has a 4xx status code
+func (o *StreamOverviewRequestEntityTooLarge) IsClientError() bool {
+	return true
+}
+
+// IsServerError returns true when this stream overview request entity too large response has a 5xx status code
+func (o *StreamOverviewRequestEntityTooLarge) IsServerError() bool {
+	return false
+}
+
+// IsCode returns true when this stream overview request entity too large response a status code equal to that given
+func (o *StreamOverviewRequestEntityTooLarge) IsCode(code int) bool {
+	return code == 413
+}
+
+// Code gets the status code for the stream overview request entity too large response
+func (o *StreamOverviewRequestEntityTooLarge) Code() int {
+	return 413
+}
+
+func (o *StreamOverviewRequestEntityTooLarge) Error() string {
+	payload, _ := json.Marshal(o.Payload)
+	return fmt.Sprintf("[GET /stream/overview][%d] streamOverviewRequestEntityTooLarge %s", 413, payload)
+}
+
+func (o *StreamOverviewRequestEntityTooLarge) String() string {
+	payload, _ := json.Marshal(o.Payload)
+	return fmt.Sprintf("[GET /stream/overview][%d] streamOverviewRequestEntityTooLarge %s", 413, payload)
+}
+
+func (o *StreamOverviewRequestEntityTooLarge) GetPayload() string {
+	return o.Payload
+}
+
+func (o *StreamOverviewRequestEntityTooLarge) readResponse(response runtime.ClientResponse, consumer runtime.Consumer, formats strfmt.Registry) error {
+
+	// response payload
+	if err := consumer.Consume(response.Body(), &o.Payload); err != nil && !stderrors.Is(err, io.EOF) {
+		return err
+	}
+
+	return nil
+}
+
+// NewStreamOverviewRequestHeaderFieldsTooLarge creates a StreamOverviewRequestHeaderFieldsTooLarge with default headers values
+func NewStreamOverviewRequestHeaderFieldsTooLarge() *StreamOverviewRequestHeaderFieldsTooLarge {
+	return &StreamOverviewRequestHeaderFieldsTooLarge{}
+}
+
+// StreamOverviewRequestHeaderFieldsTooLarge describes a response with status code 431, with default header values.
+//
+// The header is larger than 64 KiB. This error is always text.
+type StreamOverviewRequestHeaderFieldsTooLarge struct {
+	Payload string
+}
+
+// IsSuccess returns true when this stream overview request header fields too large response has a 2xx status code
+func (o *StreamOverviewRequestHeaderFieldsTooLarge) IsSuccess() bool {
+	return false
+}
+
+// IsRedirect returns true when this stream overview request header fields too large response has a 3xx status code
+func (o *StreamOverviewRequestHeaderFieldsTooLarge) IsRedirect() bool {
+	return false
+}
+
+// IsClientError returns true when this stream overview request header fields too large response has a 4xx status code
+func (o *StreamOverviewRequestHeaderFieldsTooLarge) IsClientError() bool {
+	return true
+}
+
+// IsServerError returns true when this stream overview request header fields too large response has a 5xx status code
+func (o *StreamOverviewRequestHeaderFieldsTooLarge) IsServerError() bool {
+	return false
+}
+
+// IsCode returns true when this stream overview request header fields too large response a status code equal to that given
+func (o *StreamOverviewRequestHeaderFieldsTooLarge) IsCode(code int) bool {
+	return code == 431
+}
+
+// Code gets the status code for the stream overview request header fields too large response
+func (o *StreamOverviewRequestHeaderFieldsTooLarge) Code() int {
+	return 431
+}
+
+func (o *StreamOverviewRequestHeaderFieldsTooLarge) Error() string {
+	payload, _ := json.Marshal(o.Payload)
+	return fmt.Sprintf("[GET /stream/overview][%d] streamOverviewRequestHeaderFieldsTooLarge %s", 431, payload)
+}
+
+func (o *StreamOverviewRequestHeaderFieldsTooLarge) String() string {
+	payload, _ := json.Marshal(o.Payload)
+	return fmt.Sprintf("[GET /stream/overview][%d] streamOverviewRequestHeaderFieldsTooLarge %s", 431, payload)
+}
+
+func (o *StreamOverviewRequestHeaderFieldsTooLarge) GetPayload() string {
+	return o.Payload
+}
+
+func (o *StreamOverviewRequestHeaderFieldsTooLarge) readResponse(response runtime.ClientResponse, consumer runtime.Consumer, formats strfmt.Registry) error {
 
 	// response payload
 	if err := consumer.Consume(response.Body(), &o.Payload); err != nil && !stderrors.Is(err, io.EOF) {

@@ -64,6 +64,11 @@ UpdateEnvironmentParams contains all the parameters to send to the API endpoint
 */
 type UpdateEnvironmentParams struct {
 
+	// IdempotencyKey.
+	//
+	// A key of the client's choice, such as a UUID. A request that repeats the key within 24 hours is not executed again: it gets the first response, with the header Idempotent-Replayed. Dry runs and errors are not kept.
+	IdempotencyKey *string
+
 	// Body.
 	Body *models.UpdateEnvironmentRequest
 
@@ -139,6 +144,17 @@ func (o *UpdateEnvironmentParams) SetHTTPClient(client *http.Client) {
 	o.HTTPClient = client
 }
 
+// WithIdempotencyKey adds the idempotencyKey to the update environment params.
+func (o *UpdateEnvironmentParams) WithIdempotencyKey(idempotencyKey *string) *UpdateEnvironmentParams {
+	o.SetIdempotencyKey(idempotencyKey)
+	return o
+}
+
+// SetIdempotencyKey adds the idempotencyKey to the update environment params.
+func (o *UpdateEnvironmentParams) SetIdempotencyKey(idempotencyKey *string) {
+	o.IdempotencyKey = idempotencyKey
+}
+
 // WithBody adds the body to the update environment params.
 func (o *UpdateEnvironmentParams) WithBody(body *models.UpdateEnvironmentRequest) *UpdateEnvironmentParams {
 	o.SetBody(body)
@@ -189,6 +205,14 @@ func (o *UpdateEnvironmentParams) WriteToRequest(r runtime.ClientRequest, reg st
 		return err
 	}
 	var res []error
+
+	if o.IdempotencyKey != nil {
+
+		// header param Idempotency-Key
+		if err := r.SetHeaderParam("Idempotency-Key", *o.IdempotencyKey); err != nil {
+			return err
+		}
+	}
 	if o.Body != nil {
 		if err := r.SetBodyParam(o.Body); err != nil {
 			return err

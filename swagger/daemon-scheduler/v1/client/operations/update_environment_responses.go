@@ -9,8 +9,10 @@ import (
 	"io"
 
 	"github.com/blox/blox/swagger/daemon-scheduler/v1/models"
+	"github.com/go-openapi/errors"
 	"github.com/go-openapi/runtime"
 	"github.com/go-openapi/strfmt"
+	"github.com/go-openapi/swag/conv"
 )
 
 // UpdateEnvironmentReader is a Reader for the UpdateEnvironment structure.
@@ -39,14 +41,56 @@ func (o *UpdateEnvironmentReader) ReadResponse(response runtime.ClientResponse, 
 			return nil, err
 		}
 		return nil, result
+	case 403:
+		result := NewUpdateEnvironmentForbidden()
+		if err := result.readResponse(response, consumer, o.formats); err != nil {
+			return nil, err
+		}
+		return nil, result
 	case 404:
 		result := NewUpdateEnvironmentNotFound()
 		if err := result.readResponse(response, consumer, o.formats); err != nil {
 			return nil, err
 		}
 		return nil, result
+	case 405:
+		result := NewUpdateEnvironmentMethodNotAllowed()
+		if err := result.readResponse(response, consumer, o.formats); err != nil {
+			return nil, err
+		}
+		return nil, result
+	case 408:
+		result := NewUpdateEnvironmentRequestTimeout()
+		if err := result.readResponse(response, consumer, o.formats); err != nil {
+			return nil, err
+		}
+		return nil, result
 	case 409:
 		result := NewUpdateEnvironmentConflict()
+		if err := result.readResponse(response, consumer, o.formats); err != nil {
+			return nil, err
+		}
+		return nil, result
+	case 413:
+		result := NewUpdateEnvironmentRequestEntityTooLarge()
+		if err := result.readResponse(response, consumer, o.formats); err != nil {
+			return nil, err
+		}
+		return nil, result
+	case 422:
+		result := NewUpdateEnvironmentUnprocessableEntity()
+		if err := result.readResponse(response, consumer, o.formats); err != nil {
+			return nil, err
+		}
+		return nil, result
+	case 429:
+		result := NewUpdateEnvironmentTooManyRequests()
+		if err := result.readResponse(response, consumer, o.formats); err != nil {
+			return nil, err
+		}
+		return nil, result
+	case 431:
+		result := NewUpdateEnvironmentRequestHeaderFieldsTooLarge()
 		if err := result.readResponse(response, consumer, o.formats); err != nil {
 			return nil, err
 		}
@@ -77,6 +121,10 @@ func NewUpdateEnvironmentOK() *UpdateEnvironmentOK {
 //
 // The environment, with its new revision and token, or unchanged.
 type UpdateEnvironmentOK struct {
+
+	// Set to true if this is the response to an earlier request with the same Idempotency-Key.
+	IdempotentReplayed bool
+
 	Payload *models.Environment
 }
 
@@ -125,6 +173,17 @@ func (o *UpdateEnvironmentOK) GetPayload() *models.Environment {
 }
 
 func (o *UpdateEnvironmentOK) readResponse(response runtime.ClientResponse, consumer runtime.Consumer, formats strfmt.Registry) error {
+
+	// hydrates response header Idempotent-Replayed
+	hdrIdempotentReplayed := response.GetHeader("Idempotent-Replayed")
+
+	if hdrIdempotentReplayed != "" {
+		validempotentReplayed, err := conv.ConvertBool(hdrIdempotentReplayed)
+		if err != nil {
+			return errors.InvalidType("Idempotent-Replayed", "header", "bool", hdrIdempotentReplayed)
+		}
+		o.IdempotentReplayed = validempotentReplayed
+	}
 
 	o.Payload = new(models.Environment)
 
@@ -268,6 +327,72 @@ func (o *UpdateEnvironmentUnauthorized) readResponse(response runtime.ClientResp
 	return nil
 }
 
+// NewUpdateEnvironmentForbidden creates a UpdateEnvironmentForbidden with default headers values
+func NewUpdateEnvironmentForbidden() *UpdateEnvironmentForbidden {
+	return &UpdateEnvironmentForbidden{}
+}
+
+// UpdateEnvironmentForbidden describes a response with status code 403, with default header values.
+//
+// The role of the client does not allow the operation (--access-file), or a page of another site sent the request.
+type UpdateEnvironmentForbidden struct {
+	Payload string
+}
+
+// IsSuccess returns true when this update environment forbidden response has a 2xx status code
+func (o *UpdateEnvironmentForbidden) IsSuccess() bool {
+	return false
+}
+
+// IsRedirect returns true when this update environment forbidden response has a 3xx status code
+func (o *UpdateEnvironmentForbidden) IsRedirect() bool {
+	return false
+}
+
+// IsClientError returns true when this update environment forbidden response has a 4xx status code
+func (o *UpdateEnvironmentForbidden) IsClientError() bool {
+	return true
+}
+
+// IsServerError returns true when this update environment forbidden response has a 5xx status code
+func (o *UpdateEnvironmentForbidden) IsServerError() bool {
+	return false
+}
+
+// IsCode returns true when this update environment forbidden response a status code equal to that given
+func (o *UpdateEnvironmentForbidden) IsCode(code int) bool {
+	return code == 403
+}
+
+// Code gets the status code for the update environment forbidden response
+func (o *UpdateEnvironmentForbidden) Code() int {
+	return 403
+}
+
+func (o *UpdateEnvironmentForbidden) Error() string {
+	payload, _ := json.Marshal(o.Payload)
+	return fmt.Sprintf("[PATCH /environments/{name}][%d] updateEnvironmentForbidden %s", 403, payload)
+}
+
+func (o *UpdateEnvironmentForbidden) String() string {
+	payload, _ := json.Marshal(o.Payload)
+	return fmt.Sprintf("[PATCH /environments/{name}][%d] updateEnvironmentForbidden %s", 403, payload)
+}
+
+func (o *UpdateEnvironmentForbidden) GetPayload() string {
+	return o.Payload
+}
+
+func (o *UpdateEnvironmentForbidden) readResponse(response runtime.ClientResponse, consumer runtime.Consumer, formats strfmt.Registry) error {
+
+	// response payload
+	if err := consumer.Consume(response.Body(), &o.Payload); err != nil && !stderrors.Is(err, io.EOF) {
+		return err
+	}
+
+	return nil
+}
+
 // NewUpdateEnvironmentNotFound creates a UpdateEnvironmentNotFound with default headers values
 func NewUpdateEnvironmentNotFound() *UpdateEnvironmentNotFound {
 	return &UpdateEnvironmentNotFound{}
@@ -334,6 +459,138 @@ func (o *UpdateEnvironmentNotFound) readResponse(response runtime.ClientResponse
 	return nil
 }
 
+// NewUpdateEnvironmentMethodNotAllowed creates a UpdateEnvironmentMethodNotAllowed with default headers values
+func NewUpdateEnvironmentMethodNotAllowed() *UpdateEnvironmentMethodNotAllowed {
+	return &UpdateEnvironmentMethodNotAllowed{}
+}
+
+// UpdateEnvironmentMethodNotAllowed describes a response with status code 405, with default header values.
+//
+// The path, or the address (--read-only-bind), does not serve the method. The header Allow lists those that it serves.
+type UpdateEnvironmentMethodNotAllowed struct {
+	Payload string
+}
+
+// IsSuccess returns true when this update environment method not allowed response has a 2xx status code
+func (o *UpdateEnvironmentMethodNotAllowed) IsSuccess() bool {
+	return false
+}
+
+// IsRedirect returns true when this update environment method not allowed response has a 3xx status code
+func (o *UpdateEnvironmentMethodNotAllowed) IsRedirect() bool {
+	return false
+}
+
+// IsClientError returns true when this update environment method not allowed response has a 4xx status code
+func (o *UpdateEnvironmentMethodNotAllowed) IsClientError() bool {
+	return true
+}
+
+// IsServerError returns true when this update environment method not allowed response has a 5xx status code
+func (o *UpdateEnvironmentMethodNotAllowed) IsServerError() bool {
+	return false
+}
+
+// IsCode returns true when this update environment method not allowed response a status code equal to that given
+func (o *UpdateEnvironmentMethodNotAllowed) IsCode(code int) bool {
+	return code == 405
+}
+
+// Code gets the status code for the update environment method not allowed response
+func (o *UpdateEnvironmentMethodNotAllowed) Code() int {
+	return 405
+}
+
+func (o *UpdateEnvironmentMethodNotAllowed) Error() string {
+	payload, _ := json.Marshal(o.Payload)
+	return fmt.Sprintf("[PATCH /environments/{name}][%d] updateEnvironmentMethodNotAllowed %s", 405, payload)
+}
+
+func (o *UpdateEnvironmentMethodNotAllowed) String() string {
+	payload, _ := json.Marshal(o.Payload)
+	return fmt.Sprintf("[PATCH /environments/{name}][%d] updateEnvironmentMethodNotAllowed %s", 405, payload)
+}
+
+func (o *UpdateEnvironmentMethodNotAllowed) GetPayload() string {
+	return o.Payload
+}
+
+func (o *UpdateEnvironmentMethodNotAllowed) readResponse(response runtime.ClientResponse, consumer runtime.Consumer, formats strfmt.Registry) error {
+
+	// response payload
+	if err := consumer.Consume(response.Body(), &o.Payload); err != nil && !stderrors.Is(err, io.EOF) {
+		return err
+	}
+
+	return nil
+}
+
+// NewUpdateEnvironmentRequestTimeout creates a UpdateEnvironmentRequestTimeout with default headers values
+func NewUpdateEnvironmentRequestTimeout() *UpdateEnvironmentRequestTimeout {
+	return &UpdateEnvironmentRequestTimeout{}
+}
+
+// UpdateEnvironmentRequestTimeout describes a response with status code 408, with default header values.
+//
+// The body did not arrive within 30 seconds.
+type UpdateEnvironmentRequestTimeout struct {
+	Payload string
+}
+
+// IsSuccess returns true when this update environment request timeout response has a 2xx status code
+func (o *UpdateEnvironmentRequestTimeout) IsSuccess() bool {
+	return false
+}
+
+// IsRedirect returns true when this update environment request timeout response has a 3xx status code
+func (o *UpdateEnvironmentRequestTimeout) IsRedirect() bool {
+	return false
+}
+
+// IsClientError returns true when this update environment request timeout response has a 4xx status code
+func (o *UpdateEnvironmentRequestTimeout) IsClientError() bool {
+	return true
+}
+
+// IsServerError returns true when this update environment request timeout response has a 5xx status code
+func (o *UpdateEnvironmentRequestTimeout) IsServerError() bool {
+	return false
+}
+
+// IsCode returns true when this update environment request timeout response a status code equal to that given
+func (o *UpdateEnvironmentRequestTimeout) IsCode(code int) bool {
+	return code == 408
+}
+
+// Code gets the status code for the update environment request timeout response
+func (o *UpdateEnvironmentRequestTimeout) Code() int {
+	return 408
+}
+
+func (o *UpdateEnvironmentRequestTimeout) Error() string {
+	payload, _ := json.Marshal(o.Payload)
+	return fmt.Sprintf("[PATCH /environments/{name}][%d] updateEnvironmentRequestTimeout %s", 408, payload)
+}
+
+func (o *UpdateEnvironmentRequestTimeout) String() string {
+	payload, _ := json.Marshal(o.Payload)
+	return fmt.Sprintf("[PATCH /environments/{name}][%d] updateEnvironmentRequestTimeout %s", 408, payload)
+}
+
+func (o *UpdateEnvironmentRequestTimeout) GetPayload() string {
+	return o.Payload
+}
+
+func (o *UpdateEnvironmentRequestTimeout) readResponse(response runtime.ClientResponse, consumer runtime.Consumer, formats strfmt.Registry) error {
+
+	// response payload
+	if err := consumer.Consume(response.Body(), &o.Payload); err != nil && !stderrors.Is(err, io.EOF) {
+		return err
+	}
+
+	return nil
+}
+
 // NewUpdateEnvironmentConflict creates a UpdateEnvironmentConflict with default headers values
 func NewUpdateEnvironmentConflict() *UpdateEnvironmentConflict {
 	return &UpdateEnvironmentConflict{}
@@ -391,6 +648,270 @@ func (o *UpdateEnvironmentConflict) GetPayload() string {
 }
 
 func (o *UpdateEnvironmentConflict) readResponse(response runtime.ClientResponse, consumer runtime.Consumer, formats strfmt.Registry) error {
+
+	// response payload
+	if err := consumer.Consume(response.Body(), &o.Payload); err != nil && !stderrors.Is(err, io.EOF) {
+		return err
+	}
+
+	return nil
+}
+
+// NewUpdateEnvironmentRequestEntityTooLarge creates a UpdateEnvironmentRequestEntityTooLarge with default headers values
+func NewUpdateEnvironmentRequestEntityTooLarge() *UpdateEnvironmentRequestEntityTooLarge {
+	return &UpdateEnvironmentRequestEntityTooLarge{}
+}
+
+// UpdateEnvironmentRequestEntityTooLarge describes a response with status code 413, with default header values.
+//
+// The body is larger than 1 MiB.
+type UpdateEnvironmentRequestEntityTooLarge struct {
+	Payload string
+}
+
+// IsSuccess returns true when this update environment request entity too large response has a 2xx status code
+func (o *UpdateEnvironmentRequestEntityTooLarge) IsSuccess() bool {
+	return false
+}
+
+// IsRedirect returns true when this update environment request entity too large response has a 3xx status code
+func (o *UpdateEnvironmentRequestEntityTooLarge) IsRedirect() bool {
+	return false
+}
+
+// IsClientError returns true when this update environment request entity too large response has a 4xx status code
+func (o *UpdateEnvironmentRequestEntityTooLarge) IsClientError() bool {
+	return true
+}
+
+// IsServerError returns true when this update environment request entity too large response has a 5xx status code
+func (o *UpdateEnvironmentRequestEntityTooLarge) IsServerError() bool {
+	return false
+}
+
+// IsCode returns true when this update environment request entity too large response a status code equal to that given
+func (o *UpdateEnvironmentRequestEntityTooLarge) IsCode(code int) bool {
+	return code == 413
+}
+
+// Code gets the status code for the update environment request entity too large response
+func (o *UpdateEnvironmentRequestEntityTooLarge) Code() int {
+	return 413
+}
+
+func (o *UpdateEnvironmentRequestEntityTooLarge) Error() string {
+	payload, _ := json.Marshal(o.Payload)
+	return fmt.Sprintf("[PATCH /environments/{name}][%d] updateEnvironmentRequestEntityTooLarge %s", 413, payload)
+}
+
+func (o *UpdateEnvironmentRequestEntityTooLarge) String() string {
+	payload, _ := json.Marshal(o.Payload)
+	return fmt.Sprintf("[PATCH /environments/{name}][%d] updateEnvironmentRequestEntityTooLarge %s", 413, payload)
+}
+
+func (o *UpdateEnvironmentRequestEntityTooLarge) GetPayload() string {
+	return o.Payload
+}
+
+func (o *UpdateEnvironmentRequestEntityTooLarge) readResponse(response runtime.ClientResponse, consumer runtime.Consumer, formats strfmt.Registry) error {
+
+	// response payload
+	if err := consumer.Consume(response.Body(), &o.Payload); err != nil && !stderrors.Is(err, io.EOF) {
+		return err
+	}
+
+	return nil
+}
+
+// NewUpdateEnvironmentUnprocessableEntity creates a UpdateEnvironmentUnprocessableEntity with default headers values
+func NewUpdateEnvironmentUnprocessableEntity() *UpdateEnvironmentUnprocessableEntity {
+	return &UpdateEnvironmentUnprocessableEntity{}
+}
+
+// UpdateEnvironmentUnprocessableEntity describes a response with status code 422, with default header values.
+//
+// The Idempotency-Key belongs to another request.
+type UpdateEnvironmentUnprocessableEntity struct {
+	Payload string
+}
+
+// IsSuccess returns true when this update environment unprocessable entity response has a 2xx status code
+func (o *UpdateEnvironmentUnprocessableEntity) IsSuccess() bool {
+	return false
+}
+
+// IsRedirect returns true when this update environment unprocessable entity response has a 3xx status code
+func (o *UpdateEnvironmentUnprocessableEntity) IsRedirect() bool {
+	return false
+}
+
+// IsClientError returns true when this update environment unprocessable entity response has a 4xx status code
+func (o *UpdateEnvironmentUnprocessableEntity) IsClientError() bool {
+	return true
+}
+
+// IsServerError returns true when this update environment unprocessable entity response has a 5xx status code
+func (o *UpdateEnvironmentUnprocessableEntity) IsServerError() bool {
+	return false
+}
+
+// IsCode returns true when this update environment unprocessable entity response a status code equal to that given
+func (o *UpdateEnvironmentUnprocessableEntity) IsCode(code int) bool {
+	return code == 422
+}
+
+// Code gets the status code for the update environment unprocessable entity response
+func (o *UpdateEnvironmentUnprocessableEntity) Code() int {
+	return 422
+}
+
+func (o *UpdateEnvironmentUnprocessableEntity) Error() string {
+	payload, _ := json.Marshal(o.Payload)
+	return fmt.Sprintf("[PATCH /environments/{name}][%d] updateEnvironmentUnprocessableEntity %s", 422, payload)
+}
+
+func (o *UpdateEnvironmentUnprocessableEntity) String() string {
+	payload, _ := json.Marshal(o.Payload)
+	return fmt.Sprintf("[PATCH /environments/{name}][%d] updateEnvironmentUnprocessableEntity %s", 422, payload)
+}
+
+func (o *UpdateEnvironmentUnprocessableEntity) GetPayload() string {
+	return o.Payload
+}
+
+func (o *UpdateEnvironmentUnprocessableEntity) readResponse(response runtime.ClientResponse, consumer runtime.Consumer, formats strfmt.Registry) error {
+
+	// response payload
+	if err := consumer.Consume(response.Body(), &o.Payload); err != nil && !stderrors.Is(err, io.EOF) {
+		return err
+	}
+
+	return nil
+}
+
+// NewUpdateEnvironmentTooManyRequests creates a UpdateEnvironmentTooManyRequests with default headers values
+func NewUpdateEnvironmentTooManyRequests() *UpdateEnvironmentTooManyRequests {
+	return &UpdateEnvironmentTooManyRequests{}
+}
+
+// UpdateEnvironmentTooManyRequests describes a response with status code 429, with default header values.
+//
+// 10,000 Idempotency-Keys are in use. Retry after the seconds in Retry-After, or without a key.
+type UpdateEnvironmentTooManyRequests struct {
+	Payload string
+}
+
+// IsSuccess returns true when this update environment too many requests response has a 2xx status code
+func (o *UpdateEnvironmentTooManyRequests) IsSuccess() bool {
+	return false
+}
+
+// IsRedirect returns true when this update environment too many requests response has a 3xx status code
+func (o *UpdateEnvironmentTooManyRequests) IsRedirect() bool {
+	return false
+}
+
+// IsClientError returns true when this update environment too many requests response has a 4xx status code
+func (o *UpdateEnvironmentTooManyRequests) IsClientError() bool {
+	return true
+}
+
+// IsServerError returns true when this update environment too many requests response has a 5xx status code
+func (o *UpdateEnvironmentTooManyRequests) IsServerError() bool {
+	return false
+}
+
+// IsCode returns true when this update environment too many requests response a status code equal to that given
+func (o *UpdateEnvironmentTooManyRequests) IsCode(code int) bool {
+	return code == 429
+}
+
+// Code gets the status code for the update environment too many requests response
+func (o *UpdateEnvironmentTooManyRequests) Code() int {
+	return 429
+}
+
+func (o *UpdateEnvironmentTooManyRequests) Error() string {
+	payload, _ := json.Marshal(o.Payload)
+	return fmt.Sprintf("[PATCH /environments/{name}][%d] updateEnvironmentTooManyRequests %s", 429, payload)
+}
+
+func (o *UpdateEnvironmentTooManyRequests) String() string {
+	payload, _ := json.Marshal(o.Payload)
+	return fmt.Sprintf("[PATCH /environments/{name}][%d] updateEnvironmentTooManyRequests %s", 429, payload)
+}
+
+func (o *UpdateEnvironmentTooManyRequests) GetPayload() string {
+	return o.Payload
+}
+
+func (o *UpdateEnvironmentTooManyRequests) readResponse(response runtime.ClientResponse, consumer runtime.Consumer, formats strfmt.Registry) error {
+
+	// response payload
+	if err := consumer.Consume(response.Body(), &o.Payload); err != nil && !stderrors.Is(err, io.EOF) {
+		return err
+	}
+
+	return nil
+}
+
+// NewUpdateEnvironmentRequestHeaderFieldsTooLarge creates a UpdateEnvironmentRequestHeaderFieldsTooLarge with default headers values
+func NewUpdateEnvironmentRequestHeaderFieldsTooLarge() *UpdateEnvironmentRequestHeaderFieldsTooLarge {
+	return &UpdateEnvironmentRequestHeaderFieldsTooLarge{}
+}
+
+// UpdateEnvironmentRequestHeaderFieldsTooLarge describes a response with status code 431, with default header values.
+//
+// The header is larger than 64 KiB. This error is always text.
+type UpdateEnvironmentRequestHeaderFieldsTooLarge struct {
+	Payload string
+}
+
+// IsSuccess returns true when this update environment request header fields too large response has a 2xx status code
+func (o *UpdateEnvironmentRequestHeaderFieldsTooLarge) IsSuccess() bool {
+	return false
+}
+
+// IsRedirect returns true when this update environment request header fields too large response has a 3xx status code
+func (o *UpdateEnvironmentRequestHeaderFieldsTooLarge) IsRedirect() bool {
+	return false
+}
+
+// IsClientError returns true when this update environment request header fields too large response has a 4xx status code
+func (o *UpdateEnvironmentRequestHeaderFieldsTooLarge) IsClientError() bool {
+	return true
+}
+
+// IsServerError returns true when this update environment request header fields too large response has a 5xx status code
+func (o *UpdateEnvironmentRequestHeaderFieldsTooLarge) IsServerError() bool {
+	return false
+}
+
+// IsCode returns true when this update environment request header fields too large response a status code equal to that given
+func (o *UpdateEnvironmentRequestHeaderFieldsTooLarge) IsCode(code int) bool {
+	return code == 431
+}
+
+// Code gets the status code for the update environment request header fields too large response
+func (o *UpdateEnvironmentRequestHeaderFieldsTooLarge) Code() int {
+	return 431
+}
+
+func (o *UpdateEnvironmentRequestHeaderFieldsTooLarge) Error() string {
+	payload, _ := json.Marshal(o.Payload)
+	return fmt.Sprintf("[PATCH /environments/{name}][%d] updateEnvironmentRequestHeaderFieldsTooLarge %s", 431, payload)
+}
+
+func (o *UpdateEnvironmentRequestHeaderFieldsTooLarge) String() string {
+	payload, _ := json.Marshal(o.Payload)
+	return fmt.Sprintf("[PATCH /environments/{name}][%d] updateEnvironmentRequestHeaderFieldsTooLarge %s", 431, payload)
+}
+
+func (o *UpdateEnvironmentRequestHeaderFieldsTooLarge) GetPayload() string {
+	return o.Payload
+}
+
+func (o *UpdateEnvironmentRequestHeaderFieldsTooLarge) readResponse(response runtime.ClientResponse, consumer runtime.Consumer, formats strfmt.Registry) error {
 
 	// response payload
 	if err := consumer.Consume(response.Body(), &o.Payload); err != nil && !stderrors.Is(err, io.EOF) {
