@@ -28,20 +28,21 @@ func (h *handler) changeEnvironment(
 	if !environment.IsAddressableName(name) {
 		return environment.Environment{}, environment.NotFound(name)
 	}
-	previousVersion := int64(0)
+	var before environment.Environment
 	e, err := h.updateVerified(r, name, render, func(e environment.Environment) (environment.Environment, error) {
-		previousVersion = e.StoredVersion
+		before = e
 		return change(e)
 	})
-	if err != nil || e.StoredVersion == previousVersion {
+	if err != nil || e.StoredVersion == before.StoredVersion {
 		return e, err
 	}
-	event.Environment = name
+	event.Environment, event.Cluster = name, e.Cluster
 	if d, ok := e.InProgress(); ok && event.Deployment == "" {
 		event.Deployment = d.ID
 	}
 	d := e.Deployments[event.Deployment]
 	event.TaskDefinition = d.TaskDefinition
+	event.Changes = stateChanges(before, e, event.Deployment)
 	if event.Action == environment.EventDeploymentPromoted {
 		event.Reason = e.PromotionText(d)
 	}

@@ -6,6 +6,7 @@ import (
 	"net/http"
 	"reflect"
 	"slices"
+	"strconv"
 	"strings"
 	"time"
 
@@ -27,9 +28,33 @@ func (h *handler) recordRevision(r *http.Request, before, after environment.Envi
 		action = environment.EventEnvironmentCreated
 	}
 	h.record(r, environment.Event{
-		Action: action, Environment: after.Name, TaskDefinition: after.DesiredTaskDefinition,
+		Action: action, Environment: after.Name, Cluster: after.Cluster, TaskDefinition: after.DesiredTaskDefinition,
 		Changes: specChanges(before, after),
 	})
+}
+
+// stateChanges returns how a request changed the status of an environment, its current deployment, and the deployment
+// with the id.
+func stateChanges(before, after environment.Environment, id string) (changes []environment.FieldChange) {
+	add := func(field, before, after string) {
+		if before != after {
+			changes = append(changes, environment.FieldChange{Field: field, Before: before, After: after})
+		}
+	}
+	add("status", string(before.Phase()), string(after.Phase()))
+	if d, ok := after.Current(); ok {
+		previous, existed := before.Current()
+		revision := ""
+		if existed {
+			revision = strconv.Itoa(previous.RevisionNumber())
+		}
+		add("revision", revision, strconv.Itoa(d.RevisionNumber()))
+		add("taskDefinition", previous.TaskDefinition, d.TaskDefinition)
+	}
+	if d, existed := before.Deployments[id]; existed {
+		add("rolloutState", string(d.Rollout()), string(after.Deployments[id].Rollout()))
+	}
+	return changes
 }
 
 // specChanges returns the settings in which two revisions differ, by the names of the API's fields.

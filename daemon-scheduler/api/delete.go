@@ -47,12 +47,14 @@ func (h *handler) deleteEnvironment(w http.ResponseWriter, r *http.Request) erro
 func (h *handler) deleteRecord(r *http.Request, name string) error {
 	ctx, cancel := withStoreTimeout(r)
 	defer cancel()
-	_, getErr := h.Store.Get(ctx, name)
+	e, getErr := h.Store.Get(ctx, name)
 	if err := h.Store.Delete(ctx, name); err != nil {
 		return err
 	}
 	if getErr == nil {
-		h.record(r, environment.Event{Action: environment.EventEnvironmentDeleted, Environment: name})
+		h.record(r, environment.Event{
+			Action: environment.EventEnvironmentDeleted, Environment: name, Cluster: e.Cluster,
+		})
 		httpserver.RequestLog(h.Log, r).WithField("environment", name).Info("environment deleted")
 	}
 	return nil
@@ -62,16 +64,19 @@ func (h *handler) deleteRecord(r *http.Request, name string) error {
 func (h *handler) requestDeletion(r *http.Request, name string) error {
 	ctx, cancel := withStoreTimeout(r)
 	defer cancel()
-	requested := false
-	_, err := h.update(ctx, name, nil, func(e environment.Environment) (environment.Environment, error) {
-		requested = !e.IsDeleting()
+	var before environment.Environment
+	e, err := h.update(ctx, name, nil, func(e environment.Environment) (environment.Environment, error) {
+		before = e
 		return e.Delete(time.Now()), nil
 	})
 	if err != nil && !errors.Is(err, environment.ErrNotFound) {
 		return err
 	}
-	if err == nil && requested {
-		h.record(r, environment.Event{Action: environment.EventEnvironmentDeletionRequested, Environment: name})
+	if err == nil && !before.IsDeleting() {
+		h.record(r, environment.Event{
+			Action: environment.EventEnvironmentDeletionRequested, Environment: name, Cluster: e.Cluster,
+			Changes: stateChanges(before, e, ""),
+		})
 		httpserver.RequestLog(h.Log, r).WithField("environment", name).Info("environment deletion requested")
 	}
 	return nil

@@ -39,13 +39,17 @@ func (h *handler) createDeployment(w http.ResponseWriter, r *http.Request) error
 	render := func(_ context.Context, e environment.Environment) (any, error) {
 		return showDeployment(e, e.Deployments[id], nil, h.Status.Counts(e)), nil
 	}
-	e, err := h.updateVerified(r, name, render, deploy)
+	var before environment.Environment
+	e, err := h.updateVerified(r, name, render, func(e environment.Environment) (environment.Environment, error) {
+		before = e
+		return deploy(e)
+	})
 	if err != nil {
 		return err
 	}
 	h.record(r, environment.Event{
-		Action: environment.EventDeploymentCreated, Environment: name, Deployment: id,
-		TaskDefinition: e.Deployments[id].TaskDefinition,
+		Action: environment.EventDeploymentCreated, Environment: name, Cluster: e.Cluster, Deployment: id,
+		TaskDefinition: e.Deployments[id].TaskDefinition, Changes: stateChanges(before, e, id),
 	})
 	h.logChange(r, e, id, "deployment created")
 	return h.respond(w, r, e, render)

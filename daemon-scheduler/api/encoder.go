@@ -7,6 +7,7 @@ import (
 	"github.com/go-openapi/swag/conv"
 
 	"github.com/blox/blox/daemon-scheduler/environment"
+	"github.com/blox/blox/daemon-scheduler/events"
 	"github.com/blox/blox/daemon-scheduler/status"
 	"github.com/blox/blox/internal/httpserver"
 	"github.com/blox/blox/internal/version"
@@ -61,6 +62,13 @@ func (Encoder) EnvironmentDeleted(name string) []byte {
 // Event implements status.Encoder.
 func (Encoder) Event(event environment.Event) []byte {
 	return httpserver.EncodeJSON(models.OverviewLine{Event: showEvent(event)})
+}
+
+// EncodeEvent encodes an event with its version, as a line of the stream of events.
+func EncodeEvent(event environment.Event) []byte {
+	shown := showEvent(event)
+	shown.Metadata = eventMetadata(events.PositionOf(event))
+	return httpserver.EncodeJSON(shown)
 }
 
 // Readiness implements status.Encoder.
@@ -126,6 +134,7 @@ func showEvent(e environment.Event) *models.Event {
 		FirstSeenAt:    timePointer(e.FirstSeenAt),
 		Action:         conv.Pointer(string(e.Action)),
 		Environment:    &e.Environment,
+		Cluster:        e.Cluster,
 		Deployment:     e.Deployment,
 		TaskDefinition: e.TaskDefinition,
 		Reason:         e.Reason,
@@ -138,7 +147,9 @@ func showEvent(e environment.Event) *models.Event {
 		m.Changes = append(m.Changes, &models.FieldChange{Field: &c.Field, Before: c.Before, After: c.After})
 	}
 	for _, i := range slices.Backward(e.Instances) {
-		m.Instances = append(m.Instances, &models.EventInstance{ContainerInstance: &i.Instance, Task: i.Task})
+		m.Instances = append(m.Instances, &models.EventInstance{
+			ContainerInstance: &i.Instance, Task: i.Task, ReplacedTask: i.ReplacedTask,
+		})
 	}
 	return m
 }

@@ -5,6 +5,7 @@ import (
 	"net/http"
 
 	"github.com/blox/blox/daemon-scheduler/environment"
+	"github.com/blox/blox/daemon-scheduler/events"
 	"github.com/blox/blox/daemon-scheduler/store"
 	"github.com/blox/blox/internal/httpserver"
 )
@@ -68,6 +69,11 @@ var errorResponses = []httpserver.ErrorResponse{
 		Text: "At least one of the filters provided is specified multiple times",
 	},
 	{Err: errCluster, Status: badRequest, Code: "InvalidCluster", Text: "Invalid cluster ARN or name"},
+	{
+		Err: events.ErrPosition, Status: badRequest, Code: "EntityVersionOutOfRange",
+		Text: "Entity version is out of range",
+		Hint: "List the events again, and stream from the version of the list.",
+	},
 	{
 		Err: environment.ErrTokenMissing, Status: badRequest, Code: "DeploymentTokenMissing",
 		Hint: "GET the environment returns its current deploymentToken.",

@@ -13,11 +13,6 @@ import (
 	"github.com/blox/blox/internal/httpstream"
 )
 
-const (
-	defaultEvents = 100 // in a response if the request has no limit
-	maxEvents     = 1000
-)
-
 // invalidParameter returns the error of a query parameter. Accepted completes the sentence "must be …".
 func invalidParameter(name, value, accepted string) error {
 	return &invalid{
@@ -69,28 +64,6 @@ func groupByParameter(r *http.Request) (environment.Grouping, error) {
 		return "", invalidParameter("groupBy", value, environment.AcceptedGroupings)
 	}
 	return groupBy, nil
-}
-
-// limitParameter reads the maximum number of events in a response.
-func limitParameter(r *http.Request) (int, error) {
-	value := r.URL.Query().Get("limit")
-	if value == "" {
-		return defaultEvents, nil
-	}
-	limit, err := strconv.Atoi(value)
-	if err != nil || limit < 1 || limit > maxEvents {
-		return 0, invalidParameter("limit", value, fmt.Sprintf("1 to %d", maxEvents))
-	}
-	return limit, nil
-}
-
-// environmentParameter reads the name of an environment, which may not exist; empty if the parameter is missing.
-func environmentParameter(r *http.Request) (string, error) {
-	name := r.URL.Query().Get("environment")
-	if name != "" && !environment.IsName(name) {
-		return "", invalidParameter("environment", name, "1 to 30 letters, digits, hyphens and underscores")
-	}
-	return name, nil
 }
 
 // stopKind reads how a deployment is stopped; StopRollback if the parameter is missing.

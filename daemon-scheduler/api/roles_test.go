@@ -35,6 +35,7 @@ var operationRoles = map[string]access.Role{
 	"streamInstances":    access.Viewer,
 	"streamOverview":     access.Viewer,
 	"listEvents":         access.Viewer,
+	"streamEvents":       access.Viewer,
 
 	"updateEnvironment":   access.Operator,
 	"rollbackEnvironment": access.Operator,

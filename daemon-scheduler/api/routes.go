@@ -55,7 +55,8 @@ func (h *handler) routes() map[string]route {
 		"GET /v1/stream/environments":                       strict(h.streamEnvironments, "cluster", "deleted", "heartbeat"),
 		"GET /v1/stream/environments/{name}/instances":      strict(h.streamInstances, "heartbeat", "groupBy"),
 		"GET /v1/stream/overview":                           strict(h.streamOverview, "heartbeat"),
-		"GET /v1/events":                                    strict(h.listEvents, "environment", "limit"),
+		"GET /v1/events":                                    strict(h.listEvents, listEventFilters...),
+		"GET /v1/stream/events":                             strict(h.streamEvents, streamEventFilters...),
 	}
 }
 

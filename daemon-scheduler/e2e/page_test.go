@@ -121,8 +121,8 @@ func TestPage_ShowsChanges(t *testing.T) {
 	p.await(containsText("reason-rows", "Disconnected") + " && " +
 		containsText("reason-rows", "The instance is DRAINING."))
 	require.NoError(t, d.sim.KillTask(d.liveTasks(id)[instances[2]][0].ARN, 1))
-	p.await(`[...document.querySelectorAll("#events strong")].filter((s) => s.textContent.startsWith("Started ` +
-		`agent:1")).length > 1`)
+	p.await(containsText("events", "1 task of agent:1 failed") + " && " +
+		containsText("events", "Replaced 1 task by agent:1"))
 	p.awaitCounts(d, map[string]int{"running": 5, "draining": 1, "disconnected": 1})
 
 	// The page shows why a rollout failed.

@@ -53,8 +53,14 @@ func (r *reconciliation) confirm(ctx context.Context, actions []planner.Action) 
 		}
 		confirmed = append(confirmed, r.confirmLaunch(a, found))
 	}
-	if err := r.commitLaunches(ctx, store.Changes{Put: confirmed}); err != nil || undecided == 0 {
+	if err := r.commitLaunches(ctx, store.Changes{Put: confirmed}); err != nil {
 		return err
+	}
+	for _, l := range confirmed {
+		r.recordTaskFailure(l)
+	}
+	if undecided == 0 {
+		return nil
 	}
 	return fmt.Errorf("confirm %d launches: %w", undecided, errListedButMissing)
 }

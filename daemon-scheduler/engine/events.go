@@ -12,7 +12,8 @@ func (r *reconciliation) recordEvent(event environment.Event) {
 	if r.RecordEvent == nil {
 		return
 	}
-	event.Environment, event.LastSeenAt = r.env.Name, time.Now().UTC()
+	event.Environment, event.Cluster = r.env.Name, r.env.Cluster
+	event.LastSeenAt = time.Now().UTC()
 	r.RecordEvent(event)
 }
 
@@ -21,17 +22,43 @@ func (r *reconciliation) recordStartEvents(starts []planner.Action, known []envi
 	reasons := make(map[string]string, len(starts)) // by instance ARN
 	for _, a := range starts {
 		reasons[a.Instance] = a.Reason
+		r.recordTaskFailure(a.Launch)
 	}
 	for _, l := range known {
+		instance := environment.EventInstance{Instance: l.Instance, Task: l.Task}
 		event := environment.Event{
 			Action: environment.EventTaskStarted, Deployment: l.Deployment, TaskDefinition: l.TaskDefinition,
 			Reason: reasons[l.Instance], Count: 1,
-			Instances: []environment.EventInstance{{Instance: l.Instance, Task: l.Task}},
 		}
-		if l.State == environment.LaunchFailed {
+		switch previous := r.launches[l.Instance].Task; {
+		case l.State == environment.LaunchFailed:
 			event.Action, event.Reason, event.Detail = environment.EventTaskStartFailed, l.Reason, l.Detail
+		case previous != "" && previous != l.Task:
+			event.Action, instance.ReplacedTask = environment.EventTaskReplaced, previous
 		}
+		event.Instances = []environment.EventInstance{instance}
 		r.recordEvent(event)
+	}
+}
+
+// recordTaskFailure records an event if the launch record next follows one whose task has stopped by itself.
+func (r *reconciliation) recordTaskFailure(next environment.Launch) {
+	previous := r.launches[next.Instance]
+	if previous.State != environment.LaunchStarted || previous.Task == "" || next.State == environment.LaunchStarted {
+		return
+	}
+	detail, failed := next.Detail, next.TaskFailures > previous.TaskFailures
+	for _, t := range r.tasks {
+		if t.ARN == previous.Task {
+			detail, failed = planner.StopDetail(t), !t.Live() && planner.TaskFailed(t)
+		}
+	}
+	if failed {
+		r.recordEvent(environment.Event{
+			Action: environment.EventTaskFailed, Deployment: previous.Deployment, TaskDefinition: previous.TaskDefinition,
+			Reason: "The task stopped by itself.", Detail: detail, Count: 1,
+			Instances: []environment.EventInstance{{Instance: next.Instance, Task: previous.Task}},
+		})
 	}
 }
 

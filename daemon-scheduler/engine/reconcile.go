@@ -254,7 +254,13 @@ func (r *reconciliation) recordLaunches(ctx context.Context, records, forgets []
 	for _, a := range forgets {
 		drop = append(drop, a.Launch)
 	}
-	return r.commitLaunches(ctx, store.Changes{Put: put, Delete: drop})
+	if err := r.commitLaunches(ctx, store.Changes{Put: put, Delete: drop}); err != nil {
+		return err
+	}
+	for _, l := range put {
+		r.recordTaskFailure(l)
+	}
+	return nil
 }
 
 // commitLaunches writes and removes the launch records of c, in as many transactions as that takes.

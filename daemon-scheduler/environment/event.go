@@ -11,6 +11,8 @@ type EventAction string
 // What the leader does, and what becomes of deployments.
 const (
 	EventTaskStarted          EventAction = "taskStarted"
+	EventTaskReplaced         EventAction = "taskReplaced"    // started in place of an earlier task on the instance
+	EventTaskFailed           EventAction = "taskFailed"      // the task stopped by itself
 	EventTaskStartFailed      EventAction = "taskStartFailed" // ECS refused the start
 	EventTaskStopped          EventAction = "taskStopped"
 	EventTaskStopFailed       EventAction = "taskStopFailed"     // ECS refused the stop
@@ -40,6 +42,27 @@ const (
 	EventEnvironmentDeletionRequested EventAction = "environmentDeletionRequested"
 )
 
+// EventActions are all actions, in the order of their documentation.
+var EventActions = []EventAction{
+	EventTaskStarted, EventTaskReplaced, EventTaskFailed, EventTaskStartFailed, EventTaskStopped, EventTaskStopFailed,
+	EventPhantomTaskIgnored, EventDeploymentStarted, EventCanaryStepPromoted, EventDeploymentCompleted,
+	EventDeploymentFailed, EventDeploymentRolledBack, EventEnvironmentDeleted, EventConditionAppeared,
+	EventConditionCleared, EventsDropped, EventEnvironmentCreated, EventEnvironmentUpdated, EventDeploymentCreated,
+	EventEnvironmentPaused, EventEnvironmentResumed, EventRollbackRequested, EventDeploymentStopped,
+	EventDeploymentPromoted, EventTakeoverCancelled, EventEnvironmentDeletionRequested,
+}
+
+// Repeats reports whether events of the action are about tasks or conditions. They can be many, and similar ones are
+// merged; all others are few: the changes of environments and deployments.
+func (a EventAction) Repeats() bool {
+	switch a {
+	case EventTaskStarted, EventTaskReplaced, EventTaskFailed, EventTaskStartFailed, EventTaskStopped,
+		EventTaskStopFailed, EventPhantomTaskIgnored, EventConditionAppeared, EventConditionCleared:
+		return true
+	}
+	return false
+}
+
 // Event is a service event, as in ECS: what the leader did or a user requested, and why. People read events; the
 // scheduler does not depend on them.
 type Event struct {
@@ -48,6 +71,7 @@ type Event struct {
 	FirstSeenAt    time.Time `json:",omitzero"` // of merged events, the first; zero if nothing was merged
 	Action         EventAction
 	Environment    string        `json:",omitempty"` // name
+	Cluster        string        `json:",omitempty"` // ARN
 	Deployment     string        `json:",omitempty"` // id
 	TaskDefinition string        `json:",omitempty"` // ARN
 	Reason         string        `json:",omitempty"`
@@ -56,6 +80,17 @@ type Event struct {
 	Changes        []FieldChange `json:",omitempty"`
 	Count          int           `json:",omitempty"` // container instances, repetitions of a condition, or dropped events
 	Instances      []EventInstance
+	// Revision is that of the write to etcd in which the event changed last. In a record, 0 means the record's own.
+	Revision int64 `json:",omitempty"`
+	Index    int   `json:"-"` // the event's place in its batch
+}
+
+// HappenedAt returns when the event happened, or the first of merged ones. Merging does not change it.
+func (e Event) HappenedAt() time.Time {
+	if e.FirstSeenAt.IsZero() {
+		return e.LastSeenAt
+	}
+	return e.FirstSeenAt
 }
 
 // FieldChange is a changed setting of an environment, by the name of the API's field.
@@ -67,8 +102,9 @@ type FieldChange struct {
 
 // EventInstance is a container instance that an event covers.
 type EventInstance struct {
-	Instance string // ARN
-	Task     string `json:",omitempty"` // ARN
+	Instance     string // ARN
+	Task         string `json:",omitempty"` // ARN
+	ReplacedTask string `json:",omitempty"` // ARN of the earlier task in whose place Task was started
 }
 
 const (
@@ -87,6 +123,7 @@ func (e Event) Merge(other Event) (Event, bool) {
 		e.FirstSeenAt = e.LastSeenAt
 	}
 	e.LastSeenAt = other.LastSeenAt
+	e.Revision = 0
 	e.Count += other.Count
 	all := append(append([]EventInstance{}, e.Instances...), other.Instances...)
 	e.Instances = lastInstances(all)

@@ -3,42 +3,52 @@ package events
 
 import (
 	"context"
+	"errors"
 	"fmt"
 	"sync"
 	"time"
 
-	"github.com/google/uuid"
 	"github.com/sirupsen/logrus"
 
 	"github.com/blox/blox/daemon-scheduler/environment"
 	"github.com/blox/blox/internal/backoff"
+	"github.com/blox/blox/internal/logging"
 )
 
 // Writer stores batches of events. Store implements it.
 type Writer interface {
-	// Record stores the events of a batch in place of those it had. Ids grow with time.
-	Record(ctx context.Context, id string, events []environment.Event) error
+	// Record stores a batch in place of what it held before. It sets the revision of the batch and of its events, also
+	// when an earlier call has written some of them although it returned an error.
+	Record(ctx context.Context, b *Batch) error
 }
 
 const (
 	writeInterval   = time.Second
 	batchAge        = 30 * time.Second // an older batch receives no more events
 	maxBatchSize    = 20               // events; each may be about many instances
-	maxPending      = 200              // events that are not written yet
+	maxPending      = 200              // events of a class that are not written yet
 	writeTimeout    = 5 * time.Second
 	shutdownTimeout = time.Second
 	maxRetryDelay   = 30 * time.Second
 )
 
-// Recorder collects events, merges similar ones and writes them in batches.
+// Recorder collects events, merges similar ones and writes them in batches. Each class of events has a queue of its
+// own: many events of tasks displace no change of a user.
 type Recorder struct {
 	writer Writer
 	log    logrus.FieldLogger
 
-	mu      sync.Mutex
+	mu     sync.Mutex
+	queues [classes]queue
+	wake   chan struct{} // holds one element if there is something to write
+}
+
+// queue holds the events of one class that are not written yet.
+type queue struct {
 	pending []environment.Event
-	dropped int           // events, as maxPending were pending
-	wake    chan struct{} // holds one element if there is something to write
+	dropped int   // events, as maxPending were pending
+	current Batch // used by Run alone
+	began   time.Time
 }
 
 // NewRecorder returns a Recorder that writes nothing until Run.
@@ -50,8 +60,9 @@ func NewRecorder(writer Writer, log logrus.FieldLogger) *Recorder {
 func (r *Recorder) Record(event environment.Event) {
 	r.mu.Lock()
 	defer r.mu.Unlock()
-	if full := add(&r.pending, event.Truncated(), maxPending); full {
-		r.dropped += max(1, event.Count)
+	q := &r.queues[classOf(event.Action)]
+	if full := add(&q.pending, event.Truncated(), maxPending); full {
+		q.dropped += max(1, event.Count)
 	}
 	r.wakeUp()
 }
@@ -74,95 +85,100 @@ func add(list *[]environment.Event, event environment.Event, size int) (full boo
 // Run writes events until ctx ends. It writes the pending ones before it returns nil. While no events are recorded, it
 // writes nothing.
 func (r *Recorder) Run(ctx context.Context) error {
-	var current batch
 	failures := 0
+	log := logging.NewFailureLog(r.log, "failed to write events; retrying", "events are written again")
 	for {
 		select {
 		case <-ctx.Done():
-			r.writeAll(context.WithoutCancel(ctx), &current)
+			r.writeAll(context.WithoutCancel(ctx))
 			return nil
 		case <-r.wake:
 		}
 		writeCtx, cancel := context.WithTimeout(ctx, writeTimeout)
-		err := r.write(writeCtx, &current)
+		err := r.write(writeCtx)
 		cancel()
 		if err == nil || ctx.Err() != nil {
 			failures = 0
-		} else if failures++; failures == 1 {
-			r.log.WithError(err).Warn("failed to write events; retrying")
+			log.Succeeded()
+		} else {
+			failures++
+			log.Failed(err)
 		}
 		backoff.Sleep(ctx, max(writeInterval, backoff.Delay(2*writeInterval, maxRetryDelay, failures)))
 	}
 }
 
 // writeAll writes pending events, for shutdownTimeout at most.
-func (r *Recorder) writeAll(ctx context.Context, current *batch) {
+func (r *Recorder) writeAll(ctx context.Context) {
 	ctx, cancel := context.WithTimeout(ctx, shutdownTimeout)
 	defer cancel()
-	for r.unwritten(current) {
-		if err := r.write(ctx, current); err != nil {
+	for r.unwritten() {
+		if err := r.write(ctx); err != nil {
 			r.log.WithError(err).Debug("failed to write the last events")
 			return
 		}
 	}
 }
 
-// batch holds the events of one record.
-type batch struct {
-	id      string
-	began   time.Time
-	events  []environment.Event
-	written bool
+// write writes pending events of each class: as many as fit into its current batch or, if that is full or old, into a
+// new one.
+func (r *Recorder) write(ctx context.Context) error {
+	var failures []error
+	for c := range classes {
+		q := &r.queues[c]
+		if !r.fill(c, time.Now()) {
+			continue
+		}
+		if err := r.writer.Record(ctx, &q.current); err != nil {
+			failures = append(failures, fmt.Errorf("record %d events: %w", len(q.current.Events), err))
+		}
+	}
+	if r.unwritten() {
+		r.wakeUp()
+	}
+	return errors.Join(failures...)
 }
 
-// write writes pending events: as many as fit into the current batch or, if that is full or old, into a new one.
-func (r *Recorder) write(ctx context.Context, current *batch) error {
-	if !r.fill(current, time.Now()) {
-		return nil
-	}
-	defer r.wakeUp() // more may be pending
-	if err := r.writer.Record(ctx, current.id, current.events); err != nil {
-		return fmt.Errorf("record %d events: %w", len(current.events), err)
-	}
-	current.written = true
-	return nil
-}
-
-// fill moves pending events into the batch, or into a new one if it is full or old. It reports false if there is
-// nothing to write.
-func (r *Recorder) fill(current *batch, now time.Time) bool {
+// fill moves pending events of a class into its batch, or into a new one if it is full or old. It reports false if
+// there is nothing to write.
+func (r *Recorder) fill(c class, now time.Time) bool {
 	r.mu.Lock()
 	defer r.mu.Unlock()
-	if len(r.pending) == 0 && r.dropped == 0 {
-		return !current.written && len(current.events) > 0
+	q := &r.queues[c]
+	if len(q.pending) == 0 && q.dropped == 0 {
+		return !q.current.written()
 	}
-	full := now.Sub(current.began) > batchAge || len(current.events) >= maxBatchSize
-	if current.written && full || current.id == "" {
-		*current = batch{id: fmt.Sprintf("%020d-%s", now.UnixNano(), uuid.NewString()[:8]), began: now}
+	full := now.Sub(q.began) > batchAge || len(q.current.Events) >= maxBatchSize
+	if q.current.written() && full || q.current.ID == "" {
+		q.current, q.began = newBatch(c, now), now
 	}
-	current.written = false
 	moved := 0
-	for ; moved < len(r.pending); moved++ {
-		if full := add(&current.events, r.pending[moved], maxBatchSize); full {
+	for ; moved < len(q.pending); moved++ {
+		if full := add(&q.current.Events, q.pending[moved], maxBatchSize); full {
 			break
 		}
 	}
-	r.pending = append(r.pending[:0:0], r.pending[moved:]...)
-	if len(r.pending) == 0 && r.dropped > 0 && len(current.events) < maxBatchSize {
-		current.events = append(current.events, environment.Event{
-			LastSeenAt: now, Action: environment.EventsDropped, Count: r.dropped,
+	q.pending = append(q.pending[:0:0], q.pending[moved:]...)
+	if len(q.pending) == 0 && q.dropped > 0 && len(q.current.Events) < maxBatchSize {
+		q.current.Events = append(q.current.Events, environment.Event{
+			LastSeenAt: now, Action: environment.EventsDropped, Count: q.dropped,
 			Reason: "too many events at once; some were not recorded",
 		})
-		r.dropped = 0
+		q.dropped = 0
 	}
 	return true
 }
 
 // unwritten reports whether there is anything to write.
-func (r *Recorder) unwritten(current *batch) bool {
+func (r *Recorder) unwritten() bool {
 	r.mu.Lock()
 	defer r.mu.Unlock()
-	return len(r.pending) > 0 || r.dropped > 0 || !current.written && len(current.events) > 0
+	for _, q := range r.queues {
+		if len(q.pending) > 0 || q.dropped > 0 || !q.current.written() {
+			return true
+		}
+	}
+	return false
 }
 
 // wakeUp makes Run write.

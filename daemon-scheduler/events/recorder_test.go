@@ -27,14 +27,15 @@ type fakeWriter struct {
 	down    bool
 }
 
-func (w *fakeWriter) Record(ctx context.Context, id string, list []environment.Event) error {
+func (w *fakeWriter) Record(ctx context.Context, b *Batch) error {
 	w.mu.Lock()
 	defer w.mu.Unlock()
 	w.writes++
 	if w.down || ctx.Err() != nil {
 		return errors.New("down")
 	}
-	w.batches[id] = append([]environment.Event{}, list...)
+	b.setRevision(int64(w.writes))
+	w.batches[b.ID] = append([]environment.Event{}, b.Events...)
 	return nil
 }
 
@@ -151,6 +152,27 @@ func TestRecorder_CountsDroppedEventsWhileTheStoreFails(t *testing.T) {
 		dropped, _ := w.sum(environment.EventsDropped)
 		assert.Equal(t, 1000, recorded+dropped)
 		assert.Less(t, recorded, 250)
+	})
+}
+
+func TestRecorder_KeepsChangesWhileManyEventsOfTasksWait(t *testing.T) {
+	run(t, func(w *fakeWriter, r *Recorder) {
+		w.mu.Lock()
+		w.down = true
+		w.mu.Unlock()
+		for n := range 1000 {
+			r.Record(started(fmt.Sprint("d", n), "i-1"))
+		}
+		r.Record(environment.Event{
+			LastSeenAt: time.Now(), Action: environment.EventEnvironmentPaused, Environment: "logs", Actor: "alice",
+		})
+		time.Sleep(time.Minute)
+		w.mu.Lock()
+		w.down = false
+		w.mu.Unlock()
+		time.Sleep(10 * time.Minute)
+		_, paused := w.sum(environment.EventEnvironmentPaused)
+		assert.Equal(t, 1, paused)
 	})
 }
 

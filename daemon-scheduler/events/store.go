@@ -1,34 +1,32 @@
 package events
 
 import (
-	"cmp"
 	"context"
 	"encoding/json"
+	"errors"
 	"fmt"
-	"maps"
 	"slices"
-	"strconv"
 	"strings"
 	"sync"
 	"time"
 
 	"github.com/sirupsen/logrus"
-	"go.etcd.io/etcd/api/v3/mvccpb"
-	clientv3 "go.etcd.io/etcd/client/v3"
 
 	"github.com/blox/blox/daemon-scheduler/cache"
 	"github.com/blox/blox/daemon-scheduler/environment"
 	"github.com/blox/blox/daemon-scheduler/store"
+	"github.com/blox/blox/internal/broadcast"
 )
 
 const (
 	retention           = 14 * 24 * time.Hour // at most: writes of leaseShared share a lease
 	leaseShared         = time.Hour           // time in which writes use the same lease
-	maxBatches          = 200
-	maxRemovalsPerWrite = 50 // batches over maxBatches
+	maxRemovalsPerWrite = 50                  // batches over the bounds
+	maxWriteAttempts    = 3                   // of a batch whose earlier writes had unknown outcomes
 )
 
-// Store keeps batches of events in etcd for two weeks and holds a copy of them, which Run keeps up to date.
+// Store keeps batches of events in etcd for two weeks, within the bounds of each class, and holds a copy of them, which
+// Run keeps up to date.
 type Store struct {
 	records *store.Store
 	lease   *store.SharedLease
@@ -36,25 +34,39 @@ type Store struct {
 
 	mu        sync.Mutex
 	synced    bool
-	batches   map[string][]environment.Event // by batch id; each oldest first
+	following bool                        // the watch has not been interrupted
+	batches   map[string]batch            // by batch id
+	sorted    []environment.Event         // newest first; nil: to be computed
+	newest    int64                       // the greatest revision of all changes
+	removed   [classes]int64              // the greatest revision of changes whose events were removed
+	history   *broadcast.History[*Change] // of changes, for streams
+	appended  int64                       // the version of its newest changes
 	listeners []func()
+}
+
+// batch is the copy of a record.
+type batch struct {
+	events   []environment.Event // oldest first
+	revision int64
+	bytes    int
 }
 
 // NewStore returns a Store that knows no events until Run.
 func NewStore(records *store.Store, log logrus.FieldLogger) *Store {
 	return &Store{
 		records: records, lease: records.NewSharedLease(retention, leaseShared), log: log,
-		batches: map[string][]environment.Event{},
+		batches: map[string]batch{}, history: newHistory(),
 	}
 }
 
 // Run follows the events of all replicas until ctx ends, and then returns nil. When etcd was wiped or restored, it
-// lists again.
+// ends all streams and lists again.
 func (s *Store) Run(ctx context.Context) error {
 	for ctx.Err() == nil {
 		data, cancel := s.records.DataContext(ctx)
 		cache.Follow(data, s.records, store.EventPrefix, s, s.log)
 		cancel()
+		s.drop()
 	}
 	return nil
 }
@@ -66,134 +78,93 @@ func (s *Store) Subscribe(changed func()) {
 	s.listeners = append(s.listeners, changed)
 }
 
-// List returns all events, oldest first. It returns environment.ErrStoreUnavailable if etcd has not been read yet.
-func (s *Store) List() ([]environment.Event, error) {
-	s.mu.Lock()
-	defer s.mu.Unlock()
-	if !s.synced {
-		return nil, environment.ErrStoreUnavailable
-	}
-	var list []environment.Event
-	for _, batch := range s.batches {
-		list = append(list, batch...)
-	}
-	slices.SortFunc(list, func(a, b environment.Event) int {
-		return cmp.Or(a.LastSeenAt.Compare(b.LastSeenAt), cmp.Compare(a.ID, b.ID))
-	})
-	return list, nil
-}
-
-// Query returns the newest events, at most limit, newest first: those of one environment, or of all if name is empty.
-func (s *Store) Query(name string, limit int) ([]environment.Event, error) {
-	all, err := s.List()
-	if err != nil {
-		return nil, err
-	}
-	var found []environment.Event
-	for _, event := range slices.Backward(all) {
-		if len(found) == limit {
-			break
-		}
-		if name == "" || event.Environment == name {
-			found = append(found, event)
-		}
-	}
-	return found, nil
-}
-
 // record is a batch as etcd holds it.
 type record struct {
 	Events []environment.Event
+	// Removed is the greatest revision of changes of the class whose events had been removed before the write.
+	Removed int64 `json:",omitempty"`
 }
 
-// Record stores the events of a batch in place of those it had. Ids grow with time. It removes the oldest batches over
-// maxBatches.
-func (s *Store) Record(ctx context.Context, id string, events []environment.Event) error {
-	value, err := json.Marshal(record{events})
+// Record implements Writer. It removes the oldest batches over the bounds of the class.
+func (s *Store) Record(ctx context.Context, b *Batch) error {
+	for range maxWriteAttempts {
+		err := s.write(ctx, b)
+		if err != nil {
+			return fmt.Errorf("write events: %w", err)
+		}
+		if b.written() {
+			return nil
+		}
+	}
+	return errors.New("write events: another writer changes the batch")
+}
+
+// write writes the batch if etcd has it as known. If not, an earlier write has succeeded or the batch was removed:
+// write updates b, and its caller tries again.
+func (s *Store) write(ctx context.Context, b *Batch) error {
+	lease, err := s.lease.Current(ctx)
+	if err != nil {
+		return err
+	}
+	next := record{Events: b.Events}
+	value, err := json.Marshal(next)
 	if err != nil {
 		return fmt.Errorf("encode events: %w", err)
 	}
-	lease, err := s.lease.Current(ctx)
-	if err != nil {
-		return fmt.Errorf("write events: %w", err)
+	surplus, removed := s.surplus(b.ID, len(b.Events), len(value))
+	if next.Removed = removed; removed > 0 {
+		if value, err = json.Marshal(next); err != nil {
+			return fmt.Errorf("encode events: %w", err)
+		}
 	}
-	var surplus []string
-	for _, old := range s.surplus(id) {
-		surplus = append(surplus, store.EventPrefix+old)
-	}
-	if err := s.records.PutWithLease(ctx, store.EventPrefix+id, string(value), lease, surplus); err != nil {
+	revision, stored, err := s.records.PutWithLease(ctx, store.Leased{
+		Key: store.EventPrefix + b.ID, Value: string(value), Known: b.Revision, Lease: lease, Remove: surplus,
+	})
+	switch {
+	case err != nil:
 		s.lease.ForgetIfLost(lease, err)
-		return fmt.Errorf("write events: %w", err)
+		return err
+	case revision > 0:
+		b.setRevision(revision)
+	case stored == nil:
+		b.Revision = 0
+	default:
+		var of record
+		if err := json.Unmarshal(stored.Value, &of); err != nil {
+			return fmt.Errorf("decode events: %w", err)
+		}
+		b.adopt(of.Events, stored.ModRevision)
 	}
 	return nil
 }
 
-// surplus returns the oldest batches that exceed maxBatches once id is written.
-func (s *Store) surplus(id string) []string {
+// surplus returns the keys of the oldest batches of id's class that exceed its bounds once id is written with a number
+// of events and bytes, and the greatest revision of their changes and of those removed before.
+func (s *Store) surplus(id string, events, bytes int) (keys []string, removed int64) {
 	s.mu.Lock()
 	defer s.mu.Unlock()
-	n := len(s.batches) - maxBatches
-	if _, replaced := s.batches[id]; !replaced {
-		n++
-	}
-	if n <= 0 {
-		return nil
-	}
-	ids := slices.Sorted(maps.Keys(s.batches))
-	return ids[:min(n, len(ids), maxRemovalsPerWrite)]
-}
-
-// Replace implements cache.Handler.
-func (s *Store) Replace(kvs []*mvccpb.KeyValue, _ int64) {
-	s.mu.Lock()
-	defer s.notify()
-	defer s.mu.Unlock()
-	clear(s.batches)
-	for _, kv := range kvs {
-		s.put(kv)
-	}
-	s.synced = true
-}
-
-// Apply implements cache.Handler.
-func (s *Store) Apply(changes []*clientv3.Event) {
-	s.mu.Lock()
-	defer s.notify()
-	defer s.mu.Unlock()
-	for _, change := range changes {
-		if change.Type == clientv3.EventTypeDelete {
-			delete(s.batches, batchID(change.Kv))
-		} else {
-			s.put(change.Kv)
+	c := classOfBatch(id)
+	var ids []string
+	for other, b := range s.batches {
+		if other != id && classOfBatch(other) == c {
+			ids = append(ids, other)
+			events += len(b.events)
+			bytes += b.bytes
 		}
 	}
-}
-
-// Interrupted implements cache.Handler.
-func (s *Store) Interrupted() {}
-
-func (s *Store) notify() {
-	s.mu.Lock()
-	listeners := slices.Clone(s.listeners)
-	s.mu.Unlock()
-	for _, changed := range listeners {
-		changed()
+	slices.Sort(ids)
+	removed = s.removed[c]
+	for _, oldest := range ids[:min(len(ids), maxRemovalsPerWrite)] {
+		if events <= classBounds[c].events && bytes <= classBounds[c].bytes {
+			break
+		}
+		b := s.batches[oldest]
+		events -= len(b.events)
+		bytes -= b.bytes
+		keys = append(keys, store.EventPrefix+oldest)
+		removed = max(removed, b.revision)
 	}
+	return keys, removed
 }
 
-// put skips a malformed batch.
-func (s *Store) put(kv *mvccpb.KeyValue) {
-	var batch record
-	if err := json.Unmarshal(kv.Value, &batch); err != nil {
-		s.log.WithError(err).WithField("key", string(kv.Key)).Error("malformed events skipped")
-		return
-	}
-	for i := range batch.Events {
-		batch.Events[i].ID = batchID(kv) + "-" + strconv.Itoa(i)
-	}
-	s.batches[batchID(kv)] = batch.Events
-}
-
-func batchID(kv *mvccpb.KeyValue) string {
-	return strings.TrimPrefix(string(kv.Key), store.EventPrefix)
-}
+func batchID(key string) string { return strings.TrimPrefix(key, store.EventPrefix) }

@@ -77,7 +77,7 @@ func stoppedLaunch(launch environment.Launch, task environment.Task, now time.Ti
 	launch.TaskFailures = stop.next.taskFailures
 	launch.NextAttemptAt = launch.NotAfter.Add(retryDelay(stop.delayFailures))
 	launch.Reason = taskStopped
-	launch.Detail = stopDetail(task)
+	launch.Detail = StopDetail(task)
 	return launch
 }
 
@@ -117,7 +117,7 @@ type stop struct {
 // stopOf returns the meaning of the stop of the launch's task. The first failure of a task that had run delays nothing,
 // because a daemon that crashes once is to be back at once. A task that ran for long begins a new row.
 func stopOf(launch environment.Launch, task environment.Task) stop {
-	s := stop{failed: failed(task), next: triesOf(launch).another()}
+	s := stop{failed: TaskFailed(task), next: triesOf(launch).another()}
 	ran := !task.StartedAt.IsZero()
 	if ran && task.StoppedAt.Sub(task.StartedAt) >= stableAfter {
 		s.next = tries{attempts: 1}
@@ -146,8 +146,8 @@ var stopCodesOfOthers = map[string]bool{
 // hostReason begins the reasons of tasks whose instance was stopped or terminated; ECS gives no code for them.
 const hostReason = "Host EC2 "
 
-// failed reports whether the task stopped by itself: neither a user, nor Blox, nor the infrastructure stopped it.
-func failed(task environment.Task) bool {
+// TaskFailed reports whether the task stopped by itself: neither a user, nor Blox, nor the infrastructure stopped it.
+func TaskFailed(task environment.Task) bool {
 	return !stopCodesOfOthers[task.StopCode] && !stoppedByBlox(task) && !strings.HasPrefix(task.StoppedReason, hostReason)
 }
 

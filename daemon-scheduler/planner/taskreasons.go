@@ -42,7 +42,7 @@ func failureDetail(i *instanceState) string {
 // lastStopDetail completes the reason of an instance whose last task has stopped; empty if ECS reports nothing.
 func (f *facts) lastStopDetail(i *instanceState) string {
 	last := f.task(i.launch.Task)
-	detail := stopDetail(last)
+	detail := StopDetail(last)
 	if last.ARN == "" || last.Live() || detail == "" {
 		return ""
 	}
@@ -54,7 +54,7 @@ func (f *facts) startingReason(i *instanceState) string {
 	t := i.kept
 	switch {
 	case t.Stopping():
-		if detail := stopDetail(t); detail != "" {
+		if detail := StopDetail(t); detail != "" {
 			return taskStopping + ": " + detail
 		}
 		return taskStopping + "."
@@ -84,8 +84,8 @@ func startDetail(t environment.Task) string {
 	return strings.Join(append(details, containerTexts(t.Containers)...), "; ")
 }
 
-// stopDetail returns why a task stops or has stopped: ECS's reason and code, and its containers.
-func stopDetail(t environment.Task) string {
+// StopDetail returns why a task stops or has stopped: ECS's reason and code, and its containers.
+func StopDetail(t environment.Task) string {
 	details := containerTexts(t.Containers)
 	if t.StopCode != "" {
 		details = slices.Insert(details, 0, t.StopCode)

@@ -103,6 +103,6 @@ func TestReason_OfAStoppedTaskHasItsCodeAndItsContainers(t *testing.T) {
 	assert.Equal(t, environment.InstanceMissing, status.Phase)
 	assert.Equal(t, "Replacing a task that stopped. The last task stopped: "+detail, status.Reason)
 
-	assert.Equal(t, "TaskFailedToStart", stopDetail(environment.Task{StopCode: "TaskFailedToStart"}))
-	assert.Empty(t, stopDetail(environment.Task{}))
+	assert.Equal(t, "TaskFailedToStart", StopDetail(environment.Task{StopCode: "TaskFailedToStart"}))
+	assert.Empty(t, StopDetail(environment.Task{}))
 }

@@ -4,6 +4,7 @@ import (
 	"context"
 	"errors"
 	"iter"
+	"slices"
 	"strings"
 	"sync"
 	"time"
@@ -16,6 +17,12 @@ const (
 	eventSection       = "events"
 	readinessSection   = "readiness"
 	environmentSection = "environment/"
+)
+
+// The overview shows the newest events: a number of all, and so many of each environment.
+const (
+	shownEvents       = 500
+	shownEventsOfEach = 60
 )
 
 const (
@@ -163,12 +170,12 @@ type eventVersion struct {
 }
 
 func (o *overview) eventRows() ([]row, bool, error) {
-	list, err := o.status.Events.List()
+	list, err := o.status.Events.Recent(shownEvents, shownEventsOfEach)
 	if err != nil { // etcd has not been read yet
 		return nil, false, nil
 	}
 	rows := make([]row, 0, len(list))
-	for _, event := range list {
+	for _, event := range slices.Backward(list) {
 		rows = append(rows, row{
 			key: event.ID, value: eventVersion{event.LastSeenAt, event.Count},
 			line: func() []byte { return o.status.Encoder.Event(event) },

@@ -41,17 +41,34 @@ func (s *Store) Watch(ctx context.Context, prefix string, revision int64) client
 	return s.client.Watch(clientv3.WithRequireLeader(ctx), prefix, clientv3.WithPrefix(), clientv3.WithRev(revision))
 }
 
-// PutWithLease writes a value that etcd removes with its lease, and removes other keys in the same transaction. It
-// returns rpctypes.ErrLeaseNotFound if the lease does not exist.
-func (s *Store) PutWithLease(
-	ctx context.Context, key, value string, lease clientv3.LeaseID, remove []string,
-) error {
-	ops := []clientv3.Op{clientv3.OpPut(key, value, clientv3.WithLease(lease))}
-	for _, old := range remove {
+// Leased is a write of a record that etcd removes with its lease.
+type Leased struct {
+	Key, Value string
+	Known      int64 // the record's revision; 0: there is no record
+	Lease      clientv3.LeaseID
+	Remove     []string // other keys to remove in the same transaction
+}
+
+// PutWithLease writes a record if etcd has it as known, and returns the revision of the write. If not, it writes
+// nothing and returns the stored record; nil if there is none. It returns rpctypes.ErrLeaseNotFound if the lease does
+// not exist.
+func (s *Store) PutWithLease(ctx context.Context, l Leased) (revision int64, stored *mvccpb.KeyValue, err error) {
+	ops := []clientv3.Op{clientv3.OpPut(l.Key, l.Value, clientv3.WithLease(l.Lease))}
+	for _, old := range l.Remove {
 		ops = append(ops, clientv3.OpDelete(old))
 	}
-	_, err := s.client.Txn(ctx).Then(ops...).Commit()
-	return classify(err)
+	done, err := s.client.Txn(ctx).If(clientv3.Compare(clientv3.ModRevision(l.Key), "=", l.Known)).
+		Then(ops...).Else(clientv3.OpGet(l.Key)).Commit()
+	if err != nil {
+		return 0, nil, classify(err)
+	}
+	if done.Succeeded {
+		return done.Header.Revision, nil, nil
+	}
+	if kvs := done.Responses[0].GetResponseRange().Kvs; len(kvs) > 0 {
+		stored = kvs[0]
+	}
+	return 0, stored, nil
 }
 
 // GrantLease returns a new lease.

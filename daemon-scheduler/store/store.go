@@ -6,7 +6,8 @@
 //	ecs/readiness/<attribute>/<instance ARN>    a readiness attribute that Blox has set; its name is URL-escaped
 //	ecs/condition/<environment>                 conditions of the environment that only the leader observes
 //	ecs/health/<environment>/<task ARN>         the last result of the task's container health checks
-//	ecs/event/<time>-<part of a UUID>           a batch of service events, kept for two weeks (package events)
+//	ecs/event/<time>-<part of a UUID>           a batch of events of tasks, kept for two weeks (package events)
+//	ecs/event/change-<time>-<part of a UUID>    a batch of changes of environments and deployments, likewise
 //	ecs/response/<SHA-256 of Idempotency-Key>   the response to a request that clients may repeat, kept for a day
 //	ecs/leader/daemon-scheduler/…               the election
 //	ecs/data-id                                 a random id, by which a wiped etcd is detected (package etcd)

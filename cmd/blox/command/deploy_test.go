@@ -3,13 +3,10 @@ package command_test
 import (
 	"os"
 	"path/filepath"
-	"strings"
 	"testing"
 
 	"github.com/stretchr/testify/assert"
 	"github.com/stretchr/testify/require"
-
-	"github.com/blox/blox/internal/testenv"
 )
 
 func TestDeploy_ChangesDeploysRestartsAndRollsBack(t *testing.T) {
@@ -42,18 +39,6 @@ func TestDeploy_ChangesDeploysRestartsAndRollsBack(t *testing.T) {
 		assert.Contains(t, actions, want+"\n")
 	}
 	assert.Equal(t, 2, h.run("events", "--limit", "0").code)
-}
-
-func TestEvents_WatchPrintsNewOnes(t *testing.T) {
-	h := newHarness(t)
-	h.prepareCluster(1)
-	h.mustRun("environments", "create", "logs", "--cluster", "default", "--task-definition", "agent:1")
-	events := h.start("events", "logs", "--watch")
-	h.mustRun("environments", "pause", "logs")
-	testenv.Eventually(t, func() bool { return strings.Contains(events.out.String(), "environmentPaused") })
-	h.mustRun("environments", "resume", "logs")
-	testenv.Eventually(t, func() bool { return strings.Contains(events.out.String(), "environmentResumed") })
-	assert.Equal(t, 1, strings.Count(events.out.String(), "environmentPaused"), "an event is printed once")
 }
 
 func TestVersion_NamesEveryComponent(t *testing.T) {

@@ -9,57 +9,146 @@ import (
 	"strings"
 	"time"
 
+	"github.com/go-openapi/strfmt"
 	"github.com/go-openapi/swag/conv"
 	"github.com/spf13/cobra"
 
 	"github.com/blox/blox/cmd/blox/connect"
 	"github.com/blox/blox/cmd/blox/show"
-	"github.com/blox/blox/internal/backoff"
 	ds "github.com/blox/blox/swagger/daemon-scheduler/v1/client/operations"
 	"github.com/blox/blox/swagger/daemon-scheduler/v1/models"
 )
 
-// eventsInterval is the interval at which --watch reads events. Blox merges those of one second.
-const eventsInterval = time.Second
+// eventFlags are the filters of "blox events".
+type eventFlags struct {
+	limit                            int64
+	watch                            bool
+	cluster, action, instance, actor string
+	deployment, since, until         string
+	sinceTime, untilTime             *strfmt.DateTime
+}
 
 func newEventsCommand(a *app) *cobra.Command {
-	var limit int64
-	var watch bool
+	var flags eventFlags
 	cmd := &cobra.Command{
 		Use: "events [ENVIRONMENT]", Short: "List what Blox and its users did, oldest first",
 		Long: `List what the scheduler and its users did, oldest first: tasks started and stopped, deployments, conditions and
-requests. COUNT is the number of merged events or instances. With --watch, new events follow until Ctrl-C.`,
+requests. COUNT is the number of merged events or instances. With --watch, new events follow until Ctrl-C.
+
+The filters take several values, separated by commas. Every event matches all filters.`,
 		Example: `  blox events web-agent
-  blox events --watch`,
+  blox events --watch
+  blox events --since 24h --actor '*' -o wide
+  blox events --action taskFailed,taskStartFailed --cluster prod`,
 		Args: positionalArgs("[ENVIRONMENT]"), ValidArgsFunction: a.environmentNames(),
 	}
 	cmd.RunE = a.run(func(ctx context.Context, c *connect.Clients, args []string) error {
-		if limit < 1 || limit > 1000 {
-			return &usageError{cmd, fmt.Errorf("--limit %d: must be 1 to 1000", limit)}
+		if err := flags.parse(time.Now()); err != nil {
+			return &usageError{cmd, err}
 		}
-		params := ds.NewListEventsParams().WithLimit(conv.Pointer(limit))
-		if len(args) > 0 {
-			params.SetEnvironment(&args[0])
-		}
-		if watch {
+		params := flags.params(args)
+		if flags.watch {
 			return a.watchEvents(ctx, c, params)
 		}
-		list, err := c.Scheduler.ListEventsContext(ctx, params)
+		list, err := readEvents(ctx, c, params)
 		if err != nil {
 			return err
 		}
-		slices.Reverse(list.Payload.Items)
-		return a.list(list.Payload, "No events.", func(s show.Style) *show.Rows {
+		return a.list(list, "No events.", func(s show.Style) *show.Rows {
 			rows := eventRows()
-			for _, e := range list.Payload.Items {
+			for _, e := range list.Items {
 				addEvent(rows, s, e)
 			}
 			return rows
 		})
 	})
-	cmd.Flags().Int64Var(&limit, "limit", 100, "the newest `number` of events, 1 to 1000")
-	cmd.Flags().BoolVarP(&watch, "watch", "w", false, "print new events until Ctrl-C")
+	flags.add(a, cmd)
 	return cmd
+}
+
+func (f *eventFlags) add(a *app, cmd *cobra.Command) {
+	cmd.Flags().Int64Var(&f.limit, "limit", 100, "the newest `number` of events, 1 to 10000")
+	cmd.Flags().BoolVarP(&f.watch, "watch", "w", false, "print new events until Ctrl-C")
+	cmd.Flags().StringVar(&f.cluster, "cluster", "", "only of environments in these clusters, `names` or ARNs")
+	cmd.Flags().StringVar(&f.action, "action", "", "only these `types` of events, such as taskFailed")
+	cmd.Flags().StringVar(&f.instance, "instance", "",
+		"only those that name one of these container instances, `ARNs` or IDs")
+	cmd.Flags().StringVar(&f.deployment, "deployment", "", "only of these deployments, `ids`")
+	cmd.Flags().StringVar(&f.actor, "actor", "", "only requests of this client, a `pattern` with * and ?")
+	cmd.Flags().StringVar(&f.since, "since", "",
+		"only since this `time`, such as 2026-01-31T13:00:00Z, or for so long, such as 24h")
+	cmd.Flags().StringVar(&f.until, "until", "", "only before this `time`, in the same form")
+	_ = cmd.RegisterFlagCompletionFunc("cluster", a.clusterNames)
+}
+
+// parse checks the flags that the API does not check.
+func (f *eventFlags) parse(now time.Time) (err error) {
+	if f.limit < 1 || f.limit > 10_000 {
+		return fmt.Errorf("--limit %d: must be 1 to 10000", f.limit)
+	}
+	if f.watch && f.until != "" {
+		return errors.New("--until cannot be used with --watch")
+	}
+	if f.sinceTime, err = parseTimeFlag("--since", f.since, now); err != nil {
+		return err
+	}
+	f.untilTime, err = parseTimeFlag("--until", f.until, now)
+	return err
+}
+
+// parseTimeFlag reads a time, or how long ago it was; nil for an empty text.
+func parseTimeFlag(flag, text string, now time.Time) (*strfmt.DateTime, error) {
+	if text == "" {
+		return nil, nil
+	}
+	t, err := time.Parse(time.RFC3339, text)
+	if err != nil {
+		ago, err := time.ParseDuration(text)
+		if err != nil || ago < 0 {
+			return nil, fmt.Errorf("%s %q: must be a time such as 2026-01-31T13:00:00Z, or a duration such as 24h", flag, text)
+		}
+		t = now.Add(-ago)
+	}
+	return conv.Pointer(strfmt.DateTime(t.UTC())), nil
+}
+
+func (f *eventFlags) params(args []string) *ds.ListEventsParams {
+	params := ds.NewListEventsParams().WithLimit(&f.limit).WithCluster(optional(f.cluster)).
+		WithAction(optional(f.action)).WithInstance(optional(f.instance)).WithDeployment(optional(f.deployment)).
+		WithActor(optional(f.actor)).WithSince(f.sinceTime).WithUntil(f.untilTime)
+	if len(args) > 0 {
+		params.SetEnvironment(&args[0])
+	}
+	return params
+}
+
+// maxEventsInPage is the API's greatest limit.
+const maxEventsInPage = 1000
+
+// readEvents returns the newest events, at most the limit of params, oldest first.
+func readEvents(ctx context.Context, c *connect.Clients, params *ds.ListEventsParams) (*models.Events, error) {
+	rest := *params.Limit
+	var list *models.Events
+	for token := (*string)(nil); ; {
+		page := *params
+		page.Limit, page.NextToken = conv.Pointer(min(rest, maxEventsInPage)), token
+		response, err := c.Scheduler.ListEventsContext(ctx, &page)
+		if err != nil {
+			return nil, err
+		}
+		if list == nil {
+			list = response.Payload // its version is the first page's
+		} else {
+			list.Items = append(list.Items, response.Payload.Items...)
+		}
+		rest -= int64(len(response.Payload.Items))
+		if token = optional(response.Payload.NextToken); token == nil || rest <= 0 {
+			break
+		}
+	}
+	list.NextToken = ""
+	slices.Reverse(list.Items)
+	return list, nil
 }
 
 func eventRows() *show.Rows {
@@ -73,9 +162,9 @@ func addEvent(rows *show.Rows, s show.Style, e *models.Event) {
 		s.ID(e.TaskDefinition), e.Deployment, s.Time(time.Time(conv.Value(e.LastSeenAt))))
 }
 
-// changesOf formats what an update changed: "drainOrder: 3 -> 4"; empty for other events.
+// changesOf formats what a request changed: "drainOrder: 3 -> 4"; empty if that would be all settings.
 func changesOf(e *models.Event) string {
-	if conv.Value(e.Action) != "environmentUpdated" {
+	if conv.Value(e.Action) == "environmentCreated" {
 		return ""
 	}
 	var changes []string
@@ -90,41 +179,6 @@ func byActor(e *models.Event) string {
 		return ""
 	}
 	return "by " + e.Actor
-}
-
-// watchEvents prints the events, and each new or merged one, until ctx ends.
-func (a *app) watchEvents(ctx context.Context, c *connect.Clients, params *ds.ListEventsParams) error {
-	printed := map[string]int64{} // counts by id
-	for {
-		var list []*models.Event
-		err := poll(ctx, func() (bool, error) {
-			response, err := c.Scheduler.ListEventsContext(ctx, params)
-			if err == nil {
-				list = response.Payload.Items
-			}
-			return true, err
-		})
-		if errors.Is(err, context.Canceled) {
-			return nil
-		}
-		if err != nil {
-			return err
-		}
-		known := map[string]int64{}
-		for _, e := range slices.Backward(list) {
-			id, count := conv.Value(e.ID), conv.Value(e.Count)
-			if before, seen := printed[id]; !seen || before != count {
-				if err := a.printEvent(e); err != nil {
-					return err
-				}
-			}
-			known[id] = count
-		}
-		printed = known
-		if !backoff.Sleep(ctx, eventsInterval) {
-			return nil
-		}
-	}
 }
 
 // printEvent prints an event on one line.

@@ -173,6 +173,7 @@ type lineWriter struct {
 	app         *app
 	style       show.Style
 	format      func(line []byte, s show.Style) (string, error) // returns an empty string for a line without a change
+	handle      func(line []byte) error                         // if set, it replaces printing
 	partial     []byte                                          // start of a line whose end has not arrived
 	lastVersion string                                          // entity version of the last complete line
 	// endReason is the reason that the service gave for ending the stream, if it sent an error line.
@@ -215,6 +216,9 @@ func (l *lineWriter) writeLine(line []byte) error {
 	if about.Error != "" {
 		l.endReason = about.Error
 		return nil
+	}
+	if l.handle != nil {
+		return l.handle(line)
 	}
 	if l.style.Structured() {
 		return l.style.EncodeLine(l.app.Out, line)

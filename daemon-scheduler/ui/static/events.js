@@ -8,6 +8,8 @@ import { state } from "./state.js";
 const MAX_EVENTS = 60;
 const DISPLAY = { // by action: the kind (a CSS class) and the text
   taskStarted: ["", (e) => `Started ${resourceID(e.taskDefinition)} on ${formatCount(e.count, "instance")}`],
+  taskReplaced: ["", (e) => `Replaced ${formatCount(e.count, "task")} by ${resourceID(e.taskDefinition)}`],
+  taskFailed: ["bad", (e) => `${formatCount(e.count, "task")} of ${resourceID(e.taskDefinition)} failed`],
   taskStartFailed: ["bad", (e) =>
     `Failed to start ${resourceID(e.taskDefinition)} on ${formatCount(e.count, "instance")}`],
   taskStopped: ["", (e) => `Stopped ${formatCount(e.count, "task")}`],
@@ -98,7 +100,7 @@ function createItem(event) {
     body.append(createElement("span", { className: "muted", textContent: " · " + event.environment }));
   }
   const reason = event.reason?.replace(/^blox: /, "");
-  const changes = event.action === "environmentUpdated"
+  const changes = event.action !== "environmentCreated" // whose changes are all settings
     ? event.changes?.map(({ field, before, after }) => `${field}: ${before ?? "none"} → ${after ?? "none"}`).join("; ")
     : "";
   const explanation = [reason, event.detail && `(${event.detail})`, changes, event.actor && `By ${event.actor}.`]

@@ -20,16 +20,19 @@ import (
 // swagger:model Event
 type Event struct {
 
-	// Type of the event. The leader reports taskStarted, taskStartFailed (ECS rejected the start), taskStopped, taskStopFailed (ECS rejected the stop), phantomTaskIgnored (ECS does not know a task of the cluster state), deploymentStarted, canaryStepPromoted (all tasks of a canary's step were ready for its pause), deploymentCompleted, deploymentFailed, deploymentRolledBack, environmentDeleted, conditionAppeared, conditionCleared and eventsDropped (Blox exceeded its limit of events). User requests cause environmentCreated, environmentUpdated, deploymentCreated, environmentPaused, environmentResumed, rollbackRequested, deploymentStopped, deploymentPromoted, takeoverCancelled and environmentDeletionRequested.
+	// Type of the event. The leader reports taskStarted, taskReplaced (started in place of an earlier task on the instance), taskFailed (the task stopped by itself), taskStartFailed (ECS rejected the start), taskStopped, taskStopFailed (ECS rejected the stop), phantomTaskIgnored (ECS does not know a task of the cluster state), deploymentStarted, canaryStepPromoted (all tasks of a canary's step were ready for its pause), deploymentCompleted, deploymentFailed, deploymentRolledBack, environmentDeleted, conditionAppeared, conditionCleared and eventsDropped (Blox exceeded its limit of events). User requests cause environmentCreated, environmentUpdated, deploymentCreated, environmentPaused, environmentResumed, rollbackRequested, deploymentStopped, deploymentPromoted, takeoverCancelled, environmentDeletionRequested and environmentDeleted.
 	// Required: true
-	// Enum: ["taskStarted","taskStartFailed","taskStopped","taskStopFailed","phantomTaskIgnored","deploymentStarted","canaryStepPromoted","deploymentCompleted","deploymentFailed","deploymentRolledBack","environmentDeleted","conditionAppeared","conditionCleared","eventsDropped","environmentCreated","environmentUpdated","deploymentCreated","environmentPaused","environmentResumed","rollbackRequested","deploymentStopped","deploymentPromoted","takeoverCancelled","environmentDeletionRequested"]
+	// Enum: ["taskStarted","taskReplaced","taskFailed","taskStartFailed","taskStopped","taskStopFailed","phantomTaskIgnored","deploymentStarted","canaryStepPromoted","deploymentCompleted","deploymentFailed","deploymentRolledBack","environmentDeleted","conditionAppeared","conditionCleared","eventsDropped","environmentCreated","environmentUpdated","deploymentCreated","environmentPaused","environmentResumed","rollbackRequested","deploymentStopped","deploymentPromoted","takeoverCancelled","environmentDeletionRequested"]
 	Action *string `json:"action"`
 
 	// Client that sent the request: the subject of its certificate, else its address. Absent for events of the leader.
 	Actor string `json:"actor,omitempty"`
 
-	// Settings that environmentCreated or environmentUpdated changed.
+	// What the request changed: for environmentCreated and environmentUpdated, settings; for other requests, the environment's status, the revision and taskDefinition of its current deployment, and the rolloutState of the deployment.
 	Changes []*FieldChange `json:"changes,omitempty"`
+
+	// ARN of the environment's cluster; absent for eventsDropped.
+	Cluster string `json:"cluster,omitempty"`
 
 	// Number of instances, repetitions of a condition, or dropped events that the event covers; 0 for events of deployments and environments.
 	// Required: true
@@ -61,6 +64,9 @@ type Event struct {
 	// Required: true
 	// Format: date-time
 	LastSeenAt *strfmt.DateTime `json:"lastSeenAt"`
+
+	// metadata
+	Metadata *EventMetadata `json:"metadata,omitempty"`
 
 	// Reason for the event.
 	Reason string `json:"reason,omitempty"`
@@ -105,6 +111,10 @@ func (m *Event) Validate(formats strfmt.Registry) error {
 		res = append(res, err)
 	}
 
+	if err := m.validateMetadata(formats); err != nil {
+		res = append(res, err)
+	}
+
 	if len(res) > 0 {
 		return errors.CompositeValidationError(res...)
 	}
@@ -115,7 +125,7 @@ var eventTypeActionPropEnum []any
 
 func init() {
 	var res []string
-	if err := json.Unmarshal([]byte(`["taskStarted","taskStartFailed","taskStopped","taskStopFailed","phantomTaskIgnored","deploymentStarted","canaryStepPromoted","deploymentCompleted","deploymentFailed","deploymentRolledBack","environmentDeleted","conditionAppeared","conditionCleared","eventsDropped","environmentCreated","environmentUpdated","deploymentCreated","environmentPaused","environmentResumed","rollbackRequested","deploymentStopped","deploymentPromoted","takeoverCancelled","environmentDeletionRequested"]`), &res); err != nil {
+	if err := json.Unmarshal([]byte(`["taskStarted","taskReplaced","taskFailed","taskStartFailed","taskStopped","taskStopFailed","phantomTaskIgnored","deploymentStarted","canaryStepPromoted","deploymentCompleted","deploymentFailed","deploymentRolledBack","environmentDeleted","conditionAppeared","conditionCleared","eventsDropped","environmentCreated","environmentUpdated","deploymentCreated","environmentPaused","environmentResumed","rollbackRequested","deploymentStopped","deploymentPromoted","takeoverCancelled","environmentDeletionRequested"]`), &res); err != nil {
 		panic(err)
 	}
 	for _, v := range res {
@@ -127,6 +137,12 @@ const (
 
 	// EventActionTaskStarted captures enum value "taskStarted"
 	EventActionTaskStarted string = "taskStarted"
+
+	// EventActionTaskReplaced captures enum value "taskReplaced"
+	EventActionTaskReplaced string = "taskReplaced"
+
+	// EventActionTaskFailed captures enum value "taskFailed"
+	EventActionTaskFailed string = "taskFailed"
 
 	// EventActionTaskStartFailed captures enum value "taskStartFailed"
 	EventActionTaskStartFailed string = "taskStartFailed"
@@ -336,6 +352,29 @@ func (m *Event) validateLastSeenAt(formats strfmt.Registry) error {
 	return nil
 }
 
+func (m *Event) validateMetadata(formats strfmt.Registry) error {
+	if typeutils.IsZero(m.Metadata) { // not required
+		return nil
+	}
+
+	if m.Metadata != nil {
+		if err := m.Metadata.Validate(formats); err != nil {
+			ve := new(errors.Validation)
+			if stderrors.As(err, &ve) {
+				return ve.ValidateName("metadata")
+			}
+			ce := new(errors.CompositeError)
+			if stderrors.As(err, &ce) {
+				return ce.ValidateName("metadata")
+			}
+
+			return err
+		}
+	}
+
+	return nil
+}
+
 // ContextValidate validate this event based on the context it is used
 func (m *Event) ContextValidate(ctx context.Context, formats strfmt.Registry) error {
 	var res []error
@@ -345,6 +384,10 @@ func (m *Event) ContextValidate(ctx context.Context, formats strfmt.Registry) er
 	}
 
 	if err := m.contextValidateInstances(ctx, formats); err != nil {
+		res = append(res, err)
+	}
+
+	if err := m.contextValidateMetadata(ctx, formats); err != nil {
 		res = append(res, err)
 	}
 
@@ -407,6 +450,31 @@ func (m *Event) contextValidateInstances(ctx context.Context, formats strfmt.Reg
 			}
 		}
 
+	}
+
+	return nil
+}
+
+func (m *Event) contextValidateMetadata(ctx context.Context, formats strfmt.Registry) error {
+
+	if m.Metadata != nil {
+
+		if typeutils.IsZero(m.Metadata) { // not required
+			return nil
+		}
+
+		if err := m.Metadata.ContextValidate(ctx, formats); err != nil {
+			ve := new(errors.Validation)
+			if stderrors.As(err, &ve) {
+				return ve.ValidateName("metadata")
+			}
+			ce := new(errors.CompositeError)
+			if stderrors.As(err, &ce) {
+				return ce.ValidateName("metadata")
+			}
+
+			return err
+		}
 	}
 
 	return nil

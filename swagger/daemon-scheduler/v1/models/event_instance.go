@@ -20,6 +20,9 @@ type EventInstance struct {
 	// Required: true
 	ContainerInstance *string `json:"containerInstance"`
 
+	// ARN of the earlier task in whose place the task was started; only for taskReplaced.
+	ReplacedTask string `json:"replacedTask,omitempty"`
+
 	// ARN of the started or stopped task.
 	Task string `json:"task,omitempty"`
 }

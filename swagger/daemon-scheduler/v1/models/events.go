@@ -22,6 +22,12 @@ type Events struct {
 	// The events, newest first.
 	// Required: true
 	Items []*Event `json:"items"`
+
+	// metadata
+	Metadata *EventMetadata `json:"metadata,omitempty"`
+
+	// Token of the next page; omitted on the last page.
+	NextToken string `json:"nextToken,omitempty"`
 }
 
 // Validate validates this events
@@ -29,6 +35,10 @@ func (m *Events) Validate(formats strfmt.Registry) error {
 	var res []error
 
 	if err := m.validateItems(formats); err != nil {
+		res = append(res, err)
+	}
+
+	if err := m.validateMetadata(formats); err != nil {
 		res = append(res, err)
 	}
 
@@ -69,11 +79,38 @@ func (m *Events) validateItems(formats strfmt.Registry) error {
 	return nil
 }
 
+func (m *Events) validateMetadata(formats strfmt.Registry) error {
+	if typeutils.IsZero(m.Metadata) { // not required
+		return nil
+	}
+
+	if m.Metadata != nil {
+		if err := m.Metadata.Validate(formats); err != nil {
+			ve := new(errors.Validation)
+			if stderrors.As(err, &ve) {
+				return ve.ValidateName("metadata")
+			}
+			ce := new(errors.CompositeError)
+			if stderrors.As(err, &ce) {
+				return ce.ValidateName("metadata")
+			}
+
+			return err
+		}
+	}
+
+	return nil
+}
+
 // ContextValidate validate this events based on the context it is used
 func (m *Events) ContextValidate(ctx context.Context, formats strfmt.Registry) error {
 	var res []error
 
 	if err := m.contextValidateItems(ctx, formats); err != nil {
+		res = append(res, err)
+	}
+
+	if err := m.contextValidateMetadata(ctx, formats); err != nil {
 		res = append(res, err)
 	}
 
@@ -107,6 +144,31 @@ func (m *Events) contextValidateItems(ctx context.Context, formats strfmt.Regist
 			}
 		}
 
+	}
+
+	return nil
+}
+
+func (m *Events) contextValidateMetadata(ctx context.Context, formats strfmt.Registry) error {
+
+	if m.Metadata != nil {
+
+		if typeutils.IsZero(m.Metadata) { // not required
+			return nil
+		}
+
+		if err := m.Metadata.ContextValidate(ctx, formats); err != nil {
+			ve := new(errors.Validation)
+			if stderrors.As(err, &ve) {
+				return ve.ValidateName("metadata")
+			}
+			ce := new(errors.CompositeError)
+			if stderrors.As(err, &ce) {
+				return ce.ValidateName("metadata")
+			}
+
+			return err
+		}
 	}
 
 	return nil

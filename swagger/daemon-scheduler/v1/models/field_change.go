@@ -11,7 +11,7 @@ import (
 	"github.com/go-openapi/validate"
 )
 
-// FieldChange A changed setting of an environment.
+// FieldChange A changed setting or status of an environment.
 //
 // swagger:model FieldChange
 type FieldChange struct {

@@ -63,15 +63,59 @@ ListEventsParams contains all the parameters to send to the API endpoint
 */
 type ListEventsParams struct {
 
+	// Action.
+	//
+	// Return only events of these types: values of the field action, separated by commas.
+	Action *string
+
+	// Actor.
+	//
+	// Return only requests of this client. In the pattern, * stands for any text and ? for one character.
+	Actor *string
+
+	// Cluster.
+	//
+	// Return only events of environments in these clusters: names or ARNs, separated by commas.
+	Cluster *string
+
+	// Deployment.
+	//
+	// Return only events of these deployments: ids, separated by commas.
+	Deployment *string
+
 	// Environment.
 	//
-	// Return only events of this environment.
+	// Return only events of these environments: names, separated by commas.
 	Environment *string
+
+	// Instance.
+	//
+	// Return only events that name one of these container instances: ARNs or IDs, separated by commas. A merged event names its last ten instances.
+	Instance *string
 
 	// Limit.
 	//
 	// Maximum number of events to return. Default: 100.
 	Limit *int64
+
+	// NextToken.
+	//
+	// Token of the previous page, which had the same filters.
+	NextToken *string
+
+	// Since.
+	//
+	// Return only events at or after this time, such as 2026-01-31T13:00:00Z.
+	//
+	// Format: date-time
+	Since *strfmt.DateTime
+
+	// Until.
+	//
+	// Return only events before this time.
+	//
+	// Format: date-time
+	Until *strfmt.DateTime
 
 	HTTPClient *http.Client
 
@@ -130,6 +174,50 @@ func (o *ListEventsParams) SetHTTPClient(client *http.Client) {
 	o.HTTPClient = client
 }
 
+// WithAction adds the action to the list events params.
+func (o *ListEventsParams) WithAction(action *string) *ListEventsParams {
+	o.SetAction(action)
+	return o
+}
+
+// SetAction adds the action to the list events params.
+func (o *ListEventsParams) SetAction(action *string) {
+	o.Action = action
+}
+
+// WithActor adds the actor to the list events params.
+func (o *ListEventsParams) WithActor(actor *string) *ListEventsParams {
+	o.SetActor(actor)
+	return o
+}
+
+// SetActor adds the actor to the list events params.
+func (o *ListEventsParams) SetActor(actor *string) {
+	o.Actor = actor
+}
+
+// WithCluster adds the cluster to the list events params.
+func (o *ListEventsParams) WithCluster(cluster *string) *ListEventsParams {
+	o.SetCluster(cluster)
+	return o
+}
+
+// SetCluster adds the cluster to the list events params.
+func (o *ListEventsParams) SetCluster(cluster *string) {
+	o.Cluster = cluster
+}
+
+// WithDeployment adds the deployment to the list events params.
+func (o *ListEventsParams) WithDeployment(deployment *string) *ListEventsParams {
+	o.SetDeployment(deployment)
+	return o
+}
+
+// SetDeployment adds the deployment to the list events params.
+func (o *ListEventsParams) SetDeployment(deployment *string) {
+	o.Deployment = deployment
+}
+
 // WithEnvironment adds the environment to the list events params.
 func (o *ListEventsParams) WithEnvironment(environment *string) *ListEventsParams {
 	o.SetEnvironment(environment)
@@ -139,6 +227,17 @@ func (o *ListEventsParams) WithEnvironment(environment *string) *ListEventsParam
 // SetEnvironment adds the environment to the list events params.
 func (o *ListEventsParams) SetEnvironment(environment *string) {
 	o.Environment = environment
+}
+
+// WithInstance adds the instance to the list events params.
+func (o *ListEventsParams) WithInstance(instance *string) *ListEventsParams {
+	o.SetInstance(instance)
+	return o
+}
+
+// SetInstance adds the instance to the list events params.
+func (o *ListEventsParams) SetInstance(instance *string) {
+	o.Instance = instance
 }
 
 // WithLimit adds the limit to the list events params.
@@ -152,12 +251,113 @@ func (o *ListEventsParams) SetLimit(limit *int64) {
 	o.Limit = limit
 }
 
+// WithNextToken adds the nextToken to the list events params.
+func (o *ListEventsParams) WithNextToken(nextToken *string) *ListEventsParams {
+	o.SetNextToken(nextToken)
+	return o
+}
+
+// SetNextToken adds the nextToken to the list events params.
+func (o *ListEventsParams) SetNextToken(nextToken *string) {
+	o.NextToken = nextToken
+}
+
+// WithSince adds the since to the list events params.
+func (o *ListEventsParams) WithSince(since *strfmt.DateTime) *ListEventsParams {
+	o.SetSince(since)
+	return o
+}
+
+// SetSince adds the since to the list events params.
+func (o *ListEventsParams) SetSince(since *strfmt.DateTime) {
+	o.Since = since
+}
+
+// WithUntil adds the until to the list events params.
+func (o *ListEventsParams) WithUntil(until *strfmt.DateTime) *ListEventsParams {
+	o.SetUntil(until)
+	return o
+}
+
+// SetUntil adds the until to the list events params.
+func (o *ListEventsParams) SetUntil(until *strfmt.DateTime) {
+	o.Until = until
+}
+
 // WriteToRequest writes these params to a [runtime.ClientRequest].
 func (o *ListEventsParams) WriteToRequest(r runtime.ClientRequest, reg strfmt.Registry) error {
 	if err := r.SetTimeout(o.inner.timeout); err != nil {
 		return err
 	}
 	var res []error
+
+	if o.Action != nil {
+
+		// query param action
+		var qrAction string
+
+		if o.Action != nil {
+			qrAction = *o.Action
+		}
+		qAction := qrAction
+		if qAction != "" {
+
+			if err := r.SetQueryParam("action", qAction); err != nil {
+				return err
+			}
+		}
+	}
+
+	if o.Actor != nil {
+
+		// query param actor
+		var qrActor string
+
+		if o.Actor != nil {
+			qrActor = *o.Actor
+		}
+		qActor := qrActor
+		if qActor != "" {
+
+			if err := r.SetQueryParam("actor", qActor); err != nil {
+				return err
+			}
+		}
+	}
+
+	if o.Cluster != nil {
+
+		// query param cluster
+		var qrCluster string
+
+		if o.Cluster != nil {
+			qrCluster = *o.Cluster
+		}
+		qCluster := qrCluster
+		if qCluster != "" {
+
+			if err := r.SetQueryParam("cluster", qCluster); err != nil {
+				return err
+			}
+		}
+	}
+
+	if o.Deployment != nil {
+
+		// query param deployment
+		var qrDeployment string
+
+		if o.Deployment != nil {
+			qrDeployment = *o.Deployment
+		}
+		qDeployment := qrDeployment
+		if qDeployment != "" {
+
+			if err := r.SetQueryParam("deployment", qDeployment); err != nil {
+				return err
+			}
+		}
+	}
 
 	if o.Environment != nil {
 
@@ -176,6 +376,23 @@ func (o *ListEventsParams) WriteToRequest(r runtime.ClientRequest, reg strfmt.Re
 		}
 	}
 
+	if o.Instance != nil {
+
+		// query param instance
+		var qrInstance string
+
+		if o.Instance != nil {
+			qrInstance = *o.Instance
+		}
+		qInstance := qrInstance
+		if qInstance != "" {
+
+			if err := r.SetQueryParam("instance", qInstance); err != nil {
+				return err
+			}
+		}
+	}
+
 	if o.Limit != nil {
 
 		// query param limit
@@ -188,6 +405,57 @@ func (o *ListEventsParams) WriteToRequest(r runtime.ClientRequest, reg strfmt.Re
 		if qLimit != "" {
 
 			if err := r.SetQueryParam("limit", qLimit); err != nil {
+				return err
+			}
+		}
+	}
+
+	if o.NextToken != nil {
+
+		// query param nextToken
+		var qrNextToken string
+
+		if o.NextToken != nil {
+			qrNextToken = *o.NextToken
+		}
+		qNextToken := qrNextToken
+		if qNextToken != "" {
+
+			if err := r.SetQueryParam("nextToken", qNextToken); err != nil {
+				return err
+			}
+		}
+	}
+
+	if o.Since != nil {
+
+		// query param since
+		var qrSince strfmt.DateTime
+
+		if o.Since != nil {
+			qrSince = *o.Since
+		}
+		qSince := qrSince.String()
+		if qSince != "" {
+
+			if err := r.SetQueryParam("since", qSince); err != nil {
+				return err
+			}
+		}
+	}
+
+	if o.Until != nil {
+
+		// query param until
+		var qrUntil strfmt.DateTime
+
+		if o.Until != nil {
+			qrUntil = *o.Until
+		}
+		qUntil := qrUntil.String()
+		if qUntil != "" {
+
+			if err := r.SetQueryParam("until", qUntil); err != nil {
 				return err
 			}
 		}

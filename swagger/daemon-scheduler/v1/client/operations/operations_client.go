@@ -233,6 +233,12 @@ type ClientService interface {
 	// StreamEnvironmentsContext stream changes of environments.
 	StreamEnvironmentsContext(ctx context.Context, params *StreamEnvironmentsParams, writer io.Writer, opts ...ClientOption) (*StreamEnvironmentsOK, error)
 
+	// StreamEvents stream service events.
+	StreamEvents(params *StreamEventsParams, writer io.Writer, opts ...ClientOption) (*StreamEventsOK, error)
+
+	// StreamEventsContext stream service events.
+	StreamEventsContext(ctx context.Context, params *StreamEventsParams, writer io.Writer, opts ...ClientOption) (*StreamEventsOK, error)
+
 	// StreamInstances stream an environment s container instances with their states.
 	StreamInstances(params *StreamInstancesParams, opts ...ClientOption) (*StreamInstancesOK, error)
 
@@ -958,7 +964,7 @@ func (a *Client) ListEnvironmentsContext(ctx context.Context, params *ListEnviro
 
 // ListEvents lists service events newest first.
 //
-// Lists the leader's actions, state changes of deployments, and user requests. Blox merges similar events and keeps the last 4,000 events for two weeks..
+// Lists the leader's actions, state changes of deployments, and user requests of all environments. Every event matches all filters; of several values of a filter, one must match. Blox merges similar events of tasks. It keeps events for two weeks: at most 4,000 of tasks and conditions, and 10,000 of environments and deployments. Pages are stable: new events, merged events and removed events neither repeat nor skip others..
 //
 // This method does not support injected context.
 // However, timeout and opentracing contexts are honored whenever enabled.
@@ -977,7 +983,7 @@ func (a *Client) ListEvents(params *ListEventsParams, opts ...ClientOption) (*Li
 
 // ListEventsContext lists service events newest first.
 //
-// Lists the leader's actions, state changes of deployments, and user requests. Blox merges similar events and keeps the last 4,000 events for two weeks..
+// Lists the leader's actions, state changes of deployments, and user requests of all environments. Every event matches all filters; of several values of a filter, one must match. Blox merges similar events of tasks. It keeps events for two weeks: at most 4,000 of tasks and conditions, and 10,000 of environments and deployments. Pages are stable: new events, merged events and removed events neither repeat nor skip others..
 //
 // Do not use the deprecated [ListEventsParams.Context] with this method: it would be ignored.
 func (a *Client) ListEventsContext(ctx context.Context, params *ListEventsParams, opts ...ClientOption) (*ListEventsOK, error) {
@@ -1679,6 +1685,72 @@ func (a *Client) StreamEnvironmentsContext(ctx context.Context, params *StreamEn
 	//
 	// safeguard: normally, in the absence of a default response, unknown success responses return an error above: so this is a codegen issue
 	msg := fmt.Sprintf("unexpected success response for streamEnvironments: API contract not enforced by server. Client expected to get an error, but got: %T", result)
+	panic(msg)
+}
+
+// StreamEvents streams service events.
+//
+// Each line is a JSON object: an event with metadata. When similar events are merged, the stream repeats the event with its id and the new count. The stream starts with the next event or, with since or entityVersion, with earlier ones, and ends when the client disconnects. A client that reconnects with the entityVersion of the last line misses and repeats nothing. Blox disconnects clients that read too slowly..
+//
+// This method does not support injected context.
+// However, timeout and opentracing contexts are honored whenever enabled.
+//
+// If you need to pass a specific context, use [Client.StreamEventsContext] instead.
+func (a *Client) StreamEvents(params *StreamEventsParams, writer io.Writer, opts ...ClientOption) (*StreamEventsOK, error) {
+	var ctx context.Context
+	if params.inner.ctx != nil {
+		ctx = params.inner.ctx
+	} else {
+		ctx = context.Background()
+	}
+
+	return a.StreamEventsContext(ctx, params, writer, opts...)
+}
+
+// StreamEventsContext streams service events.
+//
+// Each line is a JSON object: an event with metadata. When similar events are merged, the stream repeats the event with its id and the new count. The stream starts with the next event or, with since or entityVersion, with earlier ones, and ends when the client disconnects. A client that reconnects with the entityVersion of the last line misses and repeats nothing. Blox disconnects clients that read too slowly..
+//
+// Do not use the deprecated [StreamEventsParams.Context] with this method: it would be ignored.
+func (a *Client) StreamEventsContext(ctx context.Context, params *StreamEventsParams, writer io.Writer, opts ...ClientOption) (*StreamEventsOK, error) {
+	// NOTE: parameters are not validated before sending
+	if params == nil {
+		params = NewStreamEventsParams()
+	}
+
+	op := &runtime.ClientOperation{
+		ID:                 "streamEvents",
+		Method:             "GET",
+		PathPattern:        "/stream/events",
+		ProducesMediaTypes: []string{"application/octet-stream"},
+		ConsumesMediaTypes: []string{"application/json"},
+		Schemes:            []string{"http"},
+		Params:             params,
+		Reader:             &StreamEventsReader{formats: a.formats, writer: writer},
+		Client:             params.HTTPClient,
+	}
+
+	for _, opt := range opts {
+		opt(op)
+	}
+
+	result, err := a.transport.SubmitContext(ctx, op)
+	if err != nil {
+		return nil, err
+	}
+
+	// only one success response has to be checked
+	success, ok := result.(*StreamEventsOK)
+	if ok {
+		return success, nil
+	}
+
+	// unexpected success response.
+
+	// no default response is defined.
+	//
+	// safeguard: normally, in the absence of a default response, unknown success responses return an error above: so this is a codegen issue
+	msg := fmt.Sprintf("unexpected success response for streamEvents: API contract not enforced by server. Client expected to get an error, but got: %T", result)
 	panic(msg)
 }
 
