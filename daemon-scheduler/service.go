@@ -203,8 +203,17 @@ func newEngine(cfg Config, dependencies engine.Config) *engine.Engine {
 	return e
 }
 
+// newUI returns the page. It has no actions with --read-only-ui, nor at the address of --read-only-bind.
 func newUI(cfg Config) http.Handler {
-	return ui.Handler(ui.Config{ReadOnly: cfg.ReadOnlyUI, ExplorerURL: cfg.ExplorerURL})
+	page := ui.Handler(ui.Config{ReadOnly: cfg.ReadOnlyUI, ExplorerURL: cfg.ExplorerURL})
+	withoutActions := ui.Handler(ui.Config{ReadOnly: true, ExplorerURL: cfg.ExplorerURL})
+	return http.HandlerFunc(func(w http.ResponseWriter, r *http.Request) {
+		if access.IsReadOnly(r) {
+			withoutActions.ServeHTTP(w, r)
+			return
+		}
+		page.ServeHTTP(w, r)
+	})
 }
 
 // replicaName returns a name that is unique among the replicas.

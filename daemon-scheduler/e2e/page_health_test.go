@@ -15,7 +15,7 @@ func TestPage_ShowsUnhealthyTasks(t *testing.T) {
 	d.setHealth("UNHEALTHY", d.tasks(d.first)[0])
 	p.awaitCounts(d.scheduler, map[string]int{"running": 1, "failing": 1})
 	p.await(containsText("reason-rows", agentUnhealthy))
-	p.await(containsText("properties", "TasksUnhealthy"))
+	p.await(containsText("conditions", "TasksUnhealthy"))
 	testenv.Eventually(t, func() bool {
 		segments := evaluate[string](p,
 			`[...document.querySelectorAll("#progress .bar i")].map((i) => i.className + i.dataset.count).join()`)

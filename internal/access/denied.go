@@ -1,6 +1,7 @@
 package access
 
 import (
+	"context"
 	"fmt"
 	"net/http"
 
@@ -49,10 +50,16 @@ func forbidden(r *http.Request, c client, needed Role) httpserver.Problem {
 	}
 }
 
+// readOnlyKey is the key of a context's value.
+type readOnlyKey struct{}
+
+// IsReadOnly reports whether the request came to the address of --read-only-bind.
+func IsReadOnly(r *http.Request) bool { return r.Context().Value(readOnlyKey{}) != nil }
+
 // readOnly is for httpserver.WithAuthorization. It accepts GET and HEAD only.
 func readOnly(w http.ResponseWriter, r *http.Request) (authorized *http.Request, ok bool) {
 	if r.Method == http.MethodGet || r.Method == http.MethodHead {
-		return r, true
+		return r.WithContext(context.WithValue(r.Context(), readOnlyKey{}, true)), true
 	}
 	w.Header().Set("Allow", "GET, HEAD")
 	httpserver.Error(w, r, httpserver.Problem{

@@ -2,6 +2,7 @@
 import { byId, createElement, createTime } from "./dom.js";
 import { formatDuration, resourceID, shortID } from "./format.js";
 import { redraw } from "./panels.js";
+import { request, RequestError } from "./request.js";
 import { state } from "./state.js";
 
 const MAX_DEPLOYMENTS = 8;
@@ -18,18 +19,16 @@ let lastRequest = 0;
 // loadDeployments ignores the response if a newer request has started meanwhile.
 export async function loadDeployments() {
   const name = state.selectedName;
-  const request = ++lastRequest;
+  const current = ++lastRequest;
   if (!name) return;
   try {
-    const url = `v1/environments/${encodeURIComponent(name)}/deployments`;
-    const response = await fetch(url, { cache: "no-store" });
-    if (!response.ok || request !== lastRequest) return;
-    const { items } = await response.json();
-    if (request !== lastRequest) return;
+    const { items } = await request("GET", `v1/environments/${encodeURIComponent(name)}/deployments`);
+    if (current !== lastRequest) return;
     state.deployments = items ?? [];
-    redraw("deployments", "rollout");
-  } catch {
+    redraw("deployments", "rollout", "actions", "environments");
+  } catch (error) {
     // The streams report a server that does not respond. When they are live again, they load the deployments.
+    if (!(error instanceof RequestError)) throw error;
   }
 }
 

@@ -1,6 +1,7 @@
 // The detail of one container instance: its task, and the reason for its state.
 import { byId, createDefinition, createElement } from "./dom.js";
 import { formatTime, resourceID, shortID } from "./format.js";
+import { taskLink, instanceLink } from "./explorer.js";
 import { LABELS, stateOf } from "./instancestate.js";
 import { createIcon } from "./symbols.js";
 
@@ -27,13 +28,21 @@ export function drawDetail(instance) {
     createElement("p", { className: "reason", textContent: instance.reason ?? "" }),
     createElement("dl", {}, ...properties(instance).flatMap(([label, value, className]) =>
       createDefinition(label, value, className))),
+    ...links(instance),
   );
+}
+
+// links returns the links to the page of cluster-state-service, if its address is known.
+function links(instance) {
+  const links = [instanceLink(instance.containerInstance), instance.task && taskLink(instance.task)].filter(Boolean);
+  return links.length ? [createElement("p", { className: "detail-links" }, ...links)] : [];
 }
 
 function properties(instance) {
   const agent = instance.agentConnected ? "" : ", ECS agent disconnected";
   return [
     ["Instance", resourceID(instance.containerInstance), "mono"],
+    ["Group", instance.group],
     ["Status", instance.status.toLowerCase() + agent],
     ["Task", resourceID(instance.task), "mono"],
     ["Task status", instance.taskStatus?.toLowerCase()],

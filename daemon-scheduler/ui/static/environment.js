@@ -25,24 +25,13 @@ function badges(record) {
   return badges;
 }
 
-// conditionText returns a condition as "Paused since 21 Nov 2026, 05:26: message".
-function conditionText({ type, status, message, lastTransitionTime }) {
-  const state = status === "True" ? type : `${type} is ${status}`;
-  const since = lastTransitionTime ? " since " + formatDateTime(new Date(lastTransitionTime)) : "";
-  return state + since + (message ? ": " + message : "");
-}
-
 function properties(environment) {
   const effective = effectiveText(environment);
   const group = environment.instanceGroup ?? {};
-  const selectors = [...(group.attributes ?? []).map(({ name, value }) => name + "=" + value), group.query];
   return [
     ["Cluster", resourceID(group.cluster)],
     ["Task definition", effective.taskDefinition],
     ["Revision", effective.revision],
-    ["Instances", selectors.filter(Boolean).join(", ")],
-    ["Readiness", environment.readinessAttribute],
     ["Updated", environment.updatedAt && formatDateTime(new Date(environment.updatedAt))],
-    ...(environment.conditions ?? []).map((condition) => ["Condition", conditionText(condition)]),
   ].filter(([, value]) => value);
 }

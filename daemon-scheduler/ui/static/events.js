@@ -1,11 +1,11 @@
 // The list of events.
 import { byId, createElement, createLink, createTime } from "./dom.js";
-import { formatCount, formatNumber, resourceID } from "./format.js";
+import { formatCount, formatDay, formatNumber, resourceID } from "./format.js";
 import { grid } from "./instances.js";
 import { redraw } from "./panels.js";
 import { state } from "./state.js";
 
-const MAX_EVENTS = 60;
+const EVENTS_PER_PAGE = 60;
 const DISPLAY = { // by action: the kind (a CSS class) and the text
   taskStarted: ["", (e) => `Started ${resourceID(e.taskDefinition)} on ${formatCount(e.count, "instance")}`],
   taskReplaced: ["", (e) => `Replaced ${formatCount(e.count, "task")} by ${resourceID(e.taskDefinition)}`],
@@ -38,18 +38,28 @@ const DISPLAY = { // by action: the kind (a CSS class) and the text
 
 const items = new Map(); // by event ID: { element, version }
 
+let shownCount = EVENTS_PER_PAGE;
+
 export function showAllEvents(all) {
   state.showAllEvents = all;
+  shownCount = EVENTS_PER_PAGE;
   byId("environment-events").setAttribute("aria-pressed", String(!all));
   byId("all-events").setAttribute("aria-pressed", String(all));
   redraw("events");
 }
 
+export function showMoreEvents() {
+  shownCount += EVENTS_PER_PAGE;
+  redraw("events");
+}
+
 // drawEvents changes only the elements of events that changed, so that scrolling and the focus survive.
 export function drawEvents() {
-  const events = visibleEvents();
-  byId("no-events").hidden = events.length > 0;
-  const visibleIDs = new Set(events.map(({ id }) => id));
+  const all = matchingEvents();
+  byId("no-events").hidden = all.length > 0;
+  byId("more-events").hidden = all.length <= shownCount;
+  const entries = withDays(all.slice(0, shownCount));
+  const visibleIDs = new Set(entries.map(({ id }) => id));
   for (const [id, { element }] of items) {
     if (visibleIDs.has(id)) continue;
     element.remove();
@@ -57,21 +67,33 @@ export function drawEvents() {
   }
   const list = byId("events");
   let next = list.firstElementChild;
-  for (const event of events) {
-    const old = items.get(event.id)?.element;
-    const element = updateItem(event);
+  for (const entry of entries) {
+    const old = items.get(entry.id)?.element;
+    const element = updateItem(entry);
     if (old && next === old) next = element; // updateItem may have replaced it
     if (next === element) next = element.nextElementSibling;
     else list.insertBefore(element, next);
   }
 }
 
-// visibleEvents returns the newest events, newest first.
-function visibleEvents() {
+// matchingEvents returns the events, newest first.
+function matchingEvents() {
   return [...state.events.values()]
     .filter((event) => state.showAllEvents || event.environment === state.selectedName)
-    .sort((a, b) => compare(b.lastSeenAt, a.lastSeenAt) || compare(b.id, a.id))
-    .slice(0, MAX_EVENTS);
+    .sort((a, b) => compare(b.lastSeenAt, a.lastSeenAt) || compare(b.id, a.id));
+}
+
+// withDays adds a heading before the first event of each day.
+function withDays(events) {
+  const entries = [];
+  let previous = "";
+  for (const event of events) {
+    const day = formatDay(new Date(event.lastSeenAt));
+    if (day !== previous) entries.push({ id: "day " + day, day });
+    previous = day;
+    entries.push(event);
+  }
+  return entries;
 }
 
 function compare(a, b) {
@@ -94,6 +116,7 @@ function updateItem(event) {
 }
 
 function createItem(event) {
+  if (event.day) return createElement("li", { className: "day", textContent: event.day });
   const [kind, describe] = DISPLAY[event.action] ?? ["", () => event.action];
   const body = createElement("div", {}, createElement("strong", { className: kind, textContent: describe(event) }));
   if (state.showAllEvents && event.environment) {

@@ -43,9 +43,12 @@ function bannerFor(status, staleStream) {
   const { readiness } = state;
   const reasons = (readiness?.reasons ?? []).join("; ");
   if (status === "stale") {
+    const { failure } = staleStream;
+    const access = accessTitle(failure);
+    if (access) return { kind: "bad", title: access, text: failure + "." };
     const retry = staleStream.retryAt > Date.now() ? "Retrying soon." : "Retrying…";
     const since = formatTime(new Date(staleStream.receivedAt));
-    return { kind: "bad", title: "Not live.", text: `Showing data from ${since}: ${staleStream.failure}. ${retry}` };
+    return { kind: "bad", title: "Not live.", text: `Showing data from ${since}: ${failure}. ${retry}` };
   }
   if (status === "outdated") {
     const reason = reasons || "cluster-state-service does not respond";
@@ -56,6 +59,12 @@ function bannerFor(status, staleStream) {
     return { kind: "warn", title: "No leader.", text: "No task starts or stops until the replicas elect a leader." };
   }
   return null;
+}
+
+// accessTitle returns "" unless the server has refused a stream for lack of rights.
+function accessTitle(failure) {
+  const status = /returned (401|403)/.exec(failure)?.[1];
+  return { 401: "Not authenticated.", 403: "Access denied." }[status] ?? "";
 }
 
 function drawBanner(banner) {

@@ -1,6 +1,7 @@
 // The container instances of the selected environment.
 import { displayName, drawDetail } from "./detail.js";
-import { byId } from "./dom.js";
+import { byId, createElement } from "./dom.js";
+import { formatNumber } from "./format.js";
 import { Grid } from "./grid.js";
 import { LABELS, stateOf } from "./instancestate.js";
 import { state } from "./state.js";
@@ -11,11 +12,31 @@ export const grid = new Grid({
   cells: [byId("cell-a"), byId("cell-b")],
   labelOf,
   showDetail: drawDetail,
+  showGroups: drawGroups,
 });
 
+const LABEL_OFFSET = 22; // pixels from the top of a group's label to its cells
+
 function labelOf(instance) {
-  const label = `${displayName(instance)}, ${LABELS[stateOf(instance)]}`;
+  const group = state.groupBy ? `${instance.group || "no group"}, ` : "";
+  const label = `${group}${displayName(instance)}, ${LABELS[stateOf(instance)]}`;
   return instance.reason ? `${label}: ${instance.reason}` : label;
+}
+
+// drawGroups writes a line above each group: its name, and how many of its instances run their task.
+function drawGroups(groups) {
+  byId("group-labels").replaceChildren(...groups.map(({ group, items, top }) => {
+    const count = (wanted) => items.filter((instance) => stateOf(instance) === wanted).length;
+    const failing = count("failing");
+    const label = createElement("p", {},
+      createElement("strong", { textContent: group || "(none)" }),
+      createElement("span", {
+        className: "muted", textContent: ` ${formatNumber(count("running"))} of ${formatNumber(items.length)} running`,
+      }),
+      failing ? createElement("span", { className: "bad", textContent: `, ${formatNumber(failing)} failing` }) : null);
+    label.style.top = top - LABEL_OFFSET + "px";
+    return label;
+  }));
 }
 
 // updateHighlight dims the instances that do not match the legend's chosen states and the search.

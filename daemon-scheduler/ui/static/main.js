@@ -1,15 +1,23 @@
 // The page: it connects the panels, the user's input and the streams.
+import { drawActions } from "./actions.js";
+import { drawConditions } from "./conditions.js";
+import { drawConfiguration } from "./configuration.js";
 import { drawDeployments, loadDeployments } from "./deployments.js";
 import { drawDetail } from "./detail.js";
+import { listenToDialog } from "./dialog.js";
 import { byId } from "./dom.js";
 import { drawEnvironment } from "./environment.js";
+import { isInProgress } from "./environmentstatus.js";
 import { drawEnvironments } from "./environments.js";
-import { drawEvents, showAllEvents } from "./events.js";
+import { drawEvents, showAllEvents, showMoreEvents } from "./events.js";
 import { drawHeader } from "./header.js";
+import { applyAddressedGroup, listenToGroups } from "./groups.js";
 import { grid, selectFirstMatch, updateHighlight } from "./instances.js";
 import { drawLegend } from "./legend.js";
 import { redraw, registerPanel } from "./panels.js";
 import { drawReasons } from "./reasons.js";
+import { request, RequestError } from "./request.js";
+import { loadRevisions } from "./revisions.js";
 import { drawRollout } from "./rollout.js";
 import { onSelectionChange, selectDefault } from "./selection.js";
 import { selectedEnvironment, state } from "./state.js";
@@ -19,7 +27,10 @@ import { redrawIcons } from "./symbols.js";
 registerPanel("header", drawHeader);
 registerPanel("environments", drawEnvironments, 200);
 registerPanel("environment", drawEnvironment);
-registerPanel("rollout", drawRollout);
+registerPanel("actions", drawActions);
+registerPanel("rollout", drawRollout, 100); // with the legend
+registerPanel("conditions", drawConditions);
+registerPanel("configuration", drawConfiguration);
 registerPanel("legend", drawLegend, 100);
 registerPanel("reasons", drawReasons, 400);
 registerPanel("events", drawEvents, 300);
@@ -29,11 +40,15 @@ onSelectionChange(() => {
   grid.clear();
   subscribeToInstances();
   loadDeployments();
+  loadRevisions();
 });
 
 byId("retry").addEventListener("click", retryStreams);
 byId("environment-events").addEventListener("click", () => showAllEvents(false));
 byId("all-events").addEventListener("click", () => showAllEvents(true));
+byId("more-events").addEventListener("click", showMoreEvents);
+listenToDialog();
+listenToGroups(subscribeToInstances);
 byId("environment-search").addEventListener("input", (event) => {
   state.environmentSearch = event.target.value.trim().toLowerCase();
   redraw("environments");
@@ -46,7 +61,9 @@ byId("instance-search").addEventListener("keydown", (event) => {
   if (event.key === "Enter") selectFirstMatch();
 });
 addEventListener("hashchange", () => {
-  if (location.hash.startsWith("#env=")) selectDefault();
+  if (!location.hash.startsWith("#env=")) return;
+  applyAddressedGroup();
+  selectDefault();
 });
 addEventListener("online", retryStreams);
 document.addEventListener("visibilitychange", suspendWhileHidden);
@@ -55,13 +72,28 @@ matchMedia("(prefers-color-scheme: dark)").addEventListener("change", () => {
   redrawIcons();
 });
 
-// Redraws what changes with time alone: the remaining bake time and the next attempt to connect.
+// Redraws what changes with time alone: the elapsed time and the next attempt to connect.
 setInterval(() => {
-  const deployment = selectedEnvironment()?.deployment;
-  if (deployment?.bakeStartedAt && deployment.rolloutState === "IN_PROGRESS") redraw("rollout");
+  if (isInProgress(selectedEnvironment()?.deployment)) redraw("rollout");
   if (Object.values(state.streams).some(({ status }) => status === "stale")) redraw("header");
 }, 1000);
 
-window.blox = { grid }; // for tests and for measurements in the browser's console
+// loadConfig hides the actions if it cannot tell whether they are permitted.
+async function loadConfig() {
+  try {
+    state.config = await request("GET", "page/config.json");
+  } catch (error) {
+    if (!(error instanceof RequestError)) throw error;
+  }
+  const { explorerURL } = state.config;
+  byId("explorer").hidden = !explorerURL;
+  if (explorerURL) byId("explorer").href = explorerURL;
+  redraw("actions");
+  grid.updateDetail();
+}
+
+window.blox = { grid, state }; // for tests and for measurements in the browser's console
 drawDetail(null);
+applyAddressedGroup();
+loadConfig();
 subscribeToOverview();

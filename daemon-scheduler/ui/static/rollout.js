@@ -1,10 +1,12 @@
 // The rollout of the selected environment: its steps, progress, counts and notes.
 import { announce, byId, createDefinition, createElement, setText } from "./dom.js";
-import { countByState } from "./environmentstatus.js";
+import { changeOf, countByState, countsOf } from "./environmentstatus.js";
 import { formatNumber } from "./format.js";
 import { createProgressBar, updateProgressBar } from "./progressbar.js";
 import { describeRollout } from "./rolloutmodel.js";
+import { configurationOf } from "./revisions.js";
 import { selectedEnvironment, state } from "./state.js";
+import { timingText } from "./timing.js";
 
 const RARE_COUNTS = ["unreachable", "misscheduled"]; // shown unless they are 0
 
@@ -12,13 +14,29 @@ export function drawRollout() {
   const record = selectedEnvironment();
   if (!record) return;
   const { environment, deployment } = record;
-  const { steps, text, notes } = describeRollout(environment, deployment, state.deployments);
+  const { steps, text, notes } = describeRollout(
+    environment, deployment, deployment ? configurationOf(deployment) : {}, state.deployments);
+  drawChange(environment, deployment);
   byId("steps").replaceChildren(...steps.map(createStep));
   drawText(environment, deployment, text);
   drawProgress(environment, deployment);
   drawCounts(environment, deployment);
   byId("notes").replaceChildren(...notes.map(({ kind, text }) =>
     createElement("li", { className: kind, textContent: text })));
+}
+
+// drawChange shows what is rolling out to what.
+function drawChange(environment, deployment) {
+  const panel = byId("rollout-change");
+  panel.hidden = !deployment;
+  setText(byId("rollout-timing"), deployment ? timingText(environment, deployment) : "");
+  if (!deployment) return;
+  const { from, to } = changeOf(environment, deployment, state.deployments);
+  setText(byId("change-from"), from?.taskDefinition ?? "");
+  setText(byId("change-arrow"), from ? "→" : "");
+  setText(byId("change-to"), to.taskDefinition);
+  const revisions = [from?.revision, to.revision].filter(Boolean).join(" → ");
+  setText(byId("change-revisions"), "revision " + revisions + (deployment.forceNewDeployment ? ", all tasks" : ""));
 }
 
 function createStep({ label, status, current }) {
@@ -45,23 +63,21 @@ function drawProgress(environment, deployment) {
   progress.hidden = !deployment;
   if (!progress.firstChild) progress.append(createProgressBar(), createElement("output"));
   updateProgressBar(progress.firstChild, environment);
-  const desired = environment.desiredCount ?? 0;
+  const desired = countsOf(environment).desiredCount ?? 0;
   const percent = desired ? Math.min(100, Math.floor(100 * countByState(environment).running / desired)) : 100;
   setText(progress.lastChild, percent + " %");
 }
 
 function drawCounts(environment, deployment) {
   byId("counts").hidden = !deployment;
+  const known = countsOf(environment);
+  // The legend of the grid has the instances by state: a number that both had under one name could differ.
   const counts = [
-    ["desired", environment.desiredCount],
-    ["available", environment.availableCount],
-    ["updated", environment.updatedCount],
-    ["running", environment.runningCount],
-    ["starting", environment.pendingCount],
-    ["outdated", environment.outdatedCount],
-    ["failing", environment.failedCount],
-    ["unreachable", environment.unreachableCount],
-    ["misscheduled", environment.misscheduledCount],
+    ["desired", known.desiredCount],
+    ["available", known.availableCount],
+    ["updated", known.updatedCount],
+    ["unreachable", known.unreachableCount],
+    ["misscheduled", known.misscheduledCount],
   ].filter(([label, count]) => count || !RARE_COUNTS.includes(label));
   byId("counts").replaceChildren(...counts.map(([label, count]) => {
     const value = count === undefined || count === null ? "?" : formatNumber(count);

@@ -1,11 +1,11 @@
 // What the page says about a rollout, computed from the API's records without touching the DOM.
-import { countByState } from "./environmentstatus.js";
-import { formatCount, formatDuration, resourceID, shortID } from "./format.js";
+import { now } from "./clock.js";
+import { countByState, countsOf, isInProgress } from "./environmentstatus.js";
+import { formatCount, formatDuration, formatNumber, resourceID, shortID } from "./format.js";
 
 // describeRollout returns the steps of the deployment, one sentence about its progress, and notes with their kinds.
-export function describeRollout(environment, deployment, deployments) {
-  // The configuration in the API belongs to the newest revision.
-  const configuration = deployment?.revision === environment.revision ? environment.deploymentConfiguration ?? {} : {};
+// configuration is that of the deployment's revision.
+export function describeRollout(environment, deployment, configuration, deployments) {
   const notes = environmentNotes(environment);
   if (!deployment) return { steps: [], text: "No deployment yet.", notes };
   const phase = currentPhase(deployment, configuration);
@@ -16,7 +16,6 @@ export function describeRollout(environment, deployment, deployments) {
   };
 }
 
-const isInProgress = ({ rolloutState }) => ["IN_PROGRESS", "WAITING_FOR_PROMOTION"].includes(rolloutState);
 const isBaking = (deployment) => Boolean(deployment.bakeStartedAt);
 const hasCanary = (deployment, configuration) => Boolean(configuration.canary) && !deployment.rollbackOf;
 
@@ -25,18 +24,19 @@ function currentPhase(deployment, configuration) {
   if (!isInProgress(deployment)) return "end";
   if (deployment.status === "pending") return "pending";
   if (isBaking(deployment)) return "bake";
-  return hasCanary(deployment, configuration) && !deployment.promoted ? "canary" : "rollout";
+  return deployment.canaryProgress ? "canary" : "rollout";
 }
 
 // rolloutSteps returns the steps with the status "done", "current", "failed" or "".
 function rolloutSteps(deployment, configuration, phase) {
   const steps = [];
-  if (hasCanary(deployment, configuration)) steps.push({ phase: "canary", label: canaryLabel(deployment) });
+  if (hasCanary(deployment, configuration)) steps.push(...canarySteps(deployment, configuration.canary));
   steps.push({ phase: "rollout", label: deployment.rollbackOf ? "Roll back" : "Roll out" });
   if (configuration.bakeTimeInMinutes || isBaking(deployment)) steps.push({ phase: "bake", label: "Bake" });
   steps.push({ phase: "end", label: { FAILED: "Failed", STOPPED: "Stopped" }[deployment.rolloutState] ?? "Completed" });
 
-  const currentIndex = steps.findIndex((step) => step.phase === phase);
+  const canaryStep = deployment.canaryProgress?.step ?? 1;
+  const currentIndex = steps.findIndex((step) => step.phase === phase && (step.number ?? canaryStep) === canaryStep);
   return steps.map(({ phase, label }, index) => ({
     label,
     status: stepStatus(deployment, phase, index, currentIndex),
@@ -61,11 +61,11 @@ function progressText(environment, deployment, configuration, phase) {
     case "pending":
       return rollingBack ? `Rolling back to ${taskDefinition}.` : `Waiting to roll out ${taskDefinition}.`;
     case "canary":
-      return canaryText(taskDefinition, deployment, configuration.canary);
+      return canaryText(taskDefinition, deployment, configuration.canary ?? {});
     case "bake":
       return bakeText(taskDefinition, deployment, configuration);
     case "rollout": {
-      const remaining = (environment.desiredCount ?? 0) - countByState(environment).running;
+      const remaining = (countsOf(environment).desiredCount ?? 0) - countByState(environment).running;
       const action = rollingBack ? "Rolling back to" : "Rolling out";
       return `${action} ${taskDefinition}: ${formatCount(remaining, "instance")} remaining.`;
     }
@@ -75,8 +75,18 @@ function progressText(environment, deployment, configuration, phase) {
   return `The rollout of ${taskDefinition} was stopped.`;
 }
 
-function canaryLabel({ canaryProgress }) {
-  return canaryProgress?.steps > 1 ? `Canary ${canaryProgress.step}/${canaryProgress.steps}` : "Canary";
+// canarySteps returns a step for each step of the canary.
+function canarySteps({ canaryProgress }, { steps }) {
+  const count = steps?.length || canaryProgress?.steps || 1;
+  if (count === 1) return [{ phase: "canary", number: 1, label: "Canary" }];
+  return Array.from({ length: count }, (_, index) => ({
+    phase: "canary", number: index + 1, label: `Canary ${index + 1}` + stepSize(steps?.[index]),
+  }));
+}
+
+function stepSize({ percent, count, query } = {}) {
+  if (percent) return `: ${percent} %`;
+  return count ? ": " + formatNumber(count) : query ? ": query" : "";
 }
 
 function canaryText(taskDefinition, { canaryProgress = {} }, { percent, query }) {
@@ -89,14 +99,14 @@ function canaryText(taskDefinition, { canaryProgress = {} }, { percent, query })
 function promotionText(pauseMinutes, promotesAt) {
   if (pauseMinutes === undefined) return "waiting for promotion";
   if (!promotesAt) return `promoted when its tasks have been ready for ${formatCount(pauseMinutes, "minute")}`;
-  const remaining = formatDuration(Math.max(0, new Date(promotesAt).getTime() - Date.now()));
+  const remaining = formatDuration(Math.max(0, new Date(promotesAt).getTime() - now()));
   return `promoted in ${remaining} if its tasks stay ready`;
 }
 
 function bakeText(taskDefinition, deployment, { bakeTimeInMinutes }) {
   if (!bakeTimeInMinutes) return `Baking ${taskDefinition}: all its tasks run.`;
   const end = new Date(deployment.bakeStartedAt).getTime() + bakeTimeInMinutes * 60_000;
-  const remaining = formatDuration(end - Date.now());
+  const remaining = formatDuration(end - now());
   return `Baking ${taskDefinition}: all its tasks run; completes in ${remaining} if they keep running.`;
 }
 

@@ -1,11 +1,10 @@
-// Which environment the page shows. The fragment of the URL holds its name.
+// Which environment the page shows, and how. The fragment of the URL holds both.
 import { byId } from "./dom.js";
-import { summarize } from "./environmentstatus.js";
+import { compareUrgency } from "./environmentstatus.js";
 import { redraw } from "./panels.js";
 import { state } from "./state.js";
 
 const NARROW_SCREEN = "(max-width: 860px)"; // as in page.css
-const KINDS_BY_URGENCY = ["bad", "warn", "busy"];
 
 let notifyChange = () => {};
 
@@ -19,8 +18,11 @@ export function select(name, { byUser = false } = {}) {
   if (name === state.selectedName) return;
   state.selectedName = name;
   state.deployments = [];
-  if (name) history.replaceState(null, "", "#env=" + encodeURIComponent(name));
-  redraw("environments", "environment", "rollout", "legend", "reasons", "events", "deployments", "header");
+  state.revisions = [];
+  state.counts = null;
+  if (name) writeAddress();
+  redraw("environments", "environment", "actions", "rollout", "conditions", "configuration", "legend", "reasons",
+    "events", "deployments", "header");
   notifyChange();
   if (byUser && matchMedia(NARROW_SCREEN).matches) byId("main").scrollIntoView();
   if (!name) selectDefault();
@@ -29,24 +31,24 @@ export function select(name, { byUser = false } = {}) {
 // selectDefault selects the environment that the URL names, otherwise the one that needs attention most. If the named
 // environment does not exist, requestedName remembers it until it does.
 export function selectDefault() {
-  const named = nameInURL();
+  const named = readAddress("env");
   if (named) state.requestedName = named;
   if (state.environments.has(named)) {
     select(named);
     return;
   }
-  const names = [...state.environments.keys()].sort((a, b) => a.localeCompare(b));
-  select(names.sort((a, b) => urgency(a) - urgency(b))[0] ?? null);
+  const [first] = [...state.environments.values()].sort(compareUrgency);
+  select(first?.environment.name ?? null);
 }
 
-// nameInURL uses URLSearchParams because decodeURIComponent throws on malformed escapes.
-function nameInURL() {
+// readAddress returns a parameter of the URL's fragment. URLSearchParams does not throw on malformed escapes.
+export function readAddress(parameter) {
   const fragment = location.hash.slice(1).replaceAll("+", "%2B");
-  return new URLSearchParams(fragment).get("env") ?? "";
+  return new URLSearchParams(fragment).get(parameter) ?? "";
 }
 
-// urgency is smaller for environments that need attention sooner.
-function urgency(name) {
-  const index = KINDS_BY_URGENCY.indexOf(summarize(state.environments.get(name)).kind);
-  return index < 0 ? KINDS_BY_URGENCY.length : index;
+// writeAddress puts what the page shows into the URL.
+export function writeAddress() {
+  const group = state.groupBy ? "&group=" + encodeURIComponent(state.groupBy).replaceAll("%3A", ":") : "";
+  history.replaceState(null, "", "#env=" + encodeURIComponent(state.selectedName) + group);
 }

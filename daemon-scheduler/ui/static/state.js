@@ -2,7 +2,11 @@
 export const state = {
   environments: new Map(), // by name: { environment, deployment }
   events: new Map(), // by id
-  deployments: [], // of the selected environment
+  deployments: [], // of the selected environment, newest first
+  revisions: [], // of the selected environment, newest first
+  counts: null, // of the selected environment; of the same computation as the instances of the grid
+  config: { readOnly: true, explorerURL: "" }, // of the server, once it is loaded
+  groupBy: "", // property by which the grid groups instances, as in the API; empty for none
   readiness: null,
   selectedName: null, // the environment that the page shows
   requestedName: null, // the environment that the user or the URL chose; it may not exist yet

@@ -3,6 +3,7 @@ import { loadDeployments } from "./deployments.js";
 import { announce } from "./dom.js";
 import { grid } from "./instances.js";
 import { redraw } from "./panels.js";
+import { loadRevisions } from "./revisions.js";
 import { select, selectDefault } from "./selection.js";
 import { state } from "./state.js";
 import { connect } from "./stream.js";
@@ -22,8 +23,10 @@ export function subscribeToOverview() {
       state.environments.clear();
       state.events.clear();
       applyOverview(lines);
-      if (state.environments.has(selectedName)) loadDeployments();
-      else selectDefault();
+      if (state.environments.has(selectedName)) {
+        loadDeployments();
+        loadRevisions();
+      } else selectDefault();
     },
     onChanges(lines) {
       applyOverview(lines);
@@ -41,7 +44,8 @@ export function subscribeToInstances() {
   instances.connection?.stop();
   instances.connection = null;
   if (!name) return;
-  instances.connection = connect(`v1/stream/environments/${encodeURIComponent(name)}/instances`, {
+  const query = state.groupBy ? "?groupBy=" + encodeURIComponent(state.groupBy) : "";
+  instances.connection = connect(`v1/stream/environments/${encodeURIComponent(name)}/instances${query}`, {
     onSnapshot(lines) {
       const snapshot = lines.filter(({ instance }) => instance).map(({ instance }) => instance);
       grid.replaceAll(snapshot.sort((a, b) => (a.containerInstance < b.containerInstance ? -1 : 1)));
@@ -108,14 +112,16 @@ function applyOverview(lines) {
   }
   trimEvents();
   overview.receivedAt = Date.now();
-  redraw("header", "environments", "environment", "rollout", "events");
+  redraw("header", "environments", "environment", "actions", "rollout", "conditions", "configuration", "events");
 }
 
 function upsertEnvironment(environment, deployment) {
   const previous = state.environments.get(environment.name);
   state.environments.set(environment.name, { environment, deployment });
   const changed = fingerprint(previous?.deployment) !== fingerprint(deployment);
-  if (environment.name === state.selectedName && changed) loadDeployments();
+  if (environment.name !== state.selectedName) return;
+  if (changed) loadDeployments();
+  if (previous?.environment.revision !== environment.revision) loadRevisions();
 }
 
 // fingerprint changes when the list of deployments has to be loaded again.
@@ -142,6 +148,8 @@ function instancesReceived(lines) {
   const { instances } = state.streams;
   const metadata = lines.findLast((line) => line.metadata)?.metadata;
   if (metadata) instances.current = metadata.current;
+  const counts = lines.findLast((line) => line.counts)?.counts;
+  if (counts) state.counts = counts;
   instances.receivedAt = Date.now();
-  redraw("legend", "reasons", "header");
+  redraw("legend", "reasons", "header", "environments", "rollout");
 }

@@ -4,10 +4,12 @@ const timeFormat = new Intl.DateTimeFormat(undefined, {
   hour: "2-digit", minute: "2-digit", second: "2-digit", hourCycle: "h23",
 });
 const dateTimeFormat = new Intl.DateTimeFormat(undefined, { dateStyle: "medium", timeStyle: "medium" });
+const dayFormat = new Intl.DateTimeFormat(undefined, { dateStyle: "full" });
 
 export const formatNumber = (value) => numberFormat.format(value);
 export const formatTime = (date) => timeFormat.format(date);
 export const formatDateTime = (date) => dateTimeFormat.format(date);
+export const formatDay = (date) => dayFormat.format(date);
 
 export function formatCount(count, singular, plural = singular + "s") {
   return formatNumber(count) + " " + (count === 1 ? singular : plural);
