@@ -177,7 +177,8 @@ func TestCompose_PassesOnTheCABundle(t *testing.T) {
 	require.NoError(t, err)
 
 	var mounted []string
-	for _, volume := range at(readYAML(t, "../docker-compose.yml"), "services", "cluster-state-service", "volumes").([]any) {
+	compose := readYAML(t, "../docker-compose.yml")
+	for _, volume := range asList(at(compose, "services", "cluster-state-service", "volumes")) {
 		mounted = append(mounted, interpolate(volume.(string), host))
 	}
 	assert.Contains(t, mounted, bundle+":"+bundle+":ro", "the container has the file at the same path")
@@ -192,10 +193,6 @@ func TestCompose_GivesReplicasTheSameAWSSettings(t *testing.T) {
 	}
 	for _, service := range []string{"cluster-state-service-2", "daemon-scheduler-2"} {
 		assert.Equal(t, single["x-aws-files"], at(replicas, "services", service, "volumes"), service)
-		var merged []any
-		for _, fields := range asList(at(replicas, "services", service, "environment", "<<")) {
-			merged = append(merged, fields)
-		}
-		assert.Contains(t, merged, single["x-aws"], service)
+		assert.Contains(t, asList(at(replicas, "services", service, "environment", "<<")), single["x-aws"], service)
 	}
 }

@@ -154,14 +154,23 @@ func TestRoles_AllowExactlyTheCallsOfTheServices(t *testing.T) {
 
 func TestQueuePolicy_AllowsOnlyTheRuleToSend(t *testing.T) {
 	for _, path := range []string{"aws/blox-aws.yml", "docker/blox-local.yml"} {
-		rule := map[string]any{"aws:SourceArn": map[string]any{"!GetAtt": "Rule.Arn"}}
-		policy := at(readYAML(t, path), "Resources", "OnlyTheRuleSends", "Properties", "PolicyDocument")
+		rule := map[string]any{"aws:SourceArn": map[string]any{"!GetAtt": "CloudWatchEvents.Arn"}}
+		template := readYAML(t, path)
+		policy := at(template, "Resources", "QueuePolicy", "Properties", "PolicyDocument")
 		statements := asList(at(policy, "Statement"))
 		require.Len(t, statements, 2)
 		allow, deny := statements[0], statements[1]
 		assert.Equal(t, []any{"Allow", rule}, []any{at(allow, "Effect"), at(allow, "Condition", "ArnEquals")}, path)
 		assert.Equal(t, []any{"Deny", "*", rule},
 			[]any{at(deny, "Effect"), at(deny, "Principal"), at(deny, "Condition", "ArnNotEquals")}, path)
+
+		// A redrive sends as the principal that starts it. No principal may by default.
+		assert.Equal(t, map[string]any{"!If": []any{
+			"RedriveAllowed",
+			map[string]any{"aws:PrincipalArn": map[string]any{"!Ref": "RedrivePrincipalArns"}},
+			map[string]any{"!Ref": "AWS::NoValue"},
+		}}, at(deny, "Condition", "ArnNotLike"), path)
+		assert.Empty(t, at(template, "Parameters", "RedrivePrincipalArns", "Default"), path)
 	}
 }
 

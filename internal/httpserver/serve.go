@@ -17,6 +17,10 @@ import (
 	"github.com/sirupsen/logrus"
 )
 
+// IdleTimeout is how long a connection may be idle between two requests. The idle timeout of a load balancer or proxy
+// in front of a service must be shorter, else it sends requests on connections that the service closes.
+const IdleTimeout = 2 * time.Minute
+
 // settings are the same for all services unless an Option changes one. Tests use shorter timeouts.
 type settings struct {
 	headerTimeout  time.Duration // for a request's header
@@ -36,7 +40,7 @@ var defaults = settings{
 	headerTimeout:  10 * time.Second,
 	bodyTimeout:    30 * time.Second,
 	writeTimeout:   10 * time.Second,
-	idleTimeout:    2 * time.Minute,
+	idleTimeout:    IdleTimeout,
 	drainTimeout:   5 * time.Second,
 	maxConnections: maxConnections(),
 
