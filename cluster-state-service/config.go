@@ -16,7 +16,9 @@ import (
 	"github.com/blox/blox/internal/httpserver"
 	"github.com/blox/blox/internal/logging"
 	"github.com/blox/blox/internal/ratelimit"
+	"github.com/blox/blox/internal/redact"
 	"github.com/blox/blox/internal/tlsconfig"
+	"github.com/blox/blox/internal/ui"
 )
 
 // Bounds of --stopped-task-retention. ECS itself keeps stopped tasks for about an hour.
@@ -50,6 +52,9 @@ type Config struct {
 
 	LogFile  string // CSS_LOG_FILE: path of a rotated log file, written in addition to stderr
 	LogLevel string // CSS_LOG_LEVEL: debug, info, warn, error, crit or none
+	// SchedulerURL, --scheduler-url: where browsers reach the page of daemon-scheduler; empty: no link to it.
+	SchedulerURL string
+
 	// LogFormat, --log-format, CSS_LOG_FORMAT: text or json.
 	LogFormat string
 
@@ -94,6 +99,8 @@ func ParseConfig(args []string, getenv func(string) string, help io.Writer) (Con
 	flags.IntVar(&c.Pollers, "pollers", 16, "`number` of concurrent receives from an SQS queue, 1 to 100")
 	flags.IntVar(&c.EtcdBatchSize, "etcd-batch-size", 100,
 		"maximum number of `records` in one etcd transaction, 1 to 100")
+	flags.StringVar(&c.SchedulerURL, "scheduler-url", "",
+		"`URL` at which browsers reach the page of daemon-scheduler; the page at / links to it")
 	flags.StringVar(&c.LogFormat, "log-format", cmp.Or(getenv("CSS_LOG_FORMAT"), logging.FormatText),
 		logging.FormatUsage)
 	flags.BoolVar(&c.Healthcheck, "healthcheck", false, httpserver.HealthcheckUsage)
@@ -166,6 +173,10 @@ func (c Config) check(rest []string) error {
 		if !(limit.rate > 0) { // NaN, too
 			problem("--%s-rate %v: must be above 0", limit.flag, limit.rate)
 		}
+	}
+	if !ui.IsPageURL(c.SchedulerURL) {
+		problem("--scheduler-url %q: must be http://… or https://… without a user, query or fragment",
+			redact.URL(c.SchedulerURL))
 	}
 	if c.EtcdHistory < 0 {
 		problem("--etcd-history %s: must be 0 or above", c.EtcdHistory)

@@ -56,10 +56,11 @@ func TestParseConfig_ReportsEveryProblemOnOneLine(t *testing.T) {
 			[]string{
 				"--bind", "x", "--etcd-endpoint", "y", "--queue", "http://z", "--pollers", "0", "--etcd-history", "-1s",
 				"--etcd-batch-size", "101", "--stopped-task-retention", "59m",
+				"--scheduler-url", "javascript:alert(1)",
 			},
 			[]string{
 				"--bind", "--etcd-endpoint", "--queue", "--pollers", "--etcd-history", "--etcd-batch-size",
-				"--stopped-task-retention 59m0s: must be 1h to 720h",
+				"--stopped-task-retention 59m0s: must be 1h to 720h", `--scheduler-url "javascript:alert(1)": must be http`,
 			},
 		},
 		"two malformed etcd endpoints": {

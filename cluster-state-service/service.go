@@ -22,6 +22,7 @@ import (
 	"github.com/blox/blox/cluster-state-service/reconcile"
 	"github.com/blox/blox/cluster-state-service/state"
 	"github.com/blox/blox/cluster-state-service/store"
+	"github.com/blox/blox/cluster-state-service/ui"
 	"github.com/blox/blox/internal/access"
 	"github.com/blox/blox/internal/awsconfig"
 	"github.com/blox/blox/internal/etcd"
@@ -65,7 +66,7 @@ func Run(ctx context.Context, cfg Config, log logrus.FieldLogger) error {
 	handler := api.New(api.Config{
 		Cache: cache, Region: reconciler.Region, OutOfSpace: store.OutOfSpace,
 		QueueProblem: connectivity.Problem, RefreshInstances: reconciler.RefreshInstances, Progress: writer.Progress,
-		Metrics: httpserver.MetricsHandler(registry), Log: log,
+		Metrics: httpserver.MetricsHandler(registry), UI: ui.Handler(ui.Config{SchedulerURL: cfg.SchedulerURL}), Log: log,
 	})
 
 	log.WithFields(server.LogFields()).WithFields(logrus.Fields{

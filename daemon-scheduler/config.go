@@ -7,7 +7,6 @@ import (
 	"fmt"
 	"io"
 	"net"
-	"net/url"
 	"slices"
 	"strings"
 	"time"
@@ -20,6 +19,7 @@ import (
 	"github.com/blox/blox/internal/logging"
 	"github.com/blox/blox/internal/redact"
 	"github.com/blox/blox/internal/tlsconfig"
+	"github.com/blox/blox/internal/ui"
 )
 
 // Config holds every setting. Flags override environment variables, which override defaults.
@@ -198,7 +198,7 @@ func (c Config) check(rest []string) error {
 	problem(c.HealthInterval <= 0, "--health-interval %s: not above 0", c.HealthInterval)
 	problem(c.RolloutHealthInterval <= 0, "--rollout-health-interval %s: not above 0", c.RolloutHealthInterval)
 	problem(c.AlarmInterval <= 0, "--alarm-interval %s: not above 0", c.AlarmInterval)
-	problem(!isPageURL(c.ExplorerURL), "--explorer-url %q: not http://… or https://… without a user, query or fragment",
+	problem(!ui.IsPageURL(c.ExplorerURL), "--explorer-url %q: not http://… or https://… without a user, query or fragment",
 		redact.URL(c.ExplorerURL))
 	problem(c.DeploymentHistory < 1, "--deployment-history %d: below 1", c.DeploymentHistory)
 	problem(c.Workers < 1 || c.Workers > 100, "--workers %d: not 1 to 100", c.Workers)
@@ -218,13 +218,6 @@ func joined(problems []string) error {
 		return errors.New(strings.Join(problems, "; "))
 	}
 	return nil
-}
-
-// isPageURL reports whether a page can link to the URL. It may be empty.
-func isPageURL(given string) bool {
-	u, err := url.Parse(given)
-	return given == "" || err == nil && (u.Scheme == "http" || u.Scheme == "https") && u.Host != "" && u.User == nil &&
-		u.RawQuery == "" && u.Fragment == ""
 }
 
 func isHTTPS(endpoint string) bool { return strings.HasPrefix(endpoint, "https://") }

@@ -26,6 +26,7 @@ type Config struct {
 	RefreshInstances func(ctx context.Context, clusterARN string, arns []string) (corrected int, err error)
 	Progress         func() state.IngestProgress // how far this replica has read the queue or stream
 	Metrics          http.Handler                // served at /metrics; nil serves none
+	UI               http.Handler                // served at / and below /page/; nil serves none
 	Log              logrus.FieldLogger
 }
 
@@ -86,6 +87,10 @@ func New(cfg Config) http.Handler {
 	apidocs.Register(mux, apidocs.Spec{Swagger: v1.JSON, OpenAPI: v1.OpenAPI})
 	if cfg.Metrics != nil {
 		mux.Handle("GET /metrics", cfg.Metrics)
+	}
+	if cfg.UI != nil {
+		mux.Handle("GET /{$}", cfg.UI)
+		mux.Handle("GET /page/{file}", cfg.UI)
 	}
 	return httpserver.RedirectToCleanPath(mux)
 }

@@ -249,7 +249,7 @@ func TestContract_PathsAndMethods(t *testing.T) {
 		require.NoError(t, err, path)
 		assert.Equal(t, c.url+want, location.String(), path)
 	}
-	for _, path := range []string{"/", "/v1/nothing", "/v2/tasks", "/v1/tasks/prod", "/v1/stream", "/v1/stream/x",
+	for _, path := range []string{"/v1/nothing", "/v2/tasks", "/v1/tasks/prod", "/v1/stream", "/v1/stream/x",
 		"/v1/TASKS"} {
 		for _, method := range []string{http.MethodGet, http.MethodPost} {
 			answer, _ := c.do(method, path)

@@ -176,7 +176,7 @@ func TestParseFilter_NamesParameterAndAcceptedValues(t *testing.T) {
 func queryOf(f Filter) map[string]string {
 	query := map[string]string{
 		"status": f.Status, "cluster": cmp.Or(f.Cluster.ARN, f.Cluster.Name), "startedBy": f.StartedBy,
-		"agentConnected": f.AgentConnected,
+		"agentConnected": f.AgentConnected, "search": string(f.Search),
 	}
 	if !f.Since.IsZero() {
 		query["since"] = f.Since.Format(time.RFC3339Nano)
@@ -200,6 +200,7 @@ func FuzzParseFilter(f *testing.F) {
 		"desiredStatus=Stopped&launchType=fargate&family=agent", "taskDefinition=agent:12",
 		"attribute=stack:prod&agentConnected=true&ec2InstanceId=i-1", "attribute=:", "agentConnected=yes", "status=\xff",
 		"status=ſtopped", "containerInstance=/", "group=!a,b&stopCode=!userInitiated", "group=,", "stopCode=!!",
+		"search=Web", "search=arn:%FF",
 		"since=2026-03-04T10:15:30%2B01:00", "since=0000-01-01T00:00:00Z", "since=-",
 	} {
 		f.Add(seed)

@@ -14,10 +14,11 @@ type Search string
 
 // parseSearch lower-cases the text.
 func parseSearch(s string) (Search, error) {
-	if len(s) > maxSearch {
-		return "", &ParameterError{"search", s, "at most 256 characters"}
+	lower := strings.ToLower(s)
+	if len(lower) > maxSearch {
+		return "", &ParameterError{"search", s, "at most 256 bytes"}
 	}
-	return Search(strings.ToLower(s)), nil
+	return Search(lower), nil
 }
 
 // matchesTask compares what Task.Compact retains.

@@ -244,7 +244,7 @@ func TestTask_CompactKeepsWhatFiltersRead(t *testing.T) {
 		"status": task.LastStatus, "cluster": task.ClusterARN, "startedBy": task.StartedBy,
 		"desiredStatus": task.DesiredStatus, "taskDefinition": task.TaskDefinitionARN,
 		"containerInstance": task.ContainerInstanceARN, "launchType": task.LaunchType, "group": task.Group,
-		"capacityProviderName": task.CapacityProviderName, "since": task.UpdatedAt,
+		"capacityProviderName": task.CapacityProviderName, "since": task.UpdatedAt, "search": task.AvailabilityZone,
 	} {
 		f, err := ParseFilter(KindTask, func(parameter string) string {
 			if parameter == name {

@@ -87,12 +87,16 @@ func serviceConfigs(l listeners, etcd string, out io.Writer) (
 	css clusterstate.Config, ds daemonscheduler.Config, err error,
 ) {
 	getenv := simulatedAWS(l.ecs.Addr())
-	css, err = clusterstate.ParseConfig([]string{"--etcd-endpoint", etcd, "--queue", "blox_queue"}, getenv, out)
+	css, err = clusterstate.ParseConfig([]string{
+		"--etcd-endpoint", etcd, "--queue", "blox_queue", "--scheduler-url", "http://" + l.ds.Addr().String() + "/",
+	}, getenv, out)
 	if err != nil {
 		return css, ds, err
 	}
-	ds, err = daemonscheduler.ParseConfig(
-		[]string{"--etcd-endpoint", etcd, "--css-endpoint", l.css.Addr().String()}, getenv, out)
+	ds, err = daemonscheduler.ParseConfig([]string{
+		"--etcd-endpoint", etcd, "--css-endpoint", l.css.Addr().String(),
+		"--explorer-url", "http://" + l.css.Addr().String() + "/",
+	}, getenv, out)
 	css.Listener, ds.Listener = l.css, l.ds
 	return css, ds, err
 }

@@ -8,9 +8,9 @@ func welcome(l listeners, etcd string) string {
 	return strings.NewReplacer("CSS", css, "DS", ds, "SIM", ecs, "ETCD", etcd).Replace(`
 Blox is running. Press Ctrl-C to stop it.
 
-  cluster-state-service   CSS/v1   container instances and tasks
-  daemon-scheduler        DS/v1   environments and deployments
-  simulated ECS and SQS   SIM      cluster "default", task definition "agent:1"
+  cluster-state-service   CSS/   container instances and tasks
+  daemon-scheduler        DS/   environments and deployments
+  simulated ECS and SQS   SIM    cluster "default", task definition "agent:1"
   etcd                    ETCD
 
 Next, in another terminal:

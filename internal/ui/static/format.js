@@ -27,3 +27,12 @@ export const shortID = (id) => (id ?? "").slice(0, 8);
 
 // resourceID returns the part of an ARN after the last slash.
 export const resourceID = (arn) => (arn ?? "").slice((arn ?? "").lastIndexOf("/") + 1);
+
+// formatAge returns how long ago a time was, such as "3 min ago".
+export function formatAge(timestamp) {
+  const milliseconds = Date.now() - Date.parse(timestamp);
+  if (Number.isNaN(milliseconds)) return timestamp;
+  if (milliseconds < 5000) return "just now";
+  if (milliseconds > 36 * 3_600_000) return Math.round(milliseconds / 86_400_000) + " d ago";
+  return formatDuration(milliseconds) + " ago";
+}
