@@ -55,6 +55,12 @@ func (a *app) list(value any, none string, people func(show.Style) *show.Rows) e
 		return style.Encode(a.Out, value)
 	}
 	rows := people(style)
+	if a.changes != nil {
+		if err := rows.Sort(style); err != nil {
+			return err
+		}
+		return a.changes.Write(a.Out, rows, style)
+	}
 	if len(rows.Cells) == 0 {
 		if err := rows.Sort(style); err != nil {
 			return err

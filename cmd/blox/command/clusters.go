@@ -27,10 +27,10 @@ that have, or recently had, a container instance or a task.`,
 }
 
 func newClustersList(a *app) *cobra.Command {
-	return &cobra.Command{
+	return withWatch(&cobra.Command{
 		Use: "list", Aliases: []string{"ls"}, Short: "List the clusters",
 		Args: positionalArgs(), ValidArgsFunction: noFiles,
-		RunE: a.run(func(ctx context.Context, c *connect.Clients, _ []string) error {
+		RunE: a.runList(func(ctx context.Context, c *connect.Clients, _ []string) error {
 			list, err := c.State.ListClustersContext(ctx, css.NewListClustersParams())
 			if err != nil {
 				return err
@@ -46,7 +46,7 @@ func newClustersList(a *app) *cobra.Command {
 				return rows
 			})
 		}),
-	}
+	})
 }
 
 func newClustersDescribe(a *app) *cobra.Command {

@@ -57,7 +57,10 @@ func updateDefinition(
 	if err != nil {
 		return err
 	}
-	if request.token == "" || changed.Revision != got.Payload.Revision {
+	switch {
+	case request.token == "":
+		request.present = changed
+	case changed.Revision != got.Payload.Revision:
 		request.token = tokenOf(changed)
 	}
 	return nil

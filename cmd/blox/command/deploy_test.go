@@ -19,7 +19,9 @@ func TestDeploy_ChangesDeploysRestartsAndRollsBack(t *testing.T) {
 	deployed := h.run("deploy", "logs", "--task-definition", "agent:2", "--watch")
 	require.Equal(t, 0, deployed.code, deployed.err)
 	assert.Contains(t, deployed.out, "  COMPLETED  agent:2  ")
-	assert.Equal(t, 1, h.run("deploy", "logs", "--task-definition", "agent:2").code, "there is nothing to deploy")
+	again := h.run("deploy", "logs", "--task-definition", "agent:2")
+	assert.Equal(t, 1, again.code)
+	assert.Contains(t, again.err, "blox: nothing to deploy: deployment ")
 
 	// A newer revision that is not deployed stays so.
 	h.mustRun("environments", "update", "logs", "--drain-order", "3")

@@ -45,8 +45,9 @@ With --token, the deployment is rejected if the environment has changed since yo
 
 // deploymentRequest is a deployment to create or to plan.
 type deploymentRequest struct {
-	token    string // read if empty
-	revision int64  // 0: the newest
+	present  *models.Environment // whose token to use; nil: read it
+	token    string              // to use instead of the present one; empty: none
+	revision int64               // 0: the newest
 	force    bool
 	dryRun   bool
 }
@@ -61,9 +62,12 @@ func (r *deploymentRequest) addFlags(cmd *cobra.Command) {
 func createDeployment(
 	ctx context.Context, c *connect.Clients, name string, request deploymentRequest,
 ) (*models.Deployment, error) {
-	var present *models.Environment
-	token := request.token
-	if token == "" {
+	present, token := request.present, request.token
+	switch {
+	case token != "":
+	case present != nil:
+		token = tokenOf(present)
+	default:
 		got, err := c.Scheduler.GetEnvironmentContext(ctx, ds.NewGetEnvironmentParams().WithName(name))
 		if err != nil {
 			return nil, err

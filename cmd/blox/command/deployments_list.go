@@ -14,13 +14,13 @@ import (
 )
 
 func newDeploymentsList(a *app) *cobra.Command {
-	return &cobra.Command{
+	return withWatch(&cobra.Command{
 		Use: "list ENVIRONMENT", Aliases: []string{"ls"}, Short: "List the deployments of an environment, newest first",
 		Long: `List the deployments of an environment, newest first. ID is the beginning of the deployment's id, which every
 command accepts; -o wide and -q show the whole id. UPDATED: instances that run a task of the deployment / selected
 instances.`,
 		Args: positionalArgs("ENVIRONMENT"), ValidArgsFunction: a.environmentNames(),
-		RunE: a.run(func(ctx context.Context, c *connect.Clients, args []string) error {
+		RunE: a.runList(func(ctx context.Context, c *connect.Clients, args []string) error {
 			list, err := c.Scheduler.ListDeploymentsContext(ctx, ds.NewListDeploymentsParams().WithName(args[0]))
 			if err != nil {
 				return err
@@ -30,7 +30,7 @@ instances.`,
 				return deploymentRows(s, list.Payload.Items)
 			})
 		}),
-	}
+	})
 }
 
 func deploymentRows(s show.Style, list []*models.Deployment) *show.Rows {

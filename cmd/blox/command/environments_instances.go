@@ -16,7 +16,7 @@ import (
 
 func newEnvironmentsInstances(a *app) *cobra.Command {
 	var states []string
-	cmd := &cobra.Command{
+	cmd := withWatch(&cobra.Command{
 		Use: "instances NAME", Short: "Show the state of an environment on each container instance",
 		Long: `Show the state of an environment on each container instance of its cluster, with the reason:
 
@@ -29,7 +29,7 @@ func newEnvironmentsInstances(a *app) *cobra.Command {
 		Example: `  blox environments instances web-agent
   blox environments instances web-agent --state failed --state missing`,
 		Args: positionalArgs("NAME"), ValidArgsFunction: a.environmentNames(),
-		RunE: a.run(func(ctx context.Context, c *connect.Clients, args []string) error {
+		RunE: a.runList(func(ctx context.Context, c *connect.Clients, args []string) error {
 			list, err := c.Scheduler.ListInstancesContext(ctx, ds.NewListInstancesParams().WithName(args[0]))
 			if err != nil {
 				return err
@@ -40,7 +40,7 @@ func newEnvironmentsInstances(a *app) *cobra.Command {
 				return environmentInstanceRows(s, list.Payload.Items)
 			})
 		}),
-	}
+	})
 	cmd.Flags().StringSliceVar(&states, "state", nil, "only in this `state`; repeatable")
 	_ = cmd.RegisterFlagCompletionFunc("state", fixed("running", "pending", "outdated", "missing", "failed", "excluded"))
 	return cmd

@@ -15,7 +15,7 @@ import (
 
 func newEnvironmentsList(a *app) *cobra.Command {
 	var cluster, environmentType string
-	cmd := &cobra.Command{
+	cmd := withWatch(&cobra.Command{
 		Use: "list", Aliases: []string{"ls"}, Short: "List environments",
 		Long: `List environments. TASK DEFINITION and REVISION are those in effect; the newest revision follows in
 parentheses if it is another one. The other columns count container instances:
@@ -29,7 +29,7 @@ parentheses if it is another one. The other columns count container instances:
 
 -o wide shows every column.`,
 		Args: positionalArgs(), ValidArgsFunction: noFiles,
-		RunE: a.run(func(ctx context.Context, c *connect.Clients, _ []string) error {
+		RunE: a.runList(func(ctx context.Context, c *connect.Clients, _ []string) error {
 			list, err := c.Scheduler.ListEnvironmentsContext(ctx, ds.NewListEnvironmentsParams().
 				WithCluster(optional(cluster)).WithEnvironmentType(optional(environmentType)))
 			if err != nil {
@@ -40,7 +40,7 @@ parentheses if it is another one. The other columns count container instances:
 					return environmentRows(s, list.Payload.Items)
 				})
 		}),
-	}
+	})
 	cmd.Flags().StringVar(&cluster, "cluster", "", "only in this cluster, a `name` or an ARN")
 	cmd.Flags().StringVar(&environmentType, "environment-type", "", "only of this `type`: DAEMON")
 	_ = cmd.RegisterFlagCompletionFunc("environment-type", fixed("DAEMON"))

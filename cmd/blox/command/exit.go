@@ -78,6 +78,9 @@ func rejectUnknownCommands(cmd *cobra.Command) {
 			return nil
 		}
 	}
+	if cmd.Name() == "help" {
+		cmd.Args = knownCommand
+	}
 	if cmd.HasSubCommands() && !cmd.Runnable() {
 		cmd.Args = func(cmd *cobra.Command, given []string) error {
 			if len(given) == 0 {
@@ -86,7 +89,7 @@ func rejectUnknownCommands(cmd *cobra.Command) {
 			text := fmt.Sprintf("unknown command %q for %q", given[0], cmd.CommandPath())
 			cmd.SuggestionsMinimumDistance = 2
 			if like := cmd.SuggestionsFor(given[0]); len(like) > 0 {
-				text += fmt.Sprintf("; did you mean %q?", strings.Join(like, `" or "`))
+				text += fmt.Sprintf("; did you mean \"%s\"?", strings.Join(like, `" or "`))
 			}
 			return &usageError{cmd, errors.New(text)}
 		}
@@ -94,8 +97,30 @@ func rejectUnknownCommands(cmd *cobra.Command) {
 	}
 }
 
-// suggestFlag adds the most similar flags to the error for an unknown one.
-func suggestFlag(cmd *cobra.Command, err error) error {
+// knownCommand validates the arguments of help: the names of a command.
+func knownCommand(help *cobra.Command, given []string) error {
+	cmd, rest, err := help.Root().Find(given)
+	if err == nil && len(rest) == 0 {
+		return nil
+	}
+	return cmd.ValidateArgs(rest)
+}
+
+// accepted names the accepted values of types of flags.
+var accepted = map[string]string{
+	"int": "a whole number", "int32": "a whole number", "int64": "a whole number", "bool": "true or false",
+	"duration": "a duration, such as 30s or 5m",
+}
+
+// explainFlag names the accepted values of a flag with an invalid one, and the flags most similar to an unknown one.
+func explainFlag(cmd *cobra.Command, err error) error {
+	var invalid *pflag.InvalidValueError
+	if errors.As(err, &invalid) {
+		if values, known := accepted[invalid.GetFlag().Value.Type()]; known {
+			return fmt.Errorf("--%s %q: must be %s", invalid.GetFlag().Name, invalid.GetValue(), values)
+		}
+		return err
+	}
 	var unknown *pflag.NotExistError
 	if !errors.As(err, &unknown) || len(unknown.GetSpecifiedName()) < 2 {
 		return err

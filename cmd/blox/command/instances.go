@@ -26,14 +26,14 @@ func newInstancesCommand(a *app) *cobra.Command {
 func newInstancesList(a *app) *cobra.Command {
 	var cluster, status, attribute, ec2, agent, provider, since string
 	var page pageSize
-	cmd := &cobra.Command{
+	cmd := withWatch(&cobra.Command{
 		Use: "list", Aliases: []string{"ls"}, Short: "List container instances",
 		Long: `List the container instances that match all flags. With -o wide, CPU and MEMORY show
 remaining/registered, in CPU units and MiB.`,
 		Example: `  blox instances list --cluster default --status ACTIVE
   blox instances list --attribute ecs.instance-type:m6i.large --agent-connected false`,
 		Args: positionalArgs(), ValidArgsFunction: noFiles,
-		RunE: a.run(func(ctx context.Context, c *connect.Clients, _ []string) error {
+		RunE: a.runList(func(ctx context.Context, c *connect.Clients, _ []string) error {
 			params := css.NewListInstancesParams().WithCluster(optional(cluster)).WithStatus(optional(status)).
 				WithAttribute(optional(attribute)).WithEc2InstanceID(optional(ec2)).WithAgentConnected(optional(agent)).
 				WithCapacityProviderName(optional(provider)).WithSince(optional(since))
@@ -49,7 +49,7 @@ remaining/registered, in CPU units and MiB.`,
 				return rows
 			})
 		}),
-	}
+	})
 	flags := cmd.Flags()
 	flags.StringVar(&cluster, "cluster", "", "only in this cluster, a `name` or an ARN")
 	flags.StringVar(&status, "status", "",

@@ -36,6 +36,7 @@ type app struct {
 	// tokenPath is the file that has the token, which only its owner should be able to read; empty for none.
 	tokenPath string
 	output    show.Output
+	changes   *show.Changes // of a list that is watched
 }
 
 const rootHelp = `blox is the command line of Blox. It manages environments and deployments in daemon-scheduler and
@@ -54,8 +55,8 @@ By default, blox connects to the services on this machine, as "make local" runs 
   blox --sigv4 --endpoint https://ID.execute-api.REGION.amazonaws.com clusters list       # Blox on AWS
 
 These environment variables set the defaults of flags: BLOX_ENDPOINT, BLOX_CSS_ENDPOINT, BLOX_SIM_ENDPOINT, BLOX_CA,
-BLOX_CERT, BLOX_KEY, BLOX_TOKEN_FILE, BLOX_SIGV4. BLOX_TOKEN is a bearer token. Output is coloured on a terminal only;
-NO_COLOR turns colours off.
+BLOX_CERT, BLOX_KEY, BLOX_TOKEN_FILE, BLOX_SIGV4, BLOX_CONTEXT. BLOX_TOKEN is a bearer token, and BLOX_CONFIG names the
+file of "blox context". Output is coloured on a terminal only; NO_COLOR turns colours off.
 
 Scripts can rely on -o json, -o yaml and the exit codes:
 
@@ -124,7 +125,7 @@ func New(p Program) *cobra.Command {
 	root.SetIn(p.In)
 	root.SetOut(p.Out)
 	root.SetErr(p.Err)
-	root.SetFlagErrorFunc(func(cmd *cobra.Command, err error) error { return &usageError{cmd, suggestFlag(cmd, err)} })
+	root.SetFlagErrorFunc(func(cmd *cobra.Command, err error) error { return &usageError{cmd, explainFlag(cmd, err)} })
 	root.SetVersionTemplate("blox {{.Version}}\n")
 	a.globalFlags(root)
 	root.AddGroup(&cobra.Group{ID: groupDeploy, Title: "Deploy daemons:"},
@@ -137,22 +138,34 @@ func New(p Program) *cobra.Command {
 	}
 	root.SetHelpCommandGroupID(groupOperate)
 	root.SetCompletionCommandGroupID(groupOperate)
-	root.SetUsageTemplate(usageTemplate(root.UsageTemplate()))
+	wrapHelp(root, p)
 	root.PersistentPreRunE = func(cmd *cobra.Command, _ []string) error { return a.validateFlags(cmd) }
+	root.InitDefaultHelpCmd()
 	rejectUnknownCommands(root)
 	return root
 }
 
-// usageTemplate changes cobra's template: it wraps the help of flags and shows no usage line for groups of commands.
-func usageTemplate(cobras string) string {
-	return strings.NewReplacer(
-		"{{if .Runnable}}", "{{if and .Runnable (not .HasAvailableSubCommands)}}",
-		"Flags.FlagUsages ", fmt.Sprintf("Flags.FlagUsagesWrapped %d ", helpWidth),
-	).Replace(cobras)
-}
-
-// helpWidth is the width of the help of flags, in columns.
+// helpWidth is the greatest width of help, in columns.
 const helpWidth = 120
+
+// wrapHelp fits help into the terminal, and shows no usage line for groups of commands.
+func wrapHelp(root *cobra.Command, p Program) {
+	width := helpWidth
+	if terminal := show.StyleFor(p.Out, p.Getenv).Width; terminal > 0 {
+		width = min(width, terminal)
+	}
+	root.SetUsageTemplate(strings.NewReplacer(
+		"{{if .Runnable}}", "{{if and .Runnable (not .HasAvailableSubCommands)}}",
+		"Flags.FlagUsages ", fmt.Sprintf("Flags.FlagUsagesWrapped %d ", width),
+	).Replace(root.UsageTemplate()))
+	help := root.HelpFunc()
+	root.SetHelpFunc(func(cmd *cobra.Command, args []string) {
+		if width < helpWidth {
+			cmd.Long = show.Wrap(cmd.Long, width)
+		}
+		help(cmd, args)
+	})
+}
 
 func (a *app) globalFlags(root *cobra.Command) {
 	flags, env := root.PersistentFlags(), a.Getenv

@@ -28,7 +28,7 @@ id of its deployment.`,
 func newTasksList(a *app) *cobra.Command {
 	var filter taskFilter
 	var page pageSize
-	cmd := &cobra.Command{
+	cmd := withWatch(&cobra.Command{
 		Use: "list", Aliases: []string{"ls"}, Short: "List tasks",
 		Long: `List the tasks that match all flags, without stopped ones unless --all, --status or --stop-code is given. The
 flags --cluster, --status, --started-by and --since take one value. The others take several, separated by commas;
@@ -37,7 +37,7 @@ a leading ! excludes them.`,
   blox tasks list --stop-code '!UserInitiated' --since 2026-03-04T10:15:30Z
   blox tasks list --family agent --all -o json`,
 		Args: positionalArgs(), ValidArgsFunction: noFiles,
-		RunE: a.run(func(ctx context.Context, c *connect.Clients, _ []string) error {
+		RunE: a.runList(func(ctx context.Context, c *connect.Clients, _ []string) error {
 			list, err := allTasks(ctx, c, filter.params(), page)
 			if err != nil {
 				return err
@@ -55,7 +55,7 @@ a leading ! excludes them.`,
 				return rows
 			})
 		}),
-	}
+	})
 	filter.addFlags(a, cmd)
 	page.addFlag(cmd)
 	return cmd
@@ -92,7 +92,8 @@ func addTask(rows *show.Rows, s show.Style, t *models.Task) {
 	e := t.Entity
 	rows.Add(s.ID(conv.Value(e.TaskARN)), s.ID(conv.Value(e.ClusterARN)), s.ID(conv.Value(e.TaskDefinitionARN)),
 		conv.Value(e.LastStatus), s.ID(conv.Value(e.ContainerInstanceARN)), e.StartedBy,
-		s.Age(parseTime(conv.Value(e.CreatedAt))), conv.Value(e.DesiredStatus), e.StartedAt, e.StoppedAt, e.StoppedReason,
+		s.Age(parseTime(conv.Value(e.CreatedAt))), conv.Value(e.DesiredStatus), s.Time(parseTime(e.StartedAt)),
+		s.Time(parseTime(e.StoppedAt)), e.StoppedReason,
 		versionOf(t.Metadata))
 }
 
@@ -141,9 +142,9 @@ func taskFields(s show.Style, t *models.Task) *show.Fields {
 	f.Add("Desired status", conv.Value(e.DesiredStatus))
 	f.Add("Instance", s.ID(conv.Value(e.ContainerInstanceARN)))
 	f.Add("Started by", e.StartedBy)
-	f.Add("Created", conv.Value(e.CreatedAt))
-	f.Add("Started", e.StartedAt)
-	f.Add("Stopped", e.StoppedAt)
+	f.Add("Created", s.Time(parseTime(conv.Value(e.CreatedAt))))
+	f.Add("Started", s.Time(parseTime(e.StartedAt)))
+	f.Add("Stopped", s.Time(parseTime(e.StoppedAt)))
 	f.Add("Stopped reason", e.StoppedReason)
 	for _, c := range e.Containers {
 		status := conv.Value(c.LastStatus)

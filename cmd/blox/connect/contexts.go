@@ -84,6 +84,9 @@ func (c Contexts) Names() (names []string) {
 // Get returns a context by name.
 func (c Contexts) Get(name string) (Context, error) {
 	context, known := c.Contexts[name]
+	if !known && len(c.Contexts) == 0 {
+		return context, fmt.Errorf("context %q does not exist: \"blox context set %s\" creates it", name, name)
+	}
 	if !known {
 		return context, fmt.Errorf("context %q does not exist; accepted: %s", name, strings.Join(c.Names(), ", "))
 	}

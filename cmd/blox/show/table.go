@@ -19,6 +19,8 @@ type Column struct {
 type Rows struct {
 	Columns []Column
 	Cells   [][]string // one per column
+
+	least []int // widths of columns to begin with; nil: none. Then those that were written.
 }
 
 // empty is what a cell without a value shows.
@@ -90,6 +92,7 @@ func (r *Rows) writeTable(out io.Writer, style Style) error {
 	if style.Width > 0 && !style.Wide {
 		r.fit(shown, widths, style.Width)
 	}
+	r.least = widths
 	var text strings.Builder
 	line := func(cell func(column int) string, paint func(string) string) {
 		for n, i := range shown {
@@ -114,6 +117,7 @@ func (r *Rows) writeTable(out io.Writer, style Style) error {
 
 func (r *Rows) widths(shown []int, noHeaders bool) []int {
 	widths := make([]int, len(r.Columns))
+	copy(widths, r.least)
 	for _, i := range shown {
 		if !noHeaders {
 			widths[i] = utf8.RuneCountInString(r.Columns[i].Name)
