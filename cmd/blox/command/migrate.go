@@ -16,19 +16,24 @@ import (
 func newMigrateCommand(a *app) *cobra.Command {
 	var from models.FromService
 	var dryRun bool
+	var watch watchFlags
 	cmd := &cobra.Command{
 		Use: "migrate SERVICE [NAME]", Short: "Take over a DAEMON service of ECS",
 		Long: `Create the environment NAME (default: the service's name) and move the tasks of a DAEMON service to it,
 instance by instance. The environment's task is available before ECS stops the service's, except where both cannot
 run together.
 
-The service stays without tasks unless --delete-service is given. "blox environments cancel-takeover NAME" moves the
+The service stays without tasks unless --delete-service is given. With --watch, the exit code is the outcome of the
+deployment that moves the tasks, as of "blox deployments create". "blox environments cancel-takeover NAME" moves the
 tasks back.`,
 		Example: `  blox migrate node-exporter --cluster prod --dry-run
-  blox migrate node-exporter --cluster prod`,
+  blox migrate node-exporter --cluster prod --watch`,
 		Args: positionalArgs("SERVICE", "[NAME]"), ValidArgsFunction: noFiles,
 	}
 	cmd.RunE = a.run(func(ctx context.Context, c *connect.Clients, args []string) error {
+		if dryRun && watch.on {
+			return &usageError{cmd, errors.New("--watch and --dry-run exclude each other")}
+		}
 		from.Service = &args[0]
 		name := args[0][strings.LastIndexByte(args[0], '/')+1:]
 		if len(args) > 1 {
@@ -43,11 +48,19 @@ tasks back.`,
 		if err != nil {
 			return err
 		}
-		return a.printEnvironment(made.Payload)
+		if !watch.on {
+			return a.printEnvironment(made.Payload)
+		}
+		d, err := findDeployment(ctx, c, []string{name}, newest)
+		if err != nil {
+			return err
+		}
+		return a.watchOrPrint(ctx, c, d, watch)
 	})
 	cmd.Flags().StringVar(&from.Cluster, "cluster", "default", "the service's cluster, a `name` or an ARN")
 	cmd.Flags().BoolVar(&from.DeleteService, "delete-service", false, "delete the service after the take-over")
 	cmd.Flags().BoolVar(&dryRun, "dry-run", false, "show what the take-over would do, and change nothing")
+	watch.add(cmd)
 	return cmd
 }
 

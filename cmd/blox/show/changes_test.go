@@ -32,7 +32,8 @@ func TestChanges_WritesRowsThatDiffer(t *testing.T) {
 
 func TestWrap_KeepsTablesAndExamples(t *testing.T) {
 	text := "One sentence that is long.\nAnd another.\n\n  a  a table stays as it is\n  b\nThe end."
-	assert.Equal(t, "One sentence that\nis long. And\nanother.\n\n  a  a table stays as it is\n  b\nThe end.", Wrap(text, 17))
+	assert.Equal(t, "One sentence that\nis long. And\nanother.\n\n  a  a table stays as it is\n  b\nThe end.",
+		Wrap(text, 17))
 	assert.Equal(t, "Unbreakable\nwords\nstay", Wrap("Unbreakable words stay", 5))
 	assert.Empty(t, Wrap("", 10))
 }

@@ -5,8 +5,8 @@ import (
 	"unicode/utf8"
 )
 
-// Wrap breaks the paragraphs of a text into lines of at most width columns. Lines that begin with a space, such as those
-// of tables and examples, stay as they are.
+// Wrap breaks the paragraphs of a text into lines of at most width columns. Lines that begin with a space, such as
+// those of tables and examples, stay as they are.
 func Wrap(text string, width int) string {
 	var out strings.Builder
 	column := 0 // in the present paragraph; 0 before its first word
