@@ -283,6 +283,7 @@ func TestProbe_KeepsAnEnvironmentCreatedByAnotherProbe(t *testing.T) {
 			body, err := io.ReadAll(r.Body)
 			assert.NoError(t, err)
 			first := r.Clone(r.Context())
+			first.Header.Set("Idempotency-Key", "of the other probe")
 			first.Body, r.Body = io.NopCloser(bytes.NewReader(body)), io.NopCloser(bytes.NewReader(body))
 			proxy.ServeHTTP(httptest.NewRecorder(), first)
 		}
