@@ -12,6 +12,7 @@ import (
 	"time"
 
 	"github.com/blox/blox/cluster-state-service/informer"
+	"github.com/blox/blox/daemon-scheduler/eventsink"
 	"github.com/blox/blox/daemon-scheduler/store"
 	"github.com/blox/blox/internal/access"
 	"github.com/blox/blox/internal/etcd"
@@ -59,6 +60,9 @@ type Config struct {
 	ReadOnlyUI bool // --read-only-ui: the page has no actions
 	// ExplorerURL (--explorer-url) is where browsers reach the page of cluster-state-service; empty: no links to it.
 	ExplorerURL string
+
+	// EventSinks are the receivers of events: --event-bus, --event-webhook, --event-webhook-secret-file.
+	EventSinks eventsink.Options
 
 	LogFile  string // DS_LOG_FILE: path of a rotated file, in addition to stderr
 	LogLevel string // DS_LOG_LEVEL: debug, info, warn, error, crit or none
@@ -141,6 +145,7 @@ func (c *Config) define(flags *flag.FlagSet) (version *bool) {
 	flags.BoolVar(&c.ReadOnlyUI, "read-only-ui", false, "serve the page at / without actions; the API stays as it is")
 	flags.StringVar(&c.ExplorerURL, "explorer-url", "",
 		"`URL` at which browsers reach the page of cluster-state-service; the page at / links to it")
+	c.EventSinks.Flags(flags)
 	flags.StringVar(&c.LogFormat, "log-format", cmp.Or(c.Getenv("DS_LOG_FORMAT"), logging.FormatText),
 		logging.FormatUsage)
 	flags.BoolVar(&c.Healthcheck, "healthcheck", false, httpserver.HealthcheckUsage)
@@ -192,6 +197,7 @@ func (c Config) check(rest []string) error {
 		problem(true, "%s", err)
 	}
 	problems = append(problems, c.Etcd.Validate()...)
+	problems = append(problems, c.EventSinks.Validate()...)
 	problem(c.StartConfirmTimeout < 0, "--start-confirm-timeout %s: below 0", c.StartConfirmTimeout)
 	problem(c.Lease < 2*time.Second, "--leader-lease %s: below 2s", c.Lease)
 	problem(c.Lease%time.Second != 0, "--leader-lease %s: not whole seconds", c.Lease)

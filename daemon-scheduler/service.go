@@ -8,7 +8,9 @@ import (
 	"net"
 	"net/http"
 	"os"
+	"sync"
 
+	"github.com/aws/aws-sdk-go-v2/aws"
 	"github.com/google/uuid"
 	"github.com/prometheus/client_golang/prometheus"
 	"github.com/prometheus/client_golang/prometheus/collectors"
@@ -23,6 +25,7 @@ import (
 	"github.com/blox/blox/daemon-scheduler/engine"
 	"github.com/blox/blox/daemon-scheduler/environment"
 	"github.com/blox/blox/daemon-scheduler/events"
+	"github.com/blox/blox/daemon-scheduler/eventsink"
 	"github.com/blox/blox/daemon-scheduler/status"
 	"github.com/blox/blox/daemon-scheduler/store"
 	"github.com/blox/blox/daemon-scheduler/ui"
@@ -41,7 +44,7 @@ import (
 // elected leader schedules.
 func Run(ctx context.Context, cfg Config, log logrus.FieldLogger) error {
 	registry, prefixed := newRegistry(cfg)
-	ecs, region, err := newECS(ctx, cfg, prefixed)
+	ecs, aws, err := newECS(ctx, cfg, prefixed)
 	if err != nil {
 		return err
 	}
@@ -62,7 +65,6 @@ func Run(ctx context.Context, cfg Config, log logrus.FieldLogger) error {
 	if err != nil {
 		return err
 	}
-
 	replica := replicaName(server.Addr())
 	store := store.New(client, log).WithMonitor(monitor).WithResponses(cfg.IdempotencyRetention, store.MaxResponses)
 	cache := cache.New(store, log)
@@ -71,6 +73,7 @@ func Run(ctx context.Context, cfg Config, log logrus.FieldLogger) error {
 	engine := newEngine(cfg, engine.Config{
 		Store: store, Cache: cache, Cluster: cluster, ECS: ecs, RecordEvent: recorder.Record, Log: log, Metrics: registry,
 	})
+	sinks := newSinks(cfg, aws, store, eventStore, log, registry)
 	defer cluster.Follow(engine)()
 	status, unsubscribe := status.New(status.Config{
 		Cache: cache, Cluster: cluster, Events: eventStore, Etcd: store, Encoder: api.Encoder{}, Replica: replica,
@@ -83,7 +86,7 @@ func Run(ctx context.Context, cfg Config, log logrus.FieldLogger) error {
 		Metrics:  httpserver.MetricsHandler(registry), UI: newUI(cfg), Log: log,
 	})
 	log.WithFields(server.LogFields()).WithFields(logrus.Fields{
-		"version": version.String(), "region": region, "replica": replica,
+		"version": version.String(), "region": aws.Region, "replica": replica,
 		"css": redact.URLs(cfg.CSSEndpoints), "etcd": cfg.Etcd.Endpoints, "tls": cfg.TLS.Cert != "",
 	}).Info("daemon-scheduler started")
 	group, ctx := errgroup.WithContext(ctx)
@@ -93,7 +96,7 @@ func Run(ctx context.Context, cfg Config, log logrus.FieldLogger) error {
 	group.Go(func() error { return eventStore.Run(ctx) })
 	group.Go(func() error { return recorder.Run(ctx) })
 	group.Go(func() error { return status.Run(ctx) })
-	group.Go(func() error { return lead(ctx, cfg, store, replica, engine.Run) })
+	group.Go(func() error { return lead(ctx, cfg, store, replica, actAndSend(engine, sinks)) })
 	group.Go(func() error {
 		return server.Serve(ctx, handler, httpserver.WithPanicText("Server Error"), httpserver.WithMetrics(prefixed))
 	})
@@ -115,6 +118,29 @@ func newRegistry(cfg Config) (httpserver.Registry, prometheus.Registerer) {
 	return registry, prefixed
 }
 
+// newSinks returns the receivers of events outside Blox.
+func newSinks(
+	cfg Config, aws aws.Config, records *store.Store, recorded *events.Store, log logrus.FieldLogger,
+	metrics prometheus.Registerer,
+) *eventsink.Sinks {
+	return eventsink.New(eventsink.Config{
+		Options: cfg.EventSinks, AWS: aws, Events: recorded, Store: records, Encode: api.EncodeEvent, Log: log,
+		Metrics: metrics,
+	})
+}
+
+// actAndSend returns what a leader does: it runs the engine, and sends events beside it.
+func actAndSend(engine *engine.Engine, sinks *eventsink.Sinks) func(context.Context, store.Term) error {
+	return func(ctx context.Context, term store.Term) error {
+		ctx, cancel := context.WithCancel(ctx)
+		var sending sync.WaitGroup
+		sending.Go(func() { sinks.Run(ctx, term) })
+		defer sending.Wait()
+		defer cancel()
+		return engine.Run(ctx, term)
+	}
+}
+
 // lead runs act whenever this replica leads. Without leader election, it takes the leadership at once.
 func lead(
 	ctx context.Context, cfg Config, records *store.Store, replica string, act func(context.Context, store.Term) error,
@@ -125,16 +151,19 @@ func lead(
 	return records.Lead(ctx, replica, cfg.Lease, act)
 }
 
-// newECS returns a client of ECS and of CloudWatch's alarms, and the AWS region.
-func newECS(ctx context.Context, cfg Config, registerer prometheus.Registerer) (*ecsapi.Client, string, error) {
+// newECS returns a client of ECS and of CloudWatch's alarms, and the configuration of AWS clients.
+func newECS(ctx context.Context, cfg Config, registerer prometheus.Registerer) (*ecsapi.Client, aws.Config, error) {
 	aws, err := awsconfig.Load(ctx, cfg.Getenv)
 	if err != nil {
-		return nil, "", err
+		return nil, aws, err
+	}
+	if err := cfg.EventSinks.CheckRegion(aws.Region); err != nil {
+		return nil, aws, err
 	}
 	aws = awsconfig.WithMetrics(aws, registerer)
 	client, err := awsconfig.ECS(aws, cfg.Getenv)
 	if err != nil {
-		return nil, "", err
+		return nil, aws, err
 	}
 	limits := newLimits(cfg)
 	alarmLimits := newAlarmLimits(cfg)
@@ -144,7 +173,7 @@ func newECS(ctx context.Context, cfg Config, registerer prometheus.Registerer) (
 	return ecs.WithRoles(ecsapi.RoleConfig{
 		STS: awsconfig.STS(aws), Allowed: cfg.AllowedRoles, ECS: client, CloudWatch: awsconfig.CloudWatch(aws),
 		NewLimits: func() (ratelimit.ECS, ratelimit.CloudWatch) { return newLimits(cfg), newAlarmLimits(cfg) },
-	}), aws.Region, nil
+	}), aws, nil
 }
 
 // newLimits returns limits that leave half of the reads to others, cluster-state-service among them. A deployment may

@@ -146,34 +146,6 @@ func (s *Store) snapshot() ([]environment.Event, Position, error) {
 	return s.all(), s.end(), nil
 }
 
-// After returns the newest state of events that changed after a position, in the order of their changes, at most limit.
-// Lost reports whether events of later changes have been removed already.
-func (s *Store) After(p Position, limit int) (list []environment.Event, lost bool, err error) {
-	s.mu.Lock()
-	defer s.mu.Unlock()
-	if !s.synced {
-		return nil, false, environment.ErrStoreUnavailable
-	}
-	list = s.after(p)
-	return list[:min(limit, len(list))], p.Revision < slices.Max(s.removed[:]), nil
-}
-
-// after returns the events that changed after a position, in the order of their changes. Its callers hold the lock.
-func (s *Store) after(p Position) (list []environment.Event) {
-	for _, b := range s.batches {
-		if b.revision < p.Revision {
-			continue
-		}
-		for _, e := range b.events {
-			if PositionOf(e).Compare(p) > 0 {
-				list = append(list, e)
-			}
-		}
-	}
-	slices.SortFunc(list, func(a, b environment.Event) int { return PositionOf(a).Compare(PositionOf(b)) })
-	return list
-}
-
 // Newest returns the position after all changes so far.
 func (s *Store) Newest() (Position, error) {
 	_, position, err := s.snapshot()

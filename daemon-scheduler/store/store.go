@@ -9,6 +9,7 @@
 //	ecs/event/<time>-<part of a UUID>           a batch of events of tasks, kept for two weeks (package events)
 //	ecs/event/change-<time>-<part of a UUID>    a batch of changes of environments and deployments, likewise
 //	ecs/response/<SHA-256 of Idempotency-Key>   the response to a request that clients may repeat, kept for a day
+//	ecs/event-sink/<sink>                       how far events have been sent to the sink (package eventsink)
 //	ecs/leader/daemon-scheduler/…               the election
 //	ecs/data-id                                 a random id, by which a wiped etcd is detected (package etcd)
 //

@@ -5,9 +5,11 @@ import (
 	"flag"
 	"fmt"
 	"net/http"
+	"net/http/httptest"
 	"os"
 	"path/filepath"
 	"strings"
+	"sync/atomic"
 	"testing"
 	"time"
 
@@ -38,6 +40,9 @@ type firing struct {
 	*system
 	*promServer
 	ca *testenv.CA
+	// receiver receives events, and returns receiverStatus.
+	receiver       *httptest.Server
+	receiverStatus atomic.Int64
 }
 
 // fire has the alerts fired: it takes ten minutes, as each has to last for its time and to end.
@@ -52,7 +57,8 @@ func newFiring(t *testing.T) *firing {
 	f.system.tls = f.ca.Files("client", testenv.Leaf{NotAfter: time.Now().Add(90 * 24 * time.Hour)})
 	f.sim.AddInstances("default", 3)
 	f.startCSS("--reconcile-interval", "2s")
-	f.startDS()
+	f.startReceiver()
+	f.startDS("--event-webhook", f.receiver.URL)
 	probe := testenv.FreeAddress(t)
 	testenv.Program(t, nil, "blox", "probe", "--read-only", "--interval", "1s", "--metrics-bind", probe,
 		"--endpoint", f.ds.url(), "--css-endpoint", f.css.url())
@@ -81,6 +87,7 @@ func TestAlerts_FireForTheirFaults(t *testing.T) {
 		{"throttled starts", throttleStarts},
 		{"starts that fail", failStarts},
 		{"a duplicate that cannot be stopped", duplicate},
+		{"a receiver of events that fails", failReceiver},
 		{"a canary", waitForPromotion},
 		{"a rollout that is stuck", stickRollout},
 		{"a circuit breaker", tripCircuitBreaker},
@@ -151,6 +158,25 @@ func expireCredentials(f *firing) {
 	f.sim.SetFaults(refuse("ExpiredTokenException", "StartTask"))
 	f.killTask()
 	f.awaitFiring("BloxECSCallsFailing", "BloxDaemonsMissing", "BloxEnvironmentReconcileFailing")
+	f.endFaults()
+}
+
+func (f *firing) startReceiver() {
+	f.receiverStatus.Store(http.StatusOK)
+	f.receiver = httptest.NewServer(http.HandlerFunc(func(w http.ResponseWriter, _ *http.Request) {
+		w.WriteHeader(int(f.receiverStatus.Load()))
+	}))
+	f.system.t.Cleanup(f.receiver.Close)
+}
+
+func failReceiver(f *firing) {
+	f.receiverStatus.Store(http.StatusServiceUnavailable)
+	f.send(http.MethodPost, "/v1/environments/logs/pause", "", nil)
+	f.awaitFiring("BloxEventDeliveryFailing")
+	f.receiverStatus.Store(http.StatusUnprocessableEntity)
+	f.send(http.MethodPost, "/v1/environments/logs/resume", "", nil)
+	f.awaitFiring("BloxEventsNotDelivered")
+	f.receiverStatus.Store(http.StatusOK)
 	f.endFaults()
 }
 

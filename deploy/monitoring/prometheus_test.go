@@ -30,6 +30,8 @@ var shortened = map[string][]string{ // by alert: old, new, …
 	"BloxThrottled":                   {"[10m]", "[20s]"},
 	"BloxRolloutStuck":                {"> 1800", "> 2", "[30m]", "[5s]"},
 	"BloxCanaryWaiting":               {"> 86400", "> 2"},
+	"BloxEventDeliveryFailing":        {"> 900", "> 3"},
+	"BloxEventsNotDelivered":          {"[1h]", "[20s]"},
 }
 
 // promServer is a running Prometheus with the alerts.

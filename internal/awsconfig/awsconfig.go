@@ -18,6 +18,7 @@ import (
 	"github.com/aws/aws-sdk-go-v2/credentials"
 	"github.com/aws/aws-sdk-go-v2/service/cloudwatch"
 	"github.com/aws/aws-sdk-go-v2/service/ecs"
+	"github.com/aws/aws-sdk-go-v2/service/eventbridge"
 	"github.com/aws/aws-sdk-go-v2/service/kinesis"
 	"github.com/aws/aws-sdk-go-v2/service/sqs"
 	"github.com/aws/aws-sdk-go-v2/service/sts"
@@ -118,6 +119,11 @@ func Kinesis(cfg aws.Config) *kinesis.Client { return kinesis.NewFromConfig(cfg)
 
 // CloudWatch returns a client of CloudWatch.
 func CloudWatch(cfg aws.Config) *cloudwatch.Client { return cloudwatch.NewFromConfig(cfg) }
+
+// EventBridge returns a client of EventBridge whose calls are sent once: its callers retry single entries.
+func EventBridge(cfg aws.Config) *eventbridge.Client {
+	return eventbridge.NewFromConfig(cfg, func(o *eventbridge.Options) { o.Retryer = aws.NopRetryer{} })
+}
 
 // STS returns a client of STS.
 func STS(cfg aws.Config) *sts.Client { return sts.NewFromConfig(cfg) }

@@ -68,14 +68,13 @@ func (s *Sim) controlAPI() http.Handler {
 	handle("POST /_sim/task-definitions", s.postDefinition, "family", "cpu", "memory", "hostPort",
 		"healthCheck")
 	handle("POST /_sim/tasks/kill", s.postKill, "task", "exitCode")
-	handle("POST /_sim/tasks/health", func(q url.Values, _ *http.Request) (any, error) {
-		task, status := q.Get("task"), q.Get("status")
-		return map[string]string{"task": task, "status": status}, s.SetHealth(task, status)
-	}, "task", "status")
+	handle("POST /_sim/tasks/health", s.postHealth, "task", "status")
 	handle("POST /_sim/tasks/fargate", s.postFargate, "cluster", "family")
 	handle("GET /_sim/alarms", s.getAlarms)
 	handle("POST /_sim/alarms", s.postAlarm, "name", "state", "type")
 	handle("DELETE /_sim/alarms", s.deleteAlarm, "name")
+	handle("GET /_sim/buses", s.getBus, "name")
+	handle("POST /_sim/buses", s.postBus, "name")
 	handle("POST /_sim/roles", s.postRole, "role", "externalId")
 	handle("POST /_sim/daemon-services", s.postDaemonService, "cluster", "name", "taskDefinition")
 	handle("POST /_sim/streams", s.postStream, "stream", "shards")
@@ -297,4 +296,9 @@ func (s *Sim) postService(q url.Values, _ *http.Request) (any, error) {
 	}
 	s.SetDown(service, down)
 	return map[string]any{"service": service, "down": down}, nil
+}
+
+func (s *Sim) postHealth(q url.Values, _ *http.Request) (any, error) {
+	task, status := q.Get("task"), q.Get("status")
+	return map[string]string{"task": task, "status": status}, s.SetHealth(task, status)
 }

@@ -13,8 +13,8 @@ import (
 
 // Faults configures the faults to inject; the zero value injects none. All fractions are from 0 to 1.
 //
-// Maps by action have an action such as "StartTask" as key, or a service ("ecs", "sqs", "kinesis", "cloudwatch" or
-// "sts") for its other actions.
+// Maps by action have an action such as "StartTask" as key, or a service ("ecs", "sqs", "kinesis", "cloudwatch", "sts"
+// or "eventbridge") for its other actions.
 type Faults struct {
 	// Throttle is the fraction of calls that are throttled, with the error of the service and action.
 	Throttle map[string]float64 `json:"throttle,omitempty"`
@@ -28,6 +28,7 @@ type Faults struct {
 	// Latency delays each call. As at AWS, the call is performed even if the client has timed out.
 	Latency map[string]Duration `json:"latency,omitempty"`
 	Events  EventFaults         `json:"events"`
+	Bus     BusFaults           `json:"bus,omitzero"`
 	// StartFailures is the fraction of a StartTask's instances that yield a failure, StartFailureReason its reason;
 	// RESOURCE:MEMORY when empty.
 	StartFailures      float64 `json:"startFailures,omitempty"`
@@ -175,7 +176,8 @@ func (f Faults) clone() Faults {
 // validate returns an error for unknown actions and invalid fractions.
 func (f Faults) validate() error {
 	fractions := map[string]float64{
-		"startFailures": f.StartFailures, "events.drop": f.Events.Drop, "events.duplicate": f.Events.Duplicate,
+		"startFailures": f.StartFailures,
+		"bus.fraction":  f.Bus.Fraction, "events.drop": f.Events.Drop, "events.duplicate": f.Events.Duplicate,
 		"events.reorder": f.Events.Reorder, "events.delay": f.Events.Delay,
 	}
 	for name, m := range map[string]map[string]float64{

@@ -16,6 +16,7 @@ const (
 	ecsTarget      = "AmazonEC2ContainerServiceV20141113."
 	sqsTarget      = "AmazonSQS."
 	kinesisTarget  = "Kinesis_20131202."
+	eventsTarget   = "AWSEvents."
 	cloudWatchPath = "/service/GraniteServiceVersion20100801/operation/"
 )
 
@@ -45,6 +46,9 @@ func route(r *http.Request, body []byte) call {
 	}
 	if action, ok := strings.CutPrefix(target, kinesisTarget); ok {
 		c = call{serviceKinesis, action, target, kinesisActions[action], jsonProtocol{version: "1.1"}}
+	}
+	if action, ok := strings.CutPrefix(target, eventsTarget); ok {
+		c = call{serviceEventBridge, action, target, eventBridgeActions[action], jsonProtocol{version: "1.1"}}
 	}
 	return c
 }

@@ -1,10 +1,11 @@
-// Package ecssim simulates Amazon ECS, SQS, Kinesis, STS and the alarms of CloudWatch behind one HTTP handler, to test
-// ECS schedulers.
+// Package ecssim simulates Amazon ECS, SQS, Kinesis, STS, the alarms of CloudWatch and the event buses of EventBridge
+// behind one HTTP handler, to test ECS schedulers.
 //
-// It speaks the wire protocols of the AWS SDKs: AWS JSON 1.1 for ECS and Kinesis, 1.0 for SQS, AWS query for STS, and
-// Smithy RPC v2 CBOR for CloudWatch. It keeps clusters, container instances, task definitions and tasks with ECS's life
-// cycle, versions, limits and errors. It sends an EventBridge event for every change to an SQS queue and optionally to
-// a Kinesis stream. It injects faults on request and counts calls. README.md shows how to use it from a shell.
+// It speaks the wire protocols of the AWS SDKs: AWS JSON 1.1 for ECS, Kinesis and EventBridge, 1.0 for SQS, AWS query
+// for STS, and Smithy RPC v2 CBOR for CloudWatch. It keeps clusters, container instances, task definitions and tasks
+// with ECS's life cycle, versions, limits and errors. It sends an EventBridge event for every change to an SQS queue
+// and optionally to a Kinesis stream. It injects faults on request and counts calls. README.md shows how to use it from
+// a shell.
 package ecssim
 
 import (
@@ -94,6 +95,7 @@ type Sim struct {
 	tasks            map[string]*task
 	definitions      map[string][]*definition // by family; revision n is at n-1
 	alarms           map[string]*alarm        // by name
+	buses            map[string][]BusEvent    // by name
 	roles            roles
 	faults           Faults
 	draws            faultDraws
@@ -119,6 +121,7 @@ func New(cfg Config) *Sim {
 		tasks:            map[string]*task{},
 		definitions:      map[string][]*definition{},
 		alarms:           map[string]*alarm{},
+		buses:            map[string][]BusEvent{"default": {}},
 		roles:            newRoles(),
 		faults:           cfg.Faults.clone(),
 		draws:            newFaultDraws(cfg.Seed),
@@ -157,8 +160,8 @@ func (s *Sim) Close() {
 	s.wg.Wait()
 }
 
-// SetDown makes a service ("ecs", "sqs", "kinesis", "cloudwatch" or "sts") answer 503 to every call, waiting long
-// polls included, until down is false. Tasks keep running and events are still queued.
+// SetDown makes a service ("ecs", "sqs", "kinesis", "cloudwatch", "sts" or "eventbridge") answer 503 to every call,
+// waiting long polls included, until down is false. Tasks keep running and events are still queued.
 func (s *Sim) SetDown(service string, down bool) {
 	s.lock()
 	defer s.unlock()

@@ -13,20 +13,21 @@ import (
 )
 
 const (
-	serviceECS        = "ecs"
-	serviceSQS        = "sqs"
-	serviceKinesis    = "kinesis"
-	serviceCloudWatch = "cloudwatch"
-	serviceSTS        = "sts"
+	serviceECS         = "ecs"
+	serviceSQS         = "sqs"
+	serviceKinesis     = "kinesis"
+	serviceCloudWatch  = "cloudwatch"
+	serviceSTS         = "sts"
+	serviceEventBridge = "eventbridge"
 
 	// maxBody allows SQS's largest batch with every byte escaped.
 	maxBody = 8 << 20
 )
 
 // services lists the simulated services.
-var services = []string{serviceECS, serviceSQS, serviceKinesis, serviceCloudWatch, serviceSTS}
+var services = []string{serviceECS, serviceSQS, serviceKinesis, serviceCloudWatch, serviceSTS, serviceEventBridge}
 
-const servicesInWords = "ecs, sqs, kinesis, cloudwatch or sts"
+const servicesInWords = "ecs, sqs, kinesis, cloudwatch, sts or eventbridge"
 
 // request is a call as its handler sees it.
 type request struct {
@@ -269,5 +270,6 @@ func withoutLock[In any](do func(*Sim, request, In) (any, error)) actionHandler 
 
 func isAction(name string) bool {
 	return slices.Contains(services, name) || ecsActions[name] != nil || sqsActions[name] != nil ||
-		kinesisActions[name] != nil || cloudWatchActions[name] != nil || stsActions[name] != nil
+		kinesisActions[name] != nil || cloudWatchActions[name] != nil || stsActions[name] != nil ||
+		eventBridgeActions[name] != nil
 }

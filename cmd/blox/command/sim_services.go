@@ -23,8 +23,9 @@ func newSimServices(a *app) *cobra.Command {
 // newSimOutage returns the command that begins the outage of a service, or with down false, ends it.
 func newSimOutage(a *app, use, short string, down bool) *cobra.Command {
 	return &cobra.Command{
-		Use: use + " SERVICE", Short: short, Long: short + ". SERVICE is ecs, sqs, kinesis, cloudwatch or sts.",
-		Args: positionalArgs("SERVICE"), ValidArgsFunction: fixed("ecs", "sqs", "kinesis", "cloudwatch", "sts"),
+		Use: use + " SERVICE", Short: short, Long: short + ". SERVICE is ecs, sqs, kinesis, cloudwatch, sts or eventbridge.",
+		Args:              positionalArgs("SERVICE"),
+		ValidArgsFunction: fixed("ecs", "sqs", "kinesis", "cloudwatch", "sts", "eventbridge"),
 		RunE: a.run(func(ctx context.Context, c *connect.Clients, args []string) error {
 			query := url.Values{"service": {args[0]}, "down": {strconv.FormatBool(down)}}
 			return a.sendControl(ctx, c, http.MethodPost, "services", query, args[0]+" is "+use+".")
