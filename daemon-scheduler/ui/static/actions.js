@@ -29,9 +29,7 @@ const ACTIONS = [
     id: "rollback", label: "Roll back…", isOffered: (record) => rollbackTargets(record).length > 0,
     create: rollbackAction,
   },
-  {
-    id: "stop", label: "Stop deployment…", isOffered: ({ deployment }) => isInProgress(deployment), create: stopAction,
-  },
+  { id: "stop", label: "Stop…", isOffered: ({ deployment }) => isInProgress(deployment), create: stopAction },
 ];
 
 // drawActions shows the buttons of the actions that the state permits.
@@ -101,6 +99,7 @@ function promoteAction({ environment, deployment }) {
     { value: String(step), label: `Step ${step + 1} of ${steps}`, detail: next ? describeStep(next) : "" },
     { value: FULL, label: "All instances", detail: "without the remaining steps" },
   ], String(step)) : null;
+  const nextInstances = next ? describeStep(next) : "the instances of the next step";
   const isFull = () => !choices || choiceOf(choices) === FULL;
   const present = steps > 1 ? `Step ${step} of ${steps} (${canaryProgress.instances})` : "The canary";
   return {
@@ -108,8 +107,7 @@ function promoteAction({ environment, deployment }) {
     plan: () => ({
       effects: [
         `${present} ends.`,
-        isFull() ? `Blox rolls out ${definition} to all instances, in batches.`
-          : `Blox rolls out ${definition} to ${next ? describeStep(next) : "the instances of the next step"}, in batches.`,
+        `Blox rolls out ${definition} to ${isFull() ? "all instances" : nextInstances}, in batches.`,
       ],
       command: commandLine("deployments", "promote", name, id, choices && isFull() ? "--full" : ""),
     }),
@@ -150,8 +148,8 @@ function rollbackAction(record) {
       effects: [
         isInProgress(deployment)
           ? `Blox stops the deployment of ${resourceID(deployment.taskDefinition)} that is in progress.` : "",
-        `Blox rolls out ${resourceID(target().taskDefinition)} of revision ${target().revision} in batches, without a ` +
-          "canary, a circuit breaker and alarms. Tasks of that revision keep running.",
+        `Blox rolls out ${resourceID(target().taskDefinition)} of revision ${target().revision} in batches, ` +
+          "without a canary, a circuit breaker and alarms. Tasks of that revision keep running.",
         environment.paused && !environment.pausedBy ? "The environment is paused: this begins when you resume it." : "",
       ].filter(Boolean),
       command: commandLine("rollback", name, "--to-revision", target().revision),

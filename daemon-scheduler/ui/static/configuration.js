@@ -30,7 +30,7 @@ function settings(revision) {
     ["Maximum", configuration.maxSurge === undefined ? percent(configuration.maximumPercent ?? 100) : ""],
     ["Max surge", count(configuration.maxSurge)],
     ["Canary", canaryText(configuration.canary)],
-    ["Waves", configuration.spreadBy],
+    ["Waves", configuration.spreadBy?.replace(/^attribute:/, "by ")],
     ["Slow start", configuration.slowStart === false ? "off" : ""],
     ["Circuit breaker", breakerText(configuration.deploymentCircuitBreaker)],
     ["Alarms", alarmsText(configuration.alarms)],

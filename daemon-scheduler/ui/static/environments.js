@@ -93,14 +93,14 @@ function changeText({ environment, deployment }) {
   return `${from ? from.taskDefinition + " " : ""}→ ${to.taskDefinition}`;
 }
 
-// countsText counts the instances that run the task of the current deployment. While others still run another one, the
-// environment is being updated. A draining instance may run its task and is not desired any more, so that there can be
+// countsText counts the instances that run the task of the current deployment. While others still have another one, it
+// counts those with the task, running or not. A draining instance may run its task and is not desired any more, so that there can be
 // more running than desired.
 function countsText(environment) {
-  const { desiredCount, runningCount, outdatedCount } = countsOf(environment);
+  const { desiredCount, runningCount, updatedCount, outdatedCount } = countsOf(environment);
   if (desiredCount === undefined || desiredCount === null) return "counts unavailable";
   const running = formatNumber(runningCount ?? 0);
   const desired = formatNumber(desiredCount);
-  if (outdatedCount) return `${running} of ${desired} updated`;
+  if (outdatedCount) return `${formatNumber(updatedCount ?? 0)} of ${desired} updated`;
   return runningCount > desiredCount ? `${running} running, ${desired} desired` : `${running} of ${desired} running`;
 }

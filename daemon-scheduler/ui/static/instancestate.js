@@ -9,7 +9,7 @@ export const STATES = [
   ["failing", "Failing"],
   ["draining", "Draining"],
   ["disconnected", "Disconnected"],
-  ["excluded", "Not matching"],
+  ["excluded", "Excluded"],
 ];
 export const LABELS = Object.fromEntries(STATES);
 

@@ -64,7 +64,7 @@ function drawProgress(environment, deployment) {
   if (!progress.firstChild) progress.append(createProgressBar(), createElement("output"));
   updateProgressBar(progress.firstChild, environment);
   const desired = countsOf(environment).desiredCount ?? 0;
-  const percent = desired ? Math.min(100, Math.floor(100 * countByState(environment).running / desired)) : 100;
+  const percent = desired ? Math.min(100, Math.floor(100 * countByState(environment).running / desired)) : "–";
   setText(progress.lastChild, percent + " %");
 }
 

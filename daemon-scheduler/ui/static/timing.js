@@ -51,6 +51,7 @@ function rateText(rate) {
 // formatElapsed returns a duration with its two largest units.
 export function formatElapsed(milliseconds) {
   const seconds = Math.max(0, Math.round(milliseconds / 1000));
+  if (seconds < 1) return "less than 1 s";
   if (seconds < 60) return `${seconds} s`;
   if (seconds < 3600) return `${Math.floor(seconds / 60)} min ${seconds % 60} s`;
   return `${Math.floor(seconds / 3600)} h ${Math.floor(seconds % 3600 / 60)} min`;

@@ -83,11 +83,13 @@ class Stream {
           if (lines.length) this.callbacks.onChanges(lines);
           continue;
         }
-        snapshot.push(...lines);
-        if (!last?.metadata) continue;
+        const end = lines.findIndex(({ metadata }) => metadata) + 1; // a chunk may have changes behind the snapshot
+        snapshot.push(...(end ? lines.slice(0, end) : lines));
+        if (!end) continue;
         this.callbacks.onSnapshot(snapshot);
         snapshot = null;
         this.setLive();
+        if (end < lines.length) this.callbacks.onChanges(lines.slice(end));
       }
     } finally {
       watchdog.stop();
