@@ -2,12 +2,15 @@ package e2e
 
 import (
 	"fmt"
+	"os"
+	"path/filepath"
 	"strings"
 	"testing"
 
 	"github.com/aws/aws-sdk-go-v2/aws"
 	"github.com/aws/aws-sdk-go-v2/service/ecs"
 	"github.com/chromedp/chromedp"
+	"github.com/chromedp/chromedp/kb"
 	"github.com/stretchr/testify/assert"
 	"github.com/stretchr/testify/require"
 
@@ -132,3 +135,28 @@ func TestPage_ShowsClustersInstancesAndTasks(t *testing.T) {
 
 // idOf returns the part of an ARN after the last slash.
 func idOf(arn string) string { return arn[strings.LastIndex(arn, "/")+1:] }
+
+// A service with an access file serves the page to everyone, and what it shows to clients with a token.
+func TestPage_RequestsATokenAndLinksToTheScheduler(t *testing.T) {
+	t.Parallel()
+	w := newSystem(t, ecssim.Config{})
+	w.sim.AddInstances("prod", 2)
+	path := filepath.Join(t.TempDir(), "access.yml")
+	require.NoError(t, os.WriteFile(path, []byte(accessFile("vera=viewer")), 0o600))
+	c := w.run(testenv.FreeAddress(t), "blox_queue", "--access-file", path, "--scheduler-url", "https://ds.example.com/")
+	c.ready()
+	p := openPage(t, c.url, "#/instances")
+	assert.Equal(t, "https://ds.example.com/", p.awaitValue(`!document.getElementById("scheduler").hidden && document.getElementById("scheduler").href`))
+	enter := func(token string) {
+		p.Run(`document.querySelector("#credentials input").focus()`)
+		p.Do(chromedp.KeyEvent(token), chromedp.KeyEvent(kb.Enter))
+	}
+	p.awaitText("credentials", "The service requires a bearer token.")
+	enter("eve-token")
+	p.awaitText("credentials", "The service rejects the token.")
+	enter("vera-token")
+	p.awaitCount("2")
+	p.Await(`document.getElementById("credentials") === null && document.getElementById("live-status").innerText === "Live"`)
+	p.Do(chromedp.Reload()) // the tab keeps the token
+	p.awaitCount("2")
+}

@@ -29,7 +29,7 @@ func missingLine(want []string, output string) string {
 }
 
 // progressLine matches a line of a watched deployment. Which of its states a client sees depends on its speed.
-var progressLine = regexp.MustCompile(`^  [0-9]+/[0-9]+ (running|updated)`)
+var progressLine = regexp.MustCompile(`^  [0-9]+(/| of )[0-9]+ (running|updated)`)
 
 func sameLine(want, got string) bool {
 	var wantObject, gotObject map[string]any

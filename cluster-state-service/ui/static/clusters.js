@@ -1,4 +1,5 @@
 // Regular reads of what has no stream: the clusters and the service's readiness.
+import { authorization, checkCredentials } from "./credentials.js";
 import { responseError } from "./stream.js";
 import { setConnection, state } from "./state.js";
 
@@ -45,8 +46,9 @@ async function poll() {
 async function readClusters({ signal }) {
   const response = await fetch("v1/clusters", {
     signal: AbortSignal.any([signal, AbortSignal.timeout(TIMEOUT)]), cache: "no-store",
-    headers: { Accept: "application/json", ...(etag ? { "If-None-Match": etag } : {}) },
+    headers: { Accept: "application/json", ...(etag ? { "If-None-Match": etag } : {}), ...authorization() },
   });
+  checkCredentials(response);
   if (response.status === 304) {
     state.metadata.reconciledAt = response.headers.get("Blox-Reconciled-At") ?? state.metadata.reconciledAt;
     return;

@@ -3,6 +3,7 @@
 // entities.
 import { connect, responseError } from "./stream.js";
 import { clusterName } from "./arn.js";
+import { authorization, checkCredentials } from "./credentials.js";
 
 const PAGE = 200; // entities
 const MAX_PAGE = 1000; // of the API
@@ -90,7 +91,8 @@ export class Collection {
 
   async fetchPage(limit, nextToken, signal) {
     const path = `v1/${this.kind}?${this.query({ limit, nextToken })}`;
-    const response = await fetch(path, { signal, headers: { Accept: "application/json" } });
+    const response = await fetch(path, { signal, headers: { Accept: "application/json", ...authorization() } });
+    checkCredentials(response);
     if (response.ok) return response.json();
     const error = await responseError(response);
     if (response.status === 400 && !this.stopped) {

@@ -36,7 +36,7 @@ export const COLUMNS = { // by view
     { grow: 1.4, label: "Status", className: "state", draw: createTaskStatus },
     { label: "Health", className: "wide", draw: (t) => (taskHealth(t) ? createStatus(taskHealth(t)) : "") },
     { grow: 2.4, label: "Container instance", className: "wide mono", draw: (t) => lastPart(t.containerInstanceARN) },
-    { grow: 0.9, label: "Launch type", className: "wide", draw: ({ launchType }) => launchType ?? "" },
+    { grow: 0.9, label: "Launch", className: "wide", draw: ({ launchType }) => launchType ?? "" },
     { grow: 1.3, label: "Group", className: "wide", draw: ({ group }) => group ?? "" },
     { grow: 0.9, label: "Started", draw: ({ startedAt, createdAt }) => age(startedAt || createdAt) },
   ],

@@ -1,6 +1,7 @@
 // The page: it connects the address, the panels and the service.
 import { currentAddress, formatAddress, onAddressChange } from "./address.js";
 import { pollNow, startPolling, stopPolling } from "./clusters.js";
+import { onToken } from "./credentials.js";
 import { drawDetail, initDetail, resumeDetail, showDetail, suspendDetail } from "./detail.js";
 import { byId } from "./dom.js";
 import { drawFilters, initFilters, updateClusters } from "./filters.js";
@@ -27,6 +28,7 @@ onAddressChange(showAddress);
 start();
 byId("retry").addEventListener("click", retry);
 addEventListener("online", retry);
+onToken(retry);
 document.addEventListener("visibilitychange", suspendWhileHidden);
 setInterval(() => redraw("header"), 1000);
 setInterval(redrawTimes, TIMES_INTERVAL);

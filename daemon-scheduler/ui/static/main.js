@@ -2,6 +2,7 @@
 import { drawActions } from "./actions.js";
 import { drawConditions } from "./conditions.js";
 import { drawConfiguration } from "./configuration.js";
+import { onToken } from "./credentials.js";
 import { drawDeployments, loadDeployments } from "./deployments.js";
 import { drawDetail } from "./detail.js";
 import { listenToDialog } from "./dialog.js";
@@ -66,6 +67,7 @@ addEventListener("hashchange", () => {
   selectDefault();
 });
 addEventListener("online", retryStreams);
+onToken(retryStreams);
 document.addEventListener("visibilitychange", suspendWhileHidden);
 matchMedia("(prefers-color-scheme: dark)").addEventListener("change", () => {
   grid.updateColours();

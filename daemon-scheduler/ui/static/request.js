@@ -1,5 +1,6 @@
 // Requests of the API, and their errors.
 import { readServerTime } from "./clock.js";
+import { authorization, checkCredentials } from "./credentials.js";
 
 const TIMEOUT = 30_000; // milliseconds
 const CONTENT_TYPE_PROBLEM = "application/problem+json";
@@ -16,7 +17,7 @@ export class RequestError extends Error {
 
 // request sends a request to the page's own server and returns the JSON of the response. It throws a RequestError.
 export async function request(method, path, { body, idempotencyKey, signal } = {}) {
-  const headers = { Accept: `application/json, ${CONTENT_TYPE_PROBLEM}` };
+  const headers = { Accept: `application/json, ${CONTENT_TYPE_PROBLEM}`, ...authorization() };
   if (body) headers["Content-Type"] = "application/json";
   if (idempotencyKey) headers["Idempotency-Key"] = idempotencyKey;
   const timeout = AbortSignal.timeout(TIMEOUT);
@@ -35,6 +36,7 @@ export async function request(method, path, { body, idempotencyKey, signal } = {
     throw new RequestError({ title: "No response", detail, executed: changes });
   }
   readServerTime(response);
+  checkCredentials(response);
   if (!response.ok) throw responseError(response, text, changes);
   return JSON.parse(text);
 }

@@ -1,4 +1,5 @@
 // A stream of the API: lines of JSON without an end. A connection that breaks is retried with exponential back-off.
+import { authorization, checkCredentials } from "./credentials.js";
 
 const HEARTBEAT_SECONDS = 5;
 const SILENCE_TIMEOUT = 12_000; // milliseconds without data after which a connection counts as broken
@@ -71,8 +72,10 @@ class Stream {
       const path = typeof this.path === "string" ? this.path : await this.path(controller.signal);
       const separator = path.includes("?") ? "&" : "?";
       const response = await fetch(`${path}${separator}heartbeat=${HEARTBEAT_SECONDS}`, {
-        signal: controller.signal, cache: "no-store", headers: { Accept: "application/octet-stream" },
+        signal: controller.signal, cache: "no-store",
+        headers: { Accept: "application/octet-stream", ...authorization() },
       });
+      checkCredentials(response);
       if (!response.ok) throw await responseError(response);
       let snapshot = this.callbacks.onSnapshot ? [] : null; // lines until the first with metadata, which completes it
       if (!snapshot) this.setLive();
