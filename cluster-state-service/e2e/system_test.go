@@ -11,11 +11,13 @@ import (
 	"github.com/aws/aws-sdk-go-v2/service/ecs"
 	"github.com/aws/aws-sdk-go-v2/service/sqs"
 	sqstypes "github.com/aws/aws-sdk-go-v2/service/sqs/types"
+	"github.com/stretchr/testify/assert"
 	"github.com/stretchr/testify/require"
 	clientv3 "go.etcd.io/etcd/client/v3"
 
 	"github.com/blox/blox/internal/awsconfig"
 	"github.com/blox/blox/internal/ecssim"
+	"github.com/blox/blox/internal/ecssim/conformance"
 	"github.com/blox/blox/internal/etcd/embedded"
 	"github.com/blox/blox/internal/testenv"
 	v1 "github.com/blox/blox/swagger/cluster-state-service/v1"
@@ -48,8 +50,13 @@ func newSystem(t testing.TB, cfg ecssim.Config, etcd ...embedded.Options) *syste
 func (w *system) simulate(cfg ecssim.Config) {
 	w.region = cmp.Or(cfg.Region, "us-east-1")
 	w.sim = ecssim.New(cfg)
-	w.aws = httptest.NewServer(w.sim)
-	w.t.Cleanup(func() { w.sim.Close(); w.aws.Close() })
+	validated := conformance.New(w.sim)
+	w.aws = httptest.NewServer(validated)
+	w.t.Cleanup(func() {
+		w.sim.Close()
+		w.aws.Close()
+		assert.Empty(w.t, validated.Violations(), "calls and answers conform to the API models")
+	})
 }
 
 // beside returns a system with an ECS and a queue of its own that shares etcd with w.

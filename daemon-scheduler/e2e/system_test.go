@@ -26,6 +26,7 @@ import (
 	daemonscheduler "github.com/blox/blox/daemon-scheduler"
 	"github.com/blox/blox/internal/awsconfig"
 	"github.com/blox/blox/internal/ecssim"
+	"github.com/blox/blox/internal/ecssim/conformance"
 	"github.com/blox/blox/internal/testenv"
 	v1 "github.com/blox/blox/swagger/daemon-scheduler/v1"
 	"github.com/blox/blox/swagger/daemon-scheduler/v1/models"
@@ -50,6 +51,7 @@ type system struct {
 	sim        *ecssim.Sim
 	aws        *httptest.Server
 	awsHandler *atomic.Pointer[http.Handler]
+	validated  *conformance.Validator // the simulator, with all calls validated
 	etcd       *testenv.Server
 	client     *clientv3.Client
 	agent      string // ARN of the task definition agent:1
@@ -73,8 +75,9 @@ func newSystemWith(t testing.TB, simulated ecssim.Config) *system {
 
 // newAWS starts the server of the simulator, with a handler that a test may replace.
 func (w *system) newAWS() *httptest.Server {
-	w.awsHandler = &atomic.Pointer[http.Handler]{}
-	w.serveAWS(w.sim)
+	w.awsHandler, w.validated = &atomic.Pointer[http.Handler]{}, conformance.New(w.sim)
+	w.t.Cleanup(func() { assert.Empty(w.t, w.validated.Violations(), "calls and answers conform to the API models") })
+	w.serveAWS(w.validated)
 	return httptest.NewServer(http.HandlerFunc(func(to http.ResponseWriter, r *http.Request) {
 		(*w.awsHandler.Load()).ServeHTTP(to, r)
 	}))
@@ -88,7 +91,7 @@ func (w *system) intercept(answer func(action string, to http.ResponseWriter) bo
 	w.serveAWS(http.HandlerFunc(func(to http.ResponseWriter, r *http.Request) {
 		target := r.Header.Get("X-Amz-Target")
 		if !answer(target[strings.LastIndex(target, ".")+1:], to) {
-			w.sim.ServeHTTP(to, r)
+			w.validated.ServeHTTP(to, r)
 		}
 	}))
 }

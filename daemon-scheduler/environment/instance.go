@@ -71,6 +71,9 @@ func (t Task) Live() bool { return t.LastStatus != "STOPPED" && t.LastStatus != 
 // Running reports whether the task is running and not stopping.
 func (t Task) Running() bool { return t.LastStatus == "RUNNING" && !t.Stopping() }
 
+// HasRun reports whether the task is or has been RUNNING. One that is stopped while it starts has not.
+func (t Task) HasRun() bool { return t.LastStatus == "RUNNING" || !t.StartedAt.IsZero() }
+
 // Available reports whether the task is running and, if it has health checks, HEALTHY.
 func (t Task) Available() bool { return t.Running() && (!t.HealthChecked || t.Health == HealthHealthy) }
 

@@ -163,7 +163,7 @@ func (f *facts) hasChanged(i *instanceState) bool {
 		return true
 	}
 	return slices.ContainsFunc(i.live, func(t environment.Task) bool {
-		return t.LastStatus != "PENDING" && (t.Stopping() || f.stopRequested(t))
+		return t.HasRun() && (t.Stopping() || f.stopRequested(t))
 	})
 }
 

@@ -171,6 +171,16 @@ func TestBudget_CountsUnavailableInstances(t *testing.T) {
 			f.tasks[lost] = task
 			f.state.Instances[0].AgentConnected = false
 		}, 1},
+		"stopping, after it ran": {func(f *fleet) {
+			task := f.tasks[lost]
+			task.LastStatus, task.DesiredStatus, task.StartedAt = "DEACTIVATING", "STOPPED", now.Add(-time.Hour)
+			f.tasks[lost] = task
+		}, 1},
+		"stopping, before it ever ran": {func(f *fleet) {
+			task := f.tasks[lost]
+			task.LastStatus, task.DesiredStatus, task.StartedAt = "STOPPING", "STOPPED", time.Time{}
+			f.tasks[lost] = task
+		}, 2},
 		"runs the new one for a moment": {func(f *fleet) {
 			delete(f.tasks, lost)
 			l := launched(f, current, environment.LaunchStarted, time.Second)

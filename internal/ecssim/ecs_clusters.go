@@ -40,10 +40,10 @@ func shapeCluster(c *cluster) clusterShape {
 		}
 	}
 	for _, t := range c.tasks {
-		switch t.lastStatus {
-		case statusRunning:
+		switch {
+		case t.lastStatus == statusRunning:
 			shape.RunningTasksCount++
-		case statusPending, statusProvisioning:
+		case t.starting():
 			shape.PendingTasksCount++
 		}
 	}

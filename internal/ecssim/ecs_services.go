@@ -262,7 +262,7 @@ func shapeService(v *service, withTags bool) serviceShape {
 			case t.service != v:
 			case t.lastStatus == statusRunning:
 				shape.RunningCount++
-			case t.lastStatus == statusPending, t.lastStatus == statusProvisioning:
+			case t.starting():
 				shape.PendingCount++
 			}
 		}

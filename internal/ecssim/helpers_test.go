@@ -4,6 +4,8 @@ import (
 	"context"
 	"encoding/json"
 	"net/http/httptest"
+	"slices"
+	"strings"
 	"testing"
 	"time"
 
@@ -12,9 +14,11 @@ import (
 	"github.com/aws/aws-sdk-go-v2/service/ecs"
 	"github.com/aws/aws-sdk-go-v2/service/sqs"
 	sqstypes "github.com/aws/aws-sdk-go-v2/service/sqs/types"
+	"github.com/stretchr/testify/assert"
 	"github.com/stretchr/testify/require"
 
 	"github.com/blox/blox/internal/awsconfig"
+	"github.com/blox/blox/internal/ecssim/conformance"
 	"go.uber.org/goleak"
 )
 
@@ -23,13 +27,15 @@ func TestMain(m *testing.M) { goleak.VerifyTestMain(m) }
 // fixture is a simulator that serves on a socket, with SDK clients for it.
 type fixture struct {
 	*Sim
-	t     *testing.T
-	ctx   context.Context
-	url   string
-	sdk   aws.Config
-	ecs   *ecs.Client
-	sqs   *sqs.Client
-	queue *string // the event queue's URL
+	t   *testing.T
+	ctx context.Context
+	url string
+	sdk aws.Config
+
+	validator *conformance.Validator
+	ecs       *ecs.Client
+	sqs       *sqs.Client
+	queue     *string // the event queue's URL
 }
 
 // newFixture serves a simulator until the test ends. The clients do not retry unless opts set a retryer.
@@ -37,10 +43,14 @@ func newFixture(t *testing.T, cfg Config, opts ...func(*aws.Config)) *fixture {
 	t.Helper()
 	cfg = cfg.withDefaults()
 	s := New(cfg)
-	server := httptest.NewServer(s)
+	validator := conformance.New(s)
+	server := httptest.NewServer(validator)
 	t.Cleanup(func() {
 		s.Close()
 		server.Close()
+		assert.Empty(t, slices.DeleteFunc(validator.Violations(), func(violation string) bool {
+			return strings.Contains(violation, " request: ") // tests send what the models forbid
+		}), "answers conform to the API models")
 	})
 	sdk := aws.Config{
 		Region: cfg.Region, BaseEndpoint: &server.URL,
@@ -51,7 +61,8 @@ func newFixture(t *testing.T, cfg Config, opts ...func(*aws.Config)) *fixture {
 		opt(&sdk)
 	}
 	w := &fixture{
-		Sim: s, t: t, ctx: t.Context(), url: server.URL, sdk: sdk, ecs: ecs.NewFromConfig(sdk), sqs: sqs.NewFromConfig(sdk),
+		Sim: s, t: t, ctx: t.Context(), url: server.URL, sdk: sdk, validator: validator,
+		ecs: ecs.NewFromConfig(sdk), sqs: sqs.NewFromConfig(sdk),
 	}
 	url, err := w.sqs.GetQueueUrl(w.ctx, &sqs.GetQueueUrlInput{QueueName: aws.String(s.cfg.QueueName)})
 	require.NoError(t, err)

@@ -321,7 +321,7 @@ func (s *Sim) deregister(i *instance, reason string) {
 	clear(i.waitingForAgent)
 	s.instanceChanged(i)
 	for _, t := range i.sortedTasks() {
-		s.setStopped(t, "TerminationNotice", reason, nil)
+		s.terminate(t, "TerminationNotice", reason)
 	}
 	s.schedule(s.cfg.StoppedTaskRetention, func() {
 		delete(s.instances, i.id)

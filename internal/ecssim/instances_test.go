@@ -146,7 +146,7 @@ func TestInstances_RegisterAndDeregister(t *testing.T) {
 	assert.Equal(t, "STOPPED", w.task(task).LastStatus)
 	events := w.events()
 	assert.Equal(t, "INACTIVE", events[0].Detail["status"])
-	assert.Equal(t, []string{"3 STOPPED/STOPPED"}, statusChanges(events))
+	assert.Equal(t, []string{"4 DEPROVISIONING/STOPPED", "5 STOPPED/STOPPED"}, statusChanges(events))
 	assert.ErrorAs(t, deregister(true), new(*types.InvalidParameterException), "the instance is already deregistered")
 
 	for name, in := range map[string]*ecs.RegisterContainerInstanceInput{

@@ -7,8 +7,12 @@ import (
 	"github.com/google/uuid"
 )
 
-// A task passes through PROVISIONING (awsvpc only), PENDING, RUNNING, STOPPING, DEPROVISIONING (awsvpc only) and
-// STOPPED. Transitions that the ECS agent reports go through whenConnected: a disconnected one reports nothing.
+// A task passes through PROVISIONING (awsvpc only), PENDING, ACTIVATING, RUNNING, DEACTIVATING, STOPPING,
+// DEPROVISIONING and STOPPED. Its containers start one after the other while it is ACTIVATING, and stop so while it is
+// STOPPING. Each change sends an event; the last container's is the one of the task's next status. Source: "Amazon ECS
+// task lifecycle" in the Amazon ECS Developer Guide.
+//
+// Transitions that the ECS agent reports go through whenConnected: a disconnected one reports nothing.
 
 // whenConnected runs do now, or when the ECS agent of the task's instance reconnects. Only the last function waits for
 // a reconnect; it replaces earlier ones.
@@ -20,39 +24,75 @@ func (s *Sim) whenConnected(t *task, do func()) {
 	do()
 }
 
-// advance moves a starting task to its next status.
+// startStep returns how long a starting task has each status before RUNNING.
+func (s *Sim) startStep(t *task) time.Duration {
+	if t.eni != nil {
+		return s.cfg.PendingDelay / 3 // PROVISIONING, PENDING, ACTIVATING
+	}
+	return s.cfg.PendingDelay / 2
+}
+
+// advance moves a starting task to its next status, or starts its next container.
 func (s *Sim) advance(t *task) {
 	if t.desiredStatus != statusRunning {
 		return // a waiting stop must not be replaced
 	}
 	s.whenConnected(t, func() {
+		family := t.definition.family
+		next := func(wait time.Duration) {
+			s.taskChanged(t)
+			s.schedule(wait, func() { s.advance(t) })
+		}
 		switch {
+		case t.desiredStatus != statusRunning:
 		case t.lastStatus == statusProvisioning:
 			t.lastStatus = statusPending
-			s.taskChanged(t)
-			s.schedule(s.cfg.PendingDelay, func() { s.advance(t) })
-		case t.lastStatus != statusPending:
-		case s.draws.hit("stay pending", t.definition.family, s.faults.StayPending[t.definition.family]):
-		case s.draws.hit("fail to run", t.definition.family, s.faults.FailToRun[t.definition.family]):
-			for _, c := range t.containers {
-				c.reason = "CannotPullContainerError: pull image manifest has been retried 7 time(s)"
+			next(s.startStep(t))
+		case t.lastStatus == statusPending:
+			if s.draws.hit("stay pending", family, s.faults.StayPending[family]) {
+				return
 			}
-			s.setStopped(t, "TaskFailedToStart", "Task failed to start", nil)
-		default:
+			t.lastStatus, t.pullStartedAt = statusActivating, now()
+			next(s.startStep(t) / time.Duration(len(t.containers)))
+		case t.lastStatus != statusActivating:
+		case t.pullStoppedAt.IsZero() && s.draws.hit("fail to run", family, s.faults.FailToRun[family]):
+			s.failToStart(t)
+		case s.startContainer(t):
 			s.setRunning(t)
+		default:
+			next(s.startStep(t) / time.Duration(len(t.containers)))
 		}
 	})
+}
+
+// failToStart ends a task whose image cannot be pulled.
+func (s *Sim) failToStart(t *task) {
+	for _, c := range t.containers {
+		c.reason = "CannotPullContainerError: pull image manifest has been retried 7 time(s)"
+	}
+	t.setDesiredStopped("TaskFailedToStart", "Task failed to start")
+	s.deprovision(t)
+}
+
+// startContainer starts the next container. It reports whether all run.
+func (s *Sim) startContainer(t *task) (all bool) {
+	if t.pullStoppedAt.IsZero() {
+		t.pullStoppedAt = now()
+	}
+	for n, c := range t.containers {
+		if c.status == statusPending {
+			c.status = statusRunning
+			c.runtime = strings.ReplaceAll(uuid.NewString(), "-", "")
+			c.bindings = t.bind(c)
+			return n == len(t.containers)-1
+		}
+	}
+	return true
 }
 
 func (s *Sim) setRunning(t *task) {
 	t.lastStatus = statusRunning
 	t.startedAt = now()
-	t.pullStartedAt, t.pullStoppedAt = t.createdAt, t.startedAt
-	for _, c := range t.containers {
-		c.status = statusRunning
-		c.runtime = strings.ReplaceAll(uuid.NewString(), "-", "")
-		c.bindings = t.bind(c)
-	}
 	if t.instance != nil {
 		t.instance.pending--
 		t.instance.running++
@@ -102,52 +142,137 @@ func (s *Sim) stop(t *task, code, reason string) {
 	if t.desiredStatus == statusStopped {
 		return
 	}
+	t.setDesiredStopped(code, reason)
+	s.taskChanged(t)
+	s.scheduleStop(t, s.stopStep(t))
+}
+
+// stopStep returns how long a stopping task has each status.
+func (s *Sim) stopStep(t *task) time.Duration {
+	if t.eni != nil {
+		return s.cfg.StopDelay / 4 // RUNNING, DEACTIVATING, STOPPING, DEPROVISIONING
+	}
+	return s.cfg.StopDelay / 3
+}
+
+// setDesiredStopped sets the desired status and why, unless the task is already to stop.
+func (t *task) setDesiredStopped(code, reason string) {
+	if t.desiredStatus == statusStopped {
+		return
+	}
 	t.desiredStatus = statusStopped
+	t.stopCode, t.stoppedReason = code, reason
 	t.stoppingAt = now()
 	t.listedAt = t.stoppingAt
-	t.stopCode, t.stoppedReason = code, reason
-	s.taskChanged(t)
-	s.schedule(s.cfg.StopDelay/2, func() {
-		s.whenConnected(t, func() {
-			if t.lastStatus == statusRunning {
-				t.lastStatus = statusStopping
-				s.taskChanged(t)
-			}
-			s.schedule(s.cfg.StopDelay-s.cfg.StopDelay/2, func() {
-				s.whenConnected(t, func() { s.setStopped(t, code, reason, new(0)) })
-			})
-		})
+}
+
+// scheduleStop has a stopping task move on after a wait.
+func (s *Sim) scheduleStop(t *task, wait time.Duration) {
+	s.schedule(wait, func() {
+		if t.lastStatus == statusDeprovisioning { // the agent has nothing left to do
+			s.setStopped(t)
+			return
+		}
+		s.whenConnected(t, func() { s.stopFurther(t) })
 	})
 }
 
-// exit stops a task because its essential container exited.
-func (s *Sim) exit(t *task, exitCode int) {
-	s.setStopped(t, "EssentialContainerExited", "Essential container in task exited", &exitCode)
+// stopFurther moves a stopping task to its next status, or stops its next container.
+func (s *Sim) stopFurther(t *task) {
+	perContainer := s.stopStep(t) / time.Duration(len(t.containers))
+	switch t.lastStatus {
+	case statusProvisioning, statusPending:
+		s.deprovision(t)
+	case statusRunning:
+		t.lastStatus = statusDeactivating
+		s.taskChanged(t)
+		s.scheduleStop(t, s.stopStep(t))
+	case statusActivating, statusDeactivating:
+		t.lastStatus = statusStopping
+		s.taskChanged(t)
+		s.scheduleStop(t, perContainer)
+	case statusStopping:
+		if t.stopContainer(0) {
+			s.deprovision(t)
+			return
+		}
+		s.taskChanged(t)
+		s.scheduleStop(t, perContainer)
+	}
 }
 
-// setStopped makes a task STOPPED and releases its resources. Containers that never ran have no exit code.
-func (s *Sim) setStopped(t *task, code, reason string, exitCode *int) {
+// stopContainer makes the next running container exit with a code. It reports whether none is left.
+func (t *task) stopContainer(exitCode int) (none bool) {
+	stopped := false
+	for _, c := range t.containers {
+		switch {
+		case c.status != statusRunning:
+		case stopped:
+			return false
+		default:
+			c.status, c.exitCode = statusStopped, &exitCode
+			if stopped = true; t.executionEnd.IsZero() {
+				t.executionEnd = now()
+			}
+		}
+	}
+	return true
+}
+
+// exit makes the essential container of a task exit. Its other containers then stop.
+func (s *Sim) exit(t *task, exitCode int) {
+	if !t.live() || t.lastStatus == statusDeprovisioning {
+		return
+	}
+	stopping := t.desiredStatus == statusStopped
+	t.setDesiredStopped("EssentialContainerExited", "Essential container in task exited")
+	if t.stopContainer(exitCode) {
+		s.deprovision(t)
+		return
+	}
+	s.taskChanged(t)
+	if !stopping {
+		s.scheduleStop(t, s.stopStep(t))
+	}
+}
+
+// deprovision releases what a task had outside of its containers, which have stopped. Those that never ran have no exit
+// code.
+func (s *Sim) deprovision(t *task) {
+	t.lastStatus = statusDeprovisioning
+	for _, c := range t.containers {
+		c.status = statusStopped
+	}
+	s.taskChanged(t)
+	if t.eni == nil {
+		s.scheduleStop(t, 0) // there is nothing to release
+		return
+	}
+	s.scheduleStop(t, s.stopStep(t))
+}
+
+// terminate makes a task STOPPED immediately, as its host has gone. Its containers have no exit codes.
+func (s *Sim) terminate(t *task, code, reason string) {
+	t.setDesiredStopped(code, reason)
+	if t.lastStatus != statusDeprovisioning {
+		t.lastStatus = statusDeprovisioning
+		for _, c := range t.containers {
+			c.status = statusStopped
+		}
+		s.taskChanged(t)
+	}
+	s.setStopped(t)
+}
+
+// setStopped makes a task STOPPED and releases its resources.
+func (s *Sim) setStopped(t *task) {
 	if !t.live() {
 		return
 	}
-	if t.desiredStatus != statusStopped {
-		t.desiredStatus = statusStopped
-		t.stopCode, t.stoppedReason = code, reason
-		t.stoppingAt = now()
-		t.listedAt = t.stoppingAt
-	}
-	if t.eni != nil {
-		t.lastStatus = statusDeprovisioning
-		s.taskChanged(t)
-	}
 	t.lastStatus = statusStopped
 	t.stoppedAt = now()
-	for _, c := range t.containers {
-		c.status = statusStopped
-		if !t.startedAt.IsZero() {
-			c.exitCode = exitCode
-			t.executionEnd = t.stoppedAt
-		}
+	if !t.startedAt.IsZero() && t.executionEnd.IsZero() {
+		t.executionEnd = t.stoppedAt
 	}
 	s.taskChanged(t)
 	if i := t.instance; i != nil {

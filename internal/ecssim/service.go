@@ -43,7 +43,7 @@ type placementConstraint struct {
 }
 
 func newServiceDeployment() string {
-	return fmt.Sprintf("ecs-svc/%019d", rand.Int64N(9_000_000_000_000_000_000)+1_000_000_000_000_000_000)
+	return fmt.Sprintf("ecs-svc/%019d", rand.Int64N(8_000_000_000_000_000_000)+1_000_000_000_000_000_000)
 }
 
 // deploy begins a deployment of the service: tasks of the former one are replaced.

@@ -33,7 +33,8 @@ type Config struct {
 	StreamShards int // 1 when 0
 	// IteratorLife is the lifetime of a shard iterator; 5m when 0.
 	IteratorLife time.Duration
-	// PendingDelay is the time between a task's start and RUNNING, StopDelay between its stop and STOPPED.
+	// PendingDelay is the time between a task's start and RUNNING, StopDelay between its stop and STOPPED. The statuses
+	// between share them.
 	PendingDelay, StopDelay time.Duration
 	// HealthDelay is the time between RUNNING and the first result of container health checks.
 	HealthDelay time.Duration

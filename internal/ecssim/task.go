@@ -14,7 +14,9 @@ import (
 const (
 	statusProvisioning   = "PROVISIONING"
 	statusPending        = "PENDING"
+	statusActivating     = "ACTIVATING"
 	statusRunning        = "RUNNING"
+	statusDeactivating   = "DEACTIVATING"
 	statusStopping       = "STOPPING"
 	statusDeprovisioning = "DEPROVISIONING"
 	statusStopped        = "STOPPED"
@@ -95,6 +97,15 @@ type Task struct {
 func (t Task) Live() bool { return t.LastStatus != statusStopped && t.LastStatus != "DELETED" }
 
 func (t *task) live() bool { return t.lastStatus != statusStopped }
+
+// starting reports whether the task has not been RUNNING yet.
+func (t *task) starting() bool {
+	switch t.lastStatus {
+	case statusProvisioning, statusPending, statusActivating:
+		return true
+	}
+	return false
+}
 
 // Tasks returns the tasks of a cluster, given by name or ARN, in the order of their creation. It includes STOPPED tasks
 // until their retention ends, and faults do not affect it. "" selects every cluster.
@@ -229,7 +240,7 @@ func (s *Sim) start(l launch) *task {
 		s.instanceChanged(i)
 	}
 	s.taskChanged(t)
-	s.schedule(s.cfg.PendingDelay, func() { s.advance(t) })
+	s.schedule(s.startStep(t), func() { s.advance(t) })
 	return t
 }
 
