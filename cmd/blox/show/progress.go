@@ -15,6 +15,7 @@ type Progress struct {
 	last     string // the last line that is not a bar
 }
 
+// barWidth is the width of the bar, in columns. On a narrow terminal, a third of it has to do.
 const barWidth = 24
 
 // Update prints done of total and a status. note may change without a new line outside of a terminal.
@@ -26,14 +27,14 @@ func (p *Progress) Update(done, total int64, status, note string) {
 		}
 		return
 	}
-	full := 0
+	width, full := min(barWidth, p.Style.Width/3), 0
 	if total > 0 {
-		full = int(min(done, total) * barWidth / total)
+		full = int(min(done, total) * int64(width) / total)
 	}
 	text := fmt.Sprintf("%d of %d %s  %s", done, total, status, note)
-	line := truncate(text, max(p.Style.Width-barWidth-4, minColumnWidth))
+	line := truncate(text, max(p.Style.Width-width-4, minColumnWidth))
 	fmt.Fprintf(p.Out, "\r\x1b[K[%s%s] %s", p.Style.paint(green, strings.Repeat("█", full)),
-		strings.Repeat("░", barWidth-full), line)
+		strings.Repeat("░", width-full), line)
 	p.barDrawn = true
 }
 

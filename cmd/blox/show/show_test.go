@@ -104,9 +104,14 @@ func TestProgress_BarOrLines(t *testing.T) {
 		"\r\x1b[Knews\n"+bar(24)+"3 of 3 running  4s\n", out.String())
 	p.Update(0, 0, "running", "")
 	out.Reset()
-	p.Style.Width = 45
-	p.Update(1, 3, "running, 1 pending, 1 failed", "2s")
-	assert.LessOrEqual(t, len([]rune(strings.TrimPrefix(out.String(), "\r\x1b[K"))), 45, "a bar never breaks its line")
+	for _, width := range []int{30, 45, 200} {
+		out.Reset()
+		p.Style.Width = width
+		p.Update(1, 3, "running, 1 pending, 1 failed", "2s")
+		line := strings.TrimPrefix(out.String(), "\r\x1b[K")
+		assert.LessOrEqual(t, len([]rune(line)), width, "a bar never breaks its line")
+		assert.Contains(t, line, "1 of 3 runn")
+	}
 }
 
 func TestStyle_ColoursOnTerminalsOnly(t *testing.T) {
