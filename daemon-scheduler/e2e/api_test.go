@@ -125,7 +125,7 @@ func TestAPI_ServesEveryOperation(t *testing.T) {
 	} {
 		call("GET", "/v1/environments"+path, "")
 	}
-	for _, stream := range []string{"environments", "environments/logs/instances", "overview"} {
+	for _, stream := range []string{"environments", "environments/logs/instances", "overview", "events"} {
 		call("HEAD", "/v1/stream/"+stream, "")
 	}
 	call("GET", "/v1/events?environment=logs&limit=10", "")
