@@ -9,9 +9,10 @@ import (
 
 const crossOriginText = "A page of another site may not change anything here"
 
-// crossOrigin reports whether a browser sends a changing request for a page of another site. The APIs do not
-// authenticate, so any page could otherwise post to a service on its visitor's machine or network. Clients other than
-// browsers send neither Origin nor Sec-Fetch-Site and are never cross-origin.
+// crossOrigin reports whether a browser sends a changing request for a page of another site. By default the APIs do not
+// authenticate, and browsers send client certificates by themselves, so any page could otherwise post to a service on
+// its visitor's machine or network. Clients other than browsers send neither Origin nor Sec-Fetch-Site and are never
+// cross-origin.
 //
 // Over plain HTTP, a page from a public host name counts as another site even if Host has the same name: the name's
 // owner may have pointed it at this server after the page was loaded (DNS rebinding).
