@@ -33,12 +33,14 @@ build: ## build every command into bin/
 	CGO_ENABLED=0 go build -trimpath -ldflags '$(LDFLAGS)' -o bin/ ./cmd/...
 
 install: $(BIN)/blox ## install blox, its man pages and completions below PREFIX (/usr/local); DESTDIR= stages them
-	install -D -m 755 $(BIN)/blox $(DESTDIR)$(PREFIX)/bin/blox
+	mkdir -p $(DESTDIR)$(PREFIX)/bin $(dir $(BASH_COMPLETION) $(ZSH_COMPLETION) $(FISH_COMPLETION))
+	install -m 755 $(BIN)/blox $(DESTDIR)$(PREFIX)/bin/blox
 	rm -f $(SHARE)/man/man1/blox.1 $(SHARE)/man/man1/blox-*.1
 	$(BIN)/blox man $(SHARE)/man/man1
-	$(BIN)/blox completion bash | install -D -m 644 /dev/stdin $(BASH_COMPLETION)
-	$(BIN)/blox completion zsh | install -D -m 644 /dev/stdin $(ZSH_COMPLETION)
-	$(BIN)/blox completion fish | install -D -m 644 /dev/stdin $(FISH_COMPLETION)
+	$(BIN)/blox completion bash > $(BASH_COMPLETION)
+	$(BIN)/blox completion zsh > $(ZSH_COMPLETION)
+	$(BIN)/blox completion fish > $(FISH_COMPLETION)
+	chmod 644 $(BASH_COMPLETION) $(ZSH_COMPLETION) $(FISH_COMPLETION)
 
 uninstall: ## remove what make install installed, with the same PREFIX
 	rm -f $(DESTDIR)$(PREFIX)/bin/blox $(SHARE)/man/man1/blox.1 $(SHARE)/man/man1/blox-*.1
