@@ -176,6 +176,10 @@ func (s service) explainResponse(r *ResponseError) (what, hint string) {
 	return fmt.Sprintf("%s returned %d: %s", s.name, r.Status, text), ""
 }
 
+// hintStatuses names the statuses that --status accepts, as ECS documents them.
+const hintStatuses = "Tasks: PROVISIONING, PENDING, ACTIVATING, RUNNING, DEACTIVATING, STOPPING, DEPROVISIONING, " +
+	"STOPPED or DELETED.\nInstances: REGISTERING, REGISTRATION_FAILED, ACTIVE, DRAINING, DEREGISTERING or INACTIVE."
+
 // hintDenied returns what to do about a 401 or 403.
 func (s service) hintDenied(status int, text string) string {
 	switch {
@@ -202,6 +206,10 @@ func (s service) explainBadRequest(text string) (what, hint string) {
 		return text, "\"blox environments update\" changes an existing environment."
 	case strings.Contains(lower, "in progress"):
 		return text, "\"blox deployments watch\" watches it, \"blox deployments stop\" stops it."
+	case lower == "invalid status":
+		return text, hintStatuses
+	case lower == "invalid entity version":
+		return text, "It must be a whole number, such as VERSION in \"blox tasks list -o wide\"."
 	case strings.Contains(lower, "version is out of range"):
 		return text, "etcd no longer keeps that version, or was restored. " +
 			"List again, and start the stream without --from."
