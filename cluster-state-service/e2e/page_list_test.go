@@ -59,7 +59,7 @@ func TestPage_LoadsOfALongListWhatItShows(t *testing.T) {
 
 func TestPage_IsUsableByKeyboardAndOnAPhone(t *testing.T) {
 	t.Parallel()
-	c, _, _ := newExplorable(t)
+	c, instances, _ := newExplorable(t)
 	p := openPage(t, c.url, "#/tasks")
 	p.awaitCount("4")
 	const active = `document.getElementById(document.getElementById("list").getAttribute("aria-activedescendant"))`
@@ -96,9 +96,12 @@ func TestPage_IsUsableByKeyboardAndOnAPhone(t *testing.T) {
 	for _, size := range []int64{360, 390, 820} {
 		t.Run(fmt.Sprint(size), func(t *testing.T) {
 			p.SetViewport(size, 844)
-			for _, fragment := range []string{"#/clusters", "#/instances", "#/stopped", p.value(`location.hash`)} {
+			for _, fragment := range []string{
+				"#/clusters", "#/instances", "#/stopped", "#/instances?open=" + instances[0], p.value(`location.hash`),
+			} {
 				p.visit(fragment)
 				p.Await(`document.getElementById("loading").hidden`)
+				p.Await(`document.getElementById("detail").hidden || document.querySelector("#detail-body dl") !== null`)
 				p.Await(fmt.Sprintf(`document.documentElement.clientWidth === %d && document.documentElement.scrollWidth <= %[1]d`, size))
 				wide := testenv.Evaluate[[]string](p.Chromium, fmt.Sprintf(`[...document.querySelectorAll("body *")]
 					.filter((e) => e.offsetParent && !e.closest(".list-row, .tabs") && e.getBoundingClientRect().right > %d)

@@ -12,13 +12,16 @@ const maxSearch = 256
 // matches every entity.
 type Search string
 
-// parseSearch lower-cases the text.
+// parseSearch converts the letters of ASCII to lower case.
 func parseSearch(s string) (Search, error) {
-	lower := strings.ToLower(s)
-	if len(lower) > maxSearch {
+	if len(s) > maxSearch {
 		return "", &ParameterError{"search", s, "at most 256 bytes"}
 	}
-	return Search(lower), nil
+	text := []byte(s)
+	for i, c := range text {
+		text[i] = lower(c)
+	}
+	return Search(text), nil
 }
 
 // matchesTask compares what Task.Compact retains.
@@ -43,4 +46,28 @@ func (s Search) inARN(arn string) bool {
 	return s.in(arn)
 }
 
-func (s Search) in(text string) bool { return strings.Contains(strings.ToLower(text), string(s)) }
+// in compares the letters of ASCII in any case. It runs for every field of every entity, so it allocates nothing.
+func (s Search) in(text string) bool {
+	for i := 0; i+len(s) <= len(text); i++ {
+		if lower(text[i]) == s[0] && s.prefixes(text[i:]) {
+			return true
+		}
+	}
+	return false
+}
+
+func (s Search) prefixes(text string) bool {
+	for i := range len(s) {
+		if lower(text[i]) != s[i] {
+			return false
+		}
+	}
+	return true
+}
+
+func lower(c byte) byte {
+	if 'A' <= c && c <= 'Z' {
+		c += 'a' - 'A'
+	}
+	return c
+}

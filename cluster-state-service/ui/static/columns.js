@@ -1,7 +1,7 @@
 // The columns of each view's list. A column's class selects its place on a phone, see page.css.
 import { clusterConsole, clusterName, lastPart, parseARN } from "./arn.js";
 import { formatAddress } from "./address.js";
-import { createElement } from "./dom.js";
+import { createElement, setText } from "./dom.js";
 import { formatAge, formatNumber } from "./format.js";
 import { createAgentStatus, createExitCodes, createStatus, createTaskStatus, taskHealth } from "./status.js";
 
@@ -73,7 +73,15 @@ export function age(timestamp) {
   if (!timestamp) return "";
   const element = createElement("time", { dateTime: timestamp, textContent: formatAge(timestamp) });
   element.title = new Date(timestamp).toLocaleString();
+  element.dataset.age = "";
   return element;
+}
+
+// updateAges keeps the ages in the document current, without drawing anything else again.
+export function updateAges() {
+  for (const element of document.querySelectorAll("time[data-age]")) {
+    setText(element, formatAge(element.dateTime));
+  }
 }
 
 function free({ remainingResources, registeredResources }, name) {

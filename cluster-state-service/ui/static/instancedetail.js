@@ -67,9 +67,9 @@ function drawResources({ registeredResources, remainingResources }) {
   const head = createElement("tr", {}, ...["Resource", "Free", "Registered"].map((label, index) =>
     createElement("th", { scope: "col", className: index ? "number" : "", textContent: label })));
   const rows = registeredResources.map(({ name, type, value }) => {
-    const remaining = remainingResources.find((r) => r.name === name)?.value ?? "";
-    const show = (text) => (type === "STRINGSET" || text === "" ? text || "none" : formatNumber(Number(text)));
     const isSet = type === "STRINGSET"; // of ports in use: ECS counts them the other way round
+    const remaining = remainingResources.find((r) => r.name === name)?.value ?? "";
+    const show = (text) => (isSet || text === "" ? text.replaceAll(",", ", ") || "none" : formatNumber(Number(text)));
     return createElement("tr", {}, createElement("td", { textContent: isSet ? `${name} in use` : name }),
       createElement("td", { className: "number", textContent: show(remaining) }),
       createElement("td", { className: "number", textContent: isSet ? "" : show(value) }));

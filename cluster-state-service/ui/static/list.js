@@ -48,12 +48,6 @@ export class List {
     this.draw();
   }
 
-  // redrawAll draws the visible rows again, for texts that change with time.
-  redrawAll() {
-    this.clearRows();
-    this.draw();
-  }
-
   clearRows() {
     for (const { element } of this.rows.values()) element.remove();
     this.rows.clear();

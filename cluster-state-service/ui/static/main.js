@@ -1,6 +1,7 @@
 // The page: it connects the address, the panels and the service.
 import { currentAddress, formatAddress, onAddressChange } from "./address.js";
 import { pollNow, startPolling, stopPolling } from "./clusters.js";
+import { updateAges } from "./columns.js";
 import { onToken } from "./credentials.js";
 import { drawDetail, initDetail, resumeDetail, showDetail, suspendDetail } from "./detail.js";
 import { byId } from "./dom.js";
@@ -8,10 +9,10 @@ import { drawFilters, initFilters, updateClusters } from "./filters.js";
 import { drawHeader } from "./header.js";
 import { redraw, registerPanel } from "./panels.js";
 import { setConnection, state } from "./state.js";
-import { drawList, initView, redrawTimes, resumeList, showList, suspendList } from "./view.js";
+import { drawList, initView, resumeList, showList, suspendList } from "./view.js";
 
 const SUSPEND_DELAY = 30_000; // milliseconds
-const TIMES_INTERVAL = 10_000; // milliseconds between two draws of all ages
+const AGES_INTERVAL = 5000; // milliseconds between two updates of all ages
 const TITLES = { clusters: "Clusters", instances: "Container instances", tasks: "Tasks", stopped: "Stopped tasks" };
 
 let suspendTimer = 0;
@@ -31,7 +32,7 @@ addEventListener("online", retry);
 onToken(retry);
 document.addEventListener("visibilitychange", suspendWhileHidden);
 setInterval(() => redraw("header"), 1000);
-setInterval(redrawTimes, TIMES_INTERVAL);
+setInterval(updateAges, AGES_INTERVAL);
 loadConfig();
 
 function showAddress(address, previous) {

@@ -54,7 +54,6 @@ export function showList(address) {
 
 export const resumeList = () => state.list?.start();
 export const suspendList = () => state.list?.stop();
-export const redrawTimes = () => list.redrawAll();
 
 function listStatus(status, failure, retryAt) {
   if (status === "rejected") {
