@@ -132,6 +132,10 @@ func TestPageActions_PauseAndResume(t *testing.T) {
 	p.awaitCounts(f.scheduler, map[string]int{"running": 3, "missing": 1})
 
 	assert.Equal(t, []string{"deploy", "resume"}, p.offeredActions())
+	p.openAction("deploy")
+	p.choose("1")
+	p.await(containsText("dialog-effects", "The environment is paused: this begins when you resume it."))
+	p.click("#dialog-cancel")
 	p.openAction("resume")
 	p.await(containsText("dialog-effects", "Instances without a task of agent:1 (revision 1) get one"))
 	assert.Equal(t, "blox environments resume logs --endpoint "+f.url, p.textOf("dialog-command"))
@@ -188,6 +192,10 @@ func TestPageActions_StopADeployment(t *testing.T) {
 
 	next := f.deploy(f.patch("logs", `{"taskDefinition":"agent:2","drainOrder":1}`)) // ends the pause
 	p.await(containsText("rollout-text", "waiting for promotion"))
+	p.openAction("deploy")
+	p.choose("1")
+	p.await(containsText("dialog-effects", "Blox stops the deployment of agent:2 that is in progress."))
+	p.click("#dialog-cancel")
 	p.openAction("stop")
 	p.confirm()
 	f.awaitState(next, "STOPPED")

@@ -2,6 +2,7 @@
 import { commandLine } from "./cli.js";
 import { choiceOf, createChoice } from "./dialog.js";
 import { createElement } from "./dom.js";
+import { isInProgress } from "./environmentstatus.js";
 import { formatCount, resourceID } from "./format.js";
 import { request } from "./request.js";
 import { revisionText } from "./revisions.js";
@@ -11,7 +12,7 @@ const DEFINITION = "definition"; // the choice of another task definition
 const EXAMPLE = "agent:3";
 
 // deployAction returns the action for openDialog.
-export function deployAction({ environment }) {
+export function deployAction({ environment, deployment }) {
   const { name } = environment;
   const path = `v1/environments/${encodeURIComponent(name)}`;
   const fields = createFields(environment);
@@ -51,12 +52,12 @@ export function deployAction({ environment }) {
         return { effects: ["Enter a task definition: a family, family:revision or an ARN."], blocked: true };
       }
       const present = planned = await request("GET", path, { signal });
-      if (choice.definition) return planDefinition(path, present, choice.definition, command(choice), signal);
-      const deployment = await request("POST", deployPath(choice, present.deploymentToken, true), { signal });
-      const definition = resourceID(deployment.taskDefinition);
-      return {
-        effects: planEffects(present, deployment), command: command(choice), confirm: `Deploy ${definition}`,
-      };
+      const plan = choice.definition
+        ? await planDefinition(path, present, choice.definition, signal)
+        : planDeployment(await request("POST", deployPath(choice, present.deploymentToken, true), { signal }));
+      if (plan.blocked) return plan;
+      const effects = [...stopEffect(deployment), ...plan.effects, ...pauseEffect(present)];
+      return { ...plan, effects, command: command(choice) };
     },
     async send(key) {
       const choice = chosen();
@@ -66,8 +67,8 @@ export function deployAction({ environment }) {
           body: { taskDefinition: choice.definition }, idempotencyKey: key + "-update",
         });
       }
-      const deployment = await request("POST", deployPath(choice, present.deploymentToken), { idempotencyKey: key });
-      return `Deployed ${resourceID(deployment.taskDefinition)} in ${name}.`;
+      const created = await request("POST", deployPath(choice, present.deploymentToken), { idempotencyKey: key });
+      return `Deployed ${resourceID(created.taskDefinition)} in ${name}.`;
     },
   };
 }
@@ -99,7 +100,7 @@ function createFields(environment) {
 }
 
 // planDefinition validates the new task definition. ECS resolves it, so that the user sees which one is deployed.
-async function planDefinition(path, present, definition, command, signal) {
+async function planDefinition(path, present, definition, signal) {
   const dryRun = new URLSearchParams({ deploymentToken: present.deploymentToken, dryRun: true });
   const next = await request("PATCH", `${path}?${dryRun}`, { body: { taskDefinition: definition }, signal });
   const resolved = resourceID(next.taskDefinition);
@@ -118,11 +119,12 @@ async function planDefinition(path, present, definition, command, signal) {
         : `Blox starts it on ${formatCount(present.desiredCount ?? 0, "instance")}.`,
       ...canaryEffect(next.deploymentConfiguration),
     ],
-    command, confirm: `Deploy ${resolved}`,
+    confirm: `Deploy ${resolved}`,
   };
 }
 
-function planEffects(present, { plan = [], taskDefinition, revision }) {
+// planDeployment describes a dry run.
+function planDeployment({ plan = [], taskDefinition, revision }) {
   const count = (action) => plan.filter((step) => step.action === action).length;
   const batches = plan.reduce((most, { batch }) => Math.max(most, batch), 0);
   const starts = count("start");
@@ -136,7 +138,16 @@ function planEffects(present, { plan = [], taskDefinition, revision }) {
   }
   effects.push(`${resourceID(taskDefinition)} of revision ${revision} is then in effect.`);
   const configuration = state.revisions.find((known) => known.revision === revision)?.deploymentConfiguration;
-  return [...effects, ...canaryEffect(configuration)];
+  return { effects: [...effects, ...canaryEffect(configuration)], confirm: `Deploy ${resourceID(taskDefinition)}` };
+}
+
+function stopEffect(deployment) {
+  if (!isInProgress(deployment)) return [];
+  return [`Blox stops the deployment of ${resourceID(deployment.taskDefinition)} that is in progress.`];
+}
+
+function pauseEffect({ paused, pausedBy }) {
+  return paused && !pausedBy ? ["The environment is paused: this begins when you resume it."] : [];
 }
 
 function canaryEffect(configuration) {

@@ -64,8 +64,8 @@ function drawProgress(environment, deployment) {
   if (!progress.firstChild) progress.append(createProgressBar(), createElement("output"));
   updateProgressBar(progress.firstChild, environment);
   const desired = countsOf(environment).desiredCount ?? 0;
-  const percent = desired ? Math.min(100, Math.floor(100 * countByState(environment).running / desired)) : "–";
-  setText(progress.lastChild, percent + " %");
+  const percent = desired ? Math.min(100, Math.floor(100 * countByState(environment).running / desired)) + " %" : "–";
+  setText(progress.lastChild, percent);
 }
 
 function drawCounts(environment, deployment) {
