@@ -95,6 +95,8 @@ func (c *config) addSimulatorFlags(flags *flag.FlagSet, getenv func(string) stri
 	flags.DurationVar(&sim.StopDelay, "stop-delay", sim.StopDelay, "`time` from a task's stop to STOPPED")
 	flags.DurationVar(&sim.HealthDelay, "health-delay", sim.HealthDelay,
 		"`time` from RUNNING to the first result of container health checks")
+	flags.DurationVar(&sim.LostHostDelay, "lost-host-delay", sim.LostHostDelay,
+		"`time` from the failure of a host to its tasks' STOPPED")
 	flags.DurationVar(&sim.EventDelay, "event-delay", sim.EventDelay,
 		"`time` from a change to the arrival of its event")
 	flags.DurationVar(&sim.StoppedTaskRetention, "stopped-task-retention", sim.StoppedTaskRetention,

@@ -59,7 +59,8 @@ func (s *Sim) controlAPI() http.Handler {
 	handle("GET /_sim/faults", func(url.Values, *http.Request) (any, error) { return s.Faults(), nil })
 	handle("PUT /_sim/faults", s.putFaults)
 	handle("POST /_sim/clusters", s.postCluster, "name")
-	handle("POST /_sim/instances", s.postInstances, "cluster", "count")
+	handle("POST /_sim/instances", s.postInstances, "cluster", "count", "external")
+	handle("POST /_sim/instances/lose", onInstance(s.LoseInstance), "instance")
 	handle("DELETE /_sim/instances", onInstance(s.RemoveInstance), "instance")
 	handle("POST /_sim/instances/drain", onInstance(s.DrainInstance), "instance")
 	handle("POST /_sim/instances/activate", onInstance(s.ActivateInstance), "instance")
@@ -196,13 +197,9 @@ func (s *Sim) postInstances(q url.Values, _ *http.Request) (any, error) {
 	if err != nil {
 		return nil, err
 	}
-	cluster := q.Get("cluster")
-	if cluster == "" {
-		cluster = "default"
-	}
-	arns := s.AddInstances(cluster, count)
-	if arns == nil {
-		return nil, fmt.Errorf("cluster %.100q is not a name or ARN of this account", cluster)
+	arns, err := s.registerControlled(q, count)
+	if err != nil {
+		return nil, err
 	}
 	return map[string][]string{"instances": arns}, nil
 }

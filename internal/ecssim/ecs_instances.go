@@ -2,7 +2,6 @@ package ecssim
 
 import (
 	"encoding/json"
-	"regexp"
 	"slices"
 	"strconv"
 	"strings"
@@ -179,24 +178,6 @@ type attributesInput struct {
 
 // maxAttributes is the most custom attributes of an instance.
 const maxAttributes = 10
-
-// Names and values of attributes. Source: Attribute in the Amazon ECS API Reference.
-var (
-	attributeName  = regexp.MustCompile(`^[a-zA-Z0-9_./\\-]{1,128}$`)
-	attributeValue = regexp.MustCompile(`^[a-zA-Z0-9_.@/\\:-]([a-zA-Z0-9_.@/\\: -]{0,126}[a-zA-Z0-9_.@/\\:-])?$`)
-)
-
-func (a attribute) validate() error {
-	if !attributeName.MatchString(a.Name) {
-		return invalid("Attribute name %.200q must have 1 to 128 letters, digits, hyphens, underscores, slashes, "+
-			"backslashes and periods.", a.Name)
-	}
-	if a.Value != nil && !attributeValue.MatchString(*a.Value) {
-		return invalid("Attribute value %.200q must have 1 to 128 letters, digits, hyphens, underscores, periods, at signs, "+
-			"slashes, backslashes, colons and spaces, and no space at its start or end.", *a.Value)
-	}
-	return nil
-}
 
 // putAttributes sets attributes without a new version and without an event, as ECS does.
 func (s *Sim) putAttributes(c *cluster, in attributesInput) (any, error) {

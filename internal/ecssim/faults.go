@@ -29,6 +29,8 @@ type Faults struct {
 	Latency map[string]Duration `json:"latency,omitempty"`
 	Events  EventFaults         `json:"events"`
 	Bus     BusFaults           `json:"bus,omitzero"`
+	// AgentFlaps disconnects ECS agents for a moment, again and again.
+	AgentFlaps AgentFlaps `json:"agentFlaps,omitzero"`
 	// StartFailures is the fraction of a StartTask's instances that yield a failure, StartFailureReason its reason;
 	// RESOURCE:MEMORY when empty.
 	StartFailures      float64 `json:"startFailures,omitempty"`
@@ -152,6 +154,7 @@ func (s *Sim) SetFaults(f Faults) {
 	s.lock()
 	defer s.unlock()
 	s.faults = f.clone()
+	s.scheduleFlaps()
 }
 
 // Faults returns the current faults.
@@ -178,7 +181,10 @@ func (f Faults) validate() error {
 	fractions := map[string]float64{
 		"startFailures": f.StartFailures,
 		"bus.fraction":  f.Bus.Fraction, "events.drop": f.Events.Drop, "events.duplicate": f.Events.Duplicate,
-		"events.reorder": f.Events.Reorder, "events.delay": f.Events.Delay,
+		"events.reorder": f.Events.Reorder, "events.delay": f.Events.Delay, "agentFlaps": f.AgentFlaps.Fraction,
+	}
+	if err := f.AgentFlaps.validate(); err != nil {
+		return err
 	}
 	for name, m := range map[string]map[string]float64{
 		"throttle": f.Throttle, "serverErrors": f.ServerErrors, "lateServerErrors": f.LateServerErrors,

@@ -25,6 +25,9 @@ type instance struct {
 	ec2ID, zone      string
 	status           string
 	connected        bool
+	flapping         bool // its agent is disconnected by a fault and reconnects by itself
+	disconnects      int  // how often its agent disconnected
+	external         bool // of ECS Anywhere
 	version          int64
 	attributes       []attribute
 	registered       resources
@@ -39,14 +42,6 @@ type instance struct {
 	tasks            map[*task]bool   // not STOPPED
 	waitingForAgent  map[*task]func() // transitions to run when the ECS agent reconnects
 	nextPort         int              // the next dynamic host port
-}
-
-// attribute is an ECS attribute; Value is optional.
-type attribute struct {
-	Name       string  `json:"name"`
-	Value      *string `json:"value,omitempty"`
-	TargetID   string  `json:"targetId,omitempty"`
-	TargetType string  `json:"targetType,omitempty"`
 }
 
 // Instance is a snapshot of a container instance.
@@ -69,6 +64,10 @@ type Instance struct {
 // AddInstances registers n ACTIVE container instances with connected ECS agents and returns their ARNs. Each has 2048
 // CPU units and 7680 MiB. It creates an unknown cluster, and returns nil if ECS rejects the cluster name.
 func (s *Sim) AddInstances(cluster string, n int) []string {
+	return s.addInstances(cluster, n, registration{})
+}
+
+func (s *Sim) addInstances(cluster string, n int, r registration) []string {
 	s.lock()
 	defer s.unlock()
 	c, err := s.ensureActiveCluster(cluster)
@@ -77,7 +76,7 @@ func (s *Sim) AddInstances(cluster string, n int) []string {
 	}
 	arns := make([]string, 0, max(n, 0))
 	for range n {
-		arns = append(arns, s.register(c, registration{}).arn)
+		arns = append(arns, s.register(c, r).arn)
 	}
 	return arns
 }
@@ -99,6 +98,7 @@ func (s *Sim) ensureActiveCluster(ref string) (*cluster, error) {
 // registration holds the values that an ECS agent registers; zero values take the simulator's defaults.
 type registration struct {
 	ec2ID      string
+	external   bool
 	capacity   resources
 	attributes []attribute
 	versions   versionInfo
@@ -116,7 +116,11 @@ func (s *Sim) register(c *cluster, r registration) *instance {
 		waitingForAgent: map[*task]func(){},
 		nextPort:        32768,
 	}
-	if i.ec2ID == "" {
+	switch i.external = r.external || isExternal(r.ec2ID); {
+	case i.ec2ID != "":
+	case i.external:
+		i.ec2ID = "mi-0" + strings.ReplaceAll(uuid.NewString(), "-", "")[:16]
+	default:
 		i.ec2ID = "i-0" + strings.ReplaceAll(uuid.NewString(), "-", "")[:16]
 	}
 	if i.registered.tcp == nil {
@@ -128,6 +132,10 @@ func (s *Sim) register(c *cluster, r registration) *instance {
 	i.remaining = i.registered.clone()
 	i.zone = s.cfg.Region + string("abc"[len(c.instances)%3])
 	i.attributes = builtinAttributes(i.zone)
+	if i.external {
+		i.attributes = slices.DeleteFunc(i.attributes, func(a attribute) bool { return a.Name == "ecs.capability.task-eni" })
+		i.attributes = append(i.attributes, attribute{Name: externalCapability})
+	}
 	for _, a := range r.attributes {
 		i.setAttribute(a)
 	}
@@ -137,29 +145,6 @@ func (s *Sim) register(c *cluster, r registration) *instance {
 	return i
 }
 
-// capabilities lists the attributes that the ECS agent on an ordinary Linux instance registers.
-var capabilities = []string{
-	"privileged-container", "docker-remote-api.1.17", "docker-remote-api.1.18", "docker-remote-api.1.19",
-	"docker-remote-api.1.44",
-	"logging-driver.json-file", "logging-driver.syslog", "logging-driver.awslogs", "ecr-auth", "task-iam-role",
-	"task-iam-role-network-host",
-}
-
-func builtinAttributes(zone string) []attribute {
-	var all []attribute
-	for _, name := range capabilities {
-		all = append(all, attribute{Name: "com.amazonaws.ecs.capability." + name})
-	}
-	all = append(all, attribute{Name: "ecs.capability.task-eni"}, attribute{Name: "ecs.capability.execution-role-awslogs"})
-	for _, pair := range [][2]string{
-		{"ecs.ami-id", "ami-0a1b2c3d4e5f60718"}, {"ecs.availability-zone", zone}, {"ecs.cpu-architecture", "x86_64"},
-		{"ecs.instance-type", "m5.large"}, {"ecs.os-type", "linux"}, {"ecs.os-family", "LINUX"},
-	} {
-		all = append(all, attribute{Name: pair[0], Value: &pair[1]})
-	}
-	return all
-}
-
 // newID returns a random id in the form of the ARN format: a uuid in short ARNs, without hyphens in long ones.
 func (s *Sim) newID() string {
 	id := uuid.NewString()
@@ -167,19 +152,6 @@ func (s *Sim) newID() string {
 		return id
 	}
 	return strings.ReplaceAll(id, "-", "")
-}
-
-func (i *instance) setAttribute(a attribute) {
-	a.TargetID, a.TargetType = "", ""
-	if at := slices.IndexFunc(i.attributes, func(b attribute) bool { return a.Name == b.Name }); at >= 0 {
-		i.attributes[at] = a
-		return
-	}
-	i.attributes = append(i.attributes, a)
-}
-
-func (i *instance) hasAttribute(attributeName string) bool {
-	return slices.ContainsFunc(i.attributes, func(a attribute) bool { return a.Name == attributeName })
 }
 
 // findInstance returns an instance of any cluster by ARN or id, or nil.
@@ -293,7 +265,10 @@ func (s *Sim) setConnected(i *instance, connected bool) {
 	if i.connected == connected {
 		return
 	}
-	i.connected = connected
+	i.connected, i.flapping = connected, false
+	if !connected {
+		i.disconnects++
+	}
 	s.instanceChanged(i)
 	if connected {
 		waiting := i.waitingForAgent

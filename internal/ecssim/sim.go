@@ -40,6 +40,8 @@ type Config struct {
 	HealthDelay time.Duration
 	// ServiceDelay is the time between a change of a cluster and what the service scheduler does about it; 20ms when 0.
 	ServiceDelay time.Duration
+	// LostHostDelay is the time between the failure of a host and when its tasks are STOPPED; 25m when 0.
+	LostHostDelay time.Duration
 	// EventDelay is the time between a change and the arrival of its event in the queue.
 	EventDelay time.Duration
 	// StoppedTaskRetention is how long Describe calls return STOPPED tasks and INACTIVE container instances; 1h when 0.
@@ -69,6 +71,7 @@ func (c Config) withDefaults() Config {
 	c.StreamShards = cmp.Or(c.StreamShards, 1)
 	c.ServiceDelay = cmp.Or(c.ServiceDelay, 20*time.Millisecond)
 	c.IteratorLife = cmp.Or(c.IteratorLife, 5*time.Minute)
+	c.LostHostDelay = cmp.Or(c.LostHostDelay, 25*time.Minute)
 	c.StoppedTaskRetention = cmp.Or(c.StoppedTaskRetention, time.Hour)
 	return c
 }
@@ -100,6 +103,7 @@ type Sim struct {
 	roles            roles
 	faults           Faults
 	draws            faultDraws
+	flapsRun         int
 	counters         counters
 	runningInstances map[string]int  // by family: instances with a running task whose desired status is RUNNING
 	duplicated       map[string]int  // by family: instances with two or more live tasks
@@ -143,6 +147,7 @@ func New(cfg Config) *Sim {
 		s.stream, _ = s.streams.create(cfg.StreamName, cfg.StreamShards)
 	}
 	s.CreateCluster("default")
+	s.SetFaults(cfg.Faults)
 	s.wg.Go(s.runTimers)
 	return s
 }

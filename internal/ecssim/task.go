@@ -21,8 +21,9 @@ const (
 	statusDeprovisioning = "DEPROVISIONING"
 	statusStopped        = "STOPPED"
 
-	launchEC2     = "EC2"
-	launchFargate = "FARGATE"
+	launchEC2      = "EC2"
+	launchFargate  = "FARGATE"
+	launchExternal = "EXTERNAL"
 )
 
 // task is an ECS task.
@@ -228,6 +229,9 @@ func (s *Sim) start(l launch) *task {
 	s.tasks[id] = t
 	if i := t.instance; i != nil {
 		t.launchType, t.zone = launchEC2, i.zone
+		if i.external {
+			t.launchType = launchExternal
+		}
 		t.reserved = i.remaining.acquire(t.reserved)
 		gpus := t.reserved.gpus
 		for _, c := range t.containers {
