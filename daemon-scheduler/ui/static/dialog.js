@@ -135,7 +135,7 @@ function showError(error, context = "") {
   panel.replaceChildren(createElement("div", {},
     createElement("p", {},
       createElement("strong", { textContent: [context, accessText(error.status) || title].filter(Boolean).join(" ") }),
-      error.code && createElement("code", { textContent: error.code })),
+      " ", error.code && createElement("code", { textContent: error.code })),
     createElement("p", { textContent: error.message }),
     error.failures.length ? createElement("ul", {}, ...error.failures.map((textContent) =>
       createElement("li", { textContent }))) : null,
