@@ -1,8 +1,10 @@
 package api
 
 import (
+	"bytes"
 	"encoding/json"
 	"fmt"
+	"io"
 	"net/http"
 
 	"github.com/go-openapi/strfmt"
@@ -31,7 +33,11 @@ func (a *api) refresh(w http.ResponseWriter, r *http.Request) {
 
 // readRefresh reads and validates the body of a refresh.
 func readRefresh(r *http.Request) (request models.RefreshRequest, err error) {
-	if err := json.NewDecoder(r.Body).Decode(&request); err != nil {
+	body, err := io.ReadAll(r.Body)
+	if err != nil { // it is too large or too slow
+		return request, fmt.Errorf("read the body: %w", err)
+	}
+	if err := json.NewDecoder(bytes.NewReader(body)).Decode(&request); err != nil {
 		return request, fmt.Errorf("%w: the body is no refresh in JSON: %w", state.ErrInvalidRefresh, err)
 	}
 	if err := request.Validate(strfmt.Default); err != nil {

@@ -93,7 +93,7 @@ func (c *css) ready() *css {
 	return c
 }
 
-// do sends a request and returns the response and its body.
+// do sends a request and returns the response, whose status the specification has to declare, and its body.
 func (c *css) do(method, path string) (*http.Response, string) {
 	c.t.Helper()
 	ctx, cancel := context.WithTimeout(context.Background(), requestTimeout)
@@ -107,6 +107,9 @@ func (c *css) do(method, path string) (*http.Response, string) {
 	defer answer.Body.Close()
 	body, err := io.ReadAll(answer.Body)
 	require.NoError(c.t, err)
+	if c.spec != nil {
+		c.spec.CheckStatus(c.t, answer.Request, answer.StatusCode)
+	}
 	return answer, string(body)
 }
 

@@ -169,7 +169,8 @@ func (w *system) startServices(flags ...string) *scheduler {
 	return w.startScheduler(address, flags...)
 }
 
-// send sends a request and returns the response and its body. Like clients of v0.3, it sends no Content-Type.
+// send sends a request and returns the response, whose status the specification has to declare, and its body. Like
+// clients of v0.3, it sends no Content-Type.
 func (d *scheduler) send(method, path, body string) (*http.Response, string) {
 	d.t.Helper()
 	return d.sendWith(nil, method, path, body)
@@ -196,6 +197,9 @@ func (d *scheduler) sendWith(header http.Header, method, path, body string) (*ht
 	defer answer.Body.Close()
 	read, err := io.ReadAll(answer.Body)
 	require.NoError(d.t, err)
+	spec, err := apiSpec()
+	require.NoError(d.t, err)
+	spec.CheckStatus(d.t, answer.Request, answer.StatusCode)
 	return answer, string(read)
 }
 

@@ -74,7 +74,7 @@ func Register(mux *http.ServeMux, spec Spec) {
 func serve(w http.ResponseWriter, r *http.Request) {
 	f, found := files[r.PathValue("file")]
 	if !found {
-		http.NotFound(w, r)
+		httpserver.NotFound(w, r)
 		return
 	}
 	header := w.Header()

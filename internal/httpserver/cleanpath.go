@@ -17,7 +17,7 @@ func RedirectToCleanPath(mux *http.ServeMux) http.Handler {
 	return http.HandlerFunc(func(w http.ResponseWriter, r *http.Request) {
 		escaped := r.URL.EscapedPath()
 		if !strings.HasPrefix(escaped, "/") { // GET *, for which the mux would send an empty response
-			http.NotFound(w, r)
+			NotFound(w, r)
 			return
 		}
 		if strings.Contains(escaped, "//") || strings.Contains(escaped, "/.") || strings.HasSuffix(escaped, "/") {

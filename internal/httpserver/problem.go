@@ -93,18 +93,46 @@ func acceptsProblem(r *http.Request) bool {
 	return false
 }
 
+// NotFound responds that the path does not exist, as Error does.
+func NotFound(w http.ResponseWriter, r *http.Request) {
+	if !acceptsProblem(r) {
+		w.Header().Add("Vary", "Accept")
+		http.NotFound(w, r)
+		return
+	}
+	Error(w, r, Problem{
+		Status: http.StatusNotFound, Code: CodeNotFound, Detail: "There is no such path",
+		Hint: "GET /v1/swagger.json lists the paths.",
+	})
+}
+
+// MethodNotAllowed returns a handler that responds as Error does that the path supports only the allowed methods.
+func MethodNotAllowed(allow string) http.HandlerFunc {
+	return func(w http.ResponseWriter, r *http.Request) {
+		w.Header().Set("Allow", allow)
+		if !acceptsProblem(r) {
+			w.Header().Add("Vary", "Accept")
+			http.Error(w, http.StatusText(http.StatusMethodNotAllowed), http.StatusMethodNotAllowed)
+			return
+		}
+		Error(w, r, Problem{
+			Status: http.StatusMethodNotAllowed, Code: CodeMethodNotAllowed,
+			Detail: "The path does not support the method " + r.Method,
+			Hint:   "The header Allow lists the supported methods.",
+		})
+	}
+}
+
 // muxError responds to a request that no pattern of the mux matches, with the mux's status.
 func muxError(w http.ResponseWriter, r *http.Request, mux http.Handler) {
 	recorder := &statusRecorder{header: w.Header()}
 	mux.ServeHTTP(recorder, r)
-	p := Problem{Status: recorder.status, Code: CodeNotFound, Detail: "There is no such path",
-		Hint: "GET /v1/swagger.json lists the paths."}
-	if recorder.status == http.StatusMethodNotAllowed {
-		p.Code, p.Detail = CodeMethodNotAllowed, "The path does not support the method "+r.Method
-		p.Hint = "The header Allow lists the supported methods."
-	}
 	w.Header().Del("Content-Length")
-	Error(w, r, p)
+	if recorder.status == http.StatusMethodNotAllowed {
+		MethodNotAllowed(w.Header().Get("Allow"))(w, r)
+		return
+	}
+	NotFound(w, r)
 }
 
 // statusRecorder keeps the status and the header of a response, and drops its body.

@@ -55,6 +55,11 @@ type Option func(*settings)
 // WithPanicText sets the text of the 500 that clients get when a handler panics.
 func WithPanicText(text string) Option { return func(s *settings) { s.panicText = text } }
 
+// WithBodyTimeout sets the time for a request's header and body.
+func WithBodyTimeout(timeout time.Duration) Option {
+	return func(s *settings) { s.bodyTimeout = timeout }
+}
+
 // WithTLS serves HTTPS with cfg, whose NextProtos decide about HTTP/2.
 func WithTLS(cfg *tls.Config) Option { return func(s *settings) { s.tls = cfg } }
 

@@ -4,6 +4,7 @@ import (
 	"encoding/json"
 	"mime"
 	"net/http"
+	"path"
 	"regexp"
 	"strings"
 	"testing"
@@ -46,6 +47,31 @@ func (s *Spec) Operations() []string {
 		}
 	}
 	return ids
+}
+
+// Paths returns the methods of the operations of each path, base path included.
+func (s *Spec) Paths() map[string][]string {
+	paths := map[string][]string{}
+	for path, item := range s.swagger.Paths.Paths {
+		for method, operation := range operations(item) {
+			if operation != nil {
+				paths[s.swagger.BasePath+path] = append(paths[s.swagger.BasePath+path], method)
+			}
+		}
+	}
+	return paths
+}
+
+// CheckStatus fails the test if the request is one of an operation for which the specification declares no response
+// with the status.
+func (s *Spec) CheckStatus(tb testing.TB, r *http.Request, status int) {
+	tb.Helper()
+	operation := s.findOperation(r)
+	if operation == nil || status < http.StatusOK || r.URL.Path != path.Clean(r.URL.Path) { // a redirect to the clean path
+		return
+	}
+	_, found := operation.Responses.StatusCodeResponses[status]
+	assert.True(tb, found, "%s declares no response %d", operation.ID, status)
 }
 
 func operations(item spec.PathItem) map[string]*spec.Operation {

@@ -39,6 +39,36 @@ func (o *StreamEventsReader) ReadResponse(response runtime.ClientResponse, consu
 			return nil, err
 		}
 		return nil, result
+	case 403:
+		result := NewStreamEventsForbidden()
+		if err := result.readResponse(response, consumer, o.formats); err != nil {
+			return nil, err
+		}
+		return nil, result
+	case 405:
+		result := NewStreamEventsMethodNotAllowed()
+		if err := result.readResponse(response, consumer, o.formats); err != nil {
+			return nil, err
+		}
+		return nil, result
+	case 408:
+		result := NewStreamEventsRequestTimeout()
+		if err := result.readResponse(response, consumer, o.formats); err != nil {
+			return nil, err
+		}
+		return nil, result
+	case 413:
+		result := NewStreamEventsRequestEntityTooLarge()
+		if err := result.readResponse(response, consumer, o.formats); err != nil {
+			return nil, err
+		}
+		return nil, result
+	case 431:
+		result := NewStreamEventsRequestHeaderFieldsTooLarge()
+		if err := result.readResponse(response, consumer, o.formats); err != nil {
+			return nil, err
+		}
+		return nil, result
 	case 500:
 		result := NewStreamEventsInternalServerError()
 		if err := result.readResponse(response, consumer, o.formats); err != nil {
@@ -246,6 +276,336 @@ func (o *StreamEventsUnauthorized) GetPayload() string {
 }
 
 func (o *StreamEventsUnauthorized) readResponse(response runtime.ClientResponse, consumer runtime.Consumer, formats strfmt.Registry) error {
+
+	// response payload
+	if err := consumer.Consume(response.Body(), &o.Payload); err != nil && !stderrors.Is(err, io.EOF) {
+		return err
+	}
+
+	return nil
+}
+
+// NewStreamEventsForbidden creates a StreamEventsForbidden with default headers values
+func NewStreamEventsForbidden() *StreamEventsForbidden {
+	return &StreamEventsForbidden{}
+}
+
+// StreamEventsForbidden describes a response with status code 403, with default header values.
+//
+// The role of the client does not allow the operation (--access-file).
+type StreamEventsForbidden struct {
+	Payload string
+}
+
+// IsSuccess returns true when this stream events forbidden response has a 2xx status code
+func (o *StreamEventsForbidden) IsSuccess() bool {
+	return false
+}
+
+// IsRedirect returns true when this stream events forbidden response has a 3xx status code
+func (o *StreamEventsForbidden) IsRedirect() bool {
+	return false
+}
+
+// IsClientError returns true when this stream events forbidden response has a 4xx status code
+func (o *StreamEventsForbidden) IsClientError() bool {
+	return true
+}
+
+// IsServerError returns true when this stream events forbidden response has a 5xx status code
+func (o *StreamEventsForbidden) IsServerError() bool {
+	return false
+}
+
+// IsCode returns true when this stream events forbidden response a status code equal to that given
+func (o *StreamEventsForbidden) IsCode(code int) bool {
+	return code == 403
+}
+
+// Code gets the status code for the stream events forbidden response
+func (o *StreamEventsForbidden) Code() int {
+	return 403
+}
+
+func (o *StreamEventsForbidden) Error() string {
+	payload, _ := json.Marshal(o.Payload)
+	return fmt.Sprintf("[GET /stream/events][%d] streamEventsForbidden %s", 403, payload)
+}
+
+func (o *StreamEventsForbidden) String() string {
+	payload, _ := json.Marshal(o.Payload)
+	return fmt.Sprintf("[GET /stream/events][%d] streamEventsForbidden %s", 403, payload)
+}
+
+func (o *StreamEventsForbidden) GetPayload() string {
+	return o.Payload
+}
+
+func (o *StreamEventsForbidden) readResponse(response runtime.ClientResponse, consumer runtime.Consumer, formats strfmt.Registry) error {
+
+	// response payload
+	if err := consumer.Consume(response.Body(), &o.Payload); err != nil && !stderrors.Is(err, io.EOF) {
+		return err
+	}
+
+	return nil
+}
+
+// NewStreamEventsMethodNotAllowed creates a StreamEventsMethodNotAllowed with default headers values
+func NewStreamEventsMethodNotAllowed() *StreamEventsMethodNotAllowed {
+	return &StreamEventsMethodNotAllowed{}
+}
+
+// StreamEventsMethodNotAllowed describes a response with status code 405, with default header values.
+//
+// The path, or the address (--read-only-bind), does not serve the method. The header Allow lists those that it serves.
+type StreamEventsMethodNotAllowed struct {
+	Payload string
+}
+
+// IsSuccess returns true when this stream events method not allowed response has a 2xx status code
+func (o *StreamEventsMethodNotAllowed) IsSuccess() bool {
+	return false
+}
+
+// IsRedirect returns true when this stream events method not allowed response has a 3xx status code
+func (o *StreamEventsMethodNotAllowed) IsRedirect() bool {
+	return false
+}
+
+// IsClientError returns true when this stream events method not allowed response has a 4xx status code
+func (o *StreamEventsMethodNotAllowed) IsClientError() bool {
+	return true
+}
+
+// IsServerError returns true when this stream events method not allowed response has a 5xx status code
+func (o *StreamEventsMethodNotAllowed) IsServerError() bool {
+	return false
+}
+
+// IsCode returns true when this stream events method not allowed response a status code equal to that given
+func (o *StreamEventsMethodNotAllowed) IsCode(code int) bool {
+	return code == 405
+}
+
+// Code gets the status code for the stream events method not allowed response
+func (o *StreamEventsMethodNotAllowed) Code() int {
+	return 405
+}
+
+func (o *StreamEventsMethodNotAllowed) Error() string {
+	payload, _ := json.Marshal(o.Payload)
+	return fmt.Sprintf("[GET /stream/events][%d] streamEventsMethodNotAllowed %s", 405, payload)
+}
+
+func (o *StreamEventsMethodNotAllowed) String() string {
+	payload, _ := json.Marshal(o.Payload)
+	return fmt.Sprintf("[GET /stream/events][%d] streamEventsMethodNotAllowed %s", 405, payload)
+}
+
+func (o *StreamEventsMethodNotAllowed) GetPayload() string {
+	return o.Payload
+}
+
+func (o *StreamEventsMethodNotAllowed) readResponse(response runtime.ClientResponse, consumer runtime.Consumer, formats strfmt.Registry) error {
+
+	// response payload
+	if err := consumer.Consume(response.Body(), &o.Payload); err != nil && !stderrors.Is(err, io.EOF) {
+		return err
+	}
+
+	return nil
+}
+
+// NewStreamEventsRequestTimeout creates a StreamEventsRequestTimeout with default headers values
+func NewStreamEventsRequestTimeout() *StreamEventsRequestTimeout {
+	return &StreamEventsRequestTimeout{}
+}
+
+// StreamEventsRequestTimeout describes a response with status code 408, with default header values.
+//
+// The body did not arrive within 30 seconds.
+type StreamEventsRequestTimeout struct {
+	Payload string
+}
+
+// IsSuccess returns true when this stream events request timeout response has a 2xx status code
+func (o *StreamEventsRequestTimeout) IsSuccess() bool {
+	return false
+}
+
+// IsRedirect returns true when this stream events request timeout response has a 3xx status code
+func (o *StreamEventsRequestTimeout) IsRedirect() bool {
+	return false
+}
+
+// IsClientError returns true when this stream events request timeout response has a 4xx status code
+func (o *StreamEventsRequestTimeout) IsClientError() bool {
+	return true
+}
+
+// IsServerError returns true when this stream events request timeout response has a 5xx status code
+func (o *StreamEventsRequestTimeout) IsServerError() bool {
+	return false
+}
+
+// IsCode returns true when this stream events request timeout response a status code equal to that given
+func (o *StreamEventsRequestTimeout) IsCode(code int) bool {
+	return code == 408
+}
+
+// Code gets the status code for the stream events request timeout response
+func (o *StreamEventsRequestTimeout) Code() int {
+	return 408
+}
+
+func (o *StreamEventsRequestTimeout) Error() string {
+	payload, _ := json.Marshal(o.Payload)
+	return fmt.Sprintf("[GET /stream/events][%d] streamEventsRequestTimeout %s", 408, payload)
+}
+
+func (o *StreamEventsRequestTimeout) String() string {
+	payload, _ := json.Marshal(o.Payload)
+	return fmt.Sprintf("[GET /stream/events][%d] streamEventsRequestTimeout %s", 408, payload)
+}
+
+func (o *StreamEventsRequestTimeout) GetPayload() string {
+	return o.Payload
+}
+
+func (o *StreamEventsRequestTimeout) readResponse(response runtime.ClientResponse, consumer runtime.Consumer, formats strfmt.Registry) error {
+
+	// response payload
+	if err := consumer.Consume(response.Body(), &o.Payload); err != nil && !stderrors.Is(err, io.EOF) {
+		return err
+	}
+
+	return nil
+}
+
+// NewStreamEventsRequestEntityTooLarge creates a StreamEventsRequestEntityTooLarge with default headers values
+func NewStreamEventsRequestEntityTooLarge() *StreamEventsRequestEntityTooLarge {
+	return &StreamEventsRequestEntityTooLarge{}
+}
+
+// StreamEventsRequestEntityTooLarge describes a response with status code 413, with default header values.
+//
+// The body is larger than 1 MiB.
+type StreamEventsRequestEntityTooLarge struct {
+	Payload string
+}
+
+// IsSuccess returns true when this stream events request entity too large response has a 2xx status code
+func (o *StreamEventsRequestEntityTooLarge) IsSuccess() bool {
+	return false
+}
+
+// IsRedirect returns true when this stream events request entity too large response has a 3xx status code
+func (o *StreamEventsRequestEntityTooLarge) IsRedirect() bool {
+	return false
+}
+
+// IsClientError returns true when this stream events request entity too large response has a 4xx status code
+func (o *StreamEventsRequestEntityTooLarge) IsClientError() bool {
+	return true
+}
+
+// IsServerError returns true when this stream events request entity too large response has a 5xx status code
+func (o *StreamEventsRequestEntityTooLarge) IsServerError() bool {
+	return false
+}
+
+// IsCode returns true when this stream events request entity too large response a status code equal to that given
+func (o *StreamEventsRequestEntityTooLarge) IsCode(code int) bool {
+	return code == 413
+}
+
+// Code gets the status code for the stream events request entity too large response
+func (o *StreamEventsRequestEntityTooLarge) Code() int {
+	return 413
+}
+
+func (o *StreamEventsRequestEntityTooLarge) Error() string {
+	payload, _ := json.Marshal(o.Payload)
+	return fmt.Sprintf("[GET /stream/events][%d] streamEventsRequestEntityTooLarge %s", 413, payload)
+}
+
+func (o *StreamEventsRequestEntityTooLarge) String() string {
+	payload, _ := json.Marshal(o.Payload)
+	return fmt.Sprintf("[GET /stream/events][%d] streamEventsRequestEntityTooLarge %s", 413, payload)
+}
+
+func (o *StreamEventsRequestEntityTooLarge) GetPayload() string {
+	return o.Payload
+}
+
+func (o *StreamEventsRequestEntityTooLarge) readResponse(response runtime.ClientResponse, consumer runtime.Consumer, formats strfmt.Registry) error {
+
+	// response payload
+	if err := consumer.Consume(response.Body(), &o.Payload); err != nil && !stderrors.Is(err, io.EOF) {
+		return err
+	}
+
+	return nil
+}
+
+// NewStreamEventsRequestHeaderFieldsTooLarge creates a StreamEventsRequestHeaderFieldsTooLarge with default headers values
+func NewStreamEventsRequestHeaderFieldsTooLarge() *StreamEventsRequestHeaderFieldsTooLarge {
+	return &StreamEventsRequestHeaderFieldsTooLarge{}
+}
+
+// StreamEventsRequestHeaderFieldsTooLarge describes a response with status code 431, with default header values.
+//
+// The header is larger than 64 KiB. This error is always text.
+type StreamEventsRequestHeaderFieldsTooLarge struct {
+	Payload string
+}
+
+// IsSuccess returns true when this stream events request header fields too large response has a 2xx status code
+func (o *StreamEventsRequestHeaderFieldsTooLarge) IsSuccess() bool {
+	return false
+}
+
+// IsRedirect returns true when this stream events request header fields too large response has a 3xx status code
+func (o *StreamEventsRequestHeaderFieldsTooLarge) IsRedirect() bool {
+	return false
+}
+
+// IsClientError returns true when this stream events request header fields too large response has a 4xx status code
+func (o *StreamEventsRequestHeaderFieldsTooLarge) IsClientError() bool {
+	return true
+}
+
+// IsServerError returns true when this stream events request header fields too large response has a 5xx status code
+func (o *StreamEventsRequestHeaderFieldsTooLarge) IsServerError() bool {
+	return false
+}
+
+// IsCode returns true when this stream events request header fields too large response a status code equal to that given
+func (o *StreamEventsRequestHeaderFieldsTooLarge) IsCode(code int) bool {
+	return code == 431
+}
+
+// Code gets the status code for the stream events request header fields too large response
+func (o *StreamEventsRequestHeaderFieldsTooLarge) Code() int {
+	return 431
+}
+
+func (o *StreamEventsRequestHeaderFieldsTooLarge) Error() string {
+	payload, _ := json.Marshal(o.Payload)
+	return fmt.Sprintf("[GET /stream/events][%d] streamEventsRequestHeaderFieldsTooLarge %s", 431, payload)
+}
+
+func (o *StreamEventsRequestHeaderFieldsTooLarge) String() string {
+	payload, _ := json.Marshal(o.Payload)
+	return fmt.Sprintf("[GET /stream/events][%d] streamEventsRequestHeaderFieldsTooLarge %s", 431, payload)
+}
+
+func (o *StreamEventsRequestHeaderFieldsTooLarge) GetPayload() string {
+	return o.Payload
+}
+
+func (o *StreamEventsRequestHeaderFieldsTooLarge) readResponse(response runtime.ClientResponse, consumer runtime.Consumer, formats strfmt.Registry) error {
 
 	// response payload
 	if err := consumer.Consume(response.Body(), &o.Payload); err != nil && !stderrors.Is(err, io.EOF) {
