@@ -1,6 +1,7 @@
 package command_test
 
 import (
+	"strings"
 	"testing"
 
 	"github.com/aws/aws-sdk-go-v2/aws"
@@ -35,7 +36,9 @@ func TestMigrate_TakesOverAService(t *testing.T) {
 	assert.Contains(t, moved.err, "  2 of 2 updated\n")
 	assert.Equal(t, "COMPLETED", tableRows(moved.out)[0][1])
 	testenv.Eventually(t, func() bool { return live() == 2 }, "the tasks of the service stop")
-	assert.Contains(t, h.mustRun("environments", "describe", "node-exporter"), "Take-over:         completed, ")
+	testenv.Eventually(t, func() bool {
+		return strings.HasPrefix(h.field("Take-over", "environments", "describe", "node-exporter"), "completed, ")
+	}, "the take-over does not end with its deployment")
 
 	for want, args := range map[string][]string{
 		"--watch and --dry-run exclude each other":                          {"node-exporter", "--dry-run", "--watch"},
