@@ -55,6 +55,7 @@ func (w *system) simulate(cfg ecssim.Config) {
 	w.t.Cleanup(func() {
 		w.sim.Close()
 		w.aws.Close()
+		w.t.Logf("AWS calls validated: %+v", validated.Total())
 		assert.Empty(w.t, validated.Violations(), "calls and answers conform to the API models")
 	})
 }

@@ -76,7 +76,10 @@ func newSystemWith(t testing.TB, simulated ecssim.Config) *system {
 // newAWS starts the server of the simulator, with a handler that a test may replace.
 func (w *system) newAWS() *httptest.Server {
 	w.awsHandler, w.validated = &atomic.Pointer[http.Handler]{}, conformance.New(w.sim)
-	w.t.Cleanup(func() { assert.Empty(w.t, w.validated.Violations(), "calls and answers conform to the API models") })
+	w.t.Cleanup(func() {
+		w.t.Logf("AWS calls validated: %+v", w.validated.Total())
+		assert.Empty(w.t, w.validated.Violations(), "calls and answers conform to the API models")
+	})
 	w.serveAWS(w.validated)
 	return httptest.NewServer(http.HandlerFunc(func(to http.ResponseWriter, r *http.Request) {
 		(*w.awsHandler.Load()).ServeHTTP(to, r)
