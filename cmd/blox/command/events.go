@@ -158,8 +158,16 @@ func eventRows() *show.Rows {
 
 func addEvent(rows *show.Rows, s show.Style, e *models.Event) {
 	rows.Add(conv.Value(e.ID), s.Age(time.Time(conv.Value(e.LastSeenAt))), conv.Value(e.Environment),
-		conv.Value(e.Action), number(conv.Value(e.Count)), e.Reason, e.Detail, e.Actor, changesOf(e),
+		conv.Value(e.Action), countOf(e), e.Reason, e.Detail, e.Actor, changesOf(e),
 		s.ID(e.TaskDefinition), e.Deployment, s.Time(time.Time(conv.Value(e.LastSeenAt))))
+}
+
+// countOf returns the number of merged events or instances; empty if the event names none.
+func countOf(e *models.Event) string {
+	if count := conv.Value(e.Count); count > 0 {
+		return number(count)
+	}
+	return ""
 }
 
 // changesOf formats what a request changed: "drainOrder: 3 -> 4"; empty if that would be all settings.
@@ -192,8 +200,8 @@ func (a *app) printEvent(e *models.Event) error {
 		return style.EncodeLine(a.Out, body)
 	}
 	line := []string{style.Time(time.Time(conv.Value(e.LastSeenAt))), conv.Value(e.Environment), conv.Value(e.Action)}
-	if count := conv.Value(e.Count); count > 0 {
-		line = append(line, "×"+number(count))
+	if count := countOf(e); count != "" {
+		line = append(line, "×"+count)
 	}
 	if text := joinNonEmpty(style.ID(e.TaskDefinition), e.Reason, e.Detail, changesOf(e), byActor(e)); text != "" {
 		line = append(line, text)

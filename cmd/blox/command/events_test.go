@@ -36,6 +36,7 @@ func TestEvents_Filter(t *testing.T) {
 	assert.Equal(t, "environmentPaused\n", events("logs", "--limit", "1"))
 	assert.Equal(t, "environmentCreated\n", events("metrics", "--actor", "127.*", "--since", "1h", "--cluster", "default"))
 	assert.Empty(t, events("--until", "1h"))
+	assert.NotRegexp(t, `environmentPaused +0`, h.mustRun("events", "logs"), "an event of no instance has no count")
 	assert.Contains(t, h.mustRun("events", "logs", "-o", "wide"), "status: inactive -> paused")
 	for flag, text := range map[string]string{
 		"--since=yesterday": `--since "yesterday": must be a time such as 2026-01-31T13:00:00Z, or a duration such as 24h`,
