@@ -77,32 +77,13 @@ func (c *Cache) Watch(ctx context.Context, heartbeat time.Duration) (iter.Seq2[*
 	stop := context.AfterFunc(ctx, subscription.Close) // closes a subscription that is never read, too
 	return func(yield func(*Change, error) bool) {
 		defer func() { stop(); subscription.Close() }()
-		var ticks <-chan time.Time
-		if heartbeat > 0 {
-			ticker := time.NewTicker(heartbeat)
-			defer ticker.Stop()
-			ticks = ticker.C
-		}
-		for ctx.Err() == nil {
-			if err := subscription.Err(); err != nil {
-				yield(&Change{}, err)
+		beat := func() (*Change, bool) { return b.heartbeat(subscription) }
+		for change, err := range subscription.Follow(ctx, heartbeat, beat) {
+			if err != nil {
+				change = &Change{}
+			}
+			if !yield(change, err) {
 				return
-			}
-			if changes, ok := subscription.Next(); ok {
-				for _, change := range changes {
-					if !yield(change, nil) {
-						return
-					}
-				}
-				continue
-			}
-			select {
-			case <-ctx.Done():
-			case <-subscription.Ready():
-			case <-ticks:
-				if change, ok := b.heartbeat(subscription); ok && !yield(change, nil) {
-					return
-				}
 			}
 		}
 	}, nil

@@ -90,43 +90,21 @@ func (s *Store) Watch(ctx context.Context, o WatchOptions) (iter.Seq2[*Change, e
 			}
 		}
 		backlog = nil
-		s.follow(ctx, subscription, o.Heartbeat, matching, yield)
-	}, nil
-}
-
-// follow passes the changes of a subscription to matching, and heartbeats and the error that ends it to yield.
-func (s *Store) follow(
-	ctx context.Context, subscription *broadcast.Subscription[*Change], heartbeat time.Duration,
-	matching func(*Change) bool, yield func(*Change, error) bool,
-) {
-	var ticks <-chan time.Time
-	if heartbeat > 0 {
-		ticker := time.NewTicker(heartbeat)
-		defer ticker.Stop()
-		ticks = ticker.C
-	}
-	for ctx.Err() == nil {
-		if err := subscription.Err(); err != nil {
-			yield(&Change{}, err)
-			return
-		}
-		if changes, ok := subscription.Next(); ok {
-			for _, c := range changes {
-				if !matching(c) {
+		beat := func() (*Change, bool) { return s.heartbeat(subscription) }
+		for c, err := range subscription.Follow(ctx, o.Heartbeat, beat) {
+			switch {
+			case err != nil:
+				yield(&Change{}, err)
+				return
+			case c.Event == nil: // a heartbeat
+				if !yield(c, nil) {
 					return
 				}
-			}
-			continue
-		}
-		select {
-		case <-ctx.Done():
-		case <-subscription.Ready():
-		case <-ticks:
-			if c, ok := s.heartbeat(subscription); ok && !yield(c, nil) {
+			case !matching(c):
 				return
 			}
 		}
-	}
+	}, nil
 }
 
 // catchUp waits until the copy has a position, which another replica has given to the reader. It waits for
