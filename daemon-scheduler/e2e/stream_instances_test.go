@@ -17,8 +17,9 @@ func TestStream_SendsCountsWithTheInstances(t *testing.T) {
 	f.await(t, func() bool {
 		return f.counts != nil && *f.counts.DesiredCount == 6 && *f.counts.RunningCount == 6 && len(f.states) > 0
 	})
-	assert.Len(t, f.instances, 6)
-	assert.EqualValues(t, 6, *f.states[0].Count, "counts are no instance")
+	_, received, states := f.received()
+	assert.Len(t, received, 6)
+	assert.EqualValues(t, 6, *states[0].Count, "counts are no instance")
 
 	d.sim.RegisterTaskDefinition("agent", ecssim.WithCPU(32), ecssim.WithMemory(64))
 	d.deploy(d.patch("logs", `{"taskDefinition":"agent","deploymentConfiguration":{"canary":{"percent":50}}}`))
@@ -60,7 +61,8 @@ func TestStream_GroupsInstances(t *testing.T) {
 	stacks.await(t, func() bool { return assert.ObjectsAreEqual(map[string]int{"prod": 1, "": 5}, groups(stacks)) })
 	assert.NoError(t, w.sim.DrainInstance(instances[1]))
 	zones.await(t, func() bool { return *zones.instances[instances[1]].Status == "DRAINING" })
-	assert.Equal(t, "us-east-1b", zones.instances[instances[1]].Group, "changed lines have the group as well")
+	_, grouped, _ := zones.received()
+	assert.Equal(t, "us-east-1b", grouped[instances[1]].Group, "changed lines have the group as well")
 
 	var list models.EnvironmentInstances
 	d.mustSend("GET", "/v1/environments/logs/instances?groupBy=attribute:stack", "", &list)

@@ -6,6 +6,7 @@ import (
 	"encoding/json"
 	"fmt"
 	"net/http"
+	"slices"
 	"strings"
 	"sync"
 	"testing"
@@ -26,7 +27,7 @@ type streamClient struct {
 	readiness    *models.Readiness
 	counts       *models.InstanceCounts
 	states       []models.StreamState
-	lines        int
+	lines        int // of instances
 	err          string
 	ended        bool
 	answer       *http.Response
@@ -81,9 +82,9 @@ func (f *streamClient) apply(t testing.TB, text []byte) {
 	}
 	f.mu.Lock()
 	defer f.mu.Unlock()
-	f.lines++
 	switch {
 	case line.Instance != nil:
+		f.lines++
 		f.instances[*line.Instance.ContainerInstance] = line.Instance
 	case line.Environment != nil:
 		f.environments[*line.Environment.Name] = &line.OverviewLine
@@ -101,6 +102,26 @@ func (f *streamClient) apply(t testing.TB, text []byte) {
 	case line.Error != "":
 		f.err = line.Error
 	}
+}
+
+// received returns what has been received so far. Streams go on, so that tests must not read the fields themselves.
+func (f *streamClient) received() (
+	lines int, instances map[string]models.EnvironmentInstance, states []models.StreamState,
+) {
+	f.mu.Lock()
+	defer f.mu.Unlock()
+	instances = map[string]models.EnvironmentInstance{}
+	for arn, i := range f.instances {
+		instances[arn] = *i
+	}
+	return f.lines, instances, slices.Clone(f.states)
+}
+
+// error returns the error that ended the stream; empty if none has.
+func (f *streamClient) error() string {
+	f.mu.Lock()
+	defer f.mu.Unlock()
+	return f.err
 }
 
 // await waits until the condition on the received lines holds.
@@ -149,12 +170,13 @@ func TestStream_SendsInstancesFromEveryReplica(t *testing.T) {
 	for _, f := range streams {
 		f.await(t, func() bool { return len(f.states) > 0 && *f.states[0].Current && *f.states[0].Count == 30 })
 	}
-	before := streams[0].lines
+	before, _, _ := streams[0].received()
 	joined := w.sim.AddInstances("prod", 1)[0]
 	require.NoError(t, w.sim.DrainInstance(instances[0]))
 	w.awaitOneTaskEach(id, append(instances[1:], joined)...)
 	awaitLists()
-	assert.Less(t, streams[0].lines-before, 10, "only changed instances are sent")
+	lines, _, _ := streams[0].received()
+	assert.Less(t, lines-before, 10, "only changed instances are sent")
 
 	streams[1].await(t, func() bool { return len(streams[1].states) > 2 }, "no heartbeat")
 	one.mustSend("DELETE", "/v1/environments/logs", "", nil)
@@ -174,6 +196,7 @@ func TestStream_SendsOverviewAndEventsFromEveryReplica(t *testing.T) {
 	streams := []*streamClient{one.openStream("/v1/stream/overview"), other.openStream("/v1/stream/overview?heartbeat=1")}
 	one.createEnvironment("metrics")
 	id := other.deploy(other.createEnvironment("logs"))
+	replicas := map[string]bool{}
 	for _, f := range streams {
 		f.await(t, func() bool {
 			e := f.environments["logs"]
@@ -192,9 +215,15 @@ func TestStream_SendsOverviewAndEventsFromEveryReplica(t *testing.T) {
 				"deploymentCreated": 0, "deploymentStarted": 0, "taskStarted": 4, "deploymentCompleted": 0,
 			}, counts)
 		})
-		f.await(t, func() bool { return f.readiness != nil && *f.readiness.Ready && *f.readiness.Leader != "" })
+		f.await(t, func() bool {
+			if f.readiness == nil || !*f.readiness.Ready || *f.readiness.Leader == "" {
+				return false
+			}
+			replicas[f.readiness.Replica] = true
+			return true
+		})
 	}
-	assert.NotEqual(t, streams[0].readiness.Replica, streams[1].readiness.Replica)
+	assert.Len(t, replicas, 2, "each stream names its replica")
 
 	for _, d := range []*scheduler{one, other} {
 		var list models.Events
@@ -241,8 +270,8 @@ func TestStream_SendsOverviewAndEventsFromEveryReplica(t *testing.T) {
 	// A scheduler at rest writes nothing to etcd.
 	before, err := w.client.Get(t.Context(), "ecs/", nil...)
 	require.NoError(t, err)
-	count := len(streams[1].states)
-	streams[1].await(t, func() bool { return len(streams[1].states) > count+2 }) // a heartbeat a second
+	_, _, states := streams[1].received()
+	streams[1].await(t, func() bool { return len(streams[1].states) > len(states)+2 }) // a heartbeat a second
 	after, err := w.client.Get(t.Context(), "ecs/", nil...)
 	require.NoError(t, err)
 	assert.Equal(t, before.Header.Revision, after.Header.Revision)
@@ -262,8 +291,9 @@ func TestStream_SendsNewEnvironmentAtOnce(t *testing.T) {
 		one.createEnvironment(name)
 		f := other.openStream("/v1/stream/environments/" + name + "/instances")
 		f.await(t, func() bool { return len(f.states) > 0 && *f.states[len(f.states)-1].Current || f.ended })
-		require.Empty(t, f.err)
-		assert.Len(t, f.instances, 2)
+		require.Empty(t, f.error())
+		_, instances, _ := f.received()
+		assert.Len(t, instances, 2)
 	}
 
 	// A new environment with the name of a deleted one can be streamed although the cache may still hold the deletion.
@@ -272,7 +302,7 @@ func TestStream_SendsNewEnvironmentAtOnce(t *testing.T) {
 	testenv.Eventually(t, func() bool {
 		f := one.openStream("/v1/stream/environments/logs-0/instances")
 		f.await(t, func() bool { return len(f.states) > 0 || f.ended })
-		return f.err == ""
+		return f.error() == ""
 	})
 }
 
