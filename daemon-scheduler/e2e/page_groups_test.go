@@ -59,9 +59,12 @@ func TestPage_GroupsInstances(t *testing.T) {
 	p.Do(chromedp.Evaluate[chromedp.Void](`document.getElementById("group-attribute").select()`))
 	p.typeText("#group-attribute", "ecs.os-type\r")
 	p.await(groupLabels + ` === "linux 8 of 9 running"`)
+	w.sim.RegisterTaskDefinition("agent")
+	d.deploy(d.patch("logs", `{"taskDefinition":"agent","deploymentConfiguration":{"canary":{"percent":50}}}`))
+	p.await(groupLabels + ` === "linux 4 of 9 updated"`) // the others run, too
 	assert.Equal(t, "#env=logs&group=attribute:ecs.os-type", evaluate[string](p, `location.hash`))
 	p.Do(chromedp.Navigate(d.url + "/?x#env=logs&group=<script>"))
-	p.awaitCounts(d, map[string]int{"running": 8, "draining": 1})
+	p.awaitCounts(d, map[string]int{"running": 4, "outdated": 4, "draining": 1})
 	assert.Empty(t, evaluate[string](p, groupLabels), "the API would refuse that")
 	assert.Empty(t, p.ConsoleErrors())
 }

@@ -23,16 +23,16 @@ function labelOf(instance) {
   return instance.reason ? `${label}: ${instance.reason}` : label;
 }
 
-// drawGroups writes a line above each group: its name, and how many of its instances run their task.
+// drawGroups writes a line above each group: its name, and how many of its instances run their task. An outdated task
+// runs, too, so that the others are updated then.
 function drawGroups(groups) {
   byId("group-labels").replaceChildren(...groups.map(({ group, items, top }) => {
     const count = (wanted) => items.filter((instance) => stateOf(instance) === wanted).length;
     const failing = count("failing");
+    const done = `${formatNumber(count("running"))} of ${formatNumber(items.length)}`;
     const label = createElement("p", {},
       createElement("strong", { textContent: group || "(none)" }),
-      createElement("span", {
-        className: "muted", textContent: ` ${formatNumber(count("running"))} of ${formatNumber(items.length)} running`,
-      }),
+      createElement("span", { className: "muted", textContent: ` ${done} ${count("outdated") ? "updated" : "running"}` }),
       failing ? createElement("span", { className: "bad", textContent: `, ${formatNumber(failing)} failing` }) : null);
     label.style.top = top - LABEL_OFFSET + "px";
     return label;
