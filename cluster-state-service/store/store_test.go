@@ -116,7 +116,7 @@ func TestRecord_DropsLateEventsOfRemovedEntities(t *testing.T) {
 	assert.Equal(t, string(task("b", 2).Value), value, "other records of the batch are written")
 }
 
-// Corrections compute what was absent; meanwhile ingest stores late events.
+// Corrections remove absent records; meanwhile ingest stores late events.
 func TestLead_RunsOneLeaderAtATime(t *testing.T) {
 	client := testenv.Etcd(t)
 	s := New(client, nothingStored, nil)

@@ -8,7 +8,7 @@ import (
 	v1 "github.com/blox/blox/swagger/daemon-scheduler/v1"
 )
 
-// operationRoles has the lowest role that may call each operation. Whoever adds an operation decides that here, in the
+// operationRoles has the lowest role that may call each operation. A new operation needs its role here, in the
 // policy and in the README.
 var operationRoles = map[string]access.Role{
 	"ping":       access.Public,

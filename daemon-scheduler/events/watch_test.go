@@ -143,7 +143,7 @@ func TestWatch_RefusesAVersionWhoseEventsWereRemoved(t *testing.T) {
 	put(t, s, &Batch{ID: "change-2"}, event("later", 2))
 	late := running(t, client)
 	audit := Filter{Actor: ActorPattern("*")}
-	for _, replica := range []*Store{s, late} { // a replica that starts later knows what was removed before
+	for _, replica := range []*Store{s, late} { // a replica that starts later knows the earlier removals
 		_, err = replica.Watch(t.Context(), WatchOptions{After: &start})
 		assert.ErrorIs(t, err, ErrPosition)
 		changes, err := replica.Watch(t.Context(), WatchOptions{After: &start, Filter: audit})

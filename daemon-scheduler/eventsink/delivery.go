@@ -138,7 +138,7 @@ func (t *turn) readPosition(ctx context.Context) (err error) {
 }
 
 func (t *turn) commitPosition(ctx context.Context) (err error) {
-	// What was sent is recorded even if the leadership ends meanwhile; the term guards the write.
+	// The position is recorded even if the leadership ends meanwhile; the term guards the write.
 	ctx, cancel := context.WithTimeout(context.WithoutCancel(ctx), storeTimeout)
 	defer cancel()
 	t.version, err = t.records.CommitDelivered(ctx, t.term, t.sink.name(), t.delivered, t.version)

@@ -179,7 +179,7 @@ func namesOf(filter metricsql.LabelFilter, series map[string][]string) (names []
 }
 
 // Every expression of the alerts and dashboards uses metrics and labels that Blox exports, and every metric of Blox is
-// used: a metric that nobody sees is not worth its cost.
+// used: an unused metric is not worth its cost.
 func TestExpressions_UseTheMetricsThatExist(t *testing.T) {
 	series := exportedByBlox(t)
 	used := map[string]bool{}

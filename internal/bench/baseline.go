@@ -189,7 +189,7 @@ func serveResponse(ctx context.Context, args []string) error {
 	header.Del("Date") // net/http sets it
 	return httpserver.Serve(ctx, listener, http.HandlerFunc(func(w http.ResponseWriter, r *http.Request) {
 		if status == http.StatusNotModified && r.Header["If-None-Match"] == nil {
-			return // 200, which tells the parent process that the server is ready
+			return // 200, by which the parent process knows that the server is ready
 		}
 		for name, values := range header {
 			w.Header()[name] = values

@@ -11,7 +11,7 @@ import (
 	"google.golang.org/grpc"
 )
 
-// A restored etcd keeps its cluster id, so only the generation tells the responses of both histories apart.
+// A restored etcd keeps its cluster id, so only the generation distinguishes the responses of both histories.
 func TestMonitor_DetectsAReplacementOnceDespiteLateResponses(t *testing.T) {
 	former, restored := position{1, 100, "a"}, position{1, 10, "a"}
 	late := &pb.ResponseHeader{ClusterId: 1, Revision: 101} // of the former etcd

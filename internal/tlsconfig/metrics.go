@@ -19,7 +19,7 @@ type expiry map[string]*Certificates // by use
 // Load rejects, have no series. The name has no prefix: services register it through
 // prometheus.WrapRegistererWithPrefix.
 func RegisterExpiry(registerer prometheus.Registerer, files map[string]Files) {
-	silent := logrus.New() // whoever makes the connections logs changes of the files
+	silent := logrus.New() // the owner of the connections logs changes of the files
 	silent.SetOutput(io.Discard)
 	loaded := expiry{}
 	for use, f := range files {

@@ -50,7 +50,7 @@ export class Collection {
     this.connection?.retry();
   }
 
-  // load lists what was loaded before, or the first page. It returns the path of the stream of all later changes.
+  // load lists the pages that were loaded before, or the first page. It returns the path of the stream of all later changes.
   async load(signal) {
     const wanted = Math.max(this.entries.length, this.pageSize);
     let entries = [];

@@ -9,7 +9,7 @@ import (
 // Changes writes a table that is read again and again: first all of it, then the rows that are new, changed or gone.
 // The first cell identifies a row.
 type Changes struct {
-	known  map[string]string // what was written of each row, without ages; nil before the first table
+	known  map[string]string // the text of each row, without ages; nil before the first table
 	widths []int
 }
 

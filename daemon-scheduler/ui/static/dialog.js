@@ -21,7 +21,7 @@ let toastTimer = 0;
 //   confirm  the label of the button
 //   fields   elements with choices; the plan is made again when one changes
 //   plan     returns, or a promise of, { effects, command, confirm, blocked }: what the action will do, in sentences
-//   send     sends the requests with an Idempotency-Key, and returns what was done
+//   send     sends the requests with an Idempotency-Key, and returns their results
 //   plansAgain  whether a rejected request needs another plan
 export function openDialog(newAction) {
   action = newAction;

@@ -80,7 +80,7 @@ setInterval(() => {
   if (Object.values(state.streams).some(({ status }) => status === "stale")) redraw("header");
 }, 1000);
 
-// loadConfig hides the actions if it cannot tell whether they are permitted.
+// loadConfig hides the actions if it cannot read whether they are permitted.
 async function loadConfig() {
   try {
     state.config = await request("GET", "page/config.json");

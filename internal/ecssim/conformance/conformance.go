@@ -24,7 +24,7 @@ type Validator struct {
 	violations []string
 }
 
-// Count counts the calls of an action and what was validated of them.
+// Count counts the calls of an action, and the requests and answers that were validated.
 type Count struct {
 	Requests, Answers, Errors int
 }
