@@ -17,9 +17,6 @@ import (
 	"github.com/blox/blox/internal/version"
 )
 
-// gcFloor is how much the heap may always grow between two collections, in bytes.
-const gcFloor = 64 << 20
-
 func main() {
 	ctx, stop := signal.NotifyContext(context.Background(), os.Interrupt, syscall.SIGTERM)
 	defer stop()
@@ -43,6 +40,6 @@ func run(ctx context.Context, args []string, getenv func(string) string) error {
 	}
 	log := logging.New("DS", logging.Options{File: cfg.LogFile, Level: cfg.LogLevel, Format: cfg.LogFormat})
 	defer log.Close()
-	gcfloor.Set(gcFloor)
+	gcfloor.Set(gcfloor.Default)
 	return daemonscheduler.Run(ctx, cfg, log)
 }

@@ -9,6 +9,9 @@ import (
 	"runtime/metrics"
 )
 
+// Default is the floor of both services, in bytes.
+const Default = 64 << 20
+
 // defaultPercent is Go's own: the heap may double between two collections.
 const defaultPercent = 100
 
