@@ -4,7 +4,6 @@ import (
 	"cmp"
 	"context"
 	"errors"
-	"fmt"
 	"net/http"
 	"slices"
 	"strings"
@@ -12,23 +11,18 @@ import (
 	"time"
 
 	"github.com/aws/aws-sdk-go-v2/aws"
-	"github.com/aws/aws-sdk-go-v2/credentials/stscreds"
 	"github.com/aws/aws-sdk-go-v2/service/cloudwatch"
 	"github.com/aws/aws-sdk-go-v2/service/ecs"
 	"github.com/aws/aws-sdk-go-v2/service/sts"
 	smithyhttp "github.com/aws/smithy-go/transport/http"
 
 	"github.com/blox/blox/daemon-scheduler/environment"
-	"github.com/blox/blox/internal/backoff"
+	"github.com/blox/blox/internal/awsconfig"
 	"github.com/blox/blox/internal/ratelimit"
 )
 
 const (
 	roleSessionName = "blox-daemon-scheduler"
-	// roleExpiryWindow is how long before they expire credentials are renewed.
-	roleExpiryWindow = time.Minute
-	// After a failed AssumeRole, calls of the role fail without another one for this time.
-	firstRoleRetry, longestRoleRetry = time.Second, time.Minute
 	// maxRoleClients is the number of roles whose credentials are kept; the least recently used ones go first.
 	maxRoleClients = 500
 )
@@ -105,8 +99,7 @@ func (r *roleClients) client(own *Client, role environment.Role, now time.Time) 
 	}
 	limits := r.limitsOf(own, role.Account())
 	options := r.ECS.Options()
-	options.Credentials = aws.NewCredentialsCache(r.provider(role),
-		func(o *aws.CredentialsCacheOptions) { o.ExpiryWindow = roleExpiryWindow })
+	options.Credentials = r.credentials(role)
 	alarmOptions := r.CloudWatch.Options()
 	alarmOptions.Credentials = options.Credentials
 	client := &Client{
@@ -148,21 +141,16 @@ func (r *roleClients) forgetOldest() {
 	delete(r.limits, oldest.Account())
 }
 
-func (r *roleClients) provider(role environment.Role) aws.CredentialsProvider {
+func (r *roleClients) credentials(role environment.Role) aws.CredentialsProvider {
 	allowed := len(r.Allowed) == 0 ||
 		slices.ContainsFunc(r.Allowed, func(pattern string) bool { return matchesPattern(pattern, role.ARN) })
 	if !allowed {
 		return aws.CredentialsProviderFunc(func(context.Context) (aws.Credentials, error) {
-			return aws.Credentials{}, &RoleError{role.ARN, errRoleNotAllowed}
+			return aws.Credentials{}, &awsconfig.RoleError{Role: role.ARN, Err: errRoleNotAllowed}
 		})
 	}
-	return &roleProvider{role: role.ARN, next: stscreds.NewAssumeRoleProvider(r.STS, role.ARN,
-		func(o *stscreds.AssumeRoleOptions) {
-			o.RoleSessionName = roleSessionName
-			if role.ExternalID != "" {
-				o.ExternalID = &role.ExternalID
-			}
-		})}
+	assumed := awsconfig.Role{ARN: role.ARN, ExternalID: role.ExternalID, SessionName: roleSessionName}
+	return assumed.Credentials(r.STS)
 }
 
 // matchesPattern reports whether text matches a pattern in which * stands for any characters and ? for one, as in IAM.
@@ -184,54 +172,6 @@ func matchesPattern(pattern, text string) bool {
 	return text == ""
 }
 
-// RoleError means that a role could not be assumed, so that the call was not sent.
-type RoleError struct {
-	Role string // ARN
-	Err  error
-}
-
-func (e *RoleError) Error() string { return fmt.Sprintf("assume role %s: %v", e.Role, e.Err) }
-func (e *RoleError) Unwrap() error { return e.Err }
-
-// roleProvider assumes a role, and backs off after failures: every call of the role asks for credentials.
-type roleProvider struct {
-	role string
-	next aws.CredentialsProvider
-
-	mu       sync.Mutex
-	failures int
-	failure  error
-	retryAt  time.Time
-}
-
-// Retrieve implements aws.CredentialsProvider.
-func (p *roleProvider) Retrieve(ctx context.Context) (aws.Credentials, error) {
-	if err := p.backsOff(time.Now()); err != nil {
-		return aws.Credentials{}, err
-	}
-	credentials, err := p.next.Retrieve(ctx)
-	p.mu.Lock()
-	defer p.mu.Unlock()
-	if err == nil {
-		p.failures = 0
-		return credentials, nil
-	}
-	p.failures++
-	p.failure = &RoleError{p.role, err}
-	p.retryAt = time.Now().Add(backoff.Jitter(backoff.Delay(firstRoleRetry, longestRoleRetry, p.failures)))
-	return aws.Credentials{}, p.failure
-}
-
-// backsOff returns the last failure until the next attempt is due.
-func (p *roleProvider) backsOff(now time.Time) error {
-	p.mu.Lock()
-	defer p.mu.Unlock()
-	if p.failures > 0 && now.Before(p.retryAt) {
-		return p.failure
-	}
-	return nil
-}
-
 // refusesRole reports whether a role could not be assumed because of the role or its policies. STS may also throttle or
 // fail, and then a retry may succeed.
 func refusesRole(outcome Outcome) bool {
@@ -243,7 +183,7 @@ func refusesRole(outcome Outcome) bool {
 
 // aboutRole returns the outcome of a call whose role could not be assumed; false if that is not why err happened.
 func aboutRole(err error) (Outcome, bool) {
-	var role *RoleError
+	var role *awsconfig.RoleError
 	if !errors.As(err, &role) {
 		return Outcome{}, false
 	}

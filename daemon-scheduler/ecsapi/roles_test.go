@@ -1,14 +1,10 @@
 package ecsapi
 
 import (
-	"context"
-	"errors"
 	"fmt"
 	"net/http"
 	"net/http/httptest"
 	"testing"
-	"testing/synctest"
-	"time"
 
 	"github.com/aws/aws-sdk-go-v2/aws"
 	"github.com/aws/aws-sdk-go-v2/credentials"
@@ -128,32 +124,6 @@ func TestFor_ARoleThatCannotBeAssumedConcernsTheCaller(t *testing.T) {
 	_, err := client.For(deployer).Cluster(t.Context(), "default")
 	require.ErrorIs(t, err, environment.ErrECSUnavailable, "a retry may succeed")
 	require.NotErrorIs(t, err, environment.ErrRoleNotAssumed)
-}
-
-func TestRoleProvider_BacksOffAndRecovers(t *testing.T) {
-	synctest.Test(t, func(t *testing.T) {
-		attempts, works := 0, false
-		provider := &roleProvider{role: "arn", next: aws.CredentialsProviderFunc(
-			func(context.Context) (aws.Credentials, error) {
-				attempts++
-				if works {
-					return aws.Credentials{AccessKeyID: "id"}, nil
-				}
-				return aws.Credentials{}, errors.New("denied")
-			})}
-		for range 600 {
-			_, err := provider.Retrieve(t.Context())
-			require.Error(t, err)
-			time.Sleep(time.Second)
-		}
-		assert.Less(t, attempts, 30, "in ten minutes")
-		assert.Greater(t, attempts, 9)
-		works = true
-		time.Sleep(longestRoleRetry)
-		credentials, err := provider.Retrieve(t.Context())
-		require.NoError(t, err)
-		assert.Equal(t, "id", credentials.AccessKeyID)
-	})
 }
 
 func TestMatchesPattern_HasTheWildcardsOfIAM(t *testing.T) {

@@ -68,10 +68,11 @@ func Load(ctx context.Context, getenv func(string) string) (aws.Config, error) {
 	}
 	cfg.HTTPClient = BufferBodies(cfg.HTTPClient)
 	if cfg.Credentials != nil {
-		credentials := newReloading(explained{cfg.Credentials}, func(ctx context.Context) (aws.CredentialsProvider, error) {
-			again, err := config.LoadDefaultConfig(ctx, options...)
-			return explained{again.Credentials}, err
-		})
+		credentials := newReloading(explained{cfg.Credentials}, sharedFiles(),
+			func(ctx context.Context) (aws.CredentialsProvider, error) {
+				again, err := config.LoadDefaultConfig(ctx, options...)
+				return explained{again.Credentials}, err
+			})
 		cfg.Credentials = credentials
 		cfg.APIOptions = append(cfg.APIOptions, credentials.watch)
 	}

@@ -3,6 +3,7 @@ package awsconfig
 import (
 	"context"
 	"errors"
+	"fmt"
 	"os"
 	"slices"
 	"strings"
@@ -39,7 +40,7 @@ var refusedCredentials = map[string]bool{
 // written, it keeps the previous ones. The SDK reads the files once only.
 type reloading struct {
 	find    func(context.Context) (aws.CredentialsProvider, error)
-	files   []string
+	files   []string // none for the credentials of a role
 	current atomic.Pointer[aws.CredentialsProvider]
 	refused atomic.Pointer[string] // Authorization header of a refused attempt
 
@@ -49,9 +50,9 @@ type reloading struct {
 }
 
 func newReloading(
-	found aws.CredentialsProvider, find func(context.Context) (aws.CredentialsProvider, error),
+	found aws.CredentialsProvider, files []string, find func(context.Context) (aws.CredentialsProvider, error),
 ) *reloading {
-	r := &reloading{find: find, files: sharedFiles(), token: make(chan struct{}, 1)}
+	r := &reloading{find: find, files: files, token: make(chan struct{}, 1)}
 	r.reloaded = stat(r.files)
 	r.current.Store(&found)
 	r.token <- struct{}{}
@@ -133,7 +134,8 @@ func (r *reloading) isRefused(ctx context.Context) bool {
 
 // watch adds a middleware to a client that notices refused credentials.
 func (r *reloading) watch(stack *middleware.Stack) error {
-	return stack.Deserialize.Add(middleware.DeserializeMiddlewareFunc("BloxRefusedCredentials", func(
+	id := fmt.Sprintf("BloxRefusedCredentials-%p", r) // a client of a role has one for the credentials that assume it, too
+	return stack.Deserialize.Add(middleware.DeserializeMiddlewareFunc(id, func(
 		ctx context.Context, in middleware.DeserializeInput, next middleware.DeserializeHandler,
 	) (middleware.DeserializeOutput, middleware.Metadata, error) {
 		out, metadata, err := next.HandleDeserialize(ctx, in)

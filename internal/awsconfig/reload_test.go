@@ -194,7 +194,7 @@ func TestLoad_ReadsTheTokenOfARenewedSSOLogin(t *testing.T) {
 func TestLoad_EndsWithTheCallWhileCredentialsAreReloaded(t *testing.T) {
 	static := credentials.NewStaticCredentialsProvider("any", "any", "")
 	blocked, release := make(chan struct{}), make(chan struct{})
-	r := newReloading(static, func(context.Context) (aws.CredentialsProvider, error) {
+	r := newReloading(static, sharedFiles(), func(context.Context) (aws.CredentialsProvider, error) {
 		close(blocked)
 		<-release
 		return static, nil
