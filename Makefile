@@ -108,7 +108,7 @@ vuln: ## report known vulnerabilities in reachable code; VULNDB=file:///path use
 	$(LINTER) govulncheck -db '$(VULNDB)' ./...
 
 local: ## run all of Blox on this machine with a simulated ECS, without an AWS account
-	@go build -o bin/ ./cmd/blox-local
+	@go build -o bin/ ./cmd/blox-local ./cmd/blox
 	@bin/blox-local
 
 docker: ## build the images and tag them bloxoss/<name>:$(VERSION) and :local

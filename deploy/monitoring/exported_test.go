@@ -140,13 +140,13 @@ func TestMetrics_FollowTheConventions(t *testing.T) {
 	}
 }
 
-// The READMEs describe every metric with all of its labels, and nothing that does not exist.
+// The pages describe every metric with all of its labels, and nothing that does not exist.
 func TestMetrics_AreDocumentedWithTheirLabels(t *testing.T) {
 	series := exportedByBlox(t)
 	documented := regexp.MustCompile("`(blox_\\w+)(?:\\{([\\w,]+)\\})?`")
 	readmes := map[string]string{
 		"blox_css_": "../../cluster-state-service/README.md", "blox_ds_": "../../daemon-scheduler/README.md",
-		"blox_probe_": "../../README.md",
+		"blox_probe_": "../../cmd/blox/docs/probe.md",
 	}
 	for prefix, path := range readmes {
 		text, err := os.ReadFile(path)

@@ -5,7 +5,16 @@ import "strings"
 // welcome returns what a new user needs: the addresses, and what to type next.
 func welcome(l listeners, etcd string) string {
 	css, ds, ecs := "http://"+l.css.Addr().String(), "http://"+l.ds.Addr().String(), "http://"+l.ecs.Addr().String()
-	return strings.NewReplacer("CSS", css, "DS", ds, "SIM", ecs, "ETCD", etcd).Replace(`
+	var variables string
+	for _, v := range []struct{ name, value, byDefault string }{
+		{"BLOX_ENDPOINT", ds, "http://127.0.0.1:2000"}, {"BLOX_CSS_ENDPOINT", css, "http://127.0.0.1:3000"},
+		{"BLOX_SIM_ENDPOINT", ecs, "http://127.0.0.1:4566"},
+	} {
+		if v.value != v.byDefault {
+			variables += "  export " + v.name + "=" + v.value + "\n"
+		}
+	}
+	return strings.NewReplacer("CSS", css, "DS", ds, "SIM", ecs, "ETCD", etcd, "  VARIABLES\n", variables).Replace(`
 Blox is running. Press Ctrl-C to stop it.
 
   cluster-state-service   CSS/   container instances and tasks
@@ -15,20 +24,14 @@ Blox is running. Press Ctrl-C to stop it.
 
 Next, in another terminal:
 
-  # 1. Create an environment: the task definition to run on every container instance of a cluster.
-  curl -s -X POST DS/v1/environments \
-    -d '{"name":"web-agent","instanceGroup":{"cluster":"default"},"taskDefinition":"agent:1"}'
+  export PATH=$PWD/bin:$PATH
+  VARIABLES
+  blox environments create web-agent --cluster default --task-definition agent:1
+  blox deploy web-agent --watch           # starts one task on each container instance
+  blox sim instances add                  # adds a container instance, which gets its task
+  blox environments instances web-agent   # shows the state of each container instance
 
-  # 2. Deploy it. TOKEN is the "deploymentToken" of the response above.
-  curl -s -X POST 'DS/v1/environments/web-agent/deployments?deploymentToken=TOKEN'
-
-  # 3. List the tasks: one on each container instance.
-  curl -s 'CSS/v1/tasks?status=running'
-
-  # 4. Stream changes until Ctrl-C. Meanwhile, in a third terminal, add an instance or kill a task:
-  curl -sN CSS/v1/stream/tasks
-  curl -s -X POST 'SIM/_sim/instances?cluster=default&count=1'         # the new instance gets its task
-  curl -s -X POST 'SIM/_sim/tasks/kill?task=ARN_OF_A_TASK&exitCode=1'  # the dead task is replaced
+daemon-scheduler/docs/walkthrough.md does the same with curl, and more.
 
 `)
 }

@@ -11,7 +11,7 @@ import (
 	"github.com/stretchr/testify/assert"
 )
 
-// missingLine returns the first line of the README's output that the output lacks, "" if there is none. The lines must
+// missingLine returns the first line of a page's output that the output lacks, "" if there is none. The lines must
 // be in order; there may be others between them. IDs, times, durations, addresses and numbers in JSON may differ.
 func missingLine(want []string, output string) string {
 	got := nonEmptyLines(output)
@@ -64,15 +64,17 @@ func sameValue(want, got any) bool {
 	return want == got
 }
 
-// normalised are the parts that differ from run to run. The remarks in brackets behind stream lines are the README's.
+// normalised are the parts that differ from run to run. The remarks in brackets behind stream lines are the page's.
 var normalised = []struct {
 	pattern *regexp.Regexp
 	word    string
 }{
 	{regexp.MustCompile(`\d{4}-\d\d-\d\d[T ]\d\d:\d\d:\d\d(\.\d+)?Z?`), "TIME"},
 	{regexp.MustCompile(`[0-9a-f]{8}(-[0-9a-f]{4}){3}-[0-9a-f]{12}|[0-9a-f]{32}`), "ID"},
-	{regexp.MustCompile(`\b[0-9a-f]{8}\b`), "ID"},
+	{regexp.MustCompile(`\b(i-[0-9a-f]{17}|[0-9a-f]{8})\b`), "ID"},
+	{regexp.MustCompile(`\b\S+-ID\b`), "REPLICA"},
 	{regexp.MustCompile(`127\.0\.0\.1:\d+`), "ADDRESS"},
+	{regexp.MustCompile(`\b\d+\.\d{3}\b`), "SECONDS"},
 	{regexp.MustCompile(`\b(\d+(\.\d+)?(ms|[hms]))+\b`), "DURATION"},
 	{regexp.MustCompile(`\s{3,}\([a-z ]+\)$`), ""},
 	{regexp.MustCompile(`\s+`), " "},
