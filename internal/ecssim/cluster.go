@@ -16,9 +16,15 @@ type cluster struct {
 	instances []*instance
 	tasks     []*task
 	services  []*service
-	scheduled bool // the service scheduler runs soon
-	tags      []tag
-	settings  []nameValue
+	daemons   []*service // Managed Daemons
+	scheduled bool       // the service scheduler runs soon
+	providers []*capacityProvider
+	// defaultStrategy is that of a RunTask without launch type and strategy.
+	defaultStrategy []strategyItem
+	tokens          map[string]tokenUse // by RunTask's client token
+	nextTokenSweep  int                 // number of tokens at which expired ones are removed
+	tags            []tag
+	settings        []nameValue
 }
 
 // CreateCluster returns the ARN of the named cluster and creates the cluster if necessary. It returns "" if ECS rejects

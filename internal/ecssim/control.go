@@ -23,10 +23,13 @@ type State struct {
 // errNotFound is wrapped by errors about unknown resources.
 var errNotFound = errors.New("not found")
 
+// controlHandler performs a request of the control API.
+type controlHandler = func(url.Values, *http.Request) (any, error)
+
 // controlAPI returns the handler of the paths below /_sim/. README.md lists them.
 func (s *Sim) controlAPI() http.Handler {
 	mux := http.NewServeMux()
-	handle := func(pattern string, do func(url.Values, *http.Request) (any, error), parameters ...string) {
+	handle := func(pattern string, do controlHandler, parameters ...string) {
 		mux.HandleFunc(pattern, func(w http.ResponseWriter, r *http.Request) {
 			query, err := parseQuery(r, parameters)
 			var out any
@@ -43,7 +46,7 @@ func (s *Sim) controlAPI() http.Handler {
 			}
 		})
 	}
-	onInstance := func(do func(arn string) error) func(url.Values, *http.Request) (any, error) {
+	onInstance := func(do func(arn string) error) controlHandler {
 		return func(q url.Values, _ *http.Request) (any, error) {
 			return map[string]string{"instance": q.Get("instance")}, do(q.Get("instance"))
 		}
@@ -59,7 +62,8 @@ func (s *Sim) controlAPI() http.Handler {
 	handle("GET /_sim/faults", func(url.Values, *http.Request) (any, error) { return s.Faults(), nil })
 	handle("PUT /_sim/faults", s.putFaults)
 	handle("POST /_sim/clusters", s.postCluster, "name")
-	handle("POST /_sim/instances", s.postInstances, "cluster", "count", "external")
+	handle("POST /_sim/instances", s.postInstances, "cluster", "count", "external", "capacityProvider")
+	handle("POST /_sim/instances/scale-in", onInstance(s.ScaleInInstance), "instance")
 	handle("POST /_sim/instances/lose", onInstance(s.LoseInstance), "instance")
 	handle("DELETE /_sim/instances", onInstance(s.RemoveInstance), "instance")
 	handle("POST /_sim/instances/drain", onInstance(s.DrainInstance), "instance")
@@ -71,6 +75,15 @@ func (s *Sim) controlAPI() http.Handler {
 	handle("POST /_sim/tasks/kill", s.postKill, "task", "exitCode")
 	handle("POST /_sim/tasks/health", s.postHealth, "task", "status")
 	handle("POST /_sim/tasks/fargate", s.postFargate, "cluster", "family")
+	handle("POST /_sim/services", s.postService, "service", "down")
+	s.controlOthers(handle)
+	return mux
+}
+
+// controlOthers adds the paths for what is not a cluster, instance or task.
+func (s *Sim) controlOthers(handle func(pattern string, do controlHandler, parameters ...string)) {
+	handle("POST /_sim/capacity-providers", s.postProvider, "cluster", "name", "managed")
+	handle("POST /_sim/daemons", s.postDaemon, "cluster", "name", "taskDefinition")
 	handle("GET /_sim/alarms", s.getAlarms)
 	handle("POST /_sim/alarms", s.postAlarm, "name", "state", "type")
 	handle("DELETE /_sim/alarms", s.deleteAlarm, "name")
@@ -82,8 +95,6 @@ func (s *Sim) controlAPI() http.Handler {
 	handle("POST /_sim/streams/expire", func(q url.Values, _ *http.Request) (any, error) {
 		return map[string]string{"stream": q.Get("stream")}, s.ExpireIterators(q.Get("stream"))
 	}, "stream")
-	handle("POST /_sim/services", s.postService, "service", "down")
-	return mux
 }
 
 func writeJSON(w http.ResponseWriter, status int, body any) {

@@ -21,6 +21,8 @@ type Counters struct {
 	// agent.
 	StartsOnDraining     int `json:"startsOnDraining"`
 	StartsOnDisconnected int `json:"startsOnDisconnected"`
+	// StartsOnManaged counts starts on Managed Instances, where StartTask starts none.
+	StartsOnManaged int `json:"startsOnManaged"`
 	// Violations are the first 1,000 starts of a further live task with the same startedBy on one instance.
 	Violations []Violation   `json:"violations"`
 	Events     EventCounters `json:"events"`
@@ -42,6 +44,7 @@ type counters struct {
 	peaks                         map[liveKey]int
 	fewestRunning, mostDuplicated map[string]int
 	onDraining, onDisconnected    int
+	onManaged                     int
 	violations                    []Violation
 	events                        EventCounters
 }
@@ -60,7 +63,8 @@ func (s *Sim) Counters() Counters {
 	c := Counters{
 		Calls: map[string]map[string]int{}, PeakByStartedBy: map[string]int{}, PeakByFamily: map[string]int{},
 		StartsOnDraining: s.counters.onDraining, StartsOnDisconnected: s.counters.onDisconnected,
-		Violations: append([]Violation{}, s.counters.violations...), Events: s.counters.events,
+		StartsOnManaged: s.counters.onManaged,
+		Violations:      append([]Violation{}, s.counters.violations...), Events: s.counters.events,
 		FewestRunning: maps.Clone(s.counters.fewestRunning), MostDuplicated: maps.Clone(s.counters.mostDuplicated),
 	}
 	for action, outcomes := range s.counters.calls {

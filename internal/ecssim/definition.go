@@ -30,14 +30,15 @@ type definition struct {
 
 // definitionInput holds the fields of a task definition that the simulator uses.
 type definitionInput struct {
-	Family                  string           `json:"family"`
-	NetworkMode             string           `json:"networkMode"`
-	CPU                     string           `json:"cpu"`
-	Memory                  string           `json:"memory"`
-	TaskRoleARN             string           `json:"taskRoleArn"`
-	RequiresCompatibilities []string         `json:"requiresCompatibilities"`
-	ContainerDefinitions    []containerInput `json:"containerDefinitions"`
-	Tags                    []tag            `json:"tags"`
+	Family                  string                `json:"family"`
+	NetworkMode             string                `json:"networkMode"`
+	CPU                     string                `json:"cpu"`
+	Memory                  string                `json:"memory"`
+	TaskRoleARN             string                `json:"taskRoleArn"`
+	RequiresCompatibilities []string              `json:"requiresCompatibilities"`
+	ContainerDefinitions    []containerInput      `json:"containerDefinitions"`
+	Tags                    []tag                 `json:"tags"`
+	PlacementConstraints    []placementConstraint `json:"placementConstraints"`
 }
 
 type containerInput struct {

@@ -21,6 +21,12 @@ var ecsActions = map[string]actionHandler{
 	"ListTaskDefinitions":        ecsAction((*Sim).listTaskDefinitions),
 	"ListTaskDefinitionFamilies": ecsAction((*Sim).listTaskDefinitionFamilies),
 
+	"CreateCapacityProvider":      ecsAction((*Sim).createCapacityProvider),
+	"UpdateCapacityProvider":      ecsAction((*Sim).updateCapacityProvider),
+	"DeleteCapacityProvider":      ecsAction((*Sim).deleteCapacityProvider),
+	"DescribeCapacityProviders":   ecsAction((*Sim).describeCapacityProviders),
+	"PutClusterCapacityProviders": onCluster((*Sim).putClusterCapacityProviders),
+
 	"ListContainerInstances":        onCluster((*Sim).listContainerInstances),
 	"DescribeContainerInstances":    onCluster((*Sim).describeContainerInstances),
 	"UpdateContainerInstancesState": onCluster((*Sim).updateContainerInstancesState),

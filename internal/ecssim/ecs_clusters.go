@@ -7,27 +7,31 @@ import (
 )
 
 type clusterShape struct {
-	ClusterARN                        string      `json:"clusterArn"`
-	ClusterName                       string      `json:"clusterName"`
-	Status                            string      `json:"status"`
-	RegisteredContainerInstancesCount int         `json:"registeredContainerInstancesCount"`
-	RunningTasksCount                 int         `json:"runningTasksCount"`
-	PendingTasksCount                 int         `json:"pendingTasksCount"`
-	ActiveServicesCount               int         `json:"activeServicesCount"`
-	Statistics                        []nameValue `json:"statistics"`
-	Tags                              []tag       `json:"tags"`
-	Settings                          []nameValue `json:"settings"`
-	CapacityProviders                 []string    `json:"capacityProviders"`
-	DefaultCapacityProviderStrategy   []string    `json:"defaultCapacityProviderStrategy"`
+	ClusterARN                        string         `json:"clusterArn"`
+	ClusterName                       string         `json:"clusterName"`
+	Status                            string         `json:"status"`
+	RegisteredContainerInstancesCount int            `json:"registeredContainerInstancesCount"`
+	RunningTasksCount                 int            `json:"runningTasksCount"`
+	PendingTasksCount                 int            `json:"pendingTasksCount"`
+	ActiveServicesCount               int            `json:"activeServicesCount"`
+	Statistics                        []nameValue    `json:"statistics"`
+	Tags                              []tag          `json:"tags"`
+	Settings                          []nameValue    `json:"settings"`
+	CapacityProviders                 []string       `json:"capacityProviders"`
+	DefaultCapacityProviderStrategy   []strategyItem `json:"defaultCapacityProviderStrategy"`
 }
 
 func shapeCluster(c *cluster) clusterShape {
 	shape := clusterShape{
 		ClusterARN: c.arn, ClusterName: c.name, Status: statusActive, Statistics: []nameValue{}, Tags: copyOf(c.tags),
-		Settings: copyOf(c.settings), CapacityProviders: []string{}, DefaultCapacityProviderStrategy: []string{},
+		Settings: copyOf(c.settings), CapacityProviders: []string{},
+		DefaultCapacityProviderStrategy: copyOf(c.defaultStrategy),
 	}
 	if !c.active {
 		shape.Status = statusInactive
+	}
+	for _, p := range c.providers {
+		shape.CapacityProviders = append(shape.CapacityProviders, p.name)
 	}
 	for _, i := range c.instances {
 		if i.status != statusInactive {
@@ -51,18 +55,30 @@ func shapeCluster(c *cluster) clusterShape {
 }
 
 type createClusterInput struct {
-	ClusterName string      `json:"clusterName"`
-	Tags        []tag       `json:"tags"`
-	Settings    []nameValue `json:"settings"`
+	ClusterName string         `json:"clusterName"`
+	Tags        []tag          `json:"tags"`
+	Settings    []nameValue    `json:"settings"`
+	Providers   []string       `json:"capacityProviders"`
+	Strategy    []strategyItem `json:"defaultCapacityProviderStrategy"`
 }
 
 func (s *Sim) createCluster(in createClusterInput) (any, error) {
 	if err := validateTags(in.Tags); err != nil {
 		return nil, err
 	}
+	providers, err := s.providersOf(nil, in.Providers)
+	if err != nil {
+		return nil, err
+	}
+	if err := (&cluster{providers: providers}).checkStrategy(in.Strategy); err != nil {
+		return nil, err
+	}
 	c, err := s.ensureCluster(cmp.Or(in.ClusterName, "default"))
 	if err != nil {
 		return nil, err
+	}
+	if len(c.providers) == 0 {
+		c.providers, c.defaultStrategy = providers, in.Strategy
 	}
 	c.tags, c.settings = firstNonEmpty(in.Tags, c.tags), firstNonEmpty(in.Settings, c.settings)
 	return map[string]any{"cluster": shapeCluster(c)}, nil

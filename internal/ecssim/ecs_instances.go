@@ -6,6 +6,7 @@ import (
 	"strconv"
 	"strings"
 
+	"github.com/blox/blox/daemon-scheduler/query"
 	"github.com/blox/blox/internal/arn"
 )
 
@@ -17,8 +18,9 @@ type listInstancesInput struct {
 }
 
 func (s *Sim) listContainerInstances(c *cluster, in listInstancesInput) (any, error) {
-	if in.Filter != "" {
-		return nil, invalid("The simulator has no cluster query language: leave the filter empty.")
+	filter, err := query.Parse(in.Filter)
+	if err != nil {
+		return nil, invalid("Invalid filter %.300q: %v", in.Filter, err)
 	}
 	if !slices.Contains(
 		[]string{"", statusActive, statusDraining, "REGISTERING", "DEREGISTERING", "REGISTRATION_FAILED"}, in.Status,
@@ -28,7 +30,7 @@ func (s *Sim) listContainerInstances(c *cluster, in listInstancesInput) (any, er
 	seq := func(i *instance) int64 { return i.seq }
 	return listPage("containerInstanceArns", in.pageInput, c.instances, seq, func(i *instance) (string, bool) {
 		return i.arn, i.status != statusInactive && (in.Status == "" || in.Status == i.status) &&
-			!s.notYetVisible(i.registeredAt)
+			!s.notYetVisible(i.registeredAt) && i.meets([]query.Query{filter})
 	})
 }
 

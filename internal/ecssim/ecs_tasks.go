@@ -55,6 +55,10 @@ func (s *Sim) launch(c *cluster, in taskInput) (launch, error) {
 	if given && !wanted {
 		return launch{}, invalid("Network Configuration is not valid for the given networkMode of this task definition.")
 	}
+	subnet, err := parseNetwork(in.NetworkConfiguration)
+	if err != nil {
+		return launch{}, err
+	}
 	if err := in.Overrides.validate(d); err != nil {
 		return launch{}, err
 	}
@@ -65,7 +69,7 @@ func (s *Sim) launch(c *cluster, in taskInput) (launch, error) {
 	return launch{
 		cluster: c, definition: d, startedBy: in.StartedBy, group: in.Group, exec: in.EnableExecuteCommand,
 		overrides: in.Overrides,
-		required:  in.Overrides.required(d), tags: tags,
+		required:  in.Overrides.required(d), tags: tags, subnet: subnet,
 	}, nil
 }
 
@@ -111,6 +115,9 @@ func (s *Sim) startFailureReason(i *instance, l launch) string {
 	case i.status == statusDraining: // ECS's own reason is not documented
 		s.counters.onDraining++
 		return "INACTIVE"
+	case i.managed() && l.provider == nil: // undocumented, too: only a capacity provider strategy places tasks here
+		s.counters.onManaged++
+		return "ATTRIBUTE"
 	case !i.connected:
 		s.counters.onDisconnected++
 		return "AGENT"
@@ -121,59 +128,6 @@ func (s *Sim) startFailureReason(i *instance, l launch) string {
 		return cmp.Or(s.faults.StartFailureReason, "RESOURCE:MEMORY")
 	}
 	return i.remaining.shortage(l.required)
-}
-
-type runTaskInput struct {
-	taskInput
-	Count      *int   `json:"count"`
-	LaunchType string `json:"launchType"`
-}
-
-// runTask starts each task on the instance with the fewest tasks.
-func (s *Sim) runTask(c *cluster, in runTaskInput) (any, error) {
-	count := 1
-	if in.Count != nil {
-		count = *in.Count
-	}
-	if count < 1 || count > maxInstancesPerCall {
-		return nil, invalid("Task count must be between 1 and %d.", maxInstancesPerCall)
-	}
-	l, err := s.launch(c, in.taskInput)
-	if err != nil {
-		return nil, err
-	}
-	started, failures := []taskResponse{}, []failure{}
-	for range count {
-		if in.LaunchType != launchFargate {
-			var reason failure
-			if l.instance, reason = s.chooseInstance(l); l.instance == nil {
-				failures = append(failures, reason)
-				continue
-			}
-		}
-		started = append(started, newTaskResponse(s.start(l), true))
-	}
-	return map[string]any{"tasks": started, "failures": failures}, nil
-}
-
-// chooseInstance returns the eligible instance with the fewest tasks, or nil and the failure of the last instance
-// checked.
-func (s *Sim) chooseInstance(l launch) (*instance, failure) {
-	var best *instance
-	why := failure{
-		ARN: l.cluster.arn, Reason: "RESOURCE:CPU", Detail: "No Container Instances were found in your cluster.",
-	}
-	for _, i := range l.cluster.instances {
-		if i.status != statusActive || !i.connected {
-			continue
-		}
-		if reason := s.startFailureReason(i, l); reason != "" {
-			why = failure{ARN: i.arn, Reason: reason}
-		} else if best == nil || len(i.tasks) < len(best.tasks) {
-			best = i
-		}
-	}
-	return best, why
 }
 
 type stopTaskInput struct {

@@ -3,6 +3,7 @@ package ecssim
 import (
 	"context"
 	"encoding/json"
+	"net/http"
 	"net/http/httptest"
 	"slices"
 	"strings"
@@ -132,3 +133,25 @@ func (w *fixture) eventually(condition func() bool, what string) {
 	w.t.Helper()
 	require.Eventually(w.t, condition, 10*time.Second, 2*time.Millisecond, what)
 }
+
+// inProcess returns the settings of an SDK client that calls the simulator without a socket, for tests with a fake
+// clock.
+func inProcess(s *Sim) aws.Config {
+	return aws.Config{
+		Region: s.cfg.Region, BaseEndpoint: aws.String("http://simulator"),
+		Credentials: credentials.NewStaticCredentialsProvider("any", "thing", ""),
+		Retryer:     func() aws.Retryer { return aws.NopRetryer{} },
+		HTTPClient: &http.Client{Transport: roundTripper(func(r *http.Request) (*http.Response, error) {
+			if r.Body == nil {
+				r.Body = http.NoBody
+			}
+			w := httptest.NewRecorder()
+			s.ServeHTTP(w, r)
+			return w.Result(), nil
+		})},
+	}
+}
+
+type roundTripper func(*http.Request) (*http.Response, error)
+
+func (do roundTripper) RoundTrip(r *http.Request) (*http.Response, error) { return do(r) }

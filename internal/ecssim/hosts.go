@@ -95,6 +95,12 @@ func (s *Sim) registerControlled(q url.Values, count int) (arns []string, err er
 	if cluster == "" {
 		cluster = "default"
 	}
+	if provider := q.Get("capacityProvider"); provider != "" {
+		if arns = s.AddProviderInstances(cluster, provider, count); arns == nil {
+			return nil, fmt.Errorf("cluster %.100q has no capacity provider %.100q with instances", cluster, provider)
+		}
+		return arns, nil
+	}
 	if arns = s.addInstances(cluster, count, registration{external: external}); arns == nil {
 		return nil, fmt.Errorf("cluster %.100q is not a name or ARN of this account", cluster)
 	}

@@ -25,9 +25,11 @@ type instance struct {
 	ec2ID, zone      string
 	status           string
 	connected        bool
-	flapping         bool // its agent is disconnected by a fault and reconnects by itself
-	disconnects      int  // how often its agent disconnected
-	external         bool // of ECS Anywhere
+	flapping         bool              // its agent is disconnected by a fault and reconnects by itself
+	disconnects      int               // how often its agent disconnected
+	external         bool              // of ECS Anywhere
+	provider         *capacityProvider // nil for none
+	terminating      bool              // it ends when its last task has stopped
 	version          int64
 	attributes       []attribute
 	registered       resources
@@ -99,6 +101,7 @@ func (s *Sim) ensureActiveCluster(ref string) (*cluster, error) {
 type registration struct {
 	ec2ID      string
 	external   bool
+	provider   *capacityProvider
 	capacity   resources
 	attributes []attribute
 	versions   versionInfo
@@ -109,7 +112,7 @@ func (s *Sim) register(c *cluster, r registration) *instance {
 	id := s.newID()
 	i := &instance{
 		seq: s.nextSeq(), id: id, arn: s.arn(arn.ContainerInstance, c.name, id), cluster: c, ec2ID: r.ec2ID,
-		status:     statusActive,
+		status: statusActive, provider: r.provider,
 		connected:  true,
 		registered: r.capacity, registeredAt: now(), tags: r.tags, versions: r.versions,
 		liveTasks: map[liveKey]int{}, runningByFamily: map[string]int{}, tasks: map[*task]bool{},

@@ -32,7 +32,7 @@ func TestInstances_ListAndDescribe(t *testing.T) {
 	assert.Len(t, list(ecs.ListContainerInstancesInput{}), 119, "all but the INACTIVE one")
 	assert.Len(t, list(ecs.ListContainerInstancesInput{Status: types.ContainerInstanceStatusActive}), 118)
 	assert.Equal(t, instances[:1], list(ecs.ListContainerInstancesInput{Status: types.ContainerInstanceStatusDraining}))
-	for _, in := range []ecs.ListContainerInstancesInput{{Filter: aws.String("agentConnected==true")}, {Status: "GONE"}} {
+	for _, in := range []ecs.ListContainerInstancesInput{{Filter: aws.String("agentConnected ==")}, {Status: "GONE"}} {
 		_, err := w.ecs.ListContainerInstances(w.ctx, &in)
 		assert.ErrorAs(t, err, new(*types.InvalidParameterException))
 	}

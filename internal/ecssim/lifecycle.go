@@ -288,6 +288,7 @@ func (s *Sim) setStopped(t *task) {
 		if i.status != statusInactive {
 			s.instanceChanged(i)
 		}
+		s.finishDraining(i)
 	}
 	s.schedule(s.cfg.StoppedTaskRetention, func() { s.removeTask(t) })
 }

@@ -78,7 +78,11 @@ func (p jsonProtocol) encodeError(e *apiError, status int, header http.Header) [
 	if p.namespace != "" {
 		e.setQueryError(status, header)
 	}
-	body, _ := json.Marshal(map[string]string{"__type": p.namespace + e.code, "message": e.message})
+	members := map[string]any{"__type": p.namespace + e.code, "message": e.message}
+	if len(e.resourceIDs) > 0 {
+		members["resourceIds"] = e.resourceIDs
+	}
+	body, _ := json.Marshal(members)
 	return body
 }
 

@@ -31,7 +31,9 @@ type service struct {
 	createdAt, deployedAt time.Time
 	tags                  []tag
 	managedTags           bool
-	propagateTags         string // of its tasks: TASK_DEFINITION, SERVICE or NONE
+	propagateTags         string              // of its tasks: TASK_DEFINITION, SERVICE or NONE
+	daemon                bool                // a Managed Daemon
+	providers             []*capacityProvider // of a Managed Daemon
 }
 
 // daemonGroup begins the group of a task of a Managed Daemon.
@@ -53,23 +55,9 @@ func (v *service) deploy(d *definition) {
 
 // constrain replaces the placement constraints. As in ECS, that begins no deployment.
 func (v *service) constrain(all []placementConstraint) error {
-	const most = 10 // source: placementConstraints of CreateService in the Amazon ECS API Reference
-	if len(all) > most {
-		return invalid("Placement constraints cannot have more than %d elements.", most)
-	}
-	var eligible []query.Query
-	for _, c := range all {
-		switch c.Type {
-		case "distinctInstance":
-		case "memberOf":
-			q, err := query.Parse(c.Expression)
-			if err != nil || c.Expression == "" {
-				return invalid("Invalid constraint expression %.300q.", c.Expression)
-			}
-			eligible = append(eligible, q)
-		default:
-			return invalid("Invalid placement constraint type %.100q.", c.Type)
-		}
+	eligible, err := parseConstraints(all)
+	if err != nil {
+		return err
 	}
 	v.constraints, v.eligible = slices.Clone(all), eligible
 	return nil
@@ -82,10 +70,10 @@ func (v *service) allows(i *instance) bool {
 		slices.ContainsFunc(v.definition.requiredAttributes, lacks) {
 		return false
 	}
-	properties := query.Instance{
-		EC2InstanceID: i.ec2ID, AgentConnected: i.connected, Attributes: query.Map(i.snapshot().Attributes),
+	if v.daemon { // on all instances of its providers, or of all Managed Instances
+		return i.managed() && (len(v.providers) == 0 || slices.Contains(v.providers, i.provider))
 	}
-	return !slices.ContainsFunc(v.eligible, func(q query.Query) bool { return !q.Matches(properties) })
+	return !i.managed() && i.meets(v.eligible)
 }
 
 // serviceIn returns a service of a cluster by name or ARN, or nil. Of several with one name it returns the latest.
@@ -119,13 +107,13 @@ func (s *Sim) CreateDaemonService(cluster, name, definition string, constraints 
 
 // scheduleServices has the service scheduler check a cluster after Config.ServiceDelay.
 func (s *Sim) scheduleServices(c *cluster) {
-	if c.scheduled || len(c.services) == 0 {
+	if c.scheduled || len(c.services)+len(c.daemons) == 0 {
 		return
 	}
 	c.scheduled = true
 	s.schedule(s.cfg.ServiceDelay, func() {
 		c.scheduled = false
-		for _, v := range c.services {
+		for _, v := range slices.Concat(c.services, c.daemons) {
 			if v.strategy == strategyDaemon && v.status != statusInactive {
 				s.scheduleDaemons(v)
 			}
@@ -174,12 +162,18 @@ func (i *instance) hasWorkload() bool {
 
 func (s *Sim) startDaemon(v *service, i *instance) {
 	in := taskInput{TaskDefinition: v.definition.arn, StartedBy: v.deployment, Group: "service:" + v.name}
+	if v.daemon {
+		in.Group = daemonGroup + v.name
+	}
 	in.NetworkConfiguration = v.network
 	l, err := s.launch(v.cluster, in)
 	if err != nil || i.remaining.shortage(l.required) != "" {
 		return // the scheduler tries again after the next change of the cluster
 	}
 	l.instance, l.service, l.tags = i, v, v.tagsOfTask()
+	if v.daemon {
+		l.provider = i.provider
+	}
 	s.start(l)
 }
 

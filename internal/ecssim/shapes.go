@@ -71,6 +71,7 @@ type instanceShape[T timestamp] struct {
 	VersionInfo          versionInfo `json:"versionInfo"`
 	RegisteredAt         *T          `json:"registeredAt,omitempty"`
 	ClusterARN           string      `json:"clusterArn,omitempty"` // in events only
+	CapacityProviderName string      `json:"capacityProviderName,omitempty"`
 }
 
 type instanceDetail struct {
@@ -92,7 +93,7 @@ func shapeInstance[T timestamp](i *instance) instanceShape[T] {
 		EC2InstanceID:       i.ec2ID,
 		RegisteredResources: i.registered.shape(), RemainingResources: i.remaining.shape(), Status: i.status,
 		Version:     i.version,
-		VersionInfo: i.versions, RegisteredAt: optionalTime[T](i.registeredAt),
+		VersionInfo: i.versions, RegisteredAt: optionalTime[T](i.registeredAt), CapacityProviderName: i.providerName(),
 	}
 }
 
@@ -114,12 +115,13 @@ type networkInterface struct {
 	attachmentID, eni, subnet, mac, ip string
 }
 
-func newNetworkInterface() *networkInterface {
+func newNetworkInterface(subnet string) *networkInterface {
 	id := uuid.New()
 	hex := strings.ReplaceAll(id.String(), "-", "")
 	return &networkInterface{
-		attachmentID: id.String(), eni: "eni-0" + hex[:16], subnet: "subnet-0a1b2c3d4e5f60718", mac: "0a:98:eb:a7:29:ba",
-		ip: "10.0." + strconv.Itoa(int(id[0])) + "." + strconv.Itoa(int(id[1])),
+		attachmentID: id.String(), eni: "eni-0" + hex[:16], subnet: cmp.Or(subnet, "subnet-0a1b2c3d4e5f60718"),
+		mac: "0a:98:eb:a7:29:ba",
+		ip:  "10.0." + strconv.Itoa(int(id[0])) + "." + strconv.Itoa(int(id[1])),
 	}
 }
 
@@ -159,6 +161,7 @@ type taskShape[T timestamp] struct {
 	Attachments          []attachment     `json:"attachments"`
 	Attributes           []attribute      `json:"attributes"`
 	AvailabilityZone     string           `json:"availabilityZone"`
+	CapacityProviderName string           `json:"capacityProviderName,omitempty"`
 	ClusterARN           string           `json:"clusterArn"`
 	Connectivity         string           `json:"connectivity,omitempty"`
 	ConnectivityAt       *T               `json:"connectivityAt,omitempty"`
@@ -231,6 +234,9 @@ func shapeTask[T timestamp](t *task, response bool) taskShape[T] {
 	}
 	if !t.startedAt.IsZero() {
 		shape.Connectivity, shape.ConnectivityAt = "CONNECTED", shape.StartedAt
+	}
+	if t.provider != nil {
+		shape.CapacityProviderName = t.provider.name
 	}
 	if t.instance != nil {
 		shape.ContainerInstanceARN = t.instance.arn

@@ -101,6 +101,7 @@ type Sim struct {
 	alarms           map[string]*alarm        // by name
 	buses            map[string][]BusEvent    // by name
 	roles            roles
+	providers        []*capacityProvider
 	faults           Faults
 	draws            faultDraws
 	flapsRun         int
@@ -146,6 +147,7 @@ func New(cfg Config) *Sim {
 	if cfg.StreamName != "" {
 		s.stream, _ = s.streams.create(cfg.StreamName, cfg.StreamShards)
 	}
+	s.addFargateProviders()
 	s.CreateCluster("default")
 	s.SetFaults(cfg.Faults)
 	s.wg.Go(s.runTimers)

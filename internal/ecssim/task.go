@@ -24,6 +24,7 @@ const (
 	launchEC2      = "EC2"
 	launchFargate  = "FARGATE"
 	launchExternal = "EXTERNAL"
+	launchManaged  = "MANAGED_INSTANCES"
 )
 
 // task is an ECS task.
@@ -33,7 +34,8 @@ type task struct {
 	cluster                   *cluster
 	instance                  *instance // nil on Fargate
 	definition                *definition
-	service                   *service // nil for a standalone task
+	service                   *service          // nil for a standalone task
+	provider                  *capacityProvider // of the strategy that placed it; nil for none
 	launchType                string
 	startedBy, group          string
 	exec                      bool
@@ -196,11 +198,13 @@ type launch struct {
 	instance         *instance
 	definition       *definition
 	service          *service
+	provider         *capacityProvider // of the strategy that places it; nil for none
 	startedBy, group string
 	exec             bool
 	overrides        overrides
 	required         resources
 	tags             []tag
+	subnet           string // of an awsvpc task; "" for the simulator's own
 }
 
 // start creates a task, reserves its resources and schedules its transitions.
@@ -208,7 +212,7 @@ func (s *Sim) start(l launch) *task {
 	id := s.newID()
 	t := &task{
 		seq: s.nextSeq(), id: id, arn: s.arn(arn.Task, l.cluster.name, id), cluster: l.cluster, instance: l.instance,
-		definition: l.definition, service: l.service,
+		definition: l.definition, service: l.service, provider: l.provider,
 		launchType: launchFargate, startedBy: l.startedBy, group: cmp.Or(l.group, "family:"+l.definition.family),
 		exec:      l.exec,
 		overrides: l.overrides.forAllContainers(l.definition), reserved: l.required, lastStatus: statusPending,
@@ -222,7 +226,7 @@ func (s *Sim) start(l launch) *task {
 	}
 	if l.definition.input.NetworkMode == "awsvpc" {
 		t.lastStatus = statusProvisioning
-		t.eni = newNetworkInterface()
+		t.eni = newNetworkInterface(l.subnet)
 	}
 	t.listedAt = t.createdAt
 	l.cluster.tasks = append(l.cluster.tasks, t)
@@ -231,6 +235,9 @@ func (s *Sim) start(l launch) *task {
 		t.launchType, t.zone = launchEC2, i.zone
 		if i.external {
 			t.launchType = launchExternal
+		}
+		if i.managed() {
+			t.launchType = launchManaged
 		}
 		t.reserved = i.remaining.acquire(t.reserved)
 		gpus := t.reserved.gpus

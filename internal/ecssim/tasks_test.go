@@ -158,6 +158,10 @@ func TestStartTask_KeepsItsInput(t *testing.T) {
 	)
 }
 
+var subnet1 = &types.NetworkConfiguration{
+	AwsvpcConfiguration: &types.AwsVpcConfiguration{Subnets: []string{"subnet-1"}},
+}
+
 func TestRunTask_Spreads(t *testing.T) {
 	w := newFixture(t, Config{})
 	w.RegisterTaskDefinition("web")
@@ -172,8 +176,13 @@ func TestRunTask_Spreads(t *testing.T) {
 	w.AddInstances("default", 3)
 	assert.Len(t, run("default", 3, "").Tasks, 3)
 	assert.Equal(t, 1, w.Counters().PeakByFamily["web"])
-	assert.Nil(t, run("default", 1, types.LaunchTypeFargate).Tasks[0].ContainerInstanceArn)
-	_, err := w.ecs.RunTask(w.ctx, &ecs.RunTaskInput{TaskDefinition: aws.String("web"), Count: aws.Int32(11)})
+	w.RegisterTaskDefinition("fargate", WithNetworkMode("awsvpc"))
+	out, err := w.ecs.RunTask(w.ctx, &ecs.RunTaskInput{
+		TaskDefinition: aws.String("fargate"), LaunchType: types.LaunchTypeFargate, NetworkConfiguration: subnet1,
+	})
+	require.NoError(t, err)
+	assert.Nil(t, out.Tasks[0].ContainerInstanceArn)
+	_, err = w.ecs.RunTask(w.ctx, &ecs.RunTaskInput{TaskDefinition: aws.String("web"), Count: aws.Int32(11)})
 	assert.ErrorAs(t, err, new(*types.InvalidParameterException))
 }
 

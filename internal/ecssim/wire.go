@@ -47,6 +47,8 @@ type apiError struct {
 	status  int    // 400 when 0
 	message string
 	query   string // SQS: code of the older query protocol, which SDKs match
+	// resourceIDs are the tasks of the RunTask that used the client token, for ConflictException.
+	resourceIDs []string
 }
 
 func (e *apiError) Error() string { return e.code + ": " + e.message }

@@ -88,6 +88,8 @@ var (
 		"CreateCapacityProvider": {"ClusterNotFoundException", "LimitExceededException", "UpdateInProgressException",
 			"UnsupportedFeatureException"},
 		"DescribeCapacityProviders": {"ClusterNotFoundException", "UnsupportedFeatureException"},
+		"UpdateCapacityProvider":    {"ClusterNotFoundException", "UnsupportedFeatureException"},
+		"DeleteCapacityProvider":    {"ClusterNotFoundException", "UnsupportedFeatureException"},
 		"PutClusterCapacityProviders": {"ClusterNotFoundException", "UpdateInProgressException",
 			"ResourceInUseException"},
 	}
