@@ -46,7 +46,7 @@ type Config struct {
 	// Intervals between two reads of a task's container health.
 	HealthInterval        time.Duration // --health-interval: of tasks at rest
 	RolloutHealthInterval time.Duration // --rollout-health-interval: of a rollout's tasks
-	// Greatest numbers of calls of ECS per second, one for each class that ECS throttles.
+	// Greatest numbers of calls of ECS per second in one account and region, one for each class that ECS throttles.
 	ChangeRate float64 // --change-rate: StartTask, StopTask, PutAttributes and DeleteAttributes; bursts of 90
 	ReadRate   float64 // --read-rate: ListTasks, DescribeTasks and ListAttributes; bursts of 50
 	LookupRate float64 // --lookup-rate: DescribeClusters, and DescribeTaskDefinition; bursts of 25
@@ -128,20 +128,22 @@ func (c *Config) define(flags *flag.FlagSet) (version *bool) {
 	flags.DurationVar(&c.RolloutHealthInterval, "rollout-health-interval", 3*time.Second,
 		"the same for tasks of a rollout, and for tasks that are not HEALTHY")
 	flags.Float64Var(&c.ChangeRate, "change-rate", 40,
-		"greatest number of `calls` of StartTask, StopTask, PutAttributes and DeleteAttributes per second; ECS allows an "+
-			"account 40")
+		"greatest number of `calls` of StartTask, StopTask, PutAttributes and DeleteAttributes per second, in each "+
+			"account and region; ECS allows 40")
 	flags.Float64Var(&c.ReadRate, "read-rate", 10,
-		"greatest number of `calls` of ListTasks, DescribeTasks and ListAttributes per second; ECS allows an account 20")
+		"greatest number of `calls` of ListTasks, DescribeTasks and ListAttributes per second, in each account and "+
+			"region; ECS allows 20")
 	flags.Float64Var(&c.LookupRate, "lookup-rate", 10,
-		"greatest number of `calls` of DescribeClusters, and of DescribeTaskDefinition, per second; ECS allows an account "+
-			"20 of each")
+		"greatest number of `calls` of DescribeClusters, and of DescribeTaskDefinition, per second, in each account "+
+			"and region; ECS allows 20 of each")
 	flags.Func("allowed-role", "`pattern`, with * and ?, of the ARNs of IAM roles that environments may name; "+
 		"repeatable. Without it, all that IAM lets the service assume",
 		func(s string) error { c.AllowedRoles = append(c.AllowedRoles, s); return nil })
 	flags.DurationVar(&c.AlarmInterval, "alarm-interval", 15*time.Second,
 		"time between two reads of the CloudWatch alarms of deployments in progress")
 	flags.Float64Var(&c.AlarmRate, "alarm-rate", 4,
-		"greatest number of `calls` of CloudWatch's DescribeAlarms per second; CloudWatch allows an account 9")
+		"greatest number of `calls` of CloudWatch's DescribeAlarms per second, in each account and region; CloudWatch "+
+			"allows 9")
 	flags.BoolVar(&c.ReadOnlyUI, "read-only-ui", false, "serve the page at / without actions; the API stays as it is")
 	flags.StringVar(&c.ExplorerURL, "explorer-url", "",
 		"`URL` at which browsers reach the page of cluster-state-service; the page at / links to it")

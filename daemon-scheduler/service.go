@@ -82,7 +82,7 @@ func Run(ctx context.Context, cfg Config, log logrus.FieldLogger) error {
 	defer unsubscribe()
 	handler := api.New(api.Config{
 		Store: store, Cache: cache, Status: status, Events: eventStore, RecordEvent: recorder.Record,
-		Resolver: func(role environment.Role) api.Resolver { return ecs.For(role) },
+		Resolver: func(role environment.Role, cluster string) api.Resolver { return ecs.For(role, cluster) },
 		Metrics:  httpserver.MetricsHandler(registry), UI: newUI(cfg), Log: log,
 	})
 	log.WithFields(server.LogFields()).WithFields(logrus.Fields{
@@ -151,8 +151,8 @@ func lead(
 	return records.Lead(ctx, replica, cfg.Lease, act)
 }
 
-// newECS returns a client of ECS and of CloudWatch's alarms, and the configuration of AWS clients.
-func newECS(ctx context.Context, cfg Config, registerer prometheus.Registerer) (*ecsapi.Client, aws.Config, error) {
+// newECS returns the clients of ECS and of CloudWatch's alarms, and the configuration of AWS clients.
+func newECS(ctx context.Context, cfg Config, registerer prometheus.Registerer) (*ecsapi.Clients, aws.Config, error) {
 	aws, err := awsconfig.Load(ctx, cfg.Getenv)
 	if err != nil {
 		return nil, aws, err
@@ -165,15 +165,12 @@ func newECS(ctx context.Context, cfg Config, registerer prometheus.Registerer) (
 	if err != nil {
 		return nil, aws, err
 	}
-	limits := newLimits(cfg)
-	alarmLimits := newAlarmLimits(cfg)
-	registerer.MustRegister(limits, alarmLimits)
-	ecs := ecsapi.New(client, limits)
-	ecs.Alarms = ecsapi.NewAlarms(awsconfig.CloudWatch(aws), alarmLimits)
-	return ecs.WithRoles(ecsapi.RoleConfig{
-		STS: awsconfig.STS(aws), Allowed: cfg.AllowedRoles, ECS: client, CloudWatch: awsconfig.CloudWatch(aws),
-		NewLimits: func() (ratelimit.ECS, ratelimit.CloudWatch) { return newLimits(cfg), newAlarmLimits(cfg) },
-	}), aws, nil
+	clients := ecsapi.NewClients(ecsapi.Config{
+		ECS: client, CloudWatch: awsconfig.CloudWatch(aws), STS: awsconfig.STS(aws), AllowedRoles: cfg.AllowedRoles,
+		NewLimits: func() ratelimit.Limits { return ratelimit.Limits{ECS: newLimits(cfg), Alarms: newAlarmLimits(cfg)} },
+	})
+	registerer.MustRegister(clients)
+	return clients, aws, nil
 }
 
 // newLimits returns limits that leave half of the reads to others, cluster-state-service among them. A deployment may

@@ -87,7 +87,7 @@ func (h *handler) updateVerified(
 	r *http.Request, name string, render renderer, change transition,
 ) (environment.Environment, error) {
 	var verified environment.Deployment
-	var role environment.Role
+	var of environment.Environment
 	verify := func(e environment.Environment) (environment.Environment, error) {
 		next, err := change(e)
 		if err != nil {
@@ -95,7 +95,7 @@ func (h *handler) updateVerified(
 		}
 		d, created := createdDeployment(e, next)
 		if created && d.TaskDefinition != verified.TaskDefinition {
-			verified, role = d, e.Role()
+			verified, of = d, e
 			return e, errUnverified
 		}
 		return next, nil
@@ -105,7 +105,7 @@ func (h *handler) updateVerified(
 		if !errors.Is(err, errUnverified) {
 			return e, err
 		}
-		if err := h.verifyTarget(r.Context(), name, role, verified); err != nil {
+		if err := h.verifyTarget(r.Context(), of, verified); err != nil {
 			return environment.Environment{}, err
 		}
 	}
@@ -128,12 +128,10 @@ func createdDeployment(e, next environment.Environment) (environment.Deployment,
 }
 
 // verifyTarget returns an error unless ECS has the deployment's task definition as ACTIVE.
-func (h *handler) verifyTarget(
-	ctx context.Context, name string, role environment.Role, d environment.Deployment,
-) error {
-	_, err := h.Resolver(role).TaskDefinition(ctx, d.TaskDefinition)
+func (h *handler) verifyTarget(ctx context.Context, e environment.Environment, d environment.Deployment) error {
+	_, err := h.resolveTaskDefinition(ctx, e.Role(), e.Cluster, d.TaskDefinition)
 	if errors.Is(err, environment.ErrTaskDefinitionInactive) || errors.Is(err, environment.ErrTaskDefinitionNotFound) {
-		return environment.TargetUnusable(name, d, err)
+		return environment.TargetUnusable(e.Name, d, err)
 	}
 	if err != nil {
 		return fmt.Errorf("resolve the task definition of revision %d: %w", d.RevisionNumber(), err)

@@ -24,8 +24,8 @@ type Config struct {
 	Cache  *cache.Cache
 	Status *status.Status
 	Events *events.Store
-	// Resolver returns the resolver whose calls assume a role, if that is set.
-	Resolver func(environment.Role) Resolver
+	// Resolver returns the resolver for a cluster, given its ARN or name, whose calls assume the role, if that is set.
+	Resolver func(role environment.Role, cluster string) Resolver
 	// RecordEvent records what a user has done. It does not block.
 	RecordEvent func(environment.Event)
 	Metrics     http.Handler // served at /metrics

@@ -124,7 +124,7 @@ func (h *handler) dryRun(w http.ResponseWriter, r *http.Request, deploy transiti
 	if e, err = deploy(e); err != nil {
 		return err
 	}
-	if err := h.verifyTarget(r.Context(), e.Name, e.Role(), e.Deployments[e.PendingDeploymentID]); err != nil {
+	if err := h.verifyTarget(r.Context(), e, e.Deployments[e.PendingDeploymentID]); err != nil {
 		return err
 	}
 	steps, counts, ok := h.Status.DryRun(e)

@@ -78,7 +78,7 @@ func (h *handler) resolveCluster(ctx context.Context, role environment.Role, giv
 	if problems := role.Validate(given); len(problems) > 0 {
 		return "", validate(nil, problems...)
 	}
-	clusterARN, err := h.Resolver(role).Cluster(ctx, given)
+	clusterARN, err := h.Resolver(role, given).Cluster(ctx, given)
 	if err != nil {
 		return "", fmt.Errorf("resolve the cluster: %w", err)
 	}

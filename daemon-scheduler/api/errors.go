@@ -110,6 +110,15 @@ var errorResponses = []httpserver.ErrorResponse{
 		Err: environment.ErrRoleNotAssumed, Status: badRequest, Code: "RoleNotAssumed",
 		Hint: "Allow sts:AssumeRole in the policy of daemon-scheduler and in the role's trust policy, or change the role.",
 	},
+	{
+		Err: environment.ErrRoleRequired, Status: badRequest, Code: "RoleRequired",
+		Hint: "A role of that account must trust daemon-scheduler; see Roles in its documentation.",
+	},
+	{Err: environment.ErrPartitionMismatch, Status: badRequest, Code: "PartitionMismatch"},
+	{
+		Err: environment.ErrTaskDefinitionElsewhere, Status: badRequest, Code: "TaskDefinitionElsewhere",
+		Hint: "Register the task definition in the cluster's account and region, or give its family alone.",
+	},
 	{Err: environment.ErrServiceUnsuitable, Status: badRequest, Code: "ServiceUnsuitable"},
 	{Err: environment.ErrNotFound, Status: notFound, Code: "EnvironmentNotFound"},
 	{Err: environment.ErrDeploymentNotFound, Status: notFound, Code: "DeploymentNotFound"},
@@ -125,7 +134,8 @@ var errorResponses = []httpserver.ErrorResponse{
 	},
 	{
 		Err: environment.ErrECSCredentialsExpired, Status: unavailable, Code: "ECSCredentialsExpired", RetryAfter: 30,
-		Hint: "Renew the AWS credentials of daemon-scheduler; if the code names the time, correct the clock of its machine.",
+		Hint: "Renew the AWS credentials of daemon-scheduler; if the code names the time, correct the clock of its " +
+			"machine; if the error names a region, enable that in the account.",
 	},
 	{
 		Err: environment.ErrECSAccessDenied, Status: http.StatusInternalServerError, Code: "ECSAccessDenied",
@@ -137,9 +147,12 @@ var errorResponses = []httpserver.ErrorResponse{
 		Hint: "Retry later; if it persists, find what else calls ECS in the account, or raise the quotas.",
 	},
 	{
-		Err: environment.ErrECSUnavailable, Status: unavailable, Code: "ECSUnavailable",
-		Text: "ECS does not respond",
+		Err: environment.ErrSTSUnavailable, Status: unavailable, Code: "STSUnavailable", RetryAfter: 5,
 		Hint: "Retry later.",
+	},
+	{
+		Err: environment.ErrECSUnavailable, Status: unavailable, Code: "ECSUnavailable",
+		Hint: "Retry later. If the error names a region, check its name and that daemon-scheduler reaches ECS there.",
 	},
 	{
 		Err: environment.ErrClusterStateStale, Status: unavailable, Code: "ClusterStateStale",

@@ -87,6 +87,20 @@ func errorCases() map[string]httpservertest.Case {
 		},
 		"NoTakeover":     {Err: failed(e.CancelTakeover(now)), Status: 409, Text: "Environment logs takes no service over"},
 		"RoleNotAssumed": {Err: environment.RoleNotAssumed("arn:r", "no"), Status: 400, Text: "Role arn:r cannot be assumed: no"},
+		"RoleRequired": {
+			Err: environment.RoleRequired("arn:c", "210987654321", "123456789012"), Status: 400,
+			Text: `Cluster "arn:c" is of account 210987654321, and the credentials of daemon-scheduler are of account ` +
+				"123456789012: set role to the ARN of an IAM role of account 210987654321",
+		},
+		"PartitionMismatch": {Err: environment.PartitionMismatch("of aws-cn"), Status: 400, Text: "of aws-cn"},
+		"TaskDefinitionElsewhere": {
+			Err: environment.CheckPlace("arn:aws:ecs:eu-west-1:123456789012:task-definition/agent:1",
+				"arn:aws:ecs:us-east-1:123456789012:cluster/prod"),
+			Status: 400,
+			Text: `TaskDefinition "arn:aws:ecs:eu-west-1:123456789012:task-definition/agent:1" is of 123456789012 in ` +
+				"eu-west-1, and the cluster of 123456789012 in us-east-1: ECS starts only task definitions of the cluster's " +
+				"account and region",
+		},
 		"ServiceUnsuitable": {Err: environment.Service{Name: "web", Status: "DRAINING"}.CheckTakeover(), Status: 400,
 			Text: "Service web is DRAINING; it must be ACTIVE",
 		},
@@ -118,7 +132,7 @@ func errorCases() map[string]httpservertest.Case {
 			Err: events.ErrPosition, Status: 400, Text: "Entity version is out of range",
 		},
 		"ECSCredentialsExpired": {
-			Err: environment.ECSCredentialsExpired("ExpiredTokenException"), Status: 503, RetryAfter: "30",
+			Err: environment.ECSCredentialsExpired("ExpiredTokenException", ""), Status: 503, RetryAfter: "30",
 			Text: "AWS refuses the credentials or the clock of daemon-scheduler: ExpiredTokenException",
 		},
 		"ECSAccessDenied": {
@@ -130,7 +144,12 @@ func errorCases() map[string]httpservertest.Case {
 			Text: "ECS throttles the calls of daemon-scheduler",
 		},
 		"ECSUnavailable": {
-			Err: environment.ErrECSUnavailable, Status: 503, RetryAfter: "1", Text: "ECS does not respond",
+			Err: environment.ECSUnavailable("eu-west-1"), Status: 503, RetryAfter: "1",
+			Text: "ECS does not respond in region eu-west-1",
+		},
+		"STSUnavailable": {
+			Err: environment.STSUnavailable("arn:r", "Throttling"), Status: 503, RetryAfter: "5",
+			Text: "Role arn:r cannot be assumed now: STS responds with Throttling",
 		},
 		"ClusterStateStale": {
 			Err: environment.ErrClusterStateStale, Status: 503, RetryAfter: "1", Text: "The cluster state is stale",

@@ -34,17 +34,16 @@ func (h *handler) completeFromService(
 	}
 	group := request.InstanceGroup
 	role := environment.Role{ARN: request.Role, ExternalID: request.RoleExternalID}
-	resolver := h.Resolver(role)
 	group.Cluster = cmp.Or(group.Cluster, from.Cluster, "default")
 	clusterARN, err := h.resolveCluster(ctx, role, cmp.Or(from.Cluster, group.Cluster))
 	if err != nil {
 		return nil, err
 	}
-	if own, err := resolver.Cluster(ctx, group.Cluster); err != nil || own != clusterARN {
+	if own, err := h.Resolver(role, group.Cluster).Cluster(ctx, group.Cluster); err != nil || own != clusterARN {
 		failure := "fromService.cluster in body must be the cluster of instanceGroup"
 		return nil, errors.Join(err, invalidBody([]string{failure}))
 	}
-	service, err := resolver.Service(ctx, clusterARN, given)
+	service, err := h.Resolver(role, clusterARN).Service(ctx, clusterARN, given)
 	if err != nil {
 		return nil, fmt.Errorf("resolve the service: %w", err)
 	}
@@ -67,7 +66,7 @@ func (h *handler) completeFromService(
 func (h *handler) startTakeover(
 	ctx context.Context, e environment.Environment, service environment.Service, deleteService bool,
 ) (environment.Environment, error) {
-	definition, err := h.Resolver(e.Role()).TaskDefinition(ctx, e.DesiredTaskDefinition)
+	definition, err := h.resolveTaskDefinition(ctx, e.Role(), e.Cluster, e.DesiredTaskDefinition)
 	if err != nil {
 		return e, fmt.Errorf("resolve the task definition: %w", err)
 	}

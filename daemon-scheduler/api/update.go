@@ -33,6 +33,11 @@ func (h *handler) updateEnvironment(w http.ResponseWriter, r *http.Request) erro
 	if err != nil {
 		return err
 	}
+	if request.Role == "" && e.Role().IsSet() { // own credentials may be of another account
+		if _, err := h.resolveCluster(r.Context(), environment.Role{}, e.Cluster); err != nil {
+			return err
+		}
+	}
 	spec, err := h.resolveSpec(r.Context(), e.Cluster, request)
 	if err != nil {
 		return err
@@ -99,10 +104,24 @@ func (h *handler) resolveSpec(
 	if problems := spec.Role.Validate(clusterARN); len(problems) > 0 { // before calls that assume it
 		return spec, validate(nil, problems...)
 	}
-	definition, err := h.Resolver(spec.Role).TaskDefinition(ctx, spec.TaskDefinition)
+	definition, err := h.resolveTaskDefinition(ctx, spec.Role, clusterARN, spec.TaskDefinition)
 	if err != nil {
 		return spec, fmt.Errorf("resolve the task definition: %w", err)
 	}
 	spec.TaskDefinition = definition.ARN
 	return spec, validate(nil, spec.Validate(definition)...)
+}
+
+// resolveTaskDefinition returns the task definition that a user has given for the cluster with that ARN.
+func (h *handler) resolveTaskDefinition(
+	ctx context.Context, role environment.Role, clusterARN, given string,
+) (environment.TaskDefinition, error) {
+	if err := environment.CheckPlace(given, clusterARN); err != nil { // before the call
+		return environment.TaskDefinition{}, err
+	}
+	definition, err := h.Resolver(role, clusterARN).TaskDefinition(ctx, given)
+	if err != nil {
+		return definition, err
+	}
+	return definition, environment.CheckPlace(definition.ARN, clusterARN)
 }

@@ -7,6 +7,7 @@ import (
 	"testing"
 	"time"
 
+	"github.com/aws/aws-sdk-go-v2/service/cloudwatch"
 	"github.com/prometheus/client_golang/prometheus"
 	"github.com/sirupsen/logrus"
 	"github.com/stretchr/testify/assert"
@@ -38,7 +39,11 @@ func TestLeader_StartsNothingAfterLeaseDeadline(t *testing.T) {
 	records, clusters := store.New(w.client, log), clusterstate.Cluster{Informer: informerCache}
 	cached := cache.New(records, log)
 	scheduling := engine.New(engine.Config{
-		Store: records, Cache: cached, Cluster: clusters, ECS: ecsapi.New(w.ecs(), ratelimit.ECS{}), Log: log,
+		Store: records, Cache: cached, Cluster: clusters, ECS: ecsapi.NewClients(ecsapi.Config{
+			ECS: w.ecs(), CloudWatch: cloudwatch.New(cloudwatch.Options{}),
+			NewLimits: func() ratelimit.Limits { return ratelimit.Limits{} },
+		}),
+		Log:               log,
 		DeploymentHistory: 10,
 		Workers:           1, Metrics: prometheus.NewRegistry(),
 	})

@@ -1,6 +1,7 @@
 package e2e
 
 import (
+	"cmp"
 	"context"
 	"crypto/tls"
 	"encoding/json"
@@ -55,6 +56,7 @@ type system struct {
 	etcd       *testenv.Server
 	client     *clientv3.Client
 	agent      string // ARN of the task definition agent:1
+	region     string // of the services; empty for us-east-1
 }
 
 func newSystem(t testing.TB) *system {
@@ -101,7 +103,7 @@ func (w *system) intercept(answer func(action string, to http.ResponseWriter) bo
 
 func (w *system) getenv(name string) string {
 	return map[string]string{
-		"AWS_REGION": "us-east-1", "AWS_ENDPOINT_URL": w.aws.URL, "AWS_ACCESS_KEY_ID": "test",
+		"AWS_REGION": cmp.Or(w.region, "us-east-1"), "AWS_ENDPOINT_URL": w.aws.URL, "AWS_ACCESS_KEY_ID": "test",
 		"AWS_SECRET_ACCESS_KEY": "test",
 	}[name]
 }

@@ -18,14 +18,11 @@ const MaxAlarmsPerCall = 100
 type AlarmStates map[string]types.StateValue
 
 // Alarms reads the states of CloudWatch's alarms. Every attempt of a call takes a token.
-type Alarms struct {
-	cloudwatch *cloudwatch.Client
-	limits     ratelimit.CloudWatch
-}
+type Alarms struct{ cloudwatch *cloudwatch.Client }
 
 // NewAlarms returns Alarms that calls CloudWatch through client.
 func NewAlarms(client *cloudwatch.Client, limits ratelimit.CloudWatch) *Alarms {
-	return &Alarms{cloudwatch.New(client.Options(), limits.Option), limits}
+	return &Alarms{cloudwatch.New(client.Options(), limits.Option)}
 }
 
 // States returns the states of metric alarms and composite alarms, as many in a call as CloudWatch accepts.

@@ -5,7 +5,6 @@ package ecsapi
 import (
 	"context"
 	"slices"
-	"sync"
 
 	"github.com/aws/aws-sdk-go-v2/aws"
 	"github.com/aws/aws-sdk-go-v2/service/ecs"
@@ -23,23 +22,18 @@ const (
 	MaxTasksPerDescribe      = 100
 )
 
-// Client is the part of the ECS API that the scheduler uses. Every attempt of a call takes a token from Limits.
+// Client is the part of the ECS API that the scheduler uses, in one account and region. Every attempt of a call takes a
+// token from Limits.
 //
 // The first attempts of modifications do not: a caller announces StartTask and attribute changes in etcd before the
 // call, and an announcement expires, so the caller takes the token from Limits.Modifications before it announces.
 type Client struct {
 	Limits ratelimit.ECS
-	Alarms *Alarms // of CloudWatch, in the same account
+	Alarms *Alarms // of CloudWatch, in the same account and region
 	ecs    *ecs.Client
 
-	roles *roleClients // nil in clients of roles
-
-	healthChecks *sync.Map // by ARN of a task definition, which never changes: names of containers, as []string
-}
-
-// New returns a Client that calls ECS through client.
-func New(client *ecs.Client, limits ratelimit.ECS) *Client {
-	return &Client{Limits: limits, ecs: ecs.New(client.Options(), limits.Option), healthChecks: &sync.Map{}}
+	caller Caller
+	all    *Clients
 }
 
 // StartTask sends input once, without the SDK's retries, because a second StartTask would start a second task.

@@ -14,11 +14,11 @@ import (
 // HealthChecks returns the names of the essential containers of a task definition, given by its ARN, that have a health
 // check. It calls ECS once for each task definition. One that ECS no longer knows has none.
 func (c *Client) HealthChecks(ctx context.Context, taskDefinition string) ([]string, error) {
-	if known, ok := c.healthChecks.Load(taskDefinition); ok {
+	if known, ok := c.all.healthChecks.Load(taskDefinition); ok {
 		return known.([]string), nil
 	}
 	_, err := c.TaskDefinition(ctx, taskDefinition)
-	if known, ok := c.healthChecks.Load(taskDefinition); ok { // also of one that is INACTIVE
+	if known, ok := c.all.healthChecks.Load(taskDefinition); ok { // also of one that is INACTIVE
 		return known.([]string), nil
 	}
 	if errors.Is(err, environment.ErrTaskDefinitionNotFound) || err == nil {
@@ -34,7 +34,7 @@ func (c *Client) rememberHealthChecks(t *types.TaskDefinition) {
 			names = append(names, aws.ToString(container.Name))
 		}
 	}
-	c.healthChecks.Store(aws.ToString(t.TaskDefinitionArn), names)
+	c.all.healthChecks.Store(aws.ToString(t.TaskDefinitionArn), names)
 }
 
 // ContainerHealth returns the results of the health checks of RUNNING tasks, by task ARN and container. It leaves out

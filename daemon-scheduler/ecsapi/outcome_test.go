@@ -10,6 +10,7 @@ import (
 
 	"github.com/aws/aws-sdk-go-v2/aws"
 	"github.com/aws/aws-sdk-go-v2/credentials"
+	"github.com/aws/aws-sdk-go-v2/service/cloudwatch"
 	"github.com/aws/aws-sdk-go-v2/service/ecs"
 	"github.com/stretchr/testify/assert"
 	"go.uber.org/goleak"
@@ -34,11 +35,19 @@ func apiError(code string) string { return `{"__type":"` + code + `","message":"
 
 // clientAt returns a Client without limits whose SDK does not retry.
 func clientAt(url string) *Client {
-	return New(ecs.New(ecs.Options{
+	return unlimited(ecs.New(ecs.Options{
 		Region: "us-east-1", BaseEndpoint: &url, RetryMaxAttempts: 1,
 		Credentials: credentials.NewStaticCredentialsProvider("a", "b", ""),
 		HTTPClient:  awsconfig.BufferBodies(&http.Client{Transport: &http.Transport{DisableKeepAlives: true}}),
-	}), ratelimit.ECS{})
+	}))
+}
+
+// unlimited returns a Client without limits that calls ECS through client.
+func unlimited(client *ecs.Client) *Client {
+	return NewClients(Config{
+		ECS: client, CloudWatch: cloudwatch.New(cloudwatch.Options{}),
+		NewLimits: func() ratelimit.Limits { return ratelimit.Limits{} },
+	}).Of(Caller{})
 }
 
 func TestStartTask_ClassifiesWhatECSAnswers(t *testing.T) {
@@ -149,7 +158,7 @@ func TestStartTask_IsNotSentWithoutCredentials(t *testing.T) {
 		return aws.Credentials{}, outcome.Err
 	})
 	options := ecs.Options{Region: "us-east-1", BaseEndpoint: &server.URL, Credentials: credentialsOf}
-	client := New(ecs.New(options), ratelimit.ECS{})
+	client := unlimited(ecs.New(options))
 	_, outcome := client.StartTask(t.Context(), &ecs.StartTaskInput{
 		ContainerInstances: []string{"i"}, TaskDefinition: aws.String("agent"),
 	})

@@ -12,22 +12,23 @@ import (
 	"github.com/aws/aws-sdk-go-v2/service/ecs/types"
 
 	"github.com/blox/blox/daemon-scheduler/environment"
+	"github.com/blox/blox/internal/arn"
 )
 
 // resolveTimeout limits one lookup, its retries and its wait for a token included.
 const resolveTimeout = 10 * time.Second
 
 // Cluster returns the ARN of an ACTIVE cluster, given its name or ARN. Errors are environment.ErrClusterNotFound,
-// ErrClusterInactive and those of describe.
+// ErrClusterInactive, ErrRoleRequired, ErrPartitionMismatch and those of describe.
 func (c *Client) Cluster(ctx context.Context, given string) (string, error) {
 	ctx, cancel := context.WithTimeout(ctx, resolveTimeout)
 	defer cancel()
-	out, err := describe(environment.ClusterNotFound(given),
-		func() (*ecs.DescribeClustersOutput, error) {
-			return c.ecs.DescribeClusters(ctx, &ecs.DescribeClustersInput{Clusters: []string{given}})
-		})
+	if err := checkPartition(given, c.all.ownRegion()); err != nil {
+		return "", err
+	}
+	out, err := c.describeCluster(ctx, given)
 	if err != nil {
-		return "", fmt.Errorf("describe cluster %.300q: %w", given, err)
+		return "", fmt.Errorf("describe cluster %.300q: %w", given, c.explain(ctx, given, err))
 	}
 	if len(out.Clusters) == 0 {
 		return "", environment.ClusterNotFound(given)
@@ -37,8 +38,56 @@ func (c *Client) Cluster(ctx context.Context, given string) (string, error) {
 		return "", environment.ErrClusterInactive
 	}
 	found := aws.ToString(out.Clusters[0].ClusterArn)
-	c.LearnAccount(found)
+	if !c.caller.Role.IsSet() {
+		c.all.LearnAccount(found)
+	}
 	return found, nil
+}
+
+func (c *Client) describeCluster(ctx context.Context, given string) (*ecs.DescribeClustersOutput, error) {
+	return describe(c, environment.ClusterNotFound(given),
+		func() (*ecs.DescribeClustersOutput, error) {
+			return c.ecs.DescribeClusters(ctx, &ecs.DescribeClustersInput{Clusters: []string{given}})
+		})
+}
+
+// explain returns why ECS refuses to describe a cluster, given its name or ARN: without a role, the cluster of another
+// account. ECS refuses that as it refuses a malformed ARN, but the cluster may well exist and run tasks, so the error
+// must not be ErrClusterNotFound: a deletion would end.
+func (c *Client) explain(ctx context.Context, given string, refusal error) error {
+	cluster, err := arn.ParseKind(given, arn.Cluster)
+	denied := errors.Is(refusal, environment.ErrClusterNotFound) || errors.Is(refusal, environment.ErrECSAccessDenied)
+	if err != nil || !denied || c.caller.Role.IsSet() {
+		return refusal
+	}
+	own, err := c.ownAccount(ctx, cluster.ID)
+	switch {
+	case err != nil:
+		return err
+	case own != "" && own != cluster.Account:
+		return environment.RoleRequired(given, cluster.Account, own)
+	}
+	return refusal
+}
+
+// ownAccount returns the account of the client's credentials. ECS answers a cluster's name with an ARN of that account,
+// whether the cluster exists or not. Empty means that its answer has none.
+func (c *Client) ownAccount(ctx context.Context, clusterName string) (string, error) {
+	out, err := c.describeCluster(ctx, clusterName)
+	if err != nil {
+		return "", err
+	}
+	for _, found := range out.Clusters {
+		if parsed, err := arn.ParseKind(aws.ToString(found.ClusterArn), arn.Cluster); err == nil {
+			return parsed.Account, nil
+		}
+	}
+	for _, failed := range out.Failures {
+		if parsed, err := arn.ParseKind(aws.ToString(failed.Arn), arn.Cluster); err == nil {
+			return parsed.Account, nil
+		}
+	}
+	return "", nil
 }
 
 // TaskDefinition returns an ACTIVE task definition, given its family, family:revision or ARN. Errors are
@@ -46,7 +95,7 @@ func (c *Client) Cluster(ctx context.Context, given string) (string, error) {
 func (c *Client) TaskDefinition(ctx context.Context, given string) (environment.TaskDefinition, error) {
 	ctx, cancel := context.WithTimeout(ctx, resolveTimeout)
 	defer cancel()
-	out, err := describe(environment.TaskDefinitionNotFound(given),
+	out, err := describe(c, environment.TaskDefinitionNotFound(given),
 		func() (*ecs.DescribeTaskDefinitionOutput, error) {
 			return c.ecs.DescribeTaskDefinition(ctx, &ecs.DescribeTaskDefinitionInput{TaskDefinition: &given})
 		})
@@ -68,7 +117,7 @@ var notFoundCodes = []string{"ClientException", "InvalidParameterException", "Cl
 
 // describe makes a call. Its error is notFound if ECS blames the request. The other errors are the errors of package
 // environment about ECS and roles; one that ECS returns for another reason stays as it is.
-func describe[Out any](notFound error, call func() (Out, error)) (Out, error) {
+func describe[Out any](c *Client, notFound error, call func() (Out, error)) (Out, error) {
 	var none Out
 	out, err := call()
 	switch outcome := classify(err, true); {
@@ -77,17 +126,27 @@ func describe[Out any](notFound error, call func() (Out, error)) (Out, error) {
 	case refusesRole(outcome):
 		return none, &refused{environment.RoleNotAssumed(outcome.Role, outcome.Code+": "+outcome.Message), err}
 	case outcome.RefusesCaller():
-		return none, &refused{environment.ECSCredentialsExpired(outcome.Code), err}
+		return none, &refused{environment.ECSCredentialsExpired(outcome.Code, c.foreignRegion()), err}
 	case outcome.DeniesAccess():
 		return none, &refused{environment.ECSAccessDenied(outcome.Code, outcome.Message), err}
 	case outcome.Throttled():
 		return none, errors.Join(environment.ErrECSThrottled, err)
+	case outcome.Role != "": // STS throttles or fails
+		return none, &refused{environment.STSUnavailable(outcome.Role, outcome.Code), err}
 	case outcome.Class != Rejected:
-		return none, errors.Join(environment.ErrECSUnavailable, err)
+		return none, &refused{environment.ECSUnavailable(c.foreignRegion()), err}
 	case slices.Contains(notFoundCodes, outcome.Code):
 		return none, notFound // ECS's own text adds nothing
 	}
 	return none, err
+}
+
+// foreignRegion returns the client's region; empty if it is the scheduler's own.
+func (c *Client) foreignRegion() string {
+	if c.caller.Region == c.all.ownRegion() {
+		return ""
+	}
+	return c.caller.Region
 }
 
 func definition(t *types.TaskDefinition) environment.TaskDefinition {

@@ -38,7 +38,7 @@ func (c *Client) DaemonServices(ctx context.Context, cluster string, names []str
 func (c *Client) Service(ctx context.Context, cluster, given string) (environment.Service, error) {
 	ctx, cancel := context.WithTimeout(ctx, resolveTimeout)
 	defer cancel()
-	out, err := describe(environment.ServiceNotFound(given),
+	out, err := describe(c, environment.ServiceNotFound(given),
 		func() (*ecs.DescribeServicesOutput, error) {
 			return c.ecs.DescribeServices(ctx, &ecs.DescribeServicesInput{Cluster: &cluster, Services: []string{given}})
 		})

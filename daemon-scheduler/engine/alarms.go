@@ -61,12 +61,12 @@ func (e *Engine) followAlarms(ctx context.Context, leader *leaderState) error {
 
 // readAlarms reads the states of a caller's alarms, and queues the environments that they concern.
 func (e *Engine) readAlarms(
-	ctx context.Context, leader *leaderState, caller environment.Role, names []string,
+	ctx context.Context, leader *leaderState, caller ecsapi.Caller, names []string,
 ) error {
 	callCtx, cancel := context.WithTimeout(ctx, alarmsTimeout)
 	defer cancel()
 	at := time.Now()
-	states, err := e.ECS.For(caller).Alarms.States(callCtx, names)
+	states, err := e.ECS.Of(caller).Alarms.States(callCtx, names)
 	if ctx.Err() != nil {
 		return ctx.Err()
 	}
@@ -95,8 +95,8 @@ func (e *Engine) withAlarms(
 ) (next environment.Environment, alarms planner.Alarms, learned bool) {
 	names := env.MonitoredAlarms()
 	d, _ := env.InProgress()
-	leader.alarms.monitor(env.Name, d.ID, env.Role(), names)
-	view := leader.alarms.view(env.Role(), names, now, max(maxAlarmIntervals*e.AlarmInterval, minAlarmRetention))
+	leader.alarms.monitor(env.Name, d.ID, callerOf(env), names)
+	view := leader.alarms.view(callerOf(env), names, now, max(maxAlarmIntervals*e.AlarmInterval, minAlarmRetention))
 	if view.held() {
 		e.conditions.set(env.Name, environment.ConditionAlarmsUnknown, view.outcome)
 	} else if !view.unknown {

@@ -12,7 +12,6 @@ import (
 	"github.com/aws/aws-sdk-go-v2/service/cloudwatch/types"
 
 	"github.com/blox/blox/daemon-scheduler/ecsapi"
-	"github.com/blox/blox/daemon-scheduler/environment"
 )
 
 // reasonAlarmNotFound is the reason of AlarmsUnknown if CloudWatch does not know an alarm.
@@ -26,19 +25,19 @@ type alarmWatch struct {
 	mu        sync.Mutex
 	monitored map[string]monitoredAlarms // by environment
 	readings  map[alarmKey]alarmReading
-	failures  map[environment.Role]ecsapi.Outcome // of the last read by each caller, if it failed
+	failures  map[ecsapi.Caller]ecsapi.Outcome // of the last read by each caller, if it failed
 }
 
 // alarmKey identifies an alarm: callers may be of different accounts.
 type alarmKey struct {
-	caller environment.Role
+	caller ecsapi.Caller
 	name   string
 }
 
 // monitoredAlarms are the alarms of one deployment.
 type monitoredAlarms struct {
 	deployment string
-	caller     environment.Role
+	caller     ecsapi.Caller
 	names      []string
 	triggered  []string // those that have been in the ALARM state since the deployment started
 }
@@ -52,12 +51,12 @@ type alarmReading struct {
 func newAlarmWatch() *alarmWatch {
 	return &alarmWatch{
 		wake: make(chan struct{}, 1), monitored: map[string]monitoredAlarms{}, readings: map[alarmKey]alarmReading{},
-		failures: map[environment.Role]ecsapi.Outcome{},
+		failures: map[ecsapi.Caller]ecsapi.Outcome{},
 	}
 }
 
 // monitor records the alarms that an environment's deployment monitors; it ends if there are none.
-func (w *alarmWatch) monitor(name, deployment string, caller environment.Role, names []string) {
+func (w *alarmWatch) monitor(name, deployment string, caller ecsapi.Caller, names []string) {
 	w.mu.Lock()
 	defer w.mu.Unlock()
 	if len(names) == 0 {
@@ -113,10 +112,10 @@ func (w *alarmWatch) await(ctx context.Context, delay time.Duration) bool {
 }
 
 // names returns the names of all monitored alarms, once each, by the caller that reads them. It forgets the others.
-func (w *alarmWatch) names() map[environment.Role][]string {
+func (w *alarmWatch) names() map[ecsapi.Caller][]string {
 	w.mu.Lock()
 	defer w.mu.Unlock()
-	names := map[environment.Role][]string{}
+	names := map[ecsapi.Caller][]string{}
 	for _, m := range w.monitored {
 		names[m.caller] = append(names[m.caller], m.names...)
 	}
@@ -128,14 +127,14 @@ func (w *alarmWatch) names() map[environment.Role][]string {
 		_, found := slices.BinarySearch(names[key.caller], key.name)
 		return !found
 	})
-	maps.DeleteFunc(w.failures, func(caller environment.Role, _ ecsapi.Outcome) bool { return names[caller] == nil })
+	maps.DeleteFunc(w.failures, func(caller ecsapi.Caller, _ ecsapi.Outcome) bool { return names[caller] == nil })
 	return names
 }
 
 // recordStates records the states of these alarms as their caller has read them, and returns the environments for which
 // one has changed.
 func (w *alarmWatch) recordStates(
-	caller environment.Role, names []string, states ecsapi.AlarmStates, at time.Time,
+	caller ecsapi.Caller, names []string, states ecsapi.AlarmStates, at time.Time,
 ) (affected []string) {
 	w.mu.Lock()
 	defer w.mu.Unlock()
@@ -156,7 +155,7 @@ func (w *alarmWatch) recordStates(
 }
 
 // recordFailure records why the caller could not read the states, and returns the environments whose caller it is.
-func (w *alarmWatch) recordFailure(caller environment.Role, outcome ecsapi.Outcome) (affected []string) {
+func (w *alarmWatch) recordFailure(caller ecsapi.Caller, outcome ecsapi.Outcome) (affected []string) {
 	w.mu.Lock()
 	defer w.mu.Unlock()
 	w.failures[caller] = outcome
@@ -177,7 +176,7 @@ type alarmView struct {
 
 // view returns what is known of these alarms. States older than maxAge are not known.
 func (w *alarmWatch) view(
-	caller environment.Role, names []string, now time.Time, maxAge time.Duration,
+	caller ecsapi.Caller, names []string, now time.Time, maxAge time.Duration,
 ) (v alarmView) {
 	w.mu.Lock()
 	defer w.mu.Unlock()

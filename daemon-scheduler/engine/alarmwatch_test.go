@@ -13,7 +13,7 @@ import (
 	"github.com/blox/blox/daemon-scheduler/environment"
 )
 
-var own environment.Role
+var own ecsapi.Caller
 
 func TestAlarmWatch_KnowsRecentStates(t *testing.T) {
 	w := newAlarmWatch()
@@ -72,7 +72,7 @@ func TestAlarmWatch_WakesForUnreadAlarmsOnly(t *testing.T) {
 		w.monitor("metrics", "d2", own, []string{"errors"})
 		assert.True(t, w.await(ctx, time.Hour))
 		assert.Equal(t, time.Hour, time.Since(began), "another environment shares the reading")
-		assert.Equal(t, map[environment.Role][]string{own: {"errors"}}, w.names())
+		assert.Equal(t, map[ecsapi.Caller][]string{own: {"errors"}}, w.names())
 
 		w.monitor("logs", "d1", own, nil)
 		w.monitor("metrics", "d2", own, nil)
@@ -83,7 +83,7 @@ func TestAlarmWatch_WakesForUnreadAlarmsOnly(t *testing.T) {
 
 func TestAlarmWatch_KeepsTheAlarmsOfCallersApart(t *testing.T) {
 	w := newAlarmWatch()
-	other := environment.Role{ARN: "arn:aws:iam::210987654321:role/deployer"}
+	other := ecsapi.Caller{Role: environment.Role{ARN: "arn:aws:iam::210987654321:role/deployer"}}
 	w.monitor("logs", "d1", own, []string{"errors"})
 	w.monitor("metrics", "d2", other, []string{"errors"})
 	at := time.Now()
@@ -93,5 +93,5 @@ func TestAlarmWatch_KeepsTheAlarmsOfCallersApart(t *testing.T) {
 	assert.Equal(t, []string{"errors"}, w.view(other, []string{"errors"}, at, time.Minute).inAlarm)
 	assert.True(t, w.view(own, []string{"errors"}, at, time.Minute).held())
 	w.monitor("logs", "d1", own, nil)
-	assert.Equal(t, map[environment.Role][]string{other: {"errors"}}, w.names())
+	assert.Equal(t, map[ecsapi.Caller][]string{other: {"errors"}}, w.names())
 }

@@ -27,7 +27,7 @@ type Config struct {
 	Store   *store.Store
 	Cache   *cache.Cache
 	Cluster clusterstate.Cluster
-	ECS     *ecsapi.Client
+	ECS     *ecsapi.Clients
 	Log     logrus.FieldLogger
 	Metrics prometheus.Registerer
 	// RecordEvent records a service event without blocking; nil records none.
@@ -302,13 +302,17 @@ func (e *Engine) queueReadinessOf(leader *leaderState, name string) {
 	}
 }
 
-// ecsOf returns the client for calls that concern an environment.
+// ecsOf returns the client for calls that concern an environment: of its role, and of its cluster's region.
 func (e *Engine) ecsOf(env environment.Environment) *ecsapi.Client {
-	role := env.Role()
-	if !role.IsSet() {
+	if !env.Role().IsSet() {
 		e.ECS.LearnAccount(env.Cluster)
 	}
-	return e.ECS.For(role)
+	return e.ECS.Of(callerOf(env))
+}
+
+// callerOf returns whose calls concern an environment.
+func callerOf(env environment.Environment) ecsapi.Caller {
+	return ecsapi.NewCaller(env.Role(), env.Cluster)
 }
 
 // ecsIn returns the client for calls that concern all environments of a cluster: that of the first by name with a role.
@@ -318,5 +322,5 @@ func (e *Engine) ecsIn(clusterARN string) *ecsapi.Client {
 			return e.ecsOf(env)
 		}
 	}
-	return e.ECS
+	return e.ECS.For(environment.Role{}, clusterARN)
 }

@@ -6,6 +6,7 @@ import (
 	"time"
 
 	"github.com/blox/blox/daemon-scheduler/clusterstate"
+	"github.com/blox/blox/daemon-scheduler/ecsapi"
 	"github.com/blox/blox/daemon-scheduler/environment"
 	"github.com/blox/blox/daemon-scheduler/planner"
 	"github.com/blox/blox/daemon-scheduler/store"
@@ -120,7 +121,7 @@ func (l *leaderState) recordVerified(name string, at time.Time) {
 func (l *leaderState) forget(name string) {
 	l.availability.Forget(name)
 	l.deployments.forget(name)
-	l.alarms.monitor(name, "", environment.Role{}, nil)
+	l.alarms.monitor(name, "", ecsapi.Caller{}, nil)
 	l.mu.Lock()
 	defer l.mu.Unlock()
 	delete(l.verifiedAt, name)

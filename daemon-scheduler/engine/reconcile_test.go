@@ -12,6 +12,7 @@ import (
 	"time"
 
 	"github.com/aws/aws-sdk-go-v2/credentials"
+	"github.com/aws/aws-sdk-go-v2/service/cloudwatch"
 	"github.com/aws/aws-sdk-go-v2/service/ecs"
 	"github.com/prometheus/client_golang/prometheus"
 	"github.com/stretchr/testify/assert"
@@ -110,14 +111,18 @@ func newReconciliation(t *testing.T, term store.Term) (*reconciliation, *store.S
 	require.NoError(t, err)
 
 	e := New(Config{
-		ECS: ecsapi.New(client, ratelimit.ECS{}), Store: records, Cache: cached, Log: testenv.Logger(t),
+		ECS: ecsapi.NewClients(ecsapi.Config{
+			ECS: client, CloudWatch: cloudwatch.New(cloudwatch.Options{}),
+			NewLimits: func() ratelimit.Limits { return ratelimit.Limits{} },
+		}),
+		Store: records, Cache: cached, Log: testenv.Logger(t),
 		Metrics: prometheus.NewRegistry(), Cluster: css.cluster,
 	})
 	leader := newLeaderState(term)
 	t.Cleanup(leader.close)
 	e.setLeader(leader)
 	return &reconciliation{
-		Engine: e, ECS: e.ECS, leader: leader, env: env, revision: env.StoredVersion, log: e.Log,
+		Engine: e, ECS: e.ECS.Of(ecsapi.Caller{}), leader: leader, env: env, revision: env.StoredVersion, log: e.Log,
 		callFailed: new(atomic.Bool),
 	}, records, fake
 }

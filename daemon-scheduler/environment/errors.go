@@ -1,6 +1,7 @@
 package environment
 
 import (
+	"cmp"
 	"errors"
 	"fmt"
 )
@@ -28,12 +29,17 @@ var (
 	ErrClusterInactive        = errors.New("cluster inactive")
 	ErrTaskDefinitionNotFound = errors.New("task definition not found") // see TaskDefinitionNotFound
 	ErrRoleNotAssumed         = errors.New("role not assumed")
-	ErrTaskDefinitionInactive = errors.New("task definition inactive")
+	ErrRoleRequired           = errors.New("role required")      // see RoleRequired
+	ErrPartitionMismatch      = errors.New("partition mismatch") // see PartitionMismatch
+	// ErrTaskDefinitionElsewhere means that a task definition is not of the cluster's account and region.
+	ErrTaskDefinitionElsewhere = errors.New("task definition elsewhere")
+	ErrTaskDefinitionInactive  = errors.New("task definition inactive")
 	// ErrTargetUnusable means that the task definition of a deployment to create does not exist or is inactive. See
 	// TargetUnusable.
 	ErrTargetUnusable = errors.New("task definition of the deployment unusable")
 
 	ErrECSUnavailable        = errors.New("ECS unavailable") // failing or unreachable; a retry may succeed
+	ErrSTSUnavailable        = errors.New("STS unavailable") // alike; see STSUnavailable
 	ErrECSThrottled          = errors.New("ECS throttles")
 	ErrECSCredentialsExpired = errors.New("AWS refuses the credentials") // see ECSCredentialsExpired
 	ErrECSAccessDenied       = errors.New("ECS denies access")           // see ECSAccessDenied
@@ -88,10 +94,42 @@ func RoleNotAssumed(role, reason string) error {
 	return &domainError{ErrRoleNotAssumed, "Role " + role + " cannot be assumed: " + reason}
 }
 
-// ECSCredentialsExpired returns the ErrECSCredentialsExpired of a call that AWS refused with the error code.
-func ECSCredentialsExpired(code string) error {
+// RoleRequired returns the ErrRoleRequired of a cluster, as given, whose account is not that of the scheduler's own
+// credentials.
+func RoleRequired(cluster, account, own string) error {
+	return &domainError{ErrRoleRequired, fmt.Sprintf(
+		"Cluster %.300q is of account %s, and the credentials of daemon-scheduler are of account %s: set role to the ARN of "+
+			"an IAM role of account %s", cluster, account, own, account)}
+}
+
+// PartitionMismatch returns an ErrPartitionMismatch.
+func PartitionMismatch(text string) error { return &domainError{ErrPartitionMismatch, text} }
+
+// ECSUnavailable returns the ErrECSUnavailable of a region; empty for the scheduler's own.
+func ECSUnavailable(region string) error {
+	return &domainError{ErrECSUnavailable, "ECS does not respond" + inRegion(region)}
+}
+
+// STSUnavailable returns the ErrSTSUnavailable of a role that could not be assumed for now. Code is of STS; empty if it
+// has not responded.
+func STSUnavailable(role, code string) error {
+	return &domainError{ErrSTSUnavailable, "Role " + role + " cannot be assumed now: STS responds with " +
+		cmp.Or(code, "nothing")}
+}
+
+func inRegion(region string) string {
+	if region == "" {
+		return ""
+	}
+	return " in region " + region
+}
+
+// ECSCredentialsExpired returns the ErrECSCredentialsExpired of a call that AWS refused with the error code in a
+// region; empty for the scheduler's own.
+func ECSCredentialsExpired(code, region string) error {
 	return &domainError{
-		ErrECSCredentialsExpired, "AWS refuses the credentials or the clock of daemon-scheduler: " + code,
+		ErrECSCredentialsExpired,
+		"AWS refuses the credentials or the clock of daemon-scheduler" + inRegion(region) + ": " + code,
 	}
 }
 
