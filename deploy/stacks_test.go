@@ -131,12 +131,12 @@ func TestStacks_HaveAlarms(t *testing.T) {
 	resources := resourcesOf(t, awsStack)
 	slices.Sort(all)
 	assert.Equal(t, all, ofType(resources, "AWS::CloudWatch::Alarm"))
-	readme := readText(t, "README.md")
+	guide := readText(t, "docs/aws.md")
 	for _, id := range all {
 		assert.Equal(t, []any{
 			"AlarmsHaveTopic", []any{map[string]any{"!Ref": "AlarmTopicArn"}}, map[string]any{"!Ref": "AWS::NoValue"},
 		}, at(resources[id], "Properties", "AlarmActions", "!If"), id)
-		assert.True(t, strings.Contains(readme, "`"+id+"`"), "README.md does not describe %s", id)
+		assert.True(t, strings.Contains(guide, "`"+id+"`"), "docs/aws.md does not describe %s", id)
 	}
 }
 
@@ -173,21 +173,26 @@ func readText(t *testing.T, path string) string {
 // The permissions page names every action that the templates grant to the services, and those of encrypted queues.
 func TestSettings_NamesEveryPermission(t *testing.T) {
 	settings := readText(t, "SETTINGS.md")
-	permissions := settings[strings.Index(settings, "## Permissions"):strings.Index(settings, "## TLS")]
+	_, permissions, found := strings.Cut(settings, "\n## Permissions\n")
+	require.True(t, found)
 	resources := resourcesOf(t, awsStack)
 	for _, action := range append(allowedActions(resources["StateRole"]), allowedActions(resources["SchedulerRole"])...) {
 		assert.True(t, strings.Contains(permissions, "`"+action+"`"), "SETTINGS.md does not name %s", action)
 	}
 	rows := regexp.MustCompile(`(?m)^\|.*kms:.*$`).FindAllString(permissions, -1)
 	require.Len(t, rows, 2)
-	assert.Regexp(t, "cluster-state-service.*`kms:Decrypt`", rows[0])
+	assert.Regexp(t, "queue or stream.*`kms:Decrypt`", rows[0])
 	assert.Regexp(t, "`events.amazonaws.com`.*`kms:GenerateDataKey`.*`kms:Decrypt`", rows[1])
 }
 
-// README.md describes each parameter of BloxAws.
-func TestReadme_DescribesTheParameters(t *testing.T) {
-	readme := readText(t, "README.md")
-	for name := range readYAML(t, awsStack)["Parameters"].(map[string]any) {
-		assert.True(t, strings.Contains(readme, "`"+name), "README.md does not describe %s", name)
+// The guides have a row for each parameter of the stacks.
+func TestGuides_DescribeTheParameters(t *testing.T) {
+	for template, path := range map[string]string{
+		awsStack: "docs/aws.md", localStack: "docs/compose.md", "docker/blox-local-user.yml": "docs/compose.md",
+	} {
+		guide := readText(t, path)
+		for name := range readYAML(t, template)["Parameters"].(map[string]any) {
+			assert.True(t, strings.Contains(guide, "\n| `"+name+"` |"), "%s does not describe %s", path, name)
+		}
 	}
 }

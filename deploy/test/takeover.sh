@@ -1,7 +1,7 @@
 # The part "takeover" of deploy/test/run copies records of v0.3 into a new etcd. Source this file; do not run it.
 # OLD_ETCD_IMAGE sets the image of the old etcd, for example quay.io/coreos/etcd:v3.0.15 of v0.3. The default is today's.
 takeover() {
-  log "takeover: copy the records of v0.3 into a new etcd with the command of deploy/README.md"
+  log "takeover: copy the records of v0.3 into a new etcd with the command of deploy/docs/upgrade.md"
   reset_blox $ALONE
   environment first >/dev/null
   verify 1 css

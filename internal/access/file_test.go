@@ -46,9 +46,9 @@ certificates:
 }
 
 func TestParseFile_ReadsTheDocumentedExample(t *testing.T) {
-	settings, err := os.ReadFile("../../deploy/SETTINGS.md")
+	guide, err := os.ReadFile("../../deploy/docs/security.md")
 	require.NoError(t, err)
-	_, section, found := strings.Cut(string(settings), "### Access file\n")
+	_, section, found := strings.Cut(string(guide), "\n## Access file\n")
 	require.True(t, found)
 	_, example, found := strings.Cut(section, "```yaml\n")
 	require.True(t, found)
