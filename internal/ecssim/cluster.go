@@ -1,6 +1,7 @@
 package ecssim
 
 import (
+	"encoding/json"
 	"fmt"
 	"slices"
 	"strings"
@@ -25,6 +26,7 @@ type cluster struct {
 	nextTokenSweep  int                 // number of tokens at which expired ones are removed
 	tags            []tag
 	settings        []nameValue
+	configuration   json.RawMessage // kept and shown
 }
 
 // CreateCluster returns the ARN of the named cluster and creates the cluster if necessary. It returns "" if ECS rejects

@@ -83,6 +83,7 @@ func (s *Sim) controlAPI() http.Handler {
 // controlOthers adds the paths for what is not a cluster, instance or task.
 func (s *Sim) controlOthers(handle func(pattern string, do controlHandler, parameters ...string)) {
 	handle("POST /_sim/capacity-providers", s.postProvider, "cluster", "name", "managed")
+	handle("POST /_sim/instances/health", s.postInstanceHealth, "instance", "status")
 	handle("POST /_sim/daemons", s.postDaemon, "cluster", "name", "taskDefinition")
 	handle("GET /_sim/alarms", s.getAlarms)
 	handle("POST /_sim/alarms", s.postAlarm, "name", "state", "type")

@@ -2,29 +2,32 @@ package ecssim
 
 import (
 	"cmp"
+	"encoding/json"
+	"strconv"
 
 	"github.com/blox/blox/internal/arn"
 )
 
 type clusterShape struct {
-	ClusterARN                        string         `json:"clusterArn"`
-	ClusterName                       string         `json:"clusterName"`
-	Status                            string         `json:"status"`
-	RegisteredContainerInstancesCount int            `json:"registeredContainerInstancesCount"`
-	RunningTasksCount                 int            `json:"runningTasksCount"`
-	PendingTasksCount                 int            `json:"pendingTasksCount"`
-	ActiveServicesCount               int            `json:"activeServicesCount"`
-	Statistics                        []nameValue    `json:"statistics"`
-	Tags                              []tag          `json:"tags"`
-	Settings                          []nameValue    `json:"settings"`
-	CapacityProviders                 []string       `json:"capacityProviders"`
-	DefaultCapacityProviderStrategy   []strategyItem `json:"defaultCapacityProviderStrategy"`
+	ClusterARN                        string          `json:"clusterArn"`
+	ClusterName                       string          `json:"clusterName"`
+	Status                            string          `json:"status"`
+	RegisteredContainerInstancesCount int             `json:"registeredContainerInstancesCount"`
+	RunningTasksCount                 int             `json:"runningTasksCount"`
+	PendingTasksCount                 int             `json:"pendingTasksCount"`
+	ActiveServicesCount               int             `json:"activeServicesCount"`
+	Statistics                        []nameValue     `json:"statistics"`
+	Tags                              []tag           `json:"tags"`
+	Settings                          []nameValue     `json:"settings"`
+	Configuration                     json.RawMessage `json:"configuration,omitempty"`
+	CapacityProviders                 []string        `json:"capacityProviders"`
+	DefaultCapacityProviderStrategy   []strategyItem  `json:"defaultCapacityProviderStrategy"`
 }
 
 func shapeCluster(c *cluster) clusterShape {
 	shape := clusterShape{
 		ClusterARN: c.arn, ClusterName: c.name, Status: statusActive, Statistics: []nameValue{}, Tags: copyOf(c.tags),
-		Settings: copyOf(c.settings), CapacityProviders: []string{},
+		Settings: copyOf(c.settings), Configuration: c.configuration, CapacityProviders: []string{},
 		DefaultCapacityProviderStrategy: copyOf(c.defaultStrategy),
 	}
 	if !c.active {
@@ -55,11 +58,12 @@ func shapeCluster(c *cluster) clusterShape {
 }
 
 type createClusterInput struct {
-	ClusterName string         `json:"clusterName"`
-	Tags        []tag          `json:"tags"`
-	Settings    []nameValue    `json:"settings"`
-	Providers   []string       `json:"capacityProviders"`
-	Strategy    []strategyItem `json:"defaultCapacityProviderStrategy"`
+	ClusterName   string          `json:"clusterName"`
+	Tags          []tag           `json:"tags"`
+	Settings      []nameValue     `json:"settings"`
+	Providers     []string        `json:"capacityProviders"`
+	Configuration json.RawMessage `json:"configuration"`
+	Strategy      []strategyItem  `json:"defaultCapacityProviderStrategy"`
 }
 
 func (s *Sim) createCluster(in createClusterInput) (any, error) {
@@ -76,6 +80,9 @@ func (s *Sim) createCluster(in createClusterInput) (any, error) {
 	c, err := s.ensureCluster(cmp.Or(in.ClusterName, "default"))
 	if err != nil {
 		return nil, err
+	}
+	if in.Configuration != nil {
+		c.configuration = in.Configuration
 	}
 	if len(c.providers) == 0 {
 		c.providers, c.defaultStrategy = providers, in.Strategy
@@ -115,6 +122,28 @@ func (s *Sim) deleteCluster(in clusterInput) (any, error) {
 
 type describeClustersInput struct {
 	Clusters []string `json:"clusters"`
+	Include  []string `json:"include"`
+}
+
+// limit removes what a DescribeClusters does not include. The counts that STATISTICS adds are those of the simulator.
+func (shape clusterShape) limit(include []string) clusterShape {
+	if !includes(include, "TAGS") {
+		shape.Tags = []tag{}
+	}
+	if !includes(include, "SETTINGS") {
+		shape.Settings = []nameValue{}
+	}
+	if !includes(include, "CONFIGURATIONS") {
+		shape.Configuration = nil
+	}
+	if includes(include, "STATISTICS") {
+		shape.Statistics = []nameValue{
+			{"runningEC2TasksCount", strconv.Itoa(shape.RunningTasksCount)},
+			{"pendingEC2TasksCount", strconv.Itoa(shape.PendingTasksCount)},
+			{"activeServiceCount", strconv.Itoa(shape.ActiveServicesCount)},
+		}
+	}
+	return shape
 }
 
 // maxDescribe is the most resources of a Describe request.
@@ -134,7 +163,7 @@ func (s *Sim) describeClusters(in describeClustersInput) (any, error) {
 		case err != nil:
 			return nil, err
 		case c != nil:
-			found = append(found, shapeCluster(c))
+			found = append(found, shapeCluster(c).limit(in.Include))
 		default:
 			failures = append(failures, s.missingFailure(arn.Cluster, &cluster{}, ref))
 		}

@@ -37,21 +37,53 @@ func (s *Sim) listContainerInstances(c *cluster, in listInstancesInput) (any, er
 type instancesInput struct {
 	clusterInput
 	ContainerInstances []string `json:"containerInstances"`
-	Status             string   `json:"status"` // of UpdateContainerInstancesState
 }
 
-func (s *Sim) describeContainerInstances(c *cluster, in instancesInput) (any, error) {
-	return s.forEachInstance(c, in, maxDescribe, func(*instance) string { return "" })
+type describeInstancesInput struct {
+	instancesInput
+	Include []string `json:"include"`
+}
+
+func (s *Sim) describeContainerInstances(c *cluster, in describeInstancesInput) (any, error) {
+	out, err := s.forEachInstance(c, in.instancesInput, maxDescribe, func(*instance) string { return "" })
+	if err != nil {
+		return nil, err
+	}
+	for n := range out.ContainerInstances {
+		shown := &out.ContainerInstances[n]
+		if !includes(in.Include, "TAGS") {
+			shown.Tags = []tag{}
+		}
+		if includes(in.Include, "CONTAINER_INSTANCE_HEALTH") {
+			shown.HealthStatus = s.findInstance(shown.ContainerInstanceARN).shapeHealth()
+		}
+	}
+	return out, nil
+}
+
+// includes reports whether a list of what to include has an item. ECS ignores the case.
+func includes(list []string, item string) bool {
+	return slices.ContainsFunc(list, func(listed string) bool { return strings.EqualFold(listed, item) })
+}
+
+type updateInstancesInput struct {
+	instancesInput
+	Status string `json:"status"`
+}
+
+type instancesOutput struct {
+	ContainerInstances []instanceResponse `json:"containerInstances"`
+	Failures           []failure          `json:"failures"`
 }
 
 // maxInstancesPerCall is the most instances that one call can change or start a task on.
 const maxInstancesPerCall = 10
 
-func (s *Sim) updateContainerInstancesState(c *cluster, in instancesInput) (any, error) {
+func (s *Sim) updateContainerInstancesState(c *cluster, in updateInstancesInput) (any, error) {
 	if in.Status != statusActive && in.Status != statusDraining {
 		return nil, invalid("Container instance status should be one of [ACTIVE,DRAINING].")
 	}
-	return s.forEachInstance(c, in, maxInstancesPerCall, func(i *instance) string {
+	return s.forEachInstance(c, in.instancesInput, maxInstancesPerCall, func(i *instance) string {
 		if i.status == statusInactive {
 			return statusInactive
 		}
@@ -62,7 +94,9 @@ func (s *Sim) updateContainerInstancesState(c *cluster, in instancesInput) (any,
 
 // forEachInstance applies do to each instance. It returns the instances, and a failure for each reason that do
 // returned.
-func (s *Sim) forEachInstance(c *cluster, in instancesInput, limit int, do func(*instance) string) (any, error) {
+func (s *Sim) forEachInstance(
+	c *cluster, in instancesInput, limit int, do func(*instance) string,
+) (*instancesOutput, error) {
 	if len(in.ContainerInstances) == 0 || len(in.ContainerInstances) > limit {
 		return nil, invalid("Container instances must have 1 to %d elements.", limit)
 	}
@@ -77,7 +111,7 @@ func (s *Sim) forEachInstance(c *cluster, in instancesInput, limit int, do func(
 			found = append(found, newInstanceResponse(i))
 		}
 	}
-	return map[string]any{"containerInstances": found, "failures": failures}, nil
+	return &instancesOutput{found, failures}, nil
 }
 
 type registerInput struct {
@@ -88,6 +122,8 @@ type registerInput struct {
 	Attributes               []attribute `json:"attributes"`
 	VersionInfo              versionInfo `json:"versionInfo"`
 	Tags                     []tag       `json:"tags"`
+	Signature                ignored     `json:"instanceIdentityDocumentSignature" why:"the simulator trusts documents"`
+	PlatformDevices          ignored     `json:"platformDevices" why:"the GPUs are those of totalResources"`
 }
 
 func (s *Sim) registerContainerInstance(c *cluster, in registerInput) (any, error) {
@@ -150,6 +186,7 @@ func readResources(all []resource) (resources, error) {
 			r.udp = ports
 		case "GPU":
 			r.gpus, r.hasGPUs = slices.Sorted(slices.Values(deref(one.StringSetValue))), true
+			r.totalGPUs = len(r.gpus)
 		}
 	}
 	return r, nil

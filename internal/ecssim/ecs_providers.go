@@ -195,7 +195,7 @@ func (s *Sim) describeCapacityProviders(in describeProvidersInput) (any, error) 
 			return nil, err
 		}
 	}
-	withTags := slices.ContainsFunc(in.Include, func(what string) bool { return strings.EqualFold(what, "TAGS") })
+	withTags := includes(in.Include, "TAGS")
 	failures, named := []failure{}, map[*capacityProvider]bool{}
 	for _, ref := range in.CapacityProviders {
 		if p := s.findProvider(of, ref); p != nil && (of == nil || slices.Contains(of.providers, p)) {

@@ -4,7 +4,6 @@ import (
 	"cmp"
 	"encoding/json"
 	"slices"
-	"strings"
 
 	"github.com/blox/blox/internal/arn"
 )
@@ -21,6 +20,8 @@ type serviceSettings struct {
 	DesiredCount         *int                  `json:"desiredCount"`
 	PlacementConstraints []placementConstraint `json:"placementConstraints"`
 	NetworkConfiguration json.RawMessage       `json:"networkConfiguration"`
+	EnableManagedTags    *bool                 `json:"enableECSManagedTags"`
+	PropagateTags        string                `json:"propagateTags"`
 }
 
 type createServiceInput struct {
@@ -31,9 +32,7 @@ type createServiceInput struct {
 	DeploymentController struct {
 		Type string `json:"type"`
 	} `json:"deploymentController"`
-	Tags              []tag  `json:"tags"`
-	EnableManagedTags bool   `json:"enableECSManagedTags"`
-	PropagateTags     string `json:"propagateTags"`
+	Tags []tag `json:"tags"`
 }
 
 func (s *Sim) createService(c *cluster, in createServiceInput) (any, error) {
@@ -41,7 +40,7 @@ func (s *Sim) createService(c *cluster, in createServiceInput) (any, error) {
 		name: in.ServiceName, arn: s.serviceARN(c, in.ServiceName), cluster: c, status: statusActive,
 		strategy: cmp.Or(in.SchedulingStrategy, strategyReplica), controller: cmp.Or(in.DeploymentController.Type, "ECS"),
 		desired: deref(in.DesiredCount), createdAt: now(), tags: in.Tags,
-		managedTags: in.EnableManagedTags, propagateTags: cmp.Or(in.PropagateTags, "NONE"),
+		propagateTags: "NONE", launchType: cmp.Or(in.LaunchType, launchEC2),
 	}
 	switch existing := s.serviceIn(c, in.ServiceName); {
 	case !arn.IsClusterName(in.ServiceName): // the rule is the same
@@ -54,9 +53,6 @@ func (s *Sim) createService(c *cluster, in createServiceInput) (any, error) {
 		return nil, invalid("The daemon scheduling strategy is not supported with this launch type or controller.")
 	case v.strategy == strategyDaemon && in.DesiredCount != nil:
 		return nil, invalid("The daemon scheduling strategy does not support a desired count for services.")
-	}
-	if !slices.Contains([]string{"TASK_DEFINITION", "SERVICE", "NONE"}, v.propagateTags) {
-		return nil, invalid("Invalid propagateTags %.100q: must be TASK_DEFINITION, SERVICE or NONE.", in.PropagateTags)
 	}
 	if err := validateTags(in.Tags); err != nil {
 		return nil, err
@@ -90,10 +86,17 @@ func (s *Sim) change(v *service, in serviceSettings, force bool) error {
 	if d != nil && (d.input.NetworkMode == "awsvpc") != (network != nil) {
 		return invalid("Network Configuration is required with, and only valid with, networkMode 'awsvpc'.")
 	}
+	propagate := cmp.Or(in.PropagateTags, v.propagateTags)
+	if !slices.Contains([]string{"TASK_DEFINITION", "SERVICE", "NONE"}, propagate) {
+		return invalid("Invalid propagateTags %.100q: must be TASK_DEFINITION, SERVICE or NONE.", in.PropagateTags)
+	}
 	if in.PlacementConstraints != nil {
 		if err := v.constrain(in.PlacementConstraints); err != nil {
 			return err
 		}
+	}
+	if v.propagateTags = propagate; in.EnableManagedTags != nil {
+		v.managedTags = *in.EnableManagedTags
 	}
 	if force || d != v.definition || string(network) != string(v.network) || v.deployment == "" {
 		v.network = network
@@ -157,6 +160,7 @@ type listServicesInput struct {
 	clusterInput
 	pageInput
 	SchedulingStrategy string `json:"schedulingStrategy"`
+	LaunchType         string `json:"launchType"`
 }
 
 // listServices lists 10 services a page by default, as ECS does.
@@ -166,7 +170,8 @@ func (s *Sim) listServices(c *cluster, in listServicesInput) (any, error) {
 	}
 	seq := func(v *service) int64 { return v.seq }
 	return listPage("serviceArns", in.pageInput, c.services, seq, func(v *service) (string, bool) {
-		return v.arn, v.status == statusActive && (in.SchedulingStrategy == "" || in.SchedulingStrategy == v.strategy)
+		return v.arn, v.status == statusActive && (in.SchedulingStrategy == "" || in.SchedulingStrategy == v.strategy) &&
+			(in.LaunchType == "" || in.LaunchType == v.launchType)
 	})
 }
 
@@ -183,7 +188,7 @@ func (s *Sim) describeServices(c *cluster, in describeServicesInput) (any, error
 	if len(in.Services) == 0 || len(in.Services) > maxServices {
 		return nil, invalid("Services must have 1 to %d elements.", maxServices)
 	}
-	withTags := slices.ContainsFunc(in.Include, func(what string) bool { return strings.EqualFold(what, "TAGS") })
+	withTags := includes(in.Include, "TAGS")
 	found, failures := []serviceShape{}, []failure{}
 	for _, ref := range in.Services {
 		if v := s.serviceIn(c, ref); v != nil {
@@ -236,7 +241,7 @@ type serviceDeployment struct {
 func shapeService(v *service, withTags bool) serviceShape {
 	shape := serviceShape{
 		ServiceARN: v.arn, ServiceName: v.name, ClusterARN: v.cluster.arn, Status: v.status,
-		SchedulingStrategy: v.strategy, LaunchType: launchEC2, DesiredCount: v.desired, NetworkConfiguration: v.network,
+		SchedulingStrategy: v.strategy, LaunchType: v.launchType, DesiredCount: v.desired, NetworkConfiguration: v.network,
 		PlacementConstraints: copyOf(v.constraints), PlacementStrategy: []nameValue{},
 		DeploymentController:    map[string]string{"type": v.controller},
 		DeploymentConfiguration: map[string]int{"maximumPercent": 100, "minimumHealthyPercent": 0},

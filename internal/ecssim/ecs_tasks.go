@@ -23,6 +23,8 @@ type taskInput struct {
 	EnableManagedTags    bool            `json:"enableECSManagedTags"`
 	PropagateTags        string          `json:"propagateTags"`
 	Tags                 []tag           `json:"tags"`
+	VolumeConfigurations []volumeInput   `json:"volumeConfigurations"`
+	ReferenceID          ignored         `json:"referenceId" why:"only ECS itself uses it"`
 }
 
 // maxStartedBy limits the length of startedBy, in characters.
@@ -62,6 +64,9 @@ func (s *Sim) launch(c *cluster, in taskInput) (launch, error) {
 	if err := in.Overrides.validate(d); err != nil {
 		return launch{}, err
 	}
+	if err := validateVolumes(d, in.VolumeConfigurations); err != nil {
+		return launch{}, err
+	}
 	tags, err := s.tagsOfTask(c, d, in)
 	if err != nil {
 		return launch{}, err
@@ -70,6 +75,7 @@ func (s *Sim) launch(c *cluster, in taskInput) (launch, error) {
 		cluster: c, definition: d, startedBy: in.StartedBy, group: in.Group, exec: in.EnableExecuteCommand,
 		overrides: in.Overrides,
 		required:  in.Overrides.required(d), tags: tags, subnet: subnet,
+		volumes: in.VolumeConfigurations,
 	}, nil
 }
 
@@ -223,7 +229,7 @@ func (s *Sim) describeTasks(c *cluster, in describeTasksInput) (any, error) {
 			found = append(
 				found,
 				newTaskResponse(
-					t, slices.ContainsFunc(in.Include, func(what string) bool { return strings.EqualFold(what, "TAGS") }),
+					t, includes(in.Include, "TAGS"),
 				),
 			)
 		}

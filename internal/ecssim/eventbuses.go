@@ -80,6 +80,7 @@ type busEntry struct {
 	EventBusName, Source, DetailType, Detail string
 	Resources                                []string
 	Time                                     *float64
+	TraceHeader                              ignored `why:"the simulator traces nothing"`
 }
 
 func (e busEntry) size() int {

@@ -1,6 +1,7 @@
 package ecssim
 
 import (
+	"encoding/json"
 	"fmt"
 	"hash/fnv"
 	"maps"
@@ -63,11 +64,12 @@ type Refusal struct {
 
 // concerns reports whether the refusal applies to a call.
 func (r Refusal) concerns(call request) bool {
-	in, err := decode[struct {
+	var in struct {
 		Cluster  string   `json:"cluster"`
 		Clusters []string `json:"clusters"`
 		RoleArn  string
-	}](call.body)
+	}
+	err := json.Unmarshal(call.body, &in)
 	if r.Role != "" && r.Role != call.role && r.Role != in.RoleArn {
 		return false
 	}

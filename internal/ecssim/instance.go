@@ -30,6 +30,8 @@ type instance struct {
 	external         bool              // of ECS Anywhere
 	provider         *capacityProvider // nil for none
 	terminating      bool              // it ends when its last task has stopped
+	health           string            // "" for OK since the registration
+	healthSince      time.Time
 	version          int64
 	attributes       []attribute
 	registered       resources

@@ -44,21 +44,43 @@ func (in streamRef) stream() string { return cmp.Or(in.StreamARN, in.StreamName)
 type createStreamInput struct {
 	StreamName string `json:"StreamName"`
 	ShardCount *int   `json:"ShardCount"`
+	Mode       *struct {
+		Mode string `json:"StreamMode"`
+	} `json:"StreamModeDetails"`
 }
 
 // onDemandShards is the number of shards of a stream created without ShardCount.
 const onDemandShards = 4
 
 func (s *Sim) createStream(_ request, in createStreamInput) (any, error) {
-	shards := onDemandShards
+	shards, mode := onDemandShards, modeProvisioned
+	if in.Mode != nil {
+		mode = in.Mode.Mode
+	}
+	switch {
+	case mode != modeProvisioned && mode != modeOnDemand:
+		return nil, kinesisInvalid("StreamMode %.50q is not PROVISIONED or ON_DEMAND.", mode)
+	case mode == modeOnDemand && in.ShardCount != nil:
+		return nil, kinesisInvalid("A stream with the mode ON_DEMAND has no ShardCount.")
+	case in.Mode == nil && in.ShardCount == nil:
+		mode = modeOnDemand
+	}
 	if in.ShardCount != nil {
 		shards = *in.ShardCount
 	}
-	_, err := s.streams.create(in.StreamName, shards)
+	st, err := s.streams.create(in.StreamName, shards)
+	if err == nil {
+		st.setMode(mode)
+	}
 	return struct{}{}, err
 }
 
-func (s *Sim) deleteStream(_ request, st *stream, _ streamRef) (any, error) {
+type deleteStreamInput struct {
+	streamRef
+	Enforce ignored `json:"EnforceConsumerDeletion" why:"streams have no consumers"`
+}
+
+func (s *Sim) deleteStream(_ request, st *stream, _ deleteStreamInput) (any, error) {
 	s.streams.remove(st.name)
 	return struct{}{}, nil
 }
@@ -71,7 +93,7 @@ func (s *Sim) describeStreamSummary(_ request, st *stream, _ streamRef) (any, er
 		"RetentionPeriodHours": int(streamRetention.Hours()), "OpenShardCount": st.openShards(), "ConsumerCount": 0,
 		"EncryptionType":     "NONE",
 		"EnhancedMonitoring": []any{}, // no shard-level metrics
-		"StreamModeDetails":  map[string]string{"StreamMode": "PROVISIONED"},
+		"StreamModeDetails":  map[string]string{"StreamMode": cmp.Or(st.mode, modeProvisioned)},
 	}}, nil
 }
 

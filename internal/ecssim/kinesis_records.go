@@ -6,6 +6,7 @@ import (
 )
 
 type putRecordInput struct {
+	Ordering ignored `json:"SequenceNumberForOrdering" why:"records have the order of their arrival anyway"`
 	streamRef
 	recordInput
 }
@@ -124,6 +125,7 @@ func (s *Sim) getShardIterator(_ request, st *stream, in iteratorInput) (any, er
 
 type getRecordsInput struct {
 	ShardIterator string `json:"ShardIterator"`
+	StreamARN     string `json:"StreamARN"`
 	Limit         *int   `json:"Limit"`
 }
 
@@ -161,6 +163,9 @@ func (s *Sim) getRecords(_ request, in getRecordsInput) (any, error) {
 		return nil, err
 	}
 	defer st.mu.Unlock()
+	if in.StreamARN != "" && in.StreamARN != st.arn {
+		return nil, errIterator
+	}
 	got, next, done, behind := sh.read(it.Next, limit, maxGetBytes)
 	records := make([]recordShape, len(got))
 	for i, r := range got {

@@ -45,6 +45,9 @@ type resourceRequirement struct {
 	Type  string `json:"type"`
 }
 
+// allGPUs is a number of GPUs that stands for all that an instance has.
+const allGPUs = "ALL"
+
 const (
 	// maxOverrides is ECS's limit on the JSON of the overrides, in bytes.
 	maxOverrides = 8192
@@ -112,8 +115,8 @@ func validateRequirements(container string, all []resourceRequirement) error {
 	for _, r := range all {
 		n, err := strconv.Atoi(r.Value)
 		switch {
-		case r.Type == resourceGPU && (err != nil || n < 1):
-			return invalid("Invalid GPU count %.100q for container '%s': the simulator takes a number from 1.", r.Value,
+		case r.Type == resourceGPU && r.Value != allGPUs && (err != nil || n < 1):
+			return invalid("Invalid GPU count %.100q for container '%s': it must be a number from 1, or ALL.", r.Value,
 				container)
 		case r.Type != resourceGPU && (r.Type != "InferenceAccelerator" || r.Value == ""):
 			return invalid("Invalid resource requirement %.100q of type %.100q for container '%s'.", r.Value, r.Type, container)
@@ -122,7 +125,14 @@ func validateRequirements(container string, all []resourceRequirement) error {
 	return nil
 }
 
-// gpuCount returns the number of GPUs that the container reserves.
+// wantsAllGPUs reports whether the container reserves all GPUs of its instance.
+func (c containerInput) wantsAllGPUs() bool {
+	return slices.ContainsFunc(c.ResourceRequirements, func(r resourceRequirement) bool {
+		return r.Type == resourceGPU && r.Value == allGPUs
+	})
+}
+
+// gpuCount returns the number of GPUs that the container reserves, unless it reserves all.
 func (c containerInput) gpuCount() (count int) {
 	for _, r := range c.ResourceRequirements {
 		if n, err := strconv.Atoi(r.Value); err == nil && r.Type == resourceGPU {

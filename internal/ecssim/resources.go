@@ -11,8 +11,10 @@ type resources struct {
 	cpu, memory int // CPU units and MiB
 	tcp, udp    map[int]bool
 	hasGPUs     bool     // of an instance, even if all are reserved
+	totalGPUs   int      // that an instance registered
 	gpus        []string // of an instance: the ids of those that remain; of a running task: of its own
 	gpuCount    int      // of a task
+	allGPUs     bool     // of a task: all that its instance registered
 }
 
 // reservedPorts returns the ports that ECS reserves for ssh, Docker and the ECS agent.
@@ -36,7 +38,7 @@ func (r resources) shortage(need resources) string {
 			}
 		}
 	}
-	if need.gpuCount > len(r.gpus) {
+	if need.gpuCount > len(r.gpus) || need.allGPUs && (len(r.gpus) == 0 || len(r.gpus) < r.totalGPUs) {
 		return "RESOURCE:GPU"
 	}
 	return ""
@@ -44,6 +46,9 @@ func (r resources) shortage(need resources) string {
 
 // acquire reserves resources. It returns them with the ids of the reserved GPUs.
 func (r *resources) acquire(need resources) resources {
+	if need.allGPUs {
+		need.gpuCount = len(r.gpus)
+	}
 	need.gpus, r.gpus = slices.Clone(r.gpus[:need.gpuCount]), r.gpus[need.gpuCount:]
 	r.cpu -= need.cpu
 	r.memory -= need.memory

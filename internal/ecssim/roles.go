@@ -112,6 +112,7 @@ func routeSTS(body []byte) call {
 type assumeRoleInput struct {
 	RoleArn, RoleSessionName, ExternalId string //nolint:revive // the API's name
 	DurationSeconds                      string
+	Action, Version                      ignored `why:"the router has read them"`
 }
 
 const defaultSession = 3600 // seconds

@@ -31,6 +31,7 @@ type service struct {
 	createdAt, deployedAt time.Time
 	tags                  []tag
 	managedTags           bool
+	launchType            string
 	propagateTags         string              // of its tasks: TASK_DEFINITION, SERVICE or NONE
 	daemon                bool                // a Managed Daemon
 	providers             []*capacityProvider // of a Managed Daemon

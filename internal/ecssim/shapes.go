@@ -85,6 +85,7 @@ type instanceResponse struct {
 	PendingTasksCount int               `json:"pendingTasksCount"`
 	Attachments       []json.RawMessage `json:"attachments"`
 	Tags              []tag             `json:"tags"`
+	HealthStatus      *instanceHealth   `json:"healthStatus,omitempty"`
 }
 
 func shapeInstance[T timestamp](i *instance) instanceShape[T] {
@@ -98,7 +99,7 @@ func shapeInstance[T timestamp](i *instance) instanceShape[T] {
 }
 
 func newInstanceResponse(i *instance) instanceResponse {
-	a := instanceResponse{shapeInstance[epoch](i), i.running, i.pending, []json.RawMessage{}, copyOf(i.tags)}
+	a := instanceResponse{shapeInstance[epoch](i), i.running, i.pending, []json.RawMessage{}, copyOf(i.tags), nil}
 	a.ClusterARN = ""
 	return a
 }
@@ -246,24 +247,29 @@ func shapeTask[T timestamp](t *task, response bool) taskShape[T] {
 	if t.eni != nil {
 		shape.Attachments = append(shape.Attachments, t.eni.attachment(t.lastStatus, response))
 	}
+	for _, v := range t.volumes {
+		shape.Attachments = append(shape.Attachments, v.attachment(t.lastStatus))
+	}
 	for _, c := range t.containers {
 		shape.Containers = append(shape.Containers, c.shape(t, response))
 	}
 	return shape
 }
 
-func (n *networkInterface) attachment(taskStatus string, response bool) attachment {
+// attachmentStatus returns the status of what is attached to a task with a last status.
+func attachmentStatus(taskStatus string) string {
 	status := map[string]string{
 		statusProvisioning: "PRECREATED", statusDeprovisioning: "DETACHING", statusStopped: "DELETED",
 	}[taskStatus]
-	if status == "" {
-		status = "ATTACHED"
-	}
+	return cmp.Or(status, "ATTACHED")
+}
+
+func (n *networkInterface) attachment(taskStatus string, response bool) attachment {
 	kind := "eni"
 	if response {
 		kind = "ElasticNetworkInterface"
 	}
-	return attachment{ID: n.attachmentID, Type: kind, Status: status, Details: []nameValue{
+	return attachment{ID: n.attachmentID, Type: kind, Status: attachmentStatus(taskStatus), Details: []nameValue{
 		{"subnetId", n.subnet}, {"networkInterfaceId", n.eni}, {"macAddress", n.mac}, {"privateIPv4Address", n.ip},
 	}}
 }

@@ -49,7 +49,15 @@ func (s *Sim) createQueue(r request, in queueInput) (any, error) {
 	return map[string]string{"QueueUrl": s.queueURL(r, q.name)}, nil
 }
 
-func (s *Sim) getQueueURL(r request, in queueInput) (any, error) {
+type queueOfInput struct {
+	QueueName string `json:"QueueName"`
+	Owner     string `json:"QueueOwnerAWSAccountId"`
+}
+
+func (s *Sim) getQueueURL(r request, in queueOfInput) (any, error) {
+	if in.Owner != "" && in.Owner != s.cfg.Account {
+		in.QueueName += "@" + in.Owner // no queue has such a name
+	}
 	q, err := s.queues.find(in.QueueName)
 	if err != nil {
 		return nil, err

@@ -24,7 +24,20 @@ type stream struct {
 	shards    []*shard // in creation order; trim removes closed shards without records
 	lastShard int
 	lastSeq   int64
-	expired   int // iterators issued at a lower count have expired
+	expired   int    // iterators issued at a lower count have expired
+	mode      string // modeProvisioned if empty
+}
+
+// Capacity modes of a stream. The simulator changes no number of shards by itself.
+const (
+	modeProvisioned = "PROVISIONED"
+	modeOnDemand    = "ON_DEMAND"
+)
+
+func (st *stream) setMode(mode string) {
+	st.mu.Lock()
+	defer st.mu.Unlock()
+	st.mode = mode
 }
 
 // shard is a range of a stream's hash keys. It keeps its records in order.

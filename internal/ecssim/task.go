@@ -45,6 +45,7 @@ type task struct {
 	version                   int64
 	containers                []*container
 	eni                       *networkInterface // nil unless awsvpc
+	volumes                   []*volume
 	zone                      string
 	createdAt, pullStartedAt  time.Time
 	pullStoppedAt, startedAt  time.Time
@@ -204,6 +205,7 @@ type launch struct {
 	overrides        overrides
 	required         resources
 	tags             []tag
+	volumes          []volumeInput
 	subnet           string // of an awsvpc task; "" for the simulator's own
 }
 
@@ -228,6 +230,9 @@ func (s *Sim) start(l launch) *task {
 		t.lastStatus = statusProvisioning
 		t.eni = newNetworkInterface(l.subnet)
 	}
+	for _, v := range l.volumes {
+		t.volumes = append(t.volumes, newVolume(v))
+	}
 	t.listedAt = t.createdAt
 	l.cluster.tasks = append(l.cluster.tasks, t)
 	s.tasks[id] = t
@@ -243,6 +248,9 @@ func (s *Sim) start(l launch) *task {
 		gpus := t.reserved.gpus
 		for _, c := range t.containers {
 			n := c.input.gpuCount()
+			if c.input.wantsAllGPUs() {
+				n = len(gpus)
+			}
 			c.gpus, gpus = gpus[:n], gpus[n:]
 		}
 		i.tasks[t] = true

@@ -32,6 +32,7 @@ const servicesInWords = "ecs, sqs, kinesis, cloudwatch, sts or eventbridge"
 // request is a call as its handler sees it.
 type request struct {
 	ctx         context.Context
+	service     string
 	body        []byte
 	role        string          // ARN of the assumed role whose credentials sign the call; empty for other credentials
 	baseURL     string          // of the simulator, as the client addressed it
@@ -102,7 +103,8 @@ func (s *Sim) ServeHTTP(w http.ResponseWriter, r *http.Request) {
 	} else if err = signErr; err == nil {
 		if body, err = c.protocol.decode(body); err == nil {
 			in := request{
-				ctx: r.Context(), body: body, role: role, baseURL: baseURL(r), interrupted: s.queues.interruption(),
+				ctx: r.Context(), service: c.service, body: body, role: role, baseURL: baseURL(r),
+				interrupted: s.queues.interruption(),
 			}
 			body, err = s.withFaults(c.service, c.action, in, c.handler)
 		}
@@ -197,18 +199,10 @@ func baseURL(r *http.Request) string {
 	return "http://" + r.Host
 }
 
-// decode parses the input of a call. SDKs send an empty body without parameters.
-func decode[In any](body []byte) (in In, err error) {
-	if len(body) > 0 && json.Unmarshal(body, &in) != nil {
-		return in, errSerialization
-	}
-	return in, nil
-}
-
 // ecsAction returns a handler that performs the call and encodes its response with the lock held.
 func ecsAction[In any](do func(*Sim, In) (any, error)) actionHandler {
 	return func(s *Sim, r request) ([]byte, error) {
-		in, err := decode[In](r.body)
+		in, err := decode[In](r)
 		if err != nil {
 			return nil, err
 		}
@@ -258,7 +252,7 @@ func onStream[In interface{ stream() string }](do func(*Sim, request, *stream, I
 // withoutLock returns a handler that does not hold the simulator's lock.
 func withoutLock[In any](do func(*Sim, request, In) (any, error)) actionHandler {
 	return func(s *Sim, r request) ([]byte, error) {
-		in, err := decode[In](r.body)
+		in, err := decode[In](r)
 		if err != nil {
 			return nil, err
 		}
