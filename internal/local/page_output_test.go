@@ -29,7 +29,7 @@ func missingLine(want []string, output string) string {
 }
 
 // progressLine matches a line of a watched deployment. Which of its states a client sees depends on its speed.
-var progressLine = regexp.MustCompile(`^  [0-9]+(/| of )[0-9]+ (running|updated)`)
+var progressLine = regexp.MustCompile(`^  [0-9]+(/| of )[0-9]+ (replaced|running|updated)`)
 
 func sameLine(want, got string) bool {
 	var wantObject, gotObject map[string]any
@@ -73,6 +73,7 @@ var normalised = []struct {
 	{regexp.MustCompile(`[0-9a-f]{8}(-[0-9a-f]{4}){3}-[0-9a-f]{12}|[0-9a-f]{32}`), "ID"},
 	{regexp.MustCompile(`\b(i-[0-9a-f]{17}|[0-9a-f]{8})\b`), "ID"},
 	{regexp.MustCompile(`\b\S+-ID\b`), "REPLICA"},
+	{regexp.MustCompile(`\becs-svc/\d+\b`), "SERVICE"},
 	{regexp.MustCompile(`127\.0\.0\.1:\d+`), "ADDRESS"},
 	{regexp.MustCompile(`\b\d+\.\d{3}\b`), "SECONDS"},
 	{regexp.MustCompile(`\b(\d+(\.\d+)?(ms|[hms]))+\b`), "DURATION"},

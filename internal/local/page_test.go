@@ -73,9 +73,17 @@ func TestPages_PrintWhatTheyShow(t *testing.T) {
 	bin := t.TempDir()
 	require.NoError(t, harness.Build(t.Context(), bin, "cmd/blox"))
 	for path, instances := range map[string]string{
-		"cmd/blox/docs/cli.md": "3", "cmd/blox/docs/probe.md": "3",
+		"cmd/blox/docs/cli.md":                         "3",
+		"cmd/blox/docs/probe.md":                       "3",
+		"daemon-scheduler/docs/draining.md":            "3",
+		"daemon-scheduler/docs/events.md":              "3",
+		"daemon-scheduler/docs/gitops.md":              "3",
+		"daemon-scheduler/docs/rollouts.md":            "6",
+		"daemon-scheduler/docs/selecting-instances.md": "3",
+		"daemon-scheduler/docs/taking-over.md":         "3",
 	} {
 		t.Run(path, func(t *testing.T) {
+			t.Parallel()
 			l := startLocal(t, "--instances", instances)
 			steps := parseSession(page(t, path))
 			require.NotEmpty(t, steps, "the commands are recognized")
