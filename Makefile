@@ -88,7 +88,10 @@ bench: build ## run the benchmarks in about eight minutes; RUN=<regexp> selects 
 alerts: ## make each alert fire on the simulator in about ten minutes, with Debian's Prometheus
 	go test -count=1 -timeout 40m ./deploy/monitoring -run TestAlerts -v -fire
 
-robustness: build ## inject faults into every process of Blox and check its promises; SEED=, DURATION=5m
+testclock: ## build the services with clocks that tests can change into bin/testclock/
+	go run ./internal/harness/testclock/build -o bin/testclock cmd/cluster-state-service cmd/daemon-scheduler
+
+robustness: build testclock ## inject faults into every process of Blox and check its promises; SEED=, DURATION=5m
 	bin/blox-robustness --duration $(DURATION) $(if $(SEED),--seed $(SEED))
 
 load: build ## test under load and attack for LOAD (10m): memory, streams, slow and bad clients; RUN=<regexp> selects sections
@@ -124,4 +127,4 @@ clean: ## remove the output of the targets above
 	rm -rf bin tmp
 
 .DEFAULT_GOAL := help
-.PHONY: help build install uninstall generate unit test alerts layers names fuzz bench robustness load lint vuln local docker deploy-test clean
+.PHONY: help build install uninstall generate unit test alerts layers names fuzz bench testclock robustness load lint vuln local docker deploy-test clean

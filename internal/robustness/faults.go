@@ -77,6 +77,10 @@ func (e *executor) apply(ctx context.Context, a action) error {
 		p.Pause()
 		wait()
 		p.Resume()
+	case "suspend":
+		return e.clocks[a.Target].Suspend(p, wait)
+	case "clock-step":
+		return e.stepClock(ctx, a)
 	case "disconnect":
 		each(func(p *harness.Proxy) { p.SetDisconnected(true) })
 		wait()

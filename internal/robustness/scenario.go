@@ -23,7 +23,7 @@ type action struct {
 // faultKinds are the values of --faults. Their order determines the scenario of a seed.
 var faultKinds = []string{
 	"kill", "pause", "disconnect", "blackhole", "delay", "quorum-loss", "compaction", "nospace",
-	"event-faults", "api-faults", "outage", "slow-readers", "late-start",
+	"event-faults", "api-faults", "outage", "slow-readers", "late-start", "clock-step", "suspend",
 }
 
 // scheduledOnce are the faults that have a fixed place in a run.
@@ -31,7 +31,7 @@ var scheduledOnce = []string{"nospace", "slow-readers", "late-start"}
 
 // The longest times by which each fault delays a StartTask. Their sum stays below startConfirmTimeout.
 const (
-	maxSchedulerPause = 3 * time.Second
+	maxSchedulerPause = 5 * time.Second // longer than leaderLease, so that another replica may lead afterwards
 	maxSimulatorPause = 2 * time.Second
 	maxProxyDelay     = 400 * time.Millisecond // for each piece of a request
 	maxListLag        = 500 * time.Millisecond // of ECS's lists
@@ -143,6 +143,14 @@ func newFault(random *rand.Rand, kind string) action {
 		case "sim":
 			a.Duration = min(a.Duration, maxSimulatorPause)
 		}
+	case "suspend":
+		a.Target = pick(serviceNames...)
+		if slices.Contains(schedulerNames, a.Target) {
+			a.Duration = min(a.Duration, maxSchedulerPause)
+		}
+	case "clock-step":
+		a.Target = pick(serviceNames...)
+		a.Duration *= 4
 	case "disconnect":
 		a.Target = pick(proxies...)
 		if random.IntN(3) == 0 {

@@ -28,7 +28,7 @@ func TestScenario_KeepsFaultsWithinTheirBounds(t *testing.T) {
 			seen[a.Kind] = true
 			assert.LessOrEqual(t, a.At, 2*time.Minute)
 			switch {
-			case a.Kind == "pause" && strings.HasPrefix(a.Target, "ds-"):
+			case (a.Kind == "pause" || a.Kind == "suspend") && strings.HasPrefix(a.Target, "ds-"):
 				assert.LessOrEqual(t, a.Duration, maxSchedulerPause)
 			case a.Kind == "pause" && a.Target == "sim":
 				assert.LessOrEqual(t, a.Duration, maxSimulatorPause)

@@ -22,6 +22,7 @@ import (
 	"github.com/blox/blox/internal/awsconfig"
 	"github.com/blox/blox/internal/etcd"
 	"github.com/blox/blox/internal/harness"
+	"github.com/blox/blox/internal/harness/testclock"
 )
 
 const (
@@ -32,7 +33,7 @@ const (
 	loadQuota             = 4 << 30   // with --events
 	// startConfirmTimeout exceeds the time by which all faults together can delay a StartTask. Only the fault
 	// late-start delays one for longer.
-	startConfirmTimeout = 10 * time.Second
+	startConfirmTimeout = 12 * time.Second
 	leaderLease         = 3 * time.Second
 	visibilityTimeout   = "5" // seconds; short, so that messages of a killed service soon become visible again
 	readyTimeout        = 2 * time.Minute
@@ -52,6 +53,7 @@ type system struct {
 	proxies   map[string][]*harness.Proxy // by source>target; css-0>etcd has one for each member
 	css, ds   []string                    // addresses for clients, by replica; these are proxies
 	addresses map[string]string           // of the processes themselves, by name
+	clocks    map[string]*testclock.Clock // of the services, with faults of clocks
 	etcd      *clientv3.Client            // connects to every member, without proxies
 	sim       *simulator
 	http      *http.Client
@@ -65,6 +67,7 @@ func newSystem(cfg config, dir string, h *history) (_ *system, err error) {
 		processes: map[string]*harness.Process{},
 		proxies:   map[string][]*harness.Proxy{},
 		addresses: map[string]string{},
+		clocks:    map[string]*testclock.Clock{},
 		http:      &http.Client{Transport: &http.Transport{DisableCompression: true, MaxIdleConnsPerHost: 16}},
 	}
 	defer func() {
@@ -94,6 +97,9 @@ func newSystem(cfg config, dir string, h *history) (_ *system, err error) {
 	for n, member := range members.Members {
 		s.addresses[member.Name()] = members.Endpoints[n]
 		s.processes[member.Name()] = member
+	}
+	if err := s.addClocks(cfg, dir); err != nil {
+		return nil, err
 	}
 	if err := s.addPrograms(cfg, dir); err != nil {
 		return nil, err
@@ -126,7 +132,7 @@ func (s *system) addPrograms(cfg config, dir string) error {
 		if err != nil {
 			return err
 		}
-		add(name, "cluster-state-service", env,
+		add(name, s.serviceProgram("cluster-state-service"), env,
 			slices.Concat(args, []string{"--queue", queueName, "--etcd-history", "30s"}, css)...)
 		address, err := s.addProxy("client>"+name, s.addresses[name])
 		if err != nil {
@@ -148,8 +154,9 @@ func (s *system) addPrograms(cfg config, dir string) error {
 			}
 			args = append(args, "--css-endpoint", address)
 		}
-		add(name, "daemon-scheduler", env, append(args, "--start-confirm-timeout", startConfirmTimeout.String(),
-			"--leader-lease", leaderLease.String(), "--change-rate", "40", "--read-rate", "20", "--lookup-rate", "200")...)
+		add(name, s.serviceProgram("daemon-scheduler"), env, append(args,
+			"--start-confirm-timeout", startConfirmTimeout.String(), "--leader-lease", leaderLease.String(),
+			"--change-rate", "40", "--read-rate", "20", "--lookup-rate", "200")...)
 		address, err := s.addProxy("client>"+name, s.addresses[name])
 		if err != nil {
 			return err
@@ -170,6 +177,9 @@ func (s *system) serviceConfig(name string) (env, args []string, err error) {
 		env = append(env, variable+"="+value)
 	}
 	env = append(env, "CSS_LOG_LEVEL=info", "DS_LOG_LEVEL=info")
+	if clock := s.clocks[name]; clock != nil {
+		env = append(env, clock.Env())
+	}
 	args = []string{"--bind", s.addresses[name]}
 	for _, member := range etcdNames {
 		endpoint, err := s.addProxy(name+">etcd", s.addresses[member])
@@ -281,6 +291,9 @@ func (s *system) restore() (failed error) {
 			p.SetDisconnected(false)
 		}
 	}
+	for _, c := range s.clocks {
+		failed = errors.Join(failed, c.Reset())
+	}
 	for _, p := range s.processes {
 		p.Resume()
 		failed = errors.Join(failed, p.Start())
@@ -292,6 +305,9 @@ func (s *system) restore() (failed error) {
 func (s *system) close() {
 	for _, p := range s.processes {
 		p.Kill()
+	}
+	for _, c := range s.clocks {
+		_ = c.Close()
 	}
 	for _, proxies := range s.proxies {
 		for _, p := range proxies {
