@@ -45,6 +45,9 @@ func parseConfig(args []string, getenv func(string) string, out io.Writer) (conf
 	if c.instances < 0 || c.instances > maxInstances {
 		return config{}, fmt.Errorf("--instances %d: must be 0 to %d", c.instances, maxInstances)
 	}
+	if err := c.sim.ValidateRetries(); err != nil {
+		return config{}, fmt.Errorf("--retry-age, --retries: %w", err)
+	}
 	name := arn.ARN{
 		Partition: c.sim.Partition, Region: c.sim.Region, Account: c.sim.Account, Kind: arn.Cluster, ID: "default",
 	}
@@ -101,6 +104,11 @@ func (c *config) addSimulatorFlags(flags *flag.FlagSet, getenv func(string) stri
 		"`time` from a change to the arrival of its event")
 	flags.DurationVar(&sim.StoppedTaskRetention, "stopped-task-retention", sim.StoppedTaskRetention,
 		"`time` during which STOPPED tasks can be described")
+	flags.StringVar(&sim.DeadLetterQueue, "dead-letter-queue", "",
+		"`name` of an SQS queue for events that could not be delivered")
+	flags.DurationVar(&sim.RetryAge, "retry-age", sim.RetryAge, "`time` during which a failed delivery is retried")
+	flags.IntVar(&sim.Retries, "retries", sim.Retries, "`number` of times that a failed delivery is retried, -1 for none")
+	flags.DurationVar(&sim.RetryBackoff, "retry-backoff", sim.RetryBackoff, "first `time` between two retries")
 	flags.BoolVar(&sim.APILimits, "api-limits", false,
 		"throttle calls of ECS as its published token buckets do")
 	flags.IntVar(&sim.Acknowledged, "acknowledged", 0,

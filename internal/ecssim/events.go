@@ -28,6 +28,11 @@ type EventCounters struct {
 	Duplicated int `json:"duplicated"`
 	Reordered  int `json:"reordered"` // sent after a later event
 	Delayed    int `json:"delayed"`
+	// Failed counts attempts of EventBridge to deliver an event that failed; it retries them. Of the events that it gave
+	// up, DeadLettered went to the dead-letter queue and Undelivered were lost.
+	Failed       int `json:"failed"`
+	DeadLettered int `json:"deadLettered"`
+	Undelivered  int `json:"undelivered"`
 }
 
 // maxReorderDelay limits how long a reordered event waits for a later one.
@@ -63,10 +68,9 @@ func (s *Sim) emit(detailType, resource string, detail any) {
 	}
 	send := func() {
 		for range copies {
-			count.Sent++
-			s.events.send(string(body))
+			s.deliver(delivery{target: targetQueue, resource: resource, body: body, since: time.Now()})
 			if s.stream != nil {
-				s.stream.put(resource, nil, body)
+				s.deliver(delivery{target: targetStream, resource: resource, body: body, since: time.Now()})
 			}
 		}
 	}

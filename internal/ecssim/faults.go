@@ -30,6 +30,8 @@ type Faults struct {
 	Latency map[string]Duration `json:"latency,omitempty"`
 	Events  EventFaults         `json:"events"`
 	Bus     BusFaults           `json:"bus,omitzero"`
+	// Delivery makes EventBridge's deliveries fail.
+	Delivery DeliveryFaults `json:"delivery,omitzero"`
 	// AgentFlaps disconnects ECS agents for a moment, again and again.
 	AgentFlaps AgentFlaps `json:"agentFlaps,omitzero"`
 	// StartFailures is the fraction of a StartTask's instances that yield a failure, StartFailureReason its reason;
@@ -184,6 +186,10 @@ func (f Faults) validate() error {
 		"startFailures": f.StartFailures,
 		"bus.fraction":  f.Bus.Fraction, "events.drop": f.Events.Drop, "events.duplicate": f.Events.Duplicate,
 		"events.reorder": f.Events.Reorder, "events.delay": f.Events.Delay, "agentFlaps": f.AgentFlaps.Fraction,
+		"delivery.fail": f.Delivery.Fail, "delivery.late": f.Delivery.Late,
+	}
+	if err := f.Delivery.validate(); err != nil {
+		return err
 	}
 	if err := f.AgentFlaps.validate(); err != nil {
 		return err
@@ -250,9 +256,11 @@ func newFaultDraws(seed uint64) faultDraws { return faultDraws{seed, map[string]
 
 // hit draws and reports whether the fault occurs: it is true for the given fraction of calls with this kind and name.
 func (d faultDraws) hit(kind, name string, fraction float64) bool {
-	if fraction <= 0 {
-		return false
-	}
+	return fraction > 0 && d.float(kind, name) < fraction
+}
+
+// float draws a number from 0 to 1.
+func (d faultDraws) float(kind, name string) float64 {
 	key := kind + "\x00" + name
 	r := d.by[key]
 	if r == nil {
@@ -261,5 +269,5 @@ func (d faultDraws) hit(kind, name string, fraction float64) bool {
 		r = rand.New(rand.NewPCG(d.seed, h.Sum64()))
 		d.by[key] = r
 	}
-	return r.Float64() < fraction
+	return r.Float64()
 }

@@ -44,6 +44,13 @@ type Config struct {
 	LostHostDelay time.Duration
 	// EventDelay is the time between a change and the arrival of its event in the queue.
 	EventDelay time.Duration
+	// RetryAge and Retries limit how long and how often EventBridge retries to deliver an event; 24h and 185 when 0, and
+	// no retries when Retries is negative. RetryBackoff is the first wait between retries; 1s when 0.
+	RetryAge     time.Duration
+	Retries      int
+	RetryBackoff time.Duration
+	// DeadLetterQueue is the queue for events that could not be delivered; New creates it. None when empty.
+	DeadLetterQueue string
 	// StoppedTaskRetention is how long Describe calls return STOPPED tasks and INACTIVE container instances; 1h when 0.
 	StoppedTaskRetention time.Duration
 	// Seed makes the random faults repeatable. Identifiers are always random: a restarted simulator must not reuse ARNs
@@ -72,6 +79,9 @@ func (c Config) withDefaults() Config {
 	c.ServiceDelay = cmp.Or(c.ServiceDelay, 20*time.Millisecond)
 	c.IteratorLife = cmp.Or(c.IteratorLife, 5*time.Minute)
 	c.LostHostDelay = cmp.Or(c.LostHostDelay, 25*time.Minute)
+	c.RetryAge = cmp.Or(c.RetryAge, maxRetryAge)
+	c.Retries = cmp.Or(c.Retries, maxRetries)
+	c.RetryBackoff = cmp.Or(c.RetryBackoff, retryBackoff)
 	c.StoppedTaskRetention = cmp.Or(c.StoppedTaskRetention, time.Hour)
 	return c
 }
@@ -84,10 +94,12 @@ type Sim struct {
 	queues  *queues   // has its own lock, so receiving does not wait for ECS
 	streams *streams  // has its own lock
 	events  *queue
-	stream  *stream       // of the events; nil without Config.StreamName
-	done    chan struct{} // closed by Close
-	wg      sync.WaitGroup
-	wake    chan struct{} // signals a new first timer
+	// deadLetters is nil without Config.DeadLetterQueue.
+	deadLetters *queue
+	stream      *stream       // of the events; nil without Config.StreamName
+	done        chan struct{} // closed by Close
+	wg          sync.WaitGroup
+	wake        chan struct{} // signals a new first timer
 
 	mu               sync.Mutex // guards all below; use lock and unlock
 	closed           bool
@@ -141,6 +153,9 @@ func New(cfg Config) *Sim {
 		s.limits = newAPILimits()
 	}
 	s.events, _ = s.queues.create(cfg.QueueName, nil)
+	if cfg.DeadLetterQueue != "" {
+		s.deadLetters, _ = s.queues.create(cfg.DeadLetterQueue, nil)
+	}
 	if cfg.Acknowledged > 0 {
 		s.events.acknowledged = &acknowledgements{limit: cfg.Acknowledged}
 	}
