@@ -1,13 +1,16 @@
 #!/usr/bin/env bash
 # Builds stand-ins for the images golang and etcd if the registry cannot be reached, from this machine's Go and etcd's Go
 # modules. It keeps existing images. Only the tests use it. `standins.sh remove` removes the stand-ins.
+# FROM is a git revision that the golang image must be able to build, too.
 set -euo pipefail
 cd "$(dirname "$0")/../.."
 . deploy/test/lib.sh
 golang=$(sed -n 's/^FROM \(golang:[^ ]*\).*/\1/p' deploy/docker/Dockerfile)
 etcd=$(sed -n 's/^ *image: \(.*etcd:.*\)/\1/p' docker-compose.yml | head -1)
 label=blox.stand-in
-checksum=$(cat go.mod go.sum deploy/test/tools/go.sum deploy/test/standins.sh | sha256sum | cut -d' ' -f1)
+# modules_of_from prints a file with the modules of FROM, if it is set.
+modules_of_from() { [ -z "${FROM:-}" ] || git show "$FROM:$1"; }
+checksum=$({ cat go.mod go.sum deploy/test/tools/go.sum deploy/test/standins.sh; modules_of_from go.sum; } | sha256sum | cut -d' ' -f1)
 
 if [ "${1:-}" = remove ]; then
   for image in $(docker image ls --quiet --filter "label=$label"); do docker image rm --force "$image" >/dev/null; done
@@ -31,7 +34,13 @@ if missing "$golang"; then
   for applet in sh mkdir cp echo cat ls; do ln -s busybox "$root/go/bin/$applet"; done
   cp -a "$(go env GOROOT)" "$root/go/usr/local/go"
   cp -L /etc/ssl/certs/ca-certificates.crt "$root/go/etc/ssl/certs/"
-  GOMODCACHE="$root/modules" GOPROXY="file://$(go env GOMODCACHE)/cache/download,$(go env GOPROXY)" GOFLAGS=-modcacherw go mod download
+  download() { GOMODCACHE="$root/modules" GOPROXY="file://$(go env GOMODCACHE)/cache/download,$(go env GOPROXY)" GOFLAGS=-modcacherw go mod download; }
+  download
+  if [ -n "${FROM:-}" ]; then
+    mkdir "$root/from"
+    for file in go.mod go.sum; do modules_of_from $file >"$root/from/$file"; done
+    (cd "$root/from" && download)
+  fi
   mv "$root/modules/cache/download" "$root/go/modules" # the build needs no module proxy
   tar -C "$root/go" -c . | docker import --change "LABEL $label=$checksum" \
     --change 'ENV PATH=/usr/local/go/bin:/bin GOPROXY=file:///modules GOSUMDB=off' - "$golang" >/dev/null

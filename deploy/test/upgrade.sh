@@ -1,5 +1,5 @@
 # The part "upgrade" of deploy/test/run upgrades and downgrades one replica at a time. Source this file; do not run it.
-# FROM is the git revision of the other version. Its binaries need the flag --healthcheck. The default is the latest release's tag.
+# FROM is the git revision of the other version. Its binaries need the flag --healthcheck. deploy/test/run sets the default, the latest release's tag.
 
 # build_images REVISION VERSION builds the images of a revision with today's Dockerfile and tags them with VERSION.
 build_images() {
@@ -18,7 +18,6 @@ replace() { BLOX_VERSION=$2 compose up -d --no-deps --no-build --timeout 10 "$1"
 specifications() { ds environments | jq -S '[.items[] | {name, taskDefinition, revision, deploymentConfiguration, instanceGroup, deploymentToken}]'; }
 
 upgrade() {
-  FROM=${FROM:-$(git -C "$SOURCE" describe --tags --abbrev=0 2>/dev/null || true)}
   [ -n "$FROM" ] || { log "upgrade: skipped, no release found; set FROM=<git revision>"; return; }
   log "upgrade: from $FROM to this version and back, one replica at a time, while the cluster changes"
   build_images "$FROM" other
