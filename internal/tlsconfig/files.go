@@ -10,9 +10,14 @@ import (
 	"flag"
 	"fmt"
 	"os"
+	"strings"
 )
 
-// Files are the paths of PEM files; empty ones are not needed.
+// environmentPrefix begins a path that names an environment variable with the file's content: env:NAME. Containers that
+// have secrets in their environment need no files.
+const environmentPrefix = "env:"
+
+// Files are the paths of PEM files, or env:NAME; empty ones are not needed.
 type Files struct {
 	CA   string // certificates of the authorities that sign the other side's certificates
 	Cert string // this side's certificate, followed by the intermediate ones
@@ -72,6 +77,13 @@ func (f Files) read() (contents, error) {
 func readFile(name string) (string, error) {
 	if name == "" {
 		return "", nil
+	}
+	if variable, ok := strings.CutPrefix(name, environmentPrefix); ok {
+		content := os.Getenv(variable)
+		if content == "" {
+			return "", fmt.Errorf("%s: the environment variable is not set or empty", name)
+		}
+		return content, nil
 	}
 	read, err := os.ReadFile(name)
 	return string(read), err

@@ -20,9 +20,16 @@ func SelfCheck(files Files) (*tls.Config, error) {
 	if files.CA == "" {
 		return cfg, nil
 	}
-	pair, err := tls.LoadX509KeyPair(files.Cert, files.Key)
-	cfg.Certificates = []tls.Certificate{pair}
-	return cfg, err
+	from, err := files.read()
+	if err != nil {
+		return nil, err
+	}
+	pair, err := keyPair(from)
+	if err != nil {
+		return nil, err
+	}
+	cfg.Certificates = []tls.Certificate{*pair}
+	return cfg, nil
 }
 
 // selfCheckConfig accepts the server's own certificate as a client certificate and no other. The holder of its key is

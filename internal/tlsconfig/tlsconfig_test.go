@@ -314,3 +314,34 @@ func TestFiles_ReadFromFlagsAndEnvironment(t *testing.T) {
 	assert.NoError(t, tlsconfig.Files{}.ValidateClient("etcd", false))
 	assert.NoError(t, tlsconfig.Files{CA: "x"}.ValidateClient("etcd", true))
 }
+
+// ECS and Kubernetes can give a container secrets as environment variables.
+func TestFiles_MayBeEnvironmentVariables(t *testing.T) {
+	ca := testenv.NewCA(t)
+	server := load(t, inEnvironment(t, "SERVER", ca.Files("server")))
+	files := inEnvironment(t, "CLIENT", ca.Files("client"))
+	seen, _, err := dial(listen(t, server), load(t, files).Client())
+	require.NoError(t, err)
+	assert.Equal(t, "server", seen)
+
+	check, err := tlsconfig.SelfCheck(files)
+	require.NoError(t, err)
+	assert.Len(t, check.Certificates, 1)
+
+	t.Setenv("CLIENT_KEY", "")
+	_, err = tlsconfig.Load(files, testenv.Logger(t))
+	assert.EqualError(t, err, "env:CLIENT_KEY: the environment variable is not set or empty")
+	_, err = tlsconfig.SelfCheck(files)
+	assert.ErrorContains(t, err, "env:CLIENT_KEY")
+}
+
+// inEnvironment puts the contents of files into variables whose names begin with prefix.
+func inEnvironment(t *testing.T, prefix string, files tlsconfig.Files) tlsconfig.Files {
+	t.Helper()
+	for name, path := range map[string]string{"_CA": files.CA, "_CERT": files.Cert, "_KEY": files.Key} {
+		content, err := os.ReadFile(path)
+		require.NoError(t, err)
+		t.Setenv(prefix+name, string(content))
+	}
+	return tlsconfig.Files{CA: "env:" + prefix + "_CA", Cert: "env:" + prefix + "_CERT", Key: "env:" + prefix + "_KEY"}
+}
