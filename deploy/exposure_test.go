@@ -14,9 +14,9 @@ import (
 
 	"github.com/stretchr/testify/assert"
 	"github.com/stretchr/testify/require"
-	"go.yaml.in/yaml/v3"
 
 	probereport "github.com/blox/blox/cmd/blox/probe"
+	"github.com/blox/blox/deploy/test/template"
 )
 
 // readYAML reads a YAML file. A CloudFormation short form becomes a map: {"!Ref": "Queue"}.
@@ -24,34 +24,9 @@ func readYAML(t *testing.T, path string) map[string]any {
 	t.Helper()
 	text, err := os.ReadFile(path)
 	require.NoError(t, err)
-	var node yaml.Node
-	require.NoError(t, yaml.Unmarshal(text, &node))
-	return yamlValue(node.Content[0]).(map[string]any)
-}
-
-func yamlValue(n *yaml.Node) (value any) {
-	switch n.Kind {
-	case yaml.MappingNode:
-		fields := map[string]any{}
-		for i := 0; i+1 < len(n.Content); i += 2 {
-			fields[n.Content[i].Value] = yamlValue(n.Content[i+1])
-		}
-		value = fields
-	case yaml.SequenceNode:
-		items := []any{}
-		for _, item := range n.Content {
-			items = append(items, yamlValue(item))
-		}
-		value = items
-	case yaml.AliasNode:
-		return yamlValue(n.Alias)
-	default:
-		value = n.Value
-	}
-	if strings.HasPrefix(n.Tag, "!") && !strings.HasPrefix(n.Tag, "!!") {
-		return map[string]any{n.Tag: value}
-	}
-	return value
+	fields, err := template.Parse(text)
+	require.NoError(t, err, path)
+	return fields
 }
 
 // at returns the value at a path of keys in nested maps; nil if a key is missing.

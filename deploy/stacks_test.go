@@ -79,7 +79,7 @@ func TestStack_RunsEtcdOnTypesOfV03(t *testing.T) {
 	}
 	const available = 900 // MiB that ECS registers for a t2.micro, rounded down
 	assert.Less(t, reserved, available)
-	script := at(resources["Template"], "Properties", "LaunchTemplateData", "UserData", "Fn::Base64", "!Sub").(string)
+	script := at(stackWith(t, nil).Properties("Template"), "LaunchTemplateData", "UserData")
 	assert.Contains(t, script, "/dev/disk/by-id/nvme-Amazon_Elastic_Block_Store_", "on Nitro types")
 	assert.Contains(t, script, "--device /dev/sdf")
 	assert.Contains(t, script, "/dev/xvdf", "on Xen types")
@@ -127,7 +127,8 @@ func TestBalancer_ClosesIdleConnectionsBeforeTheServices(t *testing.T) {
 func TestStacks_HaveAlarms(t *testing.T) {
 	events := []string{"DeadLettersAlarm", "FailedInvocationsAlarm", "MessageAgeAlarm"}
 	assert.Equal(t, events, ofType(resourcesOf(t, localStack), "AWS::CloudWatch::Alarm"))
-	all := append(slices.Clone(events), "ProbeAlarm", "SchedulerTargetsAlarm", "StateTargetsAlarm")
+	all := append(slices.Clone(events), "ProbeAlarm", "SchedulerTargetsAlarm", "StateTargetsAlarm",
+		"EtcdAlarm", "EtcdAlarm2", "EtcdAlarm3")
 	resources := resourcesOf(t, awsStack)
 	slices.Sort(all)
 	assert.Equal(t, all, ofType(resources, "AWS::CloudWatch::Alarm"))
@@ -144,8 +145,10 @@ func TestStack_SavesTheVolumeOfEtcdOnASchedule(t *testing.T) {
 	resources := resourcesOf(t, awsStack)
 	details := at(resources["Snapshots"], "Properties", "PolicyDetails")
 	assert.Equal(t, []any{"VOLUME"}, at(details, "ResourceTypes"))
-	tags := at(resources["Volume"], "Properties", "Tags")
-	assert.Contains(t, tags, asList(at(details, "TargetTags"))[0], "the volume has the tag that the policy selects")
+	for _, volume := range []string{"Volume", "Volume2", "Volume3"} {
+		tags := at(resources[volume], "Properties", "Tags")
+		assert.Contains(t, tags, asList(at(details, "TargetTags"))[0], "%s has the tag that the policy selects", volume)
+	}
 }
 
 func TestStack_ChecksTheHealthOfReplicasQuickly(t *testing.T) {

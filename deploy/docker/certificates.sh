@@ -4,7 +4,8 @@
 #
 #   deploy/docker/certificates.sh [NAME]...     additional names or addresses of the services
 #
-# BLOX_TLS sets the directory (tls), DAYS the validity of the certificates (365). Keep authority/key.pem secret.
+# BLOX_TLS sets the directory (tls), DAYS the validity of the certificates (365), and HOLDERS the holders of certificates
+# (cluster-state-service daemon-scheduler client). Keep authority/key.pem secret.
 set -euo pipefail
 cd "$(dirname "$0")/../.."
 command -v openssl >/dev/null || { echo "openssl not found; install it: apt-get install openssl" >&2; exit 1; }
@@ -17,7 +18,7 @@ quietly() { "$@" 2>output || { cat output >&2; exit 1; }; rm -f output; }
 
 mkdir -p authority
 [ -f authority/ca.pem ] || quietly openssl req -x509 $new -days 3650 -subj "/CN=Blox, created on $(date +%F)" -keyout authority/key.pem -out authority/ca.pem
-for name in cluster-state-service daemon-scheduler client; do
+for name in ${HOLDERS:-cluster-state-service daemon-scheduler client}; do
   mkdir -p $name
   alternatives=DNS:$name,DNS:localhost,IP:127.0.0.1
   for host in "$@"; do
