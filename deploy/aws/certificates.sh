@@ -37,8 +37,10 @@ if [ -n "$authority" ]; then
   mkdir "$work/authority"
   for file in ca key; do jq -er .$file <<<"$authority" >"$work/authority/$file.pem"; done
 fi
-HOLDERS="etcd cluster-state-service daemon-scheduler" BLOX_TLS=$work \
-  "$here/../docker/certificates.sh" etcd.blox.internal etcd-2.blox.internal etcd-3.blox.internal >/dev/null
+# issue HOLDERS NAME... creates certificates that are valid for the names.
+issue() { HOLDERS=$1 BLOX_TLS=$work "$here/../docker/certificates.sh" "${@:2}" >/dev/null; }
+issue etcd etcd.blox.internal etcd-2.blox.internal etcd-3.blox.internal
+for service in cluster-state-service daemon-scheduler; do issue $service $service.blox.internal; done
 if [ -z "$authority" ]; then
   jq -n --rawfile ca "$work/authority/ca.pem" --rawfile key "$work/authority/key.pem" '{ca: $ca, key: $key}' >"$work/authority.json"
   store "$name-authority" "Certificate authority of Blox" "$work/authority.json" >/dev/null

@@ -173,8 +173,10 @@ stack_tls() {
 # stack_certificates does what deploy/aws/certificates.sh does with Secrets Manager, and an instance with the secret.
 stack_certificates() {
   local file
-  HOLDERS="etcd cluster-state-service daemon-scheduler" BLOX_TLS=$COPY/stack-tls "$COPY/deploy/docker/certificates.sh" \
-    etcd.blox.internal etcd-2.blox.internal etcd-3.blox.internal cluster-state-service.blox.internal "$ADDRESS" >/dev/null
+  issue() { HOLDERS=$1 BLOX_TLS=$COPY/stack-tls "$COPY/deploy/docker/certificates.sh" "${@:2}" >/dev/null; }
+  issue etcd etcd.blox.internal etcd-2.blox.internal etcd-3.blox.internal
+  issue cluster-state-service cluster-state-service.blox.internal "$ADDRESS"
+  issue daemon-scheduler daemon-scheduler.blox.internal "$ADDRESS"
   jq -n --rawfile ca "$COPY/stack-tls/authority/ca.pem" \
     --rawfile cluster_state_service_cert "$COPY/stack-tls/cluster-state-service/cert.pem" \
     --rawfile cluster_state_service_key "$COPY/stack-tls/cluster-state-service/key.pem" \
