@@ -105,7 +105,7 @@ func TestRules_LeadToTheRunbook(t *testing.T) {
 			assert.Regexp(t, `\.$`, r.Annotations[annotation], "%s: %s", r.Alert, annotation)
 		}
 		assert.Equal(t, "deploy/monitoring/RUNBOOK.md#"+strings.ToLower(r.Alert), r.Annotations["runbook_url"])
-		for _, part := range []string{"**Meaning.**", "**Impact.**", "**Confirm.**", "**Do.**"} {
+		for _, part := range []string{"**Meaning.**", "**Impact.**", "**Diagnosis.**", "**Remedy.**"} {
 			assert.Contains(t, sections[r.Alert], part, "the runbook's section of %s", r.Alert)
 		}
 		delete(sections, r.Alert)
