@@ -108,7 +108,7 @@ func TestParseConfig_EveryFlagIsDocumented(t *testing.T) {
 	_, err := daemonscheduler.ParseConfig([]string{"--help"}, func(string) string { return "" }, &help)
 	require.ErrorIs(t, err, flag.ErrHelp)
 	var reference string
-	for _, file := range []string{"README.md", "../deploy/SETTINGS.md"} {
+	for _, file := range []string{"README.md", "../deploy/docs/configuration.md"} {
 		text, err := os.ReadFile(file)
 		require.NoError(t, err)
 		reference += string(text)
@@ -116,7 +116,7 @@ func TestParseConfig_EveryFlagIsDocumented(t *testing.T) {
 	names := regexp.MustCompile(`(?m)^  -([a-z-]+)`).FindAllStringSubmatch(help.String(), -1)
 	assert.Greater(t, len(names), 20)
 	for _, name := range names {
-		assert.Contains(t, reference, "`--"+name[1], "a table of README.md or deploy/SETTINGS.md")
+		assert.Contains(t, reference, "`--"+name[1], "a table of README.md or deploy/docs/configuration.md")
 	}
 }
 

@@ -1,4 +1,4 @@
-// Package deploy contains no program. Its tests verify the mitigations of THREATS.md in templates and compose files.
+// Package deploy contains no program. Its tests verify the mitigations of docs/threats.md in templates and compose files.
 package deploy
 
 import (

@@ -175,12 +175,12 @@ func readText(t *testing.T, path string) string {
 
 // The permissions page names every action that the templates grant to the services, and those of encrypted queues.
 func TestSettings_NamesEveryPermission(t *testing.T) {
-	settings := readText(t, "SETTINGS.md")
+	settings := readText(t, "docs/configuration.md")
 	_, permissions, found := strings.Cut(settings, "\n## Permissions\n")
 	require.True(t, found)
 	resources := resourcesOf(t, awsStack)
 	for _, action := range append(allowedActions(resources["StateRole"]), allowedActions(resources["SchedulerRole"])...) {
-		assert.True(t, strings.Contains(permissions, "`"+action+"`"), "SETTINGS.md does not name %s", action)
+		assert.True(t, strings.Contains(permissions, "`"+action+"`"), "docs/configuration.md does not name %s", action)
 	}
 	rows := regexp.MustCompile(`(?m)^\|.*kms:.*$`).FindAllString(permissions, -1)
 	require.Len(t, rows, 2)
