@@ -1,4 +1,5 @@
-// Package deploy contains no program. Its tests verify the mitigations of docs/threats.md in templates and compose files.
+// Package deploy contains no program. Its tests verify the mitigations of docs/threats.md in templates and compose
+// files, and the guides.
 package deploy
 
 import (
