@@ -3,12 +3,12 @@
 log() { printf '== %s\n' "$*"; }
 fail() { printf 'FAILED: %s\n' "$*" >&2; exit 1; }
 
-# await CONDITION COMMAND... retries a command until it succeeds. It fails after two minutes and prints the condition.
+# await CONDITION COMMAND... retries a command until it succeeds. It fails after five minutes and prints the condition.
 await() {
-  local condition=$1 deadline=$((SECONDS + 120))
+  local condition=$1 deadline=$((SECONDS + 300))
   shift
   until "$@"; do
-    [ $SECONDS -lt $deadline ] || fail "timed out after two minutes: $condition"
+    [ $SECONDS -lt $deadline ] || fail "timed out after five minutes: $condition"
     sleep 0.3
   done
 }

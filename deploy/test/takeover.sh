@@ -2,7 +2,7 @@
 # OLD_ETCD_IMAGE sets the image of the old etcd, for example quay.io/coreos/etcd:v3.0.15 of v0.3. The default is today's.
 takeover() {
   log "takeover: copy the records of v0.3 into a new etcd with the command of deploy/docs/upgrade.md"
-  reset_blox $ALONE
+  start_blox $ALONE
   environment first >/dev/null
   verify 1 css
   await "the deployment is completed" deployments_completed first
