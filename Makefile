@@ -25,6 +25,8 @@ SWAGGER := go tool -modfile=internal/tools/swagger/go.mod swagger
 # Packages of generated code, and packages with few tests other than those that start processes or etcd clusters.
 NOT_UNIT := /(cmd|deploy|swagger)(/|$$)|/(cluster-state-service|daemon-scheduler)(/store)?$$|/e2e$$|/etcd/embedded$$|/internal/(bench|harness|local|robustness|testenv)(/|$$)
 APIS    := cluster-state-service daemon-scheduler
+# Packages whose tests generate the tables of the pages below docs/reference.
+REFERENCE = $(sort $(dir $(shell git grep -l "^func TestReference_" -- ":*_test.go" | sed "s,^,./,")))
 
 help: ## list the targets
 	@grep -hE '^[a-z-]+:.*##' $(MAKEFILE_LIST) | sed -E 's/^([a-z-]+):.*## /  \1\t/' | expand -t 14
@@ -50,12 +52,13 @@ uninstall: ## remove what make install installed, with the same PREFIX
 $(BIN)/blox:
 	CGO_ENABLED=0 go build -trimpath -ldflags '$(LDFLAGS)' -o $(BIN)/ ./cmd/blox
 
-generate: ## generate API clients, models and OpenAPI 3 documents from the swagger files
+generate: ## generate API clients, models and OpenAPI 3 documents from the swagger files, and the tables of docs/reference
 	@for api in $(APIS); do \
 	  rm -rf swagger/$$api/v1/client swagger/$$api/v1/models; \
 	  $(SWAGGER) generate client --quiet --skip-tag-packages --name=$$api --spec=swagger/$$api/v1/swagger.json --target=swagger/$$api/v1; \
 	done
 	@go test ./swagger -run TestOpenAPI_MatchesTheSwaggerFiles -update >/dev/null
+	@UPDATE_REFERENCE=1 go test -p 1 -run TestReference_ $(REFERENCE) >/dev/null
 
 unit: ## run tests without processes and etcd clusters in under 30 s; only make test has the race detector
 	go test -short $$(go list ./... | grep -vE '$(NOT_UNIT)') ./cmd/blox/connect ./cmd/blox/show

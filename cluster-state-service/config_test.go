@@ -4,8 +4,6 @@ import (
 	"flag"
 	"fmt"
 	"io"
-	"os"
-	"regexp"
 	"strings"
 	"testing"
 	"time"
@@ -124,23 +122,6 @@ func TestParseConfig_HelpAndVersion(t *testing.T) {
 	}
 	_, err = parse(nil, "--version")
 	assert.ErrorIs(t, err, clusterstate.ErrVersion)
-}
-
-func TestParseConfig_EveryFlagIsDocumented(t *testing.T) {
-	var help strings.Builder
-	_, err := clusterstate.ParseConfig([]string{"--help"}, func(string) string { return "" }, &help)
-	require.ErrorIs(t, err, flag.ErrHelp)
-	var reference string
-	for _, file := range []string{"README.md", "../deploy/docs/configuration.md"} {
-		text, err := os.ReadFile(file)
-		require.NoError(t, err)
-		reference += string(text)
-	}
-	names := regexp.MustCompile(`(?m)^  -([a-z-]+)`).FindAllStringSubmatch(help.String(), -1)
-	assert.Greater(t, len(names), 15)
-	for _, name := range names {
-		assert.Contains(t, reference, "`--"+name[1], "a table of README.md or deploy/docs/configuration.md")
-	}
 }
 
 // FuzzParseConfig checks that errors fit on one line and that nothing shows a password.

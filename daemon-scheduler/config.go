@@ -102,7 +102,8 @@ func ParseConfig(args []string, getenv func(string) string, help io.Writer) (Con
 // define defines the flags. It returns the value of --version.
 func (c *Config) define(flags *flag.FlagSet) (version *bool) {
 	flags.StringVar(&c.Bind, "bind", cmp.Or(c.Getenv("DS_BIND"), "0.0.0.0:2000"), "listen address, `host:port`")
-	flags.Func("css-endpoint", "`host:port` of cluster-state-service, or https://host:port; repeat it for each replica",
+	flags.Func("css-endpoint",
+		"address of cluster-state-service, `host:port` or https://host:port; repeat it for each replica",
 		func(s string) error { c.CSSEndpoints = append(c.CSSEndpoints, s); return nil })
 	c.CSSTLS.ClientFlags(flags, "css", "DS_CSS", c.Getenv)
 	flags.StringVar(&c.CSSTokenFile, "css-token-file", c.Getenv("DS_CSS_TOKEN_FILE"),
@@ -126,7 +127,7 @@ func (c *Config) define(flags *flag.FlagSet) (version *bool) {
 	flags.DurationVar(&c.HealthInterval, "health-interval", time.Minute,
 		"time between two reads of a task's container health, if its task definition has a health check")
 	flags.DurationVar(&c.RolloutHealthInterval, "rollout-health-interval", 3*time.Second,
-		"the same for tasks of a rollout, and for tasks that are not HEALTHY")
+		"time between two reads of the container health of a rollout's tasks, and of tasks that are not HEALTHY")
 	flags.Float64Var(&c.ChangeRate, "change-rate", 40,
 		"greatest number of `calls` of StartTask, StopTask, PutAttributes and DeleteAttributes per second, in each "+
 			"account and region; ECS allows 40")
@@ -137,7 +138,7 @@ func (c *Config) define(flags *flag.FlagSet) (version *bool) {
 		"greatest number of `calls` of DescribeClusters, and of DescribeTaskDefinition, per second, in each account "+
 			"and region; ECS allows 20 of each")
 	flags.Func("allowed-role", "`pattern`, with * and ?, of the ARNs of IAM roles that environments may name; "+
-		"repeatable. Without it, all that IAM lets the service assume",
+		"repeatable; without it, IAM alone decides",
 		func(s string) error { c.AllowedRoles = append(c.AllowedRoles, s); return nil })
 	flags.DurationVar(&c.AlarmInterval, "alarm-interval", 15*time.Second,
 		"time between two reads of the CloudWatch alarms of deployments in progress")

@@ -6,8 +6,6 @@ import (
 	"fmt"
 	"io"
 	"math"
-	"os"
-	"regexp"
 	"strconv"
 	"strings"
 	"testing"
@@ -101,23 +99,6 @@ func TestParseConfig_AcceptsAddressesOfPagesOnly(t *testing.T) {
 	_, err = parse(nil, append(required, "--explorer-url", "https://me:secret@css")...)
 	require.Error(t, err)
 	assert.NotContains(t, err.Error(), "secret")
-}
-
-func TestParseConfig_EveryFlagIsDocumented(t *testing.T) {
-	var help bytes.Buffer
-	_, err := daemonscheduler.ParseConfig([]string{"--help"}, func(string) string { return "" }, &help)
-	require.ErrorIs(t, err, flag.ErrHelp)
-	var reference string
-	for _, file := range []string{"README.md", "../deploy/docs/configuration.md"} {
-		text, err := os.ReadFile(file)
-		require.NoError(t, err)
-		reference += string(text)
-	}
-	names := regexp.MustCompile(`(?m)^  -([a-z-]+)`).FindAllStringSubmatch(help.String(), -1)
-	assert.Greater(t, len(names), 20)
-	for _, name := range names {
-		assert.Contains(t, reference, "`--"+name[1], "a table of README.md or deploy/docs/configuration.md")
-	}
 }
 
 // FuzzParseConfig parses any values: an error is one line without passwords, and an accepted configuration is valid.

@@ -90,8 +90,14 @@ func TestAPI_Clusters(t *testing.T) {
 	var list struct{ Items json.RawMessage }
 	require.NoError(t, json.Unmarshal([]byte(body), &list))
 	assert.JSONEq(t, `[
-		{"clusterARN":"`+account+`cluster/default","name":"default","agentsConnected":0,"instances":{},"tasks":{"STOPPED":1}},
-		{"clusterARN":"`+account+`cluster/other","name":"other","agentsConnected":1,"instances":{"DRAINING":1},"tasks":{}},
+		{
+			"clusterARN":"`+account+`cluster/default","name":"default","agentsConnected":0,"instances":{},
+			"tasks":{"STOPPED":1},
+		},
+		{
+			"clusterARN":"`+account+`cluster/other","name":"other","agentsConnected":1,
+			"instances":{"DRAINING":1},"tasks":{},
+		},
 		{"clusterARN":"`+account+`cluster/prod","name":"prod","agentsConnected":1,"instances":{"ACTIVE":1},"tasks":{"RUNNING":2}}
 	]`, string(list.Items))
 }
@@ -123,7 +129,7 @@ func TestList_Gzip(t *testing.T) {
 	assert.Equal(t, plain, string(body))
 }
 
-// Every metric that operators rely on is served, and documented in the README.
+// Every metric that operators rely on is served, and documented.
 func TestMetrics_AreServedAndDocumented(t *testing.T) {
 	c := newStockedService(t)
 	_, _, end := c.stream("/v1/stream/tasks")
@@ -162,10 +168,10 @@ func TestMetrics_AreServedAndDocumented(t *testing.T) {
 	}
 	assert.Regexp(t,
 		`blox_css_http_request_duration_seconds_count\{code="200",route="/v1/tasks/\{cluster\}/\{arn...\}"\} 1\n`, body)
-	readme, err := os.ReadFile("../README.md")
+	page, err := os.ReadFile("../docs/reference/metrics.md")
 	require.NoError(t, err)
 	for _, name := range regexp.MustCompile(`# TYPE (blox_\w+)`).FindAllStringSubmatch(body, -1) {
-		assert.Contains(t, string(readme), "`"+name[1], "the README lists every metric")
+		assert.Contains(t, string(page), "`"+name[1], "the page lists every metric")
 	}
 }
 

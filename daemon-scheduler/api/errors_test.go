@@ -174,9 +174,11 @@ func TestErrors_OfTheServerAreSentInBothForms(t *testing.T) {
 	httpservertest.CheckServer(t, emptyAPI(t))
 }
 
-func TestErrors_AreDocumented(t *testing.T) {
-	httpservertest.CheckDocumented(t, httpservertest.Join(errorCases(), emptyAPI(t).ServerCases()), "../README.md",
-		".", "../../internal/httpserver", "../../internal/access")
+func TestReference_Errors(t *testing.T) {
+	httpservertest.CheckDocumented(t, httpservertest.Reference{
+		Cases: httpservertest.Join(errorCases(), emptyAPI(t).ServerCases()), Responses: errorResponses,
+		Meanings: meanings, Page: "../docs/reference/errors.md",
+	}, ".", "../../internal/httpserver", "../../internal/access")
 }
 
 func TestErrors_StandInTheSpecification(t *testing.T) {

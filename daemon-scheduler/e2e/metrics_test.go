@@ -92,11 +92,11 @@ func TestMetrics_CountTaskActions(t *testing.T) {
 		_, text := d.send(http.MethodGet, "/metrics", "")
 		return !strings.Contains(text, `environment="logs"`)
 	})
-	readme, err := os.ReadFile("../README.md")
+	page, err := os.ReadFile("../docs/reference/metrics.md")
 	require.NoError(t, err)
 	_, text := d.send(http.MethodGet, "/metrics", "")
 	for _, name := range regexp.MustCompile(`# TYPE (blox_\w+)`).FindAllStringSubmatch(text, -1) {
-		assert.Contains(t, string(readme), "`"+name[1], "the README lists every metric")
+		assert.Contains(t, string(page), "`"+name[1], "the page lists every metric")
 	}
 }
 

@@ -29,7 +29,7 @@ func (o *Options) Flags(flags *flag.FlagSet) {
 		"`name` or ARN of an event bus of EventBridge that receives all events; without it, none")
 	flags.StringVar(&o.Webhook.URL, "event-webhook", "", "`URL` that receives a POST request for each event")
 	flags.StringVar(&o.Webhook.SecretFile, "event-webhook-secret-file", "",
-		"`file` of the secret that signs these requests; it is read again for each request")
+		"`file` with the secret that signs the requests of --event-webhook; Blox reads it again for each request")
 }
 
 // Validate returns the problems of the settings.

@@ -2,9 +2,9 @@ package monitoring
 
 import (
 	"maps"
-	"os"
 	"regexp"
 	"slices"
+	"strconv"
 	"strings"
 	"sync"
 	"testing"
@@ -14,20 +14,24 @@ import (
 	"github.com/stretchr/testify/require"
 
 	"github.com/blox/blox/cmd/blox/probe"
+	"github.com/blox/blox/internal/docs"
 	"github.com/blox/blox/internal/etcd/embedded"
 	"github.com/blox/blox/internal/version"
 )
 
-// recorder is a registry that records the names and labels of all metrics, those without a series included.
+// recorder is a registry that records the descriptions of all metrics, those without a series included.
 type recorder struct {
 	*prometheus.Registry
 
-	mu     sync.Mutex
-	labels map[string][]string // by the metric's name
+	mu           sync.Mutex
+	labels       map[string][]string // by the metric's name
+	descriptions map[string]docs.Metric
 }
 
 func newRecorder() *recorder {
-	return &recorder{Registry: prometheus.NewRegistry(), labels: map[string][]string{}}
+	return &recorder{
+		Registry: prometheus.NewRegistry(), labels: map[string][]string{}, descriptions: map[string]docs.Metric{},
+	}
 }
 
 // Register implements prometheus.Registerer.
@@ -45,7 +49,7 @@ func (r *recorder) MustRegister(collectors ...prometheus.Collector) {
 }
 
 var descriptionPattern = regexp.MustCompile(
-	`^Desc\{fqName: "([^"]+)", help: ".*", constLabels: \{(.*)\}, variableLabels: \{(.*)\}\}$`)
+	`^Desc\{fqName: "([^"]+)", help: "(.*)", constLabels: \{(.*)\}, variableLabels: \{(.*)\}\}$`)
 
 var constLabelPattern = regexp.MustCompile(`(\w+)="(?:[^"\\]|\\.)*"`)
 
@@ -60,14 +64,31 @@ func (r *recorder) describe(c prometheus.Collector) {
 			panic("unknown form of a description: " + d.String())
 		}
 		var labels []string
-		for _, constant := range constLabelPattern.FindAllStringSubmatch(parts[2], -1) {
+		for _, constant := range constLabelPattern.FindAllStringSubmatch(parts[3], -1) {
 			labels = append(labels, constant[1])
 		}
-		if parts[3] != "" {
-			labels = append(labels, strings.Split(parts[3], ",")...)
+		if parts[4] != "" {
+			labels = append(labels, strings.Split(parts[4], ",")...)
 		}
 		r.labels[parts[1]] = labels
+		help, err := strconv.Unquote(`"` + parts[2] + `"`)
+		if err != nil {
+			panic("the help of a description: " + d.String())
+		}
+		r.descriptions[parts[1]] = docs.Metric{Name: parts[1], Type: typeOf(c, parts[1]), Labels: labels, Help: help}
 	}
+}
+
+// typeOf returns the type of a metric without a series. The names of counters, and of counters alone, end with _total.
+func typeOf(c prometheus.Collector, name string) string {
+	switch c.(type) {
+	case *prometheus.HistogramVec, prometheus.Observer:
+		return "histogram"
+	}
+	if strings.HasSuffix(name, "_total") {
+		return "counter"
+	}
+	return "gauge"
 }
 
 // exported returns the labels of every time series that the registries export, by name, as Prometheus stores them.
@@ -81,6 +102,9 @@ func exported(t *testing.T, registries ...*recorder) map[string][]string {
 		families, err := r.Gather()
 		require.NoError(t, err)
 		for _, family := range families {
+			described := r.descriptions[family.GetName()]
+			described.Type = strings.ToLower(family.GetType().String())
+			r.descriptions[family.GetName()] = described
 			if name := family.GetName(); family.GetType().String() == "HISTOGRAM" {
 				series[name+"_bucket"] = append(slices.Clone(series[name]), "le")
 				series[name+"_sum"], series[name+"_count"] = series[name], series[name]
@@ -89,6 +113,9 @@ func exported(t *testing.T, registries ...*recorder) map[string][]string {
 	}
 	return series
 }
+
+// describedByBlox has the descriptions that exportedByBlox has found, by the page that shows them.
+var describedByBlox map[string]map[string]docs.Metric
 
 // exportedByBlox returns the series of both services, after they have started tasks, and of the probe.
 var exportedByBlox = func() func(t *testing.T) map[string][]string {
@@ -107,6 +134,11 @@ var exportedByBlox = func() func(t *testing.T) map[string][]string {
 			ofProbe := newRecorder()
 			probe.NewMetrics(ofProbe, false)
 			version.Register(ofProbe, "probe")
+			describedByBlox = map[string]map[string]docs.Metric{
+				"../../cluster-state-service/docs/reference/metrics.md": s.css.registry.descriptions,
+				"../../daemon-scheduler/docs/reference/metrics.md":      s.ds.registry.descriptions,
+				"../../cmd/blox/docs/reference/metrics.md":              ofProbe.descriptions,
+			}
 			known = exported(t, s.css.registry, s.ds.registry, ofProbe)
 		}
 		return known
@@ -140,29 +172,10 @@ func TestMetrics_FollowTheConventions(t *testing.T) {
 	}
 }
 
-// The pages describe every metric with all of its labels, and nothing that does not exist.
-func TestMetrics_AreDocumentedWithTheirLabels(t *testing.T) {
-	series := exportedByBlox(t)
-	documented := regexp.MustCompile("`(blox_\\w+)(?:\\{([\\w,]+)\\})?`")
-	readmes := map[string]string{
-		"blox_css_": "../../cluster-state-service/README.md", "blox_ds_": "../../daemon-scheduler/README.md",
-		"blox_probe_": "../../cmd/blox/docs/probe.md",
-	}
-	for prefix, path := range readmes {
-		text, err := os.ReadFile(path)
-		require.NoError(t, err)
-		found := map[string]bool{}
-		for _, m := range documented.FindAllStringSubmatch(string(text), -1) {
-			found[m[1]] = true
-			if !strings.HasPrefix(m[1], "blox_") || m[2] == "" {
-				continue
-			}
-			assert.ElementsMatch(t, series[m[1]], strings.Split(m[2], ","), "%s: the labels of %s", path, m[1])
-		}
-		for _, name := range bloxMetrics(series) {
-			if strings.HasPrefix(name, prefix) {
-				assert.True(t, found[name], "%s does not list %s", path, name)
-			}
-		}
+// The pages of the reference describe every metric with its labels.
+func TestReference_Metrics(t *testing.T) {
+	exportedByBlox(t)
+	for page, metrics := range describedByBlox {
+		docs.CheckMetrics(t, page, metrics)
 	}
 }

@@ -37,7 +37,7 @@ func (o *Options) Flags(flags *flag.FlagSet, prefix string, getenv func(string) 
 	flags.BoolVar(&o.ClientCertOptional, "client-cert-optional", optional,
 		"with --client-ca and --access-file: clients may send a token instead of a certificate")
 	flags.StringVar(&o.ReadOnlyBind, "read-only-bind", getenv(prefix+"_READ_ONLY_BIND"),
-		"`host:port` that serves GET, HEAD and streams to every client, without credentials")
+		"second listen address, `host:port`, that serves GET, HEAD and streams without credentials")
 }
 
 // Validate returns every problem of the options of a listener with these TLS files.

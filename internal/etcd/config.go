@@ -38,7 +38,8 @@ func (c *Config) Flags(flags *flag.FlagSet, prefix string, getenv func(string) s
 		c.Endpoints = strings.Split(all, ",")
 	}
 	given := false
-	flags.Func("etcd-endpoint", "`host:port` of etcd, or https://host:port; once for each member", func(s string) error {
+	const usage = "address of etcd, `host:port` or https://host:port; repeat it for each member"
+	flags.Func("etcd-endpoint", usage, func(s string) error {
 		if !given {
 			c.Endpoints, given = nil, true
 		}

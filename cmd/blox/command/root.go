@@ -64,9 +64,10 @@ Scripts can rely on -o json, -o yaml and the exit codes:
     1  error: the message names the cause and the next step;
        status: a service is not ready; probe --once: a step failed; diff: there is a difference
     2  invalid command line; diff: error
-    3  a watched deployment failed; apply --deploy: so did an earlier one of the newest revision
-    4  a watched deployment was stopped; apply --deploy: so was an earlier one
-    5  a watched deployment failed or was stopped, and was rolled back; apply --deploy: so was an earlier one
+    3  a watched deployment failed; apply --deploy: an earlier deployment of the newest revision failed
+    4  a watched deployment was stopped; apply --deploy: an earlier deployment was stopped
+    5  a watched deployment failed or was stopped, and was rolled back;
+       apply --deploy: an earlier deployment was rolled back
     6  a watched deployment was still in progress after --watch-for
   130  interrupted`
 

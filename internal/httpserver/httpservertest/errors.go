@@ -4,11 +4,13 @@ package httpservertest
 import (
 	"encoding/json"
 	"fmt"
+	"maps"
 	"net/http"
 	"net/http/httptest"
 	"os"
 	"path/filepath"
 	"regexp"
+	"slices"
 	"strconv"
 	"strings"
 	"testing"
@@ -16,6 +18,8 @@ import (
 	"github.com/stretchr/testify/assert"
 	"github.com/stretchr/testify/require"
 
+	"github.com/blox/blox/internal/access"
+	"github.com/blox/blox/internal/docs"
 	"github.com/blox/blox/internal/httpserver"
 )
 
@@ -100,34 +104,66 @@ func checkBothForms(t *testing.T, code string, c Case, send func(accept string) 
 	assert.Equal(t, c.Details, p.Details)
 }
 
-var (
-	documentedCode = regexp.MustCompile("(?m)^\\| `([A-Z]\\w+)` \\| (\\d{3}) \\| [^|]+ \\|$")
-	sourceCode     = regexp.MustCompile(`\bCode(?:\w*\s+=|:)\s+"([A-Z]\w+)"`)
-)
+var sourceCode = regexp.MustCompile(`\bCode(?:\w*\s+=|:)\s+"([A-Z]\w+)"`)
 
-// CheckDocumented checks that a table of the README, and the sources of the packages in folders, have exactly the codes
-// of the cases.
-func CheckDocumented(t *testing.T, cases map[string]Case, readme string, folders ...string) {
+// Reference is a reference page of errors.
+type Reference struct {
+	Cases     map[string]Case
+	Responses []httpserver.ErrorResponse // with the hints
+	Meanings  map[string]string          // of the codes of Responses
+	Page      string
+}
+
+// serverErrors are the meaning and the hint of each error that the server itself responds with.
+var serverErrors = map[string][2]string{
+	access.CodeUnauthenticated: {
+		"The request has no valid token and no client certificate.", "Send a token or a certificate of the access file.",
+	},
+	access.CodeForbidden: {
+		"The role of the client does not include the operation.", "Use credentials with a higher role.",
+	},
+	access.CodeReadOnly: {
+		"The address of `--read-only-bind` serves GET and HEAD only.", "Send changes to the address of `--bind`.",
+	},
+	httpserver.CodeNotFound: {"The path does not exist.", "`GET /v1/swagger.json` lists the paths."},
+	httpserver.CodeMethodNotAllowed: {
+		"The path does not support the method.", "The header `Allow` lists the supported methods.",
+	},
+	httpserver.CodeCrossOrigin:  {"A page of another site sent a change.", "Use the page of the service itself."},
+	httpserver.CodeBodyTooLarge: {"The body is larger than 1 MiB.", ""},
+	httpserver.CodeBodyTooSlow:  {"The body did not arrive in time.", "Retry over a faster connection."},
+	httpserver.CodeInternal: {
+		"An unexpected error occurred.", "Search the service's log for the request's id.",
+	},
+}
+
+// CheckDocumented checks the block `errors` of the page, and that the sources of the packages in folders have exactly
+// the codes of the cases.
+func CheckDocumented(t *testing.T, r Reference, folders ...string) {
 	t.Helper()
-	text, err := os.ReadFile(readme)
-	require.NoError(t, err)
-	documented := map[string]int{}
-	for _, row := range documentedCode.FindAllStringSubmatch(string(text), -1) {
-		documented[row[1]], err = strconv.Atoi(row[2])
-		require.NoError(t, err)
+	table := docs.Table{Header: []string{"code", "status", "`Retry-After`", "meaning", "what to do"}}
+	inCases, found := map[string]bool{}, map[string]bool{}
+	for _, code := range slices.Sorted(maps.Keys(r.Cases)) {
+		inCases[code] = true
+		c, row := r.Cases[code], serverErrors[code]
+		if c.Err != nil {
+			row[0] = r.Meanings[code]
+			for _, response := range r.Responses {
+				if response.Code == code {
+					row[1] = docs.Plain(response.Hint)
+				}
+			}
+		}
+		assert.NotEmpty(t, row[0], "describe %s", code)
+		table.Add(docs.Code(code), strconv.Itoa(c.Status), c.RetryAfter, row[0], row[1])
 	}
-	want, inSources := map[string]int{}, map[string]bool{}
-	for code, c := range cases {
-		want[code], inSources[code] = c.Status, true
-	}
-	assert.Equal(t, want, documented, readme)
-	found := map[string]bool{}
+	docs.Check(t, r.Page, "errors", table.String())
 	for _, folder := range folders {
 		for _, code := range codesIn(t, folder) {
 			found[code] = true
 		}
 	}
-	assert.Equal(t, inSources, found, "the codes of the cases, and those in %v", folders)
+	assert.Equal(t, inCases, found, "the codes of the cases, and those in %v", folders)
 }
 
 func codesIn(t *testing.T, folder string) (codes []string) {
