@@ -34,6 +34,8 @@ type EtcdConfig struct {
 	PeerAddress func(member int, peer string) (string, error)
 	// OnExit is called when a member ends although nothing in this program ended it. It may be nil.
 	OnExit func(name, state string)
+	// ClientCert and ClientKey are PEM files of the certificate for clients. Without them, clients connect without TLS.
+	ClientCert, ClientKey string
 }
 
 // Etcd is a cluster of etcd members, each a process of its own.
@@ -50,6 +52,7 @@ type member struct {
 	InitialCluster          string // name=URL of all members, separated by commas
 	Quota                   int64  // bytes
 	Fsync                   bool
+	ClientCert, ClientKey   string
 	HeartbeatMs, ElectionMs uint
 }
 
@@ -89,7 +92,7 @@ func newMember(cfg EtcdConfig, n int) (m member, err error) {
 	if cfg.Members == 1 { // no other member can win, so nothing is gained by waiting
 		m.HeartbeatMs, m.ElectionMs = 10, 100
 	}
-	m.Dir = filepath.Join(cfg.Dir, m.Name)
+	m.Dir, m.ClientCert, m.ClientKey = filepath.Join(cfg.Dir, m.Name), cfg.ClientCert, cfg.ClientKey
 	if m.Client, err = FreeAddress(); err != nil {
 		return m, err
 	}
@@ -103,7 +106,7 @@ func newMember(cfg EtcdConfig, n int) (m member, err error) {
 	return m, err
 }
 
-// Start starts all members and returns when each answers that it is healthy.
+// Start starts all members and returns when each answers that it is healthy. It cannot be used with TLS.
 func (e *Etcd) Start(ctx context.Context, timeout time.Duration) error {
 	for _, m := range e.Members {
 		if err := m.Start(); err != nil {
@@ -156,19 +159,32 @@ const snapshotCount = 1000
 // flags returns the flags of an etcd program. It syncs its files, because versions before 3.5 have no flag against it.
 // So its elections keep etcd's timeouts.
 func (m member) flags() []string {
-	return []string{
+	flags := []string{
 		"--name", m.Name, "--data-dir", m.Dir, "--quota-backend-bytes", strconv.FormatInt(m.Quota, 10),
-		"--listen-client-urls", "http://" + m.Client, "--advertise-client-urls", "http://" + m.Client,
+		"--listen-client-urls", m.clientURL().String(), "--advertise-client-urls", m.clientURL().String(),
 		"--listen-peer-urls", "http://" + m.Peer, "--initial-advertise-peer-urls", "http://" + m.AdvertisedPeer,
 		"--initial-cluster", m.InitialCluster, "--log-level", "warn", "--snapshot-count", strconv.Itoa(snapshotCount),
 	}
+	if m.ClientCert != "" {
+		flags = append(flags, "--cert-file", m.ClientCert, "--key-file", m.ClientKey)
+	}
+	return flags
+}
+
+func (m member) clientURL() *url.URL {
+	if m.ClientCert == "" {
+		return &url.URL{Scheme: "http", Host: m.Client}
+	}
+	return &url.URL{Scheme: "https", Host: m.Client}
 }
 
 func (m member) config() *embed.Config {
 	at := func(address string) []url.URL { return []url.URL{{Scheme: "http", Host: address}} }
 	c := embed.NewConfig()
 	c.Name, c.Dir = m.Name, m.Dir
-	c.ListenClientUrls, c.AdvertiseClientUrls = at(m.Client), at(m.Client)
+	c.ListenClientUrls = []url.URL{*m.clientURL()}
+	c.AdvertiseClientUrls = c.ListenClientUrls
+	c.ClientTLSInfo.CertFile, c.ClientTLSInfo.KeyFile = m.ClientCert, m.ClientKey
 	c.ListenPeerUrls, c.AdvertisePeerUrls = at(m.Peer), at(m.AdvertisedPeer)
 	c.InitialCluster = m.InitialCluster
 	c.TickMs, c.ElectionMs = m.HeartbeatMs, m.ElectionMs

@@ -6,6 +6,7 @@ import (
 	"fmt"
 	"net/http"
 	"os"
+	"path/filepath"
 	"strconv"
 	"strings"
 	"syscall"
@@ -69,6 +70,28 @@ func TestProcess_EndsWithTheSignalAndStartsAgain(t *testing.T) {
 	p.Kill()
 	assert.Equal(t, -1, p.Wait(), "a paused process can be killed")
 	assert.Contains(t, p.Output(), "--- start 2\n")
+}
+
+func TestProcess_RunsTheAlternativeAtEverySecondStart(t *testing.T) {
+	dir := t.TempDir()
+	for _, name := range []string{"one", "other"} { // a shell whose $0 is the path by which it was started
+		require.NoError(t, os.Symlink("/bin/sh", filepath.Join(dir, name)))
+	}
+	p := newProcess(t, harness.Config{
+		Name: "p", Path: filepath.Join(dir, "one"), Alternative: filepath.Join(dir, "other"),
+		Args: []string{"-c", `echo "as ${0##*/}"`},
+	})
+	var ran []string
+	for range 3 {
+		require.NoError(t, p.Start())
+		assert.Zero(t, p.Wait())
+	}
+	for line := range strings.Lines(p.Output()) {
+		if name, found := strings.CutPrefix(line, "as "); found {
+			ran = append(ran, strings.TrimSpace(name))
+		}
+	}
+	assert.Equal(t, []string{"one", "other", "one"}, ran)
 }
 
 func TestProcess_ReportsAnEndOfItsOwn(t *testing.T) {

@@ -28,6 +28,8 @@ type Config struct {
 	Dir string
 	// OnExit is called when the process ends although nothing in this program ended it. It may be nil.
 	OnExit func(name, state string)
+	// Alternative is the path of another version of the program. Every second start runs it. It may be empty.
+	Alternative string
 }
 
 // Process is a program that can be started, paused, killed and started again. It ends with this process. On systems
@@ -85,6 +87,9 @@ func (p *Process) Start() error {
 
 func (p *Process) prepare() (*exec.Cmd, *os.File, error) {
 	path := p.cfg.Path
+	if p.cfg.Alternative != "" && p.starts%2 == 1 { // p.starts counts the earlier starts
+		path = p.cfg.Alternative
+	}
 	if path == "" && p.cfg.Role != "" {
 		self, err := os.Executable()
 		if err != nil {

@@ -19,9 +19,13 @@ type config struct {
 	faults   []string      // --faults: kinds of faults, a subset of faultKinds
 	events   int           // --events: changes of the event load; 0 runs clients instead
 	etcd     string        // --etcd: program of etcd's members; "" for the etcd that Blox is built with
+	kinesis  bool          // --kinesis: events arrive in a Kinesis stream instead of an SQS queue
+	etcdAuth bool          // --etcd-auth: clients connect to etcd over TLS and with a password
 	recovery time.Duration // --recovery-timeout: time after the last fault within which everything recovers
 	keep     string        // --keep: directory for logs, scenario and history; "" for a temporary one
 	bin      string        // --bin: directory of the programs; the directory of this program by default
+	previous string        // --previous: directory of another version of the services; "" for none
+	limits   bool          // --api-limits: the simulator limits the rates of calls as ECS does
 	plan     bool          // --plan: print the scenario and exit
 }
 
@@ -41,6 +45,11 @@ func parseConfig(args []string, help io.Writer) (config, error) {
 	flags.IntVar(&c.events, "events", 0, "`number` of events, at least, that ECS sends as fast as Blox consumes them, "+
 		"in place of users; the scenario repeats with the next seed until all are sent")
 	flags.StringVar(&c.etcd, "etcd", "", "`path` of etcd's program, such as /usr/bin/etcd; by default Blox's own")
+	flags.BoolVar(&c.etcdAuth, "etcd-auth", false, "connect to etcd over TLS and with a password")
+	flags.BoolVar(&c.kinesis, "kinesis", false, "send events through a Kinesis stream instead of an SQS queue")
+	flags.StringVar(&c.previous, "previous", "", "`directory` of the services of another version; each service changes "+
+		"its version whenever a kill ends it")
+	flags.BoolVar(&c.limits, "api-limits", false, "limit the rates of calls as ECS does")
 	flags.BoolVar(&c.plan, "plan", false, "print the scenario and exit")
 	if err := flags.Parse(args); err != nil {
 		return c, err
@@ -60,6 +69,8 @@ func parseConfig(args []string, help io.Writer) (config, error) {
 		return c, fmt.Errorf("--duration %s: must be 1s to 24h", c.duration)
 	case c.events < 0:
 		return c, fmt.Errorf("--events %d: must not be negative", c.events)
+	case c.kinesis && c.events > 0:
+		return c, errors.New("--kinesis and --events exclude each other")
 	case c.recovery <= 0:
 		return c, errors.New("--recovery-timeout: must be positive")
 	}
@@ -90,6 +101,18 @@ func (c config) replayCommand() string {
 	}
 	if c.etcd != "" {
 		command += " --etcd " + c.etcd
+	}
+	if c.kinesis {
+		command += " --kinesis"
+	}
+	if c.previous != "" {
+		command += " --previous " + c.previous
+	}
+	if c.limits {
+		command += " --api-limits"
+	}
+	if c.etcdAuth {
+		command += " --etcd-auth"
 	}
 	return command
 }

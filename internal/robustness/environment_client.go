@@ -54,7 +54,7 @@ func (c *environmentClient) setUp(ctx context.Context) (err error) {
 	if err := c.sim.post(ctx, "clusters", map[string][]string{"name": {environmentCluster}}); err != nil {
 		return err
 	}
-	c.definition, err = c.sim.registerTaskDefinition(ctx, environmentFamily)
+	c.definition, err = c.sim.registerTaskDefinition(ctx, environmentFamily, false)
 	for n := range c.slots {
 		c.replace(n)
 	}

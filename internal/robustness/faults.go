@@ -99,8 +99,10 @@ func (e *executor) apply(ctx context.Context, a action) error {
 		return e.watch.compact(ctx, a.Pick)
 	case "nospace":
 		return e.fillEtcd(ctx, wait)
-	case "event-faults", "api-faults":
+	case "event-faults", "api-faults", "caller-errors":
 		return e.injectSimulatorFaults(ctx, a, wait)
+	case "messages":
+		return e.operator.sendMessages(ctx, a.Pick)
 	case "outage":
 		if err := e.sim.setDown(ctx, a.Target, true); err != nil {
 			return err
@@ -136,8 +138,11 @@ func (e *executor) loseQuorum(a action, wait func()) (failed error) {
 // injectSimulatorFaults makes the simulator treat events, or API calls, as AWS does at times.
 func (e *executor) injectSimulatorFaults(ctx context.Context, a action, wait func()) error {
 	inject, reset := setEventFaults, e.clearEventFaults
-	if a.Kind == "api-faults" {
+	switch a.Kind {
+	case "api-faults":
 		inject, reset = setAPIFaults, clearAPIFaults
+	case "caller-errors":
+		inject, reset = setCallerErrors, clearCallerErrors
 	}
 	if err := e.setFaults(ctx, func(f *ecssim.Faults) { inject(f, a.Pick) }); err != nil {
 		return err
@@ -172,7 +177,25 @@ func setAPIFaults(f *ecssim.Faults, x float64) {
 	f.StartFailures = 0.03 * x
 }
 
-func clearAPIFaults(f *ecssim.Faults) { *f = ecssim.Faults{Events: f.Events} }
+func clearAPIFaults(f *ecssim.Faults) { *f = ecssim.Faults{Events: f.Events, Refusals: f.Refusals} }
+
+// callerErrors are errors about credentials, permissions and clocks of the caller, not about the request.
+var callerErrors = []string{
+	"AccessDeniedException", "ExpiredTokenException", "InvalidSignatureException", "RequestTimeTooSkewed",
+	"UnrecognizedClientException",
+}
+
+// setCallerErrors makes all calls of ECS or those of one action fail, or half of them.
+func setCallerErrors(f *ecssim.Faults, x float64) {
+	n := int(x * 1e6)
+	action := []string{"ecs", "StartTask", "StopTask", "DescribeTasks", "sqs"}[n%5]
+	fraction := []float64{1, 0.5}[n/5%2]
+	f.Refusals = map[string]ecssim.Refusal{
+		action: {Code: callerErrors[n/10%len(callerErrors)], Fraction: fraction},
+	}
+}
+
+func clearCallerErrors(f *ecssim.Faults) { f.Refusals = nil }
 
 // fillerPrefix begins the keys that use up etcd's quota. They are not Blox's.
 const fillerPrefix = "filler/"

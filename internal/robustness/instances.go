@@ -7,6 +7,7 @@ import (
 	"net/url"
 	"strconv"
 	"sync"
+	"time"
 
 	"github.com/blox/blox/internal/backoff"
 	"github.com/blox/blox/internal/ecssim"
@@ -68,8 +69,13 @@ func (i *instances) clusterState(ctx context.Context, cluster string) (c cluster
 
 // apply executes one of instanceActions. It does nothing if no object is eligible.
 func (i *instances) apply(ctx context.Context, a action) error {
-	if a.Kind == "disconnect-agent" {
-		return i.disconnectAgent(ctx, a)
+	switch a.Kind {
+	case "disconnect-agent":
+		return i.disconnectAgent(ctx, a, 1)
+	case "flap-agent":
+		return i.disconnectAgent(ctx, a, 4)
+	case "cancel-drain":
+		return i.cancelDrain(ctx, a)
 	}
 	i.mu.Lock()
 	defer i.mu.Unlock()
@@ -89,28 +95,54 @@ func (i *instances) apply(ctx context.Context, a action) error {
 		return i.sim.post(ctx, "instances/activate", pickInstance(a, c.draining))
 	case a.Kind == "run-fargate-task":
 		return i.sim.post(ctx, "tasks/fargate", url.Values{"cluster": {cluster}, "family": {"web"}})
-	case a.Kind == "kill-task" && len(c.liveTasks) > 0:
-		task := c.liveTasks[int(a.Pick*float64(len(c.liveTasks)))]
-		return i.sim.post(ctx, "tasks/kill", url.Values{"task": {task.ARN}, "exitCode": {"1"}})
+	case len(c.liveTasks) > 0:
+		return i.disturbTask(ctx, a, c.liveTasks[int(a.Pick*float64(len(c.liveTasks)))])
 	}
 	return nil
+}
+
+// disturbTask ends a task from outside Blox. ECS refuses the health of a task without health checks.
+func (i *instances) disturbTask(ctx context.Context, a action, task ecssim.Task) error {
+	switch a.Kind {
+	case "kill-task":
+		return i.sim.post(ctx, "tasks/kill", url.Values{"task": {task.ARN}, "exitCode": {"1"}})
+	case "stop-task":
+		return i.operator.stopTask(ctx, task.ClusterARN, task.ARN)
+	case "unhealthy-task":
+		return i.sim.post(ctx, "tasks/health", url.Values{"task": {task.ARN}, "status": {"UNHEALTHY"}})
+	}
+	return nil
+}
+
+// cancelDrain drains an instance for the duration of the action.
+func (i *instances) cancelDrain(ctx context.Context, a action) error {
+	query, err := i.pickConnected(ctx, a)
+	if err != nil || query == nil {
+		return err
+	}
+	err = i.sim.post(ctx, "instances/drain", query)
+	backoff.Sleep(ctx, a.Duration)
+	return errors.Join(err, i.sim.post(context.WithoutCancel(ctx), "instances/activate", query)) // 404 if deregistered
 }
 
 func pickInstance(a action, of []ecssim.Instance) url.Values {
 	return url.Values{"instance": {of[int(a.Pick*float64(len(of)))].ARN}}
 }
 
-// disconnectAgent disconnects an ECS agent for the duration of the action.
-func (i *instances) disconnectAgent(ctx context.Context, a action) error {
+// disconnectAgent disconnects and connects an ECS agent several times within the duration of the action.
+func (i *instances) disconnectAgent(ctx context.Context, a action, times int) error {
 	query, err := i.pickConnected(ctx, a)
 	if err != nil || query == nil {
 		return err
 	}
-	query.Set("connected", "false")
-	err = i.sim.post(ctx, "instances/agent", query)
-	backoff.Sleep(ctx, a.Duration)
-	query.Set("connected", "true")
-	return errors.Join(err, i.sim.post(context.WithoutCancel(ctx), "instances/agent", query)) // 404 if it was deregistered
+	for range times {
+		query.Set("connected", "false")
+		err = errors.Join(err, i.sim.post(ctx, "instances/agent", query))
+		backoff.Sleep(ctx, a.Duration/time.Duration(times))
+		query.Set("connected", "true") // 404 if it was deregistered
+		err = errors.Join(err, i.sim.post(context.WithoutCancel(ctx), "instances/agent", query))
+	}
+	return err
 }
 
 func (i *instances) pickConnected(ctx context.Context, a action) (url.Values, error) {

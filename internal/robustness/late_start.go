@@ -62,7 +62,7 @@ func (c *checker) checkLateStart(ctx context.Context) error {
 
 // deployLate deploys an environment of its own to a cluster of one instance, and waits until it is active.
 func (c *checker) deployLate(ctx context.Context) error {
-	if _, err := c.sim.registerTaskDefinition(ctx, lateName); err != nil {
+	if _, err := c.sim.registerTaskDefinition(ctx, lateName, false); err != nil {
 		return err
 	}
 	if err := c.registerLateInstance(ctx); err != nil {

@@ -120,7 +120,7 @@ func newScenarioRun(s *system, cfg config, dir string) (*scenarioRun, error) {
 	if cfg.events > 0 {
 		r.load = newEventLoad(s, cfg)
 	}
-	r.checker = &checker{system: s, watch: r.watch, users: r.users}
+	r.checker = &checker{system: s, watch: r.watch, users: r.users, kinesis: cfg.kinesis}
 	for n := range s.css {
 		r.streams = append(r.streams,
 			&streamClient{system: s, kind: "tasks", replica: n},

@@ -16,12 +16,14 @@ import (
 
 	"github.com/blox/blox/internal/harness"
 	"github.com/blox/blox/internal/harness/testclock"
+	"github.com/blox/blox/internal/testenv/short"
 )
 
 func TestMain(m *testing.M) { goleak.VerifyTestMain(m) }
 
 // The short form of "make robustness".
 func TestRun_FindsNoViolationWithinSeconds(t *testing.T) {
+	short.Skip(t, "builds the programs")
 	bin := t.TempDir()
 	ctx, cancel := context.WithTimeout(t.Context(), 10*time.Minute)
 	defer cancel()

@@ -24,6 +24,7 @@ type action struct {
 var faultKinds = []string{
 	"kill", "pause", "disconnect", "blackhole", "delay", "quorum-loss", "compaction", "nospace",
 	"event-faults", "api-faults", "outage", "slow-readers", "late-start", "clock-step", "suspend",
+	"caller-errors", "messages",
 }
 
 // scheduledOnce are the faults that have a fixed place in a run.
@@ -49,7 +50,8 @@ const (
 // instanceActions are changes of the clusters. Each name occurs as often as its weight.
 var instanceActions = []string{
 	"register", "register", "register", "deregister", "drain", "activate", "activate", "disconnect-agent",
-	"kill-task", "kill-task", "run-fargate-task", "run-fargate-task",
+	"kill-task", "kill-task", "run-fargate-task", "run-fargate-task", "flap-agent", "stop-task", "unhealthy-task",
+	"cancel-drain",
 }
 
 // newScenario returns the actions of a run, with or without an event load. It depends on its arguments alone.
@@ -65,7 +67,8 @@ func newScenario(seed uint64, duration time.Duration, faults []string, load bool
 	}
 	generate(2, instanceInterval, func(random *rand.Rand) action {
 		a := action{Kind: instanceActions[random.IntN(len(instanceActions))], Pick: random.Float64()}
-		if a.Kind == "disconnect-agent" {
+		switch a.Kind {
+		case "disconnect-agent", "flap-agent", "cancel-drain":
 			a.Duration = between(random, 500*time.Millisecond, 6*time.Second)
 		}
 		return a
@@ -161,9 +164,9 @@ func newFault(random *rand.Rand, kind string) action {
 		a.Duration *= 2
 	case "outage":
 		a.Target = pick("ecs", "sqs")
-	case "compaction":
+	case "compaction", "messages":
 		a.Duration = 0
-	case "event-faults", "api-faults":
+	case "event-faults", "api-faults", "caller-errors":
 		a.Duration *= 3
 	}
 	return a

@@ -56,7 +56,7 @@ func TestRun_PrintsThePlanAndRejectsInvalidFlags(t *testing.T) {
 	require.NoError(t, Run(t.Context(), []string{"--plan", "--seed", "1", "--duration", "10s"}, &out))
 	assert.Contains(t, out.String(), `"kind":"register"`)
 	for _, args := range [][]string{
-		{"--faults", "weather"}, {"--duration", "0s"}, {"more"}, {"--nope"}, {"--recovery-timeout", "0s"},
+		{"--faults", "weather"}, {"--duration", "0s"}, {"more"}, {"--nope"}, {"--kinesis", "--events", "1"}, {"--recovery-timeout", "0s"},
 	} {
 		assert.Error(t, Run(t.Context(), args, io.Discard), args)
 	}

@@ -8,6 +8,7 @@ import (
 	"io"
 	"net/http"
 	"net/url"
+	"strconv"
 	"time"
 
 	"github.com/blox/blox/internal/ecssim"
@@ -91,10 +92,13 @@ func (s *simulator) setDown(ctx context.Context, service string, down bool) erro
 	return s.post(ctx, "services", url.Values{"service": {service}, "down": {fmt.Sprint(down)}})
 }
 
-// registerTaskDefinition registers the next revision of a family and returns its ARN.
-func (s *simulator) registerTaskDefinition(ctx context.Context, family string) (string, error) {
+// registerTaskDefinition registers the next revision of a family, with a container health check or without, and
+// returns its ARN.
+func (s *simulator) registerTaskDefinition(ctx context.Context, family string, healthCheck bool) (string, error) {
 	var registered struct{ TaskDefinition string }
-	query := url.Values{"family": {family}, "cpu": {"16"}, "memory": {"16"}}
+	query := url.Values{
+		"family": {family}, "cpu": {"16"}, "memory": {"16"}, "healthCheck": {strconv.FormatBool(healthCheck)},
+	}
 	err := s.call(ctx, http.MethodPost, "task-definitions", query, nil, &registered)
 	return registered.TaskDefinition, err
 }

@@ -11,16 +11,12 @@ import (
 	"os"
 	"path/filepath"
 	"slices"
-	"strconv"
 	"strings"
 	"syscall"
 	"time"
 
-	"github.com/aws/aws-sdk-go-v2/service/sqs"
 	clientv3 "go.etcd.io/etcd/client/v3"
 
-	"github.com/blox/blox/internal/awsconfig"
-	"github.com/blox/blox/internal/etcd"
 	"github.com/blox/blox/internal/harness"
 	"github.com/blox/blox/internal/harness/testclock"
 )
@@ -28,14 +24,12 @@ import (
 const (
 	etcdMembers, replicas = 3, 2
 	region                = "us-east-1"
-	queueName             = "blox_queue"
 	etcdQuota             = 128 << 20 // bytes of each member's database
 	loadQuota             = 4 << 30   // with --events
 	// startConfirmTimeout exceeds the time by which all faults together can delay a StartTask. Only the fault
 	// late-start delays one for longer.
 	startConfirmTimeout = 12 * time.Second
 	leaderLease         = 3 * time.Second
-	visibilityTimeout   = "5" // seconds; short, so that messages of a killed service soon become visible again
 	readyTimeout        = 2 * time.Minute
 	shutdownTimeout     = 20 * time.Second
 )
@@ -54,8 +48,10 @@ type system struct {
 	css, ds   []string                    // addresses for clients, by replica; these are proxies
 	addresses map[string]string           // of the processes themselves, by name
 	clocks    map[string]*testclock.Clock // of the services, with faults of clocks
-	etcd      *clientv3.Client            // connects to every member, without proxies
+	access    etcdAccess
+	etcd      *clientv3.Client // connects to every member, without proxies; set by start
 	sim       *simulator
+	operator  *operator // set by start
 	http      *http.Client
 }
 
@@ -84,7 +80,11 @@ func newSystem(cfg config, dir string, h *history) (_ *system, err error) {
 	if cfg.events > 0 {
 		quota = loadQuota
 	}
+	if s.access, err = newEtcdAccess(cfg, dir); err != nil {
+		return nil, err
+	}
 	members, err := harness.NewEtcd(harness.EtcdConfig{
+		ClientCert: s.access.cert, ClientKey: s.access.key,
 		Dir: dir, Path: filepath.Join(cfg.bin, "blox-robustness"), OnExit: s.exited,
 		Members: etcdMembers, Quota: quota, Program: cfg.etcd,
 		PeerAddress: func(n int, peer string) (string, error) {
@@ -101,101 +101,11 @@ func newSystem(cfg config, dir string, h *history) (_ *system, err error) {
 	if err := s.addClocks(cfg, dir); err != nil {
 		return nil, err
 	}
-	if err := s.addPrograms(cfg, dir); err != nil {
+	if err := (programs{s, cfg, dir}).addAll(); err != nil {
 		return nil, err
 	}
 	s.sim = &simulator{s.http, "http://" + s.addresses["sim"]}
-	s.etcd, err = etcd.New(etcd.Config{Endpoints: members.Endpoints}, nil)
-	return s, err
-}
-
-// addPrograms configures the simulator and the services.
-func (s *system) addPrograms(cfg config, dir string) error {
-	add := func(name, program string, env []string, args ...string) {
-		s.processes[name] = harness.NewProcess(harness.Config{
-			Name: name, Path: filepath.Join(cfg.bin, program), Args: args, Env: env, Dir: dir, OnExit: s.exited,
-		})
-	}
-	// Without a load, clusters are small and reconciled often. With one, tasks that stopped remain comparable, and many
-	// messages are in flight, because on a busy machine each commit takes long.
-	simulator, css := []string{}, []string{"--reconcile-interval", "7s"}
-	if cfg.events > 0 {
-		simulator = []string{"--stopped-task-retention", "24h"}
-		css = []string{"--reconcile-interval", "30s", "--reconcile-rate", "20", "--pollers", "64"}
-	}
-	add("sim", "ecs-sim", nil, append(simulator, "--bind", s.addresses["sim"],
-		"--seed", strconv.FormatUint(cfg.seed, 10), "--pending-delay", "100ms", "--stop-delay", "100ms",
-		"--acknowledged", "20000")...)
-	for n := range replicas {
-		name := fmt.Sprintf("css-%d", n)
-		env, args, err := s.serviceConfig(name)
-		if err != nil {
-			return err
-		}
-		add(name, s.serviceProgram("cluster-state-service"), env,
-			slices.Concat(args, []string{"--queue", queueName, "--etcd-history", "30s"}, css)...)
-		address, err := s.addProxy("client>"+name, s.addresses[name])
-		if err != nil {
-			return err
-		}
-		s.css = append(s.css, address)
-	}
-	for n := range replicas {
-		name := fmt.Sprintf("ds-%d", n)
-		env, args, err := s.serviceConfig(name)
-		if err != nil {
-			return err
-		}
-		for target := range replicas {
-			css := fmt.Sprintf("css-%d", target)
-			address, err := s.addProxy(name+">"+css, s.addresses[css])
-			if err != nil {
-				return err
-			}
-			args = append(args, "--css-endpoint", address)
-		}
-		add(name, s.serviceProgram("daemon-scheduler"), env, append(args,
-			"--start-confirm-timeout", startConfirmTimeout.String(), "--leader-lease", leaderLease.String(),
-			"--change-rate", "40", "--read-rate", "20", "--lookup-rate", "200")...)
-		address, err := s.addProxy("client>"+name, s.addresses[name])
-		if err != nil {
-			return err
-		}
-		s.ds = append(s.ds, address)
-	}
-	return nil
-}
-
-// serviceConfig returns the variables and flags that both services need. The service reaches AWS and each etcd member
-// through proxies of its own.
-func (s *system) serviceConfig(name string) (env, args []string, err error) {
-	aws, err := s.addProxy(name+">sim", s.addresses["sim"])
-	if err != nil {
-		return nil, nil, err
-	}
-	for variable, value := range awsVariables(aws) {
-		env = append(env, variable+"="+value)
-	}
-	env = append(env, "CSS_LOG_LEVEL=info", "DS_LOG_LEVEL=info")
-	if clock := s.clocks[name]; clock != nil {
-		env = append(env, clock.Env())
-	}
-	args = []string{"--bind", s.addresses[name]}
-	for _, member := range etcdNames {
-		endpoint, err := s.addProxy(name+">etcd", s.addresses[member])
-		if err != nil {
-			return nil, nil, err
-		}
-		args = append(args, "--etcd-endpoint", endpoint)
-	}
-	return env, args, nil
-}
-
-func awsVariables(address string) map[string]string {
-	return map[string]string{
-		"AWS_REGION": region, "AWS_ENDPOINT_URL": "http://" + address,
-		"AWS_ACCESS_KEY_ID": "x", "AWS_SECRET_ACCESS_KEY": "x",
-	}
+	return s, nil
 }
 
 // addProxy adds a proxy to the target address and returns the proxy's address.
@@ -220,36 +130,29 @@ func (s *system) start(ctx context.Context) error {
 			return err
 		}
 	}
+	var members []string
+	for _, name := range etcdNames {
+		members = append(members, s.addresses[name])
+	}
+	client, err := s.access.connect(ctx, members)
+	if err != nil {
+		return err
+	}
+	s.etcd = client
 	if err := harness.Await(ctx, time.Minute, "the simulator", func() error { return s.sim.ping(ctx) }); err != nil {
 		return err
 	}
-	if err := s.setVisibilityTimeout(ctx); err != nil {
+	operator, err := newOperator(ctx, s.addresses["sim"])
+	if err != nil {
 		return err
 	}
+	s.operator = operator
 	return s.awaitReady(ctx)
 }
 
 // awaitReady returns when every service is ready.
 func (s *system) awaitReady(ctx context.Context) error {
 	return harness.Await(ctx, readyTimeout, "the services' readiness", func() error { return s.checkReady(ctx) })
-}
-
-func (s *system) setVisibilityTimeout(ctx context.Context) error {
-	variables := awsVariables(s.addresses["sim"])
-	aws, err := awsconfig.Load(ctx, func(name string) string { return variables[name] })
-	if err != nil {
-		return err
-	}
-	client, name := awsconfig.SQS(aws), queueName
-	queue, err := client.GetQueueUrl(ctx, &sqs.GetQueueUrlInput{QueueName: &name})
-	if err != nil {
-		return err
-	}
-	_, err = client.SetQueueAttributes(ctx, &sqs.SetQueueAttributesInput{
-		QueueUrl:   queue.QueueUrl,
-		Attributes: map[string]string{"VisibilityTimeout": visibilityTimeout},
-	})
-	return err
 }
 
 // checkReady returns nil if every service is ready.

@@ -33,10 +33,12 @@ type userClient struct {
 type userEnvironment struct {
 	name            string // also the family of its task definitions
 	cluster         string
+	healthCheck     bool     // its task definitions have a container health check
 	maxTasks        int      // live tasks on an instance at once
 	created         bool     // acknowledged
 	deployments     []string // acknowledged IDs
 	taskDefinitions []string // acknowledged by a PATCH
+	inactive        bool     // a task definition is INACTIVE
 	deleteSent      bool     // a DELETE was sent, or the environment was abandoned
 	stopTasks       bool     // of the DELETE
 	deleted         bool     // the DELETE was acknowledged
@@ -109,9 +111,10 @@ func (u *userClient) send(ctx context.Context, pick float64, method, path, body 
 
 func (u *userClient) create(ctx context.Context, slot, generation int, a action) *userEnvironment {
 	e := &userEnvironment{
-		name:     fmt.Sprintf("daemon-%d-%d", slot, generation),
-		cluster:  clusterNames[(slot+generation)%len(clusterNames)],
-		maxTasks: 1,
+		name:        fmt.Sprintf("daemon-%d-%d", slot, generation),
+		cluster:     clusterNames[(slot+generation)%len(clusterNames)],
+		healthCheck: (slot+generation)%3 == 0,
+		maxTasks:    1,
 	}
 	configuration := `{"minimumHealthyPercent":50}`
 	if a.Pick < 0.4 {
@@ -121,7 +124,7 @@ func (u *userClient) create(ctx context.Context, slot, generation int, a action)
 	u.mu.Lock()
 	u.environments = append(u.environments, e)
 	u.mu.Unlock()
-	if _, err := u.sim.registerTaskDefinition(ctx, e.name); err != nil {
+	if _, err := u.sim.registerTaskDefinition(ctx, e.name, e.healthCheck); err != nil {
 		u.update(func() { e.deleteSent = true })
 		return e
 	}
@@ -163,6 +166,8 @@ func (u *userClient) startDeployment(ctx context.Context, e *userEnvironment, pi
 // change executes one of the changes that users make.
 func (u *userClient) change(ctx context.Context, e *userEnvironment, a action) {
 	switch pick := a.Pick; {
+	case pick < 0.03:
+		u.deregister(ctx, e)
 	case pick < 0.35:
 		u.changeTaskDefinition(ctx, e, pick)
 	case pick < 0.50:
@@ -183,7 +188,7 @@ func (u *userClient) change(ctx context.Context, e *userEnvironment, a action) {
 }
 
 func (u *userClient) changeTaskDefinition(ctx context.Context, e *userEnvironment, pick float64) {
-	definition, err := u.sim.registerTaskDefinition(ctx, e.name)
+	definition, err := u.sim.registerTaskDefinition(ctx, e.name, e.healthCheck)
 	if err != nil {
 		return
 	}
@@ -193,8 +198,16 @@ func (u *userClient) changeTaskDefinition(ctx context.Context, e *userEnvironmen
 	}
 	path, body := e.path()+"?deploymentToken="+shown.DeploymentToken, fmt.Sprintf(`{"taskDefinition":%q}`, definition)
 	if u.send(ctx, pick, http.MethodPatch, path, body, &shown) == nil {
+		u.history.count("task definitions changed", 1)
 		u.update(func() { e.taskDefinitions = append(e.taskDefinitions, definition) })
 		u.deploy(ctx, e, pick)
+	}
+}
+
+// deregister makes the latest task definition that a PATCH named INACTIVE. ECS starts no more tasks of it.
+func (u *userClient) deregister(ctx context.Context, e *userEnvironment) {
+	if n := len(e.taskDefinitions); n > 0 && u.operator.deregister(ctx, e.taskDefinitions[n-1]) == nil {
+		u.update(func() { e.inactive = true })
 	}
 }
 
@@ -255,6 +268,11 @@ func (u *userClient) finishDeployment(ctx context.Context, e *userEnvironment) e
 	}
 	if err := u.send(ctx, 0, http.MethodPost, e.path()+"/resume", "", nil); err != nil {
 		return err
+	}
+	if e.inactive { // the tasks that run may be of this task definition
+		u.changeTaskDefinition(ctx, e, 0)
+		u.update(func() { e.inactive = false })
+		return errors.New("updated just now")
 	}
 	if len(list.Items) == 0 {
 		u.deploy(ctx, e, 0)

@@ -16,6 +16,7 @@ import (
 	"github.com/blox/blox/internal/harness"
 	"github.com/blox/blox/internal/harness/testclock"
 	"github.com/blox/blox/internal/testenv"
+	"github.com/blox/blox/internal/testenv/short"
 )
 
 func TestMain(m *testing.M) { goleak.VerifyTestMain(m) }
@@ -66,6 +67,7 @@ func (r reader) began(t *testing.T) time.Time {
 }
 
 func TestClock_StepsTheWallClockAndSuspends(t *testing.T) {
+	short.Skip(t, "builds a program")
 	r := newReader(t)
 	began := r.began(t)
 	const drift = 100 * time.Millisecond // the system may adjust its wall clock
