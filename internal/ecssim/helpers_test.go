@@ -3,6 +3,8 @@ package ecssim
 import (
 	"context"
 	"encoding/json"
+	"errors"
+	"io"
 	"net/http"
 	"net/http/httptest"
 	"slices"
@@ -141,10 +143,16 @@ func inProcess(s *Sim) aws.Config {
 		Region: s.cfg.Region, BaseEndpoint: aws.String("http://simulator"),
 		Credentials: credentials.NewStaticCredentialsProvider("any", "thing", ""),
 		Retryer:     func() aws.Retryer { return aws.NopRetryer{} },
-		HTTPClient: &http.Client{Transport: roundTripper(func(r *http.Request) (*http.Response, error) {
+		HTTPClient: &http.Client{Transport: roundTripper(func(r *http.Request) (_ *http.Response, err error) {
 			if r.Body == nil {
 				r.Body = http.NoBody
 			}
+			defer func() {
+				cause, _ := recover().(error)
+				if errors.Is(cause, http.ErrAbortHandler) { // the answer is lost
+					err = io.ErrUnexpectedEOF
+				}
+			}()
 			w := httptest.NewRecorder()
 			s.ServeHTTP(w, r)
 			return w.Result(), nil

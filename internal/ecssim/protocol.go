@@ -30,10 +30,10 @@ type call struct {
 
 // route returns the call that a request with that body makes.
 func route(r *http.Request, body []byte) call {
-	if r.Header.Get("Content-Type") == formContentType {
+	target := r.Header.Get("X-Amz-Target")
+	if target == "" && r.Header.Get("Content-Type") == formContentType { // curl -d sends JSON as a form
 		return routeSTS(body)
 	}
-	target := r.Header.Get("X-Amz-Target")
 	c := call{service: serviceECS, target: target, protocol: jsonProtocol{version: "1.1"}}
 	if action, ok := strings.CutPrefix(r.URL.Path, cloudWatchPath); ok {
 		return call{serviceCloudWatch, action, r.URL.Path, cloudWatchActions[action], cborProtocol{}}

@@ -156,3 +156,20 @@ func FuzzServeHTTP(f *testing.F) {
 		require.Less(t, recorder.Code, 500, recorder.Body.String())
 	})
 }
+
+// curl -d says that its body is a form. The quick start uses it.
+func TestWire_TargetDecidesOverContentType(t *testing.T) {
+	w := newFixture(t, Config{})
+	r, err := http.NewRequestWithContext(w.ctx, http.MethodPost, w.url, strings.NewReader("{}"))
+	require.NoError(t, err)
+	r.Header.Set("X-Amz-Target", ecsTarget+"ListClusters")
+	r.Header.Set("Content-Type", formContentType)
+	answer, err := http.DefaultClient.Do(r)
+	require.NoError(t, err)
+	defer answer.Body.Close()
+	t.Cleanup(http.DefaultClient.CloseIdleConnections)
+	body, err := io.ReadAll(answer.Body)
+	require.NoError(t, err)
+	assert.Equal(t, http.StatusOK, answer.StatusCode, "%s", body)
+	assert.Contains(t, string(body), "clusterArns")
+}
