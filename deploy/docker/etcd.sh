@@ -76,50 +76,7 @@ set_env() {
   local others
   others=$(grep -v "^$1=" .env || true)
   printf '%s\n' ${others:+"$others"} "$1=$2" > .env # rewrite in place to keep the permissions of the file
-  unset # replace deletes a member's data, removes the member from the cluster, and adds it anew as a learner, which does not
-# count for the quorum. The learner copies the data of the others and becomes a voting member. A member that lost its
-# data must not simply start again: it has forgotten its votes and writes that the others count on.
-replace() {
-  local others other volume
-  others=$(services etcd | grep -vx "$member") || true
-  services etcd | grep -qx "$member" && [ -n "$others" ] ||
-    { echo "no member of three: $member; set COMPOSE_FILE, and choose one of: $(services etcd | tr '\n' ' ')" >&2; exit 2; }
-  for other in $others; do
-    on "$other" endpoint health >/dev/null 2>&1 ||
-      { echo "$other is not healthy; without it, the other members have no quorum. Start it, or restore a backup" >&2; exit 1; }
-  done
-  compose up --no-start --no-deps --no-build "$member" >/dev/null 2>&1
-  volume=$(docker inspect --format '{{range .Mounts}}{{if eq .Destination "/var/lib/etcd"}}{{.Name}}{{end}}{{end}}' "$(compose ps -q "$member")")
-  compose rm --stop --force "$member"
-  docker volume rm "$volume"
-  for old in $(member_id "$member"); do on "$other" member remove "$old"; done
-  on "$other" member add "$member" --learner --peer-urls "http://$member:2380"
-  join
-}
-
-# join runs the member once with the state of a cluster that exists. Its next start needs no other configuration.
-join() {
-  local container id
-  container=$(compose run --detach --no-deps --use-aliases -e ETCD_INITIAL_CLUSTER_STATE=existing "$member" | tail -1)
-  id=$(member_id "$member")
-  for _ in $(seq 300); do
-    if on "$other" member promote "$id" 2>/dev/null; then
-      docker stop --time 30 "$container" >/dev/null
-      docker rm "$container" >/dev/null
-      compose up -d --no-deps --no-build "$member"
-      echo "replaced $member"
-      return
-    fi
-    sleep 1
-  done
-  echo "$member has not copied the data within 5 minutes; it is a learner now. Read its log: docker logs $container" >&2
-  exit 1
-}
-
-on() { compose exec -T "$1" etcdctl "${@:2}" </dev/null; } # MEMBER COMMAND...: etcdctl in a member's container
-member_id() { on "$other" member list | grep -F "http://$1:2380," | cut -d, -f1; }
-
-"$1"
+  unset "$1"
 }
 
 defrag() {
