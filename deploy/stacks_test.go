@@ -2,7 +2,6 @@ package deploy
 
 import (
 	"os"
-	"regexp"
 	"slices"
 	"strconv"
 	"strings"
@@ -171,21 +170,6 @@ func readText(t *testing.T, path string) string {
 	text, err := os.ReadFile(path)
 	require.NoError(t, err)
 	return string(text)
-}
-
-// The permissions page names every action that the templates grant to the services, and those of encrypted queues.
-func TestSettings_NamesEveryPermission(t *testing.T) {
-	settings := readText(t, "docs/configuration.md")
-	_, permissions, found := strings.Cut(settings, "\n## Permissions\n")
-	require.True(t, found)
-	resources := resourcesOf(t, awsStack)
-	for _, action := range append(allowedActions(resources["StateRole"]), allowedActions(resources["SchedulerRole"])...) {
-		assert.True(t, strings.Contains(permissions, "`"+action+"`"), "docs/configuration.md does not name %s", action)
-	}
-	rows := regexp.MustCompile(`(?m)^\|.*kms:.*$`).FindAllString(permissions, -1)
-	require.Len(t, rows, 2)
-	assert.Regexp(t, "queue or stream.*`kms:Decrypt`", rows[0])
-	assert.Regexp(t, "`events.amazonaws.com`.*`kms:GenerateDataKey`.*`kms:Decrypt`", rows[1])
 }
 
 // The guides have a row for each parameter of the stacks.
