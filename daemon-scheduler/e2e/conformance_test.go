@@ -62,8 +62,9 @@ func TestConformance_LongRun(t *testing.T) {
 	r.print(t.Output())
 	assert.Empty(t, r.validated.Violations(), "calls and answers conform to the API models")
 	assert.Positive(t, r.validated.Total().Answers)
-	r.assertNoDuplicates()
-	r.member.assertNoDuplicates()
+	// Starts on DRAINING and disconnected instances are no fault here: their events are late or lost.
+	assert.Empty(t, r.scheduler.sim.Counters().Violations, "no duplicate tasks")
+	assert.Empty(t, r.member.sim.Counters().Violations, "no duplicate tasks")
 }
 
 func newLongRun(t *testing.T) *longRun {
