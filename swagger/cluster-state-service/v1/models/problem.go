@@ -19,7 +19,7 @@ type Problem struct {
 	// What the parameter accepts.
 	Accepted string `json:"accepted,omitempty"`
 
-	// The kind of error. It never changes; the README lists all.
+	// The kind of error. It never changes.
 	// Required: true
 	Code *string `json:"code"`
 

@@ -26,7 +26,7 @@ type InstanceGroup struct {
 	// The cluster: a name or an ARN in requests, which require it; the ARN in responses.
 	Cluster string `json:"cluster,omitempty"`
 
-	// Query that selects container instances, in ECS's cluster query language. Empty selects all. The README lists the supported operators.
+	// Query that selects container instances, in ECS's cluster query language. Empty selects all.
 	// Max Length: 4096
 	Query string `json:"query,omitempty"`
 }

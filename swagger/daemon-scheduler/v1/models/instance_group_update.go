@@ -26,7 +26,7 @@ type InstanceGroupUpdate struct {
 	// The cluster's ARN, which cannot change.
 	Cluster string `json:"cluster,omitempty"`
 
-	// Query that selects container instances, in ECS's cluster query language. Empty selects all. The README lists the supported operators.
+	// Query that selects container instances, in ECS's cluster query language. Empty selects all.
 	// Max Length: 4096
 	Query string `json:"query,omitempty"`
 }
