@@ -35,8 +35,10 @@ call sqs get-queue-attributes --queue-url "$url" --attribute-names All >"$WORK/q
 jq -e '.Attributes | (.RedrivePolicy | fromjson | .maxReceiveCount | tonumber) == 100
   and (.SqsManagedSseEnabled | tostring | ascii_downcase) == "true"' "$WORK/queue.json" >/dev/null || { cat "$WORK/queue.json"; fail "wrong attributes of the queue"; }
 # moto neither creates queue policies nor checks permissions. cfn-lint and go test ./deploy check the policies.
+# It also keeps an empty statement for each list of roles that is empty, and then refuses the policy: both are given.
 call cloudformation create-stack --stack-name BloxLocalUser --capabilities CAPABILITY_IAM \
   --parameters ParameterKey=DaemonRoleArns,ParameterValue=arn:aws:iam::123456789012:role/daemon \
+  ParameterKey=EnvironmentRoleArns,ParameterValue=arn:aws:iam::123456789012:role/environment \
   --template-body "file://$SOURCE/deploy/docker/blox-local-user.yml" >/dev/null
 call cloudformation wait stack-create-complete --stack-name BloxLocalUser
 
