@@ -3,11 +3,13 @@
 member() {
   log "member: a member of etcd loses its disk while the cluster changes; replace it, then lose the leader's disk"
   reset_blox $THREE
-  local port n=1 victim other volume
+  local port n=1 target victim other volume
   for port in 3000 3001 2000 2001; do await "port $port is ready" ready $port; done
   environment first >/dev/null
   verify 1 css css2
-  for victim in etcd-2 "$(leader)"; do
+  for target in etcd-2 leader; do
+    victim=$target
+    [ $target != leader ] || victim=$(leader) # it may be etcd-2 again
     volume=${PROJECT}_$victim
     [ "$victim" != etcd ] || volume=${PROJECT}_etcd-1
     compose rm --stop --force "$victim" >/dev/null 2>&1
@@ -15,7 +17,7 @@ member() {
     sim 'instances?cluster=default&count=1' -X POST >/dev/null
     kill_task
     verify $n css css2
-    environment "without-$victim" >/dev/null
+    environment "without-$target" >/dev/null
     n=$((n + 1))
     verify $n css css2
     COMPOSE_PROJECT_NAME=$PROJECT "$COPY/deploy/docker/etcd.sh" replace "$victim" >"$COPY/replace.log" 2>&1 || { cat "$COPY/replace.log"; fail "failed to replace $victim"; }
