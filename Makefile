@@ -14,6 +14,7 @@ ZSH_COMPLETION  = $(SHARE)/zsh/site-functions/_blox
 FISH_COMPLETION = $(SHARE)/fish/vendor_completions.d/blox.fish
 LDFLAGS := -s -w -X $(MODULE)/internal/version.Version=$(VERSION)
 RUN     ?=
+ARGS    ?=
 FUZZTIME ?= 2m
 LOAD    ?= 10m
 SEED    ?=
@@ -117,9 +118,9 @@ lint: ## run golangci-lint, and govulncheck if its database responds
 vuln: ## report known vulnerabilities in reachable code; VULNDB=file:///path uses a copy of the database
 	$(LINTER) govulncheck -db '$(VULNDB)' ./...
 
-local: ## run all of Blox on this machine with a simulated ECS, without an AWS account
+local: ## run all of Blox on this machine with a simulated ECS, without an AWS account; ARGS= sets its flags
 	@go build -o bin/ ./cmd/blox-local ./cmd/blox
-	@bin/blox-local
+	@bin/blox-local $(ARGS)
 
 docker: ## build the images and tag them bloxoss/<name>:$(VERSION) and :local
 	@for image in $(IMAGES); do \

@@ -23,6 +23,14 @@ func newInstancesCommand(a *app) *cobra.Command {
 	return cmd
 }
 
+// attributeFilter returns the API's filter name:value of a flag in the form name=value. It keeps other forms.
+func attributeFilter(flag string) string {
+	if name, value, found := strings.Cut(flag, "="); found && !strings.Contains(name, ":") {
+		return name + ":" + value
+	}
+	return flag
+}
+
 func newInstancesList(a *app) *cobra.Command {
 	var cluster, status, attribute, ec2, agent, provider, since string
 	var page pageSize
@@ -31,11 +39,11 @@ func newInstancesList(a *app) *cobra.Command {
 		Long: `List the container instances that match all flags. With -o wide, CPU and MEMORY show
 remaining/registered, in CPU units and MiB.`,
 		Example: `  blox instances list --cluster default --status ACTIVE
-  blox instances list --attribute ecs.instance-type:m6i.large --agent-connected false`,
+  blox instances list --attribute ecs.instance-type=m6i.large --agent-connected false`,
 		Args: positionalArgs(), ValidArgsFunction: noFiles,
 		RunE: a.runList(func(ctx context.Context, c *connect.Clients, _ []string) error {
 			params := css.NewListInstancesParams().WithCluster(optional(cluster)).WithStatus(optional(status)).
-				WithAttribute(optional(attribute)).WithEc2InstanceID(optional(ec2)).WithAgentConnected(optional(agent)).
+				WithAttribute(optional(attributeFilter(attribute))).WithEc2InstanceID(optional(ec2)).WithAgentConnected(optional(agent)).
 				WithCapacityProviderName(optional(provider)).WithSince(optional(since))
 			list, err := allInstances(ctx, c, params, page)
 			if err != nil {
@@ -55,7 +63,7 @@ remaining/registered, in CPU units and MiB.`,
 	flags.StringVar(&status, "status", "",
 		"only with this `status`: REGISTERING, REGISTRATION_FAILED, ACTIVE, DRAINING, DEREGISTERING or INACTIVE; "+
 			"case-insensitive")
-	flags.StringVar(&attribute, "attribute", "", "only with this attribute, `name:value`, or name for any value")
+	flags.StringVar(&attribute, "attribute", "", "only with this attribute, `name=value`, or name for any value")
 	flags.StringVar(&ec2, "ec2-instance-id", "", "only the EC2 instance with this `id`, or mi-… on ECS Anywhere")
 	flags.StringVar(&agent, "agent-connected", "", "only with the ECS agent connected (`true`) or disconnected (false)")
 	flags.StringVar(&provider, "capacity-provider", "", "only of this capacity provider, a `name`")

@@ -151,11 +151,12 @@ func TestClusters_InstancesAndTasks(t *testing.T) {
 		args []string
 		want int
 	}{
-		"status":    {[]string{"--status", "draining"}, 1},
-		"agent":     {[]string{"--agent-connected", "false"}, 1},
-		"attribute": {[]string{"--attribute", "ecs.os-type:linux", "--cluster", "default"}, 3},
-		"none":      {[]string{"--attribute", "ecs.os-type:windows"}, 0},
-		"two":       {[]string{"--cluster", "default", "--agent-connected", "true"}, 2},
+		"status":                       {[]string{"--status", "draining"}, 1},
+		"agent":                        {[]string{"--agent-connected", "false"}, 1},
+		"attribute":                    {[]string{"--attribute", "ecs.os-type:linux", "--cluster", "default"}, 3},
+		"none":                         {[]string{"--attribute", "ecs.os-type:windows"}, 0},
+		"attribute as of environments": {[]string{"--attribute", "ecs.os-type=linux", "--cluster", "default"}, 3},
+		"two":                          {[]string{"--cluster", "default", "--agent-connected", "true"}, 2},
 	} {
 		var list cssmodels.ContainerInstances
 		h.mustRunJSON(&list, append([]string{"instances", "list"}, tc.args...)...)
