@@ -43,8 +43,8 @@ remaining/registered, in CPU units and MiB.`,
 		Args: positionalArgs(), ValidArgsFunction: noFiles,
 		RunE: a.runList(func(ctx context.Context, c *connect.Clients, _ []string) error {
 			params := css.NewListInstancesParams().WithCluster(optional(cluster)).WithStatus(optional(status)).
-				WithAttribute(optional(attributeFilter(attribute))).WithEc2InstanceID(optional(ec2)).WithAgentConnected(optional(agent)).
-				WithCapacityProviderName(optional(provider)).WithSince(optional(since))
+				WithAttribute(optional(attributeFilter(attribute))).WithEc2InstanceID(optional(ec2)).
+				WithAgentConnected(optional(agent)).WithCapacityProviderName(optional(provider)).WithSince(optional(since))
 			list, err := allInstances(ctx, c, params, page)
 			if err != nil {
 				return err
