@@ -81,7 +81,8 @@ func newMetrics(e *Engine, registerer prometheus.Registerer) metrics {
 		joinToRunning: histogram("blox_ds_instance_to_running_seconds",
 			"Time from when an instance can first run tasks until its daemon is RUNNING."),
 		instances: gauge("blox_ds_environment_instances", "Instances by state: desired, available, updated, outdated, "+
-			"unreachable, misscheduled or failed. An instance may have several. Only the leader reports it.", "state"),
+			"unreachable, misscheduled, failed or, in a canary, unready. An instance may have several. Only the leader "+
+			"reports it.", "state"),
 		missing: gauge("blox_ds_daemons_missing",
 			"Instances that lack a RUNNING task of the environment's deployment; only the leader reports it."),
 		duplicate: gauge("blox_ds_daemons_duplicate",
@@ -129,6 +130,7 @@ func (m metrics) updateGauges(environment string, plan planner.Plan) {
 		"desired": plan.Counts.Desired, "available": plan.Counts.Available, "updated": plan.Counts.Updated(),
 		"outdated": plan.Counts.Outdated, "unreachable": plan.Counts.Unreachable,
 		"misscheduled": plan.Counts.Misscheduled, "failed": plan.Counts.Failed,
+		"unready": plan.Unready,
 	} {
 		m.instances.WithLabelValues(environment, state).Set(float64(count))
 	}

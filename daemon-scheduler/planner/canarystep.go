@@ -52,12 +52,12 @@ func stepProgress(f *facts, instances []*instanceState, tripped bool) (p environ
 		return p, at
 	}
 	p.Number, p.ReadyFor = number, f.Step.ReadyFor
-	ready, failed, readyAt := stepReadiness(f, instances)
+	ready, unready, failed, readyAt := stepReadiness(f, instances)
 	switch {
 	case failed && f.Fresh:
 		p.ReadyFor = 0
 		return p, readyAt
-	case !ready:
+	case ready == 0 || unready > 0:
 		return p, readyAt
 	case !f.Fresh, tripped, f.Environment.Paused, f.holdReason(f.targets.current) != "":
 		return p, at
@@ -72,24 +72,32 @@ func stepProgress(f *facts, instances []*instanceState, tripped bool) (p environ
 	return p, f.Now.Add(min(stepRecheck, max(0, remaining)))
 }
 
-// stepReadiness reports whether the canary includes instances and the tasks of all of them are ready, and whether one
-// of those that are not has failed. It returns when the next task becomes ready by time alone. As for a completion, an
-// instance that lost its agent is waited for only for a while.
-func stepReadiness(f *facts, instances []*instanceState) (ready, failed bool, readyAt time.Time) {
-	readyCount, pending := 0, 0
+// unreadyInCanary returns how many instances of the canary's present step lack a ready task.
+func unreadyInCanary(f *facts, instances []*instanceState) int {
+	if _, _, _, waits := f.Environment.CanaryStep(*f.current()); !f.deployed() || !waits {
+		return 0
+	}
+	_, unready, _, _ := stepReadiness(f, instances)
+	return unready
+}
+
+// stepReadiness returns how many instances of the canary have a ready task and how many have none, and whether one of
+// the latter has failed. It returns when the next task becomes ready by time alone. As for a completion, an instance
+// that lost its agent is waited for only for a while.
+func stepReadiness(f *facts, instances []*instanceState) (ready, unready int, failed bool, readyAt time.Time) {
 	for _, i := range instances {
 		switch {
 		case !i.inCanary || !i.matches || !i.schedulable && i.unreachableTo.IsZero():
 		case i.isTarget(f.current().ID) && f.hasProven(i) && !slices.ContainsFunc(i.superseded, notStopping):
-			readyCount++
+			ready++
 		default:
 			overdue, _ := overdueReason(f, i)
 			unhealthy := i.hasKept && i.kept.Unhealthy()
 			begun := i.launch.Deployment == f.current().ID
 			failed = failed || overdue != "" || unhealthy || begun && (i.launch.Reason != "" || i.launch.Failures > 0)
-			pending++
+			unready++
 			readyAt = Earliest(readyAt, Earliest(i.minReadyAt, i.unreachableTo))
 		}
 	}
-	return readyCount > 0 && pending == 0, failed, readyAt
+	return ready, unready, failed, readyAt
 }

@@ -246,3 +246,16 @@ func TestCanarySteps_DryRunGoesOnAfterEachPause(t *testing.T) {
 	}
 	assert.Equal(t, map[string]int{"stop": 7, "start": 7}, kinds)
 }
+
+// A canary without pauses waits for its promotion either way: the plan tells whether its tasks are ready.
+func TestMake_CountsInstancesOfTheCanaryThatAreNotReady(t *testing.T) {
+	f := newStepFleet(t, 4, environment.CanaryStep{Count: 2})
+	assert.Equal(t, 2, f.plan(0).Unready)
+	for n := 0; f.plan(0).Unready > 0; n++ {
+		require.Less(t, n, 200, "the canary is not ready")
+		f.pass()
+	}
+	assert.Equal(t, 2, f.plan(0).Counts.Updated())
+	f.state.Environment, _ = f.state.Environment.Promote(current)
+	assert.Zero(t, f.plan(0).Unready, "it is no canary any more")
+}

@@ -109,6 +109,7 @@ type Plan struct {
 	Counts     environment.Counts
 	Missing    int // desired instances that lack a RUNNING task of their target
 	Duplicates int // surplus live tasks of instances' targets
+	Unready    int // instances of the canary's present step that lack a ready task
 	// FailureReason is why the deployment fails: the circuit breaker tripped, the progress deadline has passed, or an
 	// alarm is in the ALARM state; empty if it does not. Such a plan starts and stops nothing.
 	FailureReason string
@@ -189,6 +190,7 @@ func makePlan(f *facts) (Plan, []*instanceState, rolloutCount) {
 	plan = plan.with("", requeue(requeueAt))
 	plan.Progress, plan.Counts, plan.Failed = progress, withUnreachable(f, count.Counts, instances), count.failed
 	plan.Missing, plan.Duplicates = countDaemons(f, instances)
+	plan.Unready = unreadyInCanary(f, instances)
 	plan = plan.with("", recordFinished(f, instances, plans, progress))
 	plan.TakeoverComplete = isTakeoverComplete(f, instances, progress)
 	plan.FailureReason, plan.FailureCause = checkFailure(f, instances, count)
