@@ -168,26 +168,40 @@ func (h *handler) rollback(w http.ResponseWriter, r *http.Request) error {
 	if err != nil {
 		return err
 	}
-	id, now := uuid.NewString(), time.Now()
+	dryRun, err := boolParameter(r, "dryRun")
+	if err != nil {
+		return err
+	}
 	target := ""
+	rollBack := rollbackTransition(revision, &target)
+	if dryRun {
+		return h.dryRun(w, r, rollBack, &target)
+	}
 	event := environment.Event{Action: environment.EventRollbackRequested}
 	render := h.renderDeployment(&target)
-	e, err := h.changeEnvironment(r, event, render, func(e environment.Environment) (environment.Environment, error) {
-		if revision > 0 {
-			next, d, err := e.RollbackTo(revision, id, now)
-			target = d.ID
-			return next, err
-		}
-		next, err := e.Rollback(id, now)
-		d, _ := next.InProgress()
-		target = d.ID
-		return next, err
-	})
+	e, err := h.changeEnvironment(r, event, render, rollBack)
 	if err != nil {
 		return err
 	}
 	h.logChange(r, e, target, "environment rolled back")
 	return h.respond(w, r, e, render)
+}
+
+// rollbackTransition returns the transition of a rollback to the numbered revision, or for 0 to an earlier deployment.
+// It sets target to the id of the rollback's deployment.
+func rollbackTransition(revision int, target *string) transition {
+	id, now := uuid.NewString(), time.Now()
+	return func(e environment.Environment) (environment.Environment, error) {
+		if revision > 0 {
+			next, d, err := e.RollbackTo(revision, id, now)
+			*target = d.ID
+			return next, err
+		}
+		next, err := e.Rollback(id, now)
+		d, _ := next.InProgress()
+		*target = d.ID
+		return next, err
+	}
 }
 
 func (h *handler) stopDeployment(w http.ResponseWriter, r *http.Request) error {

@@ -34,7 +34,7 @@ func (h *handler) createDeployment(w http.ResponseWriter, r *http.Request) error
 		return err
 	}
 	if dryRun {
-		return h.dryRun(w, r, deploy)
+		return h.dryRun(w, r, deploy, &id)
 	}
 	render := func(_ context.Context, e environment.Environment) (any, error) {
 		return showDeployment(e, e.Deployments[id], nil, h.Status.Counts(e)), nil
@@ -113,25 +113,29 @@ func (h *handler) environmentAndLaunches(r *http.Request) (environment.Environme
 	return e, launches, err
 }
 
-// dryRun responds with the plan of a deployment that it does not create.
-func (h *handler) dryRun(w http.ResponseWriter, r *http.Request, deploy transition) error {
+// dryRun responds with the plan of a change that it does not store, and with the deployment that the change makes. The
+// change sets the id of that.
+func (h *handler) dryRun(w http.ResponseWriter, r *http.Request, change transition, id *string) error {
 	ctx, cancel := withStoreTimeout(r)
 	defer cancel()
-	e, err := h.Store.Get(ctx, r.PathValue("name"))
+	before, err := h.get(ctx, r.PathValue("name"))
 	if err != nil {
 		return err
 	}
-	if e, err = deploy(e); err != nil {
+	e, err := change(before)
+	if err != nil {
 		return err
 	}
-	if err := h.verifyTarget(r.Context(), e, e.Deployments[e.PendingDeploymentID]); err != nil {
-		return err
+	if d, created := createdDeployment(before, e); created {
+		if err := h.verifyTarget(r.Context(), e, d); err != nil {
+			return err
+		}
 	}
 	steps, counts, ok := h.Status.DryRun(e)
 	if !ok {
 		return environment.ErrClusterStateStale
 	}
-	shown := showDeployment(e, e.Deployments[e.PendingDeploymentID], nil, counts)
+	shown := showDeployment(e, e.Deployments[*id], nil, counts)
 	shown.Plan = []*models.PlanStep{}
 	for _, s := range steps {
 		shown.Plan = append(shown.Plan, &models.PlanStep{

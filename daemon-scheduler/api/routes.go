@@ -46,7 +46,7 @@ func (h *handler) routes() map[string]route {
 		"GET " + environment + "/revisions":                 strict(h.listRevisions),
 		"GET " + environment + "/revisions/{revision}":      strict(h.getRevision),
 		"GET " + environment + "/instances":                 strict(h.listInstances, "groupBy"),
-		"POST " + environment + "/rollback":                 strict(h.rollback, "revision"),
+		"POST " + environment + "/rollback":                 strict(h.rollback, "revision", "dryRun"),
 		"POST " + environment + "/pause":                    strict(h.pause),
 		"POST " + environment + "/takeover/cancel":          strict(h.cancelTakeover),
 		"POST " + environment + "/resume":                   strict(h.resume),

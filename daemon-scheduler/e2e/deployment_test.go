@@ -71,7 +71,22 @@ func TestEnvironment_UpdatesAndRollsBack(t *testing.T) {
 	assert.NotNil(t, shown.StartedAt)
 	d.rejectDryRun("logs", 400) // a deployment has used the token
 
-	var rollback models.Deployment
+	var planned, rollback models.Deployment
+	w.sim.ResetCounters()
+	for _, query := range []string{"", "&revision=1"} {
+		d.mustSend("POST", "/v1/environments/logs/rollback?dryRun=true"+query, "", &planned)
+		assert.Len(t, planned.Plan, 6, "a stop and a start for each instance")
+		assert.EqualValues(t, 1, planned.Revision)
+		assert.Equal(t, id, planned.RollbackOf)
+	}
+	assert.Len(t, d.listDeployments("logs"), 2, "a dry run creates nothing")
+	assert.Zero(t, w.sim.Calls("StopTask"))
+	d.mustSend("POST", "/v1/environments/logs/rollback?dryRun=true&revision=2", "", &planned)
+	assert.Equal(t, id, *planned.ID, "it is in effect")
+	assert.Empty(t, planned.Plan)
+	d.mustReject(400, `Invalid dryRun "yes": must be true or false`, "POST",
+		"/v1/environments/logs/rollback?dryRun=yes", "")
+	d.mustReject(404, "Environment none does not exist", "POST", "/v1/environments/none/rollback?dryRun=true", "")
 	d.mustSend("POST", "/v1/environments/logs/rollback", "", &rollback)
 	assert.Equal(t, id, rollback.RollbackOf)
 	assert.EqualValues(t, 1, rollback.Revision)

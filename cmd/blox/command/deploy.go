@@ -97,7 +97,8 @@ deployed stays so.`,
 
 func newRollbackCommand(a *app) *cobra.Command {
 	cmd := newEnvironmentsRollback(a)
-	cmd.Example = `  blox rollback web-agent --watch
+	cmd.Example = `  blox rollback web-agent --dry-run
+  blox rollback web-agent --watch
   blox rollback web-agent --to-revision 3`
 	return cmd
 }

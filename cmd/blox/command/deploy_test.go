@@ -31,6 +31,12 @@ func TestDeploy_ChangesDeploysRestartsAndRollsBack(t *testing.T) {
 	assert.Greater(t, h.sim.Counters().Calls["StartTask"]["succeeded"], before, "the same revision is started again")
 	assert.Equal(t, "2 (newest: 3)", h.field("Revision", "environments", "describe", "logs"))
 
+	planned := h.run("rollback", "logs", "--to-revision", "1", "--dry-run")
+	require.Equal(t, 0, planned.code, planned.err)
+	assert.Contains(t, planned.out, "stop")
+	assert.Contains(t, planned.err, "agent:1 on logs, in ")
+	assert.Equal(t, "2 (newest: 3)", h.field("Revision", "environments", "describe", "logs"), "nothing changes")
+	assert.Equal(t, 2, h.run("rollback", "logs", "--dry-run", "--watch").code)
 	back := h.run("rollback", "logs", "--to-revision", "1", "--watch")
 	require.Equal(t, 0, back.code, back.err)
 	assert.Equal(t, "1 (newest: 3)", h.field("Revision", "environments", "describe", "logs"))

@@ -25,22 +25,27 @@ steps of one BATCH together. A batch starts when the tasks of the earlier batche
 			if err != nil {
 				return err
 			}
-			err = a.list(planned, "Nothing to do.", func(s show.Style) *show.Rows {
-				rows := &show.Rows{Columns: show.Columns("BATCH", "ACTION", "INSTANCE~", "TASK~", "REASON~")}
-				for _, step := range planned.Plan {
-					rows.Add(show.Count(step.Batch), conv.Value(step.Action), s.ID(conv.Value(step.ContainerInstance)),
-						s.ID(step.Task), conv.Value(step.Reason))
-				}
-				return rows
-			})
-			if err == nil && len(planned.Plan) > 0 && a.output.Format == show.Table {
-				fmt.Fprintln(a.Err, planSummary(planned))
-			}
-			return err
+			return a.printPlan(planned)
 		}),
 	}
 	request.addFlags(cmd)
 	return cmd
+}
+
+// printPlan prints the plan of a dry run.
+func (a *app) printPlan(planned *models.Deployment) error {
+	err := a.list(planned, "Nothing to do.", func(s show.Style) *show.Rows {
+		rows := &show.Rows{Columns: show.Columns("BATCH", "ACTION", "INSTANCE~", "TASK~", "REASON~")}
+		for _, step := range planned.Plan {
+			rows.Add(show.Count(step.Batch), conv.Value(step.Action), s.ID(conv.Value(step.ContainerInstance)),
+				s.ID(step.Task), conv.Value(step.Reason))
+		}
+		return rows
+	})
+	if err == nil && len(planned.Plan) > 0 && a.output.Format == show.Table {
+		fmt.Fprintln(a.Err, planSummary(planned))
+	}
+	return err
 }
 
 // planSummary formats a plan as "agent:2 on web-agent, in 8 batches: 4 to start, 4 to stop".

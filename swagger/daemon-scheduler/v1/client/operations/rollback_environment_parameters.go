@@ -68,6 +68,11 @@ type RollbackEnvironmentParams struct {
 	// A key of the client's choice, such as a UUID. A request that repeats the key within 24 hours is not executed again: it gets the first response, with the header Idempotent-Replayed. Dry runs and errors are not kept.
 	IdempotencyKey *string
 
+	// DryRun.
+	//
+	// Whether to return the plan only, without rolling back. Default: false.
+	DryRun *bool
+
 	// Name.
 	//
 	// The environment's name.
@@ -146,6 +151,17 @@ func (o *RollbackEnvironmentParams) SetIdempotencyKey(idempotencyKey *string) {
 	o.IdempotencyKey = idempotencyKey
 }
 
+// WithDryRun adds the dryRun to the rollback environment params.
+func (o *RollbackEnvironmentParams) WithDryRun(dryRun *bool) *RollbackEnvironmentParams {
+	o.SetDryRun(dryRun)
+	return o
+}
+
+// SetDryRun adds the dryRun to the rollback environment params.
+func (o *RollbackEnvironmentParams) SetDryRun(dryRun *bool) {
+	o.DryRun = dryRun
+}
+
 // WithName adds the name to the rollback environment params.
 func (o *RollbackEnvironmentParams) WithName(name string) *RollbackEnvironmentParams {
 	o.SetName(name)
@@ -180,6 +196,23 @@ func (o *RollbackEnvironmentParams) WriteToRequest(r runtime.ClientRequest, reg 
 		// header param Idempotency-Key
 		if err := r.SetHeaderParam("Idempotency-Key", *o.IdempotencyKey); err != nil {
 			return err
+		}
+	}
+
+	if o.DryRun != nil {
+
+		// query param dryRun
+		var qrDryRun bool
+
+		if o.DryRun != nil {
+			qrDryRun = *o.DryRun
+		}
+		qDryRun := conv.FormatBool(qrDryRun)
+		if qDryRun != "" {
+
+			if err := r.SetQueryParam("dryRun", qDryRun); err != nil {
+				return err
+			}
 		}
 	}
 

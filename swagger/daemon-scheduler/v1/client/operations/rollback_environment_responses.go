@@ -202,7 +202,7 @@ func NewRollbackEnvironmentBadRequest() *RollbackEnvironmentBadRequest {
 
 // RollbackEnvironmentBadRequest describes a response with status code 400, with default header values.
 //
-// revision is invalid, or the request has an unknown query parameter or body field.
+// revision or dryRun is invalid, or the request has an unknown query parameter or body field.
 type RollbackEnvironmentBadRequest struct {
 	Payload string
 }
@@ -994,7 +994,7 @@ func NewRollbackEnvironmentServiceUnavailable() *RollbackEnvironmentServiceUnava
 
 // RollbackEnvironmentServiceUnavailable describes a response with status code 503, with default header values.
 //
-// etcd or ECS does not respond; retry later.
+// etcd or ECS does not respond, or a dry run found a stale cluster state; retry later.
 type RollbackEnvironmentServiceUnavailable struct {
 	Payload string
 }
