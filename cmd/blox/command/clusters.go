@@ -35,12 +35,14 @@ func newClustersList(a *app) *cobra.Command {
 			if err != nil {
 				return err
 			}
-			return a.list(list.Payload, "There are no clusters with instances or tasks.", func(show.Style) *show.Rows {
+			return a.list(list.Payload, "There are no clusters with instances or tasks.", func(s show.Style) *show.Rows {
+				s = s.WithClusters(clusterARNs(list.Payload.Items)...)
+				s.Wide = false // which has a column for the ARN
 				rows := &show.Rows{Columns: show.Columns("CLUSTER", "INSTANCES", "ECS AGENTS CONNECTED", "TASKS", "RUNNING",
 					"ARN+")}
 				for _, cluster := range list.Payload.Items {
-					rows.Add(conv.Value(cluster.Name), number(sum(cluster.Instances)), show.Count(cluster.AgentsConnected),
-						number(sum(cluster.Tasks)),
+					rows.Add(s.Cluster(conv.Value(cluster.ClusterARN)), number(sum(cluster.Instances)),
+						show.Count(cluster.AgentsConnected), number(sum(cluster.Tasks)),
 						number(cluster.Tasks["RUNNING"]), conv.Value(cluster.ClusterARN))
 				}
 				return rows
@@ -59,13 +61,10 @@ func newClustersDescribe(a *app) *cobra.Command {
 			if err != nil {
 				return err
 			}
-			i := slices.IndexFunc(list.Payload.Items, func(cluster *models.Cluster) bool {
-				return conv.Value(cluster.Name) == args[0] || conv.Value(cluster.ClusterARN) == args[0]
-			})
-			if i < 0 {
-				return fmt.Errorf("cluster %q has no instances and no tasks\n\"blox clusters list\" lists the clusters", args[0])
+			cluster, err := findCluster(list.Payload.Items, args[0])
+			if err != nil {
+				return err
 			}
-			cluster := list.Payload.Items[i]
 			return a.print(cluster, func(show.Style) printable {
 				f := &show.Fields{}
 				f.Add("Cluster", conv.Value(cluster.Name))
@@ -77,6 +76,31 @@ func newClustersDescribe(a *app) *cobra.Command {
 			})
 		}),
 	}
+}
+
+// findCluster returns the cluster with that name or ARN.
+func findCluster(list []*models.Cluster, given string) (*models.Cluster, error) {
+	var found []*models.Cluster
+	for _, cluster := range list {
+		if conv.Value(cluster.Name) == given || conv.Value(cluster.ClusterARN) == given {
+			found = append(found, cluster)
+		}
+	}
+	switch len(found) {
+	case 0:
+		return nil, fmt.Errorf("cluster %q has no instances and no tasks\n\"blox clusters list\" lists the clusters", given)
+	case 1:
+		return found[0], nil
+	}
+	return nil, fmt.Errorf("%d clusters have the name %q: give the ARN of one of them:\n%s", len(found), given,
+		strings.Join(clusterARNs(found), "\n"))
+}
+
+func clusterARNs(list []*models.Cluster) (arns []string) {
+	for _, cluster := range list {
+		arns = append(arns, conv.Value(cluster.ClusterARN))
+	}
+	return arns
 }
 
 func sum(counts map[string]int64) (n int64) {
@@ -114,9 +138,14 @@ func (a *app) clusterNames(cmd *cobra.Command, _ []string, _ string) ([]string, 
 	if err != nil {
 		return nil, cobra.ShellCompDirectiveNoFileComp
 	}
+	s := (show.Style{}).WithClusters(clusterARNs(list.Payload.Items)...)
 	var found []string
 	for _, cluster := range list.Payload.Items {
-		found = append(found, conv.Value(cluster.Name))
+		name, clusterARN := conv.Value(cluster.Name), conv.Value(cluster.ClusterARN)
+		if s.Cluster(clusterARN) != name { // others have the name, too
+			name = clusterARN
+		}
+		found = append(found, name)
 	}
 	return found, cobra.ShellCompDirectiveNoFileComp
 }

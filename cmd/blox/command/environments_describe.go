@@ -41,6 +41,7 @@ func environmentFields(s show.Style, e *models.Environment) *show.Fields {
 	f.Add("Paused by", e.PausedBy)
 	f.Add("Health", string(conv.Value(e.Health)))
 	f.Add("Cluster", s.ID(clusterOf(e)))
+	f.Add("Cluster ARN", clusterOf(e))
 	for _, c := range e.Conditions {
 		f.Add("Condition", conditionText(s, c))
 	}

@@ -51,12 +51,18 @@ func environmentRows(s show.Style, list []*models.Environment) *show.Rows {
 	rows := &show.Rows{Columns: show.Columns("NAME", "STATUS", "HEALTH", "CLUSTER~", "TASK DEFINITION~",
 		"AVAILABLE", "FAILED", "AGE", "REVISION+", "UP-TO-DATE+", "OUTDATED+", "RUNNING+", "PENDING+", "UNREACHABLE+",
 		"MISSCHEDULED+", "UPDATED+", "TOKEN+")}
+	var clusters []string
 	for _, e := range list {
-		rows.Add(conv.Value(e.Name), e.Status, string(conv.Value(e.Health)), s.ID(clusterOf(e)), effectiveDefinition(s, e),
-			show.CountOf(e.AvailableCount, e.DesiredCount), show.Count(e.FailedCount), s.Age(time.Time(conv.Value(e.CreatedAt))),
-			effectiveRevision(e), show.Count(e.UpdatedCount), show.Count(e.OutdatedCount), show.Count(e.RunningCount),
-			show.Count(e.PendingCount), show.Count(e.UnreachableCount), show.Count(e.MisscheduledCount),
-			s.Time(time.Time(conv.Value(e.UpdatedAt))), tokenOf(e))
+		clusters = append(clusters, clusterOf(e))
+	}
+	s = s.WithClusters(clusters...)
+	for _, e := range list {
+		rows.Add(conv.Value(e.Name), e.Status, string(conv.Value(e.Health)), s.Cluster(clusterOf(e)),
+			effectiveDefinition(s, e), show.CountOf(e.AvailableCount, e.DesiredCount), show.Count(e.FailedCount),
+			s.Age(time.Time(conv.Value(e.CreatedAt))), effectiveRevision(e), show.Count(e.UpdatedCount),
+			show.Count(e.OutdatedCount), show.Count(e.RunningCount), show.Count(e.PendingCount),
+			show.Count(e.UnreachableCount), show.Count(e.MisscheduledCount), s.Time(time.Time(conv.Value(e.UpdatedAt))),
+			tokenOf(e))
 	}
 	return rows
 }

@@ -51,6 +51,11 @@ remaining/registered, in CPU units and MiB.`,
 			}
 			return a.list(list, "No instances found.", func(s show.Style) *show.Rows {
 				rows := instanceRows()
+				var clusters []string
+				for _, i := range list.Items {
+					clusters = append(clusters, conv.Value(i.Entity.ClusterARN))
+				}
+				s = s.WithClusters(clusters...)
 				for _, i := range list.Items {
 					addInstance(rows, s, i)
 				}
@@ -114,7 +119,7 @@ func addInstance(rows *show.Rows, s show.Style, i *models.ContainerInstance) {
 	if e.VersionInfo != nil {
 		version = e.VersionInfo.AgentVersion
 	}
-	rows.Add(s.ID(conv.Value(e.ContainerInstanceARN)), s.ID(conv.Value(e.ClusterARN)), e.EC2InstanceID,
+	rows.Add(s.ID(conv.Value(e.ContainerInstanceARN)), s.Cluster(conv.Value(e.ClusterARN)), e.EC2InstanceID,
 		conv.Value(e.Status), agent, s.Age(parseTime(e.RegisteredAt)),
 		remainingOf(e, "CPU"), remainingOf(e, "MEMORY"), version, versionOf(i.Metadata))
 }

@@ -49,6 +49,11 @@ a leading ! excludes them.`,
 			}
 			return a.list(list, "No tasks found.", func(s show.Style) *show.Rows {
 				rows := taskRows()
+				var clusters []string
+				for _, t := range list.Items {
+					clusters = append(clusters, conv.Value(t.Entity.ClusterARN))
+				}
+				s = s.WithClusters(clusters...)
 				for _, t := range list.Items {
 					addTask(rows, s, t)
 				}
@@ -90,7 +95,7 @@ func taskRows() *show.Rows {
 
 func addTask(rows *show.Rows, s show.Style, t *models.Task) {
 	e := t.Entity
-	rows.Add(s.ID(conv.Value(e.TaskARN)), s.ID(conv.Value(e.ClusterARN)), s.ID(conv.Value(e.TaskDefinitionARN)),
+	rows.Add(s.ID(conv.Value(e.TaskARN)), s.Cluster(conv.Value(e.ClusterARN)), s.ID(conv.Value(e.TaskDefinitionARN)),
 		conv.Value(e.LastStatus), s.ID(conv.Value(e.ContainerInstanceARN)), e.StartedBy,
 		s.Age(parseTime(conv.Value(e.CreatedAt))), conv.Value(e.DesiredStatus), s.Time(parseTime(e.StartedAt)),
 		s.Time(parseTime(e.StoppedAt)), e.StoppedReason,

@@ -38,6 +38,8 @@ type Style struct {
 	Colour bool
 	Width  int       // of the terminal in columns; 0 if output is not a terminal
 	Now    time.Time // ages count to it
+
+	sharedNames map[string]bool // of clusters, see WithClusters
 }
 
 // StyleFor returns the style for out. A terminal has a width and, unless NO_COLOR is set or TERM is dumb, colours.

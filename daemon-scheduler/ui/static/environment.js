@@ -4,6 +4,16 @@ import { effectiveText, summarize } from "./environmentstatus.js";
 import { formatDateTime, resourceID } from "./format.js";
 import { selectedEnvironment, state } from "./state.js";
 
+// clusterText returns the cluster's name, with its region and account if environments have another cluster of the name.
+function clusterText(cluster) {
+  const name = resourceID(cluster);
+  const isOther = ({ environment: { instanceGroup } }) =>
+    resourceID(instanceGroup?.cluster) === name && instanceGroup.cluster !== cluster;
+  if (!cluster || ![...state.environments.values()].some(isOther)) return name;
+  const [, , , region, account] = cluster.split(":");
+  return `${name} (${region}/${account})`;
+}
+
 export function drawEnvironment() {
   const record = selectedEnvironment();
   byId("environment").hidden = !record;
@@ -29,7 +39,7 @@ function properties(environment) {
   const effective = effectiveText(environment);
   const group = environment.instanceGroup ?? {};
   return [
-    ["Cluster", resourceID(group.cluster)],
+    ["Cluster", clusterText(group.cluster)],
     ["Task definition", effective.taskDefinition],
     ["Revision", effective.revision],
     ["Updated", environment.updatedAt && formatDateTime(new Date(environment.updatedAt))],
