@@ -38,7 +38,7 @@ type Config struct {
 	LeaderElect         bool          // --leader-elect: elect one leader among the replicas; false: lead at once
 	Lease               time.Duration // --leader-lease: time until another replica takes over from a failed leader
 	DeploymentHistory   int           // --deployment-history: deployments kept of each environment
-	Workers             int           // --workers: environments reconciled concurrently
+	Workers             int           // --workers: environments reconciled concurrently in each account and region
 	// IdempotencyRetention (--idempotency-retention) is how long the response to an Idempotency-Key is repeated, at least.
 	IdempotencyRetention time.Duration
 	// AttributeInterval (--attribute-interval) is the time between two comparisons of attributes with ECS; 0: none.
@@ -118,7 +118,8 @@ func (c *Config) define(flags *flag.FlagSet) (version *bool) {
 	flags.DurationVar(&c.Lease, "leader-lease", 10*time.Second,
 		"`time` until another replica takes over from a leader that fails; whole seconds, at least 2s")
 	flags.IntVar(&c.DeploymentHistory, "deployment-history", 100, "`number` of deployments kept of each environment")
-	flags.IntVar(&c.Workers, "workers", 16, "`number` of environments reconciled concurrently, 1 to 100")
+	flags.IntVar(&c.Workers, "workers", 16,
+		"`number` of environments reconciled concurrently in each account and region, 1 to 100")
 	flags.DurationVar(&c.IdempotencyRetention, "idempotency-retention", store.DefaultResponseRetention,
 		"`time` in which a request that repeats an Idempotency-Key gets the first response, at least; etcd removes it soon "+
 			"after")

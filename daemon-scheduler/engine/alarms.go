@@ -2,7 +2,6 @@ package engine
 
 import (
 	"context"
-	"errors"
 	"fmt"
 	"time"
 
@@ -40,11 +39,10 @@ func (e *Engine) followAlarms(ctx context.Context, leader *leaderState) error {
 		if delay = time.Until(notBefore); delay > 0 {
 			continue
 		}
-		var failures []error
-		for caller, names := range names {
-			failures = append(failures, e.readAlarms(ctx, leader, caller, names))
-		}
-		switch err := errors.Join(failures...); {
+		err := forEach(names, func(caller ecsapi.Caller, names []string) error {
+			return e.readAlarms(ctx, leader, caller, names)
+		})
+		switch {
 		case ctx.Err() != nil:
 		case err != nil:
 			delay = retry.Next()

@@ -25,13 +25,16 @@ func (e *Engine) followAttributes(ctx context.Context, leader *leaderState) erro
 	for e.AttributeInterval > 0 && backoff.Sleep(ctx, e.AttributeInterval) {
 		inUse := e.Cache.AttributesInUse()
 		leader.keepListings(inUse)
-		var failures []error
-		for clusterARN, names := range inUse {
-			if err := e.compareAttributes(ctx, leader, clusterARN, names); err != nil {
-				failures = append(failures, fmt.Errorf("compare attributes of %s: %w", clusterARN, err))
+		err := forEach(byPlace(inUse), func(_ string, inUse map[string][]string) error {
+			var failures []error
+			for clusterARN, names := range inUse {
+				if err := e.compareAttributes(ctx, leader, clusterARN, names); err != nil {
+					failures = append(failures, fmt.Errorf("compare attributes of %s: %w", clusterARN, err))
+				}
 			}
-		}
-		switch err := errors.Join(failures...); {
+			return errors.Join(failures...)
+		})
+		switch {
 		case ctx.Err() != nil:
 		case err != nil:
 			e.listFailures.Failed(err)

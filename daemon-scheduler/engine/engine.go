@@ -97,6 +97,7 @@ func New(cfg Config) *Engine {
 func (e *Engine) Run(ctx context.Context, term store.Term) error {
 	leader := newLeaderState(term)
 	defer leader.close()
+	e.limitWorkers(leader)
 	e.setLeader(leader)
 	defer e.setLeader(nil)
 	for !e.Cache.Synced() {
@@ -115,30 +116,33 @@ func (e *Engine) Run(ctx context.Context, term store.Term) error {
 		leader.readiness.Add(clusterARN)
 	}
 	workers, ctx := errgroup.WithContext(ctx)
-	for range e.Workers {
-		workers.Go(func() error {
-			return work(ctx, leader.queue, func(name string) error { return e.reconcileOne(ctx, leader, name) })
-		})
-		workers.Go(func() error {
-			return work(ctx, leader.readiness, func(arn string) error { return e.reconcileReadiness(ctx, leader, arn) })
-		})
-	}
+	workers.Go(func() error {
+		return dispatch(ctx, workers, leader.queue, func(name string) error { return e.reconcileOne(ctx, leader, name) })
+	})
+	workers.Go(func() error {
+		return dispatch(ctx, workers, leader.readiness,
+			func(clusterARN string) error { return e.reconcileReadiness(ctx, leader, clusterARN) })
+	})
 	workers.Go(func() error { return e.followAttributes(ctx, leader) })
 	workers.Go(func() error { return e.followAlarms(ctx, leader) })
 	workers.Go(func() error { return newHealthReader(e, leader).run(ctx) })
 	return workers.Wait()
 }
 
-// work reconciles what queue holds until ctx ends or another replica leads.
-func work(ctx context.Context, queue *workqueue, reconcile func(name string) error) error {
+// dispatch has workers reconcile what queue holds, as many as the queue has for each group, until ctx ends. A worker's
+// error means that another replica leads.
+func dispatch(ctx context.Context, workers *errgroup.Group, queue *workqueue, reconcile func(name string) error) error {
 	for {
 		name, ok := queue.Next(ctx)
 		if !ok {
 			return nil
 		}
-		if err := reconcile(name); errors.Is(err, environment.ErrNotLeader) {
-			return err
-		}
+		workers.Go(func() error {
+			if err := reconcile(name); errors.Is(err, environment.ErrNotLeader) {
+				return err
+			}
+			return nil
+		})
 	}
 }
 

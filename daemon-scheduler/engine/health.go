@@ -7,6 +7,7 @@ import (
 	"fmt"
 	"maps"
 	"slices"
+	"sync"
 	"time"
 
 	"github.com/blox/blox/daemon-scheduler/ecsapi"
@@ -18,8 +19,8 @@ import (
 const unsettledFor = 10 * time.Minute
 
 // healthReader reads the container health of tasks from ECS during one term, because events carry none. It reads tasks
-// of rollouts often and others rarely, in calls for a hundred tasks, one call at a time. Environments without health
-// checks cost nothing. One goroutine uses it.
+// of rollouts often and others rarely, in calls for a hundred tasks, one call at a time in each account and region.
+// Environments without health checks cost nothing. One goroutine uses it.
 type healthReader struct {
 	*Engine
 	leader *leaderState
@@ -83,8 +84,26 @@ func (r *healthReader) read(ctx context.Context) error {
 	for _, t := range r.targets {
 		byCluster[t.cluster] = append(byCluster[t.cluster], t)
 	}
+	due := map[string][]healthTarget{}
 	for clusterARN, targets := range byCluster {
-		failures = append(failures, r.readCluster(ctx, clusterARN, r.due(targets, now)))
+		due[clusterARN] = r.due(targets, now)
+	}
+	var mu sync.Mutex
+	var readings []healthReading
+	failures = append(failures, forEach(byPlace(due), func(_ string, due map[string][]healthTarget) error {
+		for clusterARN, targets := range due {
+			read, err := r.readCluster(ctx, clusterARN, targets)
+			mu.Lock()
+			readings = append(readings, read...)
+			mu.Unlock()
+			if err != nil {
+				return err
+			}
+		}
+		return nil
+	}))
+	for _, reading := range readings {
+		failures = append(failures, r.record(ctx, reading))
 	}
 	return errors.Join(failures...)
 }
@@ -175,8 +194,17 @@ func (r *healthReader) due(targets []healthTargets, now time.Time) []healthTarge
 	return append(often, rarely[:min(len(rarely), calls*ecsapi.MaxTasksPerDescribe)]...)
 }
 
-// readCluster reads the health of tasks of one cluster, and records what has changed.
-func (r *healthReader) readCluster(ctx context.Context, clusterARN string, targets []healthTarget) error {
+// healthReading is the health of some tasks as ECS reported it.
+type healthReading struct {
+	targets []healthTarget
+	at      time.Time
+	results map[string]map[string]environment.HealthStatus // by task ARN and container
+}
+
+// readCluster reads the health of tasks of one cluster. With an error, it returns what it has read before.
+func (r *healthReader) readCluster(
+	ctx context.Context, clusterARN string, targets []healthTarget,
+) (readings []healthReading, err error) {
 	for chunk := range slices.Chunk(targets, ecsapi.MaxTasksPerDescribe) {
 		var arns []string
 		for _, t := range chunk {
@@ -187,25 +215,31 @@ func (r *healthReader) readCluster(ctx context.Context, clusterARN string, targe
 		results, err := r.ecsIn(clusterARN).ContainerHealth(callCtx, clusterARN, arns)
 		cancel()
 		if err != nil {
-			return fmt.Errorf("describe %d tasks of %s: %w", len(arns), clusterARN, err)
+			return readings, fmt.Errorf("describe %d tasks of %s: %w", len(arns), clusterARN, err)
 		}
-		changed := map[string][]environment.TaskHealth{} // by environment
-		for _, t := range chunk {
-			seen := r.tasks[t.ARN]
-			seen.readAt = at
-			containers, described := results[t.ARN]
-			health := environment.NewTaskHealth(t.ARN, t.containers, containers)
-			// UNKNOWN says nothing new: ECS reports it while an agent is disconnected.
-			if described && health.Status != environment.HealthUnknown && health.Status != t.Health {
-				seen.changedAt = at
-				changed[t.environment] = append(changed[t.environment], health)
-			}
-			r.tasks[t.ARN] = seen
+		readings = append(readings, healthReading{chunk, at, results})
+	}
+	return readings, nil
+}
+
+// record records what has changed in a reading.
+func (r *healthReader) record(ctx context.Context, reading healthReading) error {
+	changed := map[string][]environment.TaskHealth{} // by environment
+	for _, t := range reading.targets {
+		seen := r.tasks[t.ARN]
+		seen.readAt = reading.at
+		containers, described := reading.results[t.ARN]
+		health := environment.NewTaskHealth(t.ARN, t.containers, containers)
+		// UNKNOWN says nothing new: ECS reports it while an agent is disconnected.
+		if described && health.Status != environment.HealthUnknown && health.Status != t.Health {
+			seen.changedAt = reading.at
+			changed[t.environment] = append(changed[t.environment], health)
 		}
-		for name, health := range changed {
-			if err := r.commitHealth(ctx, r.leader, name, health, nil); err != nil {
-				return err
-			}
+		r.tasks[t.ARN] = seen
+	}
+	for name, health := range changed {
+		if err := r.commitHealth(ctx, r.leader, name, health, nil); err != nil {
+			return err
 		}
 	}
 	return nil

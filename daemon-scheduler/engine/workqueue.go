@@ -2,6 +2,7 @@ package engine
 
 import (
 	"context"
+	"slices"
 	"sync"
 	"time"
 
@@ -21,36 +22,53 @@ const (
 )
 
 // workqueue holds the names of environments to reconcile. A name is queued once, however often it was added, and one
-// worker at a time processes it.
+// worker at a time processes it. Names have groups, each with workers of its own.
 type workqueue struct {
+	groupOf  func(name string) string // nil: all names are of one group
+	perGroup int                      // names of one group that are processed concurrently; 0: any number
+
 	mu         sync.Mutex
+	groups     map[string]string           // of names that are queued or processed
+	busy       map[string]int              // names of each group that workers process
 	queue      []string                    // names that a worker may take, oldest first
 	dirty      map[string]bool             // names in queue, and names to enter it later
-	processing map[string]time.Time        // names that a worker has taken, with the time
+	processing map[string]processed        // names that a worker has taken
 	requeues   map[string]*time.Timer      // names to add at a later time
 	cooldowns  map[string]*time.Timer      // names reconciled a moment ago
 	retries    map[string]*backoff.Backoff // names whose last reconciliation failed
 	backingOff map[string]bool             // names of retries that Add ignores until their retry
-	added      chan struct{}               // closed, and replaced, when queue grows
+	changed    chan struct{}               // closed, and replaced, when a worker may find another name
 	closed     bool
+}
+
+// processed is a name that a worker has taken.
+type processed struct {
+	at    time.Time
+	group string
 }
 
 func newWorkqueue() *workqueue {
 	return &workqueue{
-		dirty: map[string]bool{}, processing: map[string]time.Time{}, requeues: map[string]*time.Timer{},
+		groups: map[string]string{}, busy: map[string]int{},
+		dirty: map[string]bool{}, processing: map[string]processed{}, requeues: map[string]*time.Timer{},
 		cooldowns: map[string]*time.Timer{}, retries: map[string]*backoff.Backoff{}, backingOff: map[string]bool{},
-		added: make(chan struct{}),
+		changed: make(chan struct{}),
 	}
 }
 
 // Add queues name, unless it is queued already, backs off after a failure, or the queue is closed.
 func (q *workqueue) Add(name string) {
+	group := ""
+	if q.groupOf != nil { // it may take other locks
+		group = q.groupOf(name)
+	}
 	q.mu.Lock()
 	defer q.mu.Unlock()
 	if q.closed || q.dirty[name] || q.backingOff[name] {
 		return
 	}
 	q.dirty[name] = true
+	q.groups[name] = group
 	q.enqueue(name)
 }
 
@@ -60,35 +78,51 @@ func (q *workqueue) enqueue(name string) {
 		return
 	}
 	q.queue = append(q.queue, name)
-	close(q.added)
-	q.added = make(chan struct{})
+	q.wake()
 }
 
-// Next takes the name that has waited longest, blocking until there is one; false when ctx has ended. The worker has to
-// call Done with it.
+// wake makes all waiting workers look for a name.
+func (q *workqueue) wake() {
+	close(q.changed)
+	q.changed = make(chan struct{})
+}
+
+// Next takes the name that has waited longest and whose group has a worker left, blocking until there is one; false
+// when ctx has ended. The worker has to call Done with it.
 func (q *workqueue) Next(ctx context.Context) (string, bool) {
 	for {
-		name, ok, added := q.take(ctx)
+		name, ok, changed := q.take(ctx)
 		if ok || ctx.Err() != nil {
 			return name, ok
 		}
 		select {
 		case <-ctx.Done():
-		case <-added:
+		case <-changed:
 		}
 	}
 }
 
-// take returns the oldest name, or else a channel that is closed when there may be one.
-func (q *workqueue) take(ctx context.Context) (name string, ok bool, added <-chan struct{}) {
+// take returns the oldest name that a worker may process, or else a channel that is closed when there may be one.
+func (q *workqueue) take(ctx context.Context) (name string, ok bool, changed <-chan struct{}) {
 	q.mu.Lock()
 	defer q.mu.Unlock()
-	if ctx.Err() != nil || len(q.queue) == 0 {
-		return "", false, q.added
+	n := slices.IndexFunc(q.queue, func(name string) bool {
+		return q.perGroup == 0 || q.busy[q.groups[name]] < q.perGroup
+	})
+	if ctx.Err() != nil || n < 0 {
+		return "", false, q.changed
 	}
-	name, q.queue = q.queue[0], q.queue[1:]
+	name = q.queue[n]
+	if n == 0 {
+		q.queue = q.queue[1:]
+	} else {
+		q.queue = slices.Delete(q.queue, n, n+1)
+	}
 	delete(q.dirty, name)
-	q.processing[name] = time.Now()
+	group := q.groups[name]
+	delete(q.groups, name)
+	q.busy[group]++
+	q.processing[name] = processed{time.Now(), group}
 	return name, true, nil
 }
 
@@ -97,7 +131,8 @@ func (q *workqueue) take(ctx context.Context) (name string, ok bool, added <-cha
 func (q *workqueue) Done(name string, requeueAt time.Time, failed bool, planTime time.Duration) {
 	q.mu.Lock()
 	defer q.mu.Unlock()
-	executed := time.Since(q.processing[name]) - planTime
+	executed := time.Since(q.processing[name].at) - planTime
+	q.release(q.processing[name].group)
 	delete(q.processing, name)
 	if q.closed {
 		return
@@ -120,6 +155,17 @@ func (q *workqueue) Done(name string, requeueAt time.Time, failed bool, planTime
 	q.cooldowns[name] = time.AfterFunc(cooldown, func() { q.endCooldown(name) })
 }
 
+// release returns a worker to its group.
+func (q *workqueue) release(group string) {
+	q.busy[group]--
+	if q.busy[group] == 0 {
+		delete(q.busy, group)
+	}
+	if q.perGroup > 0 {
+		q.wake()
+	}
+}
+
 // backOff counts a failure of name and returns the time of its retry.
 func (q *workqueue) backOff(name string) time.Time {
 	if q.retries[name] == nil {
@@ -127,6 +173,7 @@ func (q *workqueue) backOff(name string) time.Time {
 	}
 	q.backingOff[name] = true
 	delete(q.dirty, name)
+	delete(q.groups, name)
 	return time.Now().Add(q.retries[name].Next())
 }
 

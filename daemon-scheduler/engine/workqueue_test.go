@@ -182,3 +182,36 @@ func TestWorkqueue_IsEmptyOnceClosed(t *testing.T) {
 		assert.Empty(t, takeAll(t, q))
 	})
 }
+
+// Names whose calls hang keep no worker from those of another group.
+func TestWorkqueue_HasWorkersForEachGroup(t *testing.T) {
+	synctest.Test(t, func(t *testing.T) {
+		q := newWorkqueue()
+		q.perGroup, q.groupOf = 2, func(name string) string { return name[:1] }
+		defer q.Close()
+		for _, name := range []string{"a1", "a2", "a3", "a4", "b1"} {
+			q.Add(name)
+		}
+		assert.Equal(t, []string{"a1", "a2", "b1"}, takeAll(t, q))
+		q.Add("a1")
+		taken := make(chan string)
+		go func() {
+			name, _ := q.Next(t.Context())
+			taken <- name
+		}()
+		synctest.Wait()
+		q.Done("a2", time.Time{}, false, 0)
+		assert.Equal(t, "a3", <-taken, "the end of a2 frees a worker")
+		assert.Empty(t, takeAll(t, q))
+		q.Done("a1", time.Time{}, true, 0)
+		assert.Equal(t, []string{"a4"}, takeAll(t, q))
+		for _, name := range []string{"a3", "a4", "b1"} {
+			q.Done(name, time.Time{}, false, 0)
+		}
+		time.Sleep(longestRetry)
+		assert.Equal(t, []string{"a1"}, takeAll(t, q))
+		q.Done("a1", time.Time{}, false, 0)
+		assert.Empty(t, q.busy)
+		assert.Empty(t, q.groups)
+	})
+}
