@@ -8,6 +8,7 @@ import (
 	"net"
 	"net/http"
 	"net/url"
+	"os"
 	"strings"
 	"time"
 
@@ -52,7 +53,8 @@ func Load(ctx context.Context, getenv func(string) string) (aws.Config, error) {
 		config.WithLogger(logging.Nop{}), // the SDK would write lines of its own to stderr, beside the log
 		config.WithAPIOptions([]func(*smithy.Stack) error{middleware.AddUserAgentKeyValue("Blox", version.Version)}),
 	}
-	if endpoint := getenv("AWS_ENDPOINT_URL"); endpoint != "" {
+	// An option would also replace the endpoints of AWS_ENDPOINT_URL_STS and the like, so the SDK reads its own variable.
+	if endpoint := getenv("AWS_ENDPOINT_URL"); endpoint != "" && endpoint != os.Getenv("AWS_ENDPOINT_URL") {
 		options = append(options, config.WithBaseEndpoint(endpoint))
 	}
 	if id, secret := getenv("AWS_ACCESS_KEY_ID"), getenv("AWS_SECRET_ACCESS_KEY"); id != "" && secret != "" {

@@ -12,6 +12,7 @@ import (
 	"github.com/aws/aws-sdk-go-v2/service/ecs"
 	"github.com/aws/aws-sdk-go-v2/service/kinesis"
 	"github.com/aws/aws-sdk-go-v2/service/sqs"
+	"github.com/aws/aws-sdk-go-v2/service/sts"
 	"github.com/stretchr/testify/assert"
 	"github.com/stretchr/testify/require"
 	"go.uber.org/goleak"
@@ -23,7 +24,8 @@ func TestMain(m *testing.M) { goleak.VerifyTestMain(m) }
 func cleanEnv(t *testing.T) {
 	for _, name := range []string{
 		"AWS_REGION", "AWS_DEFAULT_REGION", "AWS_PROFILE", "AWS_DEFAULT_PROFILE", "AWS_ENDPOINT_URL", "AWS_ENDPOINT_URL_ECS",
-		"AWS_ENDPOINT_URL_SQS", "AWS_ACCESS_KEY_ID", "AWS_SECRET_ACCESS_KEY", "AWS_SESSION_TOKEN", "AWS_MAX_ATTEMPTS",
+		"AWS_ENDPOINT_URL_SQS", "AWS_ENDPOINT_URL_STS", "AWS_ACCESS_KEY_ID", "AWS_SECRET_ACCESS_KEY",
+		"AWS_SESSION_TOKEN", "AWS_MAX_ATTEMPTS",
 	} {
 		t.Setenv(name, "")
 	}
@@ -139,4 +141,26 @@ func TestECS_PrefersItsOwnEndpoint(t *testing.T) {
 		_, err := ECS(load(t, with("")), env(map[string]string{"ECS_ENDPOINT": bad}))
 		assert.ErrorContains(t, err, "ECS_ENDPOINT: ", bad)
 	}
+}
+
+// A simulator's AWS_ENDPOINT_URL applies to every service, credentials' own among them, unless a service has a variable
+// of its own.
+func TestSTS_PrefersItsOwnEndpoint(t *testing.T) {
+	cleanEnv(t)
+	simulator, simulated, _ := fakeAWS(t, http.StatusForbidden)
+	own, calls, _ := fakeAWS(t, http.StatusForbidden)
+	t.Setenv("AWS_ENDPOINT_URL", simulator)
+	assume := func() {
+		t.Helper()
+		_, err := STS(load(t, with(simulator))).AssumeRole(t.Context(), &sts.AssumeRoleInput{
+			RoleArn: aws.String("arn:aws:iam::123456789012:role/a"), RoleSessionName: aws.String("b"),
+		})
+		require.Error(t, err)
+	}
+	assume()
+	assert.EqualValues(t, 1, simulated.Load())
+	t.Setenv("AWS_ENDPOINT_URL_STS", own)
+	assume()
+	assert.EqualValues(t, 1, calls.Load())
+	assert.EqualValues(t, 1, simulated.Load())
 }
