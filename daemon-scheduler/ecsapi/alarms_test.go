@@ -12,6 +12,7 @@ import (
 	"github.com/stretchr/testify/assert"
 	"github.com/stretchr/testify/require"
 
+	"github.com/blox/blox/internal/ecserrors"
 	"github.com/blox/blox/internal/ecssim"
 	"github.com/blox/blox/internal/ratelimit"
 )
@@ -55,12 +56,12 @@ func TestAlarms_ReportWhyTheyCannotBeRead(t *testing.T) {
 		Refusals: map[string]ecssim.Refusal{"DescribeAlarms": {Code: "AccessDeniedException", Fraction: 1}},
 	})
 	_, err := alarms.States(t.Context(), []string{"errors"})
-	outcome, called := OfError(err)
+	outcome, called := ecserrors.OfError(err)
 	require.True(t, called)
 	assert.True(t, outcome.DeniesAccess())
 	sim.SetFaults(ecssim.Faults{Throttle: map[string]float64{"cloudwatch": 1}})
 	_, err = alarms.States(t.Context(), []string{"errors"})
-	outcome, _ = OfError(err)
+	outcome, _ = ecserrors.OfError(err)
 	assert.True(t, outcome.Throttled())
 	assert.Zero(t, limits.DescribeAlarms.Available(100), "the limiter slows down")
 }

@@ -12,6 +12,7 @@ import (
 
 	"github.com/blox/blox/daemon-scheduler/environment"
 	"github.com/blox/blox/internal/awsconfig"
+	"github.com/blox/blox/internal/ecserrors"
 	"github.com/blox/blox/internal/ratelimit"
 )
 
@@ -37,32 +38,32 @@ type Client struct {
 }
 
 // StartTask sends input once, without the SDK's retries, because a second StartTask would start a second task.
-func (c *Client) StartTask(ctx context.Context, input *ecs.StartTaskInput) (*ecs.StartTaskOutput, Outcome) {
+func (c *Client) StartTask(ctx context.Context, input *ecs.StartTaskInput) (*ecs.StartTaskOutput, ecserrors.Outcome) {
 	traced, option, sent := traceSent(ratelimit.WithPaid(ctx))
 	out, err := c.ecs.StartTask(traced, input, awsconfig.NoRetry, option)
-	return out, aboutStart(classify(err, sent()))
+	return out, aboutStart(ecserrors.Classify(err, sent()))
 }
 
 // StopTask stops a task. The SDK retries the call, which is idempotent.
-func (c *Client) StopTask(ctx context.Context, input *ecs.StopTaskInput) Outcome {
+func (c *Client) StopTask(ctx context.Context, input *ecs.StopTaskInput) ecserrors.Outcome {
 	_, err := c.ecs.StopTask(ratelimit.WithPaid(ctx), input)
-	return classify(err, true)
+	return ecserrors.Classify(err, true)
 }
 
 // PutAttributes sets attributes of container instances, without the SDK's retries.
-func (c *Client) PutAttributes(ctx context.Context, cluster string, attributes []types.Attribute) Outcome {
+func (c *Client) PutAttributes(ctx context.Context, cluster string, attributes []types.Attribute) ecserrors.Outcome {
 	traced, option, sent := traceSent(ratelimit.WithPaid(ctx))
 	input := &ecs.PutAttributesInput{Cluster: &cluster, Attributes: attributes}
 	_, err := c.ecs.PutAttributes(traced, input, awsconfig.NoRetry, option)
-	return classify(err, sent())
+	return ecserrors.Classify(err, sent())
 }
 
 // DeleteAttributes removes attributes of container instances, without the SDK's retries.
-func (c *Client) DeleteAttributes(ctx context.Context, cluster string, attributes []types.Attribute) Outcome {
+func (c *Client) DeleteAttributes(ctx context.Context, cluster string, attributes []types.Attribute) ecserrors.Outcome {
 	traced, option, sent := traceSent(ratelimit.WithPaid(ctx))
 	input := &ecs.DeleteAttributesInput{Cluster: &cluster, Attributes: attributes}
 	_, err := c.ecs.DeleteAttributes(traced, input, awsconfig.NoRetry, option)
-	return classify(err, sent())
+	return ecserrors.Classify(err, sent())
 }
 
 // ListAttributes returns the values of one attribute of a cluster's instances, by instance ARN, page by page.

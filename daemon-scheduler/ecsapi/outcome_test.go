@@ -16,6 +16,7 @@ import (
 	"go.uber.org/goleak"
 
 	"github.com/blox/blox/internal/awsconfig"
+	"github.com/blox/blox/internal/ecserrors"
 	"github.com/blox/blox/internal/ratelimit"
 )
 
@@ -55,18 +56,18 @@ func TestStartTask_ClassifiesWhatECSAnswers(t *testing.T) {
 	inactive := `{"__type":"InvalidParameterException","message":"TaskDefinition is inactive"}`
 	for name, tc := range map[string]struct {
 		serve http.HandlerFunc
-		want  Class
-		scope Scope
+		want  ecserrors.Class
+		scope ecserrors.Scope
 		code  string
 	}{
-		"success":                   {respond(200, `{"tasks":[],"failures":[]}`), Succeeded, "", ""},
-		"throttled":                 {respond(400, apiError("ThrottlingException")), NotSent, ScopeCaller, "ThrottlingException"},
-		"rejected":                  {respond(400, apiError("ClientException")), Rejected, ScopeDeployment, "ClientException"},
-		"task definition not found": {respond(400, inactive), Rejected, ScopeDeployment, "InvalidParameterException"},
-		"server error":              {respond(500, apiError("ServerException")), Unknown, ScopeCaller, "ServerException"},
-		"gateway error":             {respond(502, "<html>"), Unknown, ScopeCaller, ""},
-		"unreadable answer":         {respond(200, `{"tasks":`), Unknown, ScopeCaller, ""},
-		"connection terminated":     {abort, Unknown, ScopeCaller, ""},
+		"success":                   {respond(200, `{"tasks":[],"failures":[]}`), ecserrors.Succeeded, "", ""},
+		"throttled":                 {respond(400, apiError("ThrottlingException")), ecserrors.NotSent, ecserrors.ScopeCaller, "ThrottlingException"},
+		"rejected":                  {respond(400, apiError("ClientException")), ecserrors.Rejected, ecserrors.ScopeDeployment, "ClientException"},
+		"task definition not found": {respond(400, inactive), ecserrors.Rejected, ecserrors.ScopeDeployment, "InvalidParameterException"},
+		"server error":              {respond(500, apiError("ServerException")), ecserrors.Unknown, ecserrors.ScopeCaller, "ServerException"},
+		"gateway error":             {respond(502, "<html>"), ecserrors.Unknown, ecserrors.ScopeCaller, ""},
+		"unreadable answer":         {respond(200, `{"tasks":`), ecserrors.Unknown, ecserrors.ScopeCaller, ""},
+		"connection terminated":     {abort, ecserrors.Unknown, ecserrors.ScopeCaller, ""},
 	} {
 		t.Run(name, func(t *testing.T) {
 			server := httptest.NewServer(tc.serve)
@@ -75,7 +76,7 @@ func TestStartTask_ClassifiesWhatECSAnswers(t *testing.T) {
 			assert.Equal(t, tc.want, outcome.Class)
 			assert.Equal(t, tc.scope, outcome.Scope)
 			assert.Equal(t, tc.code, outcome.Code)
-			assert.Equal(t, tc.want == Succeeded, outcome.Err == nil)
+			assert.Equal(t, tc.want == ecserrors.Succeeded, outcome.Err == nil)
 		})
 	}
 }
@@ -83,30 +84,30 @@ func TestStartTask_ClassifiesWhatECSAnswers(t *testing.T) {
 // ECS refuses such calls before it executes them, whatever the status is.
 func TestStartTask_DistinguishesErrorsAboutTheCallerFromThoseAboutTheDeployment(t *testing.T) {
 	for code, want := range map[string]struct {
-		class Class
-		scope Scope
+		class ecserrors.Class
+		scope ecserrors.Scope
 	}{
-		"ExpiredTokenException":               {NotSent, ScopeCaller},
-		"ExpiredToken":                        {NotSent, ScopeCaller},
-		"InvalidSignatureException":           {NotSent, ScopeCaller},
-		"UnrecognizedClientException":         {NotSent, ScopeCaller},
-		"RequestExpired":                      {NotSent, ScopeCaller},
-		"RequestTimeTooSkewed":                {NotSent, ScopeCaller},
-		"InvalidClientTokenId":                {NotSent, ScopeCaller},
-		"IncompleteSignature":                 {NotSent, ScopeCaller},
-		"MissingAuthenticationTokenException": {NotSent, ScopeCaller},
-		"OptInRequired":                       {NotSent, ScopeCaller},
-		"AccessDeniedException":               {Rejected, ScopeDeployment},
-		"AccessDenied":                        {Rejected, ScopeDeployment},
-		"ClusterNotFoundException":            {Rejected, ScopeDeployment},
-		"BlockedException":                    {NotSent, ScopeCaller},
-		"InvalidParameterException":           {Rejected, ScopeDeployment},
-		"ClientException":                     {Rejected, ScopeDeployment},
-		"UnsupportedFeatureException":         {Rejected, ScopeDeployment},
-		"PlatformUnknownException":            {Rejected, ScopeDeployment},
-		"AnErrorOfTheFuture":                  {Rejected, ScopeDeployment},
+		"ExpiredTokenException":               {ecserrors.NotSent, ecserrors.ScopeCaller},
+		"ExpiredToken":                        {ecserrors.NotSent, ecserrors.ScopeCaller},
+		"InvalidSignatureException":           {ecserrors.NotSent, ecserrors.ScopeCaller},
+		"UnrecognizedClientException":         {ecserrors.NotSent, ecserrors.ScopeCaller},
+		"RequestExpired":                      {ecserrors.NotSent, ecserrors.ScopeCaller},
+		"RequestTimeTooSkewed":                {ecserrors.NotSent, ecserrors.ScopeCaller},
+		"InvalidClientTokenId":                {ecserrors.NotSent, ecserrors.ScopeCaller},
+		"IncompleteSignature":                 {ecserrors.NotSent, ecserrors.ScopeCaller},
+		"MissingAuthenticationTokenException": {ecserrors.NotSent, ecserrors.ScopeCaller},
+		"OptInRequired":                       {ecserrors.NotSent, ecserrors.ScopeCaller},
+		"AccessDeniedException":               {ecserrors.Rejected, ecserrors.ScopeDeployment},
+		"AccessDenied":                        {ecserrors.Rejected, ecserrors.ScopeDeployment},
+		"ClusterNotFoundException":            {ecserrors.Rejected, ecserrors.ScopeDeployment},
+		"BlockedException":                    {ecserrors.NotSent, ecserrors.ScopeCaller},
+		"InvalidParameterException":           {ecserrors.Rejected, ecserrors.ScopeDeployment},
+		"ClientException":                     {ecserrors.Rejected, ecserrors.ScopeDeployment},
+		"UnsupportedFeatureException":         {ecserrors.Rejected, ecserrors.ScopeDeployment},
+		"PlatformUnknownException":            {ecserrors.Rejected, ecserrors.ScopeDeployment},
+		"AnErrorOfTheFuture":                  {ecserrors.Rejected, ecserrors.ScopeDeployment},
 
-		"PlatformTaskDefinitionIncompatibilityException": {Rejected, ScopeDeployment},
+		"PlatformTaskDefinitionIncompatibilityException": {ecserrors.Rejected, ecserrors.ScopeDeployment},
 	} {
 		for _, status := range []int{http.StatusBadRequest, http.StatusForbidden} {
 			server := httptest.NewServer(respond(status, apiError(code)))
@@ -114,7 +115,7 @@ func TestStartTask_DistinguishesErrorsAboutTheCallerFromThoseAboutTheDeployment(
 			server.Close()
 			assert.Equal(t, want.class, outcome.Class, code)
 			assert.Equal(t, want.scope, outcome.Scope, code)
-			assert.Equal(t, want.scope == ScopeCaller, outcome.RefusesCaller(), code)
+			assert.Equal(t, want.scope == ecserrors.ScopeCaller, outcome.RefusesCaller(), code)
 		}
 	}
 }
@@ -122,18 +123,18 @@ func TestStartTask_DistinguishesErrorsAboutTheCallerFromThoseAboutTheDeployment(
 // ECS lists what is wrong with single instances as failures of a call that succeeds. An error is about the request, and
 // so about the deployment, unless it names an instance.
 func TestStartTask_BlamesAnInstanceOnlyIfTheErrorNamesOne(t *testing.T) {
-	for message, want := range map[string]Scope{
-		"Network Configuration must be provided when networkMode 'awsvpc' is specified.": ScopeDeployment,
-		"Override for container named agent is not a container in the TaskDefinition.":   ScopeDeployment,
-		"Invalid identifier: Identifier is for 123456789012.":                            ScopeDeployment,
-		"Container instance i6 is invalid.":                                              ScopeInstance,
-		"The referenced container instances were not found.":                             ScopeInstance,
-		"arn:aws:ecs:us-east-1:123456789012:container-instance/prod/i6 is not valid.":    ScopeInstance,
+	for message, want := range map[string]ecserrors.Scope{
+		"Network Configuration must be provided when networkMode 'awsvpc' is specified.": ecserrors.ScopeDeployment,
+		"Override for container named agent is not a container in the TaskDefinition.":   ecserrors.ScopeDeployment,
+		"Invalid identifier: Identifier is for 123456789012.":                            ecserrors.ScopeDeployment,
+		"Container instance i6 is invalid.":                                              ecserrors.ScopeInstance,
+		"The referenced container instances were not found.":                             ecserrors.ScopeInstance,
+		"arn:aws:ecs:us-east-1:123456789012:container-instance/prod/i6 is not valid.":    ecserrors.ScopeInstance,
 	} {
 		server := httptest.NewServer(respond(400, `{"__type":"InvalidParameterException","message":"`+message+`"}`))
 		outcome := startTask(t.Context(), server.URL)
 		server.Close()
-		assert.Equal(t, Rejected, outcome.Class, message)
+		assert.Equal(t, ecserrors.Rejected, outcome.Class, message)
 		assert.Equal(t, want, outcome.Scope, message)
 	}
 }
@@ -144,8 +145,8 @@ func TestOtherCalls_AreRejectedForTheirOwnObject(t *testing.T) {
 		`{"__type":"InvalidParameterException","message":"The referenced task was not found."}`))
 	defer server.Close()
 	outcome := clientAt(server.URL).StopTask(t.Context(), &ecs.StopTaskInput{Task: aws.String("t1")})
-	assert.Equal(t, Rejected, outcome.Class)
-	assert.Equal(t, ScopeInstance, outcome.Scope)
+	assert.Equal(t, ecserrors.Rejected, outcome.Class)
+	assert.Equal(t, ecserrors.ScopeInstance, outcome.Scope)
 }
 
 // A call whose credentials cannot be refreshed is not sent, although the SDK connects to another service for them. An
@@ -162,34 +163,34 @@ func TestStartTask_IsNotSentWithoutCredentials(t *testing.T) {
 	_, outcome := client.StartTask(t.Context(), &ecs.StartTaskInput{
 		ContainerInstances: []string{"i"}, TaskDefinition: aws.String("agent"),
 	})
-	assert.Equal(t, NotSent, outcome.Class)
-	assert.Equal(t, ScopeCaller, outcome.Scope)
+	assert.Equal(t, ecserrors.NotSent, outcome.Class)
+	assert.Equal(t, ecserrors.ScopeCaller, outcome.Scope)
 }
 
 func TestOfError_KnowsErrorsOfCallsOnly(t *testing.T) {
 	server := httptest.NewServer(respond(403, apiError("ExpiredTokenException")))
 	defer server.Close()
 	err := errors.Join(errors.New("etcd"), startTask(t.Context(), server.URL).Err)
-	outcome, ok := OfError(fmt.Errorf("reconcile: %w", err))
+	outcome, ok := ecserrors.OfError(fmt.Errorf("reconcile: %w", err))
 	assert.True(t, ok)
 	assert.True(t, outcome.RefusesCaller())
-	_, ok = OfError(errors.New("etcd"))
+	_, ok = ecserrors.OfError(errors.New("etcd"))
 	assert.False(t, ok)
 }
 
 func TestStartTask_KnowsThatItWasNotSent(t *testing.T) {
 	const closed = "http://127.0.0.1:1"
-	assert.Equal(t, NotSent, startTask(t.Context(), closed).Class, "connection refused")
+	assert.Equal(t, ecserrors.NotSent, startTask(t.Context(), closed).Class, "connection refused")
 	ctx, cancel := context.WithCancel(t.Context())
 	cancel()
-	assert.Equal(t, NotSent, startTask(ctx, closed).Class, "context ended before the call")
+	assert.Equal(t, ecserrors.NotSent, startTask(ctx, closed).Class, "context ended before the call")
 }
 
 func TestClassify_TreatsOtherErrorsAsUnknown(t *testing.T) {
-	assert.Equal(t, Unknown, classify(errors.New("something else"), true).Class)
+	assert.Equal(t, ecserrors.Unknown, ecserrors.Classify(errors.New("something else"), true).Class)
 }
 
-func startTask(ctx context.Context, url string) Outcome {
+func startTask(ctx context.Context, url string) ecserrors.Outcome {
 	_, outcome := clientAt(url).StartTask(ctx, &ecs.StartTaskInput{
 		ContainerInstances: []string{"i"}, TaskDefinition: aws.String("agent"),
 	})

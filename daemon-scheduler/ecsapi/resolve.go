@@ -13,6 +13,7 @@ import (
 
 	"github.com/blox/blox/daemon-scheduler/environment"
 	"github.com/blox/blox/internal/arn"
+	"github.com/blox/blox/internal/ecserrors"
 )
 
 // resolveTimeout limits one lookup, its retries and its wait for a token included.
@@ -120,8 +121,8 @@ var notFoundCodes = []string{"ClientException", "InvalidParameterException", "Cl
 func describe[Out any](c *Client, notFound error, call func() (Out, error)) (Out, error) {
 	var none Out
 	out, err := call()
-	switch outcome := classify(err, true); {
-	case outcome.Class == Succeeded:
+	switch outcome := ecserrors.Classify(err, true); {
+	case outcome.Class == ecserrors.Succeeded:
 		return out, nil
 	case refusesRole(outcome):
 		return none, &refused{environment.RoleNotAssumed(outcome.Role, outcome.Code+": "+outcome.Message), err}
@@ -133,7 +134,7 @@ func describe[Out any](c *Client, notFound error, call func() (Out, error)) (Out
 		return none, errors.Join(environment.ErrECSThrottled, err)
 	case outcome.Role != "": // STS throttles or fails
 		return none, &refused{environment.STSUnavailable(outcome.Role, outcome.Code), err}
-	case outcome.Class != Rejected:
+	case outcome.Class != ecserrors.Rejected:
 		return none, &refused{environment.ECSUnavailable(c.foreignRegion()), err}
 	case slices.Contains(notFoundCodes, outcome.Code):
 		return none, notFound // ECS's own text adds nothing

@@ -1,22 +1,25 @@
 package ecsapi
 
 import (
-	"cmp"
 	"context"
 	"errors"
 	"net/http"
 	"slices"
 
 	"github.com/aws/aws-sdk-go-v2/aws"
+	"github.com/aws/smithy-go"
 	smithyhttp "github.com/aws/smithy-go/transport/http"
 
 	"github.com/blox/blox/daemon-scheduler/environment"
 	"github.com/blox/blox/internal/awsconfig"
+	"github.com/blox/blox/internal/ecserrors"
 )
 
 const roleSessionName = "blox-daemon-scheduler"
 
-var errRoleNotAllowed = errors.New("--allowed-role does not allow the role")
+var errRoleNotAllowed = &smithy.GenericAPIError{
+	Code: "RoleNotAllowed", Message: "--allowed-role does not allow the role",
+}
 
 // assume returns the credentials of a role, which calls of STS fetch when they are needed.
 func (c *Clients) assume(role environment.Role) aws.CredentialsProvider {
@@ -52,24 +55,9 @@ func matchesPattern(pattern, text string) bool {
 
 // refusesRole reports whether a role could not be assumed because of the role or its policies. STS may also throttle or
 // fail, and then a retry may succeed.
-func refusesRole(outcome Outcome) bool {
+func refusesRole(outcome ecserrors.Outcome) bool {
 	var response *smithyhttp.ResponseError
 	answered := errors.As(outcome.Err, &response) && response.HTTPStatusCode() < http.StatusInternalServerError
-	throttled := throttles.IsErrorThrottle(outcome.Err) == aws.TrueTernary
-	return outcome.Role != "" && (errors.Is(outcome.Err, errRoleNotAllowed) || answered && !throttled)
-}
-
-// aboutRole returns the outcome of a call whose role could not be assumed; false if that is not why err happened.
-func aboutRole(err error) (Outcome, bool) {
-	var role *awsconfig.RoleError
-	if !errors.As(err, &role) {
-		return Outcome{}, false
-	}
-	outcome := failed(NotSent, ScopeCaller, err)
-	outcome.Role = role.Role
-	if errors.Is(err, errRoleNotAllowed) {
-		outcome.Code = "RoleNotAllowed"
-	}
-	outcome.Message = role.Role + ": " + cmp.Or(outcome.Message, role.Err.Error())
-	return outcome, true
+	refused := answered && !ecserrors.IsThrottle(outcome.Err)
+	return outcome.Role != "" && (errors.Is(outcome.Err, errRoleNotAllowed) || refused)
 }

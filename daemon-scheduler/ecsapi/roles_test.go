@@ -9,6 +9,7 @@ import (
 	"github.com/stretchr/testify/require"
 
 	"github.com/blox/blox/daemon-scheduler/environment"
+	"github.com/blox/blox/internal/ecserrors"
 	"github.com/blox/blox/internal/ecssim"
 )
 
@@ -51,15 +52,15 @@ func TestFor_ARoleThatCannotBeAssumedConcernsTheCaller(t *testing.T) {
 			_, outcome := clients.For(deployer, "").StartTask(t.Context(), &ecs.StartTaskInput{
 				Cluster: aws.String("default"), TaskDefinition: aws.String("agent"), ContainerInstances: []string{"i1"},
 			})
-			assert.Equal(t, NotSent, outcome.Class)
-			assert.Equal(t, ScopeCaller, outcome.Scope)
+			assert.Equal(t, ecserrors.NotSent, outcome.Class)
+			assert.Equal(t, ecserrors.ScopeCaller, outcome.Scope)
 			assert.Equal(t, deployer.ARN, outcome.Role)
 			assert.Equal(t, tc.code, outcome.Code)
 			assert.False(t, outcome.DeniesAccess(), "the deployment's access is not denied")
 			assert.Zero(t, sim.Calls("StartTask"))
 			_, err := clients.For(deployer, "").Cluster(t.Context(), "default")
 			require.ErrorIs(t, err, environment.ErrRoleNotAssumed)
-			read, called := OfError(err)
+			read, called := ecserrors.OfError(err)
 			assert.True(t, called)
 			assert.Equal(t, deployer.ARN, read.Role)
 			assert.LessOrEqual(t, sim.Calls("AssumeRole"), 1, "it backs off")

@@ -10,6 +10,7 @@ import (
 	"github.com/aws/aws-sdk-go-v2/service/ecs/types"
 
 	"github.com/blox/blox/daemon-scheduler/environment"
+	"github.com/blox/blox/internal/ecserrors"
 )
 
 const maxServicesPerDescribe = 10
@@ -77,7 +78,7 @@ func service(s types.Service) environment.Service {
 // ConstrainService replaces the placement constraints of a service. The call is idempotent, so the SDK retries it.
 func (c *Client) ConstrainService(
 	ctx context.Context, cluster, service string, constraints []environment.PlacementConstraint,
-) Outcome {
+) ecserrors.Outcome {
 	input := &ecs.UpdateServiceInput{
 		Cluster: &cluster, Service: &service, PlacementConstraints: []types.PlacementConstraint{}, // empty removes all
 	}
@@ -89,15 +90,15 @@ func (c *Client) ConstrainService(
 		input.PlacementConstraints = append(input.PlacementConstraints, constraint)
 	}
 	_, err := c.ecs.UpdateService(ctx, input)
-	return classify(err, true)
+	return ecserrors.Classify(err, true)
 }
 
 // DeleteService deletes a service. One that does not exist any more counts as deleted.
-func (c *Client) DeleteService(ctx context.Context, cluster, service string) Outcome {
+func (c *Client) DeleteService(ctx context.Context, cluster, service string) ecserrors.Outcome {
 	_, err := c.ecs.DeleteService(ctx, &ecs.DeleteServiceInput{Cluster: &cluster, Service: &service})
-	outcome := classify(err, true)
+	outcome := ecserrors.Classify(err, true)
 	if outcome.Code == "ServiceNotFoundException" || outcome.Code == "ServiceNotActiveException" {
-		return Outcome{Class: Succeeded}
+		return ecserrors.Outcome{Class: ecserrors.Succeeded}
 	}
 	return outcome
 }

@@ -11,6 +11,7 @@ import (
 	"github.com/blox/blox/daemon-scheduler/environment"
 	"github.com/blox/blox/daemon-scheduler/planner"
 	"github.com/blox/blox/internal/backoff"
+	"github.com/blox/blox/internal/ecserrors"
 )
 
 const (
@@ -70,9 +71,9 @@ func (e *Engine) readAlarms(
 	}
 	var affected []string
 	if err != nil {
-		outcome, called := ecsapi.OfError(err)
+		outcome, called := ecserrors.OfError(err)
 		if !called {
-			outcome = ecsapi.Withheld(err)
+			outcome = ecserrors.Withheld(err)
 		}
 		affected = leader.alarms.recordFailure(caller, outcome)
 		err = fmt.Errorf("describe %d alarms: %w", len(names), err)

@@ -12,6 +12,7 @@ import (
 	"github.com/aws/aws-sdk-go-v2/service/cloudwatch/types"
 
 	"github.com/blox/blox/daemon-scheduler/ecsapi"
+	"github.com/blox/blox/internal/ecserrors"
 )
 
 // reasonAlarmNotFound is the reason of AlarmsUnknown if CloudWatch does not know an alarm.
@@ -25,7 +26,7 @@ type alarmWatch struct {
 	mu        sync.Mutex
 	monitored map[string]monitoredAlarms // by environment
 	readings  map[alarmKey]alarmReading
-	failures  map[ecsapi.Caller]ecsapi.Outcome // of the last read by each caller, if it failed
+	failures  map[ecsapi.Caller]ecserrors.Outcome // of the last read by each caller, if it failed
 }
 
 // alarmKey identifies an alarm: callers may be of different accounts.
@@ -51,7 +52,7 @@ type alarmReading struct {
 func newAlarmWatch() *alarmWatch {
 	return &alarmWatch{
 		wake: make(chan struct{}, 1), monitored: map[string]monitoredAlarms{}, readings: map[alarmKey]alarmReading{},
-		failures: map[ecsapi.Caller]ecsapi.Outcome{},
+		failures: map[ecsapi.Caller]ecserrors.Outcome{},
 	}
 }
 
@@ -127,7 +128,7 @@ func (w *alarmWatch) names() map[ecsapi.Caller][]string {
 		_, found := slices.BinarySearch(names[key.caller], key.name)
 		return !found
 	})
-	maps.DeleteFunc(w.failures, func(caller ecsapi.Caller, _ ecsapi.Outcome) bool { return names[caller] == nil })
+	maps.DeleteFunc(w.failures, func(caller ecsapi.Caller, _ ecserrors.Outcome) bool { return names[caller] == nil })
 	return names
 }
 
@@ -155,7 +156,7 @@ func (w *alarmWatch) recordStates(
 }
 
 // recordFailure records why the caller could not read the states, and returns the environments whose caller it is.
-func (w *alarmWatch) recordFailure(caller ecsapi.Caller, outcome ecsapi.Outcome) (affected []string) {
+func (w *alarmWatch) recordFailure(caller ecsapi.Caller, outcome ecserrors.Outcome) (affected []string) {
 	w.mu.Lock()
 	defer w.mu.Unlock()
 	w.failures[caller] = outcome
@@ -170,8 +171,8 @@ func (w *alarmWatch) recordFailure(caller ecsapi.Caller, outcome ecsapi.Outcome)
 // alarmView is what is known of the alarms of one deployment.
 type alarmView struct {
 	inAlarm []string
-	unknown bool           // the states of some are not known
-	outcome ecsapi.Outcome // zero if they have not been read yet
+	unknown bool              // the states of some are not known
+	outcome ecserrors.Outcome // zero if they have not been read yet
 }
 
 // view returns what is known of these alarms. States older than maxAge are not known.
@@ -195,8 +196,8 @@ func (w *alarmWatch) view(
 	}
 	if len(missing) > 0 && !v.unknown {
 		v.unknown = true
-		v.outcome = ecsapi.Outcome{
-			Class: ecsapi.Rejected, Code: reasonAlarmNotFound,
+		v.outcome = ecserrors.Outcome{
+			Class: ecserrors.Rejected, Code: reasonAlarmNotFound,
 			Message: "CloudWatch does not know " + strings.Join(missing, ", ") + ".",
 		}
 	}

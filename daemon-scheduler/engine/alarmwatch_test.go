@@ -11,6 +11,7 @@ import (
 
 	"github.com/blox/blox/daemon-scheduler/ecsapi"
 	"github.com/blox/blox/daemon-scheduler/environment"
+	"github.com/blox/blox/internal/ecserrors"
 )
 
 var own ecsapi.Caller
@@ -23,7 +24,7 @@ func TestAlarmWatch_KnowsRecentStates(t *testing.T) {
 	assert.Equal(t, alarmView{unknown: true}, w.view(own, names, at, time.Minute))
 	assert.False(t, w.view(own, names, at, time.Minute).held(), "they are about to be read")
 
-	denied := ecsapi.Outcome{Class: ecsapi.Rejected, Code: "AccessDenied", Err: assert.AnError}
+	denied := ecserrors.Outcome{Class: ecserrors.Rejected, Code: "AccessDenied", Err: assert.AnError}
 	assert.Equal(t, []string{"logs"}, w.recordFailure(own, denied))
 	assert.Equal(t, alarmView{unknown: true, outcome: denied}, w.view(own, names, at, time.Minute))
 
@@ -89,7 +90,7 @@ func TestAlarmWatch_KeepsTheAlarmsOfCallersApart(t *testing.T) {
 	at := time.Now()
 	states := ecsapi.AlarmStates{"errors": types.StateValueAlarm}
 	assert.Equal(t, []string{"metrics"}, w.recordStates(other, []string{"errors"}, states, at))
-	assert.Equal(t, []string{"logs"}, w.recordFailure(own, ecsapi.Outcome{Code: "AccessDenied", Err: assert.AnError}))
+	assert.Equal(t, []string{"logs"}, w.recordFailure(own, ecserrors.Outcome{Code: "AccessDenied", Err: assert.AnError}))
 	assert.Equal(t, []string{"errors"}, w.view(other, []string{"errors"}, at, time.Minute).inAlarm)
 	assert.True(t, w.view(own, []string{"errors"}, at, time.Minute).held())
 	w.monitor("logs", "d1", own, nil)

@@ -10,8 +10,8 @@ import (
 	"sync"
 	"time"
 
-	"github.com/blox/blox/daemon-scheduler/ecsapi"
 	"github.com/blox/blox/daemon-scheduler/environment"
+	"github.com/blox/blox/internal/ecserrors"
 )
 
 // maxConditionMessage bounds the message of a condition, in bytes.
@@ -40,7 +40,7 @@ type conditions struct {
 
 // set records a condition. One of the same type keeps its time and, while ECS's error code is the same, its message:
 // that may name another task or request each time.
-func (c *conditions) set(name string, conditionType environment.ConditionType, outcome ecsapi.Outcome) {
+func (c *conditions) set(name string, conditionType environment.ConditionType, outcome ecserrors.Outcome) {
 	c.mu.Lock()
 	defer c.mu.Unlock()
 	if c.byEnvironment == nil {
@@ -189,7 +189,7 @@ func (e *Engine) recordConditionEvents(env environment.Environment, before, afte
 }
 
 // conditionOf returns the type of the condition that the failure of a StartTask or of a read shows.
-func conditionOf(outcome ecsapi.Outcome) environment.ConditionType {
+func conditionOf(outcome ecserrors.Outcome) environment.ConditionType {
 	switch {
 	case outcome.Role != "":
 		return environment.ConditionRoleNotAssumed
@@ -197,7 +197,7 @@ func conditionOf(outcome ecsapi.Outcome) environment.ConditionType {
 		return environment.ConditionCredentialsExpired
 	case outcome.Throttled():
 		return environment.ConditionThrottled
-	case outcome.Scope == ecsapi.ScopeCaller:
+	case outcome.Scope == ecserrors.ScopeCaller:
 		return environment.ConditionECSUnavailable
 	case outcome.DeniesAccess():
 		return environment.ConditionAccessDenied

@@ -8,9 +8,9 @@ import (
 	"github.com/stretchr/testify/assert"
 	"github.com/stretchr/testify/require"
 
-	"github.com/blox/blox/daemon-scheduler/ecsapi"
 	"github.com/blox/blox/daemon-scheduler/environment"
 	"github.com/blox/blox/daemon-scheduler/planner"
+	"github.com/blox/blox/internal/ecserrors"
 )
 
 // respondWith has ECS answer all calls but reads with an error.
@@ -73,7 +73,7 @@ func TestConditions_ShowWhyStartsFail(t *testing.T) {
 
 func TestConditions_HaveAReasonWithoutAResponse(t *testing.T) {
 	r, _, _ := newReconciliation(t, leads)
-	r.conditions.set("logs", environment.ConditionECSUnavailable, ecsapi.Outcome{Message: "connection refused"})
+	r.conditions.set("logs", environment.ConditionECSUnavailable, ecserrors.Outcome{Message: "connection refused"})
 	require.Len(t, r.Conditions("logs"), 1)
 	assert.Equal(t, "NoResponse", r.Conditions("logs")[0].Reason)
 	assert.Equal(t, "connection refused", r.Conditions("logs")[0].Message)
@@ -172,8 +172,8 @@ func TestPermit_KeepsAnInheritedConditionUntilECSResponds(t *testing.T) {
 // STS's codes are also ECS's, but they say nothing about ECS.
 func TestConditions_TellRolesFromCredentials(t *testing.T) {
 	for _, code := range []string{"AccessDenied", "ExpiredToken", "Throttling"} {
-		outcome := ecsapi.Outcome{
-			Class: ecsapi.NotSent, Scope: ecsapi.ScopeCaller, Code: code, Role: "arn:aws:iam::123456789012:role/deployer",
+		outcome := ecserrors.Outcome{
+			Class: ecserrors.NotSent, Scope: ecserrors.ScopeCaller, Code: code, Role: "arn:aws:iam::123456789012:role/deployer",
 		}
 		assert.Equal(t, environment.ConditionRoleNotAssumed, conditionOf(outcome), code)
 	}

@@ -11,10 +11,10 @@ import (
 	"github.com/aws/aws-sdk-go-v2/service/ecs/types"
 	"github.com/sirupsen/logrus"
 
-	"github.com/blox/blox/daemon-scheduler/ecsapi"
 	"github.com/blox/blox/daemon-scheduler/environment"
 	"github.com/blox/blox/daemon-scheduler/planner"
 	"github.com/blox/blox/daemon-scheduler/store"
+	"github.com/blox/blox/internal/ecserrors"
 )
 
 const (
@@ -111,7 +111,7 @@ func (r *reconciliation) listCandidates(ctx context.Context, actions []planner.A
 		stopping, err := r.ECS.ListTasks(ctx, &ecs.ListTasksInput{
 			Cluster: &r.env.Cluster, ContainerInstance: &l.Instance, DesiredStatus: types.DesiredStatusStopped,
 		})
-		if ecsapi.IsRejected(err) {
+		if ecserrors.IsRejected(err) {
 			continue // ECS no longer knows the instance
 		}
 		if err != nil {

@@ -4,9 +4,9 @@ import (
 	"context"
 	"time"
 
-	"github.com/blox/blox/daemon-scheduler/ecsapi"
 	"github.com/blox/blox/daemon-scheduler/environment"
 	"github.com/blox/blox/daemon-scheduler/planner"
+	"github.com/blox/blox/internal/ecserrors"
 )
 
 const (
@@ -17,7 +17,7 @@ const (
 // describeFailure is the failure of the last DescribeServices of a cluster.
 type describeFailure struct {
 	retryAt time.Time
-	outcome ecsapi.Outcome
+	outcome ecserrors.Outcome
 }
 
 // learnDaemonGroups adds to the state which services beside the environment's tasks are DAEMON services of ECS. Their
@@ -42,9 +42,9 @@ func (e *Engine) learnDaemonGroups(
 	defer cancel()
 	daemon, err := e.ecsOf(state.Environment).DaemonServices(ctx, cluster, unknown)
 	if err != nil {
-		outcome, called := ecsapi.OfError(err)
+		outcome, called := ecserrors.OfError(err)
 		if !called {
-			outcome = ecsapi.Withheld(err)
+			outcome = ecserrors.Withheld(err)
 		}
 		failure = describeFailure{state.Now.Add(describeServicesRetry), outcome}
 		leader.recordDescribeFailure(cluster, failure)

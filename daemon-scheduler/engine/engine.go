@@ -19,6 +19,7 @@ import (
 	"github.com/blox/blox/daemon-scheduler/environment"
 	"github.com/blox/blox/daemon-scheduler/store"
 	"github.com/blox/blox/internal/backoff"
+	"github.com/blox/blox/internal/ecserrors"
 	"github.com/blox/blox/internal/logging"
 )
 
@@ -209,15 +210,15 @@ func (e *Engine) recordFailure(name string, err error) {
 // or ECS itself; logOther logs any other failure.
 func (e *Engine) logFailure(
 	log logrus.FieldLogger, err error, logOther func(error),
-) (outcome ecsapi.Outcome, general bool) {
-	outcome, called := ecsapi.OfError(err)
+) (outcome ecserrors.Outcome, general bool) {
+	outcome, called := ecserrors.OfError(err)
 	switch {
 	case errors.Is(err, environment.ErrConflict):
 		log.WithError(err).Debug("records changed during the reconciliation; retrying")
 	case called && outcome.Role != "":
 		e.roleLog.Failed(err)
 		return outcome, true
-	case called && outcome.Scope == ecsapi.ScopeCaller:
+	case called && outcome.Scope == ecserrors.ScopeCaller:
 		e.callFailures.Failed(err)
 		return outcome, true
 	default:

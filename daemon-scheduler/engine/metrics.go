@@ -6,8 +6,8 @@ import (
 	"github.com/prometheus/client_golang/prometheus"
 	"github.com/prometheus/client_golang/prometheus/promauto"
 
-	"github.com/blox/blox/daemon-scheduler/ecsapi"
 	"github.com/blox/blox/daemon-scheduler/planner"
+	"github.com/blox/blox/internal/ecserrors"
 )
 
 // metrics are the leader's. Each label has a bounded set of values, but for the environment's name on three gauges.
@@ -33,10 +33,10 @@ type metrics struct {
 type startOutcome string
 
 const (
-	startSucceeded              = startOutcome(ecsapi.Succeeded)
-	startRejected               = startOutcome(ecsapi.Rejected)
-	startNotSent                = startOutcome(ecsapi.NotSent)
-	startUnknown                = startOutcome(ecsapi.Unknown)
+	startSucceeded              = startOutcome(ecserrors.Succeeded)
+	startRejected               = startOutcome(ecserrors.Rejected)
+	startNotSent                = startOutcome(ecserrors.NotSent)
+	startUnknown                = startOutcome(ecserrors.Unknown)
 	startConfirmed startOutcome = "confirmed"
 	startNotFound  startOutcome = "not_found"
 )
@@ -110,11 +110,11 @@ func (m metrics) countStarts(outcome startOutcome, n int) {
 	m.starts.WithLabelValues(string(outcome)).Add(float64(n))
 }
 
-func (m metrics) countStop(reason planner.StopReason, outcome ecsapi.Outcome) {
+func (m metrics) countStop(reason planner.StopReason, outcome ecserrors.Outcome) {
 	m.stops.WithLabelValues(string(reason), string(outcome.Class)).Inc()
 }
 
-func (m metrics) countAttributes(change attributeChange, outcome ecsapi.Outcome, instanceGone bool, n int) {
+func (m metrics) countAttributes(change attributeChange, outcome ecserrors.Outcome, instanceGone bool, n int) {
 	label := string(outcome.Class)
 	if instanceGone {
 		label = "instance_gone"

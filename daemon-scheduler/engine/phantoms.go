@@ -6,9 +6,9 @@ import (
 
 	"github.com/sirupsen/logrus"
 
-	"github.com/blox/blox/daemon-scheduler/ecsapi"
 	"github.com/blox/blox/daemon-scheduler/environment"
 	"github.com/blox/blox/daemon-scheduler/planner"
+	"github.com/blox/blox/internal/ecserrors"
 )
 
 // phantomMinAge is the age from which on a task is a phantom if ECS reports it as MISSING: ECS is eventually
@@ -56,8 +56,8 @@ func (r *reconciliation) ignorePhantoms(phantoms []environment.Task) {
 }
 
 // ignoreIfMissing reports whether ECS rejected the stop of a phantom, which is ignored from now on.
-func (r *reconciliation) ignoreIfMissing(ctx context.Context, a planner.Action, outcome ecsapi.Outcome) bool {
-	if outcome.Scope != ecsapi.ScopeInstance {
+func (r *reconciliation) ignoreIfMissing(ctx context.Context, a planner.Action, outcome ecserrors.Outcome) bool {
+	if outcome.Scope != ecserrors.ScopeInstance {
 		return false
 	}
 	ctx, cancel := context.WithTimeout(ctx, describeTimeout)

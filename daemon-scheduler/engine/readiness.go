@@ -15,6 +15,7 @@ import (
 	"github.com/blox/blox/daemon-scheduler/ecsapi"
 	"github.com/blox/blox/daemon-scheduler/environment"
 	"github.com/blox/blox/daemon-scheduler/planner"
+	"github.com/blox/blox/internal/ecserrors"
 	"github.com/blox/blox/internal/ratelimit"
 )
 
@@ -173,14 +174,14 @@ func (b *attributeBatch) call(ctx, callCtx context.Context, attributes []environ
 	b.metrics.countAttributes(b.change, outcome, instanceGone, len(attributes))
 	log := b.log.WithFields(logrus.Fields{"attributes": names(attributes), "change": string(b.change)})
 	switch {
-	case outcome.Class == ecsapi.Succeeded:
+	case outcome.Class == ecserrors.Succeeded:
 		b.callFailures.Succeeded()
 		log.Info("readiness attributes changed")
 		for _, a := range attributes {
 			b.record(planner.AnsweredAttribute(a, b.change == attributeSet, b.StartConfirmTimeout, time.Now()))
 		}
 		return nil
-	case outcome.Class == ecsapi.Rejected: // as ECS would reject the next attempt
+	case outcome.Class == ecserrors.Rejected: // as ECS would reject the next attempt
 		log.WithError(outcome.Err).Warn("failed to change readiness attributes")
 		b.leader.suppress(attributes, time.Now().Add(suppressionFor))
 		for _, a := range attributes {
@@ -189,7 +190,7 @@ func (b *attributeBatch) call(ctx, callCtx context.Context, attributes []environ
 			}
 		}
 		return nil
-	case outcome.Class == ecsapi.NotSent && !b.split:
+	case outcome.Class == ecserrors.NotSent && !b.split:
 		for _, a := range attributes {
 			b.record(a, b.isNew[a.Key()])
 		}
@@ -222,9 +223,9 @@ func (b *attributeBatch) record(a environment.ReadinessAttribute, obsolete bool)
 
 func (b *attributeBatch) callECS(
 	ctx, callCtx context.Context, attributes []environment.ReadinessAttribute,
-) ecsapi.Outcome {
+) ecserrors.Outcome {
 	if err := checkFence(ctx, b.leader.Term, b.notAfter); err != nil {
-		return ecsapi.Withheld(err)
+		return ecserrors.Withheld(err)
 	}
 	input := make([]types.Attribute, 0, len(attributes))
 	for _, a := range attributes {

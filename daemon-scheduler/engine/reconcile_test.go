@@ -26,6 +26,7 @@ import (
 	"github.com/blox/blox/daemon-scheduler/planner"
 	"github.com/blox/blox/daemon-scheduler/store"
 	"github.com/blox/blox/internal/awsconfig"
+	"github.com/blox/blox/internal/ecserrors"
 	"github.com/blox/blox/internal/ratelimit"
 	"github.com/blox/blox/internal/testenv"
 )
@@ -183,7 +184,7 @@ func TestReconcile_ForgetsADeletedEnvironment(t *testing.T) {
 	r, records, _ := newReconciliation(t, store.Term{})
 	require.NoError(t, records.Delete(t.Context(), "logs"))
 	awaitCached(t, r.Cache, func(_ environment.Environment, err error) bool { return err != nil })
-	r.leader.recordStopRequest("logs", "t1", ecsapi.Succeeded)
+	r.leader.recordStopRequest("logs", "t1", ecserrors.Succeeded)
 	r.leader.recordVerified("logs", time.Now())
 	_, err := r.reconcile(t.Context(), r.leader, "logs")
 	require.NoError(t, err)

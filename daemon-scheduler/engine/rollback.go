@@ -8,9 +8,9 @@ import (
 
 	"github.com/google/uuid"
 
-	"github.com/blox/blox/daemon-scheduler/ecsapi"
 	"github.com/blox/blox/daemon-scheduler/environment"
 	"github.com/blox/blox/daemon-scheduler/planner"
+	"github.com/blox/blox/internal/ecserrors"
 )
 
 // failDeployment returns env after its deployment has failed. It rolls back only to a task definition that ECS reports
@@ -43,13 +43,13 @@ func (r *reconciliation) activeRollbackDefinition(
 ) (isActive func(taskDefinition string) bool, unverified string, err error) {
 	for _, definition := range definitions {
 		_, err := r.ECS.TaskDefinition(ctx, definition)
-		outcome, called := ecsapi.OfError(err)
+		outcome, called := ecserrors.OfError(err)
 		switch {
 		case err == nil:
 			return func(taskDefinition string) bool { return taskDefinition == definition }, "", nil
 		case errors.Is(err, environment.ErrTaskDefinitionInactive), errors.Is(err, environment.ErrTaskDefinitionNotFound):
 			r.log.WithField("taskDefinition", definition).Warn("no rollback to an inactive task definition")
-		case called && outcome.Class == ecsapi.Rejected:
+		case called && outcome.Class == ecserrors.Rejected:
 			return nil, fmt.Sprintf(
 				"ECS rejected DescribeTaskDefinition for %s: %s: %s", definition, outcome.Code, outcome.Message), nil
 		default:

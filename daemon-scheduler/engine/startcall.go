@@ -10,9 +10,9 @@ import (
 	"github.com/aws/aws-sdk-go-v2/service/ecs/types"
 	"github.com/sirupsen/logrus"
 
-	"github.com/blox/blox/daemon-scheduler/ecsapi"
 	"github.com/blox/blox/daemon-scheduler/environment"
 	"github.com/blox/blox/daemon-scheduler/planner"
+	"github.com/blox/blox/internal/ecserrors"
 	"github.com/blox/blox/internal/ratelimit"
 )
 
@@ -31,24 +31,24 @@ func (c *startCall) send(ctx context.Context, announced []environment.Launch) er
 	out, outcome := c.startTask(ctx, announced)
 	c.recordAnswer(announced, outcome)
 	switch {
-	case outcome.Class == ecsapi.Rejected && outcome.Scope == ecsapi.ScopeInstance && len(announced) > 1:
+	case outcome.Class == ecserrors.Rejected && outcome.Scope == ecserrors.ScopeInstance && len(announced) > 1:
 		return c.sendHalves(ctx, announced)
-	case outcome.Class == ecsapi.Succeeded:
+	case outcome.Class == ecserrors.Succeeded:
 		c.known = append(c.known, c.launchesOfAnswer(announced, out)...)
 		return nil
-	case outcome.Class == ecsapi.Unknown:
+	case outcome.Class == ecserrors.Unknown:
 		c.metrics.countStarts(startUnknown, len(announced))
 		c.log.WithError(outcome.Err).WithField("instances", len(announced)).Debug("StartTask was not answered")
-	case outcome.Scope == ecsapi.ScopeCaller:
+	case outcome.Scope == ecserrors.ScopeCaller:
 		c.restore(announced)
-	case outcome.Scope == ecsapi.ScopeDeployment && len(announced) > 1: // the next call tries one of them
+	case outcome.Scope == ecserrors.ScopeDeployment && len(announced) > 1: // the next call tries one of them
 		c.log.WithError(outcome.Err).WithField("instances", len(announced)).Warn("ECS refused the deployment's tasks")
 		c.restore(announced)
 		return nil
 	default:
 		for _, l := range announced {
 			failed := c.startFailed(l, outcome.Code, outcome.Message)
-			failed.Refused = outcome.Scope == ecsapi.ScopeDeployment
+			failed.Refused = outcome.Scope == ecserrors.ScopeDeployment
 			c.known = append(c.known, failed)
 		}
 		return nil
@@ -98,9 +98,9 @@ func (c *startCall) restore(announced []environment.Launch) {
 // startTask calls StartTask for the announced launches unless that is no longer allowed.
 func (c *startCall) startTask(
 	ctx context.Context, announced []environment.Launch,
-) (*ecs.StartTaskOutput, ecsapi.Outcome) {
+) (*ecs.StartTaskOutput, ecserrors.Outcome) {
 	if err := checkFence(ctx, c.leader.Term, c.notAfter); err != nil {
-		return nil, ecsapi.Withheld(err)
+		return nil, ecserrors.Withheld(err)
 	}
 	first := announced[0]
 	input := &ecs.StartTaskInput{

@@ -5,10 +5,10 @@ import (
 	"slices"
 	"time"
 
-	"github.com/blox/blox/daemon-scheduler/ecsapi"
 	"github.com/blox/blox/daemon-scheduler/environment"
 	"github.com/blox/blox/daemon-scheduler/planner"
 	"github.com/blox/blox/internal/backoff"
+	"github.com/blox/blox/internal/ecserrors"
 )
 
 // The time between two starts of a deployment that ECS refuses because of the deployment doubles from
@@ -201,17 +201,17 @@ func (r *reconciliation) isStopping(task string) bool {
 }
 
 // recordAnswer records the consequences of a StartTask, of announced launches, for all starts of their deployment.
-func (r *reconciliation) recordAnswer(announced []environment.Launch, outcome ecsapi.Outcome) {
+func (r *reconciliation) recordAnswer(announced []environment.Launch, outcome ecserrors.Outcome) {
 	deployment := announced[0].Deployment
 	switch {
-	case outcome.Class == ecsapi.Succeeded:
+	case outcome.Class == ecserrors.Succeeded:
 		r.callFailures.Succeeded()
 		r.leader.recordStartAccepted(r.env.Name, deployment)
 		r.conditions.clear(r.env.Name, startConditions...)
-	case outcome.Class == ecsapi.Rejected && outcome.Scope == ecsapi.ScopeDeployment:
+	case outcome.Class == ecserrors.Rejected && outcome.Scope == ecserrors.ScopeDeployment:
 		r.leader.recordStartRefused(r.env.Name, deployment)
 		r.conditions.set(r.env.Name, conditionOf(outcome), outcome)
-	case outcome.Scope == ecsapi.ScopeCaller && outcome.Err != nil:
+	case outcome.Scope == ecserrors.ScopeCaller && outcome.Err != nil:
 		r.callFailed.Store(true)
 	}
 }

@@ -11,10 +11,10 @@ import (
 	"github.com/sirupsen/logrus"
 	"golang.org/x/sync/errgroup"
 
-	"github.com/blox/blox/daemon-scheduler/ecsapi"
 	"github.com/blox/blox/daemon-scheduler/environment"
 	"github.com/blox/blox/daemon-scheduler/planner"
 	"github.com/blox/blox/daemon-scheduler/store"
+	"github.com/blox/blox/internal/ecserrors"
 	"github.com/blox/blox/internal/ratelimit"
 )
 
@@ -106,7 +106,7 @@ func (r *reconciliation) stopTask(ctx context.Context, a planner.Action) error {
 	defer cancel()
 	outcome := r.ECS.StopTask(callCtx, &ecs.StopTaskInput{Cluster: &r.env.Cluster, Task: &a.Task, Reason: &a.Reason})
 	r.metrics.countStop(a.StopReason, outcome)
-	if outcome.Class != ecsapi.NotSent {
+	if outcome.Class != ecserrors.NotSent {
 		// The cluster state shows the stop soon. If it does not, the planner repeats the request later.
 		r.leader.recordStopRequest(r.env.Name, a.Task, outcome.Class)
 	}
@@ -118,10 +118,10 @@ func (r *reconciliation) stopTask(ctx context.Context, a planner.Action) error {
 		event.Detail = a.Launch.Detail // names the containers
 	}
 	switch outcome.Class {
-	case ecsapi.Succeeded:
+	case ecserrors.Succeeded:
 		r.callFailures.Succeeded()
 		r.conditions.clear(r.env.Name, environment.ConditionTaskStopFailed)
-	case ecsapi.Rejected:
+	case ecserrors.Rejected:
 		if r.ignoreIfMissing(ctx, a, outcome) {
 			return nil
 		}

@@ -4,9 +4,9 @@ import (
 	"maps"
 	"time"
 
-	"github.com/blox/blox/daemon-scheduler/ecsapi"
 	"github.com/blox/blox/daemon-scheduler/planner"
 	"github.com/blox/blox/internal/backoff"
+	"github.com/blox/blox/internal/ecserrors"
 )
 
 const (
@@ -32,14 +32,14 @@ func (s stopRequest) retryAt() time.Time {
 }
 
 // recordStopRequest records a StopTask call. Until it is repeated, the planner counts the task as about to stop.
-func (l *leaderState) recordStopRequest(name, task string, outcome ecsapi.Class) {
+func (l *leaderState) recordStopRequest(name, task string, outcome ecserrors.Class) {
 	l.mu.Lock()
 	defer l.mu.Unlock()
 	if l.stopRequests[name] == nil {
 		l.stopRequests[name] = map[string]stopRequest{}
 	}
 	request := stopRequest{at: time.Now()}
-	if outcome == ecsapi.Unknown {
+	if outcome == ecserrors.Unknown {
 		request.unanswered = l.stopRequests[name][task].unanswered + 1
 	}
 	l.stopRequests[name][task] = request

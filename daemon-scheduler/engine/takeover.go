@@ -7,10 +7,10 @@ import (
 	"time"
 
 	"github.com/blox/blox/daemon-scheduler/clusterstate"
-	"github.com/blox/blox/daemon-scheduler/ecsapi"
 	"github.com/blox/blox/daemon-scheduler/environment"
 	"github.com/blox/blox/daemon-scheduler/planner"
 	"github.com/blox/blox/daemon-scheduler/store"
+	"github.com/blox/blox/internal/ecserrors"
 )
 
 const updateServiceTimeout = 15 * time.Second // of one change of a service, with its retries
@@ -49,13 +49,13 @@ func (r *reconciliation) takeOver(ctx context.Context, plan planner.Plan, now ti
 	}
 	callCtx, cancel := context.WithTimeout(ctx, updateServiceTimeout)
 	defer cancel()
-	var outcome ecsapi.Outcome
+	var outcome ecserrors.Outcome
 	if e.Takeover.State == environment.TakeoverCompleted && e.Takeover.DeleteService {
 		outcome = r.ECS.DeleteService(callCtx, e.Cluster, e.Takeover.Service)
 	} else {
 		outcome = r.ECS.ConstrainService(callCtx, e.Cluster, e.Takeover.Service, e.ServiceConstraints())
 	}
-	if outcome.Class != ecsapi.Succeeded {
+	if outcome.Class != ecserrors.Succeeded {
 		r.conditions.set(e.Name, environment.ConditionTakeoverBlocked, outcome)
 		return false, fmt.Errorf("update service %s: %w", e.Takeover.ServiceName(), outcome.Err)
 	}

@@ -3,8 +3,8 @@ package engine
 import (
 	"fmt"
 
-	"github.com/blox/blox/daemon-scheduler/ecsapi"
 	"github.com/blox/blox/daemon-scheduler/environment"
+	"github.com/blox/blox/internal/ecserrors"
 )
 
 // reasonHealthCheckFailed is the reason of TasksUnhealthy.
@@ -35,7 +35,7 @@ func (e *Engine) observeUnhealthy(name string, tasks []environment.Task, fresh b
 	default:
 		message = fmt.Sprintf("%d tasks are UNHEALTHY.", count)
 	}
-	e.conditions.set(name, environment.ConditionTasksUnhealthy, ecsapi.Outcome{
+	e.conditions.set(name, environment.ConditionTasksUnhealthy, ecserrors.Outcome{
 		Code: reasonHealthCheckFailed, Message: message + " First: " + first.Instance + ": " + first.HealthReason,
 	})
 }

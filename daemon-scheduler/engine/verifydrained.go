@@ -10,8 +10,8 @@ import (
 	"github.com/aws/aws-sdk-go-v2/service/ecs"
 	"golang.org/x/sync/errgroup"
 
-	"github.com/blox/blox/daemon-scheduler/ecsapi"
 	"github.com/blox/blox/daemon-scheduler/planner"
+	"github.com/blox/blox/internal/ecserrors"
 )
 
 // errUnseenTasks means that ECS lists tasks on a draining instance that the plan did not know.
@@ -64,7 +64,7 @@ func (r *reconciliation) verifyDrained(
 // verifyNoUnseen returns an error unless every task that ECS lists on an instance is among those that the plan knew.
 func (r *reconciliation) verifyNoUnseen(ctx context.Context, instance string, planned map[string]bool) error {
 	arns, err := r.ECS.ListTasks(ctx, &ecs.ListTasksInput{Cluster: &r.env.Cluster, ContainerInstance: &instance})
-	if ecsapi.IsRejected(err) {
+	if ecserrors.IsRejected(err) {
 		return nil // ECS no longer knows the instance, so nothing runs there
 	}
 	if err != nil {

@@ -1,18 +1,16 @@
-package ecsapi
+// Package ecserrors classifies the errors of AWS calls, those of Amazon ECS above all: whether a call was executed, and
+// which other calls will fail as well.
+package ecserrors
 
 import (
-	"context"
+	"cmp"
 	"errors"
 	"net/http"
-	"net/http/httptrace"
 	"strings"
-	"sync/atomic"
 
 	"github.com/aws/aws-sdk-go-v2/aws"
 	"github.com/aws/aws-sdk-go-v2/aws/retry"
-	"github.com/aws/aws-sdk-go-v2/service/ecs"
 	"github.com/aws/smithy-go"
-	"github.com/aws/smithy-go/middleware"
 	smithyhttp "github.com/aws/smithy-go/transport/http"
 
 	"github.com/blox/blox/internal/awsconfig"
@@ -54,7 +52,7 @@ func Withheld(err error) Outcome { return failed(NotSent, ScopeCaller, err) }
 
 // Throttled reports whether ECS did not execute the call because there were too many.
 func (o Outcome) Throttled() bool {
-	return o.Role == "" && throttles.IsErrorThrottle(o.Err) == aws.TrueTernary
+	return o.Role == "" && IsThrottle(o.Err)
 }
 
 // RefusesCaller reports whether ECS did not execute the call because of the scheduler's credentials or clock.
@@ -69,11 +67,11 @@ func OfError(err error) (Outcome, bool) {
 	if !errors.As(err, &call) {
 		return Outcome{}, false
 	}
-	return classify(call, true), true
+	return Classify(call, true), true
 }
 
-// classify returns the Outcome of a call that ended with err. Sent is whether the request may have left this process.
-func classify(err error, sent bool) Outcome {
+// Classify returns the Outcome of a call that ended with err. Sent is whether the request may have left this process.
+func Classify(err error, sent bool) Outcome {
 	if err == nil {
 		return Outcome{Class: Succeeded}
 	}
@@ -151,21 +149,6 @@ var deploymentErrorCodes = map[string]bool{
 	"UnsupportedFeatureException":                    true,
 }
 
-// aboutStart returns the outcome of a StartTask. ECS lists what is wrong with single instances as failures of a call
-// that succeeds, so an error is about the request and concerns every start of the deployment, unless it names an
-// instance. Source: "API failures and error messages" in the Amazon ECS Developer Guide.
-func aboutStart(outcome Outcome) Outcome {
-	if outcome.Class == Rejected && !namesInstance(outcome.Message) {
-		outcome.Scope = ScopeDeployment
-	}
-	return outcome
-}
-
-// namesInstance reports whether ECS's explanation is about container instances.
-func namesInstance(message string) bool {
-	return strings.Contains(strings.NewReplacer(" ", "", "-", "").Replace(strings.ToLower(message)), "containerinstance")
-}
-
 // isAboutTaskDefinition reports whether ECS's explanation is about the task definition. Its code is then
 // ClientException or InvalidParameterException, as for an instance, and the message is "TaskDefinition is inactive",
 // "TaskDefinition not found." or one about parameters that the task definition requires.
@@ -176,28 +159,23 @@ func isAboutTaskDefinition(message string) bool {
 // IsRejected reports whether err of a read means that ECS understood the request and refused it for the instance or
 // task that it names.
 func IsRejected(err error) bool {
-	outcome := classify(err, true)
+	outcome := Classify(err, true)
 	return outcome.Class == Rejected && outcome.Scope == ScopeInstance
 }
 
 var throttles = retry.ThrottleErrorCode{Codes: retry.DefaultThrottleErrorCodes}
 
-// traceSent returns a context and an option for one call, and a function that reports whether the call got a connection
-// to send on. The SDK may connect to other services before that, to refresh the credentials.
-func traceSent(ctx context.Context) (traced context.Context, option func(*ecs.Options), sent func() bool) {
-	var signed, connected atomic.Bool
-	mark := middleware.DeserializeMiddlewareFunc("blox:signed", func(
-		ctx context.Context, in middleware.DeserializeInput, next middleware.DeserializeHandler,
-	) (middleware.DeserializeOutput, middleware.Metadata, error) {
-		signed.Store(true)
-		return next.HandleDeserialize(ctx, in)
-	})
-	traced = httptrace.WithClientTrace(ctx, &httptrace.ClientTrace{
-		GotConn: func(httptrace.GotConnInfo) { connected.Store(signed.Load()) },
-	})
-	return traced, func(o *ecs.Options) {
-		o.APIOptions = append(o.APIOptions, func(stack *middleware.Stack) error {
-			return stack.Deserialize.Add(mark, middleware.Before)
-		})
-	}, connected.Load
+// IsThrottle reports whether err is a service's answer that there were too many calls.
+func IsThrottle(err error) bool { return throttles.IsErrorThrottle(err) == aws.TrueTernary }
+
+// aboutRole returns the outcome of a call whose role could not be assumed; false if that is not why err happened.
+func aboutRole(err error) (Outcome, bool) {
+	var role *awsconfig.RoleError
+	if !errors.As(err, &role) {
+		return Outcome{}, false
+	}
+	outcome := failed(NotSent, ScopeCaller, err)
+	outcome.Role = role.Role
+	outcome.Message = role.Role + ": " + cmp.Or(outcome.Message, role.Err.Error())
+	return outcome, true
 }
