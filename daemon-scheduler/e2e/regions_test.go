@@ -1,6 +1,7 @@
 package e2e
 
 import (
+	"io"
 	"net/http"
 	"strings"
 	"testing"
@@ -63,7 +64,8 @@ func newPlaces(t *testing.T) []*place {
 func TestRegions_OneBloxManagesTwoAccountsInTwoRegions(t *testing.T) {
 	t.Parallel()
 	places := newPlaces(t)
-	d := places[0].startServices()
+	css, _ := places[0].startCSS("127.0.0.1:0")
+	d := places[0].startScheduler(css)
 	for _, p := range places {
 		d.createIn(p)
 		p.deployment = d.deploy(d.getEnvironment(p.environment))
@@ -76,11 +78,30 @@ func TestRegions_OneBloxManagesTwoAccountsInTwoRegions(t *testing.T) {
 	}
 	d.withoutRole(places)
 	for _, p := range places {
+		listed := getBody(t, "http://"+css+"/v1/tasks?cluster="+p.cluster)
+		for _, tasks := range p.liveTasks(p.deployment) {
+			assert.Contains(t, listed, tasks[0].ARN)
+		}
 		p.assertNoDuplicates()
 		for _, other := range places {
 			assert.Equal(t, other == p, len(other.liveTasks(p.deployment)) > 0)
 		}
 	}
+}
+
+// getBody returns the body of a GET of cluster-state-service.
+func getBody(t *testing.T, url string) string {
+	t.Helper()
+	request, err := http.NewRequestWithContext(t.Context(), http.MethodGet, url, http.NoBody)
+	require.NoError(t, err)
+	client := http.Client{Transport: &http.Transport{DisableKeepAlives: true}}
+	answer, err := client.Do(request)
+	require.NoError(t, err)
+	defer answer.Body.Close()
+	body, err := io.ReadAll(answer.Body)
+	require.NoError(t, err)
+	require.Equal(t, http.StatusOK, answer.StatusCode, string(body))
+	return string(body)
 }
 
 // withoutRole revokes the role of one account in all regions, and restores it. The other account is unharmed.
@@ -182,4 +203,39 @@ func TestRegions_RequestsOfAnotherAccountRegionOrPartitionAreRefused(t *testing.
 	assert.Equal(t, http.StatusBadRequest, answer.StatusCode, text)
 	assert.Contains(t, text, "set role to the ARN of an IAM role of account "+memberAccount)
 	assert.Equal(t, memberRole, d.getEnvironment("member").Role)
+}
+
+// While STS throttles, a role's environments wait: nothing fails, nothing is started twice, and the others go on.
+func TestRegions_STSThatThrottlesDelaysTheRoleAlone(t *testing.T) {
+	t.Parallel()
+	places := newPlaces(t)
+	own, member, both := places[0], places[2], places[3]
+	d := own.startServices()
+	for _, p := range []*place{own, member} {
+		d.createIn(p)
+		p.deployment = d.deploy(d.getEnvironment(p.environment))
+		d.awaitCompleted(p.environment, p.deployment)
+	}
+	own.sim.ExpireRoles()
+	own.sim.SetFaults(ecssim.Faults{Throttle: map[string]float64{"AssumeRole": 1}})
+	answer, text := d.sendWith(http.Header{"Accept": {"application/problem+json"}}, "POST", "/v1/environments",
+		`{"name":"both","taskDefinition":"agent","role":"arn:aws:iam::`+memberAccount+`:role/other",
+		"instanceGroup":{"cluster":"`+both.cluster+`"}}`)
+	assert.Equal(t, http.StatusServiceUnavailable, answer.StatusCode, text)
+	assert.Contains(t, text, `"code":"STSUnavailable"`)
+
+	for _, p := range []*place{own, member} {
+		p.killOne()
+	}
+	own.awaitOneTaskEach(own.deployment, own.instances...)
+	assert.Empty(t, d.getEnvironment("own").Conditions)
+	testenv.Eventually(t, func() bool { return len(d.getEnvironment("member").Conditions) > 0 })
+	assert.Len(t, member.liveTasks(member.deployment), len(member.instances)-1)
+
+	own.sim.SetFaults(ecssim.Faults{})
+	member.awaitOneTaskEach(member.deployment, member.instances...)
+	testenv.Eventually(t, func() bool { return len(d.getEnvironment("member").Conditions) == 0 })
+	assert.Zero(t, d.getDeployment("member", member.deployment).FailedTasks)
+	own.assertNoDuplicates()
+	member.assertNoDuplicates()
 }

@@ -3,11 +3,11 @@ package ecsapi
 import (
 	"cmp"
 	"maps"
+	"slices"
 	"strings"
 	"sync"
 	"time"
 
-	"github.com/aws/aws-sdk-go-v2/aws"
 	"github.com/aws/aws-sdk-go-v2/service/cloudwatch"
 	"github.com/aws/aws-sdk-go-v2/service/ecs"
 	"github.com/aws/aws-sdk-go-v2/service/sts"
@@ -41,11 +41,11 @@ type Clients struct {
 	Config
 	healthChecks *sync.Map // of all task definitions by ARN, which never change: names of containers, as []string
 
-	mu          sync.Mutex
-	ownAccount  string // of the scheduler's own credentials; empty until known
-	clients     map[Caller]*pooledClient
-	credentials map[environment.Role]aws.CredentialsProvider // of all regions
-	limits      map[ratelimit.Place]ratelimit.Limits         // the account is empty for the scheduler's own
+	mu         sync.Mutex
+	ownAccount string // of the scheduler's own credentials; empty until known
+	clients    map[Caller]*pooledClient
+	roles      map[environment.Role]assumedRole     // for all regions
+	limits     map[ratelimit.Place]ratelimit.Limits // the account is empty for the scheduler's own
 }
 
 type pooledClient struct {
@@ -57,7 +57,7 @@ type pooledClient struct {
 func NewClients(cfg Config) *Clients {
 	c := &Clients{
 		Config: cfg, healthChecks: &sync.Map{}, clients: map[Caller]*pooledClient{},
-		credentials: map[environment.Role]aws.CredentialsProvider{}, limits: map[ratelimit.Place]ratelimit.Limits{},
+		roles: map[environment.Role]assumedRole{}, limits: map[ratelimit.Place]ratelimit.Limits{},
 	}
 	c.limitsOf(ratelimit.Place{Region: c.ownRegion()})
 	return c
@@ -99,8 +99,10 @@ func (c *Clients) client(caller Caller, now time.Time) *Client {
 	options, alarmOptions := c.ECS.Options(), c.CloudWatch.Options()
 	options.Region, alarmOptions.Region = caller.Region, caller.Region
 	if caller.Role.IsSet() {
-		options.Credentials = c.credentialsOf(caller.Role)
-		alarmOptions.Credentials = options.Credentials
+		role := c.assumed(caller.Role)
+		options.Credentials, alarmOptions.Credentials = role.credentials, role.credentials
+		options.APIOptions = append(slices.Clone(options.APIOptions), role.renewal)
+		alarmOptions.APIOptions = append(slices.Clone(alarmOptions.APIOptions), role.renewal)
 	}
 	client := &Client{
 		Limits: limits.ECS, Alarms: NewAlarms(cloudwatch.New(alarmOptions), limits.Alarms),
@@ -110,12 +112,12 @@ func (c *Clients) client(caller Caller, now time.Time) *Client {
 	return client
 }
 
-// credentialsOf returns the credentials of a role, which its clients in all regions share. Its caller holds the lock.
-func (c *Clients) credentialsOf(role environment.Role) aws.CredentialsProvider {
-	known, ok := c.credentials[role]
+// assumed returns a role, whose credentials its clients in all regions share. Its caller holds the lock.
+func (c *Clients) assumed(role environment.Role) assumedRole {
+	known, ok := c.roles[role]
 	if !ok {
 		known = c.assume(role)
-		c.credentials[role] = known
+		c.roles[role] = known
 	}
 	return known
 }
@@ -159,7 +161,7 @@ func (c *Clients) dropUnused(now time.Time) {
 		roles[caller.Role] = true
 		places[c.placeOf(caller)] = true
 	}
-	maps.DeleteFunc(c.credentials, func(r environment.Role, _ aws.CredentialsProvider) bool { return !roles[r] })
+	maps.DeleteFunc(c.roles, func(r environment.Role, _ assumedRole) bool { return !roles[r] })
 	maps.DeleteFunc(c.limits, func(p ratelimit.Place, _ ratelimit.Limits) bool { return !places[p] })
 }
 

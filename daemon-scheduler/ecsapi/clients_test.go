@@ -161,13 +161,13 @@ func TestFor_KeepsABoundedNumberOfClients(t *testing.T) {
 	}
 	assert.Len(t, clients.clients, maxClients)
 	assert.LessOrEqual(t, len(clients.limits), maxClients+1)
-	assert.LessOrEqual(t, len(clients.credentials), maxClients)
+	assert.LessOrEqual(t, len(clients.roles), maxClients)
 	assert.NotSame(t, first, clients.For(role(0), ""))
 
 	later := time.Now().Add(clientRetention + time.Minute)
 	clients.client(Caller{Role: deployer}, later)
 	assert.Len(t, clients.clients, 1, "the others were not used for long")
-	assert.Len(t, clients.credentials, 1)
+	assert.Len(t, clients.roles, 1)
 	assert.Len(t, clients.limits, 2, "its own, and those of the scheduler's credentials")
 }
 

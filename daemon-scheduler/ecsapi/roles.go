@@ -8,6 +8,7 @@ import (
 
 	"github.com/aws/aws-sdk-go-v2/aws"
 	"github.com/aws/smithy-go"
+	"github.com/aws/smithy-go/middleware"
 	smithyhttp "github.com/aws/smithy-go/transport/http"
 
 	"github.com/blox/blox/daemon-scheduler/environment"
@@ -21,17 +22,25 @@ var errRoleNotAllowed = &smithy.GenericAPIError{
 	Code: "RoleNotAllowed", Message: "--allowed-role does not allow the role",
 }
 
+// assumedRole is a role's credentials, and the option of clients that renews them when AWS refuses them.
+type assumedRole struct {
+	credentials aws.CredentialsProvider
+	renewal     func(*middleware.Stack) error
+}
+
 // assume returns the credentials of a role, which calls of STS fetch when they are needed.
-func (c *Clients) assume(role environment.Role) aws.CredentialsProvider {
+func (c *Clients) assume(role environment.Role) assumedRole {
 	allowed := len(c.AllowedRoles) == 0 ||
 		slices.ContainsFunc(c.AllowedRoles, func(pattern string) bool { return matchesPattern(pattern, role.ARN) })
 	if !allowed {
-		return aws.CredentialsProviderFunc(func(context.Context) (aws.Credentials, error) {
+		refusing := func(context.Context) (aws.Credentials, error) {
 			return aws.Credentials{}, &awsconfig.RoleError{Role: role.ARN, Err: errRoleNotAllowed}
-		})
+		}
+		return assumedRole{aws.CredentialsProviderFunc(refusing), func(*middleware.Stack) error { return nil }}
 	}
 	assumed := awsconfig.Role{ARN: role.ARN, ExternalID: role.ExternalID, SessionName: roleSessionName}
-	return assumed.Credentials(c.STS)
+	credentials, renewal := assumed.RenewedCredentials(c.STS)
+	return assumedRole{credentials, renewal}
 }
 
 // matchesPattern reports whether text matches a pattern in which * stands for any characters and ? for one, as in IAM.

@@ -82,3 +82,17 @@ func TestMatchesPattern_HasTheWildcardsOfIAM(t *testing.T) {
 		assert.Equal(t, matches, matchesPattern(pattern, deployer.ARN), pattern)
 	}
 }
+
+// IAM may revoke a role's sessions long before they expire.
+func TestFor_RenewsCredentialsThatAWSRefuses(t *testing.T) {
+	clients, sim := newClients(t)
+	cluster := func() error {
+		_, err := clients.For(deployer, "").Cluster(t.Context(), "default")
+		return err
+	}
+	require.NoError(t, cluster())
+	sim.ExpireRoles()
+	require.ErrorIs(t, cluster(), environment.ErrECSCredentialsExpired)
+	require.NoError(t, cluster())
+	assert.Equal(t, 2, sim.Calls("AssumeRole"))
+}

@@ -10,6 +10,7 @@ import (
 	"github.com/aws/aws-sdk-go-v2/aws"
 	"github.com/aws/aws-sdk-go-v2/credentials/stscreds"
 	"github.com/aws/aws-sdk-go-v2/service/sts"
+	"github.com/aws/smithy-go/middleware"
 
 	"github.com/blox/blox/internal/backoff"
 )
@@ -44,13 +45,19 @@ func (r Role) Credentials(client *sts.Client) aws.CredentialsProvider {
 // WithRole returns cfg with clients that assume the role. They assume it again when AWS refuses the credentials, such
 // as those of sessions that IAM has revoked.
 func WithRole(cfg aws.Config, role Role) aws.Config {
-	client := STS(cfg)
-	credentials := newReloading(role.Credentials(client), nil,
-		func(context.Context) (aws.CredentialsProvider, error) { return role.Credentials(client), nil })
 	cfg = cfg.Copy()
-	cfg.Credentials = credentials
-	cfg.APIOptions = append(slices.Clone(cfg.APIOptions), credentials.watch)
+	var watch func(*middleware.Stack) error
+	cfg.Credentials, watch = role.RenewedCredentials(STS(cfg))
+	cfg.APIOptions = append(slices.Clone(cfg.APIOptions), watch)
 	return cfg
+}
+
+// RenewedCredentials returns the role's credentials, and an option for the clients that use them: it renews credentials
+// that AWS refuses.
+func (r Role) RenewedCredentials(client *sts.Client) (aws.CredentialsProvider, func(*middleware.Stack) error) {
+	credentials := newReloading(r.Credentials(client), nil,
+		func(context.Context) (aws.CredentialsProvider, error) { return r.Credentials(client), nil })
+	return credentials, credentials.watch
 }
 
 // RoleError means that a role could not be assumed, so that the call was not sent.
