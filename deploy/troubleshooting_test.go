@@ -51,7 +51,8 @@ var formatVerb = regexp.MustCompile(`%[a-z]`)
 func TestTroubleshooting_QuotesMessagesOfTheServices(t *testing.T) {
 	source := formatVerb.ReplaceAllString(sourceOf(t), "…")
 	for _, heading := range []string{
-		"A service is not ready", "An instance has no daemon", "A rollout makes no progress", "Log messages",
+		"A service is not ready", "An instance has no daemon", "A deployment failed", "A rollout makes no progress",
+		"Log messages",
 	} {
 		for _, message := range quoted(t, heading) {
 			for part := range strings.SplitSeq(message, "…") {
