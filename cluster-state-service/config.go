@@ -11,6 +11,7 @@ import (
 	"time"
 
 	"github.com/blox/blox/cluster-state-service/ingest"
+	"github.com/blox/blox/cluster-state-service/source"
 	"github.com/blox/blox/internal/access"
 	"github.com/blox/blox/internal/etcd"
 	"github.com/blox/blox/internal/httpserver"
@@ -38,7 +39,11 @@ type Config struct {
 	// Etcd, --etcd-…, CSS_ETCD_…: endpoints, TLS and credentials of etcd. CSS_ETCD_ENDPOINTS is comma-separated.
 	Etcd etcd.Config
 	// Queue, --queue, CSS_QUEUE: an SQS queue, name, URL or ARN, or a Kinesis stream, kinesis://name or ARN.
-	Queue             string
+	Queue string
+	// Sources, --source, and SourcesFile, --sources-file, CSS_SOURCES_FILE: the accounts and regions to serve. Without
+	// them it is that of the AWS SDK's settings, with Queue.
+	Sources           []source.Spec
+	SourcesFile       string
 	ReconcileInterval time.Duration // --reconcile-interval: time between full reconciliations with ECS
 	// StoppedTaskRetention, --stopped-task-retention, CSS_STOPPED_TASK_RETENTION: how long stopped tasks are kept.
 	StoppedTaskRetention time.Duration
@@ -83,6 +88,11 @@ func ParseConfig(args []string, getenv func(string) string, help io.Writer) (Con
 	c.Etcd.Flags(flags, "CSS", getenv)
 	flags.StringVar(&c.Queue, "queue", getenv("CSS_QUEUE"),
 		"source of ECS events: an SQS queue, `name`, URL or ARN, or a Kinesis stream, kinesis://name or ARN")
+	flags.Func("source", "an account and region to serve, `KEY=VALUE,…`; repeatable, in place of --queue; keys: region, "+
+		"role (ARN of an IAM role to assume), external-id, queue (as --queue; none if its events arrive in the queue of "+
+		"another source)", c.addSource)
+	flags.StringVar(&c.SourcesFile, "sources-file", getenv("CSS_SOURCES_FILE"),
+		"`path` of a YAML or JSON file with the sources, {sources: [{region: …}]}; reloaded when it changes")
 	flags.DurationVar(&c.ReconcileInterval, "reconcile-interval", 20*time.Minute,
 		"`time` between full reconciliations with ECS")
 	flags.DurationVar(&c.StoppedTaskRetention, "stopped-task-retention", minRetention,
@@ -122,6 +132,12 @@ func ParseConfig(args []string, getenv func(string) string, help io.Writer) (Con
 	return c, c.check(flags.Args())
 }
 
+func (c *Config) addSource(given string) error {
+	spec, err := source.Parse(given)
+	c.Sources = append(c.Sources, spec)
+	return err
+}
+
 func usage(flags *flag.FlagSet, to io.Writer) {
 	fmt.Fprint(to, "cluster-state-service maintains a copy of ECS container instances and tasks in etcd and serves it.\n"+
 		"\n"+
@@ -155,10 +171,8 @@ func (c Config) check(rest []string) error {
 	}
 	problems = append(problems, c.Access.Validate(c.TLS)...)
 	problems = append(problems, c.Etcd.Validate()...)
-	if c.Queue == "" {
-		problem("--queue is missing: set the SQS queue or Kinesis stream that receives ECS events")
-	} else if _, err := ingest.ParseSource(c.Queue); err != nil {
-		problem("--queue: %s", err)
+	if err := c.checkSources(); err != nil {
+		problem("%s", err)
 	}
 	if c.ReconcileInterval <= 0 {
 		problem("--reconcile-interval %s: must be above 0", c.ReconcileInterval)
@@ -188,6 +202,30 @@ func (c Config) check(rest []string) error {
 		problem("--etcd-batch-size %d: must be 1 to 100", c.EtcdBatchSize)
 	}
 	return joinProblems(problems)
+}
+
+// checkSources checks the settings of which there may be only one.
+func (c Config) checkSources() error {
+	switch {
+	case len(c.Sources) > 0 && c.SourcesFile != "":
+		return errors.New("--source and --sources-file exclude each other; list every source in the file")
+	case c.Queue != "" && (len(c.Sources) > 0 || c.SourcesFile != ""):
+		return errors.New("--queue (CSS_QUEUE) excludes --source and --sources-file; give the queue to a source, " +
+			"as in --source region=eu-west-1,queue=blox_queue")
+	case len(c.Sources) > 0:
+		if err := source.Validate(c.Sources); err != nil {
+			return fmt.Errorf("--source: %w", err)
+		}
+		return nil
+	case c.SourcesFile != "":
+		return nil // it is read when the service starts
+	case c.Queue == "":
+		return errors.New("--queue is missing: set the SQS queue or Kinesis stream that receives ECS events")
+	}
+	if _, err := ingest.ParseAddress(c.Queue); err != nil {
+		return fmt.Errorf("--queue: %w", err)
+	}
+	return nil
 }
 
 func joinProblems(problems []string) error {

@@ -2,12 +2,10 @@
 package clusterstate
 
 import (
-	"cmp"
 	"context"
 	"os"
 
 	"github.com/aws/aws-sdk-go-v2/aws"
-	"github.com/aws/aws-sdk-go-v2/service/ecs"
 	"github.com/google/uuid"
 	"github.com/prometheus/client_golang/prometheus"
 	"github.com/prometheus/client_golang/prometheus/collectors"
@@ -18,8 +16,8 @@ import (
 	"github.com/blox/blox/cluster-state-service/api"
 	"github.com/blox/blox/cluster-state-service/cache"
 	"github.com/blox/blox/cluster-state-service/ingest"
-	"github.com/blox/blox/cluster-state-service/ingest/kinesis"
 	"github.com/blox/blox/cluster-state-service/reconcile"
+	"github.com/blox/blox/cluster-state-service/source"
 	"github.com/blox/blox/cluster-state-service/state"
 	"github.com/blox/blox/cluster-state-service/store"
 	"github.com/blox/blox/cluster-state-service/ui"
@@ -27,7 +25,6 @@ import (
 	"github.com/blox/blox/internal/awsconfig"
 	"github.com/blox/blox/internal/etcd"
 	"github.com/blox/blox/internal/httpserver"
-	"github.com/blox/blox/internal/ratelimit"
 	"github.com/blox/blox/internal/tlsconfig"
 	"github.com/blox/blox/internal/version"
 )
@@ -37,7 +34,7 @@ import (
 func Run(ctx context.Context, cfg Config, log logrus.FieldLogger) error {
 	registry, prefixed := newRegistry(cfg)
 	monitor := etcd.NewMonitor(log, prefixed)
-	clients, err := newClients(ctx, cfg, monitor, log, prefixed)
+	clients, err := newClients(ctx, cfg, monitor, log)
 	if err != nil {
 		return err
 	}
@@ -57,21 +54,24 @@ func Run(ctx context.Context, cfg Config, log logrus.FieldLogger) error {
 	})
 	store := store.New(clients.etcd, cache.StoredVersion, registry).WithMonitor(monitor)
 	replica := replicaName()
-	reconciler, maintainer := newReconciler(cfg, clients, store, cache, replica, log, registry)
-	writer := newWriter(cfg, store, cache, reconciler, tasks, log, registry)
-	consumer, connectivity, err := newConsumer(cfg, clients.aws, store, writer, replica, log, registry)
+	sources, err := newSources(cfg, clients.aws, store, cache, replica, log, registry)
 	if err != nil {
 		return err
 	}
+	writer := newWriter(cfg, store, cache, sources, tasks, log, registry)
+	maintainer := newMaintainer(cfg, store, cache, replica, log)
 	handler := api.New(api.Config{
-		Cache: cache, Region: reconciler.Region, OutOfSpace: store.OutOfSpace,
-		QueueProblem: connectivity.Problem, RefreshInstances: reconciler.RefreshInstances, Progress: writer.Progress,
+		Cache: cache, Sources: sources.Regions, OutOfSpace: store.OutOfSpace,
+		QueueProblems: sources.QueueProblems, RefreshInstances: sources.RefreshInstances,
+		Progress: func() state.IngestProgress {
+			return state.IngestProgress{ReceivedAt: sources.ReceivedAt(), NewestEventAt: writer.NewestEventAt()}
+		},
 		Metrics: httpserver.MetricsHandler(registry), UI: ui.Handler(ui.Config{SchedulerURL: cfg.SchedulerURL}), Log: log,
 	})
 
 	log.WithFields(server.LogFields()).WithFields(logrus.Fields{
 		"version": version.String(), "region": clients.aws.Region,
-		"queue": cfg.Queue, "etcd": cfg.Etcd.Endpoints, "tls": cfg.TLS.Cert != "",
+		"sources": sources.Specs, "etcd": cfg.Etcd.Endpoints, "tls": cfg.TLS.Cert != "",
 	}).Info("cluster-state-service started")
 	group, ctx := errgroup.WithContext(ctx)
 	// In-flight requests need the cache after ctx ends.
@@ -80,13 +80,7 @@ func Run(ctx context.Context, cfg Config, log logrus.FieldLogger) error {
 	group.Go(func() error { return monitor.Run(cacheCtx, clients.etcd) })
 	group.Go(func() error { return cache.Run(cacheCtx) })
 	group.Go(func() error { return writer.Run(ctx) })
-	group.Go(func() error {
-		if cache.WaitLoaded(ctx) != nil { // before, every entity would be unknown to ingest
-			return nil
-		}
-		return consumer.Run(ctx)
-	})
-	group.Go(func() error { return reconciler.Run(ctx) })
+	group.Go(func() error { return sources.Run(ctx, writer) })
 	group.Go(func() error { return maintainer.Run(ctx) })
 	group.Go(func() error {
 		defer stopCache()
@@ -111,26 +105,15 @@ func newRegistry(cfg Config) (httpserver.Registry, prometheus.Registerer) {
 // clients are the clients of the services that Run depends on.
 type clients struct {
 	aws       aws.Config
-	ecs       *ecs.Client
 	etcd      *clientv3.Client
 	etcdWatch *clientv3.Client // the cache's watch needs a connection of its own
 }
 
 // newClients makes no calls.
-func newClients(
-	ctx context.Context, cfg Config, monitor *etcd.Monitor, log logrus.FieldLogger, metrics prometheus.Registerer,
-) (c clients, err error) {
+func newClients(ctx context.Context, cfg Config, monitor *etcd.Monitor, log logrus.FieldLogger) (c clients, err error) {
 	if c.aws, err = awsconfig.Load(ctx, cfg.Getenv); err != nil {
 		return c, err
 	}
-	c.aws = awsconfig.WithMetrics(c.aws, metrics)
-	client, err := awsconfig.ECS(c.aws, cfg.Getenv)
-	if err != nil {
-		return c, err
-	}
-	limits := newLimits(cfg)
-	metrics.MustRegister(limits)
-	c.ecs = ecs.New(client.Options(), limits.Option)
 	if c.etcd, err = etcd.New(cfg.Etcd, log, monitor); err != nil {
 		return c, err
 	}
@@ -140,38 +123,34 @@ func newClients(
 	return c, err
 }
 
-// firstPart is the part of ECS's token buckets that the first reconciliation uses at first.
-const firstPart = .8
-
-// periodicBurst is the number of calls at once of a periodic reconciliation: those of one small cluster.
-const periodicBurst = 5
-
-func newLimits(cfg Config) ratelimit.ECS {
-	limiter := func(burst, rate float64) *ratelimit.Limiter {
-		return ratelimit.New(ratelimit.Bucket{Burst: burst, Rate: rate}, firstPart)
-	}
-	return ratelimit.ECS{
-		ClusterReads:  limiter(ratelimit.ClusterReads.Burst, cfg.LookupRate),
-		ResourceReads: limiter(ratelimit.ResourceReads.Burst, cfg.ReadRate),
-	}
-}
-
 func (c clients) close() {
 	c.etcdWatch.Close()
 	c.etcd.Close()
 }
 
-// newReconciler returns the reconciler of the account and region of ECS, and the maintainer of all that share etcd.
-func newReconciler(
-	cfg Config, clients clients, store *store.Store, cache *cache.Cache, replica string, log logrus.FieldLogger,
+// newSources returns the accounts and regions to serve: those that cfg lists, or that of the AWS SDK's settings.
+func newSources(
+	cfg Config, aws aws.Config, store *store.Store, cache *cache.Cache, replica string, log logrus.FieldLogger,
 	metrics prometheus.Registerer,
-) (*reconcile.Reconciler, *reconcile.Maintainer) {
-	reconciler := reconcile.New(reconcile.Config{
-		ECS: clients.ecs, RegionName: clients.aws.Region, Store: store, WaitCurrent: cache.WaitCurrent, Name: replica,
-		Interval: cfg.ReconcileInterval, StoppedTaskRetention: cfg.StoppedTaskRetention, Log: log, Metrics: metrics,
-		Periodic: ratelimit.New(ratelimit.Bucket{Burst: periodicBurst, Rate: cfg.ReconcileRate}, 1),
+) (*source.Sources, error) {
+	specs, several := cfg.Sources, true
+	if len(specs) == 0 && cfg.SourcesFile == "" {
+		specs, several = []source.Spec{{Region: aws.Region, Queue: cfg.Queue}}, false
+	}
+	return source.New(source.Config{
+		Specs: specs, File: cfg.SourcesFile, Several: several, AWS: aws, Getenv: cfg.Getenv,
+		Store: store, Cache: cache, Replica: replica,
+		ReconcileInterval: cfg.ReconcileInterval, StoppedTaskRetention: cfg.StoppedTaskRetention,
+		ReadRate: cfg.ReadRate, LookupRate: cfg.LookupRate, ReconcileRate: cfg.ReconcileRate, Pollers: cfg.Pollers,
+		Log: log, Metrics: metrics,
 	})
-	return reconciler, reconcile.NewMaintainer(reconcile.MaintainerConfig{
+}
+
+// newMaintainer returns the maintainer of the records of all services that share etcd.
+func newMaintainer(
+	cfg Config, store *store.Store, cache *cache.Cache, replica string, log logrus.FieldLogger,
+) *reconcile.Maintainer {
+	return reconcile.NewMaintainer(reconcile.MaintainerConfig{
 		Store: store, Compactor: store.NewCompactor(cfg.EtcdHistory, progress(cache), log),
 		WaitCurrent: cache.WaitCurrent, Name: replica, Interval: cfg.ReconcileInterval,
 		StoppedTaskRetention: cfg.StoppedTaskRetention, Log: log,
@@ -180,39 +159,15 @@ func newReconciler(
 
 // newWriter returns the writer of events, which verifies old ones with ECS.
 func newWriter(
-	cfg Config, store *store.Store, cache *cache.Cache, reconciler *reconcile.Reconciler, tasks *state.TaskDecoder,
+	cfg Config, store *store.Store, cache *cache.Cache, sources *source.Sources, tasks *state.TaskDecoder,
 	log logrus.FieldLogger, metrics prometheus.Registerer,
 ) *ingest.Writer {
 	return ingest.NewWriter(ingest.WriterConfig{
 		Recorder: store, DecodeTask: tasks.Keep, BatchSize: cfg.EtcdBatchSize, Log: log, Metrics: metrics,
 		Verification: ingest.Verification{
-			Describer: reconciler, StoredVersion: cache.StoredVersion, ReconciledAt: cache.ReconciledAt,
+			Describer: sources, StoredVersion: cache.StoredVersion, ReconciledAt: cache.ReconciledAt,
 		},
 	})
-}
-
-// newConsumer returns the consumer of the SQS queue or Kinesis stream that cfg names, and the record of whether that
-// can be read.
-func newConsumer(
-	cfg Config, aws aws.Config, store *store.Store, writer *ingest.Writer, replica string, log logrus.FieldLogger,
-	metrics prometheus.Registerer,
-) (consumer interface{ Run(context.Context) error }, connectivity *ingest.Connectivity, err error) {
-	source, err := ingest.ParseSource(cfg.Queue)
-	if err != nil {
-		return nil, nil, err
-	}
-	connectivity = ingest.NewConnectivity(metrics)
-	aws.Region = cmp.Or(source.Region, aws.Region)
-	if source.Service == ingest.ServiceKinesis {
-		return kinesis.NewConsumer(kinesis.Config{
-			Client: awsconfig.Kinesis(aws), Source: source, Member: replica, Store: store, Writer: writer, Log: log,
-			Connectivity: connectivity,
-		}), connectivity, nil
-	}
-	return ingest.NewConsumer(ingest.ConsumerConfig{
-		Queue: ingest.NewSQS(awsconfig.SQS(aws), source), Writer: writer, Pollers: cfg.Pollers, Connectivity: connectivity,
-		Log: log,
-	}), connectivity, nil
 }
 
 // taskCodec decodes, orders and encodes the records of tasks for the cache.

@@ -18,10 +18,11 @@ import (
 // Config holds New's inputs.
 type Config struct {
 	Cache      *cache.Cache
-	Region     func() state.Region        // region whose first reconciliation makes the service ready
+	Sources    func() []state.Source      // whose first reconciliation makes the service ready
 	OutOfSpace func(context.Context) bool // reports that etcd is out of space, which makes the service unready
-	// QueueProblem returns why no events are received, which makes the service unready; "" if they are.
-	QueueProblem func() string
+	// QueueProblems returns, for each source with a queue, why no events are received. The service is not ready if that is
+	// so for all of them.
+	QueueProblems func() []state.QueueProblem
 	// RefreshInstances corrects the records of a cluster's instances from ECS, and returns how many differed.
 	RefreshInstances func(ctx context.Context, clusterARN string, arns []string) (corrected int, err error)
 	Progress         func() state.IngestProgress // how far this replica has read the queue or stream
@@ -32,15 +33,15 @@ type Config struct {
 
 // api holds what all handlers share.
 type api struct {
-	cache        *cache.Cache
-	region       func() state.Region
-	outOfSpace   func(context.Context) bool
-	queueProblem func() string
-	refresher    func(context.Context, string, []string) (int, error)
-	progress     func() state.IngestProgress
-	fail         func(http.ResponseWriter, *http.Request, error)
-	freshest     atomic.Pointer[freshness] // of the snapshot used last
-	waiters      chan struct{}             // holds a token for each list that waits for a change
+	cache         *cache.Cache
+	sources       func() []state.Source
+	outOfSpace    func(context.Context) bool
+	queueProblems func() []state.QueueProblem
+	refresher     func(context.Context, string, []string) (int, error)
+	progress      func() state.IngestProgress
+	fail          func(http.ResponseWriter, *http.Request, error)
+	freshest      atomic.Pointer[freshness] // of the snapshot used last
+	waiters       chan struct{}             // holds a token for each list that waits for a change
 }
 
 // resource holds the handlers of one kind of entity.
@@ -56,7 +57,7 @@ type resource[T any] struct {
 // New returns the handler of the whole API.
 func New(cfg Config) http.Handler {
 	a := &api{
-		cache: cfg.Cache, region: cfg.Region, outOfSpace: cfg.OutOfSpace, queueProblem: cfg.QueueProblem,
+		cache: cfg.Cache, sources: cfg.Sources, outOfSpace: cfg.OutOfSpace, queueProblems: cfg.QueueProblems,
 		refresher: cfg.RefreshInstances, progress: cfg.Progress, fail: responses(cfg.Log).Respond,
 		waiters: make(chan struct{}, maxWaiters),
 	}

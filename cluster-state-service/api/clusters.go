@@ -29,7 +29,7 @@ func (a *api) listClusters(w http.ResponseWriter, r *http.Request) {
 		return
 	}
 	a.setFreshness(w.Header(), s)
-	if notModified(w, r, a.freshness(s).etags.all) {
+	if notModified(w, r, a.freshness(s).etags.clusters) {
 		return
 	}
 	counts := countClusters(s)
@@ -40,7 +40,18 @@ func (a *api) listClusters(w http.ResponseWriter, r *http.Request) {
 		items = append(items, item)
 		size += len(item) + 1
 	}
-	writeList(w, items, size, a.listTail(s, ""))
+	accounts, regions := reconciledPlaces(s)
+	writeList(w, items, size, a.listTail(s, "", member{"accounts", accounts}, member{"regions", regions}))
+}
+
+// reconciledPlaces returns the accounts and the regions that are or were reconciled, by any service that shares etcd.
+func reconciledPlaces(s *cache.Snapshot) (accounts, regions []string) {
+	for region := range s.Reconciliations.Regions() {
+		accounts, regions = append(accounts, region.Account), append(regions, region.Name)
+	}
+	slices.Sort(accounts)
+	slices.Sort(regions)
+	return slices.Compact(accounts), slices.Compact(regions)
 }
 
 // countClusters returns the counts by cluster ARN.
@@ -51,7 +62,7 @@ func countClusters(s *cache.Snapshot) map[string]*models.Cluster {
 		if c == nil {
 			a, _ := arn.Parse(clusterARN) // the index holds no record with a malformed cluster
 			c = &models.Cluster{
-				ClusterARN: &clusterARN, Name: &a.Cluster, AgentsConnected: new(int64),
+				ClusterARN: &clusterARN, Name: &a.Cluster, Account: a.Account, Region: a.Region, AgentsConnected: new(int64),
 				Instances: map[string]int64{}, Tasks: map[string]int64{},
 			}
 			counts[clusterARN] = c

@@ -4,6 +4,7 @@ import (
 	"net/http"
 	"net/textproto"
 	"net/url"
+	"slices"
 	"strconv"
 	"strings"
 	"time"
@@ -22,14 +23,18 @@ const maxMaxStaleness = 24 * 60 * 60
 // metadata changes more often.
 type listETags struct {
 	tasks, instances, all []string // header values
+	clusters              []string // also changes with the accounts and regions
 }
 
 func newListETags(s *cache.Snapshot) listETags {
 	clusters := xxhash.Sum64String(strings.Join(s.Reconciliations.NotReconciled, ","))
 	tasks := strconv.FormatUint(s.Tasks.Digest()+clusters, 36)
 	instances := strconv.FormatUint(s.Instances.Digest()+clusters, 36)
+	accounts, regions := reconciledPlaces(s)
+	places := strconv.FormatUint(xxhash.Sum64String(strings.Join(slices.Concat(accounts, regions), ",")), 36)
 	return listETags{
-		tasks: []string{`W/"` + tasks + `"`}, instances: []string{`W/"` + instances + `"`},
+		clusters: []string{`W/"` + tasks + "-" + instances + "-" + places + `"`},
+		tasks:    []string{`W/"` + tasks + `"`}, instances: []string{`W/"` + instances + `"`},
 		all: []string{`W/"` + tasks + "-" + instances + `"`},
 	}
 }

@@ -97,8 +97,14 @@ func (k resource[T]) onInstances(s *cache.Snapshot, f state.Filter) state.Filter
 	return f.OnInstances(arns)
 }
 
+// member is a further member of a list.
+type member struct {
+	name  string
+	value []string // empty leaves it out
+}
+
 // listTail returns the part of a list after its items.
-func (a *api) listTail(s *cache.Snapshot, next string) []byte {
+func (a *api) listTail(s *cache.Snapshot, next string, further ...member) []byte {
 	f := a.freshness(s)
 	metadata := models.ListMetadata{EntityVersion: &f.version[0], NotReconciled: s.Reconciliations.NotReconciled}
 	if f.reconciledAt != nil {
@@ -108,6 +114,12 @@ func (a *api) listTail(s *cache.Snapshot, next string) []byte {
 	if next != "" {
 		tail = append(tail, `,"nextToken":`...)
 		tail = append(tail, encode(next)...)
+	}
+	for _, m := range further {
+		if len(m.value) > 0 {
+			tail = append(tail, `,"`+m.name+`":`...)
+			tail = append(tail, encode(m.value)...)
+		}
 	}
 	return append(tail, "}\n"...)
 }
@@ -142,12 +154,13 @@ func (k resource[T]) get(w http.ResponseWriter, r *http.Request) {
 		k.fail(w, r, k.notFound)
 		return
 	}
+	cluster := state.ClusterFilter{Name: key.Cluster, ARN: key.ClusterARN()}
 	maxStaleness, err := maxStalenessOf(r)
 	if err != nil {
 		k.fail(w, r, err)
 		return
 	}
-	s, err := k.reconciledSnapshot(r.Context(), state.ClusterFilter{Name: key.Cluster}, maxStaleness)
+	s, err := k.reconciledSnapshot(r.Context(), cluster, maxStaleness)
 	if err != nil {
 		k.fail(w, r, err)
 		return

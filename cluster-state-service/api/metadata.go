@@ -3,6 +3,7 @@ package api
 import (
 	"context"
 	"net/http"
+	"slices"
 	"strconv"
 	"time"
 
@@ -14,7 +15,7 @@ import (
 type freshness struct {
 	revision        int64
 	reconciliations *cache.Reconciliations
-	region          state.Region
+	sources         []state.Source
 	version         []string // header value of revision
 	reconciledAt    []string // header value; nil before the first reconciliation
 	etags           listETags
@@ -33,7 +34,7 @@ func (a *api) reconciledSnapshot(
 	if err != nil {
 		return nil, err
 	}
-	return s, s.Reconciliations.Check(a.region(), clusters)
+	return s, s.Reconciliations.Check(a.sources(), clusters)
 }
 
 // freshness computes the header values once for each revision and second, as many answers share one. It does not retain
@@ -42,19 +43,19 @@ func (a *api) freshness(s *cache.Snapshot) *freshness {
 	progress := a.progress()
 	progress.ReceivedAt = progress.ReceivedAt.Truncate(time.Second)
 	progress.NewestEventAt = progress.NewestEventAt.Truncate(time.Second)
-	region := a.region()
+	sources := a.sources()
 	f := a.freshest.Load()
 	if f != nil && f.revision == s.Revision && f.reconciliations == s.Reconciliations && f.progress == progress &&
-		f.region == region {
+		slices.Equal(f.sources, sources) {
 		return f
 	}
 	f = &freshness{
-		revision: s.Revision, reconciliations: s.Reconciliations, region: region,
+		revision: s.Revision, reconciliations: s.Reconciliations, sources: sources,
 		version: []string{strconv.FormatInt(s.Revision, 10)}, etags: newListETags(s),
 		progress: progress, receivedAt: headerTime(progress.ReceivedAt),
 		newestEventAt: headerTime(progress.NewestEventAt),
 	}
-	f.reconciledAt = headerTime(s.Reconciliations.At(region))
+	f.reconciledAt = headerTime(s.Reconciliations.At(sources))
 	a.freshest.Store(f)
 	return f
 }

@@ -3,6 +3,8 @@ package cache
 import (
 	"github.com/prometheus/client_golang/prometheus"
 	"github.com/prometheus/client_golang/prometheus/promauto"
+
+	"github.com/blox/blox/cluster-state-service/state"
 )
 
 type metrics struct {
@@ -66,10 +68,8 @@ func registerSnapshotGauges(c *Cache, registerer prometheus.Registerer) {
 			return 0
 		})
 	}
-	gauge("blox_css_clusters_not_reconciled", "Known clusters that were never reconciled; lists lack their records.",
-		func(s *Snapshot) int64 { return int64(len(s.Reconciliations.NotReconciled)) })
 	if registerer != nil {
-		registerer.MustRegister(oldestReconciliation{c})
+		registerer.MustRegister(regionGauges{c})
 	}
 	gauge("blox_css_cache_revision", "etcd revision that the cache has reached.",
 		func(s *Snapshot) int64 { return s.Revision })
@@ -81,26 +81,39 @@ func registerSnapshotGauges(c *Cache, registerer prometheus.Registerer) {
 		func(s *Snapshot) int64 { return int64(s.Instances.Len()) })
 }
 
-var oldestReconciliationDescription = prometheus.NewDesc("blox_css_oldest_reconciliation_timestamp_seconds",
-	"Unix time at which the reconciled cluster with the least recent reconciliation was reconciled, by region.",
-	[]string{"region"}, nil)
+var (
+	notReconciledDescription = prometheus.NewDesc("blox_css_clusters_not_reconciled",
+		"Known clusters that were never reconciled, by account and region; lists lack their records. An account and region "+
+			"that was never reconciled counts as one more.",
+		[]string{"account", "region"}, nil)
+	oldestReconciliationDescription = prometheus.NewDesc("blox_css_oldest_reconciliation_timestamp_seconds",
+		"Unix time at which the reconciled cluster with the least recent reconciliation was reconciled, by account and "+
+			"region.",
+		[]string{"account", "region"}, nil)
+)
 
-// oldestReconciliation reports how old the records of the worst cluster of each region may be.
-type oldestReconciliation struct{ cache *Cache }
+// regionGauges report how complete and how old the records of each account and region are.
+type regionGauges struct{ cache *Cache }
 
 // Describe implements prometheus.Collector.
-func (oldestReconciliation) Describe(descriptions chan<- *prometheus.Desc) {
+func (regionGauges) Describe(descriptions chan<- *prometheus.Desc) {
+	descriptions <- notReconciledDescription
 	descriptions <- oldestReconciliationDescription
 }
 
 // Collect implements prometheus.Collector.
-func (o oldestReconciliation) Collect(metrics chan<- prometheus.Metric) {
-	snapshot := o.cache.Snapshot()
+func (g regionGauges) Collect(metrics chan<- prometheus.Metric) {
+	snapshot := g.cache.Snapshot()
 	if snapshot == nil {
 		return
 	}
+	gauge := func(description *prometheus.Desc, value float64, region state.Region) {
+		metrics <- prometheus.MustNewConstMetric(description, prometheus.GaugeValue, value, region.Account, region.Name)
+	}
+	for region := range snapshot.Reconciliations.Regions() {
+		gauge(notReconciledDescription, float64(snapshot.Reconciliations.missing(region)), region)
+	}
 	for region, at := range snapshot.Reconciliations.Oldest() {
-		metrics <- prometheus.MustNewConstMetric(
-			oldestReconciliationDescription, prometheus.GaugeValue, float64(at.UnixMilli())/1000, region)
+		gauge(oldestReconciliationDescription, float64(at.UnixMilli())/1000, region)
 	}
 }

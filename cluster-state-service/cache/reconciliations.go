@@ -15,7 +15,7 @@ import (
 // Reconciliations are the recorded reconciliations of all clusters. They are immutable.
 type Reconciliations struct {
 	// NotReconciled has the ARNs of the known clusters that were never reconciled, in order. Their records are
-	// incomplete.
+	// incomplete. For an account and region whose clusters are not known it has an ARN with state.AllClusters.
 	NotReconciled []string
 
 	clusters map[string]state.Reconciliation // by ARN
@@ -25,8 +25,36 @@ type Reconciliations struct {
 
 // regionReconciliation summarizes a region that is or was reconciled.
 type regionReconciliation struct {
-	settledAt time.Time // when the last reconciliation of the whole region ended; zero before the first
-	oldest    time.Time // the earliest FinishedAt of its reconciled clusters; zero if there is none
+	// record is that of the whole region: FinishedAt is zero until every cluster was reconciled or has failed several
+	// times. It is zero if only clusters are recorded.
+	record state.Reconciliation
+	oldest time.Time // the earliest FinishedAt of its reconciled clusters; zero if there is none
+}
+
+func (r regionReconciliation) settled() bool { return !r.record.FinishedAt.IsZero() }
+
+// failed reports whether lists do not wait for the region: several attempts to reconcile it have failed.
+func (r regionReconciliation) failed() bool { return !r.settled() && r.record.Error != "" }
+
+// at returns the time since when every cluster of a settled region was reconciled.
+func (r regionReconciliation) at() time.Time {
+	if r.oldest.IsZero() {
+		return r.record.FinishedAt // it has no clusters
+	}
+	return r.oldest
+}
+
+// missing returns how many of the entries of NotReconciled are of the region.
+func (r *Reconciliations) missing(region state.Region) (n int) {
+	for _, p := range r.pending {
+		if state.RegionOf(p.ARN) == region {
+			n++
+		}
+	}
+	if known := r.regions[region]; !known.settled() && known.record.Cluster != "" {
+		n++
+	}
+	return n
 }
 
 // pendingCluster is a cluster that was never reconciled.
@@ -47,112 +75,109 @@ func newReconciliations(metadata map[string]MetadataKey) *Reconciliations {
 		account, place, _ := strings.Cut(place, "/")
 		name, clusterName, ofCluster := strings.Cut(place, "/")
 		region := state.Region{Account: account, Name: name}
-		known := r.regions[region]
 		if !ofCluster {
-			known.settledAt = m.Reconciled.FinishedAt
-			r.regions[region] = known
-			continue
+			r.addRegion(region, m.Reconciled)
+		} else if cluster, err := arn.ParseKind(m.Reconciled.Cluster, arn.Cluster); err == nil &&
+			cluster.Cluster == clusterName { // else it is malformed
+			r.addCluster(region, cluster, m.Reconciled)
 		}
-		cluster, err := arn.ParseKind(m.Reconciled.Cluster, arn.Cluster)
-		if err != nil || cluster.Cluster != clusterName { // malformed
-			continue
-		}
-		r.clusters[m.Reconciled.Cluster] = m.Reconciled
-		finishedAt := m.Reconciled.FinishedAt
-		switch {
-		case finishedAt.IsZero():
-			r.pending = append(r.pending, pendingCluster{cluster, m.Reconciled})
-		case known.oldest.IsZero(), finishedAt.Before(known.oldest):
-			known.oldest = finishedAt
-		}
-		r.regions[region] = known
+	}
+	for _, p := range r.pending {
+		r.NotReconciled = append(r.NotReconciled, p.Reconciliation.Cluster)
 	}
 	slices.SortFunc(r.pending, func(a, b pendingCluster) int {
 		return cmp.Compare(a.Reconciliation.Cluster, b.Reconciliation.Cluster)
 	})
-	for _, p := range r.pending {
-		r.NotReconciled = append(r.NotReconciled, p.Reconciliation.Cluster)
-	}
+	slices.Sort(r.NotReconciled)
 	return r
+}
+
+func (r *Reconciliations) addRegion(region state.Region, record state.Reconciliation) {
+	known := r.regions[region]
+	known.record = record
+	r.regions[region] = known
+	if !known.settled() && record.Cluster != "" {
+		r.NotReconciled = append(r.NotReconciled, record.Cluster)
+	}
+}
+
+func (r *Reconciliations) addCluster(region state.Region, cluster arn.ARN, record state.Reconciliation) {
+	known := r.regions[region]
+	r.clusters[record.Cluster] = record
+	switch finishedAt := record.FinishedAt; {
+	case finishedAt.IsZero():
+		r.pending = append(r.pending, pendingCluster{cluster, record})
+	case known.oldest.IsZero(), finishedAt.Before(known.oldest):
+		known.oldest = finishedAt
+	}
+	r.regions[region] = known
 }
 
 // Of returns the reconciliation of a cluster; zero if the cluster is unknown.
 func (r *Reconciliations) Of(clusterARN string) state.Reconciliation { return r.clusters[clusterARN] }
 
+// OfRegion returns the reconciliation of an account and region; zero if there is none.
+func (r *Reconciliations) OfRegion(region state.Region) state.Reconciliation {
+	return r.regions[region].record
+}
+
 // Clusters yields the ARNs of all clusters that were reconciled, or are to be.
 func (r *Reconciliations) Clusters() iter.Seq[string] { return maps.Keys(r.clusters) }
 
-// resolve completes a region whose account is unknown: until ECS shows it, it is taken for the only account whose
-// reconciliations of that region are recorded.
-func (r *Reconciliations) resolve(region state.Region) state.Region {
-	if region.Account != "" {
-		return region
+// Regions yields all accounts and regions that were reconciled, or are to be.
+func (r *Reconciliations) Regions() iter.Seq[state.Region] { return maps.Keys(r.regions) }
+
+// Resolve completes the source whose account is unknown: until ECS shows it, it is taken for the only account whose
+// reconciliations of that region are recorded, apart from those of the other sources.
+func (r *Reconciliations) Resolve(sources []state.Source) []state.Source {
+	if !slices.ContainsFunc(sources, func(s state.Source) bool { return s.Account == "" }) {
+		return sources
 	}
+	resolved := slices.Clone(sources)
+	for i, s := range resolved {
+		if s.Account == "" {
+			resolved[i].Account = r.onlyAccount(s.Name, sources)
+		}
+	}
+	return resolved
+}
+
+// onlyAccount returns the account of the only recorded region with that name that is none of the sources.
+func (r *Reconciliations) onlyAccount(name string, sources []state.Source) string {
 	var accounts []string
 	for known := range r.regions {
-		if known.Name == region.Name {
+		isSource := slices.ContainsFunc(sources, func(s state.Source) bool { return s.Region == known })
+		if known.Name == name && !isSource {
 			accounts = append(accounts, known.Account)
 		}
 	}
 	if len(accounts) == 1 {
-		region.Account = accounts[0]
+		return accounts[0]
 	}
-	return region
+	return ""
 }
 
-// At returns the time since when every cluster of a region was reconciled, but for NotReconciled. It is zero until
-// each was reconciled or has failed several times.
-func (r *Reconciliations) At(region state.Region) time.Time {
-	known := r.regions[r.resolve(region)]
-	if known.settledAt.IsZero() || known.oldest.IsZero() {
-		return known.settledAt // it has no clusters
+// At returns the time since when every cluster of the sources was reconciled, but for NotReconciled. It is zero as long
+// as lists wait, or if no source was reconciled.
+func (r *Reconciliations) At(sources []state.Source) (at time.Time) {
+	if r.checkSources(r.Resolve(sources)) != nil {
+		return time.Time{}
 	}
-	return known.oldest
+	for _, s := range r.Resolve(sources) {
+		if known := r.regions[s.Region]; known.settled() && (at.IsZero() || known.at().Before(at)) {
+			at = known.at()
+		}
+	}
+	return at
 }
 
-// settled returns state.ErrNotReconciled until every cluster of the region was reconciled or has failed several times.
-func (r *Reconciliations) settled(region state.Region) error {
-	if r.regions[r.resolve(region)].settledAt.IsZero() {
-		return state.ErrNotReconciled
-	}
-	return nil
-}
-
-// Oldest returns, by region, when the cluster whose reconciliation is the least recent was reconciled.
-func (r *Reconciliations) Oldest() map[string]time.Time {
-	oldest := map[string]time.Time{}
+// Oldest returns, by account and region, when the cluster whose reconciliation is the least recent was reconciled.
+func (r *Reconciliations) Oldest() map[state.Region]time.Time {
+	oldest := map[state.Region]time.Time{}
 	for region, known := range r.regions {
-		of := oldest[region.Name] // of another account
-		if !known.oldest.IsZero() && (of.IsZero() || known.oldest.Before(of)) {
-			oldest[region.Name] = known.oldest
+		if !known.oldest.IsZero() {
+			oldest[region] = known.oldest
 		}
 	}
 	return oldest
-}
-
-// Check returns an error if an answer about the clusters that match could lack records. The error wraps
-// state.ErrNotReconciled, or is a *state.ClusterNotReconciledError. region is that of the replica that answers.
-//
-// Without a filter the answer has the records of all regions that share etcd, and waits for the replica's own region
-// only: an answer must not depend on a service of another region. Clusters in NotReconciled are no error then.
-func (r *Reconciliations) Check(region state.Region, filter state.ClusterFilter) error {
-	if filter == (state.ClusterFilter{}) {
-		return r.settled(region)
-	}
-	for _, p := range r.pending {
-		if filter.MatchesCluster(p.ARN) {
-			return &state.ClusterNotReconciledError{Reconciliation: p.Reconciliation}
-		}
-	}
-	for clusterARN := range r.clusters {
-		if a, err := arn.ParseKind(clusterARN, arn.Cluster); err == nil && filter.MatchesCluster(a) {
-			return nil
-		}
-	}
-	if a, err := arn.ParseKind(filter.ARN, arn.Cluster); err == nil {
-		if _, reconciled := r.regions[state.RegionOf(a)]; reconciled {
-			region = state.RegionOf(a)
-		}
-	}
-	return r.settled(region) // an unknown cluster has no records then
 }

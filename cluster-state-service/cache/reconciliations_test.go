@@ -46,6 +46,14 @@ func reconciled(t *testing.T, clusters map[string]int, regions ...string) map[st
 // regionOf returns a region of the account.
 func regionOf(name string) state.Region { return state.Region{Account: "123456789012", Name: name} }
 
+// sources returns sources of the account's regions, which lists wait for.
+func sources(regions ...string) (all []state.Source) {
+	for _, name := range regions {
+		all = append(all, state.Source{Region: regionOf(name), Awaited: true})
+	}
+	return all
+}
+
 func at(minute int) time.Time { return time.Date(2026, 3, 4, 0, minute, 0, 0, time.UTC) }
 
 func TestReconciliations_DecideWhatCanBeServed(t *testing.T) {
@@ -75,7 +83,7 @@ func TestReconciliations_DecideWhatCanBeServed(t *testing.T) {
 		},
 		"another region is reconciled": {
 			reconciled(t, map[string]int{german + "a": 1}, "eu-central-1"),
-			map[string]string{"": region, "a": complete, irish + "a": region},
+			map[string]string{"": region, "a": region, german + "a": complete, irish + "a": region},
 		},
 	} {
 		t.Run(name, func(t *testing.T) {
@@ -83,7 +91,7 @@ func TestReconciliations_DecideWhatCanBeServed(t *testing.T) {
 			for given, want := range tc.want {
 				filter, err := state.ParseClusterFilter(given)
 				require.NoError(t, err)
-				if err = r.Check(regionOf("eu-west-1"), filter); want == complete {
+				if err = r.Check(sources("eu-west-1"), filter); want == complete {
 					assert.NoError(t, err, given)
 				} else {
 					assert.EqualError(t, err, want, given)
@@ -96,11 +104,11 @@ func TestReconciliations_DecideWhatCanBeServed(t *testing.T) {
 func TestReconciliations_CountFromTheOldestCluster(t *testing.T) {
 	clusters := map[string]int{irish + "a": 3, irish + "b": 2, irish + "c": -1, german + "a": 1, german + "z": -1}
 	r := newReconciliations(reconciled(t, clusters))
-	assert.Zero(t, r.At(regionOf("eu-west-1")), "not every cluster was tried")
+	assert.Zero(t, r.At(sources("eu-west-1")), "not every cluster was tried")
 	r = newReconciliations(reconciled(t, clusters, "eu-west-1", "us-east-1"))
-	assert.Equal(t, at(2), r.At(regionOf("eu-west-1")))
-	assert.Zero(t, r.At(regionOf("eu-central-1")))
-	assert.Equal(t, at(99), r.At(regionOf("us-east-1")), "without clusters, the region's own")
+	assert.Equal(t, at(2), r.At(sources("eu-west-1")))
+	assert.Zero(t, r.At(sources("eu-central-1")))
+	assert.Equal(t, at(99), r.At(sources("us-east-1")), "without clusters, the region's own")
 	assert.Equal(t, []string{german + "z", irish + "c"}, r.NotReconciled)
 	assert.Equal(t, at(3), r.Of(irish+"a").FinishedAt)
 	assert.Zero(t, r.Of(irish+"unknown"))
@@ -117,7 +125,7 @@ func TestReconciliations_FollowEtcdAndIgnoreMalformedValues(t *testing.T) {
 		require.NoError(t, err)
 		return s.Reconciliations
 	}
-	assert.Zero(t, put("123456789012/eu-west-1", "malformed").At(regionOf("eu-west-1")))
+	assert.Zero(t, put("123456789012/eu-west-1", "malformed").At(sources("eu-west-1")))
 	assert.Empty(t, put("123456789012/eu-west-1/a", "malformed").NotReconciled)
 	assert.Empty(t, put("123456789012/eu-west-1/a", `{"cluster":"`+irish+`other"}`).NotReconciled)
 	assert.Equal(t, []string{irish + "a"}, put("123456789012/eu-west-1/a", `{"cluster":"`+irish+`a"}`).NotReconciled)
@@ -128,11 +136,85 @@ func TestReconciliations_FollowEtcdAndIgnoreMalformedValues(t *testing.T) {
 
 // Until ECS shows the account, it is the only one whose reconciliations of the region are recorded.
 func TestReconciliations_GuessAnUnknownAccountOnlyWithoutAnAlternative(t *testing.T) {
-	unknown := state.Region{Name: "eu-west-1"}
+	unknown := []state.Source{{Region: state.Region{Name: "eu-west-1"}}}
+	other := state.Source{Region: state.Region{Account: "999999999999", Name: "eu-west-1"}}
 	metadata := reconciled(t, map[string]int{irish + "a": 3}, "eu-west-1", "us-east-1")
 	assert.Equal(t, at(3), newReconciliations(metadata).At(unknown))
-	assert.Zero(t, newReconciliations(metadata).At(state.Region{Account: "999999999999", Name: "eu-west-1"}))
-	key := state.Region{Account: "999999999999", Name: "eu-west-1"}.ReconciledKey()
+	assert.Zero(t, newReconciliations(metadata).At([]state.Source{other}))
+	key := other.ReconciledKey()
 	metadata[key] = ParseMetadataKey(key, `{"finishedAt":"2026-03-04T05:06:07Z"}`, 1)
 	assert.Zero(t, newReconciliations(metadata).At(unknown))
+	assert.Equal(t, at(3), newReconciliations(metadata).At(append(unknown, other)), "the other account has its own source")
+}
+
+// A service serves a region of one account and one of another, whose role may be revoked.
+func TestReconciliations_AnAccountThatFailsHarmsNoOther(t *testing.T) {
+	const ours, theirs = irish, "arn:aws:ecs:eu-west-1:999999999999:cluster/"
+	other := state.Region{Account: "999999999999", Name: "eu-west-1"}
+	both := append(sources("eu-west-1"), state.Source{Region: other, Awaited: true})
+	later := append(sources("eu-west-1"), state.Source{Region: other})
+	const waits = "not yet reconciled with ECS"
+	const failed = "Not yet reconciled with ECS: " + theirs + "*: assume role: AccessDenied"
+	for name, tc := range map[string]struct {
+		record  string // of the other region; empty for none
+		own     bool   // the service's own region is settled
+		sources []state.Source
+		want    map[string]string // error by filter; empty for none
+		named   bool              // in NotReconciled
+	}{
+		"it is being reconciled": {
+			`{"cluster":"` + theirs + `*"}`, true, both,
+			map[string]string{"": waits, ours + "a": "", ours + "b": "", theirs + "a": waits, "a": waits, "b": waits}, true,
+		},
+		"its record is not written yet": {
+			"", true, both,
+			map[string]string{"": waits, ours + "a": "", theirs + "a": waits, "a": waits}, false,
+		},
+		"it has failed": {
+			`{"cluster":"` + theirs + `*","error":"assume role: AccessDenied"}`, true, both,
+			map[string]string{"": "", ours + "a": "", ours + "b": "", theirs + "a": failed, "a": "", "b": failed}, true,
+		},
+		"it was added while the service runs": {
+			`{"cluster":"` + theirs + `*"}`, true, later,
+			map[string]string{"": "", ours + "a": "", theirs + "a": waits, "a": "", "b": waits}, true,
+		},
+		"it was added, and its record is not written yet": {
+			"", true, later, map[string]string{"": "", theirs + "a": waits, "b": waits}, false,
+		},
+		"both have failed": {
+			`{"cluster":"` + theirs + `*","error":"assume role: AccessDenied"}`, false, both,
+			map[string]string{"": waits, theirs + "a": failed}, true,
+		},
+		"it failed after it was reconciled": {
+			`{"cluster":"` + theirs + `*","finishedAt":"2026-03-04T00:01:00Z","error":"assume role: AccessDenied"}`, true, both,
+			map[string]string{"": "", theirs + "a": "", "b": ""}, false,
+		},
+	} {
+		t.Run(name, func(t *testing.T) {
+			metadata := reconciled(t, map[string]int{ours + "a": 1}, "eu-west-1")
+			if !tc.own {
+				key := regionOf("eu-west-1").ReconciledKey()
+				metadata = map[string]MetadataKey{key: ParseMetadataKey(key, `{"cluster":"`+ours+`*","error":"ListClusters: x"}`, 1)}
+			}
+			if tc.record != "" {
+				metadata[other.ReconciledKey()] = ParseMetadataKey(other.ReconciledKey(), tc.record, 1)
+			}
+			r := newReconciliations(metadata)
+			for given, want := range tc.want {
+				filter, err := state.ParseClusterFilter(given)
+				require.NoError(t, err)
+				if err = r.Check(tc.sources, filter); want == "" {
+					assert.NoError(t, err, given)
+				} else {
+					assert.EqualError(t, err, want, given)
+				}
+			}
+			assert.Equal(t, tc.want[""] != "", r.At(tc.sources).IsZero())
+			if tc.named {
+				assert.Contains(t, r.NotReconciled, theirs+"*")
+			} else {
+				assert.Empty(t, r.NotReconciled)
+			}
+		})
+	}
 }

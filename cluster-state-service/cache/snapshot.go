@@ -65,7 +65,7 @@ func (s *Snapshot) Versions(kind state.Kind) digest.Sum {
 
 // Leader returns the name of the replica that reconciles a region; empty if there is none.
 func (s *Snapshot) Leader(region state.Region) string {
-	candidates := s.Reconciliations.resolve(region).Lock() + "/"
+	candidates := region.Lock() + "/"
 	var oldest MetadataKey
 	for key, metadata := range s.Metadata {
 		if strings.HasPrefix(key, candidates) && (oldest.Revision == 0 || metadata.Revision < oldest.Revision) {

@@ -90,7 +90,7 @@ func TestReconcile_ServesAllClustersButTheForbidden(t *testing.T) {
 		assert.NotEmpty(t, list.Metadata.ReconciledAt, path)
 	}
 	_, metrics := c.do(http.MethodGet, "/metrics")
-	assert.Contains(t, metrics, "blox_css_clusters_not_reconciled 1\n")
+	assert.Contains(t, metrics, "blox_css_clusters_not_reconciled{account=\"123456789012\",region=\"us-east-1\"} 1\n")
 
 	testenv.Eventually(t, func() bool { return calls("secret") >= 4 })
 	assert.Equal(t, 1, calls("default"))

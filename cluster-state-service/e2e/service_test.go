@@ -57,8 +57,11 @@ func (w *system) run(address, queue string, flags ...string) *css {
 		"AWS_ACCESS_KEY_ID": "test", "AWS_SECRET_ACCESS_KEY": "test",
 	}
 	getenv := func(name string) string { return environment[name] }
-	cfg, err := clusterstate.ParseConfig(
-		append([]string{"--etcd-endpoint", w.etcd.Endpoints()[0], "--queue", queue}, flags...), getenv, io.Discard)
+	flags = append([]string{"--etcd-endpoint", w.etcd.Endpoints()[0]}, flags...)
+	if queue != "" {
+		flags = append(flags, "--queue", queue)
+	}
+	cfg, err := clusterstate.ParseConfig(flags, getenv, io.Discard)
 	require.NoError(w.t, err)
 	cfg.Listener = listener
 	ctx, cancel := context.WithCancel(context.Background())

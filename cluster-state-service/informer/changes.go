@@ -18,6 +18,7 @@ const (
 
 // Change reports that a record has changed. The Informer holds its present state.
 type Change struct {
+	// ClusterARN is the cluster's ARN. With KindCluster it may end in /*, for every cluster of an account and region.
 	ClusterARN string
 	Kind       Kind
 	ARN        string // of the instance, task or cluster

@@ -147,9 +147,11 @@ func (r *replica) start() {
 	parts.Go(func() error { return v.Run(ctx) })
 	parts.Go(func() error {
 		handler := api.New(api.Config{
-			Cache: v, Region: func() state.Region { return state.Region{Account: "123456789012", Name: "eu-west-1"} },
-			OutOfSpace:   func(context.Context) bool { return false },
-			QueueProblem: func() string { return "" }, Log: r.log,
+			Cache: v, Sources: func() []state.Source {
+				return []state.Source{{Region: state.Region{Account: "123456789012", Name: "eu-west-1"}, Awaited: true}}
+			},
+			OutOfSpace:    func(context.Context) bool { return false },
+			QueueProblems: func() []state.QueueProblem { return nil }, Log: r.log,
 			Progress: func() state.IngestProgress { return state.IngestProgress{} },
 		})
 		return httpserver.Serve(ctx, listener, handler, r.log)

@@ -49,3 +49,25 @@ func TestInformer_NamesClustersThatWereNeverReconciled(t *testing.T) {
 	assert.ElementsMatch(t, []string{prod, secret}, got[1:3], "a heartbeat names another cluster")
 	assert.Equal(t, prod, got[3], "a heartbeat names none")
 }
+
+// A region that the service has never reconciled may have clusters that nothing knows.
+func TestInformer_TreatsNoClusterOfARegionThatWasNeverReconciledAsEmpty(t *testing.T) {
+	const secret = "arn:aws:ecs:eu-west-1:210987654321:cluster/"
+	reconciled := make(chan struct{})
+	service := newCSS(t, []string{
+		strings.Replace(listed(10, task("a", 9)), `"reconciledAt":""`, `"notReconciled":["`+secret+`*"]`, 1),
+	}, func(s stream) {
+		<-reconciled
+		s.beats(12)
+	})
+	m, changes := run(t, service)
+	testenv.Eventually(t, m.Synced)
+	assert.False(t, m.Reconciled(secret+"prod"))
+	assert.True(t, m.Reconciled(prod))
+	close(reconciled)
+	testenv.Eventually(t, func() bool { return m.Reconciled(secret + "prod") }, "a heartbeat names none")
+	changes.mu.Lock()
+	defer changes.mu.Unlock()
+	assert.Equal(t, KindCluster, changes.all[0].Kind)
+	assert.Equal(t, secret+"*", changes.all[0].ClusterARN)
+}

@@ -6,6 +6,7 @@ import (
 	"fmt"
 	"iter"
 	"strconv"
+	"strings"
 	"sync"
 	"sync/atomic"
 	"time"
@@ -53,7 +54,8 @@ type records[R any] struct {
 	skipped   int                                    // malformed records
 	skippedAt time.Time                              // time of the last one
 	audit     audit
-	// notReconciled has the ARNs of the clusters that the CSS has never reconciled.
+	// notReconciled has the ARNs of the clusters that the CSS has never reconciled. One that ends in /* stands for every
+	// cluster of its account and region.
 	notReconciled map[string]bool
 }
 
@@ -145,7 +147,8 @@ func (c *records[R]) confirm(at time.Time) {
 func (c *records[R]) isReconciled(clusterARN string) bool {
 	c.mu.RLock()
 	defer c.mu.RUnlock()
-	return !c.notReconciled[clusterARN]
+	name := strings.LastIndexByte(clusterARN, '/') + 1
+	return !c.notReconciled[clusterARN] && !c.notReconciled[clusterARN[:name]+"*"]
 }
 
 // setNotReconciled replaces the clusters that the CSS has never reconciled. It returns the changes of clusters.

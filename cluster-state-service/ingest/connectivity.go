@@ -5,6 +5,7 @@ import (
 	"errors"
 	"fmt"
 	"sync"
+	"sync/atomic"
 	"time"
 
 	"github.com/aws/smithy-go"
@@ -30,7 +31,8 @@ type Connectivity struct {
 	succeeded    bool      // ever
 	err          error     // of the latest call; nil after a success
 
-	receives *prometheus.CounterVec
+	receivedAt atomic.Int64 // Unix milliseconds of the last receive that succeeded; 0 before the first
+	receives   *prometheus.CounterVec
 }
 
 // NewConnectivity returns a Connectivity of a queue or stream that has not been read yet.
@@ -47,8 +49,18 @@ func NewConnectivity(registerer prometheus.Registerer) *Connectivity {
 		Name: "blox_css_ingest_unreadable_seconds",
 		Help: "Time for which every read of the queue or stream has failed or not returned; 0 after a success.",
 	}, func() float64 { return c.pendingFor().Seconds() })
+	with.NewGaugeFunc(prometheus.GaugeOpts{
+		Name: "blox_css_ingest_last_receive_timestamp_seconds",
+		Help: "Time of this replica's last successful receive, with or without events; 0 before the first.",
+	}, func() float64 { return float64(c.receivedAt.Load()) / 1000 })
 	return c
 }
+
+// Received records that a receive succeeded, with or without events.
+func (c *Connectivity) Received() { c.receivedAt.Store(time.Now().UnixMilli()) }
+
+// ReceivedAt returns when a receive last succeeded; zero before the first.
+func (c *Connectivity) ReceivedAt() time.Time { return timeOf(&c.receivedAt) }
 
 // Begin records the start of a call that waits for events.
 func (c *Connectivity) Begin() {

@@ -79,7 +79,7 @@ func (c *Consumer) poll(ctx context.Context) {
 			continue
 		}
 		c.receiveFailures.Succeeded()
-		c.Writer.Received()
+		c.Connectivity.Received()
 		c.backoff.succeeded()
 		failures = 0
 		result, err := c.Writer.Write(ctx, messages)

@@ -23,32 +23,32 @@ const (
 // SQS is an Amazon SQS queue. The first call looks up the queue's URL, so the queue may be created later than the
 // SQS.
 type SQS struct {
-	client *sqs.Client
-	source Source
+	client  *sqs.Client
+	address Address
 
 	mu  sync.Mutex
 	url *string
 }
 
 // NewSQS returns a queue, given a client of its region. It makes no call.
-func NewSQS(client *sqs.Client, source Source) *SQS { return &SQS{client: client, source: source} }
+func NewSQS(client *sqs.Client, address Address) *SQS { return &SQS{client: client, address: address} }
 
 func (q *SQS) queueURL(ctx context.Context) (*string, error) {
-	if q.source.URL != "" {
-		return &q.source.URL, nil
+	if q.address.URL != "" {
+		return &q.address.URL, nil
 	}
 	q.mu.Lock()
 	defer q.mu.Unlock()
 	if q.url == nil {
-		input := &sqs.GetQueueUrlInput{QueueName: &q.source.Name}
-		if q.source.Account != "" {
-			input.QueueOwnerAWSAccountId = &q.source.Account
+		input := &sqs.GetQueueUrlInput{QueueName: &q.address.Name}
+		if q.address.Account != "" {
+			input.QueueOwnerAWSAccountId = &q.address.Account
 		}
 		ctx, cancel := context.WithTimeout(ctx, callTimeout)
 		defer cancel()
 		output, err := q.client.GetQueueUrl(ctx, input)
 		if err != nil {
-			return nil, fmt.Errorf("look up queue %s: %w", q.source.Name, err)
+			return nil, fmt.Errorf("look up queue %s: %w", q.address.Name, err)
 		}
 		q.url = output.QueueUrl
 	}
@@ -79,7 +79,7 @@ func (q *SQS) Receive(ctx context.Context) ([]Message, error) {
 	}, noRetry)
 	if err != nil {
 		q.forgetMissing(err)
-		return nil, fmt.Errorf("receive from queue %s: %w", q.source.Name, err)
+		return nil, fmt.Errorf("receive from queue %s: %w", q.address.Name, err)
 	}
 	messages := make([]Message, len(output.Messages))
 	for i, m := range output.Messages {
@@ -123,7 +123,7 @@ func (q *SQS) Delete(ctx context.Context, messages []Message) error {
 	output, err := q.client.DeleteMessageBatch(ctx, &sqs.DeleteMessageBatchInput{QueueUrl: url, Entries: entries})
 	if err != nil {
 		q.forgetMissing(err)
-		return fmt.Errorf("delete from queue %s: %w", q.source.Name, err)
+		return fmt.Errorf("delete from queue %s: %w", q.address.Name, err)
 	}
 	return q.batchError("delete from", len(messages), output.Failed)
 }
@@ -147,7 +147,7 @@ func (q *SQS) Extend(ctx context.Context, messages []Message, visibility time.Du
 		&sqs.ChangeMessageVisibilityBatchInput{QueueUrl: url, Entries: entries})
 	if err != nil {
 		q.forgetMissing(err)
-		return fmt.Errorf("extend the visibility of messages of queue %s: %w", q.source.Name, err)
+		return fmt.Errorf("extend the visibility of messages of queue %s: %w", q.address.Name, err)
 	}
 	return q.batchError("extend the visibility of messages of", len(messages), output.Failed)
 }
@@ -158,5 +158,5 @@ func (q *SQS) batchError(operation string, messages int, failed []types.BatchRes
 		return nil
 	}
 	return fmt.Errorf("%s queue %s: failed for %d of %d messages: %s: %s",
-		operation, q.source.Name, len(failed), messages, conv.Value(failed[0].Code), conv.Value(failed[0].Message))
+		operation, q.address.Name, len(failed), messages, conv.Value(failed[0].Code), conv.Value(failed[0].Message))
 }

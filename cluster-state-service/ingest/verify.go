@@ -2,16 +2,13 @@ package ingest
 
 import (
 	"context"
-	"errors"
-	"fmt"
-	"slices"
+	"sync"
 	"time"
 
 	"github.com/sirupsen/logrus"
 
 	"github.com/blox/blox/cluster-state-service/state"
-	"github.com/blox/blox/internal/backoff"
-	"github.com/blox/blox/internal/logging"
+	"github.com/blox/blox/internal/arn"
 )
 
 const (
@@ -49,12 +46,9 @@ type Verification struct {
 // later. It stores ECS's answer in their place. Errors of ECS neither block nor lose events: the events are deferred.
 type verifier struct {
 	Verification
-	events   chan pendingEvent
-	enqueue  func(context.Context, pendingRecord) error
-	retry    *backoff.Backoff
-	retryAt  time.Time // no call before then
-	failures *logging.FailureLog
-	log      logrus.FieldLogger
+	events  chan pendingEvent
+	enqueue func(context.Context, pendingRecord) error
+	log     logrus.FieldLogger
 }
 
 // pendingEvent is an event that waits for its verification.
@@ -67,10 +61,7 @@ func newVerifier(
 	v Verification, enqueue func(context.Context, pendingRecord) error, log logrus.FieldLogger,
 ) *verifier {
 	return &verifier{
-		Verification: v, events: make(chan pendingEvent, verifyBatchSize), enqueue: enqueue,
-		retry: backoff.New(firstVerifyDelay, longestVerifyDelay), log: log,
-		failures: logging.NewFailureLog(log, "failed to verify old events with ECS; they are kept until ECS answers",
-			"verifying old events with ECS again"),
+		Verification: v, events: make(chan pendingEvent, verifyBatchSize), enqueue: enqueue, log: log,
 	}
 }
 
@@ -84,13 +75,22 @@ func (v *verifier) doubts(e Event) bool {
 	return v.StoredVersion(e.Key).Revision == 0 && latest.Before(v.ReconciledAt(e.Key.ClusterARN()))
 }
 
-// run verifies events in batches until ctx ends.
+// run passes events to a verifier of each account and region until ctx ends: no account waits for the ECS of another.
 func (v *verifier) run(ctx context.Context) {
+	var running sync.WaitGroup
+	defer running.Wait()
+	regions := map[state.Region]*regionVerifier{}
 	for {
 		select {
 		case first := <-v.events:
-			for _, group := range groupByCluster(nextEvents(first, v.events)) {
-				v.verify(ctx, group)
+			for region, events := range groupByRegion(nextEvents(first, v.events)) {
+				of := regions[region]
+				if of == nil {
+					of = newRegionVerifier(v, region)
+					regions[region] = of
+					running.Go(func() { of.run(ctx) })
+				}
+				of.add(events)
 			}
 		case <-ctx.Done():
 			return
@@ -112,93 +112,12 @@ func nextEvents(first pendingEvent, events <-chan pendingEvent) []pendingEvent {
 	return batch
 }
 
-// groupByCluster divides events into groups of one kind and cluster.
-func groupByCluster(events []pendingEvent) map[state.Key][]pendingEvent {
-	groups := map[state.Key][]pendingEvent{} // by a key without the entity
+// groupByRegion divides events by the account and region of their clusters.
+func groupByRegion(events []pendingEvent) map[state.Region][]pendingEvent {
+	groups := map[state.Region][]pendingEvent{}
 	for _, p := range events {
-		group := state.Key{Kind: p.Key.Kind, Cluster: p.Key.ClusterARN()}
-		groups[group] = append(groups[group], p)
+		cluster, _ := arn.Parse(p.Key.ClusterARN()) // decode accepts no malformed key
+		groups[state.RegionOf(cluster)] = append(groups[state.RegionOf(cluster)], p)
 	}
 	return groups
-}
-
-// verify finishes events of one kind and cluster, or passes their records on.
-func (v *verifier) verify(ctx context.Context, events []pendingEvent) {
-	if time.Now().Before(v.retryAt) {
-		finishAll(events, outcomeDeferred)
-		return
-	}
-	found, missing, err := v.describe(ctx, events)
-	switch {
-	case errors.Is(err, state.ErrForeignCluster): // this replica cannot verify them
-		for _, p := range events {
-			v.record(ctx, p, p.Record)
-		}
-		return
-	case err != nil:
-		v.failures.Failed(err)
-		v.retryAt = time.Now().Add(v.retry.Next())
-		finishAll(events, outcomeDeferred)
-		return
-	}
-	v.failures.Succeeded()
-	v.retry.Reset()
-	outdated := 0
-	for _, p := range events {
-		record, known := found[p.Key]
-		switch {
-		case known && record.Version < p.Version: // the event is newer than ECS's answer
-			v.record(ctx, p, p.Record)
-		case known:
-			v.record(ctx, p, record)
-		case missing[p.Key.ARN] && time.Since(p.ChangedAt) > consistencyPeriod:
-			p.finish(outcomeOutdated)
-			outdated++
-		default:
-			p.finish(outcomeDeferred)
-		}
-	}
-	if outdated > 0 {
-		v.log.WithFields(logrus.Fields{
-			"cluster": events[0].Key.ClusterARN(), "kind": string(events[0].Key.Kind), "events": outdated,
-		}).Info("old events dropped, because ECS does not know their entities")
-	}
-}
-
-// describe reads the events' entities from ECS. It returns them by key, and the ARNs of those that ECS does not know.
-func (v *verifier) describe(
-	ctx context.Context, events []pendingEvent,
-) (found map[state.Key]state.Record, missing map[string]bool, err error) {
-	var arns []string
-	for _, p := range events {
-		arns = append(arns, p.Key.ARN)
-	}
-	slices.Sort(arns)
-	arns = slices.Compact(arns)
-	ctx, cancel := context.WithTimeout(ctx, verifyTimeout)
-	defer cancel()
-	first := events[0].Key
-	records, unknown, err := v.Describer.Describe(ctx, first.Kind, first.ClusterARN(), arns)
-	if err != nil {
-		return nil, nil, fmt.Errorf("verify %d events of %s: %w", len(events), first.ClusterARN(), err)
-	}
-	found, missing = map[state.Key]state.Record{}, map[string]bool{}
-	for _, r := range records {
-		found[r.Key] = r
-	}
-	for _, arn := range unknown {
-		missing[arn] = true
-	}
-	return found, missing, nil
-}
-
-// record passes a record to its partition in place of an event.
-func (v *verifier) record(ctx context.Context, p pendingEvent, r state.Record) {
-	_ = v.enqueue(ctx, pendingRecord{r, p.finish}) // if ctx has ended, so has the wait for the event
-}
-
-func finishAll(events []pendingEvent, o outcome) {
-	for _, p := range events {
-		p.finish(o)
-	}
 }

@@ -272,6 +272,58 @@ func TestWriter_DefersOldEventsWhileECSFails(t *testing.T) {
 	})
 }
 
+// The ECS of one account does not answer. Events of another account do not wait for it.
+func TestVerifier_AnAccountDoesNotWaitForAnother(t *testing.T) {
+	synctest.Test(t, func(t *testing.T) {
+		log, _ := test.NewNullLogger()
+		v := newVerifier(Verification{Describer: silentECS{&simpleECS{}}}, nil, log)
+		outcomes := map[string]outcome{}
+		var mu sync.Mutex
+		add := func(id, account string) {
+			body := strings.ReplaceAll(string(runningEvent(t, id, time.Now().Add(-time.Hour)).Body), "123456789012", account)
+			event, err := Decode([]byte(body))
+			require.NoError(t, err)
+			v.events <- pendingEvent{event, func(o outcome) {
+				mu.Lock()
+				defer mu.Unlock()
+				outcomes[id] = o
+			}}
+		}
+		ctx, cancel := context.WithCancel(t.Context())
+		var running sync.WaitGroup
+		running.Go(func() { v.run(ctx) })
+		add("silent", silentAccount)
+		add("other", "123456789012")
+		synctest.Wait()
+		mu.Lock()
+		assert.Equal(t, map[string]outcome{"other": outcomeOutdated}, outcomes)
+		mu.Unlock()
+		time.Sleep(2 * verifyTimeout)
+		add("silent2", silentAccount)
+		add("another", "123456789012")
+		synctest.Wait()
+		cancel()
+		running.Wait()
+		assert.Equal(t, outcomeDeferred, outcomes["silent"])
+		assert.Equal(t, outcomeOutdated, outcomes["another"], "the back-off is of one account")
+	})
+}
+
+const silentAccount = "210987654321"
+
+// silentECS does not answer about one account.
+type silentECS struct{ *simpleECS }
+
+func (e silentECS) Describe(
+	ctx context.Context, kind state.Kind, cluster string, arns []string,
+) (found []state.Record, missing []string, err error) {
+	if strings.Contains(cluster, silentAccount) {
+		<-ctx.Done()
+		return nil, nil, ctx.Err()
+	}
+	return e.simpleECS.Describe(ctx, kind, cluster, arns)
+}
+
 // Another replica reconciles that account, with its own access to ECS.
 func TestWriter_RecordsEventsOfForeignClusters(t *testing.T) {
 	w := newVerifyingWriter(t, time.Now())

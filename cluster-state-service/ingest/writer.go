@@ -6,6 +6,7 @@ import (
 	"errors"
 	"hash/maphash"
 	"sync"
+	"time"
 
 	"github.com/prometheus/client_golang/prometheus"
 	"github.com/sirupsen/logrus"
@@ -48,7 +49,7 @@ type Writer struct {
 	failures   *logging.FailureLog
 	log        logrus.FieldLogger
 	metrics    metrics
-	progress   progress
+	newest     newestEvent
 }
 
 // pendingRecord is a record that waits for its commit.
@@ -79,7 +80,7 @@ func NewWriter(c WriterConfig) *Writer {
 	if w.decodeTask == nil {
 		w.decodeTask = state.DecodeTask
 	}
-	w.progress.register(c.Metrics)
+	w.newest.register(c.Metrics)
 	w.verifier = newVerifier(c.Verification, w.enqueue, c.Log)
 	for i := range w.partitions {
 		w.partitions[i] = make(chan pendingRecord, w.batchSize)
@@ -87,11 +88,8 @@ func NewWriter(c WriterConfig) *Writer {
 	return w
 }
 
-// Received records that a receive from the queue or stream succeeded, with or without messages.
-func (w *Writer) Received() { w.progress.received() }
-
-// Progress returns how far this replica has read the queue or stream.
-func (w *Writer) Progress() state.IngestProgress { return w.progress.state() }
+// NewestEventAt returns the time of the newest event that this replica has recorded; zero before the first.
+func (w *Writer) NewestEventAt() time.Time { return w.newest.at() }
 
 // Run verifies events and commits batches until ctx ends.
 func (w *Writer) Run(ctx context.Context) error {
@@ -143,7 +141,7 @@ func (w *Writer) Write(ctx context.Context, messages []Message) (result Result, 
 		finish := func(o outcome) {
 			w.metrics.eventFinished(event.Key.Kind, o, m.Sent)
 			if o == outcomeRecorded {
-				w.progress.recorded(event.ChangedAt)
+				w.newest.recorded(event.ChangedAt)
 			}
 			all <- finished{m, o}
 		}

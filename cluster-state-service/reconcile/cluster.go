@@ -12,6 +12,7 @@ import (
 	"github.com/blox/blox/cluster-state-service/cache"
 	"github.com/blox/blox/cluster-state-service/state"
 	"github.com/blox/blox/internal/arn"
+	"github.com/blox/blox/internal/awsconfig"
 )
 
 // clusterTask is a cluster to reconcile, and what ECS has reported about it.
@@ -92,18 +93,31 @@ func (r *Reconciler) recordFailure(
 	return r.Store.SaveReconciliations(ctx, token, recorded)
 }
 
-// reasonOf returns what clients learn about an error: of a call to ECS, the operation and the code. The log has the
-// details.
+// reasonOf returns what clients learn about an error: of a call to ECS, the operation and the code, and of a role that
+// cannot be assumed, its ARN and the code. The log has the details.
 func reasonOf(err error) string {
+	var role *awsconfig.RoleError
 	var operation *smithy.OperationError
-	if !errors.As(err, &operation) {
-		return err.Error()
+	switch {
+	case errors.As(err, &role):
+		return "assume role " + role.Role + ": " + answerOf(role.Err)
+	case errors.As(err, &operation):
+		return operation.OperationName + ": " + answerOf(operation)
 	}
+	return err.Error()
+}
+
+// answerOf returns the code of the answer to a call that failed.
+func answerOf(err error) string {
 	var response smithy.APIError
-	if errors.As(err, &response) {
-		return operation.OperationName + ": " + response.ErrorCode()
+	var operation *smithy.OperationError
+	switch {
+	case errors.As(err, &response):
+		return response.ErrorCode()
+	case errors.As(err, &operation):
+		return "no response from " + operation.ServiceID
 	}
-	return operation.OperationName + ": no response from ECS"
+	return err.Error()
 }
 
 // activeClusterCorrections compares a cluster's stored records with ECS. It reads the store before ECS: an event that

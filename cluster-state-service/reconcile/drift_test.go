@@ -118,7 +118,8 @@ func TestReconciler_ReadsNothingOfEmptyClusters(t *testing.T) {
 	f.awaitState()
 	testenv.Eventually(t, func() bool {
 		r := f.snapshot().Reconciliations
-		return len(r.NotReconciled) == 0 && !r.At(state.Region{Account: "123456789012", Name: "us-east-1"}).IsZero()
+		region := state.Region{Account: "123456789012", Name: "us-east-1"}
+		return len(r.NotReconciled) == 0 && !r.OfRegion(region).FinishedAt.IsZero()
 	})
 	assert.Equal(t, 1, f.Calls("ListContainerInstances"))
 	assert.Equal(t, 2, f.Calls("ListTasks"))

@@ -11,6 +11,7 @@ import (
 	"time"
 
 	"github.com/aws/aws-sdk-go-v2/service/ecs"
+	"github.com/aws/aws-sdk-go-v2/service/sts"
 	"github.com/prometheus/client_golang/prometheus"
 	"github.com/sirupsen/logrus"
 
@@ -39,9 +40,13 @@ type Config struct {
 	ECS         *ecs.Client
 	Store       *store.Store
 	WaitCurrent func(context.Context) (*cache.Snapshot, error)
-	RegionName  string        // of ECS
-	Name        string        // this replica's name, unique among the replicas that share the lock
-	Interval    time.Duration // between two reconciliations of a cluster
+	RegionName  string // of ECS
+	// Partition and Account are those of the role that ECS assumes; empty if calls show them.
+	Partition, Account string
+	// STS shows the account if ECS refuses to; nil leaves it unknown.
+	STS      *sts.Client
+	Name     string        // this replica's name, unique among the replicas that share the lock
+	Interval time.Duration // between two reconciliations of a cluster
 	// StoppedTaskRetention is how long stopped tasks are kept; longer while ECS knows them. An hour by default.
 	StoppedTaskRetention time.Duration
 	// CheckInterval is the time between two comparisons of ECS's counts with the records; a minute by default.
@@ -68,11 +73,13 @@ func New(c Config) *Reconciler {
 	m := newMetrics(c.Metrics)
 	c.CheckInterval = min(cmp.Or(c.CheckInterval, defaultCheckInterval), c.Interval)
 	c.StoppedTaskRetention = cmp.Or(c.StoppedTaskRetention, defaultRetention)
-	return &Reconciler{
+	r := &Reconciler{
 		Config: c, metrics: m, startedAt: time.Now(),
 		ecs:      ecsReader{&limitedClient{c.ECS, m.requests}, c.Log},
 		failures: logging.NewFailureLog(c.Log, "failed to reconcile with ECS; retrying", "reconciling with ECS again"),
 	}
+	r.local.Store(c.configured())
+	return r
 }
 
 // Run reconciles at once and then at intervals whenever this replica holds the lock, until ctx ends. It retries every

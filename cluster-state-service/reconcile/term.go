@@ -28,7 +28,8 @@ type term struct {
 	token     state.FencingToken
 	schedule  *schedule
 	startedAt time.Time
-	settledAt time.Time // when the region's reconciliation was recorded last; zero before
+	region    state.Reconciliation // as recorded
+	settledAt time.Time            // when this term recorded that the region was reconciled; zero before
 
 	running  *sync.WaitGroup
 	active   int         // clusters being reconciled
@@ -53,6 +54,9 @@ type result struct {
 
 // run lists the clusters and reconciles those that are due, until ctx ends or too many attempts fail.
 func (t *term) run(ctx context.Context) error {
+	if err := t.announce(ctx); err != nil {
+		return err
+	}
 	for ctx.Err() == nil {
 		if now := time.Now(); !now.Before(t.listAt) {
 			if err := t.list(ctx, now); err != nil {
@@ -66,7 +70,7 @@ func (t *term) run(ctx context.Context) error {
 		wake := time.NewTimer(time.Until(t.wakeAt()))
 		select {
 		case done := <-t.finished:
-			if err := t.finish(done); err != nil {
+			if err := t.finish(ctx, done); err != nil {
 				return err
 			}
 		case <-wake.C:
@@ -98,7 +102,7 @@ func (t *term) list(ctx context.Context, now time.Time) error {
 		t.listRetry.Reset()
 		t.listAt = now.Add(t.CheckInterval)
 		t.failures.Succeeded()
-		return nil
+		return t.regionSucceeded(ctx)
 	case errors.Is(err, state.ErrLockLost), errors.Is(err, errRegionChanged):
 		return err
 	case ctx.Err() != nil:
@@ -110,7 +114,7 @@ func (t *term) list(ctx context.Context, now time.Time) error {
 	}
 	t.failures.Failed(err)
 	t.listAt = now.Add(t.listRetry.Next())
-	return nil
+	return t.regionFailed(ctx, t.listFailures, err)
 }
 
 // updateClusters reads which clusters there are, records those that are new, and schedules them.
@@ -196,7 +200,7 @@ func (t *term) startDue(ctx context.Context) {
 }
 
 // finish schedules a cluster's next reconciliation.
-func (t *term) finish(done result) error {
+func (t *term) finish(ctx context.Context, done result) error {
 	t.active--
 	if errors.Is(done.err, state.ErrLockLost) {
 		return done.err
@@ -210,8 +214,11 @@ func (t *term) finish(done result) error {
 	t.schedule.finish(done.cluster, done.err == nil, time.Now())
 	if done.err != nil {
 		t.metrics.clusterFailures.Inc()
-		if t.schedule.failsThroughout(maxFailures) {
+		switch {
+		case t.schedule.failsThroughout(maxFailures):
 			return errEveryClusterFailed
+		case t.schedule.failsThroughout(settledFailures):
+			return t.regionFailed(ctx, settledFailures, done.err)
 		}
 		return nil
 	}
@@ -223,29 +230,7 @@ func (t *term) finish(done result) error {
 		done.cluster.forgetDrift()
 		t.Log.WithFields(logrus.Fields{"cluster": clusterARN, "corrected": done.corrected}).Info("cluster corrected from ECS")
 	}
-	return nil
-}
-
-// settle records that every cluster of the region was reconciled or has failed several times, and again after an
-// interval.
-func (t *term) settle(ctx context.Context) error {
-	now := time.Now()
-	first := t.settledAt.IsZero()
-	if !t.listed || !t.schedule.settled() || !first && now.Before(t.settledAt.Add(t.Interval)) {
-		return nil
-	}
-	t.settledAt = now
-	region := state.Reconciliation{StartedAt: t.startedAt.UTC(), FinishedAt: now.UTC()}
-	if err := t.Store.SaveRegionReconciliation(ctx, t.token, state.RegionOf(t.local), region); err != nil {
-		return err
-	}
-	if first {
-		clusters, failed := t.schedule.counts()
-		t.Log.WithFields(logrus.Fields{
-			"clusters": clusters, "failed": failed, "duration": now.Sub(t.startedAt).Round(time.Millisecond),
-		}).Info("reconciled with ECS")
-	}
-	return nil
+	return t.regionSucceeded(ctx)
 }
 
 // logFailure logs a cluster's failure, and its end if err is nil.

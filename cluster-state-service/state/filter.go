@@ -50,6 +50,12 @@ func (f ClusterFilter) MatchesCluster(cluster arn.ARN) bool {
 	return matchesValue(f.Name, cluster.Cluster) && (f.ARN == "" || f.ARN == cluster.String())
 }
 
+// MatchesRegion reports whether a cluster of the account and region may match.
+func (f ClusterFilter) MatchesRegion(region Region) bool {
+	a, err := arn.ParseKind(f.ARN, arn.Cluster)
+	return err != nil || RegionOf(a) == region
+}
+
 // Filter selects entities of one kind. An entity must match every field that is set.
 type Filter struct {
 	Cluster ClusterFilter

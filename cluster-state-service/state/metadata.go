@@ -31,19 +31,33 @@ func RegionOf(a arn.ARN) Region { return Region{Account: a.Account, Name: a.Regi
 // String returns <account>/<region>, as keys in etcd have it.
 func (r Region) String() string { return r.Account + "/" + r.Name }
 
+// Source is an account and region that this service reconciles.
+type Source struct {
+	Region
+	Label string // identifies it in reasons
+	// Awaited is whether lists wait for the first reconciliation. They do not wait for a source that was added while the
+	// service runs, since clients that do not know it must not notice.
+	Awaited bool
+}
+
+// AllClusters stands for every cluster of an account and region, in place of a cluster's name in its ARN.
+const AllClusters = "*"
+
 // Lock returns the election of the replica that reconciles the region.
 func (r Region) Lock() string { return LockPrefix + r.String() }
 
 // ReconciledKey returns the key of the region's Reconciliation.
 func (r Region) ReconciledKey() string { return ReconcilePrefix + r.String() }
 
-// Reconciliation records when the last complete reconciliation started and ended: of a cluster or, without a cluster,
-// of all clusters of an account and region.
+// Reconciliation records when the last complete reconciliation started and ended: of a cluster or, with AllClusters, of
+// an account and region.
 type Reconciliation struct {
-	Cluster    string    `json:"cluster,omitempty"` // ARN
+	Cluster    string    `json:"cluster,omitempty"` // ARN; earlier builds left it out for an account and region
 	StartedAt  time.Time `json:"startedAt,omitzero"`
 	FinishedAt time.Time `json:"finishedAt,omitzero"` // zero if there was none
-	Error      string    `json:"error,omitempty"`     // of the attempt after it; empty if that succeeded
+	// Error is that of the attempt after it; empty if that succeeded. For an account and region it is that of several
+	// attempts in a row.
+	Error string `json:"error,omitempty"`
 }
 
 // ReconciledKey returns the key of a cluster's Reconciliation.
@@ -51,8 +65,8 @@ func ReconciledKey(cluster arn.ARN) string {
 	return RegionOf(cluster).ReconciledKey() + "/" + cluster.Cluster
 }
 
-// ClusterNotReconciledError reports that a cluster was never reconciled. It matches ErrClusterNotReconciled. Clients
-// receive its text.
+// ClusterNotReconciledError reports that a cluster, or every cluster of an account and region, was never reconciled. It
+// matches ErrClusterNotReconciled. Clients receive its text.
 type ClusterNotReconciledError struct{ Reconciliation }
 
 func (e *ClusterNotReconciledError) Error() string {
@@ -72,3 +86,6 @@ type IngestProgress struct {
 	ReceivedAt    time.Time // last successful receive, with or without events
 	NewestEventAt time.Time // newest event that was recorded
 }
+
+// QueueProblem is why the events of a source are not received; Text is empty if they are.
+type QueueProblem struct{ Source, Text string }

@@ -32,8 +32,8 @@ func (s *Store) SaveReconciliations(
 	return nil
 }
 
-// SaveRegionReconciliation publishes to all replicas that every cluster of an account's region was
-// reconciled, or has failed several times.
+// SaveRegionReconciliation publishes to all replicas whether every cluster of an account's region was reconciled, or
+// has failed several times.
 func (s *Store) SaveRegionReconciliation(
 	ctx context.Context, token state.FencingToken, region state.Region, r state.Reconciliation,
 ) error {

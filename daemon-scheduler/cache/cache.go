@@ -6,6 +6,7 @@ import (
 	"context"
 	"maps"
 	"slices"
+	"strings"
 	"sync"
 
 	"github.com/sirupsen/logrus"
@@ -166,6 +167,24 @@ func (c *Cache) NamesInCluster(clusterARN string) []string {
 	c.mu.Lock()
 	defer c.mu.Unlock()
 	return slices.Sorted(maps.Keys(c.index.byCluster[clusterARN]))
+}
+
+// MatchingClusters returns the cluster with an ARN or, for one that ends in /*, the clusters with environments in its
+// account and region.
+func (c *Cache) MatchingClusters(clusterARN string) (clusters []string) {
+	region, all := strings.CutSuffix(clusterARN, "*")
+	if !all {
+		return []string{clusterARN}
+	}
+	c.mu.Lock()
+	defer c.mu.Unlock()
+	for cluster := range c.index.byCluster {
+		if strings.HasPrefix(cluster, region) {
+			clusters = append(clusters, cluster)
+		}
+	}
+	slices.Sort(clusters)
+	return clusters
 }
 
 // NameByDeployment returns the name of the environment that has the deployment.

@@ -282,11 +282,14 @@ func (e *Engine) InstanceChanged(c environment.InstanceChange) {
 			leader.queue.Add(name)
 		}
 	}
-	if c.Changed {
-		for _, name := range e.Cache.NamesInCluster(c.ClusterARN) {
+	if !c.Changed {
+		return
+	}
+	for _, clusterARN := range e.Cache.MatchingClusters(c.ClusterARN) {
+		for _, name := range e.Cache.NamesInCluster(clusterARN) {
 			leader.queue.Add(name)
 		}
-		e.ReadinessChanged(c.ClusterARN)
+		e.ReadinessChanged(clusterARN)
 	}
 }
 

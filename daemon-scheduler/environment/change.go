@@ -10,7 +10,7 @@ type Change struct {
 
 // InstanceChange is a change of a container instance, as far as it concerns daemons.
 type InstanceChange struct {
-	ClusterARN string
+	ClusterARN string // ending in /* for every cluster of an account and region
 	Instance   string // ARN; empty if the change concerns the whole cluster
 	Joined     bool   // it can be given tasks, and could not before
 	Changed    bool   // it joined or left, or its status, ECS agent connection or attributes changed

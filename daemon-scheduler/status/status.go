@@ -165,8 +165,10 @@ func (s *Status) InstanceChanged(c environment.InstanceChange) {
 	if !c.Changed { // free resources are not shown
 		return
 	}
-	s.versions.instanceChanged(c.ClusterARN)
-	for _, name := range s.Cache.NamesInCluster(c.ClusterARN) {
-		s.invalidateStreams(name)
+	for _, clusterARN := range s.Cache.MatchingClusters(c.ClusterARN) {
+		s.versions.instanceChanged(clusterARN)
+		for _, name := range s.Cache.NamesInCluster(clusterARN) {
+			s.invalidateStreams(name)
+		}
 	}
 }

@@ -95,6 +95,7 @@ func TestAlerts_FireForTheirFaults(t *testing.T) {
 		{"an etcd that is down", stopEtcd},
 		{"certificates", expireCertificates},
 		{"an access file that is broken", breakAccessFile},
+		{"a sources file that is broken", breakSourcesFile},
 		{"an etcd that is wiped", wipeEtcd},
 		{"an etcd that is full", fillEtcd},
 	} {
@@ -283,6 +284,20 @@ func breakAccessFile(f *firing) {
 	f.awaitAnswer(f.css) // it has read the file, so the next one is a reload
 	write("tokens: ci")
 	f.awaitFiring("BloxAccessFileInvalid")
+	f.css.stop()
+	f.startCSS("--reconcile-interval", "2s")
+	f.awaitSilence()
+}
+
+func breakSourcesFile(f *firing) {
+	file := filepath.Join(f.system.t.TempDir(), "sources.yml")
+	write := func(text string) { require.NoError(f.system.t, os.WriteFile(file, []byte(text), 0o600)) }
+	write("sources: [{region: us-east-1, queue: blox_queue}]")
+	f.css.stop()
+	f.startCSSOf("--reconcile-interval", "2s", "--sources-file", file)
+	f.awaitAnswer(f.css) // it has read the file, so the next one is a reload
+	write("sources: us-east-1")
+	f.awaitFiring("BloxSourcesFileInvalid")
 	f.css.stop()
 	f.startCSS("--reconcile-interval", "2s")
 	f.awaitSilence()

@@ -92,7 +92,13 @@ func (s *system) log() logrus.FieldLogger {
 
 func (s *system) startCSS(flags ...string) {
 	s.t.Helper()
-	args := append([]string{"--etcd-endpoint", s.etcd.Endpoints()[0], "--queue", "blox_queue"}, flags...)
+	s.startCSSOf(append([]string{"--queue", "blox_queue"}, flags...)...)
+}
+
+// startCSSOf starts cluster-state-service with flags that say what it serves.
+func (s *system) startCSSOf(flags ...string) {
+	s.t.Helper()
+	args := append([]string{"--etcd-endpoint", s.etcd.Endpoints()[0]}, flags...)
 	cfg, err := clusterstate.ParseConfig(args, s.getenv, io.Discard)
 	require.NoError(s.t, err)
 	cfg.Etcd.TLS = s.tls // of no effect for an etcd without TLS, but the metric shows it

@@ -1,4 +1,4 @@
-// Package arn parses the ARNs (Amazon Resource Names) and names of ECS.
+// Package arn parses the ARNs (Amazon Resource Names) and names of ECS, and the ARNs of IAM roles.
 //
 // Task and container instance ARNs have two forms: the short one, …:task/<id>, and since 2021 the long one,
 // …:task/<cluster>/<id>. Every partition is accepted. Source: "Amazon Resource Names (ARNs) and IDs" in the Amazon
@@ -119,7 +119,7 @@ func Parse(s string) (ARN, error) {
 	if !isRegion(fields[3]) {
 		return malformed("bad region")
 	}
-	if len(fields[4]) != 12 || !only(fields[4], digit) {
+	if !IsAccount(fields[4]) {
 		return malformed("the account is not twelve digits")
 	}
 	kind, rest, _ := strings.Cut(fields[5], "/")

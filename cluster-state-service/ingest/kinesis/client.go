@@ -29,12 +29,12 @@ type stream struct {
 }
 
 // newStream returns a stream, given a client of its region.
-func newStream(client *kinesis.Client, source ingest.Source) stream {
-	s := stream{client: client, name: source.Name}
-	if source.ARN != "" {
-		s.ref.arn = &source.ARN
+func newStream(client *kinesis.Client, address ingest.Address) stream {
+	s := stream{client: client, name: address.Name}
+	if address.ARN != "" {
+		s.ref.arn = &address.ARN
 	} else {
-		s.ref.name = &source.Name
+		s.ref.name = &address.Name
 	}
 	return s
 }

@@ -24,9 +24,12 @@ const (
 
 // Config configures a Consumer. Zero durations stand for the defaults.
 type Config struct {
-	Client *kinesis.Client
-	Source ingest.Source // the stream
-	Member string        // this replica's name, unique among the replicas that read the stream
+	Client  *kinesis.Client
+	Address ingest.Address // the stream
+	// Group names the group of replicas that read the stream; the stream's name by default. Streams of one name in several
+	// accounts or regions need different ones. It must have no slash.
+	Group  string
+	Member string // this replica's name, unique among the replicas that read the stream
 	Store  *store.Store
 	Writer *ingest.Writer // must run while the Consumer runs
 	Log    logrus.FieldLogger
@@ -47,12 +50,13 @@ type Consumer struct {
 
 // NewConsumer returns a Consumer.
 func NewConsumer(c Config) *Consumer {
+	c.Group = cmp.Or(c.Group, c.Address.Name)
 	c.ReadInterval = cmp.Or(c.ReadInterval, 200*time.Millisecond)
 	c.RebalanceInterval = cmp.Or(c.RebalanceInterval, 2*time.Second)
 	c.ReadTimeout = cmp.Or(c.ReadTimeout, 30*time.Second)
-	c.Log = c.Log.WithField("stream", c.Source.Name)
+	c.Log = c.Log.WithField("stream", c.Address.Name)
 	return &Consumer{
-		Config: c, stream: newStream(c.Client, c.Source),
+		Config: c, stream: newStream(c.Client, c.Address),
 		failures: logging.NewFailureLog(c.Log, "failed to read the stream; retrying", "reading the stream again"),
 	}
 }
@@ -86,7 +90,7 @@ func (c *Consumer) runMembership(ctx context.Context, succeeded func()) error {
 	if err != nil {
 		return err
 	}
-	return c.Store.JoinGroup(ctx, c.Source.Name, c.Member, func(ctx context.Context, member *store.GroupMember) error {
+	return c.Store.JoinGroup(ctx, c.Group, c.Member, func(ctx context.Context, member *store.GroupMember) error {
 		g := newGroup(c, member, createdAt)
 		defer g.stop()
 		return g.run(ctx, succeeded)

@@ -214,7 +214,7 @@ func TestConsumer_ReadsReplacedStreamFromItsBeginning(t *testing.T) {
 
 func TestConsumer_ReplacesCheckpointThatKinesisRejects(t *testing.T) {
 	w := newWorld(t, 1)
-	createdAt, err := newStream(w.kinesis, ingest.Source{Name: "events"}).createdAt(t.Context())
+	createdAt, err := newStream(w.kinesis, ingest.Address{Name: "events"}).createdAt(t.Context())
 	require.NoError(t, err)
 	value, err := json.Marshal(checkpoint{SequenceNumber: "17", StreamCreated: createdAt})
 	require.NoError(t, err)
@@ -301,7 +301,7 @@ func TestGroup_NoticesWithoutReadersThatKinesisIsUnreachable(t *testing.T) {
 			o.Retryer = aws.NopRetryer{} // each retry waits for up to seconds
 		})
 		g := &group{
-			stream: newStream(unreachable, ingest.Source{Name: "events"}), checkedAt: checkedAt,
+			stream: newStream(unreachable, ingest.Address{Name: "events"}), checkedAt: checkedAt,
 			connectivity: ingest.NewConnectivity(nil),
 		}
 		require.Error(t, g.rebalance(t.Context()), name)

@@ -67,7 +67,7 @@ func (r *shardReader) run(ctx context.Context) {
 			continue
 		}
 		r.readFailures.Succeeded()
-		r.writer.Received()
+		r.connectivity.Received()
 		retry.Reset()
 		if len(messages) == 0 && !ended {
 			continue

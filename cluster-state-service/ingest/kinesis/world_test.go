@@ -137,7 +137,7 @@ func (w *world) start(name string, o options) *replica {
 	writer := ingest.NewWriter(ingest.WriterConfig{Recorder: r, Log: o.log, Metrics: r.metrics})
 	consumer := NewConsumer(Config{
 		Connectivity: ingest.NewConnectivity(nil),
-		Client:       o.client, Source: ingest.Source{Name: "events"}, Member: name,
+		Client:       o.client, Address: ingest.Address{Name: "events"}, Member: name,
 		Store: r.store, Writer: writer, Log: o.log,
 		ReadInterval: 5 * time.Millisecond, RebalanceInterval: 30 * time.Millisecond, ReadTimeout: o.readTimeout,
 	})
@@ -208,7 +208,7 @@ func (w *world) checkpoint(shard string) (c checkpoint) {
 // counts as none: the reader replaces it after its first commit.
 func (w *world) awaitCheckpoints() {
 	w.t.Helper()
-	s := newStream(w.kinesis, ingest.Source{Name: "events"})
+	s := newStream(w.kinesis, ingest.Address{Name: "events"})
 	for _, shard := range w.shards() {
 		testenv.Eventually(w.t, func() bool {
 			c := w.checkpoint(*shard.ShardId)

@@ -1,4 +1,5 @@
 // The header: whether the page shows current data, and how fresh the service's data is.
+import { parseARN } from "./arn.js";
 import { announce, byId, setText } from "./dom.js";
 import { formatAge, formatTime } from "./format.js";
 import { state } from "./state.js";
@@ -44,11 +45,19 @@ function bannerFor(status, stale) {
   if (status === "unready") return { kind: "warn", title: "The service is not ready.", text: reasons.join("; ") + "." };
   const missing = notReconciled();
   if (missing.length) {
-    const names = missing.slice(0, 10).map((arn) => arn.slice(arn.lastIndexOf("/") + 1)).join(", ");
+    const names = missing.slice(0, 10).map(nameOf).join(", ");
     const more = missing.length > 10 ? ` and ${missing.length - 10} more` : "";
     return { kind: "warn", title: "Incomplete.", text: `Never reconciled with ECS, so records may be missing: ${names}${more}.` };
   }
+  const warnings = state.readiness?.warnings ?? [];
+  if (warnings.length) return { kind: "warn", title: "An account or region fails.", text: warnings.join("; ") + "." };
   return null;
+}
+
+// nameOf names a cluster, or all clusters of an account and region whose clusters are not known.
+function nameOf(arn) {
+  const { id, account, region } = parseARN(arn) ?? { id: arn };
+  return id === "*" ? `every cluster of account ${account} in ${region}` : id;
 }
 
 function notReconciled() {

@@ -5,6 +5,7 @@ import (
 	"encoding/json"
 	"errors"
 	"net/http"
+	"slices"
 	"strings"
 
 	"github.com/go-openapi/swag/conv"
@@ -21,15 +22,15 @@ type serviceStatus struct {
 	Service string   `json:"service"`
 	Ready   bool     `json:"ready"`
 	Leader  string   `json:"leader"`
-	Reasons []string `json:"reasons"`
+	Reasons []string `json:"reasons"` // why it is not ready, and warnings of a service that is
 }
 
 func newStatusCommand(a *app) *cobra.Command {
 	return &cobra.Command{
 		Use:   "status",
 		Short: "Show whether both services are ready",
-		Long: `Show whether both services are ready, which replica leads, and if a service is not ready, why. The exit code
-is 1 unless both are ready.`,
+		Long: `Show whether both services are ready, which replica leads, and if a service is not ready, why. A service that
+is ready may warn that one of several accounts or regions fails. The exit code is 1 unless both are ready.`,
 		Args: positionalArgs(), ValidArgsFunction: noFiles,
 		RunE: a.run(func(ctx context.Context, c *connect.Clients, _ []string) error {
 			state, scheduler := stateReadiness(ctx, c), schedulerReadiness(ctx, c)
@@ -59,7 +60,9 @@ func stateReadiness(ctx context.Context, c *connect.Clients) serviceStatus {
 		return serviceStatus{Service: name, Reasons: notReadyReasons(err)}
 	}
 	ready := response.Payload
-	return serviceStatus{Service: name, Ready: true, Leader: conv.Value(ready.Leader), Reasons: ready.Reasons}
+	return serviceStatus{
+		Service: name, Ready: true, Leader: conv.Value(ready.Leader), Reasons: slices.Concat(ready.Reasons, ready.Warnings),
+	}
 }
 
 func schedulerReadiness(ctx context.Context, c *connect.Clients) serviceStatus {

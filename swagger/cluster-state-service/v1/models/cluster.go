@@ -16,6 +16,9 @@ import (
 // swagger:model Cluster
 type Cluster struct {
 
+	// ID of the cluster's account.
+	Account string `json:"account,omitempty"`
+
 	// Number of container instances with a connected ECS agent.
 	// Required: true
 	AgentsConnected *int64 `json:"agentsConnected"`
@@ -31,6 +34,9 @@ type Cluster struct {
 	// The cluster's name.
 	// Required: true
 	Name *string `json:"name"`
+
+	// The cluster's region.
+	Region string `json:"region,omitempty"`
 
 	// Number of tasks by last status.
 	// Required: true

@@ -19,12 +19,18 @@ import (
 // swagger:model Clusters
 type Clusters struct {
 
+	// IDs of the accounts whose clusters cluster-state-service reconciles or has reconciled, in order. Clusters of other accounts are known by events only.
+	Accounts []string `json:"accounts,omitempty"`
+
 	// The clusters.
 	// Required: true
 	Items []*Cluster `json:"items"`
 
 	// metadata
 	Metadata *ListMetadata `json:"metadata,omitempty"`
+
+	// Regions in which cluster-state-service reconciles or has reconciled clusters of these accounts, in order.
+	Regions []string `json:"regions,omitempty"`
 }
 
 // Validate validates this clusters

@@ -20,7 +20,7 @@ type ListMetadata struct {
 	// Required: true
 	EntityVersion *string `json:"entityVersion"`
 
-	// ARNs of the clusters of all accounts and regions in etcd that were never reconciled, whose entities may be missing; absent if there are none.
+	// ARNs of the clusters of all accounts and regions in etcd that were never reconciled, whose entities may be missing; absent if there are none. An ARN that ends in /* stands for every cluster of its account and region.
 	NotReconciled []string `json:"notReconciled,omitempty"`
 
 	// Since when every cluster of the service's account and region was reconciled, but for those in notReconciled; RFC 3339.

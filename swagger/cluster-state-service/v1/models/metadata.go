@@ -29,7 +29,7 @@ type Metadata struct {
 	// True on the line of a stream that follows the last entity of its snapshot.
 	InSync bool `json:"inSync,omitempty"`
 
-	// On heartbeats, ARNs of the clusters that were never reconciled; absent if there are none.
+	// On heartbeats, ARNs of the clusters that were never reconciled; absent if there are none. An ARN that ends in /* stands for every cluster of its account and region.
 	NotReconciled []string `json:"notReconciled,omitempty"`
 }
 

@@ -16,7 +16,7 @@ import (
 // swagger:model Readiness
 type Readiness struct {
 
-	// Name of the replica that reconciles the account and region of the service; empty if there is none.
+	// Name of the replica that reconciles the account and region of the service, of the first source if there are several; empty if there is none.
 	// Required: true
 	Leader *string `json:"leader"`
 
@@ -36,6 +36,9 @@ type Readiness struct {
 
 	// Version of the service, such as 0.4.0 (1a2b3c4).
 	Version string `json:"version,omitempty"`
+
+	// Faults of sources (accounts and regions, --source) that do not make the service unready, because other sources work; absent if there are none.
+	Warnings []string `json:"warnings,omitempty"`
 }
 
 // Validate validates this readiness

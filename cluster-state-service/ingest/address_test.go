@@ -7,10 +7,10 @@ import (
 	"github.com/stretchr/testify/require"
 )
 
-func TestParseSource_AcceptsNamesURLsAndARNs(t *testing.T) {
+func TestParseAddress_AcceptsNamesURLsAndARNs(t *testing.T) {
 	const stream = "arn:aws-cn:kinesis:cn-north-1:210987654321:stream/events.v1"
 	const url = "https://sqs.eu-west-1.amazonaws.com/210987654321/blox_queue"
-	for given, want := range map[string]Source{
+	for given, want := range map[string]Address{
 		"blox_queue":          {Service: "sqs", Name: "blox_queue"},
 		"sqs://q.fifo":        {Service: "sqs", Name: "q.fifo"},
 		"kinesis://events.v1": {Service: "kinesis", Name: "events.v1"},
@@ -29,13 +29,13 @@ func TestParseSource_AcceptsNamesURLsAndARNs(t *testing.T) {
 			Service: "kinesis", Name: "events.v1", Region: "cn-north-1", Account: "210987654321", ARN: stream,
 		},
 	} {
-		got, err := ParseSource(given)
+		got, err := ParseAddress(given)
 		require.NoError(t, err, given)
 		assert.Equal(t, want, got, given)
 	}
 }
 
-func TestParseSource_RejectsOthersClearly(t *testing.T) {
+func TestParseAddress_RejectsOthersClearly(t *testing.T) {
 	for given, want := range map[string]string{
 		"":              `"" is not a queue's name`,
 		"a b":           `"a b" is not a queue's name`,
@@ -53,13 +53,13 @@ func TestParseSource_RejectsOthersClearly(t *testing.T) {
 		"arn:aws:kinesis:eu-west-1:210987654321:consumer/q": "not one of a stream",
 		"kinesis://arn:aws:sqs:eu-west-1:210987654321:q":    "the ARN is one of sqs",
 	} {
-		_, err := ParseSource(given)
+		_, err := ParseAddress(given)
 		assert.ErrorContains(t, err, want, given)
 		assert.ErrorContains(t, err, "queue ", given)
 	}
 }
 
-func FuzzParseSource(f *testing.F) {
+func FuzzParseAddress(f *testing.F) {
 	for _, seed := range []string{
 		"blox_queue", "sqs://q.fifo", "kinesis://events.v1", "kinesis://a/b", "://", "sqs://a\n",
 		"https://sqs.eu-west-1.amazonaws.com/210987654321/q", "arn:aws:sqs:eu-west-1:210987654321:q",
@@ -68,11 +68,11 @@ func FuzzParseSource(f *testing.F) {
 		f.Add(seed)
 	}
 	f.Fuzz(func(t *testing.T, given string) {
-		source, err := ParseSource(given)
+		source, err := ParseAddress(given)
 		if err != nil {
 			return
 		}
-		again, err := ParseSource(source.Service + "://" + source.Name)
+		again, err := ParseAddress(source.Service + "://" + source.Name)
 		if err != nil || again.Service != source.Service || again.Name != source.Name || source.Name == "" {
 			t.Errorf("%q is %+v, which is %+v, %v", given, source, again, err)
 		}
