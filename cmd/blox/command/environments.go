@@ -10,7 +10,7 @@ func newEnvironmentsCommand(a *app) *cobra.Command {
 		Short: "Manage environments: which task runs on which instances",
 		Long: `An environment selects container instances of a cluster, names the task definition to run once on each, and
 configures how deployments replace one revision by the next. Creating or updating an environment starts nothing;
-"blox deployments create" does.`,
+"blox deploy" does.`,
 		Example: `  blox environments create web-agent --cluster default --task-definition agent:1
   blox environments update web-agent --task-definition agent:2
   blox environments instances web-agent`,

@@ -15,7 +15,7 @@ func newEnvironmentsCreate(a *app) *cobra.Command {
 	var spec environmentSpec
 	cmd := &cobra.Command{
 		Use: "create [NAME]", Short: "Create an environment; starts nothing",
-		Long: `Create an environment. It starts nothing; "blox deployments create NAME" does. With --from-service, the
+		Long: `Create an environment. It starts nothing; "blox deploy NAME" does. With --from-service, the
 take-over of that service begins at once; see "blox migrate --help".
 
 A file can set fields that have no flag, such as networkConfiguration and overrides. It has the fields of the API's

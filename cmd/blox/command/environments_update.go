@@ -18,7 +18,7 @@ func newEnvironmentsUpdate(a *app) *cobra.Command {
 	cmd := &cobra.Command{
 		Use: "update NAME", Short: "Change an environment; starts and stops nothing",
 		Long: `Change an environment. Fields that are not given keep their values. The environment gets a new revision, unless
-no value changes. "blox deployments plan NAME" shows what a deployment of it would do, "blox deployments create NAME"
+no value changes. "blox deployments plan NAME" shows what a deployment of it would do, "blox deploy NAME"
 deploys it.
 
 --attribute and --tag replace all earlier values. --file has the fields of "blox environments create --file"; null

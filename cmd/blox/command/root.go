@@ -46,7 +46,7 @@ An environment selects container instances of a cluster and the task definition 
 rolls the environment out: Blox starts one task on every selected instance and replaces it when it stops.
 
   blox environments create web-agent --cluster default --task-definition agent:1
-  blox deployments create web-agent --watch
+  blox deploy web-agent --watch
   blox environments instances web-agent
 
 By default, blox connects to the services on this machine, as "make local" runs them. Flags select others:
