@@ -98,12 +98,12 @@ func ParseConfig(args []string, getenv func(string) string, help io.Writer) (Con
 	flags.DurationVar(&c.StoppedTaskRetention, "stopped-task-retention", minRetention,
 		"`time` for which stopped tasks are kept, 1h to 720h (30 days); longer while ECS knows them")
 	flags.Float64Var(&c.ReadRate, "read-rate", ratelimit.ResourceReads.Rate,
-		"greatest number of `calls` per second that list and describe tasks and container instances; ECS allows an "+
+		"maximum number of `calls` per second that list and describe tasks and container instances; ECS allows an "+
 			"account 20")
 	flags.Float64Var(&c.LookupRate, "lookup-rate", ratelimit.ClusterReads.Rate,
-		"greatest number of `calls` of ListClusters and DescribeClusters per second; ECS allows an account 20")
+		"maximum number of `calls` of ListClusters and DescribeClusters per second; ECS allows an account 20")
 	flags.Float64Var(&c.ReconcileRate, "reconcile-rate", 2,
-		"greatest number of `calls` per second of periodic reconciliations, within --read-rate")
+		"maximum number of `calls` per second of periodic reconciliations, within --read-rate")
 	flags.DurationVar(&c.EtcdHistory, "etcd-history", 5*time.Minute,
 		"`age` of the oldest etcd revision to keep; 0 leaves compaction to etcd")
 	flags.IntVar(&c.Pollers, "pollers", 16, "`number` of concurrent receives from an SQS queue, 1 to 100")
@@ -143,7 +143,7 @@ func usage(flags *flag.FlagSet, to io.Writer) {
 		"\n"+
 		"AWS_REGION, AWS_PROFILE and the AWS SDK's other variables select the account and region of ECS and the queue.\n"+
 		"CSS_LOG_FILE sets a log file, CSS_LOG_LEVEL the level: debug, info, warn, error, crit or none.\n"+
-		"Certificate and key files are reloaded when they change.\n"+
+		"The service reloads files of certificates and keys when they change.\n"+
 		"Variables set the TLS and etcd flags, too: CSS_TLS_CERT, CSS_TLS_KEY, CSS_CLIENT_CA, CSS_ETCD_CA and so on.\n"+
 		"CSS_STOPPED_TASK_RETENTION sets --stopped-task-retention.\n\n")
 	flags.SetOutput(to)
@@ -158,7 +158,7 @@ func (c Config) check(rest []string) error {
 		problem("unknown argument %q", rest[0])
 	}
 	if _, _, err := net.SplitHostPort(c.Bind); err != nil {
-		problem("--bind %q: not host:port", c.Bind)
+		problem("--bind %q: must be host:port", c.Bind)
 	}
 	if err := c.TLS.ValidateListener(); err != nil {
 		problem("%s", err)

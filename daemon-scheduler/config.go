@@ -130,13 +130,13 @@ func (c *Config) define(flags *flag.FlagSet) (version *bool) {
 	flags.DurationVar(&c.RolloutHealthInterval, "rollout-health-interval", 3*time.Second,
 		"time between two reads of the container health of a rollout's tasks, and of tasks that are not HEALTHY")
 	flags.Float64Var(&c.ChangeRate, "change-rate", 40,
-		"greatest number of `calls` of StartTask, StopTask, PutAttributes and DeleteAttributes per second, in each "+
+		"maximum number of `calls` of StartTask, StopTask, PutAttributes and DeleteAttributes per second, in each "+
 			"account and region; ECS allows 40")
 	flags.Float64Var(&c.ReadRate, "read-rate", 10,
-		"greatest number of `calls` of ListTasks, DescribeTasks and ListAttributes per second, in each account and "+
+		"maximum number of `calls` of ListTasks, DescribeTasks and ListAttributes per second, in each account and "+
 			"region; ECS allows 20")
 	flags.Float64Var(&c.LookupRate, "lookup-rate", 10,
-		"greatest number of `calls` of DescribeClusters, and of DescribeTaskDefinition, per second, in each account "+
+		"maximum number of `calls` of DescribeClusters, and of DescribeTaskDefinition, per second, in each account "+
 			"and region; ECS allows 20 of each")
 	flags.Func("allowed-role", "`pattern`, with * and ?, of the ARNs of IAM roles that environments may name; "+
 		"repeatable; without it, IAM alone decides",
@@ -144,7 +144,7 @@ func (c *Config) define(flags *flag.FlagSet) (version *bool) {
 	flags.DurationVar(&c.AlarmInterval, "alarm-interval", 15*time.Second,
 		"time between two reads of the CloudWatch alarms of deployments in progress")
 	flags.Float64Var(&c.AlarmRate, "alarm-rate", 4,
-		"greatest number of `calls` of CloudWatch's DescribeAlarms per second, in each account and region; CloudWatch "+
+		"maximum number of `calls` of CloudWatch's DescribeAlarms per second, in each account and region; CloudWatch "+
 			"allows 9")
 	flags.BoolVar(&c.ReadOnlyUI, "read-only-ui", false, "serve the page at / without actions; the API stays as it is")
 	flags.StringVar(&c.ExplorerURL, "explorer-url", "",
@@ -167,9 +167,9 @@ func orCommas(given []string, variable string) []string {
 func usage(flags *flag.FlagSet, to io.Writer) {
 	fmt.Fprint(to, "daemon-scheduler keeps one task of each environment on every container instance of its cluster.\n\n"+
 		"AWS_REGION, AWS_PROFILE and the AWS SDK's other variables select the account and region of ECS.\n"+
-		"DS_LOG_FILE and DS_LOG_LEVEL (debug, info, warn, error, crit, none) set the log's file and level.\n"+
-		"The service reloads files of certificates and keys when they change. The flags for TLS and etcd have variables:\n"+
-		"DS_TLS_CERT, DS_TLS_KEY, DS_CLIENT_CA, DS_CSS_CA, DS_ETCD_CA and so on.\n\n")
+		"DS_LOG_FILE sets a log file, DS_LOG_LEVEL the level: debug, info, warn, error, crit or none.\n"+
+		"The service reloads files of certificates and keys when they change.\n"+
+		"Variables set the TLS and etcd flags, too: DS_TLS_CERT, DS_TLS_KEY, DS_CLIENT_CA, DS_ETCD_CA and so on.\n\n")
 	flags.SetOutput(to)
 	flags.PrintDefaults()
 }
@@ -184,11 +184,11 @@ func (c Config) check(rest []string) error {
 	}
 	problem(len(rest) > 0, "unknown argument %q", strings.Join(rest, " "))
 	_, _, err := net.SplitHostPort(c.Bind)
-	problem(err != nil, "--bind %q: not host:port", c.Bind)
+	problem(err != nil, "--bind %q: must be host:port", c.Bind)
 	if err := c.TLS.ValidateListener(); err != nil {
 		problem(true, "%s", err)
 	}
-	problem(!logging.IsFormat(c.LogFormat), "--log-format %q: not text or json", c.LogFormat)
+	problem(!logging.IsFormat(c.LogFormat), "--log-format %q: must be text or json", c.LogFormat)
 	if c.Healthcheck { // it needs no other setting
 		return joined(problems)
 	}
@@ -202,23 +202,24 @@ func (c Config) check(rest []string) error {
 	}
 	problems = append(problems, c.Etcd.Validate()...)
 	problems = append(problems, c.EventSinks.Validate()...)
-	problem(c.StartConfirmTimeout < 0, "--start-confirm-timeout %s: below 0", c.StartConfirmTimeout)
-	problem(c.Lease < 2*time.Second, "--leader-lease %s: below 2s", c.Lease)
-	problem(c.Lease%time.Second != 0, "--leader-lease %s: not whole seconds", c.Lease)
-	problem(c.HealthInterval <= 0, "--health-interval %s: not above 0", c.HealthInterval)
-	problem(c.RolloutHealthInterval <= 0, "--rollout-health-interval %s: not above 0", c.RolloutHealthInterval)
-	problem(c.AlarmInterval <= 0, "--alarm-interval %s: not above 0", c.AlarmInterval)
-	problem(!ui.IsPageURL(c.ExplorerURL), "--explorer-url %q: not http://… or https://… without a user, query or fragment",
-		redact.URL(c.ExplorerURL))
-	problem(c.DeploymentHistory < 1, "--deployment-history %d: below 1", c.DeploymentHistory)
-	problem(c.Workers < 1 || c.Workers > 100, "--workers %d: not 1 to 100", c.Workers)
-	problem(c.IdempotencyRetention < time.Second, "--idempotency-retention %s: below 1s", c.IdempotencyRetention)
-	problem(c.AttributeInterval < 0, "--attribute-interval %s: below 0", c.AttributeInterval)
+	problem(c.StartConfirmTimeout < 0, "--start-confirm-timeout %s: must be 0 or above", c.StartConfirmTimeout)
+	problem(c.Lease < 2*time.Second, "--leader-lease %s: must be at least 2s", c.Lease)
+	problem(c.Lease%time.Second != 0, "--leader-lease %s: must be whole seconds", c.Lease)
+	problem(c.HealthInterval <= 0, "--health-interval %s: must be above 0", c.HealthInterval)
+	problem(c.RolloutHealthInterval <= 0, "--rollout-health-interval %s: must be above 0", c.RolloutHealthInterval)
+	problem(c.AlarmInterval <= 0, "--alarm-interval %s: must be above 0", c.AlarmInterval)
+	problem(!ui.IsPageURL(c.ExplorerURL),
+		"--explorer-url %q: must be http://… or https://… without a user, query or fragment", redact.URL(c.ExplorerURL))
+	problem(c.DeploymentHistory < 1, "--deployment-history %d: must be at least 1", c.DeploymentHistory)
+	problem(c.Workers < 1 || c.Workers > 100, "--workers %d: must be 1 to 100", c.Workers)
+	problem(c.IdempotencyRetention < time.Second, "--idempotency-retention %s: must be at least 1s",
+		c.IdempotencyRetention)
+	problem(c.AttributeInterval < 0, "--attribute-interval %s: must be 0 or above", c.AttributeInterval)
 	for _, limit := range []struct {
 		flag string
 		rate float64
 	}{{"change", c.ChangeRate}, {"read", c.ReadRate}, {"lookup", c.LookupRate}, {"alarm", c.AlarmRate}} {
-		problem(!(limit.rate > 0), "--%s-rate %v: not above 0", limit.flag, limit.rate)
+		problem(!(limit.rate > 0), "--%s-rate %v: must be above 0", limit.flag, limit.rate)
 	}
 	return joined(problems)
 }

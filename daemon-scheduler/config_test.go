@@ -58,14 +58,17 @@ func TestParseConfig_NamesEveryInvalidSetting(t *testing.T) {
 		"--health-interval", "0", "--rollout-health-interval", "-1s", "--alarm-rate", "0", "--alarm-interval", "0",
 		"--read-only-bind", "y", "--idempotency-retention", "1ms", "more")
 	for _, part := range []string{
-		`unknown argument "more"; `, `--bind "x": not host:port; `, `--read-only-bind "y": not host:port; `, `--css-endpoint: endpoint "ftp://x"`,
-		`--etcd-endpoint: etcd endpoint "y": not host:port; `,
-		"--start-confirm-timeout -1s: below 0; ", "--leader-lease 1s: below 2s; ", "--deployment-history 0: below 1; ",
-		"--workers 0: not 1 to 100; ", "--health-interval 0s: not above 0; ",
-		"--rollout-health-interval -1s: not above 0; ", "--change-rate 0: not above 0; ", "--read-rate NaN: not above 0; ",
-		"--alarm-rate 0: not above 0", "--alarm-interval 0s: not above 0",
-		"--idempotency-retention 1ms: below 1s",
-		"--lookup-rate -1: not above 0", "--attribute-interval -1s: below 0",
+		`unknown argument "more"; `, `--bind "x": must be host:port; `, `--read-only-bind "y": must be host:port; `,
+		`--css-endpoint: endpoint "ftp://x"`,
+		`--etcd-endpoint: etcd endpoint "y": must be host:port; `,
+		"--start-confirm-timeout -1s: must be 0 or above; ", "--leader-lease 1s: must be at least 2s; ",
+		"--deployment-history 0: must be at least 1; ",
+		"--workers 0: must be 1 to 100; ", "--health-interval 0s: must be above 0; ",
+		"--rollout-health-interval -1s: must be above 0; ", "--change-rate 0: must be above 0; ",
+		"--read-rate NaN: must be above 0; ",
+		"--alarm-rate 0: must be above 0", "--alarm-interval 0s: must be above 0",
+		"--idempotency-retention 1ms: must be at least 1s",
+		"--lookup-rate -1: must be above 0", "--attribute-interval -1s: must be 0 or above",
 	} {
 		assert.ErrorContains(t, err, part)
 	}
@@ -94,7 +97,7 @@ func TestParseConfig_AcceptsAddressesOfPagesOnly(t *testing.T) {
 	} {
 		_, err = parse(nil, append(required, "--explorer-url", invalid)...)
 		assert.EqualError(t, err, fmt.Sprintf(
-			"--explorer-url %q: not http://… or https://… without a user, query or fragment", invalid))
+			"--explorer-url %q: must be http://… or https://… without a user, query or fragment", invalid))
 	}
 	_, err = parse(nil, append(required, "--explorer-url", "https://me:secret@css")...)
 	require.Error(t, err)

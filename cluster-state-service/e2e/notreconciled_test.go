@@ -53,7 +53,7 @@ func (w *system) callsOf(action string) (calls func(cluster string) int) {
 	}
 }
 
-// A cluster that ECS refuses is not served as if it were empty. The others are served, and not read again.
+// A cluster that ECS rejects is not served as if it were empty. The others are served, and not read again.
 func TestReconcile_ServesAllClustersButTheForbidden(t *testing.T) {
 	w := newSystem(t, ecssim.Config{Faults: forbidden("ListContainerInstances")})
 	for _, cluster := range []string{"default", "other", "secret"} {

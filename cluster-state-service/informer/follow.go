@@ -46,7 +46,7 @@ func newFollower[R any](m *Informer, path string, records *records[R]) *follower
 	return &follower[R]{
 		Informer: m, path: path, records: records, auditAt: nextAudit(m.auditInterval),
 		failed: logging.NewFailureLog(m.log.WithField("kind", string(records.kind)),
-			"failed to follow the cluster-state-service; retrying", "following the cluster-state-service again"),
+			"failed to follow the cluster-state-service; retrying", "resumed following the cluster-state-service"),
 	}
 }
 

@@ -226,14 +226,14 @@ func BenchmarkDecodeList(b *testing.B) {
 func TestNew_RejectsInvalidConfig(t *testing.T) {
 	for want, cfg := range map[string]Config{
 		"no endpoint": {},
-		`endpoint "": neither host:port nor a URL`:                   {Endpoints: []string{""}},
-		`endpoint "ftp://a": neither host:port nor a URL`:            {Endpoints: []string{"a:3000", "ftp://a"}},
-		`endpoint "http://a/?cluster=b": neither host:port nor a UR`: {Endpoints: []string{"http://a/?cluster=b"}},
+		`endpoint "": must be host:port or a URL`:                    {Endpoints: []string{""}},
+		`endpoint "ftp://a": must be host:port or a URL`:             {Endpoints: []string{"a:3000", "ftp://a"}},
+		`endpoint "http://a/?cluster=b": must be host:port or a URL`: {Endpoints: []string{"http://a/?cluster=b"}},
 		"heartbeat 1.5s": {Endpoints: []string{"a:3000"}, Heartbeat: 1500 * time.Millisecond},
 		"heartbeat 10m":  {Endpoints: []string{"a:3000"}, Heartbeat: 10 * time.Minute},
 	} {
 		_, err := New(cfg)
-		want = strings.Replace(want, `": n`, `" of a cluster-state-service: n`, 1)
+		want = strings.Replace(want, `": m`, `" of a cluster-state-service: m`, 1)
 		assert.ErrorContains(t, err, want)
 	}
 	m, err := New(Config{Endpoints: []string{"css:3000", "https://css.example.com/prod/"}})

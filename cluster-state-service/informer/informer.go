@@ -75,7 +75,7 @@ func New(cfg Config) (*Informer, error) {
 		cfg.Heartbeat = 5 * time.Second
 	}
 	if cfg.Heartbeat < time.Second || cfg.Heartbeat > 300*time.Second || cfg.Heartbeat%time.Second != 0 {
-		return nil, fmt.Errorf("heartbeat %s: want whole seconds from 1 to 300", cfg.Heartbeat)
+		return nil, fmt.Errorf("heartbeat %s: must be whole seconds from 1 to 300", cfg.Heartbeat)
 	}
 	if len(cfg.Endpoints) == 0 {
 		return nil, errors.New("no endpoint of a cluster-state-service")
@@ -125,7 +125,7 @@ func baseURL(endpoint string) (string, error) {
 	switch {
 	case err != nil, u.Hostname() == "", bare && u.Port() == "",
 		u.Scheme != "http" && u.Scheme != "https", strings.ContainsAny(endpoint, "?#"):
-		return "", fmt.Errorf("endpoint %q of a cluster-state-service: neither host:port nor a URL", redact.URL(endpoint))
+		return "", fmt.Errorf("endpoint %q of a cluster-state-service: must be host:port or a URL", redact.URL(endpoint))
 	}
 	return strings.TrimRight(base, "/"), nil
 }

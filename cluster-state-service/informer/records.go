@@ -330,7 +330,7 @@ func instanceKeys(*models.ContainerInstance) []secondaryKey { return nil }
 func parseVersion(s string) (int64, error) {
 	version, err := strconv.ParseInt(s, 10, 64)
 	if err != nil || version <= 0 {
-		return 0, fmt.Errorf("entity version %.100q: want a whole number above 0", s)
+		return 0, fmt.Errorf("entity version %.100q: must be a whole number above 0", s)
 	}
 	return version, nil
 }

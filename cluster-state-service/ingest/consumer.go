@@ -42,10 +42,10 @@ func NewConsumer(cfg ConsumerConfig) *Consumer {
 	log := cfg.Log
 	return &Consumer{
 		ConsumerConfig: cfg, backoff: receiveBackoff{pollers: cfg.Pollers},
-		receiveFailures: logging.NewFailureLog(log, "failed to receive events", "receiving events again"),
-		deleteFailures:  logging.NewFailureLog(log, "failed to delete events", "deleting events again"),
-		extendFailures: logging.NewFailureLog(log, "failed to keep undecided events from being delivered again",
-			"keeping undecided events again"),
+		receiveFailures: logging.NewFailureLog(log, "failed to receive events", "resumed receiving events"),
+		deleteFailures:  logging.NewFailureLog(log, "failed to delete events", "resumed deleting events"),
+		extendFailures: logging.NewFailureLog(log, "failed to keep undecided events hidden in the queue",
+			"resumed keeping undecided events"),
 		undecided: undecided{messages: map[string]heldMessage{}},
 	}
 }
@@ -63,7 +63,7 @@ func (c *Consumer) Run(ctx context.Context) error {
 }
 
 // poll receives, writes and deletes messages until ctx ends. Malformed messages stay in the queue for its redrive
-// policy. Deferred messages are kept until ECS answers.
+// policy. Deferred messages are kept until ECS responds.
 func (c *Consumer) poll(ctx context.Context) {
 	for failures := 0; ctx.Err() == nil; {
 		c.Connectivity.Begin()

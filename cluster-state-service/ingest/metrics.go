@@ -28,9 +28,9 @@ func newMetrics(registerer prometheus.Registerer) metrics {
 	return metrics{
 		events: factory.NewCounterVec(prometheus.CounterOpts{
 			Name: "blox_css_ingest_events_total",
-			Help: "Total number of events by kind (task, instance, service, daemon or other) and outcome: recorded, " +
-				"outdated (old, and ECS does not know the entity), deferred (ECS did not answer yet; counted at each attempt), " +
-				"skipped (unsupported kind, or not from ECS) or malformed.",
+			Help: "Events by kind (task, instance, service, daemon or other) and outcome. Recorded: stored. " +
+				"Outdated: old, and ECS does not know the entity. Deferred: ECS has not responded yet; counted at each attempt. " +
+				"Skipped: of an unsupported kind, or not from ECS. Malformed: not decoded.",
 		}, []string{"kind", "outcome"}),
 		age: factory.NewHistogram(prometheus.HistogramOpts{
 			Name:    "blox_css_ingest_event_age_seconds",

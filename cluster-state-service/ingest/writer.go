@@ -73,7 +73,7 @@ func NewWriter(c WriterConfig) *Writer {
 		batchSize:  cmp.Or(c.BatchSize, 100),
 		seed:       maphash.MakeSeed(),
 		malformed:  newOnceSet(),
-		failures:   logging.NewFailureLog(c.Log, "failed to record events; retrying", "recording events again"),
+		failures:   logging.NewFailureLog(c.Log, "failed to record events; retrying", "resumed recording events"),
 		log:        c.Log,
 		metrics:    newMetrics(c.Metrics),
 	}

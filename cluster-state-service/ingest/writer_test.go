@@ -83,7 +83,7 @@ func TestWriter_RetriesCommitWithGrowingDelays(t *testing.T) {
 		assert.Less(t, attempts[20].Sub(attempts[19]), 11*time.Second, "delays are bounded")
 		entries := logged.AllEntries()
 		assert.Less(t, len(entries), 8, "a persisting failure is logged at growing intervals")
-		assert.Equal(t, "recording events again", entries[len(entries)-1].Message)
+		assert.Equal(t, "resumed recording events", entries[len(entries)-1].Message)
 	})
 }
 

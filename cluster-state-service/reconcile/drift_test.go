@@ -126,7 +126,7 @@ func TestReconciler_ReadsNothingOfEmptyClusters(t *testing.T) {
 	assert.Equal(t, 2, f.Calls("DescribeClusters"), "one finds out the account")
 }
 
-// ECS refuses to describe a hundred clusters if it refuses one of them. The others are compared all the same.
+// ECS rejects to describe a hundred clusters if it refuses one of them. The others are compared all the same.
 func TestReconciler_ComparesCountsBesideAForbiddenCluster(t *testing.T) {
 	f := newFixture(t, ecssim.Config{Faults: ecssim.Faults{
 		Events: ecssim.EventFaults{Drop: 1},

@@ -93,7 +93,7 @@ func (r ecsReader) countClusters(ctx context.Context, arns []string) (map[string
 	return counts, nil
 }
 
-// countInto adds the counts of at most describeLimit clusters. ECS refuses the whole call if it refuses one of them, so
+// countInto adds the counts of at most describeLimit clusters. ECS rejects the whole call if it refuses one of them, so
 // a refused call is repeated for each half.
 func (r ecsReader) countInto(ctx context.Context, counts map[string]clusterCounts, arns []string) error {
 	output, err := r.client.DescribeClusters(ctx, &ecs.DescribeClustersInput{Clusters: arns})

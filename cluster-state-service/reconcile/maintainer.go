@@ -41,7 +41,7 @@ type Maintainer struct {
 func NewMaintainer(c MaintainerConfig) *Maintainer {
 	c.StoppedTaskRetention = cmp.Or(c.StoppedTaskRetention, defaultRetention)
 	c.AbandonedAfter = cmp.Or(c.AbandonedAfter, max(3*c.Interval, time.Hour))
-	return &Maintainer{c, logging.NewFailureLog(c.Log, "failed to maintain etcd; retrying", "maintaining etcd again")}
+	return &Maintainer{c, logging.NewFailureLog(c.Log, "failed to maintain etcd; retrying", "resumed maintaining etcd")}
 }
 
 // Run maintains etcd whenever this replica holds the maintenance lock, until ctx ends. It retries every failure.
@@ -84,7 +84,7 @@ func (m *Maintainer) lead(ctx context.Context, token state.FencingToken) error {
 }
 
 // removeExpired removes the stopped tasks whose retention has passed, of clusters that no replica has reconciled for
-// AbandonedAfter: clusters of other accounts and regions whose events arrive, and clusters that ECS refuses to list.
+// AbandonedAfter: clusters of other accounts and regions whose events arrive, and clusters that ECS rejects to list.
 // Those of other clusters are left to the replica that reconciles them, as ECS may still know them. This replica has
 // held the lock since then: for AbandonedAfter it only watches.
 func (m *Maintainer) removeExpired(

@@ -24,15 +24,15 @@ func newMetrics(registerer prometheus.Registerer) metrics {
 		}),
 		clusterFailures: factory.NewCounter(prometheus.CounterOpts{
 			Name: "blox_css_reconciliation_cluster_failures_total",
-			Help: "Total number of failures to reconcile a cluster.",
+			Help: "Failed reconciliations of a cluster.",
 		}),
 		drifts: factory.NewCounter(prometheus.CounterOpts{
 			Name: "blox_css_reconciliation_drifts_total",
-			Help: "Total number of clusters reconciled because ECS's counts differed from the records twice in a row.",
+			Help: "Clusters reconciled because ECS's counts differed from the records twice in a row.",
 		}),
 		requests: factory.NewCounter(prometheus.CounterOpts{
 			Name: "blox_css_reconciliation_ecs_requests_total",
-			Help: "Total number of requests to ECS.",
+			Help: "Requests to ECS.",
 		}),
 		lastFinished: factory.NewGauge(prometheus.GaugeOpts{
 			Name: "blox_css_reconciliation_last_timestamp_seconds",

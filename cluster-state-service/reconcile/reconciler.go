@@ -76,7 +76,7 @@ func New(c Config) *Reconciler {
 	r := &Reconciler{
 		Config: c, metrics: m, startedAt: time.Now(),
 		ecs:      ecsReader{&limitedClient{c.ECS, m.requests}, c.Log},
-		failures: logging.NewFailureLog(c.Log, "failed to reconcile with ECS; retrying", "reconciling with ECS again"),
+		failures: logging.NewFailureLog(c.Log, "failed to reconcile with ECS; retrying", "resumed reconciling with ECS"),
 	}
 	r.local.Store(c.configured())
 	return r
@@ -123,7 +123,7 @@ func (r *Reconciler) lead(ctx context.Context, local arn.ARN, token state.Fencin
 		startedAt: time.Now(), finished: make(chan result), listRetry: backoff.New(firstRetryDelay, longestRetryDelay),
 		clusterFailures: map[string]*logging.FailureLog{},
 		countFailures: logging.NewFailureLog(r.Log, "failed to compare the counts of clusters; lost events are found later",
-			"comparing the counts of clusters again"),
+			"resumed comparing the counts of clusters"),
 	}
 	return t.run(ctx)
 }

@@ -58,7 +58,7 @@ func (r *Reconciler) identify(ctx context.Context) (arn.ARN, error) {
 	if err == nil {
 		err = errors.New("ECS returned no cluster")
 	}
-	return arn.ARN{}, fmt.Errorf("find out the account: %w", err)
+	return arn.ARN{}, fmt.Errorf("determine the account: %w", err)
 }
 
 // learn stores the account and region of clusters, and reports whether there are any.

@@ -144,7 +144,7 @@ func TestMaintainer_RemovesStoppedTasksThatNothingReconciles(t *testing.T) {
 	}
 }
 
-// ECS refuses to list a cluster, whose events arrive. Its stopped tasks must not accumulate.
+// ECS rejects to list a cluster, whose events arrive. Its stopped tasks must not accumulate.
 func TestMaintainer_RemovesStoppedTasksOfAForbiddenCluster(t *testing.T) {
 	f := newFixture(t, ecssim.Config{})
 	cluster, err := arn.Parse(local + "cluster/prod")

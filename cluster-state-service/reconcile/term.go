@@ -244,7 +244,7 @@ func (t *term) logFailure(clusterARN string, err error) {
 	default:
 		if failures == nil {
 			failures = logging.NewFailureLog(t.Log.WithField("cluster", clusterARN),
-				"failed to reconcile cluster; retrying", "reconciling cluster again")
+				"failed to reconcile cluster; retrying", "resumed reconciling cluster")
 			t.clusterFailures[clusterARN] = failures
 		}
 		failures.Failed(err)

@@ -40,7 +40,7 @@ func (s *Store) NewCompactor(
 ) *Compactor {
 	return &Compactor{
 		store: s, history: history, progress: progress,
-		failures: logging.NewFailureLog(log, "failed to compact etcd; retrying", "compacting etcd again"),
+		failures: logging.NewFailureLog(log, "failed to compact etcd; retrying", "resumed compacting etcd"),
 	}
 }
 

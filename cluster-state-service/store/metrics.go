@@ -34,7 +34,7 @@ func newMetrics(registerer prometheus.Registerer) metrics {
 		}),
 		records: factory.NewCounterVec(prometheus.CounterOpts{
 			Name: "blox_css_store_records_total",
-			Help: "Total number of records from events by outcome: written, older (than the stored version) " +
+			Help: "Records from events by outcome: written, older (than the stored version) " +
 				"or removed (by the reconciler before the event arrived).",
 		}, []string{"outcome"}),
 		corrections: factory.NewCounterVec(prometheus.CounterOpts{

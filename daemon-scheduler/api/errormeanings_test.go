@@ -41,7 +41,7 @@ var meanings = map[string]string{
 	"ClusterInactive":         "The cluster is INACTIVE.",
 	"TaskDefinitionNotFound":  "The task definition does not exist.",
 	"TaskDefinitionInactive":  "The task definition is INACTIVE.",
-	"ECSCredentialsExpired":   "AWS refuses the credentials or the clock of daemon-scheduler.",
+	"ECSCredentialsExpired":   "AWS rejects the credentials or the clock of daemon-scheduler.",
 	"ECSAccessDenied": "The IAM policy of daemon-scheduler, or of the environment's role, does not allow the " +
 		"action.",
 	"ECSThrottled":      "ECS throttles the calls of daemon-scheduler.",

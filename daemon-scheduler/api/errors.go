@@ -52,7 +52,7 @@ var errorResponses = []httpserver.ErrorResponse{
 	{
 		Err: errResponseDropped, Status: conflict, Code: "ResponseNotStored",
 		Text: "The request with this Idempotency-Key was executed; its response was too large to store",
-		Hint: "GET the environment for its present state.",
+		Hint: "GET the environment for its current state.",
 	},
 	{
 		Err: store.ErrTooManyResponses, Status: http.StatusTooManyRequests, Code: "TooManyIdempotencyKeys", RetryAfter: 60,
@@ -134,8 +134,8 @@ var errorResponses = []httpserver.ErrorResponse{
 	},
 	{
 		Err: environment.ErrECSCredentialsExpired, Status: unavailable, Code: "ECSCredentialsExpired", RetryAfter: 30,
-		Hint: "Renew the AWS credentials of daemon-scheduler; if the code names the time, correct the clock of its " +
-			"machine; if the error names a region, enable that in the account.",
+		Hint: "Renew the AWS credentials of daemon-scheduler. If the code names the time, correct the clock of its " +
+			"machine. If the error names a region, enable it in the account.",
 	},
 	{
 		Err: environment.ErrECSAccessDenied, Status: http.StatusInternalServerError, Code: "ECSAccessDenied",

@@ -60,10 +60,12 @@ func errorCases() map[string]httpservertest.Case {
 		"RepeatedFilter": {
 			Err: errRepeated, Status: 400, Text: "At least one of the filters provided is specified multiple times",
 		},
-		"InvalidCluster":           {Err: errCluster, Status: 400, Text: "Invalid cluster ARN or name"},
-		"DeploymentTokenMissing":   {Err: environment.CheckToken(""), Status: 400, Text: "the deploymentToken is missing"},
-		"DeploymentTokenMalformed": {Err: environment.CheckToken("x"), Status: 400, Text: "the deploymentToken is not a lower-case uuid"},
-		"DeploymentTokenOutdated":  {Err: failed(e.Deploy("d1", other, now)), Status: 400, Text: "Token '" + other + "' is outdated"},
+		"InvalidCluster":         {Err: errCluster, Status: 400, Text: "Invalid cluster ARN or name"},
+		"DeploymentTokenMissing": {Err: environment.CheckToken(""), Status: 400, Text: "the deploymentToken is missing"},
+		"DeploymentTokenMalformed": {
+			Err: environment.CheckToken("x"), Status: 400, Text: "the deploymentToken is not a lower-case UUID",
+		},
+		"DeploymentTokenOutdated": {Err: failed(e.Deploy("d1", other, now)), Status: 400, Text: "Token '" + other + "' is outdated"},
 		"DeploymentTokenUsed": {
 			Err: failed(deployed.Deploy("d2", token, now)), Status: 400,
 			Text: "Deployment with token '" + token + "' already exists",
@@ -133,7 +135,7 @@ func errorCases() map[string]httpservertest.Case {
 		},
 		"ECSCredentialsExpired": {
 			Err: environment.ECSCredentialsExpired("ExpiredTokenException", ""), Status: 503, RetryAfter: "30",
-			Text: "AWS refuses the credentials or the clock of daemon-scheduler: ExpiredTokenException",
+			Text: "AWS rejects the credentials or the clock of daemon-scheduler: ExpiredTokenException",
 		},
 		"ECSAccessDenied": {
 			Err: environment.ECSAccessDenied("AccessDeniedException", "me may not"), Status: 500,

@@ -62,7 +62,7 @@ func (h *handler) completeFromService(
 	return &service, nil
 }
 
-// startTakeover returns the environment with the take-over of the service and with its first deployment.
+// startTakeover returns the environment with the takeover of the service and with its first deployment.
 func (h *handler) startTakeover(
 	ctx context.Context, e environment.Environment, service environment.Service, deleteService bool,
 ) (environment.Environment, error) {
@@ -93,7 +93,7 @@ func (h *handler) respondDryRun(ctx context.Context, w http.ResponseWriter, e en
 }
 
 func (h *handler) cancelTakeover(w http.ResponseWriter, r *http.Request) error {
-	return h.respondChanged(w, r, environment.EventTakeoverCancelled, "take-over cancelled",
+	return h.respondChanged(w, r, environment.EventTakeoverCancelled, "takeover cancelled",
 		func(e environment.Environment) (environment.Environment, error) { return e.CancelTakeover(time.Now()) })
 }
 

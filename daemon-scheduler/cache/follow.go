@@ -36,7 +36,7 @@ type Handler interface {
 func Follow(ctx context.Context, s *store.Store, prefix string, handler Handler, log logrus.FieldLogger) {
 	retry := backoff.New(firstRetryDelay, longestRetryDelay)
 	failures := logging.NewFailureLog(log.WithField("prefix", prefix), "failed to follow etcd; listing again",
-		"etcd is followed again")
+		"resumed following etcd")
 	for ctx.Err() == nil {
 		start := time.Now()
 		err := listAndWatch(ctx, s, prefix, handler, failures.Succeeded)

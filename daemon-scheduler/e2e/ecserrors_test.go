@@ -20,10 +20,10 @@ func TestECSErrors_NameTheirCause(t *testing.T) {
 		text       string
 	}{
 		"ExpiredTokenException": {
-			503, "30", "AWS refuses the credentials or the clock of daemon-scheduler: ExpiredTokenException\n",
+			503, "30", "AWS rejects the credentials or the clock of daemon-scheduler: ExpiredTokenException\n",
 		},
 		"RequestTimeTooSkewed": {
-			503, "30", "AWS refuses the credentials or the clock of daemon-scheduler: RequestTimeTooSkewed\n",
+			503, "30", "AWS rejects the credentials or the clock of daemon-scheduler: RequestTimeTooSkewed\n",
 		},
 		"AccessDeniedException": {500, "", "ECS denies access: AccessDeniedException: "},
 		"ThrottlingException":   {503, "5", "ECS throttles the calls of daemon-scheduler\n"},

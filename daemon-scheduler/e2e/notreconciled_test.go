@@ -10,7 +10,7 @@ import (
 	"github.com/blox/blox/swagger/daemon-scheduler/v1/models"
 )
 
-// ECS refuses to list the container instances of one cluster. Nothing is started or completed there, as if it were
+// ECS rejects to list the container instances of one cluster. Nothing is started or completed there, as if it were
 // empty, and other clusters are served.
 func TestDeployment_WaitsForAClusterThatWasNeverReconciled(t *testing.T) {
 	t.Parallel()

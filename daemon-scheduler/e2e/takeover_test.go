@@ -39,7 +39,7 @@ func newTakeover(t *testing.T, definition ...ecssim.DefinitionOption) *takeoverS
 
 const takeoverBody = `{"name":"logs","fromService":{"cluster":"prod","service":"exporter"}}`
 
-// begin starts the take-over by the environment "logs".
+// begin starts the takeover by the environment "logs".
 func (f *takeoverSystem) begin(body string) (e models.Environment) {
 	f.t.Helper()
 	f.mustSend("POST", "/v1/environments", body, &e)
@@ -127,7 +127,7 @@ func TestTakeover_StopsFirstWithHostPorts(t *testing.T) {
 		})
 		return err == nil && *out.Services[0].Status == "INACTIVE"
 	}, "the service is not deleted")
-	f.mustReject(409, "The take-over by environment logs has deleted the service", "POST",
+	f.mustReject(409, "The takeover by environment logs has deleted the service", "POST",
 		"/v1/environments/logs/takeover/cancel", "")
 }
 
@@ -192,7 +192,7 @@ func TestTakeover_IsCancelledMidway(t *testing.T) {
 	assert.NotEqual(t, http.StatusOK, answer.StatusCode, text)
 }
 
-// A completed take-over can be undone as well, also with host ports.
+// A completed takeover can be undone as well, also with host ports.
 func TestTakeover_IsUndone(t *testing.T) {
 	t.Parallel()
 	for name, options := range map[string][]ecssim.DefinitionOption{

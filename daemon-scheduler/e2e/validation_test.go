@@ -140,7 +140,7 @@ func TestPatch_MergesValidFields(t *testing.T) {
 	d.mustReject(404, `TaskDefinition "none" does not exist`, "PATCH", token, `{"taskDefinition":"none"}`)
 	d.mustReject(404, "TaskDefinition is inactive", "PATCH", token, `{"taskDefinition":"`+retired+`"}`)
 	d.mustReject(400, "the deploymentToken is missing", "PATCH", "/v1/environments/logs", "{}")
-	d.mustReject(400, "the deploymentToken is not a lower-case uuid", "PATCH", path+"x", "{}")
+	d.mustReject(400, "the deploymentToken is not a lower-case UUID", "PATCH", path+"x", "{}")
 	d.mustReject(409, "Token '"+unusedToken+"' is outdated", "PATCH", path+unusedToken, "{}")
 	d.mustReject(404, "Environment none does not exist", "PATCH", "/v1/environments/none?deploymentToken="+unusedToken,
 		"{}")

@@ -81,7 +81,7 @@ func TestStartTask_ClassifiesWhatECSAnswers(t *testing.T) {
 	}
 }
 
-// ECS refuses such calls before it executes them, whatever the status is.
+// ECS rejects such calls before it executes them, whatever the status is.
 func TestStartTask_DistinguishesErrorsAboutTheCallerFromThoseAboutTheDeployment(t *testing.T) {
 	for code, want := range map[string]struct {
 		class ecserrors.Class

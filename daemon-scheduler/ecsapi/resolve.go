@@ -52,8 +52,8 @@ func (c *Client) describeCluster(ctx context.Context, given string) (*ecs.Descri
 		})
 }
 
-// explain returns why ECS refuses to describe a cluster, given its name or ARN: without a role, the cluster of another
-// account. ECS refuses that as it refuses a malformed ARN, but the cluster may well exist and run tasks, so the error
+// explain returns why ECS rejects to describe a cluster, given its name or ARN: without a role, the cluster of another
+// account. ECS rejects that as it refuses a malformed ARN, but the cluster may well exist and run tasks, so the error
 // must not be ErrClusterNotFound: a deletion would end.
 func (c *Client) explain(ctx context.Context, given string, refusal error) error {
 	cluster, err := arn.ParseKind(given, arn.Cluster)

@@ -45,7 +45,7 @@ func (r *reconciliation) deleteWithoutCluster(ctx context.Context, fresh bool, f
 	if !errors.Is(err, environment.ErrClusterNotFound) && !errors.Is(err, environment.ErrClusterInactive) {
 		return failure // a failure of this call says nothing new
 	}
-	r.log.WithError(err).Info("the cluster of a deleted environment does not exist")
+	r.log.WithError(err).Info("cluster of a deleted environment not found")
 	return r.removeEnvironment(ctx)
 }
 

@@ -41,6 +41,10 @@ const (
 	startNotFound  startOutcome = "not_found"
 )
 
+// callOutcomes ends the help of metrics of calls with an outcome label.
+const callOutcomes = "rejected (ECS gave a reason), " +
+	"not_sent (throttled, credentials rejected, or not sent) or unknown (no response)."
+
 func newMetrics(e *Engine, registerer prometheus.Registerer) metrics {
 	with := promauto.With(registerer)
 	with.NewGaugeFunc(prometheus.GaugeOpts{
@@ -63,19 +67,17 @@ func newMetrics(e *Engine, registerer prometheus.Registerer) metrics {
 			"Duration of a reconciliation of one environment, its calls of ECS included."),
 		planDuration: histogram("blox_ds_plan_duration_seconds",
 			"Duration of building the state of one environment and planning for it."),
-		starts: counter("blox_ds_task_starts_total", "Task starts, by outcome: succeeded, rejected (ECS gave a reason), "+
-			"not_sent (throttled, credentials refused, or not sent) or unknown (no response); after unknown also "+
-			"confirmed (the task was found in ECS) or not_found.", "outcome"),
+		starts: counter("blox_ds_task_starts_total", "Task starts, by outcome: succeeded, "+callOutcomes+
+			" An unknown start counts again as confirmed (found in ECS) or not_found.", "outcome"),
 		stops: counter("blox_ds_task_stops_total", "StopTask calls, by reason (superseded, duplicate, not_matching, "+
-			"draining, scale_in, unhealthy, hand_back, deleted) and outcome: succeeded, rejected (ECS gave a reason), "+
-			"not_sent (throttled, credentials refused, or not sent) or unknown (no response).", "reason", "outcome"),
+			"draining, scale_in, unhealthy, hand_back, deleted) and outcome. "+
+			"The outcome is succeeded, "+callOutcomes, "reason", "outcome"),
 		phantoms: with.NewCounter(prometheus.CounterOpts{
 			Name: "blox_ds_phantom_tasks_total",
 			Help: "Tasks of the cluster state that the leader ignores, because ECS does not know them.",
 		}),
 		attributes: counter("blox_ds_readiness_attributes_total", "Readiness attributes of instances, by change "+
-			"(set, removed) and outcome: succeeded, instance_gone, rejected (ECS gave a reason), "+
-			"not_sent (throttled, credentials refused, or not sent) or unknown (no response).", "change", "outcome"),
+			"(set, removed) and outcome. The outcome is succeeded, instance_gone, "+callOutcomes, "change", "outcome"),
 		joinToStart: histogram("blox_ds_instance_to_start_seconds",
 			"Time from when an instance can first run tasks until ECS responds to StartTask."),
 		joinToRunning: histogram("blox_ds_instance_to_running_seconds",

@@ -25,7 +25,7 @@ type startCall struct {
 	drop     []environment.Launch // that had no record before the announcement, to remove
 }
 
-// send calls StartTask for announced launches of one deployment. If ECS refuses the call because of one instance, send
+// send calls StartTask for announced launches of one deployment. If ECS rejects the call because of one instance, send
 // repeats it for each half. It returns an error if a call failed because of the scheduler or ECS itself.
 func (c *startCall) send(ctx context.Context, announced []environment.Launch) error {
 	out, outcome := c.startTask(ctx, announced)

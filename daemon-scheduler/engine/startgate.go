@@ -11,7 +11,7 @@ import (
 	"github.com/blox/blox/internal/ecserrors"
 )
 
-// The time between two starts of a deployment that ECS refuses because of the deployment doubles from
+// The time between two starts of a deployment that ECS rejects because of the deployment doubles from
 // refusalRetryInitial to refusalRetryMax.
 const (
 	refusalRetryInitial = 2 * time.Second

@@ -31,9 +31,9 @@ func serviceTasks(
 	return on
 }
 
-// takeOver records the end of the environment's take-over, and updates the service for the state of the take-over, once
+// takeOver records the end of the environment's takeover, and updates the service for the state of the takeover, once
 // for each state: it excludes the instances that are taken over, then all, or none again. Again reports that the record
-// has changed, so that the next step of the take-over may be due.
+// has changed, so that the next step of the takeover may be due.
 func (r *reconciliation) takeOver(ctx context.Context, plan planner.Plan, now time.Time) (again bool, err error) {
 	e := r.env
 	switch {
@@ -60,16 +60,16 @@ func (r *reconciliation) takeOver(ctx context.Context, plan planner.Plan, now ti
 		return false, fmt.Errorf("update service %s: %w", e.Takeover.ServiceName(), outcome.Err)
 	}
 	r.conditions.clear(e.Name, environment.ConditionTakeoverBlocked)
-	r.log.WithField("service", e.Takeover.Service).Info("service updated for the take-over")
+	r.log.WithField("service", e.Takeover.Service).Info("service updated for the takeover")
 	return r.recordTakeover(ctx, e.ApplyTakeover())
 }
 
-// recordTakeover writes the environment with another state of its take-over. If this reconciliation has recorded
+// recordTakeover writes the environment with another state of its takeover. If this reconciliation has recorded
 // progress, that is a conflict, and the next one writes it.
 func (r *reconciliation) recordTakeover(ctx context.Context, next environment.Environment) (again bool, err error) {
 	_, err = r.commitChanges(ctx, store.Changes{Environment: &next})
 	if err != nil && !errors.Is(err, environment.ErrConflict) {
-		return false, fmt.Errorf("record the take-over: %w", err)
+		return false, fmt.Errorf("record the takeover: %w", err)
 	}
 	r.queueReadinessOf(r.leader, r.env.Name)
 	return true, nil

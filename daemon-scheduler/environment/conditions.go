@@ -33,8 +33,8 @@ const (
 // The conditions that the leader observes: of tasks, and of calls of ECS that fail.
 const (
 	ConditionTasksUnhealthy         ConditionType = "TasksUnhealthy"         // the health checks of some tasks fail
-	ConditionCredentialsExpired     ConditionType = "CredentialsExpired"     // AWS refuses the credentials or the clock
-	ConditionRoleNotAssumed         ConditionType = "RoleNotAssumed"         // STS refuses AssumeRole of Environment.Role
+	ConditionCredentialsExpired     ConditionType = "CredentialsExpired"     // AWS rejects the credentials or the clock
+	ConditionRoleNotAssumed         ConditionType = "RoleNotAssumed"         // STS rejects AssumeRole of Environment.Role
 	ConditionThrottled              ConditionType = "Throttled"              // ECS throttles the account
 	ConditionECSUnavailable         ConditionType = "ECSUnavailable"         // ECS fails or cannot be reached
 	ConditionAccessDenied           ConditionType = "AccessDenied"           // ECS denies StartTask or iam:PassRole
@@ -44,7 +44,7 @@ const (
 	ConditionServicesUnknown ConditionType = "ServicesUnknown"
 	// ConditionAlarmsUnknown means that the states of some alarms are unknown, so that the rollout waits.
 	ConditionAlarmsUnknown ConditionType = "AlarmsUnknown"
-	// ConditionTakeoverBlocked means that the service of a take-over cannot be updated.
+	// ConditionTakeoverBlocked means that the service of a takeover cannot be updated.
 	ConditionTakeoverBlocked ConditionType = "TakeoverBlocked"
 )
 

@@ -97,10 +97,10 @@ func TestDeploy_RefusesInvalidTokens(t *testing.T) {
 		text  string
 	}{
 		"missing": {fresh, "", ErrTokenMissing, "the deploymentToken is missing"},
-		"no uuid": {fresh, "x", ErrTokenMalformed, "the deploymentToken is not a lower-case uuid"},
+		"no uuid": {fresh, "x", ErrTokenMalformed, "the deploymentToken is not a lower-case UUID"},
 		"upper case": {
 			fresh, "AAAAAAAA-AAAA-4AAA-8AAA-AAAAAAAAAAAA", ErrTokenMalformed,
-			"the deploymentToken is not a lower-case uuid",
+			"the deploymentToken is not a lower-case UUID",
 		},
 		"unknown":             {fresh, token2, ErrTokenOutdated, "Token '" + token2 + "' is outdated"},
 		"used, then replaced": {updatedToken, token1, ErrTokenOutdated, "Token '" + token1 + "' is outdated"},

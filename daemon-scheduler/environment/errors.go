@@ -15,7 +15,7 @@ var (
 	ErrRevisionNotFound   = errors.New("revision not found")    // see RevisionNotFound
 
 	ErrTokenMissing   = errors.New("the deploymentToken is missing")
-	ErrTokenMalformed = errors.New("the deploymentToken is not a lower-case uuid")
+	ErrTokenMalformed = errors.New("the deploymentToken is not a lower-case UUID")
 	ErrTokenOutdated  = errors.New("deployment token outdated") // of a deployment
 	ErrTokenUsed      = errors.New("deployment token used")
 	ErrInProgress     = errors.New("deployment in progress")
@@ -41,12 +41,12 @@ var (
 	ErrECSUnavailable        = errors.New("ECS unavailable") // failing or unreachable; a retry may succeed
 	ErrSTSUnavailable        = errors.New("STS unavailable") // alike; see STSUnavailable
 	ErrECSThrottled          = errors.New("ECS throttles")
-	ErrECSCredentialsExpired = errors.New("AWS refuses the credentials") // see ECSCredentialsExpired
+	ErrECSCredentialsExpired = errors.New("AWS rejects the credentials") // see ECSCredentialsExpired
 	ErrECSAccessDenied       = errors.New("ECS denies access")           // see ECSAccessDenied
 
 	ErrStoreUnavailable  = errors.New("the store is unavailable")
 	ErrStoreOutOfSpace   = errors.New("the store is out of space") // reads still work
-	ErrClusterStateStale = errors.New("the cluster state is not up to date")
+	ErrClusterStateStale = errors.New("the cluster state is stale")
 
 	// ErrConflict means that a record was changed since it was read. Read it again.
 	ErrConflict = errors.New("the record was changed since it was read")
@@ -124,12 +124,12 @@ func inRegion(region string) string {
 	return " in region " + region
 }
 
-// ECSCredentialsExpired returns the ErrECSCredentialsExpired of a call that AWS refused with the error code in a
+// ECSCredentialsExpired returns the ErrECSCredentialsExpired of a call that AWS rejected with the error code in a
 // region; empty for the scheduler's own.
 func ECSCredentialsExpired(code, region string) error {
 	return &domainError{
 		ErrECSCredentialsExpired,
-		"AWS refuses the credentials or the clock of daemon-scheduler" + inRegion(region) + ": " + code,
+		"AWS rejects the credentials or the clock of daemon-scheduler" + inRegion(region) + ": " + code,
 	}
 }
 

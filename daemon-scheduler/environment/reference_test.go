@@ -43,7 +43,7 @@ var conditionRows = map[ConditionType][3]string{
 	},
 	ConditionTakeover: {
 		"The environment takes over a `DAEMON` service, or has taken it over.",
-		"`Planned` (in a dry run), `Moving`, `Completed`, `Cancelled`", "Wait, or cancel the take-over.",
+		"`Planned` (in a dry run), `Moving`, `Completed`, `Cancelled`", "Wait, or cancel the takeover.",
 	},
 	ConditionClusterNotReconciled: {
 		"cluster-state-service has never reconciled the cluster with ECS. Blox starts and stops nothing in the cluster.",
@@ -58,7 +58,7 @@ var conditionRows = map[ConditionType][3]string{
 		"Read the reason of each instance, then check the container.",
 	},
 	ConditionCredentialsExpired: {
-		"AWS refuses the credentials, the signature or the clock of daemon-scheduler.", errorCode,
+		"AWS rejects the credentials, the signature or the clock of daemon-scheduler.", errorCode,
 		"Renew the credentials, or set the clock.",
 	},
 	ConditionRoleNotAssumed: {
@@ -133,7 +133,7 @@ var eventRows = map[EventAction]string{
 	EventRollbackRequested:  "A user requested a rollback. `changes` has the revision and the task definition.",
 	EventDeploymentStopped:  "A user stopped a deployment. `changes` has its state before and after.",
 	EventDeploymentPromoted: "A user promoted a canary. `changes` has its state before and after.",
-	EventTakeoverCancelled:  "A user cancelled a take-over.",
+	EventTakeoverCancelled:  "A user cancelled a takeover.",
 
 	EventEnvironmentDeletionRequested: "A user requested the deletion of an environment with its tasks.",
 }

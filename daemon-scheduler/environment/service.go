@@ -10,10 +10,10 @@ import (
 var (
 	ErrServiceNotFound   = errors.New("service not found")            // see ServiceNotFound
 	ErrServiceUnsuitable = errors.New("service cannot be taken over") // see Service.CheckTakeover
-	ErrNoTakeover        = errors.New("no take-over that can end")    // see Environment.CancelTakeover
+	ErrNoTakeover        = errors.New("no takeover that can end")     // see Environment.CancelTakeover
 )
 
-// Service has the parts of an ECS service that its take-over needs.
+// Service has the parts of an ECS service that its takeover needs.
 type Service struct {
 	ARN, Name      string
 	Status         string // ACTIVE, DRAINING, INACTIVE
@@ -55,7 +55,7 @@ func (s Service) CheckTakeover() error {
 	case s.Balanced:
 		problem = "has load balancers, service registries or Service Connect, which environments lack"
 	case len(s.Constraints) >= maxConstraints:
-		problem = "has 10 placement constraints; the take-over needs one more, and ECS allows 10"
+		problem = "has 10 placement constraints; the takeover needs one more, and ECS allows 10"
 	}
 	if problem == "" {
 		return nil

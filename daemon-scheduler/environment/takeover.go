@@ -7,10 +7,10 @@ import (
 	"time"
 )
 
-// TakeoverState is how far a take-over is.
+// TakeoverState is how far a takeover is.
 type TakeoverState string
 
-// The states of a take-over.
+// The states of a takeover.
 const (
 	TakeoverPlanned   TakeoverState = "PLANNED"   // of a dry run
 	TakeoverMoving    TakeoverState = "MOVING"    // instance by instance, from the service to the environment
@@ -18,7 +18,7 @@ const (
 	TakeoverCancelled TakeoverState = "CANCELLED" // instance by instance, back to the service
 )
 
-// StartOrder says what comes first on an instance of a take-over, in ECS's words.
+// StartOrder says what comes first on an instance of a takeover, in ECS's words.
 type StartOrder string
 
 // With StartFirst, the service's task stops after the environment's task is available.
@@ -28,11 +28,11 @@ const (
 )
 
 // Takeover is the move of a DAEMON service's tasks to an environment. The service has a placement constraint that
-// excludes instances with the environment's take-over attribute, so ECS stops the service's task on an instance when
+// excludes instances with the environment's takeover attribute, so ECS stops the service's task on an instance when
 // Blox sets the attribute there.
 type Takeover struct {
 	Service       string                // ARN
-	Constraints   []PlacementConstraint `json:",omitempty"` // of the service before the take-over
+	Constraints   []PlacementConstraint `json:",omitempty"` // of the service before the takeover
 	Order         StartOrder
 	DeleteService bool `json:",omitempty"` // in the end
 	State         TakeoverState
@@ -52,13 +52,13 @@ func (t *Takeover) Moves() bool {
 	return t != nil && (t.State == TakeoverMoving || t.State == TakeoverCancelled)
 }
 
-// MarksInstances reports whether instances have the take-over attribute, once it is their turn. After the move, it is
+// MarksInstances reports whether instances have the takeover attribute, once it is their turn. After the move, it is
 // needed until the service has a constraint without it.
 func (t *Takeover) MarksInstances() bool {
 	return t != nil && (t.State == TakeoverMoving || t.State == TakeoverCompleted && t.Applied != TakeoverCompleted)
 }
 
-// ServiceConstraints returns the placement constraints that the service is to have in the take-over's state. After the
+// ServiceConstraints returns the placement constraints that the service is to have in the takeover's state. After the
 // move, no instance meets them.
 func (e Environment) ServiceConstraints() []PlacementConstraint {
 	constraints := slices.Clone(e.Takeover.Constraints)
@@ -72,7 +72,7 @@ func (e Environment) ServiceConstraints() []PlacementConstraint {
 	return constraints
 }
 
-// NewTakeover returns the take-over of a service by an environment whose tasks have d.
+// NewTakeover returns the takeover of a service by an environment whose tasks have d.
 func NewTakeover(s Service, d TaskDefinition, deleteService bool, now time.Time) *Takeover {
 	t := &Takeover{
 		Service: s.ARN, Constraints: s.Constraints, Order: StartFirst, DeleteService: deleteService,
@@ -84,7 +84,7 @@ func NewTakeover(s Service, d TaskDefinition, deleteService bool, now time.Time)
 	return t
 }
 
-// Reason returns why the take-over has its order.
+// Reason returns why the takeover has its order.
 func (t Takeover) Reason() string {
 	if t.Order == StopFirst {
 		return "The task definition has static host ports, which only one task on an instance can have."
@@ -107,11 +107,11 @@ func (e Environment) CancelTakeover(now time.Time) (Environment, error) {
 	case e.Takeover.State == TakeoverCancelled:
 		return e, nil
 	case e.Takeover.State == TakeoverCompleted && e.Takeover.DeleteService:
-		return e, &domainError{ErrNoTakeover, "The take-over by environment " + e.Name + " has deleted the service"}
+		return e, &domainError{ErrNoTakeover, "The takeover by environment " + e.Name + " has deleted the service"}
 	}
 	e = e.withTakeover(TakeoverCancelled, now)
 	for d, ok := e.InProgress(); ok; d, ok = e.InProgress() {
-		e = e.endDeployment(d, RolloutStopped, "The take-over was cancelled.", now)
+		e = e.endDeployment(d, RolloutStopped, "The takeover was cancelled.", now)
 	}
 	return e, nil
 }
@@ -123,16 +123,16 @@ func (e Environment) withTakeover(state TakeoverState, now time.Time) Environmen
 	return e
 }
 
-// checkNotHandedBack returns an error after the take-over was cancelled: the instances are the service's again.
+// checkNotHandedBack returns an error after the takeover was cancelled: the instances are the service's again.
 func (e Environment) checkNotHandedBack() error {
 	if e.Takeover != nil && e.Takeover.State == TakeoverCancelled {
-		text := "The take-over by environment " + e.Name + " was cancelled; delete the environment"
+		text := "The takeover by environment " + e.Name + " was cancelled; delete the environment"
 		return &domainError{ErrNoTakeover, text}
 	}
 	return nil
 }
 
-// ApplyTakeover records that the service has been updated for the take-over's state.
+// ApplyTakeover records that the service has been updated for the takeover's state.
 func (e Environment) ApplyTakeover() Environment {
 	t := *e.Takeover
 	t.Applied = t.State
@@ -140,7 +140,7 @@ func (e Environment) ApplyTakeover() Environment {
 	return e
 }
 
-// takeover is the condition that shows how far a take-over is.
+// takeover is the condition that shows how far a takeover is.
 func takeover(e Environment) (Condition, bool) {
 	if e.Takeover == nil {
 		return Condition{}, false
@@ -150,7 +150,7 @@ func takeover(e Environment) (Condition, bool) {
 		TakeoverPlanned:   "The tasks of service %s would move to the environment, %s.",
 		TakeoverMoving:    "The tasks of service %s move to the environment, %s.",
 		TakeoverCompleted: "The environment has taken over service %s, %s.",
-		TakeoverCancelled: "The take-over was cancelled; the instances return to service %s, %s.",
+		TakeoverCancelled: "The takeover was cancelled; the instances return to service %s, %s.",
 	}[t.State]
 	order := strings.ToLower(strings.ReplaceAll(string(t.Order), "_", " "))
 	reason := string(t.State[:1]) + strings.ToLower(string(t.State[1:]))

@@ -86,7 +86,7 @@ func add(list *[]environment.Event, event environment.Event, size int) (full boo
 // writes nothing.
 func (r *Recorder) Run(ctx context.Context) error {
 	failures := 0
-	log := logging.NewFailureLog(r.log, "failed to write events; retrying", "events are written again")
+	log := logging.NewFailureLog(r.log, "failed to write events; retrying", "resumed writing events")
 	for {
 		select {
 		case <-ctx.Done():

@@ -46,7 +46,7 @@ func newDelivery(s sink, cfg Config, m *metrics) *delivery {
 	}
 	d := &delivery{
 		sink: s, events: cfg.Events, records: cfg.Store, encode: cfg.Encode, metrics: m, log: log,
-		failures: logging.NewFailureLog(log, "failed to send events; retrying", "events are sent again"),
+		failures: logging.NewFailureLog(log, "failed to send events; retrying", "resumed sending events"),
 		changed:  make(chan struct{}, 1),
 	}
 	cfg.Events.Subscribe(func() {

@@ -12,25 +12,27 @@ func TestConfirm_AnUnansweredOrInvisibleLaunchOccupiesItsInstance(t *testing.T) 
 	checkScenarios(t, map[string]scenario{
 		"an open launch occupies the instance": {
 			launches: []environment.Launch{launch(environment.LaunchOpen, 0)},
-			waits:    []string{"i1: StartTask was not answered yet."}, requeueIn: 40 * time.Second,
+			waits:    []string{"i1: ECS has not responded to StartTask yet."}, requeueIn: 40 * time.Second,
 			wantStatus: environment.Running,
 		},
 		"an open launch of an earlier deployment occupies the instance": {
-			launches: []environment.Launch{launch(environment.LaunchOpen, 39*time.Second, of(earlier))},
-			waits:    []string{"i1: StartTask was not answered yet."}, requeueIn: time.Second, wantStatus: environment.Running,
+			launches:  []environment.Launch{launch(environment.LaunchOpen, 39*time.Second, of(earlier))},
+			waits:     []string{"i1: ECS has not responded to StartTask yet."},
+			requeueIn: time.Second, wantStatus: environment.Running,
 		},
 		"an open launch is confirmed after the timeout": {
-			launches: []environment.Launch{launch(environment.LaunchOpen, 40*time.Second)},
-			want:     []string{"confirm i1: StartTask was not answered; checking with ECS."}, wantStatus: environment.Running,
+			launches:   []environment.Launch{launch(environment.LaunchOpen, 40*time.Second)},
+			want:       []string{"confirm i1: ECS did not respond to StartTask; checking with ECS."},
+			wantStatus: environment.Running,
 		},
 		"an open launch of an unknown deployment is confirmed after the timeout": {
 			launches:   []environment.Launch{launch(environment.LaunchOpen, 40*time.Second, of(foreign))},
-			want:       []string{"confirm i1: StartTask was not answered; checking with ECS."},
+			want:       []string{"confirm i1: ECS did not respond to StartTask; checking with ECS."},
 			wantStatus: environment.Running, next: []string{startI1},
 		},
 		"an open launch stays open while StartTask may be under way, though a task is visible": {
 			launches: []environment.Launch{launch(environment.LaunchOpen, 20*time.Second)}, tasks: []environment.Task{running},
-			waits: []string{"i1: StartTask was not answered yet."}, requeueIn: 20 * time.Second,
+			waits: []string{"i1: ECS has not responded to StartTask yet."}, requeueIn: 20 * time.Second,
 			wantStatus: environment.Completed,
 		},
 		"an open launch whose task is visible is not confirmed with ECS": {

@@ -68,6 +68,6 @@ func TestDeletion_StopsAllTasks(t *testing.T) {
 		})
 	}
 	plan := Make(deleted(scenario{launches: []environment.Launch{launch(environment.LaunchOpen, time.Hour)}}))
-	assert.Equal(t, []string{"confirm i1: StartTask was not answered; checking with ECS."}, texts(plan.Actions))
+	assert.Equal(t, []string{"confirm i1: ECS did not respond to StartTask; checking with ECS."}, texts(plan.Actions))
 	assert.False(t, Make(scenario{}.state()).DeletionComplete)
 }

@@ -50,7 +50,7 @@ func TestDryRun_ListsStepsInBatches(t *testing.T) {
 		[]environment.Step{{Batch: 1, Action: "wait", Instance: "i1", Reason: "The environment is paused."}},
 		DryRun(paused),
 	)
-	assert.Equal(t, "The cluster state is not up to date.", DryRun(scenario{stale: true}.state())[0].Reason)
+	assert.Equal(t, "The cluster state is stale.", DryRun(scenario{stale: true}.state())[0].Reason)
 }
 
 func TestDryRun_KeepsToThePercentages(t *testing.T) {

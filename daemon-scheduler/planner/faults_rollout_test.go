@@ -124,7 +124,7 @@ func (u *faultyFleet) apply(a Action, calm bool) {
 			u.put(a.Launch)
 		case !calm && outcome == 2: // ECS throttles the call, and the record is as it was
 			u.restore(a.Instance)
-		case !calm && outcome == 3: // ECS refuses the deployment
+		case !calm && outcome == 3: // ECS rejects the deployment
 			u.refusals[a.Launch.Deployment] += oneIf(!u.full[a.Instance])
 			refused := FailedLaunch(a.Launch, "AccessDeniedException", "", u.state.Now)
 			refused.Refused = true

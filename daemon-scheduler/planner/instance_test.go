@@ -40,7 +40,7 @@ func TestNotMatching_StopsTasksAndForgetsLaunches(t *testing.T) {
 		},
 		"are occupied by an open launch": {
 			instances: out, launches: []environment.Launch{launch(environment.LaunchOpen, time.Second)},
-			waits: []string{"i1: StartTask was not answered yet."}, requeueIn: 39 * time.Second,
+			waits: []string{"i1: ECS has not responded to StartTask yet."}, requeueIn: 39 * time.Second,
 		},
 		"may still get a task that was started": {
 			instances: out, launches: []environment.Launch{launch(environment.LaunchStarted, time.Second, named("t1"))},

@@ -40,7 +40,7 @@ func TestPause_HoldsStartsAndReplacements(t *testing.T) {
 	s.Launches["i3"] = environment.Launch{
 		Instance: "i3", Deployment: current, State: environment.LaunchOpen, NotAfter: now.Add(-time.Hour),
 	}
-	assert.Equal(t, []string{"confirm i3: StartTask was not answered; checking with ECS."}, texts(Make(s).Actions),
+	assert.Equal(t, []string{"confirm i3: ECS did not respond to StartTask; checking with ECS."}, texts(Make(s).Actions),
 		"an open launch is still confirmed")
 }
 

@@ -156,7 +156,7 @@ const staleRecheck = time.Second // between two checks whether the cluster state
 // Each instance is judged by its own target: the deployment that it is to run, and the revision of that. Then the plan
 // covers the whole environment: it forgets the launch records of instances that left, sums up the progress, and checks
 // the circuit breaker and the progress deadline. An environment that is being deleted has all its tasks stopped
-// instead, paused or not. One whose take-over was cancelled hands its instances back, see planHandBack.
+// instead, paused or not. One whose takeover was cancelled hands its instances back, see planHandBack.
 func Make(s State) Plan {
 	plan, _, _ := makePlan(newFacts(s))
 	return plan

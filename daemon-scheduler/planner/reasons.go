@@ -31,7 +31,7 @@ var StopMessages = map[StopReason]string{
 	ReasonScaleIn:     stopPrefix + "the instance is released for scale-in, environment ",
 	ReasonUnhealthy:   stopPrefix + "unhealthy task of environment ",
 	ReasonDeleted:     stopPrefix + "deleted environment ",
-	ReasonHandBack:    stopPrefix + "the take-over was cancelled, environment ",
+	ReasonHandBack:    stopPrefix + "the takeover was cancelled, environment ",
 }
 
 // stopPrefix begins the stoppedReason of every task that Blox has stopped.
@@ -66,7 +66,7 @@ const (
 	recordKeepsStopping = "The task keeps stopping."
 	recordSettled       = "The instance has finished the deployment."
 	recordScaleIn       = "The scale-in state of the instance changed."
-	confirmUnanswered   = "StartTask was not answered; checking with ECS."
+	confirmUnanswered   = "ECS did not respond to StartTask; checking with ECS."
 	confirmInvisible    = "The task has not appeared in the cluster state; checking with ECS."
 	forgetInstanceLeft  = "The instance left the cluster."
 	forgetNotMatching   = statusNotMatching
@@ -77,7 +77,7 @@ const (
 	waitPaused         = "The environment is paused."
 	waitRolloutPaused  = "The rollout is paused; the task stays as it is."
 	waitAlarms         = "The states of the deployment's alarms are not known."
-	waitNotFresh       = "The cluster state is not up to date."
+	waitNotFresh       = "The cluster state is stale."
 	waitPromotion      = "The deployment is waiting for promotion."
 	waitReleased       = "Only daemons run on the instance; it is released for scale-in."
 	waitDisconnected   = "The ECS agent on this instance is disconnected."
@@ -91,7 +91,7 @@ const (
 	waitMinReady       = "The new task has not run long enough to stop the old one."
 	waitOldTask        = "The old task has not stopped yet."
 	waitOldTasks       = "One of the old tasks has not stopped yet."
-	waitConfirmation   = "StartTask was not answered yet."
+	waitConfirmation   = "ECS has not responded to StartTask yet."
 	waitInvisible      = "The task has not appeared in the cluster state yet."
 	waitWorkload       = "The instance is draining; other tasks still run on it."
 	waitDrainOrder     = "The instance is draining; daemons with a lower drain order still run on it."
@@ -103,7 +103,7 @@ const (
 	waitSlowStart      = "Slow start: waiting until the tasks on %s are ready."
 	waitWave           = "Waiting for the rollout: %s of the wave with %s = %s must finish first."
 	waitService        = "The task of the ECS service on this instance has not stopped yet."
-	waitHandBack       = "The take-over was cancelled; the task of the ECS service does not run yet."
+	waitHandBack       = "The takeover was cancelled; the task of the ECS service does not run yet."
 	waitHealthy        = "The task is RUNNING, but not HEALTHY yet."
 	statusNothing      = "Nothing is deployed."
 	statusDeleting     = "The environment is being deleted."

@@ -81,7 +81,7 @@ var waitReasons = []reasonRow{
 	{waitWorkload, "Daemons run until the other tasks on the instance have stopped.", waitOnly},
 	{waitDrainOrder, "Daemons with a lower `drainOrder` stop first.", waitOnly},
 	{waitReleased, "The capacity provider can terminate the instance.", nothing},
-	{waitService, "The take-over stops the service's task first.", waitOnly},
+	{waitService, "The takeover stops the service's task first.", waitOnly},
 	{waitHandBack, "The environment's task stops when the service's task runs.", waitOnly},
 	{waitGroupUnknown, "The query of the instance group is invalid. The error follows.", "Update the environment."},
 	{waitCanaryUnknown, "The query of the canary is invalid. The error follows.", "Update the environment."},
@@ -156,7 +156,7 @@ var stopRows = map[StopReason]string{
 	ReasonScaleIn:     "Only daemons ran on the instance for `scaleInAfterMinutes`.",
 	ReasonUnhealthy:   "The task is UNHEALTHY, and `unhealthyPolicy` is `replace`.",
 	ReasonDeleted:     "A user deleted the environment with `stopTasks=true`.",
-	ReasonHandBack:    "The take-over was cancelled, and the service's task runs.",
+	ReasonHandBack:    "The takeover was cancelled, and the service's task runs.",
 }
 
 func TestReference_Stops(t *testing.T) {

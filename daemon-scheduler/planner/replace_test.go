@@ -78,12 +78,12 @@ func TestReplace_StopsSupersededTasksAndDuplicates(t *testing.T) {
 			wantStatus: environment.Completed,
 		},
 		"nothing is started while the copy of the cluster is stale": {
-			stale: true, waits: []string{"i1: The cluster state is not up to date."}, requeueIn: time.Second,
+			stale: true, waits: []string{"i1: The cluster state is stale."}, requeueIn: time.Second,
 			wantStatus: environment.Pending,
 		},
 		"nothing is stopped while the copy of the cluster is stale": {
 			stale: true, tasks: []environment.Task{task("t1", earlier, "RUNNING"), running, task("t2", current, "RUNNING")},
-			waits: []string{"i1: The cluster state is not up to date."}, requeueIn: time.Second, wantStatus: environment.Pending,
+			waits: []string{"i1: The cluster state is stale."}, requeueIn: time.Second, wantStatus: environment.Pending,
 		},
 		"an empty copy that is stale does not complete": {
 			stale: true, instances: []environment.Instance{}, requeueIn: time.Second, wantStatus: environment.Pending,

@@ -6,14 +6,14 @@ import (
 	"github.com/blox/blox/daemon-scheduler/environment"
 )
 
-// A take-over moves the tasks of a DAEMON service of ECS to an environment, instance by instance. Blox sets an
+// A takeover moves the tasks of a DAEMON service of ECS to an environment, instance by instance. Blox sets an
 // attribute on an instance, and ECS then stops the service's task there. With START_FIRST the environment's task is
 // available before that; with STOP_FIRST the service's task has stopped before the environment's starts.
 
 // resourceReason begins the reasons of starts that failed because the instance has no room for the task.
 const resourceReason = "RESOURCE:"
 
-// state returns the state of the environment's take-over; empty without one.
+// state returns the state of the environment's takeover; empty without one.
 func takeoverState(e environment.Environment) environment.TakeoverState {
 	if e.Takeover == nil {
 		return ""
@@ -28,7 +28,7 @@ func stopsServiceFirst(t *environment.Takeover, launch environment.Launch) bool 
 		launch.State == environment.LaunchFailed && strings.HasPrefix(launch.Reason, resourceReason)
 }
 
-// stopsServices reports whether the service's tasks of a take-over stop first on all instances. Its attributes limit
+// stopsServices reports whether the service's tasks of a takeover stop first on all instances. Its attributes limit
 // then how many instances the deployment begins on: they lack a task from that moment.
 func stopsServices(e environment.Environment) bool {
 	return takeoverState(e) == environment.TakeoverMoving && e.Takeover.Order == environment.StopFirst
@@ -55,7 +55,7 @@ func isTakeoverComplete(f *facts, instances []*instanceState, progress environme
 	return true
 }
 
-// planHandBack returns the plan of a take-over that was cancelled: nothing is started, and the environment's task on
+// planHandBack returns the plan of a takeover that was cancelled: nothing is started, and the environment's task on
 // an instance is stopped once the service's runs there. Where both cannot run together, the environment's task stops
 // first, on as many instances at a time as the rollout budget allows to be without a task.
 func planHandBack(f *facts, instances []*instanceState) Plan {
@@ -95,7 +95,7 @@ func planHandBack(f *facts, instances []*instanceState) Plan {
 	return plan
 }
 
-// markTakeovers adds to ready, by attribute, the take-over attributes that instances are to have: those that have it,
+// markTakeovers adds to ready, by attribute, the takeover attributes that instances are to have: those that have it,
 // those where the environment's task is available, and, where the service's task has to stop first, as many more as
 // the rollout budget allows to be without a task. A pause, also that of a failed deployment, holds those.
 func markTakeovers(s ReadinessState, present []environment.Instance) (marks map[string]map[string]bool) {
@@ -108,7 +108,7 @@ func markTakeovers(s ReadinessState, present []environment.Instance) (marks map[
 	return marks
 }
 
-// marksOf returns the instances that are to have the environment's take-over attribute, by ARN.
+// marksOf returns the instances that are to have the environment's takeover attribute, by ARN.
 func marksOf(s ReadinessState, e environment.Environment, present []environment.Instance) map[string]bool {
 	t := newTargets(e)
 	available, begun, marked := map[string]bool{}, map[string]bool{}, map[string]bool{}

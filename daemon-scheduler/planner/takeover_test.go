@@ -142,7 +142,7 @@ func TestMake_HandsInstancesBackAfterACancellation(t *testing.T) {
 	assert.Equal(t, []Wait{{"i1", waitHandBack}}, Make(s).Waits)
 	s.ServiceTasks = map[string]environment.Task{"i1": task("s1", "ecs-svc/1", "PENDING")}
 	assert.Empty(t, Make(s).Actions)
-	stopped := []string{"stop t1: blox: the take-over was cancelled, environment logs"}
+	stopped := []string{"stop t1: blox: the takeover was cancelled, environment logs"}
 	s.ServiceTasks["i1"] = task("s1", "ecs-svc/1", "RUNNING")
 	assert.Equal(t, stopped, texts(Make(s).Actions))
 	s.ServiceTasks, s.Environment.Takeover.Order = nil, environment.StopFirst
@@ -167,7 +167,7 @@ func TestMake_HandsInstancesBackWithoutADeploymentInEffect(t *testing.T) {
 		s := s
 		s.Environment = cancelled
 		s.ServiceTasks = map[string]environment.Task{"i1": task("s1", "ecs-svc/1", "RUNNING")}
-		stopped := []string{"stop t1: blox: the take-over was cancelled, environment logs"}
+		stopped := []string{"stop t1: blox: the takeover was cancelled, environment logs"}
 		assert.Equal(t, stopped, texts(Make(s).Actions), order)
 		if s.ServiceTasks = nil; order == environment.StopFirst {
 			assert.Equal(t, stopped, texts(Make(s).Actions), "one instance may be without a task")

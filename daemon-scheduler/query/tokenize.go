@@ -61,7 +61,7 @@ func tokenize(text string) (tokens []token, err error) {
 			t.text = symbolPrefix(text[at:])
 			if t.text == "" {
 				c, _ := utf8.DecodeRuneInString(text[at:])
-				return nil, &Error{column, fmt.Sprintf("%q has to be in quotes", c)}
+				return nil, &Error{column, fmt.Sprintf("%q must be in quotes", c)}
 			}
 			at += len(t.text)
 			column += len(t.text)

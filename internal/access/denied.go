@@ -25,7 +25,7 @@ var noCredentials = denial{
 	httpserver.Problem{
 		Status: http.StatusUnauthorized, Code: CodeUnauthenticated,
 		Detail: "The request has no credentials: send a bearer token or a client certificate",
-		Hint:   "Send the header Authorization: Bearer TOKEN. \"blox token create\" makes a token.",
+		Hint:   "Send the header Authorization: Bearer TOKEN. \"blox token create\" creates a token.",
 	}, "Bearer",
 }
 
@@ -33,7 +33,7 @@ var invalidToken = denial{
 	httpserver.Problem{
 		Status: http.StatusUnauthorized, Code: CodeUnauthenticated,
 		Detail: "The bearer token is unknown or has expired",
-		Hint:   "The service's --access-file lists the tokens. \"blox token create\" makes a token.",
+		Hint:   "The service's --access-file lists the tokens. \"blox token create\" creates a token.",
 	}, `Bearer error="invalid_token"`,
 }
 

@@ -87,7 +87,7 @@ func (t Token) check() error {
 		return err
 	}
 	if t.Role == Public {
-		return errors.New("role is missing; accepted: viewer, operator, admin")
+		return errors.New("role is missing: must be viewer, operator or admin")
 	}
 	return nil
 }
@@ -108,7 +108,7 @@ func (c Certificate) check() error {
 		return errors.New("commonName or organizationalUnit is required")
 	}
 	if c.Role == Public {
-		return errors.New("role is missing; accepted: viewer, operator, admin")
+		return errors.New("role is missing: must be viewer, operator or admin")
 	}
 	return nil
 }

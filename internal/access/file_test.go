@@ -62,12 +62,15 @@ func TestParseFile_ReadsTheDocumentedExample(t *testing.T) {
 func TestParseFile_RejectsInvalidFiles(t *testing.T) {
 	token := func(fields string) string { return "tokens: [{" + fields + "}]" }
 	for name, tc := range map[string]struct{ text, want string }{
-		"an empty file":        {"", "neither tokens nor certificates"},
-		"empty lists":          {"tokens: []", "neither tokens nor certificates"},
-		"no YAML":              {"tokens: [", "did not find"},
-		"two documents":        {token("name: a, role: viewer, sha256: "+hash) + "\n---\na: b", "more than one document"},
-		"an unknown field":     {token("name: a, roles: viewer, sha256: " + hash), "field roles not found"},
-		"an unknown role":      {token("name: a, role: root, sha256: " + hash), `role "root": accepted: viewer, operator, admin`},
+		"an empty file":    {"", "neither tokens nor certificates"},
+		"empty lists":      {"tokens: []", "neither tokens nor certificates"},
+		"no YAML":          {"tokens: [", "did not find"},
+		"two documents":    {token("name: a, role: viewer, sha256: "+hash) + "\n---\na: b", "more than one document"},
+		"an unknown field": {token("name: a, roles: viewer, sha256: " + hash), "field roles not found"},
+		"an unknown role": {
+			token("name: a, role: root, sha256: " + hash),
+			`role "root": must be viewer, operator or admin`,
+		},
 		"the role public":      {token("name: a, role: public, sha256: " + hash), `role "public"`},
 		"a token without role": {token("name: a, sha256: " + hash), "tokens[0]: role is missing"},
 		"a token without name": {token("role: viewer, sha256: " + hash), `tokens[0]: name ""`},

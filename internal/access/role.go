@@ -36,5 +36,5 @@ func ParseRole(name string) (Role, error) {
 			return role, nil
 		}
 	}
-	return Public, fmt.Errorf("role %.100q: accepted: viewer, operator, admin", name)
+	return Public, fmt.Errorf("role %.100q: must be viewer, operator or admin", name)
 }

@@ -44,7 +44,7 @@ func (o *Options) Flags(flags *flag.FlagSet, prefix string, getenv func(string) 
 func (o Options) Validate(files tlsconfig.Files) (problems []string) {
 	if o.ReadOnlyBind != "" {
 		if _, _, err := net.SplitHostPort(o.ReadOnlyBind); err != nil {
-			problems = append(problems, fmt.Sprintf("--read-only-bind %q: not host:port", o.ReadOnlyBind))
+			problems = append(problems, fmt.Sprintf("--read-only-bind %q: must be host:port", o.ReadOnlyBind))
 		}
 	}
 	if o.ClientCertOptional && files.CA == "" {

@@ -338,7 +338,7 @@ func TestListen_RejectsUnusableFiles(t *testing.T) {
 func TestOptions_RejectCombinationsThatAdmitEveryone(t *testing.T) {
 	trusted := tlsconfig.Files{CA: "ca.pem"}
 	assert.Equal(t, []string{
-		`--read-only-bind "x": not host:port`,
+		`--read-only-bind "x": must be host:port`,
 		"--client-cert-optional needs --access-file: clients would need no credentials at all",
 	}, Options{ReadOnlyBind: "x", ClientCertOptional: true}.Validate(trusted))
 	assert.Equal(t, []string{"--client-cert-optional needs --client-ca"},

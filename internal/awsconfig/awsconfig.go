@@ -45,7 +45,7 @@ const maxIdleConnections = 100
 // the AWS SDK does: in the environment, the shared files and the machine's role. Getenv takes precedence for
 // AWS_REGION, AWS_ENDPOINT_URL, AWS_ACCESS_KEY_ID, AWS_SECRET_ACCESS_KEY and AWS_SESSION_TOKEN. It is an error if no
 // region is set. Clients send Blox/<version> in their user agent. They find credentials anew when a shared file changes
-// or when AWS refuses the current ones.
+// or when AWS rejects the current ones.
 func Load(ctx context.Context, getenv func(string) string) (aws.Config, error) {
 	options := []func(*config.LoadOptions) error{
 		config.WithRegion(getenv("AWS_REGION")),

@@ -12,7 +12,7 @@ import (
 const NoCredentials = "NoCredentials"
 
 // noCredentials replaces the SDK's error, which describes only the last place that the SDK searched: the metadata of
-// the EC2 instance. It is an API error, so that it is handled as credentials that AWS refuses.
+// the EC2 instance. It is an API error, so that it is handled as credentials that AWS rejects.
 type noCredentials struct{ cause error }
 
 func (noCredentials) ErrorMessage() string {

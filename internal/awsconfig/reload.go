@@ -17,7 +17,7 @@ import (
 	smithyhttp "github.com/aws/smithy-go/transport/http"
 )
 
-// refusalInterval is the minimum time between two reloads that refusals cause. Credentials that AWS refuses for good
+// refusalInterval is the minimum time between two reloads that refusals cause. Credentials that AWS rejects for good
 // cause no more calls of STS or of the metadata service than this.
 const refusalInterval = 10 * time.Second
 
@@ -36,7 +36,7 @@ var refusedCredentials = map[string]bool{
 }
 
 // reloading is a provider of credentials that finds them anew when a shared file changes, as `aws sso login` and tools
-// that write ~/.aws/credentials do, or when AWS refuses them. If it finds none, for example in a file that is only half
+// that write ~/.aws/credentials do, or when AWS rejects them. If it finds none, for example in a file that is only half
 // written, it keeps the previous ones. The SDK reads the files once only.
 type reloading struct {
 	find    func(context.Context) (aws.CredentialsProvider, error)

@@ -142,7 +142,7 @@ func TestLoad_AssumesARoleAgainWhenAWSRefusesIt(t *testing.T) {
 	require.NoError(t, f.call())
 	assert.Equal(t, 2, f.RoleCalls("", "AssumeRole"))
 
-	// Credentials that AWS refuses for good are not assumed again for every call.
+	// Credentials that AWS rejects for good are not assumed again for every call.
 	f.SetFaults(ecssim.Faults{Refusals: map[string]ecssim.Refusal{
 		"ListClusters": {Code: "UnrecognizedClientException", Fraction: 1},
 	}})

@@ -42,7 +42,7 @@ func (r Role) Credentials(client *sts.Client) aws.CredentialsProvider {
 		func(o *aws.CredentialsCacheOptions) { o.ExpiryWindow = roleExpiryWindow })
 }
 
-// WithRole returns cfg with clients that assume the role. They assume it again when AWS refuses the credentials, such
+// WithRole returns cfg with clients that assume the role. They assume it again when AWS rejects the credentials, such
 // as those of sessions that IAM has revoked.
 func WithRole(cfg aws.Config, role Role) aws.Config {
 	cfg = cfg.Copy()

@@ -69,7 +69,7 @@ func (c config) validate() error {
 		problems = append(problems, fmt.Errorf("--pollers %d: must be 1 to 100", c.pollers))
 	}
 	if c.duration <= 0 || c.duration > time.Minute {
-		problems = append(problems, fmt.Errorf("--time %s: must be positive and at most 1m", c.duration))
+		problems = append(problems, fmt.Errorf("--time %s: must be above 0 and at most 1m", c.duration))
 	}
 	if c.load < 0 || c.load > 0 && c.load < 10*time.Second {
 		problems = append(problems, fmt.Errorf("--load %s: must be at least 10s", c.load))

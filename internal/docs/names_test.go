@@ -168,7 +168,7 @@ func TestPages_NameErrorsThatExist(t *testing.T) {
 // terms are the terms of Blox. The glossary explains each.
 var terms = []string{
 	"environment", "instance group", "revision", "deployment", "rollout", "reconcile", "drain", "canary", "wave",
-	"surge", "launch record", "readiness attribute", "circuit breaker", "slow start", "take-over", "rollback", "condition",
+	"surge", "launch record", "readiness attribute", "circuit breaker", "slow start", "takeover", "rollback", "condition",
 	"event", "leader", "scale-in", "informer", "phantom task",
 }
 

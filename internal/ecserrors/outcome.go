@@ -109,7 +109,7 @@ func failed(class Class, scope Scope, err error) Outcome {
 	return outcome
 }
 
-// callerCodes are the errors by which AWS refuses a caller before it looks at the request. Services spell some of them
+// callerCodes are the errors by which AWS rejects a caller before it looks at the request. Services spell some of them
 // with and without "Exception". Source: "Common Error Types" in the Amazon ECS API Reference.
 var callerCodes = map[string]bool{
 	"AuthFailure":                         true,

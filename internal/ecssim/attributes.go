@@ -61,8 +61,8 @@ func (a attribute) validate() error {
 			"backslashes and periods.", a.Name)
 	}
 	if a.Value != nil && !attributeValue.MatchString(*a.Value) {
-		return invalid("Attribute value %.200q must have 1 to 128 letters, digits, hyphens, underscores, periods, at signs, "+
-			"slashes, backslashes, colons and spaces, and no space at its start or end.", *a.Value)
+		return invalid("Attribute value %.200q must have 1 to 128 letters, digits, spaces and - _ . @ / \\ :. "+
+			"It must not start or end with a space.", *a.Value)
 	}
 	return nil
 }

@@ -223,7 +223,7 @@ func TestConfig_Validate(t *testing.T) {
 	)
 	for want, args := range map[string][]string{
 		"--etcd-endpoint is missing":       nil,
-		"neither http nor https":           {"--etcd-endpoint", "ftp://me:secret@a:1"},
+		"must be http or https":            {"--etcd-endpoint", "ftp://me:secret@a:1"},
 		"https://":                         {"--etcd-endpoint", "a:1", "--etcd-ca", "x"},
 		"--etcd-cert and --etcd-key":       {"--etcd-endpoint", "https://a:1", "--etcd-cert", "x"},
 		"--etcd-user and a password":       {"--etcd-endpoint", "a:1", "--etcd-user", "x"},

@@ -68,9 +68,10 @@ func (c Config) Validate() (problems []string) {
 	}
 	switch {
 	case c.Password != "" && c.PasswordFile != "":
-		problems = append(problems, "--etcd-password-file and a password in the environment exclude each other")
+		problems = append(problems, "--etcd-password-file and a password in the environment are mutually exclusive")
 	case (c.User == "") != (c.Password == "" && c.PasswordFile == ""):
-		problems = append(problems, "--etcd-user and a password, in --etcd-password-file or the environment, need each other")
+		problems = append(problems,
+			"--etcd-user and a password, in --etcd-password-file or the environment, must be set together")
 	}
 	return problems
 }

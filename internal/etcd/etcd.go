@@ -95,14 +95,14 @@ func parseEndpoint(endpoint string) (tls bool, err error) {
 		scheme, address = "http", endpoint
 	}
 	if scheme != "http" && scheme != "https" {
-		return false, fmt.Errorf("etcd endpoint %q: the scheme is neither http nor https", redact.URL(endpoint))
+		return false, fmt.Errorf("etcd endpoint %q: the scheme must be http or https", redact.URL(endpoint))
 	}
 	host, port, err := net.SplitHostPort(address)
 	if err != nil {
-		return false, fmt.Errorf("etcd endpoint %q: not host:port", redact.URL(endpoint))
+		return false, fmt.Errorf("etcd endpoint %q: must be host:port", redact.URL(endpoint))
 	}
 	if n, err := strconv.ParseUint(port, 10, 16); err != nil || n == 0 {
-		return false, fmt.Errorf("etcd endpoint %q: the port is not 1 to 65535", redact.URL(endpoint))
+		return false, fmt.Errorf("etcd endpoint %q: the port must be 1 to 65535", redact.URL(endpoint))
 	}
 	if u, err := url.Parse("http://" + address); err != nil || host == "" || u.Hostname() != host {
 		return false, fmt.Errorf("etcd endpoint %q: %q is not a host", redact.URL(endpoint), redact.URL(host))

@@ -21,22 +21,22 @@ func TestValidateEndpoints_RejectsMalformedOnes(t *testing.T) {
 		assert.NoError(t, ValidateEndpoints(good), "%q", good)
 	}
 	for want, bad := range map[string][]string{
-		"no etcd endpoint":                                     nil,
-		`"": not host:port`:                                    {""},
-		`"etcd": not host:port`:                                {"etcd"},
-		`"::1:2379": not host:port`:                            {"::1:2379"},
-		`":2379": "" is not a host`:                            {":2379"},
-		`"a b:2379": "a b" is not a host`:                      {"a b:2379"},
-		`"xxxxx@etcd:2379": "xxxxx@etcd" is not a host`:        {"me@etcd:2379"},
-		`"etcd/x:2379": "etcd/x" is not a host`:                {"etcd/x:2379"},
-		`"etcd:client": the port is not 1 to 65535`:            {"etcd:client"},
-		`"http://etcd:0": the port is not 1 to 65535`:          {"http://etcd:0"},
-		`"http://etcd:2379/": the port is not 1 to 65535`:      {"http://etcd:2379/"},
-		`"etcd:65536": the port is not 1 to 65535`:             {"etcd:65536"},
-		`"unix:///run/etcd": the scheme is neither`:            {"unix:///run/etcd"},
-		"some are https and some are not":                      {"https://a:2379", "http://b:2379"},
-		"etcd endpoint \"b\": not host:port":                   {"a", "b"},
-		"etcd endpoint \"a\": not host:port\netcd endpoint \"": {"a", "b"},
+		"no etcd endpoint":                                         nil,
+		`"": must be host:port`:                                    {""},
+		`"etcd": must be host:port`:                                {"etcd"},
+		`"::1:2379": must be host:port`:                            {"::1:2379"},
+		`":2379": "" is not a host`:                                {":2379"},
+		`"a b:2379": "a b" is not a host`:                          {"a b:2379"},
+		`"xxxxx@etcd:2379": "xxxxx@etcd" is not a host`:            {"me@etcd:2379"},
+		`"etcd/x:2379": "etcd/x" is not a host`:                    {"etcd/x:2379"},
+		`"etcd:client": the port must be 1 to 65535`:               {"etcd:client"},
+		`"http://etcd:0": the port must be 1 to 65535`:             {"http://etcd:0"},
+		`"http://etcd:2379/": the port must be 1 to 65535`:         {"http://etcd:2379/"},
+		`"etcd:65536": the port must be 1 to 65535`:                {"etcd:65536"},
+		`"unix:///run/etcd": the scheme must be`:                   {"unix:///run/etcd"},
+		"some are https and some are not":                          {"https://a:2379", "http://b:2379"},
+		"etcd endpoint \"b\": must be host:port":                   {"a", "b"},
+		"etcd endpoint \"a\": must be host:port\netcd endpoint \"": {"a", "b"},
 	} {
 		assert.ErrorContains(t, ValidateEndpoints(bad), want, "%q", bad)
 	}

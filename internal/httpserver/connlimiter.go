@@ -25,7 +25,7 @@ func (l *connLimiter) acquire() bool {
 	}
 	now, loggedAt := time.Now().UnixNano(), l.loggedAt.Load()
 	if now-loggedAt > int64(time.Minute) && l.loggedAt.CompareAndSwap(loggedAt, now) {
-		l.log.WithField("connections", l.limit).Warn("connections refused: too few file descriptors (ulimit -n)")
+		l.log.WithField("connections", l.limit).Warn("connections rejected: too few file descriptors (ulimit -n)")
 	}
 	return false
 }

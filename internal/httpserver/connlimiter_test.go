@@ -47,7 +47,7 @@ func TestServe_LimitsConnections(t *testing.T) {
 		require.Error(t, err)
 	}
 	assert.EqualValues(
-		t, 2, line(t, lines, "connections refused: too few file descriptors (ulimit -n)").Data["connections"],
+		t, 2, line(t, lines, "connections rejected: too few file descriptors (ulimit -n)").Data["connections"],
 	)
 	first.Close()
 	testenv.Eventually(t, func() bool { _, err := open(); return err == nil })

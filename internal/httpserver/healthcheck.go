@@ -17,9 +17,9 @@ import (
 
 // HealthcheckUsage is the help of --healthcheck.
 const HealthcheckUsage = "check whether the service at --bind on this machine is ready, and exit with 0 or 1. " +
-	"Images use it for\n" +
-	"their health checks, as they have no shell. It needs no other flags, except --tls-cert, --tls-key and\n" +
-	"--client-ca if the service has them"
+	"Images use\n" +
+	"it for their health checks, as they have no shell. It needs --tls-cert, --tls-key and --client-ca\n" +
+	"if the service has them, and no other flag"
 
 const healthcheckTimeout = 4 * time.Second // below the usual timeouts of health checks
 

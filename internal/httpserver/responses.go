@@ -120,7 +120,7 @@ var problemTooLarge = Problem{
 func internalError(text string) Problem {
 	return Problem{
 		Status: http.StatusInternalServerError, Code: CodeInternal, Detail: text,
-		Hint: "The service's log has the cause, with the id of the request.",
+		Hint: "The service's log has the cause, with the ID of the request.",
 	}
 }
 

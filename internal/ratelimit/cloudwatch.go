@@ -18,5 +18,5 @@ func (c CloudWatch) Option(o *cloudwatch.Options) {
 
 const (
 	alarmRateHelp       = "Calls of DescribeAlarms a second that the service allows itself."
-	alarmsThrottledHelp = "Total number of calls of DescribeAlarms that CloudWatch throttled."
+	alarmsThrottledHelp = "Calls of DescribeAlarms that CloudWatch throttled."
 )

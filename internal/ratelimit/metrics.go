@@ -8,7 +8,7 @@ import (
 
 const (
 	rateHelp      = "Calls a second that the service allows itself of each token bucket of ECS."
-	throttledHelp = "Total number of calls that ECS throttled, by token bucket."
+	throttledHelp = "Calls that ECS throttled, by token bucket."
 )
 
 var (

@@ -86,7 +86,7 @@ func (b *badClients) sendInvalid(ctx context.Context, seed uint64) {
 		case r.status == invalid.status || missing:
 			b.history.count("invalid requests rejected", 1)
 		default:
-			b.history.violation("invalid requests return a 4xx that says why", "%s %s %s: %d: %s",
+			b.history.violation("invalid requests return a 4xx with the reason", "%s %s %s: %d: %s",
 				invalid.method, path, body, r.status, r.body)
 		}
 	}

@@ -42,8 +42,8 @@ func parseConfig(args []string, help io.Writer) (config, error) {
 		"by default a temporary one, removed after a run without violations")
 	flags.StringVar(&c.bin, "bin", "", "`directory` of blox-robustness, ecs-sim and the two services; "+
 		"this program's own by default")
-	flags.IntVar(&c.events, "events", 0, "`number` of events, at least, that ECS sends as fast as Blox consumes them, "+
-		"in place of users; the scenario repeats with the next seed until all are sent")
+	flags.IntVar(&c.events, "events", 0, "minimum `number` of events; ECS sends them as fast as Blox consumes them, "+
+		"in place of users. The scenario repeats with the next seed until all are sent")
 	flags.StringVar(&c.etcd, "etcd", "", "`path` of etcd's program, such as /usr/bin/etcd; by default Blox's own")
 	flags.BoolVar(&c.etcdAuth, "etcd-auth", false, "connect to etcd over TLS and with a password")
 	flags.BoolVar(&c.kinesis, "kinesis", false, "send events through a Kinesis stream instead of an SQS queue")
@@ -56,7 +56,7 @@ func parseConfig(args []string, help io.Writer) (config, error) {
 	}
 	for kind := range strings.SplitSeq(*faults, ",") {
 		if kind != "" && !slices.Contains(faultKinds, kind) {
-			return c, fmt.Errorf("--faults: unknown kind %q; known are %s", kind, strings.Join(faultKinds, ","))
+			return c, fmt.Errorf("--faults: unknown kind %q: must be one of %s", kind, strings.Join(faultKinds, ","))
 		}
 		if kind != "" {
 			c.faults = append(c.faults, kind)
@@ -70,9 +70,9 @@ func parseConfig(args []string, help io.Writer) (config, error) {
 	case c.events < 0:
 		return c, fmt.Errorf("--events %d: must not be negative", c.events)
 	case c.kinesis && c.events > 0:
-		return c, errors.New("--kinesis and --events exclude each other")
+		return c, errors.New("--kinesis and --events are mutually exclusive")
 	case c.recovery <= 0:
-		return c, errors.New("--recovery-timeout: must be positive")
+		return c, errors.New("--recovery-timeout: must be above 0")
 	}
 	if c.bin == "" {
 		self, err := os.Executable()

@@ -12,7 +12,7 @@ import (
 )
 
 const (
-	promiseDurable = "every acknowledged write is there"
+	promiseDurable = "every acknowledged write is present"
 	promisePlaced  = "one running task on each instance"
 	promiseDeleted = "nothing starts after a DELETE"
 )

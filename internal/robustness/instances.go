@@ -101,7 +101,7 @@ func (i *instances) apply(ctx context.Context, a action) error {
 	return nil
 }
 
-// disturbTask ends a task from outside Blox. ECS refuses the health of a task without health checks.
+// disturbTask ends a task from outside Blox. ECS rejects the health of a task without health checks.
 func (i *instances) disturbTask(ctx context.Context, a action, task ecssim.Task) error {
 	switch a.Kind {
 	case "kill-task":

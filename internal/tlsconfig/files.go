@@ -37,7 +37,7 @@ func (f *Files) ListenerFlags(flags *flag.FlagSet, prefix string, getenv func(st
 func (f Files) ValidateListener() error {
 	switch {
 	case (f.Cert == "") != (f.Key == ""):
-		return errors.New("--tls-cert and --tls-key need each other")
+		return errors.New("--tls-cert and --tls-key must be set together")
 	case f.CA != "" && f.Cert == "":
 		return errors.New("--client-ca needs --tls-cert and --tls-key")
 	}
@@ -57,7 +57,7 @@ func (f *Files) ClientFlags(flags *flag.FlagSet, of, variables string, getenv fu
 func (f Files) ValidateClient(of string, https bool) error {
 	switch {
 	case (f.Cert == "") != (f.Key == ""):
-		return fmt.Errorf("--%s-cert and --%s-key need each other", of, of)
+		return fmt.Errorf("--%s-cert and --%s-key must be set together", of, of)
 	case f != Files{} && !https:
 		return fmt.Errorf("--%s-ca and --%s-cert need an --%s-endpoint https://host:port", of, of, of)
 	}

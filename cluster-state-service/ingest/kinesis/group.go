@@ -51,7 +51,7 @@ func newGroup(c *Consumer, member *store.GroupMember, createdAt time.Time) *grou
 	return &group{
 		stream: c.stream, createdAt: createdAt, checkedAt: time.Now(), self: c.Member, member: member,
 		writer: c.Writer, config: c.Config, log: c.Log, connectivity: c.Connectivity,
-		failures: logging.NewFailureLog(c.Log, "failed to rebalance shards; retrying", "rebalancing shards again"),
+		failures: logging.NewFailureLog(c.Log, "failed to rebalance shards; retrying", "resumed rebalancing shards"),
 		readers:  map[string]*runningReader{}, readerEnded: make(chan struct{}, 1),
 	}
 }

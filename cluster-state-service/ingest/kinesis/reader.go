@@ -39,8 +39,8 @@ func newShardReader(g *group, id string, last checkpoint) *shardReader {
 		limiter:      rate.NewLimiter(rate.Every(g.config.ReadInterval), 1),
 		connectivity: g.connectivity,
 		log:          log,
-		readFailures: logging.NewFailureLog(log, "failed to read shard; retrying", "reading shard again"),
-		saveFailures: logging.NewFailureLog(log, "failed to save checkpoint; retrying", "saving checkpoints again"),
+		readFailures: logging.NewFailureLog(log, "failed to read shard; retrying", "resumed reading shard"),
+		saveFailures: logging.NewFailureLog(log, "failed to save checkpoint; retrying", "resumed saving checkpoints"),
 	}
 }
 
@@ -97,7 +97,7 @@ func (r *shardReader) readNext(ctx context.Context) (messages []ingest.Message, 
 }
 
 // newIterator returns an iterator that starts after the checkpoint. It discards a checkpoint that Kinesis rejects and
-// starts at the oldest record: recording events again changes nothing.
+// starts at the oldest record: resumed recording events changes nothing.
 func (r *shardReader) newIterator(ctx context.Context) (*string, error) {
 	iterator, err := r.stream.iterator(ctx, r.shard, r.position)
 	if isInvalid(err) && r.position != "" {

@@ -39,20 +39,20 @@ func newApplyCommand(a *app) *cobra.Command {
 	var options applyOptions
 	cmd := &cobra.Command{
 		Use: "apply --file FILE", Short: "Create or update environments as files describe them",
-		Long: `Create or update environments as files describe them. A document describes its environment completely: fields
-that it lacks get their defaults. Applying the same files again changes nothing. All documents are validated before
-the first of them is sent; a document that the service rejects does not hold up the others.
+		Long: `Create or update environments as files describe them. A document describes its environment completely: omitted
+fields get their defaults. Applying the same files again changes nothing. blox validates all documents before it sends
+the first one. If the service rejects a document, blox still sends the others.
 
 ` + manifestHelp + `
 
-Running tasks stay as they are, unless --deploy deploys each environment whose newest revision was never deployed.
-With --watch, the deployments of the newest revisions are watched one after another, including earlier ones that have
-not completed; the exit code is the highest of theirs.
+Applying files changes no running task. With --deploy, blox also deploys each environment whose newest revision was
+never deployed. With --watch, blox watches the deployments of the newest revisions one after another, including earlier
+ones in progress. The exit code is the highest of theirs.
 
-An earlier deployment of a newest revision that failed is not repeated, but reported with the exit code that watching
-it has: 3 failed, 4 stopped, 5 rolled back. "blox deploy NAME --force-new-deployment" repeats it.
+If the newest revision was deployed earlier and its deployment failed, blox does not repeat it. The exit code reports
+it: 3 failed, 4 stopped, 5 rolled back. "blox deploy NAME --force-new-deployment" deploys the revision again.
 
---prune deletes the environments whose names begin with --prefix and that no document describes; their tasks keep
+--prune deletes the environments that no document describes and whose names begin with --prefix. Their tasks keep
 running.`,
 		Example: `  blox apply -f agents/
   blox apply -f agents.yml --deploy --watch
@@ -94,7 +94,7 @@ func (o *applyOptions) validate(cmd *cobra.Command, files manifestFlags) error {
 	case o.watch.on && !o.deploy:
 		return &usageError{cmd, errors.New("--watch needs --deploy")}
 	case o.deploy && o.dryRun:
-		return &usageError{cmd, errors.New("--deploy and --dry-run exclude each other: use \"blox deployments plan\"")}
+		return &usageError{cmd, errors.New("--deploy and --dry-run are mutually exclusive: use \"blox deployments plan\"")}
 	}
 	if err := o.prune.validate(files.usesStdin() && !o.dryRun); err != nil {
 		return &usageError{cmd, err}

@@ -11,7 +11,7 @@ import (
 
 // addYes adds the flag --yes.
 func addYes(cmd *cobra.Command, yes *bool) {
-	cmd.Flags().BoolVarP(yes, "yes", "y", false, "do not ask for confirmation")
+	cmd.Flags().BoolVarP(yes, "yes", "y", false, "skip the confirmation")
 }
 
 // errDeclined means that the user did not confirm. Nothing was changed.

@@ -26,7 +26,7 @@ the outcome, as of "blox deployments create".`,
 	cmd.RunE = a.run(func(ctx context.Context, c *connect.Clients, args []string) error {
 		if definition != "" {
 			if request.revision != 0 {
-				return &usageError{cmd, errors.New("--task-definition and --revision exclude each other")}
+				return &usageError{cmd, errors.New("--task-definition and --revision are mutually exclusive")}
 			}
 			if err := updateDefinition(ctx, c, args[0], definition, &request); err != nil {
 				return err

@@ -31,7 +31,7 @@ func newDeploymentsCommand(a *app) *cobra.Command {
 stops the tasks of earlier deployments. Afterwards, Blox starts a task on each instance that joins and replaces
 tasks that stop.
 
-ID is a deployment's id or a unique prefix of it.`,
+ID is a deployment's ID or a unique prefix of it.`,
 		Example: `  blox deployments plan web-agent
   blox deployments create web-agent --watch
   blox deployments list web-agent`,

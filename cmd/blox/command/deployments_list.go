@@ -16,8 +16,8 @@ import (
 func newDeploymentsList(a *app) *cobra.Command {
 	return withWatch(&cobra.Command{
 		Use: "list ENVIRONMENT", Aliases: []string{"ls"}, Short: "List the deployments of an environment, newest first",
-		Long: `List the deployments of an environment, newest first. ID is the beginning of the deployment's id, which every
-command accepts; -o wide and -q show the whole id. UPDATED: instances that run a task of the deployment / selected
+		Long: `List the deployments of an environment, newest first. ID is the beginning of the deployment's ID, which every
+command accepts; -o wide and -q show the whole ID. UPDATED: instances that run a task of the deployment / selected
 instances.`,
 		Args: positionalArgs("ENVIRONMENT"), ValidArgsFunction: a.environmentNames(),
 		RunE: a.runList(func(ctx context.Context, c *connect.Clients, args []string) error {

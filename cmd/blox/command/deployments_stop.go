@@ -17,7 +17,7 @@ func newDeploymentsStop(a *app) *cobra.Command {
 	var watch watchFlags
 	cmd := &cobra.Command{
 		Use: "stop ENVIRONMENT [ID]", Short: "Stop the deployment in progress and roll back or pause",
-		Long: `Stop the deployment in progress, or the one with the given id. --type ROLLBACK creates a deployment that
+		Long: `Stop the deployment in progress, or the one with the given ID. --type ROLLBACK creates a deployment that
 restores the newest completed one; --watch watches it. --type ABORT leaves all tasks as they are and pauses the
 environment until it is resumed or deployed again. It leaves nothing to watch, so it excludes --watch.`,
 		Example: `  blox deployments stop web-agent --watch

@@ -112,7 +112,7 @@ func (s *environmentSpec) flags(cmd *cobra.Command, create bool) {
 		flags.StringVar(&s.cluster, "cluster", "", "cluster, a `name` or an ARN")
 		flags.StringVar(&s.fromService, "from-service", "",
 			"take over this DAEMON `service` of the cluster, at once; its task definition and instances are the defaults")
-		flags.BoolVar(&s.deleteService, "delete-service", false, "delete the service after the take-over")
+		flags.BoolVar(&s.deleteService, "delete-service", false, "delete the service after the takeover")
 		flags.BoolVar(&s.dryRun, "dry-run", false, "show the environment, and create nothing")
 	} else {
 		flags.StringSliceVar(&s.reset, "reset", nil,
@@ -207,7 +207,7 @@ func (s *environmentSpec) replaceAlternatives(document map[string]any, given fun
 	for _, pair := range alternatives {
 		switch first, second := fieldPaths[pair[0]], fieldPaths[pair[1]]; {
 		case given(pair[0]) && given(pair[1]):
-			return fmt.Errorf("--%s and --%s exclude each other", pair[0], pair[1])
+			return fmt.Errorf("--%s and --%s are mutually exclusive", pair[0], pair[1])
 		case given(pair[0]):
 			s.resetField(document, second)
 		case given(pair[1]):

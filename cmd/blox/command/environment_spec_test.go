@@ -103,7 +103,7 @@ taskSettings: {tags: [{key: team, value: ops}, {key: plain}]}
 	assert.Contains(t, h.mustRun("environments", "describe", "flags"), "Slow start:        off\n")
 	assert.Nil(t, get("flags").DeploymentConfiguration.MaxSurge)
 	both := h.run("environments", "update", "flags", "--max-surge", "1", "--maximum-percent", "150")
-	assert.Contains(t, both.err, "--maximum-percent and --max-surge exclude each other")
+	assert.Contains(t, both.err, "--maximum-percent and --max-surge are mutually exclusive")
 	bad := h.run("environments", "update", "flags", "--circuit-breaker-threshold", "half")
 	assert.Equal(t, 2, bad.code)
 	assert.Contains(t, bad.err,

@@ -17,9 +17,9 @@ func newEnvironmentsDelete(a *app) *cobra.Command {
 	var options deleteOptions
 	cmd := &cobra.Command{
 		Use: "delete NAME", Aliases: []string{"rm"}, Short: "Delete an environment",
-		Long: `Delete an environment, after a confirmation. Its tasks keep running, but Blox no longer manages them: it does
-not replace them, and on a DRAINING instance the daemons of other environments wait for them as for any other task. With
---stop-tasks, Blox stops them first and then deletes the environment.`,
+		Long: `Delete an environment, after a confirmation. Its tasks keep running, but Blox no longer replaces them. On a
+DRAINING instance, the daemons of other environments wait for them as for any other task. With --stop-tasks, Blox stops
+the tasks first and then deletes the environment.`,
 		Example: `  blox environments delete web-agent --stop-tasks --wait
   blox environments delete web-agent --yes --ignore-not-found`,
 		Args: positionalArgs("NAME"), ValidArgsFunction: a.environmentNames(),

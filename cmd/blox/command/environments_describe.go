@@ -47,7 +47,7 @@ func environmentFields(s show.Style, e *models.Environment) *show.Fields {
 	}
 	f.Add("Task definition", effectiveDefinition(s, e))
 	f.Add("Revision", effectiveRevision(e))
-	f.Add("Take-over", takeoverText(e.Takeover))
+	f.Add("Takeover", takeoverText(e.Takeover))
 	f.Add("Instances", countsOf(e))
 	if e.InstanceGroup != nil {
 		f.Add("Attributes", attributesOf(e.InstanceGroup.Attributes))

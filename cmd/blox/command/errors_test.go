@@ -63,7 +63,7 @@ func TestErrors_NameCauseAndNextStep(t *testing.T) {
 		"unknown environment": {"environments describe nope", 1,
 			[]string{"Environment nope does not exist", "blox environments list"}},
 		"unknown deployment": {"deployments describe web-agent 123", 1,
-			[]string{"no deployment of environment web-agent has the id 123"}},
+			[]string{"no deployment of environment web-agent has the ID 123"}},
 		"no deployment": {"deployments describe web-agent", 1, []string{"environment web-agent has no deployments"}},
 		"unknown cluster": {"environments create b --cluster nope --task-definition agent", 1,
 			[]string{`Cluster "nope" does not exist`, "region and account"}},
@@ -125,7 +125,7 @@ func TestErrors_NameCauseAndNextStep(t *testing.T) {
 		"an invalid output format": {"tasks list -o xml", 2, []string{"must be one of table, wide, name, json, yaml, jsonpath="}},
 		"an invalid endpoint":      {"--endpoint ftp://x environments list", 2, []string{"--endpoint", "must be a URL"}},
 		"a certificate without a key": {"--cert x environments list", 2,
-			[]string{"--cert and --key must be given together"}},
+			[]string{"--cert and --key must be set together"}},
 		"a missing CA file": {"--ca nowhere.pem environments list", 1, []string{"--ca", "nowhere.pem"}},
 		"a timeout of zero": {"--timeout 0s environments list", 2, []string{"--timeout 0s"}},
 	} {

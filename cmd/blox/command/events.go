@@ -72,8 +72,8 @@ func (f *eventFlags) add(a *app, cmd *cobra.Command) {
 	cmd.Flags().StringVar(&f.cluster, "cluster", "", "only of environments in these clusters, `names` or ARNs")
 	cmd.Flags().StringVar(&f.action, "action", "", "only these `types` of events, such as taskFailed")
 	cmd.Flags().StringVar(&f.instance, "instance", "",
-		"only those that name one of these container instances, `ARNs` or IDs")
-	cmd.Flags().StringVar(&f.deployment, "deployment", "", "only of these deployments, `ids`")
+		"only events of these container instances, `ARNs` or IDs")
+	cmd.Flags().StringVar(&f.deployment, "deployment", "", "only of these deployments, `IDs`")
 	cmd.Flags().StringVar(&f.actor, "actor", "", "only requests of this client, a `pattern` with * and ?")
 	cmd.Flags().StringVar(&f.since, "since", "",
 		"only since this `time`, such as 2026-01-31T13:00:00Z, or for so long, such as 24h")
@@ -87,7 +87,7 @@ func (f *eventFlags) parse(now time.Time) (err error) {
 		return fmt.Errorf("--limit %d: must be 1 to 10000", f.limit)
 	}
 	if f.watch && f.until != "" {
-		return errors.New("--until cannot be used with --watch")
+		return errors.New("--until and --watch are mutually exclusive")
 	}
 	if f.sinceTime, err = parseTimeFlag("--since", f.since, now); err != nil {
 		return err

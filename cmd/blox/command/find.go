@@ -26,9 +26,9 @@ func findByID[T any](wanted, what string, list []T, idOf func(T) string) (found 
 	}
 	switch {
 	case n == 0:
-		return found, fmt.Errorf("no %s has the id %s", what, wanted)
+		return found, fmt.Errorf("no %s has the ID %s", what, wanted)
 	case n > 1:
-		return found, fmt.Errorf("%d %ss have an id that begins with %s: use a longer prefix", n, what, wanted)
+		return found, fmt.Errorf("%d %ss have an ID that begins with %s: use a longer prefix", n, what, wanted)
 	}
 	return found, nil
 }

@@ -152,7 +152,7 @@ func newInstancesDescribe(a *app) *cobra.Command {
 	var cluster string
 	cmd := &cobra.Command{
 		Use: "describe INSTANCE", Aliases: []string{"get", "show"}, Short: "Show one container instance",
-		Long: `Show one container instance. INSTANCE is its ARN, its id, a unique prefix of the id, or its EC2 instance id.
+		Long: `Show one container instance. INSTANCE is its ARN, its ID, a unique prefix of the ID, or its EC2 instance ID.
 -o yaml shows every field.`,
 		Args: positionalArgs("INSTANCE"), ValidArgsFunction: noFiles,
 		RunE: a.run(func(ctx context.Context, c *connect.Clients, args []string) error {

@@ -32,7 +32,7 @@ tasks back.`,
 	}
 	cmd.RunE = a.run(func(ctx context.Context, c *connect.Clients, args []string) error {
 		if dryRun && watch.on {
-			return &usageError{cmd, errors.New("--watch and --dry-run exclude each other")}
+			return &usageError{cmd, errors.New("--watch and --dry-run are mutually exclusive")}
 		}
 		from.Service = &args[0]
 		name := args[0][strings.LastIndexByte(args[0], '/')+1:]
@@ -58,8 +58,8 @@ tasks back.`,
 		return a.watchOrPrint(ctx, c, d, watch)
 	})
 	cmd.Flags().StringVar(&from.Cluster, "cluster", "default", "the service's cluster, a `name` or an ARN")
-	cmd.Flags().BoolVar(&from.DeleteService, "delete-service", false, "delete the service after the take-over")
-	cmd.Flags().BoolVar(&dryRun, "dry-run", false, "show what the take-over would do, and change nothing")
+	cmd.Flags().BoolVar(&from.DeleteService, "delete-service", false, "delete the service after the takeover")
+	cmd.Flags().BoolVar(&dryRun, "dry-run", false, "show what the takeover would do, and change nothing")
 	watch.add(cmd)
 	return cmd
 }
@@ -69,8 +69,8 @@ const maxNameLength = 30
 
 func newEnvironmentsCancelTakeover(a *app) *cobra.Command {
 	return &cobra.Command{
-		Use: "cancel-takeover NAME", Short: "Move the tasks of a take-over back to the service",
-		Long: `Cancel the take-over of a DAEMON service, also a completed one: the service has its placement constraints
+		Use: "cancel-takeover NAME", Short: "Move the tasks of a takeover back to the service",
+		Long: `Cancel the takeover of a DAEMON service, also a completed one: the service has its placement constraints
 again, and its tasks return instance by instance. Delete the environment afterwards.`,
 		Args: positionalArgs("NAME"), ValidArgsFunction: a.environmentNames(),
 		RunE: a.run(func(ctx context.Context, c *connect.Clients, args []string) error {
@@ -83,7 +83,7 @@ again, and its tasks return instance by instance. Delete the environment afterwa
 	}
 }
 
-// takeoverText describes a take-over in one line; empty without one.
+// takeoverText describes a takeover in one line; empty without one.
 func takeoverText(t *models.Takeover) string {
 	if t == nil {
 		return ""

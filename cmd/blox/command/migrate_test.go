@@ -29,7 +29,7 @@ func TestMigrate_TakesOverAService(t *testing.T) {
 	testenv.Eventually(t, func() bool { return h.run("tasks", "list").out != "" && live() == 2 })
 
 	planned := h.mustRun("migrate", "node-exporter", "--dry-run")
-	assert.Contains(t, planned, "Take-over:        planned, START_FIRST, service node-exporter. ")
+	assert.Contains(t, planned, "Takeover:         planned, START_FIRST, service node-exporter. ")
 	assert.Equal(t, 1, h.run("environments", "describe", "node-exporter").code, "a dry run creates nothing")
 	moved := h.run("migrate", "node-exporter", "--watch")
 	require.Equal(t, 0, moved.code, moved.err)
@@ -37,11 +37,11 @@ func TestMigrate_TakesOverAService(t *testing.T) {
 	assert.Equal(t, "COMPLETED", tableRows(moved.out)[0][1])
 	testenv.Eventually(t, func() bool { return live() == 2 }, "the tasks of the service stop")
 	testenv.Eventually(t, func() bool {
-		return strings.HasPrefix(h.field("Take-over", "environments", "describe", "node-exporter"), "completed, ")
-	}, "the take-over does not end with its deployment")
+		return strings.HasPrefix(h.field("Takeover", "environments", "describe", "node-exporter"), "completed, ")
+	}, "the takeover does not end with its deployment")
 
 	for want, args := range map[string][]string{
-		"--watch and --dry-run exclude each other":                          {"node-exporter", "--dry-run", "--watch"},
+		"--watch and --dry-run are mutually exclusive":                      {"node-exporter", "--dry-run", "--watch"},
 		"SERVICE is required":                                               nil,
 		"NAME is required: the service's name is longer than 30 characters": {"a-name-that-is-longer-than-that-of-others"},
 	} {

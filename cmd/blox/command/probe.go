@@ -35,10 +35,10 @@ func newProbeCommand(a *app) *cobra.Command {
 		Use: "probe", Short: "Check Blox from end to end, once or at an interval, and export metrics",
 		Long: `Check a running Blox from end to end, at an interval, and export the outcome as Prometheus metrics.
 
-Each run queries both services, creates and deploys an environment of its own, waits until its task runs on every
-instance that --query selects, checks that lists and the stream report the tasks, and deletes the environment with its
-tasks. If a run is interrupted, the next run deletes what it left. The probe never changes an environment that it did
-not create. With --read-only it only queries.
+Each run queries both services, then creates and deploys an environment of its own. It waits until a task runs on
+every instance that --query selects, and checks that lists and the stream report the tasks. At the end, it deletes the
+environment with its tasks. If a run is interrupted, the next run deletes its environment. The probe never changes an
+environment that it did not create. With --read-only, it only queries.
 
 With --once, the exit code is the outcome: 0 if every step succeeded, 1 if one failed.`,
 		Example: `  blox probe --once --cluster default --task-definition agent:1
@@ -85,9 +85,9 @@ func (f probeFlags) validate() error {
 	case !f.ReadOnly && f.Name == "":
 		return errors.New("--name is empty")
 	case f.StepTimeout <= 0, f.StreamDelay <= 0, f.interval <= 0:
-		return errors.New("--step-timeout, --stream-delay and --interval must be more than 0")
+		return errors.New("--step-timeout, --stream-delay and --interval must be above 0")
 	case f.once && f.metricsBind != "":
-		return errors.New("--once and --metrics-bind exclude each other: the process ends before a scrape")
+		return errors.New("--once and --metrics-bind are mutually exclusive: the process ends before a scrape")
 	}
 	return nil
 }

@@ -35,8 +35,8 @@ func TestProbe_RefusesContradictoryFlags(t *testing.T) {
 		"--cluster is required":         "--task-definition agent:1",
 		"--task-definition is required": "--cluster default",
 		"--name is empty":               "--cluster default --task-definition agent:1 --name=",
-		"must be more than 0":           "--read-only --interval 0s",
-		"exclude each other":            "--read-only --once --metrics-bind 127.0.0.1:0",
+		"must be above 0":               "--read-only --interval 0s",
+		"are mutually exclusive":        "--read-only --once --metrics-bind 127.0.0.1:0",
 	} {
 		var stderr bytes.Buffer
 		assert.Equal(t, 2, runProbe(t.Context(), io.Discard, &stderr, strings.Fields(args)...), args)

@@ -173,7 +173,7 @@ func TestClusters_InstancesAndTasks(t *testing.T) {
 	h.mustRunJSON(&ec2, "instances", "describe", few[1])
 	assert.Contains(t, h.mustRun("instances", "describe", ec2.Entity.EC2InstanceID), id)
 	assert.Contains(t, h.run("instances", "describe", "zzz", "--cluster", "default").err,
-		"no container instance has the id zzz")
+		"no container instance has the ID zzz")
 	assert.Contains(t, h.run("instances", "describe", "", "--cluster", "default").err, "INSTANCE is empty")
 
 	assert.Contains(t, h.run("instances", "list", "--page-size", "0").err, "Invalid limit")

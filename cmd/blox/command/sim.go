@@ -17,7 +17,7 @@ func newSimCommand(a *app) *cobra.Command {
 		Long: `Control the ECS simulator that "make local" and ecs-sim run: add and remove container instances, stop tasks,
 register task definitions, and inject faults. These commands never reach a real ECS.
 
-Instances and tasks are named by ARN or id.`,
+Name instances and tasks by ARN or ID.`,
 		Example: `  blox sim instances add --count 10
   blox sim task-definitions register agent
   blox sim tasks kill 5bb4f837205844218c118cdcf855655a --exit-code 139

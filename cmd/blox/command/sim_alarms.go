@@ -63,7 +63,7 @@ func newSimAlarmsSet(a *app) *cobra.Command {
 			return a.sendControl(ctx, c, http.MethodPost, "alarms", query, "Alarm "+args[0]+" is "+state+".")
 		}),
 	}
-	cmd.Flags().BoolVar(&composite, "composite", false, "make it a composite alarm")
+	cmd.Flags().BoolVar(&composite, "composite", false, "create a composite alarm")
 	return cmd
 }
 

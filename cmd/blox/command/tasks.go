@@ -19,7 +19,7 @@ func newTasksCommand(a *app) *cobra.Command {
 	cmd := &cobra.Command{
 		Use: "tasks", Aliases: []string{"task"}, Short: "Inspect tasks",
 		Long: `Inspect all tasks in your clusters, as ECS last reported them. STARTED BY of a task that Blox started is the
-id of its deployment.`,
+ID of its deployment.`,
 	}
 	cmd.AddCommand(newTasksList(a), newTasksDescribe(a))
 	return cmd
@@ -106,7 +106,7 @@ func newTasksDescribe(a *app) *cobra.Command {
 	var cluster string
 	cmd := &cobra.Command{
 		Use: "describe TASK", Aliases: []string{"get", "show"}, Short: "Show one task",
-		Long: `Show one task. TASK is its ARN, its id or a unique prefix of the id. -o yaml shows every field.`,
+		Long: `Show one task. TASK is its ARN, its ID or a unique prefix of the ID. -o yaml shows every field.`,
 		Args: positionalArgs("TASK"), ValidArgsFunction: noFiles,
 		RunE: a.run(func(ctx context.Context, c *connect.Clients, args []string) error {
 			t, err := findTask(ctx, c, args[0], cluster)

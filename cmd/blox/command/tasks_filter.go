@@ -30,18 +30,18 @@ func (f *taskFilter) addFlags(a *app, cmd *cobra.Command) {
 	flags.StringVar(&f.cluster, "cluster", "", "only in this cluster, a `name` or an ARN")
 	flags.StringVar(&f.status, "status", "",
 		"only with this last `status`, such as PENDING, RUNNING or STOPPED; case-insensitive")
-	flags.StringVar(&f.startedBy, "started-by", "", "only with this `startedBy`, such as a deployment's id")
+	flags.StringVar(&f.startedBy, "started-by", "", "only with this `startedBy`, such as a deployment's ID")
 	flags.StringVar(&f.since, "since", "", "only if changed at this `time` or later, in RFC 3339")
 	flags.StringVar(&f.desired, "desired-status", "", "only with this desired `status`: RUNNING or STOPPED")
 	flags.StringVar(&f.family, "family", "", "only of this task definition `family`, any revision")
 	flags.StringVar(&f.definition, "task-definition", "", "only of this task definition, `family:revision` or an ARN")
-	flags.StringVar(&f.instance, "instance", "", "only on this container instance, an `id` or an ARN")
+	flags.StringVar(&f.instance, "instance", "", "only on this container instance, an `ID` or an ARN")
 	flags.StringVar(&f.launch, "launch-type", "",
 		"only with this launch `type`: EC2, FARGATE, EXTERNAL or MANAGED_INSTANCES")
 	flags.StringVar(&f.group, "group", "", "only in this task `group`, such as service:web")
 	flags.StringVar(&f.stopCode, "stop-code", "", "only with this stop `code`, such as UserInitiated")
 	flags.StringVar(&f.provider, "capacity-provider", "", "only of this capacity provider, a `name`")
-	flags.StringVar(&f.ec2, "ec2-instance-id", "", "only on the EC2 instance with this `id`, or mi-… on ECS Anywhere")
+	flags.StringVar(&f.ec2, "ec2-instance-id", "", "only on the EC2 instance with this `ID`, or mi-… on ECS Anywhere")
 	_ = cmd.RegisterFlagCompletionFunc("cluster", a.clusterNames)
 	_ = cmd.RegisterFlagCompletionFunc("status", fixed("PROVISIONING", "PENDING", "ACTIVATING", "RUNNING", "DEACTIVATING",
 		"STOPPING", "DEPROVISIONING", "STOPPED", "DELETED"))

@@ -20,7 +20,7 @@ import (
 
 func newTokenCommand(a *app) *cobra.Command {
 	cmd := &cobra.Command{
-		Use: "token", Aliases: []string{"tokens"}, Short: "Make bearer tokens for the access files of the services",
+		Use: "token", Aliases: []string{"tokens"}, Short: "Create bearer tokens for the access files of the services",
 	}
 	cmd.AddCommand(newTokenCreate(a))
 	return cmd
@@ -30,8 +30,8 @@ func newTokenCreate(a *app) *cobra.Command {
 	var role, out string
 	var expires time.Duration
 	cmd := &cobra.Command{
-		Use: "create NAME", Short: "Make a token, and its line for an access file",
-		Long: `Make a token, and its line for the file that --access-file of the services names. The line holds the SHA-256
+		Use: "create NAME", Short: "Create a token, and its line for an access file",
+		Long: `Create a token, and its line for the file that --access-file of the services names. The line holds the SHA-256
 of the token, not the token. Add it below "tokens:"; the services reload the file. No service is called.
 
 Roles: viewer reads, operator also acts on existing environments, admin also creates and deletes them.`,

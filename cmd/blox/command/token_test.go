@@ -49,8 +49,8 @@ func TestTokenCreate_MakesATokenAndItsLine(t *testing.T) {
 		code int
 		want string
 	}{
-		{[]string{"ci"}, 2, `--role: role "": accepted: viewer, operator, admin`},
-		{[]string{"ci", "--role", "root"}, 2, `--role: role "root": accepted: viewer, operator, admin`},
+		{[]string{"ci"}, 2, `--role: role "": must be viewer, operator or admin`},
+		{[]string{"ci", "--role", "root"}, 2, `--role: role "root": must be viewer, operator or admin`},
 		{[]string{"a b", "--role", "viewer"}, 2, `name "a b": must be 1 to 64 letters`},
 		{[]string{"ci", "--role", "viewer", "--expires-after", "-1h"}, 2, "--expires-after -1h0m0s: must not be negative"},
 		{[]string{"ci", "--role", "viewer", "--out", path}, 1, path + " exists: choose another file"},
@@ -136,7 +136,7 @@ func TestToken_IsSentToBothServices(t *testing.T) {
 	assert.Contains(t, text, "--token-file: open "+folder+"/missing")
 	code, text = status("environments", "list", "--token-file", viewer, "--sigv4")
 	assert.Equal(t, 2, code)
-	assert.Contains(t, text, "--sigv4 and a token exclude each other")
+	assert.Contains(t, text, "--sigv4 and a token are mutually exclusive")
 }
 
 func TestToken_OfAContext(t *testing.T) {

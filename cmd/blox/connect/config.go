@@ -44,16 +44,16 @@ func (c Config) Validate() error {
 		}
 	}
 	if (c.TLS.Cert == "") != (c.TLS.Key == "") {
-		return fmt.Errorf("--cert and --key must be given together")
+		return fmt.Errorf("--cert and --key must be set together")
 	}
 	if c.Token != "" && c.TokenFile != "" {
-		return fmt.Errorf("the context has a token and a tokenFile; they exclude each other")
+		return fmt.Errorf("the context has a token and a tokenFile; they are mutually exclusive")
 	}
 	if c.SigV4 && c.Token+c.TokenFile != "" {
-		return fmt.Errorf("--sigv4 and a token exclude each other: both use the header Authorization")
+		return fmt.Errorf("--sigv4 and a token are mutually exclusive: both use the header Authorization")
 	}
 	if c.Timeout <= 0 {
-		return fmt.Errorf("--timeout %s: must be more than 0, such as 30s", c.Timeout)
+		return fmt.Errorf("--timeout %s: must be above 0, such as 30s", c.Timeout)
 	}
 	return nil
 }

@@ -235,8 +235,8 @@ func (s service) explainNotFound(status int, text string) (what, hint string) {
 func (s service) explainUnavailable(text string) (what, hint string) {
 	hint = "Retry in a moment; \"blox status\" shows more."
 	switch lower := strings.ToLower(text); {
-	case strings.HasPrefix(lower, "aws refuses the credentials"):
-		hint = "Renew the AWS credentials of the service; if the code names the time, correct the clock of its machine."
+	case strings.HasPrefix(lower, "aws rejects the credentials"):
+		hint = "Renew the AWS credentials of the service. If the code names the time, correct the clock of its machine."
 	case strings.Contains(lower, "reconciled"):
 		hint = "The service has just started and reads all clusters first. " +
 			"Retry in a moment; \"blox status\" shows its progress."

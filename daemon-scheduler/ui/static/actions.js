@@ -58,7 +58,7 @@ function pauseAction({ environment, deployment }) {
     effects.push(`The rollout of ${resourceID(deployment.taskDefinition)} halts: ` +
       `${formatNumber(updatedCount ?? 0)} of ${formatCount(desiredCount ?? 0, "instance")} updated.`);
   }
-  effects.push("An instance that joins gets no task, and Blox replaces no stopped task. Drains and scale-in go on.");
+  effects.push("An instance that joins gets no task, and Blox replaces no stopped task. Drains and scale-in continue.");
   return {
     title: `Pause ${name}`, confirm: "Pause",
     plan: () => ({ effects, command: commandLine("environments", "pause", name) }),

@@ -95,7 +95,7 @@ function createFields(environment) {
     revision, definition, force,
     definitionLabel: createElement("label", { className: "text-field" }, "Task definition", definition),
     forceLabel: createElement("label", {}, force,
-      createElement("span", {}, "Replace every task, also those that equal the new ones")),
+      createElement("span", {}, "Replace every task, also unchanged ones")),
   };
 }
 

@@ -141,7 +141,7 @@ function showError(error, context = "") {
       createElement("li", { textContent }))) : null,
     error.hint && createElement("p", { textContent: error.hint }),
     !error.maybeExecuted ? null : createElement("p", { textContent:
-      "Blox may have executed the request. The page behind this dialog shows the present state. " +
+      "Blox may have executed the request. The page behind this dialog shows the current state. " +
       "“Send again” repeats the request with the same Idempotency-Key." }),
     error.requestId && createElement("p", { className: "small", textContent: "Request " + error.requestId })));
 }

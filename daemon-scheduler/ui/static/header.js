@@ -52,7 +52,7 @@ function bannerFor(status, staleStream) {
   }
   if (status === "outdated") {
     const reason = reasons || "cluster-state-service does not respond";
-    return { kind: "warn", title: "Not current.", text: `The cluster state is out of date: ${reason}.` };
+    return { kind: "warn", title: "Not current.", text: `The cluster state is stale: ${reason}.` };
   }
   if (status === "unready") return { kind: "warn", title: "This replica is not ready.", text: reasons + "." };
   if (readiness && !readiness.leader) {

@@ -23,7 +23,7 @@ type ListMetadata struct {
 	// ARNs of the clusters of all accounts and regions in etcd that were never reconciled, whose entities may be missing; absent if there are none. An ARN that ends in /* stands for every cluster of its account and region.
 	NotReconciled []string `json:"notReconciled,omitempty"`
 
-	// Since when every cluster of the service's account and region was reconciled, but for those in notReconciled; RFC 3339.
+	// Time of the least recent reconciliation of a cluster in the service's account and region, RFC 3339. The clusters in notReconciled do not count.
 	ReconciledAt string `json:"reconciledAt,omitempty"`
 }
 

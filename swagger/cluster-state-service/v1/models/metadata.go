@@ -11,22 +11,22 @@ import (
 	"github.com/go-openapi/validate"
 )
 
-// Metadata Data of Blox about an entity.
+// Metadata Metadata of an entity.
 //
 // swagger:model Metadata
 type Metadata struct {
 
-	// True on the stream line of a deletion.
+	// Whether the stream's line reports a deletion.
 	Deleted bool `json:"deleted,omitempty"`
 
-	// On heartbeats of streams without filters, the digest of all entities of the kind at this entityVersion: the sum modulo 2^64, in 16 hexadecimal digits, of the XXH64 hashes of the string '<ARN> <entityVersion>' of each. A copy with another digest is wrong. Absent while it is not known.
+	// Digest of all entities of the kind at this entityVersion, on heartbeats of streams without filters. It is the sum modulo 2^64, in 16 hexadecimal digits, of one XXH64 hash for each entity, that of the string '<ARN> <entityVersion>'. A copy with another digest is wrong. Absent while it is not known.
 	Digest string `json:"digest,omitempty"`
 
 	// The etcd revision that last changed the entity.
 	// Required: true
 	EntityVersion *string `json:"entityVersion"`
 
-	// True on the line of a stream that follows the last entity of its snapshot.
+	// Whether the stream's line follows the last entity of its snapshot.
 	InSync bool `json:"inSync,omitempty"`
 
 	// On heartbeats, ARNs of the clusters that were never reconciled; absent if there are none. An ARN that ends in /* stands for every cluster of its account and region.

@@ -11,7 +11,7 @@ import (
 	"github.com/go-openapi/validate"
 )
 
-// RefreshRequest Container instances to read from ECS again.
+// RefreshRequest Container instances to refresh.
 //
 // swagger:model RefreshRequest
 type RefreshRequest struct {

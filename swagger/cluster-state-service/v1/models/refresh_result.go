@@ -11,7 +11,7 @@ import (
 	"github.com/go-openapi/validate"
 )
 
-// RefreshResult Result of reading container instances from ECS again.
+// RefreshResult Result of refreshing container instances.
 //
 // swagger:model RefreshResult
 type RefreshResult struct {

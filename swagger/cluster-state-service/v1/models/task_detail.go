@@ -57,7 +57,7 @@ type TaskDetail struct {
 	// Required: true
 	DesiredStatus *string `json:"desiredStatus"`
 
-	// True if ECS Exec is enabled for the task.
+	// Whether ECS Exec is enabled for the task.
 	EnableExecuteCommand bool `json:"enableExecuteCommand,omitempty"`
 
 	// ephemeral storage

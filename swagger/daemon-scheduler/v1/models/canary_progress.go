@@ -12,7 +12,7 @@ import (
 	"github.com/go-openapi/validate"
 )
 
-// CanaryProgress Progress of a canary that waits for promotion; omitted otherwise.
+// CanaryProgress Progress of a canary that waits for promotion; absent otherwise.
 //
 // swagger:model CanaryProgress
 type CanaryProgress struct {
@@ -20,17 +20,17 @@ type CanaryProgress struct {
 	// Instances of the step, such as 10% of the instances.
 	Instances string `json:"instances,omitempty"`
 
-	// Minutes that all tasks of the step must have been ready for its promotion; omitted if the step waits for a user.
+	// Minutes that all tasks of the step must have been ready for its promotion; absent if the step waits for a user.
 	PauseMinutes *int64 `json:"pauseMinutes,omitempty"`
 
-	// When Blox promotes the step if its tasks stay ready; omitted while they are not.
+	// When Blox promotes the step if its tasks stay ready; absent while they are not.
 	// Format: date-time
 	PromotesAt *strfmt.DateTime `json:"promotesAt,omitempty"`
 
 	// Seconds that all tasks of a step with pauseMinutes have been ready, as last recorded: once a minute.
 	ReadySeconds int64 `json:"readySeconds,omitempty"`
 
-	// Number of the present step, from 1.
+	// Number of the current step, from 1.
 	Step int64 `json:"step,omitempty"`
 
 	// Number of steps.

@@ -24,7 +24,7 @@ type CircuitBreaker struct {
 	// Whether the number of failures restarts at 0 when a new task has run for the min ready time on a further instance. Default: false.
 	ResetOnHealthyTask bool `json:"resetOnHealthyTask,omitempty"`
 
-	// Whether Blox rolls back after a failure, to the newest completed deployment whose task definition is ACTIVE. Otherwise, or if there is none, Blox keeps all tasks as they are and pauses the rollout; instances without a task get the newest completed deployment.
+	// Whether Blox rolls back after a failure, to the newest completed deployment whose task definition is ACTIVE. Otherwise, or if there is none, Blox keeps all tasks as they are and pauses the rollout. Instances without a task get the newest completed deployment.
 	Rollback bool `json:"rollback,omitempty"`
 
 	// Number of failed starts and tasks at which the deployment fails; the same as thresholdConfiguration with type COUNT. Default: half of the instances, at least 3 and at most 200.

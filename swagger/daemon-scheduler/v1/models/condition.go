@@ -18,14 +18,14 @@ import (
 // swagger:model Condition
 type Condition struct {
 
-	// When the status last changed; omitted if unknown.
+	// When the status last changed; absent if unknown.
 	// Format: date-time
 	LastTransitionTime *strfmt.DateTime `json:"lastTransitionTime,omitempty"`
 
 	// Reason as text.
 	Message string `json:"message,omitempty"`
 
-	// Reason in one word; of a failed call, ECS's error code, or NoResponse.
+	// Reason in one word. For a failed call, it is the error code of AWS, or NoResponse.
 	// Required: true
 	Reason *string `json:"reason"`
 
@@ -34,7 +34,7 @@ type Condition struct {
 	// Enum: ["True","False","Unknown"]
 	Status *string `json:"status"`
 
-	// RolledBack: the newest revision was rolled back. Paused: a user paused scheduling, or a failed or aborted deployment paused the rollout. WaitingForPromotion: the deployment in progress waits for the promotion of its canary. CircuitBreakerTripped: too many tasks of the newest deployment failed. ProgressDeadlineExceeded: tasks of the newest deployment did not become available within the progress deadline. AlarmTriggered: an alarm has failed the newest deployment. AlarmsIgnored: an alarm was in the ALARM state when the deployment in progress started, so the deployment ignores its alarms. ClusterNotReconciled: cluster-state-service has never reconciled the cluster with ECS; until it has, nothing is started or stopped there. OverlapsEnvironment: another environment of the cluster runs tasks of the same task definition family on some of the instances; omitted while the cluster state is not current. TasksUnhealthy: tasks of the environment are UNHEALTHY. The leader observes the others when it calls ECS, and every replica shows them. CredentialsExpired: AWS refuses the credentials, the signature or the clock. RoleNotAssumed: STS does not let Blox assume the environment's role. Throttled: ECS throttles the account. ECSUnavailable: ECS fails or cannot be reached. AccessDenied: ECS denies StartTask or the use of a role. TaskDefinitionRejected: ECS rejects every start of the deployment. TaskStopFailed: ECS rejects StopTask. ServicesUnknown: DescribeServices fails, so drains and the scale-in rule wait for the tasks of ECS DAEMON services. AlarmsUnknown: CloudWatch does not report the states of the alarms, or does not know one of them; until it does, the rollout replaces no task. Takeover: the environment takes a DAEMON service over, or has done so. TakeoverBlocked: ECS rejects the update of the service that is taken over. More types may follow.
+	// RolledBack: the newest revision was rolled back. Paused: a user paused scheduling, or a failed or aborted deployment paused the rollout. WaitingForPromotion: the deployment in progress waits for the promotion of its canary. CircuitBreakerTripped: too many tasks of the newest deployment failed. ProgressDeadlineExceeded: tasks of the newest deployment did not become available within the progress deadline. AlarmTriggered: an alarm has failed the newest deployment. AlarmsIgnored: an alarm was in the ALARM state when the deployment in progress started, so the deployment ignores its alarms. ClusterNotReconciled: cluster-state-service has never reconciled the cluster with ECS; until then, Blox starts and stops nothing there. OverlapsEnvironment: another environment of the cluster runs tasks of the same task definition family on some of the instances. It is absent while the cluster state is stale. TasksUnhealthy: tasks of the environment are UNHEALTHY. The leader observes the following conditions when it calls AWS, and every replica shows them. CredentialsExpired: AWS rejects the credentials, the signature or the clock. RoleNotAssumed: STS does not let Blox assume the environment's role. Throttled: ECS throttles the account. ECSUnavailable: ECS fails or cannot be reached. AccessDenied: ECS denies StartTask or the use of a role. TaskDefinitionRejected: ECS rejects every start of the deployment. TaskStopFailed: ECS rejects StopTask. ServicesUnknown: DescribeServices fails, so drains and the scale-in rule wait for the tasks of ECS DAEMON services. AlarmsUnknown: CloudWatch does not report the states of the alarms, or does not know one of them; meanwhile, the rollout replaces no task. Takeover: the environment takes over a DAEMON service, or has taken it over. TakeoverBlocked: ECS rejects the update of that service. More types may follow.
 	// Required: true
 	Type *string `json:"type"`
 }

@@ -74,7 +74,7 @@ type Deployment struct {
 	// Minimum: 1
 	Revision int64 `json:"revision,omitempty"`
 
-	// ID of the deployment that this rollback replaces; omitted for other deployments.
+	// ID of the deployment that this rollback replaces; absent for other deployments.
 	RollbackOf string `json:"rollbackOf,omitempty"`
 
 	// State of the rollout. WAITING_FOR_PROMOTION: the deployment is in progress and does not go beyond its canary until the canary is promoted.

@@ -12,7 +12,7 @@ import (
 	"github.com/go-openapi/validate"
 )
 
-// DeploymentAlarms CloudWatch alarms that fail a deployment, as in ECS. Blox reads their states during a rollout and its bake time. While it does not know them, the rollout replaces no task and does not complete. If an alarm is in the ALARM state when the deployment starts, the deployment ignores all of them.
+// DeploymentAlarms CloudWatch alarms that fail a deployment, as in ECS. Blox reads their states during a rollout and its bake time. While their states are unknown, the rollout replaces no task and does not complete. If an alarm is in the ALARM state when the deployment starts, the deployment ignores all of them.
 //
 // swagger:model DeploymentAlarms
 type DeploymentAlarms struct {

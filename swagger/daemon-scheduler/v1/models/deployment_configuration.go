@@ -57,15 +57,15 @@ type DeploymentConfiguration struct {
 	// Minimum: 0
 	MinimumHealthySeconds *int64 `json:"minimumHealthySeconds,omitempty"`
 
-	// Minutes within which a new task must become RUNNING, and then, with container health checks, HEALTHY. Otherwise the task counts as failed, and the deployment fails if no other task became available in that time. Default: 0, no deadline.
+	// Minutes within which a new task must become RUNNING, and then, with container health checks, HEALTHY. Otherwise the task counts as failed, and the deployment fails if no other task becomes available in that time. Default: 0, no deadline.
 	// Maximum: 1440
 	// Minimum: 0
 	ProgressDeadlineMinutes *int64 `json:"progressDeadlineMinutes,omitempty"`
 
-	// Whether the environment's first deployment starts its tasks in batches of 1, 2, 4, 8, … instances, each when the tasks of the earlier batches are available and have been so for minimumHealthySeconds. Once a deployment was completed, the setting has no effect. Default: true.
+	// Whether the environment's first deployment starts its tasks in batches of 1, 2, 4, 8, … instances. A batch starts when the tasks of the earlier batches have been available for minimumHealthySeconds. Once a deployment was completed, the setting has no effect. Default: true.
 	SlowStart *bool `json:"slowStart,omitempty"`
 
-	// Attribute of container instances whose values divide a rollout into waves, such as attribute:ecs.availability-zone. The rollout replaces no task in a wave before the instances of the earlier ones are finished: with a ready task, failed, or unreachable for ten minutes. The waves follow in the order of the values; instances without the attribute are the last one. If omitted, there are no waves.
+	// Attribute of container instances whose values divide a rollout into waves, such as attribute:ecs.availability-zone. The rollout replaces no task in a wave before all instances of the earlier waves are finished. An instance is finished when its new task is ready or failed, or when the instance has been unreachable for ten minutes. The waves follow in the order of the values; instances without the attribute are the last wave. If omitted, there are no waves.
 	// Max Length: 138
 	// Pattern: ^attribute:[a-zA-Z0-9_.\\/-]+$
 	SpreadBy string `json:"spreadBy,omitempty"`

@@ -23,7 +23,7 @@ type Deployments struct {
 	// Required: true
 	Items []*Deployment `json:"items"`
 
-	// Token of the next page; omitted on the last page.
+	// Token of the next page; absent on the last page.
 	NextToken string `json:"nextToken,omitempty"`
 }
 

@@ -20,13 +20,13 @@ import (
 // swagger:model Environment
 type Environment struct {
 
-	// Number of instances with an available task of any deployment: RUNNING, HEALTHY if its task definition has container health checks, and ready if the rollout started it.
+	// Number of instances with an available task of any deployment. A task is available if it is RUNNING, HEALTHY if it has container health checks, and ready if the rollout started it.
 	AvailableCount *int64 `json:"availableCount,omitempty"`
 
 	// Conditions that hold, in a fixed order. An absent condition does not hold.
 	Conditions []*Condition `json:"conditions,omitempty"`
 
-	// Creation time; omitted for environments that v0.3 created.
+	// Creation time; absent for environments that v0.3 created.
 	// Format: date-time
 	CreatedAt *strfmt.DateTime `json:"createdAt,omitempty"`
 
@@ -44,7 +44,7 @@ type Environment struct {
 	// Minimum: -1000
 	DrainOrder *int64 `json:"drainOrder,omitempty"`
 
-	// Number of the revision in effect: that of the rollback in progress, else of the newest completed deployment, else of the first deployment. Omitted without a deployment.
+	// Number of the revision in effect: that of the rollback in progress, else of the newest completed deployment, else of the first deployment. Absent without a deployment.
 	EffectiveRevision int64 `json:"effectiveRevision,omitempty"`
 
 	// Task definition ARN of the revision in effect.
@@ -81,7 +81,7 @@ type Environment struct {
 	// Whether scheduling is paused.
 	Paused bool `json:"paused,omitempty"`
 
-	// ID of the deployment whose stop or failure paused the rollout: Blox keeps running tasks as they are, and gives instances without a task the newest completed deployment. The next deployment resumes scheduling. Absent if a user paused the environment.
+	// ID of the deployment whose stop or failure paused the rollout. Blox keeps running tasks as they are, and gives instances without a task the newest completed deployment. The next deployment resumes scheduling. Absent if a user paused the environment.
 	PausedBy string `json:"pausedBy,omitempty"`
 
 	// Number of instances whose task of the current deployment is not RUNNING yet.
@@ -105,7 +105,7 @@ type Environment struct {
 	// Pattern: ^[\w+=,.@:/-]*$
 	RoleExternalID string `json:"roleExternalId,omitempty"`
 
-	// Number of instances that run a task of the current deployment. All counts are omitted while the cluster state is stale.
+	// Number of instances that run a task of the current deployment. All counts are absent while the cluster state is stale.
 	RunningCount *int64 `json:"runningCount,omitempty"`
 
 	// Minutes that an ACTIVE instance must run only daemons before Blox stops them for scale-in. 0 disables this.

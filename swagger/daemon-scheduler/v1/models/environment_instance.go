@@ -35,10 +35,10 @@ type EnvironmentInstance struct {
 	// ID of the instance in EC2 or ECS Anywhere.
 	Ec2InstanceID string `json:"ec2InstanceId,omitempty"`
 
-	// The instance's value of the property that groupBy names; omitted without groupBy, and for an instance without the property.
+	// The instance's value of the property that groupBy names; absent without groupBy, and for an instance without the property.
 	Group string `json:"group,omitempty"`
 
-	// Result of the task's container health checks, as ECS last reported it; omitted without health checks.
+	// Result of the task's container health checks, as ECS last reported it; absent without health checks.
 	// Enum: ["HEALTHY","UNHEALTHY","UNKNOWN"]
 	HealthStatus string `json:"healthStatus,omitempty"`
 
@@ -46,7 +46,7 @@ type EnvironmentInstance struct {
 	// Format: date-time
 	NextAttemptAt *strfmt.DateTime `json:"nextAttemptAt,omitempty"`
 
-	// Reason for the state. For a starting task, it has the times of the image pull and the reasons of containers; for a stopped one, ECS's stop code and the exit codes of its containers.
+	// Reason for the state. For a starting task, it includes the times of the image pull and the reasons of containers. For a stopped task, it includes ECS's stop code and the exit codes of its containers.
 	Reason string `json:"reason,omitempty"`
 
 	// running: the instance runs its task, which is HEALTHY if it has health checks. pending: the task is starting, or not HEALTHY yet. outdated: the instance has a task of another deployment. missing: the instance has no task yet. failed: the task failed to start, keeps stopping or is UNHEALTHY. excluded: the environment does not select the instance.

@@ -23,7 +23,7 @@ type EnvironmentInstances struct {
 	// Required: true
 	Items []*EnvironmentInstance `json:"items"`
 
-	// Token of the next page; omitted on the last page.
+	// Token of the next page; absent on the last page.
 	NextToken string `json:"nextToken,omitempty"`
 }
 

@@ -20,7 +20,7 @@ import (
 // swagger:model Event
 type Event struct {
 
-	// Type of the event. The leader reports taskStarted, taskReplaced (started in place of an earlier task on the instance), taskFailed (the task stopped by itself), taskStartFailed (ECS rejected the start), taskStopped, taskStopFailed (ECS rejected the stop), phantomTaskIgnored (ECS does not know a task of the cluster state), deploymentStarted, canaryStepPromoted (all tasks of a canary's step were ready for its pause), deploymentCompleted, deploymentFailed, deploymentRolledBack, environmentDeleted, conditionAppeared, conditionCleared and eventsDropped (Blox exceeded its limit of events). User requests cause environmentCreated, environmentUpdated, deploymentCreated, environmentPaused, environmentResumed, rollbackRequested, deploymentStopped, deploymentPromoted, takeoverCancelled, environmentDeletionRequested and environmentDeleted.
+	// Type of the event. taskStarted, taskStopped: Blox started or stopped a task. taskReplaced: Blox started a task in place of an earlier one on the instance. taskFailed: a task stopped by itself. taskStartFailed, taskStopFailed: ECS rejected the start or stop. phantomTaskIgnored: ECS does not know a task of the cluster state. deploymentStarted, deploymentCompleted, deploymentFailed, deploymentRolledBack: the leader changed the deployment's state. canaryStepPromoted: all tasks of a canary's step were ready for its pause. conditionAppeared, conditionCleared: a condition of the environment changed. environmentDeleted: the leader or a request deleted the environment. eventsDropped: Blox exceeded its limit of events. User requests cause environmentCreated, environmentUpdated, deploymentCreated, environmentPaused, environmentResumed, rollbackRequested, deploymentStopped, deploymentPromoted, takeoverCancelled, environmentDeletionRequested and environmentDeleted.
 	// Required: true
 	// Enum: ["taskStarted","taskReplaced","taskFailed","taskStartFailed","taskStopped","taskStopFailed","phantomTaskIgnored","deploymentStarted","canaryStepPromoted","deploymentCompleted","deploymentFailed","deploymentRolledBack","environmentDeleted","conditionAppeared","conditionCleared","eventsDropped","environmentCreated","environmentUpdated","deploymentCreated","environmentPaused","environmentResumed","rollbackRequested","deploymentStopped","deploymentPromoted","takeoverCancelled","environmentDeletionRequested"]
 	Action *string `json:"action"`
@@ -28,7 +28,7 @@ type Event struct {
 	// Client that sent the request: the subject of its certificate, else its address. Absent for events of the leader.
 	Actor string `json:"actor,omitempty"`
 
-	// What the request changed: for environmentCreated and environmentUpdated, settings; for other requests, the environment's status, the revision and taskDefinition of its current deployment, and the rolloutState of the deployment.
+	// Changes that the request made. environmentCreated and environmentUpdated change settings. Other requests change the environment's status, the revision and taskDefinition of its current deployment, or the rolloutState of the deployment.
 	Changes []*FieldChange `json:"changes,omitempty"`
 
 	// ARN of the environment's cluster; absent for eventsDropped.
@@ -39,7 +39,7 @@ type Event struct {
 	// Minimum: 0
 	Count *int64 `json:"count"`
 
-	// The deployment's id.
+	// ID of the deployment.
 	Deployment string `json:"deployment,omitempty"`
 
 	// Details of the reason, as ECS reports them.

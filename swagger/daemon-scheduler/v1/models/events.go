@@ -26,7 +26,7 @@ type Events struct {
 	// metadata
 	Metadata *EventMetadata `json:"metadata,omitempty"`
 
-	// Token of the next page; omitted on the last page.
+	// Token of the next page; absent on the last page.
 	NextToken string `json:"nextToken,omitempty"`
 }
 

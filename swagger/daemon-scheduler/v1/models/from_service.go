@@ -11,7 +11,7 @@ import (
 	"github.com/go-openapi/validate"
 )
 
-// FromService A DAEMON service of ECS to take over. Blox moves its tasks to the environment instance by instance: it sets the attribute blox.takeover.NAME on an instance, and ECS stops the service's task there because of a placement constraint that Blox adds to the service. The task definition, the instances and the network configuration are the service's unless the request has others.
+// FromService A DAEMON service of ECS to take over. Blox moves its tasks to the environment instance by instance. Blox adds a placement constraint to the service and sets the attribute blox.takeover.NAME on an instance; ECS then stops the service's task there. The task definition, the instances and the network configuration are the service's unless the request has others.
 //
 // swagger:model FromService
 type FromService struct {
@@ -19,7 +19,7 @@ type FromService struct {
 	// The service's cluster: a name or an ARN. Default: instanceGroup.cluster.
 	Cluster string `json:"cluster,omitempty"`
 
-	// Whether to delete the service after the take-over. Otherwise it stays, with a placement constraint that no instance meets. Default: false.
+	// Whether to delete the service after the takeover. Otherwise it stays, with a placement constraint that no instance meets. Default: false.
 	DeleteService bool `json:"deleteService,omitempty"`
 
 	// The service: a name or an ARN.

@@ -16,7 +16,7 @@ import (
 // swagger:model InstanceCounts
 type InstanceCounts struct {
 
-	// Number of instances with an available task of any deployment: RUNNING, HEALTHY if its task definition has container health checks, and ready if the rollout started it.
+	// Number of instances with an available task of any deployment. A task is available if it is RUNNING, HEALTHY if it has container health checks, and ready if the rollout started it.
 	// Required: true
 	AvailableCount *int64 `json:"availableCount"`
 

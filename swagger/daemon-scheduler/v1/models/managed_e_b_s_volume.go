@@ -15,7 +15,7 @@ import (
 	"github.com/go-openapi/validate"
 )
 
-// ManagedEBSVolume EBS volume that ECS creates for each task. ECS validates the values and has defaults for omitted fields.
+// ManagedEBSVolume EBS volume that ECS creates for each task. ECS validates the values and sets defaults for omitted fields.
 //
 // swagger:model ManagedEBSVolume
 type ManagedEBSVolume struct {

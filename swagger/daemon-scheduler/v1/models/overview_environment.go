@@ -20,13 +20,13 @@ import (
 // swagger:model OverviewEnvironment
 type OverviewEnvironment struct {
 
-	// Number of instances with an available task of any deployment: RUNNING, HEALTHY if its task definition has container health checks, and ready if the rollout started it.
+	// Number of instances with an available task of any deployment. A task is available if it is RUNNING, HEALTHY if it has container health checks, and ready if the rollout started it.
 	AvailableCount *int64 `json:"availableCount,omitempty"`
 
 	// Conditions that hold, in a fixed order. An absent condition does not hold.
 	Conditions []*Condition `json:"conditions,omitempty"`
 
-	// Creation time; omitted for environments that v0.3 created.
+	// Creation time; absent for environments that v0.3 created.
 	// Format: date-time
 	CreatedAt *strfmt.DateTime `json:"createdAt,omitempty"`
 
@@ -36,7 +36,7 @@ type OverviewEnvironment struct {
 	// Number of instances that should have a task.
 	DesiredCount *int64 `json:"desiredCount,omitempty"`
 
-	// Number of the revision in effect: that of the rollback in progress, else of the newest completed deployment, else of the first deployment. Omitted without a deployment.
+	// Number of the revision in effect: that of the rollback in progress, else of the newest completed deployment, else of the first deployment. Absent without a deployment.
 	EffectiveRevision int64 `json:"effectiveRevision,omitempty"`
 
 	// Task definition ARN of the revision in effect.
@@ -70,7 +70,7 @@ type OverviewEnvironment struct {
 	// Whether scheduling is paused.
 	Paused bool `json:"paused,omitempty"`
 
-	// ID of the deployment whose stop or failure paused the rollout: Blox keeps running tasks as they are, and gives instances without a task the newest completed deployment. The next deployment resumes scheduling. Absent if a user paused the environment.
+	// ID of the deployment whose stop or failure paused the rollout. Blox keeps running tasks as they are, and gives instances without a task the newest completed deployment. The next deployment resumes scheduling. Absent if a user paused the environment.
 	PausedBy string `json:"pausedBy,omitempty"`
 
 	// Number of instances whose task of the current deployment is not RUNNING yet.
@@ -85,7 +85,7 @@ type OverviewEnvironment struct {
 	// Minimum: 1
 	Revision int64 `json:"revision,omitempty"`
 
-	// Number of instances that run a task of the current deployment. All counts are omitted while the cluster state is stale.
+	// Number of instances that run a task of the current deployment. All counts are absent while the cluster state is stale.
 	RunningCount *int64 `json:"runningCount,omitempty"`
 
 	// inactive: no deployment exists. deploying: a deployment is in progress. active: Blox maintains a completed deployment. paused: Blox replaces no task; see pause and pausedBy. deleting: Blox is stopping the environment's tasks.

@@ -16,27 +16,27 @@ import (
 // swagger:model Problem
 type Problem struct {
 
-	// What the parameter accepts.
+	// Values that the parameter accepts.
 	Accepted string `json:"accepted,omitempty"`
 
 	// The kind of error. It never changes.
 	// Required: true
 	Code *string `json:"code"`
 
-	// What failed, for people.
+	// Explanation of the failure.
 	// Required: true
 	Detail *string `json:"detail"`
 
 	// Each invalid field of the body.
 	Failures []string `json:"failures,omitempty"`
 
-	// What to do next.
+	// Next step of the client or its operator.
 	Hint string `json:"hint,omitempty"`
 
 	// The invalid query parameter.
 	Parameter string `json:"parameter,omitempty"`
 
-	// The id of the request, which the logs have too.
+	// ID of the request, as in the service's log.
 	RequestID string `json:"requestId,omitempty"`
 
 	// The status.

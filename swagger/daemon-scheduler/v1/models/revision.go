@@ -19,7 +19,7 @@ import (
 // swagger:model Revision
 type Revision struct {
 
-	// Creation time; omitted for environments that v0.3 created.
+	// Creation time; absent for environments that v0.3 created.
 	// Format: date-time
 	CreatedAt *strfmt.DateTime `json:"createdAt,omitempty"`
 

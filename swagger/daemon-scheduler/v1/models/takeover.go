@@ -12,15 +12,15 @@ import (
 	"github.com/go-openapi/validate"
 )
 
-// Takeover The take-over of a DAEMON service of ECS by an environment.
+// Takeover The takeover of a DAEMON service of ECS by an environment.
 //
 // swagger:model Takeover
 type Takeover struct {
 
-	// Whether Blox deletes the service after the take-over.
+	// Whether Blox deletes the service after the takeover.
 	DeleteService bool `json:"deleteService,omitempty"`
 
-	// What comes first on an instance. START_FIRST: the environment's task is available before the service's stops. STOP_FIRST: the service's task stops before the environment's starts.
+	// Order of start and stop on an instance. START_FIRST: the environment's task is available before the service's stops. STOP_FIRST: the service's task stops before the environment's starts.
 	// Required: true
 	// Enum: ["START_FIRST","STOP_FIRST"]
 	Order *string `json:"order"`
@@ -28,7 +28,7 @@ type Takeover struct {
 	// The expression that Blox adds to the service's placement constraints, or has added.
 	PlacementConstraint string `json:"placementConstraint,omitempty"`
 
-	// Why the order applies, and where another one does.
+	// Reason for the order, and the instances with another order.
 	Reason string `json:"reason,omitempty"`
 
 	// The service's ARN.

@@ -11,7 +11,7 @@ import (
 	"github.com/go-openapi/validate"
 )
 
-// VolumeTerminationPolicy What becomes of a volume when its task stops.
+// VolumeTerminationPolicy Policy for a volume when its task stops.
 //
 // swagger:model VolumeTerminationPolicy
 type VolumeTerminationPolicy struct {

@@ -70,7 +70,7 @@ type ListClustersParams struct {
 
 	// MaxStaleness.
 	//
-	// Accept a state of this age in seconds: the service then answers from memory while it is known to be that current, without a read from etcd.
+	// Maximum age of the returned state in seconds. The service then responds from memory if its state is known to be that current, without a read from etcd.
 	//
 	// Format: int32
 	MaxStaleness *int32

@@ -95,7 +95,7 @@ type ListInstancesParams struct {
 
 	// EntityVersion.
 	//
-	// With wait: the metadata's entityVersion of the list that the client has.
+	// With wait: the entityVersion in the metadata of the client's list.
 	EntityVersion *string
 
 	// Limit.
@@ -107,7 +107,7 @@ type ListInstancesParams struct {
 
 	// MaxStaleness.
 	//
-	// Accept a state of this age in seconds: the service then answers from memory while it is known to be that current, without a read from etcd.
+	// Maximum age of the returned state in seconds. The service then responds from memory if its state is known to be that current, without a read from etcd.
 	//
 	// Format: int32
 	MaxStaleness *int32
@@ -134,7 +134,7 @@ type ListInstancesParams struct {
 
 	// Wait.
 	//
-	// Wait for a change of a matching entity after entityVersion, 1s to 5m. Without a change, the list is returned at the end.
+	// Time to wait for a change of a matching entity after entityVersion, 1s to 5m. If none occurs, the service returns the list at the end.
 	Wait *string
 
 	HTTPClient *http.Client

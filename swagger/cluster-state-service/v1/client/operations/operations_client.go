@@ -135,10 +135,10 @@ type ClientService interface {
 	// ReadyContext check that the service is ready.
 	ReadyContext(ctx context.Context, params *ReadyParams, opts ...ClientOption) (*ReadyOK, error)
 
-	// RefreshInstances read container instances from e c s again.
+	// RefreshInstances refresh container instances from e c s.
 	RefreshInstances(params *RefreshInstancesParams, opts ...ClientOption) (*RefreshInstancesOK, error)
 
-	// RefreshInstancesContext read container instances from e c s again.
+	// RefreshInstancesContext refresh container instances from e c s.
 	RefreshInstancesContext(ctx context.Context, params *RefreshInstancesParams, opts ...ClientOption) (*RefreshInstancesOK, error)
 
 	// StreamInstances stream changes of container instances.
@@ -674,7 +674,7 @@ func (a *Client) PingContext(ctx context.Context, params *PingParams, opts ...Cl
 
 // Ready checks that the service is ready.
 //
-// The service is ready after the first reconciliation, as long as etcd answers and has space..
+// The service is ready after the first reconciliation, as long as etcd responds and has space..
 //
 // This method does not support injected context.
 // However, timeout and opentracing contexts are honored whenever enabled.
@@ -693,7 +693,7 @@ func (a *Client) Ready(params *ReadyParams, opts ...ClientOption) (*ReadyOK, err
 
 // ReadyContext checks that the service is ready.
 //
-// The service is ready after the first reconciliation, as long as etcd answers and has space..
+// The service is ready after the first reconciliation, as long as etcd responds and has space..
 //
 // Do not use the deprecated [ReadyParams.Context] with this method: it would be ignored.
 func (a *Client) ReadyContext(ctx context.Context, params *ReadyParams, opts ...ClientOption) (*ReadyOK, error) {
@@ -738,9 +738,9 @@ func (a *Client) ReadyContext(ctx context.Context, params *ReadyParams, opts ...
 	panic(msg)
 }
 
-// RefreshInstances reads container instances from e c s again.
+// RefreshInstances refreshes container instances from e c s.
 //
-// Reads up to 100 container instances of one cluster from ECS and stores their present state. ECS sends no event if only attributes change, so these changes otherwise show after the next reconciliation. Instances that the service does not know are ignored..
+// Reads up to 100 container instances of one cluster from ECS and stores their current state. ECS sends no event if only attributes change; without a refresh, these changes appear after the next reconciliation. Instances that the service does not know are ignored..
 //
 // This method does not support injected context.
 // However, timeout and opentracing contexts are honored whenever enabled.
@@ -757,9 +757,9 @@ func (a *Client) RefreshInstances(params *RefreshInstancesParams, opts ...Client
 	return a.RefreshInstancesContext(ctx, params, opts...)
 }
 
-// RefreshInstancesContext reads container instances from e c s again.
+// RefreshInstancesContext refreshes container instances from e c s.
 //
-// Reads up to 100 container instances of one cluster from ECS and stores their present state. ECS sends no event if only attributes change, so these changes otherwise show after the next reconciliation. Instances that the service does not know are ignored..
+// Reads up to 100 container instances of one cluster from ECS and stores their current state. ECS sends no event if only attributes change; without a refresh, these changes appear after the next reconciliation. Instances that the service does not know are ignored..
 //
 // Do not use the deprecated [RefreshInstancesParams.Context] with this method: it would be ignored.
 func (a *Client) RefreshInstancesContext(ctx context.Context, params *RefreshInstancesParams, opts ...ClientOption) (*RefreshInstancesOK, error) {

@@ -85,7 +85,7 @@ type StreamInstancesParams struct {
 
 	// Deleted.
 	//
-	// If true, stream deletions too, and the entities that leave the filters. Their lines have metadata.deleted and an entity with ARNs only.
+	// Whether to stream deletions, too, and entities that leave the filters. Their lines have metadata.deleted and an entity with ARNs only. Default: false.
 	Deleted *bool
 
 	// Ec2InstanceID.
@@ -117,7 +117,7 @@ type StreamInstancesParams struct {
 
 	// Snapshot.
 	//
-	// If true, stream the present entities first, and then a line whose metadata has inSync and no entity. A client resumes from that line on; before it, it starts again. Not with entityVersion.
+	// Whether to stream the current entities first, and then a line whose metadata has inSync and no entity. If the stream ends before that line, the client starts again; after it, the client resumes. Excludes entityVersion. Default: false.
 	Snapshot *bool
 
 	// Status.
@@ -127,7 +127,7 @@ type StreamInstancesParams struct {
 
 	// Type.
 	//
-	// If true, lines of changes have a type: ADDED, MODIFIED or DELETED. An entity that enters the filters is ADDED, one that leaves them is DELETED. Implies deleted.
+	// Whether lines of changes have a type: ADDED, MODIFIED or DELETED. An entity that enters the filters is ADDED, one that leaves them is DELETED. Implies deleted. Default: false.
 	Type *bool
 
 	HTTPClient *http.Client

@@ -102,7 +102,7 @@ type StreamTasksOK struct {
 	// Time of this replica's last successful receive from the queue or stream, RFC 3339. Absent before the first.
 	BloxReceivedAt string
 
-	// Since when every cluster of the service's account and region was reconciled, but for those that never were; RFC 3339. Absent before the first reconciliation.
+	// Time of the least recent reconciliation of a cluster in the service's account and region, RFC 3339. Clusters that were never reconciled do not count. Absent before the first reconciliation.
 	BloxReconciledAt string
 
 	Payload io.Writer
@@ -393,7 +393,7 @@ func NewStreamTasksMethodNotAllowed() *StreamTasksMethodNotAllowed {
 
 // StreamTasksMethodNotAllowed describes a response with status code 405, with default header values.
 //
-// The path, or the address (--read-only-bind), does not serve the method. The header Allow lists those that it serves.
+// The path, or the address (--read-only-bind), does not serve the method. The header Allow lists the methods that it serves.
 type StreamTasksMethodNotAllowed struct {
 	Payload string
 }

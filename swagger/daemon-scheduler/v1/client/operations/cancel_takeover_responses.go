@@ -466,7 +466,7 @@ func NewCancelTakeoverMethodNotAllowed() *CancelTakeoverMethodNotAllowed {
 
 // CancelTakeoverMethodNotAllowed describes a response with status code 405, with default header values.
 //
-// The path, or the address (--read-only-bind), does not serve the method. The header Allow lists those that it serves.
+// The path, or the address (--read-only-bind), does not serve the method. The header Allow lists the methods that it serves.
 type CancelTakeoverMethodNotAllowed struct {
 	Payload string
 }
@@ -598,7 +598,7 @@ func NewCancelTakeoverConflict() *CancelTakeoverConflict {
 
 // CancelTakeoverConflict describes a response with status code 409, with default header values.
 //
-// The environment takes no service over, has deleted the service, or is being deleted.
+// The environment takes over no service, has deleted the service, or is being deleted.
 type CancelTakeoverConflict struct {
 	Payload string
 }

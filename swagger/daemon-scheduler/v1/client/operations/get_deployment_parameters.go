@@ -64,7 +64,7 @@ type GetDeploymentParams struct {
 
 	// ID.
 	//
-	// The deployment's id.
+	// ID of the deployment.
 	ID string
 
 	// Name.

@@ -359,7 +359,7 @@ func NewListEventsMethodNotAllowed() *ListEventsMethodNotAllowed {
 
 // ListEventsMethodNotAllowed describes a response with status code 405, with default header values.
 //
-// The path, or the address (--read-only-bind), does not serve the method. The header Allow lists those that it serves.
+// The path, or the address (--read-only-bind), does not serve the method. The header Allow lists the methods that it serves.
 type ListEventsMethodNotAllowed struct {
 	Payload string
 }

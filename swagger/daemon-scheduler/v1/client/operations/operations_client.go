@@ -101,10 +101,10 @@ func WithAcceptApplicationOctetStream(r *runtime.ClientOperation) {
 // ClientService is the interface for Client methods.
 type ClientService interface {
 
-	// CancelTakeover cancel the take over of a service.
+	// CancelTakeover cancel the takeover of a service.
 	CancelTakeover(params *CancelTakeoverParams, opts ...ClientOption) (*CancelTakeoverOK, error)
 
-	// CancelTakeoverContext cancel the take over of a service.
+	// CancelTakeoverContext cancel the takeover of a service.
 	CancelTakeoverContext(ctx context.Context, params *CancelTakeoverParams, opts ...ClientOption) (*CancelTakeoverOK, error)
 
 	// CreateDeployment create a deployment.
@@ -197,10 +197,10 @@ type ClientService interface {
 	// PingContext check liveness.
 	PingContext(ctx context.Context, params *PingParams, opts ...ClientOption) (*PingOK, error)
 
-	// PromoteDeployment promote the present step of a canary.
+	// PromoteDeployment promote the current step of a canary.
 	PromoteDeployment(params *PromoteDeploymentParams, opts ...ClientOption) (*PromoteDeploymentOK, error)
 
-	// PromoteDeploymentContext promote the present step of a canary.
+	// PromoteDeploymentContext promote the current step of a canary.
 	PromoteDeploymentContext(ctx context.Context, params *PromoteDeploymentParams, opts ...ClientOption) (*PromoteDeploymentOK, error)
 
 	// Ready check readiness.
@@ -260,9 +260,9 @@ type ClientService interface {
 	SetTransport(transport runtime.ContextualTransport)
 }
 
-// CancelTakeover cancels the take over of a service.
+// CancelTakeover cancels the takeover of a service.
 //
-// The service has its placement constraints again, and its tasks return instance by instance. On each instance, Blox stops the environment's task when the service's runs there, or before that if both cannot run together. The environment starts nothing more. Cancelling again changes nothing..
+// Blox restores the service's placement constraints, and the service's tasks return instance by instance. On each instance, Blox stops the environment's task once the service's task runs, or before that if both cannot run together. The environment starts no more tasks. Cancelling again changes nothing..
 //
 // This method does not support injected context.
 // However, timeout and opentracing contexts are honored whenever enabled.
@@ -279,9 +279,9 @@ func (a *Client) CancelTakeover(params *CancelTakeoverParams, opts ...ClientOpti
 	return a.CancelTakeoverContext(ctx, params, opts...)
 }
 
-// CancelTakeoverContext cancels the take over of a service.
+// CancelTakeoverContext cancels the takeover of a service.
 //
-// The service has its placement constraints again, and its tasks return instance by instance. On each instance, Blox stops the environment's task when the service's runs there, or before that if both cannot run together. The environment starts nothing more. Cancelling again changes nothing..
+// Blox restores the service's placement constraints, and the service's tasks return instance by instance. On each instance, Blox stops the environment's task once the service's task runs, or before that if both cannot run together. The environment starts no more tasks. Cancelling again changes nothing..
 //
 // Do not use the deprecated [CancelTakeoverParams.Context] with this method: it would be ignored.
 func (a *Client) CancelTakeoverContext(ctx context.Context, params *CancelTakeoverParams, opts ...ClientOption) (*CancelTakeoverOK, error) {
@@ -328,7 +328,7 @@ func (a *Client) CancelTakeoverContext(ctx context.Context, params *CancelTakeov
 
 // CreateDeployment creates a deployment.
 //
-// Rolls out a revision of the environment, by default the newest one: Blox starts a task on every matching container instance and replaces it when it stops. The deployment keeps tasks of other revisions that have the same task definition and task settings..
+// Rolls out a revision of the environment, by default the newest one. Blox starts a task on every matching container instance and replaces it when it stops. The deployment keeps tasks of other revisions that have the same task definition and task settings..
 //
 // This method does not support injected context.
 // However, timeout and opentracing contexts are honored whenever enabled.
@@ -347,7 +347,7 @@ func (a *Client) CreateDeployment(params *CreateDeploymentParams, opts ...Client
 
 // CreateDeploymentContext creates a deployment.
 //
-// Rolls out a revision of the environment, by default the newest one: Blox starts a task on every matching container instance and replaces it when it stops. The deployment keeps tasks of other revisions that have the same task definition and task settings..
+// Rolls out a revision of the environment, by default the newest one. Blox starts a task on every matching container instance and replaces it when it stops. The deployment keeps tasks of other revisions that have the same task definition and task settings..
 //
 // Do not use the deprecated [CreateDeploymentParams.Context] with this method: it would be ignored.
 func (a *Client) CreateDeploymentContext(ctx context.Context, params *CreateDeploymentParams, opts ...ClientOption) (*CreateDeploymentOK, error) {
@@ -394,7 +394,7 @@ func (a *Client) CreateDeploymentContext(ctx context.Context, params *CreateDepl
 
 // CreateEnvironment creates an environment.
 //
-// Blox starts tasks only after a deployment is created, unless the environment takes over a DAEMON service of ECS: fromService starts the take-over at once, with the environment's first deployment..
+// Creating an environment starts no task; creating a deployment does. With fromService, the environment takes over a DAEMON service of ECS: the takeover starts at once, with the environment's first deployment..
 //
 // This method does not support injected context.
 // However, timeout and opentracing contexts are honored whenever enabled.
@@ -413,7 +413,7 @@ func (a *Client) CreateEnvironment(params *CreateEnvironmentParams, opts ...Clie
 
 // CreateEnvironmentContext creates an environment.
 //
-// Blox starts tasks only after a deployment is created, unless the environment takes over a DAEMON service of ECS: fromService starts the take-over at once, with the environment's first deployment..
+// Creating an environment starts no task; creating a deployment does. With fromService, the environment takes over a DAEMON service of ECS: the takeover starts at once, with the environment's first deployment..
 //
 // Do not use the deprecated [CreateEnvironmentParams.Context] with this method: it would be ignored.
 func (a *Client) CreateEnvironmentContext(ctx context.Context, params *CreateEnvironmentParams, opts ...ClientOption) (*CreateEnvironmentOK, error) {
@@ -1162,7 +1162,7 @@ func (a *Client) ListRevisionsContext(ctx context.Context, params *ListRevisions
 
 // PauseEnvironment pauses an environment.
 //
-// Blox starts and stops no task of a paused environment, except that drains, scale-in and deletion go on. Pausing a paused environment succeeds..
+// Blox starts and stops no task of a paused environment, except that drains, scale-in and deletion continue. Pausing a paused environment succeeds..
 //
 // This method does not support injected context.
 // However, timeout and opentracing contexts are honored whenever enabled.
@@ -1181,7 +1181,7 @@ func (a *Client) PauseEnvironment(params *PauseEnvironmentParams, opts ...Client
 
 // PauseEnvironmentContext pauses an environment.
 //
-// Blox starts and stops no task of a paused environment, except that drains, scale-in and deletion go on. Pausing a paused environment succeeds..
+// Blox starts and stops no task of a paused environment, except that drains, scale-in and deletion continue. Pausing a paused environment succeeds..
 //
 // Do not use the deprecated [PauseEnvironmentParams.Context] with this method: it would be ignored.
 func (a *Client) PauseEnvironmentContext(ctx context.Context, params *PauseEnvironmentParams, opts ...ClientOption) (*PauseEnvironmentOK, error) {
@@ -1292,7 +1292,7 @@ func (a *Client) PingContext(ctx context.Context, params *PingParams, opts ...Cl
 	panic(msg)
 }
 
-// PromoteDeployment promotes the present step of a canary.
+// PromoteDeployment promotes the current step of a canary.
 //
 // Continues the deployment with the next step of its canary, or after the last one with all instances. Promoting a promoted deployment succeeds..
 //
@@ -1311,7 +1311,7 @@ func (a *Client) PromoteDeployment(params *PromoteDeploymentParams, opts ...Clie
 	return a.PromoteDeploymentContext(ctx, params, opts...)
 }
 
-// PromoteDeploymentContext promotes the present step of a canary.
+// PromoteDeploymentContext promotes the current step of a canary.
 //
 // Continues the deployment with the next step of its canary, or after the last one with all instances. Promoting a promoted deployment succeeds..
 //
@@ -1492,7 +1492,7 @@ func (a *Client) ResumeEnvironmentContext(ctx context.Context, params *ResumeEnv
 
 // RollbackEnvironment rolls back to the newest completed deployment or to a revision.
 //
-// Blox stops the deployment in progress and creates a deployment of an earlier revision. If the newest deployment is in progress, failed or stopped, Blox deploys the newest completed deployment's revision. Otherwise, it deploys the newest completed deployment of a different revision. With the parameter revision, it deploys that revision. While a rollback is in progress, or a deployment of the given revision is in progress or in effect, the request returns it and changes nothing, so clients can repeat the request. To end a rollback, stop its deployment. The request needs no token..
+// Blox stops the deployment in progress and creates a deployment of an earlier revision. If the newest deployment is in progress, failed or stopped, Blox deploys the newest completed deployment's revision. Otherwise, it deploys the newest completed deployment of a different revision. With the parameter revision, it deploys that revision. The request returns a rollback in progress, or a deployment of the given revision that is in progress or in effect, and changes nothing. Clients can therefore repeat the request. To end a rollback, stop its deployment. The request needs no token..
 //
 // This method does not support injected context.
 // However, timeout and opentracing contexts are honored whenever enabled.
@@ -1511,7 +1511,7 @@ func (a *Client) RollbackEnvironment(params *RollbackEnvironmentParams, opts ...
 
 // RollbackEnvironmentContext rolls back to the newest completed deployment or to a revision.
 //
-// Blox stops the deployment in progress and creates a deployment of an earlier revision. If the newest deployment is in progress, failed or stopped, Blox deploys the newest completed deployment's revision. Otherwise, it deploys the newest completed deployment of a different revision. With the parameter revision, it deploys that revision. While a rollback is in progress, or a deployment of the given revision is in progress or in effect, the request returns it and changes nothing, so clients can repeat the request. To end a rollback, stop its deployment. The request needs no token..
+// Blox stops the deployment in progress and creates a deployment of an earlier revision. If the newest deployment is in progress, failed or stopped, Blox deploys the newest completed deployment's revision. Otherwise, it deploys the newest completed deployment of a different revision. With the parameter revision, it deploys that revision. The request returns a rollback in progress, or a deployment of the given revision that is in progress or in effect, and changes nothing. Clients can therefore repeat the request. To end a rollback, stop its deployment. The request needs no token..
 //
 // Do not use the deprecated [RollbackEnvironmentParams.Context] with this method: it would be ignored.
 func (a *Client) RollbackEnvironmentContext(ctx context.Context, params *RollbackEnvironmentParams, opts ...ClientOption) (*RollbackEnvironmentOK, error) {
@@ -1690,7 +1690,7 @@ func (a *Client) StreamEnvironmentsContext(ctx context.Context, params *StreamEn
 
 // StreamEvents streams service events.
 //
-// Each line is a JSON object: an event with metadata. When similar events are merged, the stream repeats the event with its id and the new count. The stream starts with the next event or, with since or entityVersion, with earlier ones, and ends when the client disconnects. A client that reconnects with the entityVersion of the last line misses and repeats nothing. Blox disconnects clients that read too slowly..
+// Each line is a JSON object: an event with metadata. When similar events are merged, the stream repeats the event with its ID and the new count. The stream starts with the next event or, with since or entityVersion, with earlier ones, and ends when the client disconnects. A client that reconnects with the entityVersion of the last line misses and repeats nothing. Blox disconnects clients that read too slowly..
 //
 // This method does not support injected context.
 // However, timeout and opentracing contexts are honored whenever enabled.
@@ -1709,7 +1709,7 @@ func (a *Client) StreamEvents(params *StreamEventsParams, writer io.Writer, opts
 
 // StreamEventsContext streams service events.
 //
-// Each line is a JSON object: an event with metadata. When similar events are merged, the stream repeats the event with its id and the new count. The stream starts with the next event or, with since or entityVersion, with earlier ones, and ends when the client disconnects. A client that reconnects with the entityVersion of the last line misses and repeats nothing. Blox disconnects clients that read too slowly..
+// Each line is a JSON object: an event with metadata. When similar events are merged, the stream repeats the event with its ID and the new count. The stream starts with the next event or, with since or entityVersion, with earlier ones, and ends when the client disconnects. A client that reconnects with the entityVersion of the last line misses and repeats nothing. Blox disconnects clients that read too slowly..
 //
 // Do not use the deprecated [StreamEventsParams.Context] with this method: it would be ignored.
 func (a *Client) StreamEventsContext(ctx context.Context, params *StreamEventsParams, writer io.Writer, opts ...ClientOption) (*StreamEventsOK, error) {
@@ -1822,7 +1822,7 @@ func (a *Client) StreamInstancesContext(ctx context.Context, params *StreamInsta
 
 // StreamOverview streams environments with counts events and this replica s readiness.
 //
-// Each line is an OverviewLine. The stream starts with the present state and a line with metadata. Changes follow, at most four times a second, until the client disconnects. Slow clients skip intermediate states but receive the newest. All replicas serve the stream..
+// Each line is an OverviewLine. The stream starts with the current state and a line with metadata. Changes follow, at most four times a second, until the client disconnects. Slow clients skip intermediate states but receive the newest. All replicas serve the stream..
 //
 // This method does not support injected context.
 // However, timeout and opentracing contexts are honored whenever enabled.
@@ -1841,7 +1841,7 @@ func (a *Client) StreamOverview(params *StreamOverviewParams, opts ...ClientOpti
 
 // StreamOverviewContext streams environments with counts events and this replica s readiness.
 //
-// Each line is an OverviewLine. The stream starts with the present state and a line with metadata. Changes follow, at most four times a second, until the client disconnects. Slow clients skip intermediate states but receive the newest. All replicas serve the stream..
+// Each line is an OverviewLine. The stream starts with the current state and a line with metadata. Changes follow, at most four times a second, until the client disconnects. Slow clients skip intermediate states but receive the newest. All replicas serve the stream..
 //
 // Do not use the deprecated [StreamOverviewParams.Context] with this method: it would be ignored.
 func (a *Client) StreamOverviewContext(ctx context.Context, params *StreamOverviewParams, opts ...ClientOption) (*StreamOverviewOK, error) {

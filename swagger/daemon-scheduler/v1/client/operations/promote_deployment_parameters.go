@@ -75,7 +75,7 @@ type PromoteDeploymentParams struct {
 
 	// ID.
 	//
-	// The deployment's id.
+	// ID of the deployment.
 	ID string
 
 	// Name.
@@ -85,7 +85,7 @@ type PromoteDeploymentParams struct {
 
 	// Step.
 	//
-	// Number of the step to promote. If that step was promoted already, the request changes nothing, so it can be repeated. Default: the present step.
+	// Number of the step to promote. If that step was promoted already, the request changes nothing, so it can be repeated. Default: the current step.
 	Step *int64
 
 	HTTPClient *http.Client

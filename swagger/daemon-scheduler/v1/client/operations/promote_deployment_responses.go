@@ -466,7 +466,7 @@ func NewPromoteDeploymentMethodNotAllowed() *PromoteDeploymentMethodNotAllowed {
 
 // PromoteDeploymentMethodNotAllowed describes a response with status code 405, with default header values.
 //
-// The path, or the address (--read-only-bind), does not serve the method. The header Allow lists those that it serves.
+// The path, or the address (--read-only-bind), does not serve the method. The header Allow lists the methods that it serves.
 type PromoteDeploymentMethodNotAllowed struct {
 	Payload string
 }

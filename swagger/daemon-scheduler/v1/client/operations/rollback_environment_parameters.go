@@ -80,7 +80,7 @@ type RollbackEnvironmentParams struct {
 
 	// Revision.
 	//
-	// Number of the revision to return to. Default: the revision of the newest completed deployment.
+	// Number of the revision to roll back to. Default: the revision of the newest completed deployment.
 	Revision *int64
 
 	HTTPClient *http.Client

@@ -69,7 +69,7 @@ type StopDeploymentParams struct {
 
 	// ID.
 	//
-	// The deployment's id.
+	// ID of the deployment.
 	ID string
 
 	// Name.

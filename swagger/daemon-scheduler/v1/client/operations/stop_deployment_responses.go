@@ -400,7 +400,7 @@ func NewStopDeploymentNotFound() *StopDeploymentNotFound {
 
 // StopDeploymentNotFound describes a response with status code 404, with default header values.
 //
-// The environment or deployment does not exist, or the task definition to return to does not exist or is inactive.
+// The environment or deployment does not exist, or the task definition to roll back to does not exist or is inactive.
 type StopDeploymentNotFound struct {
 	Payload string
 }
@@ -466,7 +466,7 @@ func NewStopDeploymentMethodNotAllowed() *StopDeploymentMethodNotAllowed {
 
 // StopDeploymentMethodNotAllowed describes a response with status code 405, with default header values.
 //
-// The path, or the address (--read-only-bind), does not serve the method. The header Allow lists those that it serves.
+// The path, or the address (--read-only-bind), does not serve the method. The header Allow lists the methods that it serves.
 type StopDeploymentMethodNotAllowed struct {
 	Payload string
 }

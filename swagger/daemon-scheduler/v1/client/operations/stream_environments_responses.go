@@ -358,7 +358,7 @@ func NewStreamEnvironmentsMethodNotAllowed() *StreamEnvironmentsMethodNotAllowed
 
 // StreamEnvironmentsMethodNotAllowed describes a response with status code 405, with default header values.
 //
-// The path, or the address (--read-only-bind), does not serve the method. The header Allow lists those that it serves.
+// The path, or the address (--read-only-bind), does not serve the method. The header Allow lists the methods that it serves.
 type StreamEnvironmentsMethodNotAllowed struct {
 	Payload string
 }

@@ -80,7 +80,7 @@ type StreamEventsParams struct {
 
 	// Deployment.
 	//
-	// Return only events of these deployments: ids, separated by commas.
+	// Return only events of these deployments: IDs, separated by commas.
 	Deployment *string
 
 	// EntityVersion.
