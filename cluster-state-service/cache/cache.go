@@ -20,6 +20,7 @@ import (
 	"github.com/blox/blox/internal/backoff"
 	"github.com/blox/blox/internal/broadcast"
 	"github.com/blox/blox/internal/etcd"
+	"github.com/blox/blox/internal/logging"
 )
 
 const (
@@ -105,10 +106,12 @@ func (c *Cache) Run(ctx context.Context) error {
 	group.Go(func() error { c.runAudits(ctx); return nil })
 	group.Go(func() error {
 		defer func() { c.currentHistory().Close(errStopped) }()
+		failures := logging.NewFailureLog(c.log.WithField("etcd", c.client.Endpoints()),
+			"etcd watch lost; reloading the cache", "resumed following etcd")
 		for retry := backoff.New(minReloadDelay, maxReloadDelay); ctx.Err() == nil; retry.Wait(ctx) {
-			err := c.followData(ctx, retry.Reset)
+			err := c.followData(ctx, func() { retry.Reset(); failures.Succeeded() })
 			if ctx.Err() == nil {
-				c.log.WithError(err).WithField("etcd", c.client.Endpoints()).Warn("etcd watch lost; reloading the cache")
+				failures.Failed(err)
 			}
 		}
 		return nil

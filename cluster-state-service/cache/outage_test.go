@@ -7,6 +7,8 @@ import (
 	"testing"
 	"time"
 
+	"github.com/sirupsen/logrus"
+	logrustest "github.com/sirupsen/logrus/hooks/test"
 	"github.com/stretchr/testify/assert"
 	"github.com/stretchr/testify/require"
 	clientv3 "go.etcd.io/etcd/client/v3"
@@ -170,4 +172,32 @@ func TestCache_ReloadsWhenEtcdMovesBack(t *testing.T) {
 		return err == nil && s.Tasks.Len() == 0
 	}, "records that etcd lacks are still served")
 	assert.Zero(t, cache.StoredVersion(state.Key{Kind: state.KindTask, Cluster: "prod", ARN: arnOf("1")}))
+}
+
+func TestCache_LogsRepeatedLossesOfItsWatchOnce(t *testing.T) {
+	server := testenv.EtcdServer(t)
+	cache := build(t, server, server.Client(), 0)
+	log, lines := logrustest.NewNullLogger()
+	cache.log = log
+	run(t, cache)
+	const losses = 4
+	for n := range losses {
+		testenv.Eventually(t, func() bool { return len(messages(lines, "cache loaded")) == n+1 })
+		cache.mu.Lock()
+		cancelWatch := cache.cancelWatch
+		cache.mu.Unlock()
+		cancelWatch()
+	}
+	testenv.Eventually(t, func() bool { return len(messages(lines, "cache loaded")) == losses+1 })
+	assert.Less(t, len(messages(lines, "etcd watch lost; reloading the cache")), losses)
+	assert.NotEmpty(t, messages(lines, "resumed following etcd"))
+}
+
+func messages(lines *logrustest.Hook, message string) (found []*logrus.Entry) {
+	for _, line := range lines.AllEntries() {
+		if line.Message == message {
+			found = append(found, line)
+		}
+	}
+	return found
 }

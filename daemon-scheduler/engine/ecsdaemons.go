@@ -49,9 +49,10 @@ func (e *Engine) learnDaemonGroups(
 		failure = describeFailure{state.Now.Add(describeServicesRetry), outcome}
 		leader.recordDescribeFailure(cluster, failure)
 		e.conditions.set(name, environment.ConditionServicesUnknown, outcome)
-		e.Log.WithError(err).WithField("environment", name).Warn("failed to describe services; their tasks count as workload")
+		e.servicesLog.Failed(cluster, err)
 		return failure.retryAt
 	}
+	e.servicesLog.Succeeded(cluster)
 	e.Cluster.LearnServices(cluster, daemon, state.Tasks)
 	state.DaemonGroups = e.Cluster.DaemonGroups(cluster)
 	e.conditions.clear(name, environment.ConditionServicesUnknown)

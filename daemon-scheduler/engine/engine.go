@@ -67,6 +67,7 @@ type Engine struct {
 	healthLog    *logging.FailureLog  // of reads of container health
 	alarmLog     *logging.FailureLog  // of reads of alarms
 	roleLog      *logging.FailureLog  // of calls whose role cannot be assumed
+	servicesLog  *logging.FailureLogs // of descriptions of ECS services, by cluster
 
 	mu     sync.Mutex
 	leader *leaderState // nil while this replica does not lead
@@ -80,14 +81,16 @@ func New(cfg Config) *Engine {
 	e := &Engine{
 		Config: cfg, joins: newJoinTracker(),
 		failures: logging.NewFailureLogs(cfg.Log, "environment", "failed to reconcile environment; retrying",
-			"environment is reconciled again"),
-		callFailures: logging.NewFailureLog(cfg.Log, "failed to call ECS; retrying", "ECS accepts calls again"),
+			"resumed reconciling environment"),
+		callFailures: logging.NewFailureLog(cfg.Log, "failed to call ECS; retrying", "resumed calling ECS"),
 		listFailures: logging.NewFailureLog(cfg.Log, "failed to compare attributes with ECS; retrying",
-			"comparing attributes with ECS again"),
+			"resumed comparing attributes with ECS"),
 		healthLog: logging.NewFailureLog(
-			cfg.Log, "failed to read container health; retrying", "container health is read again"),
-		roleLog:  logging.NewFailureLog(cfg.Log, "failed to assume role; retrying", "roles are assumed again"),
-		alarmLog: logging.NewFailureLog(cfg.Log, "failed to read alarms; retrying", "alarms are read again"),
+			cfg.Log, "failed to read container health; retrying", "resumed reading container health"),
+		roleLog:  logging.NewFailureLog(cfg.Log, "failed to assume role; retrying", "resumed assuming role"),
+		alarmLog: logging.NewFailureLog(cfg.Log, "failed to read alarms; retrying", "resumed reading alarms"),
+		servicesLog: logging.NewFailureLogs(cfg.Log, "cluster",
+			"failed to describe services; their tasks count as workload", "resumed describing services"),
 	}
 	e.metrics = newMetrics(e, cfg.Metrics)
 	return e

@@ -10,9 +10,14 @@ import (
 
 	"github.com/blox/blox/internal/backoff"
 	"github.com/blox/blox/internal/etcd"
+	"github.com/blox/blox/internal/logging"
 )
 
-const electionRetryDelay = time.Second
+const (
+	electionRetryDelay = time.Second
+	// electionStableAfter is the time after which an attempt without an error holds a lease, beside the lease's time.
+	electionStableAfter = 10 * time.Second
+)
 
 // Lead campaigns for the leadership as the replica called name. Each time it is elected, it calls act with a context
 // that ends when the lease, which lasts for ttl unless it is renewed, is lost, or when etcd was wiped or restored. If
@@ -21,7 +26,7 @@ func (s *Store) Lead(ctx context.Context, name string, ttl time.Duration, act fu
 	return s.lead(ctx, etcd.Campaign, name, ttl, act)
 }
 
-// ForceLeadership is Lead without an election: it deposes the present leader. It is for a service with one replica.
+// ForceLeadership is Lead without an election: it deposes the current leader. It is for a service with one replica.
 func (s *Store) ForceLeadership(
 	ctx context.Context, name string, ttl time.Duration, act func(context.Context, Term) error,
 ) error {
@@ -37,17 +42,23 @@ type acquire func(
 func (s *Store) lead(
 	ctx context.Context, acquire acquire, name string, ttl time.Duration, act func(context.Context, Term) error,
 ) error {
+	failures := logging.NewFailureLog(s.log, "failed to take part in the election; retrying",
+		"resumed taking part in the election")
 	for ctx.Err() == nil {
+		// A candidate that does not win reports nothing. If it reports no error for this long, etcd serves it again.
+		recovered := time.AfterFunc(electionStableAfter+ttl, failures.Succeeded)
 		data, cancel := s.DataContext(ctx)
 		err := acquire(data, s.client, electionPrefix, name, ttl, func(ctx context.Context, term etcd.Leadership) error {
 			log := s.log.WithFields(logrus.Fields{"replica": name, "revision": term.Revision})
+			failures.Succeeded()
 			log.Info("leadership acquired")
 			defer log.Info("leadership lost")
 			return act(ctx, Term(term))
 		})
 		cancel()
+		recovered.Stop()
 		if err != nil && ctx.Err() == nil {
-			s.log.WithError(err).Warn("failed to take part in the election; retrying")
+			failures.Failed(err)
 			backoff.Sleep(ctx, backoff.Jitter(electionRetryDelay))
 		}
 	}
