@@ -75,6 +75,9 @@ names: ## fail if a declaration uses a name that the project replaced
 	go test -count=1 ./internal/names
 
 # Go may report only "context deadline exceeded" when the fuzz time ends; this is not a failure.
+prose: ## check documents, API descriptions, help, logs and errors with Vale; internal/tools/prose/styles has the rules
+	@go run ./internal/prose
+
 fuzz: ## run each fuzz target for FUZZTIME (2m); RUN=<regexp> selects some; testdata/fuzz keeps failing inputs
 	@failed=""; while IFS=: read -r file _ target; do \
 	  target="$${target#func }"; package="$$(dirname "$$file")"; \
@@ -105,7 +108,7 @@ conformance: ## run both services on ECS's API limits for DURATION (5m), count a
 load: build ## test under load and attack for LOAD (10m): memory, streams, slow and bad clients; RUN=<regexp> selects sections
 	bin/blox-bench --load $(LOAD) --run '$(RUN)'
 
-lint: ## run golangci-lint, and govulncheck if its database responds
+lint: prose ## run golangci-lint and the prose check, and govulncheck if its database responds
 	@long="$$(git ls-files '*.js' '*.css' '*.sh' | xargs wc -l | awk '$$1 > 350 && $$2 != "total"')"; \
 	  [ -z "$$long" ] || { echo "files of more than 350 lines:"; echo "$$long"; exit 1; }
 	$(LINTER) golangci-lint fmt --diff
