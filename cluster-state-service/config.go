@@ -88,9 +88,9 @@ func ParseConfig(args []string, getenv func(string) string, help io.Writer) (Con
 	c.Etcd.Flags(flags, "CSS", getenv)
 	flags.StringVar(&c.Queue, "queue", getenv("CSS_QUEUE"),
 		"source of ECS events: an SQS queue, `name`, URL or ARN, or a Kinesis stream, kinesis://name or ARN")
-	flags.Func("source", "an account and region to serve, `KEY=VALUE,…`; repeatable, in place of --queue; keys: region, "+
-		"role (ARN of an IAM role to assume), external-id, queue (as --queue; none if its events arrive in the queue of "+
-		"another source)", c.addSource)
+	flags.Func("source", "an account and region to serve, `KEY=VALUE,…`; repeatable, in place of --queue. The keys are region, "+
+		"role (ARN of an IAM role to assume), external-id and queue (as --queue). Without queue, its events arrive in the "+
+		"queue of another source", c.addSource)
 	flags.StringVar(&c.SourcesFile, "sources-file", getenv("CSS_SOURCES_FILE"),
 		"`path` of a YAML or JSON file with the sources, {sources: [{region: …}]}; reloaded when it changes")
 	flags.DurationVar(&c.ReconcileInterval, "reconcile-interval", 20*time.Minute,
@@ -208,7 +208,7 @@ func (c Config) check(rest []string) error {
 func (c Config) checkSources() error {
 	switch {
 	case len(c.Sources) > 0 && c.SourcesFile != "":
-		return errors.New("--source and --sources-file exclude each other; list every source in the file")
+		return errors.New("--source and --sources-file are mutually exclusive; list every source in the file")
 	case c.Queue != "" && (len(c.Sources) > 0 || c.SourcesFile != ""):
 		return errors.New("--queue (CSS_QUEUE) excludes --source and --sources-file; give the queue to a source, " +
 			"as in --source region=eu-west-1,queue=blox_queue")

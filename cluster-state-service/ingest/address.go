@@ -93,7 +93,7 @@ func parseAddressARN(s string) (Address, error) {
 func parseQueueURL(s string) (Address, error) {
 	parsed, err := url.Parse(s)
 	if err != nil || parsed.Host == "" || parsed.User != nil || parsed.RawQuery != "" || parsed.Fragment != "" {
-		return Address{}, errors.New("malformed URL, want https://sqs.REGION.amazonaws.com/ACCOUNT/NAME")
+		return Address{}, errors.New("malformed URL: must be https://sqs.REGION.amazonaws.com/ACCOUNT/NAME")
 	}
 	parts := strings.Split(strings.Trim(parsed.Path, "/"), "/")
 	if len(parts) != 2 || !account.MatchString(parts[0]) {

@@ -34,8 +34,8 @@ func newRegionVerifier(v *verifier, region state.Region) *regionVerifier {
 	return &regionVerifier{
 		verifier: v, wake: make(chan struct{}, 1), retry: backoff.New(firstVerifyDelay, longestVerifyDelay),
 		failures: logging.NewFailureLog(v.log.WithFields(logrus.Fields{"account": region.Account, "region": region.Name}),
-			"failed to verify old events with ECS; they are kept until ECS answers",
-			"verifying old events with ECS again"),
+			"failed to verify old events with ECS; they are kept until ECS responds",
+			"resumed verifying old events with ECS"),
 	}
 }
 

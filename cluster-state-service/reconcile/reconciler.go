@@ -43,7 +43,7 @@ type Config struct {
 	RegionName  string // of ECS
 	// Partition and Account are those of the role that ECS assumes; empty if calls show them.
 	Partition, Account string
-	// STS shows the account if ECS refuses to; nil leaves it unknown.
+	// STS shows the account if ECS rejects to; nil leaves it unknown.
 	STS      *sts.Client
 	Name     string        // this replica's name, unique among the replicas that share the lock
 	Interval time.Duration // between two reconciliations of a cluster

@@ -36,7 +36,7 @@ func (c Config) configured() *arn.ARN {
 // identify returns the ARN of a cluster, which shows the account and region of ECS. It calls ECS unless the account is
 // known.
 //
-// ECS itself is the source, and STS only where ECS refuses: STS is one more endpoint to reach and to configure.
+// ECS itself is the source, and STS only where ECS rejects: STS is one more endpoint to reach and to configure.
 func (r *Reconciler) identify(ctx context.Context) (arn.ARN, error) {
 	if local := r.local.Load(); local != nil {
 		return *local, nil

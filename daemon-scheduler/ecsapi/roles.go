@@ -22,7 +22,7 @@ var errRoleNotAllowed = &smithy.GenericAPIError{
 	Code: "RoleNotAllowed", Message: "--allowed-role does not allow the role",
 }
 
-// assumedRole is a role's credentials, and the option of clients that renews them when AWS refuses them.
+// assumedRole is a role's credentials, and the option of clients that renews them when AWS rejects them.
 type assumedRole struct {
 	credentials aws.CredentialsProvider
 	renewal     func(*middleware.Stack) error

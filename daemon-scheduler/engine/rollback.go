@@ -48,7 +48,7 @@ func (r *reconciliation) activeRollbackDefinition(
 		case err == nil:
 			return func(taskDefinition string) bool { return taskDefinition == definition }, "", nil
 		case errors.Is(err, environment.ErrTaskDefinitionInactive), errors.Is(err, environment.ErrTaskDefinitionNotFound):
-			r.log.WithField("taskDefinition", definition).Warn("no rollback to an inactive task definition")
+			r.log.WithField("taskDefinition", definition).Warn("rollback skipped: the task definition is inactive")
 		case called && outcome.Class == ecserrors.Rejected:
 			return nil, fmt.Sprintf(
 				"ECS rejected DescribeTaskDefinition for %s: %s: %s", definition, outcome.Code, outcome.Message), nil

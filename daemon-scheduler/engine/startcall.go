@@ -38,11 +38,11 @@ func (c *startCall) send(ctx context.Context, announced []environment.Launch) er
 		return nil
 	case outcome.Class == ecserrors.Unknown:
 		c.metrics.countStarts(startUnknown, len(announced))
-		c.log.WithError(outcome.Err).WithField("instances", len(announced)).Debug("StartTask was not answered")
+		c.log.WithError(outcome.Err).WithField("instances", len(announced)).Debug("no response to StartTask")
 	case outcome.Scope == ecserrors.ScopeCaller:
 		c.restore(announced)
 	case outcome.Scope == ecserrors.ScopeDeployment && len(announced) > 1: // the next call tries one of them
-		c.log.WithError(outcome.Err).WithField("instances", len(announced)).Warn("ECS refused the deployment's tasks")
+		c.log.WithError(outcome.Err).WithField("instances", len(announced)).Warn("ECS rejected the deployment's tasks")
 		c.restore(announced)
 		return nil
 	default:

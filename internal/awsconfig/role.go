@@ -53,7 +53,7 @@ func WithRole(cfg aws.Config, role Role) aws.Config {
 }
 
 // RenewedCredentials returns the role's credentials, and an option for the clients that use them: it renews credentials
-// that AWS refuses.
+// that AWS rejects.
 func (r Role) RenewedCredentials(client *sts.Client) (aws.CredentialsProvider, func(*middleware.Stack) error) {
 	credentials := newReloading(r.Credentials(client), nil,
 		func(context.Context) (aws.CredentialsProvider, error) { return r.Credentials(client), nil })

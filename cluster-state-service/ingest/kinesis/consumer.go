@@ -57,7 +57,7 @@ func NewConsumer(c Config) *Consumer {
 	c.Log = c.Log.WithField("stream", c.Address.Name)
 	return &Consumer{
 		Config: c, stream: newStream(c.Client, c.Address),
-		failures: logging.NewFailureLog(c.Log, "failed to read the stream; retrying", "reading the stream again"),
+		failures: logging.NewFailureLog(c.Log, "failed to read the stream; retrying", "resumed reading the stream"),
 	}
 }
 

@@ -69,7 +69,7 @@ remaining/registered, in CPU units and MiB.`,
 		"only with this `status`: REGISTERING, REGISTRATION_FAILED, ACTIVE, DRAINING, DEREGISTERING or INACTIVE; "+
 			"case-insensitive")
 	flags.StringVar(&attribute, "attribute", "", "only with this attribute, `name=value`, or name for any value")
-	flags.StringVar(&ec2, "ec2-instance-id", "", "only the EC2 instance with this `id`, or mi-… on ECS Anywhere")
+	flags.StringVar(&ec2, "ec2-instance-id", "", "only the EC2 instance with this `ID`, or mi-… on ECS Anywhere")
 	flags.StringVar(&agent, "agent-connected", "", "only with the ECS agent connected (`true`) or disconnected (false)")
 	flags.StringVar(&provider, "capacity-provider", "", "only of this capacity provider, a `name`")
 	flags.StringVar(&since, "since", "", "only if changed at this `time` or later, in RFC 3339")

@@ -16,7 +16,7 @@ import (
 // swagger:model Readiness
 type Readiness struct {
 
-	// Name of the replica that reconciles the account and region of the service, of the first source if there are several; empty if there is none.
+	// Name of the replica that reconciles the account and region of the service. With several sources, those of the first. Empty if there is none.
 	// Required: true
 	Leader *string `json:"leader"`
 
