@@ -88,9 +88,9 @@ func ParseConfig(args []string, getenv func(string) string, help io.Writer) (Con
 	c.Etcd.Flags(flags, "CSS", getenv)
 	flags.StringVar(&c.Queue, "queue", getenv("CSS_QUEUE"),
 		"source of ECS events: an SQS queue, `name`, URL or ARN, or a Kinesis stream, kinesis://name or ARN")
-	flags.Func("source", "an account and region to serve, `KEY=VALUE,…`; repeatable, in place of --queue. The keys are region, "+
-		"role (ARN of an IAM role to assume), external-id and queue (as --queue). Without queue, its events arrive in the "+
-		"queue of another source", c.addSource)
+	flags.Func("source", "an account and region to serve, `KEY=VALUE,…`; repeatable, in place of --queue. "+
+		"The keys are region, role (ARN of an IAM role to assume), external-id and queue (as --queue). "+
+		"Without queue, its events arrive in the queue of another source", c.addSource)
 	flags.StringVar(&c.SourcesFile, "sources-file", getenv("CSS_SOURCES_FILE"),
 		"`path` of a YAML or JSON file with the sources, {sources: [{region: …}]}; reloaded when it changes")
 	flags.DurationVar(&c.ReconcileInterval, "reconcile-interval", 20*time.Minute,

@@ -8,8 +8,8 @@ func newEnvironmentsCommand(a *app) *cobra.Command {
 	cmd := &cobra.Command{
 		Use: "environments", Aliases: []string{"environment", "env", "envs"},
 		Short: "Manage environments: which task runs on which instances",
-		Long: `An environment selects container instances of a cluster, names the task definition to run once on each, and
-configures how deployments replace one revision by the next. Creating or updating an environment starts nothing;
+		Long: `An environment selects container instances of a cluster and names the task definition to run once on each. It
+also configures how deployments replace one revision by the next. Creating or updating an environment starts no task;
 "blox deploy" does.`,
 		Example: `  blox environments create web-agent --cluster default --task-definition agent:1
   blox environments update web-agent --task-definition agent:2

@@ -16,7 +16,7 @@ func newEnvironmentsCreate(a *app) *cobra.Command {
 	cmd := &cobra.Command{
 		Use: "create [NAME]", Short: "Create an environment; starts nothing",
 		Long: `Create an environment. It starts nothing; "blox deploy NAME" does. With --from-service, the
-take-over of that service begins at once; see "blox migrate --help".
+takeover of that service begins at once; see "blox migrate --help".
 
 A file can set fields that have no flag, such as networkConfiguration and overrides. It has the fields of the API's
 request, as in "blox environments describe NAME -o yaml":

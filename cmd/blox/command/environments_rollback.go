@@ -48,7 +48,8 @@ Repeating the command while a rollback is in progress changes nothing.`,
 			return a.watchOrPrint(ctx, c, made.Payload, watch)
 		}),
 	}
-	cmd.Flags().Int64Var(&revision, "to-revision", 0, "`number` of the revision (default: that of the newest completed deployment)")
+	cmd.Flags().Int64Var(&revision, "to-revision", 0,
+		"`number` of the revision (default: that of the newest completed deployment)")
 	cmd.Flags().BoolVar(&dryRun, "dry-run", false, "show what the rollback would start and stop, and change nothing")
 	watch.add(cmd)
 	return cmd
