@@ -3,7 +3,6 @@ package main
 import (
 	"path"
 	"regexp"
-	"slices"
 	"strings"
 )
 
@@ -59,14 +58,8 @@ func textsOf(name string, source []byte) ([]Text, error) {
 	return nil, nil
 }
 
-// pending are the documents that do not keep the rules yet.
-var pending = []string{"cluster-state-service/README.md", "daemon-scheduler/README.md"}
-
 // isDocument reports whether Vale reads the file as it is.
 func isDocument(name string) bool {
-	if slices.Contains(pending, name) {
-		return false
-	}
 	return path.Ext(name) == ".md" || path.Ext(name) == ".html" && strings.Contains(name, "/static/")
 }
 
