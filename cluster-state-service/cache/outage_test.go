@@ -56,25 +56,6 @@ func TestHeartbeat_NeverSkipsChanges(t *testing.T) {
 	assert.Less(t, beat, missed)
 }
 
-// Changes made during the first load are in the snapshot, but not in the history. Earlier subscribers get an error.
-func TestWatch_EndsWithFirstLoad(t *testing.T) {
-	server := testenv.EtcdServer(t)
-	client := server.Client()
-	cache := build(t, server, server.Client(), 0)
-	ctx, cancel := context.WithTimeout(t.Context(), 30*time.Second)
-	defer cancel()
-	changes, err := cache.Watch(ctx, state.KindTask, WatchOptions{})
-	require.NoError(t, err)
-	write(t, client, "a", 1)
-	run(t, cache)
-	failed := false
-	for _, err := range changes {
-		assert.ErrorIs(t, err, errInterrupted)
-		failed = true
-	}
-	assert.True(t, failed)
-}
-
 // A watch response larger than the history never makes a subscriber slow that had read everything before it.
 func TestWatch_SurvivesLargeTransaction(t *testing.T) {
 	server := testenv.EtcdServer(t)

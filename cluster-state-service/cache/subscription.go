@@ -83,6 +83,9 @@ func (c *Cache) subscribe(ctx context.Context, kind state.Kind, o WatchOptions) 
 	if o.Snapshot {
 		return s, s.attachAtSnapshot(ctx)
 	}
+	if err := c.awaitLoaded(ctx); err != nil { // the load would end the subscription
+		return nil, err
+	}
 	if s.from > 0 {
 		if err := c.checkRange(ctx, s.from); err != nil {
 			return nil, err
@@ -118,7 +121,14 @@ func (c *Cache) checkRange(ctx context.Context, revision int64) error {
 	case err != nil:
 		return waitError(ctx, err)
 	}
-	if _, err := c.await(limited, 1); err != nil { // the history before the first load is incomplete
+	return nil
+}
+
+// awaitLoaded waits for the first load of the cache. Before it, the history is incomplete.
+func (c *Cache) awaitLoaded(ctx context.Context) error {
+	limited, cancel := context.WithTimeoutCause(ctx, etcdTimeout, state.ErrStoreUnavailable)
+	defer cancel()
+	if _, err := c.await(limited, 1); err != nil {
 		return waitError(ctx, err)
 	}
 	return nil

@@ -65,6 +65,47 @@ func TestWatch_StartsNow(t *testing.T) {
 	assert.Empty(t, want)
 }
 
+// A client may come before the cache is loaded. Its stream starts then, and does not end with the load.
+func TestWatch_StartsWhenTheCacheIsLoaded(t *testing.T) {
+	server := testenv.EtcdServer(t)
+	client := server.Client()
+	write(t, client, "before", 1)
+	cache := build(t, server, client, 0)
+	ctx, cancel := context.WithTimeout(t.Context(), 30*time.Second)
+	defer cancel()
+	started := make(chan error, 1)
+	var first string
+	go func() {
+		changes, err := cache.Watch(ctx, state.KindTask, WatchOptions{})
+		started <- err
+		if err == nil {
+			for c, err := range changes {
+				first = string(c.Line)
+				started <- err
+				return
+			}
+		}
+	}()
+	select {
+	case err := <-started:
+		t.Fatalf("the stream starts before the load: %v", err)
+	case <-time.After(50 * time.Millisecond): // a stream that starts too early is seen, at the latest, by its end
+	}
+	run(t, cache)
+	require.NoError(t, <-started)
+	revision := write(t, client, "a", 1)
+	require.NoError(t, <-started)
+	assert.Equal(t, fmt.Sprintf("%s v1 @%d\n", arnOf("a"), revision), first)
+}
+
+func TestWatch_FailsIfTheCacheCannotBeLoaded(t *testing.T) {
+	cache := build(t, testenv.EtcdServer(t), nil, 0) // it does not run
+	ctx, cancel := context.WithTimeout(t.Context(), 10*time.Millisecond)
+	defer cancel()
+	_, err := cache.Watch(ctx, state.KindTask, WatchOptions{})
+	assert.ErrorIs(t, err, context.DeadlineExceeded)
+}
+
 // A stream shows the same changes whether the history holds them or etcd replays them.
 func TestWatch_StartsAtRevision(t *testing.T) {
 	server := testenv.EtcdServer(t)

@@ -1,9 +1,12 @@
 package e2e
 
 import (
+	"cmp"
+	"context"
 	"io"
 	"net/http"
 	"strings"
+	"sync"
 	"testing"
 
 	"github.com/stretchr/testify/assert"
@@ -29,7 +32,7 @@ type place struct {
 	deployment  string // ID
 }
 
-// addPlace simulates a further account and region. Its cluster-state-service shares w's etcd.
+// addPlace simulates a further account and region.
 func (w *system) addPlace(account, region string) *system {
 	w.t.Helper()
 	other := &system{
@@ -40,7 +43,6 @@ func (w *system) addPlace(account, region string) *system {
 	w.t.Cleanup(func() { other.sim.Close(); other.aws.Close() })
 	other.sim.CreateCluster("prod")
 	other.agent = other.sim.RegisterTaskDefinition("agent")
-	other.startCSS("127.0.0.1:0")
 	return other
 }
 
@@ -61,11 +63,33 @@ func newPlaces(t *testing.T) []*place {
 	return places
 }
 
+// startOwnStateServices runs a cluster-state-service in each place but the first. They share etcd.
+func startOwnStateServices(places []*place) {
+	for _, p := range places[1:] {
+		p.startCSS("127.0.0.1:0")
+	}
+}
+
+// startStateService runs one cluster-state-service that serves all places.
+func startStateService(places []*place) (address string) {
+	var sources []string
+	for _, p := range places {
+		source := "queue=blox_queue,region=" + cmp.Or(p.region, "us-east-1")
+		if p.role != "" {
+			source += ",role=" + p.role
+		}
+		sources = append(sources, source)
+	}
+	address, _ = places[0].startCSS("127.0.0.1:0", sources...)
+	return address
+}
+
 func TestRegions_OneBloxManagesTwoAccountsInTwoRegions(t *testing.T) {
 	t.Parallel()
 	places := newPlaces(t)
-	css, _ := places[0].startCSS("127.0.0.1:0")
+	css := startStateService(places)
 	d := places[0].startScheduler(css)
+	changes := followTasks(t, css)
 	for _, p := range places {
 		d.createIn(p)
 		p.deployment = d.deploy(d.getEnvironment(p.environment))
@@ -81,12 +105,60 @@ func TestRegions_OneBloxManagesTwoAccountsInTwoRegions(t *testing.T) {
 		listed := getBody(t, "http://"+css+"/v1/tasks?cluster="+p.cluster)
 		for _, tasks := range p.liveTasks(p.deployment) {
 			assert.Contains(t, listed, tasks[0].ARN)
+			testenv.Eventually(t, func() bool { return changes.have(tasks[0].ARN) })
 		}
 		p.assertNoDuplicates()
 		for _, other := range places {
 			assert.Equal(t, other == p, len(other.liveTasks(p.deployment)) > 0)
 		}
 	}
+}
+
+// taskChanges holds the lines of a stream.
+type taskChanges struct {
+	mu   sync.Mutex
+	text strings.Builder
+}
+
+func (c *taskChanges) have(text string) bool {
+	c.mu.Lock()
+	defer c.mu.Unlock()
+	return strings.Contains(c.text.String(), text)
+}
+
+// Write implements io.Writer.
+func (c *taskChanges) Write(p []byte) (int, error) {
+	c.mu.Lock()
+	defer c.mu.Unlock()
+	return c.text.Write(p)
+}
+
+// followTasks reads the stream of all tasks until the test ends. It returns when the stream has begun.
+func followTasks(t *testing.T, css string) *taskChanges {
+	t.Helper()
+	ctx, cancel := context.WithCancel(t.Context())
+	client := http.Client{Transport: &http.Transport{DisableKeepAlives: true}}
+	var answer *http.Response
+	testenv.Eventually(t, func() bool {
+		request, err := http.NewRequestWithContext(ctx, http.MethodGet, "http://"+css+"/v1/stream/tasks", http.NoBody)
+		require.NoError(t, err)
+		answer, err = client.Do(request)
+		if err == nil && answer.StatusCode != http.StatusOK {
+			answer.Body.Close()
+		}
+		return err == nil && answer.StatusCode == http.StatusOK
+	})
+	changes, done := &taskChanges{}, make(chan struct{})
+	go func() {
+		defer close(done)
+		_, _ = io.Copy(changes, answer.Body) // ends with ctx
+	}()
+	t.Cleanup(func() {
+		cancel()
+		answer.Body.Close()
+		<-done
+	})
+	return changes
 }
 
 // getBody returns the body of a GET of cluster-state-service.
@@ -150,6 +222,7 @@ func (p *place) killOne() {
 func TestRegions_RequestsOfAnotherAccountRegionOrPartitionAreRefused(t *testing.T) {
 	t.Parallel()
 	places := newPlaces(t)
+	startOwnStateServices(places)
 	d := places[0].startServices()
 	own, abroad, member := places[0], places[1], places[2]
 	calls := func() (total int) {
@@ -209,6 +282,7 @@ func TestRegions_RequestsOfAnotherAccountRegionOrPartitionAreRefused(t *testing.
 func TestRegions_STSThatThrottlesDelaysTheRoleAlone(t *testing.T) {
 	t.Parallel()
 	places := newPlaces(t)
+	startOwnStateServices(places)
 	own, member, both := places[0], places[2], places[3]
 	d := own.startServices()
 	for _, p := range []*place{own, member} {

@@ -132,10 +132,16 @@ func newLogger(t testing.TB, level logrus.Level) logrus.FieldLogger {
 }
 
 // startCSS runs a cluster-state-service and returns its address.
-func (w *system) startCSS(at string) (address string, stop func()) {
+func (w *system) startCSS(at string, sources ...string) (address string, stop func()) {
 	w.t.Helper()
-	cfg, err := clusterstate.ParseConfig([]string{"--etcd-endpoint", w.etcd.Endpoints()[0], "--queue", "blox_queue"},
-		w.getenv, io.Discard)
+	args := []string{"--etcd-endpoint", w.etcd.Endpoints()[0]}
+	for _, source := range sources {
+		args = append(args, "--source", source)
+	}
+	if len(sources) == 0 {
+		args = append(args, "--queue", "blox_queue")
+	}
+	cfg, err := clusterstate.ParseConfig(args, w.getenv, io.Discard)
 	require.NoError(w.t, err)
 	cfg.Listener = listen(w.t, at)
 	log := newLogger(w.t, logrus.ErrorLevel)

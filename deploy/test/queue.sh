@@ -42,6 +42,8 @@ call cloudformation create-stack --stack-name BloxLocalUser --capabilities CAPAB
   --template-body "file://$SOURCE/deploy/docker/blox-local-user.yml" >/dev/null
 call cloudformation wait stack-create-complete --stack-name BloxLocalUser
 
+call ecs create-cluster >/dev/null # ECS shows the account by the default cluster even if it does not exist; moto does not
+
 docker run --detach --name "$PROJECT-etcd" --network host "$(sed -n 's/^ *image: \(.*etcd:.*\)/\1/p' "$SOURCE/docker-compose.yml")" \
   /usr/local/bin/etcd --listen-client-urls "http://$ADDRESS:23790" --advertise-client-urls "http://$ADDRESS:23790" \
   --listen-peer-urls "http://$ADDRESS:23800" >/dev/null
