@@ -92,13 +92,16 @@ func TestAPI_Clusters(t *testing.T) {
 	assert.JSONEq(t, `[
 		{
 			"clusterARN":"`+account+`cluster/default","name":"default","agentsConnected":0,"instances":{},
-			"tasks":{"STOPPED":1},
+			"tasks":{"STOPPED":1},"account":"123456789012","region":"eu-west-1"
 		},
 		{
-			"clusterARN":"`+account+`cluster/other","name":"other","agentsConnected":1,
-			"instances":{"DRAINING":1},"tasks":{},
+			"clusterARN":"`+account+`cluster/other","name":"other","agentsConnected":1,"instances":{"DRAINING":1},
+			"tasks":{},"account":"123456789012","region":"eu-west-1"
 		},
-		{"clusterARN":"`+account+`cluster/prod","name":"prod","agentsConnected":1,"instances":{"ACTIVE":1},"tasks":{"RUNNING":2}}
+		{
+			"clusterARN":"`+account+`cluster/prod","name":"prod","agentsConnected":1,"instances":{"ACTIVE":1},
+			"tasks":{"RUNNING":2},"account":"123456789012","region":"eu-west-1"
+		}
 	]`, string(list.Items))
 }
 
@@ -148,7 +151,7 @@ func TestMetrics_AreServedAndDocumented(t *testing.T) {
 		`blox_css_stream_subscribers{kind="task"} 1`,
 		`blox_css_store_records_total{outcome="written"} 1`,
 		`blox_css_cache_tasks 3`, `blox_css_cache_instances 2`, `blox_css_cache_loads_total 1`,
-		`blox_css_reconciliation_cluster_failures_total 0`,
+		`blox_css_reconciliation_cluster_failures_total{source="us-east-1"} 0`,
 	} {
 		assert.Contains(t, body, line+"\n")
 	}
@@ -159,9 +162,9 @@ func TestMetrics_AreServedAndDocumented(t *testing.T) {
 		"blox_css_cache_lag_revisions 0",
 		"blox_css_ingest_event_age_seconds_count", "blox_css_reconciliation_duration_seconds_count",
 		"blox_css_reconciliation_ecs_requests_total", "go_goroutines",
-		`blox_css_aws_calls_total{action="ReceiveMessage",outcome="succeeded",service="SQS"}`,
-		`blox_css_oldest_reconciliation_timestamp_seconds{region="us-east-1"} 1`,
-		`blox_css_ingest_receives_total{outcome="failed"} 0`,
+		`blox_css_aws_calls_total{action="ReceiveMessage",outcome="succeeded",service="SQS",source="us-east-1"}`,
+		`blox_css_oldest_reconciliation_timestamp_seconds{account="123456789012",region="us-east-1"} 1`,
+		`blox_css_ingest_receives_total{outcome="failed",source="us-east-1"} 0`,
 		`blox_build_info{commit="",component="cluster-state-service",`,
 	} {
 		assert.Contains(t, body, "\n"+name)
