@@ -39,6 +39,7 @@ var statePermissions = []permission{
 		action: "kms:Decrypt", on: "the key", feature: "a queue or stream that a key of your own encrypts",
 		notGranted: true,
 	},
+	{action: "sts:AssumeRole", on: "the roles of the sources", feature: "sources with a `role`", notGranted: true},
 }
 
 var schedulerPermissions = []permission{
