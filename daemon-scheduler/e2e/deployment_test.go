@@ -71,7 +71,7 @@ func TestEnvironment_UpdatesAndRollsBack(t *testing.T) {
 	assert.NotNil(t, shown.StartedAt)
 	d.rejectDryRun("logs", 400) // a deployment has used the token
 
-	var planned, rollback models.Deployment
+	var planned, present, rollback models.Deployment
 	w.sim.ResetCounters()
 	for _, query := range []string{"", "&revision=1"} {
 		d.mustSend("POST", "/v1/environments/logs/rollback?dryRun=true"+query, "", &planned)
@@ -81,9 +81,9 @@ func TestEnvironment_UpdatesAndRollsBack(t *testing.T) {
 	}
 	assert.Len(t, d.listDeployments("logs"), 2, "a dry run creates nothing")
 	assert.Zero(t, w.sim.Calls("StopTask"))
-	d.mustSend("POST", "/v1/environments/logs/rollback?dryRun=true&revision=2", "", &planned)
-	assert.Equal(t, id, *planned.ID, "it is in effect")
-	assert.Empty(t, planned.Plan)
+	d.mustSend("POST", "/v1/environments/logs/rollback?dryRun=true&revision=2", "", &present)
+	assert.Equal(t, id, *present.ID, "it is in effect")
+	assert.Empty(t, present.Plan)
 	d.mustReject(400, `Invalid dryRun "yes": must be true or false`, "POST",
 		"/v1/environments/logs/rollback?dryRun=yes", "")
 	d.mustReject(404, "Environment none does not exist", "POST", "/v1/environments/none/rollback?dryRun=true", "")

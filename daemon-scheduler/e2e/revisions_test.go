@@ -72,7 +72,8 @@ func TestRevision_IsDeployedAndRolledBackToByNumber(t *testing.T) {
 	d.mustReject(404, missing, "POST", path+"/rollback?revision=9", "")
 	d.mustReject(404, missing, "POST", path+"/deployments?revision=9&deploymentToken="+token, "")
 	d.mustReject(400, `Invalid revision "x": must be a whole number of 1 or more`, "POST", path+"/rollback?revision=x", "")
-	d.mustReject(400, `Unknown query parameter "revison"; accepted: revision`, "POST", path+"/rollback?revison=1", "")
+	d.mustReject(400, `Unknown query parameter "revison"; accepted: revision, dryRun`, "POST",
+		path+"/rollback?revison=1", "")
 	d.mustReject(400, "validation failure list:\nrevision in body is a forbidden property", "POST", path+"/rollback",
 		`{"revision":1}`)
 	d.mustReject(400, `Unknown query parameter "x"; none is accepted`, "GET", path+"/revisions/2?x=1", "")
