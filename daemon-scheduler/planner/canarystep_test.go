@@ -247,7 +247,7 @@ func TestCanarySteps_DryRunGoesOnAfterEachPause(t *testing.T) {
 	assert.Equal(t, map[string]int{"stop": 7, "start": 7}, kinds)
 }
 
-// A canary without pauses waits for its promotion either way: the plan tells whether its tasks are ready.
+// A canary without pauses waits for its promotion in both cases: the plan reports whether its tasks are ready.
 func TestMake_CountsInstancesOfTheCanaryThatAreNotReady(t *testing.T) {
 	f := newStepFleet(t, 4, environment.CanaryStep{Count: 2})
 	assert.Equal(t, 2, f.plan(0).Unready)

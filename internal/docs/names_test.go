@@ -31,7 +31,7 @@ func reference(pages []docs.Page) (text string) {
 	return text
 }
 
-// guides returns all other pages. The changelog also names what was removed.
+// guides returns all other pages. The changelog also names removed flags.
 func guides(pages []docs.Page) []docs.Page {
 	return slices.DeleteFunc(slices.Clone(pages), func(p docs.Page) bool {
 		return strings.Contains(p.Path, "docs/reference/") || p.Path == "CHANGELOG.md"

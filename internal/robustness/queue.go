@@ -3,6 +3,7 @@ package robustness
 import (
 	"context"
 	"fmt"
+	"slices"
 	"strings"
 
 	"github.com/aws/aws-sdk-go-v2/aws"
@@ -93,7 +94,7 @@ var foreignMessages = []string{
 
 // sendMessages sends malformed and foreign messages to the queue of events.
 func (o *operator) sendMessages(ctx context.Context, pick float64) error {
-	bodies := append(foreignMessages, malformedMessages[int(pick*float64(len(malformedMessages)))])
+	bodies := append(slices.Clone(foreignMessages), malformedMessages[int(pick*float64(len(malformedMessages)))])
 	for n := range bodies {
 		ctx, cancel := context.WithTimeout(ctx, simulatorTimeout)
 		_, err := o.sqs.SendMessage(ctx, &sqs.SendMessageInput{QueueUrl: o.queueURL, MessageBody: &bodies[n]})

@@ -2,7 +2,7 @@ package show
 
 import "strings"
 
-// WithClusters returns a style whose Cluster tells clusters with these ARNs apart.
+// WithClusters returns a style whose Cluster distinguishes clusters with these ARNs.
 func (s Style) WithClusters(arns ...string) Style {
 	byName := map[string]string{}
 	s.sharedNames = map[string]bool{}
