@@ -22,7 +22,9 @@ type config struct {
 	instances   int           // --instances: number registered in each cluster at the start
 	families    []string      // --task-definition (repeatable): families with one revision
 	healthcheck bool          // --healthcheck: query the simulator at bind instead of serving
-	sim         ecssim.Config // --region, --account, --queue, --stream, --short-arns, --seed, --acknowledged, delays
+	regions     []string      // --region (repeatable), AWS_REGION; the first one has the control API's default
+	accounts    []string      // --account (repeatable); the credentials of no role belong to the first one
+	sim         ecssim.Config // of each place: --queue, --stream, --short-arns, --seed, --acknowledged, delays
 }
 
 // parseConfig reads flags and environment. With --help it writes the flags to out and returns flag.ErrHelp.
@@ -31,7 +33,8 @@ func parseConfig(args []string, getenv func(string) string, out io.Writer) (conf
 	flags := flag.NewFlagSet("ecs-sim", flag.ContinueOnError)
 	flags.SetOutput(io.Discard)
 	c.addFlags(flags, getenv)
-	c.addSimulatorFlags(flags, getenv)
+	c.addPlaceFlags(flags)
+	c.addSimulatorFlags(flags)
 	if err := flags.Parse(args); err != nil {
 		if errors.Is(err, flag.ErrHelp) {
 			flags.SetOutput(out)
@@ -48,16 +51,45 @@ func parseConfig(args []string, getenv func(string) string, out io.Writer) (conf
 	if err := c.sim.ValidateRetries(); err != nil {
 		return config{}, fmt.Errorf("--retry-age, --retries: %w", err)
 	}
-	name := arn.ARN{
-		Partition: c.sim.Partition, Region: c.sim.Region, Account: c.sim.Account, Kind: arn.Cluster, ID: "default",
-	}
-	if _, err := arn.ParseKind(name.String(), arn.Cluster); err != nil {
-		return config{}, fmt.Errorf("--region %s, --account %s: %w", c.sim.Region, c.sim.Account, err)
-	}
 	if len(c.clusters) == 0 {
 		c.clusters = []string{"default"}
 	}
-	return c, nil
+	if len(c.regions) == 0 {
+		c.regions = []string{cmp.Or(getenv("AWS_REGION"), c.sim.Region)}
+	}
+	if len(c.accounts) == 0 {
+		c.accounts = []string{c.sim.Account}
+	}
+	return c, c.validatePlaces()
+}
+
+// places returns the configuration of a simulator for each account and region, that of the first ones first.
+func (c config) places() (all []ecssim.Config) {
+	for _, account := range c.accounts {
+		for _, region := range c.regions {
+			place := c.sim
+			place.Account, place.Region = account, region
+			all = append(all, place)
+		}
+	}
+	return all
+}
+
+func (c config) validatePlaces() error {
+	known := map[string]bool{}
+	for _, place := range c.places() {
+		name := arn.ARN{
+			Partition: place.Partition, Region: place.Region, Account: place.Account, Kind: arn.Cluster, ID: "default",
+		}.String()
+		if _, err := arn.ParseKind(name, arn.Cluster); err != nil {
+			return fmt.Errorf("--region %s, --account %s: %w", place.Region, place.Account, err)
+		}
+		if known[name] {
+			return fmt.Errorf("--region %s, --account %s: given twice", place.Region, place.Account)
+		}
+		known[name] = true
+	}
+	return nil
 }
 
 // addFlags adds the flags of the server and of what exists at the start.
@@ -80,11 +112,23 @@ func (c *config) addFlags(flags *flag.FlagSet, getenv func(string) string) {
 		"exit with 0 if the simulator at --bind or ECS_SIM_BIND serves, else with 1")
 }
 
+// addPlaceFlags adds the flags of the accounts and regions.
+func (c *config) addPlaceFlags(flags *flag.FlagSet) {
+	repeatable := func(values *[]string) func(string) error {
+		return func(value string) error {
+			*values = append(*values, value)
+			return nil
+		}
+	}
+	flags.Func("region", fmt.Sprintf("AWS `region`; repeatable (default AWS_REGION or %q)", c.sim.Region),
+		repeatable(&c.regions))
+	flags.Func("account", fmt.Sprintf("AWS `account`, twelve digits; repeatable (default %q)", c.sim.Account),
+		repeatable(&c.accounts))
+}
+
 // addSimulatorFlags adds the flags of the simulated AWS.
-func (c *config) addSimulatorFlags(flags *flag.FlagSet, getenv func(string) string) {
+func (c *config) addSimulatorFlags(flags *flag.FlagSet) {
 	sim := &c.sim
-	flags.StringVar(&sim.Region, "region", cmp.Or(getenv("AWS_REGION"), sim.Region), "AWS `region`")
-	flags.StringVar(&sim.Account, "account", sim.Account, "AWS `account`, twelve digits")
 	flags.StringVar(&sim.QueueName, "queue", sim.QueueName, "`name` of the SQS queue for events")
 	flags.Func("stream", "`name[:shards]` of a Kinesis stream for events; one shard by default",
 		func(s string) (err error) {
@@ -131,6 +175,6 @@ func parseStream(s string) (name string, shards int, err error) {
 // exportCommand returns a shell command that directs SDKs and the AWS CLI to the simulator.
 func (c config) exportCommand(address string) string {
 	return "export AWS_ENDPOINT_URL=http://" + address +
-		" AWS_REGION=" + c.sim.Region + " AWS_DEFAULT_REGION=" + c.sim.Region +
+		" AWS_REGION=" + c.regions[0] + " AWS_DEFAULT_REGION=" + c.regions[0] +
 		" AWS_ACCESS_KEY_ID=any AWS_SECRET_ACCESS_KEY=any"
 }

@@ -35,7 +35,7 @@ func TestRun_ServesSDKsUntilItIsStopped(t *testing.T) {
 	go func() {
 		done <- run(ctx, []string{
 			"--bind", "127.0.0.1:0", "--cluster", "prod", "--cluster", "test", "--instances", "2", "--short-arns",
-			"--task-definition", "agent", "--region", "eu-west-1", "--stream", "events:3",
+			"--task-definition", "agent", "--region", "eu-west-1", "--region", "us-east-1", "--stream", "events:3",
 		}, noEnv, writer)
 		writer.Close()
 	}()
@@ -54,6 +54,11 @@ func TestRun_ServesSDKsUntilItIsStopped(t *testing.T) {
 		arns := out.ContainerInstanceArns
 		assert.Regexp(t, `^arn:aws:ecs:eu-west-1:123456789012:container-instance/[0-9a-f-]{36}$`, arns[0])
 	}
+	abroad := ecs.NewFromConfig(sdk, func(o *ecs.Options) { o.Region = "us-east-1" })
+	out, err := abroad.ListContainerInstances(ctx, &ecs.ListContainerInstancesInput{Cluster: aws.String("prod")})
+	require.NoError(t, err)
+	require.Len(t, out.ContainerInstanceArns, 2)
+	assert.Contains(t, out.ContainerInstanceArns[0], "arn:aws:ecs:us-east-1:123456789012:")
 	families, err := client.ListTaskDefinitionFamilies(ctx, &ecs.ListTaskDefinitionFamiliesInput{})
 	require.NoError(t, err)
 	assert.Equal(t, []string{"agent"}, families.Families)
@@ -91,7 +96,7 @@ func TestParseConfig_ReadsEnvironmentAndRejectsInvalidFlags(t *testing.T) {
 		return map[string]string{"AWS_REGION": "eu-west-1", "ECS_SIM_BIND": "0.0.0.0:1"}[name]
 	}, io.Discard)
 	require.NoError(t, err)
-	assert.Equal(t, "eu-west-1", c.sim.Region)
+	assert.Equal(t, []string{"eu-west-1"}, c.regions)
 	assert.Equal(t, "0.0.0.0:1", c.bind)
 	assert.Equal(t, []string{"default"}, c.clusters)
 	assert.Equal(t, 300*time.Millisecond, c.sim.PendingDelay)
@@ -105,6 +110,7 @@ func TestParseConfig_ReadsEnvironmentAndRejectsInvalidFlags(t *testing.T) {
 		"a stream without shards": {"--stream", "events:0"},
 		"an invalid account":      {"--account", "12"},
 		"an invalid region":       {"--region", "moon"},
+		"a region twice":          {"--region", "eu-west-1", "--region", "eu-west-1"},
 		"a negative number":       {"--instances", "-1"},
 		"a delay without unit":    {"--stop-delay", "5"},
 	} {

@@ -1,15 +1,19 @@
 package ecssim
 
 import (
+	"cmp"
 	"context"
 	"fmt"
 	"net/http"
+	"net/url"
 	"regexp"
+	"strings"
 )
 
 // Cloud serves simulators of several accounts and regions at one address. It passes a call to the simulator of the
 // region that the call's signature names, and of the account of its credentials: that of the assumed role, or home's.
-// Home alone has roles, and the control API at /_sim/.
+// Home alone has roles. The control API at /_sim/ is home's, unless its parameters account and region name another
+// simulator.
 type Cloud struct {
 	home   *Sim
 	places map[place]*Sim
@@ -36,6 +40,10 @@ type roleKey struct{}
 
 // ServeHTTP implements http.Handler.
 func (c *Cloud) ServeHTTP(w http.ResponseWriter, r *http.Request) {
+	if strings.HasPrefix(r.URL.Path, "/_sim/") {
+		c.control(w, r)
+		return
+	}
 	scope := scopePattern.FindStringSubmatch(r.Header.Get("Authorization"))
 	if scope == nil || scope[2] == serviceSTS {
 		c.home.ServeHTTP(w, r)
@@ -57,4 +65,27 @@ func (c *Cloud) ServeHTTP(w http.ResponseWriter, r *http.Request) {
 		return
 	}
 	s.ServeHTTP(w, r.WithContext(context.WithValue(r.Context(), roleKey{}, role)))
+}
+
+// control passes a request of the control API to the simulator that its parameters account and region name.
+func (c *Cloud) control(w http.ResponseWriter, r *http.Request) {
+	query, err := url.ParseQuery(r.URL.RawQuery)
+	if err != nil || !query.Has("account") && !query.Has("region") {
+		c.home.ServeHTTP(w, r) // reports the error
+		return
+	}
+	named := place{
+		cmp.Or(query.Get("account"), c.home.cfg.Account), cmp.Or(query.Get("region"), c.home.cfg.Region),
+	}
+	s := c.places[named]
+	if s == nil {
+		writeJSON(w, http.StatusNotFound, map[string]string{"error": fmt.Sprintf(
+			"the simulator has no account %.20q in region %.50q", named.account, named.region)})
+		return
+	}
+	query.Del("account")
+	query.Del("region")
+	r = r.Clone(r.Context())
+	r.URL.RawQuery = query.Encode()
+	s.ServeHTTP(w, r)
 }

@@ -1,7 +1,10 @@
 package ecssim
 
 import (
+	"io"
+	"net/http"
 	"net/http/httptest"
+	"strings"
 	"testing"
 
 	"github.com/aws/aws-sdk-go-v2/aws"
@@ -87,4 +90,33 @@ func TestCloud_EndsTheCredentialsOfARoleEverywhere(t *testing.T) {
 	}})
 	_, err = w.client("us-east-1", memberRole).ListClusters(t.Context(), &ecs.ListClustersInput{})
 	assert.ErrorContains(t, err, "AccessDeniedException")
+}
+
+func TestCloud_PassesControlRequestsToTheNamedAccountAndRegion(t *testing.T) {
+	t.Parallel()
+	w := newCloudFixture(t)
+	post := func(query string) (status int, body string) {
+		resp, err := http.Post(*w.config.BaseEndpoint+"/_sim/clusters?"+query, "", nil)
+		require.NoError(t, err)
+		defer resp.Body.Close()
+		content, err := io.ReadAll(resp.Body)
+		require.NoError(t, err)
+		return resp.StatusCode, string(content)
+	}
+	for query, sim := range map[string]*Sim{
+		"name=at-home": w.home, "name=abroad&region=eu-west-1": w.otherRegion,
+		"name=of-a-member&account=222222222222": w.member,
+	} {
+		status, body := post(query)
+		require.Equal(t, http.StatusOK, status, body)
+		name, _, _ := strings.Cut(strings.TrimPrefix(query, "name="), "&")
+		clusters := sim.state("").Clusters
+		require.Len(t, clusters, 2)
+		assert.True(t, strings.HasSuffix(clusters[1], ":cluster/"+name), clusters[1])
+	}
+	status, body := post("name=nowhere&region=ap-south-1")
+	assert.Equal(t, http.StatusNotFound, status)
+	assert.Contains(t, body, "ap-south-1")
+	status, _ = post("nam=x&region=eu-west-1")
+	assert.Equal(t, http.StatusBadRequest, status)
 }
