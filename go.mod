@@ -2,6 +2,8 @@ module github.com/blox/blox
 
 go 1.26.0
 
+toolchain go1.26.11
+
 require (
 	github.com/VictoriaMetrics/metricsql v0.87.3
 	github.com/anishathalye/porcupine v1.3.1
