@@ -24,7 +24,7 @@ type config struct {
 	healthcheck bool          // --healthcheck: query the simulator at bind instead of serving
 	regions     []string      // --region (repeatable), AWS_REGION; the first one has the control API's default
 	accounts    []string      // --account (repeatable); the credentials of no role belong to the first one
-	sim         ecssim.Config // of each place: --queue, --stream, --short-arns, --seed, --acknowledged, delays
+	sim         ecssim.Config // of each place: --queue, --stream, --short-arns, --seed, --acknowledged, --changes, delays
 }
 
 // parseConfig reads flags and environment. With --help it writes the flags to out and returns flag.ErrHelp.
@@ -157,6 +157,7 @@ func (c *config) addSimulatorFlags(flags *flag.FlagSet) {
 		"throttle calls of ECS as its published token buckets do")
 	flags.IntVar(&sim.Acknowledged, "acknowledged", 0,
 		"`number` of deleted events that GET /_sim/acknowledged can return")
+	flags.IntVar(&sim.Changes, "changes", 0, "`number` of changes that GET /_sim/changes can return")
 }
 
 // parseStream parses name[:shards].

@@ -45,5 +45,10 @@ func TestAPILimits_ThrottleCallsOfECS(t *testing.T) {
 	_, err := w.ecs.ListClusters(w.ctx, &ecs.ListClustersInput{})
 	require.ErrorContains(t, err, "ThrottlingException")
 	assert.Equal(t, map[string]int{"succeeded": 50, "ThrottlingException": 1}, w.Counters().Calls["ListClusters"])
+	assert.Equal(t, map[string]int{"ListClusters": 1}, w.Counters().Limited)
+	w.SetFaults(Faults{Throttle: map[string]float64{"ListTasks": 1}})
+	_, err = w.ecs.ListTasks(w.ctx, &ecs.ListTasksInput{})
+	require.ErrorContains(t, err, "ThrottlingException")
+	assert.Equal(t, map[string]int{"ListClusters": 1}, w.Counters().Limited, "the fault is not counted")
 	assert.Empty(t, newFixture(t, Config{}).limits)
 }

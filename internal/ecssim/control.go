@@ -59,6 +59,7 @@ func (s *Sim) controlAPI() http.Handler {
 		return s.Counters(), nil
 	})
 	handle("GET /_sim/acknowledged", s.getAcknowledged, "after")
+	handle("GET /_sim/changes", s.getChanges, "after")
 	handle("GET /_sim/faults", func(url.Values, *http.Request) (any, error) { return s.Faults(), nil })
 	handle("PUT /_sim/faults", s.putFaults)
 	handle("POST /_sim/clusters", s.postCluster, "name")

@@ -9,6 +9,8 @@ import (
 type Counters struct {
 	// Calls counts by action and outcome: "succeeded", the error's code, or "unknown" for a lost response.
 	Calls map[string]map[string]int `json:"calls"`
+	// Limited counts, by action, the calls that a token bucket throttled: see Config.APILimits.
+	Limited map[string]int `json:"limited"`
 	// PeakByStartedBy and PeakByFamily are the most live tasks on one instance at once, by startedBy (tasks without one
 	// are not counted) and by task definition family.
 	PeakByStartedBy map[string]int `json:"peakByStartedBy"`
@@ -41,6 +43,7 @@ const maxViolations = 1000
 
 type counters struct {
 	calls                         map[string]map[string]int
+	limited                       map[string]int // by action
 	peaks                         map[liveKey]int
 	fewestRunning, mostDuplicated map[string]int
 	onDraining, onDisconnected    int
@@ -51,7 +54,7 @@ type counters struct {
 
 func newCounters() counters {
 	return counters{
-		calls: map[string]map[string]int{}, peaks: map[liveKey]int{}, violations: []Violation{},
+		calls: map[string]map[string]int{}, limited: map[string]int{}, peaks: map[liveKey]int{}, violations: []Violation{},
 		fewestRunning: map[string]int{}, mostDuplicated: map[string]int{},
 	}
 }
@@ -62,6 +65,7 @@ func (s *Sim) Counters() Counters {
 	defer s.unlock()
 	c := Counters{
 		Calls: map[string]map[string]int{}, PeakByStartedBy: map[string]int{}, PeakByFamily: map[string]int{},
+		Limited:          maps.Clone(s.counters.limited),
 		StartsOnDraining: s.counters.onDraining, StartsOnDisconnected: s.counters.onDisconnected,
 		StartsOnManaged: s.counters.onManaged,
 		Violations:      append([]Violation{}, s.counters.violations...), Events: s.counters.events,
@@ -106,6 +110,12 @@ func (s *Sim) countCall(action, outcome string) {
 		s.counters.calls[action] = map[string]int{}
 	}
 	s.counters.calls[action][outcome]++
+}
+
+func (s *Sim) countLimited(action string) {
+	s.lock()
+	defer s.unlock()
+	s.counters.limited[action]++
 }
 
 // countLive updates the live tasks of an instance when t starts (+1) or stops (-1).

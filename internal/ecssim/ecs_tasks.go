@@ -100,10 +100,12 @@ func (s *Sim) startTask(c *cluster, in startTaskInput) (any, error) {
 		i := s.instanceIn(c, ref)
 		if i == nil {
 			failures = append(failures, s.missingFailure(arn.ContainerInstance, c, ref))
+			s.logRefusal(in.StartedBy, failures[len(failures)-1])
 			continue
 		}
 		if reason := s.startFailureReason(i, l); reason != "" {
 			failures = append(failures, failure{ARN: i.arn, Reason: reason})
+			s.logRefusal(in.StartedBy, failures[len(failures)-1])
 			continue
 		}
 		l.instance = i

@@ -30,6 +30,7 @@ func (s *Sim) scheduleHealth(t *task) {
 			status = healthUnhealthy
 		}
 		t.setHealth(status)
+		s.logTask(t)
 	})
 }
 
@@ -80,5 +81,6 @@ func (s *Sim) SetHealth(arn, status string) error {
 		return fmt.Errorf("task %.300q has no health check in its task definition", arn)
 	}
 	t.setHealth(status)
+	s.logTask(t)
 	return nil
 }

@@ -313,6 +313,7 @@ func (s *Sim) deregister(i *instance, reason string) {
 func (s *Sim) instanceChanged(i *instance) {
 	i.version++
 	i.updatedAt = now()
+	s.logInstance(i)
 	s.scheduleServices(i.cluster)
 	s.emit("ECS Container Instance State Change", i.arn, instanceDetail{shapeInstance[iso](i), iso(i.updatedAt)})
 }

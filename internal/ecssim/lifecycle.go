@@ -298,6 +298,7 @@ func (s *Sim) taskChanged(t *task) {
 	t.version++
 	t.updatedAt = now()
 	s.countRunning(t)
+	s.logTask(t)
 	s.scheduleServices(t.cluster)
 	s.emit("ECS Task State Change", t.arn, taskDetail{shapeTask[iso](t, false), iso(t.updatedAt)})
 }

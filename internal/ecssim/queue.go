@@ -45,7 +45,7 @@ type queue struct {
 	created      time.Time
 	modified     time.Time
 
-	acknowledged *acknowledgements // nil without Config.Acknowledged; constant
+	acknowledged *recent[string] // bodies of deleted events; nil without Config.Acknowledged; constant
 }
 
 type invisibleMessages []*message
@@ -245,9 +245,7 @@ func (q *queue) remove(handle string) error {
 	}
 	delete(q.byID, m.id)
 	m.deleted = true
-	if q.acknowledged != nil {
-		q.acknowledged.add(m.body)
-	}
+	q.acknowledged.add(m.body)
 	if m.heapIndex >= 0 {
 		heap.Remove(&q.invisible, m.heapIndex)
 		q.inFlight--

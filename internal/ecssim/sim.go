@@ -58,6 +58,8 @@ type Config struct {
 	Seed uint64
 	// Acknowledged is the least number of deleted events to remember, latest first; none when 0.
 	Acknowledged int
+	// Changes is the least number of changes of tasks and container instances to remember, latest first; none when 0.
+	Changes int
 	// APILimits throttles calls of ECS as its published token buckets do.
 	APILimits bool
 	// Faults are the initial faults; SetFaults changes them.
@@ -94,6 +96,7 @@ type Sim struct {
 	queues  *queues   // has its own lock, so receiving does not wait for ECS
 	streams *streams  // has its own lock
 	events  *queue
+	changes *recent[Change] // nil without Config.Changes
 	// deadLetters is nil without Config.DeadLetterQueue.
 	deadLetters *queue
 	stream      *stream       // of the events; nil without Config.StreamName
@@ -144,6 +147,7 @@ func New(cfg Config) *Sim {
 		faults:           cfg.Faults.clone(),
 		draws:            newFaultDraws(cfg.Seed),
 		counters:         newCounters(),
+		changes:          newRecent[Change](cfg.Changes),
 		runningInstances: map[string]int{},
 		duplicated:       map[string]int{},
 		down:             map[string]bool{},
@@ -156,9 +160,7 @@ func New(cfg Config) *Sim {
 	if cfg.DeadLetterQueue != "" {
 		s.deadLetters, _ = s.queues.create(cfg.DeadLetterQueue, nil)
 	}
-	if cfg.Acknowledged > 0 {
-		s.events.acknowledged = &acknowledgements{limit: cfg.Acknowledged}
-	}
+	s.events.acknowledged = newRecent[string](cfg.Acknowledged)
 	if cfg.StreamName != "" {
 		s.stream, _ = s.streams.create(cfg.StreamName, cfg.StreamShards)
 	}

@@ -107,6 +107,7 @@ func (s *Sim) ServeHTTP(w http.ResponseWriter, r *http.Request) {
 				interrupted: s.queues.interruption(),
 			}
 			body, err = s.withFaults(c.service, c.action, in, c.handler)
+			s.logFailedCall(c.action, in.body, err)
 		}
 	}
 	s.countCall(c.action, outcome(err))
@@ -137,7 +138,10 @@ func (s *Sim) withFaults(service, action string, in request, do actionHandler) (
 		return nil, errUnavailable
 	case refusal.concerns(in) && hit("refusal", map[string]float64{action: refusal.Fraction}):
 		return nil, refusal.err()
-	case !s.limits.allow(action), hit("throttle", faults.Throttle):
+	case !s.limits.allow(action):
+		s.countLimited(action)
+		return nil, errThrottled(service, action)
+	case hit("throttle", faults.Throttle):
 		return nil, errThrottled(service, action)
 	case hit("server error", faults.ServerErrors):
 		return nil, errInternal(service, action)
