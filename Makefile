@@ -101,6 +101,9 @@ testclock: ## build the services with clocks that tests can change into bin/test
 robustness: build testclock ## inject faults into every process of Blox and check its promises; SEED=, DURATION=5m
 	bin/blox-robustness --duration $(DURATION) $(if $(SEED),--seed $(SEED))
 
+mutations: ## put known bugs into the code, and require that a test finds each; RUN=<regexp> selects some
+	go run ./internal/mutation --run '$(or $(RUN),.)'
+
 conformance: ## run both services on ECS's API limits for DURATION (5m), count and validate every call; SEED=
 	go test -count=1 -timeout 3h ./daemon-scheduler/e2e -run TestConformance_LongRun -v -conformance $(DURATION) \
 	  $(if $(SEED),-conformance-seed $(SEED)) | grep -v 'level='
@@ -135,4 +138,4 @@ clean: ## remove the output of the targets above
 	rm -rf bin tmp
 
 .DEFAULT_GOAL := help
-.PHONY: help build install uninstall generate unit test alerts layers names fuzz bench testclock robustness conformance load lint vuln local docker deploy-test clean
+.PHONY: help build install uninstall generate unit test alerts layers names fuzz bench testclock robustness mutations conformance load lint vuln local docker deploy-test clean

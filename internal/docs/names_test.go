@@ -54,7 +54,9 @@ func flagsOfPrograms(t *testing.T) map[string]bool {
 	addFlags(known, command.New(command.Program{
 		In: strings.NewReader(""), Out: io.Discard, Err: io.Discard, Getenv: noVariables,
 	}))
-	for _, folder := range []string{"cmd/ecs-sim", "internal/bench", "internal/robustness", "internal/local"} {
+	for _, folder := range []string{
+		"cmd/ecs-sim", "internal/bench", "internal/robustness", "internal/local", "internal/mutation",
+	} {
 		for _, text := range sources(t, folder) {
 			for _, found := range definedFlag.FindAllStringSubmatch(text, -1) {
 				known[found[1]] = true

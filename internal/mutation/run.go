@@ -1,0 +1,147 @@
+package main
+
+import (
+	"context"
+	"errors"
+	"fmt"
+	"os"
+	"os/exec"
+	"path/filepath"
+	"regexp"
+	"strings"
+	"time"
+)
+
+// The outcomes of a command with a mutation.
+const (
+	caught     = "caught"           // an assertion failed, or blox-robustness reported the promise
+	survived   = "survived"         // the command passed
+	broken     = "does not compile" // the mutation has to be repaired
+	panicked   = "panicked"         // a panic or a timeout proves no promise
+	otherError = "another failure"  // blox-robustness failed without a report of the promise
+)
+
+// testTimeout is how long the tests of one mutation may take. A mutation that makes them wait for longer is repaired.
+const testTimeout = 5 * time.Minute
+
+// programs are the packages of the programs that blox-robustness starts, and its own.
+var programs = []string{
+	"cmd/blox-robustness", "cmd/ecs-sim", "cmd/cluster-state-service", "cmd/daemon-scheduler", "cmd/blox",
+}
+
+// runner runs commands in the module at root, and keeps its files in dir.
+type runner struct {
+	root, dir string
+	passed    map[string]error // outcomes without a mutation, by command
+}
+
+// baseline runs the command of the mutation without the mutation, once for each command. It returns why it failed.
+func (r *runner) baseline(ctx context.Context, by finder) error {
+	err, ok := r.passed[by.String()]
+	if !ok {
+		err = r.checkBaseline(ctx, by)
+		r.passed[by.String()] = err
+	}
+	return err
+}
+
+func (r *runner) checkBaseline(ctx context.Context, by finder) error {
+	output, err := r.command(ctx, by, "")
+	if err != nil {
+		return fmt.Errorf("the command fails without the mutation: %w\n%s", err, output)
+	}
+	for _, name := range by.tests {
+		if !strings.Contains(output, "--- PASS: "+name+" ") {
+			return fmt.Errorf("%s did not run: does it exist, and is it skipped here?\n%s", name, output)
+		}
+	}
+	return nil
+}
+
+// mutated runs the command of the mutation with the mutation. It returns the outcome and the output.
+func (r *runner) mutated(ctx context.Context, m mutation) (outcome, output string, err error) {
+	dir, err := os.MkdirTemp(r.dir, "overlay-")
+	if err != nil {
+		return "", "", err
+	}
+	overlay, err := m.writeOverlay(r.root, dir)
+	if err != nil {
+		return "", "", err
+	}
+	output, err = r.command(ctx, m.by, overlay)
+	if ctx.Err() != nil {
+		return "", "", ctx.Err()
+	}
+	return classify(m.by, output, err), output, nil
+}
+
+// errBuild reports that the command was not run because its build failed.
+var errBuild = errors.New("build failed")
+
+var (
+	inPanic    = regexp.MustCompile(`(?m)^(panic|fatal error): `)
+	failedTest = regexp.MustCompile(`(?m)^--- FAIL: (\S+) `)
+)
+
+// classify returns the outcome of a command with a mutation.
+func classify(by finder, output string, err error) string {
+	switch {
+	case errors.Is(err, errBuild):
+		return broken
+	case err == nil:
+		return survived
+	case inPanic.MatchString(output):
+		return panicked
+	case by.pkg != "" && failedTest.MatchString(output), by.pkg == "" && strings.Contains(output, by.found):
+		return caught
+	}
+	return otherError
+}
+
+// command builds the command with the overlay, if any, and runs it. It returns its output.
+func (r *runner) command(ctx context.Context, by finder, overlay string) (output string, err error) {
+	bin, err := os.MkdirTemp(r.dir, "bin-")
+	if err != nil {
+		return "", err
+	}
+	defer os.RemoveAll(bin)
+	if by.pkg == "" {
+		return r.robustness(ctx, bin, by, overlay)
+	}
+	program := filepath.Join(bin, "tests")
+	// Tests that build programs do so with the overlay, too.
+	output, err = r.execute(ctx, r.root, overlay, "go", "test", "-c", "-vet=off", "-o", program, "./"+by.pkg)
+	if err != nil {
+		return output, fmt.Errorf("%w: %w", errBuild, err)
+	}
+	return r.execute(ctx, filepath.Join(r.root, by.pkg), overlay,
+		program, "-test.v", "-test.timeout", testTimeout.String(), "-test.run", by.pattern())
+}
+
+func (r *runner) robustness(ctx context.Context, bin string, by finder, overlay string) (output string, err error) {
+	build := []string{"build", "-o", bin}
+	for _, p := range programs {
+		build = append(build, "./"+p)
+	}
+	if output, err = r.execute(ctx, r.root, overlay, "go", build...); err != nil {
+		return output, fmt.Errorf("%w: %w", errBuild, err)
+	}
+	output, err = r.execute(ctx, r.root, overlay, "go", "run", "./internal/harness/testclock/build",
+		"-o", filepath.Join(bin, "testclock"), "cmd/cluster-state-service", "cmd/daemon-scheduler")
+	if err != nil {
+		return output, fmt.Errorf("%w: %w", errBuild, err)
+	}
+	return r.execute(ctx, r.root, overlay, filepath.Join(bin, "blox-robustness"), by.args...)
+}
+
+func (r *runner) execute(ctx context.Context, dir, overlay, name string, args ...string) (output string, err error) {
+	command := exec.CommandContext(ctx, name, args...)
+	command.Dir = dir
+	command.Cancel = func() error { return command.Process.Signal(os.Interrupt) }
+	command.WaitDelay = 20 * time.Second
+	if overlay != "" {
+		command.Env = append(os.Environ(), "GOFLAGS="+strings.TrimSpace(os.Getenv("GOFLAGS")+" -overlay="+overlay))
+	}
+	out, err := command.CombinedOutput()
+	return string(out), err
+}
