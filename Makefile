@@ -98,8 +98,16 @@ alerts: ## make each alert fire on the simulator in about ten minutes, with Debi
 testclock: ## build the services with clocks that tests can change into bin/testclock/
 	go run ./internal/harness/testclock/build -o bin/testclock cmd/cluster-state-service cmd/daemon-scheduler
 
-robustness: build testclock ## inject faults into every process of Blox and check its promises; SEED=, DURATION=5m
-	bin/blox-robustness --duration $(DURATION) $(if $(SEED),--seed $(SEED))
+robustness: build testclock $(if $(PREVIOUS),previous) ## inject faults into every process of Blox and check its promises; SEED=, DURATION=5m, REGIONS=1, PREVIOUS=<revision>
+	bin/blox-robustness --duration $(DURATION) $(if $(SEED),--seed $(SEED)) $(if $(REGIONS),--regions $(REGIONS)) \
+	  $(if $(PREVIOUS),--previous bin/previous)
+
+previous: ## build the services of the revision PREVIOUS, with clocks that tests can change, into bin/previous/
+	rm -rf bin/previous tmp/previous && mkdir -p tmp/previous
+	git archive $(PREVIOUS) | tar -x -C tmp/previous
+	go build -o bin/testclock/build ./internal/harness/testclock/build
+	cd tmp/previous && ../../bin/testclock/build -o ../../bin/previous cmd/cluster-state-service cmd/daemon-scheduler
+	rm -rf tmp/previous
 
 mutations: ## put known bugs into the code, and require that a test finds each; RUN=<regexp> selects some
 	go run ./internal/mutation --run '$(or $(RUN),.)'
@@ -138,4 +146,4 @@ clean: ## remove the output of the targets above
 	rm -rf bin tmp
 
 .DEFAULT_GOAL := help
-.PHONY: help build install uninstall generate unit test alerts layers names fuzz bench testclock robustness mutations conformance load lint vuln local docker deploy-test clean
+.PHONY: help build install uninstall generate unit test alerts layers names fuzz bench testclock robustness previous mutations conformance load lint vuln local docker deploy-test clean

@@ -171,9 +171,12 @@ func (c *checker) checkInformers(f *findings, stored map[string]change) {
 			want[arn] = latest.revision
 		}
 	}
-	clusters := []string{probeClusterARN(), clusterARN(lateName)}
-	for _, name := range slices.Concat(clusterNames, loadClusterNames()) {
-		clusters = append(clusters, clusterARN(name))
+	clusters := append(clusterARNs(c.places), probeClusterARN(), home.clusterARN(lateName))
+	for _, name := range loadClusterNames() {
+		clusters = append(clusters, home.clusterARN(name))
+	}
+	for _, p := range c.places {
+		clusters = append(clusters, p.clusterARN(outageName))
 	}
 	for n, i := range c.informers {
 		got := map[string]int64{}
@@ -228,15 +231,17 @@ func firstDifference(want, got map[string]int64) string {
 
 // watchTaskCounts checks, until ctx ends, that no instance ever has more tasks than allowed.
 func (c *checker) watchTaskCounts(ctx context.Context) {
-	checked, reported := 0, map[string]bool{}
+	checked, reported := map[place]int{}, map[string]bool{}
 	for backoff.Sleep(ctx, 500*time.Millisecond) {
-		checked = c.checkTaskCounts(ctx, checked, reported)
+		for _, p := range c.places {
+			checked[p] = c.checkTaskCounts(ctx, c.sim.in(p), checked[p], reported)
+		}
 	}
 }
 
-// checkTaskCounts checks the simulator's counters after the first ones, and returns the number of those checked.
-func (c *checker) checkTaskCounts(ctx context.Context, checked int, reported map[string]bool) int {
-	counters, err := c.sim.counters(ctx)
+// checkTaskCounts checks a simulator's counters after the first ones, and returns the number of those checked.
+func (c *checker) checkTaskCounts(ctx context.Context, sim *simulator, checked int, reported map[string]bool) int {
+	counters, err := sim.counters(ctx)
 	if err != nil {
 		return checked
 	}

@@ -26,6 +26,7 @@ type config struct {
 	bin      string        // --bin: directory of the programs; the directory of this program by default
 	previous string        // --previous: directory of another version of the services; "" for none
 	limits   bool          // --api-limits: the simulator limits the rates of calls as ECS does
+	regions  int           // --regions: number of accounts and regions, a prefix of allPlaces
 	plan     bool          // --plan: print the scenario and exit
 }
 
@@ -50,6 +51,8 @@ func parseConfig(args []string, help io.Writer) (config, error) {
 	flags.StringVar(&c.previous, "previous", "", "`directory` of the services of another version; each service changes "+
 		"its version whenever a kill ends it")
 	flags.BoolVar(&c.limits, "api-limits", false, "limit the rates of calls as ECS does")
+	flags.IntVar(&c.regions, "regions", 1, fmt.Sprintf("`number` of accounts and regions that Blox manages, 1 to %d",
+		len(allPlaces)))
 	flags.BoolVar(&c.plan, "plan", false, "print the scenario and exit")
 	if err := flags.Parse(args); err != nil {
 		return c, err
@@ -71,6 +74,10 @@ func parseConfig(args []string, help io.Writer) (config, error) {
 		return c, fmt.Errorf("--events %d: must not be negative", c.events)
 	case c.kinesis && c.events > 0:
 		return c, errors.New("--kinesis and --events are mutually exclusive")
+	case c.regions < 1 || c.regions > len(allPlaces):
+		return c, fmt.Errorf("--regions %d: must be 1 to %d", c.regions, len(allPlaces))
+	case c.regions > 1 && c.events > 0:
+		return c, errors.New("--regions and --events are mutually exclusive")
 	case c.recovery <= 0:
 		return c, errors.New("--recovery-timeout: must be above 0")
 	}
@@ -89,7 +96,19 @@ func (c config) has(kind string) bool { return slices.Contains(c.faults, kind) }
 
 // scenario returns the scenario of a round. Without --events there is one round, 0.
 func (c config) scenario(round uint64) []action {
-	return newScenario(c.seed+round, c.duration, c.faults, c.events > 0)
+	faults := slices.DeleteFunc(slices.Clone(c.faults), func(kind string) bool { return !c.hasPlaceFor(kind) })
+	return assignPlaces(newScenario(c.seed+round, c.duration, faults, c.events > 0), c.seed+round, c.regions)
+}
+
+// hasPlaceFor reports whether the accounts and regions of the run can have the kind of faults.
+func (c config) hasPlaceFor(kind string) bool {
+	switch kind {
+	case "revoked-role":
+		return slices.ContainsFunc(allPlaces[:c.regions], func(p place) bool { return p.role != "" })
+	case "region-outage":
+		return c.regions > 1
+	}
+	return true
 }
 
 // replayCommand returns the command that repeats the run.
@@ -107,6 +126,9 @@ func (c config) replayCommand() string {
 	}
 	if c.previous != "" {
 		command += " --previous " + c.previous
+	}
+	if c.regions > 1 {
+		command += fmt.Sprintf(" --regions %d", c.regions)
 	}
 	if c.limits {
 		command += " --api-limits"

@@ -30,7 +30,7 @@ func (c *checker) checkEnvironment(ctx context.Context, f *findings, e userEnvir
 		}
 	}
 	for _, i := range state.Instances {
-		if i.ClusterARN != clusterARN(e.cluster) || i.Status != "ACTIVE" {
+		if i.ClusterARN != e.cluster || i.Status != "ACTIVE" {
 			continue
 		}
 		tasks := live[i.ARN]

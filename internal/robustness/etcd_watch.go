@@ -171,19 +171,19 @@ func (w *etcdWatch) compact(ctx context.Context, pick float64) error {
 	return err
 }
 
-// checkAcknowledged checks, while they happen, that each event deleted from the queue is stored.
-func (w *etcdWatch) checkAcknowledged(ctx context.Context) {
+// checkAcknowledged checks, while they happen, that each event deleted from the queue of a place is stored.
+func (w *etcdWatch) checkAcknowledged(ctx context.Context, p place) {
 	number := 0
 	for backoff.Sleep(ctx, 300*time.Millisecond) {
-		number = w.checkAcknowledgedAfter(ctx, number)
+		number = w.checkAcknowledgedAfter(ctx, w.sim.in(p), number)
 	}
 }
 
 // checkAcknowledgedAfter checks the events after the number and returns the last one's number.
-func (w *etcdWatch) checkAcknowledgedAfter(ctx context.Context, number int) int {
+func (w *etcdWatch) checkAcknowledgedAfter(ctx context.Context, sim *simulator, number int) int {
 	var acknowledged struct{ Events []ecssim.Acknowledged }
 	query := url.Values{"after": {fmt.Sprint(number)}}
-	if err := w.sim.call(ctx, http.MethodGet, "acknowledged", query, nil, &acknowledged); err != nil {
+	if err := sim.call(ctx, http.MethodGet, "acknowledged", query, nil, &acknowledged); err != nil {
 		return number
 	}
 	for _, e := range acknowledged.Events {

@@ -2,6 +2,7 @@ package robustness
 
 import (
 	"context"
+	"errors"
 	"fmt"
 	"slices"
 	"strings"
@@ -21,22 +22,15 @@ type executor struct {
 	instances *instances
 	users     *userClient
 	watch     *etcdWatch
-
-	usual ecssim.EventFaults // of events, while no action injects others
-
-	mu     sync.Mutex
-	faults ecssim.Faults // present faults of the simulator
-}
-
-// loadFaults happen to events all the time with --events.
-var loadFaults = ecssim.EventFaults{
-	Drop: 0.005, Duplicate: 0.05, Reorder: 0.05, Delay: 0.02, DelayBy: ecssim.Duration(3 * time.Second),
+	simulated *simulatorFaults
 }
 
 // execute executes every action at its time and returns when all of them are undone.
 func (e *executor) execute(ctx context.Context, actions []action) {
-	if err := e.setFaults(ctx, e.clearEventFaults); err != nil {
-		e.history.count("failed actions", 1)
+	for n := range e.places {
+		if err := e.simulated.change(ctx, n, e.simulated.clearEventFaults); err != nil {
+			e.history.count("failed actions", 1)
+		}
 	}
 	began := time.Now()
 	var running sync.WaitGroup
@@ -100,15 +94,20 @@ func (e *executor) apply(ctx context.Context, a action) error {
 	case "nospace":
 		return e.fillEtcd(ctx, wait)
 	case "event-faults", "api-faults", "caller-errors":
-		return e.injectSimulatorFaults(ctx, a, wait)
+		return e.simulated.inject(ctx, a, wait)
+	case "revoked-role":
+		return e.simulated.revokeRole(ctx, wait)
+	case "recreated-cluster":
+		return e.recreateCluster(ctx, a)
 	case "messages":
-		return e.operator.sendMessages(ctx, a.Pick)
+		return e.operator.places[e.places[a.Place].String()].sendMessages(ctx, a.Pick)
 	case "outage":
-		if err := e.sim.setDown(ctx, a.Target, true); err != nil {
+		sim := e.sim.in(e.places[a.Place])
+		if err := sim.setDown(ctx, a.Target, true); err != nil {
 			return err
 		}
 		wait()
-		return e.sim.setDown(ctx, a.Target, false)
+		return sim.setDown(ctx, a.Target, false)
 	case "user":
 		e.users.enqueue(a)
 	default:
@@ -134,68 +133,6 @@ func (e *executor) loseQuorum(a action, wait func()) (failed error) {
 	}
 	return failed
 }
-
-// injectSimulatorFaults makes the simulator treat events, or API calls, as AWS does at times.
-func (e *executor) injectSimulatorFaults(ctx context.Context, a action, wait func()) error {
-	inject, reset := setEventFaults, e.clearEventFaults
-	switch a.Kind {
-	case "api-faults":
-		inject, reset = setAPIFaults, clearAPIFaults
-	case "caller-errors":
-		inject, reset = setCallerErrors, clearCallerErrors
-	}
-	if err := e.setFaults(ctx, func(f *ecssim.Faults) { inject(f, a.Pick) }); err != nil {
-		return err
-	}
-	wait()
-	return e.setFaults(ctx, reset)
-}
-
-func (e *executor) setFaults(ctx context.Context, change func(*ecssim.Faults)) error {
-	e.mu.Lock()
-	defer e.mu.Unlock()
-	change(&e.faults)
-	return e.sim.setFaults(ctx, e.faults)
-}
-
-func setEventFaults(f *ecssim.Faults, x float64) {
-	f.Events = ecssim.EventFaults{
-		Drop: 0.1 * x, Duplicate: 0.3 * x, Reorder: 0.3 * (1 - x),
-		Delay: 0.3 * x, DelayBy: ecssim.Duration(3 * time.Second),
-	}
-}
-
-func (e *executor) clearEventFaults(f *ecssim.Faults) { f.Events = e.usual }
-
-func setAPIFaults(f *ecssim.Faults, x float64) {
-	f.Throttle = map[string]float64{"ecs": 0.3 * x, "sqs": 0.1 * x}
-	f.ServerErrors = map[string]float64{"ecs": 0.2 * (1 - x), "sqs": 0.1 * x}
-	f.LateServerErrors = map[string]float64{"StartTask": 0.1 * x, "sqs": 0.05}
-	f.LostResponses = map[string]float64{"StartTask": 0.2 * (1 - x), "sqs": 0.05, "StopTask": 0.1}
-	f.Latency = map[string]ecssim.Duration{"ecs": ecssim.Duration(x * float64(maxAPILatency))}
-	f.ConsistencyLag = ecssim.Duration((1 - x) * float64(maxListLag))
-	f.StartFailures = 0.03 * x
-}
-
-func clearAPIFaults(f *ecssim.Faults) { *f = ecssim.Faults{Events: f.Events, Refusals: f.Refusals} }
-
-// callerErrors are errors about credentials, permissions and clocks of the caller, not about the request.
-var callerErrors = []string{
-	"AccessDeniedException", "ExpiredTokenException", "InvalidSignatureException", "RequestTimeTooSkewed",
-	"UnrecognizedClientException",
-}
-
-// setCallerErrors makes all calls of ECS or those of one action fail, or half of them.
-func setCallerErrors(f *ecssim.Faults, x float64) {
-	n := int(x * 1e6)
-	action := []string{"ecs", "StartTask", "StopTask", "DescribeTasks", "sqs"}[n%5]
-	fraction := []float64{1, 0.5}[n/5%2]
-	f.Refusals = map[string]ecssim.Refusal{
-		action: {Code: callerErrors[n/10%len(callerErrors)], Fraction: fraction},
-	}
-}
-
-func clearCallerErrors(f *ecssim.Faults) { f.Refusals = nil }
 
 // fillerPrefix begins the keys that use up etcd's quota. They are not Blox's.
 const fillerPrefix = "filler/"
@@ -246,11 +183,14 @@ func (e *executor) clearFaults(ctx context.Context) error {
 		return err
 	}
 	return harness.Await(ctx, time.Minute, "the simulator", func() error {
-		for _, service := range []string{"ecs", "sqs"} {
-			if err := e.sim.setDown(ctx, service, false); err != nil {
+		for _, p := range e.places {
+			sim := e.sim.in(p)
+			err := errors.Join(sim.setDown(ctx, "ecs", false), sim.setDown(ctx, "sqs", false),
+				sim.setFaults(ctx, ecssim.Faults{}))
+			if err != nil {
 				return err
 			}
 		}
-		return e.sim.setFaults(ctx, ecssim.Faults{})
+		return nil
 	})
 }

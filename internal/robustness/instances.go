@@ -5,7 +5,6 @@ import (
 	"errors"
 	"net/http"
 	"net/url"
-	"strconv"
 	"sync"
 	"time"
 
@@ -13,7 +12,7 @@ import (
 	"github.com/blox/blox/internal/ecssim"
 )
 
-// clusterNames are the clusters whose instances change. Users' environments are spread over them.
+// clusterNames are the clusters of each place whose instances change. Users' environments are spread over them.
 var clusterNames = []string{"default", "other"}
 
 const minInstances, maxInstances = 3, 9 // of a cluster
@@ -21,14 +20,14 @@ const minInstances, maxInstances = 3, 9 // of a cluster
 // instances changes the container instances and tasks of the clusters.
 type instances struct {
 	*system
-	mu sync.Mutex // one change at a time, so that the number of instances stays within its bounds
+	mu      sync.Mutex      // one change at a time, so that the number of instances stays within its bounds
+	claimed map[string]bool // by cluster ARN; claimed clusters do not change otherwise
 }
 
 // register registers the first instances.
 func (i *instances) register(ctx context.Context) error {
-	for _, cluster := range clusterNames {
-		query := url.Values{"cluster": {cluster}, "count": {strconv.Itoa(minInstances + 2)}}
-		if err := i.sim.post(ctx, "instances", query); err != nil {
+	for _, cluster := range clusterARNs(i.places) {
+		if err := i.registerIn(ctx, cluster); err != nil {
 			return err
 		}
 	}
@@ -79,7 +78,10 @@ func (i *instances) apply(ctx context.Context, a action) error {
 	}
 	i.mu.Lock()
 	defer i.mu.Unlock()
-	cluster := clusterNames[int(a.Pick*1000)%len(clusterNames)]
+	cluster := i.pickCluster(a)
+	if i.claimed[cluster] {
+		return nil
+	}
 	c, err := i.clusterState(ctx, cluster)
 	if err != nil {
 		return err
@@ -148,16 +150,26 @@ func (i *instances) disconnectAgent(ctx context.Context, a action, times int) er
 func (i *instances) pickConnected(ctx context.Context, a action) (url.Values, error) {
 	i.mu.Lock()
 	defer i.mu.Unlock()
-	c, err := i.clusterState(ctx, clusterNames[int(a.Pick*1000)%len(clusterNames)])
+	cluster := i.pickCluster(a)
+	if i.claimed[cluster] {
+		return nil, nil
+	}
+	c, err := i.clusterState(ctx, cluster)
 	if err != nil || len(c.active) == 0 {
 		return nil, err
 	}
 	return pickInstance(a, c.active), nil
 }
 
+// pickCluster returns the ARN of the cluster that an action changes.
+func (i *instances) pickCluster(a action) string {
+	clusters := clusterARNs(i.places)
+	return clusters[int(a.Pick*1000)%len(clusters)]
+}
+
 // restore connects every ECS agent and activates every draining instance.
 func (i *instances) restore(ctx context.Context) (failed error) {
-	for _, cluster := range clusterNames {
+	for _, cluster := range clusterARNs(i.places) {
 		failed = errors.Join(failed, i.restoreCluster(ctx, cluster))
 	}
 	return failed
@@ -177,5 +189,3 @@ func (i *instances) restoreCluster(ctx context.Context, cluster string) error {
 	}
 	return err
 }
-
-func clusterARN(name string) string { return "arn:aws:ecs:us-east-1:123456789012:cluster/" + name }

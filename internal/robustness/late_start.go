@@ -91,7 +91,7 @@ func (c *checker) deployLate(ctx context.Context) error {
 }
 
 func (c *checker) registerLateInstance(ctx context.Context) error {
-	return c.sim.post(ctx, "instances", url.Values{"cluster": {lateName}})
+	return c.sim.post(ctx, "instances", url.Values{"cluster": {home.clusterARN(lateName)}})
 }
 
 // holdStartTask registers a second instance and returns when the leader's StartTask for it is held by the proxy. The

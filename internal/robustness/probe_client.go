@@ -74,7 +74,7 @@ func probeRecord(arn, value string, version int) string {
 		"/0123456789abcdef0123456789abcdef"
 	record, err := json.Marshal(map[string]any{
 		"version": "0", "id": "probe", "detail-type": "ECS Task State Change", "source": "aws.ecs",
-		"account": strings.Trim(probeAccount, ":"), "time": "2026-01-01T00:00:00Z", "region": region,
+		"account": strings.Trim(probeAccount, ":"), "time": "2026-01-01T00:00:00Z", "region": home.region,
 		"resources": []string{arn},
 		"detail": map[string]any{
 			"clusterArn": probeClusterARN(), "containerInstanceArn": instance, "containers": []any{},

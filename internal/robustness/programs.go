@@ -55,7 +55,7 @@ func (p programs) addSimulator() {
 	if p.cfg.kinesis {
 		args = append(args, "--stream", streamName+":3")
 	}
-	p.add("sim", "ecs-sim", nil, args)
+	p.add("sim", "ecs-sim", nil, append(args, simulatorFlags(p.places)...))
 }
 
 // addStateService configures a cluster-state-service. Without a load, clusters are small and reconciled often. With
@@ -69,7 +69,7 @@ func (p programs) addStateService(name string) error {
 	if p.cfg.kinesis {
 		source = "kinesis://" + streamName
 	}
-	args = append(args, "--queue", source, "--etcd-history", "30s")
+	args = append(append(args, sourceFlags(p.places, source)...), "--etcd-history", "30s")
 	if p.cfg.events > 0 {
 		args = append(args, "--reconcile-interval", "30s", "--reconcile-rate", "20", "--pollers", "64")
 	} else {
@@ -132,7 +132,7 @@ func (p programs) serviceConfig(name string) (env, args []string, err error) {
 
 func awsVariables(address string) map[string]string {
 	return map[string]string{
-		"AWS_REGION": region, "AWS_ENDPOINT_URL": "http://" + address,
+		"AWS_REGION": home.region, "AWS_ENDPOINT_URL": "http://" + address,
 		"AWS_ACCESS_KEY_ID": "x", "AWS_SECRET_ACCESS_KEY": "x",
 	}
 }

@@ -23,30 +23,60 @@ const (
 	maxReceives = 6
 )
 
-// operator calls AWS as a user of the account does, without proxies.
+// operatorRole is the role of the member account's users.
+const operatorRole = "arn:aws:iam::" + memberAccount + ":role/operator"
+
+// operator calls AWS as users of the accounts do, without proxies.
 type operator struct {
+	places map[string]*placeOperator // by account/region
+}
+
+// placeOperator calls AWS in one account and region.
+type placeOperator struct {
 	ecs      *ecs.Client
 	sqs      *sqs.Client
 	queueURL *string
 }
 
-// newOperator connects to the simulator and configures the queue.
-func newOperator(ctx context.Context, address string) (*operator, error) {
+// newOperator connects to the simulator and configures the queue of each place.
+func newOperator(ctx context.Context, address string, places []place) (*operator, error) {
+	o := &operator{places: map[string]*placeOperator{}}
+	for _, p := range places {
+		one, err := newPlaceOperator(ctx, address, p)
+		if err != nil {
+			return nil, fmt.Errorf("%s: %w", p, err)
+		}
+		o.places[p.String()] = one
+	}
+	return o, nil
+}
+
+func newPlaceOperator(ctx context.Context, address string, p place) (*placeOperator, error) {
 	variables := awsVariables(address)
+	variables["AWS_REGION"] = p.region
 	getenv := func(name string) string { return variables[name] }
 	cfg, err := awsconfig.Load(ctx, getenv)
 	if err != nil {
 		return nil, err
 	}
+	if p.role != "" {
+		cfg = awsconfig.WithRole(cfg, awsconfig.Role{ARN: operatorRole, SessionName: "operator"})
+	}
 	client, err := awsconfig.ECS(cfg, getenv)
 	if err != nil {
 		return nil, err
 	}
-	o := &operator{ecs: client, sqs: awsconfig.SQS(cfg)}
+	o := &placeOperator{ecs: client, sqs: awsconfig.SQS(cfg)}
 	return o, o.configureQueue(ctx)
 }
 
-func (o *operator) configureQueue(ctx context.Context) error {
+// in returns the operator of the account and region of an ARN.
+func (o *operator) in(arn string) *placeOperator {
+	p, _ := placeOf(arn)
+	return o.places[p.String()]
+}
+
+func (o *placeOperator) configureQueue(ctx context.Context) error {
 	queue, err := o.sqs.GetQueueUrl(ctx, &sqs.GetQueueUrlInput{QueueName: aws.String(queueName)})
 	if err != nil {
 		return fmt.Errorf("find the queue: %w", err)
@@ -93,7 +123,7 @@ var foreignMessages = []string{
 }
 
 // sendMessages sends malformed and foreign messages to the queue of events.
-func (o *operator) sendMessages(ctx context.Context, pick float64) error {
+func (o *placeOperator) sendMessages(ctx context.Context, pick float64) error {
 	bodies := append(slices.Clone(foreignMessages), malformedMessages[int(pick*float64(len(malformedMessages)))])
 	for n := range bodies {
 		ctx, cancel := context.WithTimeout(ctx, simulatorTimeout)
@@ -111,7 +141,7 @@ func (o *operator) stopTask(ctx context.Context, cluster, task string) error {
 	ctx, cancel := context.WithTimeout(ctx, simulatorTimeout)
 	defer cancel()
 	reason := "stopped by hand"
-	_, err := o.ecs.StopTask(ctx, &ecs.StopTaskInput{Cluster: &cluster, Task: &task, Reason: &reason})
+	_, err := o.in(cluster).ecs.StopTask(ctx, &ecs.StopTaskInput{Cluster: &cluster, Task: &task, Reason: &reason})
 	return err
 }
 
@@ -119,6 +149,7 @@ func (o *operator) stopTask(ctx context.Context, cluster, task string) error {
 func (o *operator) deregister(ctx context.Context, taskDefinition string) error {
 	ctx, cancel := context.WithTimeout(ctx, simulatorTimeout)
 	defer cancel()
-	_, err := o.ecs.DeregisterTaskDefinition(ctx, &ecs.DeregisterTaskDefinitionInput{TaskDefinition: &taskDefinition})
+	in := &ecs.DeregisterTaskDefinitionInput{TaskDefinition: &taskDefinition}
+	_, err := o.in(taskDefinition).ecs.DeregisterTaskDefinition(ctx, in)
 	return err
 }

@@ -113,7 +113,7 @@ type scenarioRun struct {
 func newScenarioRun(s *system, cfg config, dir string) (*scenarioRun, error) {
 	r := &scenarioRun{
 		system: s, cfg: cfg, dir: dir,
-		watch: newEtcdWatch(s), users: newUserClient(s), instances: &instances{system: s},
+		watch: newEtcdWatch(s), users: newUserClient(s), instances: &instances{system: s, claimed: map[string]bool{}},
 		environments: newEnvironmentClient(s), probes: newProbeClient(s),
 	}
 	r.bad = &badClients{s, r.environments}
@@ -154,15 +154,19 @@ func (r *scenarioRun) run(ctx context.Context, actions []action) error {
 	defer writers.stop()
 	r.startWriters(writers)
 
-	e := &executor{system: r.system, instances: r.instances, users: r.users, watch: r.watch}
+	e := &executor{system: r.system, instances: r.instances, users: r.users, watch: r.watch,
+		simulated: newSimulatorFaults(r.system)}
 	if r.load != nil && r.cfg.has("event-faults") {
-		e.usual = loadFaults
+		e.simulated.usual = loadFaults
 	}
 	if err := r.execute(ctx, e, actions); err != nil {
 		return err
 	}
 	r.history.printf("last fault undone")
 	if err := r.recover(ctx, e, writers); err != nil {
+		return err
+	}
+	if err := r.checkOutages(ctx, e.simulated); err != nil {
 		return err
 	}
 	if r.cfg.has("slow-readers") {
@@ -182,6 +186,17 @@ func (r *scenarioRun) run(ctx context.Context, actions []action) error {
 	readers.stop()
 	r.checkOperations()
 	return ctx.Err()
+}
+
+// checkOutages makes single accounts and regions fail if the run has several.
+func (r *scenarioRun) checkOutages(ctx context.Context, faults *simulatorFaults) error {
+	if !r.cfg.has("region-outage") || !r.cfg.hasPlaceFor("region-outage") {
+		return nil
+	}
+	if err := r.checker.checkRegionOutages(ctx, faults, r.cfg.recovery); err != nil {
+		return fmt.Errorf("outages of regions: %w", err)
+	}
+	return r.checker.awaitRecovery(ctx, r.cfg.recovery)
 }
 
 // execute executes the scenario. With an event load, it checks everything and continues with the scenario of the next
@@ -241,7 +256,9 @@ func (r *scenarioRun) recover(ctx context.Context, e *executor, writers *group) 
 // startReaders starts what follows the system until the end of the run.
 func (r *scenarioRun) startReaders(g *group) {
 	g.add(r.watch.run)
-	g.add(r.watch.checkAcknowledged)
+	for _, p := range r.places {
+		g.add(func(ctx context.Context) { r.watch.checkAcknowledged(ctx, p) })
+	}
 	for _, s := range r.streams {
 		g.add(s.run)
 	}

@@ -18,17 +18,18 @@ type action struct {
 	Target   string        `json:"target,omitempty"`   // a process, a proxy (source>target), or a user's slot
 	Duration time.Duration `json:"duration,omitempty"` // after which the action is undone
 	Pick     float64       `json:"pick,omitempty"`     // 0 to 1: selects among the objects that exist then, or a strength
+	Place    int           `json:"place,omitempty"`    // index in allPlaces, of the faults of AWS
 }
 
 // faultKinds are the values of --faults. Their order determines the scenario of a seed.
 var faultKinds = []string{
 	"kill", "pause", "disconnect", "blackhole", "delay", "quorum-loss", "compaction", "nospace",
 	"event-faults", "api-faults", "outage", "slow-readers", "late-start", "clock-step", "suspend",
-	"caller-errors", "messages",
+	"caller-errors", "messages", "recreated-cluster", "revoked-role", "region-outage",
 }
 
 // scheduledOnce are the faults that have a fixed place in a run.
-var scheduledOnce = []string{"nospace", "slow-readers", "late-start"}
+var scheduledOnce = []string{"nospace", "slow-readers", "late-start", "region-outage"}
 
 // The longest times by which each fault delays a StartTask. Their sum stays below startConfirmTimeout.
 const (
@@ -77,6 +78,19 @@ func newScenario(seed uint64, duration time.Duration, faults []string, load bool
 		return action{Kind: "user", Target: fmt.Sprint(random.IntN(userSlots)), Pick: random.Float64()}
 	})
 	slices.SortStableFunc(actions, func(a, b action) int { return cmp.Compare(a.At, b.At) })
+	return actions
+}
+
+// assignPlaces draws the account and region of each fault of AWS. The other actions stay as they are.
+func assignPlaces(actions []action, seed uint64, places int) []action {
+	random := rand.New(rand.NewPCG(seed, 4))
+	for n, a := range actions {
+		place := random.IntN(places)
+		switch a.Kind {
+		case "outage", "event-faults", "api-faults", "caller-errors", "messages":
+			actions[n].Place = place
+		}
+	}
 	return actions
 }
 
@@ -166,7 +180,7 @@ func newFault(random *rand.Rand, kind string) action {
 		a.Target = pick("ecs", "sqs")
 	case "compaction", "messages":
 		a.Duration = 0
-	case "event-faults", "api-faults", "caller-errors":
+	case "event-faults", "api-faults", "caller-errors", "revoked-role":
 		a.Duration *= 3
 	}
 	return a

@@ -6,6 +6,7 @@ import (
 	"encoding/json"
 	"fmt"
 	"io"
+	"maps"
 	"net/http"
 	"net/url"
 	"strconv"
@@ -20,9 +21,19 @@ const simulatorTimeout = 20 * time.Second // long, because a fault may pause the
 type simulator struct {
 	client *http.Client
 	url    string
+	places []place
+	at     place // of requests without an ARN
 }
 
-// call sends a request to the control API and decodes the response into result unless that is nil.
+// in returns a client whose requests without an ARN concern the place.
+func (s *simulator) in(p place) *simulator {
+	c := *s
+	c.at = p
+	return &c
+}
+
+// call sends a request to the control API and decodes the response into result unless that is nil. A request with an
+// ARN concerns the account and region of the ARN.
 func (s *simulator) call(ctx context.Context, method, path string, query url.Values, body, result any) error {
 	ctx, cancel := context.WithTimeout(ctx, simulatorTimeout)
 	defer cancel()
@@ -34,6 +45,7 @@ func (s *simulator) call(ctx context.Context, method, path string, query url.Val
 		}
 		reader = bytes.NewReader(text)
 	}
+	query = s.addressed(query)
 	request, err := http.NewRequestWithContext(ctx, method, s.url+"/_sim/"+path+"?"+query.Encode(), reader)
 	if err != nil {
 		return err
@@ -56,6 +68,23 @@ func (s *simulator) call(ctx context.Context, method, path string, query url.Val
 	return json.Unmarshal(text, result)
 }
 
+// addressed returns the parameters with the account and region that the request concerns.
+func (s *simulator) addressed(query url.Values) url.Values {
+	to := s.at
+	for _, values := range query {
+		if p, found := placeOf(values[0]); found {
+			to = p
+		}
+	}
+	query = maps.Clone(query)
+	if query == nil {
+		query = url.Values{}
+	}
+	query.Set("account", to.account)
+	query.Set("region", to.region)
+	return query
+}
+
 func (s *simulator) ping(ctx context.Context) error {
 	return s.call(ctx, http.MethodGet, "ping", nil, nil, nil)
 }
@@ -64,21 +93,37 @@ func (s *simulator) post(ctx context.Context, path string, query url.Values) err
 	return s.call(ctx, http.MethodPost, path, query, nil, nil)
 }
 
-func (s *simulator) state(ctx context.Context) (state ecssim.State, err error) {
-	return state, s.call(ctx, http.MethodGet, "state", nil, nil, &state)
+// state returns the instances and tasks of all places.
+func (s *simulator) state(ctx context.Context) (all ecssim.State, err error) {
+	for _, p := range s.places {
+		var state ecssim.State
+		if err := s.in(p).call(ctx, http.MethodGet, "state", nil, nil, &state); err != nil {
+			return all, err
+		}
+		all.Instances = append(all.Instances, state.Instances...)
+		all.Tasks = append(all.Tasks, state.Tasks...)
+	}
+	return all, nil
 }
 
-// clusterState returns the state of one cluster.
+// clusterState returns the state of one cluster, given by ARN.
 func (s *simulator) clusterState(ctx context.Context, cluster string) (state ecssim.State, err error) {
 	return state, s.call(ctx, http.MethodGet, "state", url.Values{"cluster": {cluster}}, nil, &state)
 }
 
-// queued returns the number of messages in the queue, including those in flight.
-func (s *simulator) queued(ctx context.Context) (int, error) {
-	state, err := s.clusterState(ctx, "none") // without the instances and tasks of any cluster
-	return state.Queues[queueName], err
+// queued returns the number of messages in the queues of all places, including those in flight.
+func (s *simulator) queued(ctx context.Context) (n int, err error) {
+	for _, p := range s.places {
+		state, err := s.clusterState(ctx, p.clusterARN("none")) // without the instances and tasks of any cluster
+		if err != nil {
+			return n, err
+		}
+		n += state.Queues[queueName]
+	}
+	return n, nil
 }
 
+// counters returns the counters of the simulator's place.
 func (s *simulator) counters(ctx context.Context) (c ecssim.Counters, err error) {
 	return c, s.call(ctx, http.MethodGet, "counters", nil, nil, &c)
 }

@@ -23,7 +23,6 @@ import (
 
 const (
 	etcdMembers, replicas = 3, 2
-	region                = "us-east-1"
 	etcdQuota             = 128 << 20 // bytes of each member's database
 	loadQuota             = 4 << 30   // with --events
 	// startConfirmTimeout exceeds the time by which all faults together can delay a StartTask. Only the fault
@@ -50,6 +49,7 @@ type system struct {
 	clocks    map[string]*testclock.Clock // of the services, with faults of clocks
 	access    etcdAccess
 	etcd      *clientv3.Client // connects to every member, without proxies; set by start
+	places    []place          // accounts and regions, home first
 	sim       *simulator
 	operator  *operator // set by start
 	http      *http.Client
@@ -64,6 +64,7 @@ func newSystem(cfg config, dir string, h *history) (_ *system, err error) {
 		proxies:   map[string][]*harness.Proxy{},
 		addresses: map[string]string{},
 		clocks:    map[string]*testclock.Clock{},
+		places:    allPlaces[:cfg.regions],
 		http:      &http.Client{Transport: &http.Transport{DisableCompression: true, MaxIdleConnsPerHost: 16}},
 	}
 	defer func() {
@@ -104,7 +105,7 @@ func newSystem(cfg config, dir string, h *history) (_ *system, err error) {
 	if err := (programs{s, cfg, dir}).addAll(); err != nil {
 		return nil, err
 	}
-	s.sim = &simulator{s.http, "http://" + s.addresses["sim"]}
+	s.sim = &simulator{client: s.http, url: "http://" + s.addresses["sim"], places: s.places, at: home}
 	return s, nil
 }
 
@@ -142,7 +143,7 @@ func (s *system) start(ctx context.Context) error {
 	if err := harness.Await(ctx, time.Minute, "the simulator", func() error { return s.sim.ping(ctx) }); err != nil {
 		return err
 	}
-	operator, err := newOperator(ctx, s.addresses["sim"])
+	operator, err := newOperator(ctx, s.addresses["sim"], s.places)
 	if err != nil {
 		return err
 	}

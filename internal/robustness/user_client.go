@@ -31,8 +31,9 @@ type userClient struct {
 
 // userEnvironment is an environment, and what its user knows about it.
 type userEnvironment struct {
-	name            string // also the family of its task definitions
-	cluster         string
+	slot            int
+	name            string   // also the family of its task definitions
+	cluster         string   // ARN
 	healthCheck     bool     // its task definitions have a container health check
 	maxTasks        int      // live tasks on an instance at once
 	created         bool     // acknowledged
@@ -110,9 +111,11 @@ func (u *userClient) send(ctx context.Context, pick float64, method, path, body 
 }
 
 func (u *userClient) create(ctx context.Context, slot, generation int, a action) *userEnvironment {
+	clusters := clusterARNs(u.places)
 	e := &userEnvironment{
+		slot:        slot,
 		name:        fmt.Sprintf("daemon-%d-%d", slot, generation),
-		cluster:     clusterNames[(slot+generation)%len(clusterNames)],
+		cluster:     clusters[(slot+generation)%len(clusters)],
 		healthCheck: (slot+generation)%3 == 0,
 		maxTasks:    1,
 	}
@@ -124,12 +127,12 @@ func (u *userClient) create(ctx context.Context, slot, generation int, a action)
 	u.mu.Lock()
 	u.environments = append(u.environments, e)
 	u.mu.Unlock()
-	if _, err := u.sim.registerTaskDefinition(ctx, e.name, e.healthCheck); err != nil {
+	if _, err := u.registerTaskDefinition(ctx, e); err != nil {
 		u.update(func() { e.deleteSent = true })
 		return e
 	}
-	body := fmt.Sprintf(`{"name":%q,"instanceGroup":{"cluster":%q},"taskDefinition":%q,"deploymentConfiguration":%s}`,
-		e.name, e.cluster, e.name, configuration)
+	body := fmt.Sprintf(`{"name":%q,"instanceGroup":{"cluster":%q},"taskDefinition":%q,"role":%q,`+
+		`"deploymentConfiguration":%s}`, e.name, e.cluster, e.name, roleOf(e.cluster), configuration)
 	var created environmentResponse
 	if err := u.send(ctx, a.Pick, http.MethodPost, "/v1/environments", body, &created); err != nil {
 		return e
@@ -137,6 +140,12 @@ func (u *userClient) create(ctx context.Context, slot, generation int, a action)
 	u.update(func() { e.created = true })
 	u.deploy(ctx, e, a.Pick)
 	return e
+}
+
+// registerTaskDefinition registers the environment's next task definition in the account and region of its cluster.
+func (u *userClient) registerTaskDefinition(ctx context.Context, e *userEnvironment) (string, error) {
+	at, _ := placeOf(e.cluster)
+	return u.sim.in(at).registerTaskDefinition(ctx, e.name, e.healthCheck)
 }
 
 // update changes environments under the lock.
@@ -188,7 +197,7 @@ func (u *userClient) change(ctx context.Context, e *userEnvironment, a action) {
 }
 
 func (u *userClient) changeTaskDefinition(ctx context.Context, e *userEnvironment, pick float64) {
-	definition, err := u.sim.registerTaskDefinition(ctx, e.name, e.healthCheck)
+	definition, err := u.registerTaskDefinition(ctx, e)
 	if err != nil {
 		return
 	}
