@@ -174,3 +174,18 @@ func TestDeleteAll_DeletesTheEnvironmentsOfTheClusterAlone(t *testing.T) {
 	assert.Len(t, u.of("b"), 1)
 	assert.Empty(t, u.slots[2])
 }
+
+func TestIsInternalError_AcceptsDeniedPermissions(t *testing.T) {
+	for text, tc := range map[string]struct {
+		status int
+		want   bool
+	}{
+		"Server Error":           {500, true},
+		"bad gateway":            {502, true},
+		"ECS denies access: no.": {500, false},
+		"ECS is unavailable":     {503, false},
+		"Cluster is inactive":    {404, false},
+	} {
+		assert.Equal(t, tc.want, isInternalError(response{status: tc.status, body: []byte(text)}), text)
+	}
+}

@@ -8,6 +8,7 @@ import (
 	"net/http"
 	"slices"
 	"strconv"
+	"strings"
 	"sync"
 	"time"
 
@@ -100,7 +101,7 @@ func (u *userClient) send(ctx context.Context, pick float64, method, path, body 
 	case err != nil:
 		return err
 	case r.status != http.StatusOK:
-		if r.status >= 500 && r.status != http.StatusServiceUnavailable {
+		if isInternalError(r) {
 			u.history.violation("a change never returns an internal error", "%s %s: %d: %s", method, path, r.status, r.body)
 		}
 		return fmt.Errorf("%d: %s", r.status, r.body)
@@ -108,6 +109,13 @@ func (u *userClient) send(ctx context.Context, pick float64, method, path, body 
 		return nil
 	}
 	return json.Unmarshal(r.body, result)
+}
+
+// isInternalError reports whether a change returned an error that Blox should not return. If AWS denies a permission to
+// Blox, the documented answer is a 500 that says so.
+func isInternalError(r response) bool {
+	return r.status >= 500 && r.status != http.StatusServiceUnavailable &&
+		!strings.HasPrefix(string(r.body), "ECS denies access: ")
 }
 
 func (u *userClient) create(ctx context.Context, slot, generation int, a action) *userEnvironment {
