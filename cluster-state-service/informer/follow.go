@@ -106,7 +106,7 @@ func (f *follower[R]) list(ctx context.Context) error {
 		return err
 	}
 	defer body.Close()
-	list, metadata, err := decodeList(body, f.records.read, f.skip)
+	list, metadata, err := decodeList(body, f.records.decoded, f.skip)
 	if err != nil {
 		return err
 	}
@@ -171,7 +171,7 @@ func (f *follower[R]) applyLine(line []byte) error {
 	if err != nil && !isMalformed(err) {
 		return err
 	}
-	r, invalid := f.records.read(value)
+	r, invalid := f.records.decoded(value)
 	if err = errors.Join(err, invalid); err != nil && (r.arn == "" || r.version == 0) {
 		return err // the record is unknown, so only a list can repair the copy
 	}

@@ -32,7 +32,7 @@ func FuzzLines(f *testing.F) {
 		require.NoError(t, err)
 		copied := newFollower(m, "tasks", m.tasks)
 		copied.version = 7
-		list, _, err := decodeList(strings.NewReader(listed(7, task("a", 7))), copied.records.read, copied.skip)
+		list, _, err := decodeList(strings.NewReader(listed(7, task("a", 7))), copied.records.decoded, copied.skip)
 		require.NoError(t, err)
 		copied.records.replace(list, m.reconciledAt, nil)
 		var taken [][]byte

@@ -41,7 +41,8 @@ type records[R any] struct {
 	// parts of the identity that it found.
 	read func(value *R) (*record[R], error)
 	// keys returns the secondary keys of value.
-	keys func(value *R) []secondaryKey
+	keys   func(value *R) []secondaryKey
+	shared *interner // of the goroutine that decodes
 
 	tooOld atomic.Bool // the CSS that was listed last is too old
 
@@ -60,7 +61,7 @@ type records[R any] struct {
 }
 
 func newRecords[R any](kind Kind, read func(*R) (*record[R], error), keys func(*R) []secondaryKey) *records[R] {
-	c := &records[R]{kind: kind, read: read, keys: keys}
+	c := &records[R]{kind: kind, read: read, keys: keys, shared: newInterner()}
 	c.clear()
 	return c
 }
@@ -69,6 +70,12 @@ func (c *records[R]) clear() {
 	c.byARN = map[string]*record[R]{}
 	c.ordered = btree.NewG(32, before[R])
 	c.byKey = map[secondaryKey]map[string]*record[R]{}
+}
+
+// decoded is read for a value that was just decoded. Its parts become those of equal values that were decoded before.
+func (c *records[R]) decoded(value *R) (*record[R], error) {
+	c.shared.intern(value)
+	return c.read(value)
 }
 
 func (c *records[R]) add(r *record[R]) {
