@@ -47,6 +47,7 @@ func loadSections() []section {
 		{"soak-events", soakEvents},
 		{"soak-streams", soakStreams},
 		{"overload", overload},
+		{scaleSection, measureScale},
 	}
 }
 
