@@ -53,7 +53,8 @@ type scale struct {
 }
 
 // measureScale measures one Blox with 50,000 container instances in 500 clusters and ten regions: the first
-// reconciliation, a deployment in every cluster, rest, the tasks of a busy day for the duration of --load, and restarts.
+// reconciliation, a deployment in every cluster, rest, the tasks of a day's peak for the duration of --load, and
+// restarts.
 func measureScale(ctx context.Context, cfg config, t *table) error {
 	flags := []string{"--api-limits", "--task-definition", scaleFamily, "--instances", fmt.Sprint(scaleInstances)}
 	for _, name := range scaleRegions {
@@ -78,8 +79,8 @@ func measureScale(ctx context.Context, cfg config, t *table) error {
 	return nil
 }
 
-func (w *scale) add(name, unit string, value float64, targets ...target) {
-	w.table.add(scaleSection, name, unit, single(value), targets...)
+func (w *scale) add(name, unit string, value float64) {
+	w.table.add(scaleSection, name, unit, single(value))
 }
 
 // stateFlags returns the flags of a cluster-state-service that serves all regions.
