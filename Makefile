@@ -2,8 +2,12 @@
 SHELL   := bash
 .SHELLFLAGS := -eu -o pipefail -c
 MODULE  := github.com/blox/blox
-VERSION ?= $(shell git describe --tags --always --dirty 2>/dev/null || echo dev)
-COMMIT  ?= $(shell git rev-parse --short HEAD 2>/dev/null)
+VERSION ?= $(shell git describe --tags --always --dirty --abbrev=12 2>/dev/null || echo dev)
+COMMIT  ?= $(shell git rev-parse HEAD 2>/dev/null)
+SOURCE_DATE_EPOCH ?= $(shell git log -1 --format=%ct 2>/dev/null)
+TOOLCHAIN ?= $(shell sed -n 's/^toolchain //p' go.mod)
+PLATFORMS ?=
+KEY     ?=
 IMAGES  := cluster-state-service daemon-scheduler blox ecs-sim
 PREFIX  ?= /usr/local
 DESTDIR ?=
@@ -139,11 +143,22 @@ docker: ## build the images and tag them bloxoss/<name>:$(VERSION) and :local
 	    --tag bloxoss/$$image:$(VERSION) --tag bloxoss/$$image:local . ; \
 	done
 
+release: ## build archives, SBOMs, provenance and checksums into dist/ from a clean checkout; PLATFORMS=linux/amd64,…
+	GOTOOLCHAIN=$(TOOLCHAIN) go run ./internal/release -version '$(VERSION)' -revision '$(COMMIT)' -time '$(SOURCE_DATE_EPOCH)' \
+	  -platforms '$(PLATFORMS)' -o dist
+
+sign: ## sign dist/SHA256SUMS with the SSH key KEY
+	ssh-keygen -Y sign -n blox-release -f '$(KEY)' dist/SHA256SUMS
+
+reproduce: ## build the release twice, in two folders with empty caches, and compare every file; PLATFORMS=linux/amd64,…
+	GOTOOLCHAIN=$(TOOLCHAIN) go test -count=1 -timeout 3h ./internal/release -run TestRelease_IsReproducible -v \
+	  -reproduce -reproduce-platforms '$(PLATFORMS)'
+
 deploy-test: ## test images, Docker Compose, backup and templates; needs docker and docker-compose
 	deploy/test/run
 
 clean: ## remove the output of the targets above
-	rm -rf bin tmp
+	rm -rf bin dist tmp
 
 .DEFAULT_GOAL := help
-.PHONY: help build install uninstall generate unit test alerts layers names fuzz bench testclock robustness previous mutations conformance load lint vuln local docker deploy-test clean
+.PHONY: help build install uninstall generate unit test alerts layers names fuzz bench testclock robustness previous mutations conformance load lint vuln local docker release sign reproduce deploy-test clean
