@@ -1,7 +1,7 @@
 # The part "images" of deploy/test/run builds the images and inspects them. Source this file; do not run it.
 
 images() {
-  log "images: build; verify that they contain only the program, root certificates and a user"
+  log "images: build; verify that they contain only the program, licenses, root certificates and a user"
   make -C "$SOURCE" docker VERSION=$BLOX_VERSION >"$COPY/images.log" 2>&1 || { tail -20 "$COPY/images.log"; fail "make docker failed"; }
   local image container
   for image in cluster-state-service daemon-scheduler blox ecs-sim; do
@@ -10,7 +10,7 @@ images() {
     docker rm "$container" >/dev/null
     # Docker adds .dockerenv, hostname, hosts, mtab, resolv.conf and dev to every container.
     grep -vxE '\.dockerenv|etc/(hostname|hosts|mtab|resolv\.conf)|dev/console' "$COPY/files" >"$COPY/own"
-    printf '%s\n' "$image" etc/group etc/passwd etc/ssl/certs/ca-certificates.crt | sort | diff - "$COPY/own" || fail "unexpected files in $image"
+    printf '%s\n' "$image" LICENSE THIRD_PARTY_LICENSES etc/group etc/passwd etc/ssl/certs/ca-certificates.crt | sort | diff - "$COPY/own" || fail "unexpected files in $image"
     docker image inspect "bloxoss/$image:$BLOX_VERSION" | jq -e --arg version "$BLOX_VERSION" --arg image "$image" '.[0].Config
       | .User == "1000:1000" and (.Labels["org.opencontainers.image.version"] == $version)
       and (.Healthcheck.Test[0] == "CMD" or $image == "blox")' >/dev/null ||
