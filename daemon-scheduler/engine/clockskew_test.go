@@ -40,3 +40,26 @@ func TestCorrectSkew_LimitsTheDelaysOfAClockThatIsAhead(t *testing.T) {
 	assert.Equal(t, failed, correctedAt(now)["i1"])
 	assert.Empty(t, leader.skewed)
 }
+
+// The replica that announced a launch and the one that recorded its outcome have clocks of their own.
+func TestCorrectSkew_CorrectsEachTimeByItself(t *testing.T) {
+	now := time.Now().UTC().Round(0)
+	const skew = time.Hour
+	right := environment.Launch{
+		Instance: "i1", State: environment.LaunchFailed, StoredVersion: 7,
+		NotAfter: now.Add(environment.LaunchWindow), NextAttemptAt: now.Add(longestLaunchDelay),
+	}
+	for name, change := range map[string]func(l *environment.Launch){
+		"announced by a clock ahead": func(l *environment.Launch) { l.NotAfter = l.NotAfter.Add(skew) },
+		"recorded by a clock ahead":  func(l *environment.Launch) { l.NextAttemptAt = l.NextAttemptAt.Add(skew) },
+	} {
+		t.Run(name, func(t *testing.T) {
+			leader := newLeaderState(store.Term{})
+			defer leader.close()
+			skewed := right
+			change(&skewed)
+			corrected := leader.correctSkew("logs", map[string]environment.Launch{"i1": skewed}, now)
+			assert.Equal(t, right, corrected["i1"])
+		})
+	}
+}

@@ -64,3 +64,23 @@ func TestRollback_IsRetriedWhileECSFails(t *testing.T) {
 		})
 	}
 }
+
+// A rollback to an INACTIVE task definition would stop tasks and start none.
+func TestRollback_PausesIfTheTargetIsInactive(t *testing.T) {
+	for status, deployments := range map[string]int{"INACTIVE": 2, "ACTIVE": 3} {
+		t.Run(status, func(t *testing.T) {
+			r, fake := failing(t)
+			r.DeploymentHistory = 10
+			fake.answer = func(string, string) (int, string) {
+				return http.StatusOK, `{"taskDefinition":{"taskDefinitionArn":"agent:1","status":"` + status + `"}}`
+			}
+			plan := planner.Plan{Deployment: "second", FailureReason: "3 failures (threshold 3)."}
+			require.NoError(t, r.recordProgress(t.Context(), plan, time.Now()))
+			stored, err := r.Store.Get(t.Context(), "logs")
+			require.NoError(t, err)
+			assert.Len(t, stored.Deployments, deployments)
+			assert.Equal(t, status == "INACTIVE", stored.Paused)
+			assert.Equal(t, environment.RolloutFailed, stored.Deployments["second"].Rollout())
+		})
+	}
+}

@@ -106,7 +106,7 @@ func TestStop_RecordsTheReplacementFirst(t *testing.T) {
 	fake.answer = func(string, string) (int, string) {
 		stored, err := records.Launches(context.Background(), "logs")
 		if err != nil || len(stored) != 1 {
-			return http.StatusBadRequest, `{"__type":"InvalidParameterException"}`
+			stored = []environment.Launch{{}}
 		}
 		recorded <- stored[0].State
 		return http.StatusOK, `{}`
@@ -119,6 +119,13 @@ func TestStop_RecordsTheReplacementFirst(t *testing.T) {
 	r.launches = map[string]environment.Launch{"i1": launch}
 	require.NoError(t, r.stop(t.Context(), []planner.Action{replacing("i1", "t1")}))
 	assert.Equal(t, launch.StoredVersion, storedLaunches(t, records)["i1"].StoredVersion, "it is recorded already")
+}
+
+// The starts of a rollout wait for its stops, and surplus tasks can wait for both.
+func TestStop_OfASurplusTaskWaitsForStarts(t *testing.T) {
+	duplicate := planner.Action{Kind: planner.Stop, Instance: "i1", Task: "t1", StopReason: planner.ReasonDuplicate}
+	assert.Equal(t, ratelimit.Low, stopPriority(duplicate))
+	assert.Equal(t, ratelimit.High, stopPriority(replacing("i1", "t1")), "as that of starts")
 }
 
 // StopTask needs no write, so a leader that cannot write could stop every daemon and start none.

@@ -63,7 +63,11 @@ func buildOne(ctx context.Context, work, bin, pkg string) error {
 	if err != nil {
 		return err
 	}
-	list, err := writeOverlay(work, filepath.Join(root, "src"), directory)
+	inherited, err := inheritedOverlay(ctx)
+	if err != nil {
+		return err
+	}
+	list, err := writeOverlay(work, filepath.Join(root, "src"), directory, inherited)
 	if err != nil {
 		return err
 	}
@@ -71,9 +75,32 @@ func buildOne(ctx context.Context, work, bin, pkg string) error {
 	return err
 }
 
-// writeOverlay writes the replaced and added files below work. It returns the path of the list for -overlay.
-func writeOverlay(work, source, mainDirectory string) (list string, err error) {
-	replace := map[string]string{}
+// inheritedOverlay returns the files that an -overlay in GOFLAGS replaces: the flag on the command line overrides it.
+func inheritedOverlay(ctx context.Context) (map[string]string, error) {
+	flags, err := goOutput(ctx, "env", "GOFLAGS")
+	if err != nil {
+		return nil, err
+	}
+	inherited := struct{ Replace map[string]string }{map[string]string{}}
+	for _, flag := range strings.Fields(flags) {
+		list, found := strings.CutPrefix(flag, "-overlay=")
+		if !found {
+			continue
+		}
+		text, err := os.ReadFile(list)
+		if err != nil {
+			return nil, fmt.Errorf("read the overlay in GOFLAGS: %w", err)
+		}
+		if err := json.Unmarshal(text, &inherited); err != nil {
+			return nil, fmt.Errorf("decode the overlay in GOFLAGS: %w", err)
+		}
+	}
+	return inherited.Replace, nil
+}
+
+// writeOverlay writes the replaced and added files below work, and adds the files of another overlay. It returns the
+// path of the list for -overlay.
+func writeOverlay(work, source, mainDirectory string, replace map[string]string) (list string, err error) {
 	write := func(target string, text []byte) error {
 		path := filepath.Join(work, filepath.Base(target))
 		replace[target] = path
