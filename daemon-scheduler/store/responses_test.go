@@ -98,6 +98,25 @@ func TestUpdateOnce_ExecutesOneOfConcurrentRequests(t *testing.T) {
 	assert.Equal(t, 1, stored.DesiredTaskCount)
 }
 
+// A repetition may read the environment only after the request has changed it. No other guard refuses it then.
+func TestUpdateOnce_RefusesARepetitionThatReadsTheChange(t *testing.T) {
+	s := New(testenv.Etcd(t), testenv.Logger(t))
+	require.NoError(t, s.Create(t.Context(), env("logs")))
+	increase := func() error {
+		_, err := s.UpdateOnce(t.Context(), "logs", keyed("key", "body"),
+			func(e environment.Environment) (environment.Environment, error) {
+				e.DesiredTaskCount++
+				return e, nil
+			})
+		return err
+	}
+	require.NoError(t, increase())
+	require.ErrorIs(t, increase(), ErrResponseStored)
+	stored, err := s.Get(t.Context(), "logs")
+	require.NoError(t, err)
+	assert.Equal(t, 1, stored.DesiredTaskCount)
+}
+
 func TestUpdateOnce_WritesNothingIfTheResponseFails(t *testing.T) {
 	s := New(testenv.Etcd(t), testenv.Logger(t))
 	require.NoError(t, s.Create(t.Context(), env("logs")))

@@ -13,6 +13,7 @@ import (
 	"os"
 	"os/signal"
 	"regexp"
+	"strings"
 	"syscall"
 	"time"
 )
@@ -76,7 +77,7 @@ func runAll(ctx context.Context, out io.Writer, selected []mutation, baseline, v
 		return err
 	}
 	defer os.RemoveAll(dir)
-	r := &runner{root: root, dir: dir, passed: map[string]error{}}
+	r := newRunner(root, dir)
 	failed := 0
 	for _, m := range selected {
 		began := time.Now()
@@ -95,7 +96,7 @@ func runAll(ctx context.Context, out io.Writer, selected []mutation, baseline, v
 			failed++
 		}
 		if verbose || err == nil && outcome != caught && outcome != survived {
-			fmt.Fprintln(out, output)
+			fmt.Fprintln(out, firstLines(output, verbose))
 		}
 	}
 	fmt.Fprintf(out, "%d mutations, %d of them caught\n", len(selected), len(selected)-failed)
@@ -103,4 +104,14 @@ func runAll(ctx context.Context, out io.Writer, selected []mutation, baseline, v
 		return fmt.Errorf("%d of %d mutations were not caught", failed, len(selected))
 	}
 	return nil
+}
+
+// firstLines returns the beginning of the output of a command, or all of it. A panic dumps every goroutine.
+func firstLines(output string, all bool) string {
+	const most = 40
+	lines := strings.SplitAfterN(output, "\n", most+1)
+	if all || len(lines) <= most {
+		return output
+	}
+	return strings.Join(lines[:most], "") + "…"
 }

@@ -69,7 +69,8 @@ func assertFinderExists(t *testing.T, m mutation) {
 	}
 	assert.NotEmpty(t, m.by.tests, m.name)
 	for _, name := range m.by.tests {
-		assert.Contains(t, source.String(), "\nfunc "+name+"(t *testing.T) {", "%s: %s has no such test", m.name, m.by.pkg)
+		exists := strings.Contains(source.String(), "\nfunc "+name+"(t *testing.T) {")
+		assert.True(t, exists, "%s: %s has no test %s", m.name, m.by.pkg, name)
 	}
 }
 

@@ -32,7 +32,12 @@ var programs = []string{
 // runner runs commands in the module at root, and keeps its files in dir.
 type runner struct {
 	root, dir string
-	passed    map[string]error // outcomes without a mutation, by command
+	passed    map[string]error  // outcomes without a mutation, by command
+	built     map[string]string // tests without a mutation, by package
+}
+
+func newRunner(root, dir string) *runner {
+	return &runner{root: root, dir: dir, passed: map[string]error{}, built: map[string]string{}}
 }
 
 // baseline runs the command of the mutation without the mutation, once for each command. It returns why it failed.
@@ -104,16 +109,25 @@ func (r *runner) command(ctx context.Context, by finder, overlay string) (output
 	if err != nil {
 		return "", err
 	}
-	defer os.RemoveAll(bin)
 	if by.pkg == "" {
+		defer os.RemoveAll(bin)
 		return r.robustness(ctx, bin, by, overlay)
 	}
-	program := filepath.Join(bin, "tests")
-	// Tests that build programs do so with the overlay, too.
-	output, err = r.execute(ctx, r.root, overlay, "go", "test", "-c", "-vet=off", "-o", program, "./"+by.pkg)
-	if err != nil {
-		return output, fmt.Errorf("%w: %w", errBuild, err)
+	program, built := r.built[by.pkg]
+	if overlay != "" || !built {
+		program = filepath.Join(bin, "tests")
+		output, err = r.execute(ctx, r.root, overlay,
+			"go", "test", "-c", "-vet=off", "-ldflags=-s -w", "-o", program, "./"+by.pkg)
+		if err != nil {
+			return output, fmt.Errorf("%w: %w", errBuild, err)
+		}
 	}
+	if overlay == "" {
+		r.built[by.pkg] = program
+	} else {
+		defer os.RemoveAll(bin)
+	}
+	// Tests that build programs do so with the overlay, too.
 	return r.execute(ctx, filepath.Join(r.root, by.pkg), overlay,
 		program, "-test.v", "-test.timeout", testTimeout.String(), "-test.run", by.pattern())
 }

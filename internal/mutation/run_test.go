@@ -40,7 +40,7 @@ func TestRunner_RunsTestsWithAMutation(t *testing.T) {
 	short.Skip(t, "builds tests")
 	top, err := filepath.Abs(root)
 	require.NoError(t, err)
-	r := &runner{root: top, dir: t.TempDir(), passed: map[string]error{}}
+	r := newRunner(top, t.TempDir())
 	by := test("internal/arn", "TestParseKind_RejectsAnotherKind")
 	for name, tc := range map[string]struct{ old, new, want string }{
 		"caught":           {`err == nil && a.Kind != kind`, `false`, caught},
