@@ -33,6 +33,7 @@ type reconciliation struct {
 	revision int64 // of the environment's record as planned with, or as this reconciliation has written it
 	// stopRequestedAt has the recent calls of StopTask, as the plan knows them, by task ARN.
 	stopRequestedAt map[string]time.Time
+	recorded        bool // the environment's record was written: the next plan may differ, in its numbers at least
 	learned         bool // env has health checks or states of alarms that its record does not have yet
 	// callFailed is set once a call failed because of the scheduler or ECS itself: other calls would fail as well.
 	callFailed *atomic.Bool
@@ -41,7 +42,7 @@ type reconciliation struct {
 // result says when to reconcile again.
 type result struct {
 	requeueAt time.Time // zero: not before something changes
-	again     bool      // the plan had actions, whose effects the next plan sees
+	again     bool      // the plan had actions, or changed the environment's record; the next plan sees the effects
 	planTime  time.Duration
 }
 
@@ -95,13 +96,12 @@ func (e *Engine) reconcile(ctx context.Context, leader *leaderState, name string
 	}
 	var retryAt time.Time
 	plan.Actions, retryAt = r.permit(plan, now)
-	done.again = len(plan.Actions) > 0
 	for _, at := range []time.Time{plan.RequeueAt, retryAt, describeAt, unconfirmedUntil} {
 		done.requeueAt = planner.Earliest(done.requeueAt, at)
 	}
 	executeErr := r.execute(ctx, plan, state.Fresh, now)
 	again, takeoverErr := r.takeOver(ctx, plan, now)
-	done.again = done.again || again
+	done.again = again || r.changes(plan)
 	err = errors.Join(executeErr, takeoverErr)
 	if env.IsDeleting() {
 		err = r.deleteWithoutCluster(ctx, state.Fresh, err)
@@ -178,6 +178,10 @@ func (r *reconciliation) execute(ctx context.Context, plan planner.Plan, fresh b
 	return errors.Join(progressErr, recordErr, confirmErr, calls.Wait())
 }
 
+// changes reports whether the plan, once executed, has changed what the next one depends on. The engine's own writes
+// queue nothing, and the plan that completes a deployment counts tasks that the next one counts as available.
+func (r *reconciliation) changes(plan planner.Plan) bool { return len(plan.Actions) > 0 || r.recorded }
+
 // isOutdated reports whether the environment's record has changed since the plan was made. The rest of the plan is then
 // void: the API has promised the change to a client.
 func (r *reconciliation) isOutdated() bool {
@@ -204,7 +208,7 @@ func (r *reconciliation) recordProgress(ctx context.Context, plan planner.Plan, 
 	if err != nil {
 		return fmt.Errorf("record progress: %w", err)
 	}
-	r.revision = revision
+	r.revision, r.recorded = revision, true
 	r.metrics.deployments.observe(r.leader.deployments.update(next))
 	r.queueReadinessOf(r.leader, r.env.Name) // another revision may be in effect
 	d := next.Deployments[plan.Deployment]

@@ -209,3 +209,30 @@ func TestForget_KeepsLaunchesOfAnEnvironmentThatTheCacheLacks(t *testing.T) {
 	require.NoError(t, err)
 	assert.Empty(t, storedLaunches(t, records))
 }
+
+// The engine's own writes queue nothing. Without another plan, metrics would show the numbers of the plan that
+// completes a deployment, which counts no new task as available, until something else changes.
+func TestReconcile_PlansAgainAfterItHasRecordedProgress(t *testing.T) {
+	r, records, _ := newReconciliation(t, leads)
+	updated, err := records.Update(t.Context(), "logs", func(e environment.Environment) (environment.Environment, error) {
+		e.Deployments = map[string]environment.Deployment{
+			"first": {ID: "first", TaskDefinition: "agent:1", Status: environment.Running},
+		}
+		return e, nil
+	})
+	require.NoError(t, err)
+	completes := planner.Plan{
+		Deployment: "first", Progress: environment.Progress{Status: environment.Completed, Desired: 1},
+	}
+	r.env, r.revision = updated, updated.StoredVersion
+	require.NoError(t, r.execute(t.Context(), completes, true, time.Now()))
+	assert.True(t, r.changes(completes))
+
+	next := *r
+	next.recorded = false
+	next.env, err = records.Get(t.Context(), "logs")
+	require.NoError(t, err)
+	require.Equal(t, environment.Completed, next.env.Deployments["first"].Status)
+	require.NoError(t, next.execute(t.Context(), completes, true, time.Now()))
+	assert.False(t, next.changes(completes), "nothing has changed")
+}
