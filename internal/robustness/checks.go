@@ -32,6 +32,7 @@ type checker struct {
 	users     *userClient
 	informers []*informer.Informer
 	streams   []*streamClient
+	surfaces  surfaceCheck
 	kinesis   bool // nothing reads the queue
 }
 
@@ -82,8 +83,13 @@ func (c *checker) checkAll(ctx context.Context) *findings {
 	c.checkLists(ctx, f, state, stored)
 	c.checkInformers(f, stored)
 	c.checkStreams(f, stored)
-	for _, e := range c.users.snapshot() {
+	environments := c.users.snapshot()
+	for _, e := range environments {
 		c.checkEnvironment(ctx, f, e, state)
+	}
+	if len(f.list) == 0 { // the surfaces differ while the tasks change
+		c.surfaces.check(ctx, f, environments, state)
+		c.surfaces.checkStateMetrics(ctx, f, stored)
 	}
 	return f
 }

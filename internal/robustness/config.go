@@ -41,7 +41,7 @@ func parseConfig(args []string, help io.Writer) (config, error) {
 		"`time` after the last fault within which everything has to recover")
 	flags.StringVar(&c.keep, "keep", "", "new or empty `directory` for logs, scenario and history; "+
 		"by default a temporary one, removed after a run without violations")
-	flags.StringVar(&c.bin, "bin", "", "`directory` of blox-robustness, ecs-sim and the two services; "+
+	flags.StringVar(&c.bin, "bin", "", "`directory` of blox, blox-robustness, ecs-sim and the two services; "+
 		"this program's own by default")
 	flags.IntVar(&c.events, "events", 0, "minimum `number` of events; ECS sends them as fast as Blox consumes them, "+
 		"in place of users. The scenario repeats with the next seed until all are sent")

@@ -42,6 +42,7 @@ type etcdWatch struct {
 	revision      int64               // latest received
 	marker        int64               // mod revision of the latest marker received
 	firstRevision int64               // changes before it are unknown
+	onLaunch      func(value []byte)  // receives every write to a launch record; nil for none
 }
 
 func newEtcdWatch(s *system) *etcdWatch {
@@ -87,6 +88,9 @@ func (w *etcdWatch) receive(event *clientv3.Event) {
 	if key == markerKey {
 		w.marker = event.Kv.ModRevision
 		return
+	}
+	if w.onLaunch != nil && isLaunch(key) {
+		w.onLaunch(event.Kv.Value)
 	}
 	arn, ok := entityARN(key)
 	if !ok {

@@ -32,6 +32,16 @@ type environmentJSON struct {
 // environmentResponse is an Environment or a Deployment, as a change returns it.
 type environmentResponse struct{ DeploymentToken, ID, TaskDefinition string }
 
+// hasFuture reports whether a deployment is in progress or completed. If all have failed, nothing restores the tasks.
+func (l deploymentsJSON) hasFuture() bool {
+	for _, d := range l.Items {
+		if d.RolloutState != "FAILED" && d.RolloutState != "STOPPED" {
+			return true
+		}
+	}
+	return false
+}
+
 type deploymentsJSON struct {
 	Items []struct {
 		ID, RolloutState string

@@ -46,6 +46,9 @@ func (p programs) addSimulator() {
 		"--bind", p.addresses["sim"], "--seed", strconv.FormatUint(p.cfg.seed, 10), "--acknowledged", "20000",
 		"--pending-delay", "100ms", "--stop-delay", "100ms", "--health-delay", "300ms",
 	}
+	if p.cfg.events == 0 {
+		args = append(args, "--changes", strconv.Itoa(loggedChanges))
+	}
 	if p.cfg.events > 0 { // tasks that stopped remain comparable
 		args = append(args, "--stopped-task-retention", "24h")
 	}

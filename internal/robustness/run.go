@@ -107,6 +107,8 @@ type scenarioRun struct {
 	streams      []*streamClient
 	bad          *badClients
 	checker      *checker
+	rollouts     *rolloutCheck
+	readiness    *readinessCheck
 	load         *eventLoad // nil without --events
 }
 
@@ -121,6 +123,9 @@ func newScenarioRun(s *system, cfg config, dir string) (*scenarioRun, error) {
 		r.load = newEventLoad(s, cfg)
 	}
 	r.checker = &checker{system: s, watch: r.watch, users: r.users, kinesis: cfg.kinesis}
+	r.checker.surfaces = surfaceCheck{s, cfg.bin}
+	r.rollouts, r.readiness = newRolloutCheck(s, r.users, cfg), newReadinessCheck(s, cfg)
+	r.watch.onLaunch = r.rollouts.receiveLaunch
 	for n := range s.css {
 		r.streams = append(r.streams,
 			&streamClient{system: s, kind: "tasks", replica: n},
@@ -174,6 +179,12 @@ func (r *scenarioRun) run(ctx context.Context, actions []action) error {
 			r.history.printf("slow readers: %s", err)
 		}
 	}
+	r.checkBudget(ctx)
+	if r.cfg.has("long-failures") {
+		if err := r.readiness.checkFailures(ctx); err != nil {
+			return err
+		}
+	}
 	counts.stop()
 	if r.cfg.has("late-start") {
 		if err := r.checker.checkLateStart(ctx); err != nil {
@@ -184,6 +195,9 @@ func (r *scenarioRun) run(ctx context.Context, actions []action) error {
 		return err
 	}
 	readers.stop()
+	if r.load == nil {
+		r.rollouts.checkObserved()
+	}
 	r.checkOperations()
 	return ctx.Err()
 }
@@ -258,6 +272,10 @@ func (r *scenarioRun) startReaders(g *group) {
 	g.add(r.watch.run)
 	for _, p := range r.places {
 		g.add(func(ctx context.Context) { r.watch.checkAcknowledged(ctx, p) })
+	}
+	g.add(r.readiness.run)
+	if r.load == nil { // a load has no environments
+		g.add(r.rollouts.run)
 	}
 	for _, s := range r.streams {
 		g.add(s.run)

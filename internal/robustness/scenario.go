@@ -26,10 +26,11 @@ var faultKinds = []string{
 	"kill", "pause", "disconnect", "blackhole", "delay", "quorum-loss", "compaction", "nospace",
 	"event-faults", "api-faults", "outage", "slow-readers", "late-start", "clock-step", "suspend",
 	"caller-errors", "messages", "recreated-cluster", "revoked-role", "region-outage",
+	"long-failures",
 }
 
 // scheduledOnce are the faults that have a fixed place in a run.
-var scheduledOnce = []string{"nospace", "slow-readers", "late-start", "region-outage"}
+var scheduledOnce = []string{"nospace", "slow-readers", "late-start", "region-outage", "long-failures"}
 
 // The longest times by which each fault delays a StartTask. Their sum stays below startConfirmTimeout.
 const (

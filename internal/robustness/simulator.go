@@ -128,6 +128,13 @@ func (s *simulator) counters(ctx context.Context) (c ecssim.Counters, err error)
 	return c, s.call(ctx, http.MethodGet, "counters", nil, nil, &c)
 }
 
+// changes returns the changes after the one with the given number.
+func (s *simulator) changes(ctx context.Context, after int) ([]ecssim.Change, error) {
+	var response struct{ Changes []ecssim.Change }
+	err := s.call(ctx, http.MethodGet, "changes", url.Values{"after": {strconv.Itoa(after)}}, nil, &response)
+	return response.Changes, err
+}
+
 func (s *simulator) setFaults(ctx context.Context, f ecssim.Faults) error {
 	return s.call(ctx, http.MethodPut, "faults", nil, f, nil)
 }

@@ -16,9 +16,10 @@ import (
 )
 
 const (
-	userSlots      = 5    // environments that users deploy, change, roll back and delete at the same time
-	userBacklog    = 1000 // actions that may wait for a slot
-	stopTasksQuery = "?stopTasks=true"
+	userSlots        = 5    // environments that users deploy, change, roll back and delete at the same time
+	userBacklog      = 1000 // actions that may wait for a slot
+	breakerThreshold = 2    // of environments with a circuit breaker
+	stopTasksQuery   = "?stopTasks=true"
 )
 
 // userClient deploys environments. Each slot executes one action after the other, and remembers acknowledged changes.
@@ -37,6 +38,8 @@ type userEnvironment struct {
 	cluster         string   // ARN
 	healthCheck     bool     // its task definitions have a container health check
 	maxTasks        int      // live tasks on an instance at once
+	minimumHealthy  int      // minimumHealthyPercent
+	threshold       int      // failures that trip the circuit breaker; 0 if it is disabled
 	created         bool     // acknowledged
 	deployments     []string // acknowledged IDs
 	taskDefinitions []string // acknowledged by a PATCH
@@ -125,12 +128,13 @@ func (u *userClient) create(ctx context.Context, slot, generation int, a action)
 		name:        fmt.Sprintf("daemon-%d-%d", slot, generation),
 		cluster:     clusters[(slot+generation)%len(clusters)],
 		healthCheck: (slot+generation)%3 == 0,
-		maxTasks:    1,
+		maxTasks:    1, minimumHealthy: 50,
 	}
-	configuration := `{"minimumHealthyPercent":50}`
 	if a.Pick < 0.4 {
-		configuration = `{"minimumHealthyPercent":100,"maximumPercent":200}`
-		e.maxTasks = 2
+		e.maxTasks, e.minimumHealthy = 2, 100
+	}
+	if int(a.Pick*100)%2 == 0 {
+		e.threshold = breakerThreshold
 	}
 	u.mu.Lock()
 	u.environments = append(u.environments, e)
@@ -140,7 +144,7 @@ func (u *userClient) create(ctx context.Context, slot, generation int, a action)
 		return e
 	}
 	body := fmt.Sprintf(`{"name":%q,"instanceGroup":{"cluster":%q},"taskDefinition":%q,"role":%q,`+
-		`"deploymentConfiguration":%s}`, e.name, e.cluster, e.name, roleOf(e.cluster), configuration)
+		`"deploymentConfiguration":%s}`, e.name, e.cluster, e.name, roleOf(e.cluster), e.configuration())
 	var created environmentResponse
 	if err := u.send(ctx, a.Pick, http.MethodPost, "/v1/environments", body, &created); err != nil {
 		return e
@@ -154,6 +158,15 @@ func (u *userClient) create(ctx context.Context, slot, generation int, a action)
 func (u *userClient) registerTaskDefinition(ctx context.Context, e *userEnvironment) (string, error) {
 	at, _ := placeOf(e.cluster)
 	return u.sim.in(at).registerTaskDefinition(ctx, e.name, e.healthCheck)
+}
+
+// configuration returns the environment's deploymentConfiguration.
+func (e *userEnvironment) configuration() string {
+	breaker := ""
+	if e.threshold > 0 {
+		breaker = fmt.Sprintf(`,"deploymentCircuitBreaker":{"enable":true,"rollback":true,"threshold":%d}`, e.threshold)
+	}
+	return fmt.Sprintf(`{"minimumHealthyPercent":%d,"maximumPercent":%d%s}`, e.minimumHealthy, e.maxTasks*100, breaker)
 }
 
 // update changes environments under the lock.
@@ -291,7 +304,7 @@ func (u *userClient) finishDeployment(ctx context.Context, e *userEnvironment) e
 		u.update(func() { e.inactive = false })
 		return errors.New("updated just now")
 	}
-	if len(list.Items) == 0 {
+	if len(list.Items) == 0 || !list.hasFuture() {
 		u.deploy(ctx, e, 0)
 		return errors.New("deployed just now")
 	}
