@@ -50,6 +50,11 @@ func parseConfig(args []string, help io.Writer) (config, error) {
 	if err := c.validate(); err != nil {
 		return c, err
 	}
+	if c.profiles != "" {
+		if err := os.MkdirAll(c.profiles, 0o755); err != nil {
+			return c, fmt.Errorf("--profiles: %w", err)
+		}
+	}
 	if c.bin == "" {
 		self, err := os.Executable()
 		if err != nil {

@@ -2,6 +2,8 @@ package bench
 
 import (
 	"io"
+	"os"
+	"path/filepath"
 	"strings"
 	"testing"
 
@@ -14,6 +16,16 @@ func TestConfig_SelectsSectionsByRegexp(t *testing.T) {
 	require.NoError(t, err)
 	assert.True(t, c.sections.MatchString("reads-10k"))
 	assert.False(t, c.sections.MatchString("ingest"))
+}
+
+func TestConfig_CreatesTheDirectoryOfProfiles(t *testing.T) {
+	dir := filepath.Join(t.TempDir(), "new")
+	_, err := parseConfig([]string{"--profiles", dir}, io.Discard)
+	require.NoError(t, err)
+	assert.DirExists(t, dir)
+	require.NoError(t, os.WriteFile(dir+".txt", nil, 0o600))
+	_, err = parseConfig([]string{"--profiles", dir + ".txt"}, io.Discard)
+	assert.ErrorContains(t, err, "--profiles")
 }
 
 func TestConfig_RejectsInvalidSettings(t *testing.T) {
