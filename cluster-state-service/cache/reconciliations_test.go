@@ -101,6 +101,25 @@ func TestReconciliations_DecideWhatCanBeServed(t *testing.T) {
 	}
 }
 
+// A cluster that is created later has no error yet, but its region was reconciled before.
+func TestReconciliations_ANewClusterWaitsForItsFirstReconciliation(t *testing.T) {
+	metadata := reconciled(t, map[string]int{irish + "a": 1}, "eu-west-1")
+	a, err := arn.Parse(irish + "new")
+	require.NoError(t, err)
+	value, err := json.Marshal(state.Reconciliation{Cluster: irish + "new"})
+	require.NoError(t, err)
+	key := state.ReconciledKey(a)
+	metadata[key] = ParseMetadataKey(key, string(value), 1)
+	r := newReconciliations(metadata)
+	for _, given := range []string{"new", irish + "new"} {
+		filter, err := state.ParseClusterFilter(given)
+		require.NoError(t, err)
+		assert.EqualError(t, r.Check(sources("eu-west-1"), filter), "Not yet reconciled with ECS: "+irish+"new")
+	}
+	assert.NoError(t, r.Check(sources("eu-west-1"), state.ClusterFilter{}))
+	assert.Equal(t, []string{irish + "new"}, r.NotReconciled)
+}
+
 func TestReconciliations_CountFromTheOldestCluster(t *testing.T) {
 	clusters := map[string]int{irish + "a": 3, irish + "b": 2, irish + "c": -1, german + "a": 1, german + "z": -1}
 	r := newReconciliations(reconciled(t, clusters))

@@ -12,7 +12,7 @@ func TestReceiveBackoff_StaysShortWhileOtherPollersSucceed(t *testing.T) {
 	b := receiveBackoff{pollers: 10}
 	for inRow := range 100 {
 		b.succeeded()
-		assert.LessOrEqual(t, b.failed(inRow+1), longestReceiveDelay)
+		assert.LessOrEqual(t, b.failed(inRow+1), time.Second)
 	}
 }
 
@@ -23,10 +23,10 @@ func TestReceiveBackoff_GrowsWhileNoPollerSucceeds(t *testing.T) {
 	for inRow := range 20 {
 		for range pollers {
 			last = b.failed(inRow + 1)
-			assert.LessOrEqual(t, last, longestOutageDelay)
+			assert.LessOrEqual(t, last, 20*time.Second)
 		}
 	}
-	assert.GreaterOrEqual(t, last, longestOutageDelay/2, "jitter takes up to half")
+	assert.GreaterOrEqual(t, last, 10*time.Second, "jitter takes up to half")
 	b.succeeded()
 	assert.LessOrEqual(t, b.failed(1), firstReceiveDelay)
 }

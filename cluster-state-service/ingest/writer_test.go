@@ -46,9 +46,10 @@ func TestNextBatch_StopsAtTheBatchSize(t *testing.T) {
 }
 
 func TestOnceSet_RemembersABoundedNumber(t *testing.T) {
+	const inFlight = 120_000 // messages of a queue, at most
 	o := newOnceSet()
-	for round := range 3 { // as a queue delivers them again
-		for i := range onceSetSize {
+	for round := range 3 { // as the queue delivers them again
+		for i := range inFlight {
 			assert.Equal(t, round == 0, o.first(fmt.Sprint(i)))
 		}
 	}

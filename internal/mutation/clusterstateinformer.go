@@ -1,0 +1,28 @@
+package main
+
+const informerPackage = "cluster-state-service/informer"
+
+// informerMutations break the copy of a client.
+var informerMutations = []mutation{
+	{
+		name: "css-informer-takes-older-lines",
+		bug:  "A line of a resumed stream replaces a newer record of the informer.",
+		edits: []edit{{
+			informerPackage + "/records.go",
+			`held == nil && line.deleted || held != nil && held.version >= line.version {`,
+			`held == nil && line.deleted {`,
+		}},
+		by: test(informerPackage, "TestInformer_IgnoresLinesThatAreNotNewer"),
+	},
+	{
+		name:  "css-informer-unreconciled-region",
+		bug:   "The clusters of a region that was never reconciled count as empty.",
+		fixed: "0b08c37",
+		edits: []edit{{
+			informerPackage + "/records.go",
+			`return !c.notReconciled[clusterARN] && !c.notReconciled[clusterARN[:name]+"*"]`,
+			`return !c.notReconciled[clusterARN] && !c.notReconciled[clusterARN[:name]]`,
+		}},
+		by: test(informerPackage, "TestInformer_TreatsNoClusterOfARegionThatWasNeverReconciledAsEmpty"),
+	},
+}
