@@ -49,6 +49,36 @@ var apiMutations = []mutation{
 		by: test("swagger", "TestSwagger_KeepsV03"),
 	},
 	{
+		name: "css-unknown-filter-ignored",
+		bug:  "An unknown filter is ignored, and the list returns everything.",
+		edits: []edit{{
+			apiPackage + "/query.go",
+			`		if !slices.Contains(known, name) {`,
+			`		if !slices.Contains(known, name) && name == "" {`,
+		}},
+		by: test(clusterStateEndToEnd, "TestContract_ListErrors"),
+	},
+	{
+		name: "css-token-of-another-list",
+		bug:  "A list accepts the page token of a list with other filters, and skips items.",
+		edits: []edit{{
+			apiPackage + "/query.go",
+			`err != nil || string(token.List) != string(q.fingerprint(kind)) || token.After == ""`,
+			`err != nil || token.After == ""`,
+		}},
+		by: test(clusterStateEndToEnd, "TestList_Pages"),
+	},
+	{
+		name: "css-etag-of-old-content",
+		bug:  "A list whose content has changed is answered with 304.",
+		edits: []edit{{
+			apiPackage + "/conditional.go",
+			`	tasks := strconv.FormatUint(s.Tasks.Digest()+clusters, 36)`,
+			`	tasks := strconv.FormatUint(uint64(s.Tasks.Len())+clusters, 36)`,
+		}},
+		by: test(clusterStateEndToEnd, "TestConditional_AnswersNotModifiedUntilTheContentChanges"),
+	},
+	{
 		name: "css-change-leaves-filter",
 		bug:  "A stream with a filter does not show that an entity has left the filter.",
 		edits: []edit{{
@@ -67,6 +97,16 @@ var apiMutations = []mutation{
 			`matchesValue(f.Name, key.Cluster)`,
 		}},
 		by: test("cluster-state-service/state", "TestClusterFilter_MatchesNameOrARN"),
+	},
+	{
+		name: "css-ecs-outage-unexpected",
+		bug:  "A refresh answers 500 if ECS throttles it or does not respond.",
+		edits: []edit{{
+			reconcilePackage + "/refresh.go",
+			`fmt.Errorf("refresh %d instances: %w: %w", len(arns), state.ErrECSUnavailable, err)`,
+			`fmt.Errorf("refresh %d instances: %w", len(arns), err)`,
+		}},
+		by: test(clusterStateEndToEnd, "TestRefresh_ReportsThatECSDoesNotRespond"),
 	},
 	{
 		name:  "css-redirect-loses-prefix",

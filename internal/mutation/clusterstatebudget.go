@@ -23,6 +23,40 @@ var budgetMutations = []mutation{
 		by:    test(limitPackage, "TestECS_SlowsDownWhenAWSThrottles"),
 	},
 	{
+		name:  "css-budget-never-grows",
+		bug:   "After AWS has throttled a call, the rate of calls stays low.",
+		edits: []edit{{limitPackage + "/limiter.go", `increase        = 0.05`, `increase        = 0.0`}},
+		by:    test(limitPackage, "TestLimiter_GrowsFromItsPartToTheWholeRate"),
+	},
+	{
+		name: "css-budget-without-order",
+		bug:  "Calls that are not urgent take the tokens of urgent ones.",
+		edits: []edit{{limitPackage + "/limiter.go", `l.waiting[p] = append(l.waiting[p], w)`, `p = Low
+	l.waiting[p] = append(l.waiting[p], w)`}},
+		by: test(limitPackage, "TestLimiter_ServesUrgentCallsFirst"),
+	},
+	{
+		name:  "css-credentials-not-reloaded",
+		bug:   "Credentials that expire and are rewritten in their file are not read again.",
+		fixed: "9d64a69",
+		edits: []edit{{
+			credentialsPackage + "/reload.go",
+			`	if slices.EqualFunc(now, r.reloaded, unchanged) && !r.isRefused(ctx) {`,
+			`	if len(now) >= 0 || slices.EqualFunc(now, r.reloaded, unchanged) && !r.isRefused(ctx) {`,
+		}},
+		by: test(credentialsPackage, "TestLoad_RereadsRewrittenCredentials"),
+	},
+	{
+		name: "css-role-without-back-off",
+		bug:  "While a role cannot be assumed, each call sends another AssumeRole.",
+		edits: []edit{{
+			credentialsPackage + "/role.go",
+			`	if p.failures > 0 && now.Before(p.retryAt) {`,
+			`	if p.failures > 1000 && now.Before(p.retryAt) {`,
+		}},
+		by: test(credentialsPackage, "TestRoleProvider_BacksOffAndRecovers"),
+	},
+	{
 		name:  "css-failures-flood-log",
 		bug:   "Each failure of an outage is logged.",
 		fixed: "5055dc7",

@@ -15,6 +15,16 @@ var informerMutations = []mutation{
 		by: test(informerPackage, "TestInformer_IgnoresLinesThatAreNotNewer"),
 	},
 	{
+		name: "css-informer-uses-half-lines",
+		bug:  "The informer decodes the incomplete last line of a broken stream.",
+		edits: []edit{{
+			informerPackage + "/follow.go",
+			`	lines.Split(wholeLines)`,
+			`	lines.Split(bufio.ScanLines)`,
+		}},
+		by: test(informerPackage, "TestInformer_ResumesBrokenStream"),
+	},
+	{
 		name:  "css-informer-unreconciled-region",
 		bug:   "The clusters of a region that was never reconciled count as empty.",
 		fixed: "0b08c37",
@@ -24,5 +34,16 @@ var informerMutations = []mutation{
 			`return !c.notReconciled[clusterARN] && !c.notReconciled[clusterARN[:name]]`,
 		}},
 		by: test(informerPackage, "TestInformer_TreatsNoClusterOfARegionThatWasNeverReconciledAsEmpty"),
+	},
+	{
+		name:  "css-informer-of-v03",
+		bug:   "An informer of a cluster-state-service of v0.3 does not name the upgrade that is missing.",
+		fixed: "0b08c37",
+		edits: []edit{{
+			informerPackage + "/list.go",
+			`		return nil, metadata, errTooOld`,
+			`		return nil, metadata, errNoIdentity`,
+		}},
+		by: test(informerPackage, "TestInformer_ReportsAServiceThatIsTooOld"),
 	},
 }

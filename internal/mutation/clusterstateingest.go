@@ -25,6 +25,16 @@ var ingestMutations = []mutation{
 		by: test(ingestPackage, "TestWriter_RetriesCommitWithGrowingDelays"),
 	},
 	{
+		name: "css-malformed-deleted",
+		bug:  "A malformed message is deleted, so it never reaches the dead-letter queue.",
+		edits: []edit{{
+			ingestPackage + "/writer.go",
+			"			w.logMalformed(m, err)\n",
+			"			w.logMalformed(m, err)\n			result.Done = append(result.Done, m)\n",
+		}},
+		by: test(clusterStateEndToEnd, "TestIngest_SkipsMalformedMessages"),
+	},
+	{
 		name:  "css-malformed-logged-again",
 		bug:   "Beyond 1,000 malformed messages, each redelivery is logged and counted again.",
 		fixed: "0b08c37",

@@ -48,6 +48,16 @@ var reconcileMutations = []mutation{
 		by: test(reconcilePackage, "TestSchedule_KeepsWorkersForUrgentClusters"),
 	},
 	{
+		name: "css-drift-ignored",
+		bug:  "Different counts of ECS cause no reconciliation, and lost events stay lost for 20 minutes.",
+		edits: []edit{{
+			reconcilePackage + "/schedule.go",
+			"	c.dueAt, c.urgent = now, true\n	return true",
+			"	return true",
+		}},
+		by: test(reconcilePackage, "TestReconciler_RepairsLostEventsByCounts"),
+	},
+	{
 		name:  "css-drift-at-once",
 		bug:   "One difference of the counts causes a reconciliation, although the event is on its way.",
 		edits: []edit{{reconcilePackage + "/schedule.go", `c.differs < 2 ||`, `c.differs < 1 ||`}},
@@ -84,6 +94,47 @@ var reconcileMutations = []mutation{
 		by: test(reconcilePackage, "TestDiff_CorrectsOutdatedRecords"),
 	},
 	{
+		name: "css-retention-ignored",
+		bug:  "A stopped task is removed as soon as ECS forgets it.",
+		edits: []edit{{
+			reconcilePackage + "/diff.go",
+			`		return r.now.Sub(at) >= r.retention`,
+			`		return r.now.Sub(at) >= 0`,
+		}},
+		by: test(reconcilePackage, "TestReconciler_KeepsStoppedTasksForTheirRetention"),
+	},
+	{
+		name:  "css-foreign-stopped-tasks-stay",
+		bug:   "Stopped tasks of accounts and regions that nothing reconciles are never removed.",
+		fixed: "0b08c37",
+		edits: []edit{{
+			reconcilePackage + "/maintainer.go",
+			`snapshot.Reconciliations.Of(e.Entity.ClusterARN).FinishedAt) < m.AbandonedAfter {`,
+			`snapshot.Reconciliations.Of(e.Entity.ClusterARN).FinishedAt) > 0 {`,
+		}},
+		by: test(reconcilePackage, "TestMaintainer_RemovesStoppedTasksThatNothingReconciles"),
+	},
+	{
+		name: "css-maintainer-hasty",
+		bug:  "After an outage, stopped tasks are removed before anything has reconciled their clusters again.",
+		edits: []edit{{
+			reconcilePackage + "/maintainer.go",
+			`	if now.Sub(since) < m.AbandonedAfter {`,
+			`	if now.Before(since) {`,
+		}},
+		by: test(reconcilePackage, "TestMaintainer_WatchesBeforeItRemoves"),
+	},
+	{
+		name: "css-list-ends-early",
+		bug:  "A list of ECS ends after its first page.",
+		edits: []edit{{
+			reconcilePackage + "/ecs.go",
+			`	for p.HasMorePages() {`,
+			`	for all == nil && p.HasMorePages() {`,
+		}},
+		by: test(reconcilePackage, "TestCollect_ReadsAllPages"),
+	},
+	{
 		name: "css-equal-cluster-names",
 		bug:  "Clusters with equal names in two accounts count as one, and one account removes the other's records.",
 		edits: []edit{{
@@ -92,5 +143,36 @@ var reconcileMutations = []mutation{
 			`err == nil && clusterOf(e.Entity) != "" {`,
 		}},
 		by: test(reconcilePackage, "TestStoredKeys_SeparatesClustersWithEqualNames"),
+	},
+	{
+		name: "css-credentials-of-another-account",
+		bug:  "After the credentials change to another account, its clusters are reconciled under the former one's lock.",
+		edits: []edit{{
+			reconcilePackage + "/region.go",
+			`err == nil && !a.SameRegion(local) {`,
+			`err == nil && a.Kind != local.Kind {`,
+		}},
+		by: test(reconcilePackage, "TestReconciler_FollowsACredentialChangeToAnotherAccount"),
+	},
+	{
+		name:  "css-regions-share-lock",
+		bug:   "The services of two regions that share etcd compete for one lock, and one is never ready.",
+		fixed: "0b08c37",
+		edits: []edit{{
+			"cluster-state-service/state/metadata.go",
+			`func (r Region) Lock() string { return LockPrefix + r.String() }`,
+			`func (r Region) Lock() string { return LockPrefix + r.Account }`,
+		}},
+		by: test(clusterStateEndToEnd, "TestRegions_ShareOneEtcd"),
+	},
+	{
+		name: "css-sources-overlap",
+		bug:  "Two sources of one account and region are accepted.",
+		edits: []edit{{
+			"cluster-state-service/source/spec.go",
+			`		if names[s.Name()] {`,
+			`		if names[s.Name()] && s.Queue != "" {`,
+		}},
+		by: test("cluster-state-service/source", "TestValidate_RejectsSourcesThatOverlap"),
 	},
 }
