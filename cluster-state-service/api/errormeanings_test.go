@@ -18,5 +18,11 @@ var meanings = map[string]string{
 	"StoreUnavailable":        "etcd does not respond.",
 	"InvalidRefresh":          "The body does not describe a refresh.",
 	"ForeignCluster":          "The cluster is of another account or region.",
-	"ECSUnavailable":          "ECS throttles, fails or does not respond.",
+	"ECSCredentialsExpired":   "AWS rejects the credentials or the clock of cluster-state-service.",
+	"ECSAccessDenied": "The IAM policy of cluster-state-service, or of the source's role, does not allow the " +
+		"action.",
+	"RoleNotAssumed": "The role of the source, or its policies, do not let cluster-state-service assume it.",
+	"ECSThrottled":   "ECS throttles the calls of cluster-state-service.",
+	"STSUnavailable": "STS throttles, fails or does not respond, so the role of the source cannot be assumed.",
+	"ECSUnavailable": "ECS fails or does not respond.",
 }

@@ -73,9 +73,29 @@ var errorResponses = []httpserver.ErrorResponse{
 		Text: "The cluster is of another account or region",
 	},
 	{
-		Err: state.ErrECSUnavailable, Status: unavailable, Code: "ECSUnavailable",
-		Text: "ECS does not respond",
+		Err: state.ErrECSCredentialsExpired, Status: unavailable, Code: "ECSCredentialsExpired", RetryAfter: 30,
+		Hint: "Renew the AWS credentials of cluster-state-service. If the code names the time, correct the clock of its " +
+			"machine. Otherwise, check that the region is enabled in the account.",
+	},
+	{
+		Err: state.ErrECSAccessDenied, Status: unavailable, Code: "ECSAccessDenied", RetryAfter: 30,
+		Hint: "Allow the action in the IAM policy of cluster-state-service, or of the source's role.",
+	},
+	{
+		Err: state.ErrRoleNotAssumed, Status: unavailable, Code: "RoleNotAssumed", RetryAfter: 30,
+		Hint: "Allow sts:AssumeRole in the policy of cluster-state-service and in the role's trust policy.",
+	},
+	{
+		Err: state.ErrECSThrottled, Status: unavailable, Code: "ECSThrottled", RetryAfter: 5,
+		Hint: "Retry later; if it persists, find what else calls ECS in the account, or raise the quotas.",
+	},
+	{
+		Err: state.ErrSTSUnavailable, Status: unavailable, Code: "STSUnavailable", RetryAfter: 5,
 		Hint: "Retry later.",
+	},
+	{
+		Err: state.ErrECSUnavailable, Status: unavailable, Code: "ECSUnavailable",
+		Hint: "Retry later. Check the name of the region, and that cluster-state-service reaches ECS there.",
 	},
 }
 

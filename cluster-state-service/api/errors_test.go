@@ -76,7 +76,31 @@ func errorCases() map[string]httpservertest.Case {
 		"ForeignCluster": {
 			Err: state.ErrForeignCluster, Status: 400, Text: "The cluster is of another account or region",
 		},
-		"ECSUnavailable": {Err: state.ErrECSUnavailable, Status: 503, RetryAfter: "1", Text: "ECS does not respond"},
+		"ECSCredentialsExpired": {
+			Err:    &state.ECSError{Kind: state.ErrECSCredentialsExpired, Region: "eu-west-1", Code: "ExpiredTokenException"},
+			Status: 503, RetryAfter: "30",
+			Text: "AWS rejects the credentials or the clock of cluster-state-service in region eu-west-1: ExpiredTokenException",
+		},
+		"ECSAccessDenied": {
+			Err:    &state.ECSError{Kind: state.ErrECSAccessDenied, Code: "AccessDeniedException", Message: "me may not"},
+			Status: 503, RetryAfter: "30", Text: "ECS denies access: AccessDeniedException: me may not",
+		},
+		"RoleNotAssumed": {
+			Err:    &state.ECSError{Kind: state.ErrRoleNotAssumed, Role: "arn:r", Code: "AccessDenied", Message: "no"},
+			Status: 503, RetryAfter: "30", Text: "Role arn:r cannot be assumed: AccessDenied: no",
+		},
+		"ECSThrottled": {
+			Err:    &state.ECSError{Kind: state.ErrECSThrottled, Region: "eu-west-1"},
+			Status: 503, RetryAfter: "5", Text: "ECS throttles the calls of cluster-state-service in region eu-west-1",
+		},
+		"STSUnavailable": {
+			Err:    &state.ECSError{Kind: state.ErrSTSUnavailable, Role: "arn:r"},
+			Status: 503, RetryAfter: "5", Text: "Role arn:r cannot be assumed now: STS responds with nothing",
+		},
+		"ECSUnavailable": {
+			Err:    &state.ECSError{Kind: state.ErrECSUnavailable, Region: "eu-west-1"},
+			Status: 503, RetryAfter: "1", Text: "ECS does not respond in region eu-west-1",
+		},
 	}
 }
 

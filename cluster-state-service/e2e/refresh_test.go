@@ -4,6 +4,7 @@ import (
 	"encoding/json"
 	"net/http"
 	"strings"
+	"sync/atomic"
 	"testing"
 
 	"github.com/aws/aws-sdk-go-v2/aws"
@@ -103,20 +104,52 @@ func TestRefresh_RejectsMalformedRequests(t *testing.T) {
 	}
 }
 
-func TestRefresh_ReportsThatECSDoesNotRespond(t *testing.T) {
+// An operator can only remove the cause that the response names.
+func TestRefresh_ReportsWhyECSDoesNotDescribe(t *testing.T) {
 	w := newSystem(t, ecssim.Config{})
 	instances := w.sim.AddInstances("default", 1)
 	c := w.start().ready()
+	var respond atomic.Pointer[http.HandlerFunc]
 	w.aws.Config.Handler = http.HandlerFunc(func(to http.ResponseWriter, r *http.Request) {
 		if !strings.HasSuffix(r.Header.Get("X-Amz-Target"), ".DescribeContainerInstances") {
 			w.sim.ServeHTTP(to, r)
 			return
 		}
-		to.Header().Set("Content-Type", "application/x-amz-json-1.1")
-		to.WriteHeader(http.StatusBadRequest)
-		_, _ = to.Write([]byte(`{"__type":"AccessDeniedException","message":"no"}`))
+		(*respond.Load())(to, r)
 	})
-	status, read := c.refresh(refreshBody(t, w.sim.CreateCluster("default"), instances...))
-	assert.Equal(t, http.StatusServiceUnavailable, status)
-	assert.Equal(t, "ECS does not respond\n", read)
+	refuse := func(status int, code string) http.HandlerFunc {
+		return func(to http.ResponseWriter, _ *http.Request) {
+			to.Header().Set("Content-Type", "application/x-amz-json-1.1")
+			to.WriteHeader(status)
+			_, _ = to.Write([]byte(`{"__type":"` + code + `","message":"the reason"}`))
+		}
+	}
+	for name, row := range map[string]struct {
+		respond http.HandlerFunc
+		status  int
+		want    string
+	}{
+		"permissions": {refuse(400, "AccessDeniedException"), 503, "ECS denies access: AccessDeniedException: the reason\n"},
+		"credentials": {
+			refuse(400, "ExpiredTokenException"), 503,
+			"AWS rejects the credentials or the clock of cluster-state-service in region us-east-1: ExpiredTokenException\n",
+		},
+		"throttling": {
+			refuse(400, "ThrottlingException"), 503,
+			"ECS throttles the calls of cluster-state-service in region us-east-1\n",
+		},
+		"outage": {refuse(500, "ServerException"), 503, "ECS does not respond in region us-east-1\n"},
+		"lost connection": {
+			func(http.ResponseWriter, *http.Request) { panic(http.ErrAbortHandler) }, 503,
+			"ECS does not respond in region us-east-1\n",
+		},
+		"another reason": {refuse(400, "InvalidParameterException"), 500, "Unexpected internal server error\n"},
+	} {
+		t.Run(name, func(t *testing.T) {
+			respond.Store(&row.respond)
+			status, read := c.refresh(refreshBody(t, w.sim.CreateCluster("default"), instances...))
+			assert.Equal(t, row.status, status)
+			assert.Equal(t, row.want, read)
+		})
+	}
 }

@@ -23,7 +23,6 @@ var (
 	ErrTooManyWaiters       = errors.New("too many requests wait for changes")
 	ErrStoreUnavailable     = errors.New("etcd does not respond")
 	ErrInvalidRefresh       = errors.New("invalid refresh")
-	ErrECSUnavailable       = errors.New("ECS does not respond")
 )
 
 // ParameterError reports an invalid query parameter that v0.3 did not have. Its text is for clients.

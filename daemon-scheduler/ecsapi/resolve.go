@@ -121,22 +121,24 @@ var notFoundCodes = []string{"ClientException", "InvalidParameterException", "Cl
 func describe[Out any](c *Client, notFound error, call func() (Out, error)) (Out, error) {
 	var none Out
 	out, err := call()
-	switch outcome := ecserrors.Classify(err, true); {
-	case outcome.Class == ecserrors.Succeeded:
+	outcome := ecserrors.Classify(err, true)
+	switch outcome.Cause() {
+	case "":
 		return out, nil
-	case refusesRole(outcome):
+	case ecserrors.CauseRole:
 		return none, &refused{environment.RoleNotAssumed(outcome.Role, outcome.Code+": "+outcome.Message), err}
-	case outcome.RefusesCaller():
+	case ecserrors.CauseCredentials:
 		return none, &refused{environment.ECSCredentialsExpired(outcome.Code, c.foreignRegion()), err}
-	case outcome.DeniesAccess():
+	case ecserrors.CauseAccess:
 		return none, &refused{environment.ECSAccessDenied(outcome.Code, outcome.Message), err}
-	case outcome.Throttled():
+	case ecserrors.CauseThrottle:
 		return none, errors.Join(environment.ErrECSThrottled, err)
-	case outcome.Role != "": // STS throttles or fails
+	case ecserrors.CauseSTS:
 		return none, &refused{environment.STSUnavailable(outcome.Role, outcome.Code), err}
-	case outcome.Class != ecserrors.Rejected:
+	case ecserrors.CauseUnavailable:
 		return none, &refused{environment.ECSUnavailable(c.foreignRegion()), err}
-	case slices.Contains(notFoundCodes, outcome.Code):
+	}
+	if slices.Contains(notFoundCodes, outcome.Code) {
 		return none, notFound // ECS's own text adds nothing
 	}
 	return none, err

@@ -2,14 +2,11 @@ package ecsapi
 
 import (
 	"context"
-	"errors"
-	"net/http"
 	"slices"
 
 	"github.com/aws/aws-sdk-go-v2/aws"
 	"github.com/aws/smithy-go"
 	"github.com/aws/smithy-go/middleware"
-	smithyhttp "github.com/aws/smithy-go/transport/http"
 
 	"github.com/blox/blox/daemon-scheduler/environment"
 	"github.com/blox/blox/internal/awsconfig"
@@ -19,7 +16,7 @@ import (
 const roleSessionName = "blox-daemon-scheduler"
 
 var errRoleNotAllowed = &smithy.GenericAPIError{
-	Code: "RoleNotAllowed", Message: "--allowed-role does not allow the role",
+	Code: ecserrors.CodeRoleNotAllowed, Message: "--allowed-role does not allow the role",
 }
 
 // assumedRole is a role's credentials, and the option of clients that renews them when AWS rejects them.
@@ -60,13 +57,4 @@ func matchesPattern(pattern, text string) bool {
 		pattern, text = pattern[1:], text[1:]
 	}
 	return text == ""
-}
-
-// refusesRole reports whether a role could not be assumed because of the role or its policies. STS may also throttle or
-// fail, and then a retry may succeed.
-func refusesRole(outcome ecserrors.Outcome) bool {
-	var response *smithyhttp.ResponseError
-	answered := errors.As(outcome.Err, &response) && response.HTTPStatusCode() < http.StatusInternalServerError
-	refused := answered && !ecserrors.IsThrottle(outcome.Err)
-	return outcome.Role != "" && (errors.Is(outcome.Err, errRoleNotAllowed) || refused)
 }

@@ -689,7 +689,7 @@ func NewRefreshInstancesServiceUnavailable() *RefreshInstancesServiceUnavailable
 
 // RefreshInstancesServiceUnavailable describes a response with status code 503, with default header values.
 //
-// ECS or etcd does not respond. Retry after the seconds in Retry-After.
+// ECS or etcd does not respond, or AWS rejects the calls of the service: its credentials, its permissions, its role or their rate. The text names the cause. Retry after the seconds in Retry-After.
 type RefreshInstancesServiceUnavailable struct {
 	Payload string
 }
