@@ -34,6 +34,23 @@ css2() { service "3001/v1/$1" --fail-with-body; }
 ds() { service "2000/v1/$1" --fail-with-body "${@:2}"; }
 sim() { curl -s --fail-with-body "http://$ADDRESS:4566/_sim/$1" "${@:2}"; }
 
+# request PATH [CURL'S ARGUMENTS] sets STATUS and BODY to the response of daemon-scheduler. It returns 1 if the service is
+# unavailable, so a retry may succeed: there is no connection, or the response is 503.
+request() {
+  local failure=0
+  BODY=$(service "2000/v1/$1" -w '\n%{http_code}' "${@:2}") || failure=$?
+  case $failure in
+    0) ;;
+    6 | 7 | 28 | 35 | 52 | 55 | 56) return 1 ;; # curl's codes of failed connections
+    *) fail "request $1: curl exited with $failure" ;;
+  esac
+  STATUS=${BODY##*$'\n'}
+  BODY=${BODY%$'\n'*}
+  [ "$STATUS" != 503 ]
+}
+# succeeded OPERATION fails the test unless the response to the last request is 200.
+succeeded() { [ "$STATUS" = 200 ] || fail "$1: $STATUS $BODY"; }
+
 # One line per task that is not STOPPED: live_tasks from the simulator; listed_tasks CSS from cluster-state-service, where
 # CSS is css or css2.
 live_tasks() { sim state | jq -r '.tasks[] | select(.lastStatus != "STOPPED") | .arn + " " + .lastStatus' | sort; }
