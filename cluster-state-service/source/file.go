@@ -5,7 +5,6 @@ import (
 	"errors"
 	"fmt"
 	"io"
-	"os"
 
 	"go.yaml.in/yaml/v3"
 )
@@ -32,15 +31,4 @@ func ParseFile(text []byte) ([]Spec, error) {
 		}
 	}
 	return file.Sources, Validate(file.Sources)
-}
-
-func readFile(path string) (text string, specs []Spec, err error) {
-	read, err := os.ReadFile(path)
-	if err != nil {
-		return "", nil, err
-	}
-	if specs, err = ParseFile(read); err != nil {
-		return "", nil, fmt.Errorf("%s: %w", path, err)
-	}
-	return string(read), specs, nil
 }

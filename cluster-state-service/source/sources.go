@@ -1,7 +1,6 @@
 package source
 
 import (
-	"cmp"
 	"context"
 	"fmt"
 	"slices"
@@ -20,10 +19,8 @@ import (
 	"github.com/blox/blox/cluster-state-service/state"
 	"github.com/blox/blox/cluster-state-service/store"
 	"github.com/blox/blox/internal/arn"
-	"github.com/blox/blox/internal/logging"
+	"github.com/blox/blox/internal/reload"
 )
-
-const defaultReloadInterval = time.Second
 
 // Config configures Sources.
 type Config struct {
@@ -45,27 +42,30 @@ type Config struct {
 	Pollers                             int // concurrent receives from each SQS queue
 	Log                                 logrus.FieldLogger
 	Metrics                             prometheus.Registerer
-	ReloadInterval                      time.Duration // between two reads of File; a second by default
+	ReloadInterval                      time.Duration // between two reads of File; 0 for the default
 }
 
 // Sources are the accounts and regions that the service serves. Its methods are safe for concurrent use.
 type Sources struct {
 	Config
-	text     string // of the file in use; only Run's goroutine changes it
-	current  atomic.Pointer[[]*source]
-	failures prometheus.Counter // of reloads
+	file    *reload.File[[]Spec] // nil without a file
+	current atomic.Pointer[[]*source]
 }
 
 // New returns Sources, which Run starts. It makes no call.
 func New(cfg Config) (*Sources, error) {
-	cfg.ReloadInterval = cmp.Or(cfg.ReloadInterval, defaultReloadInterval)
-	s := &Sources{Config: cfg, failures: promauto.With(cfg.Metrics).NewCounter(prometheus.CounterOpts{
+	s := &Sources{Config: cfg}
+	failures := promauto.With(cfg.Metrics).NewCounter(prometheus.CounterOpts{
 		Name: "blox_css_sources_file_reload_failures_total",
 		Help: "Total number of failed attempts to reload the sources file.",
-	})}
+	})
 	if cfg.File != "" {
 		var err error
-		if s.text, s.Specs, err = readFile(cfg.File); err != nil {
+		s.file, s.Specs, err = reload.Open(reload.Config[[]Spec]{
+			Path: cfg.File, Name: "sources file", Parse: ParseFile, Interval: cfg.ReloadInterval, Failures: failures,
+			Log: cfg.Log,
+		})
+		if err != nil {
 			return nil, fmt.Errorf("sources file: %w", err)
 		}
 	}
@@ -198,41 +198,20 @@ func (s *Sources) start(ctx context.Context, one *source, writer *ingest.Writer)
 
 // follow reloads the file until ctx ends.
 func (s *Sources) follow(ctx context.Context, writer *ingest.Writer) {
-	if s.File == "" {
+	if s.file == nil {
 		<-ctx.Done()
 		return
 	}
-	failed := logging.NewFailureLog(s.Log.WithField("file", s.File),
-		"failed to reload the sources file; the earlier one stays in use", "the sources file is valid again")
-	tick := time.NewTicker(s.ReloadInterval)
-	defer tick.Stop()
-	for {
-		select {
-		case <-ctx.Done():
-			return
-		case <-tick.C:
-		}
-		if err := s.reload(ctx, writer); err != nil {
-			s.failures.Inc()
-			failed.Failed(err)
-		} else {
-			failed.Succeeded()
-		}
-	}
+	s.file.Run(ctx, func(specs []Spec) error { return s.use(ctx, writer, specs) })
 }
 
-// reload starts and stops sources if the file has changed. Sources that the file still has go on.
-func (s *Sources) reload(ctx context.Context, writer *ingest.Writer) error {
-	text, specs, err := readFile(s.File)
-	if err != nil || text == s.text {
-		return err
-	}
+// use starts and stops sources by a changed file. Sources that the file still has go on.
+func (s *Sources) use(ctx context.Context, writer *ingest.Writer, specs []Spec) error {
 	next, added, err := s.change(specs)
 	if err != nil {
 		return err
 	}
 	removed := slices.DeleteFunc(slices.Clone(s.all()), func(one *source) bool { return slices.Contains(next, one) })
-	s.text = text
 	s.current.Store(&next) // no request reaches a source that stops
 	for _, one := range removed {
 		one.stop()

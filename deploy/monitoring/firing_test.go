@@ -276,28 +276,27 @@ func expireCertificates(f *firing) {
 }
 
 func breakAccessFile(f *firing) {
-	file := filepath.Join(f.system.t.TempDir(), "access.yml")
-	write := func(text string) { require.NoError(f.system.t, os.WriteFile(file, []byte(text), 0o600)) }
-	write("tokens: [{name: ci, role: admin, sha256: " + strings.Repeat("0", 64) + "}]")
-	f.css.stop()
-	f.startCSS("--reconcile-interval", "2s", "--access-file", file)
-	f.awaitAnswer(f.css) // it has read the file, so the next one is a reload
-	write("tokens: ci")
-	f.awaitFiring("BloxAccessFileInvalid")
-	f.css.stop()
-	f.startCSS("--reconcile-interval", "2s")
-	f.awaitSilence()
+	breakFile(f, "BloxAccessFileInvalid", "access.yml",
+		"tokens: [{name: ci, role: admin, sha256: "+strings.Repeat("0", 64)+"}]", "tokens: ci",
+		func(file string) { f.startCSS("--reconcile-interval", "2s", "--access-file", file) })
 }
 
 func breakSourcesFile(f *firing) {
-	file := filepath.Join(f.system.t.TempDir(), "sources.yml")
+	breakFile(f, "BloxSourcesFileInvalid", "sources.yml",
+		"sources: [{region: us-east-1, queue: blox_queue}]", "sources: us-east-1",
+		func(file string) { f.startCSSOf("--reconcile-interval", "2s", "--sources-file", file) })
+}
+
+// breakFile starts cluster-state-service with a valid file, and replaces that by an invalid one.
+func breakFile(f *firing, alert, name, valid, invalid string, start func(file string)) {
+	file := filepath.Join(f.system.t.TempDir(), name)
 	write := func(text string) { require.NoError(f.system.t, os.WriteFile(file, []byte(text), 0o600)) }
-	write("sources: [{region: us-east-1, queue: blox_queue}]")
+	write(valid)
 	f.css.stop()
-	f.startCSSOf("--reconcile-interval", "2s", "--sources-file", file)
+	start(file)
 	f.awaitAnswer(f.css) // it has read the file, so the next one is a reload
-	write("sources: us-east-1")
-	f.awaitFiring("BloxSourcesFileInvalid")
+	write(invalid)
+	f.awaitFiring(alert)
 	f.css.stop()
 	f.startCSS("--reconcile-interval", "2s")
 	f.awaitSilence()

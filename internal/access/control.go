@@ -3,102 +3,61 @@
 package access
 
 import (
-	"cmp"
 	"context"
-	"fmt"
+	"errors"
 	"net/http"
-	"os"
 	"sync/atomic"
-	"time"
 
 	"github.com/prometheus/client_golang/prometheus"
 	"github.com/sirupsen/logrus"
 
 	"github.com/blox/blox/internal/httpserver"
-	"github.com/blox/blox/internal/logging"
+	"github.com/blox/blox/internal/reload"
 )
-
-const defaultReloadInterval = time.Second
 
 // control authorizes requests by an access file.
 type control struct {
-	path         string
-	interval     time.Duration // between two reads of the file
-	policy       Policy
-	certificates bool // the listener verifies client certificates
-	log          logrus.FieldLogger
-	failures     prometheus.Counter
-
-	rules atomic.Pointer[rules]
-	text  string // of the file in use; only Run's goroutine changes it
+	file   *reload.File[File]
+	policy Policy
+	log    logrus.FieldLogger
+	rules  atomic.Pointer[rules]
 }
 
 // loadControl reads the access file.
 func loadControl(cfg Config, failures prometheus.Counter) (*control, error) {
-	c := &control{
-		path: cfg.File, policy: cfg.Policy, certificates: cfg.TLS.CA != "", log: cfg.Log.WithField("file", cfg.File),
-		interval: cmp.Or(cfg.reloadInterval, defaultReloadInterval),
-		failures: failures,
+	parse := func(text []byte) (File, error) {
+		f, err := ParseFile(text)
+		if err == nil && len(f.Certificates) > 0 && cfg.TLS.CA == "" { // the listener verifies none
+			return f, errors.New("certificates need --client-ca")
+		}
+		return f, err
 	}
-	text, loaded, err := c.read()
+	file, loaded, err := reload.Open(reload.Config[File]{
+		Path: cfg.File, Name: "access file", Parse: parse, Interval: cfg.reloadInterval, Failures: failures, Log: cfg.Log,
+	})
 	if err != nil {
 		return nil, err
 	}
-	c.text = text
+	c := &control{file: file, policy: cfg.Policy, log: cfg.Log.WithField("file", cfg.File)}
 	c.rules.Store(newRules(loaded))
 	return c, nil
 }
 
-func (c *control) read() (text string, f File, err error) {
-	read, err := os.ReadFile(c.path)
-	if err != nil {
-		return "", f, err
-	}
-	if f, err = ParseFile(read); err != nil {
-		return "", f, fmt.Errorf("%s: %w", c.path, err)
-	}
-	if len(f.Certificates) > 0 && !c.certificates {
-		return "", f, fmt.Errorf("%s: certificates need --client-ca", c.path)
-	}
-	return string(read), f, nil
-}
-
 // run reloads the file until ctx ends.
 func (c *control) run(ctx context.Context) {
-	failed := logging.NewFailureLog(c.log, "failed to reload the access file; the earlier one stays in use",
-		"the access file is valid again")
-	tick := time.NewTicker(c.interval)
-	defer tick.Stop()
-	for {
-		select {
-		case <-ctx.Done():
-			return
-		case <-tick.C:
-		}
-		if err := c.reload(); err != nil {
-			c.failures.Inc()
-			failed.Failed(err)
-		} else {
-			failed.Succeeded()
-		}
-	}
+	c.file.Run(ctx, func(f File) error { c.use(f); return nil })
 }
 
 func (c *control) close() { c.rules.Load().close() }
 
-func (c *control) reload() error {
-	text, f, err := c.read()
-	if err != nil || text == c.text {
-		return err
-	}
+// use replaces the rules, and ends the requests that the new ones do not admit.
+func (c *control) use(f File) {
 	fresh := newRules(f)
 	revoke := fresh.replace(c.rules.Load())
-	c.text = text
 	c.rules.Store(fresh)
 	revoke()
 	c.log.WithFields(logrus.Fields{"tokens": len(f.Tokens), "certificates": len(f.Certificates)}).
 		Info("access file reloaded")
-	return nil
 }
 
 // authorize is for httpserver.WithAuthorization.

@@ -141,7 +141,7 @@ func (s *Server) LogFields() logrus.Fields {
 		fields["readOnlyAddress"] = s.readOnly.Addr().String()
 	}
 	if s.control != nil {
-		fields["accessFile"] = s.control.path
+		fields["accessFile"] = s.control.file.Path
 	}
 	return fields
 }

@@ -15,6 +15,7 @@ import (
 	"github.com/aws/aws-sdk-go-v2/aws"
 	"github.com/aws/aws-sdk-go-v2/credentials"
 	"github.com/aws/aws-sdk-go-v2/service/ecs"
+	"github.com/aws/aws-sdk-go-v2/service/ecs/types"
 	"github.com/aws/aws-sdk-go-v2/service/sqs"
 	sqstypes "github.com/aws/aws-sdk-go-v2/service/sqs/types"
 	"github.com/stretchr/testify/assert"
@@ -163,3 +164,32 @@ func inProcess(s *Sim) aws.Config {
 type roundTripper func(*http.Request) (*http.Response, error)
 
 func (do roundTripper) RoundTrip(r *http.Request) (*http.Response, error) { return do(r) }
+
+// addGPUInstance registers an instance with GPUs in the default cluster, and returns its ARN.
+func (w *fixture) addGPUInstance(ids ...string) string {
+	w.t.Helper()
+	out, err := w.ecs.RegisterContainerInstance(w.ctx, &ecs.RegisterContainerInstanceInput{
+		TotalResources: []types.Resource{
+			{Name: aws.String("CPU"), Type: aws.String("INTEGER"), IntegerValue: 2048},
+			{Name: aws.String("MEMORY"), Type: aws.String("INTEGER"), IntegerValue: 4096},
+			{Name: aws.String("GPU"), Type: aws.String("STRINGSET"), StringSetValue: ids},
+		},
+	})
+	require.NoError(w.t, err)
+	return *out.ContainerInstance.ContainerInstanceArn
+}
+
+// startWithGPUs starts a task whose container, of the family's name, requires a number of GPUs or ALL.
+func (w *fixture) startWithGPUs(family, count, instance string) *ecs.StartTaskOutput {
+	w.t.Helper()
+	out, err := w.ecs.StartTask(w.ctx, &ecs.StartTaskInput{
+		TaskDefinition: &family, ContainerInstances: []string{instance},
+		Overrides: &types.TaskOverride{ContainerOverrides: []types.ContainerOverride{{
+			Name: &family, ResourceRequirements: []types.ResourceRequirement{
+				{Type: types.ResourceTypeGpu, Value: &count},
+			},
+		}}},
+	})
+	require.NoError(w.t, err)
+	return out
+}

@@ -95,27 +95,8 @@ func TestStartTask_ShowsOverridesAndTags(t *testing.T) {
 func TestStartTask_ReservesGPUs(t *testing.T) {
 	w := newFixture(t, Config{})
 	w.RegisterTaskDefinition("agent")
-	registered, err := w.ecs.RegisterContainerInstance(w.ctx, &ecs.RegisterContainerInstanceInput{
-		TotalResources: []types.Resource{
-			{Name: aws.String("CPU"), Type: aws.String("INTEGER"), IntegerValue: 1024},
-			{Name: aws.String("MEMORY"), Type: aws.String("INTEGER"), IntegerValue: 1024},
-			{Name: aws.String("GPU"), Type: aws.String("STRINGSET"), StringSetValue: []string{"GPU-b", "GPU-a"}},
-		},
-	})
-	require.NoError(t, err)
-	instance := []string{*registered.ContainerInstance.ContainerInstanceArn}
-	start := func(gpus string) *ecs.StartTaskOutput {
-		out, err := w.ecs.StartTask(w.ctx, &ecs.StartTaskInput{
-			TaskDefinition: aws.String("agent"), ContainerInstances: instance,
-			Overrides: &types.TaskOverride{ContainerOverrides: []types.ContainerOverride{{
-				Name: aws.String("agent"), ResourceRequirements: []types.ResourceRequirement{
-					{Type: types.ResourceTypeGpu, Value: &gpus},
-				},
-			}}},
-		})
-		require.NoError(t, err)
-		return out
-	}
+	instance := w.addGPUInstance("GPU-b", "GPU-a")
+	start := func(gpus string) *ecs.StartTaskOutput { return w.startWithGPUs("agent", gpus, instance) }
 	first := start("1")
 	assert.Equal(t, []string{"GPU-a"}, first.Tasks[0].Containers[0].GpuIds)
 	assert.Equal(t, "RESOURCE:GPU", *start("2").Failures[0].Reason)
@@ -123,7 +104,7 @@ func TestStartTask_ReservesGPUs(t *testing.T) {
 	both := start("2")
 	assert.Equal(t, []string{"GPU-a", "GPU-b"}, both.Tasks[0].Containers[0].GpuIds)
 	described, err := w.ecs.DescribeContainerInstances(w.ctx, &ecs.DescribeContainerInstancesInput{
-		ContainerInstances: instance,
+		ContainerInstances: []string{instance},
 	})
 	require.NoError(t, err)
 	remaining := described.ContainerInstances[0].RemainingResources

@@ -102,36 +102,15 @@ func TestVolumes_AreValidated(t *testing.T) {
 func TestOverrides_AllGPUs(t *testing.T) {
 	w := newFixture(t, Config{})
 	w.RegisterTaskDefinition("trainer")
-	out, err := w.ecs.RegisterContainerInstance(w.ctx, &ecs.RegisterContainerInstanceInput{
-		TotalResources: []types.Resource{
-			{Name: aws.String("CPU"), Type: aws.String("INTEGER"), IntegerValue: 2048},
-			{Name: aws.String("MEMORY"), Type: aws.String("INTEGER"), IntegerValue: 4096},
-			{Name: aws.String("GPU"), Type: aws.String("STRINGSET"), StringSetValue: []string{"g1", "g2"}},
-		},
-	})
-	require.NoError(t, err)
-	instances := []string{*out.ContainerInstance.ContainerInstanceArn, w.AddInstances("default", 1)[0]}
-	start := func(count, instance string) *ecs.StartTaskOutput {
-		t.Helper()
-		out, err := w.ecs.StartTask(w.ctx, &ecs.StartTaskInput{
-			TaskDefinition: aws.String("trainer"), ContainerInstances: []string{instance},
-			Overrides: &types.TaskOverride{ContainerOverrides: []types.ContainerOverride{{
-				Name: aws.String("trainer"), ResourceRequirements: []types.ResourceRequirement{
-					{Type: types.ResourceTypeGpu, Value: &count},
-				},
-			}}},
-		})
-		require.NoError(t, err)
-		return out
-	}
-	all := start("ALL", instances[0])
+	instances := []string{w.addGPUInstance("g1", "g2"), w.AddInstances("default", 1)[0]}
+	all := w.startWithGPUs("trainer", "ALL", instances[0])
 	require.Len(t, all.Tasks, 1)
 	assert.ElementsMatch(t, []string{"g1", "g2"}, all.Tasks[0].Containers[0].GpuIds)
-	_, err = w.ecs.StopTask(w.ctx, &ecs.StopTaskInput{Task: all.Tasks[0].TaskArn})
+	_, err := w.ecs.StopTask(w.ctx, &ecs.StopTaskInput{Task: all.Tasks[0].TaskArn})
 	require.NoError(t, err)
-	require.Len(t, start("1", instances[0]).Tasks, 1)
+	require.Len(t, w.startWithGPUs("trainer", "1", instances[0]).Tasks, 1)
 	for _, instance := range instances {
-		failed := start("ALL", instance).Failures
+		failed := w.startWithGPUs("trainer", "ALL", instance).Failures
 		require.Len(t, failed, 1, "one of the GPUs is reserved, or there are none")
 		assert.Equal(t, "RESOURCE:GPU", *failed[0].Reason)
 	}
