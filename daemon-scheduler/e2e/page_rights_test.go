@@ -10,6 +10,9 @@ import (
 	"github.com/chromedp/chromedp"
 	"github.com/stretchr/testify/assert"
 	"github.com/stretchr/testify/require"
+
+	"github.com/blox/blox/internal/access"
+	"github.com/blox/blox/internal/testenv"
 )
 
 // newAuthenticatingProxy returns the URL of a proxy that adds a token to each request, as a proxy with a login does; ""
@@ -32,8 +35,11 @@ func newAuthenticatingProxy(t *testing.T, d *scheduler, token string) string {
 	return proxy.URL
 }
 
-// The page shows what a client's role does not permit. Without credentials, it says so.
-func TestPage_ShowsWhatARoleDoesNotPermit(t *testing.T) {
+// visibleActions is JavaScript for the number of buttons of actions.
+const visibleActions = `document.querySelectorAll("#actions > button:not([hidden])").length`
+
+// The page offers no action that a client's role does not permit. Without credentials, it says so.
+func TestPage_OffersWhatARolePermits(t *testing.T) {
 	t.Parallel()
 	s := newAccessSystem(t)
 	s.sim.AddInstances("prod", 2)
@@ -48,17 +54,28 @@ func TestPage_ShowsWhatARoleDoesNotPermit(t *testing.T) {
 
 	p := openTab(t, newAuthenticatingProxy(t, d, "vera-token")+"/#env=logs")
 	p.awaitCounts(admin, map[string]int{"running": 2})
-	p.openAction("pause")
-	p.click("#dialog-confirm")
-	p.await(containsText("dialog-error", "403 Forbidden: the server does not permit this change.") + " && " +
-		containsText("dialog-error", "Forbidden") + " && " + containsText("dialog-error", "operator"))
-	assert.False(t, admin.getEnvironment("logs").Paused)
+	p.await(containsText("actions-role", "Actions need the role operator; yours is viewer."))
+	assert.Equal(t, 0, evaluate[int](p, visibleActions))
 
 	p.Do(chromedp.Navigate(newAuthenticatingProxy(t, d, "otto-token") + "/#env=logs"))
 	p.awaitCounts(admin, map[string]int{"running": 2})
 	p.openAction("pause")
 	p.confirm()
 	assert.True(t, admin.getEnvironment("logs").Paused)
+	p.await(`document.getElementById("actions-role").hidden`)
+
+	// A role can change while a dialog is open.
+	p.openAction("resume")
+	s.write("ds.yml", tokens("vera=viewer", "otto=viewer", "ada=admin"))
+	testenv.Eventually(t, func() bool {
+		answer, _ := d.as("otto").send("GET", "/v1/environments", "")
+		return answer.Header.Get(access.HeaderRole) == "viewer"
+	}, "the role stays")
+	p.click("#dialog-confirm")
+	p.await(containsText("dialog-error", "403 Forbidden: the server does not permit this change.") + " && " +
+		containsText("dialog-error", "Forbidden") + " && " + containsText("dialog-error", "operator"))
+	assert.True(t, admin.getEnvironment("logs").Paused)
+	p.await(containsText("actions-role", "yours is viewer") + " && " + visibleActions + " === 0")
 
 	p.Do(chromedp.Navigate(newAuthenticatingProxy(t, d, "") + "/"))
 	p.await(containsText("banner", "Not authenticated.") + " && " + containsText("banner", "401"))
@@ -70,4 +87,33 @@ func TestPage_ShowsWhatARoleDoesNotPermit(t *testing.T) {
 		assert.Equal(t, http.StatusOK, answer.StatusCode)
 		assert.Contains(t, body, readOnly, "the page has no actions at the address for reads")
 	}
+}
+
+// The page of the API sends the token of its field, and stores it nowhere.
+func TestPageDocs_SendsTheToken(t *testing.T) {
+	t.Parallel()
+	s := newAccessSystem(t)
+	s.write("css.yml", tokens("ds=operator"))
+	s.write("css.token", "ds-token\n")
+	s.write("ds.yml", tokens("vera=viewer"))
+	s.startCSS()
+	d := s.startScheduler()
+	d.awaitReadyAs("vera")
+	p := openTab(t, newAuthenticatingProxy(t, d, "")+"/docs")
+	const operation = `[...document.querySelectorAll(".opblock-get")].find((block) =>
+		block.querySelector("[data-path]").dataset.path === "/environments")`
+	p.await(operation + " !== undefined")
+	p.Run(operation + `.querySelector(".opblock-summary-control").click()`)
+	p.await(operation + `.querySelector(".try-out__btn") !== null`)
+	p.Run(operation + `.querySelector(".try-out__btn").click()`)
+	p.await(operation + `.querySelector(".execute") !== null`)
+	status := operation + `.querySelector(".live-responses-table .response .response-col_status")?.innerText.trim()`
+	p.Run(operation + `.querySelector(".execute").click()`)
+	p.await(status + ` === "401"`)
+	p.typeText("#token", "vera-token")
+	p.Run(operation + `.querySelector(".execute").click()`)
+	p.await(status + ` === "200"`)
+	assert.Equal(t, 0, evaluate[int](p, "localStorage.length + sessionStorage.length"))
+	p.Do(chromedp.Reload())
+	p.await(`document.getElementById("token")?.value === ""`)
 }

@@ -66,6 +66,7 @@ func (c *control) authorize(w http.ResponseWriter, r *http.Request) (authorized 
 	client, denied := c.identify(r)
 	if denied == nil {
 		r = httpserver.WithIdentity(r, client.Identity)
+		w.Header().Set(HeaderRole, client.role.String())
 	}
 	switch {
 	case needed == Public:

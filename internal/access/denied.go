@@ -58,6 +58,7 @@ func IsReadOnly(r *http.Request) bool { return r.Context().Value(readOnlyKey{}) 
 
 // readOnly is for httpserver.WithAuthorization. It accepts GET and HEAD only.
 func readOnly(w http.ResponseWriter, r *http.Request) (authorized *http.Request, ok bool) {
+	w.Header().Set(HeaderRole, Viewer.String())
 	if r.Method == http.MethodGet || r.Method == http.MethodHead {
 		return r.WithContext(context.WithValue(r.Context(), readOnlyKey{}, true)), true
 	}

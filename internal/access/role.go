@@ -5,6 +5,10 @@ import "fmt"
 // Role is what a client may do. Each role includes the ones before it.
 type Role int
 
+// HeaderRole is the header of responses with the role of the client, or "public" for a client without a role. Responses
+// have it if the service has an access file and knows the client. The pages show what the role permits.
+const HeaderRole = "Blox-Role"
+
 // The roles.
 const (
 	Public   Role = iota // needs no credentials

@@ -1,5 +1,6 @@
 // The actions of the selected environment.
 import { commandLine } from "./cli.js";
+import { clientRole, permits } from "./credentials.js";
 import { deployAction } from "./deploydialog.js";
 import { choiceOf, createChoice, openDialog } from "./dialog.js";
 import { byId, createElement } from "./dom.js";
@@ -10,6 +11,7 @@ import { configurationOf, describeStep, revisionText } from "./revisions.js";
 import { selectedEnvironment, state } from "./state.js";
 
 const FULL = "full";
+const NEEDED_ROLE = "operator"; // for every action
 
 const environmentPath = (name) => `v1/environments/${encodeURIComponent(name)}`;
 
@@ -32,16 +34,20 @@ const ACTIONS = [
   { id: "stop", label: "Stop…", isOffered: ({ deployment }) => isInProgress(deployment), create: stopAction },
 ];
 
-// drawActions shows the buttons of the actions that the state permits.
+// drawActions shows the buttons of the actions that the state and the client's role permit.
 export function drawActions() {
   const record = selectedEnvironment();
   const panel = byId("actions");
   panel.hidden = !record || state.config.readOnly || record.environment.status === "deleting";
   if (panel.hidden) return;
-  if (!panel.firstChild) panel.append(...ACTIONS.map(createButton));
+  if (!panel.firstChild) panel.append(...ACTIONS.map(createButton), createElement("span", { id: "actions-role" }));
+  const permitted = permits(NEEDED_ROLE);
   ACTIONS.forEach(({ isOffered }, index) => {
-    panel.children[index].hidden = !isOffered(record);
+    panel.children[index].hidden = !permitted || !isOffered(record);
   });
+  const note = byId("actions-role");
+  note.hidden = permitted;
+  note.textContent = permitted ? "" : `Actions need the role ${NEEDED_ROLE}; yours is ${clientRole()}.`;
 }
 
 function createButton({ id, label, create }) {

@@ -2,7 +2,7 @@
 import { drawActions } from "./actions.js";
 import { drawConditions } from "./conditions.js";
 import { drawConfiguration } from "./configuration.js";
-import { onToken } from "./credentials.js";
+import { onRole, onToken } from "./credentials.js";
 import { drawDeployments, loadDeployments } from "./deployments.js";
 import { drawDetail } from "./detail.js";
 import { listenToDialog } from "./dialog.js";
@@ -68,6 +68,7 @@ addEventListener("hashchange", () => {
 });
 addEventListener("online", retryStreams);
 onToken(retryStreams);
+onRole(() => redraw("actions"));
 document.addEventListener("visibilitychange", suspendWhileHidden);
 matchMedia("(prefers-color-scheme: dark)").addEventListener("change", () => {
   grid.updateColours();

@@ -16,12 +16,22 @@
       validatorUrl: null, // else a host elsewhere would be asked whether the description is valid
       deepLinking: true,
       displayRequestDuration: true,
+      requestInterceptor: authorize,
       plugins: [{ statePlugins: { spec: { wrapSelectors: { allowTryItOutFor } } } }],
     });
   } catch (error) {
     place.textContent = `The API's description cannot be shown: ${error.message}`;
   }
 })();
+
+// authorize adds the token of the field. Only the field stores it, so it is gone when the page is closed or reloaded.
+function authorize(request) {
+  const token = document.getElementById("token").value.trim();
+  if (token && new URL(request.url, location.href).origin === location.origin) {
+    request.headers.Authorization = "Bearer " + token;
+  }
+  return request;
+}
 
 // A stream has no end that the page could wait for.
 function allowTryItOutFor(allowed) {
