@@ -32,7 +32,7 @@ func attributeFilter(flag string) string {
 }
 
 func newInstancesList(a *app) *cobra.Command {
-	var cluster, status, attribute, ec2, agent, provider, since string
+	var cluster, status, attribute, ec2, agent, provider, since, search string
 	var page pageSize
 	cmd := withWatch(&cobra.Command{
 		Use: "list", Aliases: []string{"ls"}, Short: "List container instances",
@@ -44,7 +44,8 @@ remaining/registered, in CPU units and MiB.`,
 		RunE: a.runList(func(ctx context.Context, c *connect.Clients, _ []string) error {
 			params := css.NewListInstancesParams().WithCluster(optional(cluster)).WithStatus(optional(status)).
 				WithAttribute(optional(attributeFilter(attribute))).WithEc2InstanceID(optional(ec2)).
-				WithAgentConnected(optional(agent)).WithCapacityProviderName(optional(provider)).WithSince(optional(since))
+				WithAgentConnected(optional(agent)).WithCapacityProviderName(optional(provider)).WithSince(optional(since)).
+				WithSearch(optional(search))
 			list, err := allInstances(ctx, c, params, page)
 			if err != nil {
 				return err
@@ -73,6 +74,7 @@ remaining/registered, in CPU units and MiB.`,
 	flags.StringVar(&agent, "agent-connected", "", "only with the ECS agent connected (`true`) or disconnected (false)")
 	flags.StringVar(&provider, "capacity-provider", "", "only of this capacity provider, a `name`")
 	flags.StringVar(&since, "since", "", "only if changed at this `time` or later, in RFC 3339")
+	flags.StringVar(&search, "search", "", searchHelp)
 	page.addFlag(cmd)
 	_ = cmd.RegisterFlagCompletionFunc("cluster", a.clusterNames)
 	_ = cmd.RegisterFlagCompletionFunc("status",

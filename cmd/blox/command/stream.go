@@ -34,9 +34,9 @@ API Gateway ends every stream after 30 seconds. With Blox on AWS, open streams f
 
 // streamFlags are the flags of all streams.
 type streamFlags struct {
-	cluster, from string
-	deleted       bool
-	heartbeat     int32
+	cluster, from, search string
+	deleted               bool
+	heartbeat             int32
 }
 
 func (f *streamFlags) add(a *app, cmd *cobra.Command, resumable bool) {
@@ -45,6 +45,7 @@ func (f *streamFlags) add(a *app, cmd *cobra.Command, resumable bool) {
 	cmd.Flags().Int32Var(&f.heartbeat, "heartbeat", 0,
 		"interval of heartbeats in `seconds`, 1 to 300; they keep proxies from closing the stream")
 	if resumable {
+		cmd.Flags().StringVar(&f.search, "search", "", searchHelp)
 		cmd.Flags().StringVar(&f.from, "from", "", "start at this entity `version`, as reported by lists and lines")
 	}
 	_ = cmd.RegisterFlagCompletionFunc("cluster", a.clusterNames)
@@ -60,6 +61,7 @@ func (f *streamFlags) heartbeatParam() *int32 {
 
 func newStreamTasks(a *app) *cobra.Command {
 	var flags streamFlags
+	var clusters show.StreamClusters
 	cmd := &cobra.Command{
 		Use: "tasks", Short: "Stream changes of tasks",
 		Args: positionalArgs(), ValidArgsFunction: noFiles,
@@ -75,11 +77,11 @@ func newStreamTasks(a *app) *cobra.Command {
 				e := t.Entity
 				return fmt.Sprintf("%-14s %s  %s on %s in %s%s", s.Colourize(conv.Value(e.LastStatus)), s.ID(conv.Value(e.TaskARN)),
 					s.ID(conv.Value(e.TaskDefinitionARN)),
-					orDash(s.ID(conv.Value(e.ContainerInstanceARN))), s.ID(conv.Value(e.ClusterARN)),
+					orDash(s.ID(conv.Value(e.ContainerInstanceARN))), clusters.Name(s, conv.Value(e.ClusterARN)),
 					labelled("  ", show.OneLine(e.StoppedReason))), nil
 			})
 			params := css.NewStreamTasksParams().WithCluster(optional(flags.cluster)).WithEntityVersion(optional(flags.from)).
-				WithHeartbeat(flags.heartbeatParam())
+				WithHeartbeat(flags.heartbeatParam()).WithSearch(optional(flags.search))
 			if flags.deleted {
 				params.SetDeleted(&flags.deleted)
 			}
@@ -93,6 +95,7 @@ func newStreamTasks(a *app) *cobra.Command {
 
 func newStreamInstances(a *app) *cobra.Command {
 	var flags streamFlags
+	var clusters show.StreamClusters
 	cmd := &cobra.Command{
 		Use: "instances", Short: "Stream changes of container instances",
 		Args: positionalArgs(), ValidArgsFunction: noFiles,
@@ -112,11 +115,12 @@ func newStreamInstances(a *app) *cobra.Command {
 				}
 				return fmt.Sprintf("%-14s %s  %s in %s, %s, CPU %s, memory %s", s.Colourize(conv.Value(e.Status)),
 					s.ID(conv.Value(e.ContainerInstanceARN)),
-					orDash(show.OneLine(e.EC2InstanceID)), s.ID(conv.Value(e.ClusterARN)), agent, remainingOf(e, "CPU"),
+					orDash(show.OneLine(e.EC2InstanceID)), clusters.Name(s, conv.Value(e.ClusterARN)), agent, remainingOf(e, "CPU"),
 					remainingOf(e, "MEMORY")), nil
 			})
 			params := css.NewStreamInstancesParams().WithCluster(optional(flags.cluster)).
-				WithEntityVersion(optional(flags.from)).WithHeartbeat(flags.heartbeatParam())
+				WithEntityVersion(optional(flags.from)).WithHeartbeat(flags.heartbeatParam()).
+				WithSearch(optional(flags.search))
 			if flags.deleted {
 				params.SetDeleted(&flags.deleted)
 			}

@@ -31,8 +31,8 @@ func newTasksList(a *app) *cobra.Command {
 	cmd := withWatch(&cobra.Command{
 		Use: "list", Aliases: []string{"ls"}, Short: "List tasks",
 		Long: `List the tasks that match all flags, without stopped ones unless --all, --status or --stop-code is given. The
-flags --cluster, --status, --started-by and --since take one value. The others take several, separated by commas;
-a leading ! excludes them.`,
+flags --cluster, --status, --started-by, --since and --search take one value. The others take several, separated by
+commas; a leading ! excludes them.`,
 		Example: `  blox tasks list --cluster default --status RUNNING
   blox tasks list --stop-code '!UserInitiated' --since 2026-03-04T10:15:30Z
   blox tasks list --family agent --all -o json`,

@@ -6,10 +6,13 @@ import (
 	css "github.com/blox/blox/swagger/cluster-state-service/v1/client/operations"
 )
 
+// searchHelp describes the flag of a search, which the API has for tasks and container instances.
+const searchHelp = "only if an ID or another property contains this `text`; case-insensitive"
+
 // taskFilter holds the flags that select tasks.
 type taskFilter struct {
 	cluster, status, desired, startedBy, family, definition, instance, launch string
-	group, stopCode, provider, ec2, since                                     string
+	group, stopCode, provider, ec2, since, search                             string
 	all                                                                       bool
 }
 
@@ -21,7 +24,8 @@ func (f *taskFilter) params() *css.ListTasksParams {
 		WithDesiredStatus(optional(f.desired)).WithStartedBy(optional(f.startedBy)).WithFamily(optional(f.family)).
 		WithTaskDefinition(optional(f.definition)).WithContainerInstance(optional(f.instance)).
 		WithLaunchType(optional(f.launch)).WithGroup(optional(f.group)).WithStopCode(optional(f.stopCode)).
-		WithCapacityProviderName(optional(f.provider)).WithEc2InstanceID(optional(f.ec2)).WithSince(optional(f.since))
+		WithCapacityProviderName(optional(f.provider)).WithEc2InstanceID(optional(f.ec2)).WithSince(optional(f.since)).
+		WithSearch(optional(f.search))
 }
 
 func (f *taskFilter) addFlags(a *app, cmd *cobra.Command) {
@@ -42,6 +46,7 @@ func (f *taskFilter) addFlags(a *app, cmd *cobra.Command) {
 	flags.StringVar(&f.stopCode, "stop-code", "", "only with this stop `code`, such as UserInitiated")
 	flags.StringVar(&f.provider, "capacity-provider", "", "only of this capacity provider, a `name`")
 	flags.StringVar(&f.ec2, "ec2-instance-id", "", "only on the EC2 instance with this `ID`, or mi-… on ECS Anywhere")
+	flags.StringVar(&f.search, "search", "", searchHelp)
 	_ = cmd.RegisterFlagCompletionFunc("cluster", a.clusterNames)
 	_ = cmd.RegisterFlagCompletionFunc("status", fixed("PROVISIONING", "PENDING", "ACTIVATING", "RUNNING", "DEACTIVATING",
 		"STOPPING", "DEPROVISIONING", "STOPPED", "DELETED"))
