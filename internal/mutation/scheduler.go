@@ -152,4 +152,24 @@ var engineMutations = []mutation{
 		}},
 		by: test(enginePackage, "TestReconcile_ExecutesNoMoreOfAPlanOnceItsEnvironmentChanged"),
 	},
+	{
+		name: "ds-readiness-without-fence",
+		bug:  "A deposed leader sets and removes readiness attributes after its lease has expired.",
+		edits: []edit{{
+			enginePackage + "/readiness.go",
+			"if err := checkFence(ctx, b.leader.Term, b.notAfter); err != nil {",
+			"if err := ctx.Err(); err != nil {",
+		}},
+		by: test(enginePackage, "TestReadiness_SendsNothingAfterTheLeaseExpired"),
+	},
+	{
+		name: "ds-surplus-stops-first",
+		bug:  "Stops of surplus tasks use up the API budget before the starts of a rollout.",
+		edits: []edit{{
+			enginePackage + "/stop.go",
+			"return ratelimit.Low",
+			"return ratelimit.High",
+		}},
+		by: test(enginePackage, "TestStop_OfASurplusTaskWaitsForStarts"),
+	},
 }
