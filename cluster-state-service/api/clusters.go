@@ -13,7 +13,12 @@ import (
 
 // listClusters returns the number of container instances and tasks of every cluster that has any.
 func (a *api) listClusters(w http.ResponseWriter, r *http.Request) {
-	query, err := parseQuery(r.URL.RawQuery, []string{"maxStaleness"})
+	query, err := parseQuery(r.URL.RawQuery, []string{"account", "region", "maxStaleness"})
+	if err != nil {
+		a.fail(w, r, err)
+		return
+	}
+	place, err := state.ParsePlaceFilter(query.Get)
 	if err != nil {
 		a.fail(w, r, err)
 		return
@@ -33,6 +38,7 @@ func (a *api) listClusters(w http.ResponseWriter, r *http.Request) {
 		return
 	}
 	counts := countClusters(s)
+	maps.DeleteFunc(counts, func(clusterARN string, _ *models.Cluster) bool { return !place.Matches(clusterARN) })
 	items := make([][]byte, 0, len(counts))
 	size := 0
 	for _, name := range slices.Sorted(maps.Keys(counts)) {

@@ -36,10 +36,15 @@ type cloud struct {
 
 func newCloud(t *testing.T) *cloud {
 	t.Helper()
-	w := &cloud{
-		system: newSystem(t, ecssim.Config{}), irish: ecssim.New(ecssim.Config{Region: "eu-west-1"}),
-		member: ecssim.New(ecssim.Config{Account: memberAccount}),
-	}
+	return newCloudOf(t, ecssim.Config{})
+}
+
+// newCloudOf returns a cloud whose simulators have a configuration, but for the account and region.
+func newCloudOf(t *testing.T, cfg ecssim.Config) *cloud {
+	t.Helper()
+	irish, member := cfg, cfg
+	irish.Region, member.Account = "eu-west-1", memberAccount
+	w := &cloud{system: newSystem(t, cfg), irish: ecssim.New(irish), member: ecssim.New(member)}
 	require.NoError(t, w.sim.RequireExternalID(memberRole, "secret"))
 	validated := conformance.New(ecssim.NewCloud(w.sim, w.irish, w.member))
 	w.aws.Close()
@@ -142,6 +147,13 @@ func TestSources_ServeSeveralAccountsAndRegions(t *testing.T) {
 	}
 	arns, _ := c.list("/v1/instances?cluster=prod")
 	assert.Len(t, arns, 6, "a name matches in every account and region")
+	for filter, want := range map[string]int{
+		"account=123456789012": 3, "account=" + memberAccount: 3, "account=!" + memberAccount: 3, "region=eu-west-1": 2,
+		"region=us-east-1&account=123456789012": 1, "region=!us-east-1,eu-west-1": 0, "cluster=prod&region=us-east-1": 4,
+	} {
+		arns, _ := c.list("/v1/instances?" + filter)
+		assert.Len(t, arns, want, filter)
+	}
 
 	_, body := c.get("/v1/clusters")
 	var clusters models.Clusters
@@ -153,12 +165,23 @@ func TestSources_ServeSeveralAccountsAndRegions(t *testing.T) {
 		assert.Equal(t, clusterIn(cluster.Region, cluster.Account, *cluster.Name), *cluster.ClusterARN)
 	}
 
+	_, body = c.get("/v1/clusters?region=us-east-1&account=" + memberAccount)
+	require.NoError(t, json.Unmarshal([]byte(body), &clusters))
+	require.Len(t, clusters.Items, 1)
+	assert.Equal(t, clusterIn("us-east-1", memberAccount, "prod"), *clusters.Items[0].ClusterARN)
+	answer, body := c.get("/v1/clusters?account=prod")
+	assert.Equal(t, http.StatusBadRequest, answer.StatusCode)
+	assert.Contains(t, body, "must be account IDs of 12 digits")
+
+	_, irish, endIrish := c.stream("/v1/stream/instances?region=!us-east-1&deleted=true")
+	defer endIrish()
 	_, next, end := c.stream("/v1/stream/instances?cluster=" + clusterIn("us-east-1", memberAccount, "prod"))
 	defer end()
-	w.irish.AddInstances("prod", 1)
+	joined := w.irish.AddInstances("prod", 1)
 	w.sim.AddInstances("prod", 1)
 	added := w.member.AddInstances("prod", 1)
 	assert.Contains(t, next(), added[0], "events of each queue arrive, and the stream has those of its cluster only")
+	assert.Contains(t, irish(), joined[0], "the stream has those of the region only")
 	c.awaitServed(func() map[string]string { return w.stateOf(w.all()...) })
 	assert.Zero(t, w.sim.RoleCalls(memberRole, "ListClusters"))
 	assert.Positive(t, w.member.RoleCalls(memberRole, "ListClusters"))

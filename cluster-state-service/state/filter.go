@@ -59,6 +59,7 @@ func (f ClusterFilter) MatchesRegion(region Region) bool {
 // Filter selects entities of one kind. An entity must match every field that is set.
 type Filter struct {
 	Cluster ClusterFilter
+	Place   PlaceFilter
 	// Status is a task's last status or an instance's status, in upper case.
 	Status string
 	// CapacityProvider is a task's or an instance's.
@@ -88,9 +89,10 @@ type Filter struct {
 
 // The names of the query parameters that filter each kind.
 var (
-	TaskFilters = []string{"status", "cluster", "startedBy", "desiredStatus", "family", "taskDefinition",
-		"containerInstance", "launchType", "group", "stopCode", "capacityProviderName", "ec2InstanceId", "since", "search"}
-	InstanceFilters = []string{"status", "cluster", "attribute", "ec2InstanceId", "agentConnected",
+	TaskFilters = []string{"status", "cluster", "account", "region", "startedBy", "desiredStatus", "family",
+		"taskDefinition", "containerInstance", "launchType", "group", "stopCode", "capacityProviderName", "ec2InstanceId",
+		"since", "search"}
+	InstanceFilters = []string{"status", "cluster", "account", "region", "attribute", "ec2InstanceId", "agentConnected",
 		"capacityProviderName", "since", "search"}
 )
 
@@ -109,6 +111,9 @@ func ParseFilter(kind Kind, value func(name string) string) (f Filter, err error
 		return f, err
 	}
 	if f.Cluster, err = ParseClusterFilter(value("cluster")); err != nil {
+		return f, err
+	}
+	if f.Place, err = ParsePlaceFilter(value); err != nil {
 		return f, err
 	}
 	f.StartedBy = value("startedBy")
@@ -183,7 +188,7 @@ func (f Filter) OnInstances(arns map[string]bool) Filter {
 // MatchesTask reports whether the task matches. It does not check the cluster's name: callers iterate over the keys
 // of one cluster.
 func (f *Filter) MatchesTask(t *Task) bool {
-	return matchesValue(f.Cluster.ARN, t.ClusterARN) &&
+	return matchesValue(f.Cluster.ARN, t.ClusterARN) && f.Place.Matches(t.ClusterARN) &&
 		(f.Status == "" || strings.EqualFold(f.Status, t.LastStatus)) &&
 		matchesValue(f.StartedBy, t.StartedBy) &&
 		f.DesiredStatus.Matches(t.DesiredStatus) && f.LaunchType.Matches(t.LaunchType) &&
@@ -202,7 +207,7 @@ func (f *Filter) MatchesTask(t *Task) bool {
 // MatchesInstance reports whether the instance matches. It does not check the cluster's name, as MatchesTask does
 // not.
 func (f *Filter) MatchesInstance(i *Instance) bool {
-	return matchesValue(f.Cluster.ARN, i.ClusterARN) &&
+	return matchesValue(f.Cluster.ARN, i.ClusterARN) && f.Place.Matches(i.ClusterARN) &&
 		(f.Status == "" || strings.EqualFold(f.Status, i.Status)) &&
 		f.EC2InstanceID.Matches(i.EC2InstanceID) && f.CapacityProvider.Matches(i.CapacityProviderName) &&
 		(f.AgentConnected == "" || (f.AgentConnected == "true") == i.AgentConnected) &&

@@ -83,6 +83,14 @@ func TestFilter_SelectsTasksByValues(t *testing.T) {
 	}
 	for raw, want := range map[string]bool{
 		"":                                      true,
+		"account=123456789012":                  true,
+		"account=210987654321":                  false,
+		"account=210987654321,123456789012":     true,
+		"account=!123456789012":                 false,
+		"region=eu-west-1":                      true,
+		"region=eu-west":                        false,
+		"region=!us-east-1,eu-north-1":          true,
+		"region=eu-west-1&account=210987654321": false,
 		"group=service:web":                     true,
 		"group=service:api":                     false,
 		"group=service:api,service:web":         true,

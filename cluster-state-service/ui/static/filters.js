@@ -33,7 +33,7 @@ const LABELS = {
   cluster: "Cluster", status: "Status", agentConnected: "Agent", launchType: "Launch type", within: "Stopped",
   stopCode: "Stop code", attribute: "Attribute", ec2InstanceId: "EC2 instance", capacityProviderName: "Capacity provider",
   family: "Family", taskDefinition: "Task definition", group: "Group", startedBy: "Started by",
-  containerInstance: "Container instance",
+  containerInstance: "Container instance", account: "Account", region: "Region",
 };
 
 const SECONDS = { "10m": 600, "": 3600, "24h": 86_400 };

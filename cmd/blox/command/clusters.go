@@ -27,11 +27,13 @@ that have, or recently had, a container instance or a task.`,
 }
 
 func newClustersList(a *app) *cobra.Command {
-	return withWatch(&cobra.Command{
+	var place placeFilter
+	cmd := withWatch(&cobra.Command{
 		Use: "list", Aliases: []string{"ls"}, Short: "List the clusters",
 		Args: positionalArgs(), ValidArgsFunction: noFiles,
 		RunE: a.runList(func(ctx context.Context, c *connect.Clients, _ []string) error {
-			list, err := c.State.ListClustersContext(ctx, css.NewListClustersParams())
+			list, err := c.State.ListClustersContext(ctx, css.NewListClustersParams().
+				WithAccount(optional(place.account)).WithRegion(optional(place.region)))
 			if err != nil {
 				return err
 			}
@@ -49,6 +51,8 @@ func newClustersList(a *app) *cobra.Command {
 			})
 		}),
 	})
+	place.addFlags(cmd)
+	return cmd
 }
 
 func newClustersDescribe(a *app) *cobra.Command {

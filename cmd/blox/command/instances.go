@@ -33,6 +33,7 @@ func attributeFilter(flag string) string {
 
 func newInstancesList(a *app) *cobra.Command {
 	var cluster, status, attribute, ec2, agent, provider, since, search string
+	var place placeFilter
 	var page pageSize
 	cmd := withWatch(&cobra.Command{
 		Use: "list", Aliases: []string{"ls"}, Short: "List container instances",
@@ -45,7 +46,7 @@ remaining/registered, in CPU units and MiB.`,
 			params := css.NewListInstancesParams().WithCluster(optional(cluster)).WithStatus(optional(status)).
 				WithAttribute(optional(attributeFilter(attribute))).WithEc2InstanceID(optional(ec2)).
 				WithAgentConnected(optional(agent)).WithCapacityProviderName(optional(provider)).WithSince(optional(since)).
-				WithSearch(optional(search))
+				WithSearch(optional(search)).WithAccount(optional(place.account)).WithRegion(optional(place.region))
 			list, err := allInstances(ctx, c, params, page)
 			if err != nil {
 				return err
@@ -66,6 +67,7 @@ remaining/registered, in CPU units and MiB.`,
 	})
 	flags := cmd.Flags()
 	flags.StringVar(&cluster, "cluster", "", "only in this cluster, a `name` or an ARN")
+	place.addFlags(cmd)
 	flags.StringVar(&status, "status", "",
 		"only with this `status`: REGISTERING, REGISTRATION_FAILED, ACTIVE, DRAINING, DEREGISTERING or INACTIVE; "+
 			"case-insensitive")

@@ -34,6 +34,7 @@ API Gateway ends every stream after 30 seconds. With Blox on AWS, open streams f
 
 // streamFlags are the flags of all streams.
 type streamFlags struct {
+	placeFilter
 	cluster, from, search string
 	deleted               bool
 	heartbeat             int32
@@ -45,6 +46,7 @@ func (f *streamFlags) add(a *app, cmd *cobra.Command, resumable bool) {
 	cmd.Flags().Int32Var(&f.heartbeat, "heartbeat", 0,
 		"interval of heartbeats in `seconds`, 1 to 300; they keep proxies from closing the stream")
 	if resumable {
+		f.placeFilter.addFlags(cmd)
 		cmd.Flags().StringVar(&f.search, "search", "", searchHelp)
 		cmd.Flags().StringVar(&f.from, "from", "", "start at this entity `version`, as reported by lists and lines")
 	}
@@ -81,7 +83,8 @@ func newStreamTasks(a *app) *cobra.Command {
 					labelled("  ", show.OneLine(e.StoppedReason))), nil
 			})
 			params := css.NewStreamTasksParams().WithCluster(optional(flags.cluster)).WithEntityVersion(optional(flags.from)).
-				WithHeartbeat(flags.heartbeatParam()).WithSearch(optional(flags.search))
+				WithHeartbeat(flags.heartbeatParam()).WithSearch(optional(flags.search)).
+				WithAccount(optional(flags.account)).WithRegion(optional(flags.region))
 			if flags.deleted {
 				params.SetDeleted(&flags.deleted)
 			}
@@ -120,7 +123,7 @@ func newStreamInstances(a *app) *cobra.Command {
 			})
 			params := css.NewStreamInstancesParams().WithCluster(optional(flags.cluster)).
 				WithEntityVersion(optional(flags.from)).WithHeartbeat(flags.heartbeatParam()).
-				WithSearch(optional(flags.search))
+				WithSearch(optional(flags.search)).WithAccount(optional(flags.account)).WithRegion(optional(flags.region))
 			if flags.deleted {
 				params.SetDeleted(&flags.deleted)
 			}

@@ -11,6 +11,7 @@ const searchHelp = "only if an ID or another property contains this `text`; case
 
 // taskFilter holds the flags that select tasks.
 type taskFilter struct {
+	placeFilter
 	cluster, status, desired, startedBy, family, definition, instance, launch string
 	group, stopCode, provider, ec2, since, search                             string
 	all                                                                       bool
@@ -25,13 +26,14 @@ func (f *taskFilter) params() *css.ListTasksParams {
 		WithTaskDefinition(optional(f.definition)).WithContainerInstance(optional(f.instance)).
 		WithLaunchType(optional(f.launch)).WithGroup(optional(f.group)).WithStopCode(optional(f.stopCode)).
 		WithCapacityProviderName(optional(f.provider)).WithEc2InstanceID(optional(f.ec2)).WithSince(optional(f.since)).
-		WithSearch(optional(f.search))
+		WithSearch(optional(f.search)).WithAccount(optional(f.account)).WithRegion(optional(f.region))
 }
 
 func (f *taskFilter) addFlags(a *app, cmd *cobra.Command) {
 	flags := cmd.Flags()
 	flags.BoolVarP(&f.all, "all", "a", false, "list stopped tasks, too")
 	flags.StringVar(&f.cluster, "cluster", "", "only in this cluster, a `name` or an ARN")
+	f.placeFilter.addFlags(cmd)
 	flags.StringVar(&f.status, "status", "",
 		"only with this last `status`, such as PENDING, RUNNING or STOPPED; case-insensitive")
 	flags.StringVar(&f.startedBy, "started-by", "", "only with this `startedBy`, such as a deployment's ID")

@@ -68,12 +68,22 @@ type ListClustersParams struct {
 	// ETags that the client has. If one is current, the response is 304 without a body.
 	IfNoneMatch *string
 
+	// Account.
+	//
+	// AWS account ID of the cluster, 12 digits. Several values are separated by commas; a leading ! excludes them.
+	Account *string
+
 	// MaxStaleness.
 	//
 	// Maximum age of the returned state in seconds. The service then responds from memory if its state is known to be that current, without a read from etcd.
 	//
 	// Format: int32
 	MaxStaleness *int32
+
+	// Region.
+	//
+	// AWS region of the cluster, such as eu-west-1. Several values are separated by commas; a leading ! excludes them.
+	Region *string
 
 	HTTPClient *http.Client
 
@@ -143,6 +153,17 @@ func (o *ListClustersParams) SetIfNoneMatch(ifNoneMatch *string) {
 	o.IfNoneMatch = ifNoneMatch
 }
 
+// WithAccount adds the account to the list clusters params.
+func (o *ListClustersParams) WithAccount(account *string) *ListClustersParams {
+	o.SetAccount(account)
+	return o
+}
+
+// SetAccount adds the account to the list clusters params.
+func (o *ListClustersParams) SetAccount(account *string) {
+	o.Account = account
+}
+
 // WithMaxStaleness adds the maxStaleness to the list clusters params.
 func (o *ListClustersParams) WithMaxStaleness(maxStaleness *int32) *ListClustersParams {
 	o.SetMaxStaleness(maxStaleness)
@@ -152,6 +173,17 @@ func (o *ListClustersParams) WithMaxStaleness(maxStaleness *int32) *ListClusters
 // SetMaxStaleness adds the maxStaleness to the list clusters params.
 func (o *ListClustersParams) SetMaxStaleness(maxStaleness *int32) {
 	o.MaxStaleness = maxStaleness
+}
+
+// WithRegion adds the region to the list clusters params.
+func (o *ListClustersParams) WithRegion(region *string) *ListClustersParams {
+	o.SetRegion(region)
+	return o
+}
+
+// SetRegion adds the region to the list clusters params.
+func (o *ListClustersParams) SetRegion(region *string) {
+	o.Region = region
 }
 
 // WriteToRequest writes these params to a [runtime.ClientRequest].
@@ -169,6 +201,23 @@ func (o *ListClustersParams) WriteToRequest(r runtime.ClientRequest, reg strfmt.
 		}
 	}
 
+	if o.Account != nil {
+
+		// query param account
+		var qrAccount string
+
+		if o.Account != nil {
+			qrAccount = *o.Account
+		}
+		qAccount := qrAccount
+		if qAccount != "" {
+
+			if err := r.SetQueryParam("account", qAccount); err != nil {
+				return err
+			}
+		}
+	}
+
 	if o.MaxStaleness != nil {
 
 		// query param maxStaleness
@@ -181,6 +230,23 @@ func (o *ListClustersParams) WriteToRequest(r runtime.ClientRequest, reg strfmt.
 		if qMaxStaleness != "" {
 
 			if err := r.SetQueryParam("maxStaleness", qMaxStaleness); err != nil {
+				return err
+			}
+		}
+	}
+
+	if o.Region != nil {
+
+		// query param region
+		var qrRegion string
+
+		if o.Region != nil {
+			qrRegion = *o.Region
+		}
+		qRegion := qrRegion
+		if qRegion != "" {
+
+			if err := r.SetQueryParam("region", qRegion); err != nil {
 				return err
 			}
 		}

@@ -68,6 +68,11 @@ type ListInstancesParams struct {
 	// ETags that the client has. If one is current, the response is 304 without a body.
 	IfNoneMatch *string
 
+	// Account.
+	//
+	// AWS account ID of the cluster, 12 digits. Several values are separated by commas; a leading ! excludes them.
+	Account *string
+
 	// AgentConnected.
 	//
 	// Connection of the ECS agent: true or false.
@@ -116,6 +121,11 @@ type ListInstancesParams struct {
 	//
 	// The nextToken of the previous page. The filters must be the same.
 	NextToken *string
+
+	// Region.
+	//
+	// AWS region of the cluster, such as eu-west-1. Several values are separated by commas; a leading ! excludes them.
+	Region *string
 
 	// Search.
 	//
@@ -203,6 +213,17 @@ func (o *ListInstancesParams) WithIfNoneMatch(ifNoneMatch *string) *ListInstance
 // SetIfNoneMatch adds the ifNoneMatch to the list instances params.
 func (o *ListInstancesParams) SetIfNoneMatch(ifNoneMatch *string) {
 	o.IfNoneMatch = ifNoneMatch
+}
+
+// WithAccount adds the account to the list instances params.
+func (o *ListInstancesParams) WithAccount(account *string) *ListInstancesParams {
+	o.SetAccount(account)
+	return o
+}
+
+// SetAccount adds the account to the list instances params.
+func (o *ListInstancesParams) SetAccount(account *string) {
+	o.Account = account
 }
 
 // WithAgentConnected adds the agentConnected to the list instances params.
@@ -304,6 +325,17 @@ func (o *ListInstancesParams) SetNextToken(nextToken *string) {
 	o.NextToken = nextToken
 }
 
+// WithRegion adds the region to the list instances params.
+func (o *ListInstancesParams) WithRegion(region *string) *ListInstancesParams {
+	o.SetRegion(region)
+	return o
+}
+
+// SetRegion adds the region to the list instances params.
+func (o *ListInstancesParams) SetRegion(region *string) {
+	o.Region = region
+}
+
 // WithSearch adds the search to the list instances params.
 func (o *ListInstancesParams) WithSearch(search *string) *ListInstancesParams {
 	o.SetSearch(search)
@@ -360,6 +392,23 @@ func (o *ListInstancesParams) WriteToRequest(r runtime.ClientRequest, reg strfmt
 		// header param If-None-Match
 		if err := r.SetHeaderParam("If-None-Match", *o.IfNoneMatch); err != nil {
 			return err
+		}
+	}
+
+	if o.Account != nil {
+
+		// query param account
+		var qrAccount string
+
+		if o.Account != nil {
+			qrAccount = *o.Account
+		}
+		qAccount := qrAccount
+		if qAccount != "" {
+
+			if err := r.SetQueryParam("account", qAccount); err != nil {
+				return err
+			}
 		}
 	}
 
@@ -511,6 +560,23 @@ func (o *ListInstancesParams) WriteToRequest(r runtime.ClientRequest, reg strfmt
 		if qNextToken != "" {
 
 			if err := r.SetQueryParam("nextToken", qNextToken); err != nil {
+				return err
+			}
+		}
+	}
+
+	if o.Region != nil {
+
+		// query param region
+		var qrRegion string
+
+		if o.Region != nil {
+			qrRegion = *o.Region
+		}
+		qRegion := qrRegion
+		if qRegion != "" {
+
+			if err := r.SetQueryParam("region", qRegion); err != nil {
 				return err
 			}
 		}

@@ -68,6 +68,11 @@ type ListTasksParams struct {
 	// ETags that the client has. If one is current, the response is 304 without a body.
 	IfNoneMatch *string
 
+	// Account.
+	//
+	// AWS account ID of the cluster, 12 digits. Several values are separated by commas; a leading ! excludes them.
+	Account *string
+
 	// CapacityProviderName.
 	//
 	// Capacity provider. Several values are separated by commas; a leading ! excludes them.
@@ -131,6 +136,11 @@ type ListTasksParams struct {
 	//
 	// The nextToken of the previous page. The filters must be the same.
 	NextToken *string
+
+	// Region.
+	//
+	// AWS region of the cluster, such as eu-west-1. Several values are separated by commas; a leading ! excludes them.
+	Region *string
 
 	// Search.
 	//
@@ -233,6 +243,17 @@ func (o *ListTasksParams) WithIfNoneMatch(ifNoneMatch *string) *ListTasksParams 
 // SetIfNoneMatch adds the ifNoneMatch to the list tasks params.
 func (o *ListTasksParams) SetIfNoneMatch(ifNoneMatch *string) {
 	o.IfNoneMatch = ifNoneMatch
+}
+
+// WithAccount adds the account to the list tasks params.
+func (o *ListTasksParams) WithAccount(account *string) *ListTasksParams {
+	o.SetAccount(account)
+	return o
+}
+
+// SetAccount adds the account to the list tasks params.
+func (o *ListTasksParams) SetAccount(account *string) {
+	o.Account = account
 }
 
 // WithCapacityProviderName adds the capacityProviderName to the list tasks params.
@@ -367,6 +388,17 @@ func (o *ListTasksParams) SetNextToken(nextToken *string) {
 	o.NextToken = nextToken
 }
 
+// WithRegion adds the region to the list tasks params.
+func (o *ListTasksParams) WithRegion(region *string) *ListTasksParams {
+	o.SetRegion(region)
+	return o
+}
+
+// SetRegion adds the region to the list tasks params.
+func (o *ListTasksParams) SetRegion(region *string) {
+	o.Region = region
+}
+
 // WithSearch adds the search to the list tasks params.
 func (o *ListTasksParams) WithSearch(search *string) *ListTasksParams {
 	o.SetSearch(search)
@@ -456,6 +488,23 @@ func (o *ListTasksParams) WriteToRequest(r runtime.ClientRequest, reg strfmt.Reg
 		// header param If-None-Match
 		if err := r.SetHeaderParam("If-None-Match", *o.IfNoneMatch); err != nil {
 			return err
+		}
+	}
+
+	if o.Account != nil {
+
+		// query param account
+		var qrAccount string
+
+		if o.Account != nil {
+			qrAccount = *o.Account
+		}
+		qAccount := qrAccount
+		if qAccount != "" {
+
+			if err := r.SetQueryParam("account", qAccount); err != nil {
+				return err
+			}
 		}
 	}
 
@@ -658,6 +707,23 @@ func (o *ListTasksParams) WriteToRequest(r runtime.ClientRequest, reg strfmt.Reg
 		if qNextToken != "" {
 
 			if err := r.SetQueryParam("nextToken", qNextToken); err != nil {
+				return err
+			}
+		}
+	}
+
+	if o.Region != nil {
+
+		// query param region
+		var qrRegion string
+
+		if o.Region != nil {
+			qrRegion = *o.Region
+		}
+		qRegion := qrRegion
+		if qRegion != "" {
+
+			if err := r.SetQueryParam("region", qRegion); err != nil {
 				return err
 			}
 		}

@@ -63,6 +63,11 @@ StreamInstancesParams contains all the parameters to send to the API endpoint
 */
 type StreamInstancesParams struct {
 
+	// Account.
+	//
+	// AWS account ID of the cluster, 12 digits. Several values are separated by commas; a leading ! excludes them.
+	Account *string
+
 	// AgentConnected.
 	//
 	// Connection of the ECS agent: true or false.
@@ -104,6 +109,11 @@ type StreamInstancesParams struct {
 	//
 	// Format: int32
 	Heartbeat *int32
+
+	// Region.
+	//
+	// AWS region of the cluster, such as eu-west-1. Several values are separated by commas; a leading ! excludes them.
+	Region *string
 
 	// Search.
 	//
@@ -185,6 +195,17 @@ func (o *StreamInstancesParams) WithHTTPClient(client *http.Client) *StreamInsta
 // SetHTTPClient adds the HTTPClient to the stream instances params.
 func (o *StreamInstancesParams) SetHTTPClient(client *http.Client) {
 	o.HTTPClient = client
+}
+
+// WithAccount adds the account to the stream instances params.
+func (o *StreamInstancesParams) WithAccount(account *string) *StreamInstancesParams {
+	o.SetAccount(account)
+	return o
+}
+
+// SetAccount adds the account to the stream instances params.
+func (o *StreamInstancesParams) SetAccount(account *string) {
+	o.Account = account
 }
 
 // WithAgentConnected adds the agentConnected to the stream instances params.
@@ -275,6 +296,17 @@ func (o *StreamInstancesParams) SetHeartbeat(heartbeat *int32) {
 	o.Heartbeat = heartbeat
 }
 
+// WithRegion adds the region to the stream instances params.
+func (o *StreamInstancesParams) WithRegion(region *string) *StreamInstancesParams {
+	o.SetRegion(region)
+	return o
+}
+
+// SetRegion adds the region to the stream instances params.
+func (o *StreamInstancesParams) SetRegion(region *string) {
+	o.Region = region
+}
+
 // WithSearch adds the search to the stream instances params.
 func (o *StreamInstancesParams) WithSearch(search *string) *StreamInstancesParams {
 	o.SetSearch(search)
@@ -336,6 +368,23 @@ func (o *StreamInstancesParams) WriteToRequest(r runtime.ClientRequest, reg strf
 		return err
 	}
 	var res []error
+
+	if o.Account != nil {
+
+		// query param account
+		var qrAccount string
+
+		if o.Account != nil {
+			qrAccount = *o.Account
+		}
+		qAccount := qrAccount
+		if qAccount != "" {
+
+			if err := r.SetQueryParam("account", qAccount); err != nil {
+				return err
+			}
+		}
+	}
 
 	if o.AgentConnected != nil {
 
@@ -468,6 +517,23 @@ func (o *StreamInstancesParams) WriteToRequest(r runtime.ClientRequest, reg strf
 		if qHeartbeat != "" {
 
 			if err := r.SetQueryParam("heartbeat", qHeartbeat); err != nil {
+				return err
+			}
+		}
+	}
+
+	if o.Region != nil {
+
+		// query param region
+		var qrRegion string
+
+		if o.Region != nil {
+			qrRegion = *o.Region
+		}
+		qRegion := qrRegion
+		if qRegion != "" {
+
+			if err := r.SetQueryParam("region", qRegion); err != nil {
 				return err
 			}
 		}

@@ -63,6 +63,11 @@ StreamTasksParams contains all the parameters to send to the API endpoint
 */
 type StreamTasksParams struct {
 
+	// Account.
+	//
+	// AWS account ID of the cluster, 12 digits. Several values are separated by commas; a leading ! excludes them.
+	Account *string
+
 	// CapacityProviderName.
 	//
 	// Capacity provider. Several values are separated by commas; a leading ! excludes them.
@@ -119,6 +124,11 @@ type StreamTasksParams struct {
 	//
 	// Launch type, case-insensitive: EC2, FARGATE, EXTERNAL or MANAGED_INSTANCES. Several values are separated by commas; a leading ! excludes them.
 	LaunchType *string
+
+	// Region.
+	//
+	// AWS region of the cluster, such as eu-west-1. Several values are separated by commas; a leading ! excludes them.
+	Region *string
 
 	// Search.
 	//
@@ -215,6 +225,17 @@ func (o *StreamTasksParams) WithHTTPClient(client *http.Client) *StreamTasksPara
 // SetHTTPClient adds the HTTPClient to the stream tasks params.
 func (o *StreamTasksParams) SetHTTPClient(client *http.Client) {
 	o.HTTPClient = client
+}
+
+// WithAccount adds the account to the stream tasks params.
+func (o *StreamTasksParams) WithAccount(account *string) *StreamTasksParams {
+	o.SetAccount(account)
+	return o
+}
+
+// SetAccount adds the account to the stream tasks params.
+func (o *StreamTasksParams) SetAccount(account *string) {
+	o.Account = account
 }
 
 // WithCapacityProviderName adds the capacityProviderName to the stream tasks params.
@@ -338,6 +359,17 @@ func (o *StreamTasksParams) SetLaunchType(launchType *string) {
 	o.LaunchType = launchType
 }
 
+// WithRegion adds the region to the stream tasks params.
+func (o *StreamTasksParams) WithRegion(region *string) *StreamTasksParams {
+	o.SetRegion(region)
+	return o
+}
+
+// SetRegion adds the region to the stream tasks params.
+func (o *StreamTasksParams) SetRegion(region *string) {
+	o.Region = region
+}
+
 // WithSearch adds the search to the stream tasks params.
 func (o *StreamTasksParams) WithSearch(search *string) *StreamTasksParams {
 	o.SetSearch(search)
@@ -432,6 +464,23 @@ func (o *StreamTasksParams) WriteToRequest(r runtime.ClientRequest, reg strfmt.R
 		return err
 	}
 	var res []error
+
+	if o.Account != nil {
+
+		// query param account
+		var qrAccount string
+
+		if o.Account != nil {
+			qrAccount = *o.Account
+		}
+		qAccount := qrAccount
+		if qAccount != "" {
+
+			if err := r.SetQueryParam("account", qAccount); err != nil {
+				return err
+			}
+		}
+	}
 
 	if o.CapacityProviderName != nil {
 
@@ -615,6 +664,23 @@ func (o *StreamTasksParams) WriteToRequest(r runtime.ClientRequest, reg strfmt.R
 		if qLaunchType != "" {
 
 			if err := r.SetQueryParam("launchType", qLaunchType); err != nil {
+				return err
+			}
+		}
+	}
+
+	if o.Region != nil {
+
+		// query param region
+		var qrRegion string
+
+		if o.Region != nil {
+			qrRegion = *o.Region
+		}
+		qRegion := qrRegion
+		if qRegion != "" {
+
+			if err := r.SetQueryParam("region", qRegion); err != nil {
 				return err
 			}
 		}
