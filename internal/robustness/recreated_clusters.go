@@ -15,10 +15,10 @@ import (
 	"github.com/blox/blox/internal/harness"
 )
 
-// Most events of a deleted cluster arrive when its successor may exist.
+// Most events of a deleted cluster arrive when it is gone, and some of them when its successor exists.
 const (
 	lateFraction = 0.8
-	lateBy       = 6 * time.Second // longer than most actions last
+	lateBy       = 8 * time.Second // actions last up to 15 s
 )
 
 const (

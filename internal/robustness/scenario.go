@@ -181,7 +181,7 @@ func newFault(random *rand.Rand, kind string) action {
 		a.Target = pick("ecs", "sqs")
 	case "compaction", "messages":
 		a.Duration = 0
-	case "event-faults", "api-faults", "caller-errors", "revoked-role":
+	case "event-faults", "api-faults", "caller-errors", "revoked-role", "recreated-cluster":
 		a.Duration *= 3
 	}
 	return a
