@@ -98,6 +98,9 @@ func (p programs) addScheduler(name string) error {
 		args = append(args, "--css-endpoint", address)
 	}
 	args = append(args, "--start-confirm-timeout", startConfirmTimeout.String(), "--leader-lease", leaderLease.String())
+	if p.cfg.regions > 1 {
+		args = append(args, "--workers", strconv.Itoa(outageWorkers))
+	}
 	if !p.cfg.limits { // with limits, the services keep to ECS's rates
 		args = append(args, "--change-rate", "40", "--read-rate", "20", "--lookup-rate", "200")
 	}

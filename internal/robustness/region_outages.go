@@ -16,9 +16,12 @@ import (
 )
 
 const (
-	outageName      = "outage" // of the cluster and the family in each place; begins the environments' names
+	outageName      = "outage" // of the cluster in each place; begins the names of its environments
 	outageInstances = 3        // of each cluster
-	outageTime      = 7 * time.Second
+	// outageCount is the number of environments of each place: more than outageWorkers, so that calls without a response
+	// could occupy every worker of daemon-scheduler.
+	outageCount, outageWorkers = 6, 4
+	outageTime                 = 7 * time.Second
 	// isolationTimeout bounds the time until a new instance has its task while another account or region is out. A call
 	// that does not respond lasts longer.
 	isolationTimeout = 5 * time.Second
@@ -79,31 +82,23 @@ func (c *checker) checkRegionOutages(ctx context.Context, faults *simulatorFault
 
 func hasRole(p place) bool { return p.role != "" }
 
-// deployOutages deploys an environment to a cluster of its own in each place, and waits until each instance has a task.
+// deployOutages deploys environments to a cluster of their own in each place, and waits until each instance has its
+// tasks.
 func (c *checker) deployOutages(ctx context.Context) error {
 	for n, p := range c.places {
-		sim := c.sim.in(p)
-		if _, err := sim.registerTaskDefinition(ctx, outageName, false); err != nil {
-			return err
-		}
 		query := url.Values{"cluster": {p.clusterARN(outageName)}, "count": {fmt.Sprint(outageInstances)}}
-		if err := sim.post(ctx, "instances", query); err != nil {
+		if err := c.sim.post(ctx, "instances", query); err != nil {
 			return err
 		}
-		var e environmentResponse
-		body := fmt.Sprintf(`{"name":%q,"instanceGroup":{"cluster":%q},"taskDefinition":%q,"role":%q}`,
-			outageEnvironment(n), p.clusterARN(outageName), outageName, p.role)
-		if err := c.users.send(ctx, 0, http.MethodPost, "/v1/environments", body, &e); err != nil {
-			return err
-		}
-		path := "/v1/environments/" + outageEnvironment(n) + "/deployments?deploymentToken=" + e.DeploymentToken
-		if err := c.users.send(ctx, 0, http.MethodPost, path, "", nil); err != nil {
-			return err
+		for _, name := range outageEnvironments(n) {
+			if err := c.deployOutage(ctx, p, name); err != nil {
+				return err
+			}
 		}
 	}
-	for n := range c.places {
-		if err := harness.Await(ctx, time.Minute, "environment "+outageEnvironment(n), func() error {
-			return c.checkOutageEnvironment(ctx, n)
+	for n, p := range c.places {
+		if err := harness.Await(ctx, time.Minute, "environments of "+p.String(), func() error {
+			return c.checkOutageEnvironments(ctx, n)
 		}); err != nil {
 			return err
 		}
@@ -111,7 +106,27 @@ func (c *checker) deployOutages(ctx context.Context) error {
 	return nil
 }
 
-func outageEnvironment(place int) string { return fmt.Sprintf("%s-%d", outageName, place) }
+func (c *checker) deployOutage(ctx context.Context, p place, name string) error {
+	if _, err := c.sim.in(p).registerTaskDefinition(ctx, name, false); err != nil {
+		return err
+	}
+	var e environmentResponse
+	body := fmt.Sprintf(`{"name":%q,"instanceGroup":{"cluster":%q},"taskDefinition":%q,"role":%q}`,
+		name, p.clusterARN(outageName), name, p.role)
+	if err := c.users.send(ctx, 0, http.MethodPost, "/v1/environments", body, &e); err != nil {
+		return err
+	}
+	path := "/v1/environments/" + name + "/deployments?deploymentToken=" + e.DeploymentToken
+	return c.users.send(ctx, 0, http.MethodPost, path, "", nil)
+}
+
+// outageEnvironments returns the names of the environments of a place, which are those of their families, too.
+func outageEnvironments(place int) (names []string) {
+	for n := range outageCount {
+		names = append(names, fmt.Sprintf("%s-%d-%d", outageName, place, n))
+	}
+	return names
+}
 
 // checkOthers replaces instances while the outage lasts. The places that work must start their tasks in time.
 func (c *checker) checkOthers(ctx context.Context, outage string, works func(place) bool) {
@@ -137,8 +152,8 @@ func (c *checker) checkOther(ctx context.Context, outage string, n int) time.Dur
 	began := time.Now()
 	err := c.replaceInstance(ctx, c.places[n].clusterARN(outageName))
 	if err == nil {
-		err = harness.Await(ctx, isolationTimeout, "environment "+outageEnvironment(n), func() error {
-			return c.checkOutageEnvironment(ctx, n)
+		err = harness.Await(ctx, isolationTimeout, "its environments", func() error {
+			return c.checkOutageEnvironments(ctx, n)
 		})
 	}
 	if err != nil && ctx.Err() == nil {
@@ -163,25 +178,34 @@ func (c *checker) replaceInstance(ctx context.Context, cluster string) error {
 	return errors.Join(err, c.sim.post(ctx, "instances", url.Values{"cluster": {cluster}}))
 }
 
-// checkOutageEnvironment returns nil if each instance of the environment has one running task, and the environment has
-// no condition.
-func (c *checker) checkOutageEnvironment(ctx context.Context, n int) error {
+// checkOutageEnvironments returns nil if each instance of a place has one running task of each environment, and no
+// environment has a condition.
+func (c *checker) checkOutageEnvironments(ctx context.Context, n int) error {
 	state, err := c.sim.clusterState(ctx, c.places[n].clusterARN(outageName))
 	if err != nil {
 		return err
 	}
-	running := map[string]int{} // tasks by instance
+	running := map[[2]string]int{} // tasks by instance and family
 	for _, t := range state.Tasks {
 		if t.LastStatus == "RUNNING" {
-			running[t.InstanceARN]++
+			running[[2]string{t.InstanceARN, t.Family}]++
 		}
 	}
-	for _, i := range state.Instances {
-		if i.Status == "ACTIVE" && running[i.ARN] != 1 {
-			return fmt.Errorf("%d running tasks on %s", running[i.ARN], i.ARN)
+	for _, name := range outageEnvironments(n) {
+		for _, i := range state.Instances {
+			if count := running[[2]string{i.ARN, name}]; i.Status == "ACTIVE" && count != 1 {
+				return fmt.Errorf("%s: %d running tasks on %s", name, count, i.ARN)
+			}
+		}
+		if err := c.checkNoCondition(ctx, name); err != nil {
+			return err
 		}
 	}
-	r, err := c.get(ctx, c.ds[0], "/v1/environments/"+outageEnvironment(n))
+	return nil
+}
+
+func (c *checker) checkNoCondition(ctx context.Context, name string) error {
+	r, err := c.get(ctx, c.ds[0], "/v1/environments/"+name)
 	var e struct {
 		Status     string
 		Conditions []struct{ Type, Reason string }
@@ -190,7 +214,7 @@ func (c *checker) checkOutageEnvironment(ctx context.Context, n int) error {
 		return fmt.Errorf("%d: %s: %w", r.status, strings.TrimSpace(string(r.body)), err)
 	}
 	if e.Status != "active" || len(e.Conditions) > 0 {
-		return fmt.Errorf("%s, with conditions %v", e.Status, e.Conditions)
+		return fmt.Errorf("%s: %s, with conditions %v", name, e.Status, e.Conditions)
 	}
 	return nil
 }
@@ -198,8 +222,8 @@ func (c *checker) checkOutageEnvironment(ctx context.Context, n int) error {
 // awaitOutagesOver waits until every place has recovered.
 func (c *checker) awaitOutagesOver(ctx context.Context, outage string, timeout time.Duration) {
 	for n, p := range c.places {
-		err := harness.Await(ctx, timeout, "environment "+outageEnvironment(n), func() error {
-			return c.checkOutageEnvironment(ctx, n)
+		err := harness.Await(ctx, timeout, "its environments", func() error {
+			return c.checkOutageEnvironments(ctx, n)
 		})
 		if err != nil && ctx.Err() == nil {
 			c.history.violation("each environment recovers", "after %s: %s: %s", outage, p, err)
