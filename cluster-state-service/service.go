@@ -171,17 +171,19 @@ func newWriter(
 }
 
 // taskCodec decodes, orders and encodes the records of tasks for the cache.
-func taskCodec(tasks *state.TaskDecoder) cache.Codec[state.Task] {
-	return cache.Codec[state.Task]{
-		Decode: tasks.Take, Version: func(t state.Task) int64 { return t.Version }, Compact: state.Task.Compact,
+func taskCodec(tasks *state.TaskDecoder) cache.Codec[state.Task, state.TaskSummary] {
+	summarizer := &state.TaskSummarizer{}
+	return cache.Codec[state.Task, state.TaskSummary]{
+		Decode: tasks.Take, Version: func(t state.Task) int64 { return t.Version }, Summarize: summarizer.Summarize,
 		Encode: api.EncodeTask, EncodeDeleted: api.EncodeDeleted,
 	}
 }
 
 // instanceCodec does the same for container instances.
-var instanceCodec = cache.Codec[state.Instance]{
+var instanceCodec = cache.Codec[state.Instance, state.Instance]{
 	Decode: state.DecodeInstance, Version: func(i state.Instance) int64 { return i.Version },
-	Encode: api.EncodeInstance, EncodeDeleted: api.EncodeDeleted,
+	Summarize: (*state.Instance).Summary,
+	Encode:    api.EncodeInstance, EncodeDeleted: api.EncodeDeleted,
 }
 
 // progress returns the compactor's view of the cache: the current etcd revision and the number of records written.

@@ -61,9 +61,9 @@ func New(cfg Config) http.Handler {
 		refresher: cfg.RefreshInstances, progress: cfg.Progress, fail: responses(cfg.Log).Respond,
 		waiters: make(chan struct{}, maxWaiters),
 	}
-	tasks := resource[state.Task]{
+	tasks := resource[state.TaskSummary]{
 		api: a, kind: state.KindTask, notFound: state.ErrTaskNotFound,
-		index:   func(s *cache.Snapshot) cache.Index[state.Task] { return s.Tasks },
+		index:   func(s *cache.Snapshot) cache.Index[state.TaskSummary] { return s.Tasks },
 		matches: (*state.Filter).MatchesTask, filters: state.TaskFilters,
 	}
 	instances := resource[state.Instance]{

@@ -14,10 +14,10 @@ func TestChangeType_ComparesTheEntityBeforeAndAfterWithTheFilter(t *testing.T) {
 	tasks := taskLists
 	tasks.api, tasks.matches = &api{cache: cache.New(cache.Config{})}, (*state.Filter).MatchesTask
 	key := state.Key{Kind: state.KindTask, Cluster: "prod", ARN: "arn:aws:ecs:eu-west-1:123456789012:task/prod/1"}
-	running, stopped := &state.Task{LastStatus: "RUNNING"}, &state.Task{LastStatus: "STOPPED"}
+	running, stopped := &state.TaskSummary{LastStatus: "RUNNING"}, &state.TaskSummary{LastStatus: "STOPPED"}
 	const onlyRunning = "status=running"
-	create := func(t *state.Task) cache.Change { return cache.Change{Entity: t, Created: true} }
-	update := func(from, to *state.Task) cache.Change { return cache.Change{Entity: to, Previous: from} }
+	create := func(t *state.TaskSummary) cache.Change { return cache.Change{Entity: t, Created: true} }
+	update := func(from, to *state.TaskSummary) cache.Change { return cache.Change{Entity: to, Previous: from} }
 	for name, tc := range map[string]struct {
 		query  string
 		change cache.Change
@@ -49,11 +49,11 @@ func TestChangeType_ComparesTheEntityBeforeAndAfterWithTheFilter(t *testing.T) {
 
 // A thousand streams filter a thousand changes a second.
 func TestChangeType_AllocatesNothing(t *testing.T) {
-	tasks := resource[state.Task]{kind: state.KindTask, matches: (*state.Filter).MatchesTask}
+	tasks := resource[state.TaskSummary]{kind: state.KindTask, matches: (*state.Filter).MatchesTask}
 	tasks.api = &api{cache: cache.New(cache.Config{})}
 	arn := "arn:aws:ecs:us-east-1:123456789012:task/other/1"
 	change := cache.Change{
-		Key: state.Key{Kind: state.KindTask, Cluster: "other", ARN: arn}, Entity: &state.Task{LastStatus: "RUNNING"},
+		Key: state.Key{Kind: state.KindTask, Cluster: "other", ARN: arn}, Entity: &state.TaskSummary{LastStatus: "RUNNING"},
 	}
 	for _, query := range []string{"", "cluster=default", "status=RUNNING", "cluster=other&status=STOPPED"} {
 		o, err := parseStreamOptions(state.KindTask, state.TaskFilters, query)

@@ -14,7 +14,7 @@ import (
 	"github.com/blox/blox/cluster-state-service/state"
 )
 
-var taskLists = resource[state.Task]{kind: state.KindTask, filters: state.TaskFilters}
+var taskLists = resource[state.TaskSummary]{kind: state.KindTask, filters: state.TaskFilters}
 
 // FuzzListQuery parses list queries and the tokens that continue them.
 func FuzzListQuery(f *testing.F) {

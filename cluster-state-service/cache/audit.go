@@ -59,8 +59,8 @@ func (c *Cache) audit(ctx context.Context) error {
 // differences returns the keys of a kind that the index lacks, that etcd lacks at the revision, or whose mod revisions
 // differ; and the kind's prefix if the index's digest, which clients compare with theirs, is not that of its entries.
 // It reads keys only, and pauses between pages.
-func differences[T any](
-	ctx context.Context, client *clientv3.Client, index Index[T], kind state.Kind, revision int64,
+func differences[T, S any](
+	ctx context.Context, client *clientv3.Client, index Index[S], kind state.Kind, revision int64,
 	decode func([]byte) (T, error),
 ) (different []string, err error) {
 	var versions digest.Sum

@@ -40,16 +40,16 @@ func TestAudit_FindsNoDifferenceInARightCache(t *testing.T) {
 }
 
 func TestAudit_ReloadsACacheThatDiffers(t *testing.T) {
-	for name, corrupt := range map[string]func(Index[state.Task]){
-		"lacks a task":        func(x Index[state.Task]) { x.Delete(keyOf("a")) },
-		"lacks the last task": func(x Index[state.Task]) { x.Delete(keyOf("b")) },
-		"holds an old task": func(x Index[state.Task]) {
+	for name, corrupt := range map[string]func(Index[state.TaskSummary]){
+		"lacks a task":        func(x Index[state.TaskSummary]) { x.Delete(keyOf("a")) },
+		"lacks the last task": func(x Index[state.TaskSummary]) { x.Delete(keyOf("b")) },
+		"holds an old task": func(x Index[state.TaskSummary]) {
 			old := *x.Get(keyOf("a"))
 			old.Revision--
 			x.Put(&old)
 		},
-		"has another digest than its tasks": func(x Index[state.Task]) { x.sums.versions.Add("a", 1) },
-		"holds a deleted task": func(x Index[state.Task]) {
+		"has another digest than its tasks": func(x Index[state.TaskSummary]) { x.sums.versions.Add("a", 1) },
+		"holds a deleted task": func(x Index[state.TaskSummary]) {
 			deleted := *x.Get(keyOf("a"))
 			deleted.Key = keyOf("z")
 			x.Put(&deleted)

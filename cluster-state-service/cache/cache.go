@@ -38,8 +38,8 @@ type Cache struct {
 	client      *clientv3.Client
 	monitor     *etcd.Monitor
 	progress    *etcd.Progress
-	tasks       Codec[state.Task]
-	instances   Codec[state.Instance]
+	tasks       Codec[state.Task, state.TaskSummary]
+	instances   Codec[state.Instance, state.Instance]
 	log         logrus.FieldLogger
 	metrics     metrics
 
@@ -69,8 +69,8 @@ type Config struct {
 	// Monitor detects that etcd was wiped or restored, which empties the cache; nil detects nothing.
 	Monitor *etcd.Monitor
 	// Tasks and Instances decode and encode the records.
-	Tasks     Codec[state.Task]
-	Instances Codec[state.Instance]
+	Tasks     Codec[state.Task, state.TaskSummary]
+	Instances Codec[state.Instance, state.Instance]
 	Log       logrus.FieldLogger
 	// HistoryLimit is the number of changes kept for streams that start in the past; 20,000 by default. Older changes
 	// are replayed from etcd.

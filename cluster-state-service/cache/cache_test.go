@@ -50,13 +50,15 @@ func build(t *testing.T, server *testenv.Server, watchClient *clientv3.Client, h
 	}
 	return New(Config{
 		WatchClient: watchClient, Client: server.Client(), Log: testenv.Logger(t), HistoryLimit: historyLimit,
-		Tasks: Codec[state.Task]{
+		Tasks: Codec[state.Task, state.TaskSummary]{
 			Decode: state.DecodeTask, Version: func(t state.Task) int64 { return t.Version },
+			Summarize:     (*state.Task).Summary,
 			Encode:        func(t state.Task, revision int64) []byte { return encode(t.ARN, t.Version, revision) },
 			EncodeDeleted: deleted,
 		},
-		Instances: Codec[state.Instance]{
+		Instances: Codec[state.Instance, state.Instance]{
 			Decode: state.DecodeInstance, Version: func(i state.Instance) int64 { return i.Version },
+			Summarize:     (*state.Instance).Summary,
 			Encode:        func(i state.Instance, revision int64) []byte { return encode(i.ARN, i.Version, revision) },
 			EncodeDeleted: deleted,
 		},

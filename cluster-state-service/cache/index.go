@@ -18,7 +18,7 @@ const btreeDegree = 32
 // Entry is one stored entity, decoded for filters and encoded for clients. It is immutable.
 type Entry[T any] struct {
 	Key      string // in etcd
-	Entity   T      // see Codec.Compact
+	Entity   T      // see Codec.Summarize
 	Version  int64  // ECS's version of the entity
 	Revision int64  // etcd's mod revision
 	Line     []byte // the entity as clients see it, in JSON, and a newline
@@ -75,7 +75,9 @@ func NewIndex[T any](secondaryKey func(*T) string) Index[T] {
 }
 
 // NewTasks returns an empty index of tasks with startedBy as the secondary key: a scheduler queries its own tasks.
-func NewTasks() Index[state.Task] { return NewIndex(func(t *state.Task) string { return t.StartedBy }) }
+func NewTasks() Index[state.TaskSummary] {
+	return NewIndex(func(t *state.TaskSummary) string { return t.StartedBy })
+}
 
 // NewInstances returns an empty index of container instances with the EC2 instance's ID as the secondary key.
 func NewInstances() Index[state.Instance] {

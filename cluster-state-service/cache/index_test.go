@@ -35,13 +35,15 @@ func TestIndex_ClonesAreIndependent(t *testing.T) {
 
 func TestIndex_FindsBySecondaryKey(t *testing.T) {
 	x := NewTasks()
-	put := func(key, by string) { x.Put(&Entry[state.Task]{Key: key, Entity: state.Task{StartedBy: by}}) }
+	put := func(key, by string) {
+		x.Put(&Entry[state.TaskSummary]{Key: key, Entity: state.TaskSummary{StartedBy: by}})
+	}
 	for _, key := range []string{"b/2", "a/1", "b/1", "b/3"} {
 		put(key, "mine")
 	}
 	put("b/4", "mine, too")
 	put("b/5", "")
-	keys := func(x Index[state.Task], startedBy, after, prefix string) (keys []string) {
+	keys := func(x Index[state.TaskSummary], startedBy, after, prefix string) (keys []string) {
 		for e := range x.BySecondaryKey(startedBy, after, prefix) {
 			keys = append(keys, e.Key)
 		}

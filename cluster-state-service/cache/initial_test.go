@@ -103,7 +103,7 @@ func TestWatch_KnowsTheEntityBeforeEachChange(t *testing.T) {
 		"created=false deleted=true 2 to 0", "created=true deleted=false 0 to 3",
 	}
 	version := func(entity any) int64 {
-		if task, exists := entity.(*state.Task); exists {
+		if task, exists := entity.(*state.TaskSummary); exists {
 			return task.Version
 		}
 		return 0

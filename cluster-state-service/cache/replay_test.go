@@ -11,8 +11,9 @@ import (
 )
 
 func BenchmarkCache_EncodeEvent(b *testing.B) {
-	c := New(Config{Tasks: Codec[state.Task]{
+	c := New(Config{Tasks: Codec[state.Task, state.TaskSummary]{
 		Decode: state.DecodeTask, Version: func(t state.Task) int64 { return t.Version },
+		Summarize:     (*state.Task).Summary,
 		Encode:        func(state.Task, int64) []byte { return nil },
 		EncodeDeleted: func(state.Key, int64) []byte { return nil },
 	}})
@@ -35,7 +36,7 @@ func BenchmarkCache_EncodeEvent(b *testing.B) {
 
 // A replay needs no index. Two B-trees for each event would take 10 allocations.
 func TestCache_EncodeEventBuildsNoIndex(t *testing.T) {
-	c := New(Config{Instances: Codec[state.Instance]{
+	c := New(Config{Instances: Codec[state.Instance, state.Instance]{
 		EncodeDeleted: func(state.Key, int64) []byte { return make([]byte, 0, 1) },
 	}})
 	key := "ecs/instance/prod/arn:aws:ecs:eu-west-1:123456789012:container-instance/prod/1"

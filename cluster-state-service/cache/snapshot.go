@@ -33,7 +33,7 @@ func IsMetadataKey(key string) bool {
 type Snapshot struct {
 	// Revision is etcd's. The snapshot includes every change up to it and none after it.
 	Revision  int64
-	Tasks     Index[state.Task]
+	Tasks     Index[state.TaskSummary]
 	Instances Index[state.Instance]
 	Metadata  map[string]MetadataKey // by key
 	// Reconciliations summarize Metadata.

@@ -133,13 +133,15 @@ func (r *replica) start() {
 	r.address = listener.Addr().String()
 	v := cache.New(cache.Config{
 		WatchClient: r.server.Client(), Client: r.client, Log: r.log, HistoryLimit: 20,
-		Tasks: cache.Codec[state.Task]{
+		Tasks: cache.Codec[state.Task, state.TaskSummary]{
 			Decode: state.DecodeTask, Version: func(t state.Task) int64 { return t.Version },
-			Encode: api.EncodeTask, EncodeDeleted: api.EncodeDeleted,
+			Summarize: (*state.Task).Summary,
+			Encode:    api.EncodeTask, EncodeDeleted: api.EncodeDeleted,
 		},
-		Instances: cache.Codec[state.Instance]{
+		Instances: cache.Codec[state.Instance, state.Instance]{
 			Decode: state.DecodeInstance, Version: func(i state.Instance) int64 { return i.Version },
-			Encode: api.EncodeInstance, EncodeDeleted: api.EncodeDeleted,
+			Summarize: (*state.Instance).Summary,
+			Encode:    api.EncodeInstance, EncodeDeleted: api.EncodeDeleted,
 		},
 	})
 	ctx, cancel := context.WithCancel(context.Background())

@@ -151,8 +151,8 @@ func (r *Reconciler) removal() removal {
 // corrections compares the stored records of one kind with ECS. It makes ECS describe every stored record, listed or
 // not, so that ECS itself reports the missing ones. Stopped tasks that ECS does not list count as missing: their
 // records are final, and there may be a hundred thousand of them.
-func corrections[T entity](
-	ctx context.Context, cluster string, stored cache.Index[T], keys map[string]state.Key, remove removal,
+func corrections[T any, S entity](
+	ctx context.Context, cluster string, stored cache.Index[S], keys map[string]state.Key, remove removal,
 	list func(context.Context, string) ([]string, error),
 	describe func(context.Context, string, []string) (description[T], error),
 ) (corrections, sameVersion []state.Correction, err error) {
@@ -196,14 +196,14 @@ func (r *Reconciler) deletedClusterCorrections(ctx context.Context, cluster stri
 	instances := storedKeys(state.KindInstance, cluster, snapshot.Instances, clusterOfInstance)
 	tasks := storedKeys(state.KindTask, cluster, snapshot.Tasks, clusterOfTask)
 	remove := r.removal()
-	removedInstances, _ := Diff(snapshot.Instances, nil, slices.Collect(maps.Values(instances)), remove)
-	removedTasks, _ := Diff(snapshot.Tasks, nil, slices.Collect(maps.Values(tasks)), remove)
+	removedInstances, _ := Diff[state.Instance](snapshot.Instances, nil, slices.Collect(maps.Values(instances)), remove)
+	removedTasks, _ := Diff[state.Task](snapshot.Tasks, nil, slices.Collect(maps.Values(tasks)), remove)
 	return append(removedInstances, removedTasks...), nil
 }
 
 func clusterOfInstance(i state.Instance) string { return i.ClusterARN }
 
-func clusterOfTask(t state.Task) string { return t.ClusterARN }
+func clusterOfTask(t state.TaskSummary) string { return t.ClusterARN }
 
 // storedKeys returns the keys of a cluster's stored entities of one kind, by the entities' ARNs.
 func storedKeys[T any](

@@ -51,8 +51,8 @@ type described[T any] struct {
 //
 // sameVersion are the corrections of records that have ECS's version. ECS changes some fields without a new version,
 // and the cache does not hold them all, so only the store can decide which of the corrections apply.
-func Diff[T entity](
-	stored cache.Index[T], present []described[T], missing []state.Key, remove removal,
+func Diff[T any, S entity](
+	stored cache.Index[S], present []described[T], missing []state.Key, remove removal,
 ) (corrections, sameVersion []state.Correction) {
 	for _, d := range present {
 		record := stored.Get(d.key.String())

@@ -54,13 +54,15 @@ func newFixture(t *testing.T, simulated ecssim.Config) *fixture {
 	})
 	f.cache = cache.New(cache.Config{
 		WatchClient: f.etcd.Client(), Client: f.etcd.Client(), Log: testenv.Logger(t),
-		Tasks: cache.Codec[state.Task]{
-			Decode: state.DecodeTask, Version: func(t state.Task) int64 { return t.Version }, Compact: state.Task.Compact,
-			Encode: api.EncodeTask, EncodeDeleted: api.EncodeDeleted,
+		Tasks: cache.Codec[state.Task, state.TaskSummary]{
+			Decode: state.DecodeTask, Version: func(t state.Task) int64 { return t.Version },
+			Summarize: (*state.Task).Summary,
+			Encode:    api.EncodeTask, EncodeDeleted: api.EncodeDeleted,
 		},
-		Instances: cache.Codec[state.Instance]{
+		Instances: cache.Codec[state.Instance, state.Instance]{
 			Decode: state.DecodeInstance, Version: func(i state.Instance) int64 { return i.Version },
-			Encode: api.EncodeInstance, EncodeDeleted: api.EncodeDeleted,
+			Summarize: (*state.Instance).Summary,
+			Encode:    api.EncodeInstance, EncodeDeleted: api.EncodeDeleted,
 		},
 	})
 	f.store = store.New(f.etcd.Client(), f.cache.StoredVersion, nil)

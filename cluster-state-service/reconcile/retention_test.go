@@ -59,7 +59,7 @@ func (f *fixture) value(key state.Key) string {
 	return string(got.Kvs[0].Value)
 }
 
-func (f *fixture) stored(key state.Key) *cache.Entry[state.Task] {
+func (f *fixture) stored(key state.Key) *cache.Entry[state.TaskSummary] {
 	return f.snapshot().Tasks.Get(key.String())
 }
 

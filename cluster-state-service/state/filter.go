@@ -187,7 +187,7 @@ func (f Filter) OnInstances(arns map[string]bool) Filter {
 
 // MatchesTask reports whether the task matches. It does not check the cluster's name: callers iterate over the keys
 // of one cluster.
-func (f *Filter) MatchesTask(t *Task) bool {
+func (f *Filter) MatchesTask(t *TaskSummary) bool {
 	return matchesValue(f.Cluster.ARN, t.ClusterARN) && f.Place.Matches(t.ClusterARN) &&
 		(f.Status == "" || strings.EqualFold(f.Status, t.LastStatus)) &&
 		matchesValue(f.StartedBy, t.StartedBy) &&
@@ -201,7 +201,7 @@ func (f *Filter) MatchesTask(t *Task) bool {
 		f.ContainerInstance.matchesARNOrID(t.ContainerInstanceARN) &&
 		(f.EC2InstanceID.IsEmpty() || f.onInstances[t.ContainerInstanceARN] != f.EC2InstanceID.Excluded) &&
 		f.Search.matchesTask(t) &&
-		f.matchesSince(t.UpdatedAt, t.RecordedAt)
+		(f.Since.IsZero() || !t.sinceAt.time().Before(f.Since))
 }
 
 // MatchesInstance reports whether the instance matches. It does not check the cluster's name, as MatchesTask does
@@ -217,7 +217,11 @@ func (f *Filter) MatchesInstance(i *Instance) bool {
 
 // matchesSince compares the time of ECS's last change. A record from Describe has none: its call is the change.
 func (f *Filter) matchesSince(updatedAt, recordedAt string) bool {
-	return f.Since.IsZero() || !latest(cmp.Or(updatedAt, recordedAt), "").Before(f.Since)
+	return f.Since.IsZero() || !sinceTime(updatedAt, recordedAt).Before(f.Since)
+}
+
+func sinceTime(updatedAt, recordedAt string) time.Time {
+	return latest(cmp.Or(updatedAt, recordedAt), "")
 }
 
 // hasAttribute reports whether the instance has the attribute <name>:<value>, or <name> with any value.

@@ -74,13 +74,14 @@ func parse(t testing.TB, kind Kind, raw string) (Filter, error) {
 }
 
 func TestFilter_SelectsTasksByValues(t *testing.T) {
-	task := Task{
+	whole := Task{
 		ARN: "arn:aws:ecs:eu-west-1:123456789012:task/prod/1", ClusterARN: prod, Group: "service:web",
 		StopCode: "SpotInterruption", LaunchType: "FARGATE", CapacityProviderName: "FARGATE_SPOT", StartedBy: "a,b",
 		TaskDefinitionARN:    "arn:aws:ecs:eu-west-1:123456789012:task-definition/web:3",
 		ContainerInstanceARN: "arn:aws:ecs:eu-west-1:123456789012:container-instance/prod/9",
 		UpdatedAt:            "2026-03-04T10:15:30.5Z", LastStatus: "STOPPED",
 	}
+	task := whole.Summary("")
 	for raw, want := range map[string]bool{
 		"":                                      true,
 		"account=123456789012":                  true,
@@ -134,7 +135,7 @@ func TestFilter_SelectsTasksByValues(t *testing.T) {
 	assert.True(t, f.MatchesTask(&fargate), "a task without instance is on no such instance")
 	f, err = parse(t, KindTask, "since=2026-03-04T10:15:30Z")
 	require.NoError(t, err)
-	assert.False(t, f.MatchesTask(&Task{}), "a record of v0.3 without time")
+	assert.False(t, f.MatchesTask(&TaskSummary{}), "a record of v0.3 without time")
 }
 
 func TestFilter_SelectsInstancesByValues(t *testing.T) {
@@ -215,6 +216,7 @@ func FuzzParseFilter(f *testing.F) {
 	}
 	task, err := DecodeTask(testenv.Event(f, "task-ec2-running.json"))
 	require.NoError(f, err)
+	summary := task.Summary("")
 	instance, err := DecodeInstance(testenv.Event(f, "instance-active.json"))
 	require.NoError(f, err)
 	f.Fuzz(func(t *testing.T, raw string) {
@@ -227,7 +229,7 @@ func FuzzParseFilter(f *testing.F) {
 			if err != nil {
 				continue
 			}
-			_ = filter.MatchesTask(&task)
+			_ = filter.MatchesTask(&summary)
 			_ = filter.MatchesInstance(&instance)
 			parsed := queryOf(filter)
 			again, err := ParseFilter(kind, func(name string) string { return parsed[name] })

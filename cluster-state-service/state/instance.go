@@ -101,6 +101,9 @@ func DecodeInstance(value []byte) (Instance, error) {
 // Key returns the instance's key. An error wraps arn.ErrMalformed.
 func (i Instance) Key() (Key, error) { return NewKey(KindInstance, i.ClusterARN, i.ARN) }
 
+// Summary returns all of the instance: filters read most of it, and there are few instances.
+func (i *Instance) Summary(string) Instance { return *i }
+
 // LastChanged returns the time of the last change that the record contains; zero if it contains none.
 func (i Instance) LastChanged() time.Time { return latest(i.UpdatedAt, i.RecordedAt) }
 

@@ -24,8 +24,7 @@ func parseSearch(s string) (Search, error) {
 	return Search(text), nil
 }
 
-// matchesTask compares what Task.Compact retains.
-func (s Search) matchesTask(t *Task) bool {
+func (s Search) matchesTask(t *TaskSummary) bool {
 	return s == "" || s.inARN(t.ARN) || s.inARN(t.TaskDefinitionARN) || s.inARN(t.ContainerInstanceARN) ||
 		s.in(t.Group) || s.in(t.StartedBy) || s.in(t.StoppedReason) || s.in(t.StopCode) ||
 		s.in(t.CapacityProviderName) || s.in(t.AvailabilityZone)

@@ -16,6 +16,7 @@ func TestSearch_MatchesWhatPeopleRecognise(t *testing.T) {
 	instance, err := DecodeInstance(testenv.Event(t, "instance-active.json"))
 	require.NoError(t, err)
 	task.StoppedReason = "Zurück: Host EC2 terminated"
+	summary := task.Summary("")
 	id := instance.ARN[strings.LastIndexByte(instance.ARN, '/')+1:]
 	for text, want := range map[string]struct{ task, instance bool }{
 		"":                           {true, true},
@@ -34,7 +35,7 @@ func TestSearch_MatchesWhatPeopleRecognise(t *testing.T) {
 	} {
 		search, err := parseSearch(text)
 		require.NoError(t, err)
-		assert.Equal(t, want.task, search.matchesTask(&task), "task: %q", text)
+		assert.Equal(t, want.task, search.matchesTask(&summary), "task: %q", text)
 		assert.Equal(t, want.instance, search.matchesInstance(&instance), "instance: %q", text)
 	}
 	_, err = parseSearch(strings.Repeat("x", 257))

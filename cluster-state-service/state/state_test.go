@@ -228,32 +228,3 @@ func checkDecode[T any](
 		t.Fatalf("%s decodes to %+v, %v", again, back, err)
 	}
 }
-
-// Filters and reconciliations must not notice that the cache holds compact tasks.
-func TestTask_CompactKeepsWhatFiltersRead(t *testing.T) {
-	task, err := DecodeTask(testenv.Event(t, "task-ec2-running.json"))
-	require.NoError(t, err)
-	key, err := task.Key()
-	require.NoError(t, err)
-	compact := task.Compact(key.String())
-	assert.Equal(t, task.ARN, compact.ARN)
-	assert.Equal(t, task.LastChanged(), compact.LastChanged())
-	assert.NotEmpty(t, task.Containers)
-	assert.Empty(t, compact.Containers)
-	for name, value := range map[string]string{
-		"status": task.LastStatus, "cluster": task.ClusterARN, "startedBy": task.StartedBy,
-		"desiredStatus": task.DesiredStatus, "taskDefinition": task.TaskDefinitionARN,
-		"containerInstance": task.ContainerInstanceARN, "launchType": task.LaunchType, "group": task.Group,
-		"capacityProviderName": task.CapacityProviderName, "since": task.UpdatedAt, "search": task.AvailabilityZone,
-	} {
-		f, err := ParseFilter(KindTask, func(parameter string) string {
-			if parameter == name {
-				return value
-			}
-			return ""
-		})
-		require.NoError(t, err, name)
-		assert.True(t, f.MatchesTask(&compact), name)
-	}
-	assert.Equal(t, task.ARN, task.Compact("other").ARN)
-}

@@ -2,7 +2,6 @@ package state
 
 import (
 	"fmt"
-	"strings"
 	"time"
 )
 
@@ -157,17 +156,6 @@ func DecodeTask(value []byte) (Task, error) {
 
 // Key returns the task's key. An error wraps arn.ErrMalformed.
 func (t Task) Key() (Key, error) { return NewKey(KindTask, t.ClusterARN, t.ARN) }
-
-// Compact returns the task without what neither filters nor reconciliations read, such as its containers: a third of
-// its memory. It shares the memory of the ARN with the task's key in etcd, which ends with it.
-func (t Task) Compact(key string) Task {
-	t.Containers, t.Overrides, t.EphemeralStorage, t.Attachments, t.Attributes = nil, Overrides{}, nil, nil, nil
-	t.CreatedAt, t.PullStartedAt, t.PullStoppedAt, t.StartedAt = "", "", "", ""
-	if strings.HasSuffix(key, t.ARN) {
-		t.ARN = key[len(key)-len(t.ARN):]
-	}
-	return t
-}
 
 // LastChanged returns the time of the last change that the record contains; zero if it contains none.
 func (t Task) LastChanged() time.Time { return latest(t.UpdatedAt, t.RecordedAt) }
