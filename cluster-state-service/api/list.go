@@ -20,6 +20,8 @@ var (
 	bodyPool  = sync.Pool{New: func() any { return bufio.NewWriterSize(nil, 64<<10) }}
 )
 
+var contentTypeJSON = []string{httpserver.ContentTypeJSON}
+
 // list returns {"items":[…],"metadata":{…}}. It joins the encoded entries of the index. A page that is not the last
 // also has "nextToken".
 func (k resource[T]) list(w http.ResponseWriter, r *http.Request) {
@@ -150,11 +152,12 @@ func writeList(w http.ResponseWriter, items [][]byte, size int, tail []byte) {
 // get returns one entity. A malformed cluster or ARN is not found.
 func (k resource[T]) get(w http.ResponseWriter, r *http.Request) {
 	key := state.Key{Kind: k.kind, Cluster: r.PathValue("cluster"), ARN: r.PathValue("arn")}
-	if _, err := arn.Parse(key.ARN); err != nil || !arn.IsClusterName(key.Cluster) {
+	parsed, err := arn.Parse(key.ARN)
+	if err != nil || !arn.IsClusterName(key.Cluster) {
 		k.fail(w, r, k.notFound)
 		return
 	}
-	cluster := state.ClusterFilter{Name: key.Cluster, ARN: key.ClusterARN()}
+	cluster := state.ClusterFilter{Name: key.Cluster, ARN: parsed.ClusterARN(key.Cluster).String()}
 	maxStaleness, err := maxStalenessOf(r)
 	if err != nil {
 		k.fail(w, r, err)
@@ -174,7 +177,7 @@ func (k resource[T]) get(w http.ResponseWriter, r *http.Request) {
 	if notModified(w, r, entityETag(entry)) {
 		return
 	}
-	w.Header().Set("Content-Type", httpserver.ContentTypeJSON)
-	w.Header().Set("Content-Length", strconv.Itoa(len(entry.Line)))
+	w.Header()["Content-Type"] = contentTypeJSON
+	w.Header()["Content-Length"] = []string{strconv.Itoa(len(entry.Line))}
 	_, _ = w.Write(entry.Line) // a failed write means that the client has left
 }

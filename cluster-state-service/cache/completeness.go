@@ -1,6 +1,8 @@
 package cache
 
 import (
+	"slices"
+
 	"github.com/blox/blox/cluster-state-service/state"
 	"github.com/blox/blox/internal/arn"
 )
@@ -24,7 +26,15 @@ func (r *Reconciliations) Check(sources []state.Source, filter state.ClusterFilt
 	if len(candidates) == 0 { // nothing reconciles such a cluster
 		return r.checkSources(sources)
 	}
+	if r.allSettled(candidates) {
+		return nil
+	}
 	return r.checkCandidates(candidates, r.regionsWith(filter))
+}
+
+// allSettled reports whether every source is complete, whatever its clusters are: the usual case, which costs no walk.
+func (r *Reconciliations) allSettled(sources []state.Source) bool {
+	return !slices.ContainsFunc(sources, func(s state.Source) bool { return !r.regions[s.Region].settled() })
 }
 
 // checkSources returns state.ErrNotReconciled until every source was reconciled or has failed several times, and not

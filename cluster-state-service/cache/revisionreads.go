@@ -4,8 +4,17 @@ import (
 	"context"
 	"sync"
 	"sync/atomic"
+	"time"
 
 	"github.com/blox/blox/cluster-state-service/state"
+)
+
+// A read costs etcd and the service as much as several responses. Clients that send the next request after a response
+// would share two reads in turn, half of them each. If at least manyCallers share these, the next read therefore waits
+// until as many callers have arrived, but not longer than sharingDelay.
+const (
+	manyCallers  = 4
+	sharingDelay = time.Millisecond
 )
 
 // revisionReads coalesces reads of etcd's revision. Callers that arrive while a read runs share the next one: the
@@ -14,11 +23,14 @@ type revisionReads struct {
 	mu      sync.Mutex
 	queued  *revisionRead
 	stopped bool
+	enough  int           // callers of queued that end the delay; 0 without a delay
+	shared  chan struct{} // signals that they have arrived
 	wake    chan struct{}
 	latest  atomic.Int64 // etcd's revision as of the latest read
 }
 
 type revisionRead struct {
+	callers  int // they change under the mutex, until run takes the read
 	done     chan struct{}
 	revision int64
 	err      error
@@ -36,6 +48,10 @@ func (q *revisionReads) next(ctx context.Context) (int64, error) {
 		q.queued = &revisionRead{done: make(chan struct{})}
 	}
 	read := q.queued
+	read.callers++
+	if q.enough > 0 && read.callers >= q.enough {
+		q.endDelay()
+	}
 	q.mu.Unlock()
 	select {
 	case q.wake <- struct{}{}:
@@ -93,5 +109,40 @@ func (q *revisionReads) run(ctx context.Context, read func(context.Context) (int
 		if timedOut && err != nil { // fail the callers that arrived meanwhile, rather than make them wait as long again
 			q.dequeue().complete(0, err)
 		}
+		q.delay(ctx, current.callers)
+	}
+}
+
+// delay returns once as many callers share the next read as have shared the last one and wait now, if these are many.
+func (q *revisionReads) delay(ctx context.Context, callers int) {
+	q.mu.Lock()
+	if q.queued != nil {
+		callers += q.queued.callers
+	}
+	if callers < manyCallers {
+		q.mu.Unlock()
+		return
+	}
+	q.enough, q.shared = callers, make(chan struct{})
+	shared := q.shared
+	q.mu.Unlock()
+	timer := time.NewTimer(sharingDelay)
+	defer timer.Stop()
+	select {
+	case <-shared:
+		return
+	case <-timer.C:
+	case <-ctx.Done():
+	}
+	q.mu.Lock()
+	defer q.mu.Unlock()
+	q.endDelay()
+}
+
+// endDelay ends the delay, if there is one. The caller holds the mutex.
+func (q *revisionReads) endDelay() {
+	if q.enough > 0 {
+		q.enough = 0
+		close(q.shared)
 	}
 }

@@ -31,7 +31,8 @@ const (
 // source is an account and region that the service serves.
 type source struct {
 	Spec
-	awaited      bool // lists wait for its first reconciliation
+	label        string // Spec.Name
+	awaited      bool   // lists wait for its first reconciliation
 	aws          aws.Config
 	reconciler   *reconcile.Reconciler
 	connectivity *ingest.Connectivity // nil without a queue
@@ -43,7 +44,10 @@ type source struct {
 
 // newSource makes no call.
 func newSource(cfg Config, spec Spec, awaited bool) (*source, error) {
-	s := &source{Spec: spec, awaited: awaited, log: cfg.Log, metrics: prometheus.NewRegistry(), stop: func() {}}
+	s := &source{
+		Spec: spec, label: spec.Name(), awaited: awaited,
+		log: cfg.Log, metrics: prometheus.NewRegistry(), stop: func() {},
+	}
 	if cfg.Several {
 		s.log = cfg.Log.WithField("source", spec.Name())
 	}
@@ -95,7 +99,7 @@ func (s *source) newClient(cfg Config) (*ecs.Client, error) {
 
 // state returns the account and region of the source.
 func (s *source) state() state.Source {
-	return state.Source{Region: s.reconciler.Region(), Label: s.Name(), Awaited: s.awaited}
+	return state.Source{Region: s.reconciler.Region(), Label: s.label, Awaited: s.awaited}
 }
 
 // covers reports whether the source may be that of a cluster. The reconciler decides if the account is not known yet.

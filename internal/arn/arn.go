@@ -50,23 +50,29 @@ const (
 	word = lower | upper | digit | dash | underscore
 )
 
-// only reports whether s is not empty and has characters of the classes alone.
-func only(s string, classes int) bool {
-	for i := range len(s) {
-		class := 0
-		switch c := s[i]; {
+// classOf has the class of each character; 0 for all that belong to none.
+var classOf = func() (classes [256]uint8) {
+	for c := range classes {
+		switch c := byte(c); {
 		case 'a' <= c && c <= 'z':
-			class = lower
+			classes[c] = lower
 		case 'A' <= c && c <= 'Z':
-			class = upper
+			classes[c] = upper
 		case '0' <= c && c <= '9':
-			class = digit
+			classes[c] = digit
 		case c == '-':
-			class = dash
+			classes[c] = dash
 		case c == '_':
-			class = underscore
+			classes[c] = underscore
 		}
-		if class&classes == 0 {
+	}
+	return classes
+}()
+
+// only reports whether s is not empty and has characters of the classes alone.
+func only(s string, classes uint8) bool {
+	for i := range len(s) {
+		if classOf[s[i]]&classes == 0 {
 			return false
 		}
 	}
@@ -106,8 +112,13 @@ func Parse(s string) (ARN, error) {
 	malformed := func(what string) (ARN, error) {
 		return ARN{}, fmt.Errorf("%w ARN %.300q: %s", ErrMalformed, s, what)
 	}
-	fields := strings.SplitN(s, ":", 6)
-	if len(fields) != 6 || fields[0] != "arn" {
+	var fields [6]string // an array, unlike the result of strings.SplitN, needs no allocation
+	rest, more := s, true
+	for i := range len(fields) - 1 {
+		fields[i], rest, more = strings.Cut(rest, ":")
+	}
+	fields[5] = rest
+	if !more || fields[0] != "arn" {
 		return malformed("not arn:<partition>:ecs:<region>:<account>:<resource>")
 	}
 	if !isPartition(fields[1]) {

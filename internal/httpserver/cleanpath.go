@@ -26,9 +26,11 @@ func RedirectToCleanPath(mux *http.ServeMux) http.Handler {
 				return
 			}
 		}
-		if _, pattern := mux.Handler(r); pattern == "" && acceptsProblem(r) {
-			muxError(w, r, mux)
-			return
+		if acceptsProblem(r) { // first, as it costs less than to find the handler twice
+			if _, pattern := mux.Handler(r); pattern == "" {
+				muxError(w, r, mux)
+				return
+			}
 		}
 		mux.ServeHTTP(w, r)
 	})
