@@ -5,15 +5,15 @@ import (
 	"time"
 )
 
-// Waking a reader costs about wakeCost. The notifier leaves as much time between two rounds of wake-ups as a round
-// costs, so that other work gets half of a processor at least.
+// Waking a reader, which then writes to its client, costs about wakeCost. The notifier leaves as much time between two
+// rounds of wake-ups as a round costs, so that readers find several items at once and write them together.
 const (
-	wakeCost     = 3 * time.Microsecond
+	wakeCost     = 10 * time.Microsecond
 	longestDelay = 20 * time.Millisecond
 )
 
 // notifier coalesces wake-ups. It wakes readers at once if the last round is long enough ago, else at the end of the
-// round: a thousand readers are woken at most 330 times a second, however many items are appended.
+// round: a thousand readers are woken at most 100 times a second, however many items are appended.
 type notifier struct {
 	lock    sync.Locker // the owner's, held by callers of notify and flush
 	waiters func() int64
