@@ -10,8 +10,8 @@ import (
 type Codec[T, S any] struct {
 	Decode  func(value []byte) (T, error)
 	Version func(T) int64
-	// Summarize returns the part of an entity that the cache keeps decoded, given its key: what filters and reconciliations
-	// read.
+	// Summarize returns the part of an entity that the cache keeps decoded, given its key: what filters and
+	// reconciliations read.
 	Summarize func(entity *T, key string) S
 	// Encode returns the entity as clients see it.
 	Encode func(entity T, revision int64) []byte

@@ -14,8 +14,8 @@ type Change struct {
 	Revision int64  // etcd's; several changes may share one
 	Line     []byte // one JSON value and a newline, shared by all subscribers: read-only
 	Deleted  bool
-	// Entity is a *state.TaskSummary or *state.Instance; nil for a deletion. Previous is the entity before the change: nil if
-	// Created, or if it is not known.
+	// Entity is a *state.TaskSummary or *state.Instance; nil for a deletion. Previous is the entity before the change:
+	// nil if Created, or if it is not known.
 	Entity, Previous any
 	// Created reports that the key did not exist before.
 	Created bool

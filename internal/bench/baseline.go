@@ -149,36 +149,44 @@ func (m *streamMeter) watchBaseline(ctx context.Context, r eventRate) ([]time.Du
 const responseRole = "response"
 
 // startResponseBaseline starts a server that answers every request with the response that the service gives to the
-// path and header lines now. It uses the same HTTP server as the service. It returns the server's URL and a function
-// that stops it.
+// path and header lines now. It uses the same HTTP server as the service. Unless endpoint is empty, each response waits
+// for a read of etcd at the endpoint, see sharedReads. The caller stops the server.
 func (s *system) startResponseBaseline(
-	ctx context.Context, css *service, path string, header ...string,
-) (string, func(), error) {
+	ctx context.Context, css *service, endpoint, path string, header ...string,
+) (*service, error) {
 	address, err := harness.FreeAddress()
 	if err != nil {
-		return "", nil, err
+		return nil, err
 	}
 	s.launched++
 	server, err := s.start(harness.Config{
 		Name: responseRole + "-" + strconv.Itoa(s.launched), Role: responseRole,
-		Args: append([]string{address, css.url + path}, header...),
+		Args: append([]string{address, css.url + path, endpoint}, header...),
 	})
 	if err != nil {
-		return "", nil, err
+		return nil, err
 	}
 	url := "http://" + address
-	return url, func() { terminate(server) }, server.AwaitReady(ctx, url, startTimeout)
+	return &service{Process: server, url: url}, server.AwaitReady(ctx, url, startTimeout)
 }
 
-// serveResponse listens on an address, and answers every request as a URL answers now. The arguments are both, and
-// header lines.
+// serveResponse listens on an address, and answers every request as a URL answers now. The arguments are both, the
+// endpoint of etcd or an empty string, and header lines.
 func serveResponse(ctx context.Context, args []string) error {
-	if len(args) < 2 {
-		return errors.New("want at least two arguments: host:port and URL")
+	if len(args) < 3 {
+		return errors.New("want at least three arguments: host:port, URL and endpoint")
 	}
-	status, header, body, err := fetch(ctx, args[1], args[2:])
+	status, header, body, err := fetch(ctx, args[1], args[3:])
 	if err != nil {
 		return err
+	}
+	wait := func(context.Context) error { return nil }
+	if args[2] != "" {
+		reads, err := newSharedReads(ctx, args[2])
+		if err != nil {
+			return err
+		}
+		wait = reads.wait
 	}
 	listener, err := net.Listen("tcp", args[0])
 	if err != nil {
@@ -190,6 +198,10 @@ func serveResponse(ctx context.Context, args []string) error {
 	return httpserver.Serve(ctx, listener, http.HandlerFunc(func(w http.ResponseWriter, r *http.Request) {
 		if status == http.StatusNotModified && r.Header["If-None-Match"] == nil {
 			return // 200, by which the parent process knows that the server is ready
+		}
+		if wait(r.Context()) != nil {
+			w.WriteHeader(http.StatusServiceUnavailable)
+			return
 		}
 		for name, values := range header {
 			w.Header()[name] = values

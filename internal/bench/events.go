@@ -100,13 +100,21 @@ func seed(ctx context.Context, etcd *clientv3.Client, tasks, instances int) (byt
 			return 0, err
 		}
 	}
-	batch = append(batch, clientv3.OpPut("ecs/reconciled/"+otherAccount+"/"+region, reconciledNow()))
+	reconciled := "ecs/reconciled/" + otherAccount + "/" + region
+	for n := range (instances + instancesPerCluster - 1) / instancesPerCluster {
+		cluster := clusterName(n)
+		arn := fmt.Sprintf("arn:aws:ecs:%s:%s:cluster/%s", region, otherAccount, cluster)
+		if err := put(reconciled+"/"+cluster, reconciledNow(arn)); err != nil {
+			return 0, err
+		}
+	}
+	batch = append(batch, clientv3.OpPut(reconciled, reconciledNow("")))
 	_, err = etcd.Txn(ctx).Then(batch...).Commit()
 	return bytes, err
 }
 
-// reconciledNow is the record of a reconciliation that ends now.
-func reconciledNow() string {
+// reconciledNow is the record of a reconciliation, of a cluster or of all, that ends now.
+func reconciledNow(clusterARN string) string {
 	now := time.Now().UTC().Format(time.RFC3339Nano)
-	return fmt.Sprintf(`{"startedAt":%q,"finishedAt":%q}`, now, now)
+	return fmt.Sprintf(`{"cluster":%q,"startedAt":%q,"finishedAt":%q}`, clusterARN, now, now)
 }

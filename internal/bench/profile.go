@@ -26,6 +26,7 @@ const (
 func Roles() map[string]harness.Role {
 	return map[string]harness.Role{
 		responseRole:     serveResponse,
+		linesRole:        serveLines,
 		clusterStateRole: profileClusterState,
 		schedulerRole:    profileScheduler,
 	}

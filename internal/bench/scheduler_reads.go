@@ -108,14 +108,14 @@ func (s *system) storePaused(ctx context.Context, ds *scheduler) error {
 // bytes.
 func (s *system) measureList(ctx context.Context, ds *scheduler, t *table) error {
 	const path = "/v1/environments"
-	baselineURL, stop, err := s.startResponseBaseline(ctx, ds.service, path)
+	floor, err := s.startResponseBaseline(ctx, ds.service, "", path)
 	if err != nil {
 		return err
 	}
-	defer stop()
+	defer floor.stop()
 	var latencies latencySamples
 	for run := range s.cfg.runs + 1 {
-		baseline, _, err := generateLoad(ctx, baselineURL+path, 1, s.cfg.duration)
+		baseline, _, err := generateLoad(ctx, floor.url+path, 1, s.cfg.duration)
 		if err != nil {
 			return err
 		}

@@ -64,7 +64,7 @@ func (m *streamMeter) soakActive(ctx context.Context, t *table) error {
 	rate := eventRate{"200 events/s", 50 * time.Millisecond, 10}
 	var highest, last usage
 	for i := range activeRounds {
-		latencies, sent, err := m.lines(ctx, activeStreams, false, rate)
+		latencies, sent, _, err := m.lines(ctx, activeStreams, false, rate)
 		if err != nil {
 			return err
 		}

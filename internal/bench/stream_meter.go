@@ -12,6 +12,8 @@ import (
 	"time"
 
 	"golang.org/x/sync/errgroup"
+
+	"github.com/blox/blox/internal/backoff"
 )
 
 const (
@@ -68,19 +70,20 @@ func awaitArrival(ctx context.Context, what string, arrived func() bool) error {
 	return poll(ctx, 30*time.Second, time.Millisecond, what, func() (bool, error) { return arrived(), nil })
 }
 
-// lines returns the time from each event to each line of it, and the events sent per second.
+// lines returns the time from each event to each line of it, and the events sent per second. cost is the service's CPU
+// time for a million lines, in seconds, which includes that for the events.
 func (m *streamMeter) lines(ctx context.Context, count int, filtered bool, r eventRate) (
-	latencies []time.Duration, rate float64, err error,
+	latencies []time.Duration, rate, cost float64, err error,
 ) {
 	s := &subscribers{filtered: filtered}
 	defer s.close()
 	for range count {
 		if err := s.subscribe(ctx, m.service); err != nil {
-			return nil, 0, err
+			return nil, 0, 0, err
 		}
 	}
 	var sent [streamClusters]atomic.Int64
-	first := m.version
+	first, before := m.version, cpuTime(m.service.Process)
 	m.version += versionStep
 	rate, err = m.repeat(ctx, r, func(ctx context.Context, number int) error {
 		var events []string
@@ -94,13 +97,33 @@ func (m *streamMeter) lines(ctx context.Context, count int, filtered bool, r eve
 		return m.system.sendBatch(ctx, events)
 	})
 	if err != nil {
-		return nil, 0, err
+		return nil, 0, 0, err
 	}
 	if err := awaitArrival(ctx, "lines", func() bool { return s.received(&sent) }); err != nil {
-		return nil, rate, fmt.Errorf("%w: %s", err, m.service.Output())
+		return nil, 0, 0, fmt.Errorf("%w: %s", err, m.service.Output())
 	}
+	cost = (cpuTime(m.service.Process) - before) / float64(s.lines[0].Load()) / float64(count) * 1e6
 	s.close()
-	return s.latencies, rate, nil
+	return s.latencies, rate, cost, nil
+}
+
+// bareLines returns the time from each timestamp to each line of it, of a server that only writes lines, and the CPU
+// time of the server for a million lines, in seconds.
+func (m *streamMeter) bareLines(ctx context.Context, server *service, count int) ([]time.Duration, float64, error) {
+	s := &subscribers{}
+	defer s.close()
+	for range count {
+		if err := s.subscribe(ctx, server); err != nil {
+			return nil, 0, err
+		}
+	}
+	before, lines := cpuTime(server.Process), s.lines[0].Load()
+	if !backoff.Sleep(ctx, m.duration) {
+		return nil, 0, ctx.Err()
+	}
+	cost := (cpuTime(server.Process) - before) / float64(s.lines[0].Load()-lines) / float64(count) * 1e6
+	s.close()
+	return s.latencies, cost, nil
 }
 
 // subscribers are clients of a service's stream of tasks.

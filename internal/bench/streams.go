@@ -64,6 +64,34 @@ func measureStreams(ctx context.Context, cfg config, t *table) error {
 			return fmt.Errorf("%d subscribers, %s: %w", c.subscribers, c.rate.name, err)
 		}
 	}
+	return m.measureBound(ctx, t)
+}
+
+// measureBound compares streams of everything with a server that only writes the same lines. The clients discard them.
+func (m *streamMeter) measureBound(ctx context.Context, t *table) error {
+	const subscribers = 1000
+	bare, err := m.system.startLinesBaseline(ctx, m.service)
+	if err != nil {
+		return err
+	}
+	defer bare.stop()
+	var latencies latencySamples
+	var costs []sample
+	for range m.system.cfg.runs {
+		baseline, baselineCost, err := m.bareLines(ctx, bare, subscribers)
+		if err != nil {
+			return err
+		}
+		measured, _, cost, err := m.lines(ctx, subscribers, false, highRate)
+		if err != nil {
+			return err
+		}
+		latencies.add(measured, baseline)
+		costs = append(costs, sample{cost, baselineCost})
+	}
+	const name = "1000 subscribers, 1000 events/s, beside a server that only writes the lines"
+	t.add("streams", name+", p99", "ms", latencies.p99)
+	t.add("streams", name+", CPU time for a million lines", "s", costs, ratioBelow(1/0.75))
 	return nil
 }
 
@@ -75,7 +103,7 @@ func (m *streamMeter) measure(ctx context.Context, c streamCase, t *table) error
 		if err != nil {
 			return err
 		}
-		measured, sent, err := m.lines(ctx, c.subscribers, c.filtered, c.rate)
+		measured, sent, _, err := m.lines(ctx, c.subscribers, c.filtered, c.rate)
 		if err != nil {
 			return err
 		}

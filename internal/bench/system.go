@@ -34,6 +34,7 @@ type system struct {
 	stop     []func()         // in the order of the starts
 	launched int              // services started so far
 	etcd     *clientv3.Client // nil before etcd is ready
+	member   *harness.Process // of etcd
 	endpoint string           // host:port of etcd
 	simURL   string           // of the simulator
 	sqs      *sqs.Client
@@ -82,7 +83,7 @@ func (s *system) startEtcd(ctx context.Context) error {
 	if err := server.Start(ctx, startTimeout); err != nil {
 		return err
 	}
-	s.endpoint = server.Endpoints[0]
+	s.endpoint, s.member = server.Endpoints[0], server.Members[0]
 	if s.etcd, err = etcd.New(etcd.Config{Endpoints: server.Endpoints}, nil); err != nil {
 		return err
 	}

@@ -7,6 +7,8 @@ import (
 	"os"
 	"strconv"
 	"strings"
+
+	"github.com/blox/blox/internal/harness"
 )
 
 const clockTicks = 100 // a second, of /proc on Linux
@@ -58,8 +60,22 @@ func (s *service) memory(name string) float64 {
 }
 
 // cpu returns the CPU time that the process has used, in seconds. It returns NaN on systems other than Linux.
-func (s *service) cpu() float64 {
-	stat, err := os.ReadFile(fmt.Sprintf("/proc/%d/stat", s.PID()))
+func (s *service) cpu() float64 { return cpuTime(s.Process) }
+
+// cpuTime returns the user and system time of processes, in seconds. It returns NaN on systems other than Linux.
+func cpuTime(processes ...*harness.Process) float64 {
+	sum := 0.0
+	for _, p := range processes {
+		sum += cpuTimeOf(strconv.Itoa(p.PID()))
+	}
+	return sum
+}
+
+// ownCPUTime is cpuTime of this process.
+func ownCPUTime() float64 { return cpuTimeOf("self") }
+
+func cpuTimeOf(pid string) float64 {
+	stat, err := os.ReadFile("/proc/" + pid + "/stat")
 	if err != nil {
 		return math.NaN()
 	}
