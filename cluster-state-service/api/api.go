@@ -52,6 +52,7 @@ type resource[T any] struct {
 	index    func(*cache.Snapshot) cache.Index[T]
 	matches  func(*state.Filter, *T) bool
 	filters  []string // query parameters of list, beside limit and nextToken
+	queries  *listQueries
 }
 
 // New returns the handler of the whole API.
@@ -64,12 +65,13 @@ func New(cfg Config) http.Handler {
 	tasks := resource[state.TaskSummary]{
 		api: a, kind: state.KindTask, notFound: state.ErrTaskNotFound,
 		index:   func(s *cache.Snapshot) cache.Index[state.TaskSummary] { return s.Tasks },
-		matches: (*state.Filter).MatchesTask, filters: state.TaskFilters,
+		matches: (*state.Filter).MatchesTask, filters: state.TaskFilters, queries: &listQueries{},
 	}
 	instances := resource[state.Instance]{
 		api: a, kind: state.KindInstance, notFound: state.ErrInstanceNotFound,
 		index:   func(s *cache.Snapshot) cache.Index[state.Instance] { return s.Instances },
 		matches: (*state.Filter).MatchesInstance, filters: state.InstanceFilters,
+		queries: &listQueries{},
 	}
 
 	mux := http.NewServeMux()

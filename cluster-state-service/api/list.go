@@ -25,7 +25,7 @@ var contentTypeJSON = []string{httpserver.ContentTypeJSON}
 // list returns {"items":[…],"metadata":{…}}. It joins the encoded entries of the index. A page that is not the last
 // also has "nextToken".
 func (k resource[T]) list(w http.ResponseWriter, r *http.Request) {
-	q, err := k.parseListQuery(r.URL.RawQuery)
+	q, err := k.listQuery(r.URL.RawQuery)
 	if err != nil {
 		k.fail(w, r, err)
 		return

@@ -8,6 +8,7 @@ import (
 	"net/url"
 	"slices"
 	"strconv"
+	"sync"
 	"time"
 
 	"github.com/blox/blox/cluster-state-service/state"
@@ -29,6 +30,50 @@ type listQuery struct {
 	wait         time.Duration // how long to wait for a change after version; 0 does not wait
 	version      int64
 	selective    bool // filter depends on more than the cluster
+}
+
+// Bounds of the memory of a listQueries.
+const (
+	maxParsedQueries = 1000
+	maxParsedLength  = 1000 // bytes
+)
+
+// listQueries holds the latest queries of a kind's lists, parsed: clients repeat them. Parsed queries are never changed.
+// It is safe for concurrent use.
+type listQueries struct {
+	mu     sync.RWMutex
+	parsed map[string]listQuery
+}
+
+func (l *listQueries) get(rawQuery string) (q listQuery, found bool) {
+	l.mu.RLock()
+	defer l.mu.RUnlock()
+	q, found = l.parsed[rawQuery]
+	return q, found
+}
+
+func (l *listQueries) put(rawQuery string, q listQuery) {
+	if len(rawQuery) > maxParsedLength || q.after != "" || q.wait > 0 { // such tokens and versions rarely occur twice
+		return
+	}
+	l.mu.Lock()
+	defer l.mu.Unlock()
+	if len(l.parsed) == 0 || len(l.parsed) == maxParsedQueries {
+		l.parsed = map[string]listQuery{}
+	}
+	l.parsed[rawQuery] = q
+}
+
+// listQuery returns the parsed query of a list.
+func (k resource[T]) listQuery(rawQuery string) (listQuery, error) {
+	if q, found := k.queries.get(rawQuery); found {
+		return q, nil
+	}
+	q, err := k.parseListQuery(rawQuery)
+	if err == nil {
+		k.queries.put(rawQuery, q)
+	}
+	return q, err
 }
 
 // parseListQuery validates in v0.3's order: unsupported, repeated, status, cluster. Newer parameters follow.

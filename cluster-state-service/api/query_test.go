@@ -3,12 +3,14 @@ package api
 import (
 	"net/url"
 	"reflect"
+	"strconv"
 	"strings"
 	"testing"
 	"time"
 	"unicode/utf8"
 
 	"github.com/stretchr/testify/assert"
+	"github.com/stretchr/testify/require"
 
 	"github.com/blox/blox/cluster-state-service/cache"
 	"github.com/blox/blox/cluster-state-service/state"
@@ -111,4 +113,25 @@ func TestWaitChange_RejectsMoreRequestsThanItsBound(t *testing.T) {
 	tasks.api = &api{waiters: make(chan struct{})} // no request may wait
 	_, err := tasks.waitChange(nil, listQuery{}, &cache.Snapshot{})
 	assert.ErrorIs(t, err, state.ErrTooManyWaiters)
+}
+
+func TestListQueries_KeepABoundedNumber(t *testing.T) {
+	k := taskLists
+	k.queries = &listQueries{}
+	for n := range maxParsedQueries + 1 {
+		raw := "startedBy=" + strconv.Itoa(n)
+		for range 2 { // the second one is parsed already
+			q, err := k.listQuery(raw)
+			require.NoError(t, err)
+			assert.Equal(t, strconv.Itoa(n), q.filter.StartedBy)
+		}
+	}
+	assert.Len(t, k.queries.parsed, 1)
+	for _, raw := range []string{
+		"startedBy=" + strings.Repeat("x", maxParsedLength), "wait=30s&entityVersion=7", "startedBy=1&startedBy=2",
+		"nextToken=" + listQuery{}.token(state.KindTask, "ecs/task/a/b"),
+	} {
+		_, _ = k.listQuery(raw)
+		assert.NotContains(t, k.queries.parsed, raw)
+	}
 }
