@@ -38,8 +38,8 @@ const (
 	maxParsedLength  = 1000 // bytes
 )
 
-// listQueries holds the latest queries of a kind's lists, parsed: clients repeat them. Parsed queries are never changed.
-// It is safe for concurrent use.
+// listQueries holds the latest queries of a kind's lists, parsed, because clients repeat them. Parsed queries never
+// change. It is safe for concurrent use.
 type listQueries struct {
 	mu     sync.RWMutex
 	parsed map[string]listQuery

@@ -69,8 +69,8 @@ func (t *table) addBound(name string, samples []sample, bound target) {
 
 func (t *table) print(out io.Writer) {
 	fmt.Fprintf(out, "\n%s/%s, %d CPUs, shared by the services, etcd, the simulator and the load generator.\n"+
-		"Values are medians; each ratio compares values of one run. Bound: the target is missed, but the next row shows\n"+
-		"that the part of the work that cannot be spared misses it, too, and that the figure is close to it.\n\n",
+		"Values are medians; each ratio compares values of one run.\n"+
+		"Bound: Blox misses the target, but keeps the target of the next row, which has only the unavoidable work.\n\n",
 		runtime.GOOS, runtime.GOARCH, runtime.NumCPU())
 	w := tabwriter.NewWriter(out, 0, 0, 2, ' ', 0)
 	fmt.Fprintln(w, "section\tfigure\tmeasured\tbaseline\tratio\ttarget\tmet")
