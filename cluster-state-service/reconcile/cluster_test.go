@@ -20,7 +20,7 @@ func TestStoredKeys_SeparatesClustersWithEqualNames(t *testing.T) {
 		}
 		key, err := task.Key()
 		require.NoError(t, err)
-		tasks.Put(&cache.Entry[state.Task]{Key: key.String(), Entity: task})
+		tasks.Put(&cache.Entry[state.TaskSummary]{Key: key.String(), Entity: task.Summary(key.String())})
 		clusters[task.ClusterARN] = task.ARN
 	}
 	for cluster, arn := range clusters {

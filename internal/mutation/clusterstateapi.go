@@ -103,10 +103,10 @@ var apiMutations = []mutation{
 		bug:  "A refresh answers 500 if ECS throttles it or does not respond.",
 		edits: []edit{{
 			reconcilePackage + "/refresh.go",
-			`fmt.Errorf("refresh %d instances: %w: %w", len(arns), state.ErrECSUnavailable, err)`,
+			`fmt.Errorf("refresh %d instances: %w", len(arns), r.ecsError(err))`,
 			`fmt.Errorf("refresh %d instances: %w", len(arns), err)`,
 		}},
-		by: test(clusterStateEndToEnd, "TestRefresh_ReportsThatECSDoesNotRespond"),
+		by: test(clusterStateEndToEnd, "TestRefresh_ReportsWhyECSDoesNotDescribe"),
 	},
 	{
 		name:  "css-redirect-loses-prefix",
