@@ -16,7 +16,7 @@ import (
 )
 
 const (
-	promiseReady  = "readiness tells the truth"
+	promiseReady  = "readiness equals the ability to serve"
 	readyInterval = 250 * time.Millisecond // between two requests for the readiness of a service
 	// A service reports etcd's failure with the next request, which waits for etcd for a second. It reports that of the
 	// queue, and daemon-scheduler that of cluster-state-service, after 30 s.
