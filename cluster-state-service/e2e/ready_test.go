@@ -34,7 +34,7 @@ func TestReady_ReportsAQueueThatDoesNotExist(t *testing.T) {
 func TestReady_FollowsTheQueue(t *testing.T) {
 	w := newSystem(t, ecssim.Config{})
 	w.sim.SetDown("sqs", true)
-	c := w.start()
+	c := w.run(testenv.FreeAddress(t), "blox_queue", "--pollers", "1") // no other poller may hide that one ended
 	testenv.Eventually(t, func() bool {
 		_, body := c.get("/v1/ready")
 		return strings.Contains(body, "the queue could not be read yet")

@@ -19,6 +19,7 @@ import (
 	"github.com/blox/blox/cluster-state-service/state"
 	"github.com/blox/blox/cluster-state-service/store"
 	"github.com/blox/blox/internal/arn"
+	"github.com/blox/blox/internal/logging"
 	"github.com/blox/blox/internal/reload"
 )
 
@@ -62,8 +63,9 @@ func New(cfg Config) (*Sources, error) {
 	if cfg.File != "" {
 		var err error
 		s.file, s.Specs, err = reload.Open(reload.Config[[]Spec]{
-			Path: cfg.File, Name: "sources file", Parse: ParseFile, Interval: cfg.ReloadInterval, Failures: failures,
-			Log: cfg.Log,
+			Path: cfg.File, Parse: ParseFile, Interval: cfg.ReloadInterval, Failures: failures,
+			Log: logging.NewFailureLog(cfg.Log.WithField("file", cfg.File),
+				"failed to reload the sources file; the earlier one stays in use", "the sources file is valid again"),
 		})
 		if err != nil {
 			return nil, fmt.Errorf("sources file: %w", err)

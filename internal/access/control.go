@@ -12,6 +12,7 @@ import (
 	"github.com/sirupsen/logrus"
 
 	"github.com/blox/blox/internal/httpserver"
+	"github.com/blox/blox/internal/logging"
 	"github.com/blox/blox/internal/reload"
 )
 
@@ -33,7 +34,9 @@ func loadControl(cfg Config, failures prometheus.Counter) (*control, error) {
 		return f, err
 	}
 	file, loaded, err := reload.Open(reload.Config[File]{
-		Path: cfg.File, Name: "access file", Parse: parse, Interval: cfg.reloadInterval, Failures: failures, Log: cfg.Log,
+		Path: cfg.File, Parse: parse, Interval: cfg.reloadInterval, Failures: failures,
+		Log: logging.NewFailureLog(cfg.Log.WithField("file", cfg.File),
+			"failed to reload the access file; the earlier one stays in use", "the access file is valid again"),
 	})
 	if err != nil {
 		return nil, err

@@ -46,4 +46,24 @@ var informerMutations = []mutation{
 		}},
 		by: test(informerPackage, "TestInformer_ReportsAServiceThatIsTooOld"),
 	},
+	{
+		name: "css-informer-audit-without-malformed",
+		bug:  "The audit counts a malformed record as a difference, and lists again at each audit.",
+		edits: []edit{{
+			informerPackage + "/audit.go",
+			"	for arn, version := range c.audit.malformed {\n		sum.Add(arn, version)\n	}\n",
+			"",
+		}},
+		by: test(informerPackage, "TestInformer_CountsMalformedRecordsInTheDigest"),
+	},
+	{
+		name: "css-informer-silent-replica",
+		bug:  "The informer waits for ever for a replica that sends nothing.",
+		edits: []edit{{
+			informerPackage + "/get.go",
+			`timeout: m.readTimeout}`,
+			`timeout: time.Hour}`,
+		}},
+		by: test(informerPackage, "TestInformer_LeavesSilentReplica"),
+	},
 }

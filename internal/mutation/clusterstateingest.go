@@ -150,4 +150,14 @@ var ingestMutations = []mutation{
 		}},
 		by: test("cluster-state-service/state", "TestDecodeTask_AcceptsExitCodesBeyondInt32"),
 	},
+	{
+		name: "css-poller-ends",
+		bug:  "A poller ends when SQS rejects a receive.",
+		edits: []edit{{
+			ingestPackage + "/consumer.go",
+			"			backoff.Sleep(ctx, c.backoff.failed(failures))\n			continue",
+			"			backoff.Sleep(ctx, c.backoff.failed(failures))\n			return",
+		}},
+		by: test(clusterStateEndToEnd, "TestReady_FollowsTheQueue"),
+	},
 }

@@ -9,7 +9,6 @@ import (
 	"time"
 
 	"github.com/prometheus/client_golang/prometheus"
-	"github.com/sirupsen/logrus"
 
 	"github.com/blox/blox/internal/logging"
 )
@@ -19,11 +18,10 @@ const defaultInterval = time.Second
 // Config configures Open.
 type Config[T any] struct {
 	Path     string
-	Name     string // of the file in logs, such as "access file"
 	Parse    func(text []byte) (T, error)
 	Interval time.Duration      // between two reads of the file; a second by default
 	Failures prometheus.Counter // of reads and changes
-	Log      logrus.FieldLogger
+	Log      *logging.FailureLog
 }
 
 // File is a file of settings. Its methods are for one goroutine.
@@ -55,8 +53,6 @@ func (f *File[T]) read() (text string, settings T, err error) {
 // Run calls use with the settings of each changed file until ctx ends. While the file is invalid, or use returns an
 // error, the earlier settings stay in use, and each read repeats the attempt.
 func (f *File[T]) Run(ctx context.Context, use func(settings T) error) {
-	failed := logging.NewFailureLog(f.Log.WithField("file", f.Path),
-		"failed to reload the "+f.Name+"; the earlier one stays in use", "the "+f.Name+" is valid again")
 	tick := time.NewTicker(f.Interval)
 	defer tick.Stop()
 	for {
@@ -67,9 +63,9 @@ func (f *File[T]) Run(ctx context.Context, use func(settings T) error) {
 		}
 		if err := f.reload(use); err != nil {
 			f.Failures.Inc()
-			failed.Failed(err)
+			f.Log.Failed(err)
 		} else {
-			failed.Succeeded()
+			f.Log.Succeeded()
 		}
 	}
 }

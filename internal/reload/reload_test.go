@@ -17,6 +17,7 @@ import (
 	"github.com/stretchr/testify/require"
 	"go.uber.org/goleak"
 
+	"github.com/blox/blox/internal/logging"
 	"github.com/blox/blox/internal/testenv"
 )
 
@@ -53,7 +54,9 @@ func follow(t *testing.T) *followed {
 	}
 	f.write("first")
 	opened, settings, err := Open(Config[string]{
-		Path: f.path, Name: "settings file", Parse: parse, Log: log,
+		Path: f.path, Parse: parse,
+		Log:      logging.NewFailureLog(log.WithField("file", f.path),
+			"failed to reload the settings file; the earlier one stays in use", "the settings file is valid again"),
 		Failures: promauto.With(f.registry).NewCounter(prometheus.CounterOpts{Name: "blox_ds_file_reload_failures_total"}),
 	})
 	require.NoError(t, err)

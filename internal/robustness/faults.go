@@ -156,10 +156,16 @@ func (e *executor) fillEtcd(ctx context.Context, wait func()) error {
 	return e.freeEtcd(ctx)
 }
 
+// Times of freeEtcd. Defragmenting blocks a member, and takes long while other programs use the machine.
+const (
+	freeTimeout        = 5 * time.Minute
+	freeAttemptTimeout = 30 * time.Second
+)
+
 // freeEtcd deletes the filler, compacts, defragments and clears the alarm. It retries until all of that succeeds.
 func (e *executor) freeEtcd(ctx context.Context) error {
-	return harness.Await(ctx, time.Minute, "space in etcd", func() error {
-		ctx, cancel := context.WithTimeout(ctx, 2*requestTimeout)
+	return harness.Await(ctx, freeTimeout, "space in etcd", func() error {
+		ctx, cancel := context.WithTimeout(ctx, freeAttemptTimeout)
 		defer cancel()
 		if _, err := e.etcd.Delete(ctx, fillerPrefix, clientv3.WithPrefix()); err != nil {
 			return err
