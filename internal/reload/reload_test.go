@@ -55,7 +55,7 @@ func follow(t *testing.T) *followed {
 	f.write("first")
 	opened, settings, err := Open(Config[string]{
 		Path: f.path, Parse: parse,
-		Log:      logging.NewFailureLog(log.WithField("file", f.path),
+		Log: logging.NewFailureLog(log.WithField("file", f.path),
 			"failed to reload the settings file; the earlier one stays in use", "the settings file is valid again"),
 		Failures: promauto.With(f.registry).NewCounter(prometheus.CounterOpts{Name: "blox_ds_file_reload_failures_total"}),
 	})
