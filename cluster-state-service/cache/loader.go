@@ -13,6 +13,7 @@ import (
 	"github.com/sirupsen/logrus"
 	"go.etcd.io/etcd/api/v3/mvccpb"
 	clientv3 "go.etcd.io/etcd/client/v3"
+	"golang.org/x/sync/errgroup"
 
 	"github.com/blox/blox/cluster-state-service/state"
 	"github.com/blox/blox/internal/etcd"
@@ -117,27 +118,54 @@ func (c *Cache) load(ctx context.Context) (*Snapshot, error) {
 	return s, nil
 }
 
-// loadPrefix reads the prefix page by page at the revision. If that is zero, the first page sets it.
+// loadPrefix reads the prefix at the revision and calls each in the order of the keys. If the revision is zero, the
+// first page sets it. While each decodes a page, etcd already sends the next one.
 func (c *Cache) loadPrefix(ctx context.Context, prefix string, revision *int64, each func(*mvccpb.KeyValue)) error {
-	end := clientv3.GetPrefixRangeEnd(prefix)
-	for from := prefix; ; {
-		limited, cancel := context.WithTimeout(ctx, pageTimeout)
-		page, err := c.client.Get(limited, from,
-			clientv3.WithRange(end), clientv3.WithLimit(pageSize), clientv3.WithRev(*revision))
-		cancel()
-		if err != nil {
-			return err
-		}
+	pages, at := make(chan *clientv3.GetResponse), *revision
+	reader, ctx := errgroup.WithContext(ctx)
+	reader.Go(func() error {
+		defer close(pages)
+		return c.readPages(ctx, prefix, at, pages)
+	})
+	for page := range pages {
 		if *revision == 0 {
 			*revision = page.Header.Revision
 		}
 		for _, kv := range page.Kvs {
 			each(kv)
 		}
-		if !page.More {
+	}
+	return reader.Wait()
+}
+
+// readPages sends the pages of the prefix, all at one revision: the given one or, if that is zero, the first page's.
+func (c *Cache) readPages(
+	ctx context.Context, prefix string, revision int64, pages chan<- *clientv3.GetResponse,
+) error {
+	end := clientv3.GetPrefixRangeEnd(prefix)
+	for from := prefix; ; {
+		limited, cancel := context.WithTimeout(ctx, pageTimeout)
+		page, err := c.client.Get(limited, from,
+			clientv3.WithRange(end), clientv3.WithLimit(pageSize), clientv3.WithRev(revision))
+		cancel()
+		if err != nil {
+			return err
+		}
+		if revision == 0 {
+			revision = page.Header.Revision
+		}
+		more := page.More
+		if more {
+			from = string(page.Kvs[len(page.Kvs)-1].Key) + "\x00"
+		}
+		select {
+		case pages <- page:
+		case <-ctx.Done():
+			return ctx.Err()
+		}
+		if !more {
 			return nil
 		}
-		from = string(page.Kvs[len(page.Kvs)-1].Key) + "\x00"
 	}
 }
 
