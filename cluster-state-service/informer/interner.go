@@ -7,7 +7,7 @@ const internedValues = 1 << 13
 
 // interner replaces equal strings and equal objects of decoded records by one of them. Container instances of one type
 // have the same attributes and resources, and tasks the same definitions and statuses, so a large copy needs a fraction
-// of the memory. Records thus share what they point to, and nobody may change them.
+// of the memory. Records thus share what they point to: readers must not change it.
 //
 // The interner holds the values of two periods. A period ends after a number of new values. A value that was decoded
 // in the current or the previous period is known; others are forgotten, so that ARNs and times, which occur only once,

@@ -21,7 +21,8 @@ func instanceJSON(n int) string {
 	}
 	return fmt.Sprintf(`{"metadata":{"entityVersion":"%d"},"entity":{"clusterARN":"arn:aws:ecs:us-east-1:123456789012:cluster/c",`+
 		`"containerInstanceARN":"arn:aws:ecs:us-east-1:123456789012:container-instance/c/%032d","status":"ACTIVE",`+
-		`"agentConnected":true,"EC2InstanceID":"i-%d","versionInfo":{"agentVersion":"1.86.2","agentHash":"x","dockerVersion":"y"},"attributes":[%s],`+
+		`"agentConnected":true,"EC2InstanceID":"i-%d",`+
+		`"versionInfo":{"agentVersion":"1.86.2","agentHash":"x","dockerVersion":"y"},"attributes":[%s],`+
 		`"registeredResources":[{"name":"CPU","type":"INTEGER","value":"2048"}],`+
 		`"remainingResources":[{"name":"CPU","type":"INTEGER","value":"%d"}]}}`,
 		n+1, n, n, strings.Join(attributes, ","), n)

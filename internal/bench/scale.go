@@ -146,7 +146,7 @@ func (w *scale) measureDeployments(ctx context.Context) error {
 		return err
 	}
 	w.add("500 environments created and deployed: all accepted", "s", time.Since(start).Seconds())
-	if err := w.await(ctx, "tasks on all instances", func() (bool, error) {
+	if err := w.scheduler.awaitEvery(ctx, time.Second, scaleTimeout, "tasks on all instances", func() (bool, error) {
 		running, err := w.runningDaemons(ctx)
 		return running == len(w.clusters)*scaleInstances, err
 	}); err != nil {
@@ -155,20 +155,6 @@ func (w *scale) measureDeployments(ctx context.Context) error {
 	w.add("the same: 50,000 tasks running", "s", time.Since(start).Seconds())
 	w.addUse("with 50,000 tasks")
 	return w.addDatabase(ctx, "with 50,000 tasks")
-}
-
-// await polls once a second.
-func (w *scale) await(ctx context.Context, what string, done func() (bool, error)) error {
-	err := poll(ctx, scaleTimeout, time.Second, what, func() (bool, error) {
-		if ok, err := done(); ok || err != nil {
-			return ok, err
-		}
-		return false, w.scheduler.checkRunning()
-	})
-	if err != nil {
-		return fmt.Errorf("%w: %s", err, w.scheduler.Output())
-	}
-	return nil
 }
 
 // runningDaemons returns the number of running tasks of all environments.

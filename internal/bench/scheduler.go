@@ -91,7 +91,14 @@ func (s *scheduler) awaitInstances(ctx context.Context, count int) error {
 
 // await calls done until it returns true. It fails if daemon-scheduler ends first.
 func (s *scheduler) await(ctx context.Context, timeout time.Duration, what string, done func() (bool, error)) error {
-	err := poll(ctx, timeout, pollInterval, what, func() (bool, error) {
+	return s.awaitEvery(ctx, pollInterval, timeout, what, done)
+}
+
+// awaitEvery is await with another interval between two calls of done.
+func (s *scheduler) awaitEvery(
+	ctx context.Context, interval, timeout time.Duration, what string, done func() (bool, error),
+) error {
+	err := poll(ctx, timeout, interval, what, func() (bool, error) {
 		if ok, err := done(); ok || err != nil {
 			return ok, err
 		}

@@ -54,7 +54,7 @@ type shownEnvironment struct {
 
 type condition struct{ Type string }
 
-// conditionsAtRest are the conditions that an active environment may have without a fault: they tell of its history.
+// conditionsAtRest are the conditions that an active environment may have without a fault: they report its history.
 var conditionsAtRest = []string{"RolledBack", "CircuitBreakerTripped"}
 
 // compareEnvironment returns the differences of an environment from the truth.

@@ -122,7 +122,7 @@ func TestMinimum_CountsWhatBloxStops(t *testing.T) {
 	half, whole := Environment{MinimumHealthy: 50}, Environment{MinimumHealthy: 100, StartFirst: true}
 	for name, tc := range map[string]struct {
 		Environment
-		tell       func(*story)
+		act        func(*story)
 		violations int
 	}{
 		"as many as the percentage allows": {half, func(s *story) {
@@ -237,7 +237,7 @@ func TestMinimum_CountsWhatBloxStops(t *testing.T) {
 				s.instance("i7", "DRAINING")
 				s.wait(time.Minute)
 			}
-			tc.tell(s)
+			tc.act(s)
 			s.observe("COMPLETED", "IN_PROGRESS")
 			assert.Len(t, s.promises(), tc.violations)
 		})
@@ -289,7 +289,7 @@ func (s *story) created(name string) []ecssim.Task { return s.environments[name]
 func TestBreaker_NeedsFailures(t *testing.T) {
 	for name, tc := range map[string]struct {
 		threshold, violations int
-		tell                  func(*story)
+		act                   func(*story)
 	}{
 		"tasks exited, and a start was refused": {2, 0, func(s *story) {
 			s.fail(s.run("d2", "i1"))
@@ -315,7 +315,7 @@ func TestBreaker_NeedsFailures(t *testing.T) {
 	} {
 		t.Run(name, func(t *testing.T) {
 			s := newStory(Environment{MinimumHealthy: 50, Threshold: tc.threshold}, 2)
-			tc.tell(s)
+			tc.act(s)
 			s.observe("COMPLETED", "IN_PROGRESS")
 			assert.Empty(t, s.promises())
 			s.observe("COMPLETED", "FAILED")
