@@ -237,16 +237,19 @@ func TestWatch_TerminatesSlowSubscriber(t *testing.T) {
 	cache := start(t, server, 2)
 	_, err := cache.WaitCurrent(t.Context())
 	require.NoError(t, err)
-	changes, err := cache.Watch(t.Context(), state.KindTask, WatchOptions{})
+	ctx, cancel := context.WithTimeout(t.Context(), 30*time.Second)
+	defer cancel()
+	changes, err := cache.Watch(ctx, state.KindTask, WatchOptions{})
 	require.NoError(t, err)
 	for n := range 10 {
 		write(t, client, "a", n)
 		_, err = cache.WaitCurrent(t.Context()) // so that each change is a segment of its own
 		require.NoError(t, err)
 	}
-	for _, err := range changes {
-		assert.ErrorIs(t, err, broadcast.ErrSlow)
+	var ended error
+	for _, ended = range changes {
 	}
+	assert.ErrorIs(t, ended, broadcast.ErrSlow)
 }
 
 // If etcd cancels the watch, for example after compaction, the cache reloads and ends the streams of the old history
@@ -258,15 +261,15 @@ func TestWatch_EndsWhenCacheReloads(t *testing.T) {
 	cache := start(t, server, 0)
 	s, err := cache.WaitCurrent(t.Context())
 	require.NoError(t, err)
-	changes, err := cache.Watch(t.Context(), state.KindTask, WatchOptions{})
+	ctx, cancel := context.WithTimeout(t.Context(), 30*time.Second)
+	defer cancel()
+	changes, err := cache.Watch(ctx, state.KindTask, WatchOptions{})
 	require.NoError(t, err)
 	cache.restart(s) // as loadAndWatch does after a failed watch
-	ended := false
-	for _, err := range changes {
-		assert.ErrorIs(t, err, errInterrupted)
-		ended = true
+	var ended error
+	for _, ended = range changes {
 	}
-	assert.True(t, ended)
+	assert.ErrorIs(t, ended, errInterrupted)
 	next := write(t, client, "a", 2)
 	assert.Len(t, lines(t, cache, next, 1), 1)
 }

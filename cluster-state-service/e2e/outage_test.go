@@ -160,7 +160,8 @@ func TestStop_AnswersRunningRequests(t *testing.T) {
 	clients.Wait()
 }
 
-// Of 1,000 stream clients, 100 never read. The others receive every line, and their streams end when they leave.
+// Of 1,000 stream clients, 100 never read. The others receive every line, and their streams end when they leave. The
+// kernel buffers the lines of the 100; a test of httpstream has a client whose write blocks.
 func TestStream_StalledClientsDelayNoOther(t *testing.T) {
 	w := newSystem(t, ecssim.Config{})
 	c := w.start().ready()

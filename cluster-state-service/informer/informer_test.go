@@ -270,8 +270,8 @@ func TestInformer_ReportsMissedDeletions(t *testing.T) {
 	changes := make(chan informer.Change, 100)
 	m := w.startInformer(func(_ *informer.Informer, c informer.Change) { changes <- c }, r)
 	testenv.Eventually(t, func() bool { return len(m.Tasks(account+"cluster/prod")) == 2 })
-	<-changes
-	<-changes
+	testenv.Receive(t, changes)
+	testenv.Receive(t, changes)
 	listed := m.ListedAt()
 
 	r.down()
@@ -280,7 +280,7 @@ func TestInformer_ReportsMissedDeletions(t *testing.T) {
 	w.commit(deleteTask("test", "c"))
 	r.start()
 	_, arn := key("prod", "task", "a")
-	change := <-changes
+	change := testenv.Receive(t, changes, "the deletion of a is not reported")
 	assert.Equal(t, arn, *change.OldTask.Entity.TaskARN)
 	change.OldTask = nil
 	assert.Equal(t, informer.Change{

@@ -5,6 +5,7 @@ import (
 	"errors"
 	"io"
 	"iter"
+	"net"
 	"net/http"
 	"net/http/httptest"
 	"strings"
@@ -13,6 +14,7 @@ import (
 
 	"github.com/stretchr/testify/assert"
 	"github.com/stretchr/testify/require"
+	"google.golang.org/grpc/test/bufconn"
 )
 
 var errSlow = errors.New("the reader is too slow")
@@ -108,6 +110,42 @@ func TestServe_AbortsForClientsThatKnowNoErrorLines(t *testing.T) {
 			assert.Equal(t, "a\n", body)
 		})
 	}
+}
+
+// A client that does not read blocks the write of its own line, and no other. The connections have small buffers: those
+// of the kernel take in many lines for a client that never reads.
+func TestServe_AStalledClientDelaysNoOther(t *testing.T) {
+	line := strings.Repeat("x", maxBuffered)
+	server := httptest.NewUnstartedServer(http.HandlerFunc(func(w http.ResponseWriter, r *http.Request) {
+		assert.NoError(t, Serve(w, r, yields(nil, line), nil))
+	}))
+	server.Listener.Close()
+	listener := bufconn.Listen(1 << 10)
+	server.Listener = listener
+	server.Start()
+	defer server.Close()
+	transport := &http.Transport{DialContext: func(ctx context.Context, _, _ string) (net.Conn, error) {
+		return listener.DialContext(ctx)
+	}}
+	defer transport.CloseIdleConnections()
+	ctx, cancel := context.WithTimeout(t.Context(), 30*time.Second)
+	defer cancel()
+	open := func() io.ReadCloser {
+		request, err := http.NewRequestWithContext(ctx, http.MethodGet, "http://stream/", nil)
+		require.NoError(t, err)
+		response, err := transport.RoundTrip(request)
+		require.NoError(t, err)
+		return response.Body
+	}
+	stalled := open()
+	defer stalled.Close()
+	_, err := io.ReadFull(stalled, make([]byte, 1)) // of the line, the rest of which blocks its write
+	require.NoError(t, err)
+	other := open()
+	defer other.Close()
+	received, err := io.ReadAll(other)
+	require.NoError(t, err, "the other client waits for the stalled one")
+	assert.Equal(t, line, string(received))
 }
 
 // Lines that follow at once are sent together. No line is held back once no more follows, even if the last is empty.

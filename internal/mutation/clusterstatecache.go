@@ -133,4 +133,10 @@ var cacheMutations = []mutation{
 		}},
 		by: test(cachePackage, "TestReconciliations_AnAccountThatFailsHarmsNoOther"),
 	},
+	{
+		name:  "css-audit-repairs-nothing",
+		bug:   "The audit of the cache reports differences and repairs none.",
+		edits: []edit{{cachePackage + "/audit.go", "	c.reload()\n", ""}},
+		by:    test(cachePackage, "TestAudit_ReloadsACacheThatDiffers"),
+	},
 }

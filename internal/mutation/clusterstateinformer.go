@@ -66,4 +66,34 @@ var informerMutations = []mutation{
 		}},
 		by: test(informerPackage, "TestInformer_LeavesSilentReplica"),
 	},
+	{
+		name: "css-informer-misses-deletions",
+		bug:  "The informer does not report the records that were deleted before it listed again.",
+		edits: []edit{{
+			informerPackage + "/records.go",
+			`		if byARN[arn] == nil {`,
+			`		if byARN[arn] == nil && arn == "" {`,
+		}},
+		by: test(informerPackage, "TestInformer_ReportsMissedDeletions"),
+	},
+	{
+		name: "css-informer-never-lists-again",
+		bug:  "The informer resumes a stream that cannot be resumed, for ever.",
+		edits: []edit{{
+			informerPackage + "/follow.go",
+			`		if errors.Is(err, errRelist) {`,
+			`		if false {`,
+		}},
+		by: test(informerPackage, "TestInformer_ListsAgainIfItCannotResume"),
+	},
+	{
+		name: "css-informer-audit-skipped",
+		bug:  "The informer never compares its copy with the service.",
+		edits: []edit{{
+			informerPackage + "/audit.go",
+			`	if want == "" || time.Now().Before(f.auditAt) {`,
+			`	if want == "" || time.Now().Before(f.auditAt) || true {`,
+		}},
+		by: test(informerPackage, "TestInformer_RepairsACopyThatDiffers"),
+	},
 }

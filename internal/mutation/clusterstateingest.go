@@ -160,4 +160,11 @@ var ingestMutations = []mutation{
 		}},
 		by: test(clusterStateEndToEnd, "TestReady_FollowsTheQueue"),
 	},
+	{
+		name:  "css-ready-without-queue",
+		bug:   "The service is ready although it cannot read its queue.",
+		fixed: "0b08c37",
+		edits: []edit{{"cluster-state-service/api/ready.go", "	r.addQueues(a.queueProblems())\n", ""}},
+		by:    test(clusterStateEndToEnd, "TestReady_ReportsAQueueThatDoesNotExist"),
+	},
 }

@@ -70,4 +70,42 @@ var streamMutations = []mutation{
 		edits: []edit{{"internal/httpstream/httpstream.go", `	w.Header().Set("X-Accel-Buffering", "no")`, ``}},
 		by:    test("internal/httpstream", "TestServe_SendsHeadersAndLines"),
 	},
+	{
+		name: "css-slow-client-delays-others",
+		bug:  "A client that does not read its stream delays all other streams.",
+		edits: []edit{{
+			"internal/httpstream/httpstream.go",
+			`send: func(p []byte) error { return httpserver.WriteAndFlush(w, p) }}`,
+			`send: func(p []byte) error {
+		sending.Lock()
+		defer sending.Unlock()
+		return httpserver.WriteAndFlush(w, p)
+	}}`,
+		}, {
+			"internal/httpstream/httpstream.go",
+			"\nconst maxBuffered = 64 << 10\n",
+			"\nconst maxBuffered = 64 << 10\n\nvar sending sync.Mutex\n",
+		}},
+		by: test("internal/httpstream", "TestServe_AStalledClientDelaysNoOther"),
+	},
+	{
+		name: "css-slow-stream-kept",
+		bug:  "A stream whose client reads too slowly skips changes in place of ending.",
+		edits: []edit{{
+			"internal/broadcast/history.go",
+			`	if s.at.number < s.history.oldest.Load() {`,
+			`	if false {`,
+		}},
+		by: test(cachePackage, "TestWatch_TerminatesSlowSubscriber"),
+	},
+	{
+		name: "css-stream-survives-reload",
+		bug:  "A stream stays open when the cache lists etcd again, and its client misses removals.",
+		edits: []edit{{
+			cachePackage + "/cache.go",
+			"	c.history.Close(errInterrupted)\n	c.history = c.newHistory(s.Revision)\n",
+			"",
+		}},
+		by: test(cachePackage, "TestWatch_EndsWhenCacheReloads"),
+	},
 }

@@ -24,6 +24,9 @@ const (
 // testTimeout is how long the tests of one mutation may take. A mutation that makes them wait for longer is repaired.
 const testTimeout = 5 * time.Minute
 
+// waitTimeout limits each wait of testenv, so that the assertion after it fails long before testTimeout.
+const waitTimeout = time.Minute
+
 // programs are the packages of the programs that blox-robustness starts, and its own.
 var programs = []string{
 	"cmd/blox-robustness", "cmd/ecs-sim", "cmd/cluster-state-service", "cmd/daemon-scheduler", "cmd/blox",
@@ -129,7 +132,7 @@ func (r *runner) command(ctx context.Context, by finder, overlay string) (output
 	}
 	// Tests that build programs do so with the overlay, too.
 	return r.execute(ctx, filepath.Join(r.root, by.pkg), overlay,
-		program, "-test.v", "-test.timeout", testTimeout.String(), "-test.run", by.pattern())
+		program, "-test.v", "-test.failfast", "-test.timeout", testTimeout.String(), "-test.run", by.pattern())
 }
 
 func (r *runner) robustness(ctx context.Context, bin string, by finder, overlay string) (output string, err error) {
@@ -153,8 +156,9 @@ func (r *runner) execute(ctx context.Context, dir, overlay, name string, args ..
 	command.Dir = dir
 	command.Cancel = func() error { return command.Process.Signal(os.Interrupt) }
 	command.WaitDelay = 20 * time.Second
+	command.Env = append(os.Environ(), "TESTENV_TIMEOUT="+waitTimeout.String())
 	if overlay != "" {
-		command.Env = append(os.Environ(), "GOFLAGS="+strings.TrimSpace(os.Getenv("GOFLAGS")+" -overlay="+overlay))
+		command.Env = append(command.Env, "GOFLAGS="+strings.TrimSpace(os.Getenv("GOFLAGS")+" -overlay="+overlay))
 	}
 	out, err := command.CombinedOutput()
 	return string(out), err

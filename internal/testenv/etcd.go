@@ -3,6 +3,7 @@ package testenv
 
 import (
 	"context"
+	"os"
 	"sync"
 	"testing"
 	"time"
@@ -15,8 +16,14 @@ import (
 	"github.com/blox/blox/internal/tlsconfig"
 )
 
-// timeout limits every wait of a test. It is long because only failing tests reach it.
-const timeout = 3 * time.Minute
+// timeout limits every wait of a test. It is long because only failing tests reach it. The variable TESTENV_TIMEOUT,
+// a duration, shortens it for tests that are expected to fail.
+var timeout = func() time.Duration {
+	if d, err := time.ParseDuration(os.Getenv("TESTENV_TIMEOUT")); err == nil {
+		return d
+	}
+	return 3 * time.Minute
+}()
 
 // Etcd starts an etcd and returns a client. Both end with the test. With -short the test is skipped.
 func Etcd(tb testing.TB) *clientv3.Client {

@@ -25,6 +25,19 @@ func Eventually(tb testing.TB, done func() bool, message ...any) {
 	}
 }
 
+// Receive returns the next value of the channel. After three minutes the test fails with message, a format and its
+// arguments.
+func Receive[T any](tb testing.TB, from <-chan T, message ...any) T {
+	tb.Helper()
+	select {
+	case value := <-from:
+		return value
+	case <-time.After(timeout):
+		require.FailNow(tb, "nothing received within "+timeout.String(), message...)
+		panic("unreachable")
+	}
+}
+
 // Golden fails the test unless got equals the file testdata/<name>. With go test -update it writes the file.
 func Golden(tb testing.TB, name string, got []byte) {
 	tb.Helper()
