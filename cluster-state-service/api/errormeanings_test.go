@@ -21,8 +21,8 @@ var meanings = map[string]string{
 	"ECSCredentialsExpired":   "AWS rejects the credentials or the clock of cluster-state-service.",
 	"ECSAccessDenied": "The IAM policy of cluster-state-service, or of the source's role, does not allow the " +
 		"action.",
-	"RoleNotAssumed": "The role of the source, or its policies, do not let cluster-state-service assume it.",
-	"ECSThrottled":   "ECS throttles the calls of cluster-state-service.",
-	"STSUnavailable": "STS throttles, fails or does not respond, so the role of the source cannot be assumed.",
-	"ECSUnavailable": "ECS fails or does not respond.",
+	"SourceRoleNotAssumed": "The role of the source, or its policies, do not let cluster-state-service assume it.",
+	"ECSThrottled":         "ECS throttles the calls of cluster-state-service.",
+	"STSUnavailable":       "STS throttles, fails or does not respond, so the role of the source cannot be assumed.",
+	"ECSUnavailable":       "ECS fails or does not respond.",
 }

@@ -82,7 +82,7 @@ var errorResponses = []httpserver.ErrorResponse{
 		Hint: "Allow the action in the IAM policy of cluster-state-service, or of the source's role.",
 	},
 	{
-		Err: state.ErrRoleNotAssumed, Status: unavailable, Code: "RoleNotAssumed", RetryAfter: 30,
+		Err: state.ErrRoleNotAssumed, Status: unavailable, Code: "SourceRoleNotAssumed", RetryAfter: 30,
 		Hint: "Allow sts:AssumeRole in the policy of cluster-state-service and in the role's trust policy.",
 	},
 	{

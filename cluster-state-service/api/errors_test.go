@@ -85,7 +85,7 @@ func errorCases() map[string]httpservertest.Case {
 			Err:    &state.ECSError{Kind: state.ErrECSAccessDenied, Code: "AccessDeniedException", Message: "me may not"},
 			Status: 503, RetryAfter: "30", Text: "ECS denies access: AccessDeniedException: me may not",
 		},
-		"RoleNotAssumed": {
+		"SourceRoleNotAssumed": {
 			Err:    &state.ECSError{Kind: state.ErrRoleNotAssumed, Role: "arn:r", Code: "AccessDenied", Message: "no"},
 			Status: 503, RetryAfter: "30", Text: "Role arn:r cannot be assumed: AccessDenied: no",
 		},

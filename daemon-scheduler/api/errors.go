@@ -138,7 +138,7 @@ var errorResponses = []httpserver.ErrorResponse{
 			"machine. If the error names a region, enable it in the account.",
 	},
 	{
-		Err: environment.ErrECSAccessDenied, Status: http.StatusInternalServerError, Code: "ECSAccessDenied",
+		Err: environment.ErrECSAccessDenied, Status: unavailable, Code: "ECSAccessDenied", RetryAfter: 30,
 		Hint: "Allow the action in the IAM policy of daemon-scheduler, or of the environment's role.",
 	},
 	{

@@ -138,7 +138,7 @@ func errorCases() map[string]httpservertest.Case {
 			Text: "AWS rejects the credentials or the clock of daemon-scheduler: ExpiredTokenException",
 		},
 		"ECSAccessDenied": {
-			Err: environment.ECSAccessDenied("AccessDeniedException", "me may not"), Status: 500,
+			Err: environment.ECSAccessDenied("AccessDeniedException", "me may not"), Status: 503, RetryAfter: "30",
 			Text: "ECS denies access: AccessDeniedException: me may not",
 		},
 		"ECSThrottled": {

@@ -25,7 +25,7 @@ func TestECSErrors_NameTheirCause(t *testing.T) {
 		"RequestTimeTooSkewed": {
 			503, "30", "AWS rejects the credentials or the clock of daemon-scheduler: RequestTimeTooSkewed\n",
 		},
-		"AccessDeniedException": {500, "", "ECS denies access: AccessDeniedException: "},
+		"AccessDeniedException": {503, "30", "ECS denies access: AccessDeniedException: "},
 		"ThrottlingException":   {503, "5", "ECS throttles the calls of daemon-scheduler\n"},
 	} {
 		t.Run(code, func(t *testing.T) {

@@ -175,14 +175,14 @@ func TestDeleteAll_DeletesTheEnvironmentsOfTheClusterAlone(t *testing.T) {
 	assert.Empty(t, u.slots[2])
 }
 
-func TestIsInternalError_AcceptsDeniedPermissions(t *testing.T) {
+func TestIsInternalError_AcceptsUnavailability(t *testing.T) {
 	for text, tc := range map[string]struct {
 		status int
 		want   bool
 	}{
 		"Server Error":           {500, true},
 		"bad gateway":            {502, true},
-		"ECS denies access: no.": {500, false},
+		"ECS denies access: no.": {503, false},
 		"ECS is unavailable":     {503, false},
 		"Cluster is inactive":    {404, false},
 	} {

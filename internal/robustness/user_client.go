@@ -8,7 +8,6 @@ import (
 	"net/http"
 	"slices"
 	"strconv"
-	"strings"
 	"sync"
 	"time"
 
@@ -114,11 +113,9 @@ func (u *userClient) send(ctx context.Context, pick float64, method, path, body 
 	return json.Unmarshal(r.body, result)
 }
 
-// isInternalError reports whether a change returned an error that Blox should not return. If AWS denies a permission to
-// Blox, the documented answer is a 500 that says so.
+// isInternalError reports whether a change returned an error that Blox should not return.
 func isInternalError(r response) bool {
-	return r.status >= 500 && r.status != http.StatusServiceUnavailable &&
-		!strings.HasPrefix(string(r.body), "ECS denies access: ")
+	return r.status >= 500 && r.status != http.StatusServiceUnavailable
 }
 
 func (u *userClient) create(ctx context.Context, slot, generation int, a action) *userEnvironment {

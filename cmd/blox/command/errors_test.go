@@ -162,6 +162,16 @@ func TestErrors_BeforeTheFirstReconciliation(t *testing.T) {
 	assert.Contains(t, strings.ToLower(tableRows(status.out)[0][3]), "reconciled")
 }
 
+func TestErrors_NameThePermissionThatLacks(t *testing.T) {
+	h := newHarness(t)
+	h.mustRun("sim", "faults", "set",
+		`{"refusals": {"DescribeTaskDefinition": {"code": "AccessDeniedException", "fraction": 1}}}`)
+	r := h.run("environments", "create", "web-agent", "--cluster", "default", "--task-definition", "agent")
+	assert.Equal(t, 1, r.code)
+	assert.Contains(t, r.err, "daemon-scheduler: ECS denies access: AccessDeniedException: ")
+	assert.Contains(t, r.err, "\n  Allow the action in the IAM policy of the service, or of the environment's role.\n")
+}
+
 func TestErrors_InterruptedCommand(t *testing.T) {
 	h := newHarnessWithoutServices(t)
 	r := h.start("--endpoint", silentServer(t), "environments", "list")

@@ -167,9 +167,6 @@ func (s service) explainResponse(r *ResponseError) (what, hint string) {
 	case http.StatusBadGateway, http.StatusGatewayTimeout, http.StatusTooManyRequests:
 		return fmt.Sprintf("%s at %s: %s", s.name, s.endpoint, text), "Retry in a moment."
 	}
-	if strings.HasPrefix(text, "ECS denies access") {
-		return s.name + ": " + text, "Allow the action in the IAM policy of the service, or of the environment's role."
-	}
 	if r.Status >= http.StatusInternalServerError {
 		return fmt.Sprintf("%s: %s", s.name, text), "See its log."
 	}
@@ -237,6 +234,8 @@ func (s service) explainUnavailable(text string) (what, hint string) {
 	switch lower := strings.ToLower(text); {
 	case strings.HasPrefix(lower, "aws rejects the credentials"):
 		hint = "Renew the AWS credentials of the service. If the code names the time, correct the clock of its machine."
+	case strings.HasPrefix(lower, "ecs denies access"):
+		hint = "Allow the action in the IAM policy of the service, or of the environment's role."
 	case strings.Contains(lower, "reconciled"):
 		hint = "The service has just started and reads all clusters first. " +
 			"Retry in a moment; \"blox status\" shows its progress."

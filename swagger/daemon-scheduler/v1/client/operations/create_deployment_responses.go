@@ -994,7 +994,7 @@ func NewCreateDeploymentServiceUnavailable() *CreateDeploymentServiceUnavailable
 
 // CreateDeploymentServiceUnavailable describes a response with status code 503, with default header values.
 //
-// etcd or ECS does not respond, or a dry run found a stale cluster state; retry later.
+// etcd or ECS does not respond, a dry run found a stale cluster state, or AWS rejects calls: their credentials, permissions or rate. The text names the cause. Retry after the seconds in Retry-After.
 type CreateDeploymentServiceUnavailable struct {
 	Payload string
 }

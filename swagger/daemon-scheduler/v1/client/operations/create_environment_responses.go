@@ -994,7 +994,7 @@ func NewCreateEnvironmentServiceUnavailable() *CreateEnvironmentServiceUnavailab
 
 // CreateEnvironmentServiceUnavailable describes a response with status code 503, with default header values.
 //
-// etcd or ECS does not respond; retry later.
+// etcd or ECS does not respond, or AWS rejects calls: their credentials, permissions or rate. The text names the cause. Retry after the seconds in Retry-After.
 type CreateEnvironmentServiceUnavailable struct {
 	Payload string
 }
