@@ -4,6 +4,7 @@ import (
 	"errors"
 	"sync"
 	"sync/atomic"
+	"time"
 )
 
 // ErrSlow ends a subscription whose unread items are no longer retained.
@@ -19,15 +20,14 @@ type Retention[T any] struct {
 // History is an ordered log of items with growing versions. One writer appends at a time; any number of goroutines
 // subscribe. It holds its items once, however many readers there are.
 type History[T any] struct {
-	retention   Retention[T]
-	subscribers atomic.Int64
-	oldest      atomic.Uint64 // number of the segment before the oldest readable one
+	retention Retention[T]
+	oldest    atomic.Uint64 // number of the segment before the oldest readable one
 
 	mu       sync.Mutex
 	first    *segment[T] // the segment before the oldest readable one
 	last     *segment[T]
 	closed   bool
-	notifier notifier
+	notifier *notifier
 }
 
 // segment holds the items of one Append. Segments are a linked list: each reader holds the segment that it read last,
@@ -38,17 +38,15 @@ type segment[T any] struct {
 	bytes   uint64 // their size, alike
 	items   []T
 
-	next atomic.Pointer[segment[T]]
-	// ready is closed soon after next is set (see notifier), or when the history is closed.
-	ready chan struct{}
-	err   error // why the history was closed; set before ready is closed
+	next  atomic.Pointer[segment[T]]
+	ended atomic.Pointer[error] // why the history was closed; nil while it is open, or if this segment is not the last
 }
 
 // NewHistory returns a history that starts after version: its items are all newer.
 func NewHistory[T any](version int64, retention Retention[T]) *History[T] {
-	start := &segment[T]{version: version, ready: make(chan struct{})}
+	start := &segment[T]{version: version}
 	h := &History[T]{retention: retention, first: start, last: start}
-	h.notifier = notifier{lock: &h.mu, waiters: h.subscribers.Load}
+	h.notifier = newNotifier(&h.mu)
 	return h
 }
 
@@ -63,18 +61,16 @@ func (h *History[T]) Append(version int64, items ...T) {
 		return
 	}
 	next := &segment[T]{
-		version: version, number: h.last.number + uint64(len(items)), bytes: h.last.bytes,
-		items: items, ready: make(chan struct{}),
+		version: version, number: h.last.number + uint64(len(items)), bytes: h.last.bytes, items: items,
 	}
 	if h.retention.Size != nil {
 		for _, item := range items {
 			next.bytes += uint64(h.retention.Size(item))
 		}
 	}
-	previous := h.last
-	previous.next.Store(next)
+	h.last.next.Store(next)
 	h.last = next
-	h.notifier.notify(previous.ready)
+	h.notifier.notify(next.number)
 	h.trim()
 }
 
@@ -100,9 +96,8 @@ func (h *History[T]) Close(err error) {
 		return
 	}
 	h.closed = true
-	h.notifier.flush()
-	h.last.err = err
-	close(h.last.ready)
+	h.last.ended.Store(&err)
+	h.notifier.close()
 }
 
 // Subscribe returns a subscription to the items that are appended from now on.
@@ -126,19 +121,24 @@ func (h *History[T]) SubscribeFrom(version int64) (*Subscription[T], bool) {
 // Subscription reads a History. It belongs to one goroutine.
 type Subscription[T any] struct {
 	history *History[T]
+	group   *group
 	at      *segment[T] // the segment read last
-	closed  atomic.Bool
+	began   time.Time   // when the reader began to process items; zero while it waits
+	closed  bool        // under the history's lock
 }
 
+// newSubscription returns a subscription. The caller holds the history's lock.
 func newSubscription[T any](h *History[T], at *segment[T]) *Subscription[T] {
-	h.subscribers.Add(1)
-	return &Subscription[T]{history: h, at: at}
+	return &Subscription[T]{history: h, group: h.notifier.join(), at: at}
 }
 
 // Close frees the subscription. It may be called by any goroutine, and more than once.
 func (s *Subscription[T]) Close() {
-	if !s.closed.Swap(true) {
-		s.history.subscribers.Add(-1)
+	s.history.mu.Lock()
+	defer s.history.mu.Unlock()
+	if !s.closed {
+		s.closed = true
+		s.history.notifier.leave(s.group)
 	}
 }
 
@@ -150,11 +150,21 @@ func (s *Subscription[T]) Next() (items []T, ok bool) {
 		return nil, false
 	}
 	s.at = next
+	if s.began.IsZero() {
+		s.began = time.Now()
+	}
 	return next.items, true
 }
 
-// Ready is closed when Next may return more items, or when the history is closed.
-func (s *Subscription[T]) Ready() <-chan struct{} { return s.at.ready }
+// Ready returns a channel that is closed when Next may return more items, or when the history is closed. The time
+// between Next and Ready counts as the reader's work.
+func (s *Subscription[T]) Ready() <-chan struct{} {
+	if !s.began.IsZero() {
+		s.history.notifier.worked(time.Since(s.began))
+		s.began = time.Time{}
+	}
+	return s.group.readyAfter(s.at.number)
+}
 
 // Version is the version of the newest item that Next has returned; before the first, the version at which the
 // subscription starts.
@@ -166,13 +176,8 @@ func (s *Subscription[T]) Err() error {
 	if s.at.number < s.history.oldest.Load() {
 		return ErrSlow
 	}
-	if s.at.next.Load() != nil {
-		return nil
+	if ended := s.at.ended.Load(); ended != nil {
+		return *ended
 	}
-	select {
-	case <-s.at.ready:
-		return s.at.err
-	default:
-		return nil
-	}
+	return nil
 }

@@ -98,31 +98,90 @@ func TestHistory_CloseEndsSubscriptionsAfterTheirLastItem(t *testing.T) {
 	assert.Equal(t, errStopped, h.Subscribe().Err())
 }
 
-func TestHistory_CoalescesWakeUps(t *testing.T) {
+// subscribeMany returns subscriptions that leave with the test. Two CPUs serve their readers.
+func subscribeMany(t *testing.T, h *History[int], n int) (all []*Subscription[int]) {
+	h.notifier.procs = 2
+	for range n {
+		s := h.Subscribe()
+		t.Cleanup(s.Close)
+		all = append(all, s)
+	}
+	return all
+}
+
+// roundsOf returns how often a reader that takes so long for each round reads in ten seconds of an item each
+// millisecond. It is one of a thousand.
+func roundsOf(t *testing.T, work time.Duration) (rounds int) {
 	synctest.Test(t, func(t *testing.T) {
 		h := NewHistory(0, Retention[int]{})
-		const subscribers = 1000
-		for range subscribers - 1 {
-			defer h.Subscribe().Close()
-		}
-		s := h.Subscribe()
-		defer s.Close()
-		rounds := 0
-		start := time.Now()
-		for i := range 10_000 { // ten seconds
+		s := subscribeMany(t, h, 1000)[0]
+		for i := range 10_000 {
 			h.Append(int64(i+1), i)
 			if isReady(s) {
 				rounds++
 				readAll(s)
+				time.Sleep(work)
+				isReady(s) // the work has ended
 			}
 			time.Sleep(time.Millisecond)
 		}
-		assert.Equal(t, 10*time.Second, time.Since(start))
-		assert.Less(t, rounds, 10_000/10+2)
-		assert.Greater(t, rounds, 10_000/20)
 		time.Sleep(longestDelay)
 		readAll(s)
 		assert.Equal(t, int64(10_000), s.Version())
+	})
+	return rounds
+}
+
+func TestHistory_CoalescesWakeUpsOfReadersWhoseWorkIsLong(t *testing.T) {
+	rounds := roundsOf(t, firstCost) // a thousand of them keep two CPUs busy for 10 ms
+	assert.Less(t, rounds, 10_000/20+2)
+	assert.Greater(t, rounds, 10_000/40)
+	assert.Greater(t, roundsOf(t, time.Microsecond), 10_000/4)
+	assert.Greater(t, roundsOf(t, time.Hour), 10_000/80, "slow clients delay others by longestDelay at most")
+}
+
+func TestHistory_WakesManyReadersInGroups(t *testing.T) {
+	synctest.Test(t, func(t *testing.T) {
+		h := NewHistory(0, Retention[int]{})
+		all := subscribeMany(t, h, 1000)
+		time.Sleep(time.Second)
+		h.Append(1, 1)
+		woken := func() (n int) {
+			for _, s := range all {
+				if isReady(s) {
+					n++
+				}
+			}
+			return n
+		}
+		assert.Equal(t, groupSize, woken(), "at once")
+		time.Sleep(5 * time.Millisecond)
+		assert.Greater(t, woken(), 400)
+		assert.Less(t, woken(), 600)
+		time.Sleep(6 * time.Millisecond)
+		assert.Equal(t, 1000, woken())
+	})
+}
+
+func TestHistory_WakesReadersThatSubscribeDuringARound(t *testing.T) {
+	synctest.Test(t, func(t *testing.T) {
+		h := NewHistory(0, Retention[int]{})
+		all := subscribeMany(t, h, 2*groupSize)
+		time.Sleep(time.Second)
+		h.Append(1, 1)
+		all = append(all, subscribeMany(t, h, groupSize+1)...)
+		h.Append(2, 2)
+		time.Sleep(longestDelay)
+		for i, s := range all {
+			assert.True(t, isReady(s), i)
+			readAll(s)
+			assert.False(t, isReady(s), i)
+		}
+		h.Append(3, 3)
+		time.Sleep(longestDelay)
+		for i, s := range all {
+			assert.True(t, isReady(s), i)
+		}
 	})
 }
 
@@ -141,7 +200,8 @@ func TestSubscription_CloseCountsOnce(t *testing.T) {
 	s := h.Subscribe()
 	s.Close()
 	s.Close()
-	assert.Zero(t, h.subscribers.Load())
+	assert.Zero(t, h.notifier.readers)
+	assert.Zero(t, s.group.readers)
 }
 
 func TestHistory_ConcurrentReadersSeeTheSame(t *testing.T) {
