@@ -18,19 +18,17 @@ const (
 	firstVerifyDelay   = time.Second
 	longestVerifyDelay = 30 * time.Second
 	// consistencyPeriod is the age from which on an event's entity counts as gone if ECS reports it as missing: ECS is
-	// eventually consistent. Source: "API eventual consistency" in the Amazon ECS API Reference.
+	// eventually consistent. The age is that at the response, by ECS's clock: this machine's clock may be wrong. Source:
+	// "API eventual consistency" in the Amazon ECS API Reference.
 	consistencyPeriod = 5 * time.Minute
 	timeResolution    = time.Second // of the times in events
 )
 
 // Describer reads entities from ECS. reconcile.Reconciler implements it.
 type Describer interface {
-	// Describe returns the records of the entities that ECS knows, and the ARNs of those that it reports as missing. All
-	// are of one kind and cluster. An error wraps state.ErrForeignCluster if this
-	// replica cannot read the cluster.
-	Describe(
-		ctx context.Context, kind state.Kind, clusterARN string, arns []string,
-	) (found []state.Record, missing []string, err error)
+	// Describe returns ECS's response about entities of one kind and cluster. An error wraps state.ErrForeignCluster if
+	// this replica cannot read the cluster.
+	Describe(ctx context.Context, kind state.Kind, clusterARN string, arns []string) (state.Description, error)
 }
 
 // Verification holds the sources that verify old events of unknown entities.

@@ -33,33 +33,35 @@ func runningEvent(t *testing.T, id string, sentAt time.Time) Message {
 
 // simpleECS knows some tasks, by ARN; the value is the version.
 type simpleECS struct {
-	mu    sync.Mutex
-	tasks map[string]int64
-	err   error
-	calls [][]string // the ARNs of each call
+	mu     sync.Mutex
+	tasks  map[string]int64
+	err    error
+	behind time.Duration // ECS's clock is behind that of this machine
+	calls  [][]string    // the ARNs of each call
 }
 
 func (e *simpleECS) Describe(
 	_ context.Context, kind state.Kind, cluster string, arns []string,
-) (found []state.Record, missing []string, err error) {
+) (d state.Description, err error) {
 	e.mu.Lock()
 	defer e.mu.Unlock()
 	e.calls = append(e.calls, arns)
 	if e.err != nil {
-		return nil, nil, e.err
+		return d, e.err
 	}
+	d.At = time.Now().Add(-e.behind)
 	for _, arn := range arns {
 		key, err := state.NewKey(kind, cluster, arn)
 		if err != nil {
-			return nil, nil, err
+			return d, err
 		}
 		if version, ok := e.tasks[arn]; ok {
-			found = append(found, state.Record{Key: key, Version: version, Value: []byte("answer")})
+			d.Found = append(d.Found, state.Record{Key: key, Version: version, Value: []byte("answer")})
 		} else {
-			missing = append(missing, arn)
+			d.Missing = append(d.Missing, arn)
 		}
 	}
-	return found, missing, nil
+	return d, nil
 }
 
 func (e *simpleECS) setError(err error) {
@@ -204,6 +206,16 @@ func TestWriter_VerifiesOldEventsOfUnknownEntities(t *testing.T) {
 	}
 }
 
+// This machine's clock is an hour ahead, so that a new event looks old. ECS's response does not contain the task yet.
+func TestWriter_KeepsNewEventsThatAWrongClockMakesOld(t *testing.T) {
+	const ahead = time.Hour
+	w := newVerifyingWriter(t, time.Now())
+	w.ecs.behind = ahead
+	done, deferred := w.write(t, runningEvent(t, "a", time.Now().Add(-ahead)))
+	assert.Empty(t, done)
+	assert.Equal(t, []string{"a"}, deferred)
+}
+
 func TestWriter_CountsOutdatedEvents(t *testing.T) {
 	w := newVerifyingWriter(t, time.Now().Add(-time.Minute))
 	w.write(t, runningEvent(t, "a", time.Now().Add(-time.Hour)), runningEvent(t, "b", time.Now()))
@@ -316,10 +328,10 @@ type silentECS struct{ *simpleECS }
 
 func (e silentECS) Describe(
 	ctx context.Context, kind state.Kind, cluster string, arns []string,
-) (found []state.Record, missing []string, err error) {
+) (state.Description, error) {
 	if strings.Contains(cluster, silentAccount) {
 		<-ctx.Done()
-		return nil, nil, ctx.Err()
+		return state.Description{}, ctx.Err()
 	}
 	return e.simpleECS.Describe(ctx, kind, cluster, arns)
 }

@@ -92,7 +92,7 @@ func (v *regionVerifier) verify(ctx context.Context, events []pendingEvent) {
 		finishAll(events, outcomeDeferred)
 		return
 	}
-	found, missing, err := v.describe(ctx, events)
+	described, err := v.describe(ctx, events)
 	switch {
 	case errors.Is(err, state.ErrForeignCluster): // this replica cannot verify them
 		for _, p := range events {
@@ -109,13 +109,13 @@ func (v *regionVerifier) verify(ctx context.Context, events []pendingEvent) {
 	v.retry.Reset()
 	outdated := 0
 	for _, p := range events {
-		record, known := found[p.Key]
+		record, known := described.found[p.Key]
 		switch {
 		case known && record.Version < p.Version: // the event is newer than ECS's answer
 			v.record(ctx, p, p.Record)
 		case known:
 			v.record(ctx, p, record)
-		case missing[p.Key.ARN] && time.Since(p.ChangedAt) > consistencyPeriod:
+		case described.missing[p.Key.ARN] && described.at.Sub(p.ChangedAt) > consistencyPeriod:
 			p.finish(outcomeOutdated)
 			outdated++
 		default:
@@ -129,10 +129,15 @@ func (v *regionVerifier) verify(ctx context.Context, events []pendingEvent) {
 	}
 }
 
-// describe reads the events' entities from ECS. It returns them by key, and the ARNs of those that ECS does not know.
-func (v *regionVerifier) describe(
-	ctx context.Context, events []pendingEvent,
-) (found map[state.Key]state.Record, missing map[string]bool, err error) {
+// description is ECS's response about the entities of events.
+type description struct {
+	found   map[state.Key]state.Record
+	missing map[string]bool // by ARN
+	at      time.Time       // by ECS's clock
+}
+
+// describe reads the events' entities from ECS.
+func (v *regionVerifier) describe(ctx context.Context, events []pendingEvent) (description, error) {
 	var arns []string
 	for _, p := range events {
 		arns = append(arns, p.Key.ARN)
@@ -142,18 +147,18 @@ func (v *regionVerifier) describe(
 	ctx, cancel := context.WithTimeout(ctx, verifyTimeout)
 	defer cancel()
 	first := events[0].Key
-	records, unknown, err := v.Describer.Describe(ctx, first.Kind, first.ClusterARN(), arns)
+	response, err := v.Describer.Describe(ctx, first.Kind, first.ClusterARN(), arns)
 	if err != nil {
-		return nil, nil, fmt.Errorf("verify %d events of %s: %w", len(events), first.ClusterARN(), err)
+		return description{}, fmt.Errorf("verify %d events of %s: %w", len(events), first.ClusterARN(), err)
 	}
-	found, missing = map[state.Key]state.Record{}, map[string]bool{}
-	for _, r := range records {
-		found[r.Key] = r
+	d := description{map[state.Key]state.Record{}, map[string]bool{}, response.At}
+	for _, r := range response.Found {
+		d.found[r.Key] = r
 	}
-	for _, arn := range unknown {
-		missing[arn] = true
+	for _, arn := range response.Missing {
+		d.missing[arn] = true
 	}
-	return found, missing, nil
+	return d, nil
 }
 
 // record passes a record to its partition in place of an event.

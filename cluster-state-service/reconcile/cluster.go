@@ -39,7 +39,7 @@ func (r *Reconciler) corrections(ctx context.Context, c clusterTask) ([]state.Co
 func (r *Reconciler) reconcileCluster(
 	ctx context.Context, token state.FencingToken, c clusterTask,
 ) (done result) {
-	startedAt := time.Now()
+	startedAt, started := r.ecs.now(), time.Now()
 	corrections, err := r.corrections(ctx, c)
 	if err == nil {
 		done.corrected, err = r.Store.ApplyCorrections(ctx, token, corrections)
@@ -48,7 +48,7 @@ func (r *Reconciler) reconcileCluster(
 		done.err = errors.Join(err, r.recordFailure(ctx, token, c.arn, err))
 		return done
 	}
-	r.metrics.duration.Observe(time.Since(startedAt).Seconds())
+	r.metrics.duration.Observe(time.Since(started).Seconds())
 	if c.deleted {
 		if done.gone, done.err = r.isGone(ctx, c.arn); done.gone {
 			done.err = r.Store.RemoveReconciliation(ctx, token, c.arn)
@@ -58,7 +58,7 @@ func (r *Reconciler) reconcileCluster(
 		}
 	}
 	done.err = r.Store.SaveReconciliations(ctx, token, state.Reconciliation{
-		Cluster: c.arn, StartedAt: startedAt.UTC(), FinishedAt: time.Now().UTC(),
+		Cluster: c.arn, StartedAt: startedAt.UTC(), FinishedAt: r.ecs.now().UTC(),
 	})
 	return done
 }
@@ -145,7 +145,7 @@ func (r *Reconciler) activeClusterCorrections(ctx context.Context, cluster strin
 }
 
 func (r *Reconciler) removal() removal {
-	return removal{now: time.Now(), retention: r.StoppedTaskRetention}
+	return removal{now: r.ecs.now(), retention: r.StoppedTaskRetention}
 }
 
 // corrections compares the stored records of one kind with ECS. It makes ECS describe every stored record, listed or

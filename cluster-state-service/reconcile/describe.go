@@ -4,6 +4,7 @@ import (
 	"context"
 	"errors"
 	"fmt"
+	"time"
 
 	"github.com/aws/aws-sdk-go-v2/service/ecs/types"
 
@@ -11,42 +12,41 @@ import (
 	"github.com/blox/blox/internal/arn"
 )
 
-// Describe reads entities of one kind and cluster from ECS, within the API budget of reconciliations. It returns the
-// records of those that ECS knows, and the ARNs of those that are missing or inactive. An error wraps
-// state.ErrForeignCluster if the cluster is of another account or region.
+// Describe reads entities of one kind and cluster from ECS, within the API budget of reconciliations. Inactive entities
+// count as missing. An error wraps state.ErrForeignCluster if the cluster is of another account or region.
 func (r *Reconciler) Describe(
 	ctx context.Context, kind state.Kind, clusterARN string, arns []string,
-) (found []state.Record, missing []string, err error) {
+) (state.Description, error) {
 	if err := r.checkLocal(ctx, clusterARN); err != nil {
-		return nil, nil, err
+		return state.Description{}, err
 	}
 	if kind == state.KindInstance {
 		described, err := r.ecs.describeInstances(ctx, clusterARN, arns)
-		return records(described, arns, err)
+		return descriptionOf(described, arns, r.ecs.now(), err)
 	}
 	described, err := r.ecs.describeTasks(ctx, clusterARN, arns)
-	return records(described, arns, err)
+	return descriptionOf(described, arns, r.ecs.now(), err)
 }
 
-// records returns the result of Describe from ECS's response about arns. A cluster that does not exist has no entities.
-func records[T any](
-	described description[T], arns []string, err error,
-) (found []state.Record, missing []string, _ error) {
+// descriptionOf returns the result of Describe from ECS's response about arns. A cluster that does not exist has no entities.
+func descriptionOf[T any](
+	described description[T], arns []string, at time.Time, err error,
+) (state.Description, error) {
 	if deleted := (*types.ClusterNotFoundException)(nil); errors.As(err, &deleted) {
-		return nil, arns, nil
+		return state.Description{Missing: arns, At: at}, nil
 	}
 	if err != nil {
-		return nil, nil, err
+		return state.Description{}, err
 	}
-	missing = described.missing
+	result := state.Description{Missing: described.missing, At: at}
 	for _, d := range described.present {
 		if d.inactive {
-			missing = append(missing, d.key.ARN)
+			result.Missing = append(result.Missing, d.key.ARN)
 		} else {
-			found = append(found, state.Record{Key: d.key, Version: d.version, Value: d.value})
+			result.Found = append(result.Found, state.Record{Key: d.key, Version: d.version, Value: d.value})
 		}
 	}
-	return found, missing, nil
+	return result, nil
 }
 
 // checkLocal returns an error that wraps state.ErrForeignCluster if a cluster is not of the account and region of ECS.

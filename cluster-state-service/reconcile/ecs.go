@@ -21,6 +21,9 @@ type ecsReader struct {
 	log    logrus.FieldLogger
 }
 
+// now returns the time by ECS's clock.
+func (r ecsReader) now() time.Time { return r.client.clock.now() }
+
 // paginator is what the SDK's paginators have in common.
 type paginator[Output any] interface {
 	HasMorePages() bool
@@ -154,7 +157,7 @@ func (r ecsReader) describeInstances(
 		if err != nil {
 			return result, fmt.Errorf("describe container instances of %s: %w", cluster, err)
 		}
-		now := time.Now()
+		now := r.now()
 		for _, i := range output.ContainerInstances {
 			// Events contain the cluster's ARN, and the output of Describe does not.
 			clusterARN := map[string]any{"clusterArn": cluster}
@@ -181,7 +184,7 @@ func (r ecsReader) describeTasks(
 		if err != nil {
 			return result, fmt.Errorf("describe tasks of %s: %w", cluster, err)
 		}
-		now := time.Now()
+		now := r.now()
 		for _, t := range output.Tasks {
 			d, err := convert("ECS Task State Change", conv.Value(t.TaskArn), t, nil, now,
 				state.DecodeTask, state.Task.Key)

@@ -2,6 +2,7 @@ package reconcile
 
 import (
 	"context"
+	"slices"
 	"time"
 
 	"github.com/aws/aws-sdk-go-v2/service/ecs"
@@ -15,10 +16,11 @@ const (
 	callTimeout        = 45 * time.Second // includes the SDK's retries, and their waits for the API budget
 )
 
-// limitedClient limits the duration of calls to ECS. The SDK's paginators accept it as a client.
+// limitedClient limits the duration of calls to ECS, and learns ECS's time from the responses. The SDK's paginators accept it as a client.
 type limitedClient struct {
 	client   *ecs.Client
 	requests prometheus.Counter
+	clock    *ecsClock
 }
 
 func call[In, Out any](
@@ -28,7 +30,7 @@ func call[In, Out any](
 	c.requests.Inc()
 	ctx, cancel := context.WithTimeout(ctx, callTimeout)
 	defer cancel()
-	return api(ctx, input, options...)
+	return api(ctx, input, append(slices.Clip(options), c.clock.option)...)
 }
 
 func (c *limitedClient) ListClusters(

@@ -75,7 +75,7 @@ func New(c Config) *Reconciler {
 	c.StoppedTaskRetention = cmp.Or(c.StoppedTaskRetention, defaultRetention)
 	r := &Reconciler{
 		Config: c, metrics: m, startedAt: time.Now(),
-		ecs:      ecsReader{&limitedClient{c.ECS, m.requests}, c.Log},
+		ecs:      ecsReader{&limitedClient{c.ECS, m.requests, &ecsClock{}}, c.Log},
 		failures: logging.NewFailureLog(c.Log, "failed to reconcile with ECS; retrying", "resumed reconciling with ECS"),
 	}
 	r.local.Store(c.configured())

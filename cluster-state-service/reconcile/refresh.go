@@ -4,7 +4,6 @@ import (
 	"context"
 	"errors"
 	"fmt"
-	"time"
 
 	"github.com/aws/aws-sdk-go-v2/service/ecs/types"
 
@@ -59,7 +58,7 @@ func (r *Reconciler) RefreshInstances(
 	if err != nil {
 		return 0, fmt.Errorf("refresh %d instances: %w", len(arns), r.ecsError(err))
 	}
-	corrections, sameVersion := Diff(snapshot.Instances, described.present, nil, removal{now: time.Now()})
+	corrections, sameVersion := Diff(snapshot.Instances, described.present, nil, removal{now: r.ecs.now()})
 	changed, err := r.Store.Superseding(ctx, sameVersion)
 	if err != nil {
 		return 0, err

@@ -121,10 +121,10 @@ func (s *Sources) reconcilerOf(clusterARN string) (*reconcile.Reconciler, error)
 // Describe implements ingest.Describer.
 func (s *Sources) Describe(
 	ctx context.Context, kind state.Kind, clusterARN string, arns []string,
-) (found []state.Record, missing []string, err error) {
+) (state.Description, error) {
 	r, err := s.reconcilerOf(clusterARN)
 	if err != nil {
-		return nil, nil, err
+		return state.Description{}, err
 	}
 	return r.Describe(ctx, kind, clusterARN, arns)
 }

@@ -3,6 +3,7 @@ package state
 import (
 	"errors"
 	"fmt"
+	"time"
 )
 
 // ErrForeignCluster reports a cluster of another account or region than that of this replica's ECS.
@@ -15,6 +16,13 @@ type Record struct {
 	// Health is what the event reports if it is about the health of an instance alone; the version is 0 then.
 	Health *HealthStatus
 	Value  []byte // the event's JSON as received, or the same envelope around the output of an ECS Describe call
+}
+
+// Description is ECS's response about some entities.
+type Description struct {
+	Found   []Record
+	Missing []string  // ARNs of the entities that ECS does not know
+	At      time.Time // of the response, by ECS's clock
 }
 
 // StoredVersion is the version stored under a key. It is zero if the key does not exist.
