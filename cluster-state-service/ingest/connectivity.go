@@ -27,7 +27,7 @@ const (
 type Connectivity struct {
 	mu           sync.Mutex
 	reading      int       // calls in progress
-	pendingSince time.Time // since when calls are in progress or have failed without a success; zero if neither
+	pendingSince time.Time // since when calls have failed or, if none has, are in progress; zero if neither
 	succeeded    bool      // ever
 	err          error     // of the latest call; nil after a success
 
@@ -77,9 +77,13 @@ func (c *Connectivity) End(err error) {
 	c.mu.Lock()
 	defer c.mu.Unlock()
 	c.reading--
+	first := c.err == nil
 	c.err = err
 	if err != nil {
 		c.receives.WithLabelValues(receiveFailed).Inc()
+		if first && !errors.Is(err, context.DeadlineExceeded) {
+			c.pendingSince = time.Now() // until then, a receive that waits for events was not a failure
+		}
 		return
 	}
 	c.receives.WithLabelValues(receiveSucceeded).Inc()

@@ -1,6 +1,7 @@
 package ingest
 
 import (
+	"context"
 	"errors"
 	"testing"
 	"testing/synctest"
@@ -54,6 +55,23 @@ func TestConnectivity_ReportsAnUnreadableQueue(t *testing.T) {
 			c.End(nil)
 			time.Sleep(time.Hour)
 		}},
+		"a receive has waited for long when it fails": {happens: func(c *Connectivity) {
+			c.Observe(nil)
+			c.Begin()
+			time.Sleep(19 * time.Second)
+			c.End(missing)
+			time.Sleep(29 * time.Second)
+			c.Observe(missing)
+		}},
+		"a receive hangs until its deadline": {
+			happens: func(c *Connectivity) {
+				c.Observe(nil)
+				c.Begin()
+				time.Sleep(31 * time.Second)
+				c.End(context.DeadlineExceeded)
+			},
+			want: "the queue has not been readable for 30 seconds: no response",
+		},
 		"one of the pollers succeeds": {happens: func(c *Connectivity) {
 			for range 100 {
 				c.Observe(missing)
