@@ -12,7 +12,7 @@ const (
 	// longestReceiveDelay applies while other pollers succeed: the queue responds, but rejects some calls. If it rejects
 	// half of them, the delays then take about as long as the rejected calls.
 	longestReceiveDelay = 250 * time.Millisecond
-	longestOutageDelay  = 20 * time.Second // while no poller succeeds
+	longestOutageDelay  = 5 * time.Second // while no poller succeeds
 )
 
 // receiveBackoff computes the pollers' delays after failed receives.

@@ -22,8 +22,8 @@ const (
 	// queue, and daemon-scheduler that of cluster-state-service, after 30 s.
 	etcdLimit, sourceLimit = time.Second, 30 * time.Second
 	// readyMargin is what a busy machine and the interval add to a limit. The services read the queue at intervals of up
-	// to 20 s while it fails, so they report its return after that.
-	readyMargin, readyReturn = 5 * time.Second, 25 * time.Second
+	// to 5 s and a stream at intervals of up to 10 s while it fails, so they report its return after that.
+	readyMargin, readyReturn = 5 * time.Second, 20 * time.Second
 )
 
 // readinessCheck requests the readiness of every service.
