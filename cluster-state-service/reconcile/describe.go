@@ -28,7 +28,8 @@ func (r *Reconciler) Describe(
 	return descriptionOf(described, arns, r.ecs.now(), err)
 }
 
-// descriptionOf returns the result of Describe from ECS's response about arns. A cluster that does not exist has no entities.
+// descriptionOf returns the result of Describe from ECS's response about arns. A cluster that does not exist has no
+// entities.
 func descriptionOf[T any](
 	described description[T], arns []string, at time.Time, err error,
 ) (state.Description, error) {

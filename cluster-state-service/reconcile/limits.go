@@ -16,7 +16,8 @@ const (
 	callTimeout        = 45 * time.Second // includes the SDK's retries, and their waits for the API budget
 )
 
-// limitedClient limits the duration of calls to ECS, and learns ECS's time from the responses. The SDK's paginators accept it as a client.
+// limitedClient limits the duration of calls to ECS, and learns ECS's time from the responses. The SDK's paginators
+// accept it as a client.
 type limitedClient struct {
 	client   *ecs.Client
 	requests prometheus.Counter
