@@ -89,7 +89,7 @@ func FuzzReadRequest(f *testing.F) {
 				Attributes: request.InstanceGroup.Attributes, Query: request.InstanceGroup.Query,
 			},
 		})
-		_ = spec.Validate(environment.TaskDefinition{})
+		_ = spec.Validate(&environment.TaskDefinition{})
 		e := environment.Create(*request.Name, "arn:cluster", "token", spec, time.Time{})
 		data, err := json.Marshal(e)
 		if err != nil {
@@ -133,7 +133,7 @@ func FuzzReadPatch(f *testing.F) {
 		if spec.TaskDefinition == "" {
 			t.Fatalf("%q: no task definition", body)
 		}
-		_ = spec.Validate(environment.TaskDefinition{})
+		_ = spec.Validate(&environment.TaskDefinition{})
 		patched := environment.Create("logs", "arn:cluster", "token", spec, time.Time{})
 		repeated, err := readPatch(strings.NewReader(body), patched)
 		if err != nil {

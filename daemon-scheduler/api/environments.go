@@ -29,12 +29,7 @@ func (h *handler) createEnvironment(w http.ResponseWriter, r *http.Request) erro
 	if err != nil {
 		return err
 	}
-	role := environment.Role{ARN: request.Role, ExternalID: request.RoleExternalID}
-	clusterARN, err := h.resolveCluster(r.Context(), role, request.InstanceGroup.Cluster)
-	if err != nil {
-		return err
-	}
-	spec, err := h.resolveSpec(r.Context(), clusterARN, &models.UpdateEnvironmentRequest{
+	settings := &models.UpdateEnvironmentRequest{
 		TaskDefinition: *request.TaskDefinition,
 		InstanceGroup: &models.InstanceGroupUpdate{
 			Attributes: request.InstanceGroup.Attributes,
@@ -48,7 +43,16 @@ func (h *handler) createEnvironment(w http.ResponseWriter, r *http.Request) erro
 		RoleExternalID:          request.RoleExternalID,
 		DeploymentConfiguration: request.DeploymentConfiguration,
 		TaskSettings:            request.TaskSettings,
-	})
+	}
+	if err := checkSpec(settings); err != nil {
+		return err
+	}
+	role := environment.Role{ARN: request.Role, ExternalID: request.RoleExternalID}
+	clusterARN, err := h.resolveCluster(r.Context(), role, request.InstanceGroup.Cluster)
+	if err != nil {
+		return err
+	}
+	spec, err := h.resolveSpec(r.Context(), clusterARN, settings)
 	if err != nil {
 		return err
 	}

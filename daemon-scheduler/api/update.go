@@ -33,6 +33,9 @@ func (h *handler) updateEnvironment(w http.ResponseWriter, r *http.Request) erro
 	if err != nil {
 		return err
 	}
+	if err := checkSpec(request); err != nil {
+		return err
+	}
 	if request.Role == "" && e.Role().IsSet() { // own credentials may be of another account
 		if _, err := h.resolveCluster(r.Context(), environment.Role{}, e.Cluster); err != nil {
 			return err
@@ -96,6 +99,11 @@ func (h *handler) storeSpec(
 		})
 }
 
+// checkSpec validates what needs no call of ECS, so that a caller's error does not depend on ECS's state.
+func checkSpec(request *models.UpdateEnvironmentRequest) error {
+	return validate(nil, specFromRequest(request).Validate(nil)...)
+}
+
 // resolveSpec returns the request's spec with the resolved task definition, and validates it against that.
 func (h *handler) resolveSpec(
 	ctx context.Context, clusterARN string, request *models.UpdateEnvironmentRequest,
@@ -109,7 +117,7 @@ func (h *handler) resolveSpec(
 		return spec, fmt.Errorf("resolve the task definition: %w", err)
 	}
 	spec.TaskDefinition = definition.ARN
-	return spec, validate(nil, spec.Validate(definition)...)
+	return spec, validate(nil, spec.Validate(&definition)...)
 }
 
 // resolveTaskDefinition returns the task definition that a user has given for the cluster with that ARN.

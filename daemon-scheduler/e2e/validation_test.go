@@ -109,6 +109,28 @@ func TestValidation_RejectsInvalidSettings(t *testing.T) {
 	assert.EqualValues(t, 1, d.getEnvironment("existing").Revision, "a rejected request changes nothing")
 }
 
+// A caller's error is reported as such while ECS fails, if it does not depend on ECS.
+func TestValidation_NeedsNoECSForSettingsAlone(t *testing.T) {
+	t.Parallel()
+	w := newSystem(t)
+	d := w.startScheduler(unusedAddress)
+	d.createEnvironment("existing")
+	token := d.getEnvironment("existing").DeploymentToken
+	w.sim.SetFaults(ecssim.Faults{Refusals: map[string]ecssim.Refusal{"ecs": {Code: "AccessDeniedException", Fraction: 1}}})
+	for field, want := range map[string]string{
+		`"taskSettings":{"tags":[{"key":"aws:x"}]}`: "taskSettings.tags.0.key in body should not begin with aws:",
+		`"readinessAttribute":"ecs.ready"`: "readinessAttribute in body should not begin with ecs. or com.amazonaws., " +
+			"which are ECS's own",
+		`"deploymentConfiguration":{"canary":{}}`: "deploymentConfiguration.canary in body should have either percent, " +
+			"query or steps",
+	} {
+		want = "validation failure list:\n" + want
+		d.mustReject(400, want, "PATCH", "/v1/environments/existing?deploymentToken="+token, "{"+field+"}")
+		d.mustReject(400, want, "POST", "/v1/environments",
+			`{"name":"x","taskDefinition":"agent","instanceGroup":{"cluster":"prod"},`+field+`}`)
+	}
+}
+
 func TestPatch_MergesValidFields(t *testing.T) {
 	t.Parallel()
 	w := newSystem(t)

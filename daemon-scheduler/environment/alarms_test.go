@@ -87,5 +87,5 @@ func TestValidate_RejectsControlCharactersInAlarmNames(t *testing.T) {
 	spec := alarms(true)
 	spec.DeploymentConfiguration.Alarms.Names = []string{"good name", "bad\nname"}
 	assert.Equal(t, []string{"deploymentConfiguration.alarms.alarmNames.1 in body has control characters"},
-		spec.Validate(TaskDefinition{}))
+		spec.Validate(&TaskDefinition{}))
 }

@@ -9,7 +9,7 @@ import (
 )
 
 // validate returns the problems of the configuration in the form of Spec.Validate.
-func (c DeploymentConfiguration) validate(d TaskDefinition) (problems []string) {
+func (c DeploymentConfiguration) validate(d *TaskDefinition) (problems []string) {
 	add := func(wrong bool, format string, args ...any) {
 		if wrong {
 			problems = append(problems, "deploymentConfiguration."+fmt.Sprintf(format, args...))
@@ -34,8 +34,9 @@ func (c DeploymentConfiguration) validate(d TaskDefinition) (problems []string) 
 		}
 	}
 	const sideBySide = "as tasks with static host ports cannot run side by side"
-	add(c.Maximum() > 100 && d.StaticPorts, "maximumPercent in body should be 100, "+sideBySide)
-	add(conv.Value(c.MaxSurgeCount) > 0 && d.StaticPorts, "maxSurge in body should be 0, "+sideBySide)
+	staticPorts := d != nil && d.StaticPorts
+	add(c.Maximum() > 100 && staticPorts, "maximumPercent in body should be 100, "+sideBySide)
+	add(conv.Value(c.MaxSurgeCount) > 0 && staticPorts, "maxSurge in body should be 0, "+sideBySide)
 	return problems
 }
 

@@ -38,7 +38,7 @@ func TestDeploymentConfiguration_RefusesContradictions(t *testing.T) {
 				"as tasks with static host ports cannot run side by side",
 		},
 	} {
-		problems := Spec{DeploymentConfiguration: tc.c}.Validate(TaskDefinition{StaticPorts: true})
+		problems := Spec{DeploymentConfiguration: tc.c}.Validate(&TaskDefinition{StaticPorts: true})
 		assert.Equal(t, tc.want, strings.Join(problems, "\n"), name)
 	}
 }

@@ -29,8 +29,8 @@ const tagCharacters = "letters, digits, spaces and _.:/=+-@ only"
 var tagPattern = regexp.MustCompile(`^[\p{L}\p{Z}\p{N}_.:/=+\-@]*$`)
 
 // Validate returns the problems of the spec that the schema of a request does not cover, one line for each: the
-// field, "in body", and the problem. D is the spec's task definition.
-func (s Spec) Validate(d TaskDefinition) (problems []string) {
+// field, "in body", and the problem. D is the spec's task definition; nil validates what does not depend on it.
+func (s Spec) Validate(d *TaskDefinition) (problems []string) {
 	add := func(wrong bool, format string, args ...any) {
 		if wrong {
 			problems = append(problems, fmt.Sprintf(format, args...))
@@ -55,23 +55,23 @@ func inBody(err error) string {
 	return strings.Replace(err.Error(), "query: ", "query in body is invalid: ", 1)
 }
 
-func (s TaskSettings) validate(d TaskDefinition) (problems []string) {
+func (s TaskSettings) validate(d *TaskDefinition) (problems []string) {
 	add := func(wrong bool, format string, args ...any) {
 		if wrong {
 			problems = append(problems, "taskSettings."+fmt.Sprintf(format, args...))
 		}
 	}
-	awsvpc := d.NetworkMode == "awsvpc"
+	awsvpc := d != nil && d.NetworkMode == "awsvpc"
 	add(s.Network == nil && awsvpc,
 		"networkConfiguration in body is required by the task definition's network mode awsvpc")
-	add(s.Network != nil && !awsvpc,
+	add(s.Network != nil && d != nil && !awsvpc,
 		"networkConfiguration in body is only for task definitions with the network mode awsvpc")
 	if o := s.Overrides; o != nil {
 		data, err := json.Marshal(o)
 		tooLong := err != nil || utf8.RuneCount(data) > maxOverrideChars
 		add(tooLong, "overrides in body should be at most %d characters", maxOverrideChars)
 		for i, c := range o.ContainerOverrides {
-			add(!slices.Contains(d.Containers, c.Name),
+			add(d != nil && !slices.Contains(d.Containers, c.Name),
 				"overrides.containerOverrides.%d.name in body is not a container of the task definition", i)
 		}
 	}
@@ -89,14 +89,14 @@ func (s TaskSettings) validate(d TaskDefinition) (problems []string) {
 
 // validateVolumes returns a problem for each volume that is configured here or in the task definition only: ECS would
 // refuse every start.
-func (s TaskSettings) validateVolumes(d TaskDefinition) (problems []string) {
+func (s TaskSettings) validateVolumes(d *TaskDefinition) (problems []string) {
 	const field = "taskSettings.volumeConfigurations"
 	configured := map[string]bool{}
 	for i, v := range s.VolumeConfigurations {
 		switch {
 		case configured[v.Name]:
 			problems = append(problems, fmt.Sprintf("%s.%d.name in body is repeated", field, i))
-		case !slices.Contains(d.LaunchVolumes, v.Name):
+		case d != nil && !slices.Contains(d.LaunchVolumes, v.Name):
 			problems = append(problems, fmt.Sprintf(
 				"%s.%d.name in body is not a volume that the task definition configures at launch", field, i))
 		}
@@ -105,6 +105,9 @@ func (s TaskSettings) validateVolumes(d TaskDefinition) (problems []string) {
 			problems = append(problems, fmt.Sprintf(
 				"%s.%d.managedEBSVolume in body should have sizeInGiB or snapshotId", field, i))
 		}
+	}
+	if d == nil {
+		return problems
 	}
 	for _, name := range d.LaunchVolumes {
 		if !configured[name] {

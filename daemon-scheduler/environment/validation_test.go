@@ -116,6 +116,6 @@ func TestSpec_ValidateListsEveryProblem(t *testing.T) {
 			Spec{Attributes: make([]Attribute, 6000)}, bridge, "the body as a whole should be at most 65536 bytes",
 		},
 	} {
-		assert.Equal(t, tc.want, strings.Join(tc.spec.Validate(tc.of), "\n"), name)
+		assert.Equal(t, tc.want, strings.Join(tc.spec.Validate(&tc.of), "\n"), name)
 	}
 }

@@ -40,6 +40,6 @@ func TestTaskSettings_ValidateVolumes(t *testing.T) {
 			field + ".0.managedEBSVolume in body should have sizeInGiB or snapshotId",
 		},
 	} {
-		assert.Equal(t, tc.want, strings.Join(tc.spec.Validate(tc.of), "\n"), name)
+		assert.Equal(t, tc.want, strings.Join(tc.spec.Validate(&tc.of), "\n"), name)
 	}
 }
