@@ -147,6 +147,7 @@ docker: ## build the images and tag them bloxoss/<name>:$(VERSION) and :local
 	done
 
 release: ## build archives, SBOMs, provenance and checksums into dist/ from a clean checkout; PLATFORMS=linux/amd64,…
+	@changes="$$(git status --porcelain)"; [ -z "$$changes" ] || { echo "commit these changes first:"; echo "$$changes"; exit 1; }
 	GOTOOLCHAIN=$(TOOLCHAIN) go run ./internal/release -version '$(VERSION)' -revision '$(COMMIT)' -time '$(SOURCE_DATE_EPOCH)' \
 	  -platforms '$(PLATFORMS)' -o dist
 

@@ -15,6 +15,7 @@ import (
 	"os"
 	"os/exec"
 	"path/filepath"
+	"regexp"
 	"runtime"
 	"strings"
 	"sync"
@@ -312,4 +313,17 @@ func TestRelease_RejectsInvalidInput(t *testing.T) {
 			assert.ErrorContains(t, run(t.Context(), append(valid, tc.args...), io.Discard), tc.want)
 		})
 	}
+}
+
+// Images and archives contain the same programs, so the same compiler builds them.
+func TestRelease_HasTheCompilerOfTheImages(t *testing.T) {
+	find := func(file, pattern string) string {
+		data, err := os.ReadFile(filepath.Join(top, file))
+		require.NoError(t, err)
+		found := regexp.MustCompile(pattern).FindSubmatch(data)
+		require.NotNil(t, found, file)
+		return string(found[1])
+	}
+	assert.Equal(t, find("go.mod", `(?m)^toolchain go(\S+)$`),
+		find("deploy/docker/Dockerfile", `(?m)^FROM golang:(\S+) AS build$`))
 }
