@@ -63,6 +63,28 @@ var ingestMutations = []mutation{
 		by: test(ingestPackage, "TestConnectivity_ReportsAnUnreadableQueue"),
 	},
 	{
+		name:  "css-long-poll-counts-as-failed",
+		bug:   "The wait of a long poll that fails counts as time without the queue, so readiness is lost too early.",
+		fixed: "232e19c",
+		edits: []edit{{
+			ingestPackage + "/connectivity.go",
+			`		if first && !errors.Is(err, context.DeadlineExceeded) {`,
+			`		if false && first && !errors.Is(err, context.DeadlineExceeded) {`,
+		}},
+		by: test(ingestPackage, "TestConnectivity_ReportsAnUnreadableQueue"),
+	},
+	{
+		name:  "css-verifies-by-own-clock",
+		bug:   "A clock that is ahead makes new events old: the verifier drops those that ECS does not show yet.",
+		fixed: "0b06c37",
+		edits: []edit{{
+			ingestPackage + "/verifyregion.go",
+			`described.at.Sub(p.ChangedAt) > consistencyPeriod`,
+			`time.Since(p.ChangedAt) > consistencyPeriod`,
+		}},
+		by: test(ingestPackage, "TestWriter_KeepsNewEventsThatAWrongClockMakesOld"),
+	},
+	{
 		name:  "css-receives-back-off-for-seconds",
 		bug:   "While SQS throttles half of the receives, each poller backs off for up to ten seconds.",
 		fixed: "3ffa062",
@@ -78,7 +100,7 @@ var ingestMutations = []mutation{
 		bug:  "During an outage of SQS, the pollers retry four times a second.",
 		edits: []edit{{
 			ingestPackage + "/receivebackoff.go",
-			`longestOutageDelay  = 20 * time.Second`,
+			`longestOutageDelay  = 5 * time.Second`,
 			`longestOutageDelay  = 250 * time.Millisecond`,
 		}},
 		by: test(ingestPackage, "TestReceiveBackoff_GrowsWhileNoPollerSucceeds"),

@@ -94,6 +94,17 @@ var reconcileMutations = []mutation{
 		by: test(reconcilePackage, "TestDiff_CorrectsOutdatedRecords"),
 	},
 	{
+		name:  "css-removes-by-own-clock",
+		bug:   "A clock that is ahead makes new records old: a reconciliation removes those that ECS does not show yet.",
+		fixed: "0b06c37",
+		edits: []edit{{
+			reconcilePackage + "/cluster.go",
+			`	return removal{now: r.ecs.now(), retention: r.StoppedTaskRetention}`,
+			`	return removal{now: time.Now(), retention: r.StoppedTaskRetention}`,
+		}},
+		by: test(reconcilePackage, "TestReconciler_KeepsNewRecordsThatAWrongClockMakesOld"),
+	},
+	{
 		name: "css-retention-ignored",
 		bug:  "A stopped task is removed as soon as ECS forgets it.",
 		edits: []edit{{
