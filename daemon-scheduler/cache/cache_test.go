@@ -5,6 +5,7 @@ import (
 	"errors"
 	"maps"
 	"slices"
+	"strings"
 	"sync"
 	"testing"
 	"time"
@@ -141,7 +142,7 @@ func TestCache_FollowsAWipedEtcd(t *testing.T) {
 		}))
 	})
 	t.Cleanup(func() { cancel(); group.Wait() })
-	<-terms
+	testenv.Receive(t, terms)
 	require.NoError(t, s.Create(t.Context(), env("logs")))
 	testenv.Eventually(t, func() bool { return len(c.Names()) == 1 })
 	lines := watch(t, c, 0)
@@ -149,12 +150,16 @@ func TestCache_FollowsAWipedEtcd(t *testing.T) {
 	server.Stop()
 	server.Wipe()
 	server.Start()
-	assert.Equal(t, errDataReplaced.Error(), <-lines)
+	last := testenv.Receive(t, lines)
+	if strings.HasPrefix(last, "logs ") { // the cache holds a record before its streams send it
+		last = testenv.Receive(t, lines)
+	}
+	assert.Equal(t, errDataReplaced.Error(), last)
 	testenv.Eventually(t, func() bool { return c.Synced() && len(c.Names()) == 0 })
-	<-terms
+	testenv.Receive(t, terms)
 	next := watch(t, c, 0)
 	require.NoError(t, s.Create(t.Context(), env("metrics")))
-	assert.Equal(t, "metrics deleted=false paused=false in arn:cluster/prod", <-next)
+	assert.Equal(t, "metrics deleted=false paused=false in arn:cluster/prod", testenv.Receive(t, next))
 	testenv.Eventually(t, func() bool { return slices.Equal(c.Names(), []string{"metrics"}) })
 }
 

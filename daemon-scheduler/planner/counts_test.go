@@ -37,3 +37,19 @@ func TestCounts_AreThoseOfInstances(t *testing.T) {
 	assert.Zero(t, nothing.Counts)
 	assert.Zero(t, nothing.Missing)
 }
+
+// A deployment that failed is not the target, although it is the newest. Nothing is missing while the one before it
+// runs.
+func TestCounts_MissTheTargetAfterAFailure(t *testing.T) {
+	s := scenario{
+		instances: []environment.Instance{active("i1"), active("i2")},
+		tasks:     []environment.Task{task("old on i1", earlier, "RUNNING"), at("i2", task("old on i2", earlier, "PENDING"))},
+	}.state()
+	failed := s.Environment.Deployments[current]
+	failed.Status, failed.RolloutState = environment.Completed, environment.RolloutFailed
+	s.Environment.Deployments[current] = failed
+	plan := Make(s)
+	assert.Equal(t, earlier, plan.Deployment)
+	assert.Equal(t, 1, plan.Missing, "the PENDING one")
+	assert.Zero(t, plan.Counts.Outdated)
+}

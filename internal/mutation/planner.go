@@ -292,4 +292,16 @@ var plannerMutations = []mutation{
 		}},
 		by: test(plannerPackage, "TestBudget_CountsUnavailableInstances"),
 	},
+	{
+		name:  "ds-missing-counts-replaced-revision",
+		bug:   "After a rollback, blox_ds_daemons_missing counts the daemons of the bad revision.",
+		fixed: "0b08c37",
+		edits: []edit{{
+			plannerPackage + "/counts.go",
+			`		missing += oneIf(desired && !(i.hasKept && i.kept.Running()))`,
+			`		newest := f.Environment.History()[0].ID
+		missing += oneIf(desired && !(i.hasKept && i.kept.Running() && i.kept.StartedBy == newest))`,
+		}},
+		by: test(plannerPackage, "TestCounts_MissTheTargetAfterAFailure"),
+	},
 }

@@ -106,4 +106,70 @@ var recordMutations = []mutation{
 		}},
 		by: test("daemon-scheduler/store", "TestStore_CommitRejectsFormerLeadersAndChangedRecords"),
 	},
+	{
+		name:  "ds-deletion-needs-cluster",
+		bug:   "An environment whose cluster was deleted can never be deleted.",
+		fixed: "0b08c37",
+		edits: []edit{{
+			enginePackage + "/deletion.go",
+			`	if !stuck || !r.leader.checksCluster(r.env.Name, time.Now()) {`,
+			`	if true || !stuck || !r.leader.checksCluster(r.env.Name, time.Now()) {`,
+		}},
+		by: test(schedulerEndToEnd, "TestDeletion_EndsWithoutTheCluster"),
+	},
+	{
+		name:  "ds-deletion-waits-for-forgotten-task",
+		bug:   "A deletion waits for ever for a task that ECS has forgotten.",
+		fixed: "0b08c37",
+		edits: []edit{{
+			enginePackage + "/phantoms.go",
+			`	r.Cluster.IgnoreTasks(arns)`,
+			`	r.Cluster.IgnoreTasks(arns[:0])`,
+		}},
+		by: test(schedulerEndToEnd, "TestDeletion_EndsAfterAnInstanceVanished"),
+	},
+	{
+		name:  "ds-overlap-unreported",
+		bug:   "Two environments run the same daemon on an instance, and no condition reports it.",
+		fixed: "0b08c37",
+		edits: []edit{{
+			"daemon-scheduler/status/overlaps.go",
+			`	return known.conditions[e.Name]`,
+			`	return nil`,
+		}},
+		by: test(schedulerEndToEnd, "TestConditions_WarnOfEnvironmentsThatRunTheSameDaemonOnAnInstance"),
+	},
+	{
+		name:  "ds-wiped-etcd-kept",
+		bug:   "The cache keeps the environments of an etcd that was wiped, and follows none that is created afterwards.",
+		fixed: "f6ac39a",
+		edits: []edit{{
+			"daemon-scheduler/store/store.go",
+			`	return s.monitor.Context(ctx)`,
+			`	return context.WithCancel(ctx)`,
+		}},
+		by: test("daemon-scheduler/cache", "TestCache_FollowsAWipedEtcd"),
+	},
+	{
+		name:  "ds-error-names-no-cluster",
+		bug:   "The 404 of an unknown cluster does not name the cluster.",
+		fixed: "0b08c37",
+		edits: []edit{{
+			"daemon-scheduler/environment/errors.go",
+			`fmt.Sprintf("Cluster %.300q does not exist", given)}`,
+			`fmt.Sprintf("Cluster does not exist%.0s", given)}`,
+		}},
+		by: test("daemon-scheduler/api", "TestErrors_AreSentInBothForms"),
+	},
+	{
+		name:  "ds-error-names-no-task-definition",
+		bug:   "The 404 of an unknown task definition does not name the task definition.",
+		fixed: "0b08c37",
+		edits: []edit{{
+			"daemon-scheduler/environment/errors.go",
+			`fmt.Sprintf("TaskDefinition %.300q does not exist", given)}`,
+			`fmt.Sprintf("TaskDefinition does not exist%.0s", given)}`,
+		}},
+		by: test("daemon-scheduler/api", "TestErrors_AreSentInBothForms"),
+	},
 }

@@ -3,9 +3,14 @@ package main
 import "slices"
 
 // schedulerMutations break the promises of daemon-scheduler.
-var schedulerMutations = slices.Concat(plannerMutations, startMutations, engineMutations, recordMutations)
+var schedulerMutations = slices.Concat(
+	plannerMutations, startMutations, engineMutations, recordMutations,
+)
 
-const enginePackage = "daemon-scheduler/engine"
+const (
+	enginePackage     = "daemon-scheduler/engine"
+	schedulerEndToEnd = "daemon-scheduler/e2e"
+)
 
 // engineMutations break the calls of ECS.
 var engineMutations = []mutation{

@@ -10,7 +10,7 @@ var startMutations = []mutation{
 			`c.ecs.StartTask(traced, input, awsconfig.NoRetry, option)`,
 			`c.ecs.StartTask(traced, input, option)`,
 		}},
-		by: test("daemon-scheduler/e2e", "TestStart_LostResponsesCauseNoDuplicates"),
+		by: test(schedulerEndToEnd, "TestStart_LostResponsesCauseNoDuplicates"),
 	},
 	{
 		name:  "ds-caller-errors-fail-instances",
