@@ -30,6 +30,8 @@ type change struct {
 	revision int64
 	deleted  bool
 	version  int64 // detail.version of the record; 0 if deleted
+	fromECS  bool  // the record is ECS's response, not an event
+	excused  bool  // the record was deleted while its cluster did not exist
 }
 
 // etcdWatch watches every write to the records of tasks and container instances, and checks it.
@@ -43,10 +45,13 @@ type etcdWatch struct {
 	marker        int64               // mod revision of the latest marker received
 	firstRevision int64               // changes before it are unknown
 	onLaunch      func(value []byte)  // receives every write to a launch record; nil for none
+	recreations   recreations
 }
 
 func newEtcdWatch(s *system) *etcdWatch {
-	return &etcdWatch{system: s, changes: map[string][]change{}, newest: map[string]change{}, firstRevision: 1}
+	return &etcdWatch{system: s, changes: map[string][]change{}, newest: map[string]change{}, firstRevision: 1,
+		recreations: recreations{endedAt: map[string]time.Time{}},
+	}
 }
 
 // run watches until ctx ends.
@@ -98,23 +103,30 @@ func (w *etcdWatch) receive(event *clientv3.Event) {
 	}
 	c := change{revision: event.Kv.ModRevision, deleted: event.Type == clientv3.EventTypeDelete}
 	if !c.deleted {
-		var record struct{ Detail struct{ Version int64 } }
+		var record struct {
+			ID     string
+			Detail struct{ Version int64 }
+		}
 		if err := json.Unmarshal(event.Kv.Value, &record); err != nil {
 			w.history.violation("records are valid JSON", "%s at %d: %s", key, c.revision, err)
 		}
-		c.version = record.Detail.Version
+		c.version, c.fromECS = record.Detail.Version, record.ID == ""
 	}
+	c.excused = c.deleted && w.recreations.cover(arn, time.Now())
 	w.checkOrder(key, arn, c)
 	w.newest[arn] = c
 	w.changes[key] = append(w.changes[key], c)
 	w.history.count("records written", 1)
 }
 
-// checkOrder checks that a record is not replaced by an older version, and not written again after its deletion.
+// checkOrder checks that a record is not replaced by an older version, and not written again after its deletion. Only
+// ECS itself may bring back the stopped tasks of a cluster that was deleted and created anew.
 func (w *etcdWatch) checkOrder(key, arn string, c change) {
 	before, known := w.newest[arn]
 	switch {
 	case strings.Contains(arn, probeAccount) || !known || c.deleted:
+	case before.deleted && before.excused && c.fromECS:
+		w.history.count("records that returned with their cluster", 1)
 	case before.deleted:
 		w.history.violation("a deleted record stays deleted", "%s at %d: version %d, after its deletion at %d",
 			key, c.revision, c.version, before.revision)

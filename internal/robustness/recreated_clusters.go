@@ -37,6 +37,8 @@ func (e *executor) recreateCluster(ctx context.Context, a action) error {
 	if deletesEnvironments(a) {
 		e.users.deleteAll(ctx, cluster)
 	}
+	e.watch.recreations.begin(cluster)
+	defer e.watch.recreations.end(cluster)
 	err := e.deleteCluster(ctx, cluster, func() { backoff.Sleep(ctx, a.Duration) })
 	if err == nil {
 		e.history.count("clusters recreated", 1)
