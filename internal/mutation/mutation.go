@@ -48,6 +48,13 @@ func (f finder) String() string {
 	return fmt.Sprintf("go test ./%s -run '%s'", f.pkg, f.pattern())
 }
 
+// changesClocks reports whether the run has faults of clocks, which need services built with test clocks.
+func (f finder) changesClocks() bool {
+	return slices.ContainsFunc(f.args, func(arg string) bool {
+		return strings.Contains(arg, "clock-step") || strings.Contains(arg, "suspend")
+	})
+}
+
 // pattern is the value of -run.
 func (f finder) pattern() string { return "^(" + strings.Join(f.tests, "|") + ")$" }
 

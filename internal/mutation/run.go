@@ -1,6 +1,7 @@
 package main
 
 import (
+	"bytes"
 	"context"
 	"errors"
 	"fmt"
@@ -143,15 +144,55 @@ func (r *runner) robustness(ctx context.Context, bin string, by finder, overlay 
 	if output, err = r.execute(ctx, r.root, overlay, "go", build...); err != nil {
 		return output, fmt.Errorf("%w: %w", errBuild, err)
 	}
-	output, err = r.execute(ctx, r.root, overlay, "go", "run", "./internal/harness/testclock/build",
-		"-o", filepath.Join(bin, "testclock"), "cmd/cluster-state-service", "cmd/daemon-scheduler")
-	if err != nil {
-		return output, fmt.Errorf("%w: %w", errBuild, err)
+	if by.changesClocks() {
+		output, err = r.execute(ctx, r.root, overlay, "go", "run", "./internal/harness/testclock/build",
+			"-o", filepath.Join(bin, "testclock"), "cmd/cluster-state-service", "cmd/daemon-scheduler")
+		if err != nil {
+			return output, fmt.Errorf("%w: %w", errBuild, err)
+		}
 	}
-	return r.execute(ctx, r.root, overlay, filepath.Join(bin, "blox-robustness"), by.args...)
+	program := filepath.Join(bin, "blox-robustness")
+	if overlay == "" {
+		return r.execute(ctx, r.root, "", program, by.args...)
+	}
+	return r.untilReport(ctx, overlay, program, by)
+}
+
+// untilReport runs blox-robustness until it ends or reports the promise, which is all that a mutation has to do.
+func (r *runner) untilReport(ctx context.Context, overlay, program string, by finder) (output string, err error) {
+	ctx, cancel := context.WithCancel(ctx)
+	defer cancel()
+	report := &reportWriter{report: []byte("VIOLATION " + by.found), reported: cancel}
+	command := r.newCommand(ctx, r.root, overlay, program, by.args...)
+	command.Stdout, command.Stderr = report, report
+	err = command.Run()
+	if err == nil && ctx.Err() != nil {
+		err = ctx.Err()
+	}
+	return report.output.String(), err
+}
+
+// reportWriter keeps what is written to it, and calls reported after each write that follows the report.
+type reportWriter struct {
+	output   bytes.Buffer
+	report   []byte
+	reported func()
+}
+
+func (w *reportWriter) Write(p []byte) (int, error) {
+	w.output.Write(p)
+	if bytes.Contains(w.output.Bytes(), w.report) {
+		w.reported()
+	}
+	return len(p), nil
 }
 
 func (r *runner) execute(ctx context.Context, dir, overlay, name string, args ...string) (output string, err error) {
+	out, err := r.newCommand(ctx, dir, overlay, name, args...).CombinedOutput()
+	return string(out), err
+}
+
+func (r *runner) newCommand(ctx context.Context, dir, overlay, name string, args ...string) *exec.Cmd {
 	command := exec.CommandContext(ctx, name, args...)
 	command.Dir = dir
 	command.Cancel = func() error { return command.Process.Signal(os.Interrupt) }
@@ -160,6 +201,5 @@ func (r *runner) execute(ctx context.Context, dir, overlay, name string, args ..
 	if overlay != "" {
 		command.Env = append(command.Env, "GOFLAGS="+strings.TrimSpace(os.Getenv("GOFLAGS")+" -overlay="+overlay))
 	}
-	out, err := command.CombinedOutput()
-	return string(out), err
+	return command
 }

@@ -35,6 +35,21 @@ func TestClassify_DistinguishesAssertionsFromOtherFailures(t *testing.T) {
 	}
 }
 
+// A report may arrive in pieces. Until then, the run goes on, whatever else it reports.
+func TestReportWriter_FindsTheReport(t *testing.T) {
+	reported := false
+	w := reportWriter{report: []byte("VIOLATION nothing is lost"), reported: func() { reported = true }}
+	for _, text := range []string{"1s VIOLATION another promise\n", "2s VIOLATION nothing", " is"} {
+		_, err := w.Write([]byte(text))
+		assert.NoError(t, err)
+		assert.False(t, reported, text)
+	}
+	_, err := w.Write([]byte(" lost: task a\n"))
+	assert.NoError(t, err)
+	assert.True(t, reported)
+	assert.Contains(t, w.output.String(), "nothing is lost: task a\n")
+}
+
 // The mutations of a small package have each outcome that a build and a test can have.
 func TestRunner_RunsTestsWithAMutation(t *testing.T) {
 	short.Skip(t, "builds tests")

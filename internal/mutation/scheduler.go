@@ -4,7 +4,7 @@ import "slices"
 
 // schedulerMutations break the promises of daemon-scheduler.
 var schedulerMutations = slices.Concat(
-	plannerMutations, startMutations, engineMutations, recordMutations,
+	plannerMutations, startMutations, engineMutations, recordMutations, schedulerRunMutations,
 )
 
 const (
