@@ -8,6 +8,7 @@ import (
 	"github.com/blox/blox/cluster-state-service/cache"
 	"github.com/blox/blox/cluster-state-service/state"
 	"github.com/blox/blox/internal/arn"
+	"github.com/blox/blox/internal/filter"
 	"github.com/blox/blox/swagger/cluster-state-service/v1/models"
 )
 
@@ -18,7 +19,7 @@ func (a *api) listClusters(w http.ResponseWriter, r *http.Request) {
 		a.fail(w, r, err)
 		return
 	}
-	place, err := state.ParsePlaceFilter(query.Get)
+	place, err := filter.ParsePlace(query.Get)
 	if err != nil {
 		a.fail(w, r, err)
 		return

@@ -2,7 +2,8 @@ package state
 
 import (
 	"errors"
-	"fmt"
+
+	"github.com/blox/blox/internal/filter"
 )
 
 // The errors of queries. api/errors.go maps them to HTTP responses.
@@ -13,7 +14,7 @@ var (
 	ErrRepeatedFilter    = errors.New("repeated filter")
 	ErrInvalidStatus     = errors.New("invalid status")
 	// ErrInvalidParameter matches every ParameterError.
-	ErrInvalidParameter     = errors.New("invalid parameter")
+	ErrInvalidParameter     = filter.ErrInvalid
 	ErrInvalidCluster       = errors.New("invalid cluster")
 	ErrInvalidNextToken     = errors.New("invalid next token")
 	ErrInvalidVersion       = errors.New("invalid entity version")
@@ -26,15 +27,4 @@ var (
 )
 
 // ParameterError reports an invalid query parameter that v0.3 did not have. Its text is for clients.
-type ParameterError struct {
-	Parameter string
-	Given     string
-	Accepted  string // what the parameter accepts
-}
-
-func (e *ParameterError) Error() string {
-	return fmt.Sprintf("Invalid %s %.100q: must be %s", e.Parameter, e.Given, e.Accepted)
-}
-
-// Is makes every ParameterError match ErrInvalidParameter.
-func (e *ParameterError) Is(target error) bool { return target == ErrInvalidParameter }
+type ParameterError = filter.ParameterError

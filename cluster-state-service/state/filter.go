@@ -8,6 +8,7 @@ import (
 	"time"
 
 	"github.com/blox/blox/internal/arn"
+	"github.com/blox/blox/internal/filter"
 )
 
 // Statuses that ECS gives to tasks and container instances. Source: "Task lifecycle" and
@@ -59,30 +60,30 @@ func (f ClusterFilter) MatchesRegion(region Region) bool {
 // Filter selects entities of one kind. An entity must match every field that is set.
 type Filter struct {
 	Cluster ClusterFilter
-	Place   PlaceFilter
+	Place   filter.Place
 	// Status is a task's last status or an instance's status, in upper case.
 	Status string
 	// CapacityProvider is a task's or an instance's.
-	CapacityProvider Values
+	CapacityProvider filter.Values
 	// Since selects entities whose last change is not older.
 	Since time.Time
 	// EC2InstanceID is an instance's, or that of a task's instance; see OnInstances.
-	EC2InstanceID Values
+	EC2InstanceID filter.Values
 	Search        Search
 
 	// Filters of tasks.
 	StartedBy         string
-	DesiredStatus     Values
-	LaunchType        Values
-	StopCode          Values
-	Group             Values
-	Family            Values // the task definition's name without its revision
-	TaskDefinition    Values // <family>:<revision>, or the ARN
-	ContainerInstance Values // the ARN, or its ID
+	DesiredStatus     filter.Values
+	LaunchType        filter.Values
+	StopCode          filter.Values
+	Group             filter.Values
+	Family            filter.Values // the task definition's name without its revision
+	TaskDefinition    filter.Values // <family>:<revision>, or the ARN
+	ContainerInstance filter.Values // the ARN, or its ID
 
 	// Filters of container instances.
-	Attribute      Values // <name>:<value>, or <name> for any value
-	AgentConnected string // "true" or "false"
+	Attribute      filter.Values // <name>:<value>, or <name> for any value
+	AgentConnected string        // "true" or "false"
 
 	onInstances map[string]bool // the ARNs of OnInstances
 }
@@ -113,13 +114,13 @@ func ParseFilter(kind Kind, value func(name string) string) (f Filter, err error
 	if f.Cluster, err = ParseClusterFilter(value("cluster")); err != nil {
 		return f, err
 	}
-	if f.Place, err = ParsePlaceFilter(value); err != nil {
+	if f.Place, err = filter.ParsePlace(value); err != nil {
 		return f, err
 	}
 	f.StartedBy = value("startedBy")
 	for _, list := range []struct {
 		parameter string
-		into      *Values
+		into      *filter.Values
 		accepted  []string // nil accepts any value
 	}{
 		{"desiredStatus", &f.DesiredStatus, desiredStatuses},
@@ -133,7 +134,7 @@ func ParseFilter(kind Kind, value func(name string) string) (f Filter, err error
 		{"ec2InstanceId", &f.EC2InstanceID, nil},
 		{"attribute", &f.Attribute, nil},
 	} {
-		if *list.into, err = parseValues(list.parameter, value(list.parameter), list.accepted); err != nil {
+		if *list.into, err = filter.ParseValues(list.parameter, value(list.parameter), list.accepted); err != nil {
 			return f, err
 		}
 	}
@@ -145,10 +146,10 @@ func ParseFilter(kind Kind, value func(name string) string) (f Filter, err error
 	}
 	f.AgentConnected = value("agentConnected")
 	if !slices.Contains([]string{"", "true", "false"}, f.AgentConnected) {
-		return f, &ParameterError{"agentConnected", f.AgentConnected, "true or false"}
+		return f, &ParameterError{Parameter: "agentConnected", Given: f.AgentConnected, Accepted: "true or false"}
 	}
 	if slices.ContainsFunc(f.Attribute.List, func(a string) bool { return strings.HasPrefix(a, ":") }) {
-		return f, &ParameterError{"attribute", value("attribute"), "name:value or name"}
+		return f, &ParameterError{Parameter: "attribute", Given: value("attribute"), Accepted: "name:value or name"}
 	}
 	return f, nil
 }
@@ -173,7 +174,9 @@ func parseSince(s string) (time.Time, error) {
 	}
 	since, err := time.Parse(time.RFC3339Nano, s)
 	if err != nil {
-		return time.Time{}, &ParameterError{"since", s, "a time in RFC 3339, such as 2026-03-04T10:15:30Z"}
+		return time.Time{}, &ParameterError{
+			Parameter: "since", Given: s, Accepted: "a time in RFC 3339, such as 2026-03-04T10:15:30Z",
+		}
 	}
 	return since.UTC(), nil
 }
@@ -194,11 +197,11 @@ func (f *Filter) MatchesTask(t *TaskSummary) bool {
 		f.DesiredStatus.Matches(t.DesiredStatus) && f.LaunchType.Matches(t.LaunchType) &&
 		f.StopCode.Matches(t.StopCode) && f.Group.Matches(t.Group) &&
 		f.CapacityProvider.Matches(t.CapacityProviderName) &&
-		f.Family.matchesFunc(func(family string) bool {
+		f.Family.MatchesFunc(func(family string) bool {
 			return strings.Contains(t.TaskDefinitionARN, ":task-definition/"+family+":")
 		}) &&
-		f.TaskDefinition.matchesARNOrID(t.TaskDefinitionARN) &&
-		f.ContainerInstance.matchesARNOrID(t.ContainerInstanceARN) &&
+		f.TaskDefinition.MatchesARNOrID(t.TaskDefinitionARN) &&
+		f.ContainerInstance.MatchesARNOrID(t.ContainerInstanceARN) &&
 		(f.EC2InstanceID.IsEmpty() || f.onInstances[t.ContainerInstanceARN] != f.EC2InstanceID.Excluded) &&
 		f.Search.matchesTask(t) &&
 		(f.Since.IsZero() || !t.sinceAt.time().Before(f.Since))
@@ -211,7 +214,7 @@ func (f *Filter) MatchesInstance(i *Instance) bool {
 		(f.Status == "" || strings.EqualFold(f.Status, i.Status)) &&
 		f.EC2InstanceID.Matches(i.EC2InstanceID) && f.CapacityProvider.Matches(i.CapacityProviderName) &&
 		(f.AgentConnected == "" || (f.AgentConnected == "true") == i.AgentConnected) &&
-		f.Attribute.matchesFunc(i.hasAttribute) && f.Search.matchesInstance(i) &&
+		f.Attribute.MatchesFunc(i.hasAttribute) && f.Search.matchesInstance(i) &&
 		f.matchesSince(i.UpdatedAt, i.RecordedAt)
 }
 
@@ -231,3 +234,6 @@ func (i *Instance) hasAttribute(attribute string) bool {
 		return a.Name == name && (!hasValue || a.Value == value)
 	})
 }
+
+// matchesValue reports whether want is empty or equals value.
+func matchesValue(want, value string) bool { return want == "" || want == value }

@@ -11,6 +11,7 @@ import (
 	"github.com/stretchr/testify/assert"
 	"github.com/stretchr/testify/require"
 
+	"github.com/blox/blox/internal/filter"
 	"github.com/blox/blox/internal/testenv"
 )
 
@@ -170,14 +171,16 @@ func TestParseFilter_NamesParameterAndAcceptedValues(t *testing.T) {
 		"since=yesterday":         `Invalid since "yesterday": must be a time in RFC 3339, such as 2026-03-04T10:15:30Z`,
 		"agentConnected=yes":      `Invalid agentConnected "yes": must be true or false`,
 		"attribute=a,:x":          `Invalid attribute "a,:x": must be name:value or name`,
+		"account=prod":            `Invalid account "prod": must be account IDs of 12 digits`,
+		"region=!paris":           `Invalid region "!paris": must be regions such as eu-west-1`,
 	} {
 		_, err := parse(t, KindTask, raw)
 		require.ErrorIs(t, err, ErrInvalidParameter, raw)
 		assert.EqualError(t, err, want)
 	}
-	_, err := parse(t, KindTask, "group="+strings.Repeat("x,", maxValues)+"x")
+	_, err := parse(t, KindTask, "group="+strings.Repeat("x,", filter.MaxValues)+"x")
 	assert.ErrorContains(t, err, "must be at most 100 values")
-	_, err = parse(t, KindTask, "group="+strings.Repeat("x,", maxValues-1)+"x")
+	_, err = parse(t, KindTask, "group="+strings.Repeat("x,", filter.MaxValues-1)+"x")
 	assert.NoError(t, err)
 }
 
@@ -190,7 +193,7 @@ func queryOf(f Filter) map[string]string {
 	if !f.Since.IsZero() {
 		query["since"] = f.Since.Format(time.RFC3339Nano)
 	}
-	for name, values := range map[string]Values{
+	for name, values := range map[string]filter.Values{
 		"desiredStatus": f.DesiredStatus, "launchType": f.LaunchType, "stopCode": f.StopCode, "group": f.Group,
 		"family": f.Family, "taskDefinition": f.TaskDefinition, "containerInstance": f.ContainerInstance,
 		"capacityProviderName": f.CapacityProvider, "ec2InstanceId": f.EC2InstanceID, "attribute": f.Attribute,

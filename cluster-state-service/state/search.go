@@ -15,7 +15,7 @@ type Search string
 // parseSearch converts the letters of ASCII to lower case.
 func parseSearch(s string) (Search, error) {
 	if len(s) > maxSearch {
-		return "", &ParameterError{"search", s, "at most 256 bytes"}
+		return "", &ParameterError{Parameter: "search", Given: s, Accepted: "at most 256 bytes"}
 	}
 	text := []byte(s)
 	for i, c := range text {

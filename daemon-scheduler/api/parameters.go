@@ -1,14 +1,17 @@
 package api
 
 import (
+	"errors"
 	"fmt"
 	"net/http"
 	"net/url"
+	"slices"
 	"strconv"
 	"time"
 
 	"github.com/blox/blox/daemon-scheduler/environment"
 	"github.com/blox/blox/internal/arn"
+	"github.com/blox/blox/internal/filter"
 	"github.com/blox/blox/internal/httpserver"
 	"github.com/blox/blox/internal/httpstream"
 )
@@ -81,10 +84,13 @@ func stopKind(r *http.Request) (environment.StopKind, error) {
 // typeDaemon is the only type of environments: one task on each selected instance.
 const typeDaemon = "DAEMON"
 
+// environmentFilters are the parameters of the list of environments.
+var environmentFilters = []string{"cluster", "account", "region", "environmentType", "nextToken"}
+
 // environmentFilter reads the filters of a list. The checks run in v0.3's order.
 func environmentFilter(query url.Values) (matches func(environment.Environment) bool, err error) {
 	for key := range query {
-		if key != "cluster" && key != "environmentType" && key != "nextToken" {
+		if !slices.Contains(environmentFilters, key) {
 			return nil, errUnsupported
 		}
 	}
@@ -93,7 +99,7 @@ func environmentFilter(query url.Values) (matches func(environment.Environment) 
 			return nil, errRepeated
 		}
 	}
-	if matches, err = clusterFilter(query.Get("cluster")); err != nil {
+	if matches, err = clusterFilter(query); err != nil {
 		return nil, err
 	}
 	if value := query.Get("environmentType"); value != "" && value != typeDaemon {
@@ -102,19 +108,21 @@ func environmentFilter(query url.Values) (matches func(environment.Environment) 
 	return matches, nil
 }
 
-// clusterFilter returns a filter by cluster, a name or an ARN; without one, it matches all environments.
-func clusterFilter(cluster string) (matches func(environment.Environment) bool, err error) {
-	switch {
-	case cluster == "":
-		return func(environment.Environment) bool { return true }, nil
-	case arn.IsClusterName(cluster):
-		return func(e environment.Environment) bool {
-			a, err := arn.ParseKind(e.Cluster, arn.Cluster)
-			return err == nil && a.Cluster == cluster
-		}, nil
-	}
-	if _, err := arn.ParseKind(cluster, arn.Cluster); err != nil {
+// clusterFilter returns a filter by the parameters cluster, a name or an ARN, account and region. Without them, it
+// matches all environments.
+func clusterFilter(query url.Values) (matches func(environment.Environment) bool, err error) {
+	cluster := query.Get("cluster")
+	isName := arn.IsClusterName(cluster)
+	if _, err := arn.ParseKind(cluster, arn.Cluster); cluster != "" && !isName && err != nil {
 		return nil, errCluster
 	}
-	return func(e environment.Environment) bool { return e.Cluster == cluster }, nil
+	place, err := filter.ParsePlace(query.Get)
+	if p := (*filter.ParameterError)(nil); errors.As(err, &p) {
+		return nil, invalidParameter(p.Parameter, p.Given, p.Accepted)
+	}
+	return func(e environment.Environment) bool {
+		a, err := arn.ParseKind(e.Cluster, arn.Cluster)
+		named := cluster == "" || !isName && cluster == e.Cluster || isName && err == nil && cluster == a.Cluster
+		return named && place.Matches(e.Cluster)
+	}, nil
 }

@@ -36,10 +36,12 @@ func TestParameters_NameTheOffendingValueAndTheAcceptedOnes(t *testing.T) {
 			return err
 		}},
 		"environmentType": {
-			"environmentType=daemon", `Invalid environmentType "daemon": must be DAEMON`, func(r *http.Request) error {
-				_, err := environmentFilter(r.URL.Query())
-				return err
-			},
+			"environmentType=daemon", `Invalid environmentType "daemon": must be DAEMON`, readEnvironmentFilter,
+		},
+		"account": {"account=prod", `Invalid account "prod": must be account IDs of 12 digits`, readEnvironmentFilter},
+		"region": {
+			"region=!eu-west-1,paris", `Invalid region "!eu-west-1,paris": must be regions such as eu-west-1`,
+			readEnvironmentFilter,
 		},
 		"environment": {
 			"environment=a/b", `Invalid environment "a/b": must be 1 to 30 letters, digits, hyphens and underscores`,
@@ -94,6 +96,36 @@ func TestParameters_NameTheOffendingValueAndTheAcceptedOnes(t *testing.T) {
 func readEventFilter(r *http.Request) error {
 	_, err := eventFilter(r)
 	return err
+}
+
+func readEnvironmentFilter(r *http.Request) error {
+	_, err := environmentFilter(r.URL.Query())
+	return err
+}
+
+func TestEnvironmentFilter_MatchesClusterAccountAndRegion(t *testing.T) {
+	const name, clusterARN = "prod", "arn:aws:ecs:eu-west-1:123456789012:cluster/prod"
+	e := environment.New("logs", clusterARN, "arn:td:1", "")
+	malformed := environment.New("old", name, "arn:td:1", "")
+	for query, want := range map[string][2]bool{ // whether they match
+		"":                                      {true, true},
+		"cluster=&account=&region=":             {true, true},
+		"cluster=prod":                          {true, false},
+		"cluster=" + clusterARN:                 {true, false},
+		"cluster=test":                          {false, false},
+		"region=eu-west-1,us-east-1":            {true, false},
+		"region=!eu-west-1":                     {false, false},
+		"account=123456789012":                  {true, false},
+		"account=!123456789012":                 {false, false},
+		"account=!210987654321&cluster=prod":    {true, false},
+		"account=123456789012&region=us-east-1": {false, false},
+	} {
+		values, err := url.ParseQuery(query)
+		assert.NoError(t, err)
+		matches, err := environmentFilter(values)
+		assert.NoError(t, err, query)
+		assert.Equal(t, want, [2]bool{matches(e), matches(malformed)}, query)
+	}
 }
 
 func TestEventFilter_ReadsEveryParameter(t *testing.T) {

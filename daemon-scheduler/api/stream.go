@@ -24,7 +24,7 @@ func (h *handler) streamEnvironments(w http.ResponseWriter, r *http.Request) err
 	if err != nil {
 		return err
 	}
-	matches, err := clusterFilter(r.URL.Query().Get("cluster"))
+	matches, err := clusterFilter(r.URL.Query())
 	if err != nil {
 		return err
 	}

@@ -15,6 +15,7 @@ import (
 
 func newEnvironmentsList(a *app) *cobra.Command {
 	var cluster, environmentType string
+	var place placeFilter
 	cmd := withWatch(&cobra.Command{
 		Use: "list", Aliases: []string{"ls"}, Short: "List environments",
 		Long: `List environments. TASK DEFINITION and REVISION are those in effect; the newest revision follows in
@@ -31,7 +32,8 @@ parentheses if it is another one. The other columns count container instances:
 		Args: positionalArgs(), ValidArgsFunction: noFiles,
 		RunE: a.runList(func(ctx context.Context, c *connect.Clients, _ []string) error {
 			list, err := c.Scheduler.ListEnvironmentsContext(ctx, ds.NewListEnvironmentsParams().
-				WithCluster(optional(cluster)).WithEnvironmentType(optional(environmentType)))
+				WithCluster(optional(cluster)).WithEnvironmentType(optional(environmentType)).
+				WithAccount(optional(place.account)).WithRegion(optional(place.region)))
 			if err != nil {
 				return err
 			}
@@ -42,6 +44,7 @@ parentheses if it is another one. The other columns count container instances:
 		}),
 	})
 	cmd.Flags().StringVar(&cluster, "cluster", "", "only in this cluster, a `name` or an ARN")
+	place.addFlags(cmd)
 	cmd.Flags().StringVar(&environmentType, "environment-type", "", "only of this `type`: DAEMON")
 	_ = cmd.RegisterFlagCompletionFunc("environment-type", fixed("DAEMON"))
 	return cmd

@@ -45,8 +45,8 @@ func (f *streamFlags) add(a *app, cmd *cobra.Command, resumable bool) {
 	cmd.Flags().BoolVar(&f.deleted, "deleted", false, "include deletions")
 	cmd.Flags().Int32Var(&f.heartbeat, "heartbeat", 0,
 		"interval of heartbeats in `seconds`, 1 to 300; they keep proxies from closing the stream")
+	f.placeFilter.addFlags(cmd)
 	if resumable {
-		f.placeFilter.addFlags(cmd)
 		cmd.Flags().StringVar(&f.search, "search", "", searchHelp)
 		cmd.Flags().StringVar(&f.from, "from", "", "start at this entity `version`, as reported by lists and lines")
 	}
@@ -153,7 +153,8 @@ func newStreamEnvironments(a *app) *cobra.Command {
 					e.Revision, s.ID(e.TaskDefinition))
 				return joinNonEmpty(out, environmentProgress(&e)), nil
 			})
-			params := ds.NewStreamEnvironmentsParams().WithCluster(optional(flags.cluster))
+			params := ds.NewStreamEnvironmentsParams().WithCluster(optional(flags.cluster)).
+				WithAccount(optional(flags.account)).WithRegion(optional(flags.region))
 			if flags.deleted {
 				params.SetDeleted(&flags.deleted)
 			}

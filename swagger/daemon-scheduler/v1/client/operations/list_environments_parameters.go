@@ -62,6 +62,11 @@ ListEnvironmentsParams contains all the parameters to send to the API endpoint
 */
 type ListEnvironmentsParams struct {
 
+	// Account.
+	//
+	// AWS account ID of the cluster, 12 digits. Several values are separated by commas; a leading ! excludes them.
+	Account *string
+
 	// Cluster.
 	//
 	// Return only environments of this cluster: a name or an ARN.
@@ -76,6 +81,11 @@ type ListEnvironmentsParams struct {
 	//
 	// Accepted and ignored: the list has one page.
 	NextToken *string
+
+	// Region.
+	//
+	// AWS region of the cluster, such as eu-west-1. Several values are separated by commas; a leading ! excludes them.
+	Region *string
 
 	HTTPClient *http.Client
 
@@ -134,6 +144,17 @@ func (o *ListEnvironmentsParams) SetHTTPClient(client *http.Client) {
 	o.HTTPClient = client
 }
 
+// WithAccount adds the account to the list environments params.
+func (o *ListEnvironmentsParams) WithAccount(account *string) *ListEnvironmentsParams {
+	o.SetAccount(account)
+	return o
+}
+
+// SetAccount adds the account to the list environments params.
+func (o *ListEnvironmentsParams) SetAccount(account *string) {
+	o.Account = account
+}
+
 // WithCluster adds the cluster to the list environments params.
 func (o *ListEnvironmentsParams) WithCluster(cluster *string) *ListEnvironmentsParams {
 	o.SetCluster(cluster)
@@ -167,12 +188,40 @@ func (o *ListEnvironmentsParams) SetNextToken(nextToken *string) {
 	o.NextToken = nextToken
 }
 
+// WithRegion adds the region to the list environments params.
+func (o *ListEnvironmentsParams) WithRegion(region *string) *ListEnvironmentsParams {
+	o.SetRegion(region)
+	return o
+}
+
+// SetRegion adds the region to the list environments params.
+func (o *ListEnvironmentsParams) SetRegion(region *string) {
+	o.Region = region
+}
+
 // WriteToRequest writes these params to a [runtime.ClientRequest].
 func (o *ListEnvironmentsParams) WriteToRequest(r runtime.ClientRequest, reg strfmt.Registry) error {
 	if err := r.SetTimeout(o.inner.timeout); err != nil {
 		return err
 	}
 	var res []error
+
+	if o.Account != nil {
+
+		// query param account
+		var qrAccount string
+
+		if o.Account != nil {
+			qrAccount = *o.Account
+		}
+		qAccount := qrAccount
+		if qAccount != "" {
+
+			if err := r.SetQueryParam("account", qAccount); err != nil {
+				return err
+			}
+		}
+	}
 
 	if o.Cluster != nil {
 
@@ -220,6 +269,23 @@ func (o *ListEnvironmentsParams) WriteToRequest(r runtime.ClientRequest, reg str
 		if qNextToken != "" {
 
 			if err := r.SetQueryParam("nextToken", qNextToken); err != nil {
+				return err
+			}
+		}
+	}
+
+	if o.Region != nil {
+
+		// query param region
+		var qrRegion string
+
+		if o.Region != nil {
+			qrRegion = *o.Region
+		}
+		qRegion := qrRegion
+		if qRegion != "" {
+
+			if err := r.SetQueryParam("region", qRegion); err != nil {
 				return err
 			}
 		}

@@ -63,6 +63,11 @@ StreamEnvironmentsParams contains all the parameters to send to the API endpoint
 */
 type StreamEnvironmentsParams struct {
 
+	// Account.
+	//
+	// AWS account ID of the cluster, 12 digits. Several values are separated by commas; a leading ! excludes them.
+	Account *string
+
 	// Cluster.
 	//
 	// Return only environments of this cluster: a name or an ARN.
@@ -77,6 +82,11 @@ type StreamEnvironmentsParams struct {
 	//
 	// Seconds between heartbeats, which are lines with metadata only. Default: no heartbeats.
 	Heartbeat *int64
+
+	// Region.
+	//
+	// AWS region of the cluster, such as eu-west-1. Several values are separated by commas; a leading ! excludes them.
+	Region *string
 
 	HTTPClient *http.Client
 
@@ -135,6 +145,17 @@ func (o *StreamEnvironmentsParams) SetHTTPClient(client *http.Client) {
 	o.HTTPClient = client
 }
 
+// WithAccount adds the account to the stream environments params.
+func (o *StreamEnvironmentsParams) WithAccount(account *string) *StreamEnvironmentsParams {
+	o.SetAccount(account)
+	return o
+}
+
+// SetAccount adds the account to the stream environments params.
+func (o *StreamEnvironmentsParams) SetAccount(account *string) {
+	o.Account = account
+}
+
 // WithCluster adds the cluster to the stream environments params.
 func (o *StreamEnvironmentsParams) WithCluster(cluster *string) *StreamEnvironmentsParams {
 	o.SetCluster(cluster)
@@ -168,12 +189,40 @@ func (o *StreamEnvironmentsParams) SetHeartbeat(heartbeat *int64) {
 	o.Heartbeat = heartbeat
 }
 
+// WithRegion adds the region to the stream environments params.
+func (o *StreamEnvironmentsParams) WithRegion(region *string) *StreamEnvironmentsParams {
+	o.SetRegion(region)
+	return o
+}
+
+// SetRegion adds the region to the stream environments params.
+func (o *StreamEnvironmentsParams) SetRegion(region *string) {
+	o.Region = region
+}
+
 // WriteToRequest writes these params to a [runtime.ClientRequest].
 func (o *StreamEnvironmentsParams) WriteToRequest(r runtime.ClientRequest, reg strfmt.Registry) error {
 	if err := r.SetTimeout(o.inner.timeout); err != nil {
 		return err
 	}
 	var res []error
+
+	if o.Account != nil {
+
+		// query param account
+		var qrAccount string
+
+		if o.Account != nil {
+			qrAccount = *o.Account
+		}
+		qAccount := qrAccount
+		if qAccount != "" {
+
+			if err := r.SetQueryParam("account", qAccount); err != nil {
+				return err
+			}
+		}
+	}
 
 	if o.Cluster != nil {
 
@@ -221,6 +270,23 @@ func (o *StreamEnvironmentsParams) WriteToRequest(r runtime.ClientRequest, reg s
 		if qHeartbeat != "" {
 
 			if err := r.SetQueryParam("heartbeat", qHeartbeat); err != nil {
+				return err
+			}
+		}
+	}
+
+	if o.Region != nil {
+
+		// query param region
+		var qrRegion string
+
+		if o.Region != nil {
+			qrRegion = *o.Region
+		}
+		qRegion := qrRegion
+		if qRegion != "" {
+
+			if err := r.SetQueryParam("region", qRegion); err != nil {
 				return err
 			}
 		}

@@ -1,12 +1,32 @@
-package state
+// Package filter has the filters that the lists of both services share.
+package filter
 
 import (
+	"errors"
+	"fmt"
 	"slices"
 	"strings"
 )
 
-// maxValues is the maximum number of values of one filter: each is compared with every entity.
-const maxValues = 100
+// MaxValues is the maximum number of values of one filter: each is compared with every entity.
+const MaxValues = 100
+
+// ErrInvalid matches every ParameterError.
+var ErrInvalid = errors.New("invalid query parameter")
+
+// ParameterError reports an invalid query parameter. Its text is for clients.
+type ParameterError struct {
+	Parameter string
+	Given     string
+	Accepted  string // what the parameter accepts
+}
+
+func (e *ParameterError) Error() string {
+	return fmt.Sprintf("Invalid %s %.100q: must be %s", e.Parameter, e.Given, e.Accepted)
+}
+
+// Is makes every ParameterError match ErrInvalid.
+func (e *ParameterError) Is(target error) bool { return target == ErrInvalid }
 
 // Values is a filter by a list of values. An entity matches if the list contains its value or, if Excluded, if it does
 // not. The zero value matches every entity.
@@ -15,16 +35,16 @@ type Values struct {
 	Excluded bool
 }
 
-// parseValues parses values that are separated by commas. A leading exclamation mark excludes them. An accepted value
-// may be given in any case.
-func parseValues(parameter, s string, accepted []string) (v Values, err error) {
+// ParseValues parses values that are separated by commas. A leading exclamation mark excludes them. An accepted value
+// may be given in any case; nil accepts all values.
+func ParseValues(parameter, s string, accepted []string) (v Values, err error) {
 	if s == "" {
 		return v, nil
 	}
 	invalid := func(accepted string) (Values, error) { return Values{}, &ParameterError{parameter, s, accepted} }
 	list, excluded := strings.CutPrefix(s, "!")
 	v = Values{List: strings.Split(list, ","), Excluded: excluded}
-	if len(v.List) > maxValues {
+	if len(v.List) > MaxValues {
 		return invalid("at most 100 values")
 	}
 	const several = "separated by commas, after one ! to exclude them"
@@ -66,15 +86,12 @@ func (v Values) Matches(value string) bool {
 	return v.IsEmpty() || slices.Contains(v.List, value) != v.Excluded
 }
 
-// matchesFunc is Matches with a comparison of its own.
-func (v Values) matchesFunc(equal func(string) bool) bool {
+// MatchesFunc is Matches with a comparison of its own.
+func (v Values) MatchesFunc(equal func(string) bool) bool {
 	return v.IsEmpty() || slices.ContainsFunc(v.List, equal) != v.Excluded
 }
 
-// matchesARNOrID is Matches for ARNs; a value is an ARN or the part after its last slash.
-func (v Values) matchesARNOrID(arn string) bool {
-	return v.matchesFunc(func(value string) bool { return value == arn || strings.HasSuffix(arn, "/"+value) })
+// MatchesARNOrID is Matches for ARNs; a value is an ARN or the part after its last slash.
+func (v Values) MatchesARNOrID(arn string) bool {
+	return v.MatchesFunc(func(value string) bool { return value == arn || strings.HasSuffix(arn, "/"+value) })
 }
-
-// matchesValue reports whether filter is empty or equals value.
-func matchesValue(filter, value string) bool { return filter == "" || filter == value }
