@@ -57,7 +57,8 @@ func TestMetrics_CountTaskActions(t *testing.T) {
 	assert.Equal(t, 1.0, d.metric("blox_ds_leader"))
 	assert.Equal(t, 1.0, d.metric("blox_ds_deployments_total", `outcome="completed"`))
 	assert.Equal(t, 1.0, d.metric("blox_ds_deployment_duration_seconds_count", `outcome="completed"`))
-	assert.Equal(t, 1.0, d.metric("blox_ds_environment_healthy", `environment="logs"`, `cluster="prod"`))
+	assert.Equal(t, 1.0, d.metric("blox_ds_environment_healthy", `environment="logs"`, `cluster="prod"`,
+		`account="123456789012"`, `region="us-east-1"`))
 	assert.Equal(t, 1.0, d.metric("blox_ds_environment_phase", `phase="active"`))
 	assert.Equal(t, 0.0, d.metric("blox_ds_deployment_phase_start_timestamp_seconds"), "no deployment is in progress")
 	assert.Equal(t, 1.0, d.metric("blox_build_info", `component="daemon-scheduler"`))

@@ -10,7 +10,7 @@ import (
 	"github.com/blox/blox/internal/ecserrors"
 )
 
-// metrics are the leader's. Each label has a bounded set of values, but for the environment's name on three gauges.
+// metrics are the leader's. Each label has a bounded set of values, but for those of environments.
 type metrics struct {
 	reconciles        *prometheus.CounterVec
 	reconcileDuration prometheus.Histogram
@@ -21,9 +21,7 @@ type metrics struct {
 	attributes        *prometheus.CounterVec
 	joinToStart       prometheus.Histogram
 	joinToRunning     prometheus.Histogram
-	instances         *prometheus.GaugeVec
-	missing           *prometheus.GaugeVec
-	duplicate         *prometheus.GaugeVec
+	environments      *environmentMetrics
 	leader            prometheus.Gauge
 	electionsWon      prometheus.Counter
 	deployments       deploymentMetrics
@@ -57,9 +55,6 @@ func newMetrics(e *Engine, registerer prometheus.Registerer) metrics {
 	histogram := func(name, help string) prometheus.Histogram {
 		return with.NewHistogram(prometheus.HistogramOpts{Name: name, Help: help, Buckets: seconds})
 	}
-	gauge := func(name, help string, labels ...string) *prometheus.GaugeVec {
-		return with.NewGaugeVec(prometheus.GaugeOpts{Name: name, Help: help}, append([]string{"environment"}, labels...))
-	}
 	return metrics{
 		reconciles: counter("blox_ds_environment_reconciliations_total",
 			"Reconciliations of environments, by outcome: succeeded or failed.", "outcome"),
@@ -82,13 +77,7 @@ func newMetrics(e *Engine, registerer prometheus.Registerer) metrics {
 			"Time from when an instance can first run tasks until ECS responds to StartTask."),
 		joinToRunning: histogram("blox_ds_instance_to_running_seconds",
 			"Time from when an instance can first run tasks until its daemon is RUNNING."),
-		instances: gauge("blox_ds_environment_instances", "Instances by state: desired, available, updated, outdated, "+
-			"unreachable, misscheduled, failed or, in a canary, unready. An instance may have several. Only the leader "+
-			"reports it.", "state"),
-		missing: gauge("blox_ds_daemons_missing",
-			"Instances that lack a RUNNING task of the environment's deployment; only the leader reports it."),
-		duplicate: gauge("blox_ds_daemons_duplicate",
-			"Surplus live tasks of the deployment, beyond the first on each instance; only the leader reports it."),
+		environments: newEnvironmentMetrics(registerer),
 		leader: with.NewGauge(prometheus.GaugeOpts{
 			Name: "blox_ds_leader", Help: "1 while this replica leads, else 0.",
 		}),
@@ -124,27 +113,6 @@ func (m metrics) countAttributes(change attributeChange, outcome ecserrors.Outco
 	m.attributes.WithLabelValues(string(change), label).Add(float64(n))
 }
 
-// updateGauges shows the numbers of a plan that was made with a fresh cluster state.
-func (m metrics) updateGauges(environment string, plan planner.Plan) {
-	m.missing.WithLabelValues(environment).Set(float64(plan.Missing))
-	m.duplicate.WithLabelValues(environment).Set(float64(plan.Duplicates))
-	for state, count := range map[string]int{
-		"desired": plan.Counts.Desired, "available": plan.Counts.Available, "updated": plan.Counts.Updated(),
-		"outdated": plan.Counts.Outdated, "unreachable": plan.Counts.Unreachable,
-		"misscheduled": plan.Counts.Misscheduled, "failed": plan.Counts.Failed,
-		"unready": plan.Unready,
-	} {
-		m.instances.WithLabelValues(environment, state).Set(float64(count))
-	}
-}
-
-// forget removes the gauges of an environment that was deleted.
-func (m metrics) forget(name string) {
-	m.missing.DeleteLabelValues(name)
-	m.duplicate.DeleteLabelValues(name)
-	m.instances.DeletePartialMatch(prometheus.Labels{"environment": name})
-}
-
 // setLeading records the beginning or the end of a term. After its end, another replica reports the gauges.
 func (m metrics) setLeading(leading bool) {
 	if leading {
@@ -153,7 +121,5 @@ func (m metrics) setLeading(leading bool) {
 		return
 	}
 	m.leader.Set(0)
-	m.missing.Reset()
-	m.duplicate.Reset()
-	m.instances.Reset()
+	m.environments.reset()
 }

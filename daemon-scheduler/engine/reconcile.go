@@ -155,7 +155,7 @@ func (r *reconciliation) execute(ctx context.Context, plan planner.Plan, fresh b
 	}
 	var progressErr error
 	if fresh { // an old cluster state says nothing new about gauges and progress
-		r.metrics.updateGauges(r.env.Name, plan)
+		r.metrics.environments.update(r.env, plan)
 		if progressErr = r.recordProgress(ctx, plan, now); errors.Is(progressErr, environment.ErrConflict) {
 			return progressErr // the environment has changed, so the plan is void
 		}
@@ -225,7 +225,7 @@ func (r *reconciliation) recordProgress(ctx context.Context, plan planner.Plan, 
 func (e *Engine) forget(
 	ctx context.Context, leader *leaderState, name string, launches map[string]environment.Launch,
 ) (requeueAt time.Time, err error) {
-	e.metrics.forget(name)
+	e.metrics.environments.forget(name)
 	e.conditions.forget(name)
 	e.failures.Forget(name)
 	leader.forget(name)

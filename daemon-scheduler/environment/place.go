@@ -23,3 +23,17 @@ func CheckPlace(taskDefinition, clusterARN string) error {
 		"TaskDefinition %.300q is of %s in %s, and the cluster of %s in %s: ECS starts only task definitions of the "+
 			"cluster's account and region", taskDefinition, account, region, cluster.Account, cluster.Region)}
 }
+
+// MetricLabels returns the names of the labels of an environment's metrics. An environment has one value of each, so
+// cluster, account and region add no series.
+func MetricLabels() []string { return []string{"environment", "cluster", "account", "region"} }
+
+// MetricLabelValues returns the values of MetricLabels. The cluster is its name. A record of another program whose
+// cluster is no ARN has no account and region.
+func (e Environment) MetricLabelValues() []string {
+	cluster, err := arn.ParseKind(e.Cluster, arn.Cluster)
+	if err != nil {
+		return []string{e.Name, e.Cluster, "", ""}
+	}
+	return []string{e.Name, cluster.Cluster, cluster.Account, cluster.Region}
+}

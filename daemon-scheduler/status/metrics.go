@@ -4,27 +4,26 @@ import (
 	"github.com/prometheus/client_golang/prometheus"
 
 	"github.com/blox/blox/daemon-scheduler/environment"
-	"github.com/blox/blox/internal/arn"
 )
 
 // Every replica reports all environments, so that the metrics outlive a change of the leader.
 var (
 	healthyDescription = prometheus.NewDesc("blox_ds_environment_healthy",
 		"1 if the environment is healthy, else 0. Every replica reports all environments.",
-		[]string{"environment", "cluster"}, nil)
+		environment.MetricLabels(), nil)
 	phaseDescription = prometheus.NewDesc("blox_ds_environment_phase",
 		"1 for the environment's phase: inactive, active, deploying, paused or deleting. Every replica reports all "+
-			"environments.", []string{"environment", "cluster", "phase"}, nil)
+			"environments.", append(environment.MetricLabels(), "phase"), nil)
 	conditionDescription = prometheus.NewDesc("blox_ds_environment_condition_active",
 		"1 for each condition that holds for the environment, by type. Every replica reports all environments.",
-		[]string{"environment", "cluster", "type"}, nil)
+		append(environment.MetricLabels(), "type"), nil)
 	conditionsDescription = prometheus.NewDesc("blox_ds_environment_conditions",
 		"Environments for which the condition holds, by type. Every replica reports all environments.",
 		[]string{"type"}, nil)
 	deploymentDescription = prometheus.NewDesc("blox_ds_deployment_phase_start_timestamp_seconds",
 		"Unix time at which the deployment in progress entered its phase: pending, canary (it waits for its promotion), "+
 			"rollout or bake. A rollout counts from before its canary. Every replica reports all environments.",
-		[]string{"environment", "cluster", "phase"}, nil)
+		append(environment.MetricLabels(), "phase"), nil)
 )
 
 // collector describes the environments when metrics are read.
@@ -50,9 +49,8 @@ func (c collector) Collect(metrics chan<- prometheus.Metric) {
 		if err != nil { // it was deleted, or is malformed
 			continue
 		}
-		cluster := clusterName(e.Cluster)
 		gauge := func(d *prometheus.Desc, value float64, labels ...string) {
-			labels = append([]string{e.Name, cluster}, labels...)
+			labels = append(e.MetricLabelValues(), labels...)
 			metrics <- prometheus.MustNewConstMetric(d, prometheus.GaugeValue, value, labels...)
 		}
 		gauge(healthyDescription, healthValue(e.Health))
@@ -78,12 +76,4 @@ func healthValue(h environment.Health) float64 {
 		return 1
 	}
 	return 0
-}
-
-// clusterName returns the name in a cluster's ARN. Records of other programs may hold anything.
-func clusterName(clusterARN string) string {
-	if parsed, err := arn.ParseKind(clusterARN, arn.Cluster); err == nil {
-		return parsed.Cluster
-	}
-	return clusterARN
 }

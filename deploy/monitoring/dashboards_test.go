@@ -127,7 +127,9 @@ func TestDashboards_DefineTheirVariables(t *testing.T) {
 		}
 		assert.True(t, defined["datasource"], name)
 		if name == "fleet.json" || name == "rollout.json" {
-			assert.True(t, defined["environment"] && defined["cluster"], name)
+			for _, v := range []string{"environment", "cluster", "account", "region"} {
+				assert.True(t, defined[v], "%s lacks $%s", name, v)
+			}
 		}
 		used := map[string]bool{"datasource": true}
 		for _, p := range d.Panels {

@@ -133,17 +133,26 @@ func (t truth) compareDeployments(deployments deploymentsJSON) (differences []st
 // instances.
 func (t truth) compareMetrics(series map[string]float64, leads bool, conditions []condition) []string {
 	n := float64(len(t.tasks))
-	of := fmt.Sprintf("{environment=%q", t.environment)
+	of := func(family string) string { return fmt.Sprintf("%s of %s", family, t.environment) }
 	want := map[string]float64{}
 	for state, count := range map[string]float64{
 		"desired": n, "available": n, "updated": n, "outdated": 0, "unreachable": 0, "misscheduled": 0, "failed": 0,
 	} {
-		want[fmt.Sprintf("blox_ds_environment_instances%s,state=%q}", of, state)] = count
+		want[of("blox_ds_environment_instances")+", "+state] = count
 	}
-	want["blox_ds_daemons_missing"+of+"}"], want["blox_ds_daemons_duplicate"+of+"}"] = 0, 0
+	want[of("blox_ds_daemons_missing")], want[of("blox_ds_daemons_duplicate")] = 0, 0
+	reported := map[string]float64{}
+	for name, value := range series {
+		family, labels, _ := strings.Cut(name, "{")
+		name = fmt.Sprintf("%s of %s", family, labelValue(labels, "environment"))
+		if state := labelValue(labels, "state"); state != "" {
+			name += ", " + state
+		}
+		reported[name] = value
+	}
 	var differences []string
 	for _, name := range slices.Sorted(maps.Keys(want)) {
-		got, found := series[name]
+		got, found := reported[name]
 		switch {
 		case found && !leads:
 			differences = append(differences, name+" is reported, but the replica does not lead")

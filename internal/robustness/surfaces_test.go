@@ -103,18 +103,19 @@ func TestSurfaces_ReportDifferencesOfInstancesAndDeployments(t *testing.T) {
 func TestSurfaces_ReportDifferencesOfMetrics(t *testing.T) {
 	truth, _ := restingTruth(t)
 	const everyReplica = `# HELP blox_ds_environment_healthy …
-blox_ds_environment_healthy{cluster="c",environment="agent"} 1
-blox_ds_environment_phase{cluster="c",environment="agent",phase="active"} 1
-blox_ds_environment_phase{cluster="c",environment="agent",phase="deploying"} 0
-blox_ds_environment_condition_active{cluster="c",environment="agent",type="RolledBack"} 1
+blox_ds_environment_healthy{account="1",cluster="c",environment="agent",region="r"} 1
+blox_ds_environment_phase{account="1",cluster="c",environment="agent",region="r",phase="active"} 1
+blox_ds_environment_phase{account="1",cluster="c",environment="agent",region="r",phase="deploying"} 0
+blox_ds_environment_condition_active{account="1",cluster="c",environment="agent",region="r",type="RolledBack"} 1
 `
-	leader := everyReplica + `blox_ds_daemons_missing{environment="agent"} 0
-blox_ds_daemons_duplicate{environment="agent"} 0
-`
+	const duplicate = `blox_ds_daemons_duplicate{account="1",cluster="c",environment="agent",region="r"}`
+	leader := everyReplica + `blox_ds_daemons_missing{account="1",cluster="c",environment="agent",region="r"} 0
+` + duplicate + " 0\n"
 	for state, n := range map[string]string{
 		"desired": "2", "available": "2", "updated": "2", "outdated": "0", "unreachable": "0", "misscheduled": "0", "failed": "0",
 	} {
-		leader += `blox_ds_environment_instances{environment="agent",state="` + state + `"} ` + n + "\n"
+		leader += `blox_ds_environment_instances{account="1",cluster="c",environment="agent",region="r",state="` +
+			state + `"} ` + n + "\n"
 	}
 	conditions := []condition{{"RolledBack"}}
 	assert.Empty(t, truth.compareMetrics(parseMetrics(leader), true, conditions))
@@ -122,11 +123,11 @@ blox_ds_daemons_duplicate{environment="agent"} 0
 	assert.Len(t, truth.compareMetrics(parseMetrics(leader), false, conditions), 9, "a follower reports no instances")
 	assert.Len(t, truth.compareMetrics(parseMetrics(everyReplica), true, conditions), 9, "the leader reports them")
 	for old, changed := range map[string]string{
-		`state="available"} 2`:                             `state="available"} 0`,
-		`environment="agent"} 1`:                           `environment="agent"} 0`,
-		`phase="deploying"} 0`:                             `phase="deploying"} 1`,
-		`type="RolledBack"} 1`:                             `type="RolledBack"} 0`,
-		`blox_ds_daemons_duplicate{environment="agent"} 0`: `blox_ds_daemons_duplicate{environment="agent"} 1`,
+		`state="available"} 2`: `state="available"} 0`,
+		`region="r"} 1`:        `region="r"} 0`,
+		`phase="deploying"} 0`: `phase="deploying"} 1`,
+		`type="RolledBack"} 1`: `type="RolledBack"} 0`,
+		duplicate + " 0":       duplicate + " 1",
 	} {
 		wrong := strings.Replace(leader, old, changed, 1)
 		assert.Len(t, truth.compareMetrics(parseMetrics(wrong), true, conditions), 1, changed)
