@@ -56,7 +56,7 @@ func (r *Reconciliations) checkSources(sources []state.Source) error {
 }
 
 // candidates returns the sources that may have clusters that match. For a filter by ARN that may be one of another
-// service.
+// service, or the one whose account is assumed, if that is wrong.
 func (r *Reconciliations) candidates(sources []state.Source, filter state.ClusterFilter) (found []state.Source) {
 	for _, s := range sources {
 		if filter.MatchesRegion(s.Region) {
@@ -64,11 +64,17 @@ func (r *Reconciliations) candidates(sources []state.Source, filter state.Cluste
 		}
 	}
 	if cluster, err := arn.ParseKind(filter.ARN, arn.Cluster); err == nil && len(found) == 0 {
-		if _, recorded := r.regions[state.RegionOf(cluster)]; recorded {
+		_, recorded := r.regions[state.RegionOf(cluster)]
+		if recorded || assumesAccount(sources, cluster.Region) {
 			found = append(found, state.Source{Region: state.RegionOf(cluster), Awaited: true})
 		}
 	}
 	return found
+}
+
+// assumesAccount reports whether a source of the region has an assumed account.
+func assumesAccount(sources []state.Source, region string) bool {
+	return slices.ContainsFunc(sources, func(s state.Source) bool { return s.Assumed && s.Name == region })
 }
 
 // regionsWith returns the regions with a reconciled cluster that matches.

@@ -136,7 +136,7 @@ func (r *Reconciliations) Resolve(sources []state.Source) []state.Source {
 	resolved := slices.Clone(sources)
 	for i, s := range resolved {
 		if s.Account == "" {
-			resolved[i].Account = r.onlyAccount(s.Name, sources)
+			resolved[i].Account, resolved[i].Assumed = r.onlyAccount(s.Name, sources), true
 		}
 	}
 	return resolved

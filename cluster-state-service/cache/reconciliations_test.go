@@ -166,6 +166,26 @@ func TestReconciliations_GuessAnUnknownAccountOnlyWithoutAnAlternative(t *testin
 	assert.Equal(t, at(3), newReconciliations(metadata).At(append(unknown, other)), "the other account has its own source")
 }
 
+// The assumed account may be that of another service that shares etcd. ECS may show any other of the region.
+func TestReconciliations_AnAssumedAccountAnswersForNoOther(t *testing.T) {
+	const others = "arn:aws:ecs:eu-west-1:999999999999:cluster/"
+	r := newReconciliations(reconciled(t, map[string]int{irish + "a": 3}, "eu-west-1"))
+	unknown := []state.Source{{Region: state.Region{Name: "eu-west-1"}, Awaited: true}}
+	for given, want := range map[string]string{
+		"": "", irish + "a": "", irish + "b": "", german + "a": "",
+		others + "a": state.ErrNotReconciled.Error(),
+	} {
+		filter, err := state.ParseClusterFilter(given)
+		require.NoError(t, err)
+		if err = r.Check(unknown, filter); want == "" {
+			assert.NoError(t, err, given)
+		} else {
+			assert.EqualError(t, err, want, given)
+		}
+		assert.NoError(t, r.Check(sources("eu-west-1"), filter), "%s: the account is known", given)
+	}
+}
+
 // A service serves a region of one account and one of another, whose role may be revoked.
 func TestReconciliations_AnAccountThatFailsHarmsNoOther(t *testing.T) {
 	const ours, theirs = irish, "arn:aws:ecs:eu-west-1:999999999999:cluster/"

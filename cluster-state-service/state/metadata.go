@@ -38,6 +38,8 @@ type Source struct {
 	// Awaited is whether lists wait for the first reconciliation. They do not wait for a source that was added while the
 	// service runs, since clients that do not know it must not notice.
 	Awaited bool
+	// Assumed is whether no call of AWS has shown the account yet, so that it may be another one.
+	Assumed bool
 }
 
 // AllClusters stands for every cluster of an account and region, in place of a cluster's name in its ARN.
