@@ -1,6 +1,7 @@
 package clusterstate
 
 import (
+	"maps"
 	"sync"
 	"time"
 
@@ -71,6 +72,34 @@ func observed(
 		next.AvailableFor = now.Sub(last.Since)
 	}
 	return next
+}
+
+// Extend returns observations of the environment by another tracker, each beginning when this one saw its task the same
+// if that was earlier. It changes neither.
+func (t *AvailabilityTracker) Extend(
+	name string, observed map[string]environment.Availability,
+) map[string]environment.Availability {
+	if t == nil {
+		return observed
+	}
+	t.mu.Lock()
+	known := t.byEnvironment[name] // the map never changes
+	t.mu.Unlock()
+	var extended map[string]environment.Availability // nil while nothing differs
+	for arn, later := range observed {
+		earlier, found := known[arn]
+		if !found || earlier.Available != later.Available || !earlier.Since.Before(later.Since) {
+			continue
+		}
+		if extended == nil {
+			extended = maps.Clone(observed)
+		}
+		extended[arn] = earlier
+	}
+	if extended == nil {
+		return observed
+	}
+	return extended
 }
 
 // Forget removes an environment that was deleted.

@@ -43,3 +43,28 @@ func TestAvailabilityTracker_MeasuresByItsOwnClock(t *testing.T) {
 	assert.Zero(t, observe(15, "RUNNING", ""), "nothing is measured where it does not matter")
 	assert.Empty(t, tracker.byEnvironment)
 }
+
+// The status observes an environment only while it is read; the leader does always.
+func TestAvailabilityTracker_ExtendsLaterObservations(t *testing.T) {
+	e := environment.New("logs", "arn:cluster", "agent:1", "")
+	e.Deployments["d"] = environment.Deployment{ID: "d", Status: environment.Running}
+	at := time.Date(2026, 1, 2, 3, 4, 5, 0, time.UTC)
+	running := func(arns ...string) (tasks []environment.Task) {
+		for _, arn := range arns {
+			tasks = append(tasks, environment.Task{ARN: arn, LastStatus: "RUNNING"})
+		}
+		return tasks
+	}
+	var leader, status AvailabilityTracker
+	leader.Observe(e, running("a"), at)
+	later := status.Observe(e, running("a", "b"), at.Add(time.Minute))
+	assert.Equal(t, map[string]environment.Availability{
+		"a": {Available: true, Since: at}, "b": {Available: true, Since: at.Add(time.Minute)},
+	}, leader.Extend("logs", later))
+	assert.Equal(t, at.Add(time.Minute), later["a"].Since, "the observation stays")
+	assert.Equal(t, later, leader.Extend("other", later))
+	assert.Equal(t, later, (*AvailabilityTracker)(nil).Extend("logs", later), "this process does not lead")
+
+	unhealthy := map[string]environment.Availability{"a": {Since: at.Add(time.Minute)}}
+	assert.Equal(t, unhealthy, leader.Extend("logs", unhealthy), "the leader has not seen it become UNHEALTHY yet")
+}

@@ -4,6 +4,7 @@ package clusterstate
 
 import (
 	"slices"
+	"sync/atomic"
 	"time"
 
 	"github.com/go-openapi/swag/conv"
@@ -17,7 +18,7 @@ import (
 const MaxAge = 30 * time.Second
 
 // Cluster is the state of all clusters as the informer knows it, without phantoms: tasks that ECS does not know. Copies
-// share the phantoms, the pending times and the DAEMON services.
+// share the phantoms, the pending times, the DAEMON services and the leader's tracker.
 type Cluster struct {
 	*informer.Informer
 	instances *instanceLists
@@ -25,16 +26,33 @@ type Cluster struct {
 	phantoms  *phantoms     // nil leaves none out
 	pending   *pendingTimes // nil measures none
 	daemons   *daemonGroups // nil knows none
+	// leader has the tracker of the leader if that is this process; nil has none.
+	leader *atomic.Pointer[AvailabilityTracker]
 }
 
 // New returns the state of the informer's clusters. It follows the informer's changes for as long as that exists.
 func New(i *informer.Informer) Cluster {
 	c := Cluster{
 		Informer: i, instances: newInstanceLists(), tasks: newTaskConversions(), phantoms: &phantoms{},
-		pending: newPendingTimes(), daemons: &daemonGroups{},
+		pending: newPendingTimes(), daemons: &daemonGroups{}, leader: &atomic.Pointer[AvailabilityTracker]{},
 	}
 	i.Subscribe(c.measurePending)
 	return c
+}
+
+// SetLeaderAvailability makes LeaderAvailability return the tracker; nil while this process does not lead.
+func (c Cluster) SetLeaderAvailability(t *AvailabilityTracker) {
+	if c.leader != nil {
+		c.leader.Store(t)
+	}
+}
+
+// LeaderAvailability returns the tracker of the leader, which observes every change; nil if this process does not lead.
+func (c Cluster) LeaderAvailability() *AvailabilityTracker {
+	if c.leader == nil {
+		return nil
+	}
+	return c.leader.Load()
 }
 
 // IgnoreTasks leaves the tasks with these ARNs out of Tasks and TasksOn, until the cluster-state-service has reconciled

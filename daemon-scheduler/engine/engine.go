@@ -155,6 +155,11 @@ func (e *Engine) setLeader(leader *leaderState) {
 	e.mu.Lock()
 	defer e.mu.Unlock()
 	e.leader = leader
+	if leader != nil {
+		e.Cluster.SetLeaderAvailability(&leader.availability)
+	} else {
+		e.Cluster.SetLeaderAvailability(nil)
+	}
 	e.conditions.reset()
 	e.metrics.setLeading(leader != nil)
 }

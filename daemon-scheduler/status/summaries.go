@@ -152,7 +152,8 @@ func (s *Status) plannerState(e environment.Environment, now time.Time) planner.
 	s.agents.Observe(e.Cluster, state.Instances, now)
 	state.DisconnectedSince = s.agents.DisconnectedSince(e.Cluster)
 	state.PendingFor = s.Cluster.PendingFor(own, now)
-	state.Availability = s.availability.Observe(e, own, now)
+	// Without a reader, nothing is observed here. The leader observes always, and its plan counts by that.
+	state.Availability = s.Cluster.LeaderAvailability().Extend(e.Name, s.availability.Observe(e, own, now))
 	state.Launches = launches
 	state.Alarms.Unknown = s.alarmsUnknown(e)
 	state.Fresh = true
