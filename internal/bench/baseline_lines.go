@@ -6,7 +6,9 @@ import (
 	"fmt"
 	"net"
 	"net/http"
+	"slices"
 	"strconv"
+	"strings"
 	"sync"
 	"time"
 
@@ -14,11 +16,16 @@ import (
 	"github.com/blox/blox/internal/harness"
 )
 
-const linesRole = "lines"
+const (
+	linesRole = "lines"
+	// linesInterval is the time between two writes to a connection. A write costs much more than its bytes: half as
+	// long intervals would cost almost twice the CPU time.
+	linesInterval = 20 * time.Millisecond
+)
 
 // startLinesBaseline starts a server that only writes stream lines: the same number of bytes as the service at
-// highRate, one write for each batch and connection. It neither receives, stores nor follows events. The caller stops
-// it.
+// highRate, and one write for each linesInterval and connection. It neither receives, stores nor follows events. The
+// caller stops it.
 func (s *system) startLinesBaseline(ctx context.Context, css *service) (*service, error) {
 	_, _, body, err := fetch(ctx, css.url+"/v1/tasks?limit=1", nil)
 	if err != nil {
@@ -82,39 +89,41 @@ func (l *lineClients) ServeHTTP(w http.ResponseWriter, r *http.Request) {
 	l.open = append(l.open, conn)
 }
 
-// send writes a chunk of highRate's batch of lines to all clients in each interval, until ctx ends.
+// send writes the lines of highRate to all clients until ctx ends, once in each linesInterval. A late write contains no
+// more lines than others.
 func (l *lineClients) send(ctx context.Context, size int) {
-	next := time.Now()
-	for backoff.Sleep(ctx, time.Until(next)) {
-		next = next.Add(highRate.interval)
-		line := fmt.Sprintf(`{"startedBy":"%s"`, timestamp())
-		line = fmt.Sprintf("%s%*s\n", line, size-len(line)-1, "}")
-		chunk := fmt.Appendf(nil, "%x\r\n", highRate.batch*len(line))
-		for range highRate.batch {
-			chunk = append(chunk, line...)
+	batches := int(linesInterval / highRate.interval)
+	due := time.Now() // of the next batch of lines
+	for backoff.Sleep(ctx, time.Until(due.Add(linesInterval-highRate.interval))) {
+		var lines []byte
+		for range batches {
+			line := fmt.Sprintf(`{"startedBy":"%s"`, timestampOf(due))
+			line = fmt.Sprintf("%s%*s\n", line, size-len(line)-1, "}")
+			lines = append(lines, strings.Repeat(line, highRate.batch)...)
+			due = due.Add(highRate.interval)
 		}
-		chunk = append(chunk, "\r\n"...)
-		l.mu.Lock()
-		var writers sync.WaitGroup
-		open := l.open[:0]
-		halves := [][]net.Conn{l.open[:len(l.open)/2], l.open[len(l.open)/2:]} // one for each CPU
-		alive := make([][]net.Conn, len(halves))
-		for n, half := range halves {
-			writers.Go(func() {
-				for _, conn := range half {
-					if _, err := conn.Write(chunk); err == nil {
-						alive[n] = append(alive[n], conn)
-					} else {
-						_ = conn.Close()
-					}
-				}
-			})
-		}
-		writers.Wait()
-		for _, half := range alive {
-			open = append(open, half...)
-		}
-		l.open = open
-		l.mu.Unlock()
+		l.write(fmt.Appendf(nil, "%x\r\n%s\r\n", len(lines), lines))
 	}
+}
+
+// write writes a chunk to all clients.
+func (l *lineClients) write(chunk []byte) {
+	l.mu.Lock()
+	defer l.mu.Unlock()
+	halves := [][]net.Conn{l.open[:len(l.open)/2], l.open[len(l.open)/2:]} // one for each CPU
+	alive := make([][]net.Conn, len(halves))
+	var writers sync.WaitGroup
+	for n, half := range halves {
+		writers.Go(func() {
+			for _, conn := range half {
+				if _, err := conn.Write(chunk); err == nil {
+					alive[n] = append(alive[n], conn)
+				} else {
+					_ = conn.Close()
+				}
+			}
+		})
+	}
+	writers.Wait()
+	l.open = slices.Concat(alive...)
 }

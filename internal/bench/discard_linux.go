@@ -9,8 +9,8 @@ import (
 // discardBuffer bounds what one system call discards. Nothing is ever written to it.
 var discardBuffer = make([]byte, 1<<20)
 
-// lowWaterMark is how many bytes have to arrive before discard wakes up.
-const lowWaterMark = 32 << 10
+// lowWaterMark is how many bytes have to arrive before discard wakes up. Twice as many fit into the receive buffer.
+const lowWaterMark = 128 << 10
 
 // discard reads until the connection ends, in large pieces and without copying. In production, clients run on other
 // machines, so the benchmark's clients should use as little CPU as possible.

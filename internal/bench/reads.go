@@ -109,7 +109,7 @@ func (t *table) addRead(section string, tasks int, r read, results [][]load) {
 	name := fmt.Sprintf("%s of %d tasks, %d clients", r.name, tasks, r.connections)
 	t.add(section, name, "requests/s of CPU", costs, ratioAtLeast(r.target))
 	if bound != nil {
-		t.addBound(name+", beside a handler that also waits for etcd", bound, ratioAtLeast(r.target))
+		t.addBound(name+", beside a handler that also waits for etcd", "requests/s of CPU", bound, ratioAtLeast(r.target))
 	}
 	t.add(section, name+", rate", "requests/s", rates)
 	t.add(section, name+", p50", "ms", latencies.p50)

@@ -28,6 +28,7 @@ func speedSections() []section {
 		{"reads-10k", readsOf(10_000)},
 		{"reads-100k", readsOf(100_000)},
 		{"streams", measureStreams},
+		{"streams-of-all", measureStreamsOfAll},
 		{"startup", measureStartup},
 		{"reconcile", measureReconcile},
 		{"reconcile-idle", measureIdleReconcile},

@@ -38,7 +38,9 @@ type streamMeter struct {
 func instanceOf(task int) int { return task * instancesPerCluster / tasksPerCluster }
 
 // timestamp returns the current time in a form that fits startedBy, which events and stream lines both carry.
-func timestamp() string { return "t" + strconv.FormatInt(time.Now().UnixNano(), 10) }
+func timestamp() string { return timestampOf(time.Now()) }
+
+func timestampOf(t time.Time) string { return "t" + strconv.FormatInt(t.UnixNano(), 10) }
 
 var timestampPrefix = []byte(`"startedBy":"t`)
 
@@ -70,21 +72,34 @@ func awaitArrival(ctx context.Context, what string, arrived func() bool) error {
 	return poll(ctx, 30*time.Second, time.Millisecond, what, func() (bool, error) { return arrived(), nil })
 }
 
-// lines returns the time from each event to each line of it, and the events sent per second. cost is the service's CPU
-// time for a million lines, in seconds, which includes that for the events.
+// lineCost is the CPU time for a million lines, in seconds.
+type lineCost struct{ server, clients float64 }
+
+// linesSince returns a function that returns the cost of the lines since the call.
+func linesSince(server *service, s *subscribers) func() lineCost {
+	serverBefore, clientsBefore, before := server.cpu(), ownCPUTime(), s.lines[0].Load()
+	return func() lineCost {
+		millions := float64((s.lines[0].Load()-before)*int64(len(s.open))) / 1e6
+		return lineCost{(server.cpu() - serverBefore) / millions, (ownCPUTime() - clientsBefore) / millions}
+	}
+}
+
+// lines returns the time from each event to each line of it, and the events sent per second. cost includes that of the
+// events.
 func (m *streamMeter) lines(ctx context.Context, count int, filtered bool, r eventRate) (
-	latencies []time.Duration, rate, cost float64, err error,
+	latencies []time.Duration, rate float64, cost lineCost, err error,
 ) {
 	s := &subscribers{filtered: filtered}
 	defer s.close()
 	for range count {
 		if err := s.subscribe(ctx, m.service); err != nil {
-			return nil, 0, 0, err
+			return nil, 0, lineCost{}, err
 		}
 	}
 	var sent [streamClusters]atomic.Int64
-	first, before := m.version, cpuTime(m.service.Process)
+	first := m.version
 	m.version += versionStep
+	total := linesSince(m.service, s)
 	rate, err = m.repeat(ctx, r, func(ctx context.Context, number int) error {
 		var events []string
 		sentAt := timestamp()
@@ -97,31 +112,33 @@ func (m *streamMeter) lines(ctx context.Context, count int, filtered bool, r eve
 		return m.system.sendBatch(ctx, events)
 	})
 	if err != nil {
-		return nil, 0, 0, err
+		return nil, 0, lineCost{}, err
 	}
 	if err := awaitArrival(ctx, "lines", func() bool { return s.received(&sent) }); err != nil {
-		return nil, 0, 0, fmt.Errorf("%w: %s", err, m.service.Output())
+		return nil, 0, lineCost{}, fmt.Errorf("%w: %s", err, m.service.Output())
 	}
-	cost = (cpuTime(m.service.Process) - before) / float64(s.lines[0].Load()) / float64(count) * 1e6
+	cost = total()
 	s.close()
 	return s.latencies, rate, cost, nil
 }
 
-// bareLines returns the time from each timestamp to each line of it, of a server that only writes lines, and the CPU
-// time of the server for a million lines, in seconds.
-func (m *streamMeter) bareLines(ctx context.Context, server *service, count int) ([]time.Duration, float64, error) {
+// bareLines returns the time from each timestamp to each line of it, of a server that only writes lines.
+func (m *streamMeter) bareLines(
+	ctx context.Context, server *service, count int,
+) (latencies []time.Duration, cost lineCost, err error) {
 	s := &subscribers{}
 	defer s.close()
 	for range count {
 		if err := s.subscribe(ctx, server); err != nil {
-			return nil, 0, err
+			return nil, lineCost{}, err
 		}
 	}
-	before, lines := cpuTime(server.Process), s.lines[0].Load()
+	s.forget()
+	total := linesSince(server, s)
 	if !backoff.Sleep(ctx, m.duration) {
-		return nil, 0, ctx.Err()
+		return nil, lineCost{}, ctx.Err()
 	}
-	cost := (cpuTime(server.Process) - before) / float64(s.lines[0].Load()-lines) / float64(count) * 1e6
+	cost = total()
 	s.close()
 	return s.latencies, cost, nil
 }
@@ -170,6 +187,13 @@ func (s *subscribers) timeLines(n int, c *connection) {
 		}
 		s.lines[n].Add(1)
 	}
+}
+
+// forget drops the latencies so far, during which other subscribers may have connected.
+func (s *subscribers) forget() {
+	s.mu.Lock()
+	defer s.mu.Unlock()
+	s.latencies = nil
 }
 
 // received reports whether each timed subscriber has all lines of the events sent, which are counted by cluster.

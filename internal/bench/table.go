@@ -61,10 +61,10 @@ func (t *table) add(section, name, unit string, samples []sample, targets ...tar
 
 // addBound adds rows that compare the figure of the row before with a program that does only the part of the work that
 // cannot be spared: the baseline of samples. The bound is a target for this ratio.
-func (t *table) addBound(name string, samples []sample, bound target) {
+func (t *table) addBound(name, unit string, samples []sample, bound target) {
 	last := &t.rows[len(t.rows)-1]
 	last.bound, last.boundSamples = bound, samples
-	t.add(last.section, name, last.unit, samples, bound)
+	t.add(last.section, name, unit, samples, bound)
 }
 
 func (t *table) print(out io.Writer) {

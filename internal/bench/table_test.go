@@ -23,13 +23,14 @@ func TestTable_PrintsMediansAndTargets(t *testing.T) {
 func TestTable_ShowsBounds(t *testing.T) {
 	table := &table{}
 	table.add("reads", "get", "1/s", []sample{{50, 100}}, ratioAtLeast(0.75))
-	table.addBound("get beside the least", []sample{{50, 60}}, ratioAtLeast(0.75))
+	table.addBound("get beside the least", "requests/s", []sample{{50, 60}}, ratioAtLeast(0.75))
 	table.add("reads", "list", "1/s", []sample{{40, 100}}, ratioAtLeast(0.75))
-	table.addBound("list beside the least", []sample{{40, 60}}, ratioAtLeast(0.75))
+	table.addBound("list beside the least", "requests/s", []sample{{40, 60}}, ratioAtLeast(0.75))
 	var out strings.Builder
 	table.print(&out)
 	assert.Regexp(t, `reads +get +50.0 1/s +100 1/s +0\.50 +ratio 0\.75 +bound\n`, out.String())
-	assert.Regexp(t, `reads +get beside the least +50.0 1/s +60.0 1/s +0\.83 +ratio 0\.75 +yes\n`, out.String())
+	assert.Regexp(t, `reads +get beside the least +50.0 requests/s +60.0 requests/s +0\.83 +ratio 0\.75 +yes\n`,
+		out.String())
 	assert.Regexp(t, `reads +list +40.0 1/s +100 1/s +0\.40 +ratio 0\.75 +no\n`, out.String())
 }
 

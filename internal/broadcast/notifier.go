@@ -23,7 +23,8 @@ const (
 
 // notifier coalesces wake-ups. It wakes readers in rounds, group after group: the other goroutines of the process would
 // wait behind a thousand runnable readers. A round begins at once if the last one is long enough ago. Else it waits,
-// so that readers find several items and write them together; the rounds take half of the CPU time at most.
+// so that readers find several items and write them together: rounds take half of the CPU time at most, unless
+// longestDelay begins them sooner.
 type notifier struct {
 	lock    sync.Locker // the owner's, held by callers of all methods
 	procs   time.Duration
