@@ -75,7 +75,7 @@ var ingestMutations = []mutation{
 	},
 	{
 		name:  "css-verifies-by-own-clock",
-		bug:   "A clock that is ahead makes new events old: the verifier drops those that ECS does not show yet.",
+		bug:   "A clock that is ahead makes new events old: the verifier drops events that ECS does not show yet.",
 		fixed: "0b06c37",
 		edits: []edit{{
 			ingestPackage + "/verifyregion.go",

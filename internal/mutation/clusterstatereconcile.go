@@ -95,7 +95,7 @@ var reconcileMutations = []mutation{
 	},
 	{
 		name:  "css-removes-by-own-clock",
-		bug:   "A clock that is ahead makes new records old: a reconciliation removes those that ECS does not show yet.",
+		bug:   "A clock that is ahead makes new records old: a reconciliation removes records that ECS does not show yet.",
 		fixed: "0b06c37",
 		edits: []edit{{
 			reconcilePackage + "/cluster.go",
