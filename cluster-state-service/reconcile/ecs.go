@@ -22,7 +22,7 @@ type ecsReader struct {
 }
 
 // now returns the time by ECS's clock.
-func (r ecsReader) now() time.Time { return r.client.clock.now() }
+func (r ecsReader) now() time.Time { return r.client.clock.Now() }
 
 // paginator is what the SDK's paginators have in common.
 type paginator[Output any] interface {

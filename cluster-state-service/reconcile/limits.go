@@ -7,6 +7,8 @@ import (
 
 	"github.com/aws/aws-sdk-go-v2/service/ecs"
 	"github.com/prometheus/client_golang/prometheus"
+
+	"github.com/blox/blox/internal/ecsclock"
 )
 
 const (
@@ -21,7 +23,7 @@ const (
 type limitedClient struct {
 	client   *ecs.Client
 	requests prometheus.Counter
-	clock    *ecsClock
+	clock    *ecsclock.Clock
 }
 
 func call[In, Out any](
@@ -31,7 +33,7 @@ func call[In, Out any](
 	c.requests.Inc()
 	ctx, cancel := context.WithTimeout(ctx, callTimeout)
 	defer cancel()
-	return api(ctx, input, append(slices.Clip(options), c.clock.option)...)
+	return api(ctx, input, append(slices.Clip(options), c.clock.Option)...)
 }
 
 func (c *limitedClient) ListClusters(

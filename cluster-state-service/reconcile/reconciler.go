@@ -20,6 +20,7 @@ import (
 	"github.com/blox/blox/cluster-state-service/store"
 	"github.com/blox/blox/internal/arn"
 	"github.com/blox/blox/internal/backoff"
+	"github.com/blox/blox/internal/ecsclock"
 	"github.com/blox/blox/internal/etcd"
 	"github.com/blox/blox/internal/logging"
 	"github.com/blox/blox/internal/ratelimit"
@@ -75,7 +76,7 @@ func New(c Config) *Reconciler {
 	c.StoppedTaskRetention = cmp.Or(c.StoppedTaskRetention, defaultRetention)
 	r := &Reconciler{
 		Config: c, metrics: m, startedAt: time.Now(),
-		ecs:      ecsReader{&limitedClient{c.ECS, m.requests, &ecsClock{}}, c.Log},
+		ecs:      ecsReader{&limitedClient{c.ECS, m.requests, &ecsclock.Clock{}}, c.Log},
 		failures: logging.NewFailureLog(c.Log, "failed to reconcile with ECS; retrying", "resumed reconciling with ECS"),
 	}
 	r.local.Store(c.configured())

@@ -5,6 +5,7 @@ package ecsapi
 import (
 	"context"
 	"slices"
+	"time"
 
 	"github.com/aws/aws-sdk-go-v2/aws"
 	"github.com/aws/aws-sdk-go-v2/service/ecs"
@@ -12,6 +13,7 @@ import (
 
 	"github.com/blox/blox/daemon-scheduler/environment"
 	"github.com/blox/blox/internal/awsconfig"
+	"github.com/blox/blox/internal/ecsclock"
 	"github.com/blox/blox/internal/ecserrors"
 	"github.com/blox/blox/internal/ratelimit"
 )
@@ -32,6 +34,7 @@ type Client struct {
 	Limits ratelimit.ECS
 	Alarms *Alarms // of CloudWatch, in the same account and region
 	ecs    *ecs.Client
+	clock  *ecsclock.Clock
 
 	caller Caller
 	all    *Clients
@@ -95,6 +98,9 @@ func (c *Client) ListTasks(ctx context.Context, input *ecs.ListTasksInput) (arns
 	}
 	return arns, nil
 }
+
+// Now returns the time by ECS's clock; see ecsclock.Clock.
+func (c *Client) Now() time.Time { return c.clock.Now() }
 
 // DescribeTasks returns the tasks with those ARNs, and the ARNs that ECS reports as missing.
 func (c *Client) DescribeTasks(

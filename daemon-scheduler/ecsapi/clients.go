@@ -14,6 +14,7 @@ import (
 	"github.com/prometheus/client_golang/prometheus"
 
 	"github.com/blox/blox/daemon-scheduler/environment"
+	"github.com/blox/blox/internal/ecsclock"
 	"github.com/blox/blox/internal/ratelimit"
 )
 
@@ -104,9 +105,10 @@ func (c *Clients) client(caller Caller, now time.Time) *Client {
 		options.APIOptions = append(slices.Clone(options.APIOptions), role.renewal)
 		alarmOptions.APIOptions = append(slices.Clone(alarmOptions.APIOptions), role.renewal)
 	}
+	clock := &ecsclock.Clock{}
 	client := &Client{
 		Limits: limits.ECS, Alarms: NewAlarms(cloudwatch.New(alarmOptions), limits.Alarms),
-		ecs: ecs.New(options, limits.ECS.Option), caller: caller, all: c,
+		ecs: ecs.New(options, limits.ECS.Option, clock.Option), clock: clock, caller: caller, all: c,
 	}
 	c.clients[caller] = &pooledClient{client, now}
 	return client

@@ -17,13 +17,14 @@ const phantomMinAge = 5 * time.Minute
 
 const phantomReason = "ECS does not know the task. It is ignored."
 
-// phantomsOf returns the environment's tasks among the missing ones, without those that ECS may not show yet.
-func (r *reconciliation) phantomsOf(missing map[string]bool, now time.Time) (phantoms []environment.Task) {
+// phantomsOf returns the environment's tasks among the missing ones, without those that ECS may not show yet. Their age
+// is by ECS's clock, as their times are.
+func (r *reconciliation) phantomsOf(missing map[string]bool) (phantoms []environment.Task) {
 	if len(missing) == 0 {
 		return nil
 	}
 	for _, t := range r.tasks {
-		if missing[t.ARN] && !r.isYoung(t, now) {
+		if missing[t.ARN] && !r.isYoung(t, r.ECS.Now()) {
 			phantoms = append(phantoms, t)
 		}
 	}
@@ -67,7 +68,7 @@ func (r *reconciliation) ignoreIfMissing(ctx context.Context, a planner.Action, 
 		r.log.WithError(err).WithField("task", a.Task).Warn("failed to describe a task that ECS does not stop")
 		return false
 	}
-	phantoms := r.phantomsOf(missing, time.Now())
+	phantoms := r.phantomsOf(missing)
 	r.ignorePhantoms(phantoms)
 	return len(phantoms) > 0
 }

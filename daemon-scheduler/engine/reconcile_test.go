@@ -35,6 +35,7 @@ import (
 // all other calls, and rejects them unless answer answers them.
 type ecsStub struct {
 	otherCalls atomic.Int64
+	behind     time.Duration // its clock is behind that of this machine
 	answer     func(action, body string) (status int, answer string)
 	list       func() (status int, answer string) // answers ListTasks; nil lists t1
 	// describe answers DescribeTasks; nil reports t1 as missing.
@@ -67,6 +68,7 @@ func (s *ecsStub) ServeHTTP(w http.ResponseWriter, r *http.Request) {
 			status, answer = s.answer(action, string(body))
 		}
 	}
+	w.Header().Set("Date", time.Now().Add(-s.behind).UTC().Format(http.TimeFormat))
 	w.WriteHeader(status)
 	_, _ = w.Write([]byte(answer))
 }

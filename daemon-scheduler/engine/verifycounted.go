@@ -61,7 +61,7 @@ func (r *reconciliation) describeCounted(ctx context.Context, counted []string) 
 		return fmt.Errorf("verify %d tasks that the rollout counts: %w", len(arns), err)
 	}
 	r.confirmed.add(tasks, at)
-	r.ignorePhantoms(r.phantomsOf(missing, time.Now()))
+	r.ignorePhantoms(r.phantomsOf(missing))
 	denied := slices.Collect(maps.Keys(missing)) // phantoms among them are in no plan any more
 	for _, t := range tasks {
 		if !t.Live() || t.Stopping() {

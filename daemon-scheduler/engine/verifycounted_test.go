@@ -73,6 +73,20 @@ func TestVerifyCounted_WithholdsRoomUntilECSConfirmsTheTasksThatTheRolloutCounts
 	}
 }
 
+// This machine's clock is an hour ahead, so that a task that ECS does not show yet looks old.
+func TestVerifyCounted_TakesNoNewTaskForAPhantomIfTheClockIsWrong(t *testing.T) {
+	const ahead = time.Hour
+	created := running("available", "i2", "first")
+	created.CreatedAt = time.Now().Add(-ahead - time.Minute)
+	r, ecs := newVerification(t, created)
+	ecs.stub.behind = ahead
+	stops := []planner.Action{room(running("last", "i1", "first"))}
+	got, err := r.verifyCounted(t.Context(), stops, []string{"available"})
+	require.NoError(t, err)
+	assert.Empty(t, got)
+	assert.Zero(t, counted(t, r.Metrics, "blox_ds_phantom_tasks_total"))
+}
+
 func TestVerifyCounted_WithholdsRoomWhileECSDescribesNothing(t *testing.T) {
 	r, ecs := newVerification(t, running("available", "i2", "first"))
 	ecs.down, ecs.known["available"] = true, "RUNNING"

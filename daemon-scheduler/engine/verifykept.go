@@ -68,7 +68,7 @@ func cutStops(stops []planner.Action, n int) (first, rest []planner.Action) {
 func (r *reconciliation) confirmedStops(
 	stops []planner.Action, byInstance map[string]keptTasks, missing map[string]bool,
 ) (permitted []planner.Action, unconfirmed int) {
-	phantoms := r.phantomsOf(missing, time.Now())
+	phantoms := r.phantomsOf(missing)
 	r.ignorePhantoms(phantoms)
 	withheld := map[string]bool{} // by instance ARN
 	for _, t := range phantoms {

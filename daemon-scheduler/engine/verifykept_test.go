@@ -24,6 +24,7 @@ type describedTasks struct {
 	down   bool
 	calls  int
 	events []environment.Event
+	stub   *ecsStub
 }
 
 func (d *describedTasks) describe(body string) (status int, answer string) {
@@ -69,7 +70,7 @@ func stopOf(t environment.Task, reason planner.StopReason, kept ...string) plann
 // newVerification returns a reconciliation with tasks, and ECS's descriptions of them.
 func newVerification(t *testing.T, tasks ...environment.Task) (*reconciliation, *describedTasks) {
 	r, _, fake := newReconciliation(t, store.Term{})
-	ecs := &describedTasks{known: map[string]string{}}
+	ecs := &describedTasks{known: map[string]string{}, stub: fake.ecsStub}
 	fake.describe = ecs.describe
 	r.tasks = tasks
 	r.RecordEvent = func(e environment.Event) { ecs.events = append(ecs.events, e) }

@@ -112,7 +112,7 @@ var startMutations = []mutation{
 		bug:  "A task that ECS does not show yet is a phantom, and its instance gets a second task.",
 		edits: []edit{{
 			enginePackage + "/phantoms.go",
-			`if missing[t.ARN] && !r.isYoung(t, now) {`,
+			`if missing[t.ARN] && !r.isYoung(t, r.ECS.Now()) {`,
 			`if missing[t.ARN] {`,
 		}},
 		by: test(enginePackage, "TestVerifyKept_WithholdsStopsUntilECSConfirmsWhatRemains"),
