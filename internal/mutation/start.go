@@ -118,6 +118,17 @@ var startMutations = []mutation{
 		by: test(enginePackage, "TestVerifyKept_WithholdsStopsUntilECSConfirmsWhatRemains"),
 	},
 	{
+		name:  "ds-phantom-by-own-clock",
+		bug:   "A clock that is ahead makes a new task old: if ECS does not show it yet, it counts as a phantom.",
+		fixed: "634f82e",
+		edits: []edit{{
+			enginePackage + "/phantoms.go",
+			`if missing[t.ARN] && !r.isYoung(t, r.ECS.Now()) {`,
+			`if missing[t.ARN] && !r.isYoung(t, time.Now()) {`,
+		}},
+		by: test(enginePackage, "TestVerifyCounted_TakesNoNewTaskForAPhantomIfTheClockIsWrong"),
+	},
+	{
 		name: "ds-start-without-fence",
 		bug:  "A deposed leader starts tasks after its lease has expired.",
 		edits: []edit{{
