@@ -67,7 +67,11 @@ func (c *Consumer) Run(ctx context.Context) error {
 func (c *Consumer) poll(ctx context.Context) {
 	for failures := 0; ctx.Err() == nil; {
 		c.Connectivity.Begin()
-		messages, err := c.Queue.Receive(ctx)
+		wait := longPoll
+		if failures > 0 {
+			wait = 0 // the response shows at once that the queue works again
+		}
+		messages, err := c.Queue.Receive(ctx, wait)
 		c.Connectivity.End(err)
 		if ctx.Err() != nil {
 			return

@@ -15,8 +15,8 @@ type Message struct {
 
 // Queue is a message queue. SQS implements it.
 type Queue interface {
-	// Receive waits for up to ten messages. It returns none if none arrive within a while.
-	Receive(ctx context.Context) ([]Message, error)
+	// Receive returns up to ten messages. It returns none if none arrive within the given time, in seconds up to longPoll.
+	Receive(ctx context.Context, wait time.Duration) ([]Message, error)
 	// Delete deletes up to ten messages.
 	Delete(ctx context.Context, messages []Message) error
 	// Extend keeps up to ten messages from being received again for the given time.

@@ -65,16 +65,16 @@ func (q *SQS) forgetMissing(err error) {
 	}
 }
 
-// Receive long-polls for up to ten messages.
-func (q *SQS) Receive(ctx context.Context) ([]Message, error) {
+// Receive implements Queue.
+func (q *SQS) Receive(ctx context.Context, wait time.Duration) ([]Message, error) {
 	url, err := q.queueURL(ctx)
 	if err != nil {
 		return nil, err
 	}
-	ctx, cancel := context.WithTimeout(ctx, longPoll+callTimeout)
+	ctx, cancel := context.WithTimeout(ctx, wait+callTimeout)
 	defer cancel()
 	output, err := q.client.ReceiveMessage(ctx, &sqs.ReceiveMessageInput{
-		QueueUrl: url, MaxNumberOfMessages: maxMessages, WaitTimeSeconds: int32(longPoll / time.Second),
+		QueueUrl: url, MaxNumberOfMessages: maxMessages, WaitTimeSeconds: int32(wait / time.Second),
 		MessageSystemAttributeNames: []types.MessageSystemAttributeName{sentTimestamp},
 	}, noRetry)
 	if err != nil {
