@@ -52,11 +52,12 @@ func (h *handler) routes() map[string]route {
 		"POST " + environment + "/resume":                   strict(h.resume),
 		"POST " + environment + "/deployments/{id}/stop":    strict(h.stopDeployment, "type"),
 		"POST " + environment + "/deployments/{id}/promote": strict(h.promoteDeployment, "step", "full"),
-		"GET /v1/stream/environments":                       strict(h.streamEnvironments, "cluster", "account", "region", "deleted", "heartbeat"),
-		"GET /v1/stream/environments/{name}/instances":      strict(h.streamInstances, "heartbeat", "groupBy"),
-		"GET /v1/stream/overview":                           strict(h.streamOverview, "heartbeat"),
-		"GET /v1/events":                                    strict(h.listEvents, listEventFilters...),
-		"GET /v1/stream/events":                             strict(h.streamEvents, streamEventFilters...),
+		"GET /v1/stream/environments": strict(h.streamEnvironments,
+			"cluster", "account", "region", "deleted", "heartbeat"),
+		"GET /v1/stream/environments/{name}/instances": strict(h.streamInstances, "heartbeat", "groupBy"),
+		"GET /v1/stream/overview":                      strict(h.streamOverview, "heartbeat"),
+		"GET /v1/events":                               strict(h.listEvents, listEventFilters...),
+		"GET /v1/stream/events":                        strict(h.streamEvents, streamEventFilters...),
 	}
 }
 

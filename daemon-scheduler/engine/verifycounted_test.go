@@ -65,7 +65,7 @@ func TestVerifyCounted_WithholdsRoomUntilECSConfirmsTheTasksThatTheRolloutCounts
 			require.NoError(t, err)
 			assert.Equal(t, tc.want, got)
 			assert.Equal(t, tc.wantCalls, ecs.calls)
-			assert.InDelta(t, tc.wantPhantoms, counted(t, r.Metrics, "blox_ds_phantom_tasks_total"), 0)
+			assert.InDelta(t, tc.wantPhantoms, phantomCount(t, r), 0)
 			unconfirmed, until := r.leader.unconfirmed("logs", time.Now())
 			assert.Equal(t, tc.wantUnconfirmed, unconfirmed)
 			assert.Equal(t, len(unconfirmed) > 0, until.After(time.Now()), "they are described again")
@@ -84,7 +84,7 @@ func TestVerifyCounted_TakesNoNewTaskForAPhantomIfTheClockIsWrong(t *testing.T) 
 	got, err := r.verifyCounted(t.Context(), stops, []string{"available"})
 	require.NoError(t, err)
 	assert.Empty(t, got)
-	assert.Zero(t, counted(t, r.Metrics, "blox_ds_phantom_tasks_total"))
+	assert.Zero(t, phantomCount(t, r))
 }
 
 func TestVerifyCounted_WithholdsRoomWhileECSDescribesNothing(t *testing.T) {

@@ -15,6 +15,7 @@ import (
 	"github.com/blox/blox/daemon-scheduler/environment"
 	"github.com/blox/blox/daemon-scheduler/planner"
 	"github.com/blox/blox/daemon-scheduler/store"
+	"github.com/blox/blox/internal/testenv"
 )
 
 // describedTasks answers DescribeTasks: desiredStatus by ARN of the tasks that ECS knows. It counts the calls.
@@ -145,21 +146,15 @@ func TestVerifyKept_WithholdsStopsUntilECSConfirmsWhatRemains(t *testing.T) {
 				phantoms = append(phantoms, e.Instances[0].Task)
 			}
 			assert.Equal(t, tc.wantPhantom, phantoms)
-			assert.InDelta(t, len(tc.wantPhantom), counted(t, r.Metrics, "blox_ds_phantom_tasks_total"), 0)
+			assert.InDelta(t, len(tc.wantPhantom), phantomCount(t, r), 0)
 		})
 	}
 }
 
-// counted returns the value of a counter without labels.
-func counted(t *testing.T, registerer prometheus.Registerer, name string) float64 {
-	families, err := registerer.(*prometheus.Registry).Gather()
-	require.NoError(t, err)
-	for _, family := range families {
-		if family.GetName() == name {
-			return family.GetMetric()[0].GetCounter().GetValue()
-		}
-	}
-	return -1
+// phantomCount returns how many phantom tasks were counted.
+func phantomCount(t *testing.T, r *reconciliation) float64 {
+	t.Helper()
+	return testenv.Metric(t, r.Metrics.(*prometheus.Registry), "blox_ds_phantom_tasks_total")
 }
 
 func TestVerifyKept_RetriesAfterErrorsOfECS(t *testing.T) {
@@ -240,7 +235,7 @@ func TestStop_IgnoresAPhantomThatECSDoesNotStop(t *testing.T) {
 			r.tasks = []environment.Task{phantom}
 			require.NoError(t, r.stop(t.Context(), []planner.Action{stopOf(phantom, planner.ReasonSuperseded)}))
 			isPhantom := len(known) == 0
-			assert.Equal(t, isPhantom, counted(t, r.Metrics, "blox_ds_phantom_tasks_total") == 1)
+			assert.Equal(t, isPhantom, phantomCount(t, r) == 1)
 			assert.Equal(t, !isPhantom, r.conditions.has("logs", environment.ConditionTaskStopFailed))
 		})
 	}

@@ -32,7 +32,10 @@ func TestPlace_RejectsWhatIsNoAccountOrRegion(t *testing.T) {
 }
 
 func TestPlace_MatchesAccountsAndRegions(t *testing.T) {
-	const irish, other = "arn:aws:ecs:eu-west-1:123456789012:cluster/prod", "arn:aws:ecs:us-east-1:210987654321:cluster/prod"
+	const (
+		irish = "arn:aws:ecs:eu-west-1:123456789012:cluster/prod"
+		other = "arn:aws:ecs:us-east-1:210987654321:cluster/prod"
+	)
 	for raw, want := range map[string][2]bool{
 		"":                                       {true, true},
 		"account=&region=":                       {true, true},

@@ -74,6 +74,13 @@ var ingestMutations = []mutation{
 		by: test(ingestPackage, "TestConnectivity_ReportsAnUnreadableQueue"),
 	},
 	{
+		name:  "css-return-of-queue-waits",
+		bug:   "After a failure, the next receive waits for messages: readiness returns up to 20 s after the queue.",
+		fixed: "b5ac458",
+		edits: []edit{{ingestPackage + "/consumer.go", `			wait = 0 //`, `			wait = longPoll //`}},
+		by:    test(ingestPackage, "TestConsumer_DoesNotWaitForMessagesAfterAFailure"),
+	},
+	{
 		name:  "css-verifies-by-own-clock",
 		bug:   "A clock that is ahead makes new events old: the verifier drops events that ECS does not show yet.",
 		fixed: "0b06c37",

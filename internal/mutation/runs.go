@@ -1,7 +1,7 @@
 package main
 
-// withoutFaults has the arguments of the run of blox-robustness that finds these mutations. They share it, because a run
-// takes minutes and is repeated once without a mutation.
+// withoutFaults has the arguments of the run of blox-robustness that finds these mutations. They share it, because a
+// run takes minutes and is repeated once without a mutation.
 const withoutFaults = "--seed 5 --duration 40s --faults= --api-limits"
 
 // schedulerRunMutations break promises of daemon-scheduler that blox-robustness checks.
