@@ -4,13 +4,15 @@ import (
 	"encoding/json"
 	"net/http"
 	"net/url"
+	"time"
 )
 
 // Acknowledged is an event that a consumer deleted from the event queue.
 type Acknowledged struct {
-	Number  int    `json:"number"`  // from 1, in the order of deletion
-	ARN     string `json:"arn"`     // of the task or container instance
-	Version int64  `json:"version"` // detail.version
+	Number  int       `json:"number"`  // from 1, in the order of deletion
+	ARN     string    `json:"arn"`     // of the task or container instance
+	Version int64     `json:"version"` // detail.version
+	Time    time.Time `json:"time"`    // of the event
 }
 
 func (s *Sim) getAcknowledged(q url.Values, _ *http.Request) (any, error) {
@@ -29,10 +31,11 @@ func (s *Sim) Acknowledged(after int) []Acknowledged {
 	for n, body := range bodies {
 		var event struct {
 			Resources []string
+			Time      time.Time
 			Detail    struct{ Version int64 }
 		}
 		if json.Unmarshal([]byte(body), &event) == nil && len(event.Resources) == 1 {
-			all = append(all, Acknowledged{first + n, event.Resources[0], event.Detail.Version})
+			all = append(all, Acknowledged{first + n, event.Resources[0], event.Detail.Version, event.Time})
 		}
 	}
 	return all

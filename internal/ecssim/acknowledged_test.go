@@ -2,6 +2,7 @@ package ecssim
 
 import (
 	"testing"
+	"time"
 
 	"github.com/aws/aws-sdk-go-v2/service/sqs"
 	"github.com/stretchr/testify/assert"
@@ -21,7 +22,14 @@ func TestAcknowledged_ListsDeletedEvents(t *testing.T) {
 			require.NoError(t, err)
 		}
 	}
-	assert.Equal(t, []Acknowledged{{4, instances[3], 1}, {5, instances[4], 1}}, w.Acknowledged(3))
+	latest := w.Acknowledged(3)
+	for n := range latest {
+		assert.WithinDuration(t, time.Now(), latest[n].Time, time.Minute)
+		latest[n].Time = time.Time{}
+	}
+	assert.Equal(t, []Acknowledged{
+		{Number: 4, ARN: instances[3], Version: 1}, {Number: 5, ARN: instances[4], Version: 1},
+	}, latest)
 	assert.GreaterOrEqual(t, len(w.Acknowledged(0)), 2, "at least the requested number")
 	assert.Less(t, len(w.Acknowledged(0)), 5, "older ones are omitted")
 	assert.Empty(t, w.Acknowledged(5))

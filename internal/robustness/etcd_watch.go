@@ -6,6 +6,7 @@ import (
 	"fmt"
 	"net/http"
 	"net/url"
+	"slices"
 	"strings"
 	"sync"
 	"time"
@@ -207,12 +208,40 @@ func (w *etcdWatch) checkAcknowledgedAfter(ctx context.Context, sim *simulator, 
 			w.history.count("acknowledged events not checked", e.Number-number-1)
 		}
 		number = e.Number
-		if !w.contains(e) {
+		if !w.contains(e) && !w.isOutdated(ctx, sim, e) {
 			w.checkStored(ctx, e)
 		}
 	}
 	w.history.count("acknowledged events checked", len(acknowledged.Events))
 	return number
+}
+
+// outdatedAge is the age from which on cluster-state-service drops an event of an entity that ECS does not know.
+const outdatedAge = 5 * time.Minute
+
+// isOutdated reports whether the event is so old that it may be dropped, because ECS does not know its entity.
+func (w *etcdWatch) isOutdated(ctx context.Context, sim *simulator, e ecssim.Acknowledged) bool {
+	if time.Since(e.Time) < outdatedAge {
+		return false
+	}
+	for ctx.Err() == nil {
+		state, err := sim.clusterState(ctx, clusterOf(e.ARN))
+		if err != nil {
+			backoff.Sleep(ctx, 100*time.Millisecond)
+			continue
+		}
+		w.history.count("acknowledged events older than the verification's limit", 1)
+		return !knows(state, e.ARN)
+	}
+	return true
+}
+
+// knows reports whether ECS describes a task or container instance.
+func knows(state ecssim.State, entityARN string) bool {
+	return slices.ContainsFunc(state.Tasks, func(t ecssim.Task) bool { return t.ARN == entityARN }) ||
+		slices.ContainsFunc(state.Instances, func(i ecssim.Instance) bool {
+			return i.ARN == entityARN && i.Status != "INACTIVE"
+		})
 }
 
 // contains reports whether the watch has received the event's version, a newer one, or a deletion.

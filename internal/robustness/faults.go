@@ -160,9 +160,11 @@ func (e *executor) fillEtcd(ctx context.Context, wait func()) error {
 const (
 	freeTimeout        = 5 * time.Minute
 	freeAttemptTimeout = 30 * time.Second
+	alarmDelay         = 2 * time.Second
 )
 
-// freeEtcd deletes the filler, compacts, defragments and clears the alarm. It retries until all of that succeeds.
+// freeEtcd deletes the filler, compacts, defragments and clears the alarm. It retries until all of that succeeds and no
+// alarm follows: a member that received a write before it was defragmented raises the alarm again.
 func (e *executor) freeEtcd(ctx context.Context) error {
 	return harness.Await(ctx, freeTimeout, "space in etcd", func() error {
 		ctx, cancel := context.WithTimeout(ctx, freeAttemptTimeout)
@@ -178,7 +180,14 @@ func (e *executor) freeEtcd(ctx context.Context) error {
 				return err
 			}
 		}
-		_, err := e.etcd.AlarmDisarm(ctx, &clientv3.AlarmMember{})
+		if _, err := e.etcd.AlarmDisarm(ctx, &clientv3.AlarmMember{}); err != nil {
+			return err
+		}
+		backoff.Sleep(ctx, alarmDelay)
+		alarms, err := e.etcd.AlarmList(ctx)
+		if err == nil && len(alarms.Alarms) > 0 {
+			err = errors.New("the alarm was raised again")
+		}
 		return err
 	})
 }

@@ -126,7 +126,7 @@ func TestRecreateCluster_ReplacesEveryInstanceAndTask(t *testing.T) {
 	s, sims := newTestSystem(t, home, allPlaces[2])
 	e := &executor{
 		system: s, instances: &instances{system: s, claimed: map[string]bool{}}, users: newUserClient(s),
-		simulated: newSimulatorFaults(s),
+		simulated: newSimulatorFaults(s), watch: newEtcdWatch(s),
 	}
 	require.NoError(t, e.instances.register(t.Context()))
 	require.NotEmpty(t, sims[1].StartFargateTask("default", "web"))

@@ -301,9 +301,13 @@ func (u *userClient) finishDeployment(ctx context.Context, e *userEnvironment) e
 		u.update(func() { e.inactive = false })
 		return errors.New("updated just now")
 	}
-	if len(list.Items) == 0 || !list.hasFuture() {
+	switch {
+	case len(list.Items) == 0:
 		u.deploy(ctx, e, 0)
 		return errors.New("deployed just now")
+	case !list.hasFuture(): // a stopped deployment has used the token
+		u.changeTaskDefinition(ctx, e, 0)
+		return errors.New("updated just now")
 	}
 	return nil
 }
