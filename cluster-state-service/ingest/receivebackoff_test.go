@@ -26,7 +26,7 @@ func TestReceiveBackoff_GrowsWhileNoPollerSucceeds(t *testing.T) {
 			assert.LessOrEqual(t, last, longest)
 		}
 	}
-	assert.GreaterOrEqual(t, last, longest/2, "jitter takes up to half")
+	assert.GreaterOrEqual(t, last, longest/2, "jitter shortens a delay by half at most")
 	b.succeeded()
 	assert.LessOrEqual(t, b.failed(1), firstReceiveDelay)
 }

@@ -1,9 +1,10 @@
 package robustness
 
 import (
-	"strings"
 	"sync"
 	"time"
+
+	"github.com/blox/blox/internal/arn"
 )
 
 // reconcileMargin is how long a reconciliation that read a deleted cluster may still remove its records.
@@ -35,12 +36,9 @@ func (r *recreations) cover(entityARN string, now time.Time) bool {
 
 // clusterOf returns the ARN of the cluster that the long ARN of an entity names; "" for another ARN.
 func clusterOf(entityARN string) string {
-	for _, kind := range []string{":task/", ":container-instance/"} {
-		if place, path, found := strings.Cut(entityARN, kind); found {
-			if name, _, found := strings.Cut(path, "/"); found {
-				return place + ":cluster/" + name
-			}
-		}
+	entity, err := arn.Parse(entityARN)
+	if err != nil || entity.Cluster == "" {
+		return ""
 	}
-	return ""
+	return entity.ClusterARN(entity.Cluster).String()
 }
